@@ -1,0 +1,272 @@
+#include "base/address.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define ADDRESS_LABEL_MAX 63
+#define ADDRESS_NAME_MAX  253
+
+/* IPv4 and IPv6 have their own structs; each is filled through a pointer into the storage, which is aligned for
+ * all of them. */
+static struct sockaddr_in *
+address_ip4(struct address *address)
+{
+	return (struct sockaddr_in *)(void *)&address->socket;
+}
+
+static struct sockaddr_in6 *
+address_ip6(struct address *address)
+{
+	return (struct sockaddr_in6 *)(void *)&address->socket;
+}
+
+static const char *
+address_parse_unix(const char *path, struct address *address)
+{
+	struct sockaddr_un *un = (struct sockaddr_un *)(void *)&address->socket;
+	size_t length = strlen(path);
+
+	if (path[0] != '/')
+		return "the path after unix: is not absolute";
+	if (length >= sizeof un->sun_path)
+		return "the path after unix: is longer than 107 bytes";
+	un->sun_family = AF_UNIX;
+	memcpy(un->sun_path, path, length + 1);
+	address->socket_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+	return NULL;
+}
+
+static const char *
+address_parse_port(const char *text, uint16_t *ret_port)
+{
+	size_t digits = strspn(text, "0123456789");
+	unsigned port = 0;
+
+	if (text[0] == '\0')
+		return "no port after the colon";
+	if (text[digits] != '\0')
+		return "the port is not a number";
+	if (digits > 5)
+		return "the port is above 65535";
+	for (size_t i = 0; i < digits; i++)
+		port = port * 10 + (unsigned)(text[i] - '0');
+	if (port == 0)
+		return "port 0 is not a port";
+	if (port > UINT16_MAX)
+		return "the port is above 65535";
+	*ret_port = (uint16_t)port;
+	return NULL;
+}
+
+/* text begins behind the "[". */
+static const char *
+address_parse_ip6(const char *text, struct address *address)
+{
+	const char *end = strchr(text, ']');
+	char number[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
+	struct sockaddr_in6 *ip = address_ip6(address);
+	const char *error;
+	char *scope;
+
+	if (end == NULL)
+		return "no ] behind the IPv6 address";
+	if ((size_t)(end - text) >= sizeof number)
+		return "not an IPv6 address between [ and ]";
+	memcpy(number, text, (size_t)(end - text));
+	number[end - text] = '\0';
+	scope = strchr(number, '%');
+	if (scope != NULL)
+		*scope++ = '\0';
+	if (inet_pton(AF_INET6, number, &ip->sin6_addr) != 1)
+		return "not an IPv6 address between [ and ]";
+	if (scope != NULL && (ip->sin6_scope_id = if_nametoindex(scope)) == 0)
+		return "no such network interface behind the %";
+	if (end[1] != ':')
+		return "no port";
+	error = address_parse_port(end + 2, &address->port);
+	if (error != NULL)
+		return error;
+	ip->sin6_family = AF_INET6;
+	ip->sin6_port = htons(address->port);
+	address->socket_length = sizeof *ip;
+	return NULL;
+}
+
+/* RFC 1123 labels, underscores too; one dot at the end is fine. */
+static const char *
+address_check_host(const char *host)
+{
+	size_t length = strlen(host), label = 0;
+
+	if (length > 0 && host[length - 1] == '.')
+		length--;
+	if (length == 0)
+		return "no host before the colon";
+	if (length > ADDRESS_NAME_MAX)
+		return "the host name is longer than 253 bytes";
+	for (size_t i = 0; i <= length; i++) {
+		if (i == length || host[i] == '.') {
+			if (label == 0)
+				return "the host name has an empty label";
+			if (label > ADDRESS_LABEL_MAX)
+				return "the host name has a label longer than 63 bytes";
+			if (host[i - 1] == '-' || host[i - label] == '-')
+				return "the host name has a label that begins or ends with -";
+			label = 0;
+		} else if (!isalnum((unsigned char)host[i]) && host[i] != '-' && host[i] != '_') {
+			return "the host name has a character that is not allowed";
+		} else {
+			label++;
+		}
+	}
+	return NULL;
+}
+
+static const char *
+address_parse_host(const char *text, struct address *address)
+{
+	const char *colon = strrchr(text, ':');
+	struct sockaddr_in *ip = address_ip4(address);
+	const char *error;
+
+	if (colon == NULL)
+		return "no port";
+	if (memchr(text, ':', (size_t)(colon - text)) != NULL)
+		return "more than one colon (an IPv6 address needs [ and ])";
+	if ((size_t)(colon - text) >= sizeof address->host)
+		return "the host name is longer than 253 bytes";
+	error = address_parse_port(colon + 1, &address->port);
+	if (error != NULL)
+		return error;
+	memcpy(address->host, text, (size_t)(colon - text));
+	if (strspn(address->host, "0123456789.") != strlen(address->host) || address->host[0] == '\0') {
+		address->kind = ADDRESS_HOST;
+		return address_check_host(address->host);
+	}
+	if (inet_pton(AF_INET, address->host, &ip->sin_addr) != 1)
+		return "not an IPv4 address";
+	memset(address->host, 0, sizeof address->host);
+	ip->sin_family = AF_INET;
+	ip->sin_port = htons(address->port);
+	address->socket_length = sizeof *ip;
+	return NULL;
+}
+
+const char *
+address_parse(const char *text, struct address *ret_address)
+{
+	struct address address;
+	const char *error;
+
+	memset(&address, 0, sizeof address);
+	address.kind = ADDRESS_SOCKET;
+	if (text[0] == '\0')
+		return "the address is empty";
+	if (strncmp(text, "unix:", 5) == 0)
+		error = address_parse_unix(text + 5, &address);
+	else if (text[0] == '[')
+		error = address_parse_ip6(text + 1, &address);
+	else
+		error = address_parse_host(text, &address);
+	if (error == NULL)
+		*ret_address = address;
+	return error;
+}
+
+void
+address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	if (address->kind == ADDRESS_HOST)
+		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", ADDRESS_HOST_SIZE - 1, address->host, address->port);
+	else
+		address_format_socket((const struct sockaddr *)(const void *)&address->socket, address->socket_length,
+		    ret_text);
+}
+
+static void
+address_format_ip6(const struct sockaddr_in6 *ip, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	char number[INET6_ADDRSTRLEN], name[IF_NAMESIZE], scope[IF_NAMESIZE + 16] = "";
+
+	inet_ntop(AF_INET6, &ip->sin6_addr, number, sizeof number);
+	if (ip->sin6_scope_id != 0 && if_indextoname(ip->sin6_scope_id, name) != NULL)
+		snprintf(scope, sizeof scope, "%%%s", name);
+	else if (ip->sin6_scope_id != 0)
+		snprintf(scope, sizeof scope, "%%%u", ip->sin6_scope_id);
+	snprintf(ret_text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", number, scope, ntohs(ip->sin6_port));
+}
+
+/* An abstract name begins with a NUL, which is shown as "@", and may hold any bytes. */
+static void
+address_format_unix(const struct sockaddr_un *un, socklen_t length, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	size_t room = length > offsetof(struct sockaddr_un, sun_path) ?
+	    length - offsetof(struct sockaddr_un, sun_path) : 0;
+	bool abstract;
+	size_t n;
+
+	if (room > sizeof un->sun_path)
+		room = sizeof un->sun_path;
+	abstract = room > 1 && un->sun_path[0] == '\0';
+	if (!abstract)
+		room = strnlen(un->sun_path, room);
+	n = (size_t)snprintf(ret_text, ADDRESS_TEXT_SIZE, "unix:%s", abstract ? "@" : "");
+	for (size_t i = abstract ? 1 : 0; i < room; i++)
+		ret_text[n++] = un->sun_path[i] == '\0' ? '@' : un->sun_path[i];
+	ret_text[n] = '\0';
+}
+
+void
+address_format_socket(const struct sockaddr *socket, socklen_t length, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	const struct sockaddr_in *ip = (const struct sockaddr_in *)(const void *)socket;
+	char number[INET_ADDRSTRLEN];
+
+	if (length >= sizeof(struct sockaddr_in) && socket->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &ip->sin_addr, number, sizeof number);
+		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%s:%u", number, ntohs(ip->sin_port));
+	} else if (length >= sizeof(struct sockaddr_in6) && socket->sa_family == AF_INET6) {
+		address_format_ip6((const struct sockaddr_in6 *)(const void *)socket, ret_text);
+	} else if (length >= sizeof socket->sa_family && socket->sa_family == AF_UNIX) {
+		address_format_unix((const struct sockaddr_un *)(const void *)socket, length, ret_text);
+	} else {
+		snprintf(ret_text, ADDRESS_TEXT_SIZE, "unknown");
+	}
+}
+
+static bool
+address_socket_equal(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
+{
+	const struct sockaddr_in *a4 = (const void *)a, *b4 = (const void *)b;
+	const struct sockaddr_in6 *a6 = (const void *)a, *b6 = (const void *)b;
+	const struct sockaddr_un *au = (const void *)a, *bu = (const void *)b;
+
+	if (a->ss_family != b->ss_family)
+		return false;
+	switch (a->ss_family) {
+	case AF_INET:
+		return a4->sin_port == b4->sin_port && a4->sin_addr.s_addr == b4->sin_addr.s_addr;
+	case AF_INET6:
+		return a6->sin6_port == b6->sin6_port && a6->sin6_scope_id == b6->sin6_scope_id &&
+		    memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof a6->sin6_addr) == 0;
+	case AF_UNIX:
+		return strncmp(au->sun_path, bu->sun_path, sizeof au->sun_path) == 0;
+	default:
+		return false;
+	}
+}
+
+bool
+address_equal(const struct address *a, const struct address *b)
+{
+	if (a->kind != b->kind || a->port != b->port)
+		return false;
+	if (a->kind == ADDRESS_HOST)
+		return strcasecmp(a->host, b->host) == 0;
+	return address_socket_equal(&a->socket, &b->socket);
+}

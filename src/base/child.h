@@ -1,0 +1,51 @@
+/* child.h - runs a program of the operator's (look-up script, event handler) and tells how it ended.
+ *
+ * The program has its own process group, empty standard input, no inherited files, folder "/", and just
+ * the environment given.  On time-out the whole group is killed (SIGTERM, and SIGKILL 200 ms later).
+ * What it leaves in its group behind its end is killed too, so that a grandchild that holds the pipe
+ * cannot hold us up.
+ */
+#ifndef HOLDFAST_BASE_CHILD_H
+#define HOLDFAST_BASE_CHILD_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct child;
+
+struct child_job {
+	const char *program;            /* absolute path */
+	char *const *arguments;         /* after argv[0]; NULL-terminated */
+	char *const *environment;       /* NAME=VALUE; NULL-terminated */
+	int64_t timeout;                /* microseconds */
+	size_t output_max;              /* more on standard output ends it; 0: output is not read */
+};
+
+/* How it ended.  Valid during the callback only. */
+struct child_result {
+	const char *error;   /* NULL if it exited 0 in time and within output_max, else the cause:
+	                      * "exit 1", "killed by SIGSEGV", "time-out after 5.0 s", "more than 65536 bytes of
+	                      * output", "not executable", "No such file or directory" ... */
+	const char *output;  /* NUL-terminated; may hold NUL bytes before */
+	size_t output_length;
+	const char *last_line; /* of standard error, escaped, at most 200 bytes; "" if none */
+	const char *errors;    /* all of standard error, at most the last 4 KiB */
+	bool timed_out;
+	int status;            /* as waitpid gives it; -1 if it never ran */
+};
+
+typedef void child_callback(void *arg, const struct child_result *result);
+
+/* Runs the job; never calls back before it returns.  *ret_group, unless NULL, gets the process group as soon as it is
+ * known, and 0 when the job has ended or could not be started (volatile: it may lie in the table, to be killed
+ * after a worker's death). */
+struct child *child_start(struct event_base *loop, const struct child_job *job, volatile pid_t *ret_group,
+    child_callback *callback, void *arg);
+
+/* Kills the whole group at once; no callback. */
+void child_cancel(struct child *child);
+
+#endif

@@ -1,0 +1,44 @@
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t
+clock_read(clockid_t which)
+{
+	struct timespec ts;
+
+	clock_gettime(which, &ts);
+	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec / 1000;
+}
+
+int64_t
+clock_now(void)
+{
+	return clock_read(CLOCK_MONOTONIC);
+}
+
+int64_t
+clock_wall(void)
+{
+	return clock_read(CLOCK_REALTIME);
+}
+
+void
+clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE])
+{
+	time_t seconds = (time_t)(wall / CLOCK_SECOND);
+	int milliseconds = (int)(wall % CLOCK_SECOND / CLOCK_MILLISECOND);
+	struct tm tm;
+	size_t n;
+
+	gmtime_r(&seconds, &tm);
+	n = strftime(ret_text, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(ret_text + n, CLOCK_TEXT_SIZE - n, ".%03dZ", milliseconds);
+}
+
+int64_t
+clock_after(int64_t now, int64_t span)
+{
+	return span >= CLOCK_NEVER - now ? CLOCK_NEVER : now + span;
+}

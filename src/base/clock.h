@@ -1,0 +1,25 @@
+/* clock.h - the only place that asks the kernel for the time.  All times are int64_t microseconds. */
+#ifndef HOLDFAST_BASE_CLOCK_H
+#define HOLDFAST_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CLOCK_MILLISECOND INT64_C(1000)
+#define CLOCK_SECOND      INT64_C(1000000)
+#define CLOCK_NEVER       INT64_MAX
+#define CLOCK_TEXT_SIZE   32
+
+/* The monotonic clock: what deadlines are counted in. */
+int64_t clock_now(void);
+
+/* The wall clock, since 1970 UTC: for people only. */
+int64_t clock_wall(void);
+
+/* Writes a point of the wall clock as RFC 3339, UTC, with milliseconds: 2026-11-23T10:11:12.345Z. */
+void clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE]);
+
+/* now + span, staying at CLOCK_NEVER instead of overflowing. */
+int64_t clock_after(int64_t now, int64_t span);
+
+#endif

@@ -1,0 +1,215 @@
+#include "base/log.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "base/clock.h"
+
+#define LOG_TEXT_MAX      2048
+#define LOG_LIMITED_MAX   256 /* services whose rate is watched; a further one shares a place */
+#define LOG_WINDOW        (10 * CLOCK_SECOND)
+#define LOG_WINDOW_LINES  20
+
+struct log_rate {
+	uint32_t hash;
+	unsigned lines;
+	unsigned suppressed;
+	int64_t since;
+};
+
+static struct {
+	enum log_level level;
+	bool journal;
+	struct log_rate rates[LOG_LIMITED_MAX];
+} log_state = { .level = LOG_LEVEL_INFO };
+
+static const char *const log_names[] = { "error", "warning", "notice", "info", "debug" };
+
+/* sd-daemon's and syslog's priorities of our levels. */
+static const char log_priorities[] = { '3', '4', '5', '6', '7' };
+
+static bool
+log_stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	    fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
+}
+
+void
+log_open(enum log_target target, enum log_level level)
+{
+	log_state.level = level;
+	log_state.journal = target == LOG_TARGET_JOURNAL || (target == LOG_TARGET_AUTO && log_stderr_is_journal());
+}
+
+void
+log_set_level(enum log_level level)
+{
+	log_state.level = level;
+}
+
+enum log_level
+log_get_level(void)
+{
+	return log_state.level;
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return log_names[level];
+}
+
+bool
+log_level_parse(const char *name, enum log_level *ret_level)
+{
+	for (unsigned i = 0; i < sizeof log_names / sizeof log_names[0]; i++)
+		if (strcmp(name, log_names[i]) == 0) {
+			*ret_level = (enum log_level)i;
+			return true;
+		}
+	return false;
+}
+
+/* Escapes control characters in place as far as the room goes. */
+static void
+log_escape(const char *text, char *ret_text, size_t room)
+{
+	size_t n = 0;
+
+	for (; *text != '\0' && n + 5 < room; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			n += (size_t)snprintf(ret_text + n, room - n, "\\x%02x", (unsigned char)*text);
+		else
+			ret_text[n++] = *text;
+	ret_text[n] = '\0';
+}
+
+static void
+log_put_stderr(enum log_level level, const char *text)
+{
+	char when[CLOCK_TEXT_SIZE], line[LOG_TEXT_MAX + 128];
+	int n;
+	ssize_t ignored;
+
+	clock_format(clock_wall(), when);
+	n = snprintf(line, sizeof line, "%s %s %s\n", when, log_names[level], text);
+	ignored = write(STDERR_FILENO, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+	(void)ignored;
+}
+
+static void
+log_put_journal(enum log_level level, const char *service, const char *event, const char *address,
+    const char *text)
+{
+	char fields[5][LOG_TEXT_MAX + 64];
+	struct iovec iov[5];
+	int n = 0;
+
+#define FIELD(...) (iov[n].iov_len = (size_t)snprintf(fields[n], sizeof fields[n], __VA_ARGS__), \
+    iov[n].iov_base = fields[n], n++)
+	FIELD("MESSAGE=%s", text);
+	FIELD("PRIORITY=%c", log_priorities[level]);
+	if (service != NULL)
+		FIELD("HOLDFAST_SERVICE=%s", service);
+	if (event != NULL)
+		FIELD("HOLDFAST_EVENT=%s", event);
+	if (address != NULL)
+		FIELD("HOLDFAST_ADDRESS=%s", address);
+#undef FIELD
+	if (sd_journal_sendv(iov, n) < 0)
+		log_put_stderr(level, text);
+}
+
+static void
+log_put(enum log_level level, const char *service, const char *event, const char *address, const char *text)
+{
+	char whole[LOG_TEXT_MAX], escaped[LOG_TEXT_MAX];
+
+	snprintf(whole, sizeof whole, "%s%s%s", service != NULL ? service : "", service != NULL ? ": " : "", text);
+	log_escape(whole, escaped, sizeof escaped);
+	if (log_state.journal)
+		log_put_journal(level, service, event, address, escaped);
+	else
+		log_put_stderr(level, escaped);
+}
+
+static struct log_rate *
+log_rate_of(const char *service)
+{
+	uint32_t hash = 2166136261u; /* FNV-1a */
+
+	for (const char *c = service; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	return &log_state.rates[hash % LOG_LIMITED_MAX];
+}
+
+/* Whether this line of the service may be written; tells first how many before it were not. */
+static bool
+log_may(const char *service)
+{
+	struct log_rate *rate = log_rate_of(service);
+	int64_t now = clock_now();
+	char text[64];
+
+	if (rate->since == 0 || now - rate->since >= LOG_WINDOW) {
+		if (rate->suppressed > 0) {
+			snprintf(text, sizeof text, "suppressed %u", rate->suppressed);
+			log_put(LOG_LEVEL_WARNING, service, NULL, NULL, text);
+		}
+		rate->since = now;
+		rate->lines = rate->suppressed = 0;
+	}
+	if (rate->lines >= LOG_WINDOW_LINES) {
+		rate->suppressed++;
+		return false;
+	}
+	rate->lines++;
+	return true;
+}
+
+static void
+log_vput(enum log_level level, const char *service, const char *event, const char *address,
+    const char *format, va_list args)
+{
+	char text[LOG_TEXT_MAX];
+
+	if (level > log_state.level || (service != NULL && level < LOG_LEVEL_DEBUG && !log_may(service)))
+		return;
+	vsnprintf(text, sizeof text, format, args);
+	log_put(level, service, event, address, text);
+}
+
+void
+log_line(enum log_level level, const char *service, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_vput(level, service, NULL, NULL, format, args);
+	va_end(args);
+}
+
+void
+log_event(enum log_level level, const char *service, const char *event, const char *address,
+    const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	log_vput(level, service, event, address, format, args);
+	va_end(args);
+}

@@ -1,0 +1,39 @@
+/* log.h - one line a message, to the journal (with fields) or to standard error (with a UTC time).
+ *
+ * Only code that knows which service it works for logs; lower layers return errors.  A service may
+ * log 20 lines in 10 s, the rest is counted and told as "suppressed N".  Control characters in the
+ * text are escaped.
+ */
+#ifndef HOLDFAST_BASE_LOG_H
+#define HOLDFAST_BASE_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
+
+/* AUTO is the journal if standard error is connected to it ($JOURNAL_STREAM), else standard error. */
+void log_open(enum log_target target, enum log_level level);
+
+void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+/* "error", "warning", "notice", "info", "debug"; level_parse gives false for anything else. */
+const char *log_level_name(enum log_level level);
+bool log_level_parse(const char *name, enum log_level *ret_level);
+
+/* One line.  service may be NULL; else it is put in front of the text and limited in rate. */
+void log_line(enum log_level level, const char *service, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same with journal fields HOLDFAST_EVENT and HOLDFAST_ADDRESS; either may be NULL. */
+void log_event(enum log_level level, const char *service, const char *event, const char *address,
+    const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+#define log_error(service, ...)   log_line(LOG_LEVEL_ERROR, service, __VA_ARGS__)
+#define log_warning(service, ...) log_line(LOG_LEVEL_WARNING, service, __VA_ARGS__)
+#define log_notice(service, ...)  log_line(LOG_LEVEL_NOTICE, service, __VA_ARGS__)
+#define log_info(service, ...)    log_line(LOG_LEVEL_INFO, service, __VA_ARGS__)
+#define log_debug(service, ...)   log_line(LOG_LEVEL_DEBUG, service, __VA_ARGS__)
+
+#endif

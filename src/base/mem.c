@@ -1,0 +1,113 @@
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+mem_checked(void *memory)
+{
+	if (memory == NULL) {
+		fputs("holdfast: out of memory\n", stderr);
+		abort();
+	}
+	return memory;
+}
+
+void *
+mem_new(size_t count, size_t size)
+{
+	return mem_checked(calloc(count > 0 ? count : 1, size > 0 ? size : 1));
+}
+
+void *
+mem_resize(void *old, size_t count, size_t size)
+{
+	if (count == 0 || size == 0) {
+		free(old);
+		return NULL;
+	}
+	return mem_checked(reallocarray(old, count, size));
+}
+
+char *
+mem_copy_text(const char *text)
+{
+	return text == NULL ? NULL : mem_checked(strdup(text));
+}
+
+char *
+mem_copy_bytes(const void *bytes, size_t length)
+{
+	char *copy = mem_new(length + 1, 1);
+
+	if (length > 0)
+		memcpy(copy, bytes, length);
+	return copy;
+}
+
+char *
+mem_vprint(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) == -1)
+		text = NULL;
+	return mem_checked(text);
+}
+
+char *
+mem_print(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = mem_vprint(format, args);
+	va_end(args);
+	return text;
+}
+
+void
+mem_free(void *memory)
+{
+	free(memory);
+}
+
+size_t
+mem_list_length(char *const *list)
+{
+	size_t n = 0;
+
+	while (list != NULL && list[n] != NULL)
+		n++;
+	return n;
+}
+
+char **
+mem_list_copy(char *const *list)
+{
+	char **copy = NULL;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		mem_list_add(&copy, list[i]);
+	return copy;
+}
+
+void
+mem_list_add(char ***list, const char *text)
+{
+	size_t n = mem_list_length(*list);
+
+	*list = mem_resize(*list, n + 2, sizeof **list);
+	(*list)[n] = mem_copy_text(text);
+	(*list)[n + 1] = NULL;
+}
+
+void
+mem_list_free(char **list)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		free(list[i]);
+	free(list);
+}

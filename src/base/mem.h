@@ -1,0 +1,38 @@
+/* mem.h - memory that is there or the program ends.
+ *
+ * Everything that comes from outside has a stated maximum elsewhere; what is asked for here is
+ * small, and a program of this kind cannot go on sensibly without it.  All results are the
+ * caller's to free with mem_free().
+ */
+#ifndef HOLDFAST_BASE_MEM_H
+#define HOLDFAST_BASE_MEM_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+/* Zeroed memory for count items of size bytes. */
+void *mem_new(size_t count, size_t size);
+
+/* Grows or shrinks; what is new is not zeroed.  count of 0 frees and gives NULL. */
+void *mem_resize(void *old, size_t count, size_t size);
+
+/* A copy of a text, or NULL for NULL. */
+char *mem_copy_text(const char *text);
+
+/* A copy of length bytes with a final NUL added. */
+char *mem_copy_bytes(const void *bytes, size_t length);
+
+/* A text made as printf makes it. */
+char *mem_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *mem_vprint(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
+/* Frees; NULL is fine. */
+void mem_free(void *memory);
+
+/* Texts in a NULL-terminated list.  NULL is the empty list. */
+size_t mem_list_length(char *const *list);
+char **mem_list_copy(char *const *list);
+void mem_list_add(char ***list, const char *text);
+void mem_list_free(char **list);
+
+#endif

@@ -1,0 +1,56 @@
+#include "base/nearest.h"
+
+#include <string.h>
+
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+size_t
+nearest_distance(const char *a, const char *b)
+{
+	size_t rows[3][NEAREST_LENGTH_MAX + 1], *before = rows[0], *last = rows[1], *row = rows[2], *spare;
+	size_t a_length = strlen(a), b_length = strlen(b);
+
+	if (a_length > NEAREST_LENGTH_MAX || b_length > NEAREST_LENGTH_MAX)
+		return NEAREST_LENGTH_MAX + 1;
+	for (size_t j = 0; j <= b_length; j++)
+		before[j] = last[j] = j;
+	for (size_t i = 1; i <= a_length; i++) {
+		row[0] = i;
+		for (size_t j = 1; j <= b_length; j++) {
+			row[j] = least(least(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				row[j] = least(row[j], before[j - 2] + 1);
+		}
+		spare = before;
+		before = last;
+		last = row;
+		row = spare;
+	}
+	return last[b_length];
+}
+
+int
+nearest_is_like(const char *a, const char *b)
+{
+	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b);
+
+	return nearest_distance(a, b) <= (length + 2) / 3;
+}
+
+const char *
+nearest_name(const char *word, const char *(*name)(const void *arg, size_t index), const void *arg)
+{
+	const char *best = NULL, *candidate;
+
+	for (size_t i = 0; (candidate = name(arg, i)) != NULL; i++) {
+		if (!nearest_is_like(word, candidate))
+			continue;
+		if (best == NULL || nearest_distance(word, candidate) < nearest_distance(word, best))
+			best = candidate;
+	}
+	return best;
+}

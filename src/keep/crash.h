@@ -1,0 +1,80 @@
+/* crash.h - a test build kills its worker at a named place: HOLDFAST_CRASH=NAME:COUNT[,NAME:COUNT...].
+ *
+ * The worker dies of SIGKILL each COUNT-th time that the place is passed.  The passes are counted in the
+ * table, so that a COUNT over 1 lets a recovery succeed in between.  Without --enable-crash-points nothing of
+ * this is compiled in.
+ */
+#ifndef HOLDFAST_KEEP_CRASH_H
+#define HOLDFAST_KEEP_CRASH_H
+
+#include "keep/table.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#define CRASH_POINTS(X) \
+	X(ACCEPT_ACCEPTED, "accept.accepted") \
+	X(ACCEPT_RECORDED, "accept.recorded") \
+	X(BUFFER_CLAIMED, "buffer.claimed") \
+	X(BUFFER_NAMED, "buffer.named") \
+	X(BUFFER_UNNAMED, "buffer.unnamed") \
+	X(CALL_RECEIVE_MARKED, "call.receive-marked") \
+	X(CALL_RECEIVED, "call.received") \
+	X(CALL_RECEIVE_STORED, "call.receive-stored") \
+	X(CALL_SEND_MARKED, "call.send-marked") \
+	X(CALL_SENT, "call.sent") \
+	X(CALL_SEND_STORED, "call.send-stored") \
+	X(SHUTDOWN_BEFORE, "shutdown.before") \
+	X(SHUTDOWN_AFTER, "shutdown.after") \
+	X(OPEN_NAMED, "open.named") \
+	X(OPEN_COMMITTED, "open.committed") \
+	X(OPEN_TAKEN, "open.taken") \
+	X(RETURN_CLOSED, "return.closed") \
+	X(RETURN_HELD, "return.held") \
+	X(CLOSE_MARKED, "close.marked") \
+	X(CLOSE_UPSTREAM, "close.upstream") \
+	X(CLOSE_CLIENT, "close.client") \
+	X(CLOSE_RELEASED, "close.released") \
+	X(CLOSE_FREED, "close.freed") \
+	X(REDO_COMMITTED, "redo.committed") \
+	X(DIAL_SOCKET, "dial.socket") \
+	X(DIAL_NAMED, "dial.named") \
+	X(DIAL_STARTED, "dial.started") \
+	X(DIAL_CONNECTED, "dial.connected") \
+	X(LINK_STEPPED, "link.stepped") \
+	X(LINK_COMMITTED, "link.committed") \
+	X(LINK_ACTED, "link.acted") \
+	X(LISTENER_NAMED, "listener.named") \
+	X(RECOVER_REDONE, "recover.redone") \
+	X(RECOVER_CALL, "recover.call") \
+	X(RECOVER_CLOSING, "recover.closing") \
+	X(RECOVER_CLOSED, "recover.closed") \
+	X(RECOVER_ADOPTED, "recover.adopted") \
+	X(RECOVER_SWEPT, "recover.swept") \
+	X(RECOVER_SERVICE, "recover.service") \
+	X(RECOVER_EVENTS, "recover.events") \
+	X(RECOVER_READY, "recover.ready")
+
+enum crash_point {
+#define CRASH_ENUM(name, text) CRASH_##name,
+	CRASH_POINTS(CRASH_ENUM)
+#undef CRASH_ENUM
+	CRASH_COUNT
+};
+
+#ifdef HOLDFAST_CRASH_POINTS
+#define CRASH_POINT(name) crash_here(CRASH_##name)
+#else
+#define CRASH_POINT(name) ((void)0)
+#endif
+
+/* Reads HOLDFAST_CRASH.  false if it names an unknown point.  Does nothing without --enable-crash-points. */
+bool crash_open(struct table *table);
+
+/* Prints all names, one a line; false if they are not compiled in. */
+bool crash_list(void);
+
+void crash_here(enum crash_point point);
+
+#endif

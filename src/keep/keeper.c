@@ -1,0 +1,363 @@
+#include "keep/keeper.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keep/keeper_parts.h"
+#include "keep/notify.h"
+
+#define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
+#define KEEPER_HUNG_TICKS  8
+#define KEEPER_YOUNG       CLOCK_SECOND
+#define KEEPER_STRIKES     3
+#define KEEPER_STRIKE_SPAN (10 * CLOCK_SECOND)
+#define KEEPER_ECHO        CLOCK_SECOND /* one TERM for both processes arrives twice within this */
+#define KEEPER_HOPELESS    4            /* young deaths in a row after which no worker can end the daemon in order */
+
+struct keeper {
+	struct table *table; /* borrowed */
+	keeper_worker *worker;
+	void *arg;
+	sigset_t signals;
+	pid_t pid;           /* of the worker; 0 none */
+	int64_t born;        /* of the worker */
+	uint32_t heartbeat;  /* last seen */
+	unsigned silent;     /* ticks without a new one */
+	bool hung;           /* killed for it */
+	unsigned failures;   /* young deaths of its own making in a row */
+	int64_t start_at;    /* of the next worker, when there is none */
+	int64_t tick_at;     /* when to look at the heartbeat next */
+	int64_t stopped_at;  /* when the first TERM came; 0 none */
+	bool stopped_by_worker; /* it was handed on by the worker (K4) */
+	int64_t killed_at;   /* when a second TERM came; 0 none */
+};
+
+/* Milliseconds before the next start, by the number of young deaths in a row. */
+static const int64_t keeper_delays[] = { 0, 0, 10, 50, 200, 1000, 5000 };
+
+#define KEEPER_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+int
+keeper_prepare(struct table *table)
+{
+	struct table_header *header = table->header;
+	char **names = NULL;
+	int n, fd;
+
+	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fd == -1)
+		return -errno;
+	header->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
+	n = sd_listen_fds_with_names(1, &names);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		if (i < TABLE_ACTIVATED) {
+			struct table_activated *activated = &header->activated[header->activated_count++];
+
+			activated->fd = table_note_file(table, SD_LISTEN_FDS_START + i);
+			strncpy(activated->name, names[i], sizeof activated->name - 1);
+		}
+		free(names[i]);
+	}
+	free(names);
+	return notify_open(table);
+}
+
+/* In the clone: becomes a worker (K3). */
+static void
+keeper_be_worker(struct keeper *keeper)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != keeper->table->header->keeper_pid)
+		_exit(1);
+	prctl(PR_SET_NAME, "holdfastd");
+	keeper_worker_signals(keeper->table);
+	_exit(keeper->worker(keeper->arg));
+}
+
+/* Keeper ------------------------------------------------------------------------------------------- */
+
+/* A child with the same open files and the right thread id of glibc's (K3). */
+static pid_t
+keeper_clone(void)
+{
+	unsigned long flags = CLONE_FILES | SIGCHLD;
+	int *tid = NULL;
+
+	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
+		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+	/* The child's tid address is the fourth or the fifth argument, by architecture; the other is passed over. */
+	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
+}
+
+static void
+keeper_start_worker(struct keeper *keeper)
+{
+	struct table_header *header = keeper->table->header;
+	pid_t pid;
+
+	header->ready = 0;
+	header->handling = 0;
+	header->outside = 0;
+	keeper->heartbeat = header->heartbeat;
+	keeper->silent = 0;
+	keeper->hung = false;
+	keeper->born = clock_now();
+	pid = keeper_clone();
+	if (pid == 0)
+		keeper_be_worker(keeper);
+	if (pid == -1) {
+		keeper->start_at = clock_after(keeper->born, CLOCK_SECOND);
+		return;
+	}
+	keeper->pid = pid;
+	header->worker_pid = pid;
+}
+
+static bool
+keeper_is_own_making(const struct keeper *keeper, int status)
+{
+	if (keeper->hung || WIFEXITED(status))
+		return true;
+	if (keeper->table->header->outside)
+		return false;
+	for (size_t i = 0; keeper_own_making[i] != 0; i++)
+		if (WTERMSIG(status) == keeper_own_making[i])
+			return true;
+	return false;
+}
+
+/* Three strikes within 10 s: the session that kills workers is closed by the next one (K7). */
+static void
+keeper_blame(struct keeper *keeper, struct table_death *death)
+{
+	struct table_header *header = keeper->table->header;
+	struct table_session *session = &keeper->table->sessions[death->session];
+	unsigned strikes = 0;
+
+	if (death->session == 0 || death->session >= header->sessions)
+		return;
+	death->generation = TABLE_GENERATION(session->word);
+	header->blamed[header->blamed_next++ % TABLE_BLAMED] = *death;
+	for (int i = 0; i < TABLE_BLAMED; i++)
+		if (header->blamed[i].session == death->session && header->blamed[i].generation == death->generation &&
+		    death->at - header->blamed[i].at <= KEEPER_STRIKE_SPAN)
+			strikes++;
+	if (strikes >= KEEPER_STRIKES && TABLE_STATE(session->word) != TABLE_FREE) {
+		death->condemned = 1;
+		if (TABLE_STATE(session->word) == TABLE_HELD)
+			session->upstream_fd = -1; /* not its own yet */
+		table_session_set(keeper->table, death->session, TABLE_CLOSING);
+	}
+}
+
+static void
+keeper_worker_died(struct keeper *keeper, int status)
+{
+	struct table_header *header = keeper->table->header;
+	struct table_death death = { .status = status, .hung = keeper->hung, .at = clock_now() };
+	int64_t delay = 0;
+
+	keeper->pid = 0;
+	header->worker_pid = 0;
+	if (keeper_is_own_making(keeper, status)) {
+		death.session = header->handling;
+		keeper_blame(keeper, &death);
+		keeper->failures = death.at - keeper->born < KEEPER_YOUNG ? keeper->failures + 1 : 0;
+		if (keeper->failures >= KEEPER_COUNT(keeper_delays))
+			keeper->failures = KEEPER_COUNT(keeper_delays) - 1;
+		delay = keeper_delays[keeper->failures] * CLOCK_MILLISECOND;
+	}
+	header->last_death = death;
+	header->last_death_new = 1;
+	header->worker_restarts++;
+	keeper->start_at = death.at + delay;
+}
+
+/* Reaps the worker and whoever a dead worker left behind.  true when the whole daemon has ended. */
+static bool
+keeper_reap(struct keeper *keeper, int *ret_code)
+{
+	struct table_header *header = keeper->table->header;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != keeper->pid)
+			continue;
+		if (WIFEXITED(status) && (header->stopping || !header->was_ready)) {
+			*ret_code = header->stopping ? 0 : WEXITSTATUS(status);
+			return true;
+		}
+		if (keeper->killed_at != 0) {
+			*ret_code = 0;
+			return true;
+		}
+		keeper_worker_died(keeper, status);
+		if (header->stopping && keeper->failures >= KEEPER_HOPELESS) {
+			*ret_code = 1;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Whether a debugger has stopped the worker.  Asked in a child with files of its own (K1). */
+static bool
+keeper_worker_is_traced(pid_t worker)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(notify_is_traced(worker) ? 1 : 0);
+	if (pid == -1 || waitpid(pid, &status, 0) != pid)
+		return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+/* Once a tick: has the worker given a sign of life (K6)? */
+static void
+keeper_watch(struct keeper *keeper)
+{
+	struct table_header *header = keeper->table->header;
+
+	if (keeper->pid == 0)
+		return;
+	if (header->heartbeat != keeper->heartbeat) {
+		keeper->heartbeat = header->heartbeat;
+		keeper->silent = 0;
+		notify_watchdog(keeper->table);
+	} else if (++keeper->silent >= KEEPER_HUNG_TICKS) {
+		keeper->silent = 0;
+		if (keeper_worker_is_traced(keeper->pid)) {
+			notify_watchdog(keeper->table);
+			return;
+		}
+		keeper->hung = true;
+		kill(keeper->pid, SIGKILL);
+	}
+	if (keeper->killed_at != 0 && clock_now() - keeper->killed_at > CLOCK_SECOND)
+		kill(keeper->pid, SIGKILL);
+}
+
+/* A terminal's ^C, or a service manager that signals all processes, reaches the worker too, which hands it on (K4):
+ * that is no second one. */
+static void
+keeper_stop(struct keeper *keeper, bool by_worker)
+{
+	struct table_header *header = keeper->table->header;
+	int64_t now = clock_now();
+
+	if (!header->stopping) {
+		header->stopping = 1;
+		keeper->stopped_at = now;
+		keeper->stopped_by_worker = by_worker;
+		keeper->start_at = now;
+		keeper_request(keeper->table, TABLE_REQUEST_STOP);
+		notify_stopping(keeper->table);
+	} else if (by_worker == keeper->stopped_by_worker || now - keeper->stopped_at > KEEPER_ECHO) {
+		keeper->killed_at = now;
+		keeper_request(keeper->table, TABLE_REQUEST_STOP_NOW);
+	}
+}
+
+static void
+keeper_handle(struct keeper *keeper, const siginfo_t *info)
+{
+	switch (info->si_signo) {
+	case SIGTERM:
+	case SIGINT:
+		keeper_stop(keeper, info->si_code == SI_USER && info->si_pid == keeper->pid);
+		break;
+	case SIGHUP:
+		keeper_request(keeper->table, TABLE_REQUEST_RELOAD);
+		break;
+	case SIGUSR1:
+		keeper_request(keeper->table, TABLE_REQUEST_DUMP);
+		break;
+	default: /* SIGCHLD, SIGRTMIN: looked at anyway; SIGUSR2 has no meaning yet */
+		break;
+	}
+}
+
+/* Waits for a signal, a tick, or the time of the next start. */
+static int
+keeper_wait(const struct keeper *keeper, siginfo_t *ret_info)
+{
+	int64_t until = keeper->tick_at, left;
+	struct timespec span;
+
+	if (keeper->pid == 0 && keeper->start_at < until)
+		until = keeper->start_at;
+	left = until - clock_now();
+	span = (struct timespec){ .tv_nsec = left > 0 ? left * 1000 : 0 };
+	return sigtimedwait(&keeper->signals, ret_info, &span);
+}
+
+/* One tick however late it comes: a machine that was stopped must not look like a hung worker (K6).  Signals that
+ * come all the time must not keep ticks away. */
+static void
+keeper_tick(struct keeper *keeper)
+{
+	int64_t now = clock_now();
+
+	if (now < keeper->tick_at)
+		return;
+	keeper->tick_at = now + KEEPER_TICK;
+	keeper_watch(keeper);
+}
+
+/* All that is waited for (K4).  Whoever started us may have had some of them ignored; those would never come. */
+static void
+keeper_block_signals(sigset_t *ret_signals)
+{
+	sigemptyset(ret_signals);
+	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
+		sigaddset(ret_signals, keeper_forwarded[i]);
+	sigaddset(ret_signals, SIGCHLD);
+	sigaddset(ret_signals, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, ret_signals, NULL);
+	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
+		signal(keeper_forwarded[i], SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGRTMIN, SIG_DFL);
+}
+
+int
+keeper_run(struct table *table, keeper_worker *worker, void *arg)
+{
+	struct keeper keeper = { .table = table, .worker = worker, .arg = arg };
+	siginfo_t info;
+	int code;
+
+	keeper.tick_at = clock_now() + KEEPER_TICK;
+	table->header->keeper_pid = getpid();
+	prctl(PR_SET_NAME, "hf-keeper");
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	keeper_block_signals(&keeper.signals);
+	for (;;) {
+		if (keeper.pid == 0 && clock_now() >= keeper.start_at)
+			keeper_start_worker(&keeper);
+		if (keeper_wait(&keeper, &info) > 0)
+			keeper_handle(&keeper, &info);
+		keeper_tick(&keeper);
+		if (keeper_reap(&keeper, &code))
+			return code;
+		if (keeper.pid == 0 && keeper.killed_at != 0)
+			return 0;
+		notify_update(table);
+	}
+}

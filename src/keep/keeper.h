@@ -1,0 +1,36 @@
+/* keeper.h - the parent that does nothing but keep: starts workers, speaks to systemd, forwards signals.
+ *
+ * Rules K1 to K8 of surviving.md.
+ */
+#ifndef HOLDFAST_KEEP_KEEPER_H
+#define HOLDFAST_KEEP_KEEPER_H
+
+#include "keep/table.h"
+
+/* Runs in the worker; its result is the worker's exit code. */
+typedef int keeper_worker(void *arg);
+
+/* Makes the files that the keeper needs and names them in the table: the request eventfd and, when
+ * $NOTIFY_SOCKET is set, a datagram socket; takes over systemd's listening sockets ($LISTEN_FDS).
+ * 0 or -errno. */
+int keeper_prepare(struct table *table);
+
+/* Becomes the keeper: starts workers until one ends with the daemon stopping.  Gives the exit code of the
+ * whole: 0, or the worker's own if no worker ever was ready. */
+int keeper_run(struct table *table, keeper_worker *worker, void *arg);
+
+/* In a worker, or alone under --no-keeper: takes TERM, INT, HUP and USR1 either to the keeper or, without one, as
+ * requests; notes signals that were sent from outside (K7). */
+void keeper_worker_signals(struct table *table);
+
+/* Adds bits TABLE_REQUEST_* and rings the eventfd.  Safe in a signal handler. */
+void keeper_request(struct table *table, uint32_t bits);
+
+/* In a worker: takes the bits asked for since, and empties the eventfd. */
+uint32_t keeper_take_requests(struct table *table);
+
+/* In a worker: makes the keeper look at ready and status now instead of at its next tick.  Without a keeper systemd
+ * is told from here. */
+void keeper_nudge(struct table *table);
+
+#endif

@@ -1,0 +1,278 @@
+#include "keep/recover.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "keep/crash.h"
+#include "keep/redo.h"
+
+/* The files that some record names, one bit each. */
+struct recover_named {
+	unsigned char *bits;
+	uint32_t count;
+};
+
+static void
+recover_call(struct table *table)
+{
+	struct table_call *call = &table->header->call;
+	struct table_buffer *buffer = &table->buffers[call->buffer];
+	struct table_session *session = &table->sessions[call->session];
+
+	if (call->phase == TABLE_CALL_RECEIVE) {
+		buffer->tail = call->base + call->message.msg_len;
+	} else if (call->phase == TABLE_CALL_SEND) {
+		session->bytes[call->direction] = call->base_bytes + call->message.msg_len;
+		buffer->head = call->base + call->message.msg_len;
+	}
+	__asm__ volatile("" ::: "memory");
+	call->phase = TABLE_CALL_NONE;
+}
+
+static void
+recover_release_buffers(struct table *table, struct table_session *session)
+{
+	for (int d = 0; d < 2; d++) {
+		uint32_t buffer = session->buffer[d];
+
+		session->buffer[d] = 0;
+		if (buffer != 0)
+			table_buffer_free(table, buffer);
+	}
+}
+
+/* The counters of the session become the service's, at once with their end here. */
+static void
+recover_count_bytes(struct table *table, struct table_session *session)
+{
+	struct table_counters *counters = &table->services[session->service].counters;
+	struct redo redo;
+
+	if (session->bytes[TABLE_UP] == 0 && session->bytes[TABLE_DOWN] == 0)
+		return;
+	redo_begin(&redo, table);
+	for (int d = 0; d < 2; d++) {
+		redo_add(&redo, &counters->bytes[d], counters->bytes[d] + session->bytes[d]);
+		redo_add(&redo, &session->bytes[d], 0);
+	}
+	redo_commit(&redo);
+}
+
+void
+recover_close_session(struct table *table, uint32_t index)
+{
+	struct table_session *session = &table->sessions[index];
+
+	table_session_set(table, index, TABLE_CLOSING);
+	CRASH_POINT(CLOSE_MARKED);
+	if (session->upstream_fd != -1)
+		close(session->upstream_fd);
+	session->upstream_fd = -1;
+	CRASH_POINT(CLOSE_UPSTREAM);
+	if (session->client_fd != -1)
+		close(session->client_fd);
+	session->client_fd = -1;
+	CRASH_POINT(CLOSE_CLIENT);
+	recover_release_buffers(table, session);
+	recover_count_bytes(table, session);
+	CRASH_POINT(CLOSE_RELEASED);
+	table_session_free(table, index);
+	CRASH_POINT(CLOSE_FREED);
+}
+
+static void
+recover_finish_closing(struct table *table)
+{
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) == TABLE_CLOSING) {
+			CRASH_POINT(RECOVER_CLOSING);
+			recover_close_session(table, i);
+		}
+}
+
+/* A connection that was closed with the session it had just been given to: its number is nobody's, and must not
+ * become the name of the next file that is opened. */
+static void
+recover_drop_lost(struct table *table)
+{
+	enum table_state state;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		state = table_session_state(table, i);
+		if ((state == TABLE_DIALLING || state == TABLE_SPARE) &&
+		    fcntl(table->sessions[i].upstream_fd, F_GETFD) == -1)
+			table_session_free(table, i);
+	}
+}
+
+/* Marks a file as named; false if it was already. */
+static bool
+recover_name(struct recover_named *named, int fd)
+{
+	unsigned char bit;
+
+	if (fd < 0 || (uint32_t)fd >= named->count)
+		return true;
+	bit = (unsigned char)(1u << (fd % 8));
+	if (named->bits[fd / 8] & bit)
+		return false;
+	named->bits[fd / 8] |= bit;
+	return true;
+}
+
+/* A connection that had just been given to a client, or a client that had just been given one, is named by
+ * two records; the one that is not OPEN lets go of it. */
+static void
+recover_name_sessions(struct table *table, struct recover_named *named)
+{
+	struct table_session *session;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		session = &table->sessions[i];
+		if (table_session_state(table, i) == TABLE_OPEN) {
+			recover_name(named, session->client_fd);
+			recover_name(named, session->upstream_fd);
+		}
+	}
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		session = &table->sessions[i];
+		switch (table_session_state(table, i)) {
+		case TABLE_HELD:
+			session->upstream_fd = -1;
+			recover_name(named, session->client_fd);
+			break;
+		case TABLE_DIALLING:
+		case TABLE_SPARE:
+			if (!recover_name(named, session->upstream_fd))
+				table_session_free(table, i);
+			break;
+		default:
+			break;
+		}
+	}
+}
+
+static void
+recover_name_all(struct table *table, struct recover_named *named)
+{
+	struct table_header *header = table->header;
+
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		recover_name(named, fd);
+	for (int i = 0; i < TABLE_FILES; i++)
+		recover_name(named, header->file[i]);
+	for (uint32_t i = 0; i < header->activated_count; i++)
+		recover_name(named, header->activated[i].fd);
+	for (uint32_t i = 0; i < header->services; i++)
+		if (table->services[i].word != 0 && TABLE_STATE(table->services[i].word) != TABLE_FREE)
+			recover_name(named, table->services[i].listener_fd);
+	recover_name_sessions(table, named);
+}
+
+/* How many file numbers the process may have in use. */
+static uint32_t
+recover_count_files(const struct table *table)
+{
+	uint32_t count = table->header->file_high + 1, size = 0;
+	char line[128];
+	FILE *file = fopen("/proc/self/status", "re");
+
+	if (file != NULL) {
+		while (fgets(line, sizeof line, file) != NULL)
+			if (sscanf(line, "FDSize: %u", &size) == 1)
+				break;
+		fclose(file);
+	}
+	return size > count ? size : count;
+}
+
+/* Which service's listener a socket was accepted from, or -1: it bears the listener's name. */
+static int
+recover_service_of(const struct table *table, int fd)
+{
+	struct sockaddr_un name = { 0 };
+	socklen_t length = sizeof name, int_length = sizeof(int);
+	int type = 0, listening = 1;
+
+	if (getsockname(fd, (struct sockaddr *)&name, &length) == -1 || name.sun_family != AF_UNIX ||
+	    length <= offsetof(struct sockaddr_un, sun_path) ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != SOCK_STREAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 || listening)
+		return -1;
+	for (uint32_t i = 0; i < table->header->services; i++) {
+		const struct table_service *service = &table->services[i];
+
+		if (TABLE_STATE(service->word) == TABLE_LIVE && service->bound_length == length &&
+		    memcmp(&service->bound, &name, length) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+/* Hung up, with nothing left that it said. */
+static bool
+recover_is_gone(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	int pending = 0;
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP) &&
+	    (ioctl(fd, FIONREAD, &pending) == -1 || pending == 0);
+}
+
+static bool
+recover_adopt(struct table *table, int fd)
+{
+	int service = recover_service_of(table, fd);
+	uint32_t index;
+
+	if (service == -1 || recover_is_gone(fd))
+		return false;
+	index = table_session_claim(table);
+	if (index == 0)
+		return false;
+	table->sessions[index].client_fd = fd;
+	table->sessions[index].service = (uint16_t)service;
+	table->sessions[index].since = 0;
+	table->sessions[index].flags = TABLE_SESSION_ADOPTED;
+	table_session_set(table, index, TABLE_HELD);
+	CRASH_POINT(RECOVER_ADOPTED);
+	return true;
+}
+
+static void
+recover_sweep(struct table *table)
+{
+	struct recover_named named = { .count = recover_count_files(table) };
+
+	named.bits = mem_new(named.count / 8 + 1, 1);
+	recover_name_all(table, &named);
+	table_derive(table);
+	for (int fd = 0; (uint32_t)fd < named.count; fd++)
+		if (!(named.bits[fd / 8] & (1u << (fd % 8))) && fcntl(fd, F_GETFD) != -1 &&
+		    !recover_adopt(table, fd))
+			close(fd);
+	mem_free(named.bits);
+}
+
+void
+recover_run(struct table *table)
+{
+	table->free_session = 0;
+	table->warm_buffer = table->cold_buffer = table->warm_buffers = 0;
+	redo_replay(table);
+	CRASH_POINT(RECOVER_REDONE);
+	recover_call(table);
+	CRASH_POINT(RECOVER_CALL);
+	recover_finish_closing(table);
+	recover_drop_lost(table);
+	CRASH_POINT(RECOVER_CLOSED);
+	recover_sweep(table);
+	CRASH_POINT(RECOVER_SWEPT);
+}

@@ -1,0 +1,19 @@
+/* recover.h - a new worker's first acts, steps 1 to 3 of surviving.md: redo, finish closing, sweep.
+ *
+ * After it, each open file number is named by one live record, the calls that were under way when the last
+ * worker died are accounted for, and clients that it had accepted but not recorded are HELD sessions with
+ * TABLE_SESSION_ADOPTED.
+ */
+#ifndef HOLDFAST_KEEP_RECOVER_H
+#define HOLDFAST_KEEP_RECOVER_H
+
+#include "keep/table.h"
+
+/* Harmless to repeat, also after a death in its midst.  Opens nothing before the sweep. */
+void recover_run(struct table *table);
+
+/* Takes a session through the order of T3: CLOSING, upstream, client, buffers, FREE.  Its events must have been
+ * deleted.  Its bytes are added to the service's counters. */
+void recover_close_session(struct table *table, uint32_t session);
+
+#endif

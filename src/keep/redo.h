@@ -1,0 +1,28 @@
+/* redo.h - several words of the table changed as one (X1 of surviving.md).
+ *
+ * redo_add() as often as needed (TABLE_REDO at most), then redo_commit(): a death before the commit changes
+ * nothing, one after it changes all, since redo_replay() does it again.
+ */
+#ifndef HOLDFAST_KEEP_REDO_H
+#define HOLDFAST_KEEP_REDO_H
+
+#include <stdint.h>
+
+#include "keep/table.h"
+
+struct redo {
+	struct table *table; /* borrowed */
+	uint32_t count;
+};
+
+void redo_begin(struct redo *redo, struct table *table);
+
+/* The word, which must lie in the table, will become value. */
+void redo_add(struct redo *redo, uint64_t *word, uint64_t value);
+
+void redo_commit(struct redo *redo);
+
+/* A new worker's first act. */
+void redo_replay(struct table *table);
+
+#endif

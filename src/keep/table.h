@@ -1,0 +1,284 @@
+/* table.h - what outlives a worker: the shared memory that keeper and workers map.
+ *
+ * Named T1 to T4 after surviving.md.  No pointer is stored.  A record's state is the last store of its
+ * making (T2); one word is one commit point (T4), so those words are volatile.  What can be derived (free
+ * lists, queues, events, end-of-file flags) is not here.
+ *
+ * The memory is one memfd, made at its full size (sparse), in this order: header, services, sessions,
+ * buffer records, buffers.  Index 0 of sessions and buffers is never used, so that 0 means none.
+ */
+#ifndef HOLDFAST_KEEP_TABLE_H
+#define HOLDFAST_KEEP_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#define TABLE_MAGIC          "holdfast"
+#define TABLE_LAYOUT         1u
+#define TABLE_SERVICES       1024u
+#define TABLE_BUFFER_SIZE    65536u
+#define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
+#define TABLE_CONFIG_MAX     (16u << 20) /* bytes of the configuration in force, as text */
+#define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
+#define TABLE_STATUS_SIZE    512
+#define TABLE_LINK_SIZE      32768       /* room for struct link_record of upstream/link.c */
+#define TABLE_HISTORY        64
+#define TABLE_HISTORY_TEXT   232
+#define TABLE_BLAMED         8
+#define TABLE_REDO           16
+#define TABLE_CRASHES        4
+#define TABLE_WARM_BUFFERS   32u         /* free ones that keep their pages */
+
+/* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
+enum table_state {
+	TABLE_FREE = 0,
+
+	/* sessions */
+	TABLE_HELD,    /* a client without an upstream connection */
+	TABLE_OPEN,    /* a client with one */
+	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
+	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
+	TABLE_SPARE,   /* an upstream connection that is ready */
+
+	/* services */
+	TABLE_LIVE,
+};
+
+#define TABLE_STATE(word)      ((enum table_state)((word) & 0xff))
+#define TABLE_GENERATION(word) ((word) >> 8)
+
+/* The two directions of a session; also the index of its buffers. */
+enum table_direction { TABLE_UP = 0 /* client to upstream */, TABLE_DOWN = 1 };
+
+/* One client, one upstream connection, or both.  A line of the cache. */
+struct table_session {
+	volatile uint32_t word;      /* generation and state: the commit */
+	volatile int32_t client_fd;  /* HELD, OPEN, CLOSING; -1 none */
+	volatile int32_t upstream_fd;/* OPEN, CLOSING, DIALLING, SPARE; -1 none; passed over when HELD */
+	uint16_t service;
+	uint16_t flags;              /* TABLE_SESSION_* */
+	volatile uint32_t buffer[2]; /* of each direction; 0 none */
+	volatile uint16_t pipe[2];   /* room for pooled pipes; 0 none */
+	uint32_t active;             /* second of the monotonic clock of the last byte */
+	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
+	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
+	uint64_t bytes[2];           /* delivered, of each direction */
+};
+
+/* The client was attached (a byte has passed) to an upstream that ended; it waits for the next one. */
+#define TABLE_SESSION_RECONNECT 1u
+/* Accepted by a dead worker that could not make a record: who it is has not been looked at. */
+#define TABLE_SESSION_ADOPTED 2u
+
+/* Where the bytes of a buffer begin and end. */
+struct table_buffer {
+	volatile uint32_t head;
+	volatile uint32_t tail;
+};
+
+/* What happened to a service, for explain.  text ends with NUL. */
+struct table_event {
+	int64_t wall;
+	uint32_t kind;
+	uint32_t reserved;
+	char text[TABLE_HISTORY_TEXT + 8];
+};
+
+/* Counters of a service.  Only added to. */
+struct table_counters {
+	uint64_t clients;           /* accepted */
+	uint64_t refused_down, refused_held_max, refused_hold_timeout, refused_permission, refused_per_user;
+	uint64_t bytes[2];          /* of sessions that have ended; status adds those of the living */
+	uint64_t lost_bytes;        /* handed to a dead connection under on_upstream_end = "reconnect" */
+};
+
+struct table_service {
+	volatile uint32_t word;      /* generation and state: the commit */
+	char name[TABLE_NAME_SIZE];
+	uint8_t activated;           /* the listener came from systemd: never unlinked */
+	uint16_t reserved;
+	volatile int32_t listener_fd;
+	uint32_t bound_length;       /* of bound; an accepted socket bears this name */
+	struct sockaddr_un bound;
+	int64_t since;               /* wall clock of its making */
+	volatile uint32_t administered; /* TABLE_ADMIN_*: what an operator set, outlives all */
+	uint32_t administered_uid;
+	int64_t administered_since;  /* wall clock */
+	int64_t drain_deadline;      /* of a removed service's clients; monotonic, 0 none */
+	volatile int32_t groups[4];  /* process groups of programs that run (TABLE_GROUP_*); 0 none */
+	struct table_counters counters;
+	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
+	struct table_event history[TABLE_HISTORY];
+	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
+};
+
+enum table_admin { TABLE_ADMIN_NONE = 0, TABLE_ADMIN_CLOSED, TABLE_ADMIN_DRAINED };
+enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY };
+
+/* The one system call under way whose result must not be lost (B1).  The worker has one thread, so one
+ * record is enough.  Prepared by client/relay, done again by keep/recover. */
+struct table_call {
+	volatile uint32_t phase;     /* TABLE_CALL_* */
+	uint32_t session;
+	uint32_t buffer;
+	uint32_t direction;
+	uint32_t base;               /* head or tail before the call */
+	uint64_t base_bytes;         /* session.bytes[direction] before a send */
+	struct mmsghdr message;
+	struct iovec vector;
+};
+
+enum table_call_phase { TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND };
+
+/* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */
+struct table_redo {
+	volatile uint32_t count;
+	struct {
+		uint64_t offset; /* of a uint64_t, from the table's begin */
+		uint64_t value;  /* new, absolute */
+	} entry[TABLE_REDO];
+};
+
+/* Files that the keeper made before the first worker (K1, K2); -1 none. */
+enum table_file {
+	TABLE_FILE_MEMORY,
+	TABLE_FILE_NOTIFY,  /* datagram socket towards systemd */
+	TABLE_FILE_REQUEST, /* eventfd: look at requests */
+	TABLE_FILE_LOCK,    /* another instance cannot take it */
+	TABLE_FILE_CONTROL, /* listener of the control socket; the worker's, named here */
+	TABLE_FILES
+};
+
+/* Bits of requests. */
+#define TABLE_REQUEST_STOP   1u
+#define TABLE_REQUEST_RELOAD 2u
+#define TABLE_REQUEST_DUMP   4u
+#define TABLE_REQUEST_STOP_NOW 8u
+
+struct table_activated {
+	int32_t fd;
+	char name[256]; /* FileDescriptorName= */
+};
+
+/* A death of the worker, as the keeper saw it. */
+struct table_death {
+	int32_t status; /* as waitpid gives it */
+	uint32_t hung;  /* killed by the keeper for its heartbeat */
+	uint32_t condemned; /* its session had its third strike and is closed (K7) */
+	uint32_t session; /* that was being handled; 0 none */
+	uint32_t generation;
+	int64_t at;     /* monotonic */
+};
+
+struct table_header {
+	char magic[8];
+	uint32_t layout;
+	uint32_t services, sessions, buffers; /* capacity of each array */
+	uint64_t size;                        /* of the whole memory */
+	volatile int32_t file[TABLE_FILES];
+	uint32_t activated_count;
+	struct table_activated activated[TABLE_ACTIVATED];
+
+	/* between keeper and worker */
+	volatile uint32_t heartbeat;
+	volatile uint32_t ready;
+	volatile uint32_t requests;
+	volatile uint32_t stopping;
+	volatile uint32_t was_ready;  /* some worker was: a worker's failure is no failure to start */
+	volatile uint32_t outside;    /* the signal that ends this worker was sent to it (K7) */
+	volatile int32_t keeper_pid, worker_pid; /* keeper_pid is 0 under --no-keeper */
+	volatile int32_t worker_tid;             /* written by the kernel at clone and exit (K3) */
+	volatile uint32_t worker_restarts;
+	volatile uint32_t handling;   /* session whose bytes are being handled; 0 none (K7) */
+	struct table_death blamed[TABLE_BLAMED]; /* own-made deaths, a ring */
+	uint32_t blamed_next;
+	struct table_death last_death;
+	volatile uint32_t last_death_new; /* to be logged by the next worker */
+	volatile uint32_t status_version; /* odd while status is written */
+	char status[TABLE_STATUS_SIZE];
+
+	/* of the whole daemon */
+	int64_t started; /* wall clock */
+	uint64_t next_id;
+	uint32_t session_high; /* records beyond were never used */
+	uint32_t buffer_high;
+	uint32_t file_high;    /* the highest file number seen */
+	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
+	int64_t stop_deadline; /* monotonic: when sessions are closed, once stopping; 0 not yet */
+	uint64_t crash_hits[TABLE_CRASHES]; /* of a test build's crash points */
+	struct table_call call;
+	struct table_redo redo;
+
+	/* the configuration in force, in one of two places; the other is free for the next */
+	volatile uint32_t config_current;
+	uint32_t config_length[2];
+	char config_path[4096];
+	char config_error[TABLE_STATUS_SIZE]; /* of the last reload; "" none */
+	char control_path[108];
+};
+
+/* A process's view of the memory: pointers into it. */
+struct table {
+	struct table_header *header;
+	struct table_service *services;
+	struct table_session *sessions;
+	struct table_buffer *buffers;
+	unsigned char *bytes;  /* of buffers */
+	char *config;          /* two places of TABLE_CONFIG_MAX */
+	uint32_t free_session; /* first of a list linked by client_fd; derived */
+	uint32_t warm_buffer;  /* first of a list, linked by head, of free ones with pages; derived */
+	uint32_t cold_buffer;  /* the same, without pages; derived */
+	uint32_t warm_buffers; /* how many are warm; derived */
+};
+
+/* Makes the memory for as many sessions as files may be open (sessions_max), maps it and writes the header.
+ * 0 or -errno. */
+int table_new(uint32_t sessions_max, struct table *ret_table);
+
+/* Unmaps and closes the memory (no-keeper mode and tests). */
+void table_free(struct table *table);
+
+/* Derives the free lists; to be called by each worker before the first claim. */
+void table_derive(struct table *table);
+
+/* Takes a free session record, index > 0, or 0 if there is none.  Its word is still FREE, client_fd and
+ * upstream_fd are -1, all else 0 but id, which is new: fill it in, then table_session_set() as the last. */
+uint32_t table_session_claim(struct table *table);
+
+/* Changes the state, the commit of whatever was stored before. */
+void table_session_set(struct table *table, uint32_t session, enum table_state state);
+
+/* State FREE, the generation raised.  Its files must be closed and its buffers released. */
+void table_session_free(struct table *table, uint32_t session);
+
+enum table_state table_session_state(const struct table *table, uint32_t session);
+
+/* A free buffer, empty, its pages there; or 0.  It is in use as soon as a session names it. */
+uint32_t table_buffer_claim(struct table *table);
+
+/* Gives it back; no session may name it any more. */
+void table_buffer_free(struct table *table, uint32_t buffer);
+
+/* The buffer's TABLE_BUFFER_SIZE bytes. */
+unsigned char *table_buffer_bytes(const struct table *table, uint32_t buffer);
+
+/* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
+int table_note_file(struct table *table, int fd);
+
+/* The configuration in force: its text (not NUL-terminated) and length. */
+const char *table_config(const struct table *table, size_t *ret_length);
+
+/* Puts a new configuration in force at once, or says -E2BIG. */
+int table_config_set(struct table *table, const char *text, size_t length);
+
+/* The status text for systemd. */
+void table_status_set(struct table *table, const char *text);
+
+/* Adds an entry to a service's history (explain). */
+void table_history_add(struct table *table, uint16_t service, uint32_t kind, const char *text);
+
+#endif
