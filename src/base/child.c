@@ -1,7 +1,6 @@
 #include "base/child.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,18 +66,6 @@ struct child_remains {
 
 /* ---- start ---- */
 
-static char **
-child_arguments(const struct child_job *job)
-{
-	size_t count = mem_list_length(job->arguments);
-	char **argv = mem_new(count + 2, sizeof *argv);
-
-	argv[0] = (char *)(uintptr_t)job->program;
-	for (size_t i = 0; i < count; i++)
-		argv[i + 1] = job->arguments[i];
-	return argv;
-}
-
 /* Both signals: what left its group is still our child. */
 static void
 child_kill(struct child *child, int number)
@@ -89,20 +76,6 @@ child_kill(struct child *child, int number)
 	}
 }
 
-/* A pipe whose read end is ours and does not block. */
-static int
-child_pipe(int *ret_read, int *ret_write)
-{
-	int ends[2];
-
-	if (pipe2(ends, O_CLOEXEC) == -1)
-		return -errno;
-	fcntl(ends[0], F_SETFL, O_RDONLY | O_NONBLOCK);
-	*ret_read = ends[0];
-	*ret_write = ends[1];
-	return 0;
-}
-
 /* Runs it; 0 or -errno, with *ret_what naming the step that failed. */
 static int
 child_launch(struct child *child, const struct child_job *job, struct spawn_plan *plan, const char **ret_what)
@@ -110,9 +83,9 @@ child_launch(struct child *child, const struct child_job *job, struct spawn_plan
 	int result;
 
 	*ret_what = "pipe";
-	if (job->output_max > 0 && (result = child_pipe(&child->out.fd, &plan->out)) != 0)
+	if (job->output_max > 0 && (result = spawn_pipe(&child->out.fd, &plan->out)) != 0)
 		return result;
-	if ((result = child_pipe(&child->err.fd, &plan->err)) != 0)
+	if ((result = spawn_pipe(&child->err.fd, &plan->err)) != 0)
 		return result;
 	*ret_what = "mmap";
 	plan->exec_error = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -127,7 +100,7 @@ child_launch(struct child *child, const struct child_job *job, struct spawn_plan
 		*child->ret_group = child->pid;
 	*ret_what = "pidfd_open";
 	child->end.fd = (int)syscall(SYS_pidfd_open, child->pid, 0U);
-	if (child->end.fd == -1) {
+	if (child->end.fd == -1 && errno != ENOSYS) {
 		result = -errno;
 		child_kill(child, SIGKILL);
 		waitpid(child->pid, NULL, 0);
@@ -150,22 +123,43 @@ child_watch(struct child *child, struct child_file *file, event_callback_fn call
 	event_add(&file->event, NULL);
 }
 
+/* valgrind before 3.21 knows no pidfd; then we look every 10 ms. */
+static void
+child_watch_end(struct child *child)
+{
+	static const struct timeval often = { 0, 10000 };
+
+	child_watch(child, &child->end, child_on_end);
+	if (child->end.fd != -1)
+		return;
+	event_assign(&child->end.event, child->loop, -1, EV_PERSIST, child_on_end, child);
+	event_add(&child->end.event, &often);
+}
+
+/* Waits at most so many milliseconds for its death; whether it is dead, and then reaped. */
+static bool
+child_reap(struct child *child, int milliseconds)
+{
+	struct pollfd end = { .fd = child->end.fd, .events = POLLIN };
+
+	if (child->end.fd != -1 && poll(&end, 1, milliseconds) != 1)
+		return false;
+	return waitpid(child->pid, NULL, child->end.fd != -1 ? WNOHANG : 0) == child->pid;
+}
+
 static void
 child_begin(struct child *child, const struct child_job *job)
 {
-	struct spawn_plan plan = { .program = job->program, .environment = job->environment, .out = -1, .err = -1,
-		.parent = getpid() };
-	char **argv = child_arguments(job);
+	struct spawn_plan plan = { .program = job->program, .arguments = job->arguments,
+		.environment = job->environment, .out = -1, .err = -1, .parent = getpid() };
 	const char *what;
 	int result;
 
-	plan.argv = argv;
 	result = child_launch(child, job, &plan, &what);
 	if (plan.out != -1)
 		close(plan.out);
 	if (plan.err != -1)
 		close(plan.err);
-	mem_free(argv);
 	if (result != 0) {
 		snprintf(child->error, sizeof child->error, "%s: %s", what, strerror(-result));
 		child->pid = 0;
@@ -176,7 +170,7 @@ child_begin(struct child *child, const struct child_job *job)
 		return;
 	}
 	child->state = CHILD_RUNNING;
-	child_watch(child, &child->end, child_on_end);
+	child_watch_end(child);
 	child_watch(child, &child->out, child_on_output);
 	child_watch(child, &child->err, child_on_errors);
 	loop_timer_at(&child->timer, clock_after(clock_now(), child->timeout));
@@ -289,16 +283,11 @@ child_kill_now(struct child *child)
 void
 child_cancel(struct child *child)
 {
-	struct pollfd end;
-
 	if (child == NULL)
 		return;
 	if (child->state != CHILD_FAILED) {
 		child_kill(child, SIGKILL);
-		end = (struct pollfd){ .fd = child->end.fd, .events = POLLIN };
-		if (poll(&end, 1, CHILD_CANCEL_WAIT) == 1)
-			waitpid(child->pid, NULL, WNOHANG);
-		else
+		if (!child_reap(child, CHILD_CANCEL_WAIT))
 			child_leave_remains(child);
 	}
 	child_free(child);
@@ -405,9 +394,13 @@ static void
 child_on_end(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *child = arg;
+	siginfo_t info = { 0 };
 
 	(void)fd;
 	(void)what;
+	if (child->end.fd == -1 && waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    info.si_pid == 0)
+		return;
 	child_drain(child, &child->out);
 	child_drain(child, &child->err);
 	child_kill(child, SIGKILL);
@@ -440,7 +433,8 @@ child_on_timer(evutil_socket_t fd, short what, void *arg)
 		child_kill_now(child);
 		break;
 	case CHILD_KILLED:
-		child_leave_remains(child);
+		if (!child_reap(child, 0))
+			child_leave_remains(child);
 		child_finish(child);
 		break;
 	case CHILD_FAILED:

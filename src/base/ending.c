@@ -15,9 +15,9 @@ ending_of_exec(int error, const char *program)
 	bool exists = stat(program, &st) == 0;
 
 	if (error == EACCES && exists)
-		return S_ISDIR(st.st_mode) ? "is a directory" : "not executable";
+		return S_ISDIR(st.st_mode) ? "is a directory" : "not executable: Permission denied";
 	if (error == ENOENT && exists)
-		return "its interpreter (the #! line) does not exist";
+		return "its interpreter (the #! line): No such file or directory";
 	return strerror(error);
 }
 

@@ -3,9 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/mem.h"
 
 static void
 spawn_reset_signals(void)
@@ -40,29 +44,52 @@ spawn_place_files(const struct spawn_plan *plan)
 }
 
 static void __attribute__((noreturn))
-spawn_become(const struct spawn_plan *plan)
+spawn_become(const struct spawn_plan *plan, char *const *argv)
 {
 	if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
 	    spawn_place_files(plan) == 0 && chdir("/") == 0) {
 		spawn_reset_signals();
-		execve(plan->program, plan->argv, plan->environment);
+		execve(plan->program, argv, plan->environment);
 	}
 	*plan->exec_error = errno;
 	_exit(SPAWN_FAILED);
 }
 
+int
+spawn_pipe(int *ret_read, int *ret_write)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -errno;
+	fcntl(ends[0], F_SETFL, O_RDONLY | O_NONBLOCK);
+	*ret_read = ends[0];
+	*ret_write = ends[1];
+	return 0;
+}
+
 pid_t
 spawn_process(const struct spawn_plan *plan)
 {
+	size_t count = mem_list_length(plan->arguments);
+	char **argv = mem_new(count + 2, sizeof *argv);
 	sigset_t all, old;
 	pid_t pid;
+
+	argv[0] = (char *)(uintptr_t)plan->program;
+	for (size_t i = 0; i < count; i++)
+		argv[i + 1] = plan->arguments[i];
 
 	/* No handler of ours may run in the child while it shares our memory. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
 	pid = vfork();
 	if (pid == 0)
-		spawn_become(plan);
+		spawn_become(plan, argv);
+	/* Under valgrind vfork is fork, and the child may not have come so far. */
+	if (pid > 0)
+		setpgid(pid, pid);
 	sigprocmask(SIG_SETMASK, &old, NULL);
+	mem_free(argv);
 	return pid;
 }

@@ -14,12 +14,15 @@
 /* What the new process needs; all borrowed. */
 struct spawn_plan {
 	const char *program;
-	char *const *argv;
+	char *const *arguments; /* after argv[0] */
 	char *const *environment;
 	int out, err;      /* write ends; out may be -1: /dev/null */
 	pid_t parent;      /* getpid() of the caller */
 	int *exec_error;   /* in memory that is shared with the process: gets the errno if it cannot execute */
 };
+
+/* A pipe for a program to write to: the read end does not block.  0 or -errno. */
+int spawn_pipe(int *ret_read, int *ret_write);
 
 /* Gives the process: leader of its own group, in the folder "/", standard input empty, no other files, all
  * signals as by default, killed when the caller dies.  Or -1 and errno.  A failure after vfork is seen in its exit

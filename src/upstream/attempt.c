@@ -1,0 +1,193 @@
+#include "upstream/attempt.h"
+
+#include "base/clock.h"
+
+#define LEAST_GAP (10 * CLOCK_MILLISECOND) /* P24 */
+
+bool
+attempt_is_ending(const struct pconn *p)
+{
+	return p->closing || p->ending != PCONN_END_NONE;
+}
+
+int64_t
+attempt_delay(const struct pconn *p, const struct pconn_settings *s)
+{
+	return delay_wanted(s->delay, s->factor, s->max, p->failures);
+}
+
+/* An event that its handler holds up the next step for (P9). */
+unsigned
+attempt_report(struct pconn *p, enum pconn_state state, enum pconn_report event)
+{
+	p->state = (uint8_t)state;
+	p->event = (uint8_t)event;
+	p->deadline = CLOCK_NEVER;
+	return PCONN_DO_REPORT | PCONN_DO_HANDLE;
+}
+
+/* P4: the attempt starts here, and its delay with it; P2: with a look-up. */
+unsigned
+attempt_begin(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->state = PCONN_LOOKUP;
+	p->deadline = CLOCK_NEVER;
+	p->woken = 0;
+	p->candidate = p->candidates = 0;
+	p->attempt_at = in->now;
+	p->retry_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+	return PCONN_DO_LOOKUP;
+}
+
+/* P7: attempting_to_connect once in an outage. */
+unsigned
+attempt_next(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->outage)
+		return attempt_begin(p, s, in);
+	p->outage = 1;
+	return attempt_report(p, PCONN_ATTEMPTING, PCONN_REPORT_ATTEMPTING);
+}
+
+/* P1; P30. */
+unsigned
+attempt_start(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	*p = (struct pconn){ .deadline = CLOCK_NEVER, .event = p->event };
+	if (s->warm > 0 || in->held > 0)
+		return attempt_next(p, s, in);
+	p->state = PCONN_IDLE;
+	return 0;
+}
+
+unsigned
+attempt_finish(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->reopen)
+		return PCONN_DO_FINISHED | attempt_start(p, s, in);
+	p->state = PCONN_CLOSED;
+	p->deadline = CLOCK_NEVER;
+	return PCONN_DO_FINISHED;
+}
+
+/* P24: what was called promising, as a moment of this wait. */
+void
+attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	int64_t least = p->attempt_at + LEAST_GAP;
+	int64_t at = in->now;
+
+	if (in->held == 0 && !in->at_once)
+		at += delay_spread(s->spread, in->roll);
+	else
+		p->early_first = 0;
+	if (at < least)
+		at = least;
+	if (at < p->wake_at)
+		p->wake_at = at;
+}
+
+int64_t
+attempt_wait_deadline(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	int64_t deadline = p->retry_at < p->wake_at ? p->retry_at : p->wake_at;
+
+	if (in->held > 0 && s->hold_retry > 0 && p->early_at < deadline)
+		deadline = p->early_at;
+	return deadline;
+}
+
+/* The next attempt waits for its moment, now that the handler has ended (P4). */
+unsigned
+attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	int64_t wanted = attempt_delay(p, s);
+	int64_t trying = 0;
+
+	if (attempt_is_ending(p))
+		return attempt_finish(p, s, in);
+	p->state = PCONN_WAIT;
+	p->wake_at = CLOCK_NEVER;
+	if (in->now - p->early_last > 2 * wanted)
+		p->early_first = 0;
+	if (p->early_first != 0)
+		trying = in->now - p->early_first;
+	p->early_at = p->attempt_at + delay_gap(trying, s->hold_retry, wanted, in->roll);
+	if (p->woken)
+		attempt_wake(p, s, in);
+	p->woken = 0;
+	p->deadline = attempt_wait_deadline(p, s, in);
+	return 0;
+}
+
+/* The wait is over; with warm = 0 only a client is worth an attempt (P30). */
+unsigned
+attempt_wait_over(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->deadline = attempt_wait_deadline(p, s, in);
+	if (in->now < p->deadline)
+		return 0;
+	if (s->warm == 0 && in->held == 0) {
+		p->state = PCONN_IDLE;
+		p->deadline = CLOCK_NEVER;
+		return 0;
+	}
+	if (in->held > 0) {
+		p->early_last = in->now;
+		if (p->early_first == 0)
+			p->early_first = in->now;
+	}
+	return attempt_next(p, s, in);
+}
+
+unsigned
+attempt_dial(struct pconn *p)
+{
+	p->state = PCONN_DIAL;
+	return PCONN_DO_DIAL;
+}
+
+/* P8, P23: an address that was just tried is not reported again. */
+static unsigned
+obtained(struct pconn *p)
+{
+	if ((p->fresh >> p->candidate & 1) != 0)
+		return attempt_report(p, PCONN_OBTAINED, PCONN_REPORT_OBTAINED);
+	return attempt_dial(p);
+}
+
+unsigned
+attempt_looked_up(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->ending != PCONN_END_NONE)
+		return attempt_finish(p, s, in);
+	p->candidate = 0;
+	p->candidates = (uint8_t)in->candidates;
+	p->fresh = in->fresh;
+	return obtained(p);
+}
+
+/* P23: on to the next candidate, if there is one. */
+unsigned
+attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (attempt_is_ending(p) || p->candidate + 1 >= p->candidates)
+		return attempt_wait(p, s, in);
+	p->candidate++;
+	return obtained(p);
+}
+
+/* P3: a look-up or a dial of the attempt has failed. */
+unsigned
+attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned todo = 0;
+
+	if (attempt_is_ending(p) || p->candidate + 1 >= p->candidates) {
+		p->failures++;
+		todo = PCONN_DO_ANSWER_FAILED;
+	}
+	if (in->same)
+		return todo | attempt_after_failure(p, s, in);
+	return todo | attempt_report(p, PCONN_FAILED, PCONN_REPORT_FAILED);
+}

@@ -1,0 +1,214 @@
+#include "upstream/dial.h"
+
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+
+/* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often. */
+#define DIAL_RETRY (10 * CLOCK_MILLISECOND)
+
+/* RFC 793's states by the kernel's numbers; <netinet/tcp.h>, which has them, lacks half of struct tcp_info and
+ * cannot be had together with <linux/tcp.h>. */
+enum { DIAL_SYN_SENT = 2, DIAL_SYN_RECV = 3, DIAL_CLOSE = 7 };
+
+struct dial {
+	int fd;                 /* borrowed */
+	struct address address;
+	dial_callback *callback;
+	void *arg;              /* borrowed */
+	int64_t deadline;
+	int error;              /* when ended */
+	bool ended;
+	struct event event;     /* writable: connected or failed */
+	struct event timer;     /* time-out, retry, or the report of the end */
+};
+
+int
+dial_socket(const struct address *address)
+{
+	int fd, on = 1;
+
+	if (address->kind != ADDRESS_SOCKET)
+		return -EINVAL;
+	fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -errno;
+	if (address->socket.ss_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	return fd;
+}
+
+/* A connect to a free port of this host, out of the range that connects take their own from, may by chance meet
+ * itself (TCP's simultaneous open); nobody is there. */
+static bool
+dial_met_itself(int fd)
+{
+	struct address own, other;
+
+	memset(&own, 0, sizeof own);
+	memset(&other, 0, sizeof other);
+	own.socket_length = other.socket_length = sizeof own.socket;
+	if (getsockname(fd, (struct sockaddr *)&own.socket, &own.socket_length) == -1 ||
+	    getpeername(fd, (struct sockaddr *)&other.socket, &other.socket_length) == -1)
+		return false;
+	return own.socket.ss_family != AF_UNIX && address_equal(&own, &other);
+}
+
+/* Ends it through the loop. */
+static void
+dial_end(struct dial *dial, int error)
+{
+	dial->ended = true;
+	dial->error = error == 0 && dial_met_itself(dial->fd) ? ECONNREFUSED : error;
+	loop_event_stop(&dial->event);
+	loop_timer_at(&dial->timer, clock_now());
+}
+
+static void
+dial_connect(struct dial *dial)
+{
+	int64_t retry;
+
+	if (connect(dial->fd, (const struct sockaddr *)&dial->address.socket, dial->address.socket_length) == 0 ||
+	    errno == EISCONN) {
+		dial_end(dial, 0);
+	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
+		event_add(&dial->event, NULL);
+		loop_timer_at(&dial->timer, dial->deadline);
+	} else if (errno == EAGAIN && dial->address.socket.ss_family == AF_UNIX) {
+		retry = clock_after(clock_now(), DIAL_RETRY);
+		loop_timer_at(&dial->timer, retry < dial->deadline ? retry : dial->deadline);
+	} else {
+		dial_end(dial, errno);
+	}
+}
+
+static void
+dial_finish(struct dial *dial)
+{
+	dial_callback *callback = dial->callback;
+	int error = dial->error;
+	void *arg = dial->arg;
+
+	dial_cancel(dial);
+	callback(arg, error);
+}
+
+static void
+dial_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *dial = arg;
+	socklen_t length = sizeof dial->error;
+	int error = 0;
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
+		error = errno;
+	dial_end(dial, error);
+}
+
+static void
+dial_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct dial *dial = arg;
+
+	(void)fd;
+	(void)what;
+	if (dial->ended)
+		dial_finish(dial);
+	else if (clock_now() >= dial->deadline)
+		dial_end(dial, ETIMEDOUT);
+	else if (dial->address.socket.ss_family == AF_UNIX)
+		dial_connect(dial);
+	else
+		loop_timer_at(&dial->timer, dial->deadline);
+}
+
+struct dial *
+dial_start(struct event_base *loop, int fd, const struct address *address, const struct dial_settings *settings,
+    dial_callback *callback, void *arg)
+{
+	struct dial *dial = mem_new(1, sizeof *dial);
+
+	dial->fd = fd;
+	dial->address = *address;
+	dial->callback = callback;
+	dial->arg = arg;
+	dial->deadline = clock_after(clock_now(), settings->connect_timeout);
+	event_assign(&dial->event, loop, fd, EV_WRITE, dial_on_writable, dial);
+	loop_timer_init(&dial->timer, loop, dial_on_timer, dial);
+	dial_connect(dial);
+	return dial;
+}
+
+void
+dial_cancel(struct dial *dial)
+{
+	if (dial == NULL)
+		return;
+	loop_event_stop(&dial->event);
+	loop_timer_stop(&dial->timer);
+	mem_free(dial);
+}
+
+/* B6.  A connection that ever was has its SYN acknowledged, which tcpi_bytes_acked counts; segments received do
+ * not tell, for a refused connect has received one. */
+static int
+dial_examine_tcp(int fd)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
+		return -1;
+	switch (info.tcpi_state) {
+	case DIAL_SYN_SENT:
+	case DIAL_SYN_RECV:
+		return 0;
+	case DIAL_CLOSE:
+		return info.tcpi_bytes_acked == 0 && info.tcpi_bytes_received == 0 && info.tcpi_bytes_sent == 0 ?
+		    -1 : 1;
+	default:
+		return 1;
+	}
+}
+
+int
+dial_examine(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t length = sizeof peer;
+	int domain;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1)
+		return -1;
+	if (domain != AF_UNIX)
+		return dial_examine_tcp(fd);
+	return getpeername(fd, (struct sockaddr *)&peer, &length) == 0 ? 1 : -1;
+}
+
+void
+dial_tune(int fd, const struct dial_settings *settings)
+{
+	int domain, on = 1;
+	unsigned user_timeout = (unsigned)settings->user_timeout;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1 || domain == AF_UNIX)
+		return;
+	if (settings->user_timeout > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	if (settings->keepalive_idle <= 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &settings->keepalive_idle, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &settings->keepalive_interval, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &settings->keepalive_count, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}

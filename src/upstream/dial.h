@@ -1,0 +1,38 @@
+/* dial.h - one non-blocking connect to one address, with a time-out. */
+#ifndef HOLDFAST_UPSTREAM_DIAL_H
+#define HOLDFAST_UPSTREAM_DIAL_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+struct dial_settings {
+	int64_t connect_timeout;
+	int keepalive_idle, keepalive_interval, keepalive_count; /* seconds, seconds, probes; idle 0: off */
+	int user_timeout;                                        /* milliseconds; 0: the kernel's */
+};
+
+struct dial;
+
+/* error is 0 or a positive errno (ETIMEDOUT for our own time-out); the fd stays the caller's. */
+typedef void dial_callback(void *arg, int error);
+
+/* Makes the socket (close-on-exec, non-blocking) for the address: the fd, or -errno.  Nothing is sent yet, so
+ * that the caller can name the file in the table first. */
+int dial_socket(const struct address *address);
+
+/* Connects fd (borrowed) to the address.  Never calls back before it returns.  EAGAIN of a Unix socket with a
+ * full backlog is tried again on a timer until the time-out (B6). */
+struct dial *dial_start(struct event_base *loop, int fd, const struct address *address,
+    const struct dial_settings *settings, dial_callback *callback, void *arg);
+void dial_cancel(struct dial *dial);
+
+/* After a worker's death (B6): whether this connecting or connected socket is worth keeping: 1 connected,
+ * 0 still connecting, -1 never connected or broken. */
+int dial_examine(int fd);
+
+/* Sets TCP_NODELAY (at dial_socket), keepalive and user time-out on a connection: once it is worth it. */
+void dial_tune(int fd, const struct dial_settings *settings);
+
+#endif

@@ -1,0 +1,284 @@
+#include "upstream/link.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "upstream/link_parts.h"
+
+#define LINK_GONE "the service was changed or removed"
+
+static void
+link_on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	(void)fd;
+	(void)what;
+	if (!link->begun)
+		link_begin(link);
+	link_run(link);
+}
+
+/* Programs of a dead worker. */
+static void
+link_kill_groups(struct table_service *service)
+{
+	for (size_t i = 0; i < sizeof service->groups / sizeof *service->groups; i++) {
+		if (service->groups[i] > 1)
+			kill(-service->groups[i], SIGKILL);
+		service->groups[i] = 0;
+	}
+}
+
+struct link *
+link_new(struct event_base *loop, struct table *table, uint16_t service, const struct link_settings *settings,
+    const struct link_callbacks *callbacks, void *arg)
+{
+	struct link *link = mem_new(1, sizeof *link);
+	struct table_service *record = &table->services[service];
+
+	link->loop = loop;
+	link->table = table;
+	link->service = service;
+	link->name = record->name;
+	link->settings = settings;
+	link->callbacks = callbacks;
+	link->arg = arg;
+	link->record = record_of(table, service);
+	if (getrandom(&link->random, sizeof link->random, GRND_NONBLOCK) != sizeof link->random || link->random == 0)
+		link->random = (uint64_t)clock_now() | 1;
+	link_kill_groups(record);
+	if (!link->record->begun)
+		record_clear(link->record);
+	STAILQ_INIT(&link->inputs);
+	loop_timer_init(&link->turn, loop, link_on_turn, link);
+	loop_timer_init(&link->timer, loop, link_on_timer, link);
+	loop_timer_init(&link->still, loop, link_on_still, link);
+	link->lookup = lookup_new(loop, link->name, &settings->lookup, &record->groups[TABLE_GROUP_LOOKUP],
+	    link_on_changed, link);
+	link->pool = pool_new(loop, table, service, &settings->dial, &link_pool_callbacks, link);
+	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
+	link->waiters = waiters_new(loop);
+	loop_timer_at(&link->turn, clock_now());
+	return link;
+}
+
+void
+link_free(struct link *link)
+{
+	struct link_input *input;
+
+	if (link == NULL)
+		return;
+	if (!link->begun)
+		pool_adopt(link->pool, false);
+	lookup_leave(link->asking);
+	lookup_free(link->lookup);
+	handlers_free(link->handlers);
+	pool_drop(link->pool);
+	pool_free(link->pool);
+	waiters_free(link->waiters, LINK_GONE);
+	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
+		STAILQ_REMOVE_HEAD(&link->inputs, next);
+		mem_free(input);
+	}
+	loop_timer_stop(&link->turn);
+	loop_timer_stop(&link->timer);
+	loop_timer_stop(&link->still);
+	record_clear(link->record);
+	mem_free(link);
+}
+
+static void
+link_push_event(struct link *link, enum pconn_event event)
+{
+	link_push(link, (struct pconn_input){ .event = event });
+}
+
+void
+link_set_held(struct link *link, unsigned held)
+{
+	if (held == link->held)
+		return;
+	link->held = held;
+	link_push_event(link, PCONN_HELD);
+}
+
+int
+link_take(struct link *link, uint32_t *ret_spare)
+{
+	struct link_take *take = &link->take[link->takes % LINK_TAKES];
+	int64_t since;
+	int fd;
+
+	if (!link->begun || link->asked_to_end)
+		return -1;
+	fd = pool_take(link->pool, link->settings->warm_max_age, ret_spare, &since, take->address,
+	    sizeof take->address);
+	if (fd == -1) {
+		link_push_event(link, PCONN_HELD); /* some may have been too old */
+		return -1;
+	}
+	take->taken_at = clock_now();
+	take->since = since;
+	link->takes++;
+	return fd;
+}
+
+void
+link_taken(struct link *link, uint32_t spare)
+{
+	pool_taken(link->pool, spare);
+	link_push_event(link, PCONN_TAKEN);
+}
+
+void
+link_relayed(struct link *link)
+{
+	link_push_event(link, PCONN_RELAYED);
+}
+
+void
+link_unused(struct link *link, int64_t age)
+{
+	int64_t now = clock_now(), nearest = 200 * CLOCK_MILLISECOND;
+	const struct link_take *found = NULL;
+	char text[RECORD_ERROR_SIZE];
+
+	for (size_t i = 0; i < LINK_TAKES; i++) {
+		int64_t off = now - age - link->take[i].taken_at;
+
+		off = off < 0 ? -off : off;
+		if (link->take[i].taken_at != 0 && off < nearest) {
+			nearest = off;
+			found = &link->take[i];
+		}
+	}
+	if (found != NULL)
+		age = now - found->since;
+	if (age < PCONN_YOUNG) {
+		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
+		if (found != NULL)
+			pool_mark_failed(link->pool, found->address);
+		link_set_error(link, found != NULL ? found->address : "", text);
+	}
+	link_push(link, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
+}
+
+bool
+link_refuses(const struct link *link)
+{
+	if (link->asked_to_end)
+		return true;
+	return !link->asked_to_open && pconn_is_closed(link_pconn(link));
+}
+
+bool
+link_is_up(const struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+
+	switch ((enum pconn_state)p->state) {
+	case PCONN_NEW: case PCONN_IDLE:
+		return true;
+	case PCONN_CONNECTED:
+		return !p->lost;
+	case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL: case PCONN_FAILED:
+		return p->failures == 0;
+	case PCONN_WAIT: case PCONN_DISCONNECTED:
+		return p->failures == 0 && p->retry_at <= clock_now();
+	case PCONN_CLOSED: case PCONN_STATES:
+		return false;
+	}
+	return false;
+}
+
+void
+link_wake(struct link *link, bool at_once)
+{
+	link_push(link, (struct pconn_input){ .event = PCONN_WAKE, .at_once = at_once });
+}
+
+void
+link_reconnect(struct link *link)
+{
+	link_push_event(link, PCONN_RECONNECT);
+}
+
+void
+link_close(struct link *link)
+{
+	link->asked_to_end = true;
+	link->asked_to_open = false;
+	link_push_event(link, PCONN_CLOSE);
+}
+
+void
+link_drain(struct link *link)
+{
+	link->asked_to_end = true;
+	link->asked_to_open = false;
+	link_push_event(link, PCONN_DRAIN);
+}
+
+void
+link_open(struct link *link)
+{
+	link->asked_to_end = false;
+	link->asked_to_open = true;
+	link_push_event(link, PCONN_OPEN);
+}
+
+/* P14's error of a closed link. */
+static const char *
+link_closed_error(const struct link *link)
+{
+	return link_pconn(link)->ending == PCONN_END_ABORT ? link->record->abort_error : "persistent connection closed";
+}
+
+struct link_waiter *
+link_wait(struct link *link, link_answer *answer, void *arg)
+{
+	struct link_waiter *waiter = waiters_add(link->waiters, WAITERS_CONNECTED, answer, arg);
+
+	if (link_refuses(link))
+		waiters_answer_one(waiter, link_closed_error(link));
+	else if (pconn_is_connected(link_pconn(link)))
+		waiters_answer_one(waiter, NULL);
+	return waiter;
+}
+
+struct link_waiter *
+link_try(struct link *link, link_answer *answer, void *arg)
+{
+	struct link_waiter *waiter = waiters_add(link->waiters, WAITERS_RESULT, answer, arg);
+
+	if (link_refuses(link))
+		waiters_answer_one(waiter, link_closed_error(link));
+	else if (pconn_is_connected(link_pconn(link)))
+		waiters_answer_one(waiter, NULL);
+	return waiter;
+}
+
+struct link_waiter *
+link_wait_closed(struct link *link, link_answer *answer, void *arg)
+{
+	struct link_waiter *waiter = waiters_add(link->waiters, WAITERS_CLOSED, answer, arg);
+
+	if (link_pconn(link)->state == PCONN_CLOSED && !link->asked_to_open)
+		waiters_answer_one(waiter, NULL);
+	return waiter;
+}
+
+struct lookup_waiter *
+link_lookup(struct link *link, lookup_callback *callback, void *arg)
+{
+	struct lookup_question question = link_question(link);
+
+	return lookup_ask(link->lookup, &question, callback, arg);
+}

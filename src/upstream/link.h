@@ -1,0 +1,142 @@
+/* link.h - does what upstream/pconn decides for one service: looks up, dials, runs handlers, keeps time.
+ *
+ * Its state lies in the table (struct table_service.link), so that a new worker goes on where the dead one
+ * was (P26).  Ready and dialling upstream connections are session records SPARE and DIALLING.
+ */
+#ifndef HOLDFAST_UPSTREAM_LINK_H
+#define HOLDFAST_UPSTREAM_LINK_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keep/table.h"
+#include "upstream/dial.h"
+#include "upstream/lookup.h"
+#include "upstream/pconn.h"
+
+struct link_settings {
+	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
+	struct lookup_settings lookup;
+	struct dial_settings dial;
+	int64_t warm_max_age;        /* 0: any age is fine */
+	char *on_event;              /* owned; NULL none */
+	int64_t on_event_timeout;
+	char *notify;                /* owned; NULL none */
+};
+
+/* Kinds of struct link_event and of the history's entries. */
+enum link_event_kind {
+	LINK_ATTEMPTING,   /* attempting_to_connect */
+	LINK_OBTAINED,     /* obtained_address */
+	LINK_FAILED,       /* failed_to_connect */
+	LINK_CONNECTED,
+	LINK_DISCONNECTED,
+	LINK_NOTE,         /* history only: look-up results, rest, expiry, what operators did */
+};
+
+struct link_event {
+	enum link_event_kind kind;
+	const char *address; /* "" if none */
+	const char *error;   /* "" if none */
+	unsigned failures;
+};
+
+/* The event's name as handlers are told it: "attempting_to_connect" ... "note". */
+const char *link_event_name(enum link_event_kind kind);
+
+struct link_callbacks {
+	/* P12: sees each event before the handler does. */
+	void (*event)(void *arg, const struct link_event *event);
+	/* A connection may be there for link_take(), or the state has changed so that held clients should be
+	 * looked at again (aborted, closed, drained: link_refuses()). */
+	void (*ready)(void *arg);
+};
+
+enum link_state {
+	LINK_IDLE, LINK_CONNECTING, LINK_IS_CONNECTED, LINK_WAITING, LINK_CLOSING, LINK_CLOSED, LINK_DRAINED,
+	LINK_ABORTED
+};
+const char *link_state_name(enum link_state state); /* "idle" ... as status shows it */
+
+/* For status.  Texts are valid until the next turn of the loop. */
+struct link_status {
+	enum link_state state;
+	bool up, resting;
+	const char *address;           /* of the last connection or candidate; "" none */
+	int64_t since;                 /* wall clock: of the state */
+	int64_t down_since;            /* wall clock, 0 when up */
+	int64_t next_attempt;          /* monotonic deadline, 0 none */
+	const char *last_error;        /* "" none */
+	int64_t last_error_at;         /* wall clock, 0 none */
+	unsigned failures;
+	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries, handler_failures,
+	    notify_dropped;
+	unsigned warm;                 /* connections ready */
+	unsigned dialling;
+	const char *lookup;            /* lookup_describe() */
+	int64_t lookup_running_since;  /* monotonic, 0 none */
+	unsigned candidates;
+};
+
+struct link;
+
+/* Makes the link of the service with this index in the table; a record that a dead worker left is gone on
+ * with, a fresh one (all zero) begins.  settings and callbacks are borrowed and must stay.  Calls back from the
+ * event loop only. */
+struct link *link_new(struct event_base *loop, struct table *table, uint16_t service,
+    const struct link_settings *settings, const struct link_callbacks *callbacks, void *arg);
+
+/* Ends it: programs are killed, its SPARE and DIALLING connections closed, its part of the record zeroed. */
+void link_free(struct link *link);
+
+/* How many clients wait for a connection now (P24; the crowd is dialled for side by side). */
+void link_set_held(struct link *link, unsigned held);
+
+/* A ready connection that was looked at (P29): its fd, the SPARE record's index in *ret_spare; or -1.  The caller
+ * names the fd in its own session, commits that, and then calls link_taken(), which frees the record and tells
+ * the state machine (P25). */
+int link_take(struct link *link, uint32_t *ret_spare);
+void link_taken(struct link *link, uint32_t spare);
+
+/* The first byte has passed over a connection that was taken: its replacement may be dialled now (P25). */
+void link_relayed(struct link *link);
+
+/* A taken connection ended before a byte passed either way, so many microseconds after it was taken; its client
+ * waits again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */
+void link_unused(struct link *link, int64_t age);
+
+/* Whether clients are refused now because the link has ended for good: closed, drained, aborted. */
+bool link_refuses(const struct link *link);
+
+/* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */
+bool link_is_up(const struct link *link);
+
+void link_get_status(const struct link *link, struct link_status *ret_status);
+
+/* P24: an early attempt is promising ("operator", "reload").  operator: at once, without spread. */
+void link_wake(struct link *link, bool at_once);
+
+/* Drops the ready connections and connects anew, at once. */
+void link_reconnect(struct link *link);
+
+/* P16, P20; start anew after either or an abort. */
+void link_close(struct link *link);
+void link_drain(struct link *link);
+void link_open(struct link *link);
+
+/* P13 and P14.  The callback comes once, with NULL when connected or the error; never before these return.
+ * P13 (wait): on a closed link an error at once; time-outs are the caller's.  P14 (try).  When the link is freed,
+ * those who wait are told an error, from the loop. */
+struct link_waiter;
+typedef void link_answer(void *arg, const char *error);
+struct link_waiter *link_wait(struct link *link, link_answer *answer, void *arg);
+struct link_waiter *link_try(struct link *link, link_answer *answer, void *arg);
+/* P18: when a close or drain has finished. */
+struct link_waiter *link_wait_closed(struct link *link, link_answer *answer, void *arg);
+void link_waiter_cancel(struct link_waiter *waiter);
+
+/* Runs the look-up for an operator and changes nothing (shares one under way). */
+struct lookup_waiter *link_lookup(struct link *link, lookup_callback *callback, void *arg);
+
+#endif

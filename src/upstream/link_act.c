@@ -1,0 +1,396 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+#include "upstream/link_parts.h"
+#include "upstream/spare.h"
+
+static bool
+link_is_idempotent(enum pconn_event event)
+{
+	return event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED || event == PCONN_DEADLINE;
+}
+
+void
+link_push(struct link *link, struct pconn_input input)
+{
+	struct link_input *pushed;
+
+	if (link_is_idempotent(input.event))
+		STAILQ_FOREACH(pushed, &link->inputs, next)
+			if (pushed->input.event == input.event)
+				return;
+	pushed = mem_new(1, sizeof *pushed);
+	pushed->input = input;
+	STAILQ_INSERT_TAIL(&link->inputs, pushed, next);
+	if (!link->running)
+		loop_timer_at(&link->turn, clock_now());
+}
+
+uint32_t
+link_roll(struct link *link)
+{
+	link->random ^= link->random >> 12; /* xorshift64* */
+	link->random ^= link->random << 25;
+	link->random ^= link->random >> 27;
+	return (uint32_t)((link->random * UINT64_C(2685821657736338717)) >> 32) & (DELAY_EXACT - 1);
+}
+
+struct lookup_question
+link_question(struct link *link)
+{
+	return (struct lookup_question){ .service = link->name, .failures = link_pconn(link)->failures,
+		.last_address = link->record->address, .roll = link_roll(link), .turn = link->record->turn };
+}
+
+static void
+link_on_looked_up(void *arg, const struct lookup_result *result)
+{
+	struct link *link = arg;
+	struct link_record *record = link->record;
+	char text[RECORD_ERROR_SIZE];
+
+	link->asking = NULL;
+	if (result->error == NULL && result->abort_reason == NULL) {
+		record_set_candidates(record, result->candidates, result->candidate_count);
+		pool_set_candidates(link->pool, result->candidates, result->candidate_count);
+		link_tell_candidates(link, result);
+		link_push(link, (struct pconn_input){ .event = PCONN_LOOKED_UP });
+	} else {
+		record->counters.lookup_failures++;
+		snprintf(text, sizeof text, "%s%s", result->error == NULL ? "abort: " : "",
+		    result->error == NULL ? result->abort_reason : result->error);
+		link_set_error(link, "", text);
+		if (result->error == NULL) {
+			record_text(record->abort_error, sizeof record->abort_error, text);
+			link_push(link, (struct pconn_input){ .event = PCONN_ABORT });
+		}
+		link_push(link, (struct pconn_input){ .event = PCONN_LOOKUP_FAILED });
+	}
+	link_run(link);
+}
+
+static void
+link_ask(struct link *link)
+{
+	struct lookup_question question = link_question(link);
+
+	link->record->turn++;
+	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
+}
+
+static void
+link_drop(struct link *link)
+{
+	lookup_leave(link->asking);
+	link->asking = NULL;
+	pool_drop(link->pool);
+}
+
+static void
+link_handle(struct link *link)
+{
+	struct link_event event = link_last_event(link);
+
+	if (!handlers_run(link->handlers, &event))
+		link_push(link, (struct pconn_input){ .event = PCONN_HANDLED });
+}
+
+static void
+link_dial(struct link *link)
+{
+	struct address address;
+	size_t i = link_pconn(link)->candidate;
+
+	record_get_candidate(link->record, i, &address);
+	address_format(&address, link->record->address);
+	pool_dial(link->pool, i);
+}
+
+static void
+link_answer_waiters(struct link *link, unsigned todo)
+{
+	const char *closed = link_pconn(link)->ending == PCONN_END_ABORT ? link->record->abort_error :
+	    "persistent connection closed";
+
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		waiters_answer(link->waiters, WAITERS_CONNECTED | WAITERS_RESULT, NULL);
+	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
+		waiters_answer(link->waiters, WAITERS_CONNECTED | WAITERS_RESULT, closed);
+	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
+		waiters_answer(link->waiters, WAITERS_RESULT, link->record->last_error);
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		waiters_answer(link->waiters, WAITERS_CLOSED, NULL);
+}
+
+/* Does what the machine says; in is what it was told. */
+static void
+link_act(struct link *link, unsigned todo, struct pconn_input *in)
+{
+	if ((todo & PCONN_DO_DROP) != 0)
+		link_drop(link);
+	if ((todo & PCONN_DO_EXPIRED) != 0)
+		link->record->counters.expiries++;
+	if ((todo & PCONN_DO_REST) != 0)
+		link_tell_rest(link);
+	link_answer_waiters(link, todo);
+	if ((todo & PCONN_DO_REPORT) != 0)
+		link_report(link);
+	if ((todo & PCONN_DO_HANDLE) != 0)
+		link_handle(link);
+	if ((todo & PCONN_DO_LOOKUP) != 0)
+		link_ask(link);
+	if ((todo & PCONN_DO_DIAL) != 0)
+		link_dial(link);
+	if ((todo & PCONN_DO_FILL) != 0)
+		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->settings->pconn, in));
+	CRASH_POINT(LINK_ACTED);
+}
+
+/* P8, P23: compares what has come with what was reported. */
+static void
+link_compare(struct link *link, struct record_place *place, struct pconn_input *in)
+{
+	const struct link_record *record = link->record;
+	uint64_t hashes[RECORD_CANDIDATES];
+	struct address address;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (in->event == PCONN_LOOKED_UP) {
+		in->candidates = record->candidate_count;
+		for (size_t i = 0; i < record->candidate_count; i++) {
+			record_get_candidate(record, i, &address);
+			address_format(&address, text);
+			hashes[i] = repeats_hash(text);
+		}
+		if (place->pconn.state == PCONN_LOOKUP)
+			in->fresh = repeats_looked_up(&place->repeats, hashes, record->candidate_count);
+	} else if (in->event == PCONN_LOOKUP_FAILED && place->pconn.state == PCONN_LOOKUP) {
+		in->same = repeats_lookup_failed(&place->repeats, repeats_hash(record->error));
+	} else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL) {
+		in->same = repeats_dial_failed(&place->repeats, place->pconn.candidate, repeats_hash(record->error));
+	}
+}
+
+static void
+link_step(struct link *link, struct pconn_input *in)
+{
+	struct record_place *place = record_open(link->record);
+	unsigned todo;
+
+	in->now = clock_now();
+	in->roll = link_roll(link);
+	in->held = link->held;
+	in->ready = pool_ready(link->pool);
+	in->dialling = pool_dialling(link->pool);
+	if (in->event == PCONN_ENDED)
+		in->candidates = pool_promising(link->pool);
+	link_compare(link, place, in);
+	todo = pconn_step(&place->pconn, &link->settings->pconn, in);
+	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING)
+		repeats_begin(&place->repeats);
+	if ((todo & PCONN_DO_LOOKUP) != 0 && place->pconn.state == PCONN_LOOKUP)
+		link->record->counters.attempts++;
+	record_commit(link->record);
+	if (in->same)
+		link_tell_repeat(link);
+	link_act(link, todo, in);
+}
+
+/* P20 keeps the current connection; here that is the clients', and the ones nobody has are of no use. */
+static void
+link_end_unused(struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+
+	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE)
+		return;
+	link_drop(link);
+	link_set_reason(link, p->ending == PCONN_END_ABORT ? link->record->abort_error : "drained by an operator");
+	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
+}
+
+static void
+link_name_loss(struct link *link, enum pconn_event event)
+{
+	if (event == PCONN_RECONNECT && link_pconn(link)->state == PCONN_CONNECTED)
+		link_set_reason(link, "reconnect by an operator");
+	else if (event == PCONN_CLOSE && link_pconn(link)->state == PCONN_CONNECTED)
+		link_set_reason(link, "closed by an operator");
+}
+
+/* Lets clients have what is ready, or have them refused. */
+static void
+link_serve(struct link *link)
+{
+	bool refuses = link_refuses(link);
+	unsigned warm = link_pconn(link)->resting ? 0 : link->settings->pconn.warm;
+
+	if (pool_ready(link->pool) > 0 || refuses != link->refused) {
+		link->refused = refuses;
+		link->callbacks->ready(link->arg);
+	}
+	pool_trim(link->pool, warm > link->held ? warm : link->held);
+}
+
+void
+link_run(struct link *link)
+{
+	struct link_input *input;
+
+	link->running = true;
+	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
+		STAILQ_REMOVE_HEAD(&link->inputs, next);
+		link_name_loss(link, input->input.event);
+		link_step(link, &input->input);
+		link_end_unused(link);
+		mem_free(input);
+	}
+	link->running = false;
+	link->asked_to_end = link->asked_to_open = false;
+	loop_timer_at(&link->timer, link_pconn(link)->deadline);
+	link_note_state(link);
+	link_serve(link);
+}
+
+/* What operators set and a dead worker did not come to do. */
+static void
+link_administer(struct link *link)
+{
+	enum table_admin admin = (enum table_admin)link->table->services[link->service].administered;
+	const struct pconn *p = link_pconn(link);
+
+	if (admin == TABLE_ADMIN_CLOSED && !pconn_is_closed(p))
+		link_push(link, (struct pconn_input){ .event = PCONN_CLOSE });
+	else if (admin == TABLE_ADMIN_DRAINED && !pconn_is_closed(p))
+		link_push(link, (struct pconn_input){ .event = PCONN_DRAIN });
+	else if (admin == TABLE_ADMIN_NONE && pconn_is_closed(p) && p->ending != PCONN_END_ABORT)
+		link_push(link, (struct pconn_input){ .event = PCONN_OPEN });
+	if (p->state == PCONN_NEW)
+		link_push(link, (struct pconn_input){ .event = PCONN_START });
+}
+
+/* P26: with no event and no new attempt. */
+static void
+link_resume(struct link *link)
+{
+	struct address candidates[RECORD_CANDIDATES];
+	const struct pconn *p = link_pconn(link);
+	struct pconn_input in = { .event = PCONN_HELD, .held = link->held };
+	unsigned todo = pconn_resume(p);
+	bool keep = p->state == PCONN_DIAL || (p->state == PCONN_CONNECTED && !p->lost);
+
+	for (size_t i = 0; i < link->record->candidate_count; i++)
+		record_get_candidate(link->record, i, &candidates[i]);
+	pool_set_candidates(link->pool, candidates, link->record->candidate_count);
+	pool_adopt(link->pool, keep);
+	if (!keep)
+		pool_drop(link->pool);
+	if ((todo & PCONN_DO_DIAL) != 0 && pool_ready(link->pool) > 0) {
+		todo &= ~PCONN_DO_DIAL;
+		link_push(link, (struct pconn_input){ .event = PCONN_DIALED });
+	}
+	link_act(link, todo, &in);
+	link_push(link, (struct pconn_input){ .event = PCONN_HELD });
+}
+
+void
+link_begin(struct link *link)
+{
+	struct link_inputs early = STAILQ_HEAD_INITIALIZER(early);
+
+	link->begun = true;
+	STAILQ_CONCAT(&early, &link->inputs);
+	if (link->record->begun && link_pconn(link)->state != PCONN_NEW)
+		link_resume(link);
+	else
+		link->record->begun = 1;
+	link_administer(link);
+	STAILQ_CONCAT(&link->inputs, &early);
+}
+
+void
+link_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	(void)fd;
+	(void)what;
+	link_push(link, (struct pconn_input){ .event = PCONN_DEADLINE });
+	link_run(link);
+}
+
+void
+link_on_changed(void *arg)
+{
+	struct link *link = arg;
+
+	log_debug(link->name, "the catalog's list has changed");
+	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
+}
+
+void
+link_on_handled(void *arg)
+{
+	struct link *link = arg;
+
+	link_push(link, (struct pconn_input){ .event = PCONN_HANDLED });
+	link_run(link);
+}
+
+static void
+link_on_dialled(void *arg, const char *address)
+{
+	struct link *link = arg;
+
+	record_text(link->record->address, sizeof link->record->address, address);
+	link_push(link, (struct pconn_input){ .event = PCONN_DIALED });
+	link_run(link);
+}
+
+static void
+link_on_dial_failed(void *arg, const char *address, const char *error, bool further)
+{
+	struct link *link = arg;
+	char what[ADDRESS_TEXT_SIZE + 8];
+
+	snprintf(what, sizeof what, "dial %s", address);
+	link_set_error(link, what, error);
+	if (link_pconn(link)->state == PCONN_CONNECTED)
+		link_set_reason(link, link->record->last_error); /* no event says where it was dialled */
+	if (further) {
+		log_debug(link->name, "%s; the next address is dialled", link->record->last_error);
+		return;
+	}
+	link_push(link, (struct pconn_input){ .event = PCONN_DIAL_FAILED });
+	link_run(link);
+}
+
+static void
+link_on_ended(void *arg, const char *address, int64_t age, const char *text)
+{
+	struct link *link = arg;
+	char error[RECORD_ERROR_SIZE];
+
+	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
+	    *text == '\0' ? "" : ": ", text);
+	link->ended_age = age;
+	if (age < PCONN_YOUNG) {
+		pool_mark_failed(link->pool, address);
+		link_set_error(link, address, error);
+	} else {
+		log_debug(link->name, "%s: %s", address, error);
+	}
+	link_push(link, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
+	link_run(link);
+}
+
+const struct pool_callbacks link_pool_callbacks = {
+	.dialled = link_on_dialled,
+	.failed = link_on_dial_failed,
+	.ended = link_on_ended,
+};

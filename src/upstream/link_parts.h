@@ -1,0 +1,112 @@
+/* link_parts.h - struct link, for the files that upstream/link is made of:
+ *
+ * link.c       what others ask of it; its begin and end
+ * link_act.c   steps of the machine, and what they say is to be done
+ * link_tell.c  events, history, log lines, status
+ */
+#ifndef HOLDFAST_UPSTREAM_LINK_PARTS_H
+#define HOLDFAST_UPSTREAM_LINK_PARTS_H
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "upstream/handlers.h"
+#include "upstream/link.h"
+#include "upstream/pool.h"
+#include "upstream/record.h"
+#include "upstream/waiters.h"
+
+#define LINK_TAKES 32
+
+/* What has happened and was not told to the machine yet. */
+struct link_input {
+	STAILQ_ENTRY(link_input) next;
+	struct pconn_input input;
+};
+
+/* A connection that a client took: for the end of one that was not used (P27). */
+struct link_take {
+	int64_t taken_at, since;
+	char address[112];
+};
+
+struct link {
+	struct event_base *loop;                /* borrowed */
+	struct table *table;                    /* borrowed */
+	uint16_t service;
+	const char *name;                       /* borrowed: the table's */
+	const struct link_settings *settings;   /* borrowed */
+	const struct link_callbacks *callbacks; /* borrowed */
+	void *arg;                              /* borrowed */
+	struct link_record *record;             /* borrowed: the table's */
+	struct lookup *lookup;                  /* owned */
+	struct lookup_waiter *asking;           /* owned; NULL: no look-up of ours */
+	struct pool *pool;                      /* owned */
+	struct handlers *handlers;              /* owned */
+	struct waiters *waiters;                /* owned */
+	struct event turn;                      /* the loop's next turn: link_begin() or link_run() */
+	struct event timer;                     /* the machine's deadline */
+	struct event still;                     /* "still down" */
+	STAILQ_HEAD(link_inputs, link_input) inputs;
+	bool begun, running, refused;
+	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
+	unsigned held;
+	uint64_t random;
+	int64_t ended_age;                      /* of the last unused one that ended */
+	unsigned takes;
+	struct link_take take[LINK_TAKES];
+};
+
+static inline const struct pconn *
+link_pconn(const struct link *link)
+{
+	return &record_current(link->record)->pconn;
+}
+
+/* The machine shall be told this in the loop's next turn.  Those that say nothing but "look again" come once. */
+void link_push(struct link *link, struct pconn_input input);
+
+/* Tells the machine all that was pushed, and does what it says; only from the loop. */
+void link_run(struct link *link);
+
+/* Goes on with what the record says, or begins. */
+void link_begin(struct link *link);
+
+/* Callbacks of its parts. */
+void link_on_timer(evutil_socket_t fd, short what, void *arg);
+void link_on_still(evutil_socket_t fd, short what, void *arg);
+void link_on_changed(void *arg);
+void link_on_handled(void *arg);
+extern const struct pool_callbacks link_pool_callbacks;
+
+/* The question of a look-up now. */
+struct lookup_question link_question(struct link *link);
+
+uint32_t link_roll(struct link *link);
+
+/* The event that the machine reported last. */
+struct link_event link_last_event(const struct link *link);
+
+/* History, log, subscribers, notify: everything but the handler. */
+void link_report(struct link *link);
+
+/* A failure: as the handler is told it; what failed ("dial 10.0.0.1:5", "" for nothing to add) for people. */
+void link_set_error(struct link *link, const char *what, const char *error);
+
+/* Why the connection is given up, for the handler of disconnected; no error. */
+void link_set_reason(struct link *link, const char *reason);
+
+/* One that was not reported (P8). */
+void link_tell_repeat(struct link *link);
+
+/* What a look-up gave, if it differs from before. */
+void link_tell_candidates(struct link *link, const struct lookup_result *result);
+
+void link_tell_rest(struct link *link);
+
+/* Keeps since and down_since, and the time of "still down". */
+void link_note_state(struct link *link);
+
+enum link_state link_state(const struct link *link);
+
+#endif

@@ -1,0 +1,288 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "upstream/link_parts.h"
+
+#define LINK_STILL (60 * CLOCK_SECOND)
+
+const char *
+link_event_name(enum link_event_kind kind)
+{
+	static const char *const names[] = { "attempting_to_connect", "obtained_address", "failed_to_connect",
+		"connected", "disconnected", "note" };
+
+	return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "note";
+}
+
+const char *
+link_state_name(enum link_state state)
+{
+	static const char *const names[] = { "idle", "connecting", "connected", "waiting", "closing", "closed",
+		"drained", "aborted" };
+
+	return names[state];
+}
+
+enum link_state
+link_state(const struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+
+	if (p->state == PCONN_CLOSED && !p->closing)
+		return p->ending == PCONN_END_ABORT ? LINK_ABORTED : LINK_DRAINED;
+	if (p->state == PCONN_CLOSED)
+		return LINK_CLOSED;
+	if (pconn_is_closed(p))
+		return LINK_CLOSING;
+	switch ((enum pconn_state)p->state) {
+	case PCONN_IDLE:
+		return LINK_IDLE;
+	case PCONN_WAIT: case PCONN_DISCONNECTED:
+		return LINK_WAITING;
+	case PCONN_CONNECTED:
+		return p->lost ? LINK_WAITING : LINK_IS_CONNECTED;
+	case PCONN_NEW: case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL:
+	case PCONN_FAILED: case PCONN_CLOSED: case PCONN_STATES:
+		return LINK_CONNECTING;
+	}
+	return LINK_CONNECTING;
+}
+
+static bool
+link_is_connected(const struct link *link)
+{
+	return link_state(link) == LINK_IS_CONNECTED;
+}
+
+void
+link_set_error(struct link *link, const char *what, const char *error)
+{
+	struct link_record *record = link->record;
+
+	record_text(record->error, sizeof record->error, error);
+	snprintf(record->last_error, sizeof record->last_error, "%s%s%s", what, *what == '\0' ? "" : ": ", error);
+	record->last_error_at = clock_wall();
+}
+
+void
+link_set_reason(struct link *link, const char *reason)
+{
+	record_text(link->record->error, sizeof link->record->error, reason);
+}
+
+struct link_event
+link_last_event(const struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+	const struct link_record *record = link->record;
+	struct link_event event = { .kind = (enum link_event_kind)(p->event - PCONN_REPORT_ATTEMPTING), .address = "",
+		.error = "", .failures = p->failures };
+
+	if (event.kind == LINK_FAILED || event.kind == LINK_DISCONNECTED)
+		event.error = record->error;
+	if (event.kind != LINK_ATTEMPTING && !(event.kind == LINK_FAILED && p->candidates == 0))
+		event.address = record->address;
+	return event;
+}
+
+/* What happens next comes last. */
+static void
+link_next(const struct link *link, char *text, size_t size)
+{
+	const struct pconn *p = link_pconn(link);
+	int64_t left = p->retry_at - clock_now();
+	struct address address;
+	char next[ADDRESS_TEXT_SIZE];
+
+	if (p->ending == PCONN_END_ABORT) {
+		snprintf(text, size, "no further attempt until it is opened");
+	} else if (p->closing || p->ending != PCONN_END_NONE) {
+		snprintf(text, size, "no further attempt");
+	} else if (p->state == PCONN_FAILED && p->candidate + 1 < p->candidates) {
+		record_get_candidate(link->record, p->candidate + 1u, &address);
+		address_format(&address, next);
+		snprintf(text, size, "next is %s", next);
+	} else if (link->held > 0 && link->settings->pconn.hold_retry > 0) {
+		snprintf(text, size, "next attempt soon, for %u held", link->held);
+	} else {
+		snprintf(text, size, "next attempt in %.1f s", left > 0 ? (double)left / CLOCK_SECOND : 0.0);
+	}
+}
+
+static void
+link_log_event(const struct link *link, const struct link_event *event)
+{
+	const char *name = link_event_name(event->kind);
+	char next[ADDRESS_TEXT_SIZE + 64];
+
+	link_next(link, next, sizeof next);
+	switch (event->kind) {
+	case LINK_ATTEMPTING:
+		log_event(LOG_LEVEL_DEBUG, link->name, name, NULL, "attempting to connect");
+		break;
+	case LINK_OBTAINED:
+		log_event(LOG_LEVEL_DEBUG, link->name, name, event->address, "obtained address %s", event->address);
+		break;
+	case LINK_FAILED:
+		log_event(LOG_LEVEL_WARNING, link->name, name, event->address, "%s; %s", link->record->last_error, next);
+		break;
+	case LINK_CONNECTED:
+		log_event(LOG_LEVEL_INFO, link->name, name, event->address, "connected to %s", event->address);
+		break;
+	case LINK_DISCONNECTED:
+		log_event(LOG_LEVEL_WARNING, link->name, name, event->address, "lost %s: %s; %s", event->address,
+		    event->error, next);
+		break;
+	case LINK_NOTE:
+		break;
+	}
+}
+
+static void
+link_count(struct link *link, const struct link_event *event)
+{
+	struct record_counters *counters = &link->record->counters;
+
+	if (event->kind == LINK_CONNECTED)
+		counters->connects++;
+	if (event->kind == LINK_DISCONNECTED)
+		counters->disconnects++;
+	if (event->kind == LINK_DISCONNECTED || (event->kind == LINK_FAILED && counters->outages == 0))
+		counters->outages++;
+}
+
+/* The address of what is being dialled is that of the event before it is. */
+static void
+link_name_candidate(struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+	struct address address;
+
+	if (p->event != PCONN_REPORT_OBTAINED)
+		return;
+	record_get_candidate(link->record, p->candidate, &address);
+	address_format(&address, link->record->address);
+}
+
+void
+link_report(struct link *link)
+{
+	struct link_event event;
+	char text[TABLE_HISTORY_TEXT];
+
+	link_name_candidate(link);
+	event = link_last_event(link);
+	link_count(link, &event);
+	if (event.kind == LINK_FAILED)
+		record_text(text, sizeof text, link->record->last_error);
+	else
+		snprintf(text, sizeof text, "%.100s%s%.120s", event.address, *event.error == '\0' ? "" : ": ", event.error);
+	table_history_add(link->table, link->service, event.kind, text);
+	link_log_event(link, &event);
+	link->callbacks->event(link->arg, &event);
+	handlers_notify(link->handlers, &event);
+}
+
+void
+link_tell_repeat(struct link *link)
+{
+	log_debug(link->name, "%s, again", link->record->last_error);
+}
+
+void
+link_tell_candidates(struct link *link, const struct lookup_result *result)
+{
+	char text[TABLE_HISTORY_TEXT], one[ADDRESS_TEXT_SIZE];
+	size_t at;
+	uint64_t hash;
+
+	if (result->kept_error != NULL)
+		at = (size_t)snprintf(text, sizeof text, "the last addresses are kept (%.120s):", result->kept_error);
+	else
+		at = (size_t)snprintf(text, sizeof text, "look-up:");
+	for (size_t i = 0; i < result->candidate_count && at < sizeof text; i++) {
+		address_format(&result->candidates[i], one);
+		at += (size_t)snprintf(text + at, sizeof text - at, " %s", one);
+	}
+	hash = repeats_hash(text);
+	if (hash == link->record->noted)
+		return;
+	link->record->noted = hash;
+	table_history_add(link->table, link->service, LINK_NOTE, text);
+	log_debug(link->name, "%s", text);
+}
+
+void
+link_tell_rest(struct link *link)
+{
+	char text[TABLE_HISTORY_TEXT];
+
+	snprintf(text, sizeof text, "the server ends unused connections after %.1f s; none is kept until a client comes",
+	    (double)link->ended_age / CLOCK_SECOND);
+	table_history_add(link->table, link->service, LINK_NOTE, text);
+	log_notice(link->name, "%s; warm = 0 says so for good", text);
+}
+
+void
+link_note_state(struct link *link)
+{
+	struct link_record *record = link->record;
+	enum link_state state = link_state(link);
+	bool ended = state == LINK_CLOSED || state == LINK_DRAINED || state == LINK_ABORTED;
+
+	if (record->since == 0 || record->shown != (uint32_t)state) {
+		record->shown = (uint32_t)state;
+		record->since = clock_wall();
+	}
+	if (state == LINK_IS_CONNECTED || (state == LINK_IDLE && !link_pconn(link)->outage)) {
+		record->down_since = record->still_down_at = 0;
+	} else if (record->down_since == 0) {
+		record->down_since = clock_wall();
+		record->still_down_at = clock_after(clock_now(), LINK_STILL);
+	}
+	loop_timer_at(&link->still, record->still_down_at == 0 || ended ? CLOCK_NEVER : record->still_down_at);
+}
+
+void
+link_on_still(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+	struct link_record *record = link->record;
+	char since[CLOCK_TEXT_SIZE], next[ADDRESS_TEXT_SIZE + 64];
+
+	(void)fd;
+	(void)what;
+	if (clock_now() >= record->still_down_at) {
+		clock_format(record->down_since, since);
+		link_next(link, next, sizeof next);
+		log_warning(link->name, "still down since %s: %s; %s", since, record->last_error, next);
+		record->still_down_at = clock_after(clock_now(), LINK_STILL);
+	}
+	loop_timer_at(&link->still, record->still_down_at);
+}
+
+void
+link_get_status(const struct link *link, struct link_status *ret_status)
+{
+	const struct link_record *record = link->record;
+	const struct record_counters *counters = &record->counters;
+	const struct pconn *p = link_pconn(link);
+
+	*ret_status = (struct link_status){ .state = link_state(link), .up = link_is_connected(link),
+		.resting = p->resting, .address = record->address, .since = record->since,
+		.down_since = record->down_since, .last_error = record->last_error,
+		.last_error_at = record->last_error_at, .failures = p->failures, .outages = counters->outages,
+		.attempts = counters->attempts, .connects = counters->connects, .disconnects = counters->disconnects,
+		.lookup_failures = counters->lookup_failures, .expiries = counters->expiries,
+		.handler_failures = counters->handler_failures, .notify_dropped = counters->notify_dropped,
+		.warm = pool_ready(link->pool), .dialling = pool_dialling(link->pool),
+		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
+		.candidates = record->candidate_count };
+	if (p->state == PCONN_WAIT)
+		ret_status->next_attempt = p->deadline;
+	if (ret_status->since == 0)
+		ret_status->since = link->table->services[link->service].since;
+}

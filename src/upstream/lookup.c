@@ -1,0 +1,430 @@
+#include "upstream/lookup.h"
+
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "upstream/catalog.h"
+#include "upstream/pick.h"
+#include "upstream/resolver.h"
+#include "upstream/script.h"
+
+struct lookup_waiter {
+	LIST_ENTRY(lookup_waiter) next;
+	struct lookup *lookup;       /* borrowed; NULL once that is freed */
+	lookup_callback *callback;
+	void *arg;                   /* borrowed */
+	struct event orphan;         /* tells the waiter that the look-up was freed */
+};
+LIST_HEAD(lookup_waiters, lookup_waiter);
+
+/* One address that the source gave, and what became of it. */
+struct lookup_lead {
+	struct lookup_run *run;      /* borrowed */
+	struct address address;
+	struct resolver *resolver;   /* owned; NULL when it is not being resolved (any more) */
+	struct address *found;       /* owned; of a host name */
+	size_t found_count;
+};
+
+/* One look-up under way. */
+struct lookup_run {
+	struct lookup *lookup;       /* borrowed */
+	int64_t since;
+	uint32_t roll, turn;
+	bool random;                 /* what pick = default means for this source */
+	struct script *script;       /* owned; NULL when it has ended */
+	struct lookup_lead leads[LOOKUP_CANDIDATES];
+	size_t lead_count, resolving;
+	char *error, *abort_reason;  /* owned */
+	char *output, *errors;       /* owned */
+	struct lookup_waiters told;  /* those who are told the end, while they are */
+	struct event report;         /* the end, through the loop */
+};
+
+struct lookup {
+	struct event_base *loop;     /* borrowed */
+	char *service, *description; /* owned */
+	const struct lookup_settings *settings; /* borrowed */
+	volatile pid_t *ret_group;   /* borrowed; may be NULL */
+	struct catalog *catalog;     /* owned; NULL for other sources */
+	struct lookup_waiters waiters;
+	struct lookup_waiters *telling; /* borrowed: those who are just being told; NULL if nobody is */
+	struct lookup_run *run;      /* owned; NULL when none is under way */
+	struct address *last;        /* owned; the last success, for keep_last */
+	size_t last_count;
+};
+
+static void
+lookup_run_free(struct lookup_run *run)
+{
+	if (run == NULL)
+		return;
+	script_cancel(run->script);
+	for (size_t i = 0; i < run->lead_count; i++) {
+		resolver_cancel(run->leads[i].resolver);
+		mem_free(run->leads[i].found);
+	}
+	loop_timer_stop(&run->report);
+	mem_free(run->error);
+	mem_free(run->abort_reason);
+	mem_free(run->output);
+	mem_free(run->errors);
+	mem_free(run);
+}
+
+/* ---- the end of a run ---- */
+
+/* All that the leads led to, each once, in the source's order. */
+static size_t
+lookup_collect(const struct lookup_run *run, struct address *candidates)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < run->lead_count; i++) {
+		if (run->leads[i].address.kind == ADDRESS_SOCKET)
+			pick_add(candidates, LOOKUP_CANDIDATES, &count, &run->leads[i].address);
+		for (size_t k = 0; k < run->leads[i].found_count; k++)
+			pick_add(candidates, LOOKUP_CANDIDATES, &count, &run->leads[i].found[k]);
+	}
+	return count;
+}
+
+static void
+lookup_remember(struct lookup *lookup, const struct address *candidates, size_t count)
+{
+	lookup->last = mem_resize(lookup->last, count, sizeof *candidates);
+	memcpy(lookup->last, candidates, count * sizeof *candidates);
+	lookup->last_count = count;
+}
+
+/* Tells all who waited.  Each may leave, ask anew, or free the look-up while it is told; the run outlives it. */
+static void
+lookup_tell(struct lookup_run *run, const struct lookup_result *result)
+{
+	struct lookup *lookup = run->lookup;
+	struct lookup_waiter *waiter;
+
+	while ((waiter = LIST_FIRST(&lookup->waiters)) != NULL) {
+		LIST_REMOVE(waiter, next);
+		LIST_INSERT_HEAD(&run->told, waiter, next);
+	}
+	lookup->telling = &run->told;
+	while ((waiter = LIST_FIRST(&run->told)) != NULL) {
+		lookup_callback *callback = waiter->callback;
+		void *arg = waiter->arg;
+
+		LIST_REMOVE(waiter, next);
+		if (LIST_EMPTY(&run->told))
+			lookup->telling = NULL;
+		mem_free(waiter);
+		callback(arg, result);
+	}
+}
+
+static void
+lookup_run_end(struct lookup_run *run)
+{
+	struct lookup *lookup = run->lookup;
+	struct address *candidates = mem_new(LOOKUP_CANDIDATES, sizeof *candidates);
+	struct lookup_result result = { .error = run->error, .abort_reason = run->abort_reason,
+		.candidates = candidates, .output = run->output != NULL ? run->output : "",
+		.errors = run->errors != NULL ? run->errors : "" };
+	enum lookup_pick pick;
+
+	lookup->run = NULL;
+	if (run->abort_reason == NULL && run->error == NULL) {
+		result.candidate_count = lookup_collect(run, candidates);
+		lookup_remember(lookup, candidates, result.candidate_count);
+	} else if (run->error != NULL && lookup->settings->keep_last && lookup->last_count > 0) {
+		result.kept_error = run->error;
+		result.error = NULL;
+		result.candidate_count = lookup->last_count;
+		memcpy(candidates, lookup->last, lookup->last_count * sizeof *candidates);
+	}
+	pick = lookup->settings->pick;
+	if (pick == LOOKUP_PICK_RANDOM || (pick == LOOKUP_PICK_DEFAULT && run->random))
+		pick_shuffle(candidates, result.candidate_count, run->roll);
+	else if (pick == LOOKUP_PICK_ROTATE)
+		pick_rotate(candidates, result.candidate_count, run->turn);
+	lookup_tell(run, &result);
+	mem_free(candidates);
+	lookup_run_free(run);
+}
+
+static void
+lookup_on_report(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	lookup_run_end(arg);
+}
+
+/* ---- host names ---- */
+
+/* All names are done: an error only if nothing was found at all. */
+static void
+lookup_resolved(struct lookup_run *run)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < run->lead_count; i++)
+		any = any || run->leads[i].address.kind == ADDRESS_SOCKET || run->leads[i].found_count > 0;
+	if (any) {
+		mem_free(run->error);
+		run->error = NULL;
+	}
+	loop_timer_at(&run->report, clock_now());
+}
+
+static void
+lookup_on_resolved(void *arg, const char *error, const struct address *addresses, size_t count)
+{
+	struct lookup_lead *lead = arg;
+	struct lookup_run *run = lead->run;
+
+	lead->resolver = NULL;
+	if (error == NULL) {
+		lead->found = mem_new(count, sizeof *lead->found);
+		memcpy(lead->found, addresses, count * sizeof *lead->found);
+		lead->found_count = count;
+	} else if (run->error == NULL) {
+		run->error = mem_copy_text(error);
+	}
+	if (--run->resolving == 0)
+		lookup_resolved(run);
+}
+
+/* The source has answered, well or not: resolves the host names among it, or reports at once. */
+static void
+lookup_follow(struct lookup_run *run)
+{
+	struct lookup *lookup = run->lookup;
+
+	for (size_t i = 0; run->error == NULL && i < run->lead_count; i++) {
+		struct lookup_lead *lead = &run->leads[i];
+
+		if (lead->address.kind == ADDRESS_SOCKET)
+			continue;
+		run->resolving++;
+		lead->resolver = resolver_start(lookup->loop, &lead->address, lookup->settings->timeout,
+		    lookup_on_resolved, lead);
+	}
+	if (run->resolving == 0)
+		loop_timer_at(&run->report, clock_now());
+}
+
+/* ---- sources ---- */
+
+static void
+lookup_add_lead(struct lookup_run *run, const struct address *address)
+{
+	struct lookup_lead *lead = &run->leads[run->lead_count];
+
+	if (run->lead_count == LOOKUP_CANDIDATES)
+		return;
+	run->lead_count++;
+	lead->run = run;
+	lead->address = *address;
+}
+
+static void
+lookup_ask_fixed(struct lookup_run *run)
+{
+	char *const *texts = run->lookup->settings->addresses;
+	struct address address;
+	const char *error;
+
+	for (size_t i = 0; run->error == NULL && texts != NULL && texts[i] != NULL; i++) {
+		error = address_parse(texts[i], &address);
+		if (error == NULL)
+			lookup_add_lead(run, &address);
+		else
+			run->error = mem_print("address %s: %s", texts[i], error);
+	}
+	if (run->error == NULL && run->lead_count == 0)
+		run->error = mem_copy_text("no address");
+	lookup_follow(run);
+}
+
+static void
+lookup_ask_catalog(struct lookup_run *run)
+{
+	struct address *addresses = mem_new(CATALOG_ADDRESSES, sizeof *addresses);
+	size_t count = 0;
+
+	run->error = catalog_read(run->lookup->catalog, addresses, &count, &run->random);
+	for (size_t i = 0; i < count; i++)
+		lookup_add_lead(run, &addresses[i]);
+	mem_free(addresses);
+	lookup_follow(run);
+}
+
+static void
+lookup_on_script(void *arg, const struct script_result *result)
+{
+	struct lookup_run *run = arg;
+
+	run->script = NULL;
+	run->error = mem_copy_text(result->error);
+	run->abort_reason = mem_copy_text(result->abort_reason);
+	run->output = mem_copy_text(result->output);
+	run->errors = mem_copy_text(result->errors);
+	for (size_t i = 0; result->error == NULL && i < result->count; i++)
+		lookup_add_lead(run, &result->addresses[i]);
+	lookup_follow(run);
+}
+
+static void
+lookup_ask_script(struct lookup_run *run, const struct lookup_question *question)
+{
+	const struct lookup *lookup = run->lookup;
+	struct script_job job = { .program = lookup->settings->script, .arguments = lookup->settings->arguments,
+		.environment = lookup->settings->environment, .service = lookup->service,
+		.failures = question->failures, .last_address = question->last_address,
+		.timeout = lookup->settings->timeout };
+
+	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
+}
+
+static void
+lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
+{
+	struct lookup_run *run = mem_new(1, sizeof *run);
+
+	LIST_INIT(&run->told);
+	run->lookup = lookup;
+	run->since = clock_now();
+	run->roll = question->roll;
+	run->turn = question->turn;
+	loop_timer_init(&run->report, lookup->loop, lookup_on_report, run);
+	lookup->run = run;
+	if (lookup->settings->script != NULL)
+		lookup_ask_script(run, question);
+	else if (lookup->catalog != NULL)
+		lookup_ask_catalog(run);
+	else
+		lookup_ask_fixed(run);
+}
+
+/* ---- who asks ---- */
+
+struct lookup_waiter *
+lookup_ask(struct lookup *lookup, const struct lookup_question *question, lookup_callback *callback, void *arg)
+{
+	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->lookup = lookup;
+	waiter->callback = callback;
+	waiter->arg = arg;
+	LIST_INSERT_HEAD(&lookup->waiters, waiter, next);
+	if (lookup->run == NULL)
+		lookup_run_start(lookup, question);
+	return waiter;
+}
+
+void
+lookup_leave(struct lookup_waiter *waiter)
+{
+	struct lookup *lookup;
+
+	if (waiter == NULL)
+		return;
+	lookup = waiter->lookup;
+	if (lookup == NULL) {
+		loop_timer_stop(&waiter->orphan);
+		mem_free(waiter);
+		return;
+	}
+	LIST_REMOVE(waiter, next);
+	mem_free(waiter);
+	if (lookup->telling != NULL && LIST_EMPTY(lookup->telling))
+		lookup->telling = NULL;
+	if (lookup->run != NULL && LIST_EMPTY(&lookup->waiters)) {
+		lookup_run_free(lookup->run);
+		lookup->run = NULL;
+	}
+}
+
+static void
+lookup_on_orphan(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct lookup_result gone = { .error = "the service was changed or removed meanwhile",
+		.output = "", .errors = "" };
+	struct lookup_waiter *waiter = arg;
+	lookup_callback *callback = waiter->callback;
+
+	(void)fd;
+	(void)what;
+	arg = waiter->arg;
+	mem_free(waiter);
+	callback(arg, &gone);
+}
+
+static void
+lookup_orphan(struct lookup *lookup, struct lookup_waiters *waiters)
+{
+	struct lookup_waiter *waiter;
+
+	while (waiters != NULL && (waiter = LIST_FIRST(waiters)) != NULL) {
+		LIST_REMOVE(waiter, next);
+		waiter->lookup = NULL;
+		loop_timer_init(&waiter->orphan, lookup->loop, lookup_on_orphan, waiter);
+		loop_timer_at(&waiter->orphan, clock_now());
+	}
+}
+
+/* ---- the whole ---- */
+
+struct lookup *
+lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
+    volatile pid_t *ret_group, void (*changed)(void *arg), void *arg)
+{
+	struct lookup *lookup = mem_new(1, sizeof *lookup);
+
+	lookup->loop = loop;
+	lookup->service = mem_copy_text(service);
+	lookup->settings = settings;
+	lookup->ret_group = ret_group;
+	LIST_INIT(&lookup->waiters);
+	if (settings->script != NULL)
+		lookup->description = mem_print("script %s", settings->script);
+	else if (settings->catalog != NULL)
+		lookup->description = mem_print("catalog %s", settings->catalog);
+	else
+		lookup->description = mem_print("address %s%s", mem_list_length(settings->addresses) > 0 ?
+		    settings->addresses[0] : "none", mem_list_length(settings->addresses) > 1 ? " ..." : "");
+	if (settings->script == NULL && settings->catalog != NULL)
+		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
+		    changed, arg);
+	return lookup;
+}
+
+void
+lookup_free(struct lookup *lookup)
+{
+	if (lookup == NULL)
+		return;
+	lookup_run_free(lookup->run);
+	lookup_orphan(lookup, &lookup->waiters);
+	lookup_orphan(lookup, lookup->telling);
+	catalog_free(lookup->catalog);
+	mem_free(lookup->service);
+	mem_free(lookup->description);
+	mem_free(lookup->last);
+	mem_free(lookup);
+}
+
+int64_t
+lookup_running_since(const struct lookup *lookup)
+{
+	return lookup->run != NULL ? lookup->run->since : 0;
+}
+
+const char *
+lookup_describe(const struct lookup *lookup)
+{
+	return lookup->description;
+}

@@ -1,0 +1,82 @@
+/* lookup.h - where are the copies of this service now?  Asks whichever source the settings name.
+ *
+ * One look-up gives candidates, best first, host names resolved (upstream/resolver), in the order that pick
+ * says.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
+ */
+#ifndef HOLDFAST_UPSTREAM_LOOKUP_H
+#define HOLDFAST_UPSTREAM_LOOKUP_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+
+#define LOOKUP_CANDIDATES 64
+
+enum lookup_pick { LOOKUP_PICK_DEFAULT, LOOKUP_PICK_ORDERED, LOOKUP_PICK_RANDOM, LOOKUP_PICK_ROTATE };
+
+/* Exactly one of addresses, script, catalog is set.  All owned. */
+struct lookup_settings {
+	char **addresses;
+	char *script;
+	char **arguments;
+	char **environment;  /* NAME=VALUE */
+	int64_t timeout;     /* of the script, and of resolving host names */
+	char *catalog;
+	int64_t max_age;     /* CLOCK_NEVER: no limit */
+	char **owners;       /* further users whose catalog files count */
+	bool keep_last;
+	enum lookup_pick pick;
+};
+
+/* What the script and the environment are told (HOLDFAST_*, see holdfast-lookup(7)). */
+struct lookup_question {
+	const char *service;
+	unsigned failures;         /* P22 */
+	const char *last_address;  /* "" if none */
+	uint32_t roll;             /* for pick = random; the number of the attempt for rotate */
+	uint32_t turn;
+};
+
+/* The end of a look-up.  Valid during the callback only. */
+struct lookup_result {
+	const char *error;         /* NULL on success; else the cause, whole: "look-up script: exit 1: no route" */
+	const char *abort_reason;  /* not NULL: the script said abort: (P21); error is NULL then */
+	const struct address *candidates;
+	size_t candidate_count;    /* 1 to LOOKUP_CANDIDATES on success */
+	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
+	const char *output, *errors; /* of a script, for "holdfastctl lookup -v"; else "" */
+};
+
+typedef void lookup_callback(void *arg, const struct lookup_result *result);
+
+struct lookup;
+
+/* A source, kept as long as the service: it watches its catalog and calls changed (unless NULL) whenever the
+ * list of valid addresses of this service differs from before (P24).  settings is borrowed. */
+struct lookup *lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
+    volatile pid_t *ret_group, void (*changed)(void *arg), void *arg);
+
+/* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
+ * callback of this very look-up. */
+void lookup_free(struct lookup *lookup);
+
+/* Joins the look-up under way, or starts one: all who wait share its result.  Never calls back before it
+ * returns.  The result is the waiter's handle, for lookup_leave(). */
+struct lookup_waiter;
+struct lookup_waiter *lookup_ask(struct lookup *lookup, const struct lookup_question *question,
+    lookup_callback *callback, void *arg);
+
+/* Waits no longer; no callback.  The look-up itself goes on for the others, or is ended if there are none. */
+void lookup_leave(struct lookup_waiter *waiter);
+
+/* Since when a look-up runs (monotonic), or 0. */
+int64_t lookup_running_since(const struct lookup *lookup);
+
+/* "address 10.0.0.1:5", "script /x/y", "catalog /x/y": for status. */
+const char *lookup_describe(const struct lookup *lookup);
+
+#endif

@@ -1,0 +1,264 @@
+#include "upstream/pconn.h"
+
+#include "base/clock.h"
+#include "upstream/attempt.h"
+#include "upstream/ready.h"
+
+/* Every state has a function here that names every event, so that the compiler misses a forgotten one. */
+typedef unsigned in_state(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
+static unsigned
+in_new(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_START:
+		return attempt_start(p, s, in);
+	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
+		return attempt_finish(p, s, in);
+	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
+	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_OPEN: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+static unsigned
+in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_HELD:
+		return in->held > 0 ? attempt_next(p, s, in) : 0;
+	case PCONN_WAKE:
+		return in->at_once ? attempt_next(p, s, in) : 0;
+	case PCONN_RECONNECT:
+		return attempt_next(p, s, in);
+	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
+		return attempt_finish(p, s, in);
+	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_OPEN: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+/* ATTEMPTING, OBTAINED, FAILED, DISCONNECTED: a handler runs, its end alone goes on (P9). */
+static unsigned
+in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_HANDLED:
+		if (p->state == PCONN_OBTAINED)
+			return attempt_dial(p);
+		if (p->state == PCONN_ATTEMPTING)
+			return attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in);
+		return p->state == PCONN_FAILED ? attempt_after_failure(p, s, in) : attempt_wait(p, s, in);
+	case PCONN_WAKE:
+		p->woken = 1;
+		return 0;
+	case PCONN_RECONNECT:
+		if (p->state == PCONN_FAILED || p->state == PCONN_DISCONNECTED)
+			p->retry_at = in->now;
+		return 0;
+	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
+	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+/* LOOKUP, DIAL: the attempt comes to its end by itself, whatever is asked for (P16). */
+static unsigned
+in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	bool dialling = p->state == PCONN_DIAL;
+
+	switch (in->event) {
+	case PCONN_LOOKED_UP:
+		return dialling ? 0 : attempt_looked_up(p, s, in);
+	case PCONN_LOOKUP_FAILED:
+		return dialling ? 0 : attempt_failed(p, s, in);
+	case PCONN_DIALED:
+		return dialling ? ready_connected(p, s, in) : 0;
+	case PCONN_DIAL_FAILED:
+		return dialling ? attempt_failed(p, s, in) : 0;
+	case PCONN_WAKE:
+		p->woken = 1;
+		return 0;
+	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_HELD: case PCONN_TAKEN:
+	case PCONN_RELAYED: case PCONN_ENDED: case PCONN_LOST: case PCONN_RECONNECT: case PCONN_CLOSE:
+	case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+static unsigned
+in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_DEADLINE:
+		return attempt_wait_over(p, s, in);
+	case PCONN_WAKE:
+		attempt_wake(p, s, in);
+		p->deadline = attempt_wait_deadline(p, s, in);
+		return 0;
+	case PCONN_HELD:
+		p->deadline = attempt_wait_deadline(p, s, in);
+		return 0;
+	case PCONN_RECONNECT:
+		return attempt_next(p, s, in);
+	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
+		return attempt_finish(p, s, in);
+	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
+	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED: case PCONN_LOST:
+	case PCONN_OPEN: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+static unsigned
+in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_HANDLED:
+		p->handling = 0;
+		return p->lost ? attempt_report(p, PCONN_DISCONNECTED, PCONN_REPORT_DISCONNECTED) : 0;
+	case PCONN_LOOKED_UP:
+		p->looking = 0;
+		p->known = 1;
+		return ready_fill(p, s, in);
+	case PCONN_LOOKUP_FAILED:
+		p->looking = 0;
+		return ready_fill_failed(p, s, in);
+	case PCONN_DIALED:
+		return ready_filled(p, s, in);
+	case PCONN_DIAL_FAILED:
+		return ready_fill_failed(p, s, in);
+	case PCONN_DEADLINE: case PCONN_HELD:
+		return ready_fill(p, s, in);
+	case PCONN_TAKEN:
+		return ready_taken(p, s, in);
+	case PCONN_RELAYED:
+		return ready_relayed(p, s, in);
+	case PCONN_ENDED:
+		return ready_ended(p, s, in);
+	case PCONN_WAKE:
+		return ready_woken(p, s, in);
+	case PCONN_RECONNECT:
+		p->retry_at = in->now;
+		return p->lost ? 0 : ready_lose(p);
+	case PCONN_LOST: case PCONN_CLOSE:
+		return p->lost ? 0 : ready_lose(p);
+	case PCONN_DRAIN: case PCONN_ABORT: /* P20: it stays */
+		p->deadline = CLOCK_NEVER;
+		return 0;
+	case PCONN_OPEN:
+		return ready_fill(p, s, in);
+	case PCONN_START: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+static unsigned
+in_closed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	switch (in->event) {
+	case PCONN_OPEN:
+		return attempt_start(p, s, in);
+	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_ENDED: case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE: case PCONN_DRAIN:
+	case PCONN_ABORT: case PCONN_EVENTS:
+		return 0;
+	}
+	return 0;
+}
+
+/* What of an ending must be remembered whatever the state is. */
+static void
+note_ending(struct pconn *p, enum pconn_event event, int64_t now)
+{
+	if (event == PCONN_CLOSE) {
+		p->closing = 1;
+		p->reopen = 0;
+	} else if (event == PCONN_ABORT && p->ending == PCONN_END_NONE) {
+		p->ending = PCONN_END_ABORT;
+	} else if (event == PCONN_DRAIN && p->ending == PCONN_END_NONE && !p->closing) {
+		p->ending = PCONN_END_DRAIN;
+	} else if (event == PCONN_OPEN && p->state != PCONN_CLOSED && attempt_is_ending(p)) {
+		p->reopen = p->closing;
+		p->retry_at = now;
+		if (!p->closing)
+			p->ending = PCONN_END_NONE;
+	}
+}
+
+unsigned
+pconn_step(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	static in_state *const states[PCONN_STATES] = {
+		[PCONN_NEW] = in_new, [PCONN_IDLE] = in_idle, [PCONN_ATTEMPTING] = in_handler,
+		[PCONN_LOOKUP] = in_attempt, [PCONN_OBTAINED] = in_handler, [PCONN_DIAL] = in_attempt,
+		[PCONN_FAILED] = in_handler, [PCONN_WAIT] = in_wait, [PCONN_CONNECTED] = in_connected,
+		[PCONN_DISCONNECTED] = in_handler, [PCONN_CLOSED] = in_closed,
+	};
+	bool was_closed = pconn_is_closed(p);
+	unsigned todo;
+
+	note_ending(p, in->event, in->now);
+	todo = states[p->state](p, s, in);
+	if (!was_closed && pconn_is_closed(p))
+		todo |= PCONN_DO_ANSWER_CLOSED;
+	return todo;
+}
+
+unsigned
+pconn_resume(const struct pconn *p)
+{
+	switch ((enum pconn_state)p->state) {
+	case PCONN_ATTEMPTING: case PCONN_OBTAINED: case PCONN_FAILED: case PCONN_DISCONNECTED:
+		return PCONN_DO_HANDLE;
+	case PCONN_LOOKUP:
+		return PCONN_DO_LOOKUP;
+	case PCONN_DIAL:
+		return PCONN_DO_DIAL;
+	case PCONN_CONNECTED:
+		return (p->handling ? PCONN_DO_HANDLE : 0) | (p->looking ? PCONN_DO_LOOKUP : 0);
+	case PCONN_NEW: case PCONN_IDLE: case PCONN_WAIT: case PCONN_CLOSED: case PCONN_STATES:
+		return 0;
+	}
+	return 0;
+}
+
+bool
+pconn_is_connected(const struct pconn *p)
+{
+	return p->state == PCONN_CONNECTED && !p->lost && !p->replacing;
+}
+
+bool
+pconn_is_closed(const struct pconn *p)
+{
+	if (p->state == PCONN_CLOSED)
+		return true;
+	if (p->reopen)
+		return false;
+	return p->closing || (p->ending != PCONN_END_NONE && (p->state != PCONN_CONNECTED || p->lost));
+}
+
+unsigned
+pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned want = p->resting || s->warm < in->held ? in->held : s->warm;
+	unsigned have = in->ready + in->dialling;
+	unsigned room = in->dialling < PCONN_DIALS ? PCONN_DIALS - in->dialling : 0;
+
+	if (want <= have)
+		return 0;
+	return want - have < room ? want - have : room;
+}

@@ -1,0 +1,156 @@
+/* pconn.h - decides when one upstream is looked up, dialled, and tried again.
+ *
+ * Pure: told what happened and when, it answers with what to do (PCONN_DO_*) and leaves in p->deadline when
+ * to be told PCONN_DEADLINE.  Rules P1 to P30 of the persistent connection are named where they are kept.
+ *
+ * All zero is a new one; it begins with PCONN_START.  It holds no pointer and may lie in the shared table.
+ */
+#ifndef HOLDFAST_UPSTREAM_PCONN_H
+#define HOLDFAST_UPSTREAM_PCONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "upstream/delay.h"
+
+#define PCONN_DIALS 64 /* further dials under way at most */
+#define PCONN_YOUNG INT64_C(1000000) /* P27: an unused connection that ends younger than this has failed */
+
+/* Times in microseconds. */
+struct pconn_settings {
+	int64_t delay;       /* retry.delay */
+	double jitter;       /* retry.jitter: 0 to 1 of the delay (P5) */
+	double factor;       /* retry.factor: >= 1 */
+	int64_t max;         /* retry.max */
+	int64_t spread;      /* retry.spread (P24) */
+	int64_t hold_retry;  /* 0: attempts keep to the delay though clients are held */
+	unsigned warm;       /* P25, P30 */
+};
+
+enum pconn_state {
+	PCONN_NEW,
+	PCONN_IDLE,         /* P30: no client has come */
+	PCONN_ATTEMPTING,   /* the handler of attempting_to_connect runs */
+	PCONN_LOOKUP,       /* an attempt: the look-up is under way */
+	PCONN_OBTAINED,     /* the handler of obtained_address runs */
+	PCONN_DIAL,         /* the dial of p->candidate is under way */
+	PCONN_FAILED,       /* the handler of failed_to_connect runs */
+	PCONN_WAIT,         /* until p->deadline */
+	PCONN_CONNECTED,    /* the handler of connected may still run */
+	PCONN_DISCONNECTED, /* the handler of disconnected runs */
+	PCONN_CLOSED,
+	PCONN_STATES
+};
+
+enum pconn_event {
+	PCONN_START,
+	PCONN_DEADLINE,      /* p->deadline has come */
+	PCONN_HANDLED,       /* the handler has ended, well or not (P11) */
+	PCONN_LOOKED_UP,     /* with candidates and fresh */
+	PCONN_LOOKUP_FAILED, /* with same */
+	PCONN_DIALED,        /* the attempt's, or while connected a further dial */
+	PCONN_DIAL_FAILED,   /* with same; while connected: a further dial, on all candidates */
+	PCONN_HELD,          /* the number of held clients has changed, or just: look again */
+	PCONN_TAKEN,         /* P25: a client has a ready connection now */
+	PCONN_RELAYED,       /* the first byte has passed over a taken one */
+	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
+	PCONN_LOST,          /* the current connection is gone, none is ready */
+	PCONN_WAKE,          /* P24: the catalog's list has changed, a reload; with at_once */
+	PCONN_RECONNECT,     /* the operator's: drop it and connect anew, at once */
+	PCONN_CLOSE,         /* P16 */
+	PCONN_DRAIN,         /* P20 */
+	PCONN_ABORT,         /* P21; the attempt's own end is told after it */
+	PCONN_OPEN,          /* anew after any of these */
+	PCONN_EVENTS
+};
+
+struct pconn_input {
+	enum pconn_event event;
+	int64_t now;
+	uint32_t roll;       /* 32 random bits, or DELAY_EXACT (P5) */
+	/* counts as they are after the event */
+	unsigned held;       /* clients that wait */
+	unsigned ready;      /* connections nobody has taken */
+	unsigned dialling;   /* dials under way */
+	unsigned candidates; /* LOOKED_UP: how many, 1 to 64.  ENDED: how many that have not just done the same */
+	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
+	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
+	bool at_once;        /* WAKE: without spread */
+	int64_t age;         /* ENDED: since its connect */
+};
+
+/* What to do.  REPORT comes before HANDLE; the event is p->event. */
+#define PCONN_DO_REPORT           0x001u /* tell subscribers (P12) */
+#define PCONN_DO_HANDLE           0x002u /* run the handler; then HANDLED */
+#define PCONN_DO_LOOKUP           0x004u /* then LOOKED_UP or LOOKUP_FAILED */
+#define PCONN_DO_DIAL             0x008u /* p->candidate; then DIALED or DIAL_FAILED */
+#define PCONN_DO_FILL             0x010u /* pconn_wanted() further dials, each over all candidates */
+#define PCONN_DO_DROP             0x020u /* close what is ready, end further dials and their look-up */
+#define PCONN_DO_ANSWER_CONNECTED 0x040u /* P13, P14: who waits has a connection */
+#define PCONN_DO_ANSWER_FAILED    0x080u /* P14: the attempt has failed with the last error */
+#define PCONN_DO_ANSWER_CLOSED    0x100u /* P13, P14: closed, or the abort's error */
+#define PCONN_DO_FINISHED         0x200u /* P16, P18: closed now */
+#define PCONN_DO_EXPIRED          0x400u /* P27: count an expiry */
+#define PCONN_DO_REST             0x800u /* P28: say it */
+
+/* In their order: PCONN_REPORT_x is what the handler is run for. */
+enum pconn_report {
+	PCONN_REPORT_NONE,
+	PCONN_REPORT_ATTEMPTING,
+	PCONN_REPORT_OBTAINED,
+	PCONN_REPORT_FAILED,
+	PCONN_REPORT_CONNECTED,
+	PCONN_REPORT_DISCONNECTED
+};
+
+enum pconn_ending { PCONN_END_NONE, PCONN_END_DRAIN, PCONN_END_ABORT };
+
+struct pconn {
+	uint8_t state;
+	uint8_t event;       /* enum pconn_report: the last one reported */
+	uint8_t ending;      /* the first of drain and abort (P21) */
+	uint8_t closing;     /* P16 */
+	uint8_t reopen;      /* PCONN_OPEN came while closing */
+	uint8_t outage;      /* attempting_to_connect was reported, connected not yet */
+	uint8_t woken;       /* a wake came during the attempt */
+	uint8_t candidate, candidates;
+	/* while connected */
+	uint8_t handling;    /* the handler of connected runs (P10) */
+	uint8_t lost;        /* its end is waited for */
+	uint8_t looking;     /* a look-up for further dials is under way */
+	uint8_t known;       /* the candidates are good for further dials */
+	uint8_t replacing;   /* an unused one ended, its replacement is not there yet */
+	uint8_t expiring;    /* that is counted if the replacement succeeds (P27) */
+	uint8_t expiries;    /* with no client between */
+	uint8_t resting;     /* P28 */
+	uint8_t slow;        /* a further dial failed: no other before fill_at */
+	uint32_t failures;   /* P22 */
+	uint32_t failures_before; /* the last success */
+	uint64_t fresh;
+	int64_t deadline;    /* CLOCK_NEVER: none */
+	int64_t attempt_at;  /* start of the last attempt */
+	int64_t retry_at;    /* P4: end of its delay */
+	int64_t wake_at;     /* P24: a wake's moment */
+	int64_t early_at;    /* P24: when somebody is held */
+	int64_t early_first; /* 0: none yet */
+	int64_t early_last;
+	int64_t fill_at;     /* further dials not before */
+	int64_t expired_at;  /* older connections than this are not counted again */
+};
+
+/* Tells the machine what has happened; settings are looked at in each step (P6). */
+unsigned pconn_step(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
+/* P26: what must be under way in the present state, to be begun again after a worker's death. */
+unsigned pconn_resume(const struct pconn *p);
+
+/* How many further dials to begin now, for clients held and connections kept warm. */
+unsigned pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
+/* P13, P15: a connection is there and is not known to have died; or the last dial succeeded (P30). */
+bool pconn_is_connected(const struct pconn *p);
+
+/* P17. */
+bool pconn_is_closed(const struct pconn *p);
+
+#endif

@@ -1,0 +1,70 @@
+/* pool.h - a service's connections that no client has: those that are ready, and those on their way.
+ *
+ * They are session records SPARE and DIALLING, named in the table before the connect, so that a new worker finds
+ * them.  What is wanted when is upstream/pconn's to decide.
+ */
+#ifndef HOLDFAST_UPSTREAM_POOL_H
+#define HOLDFAST_UPSTREAM_POOL_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "keep/table.h"
+#include "upstream/dial.h"
+
+struct pool_callbacks {
+	/* A dial has succeeded; its connection is among the ready ones. */
+	void (*dialled)(void *arg, const char *address);
+	/* A dial has failed; unless further is set, that was its last candidate. */
+	void (*failed)(void *arg, const char *address, const char *error, bool further);
+	/* The server has ended a ready one so long after its connect; it is closed.  text is spare_has_ended()'s. */
+	void (*ended)(void *arg, const char *address, int64_t age, const char *text);
+};
+
+struct pool;
+
+/* settings and callbacks are borrowed. */
+struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service,
+    const struct dial_settings *settings, const struct pool_callbacks *callbacks, void *arg);
+
+/* Frees the process's side; pool_drop() first, if the connections shall go too. */
+void pool_free(struct pool *pool);
+
+/* Takes over what a dead worker left: ready connections, and with keep those that got connected meanwhile; others
+ * are closed (B6). */
+void pool_adopt(struct pool *pool, bool keep);
+
+/* Where dials go from now on, best first; copied. */
+void pool_set_candidates(struct pool *pool, const struct address *candidates, size_t count);
+
+/* How many candidates have not failed within the last second, and have not ended a young connection. */
+unsigned pool_promising(const struct pool *pool);
+
+/* One has just ended a young connection: others are dialled first. */
+void pool_mark_failed(struct pool *pool, const char *address);
+
+/* Dials candidate i and no other. */
+void pool_dial(struct pool *pool, size_t i);
+
+/* Begins so many dials, each going on to the next candidate until one succeeds: those that failed last. */
+void pool_fill(struct pool *pool, unsigned count);
+
+/* Closes all ready ones and ends all dials; no callback. */
+void pool_drop(struct pool *pool);
+
+unsigned pool_ready(const struct pool *pool);
+unsigned pool_dialling(const struct pool *pool);
+
+/* Closes the newest ready ones beyond so many. */
+void pool_trim(struct pool *pool, unsigned keep);
+
+/* Gives the oldest ready one that is alive and not older than max_age (0: any age) away (P29): its fd, its record
+ * when it was connected, and to where; or -1.  The record stays SPARE until pool_taken(), which frees it. */
+int pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *ret_since, char *ret_address,
+    size_t size);
+void pool_taken(struct pool *pool, uint32_t session);
+
+#endif

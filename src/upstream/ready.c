@@ -1,0 +1,162 @@
+#include "upstream/ready.h"
+
+#include "base/clock.h"
+#include "upstream/attempt.h"
+
+#define REFILL_DELAY (20 * CLOCK_MILLISECOND) /* P25 */
+#define REST_AFTER   2                        /* P28 */
+
+/* While connected: begins further dials if they are wanted and due, or leaves the deadline for it.  A crowd
+ * of clients makes them due. */
+unsigned
+ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	bool crowd = in->held > in->ready + in->dialling;
+
+	p->deadline = CLOCK_NEVER;
+	if (p->lost || attempt_is_ending(p))
+		return 0;
+	if (in->held > 0)
+		p->resting = p->expiries = 0;
+	if (pconn_wanted(p, s, in) == 0) {
+		if (s->warm == 0 && in->held == 0 && in->dialling == 0)
+			p->known = 0; /* P30: the next client's dial is an attempt, and looks up (P2) */
+		return 0;
+	}
+	if (p->looking)
+		return 0;
+	if (in->now < p->fill_at && !(crowd && (!p->slow || in->ready + in->dialling == 0))) {
+		p->deadline = p->fill_at;
+		return 0;
+	}
+	if (p->known)
+		return PCONN_DO_FILL;
+	p->looking = 1;
+	return PCONN_DO_LOOKUP;
+}
+
+/* P10: the end waits for the handler of connected. */
+unsigned
+ready_lose(struct pconn *p)
+{
+	p->looking = 0;
+	p->deadline = CLOCK_NEVER;
+	p->lost = 1;
+	if (p->handling)
+		return PCONN_DO_DROP;
+	return PCONN_DO_DROP | attempt_report(p, PCONN_DISCONNECTED, PCONN_REPORT_DISCONNECTED);
+}
+
+unsigned
+ready_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned todo;
+
+	if (p->ending != PCONN_END_NONE)
+		return PCONN_DO_DROP | attempt_finish(p, s, in); /* P20, P21 */
+	todo = attempt_report(p, PCONN_CONNECTED, PCONN_REPORT_CONNECTED);
+	p->outage = p->woken = 0;
+	p->handling = p->known = 1;
+	p->lost = p->looking = p->replacing = p->expiring = p->expiries = p->resting = p->slow = 0;
+	p->failures_before = p->failures;
+	p->failures = 0;
+	p->fill_at = in->now;
+	if (p->closing)
+		return todo | ready_lose(p); /* P16 */
+	return todo | PCONN_DO_ANSWER_CONNECTED | ready_fill(p, s, in);
+}
+
+/* While connected a further dial has failed on all candidates, or its look-up, or young ones end: without
+ * any other connection that is the loss (P25). */
+unsigned
+ready_fill_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->lost)
+		return 0;
+	if (in->ready == 0 && in->dialling == 0)
+		return PCONN_DO_ANSWER_FAILED | ready_lose(p);
+	p->slow = 1;
+	p->expiring = 0;
+	p->fill_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+	return ready_fill(p, s, in);
+}
+
+/* P27, P28: a further dial has succeeded. */
+unsigned
+ready_filled(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned todo = 0;
+
+	if (p->lost)
+		return PCONN_DO_DROP;
+	p->slow = p->woken = p->replacing = 0;
+	if (p->expiring) {
+		p->expiring = 0;
+		todo |= PCONN_DO_EXPIRED;
+		if (++p->expiries >= REST_AFTER && in->held == 0) {
+			p->resting = 1;
+			p->known = p->looking = 0;
+			todo |= PCONN_DO_DROP | PCONN_DO_REST;
+		}
+	}
+	return todo | PCONN_DO_ANSWER_CONNECTED | ready_fill(p, s, in);
+}
+
+/* P27: the server has ended an unused connection. */
+unsigned
+ready_ended(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	bool young = in->age < PCONN_YOUNG;
+
+	if (p->lost)
+		return 0;
+	if (attempt_is_ending(p))
+		return in->ready == 0 && in->dialling == 0 ? ready_lose(p) : 0;
+	if (young && in->candidates == 0) {
+		p->failures = p->failures_before + 1;
+		return ready_fill_failed(p, s, in);
+	}
+	if (!young)
+		p->early_first = 0;
+	if (pconn_wanted(p, s, in) == 0)
+		return 0;
+	p->replacing = 1;
+	p->slow = 0;
+	p->fill_at = in->now;
+	if (!young && in->now - in->age >= p->expired_at) {
+		p->expiring = 1;
+		p->expired_at = in->now;
+	}
+	return ready_fill(p, s, in);
+}
+
+/* P25: a client has taken a ready connection. */
+unsigned
+ready_taken(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->expiries = 0;
+	if (p->deadline == CLOCK_NEVER && !p->slow)
+		p->fill_at = in->now + REFILL_DELAY;
+	return ready_fill(p, s, in);
+}
+
+unsigned
+ready_relayed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->early_first = 0;
+	if (!p->slow)
+		p->fill_at = in->now;
+	return ready_fill(p, s, in);
+}
+
+/* What was known of the addresses is old; P28: the rest is over. */
+unsigned
+ready_woken(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->woken = p->looking || in->dialling > 0;
+	p->known = 0;
+	if (p->resting || p->slow)
+		p->fill_at = in->now + (in->at_once ? 0 : delay_spread(s->spread, in->roll));
+	p->resting = p->slow = p->expiries = 0;
+	return ready_fill(p, s, in);
+}

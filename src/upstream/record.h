@@ -1,0 +1,97 @@
+/* record.h - a link's part of the table: what a new worker goes on with (P26).
+ *
+ * The state of the machine, and what of the outage was reported, lie in one of two places; a step is made in the
+ * other one, and current, one word, is its commit (T4).  Texts and counters are written before it.
+ */
+#ifndef HOLDFAST_UPSTREAM_RECORD_H
+#define HOLDFAST_UPSTREAM_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/address.h"
+#include "keep/table.h"
+#include "upstream/pconn.h"
+#include "upstream/repeats.h"
+
+#define RECORD_CANDIDATES 64
+#define RECORD_ERROR_SIZE 512
+#define RECORD_NOTICES    65 /* one with the notify program, 64 that wait */
+
+struct record_place {
+	struct pconn pconn;
+	struct repeats repeats;
+};
+
+struct record_candidate {
+	struct sockaddr_storage socket;
+	socklen_t length;
+};
+
+/* An event that waits for the notify program. */
+struct record_notice {
+	uint32_t kind;
+	uint32_t failures;
+	char address[112];
+	char error[112];
+};
+
+struct record_counters {
+	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries, handler_failures,
+	    notify_dropped;
+};
+
+struct link_record {
+	volatile uint32_t current;
+	volatile uint32_t begun;       /* 0: nothing but the counters counts */
+	struct record_counters counters;
+	struct record_place place[2];
+	uint32_t candidate_count;
+	uint32_t turn;                 /* look-ups so far, for pick = "rotate" */
+	struct record_candidate candidate[RECORD_CANDIDATES];
+	char address[ADDRESS_TEXT_SIZE]; /* of the last candidate or connection */
+	char error[RECORD_ERROR_SIZE];   /* of the last failure, as the handler is told it */
+	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */
+	char abort_error[RECORD_ERROR_SIZE];
+	uint64_t noted;                /* hash of the last look-up result in the history */
+	int64_t last_error_at;         /* wall clock, 0 none */
+	int64_t since;                 /* wall clock: of the state shown */
+	int64_t down_since;            /* wall clock, 0 while up */
+	int64_t still_down_at;         /* monotonic: when the next line about it is due, 0 while up */
+	uint32_t shown;                /* enum link_state */
+	volatile uint32_t notice_first, notice_next; /* count up */
+	struct record_notice notice[RECORD_NOTICES];
+};
+
+_Static_assert(sizeof(struct link_record) <= TABLE_LINK_SIZE, "a link's record has no room in the table");
+_Static_assert(sizeof(struct pconn) < 512, "the machine is small");
+
+static inline struct link_record *
+record_of(const struct table *table, uint16_t service)
+{
+	return (struct link_record *)(void *)table->services[service].link;
+}
+
+/* The place in force. */
+static inline struct record_place *
+record_current(struct link_record *record)
+{
+	return &record->place[record->current & 1];
+}
+
+/* A copy of it to make a step in; record_commit() puts it in force. */
+struct record_place *record_open(struct link_record *record);
+void record_commit(struct link_record *record);
+
+/* Forgets everything but the counters. */
+void record_clear(struct link_record *record);
+
+/* Copies a text, cutting it at size. */
+void record_text(char *place, size_t size, const char *text);
+
+/* The candidates of a look-up, as the table holds them. */
+void record_set_candidates(struct link_record *record, const struct address *candidates, size_t count);
+void record_get_candidate(const struct link_record *record, size_t i, struct address *ret_address);
+
+#endif

@@ -1,0 +1,257 @@
+#include "upstream/resolver.h"
+
+#include <ares.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+
+#define RESOLVER_TRIES 4 /* c-ares' default: a server is asked so often within the time-out */
+
+/* A socket of c-ares' own that we watch for it. */
+struct resolver_socket {
+	LIST_ENTRY(resolver_socket) next;
+	struct resolver *resolver; /* borrowed */
+	ares_socket_t fd;          /* borrowed from c-ares */
+	struct event event;
+};
+
+struct resolver {
+	struct event_base *loop; /* borrowed */
+	resolver_callback *callback;
+	void *arg;               /* borrowed */
+	ares_channel channel;    /* owned; NULL if it could not be made */
+	LIST_HEAD(, resolver_socket) sockets;
+	struct event timer;      /* c-ares' next time-out, or ours, or the report of the end */
+	int64_t deadline, timeout;
+	struct address host;
+	struct address *addresses; /* owned */
+	size_t count;
+	char *error;             /* owned */
+	bool ended;
+};
+
+/* Reports through the loop, for c-ares may answer before ares_getaddrinfo() returns. */
+static void
+resolver_end(struct resolver *resolver, const char *error)
+{
+	resolver->ended = true;
+	if (resolver->count == 0)
+		resolver->error = mem_print("resolve %s: %s", resolver->host.host, error);
+	loop_timer_at(&resolver->timer, clock_now());
+}
+
+static void
+resolver_set_timer(struct resolver *resolver)
+{
+	int64_t deadline = resolver->deadline;
+	struct timeval tv, *next;
+
+	if (resolver->ended)
+		return;
+	next = ares_timeout(resolver->channel, NULL, &tv);
+	if (next != NULL) {
+		int64_t at = clock_now() + next->tv_sec * CLOCK_SECOND + next->tv_usec;
+
+		if (at < deadline)
+			deadline = at;
+	}
+	loop_timer_at(&resolver->timer, deadline);
+}
+
+static void
+resolver_on_socket(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver_socket *socket = arg;
+	struct resolver *resolver = socket->resolver;
+
+	/* The socket's record may be gone after this. */
+	ares_process_fd(resolver->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
+	    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+	resolver_set_timer(resolver);
+}
+
+static void
+resolver_forget_socket(struct resolver_socket *socket)
+{
+	loop_event_stop(&socket->event);
+	LIST_REMOVE(socket, next);
+	mem_free(socket);
+}
+
+/* c-ares tells what it waits for; neither means that it closes the socket. */
+static void
+resolver_on_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct resolver *resolver = arg;
+	struct resolver_socket *socket;
+	short what = (short)((readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
+
+	LIST_FOREACH(socket, &resolver->sockets, next)
+		if (socket->fd == fd)
+			break;
+	if (what == 0) {
+		if (socket != NULL)
+			resolver_forget_socket(socket);
+		return;
+	}
+	if (socket == NULL) {
+		socket = mem_new(1, sizeof *socket);
+		socket->resolver = resolver;
+		socket->fd = fd;
+		LIST_INSERT_HEAD(&resolver->sockets, socket, next);
+	}
+	loop_event_stop(&socket->event);
+	event_assign(&socket->event, resolver->loop, fd, (short)(what | EV_PERSIST), resolver_on_socket, socket);
+	event_add(&socket->event, NULL);
+}
+
+static void
+resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
+{
+	struct address *address = &resolver->addresses[resolver->count];
+
+	if (resolver->count == RESOLVER_ADDRESSES || node->ai_addrlen > sizeof address->socket)
+		return;
+	if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
+		return;
+	address->kind = ADDRESS_SOCKET;
+	address->port = resolver->host.port;
+	memcpy(&address->socket, node->ai_addr, node->ai_addrlen);
+	address->socket_length = (socklen_t)node->ai_addrlen;
+	if (node->ai_family == AF_INET)
+		((struct sockaddr_in *)(void *)&address->socket)->sin_port = htons(address->port);
+	else
+		((struct sockaddr_in6 *)(void *)&address->socket)->sin6_port = htons(address->port);
+	resolver->count++;
+}
+
+static void
+resolver_on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
+{
+	struct resolver *resolver = arg;
+
+	(void)timeouts;
+	/* The channel is being destroyed, by us. */
+	if (status == ARES_EDESTRUCTION || resolver->ended) {
+		ares_freeaddrinfo(answer);
+		return;
+	}
+	resolver->addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses);
+	for (struct ares_addrinfo_node *node = answer != NULL ? answer->nodes : NULL; node != NULL;
+	    node = node->ai_next)
+		resolver_add(resolver, node);
+	ares_freeaddrinfo(answer);
+	resolver_end(resolver, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
+}
+
+static void
+resolver_free(struct resolver *resolver)
+{
+	struct resolver_socket *socket;
+
+	resolver->ended = true;
+	if (resolver->channel != NULL)
+		ares_destroy(resolver->channel);
+	while ((socket = LIST_FIRST(&resolver->sockets)) != NULL)
+		resolver_forget_socket(socket);
+	loop_timer_stop(&resolver->timer);
+	mem_free(resolver->addresses);
+	mem_free(resolver->error);
+	mem_free(resolver);
+	ares_library_cleanup();
+}
+
+static void
+resolver_finish(struct resolver *resolver)
+{
+	resolver_callback *callback = resolver->callback;
+	struct address *addresses = resolver->addresses;
+	char *error = resolver->error;
+	size_t count = resolver->count;
+	void *arg = resolver->arg;
+
+	resolver->addresses = NULL;
+	resolver->error = NULL;
+	resolver_free(resolver);
+	callback(arg, error, addresses, count);
+	mem_free(addresses);
+	mem_free(error);
+}
+
+static void
+resolver_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct resolver *resolver = arg;
+	char text[40];
+
+	(void)fd;
+	(void)what;
+	if (resolver->ended) {
+		resolver_finish(resolver);
+		return;
+	}
+	if (clock_now() >= resolver->deadline) {
+		snprintf(text, sizeof text, "time-out after %.1f s",
+		    (double)resolver->timeout / (double)CLOCK_SECOND);
+		resolver_end(resolver, text);
+		return;
+	}
+	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	resolver_set_timer(resolver);
+}
+
+/* c-ares' own time-out of a server is so short that each is asked within ours. */
+static int
+resolver_open(struct resolver *resolver)
+{
+	struct ares_options options;
+	int64_t each = resolver->timeout / RESOLVER_TRIES / CLOCK_MILLISECOND;
+
+	memset(&options, 0, sizeof options);
+	options.timeout = each < 250 ? 250 : each > 5000 ? 5000 : (int)each;
+	options.tries = RESOLVER_TRIES;
+	options.sock_state_cb = resolver_on_state;
+	options.sock_state_cb_data = resolver;
+	return ares_init_options(&resolver->channel, &options,
+	    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+}
+
+struct resolver *
+resolver_start(struct event_base *loop, const struct address *host, int64_t timeout, resolver_callback *callback,
+    void *arg)
+{
+	struct resolver *resolver = mem_new(1, sizeof *resolver);
+	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+	int status;
+
+	resolver->loop = loop;
+	resolver->callback = callback;
+	resolver->arg = arg;
+	resolver->host = *host;
+	resolver->timeout = timeout;
+	resolver->deadline = clock_after(clock_now(), timeout);
+	LIST_INIT(&resolver->sockets);
+	loop_timer_init(&resolver->timer, loop, resolver_on_timer, resolver);
+	ares_library_init(ARES_LIB_INIT_ALL);
+	status = resolver_open(resolver);
+	if (status != ARES_SUCCESS) {
+		resolver->channel = NULL;
+		resolver_end(resolver, ares_strerror(status));
+		return resolver;
+	}
+	ares_getaddrinfo(resolver->channel, host->host, NULL, &hints, resolver_on_answer, resolver);
+	resolver_set_timer(resolver);
+	return resolver;
+}
+
+void
+resolver_cancel(struct resolver *resolver)
+{
+	if (resolver != NULL)
+		resolver_free(resolver);
+}

@@ -1,0 +1,201 @@
+#include "upstream/script.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/child.h"
+#include "base/mem.h"
+
+#define SCRIPT_PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SCRIPT_SHOWN_MAX  80 /* bytes of a malformed line in an error */
+
+struct script {
+	struct child *child;  /* owned */
+	script_callback *callback;
+	void *arg;            /* borrowed */
+};
+
+/* ---- what it is given ---- */
+
+/* Sets NAME=VALUE, in the place of an earlier one of the same name. */
+static void
+script_set(char ***environment, const char *setting)
+{
+	size_t length = strcspn(setting, "=") + 1;
+
+	for (size_t i = 0; *environment != NULL && (*environment)[i] != NULL; i++) {
+		if (strncmp((*environment)[i], setting, length) == 0) {
+			mem_free((*environment)[i]);
+			(*environment)[i] = mem_copy_text(setting);
+			return;
+		}
+	}
+	mem_list_add(environment, setting);
+}
+
+static void
+script_set_value(char ***environment, const char *name, const char *value)
+{
+	char *setting = mem_print("%s=%s", name, value);
+
+	script_set(environment, setting);
+	mem_free(setting);
+}
+
+static char **
+script_environment(const struct script_job *job)
+{
+	const char *path = getenv("PATH"), *credentials = getenv("CREDENTIALS_DIRECTORY");
+	char *failures = mem_print("%u", job->failures);
+	char **environment = NULL;
+
+	script_set_value(&environment, "PATH", path != NULL ? path : SCRIPT_PATH);
+	script_set_value(&environment, "LANG", "C.UTF-8");
+	if (credentials != NULL)
+		script_set_value(&environment, "CREDENTIALS_DIRECTORY", credentials);
+	script_set_value(&environment, "HOLDFAST_SERVICE", job->service);
+	script_set_value(&environment, "HOLDFAST_FAILURES", failures);
+	script_set_value(&environment, "HOLDFAST_LAST_ADDRESS", job->last_address);
+	for (size_t i = 0; job->environment != NULL && job->environment[i] != NULL; i++)
+		script_set(&environment, job->environment[i]);
+	mem_free(failures);
+	return environment;
+}
+
+/* ---- what it says ---- */
+
+/* The line without blanks at its ends; NULL if there is nothing in it for us. */
+static char *
+script_trim(char *line)
+{
+	size_t length;
+
+	line += strspn(line, " \t");
+	length = strlen(line);
+	while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
+		line[--length] = '\0';
+	return length == 0 || line[0] == '#' ? NULL : line;
+}
+
+/* line number, cause, and the line itself, made printable, as far as it is worth showing. */
+static char *
+script_complain(size_t number, const char *cause, const char *line)
+{
+	char shown[SCRIPT_SHOWN_MAX + 1];
+	size_t n = 0;
+
+	for (; n < SCRIPT_SHOWN_MAX && line[n] != '\0'; n++)
+		shown[n] = line[n] >= ' ' && line[n] < 0x7f ? line[n] : '?';
+	shown[n] = '\0';
+	return mem_print("line %zu: %s: \"%s\"%s", number, cause, shown, line[n] != '\0' ? "..." : "");
+}
+
+/* One line that says something; NULL or what is wrong with it. */
+static char *
+script_parse_line(size_t number, const char *line, struct address *addresses, size_t *count, char **abort_reason)
+{
+	const char *error;
+
+	if (strchr(line, '\r') != NULL)
+		return script_complain(number, "carriage return (lines end with a newline alone)", line);
+	if (*abort_reason != NULL || (*count > 0 && strncmp(line, "abort:", 6) == 0))
+		return mem_print("line %zu: \"abort:\" must be the only line", number);
+	if (strncmp(line, "abort:", 6) == 0) {
+		line += 6 + strspn(line + 6, " \t");
+		*abort_reason = mem_copy_text(line[0] != '\0' ? line : "no reason given");
+		return NULL;
+	}
+	if (*count == SCRIPT_ADDRESSES)
+		return mem_print("more than %d addresses", SCRIPT_ADDRESSES);
+	error = address_parse(line, &addresses[*count]);
+	if (error != NULL)
+		return script_complain(number, error, line);
+	(*count)++;
+	return NULL;
+}
+
+char *
+script_parse(const char *output, size_t length, struct address ret_addresses[SCRIPT_ADDRESSES],
+    size_t *ret_count, char **ret_abort)
+{
+	char *copy = mem_copy_bytes(output, length), *rest = copy, *line, *abort_reason = NULL, *error = NULL;
+	size_t count = 0, number = 0;
+
+	if (memchr(output, '\0', length) != NULL)
+		error = mem_copy_text("a NUL byte in the output");
+	while (error == NULL && (line = strsep(&rest, "\n")) != NULL) {
+		number++;
+		line = script_trim(line);
+		if (line != NULL)
+			error = script_parse_line(number, line, ret_addresses, &count, &abort_reason);
+	}
+	if (error == NULL && count == 0 && abort_reason == NULL)
+		error = mem_copy_text("no address in the output");
+	mem_free(copy);
+	if (error != NULL) {
+		mem_free(abort_reason);
+		return error;
+	}
+	*ret_count = count;
+	*ret_abort = abort_reason;
+	return NULL;
+}
+
+/* ---- running it ---- */
+
+static void
+script_on_child(void *arg, const struct child_result *child)
+{
+	struct script *script = arg;
+	script_callback *callback = script->callback;
+	struct address *addresses = mem_new(SCRIPT_ADDRESSES, sizeof *addresses);
+	char *cause = NULL, *error = NULL, *abort_reason = NULL;
+	struct script_result result;
+	size_t count = 0;
+
+	arg = script->arg;
+	mem_free(script);
+	if (child->error != NULL)
+		cause = mem_copy_text(child->error);
+	else
+		cause = script_parse(child->output, child->output_length, addresses, &count, &abort_reason);
+	if (cause != NULL)
+		error = mem_print("look-up script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "",
+		    child->last_line);
+	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .addresses = addresses,
+		.count = count, .output = child->output, .errors = child->errors };
+	callback(arg, &result);
+	mem_free(abort_reason);
+	mem_free(addresses);
+	mem_free(cause);
+	mem_free(error);
+}
+
+struct script *
+script_start(struct event_base *loop, const struct script_job *job, volatile pid_t *ret_group,
+    script_callback *callback, void *arg)
+{
+	struct script *script = mem_new(1, sizeof *script);
+	char **arguments = mem_list_copy(job->arguments), **environment = script_environment(job);
+	struct child_job child = { .program = job->program, .environment = environment, .timeout = job->timeout,
+		.output_max = SCRIPT_OUTPUT_MAX };
+
+	mem_list_add(&arguments, job->service);
+	child.arguments = arguments;
+	script->callback = callback;
+	script->arg = arg;
+	script->child = child_start(loop, &child, ret_group, script_on_child, script);
+	mem_list_free(arguments);
+	mem_list_free(environment);
+	return script;
+}
+
+void
+script_cancel(struct script *script)
+{
+	if (script == NULL)
+		return;
+	child_cancel(script->child);
+	mem_free(script);
+}

@@ -1,0 +1,105 @@
+#include "upstream/waiters.h"
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+
+struct link_waiter {
+	LIST_ENTRY(link_waiter) next;
+	bool waiting;        /* in the list; else its answer is on its way */
+	unsigned kind;
+	link_answer *answer;
+	void *arg;           /* borrowed */
+	char *error;         /* owned; the answer */
+	struct event timer;
+};
+
+struct waiters {
+	struct event_base *loop; /* borrowed */
+	LIST_HEAD(waiters_list, link_waiter) list;
+};
+
+struct waiters *
+waiters_new(struct event_base *loop)
+{
+	struct waiters *waiters = mem_new(1, sizeof *waiters);
+
+	waiters->loop = loop;
+	LIST_INIT(&waiters->list);
+	return waiters;
+}
+
+void
+waiters_free(struct waiters *waiters, const char *error)
+{
+	if (waiters == NULL)
+		return;
+	waiters_answer(waiters, ~0u, error);
+	mem_free(waiters);
+}
+
+static void
+waiters_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct link_waiter *waiter = arg;
+	link_answer *answer = waiter->answer;
+	void *answer_arg = waiter->arg;
+	char *error = waiter->error;
+
+	(void)fd;
+	(void)what;
+	waiter->error = NULL;
+	link_waiter_cancel(waiter);
+	answer(answer_arg, error);
+	mem_free(error);
+}
+
+struct link_waiter *
+waiters_add(struct waiters *waiters, unsigned kind, link_answer *answer, void *arg)
+{
+	struct link_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->kind = kind;
+	waiter->answer = answer;
+	waiter->arg = arg;
+	waiter->waiting = true;
+	loop_timer_init(&waiter->timer, waiters->loop, waiters_on_timer, waiter);
+	LIST_INSERT_HEAD(&waiters->list, waiter, next);
+	return waiter;
+}
+
+void
+waiters_answer_one(struct link_waiter *waiter, const char *error)
+{
+	LIST_REMOVE(waiter, next);
+	waiter->waiting = false;
+	waiter->error = mem_copy_text(error);
+	loop_timer_at(&waiter->timer, clock_now());
+}
+
+void
+waiters_answer(struct waiters *waiters, unsigned kinds, const char *error)
+{
+	struct link_waiter *waiter, *next;
+
+	for (waiter = LIST_FIRST(&waiters->list); waiter != NULL; waiter = next) {
+		next = LIST_NEXT(waiter, next);
+		if ((waiter->kind & kinds) != 0)
+			waiters_answer_one(waiter, error);
+	}
+}
+
+void
+link_waiter_cancel(struct link_waiter *waiter)
+{
+	if (waiter == NULL)
+		return;
+	if (waiter->waiting)
+		LIST_REMOVE(waiter, next);
+	loop_timer_stop(&waiter->timer);
+	mem_free(waiter->error);
+	mem_free(waiter);
+}

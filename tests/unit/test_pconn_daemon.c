@@ -1,0 +1,391 @@
+/* test_pconn_daemon.c - rules P23 to P30: what the daemon adds to the persistent connection. */
+#include "pconn_story.h"
+
+static void
+p23_candidates_are_tried_in_one_attempt(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 3, .fresh = 5 },
+	    { 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 5000, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO }, { 5000, PCONN_HANDLED, DIAL, PCONN_DIAL, NO });
+	assert_int_equal(p.candidate, 1);
+	assert_int_equal(p.failures, 0);
+	PLAY(&p, &usual, { 5001, PCONN_DIAL_FAILED, REPORT, PCONN_OBTAINED, NO, .same = true },
+	    { 5001, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 5002, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.candidate, 2);
+}
+
+static void
+p23_repeats_are_by_address(void **state)
+{
+	struct repeats r;
+	const uint64_t ab[] = { 1, 2 }, bc[] = { 2, 3 }, b[] = { 2 };
+
+	(void)state;
+	repeats_begin(&r);
+	assert_int_equal(repeats_looked_up(&r, ab, 2), 3);
+	assert_false(repeats_dial_failed(&r, 0, 10));
+	assert_false(repeats_dial_failed(&r, 1, 20));
+	assert_int_equal(repeats_looked_up(&r, bc, 2), 2);
+	assert_true(repeats_dial_failed(&r, 0, 20));
+	assert_false(repeats_dial_failed(&r, 1, 20));
+	assert_int_equal(repeats_looked_up(&r, b, 1), 0);
+	assert_true(repeats_dial_failed(&r, 0, 20));
+	assert_true(repeats_lookup_failed(&r, 20));
+	assert_false(repeats_lookup_failed(&r, 30));
+	assert_false(repeats_dial_failed(&r, 0, 20));
+}
+
+static void
+p24_a_wake_comes_within_spread_when_nobody_is_held(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 3000, PCONN_WAKE, 0, PCONN_WAIT, 3500, .roll = 0x80000000u },
+	    { 3000, PCONN_WAKE, 0, PCONN_WAIT, 3500, .roll = 0xc0000000u }, /* not later than promised */
+	    { 3500, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
+	    { 3500, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 13500, .same = true }, /* its own delay (P4) */
+	    { 4000, PCONN_WAKE, 0, PCONN_WAIT, 4000, .at_once = true });
+}
+
+static void
+p24_a_wake_is_at_once_when_somebody_is_held(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 3000, PCONN_WAKE, 0, PCONN_WAIT, 10, .held = 1, .roll = 0x80000000u });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_WAKE, 0, PCONN_DIAL, NO }, /* during an attempt: after it */
+	    { 5, PCONN_DIAL_FAILED, BAD, PCONN_WAIT, 505, .same = true, .roll = 0x80000000u });
+}
+
+/* Attempts that fail at once, with somebody held from `from` on: the gap of the first attempt after `at`. */
+static int64_t
+gap_after(struct pconn *p, const struct pconn_settings *s, int64_t at_ms)
+{
+	struct row row = { 0, PCONN_DEADLINE, 0, 0, 0, .held = 1, .candidates = 1, .same = true };
+
+	for (;;) {
+		int64_t before = p->attempt_at;
+
+		row.ms = (p->deadline + MS - 1) / MS;
+		row.event = PCONN_DEADLINE;
+		step_row(p, s, &row);
+		assert_int_equal(p->state, PCONN_LOOKUP);
+		row.event = PCONN_LOOKUP_FAILED;
+		step_row(p, s, &row);
+		assert_int_equal(p->state, PCONN_WAIT);
+		if (before >= at_ms * MS)
+			return p->attempt_at - before;
+	}
+}
+
+static void
+p24_gaps_grow_while_somebody_is_held(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 5000, PCONN_HELD, 0, PCONN_WAIT, 10, .held = 1 },
+	    { 5000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO, .held = 1 },
+	    { 5000, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 5010, .same = true, .held = 1 });
+	assert_in_range(gap_after(&p, &usual, 5100), 10 * MS, 11 * MS);
+	assert_in_range(gap_after(&p, &usual, 8000), 180 * MS, 210 * MS);  /* 1/16 of 3 s */
+	assert_in_range(gap_after(&p, &usual, 12000), 250 * MS, 251 * MS); /* hold_retry */
+	assert_in_range(gap_after(&p, &usual, 16000), 500 * MS, 501 * MS);
+	assert_in_range(gap_after(&p, &usual, 25500), CLOCK_SECOND, CLOCK_SECOND + MS);
+	assert_in_range(gap_after(&p, &usual, 400000), 10 * CLOCK_SECOND, 10 * CLOCK_SECOND + MS); /* the delay */
+}
+
+static void
+p24_gaps_are_jittered_and_hold_retry_0_keeps_to_the_delay(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.delay, 0x80000001u), 250 * MS * 115 / 100);
+	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.delay, 0x80000000u), 250 * MS * 85 / 100);
+	s.hold_retry = 0;
+	PLAY(&p, &s, TO_WAIT, { 1, PCONN_HELD, 0, PCONN_WAIT, 10000, .held = 1 });
+}
+
+static void
+p24_when_nobody_is_held_any_more_the_delay_holds(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 5, PCONN_HELD, 0, PCONN_WAIT, 10, .held = 1 },
+	    { 6, PCONN_HELD, 0, PCONN_WAIT, 10000 });
+}
+
+static void
+p25_a_taken_connection_is_refilled_after_20_ms(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 100, PCONN_TAKEN, 0, PCONN_CONNECTED, 120 },
+	    { 119, PCONN_HELD, 0, PCONN_CONNECTED, 120 }, { 120, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
+	    { 121, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 });
+}
+
+static void
+p25_or_at_the_first_relayed_byte(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 100, PCONN_TAKEN, 0, PCONN_CONNECTED, 120 },
+	    { 101, PCONN_RELAYED, FILL, PCONN_CONNECTED, NO },
+	    { 120, PCONN_DEADLINE, 0, PCONN_CONNECTED, NO, .dialling = 1 });
+}
+
+static void
+p25_only_a_failed_replacement_loses_the_service(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 60000, PCONN_TAKEN, 0, PCONN_CONNECTED, 60020 },
+	    { 60020, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
+	    { 60021, PCONN_DIAL_FAILED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO },
+	    { 60022, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }, { 60022, PCONN_DEADLINE, REPORT, PCONN_ATTEMPTING, NO });
+}
+
+static void
+p25_several_warm_ones_are_lost_only_when_none_is_ready(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 3;
+	PLAY(&p, &s, TO_DIAL, { 0, PCONN_DIALED, REPORT | YES | FILL, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 0, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1, .dialling = 2 },
+	    { 1, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 2, .dialling = 1 },
+	    { 2, PCONN_DIAL_FAILED, 0, PCONN_CONNECTED, 10002, .ready = 2 },
+	    { 3, PCONN_TAKEN, 0, PCONN_CONNECTED, 10002, .ready = 1 },
+	    { 10002, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO, .ready = 1 });
+	s.warm = 1;
+	assert_int_equal(pconn_wanted(&p, &s, &(struct pconn_input){ .ready = 1 }), 0);
+	assert_int_equal(pconn_wanted(&p, &s, &(struct pconn_input){ .held = 9, .ready = 1, .dialling = 2 }), 6);
+	assert_int_equal(pconn_wanted(&p, &s, &(struct pconn_input){ .held = 999, .dialling = 4 }), 60);
+	assert_int_equal(pconn_wanted(&p, &s, &(struct pconn_input){ .held = 999, .dialling = 64 }), 0);
+}
+
+static void
+p25_a_crowd_is_dialled_for_side_by_side(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 5, PCONN_HELD, FILL, PCONN_CONNECTED, NO, .held = 90, .ready = 1 },
+	    { 6, PCONN_DIALED, YES | FILL, PCONN_CONNECTED, NO, .held = 89, .ready = 1, .dialling = 63 },
+	    { 7, PCONN_HELD, 0, PCONN_CONNECTED, NO, .held = 10, .ready = 0, .dialling = 64 },
+	    { 8, PCONN_DIAL_FAILED, 0, PCONN_CONNECTED, NO, .held = 10, .dialling = 63 }); /* no loss yet */
+}
+
+static void
+p26_what_ran_is_begun_again_and_nothing_else(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO });
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO });
+	assert_int_equal(pconn_resume(&p), LOOKUP);
+	PLAY(&p, &usual, { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 },
+	    { 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO });
+	assert_int_equal(pconn_resume(&p), DIAL);
+	PLAY(&p, &usual, { 0, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 0, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(pconn_resume(&p), 0);
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_WAIT);
+	assert_int_equal(pconn_resume(&p), 0);
+	assert_int_equal(p.deadline, 10000 * MS); /* the delay goes on */
+	assert_true(sizeof p < 512);
+}
+
+static void
+p27_an_unused_one_that_ends_is_replaced_without_an_event(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED,
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 });
+	PLAY(&p, &usual, { 60002, PCONN_TAKEN, 0, PCONN_CONNECTED, 60022 },
+	    { 60022, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
+	    { 60023, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 90000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 29000, .candidates = 1 },
+	    { 90001, PCONN_DIAL_FAILED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO });
+}
+
+static void
+p27_a_young_one_that_ends_is_a_failed_attempt(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 1 },
+	    { 10000, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 10000, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 10999, PCONN_ENDED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO, .age_ms = 999 });
+	assert_int_equal(p.failures, 2);
+	PLAY(&p, &usual, { 11000, PCONN_HANDLED, 0, PCONN_WAIT, 20000 });
+}
+
+static void
+p27_a_young_one_that_ends_is_replaced_by_another_candidate(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED,
+	    { 500, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 500, .candidates = 1 },
+	    { 501, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 });
+}
+
+static void
+p28_two_expiries_without_a_client_bring_a_rest(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED,
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .candidates = 1 },
+	    { 120001, PCONN_DIALED, YES | DROP | PCONN_DO_EXPIRED | PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_true(p.resting);
+	PLAY(&p, &usual, { 120002, PCONN_HELD, 0, PCONN_CONNECTED, NO },
+	    { 130000, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 },
+	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 });
+	assert_false(p.resting);
+}
+
+static void
+p28_a_wake_ends_the_rest_and_a_client_between_prevents_it(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED);
+	p.resting = 1;
+	PLAY(&p, &usual, { 1000, PCONN_WAKE, 0, PCONN_CONNECTED, 1500, .roll = 0x80000000u },
+	    { 1500, PCONN_DEADLINE, LOOKUP, PCONN_CONNECTED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED,
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 60002, PCONN_TAKEN, 0, PCONN_CONNECTED, 60022 }, { 60022, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
+	    { 60023, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59977, .candidates = 1 },
+	    { 120001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_false(p.resting);
+}
+
+static void
+p28_several_that_end_together_are_one_expiry(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 2;
+	PLAY(&p, &s, TO_DIAL, { 0, PCONN_DIALED, REPORT | YES | FILL, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 0, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1, .dialling = 1 },
+	    { 1, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 2 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60000, .candidates = 1 },
+	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 2 },
+	    { 60002, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60001, .candidates = 1 },
+	    { 60003, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 2 });
+	assert_false(p.resting);
+}
+
+static void
+p29_one_dropped_at_the_hand_over_is_made_up_for_at_once(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 60000, PCONN_HELD, FILL, PCONN_CONNECTED, NO, .held = 1 });
+}
+
+static void
+p30_nothing_is_dialled_before_a_client(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 0;
+	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO }, { 5, PCONN_WAKE, 0, PCONN_IDLE, NO },
+	    { 9, PCONN_HELD, REPORT, PCONN_ATTEMPTING, NO, .held = 1 },
+	    { 9, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO, .held = 1 },
+	    { 9, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .held = 1, .candidates = 1 },
+	    { 9, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .held = 1, .ready = 1 },
+	    { 9, PCONN_TAKEN, 0, PCONN_CONNECTED, NO }, { 9, PCONN_HANDLED, 0, PCONN_CONNECTED, NO },
+	    { 10, PCONN_HELD, 0, PCONN_CONNECTED, NO },
+	    { 99, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 }, /* P2: its dial is the attempt */
+	    { 99, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 },
+	    { 99, PCONN_DIAL_FAILED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO, .held = 1 });
+}
+
+static void
+p30_without_a_client_no_further_attempt(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 0;
+	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO }, { 0, PCONN_HELD, REPORT, PCONN_ATTEMPTING, NO, .held = 1 },
+	    { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO, .held = 1 },
+	    { 0, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 10000, .same = true },
+	    { 10000, PCONN_DEADLINE, 0, PCONN_IDLE, NO },
+	    { 20000, PCONN_HELD, LOOKUP, PCONN_LOOKUP, NO, .held = 1 }); /* P7: the same outage */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(p23_candidates_are_tried_in_one_attempt),
+		cmocka_unit_test(p23_repeats_are_by_address),
+		cmocka_unit_test(p24_a_wake_comes_within_spread_when_nobody_is_held),
+		cmocka_unit_test(p24_a_wake_is_at_once_when_somebody_is_held),
+		cmocka_unit_test(p24_gaps_grow_while_somebody_is_held),
+		cmocka_unit_test(p24_gaps_are_jittered_and_hold_retry_0_keeps_to_the_delay),
+		cmocka_unit_test(p24_when_nobody_is_held_any_more_the_delay_holds),
+		cmocka_unit_test(p25_a_taken_connection_is_refilled_after_20_ms),
+		cmocka_unit_test(p25_or_at_the_first_relayed_byte),
+		cmocka_unit_test(p25_only_a_failed_replacement_loses_the_service),
+		cmocka_unit_test(p25_several_warm_ones_are_lost_only_when_none_is_ready),
+		cmocka_unit_test(p25_a_crowd_is_dialled_for_side_by_side),
+		cmocka_unit_test(p26_what_ran_is_begun_again_and_nothing_else),
+		cmocka_unit_test(p27_an_unused_one_that_ends_is_replaced_without_an_event),
+		cmocka_unit_test(p27_a_young_one_that_ends_is_a_failed_attempt),
+		cmocka_unit_test(p27_a_young_one_that_ends_is_replaced_by_another_candidate),
+		cmocka_unit_test(p28_two_expiries_without_a_client_bring_a_rest),
+		cmocka_unit_test(p28_a_wake_ends_the_rest_and_a_client_between_prevents_it),
+		cmocka_unit_test(p28_several_that_end_together_are_one_expiry),
+		cmocka_unit_test(p29_one_dropped_at_the_hand_over_is_made_up_for_at_once),
+		cmocka_unit_test(p30_nothing_is_dialled_before_a_client),
+		cmocka_unit_test(p30_without_a_client_no_further_attempt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,254 @@
+/* test_pconn_ends.c - rules P13 to P21 of the persistent connection: who asks for it, and how it ends. */
+#include "pconn_story.h"
+
+static void
+p13_connected_is_seen_before_the_handler_runs_and_never_dead(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL);
+	assert_false(pconn_is_connected(&p));
+	PLAY(&p, &usual, { 1, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_true(pconn_is_connected(&p)); /* though the handler runs */
+	PLAY(&p, &usual, { 2, PCONN_LOST, DROP, PCONN_CONNECTED, NO });
+	assert_false(pconn_is_connected(&p)); /* though disconnected is not reported */
+}
+
+static void
+p13_not_while_an_ended_one_is_being_replaced(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED,
+	    { 5000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 5000, .candidates = 1 });
+	assert_false(pconn_is_connected(&p));
+	PLAY(&p, &usual, { 5001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_true(pconn_is_connected(&p));
+}
+
+static void
+p14_the_next_attempt_to_end_answers_reported_or_not(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
+	    { 10000, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 20000, .same = true },
+	    { 20000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
+	    { 20000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 2 },
+	    { 20000, PCONN_DIAL_FAILED, DIAL, PCONN_DIAL, NO, .same = true }, /* not the attempt's end */
+	    { 20000, PCONN_DIAL_FAILED, BAD, PCONN_WAIT, 30000, .same = true });
+}
+
+static void
+p14_a_close_answers(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_CLOSE, SHUT, PCONN_LOOKUP, NO },
+	    { 2, PCONN_CLOSE, 0, PCONN_LOOKUP, NO },
+	    { 2, PCONN_LOOKUP_FAILED, BAD | FINISHED, PCONN_CLOSED, NO, .same = true });
+}
+
+static void
+p15_current_is_told_though_it_may_be_dead(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED);
+	assert_int_equal(p.state, PCONN_CONNECTED); /* nobody has told of an end: current it is */
+	assert_true(pconn_is_connected(&p));
+	PLAY(&p, &usual, { 1, PCONN_LOST, REPORT | DROP, PCONN_DISCONNECTED, NO });
+	assert_false(pconn_is_connected(&p));
+}
+
+static void
+p16_close_lets_an_attempt_come_to_its_end(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_CLOSE, SHUT, PCONN_LOOKUP, NO },
+	    { 2, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
+	    { 3, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 4, PCONN_DIALED, REPORT | DROP, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.event, PCONN_REPORT_CONNECTED);
+	PLAY(&p, &usual, { 5, PCONN_HANDLED, REPORT, PCONN_DISCONNECTED, NO },
+	    { 6, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+}
+
+static void
+p16_close_dials_no_further_candidate(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 2, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
+	    { 3, PCONN_HANDLED, DIAL, PCONN_DIAL, NO }, { 4, PCONN_CLOSE, SHUT, PCONN_DIAL, NO },
+	    { 5, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 6, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+}
+
+static void
+p16_close_cuts_a_wait_short_and_drops_a_connection(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_CLOSE, SHUT | FINISHED, PCONN_CLOSED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_CLOSE, SHUT | REPORT | DROP, PCONN_DISCONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO }, { 3, PCONN_WAKE, 0, PCONN_CLOSED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO },
+	    { 1, PCONN_CLOSE, SHUT, PCONN_ATTEMPTING, NO }, { 2, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+}
+
+static void
+p17_is_closed_at_once_or_when_a_drain_takes_effect(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP);
+	assert_false(pconn_is_closed(&p));
+	PLAY(&p, &usual, { 1, PCONN_CLOSE, SHUT, PCONN_LOOKUP, NO });
+	assert_true(pconn_is_closed(&p));
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_false(pconn_is_closed(&p));
+	PLAY(&p, &usual, { 2, PCONN_LOST, SHUT | REPORT | DROP, PCONN_DISCONNECTED, NO });
+	assert_true(pconn_is_closed(&p));
+}
+
+static void
+p18_it_finishes_once_and_starts_nothing(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_CLOSE, SHUT | FINISHED, PCONN_CLOSED, NO },
+	    { 2, PCONN_CLOSE, 0, PCONN_CLOSED, NO }, { 3, PCONN_DRAIN, 0, PCONN_CLOSED, NO },
+	    { 10000, PCONN_DEADLINE, 0, PCONN_CLOSED, NO }, { 10001, PCONN_HELD, 0, PCONN_CLOSED, NO, .held = 1 });
+}
+
+static void
+p19_the_other_sides_closing_is_no_close(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_LOST, REPORT | DROP, PCONN_DISCONNECTED, NO },
+	    { 2, PCONN_HANDLED, 0, PCONN_WAIT, 10000 });
+	assert_false(pconn_is_closed(&p));
+}
+
+static void
+p20_drain_keeps_the_current_connection(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 60000, PCONN_LOST, SHUT | REPORT | DROP, PCONN_DISCONNECTED, NO },
+	    { 60001, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+}
+
+static void
+p20_drain_closes_what_an_attempt_brings_without_connected(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_DRAIN, SHUT, PCONN_DIAL, NO },
+	    { 2, PCONN_DIALED, DROP | FINISHED, PCONN_CLOSED, NO, .ready = 1 });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_DRAIN, SHUT | FINISHED, PCONN_CLOSED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_DRAIN, SHUT, PCONN_LOOKUP, NO },
+	    { 2, PCONN_LOOKED_UP, FINISHED, PCONN_CLOSED, NO, .candidates = 1, .fresh = 1 });
+}
+
+static void
+p21_an_abort_stops_for_good_and_still_reports_its_failure(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_ABORT, SHUT, PCONN_LOOKUP, NO },
+	    { 1, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 2, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+	assert_int_equal(p.ending, PCONN_END_ABORT);
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_ABORT, SHUT | FINISHED, PCONN_CLOSED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_ABORT, SHUT, PCONN_DIAL, NO },
+	    { 2, PCONN_DIALED, DROP | FINISHED, PCONN_CLOSED, NO, .ready = 1 });
+}
+
+static void
+p21_the_first_of_abort_and_drain_wins(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_ABORT, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.ending, PCONN_END_DRAIN);
+	PLAY(&p, &usual, { 3, PCONN_CLOSE, SHUT | REPORT | DROP, PCONN_DISCONNECTED, NO, .ready = 1 },
+	    { 4, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO }, { 5, PCONN_CLOSE, 0, PCONN_CLOSED, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_ABORT, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.ending, PCONN_END_ABORT);
+}
+
+static void
+open_starts_anew_after_any_end(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_ABORT, SHUT | FINISHED, PCONN_CLOSED, NO },
+	    { 2, PCONN_OPEN, REPORT, PCONN_ATTEMPTING, NO });
+	assert_int_equal(p.ending, PCONN_END_NONE);
+	assert_int_equal(p.failures, 0);
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_CLOSE, SHUT, PCONN_DIAL, NO }, { 2, PCONN_OPEN, 0, PCONN_DIAL, NO });
+	assert_false(pconn_is_closed(&p));
+	PLAY(&p, &usual, { 2, PCONN_CLOSE, SHUT, PCONN_DIAL, NO });
+	assert_true(pconn_is_closed(&p));
+	PLAY(&p, &usual, { 2, PCONN_OPEN, 0, PCONN_DIAL, NO });
+	PLAY(&p, &usual, { 3, PCONN_DIAL_FAILED, BAD | FINISHED | REPORT, PCONN_ATTEMPTING, NO, .same = true });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_OPEN, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.ending, PCONN_END_NONE);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(p13_connected_is_seen_before_the_handler_runs_and_never_dead),
+		cmocka_unit_test(p13_not_while_an_ended_one_is_being_replaced),
+		cmocka_unit_test(p14_the_next_attempt_to_end_answers_reported_or_not),
+		cmocka_unit_test(p14_a_close_answers),
+		cmocka_unit_test(p15_current_is_told_though_it_may_be_dead),
+		cmocka_unit_test(p16_close_lets_an_attempt_come_to_its_end),
+		cmocka_unit_test(p16_close_dials_no_further_candidate),
+		cmocka_unit_test(p16_close_cuts_a_wait_short_and_drops_a_connection),
+		cmocka_unit_test(p17_is_closed_at_once_or_when_a_drain_takes_effect),
+		cmocka_unit_test(p18_it_finishes_once_and_starts_nothing),
+		cmocka_unit_test(p19_the_other_sides_closing_is_no_close),
+		cmocka_unit_test(p20_drain_keeps_the_current_connection),
+		cmocka_unit_test(p20_drain_closes_what_an_attempt_brings_without_connected),
+		cmocka_unit_test(p21_an_abort_stops_for_good_and_still_reports_its_failure),
+		cmocka_unit_test(p21_the_first_of_abort_and_drain_wins),
+		cmocka_unit_test(open_starts_anew_after_any_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

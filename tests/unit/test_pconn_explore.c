@@ -1,0 +1,413 @@
+/* test_pconn_explore.c - tries every sequence of events of upstream/pconn to a depth, and checks after each step:
+ *
+ * one_in_flight   outside CONNECTED exactly one of handler, look-up, dial is under way, or none and the state
+ *                 waits; while connected at most one handler and one look-up, and PCONN_DIALS dials; nothing is
+ *                 begun that is under way already
+ * deadline        a state that waits has a deadline, no other but CONNECTED has one; a connected one that wants
+ *                 further connections has a deadline or something under way
+ * drop            only what was begun is dropped: connections, further dials and their look-up
+ * pairs           connected and disconnected alternate (P10), attempting_to_connect comes once in an outage (P7)
+ * ends            finished comes once for each end, nothing is ready or under way then; once closed no look-up
+ *                 begins and nobody is answered "connected" (P13, P17)
+ * gap             two attempts are at least 7 ms apart unless an operator wants it so (P24)
+ * closes          left alone with handlers that end and dials that fail, whatever was closed comes to its end
+ * connects        left alone with look-ups and dials that succeed, it gets connected, or idles with warm = 0
+ * resumes         what pconn_resume() names is what is under way (P26)
+ *
+ * States that differ in nothing but the time are visited once for each depth that is left.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+#include "base/clock.h"
+#include "upstream/pconn.h"
+
+#define DEPTH   13
+#define VISITED (1u << 22)
+
+/* The machine and the world that does what it says. */
+struct model {
+	struct pconn p;
+	int64_t now;
+	uint8_t handler, lookup, dial, dialling, ready, held, taken;
+	uint8_t connected; /* reported, and disconnected not yet */
+	uint8_t finished;  /* since the last start */
+};
+
+struct choice {
+	enum pconn_event event;
+	unsigned candidates;
+	uint64_t fresh;
+	bool same, at_once;
+	int held;          /* the new number, or -1 */
+	int64_t age;
+};
+
+struct visit {
+	uint64_t key;
+	uint8_t left;
+};
+
+static struct pconn_settings settings;
+static struct visit *visited;
+static uint64_t steps, states;
+
+static const struct choice choices[] = {
+	{ PCONN_START, .held = -1 }, { PCONN_DEADLINE, .held = -1 }, { PCONN_HANDLED, .held = -1 },
+	{ PCONN_LOOKED_UP, .candidates = 1, .fresh = 1, .held = -1 },
+	{ PCONN_LOOKED_UP, .candidates = 2, .held = -1 },
+	{ PCONN_LOOKUP_FAILED, .held = -1 }, { PCONN_LOOKUP_FAILED, .same = true, .held = -1 },
+	{ PCONN_DIALED, .held = -1 }, { PCONN_DIAL_FAILED, .held = -1 },
+	{ PCONN_DIAL_FAILED, .same = true, .held = -1 },
+	{ PCONN_HELD, .held = 0 }, { PCONN_HELD, .held = 2 },
+	{ PCONN_TAKEN, .held = -1 }, { PCONN_RELAYED, .held = -1 },
+	{ PCONN_ENDED, .age = 1000, .held = -1 }, { PCONN_ENDED, .age = 1000, .candidates = 1, .held = -1 },
+	{ PCONN_ENDED, .age = 2 * CLOCK_SECOND, .candidates = 1, .held = -1 },
+	{ PCONN_LOST, .held = -1 }, { PCONN_WAKE, .held = -1 }, { PCONN_WAKE, .at_once = true, .held = -1 },
+	{ PCONN_RECONNECT, .held = -1 }, { PCONN_CLOSE, .held = -1 }, { PCONN_DRAIN, .held = -1 },
+	{ PCONN_ABORT, .held = -1 }, { PCONN_OPEN, .held = -1 },
+};
+
+/* Whether the world can make this happen now. */
+static bool
+possible(const struct model *m, const struct choice *c)
+{
+	switch (c->event) {
+	case PCONN_START:
+		return m->p.state == PCONN_NEW;
+	case PCONN_DEADLINE:
+		return m->p.deadline != CLOCK_NEVER && m->p.state != PCONN_NEW;
+	case PCONN_HANDLED:
+		return m->handler;
+	case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
+		return m->lookup;
+	case PCONN_DIALED: case PCONN_DIAL_FAILED:
+		return m->dial || m->dialling > 0;
+	case PCONN_HELD:
+		return m->held != c->held;
+	case PCONN_TAKEN: case PCONN_ENDED:
+		return m->ready > 0;
+	case PCONN_RELAYED:
+		return m->taken > 0;
+	case PCONN_LOST:
+		return m->p.state == PCONN_CONNECTED;
+	default:
+		return true;
+	}
+}
+
+/* What the event itself changes in the world. */
+static void
+happen(struct model *m, const struct choice *c)
+{
+	if (c->event == PCONN_DEADLINE && m->p.deadline > m->now)
+		m->now = m->p.deadline;
+	if (c->event == PCONN_HANDLED)
+		m->handler = 0;
+	if (c->event == PCONN_LOOKED_UP || c->event == PCONN_LOOKUP_FAILED)
+		m->lookup = 0;
+	if (c->event == PCONN_DIALED || c->event == PCONN_DIAL_FAILED) {
+		if (m->dial)
+			m->dial = 0;
+		else
+			m->dialling--;
+		m->ready = (uint8_t)(m->ready + (c->event == PCONN_DIALED));
+	}
+	if (c->event == PCONN_HELD)
+		m->held = (uint8_t)c->held;
+	if (c->event == PCONN_TAKEN || c->event == PCONN_ENDED)
+		m->ready--;
+	if (c->event == PCONN_TAKEN)
+		m->taken = 1;
+	if (c->event == PCONN_RELAYED)
+		m->taken = 0;
+	if (c->event == PCONN_LOST)
+		m->ready = 0;
+	if (c->event == PCONN_ENDED && c->age >= PCONN_YOUNG)
+		m->now += c->age;
+}
+
+#define CHECK(what, condition) \
+	do { \
+		if (!(condition)) \
+			fail_msg("%s: %s (event %d from state %d to %d, to do %#x)", (what), #condition, event, before, \
+			    m->p.state, todo); \
+	} while (0)
+
+/* Does what the step said, and sees that it can be done. */
+static void
+obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before,
+    const struct pconn_input *in)
+{
+	if ((todo & PCONN_DO_DROP) != 0) {
+		CHECK("drop", before == PCONN_CONNECTED || (before == PCONN_DIAL && event == PCONN_DIALED));
+		m->ready = m->dialling = 0;
+		if (before == PCONN_CONNECTED)
+			m->lookup = 0;
+	}
+	if ((todo & PCONN_DO_REPORT) != 0) {
+		CHECK("one_in_flight", (todo & PCONN_DO_HANDLE) != 0);
+		CHECK("pairs", m->connected == (m->p.event == PCONN_REPORT_DISCONNECTED));
+		m->connected = m->p.event == PCONN_REPORT_CONNECTED;
+	}
+	if ((todo & PCONN_DO_HANDLE) != 0) {
+		CHECK("one_in_flight", !m->handler);
+		m->handler = 1;
+	}
+	if ((todo & PCONN_DO_LOOKUP) != 0) {
+		CHECK("one_in_flight", !m->lookup);
+		CHECK("ends", !pconn_is_closed(&m->p));
+		m->lookup = 1;
+	}
+	if ((todo & PCONN_DO_DIAL) != 0) {
+		CHECK("one_in_flight", !m->dial);
+		m->dial = 1;
+	}
+	if ((todo & PCONN_DO_FILL) != 0) {
+		unsigned more = pconn_wanted(&m->p, &settings, in);
+
+		CHECK("one_in_flight", more > 0 && m->dialling + more <= PCONN_DIALS && m->p.state == PCONN_CONNECTED);
+		m->dialling = (uint8_t)(m->dialling + more);
+	}
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		CHECK("ends", !pconn_is_closed(&m->p));
+}
+
+static void
+check_flight(const struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before)
+{
+	bool handler = m->p.state == PCONN_ATTEMPTING || m->p.state == PCONN_OBTAINED ||
+	    m->p.state == PCONN_FAILED || m->p.state == PCONN_DISCONNECTED;
+	unsigned resume = pconn_resume(&m->p);
+
+	if (m->p.state != PCONN_CONNECTED) {
+		CHECK("one_in_flight", m->handler == handler);
+		CHECK("one_in_flight", m->lookup == (m->p.state == PCONN_LOOKUP));
+		CHECK("one_in_flight", m->dial == (m->p.state == PCONN_DIAL));
+		CHECK("one_in_flight", m->dialling == 0 && m->ready == 0);
+	}
+	CHECK("resumes", resume == ((m->handler ? PCONN_DO_HANDLE : 0) | (m->lookup ? PCONN_DO_LOOKUP : 0) |
+	    (m->dial ? PCONN_DO_DIAL : 0)));
+	CHECK("pairs", m->connected == (m->p.state == PCONN_CONNECTED));
+}
+
+static void
+check_deadline(const struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before,
+    const struct pconn_input *in)
+{
+	bool wants = m->p.state == PCONN_CONNECTED && !m->p.lost && !m->p.closing && m->p.ending == 0 &&
+	    pconn_wanted(&m->p, &settings, in) > 0;
+
+	if (m->p.state == PCONN_WAIT)
+		CHECK("deadline", m->p.deadline != CLOCK_NEVER);
+	else if (m->p.state != PCONN_CONNECTED && m->p.state != PCONN_NEW)
+		CHECK("deadline", m->p.deadline == CLOCK_NEVER);
+	if (wants)
+		CHECK("deadline", m->p.deadline != CLOCK_NEVER || m->lookup || m->dialling > 0);
+	if (m->p.lost && m->p.state == PCONN_CONNECTED)
+		CHECK("deadline", m->handler);
+}
+
+static void
+check_ends(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before, int64_t attempt_before)
+{
+	bool operators = event == PCONN_RECONNECT || event == PCONN_OPEN || event == PCONN_START ||
+	    (todo & PCONN_DO_FINISHED) != 0 || m->p.retry_at <= m->now;
+
+	if ((todo & PCONN_DO_FINISHED) != 0) {
+		CHECK("ends", !m->finished && before != PCONN_CLOSED);
+		m->finished = m->p.state == PCONN_CLOSED;
+	}
+	if (m->p.state != PCONN_CLOSED)
+		m->finished = 0;
+	else
+		CHECK("ends", m->finished && !m->handler && !m->lookup && !m->dial && m->ready == 0);
+	if (m->p.attempt_at != attempt_before && before == PCONN_WAIT && m->p.state == PCONN_LOOKUP && !operators)
+		CHECK("gap", m->p.attempt_at - attempt_before >= 7 * CLOCK_MILLISECOND || attempt_before == 0);
+}
+
+static void
+take_step(struct model *m, const struct choice *c)
+{
+	enum pconn_state before = (enum pconn_state)m->p.state;
+	int64_t attempt_before = m->p.attempt_at;
+	struct pconn_input in = { .event = c->event, .roll = DELAY_EXACT, .candidates = c->candidates,
+		.fresh = c->fresh, .same = c->same, .at_once = c->at_once, .age = c->age };
+	unsigned todo;
+
+	happen(m, c);
+	in.now = m->now;
+	in.held = m->held;
+	in.ready = m->ready;
+	in.dialling = m->dialling;
+	todo = pconn_step(&m->p, &settings, &in);
+	steps++;
+	obey(m, todo, c->event, before, &in);
+	in.ready = m->ready;
+	in.dialling = m->dialling;
+	check_flight(m, todo, c->event, before);
+	check_deadline(m, todo, c->event, before, &in);
+	check_ends(m, todo, c->event, before, attempt_before);
+}
+
+/* Goes on with nothing but what is under way, everything ending well or badly; true once nothing is. */
+static bool
+leave_alone(struct model *m, bool well)
+{
+	static const struct choice handled = { PCONN_HANDLED, .held = -1 }, deadline = { PCONN_DEADLINE, .held = -1 },
+	    found = { PCONN_LOOKED_UP, .candidates = 1, .held = -1 }, lost = { PCONN_LOOKUP_FAILED, .held = -1 },
+	    dialled = { PCONN_DIALED, .held = -1 }, refused = { PCONN_DIAL_FAILED, .held = -1 };
+
+	for (unsigned i = 0; i < 24; i++) {
+		if (m->handler)
+			take_step(m, &handled);
+		else if (m->lookup)
+			take_step(m, well ? &found : &lost);
+		else if (m->dial || m->dialling > 0)
+			take_step(m, well ? &dialled : &refused);
+		else if (m->p.deadline != CLOCK_NEVER && m->p.state != PCONN_NEW)
+			take_step(m, &deadline);
+		else
+			return true;
+	}
+	return false;
+}
+
+static void
+check_outcome(const struct model *m)
+{
+	struct model left = *m;
+	bool closing = m->p.closing && !m->p.reopen;
+	bool at_rest = leave_alone(&left, true);
+
+	if (m->p.state == PCONN_NEW)
+		return;
+	if (!at_rest)
+		fail_msg("connects: state %d does not come to rest", m->p.state);
+	if (closing && left.p.state != PCONN_CLOSED)
+		fail_msg("closes: state %d ends in %d", m->p.state, left.p.state);
+	if (!pconn_is_closed(&left.p) && left.p.state != PCONN_CONNECTED &&
+	    !(left.p.state == PCONN_IDLE && settings.warm == 0))
+		fail_msg("connects: state %d ends in %d", m->p.state, left.p.state);
+	if (!m->p.reopen && (closing || m->p.ending != PCONN_END_NONE)) {
+		left = *m;
+		if (!leave_alone(&left, false) || (closing && left.p.state != PCONN_CLOSED))
+			fail_msg("closes: state %d ends in %d", m->p.state, left.p.state);
+	}
+}
+
+/* The time itself does not matter, only what lies how far from now. */
+static uint64_t
+model_key(const struct model *m)
+{
+	struct model n;
+	int64_t *times[] = { &n.p.attempt_at, &n.p.retry_at, &n.p.wake_at, &n.p.early_at, &n.p.early_first,
+		&n.p.early_last, &n.p.fill_at, &n.p.expired_at, &n.p.deadline };
+	const unsigned char *bytes = (const unsigned char *)&n;
+	uint64_t key = UINT64_C(14695981039346656037);
+
+	memcpy(&n, m, sizeof n);
+	for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+		if (*times[i] != 0 && *times[i] != CLOCK_NEVER)
+			*times[i] = *times[i] > n.now ? *times[i] - n.now : -1 - (n.now - *times[i]) / CLOCK_SECOND;
+	if (n.p.failures > 3)
+		n.p.failures = 3;
+	n.now = 0;
+	for (size_t i = 0; i < sizeof n; i++)
+		key = (key ^ bytes[i]) * UINT64_C(1099511628211);
+	return key == 0 ? 1 : key;
+}
+
+/* True if everything from here was tried to this depth. */
+static bool
+was_here(const struct model *m, unsigned left)
+{
+	uint64_t key = model_key(m);
+	struct visit *v = &visited[key % VISITED];
+
+	while (v->key != 0 && v->key != key)
+		v = v + 1 == visited + VISITED ? visited : v + 1;
+	if (v->key == key && v->left >= left)
+		return true;
+	states += v->key == 0;
+	v->key = key;
+	v->left = (uint8_t)left;
+	return false;
+}
+
+static void
+explore(const struct model *m, unsigned left)
+{
+	if (left == 0 || states > VISITED / 2 || was_here(m, left))
+		return;
+	check_outcome(m);
+	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
+		struct model next;
+
+		if (!possible(m, &choices[i]))
+			continue;
+		memcpy(&next, m, sizeof next);
+		take_step(&next, &choices[i]);
+		explore(&next, left - 1);
+	}
+}
+
+static void
+explore_with(unsigned warm, int64_t hold_retry, unsigned depth)
+{
+	struct model m;
+	int64_t begin = clock_now();
+
+	memset(&m, 0, sizeof m);
+	m.now = CLOCK_SECOND;
+	settings = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
+		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = hold_retry, .warm = warm };
+	visited = calloc(VISITED, sizeof *visited);
+	assert_non_null(visited);
+	steps = states = 0;
+	explore(&m, depth);
+	free(visited);
+	assert_true(states < VISITED / 2);
+	print_message("warm %u, depth %u: %llu states, %llu steps, %lld ms\n", warm, depth,
+	    (unsigned long long)states, (unsigned long long)steps, (long long)(clock_now() - begin) / 1000);
+}
+
+static void
+every_sequence_with_one_warm(void **state)
+{
+	(void)state;
+	explore_with(1, CLOCK_SECOND / 4, DEPTH);
+}
+
+static void
+every_sequence_with_two_warm(void **state)
+{
+	(void)state;
+	explore_with(2, CLOCK_SECOND / 4, DEPTH - 1);
+}
+
+static void
+every_sequence_with_none_warm(void **state)
+{
+	(void)state;
+	explore_with(0, 0, DEPTH);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_sequence_with_one_warm),
+		cmocka_unit_test(every_sequence_with_two_warm),
+		cmocka_unit_test(every_sequence_with_none_warm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
