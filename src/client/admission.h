@@ -1,0 +1,32 @@
+/* admission.h - may this client come in?  Who it is, and how many of its kind are here already. */
+#ifndef HOLDFAST_CLIENT_ADMISSION_H
+#define HOLDFAST_CLIENT_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct admission;
+
+enum admission_result { ADMISSION_YES, ADMISSION_NOT_ALLOWED, ADMISSION_TOO_MANY };
+
+/* name is the service's, for the log; borrowed. */
+struct admission *admission_new(const char *name);
+void admission_free(struct admission *admission);
+
+/* Lists as in peer_allowed(), borrowed until the next call; per_user 0: no limit. */
+void admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user);
+
+/* Decides on the client at the other end of fd.  Who is not let in is logged, once a minute per user.  With a limit
+ * per user *ret_uid is counted until admission_leave(); without one no credentials are asked for where none are
+ * needed, and *ret_uid is (uid_t)-1. */
+enum admission_result admission_ask(struct admission *admission, int fd, uid_t *ret_uid);
+
+/* For a client that was let in earlier, by a dead worker or while there was no limit: counts it if there is a limit
+ * now and *uid is still (uid_t)-1. */
+void admission_rejoin(struct admission *admission, int fd, uid_t *uid);
+
+/* uid as the functions above gave it. */
+void admission_leave(struct admission *admission, uid_t uid);
+
+#endif

@@ -1,0 +1,68 @@
+#include "client/call.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "keep/crash.h"
+
+/* Keeps the stores of the program's order in the compiler's (T4). */
+#define BARRIER() __asm__ volatile("" ::: "memory")
+
+/* Writes the call's record but for its phase. */
+static struct table_call *
+call_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t begin, uint32_t end)
+{
+	struct table_call *call = &table->header->call;
+	uint32_t buffer = table->sessions[session].buffer[direction];
+
+	call->session = session;
+	call->direction = (uint32_t)direction;
+	call->buffer = buffer;
+	call->base = begin;
+	call->vector.iov_base = table_buffer_bytes(table, buffer) + begin;
+	call->vector.iov_len = end - begin;
+	call->message.msg_hdr = (struct msghdr){ .msg_iov = &call->vector, .msg_iovlen = 1 };
+	call->message.msg_len = 0;
+	return call;
+}
+
+ssize_t
+call_receive(struct table *table, uint32_t session, enum table_direction direction, int fd)
+{
+	struct table_buffer *buffer = &table->buffers[table->sessions[session].buffer[direction]];
+	struct table_call *call = call_prepare(table, session, direction, buffer->tail, TABLE_BUFFER_SIZE);
+	int n;
+
+	BARRIER();
+	call->phase = TABLE_CALL_RECEIVE;
+	CRASH_POINT(CALL_RECEIVE_MARKED);
+	n = recvmmsg(fd, &call->message, 1, MSG_DONTWAIT, NULL);
+	CRASH_POINT(CALL_RECEIVED);
+	buffer->tail = call->base + call->message.msg_len;
+	CRASH_POINT(CALL_RECEIVE_STORED);
+	BARRIER();
+	call->phase = TABLE_CALL_NONE;
+	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
+}
+
+ssize_t
+call_send(struct table *table, uint32_t session, enum table_direction direction, int fd)
+{
+	struct table_session *record = &table->sessions[session];
+	struct table_buffer *buffer = &table->buffers[record->buffer[direction]];
+	struct table_call *call = call_prepare(table, session, direction, buffer->head, buffer->tail);
+	int n;
+
+	call->base_bytes = record->bytes[direction];
+	BARRIER();
+	call->phase = TABLE_CALL_SEND;
+	CRASH_POINT(CALL_SEND_MARKED);
+	n = sendmmsg(fd, &call->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(CALL_SENT);
+	record->bytes[direction] = call->base_bytes + call->message.msg_len;
+	buffer->head = call->base + call->message.msg_len;
+	CRASH_POINT(CALL_SEND_STORED);
+	BARRIER();
+	call->phase = TABLE_CALL_NONE;
+	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
+}

@@ -1,0 +1,406 @@
+#include "client/crowd.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "client/crowd_parts.h"
+#include "keep/crash.h"
+
+struct table_counters *
+crowd_counters(const struct crowd *crowd)
+{
+	return &crowd->table->services[crowd->service].counters;
+}
+
+/* Accepting pauses at max_clients and goes on below it. */
+static void
+crowd_limit(struct crowd *crowd)
+{
+	unsigned max = crowd->settings->max_clients;
+	bool full = max > 0 && crowd->open_count + hold_count(crowd->hold) >= max;
+
+	if (full == crowd->paused || crowd->listener == NULL)
+		return;
+	crowd->paused = full;
+	listener_pause(crowd->listener, full);
+	if (full)
+		log_warning(crowd->name, "max_clients (%u) reached; further clients wait in the backlog", max);
+}
+
+static void
+crowd_tell_held(struct crowd *crowd)
+{
+	crowd->callbacks->held(crowd->arg, hold_count(crowd->hold));
+}
+
+static void
+crowd_log_end(const struct crowd *crowd, const struct session *session, const char *why)
+{
+	const struct table_session *record = session_record(session);
+
+	if (crowd->log_clients)
+		log_info(crowd->name, "client %llu %s after %.1f s bytes_in=%llu bytes_out=%llu",
+		    (unsigned long long)record->id, why,
+		    (double)(clock_now() - record->since) / (double)CLOCK_SECOND,
+		    (unsigned long long)record->bytes[TABLE_UP], (unsigned long long)record->bytes[TABLE_DOWN]);
+}
+
+/* Takes the session out of its list; it is to be closed or to go to the other list. */
+static void
+crowd_unlist(struct crowd *crowd, struct session *session)
+{
+	if (session_is_held(session)) {
+		hold_remove(crowd->hold, session);
+	} else {
+		TAILQ_REMOVE(&crowd->open, session, entry);
+		crowd->open_count--;
+	}
+}
+
+void
+crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply)
+{
+	bool held = session_is_held(session);
+
+	crowd_log_end(crowd, session, why);
+	admission_leave(crowd->admission, session->uid);
+	crowd_unlist(crowd, session);
+	if (reply != NULL)
+		session_refuse(session, reply);
+	else
+		session_close(session);
+	if (held)
+		crowd_tell_held(crowd);
+	crowd_limit(crowd);
+	crowd->callbacks->ended(crowd->arg);
+}
+
+/* A client that gets no connection: told why if the settings say so, and counted. */
+static void
+crowd_refuse(struct crowd *crowd, struct session *session, uint64_t *counter, const char *why)
+{
+	const char *reply = crowd->settings->down_reply;
+
+	++*counter;
+	crowd_end(crowd, session, why, reply != NULL ? reply : "");
+}
+
+/* What sessions tell ------------------------------------------------------------------------------- */
+
+static void
+crowd_on_attached(void *arg, struct session *session)
+{
+	struct crowd *crowd = arg;
+
+	(void)session;
+	crowd->callbacks->attached(crowd->arg);
+}
+
+static bool
+crowd_on_upstream_ended(void *arg, struct session *session)
+{
+	struct crowd *crowd = arg;
+	bool unused = session_is_unused(session);
+	uint64_t lost;
+
+	if ((session_was_attached(session) && crowd->settings->on_upstream_end != CROWD_RECONNECT) ||
+	    crowd->callbacks->refuses(crowd->arg))
+		return false;
+	crowd_unlist(crowd, session);
+	session_return(session, &lost);
+	crowd_counters(crowd)->lost_bytes += lost;
+	hold_add(crowd->hold, session);
+	if (unused)
+		crowd->callbacks->unused(crowd->arg, clock_now() - session->opened);
+	crowd_tell_held(crowd);
+	crowd_serve(crowd);
+	return true;
+}
+
+static void
+crowd_on_ended(void *arg, struct session *session)
+{
+	crowd_end(arg, session, "closed", NULL);
+}
+
+static void
+crowd_on_left(void *arg, struct session *session)
+{
+	crowd_end(arg, session, "left while held", NULL);
+}
+
+static const struct session_callbacks crowd_session_callbacks = {
+	.attached = crowd_on_attached,
+	.upstream_ended = crowd_on_upstream_ended,
+	.ended = crowd_on_ended,
+	.left = crowd_on_left,
+};
+
+static void
+crowd_on_expired(void *arg, struct session *session)
+{
+	struct crowd *crowd = arg;
+
+	crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_hold_timeout, "hold_timeout over");
+}
+
+/* Coming in ---------------------------------------------------------------------------------------- */
+
+static void
+crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32_t spare)
+{
+	session_open(session, upstream_fd);
+	crowd->callbacks->taken(crowd->arg, spare);
+	CRASH_POINT(OPEN_TAKEN);
+	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
+	crowd->open_count++;
+}
+
+void
+crowd_serve(struct crowd *crowd)
+{
+	unsigned before = hold_count(crowd->hold);
+	struct session *session;
+	uint32_t spare;
+	int fd;
+
+	while ((session = hold_first(crowd->hold)) != NULL) {
+		if (crowd->callbacks->refuses(crowd->arg)) {
+			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service closed");
+			continue;
+		}
+		fd = crowd->callbacks->take(crowd->arg, &spare);
+		if (fd == -1)
+			break;
+		hold_remove(crowd->hold, session);
+		crowd_open(crowd, session, fd, spare);
+	}
+	if (hold_count(crowd->hold) != before)
+		crowd_tell_held(crowd);
+}
+
+/* The client's record is there: serve it, hold it, or refuse it. */
+static void
+crowd_place(struct crowd *crowd, struct session *session)
+{
+	struct table_counters *counters = crowd_counters(crowd);
+	const struct crowd_settings *settings = crowd->settings;
+
+	hold_add(crowd->hold, session);
+	if (crowd->callbacks->refuses(crowd->arg) ||
+	    (settings->on_down == CROWD_REFUSE && !crowd->callbacks->is_up(crowd->arg))) {
+		crowd_refuse(crowd, session, &counters->refused_down, "refused: service down");
+		return;
+	}
+	session_begin(session);
+	if (hold_first(crowd->hold) == session)
+		crowd_serve(crowd);
+	if (!session_is_held(session))
+		return;
+	if (hold_count(crowd->hold) > settings->max_held)
+		crowd_refuse(crowd, session, &counters->refused_held_max, "refused: max_held reached");
+	else
+		crowd_tell_held(crowd);
+}
+
+static struct session *
+crowd_add(struct crowd *crowd, uint32_t index, uid_t uid)
+{
+	struct session *session = session_new(crowd->loop, crowd->table, index, &crowd_session_callbacks, crowd);
+
+	session->uid = uid;
+	return session;
+}
+
+/* Whether the client at the other end may come in; counts it if not. */
+static bool
+crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid)
+{
+	switch (admission_ask(crowd->admission, fd, ret_uid)) {
+	case ADMISSION_NOT_ALLOWED:
+		crowd_counters(crowd)->refused_permission++;
+		return false;
+	case ADMISSION_TOO_MANY:
+		crowd_counters(crowd)->refused_per_user++;
+		return false;
+	default:
+		return true;
+	}
+}
+
+static void
+crowd_on_accepted(void *arg, int fd)
+{
+	struct crowd *crowd = arg;
+	struct table_session *record;
+	uint32_t index;
+	uid_t uid;
+
+	if (!crowd_admit(crowd, fd, &uid) || (index = table_session_claim(crowd->table)) == 0) {
+		close(fd);
+		return;
+	}
+	record = &crowd->table->sessions[index];
+	record->client_fd = table_note_file(crowd->table, fd);
+	record->service = crowd->service;
+	record->since = clock_now();
+	table_session_set(crowd->table, index, TABLE_HELD);
+	CRASH_POINT(ACCEPT_RECORDED);
+	crowd_counters(crowd)->clients++;
+	crowd_place(crowd, crowd_add(crowd, index, uid));
+	crowd_limit(crowd);
+}
+
+static void
+crowd_on_exhausted(void *arg, int error)
+{
+	struct crowd *crowd = arg;
+
+	log_error(crowd->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
+}
+
+/* Life --------------------------------------------------------------------------------------------- */
+
+/* A client that a dead worker had accepted, and nothing more. */
+static bool
+crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
+{
+	struct table_session *record = &crowd->table->sessions[index];
+
+	if (!crowd_admit(crowd, record->client_fd, ret_uid))
+		return false;
+	record->since = clock_now();
+	record->flags = 0;
+	crowd_counters(crowd)->clients++;
+	return true;
+}
+
+static void
+crowd_resume_session(struct crowd *crowd, uint32_t index)
+{
+	struct table_session *record = &crowd->table->sessions[index];
+	bool adopted = record->flags & TABLE_SESSION_ADOPTED;
+	struct session *session;
+	uid_t uid = (uid_t)-1;
+
+	if (adopted && !crowd_admit_adopted(crowd, index, &uid)) {
+		session_close(crowd_add(crowd, index, uid));
+		return;
+	}
+	if (!adopted)
+		admission_rejoin(crowd->admission, record->client_fd, &uid);
+	session = crowd_add(crowd, index, uid);
+	if (session_is_held(session)) {
+		hold_add(crowd->hold, session);
+	} else {
+		TAILQ_INSERT_TAIL(&crowd->open, session, entry);
+		crowd->open_count++;
+	}
+	session_begin(session);
+}
+
+static void
+crowd_resume(struct crowd *crowd)
+{
+	const struct table *table = crowd->table;
+	enum table_state state;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		state = table_session_state(table, i);
+		if ((state == TABLE_HELD || state == TABLE_OPEN) && table->sessions[i].service == crowd->service)
+			crowd_resume_session(crowd, i);
+	}
+}
+
+struct crowd *
+crowd_new(struct event_base *loop, struct table *table, uint16_t service, const struct crowd_settings *settings,
+    bool log_clients, const struct crowd_callbacks *callbacks, void *arg)
+{
+	struct crowd *crowd = mem_new(1, sizeof *crowd);
+
+	crowd->loop = loop;
+	crowd->table = table;
+	crowd->service = service;
+	crowd->name = table->services[service].name;
+	crowd->callbacks = callbacks;
+	crowd->arg = arg;
+	TAILQ_INIT(&crowd->open);
+	crowd->admission = admission_new(crowd->name);
+	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
+	crowd_scan_init(crowd);
+	crowd_set(crowd, settings, log_clients);
+	crowd_resume(crowd);
+	return crowd;
+}
+
+void
+crowd_free(struct crowd *crowd)
+{
+	struct session *session;
+
+	if (crowd == NULL)
+		return;
+	listener_free(crowd->listener);
+	loop_timer_stop(&crowd->scan);
+	while ((session = hold_first(crowd->hold)) != NULL) {
+		hold_remove(crowd->hold, session);
+		session_free(session);
+	}
+	while ((session = TAILQ_FIRST(&crowd->open)) != NULL) {
+		TAILQ_REMOVE(&crowd->open, session, entry);
+		session_free(session);
+	}
+	hold_free(crowd->hold);
+	admission_free(crowd->admission);
+	mem_free(crowd);
+}
+
+/* Who came before there was a limit per user is counted from now on. */
+static void
+crowd_count_users(struct crowd *crowd)
+{
+	struct session *session;
+
+	TAILQ_FOREACH(session, &crowd->open, entry)
+		admission_rejoin(crowd->admission, session_record(session)->client_fd, &session->uid);
+	for (session = hold_first(crowd->hold); session != NULL; session = hold_next(session))
+		admission_rejoin(crowd->admission, session_record(session)->client_fd, &session->uid);
+}
+
+void
+crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_clients)
+{
+	crowd->settings = settings;
+	crowd->log_clients = log_clients;
+	admission_set(crowd->admission, settings->allow_users, settings->allow_groups, settings->max_clients_per_user);
+	crowd_count_users(crowd);
+	hold_set_timeout(crowd->hold, settings->hold_timeout);
+	crowd_scan_later(crowd);
+	crowd_limit(crowd);
+}
+
+void
+crowd_listen(struct crowd *crowd, int fd)
+{
+	listener_free(crowd->listener);
+	crowd->listener = NULL;
+	crowd->paused = false;
+	if (fd != -1)
+		crowd->listener = listener_new(crowd->loop, fd, crowd_on_accepted, crowd_on_exhausted, crowd);
+	crowd_limit(crowd);
+}
+
+void
+crowd_close(struct crowd *crowd, bool open)
+{
+	struct session *session;
+
+	while ((session = hold_first(crowd->hold)) != NULL)
+		crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service closed");
+	while (open && (session = TAILQ_FIRST(&crowd->open)) != NULL)
+		crowd_end(crowd, session, "closed by the operator", NULL);
+}

@@ -1,0 +1,83 @@
+/* crowd.h - all clients of one service: who may come, who waits, who is served.
+ *
+ * Knows nothing of the upstream but four questions (struct crowd_callbacks).  Session mode: each client gets
+ * an upstream connection of its own.
+ */
+#ifndef HOLDFAST_CLIENT_CROWD_H
+#define HOLDFAST_CLIENT_CROWD_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keep/table.h"
+
+enum crowd_on_down { CROWD_HOLD, CROWD_REFUSE };
+enum crowd_on_upstream_end { CROWD_CLOSE, CROWD_RECONNECT };
+
+struct crowd_settings {
+	char **allow_users, **allow_groups; /* owned lists; both NULL: everybody */
+	enum crowd_on_down on_down;
+	int64_t hold_timeout;        /* microseconds, 0: no limit */
+	unsigned max_held;
+	char *down_reply;            /* owned; NULL none.  Configuration texts hold no NUL */
+	unsigned max_clients;        /* 0: no limit */
+	unsigned max_clients_per_user;
+	int64_t idle_timeout;        /* microseconds, 0: never */
+	enum crowd_on_upstream_end on_upstream_end;
+};
+
+struct crowd_callbacks {
+	/* A ready upstream connection: its fd and a handle, or -1. */
+	int (*take)(void *arg, uint32_t *ret_spare);
+	/* The connection is a session's now; the spare's record is to be let go of. */
+	void (*taken)(void *arg, uint32_t spare);
+	/* The first byte has passed over a connection that was taken. */
+	void (*attached)(void *arg);
+	/* A connection that was taken ended before a byte passed, so many microseconds after it was taken. */
+	void (*unused)(void *arg, int64_t age);
+	/* How many wait has changed. */
+	void (*held)(void *arg, unsigned held);
+	/* No connection will come at all: closed, drained, aborted. */
+	bool (*refuses)(void *arg);
+	/* A connection is there, or will be without a retry delay. */
+	bool (*is_up)(void *arg);
+	/* A client has ended; with the last one gone an ending service may end. */
+	void (*ended)(void *arg);
+};
+
+struct crowd;
+
+/* Takes up the sessions that the table holds for this service.  settings and callbacks are borrowed. */
+struct crowd *crowd_new(struct event_base *loop, struct table *table, uint16_t service,
+    const struct crowd_settings *settings, bool log_clients, const struct crowd_callbacks *callbacks, void *arg);
+
+/* Frees the process's side only. */
+void crowd_free(struct crowd *crowd);
+
+/* Other settings from now on; clients stay. */
+void crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_clients);
+
+/* Accepts from fd (borrowed) from now on; -1 for no more. */
+void crowd_listen(struct crowd *crowd, int fd);
+
+/* Gives ready connections to those who wait, and refuses them if none will come. */
+void crowd_serve(struct crowd *crowd);
+
+/* Ends all who wait; then, with open too, all others. */
+void crowd_close(struct crowd *crowd, bool open);
+
+unsigned crowd_count(const struct crowd *crowd); /* without the held */
+unsigned crowd_held(const struct crowd *crowd);
+int64_t crowd_held_longest(const struct crowd *crowd);
+bool crowd_is_paused(const struct crowd *crowd);
+
+/* Bytes of the ended and the living, by direction. */
+void crowd_get_bytes(const struct crowd *crowd, uint64_t ret_bytes[2]);
+
+/* Calls visit with each record's index until it gives false; crowd_kill() of the one shown is allowed. */
+void crowd_each(struct crowd *crowd, bool (*visit)(void *arg, uint32_t session), void *arg);
+void crowd_kill(struct crowd *crowd, uint32_t session);
+
+#endif

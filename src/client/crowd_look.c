@@ -1,0 +1,134 @@
+#include "client/crowd_parts.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+
+#define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
+#define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
+/* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
+ * connection before the upstream has read what was delivered. */
+#define CROWD_LINGER   30
+
+/* Once in a while ---------------------------------------------------------------------------------- */
+
+static int64_t
+crowd_scan_interval(const struct crowd *crowd)
+{
+	int64_t interval = crowd->settings->idle_timeout / 4;
+
+	if (interval == 0 || interval > CROWD_SCAN_MAX)
+		return CROWD_SCAN_MAX;
+	return interval < CROWD_SCAN_MIN ? CROWD_SCAN_MIN : interval;
+}
+
+static void
+crowd_on_scan(evutil_socket_t fd, short what, void *arg)
+{
+	struct crowd *crowd = arg;
+	struct session *session = TAILQ_FIRST(&crowd->open), *next;
+	int64_t now = clock_now(), idle, limit = crowd->settings->idle_timeout;
+
+	(void)fd;
+	(void)what;
+	for (; session != NULL; session = next) {
+		next = TAILQ_NEXT(session, entry);
+		session_look(session);
+		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND; /* rounded: never too early */
+		if (limit > 0 && idle >= limit)
+			crowd_end(crowd, session, "closed: idle_timeout", NULL);
+		else if (relay_is_client_gone(&session->relay) && idle >= CROWD_LINGER * CLOCK_SECOND)
+			crowd_end(crowd, session, "closed: the client is gone", NULL);
+	}
+	crowd_scan_later(crowd);
+}
+
+void
+crowd_scan_init(struct crowd *crowd)
+{
+	loop_timer_init(&crowd->scan, crowd->loop, crowd_on_scan, crowd);
+}
+
+void
+crowd_scan_later(struct crowd *crowd)
+{
+	loop_timer_at(&crowd->scan, clock_now() + crowd_scan_interval(crowd));
+}
+
+/* Looking ------------------------------------------------------------------------------------------ */
+
+unsigned
+crowd_count(const struct crowd *crowd)
+{
+	return crowd->open_count;
+}
+
+unsigned
+crowd_held(const struct crowd *crowd)
+{
+	return hold_count(crowd->hold);
+}
+
+int64_t
+crowd_held_longest(const struct crowd *crowd)
+{
+	return hold_longest(crowd->hold);
+}
+
+bool
+crowd_is_paused(const struct crowd *crowd)
+{
+	return crowd->paused;
+}
+
+void
+crowd_get_bytes(const struct crowd *crowd, uint64_t ret_bytes[2])
+{
+	const struct session *session;
+
+	memcpy(ret_bytes, crowd_counters(crowd)->bytes, sizeof crowd_counters(crowd)->bytes);
+	TAILQ_FOREACH(session, &crowd->open, entry)
+		for (int d = 0; d < 2; d++)
+			ret_bytes[d] += session_record(session)->bytes[d];
+}
+
+void
+crowd_each(struct crowd *crowd, bool (*visit)(void *arg, uint32_t session), void *arg)
+{
+	struct session *session, *next;
+
+	for (session = TAILQ_FIRST(&crowd->open); session != NULL; session = next) {
+		next = TAILQ_NEXT(session, entry);
+		if (!visit(arg, session->index))
+			return;
+	}
+	for (session = hold_first(crowd->hold); session != NULL; session = next) {
+		next = hold_next(session);
+		if (!visit(arg, session->index))
+			return;
+	}
+}
+
+static struct session *
+crowd_find(struct crowd *crowd, uint32_t index)
+{
+	struct session *session;
+
+	TAILQ_FOREACH(session, &crowd->open, entry)
+		if (session->index == index)
+			return session;
+	for (session = hold_first(crowd->hold); session != NULL; session = hold_next(session))
+		if (session->index == index)
+			return session;
+	return NULL;
+}
+
+void
+crowd_kill(struct crowd *crowd, uint32_t index)
+{
+	struct session *session = crowd_find(crowd, index);
+
+	if (session != NULL)
+		crowd_end(crowd, session, "closed by the operator", NULL);
+}

@@ -1,0 +1,39 @@
+/* crowd_parts.h - what crowd.c (coming and going) and crowd_look.c (looking, once in a while) share; nobody else's. */
+#ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
+#define HOLDFAST_CLIENT_CROWD_PARTS_H
+
+#include "client/admission.h"
+#include "client/crowd.h"
+#include "client/hold.h"
+#include "client/listener.h"
+#include "client/session.h"
+
+struct crowd {
+	struct event_base *loop;      /* borrowed */
+	struct table *table;          /* borrowed */
+	uint16_t service;
+	const char *name;             /* borrowed: in the table */
+	const struct crowd_settings *settings; /* borrowed */
+	bool log_clients;
+	struct listener *listener;    /* owned; NULL while not listening */
+	struct admission *admission;  /* owned */
+	struct hold *hold;            /* owned: who waits */
+	struct session_list open;     /* owned: who is served */
+	unsigned open_count;
+	bool paused;
+	struct event scan;
+	const struct crowd_callbacks *callbacks; /* borrowed */
+	void *arg;
+};
+
+/* The service's counters in the table. */
+struct table_counters *crowd_counters(const struct crowd *crowd);
+
+/* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
+void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);
+
+/* Looks at the open sessions after a while, again and again: who has been idle for too long, who is gone? */
+void crowd_scan_init(struct crowd *crowd);
+void crowd_scan_later(struct crowd *crowd);
+
+#endif

@@ -1,0 +1,157 @@
+#include "client/hold.h"
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+
+struct hold {
+	struct session_list list;
+	unsigned count;
+	int64_t timeout;
+	struct event timer;
+	void (*expired)(void *arg, struct session *session);
+	void *arg;
+};
+
+static bool
+hold_is_limited(const struct session *session)
+{
+	return !(session_record(session)->flags & TABLE_SESSION_RECONNECT);
+}
+
+static int64_t
+hold_end_of(const struct hold *hold, const struct session *session)
+{
+	if (hold->timeout == 0 || !hold_is_limited(session))
+		return CLOCK_NEVER;
+	return clock_after(session_record(session)->since, hold->timeout);
+}
+
+/* Ends are not quite in the order of places: who was put back among the held began to wait only then. */
+static int64_t
+hold_next_end(const struct hold *hold)
+{
+	const struct session *session;
+	int64_t end, next = CLOCK_NEVER;
+
+	TAILQ_FOREACH(session, &hold->list, entry) {
+		end = hold_end_of(hold, session);
+		if (end < next)
+			next = end;
+	}
+	return next;
+}
+
+static struct session *
+hold_first_over(const struct hold *hold, int64_t now)
+{
+	struct session *session;
+
+	TAILQ_FOREACH(session, &hold->list, entry)
+		if (hold_end_of(hold, session) <= now)
+			return session;
+	return NULL;
+}
+
+static void
+hold_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct hold *hold = arg;
+	struct session *session;
+	int64_t now = clock_now();
+
+	(void)fd;
+	(void)what;
+	while ((session = hold_first_over(hold, now)) != NULL)
+		hold->expired(hold->arg, session);
+	loop_timer_at(&hold->timer, hold_next_end(hold));
+}
+
+struct hold *
+hold_new(struct event_base *loop, int64_t timeout, void (*expired)(void *arg, struct session *session), void *arg)
+{
+	struct hold *hold = mem_new(1, sizeof *hold);
+
+	TAILQ_INIT(&hold->list);
+	hold->timeout = timeout;
+	hold->expired = expired;
+	hold->arg = arg;
+	loop_timer_init(&hold->timer, loop, hold_on_timer, hold);
+	return hold;
+}
+
+void
+hold_free(struct hold *hold)
+{
+	if (hold == NULL)
+		return;
+	loop_timer_stop(&hold->timer);
+	mem_free(hold);
+}
+
+void
+hold_set_timeout(struct hold *hold, int64_t timeout)
+{
+	hold->timeout = timeout;
+	loop_timer_at(&hold->timer, hold_next_end(hold));
+}
+
+void
+hold_add(struct hold *hold, struct session *session)
+{
+	uint64_t id = session_record(session)->id;
+	struct session *before = TAILQ_LAST(&hold->list, session_list);
+
+	while (before != NULL && session_record(before)->id > id)
+		before = TAILQ_PREV(before, session_list, entry);
+	if (before == NULL)
+		TAILQ_INSERT_HEAD(&hold->list, session, entry);
+	else
+		TAILQ_INSERT_AFTER(&hold->list, before, session, entry);
+	hold->count++;
+	/* A timer that runs already is early enough: nobody's end is before that of those who came before. */
+	if (!event_pending(&hold->timer, EV_TIMEOUT, NULL))
+		loop_timer_at(&hold->timer, hold_end_of(hold, session));
+}
+
+void
+hold_remove(struct hold *hold, struct session *session)
+{
+	TAILQ_REMOVE(&hold->list, session, entry);
+	if (--hold->count == 0)
+		loop_timer_stop(&hold->timer);
+}
+
+struct session *
+hold_first(const struct hold *hold)
+{
+	return TAILQ_FIRST(&hold->list);
+}
+
+struct session *
+hold_next(struct session *session)
+{
+	return TAILQ_NEXT(session, entry);
+}
+
+unsigned
+hold_count(const struct hold *hold)
+{
+	return hold->count;
+}
+
+int64_t
+hold_longest(const struct hold *hold)
+{
+	int64_t now = clock_now(), since, first = now;
+	const struct session *session;
+
+	TAILQ_FOREACH(session, &hold->list, entry) {
+		since = session_record(session)->since;
+		if (!hold_is_limited(session))
+			since = session_record(session)->active * CLOCK_SECOND;
+		if (since < first)
+			first = since;
+	}
+	return now - first;
+}

@@ -1,0 +1,38 @@
+/* hold.h - the clients that wait for a connection: first come first served, each for a limited time.
+ *
+ * Their places are the ids in the table, so a new worker finds the same order.
+ */
+#ifndef HOLDFAST_CLIENT_HOLD_H
+#define HOLDFAST_CLIENT_HOLD_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "client/session.h"
+
+struct hold;
+
+/* timeout in microseconds, 0: no limit.  expired is called for each client whose time is over; the callee removes
+ * it.  A client that had been attached and waits for a reconnect has no limit. */
+struct hold *hold_new(struct event_base *loop, int64_t timeout, void (*expired)(void *arg, struct session *session),
+    void *arg);
+
+/* The clients must have been removed. */
+void hold_free(struct hold *hold);
+
+void hold_set_timeout(struct hold *hold, int64_t timeout);
+
+/* In its place by id. */
+void hold_add(struct hold *hold, struct session *session);
+void hold_remove(struct hold *hold, struct session *session);
+
+/* Who is next, or NULL. */
+struct session *hold_first(const struct hold *hold);
+struct session *hold_next(struct session *session);
+
+unsigned hold_count(const struct hold *hold);
+
+/* How long the one who has waited longest has done so, in microseconds; 0 if there is none. */
+int64_t hold_longest(const struct hold *hold);
+
+#endif

@@ -1,0 +1,280 @@
+#include "client/listener.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+
+/* Clients accepted in one turn of the loop, so that those who are already here have theirs. */
+#define LISTENER_TURN  32
+#define LISTENER_AGAIN (100 * CLOCK_MILLISECOND)
+
+struct listener {
+	int fd; /* borrowed */
+	struct event event;
+	struct event again; /* after files ran out */
+	bool paused;
+	bool exhausted;     /* told, until accepting works again */
+	listener_callback *accepted;
+	void (*on_exhausted)(void *arg, int error);
+	void *arg;
+};
+
+/* Opening ------------------------------------------------------------------------------------------ */
+
+static bool
+listener_is_abstract(const struct listener_settings *settings)
+{
+	return settings->path[0] == '@';
+}
+
+/* The socket's kernel name, or what is wrong with it. */
+static char *
+listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_length)
+{
+	size_t length = strlen(path), room = sizeof ret_name->sun_path;
+
+	memset(ret_name, 0, sizeof *ret_name);
+	ret_name->sun_family = AF_UNIX;
+	if (length >= room)
+		return mem_print("socket path %s has %zu bytes, at most %zu are possible", path, length, room - 1);
+	memcpy(ret_name->sun_path, path, length);
+	if (path[0] == '@')
+		ret_name->sun_path[0] = '\0';
+	*ret_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'));
+	return NULL;
+}
+
+/* Whether somebody listens on the name: 0 no, 1 yes, or -errno. */
+static int
+listener_probe(const struct sockaddr_un *name, socklen_t length)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int result, error;
+
+	if (fd == -1)
+		return -errno;
+	result = connect(fd, (const struct sockaddr *)name, length);
+	error = errno;
+	close(fd);
+	if (result == 0 || error == EAGAIN)
+		return 1;
+	if (error == ECONNREFUSED || error == ENOENT)
+		return 0;
+	return error == EPROTOTYPE ? 1 : -error;
+}
+
+/* The stale-socket rule: what stands at the path?  NULL if it can be bound, with *ret_stale if there is a dead
+ * socket to be unlinked first. */
+static char *
+listener_examine(const char *path, const struct sockaddr_un *name, socklen_t length, bool *ret_stale)
+{
+	struct stat st;
+	int alive;
+
+	*ret_stale = false;
+	if (path[0] == '@' || (lstat(path, &st) == -1 && errno == ENOENT))
+		return NULL;
+	if (lstat(path, &st) == -1)
+		return mem_print("socket %s: %s", path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return mem_print("socket %s: there is a file that is not a socket; it is left alone", path);
+	alive = listener_probe(name, length);
+	if (alive == 1)
+		return mem_print("socket %s: another live server listens there; it is left alone", path);
+	if (alive < 0)
+		return mem_print("socket %s: cannot tell whether somebody listens there: %s", path, strerror(-alive));
+	*ret_stale = true;
+	return NULL;
+}
+
+char *
+listener_check(const struct listener_settings *settings)
+{
+	struct sockaddr_un name;
+	socklen_t length;
+	bool stale;
+	char *wrong = listener_name(settings->path, &name, &length);
+
+	return wrong != NULL ? wrong : listener_examine(settings->path, &name, length, &stale);
+}
+
+/* Makes what is missing between the runtime directory and the socket. */
+static void
+listener_make_directories(const char *path, const char *runtime_directory)
+{
+	size_t base = strlen(runtime_directory);
+	char *part;
+
+	if (strncmp(path, runtime_directory, base) != 0 || path[base] != '/')
+		return;
+	part = mem_copy_text(path);
+	for (char *slash = strchr(part + base + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(part, 0755) == 0)
+			chmod(part, 0755); /* whatever the umask */
+		*slash = '/';
+	}
+	mem_free(part);
+}
+
+char *
+listener_guard(const struct listener_settings *settings)
+{
+	if (listener_is_abstract(settings))
+		return NULL;
+	if ((settings->owner != (uid_t)-1 || settings->group != (gid_t)-1) &&
+	    lchown(settings->path, settings->owner, settings->group) == -1)
+		return mem_print("socket %s: cannot set owner or group: %s; add SupplementaryGroups= to the unit, "
+		    "or use mode \"0666\" with allow_groups", settings->path, strerror(errno));
+	if (chmod(settings->path, settings->mode) == -1)
+		return mem_print("socket %s: cannot set mode %04o: %s", settings->path, (unsigned)settings->mode,
+		    strerror(errno));
+	return NULL;
+}
+
+/* Binds, guards, listens; nobody can connect before the permissions are right. */
+static char *
+listener_bind(const struct listener_settings *settings, int fd, const struct sockaddr_un *name, socklen_t length)
+{
+	mode_t old = umask(0177);
+	int result = bind(fd, (const struct sockaddr *)name, length);
+	int error = errno;
+	char *wrong;
+
+	umask(old);
+	if (result == -1)
+		return mem_print("socket %s: %s", settings->path, strerror(error));
+	wrong = listener_guard(settings);
+	if (wrong == NULL && listen(fd, settings->backlog) == -1)
+		wrong = mem_print("socket %s: %s", settings->path, strerror(errno));
+	if (wrong != NULL && !listener_is_abstract(settings))
+		unlink(settings->path);
+	return wrong;
+}
+
+char *
+listener_open(const struct listener_settings *settings, const char *runtime_directory, int *ret_fd,
+    struct sockaddr_un *ret_bound, socklen_t *ret_length)
+{
+	bool stale;
+	char *wrong = listener_name(settings->path, ret_bound, ret_length);
+	int fd;
+
+	if (wrong == NULL)
+		wrong = listener_examine(settings->path, ret_bound, *ret_length, &stale);
+	if (wrong != NULL)
+		return wrong;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return mem_print("socket %s: %s", settings->path, strerror(errno));
+	listener_make_directories(settings->path, runtime_directory);
+	if (stale)
+		unlink(settings->path);
+	wrong = listener_bind(settings, fd, ret_bound, *ret_length);
+	if (wrong != NULL) {
+		close(fd);
+		return wrong;
+	}
+	*ret_fd = fd;
+	return NULL;
+}
+
+/* Accepting ---------------------------------------------------------------------------------------- */
+
+static void
+listener_watch(struct listener *listener)
+{
+	if (listener->paused)
+		event_del(&listener->event);
+	else
+		event_add(&listener->event, NULL);
+}
+
+static void
+listener_on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	listener_watch(arg);
+}
+
+/* No file or memory is left: nothing is accepted for a moment. */
+static void
+listener_rest(struct listener *listener, int error)
+{
+	event_del(&listener->event);
+	loop_timer_at(&listener->again, clock_now() + LISTENER_AGAIN);
+	if (!listener->exhausted) {
+		listener->exhausted = true;
+		listener->on_exhausted(listener->arg, error);
+	}
+}
+
+static bool
+listener_is_exhaustion(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void
+listener_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *listener = arg;
+	int client;
+
+	(void)what;
+	for (int n = 0; n < LISTENER_TURN && !listener->paused; n++) {
+		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (client == -1) {
+			if (listener_is_exhaustion(errno))
+				listener_rest(listener, errno);
+			return;
+		}
+		CRASH_POINT(ACCEPT_ACCEPTED);
+		listener->exhausted = false;
+		listener->accepted(listener->arg, client);
+	}
+}
+
+struct listener *
+listener_new(struct event_base *loop, int fd, listener_callback *accepted, void (*exhausted)(void *arg, int error),
+    void *arg)
+{
+	struct listener *listener = mem_new(1, sizeof *listener);
+
+	listener->fd = fd;
+	listener->accepted = accepted;
+	listener->on_exhausted = exhausted;
+	listener->arg = arg;
+	event_assign(&listener->event, loop, fd, EV_READ | EV_PERSIST, listener_on_readable, listener);
+	loop_timer_init(&listener->again, loop, listener_on_again, listener);
+	listener_watch(listener);
+	return listener;
+}
+
+void
+listener_free(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	event_del(&listener->event);
+	loop_timer_stop(&listener->again);
+	mem_free(listener);
+}
+
+void
+listener_pause(struct listener *listener, bool paused)
+{
+	if (listener->paused == paused)
+		return;
+	listener->paused = paused;
+	listener_watch(listener);
+}

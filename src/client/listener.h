@@ -1,0 +1,46 @@
+/* listener.h - the Unix socket of a service: made, guarded, accepted from. */
+#ifndef HOLDFAST_CLIENT_LISTENER_H
+#define HOLDFAST_CLIENT_LISTENER_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+struct listener_settings {
+	char *path;          /* owned; absolute, or "@name" for an abstract socket */
+	mode_t mode;
+	uid_t owner;         /* (uid_t)-1: the daemon's */
+	gid_t group;         /* (gid_t)-1: the daemon's */
+	int backlog;
+};
+
+struct listener;
+
+/* Opens a listening socket by the stale-socket rule: a socket file that nobody listens on is replaced, a live
+ * one or another kind of file is an error.  Missing directories below runtime_directory are made, 0755.
+ * NULL and *ret_fd, *ret_bound (the name that accepted sockets bear) and its length, or what is wrong: a text to
+ * free with mem_free(). */
+char *listener_open(const struct listener_settings *settings, const char *runtime_directory, int *ret_fd,
+    struct sockaddr_un *ret_bound, socklen_t *ret_length);
+
+/* Gives an open listener file mode, owner and group of the settings (a reload, or a socket from systemd). */
+char *listener_guard(const struct listener_settings *settings);
+
+/* What listener_open would complain about, without opening anything.  NULL or a text to free. */
+char *listener_check(const struct listener_settings *settings);
+
+/* A client has come: fd is the callee's. */
+typedef void listener_callback(void *arg, int fd);
+
+/* Accepts from the listening fd (borrowed), several clients per turn of the loop, until paused or freed.
+ * exhausted is called once whenever no file is left, until accepting works again. */
+struct listener *listener_new(struct event_base *loop, int fd, listener_callback *accepted,
+    void (*exhausted)(void *arg, int error), void *arg);
+void listener_free(struct listener *listener);
+
+/* Stops and starts accepting; the backlog keeps who comes meanwhile. */
+void listener_pause(struct listener *listener, bool paused);
+
+#endif

@@ -1,0 +1,316 @@
+#include "client/relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "client/call.h"
+#include "keep/crash.h"
+
+/* Reads in one turn of the loop after which others have theirs. */
+#define RELAY_READS 4
+
+static struct table_session *
+relay_record(const struct relay *relay)
+{
+	return &relay->table->sessions[relay->session];
+}
+
+static int
+relay_source(const struct relay *relay, enum table_direction d)
+{
+	return d == TABLE_UP ? relay_record(relay)->client_fd : relay_record(relay)->upstream_fd;
+}
+
+static int
+relay_destination(const struct relay *relay, enum table_direction d)
+{
+	return d == TABLE_UP ? relay_record(relay)->upstream_fd : relay_record(relay)->client_fd;
+}
+
+static bool
+relay_claim(struct relay *relay, enum table_direction d)
+{
+	uint32_t buffer;
+
+	if (relay_record(relay)->buffer[d] != 0)
+		return true;
+	buffer = table_buffer_claim(relay->table);
+	if (buffer == 0)
+		return false;
+	CRASH_POINT(BUFFER_CLAIMED);
+	relay_record(relay)->buffer[d] = buffer;
+	CRASH_POINT(BUFFER_NAMED);
+	return true;
+}
+
+static void
+relay_release(struct relay *relay, enum table_direction d)
+{
+	uint32_t buffer = relay_record(relay)->buffer[d];
+
+	if (buffer == 0)
+		return;
+	relay_record(relay)->buffer[d] = 0;
+	CRASH_POINT(BUFFER_UNNAMED);
+	table_buffer_free(relay->table, buffer);
+}
+
+/* Sends what the buffer holds.  0 when all is gone, -EAGAIN, or another -errno. */
+static int
+relay_send(struct relay *relay, enum table_direction d)
+{
+	struct table_session *record = relay_record(relay);
+	struct table_buffer *buffer = &relay->table->buffers[record->buffer[d]];
+	ssize_t n;
+
+	while (buffer->head != buffer->tail) {
+		n = call_send(relay->table, relay->session, d, relay_destination(relay, d));
+		if (n < 0)
+			return (int)n;
+		record->active = (uint32_t)(clock_now() / CLOCK_SECOND);
+		if (!relay->attached) {
+			relay->attached = true;
+			relay->callbacks->attached(relay->arg);
+		}
+	}
+	return 0;
+}
+
+/* Delivers the buffer.  true when nothing is held back any more; else reading pauses. */
+static bool
+relay_deliver(struct relay *relay, enum table_direction d)
+{
+	struct relay_way *way = &relay->way[d];
+	int error;
+
+	if (relay_record(relay)->buffer[d] == 0)
+		return true;
+	error = way->broken ? -EPIPE : relay_send(relay, d);
+	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
+		event_add(&way->write, NULL);
+		event_del(&way->read);
+		return false;
+	}
+	if (error == 0) {
+		relay_release(relay, d);
+		return true;
+	}
+	way->broken = true;
+	event_del(&way->write);
+	if (d == TABLE_UP) {
+		/* What the upstream did not take is kept until its end is known (on_upstream_end). */
+		event_del(&way->read);
+		return false;
+	}
+	relay_release(relay, d); /* the client is gone: what the upstream says is thrown away */
+	return true;
+}
+
+static bool
+relay_is_done(const struct relay *relay, enum table_direction d)
+{
+	return relay->way[d].passed;
+}
+
+/* The source has ended and nothing is held: passes the end on. */
+static void
+relay_pass_end(struct relay *relay, enum table_direction d)
+{
+	struct relay_way *way = &relay->way[d];
+
+	if (way->passed)
+		return;
+	event_del(&way->read);
+	event_del(&way->write);
+	relay_release(relay, d);
+	CRASH_POINT(SHUTDOWN_BEFORE);
+	if (!way->broken)
+		shutdown(relay_destination(relay, d), SHUT_WR);
+	CRASH_POINT(SHUTDOWN_AFTER);
+	way->passed = true;
+}
+
+/* After each piece of work: is there an end to be passed on, or the end of all?  The relay may be gone then. */
+static void
+relay_settle(struct relay *relay)
+{
+	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
+	struct table_session *record = relay_record(relay);
+
+	if (up->ended && record->buffer[TABLE_UP] == 0)
+		relay_pass_end(relay, TABLE_UP);
+	if (down->ended && record->buffer[TABLE_DOWN] == 0 && !down->passed) {
+		if (!up->ended && !down->broken && relay->callbacks->upstream_ended(relay->arg))
+			return;
+		relay_pass_end(relay, TABLE_DOWN);
+	}
+	if (down->passed && up->broken)
+		relay_pass_end(relay, TABLE_UP);
+	if (relay_is_done(relay, TABLE_UP) && relay_is_done(relay, TABLE_DOWN))
+		relay->callbacks->ended(relay->arg);
+}
+
+/* The client's end: has it shut down its side, or gone altogether? */
+static void
+relay_look_at_client(struct relay *relay)
+{
+	struct pollfd poll_fd = { .fd = relay_record(relay)->client_fd };
+
+	if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP))
+		relay_client_gone(relay);
+}
+
+/* Reads once.  true if it may be tried again in this turn. */
+static bool
+relay_receive(struct relay *relay, enum table_direction d)
+{
+	struct relay_way *way = &relay->way[d];
+	ssize_t n;
+
+	if (!relay_claim(relay, d))
+		return false;
+	n = call_receive(relay->table, relay->session, d, relay_source(relay, d));
+	if (n > 0)
+		return relay_deliver(relay, d) && n == TABLE_BUFFER_SIZE;
+	relay_release(relay, d);
+	if (n == -EAGAIN)
+		return false;
+	if (n < 0 && !way->failed) {
+		way->failed = true; /* B3: the error comes before the bytes that are queued; read on to the end */
+		return true;
+	}
+	way->ended = true;
+	event_del(&way->read);
+	if (d == TABLE_UP)
+		relay_look_at_client(relay);
+	return false;
+}
+
+static void
+relay_work(struct relay *relay, enum table_direction d)
+{
+	struct relay_way *way = &relay->way[d];
+
+	for (int reads = 0; reads < RELAY_READS && !way->ended; reads++)
+		if (!relay_receive(relay, d))
+			break;
+}
+
+static void
+relay_on_readable(struct relay *relay, enum table_direction d)
+{
+	relay->table->header->handling = relay->session;
+	if (relay_record(relay)->buffer[d] == 0 || relay_deliver(relay, d))
+		relay_work(relay, d);
+	relay_settle(relay);
+}
+
+static void
+relay_on_writable(struct relay *relay, enum table_direction d)
+{
+	struct relay_way *way = &relay->way[d];
+
+	relay->table->header->handling = relay->session;
+	if (relay_deliver(relay, d)) {
+		event_del(&way->write);
+		if (!way->ended)
+			event_add(&way->read, NULL);
+	}
+	relay_settle(relay);
+}
+
+/* The callbacks may free the relay, so the table is remembered. */
+static void
+relay_on_event(struct relay *relay, short what, enum table_direction d)
+{
+	struct table *table = relay->table;
+
+	if (what & EV_WRITE)
+		relay_on_writable(relay, d);
+	else
+		relay_on_readable(relay, d);
+	table->header->handling = 0;
+}
+
+static void
+relay_on_up(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	relay_on_event(arg, what, TABLE_UP);
+}
+
+static void
+relay_on_down(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	relay_on_event(arg, what, TABLE_DOWN);
+}
+
+void
+relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
+    const struct relay_callbacks *callbacks, void *arg)
+{
+	static const event_callback_fn on_event[2] = { relay_on_up, relay_on_down };
+
+	memset(relay, 0, sizeof *relay);
+	relay->table = table;
+	relay->session = session;
+	relay->callbacks = callbacks;
+	relay->arg = arg;
+	for (int d = 0; d < 2; d++) {
+		struct relay_way *way = &relay->way[d];
+
+		event_assign(&way->read, loop, relay_source(relay, (enum table_direction)d), EV_READ | EV_PERSIST,
+		    on_event[d], relay);
+		event_assign(&way->write, loop, relay_destination(relay, (enum table_direction)d),
+		    EV_WRITE | EV_PERSIST, on_event[d], relay);
+	}
+}
+
+void
+relay_start(struct relay *relay)
+{
+	const struct table_session *record = relay_record(relay);
+
+	for (int d = 0; d < 2; d++)
+		event_add(record->buffer[d] != 0 ? &relay->way[d].write : &relay->way[d].read, NULL);
+}
+
+void
+relay_stop(struct relay *relay)
+{
+	for (int d = 0; d < 2; d++) {
+		loop_event_stop(&relay->way[d].read);
+		loop_event_stop(&relay->way[d].write);
+	}
+}
+
+bool
+relay_client_ended(const struct relay *relay)
+{
+	return relay->way[TABLE_UP].ended;
+}
+
+void
+relay_client_gone(struct relay *relay)
+{
+	struct relay_way *down = &relay->way[TABLE_DOWN];
+
+	if (down->broken)
+		return;
+	down->broken = true;
+	event_del(&down->write);
+	relay_release(relay, TABLE_DOWN);
+	if (!down->ended)
+		event_add(&down->read, NULL);
+}
+
+bool
+relay_is_client_gone(const struct relay *relay)
+{
+	return relay->way[TABLE_DOWN].broken;
+}

@@ -1,0 +1,63 @@
+/* relay.h - carries the bytes of one OPEN session both ways, and each side's end.
+ *
+ * Level-triggered: read up to a buffer, write it at once; what cannot be written stays in the buffer, which
+ * stops reading until it is gone (back-pressure).  An end of file is passed on as a half-close when all before
+ * it has been delivered.  End-of-file flags are derived again after a death (B5).
+ */
+#ifndef HOLDFAST_CLIENT_RELAY_H
+#define HOLDFAST_CLIENT_RELAY_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keep/table.h"
+
+struct relay_callbacks {
+	/* The first byte has been delivered, either way; not called if attached was set before relay_start(). */
+	void (*attached)(void *arg);
+	/* The upstream's end was reached and all it said is delivered, the client's side is still open.  true: the
+	 * callee has stopped the relay and goes on by itself; false: the end is passed on. */
+	bool (*upstream_ended)(void *arg);
+	/* Nothing is left to carry: the session is to be closed. */
+	void (*ended)(void *arg);
+};
+
+/* One way of a relay.  All flags can be derived again. */
+struct relay_way {
+	struct event read;  /* of where the bytes come from */
+	struct event write; /* of where they go */
+	bool failed;        /* an error was read, before the bytes that are queued (B3) */
+	bool ended;         /* the source has no more */
+	bool broken;        /* the destination takes no more */
+	bool passed;        /* the end has been passed on */
+};
+
+struct relay {
+	struct table *table;     /* borrowed */
+	uint32_t session;
+	bool attached;
+	struct relay_way way[2]; /* by enum table_direction */
+	const struct relay_callbacks *callbacks; /* borrowed */
+	void *arg;
+};
+
+/* Prepares a relay of a session that is OPEN, or will be. */
+void relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
+    const struct relay_callbacks *callbacks, void *arg);
+
+/* Watches both sides; what a buffer already holds is sent by the next turn of the loop.  Calls nothing back. */
+void relay_start(struct relay *relay);
+
+/* Deletes all events.  The session's files and buffers are as they were. */
+void relay_stop(struct relay *relay);
+
+/* Whether the client has shut down its side, as far as has been seen. */
+bool relay_client_ended(const struct relay *relay);
+
+/* For a client seen to be gone altogether: what the upstream still says is thrown away from now on. */
+void relay_client_gone(struct relay *relay);
+bool relay_is_client_gone(const struct relay *relay);
+
+#endif

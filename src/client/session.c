@@ -1,0 +1,236 @@
+#include "client/session.h"
+
+#include <linux/sockios.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
+
+struct table_session *
+session_record(const struct session *session)
+{
+	return &session->table->sessions[session->index];
+}
+
+bool
+session_is_held(const struct session *session)
+{
+	return table_session_state(session->table, session->index) == TABLE_HELD;
+}
+
+static void
+session_on_attached(void *arg)
+{
+	struct session *session = arg;
+
+	session->callbacks->attached(session->arg, session);
+}
+
+static bool
+session_on_upstream_ended(void *arg)
+{
+	struct session *session = arg;
+
+	return session->callbacks->upstream_ended(session->arg, session);
+}
+
+static void
+session_on_ended(void *arg)
+{
+	struct session *session = arg;
+
+	session->callbacks->ended(session->arg, session);
+}
+
+static const struct relay_callbacks session_relay_callbacks = {
+	.attached = session_on_attached,
+	.upstream_ended = session_on_upstream_ended,
+	.ended = session_on_ended,
+};
+
+/* Hung up, and nothing that it said is left to be delivered. */
+static bool
+session_client_is_gone(const struct session *session)
+{
+	struct pollfd poll_fd = { .fd = session_record(session)->client_fd };
+	int pending = 0;
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP) &&
+	    session_record(session)->buffer[TABLE_UP] == 0 &&
+	    (ioctl(poll_fd.fd, FIONREAD, &pending) == -1 || pending == 0);
+}
+
+/* A held client has shut down its side or gone.  One that has only shut down, or has left words behind, is held
+ * on, and not watched any more: the event would come again and again. */
+static void
+session_on_watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+	struct table *table = session->table;
+
+	(void)fd;
+	(void)what;
+	table->header->handling = session->index;
+	event_del(&session->watch);
+	if (session_client_is_gone(session))
+		session->callbacks->left(session->arg, session);
+	table->header->handling = 0;
+}
+
+struct session *
+session_new(struct event_base *loop, struct table *table, uint32_t index, const struct session_callbacks *callbacks,
+    void *arg)
+{
+	struct session *session = mem_new(1, sizeof *session);
+
+	session->loop = loop;
+	session->table = table;
+	session->index = index;
+	session->callbacks = callbacks;
+	session->arg = arg;
+	session->uid = (uid_t)-1;
+	event_assign(&session->watch, loop, session_record(session)->client_fd, EV_CLOSED | EV_PERSIST,
+	    session_on_watch, session);
+	return session;
+}
+
+bool
+session_is_unused(const struct session *session)
+{
+	const struct table_session *record = session_record(session);
+
+	return record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN] == session->before;
+}
+
+bool
+session_was_attached(const struct session *session)
+{
+	const struct table_session *record = session_record(session);
+
+	return record->bytes[TABLE_UP] > 0 || record->bytes[TABLE_DOWN] > 0;
+}
+
+static void
+session_start_relay(struct session *session)
+{
+	relay_init(&session->relay, session->loop, session->table, session->index, &session_relay_callbacks, session);
+	session->relay.attached = !session_is_unused(session);
+	relay_start(&session->relay);
+}
+
+void
+session_begin(struct session *session)
+{
+	if (session_is_held(session))
+		event_add(&session->watch, NULL);
+	else
+		session_start_relay(session);
+}
+
+void
+session_open(struct session *session, int upstream_fd)
+{
+	struct table_session *record = session_record(session);
+
+	loop_event_stop(&session->watch);
+	record->upstream_fd = upstream_fd;
+	CRASH_POINT(OPEN_NAMED);
+	session->opened = clock_now();
+	session->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
+	record->active = (uint32_t)(session->opened / CLOCK_SECOND);
+	table_session_set(session->table, session->index, TABLE_OPEN);
+	CRASH_POINT(OPEN_COMMITTED);
+	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
+	session_start_relay(session);
+}
+
+void
+session_return(struct session *session, uint64_t *ret_lost)
+{
+	struct table_session *record = session_record(session);
+	int fd = record->upstream_fd, unacknowledged = 0;
+	uint32_t empty = record->buffer[TABLE_DOWN];
+
+	relay_stop(&session->relay);
+	*ret_lost = 0;
+	if (ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
+		*ret_lost = (uint64_t)unacknowledged;
+	if (session_was_attached(session))
+		record->flags |= TABLE_SESSION_RECONNECT;
+	else
+		record->since = clock_now(); /* its time as a held one begins */
+	record->active = (uint32_t)(clock_now() / CLOCK_SECOND);
+	record->buffer[TABLE_DOWN] = 0;
+	if (empty != 0)
+		table_buffer_free(session->table, empty);
+	table_session_set(session->table, session->index, TABLE_HELD);
+	CRASH_POINT(RETURN_HELD);
+	close(fd);
+	record->upstream_fd = -1;
+	CRASH_POINT(RETURN_CLOSED);
+	event_add(&session->watch, NULL);
+}
+
+static void
+session_stop(struct session *session)
+{
+	relay_stop(&session->relay);
+	loop_event_stop(&session->watch);
+}
+
+void
+session_close(struct session *session)
+{
+	if (session == NULL)
+		return;
+	session_stop(session);
+	if (session_is_held(session))
+		session_record(session)->upstream_fd = -1;
+	recover_close_session(session->table, session->index);
+	mem_free(session);
+}
+
+void
+session_refuse(struct session *session, const char *text)
+{
+	struct table_session *record = session_record(session);
+	char waste[4096];
+	int fd = record->client_fd;
+
+	session_stop(session);
+	if (session_is_held(session))
+		record->upstream_fd = -1;
+	table_session_set(session->table, session->index, TABLE_CLOSING);
+	if (text != NULL && text[0] != '\0')
+		send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	/* Closing a Unix socket with unread bytes would give the client an error instead of the text. */
+	for (int reads = 0; reads < 16 && recv(fd, waste, sizeof waste, MSG_DONTWAIT) > 0; reads++)
+		;
+	session_close(session);
+}
+
+void
+session_free(struct session *session)
+{
+	if (session == NULL)
+		return;
+	session_stop(session);
+	mem_free(session);
+}
+
+void
+session_look(struct session *session)
+{
+	struct pollfd poll_fd = { .fd = session_record(session)->client_fd };
+
+	if (relay_client_ended(&session->relay) && !relay_is_client_gone(&session->relay) &&
+	    poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP))
+		relay_client_gone(&session->relay);
+}
