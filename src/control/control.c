@@ -1,0 +1,373 @@
+#include "control/control.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "client/listener.h"
+#include "client/peer.h"
+#include "control/connection.h"
+#include "control/words.h"
+
+struct control_request {
+	struct operator *operator; /* borrowed */
+	const struct control_command *command; /* borrowed */
+	void (*cancel)(void *arg);
+	void *cancel_arg;
+	void (*drained)(void *arg);
+	void *drained_arg;
+};
+
+/* Who is at the other end of a connection. */
+struct operator {
+	LIST_ENTRY(operator) entry;
+	struct control *control;         /* borrowed */
+	struct connection *connection;   /* owned */
+	int fd;                          /* the connection's */
+	struct peer peer;
+	struct control_request *request; /* owned; NULL: none under way */
+};
+
+struct control {
+	struct event_base *loop;         /* borrowed */
+	struct listener *listener;       /* owned */
+	char *const *admin_users, *const *admin_groups; /* borrowed */
+	const struct control_command *commands; /* borrowed */
+	void *arg;
+	unsigned count;
+	LIST_HEAD(, operator) operators;
+};
+
+json_t *
+control_text(const char *text)
+{
+	json_t *result;
+	char *copy;
+
+	if (text == NULL)
+		return json_null();
+	result = json_string(text);
+	if (result != NULL)
+		return result;
+	copy = mem_copy_text(text);
+	for (char *at = copy; *at != '\0'; at++)
+		if ((unsigned char)*at >= 0x80)
+			*at = '?';
+	result = json_string(copy);
+	mem_free(copy);
+	return result;
+}
+
+static json_t *
+ok_object(json_t *more)
+{
+	json_t *object = json_pack("{s:b}", "ok", 1);
+
+	if (more != NULL)
+		json_object_update(object, more);
+	json_decref(more);
+	return object;
+}
+
+static json_t *
+error_object(const char *text)
+{
+	return json_pack("{s:b, s:o}", "ok", 0, "error", control_text(text));
+}
+
+/* Says the object, whose reference it takes. */
+static void
+operator_say(struct operator *operator, json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+
+	json_decref(object);
+	if (text == NULL || !connection_say(operator->connection, text))
+		connection_say(operator->connection,
+		    "{\"ok\":false,\"error\":\"the answer has more than 4 MiB; ask for one service\"}");
+	free(text);
+}
+
+static void
+operator_say_error(struct operator *operator, const char *text)
+{
+	operator_say(operator, error_object(text));
+}
+
+/* Ends the request with its answer. */
+static void
+request_end(struct control_request *request, json_t *answer)
+{
+	struct operator *operator = request->operator;
+
+	operator->request = NULL;
+	mem_free(request);
+	operator_say(operator, answer);
+}
+
+void
+control_answer(struct control_request *request, json_t *more)
+{
+	request_end(request, ok_object(more));
+}
+
+void
+control_fail(struct control_request *request, json_t *more, const char *format, ...)
+{
+	json_t *object;
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = mem_vprint(format, args);
+	va_end(args);
+	object = error_object(text);
+	mem_free(text);
+	if (more != NULL)
+		json_object_update_missing(object, more);
+	json_decref(more);
+	request_end(request, object);
+}
+
+void
+control_usage(struct control_request *request)
+{
+	const struct control_command *command = request->command;
+
+	control_fail(request, json_pack("{s:b}", "usage", 1), "usage: %s%s%s", command->name,
+	    command->arguments[0] == '\0' ? "" : " ", command->arguments);
+}
+
+void
+control_on_cancel(struct control_request *request, void (*cancel)(void *arg), void *arg)
+{
+	request->cancel = cancel;
+	request->cancel_arg = arg;
+}
+
+bool
+control_stream(struct control_request *request, json_t *more)
+{
+	if (connection_lags(request->operator->connection)) {
+		json_decref(more);
+		return false;
+	}
+	operator_say(request->operator, ok_object(more));
+	return true;
+}
+
+void
+control_on_drained(struct control_request *request, void (*drained)(void *arg), void *arg)
+{
+	request->drained = drained;
+	request->drained_arg = arg;
+}
+
+const struct control_command *
+control_commands(const struct control_request *request)
+{
+	return request->operator->control->commands;
+}
+
+uid_t
+control_uid(const struct control_request *request)
+{
+	return request->operator->peer.uid;
+}
+
+static const char *
+command_name(const void *arg, size_t index)
+{
+	return ((const struct control_command *)arg)[index].name;
+}
+
+static const struct control_command *
+command_find(const struct control_command *commands, const char *name)
+{
+	for (; commands->name != NULL; commands++)
+		if (strcmp(commands->name, name) == 0)
+			return commands;
+	return NULL;
+}
+
+static void
+say_unknown_command(struct operator *operator, const char *name)
+{
+	const char *meant = nearest_name(name, command_name, operator->control->commands);
+	char *text = meant == NULL ? mem_print("no command \"%s\"; \"help\" lists them", name)
+	    : mem_print("no command \"%s\"; did you mean \"%s\"?", name, meant);
+
+	operator_say_error(operator, text);
+	mem_free(text);
+}
+
+static bool
+may_change(const struct operator *operator)
+{
+	const struct control *control = operator->control;
+
+	return operator->peer.uid == 0 || operator->peer.uid == geteuid() ||
+	    peer_allowed(operator->fd, &operator->peer, control->admin_users, control->admin_groups);
+}
+
+static void
+run_command(struct operator *operator, const struct control_command *command, int argc, char **argv)
+{
+	struct control_request *request = mem_new(1, sizeof *request);
+
+	request->operator = operator;
+	request->command = command;
+	operator->request = request;
+	if (command->changes && !may_change(operator))
+		control_fail(request, NULL, "permission denied: user %u is not one of control.admin_users or in "
+		    "one of control.admin_groups", (unsigned)operator->peer.uid);
+	else if (argc - 1 < command->least || argc - 1 > command->most)
+		control_usage(request);
+	else
+		command->run(operator->control->arg, request, argc, argv);
+}
+
+static void
+operator_line(void *arg, char *line)
+{
+	struct operator *operator = arg;
+	char *words[CONTROL_WORDS + 1];
+	const struct control_command *command;
+	const char *error;
+	int count;
+
+	error = words_split(line, CONTROL_WORDS, words, &count);
+	if (error == NULL && count == 0)
+		error = "no command; \"help\" lists them";
+	if (error != NULL) {
+		operator_say_error(operator, error);
+		return;
+	}
+	command = command_find(operator->control->commands, words[0]);
+	if (command == NULL)
+		say_unknown_command(operator, words[0]);
+	else
+		run_command(operator, command, count, words);
+}
+
+static void
+operator_malformed(void *arg, const char *error)
+{
+	operator_say_error(arg, error);
+}
+
+static bool
+operator_busy(void *arg)
+{
+	const struct operator *operator = arg;
+
+	return operator->request != NULL;
+}
+
+static void
+operator_drained(void *arg)
+{
+	const struct operator *operator = arg;
+
+	if (operator->request != NULL && operator->request->drained != NULL)
+		operator->request->drained(operator->request->drained_arg);
+}
+
+static void
+operator_end(void *arg)
+{
+	struct operator *operator = arg;
+	struct control_request *request = operator->request;
+
+	LIST_REMOVE(operator, entry);
+	operator->control->count--;
+	operator->request = NULL;
+	if (request != NULL && request->cancel != NULL)
+		request->cancel(request->cancel_arg);
+	mem_free(request);
+	connection_free(operator->connection);
+	mem_free(operator);
+}
+
+static const struct connection_callbacks operator_callbacks = {
+	.line = operator_line,
+	.malformed = operator_malformed,
+	.busy = operator_busy,
+	.drained = operator_drained,
+	.ended = operator_end,
+};
+
+static void
+refuse_connection(int fd)
+{
+	static const char line[] = "{\"ok\":false,\"error\":\"too many control connections: 64 are open\"}\n";
+
+	send(fd, line, sizeof line - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static void
+control_accepted(void *arg, int fd)
+{
+	struct control *control = arg;
+	struct operator *operator;
+	struct peer peer;
+
+	if (control->count == CONTROL_CONNECTIONS || peer_get(fd, &peer) < 0) {
+		refuse_connection(fd);
+		return;
+	}
+	operator = mem_new(1, sizeof *operator);
+	operator->control = control;
+	operator->fd = fd;
+	operator->peer = peer;
+	LIST_INSERT_HEAD(&control->operators, operator, entry);
+	control->count++;
+	operator->connection = connection_new(control->loop, fd, &operator_callbacks, operator);
+}
+
+static void
+control_exhausted(void *arg, int error)
+{
+	(void)arg;
+	log_warning(NULL, "control: accept: %s; the control socket waits for a free file", strerror(error));
+}
+
+struct control *
+control_new(struct event_base *loop, int fd, char *const *admin_users, char *const *admin_groups,
+    const struct control_command *commands, void *arg)
+{
+	struct control *control = mem_new(1, sizeof *control);
+
+	control->loop = loop;
+	control->commands = commands;
+	control->arg = arg;
+	control_set_admins(control, admin_users, admin_groups);
+	LIST_INIT(&control->operators);
+	control->listener = listener_new(loop, fd, control_accepted, control_exhausted, control);
+	return control;
+}
+
+void
+control_set_admins(struct control *control, char *const *users, char *const *groups)
+{
+	control->admin_users = users;
+	control->admin_groups = groups;
+}
+
+void
+control_free(struct control *control)
+{
+	if (control == NULL)
+		return;
+	listener_free(control->listener);
+	while (!LIST_EMPTY(&control->operators))
+		operator_end(LIST_FIRST(&control->operators));
+	mem_free(control);
+}

@@ -1,0 +1,74 @@
+/* control.h - the control socket: its connections, the line protocol, the register of commands.
+ *
+ * One command a line in, one JSON object a line out (control/connection.h carries them, control/words.h splits
+ * them).  Commands of one connection are run one after the other: the next begins when the one before was
+ * answered.  Nothing here blocks or grows without a bound: a reader that does not read gets no further command
+ * run, and a stream (control_stream) that lags is told to leave out what it would say.
+ */
+#ifndef HOLDFAST_CONTROL_CONTROL_H
+#define HOLDFAST_CONTROL_CONTROL_H
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define CONTROL_CONNECTIONS 64 /* at once; further ones get an error line */
+#define CONTROL_WORDS       64 /* of a command */
+
+struct control;
+struct control_request; /* a command that has not been answered yet */
+
+/* A row of the register, which ends with a row whose name is NULL. */
+struct control_command {
+	const char *name;
+	const char *arguments; /* as the usage message shows them; "" none */
+	const char *help;      /* one line */
+	int least, most;       /* number of words after the name */
+	bool changes;          /* changes something: for administrators only, if there are any */
+	/* Runs it: argv[0] is the name, argv[argc] is NULL; the words are valid until this returns.  Answers
+	 * the request now or later, by control_answer() or control_fail(), exactly once. */
+	void (*run)(void *arg, struct control_request *request, int argc, char **argv);
+};
+
+/* Serves the listening socket fd (borrowed, as are the lists and the register).  Both lists empty or NULL:
+ * whoever can open the socket may run everything.  arg is handed to the commands. */
+struct control *control_new(struct event_base *loop, int fd, char *const *admin_users, char *const *admin_groups,
+    const struct control_command *commands, void *arg);
+
+/* Ends all connections, cancelling what they wait for. */
+void control_free(struct control *control);
+
+/* New lists of administrators, after a reload. */
+void control_set_admins(struct control *control, char *const *users, char *const *groups);
+
+/* The register, for the command "help". */
+const struct control_command *control_commands(const struct control_request *request);
+
+/* The user at the other end of the socket, by the kernel's word. */
+uid_t control_uid(const struct control_request *request);
+
+/* A text as JSON: NULL is null, what is not UTF-8 becomes question marks. */
+json_t *control_text(const char *text);
+
+/* Answers {"ok":true, ...} with the members of more (its reference is taken; NULL none); the request is gone. */
+void control_answer(struct control_request *request, json_t *more);
+
+/* Answers {"ok":false,"error":..., ...} likewise. */
+void control_fail(struct control_request *request, json_t *more, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Answers how the command is used: {"ok":false,"error":"usage: ...","usage":true}. */
+void control_usage(struct control_request *request);
+
+/* To be called before run() returns without having answered: cancel(arg) is called when the connection goes
+ * first; the request is then gone too. */
+void control_on_cancel(struct control_request *request, void (*cancel)(void *arg), void *arg);
+
+/* Says a line {"ok":true, ...} like control_answer(), but the request stays.  False, and nothing said, if the
+ * reader lags; drained (control_on_drained) is called when it has caught up. */
+bool control_stream(struct control_request *request, json_t *more);
+void control_on_drained(struct control_request *request, void (*drained)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,196 @@
+#include "control/events.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "control/explain.h"
+
+struct subscriber {
+	LIST_ENTRY(subscriber) entry;
+	struct control_request *request; /* borrowed */
+	char *service;                   /* owned; NULL all */
+	unsigned missed;
+};
+
+struct last {
+	LIST_ENTRY(last) entry;
+	char name[TABLE_NAME_SIZE];
+	json_t *event;                   /* owned */
+};
+
+struct events {
+	LIST_HEAD(, subscriber) subscribers;
+	LIST_HEAD(, last) lasts;
+};
+
+struct events *
+events_new(void)
+{
+	struct events *events = mem_new(1, sizeof *events);
+
+	LIST_INIT(&events->subscribers);
+	LIST_INIT(&events->lasts);
+	return events;
+}
+
+void
+events_free(struct events *events)
+{
+	struct last *last;
+
+	if (events == NULL)
+		return;
+	while ((last = LIST_FIRST(&events->lasts)) != NULL) {
+		LIST_REMOVE(last, entry);
+		json_decref(last->event);
+		mem_free(last);
+	}
+	mem_free(events);
+}
+
+static struct last *
+last_find(const struct events *events, const char *service)
+{
+	struct last *last;
+
+	LIST_FOREACH(last, &events->lasts, entry)
+		if (strcmp(last->name, service) == 0)
+			return last;
+	return NULL;
+}
+
+/* Keeps event (borrowed) as the service's last. */
+static void
+last_set(struct events *events, const char *service, json_t *event)
+{
+	struct last *last = last_find(events, service);
+
+	if (last == NULL) {
+		last = mem_new(1, sizeof *last);
+		snprintf(last->name, sizeof last->name, "%s", service);
+		LIST_INSERT_HEAD(&events->lasts, last, entry);
+	}
+	json_decref(last->event);
+	last->event = json_incref(event);
+}
+
+/* The wall clock's time of an event: the history's, so that all who tell of it tell the same. */
+static int64_t
+event_time(const struct table_service *service, const struct link_event *event)
+{
+	const struct table_event *noted = explain_last_event(service);
+	int64_t now = clock_wall();
+
+	return noted != NULL && noted->kind == (uint32_t)event->kind && now - noted->wall < CLOCK_SECOND
+	    ? noted->wall : now;
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
+}
+
+static json_t *
+event_object(const struct table_service *service, const struct link_event *event)
+{
+	char time[CLOCK_TEXT_SIZE];
+
+	clock_format(event_time(service, event), time);
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i}", "event", link_event_name(event->kind),
+	    "service", service->name, "time", time, "address", text_or_null(event->address),
+	    "error", text_or_null(event->error), "failures", (int)event->failures);
+}
+
+static json_t *
+missed_object(unsigned missed)
+{
+	char time[CLOCK_TEXT_SIZE];
+
+	clock_format(clock_wall(), time);
+	return json_pack("{s:s, s:n, s:s, s:i}", "event", "missed", "service", "time", time,
+	    "missed", (int)missed);
+}
+
+/* Says event (its reference is taken), after how many were missed before it. */
+static void
+subscriber_tell(struct subscriber *subscriber, json_t *event)
+{
+	if (subscriber->missed > 0 && control_stream(subscriber->request, missed_object(subscriber->missed)))
+		subscriber->missed = 0;
+	if (subscriber->missed > 0)
+		json_decref(event);
+	if (subscriber->missed > 0 || !control_stream(subscriber->request, event))
+		subscriber->missed++;
+}
+
+static void
+subscriber_drained(void *arg)
+{
+	struct subscriber *subscriber = arg;
+
+	if (subscriber->missed > 0 && control_stream(subscriber->request, missed_object(subscriber->missed)))
+		subscriber->missed = 0;
+}
+
+static void
+subscriber_end(void *arg)
+{
+	struct subscriber *subscriber = arg;
+
+	LIST_REMOVE(subscriber, entry);
+	mem_free(subscriber->service);
+	mem_free(subscriber);
+}
+
+void
+events_publish(struct events *events, const struct table_service *service, const struct link_event *event)
+{
+	json_t *object = event_object(service, event);
+	struct subscriber *subscriber;
+
+	last_set(events, service->name, object);
+	LIST_FOREACH(subscriber, &events->subscribers, entry)
+		if (subscriber->service == NULL || strcmp(subscriber->service, service->name) == 0)
+			subscriber_tell(subscriber, json_incref(object));
+	json_decref(object);
+}
+
+static json_t *
+history_object(const struct table_service *service)
+{
+	const struct table_event *event = explain_last_event(service);
+	char time[CLOCK_TEXT_SIZE];
+
+	if (event == NULL)
+		return NULL;
+	clock_format(event->wall, time);
+	return json_pack("{s:s, s:s, s:s, s:o}", "event", link_event_name((enum link_event_kind)event->kind),
+	    "service", service->name, "time", time, "text", text_or_null(event->text));
+}
+
+void
+events_tell_last(const struct events *events, struct control_request *request,
+    const struct table_service *service)
+{
+	const struct last *last = last_find(events, service->name);
+	json_t *event = last == NULL ? history_object(service) : json_incref(last->event);
+
+	if (event != NULL)
+		control_stream(request, event);
+}
+
+void
+events_subscribe(struct events *events, struct control_request *request, const char *service)
+{
+	struct subscriber *subscriber = mem_new(1, sizeof *subscriber);
+
+	subscriber->request = request;
+	subscriber->service = mem_copy_text(service);
+	LIST_INSERT_HEAD(&events->subscribers, subscriber, entry);
+	control_on_cancel(request, subscriber_end, subscriber);
+	control_on_drained(request, subscriber_drained, subscriber);
+}

@@ -1,0 +1,32 @@
+/* events.h - who has asked to see the events of services, over the control socket (P12).
+ *
+ * A new subscriber is first given the last event of each service it asked for.  One that does not read never
+ * slows anybody: events are left out for it, and when it has caught up it is told how many.
+ */
+#ifndef HOLDFAST_CONTROL_EVENTS_H
+#define HOLDFAST_CONTROL_EVENTS_H
+
+#include <stdint.h>
+
+#include "control/control.h"
+#include "keep/table.h"
+#include "upstream/link.h"
+
+struct events;
+
+struct events *events_new(void);
+
+/* All subscribers must be gone (control_free() first). */
+void events_free(struct events *events);
+
+/* An event of the service with this record; its time is the history's, where the link noted it just now. */
+void events_publish(struct events *events, const struct table_service *service, const struct link_event *event);
+
+/* Tells request the last event of a service; out of its history, where none was published yet. */
+void events_tell_last(const struct events *events, struct control_request *request,
+    const struct table_service *service);
+
+/* Answers request with events until its connection goes: of one service, or of all (service NULL). */
+void events_subscribe(struct events *events, struct control_request *request, const char *service);
+
+#endif

@@ -1,0 +1,48 @@
+#include "control/explain.h"
+
+#include "base/clock.h"
+#include "control/control.h"
+#include "upstream/link.h"
+
+static const struct table_event *
+entry_at(const struct table_service *service, uint64_t number)
+{
+	return &service->history[number % TABLE_HISTORY];
+}
+
+static uint64_t
+oldest(const struct table_service *service)
+{
+	uint64_t next = service->history_next;
+
+	return next > TABLE_HISTORY ? next - TABLE_HISTORY : 0;
+}
+
+static json_t *
+entry_object(const struct table_event *entry)
+{
+	char time[CLOCK_TEXT_SIZE];
+
+	clock_format(entry->wall, time);
+	return json_pack("{s:s, s:s, s:o}", "time", time, "event", link_event_name((enum link_event_kind)entry->kind),
+	    "text", control_text(entry->text));
+}
+
+json_t *
+explain_entries(const struct table_service *service)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = oldest(service); i < service->history_next; i++)
+		json_array_append_new(list, entry_object(entry_at(service, i)));
+	return list;
+}
+
+const struct table_event *
+explain_last_event(const struct table_service *service)
+{
+	for (uint64_t i = service->history_next; i-- > oldest(service);)
+		if (entry_at(service, i)->kind != LINK_NOTE)
+			return entry_at(service, i);
+	return NULL;
+}

@@ -1,0 +1,234 @@
+#include "ctl/ask.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define SYSTEM_SOCKET "/run/holdfast/control.sock"
+#define LINE_MAX_BYTES (16u << 20)
+#define CONNECT_TIME   5 /* seconds that a full backlog may take */
+
+char *
+ask_socket(const char *named)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	char *path;
+
+	if (named == NULL)
+		named = getenv("HOLDFAST_SOCKET");
+	if (named != NULL && named[0] != '\0')
+		return mem_copy_text(named);
+	if (runtime != NULL && runtime[0] != '\0') {
+		path = mem_print("%s/holdfast/control.sock", runtime);
+		if (access(path, F_OK) == 0)
+			return path;
+		mem_free(path);
+	}
+	return mem_copy_text(SYSTEM_SOCKET);
+}
+
+int
+ask_connect(struct ask *ask, const char *path)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = CONNECT_TIME };
+	size_t length = strlen(path);
+
+	memset(ask, 0, sizeof *ask);
+	ask->fd = -1;
+	if (length >= sizeof name.sun_path)
+		return ENAMETOOLONG;
+	memcpy(name.sun_path, path, length);
+	if (path[0] == '@')
+		name.sun_path[0] = '\0';
+	ask->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ask->fd == -1)
+		return errno;
+	setsockopt(ask->fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (connect(ask->fd, (struct sockaddr *)&name,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + (path[0] != '@'))) == -1) {
+		int error = errno == EAGAIN ? ETIMEDOUT : errno;
+
+		ask_close(ask);
+		return error;
+	}
+	return 0;
+}
+
+/* The name of the group that may use the socket, or NULL. */
+static const char *
+socket_group(const char *path)
+{
+	const struct group *group;
+	struct stat st;
+
+	if (stat(path, &st) == -1 || (st.st_mode & S_IWGRP) == 0)
+		return NULL;
+	group = getgrgid(st.st_gid);
+	return group == NULL ? NULL : group->gr_name;
+}
+
+void
+ask_explain(const char *path, int error)
+{
+	const char *group;
+
+	switch (error) {
+	case ENOENT:
+	case ENOTDIR:
+		fprintf(stderr, "holdfastctl: no socket at %s: start the daemon (systemctl start holdfast), or name its "
+		    "control socket with -s\n", path);
+		break;
+	case ECONNREFUSED:
+		fprintf(stderr, "holdfastctl: nobody listens at %s: the daemon has ended; start it (systemctl start "
+		    "holdfast)\n", path);
+		break;
+	case EACCES:
+	case EPERM:
+		group = socket_group(path);
+		fprintf(stderr, "holdfastctl: permission denied at %s: use sudo, or become a member of %s%s\n", path,
+		    group == NULL ? "the socket's group" : "the group ", group == NULL ? "" : group);
+		break;
+	default:
+		fprintf(stderr, "holdfastctl: %s: %s\n", path, strerror(error));
+	}
+}
+
+int
+ask_send(struct ask *ask, const char *text)
+{
+	char *line = mem_print("%s\n", text);
+	size_t length = strlen(line);
+	ssize_t count;
+	int error = 0;
+
+	for (size_t sent = 0; sent < length && error == 0;) {
+		count = send(ask->fd, line + sent, length - sent, MSG_NOSIGNAL);
+		if (count >= 0)
+			sent += (size_t)count;
+		else if (errno != EINTR)
+			error = errno;
+	}
+	mem_free(line);
+	return error;
+}
+
+/* Forgets the line given out last. */
+static void
+drop_given(struct ask *ask)
+{
+	ask->length -= ask->given;
+	memmove(ask->buffer, ask->buffer + ask->given, ask->length);
+	ask->given = 0;
+}
+
+/* Waits until something can be read: 0 or a positive errno. */
+static int
+wait_readable(int fd, int64_t deadline)
+{
+	struct pollfd file = { .fd = fd, .events = POLLIN };
+	int timeout = -1, ready;
+
+	do {
+		if (deadline != CLOCK_NEVER) {
+			int64_t left = (deadline - clock_now() + 999) / 1000;
+
+			timeout = left < 0 ? 0 : left > INT32_MAX ? INT32_MAX : (int)left;
+		}
+		ready = poll(&file, 1, timeout);
+	} while (ready == -1 && errno == EINTR);
+	return ready == 1 ? 0 : ready == 0 ? ETIMEDOUT : errno;
+}
+
+/* Reads on; false and *ret_error at the end. */
+static bool
+read_on(struct ask *ask, int64_t deadline, int *ret_error)
+{
+	ssize_t count;
+
+	*ret_error = wait_readable(ask->fd, deadline);
+	if (*ret_error != 0)
+		return false;
+	if (ask->length == ask->size) {
+		*ret_error = EMSGSIZE;
+		if (ask->size >= LINE_MAX_BYTES)
+			return false;
+		ask->size = ask->size == 0 ? 4096 : ask->size * 2;
+		ask->buffer = mem_resize(ask->buffer, ask->size, 1);
+	}
+	count = read(ask->fd, ask->buffer + ask->length, ask->size - ask->length);
+	*ret_error = count == -1 ? errno : 0;
+	if (count <= 0)
+		return count == -1 && errno == EINTR;
+	ask->length += (size_t)count;
+	return true;
+}
+
+char *
+ask_line(struct ask *ask, int64_t deadline, int *ret_error)
+{
+	size_t searched = 0;
+	char *newline;
+
+	if (ask->given > 0)
+		drop_given(ask);
+	for (;;) {
+		newline = ask->length == 0 ? NULL : memchr(ask->buffer + searched, '\n', ask->length - searched);
+		if (newline != NULL)
+			break;
+		searched = ask->length;
+		if (!read_on(ask, deadline, ret_error))
+			return NULL;
+	}
+	*newline = '\0';
+	ask->given = (size_t)(newline - ask->buffer) + 1;
+	return ask->buffer;
+}
+
+void
+ask_close(struct ask *ask)
+{
+	if (ask->fd != -1)
+		close(ask->fd);
+	mem_free(ask->buffer);
+	memset(ask, 0, sizeof *ask);
+	ask->fd = -1;
+}
+
+char *
+ask_quote(int argc, char *const *argv)
+{
+	size_t size = 1;
+	char *line, *to;
+
+	for (int i = 0; i < argc; i++)
+		size += 2 * strlen(argv[i]) + 3;
+	line = to = mem_new(size, 1);
+	for (int i = 0; i < argc; i++) {
+		bool quoted = argv[i][0] == '\0' || strpbrk(argv[i], " \t\"\\") != NULL;
+
+		if (i > 0)
+			*to++ = ' ';
+		if (quoted)
+			*to++ = '"';
+		for (const char *from = argv[i]; *from != '\0'; from++) {
+			if (*from == '"' || *from == '\\')
+				*to++ = '\\';
+			*to++ = *from;
+		}
+		if (quoted)
+			*to++ = '"';
+	}
+	return line;
+}

@@ -1,0 +1,65 @@
+#include "ctl/help.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/nearest.h"
+
+const struct help_command help_commands[] = {
+	{ "status", "[SERVICE]", "how the services are", 0, 1, true, false },
+	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, true,
+	    false },
+	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, true, true },
+	{ "try", "SERVICE [SECONDS]", "answers when connected, or with the next failure", 1, 2, true, true },
+	{ "close", "SERVICE [--kill]", "refuses new and held clients; --kill: ends the others too", 1, 2, false,
+	    true },
+	{ "disable", "SERVICE [--kill]", "the same as close", 1, 2, false, true },
+	{ "drain", "SERVICE|--all [--wait SECONDS]", "lets the clients end, takes no new ones", 1, 3, false, true },
+	{ "open", "SERVICE", "starts anew after close, drain or abort", 1, 1, false, false },
+	{ "enable", "SERVICE", "the same as open", 1, 1, false, false },
+	{ "kill", "SERVICE --id N|--user U|--unit U|--address A", "ends those clients", 3, 3, false, false },
+	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, false, false },
+	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, true, true },
+	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, true, true },
+	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, true, false },
+	{ "reload", "", "reads the configuration anew", 0, 0, false, true },
+	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
+	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, false, false },
+	{ "ping", "", "answers", 0, 0, true, false },
+	{ "help", "", "lists the commands", 0, 0, true, false },
+	{ NULL, NULL, NULL, 0, 0, false, false },
+};
+
+const struct help_command *
+help_find(const char *name)
+{
+	for (const struct help_command *command = help_commands; command->name != NULL; command++)
+		if (strcmp(command->name, name) == 0)
+			return command;
+	return NULL;
+}
+
+static const char *
+help_name(const void *arg, size_t index)
+{
+	return ((const struct help_command *)arg)[index].name;
+}
+
+const char *
+help_nearest(const char *name)
+{
+	return nearest_name(name, help_name, help_commands);
+}
+
+void
+help_print(FILE *file)
+{
+	fputs("usage: holdfastctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n\n"
+	    "  -s, --socket SOCKET  the control socket; else $HOLDFAST_SOCKET, the user's, the system's\n"
+	    "      --json           print answers as they come\n"
+	    "  -V, --version        print the version\n"
+	    "  -h, --help           print this\n\n", file);
+	for (const struct help_command *command = help_commands; command->name != NULL; command++)
+		fprintf(file, "  %-9s %-46s %s\n", command->name, command->arguments, command->help);
+	fputs("\nExit codes: 0 yes or done, 1 no or refused, 2 usage, 3 no daemon reached, 4 time ran out.\n", file);
+}

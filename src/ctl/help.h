@@ -1,0 +1,28 @@
+/* help.h - the commands that holdfastctl knows. */
+#ifndef HOLDFAST_CTL_HELP_H
+#define HOLDFAST_CTL_HELP_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+struct help_command {
+	const char *name;
+	const char *arguments;
+	const char *help;   /* one line */
+	int least, most;    /* words after the name */
+	bool repeatable;    /* may be asked again when the connection ended before the answer */
+	bool patient;       /* may take as long as it likes */
+};
+
+/* All of them; the last one's name is NULL. */
+extern const struct help_command help_commands[];
+
+const struct help_command *help_find(const char *name);
+
+/* The command that was perhaps meant, or NULL. */
+const char *help_nearest(const char *name);
+
+/* Prints all commands with one line each. */
+void help_print(FILE *file);
+
+#endif

@@ -1,0 +1,303 @@
+/* holdfastctl: asks and commands a running holdfastd. */
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "config.h"
+#include "ctl/ask.h"
+#include "ctl/help.h"
+#include "ctl/show.h"
+
+#define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
+#define GRACE       (2 * CLOCK_SECOND)  /* beyond the time that the daemon was given */
+#define AGAIN_TIME  (5 * CLOCK_SECOND)  /* to come back when the connection has ended */
+#define AGAIN_PAUSE 20000000            /* nanoseconds between attempts at that */
+
+/* One command, asked until it is answered. */
+struct errand {
+	const struct help_command *command;
+	int argc;
+	char **argv;           /* words; argv[0] is the command */
+	const char *path;
+	bool json;
+	bool timed;            /* argv[2] is a number of seconds */
+	int64_t until;         /* monotonic; when these are over */
+	int64_t deadline;      /* monotonic; when we give up */
+	json_t *seen;          /* events: the last of each service */
+	json_t *repeated;      /* the same as it was when the connection ended */
+};
+
+/* Whether this event was seen before the connection ended: a new connection begins with the last event. */
+static bool
+is_repeated(struct errand *errand, const json_t *event)
+{
+	const char *service = show_text(event, "service");
+	char *key;
+	bool repeated;
+
+	if (json_object_get(event, "event") == NULL)
+		return false;
+	key = mem_print("%s %s", show_text(event, "event"), show_text(event, "time"));
+	repeated = strcmp(show_text(errand->repeated, service), key) == 0;
+	json_object_del(errand->repeated, service);
+	json_object_set_new(errand->seen, service, json_string(key));
+	mem_free(key);
+	return repeated;
+}
+
+/* What an answer that is no says by exit code. */
+static int
+exit_code(const json_t *answer)
+{
+	if (json_is_true(json_object_get(answer, "ok")))
+		return ASK_YES;
+	if (json_is_true(json_object_get(answer, "usage")))
+		return ASK_USAGE;
+	return json_is_true(json_object_get(answer, "timed_out")) ? ASK_TIME : ASK_NO;
+}
+
+static void
+print_answer(const struct errand *errand, const char *line, const json_t *answer)
+{
+	if (errand->json) {
+		puts(line);
+		fflush(stdout);
+	} else if (exit_code(answer) == ASK_YES) {
+		show_answer(errand->argc, errand->argv, answer);
+	} else {
+		show_error(answer);
+	}
+}
+
+/* Prints an answer and gives the exit code. */
+static int
+take_answer(struct errand *errand, const char *line)
+{
+	json_t *answer = json_loads(line, 0, NULL);
+	int code = exit_code(answer);
+
+	if (!json_is_object(answer)) {
+		fputs("holdfastctl: the answer is no JSON: is this a control socket of holdfastd?\n", stderr);
+		code = ASK_UNREACHED;
+	} else if (!is_repeated(errand, answer)) {
+		print_answer(errand, line, answer);
+	}
+	json_decref(answer);
+	return code;
+}
+
+/* The command's line; asked again, it has only what is left of its time. */
+static char *
+errand_line(const struct errand *errand)
+{
+	char *words[3] = { errand->argv[0], errand->argv[1], NULL };
+	int64_t left = errand->until - clock_now();
+	char *line;
+
+	if (!errand->timed)
+		return ask_quote(errand->argc, errand->argv);
+	words[2] = mem_print("%.3f", left > CLOCK_MILLISECOND ? (double)left / 1e6 : 0.001);
+	line = ask_quote(3, words);
+	mem_free(words[2]);
+	return line;
+}
+
+/* Asks over an open connection.  The exit code, or -1 if the connection ended; *ret_heard: something came. */
+static int
+converse(struct errand *errand, struct ask *ask, bool *ret_heard)
+{
+	bool stream = strcmp(errand->command->name, "events") == 0;
+	char *line = errand_line(errand);
+	int error = ask_send(ask, line), code = -1;
+	const char *answer;
+
+	mem_free(line);
+	while (code == -1 && error == 0) {
+		answer = ask_line(ask, errand->deadline, &error);
+		if (answer == NULL)
+			break;
+		*ret_heard = true;
+		code = take_answer(errand, answer);
+		if (stream && code == ASK_YES)
+			code = -1;
+	}
+	if (code != -1 || error != ETIMEDOUT)
+		return code;
+	fputs("holdfastctl: time ran out: the daemon does not answer\n", stderr);
+	return ASK_TIME;
+}
+
+static int
+connection_lost(const struct errand *errand)
+{
+	fputs(errand->command->repeatable
+	    ? "holdfastctl: the daemon ended the connection and has not come back: it has ended, see its log\n"
+	    : "holdfastctl: the daemon ended the connection before it answered: whether the command was carried out is "
+	    "not known; see \"holdfastctl status\"\n", stderr);
+	return ASK_UNREACHED;
+}
+
+/* Asks, over as many connections as it takes: a worker that dies costs only a pause. */
+static int
+errand_run(struct errand *errand)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE };
+	int64_t again_until = 0;
+	struct ask ask;
+	int code, error;
+
+	for (;;) {
+		bool heard = false;
+
+		error = ask_connect(&ask, errand->path);
+		if (error != 0 && again_until == 0) {
+			ask_explain(errand->path, error);
+			return ASK_UNREACHED;
+		}
+		code = error == 0 ? converse(errand, &ask, &heard) : -1;
+		ask_close(&ask);
+		if (code != -1)
+			return code;
+		if (heard || again_until == 0)
+			again_until = clock_now() + AGAIN_TIME;
+		if (!errand->command->repeatable || clock_now() >= again_until)
+			return connection_lost(errand);
+		json_object_update(errand->repeated, errand->seen);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* How long the answer may take. */
+static void
+errand_set_time(struct errand *errand)
+{
+	const char *name = errand->command->name;
+	double seconds = 0;
+	char *end;
+
+	errand->deadline = errand->command->patient ? CLOCK_NEVER : clock_now() + ANSWER_TIME;
+	if (errand->argc != 3 || (strcmp(name, "wait") != 0 && strcmp(name, "try") != 0))
+		return;
+	seconds = strtod(errand->argv[2], &end);
+	if (*end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > 1e9)
+		return;
+	errand->timed = seconds > 0;
+	errand->until = clock_now() + (int64_t)(seconds * 1e6);
+	errand->deadline = errand->until + (seconds > 0 ? GRACE : ANSWER_TIME);
+}
+
+/* Takes word out of the arguments; whether it was there. */
+static bool
+take_word(int *argc, char **argv, const char *word)
+{
+	for (int i = 1; i < *argc; i++)
+		if (strcmp(argv[i], word) == 0) {
+			memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof *argv);
+			(*argc)--;
+			return true;
+		}
+	return false;
+}
+
+static int
+unknown_command(const char *name)
+{
+	const char *meant = help_nearest(name);
+
+	if (meant != NULL)
+		fprintf(stderr, "holdfastctl: no command \"%s\"; did you mean \"%s\"?\n", name, meant);
+	else
+		fprintf(stderr, "holdfastctl: no command \"%s\"; holdfastctl --help lists them\n", name);
+	return ASK_USAGE;
+}
+
+/* Whether the command may be sent like this; if not it is said why. */
+static bool
+is_well_formed(const struct errand *errand)
+{
+	const struct help_command *command = errand->command;
+
+	for (int i = 1; i < errand->argc; i++)
+		if (strpbrk(errand->argv[i], "\r\n") != NULL) {
+			fputs("holdfastctl: an argument holds a newline\n", stderr);
+			return false;
+		}
+	if (errand->argc - 1 >= command->least && errand->argc - 1 <= command->most)
+		return true;
+	fprintf(stderr, "holdfastctl: usage: holdfastctl %s%s%s\n", command->name,
+	    command->arguments[0] == '\0' ? "" : " ", command->arguments);
+	return false;
+}
+
+/* Runs the command whose words are argv. */
+static int
+run(const char *socket, bool json, int argc, char **argv)
+{
+	struct errand errand = { .argv = argv };
+	char *path;
+	int code;
+
+	errand.json = take_word(&argc, argv, "--json") || json;
+	errand.command = help_find(argv[0]);
+	if (errand.command == NULL)
+		return unknown_command(argv[0]);
+	if (take_word(&argc, argv, "--help") || take_word(&argc, argv, "-h")) {
+		printf("usage: holdfastctl %s%s%s\n%s\n", errand.command->name,
+		    errand.command->arguments[0] == '\0' ? "" : " ", errand.command->arguments, errand.command->help);
+		return ASK_YES;
+	}
+	errand.argc = argc;
+	if (!is_well_formed(&errand))
+		return ASK_USAGE;
+	if (strcmp(argv[0], "help") == 0 && !errand.json) {
+		help_print(stdout);
+		return ASK_YES;
+	}
+	path = ask_socket(socket);
+	errand.path = path;
+	errand.seen = json_object();
+	errand.repeated = json_object();
+	errand_set_time(&errand);
+	code = errand_run(&errand);
+	json_decref(errand.seen);
+	json_decref(errand.repeated);
+	mem_free(path);
+	return code;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
+	};
+	const char *socket = NULL;
+	bool json = false;
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "+s:hV", options, NULL)) != -1)
+		switch (option) {
+		case 's': socket = optarg; break;
+		case 'j': json = true; break;
+		case 'h': help_print(stdout); return ASK_YES;
+		case 'V': puts("holdfastctl " PACKAGE_VERSION); return ASK_YES;
+		default:
+			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n", argv[optind - 1]);
+			return ASK_USAGE;
+		}
+	if (optind == argc) {
+		fputs("holdfastctl: which command?  holdfastctl --help lists them\n", stderr);
+		return ASK_USAGE;
+	}
+	return run(socket, json, argc - optind, argv + optind);
+}

@@ -1,0 +1,357 @@
+#include "ctl/show.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "ctl/table.h"
+
+#define SPAN_SIZE  32
+#define SPAN_COUNT 4
+
+const char *
+show_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text == NULL ? "" : text;
+}
+
+long long
+show_number(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+double
+show_real(const json_t *object, const char *key)
+{
+	return json_number_value(json_object_get(object, key));
+}
+
+const char *
+show_span(double seconds)
+{
+	static char texts[SPAN_COUNT][SPAN_SIZE];
+	static unsigned next;
+	char *text = texts[next++ % SPAN_COUNT];
+	long long whole = seconds < 0 ? 0 : (long long)seconds;
+
+	if (whole < 60)
+		snprintf(text, SPAN_SIZE, "%llds", whole);
+	else if (whole < 3600)
+		snprintf(text, SPAN_SIZE, "%lldmin %llds", whole / 60, whole % 60);
+	else if (whole < 86400)
+		snprintf(text, SPAN_SIZE, "%lldh %lldmin", whole / 3600, whole / 60 % 60);
+	else
+		snprintf(text, SPAN_SIZE, "%lldd %lldh", whole / 86400, whole / 3600 % 24);
+	return text;
+}
+
+const char *
+show_ago(const json_t *object, const char *key)
+{
+	struct tm tm = { .tm_sec = 0 };
+
+	if (strptime(show_text(object, key), "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
+		return "";
+	return show_span((double)(clock_wall() / CLOCK_SECOND - timegm(&tm)));
+}
+
+void
+show_print(FILE *file, const char *text)
+{
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		putc((c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, file);
+	}
+}
+
+/* Likewise, with a newline after it if it has none. */
+static void
+print_line(FILE *file, const char *text)
+{
+	size_t length = strlen(text);
+
+	show_print(file, text);
+	if (length == 0 || text[length - 1] != '\n')
+		putc('\n', file);
+}
+
+void
+show_error(const json_t *answer)
+{
+	const json_t *errors = json_object_get(answer, "errors");
+	json_t *error;
+	size_t i;
+
+	if (!json_is_array(errors)) {
+		fputs("holdfastctl: ", stderr);
+		print_line(stderr, show_text(answer, "error"));
+		return;
+	}
+	fputs("holdfastctl: nothing was changed:\n", stderr);
+	json_array_foreach(errors, i, error) {
+		fputs("holdfastctl: ", stderr);
+		print_line(stderr, json_string_value(error));
+	}
+}
+
+static void
+show_counts(const json_t *answer)
+{
+	const char *by = show_text(answer, "by");
+	const struct table_column columns[] = {
+		{ "CLIENTS", TABLE_NUMBER }, { "HELD", TABLE_NUMBER }, { by, TABLE_TEXT }, { NULL, TABLE_TEXT },
+	};
+	struct table *table = table_new(columns, true);
+	json_t *count;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "counts"), i, count) {
+		table_line(table);
+		table_cell_number(table, show_number(count, "clients"));
+		table_cell_number(table, show_number(count, "held"));
+		if (json_is_integer(json_object_get(count, by)))
+			table_cell_number(table, show_number(count, by));
+		else
+			table_cell(table, show_text(count, by)[0] == '\0' ? "-" : show_text(count, by));
+	}
+	table_print(table);
+}
+
+static void
+show_clients(int argc, char *const *argv, const json_t *answer)
+{
+	static const struct table_column columns[] = {
+		{ "SERVICE", TABLE_TEXT }, { "ID", TABLE_NUMBER }, { "PID", TABLE_NUMBER }, { "USER", TABLE_TEXT },
+		{ "UNIT", TABLE_CUT }, { "STATE", TABLE_TEXT }, { "SINCE", TABLE_TEXT }, { "FROM", TABLE_NUMBER },
+		{ "TO", TABLE_NUMBER }, { "ADDRESS", TABLE_CUT }, { NULL, TABLE_TEXT },
+	};
+	struct table *table;
+	json_t *client;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	if (json_object_get(answer, "counts") != NULL) {
+		show_counts(answer);
+		return;
+	}
+	table = table_new(columns, true);
+	json_array_foreach(json_object_get(answer, "clients"), i, client) {
+		table_line(table);
+		table_cell(table, show_text(client, "service"));
+		table_cell_number(table, show_number(client, "id"));
+		table_cell_number(table, show_number(client, "pid"));
+		table_cell(table, show_text(client, "user"));
+		table_cell(table, show_text(client, "unit"));
+		table_cell(table, show_text(client, "state"));
+		table_cell(table, show_ago(client, "since"));
+		table_cell_number(table, show_number(client, "bytes_from_client"));
+		table_cell_number(table, show_number(client, "bytes_to_client"));
+		table_cell(table, show_text(client, "address"));
+	}
+	table_print(table);
+}
+
+static void
+show_services(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argv;
+	show_status(answer, argc > 1);
+}
+
+static void
+show_connected(int argc, char *const *argv, const json_t *answer)
+{
+	const char *address = show_text(answer, "address");
+
+	(void)argc;
+	printf("%s: connected%s%s\n", argv[1], address[0] == '\0' ? "" : " to ", address);
+}
+
+static void
+show_closed(int argc, char *const *argv, const json_t *answer)
+{
+	long long clients = show_number(answer, "clients");
+
+	(void)argc;
+	(void)argv;
+	printf("%s: closed", show_text(answer, "service"));
+	if (clients > 0)
+		printf("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay");
+	putchar('\n');
+}
+
+static void
+show_drained(int argc, char *const *argv, const json_t *answer)
+{
+	long long clients = show_number(answer, "clients");
+
+	(void)argc;
+	(void)argv;
+	if (clients == 0)
+		puts("drained: no clients are left");
+	else
+		printf("draining: %lld client%s left\n", clients, clients == 1 ? " is" : "s are");
+}
+
+static void
+show_done(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	(void)answer;
+	printf("%s: %s\n", argv[1], strcmp(argv[0], "reconnect") == 0 ? "connecting anew" : "open");
+}
+
+static void
+show_killed(int argc, char *const *argv, const json_t *answer)
+{
+	long long killed = show_number(answer, "killed");
+
+	(void)argc;
+	(void)argv;
+	printf("%lld client%s ended\n", killed, killed == 1 ? "" : "s");
+}
+
+static void
+show_lookup(int argc, char *const *argv, const json_t *answer)
+{
+	json_t *address;
+	size_t i;
+
+	printf("%s: %s\n", argv[1], show_text(answer, "lookup"));
+	if (json_is_string(json_object_get(answer, "abort"))) {
+		fputs("abort: ", stdout);
+		print_line(stdout, show_text(answer, "abort"));
+	}
+	json_array_foreach(json_object_get(answer, "addresses"), i, address)
+		printf("  %s\n", json_string_value(address));
+	if (argc < 3)
+		return;
+	puts("output:");
+	show_print(stdout, show_text(answer, "output"));
+	puts("standard error:");
+	show_print(stdout, show_text(answer, "errors"));
+}
+
+static void
+show_event(int argc, char *const *argv, const json_t *answer)
+{
+	static const char *const details[] = { "address", "error", "text" };
+
+	(void)argc;
+	(void)argv;
+	if (strcmp(show_text(answer, "event"), "missed") == 0) {
+		printf("%s  %lld events were left out\n", show_text(answer, "time"), show_number(answer, "missed"));
+		return;
+	}
+	printf("%s  %s  %s", show_text(answer, "time"), show_text(answer, "service"), show_text(answer, "event"));
+	for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
+		if (show_text(answer, details[i])[0] == '\0')
+			continue;
+		fputs("  ", stdout);
+		show_print(stdout, show_text(answer, details[i]));
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void
+show_history(int argc, char *const *argv, const json_t *answer)
+{
+	static const struct table_column columns[] = {
+		{ "TIME", TABLE_TEXT }, { "EVENT", TABLE_TEXT }, { "WHAT", TABLE_WRAP }, { NULL, TABLE_TEXT },
+	};
+	struct table *table = table_new(columns, true);
+	json_t *entry;
+	size_t i;
+
+	(void)argc;
+	json_array_foreach(json_object_get(answer, "entries"), i, entry) {
+		table_line(table);
+		table_cell(table, show_text(entry, "time"));
+		table_cell(table, show_text(entry, "event"));
+		table_cell(table, show_text(entry, "text"));
+	}
+	table_print(table);
+	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
+}
+
+static void
+show_names(const char *what, const json_t *names)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+		printf("%s %s\n", what, json_string_value(name));
+}
+
+static void
+show_reload(int argc, char *const *argv, const json_t *answer)
+{
+	json_t *added, *warning;
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+		print_line(stderr, json_string_value(warning));
+	json_array_foreach(json_object_get(answer, "added"), i, added)
+		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(added, "service"), show_text(added, "socket"),
+		    show_text(added, "mode"), show_text(added, "owner"), show_text(added, "group"));
+	show_names("changed", json_object_get(answer, "changed"));
+	show_names("removed", json_object_get(answer, "removed"));
+	puts("the configuration is in force");
+}
+
+static void
+show_config(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	(void)argv;
+	fputs(show_text(answer, "config"), stdout);
+}
+
+static void
+show_log(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argv;
+	printf("log level: %s", show_text(answer, "level"));
+	if (argc > 1)
+		printf(" (was %s)", show_text(answer, "previous"));
+	putchar('\n');
+}
+
+static void
+show_pong(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	(void)argv;
+	(void)answer;
+	puts("pong");
+}
+
+static const struct {
+	const char *name;
+	void (*show)(int argc, char *const *argv, const json_t *answer);
+} shows[] = {
+	{ "status", show_services }, { "clients", show_clients }, { "wait", show_connected },
+	{ "try", show_connected }, { "close", show_closed }, { "disable", show_closed }, { "drain", show_drained },
+	{ "open", show_done }, { "enable", show_done }, { "reconnect", show_done }, { "kill", show_killed },
+	{ "lookup", show_lookup }, { "events", show_event }, { "explain", show_history }, { "reload", show_reload },
+	{ "config", show_config }, { "log", show_log }, { "ping", show_pong },
+};
+
+void
+show_answer(int argc, char *const *argv, const json_t *answer)
+{
+	for (size_t i = 0; i < sizeof shows / sizeof shows[0]; i++)
+		if (strcmp(shows[i].name, argv[0]) == 0)
+			shows[i].show(argc, argv, answer);
+}

@@ -1,0 +1,207 @@
+/* The answer to "status": a line per service, or all about one. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ctl/show.h"
+#include "ctl/table.h"
+
+static const struct table_column columns[] = {
+	{ "SERVICE", TABLE_TEXT }, { "STATE", TABLE_TEXT }, { "SINCE", TABLE_TEXT }, { "CLIENTS", TABLE_NUMBER },
+	{ "HELD", TABLE_NUMBER }, { "ADDRESS", TABLE_CUT }, { "WHY", TABLE_CUT }, { NULL, TABLE_TEXT },
+};
+
+static bool
+is_true(const json_t *service, const char *key)
+{
+	return json_is_true(json_object_get(service, key));
+}
+
+static bool
+has(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return value != NULL && !json_is_null(value);
+}
+
+/* Closed for good, until somebody opens it. */
+static bool
+is_closed(const char *state)
+{
+	return strcmp(state, "closed") == 0 || strcmp(state, "closing") == 0 || strcmp(state, "drained") == 0 ||
+	    strcmp(state, "aborted") == 0;
+}
+
+static const char *
+state_for_people(const json_t *service)
+{
+	const char *state = show_text(service, "state");
+
+	if (is_closed(state))
+		return "CLOSED";
+	if (is_true(service, "paused"))
+		return "PAUSED";
+	if (is_true(service, "up"))
+		return "UP";
+	if (show_number(service, "held") > 0)
+		return "HOLD";
+	return strcmp(state, "idle") == 0 && !has(service, "last_error") ? "UP" : "DOWN";
+}
+
+static const char *
+since_for_people(const json_t *service)
+{
+	const json_t *administered = json_object_get(service, "administered");
+
+	if (is_closed(show_text(service, "state")))
+		return has(administered, "since") ? show_ago(administered, "since") : show_ago(service, "since");
+	return has(service, "down_since") ? show_ago(service, "down_since") : show_ago(service, "since");
+}
+
+static char *
+why_closed(const json_t *service)
+{
+	const json_t *administered = json_object_get(service, "administered");
+	const char *state = show_text(service, "state");
+
+	if (json_is_object(administered))
+		return mem_print("%s by %s", show_text(administered, "what"), show_text(administered, "by"));
+	return has(service, "last_error") ? mem_print("%s: %s", state, show_text(service, "last_error"))
+	    : mem_copy_text(state);
+}
+
+static char *
+why_down(const json_t *service)
+{
+	const char *error = show_text(service, "last_error");
+
+	if (error[0] == '\0')
+		error = show_text(service, "state");
+	if (has(service, "next_attempt_in_seconds"))
+		return mem_print("%s; next attempt in %.1f s", error, show_real(service, "next_attempt_in_seconds"));
+	return mem_copy_text(error);
+}
+
+static char *
+why(const json_t *service)
+{
+	const char *people = state_for_people(service);
+
+	if (strcmp(people, "CLOSED") == 0)
+		return why_closed(service);
+	if (strcmp(people, "UP") != 0)
+		return why_down(service);
+	if (is_true(service, "accepting_paused"))
+		return mem_copy_text("accepting pauses: too many clients");
+	if (is_true(service, "resting"))
+		return mem_copy_text("resting: the server ends unused connections");
+	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");
+}
+
+static void
+show_line(struct table *table, const json_t *service)
+{
+	char *reason = why(service), *ago = mem_print("%s ago", since_for_people(service));
+
+	table_line(table);
+	table_cell(table, show_text(service, "service"));
+	table_cell(table, state_for_people(service));
+	table_cell(table, ago);
+	table_cell_number(table, show_number(service, "clients"));
+	table_cell_number(table, show_number(service, "held"));
+	table_cell(table, show_text(service, "address"));
+	table_cell(table, reason);
+	mem_free(reason);
+	mem_free(ago);
+}
+
+/* Prints a member as "  name: value", unless it is null or an empty list. */
+static void
+show_member(const char *name, const json_t *value)
+{
+	char *text;
+
+	if (value == NULL || json_is_null(value))
+		return;
+	printf("%25s: ", name);
+	if (json_is_string(value)) {
+		show_print(stdout, json_string_value(value));
+	} else {
+		text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+		if (text != NULL)
+			fputs(json_is_boolean(value) ? json_is_true(value) ? "yes" : "no" : text, stdout);
+		free(text);
+	}
+	putchar('\n');
+}
+
+static void
+show_full(const json_t *service)
+{
+	char *reason = why(service);
+	const char *key, *inner;
+	json_t *value, *part;
+
+	printf("%s: %s for %s%s", show_text(service, "service"), state_for_people(service),
+	    since_for_people(service), reason[0] == '\0' ? "" : ": ");
+	show_print(stdout, reason);
+	putchar('\n');
+	json_object_foreach((json_t *)(uintptr_t)service, key, value) {
+		if (json_is_object(value)) {
+			json_object_foreach(value, inner, part) {
+				char *name = mem_print("%s %s", key, inner);
+
+				show_member(name, part);
+				mem_free(name);
+			}
+		} else if (strcmp(key, "service") != 0) {
+			show_member(key, value);
+		}
+	}
+	mem_free(reason);
+}
+
+static void
+show_daemon(const json_t *answer)
+{
+	long long restarts = show_number(answer, "worker_restarts");
+
+	printf("holdfastd %s, pid %lld, running for %s", show_text(answer, "version"), show_number(answer, "pid"),
+	    show_ago(answer, "started"));
+	if (restarts > 0)
+		printf(", worker restarted %lld time%s", restarts, restarts == 1 ? "" : "s");
+	putchar('\n');
+	if (has(answer, "config_error")) {
+		fputs("The configuration files are bad; the one before is in force: ", stdout);
+		show_print(stdout, show_text(answer, "config_error"));
+		putchar('\n');
+	}
+}
+
+void
+show_status(const json_t *answer, int single)
+{
+	const json_t *services = json_object_get(answer, "services");
+	struct table *table;
+	json_t *service;
+	size_t i;
+
+	if (single) {
+		json_array_foreach(services, i, service)
+			show_full(service);
+		return;
+	}
+	show_daemon(answer);
+	if (json_array_size(services) == 0) {
+		puts("No services are configured.");
+		return;
+	}
+	table = table_new(columns, true);
+	json_array_foreach(services, i, service)
+		show_line(table, service);
+	table_print(table);
+}

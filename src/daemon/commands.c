@@ -1,0 +1,222 @@
+#include "daemon/commands.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/explain.h"
+#include "daemon/commands_parts.h"
+
+#define SECONDS_MAX 1e9
+
+struct service *
+commands_find(const struct commands_context *context, const char *name)
+{
+	struct service *service;
+
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (strcmp(service_name(service), name) == 0)
+			return service;
+	return NULL;
+}
+
+struct service *
+commands_need(const struct commands_context *context, struct control_request *request, const char *name)
+{
+	struct service *service = commands_find(context, name);
+
+	if (service == NULL)
+		control_fail(request, NULL, "no service \"%s\"", name);
+	return service;
+}
+
+bool
+commands_take_option(int *argc, char **argv, const char *option, const char **ret_value)
+{
+	for (int i = 1; i < *argc; i++) {
+		int taken = ret_value != NULL && i + 1 < *argc ? 2 : 1;
+
+		if (strcmp(argv[i], option) != 0)
+			continue;
+		if (ret_value != NULL)
+			*ret_value = argv[i + 1];
+		*argc -= taken;
+		memmove(argv + i, argv + i + taken, (size_t)(*argc - i + 1) * sizeof *argv);
+		return true;
+	}
+	return false;
+}
+
+bool
+commands_expect(struct control_request *request, int argc, char **argv, int least, int most)
+{
+	bool good = argc - 1 >= least && argc - 1 <= most;
+
+	for (int i = 1; i < argc; i++)
+		good = good && argv[i][0] != '-';
+	if (!good)
+		control_usage(request);
+	return good;
+}
+
+bool
+commands_seconds(const char *text, int64_t *ret_span)
+{
+	char *end;
+	double seconds;
+
+	if (text == NULL || text[0] == '\0')
+		return false;
+	seconds = strtod(text, &end);
+	if (*end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
+		return false;
+	*ret_span = (int64_t)(seconds * (double)CLOCK_SECOND);
+	return true;
+}
+
+json_t *
+commands_span(int64_t span)
+{
+	return json_real((double)((span + 500) / 1000) / 1e3);
+}
+
+json_t *
+commands_time(int64_t wall)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (wall == 0)
+		return json_null();
+	clock_format(wall, text);
+	return json_string(text);
+}
+
+json_t *
+commands_text(const char *text)
+{
+	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
+}
+
+static void
+commands_ping(void *arg, struct control_request *request, int argc, char **argv)
+{
+	(void)arg;
+	(void)argc;
+	(void)argv;
+	control_answer(request, json_pack("{s:b}", "pong", 1));
+}
+
+static void
+commands_help(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct control_command *command = control_commands(request);
+	json_t *list = json_array();
+
+	(void)arg;
+	(void)argc;
+	(void)argv;
+	for (; command->name != NULL; command++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command", command->name,
+		    "arguments", command->arguments, "help", command->help));
+	control_answer(request, json_pack("{s:o}", "commands", list));
+}
+
+static void
+commands_log(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	enum log_level before = log_get_level(), level = before;
+
+	if (argc > 1 && !log_level_parse(argv[1], &level)) {
+		control_fail(request, NULL, "no log level \"%s\"; there are error, warning, notice, info, debug",
+		    argv[1]);
+		return;
+	}
+	log_set_level(level);
+	context->table->header->log_level = level;
+	control_answer(request, json_pack("{s:s, s:s}", "level", log_level_name(level),
+	    "previous", log_level_name(before)));
+}
+
+static void
+commands_config(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	char *text;
+
+	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+		return;
+	text = context->config(context->daemon, argv[1]);
+	control_answer(request, json_pack("{s:o}", "config", control_text(text)));
+	mem_free(text);
+}
+
+static void
+commands_explain(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	struct service *service = commands_need(context, request, argv[1]);
+	struct service_status status;
+
+	(void)argc;
+	if (service == NULL)
+		return;
+	service_get_status(service, &status);
+	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o}", "service", service_name(service),
+	    "state", link_state_name(status.link.state), "since", commands_time(status.link.since),
+	    "down_since", commands_time(status.link.down_since),
+	    "entries", explain_entries(&context->table->services[service_index(service)])));
+}
+
+static void
+commands_events(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	struct service *service;
+
+	(void)argc;
+	if (argv[1] != NULL && commands_need(context, request, argv[1]) == NULL)
+		return;
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (argv[1] == NULL || strcmp(argv[1], service_name(service)) == 0)
+			events_tell_last(context->events, request,
+			    &context->table->services[service_index(service)]);
+	events_subscribe(context->events, request, argv[1]);
+}
+
+const struct control_command commands_register[] = {
+	{ "status", "[SERVICE]", "how the services are", 0, 1, false, commands_status },
+	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, false,
+	    commands_clients },
+	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, false,
+	    commands_wait },
+	{ "try", "SERVICE [SECONDS]", "answers when connected, or with the next failure", 1, 2, false,
+	    commands_try },
+	{ "close", "SERVICE [--kill]", "refuses new and held clients; --kill: ends the others too", 1, 2, true,
+	    commands_close },
+	{ "disable", "SERVICE [--kill]", "the same as close", 1, 2, true, commands_close },
+	{ "drain", "SERVICE|--all [--wait SECONDS]", "lets the clients end, takes no new ones", 1, 3, true,
+	    commands_drain },
+	{ "open", "SERVICE", "starts anew after close, drain or abort", 1, 1, true, commands_open },
+	{ "enable", "SERVICE", "the same as open", 1, 1, true, commands_open },
+	{ "kill", "SERVICE --id N|--user U|--unit U|--address A", "ends those clients", 3, 3, true,
+	    commands_kill },
+	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, true,
+	    commands_reconnect },
+	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, false,
+	    commands_lookup },
+	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, false,
+	    commands_events },
+	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, false,
+	    commands_explain },
+	{ "reload", "", "reads the configuration anew", 0, 0, true, commands_reload },
+	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
+	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, true, commands_log },
+	{ "ping", "", "answers", 0, 0, false, commands_ping },
+	{ "help", "", "lists the commands", 0, 0, false, commands_help },
+	{ NULL, NULL, NULL, 0, 0, false, NULL },
+};

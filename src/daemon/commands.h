@@ -1,0 +1,57 @@
+/* commands.h - the register of commands of the control socket, and what they need of the daemon. */
+#ifndef HOLDFAST_DAEMON_COMMANDS_H
+#define HOLDFAST_DAEMON_COMMANDS_H
+
+#include <event2/event.h>
+#include <stddef.h>
+
+#include "control/control.h"
+#include "control/events.h"
+#include "daemon/service.h"
+#include "keep/table.h"
+
+/* How a reload ended.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback only. */
+struct commands_reload_result {
+	char *const *errors;   /* FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
+	char *const *warnings;
+	char *const *added;    /* names of services */
+	char *const *changed;
+	char *const *removed;
+};
+typedef void commands_reload_done(void *arg, const struct commands_reload_result *result);
+
+/* What the daemon gives to the commands; all borrowed.  It is the arg of control_new(). */
+struct commands_context {
+	struct event_base *loop;
+	struct table *table;
+	const char *version;
+	struct events *events;
+	void *daemon; /* handed to the functions below */
+
+	/* The services, in the order in which they are shown; NULL when index is past the last.  Removed ones
+	 * whose clients have not ended are not among them. */
+	struct service *(*service_at)(void *daemon, size_t index);
+
+	/* The effective settings as a valid configuration, of one service or (NULL) of all: a text to be freed
+	 * with mem_free(). */
+	char *(*config)(void *daemon, const char *service);
+
+	/* Reads the configuration anew; done(arg) comes once, never before this returns.  Several may be asked
+	 * for at the same time. */
+	void (*reload)(void *daemon, commands_reload_done *done, void *arg);
+
+	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
+	void (*reload_forget)(void *daemon, void *arg);
+};
+
+/* The register, for control_new(). */
+extern const struct control_command commands_register[];
+
+/* The service of this name, or NULL. */
+struct service *commands_find(const struct commands_context *context, const char *name);
+
+/* Likewise; answers the request with an error if there is none. */
+struct service *commands_need(const struct commands_context *context, struct control_request *request,
+    const char *name);
+
+#endif

@@ -1,0 +1,368 @@
+/* clients and kill: who is connected, one by one or counted, and an end to some of them. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/peer.h"
+#include "daemon/commands_parts.h"
+
+#define PROCESSES 256 /* whose unit is remembered while one command runs */
+
+/* What /proc says of a process: asked once for its many clients. */
+struct process {
+	pid_t pid;
+	char unit[PEER_UNIT_SIZE];
+	char container[PEER_UNIT_SIZE];
+};
+
+struct process_cache {
+	struct process processes[PROCESSES];
+};
+
+enum property { BY_USER, BY_UNIT, BY_PID, BY_ADDRESS, BY_ID, PROPERTIES };
+
+static const char *const property_names[PROPERTIES] = { "user", "unit", "pid", "address", "id" };
+
+#define PROPERTY_SIZE ADDRESS_TEXT_SIZE
+
+static const struct process *
+process_get(struct process_cache *cache, pid_t pid)
+{
+	struct process *process = &cache->processes[(unsigned)pid % PROCESSES];
+
+	if (process->pid != pid) {
+		process->pid = pid;
+		peer_unit(pid, process->unit);
+		peer_container(pid, process->container);
+	}
+	return process;
+}
+
+static bool
+property_parse(const char *name, enum property count, enum property *ret_property)
+{
+	for (enum property i = 0; name != NULL && i < count; i++)
+		if (strcmp(property_names[i], name) == 0) {
+			*ret_property = i;
+			return true;
+		}
+	return false;
+}
+
+/* Where the client's upstream is, or "". */
+static void
+upstream_address(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	struct sockaddr_storage socket;
+	socklen_t length = sizeof socket;
+
+	ret_text[0] = '\0';
+	if (client->upstream_fd != -1 && getpeername(client->upstream_fd, (struct sockaddr *)&socket, &length) == 0)
+		address_format_socket((struct sockaddr *)&socket, length, ret_text);
+}
+
+/* The client's property as text. */
+static void
+property_get(struct process_cache *cache, const struct service_client *client, enum property property,
+    char ret_text[PROPERTY_SIZE])
+{
+	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
+
+	if (property == BY_ADDRESS) {
+		upstream_address(client, ret_text);
+		return;
+	}
+	peer_get(client->fd, &peer);
+	if (property == BY_USER)
+		peer_user(peer.uid, ret_text, PROPERTY_SIZE);
+	else if (property == BY_UNIT)
+		snprintf(ret_text, PROPERTY_SIZE, "%s", process_get(cache, peer.pid)->unit);
+	else if (property == BY_PID)
+		snprintf(ret_text, PROPERTY_SIZE, "%ld", (long)peer.pid);
+	else
+		snprintf(ret_text, PROPERTY_SIZE, "%llu", (unsigned long long)client->id);
+}
+
+/* One by one. */
+
+struct listing {
+	struct process_cache *cache;
+	struct service *service;
+	json_t *clients;
+	int64_t offset; /* of the wall clock from the monotonic one */
+};
+
+static const char *
+state_name(const struct service_client *client)
+{
+	if (client->held)
+		return "held";
+	return client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN] > 0 ? "attached" : "connected";
+}
+
+static bool
+list_client(void *arg, const struct service_client *client)
+{
+	struct listing *listing = arg;
+	const struct process *process;
+	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
+	char user[PROPERTY_SIZE], address[ADDRESS_TEXT_SIZE];
+
+	peer_get(client->fd, &peer);
+	peer_user(peer.uid, user, sizeof user);
+	process = process_get(listing->cache, peer.pid);
+	upstream_address(client, address);
+	json_array_append_new(listing->clients, json_pack(
+	    "{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
+	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", (json_int_t)peer.pid,
+	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", commands_text(process->unit),
+	    "container", commands_text(process->container), "state", state_name(client),
+	    "since", commands_time(client->since + listing->offset), "address", commands_text(address),
+	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
+	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
+	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]));
+	return true;
+}
+
+/* Counted. */
+
+struct count {
+	char text[PROPERTY_SIZE];
+	unsigned clients;
+	unsigned held;
+};
+
+struct counting {
+	struct process_cache *cache;
+	enum property property;
+	struct count *counts; /* owned; one per client first */
+	size_t number;
+};
+
+static bool
+count_client(void *arg, const struct service_client *client)
+{
+	struct counting *counting = arg;
+	struct count *count;
+
+	if ((counting->number & (counting->number - 1)) == 0)
+		counting->counts = mem_resize(counting->counts, counting->number == 0 ? 1 : counting->number * 2,
+		    sizeof *counting->counts);
+	count = &counting->counts[counting->number++];
+	property_get(counting->cache, client, counting->property, count->text);
+	count->clients = !client->held;
+	count->held = client->held;
+	return true;
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+	return strcmp(((const struct count *)a)->text, ((const struct count *)b)->text);
+}
+
+/* Largest first. */
+static int
+compare_counts(const void *a, const void *b)
+{
+	const struct count *left = a, *right = b;
+	unsigned left_sum = left->clients + left->held, right_sum = right->clients + right->held;
+
+	if (left_sum != right_sum)
+		return left_sum < right_sum ? 1 : -1;
+	return compare_texts(a, b);
+}
+
+/* Makes one of all counts with the same text. */
+static void
+merge_counts(struct counting *counting)
+{
+	struct count *counts = counting->counts;
+	size_t last = 0;
+
+	if (counting->number == 0)
+		return;
+	qsort(counts, counting->number, sizeof *counts, compare_texts);
+	for (size_t i = 1; i < counting->number; i++) {
+		if (strcmp(counts[i].text, counts[last].text) == 0) {
+			counts[last].clients += counts[i].clients;
+			counts[last].held += counts[i].held;
+		} else {
+			counts[++last] = counts[i];
+		}
+	}
+	counting->number = last + 1;
+	qsort(counts, counting->number, sizeof *counts, compare_counts);
+}
+
+static json_t *
+property_json(enum property property, const char *text)
+{
+	return property == BY_PID ? json_integer(strtoll(text, NULL, 10)) : commands_text(text);
+}
+
+static json_t *
+counts_object(struct counting *counting)
+{
+	const char *name = property_names[counting->property];
+	json_t *list = json_array();
+
+	merge_counts(counting);
+	for (size_t i = 0; i < counting->number; i++)
+		json_array_append_new(list, json_pack("{s:o, s:i, s:i}", name,
+		    property_json(counting->property, counting->counts[i].text),
+		    "clients", (int)counting->counts[i].clients, "held", (int)counting->counts[i].held));
+	return json_pack("{s:s, s:o}", "by", name, "counts", list);
+}
+
+static void
+each_service(const struct commands_context *context, const char *name,
+    void (*visit)(void *arg, struct service *service), void *arg)
+{
+	struct service *service;
+
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (name == NULL || strcmp(name, service_name(service)) == 0)
+			visit(arg, service);
+}
+
+static void
+list_service(void *arg, struct service *service)
+{
+	struct listing *listing = arg;
+
+	listing->service = service;
+	service_each_client(service, list_client, listing);
+}
+
+static void
+count_service(void *arg, struct service *service)
+{
+	service_each_client(service, count_client, arg);
+}
+
+static json_t *
+clients_list(const struct commands_context *context, const char *service)
+{
+	struct listing listing = { .clients = json_array(), .offset = clock_wall() - clock_now() };
+
+	listing.cache = mem_new(1, sizeof *listing.cache);
+	each_service(context, service, list_service, &listing);
+	mem_free(listing.cache);
+	return json_pack("{s:o}", "clients", listing.clients);
+}
+
+static json_t *
+clients_counts(const struct commands_context *context, const char *service, enum property property)
+{
+	struct counting counting = { .property = property };
+	json_t *object;
+
+	counting.cache = mem_new(1, sizeof *counting.cache);
+	each_service(context, service, count_service, &counting);
+	object = counts_object(&counting);
+	mem_free(counting.cache);
+	mem_free(counting.counts);
+	return object;
+}
+
+void
+commands_clients(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	enum property property = PROPERTIES;
+	const char *by = NULL;
+	bool counted = commands_take_option(&argc, argv, "--by", &by);
+
+	if (counted && !property_parse(by, BY_ID, &property)) {
+		control_usage(request);
+		return;
+	}
+	if (!commands_expect(request, argc, argv, 0, 1))
+		return;
+	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+		return;
+	control_answer(request, counted ? clients_counts(context, argv[1], property)
+	    : clients_list(context, argv[1]));
+}
+
+/* Ended. */
+
+struct killing {
+	struct process_cache *cache;
+	struct service *service;
+	enum property property;
+	const char *text;
+	unsigned number;
+};
+
+/* Whether the client's user has this number. */
+static bool
+has_user_number(const struct service_client *client, const char *text)
+{
+	struct peer peer;
+
+	return isdigit((unsigned char)text[0]) && peer_get(client->fd, &peer) == 0 &&
+	    strtoull(text, NULL, 10) == peer.uid && text[strspn(text, "0123456789")] == '\0';
+}
+
+static bool
+kill_client(void *arg, const struct service_client *client)
+{
+	struct killing *killing = arg;
+	char text[PROPERTY_SIZE];
+
+	property_get(killing->cache, client, killing->property, text);
+	if (strcmp(text, killing->text) == 0 ||
+	    (killing->property == BY_USER && has_user_number(client, killing->text))) {
+		killing->number++;
+		service_kill(killing->service, client->session);
+	}
+	return true;
+}
+
+/* Takes the one option that says whom. */
+static bool
+take_whom(int *argc, char **argv, enum property *ret_property, const char **ret_text)
+{
+	for (enum property i = 0; i < PROPERTIES; i++) {
+		char option[16];
+
+		snprintf(option, sizeof option, "--%s", property_names[i]);
+		if (i != BY_PID && commands_take_option(argc, argv, option, ret_text)) {
+			*ret_property = i;
+			return *ret_text != NULL && (*ret_text)[0] != '\0';
+		}
+	}
+	return false;
+}
+
+void
+commands_kill(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct killing killing = { .number = 0 };
+
+	if (!take_whom(&argc, argv, &killing.property, &killing.text)) {
+		control_usage(request);
+		return;
+	}
+	if (!commands_expect(request, argc, argv, 1, 1))
+		return;
+	killing.service = commands_need(arg, request, argv[1]);
+	if (killing.service == NULL)
+		return;
+	killing.cache = mem_new(1, sizeof *killing.cache);
+	service_each_client(killing.service, kill_client, &killing);
+	mem_free(killing.cache);
+	if (killing.number == 0)
+		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", argv[1],
+		    property_names[killing.property], killing.text);
+	else
+		control_answer(request, json_pack("{s:i}", "killed", (int)killing.number));
+}

@@ -1,0 +1,42 @@
+/* commands_parts.h - what the files daemon/commands*.c share with each other. */
+#ifndef HOLDFAST_DAEMON_COMMANDS_PARTS_H
+#define HOLDFAST_DAEMON_COMMANDS_PARTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/control.h"
+#include "daemon/commands.h"
+
+typedef void commands_run(void *arg, struct control_request *request, int argc, char **argv);
+
+/* commands_status.c */
+commands_run commands_status;
+
+/* commands_clients.c */
+commands_run commands_clients, commands_kill;
+
+/* commands_wait.c: answered later. */
+commands_run commands_wait, commands_try, commands_close, commands_lookup;
+
+/* commands_operate.c */
+commands_run commands_drain, commands_open, commands_reconnect, commands_reload;
+
+/* Takes the option out of the words; whether it was there.  With a value the word after it too: *ret_value is
+ * that word, or NULL if there is none. */
+bool commands_take_option(int *argc, char **argv, const char *option, const char **ret_value);
+
+/* Whether the words after the name that options have left are as many, and none looks like an option; if not,
+ * the request is answered with its usage. */
+bool commands_expect(struct control_request *request, int argc, char **argv, int least, int most);
+
+/* Reads a number of seconds, 0 to a thousand million, as microseconds; false if it is none. */
+bool commands_seconds(const char *text, int64_t *ret_span);
+
+/* JSON: microseconds as seconds; a point of the wall clock, 0 as null; a text, "" as null. */
+json_t *commands_span(int64_t span);
+json_t *commands_time(int64_t wall);
+json_t *commands_text(const char *text);
+
+#endif

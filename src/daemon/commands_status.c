@@ -1,0 +1,159 @@
+/* status: how the services are, field by field as promised. */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "client/peer.h"
+#include "daemon/commands_parts.h"
+
+static void
+set_number(json_t *object, const char *key, uint64_t number)
+{
+	json_object_set_new(object, key, json_integer((json_int_t)number));
+}
+
+static void
+set_bool(json_t *object, const char *key, bool yes)
+{
+	json_object_set_new(object, key, json_boolean(yes));
+}
+
+/* Until a deadline, or since a point, of the monotonic clock; 0 is null. */
+static json_t *
+span_between(int64_t from, int64_t to)
+{
+	if (from == 0 || to == 0 || to == CLOCK_NEVER)
+		return json_null();
+	return commands_span(to > from ? to - from : 0);
+}
+
+static void
+add_link(json_t *object, const struct link_status *link)
+{
+	json_object_set_new(object, "state", json_string(link_state_name(link->state)));
+	set_bool(object, "up", link->up);
+	json_object_set_new(object, "address", commands_text(link->address));
+	json_object_set_new(object, "since", commands_time(link->since));
+	json_object_set_new(object, "down_since", commands_time(link->down_since));
+	set_number(object, "failures", link->failures);
+	set_number(object, "outages", link->outages);
+	json_object_set_new(object, "next_attempt_in_seconds", span_between(clock_now(), link->next_attempt));
+	json_object_set_new(object, "last_error", commands_text(link->last_error));
+	json_object_set_new(object, "last_error_at", commands_time(link->last_error_at));
+	json_object_set_new(object, "lookup", commands_text(link->lookup));
+	json_object_set_new(object, "lookup_running_seconds",
+	    span_between(link->lookup_running_since, clock_now()));
+}
+
+/* In session mode nothing is ever in flight; withdrawal and pause are not there yet. */
+static void
+add_clients(json_t *object, const struct service_status *status)
+{
+	set_number(object, "clients", status->clients);
+	set_number(object, "held", status->held);
+	json_object_set_new(object, "held_longest_seconds",
+	    status->held == 0 ? json_null() : commands_span(status->held_longest));
+	set_number(object, "in_flight", 0);
+	set_number(object, "warm", status->link.warm);
+	set_bool(object, "resting", status->link.resting);
+	set_bool(object, "withdrawn", false);
+	set_bool(object, "paused", false);
+}
+
+static void
+add_counters(json_t *object, const struct service_status *status)
+{
+	const struct link_status *link = &status->link;
+
+	set_number(object, "attempts", link->attempts);
+	set_number(object, "connects", link->connects);
+	set_number(object, "disconnects", link->disconnects);
+	set_number(object, "bytes_from_clients", status->bytes[TABLE_UP]);
+	set_number(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
+	json_object_set_new(object, "socket", commands_text(status->socket));
+	set_number(object, "clients_total", status->counters->clients);
+	set_number(object, "lost_bytes", status->counters->lost_bytes);
+	set_number(object, "lookup_failures", link->lookup_failures);
+	set_number(object, "expiries", link->expiries);
+	set_number(object, "handler_failures", link->handler_failures);
+	set_number(object, "notify_dropped", link->notify_dropped);
+	set_number(object, "candidates", link->candidates);
+	set_number(object, "dialling", link->dialling);
+	set_bool(object, "accepting_paused", status->accepting_paused);
+}
+
+static json_t *
+refused(const struct table_counters *counters)
+{
+	json_t *object = json_object();
+
+	set_number(object, "down", counters->refused_down);
+	set_number(object, "max_held", counters->refused_held_max);
+	set_number(object, "hold_timeout", counters->refused_hold_timeout);
+	set_number(object, "permission", counters->refused_permission);
+	set_number(object, "max_clients_per_user", counters->refused_per_user);
+	return object;
+}
+
+static json_t *
+administered(const struct service_status *status)
+{
+	char user[PEER_UNIT_SIZE];
+
+	if (status->administered == TABLE_ADMIN_NONE)
+		return json_null();
+	peer_user(status->administered_uid, user, sizeof user);
+	return json_pack("{s:s, s:o, s:i, s:o}",
+	    "what", status->administered == TABLE_ADMIN_CLOSED ? "closed" : "drained",
+	    "by", control_text(user), "uid", (int)status->administered_uid,
+	    "since", commands_time(status->administered_since));
+}
+
+static json_t *
+service_object(const struct service *service)
+{
+	json_t *object = json_object();
+	struct service_status status;
+
+	service_get_status(service, &status);
+	json_object_set_new(object, "service", json_string(service_name(service)));
+	json_object_set_new(object, "mode", json_string("session"));
+	add_link(object, &status.link);
+	add_clients(object, &status);
+	add_counters(object, &status);
+	json_object_set_new(object, "refused", refused(status.counters));
+	json_object_set_new(object, "administered", administered(&status));
+	return object;
+}
+
+static json_t *
+daemon_object(const struct commands_context *context)
+{
+	const struct table_header *header = context->table->header;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "pid", json_integer(header->keeper_pid != 0 ? header->keeper_pid : getpid()));
+	json_object_set_new(object, "worker_pid", json_integer(getpid()));
+	set_number(object, "worker_restarts", header->worker_restarts);
+	json_object_set_new(object, "version", json_string(context->version));
+	json_object_set_new(object, "started", commands_time(header->started));
+	json_object_set_new(object, "config_error", commands_text(header->config_error));
+	return object;
+}
+
+void
+commands_status(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	json_t *object, *list;
+	struct service *service;
+
+	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+		return;
+	object = daemon_object(context);
+	list = json_array();
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (argc == 1 || service == commands_find(context, argv[1]))
+			json_array_append_new(list, service_object(service));
+	json_object_set_new(object, "services", list);
+	control_answer(request, object);
+}

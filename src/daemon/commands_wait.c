@@ -1,0 +1,310 @@
+/* wait, try, close, lookup: commands that a link answers later. */
+#include <string.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "daemon/commands_parts.h"
+
+typedef struct link_waiter *link_ask(struct link *link, link_answer *answer, void *arg);
+
+/* A request that waits for a link.  Freed when it is answered or cancelled. */
+struct wait {
+	const struct commands_context *context; /* borrowed */
+	struct control_request *request;        /* borrowed */
+	char *name;                             /* owned; of the service */
+	link_ask *ask;
+	struct link *link;                      /* that was asked; perhaps gone */
+	struct link_waiter *waiter;             /* owned; NULL when it has answered */
+	int64_t span;                           /* 0: no limit */
+	struct event timer;
+	json_t *(*done)(const struct wait *wait); /* what a good answer says */
+};
+
+static void wait_answered(void *arg, const char *error);
+
+static void
+wait_free(struct wait *wait)
+{
+	loop_timer_stop(&wait->timer);
+	if (wait->waiter != NULL)
+		link_waiter_cancel(wait->waiter);
+	mem_free(wait->name);
+	mem_free(wait);
+}
+
+static void
+wait_cancel(void *arg)
+{
+	wait_free(arg);
+}
+
+/* A reload has given the service another link: asks that one.  False if it has not. */
+static bool
+wait_moved(struct wait *wait)
+{
+	struct service *service = commands_find(wait->context, wait->name);
+
+	if (service == NULL || service_link(service) == wait->link)
+		return false;
+	wait->link = service_link(service);
+	wait->waiter = wait->ask(wait->link, wait_answered, wait);
+	return true;
+}
+
+static void
+wait_answered(void *arg, const char *error)
+{
+	struct wait *wait = arg;
+	struct control_request *request = wait->request;
+
+	wait->waiter = NULL;
+	if (error != NULL && wait_moved(wait))
+		return;
+	if (error == NULL)
+		control_answer(request, wait->done(wait));
+	else
+		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s", wait->name, error);
+	wait_free(wait);
+}
+
+/* The service's state and why, as the end of an error message. */
+static char *
+describe(const struct service *service)
+{
+	struct service_status status;
+
+	service_get_status(service, &status);
+	if (status.link.last_error[0] == '\0')
+		return mem_print("%s", link_state_name(status.link.state));
+	return mem_print("%s; last error: %s", link_state_name(status.link.state), status.link.last_error);
+}
+
+static void
+wait_too_long(evutil_socket_t fd, short what, void *arg)
+{
+	struct wait *wait = arg;
+	struct service *service = commands_find(wait->context, wait->name);
+	char *text = service == NULL ? mem_copy_text("removed") : describe(service);
+
+	(void)fd;
+	(void)what;
+	control_fail(wait->request, json_pack("{s:b, s:s}", "timed_out", 1, "service", wait->name),
+	    "%s: time ran out after %.1f s: %s", wait->name, (double)wait->span / 1e6, text);
+	mem_free(text);
+	wait_free(wait);
+}
+
+static void
+wait_start(const struct commands_context *context, struct control_request *request, struct service *service,
+    link_ask *ask, int64_t span, json_t *(*done)(const struct wait *wait))
+{
+	struct wait *wait = mem_new(1, sizeof *wait);
+
+	wait->context = context;
+	wait->request = request;
+	wait->name = mem_copy_text(service_name(service));
+	wait->ask = ask;
+	wait->span = span;
+	wait->done = done;
+	wait->link = service_link(service);
+	wait->waiter = ask(wait->link, wait_answered, wait);
+	loop_timer_init(&wait->timer, context->loop, wait_too_long, wait);
+	if (span != 0)
+		loop_timer_at(&wait->timer, clock_after(clock_now(), span));
+	control_on_cancel(request, wait_cancel, wait);
+}
+
+static json_t *
+done_connected(const struct wait *wait)
+{
+	struct service *service = commands_find(wait->context, wait->name);
+	struct service_status status = { .link.address = "" };
+
+	if (service != NULL)
+		service_get_status(service, &status);
+	return json_pack("{s:s, s:b, s:o}", "service", wait->name, "connected", 1,
+	    "address", commands_text(status.link.address));
+}
+
+static json_t *
+done_closed(const struct wait *wait)
+{
+	struct service *service = commands_find(wait->context, wait->name);
+	struct service_status status = { .clients = 0 };
+
+	if (service != NULL)
+		service_get_status(service, &status);
+	return json_pack("{s:s, s:i}", "service", wait->name, "clients", (int)status.clients);
+}
+
+/* "wait SERVICE 0": the yes/no question. */
+static void
+answer_at_once(struct control_request *request, const struct service *service)
+{
+	struct service_status status;
+	char *text;
+
+	service_get_status(service, &status);
+	if (status.link.up) {
+		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
+		    "connected", 1, "address", commands_text(status.link.address)));
+		return;
+	}
+	text = describe(service);
+	control_fail(request, json_pack("{s:s, s:b}", "service", service_name(service), "connected", 0),
+	    "%s: not connected: %s", service_name(service), text);
+	mem_free(text);
+}
+
+/* The optional number of seconds; false, and the request is answered, if it is none. */
+static bool
+read_span(struct control_request *request, const char *word, int64_t *ret_span)
+{
+	*ret_span = 0;
+	if (word == NULL || commands_seconds(word, ret_span))
+		return true;
+	control_usage(request);
+	return false;
+}
+
+void
+commands_wait(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct service *service;
+	int64_t span;
+
+	(void)argc;
+	if (!read_span(request, argv[2], &span))
+		return;
+	service = commands_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	if (argv[2] != NULL && span == 0)
+		answer_at_once(request, service);
+	else
+		wait_start(arg, request, service, link_wait, span, done_connected);
+}
+
+void
+commands_try(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct service *service;
+	int64_t span;
+
+	(void)argc;
+	if (!read_span(request, argv[2], &span))
+		return;
+	service = commands_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	if (argv[2] != NULL && span == 0)
+		span = 1;
+	wait_start(arg, request, service, link_try, span, done_connected);
+}
+
+void
+commands_close(void *arg, struct control_request *request, int argc, char **argv)
+{
+	bool kill = commands_take_option(&argc, argv, "--kill", NULL);
+	struct service *service;
+
+	if (!commands_expect(request, argc, argv, 1, 1))
+		return;
+	service = commands_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	service_close(service, control_uid(request), kill);
+	wait_start(arg, request, service, link_wait_closed, 0, done_closed);
+}
+
+/* Look-up. */
+
+struct question {
+	struct control_request *request; /* borrowed */
+	struct lookup_waiter *waiter;    /* owned */
+	char *name;                      /* owned */
+	char *source;                    /* owned */
+	bool verbose;
+};
+
+static void
+question_free(struct question *question)
+{
+	mem_free(question->name);
+	mem_free(question->source);
+	mem_free(question);
+}
+
+static void
+question_cancel(void *arg)
+{
+	struct question *question = arg;
+
+	lookup_leave(question->waiter);
+	question_free(question);
+}
+
+static json_t *
+addresses(const struct lookup_result *result)
+{
+	json_t *list = json_array();
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < result->candidate_count; i++) {
+		address_format(&result->candidates[i], text);
+		json_array_append_new(list, control_text(text));
+	}
+	return list;
+}
+
+static json_t *
+result_object(const struct question *question, const struct lookup_result *result)
+{
+	json_t *object = json_pack("{s:s, s:o, s:o}", "service", question->name, "lookup", control_text(question->source),
+	    "addresses", addresses(result));
+
+	json_object_set_new(object, "abort", control_text(result->abort_reason));
+	if (question->verbose || result->error != NULL) {
+		json_object_set_new(object, "output", control_text(result->output));
+		json_object_set_new(object, "errors", control_text(result->errors));
+	}
+	return object;
+}
+
+static void
+question_answered(void *arg, const struct lookup_result *result)
+{
+	struct question *question = arg;
+	json_t *object = result_object(question, result);
+
+	if (result->error == NULL)
+		control_answer(question->request, object);
+	else
+		control_fail(question->request, object, "%s: %s", question->name, result->error);
+	question_free(question);
+}
+
+void
+commands_lookup(void *arg, struct control_request *request, int argc, char **argv)
+{
+	bool verbose = commands_take_option(&argc, argv, "-v", NULL);
+	struct question *question;
+	struct service_status status;
+	struct service *service;
+
+	if (!commands_expect(request, argc, argv, 1, 1))
+		return;
+	service = commands_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	service_get_status(service, &status);
+	question = mem_new(1, sizeof *question);
+	question->request = request;
+	question->name = mem_copy_text(argv[1]);
+	question->source = mem_copy_text(status.link.lookup);
+	question->verbose = verbose;
+	question->waiter = link_lookup(service_link(service), question_answered, question);
+	control_on_cancel(request, question_cancel, question);
+}

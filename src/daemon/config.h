@@ -1,0 +1,93 @@
+/* config.h - the configuration: read, checked whole, and printed back.
+ *
+ * Read from files at start and reload; from the canonical text in the table by a restarted worker.  Every
+ * error is collected, as "FILE:LINE: SETTING: what is wrong"; a configuration with one error is none.
+ */
+#ifndef HOLDFAST_DAEMON_CONFIG_H
+#define HOLDFAST_DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "client/listener.h"
+#include "daemon/service.h"
+
+#define CONFIG_SERVICES_MAX TABLE_SERVICES
+#define CONFIG_FILE_MAX     (1u << 20) /* bytes of one file */
+#define CONFIG_FILES_MAX    256        /* files of include_directory */
+#define CONFIG_ERRORS_MAX   1000       /* further ones are counted only */
+
+struct config_log {
+	enum log_level level;
+	enum log_target target;
+	bool clients;          /* a line per client */
+};
+
+struct config_control {
+	struct listener_settings listener; /* path is absolute, or "@name" */
+	char **admin_users, **admin_groups; /* owned; both empty: everybody who can open the socket */
+};
+
+struct config {
+	char *runtime_directory;           /* owned; absolute */
+	char *include_directory;           /* owned; as written; NULL none */
+	int64_t stop_timeout;              /* microseconds */
+	struct config_log log;
+	struct config_control control;
+	struct service_settings **services; /* owned, each too; NULL where taken */
+	size_t service_count;
+};
+
+/* What was found.  Zero before use; config_errors_clear() frees. */
+struct config_errors {
+	char **errors;         /* owned, count of them */
+	size_t count;
+	size_t further;        /* not kept for their number */
+	char **warnings;       /* owned */
+	size_t warning_count;
+};
+
+struct config_options {
+	bool test;             /* -t: also hints, and whether the open files suffice */
+};
+
+/* Reads the main file and the files of its include_directory, and checks the files that they name.  The
+ * configuration, or NULL with at least one error.  options may be NULL.  Forks to try the parser first. */
+struct config *config_load(const char *path, const struct config_options *options,
+    struct config_errors *ret_errors);
+
+/* Reads what config_dump() gave: no other file is opened or looked at, and nothing is asked of the user
+ * database.  source stands for the file in errors. */
+struct config *config_parse_text(const char *text, size_t length, const char *source,
+    struct config_errors *ret_errors);
+
+/* The effective configuration, every setting of every service written out: a valid file that gives the same
+ * again.  To be freed with mem_free().  Services that were taken are left out. */
+char *config_dump(const struct config *config);
+
+/* One service's settings as in config_dump(): two are the same if their texts are.  To be freed with mem_free();
+ * NULL if there is no such service. */
+char *config_dump_service(const struct config *config, const char *name);
+char *config_dump_settings(const struct service_settings *settings);
+
+/* The service of this name, borrowed, or NULL. */
+const struct service_settings *config_find_service(const struct config *config, const char *name);
+
+/* Service number i becomes the caller's: service_settings_clear() and mem_free().  NULL if it was taken. */
+struct service_settings *config_take_service(struct config *config, size_t i);
+
+/* Frees it; NULL is fine. */
+void config_free(struct config *config);
+
+/* Collect. */
+void config_error(struct config_errors *errors, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void config_warning(struct config_errors *errors, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* All errors as one text, a line each; to be freed with mem_free(). */
+char *config_errors_text(const struct config_errors *errors);
+void config_errors_clear(struct config_errors *errors);
+
+#endif

@@ -1,0 +1,237 @@
+#include "daemon/config_check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "daemon/values.h"
+
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define OWN_FILES       64 /* of the daemon besides the services' */
+
+/* Servers that dislike connections that say nothing. */
+static const struct {
+	unsigned port;
+	const char *what;
+} silent_ports[] = {
+	{ 22, "SSH" },
+	{ 25, "SMTP" },
+	{ 3306, "MySQL" },
+	{ 5672, "AMQP" },
+};
+
+/* Sockets -------------------------------------------------------------------------------------------- */
+
+static bool
+has_dots(const char *path)
+{
+	for (const char *part = path; part != NULL; part = strchr(part, '/')) {
+		part += *part == '/';
+		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_socket_path(struct draft *draft, const struct draft_place *place, const char *setting, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (strcmp(path, "@") == 0)
+		draft_error(draft, place, setting, "an abstract socket needs a name behind the @");
+	else if (length > SOCKET_PATH_MAX)
+		draft_error(draft, place, setting, "the socket's path is %zu bytes long, %zu is the most: %s", length,
+		    SOCKET_PATH_MAX, path);
+	else if (*path == '/' && has_dots(path))
+		draft_error(draft, place, setting, "the socket's path must not hold \"..\": %s", path);
+	else if (*path == '/' && path[length - 1] == '/')
+		draft_error(draft, place, setting, "the socket's path names a directory: %s", path);
+}
+
+static void
+check_socket_twice(struct draft *draft, size_t number)
+{
+	const struct draft_service *service = draft->services[number];
+	const struct draft_place *place = draft_service_place(service, "listen.path");
+	const char *path = service->settings->listener.path;
+
+	if (strcmp(path, draft->config->control.listener.path) == 0)
+		draft_error(draft, place, "listen.path", "%s is the control socket", path);
+	for (size_t i = 0; i < number; i++)
+		if (strcmp(path, draft->services[i]->settings->listener.path) == 0) {
+			draft_error(draft, place, "listen.path", "%s is the socket of service %s (%s:%u)", path,
+			    draft->services[i]->settings->name, draft->services[i]->place.file,
+			    draft->services[i]->place.line);
+			return;
+		}
+}
+
+static void
+check_sockets(struct draft *draft)
+{
+	const struct draft_place *place = &draft->top[settings_index(&settings_top, "control.path")];
+	struct draft_place nowhere = { draft->source_count > 0 ? draft->sources[0]->name : "", "", 1 };
+
+	check_socket_path(draft, place->line > 0 ? place : &nowhere, "control.path",
+	    draft->config->control.listener.path);
+	for (size_t i = 0; i < draft->service_count; i++) {
+		check_socket_path(draft, draft_service_place(draft->services[i], "listen.path"), "listen.path",
+		    draft->services[i]->settings->listener.path);
+		check_socket_twice(draft, i);
+	}
+}
+
+/* Files ---------------------------------------------------------------------------------------------- */
+
+static void
+check_program(struct draft *draft, const struct draft_service *service, const char *setting, const char *path)
+{
+	const struct draft_place *place = draft_service_place(service, setting);
+	struct stat status;
+
+	if (path == NULL)
+		return;
+	if (stat(path, &status) == -1)
+		draft_error(draft, place, setting, "%s: %s", path, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		draft_error(draft, place, setting, "%s: is not a regular file", path);
+	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1)
+		draft_error(draft, place, setting, "%s: is not executable", path);
+}
+
+static void
+check_catalog(struct draft *draft, const struct draft_service *service, const char *path)
+{
+	if (path != NULL && access(path, R_OK) == -1)
+		draft_warning(draft, draft_service_place(service, "lookup.catalog"), "lookup.catalog",
+		    "%s: %s; the service stays down until it is there", path, strerror(errno));
+}
+
+static bool
+user_exists(const char *name)
+{
+	struct passwd user, *found = NULL;
+	char buffer[16384];
+
+	return values_parse_id(name) >= 0 || (getpwnam_r(name, &user, buffer, sizeof buffer, &found) == 0 &&
+	    found != NULL);
+}
+
+static bool
+group_exists(const char *name)
+{
+	struct group group, *found = NULL;
+	char buffer[16384];
+
+	return values_parse_id(name) >= 0 || (getgrnam_r(name, &group, buffer, sizeof buffer, &found) == 0 &&
+	    found != NULL);
+}
+
+static void
+check_names(struct draft *draft, const struct draft_place *place, const char *setting, char *const *names,
+    bool groups)
+{
+	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
+		if (groups ? !group_exists(names[i]) : !user_exists(names[i]))
+			draft_error(draft, place, setting, "there is no %s \"%s\"", groups ? "group" : "user",
+			    names[i]);
+}
+
+static void
+check_service_files(struct draft *draft, const struct draft_service *service)
+{
+	const struct service_settings *settings = service->settings;
+
+	check_program(draft, service, "lookup.script", settings->link.lookup.script);
+	check_program(draft, service, "on_event", settings->link.on_event);
+	check_program(draft, service, "notify", settings->link.notify);
+	check_catalog(draft, service, settings->link.lookup.catalog);
+	check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
+	    settings->crowd.allow_users, false);
+	check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
+	    settings->crowd.allow_groups, true);
+	check_names(draft, draft_service_place(service, "lookup.owners"), "lookup.owners",
+	    settings->link.lookup.owners, false);
+}
+
+static void
+check_files(struct draft *draft)
+{
+	const struct config_control *control = &draft->config->control;
+
+	check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_users")], "control.admin_users",
+	    control->admin_users, false);
+	check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_groups")], "control.admin_groups",
+	    control->admin_groups, true);
+	for (size_t i = 0; i < draft->service_count; i++)
+		check_service_files(draft, draft->services[i]);
+}
+
+/* Hints ---------------------------------------------------------------------------------------------- */
+
+static unsigned
+port_of(const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	return colon != NULL && strncmp(text, "unix:", 5) != 0 ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+}
+
+/* Who names warm has decided. */
+static void
+hint_warm(struct draft *draft, const struct draft_service *service)
+{
+	char *const *addresses = service->settings->link.lookup.addresses;
+	bool named = service->named[settings_index(&settings_service, "warm")].line > 0;
+
+	if (named || addresses == NULL || service->settings->link.pconn.warm == 0)
+		return;
+	for (size_t i = 0; i < sizeof silent_ports / sizeof silent_ports[0]; i++)
+		if (port_of(addresses[0]) == silent_ports[i].port)
+			draft_warning(draft, draft_service_place(service, "warm"), "warm",
+			    "port %u is %s's, whose servers end connections that say nothing, or worse: "
+			    "warm = 0 suits it", silent_ports[i].port, silent_ports[i].what);
+}
+
+static void
+hint_open_files(struct draft *draft)
+{
+	struct rlimit limit;
+	uint64_t needed = OWN_FILES;
+
+	for (size_t i = 0; i < draft->service_count; i++)
+		needed += service_files(draft->services[i]->settings);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY && needed > limit.rlim_max)
+		config_warning(draft->errors, "%s: max_clients and max_held of all services need %llu open files, "
+		    "the limit is %llu (LimitNOFILE=)", draft->sources[0]->name, (unsigned long long)needed,
+		    (unsigned long long)limit.rlim_max);
+}
+
+static void
+hint(struct draft *draft)
+{
+	for (size_t i = 0; i < draft->service_count; i++)
+		hint_warm(draft, draft->services[i]);
+	hint_open_files(draft);
+}
+
+void
+config_check(struct draft *draft)
+{
+	check_sockets(draft);
+	if (draft->service_count == 0 && !draft->text_only)
+		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
+	if (!draft->text_only)
+		check_files(draft);
+	if (draft->test)
+		hint(draft);
+}

@@ -1,0 +1,11 @@
+/* config_check.h - what is wrong with a whole configuration though each value is right by itself. */
+#ifndef HOLDFAST_DAEMON_CONFIG_CHECK_H
+#define HOLDFAST_DAEMON_CONFIG_CHECK_H
+
+#include "daemon/draft.h"
+
+/* Adds errors and warnings: lengths of socket paths, sockets used twice; unless text_only also programs, catalogs,
+ * users and groups that are not there; with test also hints, and whether the open files suffice. */
+void config_check(struct draft *draft);
+
+#endif

@@ -1,0 +1,142 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/config.h"
+#include "daemon/setting_types.h"
+#include "daemon/settings.h"
+
+static void
+indent(FILE *out, unsigned depth)
+{
+	for (unsigned i = 0; i < depth; i++)
+		fputc('\t', out);
+}
+
+/* Only the source of addresses that is in force is written: two would be an error. */
+static bool
+is_written(const struct setting *setting, const struct service_settings *service)
+{
+	const struct lookup_settings *lookup = service == NULL ? NULL : &service->link.lookup;
+	bool several = lookup != NULL && mem_list_length(lookup->addresses) > 1;
+
+	if (lookup == NULL)
+		return true;
+	if (strcmp(setting->name, "address") == 0)
+		return lookup->addresses != NULL && !several;
+	if (strcmp(setting->name, "addresses") == 0)
+		return several;
+	if (strcmp(setting->name, "lookup.script") == 0)
+		return lookup->script != NULL;
+	if (strcmp(setting->name, "lookup.catalog") == 0)
+		return lookup->catalog != NULL;
+	return true;
+}
+
+/* Ends the group that was open if this name is not in it, and begins its own. */
+static void
+change_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
+{
+	char next[SETTINGS_NAME_SIZE] = "";
+
+	if (strchr(name, '.') != NULL)
+		snprintf(next, sizeof next, "%.*s", (int)strcspn(name, "."), name);
+	if (strcmp(next, group) == 0)
+		return;
+	if (*group != '\0') {
+		indent(out, depth);
+		fputs("};\n", out);
+	}
+	if (*next != '\0') {
+		indent(out, depth);
+		fprintf(out, "%s:\n", next);
+		indent(out, depth);
+		fputs("{\n", out);
+	}
+	strcpy(group, next);
+}
+
+static void
+dump_rows(FILE *out, const struct settings *settings, const void *object, const struct service_settings *service,
+    unsigned depth)
+{
+	char group[SETTINGS_NAME_SIZE] = "";
+
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct setting *row = &settings->rows[i];
+		const char *dot = strchr(row->name, '.');
+
+		if (!is_written(row, service))
+			continue;
+		change_group(out, depth, row->name, group);
+		indent(out, depth + (dot != NULL));
+		fprintf(out, "%s = ", dot != NULL ? dot + 1 : row->name);
+		setting_print(row, object, out);
+		fputs(";\n", out);
+	}
+	change_group(out, depth, "", group);
+}
+
+static void
+dump_service(FILE *out, const struct service_settings *service, unsigned depth)
+{
+	indent(out, depth);
+	fprintf(out, "%s:\n", service->name);
+	indent(out, depth);
+	fputs("{\n", out);
+	dump_rows(out, &settings_service, service, service, depth + 1);
+	indent(out, depth);
+	fputs("};\n", out);
+}
+
+/* A stream into memory; open_memstream fails only without memory. */
+static FILE *
+dump_open(char **text, size_t *length)
+{
+	FILE *out = open_memstream(text, length);
+
+	if (out == NULL)
+		abort();
+	return out;
+}
+
+char *
+config_dump(const struct config *config)
+{
+	struct config top = *config;
+	char *text = NULL;
+	size_t length;
+	FILE *out = dump_open(&text, &length);
+
+	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
+	top.include_directory = NULL; /* its services are here */
+	dump_rows(out, &settings_top, &top, NULL, 0);
+	fputs("services:\n{\n", out);
+	for (size_t i = 0; i < config->service_count; i++)
+		if (config->services[i] != NULL)
+			dump_service(out, config->services[i], 1);
+	fputs("};\n", out);
+	fclose(out);
+	return text;
+}
+
+char *
+config_dump_settings(const struct service_settings *settings)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = dump_open(&text, &length);
+
+	dump_service(out, settings, 0);
+	fclose(out);
+	return text;
+}
+
+char *
+config_dump_service(const struct config *config, const char *name)
+{
+	const struct service_settings *settings = config_find_service(config, name);
+
+	return settings == NULL ? NULL : config_dump_settings(settings);
+}

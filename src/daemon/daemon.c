@@ -1,0 +1,451 @@
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "control/control.h"
+#include "control/events.h"
+#include "daemon/commands.h"
+#include "daemon/config.h"
+#include "daemon/fleet.h"
+#include "daemon/reload.h"
+#include "keep/crash.h"
+#include "keep/keeper.h"
+#include "keep/recover.h"
+#include "keep/victim.h"
+
+#define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
+
+struct daemon_waiter {
+	STAILQ_ENTRY(daemon_waiter) entry;
+	commands_reload_done *done;
+	void *arg;
+};
+
+struct daemon {
+	struct event_base *loop;
+	struct table *table;          /* borrowed */
+	const char *version;
+	struct config *config;        /* owned; its services are taken */
+	struct fleet *fleet;          /* owned */
+	struct control *control;      /* owned */
+	struct events *events;        /* owned */
+	struct commands_context commands;
+	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
+	struct event requests;
+	struct event heartbeat;
+	struct event reloading;
+	struct event stop;            /* stop_timeout */
+	bool stopping;
+	int code;
+};
+
+static void
+daemon_on_event(void *arg, struct service *service, const struct link_event *event)
+{
+	struct daemon *daemon = arg;
+
+	events_publish(daemon->events, &daemon->table->services[service_index(service)], event);
+}
+
+static void
+daemon_end_if_done(struct daemon *daemon)
+{
+	struct fleet_sum sum;
+
+	fleet_get_sum(daemon->fleet, &sum);
+	if (daemon->stopping && sum.clients == 0)
+		event_base_loopbreak(daemon->loop);
+}
+
+static void
+daemon_on_drained(void *arg)
+{
+	daemon_end_if_done(arg);
+}
+
+/* The level that an operator has set goes before the configured one. */
+static void
+daemon_open_log(const struct daemon *daemon, const struct config *config)
+{
+	uint32_t set = daemon->table->header->log_level;
+
+	log_open(config->log.target, set > 0 ? (enum log_level)(set - 1) : config->log.level);
+}
+
+/* Reload ------------------------------------------------------------------------------------------- */
+
+static void
+daemon_carry_out(struct daemon *daemon, struct config *config, const struct reload_plan *plan)
+{
+	fleet_apply(daemon->fleet, config, plan);
+	daemon_open_log(daemon, config);
+	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
+	config_free(daemon->config);
+	daemon->config = config;
+}
+
+static void
+daemon_log_reload(const struct config_errors *errors, const struct reload_plan *plan)
+{
+	for (size_t i = 0; i < errors->warning_count; i++)
+		log_warning(NULL, "%s", errors->warnings[i]);
+	for (size_t i = 0; i < errors->count; i++)
+		log_error(NULL, "%s", errors->errors[i]);
+	if (errors->count > 0)
+		log_error(NULL, "reload refused: %zu errors; the configuration in force stays", errors->count);
+	else
+		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", mem_list_length(plan->added),
+		    mem_list_length(plan->changed), mem_list_length(plan->removed));
+}
+
+/* Reads, checks, plans; with no error puts the text in force and carries it out. */
+static void
+daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
+{
+	struct config *config = config_load(daemon->table->header->config_path, NULL, errors);
+	char *text;
+
+	if (config == NULL)
+		return;
+	fleet_plan(daemon->fleet, daemon->config, config, plan, errors);
+	text = config_dump(config);
+	if (errors->count == 0 && table_config_set(daemon->table, text, strlen(text)) < 0)
+		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
+	mem_free(text);
+	if (errors->count > 0)
+		config_free(config);
+	else
+		daemon_carry_out(daemon, config, plan);
+}
+
+static char **
+daemon_list(char *const *texts, size_t count)
+{
+	char **list = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		mem_list_add(&list, texts[i]);
+	return list;
+}
+
+static void
+daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
+{
+	char **error_list = daemon_list(errors->errors, errors->count);
+	char **warning_list = daemon_list(errors->warnings, errors->warning_count);
+	struct commands_reload_result result = {
+		.errors = error_list, .warnings = warning_list,
+		.added = plan->added, .changed = plan->changed, .removed = plan->removed,
+	};
+	struct daemon_waiter *waiter;
+
+	while ((waiter = STAILQ_FIRST(&daemon->waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(&daemon->waiters, entry);
+		waiter->done(waiter->arg, &result);
+		mem_free(waiter);
+	}
+	mem_list_free(error_list);
+	mem_list_free(warning_list);
+}
+
+static void
+daemon_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct config_errors errors = { 0 };
+	struct reload_plan plan = { 0 };
+	char *first;
+
+	(void)fd;
+	(void)what;
+	daemon_try_reload(daemon, &errors, &plan);
+	first = errors.count > 0 ? errors.errors[0] : NULL;
+	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
+	daemon_log_reload(&errors, &plan);
+	daemon_answer_waiters(daemon, &errors, &plan);
+	reload_plan_clear(&plan);
+	config_errors_clear(&errors);
+}
+
+/* What commands need ------------------------------------------------------------------------------- */
+
+static struct service *
+daemon_service_at(void *arg, size_t index)
+{
+	const struct daemon *daemon = arg;
+
+	return fleet_at(daemon->fleet, index);
+}
+
+static char *
+daemon_config(void *arg, const char *name)
+{
+	const struct daemon *daemon = arg;
+	const struct service *service;
+	const char *text;
+	size_t length;
+
+	if (name == NULL) {
+		text = table_config(daemon->table, &length);
+		return mem_copy_bytes(text, length);
+	}
+	service = fleet_find(daemon->fleet, name);
+	return service == NULL ? NULL : config_dump_settings(service_get_settings(service));
+}
+
+static void
+daemon_reload(void *arg, commands_reload_done *done, void *done_arg)
+{
+	struct daemon *daemon = arg;
+	struct daemon_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->done = done;
+	waiter->arg = done_arg;
+	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);
+	loop_timer_at(&daemon->reloading, clock_now());
+}
+
+static void
+daemon_reload_forget(void *arg, void *done_arg)
+{
+	struct daemon *daemon = arg;
+	struct daemon_waiter *waiter, *next;
+
+	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
+		next = STAILQ_NEXT(waiter, entry);
+		if (waiter->arg == done_arg) {
+			STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
+			mem_free(waiter);
+		}
+	}
+}
+
+/* Stopping and other requests ---------------------------------------------------------------------- */
+
+static void
+daemon_on_stop_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	fleet_stop(daemon->fleet, true);
+	event_base_loopbreak(daemon->loop);
+}
+
+static void
+daemon_stop(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+
+	if (daemon->stopping)
+		return;
+	daemon->stopping = true;
+	if (header->stop_deadline == 0)
+		header->stop_deadline = clock_after(clock_now(), daemon->config->stop_timeout);
+	log_info(NULL, "stopping; sessions have %.1f s", (double)daemon->config->stop_timeout / (double)CLOCK_SECOND);
+	table_status_set(daemon->table, "stopping");
+	fleet_stop(daemon->fleet, false);
+	loop_timer_at(&daemon->stop, header->stop_deadline);
+	daemon_end_if_done(daemon);
+}
+
+static void
+daemon_on_requests(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	uint32_t bits = keeper_take_requests(daemon->table);
+
+	(void)fd;
+	(void)what;
+	if (bits & TABLE_REQUEST_DUMP)
+		fleet_dump(daemon->fleet);
+	if (bits & TABLE_REQUEST_RELOAD)
+		loop_timer_at(&daemon->reloading, clock_now());
+	if (bits & TABLE_REQUEST_STOP_NOW)
+		daemon_on_stop_timeout(-1, 0, daemon);
+	else if (bits & TABLE_REQUEST_STOP)
+		daemon_stop(daemon);
+}
+
+static void
+daemon_update_status(struct daemon *daemon)
+{
+	const char *error = daemon->table->header->config_error;
+	char text[TABLE_STATUS_SIZE];
+	struct fleet_sum sum;
+	int n;
+
+	fleet_get_sum(daemon->fleet, &sum);
+	n = snprintf(text, sizeof text, "%zu of %zu services up, %u clients, %u held", sum.up, sum.services,
+	    sum.clients, sum.held);
+	if (error[0] != '\0')
+		snprintf(text + n, sizeof text - (size_t)n, "; reload refused: %.400s", error);
+	if (strcmp(text, daemon->table->header->status) != 0)
+		table_status_set(daemon->table, text);
+	keeper_nudge(daemon->table);
+}
+
+static void
+daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct table_header *header = daemon->table->header;
+
+	(void)fd;
+	(void)what;
+	header->heartbeat++;
+	if (header->heartbeat % 4 == 0 && !daemon->stopping)
+		daemon_update_status(daemon);
+	if (daemon->stopping)
+		daemon_end_if_done(daemon);
+	loop_timer_at(&daemon->heartbeat, clock_now() + DAEMON_HEARTBEAT);
+}
+
+/* Starting ----------------------------------------------------------------------------------------- */
+
+static void
+daemon_log_death(struct table_header *header)
+{
+	const struct table_death *death = &header->last_death;
+	char cause[64];
+
+	if (!header->last_death_new)
+		return;
+	if (death->hung)
+		snprintf(cause, sizeof cause, "hung and was killed");
+	else if (WIFSIGNALED(death->status))
+		snprintf(cause, sizeof cause, "died of SIG%s", sigabbrev_np(WTERMSIG(death->status)));
+	else
+		snprintf(cause, sizeof cause, "exited with %d", WEXITSTATUS(death->status));
+	log_warning(NULL, "the worker %s; this one goes on restarts=%u", cause, header->worker_restarts);
+	if (death->condemned)
+		log_error(NULL, "session %u was being handled at three such deaths within 10 s: it is closed",
+		    death->session);
+	header->last_death_new = 0;
+}
+
+static bool
+daemon_read_config(struct daemon *daemon)
+{
+	struct config_errors errors = { 0 };
+	size_t length;
+	const char *text = table_config(daemon->table, &length);
+
+	daemon->config = config_parse_text(text, length, "configuration in force", &errors);
+	for (size_t i = 0; i < errors.count; i++)
+		log_error(NULL, "%s", errors.errors[i]);
+	config_errors_clear(&errors);
+	return daemon->config != NULL;
+}
+
+/* The control socket: the one that an earlier worker opened, or a new one. */
+static bool
+daemon_start_control(struct daemon *daemon)
+{
+	struct config_control *settings = &daemon->config->control;
+	volatile int32_t *fd = &daemon->table->header->file[TABLE_FILE_CONTROL];
+	struct sockaddr_un bound;
+	socklen_t length;
+	char *wrong;
+	int opened;
+
+	if (*fd == -1) {
+		wrong = listener_open(&settings->listener, daemon->config->runtime_directory, &opened, &bound, &length);
+		if (wrong != NULL) {
+			log_error(NULL, "control socket: %s", wrong);
+			mem_free(wrong);
+			return false;
+		}
+		*fd = table_note_file(daemon->table, opened);
+	}
+	daemon->commands = (struct commands_context){
+		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
+		.daemon = daemon, .service_at = daemon_service_at, .config = daemon_config, .reload = daemon_reload,
+		.reload_forget = daemon_reload_forget,
+	};
+	daemon->control = control_new(daemon->loop, *fd, settings->admin_users, settings->admin_groups,
+	    commands_register, &daemon->commands);
+	return true;
+}
+
+static bool
+daemon_start(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+
+	STAILQ_INIT(&daemon->waiters);
+	daemon->events = events_new();
+	daemon->fleet = fleet_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
+	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
+	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
+	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
+	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
+	    daemon_on_requests, daemon);
+	header->heartbeat++;
+	if (!daemon_read_config(daemon))
+		return false;
+	daemon_open_log(daemon, daemon->config);
+	daemon_log_death(header);
+	if (!daemon_start_control(daemon) || (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready))
+		return false;
+	CRASH_POINT(RECOVER_EVENTS);
+	event_add(&daemon->requests, NULL);
+	daemon_on_heartbeat(-1, 0, daemon);
+	return true;
+}
+
+static void
+daemon_end(struct daemon *daemon)
+{
+	control_free(daemon->control);
+	fleet_free(daemon->fleet);
+	events_free(daemon->events);
+	loop_event_stop(&daemon->requests);
+	loop_timer_stop(&daemon->heartbeat);
+	loop_timer_stop(&daemon->reloading);
+	loop_timer_stop(&daemon->stop);
+	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1 &&
+	    daemon->config->control.listener.path[0] != '@')
+		unlink(daemon->config->control.listener.path);
+	config_free(daemon->config);
+	event_base_free(daemon->loop);
+}
+
+int
+daemon_run(struct table *table, const char *version)
+{
+	struct daemon daemon = { .table = table, .version = version };
+	struct table_header *header = table->header;
+
+	recover_run(table);
+	if (header->keeper_pid != 0)
+		victim_volunteer();
+	daemon.loop = loop_new();
+	if (!daemon_start(&daemon)) {
+		daemon_end(&daemon);
+		return 1;
+	}
+	if (!header->was_ready)
+		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->sessions - 1,
+		    (header->sessions - 1) / 2);
+	header->was_ready = 1;
+	header->ready = 1;
+	CRASH_POINT(RECOVER_READY);
+	daemon_update_status(&daemon);
+	log_info(NULL, "ready services=%zu pid=%d", daemon.config->service_count, (int)getpid());
+	if (header->stopping)
+		daemon_stop(&daemon);
+	event_base_dispatch(daemon.loop);
+	daemon_end(&daemon);
+	return 0;
+}

@@ -1,0 +1,229 @@
+#include "daemon/fleet.h"
+
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+struct fleet {
+	struct event_base *loop;   /* borrowed */
+	struct table *table;       /* borrowed */
+	struct service **services; /* owned; in force */
+	size_t count;
+	struct service **removed;  /* owned; their clients end */
+	size_t removed_count;
+	void (*event)(void *arg, struct service *service, const struct link_event *event);
+	void (*drained)(void *arg);
+	void *arg;
+};
+
+static void
+fleet_add(struct service ***list, size_t *count, struct service *service)
+{
+	*list = mem_resize(*list, *count + 1, sizeof **list);
+	(*list)[(*count)++] = service;
+}
+
+static void
+fleet_on_event(void *arg, struct service *service, const struct link_event *event)
+{
+	struct fleet *fleet = arg;
+
+	fleet->event(fleet->arg, service, event);
+}
+
+static void
+fleet_on_gone(void *arg, struct service *service)
+{
+	struct fleet *fleet = arg;
+
+	for (size_t i = 0; i < fleet->removed_count; i++)
+		if (fleet->removed[i] == service)
+			fleet->removed[i] = fleet->removed[--fleet->removed_count];
+	service_free(service);
+	fleet->drained(fleet->arg);
+}
+
+static const struct service_callbacks fleet_callbacks = { .event = fleet_on_event, .gone = fleet_on_gone };
+
+struct fleet *
+fleet_new(struct event_base *loop, struct table *table,
+    void (*event)(void *arg, struct service *service, const struct link_event *event),
+    void (*drained)(void *arg), void *arg)
+{
+	struct fleet *fleet = mem_new(1, sizeof *fleet);
+
+	fleet->loop = loop;
+	fleet->table = table;
+	fleet->event = event;
+	fleet->drained = drained;
+	fleet->arg = arg;
+	return fleet;
+}
+
+void
+fleet_free(struct fleet *fleet)
+{
+	if (fleet == NULL)
+		return;
+	for (size_t i = 0; i < fleet->count; i++)
+		service_free(fleet->services[i]);
+	for (size_t i = 0; i < fleet->removed_count; i++)
+		service_free(fleet->removed[i]);
+	mem_free(fleet->services);
+	mem_free(fleet->removed);
+	mem_free(fleet);
+}
+
+/* Services that the table still has and the configuration has no more, or that were being removed. */
+static void
+fleet_resume_removed(struct fleet *fleet, const struct config *config)
+{
+	for (uint16_t i = 0; i < fleet->table->header->services; i++) {
+		const struct table_service *record = &fleet->table->services[i];
+		enum table_state state = TABLE_STATE(record->word);
+
+		if (state == TABLE_CLOSING ||
+		    (state == TABLE_LIVE && config_find_service(config, record->name) == NULL))
+			fleet_add(&fleet->removed, &fleet->removed_count,
+			    service_resume_removed(fleet->loop, fleet->table, i, &fleet_callbacks, fleet));
+	}
+}
+
+/* Starts or resumes service number i of the configuration; logs what is wrong. */
+static bool
+fleet_start_service(struct fleet *fleet, struct config *config, size_t i)
+{
+	struct service_settings *settings = config_take_service(config, i);
+	struct service *service;
+	char *wrong = service_new(fleet->loop, fleet->table, config->runtime_directory, settings,
+	    config->log.clients, &fleet_callbacks, fleet, &service);
+
+	if (wrong == NULL) {
+		fleet_add(&fleet->services, &fleet->count, service);
+		return true;
+	}
+	log_error(settings->name, "%s; the service is not started", wrong);
+	mem_free(wrong);
+	service_settings_clear(settings);
+	mem_free(settings);
+	return false;
+}
+
+bool
+fleet_start(struct fleet *fleet, struct config *config)
+{
+	bool good = true;
+
+	fleet_resume_removed(fleet, config);
+	for (size_t i = 0; i < config->service_count; i++)
+		good = fleet_start_service(fleet, config, i) && good;
+	return good;
+}
+
+void
+fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
+    struct reload_plan *ret_plan, struct config_errors *errors)
+{
+	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
+}
+
+static void
+fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fleet->count; i++) {
+		struct service *service = fleet->services[i];
+
+		if (reload_names(plan->removed, service_name(service))) {
+			fleet_add(&fleet->removed, &fleet->removed_count, service);
+			service_remove(service);
+		} else {
+			fleet->services[kept++] = service;
+		}
+	}
+	fleet->count = kept;
+}
+
+static void
+fleet_renew(struct fleet *fleet, struct config *config, size_t i)
+{
+	struct service_settings *settings = config_take_service(config, i);
+	char *wrong = service_renew(fleet_find(fleet, settings->name), settings, config->log.clients);
+
+	if (wrong == NULL)
+		return;
+	log_error(settings->name, "reload: %s; the service goes on as before", wrong);
+	mem_free(wrong);
+	service_settings_clear(settings);
+	mem_free(settings);
+}
+
+void
+fleet_apply(struct fleet *fleet, struct config *new, const struct reload_plan *plan)
+{
+	fleet_remove(fleet, plan);
+	for (size_t i = 0; i < new->service_count; i++)
+		if (reload_names(plan->changed, new->services[i]->name))
+			fleet_renew(fleet, new, i);
+		else if (reload_names(plan->added, new->services[i]->name))
+			fleet_start_service(fleet, new, i);
+}
+
+void
+fleet_stop(struct fleet *fleet, bool all)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		service_stop(fleet->services[i], all);
+	for (size_t i = 0; i < fleet->removed_count; i++)
+		service_stop(fleet->removed[i], all);
+}
+
+struct service *
+fleet_at(const struct fleet *fleet, size_t index)
+{
+	return index < fleet->count ? fleet->services[index] : NULL;
+}
+
+struct service *
+fleet_find(const struct fleet *fleet, const char *name)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		if (strcmp(service_name(fleet->services[i]), name) == 0)
+			return fleet->services[i];
+	return NULL;
+}
+
+void
+fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum)
+{
+	struct service_status status;
+
+	*ret_sum = (struct fleet_sum){ .services = fleet->count };
+	for (size_t i = 0; i < fleet->count; i++) {
+		service_get_status(fleet->services[i], &status);
+		ret_sum->up += status.link.up;
+		ret_sum->clients += status.clients;
+		ret_sum->held += status.held;
+	}
+	for (size_t i = 0; i < fleet->removed_count; i++) {
+		service_get_status(fleet->removed[i], &status);
+		ret_sum->clients += status.clients;
+	}
+}
+
+void
+fleet_dump(const struct fleet *fleet)
+{
+	struct service_status status;
+
+	for (size_t i = 0; i < fleet->count; i++) {
+		service_get_status(fleet->services[i], &status);
+		log_notice(service_name(fleet->services[i]),
+		    "state=%s address=%s clients=%u held=%u attempts=%llu connects=%llu failures=%u last_error=\"%s\"",
+		    link_state_name(status.link.state), status.link.address, status.clients, status.held,
+		    (unsigned long long)status.link.attempts, (unsigned long long)status.link.connects,
+		    status.link.failures, status.link.last_error);
+	}
+}

@@ -1,0 +1,47 @@
+/* fleet.h - all services of the daemon: those in force, and the removed ones whose clients end. */
+#ifndef HOLDFAST_DAEMON_FLEET_H
+#define HOLDFAST_DAEMON_FLEET_H
+
+#include <event2/event.h>
+
+#include "daemon/config.h"
+#include "daemon/reload.h"
+#include "daemon/service.h"
+
+struct fleet;
+
+struct fleet_sum {
+	size_t services, up;
+	unsigned clients, held; /* clients without the held, those of removed services included */
+};
+
+/* event is told each event of each service; drained when a removed service's last client has gone. */
+struct fleet *fleet_new(struct event_base *loop, struct table *table,
+    void (*event)(void *arg, struct service *service, const struct link_event *event),
+    void (*drained)(void *arg), void *arg);
+void fleet_free(struct fleet *fleet);
+
+/* Starts or resumes the services of the configuration (which then has none), and lets end what the table has
+ * beyond them.  false, after logging why, if one could not be started. */
+bool fleet_start(struct fleet *fleet, struct config *config);
+
+/* What a new configuration would change; see reload_make_plan(). */
+void fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
+    struct reload_plan *ret_plan, struct config_errors *errors);
+
+/* Carries the plan out with the services of the new configuration. */
+void fleet_apply(struct fleet *fleet, struct config *new, const struct reload_plan *plan);
+
+/* Closes listeners and held clients; with all set the others too. */
+void fleet_stop(struct fleet *fleet, bool all);
+
+/* Number index in the order of the configuration, or NULL; and by name. */
+struct service *fleet_at(const struct fleet *fleet, size_t index);
+struct service *fleet_find(const struct fleet *fleet, const char *name);
+
+void fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum);
+
+/* Writes the state of each service to the log (USR1). */
+void fleet_dump(const struct fleet *fleet);
+
+#endif

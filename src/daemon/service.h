@@ -1,0 +1,102 @@
+/* service.h - one configured service: where the local side (client/) meets the remote side (upstream/). */
+#ifndef HOLDFAST_DAEMON_SERVICE_H
+#define HOLDFAST_DAEMON_SERVICE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/crowd.h"
+#include "client/listener.h"
+#include "keep/table.h"
+#include "upstream/link.h"
+
+/* All a service can be told.  Filled from daemon/settings' table; owns what its parts own. */
+struct service_settings {
+	char *name;                  /* owned */
+	struct listener_settings listener;
+	struct crowd_settings crowd;
+	struct link_settings link;
+	int64_t drain_timeout;       /* 0: no limit */
+};
+
+struct service;
+
+/* What the service tells the daemon. */
+struct service_callbacks {
+	void (*event)(void *arg, struct service *service, const struct link_event *event);
+	void (*gone)(void *arg, struct service *service); /* a removed service has no clients left: free it */
+};
+
+/* For status. */
+struct service_status {
+	struct link_status link;
+	unsigned clients;            /* without the held */
+	unsigned held;
+	int64_t held_longest;        /* microseconds, 0 none */
+	uint64_t bytes[2];
+	bool accepting_paused;       /* max_clients reached, or no files left */
+	const struct table_counters *counters;
+	enum table_admin administered;
+	uint32_t administered_uid;
+	int64_t administered_since;  /* wall clock */
+	const char *socket;          /* path, or "@name" */
+};
+
+/* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's.
+ * NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
+char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
+    struct service_settings *settings, bool log_clients, const struct service_callbacks *callbacks, void *arg,
+    struct service **ret_service);
+
+/* A service that an earlier worker was removing: its clients go on to their end. */
+struct service *service_resume_removed(struct event_base *loop, struct table *table, uint16_t index,
+    const struct service_callbacks *callbacks, void *arg);
+
+/* Frees the process's side only; the table still holds the service and its clients. */
+void service_free(struct service *service);
+
+/* Closes listener and held clients at once, lets attached ones end (drain_timeout), then calls gone. */
+void service_remove(struct service *service);
+
+/* Changed settings (same name), which become the service's: a new link; the listener only if its settings differ;
+ * clients stay.  NULL, or what is wrong with the new listener, the old one being kept. */
+char *service_renew(struct service *service, struct service_settings *settings, bool log_clients);
+
+/* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
+void service_stop(struct service *service, bool all);
+
+const char *service_name(const struct service *service);
+const struct service_settings *service_get_settings(const struct service *service);
+struct link *service_link(const struct service *service);
+uint16_t service_index(const struct service *service); /* of its record in the table */
+void service_get_status(const struct service *service, struct service_status *ret_status);
+
+/* What operators do; uid is theirs.  close: new and held clients are refused; kill also ends the attached. */
+void service_close(struct service *service, uid_t uid, bool kill);
+void service_drain(struct service *service, uid_t uid);
+void service_open(struct service *service, uid_t uid);
+
+/* One client, for "clients" and "kill". */
+struct service_client {
+	uint64_t id;
+	uint32_t session;
+	int fd;            /* borrowed: peer_get() */
+	int upstream_fd;   /* borrowed; -1 while held */
+	bool held;
+	int64_t since;     /* monotonic */
+	uint64_t bytes[2];
+};
+
+/* Calls visit for each client until it gives false; it may service_kill() the client it is shown. */
+void service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
+    void *arg);
+void service_kill(struct service *service, uint32_t session);
+
+/* How many sessions a service may need files for (two each, held ones one), for the capacity warning. */
+unsigned service_files(const struct service_settings *settings);
+
+/* Frees what the settings own, not the struct. */
+void service_settings_clear(struct service_settings *settings);
+
+#endif

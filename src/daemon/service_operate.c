@@ -1,0 +1,129 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "client/crowd.h"
+#include "daemon/service_parts.h"
+
+const char *
+service_name(const struct service *service)
+{
+	return service->settings->name;
+}
+
+const struct service_settings *
+service_get_settings(const struct service *service)
+{
+	return service->settings;
+}
+
+struct link *
+service_link(const struct service *service)
+{
+	return service->link;
+}
+
+uint16_t
+service_index(const struct service *service)
+{
+	return service->index;
+}
+
+void
+service_get_status(const struct service *service, struct service_status *ret_status)
+{
+	const struct table_service *record = service_record(service);
+
+	memset(ret_status, 0, sizeof *ret_status);
+	if (service->link != NULL)
+		link_get_status(service->link, &ret_status->link);
+	ret_status->clients = crowd_count(service->crowd);
+	ret_status->held = crowd_held(service->crowd);
+	ret_status->held_longest = crowd_held_longest(service->crowd);
+	crowd_get_bytes(service->crowd, ret_status->bytes);
+	ret_status->accepting_paused = crowd_is_paused(service->crowd);
+	ret_status->counters = &record->counters;
+	ret_status->administered = (enum table_admin)record->administered;
+	ret_status->administered_uid = record->administered_uid;
+	ret_status->administered_since = record->administered_since;
+	ret_status->socket = service->settings->listener.path;
+}
+
+static void
+service_set_administered(struct service *service, enum table_admin what, uid_t uid)
+{
+	struct table_service *record = service_record(service);
+
+	record->administered_uid = uid;
+	record->administered_since = clock_wall();
+	__asm__ volatile("" ::: "memory");
+	record->administered = what;
+}
+
+void
+service_close(struct service *service, uid_t uid, bool kill)
+{
+	service_set_administered(service, TABLE_ADMIN_CLOSED, uid);
+	link_close(service->link);
+	crowd_close(service->crowd, kill);
+}
+
+void
+service_drain(struct service *service, uid_t uid)
+{
+	service_set_administered(service, TABLE_ADMIN_DRAINED, uid);
+	link_drain(service->link);
+	crowd_serve(service->crowd);
+}
+
+void
+service_open(struct service *service, uid_t uid)
+{
+	service_set_administered(service, TABLE_ADMIN_NONE, uid);
+	link_open(service->link);
+}
+
+struct service_visit {
+	const struct table *table;
+	bool (*visit)(void *arg, const struct service_client *client);
+	void *arg;
+};
+
+static bool
+service_on_visit(void *arg, uint32_t index)
+{
+	const struct service_visit *visit = arg;
+	const struct table_session *record = &visit->table->sessions[index];
+	struct service_client client = {
+		.id = record->id,
+		.session = index,
+		.fd = record->client_fd,
+		.upstream_fd = record->upstream_fd,
+		.held = table_session_state(visit->table, index) == TABLE_HELD,
+		.since = record->since,
+		.bytes = { record->bytes[0], record->bytes[1] },
+	};
+
+	return visit->visit(visit->arg, &client);
+}
+
+void
+service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
+{
+	struct service_visit each = { .table = service->table, .visit = visit, .arg = arg };
+
+	crowd_each(service->crowd, service_on_visit, &each);
+}
+
+void
+service_kill(struct service *service, uint32_t session)
+{
+	crowd_kill(service->crowd, session);
+}
+
+unsigned
+service_files(const struct service_settings *settings)
+{
+	unsigned held = settings->crowd.max_held, clients = settings->crowd.max_clients;
+
+	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm + 1;
+}

@@ -1,0 +1,294 @@
+#include "daemon/setting_texts.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/mem.h"
+#include "daemon/values.h"
+
+static char *
+check_text(const struct setting *setting, const char *text)
+{
+	size_t length = strlen(text);
+
+	if ((double)length < setting->min)
+		return mem_copy_text("must not be empty");
+	if ((double)length > setting->max)
+		return mem_print("is %zu bytes long, %.0f is the most", length, setting->max);
+	return NULL;
+}
+
+char *
+setting_take_text(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+	char *error;
+
+	if (text == NULL)
+		return setting_wrong_type(setting, value);
+	if ((error = check_text(setting, text)) != NULL)
+		return error;
+	mem_free(*(char **)field);
+	*(char **)field = *text == '\0' ? NULL : mem_copy_text(text);
+	return NULL;
+}
+
+char *
+setting_take_path(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+
+	if (text != NULL && *text != '\0' && *text != '/')
+		return mem_print("\"%s\" must be an absolute path", text);
+	return setting_take_text(setting, value, field);
+}
+
+void
+setting_print_text(const struct setting *setting, const void *field, FILE *out)
+{
+	(void)setting;
+	values_print_text(out, *(char *const *)field);
+}
+
+
+static char *
+check_address(const char *text)
+{
+	struct address address;
+	const char *error = address_parse(text, &address);
+
+	return error == NULL ? NULL : mem_print("\"%s\": %s", text, error);
+}
+
+static char *
+check_variable(const char *text)
+{
+	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
+
+	if (length == 0 || text[length] != '=' || (*text >= '0' && *text <= '9'))
+		return mem_print("\"%s\" is not of the form NAME=VALUE", text);
+	if (strncmp(text, "HOLDFAST_", 9) == 0)
+		return mem_print("\"%s\": names that begin with HOLDFAST_ are set by holdfastd", text);
+	return NULL;
+}
+
+static char *
+check_item(enum setting_type type, const char *text)
+{
+	if (type == SETTING_ADDRESS || type == SETTING_ADDRESSES)
+		return check_address(text);
+	if (type == SETTING_ENVIRONMENT)
+		return check_variable(text);
+	if (type == SETTING_NAMES && *text == '\0')
+		return mem_copy_text("a name must not be empty");
+	return NULL;
+}
+
+/* Adds one item of a list.  A name may be a number. */
+static char *
+take_item(const struct setting *setting, const config_setting_t *value, char ***list)
+{
+	const char *text = config_setting_get_string(value);
+	char number[VALUES_TEXT_SIZE];
+	char *error;
+
+	if (text == NULL && setting->type == SETTING_NAMES && config_setting_type(value) == CONFIG_TYPE_INT &&
+	    config_setting_get_int(value) >= 0) {
+		snprintf(number, sizeof number, "%d", config_setting_get_int(value));
+		text = number;
+	}
+	if (text == NULL)
+		return setting_wrong_type(setting, value);
+	if ((error = check_item(setting->type, text)) != NULL)
+		return error;
+	mem_list_add(list, text);
+	return NULL;
+}
+
+static char *
+take_items(const struct setting *setting, const config_setting_t *value, char ***list)
+{
+	int length = config_setting_length(value);
+	char *error = NULL;
+
+	if (length > setting->max)
+		return mem_print("has %d items, %.0f is the most", length, setting->max);
+	for (int i = 0; i < length && error == NULL; i++)
+		error = take_item(setting, config_setting_get_elem(value, (unsigned)i), list);
+	return error;
+}
+
+char *
+setting_take_list(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	char **list = NULL;
+	char *error;
+
+	if (config_setting_is_array(value) || config_setting_is_list(value))
+		error = take_items(setting, value, &list);
+	else
+		error = take_item(setting, value, &list);
+	if (error != NULL) {
+		mem_list_free(list);
+		return error;
+	}
+	mem_list_free(*(char ***)field);
+	*(char ***)field = list;
+	return NULL;
+}
+
+/* A list with one item, or none for "". */
+char *
+setting_take_single(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+
+	if (text == NULL)
+		return setting_wrong_type(setting, value);
+	if (*text != '\0')
+		return setting_take_list(setting, value, field);
+	setting_clear(setting, (char *)field - setting->offset);
+	return NULL;
+}
+
+void
+setting_print_list(const struct setting *setting, const void *field, FILE *out)
+{
+	char *const *list = *(char **const *)field;
+
+	(void)setting;
+	fputc('[', out);
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+		fputs(i > 0 ? ", " : "", out);
+		values_print_text(out, list[i]);
+	}
+	fputc(']', out);
+}
+
+void
+setting_print_single(const struct setting *setting, const void *field, FILE *out)
+{
+	char *const *list = *(char **const *)field;
+
+	(void)setting;
+	values_print_text(out, list == NULL ? NULL : list[0]);
+}
+
+
+char *
+setting_take_mode(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value), *wrong;
+
+	if (text == NULL && config_setting_type(value) == CONFIG_TYPE_INT)
+		return mem_print("a mode is a text of octal digits: write \"%04d\", in quotation marks",
+		    config_setting_get_int(value));
+	if (text == NULL)
+		return setting_wrong_type(setting, value);
+	if ((wrong = values_parse_mode(text, field)) != NULL)
+		return mem_print("\"%s\": %s", text, wrong);
+	return NULL;
+}
+
+void
+setting_print_mode(const struct setting *setting, const void *field, FILE *out)
+{
+	(void)setting;
+	fprintf(out, "\"%04o\"", (unsigned)*(const mode_t *)field);
+}
+
+static int64_t
+find_id(enum setting_type type, const char *name)
+{
+	char buffer[16384];
+	struct passwd user, *found_user = NULL;
+	struct group group, *found_group = NULL;
+
+	if (values_parse_id(name) >= 0)
+		return values_parse_id(name);
+	if (type == SETTING_USER)
+		getpwnam_r(name, &user, buffer, sizeof buffer, &found_user);
+	else
+		getgrnam_r(name, &group, buffer, sizeof buffer, &found_group);
+	if (found_user != NULL)
+		return found_user->pw_uid;
+	return found_group != NULL ? (int64_t)found_group->gr_gid : -1;
+}
+
+/* uid_t and gid_t are the same type. */
+char *
+setting_take_id(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+	int64_t id = -1;
+
+	if (text == NULL && config_setting_type(value) == CONFIG_TYPE_INT)
+		id = config_setting_get_int(value);
+	else if (text == NULL)
+		return setting_wrong_type(setting, value);
+	else if (*text != '\0')
+		id = find_id(setting->type, text);
+	if (id < 0 && text != NULL && *text != '\0')
+		return mem_print("there is no %s \"%s\"", setting_type_noun(setting->type), text);
+	if (id < 0 && text == NULL)
+		return mem_print("%d is not the number of a %s", config_setting_get_int(value),
+		    setting_type_noun(setting->type));
+	*(uid_t *)field = id < 0 ? (uid_t)-1 : (uid_t)id;
+	return NULL;
+}
+
+void
+setting_print_id(const struct setting *setting, const void *field, FILE *out)
+{
+	uid_t id = *(const uid_t *)field;
+
+	(void)setting;
+	if (id == (uid_t)-1)
+		fputs("\"\"", out);
+	else
+		fprintf(out, "\"%u\"", id);
+}
+
+
+static char *
+unknown_choice(const struct setting *setting, const char *text)
+{
+	char *error = mem_print("\"%s\" is not one of", text), *longer;
+
+	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++) {
+		longer = mem_print("%s \"%s\"", error, c->name);
+		mem_free(error);
+		error = longer;
+	}
+	return error;
+}
+
+char *
+setting_take_choice(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+
+	if (text == NULL)
+		return setting_wrong_type(setting, value);
+	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++)
+		if (strcmp(c->name, text) == 0) {
+			if (setting->offset != SETTING_NOWHERE)
+				memcpy(field, &c->value, sizeof c->value);
+			return NULL;
+		}
+	return unknown_choice(setting, text);
+}
+
+void
+setting_print_choice(const struct setting *setting, const void *field, FILE *out)
+{
+	int value = setting->choices[0].value;
+
+	if (setting->offset != SETTING_NOWHERE)
+		memcpy(&value, field, sizeof value);
+	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++)
+		if (c->value == value)
+			values_print_text(out, c->name);
+}

@@ -1,0 +1,132 @@
+#include "daemon/setting_types.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/setting_numbers.h"
+#include "daemon/setting_texts.h"
+
+/* What a field owns: nothing but itself, a text, or a list of texts. */
+enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST };
+
+struct type {
+	const char *noun;
+	enum storage storage;
+	size_t size;
+	char *(*take)(const struct setting *setting, const config_setting_t *value, void *field);
+	void (*print)(const struct setting *setting, const void *field, FILE *out);
+};
+
+static const struct type types[SETTING_TYPES] = {
+	[SETTING_TEXT] = { "a text", STORE_TEXT, 0, setting_take_text, setting_print_text },
+	[SETTING_PATH] = { "a path as text", STORE_TEXT, 0, setting_take_path, setting_print_text },
+	[SETTING_PROGRAM] = { "a path as text", STORE_TEXT, 0, setting_take_path, setting_print_text },
+	[SETTING_TEXTS] = { "a list of texts", STORE_LIST, 0, setting_take_list, setting_print_list },
+	[SETTING_NAMES] = { "a list of names", STORE_LIST, 0, setting_take_list, setting_print_list },
+	[SETTING_ADDRESS] = { "an address as text", STORE_LIST, 0, setting_take_single, setting_print_single },
+	[SETTING_ADDRESSES] = { "a list of addresses", STORE_LIST, 0, setting_take_list, setting_print_list },
+	[SETTING_ENVIRONMENT] = { "a list of NAME=VALUE", STORE_LIST, 0, setting_take_list,
+	    setting_print_list },
+	[SETTING_BOOL] = { "true or false", STORE_PLAIN, sizeof(bool), setting_take_bool, setting_print_bool },
+	[SETTING_COUNT] = { "a whole number", STORE_PLAIN, sizeof(unsigned), setting_take_count,
+	    setting_print_integer },
+	[SETTING_INTEGER] = { "a whole number", STORE_PLAIN, sizeof(int), setting_take_integer,
+	    setting_print_integer },
+	[SETTING_NUMBER] = { "a number", STORE_PLAIN, sizeof(double), setting_take_number,
+	    setting_print_number },
+	[SETTING_TIME] = { "a time", STORE_PLAIN, sizeof(int64_t), setting_take_time, setting_print_time },
+	[SETTING_LIMIT] = { "a time", STORE_PLAIN, sizeof(int64_t), setting_take_time, setting_print_time },
+	[SETTING_SECONDS] = { "a time", STORE_PLAIN, sizeof(int), setting_take_int_time,
+	    setting_print_int_time },
+	[SETTING_MILLISECONDS] = { "a time", STORE_PLAIN, sizeof(int), setting_take_int_time,
+	    setting_print_int_time },
+	[SETTING_MODE] = { "a mode as text", STORE_PLAIN, sizeof(mode_t), setting_take_mode,
+	    setting_print_mode },
+	[SETTING_USER] = { "user", STORE_PLAIN, sizeof(uid_t), setting_take_id, setting_print_id },
+	[SETTING_GROUP] = { "group", STORE_PLAIN, sizeof(gid_t), setting_take_id, setting_print_id },
+	[SETTING_CHOICE] = { "a text", STORE_PLAIN, sizeof(int), setting_take_choice,
+	    setting_print_choice },
+};
+
+const char *
+setting_type_noun(enum setting_type type)
+{
+	return types[type].noun;
+}
+
+static const char *
+value_noun(const config_setting_t *value)
+{
+	switch (config_setting_type(value)) {
+	case CONFIG_TYPE_GROUP:
+		return "a group";
+	case CONFIG_TYPE_ARRAY:
+	case CONFIG_TYPE_LIST:
+		return "a list";
+	case CONFIG_TYPE_STRING:
+		return "a text";
+	case CONFIG_TYPE_BOOL:
+		return "true or false";
+	default:
+		return "a number";
+	}
+}
+
+char *
+setting_wrong_type(const struct setting *setting, const config_setting_t *value)
+{
+	return mem_print("must be %s, not %s", types[setting->type].noun, value_noun(value));
+}
+
+/* The field, or the object itself for a setting that has none. */
+static void *
+setting_field(const struct setting *setting, const void *object)
+{
+	return (char *)(uintptr_t)object + (setting->offset == SETTING_NOWHERE ? 0 : setting->offset);
+}
+
+char *
+setting_take(const struct setting *setting, const config_setting_t *value, void *object)
+{
+	return types[setting->type].take(setting, value, setting_field(setting, object));
+}
+
+void
+setting_print(const struct setting *setting, const void *object, FILE *out)
+{
+	types[setting->type].print(setting, setting_field(setting, object), out);
+}
+
+void
+setting_copy(const struct setting *setting, void *to, const void *from)
+{
+	void *target = setting_field(setting, to);
+	const void *source = setting_field(setting, from);
+
+	if (setting->offset == SETTING_NOWHERE)
+		return;
+	if (types[setting->type].storage == STORE_TEXT)
+		*(char **)target = mem_copy_text(*(char *const *)source);
+	else if (types[setting->type].storage == STORE_LIST)
+		*(char ***)target = mem_list_copy(*(char **const *)source);
+	else
+		memcpy(target, source, types[setting->type].size);
+}
+
+void
+setting_clear(const struct setting *setting, void *object)
+{
+	void *field = setting_field(setting, object);
+
+	if (setting->offset == SETTING_NOWHERE)
+		return;
+	if (types[setting->type].storage == STORE_TEXT) {
+		mem_free(*(char **)field);
+		*(char **)field = NULL;
+	} else if (types[setting->type].storage == STORE_LIST) {
+		mem_list_free(*(char ***)field);
+		*(char ***)field = NULL;
+	} else {
+		memset(field, 0, types[setting->type].size);
+	}
+}

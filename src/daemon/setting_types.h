@@ -1,0 +1,27 @@
+/* setting_types.h - what each type of setting does: take a value from a file, print, copy, clear it. */
+#ifndef HOLDFAST_DAEMON_SETTING_TYPES_H
+#define HOLDFAST_DAEMON_SETTING_TYPES_H
+
+#include <libconfig.h>
+#include <stdio.h>
+
+#include "daemon/settings.h"
+
+/* Stores the value in the object's field, whose old value is freed; on an error the field stays.  NULL, or what
+ * is wrong: a text to free with mem_free(). */
+char *setting_take(const struct setting *setting, const config_setting_t *value, void *object);
+
+/* Prints the field as the file would have it, without name. */
+void setting_print(const struct setting *setting, const void *object, FILE *out);
+
+/* Copies the field into one that owns nothing; frees what a field owns and makes it zero. */
+void setting_copy(const struct setting *setting, void *to, const void *from);
+void setting_clear(const struct setting *setting, void *object);
+
+/* What a value of this type is, for people: "a time in seconds". */
+const char *setting_type_noun(enum setting_type type);
+
+/* "must be a time, not a list": a text to free with mem_free(). */
+char *setting_wrong_type(const struct setting *setting, const config_setting_t *value);
+
+#endif

@@ -1,0 +1,312 @@
+/* The table of all settings.  tests/settings-papers reads its rows: each begins with a tab, a brace and the name,
+ * and has its default beside the name. */
+#include "daemon/settings.h"
+
+#include <assert.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "daemon/config.h"
+#include "daemon/setting_types.h"
+
+#define YEAR (365.0 * 86400)
+
+#define SERVICE(field) offsetof(struct service_settings, field)
+#define CROWD(field)   offsetof(struct service_settings, crowd.field)
+#define LINK(field)    offsetof(struct service_settings, link.field)
+#define TOP(field)     offsetof(struct config, field)
+
+static const struct setting_choice modes[] = { { "session", 0 }, { NULL, 0 } };
+static const struct setting_choice picks[] = {
+	{ "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM }, { "rotate", LOOKUP_PICK_ROTATE },
+	{ NULL, 0 }
+};
+static const struct setting_choice on_downs[] = {
+	{ "hold", CROWD_HOLD }, { "refuse", CROWD_REFUSE }, { NULL, 0 }
+};
+static const struct setting_choice on_upstream_ends[] = {
+	{ "close", CROWD_CLOSE }, { "reconnect", CROWD_RECONNECT }, { NULL, 0 }
+};
+static const struct setting_choice log_levels[] = {
+	{ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
+	{ "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG }, { NULL, 0 }
+};
+static const struct setting_choice log_targets[] = {
+	{ "auto", LOG_TARGET_AUTO }, { "journal", LOG_TARGET_JOURNAL }, { "stderr", LOG_TARGET_STDERR }, { NULL, 0 }
+};
+
+/* name, default, type, least, most, reload, field, choices, help */
+static const struct setting service_rows[] = {
+	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, SETTING_NOWHERE, modes,
+	    "session: each client has an upstream connection of its own" },
+	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_RENEW, SERVICE(listener.path), NULL,
+	    "socket, relative to runtime_directory; @name is abstract" },
+	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL,
+	    "the socket's permissions" },
+	{ "listen.owner", "\"\"", SETTING_USER, 0, 0, SETTING_IN_PLACE, SERVICE(listener.owner), NULL,
+	    "the socket's user; \"\": the daemon's" },
+	{ "listen.group", "\"\"", SETTING_GROUP, 0, 0, SETTING_IN_PLACE, SERVICE(listener.group), NULL,
+	    "the socket's group; \"\": the daemon's" },
+	{ "listen.backlog", "1024", SETTING_INTEGER, 1, 65535, SETTING_RENEW, SERVICE(listener.backlog), NULL,
+	    "clients that the kernel keeps until they are accepted" },
+	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_users), NULL,
+	    "users who may connect; both lists empty: everybody who can open the socket" },
+	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_groups), NULL,
+	    "groups whose members may connect" },
+	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, LINK(lookup.addresses), NULL,
+	    "fixed address" },
+	{ "addresses", "[]", SETTING_ADDRESSES, 0, LOOKUP_CANDIDATES, SETTING_RENEW, LINK(lookup.addresses), NULL,
+	    "fixed addresses, best first" },
+	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(lookup.script), NULL,
+	    "program that prints addresses" },
+	{ "lookup.args", "[]", SETTING_TEXTS, 0, 256, SETTING_RENEW, LINK(lookup.arguments), NULL,
+	    "the script's arguments, before the service's name" },
+	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(lookup.timeout), NULL,
+	    "of the script, and of resolving host names" },
+	{ "lookup.environment", "[]", SETTING_ENVIRONMENT, 0, 256, SETTING_RENEW, LINK(lookup.environment), NULL,
+	    "what the script has in its environment, NAME=VALUE" },
+	{ "lookup.catalog", "\"" HOLDFAST_LOCALSTATEDIR "/catalog\"", SETTING_PATH, 0, 4095, SETTING_RENEW,
+	    LINK(lookup.catalog), NULL, "directory or file of published addresses" },
+	{ "lookup.max_age", "0", SETTING_LIMIT, 0, YEAR, SETTING_RENEW, LINK(lookup.max_age), NULL,
+	    "older entries of the catalog are ignored; 0: no limit" },
+	{ "lookup.owners", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, LINK(lookup.owners), NULL,
+	    "users whose catalog files count, besides root's and the daemon's" },
+	{ "lookup.keep_last", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, LINK(lookup.keep_last), NULL,
+	    "when the look-up itself fails, try the last addresses" },
+	{ "pick", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, LINK(lookup.pick), picks,
+	    "order among the addresses; for a catalog directory \"random\" is the default" },
+	{ "retry.delay", "10", SETTING_TIME, 0.01, 86400, SETTING_RENEW, LINK(pconn.delay), NULL,
+	    "time between two attempts" },
+	{ "retry.jitter", "0.3", SETTING_NUMBER, 0, 1, SETTING_RENEW, LINK(pconn.jitter), NULL,
+	    "how much of the delay is left to chance" },
+	{ "retry.factor", "1", SETTING_NUMBER, 1, 100, SETTING_RENEW, LINK(pconn.factor), NULL,
+	    "the delay grows by this with each failure" },
+	{ "retry.max", "60", SETTING_TIME, 0.01, 86400, SETTING_RENEW, LINK(pconn.max), NULL,
+	    "what a growing delay grows up to" },
+	{ "retry.spread", "1", SETTING_TIME, 0, 3600, SETTING_RENEW, LINK(pconn.spread), NULL,
+	    "an early attempt that nobody waits for comes at a random moment within this" },
+	{ "connect_timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(dial.connect_timeout), NULL,
+	    "for each address" },
+	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_RENEW, LINK(dial.keepalive_idle), NULL,
+	    "TCP liveness: asked after this much silence; 0: never" },
+	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_RENEW, LINK(dial.keepalive_interval), NULL,
+	    "TCP liveness: asked again after this" },
+	{ "keepalive.count", "3", SETTING_INTEGER, 1, 127, SETTING_RENEW, LINK(dial.keepalive_count), NULL,
+	    "TCP liveness: dead after so many questions" },
+	{ "keepalive.user_timeout", "30", SETTING_MILLISECONDS, 0, 86400, SETTING_RENEW, LINK(dial.user_timeout),
+	    NULL, "TCP liveness: dead when sent bytes stay unacknowledged for this; 0: the kernel's" },
+	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(on_event), NULL,
+	    "program run for each event; the next step waits for it" },
+	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(on_event_timeout), NULL,
+	    "then it is killed and things go on" },
+	{ "notify", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(notify), NULL,
+	    "program run for each event, not waited for" },
+	{ "on_down", "\"hold\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_down), on_downs,
+	    "a client comes while the service is down: hold or refuse" },
+	{ "hold_timeout", "60", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CROWD(hold_timeout), NULL,
+	    "how long a client is held; 0: no limit" },
+	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_held), NULL,
+	    "how many are held at once; further ones are closed" },
+	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_RENEW, LINK(pconn.hold_retry), NULL,
+	    "longest time between attempts while clients are held, with a script 1; 0: retry.delay" },
+	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CROWD(down_reply), NULL,
+	    "given to a refused or timed-out client before it is closed" },
+	{ "drain_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SERVICE(drain_timeout), NULL,
+	    "how long the clients of a removed service may stay; 0: no limit" },
+	{ "max_clients", "4096", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_clients), NULL,
+	    "at once; then accepting pauses; 0: no limit" },
+	{ "max_clients_per_user", "0", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_clients_per_user),
+	    NULL, "at once; further ones are closed; 0: no limit" },
+	{ "idle_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CROWD(idle_timeout), NULL,
+	    "a client silent both ways for so long is closed; 0: never" },
+	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_upstream_end),
+	    on_upstream_ends, "an attached client's upstream ends: close the client too, or reconnect" },
+	{ "warm", "1", SETTING_COUNT, 0, 64, SETTING_RENEW, LINK(pconn.warm), NULL,
+	    "upstream connections kept ready ahead of clients" },
+	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_RENEW, LINK(warm_max_age), NULL,
+	    "older ones are not given away; 0: any age" },
+};
+
+static const struct setting top_rows[] = {
+	{ "runtime_directory", "\"/run/holdfast\"", SETTING_PATH, 1, 4095, SETTING_RESTART, TOP(runtime_directory),
+	    NULL, "where the sockets are; else $RUNTIME_DIRECTORY, or $XDG_RUNTIME_DIR/holdfast for a user" },
+	{ "include_directory", "\"services.d\"", SETTING_TEXT, 0, 4095, SETTING_IN_PLACE, TOP(include_directory),
+	    NULL, "further files, relative to the main file; \"\": none" },
+	{ "stop_timeout", "10", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, TOP(stop_timeout), NULL,
+	    "how long sessions may go on after SIGTERM" },
+	{ "log.level", "\"info\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.level), log_levels,
+	    "the least important kind of line that is logged" },
+	{ "log.target", "\"auto\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, TOP(log.target), log_targets,
+	    "auto: the journal if standard error goes there" },
+	{ "log.clients", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, TOP(log.clients), NULL,
+	    "a line for each client" },
+	{ "control.path", "\"control.sock\"", SETTING_TEXT, 1, 4095, SETTING_RESTART, TOP(control.listener.path),
+	    NULL, "the control socket, relative to runtime_directory" },
+	{ "control.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, TOP(control.listener.mode), NULL,
+	    "the control socket's permissions" },
+	{ "control.owner", "\"\"", SETTING_USER, 0, 0, SETTING_IN_PLACE, TOP(control.listener.owner), NULL,
+	    "the control socket's user; \"\": the daemon's" },
+	{ "control.group", "\"\"", SETTING_GROUP, 0, 0, SETTING_IN_PLACE, TOP(control.listener.group), NULL,
+	    "the control socket's group; \"\": the daemon's" },
+	{ "control.admin_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, TOP(control.admin_users), NULL,
+	    "users whose commands may change something; both lists empty: all who can open the socket" },
+	{ "control.admin_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, TOP(control.admin_groups), NULL,
+	    "groups whose members' commands may change something" },
+};
+
+#define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
+
+static const char *const service_sections[] = { NULL };
+static const char *const top_sections[] = { "defaults", "services", NULL };
+
+const struct settings settings_service = { ROWS(service_rows), service_sections };
+const struct settings settings_top = { ROWS(top_rows), top_sections };
+
+_Static_assert(sizeof service_rows / sizeof service_rows[0] <= SETTINGS_MAX, "SETTINGS_MAX");
+_Static_assert(sizeof top_rows / sizeof top_rows[0] <= SETTINGS_MAX, "SETTINGS_MAX");
+
+const struct setting *
+settings_find(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (strcmp(settings->rows[i].name, name) == 0)
+			return &settings->rows[i];
+	return NULL;
+}
+
+size_t
+settings_index(const struct settings *settings, const char *name)
+{
+	const struct setting *setting = settings_find(settings, name);
+
+	assert(setting != NULL);
+	return (size_t)(setting - settings->rows);
+}
+
+bool
+settings_is_group(const struct settings *settings, const char *group)
+{
+	size_t length = strlen(group);
+
+	for (size_t i = 0; i < settings->count; i++)
+		if (strncmp(settings->rows[i].name, group, length) == 0 && settings->rows[i].name[length] == '.')
+			return true;
+	return false;
+}
+
+/* The names that may stand in one group. */
+struct names {
+	size_t count;
+	char name[SETTINGS_MAX + 2][SETTINGS_NAME_SIZE];
+};
+
+/* The part of a row's name that stands in the group; "" if none does. */
+static void
+name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZE])
+{
+	size_t length = strlen(group);
+
+	*ret_name = '\0';
+	if (length > 0 && strncmp(name, group, length) == 0 && name[length] == '.')
+		snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", name + length + 1);
+	else if (length == 0)
+		snprintf(ret_name, SETTINGS_NAME_SIZE, "%.*s", (int)strcspn(name, "."), name);
+}
+
+static const char *
+name_at(const void *arg, size_t index)
+{
+	const struct names *names = arg;
+
+	return index < names->count ? names->name[index] : NULL;
+}
+
+/* A row of some group whose last part is this name. */
+static bool
+settings_elsewhere(const struct settings *settings, const char *name, char ret_name[SETTINGS_NAME_SIZE])
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const char *row = settings->rows[i].name, *dot = strchr(row, '.');
+
+		if (strcmp(dot == NULL ? row : dot + 1, name) == 0) {
+			snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", row);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+settings_nearest(const struct settings *settings, const char *group, const char *name,
+    char ret_name[SETTINGS_NAME_SIZE])
+{
+	struct names names = { 0 };
+	const char *nearest;
+
+	if (settings_elsewhere(settings, name, ret_name))
+		return true;
+	for (size_t i = 0; i < settings->count; i++) {
+		name_within(settings->rows[i].name, group, names.name[names.count]);
+		if (*names.name[names.count] != '\0')
+			names.count++;
+	}
+	for (size_t i = 0; *group == '\0' && settings->sections[i] != NULL; i++)
+		snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%s", settings->sections[i]);
+	if ((nearest = nearest_name(name, name_at, &names)) == NULL)
+		return false;
+	snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", nearest);
+	return true;
+}
+
+/* Takes a setting's default from its own text. */
+static void
+settings_take_default(const struct setting *setting, void *object)
+{
+	char *text = mem_print("value = %s;", setting->fallback);
+	config_t config;
+	char *error;
+	int parsed;
+
+	config_init(&config);
+	parsed = config_read_string(&config, text);
+	assert(parsed == CONFIG_TRUE);
+	error = setting_take(setting, config_lookup(&config, "value"), object);
+	assert(error == NULL);
+	config_destroy(&config);
+	mem_free(text);
+}
+
+void
+settings_defaults(const struct settings *settings, void *object)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		settings_take_default(&settings->rows[i], object);
+}
+
+void
+settings_copy(const struct settings *settings, void *to, const void *from)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		setting_clear(&settings->rows[i], to);
+		setting_copy(&settings->rows[i], to, from);
+	}
+}
+
+void
+settings_clear(const struct settings *settings, void *object)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		setting_clear(&settings->rows[i], object);
+}
+
+void
+service_settings_clear(struct service_settings *settings)
+{
+	settings_clear(&settings_service, settings);
+	mem_free(settings->name);
+	settings->name = NULL;
+}

@@ -1,0 +1,99 @@
+/* settings.h - the table of all settings: what may stand in the file, of which type, and where it is kept.
+ *
+ * The checker, the dump (-T), holdfastctl config and the check of the papers read this table.  Service
+ * settings lie in struct service_settings, the others in struct config.
+ */
+#ifndef HOLDFAST_DAEMON_SETTINGS_H
+#define HOLDFAST_DAEMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/service.h"
+
+/* What stands in the file, and the type of the field it fills. */
+enum setting_type {
+	SETTING_TEXT,         /* char *; "" is NULL */
+	SETTING_PATH,         /* the same, absolute */
+	SETTING_PROGRAM,      /* the same, of a program */
+	SETTING_TEXTS,        /* char **: a list of texts, or one text */
+	SETTING_NAMES,        /* char **: users or groups, names or numbers */
+	SETTING_ADDRESS,      /* char **: one address */
+	SETTING_ADDRESSES,    /* char **: several */
+	SETTING_ENVIRONMENT,  /* char **: NAME=VALUE */
+	SETTING_BOOL,         /* bool */
+	SETTING_COUNT,        /* unsigned */
+	SETTING_INTEGER,      /* int */
+	SETTING_NUMBER,       /* double */
+	SETTING_TIME,         /* int64_t, microseconds */
+	SETTING_LIMIT,        /* int64_t, microseconds; 0 in the file is CLOCK_NEVER */
+	SETTING_SECONDS,      /* int, whole seconds */
+	SETTING_MILLISECONDS, /* int, milliseconds */
+	SETTING_MODE,         /* mode_t: text of octal digits */
+	SETTING_USER,         /* uid_t; "" is (uid_t)-1 */
+	SETTING_GROUP,        /* gid_t; "" is (gid_t)-1 */
+	SETTING_CHOICE,       /* an enum, by name */
+	SETTING_TYPES
+};
+
+/* How a reload brings a changed value in force. */
+enum setting_reload {
+	SETTING_IN_PLACE = 1, /* can be changed without touching a connection */
+	SETTING_RENEW,        /* the part of the service that it concerns begins anew */
+	SETTING_RESTART,      /* with the next start of the daemon */
+};
+
+struct setting_choice {
+	const char *name; /* NULL ends the list */
+	int value;
+};
+
+struct setting {
+	const char *name;     /* "retry.delay"; at most one dot */
+	const char *fallback; /* default, as it would be written in the file */
+	enum setting_type type;
+	double min, max;      /* numbers; times in seconds; lengths of texts and lists; modes */
+	enum setting_reload reload;
+	size_t offset;        /* of the field; SETTING_NOWHERE: checked only */
+	const struct setting_choice *choices; /* SETTING_CHOICE only */
+	const char *help;
+};
+
+#define SETTING_NOWHERE ((size_t)-1)
+#define SETTINGS_MAX 64 /* rows of either table, at most */
+#define SETTINGS_NAME_SIZE 40
+
+/* A table: rows of service settings, or those of the top level. */
+struct settings {
+	const struct setting *rows;
+	size_t count;
+	const char *const *sections; /* names beside them that are not settings; NULL ends the list */
+};
+
+extern const struct settings settings_service; /* fills struct service_settings */
+extern const struct settings settings_top;     /* fills struct config */
+
+/* The row of this name, or NULL. */
+const struct setting *settings_find(const struct settings *settings, const char *name);
+
+/* The number of a row that exists. */
+size_t settings_index(const struct settings *settings, const char *name);
+
+/* Whether some row's name begins with "group.". */
+bool settings_is_group(const struct settings *settings, const char *group);
+
+/* What an unknown name in a group ("" outside of groups) may have been meant for: the known name that is most
+ * like it, or one that ends like it elsewhere.  Whether there is one; then it is in ret_name. */
+bool settings_nearest(const struct settings *settings, const char *group, const char *name,
+    char ret_name[SETTINGS_NAME_SIZE]);
+
+/* Fills all fields of a struct that is zero with their defaults. */
+void settings_defaults(const struct settings *settings, void *object);
+
+/* Copies all fields, deep, into a struct whose fields own nothing. */
+void settings_copy(const struct settings *settings, void *to, const void *from);
+
+/* Frees what fields own and makes them zero. */
+void settings_clear(const struct settings *settings, void *object);
+
+#endif

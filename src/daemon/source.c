@@ -1,0 +1,248 @@
+#include "daemon/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/source_text.h"
+
+#define TRIAL_SECONDS      1  /* of processor time that the parser may take */
+#define TRIAL_WALL_SECONDS 10
+
+/* What the child says about a text. */
+struct trial {
+	int line; /* 0: no error */
+	char text[120];
+};
+
+static char *
+read_all(int fd, size_t *ret_length)
+{
+	char *text = mem_new(CONFIG_FILE_MAX + 2, 1);
+	size_t length = 0;
+	ssize_t n;
+
+	while (length <= CONFIG_FILE_MAX && (n = read(fd, text + length, CONFIG_FILE_MAX + 1 - length)) != 0) {
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1) {
+			mem_free(text);
+			return NULL;
+		}
+		length += (size_t)n;
+	}
+	*ret_length = length;
+	return text;
+}
+
+/* The file's text, NUL-terminated; or NULL and what is wrong. */
+static char *
+read_text(const char *path, size_t *ret_length, const char **ret_wrong)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	struct stat status;
+	char *text = NULL;
+
+	*ret_wrong = NULL;
+	if (fd == -1 || fstat(fd, &status) == -1)
+		*ret_wrong = strerror(errno);
+	else if (!S_ISREG(status.st_mode))
+		*ret_wrong = S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file";
+	else if ((text = read_all(fd, ret_length)) == NULL)
+		*ret_wrong = strerror(errno);
+	else if (*ret_length > CONFIG_FILE_MAX)
+		*ret_wrong = "is larger than 1 MiB";
+	if (fd != -1)
+		close(fd);
+	if (*ret_wrong != NULL) {
+		mem_free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+static void
+parse(config_t *tree, const char *text, struct trial *ret_trial)
+{
+	*ret_trial = (struct trial) { 0 };
+	config_init(tree);
+	if (config_read_string(tree, text) == CONFIG_TRUE)
+		return;
+	ret_trial->line = config_error_line(tree) > 0 ? config_error_line(tree) : 1;
+	snprintf(ret_trial->text, sizeof ret_trial->text, "%s",
+	    config_error_text(tree) != NULL ? config_error_text(tree) : "syntax error");
+}
+
+static void
+leave_at_once(void)
+{
+	raise(SIGKILL);
+}
+
+/* The child: whatever libconfig does now, it does not do it to us.  Ends in a way that runs no handler and
+ * reports no leak of what is the parent's. */
+static void
+try_in_child(int fd, const char *text)
+{
+	struct itimerval limit = { .it_value.tv_sec = TRIAL_SECONDS };
+	struct rlimit none = { 0, 0 };
+	struct trial trial;
+	sigset_t all;
+	config_t tree;
+
+	atexit(leave_at_once);
+	signal(SIGPROF, SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
+	sigfillset(&all);
+	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	setrlimit(RLIMIT_CORE, &none);
+	setitimer(ITIMER_PROF, &limit, NULL);
+	alarm(TRIAL_WALL_SECONDS);
+	parse(&tree, text, &trial);
+	config_destroy(&tree);
+	(void)!write(fd, &trial, sizeof trial);
+	raise(SIGKILL);
+}
+
+static void
+trial_lost(struct trial *trial, int status)
+{
+	trial->line = 1;
+	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGPROF || WTERMSIG(status) == SIGALRM))
+		strcpy(trial->text, "takes too long to parse");
+	else
+		strcpy(trial->text, "the parser cannot read it");
+}
+
+/* Waits for the child's word. */
+static void
+hear_child(pid_t child, int fd, struct trial *ret_trial)
+{
+	ssize_t n;
+	int status = 0;
+
+	do
+		n = read(fd, ret_trial, sizeof *ret_trial);
+	while (n == -1 && errno == EINTR);
+	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
+		;
+	if (n != (ssize_t)sizeof *ret_trial)
+		trial_lost(ret_trial, status);
+}
+
+/* Lets a child parse the text.  0 or -errno. */
+static int
+try_text(const char *text, struct trial *ret_trial)
+{
+	int ends[2];
+	pid_t child;
+
+	*ret_trial = (struct trial) { 0 };
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -errno;
+	child = fork();
+	if (child == 0)
+		try_in_child(ends[1], text);
+	close(ends[1]);
+	if (child != -1)
+		hear_child(child, ends[0], ret_trial);
+	close(ends[0]);
+	return child == -1 ? -EAGAIN : 0;
+}
+
+static void
+report(struct config_errors *errors, const char *name, const char *text, const struct trial *trial)
+{
+	char *setting = source_text_name(text, (unsigned)trial->line);
+
+	if (setting != NULL)
+		config_error(errors, "%s:%d: %s: %s", name, trial->line, setting, trial->text);
+	else
+		config_error(errors, "%s:%d: %s", name, trial->line, trial->text);
+	mem_free(setting);
+}
+
+/* Parses a text that is known to be safe, or ours. */
+static struct source *
+source_new(const char *name, const char *text, struct config_errors *errors)
+{
+	struct source *source = mem_new(1, sizeof *source);
+	struct trial trial;
+
+	source->name = mem_copy_text(name);
+	parse(&source->tree, text, &trial);
+	if (trial.line == 0)
+		return source;
+	report(errors, name, text, &trial);
+	source_free(source);
+	return NULL;
+}
+
+static struct source *
+source_try(const char *name, const char *text, size_t length, struct config_errors *errors)
+{
+	struct trial trial;
+	unsigned line;
+	const char *wrong = source_text_check(text, length, &line);
+	int error;
+
+	if (wrong != NULL) {
+		config_error(errors, "%s:%u: %s", name, line, wrong);
+		return NULL;
+	}
+	if ((error = try_text(text, &trial)) < 0) {
+		config_error(errors, "%s: cannot be tried: %s", name, strerror(-error));
+		return NULL;
+	}
+	if (trial.line != 0) {
+		report(errors, name, text, &trial);
+		return NULL;
+	}
+	return source_new(name, text, errors);
+}
+
+struct source *
+source_read(const char *path, struct config_errors *errors)
+{
+	struct source *source;
+	const char *wrong;
+	size_t length = 0;
+	char *text = read_text(path, &length, &wrong);
+
+	if (text == NULL) {
+		config_error(errors, "%s: %s", path, wrong);
+		return NULL;
+	}
+	source = source_try(path, text, length, errors);
+	mem_free(text);
+	return source;
+}
+
+struct source *
+source_parse(const char *text, size_t length, const char *name, struct config_errors *errors)
+{
+	char *copy = mem_copy_bytes(text, length);
+	struct source *source = source_new(name, copy, errors);
+
+	mem_free(copy);
+	return source;
+}
+
+void
+source_free(struct source *source)
+{
+	if (source == NULL)
+		return;
+	config_destroy(&source->tree);
+	mem_free(source->name);
+	mem_free(source);
+}

@@ -1,0 +1,398 @@
+/* The daemon's commands, with services and links of ours behind them; and holdfastctl's list of the same. */
+#include "control_side.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ctl/help.h"
+#include "daemon/commands.h"
+#include "fake_service.h"
+
+static struct link renewed;
+static struct table_header header;
+static struct table_service records[2];
+static struct table table = { .header = &header, .services = records };
+static commands_reload_done *reload_done;
+static void *reload_arg;
+
+/* The daemon. */
+
+static struct service *
+service_at(void *arg, size_t index)
+{
+	(void)arg;
+	return index < 2 ? &fake_services[index] : NULL;
+}
+
+static char *
+config(void *arg, const char *service)
+{
+	(void)arg;
+	return mem_print("services for %s", service == NULL ? "all" : service);
+}
+
+static void
+reload(void *arg, commands_reload_done *done, void *done_arg)
+{
+	(void)arg;
+	reload_done = done;
+	reload_arg = done_arg;
+}
+
+static void
+reload_forget(void *arg, void *done_arg)
+{
+	(void)arg;
+	assert_ptr_equal(done_arg, reload_arg);
+	reload_done = NULL;
+}
+
+static struct commands_context context = {
+	.table = &table, .version = "9.9", .service_at = service_at, .config = config, .reload = reload,
+	.reload_forget = reload_forget,
+};
+
+static int
+setup(void **state)
+{
+	side_setup(state);
+	fake_service_setup(0, "one");
+	fake_service_setup(1, "two");
+	memset(&renewed, 0, sizeof renewed);
+	context.loop = side.loop;
+	context.events = side.events;
+	control_free(side.control);
+	side.control = control_new(side.loop, side.listener, NULL, NULL, commands_register, &context);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	fake_service_teardown(0);
+	fake_service_teardown(1);
+	return side_teardown(state);
+}
+
+/* The answer to one command over a connection of its own. */
+static json_t *
+ask(const char *line)
+{
+	int fd = side_client();
+	json_t *answer;
+
+	side_put(fd, line);
+	side_put(fd, "\n");
+	answer = side_get(fd);
+	close(fd);
+	assert_non_null(answer);
+	return answer;
+}
+
+/* The answer has this JSON as its member. */
+static void
+expect(const char *line, const char *key, const char *value)
+{
+	json_t *answer = ask(line);
+	char *text = json_dumps(json_object_get(answer, key), JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (text == NULL || strcmp(text, value) != 0)
+		fail_msg("%s: %s is %s, not %s", line, key, text == NULL ? "not there" : text, value);
+	free(text);
+	json_decref(answer);
+}
+
+/* Ends what is waited for at the link. */
+static void
+answer_waiter(struct link *link, const char *error)
+{
+	struct link_waiter waiter;
+
+	for (int64_t until = clock_now() + SIDE_BOUND; link->waiter == NULL; side_turn())
+		assert_true(clock_now() < until);
+	waiter = *link->waiter;
+	mem_free(link->waiter);
+	link->waiter = NULL;
+	waiter.answer(waiter.arg, error);
+}
+
+static void
+unknown_services_and_bad_words_are_errors(void **state)
+{
+	static const char *const unknown[] = {
+		"status x", "clients x", "wait x", "try x 1", "close x", "drain x", "open x", "kill x --id 1", "reconnect x",
+		"lookup x", "events x", "explain x", "config x",
+	};
+	static const char *const usage[] = {
+		"status a b", "clients --by", "clients --by size", "wait", "wait one x", "wait one -1", "wait one 1 2", "try one y",
+		"close", "close --kill", "drain", "drain --all one", "drain one --wait", "drain one --wait x", "kill one",
+		"kill one --id", "kill one --pid 3", "kill --id 3 --user 4", "lookup -v", "lookup one -x", "ping x", "reload x",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
+		expect(unknown[i], "error", "\"no service \\\"x\\\"\"");
+	for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
+		expect(usage[i], "usage", "true");
+	expect("log loud", "ok", "false");
+}
+
+static void
+status_tells_what_the_service_tells(void **state)
+{
+	json_t *answer = ask("status two"), *service;
+
+	(void)state;
+	assert_int_equal(json_array_size(json_object_get(answer, "services")), 1);
+	service = json_array_get(json_object_get(answer, "services"), 0);
+	assert_string_equal(json_string_value(json_object_get(service, "service")), "two");
+	assert_string_equal(json_string_value(json_object_get(service, "last_error")), "Connection refused");
+	assert_true(json_is_null(json_object_get(service, "address")));
+	assert_true(json_is_null(json_object_get(service, "administered")));
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(service, "refused"), "max_held")), 2);
+	json_decref(answer);
+	expect("status", "version", "\"9.9\"");
+	expect("status", "config_error", "null");
+}
+
+static void
+wait_answers_when_connected_and_0_at_once(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	expect("wait one 0", "connected", "false");
+	fake_services[0].status.link.up = true;
+	expect("wait one 0", "connected", "true");
+	side_put(fd, "wait one 5\n");
+	answer_waiter(&fake_links[0], NULL);
+	side_expect_ok(fd, "connected", "true");
+	side_put(fd, "try one 5\n");
+	answer_waiter(&fake_links[0], "Connection refused");
+	side_expect_error(fd, "one: Connection refused");
+	close(fd);
+}
+
+static void
+wait_ends_at_its_time_and_with_its_connection(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	expect("wait one 0.02", "timed_out", "true");
+	assert_null(fake_links[0].waiter);
+	side_put(fd, "wait one\n");
+	while (fake_links[0].waiter == NULL)
+		side_turn();
+	close(fd);
+	while (fake_links[0].waiter != NULL)
+		side_turn();
+}
+
+static void
+wait_goes_on_at_the_link_that_a_reload_has_made(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "wait one\n");
+	while (fake_links[0].waiter == NULL)
+		side_turn();
+	fake_services[0].link = &renewed;
+	answer_waiter(&fake_links[0], "the service was changed");
+	answer_waiter(&renewed, NULL);
+	side_expect_ok(fd, "connected", "true");
+	close(fd);
+}
+
+static void
+close_kills_if_told_and_answers_when_finished(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "close --kill one\n");
+	answer_waiter(&fake_links[0], NULL);
+	side_expect_ok(fd, "clients", "0");
+	assert_true(fake_services[0].killed);
+	close(fd);
+}
+
+static void
+drain_waits_until_no_client_is_left(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	fake_services[0].status.clients = 2;
+	expect("drain one", "clients", "2");
+	assert_true(fake_services[0].drained && !fake_services[1].drained);
+	expect("drain --all --wait 0.02", "timed_out", "true");
+	assert_true(fake_services[1].drained);
+	side_put(fd, "drain --wait 5 one\n");
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	fake_services[0].status.clients = 0;
+	side_expect_ok(fd, "clients", "0");
+	close(fd);
+}
+
+static void
+clients_are_listed_counted_and_killed(void **state)
+{
+	json_t *answer = ask("clients one"), *list = json_object_get(answer, "clients");
+
+	(void)state;
+	assert_int_equal(json_array_size(list), 3);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "state")), "attached");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "state")), "connected");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 2), "state")), "held");
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "pid")), getpid());
+	json_decref(answer);
+	answer = ask("clients --by pid");
+	list = json_object_get(answer, "counts");
+	assert_int_equal(json_array_size(list), 1);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "pid")), getpid());
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "clients")), 4);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "held")), 2);
+	json_decref(answer);
+	expect("kill one --id 102", "killed", "1");
+	assert_int_equal(fake_services[0].ended, 1u << 2);
+	expect("kill one --id 109", "ok", "false");
+	expect("kill one --user no-such-user", "killed", "0");
+}
+
+static void
+lookup_shows_the_result_and_is_left_with_its_connection(void **state)
+{
+	struct address address;
+	struct lookup_result result = { .candidates = &address, .candidate_count = 1, .output = "o", .errors = "e" };
+	struct lookup_waiter *waiter;
+	int fd = side_client();
+
+	(void)state;
+	assert_null(address_parse("127.0.0.1:5", &address));
+	side_put(fd, "lookup one -v\nlookup one\n");
+	while (fake_links[0].lookup == NULL)
+		side_turn();
+	waiter = fake_links[0].lookup;
+	fake_links[0].lookup = NULL;
+	waiter->callback(waiter->arg, &result);
+	mem_free(waiter);
+	side_expect_ok(fd, "addresses", "[\"127.0.0.1:5\"]");
+	while (fake_links[0].lookup == NULL)
+		side_turn();
+	close(fd);
+	while (fake_links[0].lookup != NULL)
+		side_turn();
+}
+
+static void
+reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
+{
+	char *errors[] = { "x.conf:1: y: bad", "x.conf:2: z: bad", NULL };
+	struct commands_reload_result bad = { .errors = errors }, good = { .errors = NULL };
+	int fd = side_client();
+
+	(void)state;
+	reload_done = NULL;
+	side_put(fd, "reload\nreload\nreload\n");
+	while (reload_done == NULL)
+		side_turn();
+	reload_done(reload_arg, &bad);
+	reload_done = NULL;
+	side_expect_error(fd, "x.conf:1: y: bad (and more errors)");
+	while (reload_done == NULL)
+		side_turn();
+	reload_done(reload_arg, &good);
+	reload_done = NULL;
+	side_expect_ok(fd, "added", "[]");
+	while (reload_done == NULL)
+		side_turn();
+	close(fd);
+	while (reload_done != NULL)
+		side_turn();
+}
+
+static void
+the_plain_ones_answer(void **state)
+{
+	(void)state;
+	expect("ping", "pong", "true");
+	expect("config two", "config", "\"services for two\"");
+	expect("open one", "service", "\"one\"");
+	assert_true(fake_services[0].opened);
+	expect("reconnect one", "service", "\"one\"");
+	assert_int_equal(fake_links[0].reconnects, 1);
+	fake_links[0].refuses = true;
+	expect("reconnect one", "ok", "false");
+	expect("explain one", "entries", "[]");
+	expect("log debug", "level", "\"debug\"");
+	expect("log info", "previous", "\"debug\"");
+}
+
+static void
+both_lists_have_the_same_commands(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; commands_register[i].name != NULL; i++) {
+		const struct help_command *known = &help_commands[i];
+
+		assert_non_null(known->name);
+		assert_string_equal(known->name, commands_register[i].name);
+		assert_string_equal(known->arguments, commands_register[i].arguments);
+		assert_string_equal(known->help, commands_register[i].help);
+		assert_int_equal(known->least, commands_register[i].least);
+		assert_int_equal(known->most, commands_register[i].most);
+	}
+	assert_null(help_commands[i].name);
+}
+
+static void
+what_may_be_asked_again_changes_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; commands_register[i].name != NULL; i++)
+		if (help_commands[i].repeatable)
+			assert_false(commands_register[i].changes);
+}
+
+static void
+a_mistyped_command_has_a_nearest_one(void **state)
+{
+	(void)state;
+	assert_string_equal(help_nearest("staus"), "status");
+	assert_string_equal(help_nearest("recconect"), "reconnect");
+	assert_string_equal(help_nearest("lgo"), "log");
+	assert_null(help_nearest("xyzzy"));
+	assert_null(help_nearest(""));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(unknown_services_and_bad_words_are_errors),
+		TEST(status_tells_what_the_service_tells),
+		TEST(wait_answers_when_connected_and_0_at_once),
+		TEST(wait_ends_at_its_time_and_with_its_connection),
+		TEST(wait_goes_on_at_the_link_that_a_reload_has_made),
+		TEST(close_kills_if_told_and_answers_when_finished),
+		TEST(drain_waits_until_no_client_is_left),
+		TEST(clients_are_listed_counted_and_killed),
+		TEST(lookup_shows_the_result_and_is_left_with_its_connection),
+		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),
+		TEST(the_plain_ones_answer),
+		cmocka_unit_test(both_lists_have_the_same_commands),
+		cmocka_unit_test(what_may_be_asked_again_changes_nothing),
+		cmocka_unit_test(a_mistyped_command_has_a_nearest_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,338 @@
+/* Every kind of wrong configuration: an error with file, line and setting, and never more than that. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "daemon/config.h"
+
+static char folder[] = "/tmp/holdfast-test-XXXXXX";
+
+static char *
+path_of(const char *name)
+{
+	return mem_print("%s/%s", folder, name);
+}
+
+static void
+write_bytes(const char *name, const void *bytes, size_t length)
+{
+	char *path = path_of(name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, length, file), length);
+	assert_int_equal(fclose(file), 0);
+	mem_free(path);
+}
+
+static void
+write_file(const char *name, const char *text)
+{
+	write_bytes(name, text, strlen(text));
+}
+
+static struct config *
+load(const char *name, struct config_errors *errors)
+{
+	char *path = path_of(name);
+	struct config *config = config_load(path, NULL, errors);
+
+	mem_free(path);
+	return config;
+}
+
+/* Fails unless one of the errors is exactly "FOLDER/expected". */
+static void
+expect_error(const struct config_errors *errors, const char *expected)
+{
+	char *whole = path_of(expected), *found;
+
+	for (size_t i = 0; i < errors->count; i++)
+		if (strcmp(errors->errors[i], whole) == 0) {
+			mem_free(whole);
+			return;
+		}
+	found = config_errors_text(errors);
+	fail_msg("no error \"%s\" in:\n%s", whole, found);
+}
+
+/* The file has this error and no other. */
+static void
+expect_only(const char *name, const char *expected)
+{
+	struct config_errors errors = { 0 };
+
+	assert_null(load(name, &errors));
+	expect_error(&errors, expected);
+	assert_int_equal(errors.count, 1);
+	config_errors_clear(&errors);
+}
+
+#define S(text) "services:\n{\n  a:\n  {\n    " text "\n  };\n};\n"
+#define D(text) "defaults:\n{\n  " text "\n};\n"
+
+/* text of the main file, and its only error behind "FOLDER/" */
+static const struct {
+	const char *text, *error;
+} kinds[] = {
+	/* names */
+	{ "metrics: { listen = \"x\"; };", "m.conf:1: metrics: unknown setting" },
+	{ "\nservice: { };", "m.conf:2: service: unknown setting; did you mean \"services\"?" },
+	{ "log: {\n levle = \"info\"; };", "m.conf:2: log.levle: unknown setting; did you mean \"level\"?" },
+	{ "retry: { };", "m.conf:1: retry: unknown setting here; did you mean \"defaults.retry\"?" },
+	{ S("adress = \"h:1\";"), "m.conf:5: services.a.adress: unknown setting; did you mean \"address\"?" },
+	{ S("retry: { dealy = 1; };"), "m.conf:5: services.a.retry.dealy: unknown setting; did you mean \"delay\"?" },
+	{ S("delay = 1;"), "m.conf:5: services.a.delay: unknown setting; did you mean \"retry.delay\"?" },
+	{ D("hold_timout = 1;"), "m.conf:3: defaults.hold_timout: unknown setting; did you mean \"hold_timeout\"?" },
+	/* of parts that are not built */
+	{ S("framing = \"resp\";"), "m.conf:5: services.a.framing: unknown setting" },
+	{ S("standby = 1;"), "m.conf:5: services.a.standby: unknown setting" },
+	{ S("mode = \"shared\";"), "m.conf:5: services.a.mode: \"shared\" is not one of \"session\"" },
+	/* types */
+	{ "log = 1;", "m.conf:1: log: must be a group: log: { ... };" },
+	{ "defaults = [];", "m.conf:1: defaults: must be a group: defaults: { ... };" },
+	{ "services = ( );", "m.conf:1: services: must be a group: services: { NAME: { ... }; };" },
+	{ "services: {\n a = 1; };", "m.conf:2: services.a: must be a group: a: { ... };" },
+	{ S("retry = 5;"), "m.conf:5: services.a.retry: must be a group: retry: { ... };" },
+	{ S("hold_timeout: { };"), "m.conf:5: services.a.hold_timeout: must be a time, not a group" },
+	{ S("max_held = \"5\";"), "m.conf:5: services.a.max_held: must be a whole number, not a text" },
+	{ S("max_held = 1.5;"), "m.conf:5: services.a.max_held: 1.5 is not a whole number" },
+	{ S("lookup: { keep_last = 1; };"),
+	    "m.conf:5: services.a.lookup.keep_last: must be true or false, not a number" },
+	{ S("retry: { jitter = true; };"), "m.conf:5: services.a.retry.jitter: must be a number, not true or false" },
+	{ S("down_reply = 503;"), "m.conf:5: services.a.down_reply: must be a text, not a number" },
+	{ S("lookup: { args = [1]; };"), "m.conf:5: services.a.lookup.args: must be a list of texts, not a number" },
+	{ S("addresses = { };"), "m.conf:5: services.a.addresses: must be a list of addresses, not a group" },
+	/* ranges and words */
+	{ S("retry: { delay = 0; };"),
+	    "m.conf:5: services.a.retry.delay: 0 is out of range, which is 0.01 to 86400 seconds" },
+	{ S("retry: { delay = \"2days\"; };"),
+	    "m.conf:5: services.a.retry.delay: \"2days\": the unit is not one of ms, s, min, h" },
+	{ S("hold_timeout = \"5\";"),
+	    "m.conf:5: services.a.hold_timeout: \"5\": a time as a text needs a unit (ms, s, min, h)" },
+	{ S("hold_timeout = -1;"),
+	    "m.conf:5: services.a.hold_timeout: -1 is out of range, which is 0 to 31536000 seconds" },
+	{ S("warm = 1000;"), "m.conf:5: services.a.warm: 1000 is out of range, which is 0 to 64" },
+	{ S("retry: { factor = 0.5; };"),
+	    "m.conf:5: services.a.retry.factor: 0.5 is out of range, which is 1 to 100" },
+	{ S("on_down = \"wait\";"), "m.conf:5: services.a.on_down: \"wait\" is not one of \"hold\" \"refuse\"" },
+	{ "log: { level = \"loud\"; };",
+	    "m.conf:1: log.level: \"loud\" is not one of \"error\" \"warning\" \"notice\" \"info\" \"debug\"" },
+	{ "stop_timeout = 5000000000;", "m.conf:1: a number is too large" },
+	/* modes, users, groups */
+	{ S("listen: { mode = 0660; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
+	    "write \"0660\", in quotation marks" },
+	{ "control: { mode = \"0888\"; };",
+	    "m.conf:1: control.mode: \"0888\": a mode is a text of octal digits, such as \"0660\"" },
+	{ S("listen: { mode = \"4755\"; };"),
+	    "m.conf:5: services.a.listen.mode: \"4755\": a socket's mode is \"0777\" at most" },
+	{ S("listen: { owner = \"no-such-user\"; };"),
+	    "m.conf:5: services.a.listen.owner: there is no user \"no-such-user\"" },
+	{ "control: { group = \"no-such-group\"; };",
+	    "m.conf:1: control.group: there is no group \"no-such-group\"" },
+	{ S("listen: { allow_users = [\"root\", \"no-such-user\"]; };"),
+	    "m.conf:5: services.a.listen.allow_users: there is no user \"no-such-user\"" },
+	{ "control: {\n admin_groups = \"no-such-group\"; };",
+	    "m.conf:2: control.admin_groups: there is no group \"no-such-group\"" },
+	/* addresses and sources */
+	{ S("address = \"localhost\";"), NULL },
+	{ S("addresses = [\"h:1\", \"h:0\"];"), NULL },
+	{ S("address = \"h:1\"; addresses = [\"h:2\"];"), "m.conf:5: services.a.addresses: "
+	    "only one of address, addresses, lookup.script and lookup.catalog may be named" },
+	{ S("address = \"h:1\";\n lookup: { catalog = \"/\"; };"), "m.conf:6: services.a.lookup.catalog: "
+	    "only one of address, addresses, lookup.script and lookup.catalog may be named" },
+	{ S("lookup: { script = \"bin/x\"; };"), "m.conf:5: services.a.lookup.script: "
+	    "\"bin/x\" must be an absolute path" },
+	{ S("lookup: { environment = \"HOME\"; };"), "m.conf:5: services.a.lookup.environment: "
+	    "\"HOME\" is not of the form NAME=VALUE" },
+	/* files */
+	{ S("lookup: { script = \"/nonexistent/x\"; };"),
+	    "m.conf:5: services.a.lookup.script: /nonexistent/x: No such file or directory" },
+	{ S("lookup: { script = \"/etc\"; };"),
+	    "m.conf:5: services.a.lookup.script: /etc: is not a regular file" },
+	{ S("on_event = \"/etc/passwd\";"), "m.conf:5: services.a.on_event: /etc/passwd: is not executable" },
+	{ D("notify = \"/nonexistent/x\";") S("") "\n",
+	    "m.conf:3: defaults.notify: /nonexistent/x: No such file or directory" },
+	{ "include_directory = \"none.d\";", NULL },
+	/* sockets */
+	{ S("listen: { path = \"\"; };"), "m.conf:5: services.a.listen.path: must not be empty" },
+	{ S("listen: { path = \"@\"; };"),
+	    "m.conf:5: services.a.listen.path: an abstract socket needs a name behind the @" },
+	{ S("listen: { path = \"../x.sock\"; };"), NULL },
+	{ "services: { a: { listen: { path = \"/x\"; }; };\n b: { listen: { path = \"/x\"; }; }; };", NULL },
+	{ "services: { control: { }; };", NULL },
+	{ "runtime_directory = \"run\";", "m.conf:1: runtime_directory: \"run\" must be an absolute path" },
+	/* services */
+	{ "services: { a_: { };\n a*: { }; };",
+	    "m.conf:2: services.a*: a service's name is made of letters, digits, \"_\" and \"-\"" },
+	{ "services: {\n *a: { }; };", "m.conf:2: services.*a: a service's name begins with a letter" },
+	{ "services: { a: { };\n a: { }; };", "m.conf:2: a: duplicate setting name" },
+	{ S("warm = 1;\n    warm = 2;"), "m.conf:6: warm: duplicate setting name" },
+	/* syntax */
+	{ "log: { level = \"info\"; };\nservices {", "m.conf:2: syntax error" },
+	{ "a = \"no end", "m.conf:1: a text is not closed" },
+	{ "\n/* no end", "m.conf:2: a comment is not closed" },
+	{ "log: { };\n@include \"/etc\"\n",
+	    "m.conf:2: @include is not supported: use include_directory (services.d)" },
+	{ D("down_reply = \"a\\x00b\";"), "m.conf:3: a text must not hold a NUL byte" },
+	{ "\xef\xbb\xbflog: { };", "m.conf:1: the file begins with a byte order mark" },
+};
+
+static void
+each_kind_of_error_names_file_line_and_setting(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+		struct config_errors errors = { 0 };
+		struct config *config;
+
+		write_file("m.conf", kinds[i].text);
+		config = load("m.conf", &errors);
+		if (config != NULL)
+			fail_msg("no error in:\n%s", kinds[i].text);
+		if (kinds[i].error != NULL)
+			expect_error(&errors, kinds[i].error);
+		if (errors.count != 1)
+			fail_msg("%zu errors in:\n%s", errors.count, kinds[i].text);
+		assert_non_null(strstr(errors.errors[0], "m.conf:"));
+		config_errors_clear(&errors);
+	}
+}
+
+static void
+all_errors_of_all_files_are_reported(void **state)
+{
+	struct config_errors errors = { 0 };
+	char *directory = path_of("d");
+
+	(void)state;
+	assert_int_equal(mkdir(directory, 0755), 0);
+	write_file("m.conf", "include_directory = \"d\";\nlog: { level = 5; };\nservices: { a: {\n warm = -1;\n"
+	    "  foo = 1; };\n  b: { address = \"h\"; }; };\n");
+	write_file("d/1.conf", "services: { a: { }; };\n");
+	write_file("d/2.conf", "syntax error\n");
+	write_file("d/3.conf", "log: { };\nstop_timeout = 1;\nsevices: { };\n");
+	write_file("d/.4.conf", "not read\n");
+	write_file("d/5.conf~", "not read\n");
+	assert_null(load("m.conf", &errors));
+	expect_error(&errors, "m.conf:2: log.level: must be a text, not a number");
+	expect_error(&errors, "m.conf:4: services.a.warm: -1 is out of range, which is 0 to 64");
+	expect_error(&errors, "m.conf:5: services.a.foo: unknown setting");
+	expect_error(&errors, "d/2.conf:1: syntax error");
+	expect_error(&errors, "d/3.conf:1: log: stands in the main file only");
+	expect_error(&errors, "d/3.conf:2: stop_timeout: stands in the main file only");
+	expect_error(&errors, "d/3.conf:3: sevices: unknown setting; did you mean \"services\"?");
+	assert_int_equal(errors.count, 9); /* and b's address, and service a twice */
+	config_errors_clear(&errors);
+	for (const char *c = "123"; *c != '\0'; c++) {
+		char *path = mem_print("%s/d/%c.conf", folder, *c);
+
+		unlink(path);
+		mem_free(path);
+	}
+	mem_free(directory);
+}
+
+static void
+a_hostile_file_cannot_end_or_hang_the_program(void **state)
+{
+	size_t huge = CONFIG_FILE_MAX + 1;
+	char *bytes = mem_new(huge, 1), *fifo = path_of("fifo");
+
+	(void)state;
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	expect_only("fifo", "fifo: is not a regular file");
+	expect_only(".", ".: is a directory");
+	expect_only("none", "none: No such file or directory");
+	memset(bytes, '\n', huge);
+	write_bytes("m.conf", bytes, huge);
+	expect_only("m.conf", "m.conf: is larger than 1 MiB");
+	write_bytes("m.conf", "log: { };\n\0", 11);
+	expect_only("m.conf", "m.conf:2: the file holds a NUL byte");
+	memset(bytes, '{', huge);
+	memcpy(bytes, "a:", 2);
+	write_bytes("m.conf", bytes, huge - 1);
+	expect_only("m.conf", "m.conf:1: groups and lists are nested too deep");
+	memset(bytes, '(', huge);
+	memcpy(bytes, "a=", 2);
+	write_bytes("m.conf", bytes, huge - 1);
+	expect_only("m.conf", "m.conf:1: groups and lists are nested too deep");
+	mem_free(bytes);
+	mem_free(fifo);
+}
+
+static void
+a_file_that_takes_long_to_parse_is_given_up(void **state)
+{
+	char *text = mem_new(CONFIG_FILE_MAX, 1), *at = text;
+
+	(void)state;
+	for (unsigned i = 0; i < 70000; i++)
+		at += sprintf(at, "n%u=1;", i);
+	write_file("m.conf", text);
+	expect_only("m.conf", "m.conf:1: takes too long to parse");
+	mem_free(text);
+}
+
+static void
+more_errors_than_the_most_are_counted(void **state)
+{
+	struct config_errors errors = { 0 };
+	char *text;
+
+	(void)state;
+	for (unsigned i = 0; i < CONFIG_ERRORS_MAX + 5; i++)
+		config_error(&errors, "error %u", i);
+	config_error(&errors, "error 0");
+	assert_int_equal(errors.count, CONFIG_ERRORS_MAX);
+	assert_int_equal(errors.further, 5);
+	text = config_errors_text(&errors);
+	assert_non_null(strstr(text, "error 999\nand 5 further errors\n"));
+	mem_free(text);
+	config_errors_clear(&errors);
+}
+
+static int
+make_folder(void **state)
+{
+	(void)state;
+	return mkdtemp(folder) == NULL ? -1 : 0;
+}
+
+static int
+remove_folder(void **state)
+{
+	static const char *const names[] = { "m.conf", "fifo", "d/.4.conf", "d/5.conf~", "d" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		char *path = path_of(names[i]);
+
+		remove(path);
+		mem_free(path);
+	}
+	return rmdir(folder);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_kind_of_error_names_file_line_and_setting),
+		cmocka_unit_test(all_errors_of_all_files_are_reported),
+		cmocka_unit_test(a_hostile_file_cannot_end_or_hang_the_program),
+		cmocka_unit_test(a_file_that_takes_long_to_parse_is_given_up),
+		cmocka_unit_test(more_errors_than_the_most_are_counted),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,334 @@
+/* The control socket: what comes in, in whatever way, and what goes out. */
+#include "control_side.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "control/connection.h"
+
+/* Lines. */
+
+static void
+a_line_may_come_in_pieces(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "ec");
+	side_turn();
+	side_put(fd, "ho \"a b");
+	side_turn();
+	assert_int_equal(side.runs, 0);
+	side_put(fd, "\" c\r\n");
+	side_expect_ok(fd, "words", "[\"a b\",\"c\"]");
+	close(fd);
+}
+
+static void
+many_commands_in_one_write_are_answered_in_order(void **state)
+{
+	char text[200 * 12] = "", word[16];
+	int fd = side_client();
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		snprintf(word, sizeof word, "echo %d\n", i);
+		strcat(text, word);
+	}
+	side_put(fd, text);
+	for (int i = 0; i < 200; i++) {
+		snprintf(word, sizeof word, "[\"%d\"]", i);
+		side_expect_ok(fd, "words", word);
+	}
+	close(fd);
+}
+
+static void
+malformed_lines_get_an_error_and_the_connection_stays(void **state)
+{
+	static const struct { const char *line, *error; } rows[] = {
+		{ "\n", "no command" },
+		{ "ehco\n", "no command \"ehco\"; did you mean \"echo\"?" },
+		{ "x\xff\n", "no command" },
+		{ "size\n", "usage: size BYTES" },
+		{ "size 1 2\n", "usage: size BYTES" },
+		{ "later x\n", "usage: later" },
+		{ "echo \"x\n", "is not closed" },
+		{ "echo \x01\x02 \"\n", "is not closed" },
+	};
+	int fd = side_client();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		side_put(fd, rows[i].line);
+		side_expect_error(fd, rows[i].error);
+	}
+	side_put_bytes(fd, "echo a\0b\n", 9);
+	side_expect_error(fd, "NUL");
+	side_put(fd, "echo \xc3\xa4 \xff\n");
+	side_expect_ok(fd, "words", "[\"\xc3\xa4\",\"?\"]");
+	close(fd);
+}
+
+static void
+a_line_of_4096_bytes_is_taken_and_a_longer_one_skipped(void **state)
+{
+	char line[3 * CONNECTION_LINE_MAX];
+	int fd = side_client();
+
+	(void)state;
+	memset(line, ' ', sizeof line);
+	memcpy(line, "echo a", 6);
+	line[CONNECTION_LINE_MAX] = '\n';
+	side_put_bytes(fd, line, CONNECTION_LINE_MAX + 1);
+	side_expect_ok(fd, "words", "[\"a\"]");
+	line[CONNECTION_LINE_MAX] = ' ';
+	line[CONNECTION_LINE_MAX + 1] = '\n';
+	side_put_bytes(fd, line, CONNECTION_LINE_MAX + 2);
+	side_expect_error(fd, "longer than 4096 bytes");
+	line[CONNECTION_LINE_MAX + 1] = ' ';
+	line[sizeof line - 1] = '\n';
+	side_put_bytes(fd, line, sizeof line);
+	side_expect_error(fd, "longer than 4096 bytes");
+	side_put(fd, "echo b\n");
+	side_expect_ok(fd, "words", "[\"b\"]");
+	assert_int_equal(side.runs, 2);
+	close(fd);
+}
+
+static void
+a_last_line_without_newline_is_not_run(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "echo a\necho b");
+	shutdown(fd, SHUT_WR);
+	side_expect_ok(fd, "words", "[\"a\"]");
+	side_expect_error(fd, "no newline");
+	side_expect_end(fd);
+	assert_int_equal(side.runs, 1);
+}
+
+/* Requests that are answered later. */
+
+static void
+turn_until_waiting(void)
+{
+	for (int64_t until = clock_now() + SIDE_BOUND; side.waiting == NULL; side_turn())
+		assert_true(clock_now() < until);
+}
+
+static void
+turn_until_cancelled(unsigned number)
+{
+	for (int64_t until = clock_now() + SIDE_BOUND; side.cancelled < number; side_turn())
+		assert_true(clock_now() < until);
+}
+
+static void
+the_next_command_waits_until_the_one_before_is_answered(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "later\necho a\n");
+	turn_until_waiting();
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	assert_int_equal(side.runs, 0);
+	control_answer(side.waiting, json_pack("{s:i}", "n", 1));
+	side_expect_ok(fd, "n", "1");
+	side_expect_ok(fd, "words", "[\"a\"]");
+	assert_int_equal(side.cancelled, 0);
+	close(fd);
+}
+
+static void
+a_request_is_cancelled_when_its_connection_goes(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "later\necho a\n");
+	turn_until_waiting();
+	close(fd);
+	turn_until_cancelled(1);
+	assert_int_equal(side.runs, 0);
+}
+
+static void
+a_shutdown_still_waits_for_the_answer_and_a_close_after_it_cancels(void **state)
+{
+	int fd = side_client(), other = side_client();
+
+	(void)state;
+	side_put(fd, "later\n");
+	shutdown(fd, SHUT_WR);
+	turn_until_waiting();
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	assert_int_equal(side.cancelled, 0);
+	control_answer(side.waiting, NULL);
+	side.waiting = NULL;
+	side_expect_ok(fd, NULL, NULL);
+	side_expect_end(fd);
+	side_put(other, "later\n");
+	shutdown(other, SHUT_WR);
+	turn_until_waiting();
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	close(other);
+	turn_until_cancelled(1);
+}
+
+static void
+requests_under_way_are_cancelled_when_control_is_freed(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "later\n");
+	turn_until_waiting();
+	control_free(side.control);
+	side.control = NULL;
+	assert_int_equal(side.cancelled, 1);
+	side_expect_end(fd);
+}
+
+/* Bounds. */
+
+static void
+the_65th_connection_is_told_so_and_closed(void **state)
+{
+	int files[CONTROL_CONNECTIONS], fd;
+
+	(void)state;
+	for (int i = 0; i < CONTROL_CONNECTIONS; i++) {
+		files[i] = side_client();
+		side_put(files[i], "echo\n");
+		side_expect_ok(files[i], "words", "[]");
+	}
+	fd = side_client();
+	side_expect_error(fd, "too many control connections");
+	side_expect_end(fd);
+	close(files[0]);
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	fd = side_client();
+	side_put(fd, "echo\n");
+	side_expect_ok(fd, "words", "[]");
+	close(fd);
+	for (int i = 1; i < CONTROL_CONNECTIONS; i++)
+		close(files[i]);
+}
+
+static void
+an_answer_beyond_4_mib_is_an_error(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "size 4194304\necho a\n");
+	side_expect_error(fd, "more than 4 MiB");
+	side_expect_ok(fd, "words", "[\"a\"]");
+	close(fd);
+}
+
+static void
+a_reader_that_does_not_read_gets_no_further_command_run(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		side_put(fd, "size 1000000\n");
+	for (int i = 0; i < 200; i++)
+		side_turn();
+	assert_in_range(side.runs, 1, 3);
+	for (int i = 0; i < 20; i++)
+		side_expect_ok(fd, NULL, NULL);
+	assert_int_equal(side.runs, 20);
+	close(fd);
+}
+
+/* Who may what. */
+
+static void
+only_administrators_may_change_something_if_there_are_any(void **state)
+{
+	char *nobody_at_all[] = { "no-such-user", NULL };
+	int fd = side_client();
+
+	(void)state;
+	side_put(fd, "change\n");
+	side_expect_ok(fd, NULL, NULL);
+	control_set_admins(side.control, nobody_at_all, NULL);
+	side_put(fd, "change\n");
+	side_expect_ok(fd, NULL, NULL); /* the daemon's own user may */
+	close(fd);
+}
+
+/* Another user's side: asks and leaves with 0 if it was refused.  Runs in a process of its own. */
+static void
+ask_as_nobody(void)
+{
+	char answer[256] = "";
+	int fd;
+
+	alarm(10);
+	if (setgid(65534) == -1 || setuid(65534) == -1)
+		_exit(2);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (connect(fd, (struct sockaddr *)&side.name, side.name_length) == -1 || write(fd, "change\n", 7) != 7 ||
+	    read(fd, answer, sizeof answer - 1) <= 0)
+		_exit(3);
+	_exit(strstr(answer, "permission denied") == NULL);
+}
+
+static void
+another_user_may_not(void **state)
+{
+	char *nobody_at_all[] = { "no-such-user", NULL };
+	int status = -1;
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	control_set_admins(side.control, nobody_at_all, NULL);
+	child = fork();
+	if (child == 0)
+		ask_as_nobody();
+	while (waitpid(child, &status, WNOHANG) == 0)
+		side_turn();
+	assert_int_equal(status, 0);
+	assert_int_equal(side.runs, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SIDE_TEST(a_line_may_come_in_pieces),
+		SIDE_TEST(many_commands_in_one_write_are_answered_in_order),
+		SIDE_TEST(malformed_lines_get_an_error_and_the_connection_stays),
+		SIDE_TEST(a_line_of_4096_bytes_is_taken_and_a_longer_one_skipped),
+		SIDE_TEST(a_last_line_without_newline_is_not_run),
+		SIDE_TEST(the_next_command_waits_until_the_one_before_is_answered),
+		SIDE_TEST(a_request_is_cancelled_when_its_connection_goes),
+		SIDE_TEST(a_shutdown_still_waits_for_the_answer_and_a_close_after_it_cancels),
+		SIDE_TEST(requests_under_way_are_cancelled_when_control_is_freed),
+		SIDE_TEST(the_65th_connection_is_told_so_and_closed),
+		SIDE_TEST(an_answer_beyond_4_mib_is_an_error),
+		SIDE_TEST(a_reader_that_does_not_read_gets_no_further_command_run),
+		SIDE_TEST(only_administrators_may_change_something_if_there_are_any),
+		SIDE_TEST(another_user_may_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* The table of settings, and what each type takes and prints. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <libconfig.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "daemon/config.h"
+#include "daemon/setting_types.h"
+#include "daemon/settings.h"
+#include "daemon/values.h"
+
+/* Takes "value = TEXT;" into the row's field.  The error, to be freed, or NULL. */
+static char *
+take(const struct setting *row, const char *text, void *object)
+{
+	char *whole = mem_print("value = %s;", text), *error;
+	config_t config;
+
+	config_init(&config);
+	assert_int_equal(config_read_string(&config, whole), CONFIG_TRUE);
+	error = setting_take(row, config_lookup(&config, "value"), object);
+	config_destroy(&config);
+	mem_free(whole);
+	return error;
+}
+
+static void
+check_table(const struct settings *settings, void *object)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const struct setting *row = &settings->rows[i];
+		char *error = take(row, row->fallback, object);
+
+		if (error != NULL)
+			fail_msg("%s: %s", row->name, error);
+		assert_true(row->help != NULL && strlen(row->help) > 10 && strlen(row->help) < 110);
+		assert_in_range(row->reload, SETTING_IN_PLACE, SETTING_RESTART);
+		assert_true(row->min <= row->max);
+		assert_true(strlen(row->name) < SETTINGS_NAME_SIZE);
+		assert_ptr_equal(settings_find(settings, row->name), row);
+		if (row->type == SETTING_CHOICE)
+			assert_non_null(row->choices);
+	}
+	settings_clear(settings, object);
+}
+
+static void
+each_row_has_a_default_in_range_a_help_and_a_reload_class(void **state)
+{
+	struct service_settings service = { 0 };
+	struct config top = { 0 };
+
+	(void)state;
+	check_table(&settings_service, &service);
+	check_table(&settings_top, &top);
+}
+
+static void
+what_is_cleared_owns_nothing(void **state)
+{
+	struct service_settings service = { 0 }, zero = { 0 };
+
+	(void)state;
+	settings_defaults(&settings_service, &service);
+	assert_string_equal(service.listener.path, "NAME.sock");
+	settings_clear(&settings_service, &service);
+	assert_memory_equal(&service, &zero, sizeof zero);
+}
+
+static void
+a_copy_prints_the_same_and_shares_nothing(void **state)
+{
+	struct service_settings one = { 0 }, two = { 0 };
+	char *first, *second;
+
+	(void)state;
+	settings_defaults(&settings_service, &one);
+	assert_null(take(settings_find(&settings_service, "listen.allow_users"), "[\"root\", \"0\"]", &one));
+	settings_copy(&settings_service, &two, &one);
+	one.name = mem_copy_text("x");
+	two.name = mem_copy_text("x");
+	one.link.lookup.pick = two.link.lookup.pick = LOOKUP_PICK_ROTATE;
+	first = config_dump_settings(&one);
+	service_settings_clear(&one);
+	second = config_dump_settings(&two);
+	assert_string_equal(first, second);
+	service_settings_clear(&two);
+	free(first);
+	free(second);
+}
+
+static void
+times_are_numbers_of_seconds_or_texts_with_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t time;
+	} rows[] = {
+		{ "2", 2 * CLOCK_SECOND }, { "2.0", 2 * CLOCK_SECOND }, { "0.25", 250 * CLOCK_MILLISECOND },
+		{ "\"250ms\"", 250 * CLOCK_MILLISECOND }, { "\"5s\"", 5 * CLOCK_SECOND },
+		{ "\"2min\"", 120 * CLOCK_SECOND }, { "\"1h\"", 3600 * CLOCK_SECOND },
+		{ "\"1.5 min\"", 90 * CLOCK_SECOND }, { "3L", 3 * CLOCK_SECOND }, { "0", 0 },
+		{ "1e-9", 1 /* not 0, which means no limit */ },
+	};
+	const struct setting *row = settings_find(&settings_service, "hold_timeout");
+	struct service_settings service = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_null(take(row, rows[i].text, &service));
+		assert_int_equal(service.crowd.hold_timeout, rows[i].time);
+	}
+}
+
+static void
+no_limit_is_written_as_0(void **state)
+{
+	const struct setting *row = settings_find(&settings_service, "lookup.max_age");
+	struct service_settings service = { 0 };
+
+	(void)state;
+	assert_null(take(row, "0", &service));
+	assert_true(service.link.lookup.max_age == CLOCK_NEVER);
+	assert_null(take(row, "\"30s\"", &service));
+	assert_int_equal(service.link.lookup.max_age, 30 * CLOCK_SECOND);
+}
+
+static void
+keepalive_is_kept_in_the_units_of_the_kernel(void **state)
+{
+	struct service_settings service = { 0 };
+	char *error;
+
+	(void)state;
+	assert_null(take(settings_find(&settings_service, "keepalive.idle"), "\"2min\"", &service));
+	assert_int_equal(service.link.dial.keepalive_idle, 120);
+	assert_null(take(settings_find(&settings_service, "keepalive.user_timeout"), "0.5", &service));
+	assert_int_equal(service.link.dial.user_timeout, 500);
+	error = take(settings_find(&settings_service, "keepalive.interval"), "1.5", &service);
+	assert_string_equal(error, "must be in whole seconds");
+	mem_free(error);
+}
+
+static void
+a_bare_mode_is_told_the_text_to_write(void **state)
+{
+	const struct setting *row = settings_find(&settings_service, "listen.mode");
+	struct service_settings service = { 0 };
+	char *error = take(row, "0660", &service);
+
+	(void)state;
+	assert_string_equal(error, "a mode is a text of octal digits: write \"0660\", in quotation marks");
+	mem_free(error);
+	assert_null(take(row, "\"0640\"", &service));
+	assert_int_equal(service.listener.mode, 0640);
+}
+
+static void
+names_that_are_nearly_right_are_recognised(void **state)
+{
+	static const struct {
+		const struct settings *settings;
+		const char *group, *name, *meant;
+	} rows[] = {
+		{ &settings_service, "", "adress", "address" },
+		{ &settings_service, "", "lokup", "lookup" },
+		{ &settings_service, "retry", "dealy", "delay" },
+		{ &settings_service, "", "delay", "retry.delay" },
+		{ &settings_service, "", "script", "lookup.script" },
+		{ &settings_top, "", "service", "services" },
+		{ &settings_top, "log", "levle", "level" },
+	};
+	char nearest[SETTINGS_NAME_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_true(settings_nearest(rows[i].settings, rows[i].group, rows[i].name, nearest));
+		assert_string_equal(nearest, rows[i].meant);
+	}
+	assert_false(settings_nearest(&settings_service, "", "zzzzzzzz", nearest));
+}
+
+static void
+texts_are_printed_so_that_libconfig_reads_the_same_bytes(void **state)
+{
+	char all[256], *printed = NULL, *whole;
+	size_t length;
+	FILE *out = open_memstream(&printed, &length);
+	config_t config;
+
+	(void)state;
+	for (unsigned i = 1; i < 256; i++)
+		all[i - 1] = (char)i;
+	all[255] = '\0';
+	values_print_text(out, all);
+	fclose(out);
+	whole = mem_print("value = %s;", printed);
+	config_init(&config);
+	assert_int_equal(config_read_string(&config, whole), CONFIG_TRUE);
+	assert_string_equal(config_setting_get_string(config_lookup(&config, "value")), all);
+	config_destroy(&config);
+	mem_free(whole);
+	free(printed);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_row_has_a_default_in_range_a_help_and_a_reload_class),
+		cmocka_unit_test(what_is_cleared_owns_nothing),
+		cmocka_unit_test(a_copy_prints_the_same_and_shares_nothing),
+		cmocka_unit_test(times_are_numbers_of_seconds_or_texts_with_a_unit),
+		cmocka_unit_test(no_limit_is_written_as_0),
+		cmocka_unit_test(keepalive_is_kept_in_the_units_of_the_kernel),
+		cmocka_unit_test(a_bare_mode_is_told_the_text_to_write),
+		cmocka_unit_test(names_that_are_nearly_right_are_recognised),
+		cmocka_unit_test(texts_are_printed_so_that_libconfig_reads_the_same_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
