@@ -1,0 +1,127 @@
+"""Fixtures: each gives a factory, keeps logs of failed tests only, and leaves nothing running."""
+import glob
+import os
+import shutil
+import tempfile
+
+import pytest
+
+import holdfast
+import upstream as upstream_module
+
+
+def pytest_configure(config):
+    config.figures = []
+    config.addinivalue_line("markers", "long: takes minutes; run by make check-long")
+    config.addinivalue_line("markers", "plain: not under sanitizers (real programs at full speed, valgrind, ...)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("long") and not holdfast.LONG:
+            item.add_marker(pytest.mark.skip(reason="long: make check-long"))
+        if item.get_closest_marker("plain") and holdfast.SANITIZED:
+            item.add_marker(pytest.mark.skip(reason="not with sanitizers"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        item.failed_once = True
+
+
+@pytest.fixture
+def folder(request):
+    """A short path (sockets have 108 bytes), open to other users, kept when the test has failed."""
+    path = tempfile.mkdtemp(prefix="hf-")
+    os.chmod(path, 0o755)
+    yield path
+    if getattr(request.node, "failed_once", False):
+        logs = glob.glob(path + "/**/log", recursive=True) + glob.glob(path + "/**/asan.*", recursive=True)
+        for name in sorted(logs):
+            with open(name, errors="replace") as file:
+                print(f"--- {name}\n{file.read()[-6000:]}")
+        print(f"kept: {path}")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def daemon(folder, request):
+    """daemon(services, ...) starts one; at the end each must still be running and end with 0 on TERM."""
+    made = []
+
+    def start(services="", start=True, name="d", **options):
+        place = os.path.join(folder, name + (str(len(made)) if made else ""))
+        os.makedirs(place)
+        one = holdfast.Daemon(place, services, **options)
+        if holdfast.SANITIZED:
+            for kind in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
+                given = os.environ.get(kind, "")
+                one.environment_more.setdefault(kind, f"{given}:log_path={place}/asan:abort_on_error=1")
+        made.append(one)
+        return one.start() if start else one
+
+    yield start
+    failed_before = getattr(request.node, "failed_once", False)
+    request.node.failed_once = True  # what goes wrong from here on keeps the folder too
+    codes = []
+    try:
+        for one in made:
+            if one.process and one.process.poll() is None:
+                codes.append(one.stop())
+    finally:
+        for one in made:
+            one.end()
+    assert not any(codes), f"exit codes {codes}"
+    assert not glob.glob(folder + "/**/asan.*", recursive=True), "a sanitizer has complained"
+    request.node.failed_once = failed_before
+
+
+@pytest.fixture
+def upstream():
+    """upstream(serve) starts a scriptable server on a port of its own."""
+    made = []
+
+    def start(serve=upstream_module.echo_lines, start=True, port=None):
+        one = upstream_module.Upstream(serve, port)
+        made.append(one)
+        return one.start() if start else one
+
+    yield start
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def figure(request):
+    """figure(text): a measured value, shown in the summary."""
+    return lambda text: request.config.figures.append(f"{request.node.name}: {text}")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if config.figures:
+        terminalreporter.section("figures")
+        for line in config.figures:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def catalog(folder):
+    return upstream_module.Catalog(os.path.join(folder, "catalog"))
+
+
+@pytest.fixture
+def load(folder):
+    made = []
+
+    def make():
+        one = holdfast.Load(folder)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.end()

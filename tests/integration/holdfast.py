@@ -1,0 +1,393 @@
+"""holdfast - starts the daemon under test and talks to it.
+
+The builds come from the environment: HOLDFAST_BUILD (folder with holdfastd, holdfastctl and the load
+generator), HOLDFAST_CRASH_BUILD (the same with --enable-crash-points), HOLDFAST_SOURCE.
+"""
+import json
+import os
+import random
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+SOURCE = os.environ.get("HOLDFAST_SOURCE") or os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILD = os.environ.get("HOLDFAST_BUILD") or SOURCE
+CRASH_BUILD = os.environ.get("HOLDFAST_CRASH_BUILD")
+SANITIZED = bool(os.environ.get("HOLDFAST_SANITIZED"))
+LONG = bool(os.environ.get("HOLDFAST_LONG"))
+BOUND = 30.0 if SANITIZED else 15.0  # seconds that any single wait may take
+
+
+class TookTooLong(AssertionError):
+    pass
+
+
+def remaining(deadline):
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TookTooLong("bound reached")
+    return left
+
+
+def until(condition, what, bound=BOUND):
+    """Asks again and again, for what gives no event (a count in /proc, a field of status)."""
+    deadline = time.monotonic() + bound
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TookTooLong(f"{what}: not within {bound} s")
+        pause.wait(0.005)
+
+
+_ports = list(range(15000, 31000))
+random.shuffle(_ports)
+
+
+def free_port():
+    """A port of 127.0.0.1 that nobody uses, below the range of outgoing connections: a dialler of a port in
+    that range may meet itself."""
+    while True:
+        port = _ports.pop()
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def environment(**more):
+    names = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "TMPDIR")
+    clean = {name: os.environ[name] for name in names if name in os.environ}
+    return {**clean, **more}
+
+
+def run(*command, bound=60, **options):
+    """Runs to the end; standard output and error as text."""
+    options.setdefault("env", environment())
+    options.setdefault("stdin", subprocess.DEVNULL)
+    return subprocess.run([str(word) for word in command], timeout=bound, capture_output=True, text=True, **options)
+
+
+def wait_exit(process, bound=BOUND):
+    """Like Popen.wait, but woken by the end itself."""
+    if process.poll() is None:
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            if not select.select([pidfd], [], [], bound)[0]:
+                raise TookTooLong(f"{process.args[0]} has not ended within {bound} s")
+        finally:
+            os.close(pidfd)
+    return process.wait(1)
+
+
+def proc_state(pid):
+    """The letter in /proc/PID/stat, or "" for no process."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0]
+    except OSError:
+        return ""
+
+
+class Client:
+    """A connection to a service's socket."""
+
+    def __init__(self, path, bound=BOUND):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(bound)
+        try:
+            self.socket.connect(path)
+        except OSError:
+            self.socket.close()
+            raise
+        self.file = self.socket.makefile("rb")
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def line(self):
+        return self.file.readline()
+
+    def ask(self, text):
+        """One line there, one line back; b"" at the end of the connection."""
+        self.send(text.encode() + b"\n")
+        return self.line()
+
+    def read_all(self):
+        return self.file.read()
+
+    def at_end(self):
+        """Waits for the end of the connection, which must come without another byte."""
+        return self.read_all() == b""
+
+    def shutdown(self):
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Daemon:
+    """holdfastd in a folder of its own, with a generated configuration."""
+
+    def __init__(self, folder, services="", top="", build=None, environment_more=None, arguments=(), wrapper=(),
+                 pass_fds=()):
+        self.folder = folder
+        self.build = build or BUILD
+        self.config = os.path.join(folder, "holdfast.conf")
+        self.control = os.path.join(folder, "control.sock")
+        self.log_path = os.path.join(folder, "log")
+        self.arguments = list(arguments)
+        self.wrapper = list(wrapper)
+        self.pass_fds = pass_fds
+        self.environment_more = environment_more or {}
+        self.process = None
+        self.notify = None
+        self.configure(services, top)
+
+    def configure(self, services, top=""):
+        """Writes the configuration file; a running daemon is not told."""
+        if "log:" not in top:
+            top += '\nlog: { level = "debug"; target = "stderr"; };'
+        text = f'runtime_directory = "{self.folder}";\ninclude_directory = "";\n{top}\n'
+        text += f"services:\n{{\n{services}\n}};\n"
+        aside = self.config + ".tmp"
+        with open(aside, "w") as file:
+            file.write(text)
+        os.rename(aside, self.config)
+
+    def spawn(self):
+        """Starts without waiting."""
+        notify_path = os.path.join(self.folder, "notify")
+        if self.notify:
+            self.notify.close()
+            os.unlink(notify_path)
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.notify.bind(notify_path)
+        self.notices = []
+        command = [*self.wrapper, os.path.join(self.build, "holdfastd"), "-c", self.config, *self.arguments]
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                pass_fds=self.pass_fds, env=environment(NOTIFY_SOCKET=notify_path, **self.environment_more))
+        return self
+
+    def start(self):
+        self.spawn()
+        self.wait_notice("READY=1")
+        return self
+
+    def wait_notice(self, wanted, bound=None):
+        """Waits until the service manager would have been told this line; gives the whole message."""
+        bound = bound or BOUND * (4 if self.wrapper else 1)
+        deadline = time.monotonic() + bound
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            while True:
+                readable = select.select([self.notify, pidfd], [], [], remaining(deadline))[0]
+                if self.notify in readable:
+                    notice = self.notify.recv(65536).decode()
+                    self.notices.append(notice)
+                    if any(line.startswith(wanted) for line in notice.splitlines()):
+                        return notice
+                elif pidfd in readable:
+                    raise AssertionError(f"holdfastd ended with {self.process.wait()}:\n{self.log()}")
+        except TookTooLong:
+            raise TookTooLong(f"no {wanted} within {bound} s; so far {self.notices}") from None
+        finally:
+            os.close(pidfd)
+
+    def log(self):
+        with open(self.log_path, errors="replace") as file:
+            return file.read()
+
+    def wait_log(self, text, count=1, bound=BOUND):
+        return until(lambda: self.log().count(text) >= count, f"{text!r} in the log", bound)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def socket(self, service):
+        return self.path(service + ".sock")
+
+    def client(self, service, bound=BOUND):
+        return Client(self.socket(service), bound)
+
+    def command_raw(self, line, bound=BOUND):
+        with Client(self.control, bound) as control:
+            control.send(line.encode() + b"\n")
+            return json.loads(control.line() or b"null")
+
+    def command(self, line, bound=BOUND):
+        answer = self.command_raw(line, bound)
+        assert answer and answer["ok"], f"{line}: {answer}"
+        return answer
+
+    def status(self, service=None):
+        """The whole status, or one service's part."""
+        if service is None:
+            return self.command("status")
+        return self.command(f"status {service}")["services"][0]
+
+    def wait_status(self, service, bound=BOUND, **fields):
+        """Waits until the service's status has these values."""
+        def matches():
+            status = self.status(service)
+            return status if all(status[name] == value for name, value in fields.items()) else None
+        return until(matches, f"{service} {fields}", bound)
+
+    def wait_connected(self, service, bound=BOUND):
+        return self.command(f"wait {service} {int(bound)}", bound + 5)
+
+    def ctl(self, *arguments, bound=BOUND):
+        return run(os.path.join(self.build, "holdfastctl"), "-s", self.control, *arguments, bound=bound)
+
+    @property
+    def keeper(self):
+        return self.process.pid
+
+    def children(self):
+        with open(f"/proc/{self.keeper}/task/{self.keeper}/children") as file:
+            return [int(pid) for pid in file.read().split()]
+
+    def worker(self):
+        """The living worker's pid, or 0 in the moment without one."""
+        for pid in self.children():
+            try:
+                with open(f"/proc/{pid}/comm") as comm:
+                    if comm.read().strip() == "holdfastd" and proc_state(pid) not in "ZX":
+                        return pid
+            except OSError:
+                continue
+        return 0
+
+    def kill_worker(self, number=signal.SIGKILL):
+        """Signals the worker, waiting for there to be one; gives its pid."""
+        pid = until(self.worker, "a worker")
+        os.kill(pid, number)
+        return pid
+
+    def restarts(self):
+        return self.status()["worker_restarts"]
+
+    def files(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def settled_files(self, services):
+        """The number of open files once no client is left and what is kept ready is there."""
+        def settled():
+            for service in services:
+                status = self.status(service)
+                if status["clients"] or status["held"] or not (status["warm"] or status["resting"]):
+                    return False
+            return True
+        until(settled, "rest")
+        return self.files()
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it; gives the exit code."""
+        self.process.send_signal(number)
+        return wait_exit(self.process, BOUND * 2)
+
+    def end(self):
+        """Whatever is left, at the end of a test."""
+        if self.process and self.process.poll() is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait(BOUND)
+        if self.notify:
+            self.notify.close()
+
+
+class Load:
+    """The load generator: clients of a service and, at its other end, the server."""
+
+    def __init__(self, folder):
+        self.program = os.environ.get("HOLDFAST_LOAD") or os.path.join(BUILD, "tests/integration/load")
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.port = free_port()
+        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.listen(4096)
+        self.address = f"127.0.0.1:{self.port}"
+        self.errors = os.path.join(folder, "load.err")
+        self.process = None
+
+    def start(self, path, seconds, **counts):
+        words = [word for name, value in counts.items() for word in ("--" + name.replace("_", "-"), str(value))]
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen(
+                [self.program, "--socket", path, "--listen-fd", str(self.listener.fileno()),
+                 "--seconds", str(seconds), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+                pass_fds=[self.listener.fileno()], env=environment())
+        return self
+
+    def readline(self, bound):
+        if not select.select([self.process.stdout], [], [], bound)[0]:
+            raise TookTooLong(f"load said nothing for {bound} s")
+        return self.process.stdout.readline().decode().strip()
+
+    def wait_running(self, bound=BOUND):
+        line = self.readline(bound)
+        assert line == "running", f"load: {line}\n{self.complaints()}"
+
+    def mark(self):
+        """A new measurement of the worst round trip begins."""
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+
+    def ended_within(self, seconds):
+        """Lets so much time pass unless the load ends first."""
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
+    def complaints(self):
+        with open(self.errors) as file:
+            return file.read()
+
+    def result(self, bound=60 + BOUND):
+        """Waits for the end; fails unless every byte was right."""
+        line = self.readline(bound)
+        if line == "running":
+            line = self.readline(bound)
+        code = wait_exit(self.process)
+        assert code == 0, f"load: exit {code}: {line}\n{self.complaints()}"
+        return json.loads(line)
+
+    def end(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(BOUND)
+            self.process.stdin.close()
+            self.process.stdout.close()
+        self.listener.close()
+
+
+def fixed(name, address, more=""):
+    """A service with a fixed address."""
+    return f'{name}: {{ address = "{address}"; {more} }};\n'
+
+
+def behind(generator):
+    """The service "s" whose server is the load generator.  At its end it closes connections that were kept ready;
+    the short delay has them replaced soon."""
+    return fixed("s", generator.address, "retry: { delay = 0.1; };")
+
+
+ALL_KINDS = dict(bulk=4, ping=8, ask=16, half=2, slow=2, server_reset=2, client_reset=2)

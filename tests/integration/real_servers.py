@@ -1,0 +1,87 @@
+"""real_servers - Redis and PostgreSQL of the distribution, each with data of its own in a temporary folder."""
+import os
+import pwd
+import select
+import shutil
+import signal
+import socket
+import subprocess
+
+import holdfast
+
+
+class Redis:
+    def __init__(self, folder):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+             "--dir", self.folder, "--daemonize", "no"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=holdfast.environment())
+        line = b""
+        while b"Ready to accept connections" not in line:
+            assert select.select([self.process.stdout], [], [], holdfast.BOUND)[0], "redis-server is not ready"
+            line = self.process.stdout.readline()
+            assert line, f"redis-server has ended with {self.process.wait(5)}"
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            holdfast.wait_exit(self.process)
+            self.process.stdout.close()
+
+
+def postgres_programs():
+    """The newest version's folder; the programs are not in PATH on Debian."""
+    root = "/usr/lib/postgresql"
+    versions = sorted(os.listdir(root), key=int) if os.path.isdir(root) else []
+    return os.path.join(root, versions[-1], "bin") if versions else os.path.dirname(shutil.which("initdb") or "")
+
+
+class Postgres:
+    """PostgreSQL refuses to run as root, so there it runs as its own user."""
+
+    def __init__(self, folder):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = os.path.join(folder, "pg")
+        self.data = os.path.join(self.folder, "data")
+        self.as_user = []
+        self.process = None
+        os.mkdir(self.folder)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--"]
+
+    def program(self, name, *arguments):
+        done = holdfast.run(*self.as_user, os.path.join(postgres_programs(), name), *arguments, cwd=self.folder,
+                            env=holdfast.environment(LC_ALL="C.UTF-8"))
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+    def start(self):
+        """Our own child, so that its end is seen; it tells the notify socket when it is ready."""
+        self.program("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(f"{self.folder}/notify")
+        os.chmod(f"{self.folder}/notify", 0o666)
+        notify.settimeout(holdfast.BOUND)
+        with notify, open(f"{self.folder}/log", "wb") as log:
+            self.process = subprocess.Popen(
+                [*self.as_user, os.path.join(postgres_programs(), "postgres"), "-D", self.data, "-p", str(self.port),
+                 "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                env=holdfast.environment(LC_ALL="C.UTF-8", NOTIFY_SOCKET=f"{self.folder}/notify"))
+            while b"READY=1" not in notify.recv(4096):
+                pass
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGQUIT)
+            holdfast.wait_exit(self.process)

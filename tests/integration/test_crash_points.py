@@ -1,0 +1,86 @@
+"""The worker dies at every named place, again and again, under load: nothing lost, nothing wrong."""
+import os
+
+import pytest
+
+import holdfast
+import storm
+
+KINDS = dict(bulk=2, ping=8, ask=8, half=1, slow=1, server_reset=1, client_reset=1, bulk_bytes=1 << 20)
+WANTED = 8
+SECONDS = 3 if holdfast.LONG else 0.8
+
+# Each COUNT-th pass kills; seldom enough that work is done in between.
+COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "dial": 20, "link": 40,
+          "recover": 2}
+# Places that only another death leads to: it is provoked by a second point.
+LED_TO_BY = {
+    "recover.call": "call.received:200",
+    "recover.closing": "close.marked:20",
+    "recover.closed": "close.client:20",
+    "recover.adopted": "accept.accepted:20",
+}
+# Places that this load does not pass; each has a test of its own below, or later.
+ELSEWHERE = {"return.closed", "return.held", "listener.named", "redo.committed", "recover.redone"}
+
+
+def points():
+    if not holdfast.CRASH_BUILD:
+        return []
+    done = holdfast.run(os.path.join(holdfast.CRASH_BUILD, "holdfastd"), "--crash-points")
+    return done.stdout.split()
+
+
+def crash(text):
+    return dict(build=holdfast.CRASH_BUILD, environment_more={"HOLDFAST_CRASH": text})
+
+
+pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+
+
+@pytest.mark.parametrize("point", [point for point in points() if point not in ELSEWHERE])
+def test_under_load(daemon, load, point):
+    text = f"{point}:{COUNTS[point.split('.')[0]]}"
+    if point in LED_TO_BY:
+        text += "," + LED_TO_BY[point]
+    generator = load()
+    one = daemon(holdfast.behind(generator), **crash(text))
+    generator.start(one.socket("s"), SECONDS, **KINDS)
+    kills = 0
+    if point.startswith("recover.") and point not in LED_TO_BY:
+        kills = storm.strike(one, generator, int(SECONDS * 20), 0.04)
+    generator.result()
+    deaths = one.restarts() - kills
+    assert deaths >= WANTED, f"{deaths} deaths"
+
+
+@pytest.mark.parametrize("point", ["return.closed", "return.held"])
+def test_on_the_way_back_to_the_held(daemon, upstream, point):
+    """Clients that are not attached lose their upstream, again and again."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "retry: { delay = 0.05; };"), **crash(f"{point}:3"))
+    clients = [one.client("s") for _ in range(10)]
+    one.wait_status("s", clients=10)
+    while one.restarts() < WANTED:
+        server.stop()
+        one.wait_status("s", held=10)
+        server.start()
+        one.wait_status("s", held=0, clients=10)
+    for number, client in enumerate(clients):
+        assert client.ask(str(number)) == f"{number}\n".encode()
+        client.close()
+
+
+def test_listeners_being_made(daemon, upstream):
+    server = upstream()
+    services = "".join(holdfast.fixed(f"s{number}", server.address) for number in range(20))
+    one = daemon(services, **crash("listener.named:2"))
+    assert one.restarts() >= WANTED
+    for number in range(20):
+        with one.client(f"s{number}") as client:
+            assert client.ask("x") == b"x\n"
+
+
+def test_a_build_without_them_refuses():
+    done = holdfast.run(os.path.join(holdfast.BUILD, "holdfastd"), "--crash-points")
+    assert done.returncode in ((0,) if holdfast.BUILD == holdfast.CRASH_BUILD else (2,))

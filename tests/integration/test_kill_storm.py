@@ -1,0 +1,28 @@
+"""The worker is killed with SIGKILL at random moments under load: nothing lost, nothing wrong, nothing leaked."""
+import pytest
+
+import holdfast
+import storm
+
+
+def run_storm(daemon, load, figure, seconds, kills):
+    generator = load()
+    one = daemon(holdfast.behind(generator))
+    before = storm.warmed_up(one, generator)
+    generator.start(one.socket("s"), seconds, **holdfast.ALL_KINDS)
+    hit = storm.strike(one, generator, kills, seconds / kills * 0.9)
+    result = generator.result()
+    figure(f"{hit} kills, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
+           f"{result['ask']} connections")
+    assert hit >= kills * 0.8
+    assert one.restarts() >= hit * 0.8  # two signals may meet one death
+    storm.assert_no_file_leaked(one, before)
+
+
+def test_60_kills(daemon, load, figure):
+    run_storm(daemon, load, figure, 8, 60)
+
+
+@pytest.mark.long
+def test_300_kills(daemon, load, figure):
+    run_storm(daemon, load, figure, 20, 300)

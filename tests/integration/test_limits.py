@@ -1,0 +1,48 @@
+"""max_clients, max_clients_per_user, idle_timeout, and no files left."""
+import holdfast
+
+
+def test_max_clients_pauses_accepting(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "max_clients = 2;"))
+    with one.client("s") as first, one.client("s") as second, one.client("s") as third:
+        assert first.ask("a") == b"a\n" and second.ask("b") == b"b\n"
+        third.send(b"c\n")
+        assert one.status("s")["clients"] == 2
+        first.close()
+        assert third.line() == b"c\n"
+
+
+def test_max_clients_per_user_closes(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "max_clients_per_user = 1;"))
+    with one.client("s") as first:
+        assert first.ask("a") == b"a\n"
+        with one.client("s") as second:
+            assert second.at_end()
+        assert first.ask("b") == b"b\n"
+
+
+def test_idle_timeout(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "idle_timeout = 1;"))
+    with one.client("s") as client:
+        assert client.ask("a") == b"a\n"
+        assert client.at_end()
+
+
+def test_no_files_left(daemon, upstream):
+    """Accepting pauses, is logged once, and goes on when files are free again."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address), wrapper=["prlimit", "--nofile=64:64"])
+    clients = [one.client("s") for _ in range(60)]
+    served = 0
+    for client in clients:
+        client.send(b"x\n")
+    holdfast.until(lambda: server.accepted >= 10, "some served")
+    for client in clients:
+        assert client.line() == b"x\n", f"after {served}"
+        client.close()
+        served += 1
+    with one.client("s") as client:
+        assert client.ask("again") == b"again\n"
