@@ -136,8 +136,10 @@ commands_log(void *arg, struct control_request *request, int argc, char **argv)
 		    argv[1]);
 		return;
 	}
-	log_set_level(level);
-	context->table->header->log_level = level;
+	if (argc > 1) {
+		log_set_level(level);
+		context->table->header->log_level = (uint32_t)level + 1;
+	}
 	control_answer(request, json_pack("{s:s, s:s}", "level", log_level_name(level),
 	    "previous", log_level_name(before)));
 }

@@ -290,9 +290,10 @@ daemon_update_status(struct daemon *daemon)
 	    sum.clients, sum.held);
 	if (error[0] != '\0')
 		snprintf(text + n, sizeof text - (size_t)n, "; reload refused: %.400s", error);
-	if (strcmp(text, daemon->table->header->status) != 0)
+	if (strcmp(text, daemon->table->header->status) != 0) {
 		table_status_set(daemon->table, text);
-	keeper_nudge(daemon->table);
+		keeper_nudge(daemon->table);
+	}
 }
 
 static void
