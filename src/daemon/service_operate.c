@@ -28,6 +28,17 @@ service_index(const struct service *service)
 	return service->index;
 }
 
+/* Where clients connect to: systemd's socket may be elsewhere than the settings say. */
+static const char *
+service_socket(const struct service *service)
+{
+	const struct table_service *record = service_record(service);
+
+	if (record->activated && record->bound.sun_path[0] != '\0')
+		return record->bound.sun_path;
+	return service->settings->listener.path;
+}
+
 void
 service_get_status(const struct service *service, struct service_status *ret_status)
 {
@@ -45,7 +56,7 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->administered = (enum table_admin)record->administered;
 	ret_status->administered_uid = record->administered_uid;
 	ret_status->administered_since = record->administered_since;
-	ret_status->socket = service->settings->listener.path;
+	ret_status->socket = service_socket(service);
 }
 
 static void

@@ -58,6 +58,7 @@ def test_socket_activation_by_name(folder, daemon, upstream):
     give = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=s exec "$@"'
     one = daemon(holdfast.fixed("s", upstream().address), pass_fds=(listener.fileno(),),
                  wrapper=["bash", "-c", give, "bash"])
+    assert one.status("s")["socket"] == path
     listener.close()
     for _ in range(3):
         with holdfast.Client(path) as client:
