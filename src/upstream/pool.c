@@ -93,17 +93,15 @@ pool_close_spare(struct pool_spare *spare)
 static void
 pool_on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct pool_spare *spare = arg;
-	struct pool *pool = spare->pool;
-	int64_t age = clock_now() - spare->since;
-	char address[ADDRESS_TEXT_SIZE], text[SPARE_TEXT_SIZE];
+	struct pool_spare *spare = arg, ended = *spare;
+	int64_t age = clock_now() - ended.since;
+	char text[SPARE_TEXT_SIZE];
 
 	(void)what;
 	if (!spare_has_ended(fd, text))
 		return;
-	memcpy(address, spare->address, sizeof address);
 	pool_close_spare(spare);
-	pool->callbacks->ended(pool->arg, address, age, text);
+	ended.pool->callbacks->ended(ended.pool->arg, ended.address, age, text);
 }
 
 static void
@@ -225,8 +223,7 @@ pool_name_file(struct pool_dial *dial)
 	if (fd < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
-	session = table_session_claim(pool->table);
-	if (session == 0) {
+	if ((session = table_session_claim(pool->table)) == 0) {
 		close(fd);
 		return ENFILE;
 	}

@@ -56,9 +56,13 @@ static void
 p24_a_wake_is_at_once_when_somebody_is_held(void **state)
 {
 	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
 
 	(void)state;
 	PLAY(&p, &usual, TO_WAIT, { 3000, PCONN_WAKE, 0, PCONN_WAIT, 10, .held = 1, .roll = 0x80000000u });
+	p = (struct pconn){ 0 };
+	s.hold_retry = 0;
+	PLAY(&p, &s, TO_WAIT, { 3, PCONN_WAKE, 0, PCONN_WAIT, 10, .held = 1 }); /* 10 ms after the attempt at least */
 	p = (struct pconn){ 0 };
 	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_WAKE, 0, PCONN_DIAL, NO }, /* during an attempt: after it */
 	    { 5, PCONN_DIAL_FAILED, BAD, PCONN_WAIT, 505, .same = true, .roll = 0x80000000u });

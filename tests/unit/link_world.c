@@ -1,0 +1,145 @@
+#include "link_world.h"
+
+#include <arpa/inet.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/log.h"
+
+struct world w;
+
+static void
+on_event(void *arg, const struct link_event *event)
+{
+	static const char letters[] = "TaF+-";
+	size_t length = strlen(w.events);
+
+	(void)arg;
+	if (length + 1 < sizeof w.events)
+		w.events[length] = letters[event->kind];
+	snprintf(w.error, sizeof w.error, "%s", event->error);
+}
+
+static void
+on_ready(void *arg)
+{
+	(void)arg;
+	w.ready++;
+}
+
+static const struct link_callbacks callbacks = { .event = on_event, .ready = on_ready };
+
+int
+world_listen(uint16_t *port)
+{
+	struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons(*port) };
+	socklen_t length = sizeof name;
+	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd != -1);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof name), 0);
+	assert_int_equal(listen(fd, 128), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &length), 0);
+	*port = ntohs(name.sin_port);
+	return fd;
+}
+
+int
+world_accept(int listener)
+{
+	struct pollfd look = { .fd = listener, .events = POLLIN };
+
+	assert_int_equal(poll(&look, 1, 2000), 1);
+	return accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+void
+world_turn(void)
+{
+	struct timeval tv = { .tv_usec = 5000 };
+
+	event_base_once(w.loop, -1, EV_TIMEOUT, on_tick, NULL, &tv);
+	event_base_loop(w.loop, EVLOOP_ONCE);
+}
+
+struct link_status
+world_status(void)
+{
+	struct link_status s;
+
+	link_get_status(w.link, &s);
+	return s;
+}
+
+void
+world_make(uint16_t first, uint16_t second)
+{
+	memset(&w, 0, sizeof w);
+	w.answer = "none";
+	w.loop = loop_new();
+	assert_int_equal(table_new(1000, &w.table), 0);
+	table_derive(&w.table);
+	w.table.header->next_id = 1;
+	strcpy(w.table.services[SERVICE].name, "test");
+	w.addresses[0] = mem_print("127.0.0.1:%u", first);
+	if (second != 0)
+		w.addresses[1] = mem_print("127.0.0.1:%u", second);
+	w.settings.lookup.addresses = w.addresses;
+	w.settings.lookup.timeout = CLOCK_SECOND;
+	w.settings.dial.connect_timeout = CLOCK_SECOND;
+	w.settings.on_event_timeout = 3 * CLOCK_SECOND;
+	w.settings.pconn = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
+		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = CLOCK_SECOND / 4, .warm = 1 };
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+}
+
+void
+world_begin(void)
+{
+	w.link = link_new(w.loop, &w.table, SERVICE, &w.settings, &callbacks, &w);
+}
+
+void
+world_end(void)
+{
+	link_free(w.link);
+	world_turn();
+	for (uint32_t i = 1; i < w.table.header->session_high; i++)
+		assert_int_equal(table_session_state(&w.table, i), TABLE_FREE);
+	event_base_free(w.loop);
+	table_free(&w.table);
+	mem_free(w.addresses[0]);
+	mem_free(w.addresses[1]);
+	mem_free(w.settings.on_event);
+	mem_free(w.settings.notify);
+}
+
+int
+world_take(void)
+{
+	uint32_t spare;
+	int fd = link_take(w.link, &spare);
+
+	if (fd != -1)
+		link_taken(w.link, spare);
+	return fd;
+}
+
+void
+world_on_answer(void *arg, const char *error)
+{
+	(void)arg;
+	snprintf(w.answer_text, sizeof w.answer_text, "%s", error == NULL ? "connected" : error);
+	w.answer = w.answer_text;
+}

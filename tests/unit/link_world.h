@@ -1,0 +1,67 @@
+/* link_world.h - a link with a table of its own, for test_link.c and test_link_resume.c. */
+#ifndef TESTS_UNIT_LINK_WORLD_H
+#define TESTS_UNIT_LINK_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "upstream/link.h"
+
+#define SERVICE 3
+
+/* A service, and what its link said. */
+struct world {
+	struct event_base *loop;
+	struct table table;
+	struct link_settings settings;
+	struct link *link;
+	char *addresses[3];
+	char events[512];   /* letters: T a F + -, in order */
+	char error[512];    /* of the last event */
+	unsigned ready;
+	const char *answer; /* of a waiter: "none" before, "connected", or the error */
+	char answer_text[512];
+};
+
+extern struct world w;
+
+/* A listener on a free port of loopback, or on the one given. */
+int world_listen(uint16_t *port);
+
+/* Accepts, waiting a while. */
+int world_accept(int listener);
+
+/* All but the link, for one address or two; then the link; and the end of all. */
+void world_make(uint16_t first, uint16_t second);
+void world_begin(void);
+void world_end(void);
+
+/* One turn of the loop, of 5 ms at most. */
+void world_turn(void);
+
+struct link_status world_status(void);
+
+/* What a service does with a connection: its session names the file. */
+int world_take(void);
+
+/* Of a waiter: w.answer. */
+void world_on_answer(void *arg, const char *error);
+
+/* Runs the loop until the condition holds, at most so many milliseconds. */
+#define RUN_UNTIL(ms, condition) \
+	do { \
+		int64_t end_ = clock_now() + (ms) * CLOCK_MILLISECOND; \
+		while (!(condition) && clock_now() < end_) \
+			world_turn(); \
+		if (!(condition)) \
+			fail_msg("not within %d ms: %s; events %s, state %s, error %s", (int)(ms), #condition, w.events, \
+			    link_state_name(world_status().state), world_status().last_error); \
+	} while (0)
+
+#endif
