@@ -389,8 +389,10 @@ crowd_listen(struct crowd *crowd, int fd)
 	listener_free(crowd->listener);
 	crowd->listener = NULL;
 	crowd->paused = false;
-	if (fd != -1)
+	if (fd != -1) {
 		crowd->listener = listener_new(crowd->loop, fd, crowd_on_accepted, crowd_on_exhausted, crowd);
+		listener_keep_reserve(crowd->listener);
+	}
 	crowd_limit(crowd);
 }
 

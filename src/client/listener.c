@@ -1,9 +1,12 @@
 #include "client/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,6 +18,8 @@
 /* Clients accepted in one turn of the loop, so that those who are already here have theirs. */
 #define LISTENER_TURN  32
 #define LISTENER_AGAIN (100 * CLOCK_MILLISECOND)
+/* Files that clients may not take, so that those who wait can be given upstream connections. */
+#define LISTENER_RESERVE 64
 
 struct listener {
 	int fd; /* borrowed */
@@ -22,6 +27,7 @@ struct listener {
 	struct event again; /* after files ran out */
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
+	int ceiling;        /* file numbers from here on are not for clients */
 	listener_callback *accepted;
 	void (*on_exhausted)(void *arg, int error);
 	void *arg;
@@ -198,14 +204,6 @@ listener_watch(struct listener *listener)
 		event_add(&listener->event, NULL);
 }
 
-static void
-listener_on_again(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	listener_watch(arg);
-}
-
 /* No file or memory is left: nothing is accepted for a moment. */
 static void
 listener_rest(struct listener *listener, int error)
@@ -218,10 +216,30 @@ listener_rest(struct listener *listener, int error)
 	}
 }
 
+static void
+listener_on_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	listener_watch(arg);
+}
+
 static bool
 listener_is_exhaustion(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* The kernel gives the lowest free number: if that is at the ceiling, so many files are open. */
+static bool
+listener_is_at_ceiling(const struct listener *listener)
+{
+	int lowest = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest == -1)
+		return true;
+	close(lowest);
+	return lowest >= listener->ceiling;
 }
 
 static void
@@ -231,6 +249,10 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 	int client;
 
 	(void)what;
+	if (listener->exhausted && listener_is_at_ceiling(listener)) {
+		listener_rest(listener, EMFILE);
+		return;
+	}
 	for (int n = 0; n < LISTENER_TURN && !listener->paused; n++) {
 		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client == -1) {
@@ -239,8 +261,12 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		CRASH_POINT(ACCEPT_ACCEPTED);
-		listener->exhausted = false;
 		listener->accepted(listener->arg, client);
+		if (client >= listener->ceiling) {
+			listener_rest(listener, EMFILE);
+			return;
+		}
+		listener->exhausted = false;
 	}
 }
 
@@ -251,6 +277,7 @@ listener_new(struct event_base *loop, int fd, listener_callback *accepted, void 
 	struct listener *listener = mem_new(1, sizeof *listener);
 
 	listener->fd = fd;
+	listener->ceiling = INT_MAX;
 	listener->accepted = accepted;
 	listener->on_exhausted = exhausted;
 	listener->arg = arg;
@@ -268,6 +295,18 @@ listener_free(struct listener *listener)
 	event_del(&listener->event);
 	loop_timer_stop(&listener->again);
 	mem_free(listener);
+}
+
+void
+listener_keep_reserve(struct listener *listener)
+{
+	struct rlimit limit;
+	rlim_t reserve;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > INT_MAX)
+		return;
+	reserve = limit.rlim_cur / 4 < LISTENER_RESERVE ? limit.rlim_cur / 4 : LISTENER_RESERVE;
+	listener->ceiling = (int)(limit.rlim_cur - reserve);
 }
 
 void

@@ -40,6 +40,9 @@ struct listener *listener_new(struct event_base *loop, int fd, listener_callback
     void (*exhausted)(void *arg, int error), void *arg);
 void listener_free(struct listener *listener);
 
+/* The last open files are not for clients: accepting rests there as if no file were left. */
+void listener_keep_reserve(struct listener *listener);
+
 /* Stops and starts accepting; the backlog keeps who comes meanwhile. */
 void listener_pause(struct listener *listener, bool paused);
 
