@@ -1,4 +1,4 @@
-/* crowd_parts.h - what crowd.c (coming and going) and crowd_look.c (looking, once in a while) share; nobody else's. */
+/* crowd_parts.h - what crowd.c (coming, going) and crowd_look.c (looking, once in a while) share; nobody else's. */
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 

@@ -71,8 +71,10 @@ crash_here(enum crash_point point)
 {
 	for (unsigned i = 0; i < crash_state.count; i++)
 		if (crash_state.wanted[i].point == point &&
-		    ++crash_state.table->header->crash_hits[i] % crash_state.wanted[i].every == 0)
+		    ++crash_state.table->header->crash_hits[i] % crash_state.wanted[i].every == 0) {
+			dprintf(STDERR_FILENO, "crash point %s\n", crash_names[point]); /* for tests to count */
 			kill(getpid(), SIGKILL);
+		}
 }
 
 #else

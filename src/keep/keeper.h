@@ -29,6 +29,10 @@ void keeper_request(struct table *table, uint32_t bits);
 /* In a worker: takes the bits asked for since, and empties the eventfd. */
 uint32_t keeper_take_requests(struct table *table);
 
+/* In a worker: the reload that keeper_take_requests() told of (TABLE_REQUEST_RELOADING) is done; until then a new
+ * worker is told of it again. */
+void keeper_reloaded(struct table *table);
+
 /* In a worker: makes the keeper look at ready and status now instead of at its next tick.  Without a keeper systemd
  * is told from here. */
 void keeper_nudge(struct table *table);

@@ -24,12 +24,24 @@ keeper_request(struct table *table, uint32_t bits)
 uint32_t
 keeper_take_requests(struct table *table)
 {
+	volatile uint32_t *requests = &table->header->requests;
+	uint32_t bits, left;
 	uint64_t count;
 	ssize_t ignored;
 
 	ignored = read(table->header->file[TABLE_FILE_REQUEST], &count, sizeof count);
 	(void)ignored;
-	return __atomic_exchange_n(&table->header->requests, 0, __ATOMIC_SEQ_CST);
+	do {
+		bits = *requests;
+		left = bits & (TABLE_REQUEST_RELOAD | TABLE_REQUEST_RELOADING) ? TABLE_REQUEST_RELOADING : 0;
+	} while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return bits | left;
+}
+
+void
+keeper_reloaded(struct table *table)
+{
+	__atomic_fetch_and(&table->header->requests, ~TABLE_REQUEST_RELOADING, __ATOMIC_SEQ_CST);
 }
 
 void

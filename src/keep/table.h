@@ -158,6 +158,7 @@ enum table_file {
 #define TABLE_REQUEST_RELOAD 2u
 #define TABLE_REQUEST_DUMP   4u
 #define TABLE_REQUEST_STOP_NOW 8u
+#define TABLE_REQUEST_RELOADING 16u /* a reload was begun; a worker that finds it set does it again */
 
 struct table_activated {
 	int32_t fd;

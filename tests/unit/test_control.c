@@ -31,7 +31,7 @@ a_line_may_come_in_pieces(void **state)
 static void
 many_commands_in_one_write_are_answered_in_order(void **state)
 {
-	char text[200 * 12] = "", word[16];
+	char text[200 * 12] = "", word[24];
 	int fd = side_client();
 
 	(void)state;

@@ -1,0 +1,184 @@
+/* crowd_stage.h - a service's clients over a remote side that is played here. */
+#ifndef HOLDFAST_TESTS_CROWD_STAGE_H
+#define HOLDFAST_TESTS_CROWD_STAGE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "client/crowd.h"
+#include "keep/recover.h"
+#include "keep_side.h"
+
+#define READY 16
+
+static struct event_base *loop;
+static struct table table;
+static struct crowd *crowd;
+static struct crowd_settings settings;
+static int listener;
+
+/* The remote side: connections that are ready, and what it was told. */
+static struct {
+	int near[READY], far[READY];
+	unsigned ready, taken, attached, unused, held, ended;
+	int64_t unused_age;
+	bool refuses, up;
+} remote;
+
+static inline int
+on_take(void *arg, uint32_t *ret_spare)
+{
+	(void)arg;
+	if (remote.taken == remote.ready)
+		return -1;
+	*ret_spare = remote.taken;
+	return remote.near[remote.taken];
+}
+
+static inline void
+on_taken(void *arg, uint32_t spare)
+{
+	(void)arg;
+	assert_int_equal(spare, remote.taken);
+	remote.taken++;
+}
+
+static inline void
+on_attached(void *arg)
+{
+	(void)arg;
+	remote.attached++;
+}
+
+static inline void
+on_unused(void *arg, int64_t age)
+{
+	(void)arg;
+	remote.unused++;
+	remote.unused_age = age;
+}
+
+static inline void
+on_held(void *arg, unsigned held)
+{
+	(void)arg;
+	remote.held = held;
+}
+
+static inline bool
+on_refuses(void *arg)
+{
+	(void)arg;
+	return remote.refuses;
+}
+
+static inline bool
+on_is_up(void *arg)
+{
+	(void)arg;
+	return remote.up;
+}
+
+static inline void
+on_ended(void *arg)
+{
+	(void)arg;
+	remote.ended++;
+}
+
+static const struct crowd_callbacks callbacks = {
+	.take = on_take, .taken = on_taken, .attached = on_attached, .unused = on_unused, .held = on_held,
+	.refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
+};
+
+static inline void
+begin(void)
+{
+	crowd = crowd_new(loop, &table, 0, &settings, false, &callbacks, NULL);
+	crowd_listen(crowd, listener);
+	crowd_serve(crowd);
+}
+
+static inline int
+set_up(void **state)
+{
+	(void)state;
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+	if (table_new(50, &table) < 0)
+		return -1;
+	loop = loop_new();
+	memset(&remote, 0, sizeof remote);
+	settings = (struct crowd_settings){ .max_held = 10, .max_clients = 20 };
+	listener = side_listener(&table);
+	begin();
+	return 0;
+}
+
+static inline int
+tear_down(void **state)
+{
+	(void)state;
+	crowd_close(crowd, true);
+	crowd_free(crowd);
+	close(listener);
+	event_base_free(loop);
+	for (unsigned i = 0; i < remote.ready; i++) {
+		close(remote.far[i]);
+		if (i >= remote.taken)
+			close(remote.near[i]);
+	}
+	table_free(&table);
+	return 0;
+}
+
+static inline void
+settle(void)
+{
+	side_turns(loop, 10 * CLOCK_MILLISECOND);
+}
+
+/* A further connection is ready; its far end. */
+static inline int
+bring(void)
+{
+	int pair[2];
+
+	side_pair(pair);
+	remote.near[remote.ready] = pair[0];
+	remote.far[remote.ready] = pair[1];
+	return remote.far[remote.ready++];
+}
+
+static inline int
+come(void)
+{
+	int fd = side_connect(&table);
+
+	settle();
+	return fd;
+}
+
+static inline void
+hang_up(int fd)
+{
+	shutdown(fd, SHUT_RDWR); /* it is closed at the end of all */
+	settle();
+}
+
+static const struct table_counters *
+counters(void)
+{
+	return &table.services[0].counters;
+}
+
+#endif

@@ -1,0 +1,68 @@
+/* recover_stage.h - the table that the tests of recovery stand on. */
+#ifndef HOLDFAST_TESTS_RECOVER_STAGE_H
+#define HOLDFAST_TESTS_RECOVER_STAGE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client/call.h"
+#include "keep/recover.h"
+#include "keep_side.h"
+
+static struct table table;
+
+static inline int
+set_up(void **state)
+{
+	(void)state;
+	if (table_new(100, &table) < 0)
+		return -1;
+	table.header->services = 2; /* fewer to be looked at, step by step */
+	return 0;
+}
+
+/* Whatever a test has left open is swept. */
+static inline int
+tear_down(void **state)
+{
+	(void)state;
+	for (uint32_t i = 1; i < table.header->session_high; i++)
+		table_session_free(&table, i);
+	table.services[0].word = 0;
+	recover_run(&table);
+	table_free(&table);
+	return 0;
+}
+
+/* Running it twice is the same as once. */
+static inline void
+recover_twice(void)
+{
+	struct table_session before[16];
+
+	recover_run(&table);
+	memcpy(before, table.sessions, sizeof before);
+	recover_run(&table);
+	assert_memory_equal(before, table.sessions, sizeof before);
+}
+
+static unsigned
+count_state(enum table_state state)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 1; i < table.header->session_high; i++)
+		count += table_session_state(&table, i) == state;
+	return count;
+}
+
+#endif

@@ -1,0 +1,131 @@
+/* May this client come in: lists, the number per user, and one log line a minute per user. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "client/admission.h"
+#include "keep_side.h"
+
+#define NOBODY ((uid_t)-1)
+
+static struct admission *admission;
+static int pair[2];
+static char *strangers[] = { (char[]){ "4000000000" }, NULL };
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	side_pair(pair);
+	admission = admission_new("cache");
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	admission_free(admission);
+	close(pair[0]);
+	close(pair[1]);
+	return 0;
+}
+
+static void
+without_rules_everybody_comes_in_unasked(void **state)
+{
+	uid_t uid = 5;
+
+	(void)state;
+	assert_int_equal(admission_ask(admission, -1, &uid), ADMISSION_YES); /* no credentials were looked at */
+	assert_int_equal(uid, NOBODY);
+}
+
+static void
+a_user_has_so_many_clients_and_no_more(void **state)
+{
+	uid_t uid[3];
+
+	(void)state;
+	admission_set(admission, NULL, NULL, 2);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), ADMISSION_YES);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[1]), ADMISSION_YES);
+	assert_int_equal(uid[1], geteuid());
+	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), ADMISSION_TOO_MANY);
+	assert_int_equal(uid[2], NOBODY);
+	admission_leave(admission, uid[2]);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), ADMISSION_TOO_MANY);
+	admission_leave(admission, uid[0]);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), ADMISSION_YES);
+	admission_leave(admission, uid[0]);
+	admission_leave(admission, uid[1]);
+}
+
+static void
+who_was_here_before_counts_too(void **state)
+{
+	uid_t old = NOBODY, uid;
+
+	(void)state;
+	admission_rejoin(admission, pair[0], &old);
+	assert_int_equal(old, NOBODY); /* no limit, nothing to count */
+	admission_set(admission, NULL, NULL, 1);
+	admission_rejoin(admission, pair[0], &old);
+	assert_int_equal(old, geteuid());
+	admission_rejoin(admission, pair[0], &old); /* once is enough */
+	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_TOO_MANY);
+	admission_leave(admission, old);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+	admission_leave(admission, uid);
+}
+
+static void
+strangers_are_turned_away_and_named_once_a_minute(void **state)
+{
+	FILE *log = tmpfile();
+	int old = dup(STDERR_FILENO), lines = 0;
+	char line[512];
+	uid_t uid;
+
+	(void)state;
+	admission_set(admission, strangers, NULL, 0);
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
+	fflush(stderr);
+	dup2(fileno(log), STDERR_FILENO);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_NOT_ALLOWED);
+	fflush(stderr);
+	dup2(old, STDERR_FILENO);
+	close(old);
+	rewind(log);
+	while (fgets(line, sizeof line, log) != NULL) {
+		lines++;
+		assert_non_null(strstr(line, "not in allow_users"));
+		assert_non_null(strstr(line, "pid="));
+	}
+	fclose(log);
+	assert_int_equal(lines, 1);
+	assert_int_equal(uid, NOBODY);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(without_rules_everybody_comes_in_unasked),
+		ROW(a_user_has_so_many_clients_and_no_more),
+		ROW(who_was_here_before_counts_too),
+		ROW(strangers_are_turned_away_and_named_once_a_minute),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+/* All clients of one service: what follows the end of a connection, of a worker, of a client. */
+#include "crowd_stage.h"
+
+static void
+a_connection_that_ended_unused_puts_the_client_back(void **state)
+{
+	int upstream = bring(), client = come();
+
+	(void)state;
+	hang_up(upstream);
+	assert_int_equal(crowd_held(crowd), 1);
+	assert_int_equal(remote.unused, 1);
+	assert_true(remote.unused_age < CLOCK_SECOND);
+	upstream = bring();
+	crowd_serve(crowd);
+	side_say(client, "at last");
+	settle();
+	assert_string_equal(side_hear(upstream), "at last");
+	close(client);
+}
+
+static void
+an_attached_client_ends_with_its_upstream(void **state)
+{
+	int upstream = bring(), client = come();
+
+	(void)state;
+	side_say(upstream, "last words");
+	hang_up(upstream);
+	assert_string_equal(side_hear(client), "last words");
+	assert_string_equal(side_hear(client), "EOF");
+	assert_int_equal(remote.unused, 0);
+	close(client);
+	settle();
+	assert_int_equal(crowd_count(crowd), 0);
+	assert_int_equal(counters()->bytes[TABLE_DOWN], 10);
+}
+
+static void
+with_reconnect_a_client_stays(void **state)
+{
+	int upstream = bring(), client = come();
+
+	(void)state;
+	settings.on_upstream_end = CROWD_RECONNECT;
+	settings.hold_timeout = 1; /* is not for those who had been attached */
+	crowd_set(crowd, &settings, false);
+	for (int i = 0; i < 5; i++) {
+		side_say(client, "line");
+		settle();
+		assert_string_equal(side_hear(upstream), "line");
+		hang_up(upstream);
+		assert_int_equal(crowd_held(crowd), 1);
+		upstream = bring();
+		crowd_serve(crowd);
+	}
+	assert_int_equal(remote.unused, 0);
+	assert_int_equal(remote.attached, 5);
+	close(client);
+}
+
+/* Else a server that accepts and hangs up would be dialled without a pause. */
+static void
+with_reconnect_an_unused_connection_is_told_too(void **state)
+{
+	int upstream = bring(), client = come();
+
+	(void)state;
+	settings.on_upstream_end = CROWD_RECONNECT;
+	side_say(client, "line");
+	settle();
+	hang_up(upstream);
+	assert_int_equal(remote.unused, 0);
+	upstream = bring();
+	crowd_serve(crowd);
+	hang_up(upstream);
+	assert_int_equal(remote.unused, 1);
+	assert_int_equal(crowd_held(crowd), 1);
+	close(client);
+}
+
+static void
+a_silent_client_is_closed_by_idle_timeout_and_not_early(void **state)
+{
+	int client;
+	int64_t begun;
+
+	(void)state;
+	bring();
+	settings.idle_timeout = 300 * CLOCK_MILLISECOND;
+	crowd_set(crowd, &settings, false);
+	begun = clock_now();
+	client = come();
+	while (crowd_count(crowd) > 0 && clock_now() < begun + 5 * CLOCK_SECOND)
+		settle();
+	assert_true(clock_now() - begun >= settings.idle_timeout);
+	assert_int_equal(crowd_count(crowd), 0);
+	assert_string_equal(side_hear(client), "EOF");
+	close(client);
+}
+
+/* A new worker ------------------------------------------------------------------------------------- */
+
+static void
+all_are_taken_up_by_the_next_worker(void **state)
+{
+	int upstream = bring(), served = come(), held[2], next;
+
+	(void)state;
+	held[0] = come();
+	held[1] = come();
+	crowd_free(crowd);
+	table_derive(&table);
+	begin();
+	assert_int_equal(crowd_count(crowd), 1);
+	assert_int_equal(crowd_held(crowd), 2);
+	side_say(served, "on");
+	settle();
+	assert_string_equal(side_hear(upstream), "on");
+	next = bring();
+	crowd_serve(crowd);
+	side_say(held[0], "I was first");
+	settle();
+	assert_string_equal(side_hear(next), "I was first");
+	assert_int_equal(counters()->clients, 3);
+	close(served);
+	close(held[0]);
+	close(held[1]);
+}
+
+static void
+adopted_clients_are_counted_and_asked_who_they_are(void **state)
+{
+	int client[2], accepted[2];
+	char *strangers[] = { (char[]){ "4000000000" }, NULL };
+
+	(void)state;
+	crowd_free(crowd);
+	for (int i = 0; i < 2; i++) {
+		client[i] = side_connect(&table);
+		accepted[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		table.sessions[side_session(&table, TABLE_HELD, accepted[i], -1)].flags = TABLE_SESSION_ADOPTED;
+		if (i == 1)
+			settings.allow_users = strangers;
+		begin();
+		assert_int_equal(crowd_held(crowd), 1);
+		assert_int_equal(counters()->clients, 1);
+		if (i == 0)
+			crowd_free(crowd);
+	}
+	assert_string_equal(side_hear(client[0]), "");
+	assert_string_equal(side_hear(client[1]), "EOF");
+	assert_int_equal(counters()->refused_permission, 1);
+	close(client[0]);
+	close(client[1]);
+	settings.allow_users = NULL;
+	crowd_set(crowd, &settings, false);
+}
+
+/* Looking and ending ------------------------------------------------------------------------------- */
+
+static bool
+visit(void *arg, uint32_t session)
+{
+	unsigned *count = arg;
+
+	++*count;
+	crowd_kill(crowd, session);
+	return true;
+}
+
+static void
+each_client_can_be_ended_while_they_are_looked_at(void **state)
+{
+	int client[4];
+	unsigned count = 0;
+
+	(void)state;
+	bring();
+	bring();
+	for (int i = 0; i < 4; i++)
+		client[i] = come();
+	crowd_each(crowd, visit, &count);
+	assert_int_equal(count, 4);
+	assert_int_equal(crowd_count(crowd) + crowd_held(crowd), 0);
+	assert_int_equal(remote.ended, 4);
+	for (int i = 0; i < 4; i++) {
+		assert_string_equal(side_hear(client[i]), "EOF");
+		close(client[i]);
+	}
+}
+
+static void
+bytes_are_those_of_the_living_and_of_the_dead(void **state)
+{
+	uint64_t bytes[2];
+	int client[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		side_say(bring(), "answer");
+		client[i] = come();
+		side_say(client[i], "hi");
+		settle();
+	}
+	crowd_get_bytes(crowd, bytes);
+	assert_int_equal(bytes[TABLE_UP], 4);
+	assert_int_equal(bytes[TABLE_DOWN], 12);
+	crowd_close(crowd, true);
+	crowd_get_bytes(crowd, bytes);
+	assert_int_equal(bytes[TABLE_UP], 4);
+	assert_int_equal(bytes[TABLE_DOWN], 12);
+	close(client[0]);
+	close(client[1]);
+}
+
+static void
+closing_ends_the_held_and_on_wish_the_others(void **state)
+{
+	int client[2];
+
+	(void)state;
+	bring();
+	client[0] = come();
+	client[1] = come();
+	crowd_close(crowd, false);
+	assert_int_equal(crowd_held(crowd), 0);
+	assert_int_equal(crowd_count(crowd), 1);
+	crowd_close(crowd, true);
+	assert_int_equal(crowd_count(crowd), 0);
+	close(client[0]);
+	close(client[1]);
+}
+
+static void
+without_a_listener_nobody_comes_and_all_stay(void **state)
+{
+	int upstream = bring(), client = come(), late;
+
+	(void)state;
+	crowd_listen(crowd, -1);
+	late = come();
+	side_say(client, "x");
+	settle();
+	assert_string_equal(side_hear(upstream), "x");
+	assert_int_equal(counters()->clients, 1);
+	close(client);
+	close(late);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(a_connection_that_ended_unused_puts_the_client_back),
+		ROW(an_attached_client_ends_with_its_upstream),
+		ROW(with_reconnect_a_client_stays),
+		ROW(with_reconnect_an_unused_connection_is_told_too),
+		ROW(a_silent_client_is_closed_by_idle_timeout_and_not_early),
+		ROW(all_are_taken_up_by_the_next_worker),
+		ROW(adopted_clients_are_counted_and_asked_who_they_are),
+		ROW(each_client_can_be_ended_while_they_are_looked_at),
+		ROW(bytes_are_those_of_the_living_and_of_the_dead),
+		ROW(closing_ends_the_held_and_on_wish_the_others),
+		ROW(without_a_listener_nobody_comes_and_all_stay),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,115 @@
+/* The relay with no death in it: both ways, half-close, slow readers, and a loop at rest. */
+#include "relay_flow.h"
+
+static void
+exchange_story(void)
+{
+	flow.to_send[TABLE_UP] = 3000000;
+	flow.to_send[TABLE_DOWN] = 2000001;
+	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
+	assert_int_equal(flow.wrong, 0);
+	assert_int_equal(flow.attached, 1);
+	assert_int_equal(table_session_state(&table, flow.session), TABLE_FREE);
+}
+
+static void
+bytes_pass_both_ways_at_once(void **state)
+{
+	(void)state;
+	with_both(exchange_story);
+	assert_int_equal(table.services[0].counters.bytes[TABLE_UP], 6000000);
+	assert_int_equal(table.services[0].counters.bytes[TABLE_DOWN], 4000002);
+}
+
+static void
+client_half_close_story(void)
+{
+	flow.to_send[TABLE_UP] = 4 << 20;
+	assert_true(side_run(loop, flow_up_is_through, &flow, LIMIT)); /* and the upstream has read the end */
+	assert_int_equal(flow.ended, 0);
+	assert_rest();
+	flow.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
+	assert_int_equal(flow.wrong, 0);
+}
+
+static void
+a_client_that_shut_down_reads_the_whole_answer(void **state)
+{
+	(void)state;
+	with_both(client_half_close_story);
+}
+
+static void
+upstream_half_close_story(void)
+{
+	flow.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
+	assert_int_equal(flow.upstream_ended, 1);
+	assert_int_equal(flow.ended, 0);
+	assert_rest();
+	flow.to_send[TABLE_UP] = 4 << 20;
+	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
+	assert_int_equal(flow.wrong, 0);
+	assert_int_equal(flow.upstream_ended, 1);
+}
+
+static void
+an_upstream_that_shut_down_hears_the_whole_of_the_client(void **state)
+{
+	(void)state;
+	with_both(upstream_half_close_story);
+}
+
+static void
+slow_reader_story(enum table_direction d)
+{
+	flow.to_send[d] = 16 << 20; /* more than any buffers of the kernel */
+	flow.deaf[d] = true;
+	for (uint64_t before = 1; before != flow.sent[d];) {
+		before = flow.sent[d];
+		flow_move(&flow, d);
+		side_turns(loop, 10 * CLOCK_MILLISECOND);
+	}
+	assert_true(flow.sent[d] < flow.to_send[d]);
+	assert_rest(); /* blocked, and at rest */
+	assert_int_equal(table.sessions[flow.session].buffer[1 - d], 0);
+	flow.deaf[d] = false;
+	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
+	assert_int_equal(flow.wrong, 0);
+}
+
+static void
+slow_upstream_story(void)
+{
+	slow_reader_story(TABLE_UP);
+}
+
+static void
+slow_client_story(void)
+{
+	slow_reader_story(TABLE_DOWN);
+}
+
+static void
+a_slow_reader_slows_its_writer_and_nobody_turns_in_circles(void **state)
+{
+	(void)state;
+	with_both(slow_upstream_story);
+	with_both(slow_client_story);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(bytes_pass_both_ways_at_once),
+		ROW(a_client_that_shut_down_reads_the_whole_answer),
+		ROW(an_upstream_that_shut_down_hears_the_whole_of_the_client),
+		ROW(a_slow_reader_slows_its_writer_and_nobody_turns_in_circles),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,183 @@
+/* A new worker's sweep: what is closed, what stays, and which clients are adopted. */
+#include "recover_stage.h"
+
+/* The sweep ---------------------------------------------------------------------------------------- */
+
+static void
+the_sweep_closes_what_no_record_names(void **state)
+{
+	int named = side_file(), unnamed = side_file(), far = fcntl(unnamed, F_DUPFD_CLOEXEC, 600), request = side_file();
+	int activated = side_file();
+
+	(void)state;
+	table.header->file[TABLE_FILE_REQUEST] = request;
+	table.header->activated[0].fd = activated;
+	table.header->activated_count = 1;
+	side_session(&table, TABLE_HELD, named, -1);
+	recover_twice();
+	assert_false(side_is_open(unnamed));
+	assert_false(side_is_open(far));
+	assert_true(side_is_open(named));
+	assert_true(side_is_open(request));
+	assert_true(side_is_open(activated));
+	assert_true(side_is_open(STDERR_FILENO));
+	assert_true(side_is_open(table.header->file[TABLE_FILE_MEMORY]));
+}
+
+static void
+listeners_of_living_services_stay_and_others_go(void **state)
+{
+	int listener = side_listener(&table), other = side_file();
+
+	(void)state;
+	table.services[1].listener_fd = other;
+	table.services[1].word = TABLE_FREE | 1 << 8;
+	recover_twice();
+	assert_true(side_is_open(listener));
+	assert_false(side_is_open(other));
+}
+
+/* Adoption ----------------------------------------------------------------------------------------- */
+
+/* Accepted, not recorded; gives the client's end, which some session names so that the sweep passes it over. */
+static int
+accept_unrecorded(int *ret_accepted)
+{
+	int listener = table.services[0].listener_fd, client = side_connect(&table);
+
+	*ret_accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	assert_int_not_equal(*ret_accepted, -1);
+	return client;
+}
+
+static uint32_t
+find_client(int fd)
+{
+	for (uint32_t i = 1; i < table.header->session_high; i++)
+		if (table_session_state(&table, i) != TABLE_FREE && table.sessions[i].client_fd == fd)
+			return i;
+	return 0;
+}
+
+static void
+a_client_accepted_but_not_recorded_is_adopted(void **state)
+{
+	int client, accepted;
+	uint32_t session;
+
+	(void)state;
+	side_listener(&table);
+	client = accept_unrecorded(&accepted);
+	side_session(&table, TABLE_SPARE, -1, client);
+	recover_twice();
+	session = find_client(accepted);
+	assert_int_not_equal(session, 0);
+	assert_int_equal(table_session_state(&table, session), TABLE_HELD);
+	assert_int_equal(table.sessions[session].flags, TABLE_SESSION_ADOPTED);
+	assert_int_equal(table.sessions[session].upstream_fd, -1);
+}
+
+static void
+a_client_that_wrote_and_went_is_adopted(void **state)
+{
+	int client, accepted;
+
+	(void)state;
+	side_listener(&table);
+	client = accept_unrecorded(&accepted);
+	side_say(client, "last words");
+	close(client);
+	recover_twice();
+	assert_int_not_equal(find_client(accepted), 0);
+	assert_string_equal(side_hear(accepted), "last words");
+}
+
+static void
+a_client_that_went_without_a_word_is_not_adopted(void **state)
+{
+	int client, accepted;
+
+	(void)state;
+	side_listener(&table);
+	client = accept_unrecorded(&accepted);
+	close(client);
+	recover_twice();
+	assert_false(side_is_open(accepted));
+	assert_int_equal(count_state(TABLE_HELD), 0);
+}
+
+static void
+a_client_that_only_shut_down_its_side_is_adopted(void **state)
+{
+	int client, accepted;
+
+	(void)state;
+	side_listener(&table);
+	client = accept_unrecorded(&accepted);
+	side_session(&table, TABLE_SPARE, -1, client);
+	shutdown(client, SHUT_WR);
+	recover_twice();
+	assert_int_not_equal(find_client(accepted), 0);
+}
+
+static void
+nobody_is_adopted_for_a_service_that_is_going(void **state)
+{
+	int client, accepted;
+
+	(void)state;
+	side_listener(&table);
+	client = accept_unrecorded(&accepted);
+	side_session(&table, TABLE_SPARE, -1, client);
+	table.services[0].word = TABLE_CLOSING;
+	recover_twice();
+	assert_false(side_is_open(accepted));
+}
+
+static void
+a_connection_to_somebody_else_is_not_adopted(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	side_listener(&table);
+	side_pair(pair);
+	recover_twice();
+	assert_false(side_is_open(pair[0]));
+	assert_false(side_is_open(pair[1]));
+}
+
+static void
+with_no_record_free_a_client_is_not_adopted(void **state)
+{
+	int client, accepted;
+
+	(void)state;
+	side_listener(&table);
+	while (table.header->session_high < table.header->sessions)
+		side_session(&table, TABLE_HELD, 0, -1);
+	client = accept_unrecorded(&accepted);
+	recover_twice();
+	assert_false(side_is_open(accepted));
+	assert_false(side_is_open(client));
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(listeners_of_living_services_stay_and_others_go),
+		ROW(a_client_accepted_but_not_recorded_is_adopted),
+		ROW(a_client_that_wrote_and_went_is_adopted),
+		ROW(a_client_that_went_without_a_word_is_not_adopted),
+		ROW(a_client_that_only_shut_down_its_side_is_adopted),
+		ROW(nobody_is_adopted_for_a_service_that_is_going),
+		ROW(a_connection_to_somebody_else_is_not_adopted),
+		ROW(with_no_record_free_a_client_is_not_adopted),
+		ROW(the_sweep_closes_what_no_record_names), /* last: it makes the table of files larger for good */
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

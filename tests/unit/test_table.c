@@ -1,0 +1,260 @@
+/* The table: records and buffers that are taken and given back, what is derived again, and its small texts. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "keep_side.h"
+
+static struct table table;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	return table_new(100, &table);
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	table_free(&table);
+	return 0;
+}
+
+/* The pages of a hole are not in the file. */
+static bool
+has_pages(uint32_t buffer)
+{
+	off_t at = (off_t)(table_buffer_bytes(&table, buffer) - (unsigned char *)table.header);
+
+	return lseek(table.header->file[TABLE_FILE_MEMORY], at, SEEK_DATA) == at;
+}
+
+static void
+a_new_table_has_its_capacities(void **state)
+{
+	(void)state;
+	assert_memory_equal(table.header->magic, TABLE_MAGIC, 8);
+	assert_int_equal(table.header->layout, TABLE_LAYOUT);
+	assert_int_equal(table.header->sessions, 101);
+	assert_int_equal(table.header->buffers, 202);
+	for (int i = 0; i < TABLE_FILES; i++)
+		assert_true(i == TABLE_FILE_MEMORY || table.header->file[i] == -1);
+	assert_int_equal((uintptr_t)table.bytes % 4096, 0);
+}
+
+static void
+claims_are_free_until_they_are_committed(void **state)
+{
+	uint32_t a = table_session_claim(&table), b = table_session_claim(&table);
+
+	(void)state;
+	assert_int_not_equal(a, 0);
+	assert_int_not_equal(b, a);
+	assert_int_equal(table_session_state(&table, a), TABLE_FREE);
+	assert_int_equal(table.sessions[a].client_fd, -1);
+	assert_int_equal(table.sessions[a].upstream_fd, -1);
+	assert_true(table.sessions[b].id > table.sessions[a].id);
+	table_session_set(&table, a, TABLE_HELD);
+	assert_int_equal(table_session_state(&table, a), TABLE_HELD);
+}
+
+static void
+a_freed_record_comes_back_with_the_next_generation(void **state)
+{
+	uint32_t a = table_session_claim(&table);
+	uint64_t id = table.sessions[a].id;
+
+	(void)state;
+	table_session_set(&table, a, TABLE_OPEN);
+	table.sessions[a].bytes[0] = 7;
+	table.sessions[a].flags = TABLE_SESSION_RECONNECT;
+	table_session_free(&table, a);
+	assert_int_equal(TABLE_GENERATION(table.sessions[a].word), 1);
+	assert_int_equal(table_session_claim(&table), a);
+	assert_int_equal(TABLE_GENERATION(table.sessions[a].word), 1);
+	assert_int_equal(table.sessions[a].bytes[0], 0);
+	assert_int_equal(table.sessions[a].flags, 0);
+	assert_true(table.sessions[a].id > id);
+}
+
+static void
+all_records_can_be_used_and_not_one_more(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		table_session_set(&table, table_session_claim(&table), TABLE_HELD);
+	assert_int_equal(table_session_claim(&table), 0);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_not_equal(table_buffer_claim(&table), 0);
+	table_session_free(&table, 50);
+	assert_int_equal(table_session_claim(&table), 50);
+}
+
+static void
+what_was_claimed_and_not_committed_is_derived_as_free(void **state)
+{
+	uint32_t held = side_session(&table, TABLE_HELD, -1, -1), lost = table_session_claim(&table);
+	uint32_t kept, lost_buffer;
+
+	(void)state;
+	side_put(&table, held, TABLE_UP, "kept");
+	kept = table.sessions[held].buffer[TABLE_UP];
+	lost_buffer = table_buffer_claim(&table);
+	table_derive(&table);
+	assert_int_equal(table_session_claim(&table), lost);
+	assert_int_equal(table_buffer_claim(&table), lost_buffer);
+	assert_int_not_equal(table_buffer_claim(&table), kept);
+	assert_int_equal(table.buffers[kept].tail, 4);
+	assert_memory_equal(table_buffer_bytes(&table, kept), "kept", 4);
+}
+
+static void
+freed_buffers_keep_their_pages_up_to_a_limit(void **state)
+{
+	uint32_t buffer[TABLE_WARM_BUFFERS + 1];
+
+	(void)state;
+	for (unsigned i = 0; i <= TABLE_WARM_BUFFERS; i++) {
+		buffer[i] = table_buffer_claim(&table);
+		assert_true(has_pages(buffer[i]));
+	}
+	for (unsigned i = 0; i <= TABLE_WARM_BUFFERS; i++)
+		table_buffer_free(&table, buffer[i]);
+	assert_true(has_pages(buffer[0]));
+	assert_false(has_pages(buffer[TABLE_WARM_BUFFERS]));
+	table_derive(&table);
+	assert_false(has_pages(buffer[0]));
+	assert_true(has_pages(table_buffer_claim(&table)));
+}
+
+static void
+claim_and_lose(void *arg)
+{
+	(void)arg;
+	table_session_claim(&table);
+}
+
+static void
+free_one_with_a_generation(void *arg)
+{
+	uint32_t index;
+
+	(void)arg;
+	table_derive(&table);
+	index = side_session(&table, TABLE_HELD, -1, -1);
+	table_session_free(&table, index);
+}
+
+static void
+generation_is_there(void *arg, bool finished)
+{
+	static uint32_t last;
+	uint32_t generation = TABLE_GENERATION(table.sessions[1].word);
+
+	(void)arg;
+	(void)finished;
+	assert_true(generation > last);
+	last = generation;
+}
+
+static void
+a_death_in_a_claim_does_not_lose_the_generation(void **state)
+{
+	(void)state;
+	if (!side_every_step(free_one_with_a_generation, claim_and_lose, generation_is_there, NULL))
+		skip();
+}
+
+static void
+the_configuration_has_two_places(void **state)
+{
+	size_t length;
+	const char *first, *second;
+
+	(void)state;
+	assert_int_equal(table_config_set(&table, "one", 3), 0);
+	first = table_config(&table, &length);
+	assert_memory_equal(first, "one", 3);
+	assert_int_equal(table_config_set(&table, "second", 6), 0);
+	second = table_config(&table, &length);
+	assert_int_equal(length, 6);
+	assert_memory_equal(second, "second", 6);
+	assert_memory_equal(first, "one", 3);
+	assert_int_equal(table_config_set(&table, "x", TABLE_CONFIG_MAX + 1), -E2BIG);
+	assert_ptr_equal(table_config(&table, &length), second);
+	assert_int_equal(length, 6);
+}
+
+static void
+the_history_is_a_ring_of_cut_texts(void **state)
+{
+	struct table_service *service = &table.services[3];
+	char text[400];
+
+	(void)state;
+	for (unsigned i = 0; i < TABLE_HISTORY + 2; i++) {
+		snprintf(text, sizeof text, "event %u", i);
+		table_history_add(&table, 3, i, text);
+	}
+	assert_int_equal(service->history_next, TABLE_HISTORY + 2);
+	assert_string_equal(service->history[1].text, "event 65");
+	assert_string_equal(service->history[2].text, "event 2");
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	table_history_add(&table, 3, 0, text);
+	assert_int_equal(strlen(service->history[2].text), sizeof service->history[2].text - 1);
+}
+
+static void
+the_status_version_is_even_when_it_is_written(void **state)
+{
+	uint32_t before = table.header->status_version;
+
+	(void)state;
+	table_status_set(&table, "fine");
+	assert_true(table.header->status_version > before);
+	assert_int_equal(table.header->status_version % 2, 0);
+	assert_string_equal(table.header->status, "fine");
+	table.header->status_version |= 1; /* a death while writing */
+	table_status_set(&table, "again");
+	assert_int_equal(table.header->status_version % 2, 0);
+}
+
+static void
+the_highest_file_number_is_kept(void **state)
+{
+	(void)state;
+	assert_int_equal(table_note_file(&table, 700), 700);
+	assert_int_equal(table_note_file(&table, 20), 20);
+	assert_int_equal(table_note_file(&table, -1), -1);
+	assert_int_equal(table.header->file_high, 700);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_new_table_has_its_capacities, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(claims_are_free_until_they_are_committed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_freed_record_comes_back_with_the_next_generation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(all_records_can_be_used_and_not_one_more, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_claimed_and_not_committed_is_derived_as_free, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(freed_buffers_keep_their_pages_up_to_a_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_death_in_a_claim_does_not_lose_the_generation, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_configuration_has_two_places, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_history_is_a_ring_of_cut_texts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_status_version_is_even_when_it_is_written, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_highest_file_number_is_kept, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
