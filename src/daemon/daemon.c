@@ -127,23 +127,11 @@ daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct re
 		daemon_carry_out(daemon, config, plan);
 }
 
-static char **
-daemon_list(char *const *texts, size_t count)
-{
-	char **list = NULL;
-
-	for (size_t i = 0; i < count; i++)
-		mem_list_add(&list, texts[i]);
-	return list;
-}
-
 static void
 daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
 {
-	char **error_list = daemon_list(errors->errors, errors->count);
-	char **warning_list = daemon_list(errors->warnings, errors->warning_count);
 	struct commands_reload_result result = {
-		.errors = error_list, .warnings = warning_list,
+		.errors = errors->errors, .warnings = errors->warnings,
 		.added = plan->added, .changed = plan->changed, .removed = plan->removed,
 	};
 	struct daemon_waiter *waiter;
@@ -153,8 +141,6 @@ daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors,
 		waiter->done(waiter->arg, &result);
 		mem_free(waiter);
 	}
-	mem_list_free(error_list);
-	mem_list_free(warning_list);
 }
 
 static void
@@ -168,6 +154,7 @@ daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	daemon_try_reload(daemon, &errors, &plan);
+	keeper_reloaded(daemon->table);
 	first = errors.count > 0 ? errors.errors[0] : NULL;
 	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
 	daemon_log_reload(&errors, &plan);
@@ -269,7 +256,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (bits & TABLE_REQUEST_DUMP)
 		fleet_dump(daemon->fleet);
-	if (bits & TABLE_REQUEST_RELOAD)
+	if (bits & TABLE_REQUEST_RELOADING)
 		loop_timer_at(&daemon->reloading, clock_now());
 	if (bits & TABLE_REQUEST_STOP_NOW)
 		daemon_on_stop_timeout(-1, 0, daemon);
@@ -401,6 +388,7 @@ daemon_start(struct daemon *daemon)
 		return false;
 	CRASH_POINT(RECOVER_EVENTS);
 	event_add(&daemon->requests, NULL);
+	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
 	daemon_on_heartbeat(-1, 0, daemon);
 	return true;
 }
