@@ -239,10 +239,15 @@ class Daemon:
         return answer
 
     def status(self, service=None):
-        """The whole status, or one service's part."""
-        if service is None:
-            return self.command("status")
-        return self.command(f"status {service}")["services"][0]
+        """The whole status, or one service's part; asked again if the worker dies over the answer."""
+        def ask():
+            try:
+                return self.command_raw(f"status {service}" if service else "status")
+            except ConnectionError:
+                return None
+        answer = until(ask, "an answer to status")
+        assert answer["ok"], answer
+        return answer["services"][0] if service else answer
 
     def wait_status(self, service, bound=BOUND, **fields):
         """Waits until the service's status has these values."""
@@ -336,7 +341,7 @@ class Load:
             self.process = subprocess.Popen(
                 [self.program, "--socket", path, "--listen-fd", str(self.listener.fileno()),
                  "--seconds", str(seconds), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                pass_fds=[self.listener.fileno()], env=environment())
+                bufsize=0, pass_fds=[self.listener.fileno()], env=environment())
         return self
 
     def readline(self, bound):

@@ -21,7 +21,7 @@ class Redis:
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
              "--dir", self.folder, "--daemonize", "no"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=holdfast.environment())
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, env=holdfast.environment())
         line = b""
         while b"Ready to accept connections" not in line:
             assert select.select([self.process.stdout], [], [], holdfast.BOUND)[0], "redis-server is not ready"

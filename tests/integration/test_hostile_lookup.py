@@ -70,7 +70,9 @@ def hostile(folder, daemon):
         f'retry: {{ delay = 0.3; jitter = 0.0; }}; }};\n' for kind in KINDS)
     one = daemon(services)
     spoil(folder)
-    return one
+    yield one
+    for pid in programs(one):
+        os.kill(pid, 9)
 
 
 def service_of(kind):
@@ -128,16 +130,9 @@ def test_nothing_is_left_behind(hostile, folder):
     wait_failures(hostile, 2)
     close_all(hostile)
     holdfast.until(lambda: hostile.files() <= before, f"{before} open files")
-    own = [pid for pid in programs(hostile) if not in_own_session(pid)]
-    holdfast.until(lambda: not [pid for pid in programs(hostile) if not in_own_session(pid)], f"no programs: {own}")
-    end_escaped(hostile)
+    holdfast.until(lambda: all(in_own_session(pid) for pid in programs(hostile)), "the end of all programs")
 
 
 def in_own_session(pid):
     """A grandchild that has left the look-up's process group is nobody's to kill; it must not be a zombie."""
     return holdfast.proc_state(pid) == "S" and os.getsid(pid) == pid
-
-
-def end_escaped(one):
-    for pid in programs(one):
-        os.kill(pid, 9)

@@ -13,7 +13,10 @@ def database(folder, daemon):
     postgres = Postgres(folder)
     try:
         postgres.start()
-        yield daemon(holdfast.fixed("db", postgres.address, 'listen: { path = ".s.PGSQL.5432"; };'))
+        one = daemon(holdfast.fixed("db", postgres.address, 'listen: { path = ".s.PGSQL.5432"; };'))
+        yield one
+        # A server that is shutting down waits up to a minute for a connection that says nothing.
+        assert one.stop() == 0
     finally:
         postgres.stop()
 

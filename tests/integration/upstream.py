@@ -60,7 +60,8 @@ class Upstream:
         listener.bind(("127.0.0.1", self.port))
         listener.listen(1024)
         self.listener = listener
-        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        self.accepting.start()
         return self
 
     def _accept(self, listener):
@@ -70,9 +71,6 @@ class Upstream:
             except OSError:
                 return
             with self.changed:
-                if self.listener is not listener:  # stopped while this one came
-                    connection.close()
-                    return
                 self.accepted += 1
                 self.connections.add(connection)
                 self.changed.notify_all()
@@ -97,13 +95,14 @@ class Upstream:
         self.wait(lambda self: self.accepted >= count, f"{count} connections", bound)
 
     def stop(self):
-        """Like a server's death: nothing listens, all connections end."""
+        """Like a server's death: when this returns nothing listens and all connections have ended."""
+        if self.listener:
+            self.listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
+            self.accepting.join()
+            self.listener.close()
+            self.listener = None
         with self.changed:
-            listener, self.listener = self.listener, None
             ended, self.connections = self.connections, set()
-        if listener:
-            listener.shutdown(socket.SHUT_RDWR)  # wakes the accepting thread
-            listener.close()
         for connection in ended:
             try:
                 connection.shutdown(socket.SHUT_RDWR)
