@@ -64,8 +64,6 @@ struct child_remains {
 	struct child_file end;
 };
 
-/* ---- start ---- */
-
 /* Both signals: what left its group is still our child. */
 static void
 child_kill(struct child *child, int number)
@@ -92,6 +90,7 @@ child_launch(struct child *child, const struct child_job *job, struct spawn_plan
 	if (plan->exec_error == MAP_FAILED)
 		return -errno;
 	child->exec_error = plan->exec_error;
+	plan->group = child->ret_group;
 	*ret_what = "vfork";
 	child->pid = spawn_process(plan);
 	if (child->pid == -1)
@@ -196,8 +195,6 @@ child_start(struct event_base *loop, const struct child_job *job, volatile pid_t
 	return child;
 }
 
-/* ---- end ---- */
-
 static void
 child_close(struct child_file *file)
 {
@@ -292,8 +289,6 @@ child_cancel(struct child *child)
 	}
 	child_free(child);
 }
-
-/* ---- what it says ---- */
 
 /* Takes in bytes of standard output; what is beyond the limit ends it. */
 static void

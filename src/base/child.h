@@ -17,14 +17,14 @@
 struct child;
 
 struct child_job {
-	const char *program;            /* absolute path */
-	char *const *arguments;         /* after argv[0]; NULL-terminated */
-	char *const *environment;       /* NAME=VALUE; NULL-terminated */
+	const char *program;            /* borrowed; absolute path */
+	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */
+	char *const *environment;       /* borrowed; NAME=VALUE; NULL-terminated */
 	int64_t timeout;                /* microseconds */
 	size_t output_max;              /* more on standard output ends it; 0: output is not read */
 };
 
-/* How it ended.  Valid during the callback only. */
+/* How it ended.  All pointers are borrowed: valid during the callback only. */
 struct child_result {
 	const char *error;   /* NULL if it exited 0 in time and within output_max, else the cause:
 	                      * "exit 1", "killed by SIGSEGV", "time-out after 5.0 s", "more than 65536 bytes of
@@ -39,13 +39,14 @@ struct child_result {
 
 typedef void child_callback(void *arg, const struct child_result *result);
 
-/* Runs the job; never calls back before it returns.  *ret_group, unless NULL, gets the process group as soon as it is
- * known, and 0 when the job has ended or could not be started (volatile: it may lie in the table, to be killed
- * after a worker's death). */
+/* Runs the job, which is used during the call only; never calls back before it returns.  The child is the loop's:
+ * it is freed before its callback runs, and there is none after child_cancel().  *ret_group, unless NULL, gets the
+ * process group as soon as it is known, and 0 when the job has ended or could not be started; it is borrowed and
+ * must outlive the child (volatile: it may lie in the table, to be killed after a worker's death). */
 struct child *child_start(struct event_base *loop, const struct child_job *job, volatile pid_t *ret_group,
     child_callback *callback, void *arg);
 
-/* Kills the whole group at once; no callback. */
+/* Kills the whole group at once and frees the child; no callback.  NULL is fine. */
 void child_cancel(struct child *child);
 
 #endif

@@ -1,5 +1,6 @@
 #include "base/log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct log_rate {
 static struct {
 	enum log_level level;
 	bool journal;
+	unsigned lost; /* lines that nobody read in time */
 	struct log_rate rates[LOG_LIMITED_MAX];
 } log_state = { .level = LOG_LEVEL_INFO };
 
@@ -98,15 +100,33 @@ log_escape(const char *text, char *ret_text, size_t room)
 	ret_text[n] = '\0';
 }
 
+/* Nobody may read what we say; a pipe has room for a line whenever poll says so (PIPE_BUF). */
+static bool
+log_can_write(void)
+{
+	struct pollfd look = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	return poll(&look, 1, 0) != 0;
+}
+
 static void
 log_put_stderr(enum log_level level, const char *text)
 {
-	char when[CLOCK_TEXT_SIZE], line[LOG_TEXT_MAX + 128];
+	char when[CLOCK_TEXT_SIZE], line[LOG_TEXT_MAX + 128], lost[128];
 	int n;
 	ssize_t ignored;
 
+	if (!log_can_write()) {
+		log_state.lost++;
+		return;
+	}
 	clock_format(clock_wall(), when);
 	n = snprintf(line, sizeof line, "%s %s %s\n", when, log_names[level], text);
+	if (log_state.lost > 0) {
+		ignored = write(STDERR_FILENO, lost, (size_t)snprintf(lost, sizeof lost,
+		    "%s warning %u lines were lost: nobody read them\n", when, log_state.lost));
+		log_state.lost = 0;
+	}
 	ignored = write(STDERR_FILENO, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 	(void)ignored;
 }
@@ -181,14 +201,19 @@ log_may(const char *service)
 	return true;
 }
 
+/* Whether a line of this level is wanted, and within the service's limit. */
+static bool
+log_wants(enum log_level level, const char *service)
+{
+	return level <= log_state.level && (service == NULL || level >= LOG_LEVEL_DEBUG || log_may(service));
+}
+
 static void
 log_vput(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, va_list args)
 {
 	char text[LOG_TEXT_MAX];
 
-	if (level > log_state.level || (service != NULL && level < LOG_LEVEL_DEBUG && !log_may(service)))
-		return;
 	vsnprintf(text, sizeof text, format, args);
 	log_put(level, service, event, address, text);
 }
@@ -198,6 +223,20 @@ log_line(enum log_level level, const char *service, const char *format, ...)
 {
 	va_list args;
 
+	if (!log_wants(level, service))
+		return;
+	va_start(args, format);
+	log_vput(level, service, NULL, NULL, format, args);
+	va_end(args);
+}
+
+void
+log_rare(enum log_level level, const char *service, const char *format, ...)
+{
+	va_list args;
+
+	if (level > log_state.level)
+		return;
 	va_start(args, format);
 	log_vput(level, service, NULL, NULL, format, args);
 	va_end(args);
@@ -209,6 +248,8 @@ log_event(enum log_level level, const char *service, const char *event, const ch
 {
 	va_list args;
 
+	if (!log_wants(level, service))
+		return;
 	va_start(args, format);
 	log_vput(level, service, event, address, format, args);
 	va_end(args);

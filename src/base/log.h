@@ -26,6 +26,10 @@ bool log_level_parse(const char *name, enum log_level *ret_level);
 void log_line(enum log_level level, const char *service, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same, but not counted by the limit of rate: for what its caller says once in a while only. */
+void log_rare(enum log_level level, const char *service, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* The same with journal fields HOLDFAST_EVENT and HOLDFAST_ADDRESS; either may be NULL. */
 void log_event(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, ...) __attribute__((format(printf, 5, 6)));

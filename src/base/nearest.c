@@ -33,7 +33,7 @@ nearest_distance(const char *a, const char *b)
 	return last[b_length];
 }
 
-int
+bool
 nearest_is_like(const char *a, const char *b)
 {
 	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b);

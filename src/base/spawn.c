@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -46,7 +47,11 @@ spawn_place_files(const struct spawn_plan *plan)
 static void __attribute__((noreturn))
 spawn_become(const struct spawn_plan *plan, char *const *argv)
 {
-	if (setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
+	bool leads = setpgid(0, 0) == 0;
+
+	if (leads && plan->group != NULL)
+		*plan->group = getpid(); /* before there is anything that the caller's death could leave behind */
+	if (leads && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
 	    spawn_place_files(plan) == 0 && chdir("/") == 0) {
 		spawn_reset_signals();
 		execve(plan->program, argv, plan->environment);

@@ -18,6 +18,7 @@ struct spawn_plan {
 	char *const *environment;
 	int out, err;      /* write ends; out may be -1: /dev/null */
 	pid_t parent;      /* getpid() of the caller */
+	volatile pid_t *group; /* gets the process group as soon as there is one; NULL: nobody wants it */
 	int *exec_error;   /* in memory that is shared with the process: gets the errno if it cannot execute */
 };
 

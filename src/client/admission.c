@@ -19,9 +19,8 @@ struct admission_logged {
 };
 
 struct admission {
-	const char *name;    /* borrowed */
-	char *const *users;  /* borrowed */
-	char *const *groups; /* borrowed */
+	const char *name;         /* borrowed */
+	struct peer_rules *rules; /* owned; NULL: everybody */
 	unsigned per_user;
 	struct admission_user *counts; /* owned; one for each user who is here */
 	size_t count;
@@ -43,6 +42,7 @@ admission_free(struct admission *admission)
 {
 	if (admission == NULL)
 		return;
+	peer_rules_free(admission->rules);
 	mem_free(admission->counts);
 	mem_free(admission);
 }
@@ -50,8 +50,8 @@ admission_free(struct admission *admission)
 void
 admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user)
 {
-	admission->users = users;
-	admission->groups = groups;
+	peer_rules_free(admission->rules);
+	admission->rules = peer_rules_new(users, groups);
 	admission->per_user = per_user;
 }
 
@@ -127,15 +127,14 @@ admission_count(struct admission *admission, uid_t uid)
 enum admission_result
 admission_ask(struct admission *admission, int fd, uid_t *ret_uid)
 {
-	bool anybody = admission->users == NULL && admission->groups == NULL;
 	struct peer peer = { 0 };
 
 	*ret_uid = (uid_t)-1;
-	if (anybody && admission->per_user == 0)
+	if (admission->rules == NULL && admission->per_user == 0)
 		return ADMISSION_YES;
 	if (peer_get(fd, &peer) < 0)
 		return ADMISSION_NOT_ALLOWED;
-	if (!peer_allowed(fd, &peer, admission->users, admission->groups)) {
+	if (!peer_rules_allow(admission->rules, fd, &peer)) {
 		admission_log(admission, &peer, "not in allow_users or allow_groups");
 		return ADMISSION_NOT_ALLOWED;
 	}

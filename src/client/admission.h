@@ -12,9 +12,11 @@ enum admission_result { ADMISSION_YES, ADMISSION_NOT_ALLOWED, ADMISSION_TOO_MANY
 
 /* name is the service's, for the log; borrowed. */
 struct admission *admission_new(const char *name);
+
+/* NULL is fine.  Whoever is counted is forgotten. */
 void admission_free(struct admission *admission);
 
-/* Lists as in peer_allowed(), borrowed until the next call; per_user 0: no limit. */
+/* Lists as in peer_rules_new(): names are looked up now, and not again; per_user 0: no limit. */
 void admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user);
 
 /* Decides on the client at the other end of fd.  Who is not let in is logged, once a minute per user.  With a limit

@@ -5,9 +5,6 @@
 
 #include "keep/crash.h"
 
-/* Keeps the stores of the program's order in the compiler's (T4). */
-#define BARRIER() __asm__ volatile("" ::: "memory")
-
 /* Writes the call's record but for its phase. */
 static struct table_call *
 call_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t begin, uint32_t end)
@@ -33,14 +30,14 @@ call_receive(struct table *table, uint32_t session, enum table_direction directi
 	struct table_call *call = call_prepare(table, session, direction, buffer->tail, TABLE_BUFFER_SIZE);
 	int n;
 
-	BARRIER();
+	table_barrier();
 	call->phase = TABLE_CALL_RECEIVE;
 	CRASH_POINT(CALL_RECEIVE_MARKED);
 	n = recvmmsg(fd, &call->message, 1, MSG_DONTWAIT, NULL);
 	CRASH_POINT(CALL_RECEIVED);
 	buffer->tail = call->base + call->message.msg_len;
 	CRASH_POINT(CALL_RECEIVE_STORED);
-	BARRIER();
+	table_barrier();
 	call->phase = TABLE_CALL_NONE;
 	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
 }
@@ -54,7 +51,7 @@ call_send(struct table *table, uint32_t session, enum table_direction direction,
 	int n;
 
 	call->base_bytes = record->bytes[direction];
-	BARRIER();
+	table_barrier();
 	call->phase = TABLE_CALL_SEND;
 	CRASH_POINT(CALL_SEND_MARKED);
 	n = sendmmsg(fd, &call->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -62,7 +59,7 @@ call_send(struct table *table, uint32_t session, enum table_direction direction,
 	record->bytes[direction] = call->base_bytes + call->message.msg_len;
 	buffer->head = call->base + call->message.msg_len;
 	CRASH_POINT(CALL_SEND_STORED);
-	BARRIER();
+	table_barrier();
 	call->phase = TABLE_CALL_NONE;
 	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
 }

@@ -10,10 +10,25 @@
 #include "client/crowd_parts.h"
 #include "keep/crash.h"
 
+#define CROWD_SILENT (60 * CLOCK_SECOND)
+
 struct table_counters *
 crowd_counters(const struct crowd *crowd)
 {
 	return &crowd->table->services[crowd->service].counters;
+}
+
+/* Said once a minute at most: clients that come and go at the limit pause it again and again. */
+static void
+crowd_warn_full(struct crowd *crowd)
+{
+	int64_t now = clock_now();
+
+	if (crowd->warned != 0 && now - crowd->warned < CROWD_SILENT)
+		return;
+	crowd->warned = now;
+	log_rare(LOG_LEVEL_WARNING, crowd->name, "max_clients (%u) reached; further clients wait in the backlog",
+	    crowd->settings->max_clients);
 }
 
 /* Accepting pauses at max_clients and goes on below it. */
@@ -28,7 +43,7 @@ crowd_limit(struct crowd *crowd)
 	crowd->paused = full;
 	listener_pause(crowd->listener, full);
 	if (full)
-		log_warning(crowd->name, "max_clients (%u) reached; further clients wait in the backlog", max);
+		crowd_warn_full(crowd);
 }
 
 static void
@@ -89,8 +104,6 @@ crowd_refuse(struct crowd *crowd, struct session *session, uint64_t *counter, co
 	crowd_end(crowd, session, why, reply != NULL ? reply : "");
 }
 
-/* What sessions tell ------------------------------------------------------------------------------- */
-
 static void
 crowd_on_attached(void *arg, struct session *session)
 {
@@ -148,8 +161,6 @@ crowd_on_expired(void *arg, struct session *session)
 	crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_hold_timeout, "hold_timeout over");
 }
 
-/* Coming in ---------------------------------------------------------------------------------------- */
-
 static void
 crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32_t spare)
 {
@@ -158,6 +169,14 @@ crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32
 	CRASH_POINT(OPEN_TAKEN);
 	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
 	crowd->open_count++;
+}
+
+/* Whether who comes now is turned away. */
+static bool
+crowd_is_closed_now(const struct crowd *crowd)
+{
+	return crowd->callbacks->refuses(crowd->arg) ||
+	    (crowd->settings->on_down == CROWD_REFUSE && !crowd->callbacks->is_up(crowd->arg));
 }
 
 void
@@ -174,10 +193,14 @@ crowd_serve(struct crowd *crowd)
 			continue;
 		}
 		fd = crowd->callbacks->take(crowd->arg, &spare);
-		if (fd == -1)
+		if (fd != -1) {
+			hold_remove(crowd->hold, session);
+			crowd_open(crowd, session, fd, spare);
+		} else if (crowd_is_closed_now(crowd) && !session_was_attached(session)) {
+			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service down");
+		} else {
 			break;
-		hold_remove(crowd->hold, session);
-		crowd_open(crowd, session, fd, spare);
+		}
 	}
 	if (hold_count(crowd->hold) != before)
 		crowd_tell_held(crowd);
@@ -191,8 +214,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 	const struct crowd_settings *settings = crowd->settings;
 
 	hold_add(crowd->hold, session);
-	if (crowd->callbacks->refuses(crowd->arg) ||
-	    (settings->on_down == CROWD_REFUSE && !crowd->callbacks->is_up(crowd->arg))) {
+	if (crowd_is_closed_now(crowd)) {
 		crowd_refuse(crowd, session, &counters->refused_down, "refused: service down");
 		return;
 	}
@@ -240,7 +262,13 @@ crowd_on_accepted(void *arg, int fd)
 	uint32_t index;
 	uid_t uid;
 
-	if (!crowd_admit(crowd, fd, &uid) || (index = table_session_claim(crowd->table)) == 0) {
+	if (!crowd_admit(crowd, fd, &uid)) {
+		close(fd);
+		return;
+	}
+	index = table_session_claim(crowd->table);
+	if (index == 0) {
+		admission_leave(crowd->admission, uid);
 		close(fd);
 		return;
 	}
@@ -263,20 +291,27 @@ crowd_on_exhausted(void *arg, int error)
 	log_error(crowd->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
 }
 
-/* Life --------------------------------------------------------------------------------------------- */
-
-/* A client that a dead worker had accepted, and nothing more. */
+/* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  The
+ * callbacks are not told: the crowd is not theirs yet. */
 static bool
 crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 {
 	struct table_session *record = &crowd->table->sessions[index];
+	const char *reply = crowd->settings->down_reply;
 
-	if (!crowd_admit(crowd, record->client_fd, ret_uid))
+	if (!crowd_admit(crowd, record->client_fd, ret_uid)) {
+		session_close(crowd_add(crowd, index, *ret_uid));
 		return false;
+	}
 	record->since = clock_now();
 	record->flags = 0;
 	crowd_counters(crowd)->clients++;
-	return true;
+	if (!crowd_is_closed_now(crowd))
+		return true;
+	crowd_counters(crowd)->refused_down++;
+	admission_leave(crowd->admission, *ret_uid);
+	session_refuse(crowd_add(crowd, index, (uid_t)-1), reply);
+	return false;
 }
 
 static void
@@ -287,10 +322,8 @@ crowd_resume_session(struct crowd *crowd, uint32_t index)
 	struct session *session;
 	uid_t uid = (uid_t)-1;
 
-	if (adopted && !crowd_admit_adopted(crowd, index, &uid)) {
-		session_close(crowd_add(crowd, index, uid));
+	if (adopted && !crowd_admit_adopted(crowd, index, &uid))
 		return;
-	}
 	if (!adopted)
 		admission_rejoin(crowd->admission, record->client_fd, &uid);
 	session = crowd_add(crowd, index, uid);

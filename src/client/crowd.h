@@ -28,6 +28,7 @@ struct crowd_settings {
 	enum crowd_on_upstream_end on_upstream_end;
 };
 
+/* Not called before crowd_new() has returned, but for refuses and is_up. */
 struct crowd_callbacks {
 	/* A ready upstream connection: its fd and a handle, or -1. */
 	int (*take)(void *arg, uint32_t *ret_spare);
@@ -49,14 +50,14 @@ struct crowd_callbacks {
 
 struct crowd;
 
-/* Takes up the sessions that the table holds for this service.  settings and callbacks are borrowed. */
+/* Takes up the sessions that the table holds for this service.  settings, callbacks and arg are borrowed. */
 struct crowd *crowd_new(struct event_base *loop, struct table *table, uint16_t service,
     const struct crowd_settings *settings, bool log_clients, const struct crowd_callbacks *callbacks, void *arg);
 
 /* Frees the process's side only. */
 void crowd_free(struct crowd *crowd);
 
-/* Other settings from now on; clients stay. */
+/* Other settings (borrowed) from now on; clients stay. */
 void crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_clients);
 
 /* Accepts from fd (borrowed) from now on; -1 for no more. */
@@ -68,16 +69,23 @@ void crowd_serve(struct crowd *crowd);
 /* Ends all who wait; then, with open too, all others. */
 void crowd_close(struct crowd *crowd, bool open);
 
-unsigned crowd_count(const struct crowd *crowd); /* without the held */
+/* How many are served, without the held; how many are held. */
+unsigned crowd_count(const struct crowd *crowd);
 unsigned crowd_held(const struct crowd *crowd);
+
+/* How long the one who has waited longest has done so, in microseconds; 0 if nobody is held. */
 int64_t crowd_held_longest(const struct crowd *crowd);
+
+/* Whether nobody is accepted for now: max_clients are here, or no file is left. */
 bool crowd_is_paused(const struct crowd *crowd);
 
-/* Bytes of the ended and the living, by direction. */
+/* Bytes of the ended and the living, held ones included, by direction; they never go down. */
 void crowd_get_bytes(const struct crowd *crowd, uint64_t ret_bytes[2]);
 
 /* Calls visit with each record's index until it gives false; crowd_kill() of the one shown is allowed. */
 void crowd_each(struct crowd *crowd, bool (*visit)(void *arg, uint32_t session), void *arg);
+
+/* Ends the client of this record; nothing happens if it is not one of this crowd's. */
 void crowd_kill(struct crowd *crowd, uint32_t session);
 
 #endif

@@ -10,8 +10,9 @@
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
 #define CROWD_LINGER   30
-
-/* Once in a while ---------------------------------------------------------------------------------- */
+/* A held client that is gone, but has left bytes, waits so long for somebody to take them where hold_timeout sets no
+ * end. */
+#define CROWD_GHOST    (60 * CLOCK_SECOND)
 
 static int64_t
 crowd_scan_interval(const struct crowd *crowd)
@@ -23,24 +24,50 @@ crowd_scan_interval(const struct crowd *crowd)
 	return interval < CROWD_SCAN_MIN ? CROWD_SCAN_MIN : interval;
 }
 
+/* A held client is watched until its first word of an end only; one that has shut down its side may have gone
+ * since. */
 static void
-crowd_on_scan(evutil_socket_t fd, short what, void *arg)
+crowd_scan_held(struct crowd *crowd, int64_t now)
 {
-	struct crowd *crowd = arg;
-	struct session *session = TAILQ_FIRST(&crowd->open), *next;
-	int64_t now = clock_now(), idle, limit = crowd->settings->idle_timeout;
+	struct session *session = hold_first(crowd->hold), *next;
 
-	(void)fd;
-	(void)what;
+	for (; session != NULL; session = next) {
+		next = hold_next(session);
+		if (session_has_left(session))
+			crowd_end(crowd, session, "left while held", NULL);
+		else if (session_gone_for(session, now) >= CROWD_GHOST && !hold_is_limited(crowd->hold, session))
+			crowd_end(crowd, session, "closed: gone while held", NULL);
+	}
+}
+
+static void
+crowd_scan_open(struct crowd *crowd, int64_t now)
+{
+	struct session *session = TAILQ_FIRST(&crowd->open), *next;
+	int64_t idle, limit = crowd->settings->idle_timeout;
+
 	for (; session != NULL; session = next) {
 		next = TAILQ_NEXT(session, entry);
-		session_look(session);
+		if (session_look(session))
+			continue;
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND; /* rounded: never too early */
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, "closed: idle_timeout", NULL);
 		else if (relay_is_client_gone(&session->relay) && idle >= CROWD_LINGER * CLOCK_SECOND)
 			crowd_end(crowd, session, "closed: the client is gone", NULL);
 	}
+}
+
+static void
+crowd_on_scan(evutil_socket_t fd, short what, void *arg)
+{
+	struct crowd *crowd = arg;
+	int64_t now = clock_now();
+
+	(void)fd;
+	(void)what;
+	crowd_scan_held(crowd, now);
+	crowd_scan_open(crowd, now);
 	crowd_scan_later(crowd);
 }
 
@@ -55,8 +82,6 @@ crowd_scan_later(struct crowd *crowd)
 {
 	loop_timer_at(&crowd->scan, clock_now() + crowd_scan_interval(crowd));
 }
-
-/* Looking ------------------------------------------------------------------------------------------ */
 
 unsigned
 crowd_count(const struct crowd *crowd)
@@ -79,16 +104,20 @@ crowd_held_longest(const struct crowd *crowd)
 bool
 crowd_is_paused(const struct crowd *crowd)
 {
-	return crowd->paused;
+	return crowd->paused || (crowd->listener != NULL && listener_is_exhausted(crowd->listener));
 }
 
 void
 crowd_get_bytes(const struct crowd *crowd, uint64_t ret_bytes[2])
 {
-	const struct session *session;
+	struct session *session;
 
 	memcpy(ret_bytes, crowd_counters(crowd)->bytes, sizeof crowd_counters(crowd)->bytes);
 	TAILQ_FOREACH(session, &crowd->open, entry)
+		for (int d = 0; d < 2; d++)
+			ret_bytes[d] += session_record(session)->bytes[d];
+	/* Those who wait for a reconnect. */
+	for (session = hold_first(crowd->hold); session != NULL; session = hold_next(session))
 		for (int d = 0; d < 2; d++)
 			ret_bytes[d] += session_record(session)->bytes[d];
 }

@@ -21,9 +21,10 @@ struct crowd {
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
 	bool paused;
+	int64_t warned;               /* when max_clients was last warned of; 0 never */
 	struct event scan;
 	const struct crowd_callbacks *callbacks; /* borrowed */
-	void *arg;
+	void *arg;                    /* borrowed */
 };
 
 /* The service's counters in the table. */
@@ -32,7 +33,7 @@ struct table_counters *crowd_counters(const struct crowd *crowd);
 /* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
 void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);
 
-/* Looks at the open sessions after a while, again and again: who has been idle for too long, who is gone? */
+/* Looks at all sessions after a while, again and again: who has been idle for too long, who is gone? */
 void crowd_scan_init(struct crowd *crowd);
 void crowd_scan_later(struct crowd *crowd);
 

@@ -9,20 +9,27 @@ struct hold {
 	unsigned count;
 	int64_t timeout;
 	struct event timer;
+	int64_t armed; /* when the timer will run, CLOCK_NEVER if it does not */
 	void (*expired)(void *arg, struct session *session);
-	void *arg;
+	void *arg; /* borrowed */
 };
 
 static bool
-hold_is_limited(const struct session *session)
+hold_was_attached(const struct session *session)
 {
-	return !(session_record(session)->flags & TABLE_SESSION_RECONNECT);
+	return session_record(session)->flags & TABLE_SESSION_RECONNECT;
+}
+
+bool
+hold_is_limited(const struct hold *hold, const struct session *session)
+{
+	return hold->timeout != 0 && !hold_was_attached(session);
 }
 
 static int64_t
 hold_end_of(const struct hold *hold, const struct session *session)
 {
-	if (hold->timeout == 0 || !hold_is_limited(session))
+	if (!hold_is_limited(hold, session))
 		return CLOCK_NEVER;
 	return clock_after(session_record(session)->since, hold->timeout);
 }
@@ -54,6 +61,13 @@ hold_first_over(const struct hold *hold, int64_t now)
 }
 
 static void
+hold_arm(struct hold *hold, int64_t end)
+{
+	hold->armed = end;
+	loop_timer_at(&hold->timer, end);
+}
+
+static void
 hold_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct hold *hold = arg;
@@ -62,9 +76,10 @@ hold_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	hold->armed = CLOCK_NEVER;
 	while ((session = hold_first_over(hold, now)) != NULL)
 		hold->expired(hold->arg, session);
-	loop_timer_at(&hold->timer, hold_next_end(hold));
+	hold_arm(hold, hold_next_end(hold));
 }
 
 struct hold *
@@ -74,6 +89,7 @@ hold_new(struct event_base *loop, int64_t timeout, void (*expired)(void *arg, st
 
 	TAILQ_INIT(&hold->list);
 	hold->timeout = timeout;
+	hold->armed = CLOCK_NEVER;
 	hold->expired = expired;
 	hold->arg = arg;
 	loop_timer_init(&hold->timer, loop, hold_on_timer, hold);
@@ -93,7 +109,7 @@ void
 hold_set_timeout(struct hold *hold, int64_t timeout)
 {
 	hold->timeout = timeout;
-	loop_timer_at(&hold->timer, hold_next_end(hold));
+	hold_arm(hold, hold_next_end(hold));
 }
 
 void
@@ -101,6 +117,7 @@ hold_add(struct hold *hold, struct session *session)
 {
 	uint64_t id = session_record(session)->id;
 	struct session *before = TAILQ_LAST(&hold->list, session_list);
+	int64_t end = hold_end_of(hold, session);
 
 	while (before != NULL && session_record(before)->id > id)
 		before = TAILQ_PREV(before, session_list, entry);
@@ -109,9 +126,9 @@ hold_add(struct hold *hold, struct session *session)
 	else
 		TAILQ_INSERT_AFTER(&hold->list, before, session, entry);
 	hold->count++;
-	/* A timer that runs already is early enough: nobody's end is before that of those who came before. */
-	if (!event_pending(&hold->timer, EV_TIMEOUT, NULL))
-		loop_timer_at(&hold->timer, hold_end_of(hold, session));
+	/* A new worker adds them in the order of the table, not of their ends. */
+	if (end < hold->armed)
+		hold_arm(hold, end);
 }
 
 void
@@ -119,7 +136,7 @@ hold_remove(struct hold *hold, struct session *session)
 {
 	TAILQ_REMOVE(&hold->list, session, entry);
 	if (--hold->count == 0)
-		loop_timer_stop(&hold->timer);
+		hold_arm(hold, CLOCK_NEVER);
 }
 
 struct session *
@@ -148,7 +165,7 @@ hold_longest(const struct hold *hold)
 
 	TAILQ_FOREACH(session, &hold->list, entry) {
 		since = session_record(session)->since;
-		if (!hold_is_limited(session))
+		if (hold_was_attached(session))
 			since = session_record(session)->active * CLOCK_SECOND;
 		if (since < first)
 			first = since;

@@ -6,6 +6,7 @@
 #define HOLDFAST_CLIENT_HOLD_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "client/session.h"
@@ -22,11 +23,16 @@ void hold_free(struct hold *hold);
 
 void hold_set_timeout(struct hold *hold, int64_t timeout);
 
-/* In its place by id. */
+/* In its place by id.  The session stays the caller's; it must be in no other list. */
 void hold_add(struct hold *hold, struct session *session);
+
+/* Only takes it out, to be closed or opened by the caller; it must be in here.  Allowed in expired. */
 void hold_remove(struct hold *hold, struct session *session);
 
-/* Who is next, or NULL. */
+/* Whether the client's waiting ends by itself. */
+bool hold_is_limited(const struct hold *hold, const struct session *session);
+
+/* Who is next, or NULL; borrowed. */
 struct session *hold_first(const struct hold *hold);
 struct session *hold_next(struct session *session);
 

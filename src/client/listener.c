@@ -30,10 +30,8 @@ struct listener {
 	int ceiling;        /* file numbers from here on are not for clients */
 	listener_callback *accepted;
 	void (*on_exhausted)(void *arg, int error);
-	void *arg;
+	void *arg;          /* borrowed */
 };
-
-/* Opening ------------------------------------------------------------------------------------------ */
 
 static bool
 listener_is_abstract(const struct listener_settings *settings)
@@ -193,8 +191,6 @@ listener_open(const struct listener_settings *settings, const char *runtime_dire
 	return NULL;
 }
 
-/* Accepting ---------------------------------------------------------------------------------------- */
-
 static void
 listener_watch(struct listener *listener)
 {
@@ -240,6 +236,14 @@ listener_is_at_ceiling(const struct listener *listener)
 		return true;
 	close(lowest);
 	return lowest >= listener->ceiling;
+}
+
+bool
+listener_is_exhausted(const struct listener *listener)
+{
+	/* It rests for a moment at a time, and does not learn that files are free again before a client comes. */
+	return listener->exhausted &&
+	    (event_pending(&listener->again, EV_TIMEOUT, NULL) || listener_is_at_ceiling(listener));
 }
 
 static void

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 
 struct listener_settings {
-	char *path;          /* owned; absolute, or "@name" for an abstract socket */
+	char *path;          /* owned by who fills it; absolute, or "@name" for an abstract socket */
 	mode_t mode;
 	uid_t owner;         /* (uid_t)-1: the daemon's */
 	gid_t group;         /* (gid_t)-1: the daemon's */
@@ -42,6 +42,9 @@ void listener_free(struct listener *listener);
 
 /* The last open files are not for clients: accepting rests there as if no file were left. */
 void listener_keep_reserve(struct listener *listener);
+
+/* Whether no file is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
+bool listener_is_exhausted(const struct listener *listener);
 
 /* Stops and starts accepting; the backlog keeps who comes meanwhile. */
 void listener_pause(struct listener *listener, bool paused);

@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "base/mem.h"
 
 #define PEER_GROUPS_MAX 1024
 
@@ -24,67 +27,140 @@ peer_get(int fd, struct peer *ret_peer)
 	return 0;
 }
 
+/* Sizes in numbers. */
+struct peer_rules {
+	uid_t *users;  /* owned */
+	gid_t *groups; /* owned */
+	size_t user_count, group_count;
+};
+
+/* false if the text is not a number; one that no user or group can have is (uid_t)-1. */
 static bool
-peer_is_number(const char *text)
+peer_parse_number(const char *text, uint32_t *ret_number)
 {
-	return text[0] != '\0' && text[strspn(text, "0123456789")] == '\0';
+	unsigned long number;
+
+	if (text[0] == '\0' || text[strspn(text, "0123456789")] != '\0')
+		return false;
+	errno = 0;
+	number = strtoul(text, NULL, 10);
+	*ret_number = errno != 0 || number > UINT32_MAX ? UINT32_MAX : (uint32_t)number;
+	return true;
 }
 
 static bool
-peer_is_user(uid_t uid, char *const *users)
+peer_find_user(const char *name, uid_t *ret_uid)
 {
 	const struct passwd *entry;
 
-	for (; users != NULL && *users != NULL; users++) {
-		if (peer_is_number(*users)) {
-			if (strtoul(*users, NULL, 10) == uid)
-				return true;
-		} else if ((entry = getpwnam(*users)) != NULL && entry->pw_uid == uid) {
-			return true;
-		}
-	}
-	return false;
+	if (peer_parse_number(name, ret_uid))
+		return true;
+	entry = getpwnam(name);
+	if (entry != NULL)
+		*ret_uid = entry->pw_uid;
+	return entry != NULL;
 }
 
 static bool
-peer_group_matches(gid_t gid, char *const *groups)
+peer_find_group(const char *name, gid_t *ret_gid)
 {
 	const struct group *entry;
 
-	for (; groups != NULL && *groups != NULL; groups++) {
-		if (peer_is_number(*groups)) {
-			if (strtoul(*groups, NULL, 10) == gid)
-				return true;
-		} else if ((entry = getgrnam(*groups)) != NULL && entry->gr_gid == gid) {
+	if (peer_parse_number(name, ret_gid))
+		return true;
+	entry = getgrnam(name);
+	if (entry != NULL)
+		*ret_gid = entry->gr_gid;
+	return entry != NULL;
+}
+
+static size_t
+peer_count(char *const *names)
+{
+	size_t count = 0;
+
+	while (names != NULL && names[count] != NULL)
+		count++;
+	return count;
+}
+
+struct peer_rules *
+peer_rules_new(char *const *users, char *const *groups)
+{
+	size_t user_names = peer_count(users), group_names = peer_count(groups);
+	struct peer_rules *rules;
+
+	if (user_names + group_names == 0)
+		return NULL;
+	rules = mem_new(1, sizeof *rules);
+	rules->users = mem_new(user_names + 1, sizeof *rules->users);
+	rules->groups = mem_new(group_names + 1, sizeof *rules->groups);
+	for (size_t i = 0; i < user_names; i++)
+		rules->user_count += peer_find_user(users[i], &rules->users[rules->user_count]);
+	for (size_t i = 0; i < group_names; i++)
+		rules->group_count += peer_find_group(groups[i], &rules->groups[rules->group_count]);
+	return rules;
+}
+
+void
+peer_rules_free(struct peer_rules *rules)
+{
+	if (rules == NULL)
+		return;
+	mem_free(rules->users);
+	mem_free(rules->groups);
+	mem_free(rules);
+}
+
+static bool
+peer_is_user(const struct peer_rules *rules, uid_t uid)
+{
+	for (size_t i = 0; i < rules->user_count; i++)
+		if (rules->users[i] == uid)
 			return true;
-		}
-	}
 	return false;
 }
 
 static bool
-peer_is_in_group(int fd, const struct peer *peer, char *const *groups)
+peer_is_group(const struct peer_rules *rules, gid_t gid)
+{
+	for (size_t i = 0; i < rules->group_count; i++)
+		if (rules->groups[i] == gid)
+			return true;
+	return false;
+}
+
+static bool
+peer_is_in_group(const struct peer_rules *rules, int fd, const struct peer *peer)
 {
 	gid_t supplementary[PEER_GROUPS_MAX];
 	socklen_t length = sizeof supplementary;
 
-	if (peer_group_matches(peer->gid, groups))
+	if (peer_is_group(rules, peer->gid))
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, supplementary, &length) == -1)
 		return false;
 	for (size_t i = 0; i < length / sizeof supplementary[0]; i++)
-		if (peer_group_matches(supplementary[i], groups))
+		if (peer_is_group(rules, supplementary[i]))
 			return true;
 	return false;
 }
 
 bool
+peer_rules_allow(const struct peer_rules *rules, int fd, const struct peer *peer)
+{
+	return rules == NULL || peer_is_user(rules, peer->uid) ||
+	    (rules->group_count > 0 && peer_is_in_group(rules, fd, peer));
+}
+
+bool
 peer_allowed(int fd, const struct peer *peer, char *const *users, char *const *groups)
 {
-	bool anybody = (users == NULL || *users == NULL) && (groups == NULL || *groups == NULL);
+	struct peer_rules *rules = peer_rules_new(users, groups);
+	bool allowed = peer_rules_allow(rules, fd, peer);
 
-	return anybody || peer_is_user(peer->uid, users) ||
-	    (groups != NULL && *groups != NULL && peer_is_in_group(fd, peer, groups));
+	peer_rules_free(rules);
+	return allowed;
 }
 
 /* The process's path in the unified (or systemd's own) control group hierarchy; false if it cannot be read. */

@@ -17,8 +17,19 @@ struct peer {
 /* The credentials the peer had when it connected (SO_PEERCRED).  0 or -errno. */
 int peer_get(int fd, struct peer *ret_peer);
 
-/* Whether the peer is one of the users (names or numbers) or in one of the groups, supplementary ones
- * included (SO_PEERGROUPS).  Both lists empty: everybody may. */
+/* Who is allowed: users and groups by number. */
+struct peer_rules;
+
+/* From lists of names or numbers, ended by NULL, used during the call only.  Names are looked up here, once: that may
+ * ask other hosts and wait for them (NSS).  An unknown one is passed over.  NULL if both lists are empty or NULL:
+ * everybody may; with unknown names alone nobody may. */
+struct peer_rules *peer_rules_new(char *const *users, char *const *groups);
+void peer_rules_free(struct peer_rules *rules);
+
+/* Whether the peer is one of the users or in one of the groups, supplementary ones included (SO_PEERGROUPS). */
+bool peer_rules_allow(const struct peer_rules *rules, int fd, const struct peer *peer);
+
+/* The three in one, for who asks seldom. */
 bool peer_allowed(int fd, const struct peer *peer, char *const *users, char *const *groups);
 
 /* The systemd unit of a process, from /proc/PID/cgroup, or "" if there is none. */
@@ -27,7 +38,7 @@ void peer_unit(pid_t pid, char ret_unit[PEER_UNIT_SIZE]);
 /* The container's name or identifier of a process (docker-, libpod-, machine.slice scopes), or "". */
 void peer_container(pid_t pid, char ret_container[PEER_UNIT_SIZE]);
 
-/* The user's name, or its number as text. */
+/* The user's name, or its number as text.  May wait (NSS), so not for each client. */
 void peer_user(uid_t uid, char *ret_name, size_t size);
 
 #endif

@@ -1,17 +1,21 @@
 #include "client/relay.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/hangup.h"
 #include "base/loop.h"
 #include "client/call.h"
 #include "keep/crash.h"
 
 /* Reads in one turn of the loop after which others have theirs. */
 #define RELAY_READS 4
+/* Bytes for a client that is gone, after which an upstream that has all its words is not heard any more. */
+#define RELAY_WASTE (8u << 20)
 
 static struct table_session *
 relay_record(const struct relay *relay)
@@ -134,8 +138,9 @@ relay_pass_end(struct relay *relay, enum table_direction d)
 	way->passed = true;
 }
 
-/* After each piece of work: is there an end to be passed on, or the end of all?  The relay may be gone then. */
-static void
+/* After each piece of work: is there an end to be passed on, or the end of all?  The relay may be gone then: true
+ * after ended. */
+static bool
 relay_settle(struct relay *relay)
 {
 	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
@@ -145,23 +150,50 @@ relay_settle(struct relay *relay)
 		relay_pass_end(relay, TABLE_UP);
 	if (down->ended && record->buffer[TABLE_DOWN] == 0 && !down->passed) {
 		if (!up->ended && !down->broken && relay->callbacks->upstream_ended(relay->arg))
-			return;
+			return false;
 		relay_pass_end(relay, TABLE_DOWN);
 	}
 	if (down->passed && up->broken)
 		relay_pass_end(relay, TABLE_UP);
-	if (relay_is_done(relay, TABLE_UP) && relay_is_done(relay, TABLE_DOWN))
-		relay->callbacks->ended(relay->arg);
+	if (!relay_is_done(relay, TABLE_UP) || !relay_is_done(relay, TABLE_DOWN))
+		return false;
+	relay->callbacks->ended(relay->arg);
+	return true;
 }
 
-/* The client's end: has it shut down its side, or gone altogether? */
+/* The client is gone altogether: what the upstream still says is thrown away. */
 static void
-relay_look_at_client(struct relay *relay)
+relay_client_gone(struct relay *relay)
 {
-	struct pollfd poll_fd = { .fd = relay_record(relay)->client_fd };
+	struct relay_way *down = &relay->way[TABLE_DOWN];
 
-	if (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP))
-		relay_client_gone(relay);
+	if (down->broken)
+		return;
+	down->broken = true;
+	event_del(&down->write);
+	relay_release(relay, TABLE_DOWN);
+	if (!down->ended)
+		event_add(&down->read, NULL);
+}
+
+/* Whether the upstream's kernel has all that the client said, and its end. */
+static bool
+relay_has_delivered_up(const struct relay *relay)
+{
+	int unacknowledged = 0;
+
+	return relay->way[TABLE_UP].passed && ioctl(relay_record(relay)->upstream_fd, SIOCOUTQ, &unacknowledged) == 0 &&
+	    unacknowledged == 0;
+}
+
+/* The way carries nothing more.  Gives false: it is not to be read again. */
+static bool
+relay_end_way(struct relay *relay, enum table_direction d)
+{
+	relay_release(relay, d);
+	relay->way[d].ended = true;
+	event_del(&relay->way[d].read);
+	return false;
 }
 
 /* Reads once.  true if it may be tried again in this turn. */
@@ -174,6 +206,9 @@ relay_receive(struct relay *relay, enum table_direction d)
 	if (!relay_claim(relay, d))
 		return false;
 	n = call_receive(relay->table, relay->session, d, relay_source(relay, d));
+	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
+	    relay_has_delivered_up(relay))
+		return relay_end_way(relay, d);
 	if (n > 0)
 		return relay_deliver(relay, d) && n == TABLE_BUFFER_SIZE;
 	relay_release(relay, d);
@@ -183,10 +218,9 @@ relay_receive(struct relay *relay, enum table_direction d)
 		way->failed = true; /* B3: the error comes before the bytes that are queued; read on to the end */
 		return true;
 	}
-	way->ended = true;
-	event_del(&way->read);
-	if (d == TABLE_UP)
-		relay_look_at_client(relay);
+	relay_end_way(relay, d);
+	if (d == TABLE_UP && hangup_has_come(relay_record(relay)->client_fd))
+		relay_client_gone(relay);
 	return false;
 }
 
@@ -290,23 +324,13 @@ relay_stop(struct relay *relay)
 }
 
 bool
-relay_client_ended(const struct relay *relay)
+relay_look(struct relay *relay)
 {
-	return relay->way[TABLE_UP].ended;
-}
-
-void
-relay_client_gone(struct relay *relay)
-{
-	struct relay_way *down = &relay->way[TABLE_DOWN];
-
-	if (down->broken)
-		return;
-	down->broken = true;
-	event_del(&down->write);
-	relay_release(relay, TABLE_DOWN);
-	if (!down->ended)
-		event_add(&down->read, NULL);
+	if (!relay->way[TABLE_UP].ended || relay->way[TABLE_DOWN].broken ||
+	    !hangup_has_come(relay_record(relay)->client_fd))
+		return false;
+	relay_client_gone(relay);
+	return relay_settle(relay);
 }
 
 bool

@@ -32,6 +32,7 @@ struct relay_way {
 	bool ended;         /* the source has no more */
 	bool broken;        /* the destination takes no more */
 	bool passed;        /* the end has been passed on */
+	uint64_t wasted;    /* bytes thrown away since */
 };
 
 struct relay {
@@ -40,7 +41,7 @@ struct relay {
 	bool attached;
 	struct relay_way way[2]; /* by enum table_direction */
 	const struct relay_callbacks *callbacks; /* borrowed */
-	void *arg;
+	void *arg;               /* borrowed */
 };
 
 /* Prepares a relay of a session that is OPEN, or will be. */
@@ -53,11 +54,12 @@ void relay_start(struct relay *relay);
 /* Deletes all events.  The session's files and buffers are as they were. */
 void relay_stop(struct relay *relay);
 
-/* Whether the client has shut down its side, as far as has been seen. */
-bool relay_client_ended(const struct relay *relay);
+/* Once in a while for a client that has shut down its side, which is not watched any more: has it gone
+ * altogether?  Then what the upstream still says is thrown away from now on.  true if that was the end: ended has
+ * been called. */
+bool relay_look(struct relay *relay);
 
-/* For a client seen to be gone altogether: what the upstream still says is thrown away from now on. */
-void relay_client_gone(struct relay *relay);
+/* Whether the client has gone altogether, as far as has been seen. */
 bool relay_is_client_gone(const struct relay *relay);
 
 #endif

@@ -1,17 +1,20 @@
 #include "client/session.h"
 
 #include <linux/sockios.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hangup.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
+
+/* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
+#define SESSION_SERVED CLOCK_SECOND
 
 struct table_session *
 session_record(const struct session *session)
@@ -55,20 +58,33 @@ static const struct relay_callbacks session_relay_callbacks = {
 	.ended = session_on_ended,
 };
 
-/* Hung up, and nothing that it said is left to be delivered. */
+/* What the client said lies in the table, not delivered. */
 static bool
-session_client_is_gone(const struct session *session)
+session_has_words(const struct session *session)
 {
-	struct pollfd poll_fd = { .fd = session_record(session)->client_fd };
-	int pending = 0;
+	uint32_t buffer = session_record(session)->buffer[TABLE_UP];
 
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP) &&
-	    session_record(session)->buffer[TABLE_UP] == 0 &&
-	    (ioctl(poll_fd.fd, FIONREAD, &pending) == -1 || pending == 0);
+	return buffer != 0 && session->table->buffers[buffer].head != session->table->buffers[buffer].tail;
+}
+
+bool
+session_has_left(const struct session *session)
+{
+	return !session_has_words(session) && hangup_is_final(session_record(session)->client_fd);
+}
+
+int64_t
+session_gone_for(struct session *session, int64_t now)
+{
+	if (!hangup_has_come(session_record(session)->client_fd))
+		return 0;
+	if (session->gone == 0)
+		session->gone = now;
+	return now - session->gone;
 }
 
 /* A held client has shut down its side or gone.  One that has only shut down, or has left words behind, is held
- * on, and not watched any more: the event would come again and again. */
+ * on, and not watched any more: the event would come again and again.  The crowd looks at it once in a while. */
 static void
 session_on_watch(evutil_socket_t fd, short what, void *arg)
 {
@@ -79,7 +95,7 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	table->header->handling = session->index;
 	event_del(&session->watch);
-	if (session_client_is_gone(session))
+	if (session_has_left(session))
 		session->callbacks->left(session->arg, session);
 	table->header->handling = 0;
 }
@@ -164,8 +180,8 @@ session_return(struct session *session, uint64_t *ret_lost)
 		*ret_lost = (uint64_t)unacknowledged;
 	if (session_was_attached(session))
 		record->flags |= TABLE_SESSION_RECONNECT;
-	else
-		record->since = clock_now(); /* its time as a held one begins */
+	else if (clock_now() - session->opened >= SESSION_SERVED)
+		record->since = clock_now(); /* its time as a held one begins anew */
 	record->active = (uint32_t)(clock_now() / CLOCK_SECOND);
 	record->buffer[TABLE_DOWN] = 0;
 	if (empty != 0)
@@ -225,12 +241,8 @@ session_free(struct session *session)
 	mem_free(session);
 }
 
-void
+bool
 session_look(struct session *session)
 {
-	struct pollfd poll_fd = { .fd = session_record(session)->client_fd };
-
-	if (relay_client_ended(&session->relay) && !relay_is_client_gone(&session->relay) &&
-	    poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP))
-		relay_client_gone(&session->relay);
+	return relay_look(&session->relay);
 }

@@ -37,14 +37,16 @@ struct session {
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */
 	int64_t opened;             /* when it got its upstream connection; 0 under an earlier worker */
+	int64_t gone;               /* when a held client was first seen to be gone altogether; 0 not yet */
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */
 	struct relay relay;
 	const struct session_callbacks *callbacks; /* borrowed */
-	void *arg;
+	void *arg;                  /* borrowed */
 };
 
-/* The process's side of the record index, which is HELD or OPEN.  Call session_begin() next. */
+/* The process's side of the record index, which is HELD or OPEN; the caller's, to be given to session_close(),
+ * session_refuse() or session_free().  Call session_begin() next. */
 struct session *session_new(struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
 
@@ -65,16 +67,27 @@ bool session_was_attached(const struct session *session);
 /* Closes, frees the record and the session.  NULL is fine. */
 void session_close(struct session *session);
 
-/* Says text (may be NULL) to the client, reads away what it said, and closes. */
+/* Says text (borrowed; may be NULL) to the client, reads away what it said, and closes as session_close() does. */
 void session_refuse(struct session *session, const char *text);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */
 void session_free(struct session *session);
 
+/* The session's record: borrowed, in the table, valid until the session is closed. */
 struct table_session *session_record(const struct session *session);
+
+/* By the record: HELD; else OPEN. */
 bool session_is_held(const struct session *session);
 
-/* Once in a while for an OPEN session whose client has shut down its side: looks whether it has gone for good. */
-void session_look(struct session *session);
+/* Whether a HELD session's client has gone altogether, and left nothing to be delivered. */
+bool session_has_left(const struct session *session);
+
+/* For how many microseconds a HELD session's client has been gone altogether, whatever it left, counted from when
+ * this worker first saw it so; 0 while it is there. */
+int64_t session_gone_for(struct session *session, int64_t now);
+
+/* Once in a while for an OPEN session: has a client that had shut down its side gone for good?  true if that was the
+ * end: ended has been called, the session is gone. */
+bool session_look(struct session *session);
 
 #endif

@@ -17,7 +17,7 @@ struct connection {
 	struct event event;   /* edge-triggered: each wake-up looks at everything */
 	struct evbuffer *out; /* owned */
 	const struct connection_callbacks *callbacks; /* borrowed */
-	void *arg;
+	void *arg;            /* borrowed; the owner */
 	bool eof;             /* nothing more will be read */
 	bool broken;          /* nothing can be written any more */
 	bool lagging;
@@ -27,14 +27,14 @@ struct connection {
 };
 
 static size_t
-unwritten(const struct connection *connection)
+connection_unwritten(const struct connection *connection)
 {
 	return evbuffer_get_length(connection->out);
 }
 
 /* Handles what stands before the newline, which lies at length. */
 static void
-take_line(struct connection *connection, size_t length)
+connection_take_line(struct connection *connection, size_t length)
 {
 	char line[CONNECTION_LINE_MAX + 1];
 
@@ -56,12 +56,12 @@ take_line(struct connection *connection, size_t length)
 
 /* Handles one line of what was read.  False if there is no whole one. */
 static bool
-next_line(struct connection *connection)
+connection_next_line(struct connection *connection)
 {
 	char *newline = memchr(connection->in, '\n', connection->in_length);
 
 	if (newline != NULL) {
-		take_line(connection, (size_t)(newline - connection->in));
+		connection_take_line(connection, (size_t)(newline - connection->in));
 		return true;
 	}
 	if (connection->in_length == sizeof connection->in) {
@@ -74,7 +74,7 @@ next_line(struct connection *connection)
 }
 
 static void
-end_of_input(struct connection *connection)
+connection_end_of_input(struct connection *connection)
 {
 	connection->eof = true;
 	if (connection->in_length > 0 && !connection->skipping)
@@ -84,7 +84,7 @@ end_of_input(struct connection *connection)
 
 /* Reads on.  False if there is nothing to be read now. */
 static bool
-fill(struct connection *connection)
+connection_fill(struct connection *connection)
 {
 	ssize_t count;
 
@@ -97,29 +97,29 @@ fill(struct connection *connection)
 	if (count > 0)
 		connection->in_length += (size_t)count;
 	else if (count == 0 || errno != EAGAIN)
-		end_of_input(connection);
+		connection_end_of_input(connection);
 	return count > 0;
 }
 
 static void
-flush(struct connection *connection)
+connection_flush(struct connection *connection)
 {
-	while (!connection->broken && unwritten(connection) > 0)
+	while (!connection->broken && connection_unwritten(connection) > 0)
 		if (evbuffer_write(connection->out, connection->fd) == -1) {
 			if (errno == EAGAIN)
 				break;
 			connection->broken = errno != EINTR;
 		}
 	if (connection->broken)
-		evbuffer_drain(connection->out, unwritten(connection));
-	if (connection->lagging && unwritten(connection) <= CONNECTION_LAG / 4) {
+		evbuffer_drain(connection->out, connection_unwritten(connection));
+	if (connection->lagging && connection_unwritten(connection) <= CONNECTION_LAG / 4) {
 		connection->lagging = false;
 		connection->callbacks->drained(connection->arg);
 	}
 }
 
 static bool
-is_hung_up(const struct connection *connection)
+connection_is_hung_up(const struct connection *connection)
 {
 	struct pollfd file = { .fd = connection->fd };
 
@@ -127,23 +127,24 @@ is_hung_up(const struct connection *connection)
 }
 
 static bool
-is_over(const struct connection *connection)
+connection_is_over(const struct connection *connection)
 {
 	if (connection->callbacks->busy(connection->arg))
-		return connection->broken || is_hung_up(connection);
-	return connection->eof && unwritten(connection) == 0;
+		return connection->broken || connection_is_hung_up(connection);
+	return connection->eof && connection_unwritten(connection) == 0;
 }
 
 /* Writes, handles lines and reads until one of them has to wait. */
 static void
-work(struct connection *connection)
+connection_work(struct connection *connection)
 {
 	for (int turn = 0; turn < TURN_LINES; turn++) {
-		flush(connection);
-		if (connection->callbacks->busy(connection->arg) || unwritten(connection) >= CONNECTION_LAG)
+		connection_flush(connection);
+		if (connection->callbacks->busy(connection->arg) ||
+		    connection_unwritten(connection) >= CONNECTION_LAG)
 			return;
-		if (!next_line(connection) && !fill(connection)) {
-			flush(connection);
+		if (!connection_next_line(connection) && !connection_fill(connection)) {
+			connection_flush(connection);
 			return;
 		}
 	}
@@ -151,14 +152,14 @@ work(struct connection *connection)
 }
 
 static void
-wake(evutil_socket_t fd, short what, void *arg)
+connection_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct connection *connection = arg;
 
 	(void)fd;
 	(void)what;
-	work(connection);
-	if (is_over(connection))
+	connection_work(connection);
+	if (connection_is_over(connection))
 		connection->callbacks->ended(connection->arg);
 }
 
@@ -171,7 +172,8 @@ connection_new(struct event_base *loop, int fd, const struct connection_callback
 	connection->callbacks = callbacks;
 	connection->arg = arg;
 	connection->out = evbuffer_new();
-	event_assign(&connection->event, loop, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, wake, connection);
+	event_assign(&connection->event, loop, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, connection_wake,
+	    connection);
 	event_add(&connection->event, NULL);
 	return connection;
 }
@@ -192,7 +194,7 @@ connection_say(struct connection *connection, const char *text)
 {
 	size_t length = strlen(text);
 
-	if (unwritten(connection) + length >= CONNECTION_OUTPUT_MAX)
+	if (connection_unwritten(connection) + length >= CONNECTION_OUTPUT_MAX)
 		return false;
 	evbuffer_add(connection->out, text, length);
 	evbuffer_add(connection->out, "\n", 1);
@@ -203,7 +205,7 @@ connection_say(struct connection *connection, const char *text)
 bool
 connection_lags(struct connection *connection)
 {
-	if (unwritten(connection) >= CONNECTION_LAG)
+	if (connection_unwritten(connection) >= CONNECTION_LAG)
 		connection->lagging = true;
 	return connection->lagging;
 }

@@ -16,12 +16,12 @@
 #include "control/words.h"
 
 struct control_request {
-	struct operator *operator; /* borrowed */
+	struct operator *operator;             /* borrowed */
 	const struct control_command *command; /* borrowed */
 	void (*cancel)(void *arg);
-	void *cancel_arg;
+	void *cancel_arg;                      /* borrowed */
 	void (*drained)(void *arg);
-	void *drained_arg;
+	void *drained_arg;                     /* borrowed */
 };
 
 /* Who is at the other end of a connection. */
@@ -29,7 +29,7 @@ struct operator {
 	LIST_ENTRY(operator) entry;
 	struct control *control;         /* borrowed */
 	struct connection *connection;   /* owned */
-	int fd;                          /* the connection's */
+	int fd;                          /* borrowed; the connection's */
 	struct peer peer;
 	struct control_request *request; /* owned; NULL: none under way */
 };
@@ -39,7 +39,7 @@ struct control {
 	struct listener *listener;       /* owned */
 	char *const *admin_users, *const *admin_groups; /* borrowed */
 	const struct control_command *commands; /* borrowed */
-	void *arg;
+	void *arg;                       /* borrowed; the commands' */
 	unsigned count;
 	LIST_HEAD(, operator) operators;
 };
@@ -64,8 +64,14 @@ control_text(const char *text)
 	return result;
 }
 
+json_t *
+control_text_or_null(const char *text)
+{
+	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
+}
+
 static json_t *
-ok_object(json_t *more)
+control_ok(json_t *more)
 {
 	json_t *object = json_pack("{s:b}", "ok", 1);
 
@@ -76,7 +82,7 @@ ok_object(json_t *more)
 }
 
 static json_t *
-error_object(const char *text)
+control_error(const char *text)
 {
 	return json_pack("{s:b, s:o}", "ok", 0, "error", control_text(text));
 }
@@ -97,7 +103,7 @@ operator_say(struct operator *operator, json_t *object)
 static void
 operator_say_error(struct operator *operator, const char *text)
 {
-	operator_say(operator, error_object(text));
+	operator_say(operator, control_error(text));
 }
 
 /* Ends the request with its answer. */
@@ -114,7 +120,7 @@ request_end(struct control_request *request, json_t *answer)
 void
 control_answer(struct control_request *request, json_t *more)
 {
-	request_end(request, ok_object(more));
+	request_end(request, control_ok(more));
 }
 
 void
@@ -127,7 +133,7 @@ control_fail(struct control_request *request, json_t *more, const char *format, 
 	va_start(args, format);
 	text = mem_vprint(format, args);
 	va_end(args);
-	object = error_object(text);
+	object = control_error(text);
 	mem_free(text);
 	if (more != NULL)
 		json_object_update_missing(object, more);
@@ -158,7 +164,7 @@ control_stream(struct control_request *request, json_t *more)
 		json_decref(more);
 		return false;
 	}
-	operator_say(request->operator, ok_object(more));
+	operator_say(request->operator, control_ok(more));
 	return true;
 }
 
@@ -182,13 +188,13 @@ control_uid(const struct control_request *request)
 }
 
 static const char *
-command_name(const void *arg, size_t index)
+control_command_name(const void *arg, size_t index)
 {
 	return ((const struct control_command *)arg)[index].name;
 }
 
 static const struct control_command *
-command_find(const struct control_command *commands, const char *name)
+control_find(const struct control_command *commands, const char *name)
 {
 	for (; commands->name != NULL; commands++)
 		if (strcmp(commands->name, name) == 0)
@@ -197,9 +203,9 @@ command_find(const struct control_command *commands, const char *name)
 }
 
 static void
-say_unknown_command(struct operator *operator, const char *name)
+operator_say_unknown(struct operator *operator, const char *name)
 {
-	const char *meant = nearest_name(name, command_name, operator->control->commands);
+	const char *meant = nearest_name(name, control_command_name, operator->control->commands);
 	char *text = meant == NULL ? mem_print("no command \"%s\"; \"help\" lists them", name)
 	    : mem_print("no command \"%s\"; did you mean \"%s\"?", name, meant);
 
@@ -208,7 +214,7 @@ say_unknown_command(struct operator *operator, const char *name)
 }
 
 static bool
-may_change(const struct operator *operator)
+operator_may_change(const struct operator *operator)
 {
 	const struct control *control = operator->control;
 
@@ -217,14 +223,14 @@ may_change(const struct operator *operator)
 }
 
 static void
-run_command(struct operator *operator, const struct control_command *command, int argc, char **argv)
+operator_run(struct operator *operator, const struct control_command *command, int argc, char **argv)
 {
 	struct control_request *request = mem_new(1, sizeof *request);
 
 	request->operator = operator;
 	request->command = command;
 	operator->request = request;
-	if (command->changes && !may_change(operator))
+	if (command->changes && !operator_may_change(operator))
 		control_fail(request, NULL, "permission denied: user %u is not one of control.admin_users or in "
 		    "one of control.admin_groups", (unsigned)operator->peer.uid);
 	else if (argc - 1 < command->least || argc - 1 > command->most)
@@ -249,11 +255,11 @@ operator_line(void *arg, char *line)
 		operator_say_error(operator, error);
 		return;
 	}
-	command = command_find(operator->control->commands, words[0]);
+	command = control_find(operator->control->commands, words[0]);
 	if (command == NULL)
-		say_unknown_command(operator, words[0]);
+		operator_say_unknown(operator, words[0]);
 	else
-		run_command(operator, command, count, words);
+		operator_run(operator, command, count, words);
 }
 
 static void
@@ -303,13 +309,19 @@ static const struct connection_callbacks operator_callbacks = {
 	.ended = operator_end,
 };
 
+/* Closes a connection that is not served, with an error line; frees the error. */
 static void
-refuse_connection(int fd)
+control_refuse(int fd, char *error)
 {
-	static const char line[] = "{\"ok\":false,\"error\":\"too many control connections: 64 are open\"}\n";
+	json_t *object = control_error(error);
+	char *text = json_dumps(object, JSON_COMPACT), *line = mem_print("%s\n", text == NULL ? "" : text);
 
-	send(fd, line, sizeof line - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
+	mem_free(line);
+	free(text);
+	json_decref(object);
+	mem_free(error);
 }
 
 static void
@@ -318,9 +330,14 @@ control_accepted(void *arg, int fd)
 	struct control *control = arg;
 	struct operator *operator;
 	struct peer peer;
+	int error;
 
-	if (control->count == CONTROL_CONNECTIONS || peer_get(fd, &peer) < 0) {
-		refuse_connection(fd);
+	if (control->count == CONTROL_CONNECTIONS) {
+		control_refuse(fd, mem_print("too many control connections: %d are open", CONTROL_CONNECTIONS));
+		return;
+	}
+	if ((error = peer_get(fd, &peer)) < 0) {
+		control_refuse(fd, mem_print("the kernel does not say who you are: %s", strerror(-error)));
 		return;
 	}
 	operator = mem_new(1, sizeof *operator);

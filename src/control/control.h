@@ -22,9 +22,9 @@ struct control_request; /* a command that has not been answered yet */
 
 /* A row of the register, which ends with a row whose name is NULL. */
 struct control_command {
-	const char *name;
-	const char *arguments; /* as the usage message shows them; "" none */
-	const char *help;      /* one line */
+	const char *name;      /* borrowed */
+	const char *arguments; /* borrowed; as the usage message shows them; "" none */
+	const char *help;      /* borrowed; one line */
 	int least, most;       /* number of words after the name */
 	bool changes;          /* changes something: for administrators only, if there are any */
 	/* Runs it: argv[0] is the name, argv[argc] is NULL; the words are valid until this returns.  Answers
@@ -51,6 +51,9 @@ uid_t control_uid(const struct control_request *request);
 
 /* A text as JSON: NULL is null, what is not UTF-8 becomes question marks. */
 json_t *control_text(const char *text);
+
+/* Likewise, and "" is null too. */
+json_t *control_text_or_null(const char *text);
 
 /* Answers {"ok":true, ...} with the members of more (its reference is taken; NULL none); the request is gone. */
 void control_answer(struct control_request *request, json_t *more);

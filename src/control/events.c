@@ -15,15 +15,17 @@ struct subscriber {
 	unsigned missed;
 };
 
+/* The last event of a service, perhaps one that was removed. */
 struct last {
-	LIST_ENTRY(last) entry;
+	TAILQ_ENTRY(last) entry;
 	char name[TABLE_NAME_SIZE];
 	json_t *event;                   /* owned */
 };
 
 struct events {
 	LIST_HEAD(, subscriber) subscribers;
-	LIST_HEAD(, last) lasts;
+	TAILQ_HEAD(last_list, last) lasts; /* the newest first */
+	size_t last_count;
 };
 
 struct events *
@@ -32,54 +34,63 @@ events_new(void)
 	struct events *events = mem_new(1, sizeof *events);
 
 	LIST_INIT(&events->subscribers);
-	LIST_INIT(&events->lasts);
+	TAILQ_INIT(&events->lasts);
 	return events;
+}
+
+static void
+events_forget(struct events *events, struct last *last)
+{
+	TAILQ_REMOVE(&events->lasts, last, entry);
+	events->last_count--;
+	json_decref(last->event);
+	mem_free(last);
 }
 
 void
 events_free(struct events *events)
 {
-	struct last *last;
-
 	if (events == NULL)
 		return;
-	while ((last = LIST_FIRST(&events->lasts)) != NULL) {
-		LIST_REMOVE(last, entry);
-		json_decref(last->event);
-		mem_free(last);
-	}
+	while (!TAILQ_EMPTY(&events->lasts))
+		events_forget(events, TAILQ_FIRST(&events->lasts));
 	mem_free(events);
 }
 
 static struct last *
-last_find(const struct events *events, const char *service)
+events_find_last(const struct events *events, const char *service)
 {
 	struct last *last;
 
-	LIST_FOREACH(last, &events->lasts, entry)
+	TAILQ_FOREACH(last, &events->lasts, entry)
 		if (strcmp(last->name, service) == 0)
 			return last;
 	return NULL;
 }
 
-/* Keeps event (borrowed) as the service's last. */
+/* Keeps event (borrowed) as the service's last, and forgets the oldest beyond as many as there may be services. */
 static void
-last_set(struct events *events, const char *service, json_t *event)
+events_set_last(struct events *events, const char *service, json_t *event)
 {
-	struct last *last = last_find(events, service);
+	struct last *last = events_find_last(events, service);
 
 	if (last == NULL) {
 		last = mem_new(1, sizeof *last);
 		snprintf(last->name, sizeof last->name, "%s", service);
-		LIST_INSERT_HEAD(&events->lasts, last, entry);
+		events->last_count++;
+	} else {
+		TAILQ_REMOVE(&events->lasts, last, entry);
+		json_decref(last->event);
 	}
-	json_decref(last->event);
+	TAILQ_INSERT_HEAD(&events->lasts, last, entry);
+	while (events->last_count > TABLE_SERVICES)
+		events_forget(events, TAILQ_LAST(&events->lasts, last_list));
 	last->event = json_incref(event);
 }
 
 /* The wall clock's time of an event: the history's, so that all who tell of it tell the same. */
 static int64_t
-event_time(const struct table_service *service, const struct link_event *event)
+events_time(const struct table_service *service, const struct link_event *event)
 {
 	const struct table_event *noted = explain_last_event(service);
 	int64_t now = clock_wall();
@@ -89,24 +100,18 @@ event_time(const struct table_service *service, const struct link_event *event)
 }
 
 static json_t *
-text_or_null(const char *text)
-{
-	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
-}
-
-static json_t *
-event_object(const struct table_service *service, const struct link_event *event)
+events_object(const struct table_service *service, const struct link_event *event)
 {
 	char time[CLOCK_TEXT_SIZE];
 
-	clock_format(event_time(service, event), time);
+	clock_format(events_time(service, event), time);
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i}", "event", link_event_name(event->kind),
-	    "service", service->name, "time", time, "address", text_or_null(event->address),
-	    "error", text_or_null(event->error), "failures", (int)event->failures);
+	    "service", service->name, "time", time, "address", control_text_or_null(event->address),
+	    "error", control_text_or_null(event->error), "failures", (int)event->failures);
 }
 
 static json_t *
-missed_object(unsigned missed)
+events_missed(unsigned missed)
 {
 	char time[CLOCK_TEXT_SIZE];
 
@@ -119,7 +124,7 @@ missed_object(unsigned missed)
 static void
 subscriber_tell(struct subscriber *subscriber, json_t *event)
 {
-	if (subscriber->missed > 0 && control_stream(subscriber->request, missed_object(subscriber->missed)))
+	if (subscriber->missed > 0 && control_stream(subscriber->request, events_missed(subscriber->missed)))
 		subscriber->missed = 0;
 	if (subscriber->missed > 0)
 		json_decref(event);
@@ -132,7 +137,7 @@ subscriber_drained(void *arg)
 {
 	struct subscriber *subscriber = arg;
 
-	if (subscriber->missed > 0 && control_stream(subscriber->request, missed_object(subscriber->missed)))
+	if (subscriber->missed > 0 && control_stream(subscriber->request, events_missed(subscriber->missed)))
 		subscriber->missed = 0;
 }
 
@@ -149,10 +154,10 @@ subscriber_end(void *arg)
 void
 events_publish(struct events *events, const struct table_service *service, const struct link_event *event)
 {
-	json_t *object = event_object(service, event);
+	json_t *object = events_object(service, event);
 	struct subscriber *subscriber;
 
-	last_set(events, service->name, object);
+	events_set_last(events, service->name, object);
 	LIST_FOREACH(subscriber, &events->subscribers, entry)
 		if (subscriber->service == NULL || strcmp(subscriber->service, service->name) == 0)
 			subscriber_tell(subscriber, json_incref(object));
@@ -160,7 +165,7 @@ events_publish(struct events *events, const struct table_service *service, const
 }
 
 static json_t *
-history_object(const struct table_service *service)
+events_from_history(const struct table_service *service)
 {
 	const struct table_event *event = explain_last_event(service);
 	char time[CLOCK_TEXT_SIZE];
@@ -169,15 +174,15 @@ history_object(const struct table_service *service)
 		return NULL;
 	clock_format(event->wall, time);
 	return json_pack("{s:s, s:s, s:s, s:o}", "event", link_event_name((enum link_event_kind)event->kind),
-	    "service", service->name, "time", time, "text", text_or_null(event->text));
+	    "service", service->name, "time", time, "text", control_text_or_null(event->text));
 }
 
 void
 events_tell_last(const struct events *events, struct control_request *request,
     const struct table_service *service)
 {
-	const struct last *last = last_find(events, service->name);
-	json_t *event = last == NULL ? history_object(service) : json_incref(last->event);
+	const struct last *last = events_find_last(events, service->name);
+	json_t *event = last == NULL ? events_from_history(service) : json_incref(last->event);
 
 	if (event != NULL)
 		control_stream(request, event);

@@ -5,13 +5,13 @@
 #include "upstream/link.h"
 
 static const struct table_event *
-entry_at(const struct table_service *service, uint64_t number)
+explain_entry_at(const struct table_service *service, uint64_t number)
 {
 	return &service->history[number % TABLE_HISTORY];
 }
 
 static uint64_t
-oldest(const struct table_service *service)
+explain_oldest(const struct table_service *service)
 {
 	uint64_t next = service->history_next;
 
@@ -19,7 +19,7 @@ oldest(const struct table_service *service)
 }
 
 static json_t *
-entry_object(const struct table_event *entry)
+explain_entry(const struct table_event *entry)
 {
 	char time[CLOCK_TEXT_SIZE];
 
@@ -33,16 +33,16 @@ explain_entries(const struct table_service *service)
 {
 	json_t *list = json_array();
 
-	for (uint64_t i = oldest(service); i < service->history_next; i++)
-		json_array_append_new(list, entry_object(entry_at(service, i)));
+	for (uint64_t i = explain_oldest(service); i < service->history_next; i++)
+		json_array_append_new(list, explain_entry(explain_entry_at(service, i)));
 	return list;
 }
 
 const struct table_event *
 explain_last_event(const struct table_service *service)
 {
-	for (uint64_t i = service->history_next; i-- > oldest(service);)
-		if (entry_at(service, i)->kind != LINK_NOTE)
-			return entry_at(service, i);
+	for (uint64_t i = service->history_next; i-- > explain_oldest(service);)
+		if (explain_entry_at(service, i)->kind != LINK_NOTE)
+			return explain_entry_at(service, i);
 	return NULL;
 }

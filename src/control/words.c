@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 static bool
-is_blank(char c)
+words_is_blank(char c)
 {
 	return c == ' ' || c == '\t';
 }
@@ -12,11 +12,11 @@ is_blank(char c)
 /* Moves the word at from down to to without its quotes; *from ends behind it, *to at its end.  NULL or what is
  * wrong. */
 static const char *
-take_word(char **from, char **to)
+words_take(char **from, char **to)
 {
 	bool quoted = false;
 
-	for (; **from != '\0' && (quoted || !is_blank(**from)); (*from)++) {
+	for (; **from != '\0' && (quoted || !words_is_blank(**from)); (*from)++) {
 		if (**from == '"') {
 			quoted = !quoted;
 			continue;
@@ -36,14 +36,14 @@ words_split(char *line, int max, char **words, int *ret_count)
 	int count = 0;
 
 	for (;;) {
-		while (is_blank(*from))
+		while (words_is_blank(*from))
 			from++;
 		if (*from == '\0')
 			break;
 		if (count == max)
 			return "too many words";
 		words[count++] = to;
-		error = take_word(&from, &to);
+		error = words_take(&from, &to);
 		if (error != NULL)
 			return error;
 		if (*from != '\0')

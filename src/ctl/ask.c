@@ -68,7 +68,7 @@ ask_connect(struct ask *ask, const char *path)
 
 /* The name of the group that may use the socket, or NULL. */
 static const char *
-socket_group(const char *path)
+ask_socket_group(const char *path)
 {
 	const struct group *group;
 	struct stat st;
@@ -87,8 +87,8 @@ ask_explain(const char *path, int error)
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		fprintf(stderr, "holdfastctl: no socket at %s: start the daemon (systemctl start holdfast), or name its "
-		    "control socket with -s\n", path);
+		fprintf(stderr, "holdfastctl: no socket at %s: start the daemon (systemctl start holdfast), or name "
+		    "its control socket with -s\n", path);
 		break;
 	case ECONNREFUSED:
 		fprintf(stderr, "holdfastctl: nobody listens at %s: the daemon has ended; start it (systemctl start "
@@ -96,7 +96,7 @@ ask_explain(const char *path, int error)
 		break;
 	case EACCES:
 	case EPERM:
-		group = socket_group(path);
+		group = ask_socket_group(path);
 		fprintf(stderr, "holdfastctl: permission denied at %s: use sudo, or become a member of %s%s\n", path,
 		    group == NULL ? "the socket's group" : "the group ", group == NULL ? "" : group);
 		break;
@@ -126,7 +126,7 @@ ask_send(struct ask *ask, const char *text)
 
 /* Forgets the line given out last. */
 static void
-drop_given(struct ask *ask)
+ask_drop_given(struct ask *ask)
 {
 	ask->length -= ask->given;
 	memmove(ask->buffer, ask->buffer + ask->given, ask->length);
@@ -135,7 +135,7 @@ drop_given(struct ask *ask)
 
 /* Waits until something can be read: 0 or a positive errno. */
 static int
-wait_readable(int fd, int64_t deadline)
+ask_wait_readable(int fd, int64_t deadline)
 {
 	struct pollfd file = { .fd = fd, .events = POLLIN };
 	int timeout = -1, ready;
@@ -153,11 +153,11 @@ wait_readable(int fd, int64_t deadline)
 
 /* Reads on; false and *ret_error at the end. */
 static bool
-read_on(struct ask *ask, int64_t deadline, int *ret_error)
+ask_read_on(struct ask *ask, int64_t deadline, int *ret_error)
 {
 	ssize_t count;
 
-	*ret_error = wait_readable(ask->fd, deadline);
+	*ret_error = ask_wait_readable(ask->fd, deadline);
 	if (*ret_error != 0)
 		return false;
 	if (ask->length == ask->size) {
@@ -182,13 +182,13 @@ ask_line(struct ask *ask, int64_t deadline, int *ret_error)
 	char *newline;
 
 	if (ask->given > 0)
-		drop_given(ask);
+		ask_drop_given(ask);
 	for (;;) {
 		newline = ask->length == 0 ? NULL : memchr(ask->buffer + searched, '\n', ask->length - searched);
 		if (newline != NULL)
 			break;
 		searched = ask->length;
-		if (!read_on(ask, deadline, ret_error))
+		if (!ask_read_on(ask, deadline, ret_error))
 			return NULL;
 	}
 	*newline = '\0';

@@ -22,7 +22,7 @@ const struct help_command help_commands[] = {
 	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, true, true },
 	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, true, true },
 	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, true, false },
-	{ "reload", "", "reads the configuration anew", 0, 0, false, true },
+	{ "reload", "", "reads the configuration anew", 0, 0, true, true },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
 	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, false, false },
 	{ "ping", "", "answers", 0, 0, true, false },

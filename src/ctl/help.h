@@ -6,12 +6,12 @@
 #include <stdio.h>
 
 struct help_command {
-	const char *name;
-	const char *arguments;
-	const char *help;   /* one line */
-	int least, most;    /* words after the name */
-	bool repeatable;    /* may be asked again when the connection ended before the answer */
-	bool patient;       /* may take as long as it likes */
+	const char *name;      /* borrowed */
+	const char *arguments; /* borrowed */
+	const char *help;      /* borrowed; one line */
+	int least, most;       /* words after the name */
+	bool repeatable;       /* may be asked again when the connection ended before the answer */
+	bool patient;          /* may take as long as it likes */
 };
 
 /* All of them; the last one's name is NULL. */

@@ -23,21 +23,21 @@
 
 /* One command, asked until it is answered. */
 struct errand {
-	const struct help_command *command;
+	const struct help_command *command; /* borrowed */
 	int argc;
-	char **argv;           /* words; argv[0] is the command */
-	const char *path;
+	char **argv;           /* borrowed; words, argv[0] is the command */
+	const char *path;      /* borrowed; the control socket */
 	bool json;
 	bool timed;            /* argv[2] is a number of seconds */
 	int64_t until;         /* monotonic; when these are over */
 	int64_t deadline;      /* monotonic; when we give up */
-	json_t *seen;          /* events: the last of each service */
-	json_t *repeated;      /* the same as it was when the connection ended */
+	json_t *seen;          /* owned; events: the last of each service */
+	json_t *repeated;      /* owned; the same as it was when the connection ended */
 };
 
 /* Whether this event was seen before the connection ended: a new connection begins with the last event. */
 static bool
-is_repeated(struct errand *errand, const json_t *event)
+errand_is_repeated(struct errand *errand, const json_t *event)
 {
 	const char *service = show_text(event, "service");
 	char *key;
@@ -55,7 +55,7 @@ is_repeated(struct errand *errand, const json_t *event)
 
 /* What an answer that is no says by exit code. */
 static int
-exit_code(const json_t *answer)
+errand_exit_code(const json_t *answer)
 {
 	if (json_is_true(json_object_get(answer, "ok")))
 		return ASK_YES;
@@ -65,12 +65,12 @@ exit_code(const json_t *answer)
 }
 
 static void
-print_answer(const struct errand *errand, const char *line, const json_t *answer)
+errand_print_answer(const struct errand *errand, const char *line, const json_t *answer)
 {
 	if (errand->json) {
 		puts(line);
 		fflush(stdout);
-	} else if (exit_code(answer) == ASK_YES) {
+	} else if (errand_exit_code(answer) == ASK_YES) {
 		show_answer(errand->argc, errand->argv, answer);
 	} else {
 		show_error(answer);
@@ -79,16 +79,16 @@ print_answer(const struct errand *errand, const char *line, const json_t *answer
 
 /* Prints an answer and gives the exit code. */
 static int
-take_answer(struct errand *errand, const char *line)
+errand_take_answer(struct errand *errand, const char *line)
 {
 	json_t *answer = json_loads(line, 0, NULL);
-	int code = exit_code(answer);
+	int code = errand_exit_code(answer);
 
 	if (!json_is_object(answer)) {
 		fputs("holdfastctl: the answer is no JSON: is this a control socket of holdfastd?\n", stderr);
 		code = ASK_UNREACHED;
-	} else if (!is_repeated(errand, answer)) {
-		print_answer(errand, line, answer);
+	} else if (!errand_is_repeated(errand, answer)) {
+		errand_print_answer(errand, line, answer);
 	}
 	json_decref(answer);
 	return code;
@@ -112,7 +112,7 @@ errand_line(const struct errand *errand)
 
 /* Asks over an open connection.  The exit code, or -1 if the connection ended; *ret_heard: something came. */
 static int
-converse(struct errand *errand, struct ask *ask, bool *ret_heard)
+errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 {
 	bool stream = strcmp(errand->command->name, "events") == 0;
 	char *line = errand_line(errand);
@@ -125,7 +125,7 @@ converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 		if (answer == NULL)
 			break;
 		*ret_heard = true;
-		code = take_answer(errand, answer);
+		code = errand_take_answer(errand, answer);
 		if (stream && code == ASK_YES)
 			code = -1;
 	}
@@ -136,12 +136,12 @@ converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 }
 
 static int
-connection_lost(const struct errand *errand)
+errand_connection_lost(const struct errand *errand)
 {
 	fputs(errand->command->repeatable
 	    ? "holdfastctl: the daemon ended the connection and has not come back: it has ended, see its log\n"
-	    : "holdfastctl: the daemon ended the connection before it answered: whether the command was carried out is "
-	    "not known; see \"holdfastctl status\"\n", stderr);
+	    : "holdfastctl: the daemon ended the connection before it answered: whether the command was carried out "
+	    "is not known; see \"holdfastctl status\"\n", stderr);
 	return ASK_UNREACHED;
 }
 
@@ -162,14 +162,14 @@ errand_run(struct errand *errand)
 			ask_explain(errand->path, error);
 			return ASK_UNREACHED;
 		}
-		code = error == 0 ? converse(errand, &ask, &heard) : -1;
+		code = error == 0 ? errand_converse(errand, &ask, &heard) : -1;
 		ask_close(&ask);
 		if (code != -1)
 			return code;
 		if (heard || again_until == 0)
 			again_until = clock_now() + AGAIN_TIME;
 		if (!errand->command->repeatable || clock_now() >= again_until)
-			return connection_lost(errand);
+			return errand_connection_lost(errand);
 		json_object_update(errand->repeated, errand->seen);
 		nanosleep(&pause, NULL);
 	}
@@ -196,7 +196,7 @@ errand_set_time(struct errand *errand)
 
 /* Takes word out of the arguments; whether it was there. */
 static bool
-take_word(int *argc, char **argv, const char *word)
+main_take_word(int *argc, char **argv, const char *word)
 {
 	for (int i = 1; i < *argc; i++)
 		if (strcmp(argv[i], word) == 0) {
@@ -208,7 +208,7 @@ take_word(int *argc, char **argv, const char *word)
 }
 
 static int
-unknown_command(const char *name)
+main_unknown_command(const char *name)
 {
 	const char *meant = help_nearest(name);
 
@@ -221,7 +221,7 @@ unknown_command(const char *name)
 
 /* Whether the command may be sent like this; if not it is said why. */
 static bool
-is_well_formed(const struct errand *errand)
+errand_is_well_formed(const struct errand *errand)
 {
 	const struct help_command *command = errand->command;
 
@@ -239,23 +239,23 @@ is_well_formed(const struct errand *errand)
 
 /* Runs the command whose words are argv. */
 static int
-run(const char *socket, bool json, int argc, char **argv)
+main_run(const char *socket, bool json, int argc, char **argv)
 {
 	struct errand errand = { .argv = argv };
 	char *path;
 	int code;
 
-	errand.json = take_word(&argc, argv, "--json") || json;
+	errand.json = main_take_word(&argc, argv, "--json") || json;
 	errand.command = help_find(argv[0]);
 	if (errand.command == NULL)
-		return unknown_command(argv[0]);
-	if (take_word(&argc, argv, "--help") || take_word(&argc, argv, "-h")) {
+		return main_unknown_command(argv[0]);
+	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h")) {
 		printf("usage: holdfastctl %s%s%s\n%s\n", errand.command->name,
 		    errand.command->arguments[0] == '\0' ? "" : " ", errand.command->arguments, errand.command->help);
 		return ASK_YES;
 	}
 	errand.argc = argc;
-	if (!is_well_formed(&errand))
+	if (!errand_is_well_formed(&errand))
 		return ASK_USAGE;
 	if (strcmp(argv[0], "help") == 0 && !errand.json) {
 		help_print(stdout);
@@ -292,12 +292,13 @@ main(int argc, char **argv)
 		case 'h': help_print(stdout); return ASK_YES;
 		case 'V': puts("holdfastctl " PACKAGE_VERSION); return ASK_YES;
 		default:
-			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n", argv[optind - 1]);
+			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n",
+			    argv[optind - 1]);
 			return ASK_USAGE;
 		}
 	if (optind == argc) {
 		fputs("holdfastctl: which command?  holdfastctl --help lists them\n", stderr);
 		return ASK_USAGE;
 	}
-	return run(socket, json, argc - optind, argv + optind);
+	return main_run(socket, json, argc - optind, argv + optind);
 }

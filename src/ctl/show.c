@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "ctl/table.h"
+#include "ctl/grid.h"
 
 #define SPAN_SIZE  32
 #define SPAN_COUNT 4
@@ -72,7 +72,7 @@ show_print(FILE *file, const char *text)
 
 /* Likewise, with a newline after it if it has none. */
 static void
-print_line(FILE *file, const char *text)
+show_print_line(FILE *file, const char *text)
 {
 	size_t length = strlen(text);
 
@@ -90,13 +90,13 @@ show_error(const json_t *answer)
 
 	if (!json_is_array(errors)) {
 		fputs("holdfastctl: ", stderr);
-		print_line(stderr, show_text(answer, "error"));
+		show_print_line(stderr, show_text(answer, "error"));
 		return;
 	}
 	fputs("holdfastctl: nothing was changed:\n", stderr);
 	json_array_foreach(errors, i, error) {
 		fputs("holdfastctl: ", stderr);
-		print_line(stderr, json_string_value(error));
+		show_print_line(stderr, json_string_value(error));
 	}
 }
 
@@ -104,34 +104,34 @@ static void
 show_counts(const json_t *answer)
 {
 	const char *by = show_text(answer, "by");
-	const struct table_column columns[] = {
-		{ "CLIENTS", TABLE_NUMBER }, { "HELD", TABLE_NUMBER }, { by, TABLE_TEXT }, { NULL, TABLE_TEXT },
+	const struct grid_column columns[] = {
+		{ "CLIENTS", GRID_NUMBER }, { "HELD", GRID_NUMBER }, { by, GRID_TEXT }, { NULL, GRID_TEXT },
 	};
-	struct table *table = table_new(columns, true);
+	struct grid *grid = grid_new(columns, true);
 	json_t *count;
 	size_t i;
 
 	json_array_foreach(json_object_get(answer, "counts"), i, count) {
-		table_line(table);
-		table_cell_number(table, show_number(count, "clients"));
-		table_cell_number(table, show_number(count, "held"));
+		grid_line(grid);
+		grid_cell_number(grid, show_number(count, "clients"));
+		grid_cell_number(grid, show_number(count, "held"));
 		if (json_is_integer(json_object_get(count, by)))
-			table_cell_number(table, show_number(count, by));
+			grid_cell_number(grid, show_number(count, by));
 		else
-			table_cell(table, show_text(count, by)[0] == '\0' ? "-" : show_text(count, by));
+			grid_cell(grid, show_text(count, by)[0] == '\0' ? "-" : show_text(count, by));
 	}
-	table_print(table);
+	grid_print(grid);
 }
 
 static void
 show_clients(int argc, char *const *argv, const json_t *answer)
 {
-	static const struct table_column columns[] = {
-		{ "SERVICE", TABLE_TEXT }, { "ID", TABLE_NUMBER }, { "PID", TABLE_NUMBER }, { "USER", TABLE_TEXT },
-		{ "UNIT", TABLE_CUT }, { "STATE", TABLE_TEXT }, { "SINCE", TABLE_TEXT }, { "FROM", TABLE_NUMBER },
-		{ "TO", TABLE_NUMBER }, { "ADDRESS", TABLE_CUT }, { NULL, TABLE_TEXT },
+	static const struct grid_column columns[] = {
+		{ "SERVICE", GRID_TEXT }, { "ID", GRID_NUMBER }, { "PID", GRID_NUMBER }, { "USER", GRID_TEXT },
+		{ "UNIT", GRID_CUT }, { "STATE", GRID_TEXT }, { "SINCE", GRID_TEXT }, { "FROM", GRID_NUMBER },
+		{ "TO", GRID_NUMBER }, { "ADDRESS", GRID_CUT }, { NULL, GRID_TEXT },
 	};
-	struct table *table;
+	struct grid *grid;
 	json_t *client;
 	size_t i;
 
@@ -141,21 +141,21 @@ show_clients(int argc, char *const *argv, const json_t *answer)
 		show_counts(answer);
 		return;
 	}
-	table = table_new(columns, true);
+	grid = grid_new(columns, true);
 	json_array_foreach(json_object_get(answer, "clients"), i, client) {
-		table_line(table);
-		table_cell(table, show_text(client, "service"));
-		table_cell_number(table, show_number(client, "id"));
-		table_cell_number(table, show_number(client, "pid"));
-		table_cell(table, show_text(client, "user"));
-		table_cell(table, show_text(client, "unit"));
-		table_cell(table, show_text(client, "state"));
-		table_cell(table, show_ago(client, "since"));
-		table_cell_number(table, show_number(client, "bytes_from_client"));
-		table_cell_number(table, show_number(client, "bytes_to_client"));
-		table_cell(table, show_text(client, "address"));
+		grid_line(grid);
+		grid_cell(grid, show_text(client, "service"));
+		grid_cell_number(grid, show_number(client, "id"));
+		grid_cell_number(grid, show_number(client, "pid"));
+		grid_cell(grid, show_text(client, "user"));
+		grid_cell(grid, show_text(client, "unit"));
+		grid_cell(grid, show_text(client, "state"));
+		grid_cell(grid, show_ago(client, "since"));
+		grid_cell_number(grid, show_number(client, "bytes_from_client"));
+		grid_cell_number(grid, show_number(client, "bytes_to_client"));
+		grid_cell(grid, show_text(client, "address"));
 	}
-	table_print(table);
+	grid_print(grid);
 }
 
 static void
@@ -227,7 +227,7 @@ show_lookup(int argc, char *const *argv, const json_t *answer)
 	printf("%s: %s\n", argv[1], show_text(answer, "lookup"));
 	if (json_is_string(json_object_get(answer, "abort"))) {
 		fputs("abort: ", stdout);
-		print_line(stdout, show_text(answer, "abort"));
+		show_print_line(stdout, show_text(answer, "abort"));
 	}
 	json_array_foreach(json_object_get(answer, "addresses"), i, address)
 		printf("  %s\n", json_string_value(address));
@@ -264,21 +264,21 @@ show_event(int argc, char *const *argv, const json_t *answer)
 static void
 show_history(int argc, char *const *argv, const json_t *answer)
 {
-	static const struct table_column columns[] = {
-		{ "TIME", TABLE_TEXT }, { "EVENT", TABLE_TEXT }, { "WHAT", TABLE_WRAP }, { NULL, TABLE_TEXT },
+	static const struct grid_column columns[] = {
+		{ "TIME", GRID_TEXT }, { "EVENT", GRID_TEXT }, { "WHAT", GRID_WRAP }, { NULL, GRID_TEXT },
 	};
-	struct table *table = table_new(columns, true);
+	struct grid *grid = grid_new(columns, true);
 	json_t *entry;
 	size_t i;
 
 	(void)argc;
 	json_array_foreach(json_object_get(answer, "entries"), i, entry) {
-		table_line(table);
-		table_cell(table, show_text(entry, "time"));
-		table_cell(table, show_text(entry, "event"));
-		table_cell(table, show_text(entry, "text"));
+		grid_line(grid);
+		grid_cell(grid, show_text(entry, "time"));
+		grid_cell(grid, show_text(entry, "event"));
+		grid_cell(grid, show_text(entry, "text"));
 	}
-	table_print(table);
+	grid_print(grid);
 	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
 }
 
@@ -301,10 +301,11 @@ show_reload(int argc, char *const *argv, const json_t *answer)
 	(void)argc;
 	(void)argv;
 	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
-		print_line(stderr, json_string_value(warning));
+		show_print_line(stderr, json_string_value(warning));
 	json_array_foreach(json_object_get(answer, "added"), i, added)
-		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(added, "service"), show_text(added, "socket"),
-		    show_text(added, "mode"), show_text(added, "owner"), show_text(added, "group"));
+		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(added, "service"),
+		    show_text(added, "socket"), show_text(added, "mode"), show_text(added, "owner"),
+		    show_text(added, "group"));
 	show_names("changed", json_object_get(answer, "changed"));
 	show_names("removed", json_object_get(answer, "removed"));
 	puts("the configuration is in force");

@@ -3,6 +3,7 @@
 #define HOLDFAST_CTL_SHOW_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 /* Prints the good answer to the command argv[0] to standard output. */
@@ -12,7 +13,7 @@ void show_answer(int argc, char *const *argv, const json_t *answer);
 void show_error(const json_t *answer);
 
 /* show_status.c: the answer to "status"; single: one service was asked for, and is shown in full. */
-void show_status(const json_t *answer, int single);
+void show_status(const json_t *answer, bool single);
 
 /* The text of a member, or "" if there is none.  Numbers and yes or no likewise. */
 const char *show_text(const json_t *object, const char *key);

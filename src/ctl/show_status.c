@@ -7,21 +7,21 @@
 
 #include "base/mem.h"
 #include "ctl/show.h"
-#include "ctl/table.h"
+#include "ctl/grid.h"
 
-static const struct table_column columns[] = {
-	{ "SERVICE", TABLE_TEXT }, { "STATE", TABLE_TEXT }, { "SINCE", TABLE_TEXT }, { "CLIENTS", TABLE_NUMBER },
-	{ "HELD", TABLE_NUMBER }, { "ADDRESS", TABLE_CUT }, { "WHY", TABLE_CUT }, { NULL, TABLE_TEXT },
+static const struct grid_column columns[] = {
+	{ "SERVICE", GRID_TEXT }, { "STATE", GRID_TEXT }, { "SINCE", GRID_TEXT }, { "CLIENTS", GRID_NUMBER },
+	{ "HELD", GRID_NUMBER }, { "ADDRESS", GRID_CUT }, { "WHY", GRID_CUT }, { NULL, GRID_TEXT },
 };
 
 static bool
-is_true(const json_t *service, const char *key)
+show_is_true(const json_t *service, const char *key)
 {
 	return json_is_true(json_object_get(service, key));
 }
 
 static bool
-has(const json_t *object, const char *key)
+show_has(const json_t *object, const char *key)
 {
 	const json_t *value = json_object_get(object, key);
 
@@ -30,91 +30,91 @@ has(const json_t *object, const char *key)
 
 /* Closed for good, until somebody opens it. */
 static bool
-is_closed(const char *state)
+show_is_closed(const char *state)
 {
 	return strcmp(state, "closed") == 0 || strcmp(state, "closing") == 0 || strcmp(state, "drained") == 0 ||
 	    strcmp(state, "aborted") == 0;
 }
 
 static const char *
-state_for_people(const json_t *service)
+show_state(const json_t *service)
 {
 	const char *state = show_text(service, "state");
 
-	if (is_closed(state))
+	if (show_is_closed(state))
 		return "CLOSED";
-	if (is_true(service, "paused"))
+	if (show_is_true(service, "paused"))
 		return "PAUSED";
-	if (is_true(service, "up"))
+	if (show_is_true(service, "up"))
 		return "UP";
 	if (show_number(service, "held") > 0)
 		return "HOLD";
-	return strcmp(state, "idle") == 0 && !has(service, "last_error") ? "UP" : "DOWN";
+	return strcmp(state, "idle") == 0 && !show_has(service, "last_error") ? "UP" : "DOWN";
 }
 
 static const char *
-since_for_people(const json_t *service)
+show_since(const json_t *service)
 {
 	const json_t *administered = json_object_get(service, "administered");
 
-	if (is_closed(show_text(service, "state")))
-		return has(administered, "since") ? show_ago(administered, "since") : show_ago(service, "since");
-	return has(service, "down_since") ? show_ago(service, "down_since") : show_ago(service, "since");
+	if (show_is_closed(show_text(service, "state")))
+		return show_has(administered, "since") ? show_ago(administered, "since") : show_ago(service, "since");
+	return show_has(service, "down_since") ? show_ago(service, "down_since") : show_ago(service, "since");
 }
 
 static char *
-why_closed(const json_t *service)
+show_why_closed(const json_t *service)
 {
 	const json_t *administered = json_object_get(service, "administered");
 	const char *state = show_text(service, "state");
 
 	if (json_is_object(administered))
 		return mem_print("%s by %s", show_text(administered, "what"), show_text(administered, "by"));
-	return has(service, "last_error") ? mem_print("%s: %s", state, show_text(service, "last_error"))
+	return show_has(service, "last_error") ? mem_print("%s: %s", state, show_text(service, "last_error"))
 	    : mem_copy_text(state);
 }
 
 static char *
-why_down(const json_t *service)
+show_why_down(const json_t *service)
 {
 	const char *error = show_text(service, "last_error");
 
 	if (error[0] == '\0')
 		error = show_text(service, "state");
-	if (has(service, "next_attempt_in_seconds"))
+	if (show_has(service, "next_attempt_in_seconds"))
 		return mem_print("%s; next attempt in %.1f s", error, show_real(service, "next_attempt_in_seconds"));
 	return mem_copy_text(error);
 }
 
 static char *
-why(const json_t *service)
+show_why(const json_t *service)
 {
-	const char *people = state_for_people(service);
+	const char *people = show_state(service);
 
 	if (strcmp(people, "CLOSED") == 0)
-		return why_closed(service);
+		return show_why_closed(service);
 	if (strcmp(people, "UP") != 0)
-		return why_down(service);
-	if (is_true(service, "accepting_paused"))
+		return show_why_down(service);
+	if (show_is_true(service, "accepting_paused"))
 		return mem_copy_text("accepting pauses: too many clients");
-	if (is_true(service, "resting"))
+	if (show_is_true(service, "resting"))
 		return mem_copy_text("resting: the server ends unused connections");
 	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");
 }
 
 static void
-show_line(struct table *table, const json_t *service)
+show_line(struct grid *grid, const json_t *service)
 {
-	char *reason = why(service), *ago = mem_print("%s ago", since_for_people(service));
+	char *reason = show_why(service), *ago = mem_print("%s ago", show_since(service));
 
-	table_line(table);
-	table_cell(table, show_text(service, "service"));
-	table_cell(table, state_for_people(service));
-	table_cell(table, ago);
-	table_cell_number(table, show_number(service, "clients"));
-	table_cell_number(table, show_number(service, "held"));
-	table_cell(table, show_text(service, "address"));
-	table_cell(table, reason);
+	grid_line(grid);
+	grid_cell(grid, show_text(service, "service"));
+	grid_cell(grid, show_state(service));
+	grid_cell(grid, ago);
+	grid_cell_number(grid, show_number(service, "clients"));
+	grid_cell_number(grid, show_number(service, "held"));
+	grid_cell(grid, show_text(service, "address"));
+	grid_cell(grid, reason);
 	mem_free(reason);
 	mem_free(ago);
 }
@@ -142,12 +142,12 @@ show_member(const char *name, const json_t *value)
 static void
 show_full(const json_t *service)
 {
-	char *reason = why(service);
+	char *reason = show_why(service);
 	const char *key, *inner;
 	json_t *value, *part;
 
-	printf("%s: %s for %s%s", show_text(service, "service"), state_for_people(service),
-	    since_for_people(service), reason[0] == '\0' ? "" : ": ");
+	printf("%s: %s for %s%s", show_text(service, "service"), show_state(service),
+	    show_since(service), reason[0] == '\0' ? "" : ": ");
 	show_print(stdout, reason);
 	putchar('\n');
 	json_object_foreach((json_t *)(uintptr_t)service, key, value) {
@@ -175,7 +175,7 @@ show_daemon(const json_t *answer)
 	if (restarts > 0)
 		printf(", worker restarted %lld time%s", restarts, restarts == 1 ? "" : "s");
 	putchar('\n');
-	if (has(answer, "config_error")) {
+	if (show_has(answer, "config_error")) {
 		fputs("The configuration files are bad; the one before is in force: ", stdout);
 		show_print(stdout, show_text(answer, "config_error"));
 		putchar('\n');
@@ -183,10 +183,10 @@ show_daemon(const json_t *answer)
 }
 
 void
-show_status(const json_t *answer, int single)
+show_status(const json_t *answer, bool single)
 {
 	const json_t *services = json_object_get(answer, "services");
-	struct table *table;
+	struct grid *grid;
 	json_t *service;
 	size_t i;
 
@@ -200,8 +200,8 @@ show_status(const json_t *answer, int single)
 		puts("No services are configured.");
 		return;
 	}
-	table = table_new(columns, true);
+	grid = grid_new(columns, true);
 	json_array_foreach(services, i, service)
-		show_line(table, service);
-	table_print(table);
+		show_line(grid, service);
+	grid_print(grid);
 }

@@ -95,12 +95,6 @@ commands_time(int64_t wall)
 	return json_string(text);
 }
 
-json_t *
-commands_text(const char *text)
-{
-	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
-}
-
 static void
 commands_ping(void *arg, struct control_request *request, int argc, char **argv)
 {

@@ -12,21 +12,21 @@
 
 /* How a reload ended.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback only. */
 struct commands_reload_result {
-	char *const *errors;   /* FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
-	char *const *warnings;
-	char *const *added;    /* names of services */
-	char *const *changed;
-	char *const *removed;
+	char *const *errors;   /* borrowed; FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
+	char *const *warnings; /* borrowed */
+	char *const *added;    /* borrowed; names of services */
+	char *const *changed;  /* borrowed */
+	char *const *removed;  /* borrowed */
 };
 typedef void commands_reload_done(void *arg, const struct commands_reload_result *result);
 
-/* What the daemon gives to the commands; all borrowed.  It is the arg of control_new(). */
+/* What the daemon gives to the commands.  It is the arg of control_new(). */
 struct commands_context {
-	struct event_base *loop;
-	struct table *table;
-	const char *version;
-	struct events *events;
-	void *daemon; /* handed to the functions below */
+	struct event_base *loop; /* borrowed */
+	struct table *table;     /* borrowed */
+	const char *version;     /* borrowed */
+	struct events *events;   /* borrowed */
+	void *daemon;            /* borrowed; handed to the functions below */
 
 	/* The services, in the order in which they are shown; NULL when index is past the last.  Removed ones
 	 * whose clients have not ended are not among them. */

@@ -57,7 +57,7 @@ property_parse(const char *name, enum property count, enum property *ret_propert
 
 /* Where the client's upstream is, or "". */
 static void
-upstream_address(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
+clients_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
 {
 	struct sockaddr_storage socket;
 	socklen_t length = sizeof socket;
@@ -75,7 +75,7 @@ property_get(struct process_cache *cache, const struct service_client *client, e
 	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
 
 	if (property == BY_ADDRESS) {
-		upstream_address(client, ret_text);
+		clients_upstream(client, ret_text);
 		return;
 	}
 	peer_get(client->fd, &peer);
@@ -89,17 +89,15 @@ property_get(struct process_cache *cache, const struct service_client *client, e
 		snprintf(ret_text, PROPERTY_SIZE, "%llu", (unsigned long long)client->id);
 }
 
-/* One by one. */
-
 struct listing {
-	struct process_cache *cache;
-	struct service *service;
-	json_t *clients;
-	int64_t offset; /* of the wall clock from the monotonic one */
+	struct process_cache *cache; /* borrowed */
+	struct service *service;     /* borrowed */
+	json_t *clients;             /* owned until it is answered */
+	int64_t offset;              /* of the wall clock from the monotonic one */
 };
 
 static const char *
-state_name(const struct service_client *client)
+clients_state(const struct service_client *client)
 {
 	if (client->held)
 		return "held";
@@ -107,7 +105,7 @@ state_name(const struct service_client *client)
 }
 
 static bool
-list_client(void *arg, const struct service_client *client)
+listing_client(void *arg, const struct service_client *client)
 {
 	struct listing *listing = arg;
 	const struct process *process;
@@ -117,20 +115,18 @@ list_client(void *arg, const struct service_client *client)
 	peer_get(client->fd, &peer);
 	peer_user(peer.uid, user, sizeof user);
 	process = process_get(listing->cache, peer.pid);
-	upstream_address(client, address);
+	clients_upstream(client, address);
 	json_array_append_new(listing->clients, json_pack(
 	    "{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
 	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", (json_int_t)peer.pid,
-	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", commands_text(process->unit),
-	    "container", commands_text(process->container), "state", state_name(client),
-	    "since", commands_time(client->since + listing->offset), "address", commands_text(address),
+	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", control_text_or_null(process->unit),
+	    "container", control_text_or_null(process->container), "state", clients_state(client),
+	    "since", commands_time(client->since + listing->offset), "address", control_text_or_null(address),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
 	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]));
 	return true;
 }
-
-/* Counted. */
 
 struct count {
 	char text[PROPERTY_SIZE];
@@ -139,14 +135,14 @@ struct count {
 };
 
 struct counting {
-	struct process_cache *cache;
+	struct process_cache *cache; /* borrowed */
 	enum property property;
-	struct count *counts; /* owned; one per client first */
+	struct count *counts;        /* owned; one per client first */
 	size_t number;
 };
 
 static bool
-count_client(void *arg, const struct service_client *client)
+counting_client(void *arg, const struct service_client *client)
 {
 	struct counting *counting = arg;
 	struct count *count;
@@ -162,33 +158,33 @@ count_client(void *arg, const struct service_client *client)
 }
 
 static int
-compare_texts(const void *a, const void *b)
+counting_compare_texts(const void *a, const void *b)
 {
 	return strcmp(((const struct count *)a)->text, ((const struct count *)b)->text);
 }
 
 /* Largest first. */
 static int
-compare_counts(const void *a, const void *b)
+counting_compare(const void *a, const void *b)
 {
 	const struct count *left = a, *right = b;
 	unsigned left_sum = left->clients + left->held, right_sum = right->clients + right->held;
 
 	if (left_sum != right_sum)
 		return left_sum < right_sum ? 1 : -1;
-	return compare_texts(a, b);
+	return counting_compare_texts(a, b);
 }
 
 /* Makes one of all counts with the same text. */
 static void
-merge_counts(struct counting *counting)
+counting_merge(struct counting *counting)
 {
 	struct count *counts = counting->counts;
 	size_t last = 0;
 
 	if (counting->number == 0)
 		return;
-	qsort(counts, counting->number, sizeof *counts, compare_texts);
+	qsort(counts, counting->number, sizeof *counts, counting_compare_texts);
 	for (size_t i = 1; i < counting->number; i++) {
 		if (strcmp(counts[i].text, counts[last].text) == 0) {
 			counts[last].clients += counts[i].clients;
@@ -198,22 +194,22 @@ merge_counts(struct counting *counting)
 		}
 	}
 	counting->number = last + 1;
-	qsort(counts, counting->number, sizeof *counts, compare_counts);
+	qsort(counts, counting->number, sizeof *counts, counting_compare);
 }
 
 static json_t *
 property_json(enum property property, const char *text)
 {
-	return property == BY_PID ? json_integer(strtoll(text, NULL, 10)) : commands_text(text);
+	return property == BY_PID ? json_integer(strtoll(text, NULL, 10)) : control_text_or_null(text);
 }
 
 static json_t *
-counts_object(struct counting *counting)
+counting_object(struct counting *counting)
 {
 	const char *name = property_names[counting->property];
 	json_t *list = json_array();
 
-	merge_counts(counting);
+	counting_merge(counting);
 	for (size_t i = 0; i < counting->number; i++)
 		json_array_append_new(list, json_pack("{s:o, s:i, s:i}", name,
 		    property_json(counting->property, counting->counts[i].text),
@@ -222,7 +218,7 @@ counts_object(struct counting *counting)
 }
 
 static void
-each_service(const struct commands_context *context, const char *name,
+clients_each_service(const struct commands_context *context, const char *name,
     void (*visit)(void *arg, struct service *service), void *arg)
 {
 	struct service *service;
@@ -233,18 +229,18 @@ each_service(const struct commands_context *context, const char *name,
 }
 
 static void
-list_service(void *arg, struct service *service)
+listing_service(void *arg, struct service *service)
 {
 	struct listing *listing = arg;
 
 	listing->service = service;
-	service_each_client(service, list_client, listing);
+	service_each_client(service, listing_client, listing);
 }
 
 static void
-count_service(void *arg, struct service *service)
+counting_service(void *arg, struct service *service)
 {
-	service_each_client(service, count_client, arg);
+	service_each_client(service, counting_client, arg);
 }
 
 static json_t *
@@ -253,20 +249,20 @@ clients_list(const struct commands_context *context, const char *service)
 	struct listing listing = { .clients = json_array(), .offset = clock_wall() - clock_now() };
 
 	listing.cache = mem_new(1, sizeof *listing.cache);
-	each_service(context, service, list_service, &listing);
+	clients_each_service(context, service, listing_service, &listing);
 	mem_free(listing.cache);
 	return json_pack("{s:o}", "clients", listing.clients);
 }
 
 static json_t *
-clients_counts(const struct commands_context *context, const char *service, enum property property)
+clients_count(const struct commands_context *context, const char *service, enum property property)
 {
 	struct counting counting = { .property = property };
 	json_t *object;
 
 	counting.cache = mem_new(1, sizeof *counting.cache);
-	each_service(context, service, count_service, &counting);
-	object = counts_object(&counting);
+	clients_each_service(context, service, counting_service, &counting);
+	object = counting_object(&counting);
 	mem_free(counting.cache);
 	mem_free(counting.counts);
 	return object;
@@ -288,23 +284,21 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 		return;
 	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
 		return;
-	control_answer(request, counted ? clients_counts(context, argv[1], property)
+	control_answer(request, counted ? clients_count(context, argv[1], property)
 	    : clients_list(context, argv[1]));
 }
 
-/* Ended. */
-
 struct killing {
-	struct process_cache *cache;
-	struct service *service;
+	struct process_cache *cache; /* borrowed */
+	struct service *service;     /* borrowed */
 	enum property property;
-	const char *text;
+	const char *text;            /* borrowed; what the property must be */
 	unsigned number;
 };
 
 /* Whether the client's user has this number. */
 static bool
-has_user_number(const struct service_client *client, const char *text)
+killing_is_user(const struct service_client *client, const char *text)
 {
 	struct peer peer;
 
@@ -313,14 +307,14 @@ has_user_number(const struct service_client *client, const char *text)
 }
 
 static bool
-kill_client(void *arg, const struct service_client *client)
+killing_client(void *arg, const struct service_client *client)
 {
 	struct killing *killing = arg;
 	char text[PROPERTY_SIZE];
 
 	property_get(killing->cache, client, killing->property, text);
 	if (strcmp(text, killing->text) == 0 ||
-	    (killing->property == BY_USER && has_user_number(client, killing->text))) {
+	    (killing->property == BY_USER && killing_is_user(client, killing->text))) {
 		killing->number++;
 		service_kill(killing->service, client->session);
 	}
@@ -329,7 +323,7 @@ kill_client(void *arg, const struct service_client *client)
 
 /* Takes the one option that says whom. */
 static bool
-take_whom(int *argc, char **argv, enum property *ret_property, const char **ret_text)
+killing_take(int *argc, char **argv, enum property *ret_property, const char **ret_text)
 {
 	for (enum property i = 0; i < PROPERTIES; i++) {
 		char option[16];
@@ -348,7 +342,7 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 {
 	struct killing killing = { .number = 0 };
 
-	if (!take_whom(&argc, argv, &killing.property, &killing.text)) {
+	if (!killing_take(&argc, argv, &killing.property, &killing.text)) {
 		control_usage(request);
 		return;
 	}
@@ -358,7 +352,7 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 	if (killing.service == NULL)
 		return;
 	killing.cache = mem_new(1, sizeof *killing.cache);
-	service_each_client(killing.service, kill_client, &killing);
+	service_each_client(killing.service, killing_client, &killing);
 	mem_free(killing.cache);
 	if (killing.number == 0)
 		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", argv[1],

@@ -12,8 +12,6 @@
 
 #define DRAIN_LOOK (50 * CLOCK_MILLISECOND) /* how often a waiting drain counts the clients left */
 
-/* Drain. */
-
 struct drain {
 	const struct commands_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
@@ -24,7 +22,7 @@ struct drain {
 
 /* Clients, the held included, of a service or of all (NULL); services that are gone have none. */
 static unsigned
-clients_left(const struct commands_context *context, const char *name)
+drain_left(const struct commands_context *context, const char *name)
 {
 	struct service_status status;
 	struct service *service;
@@ -57,7 +55,7 @@ static void
 drain_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct drain *drain = arg;
-	unsigned left = clients_left(drain->context, drain->name);
+	unsigned left = drain_left(drain->context, drain->name);
 	int64_t now = clock_now();
 
 	(void)fd;
@@ -123,10 +121,8 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 	if (waits)
 		drain_wait(context, request, argv[1], span);
 	else
-		control_answer(request, json_pack("{s:i}", "clients", (int)clients_left(context, argv[1])));
+		control_answer(request, json_pack("{s:i}", "clients", (int)drain_left(context, argv[1])));
 }
-
-/* Open and reconnect. */
 
 void
 commands_open(void *arg, struct control_request *request, int argc, char **argv)
@@ -159,15 +155,13 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 	control_answer(request, json_pack("{s:s}", "service", argv[1]));
 }
 
-/* Reload. */
-
-struct reload {
+struct reloading {
 	const struct commands_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 };
 
 static json_t *
-text_list(char *const *texts)
+reloading_texts(char *const *texts)
 {
 	json_t *list = json_array();
 
@@ -177,7 +171,7 @@ text_list(char *const *texts)
 }
 
 static json_t *
-owner_name(uid_t uid)
+reloading_owner(uid_t uid)
 {
 	const struct passwd *user = getpwuid(uid == (uid_t)-1 ? geteuid() : uid);
 
@@ -185,7 +179,7 @@ owner_name(uid_t uid)
 }
 
 static json_t *
-group_name(gid_t gid)
+reloading_group(gid_t gid)
 {
 	const struct group *group = getgrgid(gid == (gid_t)-1 ? getegid() : gid);
 
@@ -194,7 +188,7 @@ group_name(gid_t gid)
 
 /* What was added, with its socket, so that a typing error in it is seen. */
 static json_t *
-added_list(const struct commands_context *context, char *const *names)
+reloading_added(const struct commands_context *context, char *const *names)
 {
 	json_t *list = json_array();
 
@@ -208,47 +202,48 @@ added_list(const struct commands_context *context, char *const *names)
 		listener = &service_get_settings(service)->listener;
 		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
 		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", *names,
-		    "socket", control_text(listener->path), "mode", mode, "owner", owner_name(listener->owner),
-		    "group", group_name(listener->group)));
+		    "socket", control_text(listener->path), "mode", mode, "owner", reloading_owner(listener->owner),
+		    "group", reloading_group(listener->group)));
 	}
 	return list;
 }
 
 static void
-reload_done(void *arg, const struct commands_reload_result *result)
+reloading_done(void *arg, const struct commands_reload_result *result)
 {
-	struct reload *reload = arg;
+	struct reloading *reloading = arg;
 	size_t errors = mem_list_length(result->errors);
 
 	if (errors == 0)
-		control_answer(reload->request, json_pack("{s:o, s:o, s:o, s:o}",
-		    "added", added_list(reload->context, result->added), "changed", text_list(result->changed),
-		    "removed", text_list(result->removed), "warnings", text_list(result->warnings)));
+		control_answer(reloading->request, json_pack("{s:o, s:o, s:o, s:o}",
+		    "added", reloading_added(reloading->context, result->added),
+		    "changed", reloading_texts(result->changed), "removed", reloading_texts(result->removed),
+		    "warnings", reloading_texts(result->warnings)));
 	else
-		control_fail(reload->request, json_pack("{s:o, s:o}", "errors", text_list(result->errors),
-		    "warnings", text_list(result->warnings)), "nothing was changed: %s%s", result->errors[0],
+		control_fail(reloading->request, json_pack("{s:o, s:o}", "errors", reloading_texts(result->errors),
+		    "warnings", reloading_texts(result->warnings)), "nothing was changed: %s%s", result->errors[0],
 		    errors == 1 ? "" : " (and more errors)");
-	mem_free(reload);
+	mem_free(reloading);
 }
 
 static void
-reload_cancel(void *arg)
+reloading_cancel(void *arg)
 {
-	struct reload *reload = arg;
+	struct reloading *reloading = arg;
 
-	reload->context->reload_forget(reload->context->daemon, reload);
-	mem_free(reload);
+	reloading->context->reload_forget(reloading->context->daemon, reloading);
+	mem_free(reloading);
 }
 
 void
 commands_reload(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct reload *reload = mem_new(1, sizeof *reload);
+	struct reloading *reloading = mem_new(1, sizeof *reloading);
 
 	(void)argc;
 	(void)argv;
-	reload->context = arg;
-	reload->request = request;
-	control_on_cancel(request, reload_cancel, reload);
-	reload->context->reload(reload->context->daemon, reload_done, reload);
+	reloading->context = arg;
+	reloading->request = request;
+	control_on_cancel(request, reloading_cancel, reloading);
+	reloading->context->reload(reloading->context->daemon, reloading_done, reloading);
 }

@@ -34,9 +34,8 @@ bool commands_expect(struct control_request *request, int argc, char **argv, int
 /* Reads a number of seconds, 0 to a thousand million, as microseconds; false if it is none. */
 bool commands_seconds(const char *text, int64_t *ret_span);
 
-/* JSON: microseconds as seconds; a point of the wall clock, 0 as null; a text, "" as null. */
+/* JSON: microseconds as seconds; a point of the wall clock, 0 as null. */
 json_t *commands_span(int64_t span);
 json_t *commands_time(int64_t wall);
-json_t *commands_text(const char *text);
 
 #endif

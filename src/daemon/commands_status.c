@@ -6,20 +6,20 @@
 #include "daemon/commands_parts.h"
 
 static void
-set_number(json_t *object, const char *key, uint64_t number)
+status_set(json_t *object, const char *key, uint64_t number)
 {
 	json_object_set_new(object, key, json_integer((json_int_t)number));
 }
 
 static void
-set_bool(json_t *object, const char *key, bool yes)
+status_set_bool(json_t *object, const char *key, bool yes)
 {
 	json_object_set_new(object, key, json_boolean(yes));
 }
 
 /* Until a deadline, or since a point, of the monotonic clock; 0 is null. */
 static json_t *
-span_between(int64_t from, int64_t to)
+status_span_between(int64_t from, int64_t to)
 {
 	if (from == 0 || to == 0 || to == CLOCK_NEVER)
 		return json_null();
@@ -27,75 +27,75 @@ span_between(int64_t from, int64_t to)
 }
 
 static void
-add_link(json_t *object, const struct link_status *link)
+status_add_link(json_t *object, const struct link_status *link)
 {
 	json_object_set_new(object, "state", json_string(link_state_name(link->state)));
-	set_bool(object, "up", link->up);
-	json_object_set_new(object, "address", commands_text(link->address));
+	status_set_bool(object, "up", link->up);
+	json_object_set_new(object, "address", control_text_or_null(link->address));
 	json_object_set_new(object, "since", commands_time(link->since));
 	json_object_set_new(object, "down_since", commands_time(link->down_since));
-	set_number(object, "failures", link->failures);
-	set_number(object, "outages", link->outages);
-	json_object_set_new(object, "next_attempt_in_seconds", span_between(clock_now(), link->next_attempt));
-	json_object_set_new(object, "last_error", commands_text(link->last_error));
+	status_set(object, "failures", link->failures);
+	status_set(object, "outages", link->outages);
+	json_object_set_new(object, "next_attempt_in_seconds", status_span_between(clock_now(), link->next_attempt));
+	json_object_set_new(object, "last_error", control_text_or_null(link->last_error));
 	json_object_set_new(object, "last_error_at", commands_time(link->last_error_at));
-	json_object_set_new(object, "lookup", commands_text(link->lookup));
+	json_object_set_new(object, "lookup", control_text_or_null(link->lookup));
 	json_object_set_new(object, "lookup_running_seconds",
-	    span_between(link->lookup_running_since, clock_now()));
+	    status_span_between(link->lookup_running_since, clock_now()));
 }
 
 /* In session mode nothing is ever in flight; withdrawal and pause are not there yet. */
 static void
-add_clients(json_t *object, const struct service_status *status)
+status_add_clients(json_t *object, const struct service_status *status)
 {
-	set_number(object, "clients", status->clients);
-	set_number(object, "held", status->held);
+	status_set(object, "clients", status->clients);
+	status_set(object, "held", status->held);
 	json_object_set_new(object, "held_longest_seconds",
 	    status->held == 0 ? json_null() : commands_span(status->held_longest));
-	set_number(object, "in_flight", 0);
-	set_number(object, "warm", status->link.warm);
-	set_bool(object, "resting", status->link.resting);
-	set_bool(object, "withdrawn", false);
-	set_bool(object, "paused", false);
+	status_set(object, "in_flight", 0);
+	status_set(object, "warm", status->link.warm);
+	status_set_bool(object, "resting", status->link.resting);
+	status_set_bool(object, "withdrawn", false);
+	status_set_bool(object, "paused", false);
 }
 
 static void
-add_counters(json_t *object, const struct service_status *status)
+status_add_counters(json_t *object, const struct service_status *status)
 {
 	const struct link_status *link = &status->link;
 
-	set_number(object, "attempts", link->attempts);
-	set_number(object, "connects", link->connects);
-	set_number(object, "disconnects", link->disconnects);
-	set_number(object, "bytes_from_clients", status->bytes[TABLE_UP]);
-	set_number(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
-	json_object_set_new(object, "socket", commands_text(status->socket));
-	set_number(object, "clients_total", status->counters->clients);
-	set_number(object, "lost_bytes", status->counters->lost_bytes);
-	set_number(object, "lookup_failures", link->lookup_failures);
-	set_number(object, "expiries", link->expiries);
-	set_number(object, "handler_failures", link->handler_failures);
-	set_number(object, "notify_dropped", link->notify_dropped);
-	set_number(object, "candidates", link->candidates);
-	set_number(object, "dialling", link->dialling);
-	set_bool(object, "accepting_paused", status->accepting_paused);
+	status_set(object, "attempts", link->attempts);
+	status_set(object, "connects", link->connects);
+	status_set(object, "disconnects", link->disconnects);
+	status_set(object, "bytes_from_clients", status->bytes[TABLE_UP]);
+	status_set(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
+	json_object_set_new(object, "socket", control_text_or_null(status->socket));
+	status_set(object, "clients_total", status->counters->clients);
+	status_set(object, "lost_bytes", status->counters->lost_bytes);
+	status_set(object, "lookup_failures", link->lookup_failures);
+	status_set(object, "expiries", link->expiries);
+	status_set(object, "handler_failures", link->handler_failures);
+	status_set(object, "notify_dropped", link->notify_dropped);
+	status_set(object, "candidates", link->candidates);
+	status_set(object, "dialling", link->dialling);
+	status_set_bool(object, "accepting_paused", status->accepting_paused);
 }
 
 static json_t *
-refused(const struct table_counters *counters)
+status_refused(const struct table_counters *counters)
 {
 	json_t *object = json_object();
 
-	set_number(object, "down", counters->refused_down);
-	set_number(object, "max_held", counters->refused_held_max);
-	set_number(object, "hold_timeout", counters->refused_hold_timeout);
-	set_number(object, "permission", counters->refused_permission);
-	set_number(object, "max_clients_per_user", counters->refused_per_user);
+	status_set(object, "down", counters->refused_down);
+	status_set(object, "max_held", counters->refused_held_max);
+	status_set(object, "hold_timeout", counters->refused_hold_timeout);
+	status_set(object, "permission", counters->refused_permission);
+	status_set(object, "max_clients_per_user", counters->refused_per_user);
 	return object;
 }
 
 static json_t *
-administered(const struct service_status *status)
+status_administered(const struct service_status *status)
 {
 	char user[PEER_UNIT_SIZE];
 
@@ -109,7 +109,7 @@ administered(const struct service_status *status)
 }
 
 static json_t *
-service_object(const struct service *service)
+status_service(const struct service *service)
 {
 	json_t *object = json_object();
 	struct service_status status;
@@ -117,26 +117,26 @@ service_object(const struct service *service)
 	service_get_status(service, &status);
 	json_object_set_new(object, "service", json_string(service_name(service)));
 	json_object_set_new(object, "mode", json_string("session"));
-	add_link(object, &status.link);
-	add_clients(object, &status);
-	add_counters(object, &status);
-	json_object_set_new(object, "refused", refused(status.counters));
-	json_object_set_new(object, "administered", administered(&status));
+	status_add_link(object, &status.link);
+	status_add_clients(object, &status);
+	status_add_counters(object, &status);
+	json_object_set_new(object, "refused", status_refused(status.counters));
+	json_object_set_new(object, "administered", status_administered(&status));
 	return object;
 }
 
 static json_t *
-daemon_object(const struct commands_context *context)
+status_daemon(const struct commands_context *context)
 {
 	const struct table_header *header = context->table->header;
 	json_t *object = json_object();
 
 	json_object_set_new(object, "pid", json_integer(header->keeper_pid != 0 ? header->keeper_pid : getpid()));
 	json_object_set_new(object, "worker_pid", json_integer(getpid()));
-	set_number(object, "worker_restarts", header->worker_restarts);
+	status_set(object, "worker_restarts", header->worker_restarts);
 	json_object_set_new(object, "version", json_string(context->version));
 	json_object_set_new(object, "started", commands_time(header->started));
-	json_object_set_new(object, "config_error", commands_text(header->config_error));
+	json_object_set_new(object, "config_error", control_text_or_null(header->config_error));
 	return object;
 }
 
@@ -149,11 +149,11 @@ commands_status(void *arg, struct control_request *request, int argc, char **arg
 
 	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
 		return;
-	object = daemon_object(context);
+	object = status_daemon(context);
 	list = json_array();
 	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
 		if (argc == 1 || service == commands_find(context, argv[1]))
-			json_array_append_new(list, service_object(service));
+			json_array_append_new(list, status_service(service));
 	json_object_set_new(object, "services", list);
 	control_answer(request, object);
 }

@@ -7,22 +7,18 @@
 #include "base/mem.h"
 #include "daemon/commands_parts.h"
 
-typedef struct link_waiter *link_ask(struct link *link, link_answer *answer, void *arg);
+typedef struct link_waiter *wait_ask(struct link *link, link_answer *answer, void *arg);
 
 /* A request that waits for a link.  Freed when it is answered or cancelled. */
 struct wait {
 	const struct commands_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; of the service */
-	link_ask *ask;
-	struct link *link;                      /* that was asked; perhaps gone */
 	struct link_waiter *waiter;             /* owned; NULL when it has answered */
 	int64_t span;                           /* 0: no limit */
 	struct event timer;
 	json_t *(*done)(const struct wait *wait); /* what a good answer says */
 };
-
-static void wait_answered(void *arg, const char *error);
 
 static void
 wait_free(struct wait *wait)
@@ -40,19 +36,6 @@ wait_cancel(void *arg)
 	wait_free(arg);
 }
 
-/* A reload has given the service another link: asks that one.  False if it has not. */
-static bool
-wait_moved(struct wait *wait)
-{
-	struct service *service = commands_find(wait->context, wait->name);
-
-	if (service == NULL || service_link(service) == wait->link)
-		return false;
-	wait->link = service_link(service);
-	wait->waiter = wait->ask(wait->link, wait_answered, wait);
-	return true;
-}
-
 static void
 wait_answered(void *arg, const char *error)
 {
@@ -60,8 +43,6 @@ wait_answered(void *arg, const char *error)
 	struct control_request *request = wait->request;
 
 	wait->waiter = NULL;
-	if (error != NULL && wait_moved(wait))
-		return;
 	if (error == NULL)
 		control_answer(request, wait->done(wait));
 	else
@@ -98,18 +79,16 @@ wait_too_long(evutil_socket_t fd, short what, void *arg)
 
 static void
 wait_start(const struct commands_context *context, struct control_request *request, struct service *service,
-    link_ask *ask, int64_t span, json_t *(*done)(const struct wait *wait))
+    wait_ask *ask, int64_t span, json_t *(*done)(const struct wait *wait))
 {
 	struct wait *wait = mem_new(1, sizeof *wait);
 
 	wait->context = context;
 	wait->request = request;
 	wait->name = mem_copy_text(service_name(service));
-	wait->ask = ask;
 	wait->span = span;
 	wait->done = done;
-	wait->link = service_link(service);
-	wait->waiter = ask(wait->link, wait_answered, wait);
+	wait->waiter = ask(service_link(service), wait_answered, wait);
 	loop_timer_init(&wait->timer, context->loop, wait_too_long, wait);
 	if (span != 0)
 		loop_timer_at(&wait->timer, clock_after(clock_now(), span));
@@ -125,7 +104,7 @@ done_connected(const struct wait *wait)
 	if (service != NULL)
 		service_get_status(service, &status);
 	return json_pack("{s:s, s:b, s:o}", "service", wait->name, "connected", 1,
-	    "address", commands_text(status.link.address));
+	    "address", control_text_or_null(status.link.address));
 }
 
 static json_t *
@@ -149,7 +128,7 @@ answer_at_once(struct control_request *request, const struct service *service)
 	service_get_status(service, &status);
 	if (status.link.up) {
 		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
-		    "connected", 1, "address", commands_text(status.link.address)));
+		    "connected", 1, "address", control_text_or_null(status.link.address)));
 		return;
 	}
 	text = describe(service);
@@ -219,8 +198,7 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	wait_start(arg, request, service, link_wait_closed, 0, done_closed);
 }
 
-/* Look-up. */
-
+/* A request that waits for a look-up. */
 struct question {
 	struct control_request *request; /* borrowed */
 	struct lookup_waiter *waiter;    /* owned */
@@ -262,8 +240,8 @@ addresses(const struct lookup_result *result)
 static json_t *
 result_object(const struct question *question, const struct lookup_result *result)
 {
-	json_t *object = json_pack("{s:s, s:o, s:o}", "service", question->name, "lookup", control_text(question->source),
-	    "addresses", addresses(result));
+	json_t *object = json_pack("{s:s, s:o, s:o}", "service", question->name,
+	    "lookup", control_text(question->source), "addresses", addresses(result));
 
 	json_object_set_new(object, "abort", control_text(result->abort_reason));
 	if (question->verbose || result->error != NULL) {

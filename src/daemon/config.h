@@ -12,12 +12,11 @@
 
 #include "base/log.h"
 #include "client/listener.h"
+#include "daemon/config_errors.h"
 #include "daemon/service.h"
 
 #define CONFIG_SERVICES_MAX TABLE_SERVICES
-#define CONFIG_FILE_MAX     (1u << 20) /* bytes of one file */
-#define CONFIG_FILES_MAX    256        /* files of include_directory */
-#define CONFIG_ERRORS_MAX   1000       /* further ones are counted only */
+#define CONFIG_FILES_MAX    256 /* files of include_directory */
 
 struct config_log {
 	enum log_level level;
@@ -40,17 +39,10 @@ struct config {
 	size_t service_count;
 };
 
-/* What was found.  Zero before use; config_errors_clear() frees. */
-struct config_errors {
-	char **errors;         /* owned, count of them */
-	size_t count;
-	size_t further;        /* not kept for their number */
-	char **warnings;       /* owned */
-	size_t warning_count;
-};
-
 struct config_options {
-	bool test;             /* -t: also hints, and whether the open files suffice */
+	bool test;                 /* -t: also hints, and whether the open files suffice */
+	void (*alive)(void *arg);  /* called at least once a second while files are parsed, if not NULL */
+	void *alive_arg;           /* borrowed */
 };
 
 /* Reads the main file and the files of its include_directory, and checks the files that they name.  The
@@ -67,9 +59,7 @@ struct config *config_parse_text(const char *text, size_t length, const char *so
  * again.  To be freed with mem_free().  Services that were taken are left out. */
 char *config_dump(const struct config *config);
 
-/* One service's settings as in config_dump(): two are the same if their texts are.  To be freed with mem_free();
- * NULL if there is no such service. */
-char *config_dump_service(const struct config *config, const char *name);
+/* One service's settings as in config_dump().  To be freed with mem_free(). */
 char *config_dump_settings(const struct service_settings *settings);
 
 /* The service of this name, borrowed, or NULL. */
@@ -80,14 +70,5 @@ struct service_settings *config_take_service(struct config *config, size_t i);
 
 /* Frees it; NULL is fine. */
 void config_free(struct config *config);
-
-/* Collect. */
-void config_error(struct config_errors *errors, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void config_warning(struct config_errors *errors, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* All errors as one text, a line each; to be freed with mem_free(). */
-char *config_errors_text(const struct config_errors *errors);
-void config_errors_clear(struct config_errors *errors);
 
 #endif

@@ -28,10 +28,8 @@ static const struct {
 	{ 5672, "AMQP" },
 };
 
-/* Sockets -------------------------------------------------------------------------------------------- */
-
 static bool
-has_dots(const char *path)
+config_has_dots(const char *path)
 {
 	for (const char *part = path; part != NULL; part = strchr(part, '/')) {
 		part += *part == '/';
@@ -42,7 +40,7 @@ has_dots(const char *path)
 }
 
 static void
-check_socket_path(struct draft *draft, const struct draft_place *place, const char *setting, const char *path)
+config_check_socket_path(struct draft *draft, const struct draft_place *place, const char *setting, const char *path)
 {
 	size_t length = strlen(path);
 
@@ -51,14 +49,14 @@ check_socket_path(struct draft *draft, const struct draft_place *place, const ch
 	else if (length > SOCKET_PATH_MAX)
 		draft_error(draft, place, setting, "the socket's path is %zu bytes long, %zu is the most: %s", length,
 		    SOCKET_PATH_MAX, path);
-	else if (*path == '/' && has_dots(path))
+	else if (*path == '/' && config_has_dots(path))
 		draft_error(draft, place, setting, "the socket's path must not hold \"..\": %s", path);
 	else if (*path == '/' && path[length - 1] == '/')
 		draft_error(draft, place, setting, "the socket's path names a directory: %s", path);
 }
 
 static void
-check_socket_twice(struct draft *draft, size_t number)
+config_check_socket_twice(struct draft *draft, size_t number)
 {
 	const struct draft_service *service = draft->services[number];
 	const struct draft_place *place = draft_service_place(service, "listen.path");
@@ -76,24 +74,22 @@ check_socket_twice(struct draft *draft, size_t number)
 }
 
 static void
-check_sockets(struct draft *draft)
+config_check_sockets(struct draft *draft)
 {
 	const struct draft_place *place = &draft->top[settings_index(&settings_top, "control.path")];
 	struct draft_place nowhere = { draft->source_count > 0 ? draft->sources[0]->name : "", "", 1 };
 
-	check_socket_path(draft, place->line > 0 ? place : &nowhere, "control.path",
+	config_check_socket_path(draft, place->line > 0 ? place : &nowhere, "control.path",
 	    draft->config->control.listener.path);
 	for (size_t i = 0; i < draft->service_count; i++) {
-		check_socket_path(draft, draft_service_place(draft->services[i], "listen.path"), "listen.path",
+		config_check_socket_path(draft, draft_service_place(draft->services[i], "listen.path"), "listen.path",
 		    draft->services[i]->settings->listener.path);
-		check_socket_twice(draft, i);
+		config_check_socket_twice(draft, i);
 	}
 }
 
-/* Files ---------------------------------------------------------------------------------------------- */
-
 static void
-check_program(struct draft *draft, const struct draft_service *service, const char *setting, const char *path)
+config_check_program(struct draft *draft, const struct draft_service *service, const char *setting, const char *path)
 {
 	const struct draft_place *place = draft_service_place(service, setting);
 	struct stat status;
@@ -109,7 +105,7 @@ check_program(struct draft *draft, const struct draft_service *service, const ch
 }
 
 static void
-check_catalog(struct draft *draft, const struct draft_service *service, const char *path)
+config_check_catalog(struct draft *draft, const struct draft_service *service, const char *path)
 {
 	if (path != NULL && access(path, R_OK) == -1)
 		draft_warning(draft, draft_service_place(service, "lookup.catalog"), "lookup.catalog",
@@ -117,7 +113,7 @@ check_catalog(struct draft *draft, const struct draft_service *service, const ch
 }
 
 static bool
-user_exists(const char *name)
+config_user_exists(const char *name)
 {
 	struct passwd user, *found = NULL;
 	char buffer[16384];
@@ -127,7 +123,7 @@ user_exists(const char *name)
 }
 
 static bool
-group_exists(const char *name)
+config_group_exists(const char *name)
 {
 	struct group group, *found = NULL;
 	char buffer[16384];
@@ -137,49 +133,47 @@ group_exists(const char *name)
 }
 
 static void
-check_names(struct draft *draft, const struct draft_place *place, const char *setting, char *const *names,
+config_check_names(struct draft *draft, const struct draft_place *place, const char *setting, char *const *names,
     bool groups)
 {
 	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
-		if (groups ? !group_exists(names[i]) : !user_exists(names[i]))
+		if (groups ? !config_group_exists(names[i]) : !config_user_exists(names[i]))
 			draft_error(draft, place, setting, "there is no %s \"%s\"", groups ? "group" : "user",
 			    names[i]);
 }
 
 static void
-check_service_files(struct draft *draft, const struct draft_service *service)
+config_check_service_files(struct draft *draft, const struct draft_service *service)
 {
 	const struct service_settings *settings = service->settings;
 
-	check_program(draft, service, "lookup.script", settings->link.lookup.script);
-	check_program(draft, service, "on_event", settings->link.on_event);
-	check_program(draft, service, "notify", settings->link.notify);
-	check_catalog(draft, service, settings->link.lookup.catalog);
-	check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
+	config_check_program(draft, service, "lookup.script", settings->link.lookup.script);
+	config_check_program(draft, service, "on_event", settings->link.on_event);
+	config_check_program(draft, service, "notify", settings->link.notify);
+	config_check_catalog(draft, service, settings->link.lookup.catalog);
+	config_check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
 	    settings->crowd.allow_users, false);
-	check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
+	config_check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
 	    settings->crowd.allow_groups, true);
-	check_names(draft, draft_service_place(service, "lookup.owners"), "lookup.owners",
+	config_check_names(draft, draft_service_place(service, "lookup.owners"), "lookup.owners",
 	    settings->link.lookup.owners, false);
 }
 
 static void
-check_files(struct draft *draft)
+config_check_files(struct draft *draft)
 {
 	const struct config_control *control = &draft->config->control;
 
-	check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_users")], "control.admin_users",
-	    control->admin_users, false);
-	check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_groups")], "control.admin_groups",
-	    control->admin_groups, true);
+	config_check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_users")],
+	    "control.admin_users", control->admin_users, false);
+	config_check_names(draft, &draft->top[settings_index(&settings_top, "control.admin_groups")],
+	    "control.admin_groups", control->admin_groups, true);
 	for (size_t i = 0; i < draft->service_count; i++)
-		check_service_files(draft, draft->services[i]);
+		config_check_service_files(draft, draft->services[i]);
 }
 
-/* Hints ---------------------------------------------------------------------------------------------- */
-
 static unsigned
-port_of(const char *text)
+config_port_of(const char *text)
 {
 	const char *colon = strrchr(text, ':');
 
@@ -188,7 +182,7 @@ port_of(const char *text)
 
 /* Who names warm has decided. */
 static void
-hint_warm(struct draft *draft, const struct draft_service *service)
+config_hint_warm(struct draft *draft, const struct draft_service *service)
 {
 	char *const *addresses = service->settings->link.lookup.addresses;
 	bool named = service->named[settings_index(&settings_service, "warm")].line > 0;
@@ -196,14 +190,14 @@ hint_warm(struct draft *draft, const struct draft_service *service)
 	if (named || addresses == NULL || service->settings->link.pconn.warm == 0)
 		return;
 	for (size_t i = 0; i < sizeof silent_ports / sizeof silent_ports[0]; i++)
-		if (port_of(addresses[0]) == silent_ports[i].port)
+		if (config_port_of(addresses[0]) == silent_ports[i].port)
 			draft_warning(draft, draft_service_place(service, "warm"), "warm",
 			    "port %u is %s's, whose servers end connections that say nothing, or worse: "
 			    "warm = 0 suits it", silent_ports[i].port, silent_ports[i].what);
 }
 
 static void
-hint_open_files(struct draft *draft)
+config_hint_open_files(struct draft *draft)
 {
 	struct rlimit limit;
 	uint64_t needed = OWN_FILES;
@@ -217,21 +211,21 @@ hint_open_files(struct draft *draft)
 }
 
 static void
-hint(struct draft *draft)
+config_hint(struct draft *draft)
 {
 	for (size_t i = 0; i < draft->service_count; i++)
-		hint_warm(draft, draft->services[i]);
-	hint_open_files(draft);
+		config_hint_warm(draft, draft->services[i]);
+	config_hint_open_files(draft);
 }
 
 void
 config_check(struct draft *draft)
 {
-	check_sockets(draft);
+	config_check_sockets(draft);
 	if (draft->service_count == 0 && !draft->text_only)
 		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
 	if (!draft->text_only)
-		check_files(draft);
+		config_check_files(draft);
 	if (draft->test)
-		hint(draft);
+		config_hint(draft);
 }

@@ -8,7 +8,7 @@
 #include "daemon/settings.h"
 
 static void
-indent(FILE *out, unsigned depth)
+config_dump_indent(FILE *out, unsigned depth)
 {
 	for (unsigned i = 0; i < depth; i++)
 		fputc('\t', out);
@@ -16,7 +16,7 @@ indent(FILE *out, unsigned depth)
 
 /* Only the source of addresses that is in force is written: two would be an error. */
 static bool
-is_written(const struct setting *setting, const struct service_settings *service)
+config_dump_is_written(const struct setting *setting, const struct service_settings *service)
 {
 	const struct lookup_settings *lookup = service == NULL ? NULL : &service->link.lookup;
 	bool several = lookup != NULL && mem_list_length(lookup->addresses) > 1;
@@ -36,7 +36,7 @@ is_written(const struct setting *setting, const struct service_settings *service
 
 /* Ends the group that was open if this name is not in it, and begins its own. */
 static void
-change_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
+config_dump_change_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
 {
 	char next[SETTINGS_NAME_SIZE] = "";
 
@@ -45,21 +45,21 @@ change_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NA
 	if (strcmp(next, group) == 0)
 		return;
 	if (*group != '\0') {
-		indent(out, depth);
+		config_dump_indent(out, depth);
 		fputs("};\n", out);
 	}
 	if (*next != '\0') {
-		indent(out, depth);
+		config_dump_indent(out, depth);
 		fprintf(out, "%s:\n", next);
-		indent(out, depth);
+		config_dump_indent(out, depth);
 		fputs("{\n", out);
 	}
 	strcpy(group, next);
 }
 
 static void
-dump_rows(FILE *out, const struct settings *settings, const void *object, const struct service_settings *service,
-    unsigned depth)
+config_dump_rows(FILE *out, const struct settings *settings, const void *object,
+    const struct service_settings *service, unsigned depth)
 {
 	char group[SETTINGS_NAME_SIZE] = "";
 
@@ -67,32 +67,32 @@ dump_rows(FILE *out, const struct settings *settings, const void *object, const 
 		const struct setting *row = &settings->rows[i];
 		const char *dot = strchr(row->name, '.');
 
-		if (!is_written(row, service))
+		if (!config_dump_is_written(row, service))
 			continue;
-		change_group(out, depth, row->name, group);
-		indent(out, depth + (dot != NULL));
+		config_dump_change_group(out, depth, row->name, group);
+		config_dump_indent(out, depth + (dot != NULL));
 		fprintf(out, "%s = ", dot != NULL ? dot + 1 : row->name);
 		setting_print(row, object, out);
 		fputs(";\n", out);
 	}
-	change_group(out, depth, "", group);
+	config_dump_change_group(out, depth, "", group);
 }
 
 static void
-dump_service(FILE *out, const struct service_settings *service, unsigned depth)
+config_dump_service(FILE *out, const struct service_settings *service, unsigned depth)
 {
-	indent(out, depth);
+	config_dump_indent(out, depth);
 	fprintf(out, "%s:\n", service->name);
-	indent(out, depth);
+	config_dump_indent(out, depth);
 	fputs("{\n", out);
-	dump_rows(out, &settings_service, service, service, depth + 1);
-	indent(out, depth);
+	config_dump_rows(out, &settings_service, service, service, depth + 1);
+	config_dump_indent(out, depth);
 	fputs("};\n", out);
 }
 
 /* A stream into memory; open_memstream fails only without memory. */
 static FILE *
-dump_open(char **text, size_t *length)
+config_dump_open(char **text, size_t *length)
 {
 	FILE *out = open_memstream(text, length);
 
@@ -107,15 +107,15 @@ config_dump(const struct config *config)
 	struct config top = *config;
 	char *text = NULL;
 	size_t length;
-	FILE *out = dump_open(&text, &length);
+	FILE *out = config_dump_open(&text, &length);
 
 	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
 	top.include_directory = NULL; /* its services are here */
-	dump_rows(out, &settings_top, &top, NULL, 0);
+	config_dump_rows(out, &settings_top, &top, NULL, 0);
 	fputs("services:\n{\n", out);
 	for (size_t i = 0; i < config->service_count; i++)
 		if (config->services[i] != NULL)
-			dump_service(out, config->services[i], 1);
+			config_dump_service(out, config->services[i], 1);
 	fputs("};\n", out);
 	fclose(out);
 	return text;
@@ -126,17 +126,9 @@ config_dump_settings(const struct service_settings *settings)
 {
 	char *text = NULL;
 	size_t length;
-	FILE *out = dump_open(&text, &length);
+	FILE *out = config_dump_open(&text, &length);
 
-	dump_service(out, settings, 0);
+	config_dump_service(out, settings, 0);
 	fclose(out);
 	return text;
-}
-
-char *
-config_dump_service(const struct config *config, const char *name)
-{
-	const struct service_settings *settings = config_find_service(config, name);
-
-	return settings == NULL ? NULL : config_dump_settings(settings);
 }

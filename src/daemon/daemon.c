@@ -1,9 +1,8 @@
-#include "daemon/daemon.h"
+#include "daemon/daemon_parts.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,42 +10,12 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "control/control.h"
-#include "control/events.h"
-#include "daemon/commands.h"
-#include "daemon/config.h"
-#include "daemon/fleet.h"
-#include "daemon/reload.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 #include "keep/recover.h"
 #include "keep/victim.h"
 
 #define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
-
-struct daemon_waiter {
-	STAILQ_ENTRY(daemon_waiter) entry;
-	commands_reload_done *done;
-	void *arg;
-};
-
-struct daemon {
-	struct event_base *loop;
-	struct table *table;          /* borrowed */
-	const char *version;
-	struct config *config;        /* owned; its services are taken */
-	struct fleet *fleet;          /* owned */
-	struct control *control;      /* owned */
-	struct events *events;        /* owned */
-	struct commands_context commands;
-	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
-	struct event requests;
-	struct event heartbeat;
-	struct event reloading;
-	struct event stop;            /* stop_timeout */
-	bool stopping;
-	int code;
-};
 
 static void
 daemon_on_event(void *arg, struct service *service, const struct link_event *event)
@@ -72,99 +41,6 @@ daemon_on_drained(void *arg)
 	daemon_end_if_done(arg);
 }
 
-/* The level that an operator has set goes before the configured one. */
-static void
-daemon_open_log(const struct daemon *daemon, const struct config *config)
-{
-	uint32_t set = daemon->table->header->log_level;
-
-	log_open(config->log.target, set > 0 ? (enum log_level)(set - 1) : config->log.level);
-}
-
-/* Reload ------------------------------------------------------------------------------------------- */
-
-static void
-daemon_carry_out(struct daemon *daemon, struct config *config, const struct reload_plan *plan)
-{
-	fleet_apply(daemon->fleet, config, plan);
-	daemon_open_log(daemon, config);
-	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
-	config_free(daemon->config);
-	daemon->config = config;
-}
-
-static void
-daemon_log_reload(const struct config_errors *errors, const struct reload_plan *plan)
-{
-	for (size_t i = 0; i < errors->warning_count; i++)
-		log_warning(NULL, "%s", errors->warnings[i]);
-	for (size_t i = 0; i < errors->count; i++)
-		log_error(NULL, "%s", errors->errors[i]);
-	if (errors->count > 0)
-		log_error(NULL, "reload refused: %zu errors; the configuration in force stays", errors->count);
-	else
-		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", mem_list_length(plan->added),
-		    mem_list_length(plan->changed), mem_list_length(plan->removed));
-}
-
-/* Reads, checks, plans; with no error puts the text in force and carries it out. */
-static void
-daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
-{
-	struct config *config = config_load(daemon->table->header->config_path, NULL, errors);
-	char *text;
-
-	if (config == NULL)
-		return;
-	fleet_plan(daemon->fleet, daemon->config, config, plan, errors);
-	text = config_dump(config);
-	if (errors->count == 0 && table_config_set(daemon->table, text, strlen(text)) < 0)
-		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
-	mem_free(text);
-	if (errors->count > 0)
-		config_free(config);
-	else
-		daemon_carry_out(daemon, config, plan);
-}
-
-static void
-daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
-{
-	struct commands_reload_result result = {
-		.errors = errors->errors, .warnings = errors->warnings,
-		.added = plan->added, .changed = plan->changed, .removed = plan->removed,
-	};
-	struct daemon_waiter *waiter;
-
-	while ((waiter = STAILQ_FIRST(&daemon->waiters)) != NULL) {
-		STAILQ_REMOVE_HEAD(&daemon->waiters, entry);
-		waiter->done(waiter->arg, &result);
-		mem_free(waiter);
-	}
-}
-
-static void
-daemon_on_reload(evutil_socket_t fd, short what, void *arg)
-{
-	struct daemon *daemon = arg;
-	struct config_errors errors = { 0 };
-	struct reload_plan plan = { 0 };
-	char *first;
-
-	(void)fd;
-	(void)what;
-	daemon_try_reload(daemon, &errors, &plan);
-	keeper_reloaded(daemon->table);
-	first = errors.count > 0 ? errors.errors[0] : NULL;
-	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
-	daemon_log_reload(&errors, &plan);
-	daemon_answer_waiters(daemon, &errors, &plan);
-	reload_plan_clear(&plan);
-	config_errors_clear(&errors);
-}
-
-/* What commands need ------------------------------------------------------------------------------- */
-
 static struct service *
 daemon_service_at(void *arg, size_t index)
 {
@@ -188,35 +64,6 @@ daemon_config(void *arg, const char *name)
 	service = fleet_find(daemon->fleet, name);
 	return service == NULL ? NULL : config_dump_settings(service_get_settings(service));
 }
-
-static void
-daemon_reload(void *arg, commands_reload_done *done, void *done_arg)
-{
-	struct daemon *daemon = arg;
-	struct daemon_waiter *waiter = mem_new(1, sizeof *waiter);
-
-	waiter->done = done;
-	waiter->arg = done_arg;
-	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);
-	loop_timer_at(&daemon->reloading, clock_now());
-}
-
-static void
-daemon_reload_forget(void *arg, void *done_arg)
-{
-	struct daemon *daemon = arg;
-	struct daemon_waiter *waiter, *next;
-
-	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
-		next = STAILQ_NEXT(waiter, entry);
-		if (waiter->arg == done_arg) {
-			STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
-			mem_free(waiter);
-		}
-	}
-}
-
-/* Stopping and other requests ---------------------------------------------------------------------- */
 
 static void
 daemon_on_stop_timeout(evutil_socket_t fd, short what, void *arg)
@@ -291,15 +138,13 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	header->heartbeat++;
+	daemon_beat(daemon);
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)
 		daemon_end_if_done(daemon);
 	loop_timer_at(&daemon->heartbeat, clock_now() + DAEMON_HEARTBEAT);
 }
-
-/* Starting ----------------------------------------------------------------------------------------- */
 
 static void
 daemon_log_death(struct table_header *header)
@@ -311,8 +156,10 @@ daemon_log_death(struct table_header *header)
 		return;
 	if (death->hung)
 		snprintf(cause, sizeof cause, "hung and was killed");
-	else if (WIFSIGNALED(death->status))
+	else if (WIFSIGNALED(death->status) && sigabbrev_np(WTERMSIG(death->status)) != NULL)
 		snprintf(cause, sizeof cause, "died of SIG%s", sigabbrev_np(WTERMSIG(death->status)));
+	else if (WIFSIGNALED(death->status))
+		snprintf(cause, sizeof cause, "died of signal %d", WTERMSIG(death->status));
 	else
 		snprintf(cause, sizeof cause, "exited with %d", WEXITSTATUS(death->status));
 	log_warning(NULL, "the worker %s; this one goes on restarts=%u", cause, header->worker_restarts);
@@ -384,8 +231,13 @@ daemon_start(struct daemon *daemon)
 		return false;
 	daemon_open_log(daemon, daemon->config);
 	daemon_log_death(header);
-	if (!daemon_start_control(daemon) || (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready))
+	if (!daemon_start_control(daemon))
 		return false;
+	if (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready) {
+		log_error(NULL, "not every service could be started: holdfastd ends");
+		fleet_stop(daemon->fleet, true);
+		return false;
+	}
 	CRASH_POINT(RECOVER_EVENTS);
 	event_add(&daemon->requests, NULL);
 	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
@@ -431,7 +283,7 @@ daemon_run(struct table *table, const char *version)
 	header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
 	daemon_update_status(&daemon);
-	log_info(NULL, "ready services=%zu pid=%d", daemon.config->service_count, (int)getpid());
+	log_info(NULL, "ready services=%zu worker_pid=%d", daemon.config->service_count, (int)getpid());
 	if (header->stopping)
 		daemon_stop(&daemon);
 	event_base_dispatch(daemon.loop);

@@ -1,8 +1,8 @@
 #include "daemon/door.h"
 
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -21,63 +21,90 @@ door_activated(const struct table *table, const char *name)
 }
 
 static char *
-door_adopt(struct table_service *record, int fd)
+door_adopt(const char *name, int fd, struct door *ret_door)
 {
-	socklen_t length = sizeof record->bound, int_length = sizeof(int);
+	struct door door = { .there = true, .activated = true, .fd = fd, .length = sizeof door.bound };
+	socklen_t int_length = sizeof(int);
 	int listening = 0;
 
-	if (getsockname(fd, (struct sockaddr *)&record->bound, &length) == -1 ||
-	    record->bound.sun_family != AF_UNIX ||
+	if (getsockname(fd, (struct sockaddr *)&door.bound, &door.length) == -1 ||
+	    door.bound.sun_family != AF_UNIX ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 || !listening)
-		return mem_print("the socket handed over under the name \"%s\" is not a listening Unix socket",
-		    record->name);
+		return mem_print("the socket handed over under the name \"%s\" is not a listening Unix socket", name);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	record->bound_length = length;
-	record->activated = 1;
-	record->listener_fd = fd;
+	*ret_door = door;
 	return NULL;
 }
 
 char *
-door_open(struct table *table, struct table_service *record, const struct listener_settings *settings,
-    const char *runtime_directory)
+door_prepare(struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory, struct door *ret_door)
 {
-	int fd, activated = door_activated(table, record->name);
-	struct sockaddr_un bound;
-	socklen_t length;
+	int activated = door_activated(table, name);
+	struct door door = { .there = true };
 	char *wrong;
 
 	if (activated != -1)
-		return door_adopt(record, activated);
-	wrong = listener_open(settings, runtime_directory, &fd, &bound, &length);
+		return door_adopt(name, activated, ret_door);
+	wrong = listener_open(settings, runtime_directory, &door.fd, &door.bound, &door.length);
 	if (wrong != NULL)
 		return wrong;
-	record->bound = bound;
-	record->bound_length = length;
-	record->listener_fd = table_note_file(table, fd);
-	CRASH_POINT(LISTENER_NAMED);
+	table_note_file(table, door.fd);
+	*ret_door = door;
 	return NULL;
 }
 
-char *
-door_renew(struct table *table, struct table_service *record, const struct listener_settings *before,
-    const struct listener_settings *settings, const char *runtime_directory)
+static void
+door_of_record(const struct table_service *record, struct door *ret_door)
 {
-	if (record->activated)
-		return NULL;
-	if (strcmp(before->path, settings->path) != 0)
-		return door_open(table, record, settings, runtime_directory);
-	listen(record->listener_fd, settings->backlog);
-	return listener_guard(settings);
+	*ret_door = (struct door){ .there = record->listener_fd != -1, .activated = record->activated,
+		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length };
 }
 
 void
-door_close(const struct table_service *record, int fd, const char *path)
+door_commit(struct table_service *record, struct door *door, struct door *ret_before)
 {
-	if (fd == -1 || record->activated)
-		return;
-	if (path[0] != '@')
-		unlink(path);
-	close(fd);
+	door_of_record(record, ret_before);
+	record->listener_fd = -1; /* the name and the number change together, or the number is nobody's */
+	record->bound = door->bound;
+	record->bound_length = door->length;
+	record->activated = door->activated;
+	table_barrier();
+	record->listener_fd = door->fd;
+	*door = (struct door){ 0 };
+	CRASH_POINT(LISTENER_NAMED);
+}
+
+void
+door_take_away(struct table_service *record, struct door *ret_before)
+{
+	door_of_record(record, ret_before);
+	record->listener_fd = -1;
+}
+
+void
+door_close(struct door *door)
+{
+	if (door->there && !door->activated) {
+		if (door->bound.sun_path[0] != '\0')
+			unlink(door->bound.sun_path);
+		close(door->fd);
+	}
+	*door = (struct door){ 0 };
+}
+
+bool
+door_is_at(const struct table_service *record, const struct listener_settings *settings)
+{
+	size_t length = record->bound_length - offsetof(struct sockaddr_un, sun_path);
+	const char *bound = record->bound.sun_path, *path = settings->path;
+
+	if (record->listener_fd == -1)
+		return false;
+	if (record->activated)
+		return true;
+	if (path[0] == '@')
+		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
+	return strcmp(bound, path) == 0;
 }

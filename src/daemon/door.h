@@ -1,21 +1,41 @@
-/* door.h - the listening socket of a service as the table names it: made here, or handed over by systemd. */
+/* door.h - the listening socket of a service: made here, or handed over by systemd; prepared, then committed.
+ *
+ * A reload opens all new doors before it changes anything, so that one that cannot be opened changes nothing.
+ */
 #ifndef HOLDFAST_DAEMON_DOOR_H
 #define HOLDFAST_DAEMON_DOOR_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "client/listener.h"
 #include "keep/table.h"
 
-/* Takes the socket that systemd has handed over under the record's name, or opens the one of the settings, and
- * names it in the record in place of an earlier one.  NULL, or what is wrong, to be freed with mem_free(). */
-char *door_open(struct table *table, struct table_service *record, const struct listener_settings *settings,
-    const char *runtime_directory);
+/* A listening socket that no record names yet, or not any more.  Zero is none. */
+struct door {
+	bool there;
+	bool activated;           /* systemd's: never unlinked or closed */
+	int fd;
+	struct sockaddr_un bound;
+	socklen_t length;
+};
 
-/* Brings the socket in line with new settings.  If another path made another socket, the record names that one, and
- * the earlier one is the caller's to door_close().  NULL, or what is wrong, the earlier one being kept. */
-char *door_renew(struct table *table, struct table_service *record, const struct listener_settings *before,
-    const struct listener_settings *settings, const char *runtime_directory);
+/* Takes the socket that systemd has handed over under the service's name, or opens the one of the settings.  NULL, or
+ * what is wrong, to be freed with mem_free(). */
+char *door_prepare(struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory, struct door *ret_door);
 
-/* Unlinks and closes a listener that the record does not name any more; systemd's are left to it. */
-void door_close(const struct table_service *record, int fd, const char *path);
+/* The record names the door from now on; the one that it named before is given in *ret_before. */
+void door_commit(struct table_service *record, struct door *door, struct door *ret_before);
+
+/* The record names no door from now on. */
+void door_take_away(struct table_service *record, struct door *ret_before);
+
+/* Unlinks and closes; systemd's are left to it, none is fine. */
+void door_close(struct door *door);
+
+/* Whether the record's door is where the settings want it. */
+bool door_is_at(const struct table_service *record, const struct listener_settings *settings);
 
 #endif

@@ -9,17 +9,19 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/setting_types.h"
+#include "daemon/values.h"
 
 /* One group of a file being taken into an object. */
 struct taking {
-	struct draft *draft;
-	const struct settings *settings;
-	const char *file;
-	const char *section;
-	void *object;
-	struct draft_place *named; /* by number of row */
+	struct draft *draft;             /* borrowed */
+	const struct settings *settings; /* borrowed */
+	const char *file;                /* borrowed */
+	const char *section;             /* borrowed */
+	void *object;                    /* borrowed; what is filled */
+	struct draft_place *named;       /* borrowed; by number of row */
 };
 
+/* "FILE:LINE: SECTION.SETTING: what is wrong", to be freed. */
 static char *
 draft_line(const struct draft_place *place, const char *setting, const char *format, va_list args)
 {
@@ -31,30 +33,32 @@ draft_line(const struct draft_place *place, const char *setting, const char *for
 	return line;
 }
 
+/* Adds the line by config_error() or config_warning(). */
+static void
+draft_say(struct draft *draft, void (*say)(struct config_errors *errors, const char *format, ...), char *line)
+{
+	say(draft->errors, "%s", line);
+	mem_free(line);
+}
+
 void
 draft_error(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
 {
 	va_list args;
-	char *line;
 
 	va_start(args, format);
-	line = draft_line(place, setting, format, args);
+	draft_say(draft, config_error, draft_line(place, setting, format, args));
 	va_end(args);
-	config_error(draft->errors, "%s", line);
-	mem_free(line);
 }
 
 void
 draft_warning(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
 {
 	va_list args;
-	char *line;
 
 	va_start(args, format);
-	line = draft_line(place, setting, format, args);
+	draft_say(draft, config_warning, draft_line(place, setting, format, args));
 	va_end(args);
-	config_warning(draft->errors, "%s", line);
-	mem_free(line);
 }
 
 const struct draft_place *
@@ -66,17 +70,15 @@ draft_service_place(const struct draft_service *service, const char *setting)
 }
 
 static struct draft_place
-place_of(const struct taking *taking, const config_setting_t *value)
+draft_place_of(const struct taking *taking, const config_setting_t *value)
 {
 	return (struct draft_place) { taking->file, taking->section, config_setting_source_line(value) };
 }
 
-/* Groups of settings -------------------------------------------------------------------------------- */
-
 static void
-unknown(const struct taking *taking, const config_setting_t *value, const char *group, const char *full)
+draft_unknown(const struct taking *taking, const config_setting_t *value, const char *group, const char *full)
 {
-	struct draft_place place = place_of(taking, value);
+	struct draft_place place = draft_place_of(taking, value);
 	char nearest[SETTINGS_NAME_SIZE];
 	bool top = taking->settings == &settings_top;
 
@@ -89,9 +91,9 @@ unknown(const struct taking *taking, const config_setting_t *value, const char *
 }
 
 static void
-take_row(const struct taking *taking, const struct setting *row, const config_setting_t *value)
+draft_take_row(const struct taking *taking, const struct setting *row, const config_setting_t *value)
 {
-	struct draft_place place = place_of(taking, value);
+	struct draft_place place = draft_place_of(taking, value);
 	char *error = setting_take(row, value, taking->object);
 
 	if (error != NULL)
@@ -102,7 +104,7 @@ take_row(const struct taking *taking, const struct setting *row, const config_se
 }
 
 static bool
-is_section(const struct settings *settings, const char *name)
+draft_is_section(const struct settings *settings, const char *name)
 {
 	for (size_t i = 0; settings->sections[i] != NULL; i++)
 		if (strcmp(settings->sections[i], name) == 0)
@@ -111,32 +113,32 @@ is_section(const struct settings *settings, const char *name)
 }
 
 static void
-take_group(const struct taking *taking, const config_setting_t *from, const char *group)
+draft_take_group(const struct taking *taking, const config_setting_t *from, const char *group)
 {
 	for (int i = 0; i < config_setting_length(from); i++) {
 		const config_setting_t *value = config_setting_get_elem(from, (unsigned)i);
 		const char *name = config_setting_name(value);
 		char *full = mem_print("%s%s%s", group, *group != '\0' ? "." : "", name);
 		const struct setting *row = settings_find(taking->settings, full);
-		struct draft_place place = place_of(taking, value);
+		struct draft_place place = draft_place_of(taking, value);
 
 		if (row != NULL)
-			take_row(taking, row, value);
-		else if (*group == '\0' && is_section(taking->settings, name))
+			draft_take_row(taking, row, value);
+		else if (*group == '\0' && draft_is_section(taking->settings, name))
 			; /* taken elsewhere */
 		else if (*group != '\0' || !settings_is_group(taking->settings, name))
-			unknown(taking, value, group, full);
+			draft_unknown(taking, value, group, full);
 		else if (!config_setting_is_group(value))
 			draft_error(taking->draft, &place, name, "must be a group: %s: { ... };", name);
 		else
-			take_group(taking, value, name);
+			draft_take_group(taking, value, name);
 		mem_free(full);
 	}
 }
 
 /* How many sources of addresses the group itself names; *ret_last is the number of the last one's row. */
 static unsigned
-count_sources(const struct lookup_settings *lookup, const struct draft_place *named, size_t *ret_last)
+draft_count_sources(const struct lookup_settings *lookup, const struct draft_place *named, size_t *ret_last)
 {
 	static const char *const names[] = { "address", "addresses", "lookup.script", "lookup.catalog" };
 	bool set[] = { lookup->addresses != NULL, lookup->addresses != NULL, lookup->script != NULL,
@@ -153,7 +155,7 @@ count_sources(const struct lookup_settings *lookup, const struct draft_place *na
 
 /* Takes a group of service settings.  A source that it names puts all inherited ones aside. */
 static void
-take_service_group(const struct taking *taking, const config_setting_t *group)
+draft_take_service_group(const struct taking *taking, const config_setting_t *group)
 {
 	struct service_settings *settings = taking->object;
 	struct lookup_settings *lookup = &settings->link.lookup, inherited = *lookup;
@@ -166,8 +168,8 @@ take_service_group(const struct taking *taking, const config_setting_t *group)
 	lookup->script = NULL;
 	lookup->catalog = NULL;
 	inner.named = own;
-	take_group(&inner, group, "");
-	sources = count_sources(lookup, own, &last);
+	draft_take_group(&inner, group, "");
+	sources = draft_count_sources(lookup, own, &last);
 	if (sources > 1)
 		draft_error(taking->draft, &own[last], settings_service.rows[last].name,
 		    "only one of address, addresses, lookup.script and lookup.catalog may be named");
@@ -185,10 +187,8 @@ take_service_group(const struct taking *taking, const config_setting_t *group)
 			taking->named[i] = own[i];
 }
 
-/* Services ------------------------------------------------------------------------------------------- */
-
 static const char *
-name_error(const char *name)
+draft_name_error(const char *name)
 {
 	size_t length = strlen(name);
 
@@ -203,7 +203,7 @@ name_error(const char *name)
 }
 
 static const struct draft_service *
-find_service(const struct draft *draft, const char *name)
+draft_find_service(const struct draft *draft, const char *name)
 {
 	for (size_t i = 0; i < draft->service_count; i++)
 		if (strcmp(draft->services[i]->settings->name, name) == 0)
@@ -212,7 +212,7 @@ find_service(const struct draft *draft, const char *name)
 }
 
 static void
-add_service(struct draft *draft, const struct source *source, const config_setting_t *group)
+draft_add_service(struct draft *draft, const struct source *source, const config_setting_t *group)
 {
 	struct draft_service *service = mem_new(1, sizeof *service);
 	struct config *config = draft->config;
@@ -230,15 +230,15 @@ add_service(struct draft *draft, const struct source *source, const config_setti
 	draft->services[draft->service_count++] = service;
 	taking.section = service->section;
 	taking.object = service->settings;
-	take_service_group(&taking, group);
+	draft_take_service_group(&taking, group);
 }
 
 static void
-take_service(struct draft *draft, const struct source *source, const config_setting_t *group)
+draft_take_service(struct draft *draft, const struct source *source, const config_setting_t *group)
 {
-	const char *name = config_setting_name(group), *wrong = name_error(name);
+	const char *name = config_setting_name(group), *wrong = draft_name_error(name);
 	struct draft_place place = { source->name, "services", config_setting_source_line(group) };
-	const struct draft_service *other = find_service(draft, name);
+	const struct draft_service *other = draft_find_service(draft, name);
 
 	if (wrong != NULL)
 		draft_error(draft, &place, name, "%s", wrong);
@@ -250,11 +250,11 @@ take_service(struct draft *draft, const struct source *source, const config_sett
 	else if (draft->service_count == CONFIG_SERVICES_MAX)
 		draft_error(draft, &place, name, "more than %u services", CONFIG_SERVICES_MAX);
 	else
-		add_service(draft, source, group);
+		draft_add_service(draft, source, group);
 }
 
 static void
-take_services(struct draft *draft, const struct source *source)
+draft_take_services(struct draft *draft, const struct source *source)
 {
 	config_setting_t *services = config_lookup(&source->tree, "services");
 	struct draft_place place = { source->name, "", services == NULL ? 0 : config_setting_source_line(services) };
@@ -266,13 +266,11 @@ take_services(struct draft *draft, const struct source *source)
 		return;
 	}
 	for (int i = 0; i < config_setting_length(services); i++)
-		take_service(draft, source, config_setting_get_elem(services, (unsigned)i));
+		draft_take_service(draft, source, config_setting_get_elem(services, (unsigned)i));
 }
 
-/* Files ---------------------------------------------------------------------------------------------- */
-
 static void
-keep_source(struct draft *draft, struct source *source)
+draft_keep_source(struct draft *draft, struct source *source)
 {
 	draft->sources = mem_resize(draft->sources, draft->source_count + 1, sizeof(struct source *));
 	draft->sources[draft->source_count++] = source;
@@ -287,13 +285,13 @@ draft_take_main(struct draft *draft, struct source *source)
 	config_setting_t *group = config_lookup(&source->tree, "defaults");
 	struct draft_place place = { source->name, "", group == NULL ? 0 : config_setting_source_line(group) };
 
-	keep_source(draft, source);
-	take_group(&top, config_root_setting(&source->tree), "");
+	draft_keep_source(draft, source);
+	draft_take_group(&top, config_root_setting(&source->tree), "");
 	if (group != NULL && config_setting_is_group(group))
-		take_service_group(&defaults, group);
+		draft_take_service_group(&defaults, group);
 	else if (group != NULL)
 		draft_error(draft, &place, "defaults", "must be a group: defaults: { ... };");
-	take_services(draft, source);
+	draft_take_services(draft, source);
 }
 
 void
@@ -302,43 +300,44 @@ draft_take_further(struct draft *draft, struct source *source)
 	const config_setting_t *root = config_root_setting(&source->tree);
 	struct taking top = { draft, &settings_top, source->name, "", NULL, NULL };
 
-	keep_source(draft, source);
+	draft_keep_source(draft, source);
 	for (int i = 0; i < config_setting_length(root); i++) {
 		const config_setting_t *value = config_setting_get_elem(root, (unsigned)i);
 		const char *name = config_setting_name(value);
-		struct draft_place place = place_of(&top, value);
+		struct draft_place place = draft_place_of(&top, value);
 
 		if (strcmp(name, "services") == 0)
 			continue;
-		if (is_section(&settings_top, name) || settings_is_group(&settings_top, name) ||
+		if (draft_is_section(&settings_top, name) || settings_is_group(&settings_top, name) ||
 		    settings_find(&settings_top, name) != NULL)
 			draft_error(draft, &place, name, "stands in the main file only");
 		else
-			unknown(&top, value, "", name);
+			draft_unknown(&top, value, "", name);
 	}
-	take_services(draft, source);
+	draft_take_services(draft, source);
 }
 
-/* Completion ----------------------------------------------------------------------------------------- */
-
-/* Makes a relative path of a socket absolute; NULL stands for the service's own name. */
+/* Makes the path of a socket absolute and clean; NULL stands for the service's own name. */
 static void
-complete_path(const struct config *config, char **path, const char *name)
+draft_complete_path(const struct config *config, char **path, const char *name)
 {
 	char *complete;
 
 	if (name != NULL)
 		complete = mem_print("%s/%s.sock", config->runtime_directory, name);
-	else if (*path == NULL || **path == '/' || **path == '@')
+	else if (*path == NULL || **path == '@')
 		return;
+	else if (**path == '/')
+		complete = mem_copy_text(*path);
 	else
 		complete = mem_print("%s/%s", config->runtime_directory, *path);
+	values_clean_path(complete);
 	mem_free(*path);
 	*path = complete;
 }
 
 static enum lookup_pick
-default_pick(const struct draft *draft, const struct lookup_settings *lookup)
+draft_default_pick(const struct draft *draft, const struct lookup_settings *lookup)
 {
 	struct stat status;
 
@@ -350,28 +349,28 @@ default_pick(const struct draft *draft, const struct lookup_settings *lookup)
 }
 
 static bool
-is_named(const struct draft_service *service, const char *setting)
+draft_is_named(const struct draft_service *service, const char *setting)
 {
 	return service->named[settings_index(&settings_service, setting)].line > 0;
 }
 
 static void
-complete_service(struct draft *draft, struct draft_service *service)
+draft_complete_service(struct draft *draft, struct draft_service *service)
 {
 	struct service_settings *settings = service->settings;
 	struct link_settings *link = &settings->link;
 
-	complete_path(draft->config, &settings->listener.path,
-	    is_named(service, "listen.path") ? NULL : settings->name);
-	if (!is_named(service, "pick"))
-		link->lookup.pick = default_pick(draft, &link->lookup);
-	if (!is_named(service, "hold_retry") && link->lookup.script != NULL)
+	draft_complete_path(draft->config, &settings->listener.path,
+	    draft_is_named(service, "listen.path") ? NULL : settings->name);
+	if (!draft_is_named(service, "pick"))
+		link->lookup.pick = draft_default_pick(draft, &link->lookup);
+	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
 		link->pconn.hold_retry = CLOCK_SECOND;
 }
 
 /* systemd may give several, separated by colons. */
 static char *
-default_runtime_directory(void)
+draft_default_runtime_directory(void)
 {
 	const char *given = getenv("RUNTIME_DIRECTORY"), *own = getenv("XDG_RUNTIME_DIR");
 
@@ -386,7 +385,7 @@ void
 draft_complete(struct draft *draft)
 {
 	struct config *config = draft->config;
-	char *directory = default_runtime_directory();
+	char *directory = draft_default_runtime_directory();
 	size_t length;
 
 	if (draft->top[settings_index(&settings_top, "runtime_directory")].line == 0 && directory != NULL) {
@@ -395,12 +394,13 @@ draft_complete(struct draft *draft)
 	} else {
 		mem_free(directory);
 	}
+	values_clean_path(config->runtime_directory);
 	length = strlen(config->runtime_directory);
 	while (length > 1 && config->runtime_directory[length - 1] == '/')
 		config->runtime_directory[--length] = '\0';
-	complete_path(config, &config->control.listener.path, NULL);
+	draft_complete_path(config, &config->control.listener.path, NULL);
 	for (size_t i = 0; i < draft->service_count; i++)
-		complete_service(draft, draft->services[i]);
+		draft_complete_service(draft, draft->services[i]);
 }
 
 void
@@ -415,5 +415,4 @@ draft_clear(struct draft *draft)
 		source_free(draft->sources[i]);
 	mem_free(draft->sources);
 	settings_clear(&settings_service, &draft->defaults);
-	config_free(draft->config);
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "daemon/config.h"
+#include "daemon/config_errors.h"
 #include "daemon/settings.h"
 #include "daemon/source.h"
 
@@ -25,7 +26,7 @@ struct draft_service {
 };
 
 struct draft {
-	struct config *config;             /* owned until it is given away */
+	struct config *config;             /* borrowed; what is filled */
 	struct config_errors *errors;      /* borrowed */
 	bool text_only;                    /* no file and no user is looked at */
 	bool test;                         /* hints too */
@@ -54,7 +55,7 @@ void draft_take_further(struct draft *draft, struct source *source);
 /* What depends on more than one setting: names of sockets, defaults that follow the kind of source. */
 void draft_complete(struct draft *draft);
 
-/* Frees all but errors. */
+/* Frees all but config and errors. */
 void draft_clear(struct draft *draft);
 
 #endif

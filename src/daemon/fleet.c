@@ -92,11 +92,11 @@ fleet_resume_removed(struct fleet *fleet, const struct config *config)
 
 /* Starts or resumes service number i of the configuration; logs what is wrong. */
 static bool
-fleet_start_service(struct fleet *fleet, struct config *config, size_t i)
+fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct door *door)
 {
 	struct service_settings *settings = config_take_service(config, i);
 	struct service *service;
-	char *wrong = service_new(fleet->loop, fleet->table, config->runtime_directory, settings,
+	char *wrong = service_new(fleet->loop, fleet->table, config->runtime_directory, settings, door,
 	    config->log.clients, &fleet_callbacks, fleet, &service);
 
 	if (wrong == NULL) {
@@ -117,7 +117,7 @@ fleet_start(struct fleet *fleet, struct config *config)
 
 	fleet_resume_removed(fleet, config);
 	for (size_t i = 0; i < config->service_count; i++)
-		good = fleet_start_service(fleet, config, i) && good;
+		good = fleet_start_service(fleet, config, i, NULL) && good;
 	return good;
 }
 
@@ -126,6 +126,8 @@ fleet_plan(const struct fleet *fleet, const struct config *old, const struct con
     struct reload_plan *ret_plan, struct config_errors *errors)
 {
 	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
+	if (errors->count == 0)
+		reload_prepare(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
 }
 
 static void
@@ -146,29 +148,21 @@ fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
 	fleet->count = kept;
 }
 
-static void
-fleet_renew(struct fleet *fleet, struct config *config, size_t i)
-{
-	struct service_settings *settings = config_take_service(config, i);
-	char *wrong = service_renew(fleet_find(fleet, settings->name), settings, config->log.clients);
-
-	if (wrong == NULL)
-		return;
-	log_error(settings->name, "reload: %s; the service goes on as before", wrong);
-	mem_free(wrong);
-	service_settings_clear(settings);
-	mem_free(settings);
-}
-
 void
-fleet_apply(struct fleet *fleet, struct config *new, const struct reload_plan *plan)
+fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 {
 	fleet_remove(fleet, plan);
-	for (size_t i = 0; i < new->service_count; i++)
-		if (reload_names(plan->changed, new->services[i]->name))
-			fleet_renew(fleet, new, i);
-		else if (reload_names(plan->added, new->services[i]->name))
-			fleet_start_service(fleet, new, i);
+	for (size_t i = 0; i < fleet->count; i++)
+		service_log_clients(fleet->services[i], new->log.clients);
+	for (size_t i = 0; i < new->service_count; i++) {
+		const char *name = new->services[i]->name;
+
+		if (reload_names(plan->changed, name))
+			service_renew(fleet_find(fleet, name), config_take_service(new, i), &plan->doors[i],
+			    new->log.clients);
+		else if (reload_names(plan->added, name))
+			fleet_start_service(fleet, new, i, &plan->doors[i]);
+	}
 }
 
 void

@@ -25,12 +25,13 @@ void fleet_free(struct fleet *fleet);
  * beyond them.  false, after logging why, if one could not be started. */
 bool fleet_start(struct fleet *fleet, struct config *config);
 
-/* What a new configuration would change; see reload_make_plan(). */
+/* What a new configuration would change, with all that it needs opened; see daemon/reload.h.  Must not be carried out
+ * if errors were added. */
 void fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
     struct reload_plan *ret_plan, struct config_errors *errors);
 
 /* Carries the plan out with the services of the new configuration. */
-void fleet_apply(struct fleet *fleet, struct config *new, const struct reload_plan *plan);
+void fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan);
 
 /* Closes listeners and held clients; with all set the others too. */
 void fleet_stop(struct fleet *fleet, bool all);

@@ -25,30 +25,6 @@ reload_is_same(const struct service_settings *a, const struct service_settings *
 	return same;
 }
 
-/* Whether one of our services, or our control socket, stands at the path now. */
-static bool
-reload_is_ours(struct service *const *services, size_t count, const char *path)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(service_get_settings(services[i])->listener.path, path) == 0)
-			return true;
-	return false;
-}
-
-static void
-reload_check_socket(struct service *const *services, size_t count, const struct service_settings *settings,
-    struct config_errors *errors)
-{
-	char *wrong;
-
-	if (reload_is_ours(services, count, settings->listener.path))
-		return;
-	wrong = listener_check(&settings->listener);
-	if (wrong != NULL)
-		config_error(errors, "%s: %s", settings->name, wrong);
-	mem_free(wrong);
-}
-
 static void
 reload_check_fixed(const struct config *old, const struct config *new, struct config_errors *errors)
 {
@@ -74,13 +50,55 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 			mem_list_add(&ret_plan->added, settings->name);
 		else if (!reload_is_same(service_get_settings(service), settings))
 			mem_list_add(&ret_plan->changed, settings->name);
-		else
-			continue;
-		reload_check_socket(services, count, settings, errors);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (config_find_service(new, service_name(services[i])) == NULL)
 			mem_list_add(&ret_plan->removed, service_name(services[i]));
+}
+
+/* The service that has this socket now, or NULL. */
+static const struct service *
+reload_owner(struct service *const *services, size_t count, const char *path)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(service_get_settings(services[i])->listener.path, path) == 0)
+			return services[i];
+	return NULL;
+}
+
+/* What is wrong with giving the service the socket of its new settings, or NULL. */
+static char *
+reload_prepare_door(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    const struct service_settings *settings, struct door *ret_door)
+{
+	const struct service *owner = reload_owner(services, count, settings->listener.path);
+
+	if (owner == NULL)
+		return door_prepare(table, settings->name, &settings->listener, new->runtime_directory, ret_door);
+	if (strcmp(service_name(owner), settings->name) == 0)
+		return service_has_given_door(owner) ? NULL : listener_guard(&settings->listener);
+	return mem_print("socket %s is service %s's until a reload has taken it away; give it away first, then reload "
+	    "again", settings->listener.path, service_name(owner));
+}
+
+void
+reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    struct reload_plan *plan, struct config_errors *errors)
+{
+	char *wrong;
+
+	plan->door_count = new->service_count;
+	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
+	for (size_t i = 0; i < new->service_count; i++) {
+		const struct service_settings *settings = new->services[i];
+
+		if (!reload_names(plan->added, settings->name) && !reload_names(plan->changed, settings->name))
+			continue;
+		wrong = reload_prepare_door(table, services, count, new, settings, &plan->doors[i]);
+		if (wrong != NULL)
+			config_error(errors, "%s: %s", settings->name, wrong);
+		mem_free(wrong);
+	}
 }
 
 bool
@@ -98,5 +116,8 @@ reload_plan_clear(struct reload_plan *plan)
 	mem_list_free(plan->added);
 	mem_list_free(plan->changed);
 	mem_list_free(plan->removed);
+	for (size_t i = 0; i < plan->door_count; i++)
+		door_close(&plan->doors[i]);
+	mem_free(plan->doors);
 	memset(plan, 0, sizeof *plan);
 }

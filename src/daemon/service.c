@@ -1,21 +1,25 @@
 #include "daemon/service_parts.h"
 
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "daemon/config.h"
 #include "daemon/door.h"
+#include "daemon/settings.h"
 #include "keep/crash.h"
+#include "keep/recover.h"
 
 struct table_service *
 service_record(const struct service *service)
 {
 	return &service->table->services[service->index];
 }
-
-/* Between the local side and the remote side ------------------------------------------------------- */
 
 static int
 service_take(void *arg, uint32_t *ret_spare)
@@ -117,8 +121,6 @@ static const struct link_callbacks service_link_callbacks = {
 	.ready = service_on_ready,
 };
 
-/* Making and ending -------------------------------------------------------------------------------- */
-
 /* The record of a living service of this name, or a free one; -1 if the table is full. */
 static int
 service_find_record(const struct table *table, const char *name)
@@ -144,7 +146,7 @@ service_set_state(struct table_service *record, enum table_state state)
 {
 	uint32_t generation = TABLE_GENERATION(record->word) + (state == TABLE_LIVE);
 
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->word = generation << 8 | (uint32_t)state;
 }
 
@@ -191,50 +193,101 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	return service;
 }
 
+/* FNV-1a of the settings as the dump writes them. */
+static uint64_t
+service_hash(const struct service_settings *settings)
+{
+	char *text = config_dump_settings(settings);
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (const char *c = text; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+	mem_free(text);
+	return hash;
+}
+
+/* A record's door: the one prepared, or one made now.  NULL or what is wrong. */
+static char *
+service_open_door(struct service *service, struct door *prepared)
+{
+	struct door door = { 0 }, before;
+	char *wrong = NULL;
+
+	if (prepared == NULL || !prepared->there)
+		wrong = door_prepare(service->table, service->settings->name, &service->settings->listener,
+		    service->runtime_directory, prepared = &door);
+	if (wrong != NULL)
+		return wrong;
+	door_commit(service_record(service), prepared, &before);
+	door_close(&before);
+	return NULL;
+}
+
 /* A fresh record: made whole, then LIVE. */
 static char *
-service_create_record(struct service *service)
+service_create_record(struct service *service, struct door *door)
 {
 	struct table_service *record = service_record(service);
 	char *wrong;
 
 	service_clear_record(record);
-	strncpy(record->name, service->settings->name, sizeof record->name - 1);
+	snprintf(record->name, sizeof record->name, "%s", service->settings->name);
 	record->since = clock_wall();
-	wrong = door_open(service->table, record, &service->settings->listener, service->runtime_directory);
+	record->settings_hash = service_hash(service->settings);
+	wrong = service_open_door(service, door);
 	if (wrong == NULL)
 		service_set_state(record, TABLE_LIVE);
 	return wrong;
 }
 
+/* The record as it must be before anything is begun: a fresh one, or one that a dead worker left, perhaps in the
+ * midst of a reload that moves its socket. */
+static char *
+service_make_record(struct service *service, struct door *door)
+{
+	struct table_service *record = service_record(service);
+
+	if (TABLE_STATE(record->word) == TABLE_FREE)
+		return service_create_record(service, door);
+	if (!door_is_at(record, &service->settings->listener))
+		return service_open_door(service, door);
+	return NULL;
+}
+
 static void
 service_begin(struct service *service, bool log_clients)
 {
+	struct table_service *record = service_record(service);
+	uint64_t hash = service_hash(service->settings);
+
 	service->link = link_new(service->loop, service->table, service->index, &service->settings->link,
 	    &service_link_callbacks, service);
+	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
+		link_renew(service->link, &service->settings->link, true);
+	record->settings_hash = hash;
 	service->crowd = crowd_new(service->loop, service->table, service->index, &service->settings->crowd,
 	    log_clients, &service_crowd_callbacks, service);
 	link_set_held(service->link, crowd_held(service->crowd));
-	crowd_listen(service->crowd, service_record(service)->listener_fd);
+	crowd_listen(service->crowd, record->listener_fd);
 	crowd_serve(service->crowd);
 }
 
 char *
 service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
-    struct service_settings *settings, bool log_clients, const struct service_callbacks *callbacks, void *arg,
-    struct service **ret_service)
+    struct service_settings *settings, struct door *door, bool log_clients,
+    const struct service_callbacks *callbacks, void *arg, struct service **ret_service)
 {
 	int index = service_find_record(table, settings->name);
 	struct service *service;
-	char *wrong = NULL;
+	char *wrong;
 
 	if (index == -1)
 		return mem_print("no room for a further service");
 	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
-	service->runtime_directory = runtime_directory;
-	if (TABLE_STATE(table->services[index].word) == TABLE_FREE)
-		wrong = service_create_record(service);
+	service->runtime_directory = mem_copy_text(runtime_directory);
+	wrong = service_make_record(service, door);
 	if (wrong != NULL) {
+		mem_free(service->runtime_directory);
 		mem_free(service);
 		return wrong;
 	}
@@ -242,6 +295,25 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;
+}
+
+/* What a dead worker's link had: nobody goes on with it. */
+static void
+service_forget_link(struct service *service)
+{
+	struct table *table = service->table;
+	struct table_service *record = service_record(service);
+
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		enum table_state state = table_session_state(table, i);
+
+		if ((state == TABLE_SPARE || state == TABLE_DIALLING) && table->sessions[i].service == service->index)
+			recover_close_session(table, i);
+	}
+	for (int i = TABLE_GROUP_LOOKUP; i <= TABLE_GROUP_NOTIFY; i++)
+		if (record->groups[i] > 0)
+			kill(-record->groups[i], SIGKILL);
+	memset(record->link, 0, sizeof record->link);
 }
 
 struct service *
@@ -252,11 +324,12 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	struct service *service = service_make(loop, table, index, settings, callbacks, arg);
 	struct table_service *record = service_record(service);
 	int64_t deadline = record->drain_deadline;
-	int fd = record->listener_fd;
+	struct door door;
 
 	service_set_state(record, TABLE_CLOSING);
-	record->listener_fd = -1;
-	door_close(record, fd, record->bound.sun_path[0] == '\0' ? "@" : record->bound.sun_path);
+	door_take_away(record, &door);
+	door_close(&door);
+	service_forget_link(service);
 	settings->name = mem_copy_text(service_record(service)->name);
 	service->removed = true;
 	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, &service_crowd_callbacks, service);
@@ -277,6 +350,7 @@ service_free(struct service *service)
 	link_free(service->link);
 	service_settings_clear(service->settings);
 	mem_free(service->settings);
+	mem_free(service->runtime_directory);
 	mem_free(service);
 }
 
@@ -285,14 +359,14 @@ service_remove(struct service *service)
 {
 	struct table_service *record = service_record(service);
 	int64_t limit = service->settings->drain_timeout;
-	int fd = record->listener_fd;
+	struct door door;
 
 	service->removed = true;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
 	crowd_listen(service->crowd, -1);
-	record->listener_fd = -1;
-	door_close(record, fd, service->settings->listener.path);
+	door_take_away(record, &door);
+	door_close(&door);
 	link_free(service->link);
 	service->link = NULL;
 	crowd_close(service->crowd, false);
@@ -302,59 +376,42 @@ service_remove(struct service *service)
 		loop_timer_at(&service->ending, record->drain_deadline);
 }
 
-/* What an operator set outlives a new link. */
-static void
-service_administer(struct service *service)
-{
-	switch ((enum table_admin)service_record(service)->administered) {
-	case TABLE_ADMIN_CLOSED:
-		link_close(service->link);
-		break;
-	case TABLE_ADMIN_DRAINED:
-		link_drain(service->link);
-		break;
-	case TABLE_ADMIN_NONE:
-		break;
-	}
-}
-
-char *
-service_renew(struct service *service, struct service_settings *settings, bool log_clients)
+void
+service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients)
 {
 	struct service_settings *old = service->settings;
 	struct table_service *record = service_record(service);
-	int before = record->listener_fd;
-	char *wrong = door_renew(service->table, record, &old->listener, &settings->listener,
-	    service->runtime_directory);
+	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
+	struct door before;
 
-	if (wrong != NULL)
-		return wrong;
-	if (record->listener_fd != before) {
+	if (door->there) {
+		door_commit(record, door, &before);
 		crowd_listen(service->crowd, record->listener_fd);
-		door_close(record, before, old->listener.path);
+		door_close(&before);
+	} else if (!record->activated) {
+		listen(record->listener_fd, settings->listener.backlog);
 	}
-	link_free(service->link);
 	service->settings = settings;
-	service->link = link_new(service->loop, service->table, service->index, &settings->link,
-	    &service_link_callbacks, service);
-	service_administer(service);
+	link_renew(service->link, &settings->link, anew);
+	record->settings_hash = service_hash(settings);
 	crowd_set(service->crowd, &settings->crowd, log_clients);
-	link_set_held(service->link, crowd_held(service->crowd));
 	service_settings_clear(old);
 	mem_free(old);
-	return NULL;
+}
+
+void
+service_log_clients(struct service *service, bool log_clients)
+{
+	crowd_set(service->crowd, &service->settings->crowd, log_clients);
 }
 
 void
 service_stop(struct service *service, bool all)
 {
-	struct table_service *record = service_record(service);
-	int fd = record->listener_fd;
+	struct door door;
 
 	crowd_listen(service->crowd, -1);
-	if (fd != -1) {
-		record->listener_fd = -1;
-		door_close(record, fd, service->settings->listener.path);
-	}
+	door_take_away(service_record(service), &door);
+	door_close(&door);
 	crowd_close(service->crowd, all);
 }

@@ -21,6 +21,7 @@ struct service_settings {
 };
 
 struct service;
+struct door;
 
 /* What the service tells the daemon. */
 struct service_callbacks {
@@ -43,11 +44,12 @@ struct service_status {
 	const char *socket;          /* path, or "@name" */
 };
 
-/* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's.
- * NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
+/* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's; door,
+ * unless none or NULL, is the listening socket that was prepared for it.  NULL and *ret_service, or what is wrong,
+ * to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
-    struct service_settings *settings, bool log_clients, const struct service_callbacks *callbacks, void *arg,
-    struct service **ret_service);
+    struct service_settings *settings, struct door *door, bool log_clients,
+    const struct service_callbacks *callbacks, void *arg, struct service **ret_service);
 
 /* A service that an earlier worker was removing: its clients go on to their end. */
 struct service *service_resume_removed(struct event_base *loop, struct table *table, uint16_t index,
@@ -59,12 +61,18 @@ void service_free(struct service *service);
 /* Closes listener and held clients at once, lets attached ones end (drain_timeout), then calls gone. */
 void service_remove(struct service *service);
 
-/* Changed settings (same name), which become the service's: a new link; the listener only if its settings differ;
- * clients stay.  NULL, or what is wrong with the new listener, the old one being kept. */
-char *service_renew(struct service *service, struct service_settings *settings, bool log_clients);
+/* Changed settings (same name), which become the service's; door, unless none, is its new listening socket.  Clients
+ * stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
+void service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients);
+
+/* Whether a line is logged per client from now on. */
+void service_log_clients(struct service *service, bool log_clients);
 
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
+
+/* Whether its socket was handed over by systemd. */
+bool service_has_given_door(const struct service *service);
 
 const char *service_name(const struct service *service);
 const struct service_settings *service_get_settings(const struct service *service);

@@ -4,6 +4,12 @@
 #include "client/crowd.h"
 #include "daemon/service_parts.h"
 
+bool
+service_has_given_door(const struct service *service)
+{
+	return service_record(service)->activated;
+}
+
 const char *
 service_name(const struct service *service)
 {
@@ -66,7 +72,7 @@ service_set_administered(struct service *service, enum table_admin what, uid_t u
 
 	record->administered_uid = uid;
 	record->administered_since = clock_wall();
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->administered = what;
 }
 

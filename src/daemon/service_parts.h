@@ -12,7 +12,7 @@ struct service {
 	struct event_base *loop;  /* borrowed */
 	struct table *table;      /* borrowed */
 	uint16_t index;           /* of the record */
-	const char *runtime_directory; /* borrowed */
+	char *runtime_directory;  /* owned */
 	struct service_settings *settings; /* owned */
 	struct crowd *crowd;      /* owned */
 	struct link *link;        /* owned; NULL once removed */

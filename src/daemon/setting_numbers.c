@@ -5,7 +5,7 @@
 #include "daemon/values.h"
 
 static bool
-get_number(const config_setting_t *value, double *ret_number)
+setting_get_number(const config_setting_t *value, double *ret_number)
 {
 	switch (config_setting_type(value)) {
 	case CONFIG_TYPE_INT:
@@ -22,7 +22,7 @@ get_number(const config_setting_t *value, double *ret_number)
 
 /* NULL if the number is within the setting's range. */
 static char *
-check_range(const struct setting *setting, double number, const char *unit)
+setting_check_range(const struct setting *setting, double number, const char *unit)
 {
 	char found[VALUES_TEXT_SIZE], min[VALUES_TEXT_SIZE], max[VALUES_TEXT_SIZE];
 
@@ -33,7 +33,6 @@ check_range(const struct setting *setting, double number, const char *unit)
 	values_format_number(setting->max, max);
 	return mem_print("%s is out of range, which is %s to %s%s", found, min, max, unit);
 }
-
 
 char *
 setting_take_bool(const struct setting *setting, const config_setting_t *value, void *field)
@@ -53,14 +52,14 @@ setting_print_bool(const struct setting *setting, const void *field, FILE *out)
 
 /* A whole number within the range. */
 static char *
-get_whole(const struct setting *setting, const config_setting_t *value, const char *unit, double *ret_number)
+setting_get_whole(const struct setting *setting, const config_setting_t *value, const char *unit, double *ret_number)
 {
 	double number;
 	char *error;
 
-	if (!get_number(value, &number))
+	if (!setting_get_number(value, &number))
 		return setting_wrong_type(setting, value);
-	if ((error = check_range(setting, number, unit)) != NULL)
+	if ((error = setting_check_range(setting, number, unit)) != NULL)
 		return error;
 	if ((double)(int64_t)number < number || (double)(int64_t)number > number)
 		return mem_print("%g is not a whole number", number);
@@ -72,7 +71,7 @@ char *
 setting_take_integer(const struct setting *setting, const config_setting_t *value, void *field)
 {
 	double number;
-	char *error = get_whole(setting, value, "", &number);
+	char *error = setting_get_whole(setting, value, "", &number);
 
 	if (error == NULL)
 		*(int *)field = (int)number;
@@ -83,7 +82,7 @@ char *
 setting_take_count(const struct setting *setting, const config_setting_t *value, void *field)
 {
 	double number;
-	char *error = get_whole(setting, value, "", &number);
+	char *error = setting_get_whole(setting, value, "", &number);
 
 	if (error == NULL)
 		*(unsigned *)field = (unsigned)number;
@@ -103,9 +102,9 @@ setting_take_number(const struct setting *setting, const config_setting_t *value
 	double number;
 	char *error;
 
-	if (!get_number(value, &number))
+	if (!setting_get_number(value, &number))
 		return setting_wrong_type(setting, value);
-	if ((error = check_range(setting, number, "")) == NULL)
+	if ((error = setting_check_range(setting, number, "")) == NULL)
 		*(double *)field = number;
 	return error;
 }
@@ -120,9 +119,8 @@ setting_print_number(const struct setting *setting, const void *field, FILE *out
 	fputs(text, out);
 }
 
-
 static char *
-get_time(const struct setting *setting, const config_setting_t *value, int64_t *ret_time)
+setting_get_time(const struct setting *setting, const config_setting_t *value, int64_t *ret_time)
 {
 	const char *text = config_setting_get_string(value), *wrong;
 	double seconds;
@@ -131,11 +129,11 @@ get_time(const struct setting *setting, const config_setting_t *value, int64_t *
 	if (text != NULL) {
 		if ((wrong = values_parse_time(text, ret_time)) != NULL)
 			return mem_print("\"%s\": %s", text, wrong);
-		return check_range(setting, (double)*ret_time / (double)CLOCK_SECOND, " seconds");
+		return setting_check_range(setting, (double)*ret_time / (double)CLOCK_SECOND, " seconds");
 	}
-	if (!get_number(value, &seconds))
+	if (!setting_get_number(value, &seconds))
 		return setting_wrong_type(setting, value);
-	if ((error = check_range(setting, seconds, " seconds")) == NULL)
+	if ((error = setting_check_range(setting, seconds, " seconds")) == NULL)
 		*ret_time = values_from_seconds(seconds);
 	return error;
 }
@@ -144,7 +142,7 @@ char *
 setting_take_time(const struct setting *setting, const config_setting_t *value, void *field)
 {
 	int64_t time;
-	char *error = get_time(setting, value, &time);
+	char *error = setting_get_time(setting, value, &time);
 
 	if (error == NULL)
 		*(int64_t *)field = setting->type == SETTING_LIMIT && time == 0 ? CLOCK_NEVER : time;
@@ -167,7 +165,7 @@ setting_take_int_time(const struct setting *setting, const config_setting_t *val
 {
 	bool seconds = setting->type == SETTING_SECONDS;
 	int64_t unit = seconds ? CLOCK_SECOND : CLOCK_MILLISECOND, time;
-	char *error = get_time(setting, value, &time);
+	char *error = setting_get_time(setting, value, &time);
 
 	if (error != NULL)
 		return error;

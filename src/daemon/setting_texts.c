@@ -9,7 +9,7 @@
 #include "daemon/values.h"
 
 static char *
-check_text(const struct setting *setting, const char *text)
+setting_check_text(const struct setting *setting, const char *text)
 {
 	size_t length = strlen(text);
 
@@ -28,7 +28,7 @@ setting_take_text(const struct setting *setting, const config_setting_t *value, 
 
 	if (text == NULL)
 		return setting_wrong_type(setting, value);
-	if ((error = check_text(setting, text)) != NULL)
+	if ((error = setting_check_text(setting, text)) != NULL)
 		return error;
 	mem_free(*(char **)field);
 	*(char **)field = *text == '\0' ? NULL : mem_copy_text(text);
@@ -52,9 +52,8 @@ setting_print_text(const struct setting *setting, const void *field, FILE *out)
 	values_print_text(out, *(char *const *)field);
 }
 
-
 static char *
-check_address(const char *text)
+setting_check_address(const char *text)
 {
 	struct address address;
 	const char *error = address_parse(text, &address);
@@ -63,7 +62,7 @@ check_address(const char *text)
 }
 
 static char *
-check_variable(const char *text)
+setting_check_variable(const char *text)
 {
 	size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789");
 
@@ -75,12 +74,12 @@ check_variable(const char *text)
 }
 
 static char *
-check_item(enum setting_type type, const char *text)
+setting_check_item(enum setting_type type, const char *text)
 {
 	if (type == SETTING_ADDRESS || type == SETTING_ADDRESSES)
-		return check_address(text);
+		return setting_check_address(text);
 	if (type == SETTING_ENVIRONMENT)
-		return check_variable(text);
+		return setting_check_variable(text);
 	if (type == SETTING_NAMES && *text == '\0')
 		return mem_copy_text("a name must not be empty");
 	return NULL;
@@ -88,7 +87,7 @@ check_item(enum setting_type type, const char *text)
 
 /* Adds one item of a list.  A name may be a number. */
 static char *
-take_item(const struct setting *setting, const config_setting_t *value, char ***list)
+setting_take_item(const struct setting *setting, const config_setting_t *value, char ***list)
 {
 	const char *text = config_setting_get_string(value);
 	char number[VALUES_TEXT_SIZE];
@@ -101,14 +100,14 @@ take_item(const struct setting *setting, const config_setting_t *value, char ***
 	}
 	if (text == NULL)
 		return setting_wrong_type(setting, value);
-	if ((error = check_item(setting->type, text)) != NULL)
+	if ((error = setting_check_item(setting->type, text)) != NULL)
 		return error;
 	mem_list_add(list, text);
 	return NULL;
 }
 
 static char *
-take_items(const struct setting *setting, const config_setting_t *value, char ***list)
+setting_take_items(const struct setting *setting, const config_setting_t *value, char ***list)
 {
 	int length = config_setting_length(value);
 	char *error = NULL;
@@ -116,7 +115,7 @@ take_items(const struct setting *setting, const config_setting_t *value, char **
 	if (length > setting->max)
 		return mem_print("has %d items, %.0f is the most", length, setting->max);
 	for (int i = 0; i < length && error == NULL; i++)
-		error = take_item(setting, config_setting_get_elem(value, (unsigned)i), list);
+		error = setting_take_item(setting, config_setting_get_elem(value, (unsigned)i), list);
 	return error;
 }
 
@@ -127,9 +126,9 @@ setting_take_list(const struct setting *setting, const config_setting_t *value, 
 	char *error;
 
 	if (config_setting_is_array(value) || config_setting_is_list(value))
-		error = take_items(setting, value, &list);
+		error = setting_take_items(setting, value, &list);
 	else
-		error = take_item(setting, value, &list);
+		error = setting_take_item(setting, value, &list);
 	if (error != NULL) {
 		mem_list_free(list);
 		return error;
@@ -176,7 +175,6 @@ setting_print_single(const struct setting *setting, const void *field, FILE *out
 	values_print_text(out, list == NULL ? NULL : list[0]);
 }
 
-
 char *
 setting_take_mode(const struct setting *setting, const config_setting_t *value, void *field)
 {
@@ -200,7 +198,7 @@ setting_print_mode(const struct setting *setting, const void *field, FILE *out)
 }
 
 static int64_t
-find_id(enum setting_type type, const char *name)
+setting_find_id(enum setting_type type, const char *name)
 {
 	char buffer[16384];
 	struct passwd user, *found_user = NULL;
@@ -229,7 +227,7 @@ setting_take_id(const struct setting *setting, const config_setting_t *value, vo
 	else if (text == NULL)
 		return setting_wrong_type(setting, value);
 	else if (*text != '\0')
-		id = find_id(setting->type, text);
+		id = setting_find_id(setting->type, text);
 	if (id < 0 && text != NULL && *text != '\0')
 		return mem_print("there is no %s \"%s\"", setting_type_noun(setting->type), text);
 	if (id < 0 && text == NULL)
@@ -251,9 +249,8 @@ setting_print_id(const struct setting *setting, const void *field, FILE *out)
 		fprintf(out, "\"%u\"", id);
 }
 
-
 static char *
-unknown_choice(const struct setting *setting, const char *text)
+setting_unknown_choice(const struct setting *setting, const char *text)
 {
 	char *error = mem_print("\"%s\" is not one of", text), *longer;
 
@@ -278,7 +275,7 @@ setting_take_choice(const struct setting *setting, const config_setting_t *value
 				memcpy(field, &c->value, sizeof c->value);
 			return NULL;
 		}
-	return unknown_choice(setting, text);
+	return setting_unknown_choice(setting, text);
 }
 
 void

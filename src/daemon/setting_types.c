@@ -10,7 +10,7 @@
 enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST };
 
 struct type {
-	const char *noun;
+	const char *noun; /* borrowed */
 	enum storage storage;
 	size_t size;
 	char *(*take)(const struct setting *setting, const config_setting_t *value, void *field);
@@ -55,7 +55,7 @@ setting_type_noun(enum setting_type type)
 }
 
 static const char *
-value_noun(const config_setting_t *value)
+setting_value_noun(const config_setting_t *value)
 {
 	switch (config_setting_type(value)) {
 	case CONFIG_TYPE_GROUP:
@@ -75,7 +75,7 @@ value_noun(const config_setting_t *value)
 char *
 setting_wrong_type(const struct setting *setting, const config_setting_t *value)
 {
-	return mem_print("must be %s, not %s", types[setting->type].noun, value_noun(value));
+	return mem_print("must be %s, not %s", types[setting->type].noun, setting_value_noun(value));
 }
 
 /* The field, or the object itself for a setting that has none. */
@@ -111,6 +111,39 @@ setting_copy(const struct setting *setting, void *to, const void *from)
 		*(char ***)target = mem_list_copy(*(char **const *)source);
 	else
 		memcpy(target, source, types[setting->type].size);
+}
+
+static bool
+setting_texts_are_same(const char *a, const char *b)
+{
+	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+static bool
+setting_lists_are_same(char *const *a, char *const *b)
+{
+	size_t length = mem_list_length(a);
+
+	if (mem_list_length(b) != length)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	return true;
+}
+
+bool
+setting_is_same(const struct setting *setting, const void *a, const void *b)
+{
+	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
+
+	if (setting->offset == SETTING_NOWHERE)
+		return true;
+	if (types[setting->type].storage == STORE_TEXT)
+		return setting_texts_are_same(*(char *const *)left, *(char *const *)right);
+	if (types[setting->type].storage == STORE_LIST)
+		return setting_lists_are_same(*(char **const *)left, *(char **const *)right);
+	return memcmp(left, right, types[setting->type].size) == 0;
 }
 
 void

@@ -3,6 +3,7 @@
 #define HOLDFAST_DAEMON_SETTING_TYPES_H
 
 #include <libconfig.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "daemon/settings.h"
@@ -17,6 +18,9 @@ void setting_print(const struct setting *setting, const void *object, FILE *out)
 /* Copies the field into one that owns nothing; frees what a field owns and makes it zero. */
 void setting_copy(const struct setting *setting, void *to, const void *from);
 void setting_clear(const struct setting *setting, void *object);
+
+/* Whether both objects have the same value in the field. */
+bool setting_is_same(const struct setting *setting, const void *a, const void *b);
 
 /* What a value of this type is, for people: "a time in seconds". */
 const char *setting_type_noun(enum setting_type type);

@@ -43,7 +43,7 @@ static const struct setting_choice log_targets[] = {
 static const struct setting service_rows[] = {
 	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, SETTING_NOWHERE, modes,
 	    "session: each client has an upstream connection of its own" },
-	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_RENEW, SERVICE(listener.path), NULL,
+	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL,
 	    "socket, relative to runtime_directory; @name is abstract" },
 	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL,
 	    "the socket's permissions" },
@@ -51,7 +51,7 @@ static const struct setting service_rows[] = {
 	    "the socket's user; \"\": the daemon's" },
 	{ "listen.group", "\"\"", SETTING_GROUP, 0, 0, SETTING_IN_PLACE, SERVICE(listener.group), NULL,
 	    "the socket's group; \"\": the daemon's" },
-	{ "listen.backlog", "1024", SETTING_INTEGER, 1, 65535, SETTING_RENEW, SERVICE(listener.backlog), NULL,
+	{ "listen.backlog", "1024", SETTING_INTEGER, 1, 65535, SETTING_IN_PLACE, SERVICE(listener.backlog), NULL,
 	    "clients that the kernel keeps until they are accepted" },
 	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_users), NULL,
 	    "users who may connect; both lists empty: everybody who can open the socket" },
@@ -79,31 +79,31 @@ static const struct setting service_rows[] = {
 	    "when the look-up itself fails, try the last addresses" },
 	{ "pick", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, LINK(lookup.pick), picks,
 	    "order among the addresses; for a catalog directory \"random\" is the default" },
-	{ "retry.delay", "10", SETTING_TIME, 0.01, 86400, SETTING_RENEW, LINK(pconn.delay), NULL,
+	{ "retry.delay", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, LINK(pconn.delay), NULL,
 	    "time between two attempts" },
-	{ "retry.jitter", "0.3", SETTING_NUMBER, 0, 1, SETTING_RENEW, LINK(pconn.jitter), NULL,
+	{ "retry.jitter", "0.3", SETTING_NUMBER, 0, 1, SETTING_IN_PLACE, LINK(pconn.jitter), NULL,
 	    "how much of the delay is left to chance" },
-	{ "retry.factor", "1", SETTING_NUMBER, 1, 100, SETTING_RENEW, LINK(pconn.factor), NULL,
+	{ "retry.factor", "1", SETTING_NUMBER, 1, 100, SETTING_IN_PLACE, LINK(pconn.factor), NULL,
 	    "the delay grows by this with each failure" },
-	{ "retry.max", "60", SETTING_TIME, 0.01, 86400, SETTING_RENEW, LINK(pconn.max), NULL,
+	{ "retry.max", "60", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, LINK(pconn.max), NULL,
 	    "what a growing delay grows up to" },
-	{ "retry.spread", "1", SETTING_TIME, 0, 3600, SETTING_RENEW, LINK(pconn.spread), NULL,
+	{ "retry.spread", "1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(pconn.spread), NULL,
 	    "an early attempt that nobody waits for comes at a random moment within this" },
-	{ "connect_timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(dial.connect_timeout), NULL,
+	{ "connect_timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, LINK(dial.connect_timeout), NULL,
 	    "for each address" },
-	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_RENEW, LINK(dial.keepalive_idle), NULL,
+	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_idle), NULL,
 	    "TCP liveness: asked after this much silence; 0: never" },
-	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_RENEW, LINK(dial.keepalive_interval), NULL,
+	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_interval), NULL,
 	    "TCP liveness: asked again after this" },
-	{ "keepalive.count", "3", SETTING_INTEGER, 1, 127, SETTING_RENEW, LINK(dial.keepalive_count), NULL,
+	{ "keepalive.count", "3", SETTING_INTEGER, 1, 127, SETTING_IN_PLACE, LINK(dial.keepalive_count), NULL,
 	    "TCP liveness: dead after so many questions" },
-	{ "keepalive.user_timeout", "30", SETTING_MILLISECONDS, 0, 86400, SETTING_RENEW, LINK(dial.user_timeout),
+	{ "keepalive.user_timeout", "30", SETTING_MILLISECONDS, 0, 86400, SETTING_IN_PLACE, LINK(dial.user_timeout),
 	    NULL, "TCP liveness: dead when sent bytes stay unacknowledged for this; 0: the kernel's" },
-	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(on_event), NULL,
+	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, LINK(on_event), NULL,
 	    "program run for each event; the next step waits for it" },
-	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(on_event_timeout), NULL,
+	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, LINK(on_event_timeout), NULL,
 	    "then it is killed and things go on" },
-	{ "notify", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(notify), NULL,
+	{ "notify", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, LINK(notify), NULL,
 	    "program run for each event, not waited for" },
 	{ "on_down", "\"hold\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_down), on_downs,
 	    "a client comes while the service is down: hold or refuse" },
@@ -111,7 +111,7 @@ static const struct setting service_rows[] = {
 	    "how long a client is held; 0: no limit" },
 	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_held), NULL,
 	    "how many are held at once; further ones are closed" },
-	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_RENEW, LINK(pconn.hold_retry), NULL,
+	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(pconn.hold_retry), NULL,
 	    "longest time between attempts while clients are held, with a script 1; 0: retry.delay" },
 	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CROWD(down_reply), NULL,
 	    "given to a refused or timed-out client before it is closed" },
@@ -125,9 +125,9 @@ static const struct setting service_rows[] = {
 	    "a client silent both ways for so long is closed; 0: never" },
 	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_upstream_end),
 	    on_upstream_ends, "an attached client's upstream ends: close the client too, or reconnect" },
-	{ "warm", "1", SETTING_COUNT, 0, 64, SETTING_RENEW, LINK(pconn.warm), NULL,
+	{ "warm", "1", SETTING_COUNT, 0, 64, SETTING_IN_PLACE, LINK(pconn.warm), NULL,
 	    "upstream connections kept ready ahead of clients" },
-	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_RENEW, LINK(warm_max_age), NULL,
+	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, LINK(warm_max_age), NULL,
 	    "older ones are not given away; 0: any age" },
 };
 
@@ -140,7 +140,7 @@ static const struct setting top_rows[] = {
 	    "how long sessions may go on after SIGTERM" },
 	{ "log.level", "\"info\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.level), log_levels,
 	    "the least important kind of line that is logged" },
-	{ "log.target", "\"auto\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, TOP(log.target), log_targets,
+	{ "log.target", "\"auto\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.target), log_targets,
 	    "auto: the journal if standard error goes there" },
 	{ "log.clients", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, TOP(log.clients), NULL,
 	    "a line for each client" },
@@ -206,7 +206,7 @@ struct names {
 
 /* The part of a row's name that stands in the group; "" if none does. */
 static void
-name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZE])
+settings_name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZE])
 {
 	size_t length = strlen(group);
 
@@ -218,7 +218,7 @@ name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZ
 }
 
 static const char *
-name_at(const void *arg, size_t index)
+settings_name_at(const void *arg, size_t index)
 {
 	const struct names *names = arg;
 
@@ -250,13 +250,13 @@ settings_nearest(const struct settings *settings, const char *group, const char 
 	if (settings_elsewhere(settings, name, ret_name))
 		return true;
 	for (size_t i = 0; i < settings->count; i++) {
-		name_within(settings->rows[i].name, group, names.name[names.count]);
+		settings_name_within(settings->rows[i].name, group, names.name[names.count]);
 		if (*names.name[names.count] != '\0')
 			names.count++;
 	}
 	for (size_t i = 0; *group == '\0' && settings->sections[i] != NULL; i++)
 		snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%s", settings->sections[i]);
-	if ((nearest = nearest_name(name, name_at, &names)) == NULL)
+	if ((nearest = nearest_name(name, settings_name_at, &names)) == NULL)
 		return false;
 	snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", nearest);
 	return true;
@@ -294,6 +294,17 @@ settings_copy(const struct settings *settings, void *to, const void *from)
 		setting_clear(&settings->rows[i], to);
 		setting_copy(&settings->rows[i], to, from);
 	}
+}
+
+enum setting_reload
+settings_compare(const struct settings *settings, const void *a, const void *b)
+{
+	enum setting_reload strongest = SETTING_SAME;
+
+	for (size_t i = 0; i < settings->count; i++)
+		if (settings->rows[i].reload > strongest && !setting_is_same(&settings->rows[i], a, b))
+			strongest = settings->rows[i].reload;
+	return strongest;
 }
 
 void

@@ -36,27 +36,28 @@ enum setting_type {
 	SETTING_TYPES
 };
 
-/* How a reload brings a changed value in force. */
+/* How a reload brings a changed value in force; the later, the stronger. */
 enum setting_reload {
-	SETTING_IN_PLACE = 1, /* can be changed without touching a connection */
-	SETTING_RENEW,        /* the part of the service that it concerns begins anew */
-	SETTING_RESTART,      /* with the next start of the daemon */
+	SETTING_SAME,     /* no value has changed */
+	SETTING_IN_PLACE, /* without touching a connection or a timer; seen by what begins afterwards */
+	SETTING_RENEW,    /* the service's upstream side begins anew; attached and held clients stay */
+	SETTING_RESTART,  /* not while running: the reload is refused */
 };
 
 struct setting_choice {
-	const char *name; /* NULL ends the list */
+	const char *name; /* borrowed; NULL ends the list */
 	int value;
 };
 
 struct setting {
-	const char *name;     /* "retry.delay"; at most one dot */
-	const char *fallback; /* default, as it would be written in the file */
+	const char *name;     /* borrowed; "retry.delay"; at most one dot */
+	const char *fallback; /* borrowed; default, as it would be written in the file */
 	enum setting_type type;
 	double min, max;      /* numbers; times in seconds; lengths of texts and lists; modes */
 	enum setting_reload reload;
 	size_t offset;        /* of the field; SETTING_NOWHERE: checked only */
-	const struct setting_choice *choices; /* SETTING_CHOICE only */
-	const char *help;
+	const struct setting_choice *choices; /* borrowed; SETTING_CHOICE only */
+	const char *help;     /* borrowed */
 };
 
 #define SETTING_NOWHERE ((size_t)-1)
@@ -65,9 +66,9 @@ struct setting {
 
 /* A table: rows of service settings, or those of the top level. */
 struct settings {
-	const struct setting *rows;
+	const struct setting *rows;  /* borrowed */
 	size_t count;
-	const char *const *sections; /* names beside them that are not settings; NULL ends the list */
+	const char *const *sections; /* borrowed; names beside them that are not settings; NULL ends the list */
 };
 
 extern const struct settings settings_service; /* fills struct service_settings */
@@ -92,6 +93,9 @@ void settings_defaults(const struct settings *settings, void *object);
 
 /* Copies all fields, deep, into a struct whose fields own nothing. */
 void settings_copy(const struct settings *settings, void *to, const void *from);
+
+/* What it takes to bring b in force in place of a: the strongest class of the rows whose values differ. */
+enum setting_reload settings_compare(const struct settings *settings, const void *a, const void *b);
 
 /* Frees what fields own and makes them zero. */
 void settings_clear(const struct settings *settings, void *object);

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +17,9 @@
 #include "base/mem.h"
 #include "daemon/source_text.h"
 
-#define TRIAL_SECONDS      1  /* of processor time that the parser may take */
-#define TRIAL_WALL_SECONDS 10
+#define TRIAL_SECONDS      1  /* of the processor that the parser may take */
+#define TRIAL_WALL_SECONDS 10 /* on a machine that is busy */
+#define TRIAL_SIGN_MS      250 /* between two signs of life meanwhile: the keeper waits 2 s for one */
 
 /* What the child says about a text. */
 struct trial {
@@ -25,13 +28,13 @@ struct trial {
 };
 
 static char *
-read_all(int fd, size_t *ret_length)
+source_read_all(int fd, size_t *ret_length)
 {
-	char *text = mem_new(CONFIG_FILE_MAX + 2, 1);
+	char *text = mem_new(SOURCE_MAX + 2, 1);
 	size_t length = 0;
 	ssize_t n;
 
-	while (length <= CONFIG_FILE_MAX && (n = read(fd, text + length, CONFIG_FILE_MAX + 1 - length)) != 0) {
+	while (length <= SOURCE_MAX && (n = read(fd, text + length, SOURCE_MAX + 1 - length)) != 0) {
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1) {
@@ -46,7 +49,7 @@ read_all(int fd, size_t *ret_length)
 
 /* The file's text, NUL-terminated; or NULL and what is wrong. */
 static char *
-read_text(const char *path, size_t *ret_length, const char **ret_wrong)
+source_read_text(const char *path, size_t *ret_length, const char **ret_wrong)
 {
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
 	struct stat status;
@@ -57,9 +60,9 @@ read_text(const char *path, size_t *ret_length, const char **ret_wrong)
 		*ret_wrong = strerror(errno);
 	else if (!S_ISREG(status.st_mode))
 		*ret_wrong = S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file";
-	else if ((text = read_all(fd, ret_length)) == NULL)
+	else if ((text = source_read_all(fd, ret_length)) == NULL)
 		*ret_wrong = strerror(errno);
-	else if (*ret_length > CONFIG_FILE_MAX)
+	else if (*ret_length > SOURCE_MAX)
 		*ret_wrong = "is larger than 1 MiB";
 	if (fd != -1)
 		close(fd);
@@ -71,7 +74,7 @@ read_text(const char *path, size_t *ret_length, const char **ret_wrong)
 }
 
 static void
-parse(config_t *tree, const char *text, struct trial *ret_trial)
+source_parse_tree(config_t *tree, const char *text, struct trial *ret_trial)
 {
 	*ret_trial = (struct trial) { 0 };
 	config_init(tree);
@@ -83,7 +86,7 @@ parse(config_t *tree, const char *text, struct trial *ret_trial)
 }
 
 static void
-leave_at_once(void)
+source_leave_at_once(void)
 {
 	raise(SIGKILL);
 }
@@ -91,7 +94,7 @@ leave_at_once(void)
 /* The child: whatever libconfig does now, it does not do it to us.  Ends in a way that runs no handler and
  * reports no leak of what is the parent's. */
 static void
-try_in_child(int fd, const char *text)
+source_try_in_child(int fd, const char *text)
 {
 	struct itimerval limit = { .it_value.tv_sec = TRIAL_SECONDS };
 	struct rlimit none = { 0, 0 };
@@ -99,7 +102,7 @@ try_in_child(int fd, const char *text)
 	sigset_t all;
 	config_t tree;
 
-	atexit(leave_at_once);
+	atexit(source_leave_at_once);
 	signal(SIGPROF, SIG_DFL);
 	signal(SIGALRM, SIG_DFL);
 	sigfillset(&all);
@@ -107,14 +110,14 @@ try_in_child(int fd, const char *text)
 	setrlimit(RLIMIT_CORE, &none);
 	setitimer(ITIMER_PROF, &limit, NULL);
 	alarm(TRIAL_WALL_SECONDS);
-	parse(&tree, text, &trial);
+	source_parse_tree(&tree, text, &trial);
 	config_destroy(&tree);
 	(void)!write(fd, &trial, sizeof trial);
 	raise(SIGKILL);
 }
 
 static void
-trial_lost(struct trial *trial, int status)
+source_trial_lost(struct trial *trial, int status)
 {
 	trial->line = 1;
 	if (WIFSIGNALED(status) && (WTERMSIG(status) == SIGPROF || WTERMSIG(status) == SIGALRM))
@@ -123,25 +126,28 @@ trial_lost(struct trial *trial, int status)
 		strcpy(trial->text, "the parser cannot read it");
 }
 
-/* Waits for the child's word. */
+/* Waits for the child's word, and gives signs of life. */
 static void
-hear_child(pid_t child, int fd, struct trial *ret_trial)
+source_hear_child(pid_t child, int fd, void (*alive)(void *arg), void *alive_arg, struct trial *ret_trial)
 {
+	struct pollfd look = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 	int status = 0;
 
+	while (poll(&look, 1, TRIAL_SIGN_MS) == 0)
+		alive(alive_arg);
 	do
 		n = read(fd, ret_trial, sizeof *ret_trial);
 	while (n == -1 && errno == EINTR);
 	while (waitpid(child, &status, 0) == -1 && errno == EINTR)
 		;
 	if (n != (ssize_t)sizeof *ret_trial)
-		trial_lost(ret_trial, status);
+		source_trial_lost(ret_trial, status);
 }
 
 /* Lets a child parse the text.  0 or -errno. */
 static int
-try_text(const char *text, struct trial *ret_trial)
+source_try_text(const char *text, void (*alive)(void *arg), void *alive_arg, struct trial *ret_trial)
 {
 	int ends[2];
 	pid_t child;
@@ -151,16 +157,16 @@ try_text(const char *text, struct trial *ret_trial)
 		return -errno;
 	child = fork();
 	if (child == 0)
-		try_in_child(ends[1], text);
+		source_try_in_child(ends[1], text);
 	close(ends[1]);
 	if (child != -1)
-		hear_child(child, ends[0], ret_trial);
+		source_hear_child(child, ends[0], alive, alive_arg, ret_trial);
 	close(ends[0]);
 	return child == -1 ? -EAGAIN : 0;
 }
 
 static void
-report(struct config_errors *errors, const char *name, const char *text, const struct trial *trial)
+source_report(struct config_errors *errors, const char *name, const char *text, const struct trial *trial)
 {
 	char *setting = source_text_name(text, (unsigned)trial->line);
 
@@ -179,50 +185,61 @@ source_new(const char *name, const char *text, struct config_errors *errors)
 	struct trial trial;
 
 	source->name = mem_copy_text(name);
-	parse(&source->tree, text, &trial);
+	source_parse_tree(&source->tree, text, &trial);
 	if (trial.line == 0)
 		return source;
-	report(errors, name, text, &trial);
+	source_report(errors, name, text, &trial);
 	source_free(source);
 	return NULL;
 }
 
-static struct source *
-source_try(const char *name, const char *text, size_t length, struct config_errors *errors)
+/* Whether a text of unknown origin can be parsed; else adds what is wrong with it. */
+static bool
+source_try(const char *name, const char *text, size_t length, void (*alive)(void *arg), void *alive_arg,
+    struct config_errors *errors)
 {
 	struct trial trial;
 	unsigned line;
 	const char *wrong = source_text_check(text, length, &line);
 	int error;
 
-	if (wrong != NULL) {
+	if (wrong != NULL)
 		config_error(errors, "%s:%u: %s", name, line, wrong);
-		return NULL;
-	}
-	if ((error = try_text(text, &trial)) < 0) {
+	else if ((error = source_try_text(text, alive, alive_arg, &trial)) < 0)
 		config_error(errors, "%s: cannot be tried: %s", name, strerror(-error));
-		return NULL;
-	}
-	if (trial.line != 0) {
-		report(errors, name, text, &trial);
-		return NULL;
-	}
-	return source_new(name, text, errors);
+	else if (trial.line != 0)
+		source_report(errors, name, text, &trial);
+	else
+		return true;
+	return false;
+}
+
+static void
+source_no_sign(void *arg)
+{
+	(void)arg;
 }
 
 struct source *
-source_read(const char *path, struct config_errors *errors)
+source_read(const char *path, void (*alive)(void *arg), void *alive_arg, struct config_errors *errors)
 {
-	struct source *source;
+	struct source *source = NULL;
 	const char *wrong;
 	size_t length = 0;
-	char *text = read_text(path, &length, &wrong);
+	char *text = source_read_text(path, &length, &wrong);
 
 	if (text == NULL) {
 		config_error(errors, "%s: %s", path, wrong);
 		return NULL;
 	}
-	source = source_try(path, text, length, errors);
+	if (alive == NULL)
+		alive = source_no_sign;
+	alive(alive_arg);
+	if (source_try(path, text, length, alive, alive_arg, errors)) {
+		alive(alive_arg);
+		source = source_new(path, text, errors);
+	}
+	alive(alive_arg);
 	mem_free(text);
 	return source;
 }

@@ -11,20 +11,20 @@
 #define NAME_OTHERS  "0123456789-_"
 
 struct scan {
-	const char *at;    /* NUL-terminated */
+	const char *at;    /* borrowed; NUL-terminated */
 	unsigned line;
 	unsigned depth;
-	const char *error;
+	const char *error; /* borrowed; static */
 };
 
 static void
-skip_line(struct scan *scan)
+scan_skip_line(struct scan *scan)
 {
 	scan->at += strcspn(scan->at, "\n");
 }
 
 static void
-skip_comment(struct scan *scan)
+scan_skip_comment(struct scan *scan)
 {
 	for (scan->at += 2; *scan->at != '\0' && strncmp(scan->at, "*/", 2) != 0; scan->at++)
 		scan->line += *scan->at == '\n';
@@ -36,7 +36,7 @@ skip_comment(struct scan *scan)
 
 /* at stands behind the opening mark. */
 static void
-skip_text(struct scan *scan)
+scan_skip_text(struct scan *scan)
 {
 	unsigned begin = scan->line;
 
@@ -59,7 +59,7 @@ skip_text(struct scan *scan)
 
 /* Whole numbers of more than 32 bits need an L behind them, or libconfig cuts them. */
 static void
-skip_number(struct scan *scan)
+scan_skip_number(struct scan *scan)
 {
 	const char *begin = scan->at;
 	size_t length = strspn(begin, "0123456789abcdefABCDEFxX.");
@@ -74,7 +74,7 @@ skip_number(struct scan *scan)
 }
 
 static void
-nest(struct scan *scan)
+scan_nest(struct scan *scan)
 {
 	if (strchr("{[(", *scan->at) != NULL && ++scan->depth > SOURCE_TEXT_DEPTH)
 		scan->error = "groups and lists are nested too deep";
@@ -87,21 +87,21 @@ static void
 scan_step(struct scan *scan)
 {
 	if (*scan->at == '#' || strncmp(scan->at, "//", 2) == 0)
-		skip_line(scan);
+		scan_skip_line(scan);
 	else if (strncmp(scan->at, "/*", 2) == 0)
-		skip_comment(scan);
+		scan_skip_comment(scan);
 	else if (*scan->at == '"' && scan->at++)
-		skip_text(scan);
+		scan_skip_text(scan);
 	else if (strchr(NAME_LETTERS, *scan->at) != NULL)
 		scan->at += strspn(scan->at, NAME_LETTERS NAME_OTHERS);
 	else if (isdigit((unsigned char)*scan->at))
-		skip_number(scan);
+		scan_skip_number(scan);
 	else if (*scan->at == '@')
 		scan->error = "@include is not supported: use include_directory (services.d)";
 	else if (*scan->at == '\n' && scan->at++)
 		scan->line++;
 	else
-		nest(scan);
+		scan_nest(scan);
 }
 
 const char *

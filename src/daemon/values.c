@@ -99,6 +99,23 @@ values_format_number(double number, char ret_text[VALUES_TEXT_SIZE])
 }
 
 void
+values_clean_path(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from != '\0'; from++) {
+		if (*from == '/' && from[1] == '/')
+			continue;
+		if (*from == '/' && from[1] == '.' && from[2] == '/') {
+			from++;
+			continue;
+		}
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+void
 values_print_text(FILE *out, const char *text)
 {
 	fputc('"', out);

@@ -26,6 +26,9 @@ void values_format_time(int64_t time, char ret_text[VALUES_TEXT_SIZE]);
 /* A text that gives the same number again. */
 void values_format_number(double number, char ret_text[VALUES_TEXT_SIZE]);
 
+/* Takes repeated slashes and parts "." out of a path, so that the same place is the same text; ".." stays. */
+void values_clean_path(char *path);
+
 /* Prints a text in quotation marks, escaped so that libconfig reads the same bytes; NULL as "". */
 void values_print_text(FILE *out, const char *text);
 

@@ -75,6 +75,8 @@ bool crash_open(struct table *table);
 /* Prints all names, one a line; false if they are not compiled in. */
 bool crash_list(void);
 
+/* Counts the pass; at a wanted one says so on standard error and ends this process by SIGKILL.  Called by
+ * CRASH_POINT() alone, after crash_open(). */
 void crash_here(enum crash_point point);
 
 #endif

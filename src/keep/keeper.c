@@ -87,8 +87,6 @@ keeper_be_worker(struct keeper *keeper)
 	_exit(keeper->worker(keeper->arg));
 }
 
-/* Keeper ------------------------------------------------------------------------------------------- */
-
 /* A child with the same open files and the right thread id of glibc's (K3). */
 static pid_t
 keeper_clone(void)
@@ -129,10 +127,10 @@ keeper_start_worker(struct keeper *keeper)
 static bool
 keeper_is_own_making(const struct keeper *keeper, int status)
 {
-	if (keeper->hung || WIFEXITED(status))
-		return true;
 	if (keeper->table->header->outside)
 		return false;
+	if (keeper->hung || WIFEXITED(status))
+		return true;
 	for (size_t i = 0; keeper_own_making[i] != 0; i++)
 		if (WTERMSIG(status) == keeper_own_making[i])
 			return true;
@@ -214,6 +212,15 @@ keeper_reap(struct keeper *keeper, int *ret_code)
 	return false;
 }
 
+/* Whether somebody has stopped it (SIGSTOP): that is not of its own making. */
+static bool
+keeper_worker_is_stopped(pid_t worker)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)worker, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == worker;
+}
+
 /* Whether a debugger has stopped the worker.  Asked in a child with files of its own (K1). */
 static bool
 keeper_worker_is_traced(pid_t worker)
@@ -247,6 +254,8 @@ keeper_watch(struct keeper *keeper)
 			return;
 		}
 		keeper->hung = true;
+		if (keeper_worker_is_stopped(keeper->pid))
+			header->outside = 1;
 		kill(keeper->pid, SIGKILL);
 	}
 	if (keeper->killed_at != 0 && clock_now() - keeper->killed_at > CLOCK_SECOND)

@@ -11,7 +11,8 @@
 static struct {
 	struct sockaddr_un address;
 	socklen_t length;
-	bool ready;             /* READY=1 has been sent */
+	bool ready;              /* READY=1 has been sent */
+	bool stopping;           /* STOPPING=1 is still to be sent */
 	uint32_t status_version; /* of the status last sent */
 } notify_state;
 
@@ -22,6 +23,7 @@ notify_open(struct table *table)
 	size_t length;
 	int fd;
 
+	memset(&notify_state, 0, sizeof notify_state);
 	if (path == NULL || (path[0] != '/' && path[0] != '@'))
 		return 0;
 	length = strlen(path);
@@ -40,40 +42,47 @@ notify_open(struct table *table)
 	return 0;
 }
 
-static void
+/* false if it is to be tried again: systemd's queue is full, or systemd is being executed anew. */
+static bool
 notify_send(struct table *table, const char *text)
 {
 	int fd = table->header->file[TABLE_FILE_NOTIFY];
 
-	if (fd != -1)
-		sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&notify_state.address,
-		    notify_state.length);
+	return fd == -1 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&notify_state.address,
+	    notify_state.length) != -1;
+}
+
+/* A status that is just being written is left for the next time. */
+static void
+notify_status(struct table *table)
+{
+	const struct table_header *header = table->header;
+	char text[TABLE_STATUS_SIZE + 16];
+	uint32_t version = header->status_version;
+
+	if ((version & 1) != 0 || version == notify_state.status_version)
+		return;
+	table_barrier();
+	snprintf(text, sizeof text, "STATUS=%s", header->status);
+	table_barrier();
+	if (header->status_version == version && notify_send(table, text))
+		notify_state.status_version = version;
 }
 
 void
 notify_update(struct table *table)
 {
-	struct table_header *header = table->header;
-	char text[TABLE_STATUS_SIZE + 16];
-	uint32_t version = header->status_version;
-
-	if (header->ready && !notify_state.ready) {
-		notify_state.ready = true;
-		notify_send(table, "READY=1");
-	}
-	if ((version & 1) == 0 && version != notify_state.status_version) {
-		snprintf(text, sizeof text, "STATUS=%s", header->status);
-		if (header->status_version == version) {
-			notify_state.status_version = version;
-			notify_send(table, text);
-		}
-	}
+	if (table->header->ready && !notify_state.ready)
+		notify_state.ready = notify_send(table, "READY=1");
+	if (notify_state.stopping)
+		notify_stopping(table);
+	notify_status(table);
 }
 
 void
 notify_stopping(struct table *table)
 {
-	notify_send(table, "STOPPING=1");
+	notify_state.stopping = !notify_send(table, "STOPPING=1");
 }
 
 void

@@ -1,13 +1,12 @@
 #include "keep/recover.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "base/hangup.h"
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/redo.h"
@@ -31,7 +30,7 @@ recover_call(struct table *table)
 		session->bytes[call->direction] = call->base_bytes + call->message.msg_len;
 		buffer->head = call->base + call->message.msg_len;
 	}
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	call->phase = TABLE_CALL_NONE;
 }
 
@@ -175,7 +174,8 @@ recover_name_all(struct table *table, struct recover_named *named)
 	recover_name_sessions(table, named);
 }
 
-/* How many file numbers the process may have in use. */
+/* How many file numbers the process may have in use.  Opens and closes a file, which harms nobody here: all that had
+ * to be closed by its number is closed, and the numbers that records name are in use, so it gets none of those. */
 static uint32_t
 recover_count_files(const struct table *table)
 {
@@ -215,24 +215,13 @@ recover_service_of(const struct table *table, int fd)
 	return -1;
 }
 
-/* Hung up, with nothing left that it said. */
-static bool
-recover_is_gone(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int pending = 0;
-
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP) &&
-	    (ioctl(fd, FIONREAD, &pending) == -1 || pending == 0);
-}
-
 static bool
 recover_adopt(struct table *table, int fd)
 {
 	int service = recover_service_of(table, fd);
 	uint32_t index;
 
-	if (service == -1 || recover_is_gone(fd))
+	if (service == -1 || hangup_is_final(fd))
 		return false;
 	index = table_session_claim(table);
 	if (index == 0)

@@ -9,7 +9,10 @@
 
 #include "keep/table.h"
 
-/* Harmless to repeat, also after a death in its midst.  Opens nothing before the sweep. */
+/* Harmless to repeat, also after a death in its midst.  Opens nothing before the end of step 2: a new file would
+ * take a number that a record still means to close.  The sweep's own look into /proc comes after that, when a
+ * number that is named is one in use; a death during it leaves a file that no record names, which the next sweep
+ * closes. */
 void recover_run(struct table *table);
 
 /* Takes a session through the order of T3: CLOSING, upstream, client, buffers, FREE.  Its events must have been

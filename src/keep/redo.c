@@ -25,7 +25,7 @@ redo_add(struct redo *redo, uint64_t *word, uint64_t value)
 void
 redo_commit(struct redo *redo)
 {
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	redo->table->header->redo.count = redo->count;
 	CRASH_POINT(REDO_COMMITTED);
 	redo_replay(redo->table);
@@ -39,6 +39,6 @@ redo_replay(struct table *table)
 
 	for (uint32_t i = 0; i < count && i < TABLE_REDO; i++)
 		*(uint64_t *)(void *)((unsigned char *)table->header + record->entry[i].offset) = record->entry[i].value;
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->count = 0;
 }

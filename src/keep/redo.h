@@ -15,11 +15,15 @@ struct redo {
 	uint32_t count;
 };
 
+/* Begins anew in the caller's redo, which is forgotten by just not committing it.  One at a time: all share the
+ * table's one record. */
 void redo_begin(struct redo *redo, struct table *table);
 
 /* The word, which must lie in the table, will become value. */
 void redo_add(struct redo *redo, uint64_t *word, uint64_t value);
 
+/* All words are changed when it returns, and, after a death from the commit on, by the next worker.  The redo is
+ * used up: redo_begin() before the next. */
 void redo_commit(struct redo *redo);
 
 /* A new worker's first act. */

@@ -174,9 +174,9 @@ table_session_set(struct table *table, uint32_t session, enum table_state state)
 {
 	struct table_session *record = &table->sessions[session];
 
-	__asm__ volatile("" ::: "memory"); /* T2: all other stores come first */
+	table_barrier(); /* T2: all other stores come first */
 	record->word = (record->word & ~0xffu) | (uint32_t)state;
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 }
 
 void
@@ -184,7 +184,7 @@ table_session_free(struct table *table, uint32_t session)
 {
 	struct table_session *record = &table->sessions[session];
 
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
 	record->client_fd = (int32_t)table->free_session;
 	table->free_session = session;
@@ -265,7 +265,7 @@ table_config_set(struct table *table, const char *text, size_t length)
 		return -E2BIG;
 	memcpy(table->config + next * (size_t)TABLE_CONFIG_MAX, text, length);
 	table->header->config_length[next] = (uint32_t)length;
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	table->header->config_current = next;
 	return 0;
 }
@@ -276,10 +276,10 @@ table_status_set(struct table *table, const char *text)
 	struct table_header *header = table->header;
 
 	header->status_version |= 1;
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	strncpy(header->status, text, sizeof header->status - 1);
 	header->status[sizeof header->status - 1] = '\0';
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	header->status_version++;
 }
 
@@ -293,6 +293,6 @@ table_history_add(struct table *table, uint16_t service, uint32_t kind, const ch
 	event->kind = kind;
 	strncpy(event->text, text, sizeof event->text - 1);
 	event->text[sizeof event->text - 1] = '\0';
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->history_next++;
 }

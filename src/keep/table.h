@@ -62,7 +62,7 @@ struct table_session {
 	uint16_t service;
 	uint16_t flags;              /* TABLE_SESSION_* */
 	volatile uint32_t buffer[2]; /* of each direction; 0 none */
-	volatile uint16_t pipe[2];   /* room for pooled pipes; 0 none */
+	volatile uint16_t pipe[2];   /* always 0: room for pooled pipes (splice), which are not built yet */
 	uint32_t active;             /* second of the monotonic clock of the last byte */
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
 	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
@@ -108,6 +108,7 @@ struct table_service {
 	volatile uint32_t administered; /* TABLE_ADMIN_*: what an operator set, outlives all */
 	uint32_t administered_uid;
 	int64_t administered_since;  /* wall clock */
+	uint64_t settings_hash;      /* of the settings that the link works by */
 	int64_t drain_deadline;      /* of a removed service's clients; monotonic, 0 none */
 	volatile int32_t groups[4];  /* process groups of programs that run (TABLE_GROUP_*); 0 none */
 	struct table_counters counters;
@@ -192,7 +193,6 @@ struct table_header {
 	volatile uint32_t was_ready;  /* some worker was: a worker's failure is no failure to start */
 	volatile uint32_t outside;    /* the signal that ends this worker was sent to it (K7) */
 	volatile int32_t keeper_pid, worker_pid; /* keeper_pid is 0 under --no-keeper */
-	volatile int32_t worker_tid;             /* written by the kernel at clone and exit (K3) */
 	volatile uint32_t worker_restarts;
 	volatile uint32_t handling;   /* session whose bytes are being handled; 0 none (K7) */
 	struct table_death blamed[TABLE_BLAMED]; /* own-made deaths, a ring */
@@ -222,7 +222,8 @@ struct table_header {
 	char control_path[108];
 };
 
-/* A process's view of the memory: pointers into it. */
+/* A process's view of the memory.  All pointers are into its one mapping, which is owned and goes with
+ * table_free(). */
 struct table {
 	struct table_header *header;
 	struct table_service *services;
@@ -235,6 +236,14 @@ struct table {
 	uint32_t cold_buffer;  /* the same, without pages; derived */
 	uint32_t warm_buffers; /* how many are warm; derived */
 };
+
+/* Stores before it are done before stores after it, whoever looks after a death: a worker's stores are seen as a
+ * prefix of the program's order (T4), so that keeping the compiler to that order is enough. */
+static inline void
+table_barrier(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
 
 /* Makes the memory for as many sessions as files may be open (sessions_max), maps it and writes the header.
  * 0 or -errno. */

@@ -77,7 +77,7 @@ attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn
 	int64_t least = p->attempt_at + LEAST_GAP;
 	int64_t at = in->now;
 
-	if (in->held == 0 && !in->at_once)
+	if (in->held == 0)
 		at += delay_spread(s->spread, in->roll);
 	else
 		p->early_first = 0;
@@ -190,4 +190,12 @@ attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pco
 	if (in->same)
 		return todo | attempt_after_failure(p, s, in);
 	return todo | attempt_report(p, PCONN_FAILED, PCONN_REPORT_FAILED);
+}
+
+unsigned
+attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned todo = p->state == PCONN_DIAL ? PCONN_DO_DROP : 0;
+
+	return todo | (attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in));
 }

@@ -36,6 +36,9 @@ unsigned attempt_dial(struct pconn *p);
 unsigned attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
+/* A reload has changed the service: the look-up or dial under way is ended, the attempt begins anew. */
+unsigned attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
 /* P4, P24: the wait for the next attempt; a wake in it; its deadline, when the held have changed; its end. */
 unsigned attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 void attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);

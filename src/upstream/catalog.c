@@ -66,8 +66,6 @@ catalog_problem(struct catalog_reading *reading, const char *name, const char *c
 		reading->problem = name != NULL ? mem_print("%s: %s", name, cause) : mem_copy_text(cause);
 }
 
-/* ---- ages ---- */
-
 static int
 catalog_compare_files(const void *a, const void *b)
 {
@@ -155,8 +153,6 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
 	return true;
 }
 
-/* ---- a folder ---- */
-
 /* Names of copies in no order; the array and the names are the caller's. */
 static char **
 catalog_list(DIR *dir, size_t *ret_count)
@@ -228,8 +224,6 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 	closedir(dir);
 }
 
-/* ---- one file ---- */
-
 /* The addresses of one line behind the service's name. */
 static void
 catalog_read_line(struct catalog *catalog, size_t number, char *line, struct catalog_reading *reading)
@@ -285,8 +279,6 @@ catalog_read_single(struct catalog *catalog, struct catalog_reading *reading)
 	mem_free(bytes);
 }
 
-/* ---- either ---- */
-
 static void
 catalog_read_any(struct catalog *catalog, struct catalog_reading *reading)
 {
@@ -327,8 +319,6 @@ catalog_read(struct catalog *catalog, struct address ret_addresses[CATALOG_ADDRE
 	*ret_folder = reading.folder;
 	return NULL;
 }
-
-/* ---- watching ---- */
 
 static void
 catalog_schedule(struct catalog *catalog, int64_t when)

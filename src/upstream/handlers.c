@@ -1,13 +1,9 @@
 #include "upstream/handlers.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/child.h"
+#include "base/environment.h"
 #include "base/log.h"
 #include "base/mem.h"
-
-#define HANDLERS_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct handlers {
 	struct event_base *loop;              /* borrowed */
@@ -21,31 +17,17 @@ struct handlers {
 	void *arg;                            /* borrowed */
 };
 
-static void
-handlers_set(char ***environment, const char *name, const char *value)
-{
-	char *text = mem_print("%s=%s", name, value);
-
-	mem_list_add(environment, text);
-	mem_free(text);
-}
-
 static char **
 handlers_environment(const char *service, const struct link_event *event)
 {
-	const char *path = getenv("PATH"), *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char *failures = mem_print("%u", event->failures);
-	char **environment = NULL;
+	char **environment = environment_new();
 
-	handlers_set(&environment, "PATH", path != NULL ? path : HANDLERS_PATH);
-	handlers_set(&environment, "LANG", "C.UTF-8");
-	if (credentials != NULL)
-		handlers_set(&environment, "CREDENTIALS_DIRECTORY", credentials);
-	handlers_set(&environment, "HOLDFAST_EVENT", link_event_name(event->kind));
-	handlers_set(&environment, "HOLDFAST_SERVICE", service);
-	handlers_set(&environment, "HOLDFAST_ADDRESS", event->address);
-	handlers_set(&environment, "HOLDFAST_ERROR", event->error);
-	handlers_set(&environment, "HOLDFAST_FAILURES", failures);
+	environment_set(&environment, "HOLDFAST_EVENT", link_event_name(event->kind));
+	environment_set(&environment, "HOLDFAST_SERVICE", service);
+	environment_set(&environment, "HOLDFAST_ADDRESS", event->address);
+	environment_set(&environment, "HOLDFAST_ERROR", event->error);
+	environment_set(&environment, "HOLDFAST_FAILURES", failures);
 	mem_free(failures);
 	return environment;
 }
@@ -162,7 +144,7 @@ handlers_notify(struct handlers *handlers, const struct link_event *event)
 	notice->failures = event->failures;
 	record_text(notice->address, sizeof notice->address, event->address);
 	record_text(notice->error, sizeof notice->error, event->error);
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->notice_next++;
 	handlers_next_notice(handlers);
 }
@@ -184,6 +166,16 @@ handlers_new(struct event_base *loop, const struct link_settings *settings, stru
 	if (settings->notify != NULL)
 		handlers_next_notice(handlers);
 	return handlers;
+}
+
+void
+handlers_set(struct handlers *handlers, const struct link_settings *settings)
+{
+	struct link_record *record = handlers->record;
+
+	handlers->settings = settings;
+	if (settings->notify == NULL)
+		record->notice_next = record->notice_first + (handlers->notifier != NULL);
 }
 
 void

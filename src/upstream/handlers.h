@@ -20,6 +20,9 @@ struct handlers;
 struct handlers *handlers_new(struct event_base *loop, const struct link_settings *settings,
     struct table_service *service, struct link_record *record, void (*handled)(void *arg), void *arg);
 
+/* Goes on with these settings in place of the former ones; a program that runs goes on. */
+void handlers_set(struct handlers *handlers, const struct link_settings *settings);
+
 /* Kills what runs. */
 void handlers_free(struct handlers *handlers);
 

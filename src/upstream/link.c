@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "upstream/link_parts.h"
 
-#define LINK_GONE "the service was changed or removed"
+#define LINK_GONE "the service was removed"
 
 static void
 link_on_turn(evutil_socket_t fd, short what, void *arg)
@@ -33,6 +33,13 @@ link_kill_groups(struct table_service *service)
 			kill(-service->groups[i], SIGKILL);
 		service->groups[i] = 0;
 	}
+}
+
+static void
+link_make_lookup(struct link *link)
+{
+	link->lookup = lookup_new(link->loop, link->name, &link->settings->lookup,
+	    &link->table->services[link->service].groups[TABLE_GROUP_LOOKUP], link_on_changed, link);
 }
 
 struct link *
@@ -59,8 +66,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->turn, loop, link_on_turn, link);
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
-	link->lookup = lookup_new(loop, link->name, &settings->lookup, &record->groups[TABLE_GROUP_LOOKUP],
-	    link_on_changed, link);
+	link_make_lookup(link);
 	link->pool = pool_new(loop, table, service, &settings->dial, &link_pool_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
 	link->waiters = waiters_new(loop);
@@ -121,7 +127,8 @@ link_take(struct link *link, uint32_t *ret_spare)
 	fd = pool_take(link->pool, link->settings->warm_max_age, ret_spare, &since, take->address,
 	    sizeof take->address);
 	if (fd == -1) {
-		link_push_event(link, PCONN_HELD); /* some may have been too old */
+		if (pool_ready(link->pool) == 0) /* all were too old; of one that has ended the loop will tell */
+			link_push_event(link, PCONN_HELD);
 		return -1;
 	}
 	take->taken_at = clock_now();
@@ -198,10 +205,31 @@ link_is_up(const struct link *link)
 	return false;
 }
 
-void
-link_wake(struct link *link, bool at_once)
+/* What was found out is void. */
+static void
+link_begin_anew(struct link *link)
 {
-	link_push(link, (struct pconn_input){ .event = PCONN_WAKE, .at_once = at_once });
+	lookup_leave(link->asking);
+	link->asking = NULL;
+	lookup_free(link->lookup);
+	link_make_lookup(link);
+	link->record->renewed = 1;
+	if (link->begun)
+		link_push_renewal(link);
+}
+
+void
+link_renew(struct link *link, const struct link_settings *settings, bool anew)
+{
+	link->settings = settings;
+	pool_set(link->pool, &settings->dial);
+	handlers_set(link->handlers, settings);
+	if (anew) {
+		link_begin_anew(link);
+		return;
+	}
+	lookup_set(link->lookup, &settings->lookup);
+	link_push_event(link, PCONN_HELD); /* perhaps more or fewer are to be kept warm */
 }
 
 void
@@ -210,20 +238,24 @@ link_reconnect(struct link *link)
 	link_push_event(link, PCONN_RECONNECT);
 }
 
-void
-link_close(struct link *link)
+static void
+link_end(struct link *link, enum pconn_event event)
 {
 	link->asked_to_end = true;
 	link->asked_to_open = false;
-	link_push_event(link, PCONN_CLOSE);
+	link_push_event(link, event);
+}
+
+void
+link_close(struct link *link)
+{
+	link_end(link, PCONN_CLOSE);
 }
 
 void
 link_drain(struct link *link)
 {
-	link->asked_to_end = true;
-	link->asked_to_open = false;
-	link_push_event(link, PCONN_DRAIN);
+	link_end(link, PCONN_DRAIN);
 }
 
 void
@@ -234,35 +266,36 @@ link_open(struct link *link)
 	link_push_event(link, PCONN_OPEN);
 }
 
-/* P14's error of a closed link. */
-static const char *
+const char *
 link_closed_error(const struct link *link)
 {
-	return link_pconn(link)->ending == PCONN_END_ABORT ? link->record->abort_error : "persistent connection closed";
+	return link_pconn(link)->ending == PCONN_END_ABORT ? link->record->abort_error :
+	    "persistent connection closed";
+}
+
+/* P13, P14. */
+static struct link_waiter *
+link_ask_connected(struct link *link, unsigned kind, link_answer *answer, void *arg)
+{
+	struct link_waiter *waiter = waiters_add(link->waiters, kind, answer, arg);
+
+	if (link_refuses(link))
+		waiters_answer_one(waiter, link_closed_error(link));
+	else if (pconn_is_connected(link_pconn(link)))
+		waiters_answer_one(waiter, NULL);
+	return waiter;
 }
 
 struct link_waiter *
 link_wait(struct link *link, link_answer *answer, void *arg)
 {
-	struct link_waiter *waiter = waiters_add(link->waiters, WAITERS_CONNECTED, answer, arg);
-
-	if (link_refuses(link))
-		waiters_answer_one(waiter, link_closed_error(link));
-	else if (pconn_is_connected(link_pconn(link)))
-		waiters_answer_one(waiter, NULL);
-	return waiter;
+	return link_ask_connected(link, WAITERS_CONNECTED, answer, arg);
 }
 
 struct link_waiter *
 link_try(struct link *link, link_answer *answer, void *arg)
 {
-	struct link_waiter *waiter = waiters_add(link->waiters, WAITERS_RESULT, answer, arg);
-
-	if (link_refuses(link))
-		waiters_answer_one(waiter, link_closed_error(link));
-	else if (pconn_is_connected(link_pconn(link)))
-		waiters_answer_one(waiter, NULL);
-	return waiter;
+	return link_ask_connected(link, WAITERS_RESULT, answer, arg);
 }
 
 struct link_waiter *

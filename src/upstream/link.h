@@ -12,6 +12,7 @@
 
 #include "keep/table.h"
 #include "upstream/dial.h"
+#include "upstream/link_event.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
 
@@ -24,26 +25,6 @@ struct link_settings {
 	int64_t on_event_timeout;
 	char *notify;                /* owned; NULL none */
 };
-
-/* Kinds of struct link_event and of the history's entries. */
-enum link_event_kind {
-	LINK_ATTEMPTING,   /* attempting_to_connect */
-	LINK_OBTAINED,     /* obtained_address */
-	LINK_FAILED,       /* failed_to_connect */
-	LINK_CONNECTED,
-	LINK_DISCONNECTED,
-	LINK_NOTE,         /* history only: look-up results, rest, expiry, what operators did */
-};
-
-struct link_event {
-	enum link_event_kind kind;
-	const char *address; /* "" if none */
-	const char *error;   /* "" if none */
-	unsigned failures;
-};
-
-/* The event's name as handlers are told it: "attempting_to_connect" ... "note". */
-const char *link_event_name(enum link_event_kind kind);
 
 struct link_callbacks {
 	/* P12: sees each event before the handler does. */
@@ -63,18 +44,18 @@ const char *link_state_name(enum link_state state); /* "idle" ... as status show
 struct link_status {
 	enum link_state state;
 	bool up, resting;
-	const char *address;           /* of the last connection or candidate; "" none */
+	const char *address;           /* borrowed; of the last connection or candidate; "" none */
 	int64_t since;                 /* wall clock: of the state */
 	int64_t down_since;            /* wall clock, 0 when up */
 	int64_t next_attempt;          /* monotonic deadline, 0 none */
-	const char *last_error;        /* "" none */
+	const char *last_error;        /* borrowed; "" none */
 	int64_t last_error_at;         /* wall clock, 0 none */
 	unsigned failures;
 	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries, handler_failures,
 	    notify_dropped;
 	unsigned warm;                 /* connections ready */
 	unsigned dialling;
-	const char *lookup;            /* lookup_describe() */
+	const char *lookup;            /* borrowed; lookup_describe() */
 	int64_t lookup_running_since;  /* monotonic, 0 none */
 	unsigned candidates;
 };
@@ -114,8 +95,10 @@ bool link_is_up(const struct link *link);
 
 void link_get_status(const struct link *link, struct link_status *ret_status);
 
-/* P24: an early attempt is promising ("operator", "reload").  operator: at once, without spread. */
-void link_wake(struct link *link, bool at_once);
+/* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
+ * of the upstream has changed.  Then the source of look-ups is made anew, ready connections are dropped, and it
+ * connects anew at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
+void link_renew(struct link *link, const struct link_settings *settings, bool anew);
 
 /* Drops the ready connections and connects anew, at once. */
 void link_reconnect(struct link *link);

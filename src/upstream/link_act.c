@@ -31,13 +31,33 @@ link_push(struct link *link, struct pconn_input input)
 		loop_timer_at(&link->turn, clock_now());
 }
 
+void
+link_push_renewal(struct link *link)
+{
+	enum table_admin admin = (enum table_admin)link->table->services[link->service].administered;
+	const struct pconn *p = link_pconn(link);
+
+	if (p->state == PCONN_CLOSED && admin != TABLE_ADMIN_NONE) {
+		link->record->renewed = 0;
+		return;
+	}
+	if (admin == TABLE_ADMIN_NONE && p->ending == PCONN_END_ABORT && !link->asked_to_end)
+		link->asked_to_open = true;
+	link_push(link, (struct pconn_input){ .event = PCONN_RENEW });
+	if (admin == TABLE_ADMIN_DRAINED) /* that an abort came before is forgotten */
+		link_push(link, (struct pconn_input){ .event = PCONN_DRAIN });
+}
+
 uint32_t
 link_roll(struct link *link)
 {
+	uint32_t roll;
+
 	link->random ^= link->random >> 12; /* xorshift64* */
 	link->random ^= link->random << 25;
 	link->random ^= link->random >> 27;
-	return (uint32_t)((link->random * UINT64_C(2685821657736338717)) >> 32) & (DELAY_EXACT - 1);
+	roll = (uint32_t)((link->random * UINT64_C(2685821657736338717)) >> 32);
+	return roll == DELAY_EXACT ? 0 : roll;
 }
 
 struct lookup_question
@@ -80,6 +100,7 @@ link_ask(struct link *link)
 	struct lookup_question question = link_question(link);
 
 	link->record->turn++;
+	lookup_leave(link->asking);
 	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
 }
 
@@ -114,13 +135,10 @@ link_dial(struct link *link)
 static void
 link_answer_waiters(struct link *link, unsigned todo)
 {
-	const char *closed = link_pconn(link)->ending == PCONN_END_ABORT ? link->record->abort_error :
-	    "persistent connection closed";
-
 	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
 		waiters_answer(link->waiters, WAITERS_CONNECTED | WAITERS_RESULT, NULL);
 	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
-		waiters_answer(link->waiters, WAITERS_CONNECTED | WAITERS_RESULT, closed);
+		waiters_answer(link->waiters, WAITERS_CONNECTED | WAITERS_RESULT, link_closed_error(link));
 	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
 		waiters_answer(link->waiters, WAITERS_RESULT, link->record->last_error);
 	if ((todo & PCONN_DO_FINISHED) != 0)
@@ -196,6 +214,8 @@ link_step(struct link *link, struct pconn_input *in)
 	if ((todo & PCONN_DO_LOOKUP) != 0 && place->pconn.state == PCONN_LOOKUP)
 		link->record->counters.attempts++;
 	record_commit(link->record);
+	if (in->event == PCONN_RENEW)
+		link->record->renewed = 0;
 	if (in->same)
 		link_tell_repeat(link);
 	link_act(link, todo, in);
@@ -210,28 +230,38 @@ link_end_unused(struct link *link)
 	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE)
 		return;
 	link_drop(link);
-	link_set_reason(link, p->ending == PCONN_END_ABORT ? link->record->abort_error : "drained by an operator");
+	if (p->ending == PCONN_END_ABORT)
+		link_set_reason(link, link->record->abort_error);
+	else
+		link_set_purpose(link, "drained by an operator");
 	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
 }
 
 static void
 link_name_loss(struct link *link, enum pconn_event event)
 {
-	if (event == PCONN_RECONNECT && link_pconn(link)->state == PCONN_CONNECTED)
-		link_set_reason(link, "reconnect by an operator");
-	else if (event == PCONN_CLOSE && link_pconn(link)->state == PCONN_CONNECTED)
-		link_set_reason(link, "closed by an operator");
+	const struct pconn *p = link_pconn(link);
+
+	if (p->state != PCONN_CONNECTED || p->lost)
+		return;
+	if (event == PCONN_RECONNECT)
+		link_set_purpose(link, "reconnect by an operator");
+	else if (event == PCONN_CLOSE)
+		link_set_purpose(link, "closed by an operator");
+	else if (event == PCONN_RENEW)
+		link_set_purpose(link, "reload");
 }
 
 /* Lets clients have what is ready, or have them refused. */
 static void
 link_serve(struct link *link)
 {
-	bool refuses = link_refuses(link);
+	bool refuses = link_refuses(link), up = link_is_up(link);
 	unsigned warm = link_pconn(link)->resting ? 0 : link->settings->pconn.warm;
 
-	if (pool_ready(link->pool) > 0 || refuses != link->refused) {
+	if (pool_ready(link->pool) > 0 || refuses != link->refused || up != link->was_up) {
 		link->refused = refuses;
+		link->was_up = up;
 		link->callbacks->ready(link->arg);
 	}
 	pool_trim(link->pool, warm > link->held ? warm : link->held);
@@ -270,8 +300,12 @@ link_administer(struct link *link)
 		link_push(link, (struct pconn_input){ .event = PCONN_DRAIN });
 	else if (admin == TABLE_ADMIN_NONE && pconn_is_closed(p) && p->ending != PCONN_END_ABORT)
 		link_push(link, (struct pconn_input){ .event = PCONN_OPEN });
-	if (p->state == PCONN_NEW)
+	if (p->state == PCONN_NEW) {
+		link->record->renewed = 0;
 		link_push(link, (struct pconn_input){ .event = PCONN_START });
+	} else if (link->record->renewed) {
+		link_push_renewal(link);
+	}
 }
 
 /* P26: with no event and no new attempt. */

@@ -27,7 +27,7 @@ struct link_input {
 /* A connection that a client took: for the end of one that was not used (P27). */
 struct link_take {
 	int64_t taken_at, since;
-	char address[112];
+	char address[RECORD_ADDRESS_SIZE];
 };
 
 struct link {
@@ -48,7 +48,7 @@ struct link {
 	struct event timer;                     /* the machine's deadline */
 	struct event still;                     /* "still down" */
 	STAILQ_HEAD(link_inputs, link_input) inputs;
-	bool begun, running, refused;
+	bool begun, running, refused, was_up;
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
 	unsigned held;
 	uint64_t random;
@@ -72,12 +72,18 @@ void link_run(struct link *link);
 /* Goes on with what the record says, or begins. */
 void link_begin(struct link *link);
 
+/* The machine shall begin anew; what an operator ended stays so. */
+void link_push_renewal(struct link *link);
+
 /* Callbacks of its parts. */
 void link_on_timer(evutil_socket_t fd, short what, void *arg);
 void link_on_still(evutil_socket_t fd, short what, void *arg);
 void link_on_changed(void *arg);
 void link_on_handled(void *arg);
 extern const struct pool_callbacks link_pool_callbacks;
+
+/* P14's error of a closed link. */
+const char *link_closed_error(const struct link *link);
 
 /* The question of a look-up now. */
 struct lookup_question link_question(struct link *link);
@@ -93,8 +99,9 @@ void link_report(struct link *link);
 /* A failure: as the handler is told it; what failed ("dial 10.0.0.1:5", "" for nothing to add) for people. */
 void link_set_error(struct link *link, const char *what, const char *error);
 
-/* Why the connection is given up, for the handler of disconnected; no error. */
+/* Why the connection is lost or given up, for the handler of disconnected; no error.  On purpose: no outage. */
 void link_set_reason(struct link *link, const char *reason);
+void link_set_purpose(struct link *link, const char *reason);
 
 /* One that was not reported (P8). */
 void link_tell_repeat(struct link *link);

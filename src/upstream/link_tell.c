@@ -9,15 +9,6 @@
 #define LINK_STILL (60 * CLOCK_SECOND)
 
 const char *
-link_event_name(enum link_event_kind kind)
-{
-	static const char *const names[] = { "attempting_to_connect", "obtained_address", "failed_to_connect",
-		"connected", "disconnected", "note" };
-
-	return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "note";
-}
-
-const char *
 link_state_name(enum link_state state)
 {
 	static const char *const names[] = { "idle", "connecting", "connected", "waiting", "closing", "closed",
@@ -71,6 +62,13 @@ void
 link_set_reason(struct link *link, const char *reason)
 {
 	record_text(link->record->error, sizeof link->record->error, reason);
+}
+
+void
+link_set_purpose(struct link *link, const char *reason)
+{
+	link_set_reason(link, reason);
+	link->record->purposely = 1;
 }
 
 struct link_event
@@ -127,7 +125,8 @@ link_log_event(const struct link *link, const struct link_event *event)
 		log_event(LOG_LEVEL_DEBUG, link->name, name, event->address, "obtained address %s", event->address);
 		break;
 	case LINK_FAILED:
-		log_event(LOG_LEVEL_WARNING, link->name, name, event->address, "%s; %s", link->record->last_error, next);
+		log_event(LOG_LEVEL_WARNING, link->name, name, event->address, "%s; %s",
+		    link->record->last_error, next);
 		break;
 	case LINK_CONNECTED:
 		log_event(LOG_LEVEL_INFO, link->name, name, event->address, "connected to %s", event->address);
@@ -141,17 +140,27 @@ link_log_event(const struct link *link, const struct link_event *event)
 	}
 }
 
+/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
 static void
 link_count(struct link *link, const struct link_event *event)
 {
-	struct record_counters *counters = &link->record->counters;
+	struct link_record *record = link->record;
+	const struct pconn *p = link_pconn(link);
+	bool down = false;
 
-	if (event->kind == LINK_CONNECTED)
-		counters->connects++;
-	if (event->kind == LINK_DISCONNECTED)
-		counters->disconnects++;
-	if (event->kind == LINK_DISCONNECTED || (event->kind == LINK_FAILED && counters->outages == 0))
-		counters->outages++;
+	if (event->kind == LINK_CONNECTED) {
+		record->counters.connects++;
+		record->outage = record->purposely = 0;
+	} else if (event->kind == LINK_DISCONNECTED) {
+		record->counters.disconnects++;
+		down = !record->purposely;
+	} else if (event->kind == LINK_FAILED) {
+		down = p->candidate + 1 >= p->candidates;
+	}
+	if (!down || record->outage)
+		return;
+	record->outage = 1;
+	record->counters.outages++;
 }
 
 /* The address of what is being dialled is that of the event before it is. */
@@ -179,7 +188,8 @@ link_report(struct link *link)
 	if (event.kind == LINK_FAILED)
 		record_text(text, sizeof text, link->record->last_error);
 	else
-		snprintf(text, sizeof text, "%.100s%s%.120s", event.address, *event.error == '\0' ? "" : ": ", event.error);
+		snprintf(text, sizeof text, "%.100s%s%.120s", event.address,
+		    *event.error == '\0' ? "" : ": ", event.error);
 	table_history_add(link->table, link->service, event.kind, text);
 	link_log_event(link, &event);
 	link->callbacks->event(link->arg, &event);
@@ -220,7 +230,8 @@ link_tell_rest(struct link *link)
 {
 	char text[TABLE_HISTORY_TEXT];
 
-	snprintf(text, sizeof text, "the server ends unused connections after %.1f s; none is kept until a client comes",
+	snprintf(text, sizeof text,
+	    "the server ends unused connections after %.1f s; none is kept until a client comes",
 	    (double)link->ended_age / CLOCK_SECOND);
 	table_history_add(link->table, link->service, LINK_NOTE, text);
 	log_notice(link->name, "%s; warm = 0 says so for good", text);

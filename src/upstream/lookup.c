@@ -75,8 +75,6 @@ lookup_run_free(struct lookup_run *run)
 	mem_free(run);
 }
 
-/* ---- the end of a run ---- */
-
 /* All that the leads led to, each once, in the source's order. */
 static size_t
 lookup_collect(const struct lookup_run *run, struct address *candidates)
@@ -162,8 +160,6 @@ lookup_on_report(evutil_socket_t fd, short what, void *arg)
 	lookup_run_end(arg);
 }
 
-/* ---- host names ---- */
-
 /* All names are done: an error only if nothing was found at all. */
 static void
 lookup_resolved(struct lookup_run *run)
@@ -215,8 +211,6 @@ lookup_follow(struct lookup_run *run)
 	if (run->resolving == 0)
 		loop_timer_at(&run->report, clock_now());
 }
-
-/* ---- sources ---- */
 
 static void
 lookup_add_lead(struct lookup_run *run, const struct address *address)
@@ -309,8 +303,6 @@ lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
 		lookup_ask_fixed(run);
 }
 
-/* ---- who asks ---- */
-
 struct lookup_waiter *
 lookup_ask(struct lookup *lookup, const struct lookup_question *question, lookup_callback *callback, void *arg)
 {
@@ -376,8 +368,6 @@ lookup_orphan(struct lookup *lookup, struct lookup_waiters *waiters)
 	}
 }
 
-/* ---- the whole ---- */
-
 struct lookup *
 lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
     volatile pid_t *ret_group, void (*changed)(void *arg), void *arg)
@@ -400,6 +390,12 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
 		    changed, arg);
 	return lookup;
+}
+
+void
+lookup_set(struct lookup *lookup, const struct lookup_settings *settings)
+{
+	lookup->settings = settings;
 }
 
 void

@@ -60,6 +60,9 @@ struct lookup;
 struct lookup *lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
     volatile pid_t *ret_group, void (*changed)(void *arg), void *arg);
 
+/* Goes on with these settings in place of the former ones, which say the same of where to look. */
+void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
+
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
  * callback of this very look-up. */
 void lookup_free(struct lookup *lookup);

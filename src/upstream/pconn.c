@@ -17,7 +17,7 @@ in_new(struct pconn *p, const struct pconn_settings *s, const struct pconn_input
 		return attempt_finish(p, s, in);
 	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
 	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_RENEW: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -29,15 +29,15 @@ in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	switch (in->event) {
 	case PCONN_HELD:
 		return in->held > 0 ? attempt_next(p, s, in) : 0;
-	case PCONN_WAKE:
-		return in->at_once ? attempt_next(p, s, in) : 0;
 	case PCONN_RECONNECT:
 		return attempt_next(p, s, in);
+	case PCONN_RENEW:
+		return s->warm > 0 || in->held > 0 ? attempt_next(p, s, in) : 0;
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_WAKE: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -49,9 +49,9 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 {
 	switch (in->event) {
 	case PCONN_HANDLED:
-		if (p->state == PCONN_OBTAINED)
+		if (p->state == PCONN_OBTAINED && p->candidates > 0)
 			return attempt_dial(p);
-		if (p->state == PCONN_ATTEMPTING)
+		if (p->state == PCONN_ATTEMPTING || p->state == PCONN_OBTAINED)
 			return attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in);
 		return p->state == PCONN_FAILED ? attempt_after_failure(p, s, in) : attempt_wait(p, s, in);
 	case PCONN_WAKE:
@@ -60,6 +60,11 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_RECONNECT:
 		if (p->state == PCONN_FAILED || p->state == PCONN_DISCONNECTED)
 			p->retry_at = in->now;
+		return 0;
+	case PCONN_RENEW:
+		if (p->state != PCONN_ATTEMPTING)
+			p->retry_at = in->now;
+		p->candidates = 0;
 		return 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
 	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
@@ -87,6 +92,8 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_WAKE:
 		p->woken = 1;
 		return 0;
+	case PCONN_RENEW:
+		return attempt_renew(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_HELD: case PCONN_TAKEN:
 	case PCONN_RELAYED: case PCONN_ENDED: case PCONN_LOST: case PCONN_RECONNECT: case PCONN_CLOSE:
 	case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
@@ -110,6 +117,9 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 		return 0;
 	case PCONN_RECONNECT:
 		return attempt_next(p, s, in);
+	case PCONN_RENEW:
+		p->retry_at = in->now;
+		return attempt_wait_over(p, s, in);
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
@@ -148,7 +158,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return ready_ended(p, s, in);
 	case PCONN_WAKE:
 		return ready_woken(p, s, in);
-	case PCONN_RECONNECT:
+	case PCONN_RECONNECT: case PCONN_RENEW:
 		p->retry_at = in->now;
 		return p->lost ? 0 : ready_lose(p);
 	case PCONN_LOST: case PCONN_CLOSE:
@@ -170,6 +180,8 @@ in_closed(struct pconn *p, const struct pconn_settings *s, const struct pconn_in
 	switch (in->event) {
 	case PCONN_OPEN:
 		return attempt_start(p, s, in);
+	case PCONN_RENEW:
+		return p->ending == PCONN_END_ABORT && !p->closing ? attempt_start(p, s, in) : 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
 	case PCONN_ENDED: case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE: case PCONN_DRAIN:
@@ -195,6 +207,8 @@ note_ending(struct pconn *p, enum pconn_event event, int64_t now)
 		p->retry_at = now;
 		if (!p->closing)
 			p->ending = PCONN_END_NONE;
+	} else if (event == PCONN_RENEW && p->state != PCONN_CLOSED && p->ending == PCONN_END_ABORT && !p->closing) {
+		p->ending = PCONN_END_NONE;
 	}
 }
 

@@ -55,8 +55,9 @@ enum pconn_event {
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
 	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
 	PCONN_LOST,          /* the current connection is gone, none is ready */
-	PCONN_WAKE,          /* P24: the catalog's list has changed, a reload; with at_once */
+	PCONN_WAKE,          /* P24: the catalog's list has changed */
 	PCONN_RECONNECT,     /* the operator's: drop it and connect anew, at once */
+	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
 	PCONN_CLOSE,         /* P16 */
 	PCONN_DRAIN,         /* P20 */
 	PCONN_ABORT,         /* P21; the attempt's own end is told after it */
@@ -75,7 +76,6 @@ struct pconn_input {
 	unsigned candidates; /* LOOKED_UP: how many, 1 to 64.  ENDED: how many that have not just done the same */
 	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
-	bool at_once;        /* WAKE: without spread */
 	int64_t age;         /* ENDED: since its connect */
 };
 
@@ -85,7 +85,7 @@ struct pconn_input {
 #define PCONN_DO_LOOKUP           0x004u /* then LOOKED_UP or LOOKUP_FAILED */
 #define PCONN_DO_DIAL             0x008u /* p->candidate; then DIALED or DIAL_FAILED */
 #define PCONN_DO_FILL             0x010u /* pconn_wanted() further dials, each over all candidates */
-#define PCONN_DO_DROP             0x020u /* close what is ready, end further dials and their look-up */
+#define PCONN_DO_DROP             0x020u /* close what is ready, end dials and the look-up for further ones */
 #define PCONN_DO_ANSWER_CONNECTED 0x040u /* P13, P14: who waits has a connection */
 #define PCONN_DO_ANSWER_FAILED    0x080u /* P14: the attempt has failed with the last error */
 #define PCONN_DO_ANSWER_CLOSED    0x100u /* P13, P14: closed, or the abort's error */

@@ -30,6 +30,9 @@ struct pool;
 struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service,
     const struct dial_settings *settings, const struct pool_callbacks *callbacks, void *arg);
 
+/* Goes on with these settings in place of the former ones. */
+void pool_set(struct pool *pool, const struct dial_settings *settings);
+
 /* Frees the process's side; pool_drop() first, if the connections shall go too. */
 void pool_free(struct pool *pool);
 

@@ -156,7 +156,7 @@ ready_woken(struct pconn *p, const struct pconn_settings *s, const struct pconn_
 	p->woken = p->looking || in->dialling > 0;
 	p->known = 0;
 	if (p->resting || p->slow)
-		p->fill_at = in->now + (in->at_once ? 0 : delay_spread(s->spread, in->roll));
+		p->fill_at = in->now + delay_spread(s->spread, in->roll);
 	p->resting = p->slow = p->expiries = 0;
 	return ready_fill(p, s, in);
 }

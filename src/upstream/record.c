@@ -18,9 +18,9 @@ void
 record_commit(struct link_record *record)
 {
 	CRASH_POINT(LINK_STEPPED);
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	record->current = 1 - (record->current & 1);
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	CRASH_POINT(LINK_COMMITTED);
 }
 
@@ -28,7 +28,7 @@ void
 record_clear(struct link_record *record)
 {
 	record->begun = 0;
-	__asm__ volatile("" ::: "memory");
+	table_barrier();
 	memset(record->place, 0, sizeof *record - offsetof(struct link_record, place));
 }
 

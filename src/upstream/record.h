@@ -17,6 +17,7 @@
 
 #define RECORD_CANDIDATES 64
 #define RECORD_ERROR_SIZE 512
+#define RECORD_ADDRESS_SIZE 120 /* of a socket: "unix:" and 107 bytes */
 #define RECORD_NOTICES    65 /* one with the notify program, 64 that wait */
 
 struct record_place {
@@ -33,7 +34,7 @@ struct record_candidate {
 struct record_notice {
 	uint32_t kind;
 	uint32_t failures;
-	char address[112];
+	char address[RECORD_ADDRESS_SIZE];
 	char error[112];
 };
 
@@ -60,6 +61,9 @@ struct link_record {
 	int64_t down_since;            /* wall clock, 0 while up */
 	int64_t still_down_at;         /* monotonic: when the next line about it is due, 0 while up */
 	uint32_t shown;                /* enum link_state */
+	uint32_t purposely;            /* the connection was given up, not lost */
+	uint32_t outage;               /* since the last connection one was counted */
+	volatile uint32_t renewed;     /* by a reload, and the machine was not told yet */
 	volatile uint32_t notice_first, notice_next; /* count up */
 	struct record_notice notice[RECORD_NOTICES];
 };

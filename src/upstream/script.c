@@ -1,14 +1,13 @@
 #include "upstream/script.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/child.h"
+#include "base/environment.h"
 #include "base/mem.h"
 
-#define SCRIPT_PATH       "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define SCRIPT_SHOWN_MAX  80 /* bytes of a malformed line in an error */
+#define SCRIPT_SHOWN_MAX 80 /* bytes of a malformed line in an error */
 
 struct script {
 	struct child *child;  /* owned */
@@ -16,54 +15,20 @@ struct script {
 	void *arg;            /* borrowed */
 };
 
-/* ---- what it is given ---- */
-
-/* Sets NAME=VALUE, in the place of an earlier one of the same name. */
-static void
-script_set(char ***environment, const char *setting)
-{
-	size_t length = strcspn(setting, "=") + 1;
-
-	for (size_t i = 0; *environment != NULL && (*environment)[i] != NULL; i++) {
-		if (strncmp((*environment)[i], setting, length) == 0) {
-			mem_free((*environment)[i]);
-			(*environment)[i] = mem_copy_text(setting);
-			return;
-		}
-	}
-	mem_list_add(environment, setting);
-}
-
-static void
-script_set_value(char ***environment, const char *name, const char *value)
-{
-	char *setting = mem_print("%s=%s", name, value);
-
-	script_set(environment, setting);
-	mem_free(setting);
-}
-
 static char **
 script_environment(const struct script_job *job)
 {
-	const char *path = getenv("PATH"), *credentials = getenv("CREDENTIALS_DIRECTORY");
 	char *failures = mem_print("%u", job->failures);
-	char **environment = NULL;
+	char **environment = environment_new();
 
-	script_set_value(&environment, "PATH", path != NULL ? path : SCRIPT_PATH);
-	script_set_value(&environment, "LANG", "C.UTF-8");
-	if (credentials != NULL)
-		script_set_value(&environment, "CREDENTIALS_DIRECTORY", credentials);
-	script_set_value(&environment, "HOLDFAST_SERVICE", job->service);
-	script_set_value(&environment, "HOLDFAST_FAILURES", failures);
-	script_set_value(&environment, "HOLDFAST_LAST_ADDRESS", job->last_address);
+	environment_set(&environment, "HOLDFAST_SERVICE", job->service);
+	environment_set(&environment, "HOLDFAST_FAILURES", failures);
+	environment_set(&environment, "HOLDFAST_LAST_ADDRESS", job->last_address);
 	for (size_t i = 0; job->environment != NULL && job->environment[i] != NULL; i++)
-		script_set(&environment, job->environment[i]);
+		environment_add(&environment, job->environment[i]);
 	mem_free(failures);
 	return environment;
 }
-
-/* ---- what it says ---- */
 
 /* The line without blanks at its ends; NULL if there is nothing in it for us. */
 static char *
@@ -141,8 +106,6 @@ script_parse(const char *output, size_t length, struct address ret_addresses[SCR
 	*ret_abort = abort_reason;
 	return NULL;
 }
-
-/* ---- running it ---- */
 
 static void
 script_on_child(void *arg, const struct child_result *child)

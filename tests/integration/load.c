@@ -8,7 +8,7 @@
  * N slots per kind run one exchange after the other until S seconds are over; what runs then is finished.
  * Prints "running" when each slot has had its first byte (or its first exchange), at the end one line of
  * JSON; exits 0 only if nothing was lost or wrong and both ends counted the same.  A line on standard input
- * begins a new measurement of the longest round trip ("marks").
+ * begins a new measurement of the longest round trip ("marks"), its end ends the load as if time were over.
  */
 #include "load.h"
 
@@ -121,8 +121,10 @@ static void read_marks(void)
 	char text[256];
 	ssize_t got = read(STDIN_FILENO, text, sizeof(text));
 
-	if (got <= 0)
+	if (got <= 0) {
 		epoll_ctl(load.epoll, EPOLL_CTL_DEL, STDIN_FILENO, NULL);
+		load.stop = load.now;
+	}
 	for (ssize_t i = 0; i < got; i++)
 		if (text[i] == '\n' && load.marks + 1 < LOAD_MARKS)
 			load.marks++;

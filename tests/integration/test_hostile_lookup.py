@@ -1,5 +1,7 @@
 """Whatever a look-up script does is a failed attempt that names the cause, in bounded time, and leaves nothing."""
+import contextlib
 import os
+import signal
 
 import pytest
 
@@ -72,7 +74,8 @@ def hostile(folder, daemon):
     spoil(folder)
     yield one
     for pid in programs(one):
-        os.kill(pid, 9)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def service_of(kind):

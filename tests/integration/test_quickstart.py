@@ -1,5 +1,4 @@
 """packaging/quickstart shows all that it promises, and cleans up after itself."""
-import glob
 import os
 
 import pytest
@@ -8,10 +7,10 @@ import holdfast
 
 
 @pytest.mark.plain
-def test_quickstart():
-    before = set(glob.glob("/tmp/holdfast-demo.*"))
-    done = holdfast.run(os.path.join(holdfast.SOURCE, "packaging/quickstart"), bound=240)
+def test_quickstart(folder):
+    done = holdfast.run(os.path.join(holdfast.SOURCE, "packaging/quickstart"), bound=240,
+                        env=holdfast.environment(TMPDIR=folder))
     assert done.returncode == 0, done.stdout + done.stderr
     for shown in ("hello from copy one", "hello from copy two", "all of it went well"):
         assert shown in done.stdout, done.stdout
-    assert set(glob.glob("/tmp/holdfast-demo.*")) == before
+    assert os.listdir(folder) == []

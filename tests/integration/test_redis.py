@@ -10,10 +10,11 @@ MANY = 20000 if holdfast.SANITIZED else 200000
 @pytest.fixture
 def cache(folder, daemon):
     redis = Redis(folder)
-    redis.start()
-    one = daemon(holdfast.fixed("cache", redis.address))
-    yield one
-    redis.stop()
+    try:
+        redis.start()
+        yield daemon(holdfast.fixed("cache", redis.address))
+    finally:
+        redis.stop()
 
 
 def benchmark(one, *arguments):

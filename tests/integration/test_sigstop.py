@@ -10,13 +10,14 @@ def run_stops(daemon, load, count):
     """Many sessions, so that no single one is blamed three times within ten seconds (K7)."""
     generator = load()
     one = daemon(holdfast.behind(generator))
-    generator.start(one.socket("s"), count * 2.6, ping=300, think=20)
+    generator.start(one.socket("s"), count * 6, ping=300, think=20)
     generator.wait_running()
     for _ in range(count):
         restarts = one.restarts()
         worker = one.kill_worker(signal.SIGSTOP)
         holdfast.until(lambda: one.worker() not in (0, worker), "another worker")
         assert one.restarts() == restarts + 1
+    generator.finish()
     generator.result()
 
 

@@ -63,11 +63,26 @@ run_events(void *arg, struct control_request *request, int argc, char **argv)
 	events_subscribe(side.events, request, argv[1]);
 }
 
+/* The last event of a service without a history, if one is kept, and "told". */
+static void
+run_last(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct table_service *service = mem_new(1, sizeof *service);
+
+	(void)arg;
+	(void)argc;
+	snprintf(service->name, sizeof service->name, "%s", argv[1]);
+	events_tell_last(side.events, request, service);
+	control_answer(request, json_pack("{s:b}", "told", 1));
+	mem_free(service);
+}
+
 static const struct control_command commands[] = {
 	{ "echo", "[WORD...]", "", 0, 60, false, run_echo },
 	{ "later", "", "", 0, 0, false, run_later },
 	{ "size", "BYTES", "", 1, 1, false, run_size },
 	{ "events", "[SERVICE]", "", 0, 1, false, run_events },
+	{ "last", "SERVICE", "", 1, 1, false, run_last },
 	{ "change", "", "", 0, 0, true, run_echo },
 	{ NULL, NULL, NULL, 0, 0, false, NULL },
 };

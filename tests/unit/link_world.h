@@ -60,8 +60,8 @@ void world_on_answer(void *arg, const char *error);
 		while (!(condition) && clock_now() < end_) \
 			world_turn(); \
 		if (!(condition)) \
-			fail_msg("not within %d ms: %s; events %s, state %s, error %s", (int)(ms), #condition, w.events, \
-			    link_state_name(world_status().state), world_status().last_error); \
+			fail_msg("not within %d ms: %s; events %s, state %s, error %s", (int)(ms), #condition, \
+			    w.events, link_state_name(world_status().state), world_status().last_error); \
 	} while (0)
 
 #endif

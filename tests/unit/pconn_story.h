@@ -40,7 +40,7 @@ struct row {
 	int64_t deadline_ms;
 	unsigned held, ready, dialling, candidates;
 	uint64_t fresh;
-	bool same, at_once;
+	bool same;
 	int64_t age_ms;
 	uint32_t roll; /* 0 is DELAY_EXACT */
 };
@@ -56,7 +56,7 @@ step_row(struct pconn *p, const struct pconn_settings *s, const struct row *row)
 	struct pconn_input in = { .event = row->event, .now = row->ms * MS,
 		.roll = row->roll == 0 ? DELAY_EXACT : row->roll, .held = row->held, .ready = row->ready,
 		.dialling = row->dialling, .candidates = row->candidates, .fresh = row->fresh, .same = row->same,
-		.at_once = row->at_once, .age = row->age_ms * MS };
+		.age = row->age_ms * MS };
 
 	return pconn_step(p, s, &in);
 }

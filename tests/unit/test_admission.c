@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,6 +117,56 @@ strangers_are_turned_away_and_named_once_a_minute(void **state)
 	assert_int_equal(uid, NOBODY);
 }
 
+/* Instead of the C library's: it may ask other hosts. */
+static unsigned asked;
+
+struct passwd *
+getpwnam(const char *name)
+{
+	static struct passwd self;
+
+	asked++;
+	self.pw_uid = geteuid();
+	return strcmp(name, "self") == 0 ? &self : NULL;
+}
+
+struct group *
+getgrnam(const char *name)
+{
+	(void)name;
+	asked++;
+	return NULL;
+}
+
+static void
+names_are_looked_up_once_not_for_each_client(void **state)
+{
+	char *users[] = { (char[]){ "self" }, (char[]){ "no-such" }, NULL };
+	char *groups[] = { (char[]){ "no-such" }, NULL };
+	uid_t uid;
+
+	(void)state;
+	asked = 0;
+	admission_set(admission, users, groups, 0);
+	assert_int_equal(asked, 3);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+	assert_int_equal(asked, 3);
+}
+
+static void
+unknown_names_let_nobody_in(void **state)
+{
+	char *names[] = { (char[]){ "no-such" }, NULL };
+	uid_t uid;
+
+	(void)state;
+	admission_set(admission, names, names, 0);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_NOT_ALLOWED);
+	admission_set(admission, NULL, NULL, 0);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -125,6 +177,8 @@ main(void)
 		ROW(a_user_has_so_many_clients_and_no_more),
 		ROW(who_was_here_before_counts_too),
 		ROW(strangers_are_turned_away_and_named_once_a_minute),
+		ROW(names_are_looked_up_once_not_for_each_client),
+		ROW(unknown_names_let_nobody_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -43,8 +43,6 @@ static unsigned wrong;
 static pid_t keeper;
 static unsigned seed = 1;
 
-/* The worker --------------------------------------------------------------------------------------- */
-
 struct work {
 	struct event_base *loop;
 	struct event heartbeat, requests;
@@ -121,8 +119,6 @@ work(void *arg)
 	return 0;
 }
 
-/* The far ends ------------------------------------------------------------------------------------- */
-
 static uint64_t
 seed_of(const struct flow *flow, int direction)
 {
@@ -190,8 +186,6 @@ finish(int first, int count)
 	}
 	return done;
 }
-
-/* A story ------------------------------------------------------------------------------------------ */
 
 /* Half of the upstreams are TCP; the far ends are ours, the near ones the keeper's. */
 static void

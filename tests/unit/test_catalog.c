@@ -1,95 +1,7 @@
-/* Catalogs: what counts, whose files, how old, and that a change of the list is told, but not a heartbeat. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* Catalogs: what counts, whose files, how old. */
+#include "catalog_place.h"
 
-#include <cmocka.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/clock.h"
-#include "base/mem.h"
-#include "stage.h"
-#include "upstream/catalog.h"
 #include "upstream/entry.h"
-
-struct listener {
-	bool told;
-	unsigned calls;
-};
-
-static void
-on_changed(void *arg)
-{
-	struct listener *listener = arg;
-
-	listener->told = true;
-	listener->calls++;
-}
-
-/* The list, or "error: ..."; valid until the next call. */
-static const char *
-list(struct catalog *catalog)
-{
-	static char text[8000];
-	struct address addresses[CATALOG_ADDRESSES];
-	char one[ADDRESS_TEXT_SIZE], *error;
-	bool folder;
-	size_t count;
-
-	text[0] = '\0';
-	error = catalog_read(catalog, addresses, &count, &folder);
-	if (error != NULL) {
-		const char *said = strstr(error, stage_folder) != NULL ? strstr(error, stage_folder) +
-		    strlen(stage_folder) : error;
-
-		snprintf(text, sizeof text, "error: %s", said);
-		mem_free(error);
-		return text;
-	}
-	for (size_t i = 0; i < count; i++) {
-		address_format(&addresses[i], one);
-		strcat(text, i > 0 ? " " : "");
-		strcat(text, one);
-	}
-	return text;
-}
-
-/* A fresh catalog folder "c" with the service's folder in it. */
-static void
-clear(void)
-{
-	char command[200];
-
-	snprintf(command, sizeof command, "rm -rf %s", stage_path("c"));
-	assert_int_equal(system(command), 0);
-	assert_int_equal(mkdir(stage_path("c"), 0755), 0);
-	assert_int_equal(mkdir(stage_path("c/cache"), 0755), 0);
-}
-
-static struct catalog *
-open_catalog(int64_t max_age, struct listener *listener)
-{
-	if (listener != NULL)
-		memset(listener, 0, sizeof *listener);
-	return catalog_new(stage_loop, stage_path("c"), "cache", max_age, NULL, listener != NULL ? on_changed : NULL,
-	    listener);
-}
-
-static void
-set_age(const char *name, int64_t seconds)
-{
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = clock_wall() / CLOCK_SECOND - seconds } };
-
-	assert_int_equal(utimensat(AT_FDCWD, stage_path(name), times, 0), 0);
-}
-
-/* ---- what counts ---- */
 
 static void
 copies_come_in_the_order_of_their_names(void **state)
@@ -231,8 +143,6 @@ only_files_of_allowed_owners_count(void **state)
 		mem_free(owners[i]);
 }
 
-/* ---- one file ---- */
-
 static void
 one_file_lists_all_services(void **state)
 {
@@ -259,8 +169,6 @@ one_file_lists_all_services(void **state)
 	unlink(stage_path("c"));
 	catalog_free(catalog);
 }
-
-/* ---- age ---- */
 
 static void
 what_was_there_before_us_is_as_old_as_it_says(void **state)
@@ -328,137 +236,6 @@ a_ttl_that_runs_out_is_told_in_time(void **state)
 	catalog_free(catalog);
 }
 
-/* ---- changes ---- */
-
-static void
-p24_a_change_of_the_list_is_told_within_50_ms(void **state)
-{
-	static struct listener listener;
-	struct catalog *catalog;
-	unsigned quick = 0;
-	int64_t began;
-
-	(void)state;
-	clear();
-	catalog = open_catalog(CLOCK_NEVER, &listener);
-	for (int i = 0; i < 12; i++) {
-		began = clock_now();
-		listener.told = false;
-		if (i % 3 == 0)
-			stage_publish("c/cache/a", "10.0.0.1:1 ttl=30\n");
-		else if (i % 3 == 1)
-			stage_publish("c/cache/a", "10.0.0.9:1 ttl=30\n");
-		else
-			unlink(stage_path("c/cache/a"));
-		assert_true(stage_run(&listener.told, CLOCK_SECOND));
-		quick += clock_now() - began < 50 * CLOCK_MILLISECOND;
-	}
-	assert_int_equal(listener.calls, 12);
-	assert_in_range(quick, 6, 12); /* a busy machine may be late now and then */
-	catalog_free(catalog);
-}
-
-static void
-a_heartbeat_is_not_a_change(void **state)
-{
-	static struct listener listener;
-	struct catalog *catalog;
-
-	(void)state;
-	clear();
-	stage_publish("c/cache/a", "10.0.0.1:1 ttl=30\n");
-	catalog = open_catalog(CLOCK_NEVER, &listener);
-	set_age("c/cache/a", 5);
-	stage_idle(60 * CLOCK_MILLISECOND);
-	stage_publish("c/cache/a", "10.0.0.1:1 ttl=40\n");
-	stage_publish("c/cache/.hidden", "10.0.0.1:1 ttl=40\n");
-	stage_idle(60 * CLOCK_MILLISECOND);
-	assert_int_equal(listener.calls, 0);
-	catalog_free(catalog);
-}
-
-static void
-a_storm_of_changes_ends_in_the_last(void **state)
-{
-	static struct listener listener;
-	struct catalog *catalog;
-	char name[40];
-
-	(void)state;
-	clear();
-	catalog = open_catalog(CLOCK_NEVER, &listener);
-	for (int i = 0; i < 2000; i++) {
-		snprintf(name, sizeof name, "c/cache/%04d", i);
-		stage_publish(name, "10.0.0.1:1\n");
-		unlink(stage_path(name));
-	}
-	stage_publish("c/cache/last", "10.0.0.2:1\n");
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	stage_idle(50 * CLOCK_MILLISECOND);
-	assert_in_range(listener.calls, 1, 3);
-	assert_string_equal(list(catalog), "10.0.0.2:1");
-	catalog_free(catalog);
-}
-
-static void
-folders_that_come_and_go_are_noticed(void **state)
-{
-	static struct listener listener;
-	struct catalog *catalog;
-
-	(void)state;
-	clear();
-	rmdir(stage_path("c/cache"));
-	rmdir(stage_path("c"));
-	catalog = open_catalog(CLOCK_NEVER, &listener);
-	mkdir(stage_path("c"), 0755);
-	stage_idle(40 * CLOCK_MILLISECOND);
-	mkdir(stage_path("c/cache"), 0755);
-	stage_idle(40 * CLOCK_MILLISECOND);
-	assert_int_equal(listener.calls, 0);
-	stage_publish("c/cache/a", "10.0.0.1:1\n");
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	listener.told = false;
-	assert_int_equal(rename(stage_path("c"), stage_path("moved")), 0);
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	listener.told = false;
-	assert_int_equal(rename(stage_path("moved"), stage_path("c")), 0);
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	listener.told = false;
-	assert_int_equal(rename(stage_path("c/cache"), stage_path("moved")), 0);
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	listener.told = false;
-	assert_int_equal(rename(stage_path("moved"), stage_path("c/cache")), 0);
-	assert_true(stage_run(&listener.told, CLOCK_SECOND));
-	assert_string_equal(list(catalog), "10.0.0.1:1");
-	catalog_free(catalog);
-}
-
-static void
-many_catalogs_share_one_file(void **state)
-{
-	unsigned files = stage_count_files();
-	struct catalog *catalogs[200];
-	static struct listener listeners[200];
-
-	(void)state;
-	clear();
-	for (int i = 0; i < 200; i++)
-		catalogs[i] = open_catalog(CLOCK_NEVER, &listeners[i]);
-	assert_int_equal(stage_count_files(), files + 1);
-	for (int i = 0; i < 200; i += 2)
-		catalog_free(catalogs[i]);
-	stage_publish("c/cache/a", "10.0.0.1:1\n");
-	assert_true(stage_run(&listeners[199].told, CLOCK_SECOND));
-	stage_idle(50 * CLOCK_MILLISECOND);
-	for (int i = 1; i < 200; i += 2) {
-		assert_int_equal(listeners[i].calls, 1);
-		catalog_free(catalogs[i]);
-	}
-	assert_int_equal(stage_count_files(), files);
-	catalog_free(NULL);
-}
-
 int
 main(void)
 {
@@ -473,11 +250,6 @@ main(void)
 		cmocka_unit_test(what_was_there_before_us_is_as_old_as_it_says),
 		cmocka_unit_test(skew_withdraws_nothing_that_we_saw_change),
 		cmocka_unit_test(a_ttl_that_runs_out_is_told_in_time),
-		cmocka_unit_test(p24_a_change_of_the_list_is_told_within_50_ms),
-		cmocka_unit_test(a_heartbeat_is_not_a_change),
-		cmocka_unit_test(a_storm_of_changes_ends_in_the_last),
-		cmocka_unit_test(folders_that_come_and_go_are_noticed),
-		cmocka_unit_test(many_catalogs_share_one_file),
 	};
 
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

@@ -37,7 +37,7 @@ load(bool test, struct config_errors *errors)
 	struct config *config = config_load(path, &(struct config_options) { .test = test }, errors);
 
 	if (config == NULL)
-		fail_msg("%s", config_errors_text(errors));
+		fail_msg("%s", errors->errors[0]);
 	mem_free(path);
 	return config;
 }
@@ -227,7 +227,7 @@ a_dump_names_each_setting_of_a_service(void **state)
 		"keep_last", "pick", "spread", "connect_timeout", "user_timeout", "on_event_timeout", "notify",
 		"on_down", "hold_retry", "drain_timeout", "max_clients_per_user", "on_upstream_end", "warm_max_age" };
 	struct config *config = load_text("services: { a: { address = \"h:1\"; }; };");
-	char *text = config_dump_service(config, "a");
+	char *text = config_dump_settings(config_find_service(config, "a"));
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -237,7 +237,6 @@ a_dump_names_each_setting_of_a_service(void **state)
 			fail_msg("no %s in:\n%s", names[i], text);
 		mem_free(line);
 	}
-	assert_null(config_dump_service(config, "b"));
 	mem_free(text);
 	config_free(config);
 }
@@ -254,6 +253,31 @@ text_that_is_kept_is_taken_though_its_files_are_gone(void **state)
 	assert_non_null(config);
 	assert_int_equal(errors.count + errors.warning_count, 0);
 	config_free(config);
+}
+
+static void
+count_sign(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void
+signs_of_life_are_given_around_each_parsing(void **state)
+{
+	unsigned signs = 0;
+	struct config_options options = { .alive = count_sign, .alive_arg = &signs };
+	struct config_errors errors = { 0 };
+	char *path = mem_print("%s/m.conf", folder);
+
+	(void)state;
+	write_file("m.conf", "services: { zero: { }; };");
+	write_file("services.d/1.conf", "services: { one: { }; };");
+	write_file("services.d/2.conf", "services: { two: { }; };");
+	config_free(config_load(path, &options, &errors));
+	assert_int_equal(errors.count, 0);
+	assert_int_equal(signs, 3 * 3);
+	config_errors_clear(&errors);
+	mem_free(path);
 }
 
 static void
@@ -413,6 +437,7 @@ main(void)
 		cmocka_unit_test(a_dump_names_each_setting_of_a_service),
 		cmocka_unit_test(text_that_is_kept_is_taken_though_its_files_are_gone),
 		cmocka_unit_test(the_sample_shows_the_defaults),
+		cmocka_unit_test(signs_of_life_are_given_around_each_parsing),
 		cmocka_unit_test(further_files_are_read_in_the_order_of_their_names),
 		cmocka_unit_test(warnings_leave_a_configuration),
 		cmocka_unit_test(what_is_taken_is_left_out),

@@ -1,6 +1,9 @@
 /* All clients of one service: who is served, who is held, who is refused. */
 #include "crowd_stage.h"
 
+#include <stdio.h>
+#include <sys/resource.h>
+
 static void
 a_client_gets_the_connection_that_is_ready(void **state)
 {
@@ -163,6 +166,95 @@ at_max_clients_accepting_pauses(void **state)
 	assert_false(crowd_is_paused(crowd));
 }
 
+/* Counts the lines of the log that say text while act() runs. */
+static unsigned
+count_lines(void (*act)(void), const char *text)
+{
+	FILE *log = tmpfile();
+	int old = dup(STDERR_FILENO);
+	unsigned lines = 0;
+	char line[512];
+
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_WARNING);
+	dup2(fileno(log), STDERR_FILENO);
+	act();
+	dup2(old, STDERR_FILENO);
+	close(old);
+	rewind(log);
+	while (fgets(line, sizeof line, log) != NULL)
+		lines += strstr(line, text) != NULL;
+	fclose(log);
+	return lines;
+}
+
+static void
+come_and_go_at_the_limit(void)
+{
+	int client;
+
+	for (int i = 0; i < 50; i++)
+		log_warning("cache", "other trouble"); /* the service's lines are used up */
+	for (int i = 0; i < 5; i++) {
+		client = come();
+		assert_true(crowd_is_paused(crowd));
+		close(client);
+		settle();
+		assert_false(crowd_is_paused(crowd));
+	}
+}
+
+static void
+the_limit_is_warned_of_once_a_minute_whatever_else_is_logged(void **state)
+{
+	(void)state;
+	settings.max_clients = 1;
+	assert_int_equal(count_lines(come_and_go_at_the_limit, "max_clients (1) reached"), 1);
+}
+
+static void
+without_files_accepting_pauses_too(void **state)
+{
+	int client = side_connect(&table);
+	struct rlimit limit, none;
+	bool paused;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	settle();
+	paused = crowd_is_paused(crowd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_true(paused);
+	side_turns(loop, 200 * CLOCK_MILLISECOND);
+	assert_false(crowd_is_paused(crowd));
+	assert_int_equal(crowd_held(crowd), 1);
+	close(client);
+}
+
+static void
+a_client_without_a_record_is_not_counted_as_its_users(void **state)
+{
+	uint32_t record[64], count = 0;
+	int client;
+
+	(void)state;
+	settings.max_clients_per_user = 1;
+	crowd_set(crowd, &settings, false);
+	while ((record[count] = table_session_claim(&table)) != 0)
+		count++;
+	client = come();
+	assert_string_equal(side_hear(client), "EOF");
+	close(client);
+	while (count > 0)
+		table_session_free(&table, record[--count]);
+	client = come();
+	assert_int_equal(counters()->refused_per_user, 0);
+	assert_int_equal(crowd_held(crowd), 1);
+	close(client);
+}
+
 static void
 a_limit_per_user_counts_those_who_are_here_already(void **state)
 {
@@ -198,6 +290,9 @@ main(void)
 		ROW(a_closed_service_refuses_new_and_held_and_keeps_the_open),
 		ROW(at_max_clients_accepting_pauses),
 		ROW(a_limit_per_user_counts_those_who_are_here_already),
+		ROW(the_limit_is_warned_of_once_a_minute_whatever_else_is_logged),
+		ROW(without_files_accepting_pauses_too),
+		ROW(a_client_without_a_record_is_not_counted_as_its_users),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

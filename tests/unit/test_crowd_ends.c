@@ -1,4 +1,5 @@
 /* All clients of one service: what follows the end of a connection, of a worker, of a client. */
+#include "client/crowd_parts.h"
 #include "crowd_stage.h"
 
 static void
@@ -99,8 +100,6 @@ a_silent_client_is_closed_by_idle_timeout_and_not_early(void **state)
 	close(client);
 }
 
-/* A new worker ------------------------------------------------------------------------------------- */
-
 static void
 all_are_taken_up_by_the_next_worker(void **state)
 {
@@ -157,7 +156,115 @@ adopted_clients_are_counted_and_asked_who_they_are(void **state)
 	crowd_set(crowd, &settings, false);
 }
 
-/* Looking and ending ------------------------------------------------------------------------------- */
+static void
+an_adopted_client_is_refused_while_down_as_any_new_one_is(void **state)
+{
+	int client = side_connect(&table);
+	int accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)state;
+	crowd_free(crowd);
+	settings.on_down = CROWD_REFUSE;
+	settings.max_clients_per_user = 1;
+	settings.down_reply = (char[]){ "421 later\r\n" };
+	table.sessions[side_session(&table, TABLE_HELD, accepted, -1)].flags = TABLE_SESSION_ADOPTED;
+	begin();
+	assert_int_equal(crowd_held(crowd), 0);
+	assert_int_equal(counters()->clients, 1);
+	assert_int_equal(counters()->refused_down, 1);
+	assert_string_equal(side_hear(client), "421 later\r\n");
+	assert_string_equal(side_hear(client), "EOF");
+	close(client);
+	remote.up = true;
+	client = come();
+	assert_int_equal(counters()->refused_per_user, 0);
+	assert_int_equal(crowd_held(crowd), 1);
+	close(client);
+}
+
+/* With the shortest time between looks. */
+static void
+look_often(void)
+{
+	settings.idle_timeout = CLOCK_SECOND; /* not for the held */
+	crowd_set(crowd, &settings, false);
+}
+
+static void
+a_held_client_that_shut_down_and_went_later_is_found(void **state)
+{
+	int client = come();
+
+	(void)state;
+	look_often();
+	shutdown(client, SHUT_WR);
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 1);
+	close(client);
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 0);
+	assert_int_equal(remote.held, 0);
+	assert_int_equal(remote.ended, 1);
+}
+
+static void
+a_held_client_that_wrote_and_went_is_kept_for_its_bytes(void **state)
+{
+	int client = come(), upstream;
+
+	(void)state;
+	look_often();
+	side_say(client, "fire and forget");
+	close(client);
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 1);
+	upstream = bring();
+	crowd_serve(crowd);
+	settle();
+	assert_string_equal(side_hear(upstream), "fire and forget");
+}
+
+static void
+but_no_longer_than_a_minute(void **state)
+{
+	int client[2];
+
+	(void)state;
+	look_often();
+	for (int i = 0; i < 2; i++) {
+		client[i] = come();
+		side_say(client[i], "fire and forget");
+		close(client[i]);
+	}
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 2);
+	hold_first(crowd->hold)->gone -= 61 * CLOCK_SECOND;
+	hold_next(hold_first(crowd->hold))->gone -= 50 * CLOCK_SECOND;
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 1);
+}
+
+static void
+with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects(void **state)
+{
+	int client[2];
+
+	(void)state;
+	settings.hold_timeout = 3600 * CLOCK_SECOND;
+	look_often();
+	for (int i = 0; i < 2; i++) {
+		client[i] = come();
+		side_say(client[i], "fire and forget");
+		close(client[i]);
+	}
+	session_record(hold_first(crowd->hold))->flags = TABLE_SESSION_RECONNECT;
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	hold_first(crowd->hold)->gone -= 61 * CLOCK_SECOND;
+	hold_next(hold_first(crowd->hold))->gone -= 61 * CLOCK_SECOND;
+	side_turns(loop, 400 * CLOCK_MILLISECOND);
+	assert_int_equal(crowd_held(crowd), 1);
+	assert_int_equal(session_record(hold_first(crowd->hold))->flags, 0);
+}
 
 static bool
 visit(void *arg, uint32_t session)
@@ -215,6 +322,23 @@ bytes_are_those_of_the_living_and_of_the_dead(void **state)
 }
 
 static void
+bytes_of_who_waits_for_a_reconnect_are_counted_on(void **state)
+{
+	int upstream = bring(), client = come();
+	uint64_t bytes[2];
+
+	(void)state;
+	settings.on_upstream_end = CROWD_RECONNECT;
+	side_say(client, "line");
+	settle();
+	hang_up(upstream);
+	assert_int_equal(crowd_held(crowd), 1);
+	crowd_get_bytes(crowd, bytes);
+	assert_int_equal(bytes[TABLE_UP], 4);
+	close(client);
+}
+
+static void
 closing_ends_the_held_and_on_wish_the_others(void **state)
 {
 	int client[2];
@@ -265,6 +389,12 @@ main(void)
 		ROW(bytes_are_those_of_the_living_and_of_the_dead),
 		ROW(closing_ends_the_held_and_on_wish_the_others),
 		ROW(without_a_listener_nobody_comes_and_all_stay),
+		ROW(an_adopted_client_is_refused_while_down_as_any_new_one_is),
+		ROW(a_held_client_that_shut_down_and_went_later_is_found),
+		ROW(a_held_client_that_wrote_and_went_is_kept_for_its_bytes),
+		ROW(but_no_longer_than_a_minute),
+		ROW(with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects),
+		ROW(bytes_of_who_waits_for_a_reconnect_are_counted_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,29 @@ a_reader_of_events_that_never_reads_is_told_how_many_it_missed(void **state)
 }
 
 static void
+last_events_of_removed_services_are_forgotten_in_the_end(void **state)
+{
+	struct link_event event = { .kind = LINK_CONNECTED, .address = "127.0.0.1:1", .error = "" };
+	struct table_service *service = mem_new(1, sizeof *service);
+	int fd = side_client();
+
+	(void)state;
+	publish(0, LINK_FAILED, "", "long ago");
+	publish(1, LINK_FAILED, "", "a moment ago");
+	for (unsigned i = 1; i < TABLE_SERVICES; i++) {
+		snprintf(service->name, sizeof service->name, "service-%u", i);
+		events_publish(side.events, service, &event);
+	}
+	side_put(fd, "last one\nlast two\nlast service-1\n");
+	side_expect_ok(fd, "told", "true");
+	side_expect_ok(fd, "error", "\"a moment ago\"");
+	side_expect_ok(fd, "told", "true");
+	side_expect_ok(fd, "address", "\"127.0.0.1:1\"");
+	mem_free(service);
+	close(fd);
+}
+
+static void
 the_history_is_told_from_the_oldest_entry_kept(void **state)
 {
 	struct table_service *service = mem_new(1, sizeof *service);
@@ -98,6 +121,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		SIDE_TEST(events_of_the_service_asked_for_are_told),
 		SIDE_TEST(a_reader_of_events_that_never_reads_is_told_how_many_it_missed),
+		SIDE_TEST(last_events_of_removed_services_are_forgotten_in_the_end),
 		SIDE_TEST(the_history_is_told_from_the_oldest_entry_kept),
 	};
 

@@ -23,7 +23,8 @@ write_script(const char *last)
 	assert_true(file != -1);
 	snprintf(said, sizeof said, "%s.said", script);
 	length = snprintf(text, sizeof text, "#!/bin/sh\n[ \"$1\" = \"$HOLDFAST_EVENT\" ] && "
-	    "[ \"$2\" = \"$HOLDFAST_SERVICE\" ] && echo \"$1 $HOLDFAST_ADDRESS $HOLDFAST_ERROR $HOLDFAST_FAILURES\" >>%s\n%s\n", said, last);
+	    "[ \"$2\" = \"$HOLDFAST_SERVICE\" ] && "
+	    "echo \"$1 $HOLDFAST_ADDRESS $HOLDFAST_ERROR $HOLDFAST_FAILURES\" >>%s\n%s\n", said, last);
 	assert_int_equal(write(file, text, (size_t)length), length);
 	fchmod(file, 0700);
 	close(file);

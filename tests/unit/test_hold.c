@@ -148,6 +148,36 @@ the_longest_wait_is_told(void **state)
 	assert_in_range(hold_longest(hold), 10 * CLOCK_SECOND, 11 * CLOCK_SECOND);
 }
 
+/* A new worker adds them in the order of the table. */
+static void
+whoever_is_added_last_may_be_the_first_to_expire(void **state)
+{
+	(void)state;
+	session_record(session[0])->since = clock_now() + 10 * CLOCK_SECOND;
+	session_record(session[1])->since = clock_now() - TIMEOUT;
+	hold_add(hold, session[0]);
+	hold_add(hold, session[1]);
+	side_turns(loop, 20 * CLOCK_MILLISECOND);
+	assert_int_equal(expired, 1);
+	assert_int_equal(last_expired, session[1]->index);
+	hold_remove(hold, session[0]);
+	session_record(session[2])->since = clock_now() - TIMEOUT;
+	hold_add(hold, session[2]); /* none waited, so no timer ran */
+	side_turns(loop, 20 * CLOCK_MILLISECOND);
+	assert_int_equal(expired, 2);
+}
+
+static void
+a_wait_is_limited_by_the_time_out_unless_it_is_for_a_reconnect(void **state)
+{
+	(void)state;
+	session_record(session[1])->flags = TABLE_SESSION_RECONNECT;
+	assert_true(hold_is_limited(hold, session[0]));
+	assert_false(hold_is_limited(hold, session[1]));
+	hold_set_timeout(hold, 0);
+	assert_false(hold_is_limited(hold, session[0]));
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -160,6 +190,8 @@ main(void)
 		ROW(a_client_that_had_been_attached_waits_without_end),
 		ROW(without_a_limit_nobody_expires_until_there_is_one),
 		ROW(the_longest_wait_is_told),
+		ROW(whoever_is_added_last_may_be_the_first_to_expire),
+		ROW(a_wait_is_limited_by_the_time_out_unless_it_is_for_a_reconnect),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

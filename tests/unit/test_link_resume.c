@@ -81,8 +81,8 @@ a_killed_workers_handler_runs_again(void **state)
 
 	(void)state;
 	snprintf(log, sizeof log, "%s.log", script);
-	length = snprintf(text, sizeof text, "#!/bin/sh\necho $1 $HOLDFAST_EVENT >>%s\n[ -e %s.go ] || sleep 20\n", log,
-	    script);
+	length = snprintf(text, sizeof text, "#!/bin/sh\necho $1 $HOLDFAST_EVENT >>%s\n[ -e %s.go ] || sleep 20\n",
+	    log, script);
 	assert_int_equal(write(file, text, (size_t)length), length);
 	fchmod(file, 0700);
 	close(file);

@@ -188,8 +188,6 @@ directories_elsewhere_are_not(void **state)
 	mem_free(wrong);
 }
 
-/* Accepting ---------------------------------------------------------------------------------------- */
-
 static struct listener *listener;
 static unsigned accepted, exhausted, pause_at;
 static int accepted_fd[256];
@@ -268,8 +266,10 @@ without_files_it_rests_says_so_once_and_goes_on(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(accepted, 0);
 	assert_int_equal(exhausted, 1);
+	assert_true(listener_is_exhausted(listener));
 	side_turns(stage_loop, 200 * CLOCK_MILLISECOND);
 	assert_int_equal(accepted, 1);
+	assert_false(listener_is_exhausted(listener));
 	close(client);
 	end(fd);
 }

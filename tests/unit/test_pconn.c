@@ -31,7 +31,8 @@ p1_the_first_attempt_starts_when_it_is_made(void **state)
 	struct pconn p = { 0 };
 
 	(void)state;
-	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO }, { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO });
+	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO },
+	    { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO });
 	assert_int_equal(p.event, PCONN_REPORT_ATTEMPTING);
 }
 
@@ -57,7 +58,8 @@ p3_a_failed_lookup_and_a_failed_dial_are_failed_attempts(void **state)
 	    { 6, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
 	    { 10000, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 },
 	    { 10000, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
-	    { 10001, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 10002, PCONN_HANDLED, 0, PCONN_WAIT, 20000 });
+	    { 10001, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
+	    { 10002, PCONN_HANDLED, 0, PCONN_WAIT, 20000 });
 	assert_int_equal(p.failures, 2);
 }
 
@@ -339,8 +341,9 @@ p9_the_handler_holds_the_next_step(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO },
-	    { 9000, PCONN_WAKE, 0, PCONN_ATTEMPTING, NO, .at_once = true },
-	    { 9000, PCONN_HELD, 0, PCONN_ATTEMPTING, NO, .held = 3 }, { 9001, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO },
+	    { 9000, PCONN_WAKE, 0, PCONN_ATTEMPTING, NO },
+	    { 9000, PCONN_HELD, 0, PCONN_ATTEMPTING, NO, .held = 3 },
+	    { 9001, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO },
 	    { 9002, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
 	    { 9500, PCONN_RECONNECT, 0, PCONN_OBTAINED, NO }, { 9600, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
 	    { 9700, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO }, { 9800, PCONN_WAKE, 0, PCONN_FAILED, NO },

@@ -49,7 +49,7 @@ p24_a_wake_comes_within_spread_when_nobody_is_held(void **state)
 	    { 3000, PCONN_WAKE, 0, PCONN_WAIT, 3500, .roll = 0xc0000000u }, /* not later than promised */
 	    { 3500, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
 	    { 3500, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 13500, .same = true }, /* its own delay (P4) */
-	    { 4000, PCONN_WAKE, 0, PCONN_WAIT, 4000, .at_once = true });
+	    { 4000, PCONN_WAKE, 0, PCONN_WAIT, 4000 });
 }
 
 static void
@@ -356,7 +356,8 @@ p30_without_a_client_no_further_attempt(void **state)
 
 	(void)state;
 	s.warm = 0;
-	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO }, { 0, PCONN_HELD, REPORT, PCONN_ATTEMPTING, NO, .held = 1 },
+	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO },
+	    { 0, PCONN_HELD, REPORT, PCONN_ATTEMPTING, NO, .held = 1 },
 	    { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO, .held = 1 },
 	    { 0, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 10000, .same = true },
 	    { 10000, PCONN_DEADLINE, 0, PCONN_IDLE, NO },

@@ -89,7 +89,8 @@ p16_close_dials_no_further_candidate(void **state)
 	(void)state;
 	PLAY(&p, &usual, TO_LOOKUP, { 2, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
 	    { 3, PCONN_HANDLED, DIAL, PCONN_DIAL, NO }, { 4, PCONN_CLOSE, SHUT, PCONN_DIAL, NO },
-	    { 5, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 6, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+	    { 5, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
+	    { 6, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
 }
 
 static void
@@ -179,7 +180,8 @@ p21_an_abort_stops_for_good_and_still_reports_its_failure(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_ABORT, SHUT, PCONN_LOOKUP, NO },
-	    { 1, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 2, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+	    { 1, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO },
+	    { 2, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
 	assert_int_equal(p.ending, PCONN_END_ABORT);
 	p = (struct pconn){ 0 };
 	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_ABORT, SHUT | FINISHED, PCONN_CLOSED, NO });
@@ -228,6 +230,74 @@ open_starts_anew_after_any_end(void **state)
 	assert_int_equal(p.ending, PCONN_END_NONE);
 }
 
+static void
+a_reload_begins_an_attempt_under_way_anew(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_RENEW, LOOKUP, PCONN_LOOKUP, NO },
+	    { 2, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
+	    { 3, PCONN_RENEW, 0, PCONN_OBTAINED, NO }, { 4, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO },
+	    { 5, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 2 },
+	    { 6, PCONN_RENEW, DROP | LOOKUP, PCONN_LOOKUP, NO, .dialling = 1 },
+	    { 7, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 2 },
+	    { 8, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO }, { 9, PCONN_RENEW, 0, PCONN_FAILED, NO },
+	    { 10, PCONN_HANDLED, 0, PCONN_WAIT, 9 }, { 10, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO });
+	assert_int_equal(p.failures, 0); /* the second candidate was not tried */
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_CLOSE, SHUT, PCONN_DIAL, NO },
+	    { 2, PCONN_RENEW, DROP | FINISHED, PCONN_CLOSED, NO, .dialling = 1 });
+}
+
+static void
+a_reload_connects_anew(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 3, PCONN_RENEW, LOOKUP, PCONN_LOOKUP, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_HANDLING, { 1, PCONN_RENEW, DROP, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_HANDLED, REPORT, PCONN_DISCONNECTED, NO }, { 3, PCONN_RENEW, 0, PCONN_DISCONNECTED, NO },
+	    { 4, PCONN_HANDLED, 0, PCONN_WAIT, 3 }, { 4, PCONN_DEADLINE, REPORT, PCONN_ATTEMPTING, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_CONNECTED, { 1, PCONN_DRAIN, 0, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 2, PCONN_RENEW, SHUT | REPORT | DROP, PCONN_DISCONNECTED, NO, .ready = 1 },
+	    { 3, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO }, { 4, PCONN_RENEW, 0, PCONN_CLOSED, NO });
+}
+
+static void
+a_reload_forgets_an_abort_but_no_operator(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_ABORT, SHUT | FINISHED, PCONN_CLOSED, NO },
+	    { 2, PCONN_RENEW, REPORT, PCONN_ATTEMPTING, NO });
+	assert_int_equal(p.ending, PCONN_END_NONE);
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_ABORT, SHUT, PCONN_LOOKUP, NO },
+	    { 1, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO }, { 2, PCONN_RENEW, 0, PCONN_FAILED, NO });
+	assert_false(pconn_is_closed(&p));
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_WAIT, { 1, PCONN_ABORT, SHUT | FINISHED, PCONN_CLOSED, NO },
+	    { 2, PCONN_CLOSE, 0, PCONN_CLOSED, NO }, { 3, PCONN_RENEW, 0, PCONN_CLOSED, NO });
+}
+
+static void
+a_reload_without_a_client_stays_idle_with_warm_0(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 0;
+	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO }, { 1, PCONN_RENEW, 0, PCONN_IDLE, NO });
+	s.warm = 1;
+	PLAY(&p, &s, { 2, PCONN_RENEW, REPORT, PCONN_ATTEMPTING, NO });
+}
+
 int
 main(void)
 {
@@ -248,6 +318,10 @@ main(void)
 		cmocka_unit_test(p21_an_abort_stops_for_good_and_still_reports_its_failure),
 		cmocka_unit_test(p21_the_first_of_abort_and_drain_wins),
 		cmocka_unit_test(open_starts_anew_after_any_end),
+		cmocka_unit_test(a_reload_begins_an_attempt_under_way_anew),
+		cmocka_unit_test(a_reload_connects_anew),
+		cmocka_unit_test(a_reload_forgets_an_abort_but_no_operator),
+		cmocka_unit_test(a_reload_without_a_client_stays_idle_with_warm_0),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ struct choice {
 	enum pconn_event event;
 	unsigned candidates;
 	uint64_t fresh;
-	bool same, at_once;
+	bool same;
 	int held;          /* the new number, or -1 */
 	int64_t age;
 };
@@ -70,9 +70,9 @@ static const struct choice choices[] = {
 	{ PCONN_TAKEN, .held = -1 }, { PCONN_RELAYED, .held = -1 },
 	{ PCONN_ENDED, .age = 1000, .held = -1 }, { PCONN_ENDED, .age = 1000, .candidates = 1, .held = -1 },
 	{ PCONN_ENDED, .age = 2 * CLOCK_SECOND, .candidates = 1, .held = -1 },
-	{ PCONN_LOST, .held = -1 }, { PCONN_WAKE, .held = -1 }, { PCONN_WAKE, .at_once = true, .held = -1 },
-	{ PCONN_RECONNECT, .held = -1 }, { PCONN_CLOSE, .held = -1 }, { PCONN_DRAIN, .held = -1 },
-	{ PCONN_ABORT, .held = -1 }, { PCONN_OPEN, .held = -1 },
+	{ PCONN_LOST, .held = -1 }, { PCONN_WAKE, .held = -1 },
+	{ PCONN_RECONNECT, .held = -1 }, { PCONN_RENEW, .held = -1 }, { PCONN_CLOSE, .held = -1 },
+	{ PCONN_DRAIN, .held = -1 }, { PCONN_ABORT, .held = -1 }, { PCONN_OPEN, .held = -1 },
 };
 
 /* Whether the world can make this happen now. */
@@ -111,7 +111,7 @@ happen(struct model *m, const struct choice *c)
 		m->now = m->p.deadline;
 	if (c->event == PCONN_HANDLED)
 		m->handler = 0;
-	if (c->event == PCONN_LOOKED_UP || c->event == PCONN_LOOKUP_FAILED)
+	if (c->event == PCONN_LOOKED_UP || c->event == PCONN_LOOKUP_FAILED || c->event == PCONN_RENEW)
 		m->lookup = 0;
 	if (c->event == PCONN_DIALED || c->event == PCONN_DIAL_FAILED) {
 		if (m->dial)
@@ -137,8 +137,8 @@ happen(struct model *m, const struct choice *c)
 #define CHECK(what, condition) \
 	do { \
 		if (!(condition)) \
-			fail_msg("%s: %s (event %d from state %d to %d, to do %#x)", (what), #condition, event, before, \
-			    m->p.state, todo); \
+			fail_msg("%s: %s (event %d from state %d to %d, to do %#x)", (what), #condition, event, \
+			    before, m->p.state, todo); \
 	} while (0)
 
 /* Does what the step said, and sees that it can be done. */
@@ -147,8 +147,9 @@ obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state be
     const struct pconn_input *in)
 {
 	if ((todo & PCONN_DO_DROP) != 0) {
-		CHECK("drop", before == PCONN_CONNECTED || (before == PCONN_DIAL && event == PCONN_DIALED));
-		m->ready = m->dialling = 0;
+		CHECK("drop", before == PCONN_CONNECTED || (before == PCONN_DIAL && event == PCONN_DIALED) ||
+		    (before == PCONN_DIAL && event == PCONN_RENEW));
+		m->ready = m->dialling = m->dial = 0;
 		if (before == PCONN_CONNECTED)
 			m->lookup = 0;
 	}
@@ -173,7 +174,8 @@ obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state be
 	if ((todo & PCONN_DO_FILL) != 0) {
 		unsigned more = pconn_wanted(&m->p, &settings, in);
 
-		CHECK("one_in_flight", more > 0 && m->dialling + more <= PCONN_DIALS && m->p.state == PCONN_CONNECTED);
+		CHECK("one_in_flight", more > 0 && m->dialling + more <= PCONN_DIALS);
+		CHECK("one_in_flight", m->p.state == PCONN_CONNECTED);
 		m->dialling = (uint8_t)(m->dialling + more);
 	}
 	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
@@ -218,8 +220,8 @@ check_deadline(const struct model *m, unsigned todo, enum pconn_event event, enu
 static void
 check_ends(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before, int64_t attempt_before)
 {
-	bool operators = event == PCONN_RECONNECT || event == PCONN_OPEN || event == PCONN_START ||
-	    (todo & PCONN_DO_FINISHED) != 0 || m->p.retry_at <= m->now;
+	bool operators = event == PCONN_RECONNECT || event == PCONN_RENEW || event == PCONN_OPEN ||
+	    event == PCONN_START || (todo & PCONN_DO_FINISHED) != 0 || m->p.retry_at <= m->now;
 
 	if ((todo & PCONN_DO_FINISHED) != 0) {
 		CHECK("ends", !m->finished && before != PCONN_CLOSED);
@@ -239,7 +241,7 @@ take_step(struct model *m, const struct choice *c)
 	enum pconn_state before = (enum pconn_state)m->p.state;
 	int64_t attempt_before = m->p.attempt_at;
 	struct pconn_input in = { .event = c->event, .roll = DELAY_EXACT, .candidates = c->candidates,
-		.fresh = c->fresh, .same = c->same, .at_once = c->at_once, .age = c->age };
+		.fresh = c->fresh, .same = c->same, .age = c->age };
 	unsigned todo;
 
 	happen(m, c);

@@ -1,8 +1,6 @@
 /* A new worker's first acts: each kind of half-done record; and all of it done twice, or died in. */
 #include "recover_stage.h"
 
-/* Calls under way ---------------------------------------------------------------------------------- */
-
 static void
 a_receive_that_was_done_is_counted(void **state)
 {
@@ -143,8 +141,6 @@ a_committed_redo_is_applied_first(void **state)
 	recover_twice();
 	assert_int_equal(*word, 77);
 }
-
-/* Closing ------------------------------------------------------------------------------------------ */
 
 static void
 a_closing_record_is_finished_wherever_it_stopped(void **state)

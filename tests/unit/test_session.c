@@ -276,10 +276,28 @@ a_returned_client_that_was_never_attached_begins_its_time_anew(void **state)
 	gives_back = true;
 	record->since = clock_now() - 3600 * CLOCK_SECOND;
 	upstream = open_with(false);
+	session->opened -= CLOCK_SECOND;
 	close(upstream);
 	settle();
 	assert_true(session_is_held(session));
 	assert_true(clock_now() - record->since < CLOCK_SECOND);
+}
+
+/* Else a server that accepts and hangs up would hold it for ever. */
+static void
+a_client_that_comes_back_at_once_has_waited_all_the_time(void **state)
+{
+	int64_t since = clock_now() - 5 * CLOCK_SECOND;
+	int upstream;
+
+	(void)state;
+	gives_back = true;
+	record->since = since;
+	upstream = open_with(false);
+	close(upstream);
+	settle();
+	assert_true(session_is_held(session));
+	assert_int_equal(record->since, since);
 }
 
 static uint32_t reopened;
@@ -370,6 +388,44 @@ a_client_gone_after_its_end_is_found_by_a_look(void **state)
 	assert_int_equal(ended, 1);
 }
 
+/* No event may be left that would tell. */
+static void
+a_client_found_gone_behind_its_upstreams_end_is_over_at_once(void **state)
+{
+	int upstream = open_with(false);
+
+	(void)state;
+	shutdown(client, SHUT_WR);
+	settle();
+	side_put(&table, session->index, TABLE_DOWN, "not taken");
+	session->relay.way[TABLE_DOWN].ended = true;
+	event_del(&session->relay.way[TABLE_DOWN].read);
+	close(client);
+	client = -1;
+	assert_true(session_look(session));
+	assert_int_equal(ended, 1);
+	assert_null(session);
+	close(upstream);
+}
+
+static void
+a_held_client_is_gone_for_good_from_when_it_was_first_seen_so(void **state)
+{
+	(void)state;
+	assert_int_equal(session_gone_for(session, 1000), 0);
+	shutdown(client, SHUT_WR);
+	assert_int_equal(session_gone_for(session, 2000), 0);
+	assert_false(session_has_left(session));
+	side_put(&table, session->index, TABLE_UP, "kept for the next");
+	close(client);
+	client = -1;
+	assert_int_equal(session_gone_for(session, 3000), 0);
+	assert_int_equal(session_gone_for(session, 7000), 4000);
+	assert_false(session_has_left(session));
+	table.buffers[record->buffer[TABLE_UP]].head = table.buffers[record->buffer[TABLE_UP]].tail;
+	assert_true(session_has_left(session));
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -385,10 +441,13 @@ main(void)
 		ROW(what_the_dead_upstream_did_not_take_goes_to_the_next),
 		ROW(much_that_is_on_its_way_is_kept_in_order),
 		ROW(a_returned_client_that_was_never_attached_begins_its_time_anew),
+		ROW(a_client_that_comes_back_at_once_has_waited_all_the_time),
 		ROW(no_death_takes_the_privilege_of_a_reconnecting_client),
 		ROW(a_refused_client_hears_why_and_no_error),
 		ROW(closing_a_held_client_closes_no_connection_of_others),
 		ROW(a_client_gone_after_its_end_is_found_by_a_look),
+		ROW(a_client_found_gone_behind_its_upstreams_end_is_over_at_once),
+		ROW(a_held_client_is_gone_for_good_from_when_it_was_first_seen_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,7 @@ check_table(const struct settings *settings, void *object)
 		assert_in_range(row->reload, SETTING_IN_PLACE, SETTING_RESTART);
 		assert_true(row->min <= row->max);
 		assert_true(strlen(row->name) < SETTINGS_NAME_SIZE);
+		assert_ptr_equal(strchr(row->name, '.'), strrchr(row->name, '.'));
 		assert_ptr_equal(settings_find(settings, row->name), row);
 		if (row->type == SETTING_CHOICE)
 			assert_non_null(row->choices);
@@ -95,6 +96,97 @@ a_copy_prints_the_same_and_shares_nothing(void **state)
 	service_settings_clear(&two);
 	free(first);
 	free(second);
+}
+
+static void
+change(const struct settings *settings, const char *name, const char *text, void *object)
+{
+	char *error = take(settings_find(settings, name), text, object);
+
+	if (error != NULL)
+		fail_msg("%s: %s", name, error);
+}
+
+static void
+the_strongest_class_among_changed_rows_counts(void **state)
+{
+	static const struct {
+		const char *name, *text;
+		enum setting_reload strongest; /* of this change and those before it */
+	} rows[] = {
+		{ "hold_timeout", "60", SETTING_SAME },
+		{ "retry.delay", "11", SETTING_IN_PLACE },
+		{ "down_reply", "\"later\"", SETTING_IN_PLACE },
+		{ "listen.path", "\"x.sock\"", SETTING_IN_PLACE },
+		{ "address", "\"h:1\"", SETTING_RENEW },
+		{ "warm", "2", SETTING_RENEW },
+	};
+	struct service_settings old = { 0 }, new = { 0 };
+
+	(void)state;
+	settings_defaults(&settings_service, &old);
+	settings_copy(&settings_service, &new, &old);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		change(&settings_service, rows[i].name, rows[i].text, &new);
+		assert_int_equal(settings_compare(&settings_service, &old, &new), rows[i].strongest);
+		assert_int_equal(settings_compare(&settings_service, &new, &old), rows[i].strongest);
+		assert_int_equal(settings_compare(&settings_service, &new, &new), SETTING_SAME);
+	}
+	settings_clear(&settings_service, &old);
+	settings_clear(&settings_service, &new);
+}
+
+static void
+a_list_differs_by_an_item_more_and_by_an_item_changed(void **state)
+{
+	struct service_settings old = { 0 }, new = { 0 };
+
+	(void)state;
+	change(&settings_service, "lookup.args", "[\"a\", \"b\"]", &old);
+	change(&settings_service, "lookup.args", "[\"a\", \"b\"]", &new);
+	assert_int_equal(settings_compare(&settings_service, &old, &new), SETTING_SAME);
+	change(&settings_service, "lookup.args", "[\"a\", \"c\"]", &new);
+	assert_int_equal(settings_compare(&settings_service, &old, &new), SETTING_RENEW);
+	change(&settings_service, "lookup.args", "[\"a\", \"b\", \"c\"]", &new);
+	assert_int_equal(settings_compare(&settings_service, &old, &new), SETTING_RENEW);
+	change(&settings_service, "lookup.args", "[]", &new);
+	assert_int_equal(settings_compare(&settings_service, &old, &new), SETTING_RENEW);
+	settings_clear(&settings_service, &old);
+	settings_clear(&settings_service, &new);
+}
+
+static void
+only_where_the_sockets_are_needs_a_restart(void **state)
+{
+	static const char *const names[] = { "runtime_directory", "control.path" };
+
+	(void)state;
+	for (size_t i = 0; i < settings_top.count; i++) {
+		const struct setting *row = &settings_top.rows[i];
+		bool restart = strcmp(row->name, names[0]) == 0 || strcmp(row->name, names[1]) == 0;
+
+		assert_int_equal(row->reload, restart ? SETTING_RESTART : SETTING_IN_PLACE);
+	}
+	for (size_t i = 0; i < settings_service.count; i++)
+		assert_int_not_equal(settings_service.rows[i].reload, SETTING_RESTART);
+}
+
+static void
+paths_of_the_same_place_become_the_same_text(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "/a/b", "/a/b" }, { "//a///b", "/a/b" }, { "/a/./b/././c", "/a/b/c" },
+		{ "/a/.//.b/..c", "/a/.b/..c" }, { "/a/../b", "/a/../b" }, { "/a/b//", "/a/b/" }, { "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *path = mem_copy_text(rows[i][0]);
+
+		values_clean_path(path);
+		assert_string_equal(path, rows[i][1]);
+		mem_free(path);
+	}
 }
 
 static void
@@ -218,6 +310,10 @@ main(void)
 		cmocka_unit_test(each_row_has_a_default_in_range_a_help_and_a_reload_class),
 		cmocka_unit_test(what_is_cleared_owns_nothing),
 		cmocka_unit_test(a_copy_prints_the_same_and_shares_nothing),
+		cmocka_unit_test(the_strongest_class_among_changed_rows_counts),
+		cmocka_unit_test(a_list_differs_by_an_item_more_and_by_an_item_changed),
+		cmocka_unit_test(only_where_the_sockets_are_needs_a_restart),
+		cmocka_unit_test(paths_of_the_same_place_become_the_same_text),
 		cmocka_unit_test(times_are_numbers_of_seconds_or_texts_with_a_unit),
 		cmocka_unit_test(no_limit_is_written_as_0),
 		cmocka_unit_test(keepalive_is_kept_in_the_units_of_the_kernel),

@@ -1,8 +1,6 @@
 /* A new worker's sweep: what is closed, what stays, and which clients are adopted. */
 #include "recover_stage.h"
 
-/* The sweep ---------------------------------------------------------------------------------------- */
-
 static void
 the_sweep_closes_what_no_record_names(void **state)
 {
@@ -36,8 +34,6 @@ listeners_of_living_services_stay_and_others_go(void **state)
 	assert_true(side_is_open(listener));
 	assert_false(side_is_open(other));
 }
-
-/* Adoption ----------------------------------------------------------------------------------------- */
 
 /* Accepted, not recorded; gives the client's end, which some session names so that the sweep passes it over. */
 static int

@@ -1,0 +1,14 @@
+/* hangup.h - has the other end of a Unix stream socket gone altogether?  More than a shut-down of its side: it
+ * neither speaks nor hears any more. */
+#ifndef HOLDFAST_BASE_HANGUP_H
+#define HOLDFAST_BASE_HANGUP_H
+
+#include <stdbool.h>
+
+/* Whether it is gone; what it said before may still be unread. */
+bool hangup_has_come(int fd);
+
+/* Whether it is gone and nothing that it said is left unread. */
+bool hangup_is_final(int fd);
+
+#endif

@@ -1,0 +1,53 @@
+/* daemon_parts.h - the inside of the daemon, for daemon.c (its life) and daemon_reload.c (new configurations) alone. */
+#ifndef HOLDFAST_DAEMON_DAEMON_PARTS_H
+#define HOLDFAST_DAEMON_DAEMON_PARTS_H
+
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "control/control.h"
+#include "control/events.h"
+#include "daemon/commands.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/fleet.h"
+
+struct daemon_waiter {
+	STAILQ_ENTRY(daemon_waiter) entry;
+	commands_reload_done *done;
+	void *arg;
+};
+
+struct daemon {
+	struct event_base *loop;
+	struct table *table;          /* borrowed */
+	const char *version;
+	struct config *config;        /* owned; its services are taken */
+	struct fleet *fleet;          /* owned */
+	struct control *control;      /* owned */
+	struct events *events;        /* owned */
+	struct commands_context commands;
+	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
+	struct event requests;
+	struct event heartbeat;
+	struct event reloading;
+	struct event stop;            /* stop_timeout */
+	bool stopping;
+	int code;
+};
+
+/* The level that an operator has set goes before the configured one. */
+void daemon_open_log(const struct daemon *daemon, const struct config *config);
+
+/* A sign of life for the keeper, also in the midst of long work (K6).  arg is the daemon. */
+void daemon_beat(void *arg);
+
+/* The timer's callback that does a reload; arg is the daemon. */
+void daemon_on_reload(evutil_socket_t fd, short what, void *arg);
+
+/* For struct commands_context. */
+void daemon_reload(void *arg, commands_reload_done *done, void *done_arg);
+void daemon_reload_forget(void *arg, void *done_arg);
+
+#endif

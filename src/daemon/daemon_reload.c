@@ -1,0 +1,161 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "daemon/daemon_parts.h"
+#include "keep/keeper.h"
+
+void
+daemon_open_log(const struct daemon *daemon, const struct config *config)
+{
+	uint32_t set = daemon->table->header->log_level;
+
+	log_open(config->log.target, set > 0 ? (enum log_level)(set - 1) : config->log.level);
+}
+
+void
+daemon_beat(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	daemon->table->header->heartbeat++;
+}
+
+static void
+daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan)
+{
+	fleet_apply(daemon->fleet, config, plan);
+	daemon_open_log(daemon, config);
+	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
+	config_free(daemon->config);
+	daemon->config = config;
+}
+
+static void
+daemon_log_reload(const struct config_errors *errors, const struct reload_plan *plan)
+{
+	for (size_t i = 0; i < errors->warning_count; i++)
+		log_warning(NULL, "%s", errors->warnings[i]);
+	for (size_t i = 0; i < errors->count; i++)
+		log_error(NULL, "%s", errors->errors[i]);
+	if (errors->count > 0)
+		log_error(NULL, "reload refused, the configuration in force stays errors=%zu", errors->count);
+	else
+		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", mem_list_length(plan->added),
+		    mem_list_length(plan->changed), mem_list_length(plan->removed));
+}
+
+/* The control socket gets the new owner and mode; what is wrong with them is an error. */
+static void
+daemon_guard_control(const struct config *config, struct config_errors *errors)
+{
+	char *wrong = listener_guard(&config->control.listener);
+
+	if (wrong != NULL)
+		config_error(errors, "control: %s", wrong);
+	mem_free(wrong);
+}
+
+/* Makes a plan for which everything is ready, and puts the text in force; or adds errors. */
+static void
+daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct reload_plan *plan,
+    struct config_errors *errors)
+{
+	char *text;
+
+	fleet_plan(daemon->fleet, daemon->config, config, plan, errors);
+	if (errors->count > 0)
+		return;
+	daemon_guard_control(config, errors);
+	text = config_dump(config);
+	if (errors->count == 0 && table_config_set(daemon->table, text, strlen(text)) < 0)
+		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
+	mem_free(text);
+}
+
+/* Reads, checks, plans; with no error carries it out. */
+static void
+daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
+{
+	struct config_options options = { .alive = daemon_beat, .alive_arg = daemon };
+	struct config *config;
+
+	if (daemon->stopping) {
+		config_error(errors, "the daemon is ending");
+		return;
+	}
+	config = config_load(daemon->table->header->config_path, &options, errors);
+	if (config == NULL)
+		return;
+	daemon_prepare_reload(daemon, config, plan, errors);
+	if (errors->count > 0)
+		config_free(config);
+	else
+		daemon_carry_out(daemon, config, plan);
+}
+
+static void
+daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
+{
+	struct commands_reload_result result = {
+		.errors = errors->errors, .warnings = errors->warnings,
+		.added = plan->added, .changed = plan->changed, .removed = plan->removed,
+	};
+	struct daemon_waiter *waiter;
+
+	while ((waiter = STAILQ_FIRST(&daemon->waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(&daemon->waiters, entry);
+		waiter->done(waiter->arg, &result);
+		mem_free(waiter);
+	}
+}
+
+void
+daemon_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct config_errors errors = { 0 };
+	struct reload_plan plan = { 0 };
+	char *first;
+
+	(void)fd;
+	(void)what;
+	daemon_try_reload(daemon, &errors, &plan);
+	keeper_reloaded(daemon->table);
+	first = errors.count > 0 ? errors.errors[0] : NULL;
+	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
+	daemon_log_reload(&errors, &plan);
+	daemon_answer_waiters(daemon, &errors, &plan);
+	reload_plan_clear(&plan);
+	config_errors_clear(&errors);
+}
+
+void
+daemon_reload(void *arg, commands_reload_done *done, void *done_arg)
+{
+	struct daemon *daemon = arg;
+	struct daemon_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->done = done;
+	waiter->arg = done_arg;
+	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);
+	loop_timer_at(&daemon->reloading, clock_now());
+}
+
+void
+daemon_reload_forget(void *arg, void *done_arg)
+{
+	struct daemon *daemon = arg;
+	struct daemon_waiter *waiter, *next;
+
+	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
+		next = STAILQ_NEXT(waiter, entry);
+		if (waiter->arg == done_arg) {
+			STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
+			mem_free(waiter);
+		}
+	}
+}

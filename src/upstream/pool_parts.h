@@ -1,0 +1,64 @@
+/* pool_parts.h - struct pool, for the files that upstream/pool is made of:
+ *
+ * pool.c        the whole, and dials
+ * pool_spare.c  ready connections
+ */
+#ifndef HOLDFAST_UPSTREAM_POOL_PARTS_H
+#define HOLDFAST_UPSTREAM_POOL_PARTS_H
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "upstream/candidates.h"
+#include "upstream/pool.h"
+#include "upstream/spare.h"
+
+/* A ready connection. */
+struct pool_spare {
+	TAILQ_ENTRY(pool_spare) next;
+	struct pool *pool;   /* borrowed */
+	uint32_t session;
+	int fd;              /* its record's */
+	int64_t since;
+	char address[ADDRESS_TEXT_SIZE];
+	char end[SPARE_TEXT_SIZE]; /* why it ended, as it was first seen: a socket tells its error once */
+	struct event event;
+};
+
+/* One on its way. */
+struct pool_dial {
+	TAILQ_ENTRY(pool_dial) next;
+	struct pool *pool;   /* borrowed */
+	uint32_t session;    /* 0: none */
+	struct dial *dial;   /* owned; NULL none */
+	struct address address;
+	uint64_t tried;      /* candidates, a bit each */
+	unsigned generation; /* of the candidates */
+	bool single;         /* the attempt's: no other candidate */
+	int error;           /* that is to be told by the timer */
+	struct event timer;
+};
+
+struct pool {
+	struct event_base *loop;                /* borrowed */
+	struct table *table;                    /* borrowed */
+	uint16_t service;
+	const struct dial_settings *settings;   /* borrowed */
+	const struct pool_callbacks *callbacks; /* borrowed */
+	void *arg;                              /* borrowed */
+	struct candidates candidates;
+	unsigned ready, dialling;
+	TAILQ_HEAD(pool_spares, pool_spare) spares; /* oldest first */
+	TAILQ_HEAD(pool_dials, pool_dial) dials;
+};
+
+/* A record that has become SPARE, to be watched. */
+void pool_add_spare(struct pool *pool, uint32_t session, const char *address);
+
+/* Forgets a ready one; its record and file stay. */
+void pool_release(struct pool_spare *spare);
+
+/* Closes a record and its file (T3). */
+void pool_close_record(struct pool *pool, uint32_t session);
+
+#endif

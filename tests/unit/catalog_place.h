@@ -1,0 +1,94 @@
+/* catalog_place.h - a catalog on the stage, for test_catalog.c and test_catalog_changes.c. */
+#ifndef TESTS_UNIT_CATALOG_PLACE_H
+#define TESTS_UNIT_CATALOG_PLACE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "stage.h"
+#include "upstream/catalog.h"
+
+struct listener {
+	bool told;
+	unsigned calls;
+};
+
+static void
+on_changed(void *arg)
+{
+	struct listener *listener = arg;
+
+	listener->told = true;
+	listener->calls++;
+}
+
+/* The list, or "error: ..."; valid until the next call. */
+static const char *
+list(struct catalog *catalog)
+{
+	static char text[8000];
+	struct address addresses[CATALOG_ADDRESSES];
+	char one[ADDRESS_TEXT_SIZE], *error;
+	bool folder;
+	size_t count;
+
+	text[0] = '\0';
+	error = catalog_read(catalog, addresses, &count, &folder);
+	if (error != NULL) {
+		const char *said = strstr(error, stage_folder) != NULL ? strstr(error, stage_folder) +
+		    strlen(stage_folder) : error;
+
+		snprintf(text, sizeof text, "error: %s", said);
+		mem_free(error);
+		return text;
+	}
+	for (size_t i = 0; i < count; i++) {
+		address_format(&addresses[i], one);
+		strcat(text, i > 0 ? " " : "");
+		strcat(text, one);
+	}
+	return text;
+}
+
+/* A fresh catalog folder "c" with the service's folder in it. */
+static void
+clear(void)
+{
+	char command[200];
+
+	snprintf(command, sizeof command, "rm -rf %s", stage_path("c"));
+	assert_int_equal(system(command), 0);
+	assert_int_equal(mkdir(stage_path("c"), 0755), 0);
+	assert_int_equal(mkdir(stage_path("c/cache"), 0755), 0);
+}
+
+static struct catalog *
+open_catalog(int64_t max_age, struct listener *listener)
+{
+	if (listener != NULL)
+		memset(listener, 0, sizeof *listener);
+	return catalog_new(stage_loop, stage_path("c"), "cache", max_age, NULL, listener != NULL ? on_changed : NULL,
+	    listener);
+}
+
+static void
+set_age(const char *name, int64_t seconds)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = clock_wall() / CLOCK_SECOND - seconds } };
+
+	assert_int_equal(utimensat(AT_FDCWD, stage_path(name), times, 0), 0);
+}
+
+#endif

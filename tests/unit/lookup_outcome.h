@@ -1,0 +1,89 @@
+/* lookup_outcome.h - what a look-up gave, for test_lookup.c and test_lookup_script.c. */
+#ifndef TESTS_UNIT_LOOKUP_OUTCOME_H
+#define TESTS_UNIT_LOOKUP_OUTCOME_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "stage.h"
+#include "upstream/lookup.h"
+
+struct outcome {
+	bool done;
+	unsigned calls;
+	char error[600], abort_reason[200], kept[600], list[4000];
+	size_t count;
+	struct lookup *free_this;     /* in the callback */
+	struct lookup *ask_again;
+	struct lookup_waiter *leave_this;
+	struct outcome *next;
+};
+
+static const struct lookup_question question = { .service = "cache", .failures = 3, .last_address = "10.9.9.9:9" };
+
+static void
+on_lookup(void *arg, const struct lookup_result *result)
+{
+	struct outcome *outcome = arg;
+	char text[ADDRESS_TEXT_SIZE];
+
+	outcome->done = true;
+	outcome->calls++;
+	outcome->list[0] = '\0';
+	snprintf(outcome->error, sizeof outcome->error, "%s", result->error != NULL ? result->error : "");
+	snprintf(outcome->kept, sizeof outcome->kept, "%s", result->kept_error != NULL ? result->kept_error : "");
+	snprintf(outcome->abort_reason, sizeof outcome->abort_reason, "%s",
+	    result->abort_reason != NULL ? result->abort_reason : "");
+	outcome->count = result->candidate_count;
+	for (size_t i = 0; i < result->candidate_count; i++) {
+		address_format(&result->candidates[i], text);
+		strcat(outcome->list, i > 0 ? " " : "");
+		strcat(outcome->list, text);
+	}
+	if (outcome->leave_this != NULL)
+		lookup_leave(outcome->leave_this);
+	if (outcome->ask_again != NULL)
+		lookup_ask(outcome->ask_again, &question, on_lookup, outcome->next);
+	if (outcome->free_this != NULL)
+		lookup_free(outcome->free_this);
+}
+
+static struct lookup_settings
+settings_of_script(const char *path)
+{
+	return (struct lookup_settings){ .script = (char *)(uintptr_t)path, .timeout = 300 * CLOCK_MILLISECOND,
+		.max_age = CLOCK_NEVER };
+}
+
+/* One look-up from beginning to end, which must leave nothing open, no child, no group. */
+static void
+look(const struct lookup_settings *settings, const struct lookup_question *asked, struct outcome *outcome)
+{
+	unsigned files = stage_count_files();
+	volatile pid_t group = 0;
+	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, NULL, NULL);
+
+	memset(outcome, 0, sizeof *outcome);
+	lookup_ask(lookup, asked, on_lookup, outcome);
+	assert_int_equal(outcome->calls, 0);
+	assert_true(lookup_running_since(lookup) > 0);
+	assert_true(stage_run(&outcome->done, 10 * CLOCK_SECOND));
+	assert_int_equal(lookup_running_since(lookup), 0);
+	lookup_free(lookup);
+	assert_int_equal(group, 0);
+	assert_int_equal(outcome->calls, 1);
+	assert_int_equal(stage_count_files(), files);
+	assert_true(stage_no_children());
+}
+
+static struct outcome outcome;
+
+#endif
