@@ -184,6 +184,18 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 	events_subscribe(context->events, request, argv[1]);
 }
 
+bool
+commands_need_clients(const struct commands_context *context, struct control_request *request, const char *name)
+{
+	struct service *service;
+
+	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
+		if (strcmp(service_name(service), name) == 0)
+			return true;
+	control_fail(request, NULL, "no service \"%s\"", name);
+	return false;
+}
+
 const struct control_command commands_register[] = {
 	{ "status", "[SERVICE]", "how the services are", 0, 1, false, commands_status },
 	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, false,

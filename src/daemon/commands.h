@@ -32,6 +32,9 @@ struct commands_context {
 	 * whose clients have not ended are not among them. */
 	struct service *(*service_at)(void *daemon, size_t index);
 
+	/* The same and behind them the removed ones: all that may have clients. */
+	struct service *(*with_clients_at)(void *daemon, size_t index);
+
 	/* The effective settings as a valid configuration, of one service or (NULL) of all: a text to be freed
 	 * with mem_free(). */
 	char *(*config)(void *daemon, const char *service);
@@ -52,6 +55,10 @@ struct service *commands_find(const struct commands_context *context, const char
 
 /* Likewise; answers the request with an error if there is none. */
 struct service *commands_need(const struct commands_context *context, struct control_request *request,
+    const char *name);
+
+/* Whether there is a service of this name that may have clients, in force or removed; answers if there is none. */
+bool commands_need_clients(const struct commands_context *context, struct control_request *request,
     const char *name);
 
 #endif

@@ -223,7 +223,7 @@ clients_each_service(const struct commands_context *context, const char *name,
 {
 	struct service *service;
 
-	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
 		if (name == NULL || strcmp(name, service_name(service)) == 0)
 			visit(arg, service);
 }
@@ -337,6 +337,15 @@ killing_take(int *argc, char **argv, enum property *ret_property, const char **r
 	return false;
 }
 
+static void
+killing_service(void *arg, struct service *service)
+{
+	struct killing *killing = arg;
+
+	killing->service = service;
+	service_each_client(service, killing_client, killing);
+}
+
 void
 commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 {
@@ -348,11 +357,10 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 	}
 	if (!commands_expect(request, argc, argv, 1, 1))
 		return;
-	killing.service = commands_need(arg, request, argv[1]);
-	if (killing.service == NULL)
+	if (!commands_need_clients(arg, request, argv[1]))
 		return;
 	killing.cache = mem_new(1, sizeof *killing.cache);
-	service_each_client(killing.service, killing_client, &killing);
+	clients_each_service(arg, argv[1], killing_service, &killing);
 	mem_free(killing.cache);
 	if (killing.number == 0)
 		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", argv[1],

@@ -28,7 +28,7 @@ drain_left(const struct commands_context *context, const char *name)
 	struct service *service;
 	unsigned left = 0;
 
-	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++) {
+	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++) {
 		if (name != NULL && strcmp(name, service_name(service)) != 0)
 			continue;
 		service_get_status(service, &status);

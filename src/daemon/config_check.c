@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/mem.h"
 #include "daemon/values.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -104,10 +105,33 @@ config_check_program(struct draft *draft, const struct draft_service *service, c
 		draft_error(draft, place, setting, "%s: is not executable", path);
 }
 
+/* Directories below the runtime directory are made; another one must be there.  An abstract socket has no
+ * permissions. */
+static void
+config_check_socket_place(struct draft *draft, const struct draft_service *service)
+{
+	const struct draft_place *place = draft_service_place(service, "listen.path");
+	const struct service_settings *settings = service->settings;
+	const char *path = settings->listener.path, *runtime = draft->config->runtime_directory;
+	size_t length = strlen(runtime);
+	char *directory;
+
+	if (path[0] == '@' && settings->crowd.allow_users == NULL && settings->crowd.allow_groups == NULL)
+		draft_warning(draft, place, "listen.path", "%s: an abstract socket has no mode and no owner: everybody may "
+		    "connect unless allow_users or allow_groups say who", path);
+	if (path[0] == '@' || (strncmp(path, runtime, length) == 0 && path[length] == '/'))
+		return;
+	directory = mem_copy_bytes(path, (size_t)(strrchr(path, '/') - path));
+	if (access(directory[0] == '\0' ? "/" : directory, F_OK) == -1)
+		draft_error(draft, place, "listen.path", "%s: directory %s: %s", path, directory, strerror(errno));
+	mem_free(directory);
+}
+
 static void
 config_check_catalog(struct draft *draft, const struct draft_service *service, const char *path)
 {
-	if (path != NULL && access(path, R_OK) == -1)
+	/* With an error elsewhere the built-in catalog may stand for a source that was misspelt. */
+	if (path != NULL && draft->errors->count == 0 && access(path, R_OK) == -1)
 		draft_warning(draft, draft_service_place(service, "lookup.catalog"), "lookup.catalog",
 		    "%s: %s; the service stays down until it is there", path, strerror(errno));
 }
@@ -147,6 +171,7 @@ config_check_service_files(struct draft *draft, const struct draft_service *serv
 {
 	const struct service_settings *settings = service->settings;
 
+	config_check_socket_place(draft, service);
 	config_check_program(draft, service, "lookup.script", settings->link.lookup.script);
 	config_check_program(draft, service, "on_event", settings->link.on_event);
 	config_check_program(draft, service, "notify", settings->link.notify);

@@ -49,6 +49,14 @@ daemon_service_at(void *arg, size_t index)
 	return fleet_at(daemon->fleet, index);
 }
 
+static struct service *
+daemon_with_clients_at(void *arg, size_t index)
+{
+	const struct daemon *daemon = arg;
+
+	return fleet_at_all(daemon->fleet, index);
+}
+
 static char *
 daemon_config(void *arg, const char *name)
 {
@@ -205,7 +213,8 @@ daemon_start_control(struct daemon *daemon)
 	}
 	daemon->commands = (struct commands_context){
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
-		.daemon = daemon, .service_at = daemon_service_at, .config = daemon_config, .reload = daemon_reload,
+		.daemon = daemon, .service_at = daemon_service_at,
+		.with_clients_at = daemon_with_clients_at, .config = daemon_config, .reload = daemon_reload,
 		.reload_forget = daemon_reload_forget,
 	};
 	daemon->control = control_new(daemon->loop, *fd, settings->admin_users, settings->admin_groups,

@@ -181,6 +181,15 @@ fleet_at(const struct fleet *fleet, size_t index)
 }
 
 struct service *
+fleet_at_all(const struct fleet *fleet, size_t index)
+{
+	if (index < fleet->count)
+		return fleet->services[index];
+	index -= fleet->count;
+	return index < fleet->removed_count ? fleet->removed[index] : NULL;
+}
+
+struct service *
 fleet_find(const struct fleet *fleet, const char *name)
 {
 	for (size_t i = 0; i < fleet->count; i++)

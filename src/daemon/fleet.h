@@ -38,6 +38,7 @@ void fleet_stop(struct fleet *fleet, bool all);
 
 /* Number index in the order of the configuration, or NULL; and by name. */
 struct service *fleet_at(const struct fleet *fleet, size_t index);
+struct service *fleet_at_all(const struct fleet *fleet, size_t index); /* behind them the removed ones */
 struct service *fleet_find(const struct fleet *fleet, const char *name);
 
 void fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum);

@@ -59,3 +59,17 @@ def test_the_reloaded_configuration_outlives_the_worker(daemon, upstream):
     one.kill_worker()
     one.wait_connected("t")
     assert [s["service"] for s in one.status()["services"]] == ["t"]
+
+
+def test_clients_of_a_removed_service_are_seen_and_ended(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("old", server.address))
+    with one.client("old") as client:
+        assert client.ask("1") == b"1\n"
+        one.configure(holdfast.fixed("new", server.address))
+        one.command("reload")
+        assert [c["service"] for c in one.command("clients")["clients"]] == ["old"]
+        assert one.command_raw("drain --all --wait 0")["ok"] is False
+        assert one.command("kill old --user root" if holdfast.os.getuid() == 0 else "kill old --id 1")["killed"] == 1
+        assert client.at_end()
+    assert one.command("drain --all --wait 5")

@@ -171,7 +171,9 @@ static const struct {
 	    "m.conf:5: services.a.listen.path: an abstract socket needs a name behind the @" },
 	{ S("listen: { path = \"../x.sock\"; };"), NULL },
 	{ "services: { a: { listen: { path = \"/x\"; }; };\n b: { listen: { path = \"/x\"; }; }; };", NULL },
-	{ "services: { a: { listen: { path = \"/x/y\"; }; };\n b: { listen: { path = \"/x//./y\"; }; }; };", NULL },
+	{ "services: { a: { listen: { path = \"/etc/y\"; }; };\n b: { listen: { path = \"/etc//./y\"; }; }; };", NULL },
+	{ S("listen: { path = \"/nonexistent/x.sock\"; };"), "m.conf:5: services.a.listen.path: /nonexistent/x.sock: "
+	    "directory /nonexistent: No such file or directory" },
 	{ "services: { control: { }; };", NULL },
 	{ "runtime_directory = \"run\";", "m.conf:1: runtime_directory: \"run\" must be an absolute path" },
 	/* services */
