@@ -40,6 +40,7 @@ def test_no_files_left(daemon, upstream):
     for client in clients:
         client.send(b"x\n")
     holdfast.until(lambda: server.accepted >= 10, "some served")
+    assert one.command("ping"), "an operator can look"
     for client in clients:
         assert client.line() == b"x\n", f"after {served}"
         client.close()
