@@ -73,7 +73,7 @@ errand_print_answer(const struct errand *errand, const char *line, const json_t 
 	} else if (errand_exit_code(answer) == ASK_YES) {
 		show_answer(errand->argc, errand->argv, answer);
 	} else {
-		show_error(answer);
+		show_error(errand->argc, errand->argv, answer);
 	}
 }
 

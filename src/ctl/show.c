@@ -81,8 +81,18 @@ show_print_line(FILE *file, const char *text)
 		putc('\n', file);
 }
 
+/* What a look-up script printed: the answer to "lookup -v", good or bad. */
+static void
+show_script_said(const json_t *answer)
+{
+	puts("output:");
+	show_print(stdout, show_text(answer, "output"));
+	puts("standard error:");
+	show_print(stdout, show_text(answer, "errors"));
+}
+
 void
-show_error(const json_t *answer)
+show_error(int argc, char *const *argv, const json_t *answer)
 {
 	const json_t *errors = json_object_get(answer, "errors");
 	json_t *error;
@@ -91,6 +101,8 @@ show_error(const json_t *answer)
 	if (!json_is_array(errors)) {
 		fputs("holdfastctl: ", stderr);
 		show_print_line(stderr, show_text(answer, "error"));
+		if (argc > 2 && strcmp(argv[0], "lookup") == 0)
+			show_script_said(answer);
 		return;
 	}
 	fputs("holdfastctl: nothing was changed:\n", stderr);
@@ -233,10 +245,7 @@ show_lookup(int argc, char *const *argv, const json_t *answer)
 		printf("  %s\n", json_string_value(address));
 	if (argc < 3)
 		return;
-	puts("output:");
-	show_print(stdout, show_text(answer, "output"));
-	puts("standard error:");
-	show_print(stdout, show_text(answer, "errors"));
+	show_script_said(answer);
 }
 
 static void

@@ -10,7 +10,7 @@
 void show_answer(int argc, char *const *argv, const json_t *answer);
 
 /* Prints what is wrong to standard error. */
-void show_error(const json_t *answer);
+void show_error(int argc, char *const *argv, const json_t *answer);
 
 /* show_status.c: the answer to "status"; single: one service was asked for, and is shown in full. */
 void show_status(const json_t *answer, bool single);

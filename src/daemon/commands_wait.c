@@ -126,7 +126,7 @@ answer_at_once(struct control_request *request, const struct service *service)
 	char *text;
 
 	service_get_status(service, &status);
-	if (status.link.up) {
+	if (status.link.up && status.link.state != LINK_IDLE) {
 		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
 		    "connected", 1, "address", control_text_or_null(status.link.address)));
 		return;
@@ -135,6 +135,17 @@ answer_at_once(struct control_request *request, const struct service *service)
 	control_fail(request, json_pack("{s:s, s:b}", "service", service_name(service), "connected", 0),
 	    "%s: not connected: %s", service_name(service), text);
 	mem_free(text);
+}
+
+/* An idle service (P30) dials for whoever waits for it: an operator is as good as a client. */
+static void
+end_idleness(struct service *service)
+{
+	struct service_status status;
+
+	service_get_status(service, &status);
+	if (status.link.state == LINK_IDLE)
+		link_reconnect(service_link(service));
 }
 
 /* The optional number of seconds; false, and the request is answered, if it is none. */
@@ -160,10 +171,12 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	service = commands_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
-	if (argv[2] != NULL && span == 0)
+	if (argv[2] != NULL && span == 0) {
 		answer_at_once(request, service);
-	else
+	} else {
+		end_idleness(service);
 		wait_start(arg, request, service, link_wait, span, done_connected);
+	}
 }
 
 void
@@ -180,6 +193,7 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 		return;
 	if (argv[2] != NULL && span == 0)
 		span = 1;
+	end_idleness(service);
 	wait_start(arg, request, service, link_try, span, done_connected);
 }
 

@@ -23,3 +23,13 @@ def test_rest_after_two_expiries(daemon, upstream):
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
     one.wait_status("s", resting=False)
+
+
+def test_whoever_waits_for_an_idle_service_makes_it_dial(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "warm = 0;"))
+    assert one.status("s")["state"] == "idle"
+    assert one.command_raw("wait s 0")["ok"] is False
+    assert one.status("s")["attempts"] == 0, "the question dials nothing"
+    assert one.command("wait s 5")["connected"] is True
+    assert one.status("s")["attempts"] == 1
