@@ -326,7 +326,10 @@ relay_stop(struct relay *relay)
 bool
 relay_look(struct relay *relay)
 {
-	if (!relay->way[TABLE_UP].ended || relay->way[TABLE_DOWN].broken ||
+	const struct relay_way *up = &relay->way[TABLE_UP];
+
+	/* An upstream that takes no more stops our reading, so the client's end is not seen otherwise. */
+	if ((!up->ended && !up->broken) || relay->way[TABLE_DOWN].broken ||
 	    !hangup_has_come(relay_record(relay)->client_fd))
 		return false;
 	relay_client_gone(relay);

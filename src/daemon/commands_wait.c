@@ -159,36 +159,37 @@ read_span(struct control_request *request, const char *word, int64_t *ret_span)
 	return false;
 }
 
+/* The service and the time that "wait" and "try" are asked with; NULL, and the request is answered, if wrong. */
+static struct service *
+wait_arguments(void *arg, struct control_request *request, char **argv, int64_t *ret_span)
+{
+	return read_span(request, argv[2], ret_span) ? commands_need(arg, request, argv[1]) : NULL;
+}
+
 void
 commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service;
 	int64_t span;
+	struct service *service = wait_arguments(arg, request, argv, &span);
 
 	(void)argc;
-	if (!read_span(request, argv[2], &span))
-		return;
-	service = commands_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	if (argv[2] != NULL && span == 0) {
 		answer_at_once(request, service);
-	} else {
-		end_idleness(service);
-		wait_start(arg, request, service, link_wait, span, done_connected);
+		return;
 	}
+	end_idleness(service);
+	wait_start(arg, request, service, link_wait, span, done_connected);
 }
 
 void
 commands_try(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service;
 	int64_t span;
+	struct service *service = wait_arguments(arg, request, argv, &span);
 
 	(void)argc;
-	if (!read_span(request, argv[2], &span))
-		return;
-	service = commands_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	if (argv[2] != NULL && span == 0)

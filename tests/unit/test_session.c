@@ -267,19 +267,26 @@ much_that_is_on_its_way_is_kept_in_order(void **state)
 	close(next);
 }
 
+/* A client that has waited since then gets a connection that ends unused after so long. */
 static void
-a_returned_client_that_was_never_attached_begins_its_time_anew(void **state)
+return_unused(int64_t since, int64_t lasted)
 {
 	int upstream;
 
-	(void)state;
 	gives_back = true;
-	record->since = clock_now() - 3600 * CLOCK_SECOND;
+	record->since = since;
 	upstream = open_with(false);
-	session->opened -= CLOCK_SECOND;
+	session->opened -= lasted;
 	close(upstream);
 	settle();
 	assert_true(session_is_held(session));
+}
+
+static void
+a_returned_client_that_was_never_attached_begins_its_time_anew(void **state)
+{
+	(void)state;
+	return_unused(clock_now() - 3600 * CLOCK_SECOND, CLOCK_SECOND);
 	assert_true(clock_now() - record->since < CLOCK_SECOND);
 }
 
@@ -287,17 +294,9 @@ a_returned_client_that_was_never_attached_begins_its_time_anew(void **state)
 static void
 a_client_that_comes_back_at_once_has_waited_all_the_time(void **state)
 {
-	int64_t since = clock_now() - 5 * CLOCK_SECOND;
-	int upstream;
-
 	(void)state;
-	gives_back = true;
-	record->since = since;
-	upstream = open_with(false);
-	close(upstream);
-	settle();
-	assert_true(session_is_held(session));
-	assert_int_equal(record->since, since);
+	return_unused(12345, 0);
+	assert_int_equal(record->since, 12345);
 }
 
 static uint32_t reopened;
