@@ -14,6 +14,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/table.h"
 
 /* Clients accepted in one turn of the loop, so that those who are already here have theirs. */
 #define LISTENER_TURN  32
@@ -310,7 +311,7 @@ listener_keep_reserve(struct listener *listener)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > INT_MAX)
 		return;
 	reserve = limit.rlim_cur / 4 < LISTENER_RESERVE ? limit.rlim_cur / 4 : LISTENER_RESERVE;
-	listener->ceiling = (int)(limit.rlim_cur - reserve);
+	listener->ceiling = (int)(limit.rlim_cur - reserve - TABLE_LAST_FILES);
 }
 
 void

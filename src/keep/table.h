@@ -30,6 +30,7 @@
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
 #define TABLE_REDO           16
+#define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
 #define TABLE_CRASHES        4
 #define TABLE_WARM_BUFFERS   32u         /* free ones that keep their pages */
 

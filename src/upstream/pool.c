@@ -10,10 +10,6 @@
 #include "keep/crash.h"
 #include "upstream/pool_parts.h"
 
-/* The last file numbers (there are as many as sessions in the table) are for look-ups and the control socket: an
- * operator must be able to look. */
-#define POOL_RESERVE 8
-
 static void pool_next(struct pool_dial *dial);
 
 /* Ends the dial under way; its record and file too, unless they have become a ready connection's. */
@@ -117,7 +113,7 @@ pool_name_file(struct pool_dial *dial)
 	if (fd < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
-	if ((uint32_t)fd + POOL_RESERVE >= pool->table->header->sessions) {
+	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->sessions) { /* as many as file numbers */
 		close(fd);
 		return EMFILE;
 	}
