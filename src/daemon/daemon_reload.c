@@ -76,6 +76,14 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct
 	mem_free(text);
 }
 
+/* What was prepared for a configuration that is refused. */
+static void
+daemon_undo_reload(struct daemon *daemon)
+{
+	fleet_guard(daemon->fleet);
+	mem_free(listener_guard(&daemon->config->control.listener));
+}
+
 /* Reads, checks, plans; with no error carries it out. */
 static void
 daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
@@ -91,10 +99,12 @@ daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct re
 	if (config == NULL)
 		return;
 	daemon_prepare_reload(daemon, config, plan, errors);
-	if (errors->count > 0)
+	if (errors->count > 0) {
+		daemon_undo_reload(daemon);
 		config_free(config);
-	else
+	} else {
 		daemon_carry_out(daemon, config, plan);
+	}
 }
 
 static void

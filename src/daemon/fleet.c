@@ -149,6 +149,14 @@ fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
 }
 
 void
+fleet_guard(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		if (!service_has_given_door(fleet->services[i]))
+			mem_free(listener_guard(&service_get_settings(fleet->services[i])->listener));
+}
+
+void
 fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 {
 	fleet_remove(fleet, plan);

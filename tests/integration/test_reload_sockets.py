@@ -39,6 +39,18 @@ def test_a_socket_that_cannot_be_opened_changes_nothing(daemon, upstream):
         assert client.ask("x") == b"x\n"
 
 
+def test_a_refused_reload_leaves_the_modes_as_they_were(daemon, upstream):
+    server = upstream()
+    one = daemon(at("s", server.address, "a.sock"))
+    with open(one.path("file"), "w") as file:
+        file.write("not a socket")
+    one.configure(at("s", server.address, "a.sock", 'mode = "0666";') + at("t", server.address, "file"),
+                  top='control: { mode = "0666"; };')
+    assert one.command_raw("reload")["ok"] is False
+    for path in (one.path("a.sock"), one.control):
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o660, path
+
+
 def test_a_socket_of_another_service_is_not_taken_from_it(daemon, upstream):
     server = upstream()
     one = daemon(at("s", server.address, "a.sock") + at("t", server.address, "b.sock"))
