@@ -18,6 +18,15 @@ clock_now(void)
 	return clock_read(CLOCK_MONOTONIC);
 }
 
+uint32_t
+clock_second(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (uint32_t)ts.tv_sec;
+}
+
 int64_t
 clock_wall(void)
 {

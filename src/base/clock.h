@@ -13,6 +13,9 @@
 /* The monotonic clock: what deadlines are counted in. */
 int64_t clock_now(void);
 
+/* The same in whole seconds, cheaper and up to a few milliseconds late. */
+uint32_t clock_second(void);
+
 /* The wall clock, since 1970 UTC: for people only. */
 int64_t clock_wall(void);
 

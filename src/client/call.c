@@ -1,11 +1,14 @@
 #include "client/call.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "keep/crash.h"
+#include "keep/pipes.h"
 
-/* Writes the call's record but for its phase. */
+/* Writes the call's record but for its phase.  The rest of the message's header stays zero: what the kernel writes
+ * there it does not read. */
 static struct table_call *
 call_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t begin, uint32_t end)
 {
@@ -18,7 +21,8 @@ call_prepare(struct table *table, uint32_t session, enum table_direction directi
 	call->base = begin;
 	call->vector.iov_base = table_buffer_bytes(table, buffer) + begin;
 	call->vector.iov_len = end - begin;
-	call->message.msg_hdr = (struct msghdr){ .msg_iov = &call->vector, .msg_iovlen = 1 };
+	call->message.msg_hdr.msg_iov = &call->vector; /* where this process has it */
+	call->message.msg_hdr.msg_iovlen = 1;
 	call->message.msg_len = 0;
 	return call;
 }
@@ -62,4 +66,39 @@ call_send(struct table *table, uint32_t session, enum table_direction direction,
 	table_barrier();
 	call->phase = TABLE_CALL_NONE;
 	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
+}
+
+ssize_t
+call_fill(struct table *table, uint32_t session, enum table_direction direction, int fd)
+{
+	const struct table_pipe *pipe = &table->header->pipe[table->sessions[session].pipe[direction]];
+	ssize_t n = splice(fd, NULL, pipe->write_fd, NULL, PIPES_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	CRASH_POINT(CALL_FILLED);
+	return n == -1 ? -errno : n;
+}
+
+ssize_t
+call_drain(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t level)
+{
+	struct table_session *record = &table->sessions[session];
+	const struct table_pipe *pipe = &table->header->pipe[record->pipe[direction]];
+	struct table_call *call = &table->header->call;
+	ssize_t n;
+
+	call->session = session;
+	call->direction = (uint32_t)direction;
+	call->base = level;
+	call->base_bytes = record->bytes[direction];
+	table_barrier();
+	call->phase = TABLE_CALL_DRAIN;
+	CRASH_POINT(CALL_DRAIN_MARKED);
+	n = splice(pipe->read_fd, NULL, fd, NULL, level, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	CRASH_POINT(CALL_DRAINED);
+	if (n > 0)
+		record->bytes[direction] = call->base_bytes + (uint64_t)n;
+	CRASH_POINT(CALL_DRAIN_STORED);
+	table_barrier();
+	call->phase = TABLE_CALL_NONE;
+	return n == -1 ? -errno : n;
 }

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -9,7 +11,6 @@
 #include "base/clock.h"
 #include "base/hangup.h"
 #include "base/loop.h"
-#include "client/call.h"
 #include "keep/crash.h"
 
 /* Reads in one turn of the loop after which others have theirs. */
@@ -35,63 +36,45 @@ relay_destination(const struct relay *relay, enum table_direction d)
 	return d == TABLE_UP ? relay_record(relay)->upstream_fd : relay_record(relay)->client_fd;
 }
 
-static bool
-relay_claim(struct relay *relay, enum table_direction d)
-{
-	uint32_t buffer;
-
-	if (relay_record(relay)->buffer[d] != 0)
-		return true;
-	buffer = table_buffer_claim(relay->table);
-	if (buffer == 0)
-		return false;
-	CRASH_POINT(BUFFER_CLAIMED);
-	relay_record(relay)->buffer[d] = buffer;
-	CRASH_POINT(BUFFER_NAMED);
-	return true;
-}
-
+/* A small piece is held up behind one that is not acknowledged yet (Nagle's algorithm, RFC 896), unless the socket is
+ * told not to: from the second on. */
 static void
-relay_release(struct relay *relay, enum table_direction d)
+relay_hasten(struct relay *relay)
 {
-	uint32_t buffer = relay_record(relay)->buffer[d];
+	int on = 1;
 
-	if (buffer == 0)
-		return;
-	relay_record(relay)->buffer[d] = 0;
-	CRASH_POINT(BUFFER_UNNAMED);
-	table_buffer_free(relay->table, buffer);
+	relay->hastened = true;
+	setsockopt(relay_record(relay)->upstream_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* vain on a Unix one */
 }
 
-/* Sends what the buffer holds.  0 when all is gone, -EAGAIN, or another -errno. */
 static int
 relay_send(struct relay *relay, enum table_direction d)
 {
-	struct table_session *record = relay_record(relay);
-	struct table_buffer *buffer = &relay->table->buffers[record->buffer[d]];
-	ssize_t n;
+	size_t sent;
+	int error;
 
-	while (buffer->head != buffer->tail) {
-		n = call_send(relay->table, relay->session, d, relay_destination(relay, d));
-		if (n < 0)
-			return (int)n;
-		record->active = (uint32_t)(clock_now() / CLOCK_SECOND);
-		if (!relay->attached) {
-			relay->attached = true;
-			relay->callbacks->attached(relay->arg);
-		}
+	if (d == TABLE_UP && relay->spoke && !relay->hastened)
+		relay_hasten(relay);
+	error = carry_deliver(&relay->way[d].carry, relay_destination(relay, d), &sent);
+	if (sent == 0)
+		return error;
+	relay_record(relay)->active = clock_second();
+	relay->spoke |= d == TABLE_UP;
+	if (!relay->attached) {
+		relay->attached = true;
+		relay->callbacks->attached(relay->arg);
 	}
-	return 0;
+	return error;
 }
 
-/* Delivers the buffer.  true when nothing is held back any more; else reading pauses. */
+/* Delivers what is held.  true when nothing is held back any more; else reading pauses. */
 static bool
 relay_deliver(struct relay *relay, enum table_direction d)
 {
 	struct relay_way *way = &relay->way[d];
 	int error;
 
-	if (relay_record(relay)->buffer[d] == 0)
+	if (carry_is_empty(&way->carry))
 		return true;
 	error = way->broken ? -EPIPE : relay_send(relay, d);
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
@@ -99,10 +82,8 @@ relay_deliver(struct relay *relay, enum table_direction d)
 		event_del(&way->read);
 		return false;
 	}
-	if (error == 0) {
-		relay_release(relay, d);
+	if (error == 0)
 		return true;
-	}
 	way->broken = true;
 	event_del(&way->write);
 	if (d == TABLE_UP) {
@@ -110,7 +91,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 		event_del(&way->read);
 		return false;
 	}
-	relay_release(relay, d); /* the client is gone: what the upstream says is thrown away */
+	carry_drop(&way->carry); /* the client is gone: what the upstream says is thrown away */
 	return true;
 }
 
@@ -130,7 +111,7 @@ relay_pass_end(struct relay *relay, enum table_direction d)
 		return;
 	event_del(&way->read);
 	event_del(&way->write);
-	relay_release(relay, d);
+	carry_drop(&way->carry);
 	CRASH_POINT(SHUTDOWN_BEFORE);
 	if (!way->broken)
 		shutdown(relay_destination(relay, d), SHUT_WR);
@@ -144,11 +125,10 @@ static bool
 relay_settle(struct relay *relay)
 {
 	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
-	struct table_session *record = relay_record(relay);
 
-	if (up->ended && record->buffer[TABLE_UP] == 0)
+	if (up->ended && carry_is_empty(&up->carry))
 		relay_pass_end(relay, TABLE_UP);
-	if (down->ended && record->buffer[TABLE_DOWN] == 0 && !down->passed) {
+	if (down->ended && carry_is_empty(&down->carry) && !down->passed) {
 		if (!up->ended && !down->broken && relay->callbacks->upstream_ended(relay->arg))
 			return false;
 		relay_pass_end(relay, TABLE_DOWN);
@@ -171,7 +151,7 @@ relay_client_gone(struct relay *relay)
 		return;
 	down->broken = true;
 	event_del(&down->write);
-	relay_release(relay, TABLE_DOWN);
+	carry_drop(&down->carry);
 	if (!down->ended)
 		event_add(&down->read, NULL);
 }
@@ -190,7 +170,7 @@ relay_has_delivered_up(const struct relay *relay)
 static bool
 relay_end_way(struct relay *relay, enum table_direction d)
 {
-	relay_release(relay, d);
+	carry_drop(&relay->way[d].carry);
 	relay->way[d].ended = true;
 	event_del(&relay->way[d].read);
 	return false;
@@ -201,18 +181,19 @@ static bool
 relay_receive(struct relay *relay, enum table_direction d)
 {
 	struct relay_way *way = &relay->way[d];
+	bool more;
 	ssize_t n;
 
-	if (!relay_claim(relay, d))
-		return false;
-	n = call_receive(relay->table, relay->session, d, relay_source(relay, d));
+	if (way->broken)
+		carry_in_buffers(&way->carry);
+	n = carry_receive(&way->carry, relay_source(relay, d), &more);
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay_has_delivered_up(relay))
 		return relay_end_way(relay, d);
 	if (n > 0)
-		return relay_deliver(relay, d) && n == TABLE_BUFFER_SIZE;
-	relay_release(relay, d);
-	if (n == -EAGAIN)
+		return relay_deliver(relay, d) && more;
+	carry_drop(&way->carry);
+	if (n == -EAGAIN || n == -ENOMEM)
 		return false;
 	if (n < 0 && !way->failed) {
 		way->failed = true; /* B3: the error comes before the bytes that are queued; read on to the end */
@@ -238,7 +219,7 @@ static void
 relay_on_readable(struct relay *relay, enum table_direction d)
 {
 	relay->table->header->handling = relay->session;
-	if (relay_record(relay)->buffer[d] == 0 || relay_deliver(relay, d))
+	if (relay_deliver(relay, d))
 		relay_work(relay, d);
 	relay_settle(relay);
 }
@@ -249,7 +230,10 @@ relay_on_writable(struct relay *relay, enum table_direction d)
 	struct relay_way *way = &relay->way[d];
 
 	relay->table->header->handling = relay->session;
-	if (relay_deliver(relay, d)) {
+	/* What has come meanwhile may block the way again: then epoll need not be told of anything. */
+	if (relay_deliver(relay, d))
+		relay_work(relay, d);
+	if (carry_is_empty(&way->carry)) {
 		event_del(&way->write);
 		if (!way->ended)
 			event_add(&way->read, NULL);
@@ -298,6 +282,7 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
 	for (int d = 0; d < 2; d++) {
 		struct relay_way *way = &relay->way[d];
 
+		carry_init(&way->carry, table, session, (enum table_direction)d);
 		event_assign(&way->read, loop, relay_source(relay, (enum table_direction)d), EV_READ | EV_PERSIST,
 		    on_event[d], relay);
 		event_assign(&way->write, loop, relay_destination(relay, (enum table_direction)d),
@@ -308,10 +293,9 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
 void
 relay_start(struct relay *relay)
 {
-	const struct table_session *record = relay_record(relay);
-
+	relay->spoke = relay->attached;
 	for (int d = 0; d < 2; d++)
-		event_add(record->buffer[d] != 0 ? &relay->way[d].write : &relay->way[d].read, NULL);
+		event_add(carry_is_empty(&relay->way[d].carry) ? &relay->way[d].read : &relay->way[d].write, NULL);
 }
 
 void

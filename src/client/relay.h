@@ -1,7 +1,7 @@
 /* relay.h - carries the bytes of one OPEN session both ways, and each side's end.
  *
- * Level-triggered: read up to a buffer, write it at once; what cannot be written stays in the buffer, which
- * stops reading until it is gone (back-pressure).  An end of file is passed on as a half-close when all before
+ * Level-triggered: read a piece, write it at once; what cannot be written is held, which stops reading until it is
+ * gone (back-pressure).  An end of file is passed on as a half-close when all before
  * it has been delivered.  End-of-file flags are derived again after a death (B5).
  */
 #ifndef HOLDFAST_CLIENT_RELAY_H
@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/carry.h"
 #include "keep/table.h"
 
 struct relay_callbacks {
@@ -28,6 +29,7 @@ struct relay_callbacks {
 struct relay_way {
 	struct event read;  /* of where the bytes come from */
 	struct event write; /* of where they go */
+	struct carry carry; /* what is held between them */
 	bool failed;        /* an error was read, before the bytes that are queued (B3) */
 	bool ended;         /* the source has no more */
 	bool broken;        /* the destination takes no more */
@@ -39,6 +41,8 @@ struct relay {
 	struct table *table;     /* borrowed */
 	uint32_t session;
 	bool attached;
+	bool spoke;              /* the upstream was sent something */
+	bool hastened;           /* TCP_NODELAY was asked for */
 	struct relay_way way[2]; /* by enum table_direction */
 	const struct relay_callbacks *callbacks; /* borrowed */
 	void *arg;               /* borrowed */

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/pipes.h"
 #include "keep/recover.h"
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
@@ -63,8 +64,10 @@ static bool
 session_has_words(const struct session *session)
 {
 	uint32_t buffer = session_record(session)->buffer[TABLE_UP];
+	uint16_t pipe = session_record(session)->pipe[TABLE_UP];
 
-	return buffer != 0 && session->table->buffers[buffer].head != session->table->buffers[buffer].tail;
+	return (buffer != 0 && session->table->buffers[buffer].head != session->table->buffers[buffer].tail) ||
+	    (pipe != 0 && pipes_level(session->table, pipe) > 0);
 }
 
 bool
@@ -160,7 +163,7 @@ session_open(struct session *session, int upstream_fd)
 	CRASH_POINT(OPEN_NAMED);
 	session->opened = clock_now();
 	session->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
-	record->active = (uint32_t)(session->opened / CLOCK_SECOND);
+	record->active = clock_second();
 	table_session_set(session->table, session->index, TABLE_OPEN);
 	CRASH_POINT(OPEN_COMMITTED);
 	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
@@ -172,7 +175,6 @@ session_return(struct session *session, uint64_t *ret_lost)
 {
 	struct table_session *record = session_record(session);
 	int fd = record->upstream_fd, unacknowledged = 0;
-	uint32_t empty = record->buffer[TABLE_DOWN];
 
 	relay_stop(&session->relay);
 	*ret_lost = 0;
@@ -182,10 +184,8 @@ session_return(struct session *session, uint64_t *ret_lost)
 		record->flags |= TABLE_SESSION_RECONNECT;
 	else if (clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
-	record->active = (uint32_t)(clock_now() / CLOCK_SECOND);
-	record->buffer[TABLE_DOWN] = 0;
-	if (empty != 0)
-		table_buffer_free(session->table, empty);
+	record->active = clock_second();
+	carry_drop(&session->relay.way[TABLE_DOWN].carry);
 	table_session_set(session->table, session->index, TABLE_HELD);
 	CRASH_POINT(RETURN_HELD);
 	close(fd);

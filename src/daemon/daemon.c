@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
+#include "keep/pipes.h"
 #include "keep/recover.h"
 #include "keep/victim.h"
 
@@ -147,6 +148,8 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	daemon_beat(daemon);
+	if (header->heartbeat % 4 == 0)
+		pipes_trim(daemon->table);
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)

@@ -25,6 +25,15 @@
 	X(CALL_SEND_MARKED, "call.send-marked") \
 	X(CALL_SENT, "call.sent") \
 	X(CALL_SEND_STORED, "call.send-stored") \
+	X(CALL_FILLED, "call.filled") \
+	X(CALL_DRAIN_MARKED, "call.drain-marked") \
+	X(CALL_DRAINED, "call.drained") \
+	X(CALL_DRAIN_STORED, "call.drain-stored") \
+	X(PIPE_OPENED, "pipe.opened") \
+	X(PIPE_NAMED, "pipe.named") \
+	X(PIPE_TAKEN, "pipe.taken") \
+	X(PIPE_GIVEN_BACK, "pipe.given-back") \
+	X(PIPE_UNNAMED, "pipe.unnamed") \
 	X(SHUTDOWN_BEFORE, "shutdown.before") \
 	X(SHUTDOWN_AFTER, "shutdown.after") \
 	X(OPEN_NAMED, "open.named") \

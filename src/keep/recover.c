@@ -9,6 +9,7 @@
 #include "base/hangup.h"
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/pipes.h"
 #include "keep/redo.h"
 
 /* The files that some record names, one bit each. */
@@ -29,20 +30,27 @@ recover_call(struct table *table)
 	} else if (call->phase == TABLE_CALL_SEND) {
 		session->bytes[call->direction] = call->base_bytes + call->message.msg_len;
 		buffer->head = call->base + call->message.msg_len;
+	} else if (call->phase == TABLE_CALL_DRAIN) {
+		session->bytes[call->direction] = call->base_bytes + call->base -
+		    pipes_level(table, session->pipe[call->direction]);
 	}
 	table_barrier();
 	call->phase = TABLE_CALL_NONE;
 }
 
 static void
-recover_release_buffers(struct table *table, struct table_session *session)
+recover_release_held(struct table *table, struct table_session *session)
 {
 	for (int d = 0; d < 2; d++) {
 		uint32_t buffer = session->buffer[d];
+		uint16_t pipe = session->pipe[d];
 
 		session->buffer[d] = 0;
+		session->pipe[d] = 0;
 		if (buffer != 0)
 			table_buffer_free(table, buffer);
+		if (pipe != 0)
+			pipes_release(table, pipe, pipes_level(table, pipe));
 	}
 }
 
@@ -78,7 +86,7 @@ recover_close_session(struct table *table, uint32_t index)
 		close(session->client_fd);
 	session->client_fd = -1;
 	CRASH_POINT(CLOSE_CLIENT);
-	recover_release_buffers(table, session);
+	recover_release_held(table, session);
 	recover_count_bytes(table, session);
 	CRASH_POINT(CLOSE_RELEASED);
 	table_session_free(table, index);
@@ -171,6 +179,11 @@ recover_name_all(struct table *table, struct recover_named *named)
 	for (uint32_t i = 0; i < header->services; i++)
 		if (table->services[i].word != 0 && TABLE_STATE(table->services[i].word) != TABLE_FREE)
 			recover_name(named, table->services[i].listener_fd);
+	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
+		if (header->pipe[i].read_fd != -1) {
+			recover_name(named, header->pipe[i].read_fd);
+			recover_name(named, header->pipe[i].write_fd);
+		}
 	recover_name_sessions(table, named);
 }
 
@@ -243,6 +256,7 @@ recover_sweep(struct table *table)
 	named.bits = mem_new(named.count / 8 + 1, 1);
 	recover_name_all(table, &named);
 	table_derive(table);
+	pipes_derive(table);
 	for (int fd = 0; (uint32_t)fd < named.count; fd++)
 		if (!(named.bits[fd / 8] & (1u << (fd % 8))) && fcntl(fd, F_GETFD) != -1 &&
 		    !recover_adopt(table, fd))

@@ -45,6 +45,8 @@ table_write_header(struct table_header *header, uint32_t sessions, size_t size, 
 	header->size = size;
 	for (int i = 0; i < TABLE_FILES; i++)
 		header->file[i] = -1;
+	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
+		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
 	header->file[TABLE_FILE_MEMORY] = memory_fd;
 	header->session_high = header->buffer_high = 1;
 	header->next_id = 1;

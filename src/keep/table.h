@@ -18,7 +18,7 @@
 #include <sys/un.h>
 
 #define TABLE_MAGIC          "holdfast"
-#define TABLE_LAYOUT         1u
+#define TABLE_LAYOUT         2u
 #define TABLE_SERVICES       1024u
 #define TABLE_BUFFER_SIZE    65536u
 #define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
@@ -33,6 +33,7 @@
 #define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
 #define TABLE_CRASHES        4
 #define TABLE_WARM_BUFFERS   32u         /* free ones that keep their pages */
+#define TABLE_PIPES          64u         /* of 256 KiB: all that an unprivileged user has (pipe-user-pages-soft) */
 
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
 enum table_state {
@@ -63,7 +64,7 @@ struct table_session {
 	uint16_t service;
 	uint16_t flags;              /* TABLE_SESSION_* */
 	volatile uint32_t buffer[2]; /* of each direction; 0 none */
-	volatile uint16_t pipe[2];   /* always 0: room for pooled pipes (splice), which are not built yet */
+	volatile uint16_t pipe[2];   /* of each direction, which then has no buffer; 0 none */
 	uint32_t active;             /* second of the monotonic clock of the last byte */
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
 	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
@@ -79,6 +80,11 @@ struct table_session {
 struct table_buffer {
 	volatile uint32_t head;
 	volatile uint32_t tail;
+};
+
+/* A pooled pipe; it is there if read_fd is not -1, the commit. */
+struct table_pipe {
+	volatile int32_t read_fd, write_fd;
 };
 
 /* What happened to a service, for explain.  text ends with NUL. */
@@ -128,13 +134,13 @@ struct table_call {
 	uint32_t session;
 	uint32_t buffer;
 	uint32_t direction;
-	uint32_t base;               /* head or tail before the call */
+	uint32_t base;               /* head, tail, or what the pipe held before the call */
 	uint64_t base_bytes;         /* session.bytes[direction] before a send */
 	struct mmsghdr message;
 	struct iovec vector;
 };
 
-enum table_call_phase { TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND };
+enum table_call_phase { TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND, TABLE_CALL_DRAIN };
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */
 struct table_redo {
@@ -214,6 +220,7 @@ struct table_header {
 	uint64_t crash_hits[TABLE_CRASHES]; /* of a test build's crash points */
 	struct table_call call;
 	struct table_redo redo;
+	struct table_pipe pipe[TABLE_PIPES + 1]; /* the first is never used, so that 0 means none */
 
 	/* the configuration in force, in one of two places; the other is free for the next */
 	volatile uint32_t config_current;
@@ -236,6 +243,9 @@ struct table {
 	uint32_t warm_buffer;  /* first of a list, linked by head, of free ones with pages; derived */
 	uint32_t cold_buffer;  /* the same, without pages; derived */
 	uint32_t warm_buffers; /* how many are warm; derived */
+	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
+	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
+	bool no_pipes;         /* no more could be made, until then */
 };
 
 /* Stores before it are done before stores after it, whoever looks after a death: a worker's stores are seen as a

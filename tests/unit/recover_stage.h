@@ -55,7 +55,7 @@ recover_twice(void)
 	assert_memory_equal(before, table.sessions, sizeof before);
 }
 
-static unsigned
+static inline unsigned
 count_state(enum table_state state)
 {
 	unsigned count = 0;

@@ -1,0 +1,205 @@
+#include "client/carry.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client/call.h"
+#include "keep/crash.h"
+#include "keep/pipes.h"
+
+/* Full reads in a row after which copying costs more than a pipe. */
+#define CARRY_FULL  2
+/* Pieces in a row, of fewer bytes than this, after which a pipe costs more than copying. */
+#define CARRY_SMALL 8
+#define CARRY_PIECE (16u << 10)
+
+static struct table_session *
+carry_record(const struct carry *carry)
+{
+	return &carry->table->sessions[carry->session];
+}
+
+static enum table_direction
+carry_direction(const struct carry *carry)
+{
+	return (enum table_direction)carry->direction;
+}
+
+void
+carry_init(struct carry *carry, struct table *table, uint32_t session, enum table_direction direction)
+{
+	uint16_t pipe = table->sessions[session].pipe[direction];
+
+	*carry = (struct carry){ .table = table, .session = session, .direction = (uint8_t)direction };
+	if (pipe == 0)
+		return;
+	carry->level = pipes_level(table, pipe);
+	carry->splices = true;
+	if (carry->level == 0)
+		carry_drop(carry);
+}
+
+bool
+carry_is_empty(const struct carry *carry)
+{
+	const struct table_session *record = carry_record(carry);
+
+	return record->buffer[carry->direction] == 0 && record->pipe[carry->direction] == 0;
+}
+
+static bool
+carry_take_buffer(struct carry *carry)
+{
+	uint32_t buffer;
+
+	if (carry_record(carry)->buffer[carry->direction] != 0)
+		return true;
+	buffer = table_buffer_claim(carry->table);
+	if (buffer == 0)
+		return false;
+	CRASH_POINT(BUFFER_CLAIMED);
+	carry_record(carry)->buffer[carry->direction] = buffer;
+	CRASH_POINT(BUFFER_NAMED);
+	return true;
+}
+
+static bool
+carry_take_pipe(struct carry *carry)
+{
+	uint16_t pipe;
+
+	if (carry_record(carry)->pipe[carry->direction] != 0)
+		return true;
+	pipe = pipes_claim(carry->table);
+	if (pipe == 0)
+		return false;
+	carry_record(carry)->pipe[carry->direction] = pipe;
+	CRASH_POINT(PIPE_TAKEN);
+	return true;
+}
+
+static void
+carry_drop_buffer(struct carry *carry)
+{
+	uint32_t buffer = carry_record(carry)->buffer[carry->direction];
+
+	if (buffer == 0)
+		return;
+	carry_record(carry)->buffer[carry->direction] = 0;
+	CRASH_POINT(BUFFER_UNNAMED);
+	table_buffer_free(carry->table, buffer);
+}
+
+static void
+carry_drop_pipe(struct carry *carry)
+{
+	uint16_t pipe = carry_record(carry)->pipe[carry->direction];
+
+	if (pipe == 0)
+		return;
+	carry_record(carry)->pipe[carry->direction] = 0;
+	CRASH_POINT(PIPE_GIVEN_BACK);
+	pipes_release(carry->table, pipe, carry->level);
+	carry->level = 0;
+}
+
+void
+carry_drop(struct carry *carry)
+{
+	carry_drop_buffer(carry);
+	carry_drop_pipe(carry);
+}
+
+void
+carry_in_buffers(struct carry *carry)
+{
+	carry->splices = false;
+	carry->full = 0;
+}
+
+static ssize_t
+carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
+{
+	ssize_t n = call_fill(carry->table, carry->session, carry_direction(carry), fd);
+
+	*ret_more = n > TABLE_BUFFER_SIZE;
+	if (n <= 0)
+		return n;
+	carry->level = (uint32_t)n;
+	carry->small = n < CARRY_PIECE ? (uint8_t)(carry->small + 1) : 0;
+	if (carry->small == CARRY_SMALL)
+		carry_in_buffers(carry);
+	return n;
+}
+
+static ssize_t
+carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
+{
+	ssize_t n = call_receive(carry->table, carry->session, carry_direction(carry), fd);
+
+	*ret_more = n == TABLE_BUFFER_SIZE;
+	carry->full = *ret_more ? (uint8_t)(carry->full + 1) : 0;
+	if (carry->full == CARRY_FULL) {
+		carry->splices = true;
+		carry->full = carry->small = 0;
+	}
+	return n;
+}
+
+ssize_t
+carry_receive(struct carry *carry, int fd, bool *ret_more)
+{
+	*ret_more = false;
+	if (carry->splices && carry_take_pipe(carry))
+		return carry_receive_by_pipe(carry, fd, ret_more);
+	if (carry->splices)
+		carry_in_buffers(carry);
+	if (!carry_take_buffer(carry))
+		return -ENOMEM;
+	return carry_receive_by_buffer(carry, fd, ret_more);
+}
+
+static int
+carry_send_buffer(struct carry *carry, int fd, size_t *ret_sent)
+{
+	const struct table_buffer *buffer = &carry->table->buffers[carry_record(carry)->buffer[carry->direction]];
+	ssize_t n;
+
+	while (buffer->head != buffer->tail) {
+		n = call_send(carry->table, carry->session, carry_direction(carry), fd);
+		if (n < 0)
+			return (int)n;
+		*ret_sent += (size_t)n;
+	}
+	return 0;
+}
+
+static int
+carry_send_pipe(struct carry *carry, int fd, size_t *ret_sent)
+{
+	ssize_t n;
+
+	while (carry->level > 0) {
+		n = call_drain(carry->table, carry->session, carry_direction(carry), fd, carry->level);
+		if (n <= 0)
+			return n == 0 ? -EAGAIN : (int)n;
+		carry->level -= (uint32_t)n;
+		*ret_sent += (size_t)n;
+	}
+	return 0;
+}
+
+int
+carry_deliver(struct carry *carry, int fd, size_t *ret_sent)
+{
+	int error = 0;
+
+	*ret_sent = 0;
+	if (carry_record(carry)->buffer[carry->direction] != 0)
+		error = carry_send_buffer(carry, fd, ret_sent);
+	else if (carry_record(carry)->pipe[carry->direction] != 0)
+		error = carry_send_pipe(carry, fd, ret_sent);
+	if (error == 0)
+		carry_drop(carry);
+	return error;
+}

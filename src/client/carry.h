@@ -1,0 +1,45 @@
+/* carry.h - holds one direction's bytes between their receipt and their delivery, in the table's memory.
+ *
+ * A buffer is taken when something comes and given back when all is gone.  After two full reads in a row large data
+ * passes through a pooled pipe instead, without being copied, until eight small pieces have come in a row (B2).  A
+ * direction at rest holds neither.
+ */
+#ifndef HOLDFAST_CLIENT_CARRY_H
+#define HOLDFAST_CLIENT_CARRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "keep/table.h"
+
+struct carry {
+	struct table *table;  /* borrowed */
+	uint32_t session;
+	uint32_t level;       /* bytes in the pipe */
+	uint8_t direction;    /* enum table_direction */
+	uint8_t full, small;  /* pieces in a row */
+	bool splices;         /* the next piece goes through a pipe */
+};
+
+/* Goes on with what the session's record holds for this direction. */
+void carry_init(struct carry *carry, struct table *table, uint32_t session, enum table_direction direction);
+
+/* Whether nothing is held: no byte, no buffer, no pipe. */
+bool carry_is_empty(const struct carry *carry);
+
+/* Receives a piece from fd; a pipe that is in use must be empty.  Bytes, 0 at the end of the file, -EAGAIN, -ENOMEM if
+ * there is no place to put it, or another -errno.  *ret_more: there may be more at once. */
+ssize_t carry_receive(struct carry *carry, int fd, bool *ret_more);
+
+/* Delivers to fd; when all is gone the place is given back.  *ret_sent: bytes.  0 when all is gone, or -errno (-EAGAIN:
+ * when fd can be written to again). */
+int carry_deliver(struct carry *carry, int fd, size_t *ret_sent);
+
+/* Forgets what is held. */
+void carry_drop(struct carry *carry);
+
+/* From now on no pipe is used, for bytes that are not passed on.  Nothing may be held. */
+void carry_in_buffers(struct carry *carry);
+
+#endif

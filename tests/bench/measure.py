@@ -1,0 +1,103 @@
+"""measure - the load of the bench, and what a proxy costs while it works."""
+import json
+import os
+import signal
+import socket
+import subprocess
+
+import holdfast
+
+KINDS = ["ping", "up", "down", "ask", "idle"]  # as in work.h
+
+
+class Work:
+    """The server and the clients, one process each."""
+
+    def __init__(self, program):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.port = holdfast.free_port()
+        self.listener.bind(("127.0.0.1", self.port))
+        self.listener.listen(4096)
+        self.listener.setblocking(False)
+        self.server = subprocess.Popen([program, "serve", str(self.listener.fileno())], stdin=subprocess.PIPE,
+                                       pass_fds=[self.listener.fileno()])
+        self.client = subprocess.Popen([program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def pin(self, cpu):
+        for process in (self.server, self.client):
+            os.sched_setaffinity(process.pid, {cpu})
+
+    def tell(self, command):
+        self.client.stdin.write(command + "\n")
+        self.client.stdin.flush()
+        answer = self.client.stdout.readline().strip()
+        assert answer, f"the load has ended at: {command}"
+        return answer
+
+    def open(self, kind, count, size, address):
+        assert self.tell(f"open {KINDS.index(kind)} {count} {size} {address}") == "ready"
+
+    def run(self, milliseconds):
+        return json.loads(self.tell(f"run {milliseconds}"))
+
+    def close(self):
+        assert self.tell("close") == "closed"
+
+    def end(self):
+        for process in (self.client, self.server):
+            process.stdin.close()
+            process.wait()
+        self.listener.close()
+
+
+class SystemCalls:
+    """Counts the system calls of processes, and of those that they start."""
+
+    def __init__(self, pids):
+        control_read, self.control = os.pipe()
+        self.answer, answer_write = os.pipe()
+        self.process = subprocess.Popen(
+            ["perf", "stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", ",".join(map(str, pids)), "-D", "-1",
+             "--control", f"fd:{control_read},{answer_write}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            pass_fds=[control_read, answer_write], text=True)
+        os.close(control_read)
+        os.close(answer_write)
+
+    def tell(self, command):
+        os.write(self.control, command.encode() + b"\n")
+        assert os.read(self.answer, 16).startswith(b"ack"), "perf does not answer"
+
+    def __enter__(self):
+        self.tell("enable")
+        return self
+
+    def __exit__(self, *_):
+        self.tell("disable")
+        self.process.send_signal(signal.SIGINT)
+        output = self.process.communicate()[1]
+        os.close(self.control)
+        os.close(self.answer)
+        self.count = int(output.strip().splitlines()[-1].split(",")[0])
+
+
+def window(work, peer, load, milliseconds):
+    """One window of a workload through a peer: rate, p50, CPU microseconds a unit."""
+    work.open(load.kind, load.count, load.size, peer.address)
+    peer.pin(0)
+    begin = peer.cpu()
+    done = work.run(milliseconds)
+    cpu = peer.cpu() - begin
+    work.close()
+    units = load.units(done)
+    return {"rate": units / done["seconds"], "p50": done["p50_us"], "cpu": cpu * 1e6 / units}
+
+
+def calls(work, peer, load, milliseconds):
+    """System calls a unit."""
+    work.open(load.kind, load.count, load.size, peer.address)
+    peer.pin(0)
+    with SystemCalls(peer.pids()) as counted:
+        done = work.run(milliseconds)
+    work.close()
+    return counted.count / load.units(done)

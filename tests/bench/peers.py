@@ -1,0 +1,214 @@
+"""peers - the proxies of the bench: each listens on a Unix socket and goes on to one TCP address."""
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "../integration"))
+import holdfast  # noqa: E402  the tests' way to start the daemon
+
+CGROUPS = next((line.split()[1] for line in open("/proc/mounts") if line.split()[2] == "cgroup2"), None)
+PROXYD = "/lib/systemd/systemd-socket-proxyd"
+NGINX_STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so"
+
+HAPROXY = """
+global
+    nbthread 1
+    maxconn 9000
+    maxpipes 500
+defaults
+    mode tcp
+    retries 1000
+    option splice-auto
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+listen s
+    bind unix@{path} mode 666 backlog 4096
+    server one 127.0.0.1:{port}
+"""
+NGINX = """
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile 20000;
+load_module {module};
+pid {folder}/pid;
+error_log {folder}/log;
+events {{ worker_connections 9000; }}
+stream {{ server {{ listen unix:{path} backlog=4096; proxy_pass 127.0.0.1:{port}; }} }}
+"""
+
+
+class Peer:
+    """One proxy with all its processes in a cgroup, by which its CPU time is read to the microsecond."""
+
+    def __init__(self, folder, port):
+        self.folder = os.path.join(folder, self.name)
+        self.path = os.path.join(self.folder, "s.sock")
+        self.port = port
+        self.process = None
+        self.cgroup = os.path.join(CGROUPS, f"holdfast-bench-{os.getpid()}-{self.name}")
+        os.makedirs(self.folder)
+        os.mkdir(self.cgroup)
+
+    @property
+    def address(self):
+        """As the load takes it."""
+        return self.path
+
+    def enter(self):
+        with open(os.path.join(self.cgroup, "cgroup.procs"), "w") as file:
+            file.write("0")
+
+    def spawn(self, *command, **options):
+        with open(os.path.join(self.folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            preexec_fn=self.enter, start_new_session=True, **options)
+
+    def start(self):
+        self.launch()
+        holdfast.until(self.listens, f"{self.name} listens")
+        return self
+
+    def listens(self):
+        assert self.process.poll() is None, open(os.path.join(self.folder, "log")).read()
+        return os.path.exists(self.path)
+
+    def write(self, text):
+        name = os.path.join(self.folder, "conf")
+        with open(name, "w") as file:
+            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM))
+        return name
+
+    def pids(self):
+        with open(os.path.join(self.cgroup, "cgroup.procs")) as file:
+            return sorted({int(line) for line in file})
+
+    def pin(self, cpu):
+        for pid in self.pids():
+            os.sched_setaffinity(pid, {cpu})
+
+    def cpu(self):
+        """Seconds, of all processes that ever were in it."""
+        with open(os.path.join(self.cgroup, "cpu.stat")) as file:
+            return int(file.readline().split()[1]) / 1e6
+
+    def files(self):
+        """Open files; processes that share one table count once."""
+        tables = {}
+        for pid in self.pids():
+            names = frozenset((name, os.readlink(f"/proc/{pid}/fd/{name}"))
+                              for name in os.listdir(f"/proc/{pid}/fd") if os.path.lexists(f"/proc/{pid}/fd/{name}"))
+            tables[names] = len(names)
+        return sum(tables.values())
+
+    def memory(self):
+        """PSS in bytes, of all processes."""
+        total = 0
+        for pid in self.pids():
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                total += sum(int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:"))
+        return total
+
+    def stop(self):
+        if self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        holdfast.until(lambda: not self.pids(), f"{self.name} is gone")
+        os.rmdir(self.cgroup)
+
+
+class Holdfast(Peer):
+    name = "holdfast"
+    more = ""
+
+    def launch(self):
+        services = holdfast.fixed("s", f"127.0.0.1:{self.port}", f"max_clients = 9000; max_held = 9000; "
+                                  f"hold_timeout = 3600; listen: {{ backlog = 4096; }}; {self.more}")
+        self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
+        self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
+
+    @staticmethod
+    def version():
+        return holdfast.run(os.path.join(holdfast.BUILD, "holdfastd"), "-V").stdout.split()[1]
+
+
+class Haproxy(Peer):
+    name = "haproxy"
+
+    def launch(self):
+        self.spawn("haproxy", "-q", "-db", "-f", self.write(HAPROXY))
+
+    @staticmethod
+    def version():
+        return holdfast.run("haproxy", "-v").stdout.split()[2]
+
+
+class Nginx(Peer):
+    name = "nginx"
+
+    def launch(self):
+        self.spawn("nginx", "-c", self.write(NGINX), "-p", self.folder)
+
+    @staticmethod
+    def version():
+        return holdfast.run("nginx", "-v").stderr.strip().rpartition("/")[2]
+
+
+class Proxyd(Peer):
+    name = "socket-proxyd"
+
+    def launch(self):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path)
+            listener.listen(4096)
+            number = listener.fileno()
+            self.spawn("/bin/sh", "-c", f"exec 3<&{number}; LISTEN_FDS=1 LISTEN_PID=$$ exec {PROXYD} "
+                       f"--connections-max=9000 127.0.0.1:{self.port}", pass_fds=[number])
+
+    @staticmethod
+    def version():
+        return holdfast.run(PROXYD, "--version").stdout.split()[1]
+
+
+class Socat(Peer):
+    name = "socat"
+
+    def launch(self):
+        self.spawn("socat", f"UNIX-LISTEN:{self.path},fork,backlog=4096", f"TCP:127.0.0.1:{self.port},nodelay")
+
+    @staticmethod
+    def version():
+        return holdfast.run("socat", "-V").stdout.split("socat version ")[1].split()[0]
+
+
+class Direct(Peer):
+    """No proxy: TCP from the client to the server."""
+    name = "direct"
+
+    def start(self):
+        return self
+
+    @property
+    def address(self):
+        return str(self.port)
+
+    def pin(self, cpu):
+        pass
+
+    @staticmethod
+    def version():
+        return "-"
+
+
+ALL = [Holdfast, Haproxy, Nginx, Proxyd, Socat, Direct]
+
+
+def missing():
+    """Packages that the bench needs and this machine lacks."""
+    needs = {"haproxy": shutil.which("haproxy"), "nginx": shutil.which("nginx"),
+             "libnginx-mod-stream": os.path.exists(NGINX_STREAM), "socat": shutil.which("socat"),
+             "linux-perf": shutil.which("perf"), "systemd": os.path.exists(PROXYD)}
+    return [package for package, there in needs.items() if not there]

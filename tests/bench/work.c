@@ -1,0 +1,49 @@
+/* work.c - the same work for each proxy of the bench, as a client and as the server behind it.
+ *
+ *   work serve LISTENING-FD       until the end of standard input
+ *   work ask                      commands on standard input, answers on standard output:
+ *
+ *     open KIND COUNT SIZE ADDRESS   makes the connections (KIND by number, see work.h; ADDRESS is the path of a
+ *                                    Unix socket or a port of 127.0.0.1); says "ready"
+ *     run MILLISECONDS               works; says what was done, a line of JSON
+ *     close                          says "closed"
+ */
+#include "work.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+int64_t
+work_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void
+raise_file_limit(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	raise_file_limit();
+	if (argc == 3 && strcmp(argv[1], "serve") == 0)
+		return work_serve(atoi(argv[2]));
+	if (argc == 2 && strcmp(argv[1], "ask") == 0)
+		return work_command();
+	fputs("usage: work serve LISTENING-FD | work ask\n", stderr);
+	return 2;
+}
