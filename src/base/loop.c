@@ -48,6 +48,12 @@ loop_timer_at(struct event *timer, int64_t deadline)
 }
 
 void
+loop_timer_soon(struct event *timer)
+{
+	event_active(timer, EV_TIMEOUT, 0);
+}
+
+void
 loop_timer_stop(struct event *timer)
 {
 	loop_event_stop(timer);

@@ -15,6 +15,9 @@ void loop_timer_init(struct event *timer, struct event_base *loop, event_callbac
 /* Runs the timer at deadline, or at once if that is past; CLOCK_NEVER stops it.  Replaces an earlier one. */
 void loop_timer_at(struct event *timer, int64_t deadline);
 
+/* Runs the timer in this turn of the loop, after all that is due; without a system call in between. */
+void loop_timer_soon(struct event *timer);
+
 /* Stops the timer; harmless when it was never set, or never initialised (all zero). */
 void loop_timer_stop(struct event *timer);
 

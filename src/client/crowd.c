@@ -169,6 +169,10 @@ crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32
 	CRASH_POINT(OPEN_TAKEN);
 	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
 	crowd->open_count++;
+	if (crowd->fresh)
+		return;
+	crowd->fresh = true;
+	crowd_scan_later(crowd);
 }
 
 /* Whether who comes now is turned away. */
@@ -218,21 +222,23 @@ crowd_place(struct crowd *crowd, struct session *session)
 		crowd_refuse(crowd, session, &counters->refused_down, "refused: service down");
 		return;
 	}
-	session_begin(session);
 	if (hold_first(crowd->hold) == session)
 		crowd_serve(crowd);
 	if (!session_is_held(session))
 		return;
-	if (hold_count(crowd->hold) > settings->max_held)
+	if (hold_count(crowd->hold) > settings->max_held) {
 		crowd_refuse(crowd, session, &counters->refused_held_max, "refused: max_held reached");
-	else
-		crowd_tell_held(crowd);
+		return;
+	}
+	session_begin(session);
+	crowd_tell_held(crowd);
 }
 
 static struct session *
 crowd_add(struct crowd *crowd, uint32_t index, uid_t uid)
 {
-	struct session *session = session_new(crowd->loop, crowd->table, index, &crowd_session_callbacks, crowd);
+	struct session *session = session_new(&crowd->stock, crowd->loop, crowd->table, index,
+	    &crowd_session_callbacks, crowd);
 
 	session->uid = uid;
 	return session;
@@ -361,6 +367,7 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	crowd->name = table->services[service].name;
 	crowd->callbacks = callbacks;
 	crowd->arg = arg;
+	crowd->stock = session_stock;
 	TAILQ_INIT(&crowd->open);
 	crowd->admission = admission_new(crowd->name);
 	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
@@ -389,6 +396,7 @@ crowd_free(struct crowd *crowd)
 	}
 	hold_free(crowd->hold);
 	admission_free(crowd->admission);
+	stock_clear(&crowd->stock);
 	mem_free(crowd);
 }
 

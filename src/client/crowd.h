@@ -34,6 +34,8 @@ struct crowd_callbacks {
 	int (*take)(void *arg, uint32_t *ret_spare);
 	/* The connection is a session's now; the spare's record is to be let go of. */
 	void (*taken)(void *arg, uint32_t spare);
+	/* This connection that was taken has lived for a while: its socket options are worth it now. */
+	void (*tune)(void *arg, int fd);
 	/* The first byte has passed over a connection that was taken. */
 	void (*attached)(void *arg);
 	/* A connection that was taken ended before a byte passed, so many microseconds after it was taken. */

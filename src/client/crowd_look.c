@@ -7,6 +7,8 @@
 
 #define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
 #define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
+/* A connection that has lived so long will probably go on. */
+#define CROWD_TUNE_AGE CLOCK_SECOND
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
 #define CROWD_LINGER   30
@@ -19,6 +21,8 @@ crowd_scan_interval(const struct crowd *crowd)
 {
 	int64_t interval = crowd->settings->idle_timeout / 4;
 
+	if (crowd->fresh && (interval == 0 || interval > CROWD_TUNE_AGE))
+		return CROWD_TUNE_AGE;
 	if (interval == 0 || interval > CROWD_SCAN_MAX)
 		return CROWD_SCAN_MAX;
 	return interval < CROWD_SCAN_MIN ? CROWD_SCAN_MIN : interval;
@@ -41,6 +45,21 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 }
 
 static void
+crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
+{
+	struct table_session *record = session_record(session);
+
+	if (record->flags & TABLE_SESSION_TUNED)
+		return;
+	if (now - session->opened < CROWD_TUNE_AGE) {
+		crowd->fresh = true;
+		return;
+	}
+	crowd->callbacks->tune(crowd->arg, record->upstream_fd);
+	record->flags |= TABLE_SESSION_TUNED;
+}
+
+static void
 crowd_scan_open(struct crowd *crowd, int64_t now)
 {
 	struct session *session = TAILQ_FIRST(&crowd->open), *next;
@@ -50,6 +69,7 @@ crowd_scan_open(struct crowd *crowd, int64_t now)
 		next = TAILQ_NEXT(session, entry);
 		if (session_look(session))
 			continue;
+		crowd_tune(crowd, session, now);
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND; /* rounded: never too early */
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, "closed: idle_timeout", NULL);
@@ -66,6 +86,7 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	crowd->fresh = false;
 	crowd_scan_held(crowd, now);
 	crowd_scan_open(crowd, now);
 	crowd_scan_later(crowd);

@@ -20,7 +20,9 @@ struct crowd {
 	struct hold *hold;            /* owned: who waits */
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
+	struct stock stock;           /* of sessions */
 	bool paused;
+	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
 	struct event scan;
 	const struct crowd_callbacks *callbacks; /* borrowed */

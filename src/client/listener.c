@@ -16,7 +16,7 @@
 #include "keep/crash.h"
 #include "keep/table.h"
 
-/* Clients accepted in one turn of the loop, so that those who are already here have theirs. */
+/* Clients accepted in one turn of the loop at most, so that those who are already here have theirs. */
 #define LISTENER_TURN  32
 #define LISTENER_AGAIN (100 * CLOCK_MILLISECOND)
 /* Files that clients may not take, so that those who wait can be given upstream connections. */
@@ -26,6 +26,7 @@ struct listener {
 	int fd; /* borrowed */
 	struct event event;
 	struct event again; /* after files ran out */
+	int turn;           /* clients expected in one turn, so that nobody is asked for in vain */
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
 	int ceiling;        /* file numbers from here on are not for clients */
@@ -251,18 +252,19 @@ static void
 listener_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
-	int client;
+	int client, n;
 
 	(void)what;
 	if (listener->exhausted && listener_is_at_ceiling(listener)) {
 		listener_rest(listener, EMFILE);
 		return;
 	}
-	for (int n = 0; n < LISTENER_TURN && !listener->paused; n++) {
+	for (n = 0; n < listener->turn && !listener->paused; n++) {
 		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client == -1) {
 			if (listener_is_exhaustion(errno))
 				listener_rest(listener, errno);
+			listener->turn = n > 0 ? n : 1;
 			return;
 		}
 		CRASH_POINT(ACCEPT_ACCEPTED);
@@ -273,6 +275,7 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 		}
 		listener->exhausted = false;
 	}
+	listener->turn = listener->turn * 2 < LISTENER_TURN ? listener->turn * 2 : LISTENER_TURN;
 }
 
 struct listener *
@@ -283,6 +286,7 @@ listener_new(struct event_base *loop, int fd, listener_callback *accepted, void 
 
 	listener->fd = fd;
 	listener->ceiling = INT_MAX;
+	listener->turn = 1;
 	listener->accepted = accepted;
 	listener->on_exhausted = exhausted;
 	listener->arg = arg;

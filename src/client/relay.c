@@ -101,7 +101,7 @@ relay_is_done(const struct relay *relay, enum table_direction d)
 	return relay->way[d].passed;
 }
 
-/* The source has ended and nothing is held: passes the end on. */
+/* The source has ended and nothing is held: passes the end on, unless closing does. */
 static void
 relay_pass_end(struct relay *relay, enum table_direction d)
 {
@@ -113,7 +113,7 @@ relay_pass_end(struct relay *relay, enum table_direction d)
 	event_del(&way->write);
 	carry_drop(&way->carry);
 	CRASH_POINT(SHUTDOWN_BEFORE);
-	if (!way->broken)
+	if (!way->broken && !relay->way[1 - d].passed)
 		shutdown(relay_destination(relay, d), SHUT_WR);
 	CRASH_POINT(SHUTDOWN_AFTER);
 	way->passed = true;
@@ -199,10 +199,7 @@ relay_receive(struct relay *relay, enum table_direction d)
 		way->failed = true; /* B3: the error comes before the bytes that are queued; read on to the end */
 		return true;
 	}
-	relay_end_way(relay, d);
-	if (d == TABLE_UP && hangup_has_come(relay_record(relay)->client_fd))
-		relay_client_gone(relay);
-	return false;
+	return relay_end_way(relay, d);
 }
 
 static void
@@ -296,6 +293,12 @@ relay_start(struct relay *relay)
 	relay->spoke = relay->attached;
 	for (int d = 0; d < 2; d++)
 		event_add(carry_is_empty(&relay->way[d].carry) ? &relay->way[d].read : &relay->way[d].write, NULL);
+}
+
+void
+relay_hear_client(struct relay *relay)
+{
+	event_active(&relay->way[TABLE_UP].read, EV_READ, 0);
 }
 
 void

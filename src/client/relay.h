@@ -55,6 +55,9 @@ void relay_init(struct relay *relay, struct event_base *loop, struct table *tabl
 /* Watches both sides; what a buffer already holds is sent by the next turn of the loop.  Calls nothing back. */
 void relay_start(struct relay *relay);
 
+/* The client has probably spoken already: it is read in this turn of the loop. */
+void relay_hear_client(struct relay *relay);
+
 /* Deletes all events.  The session's files and buffers are as they were. */
 void relay_stop(struct relay *relay);
 

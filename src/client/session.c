@@ -9,13 +9,14 @@
 #include "base/clock.h"
 #include "base/hangup.h"
 #include "base/loop.h"
-#include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
 #define SESSION_SERVED CLOCK_SECOND
+
+const struct stock session_stock = { .size = sizeof(struct session) };
 
 struct table_session *
 session_record(const struct session *session)
@@ -104,11 +105,12 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 }
 
 struct session *
-session_new(struct event_base *loop, struct table *table, uint32_t index, const struct session_callbacks *callbacks,
-    void *arg)
+session_new(struct stock *stock, struct event_base *loop, struct table *table, uint32_t index,
+    const struct session_callbacks *callbacks, void *arg)
 {
-	struct session *session = mem_new(1, sizeof *session);
+	struct session *session = stock_take(stock);
 
+	session->stock = stock;
 	session->loop = loop;
 	session->table = table;
 	session->index = index;
@@ -168,6 +170,7 @@ session_open(struct session *session, int upstream_fd)
 	CRASH_POINT(OPEN_COMMITTED);
 	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
 	session_start_relay(session);
+	relay_hear_client(&session->relay);
 }
 
 void
@@ -210,7 +213,7 @@ session_close(struct session *session)
 	if (session_is_held(session))
 		session_record(session)->upstream_fd = -1;
 	recover_close_session(session->table, session->index);
-	mem_free(session);
+	stock_give(session->stock, session);
 }
 
 void
@@ -238,7 +241,7 @@ session_free(struct session *session)
 	if (session == NULL)
 		return;
 	session_stop(session);
-	mem_free(session);
+	stock_give(session->stock, session);
 }
 
 bool

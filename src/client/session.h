@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "base/stock.h"
 #include "client/relay.h"
 #include "keep/table.h"
 
@@ -32,6 +33,7 @@ struct session_callbacks {
 
 struct session {
 	TAILQ_ENTRY(session) entry; /* in one of the service's lists: held or open */
+	struct stock *stock;        /* borrowed: where its memory comes from */
 	struct event_base *loop;    /* borrowed */
 	struct table *table;        /* borrowed */
 	uint32_t index;             /* of the record */
@@ -45,9 +47,12 @@ struct session {
 	void *arg;                  /* borrowed */
 };
 
+/* The memory that sessions come from and go back to. */
+extern const struct stock session_stock;
+
 /* The process's side of the record index, which is HELD or OPEN; the caller's, to be given to session_close(),
  * session_refuse() or session_free().  Call session_begin() next. */
-struct session *session_new(struct event_base *loop, struct table *table, uint32_t index,
+struct session *session_new(struct stock *stock, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
 
 /* Starts what the record's state asks for: relaying, or watching for a held client's leaving. */

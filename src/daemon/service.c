@@ -38,6 +38,14 @@ service_taken(void *arg, uint32_t spare)
 }
 
 static void
+service_tune(void *arg, int fd)
+{
+	const struct service *service = arg;
+
+	dial_tune(fd, &service->settings->link.dial);
+}
+
+static void
 service_attached(void *arg)
 {
 	struct service *service = arg;
@@ -92,6 +100,7 @@ service_client_ended(void *arg)
 static const struct crowd_callbacks service_crowd_callbacks = {
 	.take = service_take,
 	.taken = service_taken,
+	.tune = service_tune,
 	.attached = service_attached,
 	.unused = service_unused,
 	.held = service_held,

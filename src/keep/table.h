@@ -75,6 +75,8 @@ struct table_session {
 #define TABLE_SESSION_RECONNECT 1u
 /* Accepted by a dead worker that could not make a record: who it is has not been looked at. */
 #define TABLE_SESSION_ADOPTED 2u
+/* The upstream connection has its socket options. */
+#define TABLE_SESSION_TUNED 4u
 
 /* Where the bytes of a buffer begin and end. */
 struct table_buffer {

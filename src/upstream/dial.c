@@ -25,50 +25,49 @@ struct dial {
 	void *arg;              /* borrowed */
 	int64_t deadline;
 	int error;              /* when ended */
-	bool ended;
-	struct event event;     /* writable: connected or failed */
-	struct event timer;     /* time-out, retry, or the report of the end */
+	bool ended;             /* by connect() itself: to be reported through the loop */
+	struct event *event;    /* borrowed; connected or failed */
+	struct event timer;     /* time-out, retry, or that report */
 };
 
 int
 dial_socket(const struct address *address)
 {
-	int fd, on = 1;
+	int fd;
 
 	if (address->kind != ADDRESS_SOCKET)
 		return -EINVAL;
 	fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -errno;
-	if (address->socket.ss_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	return fd;
+	return fd == -1 ? -errno : fd;
 }
 
-/* A connect to a free port of this host, out of the range that connects take their own from, may by chance meet
- * itself (TCP's simultaneous open); nobody is there. */
+/* A connect to a port of this host that nobody listens at may by chance be given that very port as its own, and then
+ * meets itself (TCP's simultaneous open, RFC 9293, 3.5). */
 static bool
-dial_met_itself(int fd)
+dial_met_itself(const struct dial *dial)
 {
-	struct address own, other;
+	struct address own = dial->address;
 
-	memset(&own, 0, sizeof own);
-	memset(&other, 0, sizeof other);
-	own.socket_length = other.socket_length = sizeof own.socket;
-	if (getsockname(fd, (struct sockaddr *)&own.socket, &own.socket_length) == -1 ||
-	    getpeername(fd, (struct sockaddr *)&other.socket, &other.socket_length) == -1)
+	if (own.socket.ss_family == AF_UNIX)
 		return false;
-	return own.socket.ss_family != AF_UNIX && address_equal(&own, &other);
+	own.socket_length = sizeof own.socket;
+	return getsockname(dial->fd, (struct sockaddr *)&own.socket, &own.socket_length) == 0 &&
+	    address_equal(&own, &dial->address);
 }
 
-/* Ends it through the loop. */
 static void
-dial_end(struct dial *dial, int error)
+dial_finish(struct dial *dial, int error)
 {
-	dial->ended = true;
-	dial->error = error == 0 && dial_met_itself(dial->fd) ? ECONNREFUSED : error;
-	loop_event_stop(&dial->event);
-	loop_timer_at(&dial->timer, clock_now());
+	dial_callback *callback = dial->callback;
+	void *arg = dial->arg;
+
+	if (error == 0 && dial_met_itself(dial))
+		error = ECONNREFUSED;
+	if (error != 0)
+		loop_event_stop(dial->event);
+	loop_timer_stop(&dial->timer);
+	mem_free(dial);
+	callback(arg, error);
 }
 
 static void
@@ -76,42 +75,34 @@ dial_connect(struct dial *dial)
 {
 	int64_t retry;
 
+	dial->error = 0;
 	if (connect(dial->fd, (const struct sockaddr *)&dial->address.socket, dial->address.socket_length) == 0 ||
 	    errno == EISCONN) {
-		dial_end(dial, 0);
+		dial->ended = true;
+		loop_timer_soon(&dial->timer);
 	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
-		event_add(&dial->event, NULL);
+		event_add(dial->event, NULL);
 		loop_timer_at(&dial->timer, dial->deadline);
 	} else if (errno == EAGAIN && dial->address.socket.ss_family == AF_UNIX) {
 		retry = clock_after(clock_now(), DIAL_RETRY);
 		loop_timer_at(&dial->timer, retry < dial->deadline ? retry : dial->deadline);
 	} else {
-		dial_end(dial, errno);
+		dial->error = errno;
+		dial->ended = true;
+		loop_timer_soon(&dial->timer);
 	}
 }
 
+/* Writable alone is connected; with readable it may have failed, or the other end has already spoken. */
 static void
-dial_finish(struct dial *dial)
+dial_on_event(evutil_socket_t fd, short what, void *arg)
 {
-	dial_callback *callback = dial->callback;
-	int error = dial->error;
-	void *arg = dial->arg;
-
-	dial_cancel(dial);
-	callback(arg, error);
-}
-
-static void
-dial_on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct dial *dial = arg;
-	socklen_t length = sizeof dial->error;
 	int error = 0;
+	socklen_t length = sizeof error;
 
-	(void)what;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
+	if ((what & EV_READ) != 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
 		error = errno;
-	dial_end(dial, error);
+	dial_finish(arg, error);
 }
 
 static void
@@ -122,9 +113,9 @@ dial_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (dial->ended)
-		dial_finish(dial);
+		dial_finish(dial, dial->error);
 	else if (clock_now() >= dial->deadline)
-		dial_end(dial, ETIMEDOUT);
+		dial_finish(dial, ETIMEDOUT);
 	else if (dial->address.socket.ss_family == AF_UNIX)
 		dial_connect(dial);
 	else
@@ -133,16 +124,17 @@ dial_on_timer(evutil_socket_t fd, short what, void *arg)
 
 struct dial *
 dial_start(struct event_base *loop, int fd, const struct address *address, const struct dial_settings *settings,
-    dial_callback *callback, void *arg)
+    struct event *event, dial_callback *callback, void *arg)
 {
 	struct dial *dial = mem_new(1, sizeof *dial);
 
 	dial->fd = fd;
 	dial->address = *address;
+	dial->event = event;
 	dial->callback = callback;
 	dial->arg = arg;
 	dial->deadline = clock_after(clock_now(), settings->connect_timeout);
-	event_assign(&dial->event, loop, fd, EV_WRITE, dial_on_writable, dial);
+	event_assign(event, loop, fd, EV_READ | EV_WRITE | EV_PERSIST, dial_on_event, dial);
 	loop_timer_init(&dial->timer, loop, dial_on_timer, dial);
 	dial_connect(dial);
 	return dial;
@@ -153,7 +145,7 @@ dial_cancel(struct dial *dial)
 {
 	if (dial == NULL)
 		return;
-	loop_event_stop(&dial->event);
+	loop_event_stop(dial->event);
 	loop_timer_stop(&dial->timer);
 	mem_free(dial);
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "base/clock.h"
 
 struct dial_settings {
 	int64_t connect_timeout;
@@ -19,20 +20,25 @@ struct dial;
 typedef void dial_callback(void *arg, int error);
 
 /* Makes the socket (close-on-exec, non-blocking) for the address: the fd, or -errno.  Nothing is sent yet, so
- * that the caller can name the file in the table first. */
+ * that the caller can name the file in the table first.  No option is set: who keeps the connection does. */
 int dial_socket(const struct address *address);
 
 /* Connects fd (borrowed) to the address.  Never calls back before it returns.  EAGAIN of a Unix socket with a
- * full backlog is tried again on a timer until the time-out (B6). */
+ * full backlog is tried again on a timer until the time-out (B6).
+ *
+ * event is the caller's memory for the watch on fd: when connected it is left in the loop, which then asks epoll for
+ * reading and writing, so that whoever goes on with the connection adds an own event before deleting this one, for one
+ * system call.  After an error or dial_cancel() it is gone from the loop. */
 struct dial *dial_start(struct event_base *loop, int fd, const struct address *address,
-    const struct dial_settings *settings, dial_callback *callback, void *arg);
+    const struct dial_settings *settings, struct event *event, dial_callback *callback, void *arg);
 void dial_cancel(struct dial *dial);
 
 /* After a worker's death (B6): whether this connecting or connected socket is worth keeping: 1 connected,
  * 0 still connecting, -1 never connected or broken. */
 int dial_examine(int fd);
 
-/* Sets TCP_NODELAY (at dial_socket), keepalive and user time-out on a connection: once it is worth it. */
+/* Sets keepalive and user time-out on a connection, for which it is worth it only once it has lived for a while. */
+#define DIAL_TUNE_AGE CLOCK_SECOND
 void dial_tune(int fd, const struct dial_settings *settings);
 
 #endif

@@ -63,6 +63,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	if (!link->record->begun)
 		record_clear(link->record);
 	STAILQ_INIT(&link->inputs);
+	link->stock.size = sizeof(struct link_input);
 	loop_timer_init(&link->turn, loop, link_on_turn, link);
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
@@ -93,6 +94,7 @@ link_free(struct link *link)
 		STAILQ_REMOVE_HEAD(&link->inputs, next);
 		mem_free(input);
 	}
+	stock_clear(&link->stock);
 	loop_timer_stop(&link->turn);
 	loop_timer_stop(&link->timer);
 	loop_timer_stop(&link->still);

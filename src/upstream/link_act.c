@@ -24,11 +24,11 @@ link_push(struct link *link, struct pconn_input input)
 		STAILQ_FOREACH(pushed, &link->inputs, next)
 			if (pushed->input.event == input.event)
 				return;
-	pushed = mem_new(1, sizeof *pushed);
+	pushed = stock_take(&link->stock);
 	pushed->input = input;
 	STAILQ_INSERT_TAIL(&link->inputs, pushed, next);
 	if (!link->running)
-		loop_timer_at(&link->turn, clock_now());
+		loop_timer_soon(&link->turn);
 }
 
 void
@@ -278,7 +278,7 @@ link_run(struct link *link)
 		link_name_loss(link, input->input.event);
 		link_step(link, &input->input);
 		link_end_unused(link);
-		mem_free(input);
+		stock_give(&link->stock, input);
 	}
 	link->running = false;
 	link->asked_to_end = link->asked_to_open = false;

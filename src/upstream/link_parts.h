@@ -10,6 +10,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "base/stock.h"
 #include "upstream/handlers.h"
 #include "upstream/link.h"
 #include "upstream/pool.h"
@@ -48,6 +49,7 @@ struct link {
 	struct event timer;                     /* the machine's deadline */
 	struct event still;                     /* "still down" */
 	STAILQ_HEAD(link_inputs, link_input) inputs;
+	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
 	unsigned held;

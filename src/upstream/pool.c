@@ -81,11 +81,11 @@ pool_on_dialled(void *arg, int error)
 	record->since = clock_now();
 	table_session_set(pool->table, dial->session, TABLE_SPARE);
 	CRASH_POINT(DIAL_CONNECTED);
-	dial_tune(record->upstream_fd, pool->settings);
 	if (candidate != NULL)
 		candidate->failed_at = 0;
 	address_format(&dial->address, address);
 	pool_add_spare(pool, dial->session, address);
+	loop_event_stop(&dial->event); /* after the spare's is there */
 	loop_timer_stop(&dial->timer);
 	pool_free_dial(dial);
 	pool->callbacks->dialled(pool->arg, address);
@@ -137,11 +137,11 @@ pool_begin(struct pool_dial *dial)
 
 	dial->error = pool_name_file(dial);
 	if (dial->error != 0) {
-		loop_timer_at(&dial->timer, clock_now());
+		loop_timer_soon(&dial->timer);
 		return;
 	}
 	dial->dial = dial_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
-	    pool->settings, pool_on_dialled, dial);
+	    pool->settings, &dial->event, pool_on_dialled, dial);
 	CRASH_POINT(DIAL_STARTED);
 }
 
@@ -183,6 +183,7 @@ pool_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	pool->arg = arg;
 	TAILQ_INIT(&pool->spares);
 	TAILQ_INIT(&pool->dials);
+	loop_timer_init(&pool->tuning, loop, pool_on_tuning, pool);
 	return pool;
 }
 
@@ -209,6 +210,7 @@ pool_free(struct pool *pool)
 	pool_stop_dials(pool);
 	while (!TAILQ_EMPTY(&pool->spares))
 		pool_release(TAILQ_FIRST(&pool->spares));
+	loop_timer_stop(&pool->tuning);
 	candidates_clear(&pool->candidates);
 	mem_free(pool);
 }

@@ -22,6 +22,7 @@ struct pool_spare {
 	int64_t since;
 	char address[ADDRESS_TEXT_SIZE];
 	char end[SPARE_TEXT_SIZE]; /* why it ended, as it was first seen: a socket tells its error once */
+	bool spoke;          /* the server has: the event is edge-triggered, so that it does not come on and on */
 	struct event event;
 };
 
@@ -36,6 +37,7 @@ struct pool_dial {
 	unsigned generation; /* of the candidates */
 	bool single;         /* the attempt's: no other candidate */
 	int error;           /* that is to be told by the timer */
+	struct event event;  /* its watch; see dial_start() */
 	struct event timer;
 };
 
@@ -48,6 +50,8 @@ struct pool {
 	void *arg;                              /* borrowed */
 	struct candidates candidates;
 	unsigned ready, dialling;
+	struct pool_spare *given;               /* that a client is about to take; among the spares until it has */
+	struct event tuning;                    /* of those that have lived for a while */
 	TAILQ_HEAD(pool_spares, pool_spare) spares; /* oldest first */
 	TAILQ_HEAD(pool_dials, pool_dial) dials;
 };
@@ -57,6 +61,9 @@ void pool_add_spare(struct pool *pool, uint32_t session, const char *address);
 
 /* Forgets a ready one; its record and file stay. */
 void pool_release(struct pool_spare *spare);
+
+/* Sees to those that are old enough. */
+void pool_on_tuning(evutil_socket_t fd, short what, void *arg);
 
 /* Closes a record and its file (T3). */
 void pool_close_record(struct pool *pool, uint32_t session);

@@ -52,8 +52,22 @@ pool_has_ended(struct pool_spare *spare)
 	return true;
 }
 
-/* Something has come, or an end.  What the server says first is the client's and stays unread; the event is
- * edge-triggered, so that it does not come again for that. */
+static void pool_on_readable(evutil_socket_t fd, short what, void *arg);
+
+/* What the server says first is the client's and stays unread: from now on only news are told. */
+static void
+pool_note_speech(struct pool_spare *spare)
+{
+	if (spare->spoke)
+		return;
+	spare->spoke = true;
+	loop_event_stop(&spare->event);
+	event_assign(&spare->event, spare->pool->loop, spare->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
+	    pool_on_readable, spare);
+	event_add(&spare->event, NULL);
+}
+
+/* Something has come, or an end. */
 static void
 pool_on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -61,8 +75,10 @@ pool_on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!pool_has_ended(spare))
+	if (!pool_has_ended(spare)) {
+		pool_note_speech(spare);
 		return;
+	}
 	ended = *spare;
 	pool_close_spare(spare);
 	ended.pool->callbacks->ended(ended.pool->arg, ended.address, clock_now() - ended.since, ended.end);
@@ -79,11 +95,36 @@ pool_add_spare(struct pool *pool, uint32_t session, const char *address)
 	spare->fd = record->upstream_fd;
 	spare->since = record->since;
 	snprintf(spare->address, sizeof spare->address, "%s", address);
-	event_assign(&spare->event, pool->loop, spare->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
-	    pool_on_readable, spare);
+	event_assign(&spare->event, pool->loop, spare->fd, EV_READ | EV_PERSIST, pool_on_readable, spare);
 	event_add(&spare->event, NULL);
 	TAILQ_INSERT_TAIL(&pool->spares, spare, next);
 	pool->ready++;
+	if (!evtimer_pending(&pool->tuning, NULL))
+		loop_timer_at(&pool->tuning, clock_now() + DIAL_TUNE_AGE);
+}
+
+void
+pool_on_tuning(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *pool = arg;
+	int64_t now = clock_now(), next = CLOCK_NEVER;
+	struct pool_spare *spare;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH(spare, &pool->spares, next) {
+		struct table_session *record = &pool->table->sessions[spare->session];
+
+		if (record->flags & TABLE_SESSION_TUNED)
+			continue;
+		if (now - spare->since < DIAL_TUNE_AGE) {
+			next = spare->since + DIAL_TUNE_AGE < next ? spare->since + DIAL_TUNE_AGE : next;
+			continue;
+		}
+		dial_tune(spare->fd, pool->settings);
+		record->flags |= TABLE_SESSION_TUNED;
+	}
+	loop_timer_at(&pool->tuning, next);
 }
 
 static void
@@ -99,7 +140,6 @@ pool_adopt_dialling(struct pool *pool, uint32_t session, bool keep)
 	spare_address(record->upstream_fd, address, sizeof address);
 	record->since = clock_now();
 	table_session_set(pool->table, session, TABLE_SPARE);
-	dial_tune(record->upstream_fd, pool->settings);
 	pool_add_spare(pool, session, address);
 }
 
@@ -152,7 +192,9 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 		*ret_session = spare->session;
 		*ret_since = spare->since;
 		snprintf(ret_address, size, "%.*s", (int)size - 1, spare->address);
-		pool_release(spare);
+		if (spare->spoke)
+			loop_event_stop(&spare->event); /* it cannot stand beside a level-triggered one */
+		pool->given = spare;
 		return fd;
 	}
 	return -1;
@@ -161,6 +203,8 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 void
 pool_taken(struct pool *pool, uint32_t session)
 {
+	pool_release(pool->given); /* now that the client's watch on the file is there */
+	pool->given = NULL;
 	pool->table->sessions[session].upstream_fd = -1;
 	table_session_free(pool->table, session);
 }

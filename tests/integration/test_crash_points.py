@@ -11,7 +11,7 @@ WANTED = 50 if holdfast.LONG else 8
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
 COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "dial": 20, "link": 40,
-          "recover": 2}
+          "pipe": 40, "recover": 2, "pipe.opened": 2, "pipe.named": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
     "recover.call": "call.received:200",
@@ -20,7 +20,7 @@ LED_TO_BY = {
     "recover.adopted": "accept.accepted:20",
 }
 # Places that this load does not pass; each has a test of its own below, or later.
-ELSEWHERE = {"return.closed", "return.held", "listener.named", "redo.committed", "recover.redone"}
+ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.unnamed", "redo.committed", "recover.redone"}
 
 
 def points():
@@ -34,6 +34,15 @@ def crash(text):
     return dict(build=holdfast.CRASH_BUILD, environment_more={"HOLDFAST_CRASH": text})
 
 
+POURED = bytes(1 << 20)
+
+
+def pour(connection):
+    """Speaks without end."""
+    while True:
+        connection.sendall(POURED)
+
+
 def deaths(one, point):
     return one.log().count(f"crash point {point}\n")
 
@@ -43,7 +52,7 @@ pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with 
 
 @pytest.mark.parametrize("point", [point for point in points() if point not in ELSEWHERE])
 def test_under_load(daemon, load, point):
-    text = f"{point}:{COUNTS[point.split('.')[0]]}"
+    text = f"{point}:{COUNTS.get(point) or COUNTS[point.split('.')[0]]}"
     if point in LED_TO_BY:
         text += "," + LED_TO_BY[point]
     generator = load()
@@ -73,6 +82,19 @@ def test_on_the_way_back_to_the_held(daemon, upstream, point):
     for number, client in enumerate(clients):
         assert client.ask(str(number)) == f"{number}\n".encode()
         client.close()
+
+
+def test_pipes_that_are_left_with_bytes_in_them(daemon, upstream):
+    """Clients go in the midst of a download; those who stay hear every byte."""
+    server = upstream(pour)
+    one = daemon(holdfast.fixed("s", server.address), **crash("pipe.unnamed:2"))
+    with one.client("s") as stays:
+        heard = 0
+        while deaths(one, "pipe.unnamed") < WANTED:
+            with one.client("s") as leaves:
+                assert leaves.file.read(1 << 20) == POURED
+            heard += len(stays.file.read(65536))
+        assert heard % 65536 == 0
 
 
 def test_listeners_being_made(daemon, upstream):

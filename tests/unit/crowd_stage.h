@@ -30,7 +30,7 @@ static int listener;
 /* The remote side: connections that are ready, and what it was told. */
 static struct {
 	int near[READY], far[READY];
-	unsigned ready, taken, attached, unused, held, ended;
+	unsigned ready, taken, tuned, attached, unused, held, ended;
 	int64_t unused_age;
 	bool refuses, up;
 } remote;
@@ -51,6 +51,14 @@ on_taken(void *arg, uint32_t spare)
 	(void)arg;
 	assert_int_equal(spare, remote.taken);
 	remote.taken++;
+}
+
+static inline void
+on_tune(void *arg, int fd)
+{
+	(void)arg;
+	(void)fd;
+	remote.tuned++;
 }
 
 static inline void
@@ -97,7 +105,7 @@ on_ended(void *arg)
 }
 
 static const struct crowd_callbacks callbacks = {
-	.take = on_take, .taken = on_taken, .attached = on_attached, .unused = on_unused, .held = on_held,
+	.take = on_take, .taken = on_taken, .tune = on_tune, .attached = on_attached, .unused = on_unused, .held = on_held,
 	.refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
 };
 

@@ -38,6 +38,7 @@ struct flow {
 };
 
 static struct table table;
+static struct stock stock;
 static struct flow flows[FLOWS];
 static unsigned wrong;
 static pid_t keeper;
@@ -104,6 +105,7 @@ work(void *arg)
 	(void)arg;
 	recover_run(&table);
 	worker.loop = loop_new();
+	stock = session_stock;
 	loop_timer_init(&worker.heartbeat, worker.loop, on_heartbeat, &worker);
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);
@@ -111,7 +113,7 @@ work(void *arg)
 	on_heartbeat(-1, 0, &worker);
 	for (uint32_t i = 1; i < table.header->session_high; i++)
 		if (table_session_state(&table, i) == TABLE_OPEN)
-			session_begin(session_new(worker.loop, &table, i, &callbacks, NULL));
+			session_begin(session_new(&stock, worker.loop, &table, i, &callbacks, NULL));
 	table.header->was_ready = table.header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
 	if (!table.header->stopping)

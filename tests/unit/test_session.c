@@ -19,6 +19,7 @@
 
 static struct event_base *loop;
 static struct table table;
+static struct stock stock;
 static struct session *session;
 static struct table_session *record;
 static int client; /* the far end */
@@ -74,13 +75,14 @@ set_up(void **state)
 	if (table_new(20, &table) < 0)
 		return -1;
 	loop = loop_new();
+	stock = session_stock;
 	attached = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
 	client = pair[1];
 	index = side_session(&table, TABLE_HELD, pair[0], -1);
 	record = &table.sessions[index];
-	session = session_new(loop, &table, index, &callbacks, NULL);
+	session = session_new(&stock, loop, &table, index, &callbacks, NULL);
 	session_begin(session);
 	return 0;
 }
@@ -92,6 +94,7 @@ tear_down(void **state)
 	session_close(session);
 	if (client != -1)
 		close(client);
+	stock_clear(&stock);
 	event_base_free(loop);
 	table_free(&table);
 	return 0;
@@ -203,7 +206,7 @@ a_new_worker_takes_up_an_open_session(void **state)
 	settle();
 	session_free(session);
 	assert_string_equal(side_hear(upstream), "before");
-	session = session_new(loop, &table, index, &callbacks, NULL);
+	session = session_new(&stock, loop, &table, index, &callbacks, NULL);
 	session_begin(session);
 	side_say(upstream, "after");
 	settle();
