@@ -1,8 +1,12 @@
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Free bytes that are not worth looking for whole pages. */
+#define MEM_SPARE (256u << 10)
 
 static void *
 mem_checked(void *memory)
@@ -66,6 +70,20 @@ mem_print(const char *format, ...)
 	text = mem_vprint(format, args);
 	va_end(args);
 	return text;
+}
+
+void
+mem_trim(void)
+{
+	static size_t left; /* of what was free before, the kernel has the pages */
+	size_t spare = mallinfo2().fordblks;
+
+	if (spare < left)
+		left = spare;
+	if (spare - left < MEM_SPARE)
+		return;
+	malloc_trim(0);
+	left = spare;
 }
 
 void

@@ -1,23 +1,30 @@
-/* stock.h - objects of one size that are kept for reuse, where they come and go so often that allocating counts. */
+/* stock.h - objects of one size that come and go so often that allocating each would count.
+ *
+ * They lie together in slabs, so that a slab's memory can really be given back when all of its objects have come
+ * back; one empty slab is kept.
+ */
 #ifndef HOLDFAST_BASE_STOCK_H
 #define HOLDFAST_BASE_STOCK_H
 
 #include <stddef.h>
+#include <sys/queue.h>
 
-/* All zero but for size is an empty one. */
+struct stock_slab;
+
+/* All zero but for the first two is an empty one. */
 struct stock {
-	size_t size;    /* bytes of an object */
-	unsigned count; /* kept ones */
-	void *first;    /* owned; each begins with the next one's address */
+	size_t size;     /* bytes of an object */
+	unsigned number; /* objects in a slab, at least 1 */
+	LIST_HEAD(, stock_slab) slabs; /* owned: those with a free object */
 };
 
 /* An object, zeroed; the caller's, to be given back. */
 void *stock_take(struct stock *stock);
 
-/* Gives it back.  Beyond a few dozen it is freed.  NULL is fine. */
+/* Gives it back.  NULL is fine. */
 void stock_give(struct stock *stock, void *object);
 
-/* Frees what is kept; objects that are out can still be given back. */
+/* Frees all; every object must have been given back. */
 void stock_clear(struct stock *stock);
 
 #endif

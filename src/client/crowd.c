@@ -230,7 +230,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 		crowd_refuse(crowd, session, &counters->refused_held_max, "refused: max_held reached");
 		return;
 	}
-	session_begin(session);
+	crowd_watch_later(crowd);
 	crowd_tell_held(crowd);
 }
 
@@ -367,7 +367,7 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	crowd->name = table->services[service].name;
 	crowd->callbacks = callbacks;
 	crowd->arg = arg;
-	crowd->stock = session_stock;
+	session_stock_init(&crowd->stock);
 	TAILQ_INIT(&crowd->open);
 	crowd->admission = admission_new(crowd->name);
 	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
@@ -386,6 +386,7 @@ crowd_free(struct crowd *crowd)
 		return;
 	listener_free(crowd->listener);
 	loop_timer_stop(&crowd->scan);
+	loop_timer_stop(&crowd->watching);
 	while ((session = hold_first(crowd->hold)) != NULL) {
 		hold_remove(crowd->hold, session);
 		session_free(session);
@@ -396,7 +397,7 @@ crowd_free(struct crowd *crowd)
 	}
 	hold_free(crowd->hold);
 	admission_free(crowd->admission);
-	stock_clear(&crowd->stock);
+	session_stock_clear(&crowd->stock);
 	mem_free(crowd);
 }
 

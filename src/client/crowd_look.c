@@ -6,6 +6,8 @@
 #include "base/loop.h"
 
 #define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
+/* A connect to a service that is up takes less. */
+#define CROWD_MOMENT   (20 * CLOCK_MILLISECOND)
 #define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
 /* A connection that has lived so long will probably go on. */
 #define CROWD_TUNE_AGE CLOCK_SECOND
@@ -73,7 +75,7 @@ crowd_scan_open(struct crowd *crowd, int64_t now)
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND; /* rounded: never too early */
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, "closed: idle_timeout", NULL);
-		else if (relay_is_client_gone(&session->relay) && idle >= CROWD_LINGER * CLOCK_SECOND)
+		else if (session_is_client_gone(session) && idle >= CROWD_LINGER * CLOCK_SECOND)
 			crowd_end(crowd, session, "closed: the client is gone", NULL);
 	}
 }
@@ -92,10 +94,29 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 	crowd_scan_later(crowd);
 }
 
+static void
+crowd_on_watching(evutil_socket_t fd, short what, void *arg)
+{
+	struct crowd *crowd = arg;
+
+	(void)fd;
+	(void)what;
+	for (struct session *session = hold_first(crowd->hold); session != NULL; session = hold_next(session))
+		session_begin(session);
+}
+
+void
+crowd_watch_later(struct crowd *crowd)
+{
+	if (!evtimer_pending(&crowd->watching, NULL))
+		loop_timer_at(&crowd->watching, clock_now() + CROWD_MOMENT);
+}
+
 void
 crowd_scan_init(struct crowd *crowd)
 {
 	loop_timer_init(&crowd->scan, crowd->loop, crowd_on_scan, crowd);
+	loop_timer_init(&crowd->watching, crowd->loop, crowd_on_watching, crowd);
 }
 
 void

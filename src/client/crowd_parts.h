@@ -20,11 +20,12 @@ struct crowd {
 	struct hold *hold;            /* owned: who waits */
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
-	struct stock stock;           /* of sessions */
+	struct session_stock stock;
 	bool paused;
 	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
 	struct event scan;
+	struct event watching;        /* of those who have come and wait */
 	const struct crowd_callbacks *callbacks; /* borrowed */
 	void *arg;                    /* borrowed */
 };
@@ -34,6 +35,9 @@ struct table_counters *crowd_counters(const struct crowd *crowd);
 
 /* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
 void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);
+
+/* Who waits for more than a moment is watched for leaving; most are served before that is worth it. */
+void crowd_watch_later(struct crowd *crowd);
 
 /* Looks at all sessions after a while, again and again: who has been idle for too long, who is gone? */
 void crowd_scan_init(struct crowd *crowd);

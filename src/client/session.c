@@ -15,8 +15,22 @@
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
 #define SESSION_SERVED CLOCK_SECOND
+/* Sessions whose memory lies together. */
+#define SESSION_SLAB   32
 
-const struct stock session_stock = { .size = sizeof(struct session) };
+void
+session_stock_init(struct session_stock *stock)
+{
+	stock->sessions = (struct stock){ .size = sizeof(struct session), .number = SESSION_SLAB };
+	stock->relays = (struct stock){ .size = sizeof(struct relay), .number = SESSION_SLAB };
+}
+
+void
+session_stock_clear(struct session_stock *stock)
+{
+	stock_clear(&stock->sessions);
+	stock_clear(&stock->relays);
+}
 
 struct table_session *
 session_record(const struct session *session)
@@ -105,10 +119,10 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 }
 
 struct session *
-session_new(struct stock *stock, struct event_base *loop, struct table *table, uint32_t index,
+session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg)
 {
-	struct session *session = stock_take(stock);
+	struct session *session = stock_take(&stock->sessions);
 
 	session->stock = stock;
 	session->loop = loop;
@@ -139,18 +153,35 @@ session_was_attached(const struct session *session)
 }
 
 static void
+session_free_relay(struct session *session)
+{
+	stock_give(&session->stock->relays, session->relay);
+	session->relay = NULL;
+}
+
+static void
 session_start_relay(struct session *session)
 {
-	relay_init(&session->relay, session->loop, session->table, session->index, &session_relay_callbacks, session);
-	session->relay.attached = !session_is_unused(session);
-	relay_start(&session->relay);
+	session->relay = stock_take(&session->stock->relays);
+	relay_init(session->relay, session->loop, session->table, session->index, &session_relay_callbacks, session);
+	session->relay->attached = !session_is_unused(session);
+	relay_start(session->relay);
+}
+
+static void
+session_start_watch(struct session *session)
+{
+	if (session->watched)
+		return;
+	session->watched = true;
+	event_add(&session->watch, NULL);
 }
 
 void
 session_begin(struct session *session)
 {
 	if (session_is_held(session))
-		event_add(&session->watch, NULL);
+		session_start_watch(session);
 	else
 		session_start_relay(session);
 }
@@ -161,6 +192,7 @@ session_open(struct session *session, int upstream_fd)
 	struct table_session *record = session_record(session);
 
 	loop_event_stop(&session->watch);
+	session->watched = false;
 	record->upstream_fd = upstream_fd;
 	CRASH_POINT(OPEN_NAMED);
 	session->opened = clock_now();
@@ -170,7 +202,7 @@ session_open(struct session *session, int upstream_fd)
 	CRASH_POINT(OPEN_COMMITTED);
 	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
 	session_start_relay(session);
-	relay_hear_client(&session->relay);
+	relay_hear_client(session->relay);
 }
 
 void
@@ -179,7 +211,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 	struct table_session *record = session_record(session);
 	int fd = record->upstream_fd, unacknowledged = 0;
 
-	relay_stop(&session->relay);
+	relay_stop(session->relay);
 	*ret_lost = 0;
 	if (ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
 		*ret_lost = (uint64_t)unacknowledged;
@@ -188,19 +220,22 @@ session_return(struct session *session, uint64_t *ret_lost)
 	else if (clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
 	record->active = clock_second();
-	carry_drop(&session->relay.way[TABLE_DOWN].carry);
+	carry_drop(&session->relay->way[TABLE_DOWN].carry);
+	session_free_relay(session);
 	table_session_set(session->table, session->index, TABLE_HELD);
 	CRASH_POINT(RETURN_HELD);
 	close(fd);
 	record->upstream_fd = -1;
 	CRASH_POINT(RETURN_CLOSED);
-	event_add(&session->watch, NULL);
+	session_start_watch(session);
 }
 
 static void
 session_stop(struct session *session)
 {
-	relay_stop(&session->relay);
+	if (session->relay != NULL)
+		relay_stop(session->relay);
+	session_free_relay(session);
 	loop_event_stop(&session->watch);
 }
 
@@ -213,7 +248,7 @@ session_close(struct session *session)
 	if (session_is_held(session))
 		session_record(session)->upstream_fd = -1;
 	recover_close_session(session->table, session->index);
-	stock_give(session->stock, session);
+	stock_give(&session->stock->sessions, session);
 }
 
 void
@@ -241,11 +276,17 @@ session_free(struct session *session)
 	if (session == NULL)
 		return;
 	session_stop(session);
-	stock_give(session->stock, session);
+	stock_give(&session->stock->sessions, session);
 }
 
 bool
 session_look(struct session *session)
 {
-	return relay_look(&session->relay);
+	return relay_look(session->relay);
+}
+
+bool
+session_is_client_gone(const struct session *session)
+{
+	return relay_is_client_gone(session->relay);
 }

@@ -19,6 +19,11 @@
 struct session;
 TAILQ_HEAD(session_list, session);
 
+/* The memory that sessions come from and go back to, so that clients come and go without an allocation. */
+struct session_stock {
+	struct stock sessions, relays;
+};
+
 struct session_callbacks {
 	/* The first byte has passed over this upstream connection. */
 	void (*attached)(void *arg, struct session *session);
@@ -33,7 +38,7 @@ struct session_callbacks {
 
 struct session {
 	TAILQ_ENTRY(session) entry; /* in one of the service's lists: held or open */
-	struct stock *stock;        /* borrowed: where its memory comes from */
+	struct session_stock *stock; /* borrowed */
 	struct event_base *loop;    /* borrowed */
 	struct table *table;        /* borrowed */
 	uint32_t index;             /* of the record */
@@ -42,20 +47,25 @@ struct session {
 	int64_t gone;               /* when a held client was first seen to be gone altogether; 0 not yet */
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */
-	struct relay relay;
+	bool watched;               /* it is, or has left its word of an end */
+	struct relay *relay;        /* owned; NULL while it is held */
 	const struct session_callbacks *callbacks; /* borrowed */
 	void *arg;                  /* borrowed */
 };
 
-/* The memory that sessions come from and go back to. */
-extern const struct stock session_stock;
+/* For a stock with nothing in it. */
+void session_stock_init(struct session_stock *stock);
+
+/* Frees what is kept. */
+void session_stock_clear(struct session_stock *stock);
 
 /* The process's side of the record index, which is HELD or OPEN; the caller's, to be given to session_close(),
  * session_refuse() or session_free().  Call session_begin() next. */
-struct session *session_new(struct stock *stock, struct event_base *loop, struct table *table, uint32_t index,
+struct session *session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
 
-/* Starts what the record's state asks for: relaying, or watching for a held client's leaving. */
+/* Starts what the record's state asks for: relaying, or watching for a held client's leaving.  A held client may be
+ * begun with again. */
 void session_begin(struct session *session);
 
 /* HELD to OPEN with this upstream connection: named, then committed.  The caller then lets go of it. */
@@ -94,5 +104,8 @@ int64_t session_gone_for(struct session *session, int64_t now);
 /* Once in a while for an OPEN session: has a client that had shut down its side gone for good?  true if that was the
  * end: ended has been called, the session is gone. */
 bool session_look(struct session *session);
+
+/* Whether an OPEN session's client has gone altogether, as far as has been seen. */
+bool session_is_client_gone(const struct session *session);
 
 #endif

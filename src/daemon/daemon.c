@@ -139,6 +139,15 @@ daemon_update_status(struct daemon *daemon)
 	}
 }
 
+/* What the clients of a busy time needed is given back. */
+static void
+daemon_tidy(struct daemon *daemon)
+{
+	pipes_trim(daemon->table);
+	table_trim(daemon->table);
+	mem_trim();
+}
+
 static void
 daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
@@ -149,7 +158,7 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	daemon_beat(daemon);
 	if (header->heartbeat % 4 == 0)
-		pipes_trim(daemon->table);
+		daemon_tidy(daemon);
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)

@@ -79,7 +79,9 @@ fleet_free(struct fleet *fleet)
 static void
 fleet_resume_removed(struct fleet *fleet, const struct config *config)
 {
-	for (uint16_t i = 0; i < fleet->table->header->services; i++) {
+	uint32_t used = table_services_used(fleet->table);
+
+	for (uint16_t i = 0; i < used; i++) {
 		const struct table_service *record = &fleet->table->services[i];
 		enum table_state state = TABLE_STATE(record->word);
 

@@ -169,6 +169,7 @@ static void
 recover_name_all(struct table *table, struct recover_named *named)
 {
 	struct table_header *header = table->header;
+	uint32_t used = table_services_used(table);
 
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		recover_name(named, fd);
@@ -176,8 +177,8 @@ recover_name_all(struct table *table, struct recover_named *named)
 		recover_name(named, header->file[i]);
 	for (uint32_t i = 0; i < header->activated_count; i++)
 		recover_name(named, header->activated[i].fd);
-	for (uint32_t i = 0; i < header->services; i++)
-		if (table->services[i].word != 0 && TABLE_STATE(table->services[i].word) != TABLE_FREE)
+	for (uint32_t i = 0; i < used; i++)
+		if (TABLE_STATE(table->services[i].word) != TABLE_FREE)
 			recover_name(named, table->services[i].listener_fd);
 	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
 		if (header->pipe[i].read_fd != -1) {
@@ -211,6 +212,7 @@ recover_service_of(const struct table *table, int fd)
 {
 	struct sockaddr_un name = { 0 };
 	socklen_t length = sizeof name, int_length = sizeof(int);
+	uint32_t used = table_services_used(table);
 	int type = 0, listening = 1;
 
 	if (getsockname(fd, (struct sockaddr *)&name, &length) == -1 || name.sun_family != AF_UNIX ||
@@ -218,7 +220,7 @@ recover_service_of(const struct table *table, int fd)
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != SOCK_STREAM ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 || listening)
 		return -1;
-	for (uint32_t i = 0; i < table->header->services; i++) {
+	for (uint32_t i = 0; i < used; i++) {
 		const struct table_service *service = &table->services[i];
 
 		if (TABLE_STATE(service->word) == TABLE_LIVE && service->bound_length == length &&
@@ -268,7 +270,8 @@ void
 recover_run(struct table *table)
 {
 	table->free_session = 0;
-	table->warm_buffer = table->cold_buffer = table->warm_buffers = 0;
+	table->warm_buffer = table->cold_buffer = table->warm_buffers = table->warm_least = 0;
+	table->free_pipes = table->idle_pipes = 0;
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);
 	recover_call(table);

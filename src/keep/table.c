@@ -121,7 +121,7 @@ table_derive_buffers(struct table *table)
 {
 	const uint32_t mark = UINT32_C(1) << 31;
 
-	table->warm_buffer = table->cold_buffer = table->warm_buffers = 0;
+	table->warm_buffer = table->cold_buffer = table->warm_buffers = table->warm_least = 0;
 	for (uint32_t i = 1; i < table->header->session_high; i++) {
 		struct table_session *session = &table->sessions[i];
 
@@ -142,6 +142,16 @@ table_derive(struct table *table)
 {
 	table_derive_sessions(table);
 	table_derive_buffers(table);
+}
+
+uint32_t
+table_services_used(const struct table *table)
+{
+	uint32_t used = 0;
+
+	while (used < table->header->services && table->services[used].word != 0)
+		used++;
+	return used;
 }
 
 uint32_t
@@ -208,6 +218,8 @@ table_buffer_claim(struct table *table)
 	if (index != 0) {
 		table->warm_buffer = table->buffers[index].head;
 		table->warm_buffers--;
+		if (table->warm_buffers < table->warm_least)
+			table->warm_least = table->warm_buffers;
 	} else {
 		index = table->cold_buffer;
 		if (index != 0)
@@ -233,6 +245,20 @@ table_buffer_free(struct table *table, uint32_t buffer)
 	table->buffers[buffer].head = table->warm_buffer;
 	table->warm_buffer = buffer;
 	table->warm_buffers++;
+}
+
+void
+table_trim(struct table *table)
+{
+	uint32_t buffer;
+
+	for (; table->warm_least > 0; table->warm_least--) {
+		buffer = table->warm_buffer;
+		table->warm_buffer = table->buffers[buffer].head;
+		table->warm_buffers--;
+		table_buffer_cool(table, buffer);
+	}
+	table->warm_least = table->warm_buffers;
 }
 
 unsigned char *

@@ -245,6 +245,7 @@ struct table {
 	uint32_t warm_buffer;  /* first of a list, linked by head, of free ones with pages; derived */
 	uint32_t cold_buffer;  /* the same, without pages; derived */
 	uint32_t warm_buffers; /* how many are warm; derived */
+	uint32_t warm_least;   /* the fewest since the last table_trim() */
 	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
@@ -268,6 +269,10 @@ void table_free(struct table *table);
 /* Derives the free lists; to be called by each worker before the first claim. */
 void table_derive(struct table *table);
 
+/* How many service records have ever been used: they are used in order, and their word is never 0 again.  To look at
+ * one beyond would give it memory. */
+uint32_t table_services_used(const struct table *table);
+
 /* Takes a free session record, index > 0, or 0 if there is none.  Its word is still FREE, client_fd and
  * upstream_fd are -1, all else 0 but id, which is new: fill it in, then table_session_set() as the last. */
 uint32_t table_session_claim(struct table *table);
@@ -285,6 +290,9 @@ uint32_t table_buffer_claim(struct table *table);
 
 /* Gives it back; no session may name it any more. */
 void table_buffer_free(struct table *table, uint32_t buffer);
+
+/* Gives the memory of those free buffers back that nobody has needed since the last call; once in a while. */
+void table_trim(struct table *table);
 
 /* The buffer's TABLE_BUFFER_SIZE bytes. */
 unsigned char *table_buffer_bytes(const struct table *table, uint32_t buffer);

@@ -20,6 +20,7 @@ candidates_set(struct candidates *c, const struct address *addresses, size_t cou
 		const struct candidate *old = candidates_find(c, &addresses[i]);
 
 		list[i].address = addresses[i];
+		address_format(&addresses[i], list[i].text);
 		list[i].failed_at = old == NULL ? 0 : old->failed_at;
 	}
 	mem_free(c->list);
@@ -48,13 +49,9 @@ candidates_find(const struct candidates *c, const struct address *address)
 struct candidate *
 candidates_find_text(const struct candidates *c, const char *address)
 {
-	char text[ADDRESS_TEXT_SIZE];
-
-	for (size_t i = 0; i < c->count; i++) {
-		address_format(&c->list[i].address, text);
-		if (strcmp(text, address) == 0)
+	for (size_t i = 0; i < c->count; i++)
+		if (strcmp(c->list[i].text, address) == 0)
 			return &c->list[i];
-	}
 	return NULL;
 }
 

@@ -11,6 +11,7 @@
 
 struct candidate {
 	struct address address;
+	char text[ADDRESS_TEXT_SIZE]; /* of it */
 	int64_t failed_at; /* 0: it did not */
 };
 

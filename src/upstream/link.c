@@ -63,7 +63,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	if (!link->record->begun)
 		record_clear(link->record);
 	STAILQ_INIT(&link->inputs);
-	link->stock.size = sizeof(struct link_input);
+	link->stock = (struct stock){ .size = sizeof(struct link_input), .number = 4 };
 	loop_timer_init(&link->turn, loop, link_on_turn, link);
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
@@ -92,7 +92,7 @@ link_free(struct link *link)
 	waiters_free(link->waiters, LINK_GONE);
 	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
 		STAILQ_REMOVE_HEAD(&link->inputs, next);
-		mem_free(input);
+		stock_give(&link->stock, input);
 	}
 	stock_clear(&link->stock);
 	loop_timer_stop(&link->turn);

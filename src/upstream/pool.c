@@ -52,7 +52,7 @@ pool_dial_failed(struct pool_dial *dial, int error)
 	char address[ADDRESS_TEXT_SIZE];
 	bool local = dial->session == 0, further;
 
-	address_format(&dial->address, address);
+	memcpy(address, dial->text, sizeof address);
 	if (candidate != NULL && !local)
 		candidate->failed_at = clock_now();
 	pool_stop_dial(dial);
@@ -83,7 +83,7 @@ pool_on_dialled(void *arg, int error)
 	CRASH_POINT(DIAL_CONNECTED);
 	if (candidate != NULL)
 		candidate->failed_at = 0;
-	address_format(&dial->address, address);
+	memcpy(address, dial->text, sizeof address);
 	pool_add_spare(pool, dial->session, address);
 	loop_event_stop(&dial->event); /* after the spare's is there */
 	loop_timer_stop(&dial->timer);
@@ -146,13 +146,20 @@ pool_begin(struct pool_dial *dial)
 }
 
 static void
+pool_aim(struct pool_dial *dial, const struct candidate *candidate)
+{
+	dial->address = candidate->address;
+	memcpy(dial->text, candidate->text, sizeof dial->text);
+}
+
+static void
 pool_next(struct pool_dial *dial)
 {
 	size_t i = candidates_choose(&dial->pool->candidates, dial->tried, clock_now());
 
 	assert(i < dial->pool->candidates.count);
 	dial->tried |= UINT64_C(1) << i;
-	dial->address = dial->pool->candidates.list[i].address;
+	pool_aim(dial, &dial->pool->candidates.list[i]);
 	pool_begin(dial);
 }
 
@@ -242,7 +249,7 @@ pool_dial(struct pool *pool, size_t i)
 	struct pool_dial *dial = pool_new_dial(pool);
 
 	dial->single = true;
-	dial->address = pool->candidates.list[i].address;
+	pool_aim(dial, &pool->candidates.list[i]);
 	pool_begin(dial);
 }
 

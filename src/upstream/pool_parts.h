@@ -33,6 +33,7 @@ struct pool_dial {
 	uint32_t session;    /* 0: none */
 	struct dial *dial;   /* owned; NULL none */
 	struct address address;
+	char text[ADDRESS_TEXT_SIZE]; /* of it */
 	uint64_t tried;      /* candidates, a bit each */
 	unsigned generation; /* of the candidates */
 	bool single;         /* the attempt's: no other candidate */

@@ -14,26 +14,42 @@ class Work:
     """The server and the clients, one process each."""
 
     def __init__(self, program):
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.program = program
         self.port = holdfast.free_port()
-        self.listener.bind(("127.0.0.1", self.port))
-        self.listener.listen(4096)
-        self.listener.setblocking(False)
-        self.server = subprocess.Popen([program, "serve", str(self.listener.fileno())], stdin=subprocess.PIPE,
-                                       pass_fds=[self.listener.fileno()])
+        self.serve()
         self.client = subprocess.Popen([program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def serve(self):
+        """The server is up when this returns."""
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self.port))
+            listener.listen(4096)
+            listener.setblocking(False)
+            self.server = subprocess.Popen([self.program, "serve", str(listener.fileno())], stdin=subprocess.PIPE,
+                                           pass_fds=[listener.fileno()])
+
+    def die(self):
+        """The server is down, its connections with it."""
+        self.server.stdin.close()
+        self.server.wait()
 
     def pin(self, cpu):
         for process in (self.server, self.client):
             os.sched_setaffinity(process.pid, {cpu})
 
-    def tell(self, command):
+    def say(self, command):
         self.client.stdin.write(command + "\n")
         self.client.stdin.flush()
+
+    def hear(self):
         answer = self.client.stdout.readline().strip()
-        assert answer, f"the load has ended at: {command}"
+        assert answer, "the load has ended"
         return answer
+
+    def tell(self, command):
+        self.say(command)
+        return self.hear()
 
     def open(self, kind, count, size, address):
         assert self.tell(f"open {KINDS.index(kind)} {count} {size} {address}") == "ready"
@@ -45,10 +61,9 @@ class Work:
         assert self.tell("close") == "closed"
 
     def end(self):
-        for process in (self.client, self.server):
-            process.stdin.close()
-            process.wait()
-        self.listener.close()
+        self.die()
+        self.client.stdin.close()
+        self.client.wait()
 
 
 class SystemCalls:
@@ -101,3 +116,14 @@ def calls(work, peer, load, milliseconds):
         done = work.run(milliseconds)
     work.close()
     return counted.count / load.units(done)
+
+
+def idle(work, peer, count):
+    """What an idle connection costs: PSS in bytes and open files."""
+    work.open("idle", 1, 64, peer.address)
+    work.close()
+    memory, files = peer.memory(), peer.files()
+    work.open("idle", count, 64, peer.address)
+    cost = ((peer.memory() - memory) / count, (peer.files() - files) / count)
+    work.close()
+    return cost

@@ -38,7 +38,7 @@ struct flow {
 };
 
 static struct table table;
-static struct stock stock;
+static struct session_stock stock;
 static struct flow flows[FLOWS];
 static unsigned wrong;
 static pid_t keeper;
@@ -105,7 +105,7 @@ work(void *arg)
 	(void)arg;
 	recover_run(&table);
 	worker.loop = loop_new();
-	stock = session_stock;
+	session_stock_init(&stock);
 	loop_timer_init(&worker.heartbeat, worker.loop, on_heartbeat, &worker);
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);

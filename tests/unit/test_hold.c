@@ -16,7 +16,7 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct stock stock;
+static struct session_stock stock;
 static struct hold *hold;
 static struct session *session[WAITING];
 static unsigned expired;
@@ -40,7 +40,7 @@ set_up(void **state)
 	if (table_new(20, &table) < 0)
 		return -1;
 	loop = loop_new();
-	stock = session_stock;
+	session_stock_init(&stock);
 	expired = 0;
 	hold = hold_new(loop, TIMEOUT, on_expired, NULL);
 	for (int i = 0; i < WAITING; i++)
@@ -55,7 +55,7 @@ tear_down(void **state)
 	hold_free(hold);
 	for (int i = 0; i < WAITING; i++)
 		session_free(session[i]);
-	stock_clear(&stock);
+	session_stock_clear(&stock);
 	event_base_free(loop);
 	table_free(&table);
 	return 0;

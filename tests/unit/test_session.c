@@ -19,7 +19,7 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct stock stock;
+static struct session_stock stock;
 static struct session *session;
 static struct table_session *record;
 static int client; /* the far end */
@@ -75,7 +75,7 @@ set_up(void **state)
 	if (table_new(20, &table) < 0)
 		return -1;
 	loop = loop_new();
-	stock = session_stock;
+	session_stock_init(&stock);
 	attached = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
@@ -94,7 +94,7 @@ tear_down(void **state)
 	session_close(session);
 	if (client != -1)
 		close(client);
-	stock_clear(&stock);
+	session_stock_clear(&stock);
 	event_base_free(loop);
 	table_free(&table);
 	return 0;
@@ -376,12 +376,12 @@ a_client_gone_after_its_end_is_found_by_a_look(void **state)
 	shutdown(client, SHUT_WR);
 	settle();
 	session_look(session);
-	assert_false(relay_is_client_gone(&session->relay));
+	assert_false(session_is_client_gone(session));
 	close(client);
 	client = -1;
 	settle();
 	session_look(session);
-	assert_true(relay_is_client_gone(&session->relay));
+	assert_true(session_is_client_gone(session));
 	close(upstream);
 	settle();
 	assert_int_equal(ended, 1);
@@ -397,8 +397,8 @@ a_client_found_gone_behind_its_upstreams_end_is_over_at_once(void **state)
 	shutdown(client, SHUT_WR);
 	settle();
 	side_put(&table, session->index, TABLE_DOWN, "not taken");
-	session->relay.way[TABLE_DOWN].ended = true;
-	event_del(&session->relay.way[TABLE_DOWN].read);
+	session->relay->way[TABLE_DOWN].ended = true;
+	event_del(&session->relay->way[TABLE_DOWN].read);
 	close(client);
 	client = -1;
 	assert_true(session_look(session));

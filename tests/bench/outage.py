@@ -1,0 +1,80 @@
+"""outage - what clients of a proxy go through while its server is down."""
+import os
+import socket
+import time
+
+import holdfast
+import peers
+
+LINE = b"\0\0\0\0\10\0\0\0"  # a ping of work.h
+
+
+class HoldfastCatalog(peers.Holdfast):
+    """The address comes from a catalog, in which the server publishes itself when it is back."""
+    name = "holdfast-catalog"
+
+    def launch(self):
+        self.catalog = os.path.join(self.folder, "catalog")
+        os.makedirs(os.path.join(self.catalog, "s"))
+        self.daemon = holdfast.Daemon(
+            self.folder, f's: {{ lookup: {{ catalog = "{self.catalog}"; }}; hold_timeout = 3600; }};',
+            top='log: { level = "error"; target = "stderr"; };')
+        self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
+
+    def publish(self, there):
+        name = os.path.join(self.catalog, "s", "one")
+        if there:
+            with open(name + ".tmp", "w") as file:
+                file.write(f"127.0.0.1:{self.port}\n")
+            os.rename(name + ".tmp", name)
+        elif os.path.exists(name):
+            os.unlink(name)
+
+
+def announce(peer, there):
+    if isinstance(peer, HoldfastCatalog):
+        peer.publish(there)
+
+
+def answered_after(work, peer, seconds):
+    """A client comes while the server is down for so long: milliseconds from its return to the answer, None if the
+    client was closed."""
+    work.die()
+    announce(peer, False)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(peer.path)
+        client.send(LINE)
+        client.settimeout(seconds)
+        try:
+            closed = client.recv(64) == b""
+        except TimeoutError:
+            closed = False
+        except ConnectionError:
+            closed = True
+        client.settimeout(30)
+        work.serve()
+        begin = time.monotonic()
+        announce(peer, True)
+        if closed or client.recv(64) == b"":
+            return None
+        return (time.monotonic() - begin) * 1e3
+
+
+def crowd_held(work, peer, count, seconds):
+    """So many clients come during an outage of so long: PSS in bytes that each costs while it is held.  All must be
+    served then, or the load ends with an error."""
+    work.open("idle", 1, 64, peer.address)
+    work.close()
+    work.die()
+    before, begin = peer.memory(), time.monotonic()
+    work.say(f"open 4 {count} 64 {peer.address}")
+    held = lambda: peer.daemon.status("s")["held"] == count
+    holdfast.until(held, f"{count} clients are held")
+    holdfast.until(lambda: time.monotonic() - begin > seconds, "the end of the outage", seconds + 5)
+    cost = (peer.memory() - before) / count
+    assert held()
+    work.serve()
+    assert work.hear() == "ready"
+    work.close()
+    return cost
