@@ -47,7 +47,7 @@ struct child {
 	int *exec_error;              /* a page shared with the child, so that valgrind's vfork, a fork, works too */
 	struct child_file end;        /* the pidfd */
 	struct child_file out, err;
-	struct event timer;
+	struct loop_timer timer;
 	int64_t timeout;
 	char *output;                 /* owned; room for output_max and a NUL */
 	size_t output_length, output_room, output_max;

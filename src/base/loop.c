@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
+#include "base/loop_parts.h"
 
 struct event_base *
 loop_new(void)
@@ -16,7 +16,7 @@ loop_new(void)
 		loop = event_base_new_with_config(config);
 		event_config_free(config);
 	}
-	if (loop == NULL) {
+	if (loop == NULL || loop_clock_new(loop) == NULL) {
 		fputs("holdfast: no event loop\n", stderr);
 		abort();
 	}
@@ -24,39 +24,12 @@ loop_new(void)
 }
 
 void
-loop_timer_init(struct event *timer, struct event_base *loop, event_callback_fn callback, void *arg)
+loop_free(struct event_base *loop)
 {
-	event_assign(timer, loop, -1, 0, callback, arg);
-}
-
-void
-loop_timer_at(struct event *timer, int64_t deadline)
-{
-	int64_t span;
-	struct timeval tv;
-
-	if (deadline == CLOCK_NEVER) {
-		loop_timer_stop(timer);
+	if (loop == NULL)
 		return;
-	}
-	span = deadline - clock_now();
-	if (span < 0)
-		span = 0;
-	tv.tv_sec = (time_t)(span / CLOCK_SECOND);
-	tv.tv_usec = (suseconds_t)(span % CLOCK_SECOND);
-	event_add(timer, &tv);
-}
-
-void
-loop_timer_soon(struct event *timer)
-{
-	event_active(timer, EV_TIMEOUT, 0);
-}
-
-void
-loop_timer_stop(struct event *timer)
-{
-	loop_event_stop(timer);
+	loop_clock_free(loop_clock_of(loop));
+	event_base_free(loop);
 }
 
 void

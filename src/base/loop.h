@@ -1,25 +1,54 @@
-/* loop.h - timers of the event loop that take a deadline of base/clock instead of a time-out. */
+/* loop.h - the event loop, and timers that take a deadline of base/clock instead of a time-out.
+ *
+ * The timers of a loop stand in a heap of their own behind one timerfd.  With libevent's, each epoll_wait() would be
+ * given a time-out, which the kernel then sets up and takes down; and a change of the earliest one is a system call
+ * here only if it becomes earlier.
+ */
 #ifndef HOLDFAST_BASE_LOOP_H
 #define HOLDFAST_BASE_LOOP_H
 
 #include <event2/event.h>
 #include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
+
+struct loop_clock;
+
+/* A timer; all zero is one that was never initialised. */
+struct loop_timer {
+	struct loop_clock *clock; /* borrowed: of its loop */
+	event_callback_fn callback;
+	void *arg;                /* borrowed */
+	int64_t deadline;
+	uint64_t order;           /* of being set, among equal deadlines */
+	size_t place;             /* in the heap, from 1 on; 0: not there */
+	bool soon;                /* in the list of those that run in this turn */
+	TAILQ_ENTRY(loop_timer) entry;
+};
 
 /* A new event base: epoll without a change list.  Aborts if there is none. */
 struct event_base *loop_new(void);
 
+/* Frees it; its timers must be stopped.  NULL is fine. */
+void loop_free(struct event_base *loop);
+
 /* Prepares a timer; callback(-1, EV_TIMEOUT, arg) runs once after each loop_timer_at(). */
-void loop_timer_init(struct event *timer, struct event_base *loop, event_callback_fn callback, void *arg);
+void loop_timer_init(struct loop_timer *timer, struct event_base *loop, event_callback_fn callback, void *arg);
 
-/* Runs the timer at deadline, or at once if that is past; CLOCK_NEVER stops it.  Replaces an earlier one. */
-void loop_timer_at(struct event *timer, int64_t deadline);
+/* Runs the timer at deadline, or in the loop's next turn if that is past; CLOCK_NEVER stops it.  Replaces an earlier
+ * one. */
+void loop_timer_at(struct loop_timer *timer, int64_t deadline);
 
-/* Runs the timer in this turn of the loop, after all that is due; without a system call in between. */
-void loop_timer_soon(struct event *timer);
+/* Runs the timer in this turn of the loop, after all that is due. */
+void loop_timer_soon(struct loop_timer *timer);
 
-/* Stops the timer; harmless when it was never set, or never initialised (all zero). */
-void loop_timer_stop(struct event *timer);
+/* Whether it is going to run. */
+bool loop_timer_is_set(const struct loop_timer *timer);
+
+/* Stops the timer; harmless when it was never set, or never initialised. */
+void loop_timer_stop(struct loop_timer *timer);
 
 /* Removes an event of any kind; harmless when it was never initialised (all zero). */
 void loop_event_stop(struct event *event);

@@ -108,7 +108,7 @@ crowd_on_watching(evutil_socket_t fd, short what, void *arg)
 void
 crowd_watch_later(struct crowd *crowd)
 {
-	if (!evtimer_pending(&crowd->watching, NULL))
+	if (!loop_timer_is_set(&crowd->watching))
 		loop_timer_at(&crowd->watching, clock_now() + CROWD_MOMENT);
 }
 

@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 
+#include "base/loop.h"
 #include "client/admission.h"
 #include "client/crowd.h"
 #include "client/hold.h"
@@ -24,8 +25,8 @@ struct crowd {
 	bool paused;
 	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
-	struct event scan;
-	struct event watching;        /* of those who have come and wait */
+	struct loop_timer scan;
+	struct loop_timer watching;        /* of those who have come and wait */
 	const struct crowd_callbacks *callbacks; /* borrowed */
 	void *arg;                    /* borrowed */
 };

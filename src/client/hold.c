@@ -8,7 +8,7 @@ struct hold {
 	struct session_list list;
 	unsigned count;
 	int64_t timeout;
-	struct event timer;
+	struct loop_timer timer;
 	int64_t armed; /* when the timer will run, CLOCK_NEVER if it does not */
 	void (*expired)(void *arg, struct session *session);
 	void *arg; /* borrowed */

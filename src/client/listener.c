@@ -25,7 +25,7 @@
 struct listener {
 	int fd; /* borrowed */
 	struct event event;
-	struct event again; /* after files ran out */
+	struct loop_timer again; /* after files ran out */
 	int turn;           /* clients expected in one turn, so that nobody is asked for in vain */
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
@@ -245,7 +245,7 @@ listener_is_exhausted(const struct listener *listener)
 {
 	/* It rests for a moment at a time, and does not learn that files are free again before a client comes. */
 	return listener->exhausted &&
-	    (event_pending(&listener->again, EV_TIMEOUT, NULL) || listener_is_at_ceiling(listener));
+	    (loop_timer_is_set(&listener->again) || listener_is_at_ceiling(listener));
 }
 
 static void

@@ -17,7 +17,7 @@ struct drain {
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; NULL: all services */
 	int64_t span, deadline;
-	struct event timer;
+	struct loop_timer timer;
 };
 
 /* Clients, the held included, of a service or of all (NULL); services that are gone have none. */

@@ -16,7 +16,7 @@ struct wait {
 	char *name;                             /* owned; of the service */
 	struct link_waiter *waiter;             /* owned; NULL when it has answered */
 	int64_t span;                           /* 0: no limit */
-	struct event timer;
+	struct loop_timer timer;
 	json_t *(*done)(const struct wait *wait); /* what a good answer says */
 };
 

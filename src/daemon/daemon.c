@@ -280,7 +280,7 @@ daemon_end(struct daemon *daemon)
 	    daemon->config->control.listener.path[0] != '@')
 		unlink(daemon->config->control.listener.path);
 	config_free(daemon->config);
-	event_base_free(daemon->loop);
+	loop_free(daemon->loop);
 }
 
 int

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/loop.h"
 #include "control/control.h"
 #include "control/events.h"
 #include "daemon/commands.h"
@@ -30,9 +31,9 @@ struct daemon {
 	struct commands_context commands;
 	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
 	struct event requests;
-	struct event heartbeat;
-	struct event reloading;
-	struct event stop;            /* stop_timeout */
+	struct loop_timer heartbeat;
+	struct loop_timer reloading;
+	struct loop_timer stop;            /* stop_timeout */
 	bool stopping;
 	int code;
 };

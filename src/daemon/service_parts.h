@@ -4,8 +4,7 @@
 #ifndef HOLDFAST_DAEMON_SERVICE_PARTS_H
 #define HOLDFAST_DAEMON_SERVICE_PARTS_H
 
-#include <event2/event_struct.h>
-
+#include "base/loop.h"
 #include "daemon/service.h"
 
 struct service {
@@ -17,7 +16,7 @@ struct service {
 	struct crowd *crowd;      /* owned */
 	struct link *link;        /* owned; NULL once removed */
 	bool removed;
-	struct event ending;      /* of a removed service: its limit, or that its last client has gone */
+	struct loop_timer ending;      /* of a removed service: its limit, or that its last client has gone */
 	const struct service_callbacks *callbacks; /* borrowed */
 	void *arg;
 };

@@ -27,7 +27,7 @@ struct dial {
 	int error;              /* when ended */
 	bool ended;             /* by connect() itself: to be reported through the loop */
 	struct event *event;    /* borrowed; connected or failed */
-	struct event timer;     /* time-out, retry, or that report */
+	struct loop_timer timer;     /* time-out, retry, or that report */
 };
 
 int

@@ -16,7 +16,7 @@ struct lookup_waiter {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed */
 	lookup_callback *callback;
 	void *arg;                   /* borrowed */
-	struct event orphan;         /* tells the waiter that the look-up was freed */
+	struct loop_timer orphan;         /* tells the waiter that the look-up was freed */
 };
 LIST_HEAD(lookup_waiters, lookup_waiter);
 
@@ -41,7 +41,7 @@ struct lookup_run {
 	char *error, *abort_reason;  /* owned */
 	char *output, *errors;       /* owned */
 	struct lookup_waiters told;  /* those who are told the end, while they are */
-	struct event report;         /* the end, through the loop */
+	struct loop_timer report;         /* the end, through the loop */
 };
 
 struct lookup {

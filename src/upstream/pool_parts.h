@@ -9,6 +9,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "base/loop.h"
 #include "upstream/candidates.h"
 #include "upstream/pool.h"
 #include "upstream/spare.h"
@@ -39,7 +40,7 @@ struct pool_dial {
 	bool single;         /* the attempt's: no other candidate */
 	int error;           /* that is to be told by the timer */
 	struct event event;  /* its watch; see dial_start() */
-	struct event timer;
+	struct loop_timer timer;
 };
 
 struct pool {
@@ -52,7 +53,7 @@ struct pool {
 	struct candidates candidates;
 	unsigned ready, dialling;
 	struct pool_spare *given;               /* that a client is about to take; among the spares until it has */
-	struct event tuning;                    /* of those that have lived for a while */
+	struct loop_timer tuning;                    /* of those that have lived for a while */
 	TAILQ_HEAD(pool_spares, pool_spare) spares; /* oldest first */
 	TAILQ_HEAD(pool_dials, pool_dial) dials;
 };

@@ -99,7 +99,7 @@ pool_add_spare(struct pool *pool, uint32_t session, const char *address)
 	event_add(&spare->event, NULL);
 	TAILQ_INSERT_TAIL(&pool->spares, spare, next);
 	pool->ready++;
-	if (!evtimer_pending(&pool->tuning, NULL))
+	if (!loop_timer_is_set(&pool->tuning))
 		loop_timer_at(&pool->tuning, clock_now() + DIAL_TUNE_AGE);
 }
 

@@ -26,7 +26,7 @@ struct resolver {
 	void *arg;               /* borrowed */
 	ares_channel channel;    /* owned; NULL if it could not be made */
 	LIST_HEAD(, resolver_socket) sockets;
-	struct event timer;      /* c-ares' next time-out, or ours, or the report of the end */
+	struct loop_timer timer;      /* c-ares' next time-out, or ours, or the report of the end */
 	int64_t deadline, timeout;
 	struct address host;
 	struct address *addresses; /* owned */

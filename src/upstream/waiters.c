@@ -1,6 +1,5 @@
 #include "upstream/waiters.h"
 
-#include <event2/event_struct.h>
 #include <sys/queue.h>
 
 #include "base/clock.h"
@@ -14,7 +13,7 @@ struct link_waiter {
 	link_answer *answer;
 	void *arg;           /* borrowed */
 	char *error;         /* owned; the answer */
-	struct event timer;
+	struct loop_timer timer;
 };
 
 struct waiters {

@@ -112,7 +112,7 @@ side_teardown(void **state)
 	(void)state;
 	control_free(side.control);
 	events_free(side.events);
-	event_base_free(side.loop);
+	loop_free(side.loop);
 	close(side.listener);
 	return 0;
 }

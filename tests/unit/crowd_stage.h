@@ -139,7 +139,7 @@ tear_down(void **state)
 	crowd_close(crowd, true);
 	crowd_free(crowd);
 	close(listener);
-	event_base_free(loop);
+	loop_free(loop);
 	for (unsigned i = 0; i < remote.ready; i++) {
 		close(remote.far[i]);
 		if (i >= remote.taken)

@@ -117,7 +117,7 @@ world_end(void)
 	world_turn();
 	for (uint32_t i = 1; i < w.table.header->session_high; i++)
 		assert_int_equal(table_session_state(&w.table, i), TABLE_FREE);
-	event_base_free(w.loop);
+	loop_free(w.loop);
 	table_free(&w.table);
 	mem_free(w.addresses[0]);
 	mem_free(w.addresses[1]);

@@ -116,7 +116,7 @@ tear_down(void **state)
 {
 	(void)state;
 	flow_end(&flow);
-	event_base_free(loop);
+	loop_free(loop);
 	table_free(&table);
 	return 0;
 }

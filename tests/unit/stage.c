@@ -41,7 +41,7 @@ int
 stage_close(void **state)
 {
 	(void)state;
-	event_base_free(stage_loop);
+	loop_free(stage_loop);
 	return nftw(stage_folder, stage_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -100,7 +100,7 @@ bool
 stage_run(const bool *done, int64_t limit)
 {
 	int64_t deadline = clock_after(clock_now(), limit);
-	struct event timer;
+	struct loop_timer timer;
 
 	memset(&timer, 0, sizeof timer);
 	loop_timer_init(&timer, stage_loop, stage_on_limit, NULL);

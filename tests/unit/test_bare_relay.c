@@ -46,7 +46,8 @@ static unsigned seed = 1;
 
 struct work {
 	struct event_base *loop;
-	struct event heartbeat, requests;
+	struct loop_timer heartbeat;
+	struct event requests;
 };
 
 static void

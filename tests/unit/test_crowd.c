@@ -58,6 +58,13 @@ a_newcomer_does_not_overtake_those_who_wait(void **state)
 	close(second);
 }
 
+static bool
+nobody_is_held(void *arg)
+{
+	(void)arg;
+	return crowd_held(crowd) == 0;
+}
+
 static void
 a_client_that_leaves_while_held_is_forgotten(void **state)
 {
@@ -65,7 +72,7 @@ a_client_that_leaves_while_held_is_forgotten(void **state)
 
 	(void)state;
 	close(client);
-	settle();
+	assert_true(side_run(loop, nobody_is_held, NULL, CLOCK_SECOND)); /* sooner than the scan */
 	assert_int_equal(crowd_held(crowd), 0);
 	assert_int_equal(remote.held, 0);
 	assert_int_equal(remote.ended, 1);
@@ -143,6 +150,36 @@ a_closed_service_refuses_new_and_held_and_keeps_the_open(void **state)
 	close(served);
 	close(held);
 	close(fresh);
+}
+
+static bool
+is_tuned(void *arg)
+{
+	(void)arg;
+	return remote.tuned > 0;
+}
+
+static void
+a_connection_that_has_lived_for_a_second_gets_its_socket_options(void **state)
+{
+	int upstream = bring(), client = come();
+	int64_t since = clock_now();
+
+	(void)state;
+	assert_int_equal(crowd_count(crowd), 1);
+	assert_true(side_run(loop, is_tuned, NULL, 3 * CLOCK_SECOND));
+	assert_true(clock_now() - since >= 900 * CLOCK_MILLISECOND);
+	assert_int_equal(remote.tuned, 1);
+	/* A new worker finds them set. */
+	crowd_free(crowd);
+	settings.idle_timeout = 4 * CLOCK_SECOND; /* it looks each second */
+	begin();
+	side_turns(loop, 1100 * CLOCK_MILLISECOND);
+	assert_int_equal(remote.tuned, 1);
+	side_say(upstream, "still here");
+	settle();
+	assert_string_equal(side_hear(client), "still here");
+	close(client);
 }
 
 static void
@@ -288,6 +325,7 @@ main(void)
 		ROW(hold_timeout_ends_the_waiting),
 		ROW(on_down_refuse_refuses_only_while_down),
 		ROW(a_closed_service_refuses_new_and_held_and_keeps_the_open),
+		ROW(a_connection_that_has_lived_for_a_second_gets_its_socket_options),
 		ROW(at_max_clients_accepting_pauses),
 		ROW(a_limit_per_user_counts_those_who_are_here_already),
 		ROW(the_limit_is_warned_of_once_a_minute_whatever_else_is_logged),

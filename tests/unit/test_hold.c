@@ -56,7 +56,7 @@ tear_down(void **state)
 	for (int i = 0; i < WAITING; i++)
 		session_free(session[i]);
 	session_stock_clear(&stock);
-	event_base_free(loop);
+	loop_free(loop);
 	table_free(&table);
 	return 0;
 }

@@ -286,7 +286,7 @@ a_new_worker_connects_anew_if_the_dead_one_did_not(void **state)
 	w.addresses[0] = mem_print("127.0.0.1:%u", second);
 	link_renew(w.link, &w.settings, true);
 	dead = w.link;
-	event_base_free(w.loop);
+	loop_free(w.loop);
 	w.loop = loop_new();
 	world_begin();
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0 && world_status().warm == 1);

@@ -22,7 +22,7 @@ a_new_worker_goes_on_without_an_event(void **state)
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
 	dead[0] = w.link;
-	event_base_free(w.loop);
+	loop_free(w.loop);
 	w.loop = loop_new();
 	memset(w.events, 0, sizeof w.events);
 	world_begin();
@@ -56,7 +56,7 @@ a_new_worker_keeps_the_retry_delay(void **state)
 	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
 	next = world_status().next_attempt;
 	dead[1] = w.link;
-	event_base_free(w.loop);
+	loop_free(w.loop);
 	w.loop = loop_new();
 	memset(w.events, 0, sizeof w.events);
 	world_begin();

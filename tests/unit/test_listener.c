@@ -251,6 +251,22 @@ clients_come_until_it_is_paused_and_then_wait(void **state)
 }
 
 static void
+a_crowd_is_accepted_in_a_few_turns(void **state)
+{
+	int client[9], fd = begin("crowd.sock");
+
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		client[i] = connect_to();
+	for (int turn = 0; turn < 4; turn++)
+		event_base_loop(stage_loop, EVLOOP_NONBLOCK);
+	assert_int_equal(accepted, 9); /* 1, 2, 4, 2 */
+	for (int i = 0; i < 9; i++)
+		close(client[i]);
+	end(fd);
+}
+
+static void
 without_files_it_rests_says_so_once_and_goes_on(void **state)
 {
 	struct rlimit limit, none;
@@ -287,6 +303,7 @@ main(void)
 		cmocka_unit_test(missing_directories_below_the_runtime_directory_are_made),
 		cmocka_unit_test(directories_elsewhere_are_not),
 		cmocka_unit_test(clients_come_until_it_is_paused_and_then_wait),
+		cmocka_unit_test(a_crowd_is_accepted_in_a_few_turns),
 		cmocka_unit_test(without_files_it_rests_says_so_once_and_goes_on),
 	};
 

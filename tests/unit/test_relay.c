@@ -1,6 +1,9 @@
 /* The relay with no death in it: both ways, half-close, slow readers, and a loop at rest. */
 #include "relay_flow.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 static void
 exchange_story(void)
 {
@@ -99,6 +102,77 @@ a_slow_reader_slows_its_writer_and_nobody_turns_in_circles(void **state)
 	with_both(slow_client_story);
 }
 
+static bool
+is_hastened(int fd)
+{
+	int on = 0;
+	socklen_t length = sizeof on;
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &length), 0);
+	return on != 0;
+}
+
+static void
+say(const char *text)
+{
+	side_say(flow.client, text);
+	side_turns(loop, 5 * CLOCK_MILLISECOND);
+	assert_string_equal(side_hear(flow.upstream), text);
+}
+
+static void
+no_piece_waits_for_the_acknowledgement_of_another(void **state)
+{
+	(void)state;
+	flow_begin(&flow, true);
+	say("one");
+	assert_false(is_hastened(flow.near_upstream)); /* none is on its way before it */
+	say("two");
+	assert_true(is_hastened(flow.near_upstream));
+}
+
+static void
+a_new_worker_lets_no_piece_wait_either(void **state)
+{
+	int off = 0;
+
+	(void)state;
+	flow_begin(&flow, true);
+	say("one");
+	relay_stop(&flow.relay);
+	setsockopt(flow.near_upstream, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
+	flow.relay.attached = true;
+	relay_start(&flow.relay);
+	say("two");
+	assert_true(is_hastened(flow.near_upstream));
+}
+
+static void
+a_blocked_way_holds_its_pipe_and_a_free_one_nothing(void **state)
+{
+	const struct table_session *record;
+
+	(void)state;
+	flow_begin(&flow, true);
+	record = &table.sessions[flow.session];
+	flow.relay.way[TABLE_DOWN].carry.splices = true;
+	flow.to_send[TABLE_DOWN] = 4 << 20;
+	flow.deaf[TABLE_DOWN] = true;
+	for (uint64_t before = 1; before != flow.sent[TABLE_DOWN];) {
+		before = flow.sent[TABLE_DOWN];
+		flow_move(&flow, TABLE_DOWN);
+		side_turns(loop, 5 * CLOCK_MILLISECOND);
+	}
+	assert_int_not_equal(record->pipe[TABLE_DOWN], 0);
+	assert_int_equal(record->buffer[TABLE_DOWN], 0);
+	assert_int_equal(record->buffer[TABLE_UP] | record->pipe[TABLE_UP], 0);
+	flow.deaf[TABLE_DOWN] = false;
+	assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
+	assert_int_equal(record->buffer[TABLE_DOWN] | record->pipe[TABLE_DOWN], 0);
+	assert_int_equal(flow.wrong, 0);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -108,6 +182,9 @@ main(void)
 		ROW(bytes_pass_both_ways_at_once),
 		ROW(a_client_that_shut_down_reads_the_whole_answer),
 		ROW(an_upstream_that_shut_down_hears_the_whole_of_the_client),
+		ROW(no_piece_waits_for_the_acknowledgement_of_another),
+		ROW(a_new_worker_lets_no_piece_wait_either),
+		ROW(a_blocked_way_holds_its_pipe_and_a_free_one_nothing),
 		ROW(a_slow_reader_slows_its_writer_and_nobody_turns_in_circles),
 	};
 

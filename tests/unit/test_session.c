@@ -95,7 +95,7 @@ tear_down(void **state)
 	if (client != -1)
 		close(client);
 	session_stock_clear(&stock);
-	event_base_free(loop);
+	loop_free(loop);
 	table_free(&table);
 	return 0;
 }

@@ -136,6 +136,53 @@ freed_buffers_keep_their_pages_up_to_a_limit(void **state)
 	assert_true(has_pages(table_buffer_claim(&table)));
 }
 
+static unsigned
+count_pages(const uint32_t *buffer, unsigned count)
+{
+	unsigned with = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		with += has_pages(buffer[i]);
+	return with;
+}
+
+static void
+pages_that_nobody_needed_for_a_while_are_given_back(void **state)
+{
+	uint32_t buffer[8];
+
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		buffer[i] = table_buffer_claim(&table);
+	for (unsigned i = 0; i < 8; i++)
+		table_buffer_free(&table, buffer[i]);
+	table_trim(&table); /* all were needed since the last time */
+	assert_int_equal(count_pages(buffer, 8), 8);
+	for (unsigned i = 0; i < 3; i++)
+		buffer[i] = table_buffer_claim(&table);
+	for (unsigned i = 0; i < 3; i++)
+		table_buffer_free(&table, buffer[i]);
+	table_trim(&table);
+	assert_int_equal(table.warm_buffers, 3);
+	table_trim(&table);
+	assert_int_equal(table.warm_buffers, 0);
+	for (unsigned i = 1; i <= 8; i++)
+		assert_false(has_pages(i));
+}
+
+static void
+services_that_were_never_used_are_not_even_looked_at(void **state)
+{
+	off_t third = (off_t)((unsigned char *)&table.services[2] - (unsigned char *)table.header) + TABLE_LINK_SIZE / 2;
+
+	(void)state;
+	assert_int_equal(table_services_used(&table), 0);
+	table.services[0].word = TABLE_LIVE;
+	table.services[1].word = 1 << 8; /* was used */
+	assert_int_equal(table_services_used(&table), 2);
+	assert_true(lseek(table.header->file[TABLE_FILE_MEMORY], third, SEEK_DATA) != third);
+}
+
 static void
 claim_and_lose(void *arg)
 {
@@ -249,6 +296,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(all_records_can_be_used_and_not_one_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_claimed_and_not_committed_is_derived_as_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(freed_buffers_keep_their_pages_up_to_a_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pages_that_nobody_needed_for_a_while_are_given_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(services_that_were_never_used_are_not_even_looked_at, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_death_in_a_claim_does_not_lose_the_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_has_two_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_history_is_a_ring_of_cut_texts, set_up, tear_down),
