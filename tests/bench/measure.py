@@ -10,6 +10,10 @@ import holdfast
 KINDS = ["ping", "up", "down", "ask", "idle"]  # as in work.h
 
 
+class LoadEnded(Exception):
+    """A connection was refused, closed, or not answered."""
+
+
 class Work:
     """The server and the clients, one process each."""
 
@@ -17,7 +21,11 @@ class Work:
         self.program = program
         self.port = holdfast.free_port()
         self.serve()
-        self.client = subprocess.Popen([program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.begin()
+
+    def begin(self):
+        """A client process, with nothing open."""
+        self.client = subprocess.Popen([self.program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def serve(self):
         """The server is up when this returns."""
@@ -44,7 +52,8 @@ class Work:
 
     def hear(self):
         answer = self.client.stdout.readline().strip()
-        assert answer, "the load has ended"
+        if not answer:
+            raise LoadEnded
         return answer
 
     def tell(self, command):

@@ -1,5 +1,6 @@
 """outage - what clients of a proxy go through while its server is down."""
 import os
+import select
 import socket
 import time
 
@@ -36,6 +37,18 @@ def announce(peer, there):
         peer.publish(there)
 
 
+def ask_in_vain(client, seconds):
+    """Whether the client was closed instead of held."""
+    begin = time.monotonic()
+    try:
+        client.send(LINE)
+        closed = bool(select.select([client], [], [], seconds)[0])
+    except ConnectionError:
+        closed = True
+    holdfast.until(lambda: time.monotonic() - begin > seconds, "the end of the outage", seconds + 5)
+    return closed
+
+
 def answered_after(work, peer, seconds):
     """A client comes while the server is down for so long: milliseconds from its return to the answer, None if the
     client was closed."""
@@ -44,15 +57,7 @@ def answered_after(work, peer, seconds):
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(30)
         client.connect(peer.path)
-        client.send(LINE)
-        client.settimeout(seconds)
-        try:
-            closed = client.recv(64) == b""
-        except TimeoutError:
-            closed = False
-        except ConnectionError:
-            closed = True
-        client.settimeout(30)
+        closed = ask_in_vain(client, seconds)
         work.serve()
         begin = time.monotonic()
         announce(peer, True)

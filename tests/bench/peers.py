@@ -1,6 +1,5 @@
 """peers - the proxies of the bench: each listens on a Unix socket and goes on to one TCP address."""
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,7 +20,7 @@ global
 defaults
     mode tcp
     retries 1000
-    option splice-auto
+    {more}
     timeout connect 5s
     timeout client 1h
     timeout server 1h
@@ -43,6 +42,8 @@ stream {{ server {{ listen unix:{path} backlog=4096; proxy_pass 127.0.0.1:{port}
 
 class Peer:
     """One proxy with all its processes in a cgroup, by which its CPU time is read to the microsecond."""
+    more = ""  # of its configuration
+    needs = {}  # packages, and a file of each
 
     def __init__(self, folder, port):
         self.folder = os.path.join(folder, self.name)
@@ -79,7 +80,7 @@ class Peer:
     def write(self, text):
         name = os.path.join(self.folder, "conf")
         with open(name, "w") as file:
-            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM))
+            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM, more=self.more))
         return name
 
     def pids(self):
@@ -113,16 +114,22 @@ class Peer:
         return total
 
     def stop(self):
+        for pid in self.pids():
+            os.kill(pid, signal.SIGKILL)
         if self.process:
-            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+            self.process = None
         holdfast.until(lambda: not self.pids(), f"{self.name} is gone")
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+    def end(self):
+        self.stop()
         os.rmdir(self.cgroup)
 
 
 class Holdfast(Peer):
     name = "holdfast"
-    more = ""
 
     def launch(self):
         services = holdfast.fixed("s", f"127.0.0.1:{self.port}", f"max_clients = 9000; max_held = 9000; "
@@ -136,7 +143,9 @@ class Holdfast(Peer):
 
 
 class Haproxy(Peer):
+    """With one thread, which is its best for one CPU."""
     name = "haproxy"
+    needs = {"haproxy": "/usr/sbin/haproxy"}
 
     def launch(self):
         self.spawn("haproxy", "-q", "-db", "-f", self.write(HAPROXY))
@@ -146,8 +155,15 @@ class Haproxy(Peer):
         return holdfast.run("haproxy", "-v").stdout.split()[2]
 
 
+class HaproxySplice(Haproxy):
+    """Told to splice always, which its manual leaves to the administrator."""
+    name = "haproxy-splice"
+    more = "option splice-request\n    option splice-response"
+
+
 class Nginx(Peer):
     name = "nginx"
+    needs = {"nginx": "/usr/sbin/nginx", "libnginx-mod-stream": NGINX_STREAM}
 
     def launch(self):
         self.spawn("nginx", "-c", self.write(NGINX), "-p", self.folder)
@@ -159,6 +175,7 @@ class Nginx(Peer):
 
 class Proxyd(Peer):
     name = "socket-proxyd"
+    needs = {"systemd": PROXYD}
 
     def launch(self):
         with socket.socket(socket.AF_UNIX) as listener:
@@ -175,6 +192,7 @@ class Proxyd(Peer):
 
 class Socat(Peer):
     name = "socat"
+    needs = {"socat": "/usr/bin/socat"}
 
     def launch(self):
         self.spawn("socat", f"UNIX-LISTEN:{self.path},fork,backlog=4096", f"TCP:127.0.0.1:{self.port},nodelay")
@@ -203,12 +221,12 @@ class Direct(Peer):
         return "-"
 
 
-ALL = [Holdfast, Haproxy, Nginx, Proxyd, Socat, Direct]
+ALL = [Holdfast, Haproxy, HaproxySplice, Nginx, Proxyd, Socat, Direct]
 
 
-def missing():
-    """Packages that the bench needs and this machine lacks."""
-    needs = {"haproxy": shutil.which("haproxy"), "nginx": shutil.which("nginx"),
-             "libnginx-mod-stream": os.path.exists(NGINX_STREAM), "socat": shutil.which("socat"),
-             "linux-perf": shutil.which("perf"), "systemd": os.path.exists(PROXYD)}
-    return [package for package, there in needs.items() if not there]
+def missing(kinds):
+    """Packages that these, and the bench itself, need and this machine lacks."""
+    needs = {"linux-perf": "/usr/bin/perf"}
+    for kind in kinds:
+        needs.update(kind.needs)
+    return [package for package, file in needs.items() if not os.path.exists(file)]

@@ -1,0 +1,122 @@
+"""report - what the bench has seen, in words and tables."""
+import os
+import platform
+import statistics
+import time
+
+import peers
+
+# name in workloads.py, what of it, at most; the goals of session mode
+CALLS_GOALS = [("ping-pong 64 B x 1", 6.1), ("ping-pong 64 B x 16", 4.7), ("connect-ask-close x 1", 24),
+               ("upload x 8", 45)]
+CPU_GOALS = [("ping-pong 64 B x 1, one CPU", 0.90), ("ping-pong 64 B x 16", 1.00), ("upload x 8", 0.65),
+             ("download x 8", 0.36), ("connect-ask-close x 1", 0.95)]
+BASE = "haproxy"
+
+
+def median(seen, what):
+    return statistics.median(window[what] for window in seen["windows"])
+
+
+def ratio(results, name, base=BASE):
+    """CPU of one to another's: of the medians, and the spread over the windows."""
+    ours, theirs = results.get(name), results.get(base)
+    if not ours or not theirs or not median(theirs, "cpu"):
+        return None
+    pairs = [a["cpu"] / b["cpu"] for a, b in zip(ours["windows"], theirs["windows"])]
+    return median(ours, "cpu") / median(theirs, "cpu"), min(pairs), max(pairs)
+
+
+def number(value, digits=None):
+    if value is None:
+        return "-"
+    if digits is None:
+        digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:,.{digits}f}"
+
+
+def spread(values):
+    return f"{number(statistics.median(values))} ({number(min(values))} to {number(max(values))})"
+
+
+def row(name, seen, results):
+    if seen is None:
+        return f"| {name} | did not get through | | | | | |"
+    cpu = [window["cpu"] for window in seen["windows"]]
+    found, ours = ratio(results, name), ratio(results, "holdfast", name)
+    return (f"| {name} | {number(median(seen, 'rate'))} | {number(median(seen, 'p50') or None)} "
+            f"| {spread(cpu) if any(cpu) else '-'} | {number(seen['calls'])} "
+            f"| {number(found and found[0], 2)} | {number(ours and ours[0], 2)} |")
+
+
+def workload(load, results):
+    lines = [f"### {load.name}", "",
+             f"| proxy | {load.unit}s a second | p50, us | CPU us a {load.unit}: median (spread) "
+             f"| system calls a {load.unit} | CPU to {BASE} | CPU of holdfast to it |",
+             "|---|---|---|---|---|---|---|"]
+    return "\n".join(lines + [row(name, seen, results) for name, seen in results.items()]) + "\n"
+
+
+def goal(figure, most, seen, note=""):
+    reached = "yes" if seen <= most else "**no**"
+    return f"| {figure} | {number(most, 2)} | {number(seen, 2)}{note} | {reached} |"
+
+
+def goals(results, idle, waits, crowd):
+    named = {load.name: seen for load, seen in results.items()}
+    lines = ["| figure | at most | seen | reached |", "|---|---|---|---|"]
+    for name, most in CALLS_GOALS:
+        lines.append(goal(f"system calls, {name}", most, named[name]["holdfast"]["calls"]))
+    for name, most in CPU_GOALS:
+        found, least, greatest = ratio(named[name], "holdfast")
+        lines.append(goal(f"CPU to HAProxy, {name}", most, found, f" ({least:.2f} to {greatest:.2f})"))
+    lines.append(goal("PSS of an idle connection, KiB", 1.5, idle["holdfast"][0] / 1024))
+    lines.append(goal("files of an idle connection", 2, idle["holdfast"][1]))
+    for (name, seconds), most in {("holdfast", 0.3): 20, ("holdfast", 5): 260, ("holdfast-catalog", 0.3): 20,
+                                  ("holdfast-catalog", 5): 20}.items():
+        seen = waits[name, seconds]
+        where = "catalog" if name.endswith("catalog") else "fixed address"
+        lines.append(goal(f"held client answered after an outage of {seconds} s, {where}, ms (median)", most,
+                          statistics.median(seen), f" ({min(seen):.1f} to {max(seen):.1f})"))
+    lines.append(goal("PSS of each of 3,000 clients held for 10 s, all of whom were served, KiB", 1, crowd / 1024))
+    return "\n".join(lines) + "\n"
+
+
+def idle_table(idle):
+    lines = ["| proxy | PSS, bytes | files |", "|---|---|---|"]
+    lines += [f"| {name} | {number(memory, 0)} | {number(files, 2)} |" for name, (memory, files) in idle.items()]
+    return "\n".join(lines) + "\n"
+
+
+def outage_table(waits):
+    lines = ["| proxy | outage, s | answered after, ms: median (spread) |", "|---|---|---|"]
+    for (name, seconds), seen in waits.items():
+        lost = sum(wait is None for wait in seen)
+        found = [wait for wait in seen if wait is not None]
+        text = (spread(found) if found else "") + (f" {lost} of {len(seen)} clients closed" if lost else "")
+        lines.append(f"| {name} | {seconds} | {text.strip()} |")
+    return "\n".join(lines) + "\n"
+
+
+def machine():
+    with open("/proc/cpuinfo") as file:
+        model = next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    return f"{os.cpu_count()} CPUs ({model}), Linux {platform.release().split('-')[0]}"
+
+
+def whole(results, idle, waits, crowd, options):
+    here = os.path.dirname(os.path.realpath(__file__))
+    with open(os.path.join(here, "NOTES.md")) as file:
+        notes = file.read()
+    versions = ", ".join(f"{kind.name} {kind.version()}" for kind in peers.ALL
+                         if kind not in (peers.Direct, peers.HaproxySplice))
+    return "\n".join([
+        "# What the bench has seen", "",
+        f"Written by `make bench` on {time.strftime('%Y-%m-%d')}: {machine()}.  {versions}.", "",
+        f"Medians of {options.windows} windows of {options.milliseconds} ms, in each of which every proxy has its "
+        "turn.", "",
+        "## Goals", "", goals(results, idle, waits, crowd),
+        notes,
+        "## At work", "", "\n".join(workload(load, seen) for load, seen in results.items()),
+        "## 2,500 idle connections, each", "", idle_table(idle),
+        "## A client that came during an outage", "", outage_table(waits)])

@@ -1,0 +1,37 @@
+"""The bench runs: what it sees is for tests/bench/RESULTS.md, and judged nowhere here."""
+import os
+import sys
+
+import pytest
+
+import holdfast
+
+BENCH = os.path.join(holdfast.SOURCE, "tests/bench/bench.py")
+
+
+def has_cgroup():
+    with open("/proc/mounts") as mounts:
+        return any(line.split()[2] == "cgroup2" for line in mounts)
+
+
+pytestmark = [
+    pytest.mark.plain,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not has_cgroup(), reason="needs cgroup v2"),
+]
+
+
+def bench(*arguments):
+    return holdfast.run(sys.executable, BENCH, *arguments, "--windows", "1", "--milliseconds", "50",
+                        env=holdfast.environment(HOLDFAST_BUILD=holdfast.BUILD, PYTHONDONTWRITEBYTECODE="1"))
+
+
+def test_each_kind_of_work_is_done_and_counted():
+    done = bench("--peers", "holdfast,direct", "--only", "x 8|x 1$")
+    assert done.returncode == 0, done.stderr
+    for kind in ("ping-pong 64 B x 1", "upload x 8", "download x 8", "connect-ask-close x 1"):
+        part = done.stdout.partition(f"### {kind}\n")[2]
+        cells = next(line for line in part.splitlines() if line.startswith("| holdfast ")).split("|")
+        assert float(cells[2].replace(",", "")) > 0, f"{kind}: rate"
+        assert float(cells[4].split()[0].replace(",", "")) > 0, f"{kind}: CPU"
+        assert float(cells[5].replace(",", "")) > 0, f"{kind}: system calls"
