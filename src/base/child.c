@@ -165,7 +165,7 @@ child_begin(struct child *child, const struct child_job *job)
 		child->state = CHILD_FAILED;
 		if (child->ret_group != NULL)
 			*child->ret_group = 0;
-		loop_timer_at(&child->timer, clock_now());
+		loop_timer_soon(&child->timer);
 		return;
 	}
 	child->state = CHILD_RUNNING;

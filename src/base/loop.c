@@ -16,7 +16,7 @@ loop_new(void)
 		loop = event_base_new_with_config(config);
 		event_config_free(config);
 	}
-	if (loop == NULL || loop_clock_new(loop) == NULL) {
+	if (loop == NULL || loop_timers_new(loop) == NULL) {
 		fputs("holdfast: no event loop\n", stderr);
 		abort();
 	}
@@ -28,7 +28,7 @@ loop_free(struct event_base *loop)
 {
 	if (loop == NULL)
 		return;
-	loop_clock_free(loop_clock_of(loop));
+	loop_timers_free(loop_timers_of(loop));
 	event_base_free(loop);
 }
 

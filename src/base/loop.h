@@ -14,11 +14,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-struct loop_clock;
+struct loop_timers;
 
 /* A timer; all zero is one that was never initialised. */
 struct loop_timer {
-	struct loop_clock *clock; /* borrowed: of its loop */
+	struct loop_timers *clock; /* borrowed: of its loop */
 	event_callback_fn callback;
 	void *arg;                /* borrowed */
 	int64_t deadline;

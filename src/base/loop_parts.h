@@ -5,10 +5,10 @@
 #include "base/loop.h"
 
 /* The timers of a loop.  NULL if there can be none. */
-struct loop_clock *loop_clock_new(struct event_base *loop);
-void loop_clock_free(struct loop_clock *clock);
+struct loop_timers *loop_timers_new(struct event_base *loop);
+void loop_timers_free(struct loop_timers *clock);
 
-/* A loop's. */
-struct loop_clock *loop_clock_of(const struct event_base *loop);
+/* The timers of this loop; borrowed; NULL if loop_new() did not make it. */
+struct loop_timers *loop_timers_of(const struct event_base *loop);
 
 #endif

@@ -6,8 +6,8 @@
 #include "base/loop_parts.h"
 #include "base/mem.h"
 
-struct loop_clock {
-	LIST_ENTRY(loop_clock) entry;
+struct loop_timers {
+	LIST_ENTRY(loop_timers) entry;
 	const struct event_base *loop;   /* borrowed */
 	int fd;                          /* owned: a timerfd */
 	int64_t armed;                   /* when it will be readable */
@@ -19,21 +19,21 @@ struct loop_clock {
 };
 
 /* One for each loop of the process, which is one but in tests. */
-static LIST_HEAD(, loop_clock) loop_clocks = LIST_HEAD_INITIALIZER(loop_clocks);
+static LIST_HEAD(, loop_timers) loop_timerss = LIST_HEAD_INITIALIZER(loop_timerss);
 
-struct loop_clock *
-loop_clock_of(const struct event_base *loop)
+struct loop_timers *
+loop_timers_of(const struct event_base *loop)
 {
-	struct loop_clock *clock;
+	struct loop_timers *clock;
 
-	LIST_FOREACH(clock, &loop_clocks, entry)
+	LIST_FOREACH(clock, &loop_timerss, entry)
 		if (clock->loop == loop)
 			break;
 	return clock;
 }
 
 static void
-loop_clock_put(struct loop_clock *clock, struct loop_timer *timer, size_t place)
+loop_timers_put(struct loop_timers *clock, struct loop_timer *timer, size_t place)
 {
 	clock->heap[place] = timer;
 	timer->place = place;
@@ -47,16 +47,16 @@ loop_timer_is_before(const struct loop_timer *a, const struct loop_timer *b)
 
 /* The place is free: timer goes there, or up to where it belongs. */
 static void
-loop_clock_rise(struct loop_clock *clock, struct loop_timer *timer, size_t place)
+loop_timers_rise(struct loop_timers *clock, struct loop_timer *timer, size_t place)
 {
 	for (; place > 1 && loop_timer_is_before(timer, clock->heap[place / 2]); place /= 2)
-		loop_clock_put(clock, clock->heap[place / 2], place);
-	loop_clock_put(clock, timer, place);
+		loop_timers_put(clock, clock->heap[place / 2], place);
+	loop_timers_put(clock, timer, place);
 }
 
 /* The same, down. */
 static void
-loop_clock_sink(struct loop_clock *clock, struct loop_timer *timer, size_t place)
+loop_timers_sink(struct loop_timers *clock, struct loop_timer *timer, size_t place)
 {
 	size_t child;
 
@@ -65,24 +65,24 @@ loop_clock_sink(struct loop_clock *clock, struct loop_timer *timer, size_t place
 			child++;
 		if (!loop_timer_is_before(clock->heap[child], timer))
 			break;
-		loop_clock_put(clock, clock->heap[child], place);
+		loop_timers_put(clock, clock->heap[child], place);
 		place = child;
 	}
-	loop_clock_put(clock, timer, place);
+	loop_timers_put(clock, timer, place);
 }
 
 static void
-loop_clock_add(struct loop_clock *clock, struct loop_timer *timer)
+loop_timers_add(struct loop_timers *clock, struct loop_timer *timer)
 {
 	if (clock->count + 1 >= clock->room) {
 		clock->room = clock->room == 0 ? 16 : clock->room * 2;
 		clock->heap = mem_resize(clock->heap, clock->room, sizeof(struct loop_timer *));
 	}
-	loop_clock_rise(clock, timer, ++clock->count);
+	loop_timers_rise(clock, timer, ++clock->count);
 }
 
 static void
-loop_clock_remove(struct loop_clock *clock, struct loop_timer *timer)
+loop_timers_remove(struct loop_timers *clock, struct loop_timer *timer)
 {
 	struct loop_timer *last = clock->heap[clock->count--];
 	size_t place = timer->place;
@@ -91,14 +91,15 @@ loop_clock_remove(struct loop_clock *clock, struct loop_timer *timer)
 	if (last == timer)
 		return;
 	if (place > 1 && loop_timer_is_before(last, clock->heap[place / 2]))
-		loop_clock_rise(clock, last, place);
+		loop_timers_rise(clock, last, place);
 	else
-		loop_clock_sink(clock, last, place);
+		loop_timers_sink(clock, last, place);
 }
 
-/* The file is to be readable at the time; CLOCK_NEVER: no more.  Says too that an earlier time has been heard. */
+/* The file is to be readable at the time; CLOCK_NEVER: no more.  Setting it also
+ * clears an expiry, so that nothing need be read. */
 static void
-loop_clock_arm(struct loop_clock *clock, int64_t at)
+loop_timers_arm(struct loop_timers *clock, int64_t at)
 {
 	struct itimerspec spec = { 0 };
 	int64_t time = at > 0 ? at : 1; /* 0 would disarm it */
@@ -120,7 +121,7 @@ loop_timer_run(struct loop_timer *timer)
 
 /* Those that come to the list meanwhile have their turn after all other events that are due. */
 static void
-loop_clock_run_soon(struct loop_clock *clock)
+loop_timers_run_soon(struct loop_timers *clock)
 {
 	uint64_t limit = clock->order;
 	struct loop_timer *timer;
@@ -133,7 +134,7 @@ loop_clock_run_soon(struct loop_clock *clock)
 
 /* Those that are set meanwhile, be it for the past, have their turn after the next look at files. */
 static void
-loop_clock_run_due(struct loop_clock *clock)
+loop_timers_run_due(struct loop_timers *clock)
 {
 	uint64_t limit = clock->order;
 	int64_t now = clock_now();
@@ -141,25 +142,25 @@ loop_clock_run_due(struct loop_clock *clock)
 
 	while (clock->count > 0 && (timer = clock->heap[1])->deadline <= now && timer->order < limit)
 		loop_timer_run(timer);
-	loop_clock_arm(clock, clock->count > 0 ? clock->heap[1]->deadline : CLOCK_NEVER);
+	loop_timers_arm(clock, clock->count > 0 ? clock->heap[1]->deadline : CLOCK_NEVER);
 }
 
 static void
-loop_clock_on_event(evutil_socket_t fd, short what, void *arg)
+loop_timers_on_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop_clock *clock = arg;
+	struct loop_timers *clock = arg;
 
 	(void)fd;
 	if (what & EV_TIMEOUT)
-		loop_clock_run_soon(clock);
+		loop_timers_run_soon(clock);
 	if (what & EV_READ)
-		loop_clock_run_due(clock);
+		loop_timers_run_due(clock);
 }
 
-struct loop_clock *
-loop_clock_new(struct event_base *loop)
+struct loop_timers *
+loop_timers_new(struct event_base *loop)
 {
-	struct loop_clock *clock;
+	struct loop_timers *clock;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd == -1)
@@ -169,14 +170,14 @@ loop_clock_new(struct event_base *loop)
 	clock->fd = fd;
 	clock->armed = CLOCK_NEVER;
 	TAILQ_INIT(&clock->soon);
-	event_assign(&clock->event, loop, fd, EV_READ | EV_PERSIST, loop_clock_on_event, clock);
+	event_assign(&clock->event, loop, fd, EV_READ | EV_PERSIST, loop_timers_on_event, clock);
 	event_add(&clock->event, NULL);
-	LIST_INSERT_HEAD(&loop_clocks, clock, entry);
+	LIST_INSERT_HEAD(&loop_timerss, clock, entry);
 	return clock;
 }
 
 void
-loop_clock_free(struct loop_clock *clock)
+loop_timers_free(struct loop_timers *clock)
 {
 	if (clock == NULL)
 		return;
@@ -190,29 +191,29 @@ loop_clock_free(struct loop_clock *clock)
 void
 loop_timer_init(struct loop_timer *timer, struct event_base *loop, event_callback_fn callback, void *arg)
 {
-	*timer = (struct loop_timer){ .clock = loop_clock_of(loop), .callback = callback, .arg = arg };
+	*timer = (struct loop_timer){ .clock = loop_timers_of(loop), .callback = callback, .arg = arg };
 	assert(timer->clock != NULL);
 }
 
 void
 loop_timer_at(struct loop_timer *timer, int64_t deadline)
 {
-	struct loop_clock *clock = timer->clock;
+	struct loop_timers *clock = timer->clock;
 
 	loop_timer_stop(timer);
 	if (deadline == CLOCK_NEVER)
 		return;
 	timer->deadline = deadline;
 	timer->order = clock->order++;
-	loop_clock_add(clock, timer);
+	loop_timers_add(clock, timer);
 	if (deadline < clock->armed)
-		loop_clock_arm(clock, deadline);
+		loop_timers_arm(clock, deadline);
 }
 
 void
 loop_timer_soon(struct loop_timer *timer)
 {
-	struct loop_clock *clock = timer->clock;
+	struct loop_timers *clock = timer->clock;
 
 	loop_timer_stop(timer);
 	timer->order = clock->order++;
@@ -234,5 +235,5 @@ loop_timer_stop(struct loop_timer *timer)
 		TAILQ_REMOVE(&timer->clock->soon, timer, entry);
 	timer->soon = false;
 	if (timer->place != 0)
-		loop_clock_remove(timer->clock, timer);
+		loop_timers_remove(timer->clock, timer);
 }

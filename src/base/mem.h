@@ -26,7 +26,7 @@ char *mem_copy_bytes(const void *bytes, size_t length);
 char *mem_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *mem_vprint(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
 
-/* Gives what is free back to the system, if that is much; once in a while. */
+/* Gives free memory back to the kernel, if 256 KiB more are free than after the last time; for a slow timer. */
 void mem_trim(void);
 
 /* Frees; NULL is fine. */

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-/* Before each object stands whose it is: of a slab, or while it is free of the next free one. */
+/* Before each object: its slab while it is taken, else the next free place. */
 union stock_place {
 	struct stock_slab *slab;
 	union stock_place *next;
@@ -41,6 +41,7 @@ stock_new_slab(struct stock *stock)
 		slab->free = place;
 	}
 	LIST_INSERT_HEAD(&stock->slabs, slab, entry);
+	stock->count++;
 	return slab;
 }
 
@@ -63,11 +64,12 @@ stock_take(struct stock *stock)
 void
 stock_give(struct stock *stock, void *object)
 {
-	union stock_place *place = (union stock_place *)object - 1;
+	union stock_place *place;
 	struct stock_slab *slab;
 
 	if (object == NULL)
 		return;
+	place = (union stock_place *)object - 1;
 	slab = place->slab;
 	if (slab->used-- == stock->number)
 		LIST_INSERT_HEAD(&stock->slabs, slab, entry);
@@ -76,6 +78,7 @@ stock_give(struct stock *stock, void *object)
 	if (slab->used > 0 || (LIST_FIRST(&stock->slabs) == slab && LIST_NEXT(slab, entry) == NULL))
 		return;
 	LIST_REMOVE(slab, entry);
+	stock->count--;
 	mem_free(slab);
 }
 
@@ -87,6 +90,8 @@ stock_clear(struct stock *stock)
 	while ((slab = LIST_FIRST(&stock->slabs)) != NULL) {
 		assert(slab->used == 0);
 		LIST_REMOVE(slab, entry);
+		stock->count--;
 		mem_free(slab);
 	}
+	assert(stock->count == 0);
 }

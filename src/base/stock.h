@@ -16,6 +16,7 @@ struct stock {
 	size_t size;     /* bytes of an object */
 	unsigned number; /* objects in a slab, at least 1 */
 	LIST_HEAD(, stock_slab) slabs; /* owned: those with a free object */
+	unsigned count;  /* of all slabs */
 };
 
 /* An object, zeroed; the caller's, to be given back. */

@@ -7,8 +7,8 @@
 #include "keep/crash.h"
 #include "keep/pipes.h"
 
-/* Writes the call's record but for its phase.  The rest of the message's header stays zero: what the kernel writes
- * there it does not read. */
+/* Writes the call's record but for its phase.  The rest of the message's header stays zero; the kernel may write
+ * msg_flags, but does not read it back. */
 static struct table_call *
 call_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t begin, uint32_t end)
 {

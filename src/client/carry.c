@@ -1,7 +1,6 @@
 #include "client/carry.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "client/call.h"
 #include "keep/crash.h"
@@ -111,7 +110,7 @@ carry_drop(struct carry *carry)
 }
 
 void
-carry_in_buffers(struct carry *carry)
+carry_use_buffers(struct carry *carry)
 {
 	carry->splices = false;
 	carry->full = 0;
@@ -122,13 +121,13 @@ carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
 {
 	ssize_t n = call_fill(carry->table, carry->session, carry_direction(carry), fd);
 
-	*ret_more = n > TABLE_BUFFER_SIZE;
+	*ret_more = n > TABLE_BUFFER_SIZE; /* a writer of 64 KiB at a time will not have written again yet */
 	if (n <= 0)
 		return n;
 	carry->level = (uint32_t)n;
 	carry->small = n < CARRY_PIECE ? (uint8_t)(carry->small + 1) : 0;
 	if (carry->small == CARRY_SMALL)
-		carry_in_buffers(carry);
+		carry_use_buffers(carry);
 	return n;
 }
 
@@ -149,11 +148,19 @@ carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 ssize_t
 carry_receive(struct carry *carry, int fd, bool *ret_more)
 {
+	ssize_t n;
+
 	*ret_more = false;
-	if (carry->splices && carry_take_pipe(carry))
-		return carry_receive_by_pipe(carry, fd, ret_more);
-	if (carry->splices)
-		carry_in_buffers(carry);
+	if (carry->splices && !carry_take_pipe(carry))
+		carry_use_buffers(carry);
+	if (carry->splices) {
+		n = carry_receive_by_pipe(carry, fd, ret_more);
+		if (n > 0)
+			return n;
+		/* splice() stops before TCP's urgent byte for ever, and may say 0 where memory is short: what there is,
+		 * and whether it is the end, recvmmsg() tells. */
+		carry_drop_pipe(carry);
+	}
 	if (!carry_take_buffer(carry))
 		return -ENOMEM;
 	return carry_receive_by_buffer(carry, fd, ret_more);

@@ -28,18 +28,19 @@ void carry_init(struct carry *carry, struct table *table, uint32_t session, enum
 /* Whether nothing is held: no byte, no buffer, no pipe. */
 bool carry_is_empty(const struct carry *carry);
 
-/* Receives a piece from fd; a pipe that is in use must be empty.  Bytes, 0 at the end of the file, -EAGAIN, -ENOMEM if
- * there is no place to put it, or another -errno.  *ret_more: there may be more at once. */
+/* Receives a piece from fd; a pipe that is in use must be empty.  Bytes, 0 at the end of the file, -EAGAIN, -ENOMEM
+ * if there is no place to put it, or another -errno; without bytes carry_drop() gives the place back.  *ret_more:
+ * there may be more at once. */
 ssize_t carry_receive(struct carry *carry, int fd, bool *ret_more);
 
-/* Delivers to fd; when all is gone the place is given back.  *ret_sent: bytes.  0 when all is gone, or -errno (-EAGAIN:
- * when fd can be written to again). */
+/* Delivers to fd; when all is gone the place is given back.  *ret_sent: bytes.  0 when all is gone, or -errno
+ * (-EAGAIN: when fd can be written to again). */
 int carry_deliver(struct carry *carry, int fd, size_t *ret_sent);
 
 /* Forgets what is held. */
 void carry_drop(struct carry *carry);
 
 /* From now on no pipe is used, for bytes that are not passed on.  Nothing may be held. */
-void carry_in_buffers(struct carry *carry);
+void carry_use_buffers(struct carry *carry);
 
 #endif

@@ -34,7 +34,7 @@ struct crowd_callbacks {
 	int (*take)(void *arg, uint32_t *ret_spare);
 	/* The connection is a session's now; the spare's record is to be let go of. */
 	void (*taken)(void *arg, uint32_t spare);
-	/* This connection that was taken has lived for a while: its socket options are worth it now. */
+	/* This connection (fd borrowed) that was taken has lived for a while: its socket options are worth it now. */
 	void (*tune)(void *arg, int fd);
 	/* The first byte has passed over a connection that was taken. */
 	void (*attached)(void *arg);

@@ -5,12 +5,10 @@
 #include "base/clock.h"
 #include "base/loop.h"
 
-#define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
 /* A connect to a service that is up takes less. */
 #define CROWD_MOMENT   (20 * CLOCK_MILLISECOND)
+#define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
 #define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
-/* A connection that has lived so long will probably go on. */
-#define CROWD_TUNE_AGE CLOCK_SECOND
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
 #define CROWD_LINGER   30
@@ -23,8 +21,8 @@ crowd_scan_interval(const struct crowd *crowd)
 {
 	int64_t interval = crowd->settings->idle_timeout / 4;
 
-	if (crowd->fresh && (interval == 0 || interval > CROWD_TUNE_AGE))
-		return CROWD_TUNE_AGE;
+	if (crowd->fresh && (interval == 0 || interval > TABLE_TUNE_AGE))
+		return TABLE_TUNE_AGE;
 	if (interval == 0 || interval > CROWD_SCAN_MAX)
 		return CROWD_SCAN_MAX;
 	return interval < CROWD_SCAN_MIN ? CROWD_SCAN_MIN : interval;
@@ -46,6 +44,7 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 	}
 }
 
+/* One that was tuned while it was kept ready is tuned again, once. */
 static void
 crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 {
@@ -53,7 +52,7 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 
 	if (record->flags & TABLE_SESSION_TUNED)
 		return;
-	if (now - session->opened < CROWD_TUNE_AGE) {
+	if (now - session->opened < TABLE_TUNE_AGE) {
 		crowd->fresh = true;
 		return;
 	}
@@ -72,7 +71,8 @@ crowd_scan_open(struct crowd *crowd, int64_t now)
 		if (session_look(session))
 			continue;
 		crowd_tune(crowd, session, now);
-		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND; /* rounded: never too early */
+		/* Rounded: early by a tick at most. */
+		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND;
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, "closed: idle_timeout", NULL);
 		else if (session_is_client_gone(session) && idle >= CROWD_LINGER * CLOCK_SECOND)

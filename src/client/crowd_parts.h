@@ -26,7 +26,7 @@ struct crowd {
 	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
 	struct loop_timer scan;
-	struct loop_timer watching;        /* of those who have come and wait */
+	struct loop_timer watching;   /* of those who have come and wait */
 	const struct crowd_callbacks *callbacks; /* borrowed */
 	void *arg;                    /* borrowed */
 };

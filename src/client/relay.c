@@ -39,12 +39,13 @@ relay_destination(const struct relay *relay, enum table_direction d)
 /* A small piece is held up behind one that is not acknowledged yet (Nagle's algorithm, RFC 896), unless the socket is
  * told not to: from the second on. */
 static void
-relay_hasten(struct relay *relay)
+relay_set_nodelay(struct relay *relay)
 {
 	int on = 1;
 
-	relay->hastened = true;
-	setsockopt(relay_record(relay)->upstream_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* vain on a Unix one */
+	relay->nodelay = true;
+	/* Fails, harmlessly, on a Unix one. */
+	setsockopt(relay_record(relay)->upstream_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 static int
@@ -53,8 +54,8 @@ relay_send(struct relay *relay, enum table_direction d)
 	size_t sent;
 	int error;
 
-	if (d == TABLE_UP && relay->spoke && !relay->hastened)
-		relay_hasten(relay);
+	if (d == TABLE_UP && relay->spoke && !relay->nodelay)
+		relay_set_nodelay(relay);
 	error = carry_deliver(&relay->way[d].carry, relay_destination(relay, d), &sent);
 	if (sent == 0)
 		return error;
@@ -185,7 +186,7 @@ relay_receive(struct relay *relay, enum table_direction d)
 	ssize_t n;
 
 	if (way->broken)
-		carry_in_buffers(&way->carry);
+		carry_use_buffers(&way->carry);
 	n = carry_receive(&way->carry, relay_source(relay, d), &more);
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay_has_delivered_up(relay))

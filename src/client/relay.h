@@ -41,8 +41,8 @@ struct relay {
 	struct table *table;     /* borrowed */
 	uint32_t session;
 	bool attached;
-	bool spoke;              /* the upstream was sent something */
-	bool hastened;           /* TCP_NODELAY was asked for */
+	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
+	bool nodelay;            /* it was asked for */
 	struct relay_way way[2]; /* by enum table_direction */
 	const struct relay_callbacks *callbacks; /* borrowed */
 	void *arg;               /* borrowed */
@@ -52,13 +52,13 @@ struct relay {
 void relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
     const struct relay_callbacks *callbacks, void *arg);
 
-/* Watches both sides; what a buffer already holds is sent by the next turn of the loop.  Calls nothing back. */
+/* Watches both sides; what is already held is sent by the next turn of the loop.  Calls nothing back. */
 void relay_start(struct relay *relay);
 
 /* The client has probably spoken already: it is read in this turn of the loop. */
 void relay_hear_client(struct relay *relay);
 
-/* Deletes all events.  The session's files and buffers are as they were. */
+/* Deletes all events.  The session's files and what it holds are as they were. */
 void relay_stop(struct relay *relay);
 
 /* Once in a while for a client that has shut down its side, which is not watched any more: has it gone

@@ -101,8 +101,9 @@ session_gone_for(struct session *session, int64_t now)
 	return now - session->gone;
 }
 
-/* A held client has shut down its side or gone.  One that has only shut down, or has left words behind, is held
- * on, and not watched any more: the event would come again and again.  The crowd looks at it once in a while. */
+/* A held client has shut down its side or gone.  One that has only shut down, or has left words behind, is held on;
+ * the event is edge-triggered, so that it does not come again and again.  libevent tells of an error (the client has
+ * gone with unread bytes) by other events alone: the crowd looks at all once in a while. */
 static void
 session_on_watch(evutil_socket_t fd, short what, void *arg)
 {
@@ -112,7 +113,6 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	table->header->handling = session->index;
-	event_del(&session->watch);
 	if (session_has_left(session))
 		session->callbacks->left(session->arg, session);
 	table->header->handling = 0;
@@ -131,7 +131,7 @@ session_new(struct session_stock *stock, struct event_base *loop, struct table *
 	session->callbacks = callbacks;
 	session->arg = arg;
 	session->uid = (uid_t)-1;
-	event_assign(&session->watch, loop, session_record(session)->client_fd, EV_CLOSED | EV_PERSIST,
+	event_assign(&session->watch, loop, session_record(session)->client_fd, EV_CLOSED | EV_ET | EV_PERSIST,
 	    session_on_watch, session);
 	return session;
 }
@@ -219,6 +219,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 		record->flags |= TABLE_SESSION_RECONNECT;
 	else if (clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
+	record->flags &= (uint16_t)~TABLE_SESSION_TUNED;
 	record->active = clock_second();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);
 	session_free_relay(session);

@@ -47,7 +47,7 @@ struct session {
 	int64_t gone;               /* when a held client was first seen to be gone altogether; 0 not yet */
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */
-	bool watched;               /* it is, or has left its word of an end */
+	bool watched;               /* so is its leaving */
 	struct relay *relay;        /* owned; NULL while it is held */
 	const struct session_callbacks *callbacks; /* borrowed */
 	void *arg;                  /* borrowed */
@@ -60,7 +60,7 @@ void session_stock_init(struct session_stock *stock);
 void session_stock_clear(struct session_stock *stock);
 
 /* The process's side of the record index, which is HELD or OPEN; the caller's, to be given to session_close(),
- * session_refuse() or session_free().  Call session_begin() next. */
+ * session_refuse() or session_free().  session_begin() starts it, a held one's at once or later. */
 struct session *session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
 

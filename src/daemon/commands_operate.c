@@ -86,7 +86,7 @@ drain_wait(const struct commands_context *context, struct control_request *reque
 	drain->span = span;
 	drain->deadline = clock_after(clock_now(), span);
 	loop_timer_init(&drain->timer, context->loop, drain_look, drain);
-	loop_timer_at(&drain->timer, clock_now());
+	loop_timer_soon(&drain->timer);
 	control_on_cancel(request, drain_cancel, drain);
 }
 

@@ -113,7 +113,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	if (bits & TABLE_REQUEST_DUMP)
 		fleet_dump(daemon->fleet);
 	if (bits & TABLE_REQUEST_RELOADING)
-		loop_timer_at(&daemon->reloading, clock_now());
+		loop_timer_soon(&daemon->reloading);
 	if (bits & TABLE_REQUEST_STOP_NOW)
 		daemon_on_stop_timeout(-1, 0, daemon);
 	else if (bits & TABLE_REQUEST_STOP)
@@ -271,6 +271,7 @@ daemon_end(struct daemon *daemon)
 {
 	control_free(daemon->control);
 	fleet_free(daemon->fleet);
+	pipes_clear(daemon->table);
 	events_free(daemon->events);
 	loop_event_stop(&daemon->requests);
 	loop_timer_stop(&daemon->heartbeat);

@@ -33,7 +33,7 @@ struct daemon {
 	struct event requests;
 	struct loop_timer heartbeat;
 	struct loop_timer reloading;
-	struct loop_timer stop;            /* stop_timeout */
+	struct loop_timer stop;       /* stop_timeout */
 	bool stopping;
 	int code;
 };

@@ -152,7 +152,7 @@ daemon_reload(void *arg, commands_reload_done *done, void *done_arg)
 	waiter->done = done;
 	waiter->arg = done_arg;
 	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);
-	loop_timer_at(&daemon->reloading, clock_now());
+	loop_timer_soon(&daemon->reloading);
 }
 
 void

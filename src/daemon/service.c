@@ -94,7 +94,7 @@ service_client_ended(void *arg)
 	struct service *service = arg;
 
 	if (service->removed && crowd_count(service->crowd) == 0)
-		loop_timer_at(&service->ending, clock_now());
+		loop_timer_soon(&service->ending);
 }
 
 static const struct crowd_callbacks service_crowd_callbacks = {
@@ -134,17 +134,16 @@ static const struct link_callbacks service_link_callbacks = {
 static int
 service_find_record(const struct table *table, const char *name)
 {
-	int vacant = -1;
+	uint32_t used = table_services_used(table);
+	int vacant = used < table->header->services ? (int)used : -1;
 
-	for (uint32_t i = 0; i < table->header->services; i++) {
+	for (uint32_t i = used; i-- > 0;) {
 		const struct table_service *record = &table->services[i];
 
 		if (TABLE_STATE(record->word) == TABLE_LIVE && strcmp(record->name, name) == 0)
 			return (int)i;
-		if (TABLE_STATE(record->word) == TABLE_FREE && vacant == -1)
+		if (TABLE_STATE(record->word) == TABLE_FREE)
 			vacant = (int)i;
-		if (record->word == 0 && vacant != -1)
-			break; /* never used, nor any beyond */
 	}
 	return vacant;
 }
@@ -380,7 +379,7 @@ service_remove(struct service *service)
 	service->link = NULL;
 	crowd_close(service->crowd, false);
 	if (crowd_count(service->crowd) == 0)
-		loop_timer_at(&service->ending, clock_now());
+		loop_timer_soon(&service->ending);
 	else if (limit != 0)
 		loop_timer_at(&service->ending, record->drain_deadline);
 }

@@ -16,7 +16,7 @@ struct service {
 	struct crowd *crowd;      /* owned */
 	struct link *link;        /* owned; NULL once removed */
 	bool removed;
-	struct loop_timer ending;      /* of a removed service: its limit, or that its last client has gone */
+	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
 	const struct service_callbacks *callbacks; /* borrowed */
 	void *arg;
 };

@@ -126,12 +126,24 @@ pipes_claim(struct table *table)
 	return pipe;
 }
 
+static void
+pipes_close_all(struct table *table, uint64_t bits)
+{
+	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
+		if (bits & pipes_bit(pipe))
+			pipes_close(table, pipe);
+}
+
+void
+pipes_clear(struct table *table)
+{
+	pipes_close_all(table, table->free_pipes);
+}
+
 void
 pipes_trim(struct table *table)
 {
-	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
-		if (table->idle_pipes & table->free_pipes & pipes_bit(pipe))
-			pipes_close(table, pipe);
+	pipes_close_all(table, table->idle_pipes & table->free_pipes);
 	table->idle_pipes = table->free_pipes;
 	table->no_pipes = false;
 }

@@ -13,7 +13,8 @@
 /* Bytes that a pipe takes. */
 #define PIPES_SIZE (256u << 10)
 
-/* Derives which are free, as each worker must before its first claim, once all CLOSING records are done. */
+/* Derives which are free, as each worker must before its first claim, once all CLOSING records are done; closes those
+ * that are nobody's and not empty. */
 void pipes_derive(struct table *table);
 
 /* A free pipe, empty; or 0: all are in use, or no more can be had for now.  It is in use as soon as a session names
@@ -28,5 +29,8 @@ void pipes_release(struct table *table, uint16_t pipe, uint32_t level);
 
 /* Closes those that nobody has needed since the last call; once in a while. */
 void pipes_trim(struct table *table);
+
+/* Closes all that are free. */
+void pipes_clear(struct table *table);
 
 #endif

@@ -33,7 +33,7 @@
 #define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
 #define TABLE_CRASHES        4
 #define TABLE_WARM_BUFFERS   32u         /* free ones that keep their pages */
-#define TABLE_PIPES          64u         /* of 256 KiB: all that an unprivileged user has (pipe-user-pages-soft) */
+#define TABLE_PIPES          64u         /* of 256 KiB: a quarter of pipe-user-pages-soft's default */
 
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
 enum table_state {
@@ -75,8 +75,9 @@ struct table_session {
 #define TABLE_SESSION_RECONNECT 1u
 /* Accepted by a dead worker that could not make a record: who it is has not been looked at. */
 #define TABLE_SESSION_ADOPTED 2u
-/* The upstream connection has its socket options. */
+/* The upstream connection has its socket options, which are worth it from this age on, in microseconds. */
 #define TABLE_SESSION_TUNED 4u
+#define TABLE_TUNE_AGE INT64_C(1000000)
 
 /* Where the bytes of a buffer begin and end. */
 struct table_buffer {
@@ -130,14 +131,14 @@ enum table_admin { TABLE_ADMIN_NONE = 0, TABLE_ADMIN_CLOSED, TABLE_ADMIN_DRAINED
 enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY };
 
 /* The one system call under way whose result must not be lost (B1).  The worker has one thread, so one
- * record is enough.  Prepared by client/relay, done again by keep/recover. */
+ * record is enough.  Prepared by client/call, done again by keep/recover. */
 struct table_call {
 	volatile uint32_t phase;     /* TABLE_CALL_* */
 	uint32_t session;
 	uint32_t buffer;
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call */
-	uint64_t base_bytes;         /* session.bytes[direction] before a send */
+	uint64_t base_bytes;         /* session.bytes[direction] before a send or drain */
 	struct mmsghdr message;
 	struct iovec vector;
 };
@@ -280,7 +281,7 @@ uint32_t table_session_claim(struct table *table);
 /* Changes the state, the commit of whatever was stored before. */
 void table_session_set(struct table *table, uint32_t session, enum table_state state);
 
-/* State FREE, the generation raised.  Its files must be closed and its buffers released. */
+/* State FREE, the generation raised.  Its files must be closed, its buffers and pipes released. */
 void table_session_free(struct table *table, uint32_t session);
 
 enum table_state table_session_state(const struct table *table, uint32_t session);

@@ -37,7 +37,7 @@ struct catalog {
 	void (*changed)(void *arg);
 	void *arg;                  /* borrowed */
 	struct watch *watch;        /* owned */
-	struct loop_timer timer;         /* the next look */
+	struct loop_timer timer;    /* the next look */
 	int64_t next_look, last_look;
 	dev_t device;               /* of what the known files are in; 0 nothing yet */
 	ino_t inode;

@@ -27,7 +27,7 @@ struct dial {
 	int error;              /* when ended */
 	bool ended;             /* by connect() itself: to be reported through the loop */
 	struct event *event;    /* borrowed; connected or failed */
-	struct loop_timer timer;     /* time-out, retry, or that report */
+	struct loop_timer timer; /* time-out, retry, or that report */
 };
 
 int
@@ -41,18 +41,29 @@ dial_socket(const struct address *address)
 	return fd == -1 ? -errno : fd;
 }
 
+/* IPv4 and IPv6 have it at the same place. */
+static in_port_t
+dial_port(const struct sockaddr_storage *socket)
+{
+	return ((const struct sockaddr_in *)(const void *)socket)->sin_port;
+}
+
 /* A connect to a port of this host that nobody listens at may by chance be given that very port as its own, and then
  * meets itself (TCP's simultaneous open, RFC 9293, 3.5). */
 static bool
 dial_met_itself(const struct dial *dial)
 {
-	struct address own = dial->address;
+	struct address own = dial->address, other = dial->address;
 
 	if (own.socket.ss_family == AF_UNIX)
 		return false;
-	own.socket_length = sizeof own.socket;
-	return getsockname(dial->fd, (struct sockaddr *)&own.socket, &own.socket_length) == 0 &&
-	    address_equal(&own, &dial->address);
+	own.socket_length = other.socket_length = sizeof own.socket;
+	if (getsockname(dial->fd, (struct sockaddr *)&own.socket, &own.socket_length) == -1 ||
+	    dial_port(&own.socket) != dial_port(&dial->address.socket))
+		return false;
+	/* What was dialled may have been the address of any host (0.0.0.0). */
+	return getpeername(dial->fd, (struct sockaddr *)&other.socket, &other.socket_length) == 0 &&
+	    address_equal(&own, &other);
 }
 
 static void
@@ -70,16 +81,23 @@ dial_finish(struct dial *dial, int error)
 	callback(arg, error);
 }
 
+/* What connect() itself said is reported through the loop. */
+static void
+dial_end(struct dial *dial, int error)
+{
+	dial->ended = true;
+	dial->error = error;
+	loop_timer_soon(&dial->timer);
+}
+
 static void
 dial_connect(struct dial *dial)
 {
 	int64_t retry;
 
-	dial->error = 0;
 	if (connect(dial->fd, (const struct sockaddr *)&dial->address.socket, dial->address.socket_length) == 0 ||
 	    errno == EISCONN) {
-		dial->ended = true;
-		loop_timer_soon(&dial->timer);
+		dial_end(dial, 0);
 	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
 		event_add(dial->event, NULL);
 		loop_timer_at(&dial->timer, dial->deadline);
@@ -87,13 +105,12 @@ dial_connect(struct dial *dial)
 		retry = clock_after(clock_now(), DIAL_RETRY);
 		loop_timer_at(&dial->timer, retry < dial->deadline ? retry : dial->deadline);
 	} else {
-		dial->error = errno;
-		dial->ended = true;
-		loop_timer_soon(&dial->timer);
+		dial_end(dial, errno);
 	}
 }
 
-/* Writable alone is connected; with readable it may have failed, or the other end has already spoken. */
+/* Writable alone is connected; with readable it may have failed, since libevent reports EPOLLERR and EPOLLHUP as
+ * both, or the other end has already spoken. */
 static void
 dial_on_event(evutil_socket_t fd, short what, void *arg)
 {

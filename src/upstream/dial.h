@@ -6,7 +6,6 @@
 #include <stdint.h>
 
 #include "base/address.h"
-#include "base/clock.h"
 
 struct dial_settings {
 	int64_t connect_timeout;
@@ -20,15 +19,15 @@ struct dial;
 typedef void dial_callback(void *arg, int error);
 
 /* Makes the socket (close-on-exec, non-blocking) for the address: the fd, or -errno.  Nothing is sent yet, so
- * that the caller can name the file in the table first.  No option is set: who keeps the connection does. */
+ * that the caller can name the file in the table first.  No option is set: whoever keeps it sets them. */
 int dial_socket(const struct address *address);
 
 /* Connects fd (borrowed) to the address.  Never calls back before it returns.  EAGAIN of a Unix socket with a
  * full backlog is tried again on a timer until the time-out (B6).
  *
- * event is the caller's memory for the watch on fd: when connected it is left in the loop, which then asks epoll for
- * reading and writing, so that whoever goes on with the connection adds an own event before deleting this one, for one
- * system call.  After an error or dial_cancel() it is gone from the loop. */
+ * event is the caller's memory for the watch on fd.  After success it may still be in the loop, for reading and
+ * writing, its argument freed: the callback must delete it before it returns, best after adding its own event for fd,
+ * which saves a system call.  After an error or dial_cancel() it is gone from the loop. */
 struct dial *dial_start(struct event_base *loop, int fd, const struct address *address,
     const struct dial_settings *settings, struct event *event, dial_callback *callback, void *arg);
 void dial_cancel(struct dial *dial);
@@ -37,8 +36,7 @@ void dial_cancel(struct dial *dial);
  * 0 still connecting, -1 never connected or broken. */
 int dial_examine(int fd);
 
-/* Sets keepalive and user time-out on a connection, for which it is worth it only once it has lived for a while. */
-#define DIAL_TUNE_AGE CLOCK_SECOND
+/* Sets keepalive and user time-out on a connection. */
 void dial_tune(int fd, const struct dial_settings *settings);
 
 #endif

@@ -71,7 +71,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	link->pool = pool_new(loop, table, service, &settings->dial, &link_pool_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
 	link->waiters = waiters_new(loop);
-	loop_timer_at(&link->turn, clock_now());
+	loop_timer_soon(&link->turn);
 	return link;
 }
 

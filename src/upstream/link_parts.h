@@ -45,9 +45,9 @@ struct link {
 	struct pool *pool;                      /* owned */
 	struct handlers *handlers;              /* owned */
 	struct waiters *waiters;                /* owned */
-	struct loop_timer turn;                      /* the loop's next turn: link_begin() or link_run() */
-	struct loop_timer timer;                     /* the machine's deadline */
-	struct loop_timer still;                     /* "still down" */
+	struct loop_timer turn;                 /* the loop's next turn: link_begin() or link_run() */
+	struct loop_timer timer;                /* the machine's deadline */
+	struct loop_timer still;                /* "still down" */
 	STAILQ_HEAD(link_inputs, link_input) inputs;
 	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;

@@ -16,7 +16,7 @@ struct lookup_waiter {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed */
 	lookup_callback *callback;
 	void *arg;                   /* borrowed */
-	struct loop_timer orphan;         /* tells the waiter that the look-up was freed */
+	struct loop_timer orphan;    /* tells the waiter that the look-up was freed */
 };
 LIST_HEAD(lookup_waiters, lookup_waiter);
 
@@ -41,7 +41,7 @@ struct lookup_run {
 	char *error, *abort_reason;  /* owned */
 	char *output, *errors;       /* owned */
 	struct lookup_waiters told;  /* those who are told the end, while they are */
-	struct loop_timer report;         /* the end, through the loop */
+	struct loop_timer report;    /* the end, through the loop */
 };
 
 struct lookup {
@@ -172,7 +172,7 @@ lookup_resolved(struct lookup_run *run)
 		mem_free(run->error);
 		run->error = NULL;
 	}
-	loop_timer_at(&run->report, clock_now());
+	loop_timer_soon(&run->report);
 }
 
 static void
@@ -209,7 +209,7 @@ lookup_follow(struct lookup_run *run)
 		    lookup_on_resolved, lead);
 	}
 	if (run->resolving == 0)
-		loop_timer_at(&run->report, clock_now());
+		loop_timer_soon(&run->report);
 }
 
 static void
@@ -364,7 +364,7 @@ lookup_orphan(struct lookup *lookup, struct lookup_waiters *waiters)
 		LIST_REMOVE(waiter, next);
 		waiter->lookup = NULL;
 		loop_timer_init(&waiter->orphan, lookup->loop, lookup_on_orphan, waiter);
-		loop_timer_at(&waiter->orphan, clock_now());
+		loop_timer_soon(&waiter->orphan);
 	}
 }
 

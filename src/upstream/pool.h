@@ -64,8 +64,9 @@ unsigned pool_dialling(const struct pool *pool);
 /* Closes the newest ready ones beyond so many. */
 void pool_trim(struct pool *pool, unsigned keep);
 
-/* Gives the oldest ready one that is alive and not older than max_age (0: any age) away (P29): its fd, its record
- * when it was connected, and to where; or -1.  The record stays SPARE until pool_taken(), which frees it. */
+/* Gives the oldest ready one that is alive and not older than max_age (0: any age) away (P29): its fd, its record,
+ * when it was connected, and to where; or -1.  It counts as ready, and its record stays SPARE, until pool_taken(),
+ * which must follow and frees it: by then the caller has its own event for fd in the loop. */
 int pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *ret_since, char *ret_address,
     size_t size);
 void pool_taken(struct pool *pool, uint32_t session);

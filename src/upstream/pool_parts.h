@@ -52,8 +52,7 @@ struct pool {
 	void *arg;                              /* borrowed */
 	struct candidates candidates;
 	unsigned ready, dialling;
-	struct pool_spare *given;               /* that a client is about to take; among the spares until it has */
-	struct loop_timer tuning;                    /* of those that have lived for a while */
+	struct loop_timer tuning;               /* of those that have lived for a while */
 	TAILQ_HEAD(pool_spares, pool_spare) spares; /* oldest first */
 	TAILQ_HEAD(pool_dials, pool_dial) dials;
 };

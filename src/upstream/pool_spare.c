@@ -100,7 +100,7 @@ pool_add_spare(struct pool *pool, uint32_t session, const char *address)
 	TAILQ_INSERT_TAIL(&pool->spares, spare, next);
 	pool->ready++;
 	if (!loop_timer_is_set(&pool->tuning))
-		loop_timer_at(&pool->tuning, clock_now() + DIAL_TUNE_AGE);
+		loop_timer_at(&pool->tuning, clock_now() + TABLE_TUNE_AGE);
 }
 
 void
@@ -117,8 +117,8 @@ pool_on_tuning(evutil_socket_t fd, short what, void *arg)
 
 		if (record->flags & TABLE_SESSION_TUNED)
 			continue;
-		if (now - spare->since < DIAL_TUNE_AGE) {
-			next = spare->since + DIAL_TUNE_AGE < next ? spare->since + DIAL_TUNE_AGE : next;
+		if (now - spare->since < TABLE_TUNE_AGE) {
+			next = spare->since + TABLE_TUNE_AGE < next ? spare->since + TABLE_TUNE_AGE : next;
 			continue;
 		}
 		dial_tune(spare->fd, pool->settings);
@@ -194,7 +194,6 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 		snprintf(ret_address, size, "%.*s", (int)size - 1, spare->address);
 		if (spare->spoke)
 			loop_event_stop(&spare->event); /* it cannot stand beside a level-triggered one */
-		pool->given = spare;
 		return fd;
 	}
 	return -1;
@@ -203,8 +202,11 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 void
 pool_taken(struct pool *pool, uint32_t session)
 {
-	pool_release(pool->given); /* now that the client's watch on the file is there */
-	pool->given = NULL;
+	struct pool_spare *spare = TAILQ_FIRST(&pool->spares);
+
+	while (spare->session != session)
+		spare = TAILQ_NEXT(spare, next);
+	pool_release(spare);
 	pool->table->sessions[session].upstream_fd = -1;
 	table_session_free(pool->table, session);
 }

@@ -26,7 +26,7 @@ struct resolver {
 	void *arg;               /* borrowed */
 	ares_channel channel;    /* owned; NULL if it could not be made */
 	LIST_HEAD(, resolver_socket) sockets;
-	struct loop_timer timer;      /* c-ares' next time-out, or ours, or the report of the end */
+	struct loop_timer timer; /* c-ares' next time-out, or ours, or the report of the end */
 	int64_t deadline, timeout;
 	struct address host;
 	struct address *addresses; /* owned */
@@ -42,7 +42,7 @@ resolver_end(struct resolver *resolver, const char *error)
 	resolver->ended = true;
 	if (resolver->count == 0)
 		resolver->error = mem_print("resolve %s: %s", resolver->host.host, error);
-	loop_timer_at(&resolver->timer, clock_now());
+	loop_timer_soon(&resolver->timer);
 }
 
 static void

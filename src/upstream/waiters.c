@@ -76,7 +76,7 @@ waiters_answer_one(struct link_waiter *waiter, const char *error)
 	LIST_REMOVE(waiter, next);
 	waiter->waiting = false;
 	waiter->error = mem_copy_text(error);
-	loop_timer_at(&waiter->timer, clock_now());
+	loop_timer_soon(&waiter->timer);
 }
 
 void

@@ -10,6 +10,10 @@ import holdfast
 KINDS = ["ping", "up", "down", "ask", "idle"]  # as in work.h
 
 
+def command(kind, count, size, address):
+    return f"open {KINDS.index(kind)} {count} {size} {address}"
+
+
 class LoadEnded(Exception):
     """A connection was refused, closed, or not answered."""
 
@@ -25,7 +29,8 @@ class Work:
 
     def begin(self):
         """A client process, with nothing open."""
-        self.client = subprocess.Popen([self.program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.client = subprocess.Popen([self.program, "ask"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                       text=True)
 
     def serve(self):
         """The server is up when this returns."""
@@ -61,7 +66,7 @@ class Work:
         return self.hear()
 
     def open(self, kind, count, size, address):
-        assert self.tell(f"open {KINDS.index(kind)} {count} {size} {address}") == "ready"
+        assert self.tell(command(kind, count, size, address)) == "ready"
 
     def run(self, milliseconds):
         return json.loads(self.tell(f"run {milliseconds}"))

@@ -5,6 +5,7 @@ import socket
 import time
 
 import holdfast
+import measure
 import peers
 
 LINE = b"\0\0\0\0\10\0\0\0"  # a ping of work.h
@@ -32,11 +33,6 @@ class HoldfastCatalog(peers.Holdfast):
             os.unlink(name)
 
 
-def announce(peer, there):
-    if isinstance(peer, HoldfastCatalog):
-        peer.publish(there)
-
-
 def ask_in_vain(client, seconds):
     """Whether the client was closed instead of held."""
     begin = time.monotonic()
@@ -53,14 +49,14 @@ def answered_after(work, peer, seconds):
     """A client comes while the server is down for so long: milliseconds from its return to the answer, None if the
     client was closed."""
     work.die()
-    announce(peer, False)
+    peer.publish(False)
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(30)
         client.connect(peer.path)
         closed = ask_in_vain(client, seconds)
         work.serve()
         begin = time.monotonic()
-        announce(peer, True)
+        peer.publish(True)
         if closed or client.recv(64) == b"":
             return None
         return (time.monotonic() - begin) * 1e3
@@ -73,12 +69,11 @@ def crowd_held(work, peer, count, seconds):
     work.close()
     work.die()
     before, begin = peer.memory(), time.monotonic()
-    work.say(f"open 4 {count} 64 {peer.address}")
-    held = lambda: peer.daemon.status("s")["held"] == count
-    holdfast.until(held, f"{count} clients are held")
+    work.say(measure.command("idle", count, 64, peer.address))
+    peer.daemon.wait_status("s", held=count)
     holdfast.until(lambda: time.monotonic() - begin > seconds, "the end of the outage", seconds + 5)
     cost = (peer.memory() - before) / count
-    assert held()
+    assert peer.daemon.status("s")["held"] == count
     work.serve()
     assert work.hear() == "ready"
     work.close()

@@ -1,6 +1,5 @@
 """peers - the proxies of the bench: each listens on a Unix socket and goes on to one TCP address."""
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -80,7 +79,8 @@ class Peer:
     def write(self, text):
         name = os.path.join(self.folder, "conf")
         with open(name, "w") as file:
-            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM, more=self.more))
+            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM,
+                                   more=self.more))
         return name
 
     def pids(self):
@@ -114,14 +114,17 @@ class Peer:
         return total
 
     def stop(self):
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+        with open(os.path.join(self.cgroup, "cgroup.kill"), "w") as file:
+            file.write("1")
         if self.process:
             self.process.wait()
             self.process = None
         holdfast.until(lambda: not self.pids(), f"{self.name} is gone")
         if os.path.exists(self.path):
             os.unlink(self.path)
+
+    def publish(self, there):
+        """Tells where the server is, where a proxy is told."""
 
     def end(self):
         self.stop()
@@ -133,7 +136,7 @@ class Holdfast(Peer):
 
     def launch(self):
         services = holdfast.fixed("s", f"127.0.0.1:{self.port}", f"max_clients = 9000; max_held = 9000; "
-                                  f"hold_timeout = 3600; listen: {{ backlog = 4096; }}; {self.more}")
+                                  f"hold_timeout = 3600; listen: {{ backlog = 4096; }}; ")
         self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
         self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
 

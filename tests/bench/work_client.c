@@ -1,10 +1,11 @@
-/* work_client.c - the near end of the bench. */
+/* work_client.connection - the near end of the bench. */
 #include "work.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define SAMPLES  (1u << 20)
 #define PATIENCE INT64_C(20000000000) /* nanoseconds that a connection's first answer may take */
 
-struct line {
+struct connection {
 	int fd;
 	uint32_t got;
 	int64_t since;
@@ -26,7 +27,7 @@ static struct {
 	enum work_kind kind;
 	uint32_t size;
 	char address[108]; /* a path, or the port of 127.0.0.1 */
-	struct line *lines;
+	struct connection *connections;
 	unsigned count, busy;
 	int polled;
 	int64_t stop;
@@ -44,8 +45,15 @@ die(const char *what)
 	exit(1);
 }
 
+/* Bytes flow without questions and answers. */
+static bool
+work_is_bulk(void)
+{
+	return work.kind == WORK_UP || work.kind == WORK_DOWN;
+}
+
 static int
-line_connect_tcp(int port)
+connection_connect_tcp(int port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -58,13 +66,13 @@ line_connect_tcp(int port)
 }
 
 static int
-line_connect(void)
+connection_connect(void)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	int fd;
 
 	if (work.address[0] != '/')
-		return line_connect_tcp(atoi(work.address));
+		return connection_connect_tcp(atoi(work.address));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	memcpy(to.sun_path, work.address, sizeof to.sun_path);
 	if (connect(fd, (struct sockaddr *)&to, sizeof to) == -1)
@@ -73,81 +81,86 @@ line_connect(void)
 }
 
 static void
-line_watch(struct line *line, int operation, uint32_t events)
+connection_watch(struct connection *connection, int operation, uint32_t events)
 {
-	struct epoll_event event = { .events = events, .data.ptr = line };
+	struct epoll_event event = { .events = events, .data.ptr = connection };
 
-	epoll_ctl(work.polled, operation, line->fd, &event);
+	epoll_ctl(work.polled, operation, connection->fd, &event);
 }
 
 static void
-line_send(struct line *line)
+connection_send(struct connection *connection)
 {
-	line->since = work_now();
-	if (send(line->fd, bytes, work.size, MSG_NOSIGNAL) != (ssize_t)work.size)
+	connection->since = work_now();
+	if (send(connection->fd, bytes, work.size, MSG_NOSIGNAL) != (ssize_t)work.size)
 		die("send");
 }
 
 static void
-line_open(struct line *line)
+connection_ask(struct connection *connection)
 {
-	struct work_hello hello = { (uint32_t)work.kind, work.size };
-
-	line->since = work_now();
-	line->fd = line_connect();
-	line->got = 0;
-	line_watch(line, EPOLL_CTL_ADD, EPOLLIN);
-	memcpy(bytes, &hello, sizeof hello);
-	line_send(line);
+	connection_send(connection);
 	work.busy++;
 }
 
 static void
-line_sample(struct line *line, int64_t now)
+connection_open(struct connection *connection)
+{
+	struct work_hello hello = { (uint32_t)work.kind, work.size };
+
+	connection->since = work_now();
+	connection->fd = connection_connect();
+	connection->got = 0;
+	connection_watch(connection, EPOLL_CTL_ADD, EPOLLIN);
+	memcpy(bytes, &hello, sizeof hello);
+	connection_ask(connection);
+}
+
+static void
+connection_sample(struct connection *connection, int64_t now)
 {
 	work.units++;
 	if (work.sampled < SAMPLES)
-		work.samples[work.sampled++] = (uint32_t)(now - line->since);
+		work.samples[work.sampled++] = (uint32_t)(now - connection->since);
 }
 
 /* An answer is whole: the next question, or rest. */
 static void
-line_answered(struct line *line)
+connection_answered(struct connection *connection)
 {
 	int64_t now = work_now();
 
-	line_sample(line, now);
-	line->got = 0;
+	connection_sample(connection, now);
+	connection->got = 0;
 	work.busy--;
 	if (work.kind == WORK_ASK) {
-		close(line->fd);
-		line->fd = -1;
+		close(connection->fd);
+		connection->fd = -1;
 	}
 	if (now >= work.stop)
 		return;
 	if (work.kind == WORK_ASK) {
-		line_open(line);
+		connection_open(connection);
 		return;
 	}
-	line_send(line);
-	work.busy++;
+	connection_ask(connection);
 }
 
 static void
-line_work(struct line *line, uint32_t events)
+connection_work(struct connection *connection, uint32_t events)
 {
 	ssize_t n;
 
 	if (events & EPOLLIN) {
-		n = recv(line->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+		n = recv(connection->fd, bytes, sizeof bytes, MSG_DONTWAIT);
 		if (n == 0 || (n == -1 && errno != EAGAIN))
 			die("the connection was closed");
 		work.bytes += n > 0 ? (uint64_t)n : 0;
-		line->got += n > 0 ? (uint32_t)n : 0;
-		if (work.kind != WORK_DOWN && work.kind != WORK_UP && line->got >= work.size)
-			line_answered(line);
+		connection->got += n > 0 ? (uint32_t)n : 0;
+		if (!work_is_bulk() && connection->got >= work.size)
+			connection_answered(connection);
 	} else if (events & EPOLLOUT) {
-		n = send(line->fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = send(connection->fd, bytes, sizeof bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n == -1 && errno != EAGAIN)
 			die("send");
 		work.bytes += n > 0 ? (uint64_t)n : 0;
@@ -161,7 +174,7 @@ work_turn(void)
 	int count = epoll_wait(work.polled, events, 64, 100);
 
 	for (int i = 0; i < count; i++)
-		line_work(events[i].data.ptr, events[i].events);
+		connection_work(events[i].data.ptr, events[i].events);
 }
 
 /* open KIND COUNT SIZE ADDRESS: all connections are made, and but for up and down have had an answer. */
@@ -171,17 +184,19 @@ work_open(const char *words)
 	int64_t limit = work_now() + PATIENCE;
 	unsigned kind;
 
-	if (sscanf(words, "%u %u %u %107s", &kind, &work.count, &work.size, work.address) != 4 || kind >= WORK_KINDS ||
-	    work.size < sizeof(struct work_hello) || work.size > sizeof bytes)
+	if (sscanf(words, "%u %u %u %107s", &kind, &work.count, &work.size, work.address) != 4 ||
+	    kind >= WORK_KINDS || work.size < sizeof(struct work_hello) || work.size > sizeof bytes)
 		die("bad command");
 	work.kind = (enum work_kind)kind;
 	work.polled = epoll_create1(EPOLL_CLOEXEC);
-	work.lines = calloc(work.count, sizeof *work.lines);
+	work.connections = calloc(work.count, sizeof *work.connections);
+	if (work.connections == NULL)
+		die("no memory");
 	work.busy = 0;
 	work.stop = 0;
 	for (unsigned i = 0; i < work.count; i++)
-		line_open(&work.lines[i]);
-	while (work.kind != WORK_UP && work.kind != WORK_DOWN && work.busy > 0) {
+		connection_open(&work.connections[i]);
+	while (!work_is_bulk() && work.busy > 0) {
 		if (work_now() > limit)
 			die("no answer from");
 		work_turn();
@@ -200,15 +215,14 @@ compare(const void *a, const void *b)
 static void
 work_report(int64_t begin)
 {
-	double seconds = (double)(work_now() - begin) / 1e9, p50 = 0, p99 = 0;
+	double seconds = (double)(work_now() - begin) / 1e9, p50 = 0;
 
 	if (work.sampled > 0) {
 		qsort(work.samples, work.sampled, sizeof *work.samples, compare);
 		p50 = work.samples[work.sampled / 2] / 1e3;
-		p99 = work.samples[work.sampled * 99 / 100] / 1e3;
 	}
-	printf("{\"seconds\": %.6f, \"units\": %llu, \"bytes\": %llu, \"p50_us\": %.2f, \"p99_us\": %.2f}\n", seconds,
-	    (unsigned long long)work.units, (unsigned long long)work.bytes, p50, p99);
+	printf("{\"seconds\": %.6f, \"units\": %llu, \"bytes\": %llu, \"p50_us\": %.2f}\n", seconds,
+	    (unsigned long long)work.units, (unsigned long long)work.bytes, p50);
 }
 
 /* run MILLISECONDS: works, and says what was done. */
@@ -220,29 +234,29 @@ work_run(const char *words)
 	work.units = work.bytes = work.sampled = 0;
 	work.stop = begin + atoi(words) * INT64_C(1000000);
 	for (unsigned i = 0; i < work.count; i++) {
-		struct line *line = &work.lines[i];
+		struct connection *connection = &work.connections[i];
 
 		if (work.kind == WORK_UP)
-			line_watch(line, EPOLL_CTL_MOD, EPOLLOUT);
+			connection_watch(connection, EPOLL_CTL_MOD, EPOLLOUT);
 		else if (work.kind == WORK_PING)
-			line_send(line), work.busy++;
+			connection_ask(connection);
 		else if (work.kind == WORK_ASK)
-			line_open(line);
+			connection_open(connection);
 	}
-	while (work_now() < work.stop || work.busy > (work.kind == WORK_UP || work.kind == WORK_DOWN ? work.count : 0))
+	while (work_now() < work.stop || work.busy > (work_is_bulk() ? work.count : 0))
 		work_turn();
 	work_report(begin);
 	for (unsigned i = 0; i < work.count && work.kind == WORK_UP; i++)
-		line_watch(&work.lines[i], EPOLL_CTL_MOD, 0);
+		connection_watch(&work.connections[i], EPOLL_CTL_MOD, 0);
 }
 
 static void
 work_close(void)
 {
 	for (unsigned i = 0; i < work.count; i++)
-		if (work.lines[i].fd != -1)
-			close(work.lines[i].fd);
-	free(work.lines);
+		if (work.connections[i].fd != -1)
+			close(work.connections[i].fd);
+	free(work.connections);
 	close(work.polled);
 	puts("closed");
 }
@@ -253,7 +267,9 @@ work_command(void)
 	char line[256];
 
 	work.samples = calloc(SAMPLES, sizeof *work.samples);
-	while (work.samples != NULL && fgets(line, sizeof line, stdin) != NULL) {
+	if (work.samples == NULL)
+		die("no memory");
+	while (fgets(line, sizeof line, stdin) != NULL) {
 		if (strncmp(line, "open ", 5) == 0)
 			work_open(line + 5);
 		else if (strncmp(line, "run ", 4) == 0)

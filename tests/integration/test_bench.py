@@ -6,18 +6,17 @@ import pytest
 
 import holdfast
 
-BENCH = os.path.join(holdfast.SOURCE, "tests/bench/bench.py")
-
-
-def has_cgroup():
-    with open("/proc/mounts") as mounts:
-        return any(line.split()[2] == "cgroup2" for line in mounts)
-
+FOLDER = os.path.join(holdfast.SOURCE, "tests/bench")
+BENCH = os.path.join(FOLDER, "bench.py")
+sys.path.insert(0, FOLDER)
+import peers  # noqa: E402
 
 pytestmark = [
     pytest.mark.plain,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not has_cgroup(), reason="needs cgroup v2"),
+    pytest.mark.skipif(os.cpu_count() < 2, reason="needs two CPUs"),
+    pytest.mark.skipif(not peers.CGROUPS, reason="needs cgroup v2"),
+    pytest.mark.skipif(bool(peers.missing([])), reason="needs perf"),
 ]
 
 

@@ -23,6 +23,15 @@ LED_TO_BY = {
 ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.unnamed", "redo.committed", "recover.redone"}
 
 
+# What a server says that speaks without end: no two pages alike.
+POURED = b"".join(number.to_bytes(8, "big") * 512 for number in range(256))
+
+
+def pour(connection):
+    while True:
+        connection.sendall(POURED)
+
+
 def points():
     if not holdfast.CRASH_BUILD:
         return []
@@ -32,15 +41,6 @@ def points():
 
 def crash(text):
     return dict(build=holdfast.CRASH_BUILD, environment_more={"HOLDFAST_CRASH": text})
-
-
-POURED = bytes(1 << 20)
-
-
-def pour(connection):
-    """Speaks without end."""
-    while True:
-        connection.sendall(POURED)
 
 
 def deaths(one, point):
@@ -93,8 +93,9 @@ def test_pipes_that_are_left_with_bytes_in_them(daemon, upstream):
         while deaths(one, "pipe.unnamed") < WANTED:
             with one.client("s") as leaves:
                 assert leaves.file.read(1 << 20) == POURED
-            heard += len(stays.file.read(65536))
-        assert heard % 65536 == 0
+            part = stays.file.read(65536)
+            assert part == POURED[heard:heard + 65536]
+            heard = (heard + 65536) % len(POURED)
 
 
 def test_listeners_being_made(daemon, upstream):

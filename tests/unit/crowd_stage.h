@@ -105,8 +105,8 @@ on_ended(void *arg)
 }
 
 static const struct crowd_callbacks callbacks = {
-	.take = on_take, .taken = on_taken, .tune = on_tune, .attached = on_attached, .unused = on_unused, .held = on_held,
-	.refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
+	.take = on_take, .taken = on_taken, .tune = on_tune, .attached = on_attached, .unused = on_unused,
+	.held = on_held, .refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
 };
 
 static inline void

@@ -102,7 +102,6 @@ stage_run(const bool *done, int64_t limit)
 	int64_t deadline = clock_after(clock_now(), limit);
 	struct loop_timer timer;
 
-	memset(&timer, 0, sizeof timer);
 	loop_timer_init(&timer, stage_loop, stage_on_limit, NULL);
 	while (!(done != NULL && *done) && clock_now() < deadline) {
 		loop_timer_at(&timer, deadline);

@@ -7,12 +7,10 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "client/carry.h"
 #include "keep/pipes.h"
-#include "keep/recover.h"
 #include "keep_side.h"
 
 static struct table table;
@@ -267,6 +265,35 @@ the_end_and_errors_come_through_a_pipe_too(void **state)
 	assert_int_equal(receive(), 0);
 }
 
+/* splice() never passes it, and says that nothing is there, or that this is the end. */
+static void
+an_urgent_byte_stops_nothing(void **state)
+{
+	static const char bulk[100000];
+	uint64_t wanted = sizeof bulk + 4;
+	int pair[2];
+
+	(void)state;
+	close(from[0]);
+	close(from[1]);
+	side_tcp_pair(from);
+	pair[0] = from[1];
+	carry.splices = true;
+	assert_int_equal(send(pair[0], bulk, sizeof bulk, 0), sizeof bulk);
+	assert_int_equal(send(pair[0], "!", 1, MSG_OOB), 1);
+	side_say(pair[0], "more");
+	shutdown(pair[0], SHUT_WR);
+	for (ssize_t n; (n = receive()) != 0;) {
+		assert_true(n > 0 || n == -EAGAIN);
+		while (n > 0 && deliver() == -EAGAIN)
+			while (recv(to[1], (char[4096]){ 0 }, 4096, MSG_DONTWAIT) > 0)
+				;
+		if (n == -EAGAIN)
+			carry_drop(&carry);
+	}
+	assert_int_equal(record->bytes[TABLE_UP], wanted);
+}
+
 static void
 a_destination_that_is_gone_is_an_error_and_no_signal(void **state)
 {
@@ -297,6 +324,7 @@ main(void)
 		ROW(a_new_worker_goes_on_with_what_the_pipe_holds),
 		ROW(a_new_worker_gives_back_a_pipe_that_was_just_taken),
 		ROW(the_end_and_errors_come_through_a_pipe_too),
+		ROW(an_urgent_byte_stops_nothing),
 		ROW(a_destination_that_is_gone_is_an_error_and_no_signal),
 	};
 

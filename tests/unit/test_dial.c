@@ -239,17 +239,25 @@ b6_a_full_unix_backlog_is_tried_again(void **state)
 }
 
 static void
-a_connect_that_meets_itself_is_refused(void **state)
+meet_itself(const char *text)
 {
-	struct address address = parse("127.0.0.1:1");
+	struct address address = parse("127.0.0.1:1"), dialled = parse(text);
 	int fd = dial_socket(&address);
 
-	(void)state;
 	((struct sockaddr_in *)&address.socket)->sin_port = 0;
 	assert_int_equal(bind(fd, (struct sockaddr *)&address.socket, address.socket_length), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address.socket, &address.socket_length), 0);
-	assert_int_equal(dial(fd, &address, &settings), ECONNREFUSED);
+	((struct sockaddr_in *)&dialled.socket)->sin_port = ((struct sockaddr_in *)&address.socket)->sin_port;
+	assert_int_equal(dial(fd, &dialled, &settings), ECONNREFUSED);
 	close(fd);
+}
+
+static void
+a_connect_that_meets_itself_is_refused(void **state)
+{
+	(void)state;
+	meet_itself("127.0.0.1:1");
+	meet_itself("0.0.0.0:1");
 }
 
 static void

@@ -1,173 +1,5 @@
-/* One client: held and watched, opened, given back with its bytes, refused, closed. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "base/clock.h"
-#include "base/loop.h"
-#include "client/session.h"
-#include "keep/recover.h"
-#include "keep_side.h"
-
-#define LIMIT (5 * CLOCK_SECOND)
-
-static struct event_base *loop;
-static struct table table;
-static struct session_stock stock;
-static struct session *session;
-static struct table_session *record;
-static int client; /* the far end */
-static unsigned attached, upstream_ended, ended, left;
-static bool gives_back;
-static uint64_t lost;
-
-static void
-on_attached(void *arg, struct session *s)
-{
-	(void)arg;
-	(void)s;
-	attached++;
-}
-
-static bool
-on_upstream_ended(void *arg, struct session *s)
-{
-	(void)arg;
-	upstream_ended++;
-	if (gives_back)
-		session_return(s, &lost);
-	return gives_back;
-}
-
-static void
-on_ended(void *arg, struct session *s)
-{
-	(void)arg;
-	ended++;
-	session_close(s);
-	session = NULL;
-}
-
-static void
-on_left(void *arg, struct session *s)
-{
-	left++;
-	on_ended(arg, s);
-}
-
-static const struct session_callbacks callbacks = {
-	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_left,
-};
-
-static int
-set_up(void **state)
-{
-	int pair[2];
-	uint32_t index;
-
-	(void)state;
-	if (table_new(20, &table) < 0)
-		return -1;
-	loop = loop_new();
-	session_stock_init(&stock);
-	attached = upstream_ended = ended = left = 0;
-	gives_back = false;
-	side_pair(pair);
-	client = pair[1];
-	index = side_session(&table, TABLE_HELD, pair[0], -1);
-	record = &table.sessions[index];
-	session = session_new(&stock, loop, &table, index, &callbacks, NULL);
-	session_begin(session);
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	session_close(session);
-	if (client != -1)
-		close(client);
-	session_stock_clear(&stock);
-	loop_free(loop);
-	table_free(&table);
-	return 0;
-}
-
-static void
-settle(void)
-{
-	side_turns(loop, 15 * CLOCK_MILLISECOND);
-}
-
-static int
-open_with(bool tcp)
-{
-	int pair[2];
-
-	if (tcp)
-		side_tcp_pair(pair);
-	else
-		side_pair(pair);
-	session_open(session, pair[0]);
-	return pair[1];
-}
-
-static void
-a_held_client_is_not_read_from(void **state)
-{
-	(void)state;
-	side_say(client, "patience");
-	settle();
-	assert_true(session_is_held(session));
-	assert_int_equal(record->buffer[TABLE_UP], 0);
-	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
-}
-
-static void
-a_held_client_that_leaves_is_seen(void **state)
-{
-	(void)state;
-	close(client);
-	client = -1;
-	settle();
-	assert_int_equal(left, 1);
-}
-
-static void
-a_held_client_that_wrote_and_left_is_served_all_the_same(void **state)
-{
-	int upstream;
-
-	(void)state;
-	side_say(client, "do it");
-	close(client);
-	client = -1;
-	settle();
-	assert_int_equal(left, 0);
-	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
-	upstream = open_with(false);
-	settle();
-	assert_string_equal(side_hear(upstream), "do it");
-	assert_string_equal(side_hear(upstream), "EOF");
-	close(upstream);
-}
-
-static void
-a_held_client_that_only_shut_down_is_held_on(void **state)
-{
-	(void)state;
-	shutdown(client, SHUT_WR);
-	settle();
-	assert_int_equal(left, 0);
-	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
-}
+/* One client: opened, given back with its bytes, closed. */
+#include "session_stage.h"
 
 static void
 a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
@@ -270,6 +102,55 @@ much_that_is_on_its_way_is_kept_in_order(void **state)
 	close(next);
 }
 
+static void
+what_a_pipe_held_for_the_dead_upstream_goes_to_the_next(void **state)
+{
+	uint64_t sent = 0, received = 0;
+	unsigned wrong = 0;
+	int upstream = open_with(false), next;
+	long n;
+
+	(void)state;
+	gives_back = true;
+	session->relay->way[TABLE_UP].carry.splices = true;
+	for (int i = 0; i < 100; i++) {
+		sent += side_write(client, 5, sent, 16384);
+		side_turns(loop, CLOCK_MILLISECOND);
+	}
+	assert_int_not_equal(record->pipe[TABLE_UP], 0);
+	while ((n = side_read(upstream, 5, received, 16384, &wrong)) > 0)
+		received += (uint64_t)n;
+	close(upstream);
+	settle();
+	assert_true(session_is_held(session));
+	assert_int_not_equal(record->pipe[TABLE_UP], 0);
+	assert_false(session_has_left(session));
+	next = open_with(true);
+	for (int i = 0; i < 1000 && received < sent; i++) {
+		side_turns(loop, CLOCK_MILLISECOND);
+		while ((n = side_read(next, 5, received, 16384, &wrong)) > 0)
+			received += (uint64_t)n;
+	}
+	assert_int_equal(received, sent);
+	assert_int_equal(wrong, 0);
+	close(next);
+}
+
+static void
+a_returned_session_forgets_that_its_connection_had_options(void **state)
+{
+	int upstream = open_with(false);
+
+	(void)state;
+	gives_back = true;
+	side_say(client, "x");
+	settle();
+	record->flags |= TABLE_SESSION_TUNED;
+	close(upstream);
+	settle();
+	assert_int_equal(record->flags, TABLE_SESSION_RECONNECT);
+}
+
 /* A client that has waited since then gets a connection that ends unused after so long. */
 static void
 return_unused(int64_t since, int64_t lasted)
@@ -300,6 +181,7 @@ a_client_that_comes_back_at_once_has_waited_all_the_time(void **state)
 }
 
 static uint32_t reopened;
+
 static int next_upstream;
 
 static void
@@ -343,31 +225,6 @@ no_death_takes_the_privilege_of_a_reconnecting_client(void **state)
 }
 
 static void
-a_refused_client_hears_why_and_no_error(void **state)
-{
-	(void)state;
-	side_say(client, "GET / HTTP/1.0\r\n\r\n");
-	session_refuse(session, "HTTP/1.0 503 Down\r\n\r\n");
-	session = NULL;
-	assert_string_equal(side_hear(client), "HTTP/1.0 503 Down\r\n\r\n");
-	assert_string_equal(side_hear(client), "EOF");
-	assert_int_equal(TABLE_STATE(record->word), TABLE_FREE);
-}
-
-static void
-closing_a_held_client_closes_no_connection_of_others(void **state)
-{
-	int other = side_file();
-
-	(void)state;
-	record->upstream_fd = other; /* named, not committed */
-	session_close(session);
-	session = NULL;
-	assert_true(side_is_open(other));
-	close(other);
-}
-
-static void
 a_client_gone_after_its_end_is_found_by_a_look(void **state)
 {
 	int upstream = open_with(false);
@@ -407,46 +264,23 @@ a_client_found_gone_behind_its_upstreams_end_is_over_at_once(void **state)
 	close(upstream);
 }
 
-static void
-a_held_client_is_gone_for_good_from_when_it_was_first_seen_so(void **state)
-{
-	(void)state;
-	assert_int_equal(session_gone_for(session, 1000), 0);
-	shutdown(client, SHUT_WR);
-	assert_int_equal(session_gone_for(session, 2000), 0);
-	assert_false(session_has_left(session));
-	side_put(&table, session->index, TABLE_UP, "kept for the next");
-	close(client);
-	client = -1;
-	assert_int_equal(session_gone_for(session, 3000), 0);
-	assert_int_equal(session_gone_for(session, 7000), 4000);
-	assert_false(session_has_left(session));
-	table.buffers[record->buffer[TABLE_UP]].head = table.buffers[record->buffer[TABLE_UP]].tail;
-	assert_true(session_has_left(session));
-}
-
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(a_held_client_is_not_read_from),
-		ROW(a_held_client_that_leaves_is_seen),
-		ROW(a_held_client_that_wrote_and_left_is_served_all_the_same),
-		ROW(a_held_client_that_only_shut_down_is_held_on),
 		ROW(a_client_is_attached_by_the_first_byte_of_each_connection),
 		ROW(a_new_worker_takes_up_an_open_session),
 		ROW(what_the_dead_upstream_did_not_take_goes_to_the_next),
 		ROW(much_that_is_on_its_way_is_kept_in_order),
+		ROW(what_a_pipe_held_for_the_dead_upstream_goes_to_the_next),
+		ROW(a_returned_session_forgets_that_its_connection_had_options),
 		ROW(a_returned_client_that_was_never_attached_begins_its_time_anew),
 		ROW(a_client_that_comes_back_at_once_has_waited_all_the_time),
 		ROW(no_death_takes_the_privilege_of_a_reconnecting_client),
-		ROW(a_refused_client_hears_why_and_no_error),
-		ROW(closing_a_held_client_closes_no_connection_of_others),
 		ROW(a_client_gone_after_its_end_is_found_by_a_look),
 		ROW(a_client_found_gone_behind_its_upstreams_end_is_over_at_once),
-		ROW(a_held_client_is_gone_for_good_from_when_it_was_first_seen_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

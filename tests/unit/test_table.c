@@ -147,7 +147,7 @@ count_pages(const uint32_t *buffer, unsigned count)
 }
 
 static void
-pages_that_nobody_needed_for_a_while_are_given_back(void **state)
+pages_that_nobody_needed_are_given_back(void **state)
 {
 	uint32_t buffer[8];
 
@@ -171,16 +171,16 @@ pages_that_nobody_needed_for_a_while_are_given_back(void **state)
 }
 
 static void
-services_that_were_never_used_are_not_even_looked_at(void **state)
+service_records_beyond_the_used_get_no_memory(void **state)
 {
-	off_t third = (off_t)((unsigned char *)&table.services[2] - (unsigned char *)table.header) + TABLE_LINK_SIZE / 2;
+	off_t beyond = (off_t)((unsigned char *)&table.services[3] - (unsigned char *)table.header);
 
 	(void)state;
 	assert_int_equal(table_services_used(&table), 0);
 	table.services[0].word = TABLE_LIVE;
 	table.services[1].word = 1 << 8; /* was used */
 	assert_int_equal(table_services_used(&table), 2);
-	assert_true(lseek(table.header->file[TABLE_FILE_MEMORY], third, SEEK_DATA) != third);
+	assert_true(lseek(table.header->file[TABLE_FILE_MEMORY], beyond, SEEK_DATA) != beyond);
 }
 
 static void
@@ -296,8 +296,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(all_records_can_be_used_and_not_one_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_claimed_and_not_committed_is_derived_as_free, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(freed_buffers_keep_their_pages_up_to_a_limit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(pages_that_nobody_needed_for_a_while_are_given_back, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(services_that_were_never_used_are_not_even_looked_at, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(pages_that_nobody_needed_are_given_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(service_records_beyond_the_used_get_no_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_death_in_a_claim_does_not_lose_the_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_has_two_places, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_history_is_a_ring_of_cut_texts, set_up, tear_down),

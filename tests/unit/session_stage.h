@@ -1,0 +1,122 @@
+/* session_stage.h - a held client, whose session is ours to open with any upstream. */
+#ifndef HOLDFAST_TESTS_SESSION_STAGE_H
+#define HOLDFAST_TESTS_SESSION_STAGE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "client/session.h"
+#include "keep/recover.h"
+#include "keep_side.h"
+
+static struct event_base *loop;
+static struct table table;
+static struct session_stock stock;
+static struct session *session;
+static struct table_session *record;
+static int client; /* the far end */
+static unsigned attached, upstream_ended, ended, left;
+static bool gives_back;
+static uint64_t lost;
+
+static inline void
+on_attached(void *arg, struct session *s)
+{
+	(void)arg;
+	(void)s;
+	attached++;
+}
+
+static inline bool
+on_upstream_ended(void *arg, struct session *s)
+{
+	(void)arg;
+	upstream_ended++;
+	if (gives_back)
+		session_return(s, &lost);
+	return gives_back;
+}
+
+static inline void
+on_ended(void *arg, struct session *s)
+{
+	(void)arg;
+	ended++;
+	session_close(s);
+	session = NULL;
+}
+
+static inline void
+on_left(void *arg, struct session *s)
+{
+	left++;
+	on_ended(arg, s);
+}
+
+static const struct session_callbacks callbacks = {
+	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_left,
+};
+
+static inline int
+set_up(void **state)
+{
+	int pair[2];
+
+	(void)state;
+	if (table_new(2000, &table) < 0)
+		return -1;
+	signal(SIGPIPE, SIG_IGN); /* as every worker does: splice() has no MSG_NOSIGNAL */
+	loop = loop_new();
+	session_stock_init(&stock);
+	attached = upstream_ended = ended = left = 0;
+	gives_back = false;
+	side_pair(pair);
+	client = pair[1];
+	session = session_new(&stock, loop, &table, side_session(&table, TABLE_HELD, pair[0], -1), &callbacks, NULL);
+	record = session_record(session);
+	session_begin(session);
+	return 0;
+}
+
+static inline int
+tear_down(void **state)
+{
+	(void)state;
+	session_close(session);
+	close(client);
+	session_stock_clear(&stock);
+	loop_free(loop);
+	table_free(&table);
+	return 0;
+}
+
+static inline void
+settle(void)
+{
+	side_turns(loop, 15 * CLOCK_MILLISECOND);
+}
+
+static inline int
+open_with(bool tcp)
+{
+	int pair[2];
+
+	if (tcp)
+		side_tcp_pair(pair);
+	else
+		side_pair(pair);
+	session_open(session, pair[0]);
+	return pair[1];
+}
+
+#endif

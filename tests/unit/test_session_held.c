@@ -1,0 +1,138 @@
+/* A client that is held: watched, refused, closed. */
+#include "session_stage.h"
+
+#include <time.h>
+
+static void
+a_held_client_is_not_read_from(void **state)
+{
+	(void)state;
+	side_say(client, "patience");
+	settle();
+	assert_true(session_is_held(session));
+	assert_int_equal(record->buffer[TABLE_UP], 0);
+	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
+}
+
+static void
+a_held_client_that_leaves_is_seen(void **state)
+{
+	(void)state;
+	close(client);
+	client = -1;
+	settle();
+	assert_int_equal(left, 1);
+}
+
+static void
+a_held_client_that_wrote_and_left_is_served_all_the_same(void **state)
+{
+	int upstream;
+
+	(void)state;
+	side_say(client, "do it");
+	close(client);
+	client = -1;
+	settle();
+	assert_int_equal(left, 0);
+	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
+	upstream = open_with(false);
+	settle();
+	assert_string_equal(side_hear(upstream), "do it");
+	assert_string_equal(side_hear(upstream), "EOF");
+	close(upstream);
+}
+
+static void
+a_held_client_that_only_shut_down_is_held_on(void **state)
+{
+	(void)state;
+	shutdown(client, SHUT_WR);
+	settle();
+	assert_int_equal(left, 0);
+	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
+}
+
+/* Bytes of a reset that lie unread at the client's side make libevent tell of no hang-up. */
+static void
+a_held_client_that_dies_with_unread_bytes_does_not_make_the_loop_spin(void **state)
+{
+	int upstream = open_with(false);
+	clock_t begin;
+
+	(void)state;
+	gives_back = true;
+	side_say(upstream, "not read");
+	settle();
+	close(upstream);
+	settle();
+	assert_true(session_is_held(session));
+	close(client);
+	client = -1;
+	begin = clock(); /* CPU time: libevent turns without coming back */
+	side_turns(loop, 100 * CLOCK_MILLISECOND);
+	assert_in_range(clock() - begin, 0, CLOCKS_PER_SEC / 20);
+	assert_true(session_has_left(session)); /* as the crowd will see */
+}
+
+static void
+a_refused_client_hears_why_and_no_error(void **state)
+{
+	(void)state;
+	side_say(client, "GET / HTTP/1.0\r\n\r\n");
+	session_refuse(session, "HTTP/1.0 503 Down\r\n\r\n");
+	session = NULL;
+	assert_string_equal(side_hear(client), "HTTP/1.0 503 Down\r\n\r\n");
+	assert_string_equal(side_hear(client), "EOF");
+	assert_int_equal(TABLE_STATE(record->word), TABLE_FREE);
+}
+
+static void
+closing_a_held_client_closes_no_connection_of_others(void **state)
+{
+	int other = side_file();
+
+	(void)state;
+	record->upstream_fd = other; /* named, not committed */
+	session_close(session);
+	session = NULL;
+	assert_true(side_is_open(other));
+	close(other);
+}
+
+static void
+a_held_client_is_gone_for_good_from_when_it_was_first_seen_so(void **state)
+{
+	(void)state;
+	assert_int_equal(session_gone_for(session, 1000), 0);
+	shutdown(client, SHUT_WR);
+	assert_int_equal(session_gone_for(session, 2000), 0);
+	assert_false(session_has_left(session));
+	side_put(&table, session->index, TABLE_UP, "kept for the next");
+	close(client);
+	client = -1;
+	assert_int_equal(session_gone_for(session, 3000), 0);
+	assert_int_equal(session_gone_for(session, 7000), 4000);
+	assert_false(session_has_left(session));
+	table.buffers[record->buffer[TABLE_UP]].head = table.buffers[record->buffer[TABLE_UP]].tail;
+	assert_true(session_has_left(session));
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(a_held_client_is_not_read_from),
+		ROW(a_held_client_that_leaves_is_seen),
+		ROW(a_held_client_that_wrote_and_left_is_served_all_the_same),
+		ROW(a_held_client_that_only_shut_down_is_held_on),
+		ROW(a_held_client_that_dies_with_unread_bytes_does_not_make_the_loop_spin),
+		ROW(a_refused_client_hears_why_and_no_error),
+		ROW(closing_a_held_client_closes_no_connection_of_others),
+		ROW(a_held_client_is_gone_for_good_from_when_it_was_first_seen_so),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
