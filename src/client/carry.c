@@ -6,11 +6,13 @@
 #include "keep/crash.h"
 #include "keep/pipes.h"
 
-/* Full reads in a row after which copying costs more than a pipe. */
-#define CARRY_FULL  2
-/* Pieces in a row, of fewer bytes than this, after which a pipe costs more than copying. */
-#define CARRY_SMALL 8
-#define CARRY_PIECE (16u << 10)
+/* Reads in a row of so many bytes, after which a pipe is used.  Half a buffer: a reader that is quick finds no full one
+ * even in a stream of large writes, which the kernel hands over in halves. */
+#define CARRY_LARGE       2
+#define CARRY_LARGE_BYTES (TABLE_BUFFER_SIZE / 2)
+/* Pieces in a row of fewer bytes than this, after which buffers are used again. */
+#define CARRY_SMALL       8
+#define CARRY_SMALL_BYTES (16 << 10)
 
 static struct table_session *
 carry_record(const struct carry *carry)
@@ -113,7 +115,7 @@ void
 carry_use_buffers(struct carry *carry)
 {
 	carry->splices = false;
-	carry->full = 0;
+	carry->large = 0;
 }
 
 static ssize_t
@@ -125,7 +127,7 @@ carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
 	if (n <= 0)
 		return n;
 	carry->level = (uint32_t)n;
-	carry->small = n < CARRY_PIECE ? (uint8_t)(carry->small + 1) : 0;
+	carry->small = n < CARRY_SMALL_BYTES ? (uint8_t)(carry->small + 1) : 0;
 	if (carry->small == CARRY_SMALL)
 		carry_use_buffers(carry);
 	return n;
@@ -137,10 +139,10 @@ carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 	ssize_t n = call_receive(carry->table, carry->session, carry_direction(carry), fd);
 
 	*ret_more = n == TABLE_BUFFER_SIZE;
-	carry->full = *ret_more ? (uint8_t)(carry->full + 1) : 0;
-	if (carry->full == CARRY_FULL) {
+	carry->large = n >= CARRY_LARGE_BYTES ? (uint8_t)(carry->large + 1) : 0;
+	if (carry->large == CARRY_LARGE) {
 		carry->splices = true;
-		carry->full = carry->small = 0;
+		carry->large = carry->small = 0;
 	}
 	return n;
 }

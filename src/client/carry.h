@@ -1,6 +1,6 @@
 /* carry.h - holds one direction's bytes between their receipt and their delivery, in the table's memory.
  *
- * A buffer is taken when something comes and given back when all is gone.  After two full reads in a row large data
+ * A buffer is taken when something comes and given back when all is gone.  After two large reads in a row data
  * passes through a pooled pipe instead, without being copied, until eight small pieces have come in a row (B2).  A
  * direction at rest holds neither.
  */
@@ -18,7 +18,7 @@ struct carry {
 	uint32_t session;
 	uint32_t level;       /* bytes in the pipe */
 	uint8_t direction;    /* enum table_direction */
-	uint8_t full, small;  /* pieces in a row */
+	uint8_t large, small; /* pieces in a row */
 	bool splices;         /* the next piece goes through a pipe */
 };
 
