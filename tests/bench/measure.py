@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 
-import holdfast
+from peers import holdfast
 
 KINDS = ["ping", "up", "down", "ask", "idle"]  # as in work.h
 

@@ -4,9 +4,9 @@ import select
 import socket
 import time
 
-import holdfast
 import measure
 import peers
+from peers import holdfast
 
 LINE = b"\0\0\0\0\10\0\0\0"  # a ping of work.h
 

@@ -21,7 +21,7 @@ def median(seen, what):
 def ratio(results, name, base=BASE):
     """CPU of one to another's: of the medians, and the spread over the windows."""
     ours, theirs = results.get(name), results.get(base)
-    if not ours or not theirs or not median(theirs, "cpu"):
+    if not ours or not theirs or not median(ours, "cpu") or not median(theirs, "cpu"):
         return None
     pairs = [a["cpu"] / b["cpu"] for a, b in zip(ours["windows"], theirs["windows"])]
     return median(ours, "cpu") / median(theirs, "cpu"), min(pairs), max(pairs)

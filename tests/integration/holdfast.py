@@ -293,6 +293,17 @@ class Daemon:
     def files(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
+    def pipes(self):
+        """How many ends of pooled pipes are open; after a second or two without large data none is."""
+        folder = f"/proc/{self.process.pid}/fd"
+        count = 0
+        for name in os.listdir(folder):
+            try:
+                count += os.readlink(f"{folder}/{name}").startswith("pipe:")
+            except OSError:
+                continue
+        return count
+
     def settled_files(self, services):
         """The number of open files once no client is left and what is kept ready is there."""
         def settled():
@@ -300,7 +311,7 @@ class Daemon:
                 status = self.status(service)
                 if status["clients"] or status["held"] or not (status["warm"] or status["resting"]):
                     return False
-            return True
+            return self.pipes() == 0
         until(settled, "rest")
         return self.files()
 

@@ -13,14 +13,17 @@ def warmed_up(one, generator):
 
 
 def strike(one, generator, count, mean, number=signal.SIGKILL):
-    """Signals workers at random moments; gives how many were hit before the load ended."""
+    """Signals workers at random moments; gives how many were hit before the load ended, and at how many of these
+    moments there were pipes."""
     generator.wait_running()
+    with_pipes = 0
     for done in range(count):
         if generator.ended_within(random.uniform(0, 2 * mean)):
-            return done
+            return done, with_pipes
         generator.mark()
+        with_pipes += one.pipes() > 0
         one.kill_worker(number)
-    return count
+    return count, with_pipes
 
 
 def assert_no_file_leaked(one, before):

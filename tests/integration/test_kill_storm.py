@@ -10,11 +10,12 @@ def run_storm(daemon, load, figure, seconds, kills):
     one = daemon(holdfast.behind(generator))
     before = storm.warmed_up(one, generator)
     generator.start(one.socket("s"), seconds, **holdfast.ALL_KINDS)
-    hit = storm.strike(one, generator, kills, seconds / kills * 0.9)
+    hit, with_pipes = storm.strike(one, generator, kills, seconds / kills * 0.9)
     result = generator.result()
-    figure(f"{hit} kills, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
+    figure(f"{hit} kills, {with_pipes} of them with pipes, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
            f"{result['ask']} connections")
     assert hit >= kills * 0.8
+    assert with_pipes >= hit / 2
     assert one.restarts() >= hit * 0.8  # two signals may meet one death
     storm.assert_no_file_leaked(one, before)
 

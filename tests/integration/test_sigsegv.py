@@ -13,7 +13,7 @@ def run_crashes(daemon, load, count, figure):
     generator = load()
     one = daemon(holdfast.behind(generator), environment_more={"ASAN_OPTIONS": "handle_segv=0"})
     generator.start(one.socket("s"), count * 3, ping=400, think=20)
-    assert storm.strike(one, generator, count, 1.0, signal.SIGSEGV) == count
+    assert storm.strike(one, generator, count, 1.0, signal.SIGSEGV)[0] == count
     generator.finish()
     figure(f"{generator.result()['round_trips']} round trips")
 
