@@ -283,9 +283,13 @@ class Daemon:
 
     def kill_worker(self, number=signal.SIGKILL):
         """Signals the worker, waiting for there to be one; gives its pid."""
-        pid = until(self.worker, "a worker")
-        os.kill(pid, number)
-        return pid
+        while True:
+            pid = until(self.worker, "a worker")
+            try:
+                os.kill(pid, number)
+                return pid
+            except ProcessLookupError:
+                continue  # it has just died by itself
 
     def restarts(self):
         return self.status()["worker_restarts"]
@@ -294,7 +298,7 @@ class Daemon:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def pipes(self):
-        """How many ends of pooled pipes are open; after a second or two without large data none is."""
+        """How many pooled pipes are open; after a second or two without large data none is."""
         folder = f"/proc/{self.process.pid}/fd"
         count = 0
         for name in os.listdir(folder):
@@ -302,7 +306,7 @@ class Daemon:
                 count += os.readlink(f"{folder}/{name}").startswith("pipe:")
             except OSError:
                 continue
-        return count
+        return max(0, count // 2 - 1)  # libevent has one of its own
 
     def settled_files(self, services):
         """The number of open files once no client is left and what is kept ready is there."""
