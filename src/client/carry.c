@@ -148,7 +148,7 @@ carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 }
 
 ssize_t
-carry_receive(struct carry *carry, int fd, bool *ret_more)
+carry_receive(struct carry *carry, int fd, bool ready, bool *ret_more)
 {
 	ssize_t n;
 
@@ -157,7 +157,7 @@ carry_receive(struct carry *carry, int fd, bool *ret_more)
 		carry_use_buffers(carry);
 	if (carry->splices) {
 		n = carry_receive_by_pipe(carry, fd, ret_more);
-		if (n > 0)
+		if (n > 0 || (n == -EAGAIN && !ready))
 			return n;
 		/* splice() stops before TCP's urgent byte for ever, and may say 0 where memory is short: what there is,
 		 * and whether it is the end, recvmmsg() tells. */

@@ -177,9 +177,10 @@ relay_end_way(struct relay *relay, enum table_direction d)
 	return false;
 }
 
-/* Reads once.  true if it may be tried again in this turn. */
+/* Reads once, when epoll has just said that there is something or perhaps.  true if it may be tried again in this
+ * turn. */
 static bool
-relay_receive(struct relay *relay, enum table_direction d)
+relay_receive(struct relay *relay, enum table_direction d, bool ready)
 {
 	struct relay_way *way = &relay->way[d];
 	bool more;
@@ -187,7 +188,7 @@ relay_receive(struct relay *relay, enum table_direction d)
 
 	if (way->broken)
 		carry_use_buffers(&way->carry);
-	n = carry_receive(&way->carry, relay_source(relay, d), &more);
+	n = carry_receive(&way->carry, relay_source(relay, d), ready, &more);
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay_has_delivered_up(relay))
 		return relay_end_way(relay, d);
@@ -204,12 +205,12 @@ relay_receive(struct relay *relay, enum table_direction d)
 }
 
 static void
-relay_work(struct relay *relay, enum table_direction d)
+relay_work(struct relay *relay, enum table_direction d, bool ready)
 {
 	struct relay_way *way = &relay->way[d];
 
 	for (int reads = 0; reads < RELAY_READS && !way->ended; reads++)
-		if (!relay_receive(relay, d))
+		if (!relay_receive(relay, d, ready && reads == 0))
 			break;
 }
 
@@ -218,7 +219,7 @@ relay_on_readable(struct relay *relay, enum table_direction d)
 {
 	relay->table->header->handling = relay->session;
 	if (relay_deliver(relay, d))
-		relay_work(relay, d);
+		relay_work(relay, d, true);
 	relay_settle(relay);
 }
 
@@ -230,7 +231,7 @@ relay_on_writable(struct relay *relay, enum table_direction d)
 	relay->table->header->handling = relay->session;
 	/* What has come meanwhile may block the way again: then epoll need not be told of anything. */
 	if (relay_deliver(relay, d))
-		relay_work(relay, d);
+		relay_work(relay, d, false);
 	if (carry_is_empty(&way->carry)) {
 		event_del(&way->write);
 		if (!way->ended)

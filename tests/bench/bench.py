@@ -27,9 +27,19 @@ def arguments():
     parser.add_argument("--windows", type=int, default=15, help="of each workload (15)")
     parser.add_argument("--milliseconds", type=int, default=250, help="of a window (250)")
     parser.add_argument("--only", default="", help="workloads whose name matches this; no RESULTS.md then")
-    parser.add_argument("--peers", default="", help="names, with commas; no RESULTS.md then")
+    parser.add_argument("--peers", default="", help="their names, with commas; no RESULTS.md then")
     parser.add_argument("--output", help="the file to write instead of RESULTS.md")
-    return parser.parse_args()
+    options = parser.parse_args()
+    names = [kind.name for kind in peers.ALL]
+    options.peers = options.peers.split(",") if options.peers else names
+    for name in options.peers:
+        if name not in names:
+            parser.error(f"no proxy {name!r}; there are {', '.join(names)}")
+    if not any(re.search(options.only, load.name) for load in workloads.ALL):
+        parser.error(f"no workload matches {options.only!r}; there are "
+                     f"{', '.join(load.name for load in workloads.ALL)}")
+    options.part = bool(options.only) or options.peers != names
+    return options
 
 
 def install(chosen):
@@ -148,8 +158,7 @@ def main():
     options = arguments()
     if os.geteuid() != 0 or os.cpu_count() < 2 or not peers.CGROUPS:
         sys.exit("bench: needs root, two CPUs and cgroup v2")
-    wanted = options.peers.split(",") if options.peers else [kind.name for kind in peers.ALL]
-    chosen = [kind for kind in peers.ALL if kind.name in wanted]
+    chosen = [kind for kind in peers.ALL if kind.name in options.peers]
     install(chosen)
     enter_namespace()
     with tempfile.TemporaryDirectory(prefix="hf-bench-") as folder:
@@ -157,7 +166,7 @@ def main():
         work = measure.Work(PROGRAM)
         try:
             results = all_work(work, chosen, folder, options)
-            if options.only or options.peers:
+            if options.part:
                 return
             idle = all_idle(work, folder)
             waits, crowd = all_outages(work, folder)

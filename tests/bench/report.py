@@ -41,7 +41,7 @@ def spread(values):
 
 def row(name, seen, results):
     if seen is None:
-        return f"| {name} | did not get through | | | | | |"
+        return f"| {name} | a connection was refused or closed | | | | | |"
     cpu = [window["cpu"] for window in seen["windows"]]
     found, ours = ratio(results, name), ratio(results, "holdfast", name)
     return (f"| {name} | {number(median(seen, 'rate'))} | {number(median(seen, 'p50') or None)} "
@@ -51,8 +51,8 @@ def row(name, seen, results):
 
 def workload(load, results):
     lines = [f"### {load.name}", "",
-             f"| proxy | {load.unit}s a second | p50, us | CPU us a {load.unit}: median (spread) "
-             f"| system calls a {load.unit} | CPU to {BASE} | CPU of holdfast to it |",
+             f"| proxy | {load.unit if load.unit == 'MB' else load.unit + 's'} a second | p50, us | CPU us a {load.unit}: median (spread) "
+             f"| system calls a {load.unit} | its CPU to {BASE}'s | holdfast's CPU to its |",
              "|---|---|---|---|---|---|---|"]
     return "\n".join(lines + [row(name, seen, results) for name, seen in results.items()]) + "\n"
 
@@ -84,8 +84,8 @@ def goals(results, idle, waits, crowd):
 
 
 def idle_table(idle):
-    lines = ["| proxy | PSS, bytes | files |", "|---|---|---|"]
-    lines += [f"| {name} | {number(memory, 0)} | {number(files, 2)} |" for name, (memory, files) in idle.items()]
+    lines = ["| proxy | PSS, KiB | files |", "|---|---|---|"]
+    lines += [f"| {name} | {number(memory / 1024, 2)} | {number(files, 2)} |" for name, (memory, files) in idle.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -81,7 +81,7 @@ receive(void)
 {
 	bool more;
 
-	return carry_receive(&carry, from[0], &more);
+	return carry_receive(&carry, from[0], true, &more);
 }
 
 static int
