@@ -50,8 +50,9 @@ def row(name, seen, results):
 
 
 def workload(load, results):
+    units = "MB" if load.unit == "MB" else load.unit + "s"
     lines = [f"### {load.name}", "",
-             f"| proxy | {load.unit if load.unit == 'MB' else load.unit + 's'} a second | p50, us | CPU us a {load.unit}: median (spread) "
+             f"| proxy | {units} a second | p50, us | CPU us a {load.unit}: median (spread) "
              f"| system calls a {load.unit} | its CPU to {BASE}'s | holdfast's CPU to its |",
              "|---|---|---|---|---|---|---|"]
     return "\n".join(lines + [row(name, seen, results) for name, seen in results.items()]) + "\n"
