@@ -1,4 +1,5 @@
 """The worker dies at every named place, again and again, under load: nothing lost, nothing wrong."""
+import collections
 import os
 import random
 
@@ -11,7 +12,7 @@ WANTED = 50 if holdfast.LONG else 8
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
 COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "dial": 20, "link": 40,
-          "pipe": 40, "recover": 2, "pipe.opened": 2, "pipe.named": 2}
+          "pipe": 40, "recover": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
     "recover.call": "call.received:200",
@@ -20,7 +21,8 @@ LED_TO_BY = {
     "recover.adopted": "accept.accepted:20",
 }
 # Places that this load does not pass; each has a test of its own below, or later.
-ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.unnamed", "redo.committed", "recover.redone"}
+ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.opened", "pipe.named", "pipe.unnamed",
+             "redo.committed", "recover.redone"}
 
 
 # What a server says that speaks without end: no two pages alike.
@@ -52,7 +54,7 @@ pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with 
 
 @pytest.mark.parametrize("point", [point for point in points() if point not in ELSEWHERE])
 def test_under_load(daemon, load, point):
-    text = f"{point}:{COUNTS.get(point) or COUNTS[point.split('.')[0]]}"
+    text = f"{point}:{COUNTS[point.split('.')[0]]}"
     if point in LED_TO_BY:
         text += "," + LED_TO_BY[point]
     generator = load()
@@ -81,6 +83,22 @@ def test_on_the_way_back_to_the_held(daemon, upstream, point):
         one.wait_status("s", held=0, clients=10)
     for number, client in enumerate(clients):
         assert client.ask(str(number)) == f"{number}\n".encode()
+        client.close()
+
+
+@pytest.mark.parametrize("point", ["pipe.opened", "pipe.named"])
+def test_pipes_being_made(daemon, upstream, point):
+    """Clients that stop reading hold a pipe each, so that further ones need new pipes."""
+    server = upstream(pour)
+    one = daemon(holdfast.fixed("s", server.address), **crash(f"{point}:2"))
+    clients = collections.deque()
+    while deaths(one, point) < WANTED:
+        clients.append(one.client("s"))
+        assert clients[-1].file.read(1 << 18) == POURED[:1 << 18]
+        if len(clients) > 20:
+            clients.popleft().close()
+    for client in clients:
+        assert client.file.read(1 << 20) == POURED[1 << 18:] + POURED[:1 << 18]
         client.close()
 
 
