@@ -11,9 +11,9 @@
 #define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
-#define CROWD_LINGER   30
-/* A held client that is gone, but has left bytes, waits so long for somebody to take them where hold_timeout sets no
- * end. */
+#define CROWD_LINGER   (30 * CLOCK_SECOND)
+/* One that is gone, but has left bytes, waits so long for somebody to take them: a held one where hold_timeout sets no
+ * end, another from when the upstream last took some. */
 #define CROWD_GHOST    (60 * CLOCK_SECOND)
 
 static int64_t
@@ -75,7 +75,8 @@ crowd_scan_open(struct crowd *crowd, int64_t now)
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND;
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, "closed: idle_timeout", NULL);
-		else if (session_is_client_gone(session) && idle >= CROWD_LINGER * CLOCK_SECOND)
+		else if (session_is_client_gone(session) &&
+		    idle >= (session_has_words(session) ? CROWD_GHOST : CROWD_LINGER))
 			crowd_end(crowd, session, "closed: the client is gone", NULL);
 	}
 }

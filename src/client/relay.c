@@ -318,7 +318,7 @@ relay_look(struct relay *relay)
 	const struct relay_way *up = &relay->way[TABLE_UP];
 
 	/* An upstream that takes no more stops our reading, so the client's end is not seen otherwise. */
-	if ((!up->ended && !up->broken) || relay->way[TABLE_DOWN].broken ||
+	if ((!up->ended && !up->broken && carry_is_empty(&up->carry)) || relay->way[TABLE_DOWN].broken ||
 	    !hangup_has_come(relay_record(relay)->client_fd))
 		return false;
 	relay_client_gone(relay);

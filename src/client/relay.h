@@ -61,8 +61,8 @@ void relay_hear_client(struct relay *relay);
 /* Deletes all events.  The session's files and what it holds are as they were. */
 void relay_stop(struct relay *relay);
 
-/* Once in a while for a client that has shut down its side, which is not watched any more: has it gone
- * altogether?  Then what the upstream still says is thrown away from now on.  true if that was the end: ended has
+/* Once in a while for a client that has shut down its side, or whose upstream takes no more, and who is not watched
+ * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on.  true if that was the end: ended has
  * been called. */
 bool relay_look(struct relay *relay);
 

@@ -74,8 +74,7 @@ static const struct relay_callbacks session_relay_callbacks = {
 	.ended = session_on_ended,
 };
 
-/* What the client said lies in the table, not delivered. */
-static bool
+bool
 session_has_words(const struct session *session)
 {
 	uint32_t buffer = session_record(session)->buffer[TABLE_UP];

@@ -94,6 +94,9 @@ struct table_session *session_record(const struct session *session);
 /* By the record: HELD; else OPEN. */
 bool session_is_held(const struct session *session);
 
+/* Whether something that the client said is held, not delivered. */
+bool session_has_words(const struct session *session);
+
 /* Whether a HELD session's client has gone altogether, and left nothing to be delivered. */
 bool session_has_left(const struct session *session);
 

@@ -89,7 +89,10 @@ class Peer:
 
     def pin(self, cpu):
         for pid in self.pids():
-            os.sched_setaffinity(pid, {cpu})
+            try:
+                os.sched_setaffinity(pid, {cpu})
+            except ProcessLookupError:
+                continue  # of a proxy whose processes come and go
 
     def cpu(self):
         """Seconds, of all processes that ever were in it."""

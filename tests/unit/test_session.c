@@ -102,6 +102,30 @@ much_that_is_on_its_way_is_kept_in_order(void **state)
 	close(next);
 }
 
+/* Its end is behind bytes that nobody takes. */
+static void
+a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
+{
+	int upstream = open_with(false);
+	uint64_t sent = 0, before;
+
+	(void)state;
+	session->relay->way[TABLE_UP].carry.splices = true;
+	do {
+		before = sent;
+		sent += side_write(client, 5, sent, 16384);
+		side_turns(loop, CLOCK_MILLISECOND);
+	} while (sent > before);
+	assert_false(session_look(session));
+	assert_false(session_is_client_gone(session));
+	close(client);
+	client = -1;
+	assert_false(session_look(session));
+	assert_true(session_is_client_gone(session));
+	assert_true(session_has_words(session));
+	close(upstream);
+}
+
 static void
 what_a_pipe_held_for_the_dead_upstream_goes_to_the_next(void **state)
 {
@@ -274,6 +298,7 @@ main(void)
 		ROW(a_new_worker_takes_up_an_open_session),
 		ROW(what_the_dead_upstream_did_not_take_goes_to_the_next),
 		ROW(much_that_is_on_its_way_is_kept_in_order),
+		ROW(a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look),
 		ROW(what_a_pipe_held_for_the_dead_upstream_goes_to_the_next),
 		ROW(a_returned_session_forgets_that_its_connection_had_options),
 		ROW(a_returned_client_that_was_never_attached_begins_its_time_anew),
