@@ -55,6 +55,35 @@ recover_twice(void)
 	assert_memory_equal(before, table.sessions, sizeof before);
 }
 
+/* A session on the way of ten bytes, to be died over; the far ends, which must live through the sweep, are named by a
+ * session of their own. */
+struct passage {
+	int from[2], to[2];
+	uint32_t session;
+};
+
+static inline void
+passage_begin(struct passage *passage)
+{
+	table.header->session_high = 1;
+	table_derive(&table);
+	memset(&table.header->call, 0, sizeof table.header->call);
+	side_pair(passage->from);
+	side_pair(passage->to);
+	passage->session = side_session(&table, TABLE_OPEN, passage->from[0], passage->to[0]);
+	side_session(&table, TABLE_OPEN, passage->from[1], passage->to[1]);
+	side_say(passage->from[1], "0123456789");
+}
+
+static inline void
+passage_end(const struct passage *passage)
+{
+	for (int i = 0; i < 2; i++) {
+		close(passage->from[i]);
+		close(passage->to[i]);
+	}
+}
+
 static inline unsigned
 count_state(enum table_state state)
 {

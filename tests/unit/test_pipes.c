@@ -226,24 +226,10 @@ b2_a_pipe_that_is_not_named_is_swept(void **state)
 }
 
 /* A piece by pipe and on, dying before any instruction: every byte is in one place. */
-struct passage {
-	int from[2], to[2];
-	uint32_t session;
-};
-
 static void
 passage_prepare(void *arg)
 {
-	struct passage *passage = arg;
-
-	table.header->session_high = 1;
-	table_derive(&table);
-	memset(&table.header->call, 0, sizeof table.header->call);
-	side_pair(passage->from);
-	side_pair(passage->to);
-	passage->session = side_session(&table, TABLE_OPEN, passage->from[0], passage->to[0]);
-	side_session(&table, TABLE_OPEN, passage->from[1], passage->to[1]);
-	side_say(passage->from[1], "0123456789");
+	passage_begin(arg);
 	pipes_derive(&table);
 }
 
@@ -282,10 +268,7 @@ passage_check(void *arg, bool finished)
 		if (table.header->pipe[pipe].read_fd != -1)
 			assert_true(side_is_open(table.header->pipe[pipe].read_fd) && side_is_open(end_of(pipe)));
 	recover_close_session(&table, passage->session);
-	for (int i = 0; i < 2; i++) {
-		close(passage->from[i]);
-		close(passage->to[i]);
-	}
+	passage_end(passage);
 }
 
 static void
