@@ -252,14 +252,14 @@ static void
 listener_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
-	int client, n;
+	int client;
 
 	(void)what;
 	if (listener->exhausted && listener_is_at_ceiling(listener)) {
 		listener_rest(listener, EMFILE);
 		return;
 	}
-	for (n = 0; n < listener->turn && !listener->paused; n++) {
+	for (int n = 0; n < listener->turn && !listener->paused; n++) {
 		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client == -1) {
 			if (listener_is_exhaustion(errno))
