@@ -18,7 +18,7 @@
 #include <sys/un.h>
 
 #define TABLE_MAGIC          "holdfast"
-#define TABLE_LAYOUT         2u
+#define TABLE_LAYOUT         3u
 #define TABLE_SERVICES       1024u
 #define TABLE_BUFFER_SIZE    65536u
 #define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
@@ -45,6 +45,7 @@ enum table_state {
 	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
 	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
 	TABLE_SPARE,   /* an upstream connection that is ready */
+	TABLE_LENT,    /* one that all clients of its service share */
 
 	/* services */
 	TABLE_LIVE,
@@ -60,7 +61,7 @@ enum table_direction { TABLE_UP = 0 /* client to upstream */, TABLE_DOWN = 1 };
 struct table_session {
 	volatile uint32_t word;      /* generation and state: the commit */
 	volatile int32_t client_fd;  /* HELD, OPEN, CLOSING; -1 none */
-	volatile int32_t upstream_fd;/* OPEN, CLOSING, DIALLING, SPARE; -1 none; passed over when HELD */
+	volatile int32_t upstream_fd;/* OPEN, CLOSING, DIALLING, SPARE, LENT; -1 none; passed over when HELD */
 	uint16_t service;
 	uint16_t flags;              /* TABLE_SESSION_* */
 	volatile uint32_t buffer[2]; /* of each direction; 0 none */
@@ -78,6 +79,8 @@ struct table_session {
 /* The upstream connection has its socket options, which are worth it from this age on, in microseconds. */
 #define TABLE_SESSION_TUNED 4u
 #define TABLE_TUNE_AGE INT64_C(1000000)
+/* An upstream connection that is kept for a failover, not for the next client. */
+#define TABLE_SESSION_STANDBY 8u
 
 /* Where the bytes of a buffer begin and end. */
 struct table_buffer {
