@@ -1,11 +1,12 @@
 /* framing.h - where a message ends.
  *
  * Pure parsers, one file a framing.  Told the bytes from a message's begin on, they say how long it is.  Any split of
- * the bytes gives the same result, and no byte is looked at twice.
+ * the bytes gives the same result, and nothing but a length field of some digits is looked at twice.
  */
 #ifndef HOLDFAST_FRAMING_FRAMING_H
 #define HOLDFAST_FRAMING_FRAMING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,15 +27,17 @@ enum framing_result {
 /* What is known of a message that is not whole yet.  All zero at its begin; to be forgotten when it was whole.  A new
  * worker begins with zero at the message's first byte again. */
 struct framing_progress {
-	size_t at;        /* bytes that were looked at */
+	size_t at;        /* bytes that need not be looked at again */
 	size_t expected;  /* at least so many bytes are needed; 0: not known */
+	size_t element;   /* where the element that is not whole begins (replies of resp) */
 	uint64_t pending; /* elements that are still to come (resp) */
 };
 
 /* bytes are length bytes from the message's begin on, among them those of the calls before.  max counts the message
- * without its framing (resp: all of it). */
-typedef enum framing_result framing_parser(struct framing_progress *progress, const unsigned char *bytes, size_t length,
-    size_t max, size_t *ret_length);
+ * without its framing (resp: all of it).  With max + FRAMING_OVERHEAD bytes there, the result is never FRAMING_MORE.
+ * *ret_length is written for FRAMING_WHOLE alone. */
+typedef enum framing_result framing_parser(struct framing_progress *progress, const unsigned char *bytes,
+    size_t length, size_t max, size_t *ret_length);
 
 /* What framing adds to a packet's bytes, at most. */
 #define FRAMING_OVERHEAD 32
@@ -43,11 +46,18 @@ struct framing {
 	const char *name;        /* as the setting has it; borrowed */
 	framing_parser *request; /* of a client's messages */
 	framing_parser *reply;   /* of the upstream's */
-	/* Puts framing on: writes the message with these contents to to, which has room for length + FRAMING_OVERHEAD.
-	 * Its bytes; 0 if contents cannot be one message (a line with a line's end in it, 300 bytes in length8). */
+	/* Puts framing on: writes the message with these contents to to, which has room for length +
+	 * FRAMING_OVERHEAD.  Its bytes; 0 if contents cannot be one message (a line with a line's end in it,
+	 * 300 bytes in length8). */
 	size_t (*wrap)(const unsigned char *contents, size_t length, unsigned char *to);
 	/* Takes framing off a whole message: the offset of its contents, whose length is *ret_length. */
 	size_t (*unwrap)(const unsigned char *message, size_t length, size_t *ret_length);
+	/* Whether a whole message of the upstream's answers a request; one that does not (RESP3's push) is nobody's.
+	 * NULL: all do. */
+	bool (*is_reply)(const unsigned char *message, size_t length);
+	/* Writes the reply that says what went wrong to to, cut to size bytes (16 at least), without a NUL; control
+	 * characters become spaces.  Its bytes.  NULL where the framing has no such reply. */
+	size_t (*error)(const char *text, char *to, size_t size);
 };
 
 /* The framing of this kind, not FRAMING_NONE; borrowed, constant. */
