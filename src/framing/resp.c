@@ -29,23 +29,25 @@ resp_number(const unsigned char *bytes, size_t length, size_t at, struct resp_nu
 {
 	bool negative = at < length && bytes[at] == '-';
 	size_t first = at + negative;
-	uint64_t value = 0;
+	uint64_t value;
+	unsigned digit;
 
-	for (at = first; at < length && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
-		if (at > first && (value == 0 || at - first == RESP_DIGITS))
-			return FRAMING_MALFORMED;
-		value = value * 10 + (uint64_t)(bytes[at] - '0');
-	}
-	if (at >= length)
+	if (first >= length)
 		return FRAMING_MORE;
-	if (at == first || bytes[at] != '\r' || (negative && value == 0))
+	value = bytes[first] - (unsigned)'0';
+	if (value > 9 || (negative && value == 0))
 		return FRAMING_MALFORMED;
-	if (at + 1 == length)
-		return FRAMING_MORE;
-	if (bytes[at + 1] != '\n')
+	for (at = first + 1; at < length && value > 0 && (digit = bytes[at] - (unsigned)'0') <= 9; at++) {
+		if (at - first == RESP_DIGITS)
+			return FRAMING_MALFORMED;
+		value = value * 10 + digit;
+	}
+	if (at < length && bytes[at] != '\r')
+		return FRAMING_MALFORMED;
+	if (at + 1 < length && bytes[at + 1] != '\n')
 		return FRAMING_MALFORMED;
 	*ret_number = (struct resp_number){ value, negative, at + 2 };
-	return FRAMING_WHOLE;
+	return at + 1 < length ? FRAMING_WHOLE : FRAMING_MORE;
 }
 
 /* The string behind a length that was read.  max - number->end cannot wrap: nothing beyond max is looked at. */

@@ -1,6 +1,6 @@
-/* Decided with the list of all commands of Redis 7.0 (COMMAND): refused is what changes what the connection is or gets
- * (a transaction, a subscription, a protocol), what makes it wait or end, and what takes the server from all.  What is
- * only slow, or changes data or settings for all, is the server's own affair. */
+/* Decided with the list of all commands of Redis 7.0 (COMMAND): refused is what changes what the connection is or
+ * gets (a transaction, a subscription, a protocol), what makes it wait or end, and what takes the server from all.
+ * What is only slow, or changes data or settings for all, is the server's own affair. */
 #include "framing/resp_table.h"
 
 #include "framing/resp_words.h"
