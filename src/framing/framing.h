@@ -34,8 +34,8 @@ struct framing_progress {
 };
 
 /* bytes are length bytes from the message's begin on, among them those of the calls before.  max counts the message
- * without its framing (resp: all of it).  With max + FRAMING_OVERHEAD bytes there, the result is never FRAMING_MORE.
- * *ret_length is written for FRAMING_WHOLE alone. */
+ * without its framing (resp: all of it), SIZE_MAX / 2 at most.  With max + FRAMING_OVERHEAD bytes there the result is
+ * never FRAMING_MORE.  *ret_length is written for FRAMING_WHOLE alone. */
 typedef enum framing_result framing_parser(struct framing_progress *progress, const unsigned char *bytes,
     size_t length, size_t max, size_t *ret_length);
 
