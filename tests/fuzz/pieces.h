@@ -64,7 +64,8 @@ pieces_parse(framing_parser *parser, const uint8_t *data, const uint8_t *stream,
 
 /* The length of the message that the stream begins with; 0: there is none.  data is the whole input. */
 static inline size_t
-pieces_check(framing_parser *parser, const uint8_t *data, const uint8_t *stream, size_t size)
+pieces_check(const struct framing *framing, framing_parser *parser, const uint8_t *data, const uint8_t *stream,
+    size_t size)
 {
 	struct framing_progress progress = { 0 };
 	size_t whole = 0, in_pieces = 0;
@@ -73,7 +74,10 @@ pieces_check(framing_parser *parser, const uint8_t *data, const uint8_t *stream,
 	assert(pieces_parse(parser, data, stream, size, &in_pieces) == result);
 	assert(in_pieces == whole);
 	assert(result == FRAMING_WHOLE ? whole > 0 && whole <= size : whole == 0);
-	assert(whole <= pieces_max(data) + FRAMING_OVERHEAD);
+	if (whole > 0) {
+		assert(framing->unwrap(stream, whole, &in_pieces) + in_pieces <= whole);
+		assert(in_pieces <= pieces_max(data));
+	}
 	return whole;
 }
 
@@ -92,7 +96,7 @@ pieces_check_framing(const struct framing *framing, const uint8_t *data, size_t 
 		assert(memcmp(message + framing->unwrap(message, whole, &inner), stream, left) == 0 && inner == left);
 	}
 	free(message);
-	while (left > 0 && (whole = pieces_check(framing->request, data, stream, left)) > 0) {
+	while (left > 0 && (whole = pieces_check(framing, framing->request, data, stream, left)) > 0) {
 		stream += whole;
 		left -= whole;
 	}

@@ -9,7 +9,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < PIECES_HEAD)
 		return 0;
-	while (left > 0 && (whole = pieces_check(framing->reply, data, stream, left)) > 0) {
+	while (left > 0 && (whole = pieces_check(framing, framing->reply, data, stream, left)) > 0) {
 		assert(framing->is_reply(stream, whole) == (stream[0] != '>'));
 		stream += whole;
 		left -= whole;

@@ -32,7 +32,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	connection = (struct resp_connection){ data[1] / 4 % 2, 2 + data[1] / 8 % 2 };
 	copy = malloc(left > 0 ? left : 1);
-	while (left > 0 && (whole = pieces_check(framing->request, data, stream, left)) > 0) {
+	while (left > 0 && (whole = pieces_check(framing, framing->request, data, stream, left)) > 0) {
 		assert(framing->wrap(stream, whole, copy) == whole);
 		PIECES_HIDE(stream + whole, left - whole);
 		check_judge(stream, whole, &connection);
