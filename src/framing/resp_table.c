@@ -10,7 +10,7 @@
 #define NOTE_BLOCK       "other clients would have to wait"
 #define NOTE_REPLY       "other clients' replies would change"
 #define NOTE_SERVER      "the server would be taken from other clients"
-#define NOTE_HELLO       "setting hello speaks for all clients"
+#define NOTE_HELLO       "the setting hello speaks for all clients"
 #define NOTE_REPLICA     "it is for replicas"
 
 #define REFUSED(NAME, ARITY, NOTE) { NAME, ARITY, RESP_RULE_REFUSE, NOTE, NULL }
