@@ -134,15 +134,17 @@ recover_name(struct recover_named *named, int fd)
 }
 
 /* A connection that had just been given to a client, or a client that had just been given one, is named by
- * two records; the one that is not OPEN lets go of it. */
+ * two records; the one that is not OPEN lets go of it.  LENT ones have no client's file. */
 static void
 recover_name_sessions(struct table *table, struct recover_named *named)
 {
 	struct table_session *session;
+	enum table_state state;
 
 	for (uint32_t i = 1; i < table->header->session_high; i++) {
 		session = &table->sessions[i];
-		if (table_session_state(table, i) == TABLE_OPEN) {
+		state = table_session_state(table, i);
+		if (state == TABLE_OPEN || state == TABLE_LENT) {
 			recover_name(named, session->client_fd);
 			recover_name(named, session->upstream_fd);
 		}

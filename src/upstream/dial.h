@@ -39,4 +39,7 @@ int dial_examine(int fd);
 /* Sets keepalive and user time-out on a connection. */
 void dial_tune(int fd, const struct dial_settings *settings);
 
+/* Small writes on it do not wait for the answers to earlier ones (TCP_NODELAY). */
+void dial_hasten(int fd);
+
 #endif

@@ -57,6 +57,8 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	link->callbacks = callbacks;
 	link->arg = arg;
 	link->record = record_of(table, service);
+	link_note_settings(link);
+	link_find_lent(link);
 	if (getrandom(&link->random, sizeof link->random, GRND_NONBLOCK) != sizeof link->random || link->random == 0)
 		link->random = (uint64_t)clock_now() | 1;
 	link_kill_groups(record);
@@ -182,9 +184,11 @@ link_unused(struct link *link, int64_t age)
 bool
 link_refuses(const struct link *link)
 {
+	const struct pconn *p = link_pconn(link);
+
 	if (link->asked_to_end)
 		return true;
-	return !link->asked_to_open && pconn_is_closed(link_pconn(link));
+	return !link->asked_to_open && (pconn_is_closed(p) || link_is_draining(link));
 }
 
 bool
@@ -224,6 +228,7 @@ void
 link_renew(struct link *link, const struct link_settings *settings, bool anew)
 {
 	link->settings = settings;
+	link_note_settings(link);
 	pool_set(link->pool, &settings->dial);
 	handlers_set(link->handlers, settings);
 	if (anew) {
@@ -283,7 +288,7 @@ link_ask_connected(struct link *link, unsigned kind, link_answer *answer, void *
 
 	if (link_refuses(link))
 		waiters_answer_one(waiter, link_closed_error(link));
-	else if (pconn_is_connected(link_pconn(link)))
+	else if (pconn_is_connected(link_pconn(link)) && !link->lost)
 		waiters_answer_one(waiter, NULL);
 	return waiter;
 }

@@ -2,6 +2,9 @@
  *
  * Its state lies in the table (struct table_service.link), so that a new worker goes on where the dead one
  * was (P26).  Ready and dialling upstream connections are session records SPARE and DIALLING.
+ *
+ * In session mode a client takes a ready connection away: link_take().  In shared mode all clients use one, which is
+ * lent and stays the link's own current connection until it ends: link_lend().
  */
 #ifndef HOLDFAST_UPSTREAM_LINK_H
 #define HOLDFAST_UPSTREAM_LINK_H
@@ -20,7 +23,9 @@ struct link_settings {
 	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
 	struct lookup_settings lookup;
 	struct dial_settings dial;
-	int64_t warm_max_age;        /* 0: any age is fine */
+	int64_t warm_max_age;        /* 0: any age is fine; session mode only */
+	bool shared;                 /* one connection, whatever pconn.warm says; no P27, no P28 */
+	unsigned standby;            /* shared mode: connections to other copies, kept ready for a failover */
 	char *on_event;              /* owned; NULL none */
 	int64_t on_event_timeout;
 	char *notify;                /* owned; NULL none */
@@ -32,6 +37,9 @@ struct link_callbacks {
 	/* A connection may be there for link_take(), or the state has changed so that held clients should be
 	 * looked at again (aborted, closed, drained: link_refuses()). */
 	void (*ready)(void *arg);
+	/* The lent connection is given up (reconnect, renewal, close): the callee closes it and frees its record, and
+	 * does not call link_lost().  NULL in session mode. */
+	void (*drop)(void *arg);
 };
 
 enum link_state {
@@ -53,7 +61,9 @@ struct link_status {
 	unsigned failures;
 	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries, handler_failures,
 	    notify_dropped;
-	unsigned warm;                 /* connections ready */
+	unsigned warm;                 /* connections ready; 0 in shared mode */
+	unsigned standby;              /* of link_settings.standby, those that are ready */
+	bool lent;
 	unsigned dialling;
 	const char *lookup;            /* borrowed; lookup_describe() */
 	int64_t lookup_running_since;  /* monotonic, 0 none */
@@ -68,7 +78,8 @@ struct link;
 struct link *link_new(struct event_base *loop, struct table *table, uint16_t service,
     const struct link_settings *settings, const struct link_callbacks *callbacks, void *arg);
 
-/* Ends it: programs are killed, its SPARE and DIALLING connections closed, its part of the record zeroed. */
+/* Ends it: programs are killed, its SPARE and DIALLING connections closed, its part of the record zeroed.  A lent
+ * connection is left to its borrower, without a call of drop. */
 void link_free(struct link *link);
 
 /* How many clients wait for a connection now (P24; the crowd is dialled for side by side). */
@@ -87,7 +98,20 @@ void link_relayed(struct link *link);
  * waits again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */
 void link_unused(struct link *link, int64_t age);
 
-/* Whether clients are refused now because the link has ended for good: closed, drained, aborted. */
+/* Shared mode.  The ready connection, looked at (P29): its fd, the SPARE record's index in *ret_session; or -1.  The
+ * caller adds its own event for fd, then sets the record to TABLE_LENT, the commit, and then calls link_lent(), which
+ * sets the socket's options.  The record, with its file, is the caller's from then on, and after a worker's death
+ * whoever finds it LENT is its borrower, without calling link_lent() again. */
+int link_lend(struct link *link, uint32_t *ret_session);
+void link_lent(struct link *link, uint32_t session);
+
+/* The lent connection has ended, and the caller has closed its file and freed its record: `disconnected` with this
+ * reason, from the loop, and on by P4 and P7.  While a drain waits for this (P20), link_refuses() says so, and it is
+ * for the borrower to end the connection as soon as nobody needs it. */
+void link_lost(struct link *link, const char *reason);
+
+/* Whether clients are refused now because the link has ended for good: closed, drained, aborted; or is
+ * going to, when the lent connection ends. */
 bool link_refuses(const struct link *link);
 
 /* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */

@@ -110,6 +110,7 @@ link_drop(struct link *link)
 	lookup_leave(link->asking);
 	link->asking = NULL;
 	pool_drop(link->pool);
+	link_take_back(link);
 }
 
 static void
@@ -145,9 +146,8 @@ link_answer_waiters(struct link *link, unsigned todo)
 		waiters_answer(link->waiters, WAITERS_CLOSED, NULL);
 }
 
-/* Does what the machine says; in is what it was told. */
-static void
-link_act(struct link *link, unsigned todo, struct pconn_input *in)
+void
+link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 {
 	if ((todo & PCONN_DO_DROP) != 0)
 		link_drop(link);
@@ -165,7 +165,7 @@ link_act(struct link *link, unsigned todo, struct pconn_input *in)
 	if ((todo & PCONN_DO_DIAL) != 0)
 		link_dial(link);
 	if ((todo & PCONN_DO_FILL) != 0)
-		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->settings->pconn, in));
+		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->pconn, in));
 	CRASH_POINT(LINK_ACTED);
 }
 
@@ -202,18 +202,20 @@ link_step(struct link *link, struct pconn_input *in)
 
 	in->now = clock_now();
 	in->roll = link_roll(link);
-	in->held = link->held;
-	in->ready = pool_ready(link->pool);
+	in->held = link_waiting(link);
+	in->ready = link_ready(link);
 	in->dialling = pool_dialling(link->pool);
 	if (in->event == PCONN_ENDED)
 		in->candidates = pool_promising(link->pool);
 	link_compare(link, place, in);
-	todo = pconn_step(&place->pconn, &link->settings->pconn, in);
+	todo = pconn_step(&place->pconn, &link->pconn, in);
 	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING)
 		repeats_begin(&place->repeats);
 	if ((todo & PCONN_DO_LOOKUP) != 0 && place->pconn.state == PCONN_LOOKUP)
 		link->record->counters.attempts++;
 	record_commit(link->record);
+	if (in->event == PCONN_LOST)
+		link->lost = false;
 	if (in->event == PCONN_RENEW)
 		link->record->renewed = 0;
 	if (in->same)
@@ -221,13 +223,14 @@ link_step(struct link *link, struct pconn_input *in)
 	link_act(link, todo, in);
 }
 
-/* P20 keeps the current connection; here that is the clients', and the ones nobody has are of no use. */
+/* P20 keeps the current connection; here that is the clients', or the lent one, and the ones nobody has are of no
+ * use. */
 static void
 link_end_unused(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
 
-	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE)
+	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE || link->lent != 0)
 		return;
 	link_drop(link);
 	if (p->ending == PCONN_END_ABORT)
@@ -257,14 +260,15 @@ static void
 link_serve(struct link *link)
 {
 	bool refuses = link_refuses(link), up = link_is_up(link);
-	unsigned warm = link_pconn(link)->resting ? 0 : link->settings->pconn.warm;
+	unsigned warm = link_pconn(link)->resting || link->lent != 0 ? 0 : link->pconn.warm, held;
 
 	if (pool_ready(link->pool) > 0 || refuses != link->refused || up != link->was_up) {
 		link->refused = refuses;
 		link->was_up = up;
 		link->callbacks->ready(link->arg);
 	}
-	pool_trim(link->pool, warm > link->held ? warm : link->held);
+	held = link->lent != 0 ? 0 : link_waiting(link);
+	pool_trim(link->pool, warm > held ? warm : held);
 }
 
 void
@@ -285,66 +289,6 @@ link_run(struct link *link)
 	loop_timer_at(&link->timer, link_pconn(link)->deadline);
 	link_note_state(link);
 	link_serve(link);
-}
-
-/* What operators set and a dead worker did not come to do. */
-static void
-link_administer(struct link *link)
-{
-	enum table_admin admin = (enum table_admin)link->table->services[link->service].administered;
-	const struct pconn *p = link_pconn(link);
-
-	if (admin == TABLE_ADMIN_CLOSED && !pconn_is_closed(p))
-		link_push(link, (struct pconn_input){ .event = PCONN_CLOSE });
-	else if (admin == TABLE_ADMIN_DRAINED && !pconn_is_closed(p))
-		link_push(link, (struct pconn_input){ .event = PCONN_DRAIN });
-	else if (admin == TABLE_ADMIN_NONE && pconn_is_closed(p) && p->ending != PCONN_END_ABORT)
-		link_push(link, (struct pconn_input){ .event = PCONN_OPEN });
-	if (p->state == PCONN_NEW) {
-		link->record->renewed = 0;
-		link_push(link, (struct pconn_input){ .event = PCONN_START });
-	} else if (link->record->renewed) {
-		link_push_renewal(link);
-	}
-}
-
-/* P26: with no event and no new attempt. */
-static void
-link_resume(struct link *link)
-{
-	struct address candidates[RECORD_CANDIDATES];
-	const struct pconn *p = link_pconn(link);
-	struct pconn_input in = { .event = PCONN_HELD, .held = link->held };
-	unsigned todo = pconn_resume(p);
-	bool keep = p->state == PCONN_DIAL || (p->state == PCONN_CONNECTED && !p->lost);
-
-	for (size_t i = 0; i < link->record->candidate_count; i++)
-		record_get_candidate(link->record, i, &candidates[i]);
-	pool_set_candidates(link->pool, candidates, link->record->candidate_count);
-	pool_adopt(link->pool, keep);
-	if (!keep)
-		pool_drop(link->pool);
-	if ((todo & PCONN_DO_DIAL) != 0 && pool_ready(link->pool) > 0) {
-		todo &= ~PCONN_DO_DIAL;
-		link_push(link, (struct pconn_input){ .event = PCONN_DIALED });
-	}
-	link_act(link, todo, &in);
-	link_push(link, (struct pconn_input){ .event = PCONN_HELD });
-}
-
-void
-link_begin(struct link *link)
-{
-	struct link_inputs early = STAILQ_HEAD_INITIALIZER(early);
-
-	link->begun = true;
-	STAILQ_CONCAT(&early, &link->inputs);
-	if (link->record->begun && link_pconn(link)->state != PCONN_NEW)
-		link_resume(link);
-	else
-		link->record->begun = 1;
-	link_administer(link);
-	STAILQ_CONCAT(&link->inputs, &early);
 }
 
 void
@@ -416,10 +360,13 @@ link_on_ended(void *arg, const char *address, int64_t age, const char *text)
 	if (age < PCONN_YOUNG) {
 		pool_mark_failed(link->pool, address);
 		link_set_error(link, address, error);
+	} else if (link->settings->shared) {
+		link_set_reason(link, error);
 	} else {
 		log_debug(link->name, "%s: %s", address, error);
 	}
-	link_push(link, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
+	link_push(link, (struct pconn_input){ .age = age,
+	    .event = link->settings->shared && age >= PCONN_YOUNG ? PCONN_LOST : PCONN_ENDED });
 	link_run(link);
 }
 

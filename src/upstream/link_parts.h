@@ -2,6 +2,8 @@
  *
  * link.c       what others ask of it; its begin and end
  * link_act.c   steps of the machine, and what they say is to be done
+ * link_begin.c how it begins, and goes on after a worker's death
+ * link_lend.c  a shared service's one connection
  * link_tell.c  events, history, log lines, status
  */
 #ifndef HOLDFAST_UPSTREAM_LINK_PARTS_H
@@ -37,6 +39,7 @@ struct link {
 	uint16_t service;
 	const char *name;                       /* borrowed: the table's */
 	const struct link_settings *settings;   /* borrowed */
+	struct pconn_settings pconn;            /* theirs, as the machine is to see them */
 	const struct link_callbacks *callbacks; /* borrowed */
 	void *arg;                              /* borrowed */
 	struct link_record *record;             /* borrowed: the table's */
@@ -54,6 +57,9 @@ struct link {
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
 	unsigned held;
 	uint64_t random;
+	uint32_t lent;                          /* the record of the connection that is lent; 0 none */
+	int64_t lent_since;                     /* its connect */
+	bool lost;                              /* it has ended, and the machine was not told yet */
 	int64_t ended_age;                      /* of the last unused one that ended */
 	unsigned takes;
 	struct link_take take[LINK_TAKES];
@@ -70,6 +76,27 @@ void link_push(struct link *link, struct pconn_input input);
 
 /* Tells the machine all that was pushed, and does what it says; only from the loop. */
 void link_run(struct link *link);
+
+/* Does what the machine says; in is what it was told. */
+void link_act(struct link *link, unsigned todo, const struct pconn_input *in);
+
+/* The settings are new. */
+void link_note_settings(struct link *link);
+
+/* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
+ * lent. */
+unsigned link_waiting(const struct link *link);
+unsigned link_ready(const struct link *link);
+
+/* P20: the lent connection's end is waited for. */
+bool link_is_draining(const struct link *link);
+
+/* Finds the connection that a dead worker had lent; then, from the loop, what becomes of it. */
+void link_find_lent(struct link *link);
+void link_resume_lent(struct link *link);
+
+/* The lent connection, if there is one, is given up. */
+void link_take_back(struct link *link);
 
 /* Goes on with what the record says, or begins. */
 void link_begin(struct link *link);

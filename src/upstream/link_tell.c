@@ -26,7 +26,7 @@ link_state(const struct link *link)
 		return p->ending == PCONN_END_ABORT ? LINK_ABORTED : LINK_DRAINED;
 	if (p->state == PCONN_CLOSED)
 		return LINK_CLOSED;
-	if (pconn_is_closed(p))
+	if (pconn_is_closed(p) || link_is_draining(link))
 		return LINK_CLOSING;
 	switch ((enum pconn_state)p->state) {
 	case PCONN_IDLE:
@@ -289,7 +289,8 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.attempts = counters->attempts, .connects = counters->connects, .disconnects = counters->disconnects,
 		.lookup_failures = counters->lookup_failures, .expiries = counters->expiries,
 		.handler_failures = counters->handler_failures, .notify_dropped = counters->notify_dropped,
-		.warm = pool_ready(link->pool), .dialling = pool_dialling(link->pool),
+		.warm = link->settings->shared ? 0 : pool_ready(link->pool), .lent = link->lent != 0,
+		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
 		.candidates = record->candidate_count };
 	if (p->state == PCONN_WAIT)

@@ -161,7 +161,11 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 	case PCONN_RECONNECT: case PCONN_RENEW:
 		p->retry_at = in->now;
 		return p->lost ? 0 : ready_lose(p);
-	case PCONN_LOST: case PCONN_CLOSE:
+	case PCONN_LOST:
+		if (in->age >= PCONN_YOUNG)
+			p->early_first = 0; /* P24: it was good, early attempts begin anew */
+		return p->lost ? 0 : ready_lose(p);
+	case PCONN_CLOSE:
 		return p->lost ? 0 : ready_lose(p);
 	case PCONN_DRAIN: case PCONN_ABORT: /* P20: it stays */
 		p->deadline = CLOCK_NEVER;

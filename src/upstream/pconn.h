@@ -54,7 +54,7 @@ enum pconn_event {
 	PCONN_TAKEN,         /* P25: a client has a ready connection now */
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
 	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
-	PCONN_LOST,          /* the current connection is gone, none is ready */
+	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
 	PCONN_RECONNECT,     /* the operator's: drop it and connect anew, at once */
 	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
@@ -76,7 +76,7 @@ struct pconn_input {
 	unsigned candidates; /* LOOKED_UP: how many, 1 to 64.  ENDED: how many that have not just done the same */
 	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
-	int64_t age;         /* ENDED: since its connect */
+	int64_t age;         /* ENDED, LOST: since its connect */
 };
 
 /* What to do.  REPORT comes before HANDLE; the event is p->event. */

@@ -71,4 +71,10 @@ int pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t
     size_t size);
 void pool_taken(struct pool *pool, uint32_t session);
 
+/* The same, but the record, by now LENT, stays with its file, whose socket options are set. */
+void pool_lent(struct pool *pool, uint32_t session);
+
+/* Sets the socket options of a LENT record. */
+void pool_tune_lent(struct pool *pool, uint32_t session);
+
 #endif

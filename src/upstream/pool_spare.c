@@ -199,14 +199,39 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 	return -1;
 }
 
-void
-pool_taken(struct pool *pool, uint32_t session)
+static void
+pool_forget(struct pool *pool, uint32_t session)
 {
 	struct pool_spare *spare = TAILQ_FIRST(&pool->spares);
 
 	while (spare->session != session)
 		spare = TAILQ_NEXT(spare, next);
 	pool_release(spare);
+}
+
+void
+pool_taken(struct pool *pool, uint32_t session)
+{
+	pool_forget(pool, session);
 	pool->table->sessions[session].upstream_fd = -1;
 	table_session_free(pool->table, session);
+}
+
+/* All wait for what one of them has written: nothing of it shall wait for more. */
+void
+pool_tune_lent(struct pool *pool, uint32_t session)
+{
+	struct table_session *record = &pool->table->sessions[session];
+
+	if ((record->flags & TABLE_SESSION_TUNED) == 0)
+		dial_tune(record->upstream_fd, pool->settings);
+	record->flags |= TABLE_SESSION_TUNED;
+	dial_hasten(record->upstream_fd);
+}
+
+void
+pool_lent(struct pool *pool, uint32_t session)
+{
+	pool_forget(pool, session);
+	pool_tune_lent(pool, session);
 }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -28,7 +29,15 @@ on_ready(void *arg)
 	w.ready++;
 }
 
-static const struct link_callbacks callbacks = { .event = on_event, .ready = on_ready };
+static void
+on_drop(void *arg)
+{
+	(void)arg;
+	w.drops++;
+	world_close_lent();
+}
+
+static const struct link_callbacks callbacks = { .event = on_event, .ready = on_ready, .drop = on_drop };
 
 int
 world_listen(uint16_t *port)
@@ -134,6 +143,43 @@ world_take(void)
 	if (fd != -1)
 		link_taken(w.link, spare);
 	return fd;
+}
+
+int
+world_lend(void)
+{
+	uint32_t session;
+	int fd = link_lend(w.link, &session);
+
+	if (fd == -1)
+		return -1;
+	table_session_set(&w.table, session, TABLE_LENT);
+	link_lent(w.link, session);
+	w.lent = session;
+	return fd;
+}
+
+void
+world_close_lent(void)
+{
+	assert_int_equal(table_session_state(&w.table, w.lent), TABLE_LENT);
+	close(w.table.sessions[w.lent].upstream_fd);
+	w.table.sessions[w.lent].upstream_fd = -1;
+	table_session_free(&w.table, w.lent);
+	w.lent = 0;
+}
+
+static struct link *volatile dead[16]; /* so that they are not taken for leaks */
+static size_t deaths;
+
+void
+world_die(void)
+{
+	assert_true(deaths < sizeof dead / sizeof *dead);
+	dead[deaths++] = w.link;
+	loop_free(w.loop);
+	w.loop = loop_new();
+	memset(w.events, 0, sizeof w.events);
 }
 
 void

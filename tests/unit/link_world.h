@@ -1,4 +1,4 @@
-/* link_world.h - a link with a table of its own, for test_link.c and test_link_resume.c. */
+/* link_world.h - a link with a table of its own, for test_link*.c and test_handlers.c. */
 #ifndef TESTS_UNIT_LINK_WORLD_H
 #define TESTS_UNIT_LINK_WORLD_H
 
@@ -24,7 +24,8 @@ struct world {
 	char *addresses[3];
 	char events[512];   /* letters: T a F + -, in order */
 	char error[512];    /* of the last event */
-	unsigned ready;
+	unsigned ready, drops;
+	uint32_t lent;      /* the record that a shared service would have */
 	const char *answer; /* of a waiter: "none" before, "connected", or the error */
 	char answer_text[512];
 };
@@ -49,6 +50,13 @@ struct link_status world_status(void);
 
 /* What a service does with a connection: its session names the file. */
 int world_take(void);
+
+/* What a shared service does with one: it lends it, and closes it when it has ended.  A dropped one is closed. */
+int world_lend(void);
+void world_close_lent(void);
+
+/* The worker dies: its table and files stay.  world_begin() is the next one's. */
+void world_die(void);
 
 /* Of a waiter: w.answer. */
 void world_on_answer(void *arg, const char *error);

@@ -224,6 +224,19 @@ an_open_client_owns_the_connection_and_the_spare_lets_go(void **state)
 }
 
 static void
+a_lent_connection_is_kept(void **state)
+{
+	int upstream = side_file();
+	uint32_t lent = side_session(&table, TABLE_LENT, -1, upstream);
+
+	(void)state;
+	recover_twice();
+	assert_int_equal(table_session_state(&table, lent), TABLE_LENT);
+	assert_int_equal(table.sessions[lent].upstream_fd, upstream);
+	assert_true(side_is_open(upstream));
+}
+
+static void
 a_held_client_that_was_returned_closes_its_old_connection(void **state)
 {
 	int client = side_file(), upstream = side_file();
@@ -309,6 +322,7 @@ main(void)
 		ROW(a_death_in_the_recovery_is_recovered_from),
 		ROW(a_held_client_does_not_own_the_connection_it_had_not_got_yet),
 		ROW(an_open_client_owns_the_connection_and_the_spare_lets_go),
+		ROW(a_lent_connection_is_kept),
 		ROW(a_held_client_that_was_returned_closes_its_old_connection),
 		ROW(a_spare_that_went_with_a_condemned_session_is_not_found_in_another_file),
 		ROW(nothing_is_opened_before_lost_connections_are_forgotten),
