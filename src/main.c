@@ -137,7 +137,7 @@ main_load(const struct main_options *options)
 static int
 main_dump(const struct config *config)
 {
-	char *text = config_dump(config);
+	char *text = config_show(config);
 	bool good = fputs(text, stdout) != EOF && fflush(stdout) == 0;
 
 	mem_free(text);

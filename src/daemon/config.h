@@ -59,6 +59,10 @@ struct config *config_parse_text(const char *text, size_t length, const char *so
  * again.  To be freed with mem_free().  Services that were taken are left out. */
 char *config_dump(const struct config *config);
 
+/* The same for people: what hello sends is hidden. */
+char *config_show(const struct config *config);
+char *config_show_settings(const struct service_settings *settings);
+
 /* One service's settings as in config_dump().  To be freed with mem_free(). */
 char *config_dump_settings(const struct service_settings *settings);
 

@@ -136,6 +136,28 @@ config_check_catalog(struct draft *draft, const struct draft_service *service, c
 		    "%s: %s; the service stays down until it is there", path, strerror(errno));
 }
 
+/* Only what systemd started is given credentials: whoever tests the file by hand cannot see them. */
+static void
+config_check_hello(struct draft *draft, const struct draft_service *service)
+{
+	const struct hello_settings *hello = &service->settings->link.hello;
+	const struct draft_place *place = draft_service_place(service, "hello");
+	bool blind = draft->test && getenv("CREDENTIALS_DIRECTORY") == NULL;
+	char *wrong;
+
+	for (size_t i = 0; i < hello->count; i++) {
+		const char *name = hello->steps[i].send_file;
+
+		if (name == NULL || (wrong = hello_check_file(name)) == NULL)
+			continue;
+		if (blind && *name != '/')
+			draft_warning(draft, place, "hello", "%s", wrong);
+		else
+			draft_error(draft, place, "hello", "%s", wrong);
+		mem_free(wrong);
+	}
+}
+
 static bool
 config_user_exists(const char *name)
 {
@@ -176,6 +198,7 @@ config_check_service_files(struct draft *draft, const struct draft_service *serv
 	config_check_program(draft, service, "on_event", settings->link.on_event);
 	config_check_program(draft, service, "notify", settings->link.notify);
 	config_check_catalog(draft, service, settings->link.lookup.catalog);
+	config_check_hello(draft, service);
 	config_check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
 	    settings->crowd.allow_users, false);
 	config_check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",

@@ -7,6 +7,8 @@
 #include "daemon/setting_types.h"
 #include "daemon/settings.h"
 
+typedef void config_printer(const struct setting *setting, const void *object, FILE *out);
+
 static void
 config_dump_indent(FILE *out, unsigned depth)
 {
@@ -58,7 +60,7 @@ config_dump_change_group(FILE *out, unsigned depth, const char *name, char group
 }
 
 static void
-config_dump_rows(FILE *out, const struct settings *settings, const void *object,
+config_dump_rows(FILE *out, config_printer *print, const struct settings *settings, const void *object,
     const struct service_settings *service, unsigned depth)
 {
 	char group[SETTINGS_NAME_SIZE] = "";
@@ -72,20 +74,20 @@ config_dump_rows(FILE *out, const struct settings *settings, const void *object,
 		config_dump_change_group(out, depth, row->name, group);
 		config_dump_indent(out, depth + (dot != NULL));
 		fprintf(out, "%s = ", dot != NULL ? dot + 1 : row->name);
-		setting_print(row, object, out);
+		print(row, object, out);
 		fputs(";\n", out);
 	}
 	config_dump_change_group(out, depth, "", group);
 }
 
 static void
-config_dump_service(FILE *out, const struct service_settings *service, unsigned depth)
+config_dump_service(FILE *out, config_printer *print, const struct service_settings *service, unsigned depth)
 {
 	config_dump_indent(out, depth);
 	fprintf(out, "%s:\n", service->name);
 	config_dump_indent(out, depth);
 	fputs("{\n", out);
-	config_dump_rows(out, &settings_service, service, service, depth + 1);
+	config_dump_rows(out, print, &settings_service, service, service, depth + 1);
 	config_dump_indent(out, depth);
 	fputs("};\n", out);
 }
@@ -101,8 +103,8 @@ config_dump_open(char **text, size_t *length)
 	return out;
 }
 
-char *
-config_dump(const struct config *config)
+static char *
+config_dump_by(config_printer *print, const struct config *config)
 {
 	struct config top = *config;
 	char *text = NULL;
@@ -111,24 +113,48 @@ config_dump(const struct config *config)
 
 	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
 	top.include_directory = NULL; /* its services are here */
-	config_dump_rows(out, &settings_top, &top, NULL, 0);
+	config_dump_rows(out, print, &settings_top, &top, NULL, 0);
 	fputs("services:\n{\n", out);
 	for (size_t i = 0; i < config->service_count; i++)
 		if (config->services[i] != NULL)
-			config_dump_service(out, config->services[i], 1);
+			config_dump_service(out, print, config->services[i], 1);
 	fputs("};\n", out);
 	fclose(out);
 	return text;
 }
 
-char *
-config_dump_settings(const struct service_settings *settings)
+static char *
+config_dump_settings_by(config_printer *print, const struct service_settings *settings)
 {
 	char *text = NULL;
 	size_t length;
 	FILE *out = config_dump_open(&text, &length);
 
-	config_dump_service(out, settings, 0);
+	config_dump_service(out, print, settings, 0);
 	fclose(out);
 	return text;
+}
+
+char *
+config_dump(const struct config *config)
+{
+	return config_dump_by(setting_print, config);
+}
+
+char *
+config_show(const struct config *config)
+{
+	return config_dump_by(setting_show, config);
+}
+
+char *
+config_dump_settings(const struct service_settings *settings)
+{
+	return config_dump_settings_by(setting_print, settings);
+}
+
+char *
+config_show_settings(const struct service_settings *settings)
+{
+	return config_dump_settings_by(setting_show, settings);
 }

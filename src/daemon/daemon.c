@@ -58,20 +58,31 @@ daemon_with_clients_at(void *arg, size_t index)
 	return fleet_at_all(daemon->fleet, index);
 }
 
+/* The whole configuration in force, as people may see it. */
+static char *
+daemon_show_config(const struct daemon *daemon)
+{
+	struct config_errors errors = { 0 };
+	size_t length;
+	const char *text = table_config(daemon->table, &length);
+	struct config *config = config_parse_text(text, length, "the configuration in force", &errors);
+	char *shown = config == NULL ? NULL : config_show(config);
+
+	config_errors_clear(&errors);
+	config_free(config);
+	return shown;
+}
+
 static char *
 daemon_config(void *arg, const char *name)
 {
 	const struct daemon *daemon = arg;
 	const struct service *service;
-	const char *text;
-	size_t length;
 
-	if (name == NULL) {
-		text = table_config(daemon->table, &length);
-		return mem_copy_bytes(text, length);
-	}
+	if (name == NULL)
+		return daemon_show_config(daemon);
 	service = fleet_find(daemon->fleet, name);
-	return service == NULL ? NULL : config_dump_settings(service_get_settings(service));
+	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
 }
 
 static void

@@ -97,6 +97,8 @@ draft_take_row(const struct taking *taking, const struct setting *row, const con
 	char *error = setting_take(row, value, taking->object);
 
 	if (error != NULL)
+		place.line = config_setting_source_line(setting_find_wrong(row, value));
+	if (error != NULL)
 		draft_error(taking->draft, &place, row->name, "%s", error);
 	else
 		taking->named[row - taking->settings->rows] = place;

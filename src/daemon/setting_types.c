@@ -3,11 +3,13 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "daemon/setting_hello.h"
 #include "daemon/setting_numbers.h"
 #include "daemon/setting_texts.h"
+#include "upstream/hello.h"
 
-/* What a field owns: nothing but itself, a text, or a list of texts. */
-enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST };
+/* What a field owns: nothing but itself, a text, a list of texts, or steps. */
+enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST, STORE_HELLO };
 
 struct type {
 	const char *noun; /* borrowed */
@@ -15,6 +17,8 @@ struct type {
 	size_t size;
 	char *(*take)(const struct setting *setting, const config_setting_t *value, void *field);
 	void (*print)(const struct setting *setting, const void *field, FILE *out);
+	void (*show)(const struct setting *setting, const void *field, FILE *out); /* NULL: as print does */
+	const config_setting_t *(*find_wrong)(const config_setting_t *value);      /* NULL: it has no parts */
 };
 
 static const struct type types[SETTING_TYPES] = {
@@ -46,6 +50,8 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_GROUP] = { "group", STORE_PLAIN, sizeof(gid_t), setting_take_id, setting_print_id },
 	[SETTING_CHOICE] = { "a text", STORE_PLAIN, sizeof(int), setting_take_choice,
 	    setting_print_choice },
+	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, 0, setting_take_hello, setting_print_hello,
+	    setting_show_hello, setting_find_wrong_hello },
 };
 
 const char *
@@ -98,6 +104,20 @@ setting_print(const struct setting *setting, const void *object, FILE *out)
 }
 
 void
+setting_show(const struct setting *setting, const void *object, FILE *out)
+{
+	const struct type *type = &types[setting->type];
+
+	(type->show != NULL ? type->show : type->print)(setting, setting_field(setting, object), out);
+}
+
+const config_setting_t *
+setting_find_wrong(const struct setting *setting, const config_setting_t *value)
+{
+	return types[setting->type].find_wrong == NULL ? value : types[setting->type].find_wrong(value);
+}
+
+void
 setting_copy(const struct setting *setting, void *to, const void *from)
 {
 	void *target = setting_field(setting, to);
@@ -109,6 +129,8 @@ setting_copy(const struct setting *setting, void *to, const void *from)
 		*(char **)target = mem_copy_text(*(char *const *)source);
 	else if (types[setting->type].storage == STORE_LIST)
 		*(char ***)target = mem_list_copy(*(char **const *)source);
+	else if (types[setting->type].storage == STORE_HELLO)
+		hello_settings_copy(target, source);
 	else
 		memcpy(target, source, types[setting->type].size);
 }
@@ -143,6 +165,8 @@ setting_is_same(const struct setting *setting, const void *a, const void *b)
 		return setting_texts_are_same(*(char *const *)left, *(char *const *)right);
 	if (types[setting->type].storage == STORE_LIST)
 		return setting_lists_are_same(*(char **const *)left, *(char **const *)right);
+	if (types[setting->type].storage == STORE_HELLO)
+		return hello_settings_are_same(left, right);
 	return memcmp(left, right, types[setting->type].size) == 0;
 }
 
@@ -159,6 +183,8 @@ setting_clear(const struct setting *setting, void *object)
 	} else if (types[setting->type].storage == STORE_LIST) {
 		mem_list_free(*(char ***)field);
 		*(char ***)field = NULL;
+	} else if (types[setting->type].storage == STORE_HELLO) {
+		hello_settings_clear(field);
 	} else {
 		memset(field, 0, types[setting->type].size);
 	}

@@ -12,8 +12,12 @@
  * is wrong: a text to free with mem_free(). */
 char *setting_take(const struct setting *setting, const config_setting_t *value, void *object);
 
-/* Prints the field as the file would have it, without name. */
+/* After an error: the part of the value that it is about. */
+const config_setting_t *setting_find_wrong(const struct setting *setting, const config_setting_t *value);
+
+/* Prints the field as the file would have it, without name; the second for people, secrets hidden. */
 void setting_print(const struct setting *setting, const void *object, FILE *out);
+void setting_show(const struct setting *setting, const void *object, FILE *out);
 
 /* Copies the field into one that owns nothing; frees what a field owns and makes it zero. */
 void setting_copy(const struct setting *setting, void *to, const void *from);

@@ -91,6 +91,8 @@ static const struct setting service_rows[] = {
 	    "an early attempt that nobody waits for comes at a random moment within this" },
 	{ "connect_timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, LINK(dial.connect_timeout), NULL,
 	    "for each address" },
+	{ "hello", "()", SETTING_HELLO, 0, HELLO_STEPS, SETTING_RENEW, LINK(hello), NULL,
+	    "what is spoken on a new connection before it counts as connected" },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_idle), NULL,
 	    "TCP liveness: asked after this much silence; 0: never" },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_interval), NULL,

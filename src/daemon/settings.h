@@ -33,6 +33,7 @@ enum setting_type {
 	SETTING_USER,         /* uid_t; "" is (uid_t)-1 */
 	SETTING_GROUP,        /* gid_t; "" is (gid_t)-1 */
 	SETTING_CHOICE,       /* an enum, by name */
+	SETTING_HELLO,        /* struct hello_settings: a list of groups */
 	SETTING_TYPES
 };
 

@@ -51,6 +51,8 @@
 	X(DIAL_NAMED, "dial.named") \
 	X(DIAL_STARTED, "dial.started") \
 	X(DIAL_CONNECTED, "dial.connected") \
+	X(HELLO_SAID, "hello.said") \
+	X(HELLO_HEARD, "hello.heard") \
 	X(LINK_STEPPED, "link.stepped") \
 	X(LINK_COMMITTED, "link.committed") \
 	X(LINK_ACTED, "link.acted") \

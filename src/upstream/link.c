@@ -70,7 +70,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
 	link_make_lookup(link);
-	link->pool = pool_new(loop, table, service, &settings->dial, &link_pool_callbacks, link);
+	link->pool = pool_new(loop, table, service, &settings->dial, &settings->hello, &link_pool_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
 	link->waiters = waiters_new(loop);
 	loop_timer_soon(&link->turn);
@@ -229,7 +229,7 @@ link_renew(struct link *link, const struct link_settings *settings, bool anew)
 {
 	link->settings = settings;
 	link_note_settings(link);
-	pool_set(link->pool, &settings->dial);
+	pool_set(link->pool, &settings->dial, &settings->hello);
 	handlers_set(link->handlers, settings);
 	if (anew) {
 		link_begin_anew(link);

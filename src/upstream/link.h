@@ -15,6 +15,7 @@
 
 #include "keep/table.h"
 #include "upstream/dial.h"
+#include "upstream/hello.h"
 #include "upstream/link_event.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
@@ -23,6 +24,7 @@ struct link_settings {
 	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
 	struct lookup_settings lookup;
 	struct dial_settings dial;
+	struct hello_settings hello;
 	int64_t warm_max_age;        /* 0: any age is fine; session mode only */
 	bool shared;                 /* one connection, whatever pconn.warm says; no P27, no P28 */
 	unsigned standby;            /* shared mode: connections to other copies, kept ready for a failover */

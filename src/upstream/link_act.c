@@ -67,6 +67,16 @@ link_question(struct link *link)
 		.last_address = link->record->address, .roll = link_roll(link), .turn = link->record->turn };
 }
 
+/* P21; the end of the look-up or dial that says so is told next. */
+static void
+link_abort(void *arg, const char *error)
+{
+	struct link *link = arg;
+
+	record_text(link->record->abort_error, sizeof link->record->abort_error, error);
+	link_push(link, (struct pconn_input){ .event = PCONN_ABORT });
+}
+
 static void
 link_on_looked_up(void *arg, const struct lookup_result *result)
 {
@@ -85,10 +95,8 @@ link_on_looked_up(void *arg, const struct lookup_result *result)
 		snprintf(text, sizeof text, "%s%s", result->error == NULL ? "abort: " : "",
 		    result->error == NULL ? result->abort_reason : result->error);
 		link_set_error(link, "", text);
-		if (result->error == NULL) {
-			record_text(record->abort_error, sizeof record->abort_error, text);
-			link_push(link, (struct pconn_input){ .event = PCONN_ABORT });
-		}
+		if (result->error == NULL)
+			link_abort(link, text);
 		link_push(link, (struct pconn_input){ .event = PCONN_LOOKUP_FAILED });
 	}
 	link_run(link);
@@ -372,6 +380,7 @@ link_on_ended(void *arg, const char *address, int64_t age, const char *text)
 
 const struct pool_callbacks link_pool_callbacks = {
 	.dialled = link_on_dialled,
+	.refused = link_abort,
 	.failed = link_on_dial_failed,
 	.ended = link_on_ended,
 };

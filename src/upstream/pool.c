@@ -17,7 +17,9 @@ static void
 pool_stop_dial(struct pool_dial *dial)
 {
 	dial_cancel(dial->dial);
+	hello_cancel(dial->hello);
 	dial->dial = NULL;
+	dial->hello = NULL;
 	loop_timer_stop(&dial->timer);
 	if (dial->session != 0)
 		pool_close_record(dial->pool, dial->session);
@@ -44,8 +46,9 @@ pool_can_go_on(struct pool_dial *dial)
 	return candidates_choose(candidates, dial->tried, clock_now()) < candidates->count;
 }
 
+/* aborts: no other candidate is worth trying. */
 static void
-pool_dial_failed(struct pool_dial *dial, int error)
+pool_dial_failed(struct pool_dial *dial, const char *error, bool aborts)
 {
 	struct pool *pool = dial->pool;
 	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
@@ -56,28 +59,24 @@ pool_dial_failed(struct pool_dial *dial, int error)
 	if (candidate != NULL && !local)
 		candidate->failed_at = clock_now();
 	pool_stop_dial(dial);
-	further = !dial->single && !local && pool_can_go_on(dial);
+	further = !dial->single && !local && !aborts && pool_can_go_on(dial);
 	if (further)
 		pool_next(dial);
 	else
 		pool_free_dial(dial);
-	pool->callbacks->failed(pool->arg, address, strerror(error), further);
+	if (aborts)
+		pool->callbacks->refused(pool->arg, error);
+	pool->callbacks->failed(pool->arg, address, error, further);
 }
 
 static void
-pool_on_dialled(void *arg, int error)
+pool_connected(struct pool_dial *dial)
 {
-	struct pool_dial *dial = arg;
 	struct pool *pool = dial->pool;
 	struct table_session *record = &pool->table->sessions[dial->session];
 	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
 	char address[ADDRESS_TEXT_SIZE];
 
-	dial->dial = NULL;
-	if (error != 0) {
-		pool_dial_failed(dial, error);
-		return;
-	}
 	record->since = clock_now();
 	table_session_set(pool->table, dial->session, TABLE_SPARE);
 	CRASH_POINT(DIAL_CONNECTED);
@@ -92,13 +91,43 @@ pool_on_dialled(void *arg, int error)
 }
 
 static void
+pool_on_hello(void *arg, enum hello_end end, const char *error)
+{
+	struct pool_dial *dial = arg;
+
+	dial->hello = NULL;
+	if (end == HELLO_DONE)
+		pool_connected(dial);
+	else
+		pool_dial_failed(dial, error, end == HELLO_ABORTED);
+}
+
+static void
+pool_on_dialled(void *arg, int error)
+{
+	struct pool_dial *dial = arg;
+	struct pool *pool = dial->pool;
+
+	dial->dial = NULL;
+	if (error != 0) {
+		pool_dial_failed(dial, strerror(error), false);
+	} else if (pool->hello->count == 0) {
+		pool_connected(dial);
+	} else {
+		dial->hello = hello_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, pool->hello,
+		    pool_on_hello, dial);
+		loop_event_stop(&dial->event);
+	}
+}
+
+static void
 pool_on_error(evutil_socket_t fd, short what, void *arg)
 {
 	struct pool_dial *dial = arg;
 
 	(void)fd;
 	(void)what;
-	pool_dial_failed(dial, dial->error);
+	pool_dial_failed(dial, strerror(dial->error), false);
 }
 
 /* The file, named in a record of state DIALLING: 0 or a positive errno. */
@@ -178,7 +207,7 @@ pool_new_dial(struct pool *pool)
 
 struct pool *
 pool_new(struct event_base *loop, struct table *table, uint16_t service, const struct dial_settings *settings,
-    const struct pool_callbacks *callbacks, void *arg)
+    const struct hello_settings *hello, const struct pool_callbacks *callbacks, void *arg)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
@@ -186,18 +215,13 @@ pool_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	pool->table = table;
 	pool->service = service;
 	pool->settings = settings;
+	pool->hello = hello;
 	pool->callbacks = callbacks;
 	pool->arg = arg;
 	TAILQ_INIT(&pool->spares);
 	TAILQ_INIT(&pool->dials);
 	loop_timer_init(&pool->tuning, loop, pool_on_tuning, pool);
 	return pool;
-}
-
-void
-pool_set(struct pool *pool, const struct dial_settings *settings)
-{
-	pool->settings = settings;
 }
 
 static void
@@ -207,6 +231,19 @@ pool_stop_dials(struct pool *pool)
 		pool_stop_dial(TAILQ_FIRST(&pool->dials));
 		pool_free_dial(TAILQ_FIRST(&pool->dials));
 	}
+}
+
+void
+pool_set(struct pool *pool, const struct dial_settings *settings, const struct hello_settings *hello)
+{
+	struct pool_dial *dial;
+
+	if (!hello_settings_are_same(pool->hello, hello))
+		pool_stop_dials(pool);
+	TAILQ_FOREACH(dial, &pool->dials, next)
+		hello_set(dial->hello, hello);
+	pool->settings = settings;
+	pool->hello = hello;
 }
 
 void
@@ -278,4 +315,3 @@ pool_dialling(const struct pool *pool)
 {
 	return pool->dialling;
 }
-

@@ -1,7 +1,8 @@
 /* pool.h - a service's connections that no client has: those that are ready, and those on their way.
  *
- * They are session records SPARE and DIALLING, named in the table before the connect, so that a new worker finds
- * them.  What is wanted when is upstream/pconn's to decide.
+ * A connection is ready when it is connected and hello was answered.  They are session records SPARE and DIALLING,
+ * named in the table before the connect, so that a new worker finds them.  What is wanted when is upstream/pconn's to
+ * decide.
  */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
@@ -14,11 +15,14 @@
 #include "base/address.h"
 #include "keep/table.h"
 #include "upstream/dial.h"
+#include "upstream/hello.h"
 
 struct pool_callbacks {
 	/* A dial has succeeded; its connection is among the ready ones. */
 	void (*dialled)(void *arg, const char *address);
-	/* A dial has failed; unless further is set, that was its last candidate. */
+	/* A server's answer to hello ends all attempts (P21); failed() of this dial comes next. */
+	void (*refused)(void *arg, const char *error);
+	/* A dial has failed, or its hello; unless further is set, that was its last candidate. */
 	void (*failed)(void *arg, const char *address, const char *error, bool further);
 	/* The server has ended a ready one so long after its connect; it is closed.  text is spare_has_ended()'s. */
 	void (*ended)(void *arg, const char *address, int64_t age, const char *text);
@@ -26,18 +30,20 @@ struct pool_callbacks {
 
 struct pool;
 
-/* settings and callbacks are borrowed. */
+/* settings, hello and callbacks are borrowed. */
 struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct dial_settings *settings, const struct pool_callbacks *callbacks, void *arg);
+    const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
+    void *arg);
 
-/* Goes on with these settings in place of the former ones. */
-void pool_set(struct pool *pool, const struct dial_settings *settings);
+/* Goes on with these settings in place of the former ones, which must still be there.  Where hello says something
+ * else, dials are ended without a callback: the owner is about to begin anew. */
+void pool_set(struct pool *pool, const struct dial_settings *settings, const struct hello_settings *hello);
 
 /* Frees the process's side; pool_drop() first, if the connections shall go too. */
 void pool_free(struct pool *pool);
 
 /* Takes over what a dead worker left: ready connections, and with keep those that got connected meanwhile; others
- * are closed (B6). */
+ * are closed (B6), and where hello is spoken all that were not ready: how far it had come is not known. */
 void pool_adopt(struct pool *pool, bool keep);
 
 /* Where dials go from now on, best first; copied. */

@@ -33,12 +33,13 @@ struct pool_dial {
 	struct pool *pool;   /* borrowed */
 	uint32_t session;    /* 0: none */
 	struct dial *dial;   /* owned; NULL none */
+	struct hello *hello; /* owned; NULL none: spoken when dial has ended well */
 	struct address address;
 	char text[ADDRESS_TEXT_SIZE]; /* of it */
 	uint64_t tried;      /* candidates, a bit each */
 	unsigned generation; /* of the candidates */
 	bool single;         /* the attempt's: no other candidate */
-	int error;           /* that is to be told by the timer */
+	int error;           /* of making its file; that is to be told by the timer */
 	struct event event;  /* its watch; see dial_start() */
 	struct loop_timer timer;
 };
@@ -48,6 +49,7 @@ struct pool {
 	struct table *table;                    /* borrowed */
 	uint16_t service;
 	const struct dial_settings *settings;   /* borrowed */
+	const struct hello_settings *hello;     /* borrowed */
 	const struct pool_callbacks *callbacks; /* borrowed */
 	void *arg;                              /* borrowed */
 	struct candidates candidates;

@@ -133,7 +133,7 @@ pool_adopt_dialling(struct pool *pool, uint32_t session, bool keep)
 	struct table_session *record = &pool->table->sessions[session];
 	char address[ADDRESS_TEXT_SIZE];
 
-	if (!keep || dial_examine(record->upstream_fd) != 1) {
+	if (!keep || pool->hello->count > 0 || dial_examine(record->upstream_fd) != 1) {
 		pool_close_record(pool, session);
 		return;
 	}

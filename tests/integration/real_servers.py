@@ -11,16 +11,17 @@ import holdfast
 
 
 class Redis:
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         self.port = holdfast.free_port()
         self.address = f"127.0.0.1:{self.port}"
         self.folder = folder
+        self.more = more
         self.process = None
 
     def start(self):
         self.process = subprocess.Popen(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-             "--dir", self.folder, "--daemonize", "no"],
+             "--dir", self.folder, "--daemonize", "no", *self.more],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, env=holdfast.environment())
         line = b""
         while b"Ready to accept connections" not in line:

@@ -22,7 +22,7 @@ LED_TO_BY = {
 }
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.opened", "pipe.named", "pipe.unnamed",
-             "redo.committed", "recover.redone"}
+             "redo.committed", "recover.redone", "hello.said", "hello.heard"}
 
 
 # What a server says that speaks without end: no two pages alike.
@@ -84,6 +84,24 @@ def test_on_the_way_back_to_the_held(daemon, upstream, point):
     for number, client in enumerate(clients):
         assert client.ask(str(number)) == f"{number}\n".encode()
         client.close()
+
+
+def ask_ready(connection):
+    """Answers hello before it serves."""
+    with connection.makefile("rb") as lines:
+        for line in lines:
+            connection.sendall(b"yes\n" if line == b"ready?\n" else line)
+
+
+@pytest.mark.parametrize("point", ["hello.said", "hello.heard"])
+def test_in_the_midst_of_hello(daemon, upstream, point):
+    """Each client needs a connection of its own, and each connection a hello."""
+    server = upstream(ask_ready)
+    one = daemon(holdfast.fixed("s", server.address, 'hello = ( { send = "ready?\\n"; expect = "yes"; } );'),
+                 **crash(f"{point}:3"))
+    while deaths(one, point) < WANTED:
+        with one.client("s") as client:
+            assert client.ask("x") == b"x\n"
 
 
 @pytest.mark.parametrize("point", ["pipe.opened", "pipe.named"])

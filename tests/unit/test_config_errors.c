@@ -130,6 +130,28 @@ static const struct {
 	{ "log: { level = \"loud\"; };",
 	    "m.conf:1: log.level: \"loud\" is not one of \"error\" \"warning\" \"notice\" \"info\" \"debug\"" },
 	{ "stop_timeout = 5000000000;", "m.conf:1: a number is too large" },
+	/* hello */
+	{ S("hello = \"PING\";"), "m.conf:5: services.a.hello: must be a list of groups, not a text" },
+	{ S("hello = ( { send = \"x\"; },\n 5 );"),
+	    "m.conf:6: services.a.hello: each step must be a group: { send = ...; expect = ...; }" },
+	{ S("hello = ( { send = \"x\";\n expct = \"y\"; } );"),
+	    "m.conf:6: services.a.hello: unknown setting \"expct\" in a step; did you mean \"expect\"?" },
+	{ S("hello = ( { send = \"x\"; timeout = 0; } );"),
+	    "m.conf:5: services.a.hello: timeout: 0 is out of range, which is 0.01 to 3600 seconds" },
+	{ S("hello = (\n { send = \"x\"; send_file = \"/etc/passwd\"; } );"),
+	    "m.conf:6: services.a.hello: send and send_file exclude each other in a step" },
+	{ S("hello = ( { timeout = 1; } );"),
+	    "m.conf:5: services.a.hello: a step needs send, send_file, expect or abort_on" },
+	{ S("hello = ( { expect = \"+PONG\\r\\n\"; } );"), "m.conf:5: services.a.hello: "
+	    "expect and abort_on are compared with a line without its end: \\r and \\n never stand in it" },
+	{ S("hello = ( { send_file = \"secret\"; } );"), "m.conf:5: services.a.hello: "
+	    "send_file: \"secret\" must be an absolute path, or credential:NAME" },
+	{ S("hello = ( { send_file = \"credential:../x\"; } );"), "m.conf:5: services.a.hello: "
+	    "send_file: \"credential:../x\" is not credential:NAME" },
+	{ S("hello = ( { send_file = \"/nonexistent/x\"; } );"),
+	    "m.conf:5: services.a.hello: /nonexistent/x: No such file or directory" },
+	{ S("hello = ( { send_file = \"credential:x\"; } );"),
+	    "m.conf:5: services.a.hello: credential:x: $CREDENTIALS_DIRECTORY is not set" },
 	/* modes, users, groups */
 	{ S("listen: { mode = 0660; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
 	    "write \"0660\", in quotation marks" },

@@ -303,12 +303,44 @@ texts_are_printed_so_that_libconfig_reads_the_same_bytes(void **state)
 	free(printed);
 }
 
+static void
+what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker(void **state)
+{
+	const char *text = "services: { a: { address = \"h:1\"; hello = ( { send = \"AUTH s3cret\\r\\n\"; "
+	    "abort_on = \"-WRONGPASS\"; }, { send = \"PING\\r\\n\"; expect = \"+PONG\"; timeout = 0.5; } ); }; };";
+	struct config_errors errors = { 0 };
+	struct config *config = config_parse_text(text, strlen(text), "first", &errors), *again, *from_shown;
+	const struct hello_settings *hello;
+	char *kept = config_dump(config), *shown = config_show(config);
+	char *service = config_show_settings(config->services[0]);
+
+	(void)state;
+	assert_non_null(strstr(shown, "\n\t\thello = ({ send = \"***\"; timeout = 5; abort_on = \"-WRONGPASS\"; }, "
+	    "{ send = \"***\"; expect = \"+PONG\"; timeout = 0.5; });\n"));
+	assert_null(strstr(shown, "s3cret"));
+	assert_null(strstr(service, "s3cret"));
+	again = config_parse_text(kept, strlen(kept), "kept", &errors);
+	from_shown = config_parse_text(shown, strlen(shown), "shown", &errors);
+	assert_non_null(from_shown);
+	hello = &again->services[0]->link.hello;
+	assert_string_equal(hello->steps[0].send, "AUTH s3cret\r\n");
+	assert_int_equal(hello->steps[1].timeout, CLOCK_SECOND / 2);
+	assert_true(hello_settings_are_same(hello, &config->services[0]->link.hello));
+	config_free(again);
+	config_free(from_shown);
+	config_free(config);
+	mem_free(kept);
+	mem_free(shown);
+	mem_free(service);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_has_a_default_in_range_a_help_and_a_reload_class),
 		cmocka_unit_test(what_is_cleared_owns_nothing),
+		cmocka_unit_test(what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker),
 		cmocka_unit_test(a_copy_prints_the_same_and_shares_nothing),
 		cmocka_unit_test(the_strongest_class_among_changed_rows_counts),
 		cmocka_unit_test(a_list_differs_by_an_item_more_and_by_an_item_changed),

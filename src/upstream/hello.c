@@ -1,0 +1,274 @@
+#include "upstream/hello.h"
+
+#include <errno.h>
+#include <event2/event_struct.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+
+#define HELLO_CREDENTIAL "credential:"
+
+struct hello {
+	struct event_base *loop;               /* borrowed */
+	int fd;                                /* borrowed */
+	const struct hello_settings *settings; /* borrowed */
+	hello_callback *callback;
+	void *arg;                             /* borrowed */
+	struct hello_talk talk;
+	char *text;                            /* owned: what is being sent; NULL none */
+	size_t length, sent;                   /* of it */
+	short watched;                         /* what event waits for; 0: it is not in the loop */
+	struct event event;
+	struct loop_timer timer;               /* the begin, then talk.deadline */
+};
+
+/* The file's path, to be freed; or NULL and what is wrong. */
+static char *
+hello_path(const char *name, char **ret_wrong)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+
+	if (strncmp(name, HELLO_CREDENTIAL, strlen(HELLO_CREDENTIAL)) != 0)
+		return mem_copy_text(name);
+	if (directory == NULL || *directory == '\0') {
+		*ret_wrong = mem_print("%s: $CREDENTIALS_DIRECTORY is not set", name);
+		return NULL;
+	}
+	return mem_print("%s/%s", directory, name + strlen(HELLO_CREDENTIAL));
+}
+
+/* Reads an open file whole.  NULL or what is wrong. */
+static const char *
+hello_read_file(int fd, char **ret_text, size_t *ret_length)
+{
+	struct stat status;
+	char *text;
+	ssize_t n;
+
+	if (fd == -1 || fstat(fd, &status) == -1)
+		return strerror(errno);
+	if (!S_ISREG(status.st_mode))
+		return "is not a regular file";
+	if (status.st_size > (off_t)HELLO_TEXT_MAX)
+		return "is larger than 64 KiB";
+	text = mem_new(HELLO_TEXT_MAX, 1);
+	n = read(fd, text, HELLO_TEXT_MAX);
+	if (n < 1) {
+		mem_free(text);
+		return n == -1 ? strerror(errno) : "is empty";
+	}
+	*ret_text = text;
+	*ret_length = (size_t)n;
+	return NULL;
+}
+
+/* What a send_file holds, as it is: a line in it keeps its end.  NULL, or what is wrong, to be freed. */
+static char *
+hello_load(const char *name, char **ret_text, size_t *ret_length)
+{
+	char *wrong = NULL, *path = hello_path(name, &wrong);
+	const char *why;
+	int fd;
+
+	if (path == NULL)
+		return wrong;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	why = hello_read_file(fd, ret_text, ret_length);
+	if (why != NULL)
+		wrong = mem_print("%s: %s", name, why);
+	if (fd != -1)
+		close(fd);
+	mem_free(path);
+	return wrong;
+}
+
+static void
+hello_forget_text(struct hello *hello)
+{
+	if (hello->text != NULL)
+		explicit_bzero(hello->text, hello->length);
+	mem_free(hello->text);
+	hello->text = NULL;
+}
+
+char *
+hello_check_file(const char *name)
+{
+	struct hello read = { 0 };
+	char *wrong = hello_load(name, &read.text, &read.length);
+
+	hello_forget_text(&read);
+	return wrong;
+}
+
+static bool
+hello_prepare_text(struct hello *hello)
+{
+	const struct hello_step *step = &hello->settings->steps[hello->talk.step];
+	char *wrong = NULL;
+
+	hello->sent = 0;
+	if (step->send != NULL) {
+		hello->text = mem_copy_text(step->send);
+		hello->length = strlen(step->send);
+	} else {
+		wrong = hello_load(step->send_file, &hello->text, &hello->length);
+	}
+	if (wrong != NULL)
+		hello_talk_failed(&hello->talk, wrong);
+	mem_free(wrong);
+	return wrong == NULL;
+}
+
+/* Whether there is more to do at once. */
+static bool
+hello_say(struct hello *hello)
+{
+	ssize_t n;
+
+	if (hello->text == NULL && !hello_prepare_text(hello))
+		return false;
+	n = send(hello->fd, hello->text + hello->sent, hello->length - hello->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return errno == EINTR;
+	if (n == -1 && errno == EPIPE)
+		hello_talk_closed(&hello->talk);
+	else if (n == -1)
+		hello_talk_failed(&hello->talk, strerror(errno));
+	else
+		hello->sent += (size_t)n;
+	if (n != -1 && hello->sent == hello->length) {
+		hello_forget_text(hello);
+		CRASH_POINT(HELLO_SAID);
+		hello_talk_said(&hello->talk, hello->settings, clock_now());
+	}
+	return true;
+}
+
+/* The bytes are looked at, and only those that are hello's are taken. */
+static bool
+hello_hear(struct hello *hello)
+{
+	char bytes[HELLO_LINE_MAX + 2];
+	ssize_t n = recv(hello->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
+	size_t taken;
+
+	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+		return errno == EINTR;
+	if (n == 0) {
+		hello_talk_closed(&hello->talk);
+	} else if (n == -1) {
+		hello_talk_failed(&hello->talk, strerror(errno));
+	} else {
+		taken = hello_talk_heard(&hello->talk, hello->settings, bytes, (size_t)n, clock_now());
+		if (taken > 0 && recv(hello->fd, bytes, taken, MSG_DONTWAIT) != (ssize_t)taken)
+			hello_talk_failed(&hello->talk, "bytes that were there are gone");
+		CRASH_POINT(HELLO_HEARD);
+	}
+	return true;
+}
+
+void
+hello_cancel(struct hello *hello)
+{
+	if (hello == NULL)
+		return;
+	loop_event_stop(&hello->event);
+	loop_timer_stop(&hello->timer);
+	hello_forget_text(hello);
+	mem_free(hello);
+}
+
+static void
+hello_finish(struct hello *hello)
+{
+	hello_callback *callback = hello->callback;
+	enum hello_end end = hello->talk.end;
+	char error[HELLO_ERROR_SIZE];
+	void *arg = hello->arg;
+
+	memcpy(error, hello->talk.error, sizeof error);
+	hello_cancel(hello);
+	callback(arg, end, error);
+}
+
+static void hello_run(struct hello *hello);
+
+static void
+hello_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	hello_run(arg);
+}
+
+static void
+hello_watch(struct hello *hello, short what)
+{
+	if (what == hello->watched)
+		return;
+	loop_event_stop(&hello->event);
+	event_assign(&hello->event, hello->loop, hello->fd, (short)(what | EV_PERSIST), hello_on_event, hello);
+	event_add(&hello->event, NULL);
+	hello->watched = what;
+}
+
+/* Goes as far as it can at once: steps and lines are bounded, so it comes to an end. */
+static void
+hello_run(struct hello *hello)
+{
+	bool more = true;
+
+	while (more && hello->talk.wants != HELLO_OVER)
+		more = hello->talk.wants == HELLO_SAY ? hello_say(hello) : hello_hear(hello);
+	if (hello->talk.wants == HELLO_OVER) {
+		hello_finish(hello);
+		return;
+	}
+	hello_watch(hello, hello->talk.wants == HELLO_SAY ? EV_WRITE : EV_READ);
+	loop_timer_at(&hello->timer, hello->talk.deadline);
+}
+
+static void
+hello_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct hello *hello = arg;
+
+	(void)fd;
+	(void)what;
+	if (hello->watched != 0 && clock_now() >= hello->talk.deadline)
+		hello_talk_late(&hello->talk, hello->settings);
+	hello_run(hello);
+}
+
+struct hello *
+hello_start(struct event_base *loop, int fd, const struct hello_settings *settings, hello_callback *callback,
+    void *arg)
+{
+	struct hello *hello = mem_new(1, sizeof *hello);
+
+	hello->loop = loop;
+	hello->fd = fd;
+	hello->settings = settings;
+	hello->callback = callback;
+	hello->arg = arg;
+	loop_timer_init(&hello->timer, loop, hello_on_timer, hello);
+	hello_talk_begin(&hello->talk, settings, clock_now());
+	loop_timer_soon(&hello->timer);
+	return hello;
+}
+
+void
+hello_set(struct hello *hello, const struct hello_settings *settings)
+{
+	if (hello != NULL)
+		hello->settings = settings;
+}

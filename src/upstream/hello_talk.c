@@ -1,0 +1,199 @@
+#include "upstream/hello_talk.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "upstream/said.h"
+
+static char *
+hello_copy_text(const char *text)
+{
+	return text == NULL ? NULL : mem_copy_text(text);
+}
+
+void
+hello_settings_copy(struct hello_settings *to, const struct hello_settings *from)
+{
+	*to = (struct hello_settings){ .count = from->count };
+	if (from->count == 0)
+		return;
+	to->steps = mem_new(from->count, sizeof *to->steps);
+	for (size_t i = 0; i < from->count; i++)
+		to->steps[i] = (struct hello_step){ hello_copy_text(from->steps[i].send),
+			hello_copy_text(from->steps[i].send_file), hello_copy_text(from->steps[i].expect),
+			hello_copy_text(from->steps[i].abort_on), from->steps[i].timeout };
+}
+
+void
+hello_settings_clear(struct hello_settings *settings)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		mem_free(settings->steps[i].send);
+		mem_free(settings->steps[i].send_file);
+		mem_free(settings->steps[i].expect);
+		mem_free(settings->steps[i].abort_on);
+	}
+	mem_free(settings->steps);
+	*settings = (struct hello_settings){ 0 };
+}
+
+static bool
+hello_texts_are_same(const char *a, const char *b)
+{
+	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
+}
+
+bool
+hello_settings_are_same(const struct hello_settings *a, const struct hello_settings *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct hello_step *x = &a->steps[i], *y = &b->steps[i];
+
+		if (!hello_texts_are_same(x->send, y->send) || !hello_texts_are_same(x->send_file, y->send_file) ||
+		    !hello_texts_are_same(x->expect, y->expect) ||
+		    !hello_texts_are_same(x->abort_on, y->abort_on) || x->timeout != y->timeout)
+			return false;
+	}
+	return true;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+hello_end(struct hello_talk *talk, enum hello_end end, const char *format, ...)
+{
+	va_list args;
+
+	talk->wants = HELLO_OVER;
+	talk->end = end;
+	talk->deadline = CLOCK_NEVER;
+	va_start(args, format);
+	vsnprintf(talk->error, sizeof talk->error, format, args);
+	va_end(args);
+}
+
+static bool
+hello_is_answered(const struct hello_step *step)
+{
+	return step->expect != NULL || step->abort_on != NULL;
+}
+
+/* The first step from this one on that does something. */
+static void
+hello_begin_step(struct hello_talk *talk, const struct hello_settings *settings, size_t step, int64_t now)
+{
+	for (; step < settings->count; step++) {
+		const struct hello_step *s = &settings->steps[step];
+		bool says = s->send != NULL || s->send_file != NULL;
+
+		if (!says && !hello_is_answered(s))
+			continue;
+		talk->wants = says ? HELLO_SAY : HELLO_HEAR;
+		talk->step = step;
+		talk->deadline = clock_after(now, s->timeout);
+		return;
+	}
+	hello_end(talk, HELLO_DONE, "%s", "");
+}
+
+void
+hello_talk_begin(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
+{
+	talk->length = 0;
+	hello_begin_step(talk, settings, 0, now);
+}
+
+void
+hello_talk_said(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
+{
+	if (hello_is_answered(&settings->steps[talk->step]))
+		talk->wants = HELLO_HEAR;
+	else
+		hello_begin_step(talk, settings, talk->step + 1, now);
+}
+
+static bool
+hello_begins_with(const struct hello_talk *talk, const char *text)
+{
+	size_t length = strlen(text);
+
+	return talk->length >= length && memcmp(talk->line, text, length) == 0;
+}
+
+/* The line is whole. */
+static void
+hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
+{
+	const struct hello_step *step = &settings->steps[talk->step];
+	char said[SAID_SIZE], expected[SAID_SIZE];
+
+	if (talk->length > 0 && talk->line[talk->length - 1] == '\r')
+		talk->length--;
+	said_escape(talk->line, talk->length, said);
+	if (step->abort_on != NULL && hello_begins_with(talk, step->abort_on)) {
+		hello_end(talk, HELLO_ABORTED, "hello: the server said \"%s\"", said);
+	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
+		said_escape(step->expect, strlen(step->expect), expected);
+		hello_end(talk, HELLO_FAILED, "hello: expected \"%s\", got \"%s\"", expected, said);
+	} else {
+		talk->length = 0;
+		hello_begin_step(talk, settings, talk->step + 1, now);
+	}
+}
+
+size_t
+hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings, const char *bytes, size_t length,
+    int64_t now)
+{
+	const char *end = memchr(bytes, '\n', length);
+	size_t taken = end == NULL ? length : (size_t)(end - bytes);
+
+	if (talk->length + taken > HELLO_LINE_MAX) {
+		hello_end(talk, HELLO_FAILED, "hello: the server's line is longer than %u bytes", HELLO_LINE_MAX);
+		return 0;
+	}
+	memcpy(talk->line + talk->length, bytes, taken);
+	talk->length += taken;
+	if (end == NULL)
+		return taken;
+	hello_judge(talk, settings, now);
+	return taken + 1;
+}
+
+void
+hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
+{
+	double seconds = (double)settings->steps[talk->step].timeout / CLOCK_SECOND;
+	int digits = seconds < 0.1 ? 3 : 1;
+	char said[SAID_SIZE];
+
+	said_escape(talk->line, talk->length, said);
+	if (talk->wants == HELLO_SAY)
+		hello_end(talk, HELLO_FAILED, "hello: the server takes nothing within %.*f s", digits, seconds);
+	else if (talk->length > 0)
+		hello_end(talk, HELLO_FAILED, "hello: no whole line within %.*f s, got \"%s\"", digits, seconds,
+		    said);
+	else
+		hello_end(talk, HELLO_FAILED, "hello: no answer within %.*f s", digits, seconds);
+}
+
+void
+hello_talk_closed(struct hello_talk *talk)
+{
+	char said[SAID_SIZE];
+
+	said_escape(talk->line, talk->length, said);
+	if (talk->length > 0)
+		hello_end(talk, HELLO_FAILED, "hello: the server closed the connection after \"%s\"", said);
+	else
+		hello_end(talk, HELLO_FAILED, "hello: the server closed the connection");
+}
+
+void
+hello_talk_failed(struct hello_talk *talk, const char *why)
+{
+	hello_end(talk, HELLO_FAILED, "hello: %s", why);
+}
