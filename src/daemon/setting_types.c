@@ -17,8 +17,6 @@ struct type {
 	size_t size;
 	char *(*take)(const struct setting *setting, const config_setting_t *value, void *field);
 	void (*print)(const struct setting *setting, const void *field, FILE *out);
-	void (*show)(const struct setting *setting, const void *field, FILE *out); /* NULL: as print does */
-	const config_setting_t *(*find_wrong)(const config_setting_t *value);      /* NULL: it has no parts */
 };
 
 static const struct type types[SETTING_TYPES] = {
@@ -50,8 +48,7 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_GROUP] = { "group", STORE_PLAIN, sizeof(gid_t), setting_take_id, setting_print_id },
 	[SETTING_CHOICE] = { "a text", STORE_PLAIN, sizeof(int), setting_take_choice,
 	    setting_print_choice },
-	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, 0, setting_take_hello, setting_print_hello,
-	    setting_show_hello, setting_find_wrong_hello },
+	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, 0, setting_take_hello, setting_print_hello },
 };
 
 const char *
@@ -106,15 +103,16 @@ setting_print(const struct setting *setting, const void *object, FILE *out)
 void
 setting_show(const struct setting *setting, const void *object, FILE *out)
 {
-	const struct type *type = &types[setting->type];
-
-	(type->show != NULL ? type->show : type->print)(setting, setting_field(setting, object), out);
+	if (setting->type == SETTING_HELLO)
+		setting_show_hello(setting, setting_field(setting, object), out);
+	else
+		setting_print(setting, object, out);
 }
 
 const config_setting_t *
 setting_find_wrong(const struct setting *setting, const config_setting_t *value)
 {
-	return types[setting->type].find_wrong == NULL ? value : types[setting->type].find_wrong(value);
+	return setting->type == SETTING_HELLO ? setting_find_wrong_hello(value) : value;
 }
 
 void
