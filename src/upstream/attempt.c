@@ -26,16 +26,21 @@ attempt_report(struct pconn *p, enum pconn_state state, enum pconn_report event)
 	return PCONN_DO_REPORT | PCONN_DO_HANDLE;
 }
 
-/* P4: the attempt starts here, and its delay with it; P2: with a look-up. */
+void
+attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	p->candidate = p->candidates = 0;
+	p->attempt_at = in->now;
+	p->retry_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+}
+
 unsigned
 attempt_begin(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
 	p->state = PCONN_LOOKUP;
 	p->deadline = CLOCK_NEVER;
 	p->woken = 0;
-	p->candidate = p->candidates = 0;
-	p->attempt_at = in->now;
-	p->retry_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+	attempt_draw(p, s, in);
 	return PCONN_DO_LOOKUP;
 }
 

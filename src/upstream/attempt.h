@@ -26,7 +26,8 @@ unsigned attempt_finish(struct pconn *p, const struct pconn_settings *s, const s
 /* P7: attempting_to_connect, or in an outage the next attempt. */
 unsigned attempt_next(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
-/* P2, P4: an attempt starts, with its delay and a look-up. */
+/* P4: an attempt starts, and its delay with it; P2: with a look-up. */
+void attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned attempt_begin(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
 /* The look-up has given addresses; the dial of p->candidate may go on; look-up or dial have failed; the handler

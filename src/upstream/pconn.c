@@ -17,7 +17,8 @@ in_new(struct pconn *p, const struct pconn_settings *s, const struct pconn_input
 		return attempt_finish(p, s, in);
 	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
 	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_RENEW: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_RENEW:
+	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -37,7 +38,7 @@ in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_WAKE: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -68,7 +69,8 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 		return 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
 	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
+	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -95,7 +97,8 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_RENEW:
 		return attempt_renew(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_HELD: case PCONN_TAKEN:
-	case PCONN_RELAYED: case PCONN_ENDED: case PCONN_LOST: case PCONN_RECONNECT: case PCONN_CLOSE:
+	case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_RECONNECT: case PCONN_CLOSE:
 	case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
@@ -123,7 +126,8 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED: case PCONN_LOST:
+	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_TAKEN_OVER:
 	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
@@ -135,8 +139,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 {
 	switch (in->event) {
 	case PCONN_HANDLED:
-		p->handling = 0;
-		return p->lost ? attempt_report(p, PCONN_DISCONNECTED, PCONN_REPORT_DISCONNECTED) : 0;
+		return ready_handled(p, s, in);
 	case PCONN_LOOKED_UP:
 		p->looking = 0;
 		p->known = 1;
@@ -165,6 +168,8 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		if (in->age >= PCONN_YOUNG)
 			p->early_first = 0; /* P24: it was good, early attempts begin anew */
 		return p->lost ? 0 : ready_lose(p);
+	case PCONN_TAKEN_OVER:
+		return ready_taken_over(p, s, in);
 	case PCONN_CLOSE:
 		return p->lost ? 0 : ready_lose(p);
 	case PCONN_DRAIN: case PCONN_ABORT: /* P20: it stays */
@@ -188,7 +193,9 @@ in_closed(struct pconn *p, const struct pconn_settings *s, const struct pconn_in
 		return p->ending == PCONN_END_ABORT && !p->closing ? attempt_start(p, s, in) : 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
-	case PCONN_ENDED: case PCONN_LOST: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE: case PCONN_DRAIN:
+	case PCONN_ENDED:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE:
+	case PCONN_DRAIN:
 	case PCONN_ABORT: case PCONN_EVENTS:
 		return 0;
 	}

@@ -36,7 +36,7 @@ enum pconn_state {
 	PCONN_DIAL,         /* the dial of p->candidate is under way */
 	PCONN_FAILED,       /* the handler of failed_to_connect runs */
 	PCONN_WAIT,         /* until p->deadline */
-	PCONN_CONNECTED,    /* the handler of connected may still run */
+	PCONN_CONNECTED,    /* the handler of connected may still run; after TAKEN_OVER those that lead to it */
 	PCONN_DISCONNECTED, /* the handler of disconnected runs */
 	PCONN_CLOSED,
 	PCONN_STATES
@@ -55,6 +55,7 @@ enum pconn_event {
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
 	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
+	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
 	PCONN_RECONNECT,     /* the operator's: drop it and connect anew, at once */
 	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
@@ -76,7 +77,7 @@ struct pconn_input {
 	unsigned candidates; /* LOOKED_UP: how many, 1 to 64.  ENDED: how many that have not just done the same */
 	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
-	int64_t age;         /* ENDED, LOST: since its connect */
+	int64_t age;         /* ENDED, LOST, TAKEN_OVER: since its connect */
 };
 
 /* What to do.  REPORT comes before HANDLE; the event is p->event. */
@@ -115,8 +116,9 @@ struct pconn {
 	uint8_t woken;       /* a wake came during the attempt */
 	uint8_t candidate, candidates;
 	/* while connected */
-	uint8_t handling;    /* the handler of connected runs (P10) */
+	uint8_t handling;    /* the handler of p->event runs (P10) */
 	uint8_t lost;        /* its end is waited for */
+	uint8_t taken_over;  /* the same, and the events of TAKEN_OVER, or obtained_address anew, come then */
 	uint8_t looking;     /* a look-up for further dials is under way */
 	uint8_t known;       /* the candidates are good for further dials */
 	uint8_t replacing;   /* an unused one ended, its replacement is not there yet */

@@ -42,6 +42,7 @@ ready_lose(struct pconn *p)
 	p->looking = 0;
 	p->deadline = CLOCK_NEVER;
 	p->lost = 1;
+	p->taken_over = 0;
 	if (p->handling)
 		return PCONN_DO_DROP;
 	return PCONN_DO_DROP | attempt_report(p, PCONN_DISCONNECTED, PCONN_REPORT_DISCONNECTED);
@@ -57,7 +58,7 @@ ready_connected(struct pconn *p, const struct pconn_settings *s, const struct pc
 	todo = attempt_report(p, PCONN_CONNECTED, PCONN_REPORT_CONNECTED);
 	p->outage = p->woken = 0;
 	p->handling = p->known = 1;
-	p->lost = p->looking = p->replacing = p->expiring = p->expiries = p->resting = p->slow = 0;
+	p->lost = p->taken_over = p->looking = p->replacing = p->expiring = p->expiries = p->resting = p->slow = 0;
 	p->failures_before = p->failures;
 	p->failures = 0;
 	p->fill_at = in->now;
@@ -159,4 +160,73 @@ ready_woken(struct pconn *p, const struct pconn_settings *s, const struct pconn_
 		p->fill_at = in->now + delay_spread(s->spread, in->roll);
 	p->resting = p->slow = p->expiries = 0;
 	return ready_fill(p, s, in);
+}
+
+/* An event whose handler runs while there is a connection. */
+static unsigned
+ready_report(struct pconn *p, enum pconn_report event)
+{
+	p->event = (uint8_t)event;
+	p->handling = 1;
+	return PCONN_DO_REPORT | PCONN_DO_HANDLE;
+}
+
+/* The connection is gone, and the handler that held this up has ended.  One that had taken over and was not reported
+ * as connected is a failed attempt if its address was, else it is as if it had never been there. */
+static unsigned
+ready_after_loss(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->event == PCONN_REPORT_CONNECTED)
+		return attempt_report(p, PCONN_DISCONNECTED, PCONN_REPORT_DISCONNECTED);
+	return p->event == PCONN_REPORT_OBTAINED ? attempt_failed(p, s, in) : attempt_wait(p, s, in);
+}
+
+unsigned
+ready_handled(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	bool again = p->taken_over;
+
+	p->handling = p->taken_over = 0;
+	if (p->lost)
+		return ready_after_loss(p, s, in);
+	switch ((enum pconn_report)p->event) {
+	case PCONN_REPORT_CONNECTED:
+		return again ? ready_report(p, PCONN_REPORT_DISCONNECTED) : 0;
+	case PCONN_REPORT_DISCONNECTED:
+		p->outage = 1;
+		return ready_report(p, PCONN_REPORT_ATTEMPTING);
+	case PCONN_REPORT_ATTEMPTING:
+		attempt_draw(p, s, in);
+		p->candidates = 1;
+		return ready_report(p, PCONN_REPORT_OBTAINED);
+	case PCONN_REPORT_OBTAINED:
+		if (again)
+			return ready_report(p, PCONN_REPORT_OBTAINED);
+		p->outage = 0;
+		p->failures_before = p->failures;
+		p->failures = 0;
+		return ready_report(p, PCONN_REPORT_CONNECTED);
+	case PCONN_REPORT_NONE: case PCONN_REPORT_FAILED:
+		return 0;
+	}
+	return 0;
+}
+
+/* P10: the end waits for the handler of connected.  Of several that take over one after the other the last one
+ * counts. */
+unsigned
+ready_taken_over(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	unsigned todo = PCONN_DO_ANSWER_CONNECTED;
+
+	if (p->lost)
+		return 0;
+	if (in->age >= PCONN_YOUNG)
+		p->early_first = 0;
+	p->replacing = 0;
+	if (!p->handling)
+		todo |= ready_report(p, PCONN_REPORT_DISCONNECTED);
+	else if (p->event == PCONN_REPORT_CONNECTED || p->event == PCONN_REPORT_OBTAINED)
+		p->taken_over = 1;
+	return todo | ready_fill(p, s, in);
 }

@@ -24,6 +24,11 @@ unsigned ready_relayed(struct pconn *p, const struct pconn_settings *s, const st
 /* The server has ended an unused one (P27). */
 unsigned ready_ended(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
+/* A handler has ended while connected; another connection has taken the place of the current one, which is gone.
+ * The events of that are an outage's (P7), though the service is up all along. */
+unsigned ready_handled(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+unsigned ready_taken_over(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
 /* What was known of the addresses is old (P24). */
 unsigned ready_woken(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 

@@ -7,6 +7,7 @@
  *                 further connections has a deadline or something under way
  * drop            only what was begun is dropped: connections, further dials and their look-up
  * pairs           connected and disconnected alternate (P10), attempting_to_connect comes once in an outage (P7)
+ * order           obtained_address comes only in an outage, connected only after it (P7)
  * ends            finished comes once for each end, nothing is ready or under way then; once closed no look-up
  *                 begins and nobody is answered "connected" (P13, P17)
  * gap             two attempts are at least 7 ms apart unless an operator wants it so (P24)
@@ -38,6 +39,7 @@ struct model {
 	int64_t now;
 	uint8_t handler, lookup, dial, dialling, ready, held, taken;
 	uint8_t connected; /* reported, and disconnected not yet */
+	uint8_t outage;    /* attempting_to_connect was reported, connected not yet */
 	uint8_t finished;  /* since the last start */
 };
 
@@ -70,7 +72,7 @@ static const struct choice choices[] = {
 	{ PCONN_TAKEN, .held = -1 }, { PCONN_RELAYED, .held = -1 },
 	{ PCONN_ENDED, .age = 1000, .held = -1 }, { PCONN_ENDED, .age = 1000, .candidates = 1, .held = -1 },
 	{ PCONN_ENDED, .age = 2 * CLOCK_SECOND, .candidates = 1, .held = -1 },
-	{ PCONN_LOST, .held = -1 }, { PCONN_WAKE, .held = -1 },
+	{ PCONN_LOST, .held = -1 }, { PCONN_TAKEN_OVER, .held = -1 }, { PCONN_WAKE, .held = -1 },
 	{ PCONN_RECONNECT, .held = -1 }, { PCONN_RENEW, .held = -1 }, { PCONN_CLOSE, .held = -1 },
 	{ PCONN_DRAIN, .held = -1 }, { PCONN_ABORT, .held = -1 }, { PCONN_OPEN, .held = -1 },
 };
@@ -98,6 +100,8 @@ possible(const struct model *m, const struct choice *c)
 		return m->taken > 0;
 	case PCONN_LOST:
 		return m->p.state == PCONN_CONNECTED;
+	case PCONN_TAKEN_OVER:
+		return m->p.state == PCONN_CONNECTED && !m->p.lost && m->ready > 0;
 	default:
 		return true;
 	}
@@ -153,10 +157,16 @@ obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state be
 		if (before == PCONN_CONNECTED)
 			m->lookup = 0;
 	}
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		m->outage = 0;
 	if ((todo & PCONN_DO_REPORT) != 0) {
 		CHECK("one_in_flight", (todo & PCONN_DO_HANDLE) != 0);
 		CHECK("pairs", m->connected == (m->p.event == PCONN_REPORT_DISCONNECTED));
+		CHECK("pairs", m->p.event != PCONN_REPORT_ATTEMPTING || !m->outage);
+		CHECK("order", m->p.event == PCONN_REPORT_DISCONNECTED || m->p.event == PCONN_REPORT_ATTEMPTING ||
+		    m->outage);
 		m->connected = m->p.event == PCONN_REPORT_CONNECTED;
+		m->outage = m->p.event != PCONN_REPORT_CONNECTED && m->p.event != PCONN_REPORT_DISCONNECTED;
 	}
 	if ((todo & PCONN_DO_HANDLE) != 0) {
 		CHECK("one_in_flight", !m->handler);
@@ -197,7 +207,8 @@ check_flight(const struct model *m, unsigned todo, enum pconn_event event, enum 
 	}
 	CHECK("resumes", resume == ((m->handler ? PCONN_DO_HANDLE : 0) | (m->lookup ? PCONN_DO_LOOKUP : 0) |
 	    (m->dial ? PCONN_DO_DIAL : 0)));
-	CHECK("pairs", m->connected == (m->p.state == PCONN_CONNECTED));
+	CHECK("pairs", m->connected == (m->p.state == PCONN_CONNECTED && m->p.event == PCONN_REPORT_CONNECTED));
+	CHECK("pairs", m->p.state != PCONN_CONNECTED || m->connected || m->handler);
 }
 
 static void
