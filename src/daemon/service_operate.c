@@ -142,5 +142,6 @@ service_files(const struct service_settings *settings)
 {
 	unsigned held = settings->crowd.max_held, clients = settings->crowd.max_clients;
 
-	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm + 1;
+	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm +
+	    settings->link.standby + 1;
 }

@@ -56,6 +56,7 @@
 	X(LINK_STEPPED, "link.stepped") \
 	X(LINK_COMMITTED, "link.committed") \
 	X(LINK_ACTED, "link.acted") \
+	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(LISTENER_NAMED, "listener.named") \
 	X(RECOVER_REDONE, "recover.redone") \
 	X(RECOVER_CALL, "recover.call") \

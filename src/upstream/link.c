@@ -70,7 +70,9 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
 	link_make_lookup(link);
-	link->pool = pool_new(loop, table, service, &settings->dial, &settings->hello, &link_pool_callbacks, link);
+	link->pool = pool_new(loop, table, service, 0, &settings->dial, &settings->hello, &link_pool_callbacks, link);
+	link->standby = standby_new(loop, table, service, link->name, &settings->dial, &settings->hello, &link->pconn,
+	    &link_standby_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
 	link->waiters = waiters_new(loop);
 	loop_timer_soon(&link->turn);
@@ -84,8 +86,12 @@ link_free(struct link *link)
 
 	if (link == NULL)
 		return;
-	if (!link->begun)
+	if (!link->begun) {
 		pool_adopt(link->pool, false);
+		standby_adopt(link->standby, false);
+	}
+	standby_drop(link->standby);
+	standby_free(link->standby);
 	lookup_leave(link->asking);
 	lookup_free(link->lookup);
 	handlers_free(link->handlers);
@@ -217,6 +223,7 @@ link_begin_anew(struct link *link)
 {
 	lookup_leave(link->asking);
 	link->asking = NULL;
+	standby_drop(link->standby);
 	lookup_free(link->lookup);
 	link_make_lookup(link);
 	link->record->renewed = 1;
@@ -230,6 +237,7 @@ link_renew(struct link *link, const struct link_settings *settings, bool anew)
 	link->settings = settings;
 	link_note_settings(link);
 	pool_set(link->pool, &settings->dial, &settings->hello);
+	standby_set(link->standby, &settings->dial, &settings->hello);
 	handlers_set(link->handlers, settings);
 	if (anew) {
 		link_begin_anew(link);

@@ -118,6 +118,7 @@ link_drop(struct link *link)
 	lookup_leave(link->asking);
 	link->asking = NULL;
 	pool_drop(link->pool);
+	standby_drop(link->standby);
 	link_take_back(link);
 }
 
@@ -202,6 +203,18 @@ link_compare(struct link *link, struct record_place *place, struct pconn_input *
 	}
 }
 
+/* What is reported now, for that. */
+static void
+link_remember(struct link *link, struct record_place *place)
+{
+	uint64_t hash = repeats_hash(link->record->taking_over);
+
+	if (place->pconn.event == PCONN_REPORT_ATTEMPTING)
+		repeats_begin(&place->repeats);
+	else if (place->pconn.event == PCONN_REPORT_OBTAINED && place->pconn.state == PCONN_CONNECTED)
+		repeats_looked_up(&place->repeats, &hash, 1);
+}
+
 static void
 link_step(struct link *link, struct pconn_input *in)
 {
@@ -217,13 +230,15 @@ link_step(struct link *link, struct pconn_input *in)
 		in->candidates = pool_promising(link->pool);
 	link_compare(link, place, in);
 	todo = pconn_step(&place->pconn, &link->pconn, in);
-	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING)
-		repeats_begin(&place->repeats);
+	if ((todo & PCONN_DO_REPORT) != 0)
+		link_remember(link, place);
 	if ((todo & PCONN_DO_LOOKUP) != 0 && place->pconn.state == PCONN_LOOKUP)
 		link->record->counters.attempts++;
 	record_commit(link->record);
 	if (in->event == PCONN_LOST)
 		link->lost = false;
+	if (in->event == PCONN_TAKEN_OVER)
+		link_note_takeover(link);
 	if (in->event == PCONN_RENEW)
 		link->record->renewed = 0;
 	if (in->same)
@@ -297,6 +312,7 @@ link_run(struct link *link)
 	loop_timer_at(&link->timer, link_pconn(link)->deadline);
 	link_note_state(link);
 	link_serve(link);
+	link_tend_standby(link);
 }
 
 void
@@ -316,6 +332,7 @@ link_on_changed(void *arg)
 	struct link *link = arg;
 
 	log_debug(link->name, "the catalog's list has changed");
+	standby_wake(link->standby);
 	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
 }
 
@@ -362,9 +379,16 @@ link_on_ended(void *arg, const char *address, int64_t age, const char *text)
 	struct link *link = arg;
 	char error[RECORD_ERROR_SIZE];
 
+	if (link->lent != 0)
+		return; /* it was one too many */
 	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
 	    *text == '\0' ? "" : ": ", text);
 	link->ended_age = age;
+	if (link_take_over(link, age)) {
+		link_set_reason(link, error);
+		link_run(link);
+		return;
+	}
 	if (age < PCONN_YOUNG) {
 		pool_mark_failed(link->pool, address);
 		link_set_error(link, address, error);

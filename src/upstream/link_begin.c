@@ -37,6 +37,7 @@ link_resume(struct link *link)
 	pool_adopt(link->pool, keep);
 	if (!keep)
 		pool_drop(link->pool);
+	standby_adopt(link->standby, p->state == PCONN_CONNECTED && !p->lost && link->settings->shared);
 	link_resume_lent(link);
 	if ((todo & PCONN_DO_DIAL) != 0 && pool_ready(link->pool) > 0) {
 		todo &= ~PCONN_DO_DIAL;
@@ -57,7 +58,9 @@ link_begin(struct link *link)
 		link_resume(link);
 	} else {
 		link->record->begun = 1;
+		standby_adopt(link->standby, false);
 		link_take_back(link);
+		link->lost = false;
 	}
 	link_administer(link);
 	STAILQ_CONCAT(&link->inputs, &early);

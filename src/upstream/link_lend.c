@@ -1,7 +1,9 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "keep/crash.h"
 #include "upstream/link_parts.h"
+#include "upstream/spare.h"
 
 void
 link_note_settings(struct link *link)
@@ -33,12 +35,11 @@ int
 link_lend(struct link *link, uint32_t *ret_session)
 {
 	const struct pconn *p = link_pconn(link);
-	char address[RECORD_ADDRESS_SIZE];
 	int64_t since;
 
 	if (!link->begun || link->asked_to_end || link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
 		return -1;
-	return pool_take(link->pool, 0, ret_session, &since, address, sizeof address);
+	return pool_take(link->pool, 0, ret_session, &since, link->lent_address, sizeof link->lent_address);
 }
 
 void
@@ -50,20 +51,63 @@ link_lent(struct link *link, uint32_t session)
 	link->lent_since = link->table->sessions[session].since;
 }
 
-void
-link_lost(struct link *link, const char *reason)
+bool
+link_take_over(struct link *link, int64_t age)
 {
 	const struct pconn *p = link_pconn(link);
 
-	link->lent = 0;
-	link->lost = true;
+	if (!link->settings->shared || link->asked_to_end || p->state != PCONN_CONNECTED || p->lost || p->closing ||
+	    p->ending != PCONN_END_NONE || !standby_give(link->standby, link->pool, link->record->taking_over))
+		return false;
+	CRASH_POINT(TAKEOVER_GIVEN);
+	link_push(link, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+	return true;
+}
+
+/* Its connection is like any other from now on. */
+void
+link_note_takeover(struct link *link)
+{
+	pool_own(link->pool);
+	if (link->lent != 0)
+		link->table->sessions[link->lent].flags &= (uint16_t)~TABLE_SESSION_STANDBY;
+}
+
+static void
+link_name_end(struct link *link, const char *reason)
+{
+	const struct pconn *p = link_pconn(link);
+
 	if (p->ending == PCONN_END_ABORT)
 		link_set_reason(link, link->record->abort_error);
 	else if (p->ending == PCONN_END_DRAIN)
 		link_set_purpose(link, "drained by an operator");
 	else
 		link_set_reason(link, reason);
-	link_push(link, (struct pconn_input){ .event = PCONN_LOST, .age = clock_now() - link->lent_since });
+}
+
+/* The machine is told in this turn of the loop, and lets its taker know what there is now; before the link has begun,
+ * when it does. */
+static void
+link_lose(struct link *link)
+{
+	int64_t age = clock_now() - link->lent_since;
+
+	link->lost = true;
+	if (!link->begun)
+		return;
+	if (link_take_over(link, age))
+		link->lost = false;
+	else
+		link_push(link, (struct pconn_input){ .event = PCONN_LOST, .age = age });
+}
+
+void
+link_lost(struct link *link, const char *reason)
+{
+	link->lent = 0;
+	link_name_end(link, reason);
+	link_lose(link);
 }
 
 void
@@ -78,27 +122,61 @@ link_take_back(struct link *link)
 void
 link_find_lent(struct link *link)
 {
-	for (uint32_t i = 1; i < link->table->header->session_high; i++)
-		if (table_session_state(link->table, i) == TABLE_LENT &&
-		    link->table->sessions[i].service == link->service) {
-			link->lent = i;
-			link->lent_since = link->table->sessions[i].since;
-		}
+	const struct table_session *record;
+
+	for (uint32_t i = 1; i < link->table->header->session_high; i++) {
+		record = &link->table->sessions[i];
+		if (table_session_state(link->table, i) != TABLE_LENT || record->service != link->service)
+			continue;
+		link->lent = i;
+		link->lent_since = record->since;
+		spare_address(record->upstream_fd, link->lent_address, sizeof link->lent_address);
+	}
 }
 
-/* A worker may have died between any two steps of lending and losing. */
+/* A worker may have died between any two steps of lending, losing and taking over. */
 void
 link_resume_lent(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
-	bool connected = p->state == PCONN_CONNECTED && !p->lost;
 
-	if (!connected) {
+	if (p->state != PCONN_CONNECTED || p->lost) {
 		link_take_back(link);
+		link->lost = false;
 	} else if (link->lent != 0) {
 		pool_tune_lent(link->pool, link->lent);
-	} else if (link->settings->shared && pool_ready(link->pool) == 0 && !link->lost) {
-		link_set_reason(link, "it ended while the worker was restarted");
-		link_push(link, (struct pconn_input){ .event = PCONN_LOST });
+		if (link->table->sessions[link->lent].flags & TABLE_SESSION_STANDBY)
+			link_push(link, (struct pconn_input){ .event = PCONN_TAKEN_OVER });
+	} else if (link->settings->shared && pool_ready(link->pool) == 0) {
+		if (!link->lost)
+			link_name_end(link, "it ended while the worker was restarted");
+		link_lose(link);
 	}
 }
+
+void
+link_tend_standby(struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+	bool connected = p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
+	    link_ready(link) > 0;
+
+	if (!link->settings->shared)
+		return;
+	standby_look(link->standby, connected ? link->settings->standby : 0,
+	    link->lent != 0 ? link->lent_address : pool_first_address(link->pool));
+}
+
+static struct lookup_waiter *
+link_look_up(void *arg, lookup_callback *callback, void *callback_arg)
+{
+	return link_lookup(arg, callback, callback_arg);
+}
+
+static uint32_t
+link_standby_roll(void *arg)
+{
+	return link_roll(arg);
+}
+
+const struct standby_callbacks link_standby_callbacks = { .look_up = link_look_up, .roll = link_standby_roll };

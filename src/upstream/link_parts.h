@@ -3,7 +3,7 @@
  * link.c       what others ask of it; its begin and end
  * link_act.c   steps of the machine, and what they say is to be done
  * link_begin.c how it begins, and goes on after a worker's death
- * link_lend.c  a shared service's one connection
+ * link_lend.c  a shared service's one connection, and what takes its place
  * link_tell.c  events, history, log lines, status
  */
 #ifndef HOLDFAST_UPSTREAM_LINK_PARTS_H
@@ -17,6 +17,7 @@
 #include "upstream/link.h"
 #include "upstream/pool.h"
 #include "upstream/record.h"
+#include "upstream/standby.h"
 #include "upstream/waiters.h"
 
 #define LINK_TAKES 32
@@ -46,6 +47,7 @@ struct link {
 	struct lookup *lookup;                  /* owned */
 	struct lookup_waiter *asking;           /* owned; NULL: no look-up of ours */
 	struct pool *pool;                      /* owned */
+	struct standby *standby;                /* owned */
 	struct handlers *handlers;              /* owned */
 	struct waiters *waiters;                /* owned */
 	struct loop_timer turn;                 /* the loop's next turn: link_begin() or link_run() */
@@ -59,6 +61,7 @@ struct link {
 	uint64_t random;
 	uint32_t lent;                          /* the record of the connection that is lent; 0 none */
 	int64_t lent_since;                     /* its connect */
+	char lent_address[ADDRESS_TEXT_SIZE];
 	bool lost;                              /* it has ended, and the machine was not told yet */
 	int64_t ended_age;                      /* of the last unused one that ended */
 	unsigned takes;
@@ -97,6 +100,16 @@ void link_resume_lent(struct link *link);
 
 /* The lent connection, if there is one, is given up. */
 void link_take_back(struct link *link);
+
+/* The current connection has ended so long after its connect: a standby takes over, if one is ready. */
+bool link_take_over(struct link *link, int64_t age);
+
+/* The machine was told of it. */
+void link_note_takeover(struct link *link);
+
+/* Sees to the standbys, now that the machine has come to rest. */
+void link_tend_standby(struct link *link);
+extern const struct standby_callbacks link_standby_callbacks;
 
 /* Goes on with what the record says, or begins. */
 void link_begin(struct link *link);

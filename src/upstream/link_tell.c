@@ -99,6 +99,8 @@ link_next(const struct link *link, char *text, size_t size)
 		snprintf(text, size, "no further attempt until it is opened");
 	} else if (p->closing || p->ending != PCONN_END_NONE) {
 		snprintf(text, size, "no further attempt");
+	} else if (p->state == PCONN_CONNECTED && !p->lost) {
+		snprintf(text, size, "%s takes over", link->record->taking_over);
 	} else if (p->state == PCONN_FAILED && p->candidate + 1 < p->candidates) {
 		record_get_candidate(link->record, p->candidate + 1u, &address);
 		address_format(&address, next);
@@ -172,6 +174,10 @@ link_name_candidate(struct link *link)
 
 	if (p->event != PCONN_REPORT_OBTAINED)
 		return;
+	if (p->state == PCONN_CONNECTED) {
+		record_text(link->record->address, sizeof link->record->address, link->record->taking_over);
+		return;
+	}
 	record_get_candidate(link->record, p->candidate, &address);
 	address_format(&address, link->record->address);
 }
@@ -290,6 +296,7 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.lookup_failures = counters->lookup_failures, .expiries = counters->expiries,
 		.handler_failures = counters->handler_failures, .notify_dropped = counters->notify_dropped,
 		.warm = link->settings->shared ? 0 : pool_ready(link->pool), .lent = link->lent != 0,
+		.standby = standby_ready(link->standby),
 		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
 		.candidates = record->candidate_count };

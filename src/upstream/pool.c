@@ -152,6 +152,7 @@ pool_name_file(struct pool_dial *dial)
 	}
 	record = &pool->table->sessions[session];
 	record->service = pool->service;
+	record->flags = pool->flags;
 	record->upstream_fd = table_note_file(pool->table, fd);
 	table_session_set(pool->table, session, TABLE_DIALLING);
 	CRASH_POINT(DIAL_NAMED);
@@ -206,14 +207,16 @@ pool_new_dial(struct pool *pool)
 }
 
 struct pool *
-pool_new(struct event_base *loop, struct table *table, uint16_t service, const struct dial_settings *settings,
-    const struct hello_settings *hello, const struct pool_callbacks *callbacks, void *arg)
+pool_new(struct event_base *loop, struct table *table, uint16_t service, uint16_t flags,
+    const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
+    void *arg)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
 	pool->loop = loop;
 	pool->table = table;
 	pool->service = service;
+	pool->flags = flags;
 	pool->settings = settings;
 	pool->hello = hello;
 	pool->callbacks = callbacks;

@@ -30,8 +30,9 @@ struct pool_callbacks {
 
 struct pool;
 
-/* settings, hello and callbacks are borrowed. */
-struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service,
+/* flags are TABLE_SESSION_STANDBY or 0: its records have that, and only such are adopted.  settings, hello and
+ * callbacks are borrowed. */
+struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, uint16_t flags,
     const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
     void *arg);
 
@@ -69,6 +70,18 @@ unsigned pool_dialling(const struct pool *pool);
 
 /* Closes the newest ready ones beyond so many. */
 void pool_trim(struct pool *pool, unsigned keep);
+
+/* Whether one is ready at this address; closes it. */
+bool pool_has(const struct pool *pool, const char *address);
+void pool_close_address(struct pool *pool, const char *address);
+
+/* Where the oldest ready one is connected to (borrowed), or "". */
+const char *pool_first_address(const struct pool *pool);
+
+/* Moves the oldest ready one that has not ended to another pool and gives its address; false if there is none.  Its
+ * record keeps the flags of the first pool until pool_own(), so that a new worker can tell. */
+bool pool_move(struct pool *from, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE]);
+void pool_own(struct pool *pool);
 
 /* Gives the oldest ready one that is alive and not older than max_age (0: any age) away (P29): its fd, its record,
  * when it was connected, and to where; or -1.  It counts as ready, and its record stays SPARE, until pool_taken(),

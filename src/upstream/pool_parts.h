@@ -47,7 +47,7 @@ struct pool_dial {
 struct pool {
 	struct event_base *loop;                /* borrowed */
 	struct table *table;                    /* borrowed */
-	uint16_t service;
+	uint16_t service, flags;                /* of its records */
 	const struct dial_settings *settings;   /* borrowed */
 	const struct hello_settings *hello;     /* borrowed */
 	const struct pool_callbacks *callbacks; /* borrowed */

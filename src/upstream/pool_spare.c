@@ -152,7 +152,7 @@ pool_adopt(struct pool *pool, bool keep)
 		struct table_session *record = &pool->table->sessions[i];
 		enum table_state state = table_session_state(pool->table, i);
 
-		if (record->service != pool->service)
+		if (record->service != pool->service || (record->flags & TABLE_SESSION_STANDBY) != pool->flags)
 			continue;
 		if (state == TABLE_DIALLING)
 			pool_adopt_dialling(pool, i, keep);
@@ -168,6 +168,69 @@ pool_trim(struct pool *pool, unsigned keep)
 {
 	while (pool->ready > keep)
 		pool_close_spare(TAILQ_LAST(&pool->spares, pool_spares));
+}
+
+static struct pool_spare *
+pool_find_address(const struct pool *pool, const char *address)
+{
+	struct pool_spare *spare;
+
+	TAILQ_FOREACH(spare, &pool->spares, next)
+		if (strcmp(spare->address, address) == 0)
+			break;
+	return spare;
+}
+
+bool
+pool_has(const struct pool *pool, const char *address)
+{
+	return pool_find_address(pool, address) != NULL;
+}
+
+void
+pool_close_address(struct pool *pool, const char *address)
+{
+	struct pool_spare *spare = pool_find_address(pool, address);
+
+	if (spare != NULL)
+		pool_close_spare(spare);
+}
+
+const char *
+pool_first_address(const struct pool *pool)
+{
+	const struct pool_spare *spare = TAILQ_FIRST(&pool->spares);
+
+	return spare == NULL ? "" : spare->address;
+}
+
+bool
+pool_move(struct pool *from, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE])
+{
+	struct pool_spare *spare;
+
+	TAILQ_FOREACH(spare, &from->spares, next) {
+		if (pool_has_ended(spare)) {
+			event_active(&spare->event, EV_READ, 0);
+			continue;
+		}
+		snprintf(ret_address, ADDRESS_TEXT_SIZE, "%s", spare->address);
+		if (spare->spoke)
+			loop_event_stop(&spare->event); /* as in pool_take() */
+		pool_add_spare(to, spare->session, spare->address);
+		pool_release(spare);
+		return true;
+	}
+	return false;
+}
+
+void
+pool_own(struct pool *pool)
+{
+	struct pool_spare *spare;
+
+	TAILQ_FOREACH(spare, &pool->spares, next)
+		pool->table->sessions[spare->session].flags &= (uint16_t)~TABLE_SESSION_STANDBY;
 }
 
 int

@@ -52,6 +52,7 @@ struct link_record {
 	uint32_t turn;                 /* look-ups so far, for pick = "rotate" */
 	struct record_candidate candidate[RECORD_CANDIDATES];
 	char address[ADDRESS_TEXT_SIZE]; /* of the last candidate or connection */
+	char taking_over[ADDRESS_TEXT_SIZE]; /* of the last standby that took over */
 	char error[RECORD_ERROR_SIZE];   /* of the last failure, as the handler is told it */
 	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */
 	char abort_error[RECORD_ERROR_SIZE];

@@ -22,7 +22,7 @@ LED_TO_BY = {
 }
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.opened", "pipe.named", "pipe.unnamed",
-             "redo.committed", "recover.redone", "hello.said", "hello.heard"}
+             "redo.committed", "recover.redone", "hello.said", "hello.heard", "takeover.given"}
 
 
 # What a server says that speaks without end: no two pages alike.

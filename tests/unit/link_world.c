@@ -27,6 +27,8 @@ on_ready(void *arg)
 {
 	(void)arg;
 	w.ready++;
+	if (w.lends && w.lent == 0)
+		world_lend();
 }
 
 static void
@@ -156,6 +158,7 @@ world_lend(void)
 	table_session_set(&w.table, session, TABLE_LENT);
 	link_lent(w.link, session);
 	w.lent = session;
+	w.lends_seen++;
 	return fd;
 }
 

@@ -26,6 +26,8 @@ struct world {
 	char error[512];    /* of the last event */
 	unsigned ready, drops;
 	uint32_t lent;      /* the record that a shared service would have */
+	bool lends;         /* it lends whatever is ready at once */
+	unsigned lends_seen;
 	const char *answer; /* of a waiter: "none" before, "connected", or the error */
 	char answer_text[512];
 };
