@@ -143,12 +143,18 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 	const struct hello_settings *hello = &service->settings->link.hello;
 	const struct draft_place *place = draft_service_place(service, "hello");
 	bool blind = draft->test && getenv("CREDENTIALS_DIRECTORY") == NULL;
-	char *wrong;
+	char *wrong, *text;
+	size_t length;
 
 	for (size_t i = 0; i < hello->count; i++) {
 		const char *name = hello->steps[i].send_file;
 
-		if (name == NULL || (wrong = hello_check_file(name)) == NULL)
+		if (name == NULL)
+			continue;
+		text = NULL;
+		wrong = hello_load(name, &text, &length);
+		mem_free(text);
+		if (wrong == NULL)
 			continue;
 		if (blind && *name != '/')
 			draft_warning(draft, place, "hello", "%s", wrong);

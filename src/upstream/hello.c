@@ -25,6 +25,8 @@ struct hello {
 	struct hello_talk talk;
 	char *text;                            /* owned: what is being sent; NULL none */
 	size_t length, sent;                   /* of it */
+	char *past;                            /* owned: all that was sent before; NULL none */
+	size_t past_length;
 	short watched;                         /* what event waits for; 0: it is not in the loop */
 	struct event event;
 	struct loop_timer timer;               /* the begin, then talk.deadline */
@@ -70,8 +72,7 @@ hello_read_file(int fd, char **ret_text, size_t *ret_length)
 	return NULL;
 }
 
-/* What a send_file holds, as it is: a line in it keeps its end.  NULL, or what is wrong, to be freed. */
-static char *
+char *
 hello_load(const char *name, char **ret_text, size_t *ret_length)
 {
 	char *wrong = NULL, *path = hello_path(name, &wrong);
@@ -91,22 +92,25 @@ hello_load(const char *name, char **ret_text, size_t *ret_length)
 }
 
 static void
-hello_forget_text(struct hello *hello)
+hello_forget(char **text, size_t length)
 {
-	if (hello->text != NULL)
-		explicit_bzero(hello->text, hello->length);
-	mem_free(hello->text);
-	hello->text = NULL;
+	if (*text != NULL)
+		explicit_bzero(*text, length);
+	mem_free(*text);
+	*text = NULL;
 }
 
-char *
-hello_check_file(const char *name)
+/* The text is in the past, where the talk looks for what must not be shown. */
+static void
+hello_note_sent(struct hello *hello)
 {
-	struct hello read = { 0 };
-	char *wrong = hello_load(name, &read.text, &read.length);
-
-	hello_forget_text(&read);
-	return wrong;
+	hello->past = mem_resize(hello->past, hello->past_length + hello->length + 1, 1);
+	memcpy(hello->past + hello->past_length, hello->text, hello->length);
+	hello->past_length += hello->length;
+	hello->past[hello->past_length++] = '\n';
+	hello->talk.sent = hello->past;
+	hello->talk.sent_length = hello->past_length;
+	hello_forget(&hello->text, hello->length);
 }
 
 static bool
@@ -146,7 +150,7 @@ hello_say(struct hello *hello)
 	else
 		hello->sent += (size_t)n;
 	if (n != -1 && hello->sent == hello->length) {
-		hello_forget_text(hello);
+		hello_note_sent(hello);
 		CRASH_POINT(HELLO_SAID);
 		hello_talk_said(&hello->talk, hello->settings, clock_now());
 	}
@@ -183,7 +187,8 @@ hello_cancel(struct hello *hello)
 		return;
 	loop_event_stop(&hello->event);
 	loop_timer_stop(&hello->timer);
-	hello_forget_text(hello);
+	hello_forget(&hello->text, hello->length);
+	hello_forget(&hello->past, hello->past_length);
 	mem_free(hello);
 }
 

@@ -20,7 +20,8 @@ void hello_cancel(struct hello *hello);
 /* Goes on with these settings, which say the same as the former ones. */
 void hello_set(struct hello *hello, const struct hello_settings *settings);
 
-/* What is wrong with a send_file now, to be freed with mem_free(), or NULL. */
-char *hello_check_file(const char *name);
+/* What a send_file holds now, as it is: *ret_text (not NUL-terminated) and what is wrong, if not NULL, are to be
+ * freed with mem_free(). */
+char *hello_load(const char *name, char **ret_text, size_t *ret_length);
 
 #endif

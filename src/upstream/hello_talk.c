@@ -1,5 +1,6 @@
 #include "upstream/hello_talk.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,6 +76,43 @@ hello_end(struct hello_talk *talk, enum hello_end end, const char *format, ...)
 	va_end(args);
 }
 
+/* Whether these letters and digits are a word of what was sent. */
+static bool
+hello_was_sent(const struct hello_talk *talk, const char *word, size_t length)
+{
+	const char *sent = talk->sent;
+	size_t run;
+
+	for (size_t i = 0; i < talk->sent_length; i += run + (run == 0)) {
+		for (run = 0; i + run < talk->sent_length && isalnum((unsigned char)sent[i + run]);)
+			run++;
+		if (run == length && memcmp(sent + i, word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The line as people may see it: a server may well repeat what it does not understand, and that may be a password. */
+static void
+hello_show(const struct hello_talk *talk, char ret_text[SAID_SIZE])
+{
+	char shown[SAID_MAX];
+	size_t at = 0, run;
+
+	for (size_t i = 0; i < talk->length && at < sizeof shown; i += run) {
+		const char *from = talk->line + i;
+		bool hidden;
+
+		for (run = 0; i + run < talk->length && isalnum((unsigned char)from[run]);)
+			run++;
+		hidden = run > 0 && hello_was_sent(talk, from, run);
+		run += run == 0;
+		for (size_t k = 0; k < (hidden ? 3 : run) && at < sizeof shown; k++)
+			shown[at++] = hidden ? '*' : from[k];
+	}
+	said_escape(shown, at, ret_text);
+}
+
 static bool
 hello_is_answered(const struct hello_step *step)
 {
@@ -132,7 +170,7 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 
 	if (talk->length > 0 && talk->line[talk->length - 1] == '\r')
 		talk->length--;
-	said_escape(talk->line, talk->length, said);
+	hello_show(talk, said);
 	if (step->abort_on != NULL && hello_begins_with(talk, step->abort_on)) {
 		hello_end(talk, HELLO_ABORTED, "hello: the server said \"%s\"", said);
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
@@ -170,7 +208,7 @@ hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
 	int digits = seconds < 0.1 ? 3 : 1;
 	char said[SAID_SIZE];
 
-	said_escape(talk->line, talk->length, said);
+	hello_show(talk, said);
 	if (talk->wants == HELLO_SAY)
 		hello_end(talk, HELLO_FAILED, "hello: the server takes nothing within %.*f s", digits, seconds);
 	else if (talk->length > 0)
@@ -185,7 +223,7 @@ hello_talk_closed(struct hello_talk *talk)
 {
 	char said[SAID_SIZE];
 
-	said_escape(talk->line, talk->length, said);
+	hello_show(talk, said);
 	if (talk->length > 0)
 		hello_end(talk, HELLO_FAILED, "hello: the server closed the connection after \"%s\"", said);
 	else

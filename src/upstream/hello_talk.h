@@ -42,6 +42,8 @@ struct hello_talk {
 	enum hello_end end;           /* when over */
 	size_t step;                  /* under way */
 	int64_t deadline;             /* CLOCK_NEVER when over */
+	const char *sent;             /* borrowed, the caller's to set: what was sent so far; its words are hidden */
+	size_t sent_length;
 	size_t length;                /* of line so far */
 	char line[HELLO_LINE_MAX];
 	char error[HELLO_ERROR_SIZE]; /* when over, not done: "hello: ..." */

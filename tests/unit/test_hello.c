@@ -194,7 +194,8 @@ a_file_is_sent_as_it_is_and_read_each_time(void **state)
 static void
 what_is_wrong_with_a_file_is_said(void **state)
 {
-	char expected[256], *wrong, folder[] = "/tmp";
+	char expected[256], *wrong, *text = NULL, folder[] = "/tmp";
+	size_t length;
 
 	(void)state;
 	write_secret("");
@@ -210,7 +211,7 @@ what_is_wrong_with_a_file_is_said(void **state)
 	unlink(secret);
 	write_secret("x");
 	assert_int_equal(truncate(secret, HELLO_TEXT_MAX + 1), 0);
-	wrong = hello_check_file(secret);
+	wrong = hello_load(secret, &text, &length);
 	snprintf(expected, sizeof expected, "%s: is larger than 64 KiB", secret);
 	assert_string_equal(wrong, expected);
 	mem_free(wrong);
@@ -218,18 +219,38 @@ what_is_wrong_with_a_file_is_said(void **state)
 }
 
 static void
+a_server_that_repeats_a_secret_is_not_quoted(void **state)
+{
+	static char auth[] = "AUTH us3r \"s3-cret!\"\r\n";
+	struct hello_step said_two[] = { { .send = auth, .timeout = CLOCK_SECOND }, steps[0] };
+	struct hello_settings settings = { said_two, 2 };
+
+	(void)state;
+	begin(&settings);
+	write_text(pair[1], "-ERR 'us3r' 's3-cret!' us3r2 NOAUTH\n");
+	run(CLOCK_SECOND);
+	assert_int_equal(ended, HELLO_FAILED);
+	assert_string_equal(error, "hello: expected \"+PONG\", got \"-ERR '***' '***-***!' us3r2 NOAUTH\"");
+	end();
+}
+
+static void
 a_credential_is_a_file_of_systemds_folder(void **state)
 {
-	char *name = mem_print("credential:%s", strrchr(secret, '/') + 1), *wrong;
+	char *name = mem_print("credential:%s", strrchr(secret, '/') + 1), *wrong, *text = NULL;
+	size_t length;
 
 	(void)state;
 	unsetenv("CREDENTIALS_DIRECTORY");
-	wrong = hello_check_file(name);
+	wrong = hello_load(name, &text, &length);
 	assert_non_null(strstr(wrong, ": $CREDENTIALS_DIRECTORY is not set"));
 	mem_free(wrong);
 	setenv("CREDENTIALS_DIRECTORY", "/tmp", 1);
 	write_secret("AUTH x\n");
-	assert_null(hello_check_file(name));
+	assert_null(hello_load(name, &text, &length));
+	assert_int_equal(length, 7);
+	assert_memory_equal(text, "AUTH x\n", 7);
+	mem_free(text);
 	assert_string_equal(said_from(name), "AUTH x\n");
 	unsetenv("CREDENTIALS_DIRECTORY");
 	unlink(secret);
@@ -374,6 +395,7 @@ main(void)
 		cmocka_unit_test(a_cancelled_one_does_not_call_back),
 		cmocka_unit_test(a_file_is_sent_as_it_is_and_read_each_time),
 		cmocka_unit_test(what_is_wrong_with_a_file_is_said),
+		cmocka_unit_test(a_server_that_repeats_a_secret_is_not_quoted),
 		cmocka_unit_test(a_credential_is_a_file_of_systemds_folder),
 		cmocka_unit_test(connected_comes_only_after_the_answer),
 		cmocka_unit_test(p23_a_mute_server_costs_its_timeout_and_the_next_is_tried),
