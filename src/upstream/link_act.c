@@ -283,15 +283,15 @@ static void
 link_serve(struct link *link)
 {
 	bool refuses = link_refuses(link), up = link_is_up(link);
-	unsigned warm = link_pconn(link)->resting || link->lent != 0 ? 0 : link->pconn.warm, held;
+	unsigned warm = link_pconn(link)->resting ? 0 : link->pconn.warm, held;
 
 	if (pool_ready(link->pool) > 0 || refuses != link->refused || up != link->was_up) {
 		link->refused = refuses;
 		link->was_up = up;
 		link->callbacks->ready(link->arg);
 	}
-	held = link->lent != 0 ? 0 : link_waiting(link);
-	pool_trim(link->pool, warm > held ? warm : held);
+	held = link_waiting(link);
+	pool_trim(link->pool, link->lent != 0 ? 0 : warm > held ? warm : held);
 }
 
 void

@@ -91,7 +91,7 @@ link_name_end(struct link *link, const char *reason)
 static void
 link_lose(struct link *link)
 {
-	int64_t age = clock_now() - link->lent_since;
+	int64_t age = link->lent_since == 0 ? 0 : clock_now() - link->lent_since;
 
 	link->lost = true;
 	if (!link->begun)
