@@ -172,7 +172,7 @@ world_close_lent(void)
 	w.lent = 0;
 }
 
-static struct link *volatile dead[16]; /* so that they are not taken for leaks */
+static struct link *volatile dead[256]; /* so that they are not taken for leaks */
 static size_t deaths;
 
 void
