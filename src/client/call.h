@@ -12,11 +12,21 @@
 
 #include "keep/table.h"
 
-/* Fills the rest of the buffer from fd.  Bytes, 0 at the end of the file, or -errno. */
+#define CALL_MOST (256u << 10)
+
+/* Fills the rest of the buffer from fd, CALL_MOST bytes at most.  Bytes, 0 at the end of the file, or -errno. */
 ssize_t call_receive(struct table *table, uint32_t session, enum table_direction direction, int fd);
 
 /* Sends what the buffer holds to fd and counts it as delivered.  Bytes or -errno. */
 ssize_t call_send(struct table *table, uint32_t session, enum table_direction direction, int fd);
+
+/* Sends length bytes at offset from the buffer's head as one packet, and takes whole bytes (of the message with its
+ * framing) from it.  Bytes or -errno. */
+ssize_t call_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd,
+    uint32_t offset, uint32_t length, uint32_t whole);
+
+/* Gives what the service's shared requests hold beyond what was sent to fd.  Bytes or -errno. */
+ssize_t call_give(struct table *table, uint16_t service, int fd);
 
 /* Fills the pipe, which must be empty, from fd.  Bytes, 0 at the end of the file, or -errno. */
 ssize_t call_fill(struct table *table, uint32_t session, enum table_direction direction, int fd);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "client/call.h"
+#include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 
@@ -55,7 +56,7 @@ carry_take_buffer(struct carry *carry)
 
 	if (carry_record(carry)->buffer[carry->direction] != 0)
 		return true;
-	buffer = table_buffer_claim(carry->table);
+	buffer = buffers_claim(carry->table, TABLE_BUFFER_SIZE);
 	if (buffer == 0)
 		return false;
 	CRASH_POINT(BUFFER_CLAIMED);
@@ -88,7 +89,7 @@ carry_drop_buffer(struct carry *carry)
 		return;
 	carry_record(carry)->buffer[carry->direction] = 0;
 	CRASH_POINT(BUFFER_UNNAMED);
-	table_buffer_free(carry->table, buffer);
+	buffers_free(carry->table, buffer);
 }
 
 static void

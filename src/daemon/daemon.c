@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 #include "keep/pipes.h"
@@ -155,7 +156,7 @@ static void
 daemon_tidy(struct daemon *daemon)
 {
 	pipes_trim(daemon->table);
-	table_trim(daemon->table);
+	buffers_trim(daemon->table);
 	mem_trim();
 }
 

@@ -29,6 +29,23 @@
 	X(CALL_DRAIN_MARKED, "call.drain-marked") \
 	X(CALL_DRAINED, "call.drained") \
 	X(CALL_DRAIN_STORED, "call.drain-stored") \
+	X(CALL_PACKET_SENT, "call.packet-sent") \
+	X(CALL_GIVE_MARKED, "call.give-marked") \
+	X(CALL_GIVEN, "call.given") \
+	X(CALL_GIVE_STORED, "call.give-stored") \
+	X(FLOW_COPIED, "flow.copied") \
+	X(FLOW_RENAMED, "flow.renamed") \
+	X(FLOW_UNNAMED, "flow.unnamed") \
+	X(SHARED_COPIED, "shared.copied") \
+	X(SHARED_ASKED, "shared.asked") \
+	X(SHARED_ANSWERED, "shared.answered") \
+	X(SHARED_ANSWERED_HERE, "shared.answered-here") \
+	X(SHARED_CAST, "shared.cast") \
+	X(SHARED_LENT, "shared.lent") \
+	X(SHARED_NAMED, "shared.named") \
+	X(SHARED_LOST, "shared.lost") \
+	X(SHARED_SETTLED, "shared.settled") \
+	X(SHARED_UNNAMED, "shared.unnamed") \
 	X(PIPE_OPENED, "pipe.opened") \
 	X(PIPE_NAMED, "pipe.named") \
 	X(PIPE_TAKEN, "pipe.taken") \

@@ -1,3 +1,4 @@
+#include "keep/buffers.h"
 #include "keep/recover.h"
 
 #include <fcntl.h>
@@ -33,6 +34,11 @@ recover_call(struct table *table)
 	} else if (call->phase == TABLE_CALL_DRAIN) {
 		session->bytes[call->direction] = call->base_bytes + call->base -
 		    pipes_level(table, session->pipe[call->direction]);
+	} else if (call->phase == TABLE_CALL_PACKET && call->message.msg_len > 0) {
+		session->bytes[call->direction] = call->base_bytes + call->whole;
+		buffer->head = call->base + call->whole;
+	} else if (call->phase == TABLE_CALL_GIVE) {
+		table->services[call->session].shared.sent = call->base_bytes + call->message.msg_len;
 	}
 	table_barrier();
 	call->phase = TABLE_CALL_NONE;
@@ -48,7 +54,7 @@ recover_release_held(struct table *table, struct table_session *session)
 		session->buffer[d] = 0;
 		session->pipe[d] = 0;
 		if (buffer != 0)
-			table_buffer_free(table, buffer);
+			buffers_free(table, buffer);
 		if (pipe != 0)
 			pipes_release(table, pipe, pipes_level(table, pipe));
 	}
@@ -219,7 +225,8 @@ recover_service_of(const struct table *table, int fd)
 
 	if (getsockname(fd, (struct sockaddr *)&name, &length) == -1 || name.sun_family != AF_UNIX ||
 	    length <= offsetof(struct sockaddr_un, sun_path) ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != SOCK_STREAM ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 ||
+	    (type != SOCK_STREAM && type != SOCK_SEQPACKET) ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 || listening)
 		return -1;
 	for (uint32_t i = 0; i < used; i++) {
@@ -272,7 +279,8 @@ void
 recover_run(struct table *table)
 {
 	table->free_session = 0;
-	table->warm_buffer = table->cold_buffer = table->warm_buffers = table->warm_least = 0;
+	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
+		table->class[i].warm = table->class[i].cold = table->class[i].warm_count = table->class[i].warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);

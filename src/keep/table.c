@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "keep/buffers.h"
 
 #define TABLE_SESSIONS_MAX (1u << 20)
 #define TABLE_PAGE         4096u
@@ -20,35 +21,55 @@ table_place(unsigned char *memory, size_t *offset, size_t size)
 	return place;
 }
 
+/* Gives each class of buffers its indexes, from 1 on; how many there are in all, with the one that is none. */
+static size_t
+table_place_classes(struct table *table, uint32_t sessions)
+{
+	uint32_t next = 1;
+
+	for (uint32_t i = 0; i < TABLE_CLASSES; i++) {
+		table->class[i].first = next;
+		next += buffers_number(i, sessions);
+		table->class[i].end = next;
+	}
+	return next;
+}
+
 /* Sets the pointers into memory, or with memory NULL counts only; gives the size of all. */
 static size_t
 table_lay_out(struct table *table, void *memory, uint32_t sessions)
 {
-	size_t offset = 0, buffers = 2 * (size_t)sessions;
+	size_t offset = 0, buffers = table_place_classes(table, sessions);
 
 	table->header = table_place(memory, &offset, sizeof *table->header);
 	table->services = table_place(memory, &offset, TABLE_SERVICES * sizeof *table->services);
 	table->sessions = table_place(memory, &offset, sessions * sizeof *table->sessions);
 	table->buffers = table_place(memory, &offset, buffers * sizeof *table->buffers);
 	table->config = table_place(memory, &offset, 2 * (size_t)TABLE_CONFIG_MAX);
-	table->bytes = table_place(memory, &offset, buffers * TABLE_BUFFER_SIZE);
+	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++)
+		class->bytes = table_place(memory, &offset,
+		    (class->end - class->first) * buffers_class_size((uint32_t)(class - table->class)));
 	return offset;
 }
 
 static void
-table_write_header(struct table_header *header, uint32_t sessions, size_t size, int memory_fd)
+table_write_header(const struct table *table, uint32_t sessions, size_t size, int memory_fd)
 {
+	struct table_header *header = table->header;
+
 	header->layout = TABLE_LAYOUT;
 	header->services = TABLE_SERVICES;
 	header->sessions = sessions;
-	header->buffers = 2 * sessions;
+	header->buffers = table->class[TABLE_CLASSES - 1].end;
 	header->size = size;
 	for (int i = 0; i < TABLE_FILES; i++)
 		header->file[i] = -1;
 	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
 		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
 	header->file[TABLE_FILE_MEMORY] = memory_fd;
-	header->session_high = header->buffer_high = 1;
+	header->session_high = 1;
+	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
+		header->buffer_high[i] = table->class[i].first;
 	header->next_id = 1;
 	header->started = clock_wall();
 	memcpy(header->magic, TABLE_MAGIC, sizeof header->magic);
@@ -73,7 +94,7 @@ table_new(uint32_t sessions_max, struct table *ret_table)
 		goto fail;
 	madvise(memory, size, MADV_DONTDUMP);
 	table_lay_out(&table, memory, sessions);
-	table_write_header(table.header, sessions, size, fd);
+	table_write_header(&table, sessions, size, fd);
 	*ret_table = table;
 	return 0;
 fail:
@@ -95,15 +116,6 @@ table_free(struct table *table)
 	*table = (struct table){ 0 };
 }
 
-/* Gives a free buffer's pages back to the kernel and puts it on the cold list. */
-static void
-table_buffer_cool(struct table *table, uint32_t buffer)
-{
-	madvise(table_buffer_bytes(table, buffer), TABLE_BUFFER_SIZE, MADV_REMOVE);
-	table->buffers[buffer].head = table->cold_buffer;
-	table->cold_buffer = buffer;
-}
-
 static void
 table_derive_sessions(struct table *table)
 {
@@ -115,33 +127,11 @@ table_derive_sessions(struct table *table)
 		}
 }
 
-/* A buffer's tail beyond its size marks it as named while the free ones are looked for. */
-static void
-table_derive_buffers(struct table *table)
-{
-	const uint32_t mark = UINT32_C(1) << 31;
-
-	table->warm_buffer = table->cold_buffer = table->warm_buffers = table->warm_least = 0;
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		struct table_session *session = &table->sessions[i];
-
-		if (table_session_state(table, i) != TABLE_FREE)
-			for (int d = 0; d < 2; d++)
-				if (session->buffer[d] != 0)
-					table->buffers[session->buffer[d]].tail |= mark;
-	}
-	for (uint32_t i = table->header->buffer_high - 1; i > 0; i--)
-		if (table->buffers[i].tail & mark)
-			table->buffers[i].tail &= ~mark;
-		else
-			table_buffer_cool(table, i);
-}
-
 void
 table_derive(struct table *table)
 {
 	table_derive_sessions(table);
-	table_derive_buffers(table);
+	buffers_derive(table);
 }
 
 uint32_t
@@ -200,71 +190,6 @@ table_session_free(struct table *table, uint32_t session)
 	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
 	record->client_fd = (int32_t)table->free_session;
 	table->free_session = session;
-}
-
-static void
-table_touch(unsigned char *bytes)
-{
-	for (size_t i = 0; i < TABLE_BUFFER_SIZE; i += TABLE_PAGE)
-		*(volatile unsigned char *)(bytes + i) = 0;
-}
-
-uint32_t
-table_buffer_claim(struct table *table)
-{
-	struct table_header *header = table->header;
-	uint32_t index = table->warm_buffer;
-
-	if (index != 0) {
-		table->warm_buffer = table->buffers[index].head;
-		table->warm_buffers--;
-		if (table->warm_buffers < table->warm_least)
-			table->warm_least = table->warm_buffers;
-	} else {
-		index = table->cold_buffer;
-		if (index != 0)
-			table->cold_buffer = table->buffers[index].head;
-		else if (header->buffer_high < header->buffers)
-			index = header->buffer_high++;
-		else
-			return 0;
-		table_touch(table_buffer_bytes(table, index));
-	}
-	table->buffers[index].head = table->buffers[index].tail = 0;
-	return index;
-}
-
-void
-table_buffer_free(struct table *table, uint32_t buffer)
-{
-	table->buffers[buffer].tail = 0;
-	if (table->warm_buffers >= TABLE_WARM_BUFFERS) {
-		table_buffer_cool(table, buffer);
-		return;
-	}
-	table->buffers[buffer].head = table->warm_buffer;
-	table->warm_buffer = buffer;
-	table->warm_buffers++;
-}
-
-void
-table_trim(struct table *table)
-{
-	uint32_t buffer;
-
-	for (; table->warm_least > 0; table->warm_least--) {
-		buffer = table->warm_buffer;
-		table->warm_buffer = table->buffers[buffer].head;
-		table->warm_buffers--;
-		table_buffer_cool(table, buffer);
-	}
-	table->warm_least = table->warm_buffers;
-}
-
-unsigned char *
-table_buffer_bytes(const struct table *table, uint32_t buffer)
-{
-	return table->bytes + (size_t)buffer * TABLE_BUFFER_SIZE;
 }
 
 int

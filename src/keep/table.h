@@ -17,10 +17,20 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #define TABLE_MAGIC          "holdfast"
 #define TABLE_LAYOUT         3u
 #define TABLE_SERVICES       1024u
-#define TABLE_BUFFER_SIZE    65536u
+#ifdef HOLDFAST_TINY_BUFFERS
+#define TABLE_BUFFER_SIZE    512u        /* a test build: every boundary is met all the time */
+#define TABLE_CLASSES        9u
+#else
+#define TABLE_BUFFER_SIZE    65536u      /* of the smallest class; each further one has four times as much */
+#define TABLE_CLASSES        6u
+#endif
 #define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
 #define TABLE_CONFIG_MAX     (16u << 20) /* bytes of the configuration in force, as text */
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
@@ -32,7 +42,6 @@
 #define TABLE_REDO           16
 #define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
 #define TABLE_CRASHES        4
-#define TABLE_WARM_BUFFERS   32u         /* free ones that keep their pages */
 #define TABLE_PIPES          64u         /* of 256 KiB: a quarter of pipe-user-pages-soft's default */
 
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
@@ -41,7 +50,7 @@ enum table_state {
 
 	/* sessions */
 	TABLE_HELD,    /* a client without an upstream connection */
-	TABLE_OPEN,    /* a client with one */
+	TABLE_OPEN,    /* a client with one, or of shared mode */
 	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
 	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
 	TABLE_SPARE,   /* an upstream connection that is ready */
@@ -81,11 +90,45 @@ struct table_session {
 #define TABLE_TUNE_AGE INT64_C(1000000)
 /* An upstream connection that is kept for a failover, not for the next client. */
 #define TABLE_SESSION_STANDBY 8u
+/* A client of shared mode that asks nothing more: closed when it has been given what it is owed. */
+#define TABLE_SESSION_LAST 16u
+/* Stands for all who send datagrams to the service's socket; has no file of its own. */
+#define TABLE_SESSION_DATAGRAMS 32u
 
-/* Where the bytes of a buffer begin and end. */
+/* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {
-	volatile uint32_t head;
+	_Alignas(8) volatile uint32_t head;
 	volatile uint32_t tail;
+};
+
+/* Who is owed a reply: the client's generation and slot in one word (X3), or TABLE_OWED_NOBODY; and where its request
+ * ends in the stream of all of the service's requests. */
+struct table_owed {
+	uint64_t who;
+	uint64_t end;
+};
+
+#define TABLE_OWED_NOBODY UINT64_C(0) /* a heartbeat's */
+#define TABLE_STUCK_GUILTY UINT32_MAX /* the oldest request is why the connection is given up: it ends as lost */
+
+/* What the clients of a service share (shared mode).  Bytes and entries beyond out's tail and owed_tail do not count
+ * (X2). */
+struct table_shared {
+	volatile uint32_t upstream;   /* record of the connection in use, LENT; 0 none */
+	volatile uint32_t out;        /* buffer of the requests that are owed a reply, and those to be sent; 0 none */
+	volatile uint32_t owed;       /* buffer of a ring of struct table_owed; 0 none */
+	uint32_t stuck;               /* losses in a row at which stuck_at was the oldest that was owed; or GUILTY */
+	uint64_t stuck_at;
+	uint64_t owed_head, owed_tail; /* count up */
+	uint64_t out_end;             /* offset in the stream of requests of out's end */
+	volatile uint64_t sent;       /* and of the end of what the connection in use was given */
+	uint64_t cast_slot;           /* a broadcast under way: clients from this slot on still miss it; 0 none */
+	uint64_t cast_length;         /* bytes of it at the head of what came from the upstream */
+	uint64_t cast_messages;
+	uint8_t framing, replies, type; /* settings that a service which is being removed still goes by */
+	uint32_t max_message;
+	uint64_t messages[2];         /* of clients, and to them */
+	uint64_t lost, retried;       /* requests */
 };
 
 /* A pooled pipe; it is there if read_fd is not -1, the commit. */
@@ -125,6 +168,7 @@ struct table_service {
 	int64_t drain_deadline;      /* of a removed service's clients; monotonic, 0 none */
 	volatile int32_t groups[4];  /* process groups of programs that run (TABLE_GROUP_*); 0 none */
 	struct table_counters counters;
+	struct table_shared shared;
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
@@ -137,16 +181,21 @@ enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY }
  * record is enough.  Prepared by client/call, done again by keep/recover. */
 struct table_call {
 	volatile uint32_t phase;     /* TABLE_CALL_* */
-	uint32_t session;
+	uint32_t session;            /* GIVE: the service */
 	uint32_t buffer;
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call */
-	uint64_t base_bytes;         /* session.bytes[direction] before a send or drain */
+	uint32_t whole;              /* PACKET: bytes of the message with its framing */
+	uint64_t base_bytes;         /* session.bytes[direction] before a send or drain; GIVE: shared.sent */
 	struct mmsghdr message;
 	struct iovec vector;
 };
 
-enum table_call_phase { TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND, TABLE_CALL_DRAIN };
+enum table_call_phase {
+	TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND, TABLE_CALL_DRAIN,
+	TABLE_CALL_PACKET, /* one message to a client of packets */
+	TABLE_CALL_GIVE    /* requests to the connection that all share */
+};
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */
 struct table_redo {
@@ -219,7 +268,7 @@ struct table_header {
 	int64_t started; /* wall clock */
 	uint64_t next_id;
 	uint32_t session_high; /* records beyond were never used */
-	uint32_t buffer_high;
+	uint32_t buffer_high[TABLE_CLASSES]; /* the same, of each class of buffers */
 	uint32_t file_high;    /* the highest file number seen */
 	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
 	int64_t stop_deadline; /* monotonic: when sessions are closed, once stopping; 0 not yet */
@@ -236,6 +285,16 @@ struct table_header {
 	char control_path[108];
 };
 
+/* Buffers of one size, as this process sees them; the lists are linked by head, and derived. */
+struct table_class {
+	uint32_t first, end;   /* their indexes */
+	uint32_t warm;         /* first of the free ones with pages; 0 none */
+	uint32_t cold;         /* first of those without */
+	uint32_t warm_count;
+	uint32_t warm_least;   /* the fewest since the last buffers_trim() */
+	unsigned char *bytes;  /* borrowed */
+};
+
 /* A process's view of the memory.  All pointers are into its one mapping, which is owned and goes with
  * table_free(). */
 struct table {
@@ -243,13 +302,9 @@ struct table {
 	struct table_service *services;
 	struct table_session *sessions;
 	struct table_buffer *buffers;
-	unsigned char *bytes;  /* of buffers */
+	struct table_class class[TABLE_CLASSES];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
 	uint32_t free_session; /* first of a list linked by client_fd; derived */
-	uint32_t warm_buffer;  /* first of a list, linked by head, of free ones with pages; derived */
-	uint32_t cold_buffer;  /* the same, without pages; derived */
-	uint32_t warm_buffers; /* how many are warm; derived */
-	uint32_t warm_least;   /* the fewest since the last table_trim() */
 	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
@@ -270,7 +325,7 @@ int table_new(uint32_t sessions_max, struct table *ret_table);
 /* Unmaps and closes the memory (no-keeper mode and tests). */
 void table_free(struct table *table);
 
-/* Derives the free lists; to be called by each worker before the first claim. */
+/* Derives the list of free sessions and those of free buffers; to be called by each worker before the first claim. */
 void table_derive(struct table *table);
 
 /* How many service records have ever been used: they are used in order, and their word is never 0 again.  To look at
@@ -288,18 +343,6 @@ void table_session_set(struct table *table, uint32_t session, enum table_state s
 void table_session_free(struct table *table, uint32_t session);
 
 enum table_state table_session_state(const struct table *table, uint32_t session);
-
-/* A free buffer, empty, its pages there; or 0.  It is in use as soon as a session names it. */
-uint32_t table_buffer_claim(struct table *table);
-
-/* Gives it back; no session may name it any more. */
-void table_buffer_free(struct table *table, uint32_t buffer);
-
-/* Gives the memory of those free buffers back that nobody has needed since the last call; once in a while. */
-void table_trim(struct table *table);
-
-/* The buffer's TABLE_BUFFER_SIZE bytes. */
-unsigned char *table_buffer_bytes(const struct table *table, uint32_t buffer);
 
 /* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
 int table_note_file(struct table *table, int fd);

@@ -23,6 +23,8 @@ LED_TO_BY = {
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.named", "pipe.opened", "pipe.named", "pipe.unnamed",
              "redo.committed", "recover.redone", "hello.said", "hello.heard", "takeover.given"}
+# Shared mode's, which have a file of their own.
+SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
 
 
 # What a server says that speaks without end: no two pages alike.
@@ -52,7 +54,8 @@ def deaths(one, point):
 pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
 
 
-@pytest.mark.parametrize("point", [point for point in points() if point not in ELSEWHERE])
+@pytest.mark.parametrize("point", [point for point in points()
+                                   if point not in ELSEWHERE and not point.startswith(SHARED)])
 def test_under_load(daemon, load, point):
     text = f"{point}:{COUNTS[point.split('.')[0]]}"
     if point in LED_TO_BY:

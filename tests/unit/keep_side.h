@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keep/buffers.h"
 #include "keep/table.h"
 
 /* Two ends of a stream, close-on-exec and non-blocking. */

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "keep/buffers.h"
 #include "keep/redo.h"
 #include "keep_side.h"
 
@@ -102,7 +103,7 @@ entries_without_a_count_are_nothing(void **state)
 static void
 as_many_words_as_there_is_room_for(void **state)
 {
-	uint64_t *word = (uint64_t *)(void *)table_buffer_bytes(&table, 1);
+	uint64_t *word = (uint64_t *)(void *)buffers_bytes(&table, 1);
 	struct redo redo;
 
 	(void)state;

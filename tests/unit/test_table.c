@@ -29,15 +29,6 @@ tear_down(void **state)
 	return 0;
 }
 
-/* The pages of a hole are not in the file. */
-static bool
-has_pages(uint32_t buffer)
-{
-	off_t at = (off_t)(table_buffer_bytes(&table, buffer) - (unsigned char *)table.header);
-
-	return lseek(table.header->file[TABLE_FILE_MEMORY], at, SEEK_DATA) == at;
-}
-
 static void
 a_new_table_has_its_capacities(void **state)
 {
@@ -45,10 +36,8 @@ a_new_table_has_its_capacities(void **state)
 	assert_memory_equal(table.header->magic, TABLE_MAGIC, 8);
 	assert_int_equal(table.header->layout, TABLE_LAYOUT);
 	assert_int_equal(table.header->sessions, 101);
-	assert_int_equal(table.header->buffers, 202);
 	for (int i = 0; i < TABLE_FILES; i++)
 		assert_true(i == TABLE_FILE_MEMORY || table.header->file[i] == -1);
-	assert_int_equal((uintptr_t)table.bytes % 4096, 0);
 }
 
 static void
@@ -93,8 +82,6 @@ all_records_can_be_used_and_not_one_more(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		table_session_set(&table, table_session_claim(&table), TABLE_HELD);
 	assert_int_equal(table_session_claim(&table), 0);
-	for (unsigned i = 0; i < 200; i++)
-		assert_int_not_equal(table_buffer_claim(&table), 0);
 	table_session_free(&table, 50);
 	assert_int_equal(table_session_claim(&table), 50);
 }
@@ -108,66 +95,13 @@ what_was_claimed_and_not_committed_is_derived_as_free(void **state)
 	(void)state;
 	side_put(&table, held, TABLE_UP, "kept");
 	kept = table.sessions[held].buffer[TABLE_UP];
-	lost_buffer = table_buffer_claim(&table);
+	lost_buffer = buffers_claim(&table, TABLE_BUFFER_SIZE);
 	table_derive(&table);
 	assert_int_equal(table_session_claim(&table), lost);
-	assert_int_equal(table_buffer_claim(&table), lost_buffer);
-	assert_int_not_equal(table_buffer_claim(&table), kept);
+	assert_int_equal(buffers_claim(&table, TABLE_BUFFER_SIZE), lost_buffer);
+	assert_int_not_equal(buffers_claim(&table, TABLE_BUFFER_SIZE), kept);
 	assert_int_equal(table.buffers[kept].tail, 4);
-	assert_memory_equal(table_buffer_bytes(&table, kept), "kept", 4);
-}
-
-static void
-freed_buffers_keep_their_pages_up_to_a_limit(void **state)
-{
-	uint32_t buffer[TABLE_WARM_BUFFERS + 1];
-
-	(void)state;
-	for (unsigned i = 0; i <= TABLE_WARM_BUFFERS; i++) {
-		buffer[i] = table_buffer_claim(&table);
-		assert_true(has_pages(buffer[i]));
-	}
-	for (unsigned i = 0; i <= TABLE_WARM_BUFFERS; i++)
-		table_buffer_free(&table, buffer[i]);
-	assert_true(has_pages(buffer[0]));
-	assert_false(has_pages(buffer[TABLE_WARM_BUFFERS]));
-	table_derive(&table);
-	assert_false(has_pages(buffer[0]));
-	assert_true(has_pages(table_buffer_claim(&table)));
-}
-
-static unsigned
-count_pages(const uint32_t *buffer, unsigned count)
-{
-	unsigned with = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		with += has_pages(buffer[i]);
-	return with;
-}
-
-static void
-pages_that_nobody_needed_are_given_back(void **state)
-{
-	uint32_t buffer[8];
-
-	(void)state;
-	for (unsigned i = 0; i < 8; i++)
-		buffer[i] = table_buffer_claim(&table);
-	for (unsigned i = 0; i < 8; i++)
-		table_buffer_free(&table, buffer[i]);
-	table_trim(&table); /* all were needed since the last time */
-	assert_int_equal(count_pages(buffer, 8), 8);
-	for (unsigned i = 0; i < 3; i++)
-		buffer[i] = table_buffer_claim(&table);
-	for (unsigned i = 0; i < 3; i++)
-		table_buffer_free(&table, buffer[i]);
-	table_trim(&table);
-	assert_int_equal(table.warm_buffers, 3);
-	table_trim(&table);
-	assert_int_equal(table.warm_buffers, 0);
-	for (unsigned i = 1; i <= 8; i++)
-		assert_false(has_pages(i));
+	assert_memory_equal(buffers_bytes(&table, kept), "kept", 4);
 }
 
 static void
@@ -295,8 +229,6 @@ main(void)
 		cmocka_unit_test_setup_teardown(a_freed_record_comes_back_with_the_next_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all_records_can_be_used_and_not_one_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_claimed_and_not_committed_is_derived_as_free, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(freed_buffers_keep_their_pages_up_to_a_limit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(pages_that_nobody_needed_are_given_back, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(service_records_beyond_the_used_get_no_memory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_death_in_a_claim_does_not_lose_the_generation, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_has_two_places, set_up, tear_down),

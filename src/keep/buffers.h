@@ -1,0 +1,37 @@
+/* buffers.h - the table's buffers: places for bytes that outlive a worker, in a few sizes.
+ *
+ * A buffer is in use if a record names it; free ones are found by marking those.  Index 0 is none.  Some free ones
+ * keep their pages, so that steady traffic claims and frees without a system call.
+ */
+#ifndef HOLDFAST_KEEP_BUFFERS_H
+#define HOLDFAST_KEEP_BUFFERS_H
+
+#include "keep/table.h"
+
+/* How many buffers there are of a class (0 to TABLE_CLASSES - 1) for so many sessions, and the bytes of each. */
+uint32_t buffers_number(uint32_t class, uint32_t sessions);
+size_t buffers_class_size(uint32_t class);
+
+/* The most that buffers_claim() can be asked for. */
+size_t buffers_largest(void);
+
+/* A free buffer of at least size bytes, empty; or 0.  It is in use as soon as a record names it.  Its pages are there
+ * if it is of the smallest size; others are touched by who has the kernel write to them (B1). */
+uint32_t buffers_claim(struct table *table, size_t size);
+
+/* Gives it back; no record may name it any more. */
+void buffers_free(struct table *table, uint32_t buffer);
+
+size_t buffers_size(const struct table *table, uint32_t buffer);
+unsigned char *buffers_bytes(const struct table *table, uint32_t buffer);
+
+/* Sees to it that the pages of this part are there. */
+void buffers_touch(const struct table *table, uint32_t buffer, size_t begin, size_t end);
+
+/* Finds the free ones; by each new worker before the first claim. */
+void buffers_derive(struct table *table);
+
+/* Gives the memory of those free buffers back that nobody has needed since the last call; once in a while. */
+void buffers_trim(struct table *table);
+
+#endif
