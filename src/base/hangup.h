@@ -11,4 +11,7 @@ bool hangup_has_come(int fd);
 /* Whether it is gone and nothing that it said is left unread. */
 bool hangup_is_final(int fd);
 
+/* The other end says nothing more, perhaps still listens, and all that it said has been read. */
+bool hangup_is_silence(int fd);
+
 #endif

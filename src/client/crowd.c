@@ -137,7 +137,8 @@ crowd_on_upstream_ended(void *arg, struct session *session)
 static void
 crowd_on_ended(void *arg, struct session *session)
 {
-	crowd_end(arg, session, "closed", NULL);
+	/* Who shares may have said what nobody has read. */
+	crowd_end(arg, session, "closed", session->member != NULL ? "" : NULL);
 }
 
 static void
@@ -175,8 +176,7 @@ crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32
 	crowd_scan_later(crowd);
 }
 
-/* Whether who comes now is turned away. */
-static bool
+bool
 crowd_is_closed_now(const struct crowd *crowd)
 {
 	return crowd->callbacks->refuses(crowd->arg) ||
@@ -210,6 +210,16 @@ crowd_serve(struct crowd *crowd)
 		crowd_tell_held(crowd);
 }
 
+/* In shared mode a client is served at once, whether the service is up or not. */
+static void
+crowd_share(struct crowd *crowd, struct session *session)
+{
+	hold_remove(crowd->hold, session);
+	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
+	crowd->open_count++;
+	session_share(session);
+}
+
 /* The client's record is there: serve it, hold it, or refuse it. */
 static void
 crowd_place(struct crowd *crowd, struct session *session)
@@ -220,6 +230,10 @@ crowd_place(struct crowd *crowd, struct session *session)
 	hold_add(crowd->hold, session);
 	if (crowd_is_closed_now(crowd)) {
 		crowd_refuse(crowd, session, &counters->refused_down, "refused: service down");
+		return;
+	}
+	if (crowd->shared != NULL) {
+		crowd_share(crowd, session);
 		return;
 	}
 	if (hold_first(crowd->hold) == session)
@@ -234,18 +248,18 @@ crowd_place(struct crowd *crowd, struct session *session)
 	crowd_tell_held(crowd);
 }
 
-static struct session *
+struct session *
 crowd_add(struct crowd *crowd, uint32_t index, uid_t uid)
 {
 	struct session *session = session_new(&crowd->stock, crowd->loop, crowd->table, index,
 	    &crowd_session_callbacks, crowd);
 
+	session->shared = crowd->shared;
 	session->uid = uid;
 	return session;
 }
 
-/* Whether the client at the other end may come in; counts it if not. */
-static bool
+bool
 crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid)
 {
 	switch (admission_ask(crowd->admission, fd, ret_uid)) {
@@ -297,67 +311,9 @@ crowd_on_exhausted(void *arg, int error)
 	log_error(crowd->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
 }
 
-/* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  The
- * callbacks are not told: the crowd is not theirs yet. */
-static bool
-crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
-{
-	struct table_session *record = &crowd->table->sessions[index];
-	const char *reply = crowd->settings->down_reply;
-
-	if (!crowd_admit(crowd, record->client_fd, ret_uid)) {
-		session_close(crowd_add(crowd, index, *ret_uid));
-		return false;
-	}
-	record->since = clock_now();
-	record->flags = 0;
-	crowd_counters(crowd)->clients++;
-	if (!crowd_is_closed_now(crowd))
-		return true;
-	crowd_counters(crowd)->refused_down++;
-	admission_leave(crowd->admission, *ret_uid);
-	session_refuse(crowd_add(crowd, index, (uid_t)-1), reply);
-	return false;
-}
-
-static void
-crowd_resume_session(struct crowd *crowd, uint32_t index)
-{
-	struct table_session *record = &crowd->table->sessions[index];
-	bool adopted = record->flags & TABLE_SESSION_ADOPTED;
-	struct session *session;
-	uid_t uid = (uid_t)-1;
-
-	if (adopted && !crowd_admit_adopted(crowd, index, &uid))
-		return;
-	if (!adopted)
-		admission_rejoin(crowd->admission, record->client_fd, &uid);
-	session = crowd_add(crowd, index, uid);
-	if (session_is_held(session)) {
-		hold_add(crowd->hold, session);
-	} else {
-		TAILQ_INSERT_TAIL(&crowd->open, session, entry);
-		crowd->open_count++;
-	}
-	session_begin(session);
-}
-
-static void
-crowd_resume(struct crowd *crowd)
-{
-	const struct table *table = crowd->table;
-	enum table_state state;
-
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		state = table_session_state(table, i);
-		if ((state == TABLE_HELD || state == TABLE_OPEN) && table->sessions[i].service == crowd->service)
-			crowd_resume_session(crowd, i);
-	}
-}
-
 struct crowd *
 crowd_new(struct event_base *loop, struct table *table, uint16_t service, const struct crowd_settings *settings,
-    bool log_clients, const struct crowd_callbacks *callbacks, void *arg)
+    bool log_clients, struct shared *shared, const struct crowd_callbacks *callbacks, void *arg)
 {
 	struct crowd *crowd = mem_new(1, sizeof *crowd);
 
@@ -365,6 +321,7 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	crowd->table = table;
 	crowd->service = service;
 	crowd->name = table->services[service].name;
+	crowd->shared = shared;
 	crowd->callbacks = callbacks;
 	crowd->arg = arg;
 	session_stock_init(&crowd->stock);

@@ -13,6 +13,8 @@
 
 #include "keep/table.h"
 
+struct shared;
+
 enum crowd_on_down { CROWD_HOLD, CROWD_REFUSE };
 enum crowd_on_upstream_end { CROWD_CLOSE, CROWD_RECONNECT };
 
@@ -52,9 +54,11 @@ struct crowd_callbacks {
 
 struct crowd;
 
-/* Takes up the sessions that the table holds for this service.  settings, callbacks and arg are borrowed. */
+/* Takes up the sessions that the table holds for this service.  settings, callbacks and
+ * arg are borrowed, and so is shared, which is NULL in session mode. */
 struct crowd *crowd_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct crowd_settings *settings, bool log_clients, const struct crowd_callbacks *callbacks, void *arg);
+    const struct crowd_settings *settings, bool log_clients, struct shared *shared,
+    const struct crowd_callbacks *callbacks, void *arg);
 
 /* Frees the process's side only. */
 void crowd_free(struct crowd *crowd);

@@ -50,7 +50,7 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 {
 	struct table_session *record = session_record(session);
 
-	if (record->flags & TABLE_SESSION_TUNED)
+	if (crowd->shared != NULL || (record->flags & TABLE_SESSION_TUNED))
 		return;
 	if (now - session->opened < TABLE_TUNE_AGE) {
 		crowd->fresh = true;

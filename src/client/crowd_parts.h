@@ -1,4 +1,5 @@
-/* crowd_parts.h - what crowd.c (coming, going) and crowd_look.c (looking, once in a while) share; nobody else's. */
+/* crowd_parts.h - what crowd.c (coming, going), crowd_resume.c (those of a dead worker), and crowd_look.c (looking, once
+ * in a while) share; nobody else's. */
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 
@@ -22,6 +23,7 @@ struct crowd {
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
 	struct session_stock stock;
+	struct shared *shared;        /* borrowed; NULL in session mode */
 	bool paused;
 	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
@@ -33,6 +35,18 @@ struct crowd {
 
 /* The service's counters in the table. */
 struct table_counters *crowd_counters(const struct crowd *crowd);
+
+/* The process's side of a client's record. */
+struct session *crowd_add(struct crowd *crowd, uint32_t index, uid_t uid);
+
+/* Whether the client at the other end may come in; counts it if not. */
+bool crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid);
+
+/* Whether who comes now is turned away. */
+bool crowd_is_closed_now(const struct crowd *crowd);
+
+/* Takes over the clients of a dead worker. */
+void crowd_resume(struct crowd *crowd);
 
 /* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
 void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);

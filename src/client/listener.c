@@ -35,6 +35,20 @@ struct listener {
 	void *arg;          /* borrowed */
 };
 
+int
+listener_socket_type(enum listener_type type)
+{
+	static const int types[] = { SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM };
+
+	return types[type];
+}
+
+static int
+listener_socket(enum listener_type type)
+{
+	return socket(AF_UNIX, listener_socket_type(type) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
 static bool
 listener_is_abstract(const struct listener_settings *settings)
 {
@@ -62,7 +76,7 @@ listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_len
 static int
 listener_probe(const struct sockaddr_un *name, socklen_t length)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = listener_socket(LISTENER_STREAM);
 	int result, error;
 
 	if (fd == -1)
@@ -159,7 +173,7 @@ listener_bind(const struct listener_settings *settings, int fd, const struct soc
 	if (result == -1)
 		return mem_print("socket %s: %s", settings->path, strerror(error));
 	wrong = listener_guard(settings);
-	if (wrong == NULL && listen(fd, settings->backlog) == -1)
+	if (wrong == NULL && settings->type != LISTENER_DGRAM && listen(fd, settings->backlog) == -1)
 		wrong = mem_print("socket %s: %s", settings->path, strerror(errno));
 	if (wrong != NULL && !listener_is_abstract(settings))
 		unlink(settings->path);
@@ -178,7 +192,7 @@ listener_open(const struct listener_settings *settings, const char *runtime_dire
 		wrong = listener_examine(settings->path, ret_bound, *ret_length, &stale);
 	if (wrong != NULL)
 		return wrong;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = listener_socket(settings->type);
 	if (fd == -1)
 		return mem_print("socket %s: %s", settings->path, strerror(errno));
 	listener_make_directories(settings->path, runtime_directory);

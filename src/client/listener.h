@@ -8,13 +8,23 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+enum listener_type {
+	LISTENER_STREAM,
+	LISTENER_SEQPACKET, /* a packet is a message */
+	LISTENER_DGRAM,     /* the same, one way; nobody connects */
+};
+
 struct listener_settings {
+	enum listener_type type;
 	char *path;          /* owned by who fills it; absolute, or "@name" for an abstract socket */
 	mode_t mode;
 	uid_t owner;         /* (uid_t)-1: the daemon's */
 	gid_t group;         /* (gid_t)-1: the daemon's */
 	int backlog;
 };
+
+/* As the kernel numbers it: SOCK_STREAM ... */
+int listener_socket_type(enum listener_type type);
 
 struct listener;
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hangup.h"
 #include "base/loop.h"
+#include "client/member.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
@@ -60,12 +61,16 @@ session_on_upstream_ended(void *arg)
 	return session->callbacks->upstream_ended(session->arg, session);
 }
 
+void
+session_is_over(struct session *session)
+{
+	session->callbacks->ended(session->arg, session);
+}
+
 static void
 session_on_ended(void *arg)
 {
-	struct session *session = arg;
-
-	session->callbacks->ended(session->arg, session);
+	session_is_over(arg);
 }
 
 static const struct relay_callbacks session_relay_callbacks = {
@@ -181,8 +186,20 @@ session_begin(struct session *session)
 {
 	if (session_is_held(session))
 		session_start_watch(session);
+	else if (session->shared != NULL)
+		session->member = member_new(session->shared, session);
 	else
 		session_start_relay(session);
+}
+
+void
+session_share(struct session *session)
+{
+	session_record(session)->flags = 0;
+	session_record(session)->active = clock_second();
+	table_session_set(session->table, session->index, TABLE_OPEN);
+	CRASH_POINT(OPEN_COMMITTED);
+	session->member = member_new(session->shared, session);
 }
 
 void
@@ -236,6 +253,8 @@ session_stop(struct session *session)
 	if (session->relay != NULL)
 		relay_stop(session->relay);
 	session_free_relay(session);
+	member_free(session->member);
+	session->member = NULL;
 	loop_event_stop(&session->watch);
 }
 
@@ -282,11 +301,16 @@ session_free(struct session *session)
 bool
 session_look(struct session *session)
 {
-	return relay_look(session->relay);
+	if (session->member == NULL)
+		return relay_look(session->relay);
+	if (!member_is_gone(session->member))
+		return false;
+	session_is_over(session);
+	return true;
 }
 
 bool
 session_is_client_gone(const struct session *session)
 {
-	return relay_is_client_gone(session->relay);
+	return session->member == NULL && relay_is_client_gone(session->relay);
 }

@@ -17,6 +17,8 @@
 #include "keep/table.h"
 
 struct session;
+struct shared;
+struct member;
 TAILQ_HEAD(session_list, session);
 
 /* The memory that sessions come from and go back to, so that clients come and go without an allocation. */
@@ -48,7 +50,9 @@ struct session {
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */
 	bool watched;               /* so is its leaving */
-	struct relay *relay;        /* owned; NULL while it is held */
+	struct relay *relay;        /* owned; NULL while it is held, and in shared mode */
+	struct shared *shared;      /* borrowed; NULL in session mode */
+	struct member *member;      /* owned; in shared mode, while it is open */
 	const struct session_callbacks *callbacks; /* borrowed */
 	void *arg;                  /* borrowed */
 };
@@ -70,6 +74,12 @@ void session_begin(struct session *session);
 
 /* HELD to OPEN with this upstream connection: named, then committed.  The caller then lets go of it. */
 void session_open(struct session *session, int upstream_fd);
+
+/* HELD to OPEN in shared mode: it becomes one of those who share. */
+void session_share(struct session *session);
+
+/* To be called by the parts of a session when it is over: ended is called, the session is gone. */
+void session_is_over(struct session *session);
 
 /* OPEN to HELD: the upstream connection is closed; what it did not take is kept for the next.  Bytes that it took
  * but did not acknowledge are given in *ret_lost. */

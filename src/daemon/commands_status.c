@@ -44,7 +44,7 @@ status_add_link(json_t *object, const struct link_status *link)
 	    status_span_between(link->lookup_running_since, clock_now()));
 }
 
-/* In session mode nothing is ever in flight; withdrawal and pause are not there yet. */
+/* Withdrawal and pause are not there yet. */
 static void
 status_add_clients(json_t *object, const struct service_status *status)
 {
@@ -52,7 +52,7 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set(object, "held", status->held);
 	json_object_set_new(object, "held_longest_seconds",
 	    status->held == 0 ? json_null() : commands_span(status->held_longest));
-	status_set(object, "in_flight", 0);
+	status_set(object, "in_flight", status->shared.in_flight);
 	status_set(object, "warm", status->link.warm);
 	status_set_bool(object, "resting", status->link.resting);
 	status_set_bool(object, "withdrawn", false);
@@ -79,6 +79,19 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set(object, "candidates", link->candidates);
 	status_set(object, "dialling", link->dialling);
 	status_set_bool(object, "accepting_paused", status->accepting_paused);
+}
+
+static void
+status_add_shared(json_t *object, const struct service_status *status)
+{
+	const struct shared_status *shared = &status->shared;
+
+	status_set(object, "queued", shared->queued);
+	status_set(object, "messages_from_clients", shared->messages[TABLE_UP]);
+	status_set(object, "messages_to_clients", shared->messages[TABLE_DOWN]);
+	status_set(object, "losses", shared->lost);
+	status_set(object, "retries", shared->retried);
+	status_set(object, "standby", status->link.standby);
 }
 
 static json_t *
@@ -116,10 +129,12 @@ status_service(const struct service *service)
 
 	service_get_status(service, &status);
 	json_object_set_new(object, "service", json_string(service_name(service)));
-	json_object_set_new(object, "mode", json_string("session"));
+	json_object_set_new(object, "mode", json_string(status.mode == SERVICE_SHARED ? "shared" : "session"));
 	status_add_link(object, &status.link);
 	status_add_clients(object, &status);
 	status_add_counters(object, &status);
+	if (status.mode == SERVICE_SHARED)
+		status_add_shared(object, &status);
 	json_object_set_new(object, "refused", status_refused(status.counters));
 	json_object_set_new(object, "administered", status_administered(&status));
 	return object;

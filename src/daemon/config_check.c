@@ -276,6 +276,8 @@ void
 config_check(struct draft *draft)
 {
 	config_check_sockets(draft);
+	for (size_t i = 0; i < draft->service_count; i++)
+		config_check_shared(draft, draft->services[i]);
 	if (draft->service_count == 0 && !draft->text_only)
 		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
 	if (!draft->text_only)

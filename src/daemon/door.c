@@ -21,16 +21,20 @@ door_activated(const struct table *table, const char *name)
 }
 
 static char *
-door_adopt(const char *name, int fd, struct door *ret_door)
+door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret_door)
 {
 	struct door door = { .there = true, .activated = true, .fd = fd, .length = sizeof door.bound };
 	socklen_t int_length = sizeof(int);
-	int listening = 0;
+	int listening = 0, type = 0;
 
 	if (getsockname(fd, (struct sockaddr *)&door.bound, &door.length) == -1 ||
 	    door.bound.sun_family != AF_UNIX ||
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 || !listening)
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 ||
+	    (!listening && wanted != LISTENER_DGRAM))
 		return mem_print("the socket handed over under the name \"%s\" is not a listening Unix socket", name);
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != listener_socket_type(wanted))
+		return mem_print("the socket handed over under the name \"%s\" is not of listen.type: ListenStream=, "
+		    "ListenSequentialPacket= and ListenDatagram= are for stream, seqpacket and dgram", name);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	*ret_door = door;
@@ -46,7 +50,7 @@ door_prepare(struct table *table, const char *name, const struct listener_settin
 	char *wrong;
 
 	if (activated != -1)
-		return door_adopt(name, activated, ret_door);
+		return door_adopt(name, activated, settings->type, ret_door);
 	wrong = listener_open(settings, runtime_directory, &door.fd, &door.bound, &door.length);
 	if (wrong != NULL)
 		return wrong;

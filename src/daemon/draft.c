@@ -368,6 +368,11 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 		link->lookup.pick = draft_default_pick(draft, &link->lookup);
 	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
 		link->pconn.hold_retry = CLOCK_SECOND;
+	link->shared = settings->mode == SERVICE_SHARED;
+	settings->shared.type = settings->listener.type;
+	link->hello.whole_replies = link->shared && settings->shared.framing == FRAMING_RESP;
+	if (settings->listener.type == LISTENER_DGRAM && !draft_is_named(service, "replies"))
+		settings->shared.replies = SHARED_NONE;
 }
 
 /* systemd may give several, separated by colons. */

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "client/listener.h"
+#include "daemon/setting_types.h"
 
 static const struct service *
 reload_find(struct service *const *services, size_t count, const char *name)
@@ -36,6 +37,21 @@ reload_check_fixed(const struct config *old, const struct config *new, struct co
 		    old->control.listener.path, new->control.listener.path);
 }
 
+/* What a service's clients were promised for good does not change under them. */
+static void
+reload_change(const struct service_settings *old, const struct service_settings *new, struct reload_plan *plan,
+    struct config_errors *errors)
+{
+	for (size_t i = 0; i < settings_service.count; i++) {
+		const struct setting *setting = &settings_service.rows[i];
+
+		if (setting->reload == SETTING_RESTART && !setting_is_same(setting, old, new))
+			config_error(errors, "%s: %s cannot change while clients may be connected; remove the "
+			    "service, reload, and add it again", new->name, setting->name);
+	}
+	mem_list_add(&plan->changed, new->name);
+}
+
 void
 reload_make_plan(struct service *const *services, size_t count, const struct config *old, const struct config *new,
     struct reload_plan *ret_plan, struct config_errors *errors)
@@ -49,7 +65,7 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 		if (service == NULL)
 			mem_list_add(&ret_plan->added, settings->name);
 		else if (!reload_is_same(service_get_settings(service), settings))
-			mem_list_add(&ret_plan->changed, settings->name);
+			reload_change(service_get_settings(service), settings, ret_plan, errors);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (config_find_service(new, service_name(services[i])) == NULL)

@@ -15,12 +15,6 @@
 #include "keep/crash.h"
 #include "keep/recover.h"
 
-struct table_service *
-service_record(const struct service *service)
-{
-	return &service->table->services[service->index];
-}
-
 static int
 service_take(void *arg, uint32_t *ret_spare)
 {
@@ -95,6 +89,7 @@ service_client_ended(void *arg)
 
 	if (service->removed && crowd_count(service->crowd) == 0)
 		loop_timer_soon(&service->ending);
+	service_share_leave(service);
 }
 
 static const struct crowd_callbacks service_crowd_callbacks = {
@@ -122,51 +117,26 @@ service_on_ready(void *arg)
 {
 	struct service *service = arg;
 
+	if (service->shared != NULL)
+		shared_serve(service->shared);
 	crowd_serve(service->crowd);
+	service_share_leave(service);
+}
+
+static void
+service_on_drop(void *arg)
+{
+	struct service *service = arg;
+
+	if (service->shared != NULL)
+		shared_drop(service->shared);
 }
 
 static const struct link_callbacks service_link_callbacks = {
 	.event = service_on_event,
 	.ready = service_on_ready,
+	.drop = service_on_drop,
 };
-
-/* The record of a living service of this name, or a free one; -1 if the table is full. */
-static int
-service_find_record(const struct table *table, const char *name)
-{
-	uint32_t used = table_services_used(table);
-	int vacant = used < table->header->services ? (int)used : -1;
-
-	for (uint32_t i = used; i-- > 0;) {
-		const struct table_service *record = &table->services[i];
-
-		if (TABLE_STATE(record->word) == TABLE_LIVE && strcmp(record->name, name) == 0)
-			return (int)i;
-		if (TABLE_STATE(record->word) == TABLE_FREE)
-			vacant = (int)i;
-	}
-	return vacant;
-}
-
-/* Records are used in order, so the first that never was used ends them: a word is never 0 again. */
-static void
-service_set_state(struct table_service *record, enum table_state state)
-{
-	uint32_t generation = TABLE_GENERATION(record->word) + (state == TABLE_LIVE);
-
-	table_barrier();
-	record->word = generation << 8 | (uint32_t)state;
-}
-
-static void
-service_clear_record(struct table_service *record)
-{
-	uint32_t word = record->word;
-
-	memset(record, 0, sizeof *record);
-	record->word = word;
-	record->listener_fd = -1;
-}
 
 static void
 service_on_ending(evutil_socket_t fd, short what, void *arg)
@@ -180,6 +150,8 @@ service_on_ending(evutil_socket_t fd, short what, void *arg)
 		    crowd_count(service->crowd));
 		crowd_close(service->crowd, true);
 	}
+	if (service->shared != NULL)
+		shared_end(service->shared);
 	service_clear_record(service_record(service));
 	service_set_state(service_record(service), TABLE_FREE);
 	service->callbacks->gone(service->arg, service);
@@ -273,10 +245,12 @@ service_begin(struct service *service, bool log_clients)
 	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
 		link_renew(service->link, &service->settings->link, true);
 	record->settings_hash = hash;
+	service_share(service);
 	service->crowd = crowd_new(service->loop, service->table, service->index, &service->settings->crowd,
-	    log_clients, &service_crowd_callbacks, service);
+	    log_clients, service->shared, &service_crowd_callbacks, service);
 	link_set_held(service->link, crowd_held(service->crowd));
-	crowd_listen(service->crowd, record->listener_fd);
+	service_share_begin(service);
+	service_listen(service, record->listener_fd);
 	crowd_serve(service->crowd);
 }
 
@@ -339,8 +313,12 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	door_close(&door);
 	service_forget_link(service);
 	settings->name = mem_copy_text(service_record(service)->name);
+	service_share_recall(record, settings);
 	service->removed = true;
-	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, &service_crowd_callbacks, service);
+	service_share(service);
+	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, service->shared,
+	    &service_crowd_callbacks, service);
+	service_share_begin(service);
 	crowd_close(service->crowd, false);
 	if (crowd_count(service->crowd) == 0)
 		deadline = clock_now();
@@ -355,6 +333,7 @@ service_free(struct service *service)
 		return;
 	loop_timer_stop(&service->ending);
 	crowd_free(service->crowd);
+	shared_free(service->shared);
 	link_free(service->link);
 	service_settings_clear(service->settings);
 	mem_free(service->settings);
@@ -372,11 +351,13 @@ service_remove(struct service *service)
 	service->removed = true;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
-	crowd_listen(service->crowd, -1);
+	service_listen(service, -1);
 	door_take_away(record, &door);
 	door_close(&door);
 	link_free(service->link);
 	service->link = NULL;
+	if (service->shared != NULL)
+		shared_serve(service->shared); /* who waits is turned away */
 	crowd_close(service->crowd, false);
 	if (crowd_count(service->crowd) == 0)
 		loop_timer_soon(&service->ending);
@@ -394,12 +375,14 @@ service_renew(struct service *service, struct service_settings *settings, struct
 
 	if (door->there) {
 		door_commit(record, door, &before);
-		crowd_listen(service->crowd, record->listener_fd);
+		service->settings = settings;
+		service_listen(service, record->listener_fd);
 		door_close(&before);
-	} else if (!record->activated) {
+	} else if (!record->activated && settings->listener.type != LISTENER_DGRAM) {
 		listen(record->listener_fd, settings->listener.backlog);
 	}
 	service->settings = settings;
+	service_share_set(service);
 	link_renew(service->link, &settings->link, anew);
 	record->settings_hash = service_hash(settings);
 	crowd_set(service->crowd, &settings->crowd, log_clients);
@@ -418,7 +401,7 @@ service_stop(struct service *service, bool all)
 {
 	struct door door;
 
-	crowd_listen(service->crowd, -1);
+	service_listen(service, -1);
 	door_take_away(service_record(service), &door);
 	door_close(&door);
 	crowd_close(service->crowd, all);

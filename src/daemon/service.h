@@ -8,14 +8,19 @@
 
 #include "client/crowd.h"
 #include "client/listener.h"
+#include "client/shared.h"
 #include "keep/table.h"
 #include "upstream/link.h"
 
 /* All a service can be told.  Filled from daemon/settings' table; owns what its parts own. */
+enum service_mode { SERVICE_SESSION, SERVICE_SHARED };
+
 struct service_settings {
 	char *name;                  /* owned */
+	enum service_mode mode;
 	struct listener_settings listener;
 	struct crowd_settings crowd;
+	struct shared_settings shared;
 	struct link_settings link;
 	int64_t drain_timeout;       /* 0: no limit */
 };
@@ -36,6 +41,8 @@ struct service_status {
 	unsigned held;
 	int64_t held_longest;        /* microseconds, 0 none */
 	uint64_t bytes[2];
+	struct shared_status shared; /* zero in session mode */
+	enum service_mode mode;
 	bool accepting_paused;       /* max_clients reached, or no files left */
 	const struct table_counters *counters;
 	enum table_admin administered;

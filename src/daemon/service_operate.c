@@ -57,6 +57,12 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->held = crowd_held(service->crowd);
 	ret_status->held_longest = crowd_held_longest(service->crowd);
 	crowd_get_bytes(service->crowd, ret_status->bytes);
+	ret_status->mode = service->settings->mode;
+	if (service->shared != NULL) {
+		shared_get_status(service->shared, &ret_status->shared);
+		ret_status->held = ret_status->shared.waiting;
+		ret_status->held_longest = ret_status->shared.waiting_longest;
+	}
 	ret_status->accepting_paused = crowd_is_paused(service->crowd);
 	ret_status->counters = &record->counters;
 	ret_status->administered = (enum table_admin)record->administered;
@@ -142,6 +148,7 @@ service_files(const struct service_settings *settings)
 {
 	unsigned held = settings->crowd.max_held, clients = settings->crowd.max_clients;
 
-	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm +
-	    settings->link.standby + 1;
+	if (settings->mode == SERVICE_SHARED)
+		return (clients == 0 ? 4096 : clients) + settings->link.standby + 2;
+	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm + 1;
 }

@@ -14,6 +14,7 @@ struct service {
 	char *runtime_directory;  /* owned */
 	struct service_settings *settings; /* owned */
 	struct crowd *crowd;      /* owned */
+	struct shared *shared;    /* owned; NULL in session mode */
 	struct link *link;        /* owned; NULL once removed */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
@@ -23,5 +24,30 @@ struct service {
 
 /* The service's record in the table. */
 struct table_service *service_record(const struct service *service);
+
+/* The record of a living service of this name, or a free one; -1 if the table is full. */
+int service_find_record(const struct table *table, const char *name);
+
+/* LIVE raises the generation. */
+void service_set_state(struct table_service *record, enum table_state state);
+
+/* All but the word, and without a listener. */
+void service_clear_record(struct table_service *record);
+
+/* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
+void service_share(struct service *service);
+void service_share_begin(struct service *service);
+
+/* The settings have changed. */
+void service_share_set(struct service *service);
+
+/* Where clients are accepted from; -1: no more. */
+void service_listen(struct service *service, int fd);
+
+/* Of a removed service, from what the table holds of it. */
+void service_share_recall(const struct table_service *record, struct service_settings *settings);
+
+/* A connection that is kept for the last clients only ends with them (P20): looks. */
+void service_share_leave(struct service *service);
 
 #endif

@@ -89,6 +89,23 @@ setting_take_count(const struct setting *setting, const config_setting_t *value,
 	return error;
 }
 
+/* "64KiB", or a number. */
+char *
+setting_take_size(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value), *wrong;
+	int64_t size;
+	char *error;
+
+	if (text == NULL)
+		return setting_take_count(setting, value, field);
+	if ((wrong = values_parse_size(text, &size)) != NULL)
+		return mem_print("\"%s\": %s", text, wrong);
+	if ((error = setting_check_range(setting, (double)size, " bytes")) == NULL)
+		*(unsigned *)field = (unsigned)size;
+	return error;
+}
+
 void
 setting_print_integer(const struct setting *setting, const void *field, FILE *out)
 {

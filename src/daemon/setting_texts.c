@@ -253,9 +253,13 @@ static char *
 setting_unknown_choice(const struct setting *setting, const char *text)
 {
 	char *error = mem_print("\"%s\" is not one of", text), *longer;
+	const char *comma = "";
 
 	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++) {
-		longer = mem_print("%s \"%s\"", error, c->name);
+		if (*c->name == '\0') /* nobody means that */
+			continue;
+		longer = mem_print("%s%s \"%s\"", error, comma, c->name);
+		comma = ",";
 		mem_free(error);
 		error = longer;
 	}

@@ -32,6 +32,8 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_BOOL] = { "true or false", STORE_PLAIN, sizeof(bool), setting_take_bool, setting_print_bool },
 	[SETTING_COUNT] = { "a whole number", STORE_PLAIN, sizeof(unsigned), setting_take_count,
 	    setting_print_integer },
+	[SETTING_SIZE] = { "a size in bytes", STORE_PLAIN, sizeof(unsigned), setting_take_size,
+	    setting_print_integer },
 	[SETTING_INTEGER] = { "a whole number", STORE_PLAIN, sizeof(int), setting_take_integer,
 	    setting_print_integer },
 	[SETTING_NUMBER] = { "a number", STORE_PLAIN, sizeof(double), setting_take_number,

@@ -17,10 +17,26 @@
 
 #define SERVICE(field) offsetof(struct service_settings, field)
 #define CROWD(field)   offsetof(struct service_settings, crowd.field)
+#define SHARED(field)  offsetof(struct service_settings, shared.field)
 #define LINK(field)    offsetof(struct service_settings, link.field)
 #define TOP(field)     offsetof(struct config, field)
 
-static const struct setting_choice modes[] = { { "session", 0 }, { NULL, 0 } };
+static const struct setting_choice modes[] = {
+	{ "session", SERVICE_SESSION }, { "shared", SERVICE_SHARED }, { NULL, 0 }
+};
+static const struct setting_choice listener_types[] = {
+	{ "stream", LISTENER_STREAM }, { "seqpacket", LISTENER_SEQPACKET }, { "dgram", LISTENER_DGRAM }, { NULL, 0 }
+};
+static const struct setting_choice framings[] = {
+	{ "", FRAMING_NONE }, { "line", FRAMING_LINE }, { "netstring", FRAMING_NETSTRING },
+	{ "length8", FRAMING_LENGTH8 }, { "length16be", FRAMING_LENGTH16BE }, { "length16le", FRAMING_LENGTH16LE },
+	{ "length32be", FRAMING_LENGTH32BE }, { "length32le", FRAMING_LENGTH32LE }, { "resp", FRAMING_RESP },
+	{ NULL, 0 }
+};
+static const struct setting_choice replies[] = {
+	{ "ordered", SHARED_ORDERED }, { "none", SHARED_NONE }, { "broadcast", SHARED_BROADCAST }, { NULL, 0 }
+};
+static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
 static const struct setting_choice picks[] = {
 	{ "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM }, { "rotate", LOOKUP_PICK_ROTATE },
 	{ NULL, 0 }
@@ -41,10 +57,12 @@ static const struct setting_choice log_targets[] = {
 
 /* name, default, type, least, most, reload, field, choices, help */
 static const struct setting service_rows[] = {
-	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, SETTING_NOWHERE, modes,
-	    "session: each client has an upstream connection of its own" },
+	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(mode), modes,
+	    "session: each client has an upstream connection of its own; shared: all share one" },
 	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL,
 	    "socket, relative to runtime_directory; @name is abstract" },
+	{ "listen.type", "\"stream\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(listener.type), listener_types,
+	    "of the socket; with seqpacket and dgram a packet is a message (mode = \"shared\")" },
 	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL,
 	    "the socket's permissions" },
 	{ "listen.owner", "\"\"", SETTING_USER, 0, 0, SETTING_IN_PLACE, SERVICE(listener.owner), NULL,
@@ -131,6 +149,30 @@ static const struct setting service_rows[] = {
 	    "upstream connections kept ready ahead of clients" },
 	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, LINK(warm_max_age), NULL,
 	    "older ones are not given away; 0: any age" },
+	{ "framing", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(framing), framings,
+	    "shared mode: how a message's end is found" },
+	{ "replies", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(replies), replies,
+	    "shared mode: one per request, in order; none; or each upstream message to every client" },
+	{ "max_message", "1048576", SETTING_SIZE, 1, SHARED_MESSAGE_MAX, SETTING_IN_PLACE, SHARED(max_message), NULL,
+	    "shared mode: bytes of a message, without its framing" },
+	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL,
+	    "shared mode: requests that the upstream has not replied to" },
+	{ "reply_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL,
+	    "shared mode: an upstream that owes a reply and is silent for so long is lost; 0: never" },
+	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses,
+	    "shared mode: requests in flight when the upstream is lost: fail, or retry" },
+	{ "loss_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(loss_reply), NULL,
+	    "shared mode: what a failed request's client gets; without it the client is closed" },
+	{ "heartbeat.send", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_send), NULL,
+	    "shared mode: message that asks an idle upstream whether it is alive" },
+	{ "heartbeat.expect", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_expect), NULL,
+	    "shared mode: what its answer begins with" },
+	{ "heartbeat.interval", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_interval), NULL,
+	    "shared mode: asked after this much silence" },
+	{ "heartbeat.timeout", "5", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_timeout), NULL,
+	    "shared mode: without an answer for so long the upstream is lost" },
+	{ "standby", "0", SETTING_COUNT, 0, 16, SETTING_RENEW, LINK(standby), NULL,
+	    "shared mode: connections to other copies kept ready" },
 };
 
 static const struct setting top_rows[] = {

@@ -23,6 +23,7 @@ enum setting_type {
 	SETTING_ENVIRONMENT,  /* char **: NAME=VALUE */
 	SETTING_BOOL,         /* bool */
 	SETTING_COUNT,        /* unsigned */
+	SETTING_SIZE,         /* unsigned, bytes */
 	SETTING_INTEGER,      /* int */
 	SETTING_NUMBER,       /* double */
 	SETTING_TIME,         /* int64_t, microseconds */

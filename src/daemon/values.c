@@ -54,6 +54,26 @@ values_parse_time(const char *text, int64_t *ret_time)
 }
 
 const char *
+values_parse_size(const char *text, int64_t *ret_size)
+{
+	static const struct { const char *unit; int64_t bytes; } units[] = {
+		{ "", 1 }, { "B", 1 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 } };
+	size_t digits = strspn(text, "0123456789");
+	const char *unit = text + digits;
+
+	if (digits == 0 || digits > 9)
+		return "a size is a whole number and a unit (B, KiB, MiB, GiB), such as \"64KiB\"";
+	while (*unit == ' ')
+		unit++;
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+		if (strcmp(unit, units[i].unit) == 0) {
+			*ret_size = strtol(text, NULL, 10) * units[i].bytes;
+			return NULL;
+		}
+	return "the unit is not one of B, KiB, MiB, GiB";
+}
+
+const char *
 values_parse_mode(const char *text, mode_t *ret_mode)
 {
 	size_t length = strlen(text);

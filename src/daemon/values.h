@@ -11,6 +11,9 @@
 /* "250ms", "5s", "2.5min", "1h" to microseconds.  NULL, or what is wrong: a static text. */
 const char *values_parse_time(const char *text, int64_t *ret_time);
 
+/* "512", "64KiB", "1MiB", "1GiB" to bytes.  NULL, or what is wrong: a static text. */
+const char *values_parse_size(const char *text, int64_t *ret_size);
+
 /* Seconds to microseconds; what is not 0 does not become 0. */
 int64_t values_from_seconds(double seconds);
 

@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -161,6 +162,41 @@ hello_begins_with(const struct hello_talk *talk, const char *text)
 	return talk->length >= length && memcmp(talk->line, text, length) == 0;
 }
 
+/* What a line of a reply says is still to come (RESP3's kinds included). */
+static void
+hello_note_element(struct hello_talk *talk)
+{
+	uint64_t count;
+
+	talk->line[talk->length < HELLO_LINE_MAX ? talk->length : HELLO_LINE_MAX - 1] = '\0';
+	count = talk->length > 1 && talk->line[1] != '-' ? strtoull(talk->line + 1, NULL, 10) : 0;
+	talk->pending--;
+	switch (talk->length > 0 ? talk->line[0] : '\0') {
+	case '*': case '~': case '>':
+		talk->pending += count;
+		break;
+	case '%':
+		talk->pending += 2 * count;
+		break;
+	case '|': /* comes before the element that it belongs to */
+		talk->pending += 2 * count + 1;
+		break;
+	case '$': case '=': case '!':
+		talk->skip = talk->length > 1 && talk->line[1] != '-' ? count + 2 : 0;
+		break;
+	}
+	talk->length = 0;
+	if (count > HELLO_TEXT_MAX)
+		hello_end(talk, HELLO_FAILED, "hello: the server's reply is longer than 64 KiB");
+}
+
+static void
+hello_go_on(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
+{
+	if (talk->wants != HELLO_OVER && talk->pending == 0 && talk->skip == 0)
+		hello_begin_step(talk, settings, talk->step + 1, now);
+}
+
 /* The line is whole. */
 static void
 hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
@@ -176,10 +212,25 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
 		said_escape(step->expect, strlen(step->expect), expected);
 		hello_end(talk, HELLO_FAILED, "hello: expected \"%s\", got \"%s\"", expected, said);
+	} else if (settings->whole_replies) {
+		talk->pending = 1;
+		hello_note_element(talk);
+		hello_go_on(talk, settings, now);
 	} else {
 		talk->length = 0;
 		hello_begin_step(talk, settings, talk->step + 1, now);
 	}
+}
+
+/* Bytes of a text whose length was said. */
+static size_t
+hello_skip(struct hello_talk *talk, const struct hello_settings *settings, size_t length, int64_t now)
+{
+	size_t taken = length < talk->skip ? length : (size_t)talk->skip;
+
+	talk->skip -= taken;
+	hello_go_on(talk, settings, now);
+	return taken;
 }
 
 size_t
@@ -189,6 +240,8 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 	const char *end = memchr(bytes, '\n', length);
 	size_t taken = end == NULL ? length : (size_t)(end - bytes);
 
+	if (talk->skip > 0)
+		return hello_skip(talk, settings, length, now);
 	if (talk->length + taken > HELLO_LINE_MAX) {
 		hello_end(talk, HELLO_FAILED, "hello: the server's line is longer than %u bytes", HELLO_LINE_MAX);
 		return 0;
@@ -197,7 +250,12 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 	talk->length += taken;
 	if (end == NULL)
 		return taken;
-	hello_judge(talk, settings, now);
+	if (talk->pending > 0) {
+		hello_note_element(talk);
+		hello_go_on(talk, settings, now);
+	} else {
+		hello_judge(talk, settings, now);
+	}
 	return taken + 1;
 }
 

@@ -27,6 +27,8 @@ struct hello_step {
 struct hello_settings {
 	struct hello_step *steps; /* owned */
 	size_t count;             /* at most HELLO_STEPS; 0: nothing is said */
+	bool whole_replies;       /* the server speaks Redis' protocol: a step takes a whole reply, whose first
+				   * line expect and abort_on see */
 };
 
 /* Copies into settings that own nothing; frees what they own; compares. */
@@ -44,6 +46,7 @@ struct hello_talk {
 	int64_t deadline;             /* CLOCK_NEVER when over */
 	const char *sent;             /* borrowed, the caller's to set: what was sent so far; its words are hidden */
 	size_t sent_length;
+	uint64_t pending, skip;       /* whole_replies: elements, and bytes of a text, that are still to come */
 	size_t length;                /* of line so far */
 	char line[HELLO_LINE_MAX];
 	char error[HELLO_ERROR_SIZE]; /* when over, not done: "hello: ..." */

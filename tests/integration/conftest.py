@@ -6,7 +6,9 @@ import tempfile
 
 import pytest
 
+import asking
 import holdfast
+import real_servers
 import upstream as upstream_module
 
 
@@ -125,3 +127,32 @@ def load(folder):
     yield make
     for one in made:
         one.end()
+
+
+@pytest.fixture
+def ask(folder):
+    made = []
+
+    def make():
+        one = asking.Ask(folder)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.end()
+
+
+@pytest.fixture
+def redis(folder):
+    """redis(persistent) starts one."""
+    made = []
+
+    def start(persistent=False, start=True):
+        one = real_servers.Redis(folder, persistent)
+        made.append(one)
+        return one.start() if start else one
+
+    yield start
+    for one in made:
+        one.kill()

@@ -11,17 +11,22 @@ import holdfast
 
 
 class Redis:
-    def __init__(self, folder, *more):
+    """One that is persistent has, after a kill, all that it has answered for."""
+
+    def __init__(self, folder, persistent=False, arguments=()):
         self.port = holdfast.free_port()
         self.address = f"127.0.0.1:{self.port}"
-        self.folder = folder
-        self.more = more
+        self.folder = os.path.join(folder, f"redis-{self.port}")
+        self.persistent = persistent
+        self.arguments = arguments
         self.process = None
+        os.mkdir(self.folder)
 
     def start(self):
         self.process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-             "--dir", self.folder, "--daemonize", "no", *self.more],
+            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+             "--appendonly", "yes" if self.persistent else "no", "--appendfsync", "no",
+             "--dir", self.folder, "--daemonize", "no", *self.arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0, env=holdfast.environment())
         line = b""
         while b"Ready to accept connections" not in line:
@@ -30,11 +35,22 @@ class Redis:
             assert line, f"redis-server has ended with {self.process.wait(5)}"
         return self
 
-    def stop(self):
+    def end(self, number):
         if self.process:
-            self.process.terminate()
+            self.process.send_signal(number)
             holdfast.wait_exit(self.process)
             self.process.stdout.close()
+            self.process = None
+
+    def stop(self):
+        self.end(signal.SIGTERM)
+
+    def kill(self):
+        self.end(signal.SIGKILL)
+
+    def cli(self, *words):
+        """What redis-cli prints, asked directly."""
+        return holdfast.run("redis-cli", "-p", self.port, *words).stdout.strip()
 
 
 def postgres_programs():

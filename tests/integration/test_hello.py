@@ -12,7 +12,7 @@ PING = '{ send = "PING\\r\\n"; expect = "+PONG"; timeout = 2; }'
 
 @pytest.fixture
 def redis(folder):
-    server = Redis(folder, "--requirepass", "s3cret")
+    server = Redis(folder, arguments=("--requirepass", "s3cret"))
     try:
         yield server.start()
     finally:

@@ -112,7 +112,7 @@ static const struct crowd_callbacks callbacks = {
 static inline void
 begin(void)
 {
-	crowd = crowd_new(loop, &table, 0, &settings, false, &callbacks, NULL);
+	crowd = crowd_new(loop, &table, 0, &settings, false, NULL, &callbacks, NULL);
 	crowd_listen(crowd, listener);
 	crowd_serve(crowd);
 }

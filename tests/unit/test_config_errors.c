@@ -80,6 +80,7 @@ expect_only(const char *name, const char *expected)
 }
 
 #define S(text) "services:\n{\n  a:\n  {\n    " text "\n  };\n};\n"
+#define SHARED(framing, text) S("mode = \"shared\"; framing = \"" framing "\"; " text)
 #define D(text) "defaults:\n{\n  " text "\n};\n"
 
 /* text of the main file, and its only error behind "FOLDER/" */
@@ -96,9 +97,27 @@ static const struct {
 	{ S("delay = 1;"), "m.conf:5: services.a.delay: unknown setting; did you mean \"retry.delay\"?" },
 	{ D("hold_timout = 1;"), "m.conf:3: defaults.hold_timout: unknown setting; did you mean \"hold_timeout\"?" },
 	/* of parts that are not built */
-	{ S("framing = \"resp\";"), "m.conf:5: services.a.framing: unknown setting" },
-	{ S("standby = 1;"), "m.conf:5: services.a.standby: unknown setting" },
-	{ S("mode = \"shared\";"), "m.conf:5: services.a.mode: \"shared\" is not one of \"session\"" },
+	{ S("flavour = \"resp\";"), "m.conf:5: services.a.flavour: unknown setting" },
+	{ S("mode = \"common\";"), "m.conf:5: services.a.mode: \"common\" is not one of \"session\", \"shared\"" },
+	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, netstring, "
+	    "length8, length16be, length16le, length32be, length32le or resp" },
+	{ S("framing = \"line\";"), "m.conf:5: services.a.framing: is for mode = \"shared\" only; "
+	    "say mode = \"shared\" too, or leave it out" },
+	{ S("listen: { type = \"dgram\"; };"), "m.conf:5: services.a.listen.type: is for mode = \"shared\" only" },
+	{ SHARED("resp", "replies = \"none\";"), "m.conf:5: services.a.replies: framing \"resp\" has ordered replies" },
+	{ SHARED("line", "replies = \"ordered\"; listen: { type = \"dgram\"; };"),
+	    "m.conf:5: services.a.replies: nobody can be answered over listen.type = \"dgram\": say \"none\"" },
+	{ SHARED("line", "loss_reply = \"two\\nlines\";"),
+	    "m.conf:5: services.a.loss_reply: is not one message of framing line" },
+	{ SHARED("resp", "heartbeat: { send = \"PING\"; };"),
+	    "m.conf:5: services.a.heartbeat.send: is not one message of framing resp" },
+	{ SHARED("line", "heartbeat: { expect = \"PONG\"; };"), "m.conf:5: services.a.heartbeat.expect: needs heartbeat.send" },
+	{ SHARED("line", "max_message = \"17MiB\";"), "m.conf:5: services.a.max_message: 17825792 is out of range, "
+	    "which is 1 to 16777216 bytes" },
+	{ SHARED("line", "max_message = \"1MB\";"), "m.conf:5: services.a.max_message: \"1MB\": the unit "
+	    "is not one of B, KiB, MiB, GiB" },
+	{ SHARED("line", "max_in_flight = 0;"), "m.conf:5: services.a.max_in_flight: 0 is out of range, which is 1 "
+	    "to 65536" },
 	/* types */
 	{ "log = 1;", "m.conf:1: log: must be a group: log: { ... };" },
 	{ "defaults = [];", "m.conf:1: defaults: must be a group: defaults: { ... };" },
@@ -126,9 +145,9 @@ static const struct {
 	{ S("warm = 1000;"), "m.conf:5: services.a.warm: 1000 is out of range, which is 0 to 64" },
 	{ S("retry: { factor = 0.5; };"),
 	    "m.conf:5: services.a.retry.factor: 0.5 is out of range, which is 1 to 100" },
-	{ S("on_down = \"wait\";"), "m.conf:5: services.a.on_down: \"wait\" is not one of \"hold\" \"refuse\"" },
+	{ S("on_down = \"wait\";"), "m.conf:5: services.a.on_down: \"wait\" is not one of \"hold\", \"refuse\"" },
 	{ "log: { level = \"loud\"; };",
-	    "m.conf:1: log.level: \"loud\" is not one of \"error\" \"warning\" \"notice\" \"info\" \"debug\"" },
+	    "m.conf:1: log.level: \"loud\" is not one of \"error\", \"warning\", \"notice\", \"info\", \"debug\"" },
 	{ "stop_timeout = 5000000000;", "m.conf:1: a number is too large" },
 	/* hello */
 	{ S("hello = \"PING\";"), "m.conf:5: services.a.hello: must be a list of groups, not a text" },

@@ -22,29 +22,35 @@ static struct hello_step steps[] = {
 	{ .send = ping, .expect = pong, .abort_on = wrong, .timeout = 2 * SECOND },
 	{ .send = ping, .timeout = SECOND / 20 },
 };
-static const struct hello_settings settings = { steps, 4 };
+static const struct hello_settings settings = { .steps = steps, .count = 4 };
 static struct hello_talk talk;
 
 /* Says whatever is to be said and hears the bytes in pieces of this size; how many were hello's. */
 static size_t
-play(const char *bytes, size_t piece)
+play_with(const struct hello_settings *with, const char *bytes, size_t piece)
 {
 	size_t length = strlen(bytes), at = 0, size, taken;
 
-	hello_talk_begin(&talk, &settings, 0);
+	hello_talk_begin(&talk, with, 0);
 	while (talk.wants != HELLO_OVER) {
 		if (talk.wants == HELLO_SAY) {
-			hello_talk_said(&talk, &settings, 0);
+			hello_talk_said(&talk, with, 0);
 			continue;
 		}
 		size = length - at < piece ? length - at : piece;
 		if (size == 0)
 			break;
-		taken = hello_talk_heard(&talk, &settings, bytes + at, size, 0);
+		taken = hello_talk_heard(&talk, with, bytes + at, size, 0);
 		assert_true(taken > 0 && taken <= size);
 		at += taken;
 	}
 	return at;
+}
+
+static size_t
+play(const char *bytes, size_t piece)
+{
+	return play_with(&settings, bytes, piece);
 }
 
 static void
@@ -59,6 +65,27 @@ every_split_of_the_answers_gives_the_same(void **state)
 		assert_string_equal(talk.error, "");
 		assert_true(talk.deadline == CLOCK_NEVER);
 	}
+}
+
+static void
+a_whole_reply_of_redis_is_taken_at_any_split(void **state)
+{
+	static const char *const replies[] = { "+OK\r\n", "$5\r\na\r\nbc\r\n", "$-1\r\n", "*0\r\n", "*-1\r\n",
+		"%2\r\n$1\r\na\r\n:1\r\n$1\r\nb\r\n*2\r\n$0\r\n\r\n#t\r\n",
+		"|1\r\n+ttl\r\n:5\r\n*1\r\n=6\r\ntxt:\r\n\r\n" };
+	static char any[] = "";
+	struct hello_step step = { .send = ping, .expect = any, .timeout = SECOND };
+	const struct hello_settings redis = { .steps = &step, .count = 1, .whole_replies = true };
+	char bytes[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++)
+		for (size_t piece = 1; piece <= strlen(replies[i]) + 5; piece++) {
+			snprintf(bytes, sizeof bytes, "%s:next", replies[i]);
+			assert_int_equal(play_with(&redis, bytes, piece), strlen(replies[i]));
+			assert_int_equal(talk.end, HELLO_DONE);
+			assert_int_equal(talk.wants, HELLO_OVER);
+		}
 }
 
 static void
@@ -158,8 +185,8 @@ lateness_says_what_was_missing(void **state)
 	hello_talk_heard(&talk, &settings, "bye", 3, 0);
 	hello_talk_closed(&talk);
 	assert_string_equal(talk.error, "hello: the server closed the connection after \"bye\"");
-	hello_talk_begin(&talk, &(struct hello_settings){ &steps[3], 1 }, 0);
-	hello_talk_late(&talk, &(struct hello_settings){ &steps[3], 1 });
+	hello_talk_begin(&talk, &(struct hello_settings){ .steps = &steps[3], .count = 1 }, 0);
+	hello_talk_late(&talk, &(struct hello_settings){ .steps = &steps[3], .count = 1 });
 	assert_string_equal(talk.error, "hello: the server takes nothing within 0.050 s");
 }
 
@@ -186,6 +213,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_split_of_the_answers_gives_the_same),
+		cmocka_unit_test(a_whole_reply_of_redis_is_taken_at_any_split),
 		cmocka_unit_test(an_unexpected_line_is_shown),
 		cmocka_unit_test(at_most_80_bytes_are_shown),
 		cmocka_unit_test(p21_abort_on_comes_before_expect),

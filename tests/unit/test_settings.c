@@ -155,10 +155,19 @@ a_list_differs_by_an_item_more_and_by_an_item_changed(void **state)
 	settings_clear(&settings_service, &new);
 }
 
+static bool
+is_one_of(const char *name, const char *const *names)
+{
+	while (*names != NULL && strcmp(*names, name) != 0)
+		names++;
+	return *names != NULL;
+}
+
 static void
-only_where_the_sockets_are_needs_a_restart(void **state)
+only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 {
 	static const char *const names[] = { "runtime_directory", "control.path" };
+	static const char *const promised[] = { "mode", "listen.type", "framing", "replies", NULL };
 
 	(void)state;
 	for (size_t i = 0; i < settings_top.count; i++) {
@@ -167,8 +176,11 @@ only_where_the_sockets_are_needs_a_restart(void **state)
 
 		assert_int_equal(row->reload, restart ? SETTING_RESTART : SETTING_IN_PLACE);
 	}
-	for (size_t i = 0; i < settings_service.count; i++)
-		assert_int_not_equal(settings_service.rows[i].reload, SETTING_RESTART);
+	for (size_t i = 0; i < settings_service.count; i++) {
+		const struct setting *row = &settings_service.rows[i];
+
+		assert_int_equal(row->reload == SETTING_RESTART, is_one_of(row->name, promised));
+	}
 }
 
 static void
@@ -344,7 +356,7 @@ main(void)
 		cmocka_unit_test(a_copy_prints_the_same_and_shares_nothing),
 		cmocka_unit_test(the_strongest_class_among_changed_rows_counts),
 		cmocka_unit_test(a_list_differs_by_an_item_more_and_by_an_item_changed),
-		cmocka_unit_test(only_where_the_sockets_are_needs_a_restart),
+		cmocka_unit_test(only_where_sockets_are_and_what_clients_were_promised_stays),
 		cmocka_unit_test(paths_of_the_same_place_become_the_same_text),
 		cmocka_unit_test(times_are_numbers_of_seconds_or_texts_with_a_unit),
 		cmocka_unit_test(no_limit_is_written_as_0),

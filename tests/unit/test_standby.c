@@ -220,7 +220,7 @@ it_speaks_hello(void **state)
 	(void)state;
 	listen_twice();
 	prepare(1);
-	w.settings.hello = (struct hello_settings){ &step, 1 };
+	w.settings.hello = (struct hello_settings){ .steps = &step, .count = 1 };
 	world_begin();
 	RUN_UNTIL(1000, can_accept(listener[0]));
 	first = world_accept(listener[0]);

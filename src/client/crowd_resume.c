@@ -1,0 +1,66 @@
+#include "client/crowd_parts.h"
+
+#include "base/clock.h"
+
+/* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  The
+ * callbacks are not told: the crowd is not theirs yet. */
+static bool
+crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
+{
+	struct table_session *record = &crowd->table->sessions[index];
+	const char *reply = crowd->settings->down_reply;
+
+	if (!crowd_admit(crowd, record->client_fd, ret_uid)) {
+		session_close(crowd_add(crowd, index, *ret_uid));
+		return false;
+	}
+	record->since = clock_now();
+	record->flags = 0;
+	crowd_counters(crowd)->clients++;
+	if (!crowd_is_closed_now(crowd))
+		return true;
+	crowd_counters(crowd)->refused_down++;
+	admission_leave(crowd->admission, *ret_uid);
+	session_refuse(crowd_add(crowd, index, (uid_t)-1), reply);
+	return false;
+}
+
+static void
+crowd_resume_session(struct crowd *crowd, uint32_t index)
+{
+	struct table_session *record = &crowd->table->sessions[index];
+	bool adopted = record->flags & TABLE_SESSION_ADOPTED;
+	struct session *session;
+	uid_t uid = (uid_t)-1;
+
+	if (adopted && !crowd_admit_adopted(crowd, index, &uid))
+		return;
+	if (!adopted)
+		admission_rejoin(crowd->admission, record->client_fd, &uid);
+	session = crowd_add(crowd, index, uid);
+	if (session_is_held(session) && crowd->shared == NULL) {
+		hold_add(crowd->hold, session);
+		session_begin(session);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
+	crowd->open_count++;
+	if (session_is_held(session))
+		session_share(session);
+	else
+		session_begin(session);
+}
+
+void
+crowd_resume(struct crowd *crowd)
+{
+	const struct table *table = crowd->table;
+	enum table_state state;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++) {
+		state = table_session_state(table, i);
+		if ((state == TABLE_HELD || state == TABLE_OPEN) && table->sessions[i].service == crowd->service &&
+		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+			crowd_resume_session(crowd, i);
+	}
+}

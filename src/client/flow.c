@@ -1,0 +1,91 @@
+#include "client/flow.h"
+
+#include <string.h>
+
+#include "keep/buffers.h"
+#include "keep/crash.h"
+
+size_t
+flow_length(const struct table *table, uint32_t name)
+{
+	return name == 0 ? 0 : table->buffers[name].tail - table->buffers[name].head;
+}
+
+unsigned char *
+flow_bytes(const struct table *table, uint32_t name)
+{
+	return name == 0 ? NULL : buffers_bytes(table, name) + table->buffers[name].head;
+}
+
+size_t
+flow_spare(const struct table *table, uint32_t name)
+{
+	return name == 0 ? 0 : buffers_size(table, name) - table->buffers[name].tail;
+}
+
+/* To a buffer that has room for want bytes behind those that are there. */
+static bool
+flow_move(struct table *table, volatile uint32_t *name, size_t want)
+{
+	uint32_t old = *name, new;
+	size_t length = flow_length(table, old);
+
+	if (length + want > buffers_largest() || (new = buffers_claim(table, length + want)) == 0)
+		return false;
+	if (length > 0)
+		memcpy(buffers_bytes(table, new), flow_bytes(table, old), length);
+	table->buffers[new].tail = (uint32_t)length;
+	CRASH_POINT(FLOW_COPIED);
+	table_barrier();
+	*name = new;
+	table_barrier();
+	CRASH_POINT(FLOW_RENAMED);
+	if (old != 0)
+		buffers_free(table, old);
+	return true;
+}
+
+unsigned char *
+flow_room(struct table *table, volatile uint32_t *name, size_t want)
+{
+	if ((*name == 0 || flow_spare(table, *name) < want) && !flow_move(table, name, want))
+		return NULL;
+	return buffers_bytes(table, *name) + table->buffers[*name].tail;
+}
+
+void
+flow_redo(struct redo *redo, struct table *table, uint32_t name, size_t gone, size_t come)
+{
+	struct table_buffer *buffer = &table->buffers[name];
+	uint32_t ends[2] = { buffer->head + (uint32_t)gone, buffer->tail + (uint32_t)come };
+	uint64_t word;
+
+	_Static_assert(sizeof *buffer == sizeof word && sizeof ends == sizeof word, "both ends are one word");
+	memcpy(&word, ends, sizeof word);
+	redo_add(redo, (uint64_t *)(void *)buffer, word);
+}
+
+void
+flow_take(struct table *table, uint32_t name, size_t gone)
+{
+	table->buffers[name].head += (uint32_t)gone;
+}
+
+void
+flow_drop(struct table *table, volatile uint32_t *name)
+{
+	uint32_t old = *name;
+
+	if (old == 0)
+		return;
+	*name = 0;
+	CRASH_POINT(FLOW_UNNAMED);
+	buffers_free(table, old);
+}
+
+void
+flow_release(struct table *table, volatile uint32_t *name)
+{
+	if (*name != 0 && flow_length(table, *name) == 0)
+		flow_drop(table, name);
+}

@@ -1,0 +1,40 @@
+/* flow.h - bytes in the table that come at one end and go at the other, in a buffer that a record names.
+ *
+ * The buffer grows as needed, and the bytes move to the begin of another one when there is no room behind them:
+ * copied first, then named in one store, so that a death loses nothing.  Bytes that are written behind the end count
+ * only when a redo record has moved it (X2).  An empty flow needs no buffer.
+ */
+#ifndef HOLDFAST_CLIENT_FLOW_H
+#define HOLDFAST_CLIENT_FLOW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "keep/redo.h"
+#include "keep/table.h"
+
+/* name is the word of a record that names the buffer; 0: none. */
+size_t flow_length(const struct table *table, uint32_t name);
+
+/* The first byte; of no meaning while the flow is empty. */
+unsigned char *flow_bytes(const struct table *table, uint32_t name);
+
+/* How many bytes there is room for behind the last one, as it is. */
+size_t flow_spare(const struct table *table, uint32_t name);
+
+/* Where want more bytes may be written; NULL if no buffer is free. */
+unsigned char *flow_room(struct table *table, volatile uint32_t *name, size_t want);
+
+/* Adds to the redo that so many bytes are gone from the begin and so many have come at the end; there must be a
+ * buffer. */
+void flow_redo(struct redo *redo, struct table *table, uint32_t name, size_t gone, size_t come);
+
+/* So many bytes are gone from the begin, at once. */
+void flow_take(struct table *table, uint32_t name, size_t gone);
+
+/* Gives the buffer back if it is empty; or whatever it holds. */
+void flow_release(struct table *table, volatile uint32_t *name);
+void flow_drop(struct table *table, volatile uint32_t *name);
+
+#endif

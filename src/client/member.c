@@ -1,0 +1,378 @@
+#include "client/member.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/hangup.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/call.h"
+#include "client/shared_parts.h"
+
+/* A client's buffer has at least this much room before it is read. */
+#define MEMBER_ROOM (TABLE_BUFFER_SIZE / 4)
+
+static bool
+member_is_of_packets(const struct member *member)
+{
+	return member->shared->settings->type != LISTENER_STREAM;
+}
+
+void
+member_update_reading(struct member *member)
+{
+	bool reading = !member->ended && !member->stuck && !member->waiting && !member->writing &&
+	    !member_is_last(member);
+
+	if (reading == member->reading)
+		return;
+	member->reading = reading;
+	if (reading)
+		event_add(&member->read, NULL);
+	else
+		event_del(&member->read);
+}
+
+static void
+member_update_writing(struct member *member, bool writing)
+{
+	if (writing == member->writing)
+		return;
+	member->writing = writing;
+	if (writing)
+		event_add(&member->write, NULL);
+	else
+		event_del(&member->write);
+}
+
+void
+member_wait(struct member *member)
+{
+	struct shared *shared = member->shared;
+
+	if (member->waiting)
+		return;
+	member->waiting = true;
+	if (member->waiting_since == 0)
+		member->waiting_since = clock_now();
+	TAILQ_INSERT_TAIL(&shared->waiting, member, waiting_entry);
+	shared->waiting_count++;
+	shared_tell_waiting(shared);
+	shared_tick_soon(shared);
+}
+
+void
+member_wait_no_more(struct member *member)
+{
+	if (!member->waiting)
+		return;
+	member->waiting = false;
+	TAILQ_REMOVE(&member->shared->waiting, member, waiting_entry);
+	member->shared->waiting_count--;
+}
+
+void
+member_owe(struct member *member, int change)
+{
+	bool owed = member->in_flight > 0;
+
+	member->in_flight += (unsigned)change;
+	member->shared->owed_members += (unsigned)((member->in_flight > 0) - owed);
+}
+
+void
+member_dirty(struct member *member)
+{
+	if (member->dirty)
+		return;
+	member->dirty = true;
+	TAILQ_INSERT_TAIL(&member->shared->dirty, member, dirty_entry);
+}
+
+static void
+member_clean(struct member *member)
+{
+	if (member->dirty)
+		TAILQ_REMOVE(&member->shared->dirty, member, dirty_entry);
+	member->dirty = false;
+}
+
+void
+member_finish(struct member *member)
+{
+	member_record(member)->flags |= TABLE_SESSION_LAST;
+	table_barrier();
+	member_wait_no_more(member);
+	member->stuck = false;
+	flow_drop(member->shared->table, member_in(member));
+	member_update_reading(member);
+	member_dirty(member);
+}
+
+bool
+member_end_if_through(struct member *member)
+{
+	bool ended = member->ended && member->in_flight == 0 && !member->stuck && !member->waiting &&
+	    (member->gone || member->shared->settings->replies != SHARED_BROADCAST);
+
+	if (member->session == NULL || (!ended && !member_is_last(member)) ||
+	    flow_length(member->shared->table, *member_out(member)) > 0)
+		return false;
+	session_is_over(member->session);
+	return true;
+}
+
+/* Sends the next message to a client of packets, without its framing.  Bytes, or -errno. */
+static ssize_t
+member_send_packet(struct member *member)
+{
+	struct shared *shared = member->shared;
+	const unsigned char *bytes = flow_bytes(shared->table, *member_out(member));
+	size_t length = flow_length(shared->table, *member_out(member)), whole, offset, contents;
+	struct framing_progress progress = { 0 };
+
+	if (shared->framing->reply(&progress, bytes, length, length, &whole) != FRAMING_WHOLE)
+		return -EPROTO;
+	offset = shared->framing->unwrap(bytes, whole, &contents);
+	return call_send_packet(shared->table, member->index, TABLE_DOWN, member_record(member)->client_fd,
+	    (uint32_t)offset, (uint32_t)contents, (uint32_t)whole);
+}
+
+/* All that is there.  0 when it is gone, or -errno. */
+static int
+member_send(struct member *member)
+{
+	struct table *table = member->shared->table;
+	int fd = member_record(member)->client_fd;
+	ssize_t n;
+
+	while (flow_length(table, *member_out(member)) > 0) {
+		n = member_is_of_packets(member) ? member_send_packet(member) :
+		    call_send(table, member->index, TABLE_DOWN, fd);
+		if (n < 0)
+			return (int)n;
+		member_record(member)->active = clock_second();
+	}
+	flow_release(table, member_out(member));
+	return 0;
+}
+
+/* It has taken what it was given: it may have more on the way, up to a limit. */
+static void
+member_widen(struct member *member)
+{
+	if (member->window < SHARED_WINDOW_MOST && member->in_flight * 2 <= member->window)
+		member->window *= 2;
+}
+
+void
+member_flush(struct member *member)
+{
+	struct shared *shared = member->shared;
+	int error;
+
+	member_clean(member);
+	error = member_send(member);
+	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
+		session_is_over(member->session);
+		return;
+	}
+	member_update_writing(member, error != 0);
+	if (error == 0) {
+		member_widen(member);
+		if (member_end_if_through(member))
+			return;
+	}
+	member_ask(member);
+	if (shared->choked == member &&
+	    flow_length(shared->table, *member_out(member)) <= shared_room_of_client(shared))
+		shared_unchoke(shared);
+}
+
+static void
+member_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct member *member = arg;
+	struct table_header *header = member->shared->table->header;
+
+	(void)fd;
+	(void)what;
+	header->handling = member->index;
+	member_flush(member);
+	header->handling = 0;
+}
+
+/* Sees to room for what comes.  A message of known length gets it as it comes, not before. */
+static bool
+member_make_room(struct member *member)
+{
+	struct table *table = member->shared->table;
+	size_t length = flow_length(table, *member_in(member)), want = MEMBER_ROOM, missing;
+
+	missing = member->progress.expected > length ? member->progress.expected - length : 0;
+	if (missing > want)
+		want = missing < length ? missing : length > want ? length : want;
+	return flow_room(table, member_in(member), want) != NULL;
+}
+
+/* A packet that is too long for the message that it would be: gone. */
+static void
+member_drop_packet(struct member *member, int fd)
+{
+	recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+	if (member->session != NULL)
+		member_finish(member);
+	else
+		member->shared->record->lost++;
+}
+
+/* No buffer is free for what it says. */
+static void
+member_give_up(struct member *member, int fd)
+{
+	if (member_is_of_packets(member)) {
+		member_drop_packet(member, fd);
+		return;
+	}
+	log_warning(member->shared->name, "there is no memory for what client %llu says: closed",
+	    (unsigned long long)member_record(member)->id);
+	member_finish(member);
+}
+
+/* Makes room for the packet that is next: bytes of it, 0 at the end of the file, or -errno. */
+static ssize_t
+member_expect_packet(struct member *member, int fd)
+{
+	ssize_t n = recv(fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+	if (n < 0)
+		return -errno;
+	if ((size_t)n > member->shared->settings->max_message) {
+		member_drop_packet(member, fd);
+		return -EAGAIN;
+	}
+	if (n == 0) { /* an empty packet, or the end */
+		recv(fd, NULL, 0, MSG_DONTWAIT);
+		return member->session != NULL && hangup_is_silence(fd) ? 0 : -EAGAIN;
+	}
+	return flow_room(member->shared->table, member_in(member), (size_t)n) == NULL ? -ENOMEM : n;
+}
+
+static ssize_t
+member_receive(struct member *member, int fd)
+{
+	ssize_t n = 1;
+
+	if (member_is_of_packets(member))
+		n = member_expect_packet(member, fd);
+	else if (!member_make_room(member))
+		n = -ENOMEM;
+	if (n <= 0)
+		return n;
+	return call_receive(member->shared->table, member->index, TABLE_UP, fd);
+}
+
+/* Nothing more is read; whether it still hears is seen now, or once in a while. */
+static void
+member_note_end(struct member *member, int fd)
+{
+	member->ended = true;
+	member->gone = hangup_has_come(fd);
+}
+
+static void
+member_read(struct member *member, int fd)
+{
+	ssize_t n = member_receive(member, fd);
+
+	if (n < 0 && n != -EAGAIN && n != -ENOMEM) /* B3: the error is told once, before what was said */
+		n = member_receive(member, fd);
+	if (n == -ENOMEM) {
+		member_give_up(member, fd);
+		n = -EAGAIN;
+	}
+	if (n > 0)
+		member_record(member)->active = clock_second();
+	else if (n != -EAGAIN && member->session != NULL)
+		member_note_end(member, fd);
+	if (n != -EAGAIN || member_is_last(member))
+		member_ask(member);
+}
+
+static void
+member_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct member *member = arg;
+	struct table_header *header = member->shared->table->header;
+
+	(void)what;
+	header->handling = member->index;
+	member_read(member, (int)fd);
+	header->handling = 0;
+}
+
+static void
+member_enroll(struct shared *shared, struct member *member)
+{
+	size_t slots = shared->member_slots;
+
+	if (member->index >= slots) {
+		shared->member_slots = member->index + 64;
+		shared->members = mem_resize(shared->members, shared->member_slots, sizeof *shared->members);
+		for (; slots < shared->member_slots; slots++)
+			shared->members[slots] = NULL;
+	}
+	shared->members[member->index] = member;
+}
+
+struct member *
+member_begin(struct shared *shared, struct session *session, uint32_t index, int fd)
+{
+	struct member *member = stock_take(&shared->stock);
+
+	member->shared = shared;
+	member->session = session;
+	member->index = index;
+	member->window = SHARED_WINDOW_FIRST;
+	event_assign(&member->read, shared->loop, fd, EV_READ | EV_PERSIST, member_on_readable, member);
+	event_assign(&member->write, shared->loop, fd, EV_WRITE | EV_PERSIST, member_on_writable, member);
+	member_enroll(shared, member);
+	member_update_reading(member);
+	return member;
+}
+
+struct member *
+member_new(struct shared *shared, struct session *session)
+{
+	return member_begin(shared, session, session->index, session_record(session)->client_fd);
+}
+
+void
+member_free(struct member *member)
+{
+	struct shared *shared;
+
+	if (member == NULL)
+		return;
+	shared = member->shared;
+	member_owe(member, -(int)member->in_flight);
+	member_wait_no_more(member);
+	member_clean(member);
+	loop_event_stop(&member->read);
+	loop_event_stop(&member->write);
+	shared->members[member->index] = NULL;
+	stock_give(&shared->stock, member);
+	if (shared->choked == member) {
+		shared->choked = NULL;
+		shared_give_soon(shared); /* and goes on reading */
+	}
+}
+
+bool
+member_is_gone(const struct member *member)
+{
+	return member->in_flight == 0 && !member->waiting && !member->stuck &&
+	    hangup_is_final(member_record(member)->client_fd);
+}

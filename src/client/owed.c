@@ -1,0 +1,94 @@
+#include "client/owed.h"
+
+#include "client/flow.h"
+#include "keep/buffers.h"
+#include "keep/crash.h"
+
+uint64_t
+owed_word(const struct table *table, uint32_t session)
+{
+	return (uint64_t)TABLE_GENERATION(table->sessions[session].word) << 32 | session;
+}
+
+uint32_t
+owed_client(const struct table *table, uint64_t who)
+{
+	uint32_t session = (uint32_t)who;
+
+	if (who == TABLE_OWED_NOBODY || table_session_state(table, session) != TABLE_OPEN ||
+	    owed_word(table, session) != who)
+		return 0;
+	return session;
+}
+
+uint64_t
+owed_count(const struct table_shared *shared)
+{
+	return shared->owed_tail - shared->owed_head;
+}
+
+static uint64_t
+owed_capacity(const struct table *table, const struct table_shared *shared)
+{
+	return shared->owed == 0 ? 0 : buffers_size(table, shared->owed) / sizeof(struct table_owed);
+}
+
+/* Sizes are powers of two, so that numbers go on through the end of their range. */
+static struct table_owed *
+owed_in(const struct table *table, uint32_t ring, uint64_t i)
+{
+	struct table_owed *entries = (struct table_owed *)(void *)buffers_bytes(table, ring);
+
+	return &entries[i & (buffers_size(table, ring) / sizeof *entries - 1)];
+}
+
+struct table_owed *
+owed_at(const struct table *table, const struct table_shared *shared, uint64_t i)
+{
+	return owed_in(table, shared->owed, i);
+}
+
+bool
+owed_room(struct table *table, struct table_shared *shared, uint32_t entries)
+{
+	uint32_t old = shared->owed, new;
+	size_t wanted = (owed_count(shared) + entries) * sizeof(struct table_owed);
+
+	if (owed_count(shared) + entries <= owed_capacity(table, shared))
+		return true;
+	if (wanted > buffers_largest() || (new = buffers_claim(table, wanted)) == 0)
+		return false;
+	for (uint64_t i = shared->owed_head; i != shared->owed_tail; i++)
+		*owed_in(table, new, i) = *owed_in(table, old, i);
+	CRASH_POINT(FLOW_COPIED);
+	table_barrier();
+	shared->owed = new;
+	table_barrier();
+	if (old != 0)
+		buffers_free(table, old);
+	return true;
+}
+
+uint64_t
+owed_begin(const struct table *table, const struct table_shared *shared, uint64_t i)
+{
+	if (i == shared->owed_head)
+		return shared->out_end - flow_length(table, shared->out);
+	return owed_at(table, shared, i - 1)->end;
+}
+
+/* Ends rise with the numbers. */
+uint64_t
+owed_sent(const struct table *table, const struct table_shared *shared)
+{
+	uint64_t low = shared->owed_head, high = shared->owed_tail, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (owed_at(table, shared, middle)->end <= shared->sent)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low - shared->owed_head;
+}

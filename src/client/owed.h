@@ -1,0 +1,33 @@
+/* owed.h - the queue of who is owed the next reply, in the table (X2, X3).
+ *
+ * One entry a request, in the order in which the upstream is given them; each knows where its request ends in the
+ * stream of them.  Entries are numbered from owed_head to owed_tail.
+ */
+#ifndef HOLDFAST_CLIENT_OWED_H
+#define HOLDFAST_CLIENT_OWED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "keep/table.h"
+
+/* The word for a client: its slot and the generation that it has now. */
+uint64_t owed_word(const struct table *table, uint32_t session);
+
+/* The client's slot, if it is still the one that asked and is open; else 0. */
+uint32_t owed_client(const struct table *table, uint64_t who);
+
+/* Entries in all, and those that were given to the connection in use as a whole. */
+uint64_t owed_count(const struct table_shared *shared);
+uint64_t owed_sent(const struct table *table, const struct table_shared *shared);
+
+/* Sees to room for so many entries more, at most 256; false if no buffer is free. */
+bool owed_room(struct table *table, struct table_shared *shared, uint32_t entries);
+
+/* Entry number i; beyond owed_tail it is there to be written. */
+struct table_owed *owed_at(const struct table *table, const struct table_shared *shared, uint64_t i);
+
+/* The offset where entry number i's request begins, for owed_head to owed_tail. */
+uint64_t owed_begin(const struct table *table, const struct table_shared *shared, uint64_t i);
+
+#endif

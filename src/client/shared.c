@@ -1,0 +1,171 @@
+#include "client/shared_parts.h"
+
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+
+/* Members whose memory lies together. */
+#define SHARED_SLAB 32
+
+size_t
+shared_room_of_client(const struct shared *shared)
+{
+	return (size_t)shared->settings->max_message + SHARED_SLACK;
+}
+
+struct shared *
+shared_new(struct event_base *loop, struct table *table, uint16_t service, const struct shared_settings *settings,
+    const struct shared_callbacks *callbacks, void *arg)
+{
+	struct shared *shared = mem_new(1, sizeof *shared);
+
+	shared->loop = loop;
+	shared->table = table;
+	shared->service = service;
+	shared->name = table->services[service].name;
+	shared->record = &table->services[service].shared;
+	shared->settings = settings;
+	shared->callbacks = callbacks;
+	shared->arg = arg;
+	shared->framing = framing_of(settings->framing);
+	shared->fd = -1;
+	shared->down_since = shared->queued_since = clock_now();
+	shared->stock = (struct stock){ .size = sizeof(struct member), .number = SHARED_SLAB };
+	TAILQ_INIT(&shared->waiting);
+	TAILQ_INIT(&shared->dirty);
+	loop_timer_init(&shared->giving, loop, shared_on_giving, shared);
+	loop_timer_init(&shared->tick, loop, shared_on_tick, shared);
+	return shared;
+}
+
+void
+shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
+    const struct resp_connection *resp)
+{
+	shared->settings = settings;
+	shared->hold_timeout = hold_timeout;
+	shared->resp = *resp;
+	shared_make_texts(shared);
+	loop_timer_stop(&shared->tick);
+	shared_tick_soon(shared);
+}
+
+void
+shared_use(struct shared *shared, int fd)
+{
+	shared->fd = fd;
+	shared->broken = false;
+	shared->error = 0;
+	shared->progress = (struct framing_progress){ 0 };
+	shared->liveness = (struct liveness){ .heard = clock_now() };
+	event_assign(&shared->read, shared->loop, fd, EV_READ | EV_PERSIST, shared_on_readable, shared);
+	event_assign(&shared->write, shared->loop, fd, EV_WRITE | EV_PERSIST, shared_on_writable, shared);
+	event_add(&shared->read, NULL);
+	shared->reading = true;
+	shared->writing = false;
+}
+
+/* What comes before anything was asked would be taken for the reply to what is asked first. */
+static bool
+shared_has_spoken(const struct shared *shared)
+{
+	char byte;
+
+	return shared_is_ordered(shared) && owed_count(shared->record) > 0 &&
+	    recv(shared->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void
+shared_lend(struct shared *shared)
+{
+	uint32_t session;
+	int fd = shared->callbacks->lend(shared->arg, &session);
+
+	if (fd == -1)
+		return;
+	shared_use(shared, fd);
+	table_session_set(shared->table, session, TABLE_LENT);
+	CRASH_POINT(SHARED_LENT);
+	shared->record->upstream = session;
+	CRASH_POINT(SHARED_NAMED);
+	shared->callbacks->lent(shared->arg, session);
+	if (shared_has_spoken(shared))
+		shared_lose(shared, "it spoke before anything was asked; what it says first is a matter of hello");
+	shared_tell_waiting(shared);
+}
+
+bool
+shared_is_connected(const struct shared *shared)
+{
+	return shared->fd != -1;
+}
+
+void
+shared_serve(struct shared *shared)
+{
+	if (!shared->begun)
+		return;
+	if (shared->fd == -1)
+		shared_lend(shared);
+	if (shared->fd == -1) {
+		shared_turn_away(shared, clock_now());
+		shared_tell_waiting(shared);
+		return;
+	}
+	shared_give_soon(shared);
+	shared_serve_waiting(shared);
+}
+
+void
+shared_free(struct shared *shared)
+{
+	if (shared == NULL)
+		return;
+	shared_set_datagrams(shared, -1);
+	loop_event_stop(&shared->read);
+	loop_event_stop(&shared->write);
+	loop_timer_stop(&shared->giving);
+	loop_timer_stop(&shared->tick);
+	stock_clear(&shared->stock);
+	mem_free(shared->members);
+	mem_free(shared->loss_text);
+	mem_free(shared->beat_text);
+	mem_free(shared);
+}
+
+void
+shared_tell_waiting(struct shared *shared)
+{
+	unsigned count = 0;
+
+	if (shared->fd == -1)
+		count = shared->owed_members + shared->waiting_count;
+	if (count == 0 && shared->fd == -1 && owed_count(shared->record) > 0)
+		count = 1;
+	if (count == shared->told_waiting || !shared->begun)
+		return;
+	shared->told_waiting = count;
+	shared->callbacks->waiting(shared->arg, count);
+}
+
+void
+shared_get_status(struct shared *shared, struct shared_status *ret_status)
+{
+	const struct table_shared *record = shared->record;
+	const struct member *first = TAILQ_FIRST(&shared->waiting);
+	uint64_t sent;
+
+	shared_retire(shared);
+	sent = shared->fd == -1 ? 0 : owed_sent(shared->table, record);
+	*ret_status = (struct shared_status){ .in_flight = sent,
+		.queued = owed_count(record) - sent + shared->waiting_count,
+		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
+		.retried = record->retried, .waiting = shared->told_waiting };
+	if (shared->fd == -1 && shared->told_waiting > 0) {
+		int64_t since = owed_count(record) > 0 || first == NULL ? shared->queued_since : first->waiting_since;
+
+		ret_status->waiting_longest = clock_now() - since;
+	}
+}

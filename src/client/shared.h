@@ -1,0 +1,102 @@
+/* shared.h - one upstream connection that all clients of a service share, message by message.
+ *
+ * Who asked what lies in the table (struct table_shared, client/owed, client/flow), so that a worker's death loses
+ * nothing; this is the process's side of it.  Clients are sessions that are OPEN without an upstream connection of
+ * their own; client/member does their part.
+ */
+#ifndef HOLDFAST_CLIENT_SHARED_H
+#define HOLDFAST_CLIENT_SHARED_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/listener.h"
+#include "client/liveness.h"
+#include "client/session.h"
+#include "framing/framing.h"
+#include "framing/resp_command.h"
+#include "keep/table.h"
+
+enum shared_replies { SHARED_ORDERED, SHARED_NONE, SHARED_BROADCAST };
+enum shared_on_loss { SHARED_FAIL, SHARED_RETRY };
+
+#define SHARED_MESSAGE_MAX (16u << 20) /* max_message, at most */
+#define SHARED_SLACK       (1u << 20)  /* what a client may have waiting for it beyond max_message */
+
+struct shared_settings {
+	enum framing_kind framing;
+	enum shared_replies replies;
+	enum listener_type type;     /* of the service's socket */
+	unsigned max_message;        /* bytes */
+	unsigned max_in_flight;
+	int64_t reply_timeout;       /* microseconds; 0: none */
+	enum shared_on_loss on_loss;
+	char *loss_reply;            /* owned; NULL none */
+	char *heartbeat_send, *heartbeat_expect; /* owned; NULL none */
+	int64_t heartbeat_interval, heartbeat_timeout;
+};
+
+/* Not called before shared_begin(). */
+struct shared_callbacks {
+	/* A ready connection: its fd, and its record, which is SPARE; -1 none.  It is made LENT, then lent called. */
+	int (*lend)(void *arg, uint32_t *ret_session);
+	void (*lent)(void *arg, uint32_t session);
+	/* The connection has ended; its record is free. */
+	void (*lost)(void *arg, const char *reason);
+	/* So many clients wait for a connection now. */
+	void (*waiting)(void *arg, unsigned count);
+	/* Requests that wait are turned away: no connection will come, or on_down says so. */
+	bool (*refuses)(void *arg);
+};
+
+struct shared;
+
+/* settings and callbacks are borrowed.  shared_set() must follow, then clients of a dead worker join, then comes
+ * shared_begin(). */
+struct shared *shared_new(struct event_base *loop, struct table *table, uint16_t service,
+    const struct shared_settings *settings, const struct shared_callbacks *callbacks, void *arg);
+
+/* Goes on with what the table holds.  datagrams is the socket that datagrams come from; -1 none. */
+void shared_begin(struct shared *shared, int datagrams);
+
+/* Frees the process's side; no client is joined any more. */
+void shared_free(struct shared *shared);
+
+/* Settings (borrowed), which never change framing, replies, or type.  hold_timeout as in struct crowd_settings; hello
+ * has made the connection what resp says. */
+void shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
+    const struct resp_connection *resp);
+
+/* The socket that datagrams come from has been replaced; -1 none. */
+void shared_set_datagrams(struct shared *shared, int fd);
+
+/* A connection may be there, or requests that wait may have to be turned away: looks. */
+void shared_serve(struct shared *shared);
+
+bool shared_is_connected(const struct shared *shared);
+
+/* Gives the connection up: requests in flight end as on_loss says; lost is not called. */
+void shared_drop(struct shared *shared);
+
+/* Gives up all that the table holds for the service: the service is gone, and so are its clients. */
+void shared_end(struct shared *shared);
+
+/* For status. */
+struct shared_status {
+	uint64_t in_flight; /* requests that the connection was given */
+	uint64_t queued;    /* those that it was not, and clients who wait to get theirs in */
+	uint64_t messages[2];
+	uint64_t lost, retried;
+	unsigned waiting;   /* clients, while there is no connection */
+	int64_t waiting_longest; /* microseconds */
+};
+void shared_get_status(struct shared *shared, struct shared_status *ret_status);
+
+/* Whether loss_reply, and heartbeat.send, is or can be made one message: NULL, or what is wrong, to be freed with
+ * mem_free(). */
+char *shared_check_loss_reply(const struct shared_settings *settings);
+char *shared_check_heartbeat(const struct shared_settings *settings);
+
+#endif

@@ -1,0 +1,148 @@
+/* Shared mode's begin, with what a dead worker left, and its end. */
+#include "base/clock.h"
+#include "client/shared_parts.h"
+#include "keep/recover.h"
+
+/* A connection that a dead worker was lent but did not come to name, or had named. */
+static void
+begin_resume_connection(struct shared *shared)
+{
+	struct table *table = shared->table;
+	struct table_shared *record = shared->record;
+
+	for (uint32_t i = 1; i < table->header->session_high && record->upstream == 0; i++)
+		if (table_session_state(table, i) == TABLE_LENT && table->sessions[i].service == shared->service)
+			record->upstream = i;
+	if (record->upstream == 0)
+		return;
+	if (table_session_state(table, record->upstream) == TABLE_LENT &&
+	    table->sessions[record->upstream].service == shared->service)
+		shared_use(shared, table->sessions[record->upstream].upstream_fd);
+	else
+		shared_settle(shared);
+}
+
+/* What is owed to whom, as the members count it. */
+static void
+begin_resume_owed(struct shared *shared)
+{
+	const struct table_shared *record = shared->record;
+	uint32_t session;
+
+	for (uint64_t i = record->owed_head; shared_is_ordered(shared) && i != record->owed_tail; i++) {
+		session = owed_client(shared->table, owed_at(shared->table, record, i)->who);
+		if (session != 0 && session < shared->member_slots && shared->members[session] != NULL)
+			member_owe(shared->members[session], 1);
+	}
+}
+
+static void
+begin_resume_liveness(struct shared *shared)
+{
+	const struct table_shared *record = shared->record;
+
+	if (owed_count(record) == 0 || shared->fd == -1)
+		return;
+	shared->liveness.asked = clock_now();
+	if (owed_at(shared->table, record, record->owed_head)->who == TABLE_OWED_NOBODY)
+		shared->liveness.beaten = shared->liveness.asked;
+}
+
+/* Named as being handled (K7): bytes that end a worker are met here again. */
+static void
+begin_each(struct shared *shared, void (*visit)(struct member *member))
+{
+	volatile uint32_t *handling = &shared->table->header->handling;
+
+	for (size_t i = 0; i < shared->member_slots; i++)
+		if (shared->members[i] != NULL) {
+			*handling = (uint32_t)i;
+			visit(shared->members[i]);
+		}
+	*handling = 0;
+}
+
+static void
+begin_resume_members(struct shared *shared)
+{
+	begin_each(shared, member_flush);
+	begin_each(shared, member_ask);
+}
+
+/* The record that stands for who sends datagrams; 0: there is none. */
+static uint32_t
+begin_find_datagrams(const struct shared *shared)
+{
+	const struct table *table = shared->table;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == shared->service &&
+		    (table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+			return i;
+	return 0;
+}
+
+/* The same, made if need be; 0 if none is free. */
+static uint32_t
+begin_make_datagrams(struct shared *shared)
+{
+	struct table *table = shared->table;
+	uint32_t index = begin_find_datagrams(shared);
+
+	if (index != 0 || (index = table_session_claim(table)) == 0)
+		return index;
+	table->sessions[index].service = shared->service;
+	table->sessions[index].flags = TABLE_SESSION_DATAGRAMS;
+	table->sessions[index].since = clock_now();
+	table_session_set(table, index, TABLE_OPEN);
+	return index;
+}
+
+void
+shared_set_datagrams(struct shared *shared, int fd)
+{
+	uint32_t index;
+
+	member_free(shared->datagrams);
+	shared->datagrams = NULL;
+	if (fd == -1 || shared->settings->type != LISTENER_DGRAM || (index = begin_make_datagrams(shared)) == 0)
+		return;
+	shared->datagrams = member_begin(shared, NULL, index, fd);
+	member_ask(shared->datagrams);
+}
+
+void
+shared_begin(struct shared *shared, int datagrams)
+{
+	shared->begun = true;
+	begin_resume_owed(shared); /* first: it may be owed no more since the connection is lost */
+	begin_resume_connection(shared);
+	begin_resume_liveness(shared);
+	if (shared->fd != -1 && flow_length(shared->table, *shared_in(shared)) > 0)
+		shared_hand_out(shared);
+	begin_resume_members(shared);
+	shared_set_datagrams(shared, datagrams);
+	if (shared->fd == -1) {
+		shared_serve(shared);
+	} else {
+		shared_give_soon(shared);
+		shared_serve_waiting(shared);
+	}
+	shared_tell_waiting(shared);
+	shared_tick_soon(shared);
+}
+
+void
+shared_end(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	uint32_t datagrams = begin_find_datagrams(shared);
+
+	shared_set_datagrams(shared, -1);
+	if (datagrams != 0)
+		recover_close_session(shared->table, datagrams);
+	shared_drop(shared);
+	record->owed_head = record->owed_tail;
+	flow_drop(shared->table, &record->out);
+	flow_drop(shared->table, &record->owed);
+}

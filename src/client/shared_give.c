@@ -1,0 +1,167 @@
+#include <errno.h>
+#include <linux/sockios.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "client/call.h"
+#include "client/shared_parts.h"
+
+/* Without replies: so many entries or bytes are kept before the kernel is asked what has been acknowledged. */
+#define GIVE_KEPT       256
+#define GIVE_KEPT_BYTES (TABLE_BUFFER_SIZE / 2)
+
+static void
+give_watch(struct shared *shared, bool writing)
+{
+	if (shared->writing == writing)
+		return;
+	shared->writing = writing;
+	if (writing)
+		event_add(&shared->write, NULL);
+	else
+		event_del(&shared->write);
+}
+
+/* One write, more only if the kernel has taken a part. */
+static void
+give(struct shared *shared)
+{
+	const struct table_shared *record = shared->record;
+	ssize_t n = 0;
+
+	if (shared->fd == -1 || shared->broken)
+		return;
+	if (record->sent != record->out_end && shared->liveness.asked == 0)
+		shared->liveness.asked = clock_now();
+	while (record->sent != record->out_end && n >= 0)
+		n = call_give(shared->table, shared->service, shared->fd);
+	shared->broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
+	give_watch(shared, record->sent != record->out_end && !shared->broken);
+	if (!shared_is_ordered(shared) && (owed_count(record) > GIVE_KEPT ||
+	    flow_length(shared->table, record->out) > GIVE_KEPT_BYTES))
+		shared_retire(shared);
+	shared_tick_soon(shared);
+}
+
+void
+shared_on_giving(evutil_socket_t fd, short what, void *arg)
+{
+	struct shared *shared = arg;
+
+	(void)fd;
+	(void)what;
+	if (shared->fd != -1 && !shared->reading && shared->choked == NULL)
+		shared_unchoke(shared);
+	give(shared);
+	shared_serve_waiting(shared);
+}
+
+void
+shared_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct shared *shared = arg;
+
+	(void)fd;
+	(void)what;
+	give(shared);
+	shared_serve_waiting(shared);
+}
+
+void
+shared_give_soon(struct shared *shared)
+{
+	if (!loop_timer_is_set(&shared->giving))
+		loop_timer_soon(&shared->giving);
+}
+
+/* Who finds no place is first again. */
+static void
+give_keep_place(struct shared *shared, const struct member *member)
+{
+	struct member *last = TAILQ_LAST(&shared->waiting, member_list);
+
+	if (last == NULL || last != member)
+		return;
+	TAILQ_REMOVE(&shared->waiting, last, waiting_entry);
+	TAILQ_INSERT_HEAD(&shared->waiting, last, waiting_entry);
+}
+
+/* First come first. */
+void
+shared_serve_waiting(struct shared *shared)
+{
+	const struct member *member = NULL;
+
+	shared->serving = true;
+	while (shared->fd != -1 && !TAILQ_EMPTY(&shared->waiting) &&
+	    (member == NULL || TAILQ_LAST(&shared->waiting, member_list) != member)) {
+		member = TAILQ_FIRST(&shared->waiting);
+		member_wait_no_more(TAILQ_FIRST(&shared->waiting));
+		member_ask((struct member *)(uintptr_t)member); /* it may be gone */
+	}
+	shared->serving = false;
+	give_keep_place(shared, member);
+	shared_tell_waiting(shared);
+}
+
+void
+shared_beat(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	size_t length = shared->beat_length;
+	unsigned char *room;
+	struct redo redo;
+
+	if (!owed_room(shared->table, record, 1) || (room = flow_room(shared->table, &record->out, length)) == NULL)
+		return;
+	memcpy(room, shared->beat_text, length);
+	*owed_at(shared->table, record, record->owed_tail) = (struct table_owed){ .who = TABLE_OWED_NOBODY,
+		.end = record->out_end + length };
+	redo_begin(&redo, shared->table);
+	flow_redo(&redo, shared->table, record->out, 0, length);
+	redo_add(&redo, &record->out_end, record->out_end + length);
+	redo_add(&redo, &record->owed_tail, record->owed_tail + 1);
+	redo_commit(&redo);
+	shared->liveness.beaten = clock_now();
+	shared_give_soon(shared);
+}
+
+/* Bytes that the other host has not acknowledged.  A Unix socket counts memory, not bytes: then it is none or all that
+ * this may be. */
+static uint64_t
+give_unacknowledged(const struct shared *shared)
+{
+	int bytes = 0;
+
+	if (ioctl(shared->fd, SIOCOUTQ, &bytes) == -1 || bytes < 0)
+		return UINT64_MAX;
+	return (uint64_t)bytes;
+}
+
+void
+shared_retire(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	uint64_t left, acknowledged, head = record->owed_head, gone;
+	struct redo redo;
+
+	if (shared_is_ordered(shared) || shared->fd == -1 || owed_count(record) == 0)
+		return;
+	left = give_unacknowledged(shared);
+	if (left > record->sent)
+		return;
+	acknowledged = record->sent - left;
+	while (head != record->owed_tail && owed_at(shared->table, record, head)->end <= acknowledged)
+		head++;
+	if (head == record->owed_head)
+		return;
+	gone = owed_at(shared->table, record, head - 1)->end - owed_begin(shared->table, record, record->owed_head);
+	redo_begin(&redo, shared->table);
+	flow_redo(&redo, shared->table, record->out, gone, 0);
+	redo_add(&redo, &record->owed_head, head);
+	redo_commit(&redo);
+	flow_release(shared->table, &record->out);
+	if (owed_count(record) == 0)
+		shared->liveness.asked = 0;
+}

@@ -1,0 +1,190 @@
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "client/shared_parts.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
+
+/* A request that was the oldest at so many losses in a row may be their cause: it is not sent again. */
+#define LOSS_SUSPECT 5
+
+static struct member *
+loss_member(const struct shared *shared, uint64_t who)
+{
+	uint32_t session = owed_client(shared->table, who);
+
+	return session == 0 || session >= shared->member_slots ? NULL : shared->members[session];
+}
+
+/* The oldest request ends as lost: its client is told so, or closed.  Closed first, so that no death leaves a client
+ * that waits for what nobody owes it. */
+static void
+loss_fail(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	const struct table_owed *entry = owed_at(shared->table, record, record->owed_head);
+	struct member *member = shared_is_ordered(shared) ? loss_member(shared, entry->who) : NULL;
+	uint64_t begin = owed_begin(shared->table, record, record->owed_head);
+	unsigned char *room = NULL;
+	struct redo redo;
+
+	if (member != NULL && shared->loss_text != NULL && !member_is_last(member))
+		room = flow_room(shared->table, member_out(member), shared->loss_length);
+	if (room != NULL)
+		memcpy(room, shared->loss_text, shared->loss_length);
+	else if (member != NULL)
+		member_finish(member);
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, shared->table);
+	if (room != NULL)
+		flow_redo(&redo, shared->table, *member_out(member), 0, shared->loss_length);
+	flow_redo(&redo, shared->table, record->out, entry->end - begin, 0);
+	redo_add(&redo, &record->owed_head, record->owed_head + 1);
+	redo_add(&redo, &record->lost, record->lost + (entry->who != TABLE_OWED_NOBODY));
+	if (record->sent < entry->end) /* it is not to be sent any more */
+		redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, entry->end);
+	redo_commit(&redo);
+	if (member == NULL)
+		return;
+	member_owe(member, -1);
+	member_dirty(member);
+}
+
+/* How many of those in flight end: all, or, if they are to be sent again, one that may be the cause. */
+static uint64_t
+loss_count_failing(struct shared *shared, uint64_t sent)
+{
+	struct table_shared *record = shared->record;
+	uint64_t failing = 0;
+
+	if (shared->settings->on_loss == SHARED_FAIL || sent == 0) {
+		record->stuck = 0;
+		return sent;
+	}
+	if (record->stuck == TABLE_STUCK_GUILTY) {
+		failing = 1;
+	} else if (record->stuck == 0 || record->stuck_at != record->owed_head) {
+		record->stuck = 0;
+		record->stuck_at = record->owed_head;
+	}
+	if (failing == 0 && ++record->stuck >= LOSS_SUSPECT)
+		failing = 1;
+	if (failing == 1)
+		record->stuck = 0;
+	return failing;
+}
+
+void
+shared_settle(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	uint64_t sent = owed_sent(shared->table, record), failing = loss_count_failing(shared, sent);
+	struct redo redo;
+
+	for (uint64_t i = 0; i < failing; i++)
+		loss_fail(shared);
+	CRASH_POINT(SHARED_SETTLED);
+	redo_begin(&redo, shared->table);
+	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, owed_begin(shared->table, record, record->owed_head));
+	redo_add(&redo, &record->retried, record->retried + sent - failing);
+	redo_add(&redo, &record->cast_slot, 0);
+	redo_commit(&redo);
+	record->upstream = 0;
+	CRASH_POINT(SHARED_UNNAMED);
+	if (sent > 0)
+		log_info(shared->name, "%llu requests were in flight: %llu end as lost, %llu are sent again",
+		    (unsigned long long)sent, (unsigned long long)failing, (unsigned long long)(sent - failing));
+	flow_release(shared->table, &record->out);
+}
+
+void
+shared_drop(struct shared *shared)
+{
+	uint32_t session = shared->record->upstream;
+
+	if (shared->fd == -1)
+		return;
+	shared_retire(shared); /* while it can be asked */
+	loop_event_stop(&shared->read);
+	loop_event_stop(&shared->write);
+	shared->reading = shared->writing = false;
+	shared->fd = -1;
+	shared->choked = NULL;
+	shared->liveness = (struct liveness){ 0 };
+	shared->down_since = shared->queued_since = clock_now();
+	recover_close_session(shared->table, session);
+	CRASH_POINT(SHARED_LOST);
+	shared_settle(shared);
+	shared_flush(shared);
+	shared_tell_waiting(shared);
+	shared_tick_soon(shared);
+}
+
+void
+shared_lose(struct shared *shared, const char *reason)
+{
+	if (shared->fd == -1)
+		return;
+	shared_drop(shared);
+	shared->callbacks->lost(shared->arg, reason);
+}
+
+/* Requests up to this entry, which no connection was given, since none is there. */
+static void
+loss_fail_until(struct shared *shared, uint64_t end)
+{
+	struct table_shared *record = shared->record;
+
+	while (record->owed_head < end && owed_count(record) > 0)
+		loss_fail(shared);
+	flow_release(shared->table, &record->out);
+	shared_flush(shared);
+}
+
+static int64_t
+loss_later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static bool
+loss_is_over(const struct shared *shared, int64_t since, int64_t now)
+{
+	return shared_is_ordered(shared) && shared->hold_timeout > 0 && now - since >= shared->hold_timeout;
+}
+
+/* Requests in the queue know no time: how far it went is noted now and then.  The end of those that have waited too
+ * long. */
+static uint64_t
+loss_mark(struct shared *shared, int64_t now)
+{
+	const struct shared_mark *mark;
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < SHARED_MARKS; i++) {
+		mark = &shared->marks[i];
+		if (mark->at >= shared->down_since && mark->end > end && loss_is_over(shared, mark->at, now))
+			end = mark->end;
+	}
+	shared->marks[shared->next_mark++ % SHARED_MARKS] =
+	    (struct shared_mark){ .at = now, .end = shared->record->owed_tail };
+	return end;
+}
+
+/* The queue first: who waits for a place in it asked later. */
+void
+shared_turn_away(struct shared *shared, int64_t now)
+{
+	bool refused = shared->callbacks->refuses(shared->arg);
+	struct member *member;
+
+	if (owed_count(shared->record) > 0)
+		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now));
+	while ((member = TAILQ_FIRST(&shared->waiting)) != NULL && member->in_flight == 0 &&
+	    (refused || loss_is_over(shared, loss_later(member->waiting_since, shared->down_since), now))) {
+		member_wait_no_more(member);
+		member_fail_waiting(member);
+	}
+	shared_tell_waiting(shared);
+}

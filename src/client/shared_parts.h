@@ -1,0 +1,221 @@
+/* shared_parts.h - struct shared and struct member, for the files that shared mode is made of:
+ *
+ * shared.c        the whole: settings, the connection's coming, status
+ * shared_begin.c  its begin, with what a dead worker left, and its end
+ * shared_text.c   what it says by itself
+ * shared_tick.c   what waits for time
+ * shared_give.c   what the upstream is given
+ * shared_take.c   what comes from it, and to whom it goes
+ * shared_cast.c   the same without ordered replies
+ * shared_loss.c   what happens to requests when it is lost, or does not come
+ * member.c        one client: its events, what it is given
+ * member_ask.c    what it asks
+ */
+#ifndef HOLDFAST_CLIENT_SHARED_PARTS_H
+#define HOLDFAST_CLIENT_SHARED_PARTS_H
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "base/loop.h"
+#include "base/stock.h"
+#include "client/flow.h"
+#include "client/member.h"
+#include "client/owed.h"
+#include "client/shared.h"
+
+/* Requests of a client in flight at first; doubled whenever it has taken the replies. */
+#define SHARED_WINDOW_FIRST 8
+#define SHARED_WINDOW_MOST  1024
+/* A client's replies that are on the way together should not be more. */
+#define SHARED_WINDOW_BYTES (1u << 20)
+/* Requests of one client moved in one go, so that others have their turn. */
+#define SHARED_RUN 256
+
+/* Looks at the queue within hold_timeout, and more than there are. */
+#define SHARED_LOOKS 16
+#define SHARED_MARKS 24
+
+struct shared_mark {
+	int64_t at;
+	uint64_t end; /* of the queue */
+};
+
+struct member {
+	TAILQ_ENTRY(member) waiting_entry, dirty_entry;
+	struct shared *shared;   /* borrowed */
+	struct session *session; /* borrowed */
+	uint32_t index;          /* of its record */
+	unsigned in_flight;      /* requests that it is owed a reply for */
+	unsigned window;         /* how many there may be */
+	int64_t waiting_since;
+	struct framing_progress progress; /* of the message at the head of what it said */
+	struct event read, write;
+	bool reading, writing;   /* the events are in the loop */
+	bool ended;              /* it has said its last */
+	bool gone;               /* and hears nothing more */
+	bool stuck;              /* a message is whole and cannot go on yet */
+	bool waiting, dirty;     /* in the list */
+};
+
+TAILQ_HEAD(member_list, member);
+
+struct shared {
+	struct event_base *loop; /* borrowed */
+	struct table *table;     /* borrowed */
+	uint16_t service;
+	const char *name;        /* borrowed: the table's */
+	struct table_shared *record; /* borrowed: the table's */
+	const struct shared_settings *settings; /* borrowed */
+	const struct shared_callbacks *callbacks; /* borrowed */
+	void *arg;               /* borrowed */
+	const struct framing *framing; /* borrowed */
+	struct resp_connection resp;
+	int64_t hold_timeout;
+	struct stock stock;      /* of members */
+	struct member **members; /* owned: by slot; NULL where there is none */
+	size_t member_slots;
+	struct member_list waiting; /* those whose next message has no place, first come first */
+	struct member_list dirty;   /* those who have something to be given */
+	unsigned waiting_count, told_waiting;
+	unsigned owed_members;   /* clients that are owed a reply */
+	struct member *datagrams; /* owned: stands for who sends them; NULL none */
+	char *beat_text;         /* owned: a heartbeat, framed; NULL: there is none */
+	size_t beat_length;
+	char *loss_text;         /* owned: a failed request's reply; NULL: the client is closed */
+	size_t loss_length;
+	bool begun;
+	bool serving;            /* those who wait, in their order */
+	/* the connection */
+	int fd;                  /* -1 none */
+	struct event read, write;
+	bool reading, writing;
+	bool broken;             /* takes no more; its end is still to be read */
+	int error;               /* a positive errno that was told before the last bytes (B3) */
+	struct framing_progress progress; /* of the reply that is coming */
+	struct liveness liveness;
+	struct member *choked;   /* who must take something before others are given more; borrowed */
+	uint64_t choked_bytes;   /* that it had been given when last looked at */
+	int64_t down_since;      /* while there is no connection */
+	int64_t queued_since;    /* the same, of the oldest request in the queue */
+	struct shared_mark marks[SHARED_MARKS]; /* how far the queue went at times since */
+	unsigned next_mark;
+	struct loop_timer giving; /* in this turn of the loop */
+	struct loop_timer tick;
+};
+
+static inline bool
+shared_is_ordered(const struct shared *shared)
+{
+	return shared->settings->replies == SHARED_ORDERED;
+}
+
+/* What came from the upstream lies in the buffer of the connection's record. */
+static inline volatile uint32_t *
+shared_in(const struct shared *shared)
+{
+	return &shared->table->sessions[shared->record->upstream].buffer[TABLE_DOWN];
+}
+
+/* Most bytes that a client may have waiting for it. */
+size_t shared_room_of_client(const struct shared *shared);
+
+/* Takes the connection of this record as the one in use. */
+void shared_use(struct shared *shared, int fd);
+
+/* shared_text.c: from the settings; whether a message of the upstream's answers a heartbeat. */
+void shared_make_texts(struct shared *shared);
+bool shared_is_pulse(const struct shared *shared, const unsigned char *message, size_t length);
+
+/* shared_tick.c */
+void shared_on_tick(evutil_socket_t fd, short what, void *arg);
+/* Runs the timer of all that waits for time, if it does not run. */
+void shared_tick_soon(struct shared *shared);
+
+/* How many clients wait may have changed. */
+void shared_tell_waiting(struct shared *shared);
+
+/* shared_give.c: something is there for the upstream; who waits may go on. */
+void shared_give_soon(struct shared *shared);
+void shared_on_giving(evutil_socket_t fd, short what, void *arg);
+void shared_on_writable(evutil_socket_t fd, short what, void *arg);
+void shared_serve_waiting(struct shared *shared);
+/* Appends a heartbeat. */
+void shared_beat(struct shared *shared);
+/* Without replies: what the upstream's host has acknowledged is owed no more. */
+void shared_retire(struct shared *shared);
+
+/* shared_take.c */
+void shared_on_readable(evutil_socket_t fd, short what, void *arg);
+/* The next message from the upstream at this offset of what came. */
+enum framing_result shared_parse(struct shared *shared, size_t offset, size_t *ret_length);
+/* It sent what is no message, or too long a one: lost. */
+void shared_lose_nonsense(struct shared *shared, enum framing_result result);
+/* Hands out what came from the upstream, as far as it is whole. */
+void shared_hand_out(struct shared *shared);
+/* Gives those who have something what they have. */
+void shared_flush(struct shared *shared);
+/* A client that all waited for takes again, or is gone: then in this turn of the loop. */
+void shared_unchoke(struct shared *shared);
+
+/* shared_cast.c: without ordered replies, what came goes to all clients, or to nobody. */
+void shared_broadcast(struct shared *shared);
+void shared_discard(struct shared *shared);
+
+/* shared_loss.c: the connection is lost; as shared_drop(), but told. */
+void shared_lose(struct shared *shared, const char *reason);
+/* What a dead worker did not come to do. */
+void shared_settle(struct shared *shared);
+/* Turns away who has waited too long, or all if none will come. */
+void shared_turn_away(struct shared *shared, int64_t now);
+
+/* The client's record; and what it said and is to be given, as words of it. */
+static inline struct table_session *
+member_record(const struct member *member)
+{
+	return &member->shared->table->sessions[member->index];
+}
+
+static inline volatile uint32_t *
+member_in(const struct member *member)
+{
+	return &member_record(member)->buffer[TABLE_UP];
+}
+
+static inline volatile uint32_t *
+member_out(const struct member *member)
+{
+	return &member_record(member)->buffer[TABLE_DOWN];
+}
+
+/* Whether it asks nothing more, and is closed when it has been given what is there. */
+static inline bool
+member_is_last(const struct member *member)
+{
+	return member_record(member)->flags & TABLE_SESSION_LAST;
+}
+
+/* member.c: one whose record has this index and who is heard over fd; session is NULL for who sends datagrams. */
+struct member *member_begin(struct shared *shared, struct session *session, uint32_t index, int fd);
+/* So many replies more are owed to it. */
+void member_owe(struct member *member, int change);
+/* Has something to be given at the end of what is being done. */
+void member_dirty(struct member *member);
+/* Gives it what is there.  It may be gone afterwards. */
+void member_flush(struct member *member);
+/* Its next message waits for its place, or does no more. */
+void member_wait(struct member *member);
+void member_wait_no_more(struct member *member);
+/* Reads again, or not, as things are now. */
+void member_update_reading(struct member *member);
+/* Asks nothing more. */
+void member_finish(struct member *member);
+/* Looks whether it is through; then it is gone. */
+bool member_end_if_through(struct member *member);
+
+/* member_ask.c: moves its messages on, as far as they go.  It may be gone afterwards. */
+void member_ask(struct member *member);
+/* What waits is answered with the loss text, or the client closed. */
+void member_fail_waiting(struct member *member);
+
+#endif

@@ -1,0 +1,302 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "client/call.h"
+#include "client/shared_parts.h"
+#include "keep/crash.h"
+
+/* Reads in one turn of the loop, so that others have theirs. */
+#define TAKE_READS 16
+/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped. */
+#define TAKE_CHOKE 4
+
+/* Replies in a row to one client. */
+struct take_run {
+	uint64_t who;
+	uint32_t count;
+	size_t bytes;
+};
+
+enum framing_result
+shared_parse(struct shared *shared, size_t offset, size_t *ret_length)
+{
+	uint32_t in = *shared_in(shared);
+	enum framing_result result;
+
+	result = shared->framing->reply(&shared->progress, flow_bytes(shared->table, in) + offset,
+	    flow_length(shared->table, in) - offset, shared->settings->max_message, ret_length);
+	if (result == FRAMING_WHOLE)
+		shared->progress = (struct framing_progress){ 0 };
+	return result;
+}
+
+static struct member *
+take_member(const struct shared *shared, uint64_t who)
+{
+	uint32_t session = owed_client(shared->table, who);
+
+	if (session == 0 || session >= shared->member_slots || shared->members[session] == NULL ||
+	    member_is_last(shared->members[session]))
+		return NULL;
+	return shared->members[session];
+}
+
+/* The requests of the run are answered: that, and where the answers went, is one change. */
+static void
+take_commit(struct shared *shared, const struct take_run *run, struct member *member)
+{
+	struct table_shared *record = shared->record;
+	uint64_t head = record->owed_head, end = owed_at(shared->table, record, head + run->count - 1)->end;
+	struct redo redo;
+
+	redo_begin(&redo, shared->table);
+	flow_redo(&redo, shared->table, *shared_in(shared), run->bytes, 0);
+	flow_redo(&redo, shared->table, record->out, end - owed_begin(shared->table, record, head), 0);
+	redo_add(&redo, &record->owed_head, head + run->count);
+	if (member != NULL) {
+		flow_redo(&redo, shared->table, *member_out(member), 0, run->bytes);
+		redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + run->count);
+	}
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_ANSWERED);
+	flow_release(shared->table, &record->out);
+	if (owed_count(record) == 0)
+		shared->liveness.asked = 0;
+}
+
+/* Large replies are asked for a few at a time. */
+static void
+take_narrow(struct member *member, const struct take_run *run)
+{
+	size_t size = run->bytes / run->count, most = SHARED_WINDOW_BYTES / (size + 1) + 1;
+
+	if (member->window > most)
+		member->window = (unsigned)most;
+}
+
+static void
+take_choke(struct shared *shared, struct member *member)
+{
+	shared->choked = member;
+	shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
+	shared->choked_bytes = member_record(member)->bytes[TABLE_DOWN];
+	event_del(&shared->read);
+	shared->reading = false;
+	loop_timer_stop(&shared->tick);
+	shared_tick_soon(shared);
+}
+
+/* The reply is that to a heartbeat; false if the connection is lost by it. */
+static bool
+take_pulse(struct shared *shared, const struct take_run *run)
+{
+	shared->liveness.beaten = 0;
+	if (shared_is_pulse(shared, flow_bytes(shared->table, *shared_in(shared)), run->bytes))
+		return true;
+	shared_lose(shared, "the answer to the heartbeat is not the one expected");
+	return false;
+}
+
+/* Hands a run to its client, or to nobody; false if that must wait. */
+static bool
+take_deliver(struct shared *shared, const struct take_run *run)
+{
+	struct member *member = take_member(shared, run->who);
+	unsigned char *room;
+
+	if (run->who == TABLE_OWED_NOBODY && !take_pulse(shared, run))
+		return false;
+	if (member == NULL) {
+		take_commit(shared, run, NULL);
+		return true;
+	}
+	if (flow_length(shared->table, *member_out(member)) > TAKE_CHOKE * shared_room_of_client(shared) ||
+	    (room = flow_room(shared->table, member_out(member), run->bytes)) == NULL) {
+		take_choke(shared, member);
+		return false;
+	}
+	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), run->bytes);
+	CRASH_POINT(SHARED_COPIED);
+	take_commit(shared, run, member);
+	member_owe(member, -(int)run->count);
+	take_narrow(member, run);
+	member_flush(member); /* at once: the same buffer then serves all in turn */
+	return true;
+}
+
+void
+shared_lose_nonsense(struct shared *shared, enum framing_result result)
+{
+	char text[128];
+
+	if (result == FRAMING_TOO_LONG)
+		snprintf(text, sizeof text, "it sent a message of more than max_message (%u bytes)",
+		    shared->settings->max_message);
+	else
+		snprintf(text, sizeof text, "it sent what is no message of framing %s", shared->framing->name);
+	shared->record->stuck = TABLE_STUCK_GUILTY;
+	shared_lose(shared, text);
+}
+
+/* Entry number i of those that the connection was given and owes; NULL if there is none. */
+static const struct table_owed *
+take_owed(const struct shared *shared, uint64_t i)
+{
+	const struct table_shared *record = shared->record;
+	const struct table_owed *entry;
+
+	if (i >= owed_count(record))
+		return NULL;
+	entry = owed_at(shared->table, record, record->owed_head + i);
+	return entry->end <= record->sent ? entry : NULL;
+}
+
+static bool
+take_is_reply(const struct shared *shared, size_t offset, size_t length)
+{
+	if (shared->framing->is_reply == NULL)
+		return true;
+	return shared->framing->is_reply(flow_bytes(shared->table, *shared_in(shared)) + offset, length);
+}
+
+/* The replies at the begin that go to one client; none in the run: there are none yet, or the connection is lost. */
+static void
+take_collect(struct shared *shared, struct take_run *run)
+{
+	const struct table_owed *entry;
+	enum framing_result result;
+	size_t length;
+
+	for (*run = (struct take_run){ 0 };; run->bytes += length, run->count++) {
+		entry = take_owed(shared, run->count);
+		if (run->count > 0 && (entry == NULL || entry->who != run->who))
+			return;
+		result = shared_parse(shared, run->bytes, &length);
+		if (result == FRAMING_MORE || (result != FRAMING_WHOLE && run->count > 0))
+			return;
+		if (result != FRAMING_WHOLE)
+			shared_lose_nonsense(shared, result);
+		else if (entry == NULL && take_is_reply(shared, run->bytes, length))
+			shared_lose(shared, "it sent a reply that nobody asked for");
+		if (shared->fd == -1 || result != FRAMING_WHOLE || !take_is_reply(shared, run->bytes, length))
+			return;
+		run->who = entry->who;
+	}
+}
+
+/* What is first is no reply to anybody, and is whole: its first byte tells. */
+static bool
+take_skip_push(struct shared *shared)
+{
+	size_t length;
+
+	if (take_is_reply(shared, 0, flow_length(shared->table, *shared_in(shared))) ||
+	    shared_parse(shared, 0, &length) != FRAMING_WHOLE)
+		return false;
+	flow_take(shared->table, *shared_in(shared), length);
+	return true;
+}
+
+static void
+take_replies(struct shared *shared)
+{
+	struct take_run run;
+
+	while (shared->fd != -1 && shared->choked == NULL && flow_length(shared->table, *shared_in(shared)) > 0) {
+		if (take_skip_push(shared))
+			continue;
+		take_collect(shared, &run);
+		if (run.count == 0 || !take_deliver(shared, &run))
+			return;
+	}
+}
+
+void
+shared_hand_out(struct shared *shared)
+{
+	volatile uint32_t *handling = &shared->table->header->handling;
+	uint32_t before = *handling;
+
+	*handling = shared->record->upstream; /* K7: three deaths over what it says end the connection */
+	switch (shared->settings->replies) {
+	case SHARED_ORDERED:
+		take_replies(shared);
+		break;
+	case SHARED_BROADCAST:
+		shared_broadcast(shared);
+		break;
+	case SHARED_NONE:
+		shared_discard(shared);
+		break;
+	}
+	*handling = before;
+	if (shared->fd != -1)
+		flow_release(shared->table, shared_in(shared));
+	shared_flush(shared);
+}
+
+void
+shared_flush(struct shared *shared)
+{
+	struct member *member;
+
+	while ((member = TAILQ_FIRST(&shared->dirty)) != NULL)
+		member_flush(member);
+}
+
+void
+shared_unchoke(struct shared *shared)
+{
+	shared->choked = NULL;
+	if (shared->fd == -1)
+		return;
+	event_add(&shared->read, NULL);
+	shared->reading = true;
+	shared->liveness.heard = clock_now();
+	shared_give_soon(shared);
+	shared_hand_out(shared);
+}
+
+/* One read.  Whether there may be more at once. */
+static bool
+take_read(struct shared *shared)
+{
+	bool full;
+	ssize_t n;
+
+	if (flow_room(shared->table, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL) {
+		shared_lose(shared, "there is no memory for what it sends");
+		return false;
+	}
+	n = call_receive(shared->table, shared->record->upstream, TABLE_DOWN, shared->fd);
+	if (n > 0) {
+		shared->liveness.heard = clock_now();
+		full = n == CALL_MOST || flow_spare(shared->table, *shared_in(shared)) == 0;
+		shared_hand_out(shared);
+		return full && shared->fd != -1 && shared->choked == NULL;
+	}
+	flow_release(shared->table, shared_in(shared));
+	if (n == -EAGAIN)
+		return false;
+	if (n < 0 && shared->error == 0) { /* B3: what came before it is still to be read */
+		shared->error = (int)-n;
+		return true;
+	}
+	shared_lose(shared, shared->error != 0 ? strerror(shared->error) : "ended by the server");
+	return false;
+}
+
+void
+shared_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct shared *shared = arg;
+
+	(void)fd;
+	(void)what;
+	for (int reads = 0; reads < TAKE_READS && take_read(shared); reads++)
+		;
+	shared_serve_waiting(shared);
+}

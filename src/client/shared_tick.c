@@ -1,0 +1,122 @@
+/* What of shared mode waits for time. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "client/shared_parts.h"
+
+/* So often it is looked whether who makes all others wait takes something; what was acknowledged, while somebody
+ * waits for that, and otherwise. */
+#define TICK_CHOKED (500 * CLOCK_MILLISECOND)
+#define TICK_RETIRE (5 * CLOCK_MILLISECOND)
+#define TICK_IDLE   (250 * CLOCK_MILLISECOND)
+/* An upstream that takes no more may say what it has to say; then it is lost. */
+#define TICK_BROKEN (5 * CLOCK_SECOND)
+
+static struct liveness_settings
+tick_limits(const struct shared *shared)
+{
+	const struct shared_settings *settings = shared->settings;
+
+	return (struct liveness_settings){
+		.reply_timeout = shared_is_ordered(shared) ? settings->reply_timeout : 0,
+		.beats = settings->heartbeat_send != NULL, .interval = settings->heartbeat_interval,
+		.timeout = settings->heartbeat_timeout };
+}
+
+/* Whoever makes the upstream's reading wait must take something within each tick. */
+static void
+tick_check_choked(struct shared *shared)
+{
+	struct member *member = shared->choked;
+	uint64_t bytes;
+
+	if (member == NULL)
+		return;
+	bytes = member_record(member)->bytes[TABLE_DOWN];
+	if (bytes != shared->choked_bytes) {
+		shared->choked_bytes = bytes;
+		return;
+	}
+	if (flow_length(shared->table, *member_out(member)) > 0)
+		log_notice(shared->name, "client %llu does not take its replies, %zu bytes wait: closed",
+		    (unsigned long long)member_record(member)->id,
+		    flow_length(shared->table, *member_out(member)));
+	else
+		log_warning(shared->name, "there is no memory for the replies of client %llu: closed",
+		    (unsigned long long)member_record(member)->id);
+	session_is_over(member->session);
+}
+
+static void
+tick_check_liveness(struct shared *shared, int64_t now)
+{
+	const struct liveness_settings limits = tick_limits(shared);
+
+	if (shared->fd == -1 || shared->choked != NULL)
+		return;
+	if (shared->broken && now - shared->liveness.heard >= TICK_BROKEN) {
+		shared_lose(shared, "it takes nothing more");
+		return;
+	}
+	switch (liveness_judge(&shared->liveness, &limits, now)) {
+	case LIVENESS_ALIVE:
+		return;
+	case LIVENESS_BEAT:
+		shared_beat(shared);
+		return;
+	case LIVENESS_SILENT:
+		shared->record->stuck = TABLE_STUCK_GUILTY;
+		shared_lose(shared, "no reply within reply_timeout");
+		return;
+	case LIVENESS_NO_PULSE:
+		shared_lose(shared, "no answer to the heartbeat");
+		return;
+	}
+}
+
+/* How long until the next look at all that waits for time; 0: nothing does. */
+static int64_t
+tick_period(const struct shared *shared)
+{
+	const struct liveness_settings limits = tick_limits(shared);
+	int64_t period = shared->fd != -1 ? liveness_period(&limits) : 0;
+
+	if (shared->choked != NULL)
+		return TICK_CHOKED;
+	if (shared->broken && (period == 0 || period > TICK_IDLE))
+		return TICK_IDLE;
+	if (!shared_is_ordered(shared) && owed_count(shared->record) > 0)
+		return shared->waiting_count > 0 ? TICK_RETIRE : TICK_IDLE;
+	if (period == 0 && shared->fd == -1 && (shared->waiting_count > 0 || owed_count(shared->record) > 0))
+		period = shared->hold_timeout / SHARED_LOOKS;
+	return period;
+}
+
+void
+shared_tick_soon(struct shared *shared)
+{
+	int64_t period = tick_period(shared);
+
+	if (period == 0)
+		return;
+	period += clock_now();
+	if (!loop_timer_is_set(&shared->tick) || shared->tick.deadline > period)
+		loop_timer_at(&shared->tick, period);
+}
+
+void
+shared_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct shared *shared = arg;
+	int64_t now = clock_now();
+
+	(void)fd;
+	(void)what;
+	tick_check_choked(shared);
+	tick_check_liveness(shared, now);
+	if (shared->fd == -1)
+		shared_turn_away(shared, now);
+	else
+		shared_retire(shared);
+	shared_serve_waiting(shared);
+	shared_tick_soon(shared);
+}

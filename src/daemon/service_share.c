@@ -1,0 +1,158 @@
+/* What the clients of a service in shared mode share: where client/shared meets upstream/link. */
+#include <string.h>
+
+#include "base/mem.h"
+#include "daemon/service_parts.h"
+#include "upstream/hello.h"
+
+static int
+service_lend(void *arg, uint32_t *ret_session)
+{
+	struct service *service = arg;
+
+	return service->link == NULL ? -1 : link_lend(service->link, ret_session);
+}
+
+static void
+service_lent(void *arg, uint32_t session)
+{
+	struct service *service = arg;
+
+	link_lent(service->link, session);
+}
+
+static void
+service_lost(void *arg, const char *reason)
+{
+	struct service *service = arg;
+
+	if (service->link != NULL)
+		link_lost(service->link, reason);
+}
+
+static void
+service_waiting(void *arg, unsigned count)
+{
+	struct service *service = arg;
+
+	if (service->link != NULL)
+		link_set_held(service->link, count);
+}
+
+/* Whether what waits for a connection is turned away, as new clients are. */
+static bool
+service_turns_away(void *arg)
+{
+	struct service *service = arg;
+
+	if (service->link == NULL || link_refuses(service->link))
+		return true;
+	return service->settings->crowd.on_down == CROWD_REFUSE && !link_is_up(service->link);
+}
+
+static const struct shared_callbacks service_shared_callbacks = {
+	.lend = service_lend,
+	.lent = service_lent,
+	.lost = service_lost,
+	.waiting = service_waiting,
+	.refuses = service_turns_away,
+};
+
+/* What a worker must know of a service that is in no configuration any more. */
+static void
+service_share_note(struct service *service)
+{
+	const struct shared_settings *settings = &service->settings->shared;
+	struct table_shared *record = &service_record(service)->shared;
+
+	record->framing = (uint8_t)settings->framing;
+	record->replies = (uint8_t)settings->replies;
+	record->type = (uint8_t)settings->type;
+	record->max_message = settings->max_message;
+}
+
+/* What the step makes of the connection; a file as it is now. */
+static void
+service_note_step(const struct hello_step *step, struct resp_connection *resp)
+{
+	size_t length = 0;
+	char *text = NULL;
+
+	if (step->send != NULL)
+		resp_note_hello((const unsigned char *)step->send, strlen(step->send), resp);
+	if (step->send_file == NULL)
+		return;
+	mem_free(hello_load(step->send_file, &text, &length));
+	if (text == NULL)
+		return;
+	resp_note_hello((const unsigned char *)text, length, resp);
+	explicit_bzero(text, length);
+	mem_free(text);
+}
+
+void
+service_share_set(struct service *service)
+{
+	const struct service_settings *settings = service->settings;
+	struct resp_connection resp = { .database = 0, .protocol = 2 };
+
+	if (service->shared == NULL)
+		return;
+	for (size_t i = 0; i < settings->link.hello.count; i++)
+		service_note_step(&settings->link.hello.steps[i], &resp);
+	service_share_note(service);
+	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout, &resp);
+}
+
+void
+service_share_recall(const struct table_service *record, struct service_settings *settings)
+{
+	const struct table_shared *shared = &record->shared;
+
+	if (shared->framing == FRAMING_NONE)
+		return;
+	settings->mode = SERVICE_SHARED;
+	settings->shared.framing = (enum framing_kind)shared->framing;
+	settings->shared.replies = (enum shared_replies)shared->replies;
+	settings->shared.type = (enum listener_type)shared->type;
+	settings->shared.max_message = shared->max_message;
+	settings->shared.max_in_flight = 1;
+}
+
+void
+service_share(struct service *service)
+{
+	if (service->settings->mode != SERVICE_SHARED)
+		return;
+	service->shared = shared_new(service->loop, service->table, service->index, &service->settings->shared,
+	    &service_shared_callbacks, service);
+	service_share_set(service);
+}
+
+void
+service_share_begin(struct service *service)
+{
+	const struct table_service *record = service_record(service);
+
+	if (service->shared != NULL)
+		shared_begin(service->shared, service->removed ? -1 : record->listener_fd);
+}
+
+void
+service_listen(struct service *service, int fd)
+{
+	if (service->settings->listener.type == LISTENER_DGRAM)
+		shared_set_datagrams(service->shared, fd);
+	else
+		crowd_listen(service->crowd, fd);
+}
+
+void
+service_share_leave(struct service *service)
+{
+	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->link == NULL ||
+	    !link_refuses(service->link) || !shared_is_connected(service->shared))
+		return;
+	shared_drop(service->shared);
+	link_lost(service->link, "its last client has gone");
+}

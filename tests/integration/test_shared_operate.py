@@ -1,0 +1,118 @@
+"""What operators do to a shared service: drain, close, reload, remove; what its clients see of it."""
+import socket
+
+import asking
+import holdfast
+from asking import Resp
+
+
+def cli(server, *words):
+    """Directly, not over the service."""
+    return holdfast.run("redis-cli", "-p", str(server.port), *words).stdout
+
+
+def test_a_drain_without_clients_finishes(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    one.wait_connected("cache")
+    one.command("drain cache")
+    one.wait_status("cache", state="drained")
+    one.command("open cache")
+    one.wait_status("cache", state="connected")
+
+
+def test_a_drain_serves_those_who_are_there_to_their_end(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("PING") == "PONG"
+        one.command("drain cache")
+        with one.client("cache") as other:
+            assert other.at_end()
+        assert client.ask("PING") == "PONG"
+    one.wait_status("cache", state="drained", clients=0)
+
+
+def test_a_close_turns_requests_away_and_keeps_clients(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("PING") == "PONG"
+        one.command("close cache")
+        assert str(client.ask("PING")).startswith("ERR holdfast")
+        one.command("open cache")
+        one.wait_connected("cache")
+        assert client.ask("PING") == "PONG"
+
+
+def test_what_clients_were_promised_cannot_change(daemon, redis):
+    server = redis()
+    one = daemon(asking.shared("cache", server.address))
+    for text in (holdfast.fixed("cache", server.address), asking.shared("cache", server.address, framing="line")):
+        one.configure(text)
+        answer = one.command_raw("reload")
+        assert not answer["ok"] and "cannot change" in str(answer)
+    one.configure(asking.shared("cache", server.address, 'on_loss = "retry"; max_in_flight = 2; '))
+    with Resp(one.socket("cache")) as client:
+        one.command("reload")
+        assert [client.ask("PING") for _ in range(5)] == ["PONG"] * 5
+
+
+def test_a_removed_service_serves_its_clients_over_a_workers_death(daemon, redis):
+    server = redis()
+    one = daemon(asking.shared("cache", server.address) + asking.shared("other", server.address))
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("PING") == "PONG"
+        one.configure(asking.shared("other", server.address))
+        one.command("reload")
+        assert client.ask("ECHO", "a") == b"a"
+        one.kill_worker()
+        assert client.ask("ECHO", "b") == b"b"
+    holdfast.until(lambda: one.command("clients")["clients"] == [], "the last client is gone")
+
+
+def test_a_datagram_of_a_removed_service_goes_nowhere(daemon, upstream):
+    """Its place in the table is the next one's."""
+    heard = []
+
+    def collect(connection):
+        with connection.makefile("rb") as lines:
+            heard.extend(lines)
+    server = upstream(collect)
+    dgram = 'replies = "none"; max_in_flight = 1; listen: { type = "dgram"; }; '
+    one = daemon(asking.shared("old", f"127.0.0.1:{holdfast.free_port()}", dgram, "line"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.connect(one.socket("old"))
+        for number in range(3):
+            client.send(b"secret %d" % number)
+        one.configure("")
+        one.command("reload")
+    one.configure(asking.shared("new", server.address, dgram, "line"))
+    one.command("reload")
+    one.wait_connected("new")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
+        client.connect(one.socket("new"))
+        client.send(b"hello")
+    holdfast.until(lambda: heard, "what is sent now arrives")
+    assert heard == [b"hello\n"]
+
+
+def test_what_nobody_asked_for_ends_the_connection(daemon, upstream):
+    server = upstream(lambda connection: (connection.sendall(b"+welcome\r\n"), connection.recv(100)))
+    one = daemon(asking.shared("s", server.address))
+    holdfast.until(lambda: one.status("s")["disconnects"] > 1, "it is lost again and again")
+    assert "nobody asked for" in str(one.command("explain s"))
+
+
+def test_a_heartbeat_is_answered(daemon, redis):
+    beat = r'heartbeat: { send = "PING\r\n"; expect = "+PONG"; interval = 0.05; timeout = 1; }; '
+    server = redis()
+    one = daemon(asking.shared("cache", server.address, beat))
+    one.wait_connected("cache")
+    holdfast.until(lambda: "cmdstat_ping:calls=" in cli(server, "INFO", "commandstats"), "it has been asked")
+    assert one.status("cache")["disconnects"] == 0
+
+
+def test_a_hung_upstream_is_given_up_for_its_heartbeat(daemon, upstream):
+    server = upstream(lambda connection: connection.recv(1 << 16) and connection.recv(1 << 16))
+    beat = 'heartbeat: { send = "ping"; interval = 0.05; timeout = 0.1; }; '
+    one = daemon(asking.shared("s", server.address, beat, "line"))
+    holdfast.until(lambda: one.status("s")["disconnects"] > 1, "it is given up")
+    assert "no answer to the heartbeat" in str(one.command("explain s"))

@@ -1,0 +1,153 @@
+"""Many clients of Redis over one connection: real programs, what libraries say first, answers that are one's own."""
+import pytest
+
+import asking
+import holdfast
+from asking import ReplyError, Resp
+
+MANY = 1000 if holdfast.SANITIZED else 200000 if holdfast.LONG else 5000
+CHECKED = 20000 if holdfast.SANITIZED else 1000000 if holdfast.LONG else 50000
+
+
+@pytest.fixture
+def cache(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    one.wait_connected("cache")
+    return one
+
+
+def cli(one, *words):
+    done = holdfast.run("redis-cli", "-s", one.socket("cache"), *words, bound=holdfast.BOUND)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("depth", [1, 16])
+@pytest.mark.parametrize("clients", [1, 50, 500])
+def test_redis_benchmark(cache, clients, depth):
+    done = holdfast.run("redis-benchmark", "-s", cache.socket("cache"), "-n", MANY, "-c", clients, "-P", depth, "-q",
+                        "-t", "get,set,lpush,mset", bound=240)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0 and "rror" not in text, text
+    assert text.count("requests per second") == 4, text
+
+
+def test_redis_cli(cache):
+    assert cli(cache, "PING") == "PONG"
+    assert cli(cache, "SET", "key", "two words") == "OK"
+    assert cli(cache, "GET", "key") == "two words"
+    assert cli(cache, "CLIENT", "SETNAME", "me") == "OK"
+    assert cli(cache, "SELECT", "0") == "OK"
+    assert cli(cache, "QUIT") == "OK"
+    assert cli(cache, "SELECT", "1").startswith("ERR ")
+    assert cli(cache, "MULTI").startswith("ERR ")
+    assert cli(cache, "BLPOP", "key", "1").startswith("ERR ")
+
+
+def test_redis_cli_reads_commands(cache):
+    """It asks for COMMAND DOCS first, as at a terminal."""
+    done = holdfast.run("redis-cli", "-s", cache.socket("cache"), stdin=None, input="SET a 1\nINCR a\nDEL a\n")
+    assert done.stdout.split() == ["OK", "2", "1"]
+
+
+REFUSED = ["SELECT 1", "AUTH secret", "HELLO 3", "MULTI", "EXEC", "DISCARD", "WATCH key", "SUBSCRIBE news",
+           "PSUBSCRIBE news*", "SSUBSCRIBE news", "MONITOR", "BLPOP key 0", "BRPOP key 0", "BRPOPLPUSH a b 0",
+           "BLMOVE a b LEFT LEFT 0", "BLMPOP 0 1 key LEFT", "BZPOPMIN key 0", "BZPOPMAX key 0", "BZMPOP 0 1 key MIN",
+           "XREAD BLOCK 0 STREAMS s $", "XREADGROUP GROUP g c BLOCK 0 STREAMS s >", "WAIT 1 0", "CLIENT REPLY OFF",
+           "CLIENT TRACKING ON", "CLIENT KILL TYPE normal", "CLIENT PAUSE 100", "SHUTDOWN NOSAVE", "DEBUG SLEEP 0",
+           "REPLICAOF 127.0.0.1 1", "SLAVEOF NO ONE", "SYNC", "PSYNC ? -1"]
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_would_change_or_block_it_for_others_is_refused(cache, redis, text):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert isinstance(client.ask(*text.split()), ReplyError)
+        assert isinstance(client.ask(*text.lower().split()), ReplyError)
+        client.send(f"{text}\r\n".encode())
+        assert isinstance(client.reply(), ReplyError)
+        assert client.ask("PING") == "PONG"
+        assert other.ask("PING") == "PONG"
+        stats = {line.split(":")[0] for line in client.ask("INFO", "COMMANDSTATS").decode().split()}
+    name = text.split()[0].lower()
+    seen = f"cmdstat_client|{text.split()[1].lower()}" if name == "client" else f"cmdstat_{name}"
+    assert "cmdstat_ping" in stats and seen not in stats
+
+
+def test_quit_closes_the_client_alone(cache):
+    with Resp(cache.socket("cache")) as stays, Resp(cache.socket("cache")) as leaves:
+        assert leaves.ask("QUIT") == "OK"
+        assert leaves.at_end()
+        assert stays.ask("PING") == "PONG"
+    assert cache.status("cache")["disconnects"] == 0
+
+
+# What client libraries say on connecting; an error to a name in brackets is expected, and they go on.
+LIBRARIES = {
+    "redis-py": ["CLIENT SETNAME app", "CLIENT SETINFO LIB-NAME redis-py", "CLIENT SETINFO LIB-VER 5.0.1"],
+    "redis-py, protocol 3": ["(HELLO 3)"],
+    "go-redis": ["(HELLO 3)", "CLIENT SETNAME app", "CLIENT SETINFO LIB-NAME go-redis(,go1.22)",
+                 "CLIENT SETINFO LIB-VER 9.5.1"],
+    "jedis": ["HELLO 2", "CLIENT SETNAME app", "CLIENT SETINFO LIB-NAME jedis", "CLIENT SETINFO LIB-VER 5.1.0",
+              "SELECT 0"],
+    "lettuce": ["(HELLO 3)", "PING", "CLIENT SETNAME app", "CLIENT SETINFO lib-name Lettuce",
+                "CLIENT SETINFO lib-ver 6.3"],
+    "ioredis": ["INFO", "CLIENT SETINFO LIB-NAME ioredis", "SELECT 0"],
+    "redis-cli": ["COMMAND DOCS", "COMMAND"],
+    "redisson": ["PING", "CLIENT SETNAME app", "CLIENT ID"],
+}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one write"])
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_client_libraries_connect(cache, name, together):
+    """Some send all of it at once, and read then."""
+    greetings = LIBRARIES[name]
+    with Resp(cache.socket("cache")) as client:
+        if together:
+            client.send(b"".join(asking.command(*text.strip("()").split()) for text in greetings))
+        for text in greetings:
+            reply = client.reply() if together else client.ask(*text.strip("()").split())
+            assert isinstance(reply, ReplyError) == text.startswith("("), f"{text}: {reply}"
+            if text == "(HELLO 3)":  # which lettuce takes for "speak protocol 2 then"
+                assert reply.startswith("NOPROTO") or "unknown command" in reply
+        assert client.ask("SET", "key", name) == "OK"
+        assert client.ask("GET", "key") == name.encode()
+
+
+def test_every_answer_is_the_askers_own(cache, ask, figure):
+    one = ask().start(cache.socket("cache"), "redis-own", clients=50, depth=4, ops=CHECKED, value_bytes=2000)
+    result = one.result(240)
+    figure(f"{result['right']} right answers in {result['seconds']} s, p50 {result['p50_ms']} ms, "
+           f"p99 {result['p99_ms']} ms, worst {result['max_ms']} ms")
+    assert result["right"] == CHECKED
+
+
+def test_clients_come_and_go_in_the_midst(cache, ask):
+    """Requests end anywhere in a write; some clients leave with requests in flight."""
+    one = ask().start(cache.socket("cache"), "redis-own", clients=50, depth=8, ops=CHECKED // 2, visit=50, leavers=10,
+                      split=True)
+    result = one.result(240)
+    assert result["visits"] > 100
+    cache.wait_status("cache", clients=0, in_flight=0)
+    assert cache.status("cache")["disconnects"] == 0
+
+
+def test_half_close_still_brings_every_answer(cache, ask):
+    one = ask().start(cache.socket("cache"), "redis-own", clients=20, depth=64, ops=20 * 64 * 4, half_close=True)
+    assert one.result()["right"] == 20 * 64 * 4
+
+
+def test_the_server_sees_one_connection(cache):
+    clients = [Resp(cache.socket("cache")) for _ in range(20)]
+    numbers = {client.ask("CLIENT", "ID") for client in clients}
+    listed = clients[0].ask("CLIENT", "LIST").decode().splitlines()
+    for client in clients:
+        client.close()
+    assert len(numbers) == 1 and len(listed) == 1
+
+
+def test_big_values(cache):
+    value = bytes(range(256)) * 3000
+    with Resp(cache.socket("cache")) as client:
+        assert client.ask("SET", "big", value) == "OK"
+        client.send(asking.command("GET", "big") * 20)
+        assert all(client.reply() == value for _ in range(20))

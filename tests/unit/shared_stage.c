@@ -1,0 +1,307 @@
+#include "shared_stage.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "client/owed.h"
+
+#define WORLD_TURNS 6
+#define WORLD_NEVER UINT32_MAX
+
+struct world world;
+
+static struct session_stock stock;
+static struct session_list sessions;
+
+/* The turn after which the worker dies, and how many there were. */
+static unsigned death, turns;
+static bool dies_always;
+
+struct table_shared *
+world_record(void)
+{
+	return &world.table.services[0].shared;
+}
+
+static int
+on_lend(void *arg, uint32_t *ret_session)
+{
+	const struct table *table = &world.table;
+
+	(void)arg;
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) == TABLE_SPARE) {
+			*ret_session = i;
+			return table->sessions[i].upstream_fd;
+		}
+	return -1;
+}
+
+static void
+on_lent(void *arg, uint32_t session)
+{
+	(void)arg;
+	assert_int_equal(table_session_state(&world.table, session), TABLE_LENT);
+	world.lent++;
+}
+
+static void
+on_lost(void *arg, const char *reason)
+{
+	(void)arg;
+	world.lost++;
+	snprintf(world.reason, sizeof world.reason, "%s", reason);
+}
+
+static void
+on_waiting(void *arg, unsigned count)
+{
+	(void)arg;
+	world.waiting = count;
+}
+
+static bool
+on_refuses(void *arg)
+{
+	(void)arg;
+	return world.refuses;
+}
+
+static const struct shared_callbacks shared_callbacks = {
+	.lend = on_lend, .lent = on_lent, .lost = on_lost, .waiting = on_waiting, .refuses = on_refuses,
+};
+
+/* As the crowd does it. */
+static void
+on_ended(void *arg, struct session *session)
+{
+	(void)arg;
+	world.ended++;
+	TAILQ_REMOVE(&sessions, session, entry);
+	session_refuse(session, "");
+}
+
+static const struct session_callbacks session_callbacks = { .ended = on_ended };
+
+static struct session *
+world_add(uint32_t index)
+{
+	struct session *session = session_new(&stock, world.loop, &world.table, index, &session_callbacks, NULL);
+
+	session->shared = world.shared;
+	TAILQ_INSERT_TAIL(&sessions, session, entry);
+	return session;
+}
+
+void
+world_begin(void)
+{
+	const struct resp_connection resp = { .database = 0, .protocol = 2 };
+	const struct table *table = &world.table;
+
+	world.loop = loop_new();
+	session_stock_init(&stock);
+	TAILQ_INIT(&sessions);
+	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
+	shared_set(world.shared, &world.settings, world.hold_timeout, &resp);
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == 0 &&
+		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+			session_begin(world_add(i));
+	shared_begin(world.shared, world.datagrams);
+}
+
+/* The process's side goes, the table stays. */
+static void
+world_end(void)
+{
+	struct session *session;
+
+	if (world.shared == NULL)
+		return;
+	while ((session = TAILQ_FIRST(&sessions)) != NULL) {
+		TAILQ_REMOVE(&sessions, session, entry);
+		session_free(session);
+	}
+	shared_free(world.shared);
+	world.shared = NULL;
+	session_stock_clear(&stock);
+	loop_free(world.loop);
+}
+
+void
+world_die(void)
+{
+	world_end();
+	recover_run(&world.table);
+	world_begin();
+}
+
+int
+world_open(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+	world = (struct world){ .datagrams = -1 };
+	if (table_new(200, &world.table) < 0)
+		return -1;
+	world.table.header->services = 2;
+	strcpy(world.table.services[0].name, "cache");
+	for (int i = 0; i < 2; i++) {
+		world.table.services[i].listener_fd = -1;
+		world.table.services[i].word = TABLE_LIVE;
+	}
+	world.settings = (struct shared_settings){ .framing = FRAMING_LINE, .max_message = 4096,
+		.max_in_flight = 1000 };
+	death = WORLD_NEVER;
+	dies_always = false;
+	turns = 0;
+	return 0;
+}
+
+/* All files that records name are closed by the sweep, once they name none. */
+int
+world_close(void **state)
+{
+	(void)state;
+	world_end();
+	for (uint32_t i = 1; i < world.table.header->session_high; i++)
+		table_session_free(&world.table, i);
+	recover_run(&world.table);
+	table_free(&world.table);
+	return 0;
+}
+
+/* Names a far end, so that it outlives the worker. */
+static int
+world_name(int fd)
+{
+	uint32_t index = side_session(&world.table, TABLE_OPEN, fd, -1);
+
+	world.table.sessions[index].service = 1;
+	return fd;
+}
+
+void
+world_leave(int fd)
+{
+	for (uint32_t i = 1; i < world.table.header->session_high; i++)
+		if (table_session_state(&world.table, i) == TABLE_OPEN && world.table.sessions[i].service == 1 &&
+		    world.table.sessions[i].client_fd == fd) {
+			recover_close_session(&world.table, i);
+			return;
+		}
+	fail_msg("no far end has the number %d", fd);
+}
+
+int
+world_come(void)
+{
+	int type = world.settings.type == LISTENER_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM, pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
+	session_share(world_add(side_session(&world.table, TABLE_HELD, pair[0], -1)));
+	return world_name(pair[1]);
+}
+
+int
+world_prepare(void)
+{
+	int pair[2];
+
+	if (world.tcp)
+		side_tcp_pair(pair);
+	else
+		side_pair(pair);
+	side_session(&world.table, TABLE_SPARE, -1, pair[0]);
+	return world_name(pair[1]);
+}
+
+int
+world_bring(void)
+{
+	int fd = world_prepare();
+
+	shared_serve(world.shared);
+	return fd;
+}
+
+int
+world_near(enum table_state state)
+{
+	const struct table *table = &world.table;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) == state && table->sessions[i].service == 0)
+			return state == TABLE_LENT ? table->sessions[i].upstream_fd : table->sessions[i].client_fd;
+	return -1;
+}
+
+void
+world_settle(void)
+{
+	for (int i = 0; i < WORLD_TURNS; i++) {
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+		if (turns++ == death || dies_always)
+			world_die();
+	}
+}
+
+void
+world_wait(int64_t span)
+{
+	side_turns(world.loop, span);
+}
+
+void
+world_expect(int fd, const char *text)
+{
+	world_settle();
+	assert_string_equal(side_hear(fd), text);
+}
+
+void
+world_say(int fd, const char *text)
+{
+	side_say(fd, text);
+	world_settle();
+}
+
+static unsigned
+world_tell(void (*story)(void), unsigned at, bool always)
+{
+	assert_int_equal(world_open(NULL), 0);
+	death = at;
+	dies_always = always;
+	story();
+	world_close(NULL);
+	return turns;
+}
+
+void
+world_with_deaths(void (*story)(void))
+{
+	unsigned last;
+
+	world_close(NULL);
+	last = world_tell(story, WORLD_NEVER, false);
+	for (unsigned at = 0; at < last; at++)
+		world_tell(story, at, false);
+	world_tell(story, WORLD_NEVER, true);
+	world_open(NULL);
+}
+
+unsigned
+world_count_buffers(void)
+{
+	const struct table *table = &world.table;
+	unsigned count = world_record()->out != 0;
+
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) != TABLE_FREE)
+			for (int d = 0; d < 2; d++)
+				count += table->sessions[i].buffer[d] != 0;
+	return count;
+}

@@ -1,0 +1,235 @@
+/* The worker dies before any instruction: in asking, answering, a loss, and turning away.  Whatever it had done, the
+ * next one answers each request once, and in its order. */
+#include "shared_stage.h"
+
+#include <stdio.h>
+
+static int client, other, upstream;
+
+static void
+begin_world(void)
+{
+	static char gone[] = "gone";
+
+	world_open(NULL);
+	world.settings.loss_reply = gone;
+	world_begin();
+	client = world_come();
+	other = world_come();
+}
+
+static void
+act(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 4; i++)
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+}
+
+/* Whatever is there to be heard, with what was heard before. */
+static void
+hear(int fd, char *heard, size_t size)
+{
+	size_t length = strlen(heard);
+	const char *text = side_hear(fd);
+
+	assert_true(length + strlen(text) < size);
+	strcpy(heard + length, text);
+}
+
+static void
+prepare_to_ask(void *arg)
+{
+	(void)arg;
+	begin_world();
+	upstream = world_bring();
+	world_settle();
+	side_say(client, "a\nb\n");
+	side_say(other, "o\n");
+}
+
+/* The upstream answers what it hears by the same word. */
+static void
+check_asked(void *arg, bool finished)
+{
+	char asked[64] = "", first[64] = "", second[64] = "";
+
+	(void)arg;
+	(void)finished;
+	world_die();
+	world_settle();
+	hear(upstream, asked, sizeof asked);
+	assert_int_equal(strlen(asked), 6);
+	world_say(upstream, asked);
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, "a\nb\n");
+	assert_string_equal(second, "o\n");
+	assert_int_equal(world_count_buffers(), 0);
+	world_close(NULL);
+}
+
+static void
+a_death_while_they_ask_sends_each_request_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_ask, act, check_asked, NULL))
+		skip();
+}
+
+static void
+prepare_to_answer(void *arg)
+{
+	prepare_to_ask(arg);
+	world_settle();
+	assert_string_equal(side_hear(upstream), "a\nb\no\n");
+	side_say(upstream, "A\nB\nO\n");
+}
+
+static void
+check_answered(void *arg, bool finished)
+{
+	char first[64] = "", second[64] = "";
+
+	(void)arg;
+	(void)finished;
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	world_die();
+	world_settle();
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, "A\nB\n");
+	assert_string_equal(second, "O\n");
+	world_close(NULL);
+}
+
+static void
+a_death_while_they_are_answered_gives_each_reply_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_answer, act, check_answered, NULL))
+		skip();
+}
+
+static void
+prepare_to_lose(void *arg)
+{
+	prepare_to_ask(arg);
+	world_settle();
+	assert_string_equal(side_hear(upstream), "a\nb\no\n");
+	side_say(upstream, "A\n");
+	world_leave(upstream);
+}
+
+/* All who are there go on with the next connection. */
+static void
+go_on(void)
+{
+	char asked[64] = "", first[64] = "", second[64] = "";
+
+	if (!shared_is_connected(world.shared))
+		upstream = world_bring();
+	side_say(client, "c\n");
+	world_say(other, "p\n");
+	hear(upstream, asked, sizeof asked);
+	assert_int_equal(strlen(asked), 4);
+	world_say(upstream, asked);
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, "c\n");
+	assert_string_equal(second, "p\n");
+	assert_int_equal(world_count_buffers(), 0);
+	world_close(NULL);
+}
+
+static void
+check_lost(void *arg, bool finished)
+{
+	char first[64] = "", second[64] = "";
+
+	(void)arg;
+	(void)finished;
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	world_die();
+	world_settle();
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, "A\ngone\n");
+	assert_string_equal(second, "gone\n");
+	assert_int_equal(world_record()->lost, 2);
+	go_on();
+}
+
+static void
+a_death_in_a_loss_tells_each_who_lost_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_lose, act, check_lost, NULL))
+		skip();
+}
+
+static void
+prepare_to_refuse(void *arg)
+{
+	(void)arg;
+	begin_world();
+	side_say(client, "a\nb\n");
+	side_say(other, "o\n");
+	world_settle();
+	world.refuses = true;
+}
+
+static void
+refuse(void *arg)
+{
+	(void)arg;
+	shared_serve(world.shared);
+}
+
+/* The next worker finds that a connection will come after all: what was not turned away is asked. */
+static void
+check_refused(void *arg, bool finished)
+{
+	char first[64] = "", second[64] = "", asked[64] = "";
+
+	(void)arg;
+	(void)finished;
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	world.refuses = false;
+	world_die();
+	upstream = world_bring();
+	world_settle();
+	hear(upstream, asked, sizeof asked);
+	world_say(upstream, asked);
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_int_equal(world.lost, 0);
+	if (strcmp(first, "a\nb\n") != 0 && strcmp(first, "gone\nb\n") != 0)
+		assert_string_equal(first, "gone\ngone\n");
+	assert_string_equal(second, strchr(asked, 'o') != NULL ? "o\n" : "gone\n");
+	go_on();
+}
+
+static void
+a_death_while_they_are_turned_away_answers_each_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_refuse, refuse, check_refused, NULL))
+		skip();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_death_while_they_ask_sends_each_request_once),
+		cmocka_unit_test(a_death_while_they_are_answered_gives_each_reply_once),
+		cmocka_unit_test(a_death_in_a_loss_tells_each_who_lost_once),
+		cmocka_unit_test(a_death_while_they_are_turned_away_answers_each_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

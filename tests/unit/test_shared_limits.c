@@ -1,0 +1,240 @@
+/* What is bounded, and the watch on the upstream: who asks too much waits, who does not read is closed, who does not
+ * answer is lost. */
+#include "shared_stage.h"
+
+#include <stdio.h>
+
+static void
+story_max_in_flight_makes_the_next_wait_for_a_reply(void)
+{
+	int first, second, upstream;
+
+	world.settings.max_in_flight = 2;
+	world_begin();
+	upstream = world_bring();
+	first = world_come();
+	second = world_come();
+	world_say(first, "a\nb\nc\n");
+	world_say(second, "o\n");
+	world_expect(upstream, "a\nb\n");
+	world_say(upstream, "A\nB\n");
+	world_expect(first, "A\nB\n");
+	world_expect(upstream, "c\no\n");
+	world_say(upstream, "C\nO\n");
+	world_expect(first, "C\n");
+	world_expect(second, "O\n");
+}
+WORLD_STORY(max_in_flight_makes_the_next_wait_for_a_reply)
+
+static void
+a_client_has_eight_requests_in_flight_at_first(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "1\n2\n3\n4\n5\n6\n7\n8\n9\n0\n");
+	world_expect(upstream, "1\n2\n3\n4\n5\n6\n7\n8\n");
+	world_say(upstream, "1\n");
+	world_expect(upstream, "9\n");
+	world_expect(client, "1\n");
+	world_say(upstream, "2\n3\n4\n5\n6\n7\n8\n9\n");
+	world_expect(upstream, "0\n");
+	world_say(upstream, "0\n");
+	world_expect(client, "2\n3\n4\n5\n6\n7\n8\n9\n0\n");
+}
+
+#define LARGE ((size_t)2 << 20)
+
+static char replies[8 * LARGE + 3];
+static size_t fed;
+
+/* The upstream says what is left of its replies, as far as it is heard. */
+static void
+feed(int upstream)
+{
+	ssize_t n;
+
+	for (size_t idle = 0; idle < 10 && fed < sizeof replies - 1; fed += n > 0 ? (size_t)n : 0) {
+		n = send(upstream, replies + fed, sizeof replies - 1 - fed, MSG_NOSIGNAL | MSG_DONTWAIT);
+		idle = n > 0 ? 0 : idle + 1;
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+	}
+}
+
+/* Eight large replies, which the client does not read, and a small one for another client behind them.  The
+ * upstream. */
+static int
+choke(int *ret_client, int *ret_other)
+{
+	int upstream;
+
+	world.settings.max_message = LARGE;
+	world_begin();
+	upstream = world_bring();
+	*ret_client = world_come();
+	*ret_other = world_come();
+	world_say(*ret_client, "1\n2\n3\n4\n5\n6\n7\n8\n");
+	world_say(*ret_other, "o\n");
+	world_expect(upstream, "1\n2\n3\n4\n5\n6\n7\n8\no\n");
+	memset(replies, 'x', sizeof replies);
+	for (size_t i = 1; i <= 8; i++)
+		replies[i * LARGE - 1] = '\n';
+	strcpy(replies + 8 * LARGE, "O\n");
+	fed = 0;
+	feed(upstream);
+	return upstream;
+}
+
+static void
+who_takes_nothing_makes_the_others_wait_until_it_is_closed(void **state)
+{
+	int client, other, upstream;
+
+	(void)state;
+	upstream = choke(&client, &other);
+	world_expect(other, "");
+	world_wait(300 * CLOCK_MILLISECOND);
+	assert_int_equal(world.ended, 0);
+	world_wait(700 * CLOCK_MILLISECOND);
+	assert_int_equal(world.ended, 1);
+	feed(upstream);
+	world_expect(other, "O\n");
+	assert_int_equal(world.lost, 0);
+}
+
+static void
+who_takes_its_replies_in_time_gets_all(void **state)
+{
+	static char heard[65536];
+	size_t length = 0;
+	int client, other, upstream;
+	ssize_t n;
+
+	(void)state;
+	upstream = choke(&client, &other);
+	world_die(); /* the next one finds again whom all wait for */
+	world_wait(300 * CLOCK_MILLISECOND);
+	for (int i = 0; i < 5000 && length < 8 * LARGE; i++) {
+		while ((n = recv(client, heard, sizeof heard, MSG_DONTWAIT)) > 0)
+			length += (size_t)n;
+		feed(upstream);
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+	}
+	assert_int_equal(length, 8 * LARGE);
+	world_expect(other, "O\n");
+	assert_int_equal(world.ended, 0);
+	assert_int_equal(world.lost, 0);
+}
+
+static bool
+has_lost(void *arg)
+{
+	(void)arg;
+	return world.lost > 0;
+}
+
+static void
+who_owes_a_reply_for_too_long_is_lost(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	world.settings.reply_timeout = 80 * CLOCK_MILLISECOND;
+	world.settings.on_loss = SHARED_RETRY;
+	world.settings.loss_reply = (char[]){ "gone" };
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_wait(120 * CLOCK_MILLISECOND); /* who owes nothing may be silent */
+	assert_int_equal(world.lost, 0);
+	world_say(client, "a\nb\n");
+	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_string_equal(world.reason, "no reply within reply_timeout");
+	world_expect(client, "gone\n");
+	upstream = world_bring();
+	world_expect(upstream, "b\n");
+	world_say(upstream, "B\n");
+	world_expect(client, "B\n");
+}
+
+static void
+set_heartbeat(void)
+{
+	static char send[] = "ping\n", expect[] = "pong";
+
+	world.settings.heartbeat_send = send;
+	world.settings.heartbeat_expect = expect;
+	world.settings.heartbeat_interval = 40 * CLOCK_MILLISECOND;
+	world.settings.heartbeat_timeout = 80 * CLOCK_MILLISECOND;
+}
+
+static void
+an_idle_upstream_that_answers_the_heartbeat_stays(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	set_heartbeat();
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	for (int i = 0; i < 3; i++) {
+		world_wait(60 * CLOCK_MILLISECOND);
+		assert_string_equal(side_hear(upstream), "ping\n");
+		world_die(); /* the answer is still nobody's */
+		side_say(client, "a\n");
+		world_settle();
+		world_say(upstream, "pong\nA\n");
+		world_expect(upstream, "a\n");
+		world_expect(client, "A\n");
+	}
+	assert_int_equal(world.lost, 0);
+	assert_int_equal(world_record()->lost, 0);
+}
+
+static void
+a_wrong_answer_to_the_heartbeat_is_a_loss(void **state)
+{
+	int upstream;
+
+	(void)state;
+	set_heartbeat();
+	world_begin();
+	upstream = world_bring();
+	world_wait(60 * CLOCK_MILLISECOND);
+	world_say(upstream, "pang\n");
+	assert_int_equal(world.lost, 1);
+	assert_string_equal(world.reason, "the answer to the heartbeat is not the one expected");
+	assert_int_equal(world_record()->lost, 0);
+}
+
+static void
+no_answer_to_the_heartbeat_is_a_loss(void **state)
+{
+	(void)state;
+	set_heartbeat();
+	world_begin();
+	world_bring();
+	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_string_equal(world.reason, "no answer to the heartbeat");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WORLD_ROW(max_in_flight_makes_the_next_wait_for_a_reply),
+		WORLD_ROW(a_client_has_eight_requests_in_flight_at_first),
+		WORLD_ROW(who_takes_nothing_makes_the_others_wait_until_it_is_closed),
+		WORLD_ROW(who_takes_its_replies_in_time_gets_all),
+		WORLD_ROW(who_owes_a_reply_for_too_long_is_lost),
+		WORLD_ROW(an_idle_upstream_that_answers_the_heartbeat_stays),
+		WORLD_ROW(a_wrong_answer_to_the_heartbeat_is_a_loss),
+		WORLD_ROW(no_answer_to_the_heartbeat_is_a_loss),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
