@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 import measure
+import messages
 import outage
 import peers
 import report
@@ -30,16 +31,20 @@ def arguments():
     parser.add_argument("--peers", default="", help="their names, with commas; no RESULTS.md then")
     parser.add_argument("--output", help="the file to write instead of RESULTS.md")
     options = parser.parse_args()
-    names = [kind.name for kind in peers.ALL]
+    names = sorted({kind.name for kind in peers.ALL + messages.ALL})
     options.peers = options.peers.split(",") if options.peers else names
     for name in options.peers:
         if name not in names:
             parser.error(f"no proxy {name!r}; there are {', '.join(names)}")
-    if not any(re.search(options.only, load.name) for load in workloads.ALL):
-        parser.error(f"no workload matches {options.only!r}; there are "
-                     f"{', '.join(load.name for load in workloads.ALL)}")
+    loads = workloads.ALL + workloads.MESSAGES
+    if not any(re.search(options.only, load.name) for load in loads):
+        parser.error(f"no workload matches {options.only!r}; there are {', '.join(load.name for load in loads)}")
     options.part = bool(options.only) or options.peers != names
     return options
+
+
+def wanted(loads, options):
+    return [load for load in loads if re.search(options.only, load.name)]
 
 
 def install(chosen):
@@ -109,16 +114,15 @@ def at_work(work, running, load, options):
     return {name: windows and {"windows": windows, "calls": calls[name]} for name, windows in seen.items()}
 
 
-def all_work(work, chosen, folder, options):
-    running = [kind(folder, work.port) for kind in chosen]
+def all_work(work, loads, folder, options):
+    running = [kind(folder, work.port) for kind in peers.ALL if loads and kind.name in options.peers]
     results = {}
     try:
         for peer in running:
             peer.start()
-        for load in workloads.ALL:
-            if re.search(options.only, load.name):
-                results[load] = at_work(work, running, load, options)
-                print(report.workload(load, results[load]), flush=True)
+        for load in loads:
+            results[load] = at_work(work, running, load, options)
+            print(report.workload(load, results[load]), flush=True)
     finally:
         for peer in running:
             peer.end()
@@ -154,25 +158,33 @@ def all_outages(work, folder):
     return waits, crowd
 
 
+def all_messages(folder, options):
+    loads = wanted(workloads.MESSAGES, options)
+    if not loads:
+        return {}
+    return messages.all_work(folder, loads, options.peers, options,
+                             lambda load, seen: print(report.messages(load, seen), flush=True))
+
+
 def main():
     options = arguments()
     if os.geteuid() != 0 or os.cpu_count() < 2 or not peers.CGROUPS:
         sys.exit("bench: needs root, two CPUs and cgroup v2")
-    chosen = [kind for kind in peers.ALL if kind.name in options.peers]
-    install(chosen)
+    install([kind for kind in peers.ALL + messages.ALL if kind.name in options.peers])
     enter_namespace()
     with tempfile.TemporaryDirectory(prefix="hf-bench-") as folder:
         os.chmod(folder, 0o755)
         work = measure.Work(PROGRAM)
         try:
-            results = all_work(work, chosen, folder, options)
+            results = all_work(work, wanted(workloads.ALL, options), folder, options)
+            asked = all_messages(folder, options)
             if options.part:
                 return
             idle = all_idle(work, folder)
             waits, crowd = all_outages(work, folder)
         finally:
             work.end()
-    text = report.whole(results, idle, waits, crowd, options)
+    text = report.whole(results, asked, idle, waits, crowd, options)
     with open(options.output or os.path.join(os.path.dirname(os.path.realpath(__file__)), "RESULTS.md"), "w") as file:
         file.write(text)
     print(text)

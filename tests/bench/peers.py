@@ -39,6 +39,12 @@ stream {{ server {{ listen unix:{path} backlog=4096; proxy_pass 127.0.0.1:{port}
 """
 
 
+def cgroup_cpu(cgroup):
+    """Seconds, of all processes that ever were in it."""
+    with open(os.path.join(cgroup, "cpu.stat")) as file:
+        return int(file.readline().split()[1]) / 1e6
+
+
 class Peer:
     """One proxy with all its processes in a cgroup, by which its CPU time is read to the microsecond."""
     more = ""  # of its configuration
@@ -95,9 +101,7 @@ class Peer:
                 continue  # of a proxy whose processes come and go
 
     def cpu(self):
-        """Seconds, of all processes that ever were in it."""
-        with open(os.path.join(self.cgroup, "cpu.stat")) as file:
-            return int(file.readline().split()[1]) / 1e6
+        return cgroup_cpu(self.cgroup)
 
     def files(self):
         """Open files; processes that share one table count once."""
@@ -232,7 +236,8 @@ ALL = [Holdfast, Haproxy, HaproxySplice, Nginx, Proxyd, Socat, Direct]
 
 def missing(kinds):
     """Packages that these, and the bench itself, need and this machine lacks."""
-    needs = {"linux-perf": "/usr/bin/perf"}
+    needs = {"linux-perf": "/usr/bin/perf", "redis-server": "/usr/bin/redis-server",
+             "redis-tools": "/usr/bin/redis-benchmark"}
     for kind in kinds:
         needs.update(kind.needs)
     return [package for package, file in needs.items() if not os.path.exists(file)]

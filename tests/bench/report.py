@@ -4,6 +4,7 @@ import platform
 import statistics
 import time
 
+import messages as message_peers
 import peers
 
 # Name in workloads.py, at most: the goals of session mode.
@@ -12,19 +13,22 @@ CALLS_GOALS = [("ping-pong 64 B x 1", 6.1), ("ping-pong 64 B x 16", 4.7), ("conn
 CPU_GOALS = [("ping-pong 64 B x 1, one CPU", 0.90), ("ping-pong 64 B x 16", 1.00), ("upload x 8", 0.65),
              ("download x 8", 0.36), ("connect-ask-close x 1", 0.95)]
 BASE = "haproxy"
+# Of shared mode, with 50 clients: at a pipeline of 1 and of 16.
+MESSAGE_BASE = "nutcracker"
+MESSAGE_GOALS = {1: (0.80, 4.0), 16: (0.50, 0.35)}  # CPU to nutcracker's, system calls an operation
 
 
 def median(seen, what):
     return statistics.median(window[what] for window in seen["windows"])
 
 
-def ratio(results, name, base=BASE):
-    """CPU of one to another's: of the medians, and the spread over the windows."""
+def ratio(results, name, base=BASE, what="cpu"):
+    """CPU, or something else, of one to another's: of the medians, and the spread over the windows."""
     ours, theirs = results.get(name), results.get(base)
-    if not ours or not theirs or not median(ours, "cpu") or not median(theirs, "cpu"):
+    if not ours or not theirs or not median(ours, what) or not median(theirs, what):
         return None
-    pairs = [a["cpu"] / b["cpu"] for a, b in zip(ours["windows"], theirs["windows"])]
-    return median(ours, "cpu") / median(theirs, "cpu"), min(pairs), max(pairs)
+    pairs = [a[what] / b[what] for a, b in zip(ours["windows"], theirs["windows"])]
+    return median(ours, what) / median(theirs, what), min(pairs), max(pairs)
 
 
 def number(value, digits=None):
@@ -56,6 +60,51 @@ def workload(load, results):
              f"| system calls a {load.unit} | its CPU to {BASE}'s | holdfast's CPU to its |",
              "|---|---|---|---|---|---|---|"]
     return "\n".join(lines + [row(name, seen, results) for name, seen in results.items()]) + "\n"
+
+
+def messages_row(name, seen, results):
+    if seen is None:
+        return f"| {name} | a connection was refused or closed | | | | | | |"
+    cpu = [window["cpu"] for window in seen["windows"]]
+    found = ratio(results, name, MESSAGE_BASE)
+    server, rate = (ratio(results, name, "direct", what) for what in ("server_cpu", "rate"))
+    return (f"| {name} | {number(median(seen, 'rate'))} | {number(median(seen, 'p50'))} "
+            f"| {spread(cpu) if any(cpu) else '-'} | {number(seen['calls'], 2)} | {number(found and found[0], 2)} "
+            f"| {number(median(seen, 'server_cpu'))} | {number(server and server[0], 2)} "
+            f"| {number(rate and rate[0], 2)} |")
+
+
+def messages(load, results):
+    lines = [f"### {load.name}", "",
+             "| proxy | operations a second | p50, us | CPU us an operation: median (spread) "
+             f"| system calls an operation | its CPU to {MESSAGE_BASE}'s | server's CPU us an operation "
+             "| server's CPU to direct | rate to direct |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    return "\n".join(lines + [messages_row(name, seen, results) for name, seen in results.items()]) + "\n"
+
+
+def noted(found):
+    """A ratio, and its spread as a note."""
+    return (found[0], f" ({found[1]:.2f} to {found[2]:.2f})") if found else (None, "")
+
+
+def message_goals(asked):
+    lines = []
+    for load, seen in asked.items():
+        if load.clients != 50:
+            continue
+        most_cpu, most_calls = MESSAGE_GOALS[load.depth]
+        ours = seen["holdfast"]
+        lines.append(goal(f"CPU to nutcracker, {load.name}", most_cpu,
+                          *noted(ratio(seen, "holdfast", MESSAGE_BASE))))
+        lines.append(goal(f"system calls, {load.name}", most_calls, ours and ours["calls"]))
+        if load.depth == 1:
+            lines.append(goal(f"the server's CPU to direct TCP, {load.name}", 0.70,
+                              *noted(ratio(seen, "holdfast", "direct", "server_cpu"))))
+        else:
+            lines.append(goal(f"direct TCP's rate to holdfast's, {load.name}", 1 / 0.9,
+                              *noted(ratio(seen, "direct", "holdfast", "rate"))))
+    return "\n".join(lines) + "\n"
 
 
 def goal(figure, most, seen, note=""):
@@ -106,19 +155,21 @@ def machine():
     return f"{os.cpu_count()} CPUs ({model}), Linux {platform.release().split('-')[0]}"
 
 
-def whole(results, idle, waits, crowd, options):
+def whole(results, asked, idle, waits, crowd, options):
     here = os.path.dirname(os.path.realpath(__file__))
     with open(os.path.join(here, "NOTES.md")) as file:
         notes = file.read()
-    versions = ", ".join(f"{kind.name} {kind.version()}" for kind in peers.ALL
+    kinds = [*peers.ALL, message_peers.Nutcracker]
+    versions = ", ".join(f"{kind.name} {kind.version()}" for kind in kinds
                          if kind not in (peers.Direct, peers.HaproxySplice))
     return "\n".join([
         "# What the bench has seen", "",
         f"Written by `make bench` on {time.strftime('%Y-%m-%d')}: {machine()}.  {versions}.", "",
         f"Medians of {options.windows} windows of {options.milliseconds} ms, in each of which every proxy has its "
         "turn.", "",
-        "## Goals", "", goals(results, idle, waits, crowd),
+        "## Goals", "", goals(results, idle, waits, crowd) + message_goals(asked),
         notes,
         "## At work", "", "\n".join(workload(load, seen) for load, seen in results.items()),
+        "## Redis for many clients", "", "\n".join(messages(load, seen) for load, seen in asked.items()),
         "## 2,500 idle connections, each", "", idle_table(idle),
         "## A client that came during an outage", "", outage_table(waits)])

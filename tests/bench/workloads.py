@@ -15,6 +15,19 @@ class Load:
         return done["bytes"] / 1e6 if self.unit == "MB" else done["units"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Messages:
+    """What redis-benchmark does."""
+    command: str
+    clients: int
+    depth: int
+    unit: str = "operation"
+
+    @property
+    def name(self):
+        return f"{self.command} x {self.clients}, pipeline {self.depth}"
+
+
 def ping(count, size, **more):
     return Load(f"ping-pong {size} B x {count}", "ping", count, size, **more)
 
@@ -30,3 +43,6 @@ ALL = [
     Load("connect-ask-close x 1", "ask", 1, unit="connection"),
     Load("connect-ask-close x 32", "ask", 32, unit="connection"),
 ]
+
+MESSAGES = [Messages(command, clients, depth) for clients in (1, 50, 500) for depth in (1, 16)
+            for command in ("GET", "SET")]

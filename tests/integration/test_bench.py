@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
     pytest.mark.skipif(os.cpu_count() < 2, reason="needs two CPUs"),
     pytest.mark.skipif(not peers.CGROUPS, reason="needs cgroup v2"),
-    pytest.mark.skipif(bool(peers.missing([])), reason="needs perf"),
+    pytest.mark.skipif(bool(peers.missing([])), reason="needs perf, and Redis with its tools"),
 ]
 
 
@@ -34,3 +34,16 @@ def test_each_kind_of_work_is_done_and_counted():
         assert float(cells[2].replace(",", "")) > 0, f"{kind}: rate"
         assert float(cells[4].split()[0].replace(",", "")) > 0, f"{kind}: CPU"
         assert float(cells[5].replace(",", "")) > 0, f"{kind}: system calls"
+
+
+def test_each_peer_is_asked_by_redis_benchmark():
+    done = bench("--peers", "holdfast,direct,direct-unix", "--only", "(GET|SET) x 50,")
+    assert done.returncode == 0, done.stderr
+    for load in ("GET x 50, pipeline 1", "SET x 50, pipeline 1", "GET x 50, pipeline 16", "SET x 50, pipeline 16"):
+        part = done.stdout.partition(f"### {load}\n")[2].partition("###")[0]
+        rows = {line.split(" ")[1]: line.split("|") for line in part.splitlines() if line.startswith("| ")}
+        for name in ("holdfast", "direct", "direct-unix"):
+            assert float(rows[name][2].replace(",", "")) > 0, f"{load}, {name}: rate"
+            assert float(rows[name][7].replace(",", "")) > 0, f"{load}, {name}: the server's CPU"
+        assert float(rows["holdfast"][4].split()[0].replace(",", "")) > 0, f"{load}: CPU"
+        assert float(rows["holdfast"][5].replace(",", "")) > 0, f"{load}: system calls"

@@ -1,0 +1,172 @@
+"""messages - Redis for many clients: Holdfast's shared mode and its peers, asked by redis-benchmark.
+
+As in use, clients and proxy are on one side, on CPU 0, and the server is on the other, on CPU 1.
+"""
+import csv
+import io
+import os
+import subprocess
+
+import measure
+import peers
+from peers import holdfast
+import real_servers
+
+NUTCRACKER = """
+s:
+  listen: {path} 0666
+  redis: true
+  hash: fnv1a_64
+  distribution: ketama
+  backlog: 1024
+  preconnect: true
+  servers:
+    - 127.0.0.1:{port}:1
+"""
+
+
+class Holdfast(peers.Holdfast):
+    """All clients over one connection, whose loss would be noticed."""
+
+    def launch(self):
+        services = (f's: {{ mode = "shared"; framing = "resp"; address = "127.0.0.1:{self.port}"; '
+                    "listen: { backlog = 1024; }; };\n")
+        self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
+        self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
+
+
+class Nutcracker(peers.Peer):
+    """The same: one connection to the server for all clients, which is its default."""
+    name = "nutcracker"
+    needs = {"nutcracker": "/usr/sbin/nutcracker"}
+
+    def launch(self):
+        text = NUTCRACKER.format(path=self.path, port=self.port)
+        self.spawn("nutcracker", "-c", self.write(text), "-s", str(holdfast.free_port()), "-a", "127.0.0.1")
+
+    @staticmethod
+    def version():
+        done = holdfast.run("nutcracker", "-V")
+        return (done.stdout + done.stderr).split("nutcracker-")[1].split()[0]
+
+
+class DirectUnix(peers.Direct):
+    """No proxy, and no TCP."""
+    name = "direct-unix"
+
+
+ALL = [Holdfast, Nutcracker, peers.Haproxy, peers.Direct, DirectUnix]
+
+
+class Server:
+    """Redis, alone in a cgroup, by which its CPU time is read."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "redis.sock")
+        self.redis = real_servers.Redis(folder, arguments=["--unixsocket", self.path, "--tcp-backlog", "4096"])
+        self.cgroup = os.path.join(peers.CGROUPS, f"holdfast-bench-{os.getpid()}-redis")
+        os.mkdir(self.cgroup)
+        try:
+            self.redis.start()
+            with open(os.path.join(self.cgroup, "cgroup.procs"), "w") as file:
+                file.write(str(self.redis.process.pid))
+            for task in os.listdir(f"/proc/{self.redis.process.pid}/task"):
+                os.sched_setaffinity(int(task), {1})
+        except BaseException:
+            self.end()
+            raise
+
+    def cpu(self):
+        return peers.cgroup_cpu(self.cgroup)
+
+    def end(self):
+        self.redis.stop()
+        os.rmdir(self.cgroup)
+
+
+def words(peer, server):
+    """Where redis-benchmark finds it."""
+    if isinstance(peer, DirectUnix):
+        return ["-s", server.path]
+    return ["-p", peer.address] if isinstance(peer, peers.Direct) else ["-s", peer.path]
+
+
+def ask(peer, server, load, count):
+    """So many operations; gives what redis-benchmark says: operations a second, and p50 in microseconds."""
+    done = subprocess.run(
+        ["redis-benchmark", *words(peer, server), "-n", str(count), "-c", str(load.clients), "-P", str(load.depth),
+         "-t", load.command, "--csv"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+    rows = [row for row in csv.reader(io.StringIO(done.stdout)) if row and row[0].upper().startswith(load.command)]
+    if done.returncode != 0 or not rows:
+        raise measure.LoadEnded
+    return float(rows[0][1]), float(rows[0][4]) * 1e3
+
+
+def enough(peer, server, load, milliseconds):
+    """Operations that take about so long: what comes once, as connecting, is then little of it."""
+    count = max(load.clients * load.depth * 20, 2000)
+    rate, _ = ask(peer, server, load, count)
+    return max(count, int(rate * milliseconds / 1e3))
+
+
+def window(peer, server, load, count):
+    """One window: rate, p50, CPU microseconds of the proxy and of the server an operation."""
+    peer.pin(0)
+    before, server_before = peer.cpu(), server.cpu()
+    rate, p50 = ask(peer, server, load, count)
+    return {"rate": rate, "p50": p50, "cpu": (peer.cpu() - before) * 1e6 / count,
+            "server_cpu": (server.cpu() - server_before) * 1e6 / count}
+
+
+def calls(peer, server, load, count):
+    """System calls of the proxy an operation."""
+    if isinstance(peer, peers.Direct):
+        return None
+    with measure.SystemCalls(peer.pids()) as counted:
+        ask(peer, server, load, count)
+    return counted.count and counted.count / count
+
+
+def at_work(server, running, load, options):
+    """For each peer its windows and system calls, or None if it did not get through."""
+    seen, counts = {}, {}
+    for peer in running:
+        try:
+            counts[peer.name] = enough(peer, server, load, options.milliseconds * 2)
+            seen[peer.name] = {"windows": [], "calls": None}
+        except measure.LoadEnded:
+            seen[peer.name] = None
+    for turn in range((options.windows + 2) // 3 + 1):
+        for peer in running:
+            if seen[peer.name] is None:
+                continue
+            try:
+                if turn > 0:
+                    seen[peer.name]["windows"].append(window(peer, server, load, counts[peer.name]))
+                else:
+                    seen[peer.name]["calls"] = calls(peer, server, load, counts[peer.name])
+            except measure.LoadEnded:
+                seen[peer.name] = None
+                print(f"{peer.name} does not get through {load.name}", flush=True)
+    return seen
+
+
+def all_work(folder, loads, chosen, options, show):
+    """The results of all these loads; each is shown as it comes."""
+    folder = os.path.join(folder, "messages")
+    os.mkdir(folder)
+    server = Server(folder)
+    running = [kind(folder, server.redis.port) for kind in ALL if kind.name in chosen]
+    results = {}
+    try:
+        for peer in running:
+            peer.start()
+        for load in loads:
+            results[load] = at_work(server, running, load, options)
+            show(load, results[load])
+    finally:
+        for peer in running:
+            peer.end()
+        server.end()
+    return results
