@@ -41,6 +41,11 @@ member_update_writing(struct member *member, bool writing)
 	if (writing == member->writing)
 		return;
 	member->writing = writing;
+	member->shared->blocked += writing ? 1 : -1u;
+	if (!writing)
+		member->deaf_since = 0;
+	else
+		shared_tick_soon(member->shared);
 	if (writing)
 		event_add(&member->write, NULL);
 	else
@@ -117,6 +122,10 @@ member_end_if_through(struct member *member)
 	bool ended = member->ended && member->in_flight == 0 && !member->stuck && !member->waiting &&
 	    (member->gone || member->shared->settings->replies != SHARED_BROADCAST);
 
+	if (member->gone && !member->stuck && !member->waiting) { /* what it is owed is nobody's */
+		session_is_over(member->session);
+		return true;
+	}
 	if (member->session == NULL || (!ended && !member_is_last(member)) ||
 	    flow_length(member->shared->table, *member_out(member)) > 0)
 		return false;
@@ -171,14 +180,20 @@ void
 member_flush(struct member *member)
 {
 	struct shared *shared = member->shared;
+	uint64_t before = member_record(member)->bytes[TABLE_DOWN];
 	int error;
 
 	member_clean(member);
 	error = member_send(member);
 	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
+		if (error == -EMSGSIZE)
+			log_notice(shared->name, "a reply to client %llu is longer than a packet may be "
+			    "(net.core.wmem_max): closed", (unsigned long long)member_record(member)->id);
 		session_is_over(member->session);
 		return;
 	}
+	if (error != 0)
+		member_note_blocked(member, member_record(member)->bytes[TABLE_DOWN] != before);
 	member_update_writing(member, error != 0);
 	if (error == 0) {
 		member_widen(member);
@@ -187,7 +202,7 @@ member_flush(struct member *member)
 	}
 	member_ask(member);
 	if (shared->choked == member &&
-	    flow_length(shared->table, *member_out(member)) <= shared_room_of_client(shared))
+	    flow_length(shared->table, *member_out(member)) <= SHARED_UNCHOKE * shared_room_of_client(shared))
 		shared_unchoke(shared);
 }
 
@@ -327,6 +342,17 @@ member_enroll(struct shared *shared, struct member *member)
 	shared->members[member->index] = member;
 }
 
+/* A packet goes whole or not at all: as long a one as the settings allow, if the kernel does. */
+static void
+member_size_packets(const struct member *member, int fd)
+{
+	int size = (int)member->shared->settings->max_message;
+
+	if (member->shared->settings->type == LISTENER_SEQPACKET &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
 struct member *
 member_begin(struct shared *shared, struct session *session, uint32_t index, int fd)
 {
@@ -339,6 +365,7 @@ member_begin(struct shared *shared, struct session *session, uint32_t index, int
 	event_assign(&member->read, shared->loop, fd, EV_READ | EV_PERSIST, member_on_readable, member);
 	event_assign(&member->write, shared->loop, fd, EV_WRITE | EV_PERSIST, member_on_writable, member);
 	member_enroll(shared, member);
+	member_size_packets(member, fd);
 	member_update_reading(member);
 	return member;
 }
@@ -360,6 +387,7 @@ member_free(struct member *member)
 	member_owe(member, -(int)member->in_flight);
 	member_wait_no_more(member);
 	member_clean(member);
+	member_update_writing(member, false);
 	loop_event_stop(&member->read);
 	loop_event_stop(&member->write);
 	shared->members[member->index] = NULL;

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "client/shared_parts.h"
 #include "keep/crash.h"
 
@@ -225,6 +226,9 @@ ask_reject(struct member *member, enum framing_result result)
 	char error[128];
 	size_t length;
 
+	log_notice(member->shared->name, "client %llu sent %s: closed",
+	    (unsigned long long)member_record(member)->id, result == FRAMING_TOO_LONG ?
+	    "a message of more than max_message" : "what is no message of the framing");
 	if (framing->error != NULL) {
 		length = framing->error(result == FRAMING_TOO_LONG ?
 		    "Protocol error: holdfast: the request is longer than max_message" :
@@ -253,6 +257,33 @@ ask_alone(struct member *member, const struct ask_run *run)
 	return run->verdict == RESP_QUIT ? ASK_READ : ASK_ON;
 }
 
+/* Bytes of the packet that count: many programs end a line with its newline though it is all of a packet. */
+static size_t
+ask_packet_length(const struct member *member)
+{
+	size_t length = ask_length(member);
+
+	if (member->shared->settings->framing == FRAMING_LINE && ask_bytes(member)[length - 1] == '\n')
+		length--;
+	return length;
+}
+
+/* The packet cannot be a message. */
+static void
+ask_reject_packet(struct member *member)
+{
+	struct shared *shared = member->shared;
+
+	if (member->session != NULL) {
+		ask_reject(member, FRAMING_MALFORMED);
+		return;
+	}
+	log_notice(shared->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
+	    ask_length(member));
+	flow_drop(shared->table, member_in(member));
+	shared->record->lost++;
+}
+
 /* A packet's contents become one message. */
 static enum ask_step
 ask_packet(struct member *member)
@@ -268,14 +299,9 @@ ask_packet(struct member *member)
 	if (ask_vacant(member) == 0 || !ask_has_room(member, run.bytes) || !owed_room(shared->table, record, 1) ||
 	    (room = flow_room(shared->table, &record->out, run.bytes + FRAMING_OVERHEAD)) == NULL)
 		return ASK_WAIT;
-	length = shared->framing->wrap(ask_bytes(member), run.bytes, room);
+	length = shared->framing->wrap(ask_bytes(member), ask_packet_length(member), room);
 	if (length == 0) {
-		if (member->session != NULL) {
-			member_finish(member);
-		} else {
-			flow_drop(shared->table, member_in(member));
-			record->lost++;
-		}
+		ask_reject_packet(member);
 		return ASK_READ;
 	}
 	*owed_at(shared->table, record, record->owed_tail) = (struct table_owed){

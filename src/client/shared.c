@@ -40,10 +40,22 @@ shared_new(struct event_base *loop, struct table *table, uint16_t service, const
 	return shared;
 }
 
+/* What was found out about messages that are not whole does not hold with another limit. */
+static void
+shared_forget_progress(struct shared *shared)
+{
+	shared->progress = (struct framing_progress){ 0 };
+	for (size_t i = 0; i < shared->member_slots; i++)
+		if (shared->members[i] != NULL)
+			shared->members[i]->progress = (struct framing_progress){ 0 };
+}
+
 void
 shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
     const struct resp_connection *resp)
 {
+	if (shared->settings->max_message != settings->max_message)
+		shared_forget_progress(shared);
 	shared->settings = settings;
 	shared->hold_timeout = hold_timeout;
 	shared->resp = *resp;

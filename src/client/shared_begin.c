@@ -118,9 +118,9 @@ shared_begin(struct shared *shared, int datagrams)
 	begin_resume_owed(shared); /* first: it may be owed no more since the connection is lost */
 	begin_resume_connection(shared);
 	begin_resume_liveness(shared);
+	begin_resume_members(shared); /* who is blocked is known then */
 	if (shared->fd != -1 && flow_length(shared->table, *shared_in(shared)) > 0)
 		shared_hand_out(shared);
-	begin_resume_members(shared);
 	shared_set_datagrams(shared, datagrams);
 	if (shared->fd == -1) {
 		shared_serve(shared);

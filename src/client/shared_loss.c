@@ -7,7 +7,8 @@
 #include "keep/recover.h"
 
 /* A request that was the oldest at so many losses in a row may be their cause: it is not sent again. */
-#define LOSS_SUSPECT 5
+#define LOSS_SUSPECT  5
+#define LOSS_PATIENCE (10 * CLOCK_SECOND) /* and for so long: a server may accept and close while it comes back */
 
 static struct member *
 loss_member(const struct shared *shared, uint64_t who)
@@ -67,8 +68,9 @@ loss_count_failing(struct shared *shared, uint64_t sent)
 	} else if (record->stuck == 0 || record->stuck_at != record->owed_head) {
 		record->stuck = 0;
 		record->stuck_at = record->owed_head;
+		record->stuck_since = clock_now();
 	}
-	if (failing == 0 && ++record->stuck >= LOSS_SUSPECT)
+	if (failing == 0 && ++record->stuck >= LOSS_SUSPECT && clock_now() - record->stuck_since >= LOSS_PATIENCE)
 		failing = 1;
 	if (failing == 1)
 		record->stuck = 0;
@@ -159,7 +161,7 @@ loss_is_over(const struct shared *shared, int64_t since, int64_t now)
 static uint64_t
 loss_mark(struct shared *shared, int64_t now)
 {
-	const struct shared_mark *mark;
+	const struct shared_mark *mark, *newest;
 	uint64_t end = 0;
 
 	for (size_t i = 0; i < SHARED_MARKS; i++) {
@@ -167,6 +169,9 @@ loss_mark(struct shared *shared, int64_t now)
 		if (mark->at >= shared->down_since && mark->end > end && loss_is_over(shared, mark->at, now))
 			end = mark->end;
 	}
+	newest = &shared->marks[(shared->next_mark + SHARED_MARKS - 1) % SHARED_MARKS];
+	if (newest->at >= shared->down_since && now - newest->at < shared->hold_timeout / SHARED_LOOKS)
+		return end;
 	shared->marks[shared->next_mark++ % SHARED_MARKS] =
 	    (struct shared_mark){ .at = now, .end = shared->record->owed_tail };
 	return end;

@@ -3,6 +3,7 @@
  * shared.c        the whole: settings, the connection's coming, status
  * shared_begin.c  its begin, with what a dead worker left, and its end
  * shared_text.c   what it says by itself
+ * shared_choke.c  who does not take its replies
  * shared_tick.c   what waits for time
  * shared_give.c   what the upstream is given
  * shared_take.c   what comes from it, and to whom it goes
@@ -29,6 +30,10 @@
 #define SHARED_WINDOW_MOST  1024
 /* A client's replies that are on the way together should not be more. */
 #define SHARED_WINDOW_BYTES (1u << 20)
+/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped; others
+ * wait for it until it is down to so many times. */
+#define SHARED_CHOKE   4
+#define SHARED_UNCHOKE 3
 /* Requests of one client moved in one go, so that others have their turn. */
 #define SHARED_RUN 256
 
@@ -52,6 +57,9 @@ struct member {
 	struct framing_progress progress; /* of the message at the head of what it said */
 	struct event read, write;
 	bool reading, writing;   /* the events are in the loop */
+	int queued;              /* while writing: what its host has for it, when last looked at */
+	int64_t deaf_since;      /* the same: since when it has taken nothing; 0: never looked */
+	int64_t choked_for;      /* how long all others have waited for it */
 	bool ended;              /* it has said its last */
 	bool gone;               /* and hears nothing more */
 	bool stuck;              /* a message is whole and cannot go on yet */
@@ -95,7 +103,8 @@ struct shared {
 	struct framing_progress progress; /* of the reply that is coming */
 	struct liveness liveness;
 	struct member *choked;   /* who must take something before others are given more; borrowed */
-	uint64_t choked_bytes;   /* that it had been given when last looked at */
+	int64_t choked_at;
+	unsigned blocked;        /* clients that do not take what is there for them */
 	int64_t down_since;      /* while there is no connection */
 	int64_t queued_since;    /* the same, of the oldest request in the queue */
 	struct shared_mark marks[SHARED_MARKS]; /* how far the queue went at times since */
@@ -155,8 +164,15 @@ void shared_lose_nonsense(struct shared *shared, enum framing_result result);
 void shared_hand_out(struct shared *shared);
 /* Gives those who have something what they have. */
 void shared_flush(struct shared *shared);
-/* A client that all waited for takes again, or is gone: then in this turn of the loop. */
+/* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has been
+ * closed. */
+bool shared_choke(struct shared *shared, struct member *member);
+/* A client that all waited for takes again, or is gone. */
 void shared_unchoke(struct shared *shared);
+/* Looks who takes nothing. */
+void shared_check_deaf(struct shared *shared, int64_t now);
+/* It does not take all; whether it took some just now. */
+void member_note_blocked(struct member *member, bool took);
 
 /* shared_cast.c: without ordered replies, what came goes to all clients, or to nobody. */
 void shared_broadcast(struct shared *shared);

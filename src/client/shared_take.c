@@ -10,8 +10,6 @@
 
 /* Reads in one turn of the loop, so that others have theirs. */
 #define TAKE_READS 16
-/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped. */
-#define TAKE_CHOKE 4
 
 /* Replies in a row to one client. */
 struct take_run {
@@ -77,18 +75,6 @@ take_narrow(struct member *member, const struct take_run *run)
 		member->window = (unsigned)most;
 }
 
-static void
-take_choke(struct shared *shared, struct member *member)
-{
-	shared->choked = member;
-	shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
-	shared->choked_bytes = member_record(member)->bytes[TABLE_DOWN];
-	event_del(&shared->read);
-	shared->reading = false;
-	loop_timer_stop(&shared->tick);
-	shared_tick_soon(shared);
-}
-
 /* The reply is that to a heartbeat; false if the connection is lost by it. */
 static bool
 take_pulse(struct shared *shared, const struct take_run *run)
@@ -113,10 +99,12 @@ take_deliver(struct shared *shared, const struct take_run *run)
 		take_commit(shared, run, NULL);
 		return true;
 	}
-	if (flow_length(shared->table, *member_out(member)) > TAKE_CHOKE * shared_room_of_client(shared) ||
+	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared) ||
 	    (room = flow_room(shared->table, member_out(member), run->bytes)) == NULL) {
-		take_choke(shared, member);
-		return false;
+		if (shared_choke(shared, member))
+			return false;
+		take_commit(shared, run, NULL);
+		return true;
 	}
 	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), run->bytes);
 	CRASH_POINT(SHARED_COPIED);
@@ -245,19 +233,6 @@ shared_flush(struct shared *shared)
 
 	while ((member = TAILQ_FIRST(&shared->dirty)) != NULL)
 		member_flush(member);
-}
-
-void
-shared_unchoke(struct shared *shared)
-{
-	shared->choked = NULL;
-	if (shared->fd == -1)
-		return;
-	event_add(&shared->read, NULL);
-	shared->reading = true;
-	shared->liveness.heard = clock_now();
-	shared_give_soon(shared);
-	shared_hand_out(shared);
 }
 
 /* One read.  Whether there may be more at once. */

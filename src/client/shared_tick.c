@@ -5,11 +5,11 @@
 
 /* So often it is looked whether who makes all others wait takes something; what was acknowledged, while somebody
  * waits for that, and otherwise. */
-#define TICK_CHOKED (500 * CLOCK_MILLISECOND)
+#define TICK_CHOKED (50 * CLOCK_MILLISECOND)
 #define TICK_RETIRE (5 * CLOCK_MILLISECOND)
 #define TICK_IDLE   (250 * CLOCK_MILLISECOND)
 /* An upstream that takes no more may say what it has to say; then it is lost. */
-#define TICK_BROKEN (5 * CLOCK_SECOND)
+#define TICK_BROKEN CLOCK_SECOND
 
 static struct liveness_settings
 tick_limits(const struct shared *shared)
@@ -20,30 +20,6 @@ tick_limits(const struct shared *shared)
 		.reply_timeout = shared_is_ordered(shared) ? settings->reply_timeout : 0,
 		.beats = settings->heartbeat_send != NULL, .interval = settings->heartbeat_interval,
 		.timeout = settings->heartbeat_timeout };
-}
-
-/* Whoever makes the upstream's reading wait must take something within each tick. */
-static void
-tick_check_choked(struct shared *shared)
-{
-	struct member *member = shared->choked;
-	uint64_t bytes;
-
-	if (member == NULL)
-		return;
-	bytes = member_record(member)->bytes[TABLE_DOWN];
-	if (bytes != shared->choked_bytes) {
-		shared->choked_bytes = bytes;
-		return;
-	}
-	if (flow_length(shared->table, *member_out(member)) > 0)
-		log_notice(shared->name, "client %llu does not take its replies, %zu bytes wait: closed",
-		    (unsigned long long)member_record(member)->id,
-		    flow_length(shared->table, *member_out(member)));
-	else
-		log_warning(shared->name, "there is no memory for the replies of client %llu: closed",
-		    (unsigned long long)member_record(member)->id);
-	session_is_over(member->session);
 }
 
 static void
@@ -82,7 +58,7 @@ tick_period(const struct shared *shared)
 
 	if (shared->choked != NULL)
 		return TICK_CHOKED;
-	if (shared->broken && (period == 0 || period > TICK_IDLE))
+	if ((shared->broken || shared->blocked > 0) && (period == 0 || period > TICK_IDLE))
 		return TICK_IDLE;
 	if (!shared_is_ordered(shared) && owed_count(shared->record) > 0)
 		return shared->waiting_count > 0 ? TICK_RETIRE : TICK_IDLE;
@@ -111,7 +87,8 @@ shared_on_tick(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	tick_check_choked(shared);
+	if (shared->blocked > 0 || shared->choked != NULL)
+		shared_check_deaf(shared, now);
 	tick_check_liveness(shared, now);
 	if (shared->fd == -1)
 		shared_turn_away(shared, now);

@@ -12,16 +12,6 @@ check_error(struct draft *draft, const struct draft_service *service, const char
 	draft_error(draft, draft_service_place(service, setting), setting, "%s", text);
 }
 
-/* Named by the service itself, not by defaults, which are for services of both modes. */
-static bool
-check_is_named(const struct draft *draft, const struct draft_service *service, const char *setting)
-{
-	size_t i = settings_index(&settings_service, setting);
-	const struct draft_place *own = &service->named[i], *common = &draft->defaults_named[i];
-
-	return own->line > 0 && (own->line != common->line || own->file != common->file);
-}
-
 static void
 check_session(struct draft *draft, const struct draft_service *service)
 {
@@ -29,7 +19,7 @@ check_session(struct draft *draft, const struct draft_service *service)
 
 	if (settings->listener.type != LISTENER_STREAM)
 		check_error(draft, service, "listen.type", "is for mode = \"shared\" only");
-	if (settings->shared.framing != FRAMING_NONE)
+	if (settings->shared.framing != FRAMING_NONE && draft_is_own(draft, service, "framing"))
 		check_error(draft, service, "framing", "is for mode = \"shared\" only; say mode = \"shared\" too, or leave "
 		    "it out");
 }
@@ -57,6 +47,9 @@ check_texts(struct draft *draft, const struct draft_service *service)
 	const struct shared_settings *shared = &service->settings->shared;
 	char *loss = shared_check_loss_reply(shared), *beat = shared_check_heartbeat(shared);
 
+	if (shared->heartbeat_send != NULL && shared->replies == SHARED_NONE)
+		draft_warning(draft, draft_service_place(service, "heartbeat.send"), "heartbeat.send",
+		    "the upstream must answer it, though nothing else has replies: one that is silent is given up");
 	if (shared->heartbeat_send == NULL && shared->heartbeat_expect != NULL)
 		check_error(draft, service, "heartbeat.expect", "needs heartbeat.send");
 	if (loss != NULL)
@@ -93,7 +86,7 @@ check_meaning(struct draft *draft, const struct draft_service *service)
 
 	settings_defaults(&settings_service, &usual);
 	for (const char *const *name = shared ? of_session : of_shared; *name != NULL; name++)
-		if (check_is_named(draft, service, *name) &&
+		if (draft_is_own(draft, service, *name) &&
 		    !setting_is_same(settings_find(&settings_service, *name), service->settings, &usual))
 			draft_warning(draft, draft_service_place(service, *name), *name,
 			    "has no meaning with mode = \"%s\"", shared ? "shared" : "session");

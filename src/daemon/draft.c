@@ -356,6 +356,16 @@ draft_is_named(const struct draft_service *service, const char *setting)
 	return service->named[settings_index(&settings_service, setting)].line > 0;
 }
 
+/* Named by the service itself, not by defaults. */
+bool
+draft_is_own(const struct draft *draft, const struct draft_service *service, const char *setting)
+{
+	size_t i = settings_index(&settings_service, setting);
+	const struct draft_place *own = &service->named[i], *common = &draft->defaults_named[i];
+
+	return own->line > 0 && (own->line != common->line || own->file != common->file);
+}
+
 static void
 draft_complete_service(struct draft *draft, struct draft_service *service)
 {
@@ -369,6 +379,8 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
 		link->pconn.hold_retry = CLOCK_SECOND;
 	link->shared = settings->mode == SERVICE_SHARED;
+	if (!link->shared && !draft_is_own(draft, service, "listen.type"))
+		settings->listener.type = LISTENER_STREAM; /* defaults are for services of both modes */
 	settings->shared.type = settings->listener.type;
 	link->hello.whole_replies = link->shared && settings->shared.framing == FRAMING_RESP;
 	if (settings->listener.type == LISTENER_DGRAM && !draft_is_named(service, "replies"))

@@ -48,6 +48,9 @@ void draft_warning(struct draft *draft, const struct draft_place *place, const c
 /* The place of a value: where the setting was named, else that of the service. */
 const struct draft_place *draft_service_place(const struct draft_service *service, const char *setting);
 
+/* Whether the service itself names the setting, not defaults alone. */
+bool draft_is_own(const struct draft *draft, const struct draft_service *service, const char *setting);
+
 /* Takes the main file, then any number of further ones. */
 void draft_take_main(struct draft *draft, struct source *source);
 void draft_take_further(struct draft *draft, struct source *source);

@@ -174,6 +174,8 @@ resp_request(struct framing_progress *progress, const unsigned char *bytes, size
 	size_t view = length < max ? length : max;
 	enum framing_result result = FRAMING_MORE;
 
+	if (progress->at > view) /* max has become less */
+		*progress = (struct framing_progress){ 0 };
 	if (view > 0 && view >= progress->expected)
 		result = bytes[0] == '*' ? resp_request_array(progress, bytes, view, max, ret_length) :
 		    resp_request_line(progress, bytes, view, ret_length);
@@ -283,6 +285,8 @@ resp_reply(struct framing_progress *progress, const unsigned char *bytes, size_t
 	struct framing_progress now = *progress; /* bytes could alias what progress points to */
 	enum framing_result result = FRAMING_WHOLE;
 
+	if (now.at > view || now.element > view) /* max has become less */
+		now = (struct framing_progress){ 0 };
 	if (now.at == 0)
 		now.pending = 1;
 	if (view < now.expected)

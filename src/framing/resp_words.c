@@ -134,11 +134,20 @@ words_next_of_line(struct resp_words *words, struct resp_word *word)
 	return true;
 }
 
-bool
-resp_words_next(struct resp_words *words, struct resp_word *ret_word)
+/* Redis compares words as C has them: what is behind a NUL makes no other word. */
+static void
+words_cut(struct resp_word *word)
 {
-	if (words->line)
-		return words_next_of_line(words, ret_word);
+	size_t there = word->bytes == word->room && word->length > RESP_WORD_SIZE ? RESP_WORD_SIZE : word->length;
+	const unsigned char *end = memchr(word->bytes, '\0', there);
+
+	if (end != NULL)
+		word->length = (size_t)(end - word->bytes);
+}
+
+static bool
+words_next_of_array(struct resp_words *words, struct resp_word *ret_word)
+{
 	if (words->left == 0)
 		return false;
 	words->left--;
@@ -146,6 +155,15 @@ resp_words_next(struct resp_words *words, struct resp_word *ret_word)
 	ret_word->bytes = words->at;
 	words->at += ret_word->length + 2;
 	assert(words->at <= words->end);
+	return true;
+}
+
+bool
+resp_words_next(struct resp_words *words, struct resp_word *ret_word)
+{
+	if (!(words->line ? words_next_of_line(words, ret_word) : words_next_of_array(words, ret_word)))
+		return false;
+	words_cut(ret_word);
 	return true;
 }
 

@@ -28,7 +28,7 @@ struct resp_word {
 /* request is whole, or a line without its end. */
 void resp_words_begin(struct resp_words *words, const unsigned char *request, size_t length);
 
-/* The next word; false if there is none, or none that makes sense. */
+/* The next word, up to a NUL in it; false if there is none, or none that makes sense. */
 bool resp_words_next(struct resp_words *words, struct resp_word *ret_word);
 
 /* Whether the word is name (capital letters, "-", ":"; not longer than RESP_WORD_SIZE), in capitals or not. */

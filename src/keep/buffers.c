@@ -105,18 +105,20 @@ buffers_claim_cold(struct table *table, struct table_class *class)
 	return buffer;
 }
 
+/* A larger one will do where there is none of the right size. */
 uint32_t
 buffers_claim(struct table *table, size_t size)
 {
-	uint32_t class = 0, buffer;
+	uint32_t class = 0, buffer = 0;
 
 	while (class < TABLE_CLASSES && buffers_class_size(class) < size)
 		class++;
 	assert(class < TABLE_CLASSES);
-	if (table->class[class].warm != 0)
-		buffer = buffers_claim_warm(table, &table->class[class]);
-	else
-		buffer = buffers_claim_cold(table, &table->class[class]);
+	for (; buffer == 0 && class < TABLE_CLASSES; class++)
+		if (table->class[class].warm != 0)
+			buffer = buffers_claim_warm(table, &table->class[class]);
+		else
+			buffer = buffers_claim_cold(table, &table->class[class]);
 	if (buffer != 0)
 		table->buffers[buffer].head = table->buffers[buffer].tail = 0;
 	return buffer;

@@ -119,6 +119,7 @@ struct table_shared {
 	volatile uint32_t owed;       /* buffer of a ring of struct table_owed; 0 none */
 	uint32_t stuck;               /* losses in a row at which stuck_at was the oldest that was owed; or GUILTY */
 	uint64_t stuck_at;
+	int64_t stuck_since;          /* monotonic */
 	uint64_t owed_head, owed_tail; /* count up */
 	uint64_t out_end;             /* offset in the stream of requests of out's end */
 	volatile uint64_t sent;       /* and of the end of what the connection in use was given */
