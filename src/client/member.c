@@ -393,7 +393,7 @@ member_free(struct member *member)
 	shared->members[member->index] = NULL;
 	stock_give(&shared->stock, member);
 	if (shared->choked == member) {
-		shared->choked = NULL;
+		shared_note_choked(shared);
 		shared_give_soon(shared); /* and goes on reading */
 	}
 }

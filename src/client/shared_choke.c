@@ -1,6 +1,7 @@
 /* Clients that do not take their replies.  What is under way for one cannot be stopped, and comes between the replies of
  * others: beyond a limit either all wait for it, for a moment, or it is closed.  Which of these is decided by how long it
- * has taken nothing, looked at for all clients alike, so that any number of deaf ones costs the others one moment. */
+ * has taken nothing, and by how long all have waited already, so that any number of deaf ones costs the others about a
+ * second. */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
@@ -10,8 +11,9 @@
 
 /* A client that took nothing for so long is deaf. */
 #define CHOKE_DEAF    (500 * CLOCK_MILLISECOND)
-/* One client may keep all others waiting for so long in all. */
+/* All may be kept waiting for so long in all, by one client or several; a tenth of the time that passes is forgotten. */
 #define CHOKE_PATIENCE CLOCK_SECOND
+#define CHOKE_FORGET   10
 
 /* Bytes that the client's host has for it, in the kernel's measure: fewer than before mean that it has taken some, though
  * there may not be room for more yet. */
@@ -47,8 +49,26 @@ choke_is_hopeless(const struct shared *shared, const struct member *member, int6
 {
 	int64_t waiting = shared->choked == member ? now - shared->choked_at : 0;
 
-	return (member->writing && now - member->deaf_since >= CHOKE_DEAF) ||
-	    member->choked_for + waiting >= CHOKE_PATIENCE;
+	return !member->writing || now - member->deaf_since >= CHOKE_DEAF ||
+	    shared->choked_for + waiting >= CHOKE_PATIENCE;
+}
+
+static void
+choke_forget(struct shared *shared, int64_t now)
+{
+	shared->choked_for -= (now - shared->choked_end) / CHOKE_FORGET;
+	if (shared->choked_for < 0)
+		shared->choked_for = 0;
+	shared->choked_end = now;
+}
+
+/* The wait is over, one way or the other. */
+void
+shared_note_choked(struct shared *shared)
+{
+	shared->choked_end = clock_now();
+	shared->choked_for += shared->choked_end - shared->choked_at;
+	shared->choked = NULL;
 }
 
 static void
@@ -62,12 +82,15 @@ choke_close(struct shared *shared, struct member *member)
 bool
 shared_choke(struct shared *shared, struct member *member)
 {
-	if (!member->writing || choke_is_hopeless(shared, member, clock_now())) {
+	int64_t now = clock_now();
+
+	choke_forget(shared, now);
+	if (choke_is_hopeless(shared, member, now)) {
 		choke_close(shared, member);
 		return false;
 	}
 	shared->choked = member;
-	shared->choked_at = clock_now();
+	shared->choked_at = now;
 	shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
 	event_del(&shared->read);
 	shared->reading = false;
@@ -79,8 +102,7 @@ void
 shared_unchoke(struct shared *shared)
 {
 	if (shared->choked != NULL)
-		shared->choked->choked_for += clock_now() - shared->choked_at;
-	shared->choked = NULL;
+		shared_note_choked(shared);
 	if (shared->fd == -1)
 		return;
 	event_add(&shared->read, NULL);

@@ -59,7 +59,6 @@ struct member {
 	bool reading, writing;   /* the events are in the loop */
 	int queued;              /* while writing: what its host has for it, when last looked at */
 	int64_t deaf_since;      /* the same: since when it has taken nothing; 0: never looked */
-	int64_t choked_for;      /* how long all others have waited for it */
 	bool ended;              /* it has said its last */
 	bool gone;               /* and hears nothing more */
 	bool stuck;              /* a message is whole and cannot go on yet */
@@ -104,6 +103,7 @@ struct shared {
 	struct liveness liveness;
 	struct member *choked;   /* who must take something before others are given more; borrowed */
 	int64_t choked_at;
+	int64_t choked_for, choked_end; /* how long all have waited, lately; when they last did */
 	unsigned blocked;        /* clients that do not take what is there for them */
 	int64_t down_since;      /* while there is no connection */
 	int64_t queued_since;    /* the same, of the oldest request in the queue */
@@ -167,7 +167,8 @@ void shared_flush(struct shared *shared);
 /* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has been
  * closed. */
 bool shared_choke(struct shared *shared, struct member *member);
-/* A client that all waited for takes again, or is gone. */
+/* A client that all waited for is gone; or takes again. */
+void shared_note_choked(struct shared *shared);
 void shared_unchoke(struct shared *shared);
 /* Looks who takes nothing. */
 void shared_check_deaf(struct shared *shared, int64_t now);
