@@ -1,5 +1,5 @@
-/* crowd_parts.h - what crowd.c (coming, going), crowd_resume.c (those of a dead worker), and crowd_look.c (looking, once
- * in a while) share; nobody else's. */
+/* crowd_parts.h - what crowd.c (coming, going), crowd_resume.c (those of a dead worker), and crowd_look.c (looking,
+ * once in a while) share; nobody else's. */
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 

@@ -1,7 +1,7 @@
-/* Clients that do not take their replies.  What is under way for one cannot be stopped, and comes between the replies of
- * others: beyond a limit either all wait for it, for a moment, or it is closed.  Which of these is decided by how long it
- * has taken nothing, and by how long all have waited already, so that any number of deaf ones costs the others about a
- * second. */
+/* Clients that do not take their replies.  What is under way for one cannot be stopped, and comes between the replies
+ * of others: beyond a limit either all wait for it, for a moment, or it is closed.  Which of these is decided by how
+ * long it has taken nothing, and by how long all have waited already, so that any number of deaf ones costs the others
+ * about a second. */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
@@ -11,12 +11,13 @@
 
 /* A client that took nothing for so long is deaf. */
 #define CHOKE_DEAF    (500 * CLOCK_MILLISECOND)
-/* All may be kept waiting for so long in all, by one client or several; a tenth of the time that passes is forgotten. */
+/* All may be kept waiting for so long in all, by one client or several; a tenth of the time that passes is forgotten
+ * of it. */
 #define CHOKE_PATIENCE CLOCK_SECOND
 #define CHOKE_FORGET   10
 
-/* Bytes that the client's host has for it, in the kernel's measure: fewer than before mean that it has taken some, though
- * there may not be room for more yet. */
+/* Bytes that the client's host has for it, in the kernel's measure: fewer than before mean that it has taken some,
+ * though there may not be room for more yet. */
 static int
 choke_queued(const struct member *member)
 {

@@ -127,8 +127,8 @@ shared_beat(struct shared *shared)
 	shared_give_soon(shared);
 }
 
-/* Bytes that the other host has not acknowledged.  A Unix socket counts memory, not bytes: then it is none or all that
- * this may be. */
+/* Bytes that the other host has not acknowledged.  A Unix socket counts memory, not bytes: then it is none, or all
+ * that this may be. */
 static uint64_t
 give_unacknowledged(const struct shared *shared)
 {

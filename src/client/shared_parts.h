@@ -30,8 +30,8 @@
 #define SHARED_WINDOW_MOST  1024
 /* A client's replies that are on the way together should not be more. */
 #define SHARED_WINDOW_BYTES (1u << 20)
-/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped; others
- * wait for it until it is down to so many times. */
+/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped;
+ * others wait for it until it is down to so many times. */
 #define SHARED_CHOKE   4
 #define SHARED_UNCHOKE 3
 /* Requests of one client moved in one go, so that others have their turn. */
@@ -164,8 +164,8 @@ void shared_lose_nonsense(struct shared *shared, enum framing_result result);
 void shared_hand_out(struct shared *shared);
 /* Gives those who have something what they have. */
 void shared_flush(struct shared *shared);
-/* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has been
- * closed. */
+/* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has
+ * been closed. */
 bool shared_choke(struct shared *shared, struct member *member);
 /* A client that all waited for is gone; or takes again. */
 void shared_note_choked(struct shared *shared);

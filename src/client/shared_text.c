@@ -97,5 +97,6 @@ shared_is_pulse(const struct shared *shared, const unsigned char *message, size_
 	const char *expect = shared->settings->heartbeat_expect;
 	size_t contents, offset = shared->framing->unwrap(message, length, &contents);
 
-	return expect == NULL || (contents >= strlen(expect) && memcmp(message + offset, expect, strlen(expect)) == 0);
+	return expect == NULL ||
+	    (contents >= strlen(expect) && memcmp(message + offset, expect, strlen(expect)) == 0);
 }

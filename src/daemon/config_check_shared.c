@@ -1,5 +1,5 @@
-/* What of a service in shared mode is wrong, though each setting is right by itself; and what says shared mode, but is
- * not. */
+/* What of a service in shared mode is wrong, though each setting is right by itself; and what says shared mode, but
+ * is not. */
 #include <string.h>
 
 #include "base/mem.h"
@@ -20,8 +20,8 @@ check_session(struct draft *draft, const struct draft_service *service)
 	if (settings->listener.type != LISTENER_STREAM)
 		check_error(draft, service, "listen.type", "is for mode = \"shared\" only");
 	if (settings->shared.framing != FRAMING_NONE && draft_is_own(draft, service, "framing"))
-		check_error(draft, service, "framing", "is for mode = \"shared\" only; say mode = \"shared\" too, or leave "
-		    "it out");
+		check_error(draft, service, "framing", "is for mode = \"shared\" only; say mode = \"shared\" too, or "
+		    "leave it out");
 }
 
 static void
@@ -34,7 +34,8 @@ check_replies(struct draft *draft, const struct draft_service *service)
 	if (settings->listener.type != LISTENER_DGRAM)
 		return;
 	if (settings->shared.replies != SHARED_NONE)
-		check_error(draft, service, "replies", "nobody can be answered over listen.type = \"dgram\": say \"none\"");
+		check_error(draft, service, "replies", "nobody can be answered over listen.type = \"dgram\": say "
+		    "\"none\"");
 	if (settings->crowd.allow_users != NULL || settings->crowd.allow_groups != NULL)
 		check_error(draft, service, "listen.type", "who sends a datagram is not known: allow_users and "
 		    "allow_groups cannot be kept; use listen.mode and listen.group");
@@ -69,17 +70,17 @@ check_hello(struct draft *draft, const struct draft_service *service)
 	for (size_t i = 0; i < hello->count && service->settings->shared.replies == SHARED_ORDERED; i++)
 		if (hello->steps[i].expect == NULL && hello->steps[i].abort_on == NULL)
 			draft_error(draft, draft_service_place(service, "hello"), "hello", "step %zu: with replies = "
-			    "\"ordered\" each step needs expect or abort_on: an answer that nobody waits for would be "
-			    "taken for the reply to a client", i + 1);
+			    "\"ordered\" each step needs expect or abort_on: an answer that nobody waits for would "
+			    "be taken for the reply to a client", i + 1);
 }
 
 /* Settings that have no meaning in the service's mode are mistakes, or left over. */
 static void
 check_meaning(struct draft *draft, const struct draft_service *service)
 {
-	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "reply_timeout", "on_loss",
-		"loss_reply", "heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout", "standby",
-		NULL };
+	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "reply_timeout",
+		"on_loss", "loss_reply", "heartbeat.send", "heartbeat.expect", "heartbeat.interval",
+		"heartbeat.timeout", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
 	bool shared = service->settings->mode == SERVICE_SHARED;
 	struct service_settings usual = { 0 };
@@ -104,8 +105,8 @@ config_check_shared(struct draft *draft, const struct draft_service *service)
 		return;
 	}
 	if (shared->framing == FRAMING_NONE) {
-		check_error(draft, service, "framing", "is required with mode = \"shared\": line, netstring, length8, "
-		    "length16be, length16le, length32be, length32le or resp");
+		check_error(draft, service, "framing", "is required with mode = \"shared\": line, netstring, "
+		    "length8, length16be, length16le, length32be, length32le or resp");
 		return;
 	}
 	check_replies(draft, service);

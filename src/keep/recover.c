@@ -1,4 +1,3 @@
-#include "keep/buffers.h"
 #include "keep/recover.h"
 
 #include <fcntl.h>
@@ -9,6 +8,7 @@
 
 #include "base/hangup.h"
 #include "base/mem.h"
+#include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 #include "keep/redo.h"
@@ -279,8 +279,8 @@ void
 recover_run(struct table *table)
 {
 	table->free_session = 0;
-	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
-		table->class[i].warm = table->class[i].cold = table->class[i].warm_count = table->class[i].warm_least = 0;
+	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++)
+		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);

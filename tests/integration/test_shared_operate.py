@@ -116,3 +116,71 @@ def test_a_hung_upstream_is_given_up_for_its_heartbeat(daemon, upstream):
     one = daemon(asking.shared("s", server.address, beat, "line"))
     holdfast.until(lambda: one.status("s")["disconnects"] > 1, "it is given up")
     assert "no answer to the heartbeat" in str(one.command("explain s"))
+
+
+def test_what_waits_ends_in_time_however_often_it_is_tried(daemon):
+    address = f"127.0.0.1:{holdfast.free_port()}"
+    often = "hold_timeout = 1; hold_retry = 0.02; "
+    one = daemon(asking.shared("told", address, often) + asking.shared("closed", address, often, "line"))
+    with Resp(one.socket("told")) as told, one.client("closed") as closed:
+        told.send(asking.command("PING"))
+        closed.send(b"hello\n")
+        assert str(told.reply()).startswith("ERR holdfast")
+        assert closed.at_end()
+
+
+def test_a_smaller_limit_shows_nobodys_bytes(daemon, redis):
+    """What was found out about half a message with the larger one is forgotten."""
+    server = redis()
+    one = daemon(asking.shared("cache", server.address, "max_message = 65536; "))
+    with Resp(one.socket("cache")) as earlier:
+        earlier.send(b"SET private " + b"TOPSECRET" * 3000 + b"\r\n")
+        assert earlier.reply() == "OK"
+    with Resp(one.socket("cache")) as client:
+        client.send(b"SET loot " + b"a" * 20000)
+        holdfast.until(lambda: one.command("clients")["clients"], "it is there")
+        one.configure(asking.shared("cache", server.address, "max_message = 2000; "))
+        one.command("reload")
+        client.send(b"x")
+        assert "Protocol error" in client.reply()
+        assert client.at_end()
+    assert cli(server, "EXISTS", "loot").strip() == "0"
+
+
+def test_a_nul_hides_no_command(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    with Resp(one.socket("cache")) as bystander:
+        for words in ((b"POST\0x",), (b"XREAD", b"BLOCK\0", "0", "STREAMS", "s", "$")):
+            with Resp(one.socket("cache")) as client:
+                assert str(client.ask(*words)).startswith("ERR")
+            assert bystander.ask("PING") == "PONG"
+    assert one.status("cache")["disconnects"] == 0
+
+
+def test_protocol_3_is_a_matter_of_hello(daemon, redis):
+    hello = r'hello = ( { send = "HELLO 3\r\n"; expect = "%"; }, { send = "SELECT 3\r\n"; expect = "+OK"; } ); '
+    one = daemon(asking.shared("cache", redis().address, hello))
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("ECHO", "mine") == b"mine"
+        assert client.ask("SELECT", "3") == "OK"
+        assert client.ask("HSET", "h", "a", "1") == 1
+        client.send(asking.command("HGETALL", "h"))
+        assert client.file.readline() == b"%1\r\n"
+
+
+def test_deaf_clients_cost_the_others_one_moment(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address))
+    with Resp(one.socket("cache")) as bystander:
+        assert bystander.ask("SET", "big", b"b" * 1000000) == "OK"
+        deaf = [Resp(one.socket("cache")) for _ in range(10)]
+        for client in deaf:
+            for count in (8, 16, 32, 64):  # it is trusted with more at once
+                client.send(asking.command("PING") * count)
+                for _ in range(count):
+                    client.reply()
+        for client in deaf:
+            client.send(asking.command("GET", "big") * 16)
+        assert bystander.ask("PING") == "PONG"
+        holdfast.until(lambda: one.status("cache")["clients"] == 1, "the deaf ones are closed")
+        for client in deaf:
+            client.close()
