@@ -4,8 +4,9 @@
 #include <sys/mman.h>
 
 #define BUFFERS_PAGE 4096u
-/* Free ones of a class that keep their pages. */
-#define BUFFERS_WARM       32u
+/* Free ones of a class that keep their pages, until buffers_trim(): as many as a burst of clients may need, for a page
+ * that is given back and taken again costs more than all that passes through it. */
+#define BUFFERS_WARM       1024u
 #define BUFFERS_WARM_LARGE 2u
 
 /* Each class has as many bytes as the smallest one, but at least so many buffers. */
