@@ -101,7 +101,7 @@ take_deliver(struct shared *shared, const struct take_run *run)
 	}
 	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared) ||
 	    (room = flow_room(shared->table, member_out(member), run->bytes)) == NULL) {
-		if (shared_choke(shared, member))
+		if (shared_choke(shared, member) || shared->fd == -1) /* with the last client of a drain it goes */
 			return false;
 		take_commit(shared, run, NULL);
 		return true;

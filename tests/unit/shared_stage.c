@@ -80,6 +80,8 @@ on_ended(void *arg, struct session *session)
 	world.ended++;
 	TAILQ_REMOVE(&sessions, session, entry);
 	session_refuse(session, "");
+	if (world.drains && TAILQ_EMPTY(&sessions))
+		shared_drop(world.shared);
 }
 
 static const struct session_callbacks session_callbacks = { .ended = on_ended };

@@ -32,6 +32,7 @@ struct world {
 	int64_t hold_timeout;
 	bool tcp;                /* the upstream is a TCP connection; else Unix */
 	bool refuses;            /* no connection will come */
+	bool drains;             /* the connection is given up with the last client */
 	unsigned lent, lost, ended; /* connections, and clients whom we have closed */
 	unsigned waiting;
 	char reason[128];        /* of the last loss */

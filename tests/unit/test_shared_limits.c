@@ -51,23 +51,28 @@ a_client_has_eight_requests_in_flight_at_first(void **state)
 static char replies[8 * LARGE + 3];
 static size_t fed;
 
-/* The upstream says what is left of its replies, as far as it is heard. */
+/* The upstream says what is left of the first so many bytes of its replies, as far as it is heard. */
 static void
-feed(int upstream)
+feed_until(int upstream, size_t limit)
 {
 	ssize_t n;
 
-	for (size_t idle = 0; idle < 10 && fed < sizeof replies - 1; fed += n > 0 ? (size_t)n : 0) {
-		n = send(upstream, replies + fed, sizeof replies - 1 - fed, MSG_NOSIGNAL | MSG_DONTWAIT);
+	for (size_t idle = 0; idle < 10 && fed < limit; fed += n > 0 ? (size_t)n : 0) {
+		n = send(upstream, replies + fed, limit - fed, MSG_NOSIGNAL | MSG_DONTWAIT);
 		idle = n > 0 ? 0 : idle + 1;
 		event_base_loop(world.loop, EVLOOP_NONBLOCK);
 	}
 }
 
-/* Eight large replies, which the client does not read, and a small one for another client behind them.  The
- * upstream. */
+static void
+feed(int upstream)
+{
+	feed_until(upstream, sizeof replies - 1);
+}
+
+/* Eight large replies are asked for, and a small one by another client behind them.  The upstream. */
 static int
-choke(int *ret_client, int *ret_other)
+ask_for_much(int *ret_client, int *ret_other)
 {
 	int upstream;
 
@@ -84,6 +89,15 @@ choke(int *ret_client, int *ret_other)
 		replies[i * LARGE - 1] = '\n';
 	strcpy(replies + 8 * LARGE, "O\n");
 	fed = 0;
+	return upstream;
+}
+
+/* They come, and the client does not read. */
+static int
+choke(int *ret_client, int *ret_other)
+{
+	int upstream = ask_for_much(ret_client, ret_other);
+
 	feed(upstream);
 	return upstream;
 }
@@ -127,6 +141,30 @@ who_takes_its_replies_in_time_gets_all(void **state)
 	world_expect(other, "O\n");
 	assert_int_equal(world.ended, 0);
 	assert_int_equal(world.lost, 0);
+}
+
+static void
+the_last_client_of_a_drain_may_be_one_that_reads_nothing(void **state)
+{
+	int client, other, upstream;
+
+	(void)state;
+	world.drains = true;
+	upstream = ask_for_much(&client, &other);
+	world_leave(other);
+	feed_until(upstream, 5 * LARGE);
+	world_wait(700 * CLOCK_MILLISECOND);
+	assert_int_equal(world.ended, 1);
+	feed(upstream); /* more than may wait for it: it is closed over a reply, and the connection with it */
+	assert_int_equal(world.ended, 2);
+	assert_false(shared_is_connected(world.shared));
+	world.drains = false;
+	client = world_come();
+	upstream = world_bring();
+	world_say(client, "a\n");
+	world_expect(upstream, "a\n");
+	world_say(upstream, "A\n");
+	world_expect(client, "A\n");
 }
 
 static bool
@@ -230,6 +268,7 @@ main(void)
 		WORLD_ROW(a_client_has_eight_requests_in_flight_at_first),
 		WORLD_ROW(who_takes_nothing_makes_the_others_wait_until_it_is_closed),
 		WORLD_ROW(who_takes_its_replies_in_time_gets_all),
+		WORLD_ROW(the_last_client_of_a_drain_may_be_one_that_reads_nothing),
 		WORLD_ROW(who_owes_a_reply_for_too_long_is_lost),
 		WORLD_ROW(an_idle_upstream_that_answers_the_heartbeat_stays),
 		WORLD_ROW(a_wrong_answer_to_the_heartbeat_is_a_loss),
