@@ -115,32 +115,28 @@ def catalog(folder):
     return upstream_module.Catalog(os.path.join(folder, "catalog"))
 
 
-@pytest.fixture
-def load(folder):
+def generators(kind, folder):
+    """make() gives a load generator of this kind; all end with the test."""
     made = []
 
     def make():
-        one = holdfast.Load(folder)
+        one = kind(folder)
         made.append(one)
         return one
 
     yield make
     for one in made:
         one.end()
+
+
+@pytest.fixture
+def load(folder):
+    yield from generators(holdfast.Load, folder)
 
 
 @pytest.fixture
 def ask(folder):
-    made = []
-
-    def make():
-        one = asking.Ask(folder)
-        made.append(one)
-        return one
-
-    yield make
-    for one in made:
-        one.end()
+    yield from generators(asking.Ask, folder)
 
 
 @pytest.fixture

@@ -58,6 +58,15 @@ world_listen(uint16_t *port)
 	return fd;
 }
 
+void
+world_listen_twice(int ret_listeners[2], uint16_t ret_ports[2])
+{
+	for (int i = 0; i < 2; i++) {
+		ret_ports[i] = 0;
+		ret_listeners[i] = world_listen(&ret_ports[i]);
+	}
+}
+
 int
 world_accept(int listener)
 {

@@ -37,6 +37,9 @@ extern struct world w;
 /* A listener on a free port of loopback, or on the one given. */
 int world_listen(uint16_t *port);
 
+/* Listeners on two free ports. */
+void world_listen_twice(int ret_listeners[2], uint16_t ret_ports[2]);
+
 /* Accepts, waiting a while. */
 int world_accept(int listener);
 

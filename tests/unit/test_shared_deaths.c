@@ -37,6 +37,19 @@ hear(int fd, char *heard, size_t size)
 	strcpy(heard + length, text);
 }
 
+/* What both have heard when a worker has died and the next one has done what there was to do. */
+static void
+hear_over_a_death(char first[64], char second[64])
+{
+	first[0] = second[0] = '\0';
+	hear(client, first, 64);
+	hear(other, second, 64);
+	world_die();
+	world_settle();
+	hear(client, first, 64);
+	hear(other, second, 64);
+}
+
 static void
 prepare_to_ask(void *arg)
 {
@@ -89,16 +102,11 @@ prepare_to_answer(void *arg)
 static void
 check_answered(void *arg, bool finished)
 {
-	char first[64] = "", second[64] = "";
+	char first[64], second[64];
 
 	(void)arg;
 	(void)finished;
-	hear(client, first, sizeof first);
-	hear(other, second, sizeof second);
-	world_die();
-	world_settle();
-	hear(client, first, sizeof first);
-	hear(other, second, sizeof second);
+	hear_over_a_death(first, second);
 	assert_string_equal(first, "A\nB\n");
 	assert_string_equal(second, "O\n");
 	world_close(NULL);
@@ -146,16 +154,11 @@ go_on(void)
 static void
 check_lost(void *arg, bool finished)
 {
-	char first[64] = "", second[64] = "";
+	char first[64], second[64];
 
 	(void)arg;
 	(void)finished;
-	hear(client, first, sizeof first);
-	hear(other, second, sizeof second);
-	world_die();
-	world_settle();
-	hear(client, first, sizeof first);
-	hear(other, second, sizeof second);
+	hear_over_a_death(first, second);
 	assert_string_equal(first, "A\ngone\n");
 	assert_string_equal(second, "gone\n");
 	assert_int_equal(world_record()->lost, 2);

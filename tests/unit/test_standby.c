@@ -15,15 +15,6 @@ static int listener[2];
 static uint16_t port[2];
 
 static void
-listen_twice(void)
-{
-	for (int i = 0; i < 2; i++) {
-		port[i] = 0;
-		listener[i] = world_listen(&port[i]);
-	}
-}
-
-static void
 prepare(unsigned standby)
 {
 	world_make(port[0], port[1]);
@@ -37,7 +28,7 @@ prepare(unsigned standby)
 static void
 begin(void)
 {
-	listen_twice();
+	world_listen_twice(listener, port);
 	prepare(1);
 	world_begin();
 	RUN_UNTIL(1000, w.lent != 0 && world_status().standby == 1);
@@ -164,7 +155,7 @@ static void
 with_one_address_nothing_is_dialled_twice(void **state)
 {
 	(void)state;
-	listen_twice();
+	world_listen_twice(listener, port);
 	prepare(2);
 	mem_free(w.addresses[1]);
 	w.addresses[1] = NULL;
@@ -181,7 +172,7 @@ static void
 more_than_there_are_copies_is_no_reason_to_dial_one_twice(void **state)
 {
 	(void)state;
-	listen_twice();
+	world_listen_twice(listener, port);
 	prepare(5);
 	world_begin();
 	RUN_UNTIL(1000, w.lent != 0 && world_status().standby == 1);
@@ -218,7 +209,7 @@ it_speaks_hello(void **state)
 	int first, second;
 
 	(void)state;
-	listen_twice();
+	world_listen_twice(listener, port);
 	prepare(1);
 	w.settings.hello = (struct hello_settings){ .steps = &step, .count = 1 };
 	world_begin();
@@ -349,7 +340,7 @@ p9_each_event_waits_for_the_handler_of_the_one_before(void **state)
 	assert_int_equal(write(fd, "#!/bin/sh\nsleep 0.05\n", 21), 21);
 	assert_int_equal(fchmod(fd, 0700), 0);
 	close(fd);
-	listen_twice();
+	world_listen_twice(listener, port);
 	prepare(1);
 	w.settings.on_event = mem_copy_text(path);
 	world_begin();

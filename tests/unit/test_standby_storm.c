@@ -10,15 +10,6 @@ static int listener[2];
 static uint16_t port[2];
 
 static void
-listen_twice(void)
-{
-	for (int i = 0; i < 2; i++) {
-		port[i] = 0;
-		listener[i] = world_listen(&port[i]);
-	}
-}
-
-static void
 end(void)
 {
 	if (w.lent != 0)
@@ -114,7 +105,7 @@ a_storm_keeps_order(void **state)
 	(void)state;
 	srand(1);
 	memset(&heard, 0, sizeof heard);
-	listen_twice();
+	world_listen_twice(listener, port);
 	world_make(port[0], port[1]);
 	w.settings.shared = w.lends = true;
 	w.settings.standby = 1;
