@@ -95,12 +95,14 @@ call_send_packet(struct table *table, uint32_t session, enum table_direction dir
 	call->whole = whole;
 	call->base_bytes = record->bytes[direction];
 	call_mark(call, TABLE_CALL_PACKET);
+	CRASH_POINT(CALL_PACKET_MARKED);
 	n = sendmmsg(fd, &call->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	CRASH_POINT(CALL_PACKET_SENT);
 	if (n == 1) {
 		record->bytes[direction] = call->base_bytes + whole;
 		buffer->head = call->base + whole;
 	}
+	CRASH_POINT(CALL_PACKET_STORED);
 	call_mark(call, TABLE_CALL_NONE);
 	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
 }

@@ -41,15 +41,15 @@ member_update_writing(struct member *member, bool writing)
 	if (writing == member->writing)
 		return;
 	member->writing = writing;
-	member->shared->blocked += writing ? 1 : -1u;
-	if (!writing)
-		member->deaf_since = 0;
-	else
-		shared_tick_soon(member->shared);
-	if (writing)
+	if (writing) {
+		member->shared->blocked++;
 		event_add(&member->write, NULL);
-	else
+		shared_tick_soon(member->shared);
+	} else {
+		member->shared->blocked--;
+		member->deaf_since = 0;
 		event_del(&member->write);
+	}
 }
 
 void
@@ -119,15 +119,12 @@ member_finish(struct member *member)
 bool
 member_end_if_through(struct member *member)
 {
-	bool ended = member->ended && member->in_flight == 0 && !member->stuck && !member->waiting &&
-	    (member->gone || member->shared->settings->replies != SHARED_BROADCAST);
+	bool silent = member->ended && !member->stuck && !member->waiting; /* all that it asked has been moved on */
+	bool given = flow_length(member->shared->table, *member_out(member)) == 0;
+	bool hears = silent && member->shared->settings->replies == SHARED_BROADCAST;
+	bool through = given && (member_is_last(member) || (silent && !hears && member->in_flight == 0));
 
-	if (member->gone && !member->stuck && !member->waiting) { /* what it is owed is nobody's */
-		session_is_over(member->session);
-		return true;
-	}
-	if (member->session == NULL || (!ended && !member_is_last(member)) ||
-	    flow_length(member->shared->table, *member_out(member)) > 0)
+	if (member->session == NULL || (!through && !(silent && member->gone))) /* of who is gone it is nobody's */
 		return false;
 	session_is_over(member->session);
 	return true;
@@ -232,28 +229,33 @@ member_make_room(struct member *member)
 	return flow_room(table, member_in(member), want) != NULL;
 }
 
-/* A packet that is too long for the message that it would be: gone. */
+/* The next packet is too long for a message.  A client's is left where it is until its replies have come. */
 static void
-member_drop_packet(struct member *member, int fd)
+member_refuse_packet(struct member *member, int fd)
 {
-	recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
-	if (member->session != NULL)
-		member_finish(member);
-	else
+	if (member->session == NULL) {
 		member->shared->record->lost++;
+		recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+	} else if (member->in_flight > 0) {
+		member->stuck = true;
+		member_update_reading(member);
+	} else {
+		member_reject(member, FRAMING_TOO_LONG);
+	}
 }
 
 /* No buffer is free for what it says. */
 static void
 member_give_up(struct member *member, int fd)
 {
-	if (member_is_of_packets(member)) {
-		member_drop_packet(member, fd);
+	log_warning(member->shared->name, "there is no memory for what client %llu says: %s",
+	    (unsigned long long)member_record(member)->id, member->session == NULL ? "passed over" : "closed");
+	if (member->session != NULL) {
+		member_finish(member);
 		return;
 	}
-	log_warning(member->shared->name, "there is no memory for what client %llu says: closed",
-	    (unsigned long long)member_record(member)->id);
-	member_finish(member);
+	member->shared->record->lost++;
+	recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 }
 
 /* Makes room for the packet that is next: bytes of it, 0 at the end of the file, or -errno. */
@@ -265,7 +267,7 @@ member_expect_packet(struct member *member, int fd)
 	if (n < 0)
 		return -errno;
 	if ((size_t)n > member->shared->settings->max_message) {
-		member_drop_packet(member, fd);
+		member_refuse_packet(member, fd);
 		return -EAGAIN;
 	}
 	if (n == 0) { /* an empty packet, or the end */

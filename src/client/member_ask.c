@@ -193,10 +193,10 @@ ask_move(struct member *member, const struct ask_run *run)
 	return true;
 }
 
-/* The message at its head is answered with these bytes (length may be 0), and is gone (taken bytes of it); false if
- * no memory is left for it. */
+/* The message at its head is answered with these bytes (length may be 0), and is gone (taken bytes of it); it may have
+ * ended as lost.  false if no memory is left for it. */
 static bool
-ask_answer_here(struct member *member, const char *text, size_t length, size_t taken)
+ask_answer_here(struct member *member, const char *text, size_t length, size_t taken, bool lost)
 {
 	struct shared *shared = member->shared;
 	unsigned char *room = NULL;
@@ -211,6 +211,7 @@ ask_answer_here(struct member *member, const char *text, size_t length, size_t t
 	flow_redo(&redo, shared->table, *member_in(member), taken, 0);
 	if (room != NULL)
 		flow_redo(&redo, shared->table, *member_out(member), 0, length);
+	redo_add(&redo, &shared->record->lost, shared->record->lost + lost);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);
 	if (room != NULL)
@@ -218,9 +219,8 @@ ask_answer_here(struct member *member, const char *text, size_t length, size_t t
 	return true;
 }
 
-/* No message is like this: the client is told, where that is possible, and closed. */
-static void
-ask_reject(struct member *member, enum framing_result result)
+void
+member_reject(struct member *member, enum framing_result result)
 {
 	const struct framing *framing = member->shared->framing;
 	char error[128];
@@ -233,7 +233,7 @@ ask_reject(struct member *member, enum framing_result result)
 		length = framing->error(result == FRAMING_TOO_LONG ?
 		    "Protocol error: holdfast: the request is longer than max_message" :
 		    "Protocol error: holdfast: this is no request", error, sizeof error);
-		ask_answer_here(member, error, length, ask_length(member));
+		ask_answer_here(member, error, length, ask_length(member), false);
 	}
 	member_finish(member);
 }
@@ -247,10 +247,11 @@ ask_alone(struct member *member, const struct ask_run *run)
 	if (member->in_flight > 0) /* its replies come first */
 		return ASK_STUCK;
 	if (run->result != FRAMING_WHOLE) {
-		ask_reject(member, run->result);
+		member_reject(member, run->result);
 		return ASK_READ;
 	}
-	if (!ask_answer_here(member, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, run->next))
+	if (!ask_answer_here(member, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, run->next,
+	    false))
 		return ASK_WAIT;
 	if (run->verdict == RESP_QUIT)
 		member_finish(member);
@@ -269,19 +270,19 @@ ask_packet_length(const struct member *member)
 }
 
 /* The packet cannot be a message. */
-static void
-ask_reject_packet(struct member *member)
+static enum ask_step
+ask_refuse_packet(struct member *member)
 {
-	struct shared *shared = member->shared;
-
+	if (member->in_flight > 0) /* its replies come first */
+		return ASK_STUCK;
 	if (member->session != NULL) {
-		ask_reject(member, FRAMING_MALFORMED);
-		return;
+		member_reject(member, FRAMING_MALFORMED);
+		return ASK_READ;
 	}
-	log_notice(shared->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
+	log_notice(member->shared->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
 	    ask_length(member));
-	flow_drop(shared->table, member_in(member));
-	shared->record->lost++;
+	ask_answer_here(member, NULL, 0, ask_length(member), true);
+	return ASK_ON;
 }
 
 /* A packet's contents become one message. */
@@ -300,10 +301,8 @@ ask_packet(struct member *member)
 	    (room = flow_room(shared->table, &record->out, run.bytes + FRAMING_OVERHEAD)) == NULL)
 		return ASK_WAIT;
 	length = shared->framing->wrap(ask_bytes(member), ask_packet_length(member), room);
-	if (length == 0) {
-		ask_reject_packet(member);
-		return ASK_READ;
-	}
+	if (length == 0)
+		return ask_refuse_packet(member);
 	*owed_at(shared->table, record, record->owed_tail) = (struct table_owed){
 		.who = owed_word(shared->table, member->index), .end = record->out_end + length };
 	ask_commit(member, &run, length);
@@ -360,12 +359,14 @@ ask_fail(struct member *member)
 	uint64_t before = shared->record->lost;
 	struct ask_run run;
 
-	for (; !member_is_last(member) && ask_length(member) > 0; shared->record->lost++) {
+	while (!member_is_last(member) && ask_length(member) > 0) {
 		ask_first(member, &run);
 		if (run.count == 0)
 			break;
-		if (silent || !ask_answer_here(member, shared->loss_text, shared->loss_length, run.bytes))
-			member_finish(member);
+		if (!silent && ask_answer_here(member, shared->loss_text, shared->loss_length, run.bytes, true))
+			continue;
+		shared->record->lost++;
+		member_finish(member);
 	}
 	member_dirty(member);
 	return shared->record->lost > before;

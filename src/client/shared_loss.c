@@ -59,10 +59,10 @@ loss_count_failing(struct shared *shared, uint64_t sent)
 	struct table_shared *record = shared->record;
 	uint64_t failing = 0;
 
-	if (shared->settings->on_loss == SHARED_FAIL || sent == 0) {
+	if (shared->settings->on_loss == SHARED_FAIL || (sent == 0 && record->stuck == TABLE_STUCK_GUILTY))
 		record->stuck = 0;
+	if (shared->settings->on_loss == SHARED_FAIL || sent == 0)
 		return sent;
-	}
 	if (record->stuck == TABLE_STUCK_GUILTY) {
 		failing = 1;
 	} else if (record->stuck == 0 || record->stuck_at != record->owed_head) {

@@ -234,5 +234,7 @@ bool member_end_if_through(struct member *member);
 void member_ask(struct member *member);
 /* What waits is answered with the loss text, or the client closed. */
 void member_fail_waiting(struct member *member);
+/* What it says next is no message: it is told, where that is possible, and closed. */
+void member_reject(struct member *member, enum framing_result result);
 
 #endif

@@ -120,6 +120,8 @@ shared_lose_nonsense(struct shared *shared, enum framing_result result)
 {
 	char text[128];
 
+	if (shared->fd == -1)
+		return;
 	if (result == FRAMING_TOO_LONG)
 		snprintf(text, sizeof text, "it sent a message of more than max_message (%u bytes)",
 		    shared->settings->max_message);

@@ -49,22 +49,30 @@ tick_check_liveness(struct shared *shared, int64_t now)
 	}
 }
 
+/* The shorter of two periods, of which 0 is none. */
+static int64_t
+tick_shorter(int64_t a, int64_t b)
+{
+	return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
 /* How long until the next look at all that waits for time; 0: nothing does. */
 static int64_t
 tick_period(const struct shared *shared)
 {
 	const struct liveness_settings limits = tick_limits(shared);
-	int64_t period = shared->fd != -1 ? liveness_period(&limits) : 0;
+	bool queued = owed_count(shared->record) > 0, waiting = shared->waiting_count > 0;
+	int64_t period = 0;
 
-	if (shared->choked != NULL)
-		return TICK_CHOKED;
-	if ((shared->broken || shared->blocked > 0) && (period == 0 || period > TICK_IDLE))
-		return TICK_IDLE;
-	if (!shared_is_ordered(shared) && owed_count(shared->record) > 0)
-		return shared->waiting_count > 0 ? TICK_RETIRE : TICK_IDLE;
-	if (period == 0 && shared->fd == -1 && (shared->waiting_count > 0 || owed_count(shared->record) > 0))
-		period = shared->hold_timeout / SHARED_LOOKS;
-	return period;
+	if (shared->blocked > 0)
+		period = shared->choked != NULL ? TICK_CHOKED : TICK_IDLE;
+	if (shared->fd == -1)
+		return queued || waiting ? tick_shorter(period, shared->hold_timeout / SHARED_LOOKS) : period;
+	if (shared->broken)
+		period = tick_shorter(period, TICK_IDLE);
+	if (queued && !shared_is_ordered(shared))
+		period = tick_shorter(period, waiting ? TICK_RETIRE : TICK_IDLE);
+	return tick_shorter(period, liveness_period(&limits));
 }
 
 void

@@ -29,7 +29,9 @@
 	X(CALL_DRAIN_MARKED, "call.drain-marked") \
 	X(CALL_DRAINED, "call.drained") \
 	X(CALL_DRAIN_STORED, "call.drain-stored") \
+	X(CALL_PACKET_MARKED, "call.packet-marked") \
 	X(CALL_PACKET_SENT, "call.packet-sent") \
+	X(CALL_PACKET_STORED, "call.packet-stored") \
 	X(CALL_GIVE_MARKED, "call.give-marked") \
 	X(CALL_GIVEN, "call.given") \
 	X(CALL_GIVE_STORED, "call.give-stored") \

@@ -25,7 +25,7 @@ ELSEWHERE = {"call.filled", "call.drain-marked", "call.drained", "call.drain-sto
 # Passed when a connection is lost and the next one is lent; by broadcasts; by packets; by what is answered here.
 AT_A_LOSS = ["shared.lent", "shared.named", "shared.lost", "shared.settled", "shared.unnamed"]
 OF_A_CAST = ["shared.cast"]
-OF_PACKETS = ["call.packet-sent"]
+OF_PACKETS = ["call.packet-marked", "call.packet-sent", "call.packet-stored"]
 ANSWERED_HERE = ["shared.answered-here"]
 
 pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")

@@ -105,6 +105,51 @@ no_byte_is_lost_or_doubled_by_a_death_before_any_instruction(void **state)
 		skip();
 }
 
+/* The same with packets, which leave their framing behind. */
+static void
+packets_prepare(void *arg)
+{
+	struct passage *passage = arg;
+
+	passage_begin(passage);
+	side_put(&table, passage->session, TABLE_UP, "01234\n56789\n");
+}
+
+static void
+packets_act(void *arg)
+{
+	const struct passage *passage = arg;
+
+	for (int i = 0; i < 2; i++)
+		call_send_packet(&table, passage->session, TABLE_UP, passage->to[0], 0, 5, 6);
+}
+
+static void
+packets_check(void *arg, bool finished)
+{
+	struct passage *passage = arg;
+	struct table_session *record = &table.sessions[passage->session];
+	char text[32];
+	ssize_t delivered;
+
+	(void)finished;
+	recover_run(&table);
+	delivered = recv(passage->to[1], text, sizeof text, MSG_DONTWAIT);
+	assert_int_equal(table.buffers[record->buffer[TABLE_UP]].head, delivered > 0 ? delivered / 5 * 6 : 0);
+	assert_int_equal(record->bytes[TABLE_UP], table.buffers[record->buffer[TABLE_UP]].head);
+	passage_end(passage);
+}
+
+static void
+no_packet_is_lost_or_doubled_by_a_death_before_any_instruction(void **state)
+{
+	struct passage passage;
+
+	(void)state;
+	if (!side_every_step(packets_prepare, packets_act, packets_check, &passage))
+		skip();
+}
+
 static void
 a_committed_redo_is_applied_first(void **state)
 {
@@ -317,6 +362,7 @@ main(void)
 		ROW(a_receive_that_was_done_is_counted),
 		ROW(a_send_that_was_done_is_counted_once),
 		ROW(no_byte_is_lost_or_doubled_by_a_death_before_any_instruction),
+		ROW(no_packet_is_lost_or_doubled_by_a_death_before_any_instruction),
 		ROW(a_committed_redo_is_applied_first),
 		ROW(a_closing_record_is_finished_wherever_it_stopped),
 		ROW(a_death_in_the_recovery_is_recovered_from),

@@ -45,6 +45,29 @@ story_a_packet_that_is_no_message_ends_its_client(void)
 WORLD_STORY(a_packet_that_is_no_message_ends_its_client)
 
 static void
+story_replies_come_before_the_end_for_what_is_no_message(void)
+{
+	static const char *const ends[] = { "two\nlines", "0123456789012345678901234567890123456789" };
+
+	world.settings.max_message = 30;
+	begin_packets();
+	for (size_t i = 0; i < 2; i++) {
+		int client = world_come(), upstream = world_bring();
+
+		world_say(client, "a");
+		world_say(client, ends[i]);
+		world_expect(client, "");
+		world_expect(upstream, "a\n");
+		world_say(upstream, "1\n");
+		world_expect(client, "1");
+		world_expect(client, "EOF");
+		world_leave(upstream);
+		world_settle();
+	}
+}
+WORLD_STORY(replies_come_before_the_end_for_what_is_no_message)
+
+static void
 an_empty_packet_is_passed_over_and_the_next_is_not_lost(void **state)
 {
 	int client, upstream;
@@ -199,6 +222,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WORLD_ROW(a_packet_is_a_message_without_its_framing),
 		WORLD_ROW(a_packet_that_is_no_message_ends_its_client),
+		WORLD_ROW(replies_come_before_the_end_for_what_is_no_message),
 		WORLD_ROW(an_empty_packet_is_passed_over_and_the_next_is_not_lost),
 		WORLD_ROW(who_has_said_the_last_packet_is_read_no_more),
 		WORLD_ROW(each_datagram_is_a_message_and_what_is_none_is_counted),
