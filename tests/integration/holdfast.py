@@ -97,6 +97,12 @@ def proc_state(pid):
         return ""
 
 
+def given(listener, service):
+    """How a daemon is started to find the socket as systemd hands it over, for the service's name."""
+    give = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={service} exec "$@"'
+    return {"pass_fds": (listener.fileno(),), "wrapper": ["bash", "-c", give, "bash"]}
+
+
 class Client:
     """A connection to a service's socket."""
 

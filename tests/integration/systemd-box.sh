@@ -9,7 +9,7 @@
 #
 # DIR     an empty directory of the caller's (state: DIR/pid, DIR/log, DIR/cgroup, DIR/mnt).
 # UDIR    *.service/*.socket/... copied into /etc/systemd/system of the box (also drop-in folders).
-# Needs:  root, util-linux, systemd >= 249, overlayfs + tmpfs. cgroup v2 or v1-hybrid. No network.
+# Needs:  root, python3, util-linux, systemd >= 249, overlayfs + tmpfs. cgroup v2 or v1-hybrid. No network.
 # The host's / is the read-only lower layer; every write lands in a tmpfs. /tmp /run /dev /var/log are
 # the box's own, /sys and /proc/sys are read-only, the network namespace is new (lo up) unless
 # --hostnet. The box is put in a child cgroup of its own BEFORE unsharing the cgroup namespace, so it
@@ -39,6 +39,7 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
     { mount --bind "$r/proc/sys/net" "$r/proc/sys/net" && mount -o remount,bind,rw "$r/proc/sys/net"; } 2>/dev/null ||
     true
   mount -t tmpfs -o mode=755,nosuid,nodev tmpfs "$r/run"
+  mkdir "$r/run/host"; : >"$r/run/host/notify"; mount --bind "$d/notify" "$r/run/host/notify"
   mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs "$r/tmp"
   mount -t tmpfs -o mode=755 tmpfs "$r/var/log"
   # own /dev (devtmpfs would be the host's)
@@ -82,8 +83,25 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
   [ "${SDBOX_HOSTNET:-}" ] || ip link set lo up 2>/dev/null || true
   cd "$r"; mkdir -p "$r/var/lib/sdbox-old"
   pivot_root . var/lib/sdbox-old; umount -l /var/lib/sdbox-old
-  exec env -i container=sdbox PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+  exec env -i container=sdbox NOTIFY_SOCKET=/run/host/notify PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
      /lib/systemd/systemd --system --log-target=journal --log-level=info --unit="$SDBOX_TARGET" </dev/null
+}
+
+# Says "bound", is told the pid of the box, and says "ready" when its systemd has told that it has booted, else why not.
+await_boot() {
+  exec python3 -c '
+import os, select, socket, sys
+notice = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notice.bind(sys.argv[1])
+print("bound", flush=True)
+box, limit = os.pidfd_open(int(sys.stdin.readline())), 25
+while True:
+    there = select.select([notice, box], [], [], limit)[0]
+    if notice in there and b"READY=1" in notice.recv(4096).split(b"\n"):
+        sys.exit(print("ready"))
+    if not there or box in there:
+        sys.exit(print("not up after 25 s" if not there else "died while starting"))
+' "$1"
 }
 
 start() {
@@ -100,40 +118,43 @@ start() {
   [ "$cg2" ] || die "no cgroup2 mount on this host"
   local cg=$cg2/sdbox-$$; mkdir "$cg"; echo "$cg" >"$d/cgroup"
   local net=--net; [ -z "$SDBOX_HOSTNET" ] || net=
+  local up said; rm -f "$d/notify"
+  coproc boot { await_boot "$d/notify"; }
+  local from to; exec {from}<&"${boot[0]}" {to}>&"${boot[1]}"   # they outlive the coprocess
+  read -r said <&"$from"
   # a shell joins the cgroup, then unshares: the cgroup namespace root is our child cgroup.
   # cgroup2 forbids processes in inner nodes with controllers: pid 1 moves itself to init.scope.
   ( echo $BASHPID >"$cg/cgroup.procs"
+    exec {from}<&- {to}>&-
     ulimit -HSn 1048576 2>/dev/null || ulimit -n "$(ulimit -Hn)"   # what a real PID 1 has
     exec setsid unshare --pid --mount --uts --ipc --cgroup $net --fork --kill-child -- \
       /bin/bash "$self" --inner "$d" ) >"$d/log" 2>&1 </dev/null &
-  local up=$! i p=
-  for i in $(seq 100); do
-    p=$(cat "/proc/$up/task/$up/children" 2>/dev/null | awk '{print $1}') || true
-    [ "$p" ] && [ "$(readlink "/proc/$p/exe" 2>/dev/null)" = /usr/lib/systemd/systemd ] && break
-    [ -d "/proc/$up" ] || { cat "$d/log" >&2; die "box died while starting"; }
-    p=; sleep 0.05
-  done
-  [ "$p" ] || die "no systemd after 5 s; see $d/log"
-  echo "$p" >"$d/pid"
-  for i in $(seq 200); do
-    case $(boxexec "$d" systemctl is-system-running 2>/dev/null || true) in running|degraded) return 0;; esac
-    sleep 0.1
-  done
-  die "not up after 20 s; systemd-box.sh journal $d"
+  up=$!
+  echo "$up" >&"$to"
+  read -r said <&"$from" || true
+  exec {from}<&- {to}>&-
+  [ "$said" = ready ] || { cat "$d/log" >&2; die "box $said; systemd-box.sh journal $d"; }
+  awk '{print $1}' "/proc/$up/task/$up/children" >"$d/pid"
 }
 boxexec() {
   local d=$1 p; shift; p=$(<"$d/pid")
   nsenter -t "$p" -m -u -i -n -p -C -r -w -- env -i container=sdbox HOME=/root LANG=C.UTF-8 TERM=dumb \
      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
+end() {   # kills and waits for what is nobody's child here
+  python3 -c '
+import os, select, signal, sys
+box = os.pidfd_open(int(sys.argv[1]))
+signal.pidfd_send_signal(box, signal.SIGKILL)
+select.select([box], [], [], 5)' "$1"
+}
 stop() {
-  local d=$1 p cg i; p=$(cat "$d/pid" 2>/dev/null || true)
+  local d=$1 p cg; p=$(cat "$d/pid" 2>/dev/null || true)
   if [ "$p" ] && [ "$(readlink "/proc/$p/exe" 2>/dev/null)" = /usr/lib/systemd/systemd ] && [ "$p" != 1 ] \
-     && [ "$(readlink "/proc/$p/ns/pid")" != "$(readlink /proc/self/ns/pid)" ]; then kill -9 "$p"; fi
-  for i in $(seq 50); do [ -d "/proc/$p" ] || break; sleep 0.1; done
+     && [ "$(readlink "/proc/$p/ns/pid")" != "$(readlink /proc/self/ns/pid)" ]; then end "$p"; fi
   cg=$(cat "$d/cgroup" 2>/dev/null || true)
   [ "$cg" ] && [ -d "$cg" ] && find "$cg" -depth -type d -exec rmdir {} + 2>/dev/null
-  rm -f "$d/pid" "$d/cgroup"
+  rm -f "$d/pid" "$d/cgroup" "$d/notify"
 }
 case ${1:-} in
   --inner) shift; inner "$@";;

@@ -1,5 +1,6 @@
 """What operators do to a shared service: drain, close, reload, remove; what its clients see of it."""
 import socket
+import threading
 
 import asking
 import holdfast
@@ -184,3 +185,35 @@ def test_deaf_clients_cost_the_others_one_moment(daemon, redis):
         holdfast.until(lambda: one.status("cache")["clients"] == 1, "the deaf ones are closed")
         for client in deaf:
             client.close()
+
+
+def test_a_large_request_has_its_turn(daemon, upstream):
+    """Others that come all the time, and find the place that it needs, do not go before it again and again."""
+    def answer(connection):
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(line[:1] + b"\n")
+    one = daemon(asking.shared("s", upstream(answer).address, "", "line"))
+    answered, over = [], threading.Event()
+
+    def ask():
+        with one.client("s") as client:
+            while not over.is_set():
+                client.send(b"m" * 150000 + b"\n")
+                assert client.line() == b"m\n"
+                answered.append(1)
+    others = [threading.Thread(target=ask) for _ in range(40)]
+    for other in others:
+        other.start()
+    try:
+        with one.client("s") as client:
+            holdfast.until(lambda: len(answered) > 80, "all are under way")
+            for _ in range(5):
+                before = len(answered)
+                client.send(b"L" * 1048000 + b"\n")
+                assert client.line() == b"L\n"
+                assert len(answered) - before < 200
+    finally:
+        over.set()
+        for other in others:
+            other.join()

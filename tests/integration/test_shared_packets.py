@@ -127,3 +127,41 @@ def test_packets_and_the_workers_death(daemon, upstream):
             one.kill_worker()
             assert client.recv(1 << 16) == data
     assert server.accepted == 1
+
+
+@pytest.mark.parametrize("name, kind, more", [("seqpacket", socket.SOCK_SEQPACKET, ""),
+                                              ("dgram", socket.SOCK_DGRAM, 'replies = "none"; ')])
+def test_sockets_that_systemd_hands_over(folder, daemon, upstream, name, kind, more):
+    heard = []
+
+    def answer(connection):
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                heard.append(line)
+                connection.sendall(line)
+    with socket.socket(socket.AF_UNIX, kind) as listener:
+        listener.bind(f"{folder}/given")
+        if kind == socket.SOCK_SEQPACKET:
+            listener.listen()
+        one = daemon(asking.shared("s", upstream(answer).address, f'{more}listen: {{ type = "{name}"; }}; ', "line"),
+                     **holdfast.given(listener, "s"))
+    with socket.socket(socket.AF_UNIX, kind) as client:
+        client.settimeout(holdfast.BOUND)
+        client.connect(f"{folder}/given")
+        for number in range(3):
+            client.send(b"word %d" % number)
+            if kind == socket.SOCK_SEQPACKET:
+                assert client.recv(100) == b"word %d" % number
+            one.kill_worker()
+        holdfast.until(lambda: heard == [b"word %d\n" % number for number in range(3)], "all have arrived")
+
+
+def test_a_socket_of_another_type_is_an_error(folder, daemon, upstream):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{folder}/given")
+        listener.listen()
+        one = daemon(asking.shared("s", upstream().address, 'listen: { type = "seqpacket"; }; ', "line"),
+                     start=False, **holdfast.given(listener, "s"))
+        one.spawn()
+        assert holdfast.wait_exit(one.process) != 0
+    assert "ListenSequentialPacket=" in one.log()

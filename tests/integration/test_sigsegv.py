@@ -3,6 +3,7 @@ import signal
 
 import pytest
 
+import asking
 import holdfast
 import storm
 
@@ -25,3 +26,13 @@ def test_6_crashes(daemon, load, figure):
 @pytest.mark.long
 def test_50_crashes(daemon, load, figure):
     run_crashes(daemon, load, 50, figure)
+
+
+def test_3_crashes_in_shared_mode(daemon, redis, ask):
+    """Nobody is blamed for so few, and no reply is lost."""
+    one = daemon(asking.shared("cache", redis().address), environment_more={"ASAN_OPTIONS": "handle_segv=0"})
+    load = ask().start(one.socket("cache"), "redis-incr", clients=20, depth=4, rate=20000)
+    assert storm.strike(one, load, 3, 1.0, signal.SIGSEGV)[0] == 3
+    result = load.finish().result()
+    assert result["errors"] == 0 and result["right"] == result["operations"]
+    assert one.status("cache")["disconnects"] == 0

@@ -55,9 +55,7 @@ def test_socket_activation_by_name(folder, daemon, upstream):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    give = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=s exec "$@"'
-    one = daemon(holdfast.fixed("s", upstream().address), pass_fds=(listener.fileno(),),
-                 wrapper=["bash", "-c", give, "bash"])
+    one = daemon(holdfast.fixed("s", upstream().address), **holdfast.given(listener, "s"))
     assert one.status("s")["socket"] == path
     listener.close()
     for _ in range(3):

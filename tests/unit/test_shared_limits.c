@@ -260,6 +260,28 @@ no_answer_to_the_heartbeat_is_a_loss(void **state)
 	assert_string_equal(world.reason, "no answer to the heartbeat");
 }
 
+static void
+any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	set_heartbeat();
+	world.settings.heartbeat_expect = NULL;
+	world.settings.replies = SHARED_BROADCAST;
+	world_begin();
+	client = world_come();
+	upstream = world_bring();
+	world_wait(60 * CLOCK_MILLISECOND);
+	world_expect(upstream, "ping\n");
+	world_say(upstream, "news\n");
+	world_expect(client, "news\n"); /* it may well be news */
+	world_wait(50 * CLOCK_MILLISECOND);
+	assert_int_equal(world.lost, 0);
+	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_string_equal(world.reason, "no answer to the heartbeat");
+}
+
 int
 main(void)
 {
@@ -271,6 +293,7 @@ main(void)
 		WORLD_ROW(the_last_client_of_a_drain_may_be_one_that_reads_nothing),
 		WORLD_ROW(who_owes_a_reply_for_too_long_is_lost),
 		WORLD_ROW(an_idle_upstream_that_answers_the_heartbeat_stays),
+		WORLD_ROW(any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected),
 		WORLD_ROW(a_wrong_answer_to_the_heartbeat_is_a_loss),
 		WORLD_ROW(no_answer_to_the_heartbeat_is_a_loss),
 	};
