@@ -144,7 +144,7 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 	const struct draft_place *place = draft_service_place(service, "hello");
 	bool blind = draft->test && getenv("CREDENTIALS_DIRECTORY") == NULL;
 	char *wrong, *text;
-	size_t length;
+	size_t length = 0;
 
 	for (size_t i = 0; i < hello->count; i++) {
 		const char *name = hello->steps[i].send_file;
@@ -153,7 +153,7 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 			continue;
 		text = NULL;
 		wrong = hello_load(name, &text, &length);
-		mem_free(text);
+		hello_forget(&text, length);
 		if (wrong == NULL)
 			continue;
 		if (blind && *name != '/')

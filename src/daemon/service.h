@@ -108,7 +108,8 @@ void service_each_client(struct service *service, bool (*visit)(void *arg, const
     void *arg);
 void service_kill(struct service *service, uint32_t session);
 
-/* How many sessions a service may need files for (two each, held ones one), for the capacity warning. */
+/* How many files a service may need, for the capacity warning: one for its listener; for a session two, a held one
+ * one; in shared mode one for a client, one for the connection, one for each standby. */
 unsigned service_files(const struct service_settings *settings);
 
 /* Frees what the settings own, not the struct. */

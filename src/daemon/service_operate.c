@@ -4,6 +4,8 @@
 #include "client/crowd.h"
 #include "daemon/service_parts.h"
 
+#define UNBOUNDED_CLIENTS 4096u /* that are reckoned with where max_clients = 0 */
+
 bool
 service_has_given_door(const struct service *service)
 {
@@ -146,9 +148,9 @@ service_kill(struct service *service, uint32_t session)
 unsigned
 service_files(const struct service_settings *settings)
 {
-	unsigned held = settings->crowd.max_held, clients = settings->crowd.max_clients;
+	unsigned clients = settings->crowd.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->crowd.max_clients;
 
 	if (settings->mode == SERVICE_SHARED)
-		return (clients == 0 ? 4096 : clients) + settings->link.standby + 2;
-	return 2 * (clients == 0 ? 4096 : clients) + held + settings->link.pconn.warm + 1;
+		return clients + 1 + settings->link.standby + 1;
+	return 2 * clients + settings->crowd.max_held + settings->link.pconn.warm + 1;
 }

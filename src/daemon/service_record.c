@@ -9,7 +9,6 @@ service_record(const struct service *service)
 	return &service->table->services[service->index];
 }
 
-/* The record of a living service of this name, or a free one; -1 if the table is full. */
 int
 service_find_record(const struct table *table, const char *name)
 {

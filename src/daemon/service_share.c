@@ -86,8 +86,7 @@ service_note_step(const struct hello_step *step, struct resp_connection *resp)
 	if (text == NULL)
 		return;
 	resp_note_hello((const unsigned char *)text, length, resp);
-	explicit_bzero(text, length);
-	mem_free(text);
+	hello_forget(&text, length);
 }
 
 void

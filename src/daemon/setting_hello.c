@@ -6,7 +6,6 @@
 #include "upstream/hello.h"
 
 #define STEP(field) offsetof(struct hello_step, field)
-#define CREDENTIAL  "credential:"
 
 static const struct setting step_rows[] = {
 	{ "send", "\"\"", SETTING_TEXT, 0, HELLO_TEXT_MAX, SETTING_RENEW, STEP(send), NULL, "what is sent" },
@@ -33,9 +32,9 @@ hello_unknown(const char *name)
 static char *
 hello_check_name(const char *name)
 {
-	const char *credential = name + strlen(CREDENTIAL);
+	const char *credential = name + strlen(HELLO_CREDENTIAL);
 
-	if (strncmp(name, CREDENTIAL, strlen(CREDENTIAL)) != 0)
+	if (strncmp(name, HELLO_CREDENTIAL, strlen(HELLO_CREDENTIAL)) != 0)
 		return *name == '/' ? NULL : mem_print("send_file: \"%s\" must be an absolute path, or "
 		    "credential:NAME", name);
 	if (*credential == '\0' || strchr(credential, '/') != NULL || strcmp(credential, ".") == 0 ||

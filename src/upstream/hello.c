@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 
-#define HELLO_CREDENTIAL "credential:"
-
 struct hello {
 	struct event_base *loop;               /* borrowed */
 	int fd;                                /* borrowed */
@@ -91,7 +89,7 @@ hello_load(const char *name, char **ret_text, size_t *ret_length)
 	return wrong;
 }
 
-static void
+void
 hello_forget(char **text, size_t length)
 {
 	if (*text != NULL)
@@ -100,11 +98,16 @@ hello_forget(char **text, size_t length)
 	*text = NULL;
 }
 
-/* The text is in the past, where the talk looks for what must not be shown. */
+/* The text is in the past, where the talk looks for what must not be shown.  No copy of it is left in freed memory. */
 static void
 hello_note_sent(struct hello *hello)
 {
-	hello->past = mem_resize(hello->past, hello->past_length + hello->length + 1, 1);
+	char *past = mem_new(hello->past_length + hello->length + 1, 1);
+
+	if (hello->past != NULL)
+		memcpy(past, hello->past, hello->past_length);
+	hello_forget(&hello->past, hello->past_length);
+	hello->past = past;
 	memcpy(hello->past + hello->past_length, hello->text, hello->length);
 	hello->past_length += hello->length;
 	hello->past[hello->past_length++] = '\n';

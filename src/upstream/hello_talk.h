@@ -14,6 +14,7 @@
 #define HELLO_TEXT_MAX   65536u /* of a text, and of a file */
 #define HELLO_LINE_MAX   4096u  /* of an answer, without its end */
 #define HELLO_ERROR_SIZE 512
+#define HELLO_CREDENTIAL "credential:" /* begins a send_file that systemd hands over */
 
 /* Texts are owned; NULL none.  At most one of send and send_file is set. */
 struct hello_step {
