@@ -22,7 +22,7 @@
 #endif
 
 #define TABLE_MAGIC          "holdfast"
-#define TABLE_LAYOUT         3u
+#define TABLE_LAYOUT         4u
 #define TABLE_SERVICES       1024u
 #ifdef HOLDFAST_TINY_BUFFERS
 #define TABLE_BUFFER_SIZE    512u        /* a test build: every boundary is met all the time */
@@ -42,6 +42,7 @@
 #define TABLE_REDO           16
 #define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
 #define TABLE_CRASHES        4
+#define TABLE_HISTOGRAM      16          /* steps of a histogram, the one without an end included */
 #define TABLE_PIPES          64u         /* of 256 KiB: a quarter of pipe-user-pages-soft's default */
 
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
@@ -153,6 +154,25 @@ struct table_counters {
 	uint64_t lost_bytes;        /* handed to a dead connection under on_upstream_end = "reconnect" */
 };
 
+/* How long something took, for the metrics.  A step's bound is control/metrics.c's. */
+struct table_histogram {
+	uint64_t step[TABLE_HISTOGRAM]; /* how often, each step alone */
+	uint64_t sum;                   /* microseconds */
+};
+
+enum table_histogram_kind {
+	TABLE_HISTOGRAM_CONNECT, TABLE_HISTOGRAM_LOOKUP, TABLE_HISTOGRAM_HOLD, TABLE_HISTOGRAM_OUTAGE,
+	TABLE_HISTOGRAM_KINDS
+};
+
+/* Who has set something of a service, and when; it holds while value is not 0, the commit. */
+struct table_order {
+	volatile uint64_t value;
+	int64_t since;               /* wall clock */
+	uint32_t uid;
+	uint32_t reserved;
+};
+
 struct table_service {
 	volatile uint32_t word;      /* generation and state: the commit */
 	char name[TABLE_NAME_SIZE];
@@ -165,6 +185,9 @@ struct table_service {
 	volatile uint32_t administered; /* TABLE_ADMIN_*: what an operator set, outlives all */
 	uint32_t administered_uid;
 	int64_t administered_since;  /* wall clock */
+	struct table_order pause;    /* value 1: new work is held */
+	struct table_order failing;  /* value: until then, monotonic, the upstream is treated as down */
+	struct table_histogram histogram[TABLE_HISTOGRAM_KINDS];
 	uint64_t settings_hash;      /* of the settings that the link works by */
 	int64_t drain_deadline;      /* of a removed service's clients; monotonic, 0 none */
 	volatile int32_t groups[4];  /* process groups of programs that run (TABLE_GROUP_*); 0 none */
