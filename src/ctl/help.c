@@ -23,6 +23,7 @@ const struct help_command help_commands[] = {
 	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, true, true },
 	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, true, false },
 	{ "reload", "", "reads the configuration anew", 0, 0, true, true },
+	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, false, true },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
 	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, false, false },
 	{ "ping", "", "answers", 0, 0, true, false },

@@ -15,6 +15,7 @@
 #include "ctl/ask.h"
 #include "ctl/help.h"
 #include "ctl/show.h"
+#include "ctl/upgrade.h"
 
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
 #define GRACE       (2 * CLOCK_SECOND)  /* beyond the time that the daemon was given */
@@ -90,6 +91,8 @@ errand_take_answer(struct errand *errand, const char *line)
 	} else if (!errand_is_repeated(errand, answer)) {
 		errand_print_answer(errand, line, answer);
 	}
+	if (code == ASK_YES && strcmp(errand->command->name, "upgrade") == 0)
+		code = upgrade_follow(errand->path, answer, errand->json);
 	json_decref(answer);
 	return code;
 }

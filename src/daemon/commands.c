@@ -222,6 +222,7 @@ const struct control_command commands_register[] = {
 	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, false,
 	    commands_explain },
 	{ "reload", "", "reads the configuration anew", 0, 0, true, commands_reload },
+	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, true, commands_upgrade },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
 	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, true, commands_log },
 	{ "ping", "", "answers", 0, 0, false, commands_ping },

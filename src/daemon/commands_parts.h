@@ -23,6 +23,9 @@ commands_run commands_wait, commands_try, commands_close, commands_lookup;
 /* commands_operate.c */
 commands_run commands_drain, commands_open, commands_reconnect, commands_reload;
 
+/* commands_upgrade.c */
+commands_run commands_upgrade;
+
 /* Takes the option out of the words; whether it was there.  With a value the word after it too: *ret_value is
  * that word, or NULL if there is none. */
 bool commands_take_option(int *argc, char **argv, const char *option, const char **ret_value);

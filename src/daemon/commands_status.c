@@ -152,6 +152,10 @@ status_daemon(const struct commands_context *context)
 	json_object_set_new(object, "version", json_string(context->version));
 	json_object_set_new(object, "started", commands_time(header->started));
 	json_object_set_new(object, "config_error", control_text_or_null(header->config_error));
+	json_object_set_new(object, "program", control_text_or_null(header->program));
+	status_set(object, "upgrades", header->upgrades);
+	json_object_set_new(object, "upgrade_error", control_text_or_null(header->upgrade_error));
+	status_set(object, "restarts", header->restarts);
 	return object;
 }
 

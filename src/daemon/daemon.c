@@ -15,6 +15,7 @@
 #include "keep/keeper.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
+#include "keep/upgrade.h"
 #include "keep/victim.h"
 
 #define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
@@ -126,6 +127,8 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 		fleet_dump(daemon->fleet);
 	if (bits & TABLE_REQUEST_RELOADING)
 		loop_timer_soon(&daemon->reloading);
+	if (bits & TABLE_REQUEST_UPGRADING)
+		daemon_try_upgrade(daemon);
 	if (bits & TABLE_REQUEST_STOP_NOW)
 		daemon_on_stop_timeout(-1, 0, daemon);
 	else if (bits & TABLE_REQUEST_STOP)
@@ -201,6 +204,23 @@ daemon_log_death(struct table_header *header)
 	header->last_death_new = 0;
 }
 
+/* How this program has come to the table, once. */
+static void
+daemon_log_origin(const struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+	enum table_origin origin = (enum table_origin)header->origin;
+
+	if (origin == TABLE_RESTARTED)
+		log_notice(NULL, "restarted as version %s, with all that was connected before", daemon->version);
+	else if (origin == TABLE_UPGRADED)
+		log_notice(NULL, "upgraded: version %s goes on", daemon->version);
+	else if (origin == TABLE_REFUSED)
+		log_error(NULL, "the upgrade is taken back, version %s goes on again: %s", daemon->version,
+		    header->upgrade_error);
+	header->origin = TABLE_NEW;
+}
+
 static bool
 daemon_read_config(struct daemon *daemon)
 {
@@ -239,7 +259,8 @@ daemon_start_control(struct daemon *daemon)
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
 		.daemon = daemon, .service_at = daemon_service_at,
 		.with_clients_at = daemon_with_clients_at, .config = daemon_config, .reload = daemon_reload,
-		.reload_forget = daemon_reload_forget,
+		.reload_forget = daemon_reload_forget, .upgrade = daemon_upgrade,
+		.upgrade_forget = daemon_upgrade_forget,
 	};
 	daemon->control = control_new(daemon->loop, *fd, settings->admin_users, settings->admin_groups,
 	    commands_register, &daemon->commands);
@@ -252,10 +273,12 @@ daemon_start(struct daemon *daemon)
 	struct table_header *header = daemon->table->header;
 
 	STAILQ_INIT(&daemon->waiters);
+	STAILQ_INIT(&daemon->upgrade_waiters);
 	daemon->events = events_new();
 	daemon->fleet = fleet_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
+	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);
 	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
@@ -264,6 +287,8 @@ daemon_start(struct daemon *daemon)
 		return false;
 	daemon_open_log(daemon, daemon->config);
 	daemon_log_death(header);
+	daemon_log_origin(daemon);
+	recover_end_group(&header->trial);
 	if (!daemon_start_control(daemon))
 		return false;
 	if (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready) {
@@ -288,7 +313,9 @@ daemon_end(struct daemon *daemon)
 	loop_event_stop(&daemon->requests);
 	loop_timer_stop(&daemon->heartbeat);
 	loop_timer_stop(&daemon->reloading);
+	loop_timer_stop(&daemon->upgrading);
 	loop_timer_stop(&daemon->stop);
+	child_cancel(daemon->trial);
 	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1 &&
 	    daemon->config->control.listener.path[0] != '@')
 		unlink(daemon->config->control.listener.path);
@@ -311,10 +338,13 @@ daemon_run(struct table *table, const char *version)
 		return 1;
 	}
 	if (!header->was_ready)
-		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->sessions - 1,
-		    (header->sessions - 1) / 2);
+		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.sessions - 1,
+		    (header->shape.sessions - 1) / 2);
+	if (header->requests & TABLE_REQUEST_RELOADING)
+		daemon_on_reload(-1, 0, &daemon); /* begun by a dead worker, or new files at a restart or an upgrade */
 	header->was_ready = 1;
 	header->ready = 1;
+	upgrade_forget(table, TABLE_FILE_FORMER); /* a worker is ready: nobody will go back */
 	CRASH_POINT(RECOVER_READY);
 	daemon_update_status(&daemon);
 	log_info(NULL, "ready services=%zu worker_pid=%d", daemon.config->service_count, (int)getpid());

@@ -1,4 +1,5 @@
-/* daemon_parts.h - the inside of the daemon, for daemon.c (its life) and daemon_reload.c (new configurations) alone. */
+/* daemon_parts.h - the inside of the daemon, for daemon.c (its life), daemon_reload.c (new configurations) and
+ * daemon_upgrade.c (new programs) alone. */
 #ifndef HOLDFAST_DAEMON_DAEMON_PARTS_H
 #define HOLDFAST_DAEMON_DAEMON_PARTS_H
 
@@ -6,6 +7,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "base/child.h"
 #include "base/loop.h"
 #include "control/control.h"
 #include "control/events.h"
@@ -13,6 +15,7 @@
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
+#include "daemon/waiting.h"
 
 struct daemon_waiter {
 	STAILQ_ENTRY(daemon_waiter) entry;
@@ -30,6 +33,9 @@ struct daemon {
 	struct events *events;        /* owned */
 	struct commands_context commands;
 	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
+	struct waiting_list upgrade_waiters;
+	struct child *trial;          /* owned; the new program of an upgrade, tried; NULL none */
+	struct loop_timer upgrading;  /* it was good */
 	struct event requests;
 	struct loop_timer heartbeat;
 	struct loop_timer reloading;
@@ -47,7 +53,13 @@ void daemon_beat(void *arg);
 /* The timer's callback that does a reload; arg is the daemon. */
 void daemon_on_reload(evutil_socket_t fd, short what, void *arg);
 
+/* Tries the program file; if it is good the keeper executes it. */
+void daemon_try_upgrade(struct daemon *daemon);
+void daemon_on_upgrading(evutil_socket_t fd, short what, void *arg);
+
 /* For struct commands_context. */
+void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
+void daemon_upgrade_forget(void *arg, void *done_arg);
 void daemon_reload(void *arg, commands_reload_done *done, void *done_arg);
 void daemon_reload_forget(void *arg, void *done_arg);
 

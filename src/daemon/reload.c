@@ -30,10 +30,10 @@ static void
 reload_check_fixed(const struct config *old, const struct config *new, struct config_errors *errors)
 {
 	if (strcmp(old->runtime_directory, new->runtime_directory) != 0)
-		config_error(errors, "runtime_directory: cannot change from %s to %s while running; restart for that",
+		config_error(errors, "runtime_directory: cannot change from %s to %s while running; stop and start for that",
 		    old->runtime_directory, new->runtime_directory);
 	if (strcmp(old->control.listener.path, new->control.listener.path) != 0)
-		config_error(errors, "control.path: cannot change from %s to %s while running; restart for that",
+		config_error(errors, "control.path: cannot change from %s to %s while running; stop and start for that",
 		    old->control.listener.path, new->control.listener.path);
 }
 

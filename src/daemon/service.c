@@ -1,6 +1,5 @@
 #include "daemon/service_parts.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -292,9 +291,7 @@ service_forget_link(struct service *service)
 		if ((state == TABLE_SPARE || state == TABLE_DIALLING) && table->sessions[i].service == service->index)
 			recover_close_session(table, i);
 	}
-	for (int i = TABLE_GROUP_LOOKUP; i <= TABLE_GROUP_NOTIFY; i++)
-		if (record->groups[i] > 0)
-			kill(-record->groups[i], SIGKILL);
+	recover_end_programs_of(record);
 	memset(record->link, 0, sizeof record->link);
 }
 

@@ -3,13 +3,12 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <signal.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,53 +24,43 @@
 #define KEEPER_ECHO        CLOCK_SECOND /* one TERM for both processes arrives twice within this */
 #define KEEPER_HOPELESS    4            /* young deaths in a row after which no worker can end the daemon in order */
 
-struct keeper {
-	struct table *table; /* borrowed */
-	keeper_worker *worker;
-	void *arg;
-	sigset_t signals;
-	pid_t pid;           /* of the worker; 0 none */
-	int64_t born;        /* of the worker */
-	uint32_t heartbeat;  /* last seen */
-	unsigned silent;     /* ticks without a new one */
-	bool hung;           /* killed for it */
-	unsigned failures;   /* young deaths of its own making in a row */
-	int64_t start_at;    /* of the next worker, when there is none */
-	int64_t tick_at;     /* when to look at the heartbeat next */
-	int64_t stopped_at;  /* when the first TERM came; 0 none */
-	bool stopped_by_worker; /* it was handed on by the worker (K4) */
-	int64_t killed_at;   /* when a second TERM came; 0 none */
-};
-
 /* Milliseconds before the next start, by the number of young deaths in a row. */
 static const int64_t keeper_delays[] = { 0, 0, 10, 50, 200, 1000, 5000 };
 
 #define KEEPER_COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-int
-keeper_prepare(struct table *table)
+static void
+keeper_activate(struct table *table, const struct given *given)
 {
 	struct table_header *header = table->header;
-	char **names = NULL;
-	int n, fd;
 
-	fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (size_t i = 0; i < given->count && header->activated_count < TABLE_ACTIVATED; i++) {
+		struct table_activated *activated = &header->activated[header->activated_count];
+
+		if (given->files[i].fd == -1)
+			continue;
+		activated->fd = table_note_file(table, given->files[i].fd);
+		snprintf(activated->name, sizeof activated->name, "%s", given->files[i].name);
+		given->files[i].fd = -1;
+		header->activated_count++;
+	}
+}
+
+int
+keeper_prepare(struct table *table, const struct given *given)
+{
+	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
 	if (fd == -1)
 		return -errno;
-	header->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
-	n = sd_listen_fds_with_names(1, &names);
-	if (n < 0)
-		return n;
-	for (int i = 0; i < n; i++) {
-		if (i < TABLE_ACTIVATED) {
-			struct table_activated *activated = &header->activated[header->activated_count++];
+	table->header->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
+	keeper_activate(table, given);
+	return notify_open(table);
+}
 
-			activated->fd = table_note_file(table, SD_LISTEN_FDS_START + i);
-			strncpy(activated->name, names[i], sizeof activated->name - 1);
-		}
-		free(names[i]);
-	}
-	free(names);
+int
+keeper_resume(struct table *table)
+{
 	return notify_open(table);
 }
 
@@ -145,7 +134,7 @@ keeper_blame(struct keeper *keeper, struct table_death *death)
 	struct table_session *session = &keeper->table->sessions[death->session];
 	unsigned strikes = 0;
 
-	if (death->session == 0 || death->session >= header->sessions)
+	if (death->session == 0 || death->session >= header->shape.sessions)
 		return;
 	death->generation = TABLE_GENERATION(session->word);
 	header->blamed[header->blamed_next++ % TABLE_BLAMED] = *death;
@@ -286,8 +275,15 @@ keeper_stop(struct keeper *keeper, bool by_worker)
 static void
 keeper_handle(struct keeper *keeper, const siginfo_t *info)
 {
+	const struct table_header *header = keeper->table->header;
+
 	switch (info->si_signo) {
 	case SIGTERM:
+		keeper->handed_over = !header->stopping && header->was_ready && notify_is_open(keeper->table) &&
+		    keeper_hand_over(keeper);
+		if (keeper->handed_over)
+			break;
+		/* fall through */
 	case SIGINT:
 		keeper_stop(keeper, info->si_code == SI_USER && info->si_pid == keeper->pid);
 		break;
@@ -297,7 +293,10 @@ keeper_handle(struct keeper *keeper, const siginfo_t *info)
 	case SIGUSR1:
 		keeper_request(keeper->table, TABLE_REQUEST_DUMP);
 		break;
-	default: /* SIGCHLD, SIGRTMIN: looked at anyway; SIGUSR2 has no meaning yet */
+	case SIGUSR2:
+		keeper_request(keeper->table, TABLE_REQUEST_UPGRADE);
+		break;
+	default: /* SIGCHLD, SIGRTMIN: looked at anyway */
 		break;
 	}
 }
@@ -365,8 +364,12 @@ keeper_run(struct table *table, keeper_worker *worker, void *arg)
 		keeper_tick(&keeper);
 		if (keeper_reap(&keeper, &code))
 			return code;
-		if (keeper.pid == 0 && keeper.killed_at != 0)
+		if (keeper.handed_over || (keeper.pid == 0 && keeper.killed_at != 0))
 			return 0;
+		if (table->header->upgrade && !table->header->stopping)
+			keeper_upgrade(&keeper);
+		if (keeper.pid == 0)
+			keeper_take_back(&keeper);
 		notify_update(table);
 	}
 }

@@ -5,21 +5,25 @@
 #ifndef HOLDFAST_KEEP_KEEPER_H
 #define HOLDFAST_KEEP_KEEPER_H
 
+#include "keep/given.h"
 #include "keep/table.h"
 
 /* Runs in the worker; its result is the worker's exit code. */
 typedef int keeper_worker(void *arg);
 
 /* Makes the files that the keeper needs and names them in the table: the request eventfd and, when
- * $NOTIFY_SOCKET is set, a datagram socket; takes over systemd's listening sockets ($LISTEN_FDS).
+ * $NOTIFY_SOCKET is set, a datagram socket; the files that are left in given become activated sockets (K2).
  * 0 or -errno. */
-int keeper_prepare(struct table *table);
+int keeper_prepare(struct table *table, const struct given *given);
+
+/* The same in a program that was executed in an upgrade: the files are there already. */
+int keeper_resume(struct table *table);
 
 /* Becomes the keeper: starts workers until one ends with the daemon stopping.  Gives the exit code of the
  * whole: 0, or the worker's own if no worker ever was ready. */
 int keeper_run(struct table *table, keeper_worker *worker, void *arg);
 
-/* In a worker, or alone under --no-keeper: takes TERM, INT, HUP and USR1 either to the keeper or, without one, as
+/* In a worker, or alone under --no-keeper: takes TERM, INT, HUP, USR1 and USR2 either to the keeper or, without one, as
  * requests; notes signals that were sent from outside (K7). */
 void keeper_worker_signals(struct table *table);
 
@@ -32,6 +36,10 @@ uint32_t keeper_take_requests(struct table *table);
 /* In a worker: the reload that keeper_take_requests() told of (TABLE_REQUEST_RELOADING) is done; until then a new
  * worker is told of it again. */
 void keeper_reloaded(struct table *table);
+
+/* In a worker: the new program of an upgrade (TABLE_REQUEST_UPGRADING) was tried.  If it is good the keeper kills this
+ * worker and executes it; else all goes on. */
+void keeper_upgrade_tried(struct table *table, bool good);
 
 /* In a worker: makes the keeper look at ready and status now instead of at its next tick.  Without a keeper systemd
  * is told from here. */

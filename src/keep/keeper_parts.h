@@ -1,6 +1,40 @@
-/* keeper_parts.h - what keeper.c (the parent) and keeper_worker.c (the worker's side) share; nobody else's. */
+/* keeper_parts.h - what keeper.c (the parent), keeper_leave.c (how it gives way to another program) and keeper_worker.c
+ * (the worker's side) share; nobody else's. */
 #ifndef HOLDFAST_KEEP_KEEPER_PARTS_H
 #define HOLDFAST_KEEP_KEEPER_PARTS_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "keep/keeper.h"
+
+struct keeper {
+	struct table *table; /* borrowed */
+	keeper_worker *worker;
+	void *arg;
+	sigset_t signals;
+	pid_t pid;           /* of the worker; 0 none */
+	int64_t born;        /* of the worker */
+	uint32_t heartbeat;  /* last seen */
+	unsigned silent;     /* ticks without a new one */
+	bool hung;           /* killed for it */
+	unsigned failures;   /* young deaths of its own making in a row */
+	int64_t start_at;    /* of the next worker, when there is none */
+	int64_t tick_at;     /* when to look at the heartbeat next */
+	int64_t stopped_at;  /* when the first TERM came; 0 none */
+	bool stopped_by_worker; /* it was handed on by the worker (K4) */
+	int64_t killed_at;   /* when a second TERM came; 0 none */
+	bool handed_over;    /* systemd has everything */
+};
+
+/* U1: ends the worker and executes the new program.  Comes back only if that cannot be. */
+void keeper_upgrade(struct keeper *keeper);
+
+/* A new program whose workers die before any was ready gives way to the one before it. */
+void keeper_take_back(struct keeper *keeper);
+
+/* U3: ends the worker and leaves all with systemd.  Whether systemd has everything; if not, all goes on. */
+bool keeper_hand_over(struct keeper *keeper);
 
 /* Signals that mean something to the daemon; up to a 0. */
 extern const int keeper_forwarded[];

@@ -34,6 +34,7 @@ keeper_take_requests(struct table *table)
 	do {
 		bits = *requests;
 		left = bits & (TABLE_REQUEST_RELOAD | TABLE_REQUEST_RELOADING) ? TABLE_REQUEST_RELOADING : 0;
+		left |= bits & (TABLE_REQUEST_UPGRADE | TABLE_REQUEST_UPGRADING) ? TABLE_REQUEST_UPGRADING : 0;
 	} while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	return bits | left;
 }
@@ -42,6 +43,16 @@ void
 keeper_reloaded(struct table *table)
 {
 	__atomic_fetch_and(&table->header->requests, ~TABLE_REQUEST_RELOADING, __ATOMIC_SEQ_CST);
+}
+
+void
+keeper_upgrade_tried(struct table *table, bool good)
+{
+	if (good)
+		table->header->upgrade = 1;
+	table_barrier();
+	__atomic_fetch_and(&table->header->requests, ~TABLE_REQUEST_UPGRADING, __ATOMIC_SEQ_CST);
+	keeper_nudge(table);
 }
 
 void
@@ -61,6 +72,7 @@ keeper_request_of(int number)
 	switch (number) {
 	case SIGHUP: return TABLE_REQUEST_RELOAD;
 	case SIGUSR1: return TABLE_REQUEST_DUMP;
+	case SIGUSR2: return TABLE_REQUEST_UPGRADE;
 	case SIGTERM:
 	case SIGINT:
 		return keeper_signal_table->header->stopping ? TABLE_REQUEST_STOP_NOW : TABLE_REQUEST_STOP;

@@ -1,12 +1,21 @@
 #include "keep/notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "keep/rights.h"
+
+#define NOTIFY_PATIENCE_SYSTEMD 10000 /* milliseconds */
+#define NOTIFY_PATIENCE_OTHER   500
 
 static struct {
 	struct sockaddr_un address;
@@ -16,12 +25,12 @@ static struct {
 	uint32_t status_version; /* of the status last sent */
 } notify_state;
 
-int
-notify_open(struct table *table)
+/* Reads $NOTIFY_SOCKET, which stays for the vault and for an upgrade's program.  0 or -errno. */
+static int
+notify_read_address(void)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t length;
-	int fd;
 
 	memset(&notify_state, 0, sizeof notify_state);
 	if (path == NULL || (path[0] != '/' && path[0] != '@'))
@@ -29,17 +38,32 @@ notify_open(struct table *table)
 	length = strlen(path);
 	if (length >= sizeof notify_state.address.sun_path)
 		return -ENAMETOOLONG;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return -errno;
 	notify_state.address.sun_family = AF_UNIX;
 	memcpy(notify_state.address.sun_path, path, length);
 	if (path[0] == '@')
 		notify_state.address.sun_path[0] = '\0';
 	notify_state.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-	table->header->file[TABLE_FILE_NOTIFY] = table_note_file(table, fd);
-	unsetenv("NOTIFY_SOCKET");
 	return 0;
+}
+
+int
+notify_open(struct table *table)
+{
+	int fd, error = notify_read_address();
+
+	if (error < 0 || notify_state.length == 0 || notify_is_open(table))
+		return error;
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
+		return -errno;
+	table->header->file[TABLE_FILE_NOTIFY] = table_note_file(table, fd);
+	return 0;
+}
+
+bool
+notify_is_open(const struct table *table)
+{
+	return table->header->file[TABLE_FILE_NOTIFY] != -1;
 }
 
 /* false if it is to be tried again: systemd's queue is full, or systemd is being executed anew. */
@@ -89,6 +113,48 @@ void
 notify_watchdog(struct table *table)
 {
 	notify_send(table, "WATCHDOG=1");
+}
+
+/* How long systemd may take; anybody else who has given us a socket perhaps never reads it. */
+static int
+notify_patience(void)
+{
+	const char *pid = getenv("SYSTEMD_EXEC_PID");
+
+	return pid != NULL && atoi(pid) == getpid() ? NOTIFY_PATIENCE_SYSTEMD : NOTIFY_PATIENCE_OTHER;
+}
+
+int
+notify_hand_over(const struct table *table, const char *text, const int *files, unsigned count)
+{
+	int fd = table->header->file[TABLE_FILE_NOTIFY], error;
+	int64_t until = clock_now() + notify_patience() * CLOCK_MILLISECOND;
+
+	if (fd == -1)
+		return -ENOTCONN;
+	for (;;) {
+		error = rights_send(fd, (struct sockaddr *)&notify_state.address, notify_state.length, text, files, count);
+		if (error != -EAGAIN || clock_now() >= until)
+			return error;
+		poll(NULL, 0, 1); /* a datagram socket does not tell when the receiver has room */
+	}
+}
+
+int
+notify_barrier(const struct table *table)
+{
+	struct pollfd end;
+	int ends[2], error;
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -errno;
+	error = notify_hand_over(table, "BARRIER=1", &ends[1], 1);
+	close(ends[1]);
+	end = (struct pollfd){ .fd = ends[0] };
+	if (error == 0 && poll(&end, 1, notify_patience()) != 1)
+		error = -ETIMEDOUT;
+	close(ends[0]);
+	return error;
 }
 
 bool

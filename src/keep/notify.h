@@ -10,8 +10,11 @@
 
 #include "keep/table.h"
 
-/* Opens the socket and names it in the table.  0 or -errno. */
+/* Opens the socket and names it in the table, unless it is there from before an upgrade.  0 or -errno. */
 int notify_open(struct table *table);
+
+/* Whether there is somebody to tell. */
+bool notify_is_open(const struct table *table);
 
 /* Sends READY=1 once a worker is ready, and STATUS= whenever the text has changed.  What systemd does not take now is
  * sent by the next call. */
@@ -22,6 +25,13 @@ void notify_stopping(struct table *table);
 
 /* Sends WATCHDOG=1 if it can be sent now: the next one comes soon. */
 void notify_watchdog(struct table *table);
+
+/* Sends a message with files (keep/rights), waiting for room for as long as systemd can be expected to need.  For the
+ * keeper while no worker lives.  0 or -errno. */
+int notify_hand_over(const struct table *table, const char *text, const int *files, unsigned count);
+
+/* Waits until all that was sent has been read.  -ETIMEDOUT: whoever it is does not answer.  Opens files. */
+int notify_barrier(const struct table *table);
 
 /* Whether a debugger holds the process (TracerPid of /proc/PID/status).  Opens files. */
 bool notify_is_traced(pid_t pid);

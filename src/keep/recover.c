@@ -1,6 +1,7 @@
 #include "keep/recover.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
+#include "keep/files.h"
 #include "keep/pipes.h"
 #include "keep/redo.h"
 
@@ -174,25 +176,18 @@ recover_name_sessions(struct table *table, struct recover_named *named)
 }
 
 static void
+recover_name_file(void *arg, enum files_kind kind, volatile int32_t *fd)
+{
+	(void)kind;
+	recover_name(arg, *fd);
+}
+
+static void
 recover_name_all(struct table *table, struct recover_named *named)
 {
-	struct table_header *header = table->header;
-	uint32_t used = table_services_used(table);
-
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		recover_name(named, fd);
-	for (int i = 0; i < TABLE_FILES; i++)
-		recover_name(named, header->file[i]);
-	for (uint32_t i = 0; i < header->activated_count; i++)
-		recover_name(named, header->activated[i].fd);
-	for (uint32_t i = 0; i < used; i++)
-		if (TABLE_STATE(table->services[i].word) != TABLE_FREE)
-			recover_name(named, table->services[i].listener_fd);
-	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
-		if (header->pipe[i].read_fd != -1) {
-			recover_name(named, header->pipe[i].read_fd);
-			recover_name(named, header->pipe[i].write_fd);
-		}
+	files_each_but_sessions(table, recover_name_file, named);
 	recover_name_sessions(table, named);
 }
 
@@ -291,4 +286,29 @@ recover_run(struct table *table)
 	CRASH_POINT(RECOVER_CLOSED);
 	recover_sweep(table);
 	CRASH_POINT(RECOVER_SWEPT);
+}
+
+void
+recover_end_group(volatile int32_t *group)
+{
+	if (*group > 1)
+		kill(-*group, SIGKILL);
+	*group = 0;
+}
+
+void
+recover_end_programs_of(struct table_service *service)
+{
+	for (size_t i = 0; i < sizeof service->groups / sizeof *service->groups; i++)
+		recover_end_group(&service->groups[i]);
+}
+
+void
+recover_end_programs(struct table *table)
+{
+	uint32_t used = table_services_used(table);
+
+	for (uint32_t i = 0; i < used; i++)
+		recover_end_programs_of(&table->services[i]);
+	recover_end_group(&table->header->trial);
 }

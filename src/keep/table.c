@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -52,16 +53,26 @@ table_lay_out(struct table *table, void *memory, uint32_t sessions)
 	return offset;
 }
 
+void
+table_shape(uint32_t sessions, struct table_shape *ret_shape)
+{
+	struct table table = { 0 };
+	size_t size = table_lay_out(&table, NULL, sessions);
+
+	*ret_shape = (struct table_shape){
+		.magic = TABLE_MAGIC, .layout = TABLE_LAYOUT, .services = TABLE_SERVICES, .sessions = sessions,
+		.buffers = table.class[TABLE_CLASSES - 1].end, .size = size,
+		.header_size = sizeof(struct table_header), .service_size = sizeof(struct table_service),
+		.session_size = sizeof(struct table_session), .buffer_size = sizeof(struct table_buffer),
+		.classes = TABLE_CLASSES, .smallest = TABLE_BUFFER_SIZE,
+	};
+}
+
 static void
-table_write_header(const struct table *table, uint32_t sessions, size_t size, int memory_fd)
+table_write_header(const struct table *table, uint32_t sessions, int memory_fd)
 {
 	struct table_header *header = table->header;
 
-	header->layout = TABLE_LAYOUT;
-	header->services = TABLE_SERVICES;
-	header->sessions = sessions;
-	header->buffers = table->class[TABLE_CLASSES - 1].end;
-	header->size = size;
 	for (int i = 0; i < TABLE_FILES; i++)
 		header->file[i] = -1;
 	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
@@ -72,7 +83,23 @@ table_write_header(const struct table *table, uint32_t sessions, size_t size, in
 		header->buffer_high[i] = table->class[i].first;
 	header->next_id = 1;
 	header->started = clock_wall();
-	memcpy(header->magic, TABLE_MAGIC, sizeof header->magic);
+	table_shape(sessions, &header->shape);
+}
+
+/* Maps fd, which has the size of a table for so many sessions. */
+static int
+table_map(int fd, int flags, uint32_t sessions, struct table *ret_table)
+{
+	struct table table = { 0 };
+	size_t size = table_lay_out(&table, NULL, sessions);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	madvise(memory, size, MADV_DONTDUMP);
+	table_lay_out(&table, memory, sessions);
+	*ret_table = table;
+	return 0;
 }
 
 int
@@ -80,27 +107,41 @@ table_new(uint32_t sessions_max, struct table *ret_table)
 {
 	uint32_t sessions = sessions_max < TABLE_SESSIONS_MAX ? sessions_max + 1 : TABLE_SESSIONS_MAX;
 	struct table table = { 0 };
-	size_t size = table_lay_out(&table, NULL, sessions);
-	void *memory;
-	int fd, error;
+	int error, fd = memfd_create("holdfast", MFD_CLOEXEC);
 
-	fd = memfd_create("holdfast", MFD_CLOEXEC);
 	if (fd == -1)
 		return -errno;
-	if (ftruncate(fd, (off_t)size) == -1)
-		goto fail;
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (memory == MAP_FAILED)
-		goto fail;
-	madvise(memory, size, MADV_DONTDUMP);
-	table_lay_out(&table, memory, sessions);
-	table_write_header(&table, sessions, size, fd);
+	error = ftruncate(fd, (off_t)table_lay_out(&table, NULL, sessions)) == -1 ? -errno
+	    : table_map(fd, MAP_SHARED, sessions, &table);
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	table_write_header(&table, sessions, fd);
 	*ret_table = table;
 	return 0;
-fail:
-	error = errno;
-	close(fd);
-	return -error;
+}
+
+int
+table_open(int fd, bool copy, struct table *ret_table)
+{
+	struct table_shape found, own;
+	struct stat status;
+	int error;
+
+	if (fstat(fd, &status) == -1)
+		return -errno;
+	if (pread(fd, &found, sizeof found, 0) != sizeof found)
+		return -EPROTO;
+	if (found.sessions == 0 || found.sessions > TABLE_SESSIONS_MAX)
+		return -EPROTO;
+	table_shape(found.sessions, &own);
+	if (memcmp(&found, &own, sizeof own) != 0 || (uint64_t)status.st_size != own.size)
+		return -EPROTO;
+	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.sessions, ret_table);
+	if (error == 0)
+		ret_table->header->file[TABLE_FILE_MEMORY] = fd;
+	return error;
 }
 
 void
@@ -111,7 +152,7 @@ table_free(struct table *table)
 	if (table->header == NULL)
 		return;
 	fd = table->header->file[TABLE_FILE_MEMORY];
-	munmap(table->header, table->header->size);
+	munmap(table->header, table->header->shape.size);
 	close(fd);
 	*table = (struct table){ 0 };
 }
@@ -139,7 +180,7 @@ table_services_used(const struct table *table)
 {
 	uint32_t used = 0;
 
-	while (used < table->header->services && table->services[used].word != 0)
+	while (used < table->header->shape.services && table->services[used].word != 0)
 		used++;
 	return used;
 }
@@ -153,7 +194,7 @@ table_session_claim(struct table *table)
 
 	if (index != 0)
 		table->free_session = (uint32_t)table->sessions[index].client_fd;
-	else if (header->session_high < header->sessions)
+	else if (header->session_high < header->shape.sessions)
 		index = header->session_high++;
 	else
 		return 0;

@@ -22,7 +22,11 @@
 #endif
 
 #define TABLE_MAGIC          "holdfast"
+#ifdef HOLDFAST_NEXT_LAYOUT
+#define TABLE_LAYOUT         5u          /* a test build: the layout that comes next, whatever that will be */
+#else
 #define TABLE_LAYOUT         4u
+#endif
 #define TABLE_SERVICES       1024u
 #ifdef HOLDFAST_TINY_BUFFERS
 #define TABLE_BUFFER_SIZE    512u        /* a test build: every boundary is met all the time */
@@ -80,6 +84,9 @@ struct table_session {
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
 	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
 	uint64_t bytes[2];           /* delivered, of each direction */
+#ifdef HOLDFAST_NEXT_LAYOUT
+	uint64_t next;
+#endif
 };
 
 /* The client was attached (a byte has passed) to an upstream that ended; it waits for the next one. */
@@ -196,6 +203,9 @@ struct table_service {
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
+#ifdef HOLDFAST_NEXT_LAYOUT
+	uint64_t next[9];
+#endif
 };
 
 enum table_admin { TABLE_ADMIN_NONE = 0, TABLE_ADMIN_CLOSED, TABLE_ADMIN_DRAINED };
@@ -237,7 +247,10 @@ enum table_file {
 	TABLE_FILE_REQUEST, /* eventfd: look at requests */
 	TABLE_FILE_LOCK,    /* another instance cannot take it */
 	TABLE_FILE_CONTROL, /* listener of the control socket; the worker's, named here */
-	TABLE_FILES
+	TABLE_FILE_PROGRAM, /* the program that runs, to be executed again (U1) */
+	TABLE_FILE_FORMER,  /* and the one before an upgrade, until a worker of this one was ready */
+	TABLE_FILE_NEXT,    /* and the one of an upgrade, while it is tried */
+	TABLE_FILES = 12    /* room for further ones */
 };
 
 /* Bits of requests. */
@@ -246,9 +259,16 @@ enum table_file {
 #define TABLE_REQUEST_DUMP   4u
 #define TABLE_REQUEST_STOP_NOW 8u
 #define TABLE_REQUEST_RELOADING 16u /* a reload was begun; a worker that finds it set does it again */
+#define TABLE_REQUEST_UPGRADE 32u
+#define TABLE_REQUEST_UPGRADING 64u /* likewise: the new program is being tried (U2) */
+
+/* How the program that runs has come to the table. */
+enum table_origin {
+	TABLE_NEW, TABLE_RESTARTED /* from the vault, U3 */, TABLE_UPGRADED, TABLE_REFUSED /* the new one: back again */
+};
 
 struct table_activated {
-	int32_t fd;
+	volatile int32_t fd;
 	char name[256]; /* FileDescriptorName= */
 };
 
@@ -262,11 +282,20 @@ struct table_death {
 	int64_t at;     /* monotonic */
 };
 
-struct table_header {
+/* The part of the header that every layout begins with: how large and how many the parts are.  A layout differs from
+ * the one before only by what is added at the end of the header and of the records, so that the records of one can
+ * be read by the next (keep/former). */
+struct table_shape {
 	char magic[8];
 	uint32_t layout;
 	uint32_t services, sessions, buffers; /* capacity of each array */
 	uint64_t size;                        /* of the whole memory */
+	uint32_t header_size, service_size, session_size, buffer_size; /* bytes of each record */
+	uint32_t classes, smallest;           /* of buffers: how many, and the bytes of the smallest */
+};
+
+struct table_header {
+	struct table_shape shape;
 	volatile int32_t file[TABLE_FILES];
 	uint32_t activated_count;
 	struct table_activated activated[TABLE_ACTIVATED];
@@ -306,7 +335,19 @@ struct table_header {
 	uint32_t config_length[2];
 	char config_path[4096];
 	char config_error[TABLE_STATUS_SIZE]; /* of the last reload; "" none */
-	char control_path[108];
+
+	/* upgrade and restart */
+	volatile uint32_t upgrade;            /* the new program was tried: the keeper is to execute it */
+	volatile uint32_t vault;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
+	volatile int32_t trial;               /* process group of the new program that is tried; 0 none */
+	uint32_t upgrades, restarts;          /* so far */
+	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
+	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
+	char version[32];                     /* of the program that runs */
+	char program[4096];                   /* its file's absolute path */
+#ifdef HOLDFAST_NEXT_LAYOUT
+	char next[200];
+#endif
 };
 
 /* Buffers of one size, as this process sees them; the lists are linked by head, and derived. */
@@ -345,6 +386,13 @@ table_barrier(void)
 /* Makes the memory for as many sessions as files may be open (sessions_max), maps it and writes the header.
  * 0 or -errno. */
 int table_new(uint32_t sessions_max, struct table *ret_table);
+
+/* What the header of a table of this program for so many sessions begins with. */
+void table_shape(uint32_t sessions, struct table_shape *ret_shape);
+
+/* Maps the memory that another program left in fd, which is the table's then; with copy set, a private copy of it, to be
+ * looked at while others work on it.  -EPROTO: of another layout. */
+int table_open(int fd, bool copy, struct table *ret_table);
 
 /* Unmaps and closes the memory (no-keeper mode and tests). */
 void table_free(struct table *table);

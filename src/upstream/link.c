@@ -1,6 +1,5 @@
 #include "upstream/link.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -8,6 +7,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/recover.h"
 #include "upstream/link_parts.h"
 
 #define LINK_GONE "the service was removed"
@@ -22,17 +22,6 @@ link_on_turn(evutil_socket_t fd, short what, void *arg)
 	if (!link->begun)
 		link_begin(link);
 	link_run(link);
-}
-
-/* Programs of a dead worker. */
-static void
-link_kill_groups(struct table_service *service)
-{
-	for (size_t i = 0; i < sizeof service->groups / sizeof *service->groups; i++) {
-		if (service->groups[i] > 1)
-			kill(-service->groups[i], SIGKILL);
-		service->groups[i] = 0;
-	}
 }
 
 static void
@@ -61,7 +50,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	link_find_lent(link);
 	if (getrandom(&link->random, sizeof link->random, GRND_NONBLOCK) != sizeof link->random || link->random == 0)
 		link->random = (uint64_t)clock_now() | 1;
-	link_kill_groups(record);
+	recover_end_programs_of(record);
 	if (!link->record->begun)
 		record_clear(link->record);
 	STAILQ_INIT(&link->inputs);

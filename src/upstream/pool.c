@@ -142,7 +142,7 @@ pool_name_file(struct pool_dial *dial)
 	if (fd < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
-	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->sessions) { /* as many as file numbers */
+	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->shape.sessions) { /* as many as file numbers */
 		close(fd);
 		return EMFILE;
 	}

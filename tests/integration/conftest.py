@@ -52,13 +52,13 @@ def folder(request):
 
 @pytest.fixture
 def daemon(folder, request):
-    """daemon(services, ...) starts one; at the end each must still be running and end with 0 on TERM."""
+    """daemon(services, ...) starts one; at the end each must still be running and end with 0."""
     made = []
 
-    def start(services="", start=True, name="d", **options):
+    def start(services="", start=True, name="d", kind=holdfast.Daemon, **options):
         place = os.path.join(folder, name + (str(len(made)) if made else ""))
         os.makedirs(place)
-        one = holdfast.Daemon(place, services, **options)
+        one = kind(place, services, **options)
         if holdfast.SANITIZED:
             for kind in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
                 given = os.environ.get(kind, "")

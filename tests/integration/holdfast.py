@@ -325,8 +325,8 @@ class Daemon:
         until(settled, "rest")
         return self.files()
 
-    def stop(self, number=signal.SIGTERM):
-        """Ends it; gives the exit code."""
+    def stop(self, number=signal.SIGINT):
+        """Ends it, without a word to the service manager that it might keep something; gives the exit code."""
         self.process.send_signal(number)
         return wait_exit(self.process, BOUND * 2)
 

@@ -26,7 +26,7 @@ set_up(void **state)
 	(void)state;
 	if (table_new(100, &table) < 0)
 		return -1;
-	table.header->services = 2; /* fewer to be looked at, step by step */
+	table.header->shape.services = 2; /* fewer to be looked at, step by step */
 	return 0;
 }
 

@@ -149,7 +149,7 @@ world_open(void **state)
 	world = (struct world){ .datagrams = -1 };
 	if (table_new(200, &world.table) < 0)
 		return -1;
-	world.table.header->services = 2;
+	world.table.header->shape.services = 2;
 	strcpy(world.table.services[0].name, "cache");
 	for (int i = 0; i < 2; i++) {
 		world.table.services[i].listener_fd = -1;

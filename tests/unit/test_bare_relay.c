@@ -235,7 +235,7 @@ begin(const char *crash)
 		setenv("HOLDFAST_CRASH", crash, 1);
 		if (freopen("/dev/null", "w", stderr) == NULL) /* a test build tells each death */
 			_exit(99);
-		if (keeper_prepare(&table) < 0 || !crash_open(&table))
+		if (keeper_prepare(&table, &(struct given){ .count = 0 }) < 0 || !crash_open(&table))
 			_exit(99);
 		_exit(keeper_run(&table, work, NULL));
 	}

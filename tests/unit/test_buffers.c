@@ -48,7 +48,7 @@ each_class_has_its_number_and_its_place(void **state)
 		assert_int_equal((uintptr_t)table.class[i].bytes % 4096, 0);
 		all += buffers_number(i, 101);
 	}
-	assert_int_equal(table.header->buffers, all + 1);
+	assert_int_equal(table.header->shape.buffers, all + 1);
 }
 
 static void

@@ -14,7 +14,7 @@ set_up_pipes(void **state)
 	(void)state;
 	if (table_new(2000, &table) < 0)
 		return -1;
-	table.header->services = 2;
+	table.header->shape.services = 2;
 	session = side_session(&table, TABLE_OPEN, -1, -1);
 	return 0;
 }
@@ -124,15 +124,15 @@ static void
 pipes_take_no_file_that_is_kept_for_others(void **state)
 {
 	int room = side_file();
-	uint32_t sessions = table.header->sessions;
+	uint32_t sessions = table.header->shape.sessions;
 
 	(void)state;
 	close(room);
-	table.header->sessions = (uint32_t)room + 20;
+	table.header->shape.sessions = (uint32_t)room + 20;
 	assert_int_equal(pipes_claim(&table), 0);
 	assert_int_equal(side_file(), room); /* nothing is left open */
 	close(room);
-	table.header->sessions = sessions;
+	table.header->shape.sessions = sessions;
 	assert_int_equal(pipes_claim(&table), 0); /* it is not tried again and again */
 	pipes_trim(&table);
 	assert_int_equal(pipes_claim(&table), 1);

@@ -150,7 +150,7 @@ with_no_record_free_a_client_is_not_adopted(void **state)
 
 	(void)state;
 	side_listener(&table);
-	while (table.header->session_high < table.header->sessions)
+	while (table.header->session_high < table.header->shape.sessions)
 		side_session(&table, TABLE_HELD, 0, -1);
 	client = accept_unrecorded(&accepted);
 	recover_twice();

@@ -33,9 +33,9 @@ static void
 a_new_table_has_its_capacities(void **state)
 {
 	(void)state;
-	assert_memory_equal(table.header->magic, TABLE_MAGIC, 8);
-	assert_int_equal(table.header->layout, TABLE_LAYOUT);
-	assert_int_equal(table.header->sessions, 101);
+	assert_memory_equal(table.header->shape.magic, TABLE_MAGIC, 8);
+	assert_int_equal(table.header->shape.layout, TABLE_LAYOUT);
+	assert_int_equal(table.header->shape.sessions, 101);
 	for (int i = 0; i < TABLE_FILES; i++)
 		assert_true(i == TABLE_FILE_MEMORY || table.header->file[i] == -1);
 }

@@ -1,0 +1,315 @@
+#include "daemon/begin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/daemon.h"
+#include "keep/crash.h"
+#include "keep/former.h"
+#include "keep/keeper.h"
+#include "keep/upgrade.h"
+#include "keep/vault.h"
+
+static struct given begin_given; /* of systemd's files, those that are still to be claimed */
+static bool begin_forgets;       /* what systemd has kept is of no use */
+
+/* Soft limits of open files are raised to the hard ones.  The number that can be open. */
+static uint32_t
+begin_raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return 1024;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit.rlim_cur;
+}
+
+/* Makes the runtime directory and takes its lock: the fd, or -1 after printing why and setting *ret_code. */
+static int
+begin_lock(const char *directory, int *ret_code)
+{
+	char *path = mem_print("%s/holdfastd.lock", directory);
+	int fd;
+
+	*ret_code = BEGIN_FAILURE;
+	if (mkdir(directory, 0755) == 0)
+		chmod(directory, 0755);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1) {
+		fprintf(stderr, "holdfastd: %s: %s\n", path, strerror(errno));
+	} else if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
+		*ret_code = BEGIN_ANOTHER_RUNS;
+		close(fd);
+		fd = -1;
+	}
+	mem_free(path);
+	return fd;
+}
+
+static void
+begin_note_config_path(struct table_header *header, const char *config)
+{
+	char *path = realpath(config, NULL);
+
+	snprintf(header->config_path, sizeof header->config_path, "%s", path != NULL ? path : config);
+	free(path);
+}
+
+static void
+begin_close_files(const struct table *table)
+{
+	for (int i = 0; i < TABLE_FILES; i++)
+		if (i != TABLE_FILE_MEMORY && table->header->file[i] != -1)
+			close(table->header->file[i]);
+}
+
+struct begin_work {
+	struct table *table;
+	const char *version;
+};
+
+static int
+begin_worker(void *arg)
+{
+	const struct begin_work *work = arg;
+
+	return daemon_run(work->table, work->version);
+}
+
+/* Everything is in the table: keeper and worker until their end. */
+static int
+begin_run(const struct begin_options *options, struct table *table)
+{
+	struct begin_work work = { .table = table, .version = options->version };
+	int code;
+
+	upgrade_note_program(table, options->argv, options->version);
+	if (!crash_open(table)) {
+		fputs("Try: holdfastd --help\n", stderr);
+		return BEGIN_USAGE;
+	}
+	if (options->no_keeper) {
+		keeper_worker_signals(table);
+		code = begin_worker(&work);
+	} else {
+		code = keeper_run(table, begin_worker, &work);
+	}
+	begin_close_files(table);
+	table_free(table);
+	return code;
+}
+
+static int
+begin_cannot(int error)
+{
+	fprintf(stderr, "holdfastd: cannot start: %s\n", strerror(-error));
+	return BEGIN_FAILURE;
+}
+
+/* Writes into the table what the worker starts from.  0 or -errno. */
+static int
+begin_fill_table(struct table *table, const struct begin_options *options, const struct config *config, int lock_fd)
+{
+	struct table_header *header = table->header;
+	char *text = config_dump(config);
+	int error = table_config_set(table, text, strlen(text));
+
+	mem_free(text);
+	begin_note_config_path(header, options->config);
+	header->file[TABLE_FILE_LOCK] = table_note_file(table, lock_fd);
+	if (options->verbose)
+		header->log_level = LOG_LEVEL_DEBUG + 1;
+	return error < 0 ? error : keeper_prepare(table, &begin_given);
+}
+
+int
+begin_first(const struct begin_options *options, const struct config *config)
+{
+	struct table table;
+	int code, error, lock_fd = begin_lock(config->runtime_directory, &code);
+
+	if (lock_fd == -1)
+		return code;
+	error = table_new(begin_raise_files(), &table);
+	if (error == 0)
+		error = begin_fill_table(&table, options, config, lock_fd);
+	given_clear(&begin_given);
+	if (error == 0 && begin_forgets)
+		vault_forget(&table);
+	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
+}
+
+/* The configuration in force, whose files may have changed; the first worker reads those anew. */
+static struct config *
+begin_read_kept(const struct table *table)
+{
+	struct config_errors errors = { 0 };
+	size_t length;
+	const char *text = table_config(table, &length);
+	struct config *config = config_parse_text(text, length, "the configuration in force", &errors);
+
+	for (size_t i = 0; i < errors.count; i++)
+		fprintf(stderr, "%s\n", errors.errors[i]);
+	config_errors_clear(&errors);
+	return config;
+}
+
+/* What another keeper has left is this one's to do. */
+static void
+begin_reset(struct table_header *header)
+{
+	header->keeper_pid = header->worker_pid = 0;
+	header->ready = header->stopping = header->upgrade = header->handling = 0;
+	header->stop_deadline = 0;
+	header->requests = TABLE_REQUEST_RELOADING;
+}
+
+static const char *
+begin_reason(int error)
+{
+	switch (error) {
+	case -EPROTO: return "its table has an unknown layout";
+	case -ENODATA: return "it was taken before, and its keeper has died";
+	case -EMFILE: return "not all of its files can be open at once: LimitNOFILE= is too low";
+	case -EINVAL: return "this program does not understand its configuration";
+	default: return strerror(-error);
+	}
+}
+
+static void
+begin_execute_former(const struct begin_options *options, int fd, int error)
+{
+	char reason[256];
+
+	snprintf(reason, sizeof reason, "version %s cannot go on: %s", options->version, begin_reason(error));
+	upgrade_refuse(fd, options->argv, reason);
+}
+
+static int
+begin_upgraded(const struct begin_options *options, int fd)
+{
+	struct table table;
+	struct config *config;
+	bool copied;
+	int error = former_open(fd, &table, &copied);
+
+	if (error == 0) {
+		config = begin_read_kept(&table);
+		if (config == NULL)
+			error = -EINVAL;
+		config_free(config);
+	}
+	if (error < 0) {
+		begin_execute_former(options, fd, error);
+		fprintf(stderr, "holdfastd: cannot go on after the upgrade: %s\n", begin_reason(error));
+		return BEGIN_FAILURE;
+	}
+	if (copied)
+		close(fd);
+	begin_raise_files();
+	upgrade_accept(&table, copied);
+	begin_reset(table.header);
+	error = keeper_resume(&table);
+	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
+}
+
+/* From the vault.  0, or -errno and there is nothing to go on with. */
+static int
+begin_take_vault(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
+{
+	struct config *config = NULL;
+	int lock_fd = -1, error = vault_take(&begin_given, ret_table);
+
+	*ret_lock_code = BEGIN_OK;
+	if (error < 0)
+		return error;
+	config = begin_read_kept(ret_table);
+	if (config == NULL)
+		return -EINVAL;
+	lock_fd = begin_lock(config->runtime_directory, ret_lock_code);
+	config_free(config);
+	if (lock_fd == -1)
+		return -EBUSY;
+	*ret_lock_code = BEGIN_OK;
+	ret_table->header->file[TABLE_FILE_LOCK] = table_note_file(ret_table, lock_fd);
+	begin_reset(ret_table->header);
+	begin_note_config_path(ret_table->header, options->config);
+	ret_table->header->origin = TABLE_RESTARTED;
+	return keeper_prepare(ret_table, &begin_given);
+}
+
+static bool
+begin_restarted(const struct begin_options *options, int *ret_code)
+{
+	struct table table;
+	int lock_code, error;
+
+	begin_raise_files();
+	error = begin_take_vault(options, &table, &lock_code);
+	if (lock_code != BEGIN_OK) {
+		*ret_code = lock_code;
+		return true;
+	}
+	if (error < 0) {
+		fprintf(stderr, "holdfastd: cannot go on with what was kept over the restart: %s; its clients are "
+		    "closed, all begins anew\n", begin_reason(error));
+		begin_forgets = true;
+		return false;
+	}
+	table.header->restarts++;
+	given_clear(&begin_given);
+	vault_forget(&table);
+	*ret_code = begin_run(options, &table);
+	return true;
+}
+
+bool
+begin_again(const struct begin_options *options, int *ret_code)
+{
+	int fd = upgrade_table_file(), error;
+
+	if (fd != -1) {
+		*ret_code = begin_upgraded(options, fd);
+		return true;
+	}
+	error = given_take(&begin_given);
+	if (error < 0) {
+		*ret_code = begin_cannot(error);
+		return true;
+	}
+	return !options->no_keeper && vault_is_given(&begin_given) && begin_restarted(options, ret_code);
+}
+
+int
+begin_check_table(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), error = fd == -1 ? -errno : 0;
+	struct config *config;
+	struct table table;
+
+	if (error == 0)
+		error = former_look(fd, &table);
+	if (error < 0) {
+		fprintf(stderr, "holdfastd: cannot go on with the table: %s\n", begin_reason(error));
+		return BEGIN_FAILURE;
+	}
+	config = begin_read_kept(&table);
+	if (config == NULL)
+		return BEGIN_BAD_CONFIG;
+	config_free(config);
+	puts(UPGRADE_CAN_GO_ON);
+	return BEGIN_OK;
+}

@@ -1,0 +1,31 @@
+/* begin.h - what happens before there is a keeper: a first start, a restart under systemd, an upgrade. */
+#ifndef HOLDFAST_DAEMON_BEGIN_H
+#define HOLDFAST_DAEMON_BEGIN_H
+
+#include <stdbool.h>
+
+#include "daemon/config.h"
+
+struct begin_options {
+	const char *config;   /* borrowed; path of the main file */
+	bool no_keeper, verbose;
+	char **argv;          /* borrowed, for good; of the program */
+	const char *version;  /* borrowed, for good */
+};
+
+enum begin_exit {
+	BEGIN_OK = 0, BEGIN_FAILURE = 1, BEGIN_USAGE = 2, BEGIN_ANOTHER_RUNS = 75, BEGIN_BAD_CONFIG = 78
+};
+
+/* Goes on where another program ended: in an upgrade, or before a restart under systemd, with the configuration that
+ * was in force.  True: that was it, *ret_code is the exit code.  False: there is nothing to go on with. */
+bool begin_again(const struct begin_options *options, int *ret_code);
+
+/* Begins anew.  The exit code. */
+int begin_first(const struct begin_options *options, const struct config *config);
+
+/* Whether this program could go on with the table in the file: its layout and its configuration.  Prints why not.  The
+ * exit code. */
+int begin_check_table(const char *path);
+
+#endif

@@ -1,0 +1,120 @@
+/* The worker's part of an upgrade (U1): it tries the new program, and then leaves the rest to the keeper. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/environment.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "daemon/daemon_parts.h"
+#include "keep/keeper.h"
+#include "keep/upgrade.h"
+
+#define UPGRADE_TIMEOUT (10 * CLOCK_SECOND) /* for the new program to read table and configuration */
+#define UPGRADE_OUTPUT  4096
+#define UPGRADE_GRACE   (20 * CLOCK_MILLISECOND) /* for the answers to go out */
+
+static void
+upgrade_refused(struct daemon *daemon, const char *why)
+{
+	struct table_header *header = daemon->table->header;
+
+	upgrade_forget(daemon->table, TABLE_FILE_NEXT);
+	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.500s", why);
+	keeper_upgrade_tried(daemon->table, false);
+	log_error(NULL, "upgrade refused, version %s goes on: %s", daemon->version, header->upgrade_error);
+	waiting_answer(&daemon->upgrade_waiters, header->upgrade_error);
+}
+
+static void
+upgrade_on_tried(void *arg, const struct child_result *result)
+{
+	struct daemon *daemon = arg;
+	const char *program = daemon->table->header->program;
+	const char *error = result->error;
+	char *why;
+
+	daemon->trial = NULL;
+	if (error == NULL && strncmp(result->output, UPGRADE_CAN_GO_ON, strlen(UPGRADE_CAN_GO_ON)) != 0)
+		error = "is not holdfastd";
+	if (error != NULL) {
+		why = mem_print("%s: %s%s%s", program, error, result->last_line[0] == '\0' ? "" : ": ",
+		    result->last_line);
+		upgrade_refused(daemon, why);
+		mem_free(why);
+		return;
+	}
+	log_notice(NULL, "upgrading: %s is executed now", program);
+	waiting_answer(&daemon->upgrade_waiters, NULL);
+	loop_timer_at(&daemon->upgrading, clock_now() + UPGRADE_GRACE);
+}
+
+void
+daemon_on_upgrading(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	keeper_upgrade_tried(daemon->table, true);
+}
+
+/* The very file that the keeper will execute, whatever comes to stand at its path meanwhile. */
+static void
+upgrade_try(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+	char *table = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_MEMORY]);
+	char *program = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_NEXT]);
+	char *arguments[] = { "-t", "--check-table", table, NULL };
+	char **environment = environment_new();
+	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
+		.timeout = UPGRADE_TIMEOUT, .output_max = UPGRADE_OUTPUT };
+
+	daemon->trial = child_start(daemon->loop, &job, &header->trial, upgrade_on_tried, daemon);
+	mem_list_free(environment);
+	mem_free(program);
+	mem_free(table);
+}
+
+void
+daemon_try_upgrade(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+	int error;
+	char *why;
+
+	if (daemon->trial != NULL || loop_timer_is_set(&daemon->upgrading))
+		return;
+	if (daemon->stopping || header->keeper_pid == 0) {
+		upgrade_refused(daemon, daemon->stopping ? "the daemon is ending"
+		    : "there is no keeper (--no-keeper) that could go on");
+		return;
+	}
+	error = upgrade_open(daemon->table);
+	if (error == 0) {
+		upgrade_try(daemon);
+		return;
+	}
+	why = mem_print("%s: %s", header->program, strerror(-error));
+	upgrade_refused(daemon, why);
+	mem_free(why);
+}
+
+void
+daemon_upgrade(void *arg, waiting_done *done, void *done_arg)
+{
+	struct daemon *daemon = arg;
+
+	waiting_add(&daemon->upgrade_waiters, done, done_arg);
+	keeper_request(daemon->table, TABLE_REQUEST_UPGRADE);
+}
+
+void
+daemon_upgrade_forget(void *arg, void *done_arg)
+{
+	struct daemon *daemon = arg;
+
+	waiting_forget(&daemon->upgrade_waiters, done_arg);
+}

@@ -1,0 +1,203 @@
+#include "keep/former.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keep/buffers.h"
+
+#define FORMER_PAGE 4096u
+
+/* A table of the layout before, as bytes. */
+struct former {
+	struct table_shape shape;
+	const unsigned char *header, *services, *sessions, *buffers, *config, *bytes; /* borrowed */
+};
+
+static const unsigned char *
+former_place(const unsigned char **next, size_t size)
+{
+	const unsigned char *place = *next;
+
+	*next += (size + FORMER_PAGE - 1) & ~(size_t)(FORMER_PAGE - 1);
+	return place;
+}
+
+/* Where the arrays begin, by the sizes that the header tells. */
+static void
+former_lay_out(struct former *former, const unsigned char *memory)
+{
+	const struct table_shape *shape = &former->shape;
+	const unsigned char *next = memory;
+
+	former->header = former_place(&next, shape->header_size);
+	former->services = former_place(&next, (size_t)shape->services * shape->service_size);
+	former->sessions = former_place(&next, (size_t)shape->sessions * shape->session_size);
+	former->buffers = former_place(&next, (size_t)shape->buffers * shape->buffer_size);
+	former->config = former_place(&next, 2 * (size_t)TABLE_CONFIG_MAX);
+	former->bytes = next;
+}
+
+static bool
+former_is_smaller(const struct table_shape *former, const struct table_shape *own)
+{
+	return former->header_size <= own->header_size && former->service_size <= own->service_size &&
+	    former->session_size <= own->session_size && former->buffer_size == own->buffer_size &&
+	    former->services == own->services && former->buffers == own->buffers &&
+	    former->classes == own->classes && former->smallest == own->smallest;
+}
+
+/* Which layout it has, if it is one to go on with. */
+static int
+former_check(int fd, uint32_t *ret_layout)
+{
+	struct table_shape found, own;
+	struct stat status;
+
+	*ret_layout = 0;
+	if (fstat(fd, &status) == -1)
+		return -errno;
+	if (pread(fd, &found, sizeof found, 0) != sizeof found ||
+	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.sessions == 0)
+		return -EPROTO;
+	*ret_layout = found.layout;
+	table_shape(found.sessions, &own);
+	if ((uint64_t)status.st_size != found.size)
+		return -EPROTO;
+	if (found.layout == TABLE_LAYOUT)
+		return memcmp(&found, &own, sizeof own) == 0 ? 0 : -EPROTO;
+	return found.layout + 1 == TABLE_LAYOUT && former_is_smaller(&found, &own) ? 0 : -EPROTO;
+}
+
+/* Copies number records, each longer now, of which the last bytes stay 0. */
+static void
+former_copy_records(void *to, size_t to_size, const unsigned char *from, size_t from_size, size_t number)
+{
+	for (size_t i = 0; i < number; i++)
+		memcpy((unsigned char *)to + i * to_size, from + i * from_size, from_size);
+}
+
+static void
+former_copy_buffer(const struct former *former, struct table *table, uint32_t buffer)
+{
+	unsigned char *bytes;
+
+	if (buffer == 0)
+		return;
+	bytes = buffers_bytes(table, buffer);
+	memcpy(bytes, former->bytes + (bytes - table->class[0].bytes), buffers_size(table, buffer));
+}
+
+/* The bytes of those buffers that somebody names; the others hold nothing. */
+static void
+former_copy_buffers(const struct former *former, struct table *table)
+{
+	uint32_t used = table_services_used(table);
+
+	for (uint32_t i = 1; i < table->header->session_high; i++)
+		if (table_session_state(table, i) != TABLE_FREE)
+			for (int d = 0; d < 2; d++)
+				former_copy_buffer(former, table, table->sessions[i].buffer[d]);
+	for (uint32_t i = 0; i < used; i++) {
+		former_copy_buffer(former, table, table->services[i].shared.out);
+		former_copy_buffer(former, table, table->services[i].shared.owed);
+	}
+}
+
+static void
+former_copy_header(const struct former *former, struct table *table)
+{
+	struct table_header *header = table->header;
+	struct table_shape own = header->shape;
+	int memory_fd = header->file[TABLE_FILE_MEMORY];
+
+	memcpy(header, former->header, former->shape.header_size);
+	header->shape = own;
+	header->file[TABLE_FILE_MEMORY] = table_note_file(table, memory_fd);
+}
+
+/* As table_services_used(): to copy those beyond would give them memory. */
+static size_t
+former_services_used(const struct former *former)
+{
+	size_t used = 0;
+	uint32_t word;
+
+	for (; used < former->shape.services; used++) {
+		memcpy(&word, former->services + used * former->shape.service_size, sizeof word);
+		if (word == 0)
+			break;
+	}
+	return used;
+}
+
+static void
+former_copy(const struct former *former, struct table *table)
+{
+	struct table_header *header = table->header;
+
+	former_copy_header(former, table);
+	former_copy_records(table->services, sizeof *table->services, former->services, former->shape.service_size,
+	    former_services_used(former));
+	former_copy_records(table->sessions, sizeof *table->sessions, former->sessions, former->shape.session_size,
+	    header->session_high);
+	former_copy_buffers(former, table);
+	for (size_t i = 0; i < 2; i++)
+		memcpy(table->config + i * TABLE_CONFIG_MAX, former->config + i * TABLE_CONFIG_MAX,
+		    header->config_length[i]);
+	for (uint32_t c = 0; c < TABLE_CLASSES; c++)
+		memcpy(table->buffers + table->class[c].first,
+		    former->buffers + (size_t)table->class[c].first * former->shape.buffer_size,
+		    (header->buffer_high[c] - table->class[c].first) * sizeof *table->buffers);
+}
+
+static int
+former_convert(int fd, struct table *ret_table)
+{
+	struct former former;
+	void *memory;
+	int error;
+
+	if (pread(fd, &former.shape, sizeof former.shape, 0) != sizeof former.shape)
+		return -EPROTO;
+	memory = mmap(NULL, former.shape.size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (memory == MAP_FAILED)
+		return -errno;
+	former_lay_out(&former, memory);
+	error = table_new(former.shape.sessions - 1, ret_table);
+	if (error == 0)
+		former_copy(&former, ret_table);
+	munmap(memory, former.shape.size);
+	return error;
+}
+
+static int
+former_take(int fd, bool copy, struct table *ret_table, bool *ret_copied)
+{
+	uint32_t layout;
+	int error = former_check(fd, &layout);
+
+	*ret_copied = false;
+	if (error < 0)
+		return error;
+	if (layout == TABLE_LAYOUT)
+		return table_open(fd, copy, ret_table);
+	*ret_copied = true;
+	return former_convert(fd, ret_table);
+}
+
+int
+former_open(int fd, struct table *ret_table, bool *ret_copied)
+{
+	return former_take(fd, false, ret_table, ret_copied);
+}
+
+int
+former_look(int fd, struct table *ret_table)
+{
+	bool copied;
+
+	return former_take(fd, true, ret_table, &copied);
+}
