@@ -92,6 +92,7 @@ daemon_try_upgrade(struct daemon *daemon)
 		    : "there is no keeper (--no-keeper) that could go on");
 		return;
 	}
+	header->upgrade_error[0] = '\0';
 	error = upgrade_open(daemon->table);
 	if (error == 0) {
 		upgrade_try(daemon);

@@ -16,6 +16,7 @@ static const char *const crash_names[] = {
 
 static struct {
 	struct table *table;
+	int signal;
 	unsigned count;
 	struct {
 		unsigned point;
@@ -44,9 +45,10 @@ crash_add(const char *text, size_t length)
 bool
 crash_open(struct table *table)
 {
-	const char *text = getenv("HOLDFAST_CRASH");
+	const char *text = getenv("HOLDFAST_CRASH"), *signal = getenv("HOLDFAST_CRASH_SIGNAL");
 
 	crash_state.table = table;
+	crash_state.signal = signal == NULL ? SIGKILL : atoi(signal);
 	crash_state.count = 0;
 	while (text != NULL && *text != '\0') {
 		size_t length = strcspn(text, ",");
@@ -75,7 +77,7 @@ crash_here(enum crash_point point)
 		if (crash_state.wanted[i].point == point &&
 		    ++crash_state.table->header->crash_hits[i] % crash_state.wanted[i].every == 0) {
 			dprintf(STDERR_FILENO, "crash point %s\n", crash_names[point]); /* for tests to count */
-			kill(getpid(), SIGKILL);
+			kill(getpid(), crash_state.signal);
 		}
 }
 

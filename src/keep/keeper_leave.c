@@ -55,7 +55,6 @@ keeper_hand_over(struct keeper *keeper)
 	recover_end_programs(keeper->table);
 	if (vault_store(keeper->table) == 0)
 		return true;
-	vault_forget(keeper->table);
 	keeper->start_at = clock_now();
 	return false;
 }

@@ -163,6 +163,29 @@ vault_hand_over_all(struct table *table, const struct vault_filling *filling)
 	return error < 0 ? error : notify_barrier(table);
 }
 
+/* Whether systemd could be told. */
+static bool
+vault_remove(const struct table *table, const char *format, int number)
+{
+	char name[VAULT_NAME], text[VAULT_NAME + 32];
+
+	snprintf(name, sizeof name, format, number);
+	snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return notify_hand_over(table, text, NULL, 0) == 0;
+}
+
+void
+vault_forget(struct table *table)
+{
+	bool heard = vault_remove(table, VAULT_TABLE, 0) && vault_remove(table, VAULT_LISTENER, 0);
+
+	for (size_t i = 0; i < VAULT_COUNT(vault_daemon_files); i++)
+		heard = heard && vault_remove(table, VAULT_FILE, (int)vault_daemon_files[i]);
+	for (int i = 0; i < VAULT_PAIRS; i++)
+		heard = heard && vault_remove(table, VAULT_PAIR, i);
+	table->header->vault = 0;
+}
+
 int
 vault_store(struct table *table)
 {
@@ -176,7 +199,7 @@ vault_store(struct table *table)
 	table->header->vault = filling.total + 1;
 	error = vault_hand_over_all(table, &filling);
 	if (error < 0)
-		table->header->vault = 0;
+		vault_forget(table);
 	for (int i = 0; i < filling.pairs; i++)
 		close(filling.read_fd[i]);
 	if (filling.write_fd != -1)
@@ -344,27 +367,4 @@ vault_take(struct given *given, struct table *ret_table)
 		close(fd);
 	vault_drop(given);
 	return error;
-}
-
-/* Whether systemd could be told. */
-static bool
-vault_remove(const struct table *table, const char *format, int number)
-{
-	char name[VAULT_NAME], text[VAULT_NAME + 32];
-
-	snprintf(name, sizeof name, format, number);
-	snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	return notify_hand_over(table, text, NULL, 0) == 0;
-}
-
-void
-vault_forget(struct table *table)
-{
-	bool heard = vault_remove(table, VAULT_TABLE, 0) && vault_remove(table, VAULT_LISTENER, 0);
-
-	for (size_t i = 0; i < VAULT_COUNT(vault_daemon_files); i++)
-		heard = heard && vault_remove(table, VAULT_FILE, (int)vault_daemon_files[i]);
-	for (int i = 0; i < VAULT_PAIRS; i++)
-		heard = heard && vault_remove(table, VAULT_PAIR, i);
-	table->header->vault = 0;
 }

@@ -1,12 +1,14 @@
 """holdfast - starts the daemon under test and talks to it.
 
 The builds come from the environment: HOLDFAST_BUILD (folder with holdfastd, holdfastctl and the load
-generator), HOLDFAST_CRASH_BUILD (the same with --enable-crash-points), HOLDFAST_SOURCE.
+generator), HOLDFAST_CRASH_BUILD (the same with --enable-crash-points), HOLDFAST_NEXT_BUILD (holdfastd with
+--enable-next-layout), HOLDFAST_SOURCE.
 """
 import json
 import os
 import random
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ import time
 SOURCE = os.environ.get("HOLDFAST_SOURCE") or os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILD = os.environ.get("HOLDFAST_BUILD") or SOURCE
 CRASH_BUILD = os.environ.get("HOLDFAST_CRASH_BUILD")
+NEXT_BUILD = os.environ.get("HOLDFAST_NEXT_BUILD")
 SANITIZED = bool(os.environ.get("HOLDFAST_SANITIZED"))
 LONG = bool(os.environ.get("HOLDFAST_LONG"))
 BOUND = 30.0 if SANITIZED else 15.0  # seconds that any single wait may take
@@ -162,9 +165,16 @@ class Daemon:
         self.wrapper = list(wrapper)
         self.pass_fds = pass_fds
         self.environment_more = environment_more or {}
+        self.program = None  # in place of the build's: one that can be replaced
         self.process = None
         self.notify = None
         self.configure(services, top)
+
+    def install(self, program):
+        """Puts a program file into the place of the daemon's, as a package does; before the start or for an upgrade."""
+        self.program = self.path("holdfastd")
+        shutil.copy(program, self.program + ".new")
+        os.rename(self.program + ".new", self.program)
 
     def configure(self, services, top=""):
         """Writes the configuration file; a running daemon is not told."""
@@ -186,7 +196,8 @@ class Daemon:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.notify.bind(notify_path)
         self.notices = []
-        command = [*self.wrapper, os.path.join(self.build, "holdfastd"), "-c", self.config, *self.arguments]
+        program = self.program or os.path.join(self.build, "holdfastd")
+        command = [*self.wrapper, program, "-c", self.config, *self.arguments]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
