@@ -163,27 +163,42 @@ peer_allowed(int fd, const struct peer *peer, char *const *users, char *const *g
 	return allowed;
 }
 
-/* The process's path in the unified (or systemd's own) control group hierarchy; false if it cannot be read. */
+/* Where a line of /proc/PID/cgroup tells the path in a hierarchy of systemd's; NULL if it is another's, or if systemd
+ * does not use this one: both can be there. */
+static const char *
+peer_control_path(const char *line)
+{
+	static const char *const heads[] = { "0::", ":name=systemd:" };
+
+	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+		const char *head = strstr(line, heads[i]), *path = head == NULL ? NULL : head + strlen(heads[i]);
+
+		if (path != NULL && (i > 0 || head == line) && path[0] == '/' && path[1] != '\0')
+			return path;
+	}
+	return NULL;
+}
+
+/* The process's path in systemd's control group hierarchy; false if it cannot be read. */
 static bool
 peer_control_group(pid_t pid, char *ret_path, size_t size)
 {
-	char path[64], line[4096];
-	bool found = false;
+	char name[64], line[4096];
+	const char *path = NULL;
 	FILE *file;
 
-	snprintf(path, sizeof path, "/proc/%d/cgroup", (int)pid);
-	file = fopen(path, "re");
+	snprintf(name, sizeof name, "/proc/%d/cgroup", (int)pid);
+	file = fopen(name, "re");
 	if (file == NULL)
 		return false;
-	while (!found && fgets(line, sizeof line, file) != NULL) {
+	while (path == NULL && fgets(line, sizeof line, file) != NULL) {
 		line[strcspn(line, "\n")] = '\0';
-		if (strncmp(line, "0::", 3) == 0 || strstr(line, ":name=systemd:") != NULL) {
-			snprintf(ret_path, size, "%s", strrchr(line, ':') + 1);
-			found = strchr(ret_path, '/') != NULL;
-		}
+		path = peer_control_path(line);
 	}
+	if (path != NULL)
+		snprintf(ret_path, size, "%s", path);
 	fclose(file);
-	return found;
+	return path != NULL;
 }
 
 /* The last part of path that ends in the suffix, without what stands before prefix's end. */
