@@ -30,6 +30,7 @@ struct log_rate {
 static struct {
 	enum log_level level;
 	bool journal;
+	bool starting; /* log_set_starting() */
 	unsigned lost; /* lines that nobody read in time */
 	struct log_rate rates[LOG_LIMITED_MAX];
 } log_state = { .level = LOG_LEVEL_INFO };
@@ -55,6 +56,12 @@ log_open(enum log_target target, enum log_level level)
 {
 	log_state.level = level;
 	log_state.journal = target == LOG_TARGET_JOURNAL || (target == LOG_TARGET_AUTO && log_stderr_is_journal());
+}
+
+void
+log_set_starting(bool starting)
+{
+	log_state.starting = starting && log_stderr_is_journal();
 }
 
 void
@@ -154,6 +161,13 @@ log_put_journal(enum log_level level, const char *service, const char *event, co
 		log_put_stderr(level, text);
 }
 
+/* Standard error being the journal: "<3>" tells it the priority, it knows the rest. */
+static void
+log_put_stream(enum log_level level, const char *text)
+{
+	dprintf(STDERR_FILENO, "<%c>%s\n", log_priorities[level], text);
+}
+
 static void
 log_put(enum log_level level, const char *service, const char *event, const char *address, const char *text)
 {
@@ -161,7 +175,9 @@ log_put(enum log_level level, const char *service, const char *event, const char
 
 	snprintf(whole, sizeof whole, "%s%s%s", service != NULL ? service : "", service != NULL ? ": " : "", text);
 	log_escape(whole, escaped, sizeof escaped);
-	if (log_state.journal)
+	if (log_state.journal && log_state.starting && level == LOG_LEVEL_ERROR)
+		log_put_stream(level, escaped);
+	else if (log_state.journal)
 		log_put_journal(level, service, event, address, escaped);
 	else
 		log_put_stderr(level, escaped);

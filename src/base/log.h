@@ -15,6 +15,10 @@ enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
 /* AUTO is the journal if standard error is connected to it ($JOURNAL_STREAM), else standard error. */
 void log_open(enum log_target target, enum log_level level);
 
+/* From true to false, errors go to standard error where that is the journal, without fields: of other lines it learns
+ * the unit from the sender's /proc, and a daemon that cannot start is gone before. */
+void log_set_starting(bool starting);
+
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 

@@ -286,6 +286,7 @@ daemon_start(struct daemon *daemon)
 	if (!daemon_read_config(daemon))
 		return false;
 	daemon_open_log(daemon, daemon->config);
+	log_set_starting(!header->was_ready);
 	daemon_log_death(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
@@ -340,6 +341,7 @@ daemon_run(struct table *table, const char *version)
 	if (!header->was_ready)
 		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.sessions - 1,
 		    (header->shape.sessions - 1) / 2);
+	log_set_starting(false);
 	if (header->requests & TABLE_REQUEST_RELOADING)
 		daemon_on_reload(-1, 0, &daemon); /* begun by a dead worker, or new files at a restart or an upgrade */
 	header->was_ready = 1;
