@@ -19,9 +19,11 @@ class Ask:
     """The load generator: many clients of one socket, each of whom checks its answers."""
 
     def __init__(self, folder):
-        self.program = os.environ.get("HOLDFAST_ASK") or os.path.join(holdfast.BUILD, "tests/integration/ask")
         self.folder = folder
         self.process = None
+
+    def command(self):
+        return [os.environ.get("HOLDFAST_ASK") or os.path.join(holdfast.BUILD, "tests/integration/ask")]
 
     def start(self, path, mode, **options):
         """path: of a Unix socket, or a port; an option that is True has no value."""
@@ -30,7 +32,7 @@ class Ask:
             words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
         self.errors = os.path.join(self.folder, f"ask.{id(self)}.log")
         with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen([self.program, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            self.process = subprocess.Popen([*self.command(), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                             stderr=errors, bufsize=0, env=holdfast.environment())
         return self
 

@@ -7,6 +7,7 @@ import tempfile
 import pytest
 
 import asking
+import box as box_module
 import holdfast
 import real_servers
 import upstream as upstream_module
@@ -152,3 +153,31 @@ def redis(folder):
     yield start
     for one in made:
         one.kill()
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory):
+    """This build, installed in a folder."""
+    folder = str(tmp_path_factory.mktemp("stage"))
+    yield box_module.make_stage(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory, stage):
+    """The real systemd with this build installed; one a module."""
+    folder = str(tmp_path_factory.mktemp("box"))
+    one = box_module.Box(folder)
+    try:
+        yield one.start(stage)
+    finally:
+        one.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def started(box):
+    """The box with one service, "first", whose server nobody is."""
+    box.configure(holdfast.fixed("first", "127.0.0.1:9"))
+    box.start_anew()
+    return box

@@ -357,23 +357,33 @@ class Load:
     """The load generator: clients of a service and, at its other end, the server."""
 
     def __init__(self, folder):
-        self.program = os.environ.get("HOLDFAST_LOAD") or os.path.join(BUILD, "tests/integration/load")
-        self.listener = socket.socket()
-        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.port = free_port()
-        self.listener.bind(("127.0.0.1", self.port))
-        self.listener.listen(4096)
+        self.listener = None
+        self.port = self.listen()
         self.address = f"127.0.0.1:{self.port}"
         self.errors = os.path.join(folder, "load.err")
         self.process = None
 
+    def listen(self):
+        """Makes self.listener; gives its port."""
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = free_port()
+        self.listener.bind(("127.0.0.1", port))
+        self.listener.listen(4096)
+        return port
+
+    def command(self):
+        """The program, with its listening socket."""
+        program = os.environ.get("HOLDFAST_LOAD") or os.path.join(BUILD, "tests/integration/load")
+        return [program, "--listen-fd", str(self.listener.fileno())]
+
     def start(self, path, seconds, **counts):
         words = [word for name, value in counts.items() for word in ("--" + name.replace("_", "-"), str(value))]
+        files = [self.listener.fileno()] if self.listener else []
         with open(self.errors, "wb") as errors:
             self.process = subprocess.Popen(
-                [self.program, "--socket", path, "--listen-fd", str(self.listener.fileno()),
-                 "--seconds", str(seconds), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-                bufsize=0, pass_fds=[self.listener.fileno()], env=environment())
+                [*self.command(), "--socket", path, "--seconds", str(seconds), *words], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=errors, bufsize=0, pass_fds=files, env=environment())
         return self
 
     def readline(self, bound):
@@ -417,7 +427,8 @@ class Load:
             self.process.wait(BOUND)
             self.process.stdin.close()
             self.process.stdout.close()
-        self.listener.close()
+        if self.listener:
+            self.listener.close()
 
 
 def fixed(name, address, more=""):

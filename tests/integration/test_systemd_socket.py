@@ -1,0 +1,73 @@
+"""The example of a socket unit: systemd makes the socket, clients wait there while holdfastd does not run."""
+import time
+
+import pytest
+
+import box as box_module
+import holdfast
+
+pytestmark = box_module.MARKS
+SOCKET = "holdfast-cache.socket"
+EXAMPLE = f"/usr/share/doc/holdfast/{SOCKET}"
+STARTS = 25  # more than the 20 in 2 s for which systemd would close the socket
+
+
+@pytest.fixture
+def cache(box):
+    """The socket unit is started and the daemon is not."""
+    box.do("cp", EXAMPLE, "/etc/systemd/system")
+    box.configure(holdfast.fixed("cache", "127.0.0.1:9"))
+    box.drop_in("SocketGroup=www-data", unit=SOCKET, section="Socket")
+    box.do("systemctl", "stop", box_module.UNIT)
+    box.do("systemctl", "enable", "--now", SOCKET)
+    yield box
+    box.do("systemctl", "disable", "--now", SOCKET)
+    box.do("systemctl", "stop", box_module.UNIT)
+
+
+def listener(box):
+    return box.do("stat", "-c", "%i %U %G %a", "/run/holdfast/cache.sock")
+
+
+def test_first_client_starts_the_daemon(cache):
+    before = listener(cache)
+    assert cache.show("ActiveState") == "inactive"
+    with cache.client("cache"):
+        holdfast.until(lambda: cache.show("ActiveState") == "active", "a start")
+        holdfast.until(lambda: cache.services()["cache"]["held"] == 1, "the client, held")
+    assert listener(cache) == before
+    assert before.split()[1:] == ["holdfast", "www-data", "660"]
+
+
+def test_stop_and_start_keep_the_listener(cache):
+    """As often as you like; what has been said before the start is served."""
+    cache.configure(holdfast.fixed("cache", cache.echo()))
+    before, begin = listener(cache), time.monotonic()
+    for number in range(STARTS):
+        cache.do("systemctl", "stop", box_module.UNIT)
+        with cache.client("cache") as client:
+            assert client.ask(f"client {number}") == f"client {number}\n".encode()
+    assert cache.show("ActiveState", SOCKET) == "active"
+    assert cache.show("TriggerLimitIntervalUSec", SOCKET) == "0"
+    assert listener(cache) == before, time.monotonic() - begin
+
+
+def test_the_daemon_wants_the_socket(cache):
+    """Started first, it would make a socket of its own in the unit's place; stopping the unit does not stop it."""
+    cache.do("systemctl", "stop", SOCKET)
+    cache.do("systemctl", "start", box_module.UNIT)
+    assert cache.show("ActiveState", SOCKET) == "active"
+    cache.do("systemctl", "stop", SOCKET)
+    assert cache.show("ActiveState") == "active"
+
+
+def test_bad_configuration_with_a_client_that_waits(cache):
+    """It starts the daemon again and again, but slowly; when the file is good, it is served."""
+    cache.write("/etc/holdfast/holdfast.conf", "nonsense")
+    begin = time.monotonic()
+    with cache.client("cache") as client:
+        before = cache.journal().count("status=78")
+        holdfast.until(lambda: cache.journal(lines=1000).count("status=78") >= before + 2, "two starts")
+        assert time.monotonic() - begin > 0.9
+        cache.configure(holdfast.fixed("cache", cache.echo()))
+        assert client.ask("patient") == b"patient\n"
