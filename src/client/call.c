@@ -108,12 +108,13 @@ call_send_packet(struct table *table, uint32_t session, enum table_direction dir
 }
 
 ssize_t
-call_give(struct table *table, uint16_t service, int fd)
+call_give(struct table *table, uint16_t service, int fd, uint64_t until)
 {
 	struct table_shared *shared = &table->services[service].shared;
 	uint32_t tail = table->buffers[shared->out].tail;
-	uint32_t left = (uint32_t)(shared->out_end - shared->sent);
-	struct table_call *call = call_prepare(table, service, TABLE_UP, shared->out, tail - left, tail);
+	uint32_t begin = tail - (uint32_t)(shared->out_end - shared->sent);
+	struct table_call *call = call_prepare(table, service, TABLE_UP, shared->out, begin,
+	    begin + (uint32_t)(until - shared->sent));
 	int n;
 
 	call->base_bytes = shared->sent;

@@ -25,8 +25,9 @@ ssize_t call_send(struct table *table, uint32_t session, enum table_direction di
 ssize_t call_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd,
     uint32_t offset, uint32_t length, uint32_t whole);
 
-/* Gives what the service's shared requests hold beyond what was sent to fd.  Bytes or -errno. */
-ssize_t call_give(struct table *table, uint16_t service, int fd);
+/* Gives what the service's shared requests hold beyond what was sent, up to the offset until of their stream, to fd.
+ * Bytes or -errno. */
+ssize_t call_give(struct table *table, uint16_t service, int fd, uint64_t until);
 
 /* Fills the pipe, which must be empty, from fd.  Bytes, 0 at the end of the file, or -errno. */
 ssize_t call_fill(struct table *table, uint32_t session, enum table_direction direction, int fd);

@@ -46,7 +46,7 @@ crowd_limit(struct crowd *crowd)
 		crowd_warn_full(crowd);
 }
 
-static void
+void
 crowd_tell_held(struct crowd *crowd)
 {
 	crowd->callbacks->held(crowd->arg, hold_count(crowd->hold));
@@ -113,20 +113,27 @@ crowd_on_attached(void *arg, struct session *session)
 	crowd->callbacks->attached(crowd->arg);
 }
 
+void
+crowd_put_back(struct crowd *crowd, struct session *session)
+{
+	uint64_t lost;
+
+	crowd_unlist(crowd, session);
+	session_return(session, &lost);
+	crowd_counters(crowd)->lost_bytes += lost;
+	hold_add(crowd->hold, session);
+}
+
 static bool
 crowd_on_upstream_ended(void *arg, struct session *session)
 {
 	struct crowd *crowd = arg;
 	bool unused = session_is_unused(session);
-	uint64_t lost;
 
 	if ((session_was_attached(session) && crowd->settings->on_upstream_end != CROWD_RECONNECT) ||
 	    crowd->callbacks->refuses(crowd->arg))
 		return false;
-	crowd_unlist(crowd, session);
-	session_return(session, &lost);
-	crowd_counters(crowd)->lost_bytes += lost;
-	hold_add(crowd->hold, session);
+	crowd_put_back(crowd, session);
 	if (unused)
 		crowd->callbacks->unused(crowd->arg, clock_now() - session->opened);
 	crowd_tell_held(crowd);
@@ -329,6 +336,7 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	crowd->admission = admission_new(crowd->name);
 	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
 	crowd_scan_init(crowd);
+	crowd_resume_pause(crowd);
 	crowd_set(crowd, settings, log_clients);
 	crowd_resume(crowd);
 	return crowd;

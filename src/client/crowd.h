@@ -75,6 +75,17 @@ void crowd_serve(struct crowd *crowd);
 /* Ends all who wait; then, with open too, all others. */
 void crowd_close(struct crowd *crowd, bool open);
 
+/* The table says now that the service is paused: nobody's time to wait runs out any more, and who is not attached yet
+ * (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or wait
+ * as well with on_upstream_end = "reconnect".  May be called again. */
+void crowd_pause(struct crowd *crowd, bool kill);
+
+/* It is paused no more: hold_timeout begins anew for all who wait. */
+void crowd_unpause(struct crowd *crowd);
+
+/* Ends all upstream connections as if the far end had. */
+void crowd_cut(struct crowd *crowd);
+
 /* How many are served, without the held; how many are held. */
 unsigned crowd_count(const struct crowd *crowd);
 unsigned crowd_held(const struct crowd *crowd);

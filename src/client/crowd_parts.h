@@ -1,5 +1,5 @@
-/* crowd_parts.h - what crowd.c (coming, going), crowd_resume.c (those of a dead worker), and crowd_look.c (looking,
- * once in a while) share; nobody else's. */
+/* crowd_parts.h - what crowd.c (coming, going), crowd_resume.c (those of a dead worker), crowd_look.c (looking, once
+ * in a while), and crowd_switch.c (pause, failure by order) share; nobody else's. */
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 
@@ -50,6 +50,13 @@ void crowd_resume(struct crowd *crowd);
 
 /* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
 void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);
+
+/* An OPEN session's upstream connection is closed, and it waits for another; crowd_tell_held() is to follow. */
+void crowd_put_back(struct crowd *crowd, struct session *session);
+void crowd_tell_held(struct crowd *crowd);
+
+/* Before any session is there: what of a pause, or of one that is over, counts for those who wait. */
+void crowd_resume_pause(struct crowd *crowd);
 
 /* Who waits for more than a moment is watched for leaving; most are served before that is worth it. */
 void crowd_watch_later(struct crowd *crowd);

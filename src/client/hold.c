@@ -8,6 +8,8 @@ struct hold {
 	struct session_list list;
 	unsigned count;
 	int64_t timeout;
+	bool paused;
+	int64_t from;  /* nobody's waiting counts from before */
 	struct loop_timer timer;
 	int64_t armed; /* when the timer will run, CLOCK_NEVER if it does not */
 	void (*expired)(void *arg, struct session *session);
@@ -23,15 +25,17 @@ hold_was_attached(const struct session *session)
 bool
 hold_is_limited(const struct hold *hold, const struct session *session)
 {
-	return hold->timeout != 0 && !hold_was_attached(session);
+	return hold->timeout != 0 && !hold->paused && !hold_was_attached(session);
 }
 
 static int64_t
 hold_end_of(const struct hold *hold, const struct session *session)
 {
+	int64_t since = session_record(session)->since;
+
 	if (!hold_is_limited(hold, session))
 		return CLOCK_NEVER;
-	return clock_after(session_record(session)->since, hold->timeout);
+	return clock_after(since > hold->from ? since : hold->from, hold->timeout);
 }
 
 /* Ends are not quite in the order of places: who was put back among the held began to wait only then. */
@@ -109,6 +113,14 @@ void
 hold_set_timeout(struct hold *hold, int64_t timeout)
 {
 	hold->timeout = timeout;
+	hold_arm(hold, hold_next_end(hold));
+}
+
+void
+hold_pause(struct hold *hold, bool paused, int64_t from)
+{
+	hold->paused = paused;
+	hold->from = from;
 	hold_arm(hold, hold_next_end(hold));
 }
 

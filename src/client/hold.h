@@ -23,6 +23,9 @@ void hold_free(struct hold *hold);
 
 void hold_set_timeout(struct hold *hold, int64_t timeout);
 
+/* Nobody's time runs out while it is paused; then all begin to wait anew, from this point of the monotonic clock. */
+void hold_pause(struct hold *hold, bool paused, int64_t from);
+
 /* In its place by id.  The session stays the caller's; it must be in no other list. */
 void hold_add(struct hold *hold, struct session *session);
 

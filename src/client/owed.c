@@ -92,3 +92,15 @@ owed_sent(const struct table *table, const struct table_shared *shared)
 	}
 	return low - shared->owed_head;
 }
+
+uint64_t
+owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end)
+{
+	uint64_t sent = owed_sent(table, shared);
+
+	*ret_end = shared->sent;
+	if (sent == owed_count(shared) || owed_begin(table, shared, shared->owed_head + sent) == shared->sent)
+		return sent;
+	*ret_end = owed_at(table, shared, shared->owed_head + sent)->end;
+	return sent + 1;
+}

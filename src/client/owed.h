@@ -21,6 +21,9 @@ uint32_t owed_client(const struct table *table, uint64_t who);
 uint64_t owed_count(const struct table_shared *shared);
 uint64_t owed_sent(const struct table *table, const struct table_shared *shared);
 
+/* Likewise those of which it was given at least a part; and where in the stream of requests the last of them ends. */
+uint64_t owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end);
+
 /* Sees to room for so many entries more, at most 256; false if no buffer is free. */
 bool owed_room(struct table *table, struct table_shared *shared, uint32_t entries);
 

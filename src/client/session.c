@@ -247,6 +247,14 @@ session_return(struct session *session, uint64_t *ret_lost)
 	session_start_watch(session);
 }
 
+bool
+session_can_return(const struct session *session)
+{
+	const struct relay *relay = session->relay;
+
+	return relay != NULL && !relay->way[TABLE_UP].ended && !relay->way[TABLE_DOWN].broken;
+}
+
 static void
 session_stop(struct session *session)
 {

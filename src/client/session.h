@@ -89,6 +89,9 @@ void session_return(struct session *session, uint64_t *ret_lost);
 bool session_is_unused(const struct session *session);
 bool session_was_attached(const struct session *session);
 
+/* Whether session_return() may be: it is OPEN in session mode, and its client is there and open for more. */
+bool session_can_return(const struct session *session);
+
 /* Closes, frees the record and the session.  NULL is fine. */
 void session_close(struct session *session);
 

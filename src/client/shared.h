@@ -49,6 +49,8 @@ struct shared_callbacks {
 	void (*waiting)(void *arg, unsigned count);
 	/* Requests that wait are turned away: no connection will come, or on_down says so. */
 	bool (*refuses)(void *arg);
+	/* It is paused, and nothing is in flight any more: the connection is no more needed.  May come again. */
+	void (*rested)(void *arg);
 };
 
 struct shared;
@@ -74,6 +76,18 @@ void shared_set_datagrams(struct shared *shared, int fd);
 
 /* A connection may be there, or requests that wait may have to be turned away: looks. */
 void shared_serve(struct shared *shared);
+
+/* The table says now that the service is paused: the connection is given no further request, and rested is called as
+ * soon as it owes nothing.  May be called again. */
+void shared_pause(struct shared *shared);
+
+/* It is paused no more: the queue flows, and hold_timeout begins anew for what waits. */
+void shared_unpause(struct shared *shared);
+
+/* Requests that the connection was given, at least in part, and that it owes; and the record of each client that has
+ * such, once. */
+uint64_t shared_in_flight(const struct shared *shared);
+void shared_each_in_flight(const struct shared *shared, bool (*visit)(void *arg, uint32_t session), void *arg);
 
 bool shared_is_connected(const struct shared *shared);
 

@@ -129,6 +129,7 @@ shared_begin(struct shared *shared, int datagrams)
 		shared_serve_waiting(shared);
 	}
 	shared_tell_waiting(shared);
+	shared_check_rest(shared);
 	shared_tick_soon(shared);
 }
 

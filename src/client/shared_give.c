@@ -28,16 +28,18 @@ static void
 give(struct shared *shared)
 {
 	const struct table_shared *record = shared->record;
+	uint64_t limit;
 	ssize_t n = 0;
 
 	if (shared->fd == -1 || shared->broken)
 		return;
-	if (record->sent != record->out_end && shared->liveness.asked == 0)
+	limit = shared_limit(shared);
+	if (record->sent != limit && shared->liveness.asked == 0)
 		shared->liveness.asked = clock_now();
-	while (record->sent != record->out_end && n >= 0)
-		n = call_give(shared->table, shared->service, shared->fd);
+	while (record->sent != limit && n >= 0)
+		n = call_give(shared->table, shared->service, shared->fd, limit);
 	shared->broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
-	give_watch(shared, record->sent != record->out_end && !shared->broken);
+	give_watch(shared, record->sent != limit && !shared->broken);
 	if (!shared_is_ordered(shared) && (owed_count(record) > GIVE_KEPT ||
 	    flow_length(shared->table, record->out) > GIVE_KEPT_BYTES))
 		shared_retire(shared);
@@ -55,6 +57,7 @@ shared_on_giving(evutil_socket_t fd, short what, void *arg)
 		shared_unchoke(shared);
 	give(shared);
 	shared_serve_waiting(shared);
+	shared_check_rest(shared);
 }
 
 void

@@ -184,6 +184,10 @@ shared_turn_away(struct shared *shared, int64_t now)
 	bool refused = shared->callbacks->refuses(shared->arg);
 	struct member *member;
 
+	if (!refused && shared_is_paused(shared)) {
+		shared_tell_waiting(shared);
+		return;
+	}
 	if (owed_count(shared->record) > 0)
 		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now));
 	while ((member = TAILQ_FIRST(&shared->waiting)) != NULL && member->in_flight == 0 &&

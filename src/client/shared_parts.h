@@ -8,6 +8,7 @@
  * shared_give.c   what the upstream is given
  * shared_take.c   what comes from it, and to whom it goes
  * shared_cast.c   the same without ordered replies
+ * shared_pause.c  what it does not do while it is paused
  * shared_loss.c   what happens to requests when it is lost, or does not come
  * member.c        one client: its events, what it is given
  * member_ask.c    what it asks
@@ -153,6 +154,12 @@ void shared_serve_waiting(struct shared *shared);
 void shared_beat(struct shared *shared);
 /* Without replies: what the upstream's host has acknowledged is owed no more. */
 void shared_retire(struct shared *shared);
+
+/* shared_pause.c: whether an operator has paused the service; how far the connection is to be given requests. */
+bool shared_is_paused(const struct shared *shared);
+uint64_t shared_limit(const struct shared *shared);
+/* Looks whether nothing is in flight any more while it is paused. */
+void shared_check_rest(struct shared *shared);
 
 /* shared_take.c */
 void shared_on_readable(evutil_socket_t fd, short what, void *arg);

@@ -276,4 +276,5 @@ shared_on_readable(evutil_socket_t fd, short what, void *arg)
 	for (int reads = 0; reads < TAKE_READS && take_read(shared); reads++)
 		;
 	shared_serve_waiting(shared);
+	shared_check_rest(shared);
 }

@@ -27,7 +27,7 @@ tick_check_liveness(struct shared *shared, int64_t now)
 {
 	const struct liveness_settings limits = tick_limits(shared);
 
-	if (shared->fd == -1 || shared->choked != NULL)
+	if (shared->fd == -1 || shared->choked != NULL || (shared_is_paused(shared) && shared_in_flight(shared) == 0))
 		return;
 	if (shared->broken && now - shared->liveness.heard >= TICK_BROKEN) {
 		shared_lose(shared, "it takes nothing more");
@@ -71,7 +71,7 @@ tick_period(const struct shared *shared)
 	if (shared->broken)
 		period = tick_shorter(period, TICK_IDLE);
 	if (queued && !shared_is_ordered(shared))
-		period = tick_shorter(period, waiting ? TICK_RETIRE : TICK_IDLE);
+		period = tick_shorter(period, waiting || shared_is_paused(shared) ? TICK_RETIRE : TICK_IDLE);
 	return tick_shorter(period, liveness_period(&limits));
 }
 
@@ -103,5 +103,6 @@ shared_on_tick(evutil_socket_t fd, short what, void *arg)
 	else
 		shared_retire(shared);
 	shared_serve_waiting(shared);
+	shared_check_rest(shared);
 	shared_tick_soon(shared);
 }

@@ -20,6 +20,7 @@
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
 #define GRACE       (2 * CLOCK_SECOND)  /* beyond the time that the daemon was given */
 #define AGAIN_TIME  (5 * CLOCK_SECOND)  /* to come back when the connection has ended */
+#define ERRAND_TIMED_WORDS 4            /* of a command that is given a time, at most */
 #define AGAIN_PAUSE 20000000            /* nanoseconds between attempts at that */
 
 /* One command, asked until it is answered. */
@@ -29,7 +30,7 @@ struct errand {
 	char **argv;           /* borrowed; words, argv[0] is the command */
 	const char *path;      /* borrowed; the control socket */
 	bool json;
-	bool timed;            /* argv[2] is a number of seconds */
+	int timed;             /* which of argv is a number of seconds; 0: none */
 	int64_t until;         /* monotonic; when these are over */
 	int64_t deadline;      /* monotonic; when we give up */
 	json_t *seen;          /* owned; events: the last of each service */
@@ -101,15 +102,15 @@ errand_take_answer(struct errand *errand, const char *line)
 static char *
 errand_line(const struct errand *errand)
 {
-	char *words[3] = { errand->argv[0], errand->argv[1], NULL };
 	int64_t left = errand->until - clock_now();
-	char *line;
+	char *words[ERRAND_TIMED_WORDS], *seconds, *line;
 
-	if (!errand->timed)
+	if (errand->timed == 0)
 		return ask_quote(errand->argc, errand->argv);
-	words[2] = mem_print("%.3f", left > CLOCK_MILLISECOND ? (double)left / 1e6 : 0.001);
-	line = ask_quote(3, words);
-	mem_free(words[2]);
+	memcpy(words, errand->argv, (size_t)errand->argc * sizeof *words);
+	words[errand->timed] = seconds = mem_print("%.3f", left > CLOCK_MILLISECOND ? (double)left / 1e6 : 0.001);
+	line = ask_quote(errand->argc, words);
+	mem_free(seconds);
 	return line;
 }
 
@@ -178,21 +179,36 @@ errand_run(struct errand *errand)
 	}
 }
 
+/* Which of the words is the time that the daemon is given for the command, or 0. */
+static int
+errand_find_seconds(const struct errand *errand)
+{
+	const char *name = errand->command->name;
+	int plain = 0;
+
+	if (strcmp(name, "wait") != 0 && strcmp(name, "try") != 0 && strcmp(name, "pause") != 0)
+		return 0;
+	for (int i = 1; i < errand->argc; i++)
+		if (errand->argv[i][0] != '-' && ++plain == 2)
+			return i;
+	return 0;
+}
+
 /* How long the answer may take. */
 static void
 errand_set_time(struct errand *errand)
 {
-	const char *name = errand->command->name;
+	int place = errand_find_seconds(errand);
 	double seconds = 0;
 	char *end;
 
 	errand->deadline = errand->command->patient ? CLOCK_NEVER : clock_now() + ANSWER_TIME;
-	if (errand->argc != 3 || (strcmp(name, "wait") != 0 && strcmp(name, "try") != 0))
+	if (place == 0)
 		return;
-	seconds = strtod(errand->argv[2], &end);
+	seconds = strtod(errand->argv[place], &end);
 	if (*end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > 1e9)
 		return;
-	errand->timed = seconds > 0;
+	errand->timed = seconds > 0 ? place : 0;
 	errand->until = clock_now() + (int64_t)(seconds * 1e6);
 	errand->deadline = errand->until + (seconds > 0 ? GRACE : ANSWER_TIME);
 }

@@ -221,6 +221,38 @@ show_done(int argc, char *const *argv, const json_t *answer)
 }
 
 static void
+show_paused(int argc, char *const *argv, const json_t *answer)
+{
+	long long held = show_number(answer, "held");
+
+	(void)argc;
+	(void)argv;
+	printf("%s: paused; nothing is in flight", show_text(answer, "service"));
+	if (held > 0)
+		printf(", %lld client%s wait%s", held, held == 1 ? "" : "s", held == 1 ? "s" : "");
+	printf("; \"holdfastctl resume %s\" lets work go on\n", show_text(answer, "service"));
+}
+
+static void
+show_resumed(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	printf("%s: %s\n", argv[1], json_is_true(json_object_get(answer, "was_paused"))
+	    ? "resumed; connecting anew" : "was not paused");
+}
+
+static void
+show_failing(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	if (json_is_true(json_object_get(answer, "failing")))
+		printf("%s: treated as down for %.1f s; \"holdfastctl fail %s 0\" ends that early\n", argv[1],
+		    show_real(answer, "left_seconds"), argv[1]);
+	else
+		printf("%s: not made to fail any more\n", argv[1]);
+}
+
+static void
 show_killed(int argc, char *const *argv, const json_t *answer)
 {
 	long long killed = show_number(answer, "killed");
@@ -353,6 +385,7 @@ static const struct {
 } shows[] = {
 	{ "status", show_services }, { "clients", show_clients }, { "wait", show_connected },
 	{ "try", show_connected }, { "close", show_closed }, { "disable", show_closed }, { "drain", show_drained },
+	{ "pause", show_paused }, { "resume", show_resumed }, { "fail", show_failing },
 	{ "open", show_done }, { "enable", show_done }, { "reconnect", show_done }, { "kill", show_killed },
 	{ "lookup", show_lookup }, { "events", show_event }, { "explain", show_history }, { "reload", show_reload },
 	{ "config", show_config }, { "log", show_log }, { "ping", show_pong },

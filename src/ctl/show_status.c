@@ -45,6 +45,8 @@ show_state(const json_t *service)
 		return "CLOSED";
 	if (show_is_true(service, "paused"))
 		return "PAUSED";
+	if (show_has(service, "failing"))
+		return show_number(service, "held") > 0 ? "HOLD" : "DOWN";
 	if (show_is_true(service, "up"))
 		return "UP";
 	if (show_number(service, "held") > 0)
@@ -59,6 +61,8 @@ show_since(const json_t *service)
 
 	if (show_is_closed(show_text(service, "state")))
 		return show_has(administered, "since") ? show_ago(administered, "since") : show_ago(service, "since");
+	if (show_is_true(service, "paused"))
+		return show_ago(service, "paused_since");
 	return show_has(service, "down_since") ? show_ago(service, "down_since") : show_ago(service, "since");
 }
 
@@ -89,10 +93,16 @@ show_why_down(const json_t *service)
 static char *
 show_why(const json_t *service)
 {
+	const json_t *failing = json_object_get(service, "failing");
 	const char *people = show_state(service);
 
 	if (strcmp(people, "CLOSED") == 0)
 		return show_why_closed(service);
+	if (strcmp(people, "PAUSED") == 0)
+		return mem_print("paused by %s", show_text(service, "paused_by"));
+	if (json_is_object(failing))
+		return mem_print("made to fail by %s for %.1f s more", show_text(failing, "by"),
+		    show_real(failing, "left_seconds"));
 	if (strcmp(people, "UP") != 0)
 		return show_why_down(service);
 	if (show_is_true(service, "accepting_paused"))

@@ -34,6 +34,20 @@ commands_need(const struct commands_context *context, struct control_request *re
 	return service;
 }
 
+struct service *
+commands_need_open(const struct commands_context *context, struct control_request *request, const char *name)
+{
+	struct service *service = commands_need(context, request, name);
+	struct service_status status;
+
+	if (service == NULL || !link_refuses(service_link(service)))
+		return service;
+	service_get_status(service, &status);
+	control_fail(request, NULL, "%s: %s; \"open %s\" starts it anew", name,
+	    link_state_name(status.link.state), name);
+	return NULL;
+}
+
 bool
 commands_take_option(int *argc, char **argv, const char *option, const char **ret_value)
 {
@@ -215,6 +229,11 @@ const struct control_command commands_register[] = {
 	    commands_kill },
 	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, true,
 	    commands_reconnect },
+	{ "pause", "SERVICE [SECONDS] [--kill]", "holds new work, answers when the rest has ended", 1, 3, true,
+	    commands_pause },
+	{ "resume", "SERVICE", "lets new work go on after a pause", 1, 1, true, commands_resume },
+	{ "fail", "SERVICE SECONDS", "treats the upstream as down for so long; 0: no more", 2, 2, true,
+	    commands_fail },
 	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, false,
 	    commands_lookup },
 	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, false,

@@ -63,6 +63,10 @@ struct service *commands_find(const struct commands_context *context, const char
 struct service *commands_need(const struct commands_context *context, struct control_request *request,
     const char *name);
 
+/* Likewise; also if it is closed, drained or aborted. */
+struct service *commands_need_open(const struct commands_context *context, struct control_request *request,
+    const char *name);
+
 /* Whether there is a service of this name that may have clients, in force or removed; answers if there is none. */
 bool commands_need_clients(const struct commands_context *context, struct control_request *request,
     const char *name);

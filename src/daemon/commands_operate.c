@@ -139,16 +139,15 @@ commands_open(void *arg, struct control_request *request, int argc, char **argv)
 void
 commands_reconnect(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service = commands_need(arg, request, argv[1]);
+	struct service *service = commands_need_open(arg, request, argv[1]);
 	struct service_status status;
 
 	(void)argc;
 	if (service == NULL)
 		return;
 	service_get_status(service, &status);
-	if (link_refuses(service_link(service))) {
-		control_fail(request, NULL, "%s: %s; \"open %s\" starts it anew", argv[1],
-		    link_state_name(status.link.state), argv[1]);
+	if (status.paused) {
+		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
 		return;
 	}
 	link_reconnect(service_link(service));

@@ -20,6 +20,9 @@ commands_run commands_clients, commands_kill;
 /* commands_wait.c: answered later. */
 commands_run commands_wait, commands_try, commands_close, commands_lookup;
 
+/* commands_switch.c */
+commands_run commands_pause, commands_resume, commands_fail;
+
 /* commands_operate.c */
 commands_run commands_drain, commands_open, commands_reconnect, commands_reload;
 

@@ -44,7 +44,7 @@ status_add_link(json_t *object, const struct link_status *link)
 	    status_span_between(link->lookup_running_since, clock_now()));
 }
 
-/* Withdrawal and pause are not there yet. */
+/* Withdrawal is not there yet. */
 static void
 status_add_clients(json_t *object, const struct service_status *status)
 {
@@ -56,7 +56,7 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set(object, "warm", status->link.warm);
 	status_set_bool(object, "resting", status->link.resting);
 	status_set_bool(object, "withdrawn", false);
-	status_set_bool(object, "paused", false);
+	status_set_bool(object, "paused", status->paused);
 }
 
 static void
@@ -108,16 +108,40 @@ status_refused(const struct table_counters *counters)
 }
 
 static json_t *
-status_administered(const struct service_status *status)
+status_user(uint32_t uid)
 {
 	char user[PEER_UNIT_SIZE];
 
+	peer_user(uid, user, sizeof user);
+	return control_text(user);
+}
+
+static json_t *
+status_failing(const struct service_status *status)
+{
+	if (status->failing_until == 0)
+		return json_null();
+	return json_pack("{s:o, s:i, s:o, s:o}", "by", status_user(status->failing_uid),
+	    "uid", (int)status->failing_uid, "since", commands_time(status->failing_since),
+	    "left_seconds", status_span_between(clock_now(), status->failing_until));
+}
+
+static void
+status_add_orders(json_t *object, const struct service_status *status)
+{
+	json_object_set_new(object, "paused_by", status->paused ? status_user(status->paused_uid) : json_null());
+	json_object_set_new(object, "paused_since", commands_time(status->paused ? status->paused_since : 0));
+	json_object_set_new(object, "failing", status_failing(status));
+}
+
+static json_t *
+status_administered(const struct service_status *status)
+{
 	if (status->administered == TABLE_ADMIN_NONE)
 		return json_null();
-	peer_user(status->administered_uid, user, sizeof user);
 	return json_pack("{s:s, s:o, s:i, s:o}",
 	    "what", status->administered == TABLE_ADMIN_CLOSED ? "closed" : "drained",
-	    "by", control_text(user), "uid", (int)status->administered_uid,
+	    "by", status_user(status->administered_uid), "uid", (int)status->administered_uid,
 	    "since", commands_time(status->administered_since));
 }
 
@@ -137,6 +161,7 @@ status_service(const struct service *service)
 		status_add_shared(object, &status);
 	json_object_set_new(object, "refused", status_refused(status.counters));
 	json_object_set_new(object, "administered", status_administered(&status));
+	status_add_orders(object, &status);
 	return object;
 }
 

@@ -57,6 +57,11 @@ describe(const struct service *service)
 	struct service_status status;
 
 	service_get_status(service, &status);
+	if (status.paused)
+		return mem_print("%s, paused by an operator", link_state_name(status.link.state));
+	if (status.failing_until != 0)
+		return mem_print("%s, made to fail for %.1f s more", link_state_name(status.link.state),
+		    (double)(status.failing_until - clock_now()) / 1e6);
 	if (status.link.last_error[0] == '\0')
 		return mem_print("%s", link_state_name(status.link.state));
 	return mem_print("%s; last error: %s", link_state_name(status.link.state), status.link.last_error);

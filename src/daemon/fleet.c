@@ -234,8 +234,10 @@ fleet_dump(const struct fleet *fleet)
 	for (size_t i = 0; i < fleet->count; i++) {
 		service_get_status(fleet->services[i], &status);
 		log_notice(service_name(fleet->services[i]),
-		    "state=%s address=%s clients=%u held=%u attempts=%llu connects=%llu failures=%u last_error=\"%s\"",
-		    link_state_name(status.link.state), status.link.address, status.clients, status.held,
+		    "state=%s paused=%s failing=%s address=%s clients=%u held=%u attempts=%llu connects=%llu "
+		    "failures=%u last_error=\"%s\"",
+		    link_state_name(status.link.state), status.paused ? "yes" : "no",
+		    status.failing_until != 0 ? "yes" : "no", status.link.address, status.clients, status.held,
 		    (unsigned long long)status.link.attempts, (unsigned long long)status.link.connects,
 		    status.link.failures, status.link.last_error);
 	}

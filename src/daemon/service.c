@@ -78,7 +78,9 @@ service_is_up(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link != NULL && link_is_up(service->link);
+	if (service->link == NULL)
+		return false;
+	return table_is_paused(service->table, service->index) || link_is_up(service->link);
 }
 
 static void
@@ -250,6 +252,7 @@ service_begin(struct service *service, bool log_clients)
 	link_set_held(service->link, crowd_held(service->crowd));
 	service_share_begin(service);
 	service_listen(service, record->listener_fd);
+	service_switch_begin(service);
 	crowd_serve(service->crowd);
 }
 
@@ -306,6 +309,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	struct door door;
 
 	service_set_state(record, TABLE_CLOSING);
+	record->pause.value = record->failing.value = 0;
 	door_take_away(record, &door);
 	door_close(&door);
 	service_forget_link(service);
@@ -346,6 +350,7 @@ service_remove(struct service *service)
 	struct door door;
 
 	service->removed = true;
+	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
 	service_listen(service, -1);

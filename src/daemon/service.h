@@ -48,6 +48,12 @@ struct service_status {
 	enum table_admin administered;
 	uint32_t administered_uid;
 	int64_t administered_since;  /* wall clock */
+	bool paused;
+	uint32_t paused_uid;
+	int64_t paused_since;        /* wall clock */
+	int64_t failing_until;       /* monotonic; 0: it does not fail by order */
+	uint32_t failing_uid;
+	int64_t failing_since;       /* wall clock */
 	const char *socket;          /* path, or "@name" */
 };
 
@@ -92,6 +98,22 @@ void service_close(struct service *service, uid_t uid, bool kill);
 void service_drain(struct service *service, uid_t uid);
 void service_open(struct service *service, uid_t uid);
 
+/* pause: new work is held, in-flight work ends, then the upstream connections go; kill ends in-flight work at once.
+ * May be asked again: who paused it first, and when, stays.  resume: whether it was paused. */
+void service_pause(struct service *service, uid_t uid, bool kill);
+bool service_resume(struct service *service, uid_t uid);
+
+/* The upstream is treated as down for so many microseconds from now on; 0: no more. */
+void service_fail(struct service *service, uid_t uid, int64_t span);
+
+/* What keeps a paused service from rest. */
+struct service_left {
+	unsigned clients;  /* attached; in shared mode those with requests in flight */
+	uint64_t requests; /* shared mode: in flight, also of clients that have gone */
+	bool connecting;   /* an attempt is under way, or a connection not closed yet */
+};
+void service_get_left(struct service *service, struct service_left *ret_left);
+
 /* One client, for "clients" and "kill". */
 struct service_client {
 	uint64_t id;
@@ -107,6 +129,10 @@ struct service_client {
 void service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);
 void service_kill(struct service *service, uint32_t session);
+
+/* Likewise for each of service_left.clients, none of whom may be killed. */
+void service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
+    void *arg);
 
 /* How many files a service may need, for the capacity warning: one for its listener; for a session two, a held one
  * one; in shared mode one for a client, one for the connection, one for each standby. */

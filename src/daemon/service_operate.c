@@ -70,6 +70,12 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->administered = (enum table_admin)record->administered;
 	ret_status->administered_uid = record->administered_uid;
 	ret_status->administered_since = record->administered_since;
+	ret_status->paused = record->pause.value != 0;
+	ret_status->paused_uid = record->pause.uid;
+	ret_status->paused_since = record->pause.since;
+	ret_status->failing_until = (int64_t)record->failing.value;
+	ret_status->failing_uid = record->failing.uid;
+	ret_status->failing_since = record->failing.since;
 	ret_status->socket = service_socket(service);
 }
 
@@ -113,20 +119,27 @@ struct service_visit {
 	void *arg;
 };
 
-static bool
-service_on_visit(void *arg, uint32_t index)
+struct service_client
+service_client_of(const struct table *table, uint32_t index)
 {
-	const struct service_visit *visit = arg;
-	const struct table_session *record = &visit->table->sessions[index];
-	struct service_client client = {
+	const struct table_session *record = &table->sessions[index];
+
+	return (struct service_client){
 		.id = record->id,
 		.session = index,
 		.fd = record->client_fd,
 		.upstream_fd = record->upstream_fd,
-		.held = table_session_state(visit->table, index) == TABLE_HELD,
+		.held = table_session_state(table, index) == TABLE_HELD,
 		.since = record->since,
 		.bytes = { record->bytes[0], record->bytes[1] },
 	};
+}
+
+static bool
+service_on_visit(void *arg, uint32_t index)
+{
+	const struct service_visit *visit = arg;
+	struct service_client client = service_client_of(visit->table, index);
 
 	return visit->visit(visit->arg, &client);
 }

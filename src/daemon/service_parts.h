@@ -1,5 +1,5 @@
-/* service_parts.h - the inside of a service, for service.c (who starts what) and service_operate.c (what operators see
- * and do) alone.
+/* service_parts.h - the inside of a service, for service.c (who starts what), service_operate.c (what operators see
+ * and do), service_switch.c (what they order for a while), and service_share.c alone.
  */
 #ifndef HOLDFAST_DAEMON_SERVICE_PARTS_H
 #define HOLDFAST_DAEMON_SERVICE_PARTS_H
@@ -46,6 +46,12 @@ void service_listen(struct service *service, int fd);
 
 /* Of a removed service, from what the table holds of it. */
 void service_share_recall(const struct table_service *record, struct service_settings *settings);
+
+/* service_switch.c: what a dead worker was ordered, and perhaps did not come to do. */
+void service_switch_begin(struct service *service);
+
+/* The record of a session as it is shown. */
+struct service_client service_client_of(const struct table *table, uint32_t index);
 
 /* A connection that is kept for the last clients only ends with them (P20): looks. */
 void service_share_leave(struct service *service);

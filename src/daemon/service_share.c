@@ -47,7 +47,18 @@ service_turns_away(void *arg)
 
 	if (service->link == NULL || link_refuses(service->link))
 		return true;
+	if (table_is_paused(service->table, service->index))
+		return false;
 	return service->settings->crowd.on_down == CROWD_REFUSE && !link_is_up(service->link);
+}
+
+static void
+service_rested(void *arg)
+{
+	struct service *service = arg;
+
+	if (service->link != NULL)
+		link_let_go(service->link);
 }
 
 static const struct shared_callbacks service_shared_callbacks = {
@@ -56,6 +67,7 @@ static const struct shared_callbacks service_shared_callbacks = {
 	.lost = service_lost,
 	.waiting = service_waiting,
 	.refuses = service_turns_away,
+	.rested = service_rested,
 };
 
 /* What a worker must know of a service that is in no configuration any more. */

@@ -77,6 +77,7 @@
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(LISTENER_NAMED, "listener.named") \
+	X(SWITCH_ORDERED, "switch.ordered") \
 	X(RECOVER_REDONE, "recover.redone") \
 	X(RECOVER_CALL, "recover.call") \
 	X(RECOVER_CLOSING, "recover.closing") \

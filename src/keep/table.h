@@ -175,7 +175,7 @@ enum table_histogram_kind {
 /* Who has set something of a service, and when; it holds while value is not 0, the commit. */
 struct table_order {
 	volatile uint64_t value;
-	int64_t since;               /* wall clock */
+	int64_t since;               /* wall clock; of a pause that is over: monotonic, when it ended */
 	uint32_t uid;
 	uint32_t reserved;
 };
@@ -399,6 +399,20 @@ void table_free(struct table *table);
 
 /* Derives the list of free sessions and those of free buffers; to be called by each worker before the first claim. */
 void table_derive(struct table *table);
+
+/* Whether an operator has paused the service: new work is held. */
+static inline bool
+table_is_paused(const struct table *table, uint16_t service)
+{
+	return table->services[service].pause.value != 0;
+}
+
+/* Whether the service's upstream is treated as down by an operator's order. */
+static inline bool
+table_is_failing(const struct table *table, uint16_t service)
+{
+	return table->services[service].failing.value != 0;
+}
 
 /* How many service records have ever been used: they are used in order, and their word is never 0 again.  To look at
  * one beyond would give it memory. */

@@ -58,6 +58,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->turn, loop, link_on_turn, link);
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
+	loop_timer_init(&link->failing, loop, link_on_failed, link);
 	link_make_lookup(link);
 	link->pool = pool_new(loop, table, service, 0, &settings->dial, &settings->hello, &link_pool_callbacks, link);
 	link->standby = standby_new(loop, table, service, link->name, &settings->dial, &settings->hello, &link->pconn,
@@ -95,6 +96,7 @@ link_free(struct link *link)
 	loop_timer_stop(&link->turn);
 	loop_timer_stop(&link->timer);
 	loop_timer_stop(&link->still);
+	loop_timer_stop(&link->failing);
 	record_clear(link->record);
 	mem_free(link);
 }
@@ -121,7 +123,7 @@ link_take(struct link *link, uint32_t *ret_spare)
 	int64_t since;
 	int fd;
 
-	if (!link->begun || link->asked_to_end)
+	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
 		return -1;
 	fd = pool_take(link->pool, link->settings->warm_max_age, ret_spare, &since, take->address,
 	    sizeof take->address);
@@ -156,6 +158,8 @@ link_unused(struct link *link, int64_t age)
 	const struct link_take *found = NULL;
 	char text[RECORD_ERROR_SIZE];
 
+	if (link_is_failing(link))
+		return;
 	for (size_t i = 0; i < LINK_TAKES; i++) {
 		int64_t off = now - age - link->take[i].taken_at;
 
@@ -191,6 +195,8 @@ link_is_up(const struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
 
+	if (link_is_failing(link))
+		return false;
 	switch ((enum pconn_state)p->state) {
 	case PCONN_NEW: case PCONN_IDLE:
 		return true;
@@ -239,7 +245,8 @@ link_renew(struct link *link, const struct link_settings *settings, bool anew)
 void
 link_reconnect(struct link *link)
 {
-	link_push_event(link, PCONN_RECONNECT);
+	if (!link_is_paused(link))
+		link_push_event(link, PCONN_RECONNECT);
 }
 
 static void

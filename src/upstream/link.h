@@ -44,6 +44,8 @@ struct link_callbacks {
 	void (*drop)(void *arg);
 };
 
+#define LINK_BY_SIZE 64 /* a user's name */
+
 enum link_state {
 	LINK_IDLE, LINK_CONNECTING, LINK_IS_CONNECTED, LINK_WAITING, LINK_CLOSING, LINK_CLOSED, LINK_DRAINED,
 	LINK_ABORTED
@@ -119,6 +121,21 @@ bool link_refuses(const struct link *link);
 /* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */
 bool link_is_up(const struct link *link);
 
+/* An operator's pause, as the table has it now.  While it lasts nothing is looked up, dialled, or kept ready, and the
+ * link is idle.  A lent connection stays until link_let_go(): its borrower has nothing in flight any more, or shall
+ * end what it has.  Once it is over the link connects anew, unless the lent connection is still there. */
+void link_pause(struct link *link);
+void link_let_go(struct link *link);
+void link_unpause(struct link *link);
+
+/* Whether a paused link has come to rest: no connection, and no attempt under way. */
+bool link_is_at_rest(const struct link *link);
+
+/* The table says now until when the upstream is treated as down, by the order of this user (copied).  Whatever is
+ * ready or lent is dropped, and attempts fail at once.  When the time is over, or with 0 in the table, an attempt
+ * begins. */
+void link_fail(struct link *link, const char *by);
+
 void link_get_status(const struct link *link, struct link_status *ret_status);
 
 /* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
@@ -126,7 +143,7 @@ void link_get_status(const struct link *link, struct link_status *ret_status);
  * connects anew at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
 void link_renew(struct link *link, const struct link_settings *settings, bool anew);
 
-/* Drops the ready connections and connects anew, at once. */
+/* Drops the ready connections and connects anew, at once; a paused one does when it is paused no more. */
 void link_reconnect(struct link *link);
 
 /* P16, P20; start anew after either or an abort. */

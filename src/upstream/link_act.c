@@ -12,7 +12,8 @@
 static bool
 link_is_idempotent(enum pconn_event event)
 {
-	return event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED || event == PCONN_DEADLINE;
+	return event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED || event == PCONN_DEADLINE ||
+	    event == PCONN_RECONNECT;
 }
 
 void
@@ -107,6 +108,10 @@ link_ask(struct link *link)
 {
 	struct lookup_question question = link_question(link);
 
+	if (link_is_failing(link)) {
+		link_fail_attempt(link, PCONN_LOOKUP_FAILED);
+		return;
+	}
 	link->record->turn++;
 	lookup_leave(link->asking);
 	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
@@ -271,7 +276,7 @@ link_name_loss(struct link *link, enum pconn_event event)
 	if (p->state != PCONN_CONNECTED || p->lost)
 		return;
 	if (event == PCONN_RECONNECT)
-		link_set_purpose(link, "reconnect by an operator");
+		link_set_purpose(link, link_is_paused(link) ? "paused by an operator" : "reconnect by an operator");
 	else if (event == PCONN_CLOSE)
 		link_set_purpose(link, "closed by an operator");
 	else if (event == PCONN_RENEW)
@@ -305,6 +310,7 @@ link_run(struct link *link)
 		link_name_loss(link, input->input.event);
 		link_step(link, &input->input);
 		link_end_unused(link);
+		link_obey(link);
 		stock_give(&link->stock, input);
 	}
 	link->running = false;

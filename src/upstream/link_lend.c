@@ -11,11 +11,15 @@ link_note_settings(struct link *link)
 	link->pconn = link->settings->pconn;
 	if (link->settings->shared)
 		link->pconn.warm = 1;
+	if (link_is_paused(link))
+		link->pconn.warm = 0;
 }
 
 unsigned
 link_waiting(const struct link *link)
 {
+	if (link_is_paused(link))
+		return 0;
 	return link->settings->shared && link->held > 1 ? 1 : link->held;
 }
 
@@ -37,7 +41,9 @@ link_lend(struct link *link, uint32_t *ret_session)
 	const struct pconn *p = link_pconn(link);
 	int64_t since;
 
-	if (!link->begun || link->asked_to_end || link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
+	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
+		return -1;
+	if (link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
 		return -1;
 	return pool_take(link->pool, 0, ret_session, &since, link->lent_address, sizeof link->lent_address);
 }
@@ -56,6 +62,8 @@ link_take_over(struct link *link, int64_t age)
 {
 	const struct pconn *p = link_pconn(link);
 
+	if (link_is_paused(link) || link_is_failing(link))
+		return false;
 	if (!link->settings->shared || link->asked_to_end || p->state != PCONN_CONNECTED || p->lost || p->closing ||
 	    p->ending != PCONN_END_NONE || !standby_give(link->standby, link->pool, link->record->taking_over))
 		return false;
@@ -159,7 +167,7 @@ link_tend_standby(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
 	bool connected = p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
-	    link_ready(link) > 0;
+	    link_ready(link) > 0 && !link_is_paused(link);
 
 	if (!link->settings->shared)
 		return;

@@ -4,6 +4,7 @@
  * link_act.c   steps of the machine, and what they say is to be done
  * link_begin.c how it begins, and goes on after a worker's death
  * link_lend.c  a shared service's one connection, and what takes its place
+ * link_switch.c  what an operator orders for a while: a pause, the failure of the upstream
  * link_tell.c  events, history, log lines, status
  */
 #ifndef HOLDFAST_UPSTREAM_LINK_PARTS_H
@@ -57,6 +58,9 @@ struct link {
 	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
+	bool let_go;                            /* while paused: the lent connection is not needed any more */
+	char failing_by[LINK_BY_SIZE];          /* who has it fail, while it is failing by order */
+	struct loop_timer failing;              /* the end of that */
 	unsigned held;
 	uint64_t random;
 	uint32_t lent;                          /* the record of the connection that is lent; 0 none */
@@ -90,6 +94,29 @@ void link_note_settings(struct link *link);
  * lent. */
 unsigned link_waiting(const struct link *link);
 unsigned link_ready(const struct link *link);
+
+static inline bool
+link_is_paused(const struct link *link)
+{
+	return table_is_paused(link->table, link->service);
+}
+
+static inline bool
+link_is_failing(const struct link *link)
+{
+	return table_is_failing(link->table, link->service);
+}
+
+/* How long it fails by order yet. */
+int64_t link_failing_left(const struct link *link);
+
+/* After each step: a paused link rests, one that is failing by order fails. */
+void link_obey(struct link *link);
+
+/* The look-up or dial under way ends as failed by order. */
+void link_fail_attempt(struct link *link, enum pconn_event event);
+
+void link_on_failed(evutil_socket_t fd, short what, void *arg);
 
 /* P20: the lent connection's end is waited for. */
 bool link_is_draining(const struct link *link);

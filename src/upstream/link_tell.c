@@ -99,6 +99,11 @@ link_next(const struct link *link, char *text, size_t size)
 		snprintf(text, size, "no further attempt until it is opened");
 	} else if (p->closing || p->ending != PCONN_END_NONE) {
 		snprintf(text, size, "no further attempt");
+	} else if (link_is_paused(link)) {
+		snprintf(text, size, "no attempt until it is resumed");
+	} else if (link_is_failing(link)) {
+		snprintf(text, size, "it is connected anew in %.1f s",
+		    (double)link_failing_left(link) / CLOCK_SECOND);
 	} else if (p->state == PCONN_CONNECTED && !p->lost) {
 		snprintf(text, size, "%s takes over", link->record->taking_over);
 	} else if (p->state == PCONN_FAILED && p->candidate + 1 < p->candidates) {
@@ -159,7 +164,7 @@ link_count(struct link *link, const struct link_event *event)
 	} else if (event->kind == LINK_FAILED) {
 		down = p->candidate + 1 >= p->candidates;
 	}
-	if (!down || record->outage)
+	if (!down || record->outage || link_is_failing(link)) /* by order: none of the service's */
 		return;
 	record->outage = 1;
 	record->counters.outages++;
@@ -300,7 +305,7 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
 		.candidates = record->candidate_count };
-	if (p->state == PCONN_WAIT)
+	if (p->state == PCONN_WAIT && !link_is_paused(link))
 		ret_status->next_attempt = p->deadline;
 	if (ret_status->since == 0)
 		ret_status->since = link->table->services[link->service].since;

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 struct service fake_services[2];
@@ -130,6 +131,47 @@ service_open(struct service *service, uid_t uid)
 {
 	(void)uid;
 	service->opened = true;
+}
+
+void
+service_pause(struct service *service, uid_t uid, bool kill)
+{
+	service->status.paused = true;
+	service->status.paused_uid = uid;
+	service->killed = kill;
+}
+
+bool
+service_resume(struct service *service, uid_t uid)
+{
+	bool paused = service->status.paused;
+
+	(void)uid;
+	service->status.paused = false;
+	return paused;
+}
+
+void
+service_fail(struct service *service, uid_t uid, int64_t span)
+{
+	service->status.failing_uid = uid;
+	service->status.failing_until = span == 0 ? 0 : clock_now() + span;
+}
+
+void
+service_get_left(struct service *service, struct service_left *ret_left)
+{
+	*ret_left = service->left;
+}
+
+void
+service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
+{
+	struct service_client client = { .fd = service->pair[0] };
+
+	for (client.id = 1; client.id <= service->left.clients; client.id++)
+		if (!visit(arg, &client))
+			return;
 }
 
 void

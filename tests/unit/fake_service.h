@@ -28,6 +28,7 @@ struct service {
 	struct service_status status;
 	unsigned ended;  /* bits of sessions killed */
 	bool drained, opened, killed;
+	struct service_left left;
 	int pair[2];     /* a client's socket and ours */
 };
 

@@ -30,7 +30,7 @@ on_lend(void *arg, uint32_t *ret_session)
 	const struct table *table = &world.table;
 
 	(void)arg;
-	for (uint32_t i = 1; i < table->header->session_high; i++)
+	for (uint32_t i = 1; i < table->header->session_high && !table_is_paused(table, 0); i++)
 		if (table_session_state(table, i) == TABLE_SPARE) {
 			*ret_session = i;
 			return table->sessions[i].upstream_fd;
@@ -68,8 +68,16 @@ on_refuses(void *arg)
 	return world.refuses;
 }
 
+static void
+on_rested(void *arg)
+{
+	(void)arg;
+	world.rested++;
+}
+
 static const struct shared_callbacks shared_callbacks = {
 	.lend = on_lend, .lent = on_lent, .lost = on_lost, .waiting = on_waiting, .refuses = on_refuses,
+	.rested = on_rested,
 };
 
 /* As the crowd does it. */

@@ -35,6 +35,7 @@ struct world {
 	bool drains;             /* the connection is given up with the last client */
 	unsigned lent, lost, ended; /* connections, and clients whom we have closed */
 	unsigned waiting;
+	unsigned rested;         /* how often it was told that nothing is in flight in a pause */
 	char reason[128];        /* of the last loss */
 	int datagrams;           /* where they come from; -1 none */
 };

@@ -181,6 +181,27 @@ a_wait_is_limited_by_the_time_out_unless_it_is_for_a_reconnect(void **state)
 	assert_false(hold_is_limited(hold, session[0]));
 }
 
+static void
+nobody_expires_in_a_pause_and_the_time_begins_anew_after_it(void **state)
+{
+	int64_t end;
+
+	(void)state;
+	hold_pause(hold, true, 0);
+	session_record(session[0])->since = clock_now() - 3 * TIMEOUT;
+	hold_add(hold, session[0]);
+	assert_false(hold_is_limited(hold, session[0]));
+	side_turns(loop, 2 * TIMEOUT);
+	assert_int_equal(expired, 0);
+	end = clock_now();
+	hold_pause(hold, false, end);
+	assert_true(hold_longest(hold) >= 3 * TIMEOUT);
+	while (expired == 0 && clock_now() < end + 5 * CLOCK_SECOND)
+		side_turns(loop, CLOCK_MILLISECOND);
+	assert_int_equal(expired, 1);
+	assert_true(clock_now() >= end + TIMEOUT);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -194,6 +215,7 @@ main(void)
 		ROW(without_a_limit_nobody_expires_until_there_is_one),
 		ROW(the_longest_wait_is_told),
 		ROW(whoever_is_added_last_may_be_the_first_to_expire),
+		ROW(nobody_expires_in_a_pause_and_the_time_begins_anew_after_it),
 		ROW(a_wait_is_limited_by_the_time_out_unless_it_is_for_a_reconnect),
 	};
 

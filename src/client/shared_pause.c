@@ -1,0 +1,74 @@
+/* A paused service's connection is given nothing that it was not given in part already, and goes when it owes
+ * nothing. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/shared_parts.h"
+
+bool
+shared_is_paused(const struct shared *shared)
+{
+	return table_is_paused(shared->table, shared->service);
+}
+
+uint64_t
+shared_limit(const struct shared *shared)
+{
+	uint64_t end;
+
+	if (!shared_is_paused(shared))
+		return shared->record->out_end;
+	owed_begun(shared->table, shared->record, &end);
+	return end;
+}
+
+uint64_t
+shared_in_flight(const struct shared *shared)
+{
+	uint64_t end;
+
+	return shared->fd == -1 ? 0 : owed_begun(shared->table, shared->record, &end);
+}
+
+void
+shared_check_rest(struct shared *shared)
+{
+	if (shared->fd != -1 && shared_is_paused(shared) && shared_in_flight(shared) == 0)
+		shared->callbacks->rested(shared->arg);
+}
+
+void
+shared_pause(struct shared *shared)
+{
+	if (!shared->begun)
+		return;
+	shared_retire(shared);
+	shared_give_soon(shared); /* which looks */
+}
+
+void
+shared_unpause(struct shared *shared)
+{
+	if (shared->fd == -1)
+		shared->down_since = clock_now();
+	else if (shared_in_flight(shared) == 0)
+		shared->liveness.asked = 0; /* what is in the queue was not asked yet */
+	shared_give_soon(shared);
+}
+
+void
+shared_each_in_flight(const struct shared *shared, bool (*visit)(void *arg, uint32_t session), void *arg)
+{
+	const struct table_shared *record = shared->record;
+	uint64_t count = shared_in_flight(shared);
+	bool *seen = mem_new(shared->member_slots + 1, sizeof *seen), more = true;
+	uint32_t session;
+
+	for (uint64_t i = 0; i < count && more; i++) {
+		session = owed_client(shared->table, owed_at(shared->table, record, record->owed_head + i)->who);
+		if (session == 0 || session >= shared->member_slots || seen[session])
+			continue;
+		seen[session] = true;
+		more = visit(arg, session);
+	}
+	mem_free(seen);
+}

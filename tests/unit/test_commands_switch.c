@@ -1,0 +1,205 @@
+/* pause, resume and fail, with services and links of ours behind them. */
+#include "control_side.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "daemon/commands.h"
+#include "fake_service.h"
+
+static struct service *
+service_at(void *arg, size_t index)
+{
+	(void)arg;
+	return index < 1 ? &fake_services[index] : NULL;
+}
+
+static struct commands_context context = { .service_at = service_at, .with_clients_at = service_at };
+
+static int
+setup(void **state)
+{
+	side_setup(state);
+	fake_service_setup(0, "one");
+	context.loop = side.loop;
+	control_free(side.control);
+	side.control = control_new(side.loop, side.listener, NULL, NULL, commands_register, &context);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	fake_service_teardown(0);
+	return side_teardown(state);
+}
+
+/* The answer to one command over a connection of its own. */
+static json_t *
+ask(const char *line)
+{
+	int fd = side_client();
+	json_t *answer;
+
+	side_put(fd, line);
+	side_put(fd, "\n");
+	answer = side_get(fd);
+	close(fd);
+	assert_non_null(answer);
+	return answer;
+}
+
+/* The answer has this JSON as its member. */
+static void
+expect(const char *line, const char *key, const char *value)
+{
+	json_t *answer = ask(line);
+	char *text = json_dumps(json_object_get(answer, key), JSON_COMPACT | JSON_ENCODE_ANY);
+
+	assert_non_null(text);
+	assert_string_equal(text, value);
+	free(text);
+	json_decref(answer);
+}
+
+/* The error begins with this text, or has it. */
+static void
+expect_error(const char *line, const char *part)
+{
+	json_t *answer = ask(line);
+
+	assert_true(json_is_false(json_object_get(answer, "ok")));
+	assert_non_null(strstr(json_string_value(json_object_get(answer, "error")), part));
+	json_decref(answer);
+}
+
+static void
+wait_paused(void)
+{
+	for (int64_t until = clock_now() + SIDE_BOUND; !fake_services[0].status.paused; side_turn())
+		assert_true(clock_now() < until);
+}
+
+static void
+pause_answers_when_nothing_is_left(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	fake_services[0].left.clients = 2;
+	side_put(fd, "pause one --kill\n");
+	wait_paused();
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	assert_true(fake_services[0].killed);
+	fake_services[0].left.clients = 0;
+	fake_services[0].status.held = 3;
+	side_expect_ok(fd, "held", "3");
+	expect("pause one 0", "paused", "true");
+	expect("resume one", "was_paused", "true");
+	expect("resume one", "was_paused", "false");
+	close(fd);
+}
+
+static void
+pause_names_the_clients_left_when_its_time_is_over(void **state)
+{
+	json_t *answer;
+	const char *error;
+
+	(void)state;
+	fake_services[0].left.clients = 7;
+	answer = ask("pause one 0.02");
+	error = json_string_value(json_object_get(answer, "error"));
+	assert_non_null(strstr(error, "time ran out after 0.0 s, and it stays paused: 7 clients are left: 1 (pid "));
+	assert_non_null(strstr(error, ", 5 (pid "));
+	assert_non_null(strstr(error, ", and 2 more"));
+	assert_true(json_is_true(json_object_get(answer, "timed_out")));
+	assert_int_equal(json_array_size(json_object_get(answer, "left")), 5);
+	json_decref(answer);
+	assert_true(fake_services[0].status.paused);
+}
+
+static void
+pause_tells_what_it_waits_for(void **state)
+{
+	(void)state;
+	fake_services[0].left = (struct service_left){ .clients = 1, .requests = 12 };
+	expect_error("pause one 0", "12 requests of 1 client are in flight: 1 (pid ");
+	fake_services[0].left = (struct service_left){ .requests = 1 };
+	expect_error("pause one 0", "1 request of 0 clients is in flight");
+	fake_services[0].left = (struct service_left){ .connecting = true };
+	expect_error("pause one 0", "an attempt to connect is under way");
+}
+
+static void
+a_pause_that_waits_is_told_of_a_resume(void **state)
+{
+	int fd = side_client();
+
+	(void)state;
+	fake_services[0].left.clients = 1;
+	side_put(fd, "pause one\n");
+	wait_paused();
+	expect("resume one", "was_paused", "true");
+	side_expect_error(fd, "one: it was resumed before all work had ended");
+	side_put(fd, "pause one\n");
+	wait_paused();
+	close(fd);
+	for (int i = 0; i < 5; i++)
+		side_turn();
+}
+
+static void
+what_is_closed_is_neither_paused_nor_made_to_fail(void **state)
+{
+	(void)state;
+	fake_links[0].refuses = true;
+	expect_error("pause one", "one: waiting; \"open one\" starts it anew");
+	expect_error("fail one 5", "one: waiting; \"open one\" starts it anew");
+	assert_false(fake_services[0].status.paused);
+	expect("fail one 0", "failing", "false");
+	expect("resume one", "was_paused", "false");
+}
+
+static void
+others_are_told_of_a_pause_and_of_a_failure_by_order(void **state)
+{
+	(void)state;
+	fake_services[0].status.failing_until = clock_now() + 60 * CLOCK_SECOND;
+	expect_error("wait one 0", "one: not connected: waiting, made to fail for ");
+	fake_services[0].status.paused = true;
+	expect_error("wait one 0", "one: not connected: waiting, paused by an operator");
+	expect_error("reconnect one", "one: paused; \"resume one\" connects it anew");
+}
+
+static void
+fail_lasts_an_hour_at_most(void **state)
+{
+	(void)state;
+	expect("fail one 3600", "left_seconds", "3600.0");
+	assert_true(fake_services[0].status.failing_until > clock_now());
+	expect_error("fail one 3600.1", "3600 s at most; nothing was changed");
+	expect("fail one 0", "failing", "false");
+	assert_int_equal(fake_services[0].status.failing_until, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(pause_answers_when_nothing_is_left),
+		TEST(pause_names_the_clients_left_when_its_time_is_over),
+		TEST(pause_tells_what_it_waits_for),
+		TEST(a_pause_that_waits_is_told_of_a_resume),
+		TEST(what_is_closed_is_neither_paused_nor_made_to_fail),
+		TEST(others_are_told_of_a_pause_and_of_a_failure_by_order),
+		TEST(fail_lasts_an_hour_at_most),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
