@@ -14,6 +14,7 @@
 #include "config.h"
 #include "ctl/ask.h"
 #include "ctl/help.h"
+#include "ctl/progress.h"
 #include "ctl/show.h"
 #include "ctl/upgrade.h"
 
@@ -31,6 +32,7 @@ struct errand {
 	const char *path;      /* borrowed; the control socket */
 	bool json;
 	int timed;             /* which of argv is a number of seconds; 0: none */
+	struct progress progress;
 	int64_t until;         /* monotonic; when these are over */
 	int64_t deadline;      /* monotonic; when we give up */
 	json_t *seen;          /* owned; events: the last of each service */
@@ -114,6 +116,24 @@ errand_line(const struct errand *errand)
 	return line;
 }
 
+/* The next answer, with progress shown until it comes; as ask_line(). */
+static const char *
+errand_hear(struct errand *errand, struct ask *ask, int *ret_error)
+{
+	const char *answer;
+	int64_t next;
+
+	for (;;) {
+		next = progress_next(&errand->progress);
+		answer = ask_line(ask, next < errand->deadline ? next : errand->deadline, ret_error);
+		if (answer != NULL || *ret_error != ETIMEDOUT || clock_now() >= errand->deadline)
+			break;
+		progress_show(&errand->progress);
+	}
+	progress_clear(&errand->progress);
+	return answer;
+}
+
 /* Asks over an open connection.  The exit code, or -1 if the connection ended; *ret_heard: something came. */
 static int
 errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
@@ -125,7 +145,7 @@ errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 
 	mem_free(line);
 	while (code == -1 && error == 0) {
-		answer = ask_line(ask, errand->deadline, &error);
+		answer = errand_hear(errand, ask, &error);
 		if (answer == NULL)
 			break;
 		*ret_heard = true;
@@ -285,6 +305,7 @@ main_run(const char *socket, bool json, int argc, char **argv)
 	errand.seen = json_object();
 	errand.repeated = json_object();
 	errand_set_time(&errand);
+	progress_begin(&errand.progress, path, argc, argv, !errand.json);
 	code = errand_run(&errand);
 	json_decref(errand.seen);
 	json_decref(errand.repeated);

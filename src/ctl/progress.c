@@ -1,0 +1,152 @@
+#include "ctl/progress.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/ask.h"
+#include "ctl/show.h"
+
+#define PROGRESS_PERIOD CLOCK_SECOND
+#define PROGRESS_WIDTH  80 /* where the terminal does not tell */
+
+static const struct {
+	const char *command, *verb;
+} verbs[] = {
+	{ "wait", "waiting for" }, { "pause", "pausing" }, { "drain", "draining" }, { "close", "closing" },
+	{ "disable", "closing" },
+};
+
+void
+progress_begin(struct progress *progress, const char *path, int argc, char *const *argv, bool wanted)
+{
+	*progress = (struct progress){ .path = path, .kind = argv[0], .begun = clock_now() };
+	progress->next = progress->begun + PROGRESS_PERIOD;
+	for (size_t i = 0; wanted && isatty(STDERR_FILENO) && i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(verbs[i].command, argv[0]) == 0)
+			progress->verb = verbs[i].verb;
+	for (int i = argc - 1; i > 0; i--) /* the first word that is no option; drain's may follow a number */
+		if (argv[i][0] != '-' && strcmp(argv[i - 1], "--wait") != 0)
+			progress->service = argv[i];
+}
+
+int64_t
+progress_next(const struct progress *progress)
+{
+	return progress->verb == NULL ? CLOCK_NEVER : progress->next;
+}
+
+/* The services asked for, or NULL; to be given to json_decref(). */
+static json_t *
+progress_ask(const struct progress *progress)
+{
+	char *words[] = { (char[]){ "status" }, (char *)(uintptr_t)progress->service, NULL };
+	char *line = ask_quote(progress->service == NULL ? 1 : 2, words);
+	json_t *answer = NULL;
+	struct ask ask;
+	const char *text = NULL;
+	int error = ask_connect(&ask, progress->path);
+
+	if (error == 0 && ask_send(&ask, line) == 0)
+		text = ask_line(&ask, clock_now() + PROGRESS_PERIOD, &error);
+	if (text != NULL)
+		answer = json_loads(text, 0, NULL);
+	ask_close(&ask);
+	mem_free(line);
+	return answer;
+}
+
+static long long
+progress_sum(const json_t *services, const char *key)
+{
+	json_t *service;
+	long long sum = 0;
+	size_t i;
+
+	json_array_foreach(services, i, service)
+		sum += show_number(service, key);
+	return sum;
+}
+
+static char *
+progress_count(long long number, const char *one, const char *many)
+{
+	return mem_print("%lld %s", number, number == 1 ? one : many);
+}
+
+/* What is waited for. */
+static char *
+progress_describe(const struct progress *progress, const json_t *services)
+{
+	const json_t *first = json_array_get(services, 0);
+	bool shared = strcmp(show_text(first, "mode"), "shared") == 0;
+
+	if (first == NULL)
+		return mem_copy_text("no answer");
+	if (strcmp(progress->kind, "drain") == 0)
+		return progress_count(progress_sum(services, "clients") + progress_sum(services, "held"),
+		    "client left", "clients left");
+	if (strcmp(progress->kind, "pause") == 0 && shared)
+		return progress_count(show_number(first, "in_flight"), "request in flight", "requests in flight");
+	if (strcmp(progress->kind, "pause") == 0)
+		return progress_count(show_number(first, "clients"), "client left", "clients left");
+	if (json_is_true(json_object_get(first, "paused")))
+		return mem_copy_text("paused");
+	if (strcmp(progress->kind, "wait") == 0 && show_text(first, "last_error")[0] != '\0')
+		return mem_print("%s: %s", show_text(first, "state"), show_text(first, "last_error"));
+	return mem_copy_text(show_text(first, "state"));
+}
+
+/* Cuts the line so that with so many bytes more it does not wrap: what wraps cannot be taken away. */
+static void
+progress_cut(char *line, size_t more)
+{
+	struct winsize size = { .ws_col = 0 };
+	size_t width = PROGRESS_WIDTH;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		width = size.ws_col;
+	width = width > more + 1 ? width - more - 1 : 0;
+	if (strlen(line) <= width)
+		return;
+	for (; width > 0 && ((unsigned char)line[width] & 0xc0) == 0x80; width--)
+		;
+	line[width] = '\0';
+}
+
+void
+progress_show(struct progress *progress)
+{
+	json_t *answer = progress_ask(progress);
+	char *what = progress_describe(progress, json_object_get(answer, "services"));
+	long long seconds = (clock_now() - progress->begun) / CLOCK_SECOND;
+	char *end = mem_print(", %lld s", seconds), *line;
+
+	line = mem_print("%s %s: %s", progress->verb, progress->service == NULL ? "all services" : progress->service,
+	    what);
+	progress_cut(line, strlen(end));
+	fputs("\r\033[K", stderr);
+	show_print(stderr, line);
+	fputs(end, stderr);
+	fflush(stderr);
+	progress->shown = true;
+	progress->next = clock_now() + PROGRESS_PERIOD;
+	mem_free(line);
+	mem_free(end);
+	mem_free(what);
+	json_decref(answer);
+}
+
+void
+progress_clear(struct progress *progress)
+{
+	if (!progress->shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+	progress->shown = false;
+}
