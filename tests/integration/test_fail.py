@@ -100,7 +100,7 @@ def test_in_shared_mode_it_is_a_loss(daemon, upstream, on_loss):
     assert one.status("s")["outages"] == 0
 
 
-def test_it_outlives_the_worker_and_a_reload(daemon, upstream):
+def test_it_outlives_the_worker_an_upgrade_and_a_reload(daemon, upstream):
     server = upstream()
     one = daemon(holdfast.fixed("s", server.address))
     one.wait_connected("s")
@@ -109,6 +109,7 @@ def test_it_outlives_the_worker_and_a_reload(daemon, upstream):
     accepted = server.accepted
     one.kill_worker()
     holdfast.until(lambda: one.restarts() == 1, "there is another")
+    assert one.ctl("upgrade").returncode == 0
     one.configure(holdfast.fixed("s", server.address, "connect_timeout = 1; "))
     one.command("reload")
     with one.client("s") as client:

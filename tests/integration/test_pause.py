@@ -131,7 +131,7 @@ def test_what_is_closed_cannot_be_paused_and_a_pause_outlives_a_close(daemon, up
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["session", "shared"])
-def test_it_outlives_the_worker_and_a_reload(daemon, upstream, shared):
+def test_it_outlives_the_worker_a_reload_and_an_upgrade(daemon, upstream, shared):
     server = upstream()
 
     def services(more=""):
@@ -149,6 +149,8 @@ def test_it_outlives_the_worker_and_a_reload(daemon, upstream, shared):
         one.kill_worker()
         one.wait_status("s", paused=True, paused_by=ME, paused_since=since, held=1)
         assert one.restarts() == 1
+        assert one.ctl("upgrade").returncode == 0
+        one.wait_status("s", paused=True, paused_since=since, held=1)
         one.configure(services("connect_timeout = 1; "))  # renews the upstream
         one.command("reload")
         one.wait_status("s", paused=True, held=1, state="idle")
