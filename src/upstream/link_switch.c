@@ -87,14 +87,12 @@ link_fail_attempt(struct link *link, enum pconn_event event)
 	link_push(link, (struct pconn_input){ .event = event });
 }
 
+/* The machine then has it dropped. */
 static void
 link_break_connection(struct link *link)
 {
 	char text[LINK_BY_SIZE + 48];
 
-	pool_drop(link->pool);
-	standby_drop(link->standby);
-	link_take_back(link);
 	snprintf(text, sizeof text, "made to fail by %s", link->failing_by);
 	link_set_purpose(link, text);
 	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
