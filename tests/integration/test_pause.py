@@ -7,6 +7,7 @@ import pytest
 
 import asking
 import holdfast
+import test_crash_points
 from asking import Resp
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -140,6 +141,7 @@ def test_it_outlives_the_worker_a_reload_and_an_upgrade(daemon, upstream, shared
         return holdfast.fixed("s", server.address, more)
     one = daemon(services())
     one.wait_connected("s")
+    server.wait_accepted(1)
     one.command("pause s")
     since = one.status("s")["paused_since"]
     with one.client("s") as client:
@@ -174,7 +176,7 @@ def test_a_pause_that_waits_goes_on_over_the_workers_death(daemon, upstream):
     assert done[0].returncode == 0, done[0].stderr
 
 
-@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+@pytest.mark.skipif(not test_crash_points.points(), reason="no build with --enable-crash-points")
 @pytest.mark.parametrize("shared", [False, True], ids=["session", "shared"])
 def test_a_worker_that_dies_over_an_order_leaves_it_to_the_next(daemon, upstream, shared):
     server = upstream()

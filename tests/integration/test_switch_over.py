@@ -101,3 +101,45 @@ class Visitor:
         self.thread.join(holdfast.BOUND)
         assert self.wrong is None, f"{self.name}: {self.wrong!r}"
         return self.count
+
+
+PAUSES = 60 if holdfast.LONG else 8
+
+
+def disturb(one, service, number):
+    """A pause and a resume, over which the worker dies in one of three ways, or not at all."""
+    if number % 4 == 1:
+        one.kill_worker()
+    assert one.ctl("pause", service, "10").returncode == 0
+    if number % 4 == 2:
+        one.kill_worker()
+        one.wait_status(service, paused=True, state="idle")
+    assert one.ctl("resume", service).returncode == 0
+    if number % 4 == 3:
+        one.kill_worker()
+    one.wait_status(service, paused=False, up=True)
+
+
+def test_pauses_and_deaths_in_any_order_lose_no_request(daemon, redis, ask):
+    one = daemon(asking.shared("cache", redis().address))
+    clients = ask().start(one.socket("cache"), "redis-incr", clients=20, depth=4, seconds=120)
+    clients.wait_running()
+    for number in range(PAUSES):
+        disturb(one, "cache", number)
+        assert not clients.ended_within(0), clients.complaints()
+    clients.finish().result()
+    status = one.status("cache")
+    assert (status["losses"], status["retries"], status["outages"]) == (0, 0, 0)
+
+
+def test_pauses_and_deaths_in_any_order_lose_no_client(daemon, load):
+    generator = load()
+    one = daemon(holdfast.behind(generator))
+    generator.start(one.socket("s"), 120, ask=8, ping=0, bulk=1, bulk_bytes=1 << 20)
+    generator.wait_running()
+    for number in range(PAUSES):
+        disturb(one, "s", number)
+        assert not generator.ended_within(0), generator.complaints()
+    assert one.status("s")["outages"] == 0
+    generator.finish()
+    generator.result()

@@ -90,6 +90,26 @@ growth_across_the_rings_end_keeps_the_order(void **state)
 }
 
 static void
+one_that_was_given_in_part_has_begun(void **state)
+{
+	static const struct {
+		uint64_t sent, whole, begun, end;
+	} rows[] = { { 10, 1, 1, 10 }, { 11, 1, 2, 20 }, { 19, 1, 2, 20 }, { 20, 2, 2, 20 }, { 30, 3, 3, 30 } };
+	uint64_t end;
+
+	(void)state;
+	begin();
+	for (uint64_t i = 1; i <= 3; i++)
+		push(i, 10);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		shared()->sent = rows[i].sent;
+		assert_int_equal(owed_sent(&table, shared()), rows[i].whole);
+		assert_int_equal(owed_begun(&table, shared(), &end), rows[i].begun);
+		assert_int_equal(end, rows[i].end);
+	}
+}
+
+static void
 room_for_many_comes_at_once(void **state)
 {
 	(void)state;
@@ -224,6 +244,7 @@ main(void)
 		ROW(who_asked_first_is_first),
 		ROW(numbers_go_on_beyond_the_ring_and_beyond_all_numbers),
 		ROW(growth_across_the_rings_end_keeps_the_order),
+		ROW(one_that_was_given_in_part_has_begun),
 		ROW(room_for_many_comes_at_once),
 		ROW(without_memory_the_ring_stays_as_it_is),
 		ROW(only_what_was_sent_as_a_whole_counts_as_sent),
