@@ -5,8 +5,10 @@
 #include "client/peer.h"
 #include "daemon/commands_parts.h"
 
-#define PAUSE_LOOK  (50 * CLOCK_MILLISECOND) /* how often a waiting pause looks whether work is left */
-#define PAUSE_NAMED 5                        /* of the clients left, so many are named */
+/* How often a waiting pause looks whether work is left: often at first, since clients are held meanwhile. */
+#define PAUSE_FIRST CLOCK_MILLISECOND
+#define PAUSE_LAST  (50 * CLOCK_MILLISECOND)
+#define PAUSE_NAMED 5 /* of the clients left, so many are named */
 #define FAIL_MAX    (3600 * CLOCK_SECOND)
 
 /* A pause that waits for work to end.  Freed when it is answered or cancelled. */
@@ -15,6 +17,7 @@ struct pause {
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned */
 	int64_t span, deadline;
+	int64_t gap;                            /* until the next look */
 	struct loop_timer timer;
 };
 
@@ -124,14 +127,16 @@ static void
 pause_look(evutil_socket_t fd, short what, void *arg)
 {
 	struct pause *pause = arg;
-	int64_t next = clock_now() + PAUSE_LOOK;
+	int64_t next = clock_now() + pause->gap;
 
 	(void)fd;
 	(void)what;
-	if (pause_answer(pause))
+	if (pause_answer(pause)) {
 		pause_free(pause);
-	else
-		loop_timer_at(&pause->timer, next < pause->deadline ? next : pause->deadline);
+		return;
+	}
+	loop_timer_at(&pause->timer, next < pause->deadline ? next : pause->deadline);
+	pause->gap = 2 * pause->gap < PAUSE_LAST ? 2 * pause->gap : PAUSE_LAST;
 }
 
 static void
@@ -144,6 +149,7 @@ pause_wait(const struct commands_context *context, struct control_request *reque
 	pause->request = request;
 	pause->name = mem_copy_text(name);
 	pause->span = span;
+	pause->gap = PAUSE_FIRST;
 	pause->deadline = limited ? clock_after(clock_now(), span) : CLOCK_NEVER;
 	loop_timer_init(&pause->timer, context->loop, pause_look, pause);
 	loop_timer_soon(&pause->timer);

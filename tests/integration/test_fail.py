@@ -6,6 +6,7 @@ import pytest
 
 import asking
 import holdfast
+import manager
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -100,9 +101,9 @@ def test_in_shared_mode_it_is_a_loss(daemon, upstream, on_loss):
     assert one.status("s")["outages"] == 0
 
 
-def test_it_outlives_the_worker_an_upgrade_and_a_reload(daemon, upstream):
+def test_it_outlives_worker_upgrade_restart_and_reload(daemon, upstream):
     server = upstream()
-    one = daemon(holdfast.fixed("s", server.address))
+    one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
     one.wait_connected("s")
     server.wait_accepted(1)
     one.command("fail s 600")
@@ -110,6 +111,7 @@ def test_it_outlives_the_worker_an_upgrade_and_a_reload(daemon, upstream):
     one.kill_worker()
     holdfast.until(lambda: one.restarts() == 1, "there is another")
     assert one.ctl("upgrade").returncode == 0
+    one.restart()
     one.configure(holdfast.fixed("s", server.address, "connect_timeout = 1; "))
     one.command("reload")
     with one.client("s") as client:

@@ -7,6 +7,7 @@ import pytest
 
 import asking
 import holdfast
+import manager
 import test_crash_points
 from asking import Resp
 
@@ -132,14 +133,14 @@ def test_what_is_closed_cannot_be_paused_and_a_pause_outlives_a_close(daemon, up
 
 
 @pytest.mark.parametrize("shared", [False, True], ids=["session", "shared"])
-def test_it_outlives_the_worker_a_reload_and_an_upgrade(daemon, upstream, shared):
+def test_it_outlives_worker_upgrade_restart_and_reload(daemon, upstream, shared):
     server = upstream()
 
     def services(more=""):
         if shared:
             return asking.shared("s", server.address, more, "line")
         return holdfast.fixed("s", server.address, more)
-    one = daemon(services())
+    one = daemon(services(), kind=manager.Managed)
     one.wait_connected("s")
     server.wait_accepted(1)
     one.command("pause s")
@@ -152,6 +153,8 @@ def test_it_outlives_the_worker_a_reload_and_an_upgrade(daemon, upstream, shared
         one.wait_status("s", paused=True, paused_by=ME, paused_since=since, held=1)
         assert one.restarts() == 1
         assert one.ctl("upgrade").returncode == 0
+        one.wait_status("s", paused=True, paused_since=since, held=1)
+        one.restart()
         one.wait_status("s", paused=True, paused_since=since, held=1)
         one.configure(services("connect_timeout = 1; "))  # renews the upstream
         one.command("reload")
