@@ -82,8 +82,20 @@ class Postgres:
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
     def start(self):
-        """Our own child, so that its end is seen; it tells the notify socket when it is ready."""
         self.program("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
+        return self.run()
+
+    def move(self):
+        """The same data at another port."""
+        self.process.send_signal(signal.SIGINT)
+        holdfast.wait_exit(self.process)
+        os.unlink(f"{self.folder}/notify")
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        return self.run()
+
+    def run(self):
+        """Our own child, so that its end is seen; it tells the notify socket when it is ready."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(f"{self.folder}/notify")
         os.chmod(f"{self.folder}/notify", 0o666)
