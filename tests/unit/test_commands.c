@@ -129,8 +129,8 @@ unknown_services_and_bad_words_are_errors(void **state)
 		"wait one 1 2", "try one y", "close", "close --kill", "drain", "drain --all one", "drain one --wait",
 		"drain one --wait x", "kill one", "kill one --id", "kill one --pid 3", "kill --id 3 --user 4",
 		"lookup -v", "lookup one -x", "ping x", "reload x", "pause", "pause --kill", "pause one x",
-		"pause one -1", "pause one 1 2", "pause one --all", "resume", "fail one", "fail one x", "fail one 1 2",
-		"fail one -1",
+		"pause one -1", "pause one 1 2", "pause one --all", "resume", "fail one", "fail one x",
+		"fail one 1 2", "fail one -1",
 	};
 
 	(void)state;
