@@ -10,6 +10,7 @@ import holdfast
 pytestmark = box_module.MARKS
 ALL_200 = dict(bulk=8, ping=100, ask=60, half=12, slow=8, server_reset=6, client_reset=6)  # sessions at a time
 OPEN = 'listen: { mode = "0666"; }; retry: { delay = 0.1; };'
+OPEN_WIDE = 'listen: { mode = "0666"; backlog = 4096; }; retry: { delay = 0.1; }; max_held = 4096;'
 
 
 def restart(box):
@@ -80,11 +81,11 @@ def cost_of_a_restart(box):
 @pytest.mark.parametrize("sessions", [300, pytest.param(3000, marks=pytest.mark.long)])
 def test_what_sessions_cost_systemd(box, figure, sessions):
     load = box.load()
-    box.configure(holdfast.fixed("s", load.address, OPEN))
+    box.configure(holdfast.fixed("s", load.address, OPEN_WIDE))
     box.start_anew()
     empty = min(cost_of_a_restart(box) for _ in range(3))
     load.start("/run/holdfast/s.sock", 600, ping=sessions, think=1000)
-    load.wait_running(60)
+    load.wait_running()
     full = min(cost_of_a_restart(box) for _ in range(3))
     load.finish()
     result = load.result()
