@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "client/crowd_parts.h"
 #include "keep/crash.h"
+#include "keep/histogram.h"
 
 #define CROWD_SILENT (60 * CLOCK_SECOND)
 
@@ -172,9 +173,13 @@ crowd_on_expired(void *arg, struct session *session)
 static void
 crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32_t spare)
 {
+	int64_t since = hold_since(session);
+
 	session_open(session, upstream_fd);
 	crowd->callbacks->taken(crowd->arg, spare);
 	CRASH_POINT(OPEN_TAKEN);
+	if (session != crowd->placed)
+		histogram_count(crowd->table, crowd->service, TABLE_HISTOGRAM_HOLD, session->opened - since);
 	TAILQ_INSERT_TAIL(&crowd->open, session, entry);
 	crowd->open_count++;
 	if (crowd->fresh)
@@ -243,8 +248,10 @@ crowd_place(struct crowd *crowd, struct session *session)
 		crowd_share(crowd, session);
 		return;
 	}
+	crowd->placed = session;
 	if (hold_first(crowd->hold) == session)
 		crowd_serve(crowd);
+	crowd->placed = NULL;
 	if (!session_is_held(session))
 		return;
 	if (hold_count(crowd->hold) > settings->max_held) {

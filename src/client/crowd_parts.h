@@ -22,6 +22,7 @@ struct crowd {
 	struct hold *hold;            /* owned: who waits */
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
+	const struct session *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
 	struct session_stock stock;
 	struct shared *shared;        /* borrowed; NULL in session mode */
 	bool paused;

@@ -170,17 +170,21 @@ hold_count(const struct hold *hold)
 }
 
 int64_t
+hold_since(const struct session *session)
+{
+	if (!hold_was_attached(session))
+		return session_record(session)->since;
+	return session->returned != 0 ? session->returned : session_record(session)->active * CLOCK_SECOND;
+}
+
+int64_t
 hold_longest(const struct hold *hold)
 {
-	int64_t now = clock_now(), since, first = now;
+	int64_t now = clock_now(), first = now;
 	const struct session *session;
 
-	TAILQ_FOREACH(session, &hold->list, entry) {
-		since = session_record(session)->since;
-		if (hold_was_attached(session))
-			since = session_record(session)->active * CLOCK_SECOND;
-		if (since < first)
-			first = since;
-	}
+	TAILQ_FOREACH(session, &hold->list, entry)
+		if (hold_since(session) < first)
+			first = hold_since(session);
 	return now - first;
 }

@@ -35,6 +35,10 @@ void hold_remove(struct hold *hold, struct session *session);
 /* Whether the client's waiting ends by itself. */
 bool hold_is_limited(const struct hold *hold, const struct session *session);
 
+/* Since when the client waits (monotonic): its coming, or the loss of the connection it had; after a worker's death
+ * that is known to the second. */
+int64_t hold_since(const struct session *session);
+
 /* Who is next, or NULL; borrowed. */
 struct session *hold_first(const struct hold *hold);
 struct session *hold_next(struct session *session);

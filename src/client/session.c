@@ -237,6 +237,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 		record->since = clock_now(); /* its time as a held one begins anew */
 	record->flags &= (uint16_t)~TABLE_SESSION_TUNED;
 	record->active = clock_second();
+	session->returned = clock_now();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);
 	session_free_relay(session);
 	table_session_set(session->table, session->index, TABLE_HELD);

@@ -46,6 +46,7 @@ struct session {
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */
 	int64_t opened;             /* when it got its upstream connection; 0 under an earlier worker */
+	int64_t returned;           /* when it was put back among the held; 0 never, or under an earlier worker */
 	int64_t gone;               /* when a held client was first seen to be gone altogether; 0 not yet */
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */

@@ -203,6 +203,17 @@ connection_say(struct connection *connection, const char *text)
 }
 
 bool
+connection_say_buffer(struct connection *connection, struct evbuffer *line)
+{
+	if (connection_unwritten(connection) + evbuffer_get_length(line) >= CONNECTION_OUTPUT_MAX)
+		return false;
+	evbuffer_add_buffer(connection->out, line);
+	evbuffer_add(connection->out, "\n", 1);
+	connection_go_on(connection);
+	return true;
+}
+
+bool
 connection_lags(struct connection *connection)
 {
 	if (connection_unwritten(connection) >= CONNECTION_LAG)

@@ -7,12 +7,13 @@
 #ifndef HOLDFAST_CONTROL_CONNECTION_H
 #define HOLDFAST_CONTROL_CONNECTION_H
 
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #define CONNECTION_LINE_MAX   4096         /* bytes, the newline not counted */
-#define CONNECTION_OUTPUT_MAX (4u << 20)   /* bytes buffered */
+#define CONNECTION_OUTPUT_MAX (12u << 20)  /* bytes buffered: the metrics of 1024 services with long names */
 #define CONNECTION_LAG        (256u << 10) /* bytes buffered at which the reader lags */
 
 struct connection;
@@ -32,6 +33,9 @@ void connection_free(struct connection *connection);
 
 /* Puts out text and a newline.  False, and nothing is put out, if that were too much to be buffered. */
 bool connection_say(struct connection *connection, const char *text);
+
+/* The same with all of line, which is empty then. */
+bool connection_say_buffer(struct connection *connection, struct evbuffer *line);
 
 /* Whether the reader lags; drained() will be called. */
 bool connection_lags(struct connection *connection);

@@ -13,6 +13,7 @@
 #include "client/listener.h"
 #include "client/peer.h"
 #include "control/connection.h"
+#include "control/quote.h"
 #include "control/words.h"
 
 struct control_request {
@@ -87,6 +88,13 @@ control_error(const char *text)
 	return json_pack("{s:b, s:o}", "ok", 0, "error", control_text(text));
 }
 
+static void
+operator_say_too_long(struct operator *operator)
+{
+	connection_say(operator->connection,
+	    "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}");
+}
+
 /* Says the object, whose reference it takes. */
 static void
 operator_say(struct operator *operator, json_t *object)
@@ -95,8 +103,7 @@ operator_say(struct operator *operator, json_t *object)
 
 	json_decref(object);
 	if (text == NULL || !connection_say(operator->connection, text))
-		connection_say(operator->connection,
-		    "{\"ok\":false,\"error\":\"the answer has more than 4 MiB; ask for one service\"}");
+		operator_say_too_long(operator);
 	free(text);
 }
 
@@ -121,6 +128,22 @@ void
 control_answer(struct control_request *request, json_t *more)
 {
 	request_end(request, control_ok(more));
+}
+
+void
+control_answer_text(struct control_request *request, const char *key, struct evbuffer *text)
+{
+	struct operator *operator = request->operator;
+	struct evbuffer *line = evbuffer_new();
+
+	operator->request = NULL;
+	mem_free(request);
+	evbuffer_add_printf(line, "{\"ok\":true,\"%s\":", key);
+	quote_text(text, line);
+	evbuffer_add(line, "}", 1);
+	if (!connection_say_buffer(operator->connection, line))
+		operator_say_too_long(operator);
+	evbuffer_free(line);
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef HOLDFAST_CONTROL_CONTROL_H
 #define HOLDFAST_CONTROL_CONTROL_H
 
+#include <event2/buffer.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -57,6 +58,9 @@ json_t *control_text_or_null(const char *text);
 
 /* Answers {"ok":true, ...} with the members of more (its reference is taken; NULL none); the request is gone. */
 void control_answer(struct control_request *request, json_t *more);
+
+/* Answers {"ok":true,KEY:...} with a long text, valid UTF-8, which is empty then; the request is gone. */
+void control_answer_text(struct control_request *request, const char *key, struct evbuffer *text);
 
 /* Answers {"ok":false,"error":..., ...} likewise. */
 void control_fail(struct control_request *request, json_t *more, const char *format, ...)

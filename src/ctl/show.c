@@ -361,6 +361,14 @@ show_config(int argc, char *const *argv, const json_t *answer)
 }
 
 static void
+show_metrics(int argc, char *const *argv, const json_t *answer)
+{
+	(void)argc;
+	(void)argv;
+	fputs(show_text(answer, "metrics"), stdout);
+}
+
+static void
 show_log(int argc, char *const *argv, const json_t *answer)
 {
 	(void)argv;
@@ -388,7 +396,7 @@ static const struct {
 	{ "pause", show_paused }, { "resume", show_resumed }, { "fail", show_failing },
 	{ "open", show_done }, { "enable", show_done }, { "reconnect", show_done }, { "kill", show_killed },
 	{ "lookup", show_lookup }, { "events", show_event }, { "explain", show_history }, { "reload", show_reload },
-	{ "config", show_config }, { "log", show_log }, { "ping", show_pong },
+	{ "config", show_config }, { "metrics", show_metrics }, { "log", show_log }, { "ping", show_pong },
 };
 
 void

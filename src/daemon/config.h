@@ -35,6 +35,7 @@ struct config {
 	int64_t stop_timeout;              /* microseconds */
 	struct config_log log;
 	struct config_control control;
+	char *metrics_listen;              /* owned; NULL nowhere */
 	struct service_settings **services; /* owned, each too; NULL where taken */
 	size_t service_count;
 };

@@ -13,6 +13,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "control/metrics_door.h"
 #include "daemon/values.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -72,6 +73,26 @@ config_check_socket_twice(struct draft *draft, size_t number)
 			    draft->services[i]->place.line);
 			return;
 		}
+}
+
+/* The other sockets are looked at whole before. */
+static void
+config_check_metrics(struct draft *draft)
+{
+	const struct draft_place *place = &draft->top[settings_index(&settings_top, "metrics.listen")];
+	const char *listen = draft->config->metrics_listen, *wrong;
+
+	if (listen == NULL)
+		return;
+	if ((wrong = metrics_door_check(listen)) != NULL)
+		draft_error(draft, place, "metrics.listen", "\"%s\": %s", listen, wrong);
+	else if (strncmp(listen, "unix:", 5) == 0 && strcmp(listen + 5, draft->config->control.listener.path) == 0)
+		draft_error(draft, place, "metrics.listen", "%s is the control socket", listen);
+	for (size_t i = 0; strncmp(listen, "unix:", 5) == 0 && i < draft->service_count; i++)
+		if (strcmp(listen + 5, draft->services[i]->settings->listener.path) == 0)
+			draft_error(draft, place, "metrics.listen", "%s is the socket of service %s (%s:%u)", listen,
+			    draft->services[i]->settings->name, draft->services[i]->place.file,
+			    draft->services[i]->place.line);
 }
 
 static void
@@ -276,6 +297,7 @@ void
 config_check(struct draft *draft)
 {
 	config_check_sockets(draft);
+	config_check_metrics(draft);
 	for (size_t i = 0; i < draft->service_count; i++)
 		config_check_shared(draft, draft->services[i]);
 	if (draft->service_count == 0 && !draft->text_only)

@@ -290,7 +290,7 @@ daemon_start(struct daemon *daemon)
 	daemon_log_death(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
-	if (!daemon_start_control(daemon))
+	if (!daemon_start_control(daemon) || (!daemon_start_metrics(daemon) && !header->was_ready))
 		return false;
 	if (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready) {
 		log_error(NULL, "not every service could be started: holdfastd ends");
@@ -308,6 +308,7 @@ static void
 daemon_end(struct daemon *daemon)
 {
 	control_free(daemon->control);
+	daemon_end_metrics(daemon);
 	fleet_free(daemon->fleet);
 	pipes_clear(daemon->table);
 	events_free(daemon->events);

@@ -1,5 +1,5 @@
-/* daemon_parts.h - the inside of the daemon, for daemon.c (its life), daemon_reload.c (new configurations) and
- * daemon_upgrade.c (new programs) alone. */
+/* daemon_parts.h - the inside of the daemon, for daemon.c (its life), daemon_reload.c (new configurations),
+ * daemon_metrics.c (where the metrics are served), daemon_upgrade.c (new programs) alone. */
 #ifndef HOLDFAST_DAEMON_DAEMON_PARTS_H
 #define HOLDFAST_DAEMON_DAEMON_PARTS_H
 
@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "control/control.h"
 #include "control/events.h"
+#include "control/metrics_http.h"
 #include "daemon/commands.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
@@ -31,6 +32,7 @@ struct daemon {
 	struct fleet *fleet;          /* owned */
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */
+	struct metrics_http *metrics; /* owned; NULL none */
 	struct commands_context commands;
 	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
 	struct waiting_list upgrade_waiters;
@@ -56,6 +58,21 @@ void daemon_on_reload(evutil_socket_t fd, short what, void *arg);
 /* Tries the program file; if it is good the keeper executes it. */
 void daemon_try_upgrade(struct daemon *daemon);
 void daemon_on_upgrading(evutil_socket_t fd, short what, void *arg);
+
+/* Serves the metrics where the configuration says: at the socket that an earlier worker opened there, or a new one.
+ * false, after logging why, if it cannot be opened. */
+bool daemon_start_metrics(struct daemon *daemon);
+
+/* Stops serving; the socket is closed with the daemon, and its path is gone. */
+void daemon_end_metrics(struct daemon *daemon);
+
+/* A reload: opens what the new configuration needs, *ret_fd or -1 for nothing to open.  NULL, or what is wrong: a text
+ * to free with mem_free(). */
+char *daemon_prepare_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd);
+
+/* What was prepared comes in the place of what was there; with a reload that is refused it is closed. */
+void daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd);
+void daemon_undo_metrics(int fd);
 
 /* For struct commands_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);

@@ -25,11 +25,12 @@ daemon_beat(void *arg)
 }
 
 static void
-daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan)
+daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan, int metrics)
 {
 	fleet_apply(daemon->fleet, config, plan);
 	daemon_open_log(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
+	daemon_change_metrics(daemon, config, metrics);
 	config_free(daemon->config);
 	daemon->config = config;
 }
@@ -59,17 +60,21 @@ daemon_guard_control(const struct config *config, struct config_errors *errors)
 	mem_free(wrong);
 }
 
-/* Makes a plan for which everything is ready, and puts the text in force; or adds errors. */
+/* Makes a plan for which everything is ready, *ret_metrics too, and puts the text in force; or adds errors. */
 static void
-daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct reload_plan *plan,
+daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct reload_plan *plan, int *ret_metrics,
     struct config_errors *errors)
 {
-	char *text;
+	char *text, *wrong;
 
 	fleet_plan(daemon->fleet, daemon->config, config, plan, errors);
 	if (errors->count > 0)
 		return;
 	daemon_guard_control(config, errors);
+	wrong = daemon_prepare_metrics(daemon, config, ret_metrics);
+	if (wrong != NULL)
+		config_error(errors, "%s", wrong);
+	mem_free(wrong);
 	text = config_dump(config);
 	if (errors->count == 0 && table_config_set(daemon->table, text, strlen(text)) < 0)
 		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
@@ -78,8 +83,9 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct
 
 /* What was prepared for a configuration that is refused. */
 static void
-daemon_undo_reload(struct daemon *daemon)
+daemon_undo_reload(struct daemon *daemon, int metrics)
 {
+	daemon_undo_metrics(metrics);
 	fleet_guard(daemon->fleet);
 	mem_free(listener_guard(&daemon->config->control.listener));
 }
@@ -90,6 +96,7 @@ daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct re
 {
 	struct config_options options = { .alive = daemon_beat, .alive_arg = daemon };
 	struct config *config;
+	int metrics = -1;
 
 	if (daemon->stopping) {
 		config_error(errors, "the daemon is ending");
@@ -98,12 +105,12 @@ daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct re
 	config = config_load(daemon->table->header->config_path, &options, errors);
 	if (config == NULL)
 		return;
-	daemon_prepare_reload(daemon, config, plan, errors);
+	daemon_prepare_reload(daemon, config, plan, &metrics, errors);
 	if (errors->count > 0) {
-		daemon_undo_reload(daemon);
+		daemon_undo_reload(daemon, metrics);
 		config_free(config);
 	} else {
-		daemon_carry_out(daemon, config, plan);
+		daemon_carry_out(daemon, config, plan, metrics);
 	}
 }
 

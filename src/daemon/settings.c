@@ -200,6 +200,8 @@ static const struct setting top_rows[] = {
 	    "users whose commands may change something; both lists empty: all who can open the socket" },
 	{ "control.admin_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, TOP(control.admin_groups), NULL,
 	    "groups whose members' commands may change something" },
+	{ "metrics.listen", "\"\"", SETTING_TEXT, 0, 128, SETTING_IN_PLACE, TOP(metrics_listen), NULL,
+	    "where the metrics are served by HTTP: 127.0.0.1:PORT, [::1]:PORT, unix:/PATH; \"\": nowhere" },
 };
 
 #define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])

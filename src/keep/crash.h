@@ -76,6 +76,7 @@
 	X(LINK_COMMITTED, "link.committed") \
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
+	X(METRICS_NAMED, "metrics.named") \
 	X(LISTENER_NAMED, "listener.named") \
 	X(SWITCH_ORDERED, "switch.ordered") \
 	X(RECOVER_REDONE, "recover.redone") \

@@ -161,7 +161,7 @@ struct table_counters {
 	uint64_t lost_bytes;        /* handed to a dead connection under on_upstream_end = "reconnect" */
 };
 
-/* How long something took, for the metrics.  A step's bound is control/metrics.c's. */
+/* How long something took, for the metrics.  A step's bound is keep/histogram.c's. */
 struct table_histogram {
 	uint64_t step[TABLE_HISTOGRAM]; /* how often, each step alone */
 	uint64_t sum;                   /* microseconds */
@@ -247,6 +247,7 @@ enum table_file {
 	TABLE_FILE_REQUEST, /* eventfd: look at requests */
 	TABLE_FILE_LOCK,    /* another instance cannot take it */
 	TABLE_FILE_CONTROL, /* listener of the control socket; the worker's, named here */
+	TABLE_FILE_METRICS, /* listener of the metrics; likewise */
 	TABLE_FILE_PROGRAM, /* the program that runs, to be executed again (U1) */
 	TABLE_FILE_FORMER,  /* and the one before an upgrade, until a worker of this one was ready */
 	TABLE_FILE_NEXT,    /* and the one of an upgrade, while it is tried */

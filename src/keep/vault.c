@@ -20,7 +20,7 @@
 #define VAULT_NAME     32    /* bytes of such a name */
 
 /* Files of header.file[] that go along: listeners. */
-static const enum table_file vault_daemon_files[] = { TABLE_FILE_CONTROL };
+static const enum table_file vault_daemon_files[] = { TABLE_FILE_CONTROL, TABLE_FILE_METRICS };
 
 #define VAULT_COUNT(array) (sizeof(array) / sizeof(array)[0])
 

@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/histogram.h"
 #include "upstream/link_parts.h"
 #include "upstream/spare.h"
 
@@ -86,6 +87,7 @@ link_on_looked_up(void *arg, const struct lookup_result *result)
 	char text[RECORD_ERROR_SIZE];
 
 	link->asking = NULL;
+	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
 	if (result->error == NULL && result->abort_reason == NULL) {
 		record_set_candidates(record, result->candidates, result->candidate_count);
 		pool_set_candidates(link->pool, result->candidates, result->candidate_count);

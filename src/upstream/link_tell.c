@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "keep/histogram.h"
 #include "upstream/link_parts.h"
 
 #define LINK_STILL (60 * CLOCK_SECOND)
@@ -147,6 +148,21 @@ link_log_event(const struct link *link, const struct link_event *event)
 	}
 }
 
+/* Its length is counted and it is over, both at once. */
+static void
+link_end_outage(struct link *link)
+{
+	struct link_record *record = link->record;
+	struct redo redo;
+
+	if (record->outage_at == 0)
+		return;
+	redo_begin(&redo, link->table);
+	histogram_add(&redo, link->service, TABLE_HISTOGRAM_OUTAGE, clock_now() - (int64_t)record->outage_at);
+	redo_add(&redo, &record->outage_at, 0);
+	redo_commit(&redo);
+}
+
 /* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
 static void
 link_count(struct link *link, const struct link_event *event)
@@ -157,6 +173,7 @@ link_count(struct link *link, const struct link_event *event)
 
 	if (event->kind == LINK_CONNECTED) {
 		record->counters.connects++;
+		link_end_outage(link);
 		record->outage = record->purposely = 0;
 	} else if (event->kind == LINK_DISCONNECTED) {
 		record->counters.disconnects++;
@@ -166,6 +183,7 @@ link_count(struct link *link, const struct link_event *event)
 	}
 	if (!down || record->outage || link_is_failing(link)) /* by order: none of the service's */
 		return;
+	record->outage_at = (uint64_t)clock_now();
 	record->outage = 1;
 	record->counters.outages++;
 }

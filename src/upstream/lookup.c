@@ -128,7 +128,8 @@ lookup_run_end(struct lookup_run *run)
 	struct lookup *lookup = run->lookup;
 	struct address *candidates = mem_new(LOOKUP_CANDIDATES, sizeof *candidates);
 	struct lookup_result result = { .error = run->error, .abort_reason = run->abort_reason,
-		.candidates = candidates, .output = run->output != NULL ? run->output : "",
+		.candidates = candidates, .took = clock_now() - run->since,
+		.output = run->output != NULL ? run->output : "",
 		.errors = run->errors != NULL ? run->errors : "" };
 	enum lookup_pick pick;
 

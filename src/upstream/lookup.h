@@ -48,6 +48,7 @@ struct lookup_result {
 	const struct address *candidates;
 	size_t candidate_count;    /* 1 to LOOKUP_CANDIDATES on success */
 	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
+	int64_t took;              /* microseconds; of all who share it, since the first asked */
 	const char *output, *errors; /* of a script, for "holdfastctl lookup -v"; else "" */
 };
 

@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/histogram.h"
 #include "upstream/pool_parts.h"
 
 static void pool_next(struct pool_dial *dial);
@@ -80,6 +81,7 @@ pool_connected(struct pool_dial *dial)
 	record->since = clock_now();
 	table_session_set(pool->table, dial->session, TABLE_SPARE);
 	CRASH_POINT(DIAL_CONNECTED);
+	histogram_count(pool->table, pool->service, TABLE_HISTOGRAM_CONNECT, record->since - dial->began);
 	if (candidate != NULL)
 		candidate->failed_at = 0;
 	memcpy(address, dial->text, sizeof address);
@@ -170,6 +172,7 @@ pool_begin(struct pool_dial *dial)
 		loop_timer_soon(&dial->timer);
 		return;
 	}
+	dial->began = clock_now();
 	dial->dial = dial_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
 	    pool->settings, &dial->event, pool_on_dialled, dial);
 	CRASH_POINT(DIAL_STARTED);

@@ -38,6 +38,7 @@ struct pool_dial {
 	char text[ADDRESS_TEXT_SIZE]; /* of it */
 	uint64_t tried;      /* candidates, a bit each */
 	unsigned generation; /* of the candidates */
+	int64_t began;       /* the connect to this address, when */
 	bool single;         /* the attempt's: no other candidate */
 	int error;           /* of making its file; that is to be told by the timer */
 	struct event event;  /* its watch; see dial_start() */

@@ -64,6 +64,7 @@ struct link_record {
 	uint32_t shown;                /* enum link_state */
 	uint32_t purposely;            /* the connection was given up, not lost */
 	uint32_t outage;               /* since the last connection one was counted */
+	uint64_t outage_at;            /* monotonic: when, 0 none */
 	volatile uint32_t renewed;     /* by a reload, and the machine was not told yet */
 	volatile uint32_t notice_first, notice_next; /* count up */
 	struct record_notice notice[RECORD_NOTICES];

@@ -131,6 +131,7 @@ unknown_services_and_bad_words_are_errors(void **state)
 		"lookup -v", "lookup one -x", "ping x", "reload x", "pause", "pause --kill", "pause one x",
 		"pause one -1", "pause one 1 2", "pause one --all", "resume", "fail one", "fail one x",
 		"fail one 1 2", "fail one -1",
+		"metrics x", "metrics --prometheus x", "metrics --json",
 	};
 
 	(void)state;
@@ -157,6 +158,22 @@ status_tells_what_the_service_tells(void **state)
 	json_decref(answer);
 	expect("status", "version", "\"9.9\"");
 	expect("status", "config_error", "null");
+}
+
+static void
+metrics_are_of_each_service(void **state)
+{
+	json_t *open = ask("metrics"), *older = ask("metrics --prometheus");
+	const char *text = json_string_value(json_object_get(open, "metrics"));
+
+	(void)state;
+	assert_non_null(strstr(text, "\nholdfast_clients_accepted_total{service=\"two\"} 7\n"));
+	assert_non_null(strstr(text, "\nholdfast_refused_total{service=\"one\",reason=\"max_held\"} 2\n"));
+	assert_non_null(strstr(text, "\n# EOF\n"));
+	text = json_string_value(json_object_get(older, "metrics"));
+	assert_non_null(strstr(text, "\n# TYPE holdfast_clients_accepted_total counter\n"));
+	json_decref(open);
+	json_decref(older);
 }
 
 static void
@@ -371,6 +388,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(unknown_services_and_bad_words_are_errors),
 		TEST(status_tells_what_the_service_tells),
+		TEST(metrics_are_of_each_service),
 		TEST(wait_answers_when_connected_and_0_at_once),
 		TEST(wait_ends_at_its_time_and_with_its_connection),
 		TEST(close_kills_if_told_and_answers_when_finished),

@@ -88,7 +88,18 @@ static const struct {
 	const char *text, *error;
 } kinds[] = {
 	/* names */
-	{ "metrics: { listen = \"x\"; };", "m.conf:1: metrics: unknown setting" },
+	{ "metrics: { listen = \"x\"; };", "m.conf:1: metrics.listen: \"x\": no port" },
+	{ "\nmetrics: {\n listen = \"0.0.0.0:9464\"; };",
+	    "m.conf:3: metrics.listen: \"0.0.0.0:9464\": other hosts could reach it, and there is no password; write "
+	    "127.0.0.1:PORT, [::1]:PORT or unix:/PATH" },
+	{ "metrics: { listen = \"localhost:9464\"; };",
+	    "m.conf:1: metrics.listen: \"localhost:9464\": a host name may mean any host; write 127.0.0.1:PORT, "
+	    "[::1]:PORT or unix:/PATH" },
+	{ "metrics: { listen = 9464; };", "m.conf:1: metrics.listen: must be a text, not a number" },
+	{ "metrics: { listne = \"\"; };", "m.conf:1: metrics.listne: unknown setting; did you mean \"listen\"?" },
+	{ "metrics: { path = \"/m\"; };", "m.conf:1: metrics.path: unknown setting; did you mean \"control.path\"?" },
+	{ "runtime_directory = \"/r\"; metrics: { listen = \"unix:/r/control.sock\"; };",
+	    "m.conf:1: metrics.listen: unix:/r/control.sock is the control socket" },
 	{ "\nservice: { };", "m.conf:2: service: unknown setting; did you mean \"services\"?" },
 	{ "log: {\n levle = \"info\"; };", "m.conf:2: log.levle: unknown setting; did you mean \"level\"?" },
 	{ "retry: { };", "m.conf:1: retry: unknown setting here; did you mean \"defaults.retry\"?" },

@@ -228,13 +228,13 @@ the_65th_connection_is_told_so_and_closed(void **state)
 }
 
 static void
-an_answer_beyond_4_mib_is_an_error(void **state)
+an_answer_beyond_12_mib_is_an_error(void **state)
 {
 	int fd = side_client();
 
 	(void)state;
-	side_put(fd, "size 4194304\necho a\n");
-	side_expect_error(fd, "more than 4 MiB");
+	side_put(fd, "size 12582912\necho a\n");
+	side_expect_error(fd, "more than 12 MiB");
 	side_expect_ok(fd, "words", "[\"a\"]");
 	close(fd);
 }
@@ -324,7 +324,7 @@ main(void)
 		SIDE_TEST(a_shutdown_still_waits_for_the_answer_and_a_close_after_it_cancels),
 		SIDE_TEST(requests_under_way_are_cancelled_when_control_is_freed),
 		SIDE_TEST(the_65th_connection_is_told_so_and_closed),
-		SIDE_TEST(an_answer_beyond_4_mib_is_an_error),
+		SIDE_TEST(an_answer_beyond_12_mib_is_an_error),
 		SIDE_TEST(a_reader_that_does_not_read_gets_no_further_command_run),
 		SIDE_TEST(only_administrators_may_change_something_if_there_are_any),
 		SIDE_TEST(another_user_may_not),

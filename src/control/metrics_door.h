@@ -1,0 +1,24 @@
+/* metrics_door.h - where the metrics are served: a listening socket of this host alone.
+ *
+ * "unix:/PATH" or a loopback address with its port ("127.0.0.1:9464", "[::1]:9464"): what the metrics tell is
+ * nobody's business elsewhere, and HTTP without a password must not be reached from there.
+ */
+#ifndef HOLDFAST_CONTROL_METRICS_DOOR_H
+#define HOLDFAST_CONTROL_METRICS_DOOR_H
+
+#include <stdbool.h>
+
+/* What is wrong with an address to listen at: a static text, or NULL. */
+const char *metrics_door_check(const char *address);
+
+/* Opens the listening socket of an address that is right; a Unix socket by the rules of client/listener.h, "0660".
+ * NULL and *ret_fd, or what is wrong: a text to free with mem_free(). */
+char *metrics_door_open(const char *address, const char *runtime_directory, int *ret_fd);
+
+/* Whether the open socket fd listens at this address. */
+bool metrics_door_is_at(int fd, const char *address);
+
+/* Unlinks the path of a Unix socket.  -1 is fine. */
+void metrics_door_unlink(int fd);
+
+#endif

@@ -1,0 +1,118 @@
+#include "daemon/commands_metrics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void
+metrics_take_link(struct metrics_service *metrics, const struct link_status *link)
+{
+	int64_t down = link->down_since == 0 ? 0 : clock_wall() - link->down_since;
+
+	metrics->up = link->up;
+	metrics->down = down > 0 ? down : 0; /* the wall clock may have been set back */
+	metrics->warm = link->warm;
+	metrics->standby = link->standby;
+	metrics->outages = link->outages;
+	metrics->attempts = link->attempts;
+	metrics->connects = link->connects;
+	metrics->disconnects = link->disconnects;
+	metrics->lookup_failures = link->lookup_failures;
+	metrics->expiries = link->expiries;
+	metrics->handler_failures = link->handler_failures;
+	metrics->notify_dropped = link->notify_dropped;
+}
+
+static void
+metrics_take_counters(struct metrics_service *metrics, const struct table_counters *counters)
+{
+	metrics->accepted = counters->clients;
+	metrics->refused_down = counters->refused_down;
+	metrics->refused_held_max = counters->refused_held_max;
+	metrics->refused_hold_timeout = counters->refused_hold_timeout;
+	metrics->refused_permission = counters->refused_permission;
+	metrics->refused_per_user = counters->refused_per_user;
+	metrics->lost_bytes = counters->lost_bytes;
+}
+
+static void
+metrics_take_shared(struct metrics_service *metrics, const struct shared_status *shared)
+{
+	metrics->in_flight = shared->in_flight;
+	metrics->queued = shared->queued;
+	memcpy(metrics->messages, shared->messages, sizeof metrics->messages);
+	metrics->losses = shared->lost;
+	metrics->retries = shared->retried;
+}
+
+static void
+metrics_take_service(struct metrics_service *metrics, const struct service *service,
+    const struct table_service *record)
+{
+	struct service_status status;
+
+	service_get_status(service, &status);
+	snprintf(metrics->name, sizeof metrics->name, "%s", service_name(service));
+	metrics->shared = status.mode == SERVICE_SHARED;
+	metrics->paused = record->pause.value != 0;
+	metrics->clients = status.clients;
+	metrics->held = status.held;
+	metrics->max_clients = service_get_settings(service)->crowd.max_clients;
+	memcpy(metrics->bytes, status.bytes, sizeof metrics->bytes);
+	metrics_take_link(metrics, &status.link);
+	metrics_take_counters(metrics, status.counters);
+	metrics_take_shared(metrics, &status.shared);
+	memcpy(metrics->histogram, record->histogram, sizeof metrics->histogram);
+}
+
+static void
+metrics_take_daemon(struct metrics *metrics, const struct commands_context *context)
+{
+	const struct table_header *header = context->table->header;
+	struct metrics_daemon *daemon = &metrics->daemon;
+
+	snprintf(daemon->version, sizeof daemon->version, "%s", context->version);
+	daemon->worker_restarts = header->worker_restarts;
+	daemon->config_ok = header->config_error[0] == '\0';
+	daemon->services = metrics->count;
+	daemon->max_files = header->shape.sessions - 1;
+	daemon->started = header->started;
+}
+
+struct metrics *
+commands_take_metrics(const struct commands_context *context, enum metrics_format format)
+{
+	struct metrics *metrics;
+	const struct service *service;
+	size_t count = 0;
+
+	while (context->service_at(context->daemon, count) != NULL)
+		count++;
+	metrics = metrics_new(format, count);
+	metrics_take_daemon(metrics, context);
+	for (size_t i = 0; i < count; i++) {
+		service = context->service_at(context->daemon, i);
+		metrics_take_service(&metrics->services[i], service,
+		    &context->table->services[service_index(service)]);
+	}
+	return metrics;
+}
+
+void
+commands_metrics(void *arg, struct control_request *request, int argc, char **argv)
+{
+	enum metrics_format format = commands_take_option(&argc, argv, "--prometheus", NULL) ? METRICS_PROMETHEUS
+	    : METRICS_OPENMETRICS;
+	struct metrics *metrics;
+	struct evbuffer *text;
+
+	if (!commands_expect(request, argc, argv, 0, 0))
+		return;
+	metrics = commands_take_metrics(arg, format);
+	text = evbuffer_new();
+	metrics_write(metrics, text, SIZE_MAX);
+	control_answer_text(request, "metrics", text);
+	evbuffer_free(text);
+	metrics_free(metrics);
+}

@@ -1,0 +1,14 @@
+/* commands_metrics.h - the numbers of all services and of the daemon, as they are now. */
+#ifndef HOLDFAST_DAEMON_COMMANDS_METRICS_H
+#define HOLDFAST_DAEMON_COMMANDS_METRICS_H
+
+#include "control/metrics.h"
+#include "daemon/commands.h"
+#include "daemon/commands_parts.h"
+
+/* A snapshot, to be freed with metrics_free(). */
+struct metrics *commands_take_metrics(const struct commands_context *context, enum metrics_format format);
+
+commands_run commands_metrics;
+
+#endif

@@ -1,0 +1,112 @@
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "control/metrics_door.h"
+#include "daemon/commands_metrics.h"
+#include "daemon/daemon_parts.h"
+#include "keep/crash.h"
+
+static volatile int32_t *
+daemon_metrics_fd(const struct daemon *daemon)
+{
+	return &daemon->table->header->file[TABLE_FILE_METRICS];
+}
+
+static struct metrics *
+daemon_take_metrics(void *arg, enum metrics_format format)
+{
+	const struct daemon *daemon = arg;
+
+	return commands_take_metrics(&daemon->commands, format);
+}
+
+static void
+daemon_serve_metrics(struct daemon *daemon)
+{
+	metrics_http_free(daemon->metrics);
+	daemon->metrics = NULL;
+	if (*daemon_metrics_fd(daemon) != -1)
+		daemon->metrics = metrics_http_new(daemon->loop, *daemon_metrics_fd(daemon),
+		    daemon->table->header->shape.sessions - TABLE_LAST_FILES, daemon_take_metrics, daemon);
+}
+
+/* Whether the socket that is there, or its absence, is what the configuration says. */
+static bool
+daemon_has_metrics(const struct daemon *daemon, const struct config *config)
+{
+	int fd = *daemon_metrics_fd(daemon);
+
+	return config->metrics_listen == NULL ? fd == -1 : metrics_door_is_at(fd, config->metrics_listen);
+}
+
+char *
+daemon_prepare_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd)
+{
+	char *wrong, *error;
+
+	*ret_fd = -1;
+	if (config->metrics_listen == NULL || daemon_has_metrics(daemon, config))
+		return NULL;
+	wrong = metrics_door_open(config->metrics_listen, config->runtime_directory, ret_fd);
+	if (wrong == NULL) {
+		table_note_file(daemon->table, *ret_fd);
+		return NULL;
+	}
+	error = mem_print("metrics.listen: %s", wrong);
+	mem_free(wrong);
+	return error;
+}
+
+/* The path goes first: a new worker knows it by nothing but the file.  Before the number changes hands it names no
+ * file, or it would name the next that is opened. */
+void
+daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd)
+{
+	volatile int32_t *named = daemon_metrics_fd(daemon);
+	int before = *named;
+
+	if (daemon_has_metrics(daemon, config))
+		return;
+	metrics_door_unlink(before);
+	*named = fd;
+	CRASH_POINT(METRICS_NAMED);
+	daemon_serve_metrics(daemon);
+	if (before != -1)
+		close(before);
+}
+
+void
+daemon_undo_metrics(int fd)
+{
+	if (fd == -1)
+		return;
+	metrics_door_unlink(fd);
+	close(fd);
+}
+
+bool
+daemon_start_metrics(struct daemon *daemon)
+{
+	char *wrong;
+	int fd;
+
+	wrong = daemon_prepare_metrics(daemon, daemon->config, &fd);
+	if (wrong == NULL && !daemon_has_metrics(daemon, daemon->config))
+		daemon_change_metrics(daemon, daemon->config, fd);
+	else
+		daemon_serve_metrics(daemon);
+	if (wrong == NULL)
+		return true;
+	log_error(NULL, "%s; %s", wrong, daemon->table->header->was_ready
+	    ? "the next reload tries again" : "holdfastd ends");
+	mem_free(wrong);
+	return false;
+}
+
+void
+daemon_end_metrics(struct daemon *daemon)
+{
+	metrics_http_free(daemon->metrics);
+	metrics_door_unlink(*daemon_metrics_fd(daemon));
+}
