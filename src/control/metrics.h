@@ -20,14 +20,14 @@ enum metrics_format {
 
 struct metrics_daemon {
 	char version[64];
-	uint64_t worker_restarts, config_ok, services, max_files;
+	uint64_t worker_restarts, restarts, upgrades, config_ok, services, max_files;
 	int64_t started;     /* wall clock, microseconds */
 };
 
 struct metrics_service {
 	char name[TABLE_NAME_SIZE];
 	bool shared;         /* mode */
-	uint64_t up, paused, clients, held, max_clients, warm;
+	uint64_t up, paused, failing, clients, held, max_clients, warm;
 	int64_t down;        /* microseconds, 0 while up */
 	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries;
 	uint64_t handler_failures, notify_dropped;

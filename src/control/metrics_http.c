@@ -53,12 +53,14 @@ metrics_http_find(struct metrics_http *http, const struct bufferevent *stream)
 	return NULL;
 }
 
-/* evhttp asks for the stream of a connection that it has accepted.  The listener rests while no place is free. */
+/* evhttp asks for the stream of a connection that it has accepted.  The listener rests while no place is free.  The
+ * file is closed with the stream, so after our reference: a stream whose file was closed before would, for as long as
+ * we hold it, be told of whatever else is opened with that number, and read it. */
 static struct bufferevent *
 metrics_http_on_accept(struct event_base *loop, void *arg)
 {
 	struct metrics_http *http = arg;
-	struct bufferevent *stream = bufferevent_socket_new(loop, -1, 0);
+	struct bufferevent *stream = bufferevent_socket_new(loop, -1, BEV_OPT_CLOSE_ON_FREE);
 	struct metrics_visit *visit = metrics_http_find(http, NULL);
 
 	if (stream == NULL || visit == NULL)

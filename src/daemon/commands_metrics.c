@@ -55,7 +55,8 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	service_get_status(service, &status);
 	snprintf(metrics->name, sizeof metrics->name, "%s", service_name(service));
 	metrics->shared = status.mode == SERVICE_SHARED;
-	metrics->paused = record->pause.value != 0;
+	metrics->paused = status.paused;
+	metrics->failing = status.failing_until != 0;
 	metrics->clients = status.clients;
 	metrics->held = status.held;
 	metrics->max_clients = service_get_settings(service)->crowd.max_clients;
@@ -74,6 +75,8 @@ metrics_take_daemon(struct metrics *metrics, const struct commands_context *cont
 
 	snprintf(daemon->version, sizeof daemon->version, "%s", context->version);
 	daemon->worker_restarts = header->worker_restarts;
+	daemon->restarts = header->restarts;
+	daemon->upgrades = header->upgrades;
 	daemon->config_ok = header->config_error[0] == '\0';
 	daemon->services = metrics->count;
 	daemon->max_files = header->shape.sessions - 1;

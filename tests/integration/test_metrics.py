@@ -7,6 +7,7 @@ import pytest
 pytest.importorskip("prometheus_client", reason="python3-prometheus-client is not here")
 
 import holdfast  # noqa: E402
+import manager  # noqa: E402
 import scrape  # noqa: E402
 
 
@@ -119,6 +120,25 @@ def test_nothing_goes_down_over_deaths_and_no_scrape_is_refused(daemon, upstream
             # Asked while there may be no worker: it waits in the socket's backlog.
             found = scrape.values(scrape.text(address))
             assert found["holdfast_worker_restarts_total"] == turn + 1
+
+
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_all_goes_on_over_a_restart_and_an_upgrade(daemon, upstream, port, folder, kind):
+    server = upstream()
+    address = port if kind == "tcp" else f"unix:{folder}/m.sock"
+    one = daemon(holdfast.fixed("s", server.address), top=scrape.listening(address), start=False,
+                 kind=manager.Managed)
+    one.install(os.path.join(holdfast.BUILD, "holdfastd"))
+    one.start()
+    with one.client("s") as client:
+        assert client.ask("x") == b"x\n"
+        before = scrape.values(scrape.text(address))
+        one.restart()
+        assert one.ctl("upgrade").returncode == 0
+        after = scrape.values(scrape.text(address))
+    assert after["holdfast_restarts_total"] == after["holdfast_upgrades_total"] == 1
+    for name in ("clients_accepted_total", "connect_seconds_count", "lookup_seconds_sum"):
+        assert after[f'holdfast_{name}{{service="s"}}'] == before[f'holdfast_{name}{{service="s"}}'] > 0, name
 
 
 def test_reload_adds_moves_and_removes_it(daemon, upstream, port, folder):

@@ -96,3 +96,28 @@ def test_who_leaves_in_the_midst_leaves_nothing(served):
             with scrape.connect(address) as connection:
                 connection.sendall(said)
     assert scrape.text(address).endswith("# EOF\n")
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / holdfast.os.sysconf("SC_CLK_TCK")
+
+
+def test_the_last_files_are_not_for_the_curious(daemon, upstream):
+    """With no file left they are closed or wait, nothing spins; with files again they are answered."""
+    server = upstream()
+    address = f"127.0.0.1:{holdfast.free_port()}"
+    one = daemon(holdfast.fixed("s", server.address) + holdfast.fixed("down", "127.0.0.1:1"),
+                 top=scrape.listening(address), wrapper=["prlimit", "--nofile=48:48"])
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):
+            stack.enter_context(one.client("s")).send(b"x\n")
+        one.wait_log("cannot accept")
+        for _ in range(40):
+            stack.enter_context(scrape.connect(address)).sendall(GET)
+        before = cpu_seconds(one.worker())
+        assert one.command_raw("wait down 0.7")["timed_out"], "an operator can look, for that long"
+        assert cpu_seconds(one.worker()) - before < 0.35
+    assert scrape.text(address).endswith("# EOF\n")
+    assert one.restarts() == 0

@@ -152,7 +152,8 @@ no_service_is_no_sample(void **state)
 
 	(void)state;
 	expect(text, "holdfast_config_ok 0\n");
-	assert_null(strstr(text, "holdfast_up"));
+	assert_null(strstr(text, "service="));
+	assert_null(strstr(text, "holdfast_clients"));
 	metrics_free(metrics);
 }
 
