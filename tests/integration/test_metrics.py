@@ -42,6 +42,8 @@ def test_two_formats_over_tcp_and_unix_sockets_and_the_control_socket(daemon, up
     assert found['holdfast_down_seconds{service="s"}'] == 0 < found['holdfast_down_seconds{service="gone"}']
     assert found['holdfast_clients{service="s"}'] == found['holdfast_clients_accepted_total{service="line"}'] == 1
     assert found['holdfast_bytes_total{direction="from_clients",service="s"}'] == 2
+    assert found['holdfast_hold_seconds_count{service="s"}'] == 0, "a connection was ready"
+    assert 'holdfast_hold_seconds_count{service="line"}' not in found
     assert found['holdfast_messages_total{direction="to_clients",service="line"}'] == 1
     assert found['holdfast_lookup_failures_total{service="gone"}'] >= 1
     assert found["holdfast_config_ok"] == 1 and found["holdfast_worker_restarts_total"] == 0
