@@ -66,7 +66,8 @@ metrics_door_listen(int fd, const struct address *address)
 	int yes = 1;
 
 	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-	    bind(fd, metrics_door_name(address), address->socket_length) == 0 && listen(fd, METRICS_DOOR_BACKLOG) == 0;
+	    bind(fd, metrics_door_name(address), address->socket_length) == 0 &&
+	    listen(fd, METRICS_DOOR_BACKLOG) == 0;
 }
 
 char *

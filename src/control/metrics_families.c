@@ -48,7 +48,8 @@ const struct metrics_family metrics_families[] = {
 	GAUGE("holdfast_max_files", DAEMON, NULL, "How many files can be open at once.", OF_DAEMON(max_files)),
 
 	GAUGE("holdfast_up", SERVICES, NULL, "1 while connected.", ONE(up)),
-	GAUGE("holdfast_down_seconds", SERVICES, "seconds", "For how long it has been down, 0 while up.", ONE(down)),
+	GAUGE("holdfast_down_seconds", SERVICES, "seconds", "For how long it has been down, 0 while up.",
+	    ONE(down)),
 	GAUGE("holdfast_paused", SERVICES, NULL, "1 while an operator has it paused.", ONE(paused)),
 	GAUGE("holdfast_failing", SERVICES, NULL, "1 while it is down by an operator's order.", ONE(failing)),
 	COUNTER("holdfast_outages", SERVICES, NULL, "Losses, and first attempts that failed, until connected again.",

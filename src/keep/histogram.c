@@ -16,7 +16,8 @@ static const int64_t hold_bounds[] = {
 	300, 1 * MS, 3 * MS, 10 * MS, 30 * MS, 100 * MS, 300 * MS, 1 * S, 3 * S, 10 * S, 30 * S, 60 * S, 300 * S,
 };
 static const int64_t outage_bounds[] = {
-	10 * MS, 100 * MS, 300 * MS, 1 * S, 3 * S, 10 * S, 30 * S, 60 * S, 300 * S, 900 * S, 3600 * S, 14400 * S, 86400 * S,
+	10 * MS, 100 * MS, 300 * MS, 1 * S, 3 * S, 10 * S, 30 * S, 60 * S, 300 * S, 900 * S, 3600 * S, 14400 * S,
+	86400 * S,
 };
 
 #define BOUNDS(array) { (array), sizeof(array) / sizeof((array)[0]) }

@@ -172,7 +172,8 @@ setup(void **state)
 	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	name.sun_family = AF_UNIX;
 	name_length = sizeof name.sun_family;
-	if (listening == -1 || bind(listening, (struct sockaddr *)&name, name_length) == -1 || listen(listening, 64) == -1)
+	if (listening == -1 || bind(listening, (struct sockaddr *)&name, name_length) == -1 ||
+	    listen(listening, 64) == -1)
 		return -1;
 	name_length = sizeof name;
 	return getsockname(listening, (struct sockaddr *)&name, &name_length);
