@@ -48,6 +48,11 @@ def test_two_formats_over_tcp_and_unix_sockets_and_the_control_socket(daemon, up
     assert found['holdfast_lookup_failures_total{service="gone"}'] >= 1
     assert found["holdfast_config_ok"] == 1 and found["holdfast_worker_restarts_total"] == 0
     assert 'holdfast_refused_total{reason="max_held",service="S-_9' + "x" * 60 + '"}' in found
+    one.command("fail s 60")
+    one.command("pause tv")
+    found = scrape.values(scrape.text(port))
+    assert found['holdfast_failing{service="s"}'] == found['holdfast_paused{service="tv"}'] == 1
+    assert found['holdfast_failing{service="tv"}'] == found['holdfast_paused{service="s"}'] == 0
     older, code, kind = scrape.curl(port, "-H", "Accept: text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
     assert (code, kind) == (200, scrape.PROMETHEUS)
     promtool(older)
