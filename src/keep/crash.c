@@ -71,7 +71,7 @@ crash_list(void)
 void
 crash_here(enum crash_point point)
 {
-	if (crash_state.table->header->keeper_pid == getpid())
+	if (crash_state.count == 0 || crash_state.table->header->keeper_pid == getpid())
 		return; /* the keeper finishes what a worker left: nobody would go on after its own death */
 	for (unsigned i = 0; i < crash_state.count; i++)
 		if (crash_state.wanted[i].point == point &&
