@@ -262,7 +262,7 @@ metrics_write(struct metrics *metrics, struct evbuffer *out, size_t size)
 		metrics_write_one(metrics, out);
 	if (metrics_families[metrics->family].name != NULL)
 		return true;
-	if (!metrics->ended && metrics->format == METRICS_OPENMETRICS)
+	if (!metrics->ended) /* for Prometheus a comment, by which a reader sees that nothing is missing */
 		evbuffer_add(out, "# EOF\n", 6);
 	metrics->ended = true;
 	return false;

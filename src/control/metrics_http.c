@@ -186,15 +186,14 @@ metrics_answer_go_on(struct evhttp_connection *connection, void *arg)
 	metrics_answer_free(answer);
 }
 
-/* OpenMetrics, unless the client names only the older text. */
+/* OpenMetrics for whoever names it; the text format is what everybody reads. */
 static enum metrics_format
 metrics_http_format(struct evhttp_request *request)
 {
 	const char *accept = evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
 
-	if (accept == NULL || strcasestr(accept, "application/openmetrics-text") != NULL)
-		return METRICS_OPENMETRICS;
-	return strcasestr(accept, "text/plain") != NULL ? METRICS_PROMETHEUS : METRICS_OPENMETRICS;
+	return accept != NULL && strcasestr(accept, "application/openmetrics-text") != NULL ? METRICS_OPENMETRICS
+	    : METRICS_PROMETHEUS;
 }
 
 static void

@@ -29,7 +29,7 @@ const struct help_command help_commands[] = {
 	{ "reload", "", "reads the configuration anew", 0, 0, true, true },
 	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, false, true },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
-	{ "metrics", "[--prometheus]", "the metrics as OpenMetrics text, or in Prometheus's older form", 0, 1, true,
+	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0, 1, true,
 	    false },
 	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, false, false },
 	{ "ping", "", "answers", 0, 0, true, false },

@@ -244,7 +244,7 @@ const struct control_command commands_register[] = {
 	{ "reload", "", "reads the configuration anew", 0, 0, true, commands_reload },
 	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, true, commands_upgrade },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
-	{ "metrics", "[--prometheus]", "the metrics as OpenMetrics text, or in Prometheus's older form", 0, 1, false,
+	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0, 1, false,
 	    commands_metrics },
 	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, true, commands_log },
 	{ "ping", "", "answers", 0, 0, false, commands_ping },

@@ -105,8 +105,8 @@ commands_take_metrics(const struct commands_context *context, enum metrics_forma
 void
 commands_metrics(void *arg, struct control_request *request, int argc, char **argv)
 {
-	enum metrics_format format = commands_take_option(&argc, argv, "--prometheus", NULL) ? METRICS_PROMETHEUS
-	    : METRICS_OPENMETRICS;
+	enum metrics_format format = commands_take_option(&argc, argv, "--openmetrics", NULL) ? METRICS_OPENMETRICS
+	    : METRICS_PROMETHEUS;
 	struct metrics *metrics;
 	struct evbuffer *text;
 

@@ -26,7 +26,7 @@ def curl(address, *more, path="/metrics"):
 
 
 def text(address):
-    body, code, kind = curl(address)
+    body, code, kind = curl(address, "-H", f"Accept: {OPENMETRICS}")
     assert (code, kind) == (200, OPENMETRICS)
     return body
 

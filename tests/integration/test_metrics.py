@@ -53,12 +53,12 @@ def test_two_formats_over_tcp_and_unix_sockets_and_the_control_socket(daemon, up
     found = scrape.values(scrape.text(port))
     assert found['holdfast_failing{service="s"}'] == found['holdfast_paused{service="tv"}'] == 1
     assert found['holdfast_failing{service="tv"}'] == found['holdfast_paused{service="s"}'] == 0
-    older, code, kind = scrape.curl(port, "-H", "Accept: text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+    older, code, kind = scrape.curl(port)
     assert (code, kind) == (200, scrape.PROMETHEUS)
     promtool(older)
-    asked = one.ctl("metrics")
+    asked = one.ctl("metrics", "--openmetrics")
     assert asked.returncode == 0 and scrape.values(asked.stdout).keys() == found.keys()
-    promtool(one.ctl("metrics", "--prometheus").stdout)
+    promtool(one.ctl("metrics").stdout)
     # What Prometheus itself asks for.
     assert scrape.curl(port, "-H", "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5")[2] == \
         scrape.OPENMETRICS
