@@ -16,6 +16,7 @@
 #include "ctl/help.h"
 #include "ctl/progress.h"
 #include "ctl/show.h"
+#include "ctl/syntax.h"
 #include "ctl/upgrade.h"
 
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
@@ -258,12 +259,32 @@ main_unknown_command(const char *name)
 	return ASK_USAGE;
 }
 
+/* Whether all options are the command's; if not it is said which one is none. */
+static bool
+errand_has_good_options(const struct errand *errand)
+{
+	const struct help_command *command = errand->command;
+	const char *bad, *meant;
+	struct syntax syntax;
+
+	syntax_read(&syntax, command->arguments);
+	bad = syntax_bad_option(&syntax, errand->argc, errand->argv);
+	if (bad == NULL)
+		return true;
+	meant = syntax_nearest(&syntax, bad);
+	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
+	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");
+	return false;
+}
+
 /* Whether the command may be sent like this; if not it is said why. */
 static bool
 errand_is_well_formed(const struct errand *errand)
 {
 	const struct help_command *command = errand->command;
 
+	if (!errand_has_good_options(errand))
+		return false;
 	for (int i = 1; i < errand->argc; i++)
 		if (strpbrk(errand->argv[i], "\r\n") != NULL) {
 			fputs("holdfastctl: an argument holds a newline\n", stderr);

@@ -118,7 +118,10 @@ def test_the_socket_comes_from_the_environment(path):
 
 @pytest.mark.parametrize("words, part", [
     ([], "which command"), (["pnig"], 'did you mean "ping"'), (["wait"], "usage: holdfastctl wait SERVICE"),
-    (["ping", "x"], "usage"), (["-x"], "bad option"), (["status", "a\nb"], "newline")])
+    (["ping", "x"], "usage"), (["-x"], "bad option"), (["status", "a\nb"], "newline"),
+    (["status", "--jsn"], '"status" has no option --jsn; did you mean --json?'),
+    (["kill", "s", "--uint", "x"], "no option --uint; did you mean --unit?"),
+    (["wait", "s", "-5"], "no option -5"), (["lookup", "-x", "s"], '"lookup" has no option -x')])
 def test_usage_errors_need_no_daemon(path, words, part):
     done = ctl(path, *words)
     assert done.returncode == 2 and part in done.stderr and done.stdout == ""

@@ -1,0 +1,102 @@
+#include "ctl/syntax.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/nearest.h"
+
+static const char *const common_options[] = { "--json", "--help", NULL };
+
+/* What a word is, by what stands before it. */
+static void
+syntax_place(struct syntax *syntax, struct syntax_item *item, const struct syntax_item *before, char separator)
+{
+	bool alternative = separator == '|' && before != NULL;
+
+	if (item->text[0] == '-') {
+		item->kind = SYNTAX_OPTION;
+		item->of = syntax->count;
+	} else if (before != NULL && before->kind == (alternative ? SYNTAX_VALUE : SYNTAX_OPTION) && separator != ']') {
+		item->kind = SYNTAX_VALUE;
+		item->of = before->of;
+	} else {
+		item->kind = SYNTAX_PLACE;
+		item->of = alternative && before->kind == SYNTAX_PLACE ? before->of : syntax->places++;
+	}
+}
+
+void
+syntax_read(struct syntax *syntax, const char *arguments)
+{
+	char separator = ' ';
+
+	memset(syntax, 0, sizeof *syntax);
+	while (*arguments != '\0' && syntax->count < SYNTAX_ITEMS) {
+		struct syntax_item *item = &syntax->items[syntax->count];
+		size_t length = strcspn(arguments, " |[]");
+
+		if (length == 0) {
+			separator = separator == ']' && *arguments == ' ' ? ']' : *arguments == '[' ? ']' : *arguments;
+			arguments++;
+			continue;
+		}
+		if (length < sizeof item->text) {
+			memcpy(item->text, arguments, length);
+			syntax_place(syntax, item, syntax->count == 0 ? NULL : item - 1, separator);
+			syntax->count++;
+		}
+		separator = ' ';
+		arguments += length;
+	}
+}
+
+const struct syntax_item *
+syntax_option(const struct syntax *syntax, const char *name)
+{
+	for (size_t i = 0; i < syntax->count; i++)
+		if (syntax->items[i].kind == SYNTAX_OPTION && strcmp(syntax->items[i].text, name) == 0)
+			return &syntax->items[i];
+	return NULL;
+}
+
+bool
+syntax_takes_value(const struct syntax *syntax, const struct syntax_item *option)
+{
+	const struct syntax_item *next = option + 1;
+
+	return next < syntax->items + syntax->count && next->kind == SYNTAX_VALUE;
+}
+
+const char *
+syntax_bad_option(const struct syntax *syntax, int argc, char *const *argv)
+{
+	for (int i = 1; i < argc; i++) {
+		const struct syntax_item *option = syntax_option(syntax, argv[i]);
+
+		if (strcmp(argv[i], "--") == 0)
+			return NULL;
+		if (argv[i][0] == '-' && argv[i][1] != '\0' && option == NULL)
+			return argv[i];
+		if (option != NULL && syntax_takes_value(syntax, option))
+			i++;
+	}
+	return NULL;
+}
+
+/* All options by their number: the command's, then the common ones. */
+static const char *
+syntax_option_at(const void *arg, size_t index)
+{
+	const struct syntax *syntax = arg;
+
+	for (size_t i = 0; i < syntax->count; i++)
+		if (syntax->items[i].kind == SYNTAX_OPTION && index-- == 0)
+			return syntax->items[i].text;
+	return common_options[index];
+}
+
+const char *
+syntax_nearest(const struct syntax *syntax, const char *word)
+{
+	return nearest_name(word, syntax_option_at, syntax);
+}
