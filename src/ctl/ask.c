@@ -79,30 +79,35 @@ ask_socket_group(const char *path)
 	return group == NULL ? NULL : group->gr_name;
 }
 
-void
-ask_explain(const char *path, int error)
+char *
+ask_reason(const char *path, int error)
 {
 	const char *group;
 
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		fprintf(stderr, "holdfastctl: no socket at %s: start the daemon (systemctl start holdfast), or name "
-		    "its control socket with -s\n", path);
-		break;
+		return mem_print("no socket at %s: start the daemon (systemctl start holdfast), or name its control "
+		    "socket with -s", path);
 	case ECONNREFUSED:
-		fprintf(stderr, "holdfastctl: nobody listens at %s: the daemon has ended; start it (systemctl start "
-		    "holdfast)\n", path);
-		break;
+		return mem_print("nobody listens at %s: the daemon has ended; start it (systemctl start holdfast)", path);
 	case EACCES:
 	case EPERM:
 		group = ask_socket_group(path);
-		fprintf(stderr, "holdfastctl: permission denied at %s: use sudo, or become a member of %s%s\n", path,
+		return mem_print("permission denied at %s: use sudo, or become a member of %s%s", path,
 		    group == NULL ? "the socket's group" : "the group ", group == NULL ? "" : group);
-		break;
 	default:
-		fprintf(stderr, "holdfastctl: %s: %s\n", path, strerror(error));
+		return mem_print("%s: %s", path, strerror(error));
 	}
+}
+
+void
+ask_explain(const char *path, int error)
+{
+	char *reason = ask_reason(path, error);
+
+	fprintf(stderr, "holdfastctl: %s\n", reason);
+	mem_free(reason);
 }
 
 int

@@ -22,7 +22,10 @@ char *ask_socket(const char *named);
 /* Connects.  0 or a positive errno. */
 int ask_connect(struct ask *ask, const char *path);
 
-/* Prints to standard error why path was not reached and what to do. */
+/* Why path was not reached and what to do; to be freed with mem_free(). */
+char *ask_reason(const char *path, int error);
+
+/* Prints that to standard error. */
 void ask_explain(const char *path, int error);
 
 /* Sends text and a newline.  0 or a positive errno. */

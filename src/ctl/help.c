@@ -37,10 +37,27 @@ const struct help_command help_commands[] = {
 	{ NULL, NULL, NULL, 0, 0, false, false },
 };
 
+const struct help_command help_own[] = {
+	{ "check", "[-w SECONDS] [-c SECONDS] [SERVICE]", "for monitoring; has exit codes of its own", 0, 5, true,
+	    false },
+	{ NULL, NULL, NULL, 0, 0, false, false },
+};
+
+const struct help_command *
+help_at(size_t index)
+{
+	size_t count = sizeof help_commands / sizeof help_commands[0] - 1;
+	const struct help_command *command = index < count ? &help_commands[index] : &help_own[index - count];
+
+	return command->name == NULL ? NULL : command;
+}
+
 const struct help_command *
 help_find(const char *name)
 {
-	for (const struct help_command *command = help_commands; command->name != NULL; command++)
+	const struct help_command *command;
+
+	for (size_t i = 0; (command = help_at(i)) != NULL; i++)
 		if (strcmp(command->name, name) == 0)
 			return command;
 	return NULL;
@@ -49,24 +66,30 @@ help_find(const char *name)
 static const char *
 help_name(const void *arg, size_t index)
 {
-	return ((const struct help_command *)arg)[index].name;
+	const struct help_command *command = help_at(index);
+
+	(void)arg;
+	return command == NULL ? NULL : command->name;
 }
 
 const char *
 help_nearest(const char *name)
 {
-	return nearest_name(name, help_name, help_commands);
+	return nearest_name(name, help_name, NULL);
 }
 
 void
 help_print(FILE *file)
 {
+	const struct help_command *command;
+
 	fputs("usage: holdfastctl [-s SOCKET] [--json] COMMAND [ARGUMENT...]\n\n"
 	    "  -s, --socket SOCKET  the control socket; else $HOLDFAST_SOCKET, the user's, the system's\n"
 	    "      --json           print answers as they come\n"
 	    "  -V, --version        print the version\n"
 	    "  -h, --help           print this\n\n", file);
-	for (const struct help_command *command = help_commands; command->name != NULL; command++)
+	for (size_t i = 0; (command = help_at(i)) != NULL; i++)
 		fprintf(file, "  %-9s %-46s %s\n", command->name, command->arguments, command->help);
-	fputs("\nExit codes: 0 yes or done, 1 no or refused, 2 usage, 3 no daemon reached, 4 time ran out.\n", file);
+	fputs("\nExit codes: 0 yes or done, 1 no or refused, 2 usage, 3 no daemon reached, 4 time ran out.\n"
+	    "Those of check: 0 ok, 1 warning, 2 critical, 3 unknown.\n", file);
 }

@@ -3,6 +3,7 @@
 #define HOLDFAST_CTL_HELP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 
 struct help_command {
@@ -14,8 +15,13 @@ struct help_command {
 	bool patient;          /* may take as long as it likes */
 };
 
-/* All of them; the last one's name is NULL. */
+/* Those that the daemon answers, in its register's order, and those that holdfastctl has by itself.  The last one's
+ * name is NULL. */
 extern const struct help_command help_commands[];
+extern const struct help_command help_own[];
+
+/* All of them, one after the other; NULL behind the last. */
+const struct help_command *help_at(size_t index);
 
 const struct help_command *help_find(const char *name);
 

@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "config.h"
 #include "ctl/ask.h"
+#include "ctl/check.h"
 #include "ctl/help.h"
 #include "ctl/progress.h"
 #include "ctl/show.h"
@@ -297,16 +298,39 @@ errand_is_well_formed(const struct errand *errand)
 	return false;
 }
 
+/* What the daemon does not answer itself. */
+static const struct {
+	const char *name;
+	int (*run)(const char *socket, int argc, char **argv);
+} main_own[] = {
+	{ "check", check_run },
+};
+
+/* Asks the daemon. */
+static int
+main_ask(const char *socket, struct errand *errand)
+{
+	char *path = ask_socket(socket);
+	int code;
+
+	errand->path = path;
+	errand->seen = json_object();
+	errand->repeated = json_object();
+	errand_set_time(errand);
+	progress_begin(&errand->progress, path, errand->argc, errand->argv, !errand->json);
+	code = errand_run(errand);
+	json_decref(errand->seen);
+	json_decref(errand->repeated);
+	mem_free(path);
+	return code;
+}
+
 /* Runs the command whose words are argv. */
 static int
 main_run(const char *socket, bool json, int argc, char **argv)
 {
-	struct errand errand = { .argv = argv };
-	char *path;
-	int code;
+	struct errand errand = { .argv = argv, .command = help_find(argv[0]) };
 
-	errand.json = main_take_word(&argc, argv, "--json") || json;
-	errand.command = help_find(argv[0]);
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
 	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h")) {
@@ -314,6 +338,10 @@ main_run(const char *socket, bool json, int argc, char **argv)
 		    errand.command->arguments[0] == '\0' ? "" : " ", errand.command->arguments, errand.command->help);
 		return ASK_YES;
 	}
+	for (size_t i = 0; i < sizeof main_own / sizeof main_own[0]; i++)
+		if (strcmp(main_own[i].name, argv[0]) == 0)
+			return main_own[i].run(socket, argc, argv);
+	errand.json = main_take_word(&argc, argv, "--json") || json;
 	errand.argc = argc;
 	if (!errand_is_well_formed(&errand))
 		return ASK_USAGE;
@@ -321,17 +349,7 @@ main_run(const char *socket, bool json, int argc, char **argv)
 		help_print(stdout);
 		return ASK_YES;
 	}
-	path = ask_socket(socket);
-	errand.path = path;
-	errand.seen = json_object();
-	errand.repeated = json_object();
-	errand_set_time(&errand);
-	progress_begin(&errand.progress, path, argc, argv, !errand.json);
-	code = errand_run(&errand);
-	json_decref(errand.seen);
-	json_decref(errand.repeated);
-	mem_free(path);
-	return code;
+	return main_ask(socket, &errand);
 }
 
 int

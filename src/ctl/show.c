@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,14 +51,27 @@ show_span(double seconds)
 	return text;
 }
 
+double
+show_age(const char *time, int64_t wall)
+{
+	struct tm tm = { .tm_sec = 0 };
+	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
+	double age;
+
+	if (rest == NULL)
+		return -1;
+	age = (double)(wall - timegm(&tm) * CLOCK_SECOND) / (double)CLOCK_SECOND;
+	if (*rest == '.')
+		age -= strtod(rest, NULL);
+	return age < 0 ? 0 : age;
+}
+
 const char *
 show_ago(const json_t *object, const char *key)
 {
-	struct tm tm = { .tm_sec = 0 };
+	double age = show_age(show_text(object, key), clock_wall());
 
-	if (strptime(show_text(object, key), "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
-		return "";
-	return show_span((double)(clock_wall() / CLOCK_SECOND - timegm(&tm)));
+	return age < 0 ? "" : show_span(age);
 }
 
 void

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /* Prints the good answer to the command argv[0] to standard output. */
@@ -15,10 +16,21 @@ void show_error(int argc, char *const *argv, const json_t *answer);
 /* show_status.c: the answer to "status"; single: one service was asked for, and is shown in full. */
 void show_status(const json_t *answer, bool single);
 
+/* Of one service in that answer: its state in the word for people (UP, DOWN, HOLD, PAUSED, CLOSED), why (to be freed
+ * with mem_free(); "" if there is nothing to say), since when (RFC 3339, or ""), and whether it stays closed until
+ * somebody opens it. */
+const char *show_state(const json_t *service);
+char *show_why(const json_t *service);
+const char *show_since_at(const json_t *service);
+bool show_is_closed(const char *state);
+
 /* The text of a member, or "" if there is none.  Numbers and yes or no likewise. */
 const char *show_text(const json_t *object, const char *key);
 long long show_number(const json_t *object, const char *key);
 double show_real(const json_t *object, const char *key);
+
+/* How many seconds before wall (microseconds since 1970 UTC) a point in time was, or -1 if it is none. */
+double show_age(const char *time, int64_t wall);
 
 /* How long ago a point in time of a member was, "5min 3s", or "" without one; in one of a few buffers. */
 const char *show_ago(const json_t *object, const char *key);

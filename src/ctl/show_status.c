@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/show.h"
 #include "ctl/grid.h"
@@ -28,15 +29,14 @@ show_has(const json_t *object, const char *key)
 	return value != NULL && !json_is_null(value);
 }
 
-/* Closed for good, until somebody opens it. */
-static bool
+bool
 show_is_closed(const char *state)
 {
 	return strcmp(state, "closed") == 0 || strcmp(state, "closing") == 0 || strcmp(state, "drained") == 0 ||
 	    strcmp(state, "aborted") == 0;
 }
 
-static const char *
+const char *
 show_state(const json_t *service)
 {
 	const char *state = show_text(service, "state");
@@ -54,16 +54,24 @@ show_state(const json_t *service)
 	return strcmp(state, "idle") == 0 && !show_has(service, "last_error") ? "UP" : "DOWN";
 }
 
-static const char *
-show_since(const json_t *service)
+const char *
+show_since_at(const json_t *service)
 {
 	const json_t *administered = json_object_get(service, "administered");
 
 	if (show_is_closed(show_text(service, "state")))
-		return show_has(administered, "since") ? show_ago(administered, "since") : show_ago(service, "since");
+		return show_text(show_has(administered, "since") ? administered : service, "since");
 	if (show_is_true(service, "paused"))
-		return show_ago(service, "paused_since");
-	return show_has(service, "down_since") ? show_ago(service, "down_since") : show_ago(service, "since");
+		return show_text(service, "paused_since");
+	return show_text(service, show_has(service, "down_since") ? "down_since" : "since");
+}
+
+static const char *
+show_since(const json_t *service)
+{
+	double age = show_age(show_since_at(service), clock_wall());
+
+	return age < 0 ? "" : show_span(age);
 }
 
 static char *
@@ -90,7 +98,7 @@ show_why_down(const json_t *service)
 	return mem_copy_text(error);
 }
 
-static char *
+char *
 show_why(const json_t *service)
 {
 	const json_t *failing = json_object_get(service, "failing");

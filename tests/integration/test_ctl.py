@@ -11,7 +11,8 @@ import holdfast
 
 
 class Script:
-    """Serves connections one after the other; each is given the answers of one list and then closed."""
+    """Serves connections one after the other; each is given the answers of one list and then closed.  An answer that
+    is bytes goes out as it is."""
 
     def __init__(self, path, *connections):
         self.listener = socket.socket(socket.AF_UNIX)
@@ -27,7 +28,7 @@ class Script:
             with connection, connection.makefile("rb") as lines:
                 self.commands.append(lines.readline().decode().strip())
                 for answer in answers:
-                    connection.sendall(json.dumps(answer).encode() + b"\n")
+                    connection.sendall(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
         self.listener.close()
 
 

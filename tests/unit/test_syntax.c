@@ -77,10 +77,11 @@ an_unknown_option_is_found_and_a_value_is_none(void **state)
 static void
 all_commands_are_understood(void **state)
 {
+	const struct help_command *command;
 	struct syntax syntax;
 
 	(void)state;
-	for (const struct help_command *command = help_commands; command->name != NULL; command++) {
+	for (size_t i = 0; (command = help_at(i)) != NULL; i++) {
 		size_t words = 0;
 
 		for (const char *at = command->arguments; *(at += strspn(at, " |[]")) != '\0'; at += strcspn(at, " |[]"))

@@ -1,0 +1,185 @@
+#include "ctl/check.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/ask.h"
+#include "ctl/show.h"
+#include "ctl/verdict.h"
+
+#define CHECK_TIME   (10 * CLOCK_SECOND) /* for all of it, as plugins have */
+#define AGAIN_PAUSE  20000000            /* nanoseconds between attempts when the connection ended */
+#define SECONDS_MAX  1e9
+#define WARNING_TIME  0                  /* seconds down, unless -w and -c say otherwise */
+#define CRITICAL_TIME 60
+
+struct check {
+	struct verdict_limits limits;
+	const char *service; /* borrowed; NULL all */
+	const char *path;    /* borrowed; the control socket */
+	int64_t deadline;    /* monotonic */
+};
+
+/* Prints the one line that says why nothing is judged; text is taken over. */
+static int
+check_end(enum verdict_level level, char *text)
+{
+	char *line = verdict_alone(level, text);
+
+	fputs(line, stdout);
+	mem_free(line);
+	mem_free(text);
+	return level;
+}
+
+static bool
+check_seconds(const char *text, double *ret_seconds)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (end == text || *end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
+		return false;
+	*ret_seconds = seconds;
+	return true;
+}
+
+/* What is wrong with the words, to be freed with mem_free(), or NULL. */
+static char *
+check_parse(struct check *check, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "warning", required_argument, NULL, 'w' }, { "critical", required_argument, NULL, 'c' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int option;
+
+	optind = 0;
+	while ((option = getopt_long(argc, argv, ":w:c:", options, NULL)) != -1) {
+		if (option == ':')
+			return mem_print("%s needs a number of seconds", argv[optind - 1]);
+		if (option == '?')
+			return mem_print("\"check\" has no option %s", argv[optind - 1]);
+		if (!check_seconds(optarg, option == 'w' ? &check->limits.warning : &check->limits.critical))
+			return mem_print("-%c %s: not a number of seconds from 0 to 1e9", option, optarg);
+	}
+	if (check->limits.critical < check->limits.warning)
+		return mem_print("-c (%g s) is less than -w (%g s)", check->limits.critical, check->limits.warning);
+	if (argc - optind > 1)
+		return mem_print("one service or none, and not also %s", argv[optind + 1]);
+	check->service = argv[optind];
+	if (check->service != NULL && strpbrk(check->service, "\r\n") != NULL)
+		return mem_copy_text("the service's name holds a newline");
+	return NULL;
+}
+
+/* Whether the answer is one to "status", of this service. */
+static bool
+check_is_status(const struct check *check, const json_t *answer)
+{
+	const json_t *services = json_object_get(answer, "services");
+	json_t *service;
+	size_t i;
+
+	if (!json_is_true(json_object_get(answer, "ok")) || !json_is_array(services))
+		return false;
+	json_array_foreach(services, i, service)
+		if (show_text(service, "service")[0] == '\0' || show_text(service, "state")[0] == '\0')
+			return false;
+	return check->service == NULL || json_array_size(services) == 1;
+}
+
+static int
+check_judge(const struct check *check, const char *line)
+{
+	json_t *answer = json_loads(line, 0, NULL);
+	enum verdict_level level = VERDICT_UNKNOWN;
+	char *text;
+
+	if (check_is_status(check, answer)) {
+		level = verdict_judge(answer, &check->limits, clock_wall(), &text);
+		fputs(text, stdout);
+		mem_free(text);
+	} else {
+		const char *error = show_text(answer, "error");
+
+		check_end(VERDICT_UNKNOWN, error[0] != '\0' ? mem_copy_text(error)
+		    : mem_print("the answer is not understood: is %s a control socket of holdfastd?", check->path));
+	}
+	json_decref(answer);
+	return level;
+}
+
+/* One connection: the exit code, or -1 when it ended before the answer; *ret_error: ETIMEDOUT, or why. */
+static int
+check_converse(const struct check *check, struct ask *ask, int *ret_error)
+{
+	char *words[] = { (char[]){ "status" }, (char *)(uintptr_t)check->service };
+	char *line = ask_quote(check->service == NULL ? 1 : 2, words);
+	const char *answer = NULL;
+
+	*ret_error = ask_send(ask, line);
+	mem_free(line);
+	if (*ret_error == 0)
+		answer = ask_line(ask, check->deadline, ret_error);
+	return answer == NULL ? -1 : check_judge(check, answer);
+}
+
+/* That nobody may ask here says nothing of the daemon; everything else says that there is none. */
+static int
+check_unreached(const struct check *check, int error)
+{
+	char *reason = ask_reason(check->path, error);
+
+	return check_end(error == EACCES || error == EPERM ? VERDICT_UNKNOWN : VERDICT_CRITICAL, reason);
+}
+
+/* Asks, over as many connections as its time allows: a worker that dies is no outage. */
+static int
+check_ask(const struct check *check)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE };
+	struct ask ask;
+	bool reached = false;
+	int code, error;
+
+	for (;;) {
+		error = ask_connect(&ask, check->path);
+		if (error != 0 && !reached)
+			return check_unreached(check, error);
+		code = error == 0 ? check_converse(check, &ask, &error) : -1;
+		ask_close(&ask);
+		if (code != -1)
+			return code;
+		reached = true;
+		if (clock_now() >= check->deadline)
+			return check_end(VERDICT_CRITICAL, mem_copy_text(error == ETIMEDOUT
+			    ? "the daemon does not answer" : "the daemon ends each connection before it answers"));
+		nanosleep(&pause, NULL);
+	}
+}
+
+int
+check_run(const char *socket, int argc, char **argv)
+{
+	struct check check = { .limits = { WARNING_TIME, CRITICAL_TIME }, .deadline = clock_now() + CHECK_TIME };
+	char *wrong = check_parse(&check, argc, argv), *path;
+	int code;
+
+	if (wrong != NULL)
+		return check_end(VERDICT_UNKNOWN, wrong);
+	path = ask_socket(socket);
+	check.path = path;
+	code = check_ask(&check);
+	mem_free(path);
+	return code;
+}
