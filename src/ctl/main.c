@@ -18,6 +18,7 @@
 #include "ctl/progress.h"
 #include "ctl/show.h"
 #include "ctl/syntax.h"
+#include "ctl/top.h"
 #include "ctl/upgrade.h"
 
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
@@ -260,6 +261,25 @@ main_unknown_command(const char *name)
 	return ASK_USAGE;
 }
 
+/* What the daemon does not answer itself. */
+static const struct main_own {
+	const char *name;
+	int (*run)(const char *socket, int argc, char **argv);
+	bool judges_words;     /* says by itself what is wrong with its words */
+} main_own[] = {
+	{ "check", check_run, true }, { "top", top_run, false }, { NULL, NULL, false },
+};
+
+static const struct main_own *
+main_find_own(const char *name)
+{
+	const struct main_own *own = main_own;
+
+	while (own->name != NULL && strcmp(own->name, name) != 0)
+		own++;
+	return own->name == NULL ? NULL : own;
+}
+
 /* Whether all options are the command's; if not it is said which one is none. */
 static bool
 errand_has_good_options(const struct errand *errand)
@@ -272,7 +292,7 @@ errand_has_good_options(const struct errand *errand)
 	bad = syntax_bad_option(&syntax, errand->argc, errand->argv);
 	if (bad == NULL)
 		return true;
-	meant = syntax_nearest(&syntax, bad);
+	meant = main_find_own(command->name) == NULL ? syntax_nearest(&syntax, bad) : NULL;
 	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
 	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 	return false;
@@ -298,14 +318,6 @@ errand_is_well_formed(const struct errand *errand)
 	return false;
 }
 
-/* What the daemon does not answer itself. */
-static const struct {
-	const char *name;
-	int (*run)(const char *socket, int argc, char **argv);
-} main_own[] = {
-	{ "check", check_run },
-};
-
 /* Asks the daemon. */
 static int
 main_ask(const char *socket, struct errand *errand)
@@ -330,6 +342,7 @@ static int
 main_run(const char *socket, bool json, int argc, char **argv)
 {
 	struct errand errand = { .argv = argv, .command = help_find(argv[0]) };
+	const struct main_own *own = main_find_own(argv[0]);
 
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
@@ -338,13 +351,14 @@ main_run(const char *socket, bool json, int argc, char **argv)
 		    errand.command->arguments[0] == '\0' ? "" : " ", errand.command->arguments, errand.command->help);
 		return ASK_YES;
 	}
-	for (size_t i = 0; i < sizeof main_own / sizeof main_own[0]; i++)
-		if (strcmp(main_own[i].name, argv[0]) == 0)
-			return main_own[i].run(socket, argc, argv);
-	errand.json = main_take_word(&argc, argv, "--json") || json;
+	if (own != NULL && own->judges_words)
+		return own->run(socket, argc, argv);
+	errand.json = own == NULL && (main_take_word(&argc, argv, "--json") || json);
 	errand.argc = argc;
 	if (!errand_is_well_formed(&errand))
 		return ASK_USAGE;
+	if (own != NULL)
+		return own->run(socket, argc, argv);
 	if (strcmp(argv[0], "help") == 0 && !errand.json) {
 		help_print(stdout);
 		return ASK_YES;
