@@ -53,6 +53,15 @@ help_at(size_t index)
 	return command->name == NULL ? NULL : command;
 }
 
+bool
+help_is_own(const struct help_command *command)
+{
+	for (const struct help_command *own = help_own; own->name != NULL; own++)
+		if (own == command)
+			return true;
+	return false;
+}
+
 const struct help_command *
 help_find(const char *name)
 {

@@ -23,6 +23,9 @@ extern const struct help_command help_own[];
 /* All of them, one after the other; NULL behind the last. */
 const struct help_command *help_at(size_t index);
 
+/* Whether the command is one of those that holdfastctl has by itself. */
+bool help_is_own(const struct help_command *command);
+
 const struct help_command *help_find(const char *name);
 
 /* The command that was perhaps meant, or NULL. */

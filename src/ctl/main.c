@@ -14,6 +14,7 @@
 #include "config.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
+#include "ctl/complete.h"
 #include "ctl/help.h"
 #include "ctl/progress.h"
 #include "ctl/show.h"
@@ -292,7 +293,7 @@ errand_has_good_options(const struct errand *errand)
 	bad = syntax_bad_option(&syntax, errand->argc, errand->argv);
 	if (bad == NULL)
 		return true;
-	meant = main_find_own(command->name) == NULL ? syntax_nearest(&syntax, bad) : NULL;
+	meant = !help_is_own(command) ? syntax_nearest(&syntax, bad) : NULL;
 	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
 	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 	return false;
@@ -377,6 +378,8 @@ main(int argc, char **argv)
 	bool json = false;
 	int option;
 
+	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
+		return complete_run(argc - 2, argv + 2);
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, "+s:hV", options, NULL)) != -1)
 		switch (option) {
