@@ -90,7 +90,8 @@ ask_reason(const char *path, int error)
 		return mem_print("no socket at %s: start the daemon (systemctl start holdfast), or name its control "
 		    "socket with -s", path);
 	case ECONNREFUSED:
-		return mem_print("nobody listens at %s: the daemon has ended; start it (systemctl start holdfast)", path);
+		return mem_print("nobody listens at %s: the daemon has ended; start it (systemctl start holdfast)",
+		    path);
 	case EACCES:
 	case EPERM:
 		group = ask_socket_group(path);

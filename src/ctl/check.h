@@ -1,4 +1,4 @@
-/* check.h - "holdfastctl check": asks the daemon, lets ctl/verdict judge, prints and exits as monitoring plugins do. */
+/* check.h - "holdfastctl check": asks the daemon, lets ctl/verdict judge, prints and exits as plugins do. */
 #ifndef HOLDFAST_CTL_CHECK_H
 #define HOLDFAST_CTL_CHECK_H
 

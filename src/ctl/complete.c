@@ -232,7 +232,8 @@ static void
 complete_print_properties(const struct complete_plan *plan)
 {
 	static const struct { enum complete_kind kind; const char *property; } properties[] = {
-		{ COMPLETE_IDS, "id" }, { COMPLETE_USERS, "user" }, { COMPLETE_UNITS, "unit" }, { COMPLETE_ADDRESSES, "address" },
+		{ COMPLETE_IDS, "id" }, { COMPLETE_USERS, "user" }, { COMPLETE_UNITS, "unit" },
+		{ COMPLETE_ADDRESSES, "address" },
 	};
 	json_t *answer = NULL;
 

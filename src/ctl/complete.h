@@ -1,9 +1,9 @@
 /* complete.h - "holdfastctl --complete WORD...": what the last word may become, for the completions of shells.
  *
  * The words are those behind the program's name, the last one as far as it is typed.  A line is printed for each
- * candidate, of whatever beginning: the word, a tab, a description; ":files" says that files are candidates.  What can
- * stand where is read from the commands' help, so that a new command is completed without change here; names come
- * from the daemon, and without one there are none.
+ * candidate, of whatever beginning: the word, a tab, a description; ":files" says that files are candidates.  What
+ * can stand where is read from the commands' help, so that a new command is completed without change here; names
+ * come from the daemon, and without one there are none.
  */
 #ifndef HOLDFAST_CTL_COMPLETE_H
 #define HOLDFAST_CTL_COMPLETE_H

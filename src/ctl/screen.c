@@ -37,11 +37,22 @@ screen_free(struct screen *screen)
 	mem_free(screen);
 }
 
+/* How many bytes the character has that begins with this one, or 0 if none does. */
+static size_t
+screen_length(unsigned char first)
+{
+	if (first < 0x80)
+		return 1;
+	if (first < 0xc2 || first > 0xf4)
+		return 0;
+	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
 /* The code point that begins at text and its length, or 0 for what is none. */
 static uint32_t
 screen_decode(const unsigned char *text, size_t *ret_length)
 {
-	size_t length = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+	size_t length = screen_length(text[0]);
 	uint32_t code = length == 1 ? text[0] : length == 0 ? 0 : text[0] & (0x7fu >> length);
 
 	*ret_length = 1;

@@ -16,7 +16,8 @@ syntax_place(struct syntax *syntax, struct syntax_item *item, const struct synta
 	if (item->text[0] == '-') {
 		item->kind = SYNTAX_OPTION;
 		item->of = syntax->count;
-	} else if (before != NULL && before->kind == (alternative ? SYNTAX_VALUE : SYNTAX_OPTION) && separator != ']') {
+	} else if (before != NULL && before->kind == (alternative ? SYNTAX_VALUE : SYNTAX_OPTION) &&
+	    separator != ']') {
 		item->kind = SYNTAX_VALUE;
 		item->of = before->of;
 	} else {
@@ -36,7 +37,8 @@ syntax_read(struct syntax *syntax, const char *arguments)
 		size_t length = strcspn(arguments, " |[]");
 
 		if (length == 0) {
-			separator = separator == ']' && *arguments == ' ' ? ']' : *arguments == '[' ? ']' : *arguments;
+			if (*arguments != ' ' || separator != ']')
+				separator = *arguments == '[' ? ']' : *arguments;
 			arguments++;
 			continue;
 		}

@@ -36,7 +36,7 @@ const struct syntax_item *syntax_option(const struct syntax *syntax, const char 
 /* Whether a value must follow the option. */
 bool syntax_takes_value(const struct syntax *syntax, const struct syntax_item *option);
 
-/* The first of the words, from argv[1], that is an option and none of these, or NULL.  Behind -- everything is good. */
+/* The first of the words, from argv[1], that is an option and none of these, or NULL.  Behind -- all are good. */
 const char *syntax_bad_option(const struct syntax *syntax, int argc, char *const *argv);
 
 /* The option, or one of those that each command has (--json, --help), that was perhaps meant, or NULL. */

@@ -121,9 +121,10 @@ static int
 top_key(int key)
 {
 	static const struct { int curses, key; } keys[] = {
-		{ KEY_UP, TOP_KEY_UP }, { KEY_DOWN, TOP_KEY_DOWN }, { KEY_LEFT, TOP_KEY_LEFT }, { KEY_RIGHT, TOP_KEY_RIGHT },
-		{ KEY_PPAGE, TOP_KEY_PAGE_UP }, { KEY_NPAGE, TOP_KEY_PAGE_DOWN }, { KEY_HOME, TOP_KEY_HOME },
-		{ KEY_END, TOP_KEY_END }, { KEY_ENTER, TOP_KEY_ENTER }, { '\r', TOP_KEY_ENTER }, { '\n', TOP_KEY_ENTER },
+		{ KEY_UP, TOP_KEY_UP }, { KEY_DOWN, TOP_KEY_DOWN }, { KEY_LEFT, TOP_KEY_LEFT },
+		{ KEY_RIGHT, TOP_KEY_RIGHT }, { KEY_PPAGE, TOP_KEY_PAGE_UP }, { KEY_NPAGE, TOP_KEY_PAGE_DOWN },
+		{ KEY_HOME, TOP_KEY_HOME }, { KEY_END, TOP_KEY_END },
+		{ KEY_ENTER, TOP_KEY_ENTER }, { '\r', TOP_KEY_ENTER }, { '\n', TOP_KEY_ENTER },
 		{ KEY_BACKSPACE, TOP_KEY_ERASE }, { 0x7f, TOP_KEY_ERASE }, { '\b', TOP_KEY_ERASE },
 		{ 0x1b, TOP_KEY_ESCAPE }, { KEY_F(1), TOP_KEY_HELP },
 	};
@@ -221,7 +222,8 @@ top_open_terminal(struct top *top)
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
 	if (name == NULL || newterm(NULL, stdout, stdin) == NULL) {
-		fprintf(stderr, "holdfastctl: \"top\" does not know the terminal \"%s\" (TERM)\n", name == NULL ? "" : name);
+		fprintf(stderr, "holdfastctl: \"top\" does not know the terminal \"%s\" (TERM)\n",
+		    name == NULL ? "" : name);
 		return false;
 	}
 	if (tigetstr("cup") == NULL) {
@@ -251,7 +253,8 @@ top_run(const char *socket, int argc, char **argv)
 	(void)argc;
 	(void)argv;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		fputs("holdfastctl: \"top\" needs a terminal; for a script there is holdfastctl --json status\n", stderr);
+		fputs("holdfastctl: \"top\" needs a terminal; for a script there is holdfastctl --json status\n",
+		    stderr);
 		return ASK_USAGE;
 	}
 	path = ask_socket(socket);

@@ -89,7 +89,8 @@ top_ask_heard(struct top_ask *top, const char *line, const char *explained, int6
 	if (awaited != TOP_AWAITS_STATUS || !json_is_array(json_object_get(answer, "services"))) {
 		const char *error = show_text(answer, "error");
 
-		top_ask_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error), now + EVERY);
+		top_ask_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error),
+		    now + EVERY);
 		json_decref(answer);
 		return;
 	}

@@ -28,7 +28,7 @@ struct top_ask {
 int top_ask_begin(struct top_ask *top, const char *path, int64_t now);
 void top_ask_end(struct top_ask *top);
 
-/* Does what can be done now: reads, asks, connects again.  explained: the service whose history is wanted, or NULL. */
+/* Does what can be done now: reads, asks, connects again.  explained: whose history is wanted, or NULL. */
 void top_ask_turn(struct top_ask *top, const char *explained, int64_t now);
 
 /* Asks at the next turn, if nothing is awaited. */

@@ -257,9 +257,10 @@ top_columns_width(const struct top_columns *columns, const struct top_column *co
 }
 
 void
-top_columns_choose(struct top_columns *columns, const struct screen *screen, const struct sample *sample, int64_t wall)
+top_columns_choose(struct top_columns *columns, const struct screen *screen, const struct sample *sample,
+    int64_t wall)
 {
-	int left = screen->width - 1;
+	int left = screen->width - 1, width;
 
 	*columns = (struct top_columns){ .wide = screen->width >= WIDE, .wall = wall };
 	for (size_t i = 0; i < sizeof top_columns / sizeof top_columns[0]; i++) {
@@ -267,14 +268,15 @@ top_columns_choose(struct top_columns *columns, const struct screen *screen, con
 
 		if (screen->width < column->from || (column->until != 0 && screen->width >= column->until))
 			continue;
-		columns->list[columns->count].which = i;
-		columns->list[columns->count++].width = top_columns_width(columns, column, screen, sample, column->width,
+		width = top_columns_width(columns, column, screen, sample, column->width,
 		    top_columns_most(column, screen->width));
-		left -= columns->list[columns->count - 1].width + 1;
+		columns->list[columns->count].which = i;
+		columns->list[columns->count++].width = width;
+		left -= width + 1;
 	}
+	width = columns->list[0].width;
 	if (screen->width < WITH_ERROR && left > 0)
-		columns->list[0].width = top_columns_width(columns, &top_columns[0], screen, sample, columns->list[0].width,
-		    columns->list[0].width + left);
+		columns->list[0].width = top_columns_width(columns, &top_columns[0], screen, sample, width, width + left);
 }
 
 /* Puts one cell.  The blank beside its column is before it if it is a right one, where a head's arrow has its place,
@@ -302,7 +304,8 @@ top_columns_put(const struct top_columns *columns, size_t i, struct screen *scre
 }
 
 void
-top_columns_put_heads(const struct top_columns *columns, struct screen *screen, enum top_sort sort, bool reverse)
+top_columns_put_heads(const struct top_columns *columns, struct screen *screen, enum top_sort sort,
+    bool reverse)
 {
 	const char *arrow = screen->ascii ? reverse ? "^" : "v" : reverse ? "\u25b2" : "\u25bc";
 

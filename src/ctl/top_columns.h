@@ -1,4 +1,4 @@
-/* top_columns.h - the table of "holdfastctl top": which columns a terminal of some width has, and what stands in them.
+/* top_columns.h - the table of "holdfastctl top": which columns a terminal has, and what stands in them.
  *
  * Pure.
  */
@@ -28,14 +28,15 @@ void top_columns_choose(struct top_columns *columns, const struct screen *screen
     int64_t wall);
 
 /* Puts a line with the heads; an arrow shows by which column is sorted, and which way. */
-void top_columns_put_heads(const struct top_columns *columns, struct screen *screen, enum top_sort sort, bool reverse);
+void top_columns_put_heads(const struct top_columns *columns, struct screen *screen, enum top_sort sort,
+    bool reverse);
 
 /* Puts a line with what is known of the service. */
 void top_columns_put_row(const struct top_columns *columns, struct screen *screen,
     const struct sample_service *service);
 
-/* Why the service is as it is; while there is nothing to say about that, the last error and how old it is.  To be freed
- * with mem_free(). */
+/* Why the service is as it is; while there is nothing to say about that, the last error and how old it is.  To be
+ * freed with mem_free(). */
 char *top_columns_error(const struct top_columns *columns, const struct sample_service *service);
 
 /* How a state's word is shown. */

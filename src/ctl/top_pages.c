@@ -158,7 +158,9 @@ explain_entries(struct page *page, const struct screen *screen, const json_t *hi
 static void
 explain_head(struct screen *screen, const struct top_state *state, const struct top_scene *scene)
 {
-	const struct sample_service *service = scene->sample == NULL ? NULL : sample_find(scene->sample, state->explained);
+	const struct sample *sample = scene->sample;
+	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, state->explained);
+	const char *address;
 	char *why;
 
 	screen_line(screen);
@@ -175,12 +177,12 @@ explain_head(struct screen *screen, const struct top_state *state, const struct 
 	mem_free(why);
 	if (screen->height < 10)
 		return;
+	address = show_text(service->json, "address");
 	screen_line(screen);
-	top_view_take(screen, SCREEN_DIM, mem_print("%s mode  %lld clients  %lld held  %lld outages  address %s  socket %s",
-	    service->shared ? "shared" : "session", show_number(service->json, "clients"),
+	top_view_take(screen, SCREEN_DIM, mem_print("%s mode  %lld clients  %lld held  %lld outages  address %s  "
+	    "socket %s", service->shared ? "shared" : "session", show_number(service->json, "clients"),
 	    show_number(service->json, "held"), show_number(service->json, "outages"),
-	    show_text(service->json, "address")[0] == '\0' ? "none" : show_text(service->json, "address"),
-	    show_text(service->json, "socket")));
+	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket")));
 }
 
 static void

@@ -112,7 +112,8 @@ top_state_arrange(struct top_state *state, const struct sample *sample)
 	state->row_count = 0;
 	for (size_t i = 0; i < sample->count; i++)
 		if (top_state_matches(state, &sample->services[i]))
-			ranks[state->row_count++] = top_state_rank(&sample->services[i], i, state->sort, state->reverse);
+			ranks[state->row_count++] = top_state_rank(&sample->services[i], i, state->sort,
+			    state->reverse);
 	qsort(ranks, state->row_count, sizeof *ranks, top_rank_compare);
 	state->rows = mem_resize(state->rows, sample->count + 1, sizeof *state->rows);
 	for (size_t i = 0; i < state->row_count; i++)

@@ -33,7 +33,7 @@ struct top_state {
 	bool reverse;
 	char filter[TOP_FILTER_SIZE];
 	bool typing;                   /* the filter is being typed */
-	size_t *rows;                  /* owned; indexes of the sample's services, in the order in which they are shown */
+	size_t *rows;                  /* owned; indexes of the sample's services, as they are shown */
 	size_t row_count;
 	size_t chosen;                 /* of rows */
 	char chosen_name[TOP_NAME_SIZE];

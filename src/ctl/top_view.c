@@ -104,8 +104,8 @@ top_view_troubles(struct screen *screen, const struct top_scene *scene)
 
 	if (error[0] != '\0') {
 		screen_line(screen);
-		top_view_take(screen, SCREEN_HOLD, mem_print("configuration files are bad, the one before is in force: %s",
-		    error));
+		top_view_take(screen, SCREEN_HOLD,
+		    mem_print("configuration files are bad, the one before is in force: %s", error));
 	}
 	top_view_away(screen, scene);
 }
@@ -148,7 +148,8 @@ top_view_footer(struct screen *screen, const struct top_state *state, const stru
 	size_t all = scene->sample == NULL ? 0 : scene->sample->count;
 	size_t last = state->first + state->page_rows < state->row_count ? state->first + state->page_rows
 	    : state->row_count;
-	char *rows = mem_print("%zu-%zu of %zu", state->row_count == 0 ? 0 : state->first + 1, last, state->row_count);
+	char *rows = mem_print("%zu-%zu of %zu", state->row_count == 0 ? 0 : state->first + 1, last,
+	    state->row_count);
 
 	screen_line(screen);
 	if (state->typing) {
@@ -156,8 +157,8 @@ top_view_footer(struct screen *screen, const struct top_state *state, const stru
 		screen_put(screen, SCREEN_DIM, "  Enter keep  Esc clear");
 	} else if (state->filter[0] != '\0') {
 		top_view_take(screen, SCREEN_BOLD, mem_print("filter: %s", state->filter));
-		top_view_take(screen, SCREEN_DIM, mem_print("  hides %zu of %zu  / change  Esc clear", all - state->row_count,
-		    all));
+		top_view_take(screen, SCREEN_DIM, mem_print("  hides %zu of %zu  / change  Esc clear",
+		    all - state->row_count, all));
 	} else {
 		top_view_keys(screen, keys);
 	}

@@ -77,7 +77,7 @@ verdict_alone(enum verdict_level level, const char *reason)
 	return text.text;
 }
 
-/* Aborted: the look-up said that trying again is of no use.  Closed by an operator: meant, yet not to be forgotten. */
+/* Aborted: the look-up said that trying again is of no use.  Closed by an operator: meant, not to be forgotten. */
 static void
 verdict_closed(const struct verdict *verdict, const json_t *service, struct finding *finding)
 {
@@ -191,7 +191,8 @@ verdict_service(struct verdict *verdict, const json_t *service)
 		verdict->down = finding.down;
 	verdict_service_perfdata(verdict, service, &finding);
 	if (finding.text != NULL)
-		verdict_complain(verdict, finding.level, mem_print("%s %s", show_text(service, "service"), finding.text));
+		verdict_complain(verdict, finding.level,
+		    mem_print("%s %s", show_text(service, "service"), finding.text));
 	mem_free(finding.text);
 }
 
@@ -202,16 +203,16 @@ verdict_add_first_line(const struct verdict *verdict, struct growing *text)
 	const char *first = verdict->complaints[verdict->level].first;
 	size_t more = verdict->complaints[VERDICT_WARNING].count + verdict->complaints[VERDICT_CRITICAL].count - 1;
 
-	growing_take(text, mem_print("HOLDFAST %s - %lld of %lld service%s up", verdict_name(verdict->level), verdict->up,
-	    verdict->services, verdict->services == 1 ? "" : "s"));
+	growing_take(text, mem_print("HOLDFAST %s - %lld of %lld service%s up", verdict_name(verdict->level),
+	    verdict->up, verdict->services, verdict->services == 1 ? "" : "s"));
 	if (first != NULL)
 		growing_take(text, mem_print("; %s", first));
 	if (first != NULL && more > 0)
 		growing_take(text, mem_print("; and %zu more", more));
 	growing_add(text, " | ");
-	growing_take(text, mem_print("services=%lld;;;0 up=%lld;;;0 down=%.3fs;%g;%g;0 clients=%lld;;;0 held=%lld;;;0",
-	    verdict->services, verdict->up, verdict->down, verdict->limits->warning, verdict->limits->critical,
-	    verdict->clients, verdict->held));
+	growing_take(text, mem_print("services=%lld;;;0 up=%lld;;;0 down=%.3fs;%g;%g;0 clients=%lld;;;0 "
+	    "held=%lld;;;0", verdict->services, verdict->up, verdict->down, verdict->limits->warning,
+	    verdict->limits->critical, verdict->clients, verdict->held));
 	if (verdict->perfdata.text != NULL)
 		growing_add(text, verdict->perfdata.text);
 	growing_add(text, "\n");

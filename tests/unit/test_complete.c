@@ -33,7 +33,8 @@ words(void)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < plan.count; i++)
-		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i == 0 ? "" : " ", plan.words[i].text);
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i == 0 ? "" : " ",
+		    plan.words[i].text);
 	return text;
 }
 

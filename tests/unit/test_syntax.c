@@ -84,7 +84,8 @@ all_commands_are_understood(void **state)
 	for (size_t i = 0; (command = help_at(i)) != NULL; i++) {
 		size_t words = 0;
 
-		for (const char *at = command->arguments; *(at += strspn(at, " |[]")) != '\0'; at += strcspn(at, " |[]"))
+		for (const char *at = command->arguments; *(at += strspn(at, " |[]")) != '\0';
+		    at += strcspn(at, " |[]"))
 			words++;
 		syntax_read(&syntax, command->arguments);
 		assert_int_equal(syntax.count, words);

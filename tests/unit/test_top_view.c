@@ -11,8 +11,8 @@ static struct top_scene scene;
 static int
 setup(void **state)
 {
-	json_t *held = with(down("database-of-the-north-sea-pilots", 125, "10.0.0.5:5432: Connection refused"), "held",
-	    json_integer(7));
+	json_t *held = with(down("database-of-the-north-sea-pilots", 125, "10.0.0.5:5432: Connection refused"),
+	    "held", json_integer(7));
 
 	(void)state;
 	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
@@ -205,8 +205,8 @@ the_story_of_a_service_is_folded_and_followed(void **state)
 
 	(void)state;
 	for (int i = 0; i < 30; i++)
-		json_array_append_new(entries, json_pack("{s:s, s:s, s:s}", "time", ago(100 - i), "event", "failed_to_connect",
-		    "text", "10.0.0.5:5432: Connection refused; next attempt in 9.1 s"));
+		json_array_append_new(entries, json_pack("{s:s, s:s, s:s}", "time", ago(100 - i), "event",
+		    "failed_to_connect", "text", "10.0.0.5:5432: Connection refused; next attempt in 9.1 s"));
 	scene.history = json_pack("{s:o}", "entries", entries);
 	top_state_key(&view, TOP_KEY_ENTER);
 	show(80, 24);
@@ -228,7 +228,8 @@ numbers_take_four_characters_at_most(void **state)
 {
 	static const struct { double number; unsigned unit; const char *text; } rows[] = {
 		{ 0, 1000, "0" }, { 7, 1000, "7" }, { 7.25, 1000, "7.2" }, { 9.96, 1000, "10" }, { 999, 1000, "999" },
-		{ 999.6, 1000, "1.0K" }, { 1234, 1000, "1.2K" }, { 1023, 1024, "1.0K" }, { 34.0 * 1048576, 1024, "34M" },
+		{ 999.6, 1000, "1.0K" }, { 1234, 1000, "1.2K" }, { 1023, 1024, "1.0K" },
+		{ 34.0 * 1048576, 1024, "34M" },
 		{ 1e18, 1000, "1.0E" }, { 0.4, 1000, "0.4" }, { 0.01, 1000, "0.0" },
 	};
 

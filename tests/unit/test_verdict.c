@@ -103,7 +103,8 @@ down_is_judged_by_its_time(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		assert_int_equal(judge(NULL, down("a", rows[i].seconds, "refused"), NULL), rows[i].level);
 	judge(NULL, down("a", 123, "refused"), service("b", "connected", true), NULL);
-	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 1 of 2 services up; a down for 2min 3s: refused | "), said);
+	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 1 of 2 services up; a down for 2min 3s: refused | "),
+	    said);
 	assert_non_null(strstr(said, " a_down=123.000s;10;60;0 "));
 	assert_non_null(strstr(said, "\nCRITICAL: a down for 2min 3s: refused\n"));
 }
@@ -154,8 +155,8 @@ bad_files_and_full_services_are_warnings(void **state)
 {
 	(void)state;
 	assert_int_equal(judge("a.conf:3: mode: bad", service("a", "connected", true), NULL), VERDICT_WARNING);
-	assert_non_null(strstr(said, "; the configuration files are bad, the one before is in force: a.conf:3: mode: bad "
-	    "|"));
+	assert_non_null(strstr(said, "; the configuration files are bad, the one before is in force: "
+	    "a.conf:3: mode: bad |"));
 	assert_int_equal(judge(NULL, with(service("a", "connected", true), "accepting_paused", json_true()), NULL),
 	    VERDICT_WARNING);
 	assert_non_null(strstr(said, "a accepting pauses"));
@@ -178,7 +179,8 @@ the_worst_comes_first(void **state)
 {
 	(void)state;
 	judge(NULL, down("a", 20, "x"), down("b", 70, "y"), down("c", 80, "z"), NULL);
-	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 0 of 3 services up; b down for 1min 10s: y; and 2 more |"), said);
+	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 0 of 3 services up; b down for 1min 10s: y; and 2 more |"),
+	    said);
 	assert_true(strstr(said, "\nCRITICAL: c") < strstr(said, "\nWARNING: a"));
 }
 

@@ -38,8 +38,8 @@ ago(int seconds)
 static inline json_t *
 service(const char *name, const char *state, bool up, int since)
 {
-	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:s, s:i, s:i, s:i, s:s}", "service", name, "mode", "session",
-	    "state", state, "up", up, "clients", 0, "held", 0, "since", ago(since), "bytes_from_clients", 0,
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:s, s:i, s:i, s:i, s:s}", "service", name, "mode",
+	    "session", "state", state, "up", up, "clients", 0, "held", 0, "since", ago(since), "bytes_from_clients", 0,
 	    "bytes_to_clients", 0, "clients_total", 0, "address", "10.0.0.5:6379");
 }
 
@@ -63,7 +63,8 @@ static inline struct sample *
 take(const struct sample *before, json_t *services)
 {
 	return sample_new(json_pack("{s:i, s:i, s:s, s:s, s:o}", "pid", 812, "worker_restarts", 0, "version", "0.1.0",
-	    "started", ago(7380), "services", services), before == NULL ? CLOCK_SECOND : before->at + CLOCK_SECOND, before);
+	    "started", ago(7380), "services", services),
+	    before == NULL ? CLOCK_SECOND : before->at + CLOCK_SECOND, before);
 }
 
 #endif
