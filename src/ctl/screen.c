@@ -139,6 +139,13 @@ screen_current(struct screen *screen)
 	return screen->count < 1 || screen->count > screen->height ? NULL : &screen->lines[screen->count - 1];
 }
 
+int
+screen_room(const struct screen *screen)
+{
+	return screen->count < 1 || screen->count > screen->height ? 0
+	    : screen->width - screen->lines[screen->count - 1].width;
+}
+
 void
 screen_choose(struct screen *screen)
 {

@@ -51,6 +51,9 @@ void screen_line(struct screen *screen);
 /* How many lines can still be begun. */
 int screen_left(const struct screen *screen);
 
+/* How many columns of the current line are left. */
+int screen_room(const struct screen *screen);
+
 /* The current line is where the user is. */
 void screen_choose(struct screen *screen);
 

@@ -30,6 +30,7 @@ struct top {
 	struct sample *sample;  /* owned; NULL before the first */
 	json_t *history;        /* owned; of state.explained, or NULL */
 	char history_of[TOP_NAME_SIZE];
+	SCREEN *terminal;       /* owned; ncurses' */
 	bool ascii;
 	bool changed;           /* since it was painted */
 	bool away;              /* the daemon's absence was painted */
@@ -210,6 +211,13 @@ top_loop(struct top *top)
 	}
 }
 
+static void
+top_close_terminal(struct top *top)
+{
+	endwin();
+	delscreen(top->terminal);
+}
+
 /* Begins to paint, or says why that is not possible. */
 static bool
 top_open_terminal(struct top *top)
@@ -221,13 +229,14 @@ top_open_terminal(struct top *top)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
-	if (name == NULL || newterm(NULL, stdout, stdin) == NULL) {
+	top->terminal = name == NULL ? NULL : newterm(NULL, stdout, stdin);
+	if (top->terminal == NULL) {
 		fprintf(stderr, "holdfastctl: \"top\" does not know the terminal \"%s\" (TERM)\n",
 		    name == NULL ? "" : name);
 		return false;
 	}
 	if (tigetstr("cup") == NULL) {
-		endwin();
+		top_close_terminal(top);
 		fprintf(stderr, "holdfastctl: \"top\" cannot paint on the terminal \"%s\" (TERM)\n", name);
 		return false;
 	}
@@ -266,7 +275,7 @@ top_run(const char *socket, int argc, char **argv)
 		code = ASK_UNREACHED;
 	} else if (top_open_terminal(&top)) {
 		top_loop(&top);
-		endwin();
+		top_close_terminal(&top);
 		code = ASK_YES;
 	}
 	top_ask_end(&top.ask);

@@ -129,9 +129,7 @@ void
 top_view_keys(struct screen *screen, const char *const *keys)
 {
 	for (; keys[0] != NULL; keys += 2) {
-		int width = screen_width(screen, keys[0]) + screen_width(screen, keys[1]) + 3;
-
-		if (screen->lines[screen->count - 1].width + width > screen->width)
+		if (screen_width(screen, keys[0]) + screen_width(screen, keys[1]) + 3 > screen_room(screen))
 			return;
 		screen_put(screen, SCREEN_BOLD, keys[0]);
 		top_view_take(screen, SCREEN_DIM, mem_print(" %s  ", keys[1]));

