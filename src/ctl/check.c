@@ -38,7 +38,7 @@ check_end(enum verdict_level level, char *text)
 	fputs(line, stdout);
 	mem_free(line);
 	mem_free(text);
-	return level;
+	return (int)level;
 }
 
 static bool
@@ -116,7 +116,7 @@ check_judge(const struct check *check, const char *line)
 		    : mem_print("the answer is not understood: is %s a control socket of holdfastd?", check->path));
 	}
 	json_decref(answer);
-	return level;
+	return (int)level;
 }
 
 /* One connection: the exit code, or -1 when it ended before the answer; *ret_error: ETIMEDOUT, or why. */
