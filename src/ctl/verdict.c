@@ -31,7 +31,7 @@ struct verdict {
 	const struct verdict_limits *limits; /* borrowed */
 	int64_t wall;
 	enum verdict_level level;
-	long long services, up, clients, held;
+	long long services, up, paused, clients, held;
 	double down;                         /* the longest */
 	struct complaints complaints[VERDICT_CRITICAL + 1];
 	struct growing perfdata;
@@ -185,6 +185,7 @@ verdict_service(struct verdict *verdict, const json_t *service)
 
 	verdict->services++;
 	verdict->up += strcmp(show_state(service), "UP") == 0;
+	verdict->paused += strcmp(show_state(service), "PAUSED") == 0;
 	verdict->clients += show_number(service, "clients");
 	verdict->held += show_number(service, "held");
 	if (finding.down > verdict->down)
@@ -205,6 +206,8 @@ verdict_add_first_line(const struct verdict *verdict, struct growing *text)
 
 	growing_take(text, mem_print("HOLDFAST %s - %lld of %lld service%s up", verdict_name(verdict->level),
 	    verdict->up, verdict->services, verdict->services == 1 ? "" : "s"));
+	if (verdict->paused > 0)
+		growing_take(text, mem_print(", %lld paused", verdict->paused));
 	if (first != NULL)
 		growing_take(text, mem_print("; %s", first));
 	if (first != NULL && more > 0)

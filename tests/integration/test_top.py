@@ -283,6 +283,9 @@ def test_a_real_daemon_is_shown(daemon, upstream, terminal):
         one.kill_worker()
         screen.until("worker restarted 1 time")
         assert client.ask("y") == b"y\n"
+    one.command("pause bad 1")
+    screen.until("1 UP  0 DOWN  0 HOLD  1 PAUSED")
+    screen.until(lambda: "paused by" in screen.line("bad PAUSED"))
     screen.press("n\x1b[B\r")
     screen.until("good  UP for")
     screen.until(lambda: re.search(f"connected +{server.address}", screen.text()))

@@ -143,6 +143,7 @@ a_pause_is_told_after_ten_minutes(void **state)
 	(void)state;
 	assert_int_equal(judge(NULL, with(with(down("a", 600, "x"), "paused", json_true()), "paused_since",
 	    json_string(ago(600))), NULL), VERDICT_OK);
+	assert_ptr_equal(strstr(said, "HOLDFAST OK - 0 of 1 service up, 1 paused | "), said);
 	with(with(with(late, "paused", json_true()), "paused_since", json_string(ago(601))), "paused_by",
 	    json_string("ann"));
 	assert_int_equal(judge(NULL, late, NULL), VERDICT_WARNING);
