@@ -276,7 +276,8 @@ top_columns_choose(struct top_columns *columns, const struct screen *screen, con
 	}
 	width = columns->list[0].width;
 	if (screen->width < WITH_ERROR && left > 0)
-		columns->list[0].width = top_columns_width(columns, &top_columns[0], screen, sample, width, width + left);
+		columns->list[0].width = top_columns_width(columns, &top_columns[0], screen, sample, width,
+		    width + left);
 }
 
 /* Puts one cell.  The blank beside its column is before it if it is a right one, where a head's arrow has its place,

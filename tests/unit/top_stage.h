@@ -39,8 +39,8 @@ static inline json_t *
 service(const char *name, const char *state, bool up, int since)
 {
 	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:s, s:i, s:i, s:i, s:s}", "service", name, "mode",
-	    "session", "state", state, "up", up, "clients", 0, "held", 0, "since", ago(since), "bytes_from_clients", 0,
-	    "bytes_to_clients", 0, "clients_total", 0, "address", "10.0.0.5:6379");
+	    "session", "state", state, "up", up, "clients", 0, "held", 0, "since", ago(since),
+	    "bytes_from_clients", 0, "bytes_to_clients", 0, "clients_total", 0, "address", "10.0.0.5:6379");
 }
 
 static inline json_t *
