@@ -163,7 +163,7 @@ status_tells_what_the_service_tells(void **state)
 static void
 metrics_are_of_each_service(void **state)
 {
-	json_t *open = ask("metrics"), *older = ask("metrics --prometheus");
+	json_t *open = ask("metrics --openmetrics"), *older = ask("metrics");
 	const char *text = json_string_value(json_object_get(open, "metrics"));
 
 	(void)state;

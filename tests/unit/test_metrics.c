@@ -94,7 +94,7 @@ prometheus_names_what_stands_on_the_lines(void **state)
 	expect(text, "# TYPE holdfast_build_info gauge\n");
 	expect(text, "# TYPE holdfast_hold_seconds histogram\n");
 	assert_null(strstr(text, "# UNIT"));
-	assert_null(strstr(text, "# EOF"));
+	assert_non_null(strstr(text, "\n# EOF\n"));
 	metrics_free(metrics);
 }
 
