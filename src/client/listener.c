@@ -115,17 +115,6 @@ listener_examine(const char *path, const struct sockaddr_un *name, socklen_t len
 	return NULL;
 }
 
-char *
-listener_check(const struct listener_settings *settings)
-{
-	struct sockaddr_un name;
-	socklen_t length;
-	bool stale;
-	char *wrong = listener_name(settings->path, &name, &length);
-
-	return wrong != NULL ? wrong : listener_examine(settings->path, &name, length, &stale);
-}
-
 /* Makes what is missing between the runtime directory and the socket. */
 static void
 listener_make_directories(const char *path, const char *runtime_directory)
@@ -145,33 +134,47 @@ listener_make_directories(const char *path, const char *runtime_directory)
 	mem_free(part);
 }
 
-char *
-listener_guard(const struct listener_settings *settings)
+/* Guards the socket file at this path, which the settings may name otherwise. */
+static char *
+listener_guard_at(const struct listener_settings *settings, const char *path)
 {
-	if (listener_is_abstract(settings))
-		return NULL;
 	if ((settings->owner != (uid_t)-1 || settings->group != (gid_t)-1) &&
-	    lchown(settings->path, settings->owner, settings->group) == -1)
+	    lchown(path, settings->owner, settings->group) == -1)
 		return mem_print("socket %s: cannot set owner or group: %s; add SupplementaryGroups= to the unit, "
 		    "or use mode \"0666\" with allow_groups", settings->path, strerror(errno));
-	if (chmod(settings->path, settings->mode) == -1)
+	if (chmod(path, settings->mode) == -1)
 		return mem_print("socket %s: cannot set mode %04o: %s", settings->path, (unsigned)settings->mode,
 		    strerror(errno));
 	return NULL;
 }
 
-/* Binds, guards, listens; nobody can connect before the permissions are right. */
+char *
+listener_guard(const struct listener_settings *settings)
+{
+	return listener_is_abstract(settings) ? NULL : listener_guard_at(settings, settings->path);
+}
+
+/* Nobody but the owner can connect before the permissions are right. */
 static char *
-listener_bind(const struct listener_settings *settings, int fd, const struct sockaddr_un *name, socklen_t length)
+listener_name_socket(const struct listener_settings *settings, int fd, const struct sockaddr_un *name,
+    socklen_t length)
 {
 	mode_t old = umask(0177);
 	int result = bind(fd, (const struct sockaddr *)name, length);
 	int error = errno;
-	char *wrong;
 
 	umask(old);
-	if (result == -1)
-		return mem_print("socket %s: %s", settings->path, strerror(error));
+	return result == -1 ? mem_print("socket %s: %s", settings->path, strerror(error)) : NULL;
+}
+
+/* Binds, guards, listens. */
+static char *
+listener_bind(const struct listener_settings *settings, int fd, const struct sockaddr_un *name, socklen_t length)
+{
+	char *wrong = listener_name_socket(settings, fd, name, length);
+
+	if (wrong != NULL)
+		return wrong;
 	wrong = listener_guard(settings);
 	if (wrong == NULL && settings->type != LISTENER_DGRAM && listen(fd, settings->backlog) == -1)
 		wrong = mem_print("socket %s: %s", settings->path, strerror(errno));
@@ -205,6 +208,53 @@ listener_open(const struct listener_settings *settings, const char *runtime_dire
 	}
 	*ret_fd = fd;
 	return NULL;
+}
+
+/* Binds and guards a socket in this directory, and takes it away.  Its path leads through the directory's file, since
+ * it could be too long otherwise. */
+static char *
+listener_try(const struct listener_settings *settings, int directory)
+{
+	struct sockaddr_un name;
+	socklen_t length = 0;
+	char path[64], *wrong;
+	int fd = listener_socket(settings->type);
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d/.holdfast-%d", directory, (int)getpid());
+	wrong = fd == -1 ? mem_print("socket %s: %s", settings->path, strerror(errno)) :
+	    listener_name(path, &name, &length);
+	if (wrong == NULL)
+		wrong = listener_name_socket(settings, fd, &name, length);
+	if (wrong == NULL) {
+		wrong = listener_guard_at(settings, path);
+		unlink(path);
+	}
+	if (fd != -1)
+		close(fd);
+	return wrong;
+}
+
+char *
+listener_rehearse(const struct listener_settings *settings, bool open)
+{
+	struct sockaddr_un name;
+	socklen_t length;
+	bool stale;
+	char *wrong = listener_name(settings->path, &name, &length), *place;
+	int directory;
+
+	if (wrong == NULL && !open)
+		wrong = listener_examine(settings->path, &name, length, &stale);
+	if (wrong != NULL || listener_is_abstract(settings))
+		return wrong;
+	place = mem_copy_bytes(settings->path, (size_t)(strrchr(settings->path, '/') - settings->path));
+	directory = openat(AT_FDCWD, *place == '\0' ? "/" : place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	mem_free(place);
+	if (directory == -1) /* it would be made */
+		return errno == ENOENT ? NULL : mem_print("socket %s: %s", settings->path, strerror(errno));
+	wrong = listener_try(settings, directory);
+	close(directory);
+	return wrong;
 }
 
 static void

@@ -38,8 +38,9 @@ char *listener_open(const struct listener_settings *settings, const char *runtim
 /* Gives an open listener file mode, owner and group of the settings (a reload, or a socket from systemd). */
 char *listener_guard(const struct listener_settings *settings);
 
-/* What listener_open would complain about, without opening anything.  NULL or a text to free. */
-char *listener_check(const struct listener_settings *settings);
+/* What listener_open() would complain about, or listener_guard() of one that is open; leaves nothing behind.  Binds a
+ * socket beside the path for a moment, since only the kernel knows what it would refuse.  NULL or a text to free. */
+char *listener_rehearse(const struct listener_settings *settings, bool open);
 
 /* A client has come: fd is the callee's. */
 typedef void listener_callback(void *arg, int fd);

@@ -84,8 +84,7 @@ show_print(FILE *file, const char *text)
 	}
 }
 
-/* Likewise, with a newline after it if it has none. */
-static void
+void
 show_print_line(FILE *file, const char *text)
 {
 	size_t length = strlen(text);
@@ -335,35 +334,6 @@ show_history(int argc, char *const *argv, const json_t *answer)
 	}
 	grid_print(grid);
 	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
-}
-
-static void
-show_names(const char *what, const json_t *names)
-{
-	json_t *name;
-	size_t i;
-
-	json_array_foreach(names, i, name)
-		printf("%s %s\n", what, json_string_value(name));
-}
-
-static void
-show_reload(int argc, char *const *argv, const json_t *answer)
-{
-	json_t *added, *warning;
-	size_t i;
-
-	(void)argc;
-	(void)argv;
-	json_array_foreach(json_object_get(answer, "warnings"), i, warning)
-		show_print_line(stderr, json_string_value(warning));
-	json_array_foreach(json_object_get(answer, "added"), i, added)
-		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(added, "service"),
-		    show_text(added, "socket"), show_text(added, "mode"), show_text(added, "owner"),
-		    show_text(added, "group"));
-	show_names("changed", json_object_get(answer, "changed"));
-	show_names("removed", json_object_get(answer, "removed"));
-	puts("the configuration is in force");
 }
 
 static void

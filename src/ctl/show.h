@@ -24,6 +24,9 @@ char *show_why(const json_t *service);
 const char *show_since_at(const json_t *service);
 bool show_is_closed(const char *state);
 
+/* show_reload.c: the answer to "reload", or to what it would do. */
+void show_reload(int argc, char *const *argv, const json_t *answer);
+
 /* The text of a member, or "" if there is none.  Numbers and yes or no likewise. */
 const char *show_text(const json_t *object, const char *key);
 long long show_number(const json_t *object, const char *key);
@@ -40,5 +43,8 @@ const char *show_span(double seconds);
 
 /* Prints text, control characters but newline and tab replaced. */
 void show_print(FILE *file, const char *text);
+
+/* Likewise, with a newline after it if it has none. */
+void show_print_line(FILE *file, const char *text);
 
 #endif

@@ -7,17 +7,17 @@
 
 #include "control/control.h"
 #include "control/events.h"
+#include "daemon/reload.h"
 #include "daemon/service.h"
 #include "daemon/waiting.h"
 #include "keep/table.h"
 
-/* How a reload ended.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback only. */
+/* How a reload ended, or would end.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback
+ * only. */
 struct commands_reload_result {
 	char *const *errors;   /* borrowed; FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
 	char *const *warnings; /* borrowed */
-	char *const *added;    /* borrowed; names of services */
-	char *const *changed;  /* borrowed */
-	char *const *removed;  /* borrowed */
+	const struct reload_plan *plan; /* borrowed */
 };
 typedef void commands_reload_done(void *arg, const struct commands_reload_result *result);
 
@@ -41,8 +41,8 @@ struct commands_context {
 	char *(*config)(void *daemon, const char *service);
 
 	/* Reads the configuration anew; done(arg) comes once, never before this returns.  Several may be asked
-	 * for at the same time. */
-	void (*reload)(void *daemon, commands_reload_done *done, void *arg);
+	 * for at the same time.  dry: only tells what would be done. */
+	void (*reload)(void *daemon, bool dry, commands_reload_done *done, void *arg);
 
 	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
 	void (*reload_forget)(void *daemon, void *arg);

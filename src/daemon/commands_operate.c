@@ -1,9 +1,5 @@
-/* drain, open, reconnect, reload: what an operator does to services. */
-#include <grp.h>
-#include <pwd.h>
-#include <stdio.h>
+/* drain, open, reconnect: what an operator does to services. */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -152,97 +148,4 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 	}
 	link_reconnect(service_link(service));
 	control_answer(request, json_pack("{s:s}", "service", argv[1]));
-}
-
-struct reloading {
-	const struct commands_context *context; /* borrowed */
-	struct control_request *request;        /* borrowed */
-};
-
-static json_t *
-reloading_texts(char *const *texts)
-{
-	json_t *list = json_array();
-
-	for (; texts != NULL && *texts != NULL; texts++)
-		json_array_append_new(list, control_text(*texts));
-	return list;
-}
-
-static json_t *
-reloading_owner(uid_t uid)
-{
-	const struct passwd *user = getpwuid(uid == (uid_t)-1 ? geteuid() : uid);
-
-	return user == NULL ? json_null() : control_text(user->pw_name);
-}
-
-static json_t *
-reloading_group(gid_t gid)
-{
-	const struct group *group = getgrgid(gid == (gid_t)-1 ? getegid() : gid);
-
-	return group == NULL ? json_null() : control_text(group->gr_name);
-}
-
-/* What was added, with its socket, so that a typing error in it is seen. */
-static json_t *
-reloading_added(const struct commands_context *context, char *const *names)
-{
-	json_t *list = json_array();
-
-	for (; names != NULL && *names != NULL; names++) {
-		const struct service *service = commands_find(context, *names);
-		const struct listener_settings *listener;
-		char mode[16];
-
-		if (service == NULL)
-			continue;
-		listener = &service_get_settings(service)->listener;
-		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", *names,
-		    "socket", control_text(listener->path), "mode", mode, "owner", reloading_owner(listener->owner),
-		    "group", reloading_group(listener->group)));
-	}
-	return list;
-}
-
-static void
-reloading_done(void *arg, const struct commands_reload_result *result)
-{
-	struct reloading *reloading = arg;
-	size_t errors = mem_list_length(result->errors);
-
-	if (errors == 0)
-		control_answer(reloading->request, json_pack("{s:o, s:o, s:o, s:o}",
-		    "added", reloading_added(reloading->context, result->added),
-		    "changed", reloading_texts(result->changed), "removed", reloading_texts(result->removed),
-		    "warnings", reloading_texts(result->warnings)));
-	else
-		control_fail(reloading->request, json_pack("{s:o, s:o}", "errors", reloading_texts(result->errors),
-		    "warnings", reloading_texts(result->warnings)), "nothing was changed: %s%s", result->errors[0],
-		    errors == 1 ? "" : " (and more errors)");
-	mem_free(reloading);
-}
-
-static void
-reloading_cancel(void *arg)
-{
-	struct reloading *reloading = arg;
-
-	reloading->context->reload_forget(reloading->context->daemon, reloading);
-	mem_free(reloading);
-}
-
-void
-commands_reload(void *arg, struct control_request *request, int argc, char **argv)
-{
-	struct reloading *reloading = mem_new(1, sizeof *reloading);
-
-	(void)argc;
-	(void)argv;
-	reloading->context = arg;
-	reloading->request = request;
-	control_on_cancel(request, reloading_cancel, reloading);
-	reloading->context->reload(reloading->context->daemon, reloading_done, reloading);
 }

@@ -24,7 +24,10 @@ commands_run commands_wait, commands_try, commands_close, commands_lookup;
 commands_run commands_pause, commands_resume, commands_fail;
 
 /* commands_operate.c */
-commands_run commands_drain, commands_open, commands_reconnect, commands_reload;
+commands_run commands_drain, commands_open, commands_reconnect;
+
+/* commands_reload.c: answered later. */
+commands_run commands_reload;
 
 /* commands_upgrade.c */
 commands_run commands_upgrade;

@@ -64,6 +64,11 @@ char *config_dump(const struct config *config);
 char *config_show(const struct config *config);
 char *config_show_settings(const struct service_settings *settings);
 
+/* Whether a row stands in the dump of a service (NULL: of the top level).  Only the source of addresses that is in
+ * force does: two would be an error. */
+struct setting;
+bool config_is_written(const struct setting *setting, const struct service_settings *service);
+
 /* One service's settings as in config_dump().  To be freed with mem_free(). */
 char *config_dump_settings(const struct service_settings *settings);
 

@@ -16,9 +16,8 @@ config_dump_indent(FILE *out, unsigned depth)
 		fputc('\t', out);
 }
 
-/* Only the source of addresses that is in force is written: two would be an error. */
-static bool
-config_dump_is_written(const struct setting *setting, const struct service_settings *service)
+bool
+config_is_written(const struct setting *setting, const struct service_settings *service)
 {
 	const struct lookup_settings *lookup = service == NULL ? NULL : &service->link.lookup;
 	bool several = lookup != NULL && mem_list_length(lookup->addresses) > 1;
@@ -69,7 +68,7 @@ config_dump_rows(FILE *out, config_printer *print, const struct settings *settin
 		const struct setting *row = &settings->rows[i];
 		const char *dot = strchr(row->name, '.');
 
-		if (!config_dump_is_written(row, service))
+		if (!config_is_written(row, service))
 			continue;
 		config_dump_change_group(out, depth, row->name, group);
 		config_dump_indent(out, depth + (dot != NULL));

@@ -125,8 +125,10 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (bits & TABLE_REQUEST_DUMP)
 		fleet_dump(daemon->fleet);
-	if (bits & TABLE_REQUEST_RELOADING)
+	if (bits & TABLE_REQUEST_RELOADING) {
+		daemon->asked_to_reload = true;
 		loop_timer_soon(&daemon->reloading);
+	}
 	if (bits & TABLE_REQUEST_UPGRADING)
 		daemon_try_upgrade(daemon);
 	if (bits & TABLE_REQUEST_STOP_NOW)

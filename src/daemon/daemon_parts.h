@@ -22,6 +22,7 @@ struct daemon_waiter {
 	STAILQ_ENTRY(daemon_waiter) entry;
 	commands_reload_done *done;
 	void *arg;
+	bool dry;
 };
 
 struct daemon {
@@ -41,6 +42,7 @@ struct daemon {
 	struct event requests;
 	struct loop_timer heartbeat;
 	struct loop_timer reloading;
+	bool asked_to_reload;         /* not only for what a reload would do */
 	struct loop_timer stop;       /* stop_timeout */
 	bool stopping;
 	int code;
@@ -77,7 +79,7 @@ void daemon_undo_metrics(int fd);
 /* For struct commands_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
 void daemon_upgrade_forget(void *arg, void *done_arg);
-void daemon_reload(void *arg, commands_reload_done *done, void *done_arg);
+void daemon_reload(void *arg, bool dry, commands_reload_done *done, void *done_arg);
 void daemon_reload_forget(void *arg, void *done_arg);
 
 #endif

@@ -45,8 +45,8 @@ daemon_log_reload(const struct config_errors *errors, const struct reload_plan *
 	if (errors->count > 0)
 		log_error(NULL, "reload refused, the configuration in force stays errors=%zu", errors->count);
 	else
-		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", mem_list_length(plan->added),
-		    mem_list_length(plan->changed), mem_list_length(plan->removed));
+		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", plan->added_count, plan->changed_count,
+		    mem_list_length(plan->removed));
 }
 
 /* The control socket gets the new owner and mode; what is wrong with them is an error. */
@@ -90,19 +90,25 @@ daemon_undo_reload(struct daemon *daemon, int metrics)
 	mem_free(listener_guard(&daemon->config->control.listener));
 }
 
+/* Reads and checks.  The configuration, or NULL with at least one error. */
+static struct config *
+daemon_load(struct daemon *daemon, struct config_errors *errors)
+{
+	struct config_options options = { .alive = daemon_beat, .alive_arg = daemon };
+
+	if (!daemon->stopping)
+		return config_load(daemon->table->header->config_path, &options, errors);
+	config_error(errors, "the daemon is ending");
+	return NULL;
+}
+
 /* Reads, checks, plans; with no error carries it out. */
 static void
 daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
 {
-	struct config_options options = { .alive = daemon_beat, .alive_arg = daemon };
-	struct config *config;
+	struct config *config = daemon_load(daemon, errors);
 	int metrics = -1;
 
-	if (daemon->stopping) {
-		config_error(errors, "the daemon is ending");
-		return;
-	}
-	config = config_load(daemon->table->header->config_path, &options, errors);
 	if (config == NULL)
 		return;
 	daemon_prepare_reload(daemon, config, plan, &metrics, errors);
@@ -114,48 +120,107 @@ daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct re
 	}
 }
 
+/* Reads, checks, plans, and leaves it at that. */
 static void
-daemon_answer_waiters(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
+daemon_rehearse(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
 {
-	struct commands_reload_result result = {
-		.errors = errors->errors, .warnings = errors->warnings,
-		.added = plan->added, .changed = plan->changed, .removed = plan->removed,
-	};
-	struct daemon_waiter *waiter;
+	struct config *config = daemon_load(daemon, errors);
+	char *wrong, *text;
 
-	while ((waiter = STAILQ_FIRST(&daemon->waiters)) != NULL) {
-		STAILQ_REMOVE_HEAD(&daemon->waiters, entry);
+	if (config == NULL)
+		return;
+	fleet_rehearse(daemon->fleet, daemon->config, config, plan, errors);
+	wrong = errors->count > 0 ? NULL : listener_rehearse(&config->control.listener, true);
+	if (wrong != NULL)
+		config_error(errors, "control: %s", wrong);
+	mem_free(wrong);
+	text = config_dump(config);
+	if (strlen(text) > TABLE_CONFIG_MAX)
+		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
+	mem_free(text);
+	config_free(config);
+}
+
+static bool
+daemon_is_awaited(const struct daemon *daemon, bool dry)
+{
+	const struct daemon_waiter *waiter;
+
+	STAILQ_FOREACH(waiter, &daemon->waiters, entry)
+		if (waiter->dry == dry)
+			return true;
+	return false;
+}
+
+/* Answers those who wait for a reload, or for what it would do. */
+static void
+daemon_answer_waiters(struct daemon *daemon, bool dry, const struct config_errors *errors,
+    const struct reload_plan *plan)
+{
+	struct commands_reload_result result = { .errors = errors->errors, .warnings = errors->warnings, .plan = plan };
+	struct daemon_waiter *waiter, *next;
+
+	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
+		next = STAILQ_NEXT(waiter, entry);
+		if (waiter->dry != dry)
+			continue;
+		STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
 		waiter->done(waiter->arg, &result);
 		mem_free(waiter);
 	}
+}
+
+static void
+daemon_do_rehearsal(struct daemon *daemon)
+{
+	struct config_errors errors = { 0 };
+	struct reload_plan plan = { 0 };
+
+	daemon_rehearse(daemon, &errors, &plan);
+	daemon_answer_waiters(daemon, true, &errors, &plan);
+	reload_plan_clear(&plan);
+	config_errors_clear(&errors);
+}
+
+static void
+daemon_do_reload(struct daemon *daemon)
+{
+	struct config_errors errors = { 0 };
+	struct reload_plan plan = { 0 };
+	char *first;
+
+	daemon->asked_to_reload = false;
+	daemon_try_reload(daemon, &errors, &plan);
+	keeper_reloaded(daemon->table);
+	first = errors.count > 0 ? errors.errors[0] : NULL;
+	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
+	daemon_log_reload(&errors, &plan);
+	daemon_answer_waiters(daemon, false, &errors, &plan);
+	reload_plan_clear(&plan);
+	config_errors_clear(&errors);
 }
 
 void
 daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *daemon = arg;
-	struct config_errors errors = { 0 };
-	struct reload_plan plan = { 0 };
-	char *first;
 
 	(void)fd;
 	(void)what;
-	daemon_try_reload(daemon, &errors, &plan);
-	keeper_reloaded(daemon->table);
-	first = errors.count > 0 ? errors.errors[0] : NULL;
-	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
-	daemon_log_reload(&errors, &plan);
-	daemon_answer_waiters(daemon, &errors, &plan);
-	reload_plan_clear(&plan);
-	config_errors_clear(&errors);
+	if (daemon_is_awaited(daemon, true))
+		daemon_do_rehearsal(daemon);
+	if (daemon->asked_to_reload)
+		daemon_do_reload(daemon);
 }
 
 void
-daemon_reload(void *arg, commands_reload_done *done, void *done_arg)
+daemon_reload(void *arg, bool dry, commands_reload_done *done, void *done_arg)
 {
 	struct daemon *daemon = arg;
 	struct daemon_waiter *waiter = mem_new(1, sizeof *waiter);
 
+	waiter->dry = dry;
+	daemon->asked_to_reload |= !dry;
 	waiter->done = done;
 	waiter->arg = done_arg;
 	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);

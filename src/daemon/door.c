@@ -20,8 +20,9 @@ door_activated(const struct table *table, const char *name)
 	return -1;
 }
 
+/* Whether what systemd has handed over is what the settings want; NULL or what is wrong. */
 static char *
-door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret_door)
+door_examine(const char *name, int fd, enum listener_type wanted, struct door *ret_door)
 {
 	struct door door = { .there = true, .activated = true, .fd = fd, .length = sizeof door.bound };
 	socklen_t int_length = sizeof(int);
@@ -35,9 +36,19 @@ door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != listener_socket_type(wanted))
 		return mem_print("the socket handed over under the name \"%s\" is not of listen.type: ListenStream=, "
 		    "ListenSequentialPacket= and ListenDatagram= are for stream, seqpacket and dgram", name);
+	*ret_door = door;
+	return NULL;
+}
+
+static char *
+door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret_door)
+{
+	char *wrong = door_examine(name, fd, wanted, ret_door);
+
+	if (wrong != NULL)
+		return wrong;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	*ret_door = door;
 	return NULL;
 }
 
@@ -57,6 +68,16 @@ door_prepare(struct table *table, const char *name, const struct listener_settin
 	table_note_file(table, door.fd);
 	*ret_door = door;
 	return NULL;
+}
+
+char *
+door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings)
+{
+	int activated = door_activated(table, name);
+	struct door door;
+
+	return activated == -1 ? listener_rehearse(settings, false) :
+	    door_examine(name, activated, settings->type, &door);
 }
 
 static void

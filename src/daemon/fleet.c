@@ -132,6 +132,15 @@ fleet_plan(const struct fleet *fleet, const struct config *old, const struct con
 		reload_prepare(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
 }
 
+void
+fleet_rehearse(const struct fleet *fleet, const struct config *old, const struct config *new,
+    struct reload_plan *ret_plan, struct config_errors *errors)
+{
+	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
+	if (errors->count == 0)
+		reload_rehearse(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
+}
+
 static void
 fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
 {
@@ -140,7 +149,7 @@ fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct service *service = fleet->services[i];
 
-		if (reload_names(plan->removed, service_name(service))) {
+		if (reload_removes(plan, service_name(service))) {
 			fleet_add(&fleet->removed, &fleet->removed_count, service);
 			service_remove(service);
 		} else {
@@ -167,10 +176,10 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 	for (size_t i = 0; i < new->service_count; i++) {
 		const char *name = new->services[i]->name;
 
-		if (reload_names(plan->changed, name))
+		if (reload_changes(plan, name))
 			service_renew(fleet_find(fleet, name), config_take_service(new, i), &plan->doors[i],
 			    new->log.clients);
-		else if (reload_names(plan->added, name))
+		else if (reload_adds(plan, name))
 			fleet_start_service(fleet, new, i, &plan->doors[i]);
 	}
 }

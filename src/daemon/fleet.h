@@ -30,6 +30,10 @@ bool fleet_start(struct fleet *fleet, struct config *config);
 void fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
     struct reload_plan *ret_plan, struct config_errors *errors);
 
+/* The same for a plan that is only looked at: nothing is opened, changed or touched. */
+void fleet_rehearse(const struct fleet *fleet, const struct config *old, const struct config *new,
+    struct reload_plan *ret_plan, struct config_errors *errors);
+
 /* After a plan that will not be carried out: the sockets have the owner and mode of the settings in force again. */
 void fleet_guard(const struct fleet *fleet);
 

@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "client/listener.h"
-#include "daemon/setting_types.h"
+#include "daemon/settings.h"
 
 static const struct service *
 reload_find(struct service *const *services, size_t count, const char *name)
@@ -13,17 +13,6 @@ reload_find(struct service *const *services, size_t count, const char *name)
 		if (strcmp(service_name(services[i]), name) == 0)
 			return services[i];
 	return NULL;
-}
-
-static bool
-reload_is_same(const struct service_settings *a, const struct service_settings *b)
-{
-	char *text_a = config_dump_settings(a), *text_b = config_dump_settings(b);
-	bool same = strcmp(text_a, text_b) == 0;
-
-	mem_free(text_a);
-	mem_free(text_b);
-	return same;
 }
 
 static void
@@ -39,17 +28,40 @@ reload_check_fixed(const struct config *old, const struct config *new, struct co
 
 /* What a service's clients were promised for good does not change under them. */
 static void
-reload_change(const struct service_settings *old, const struct service_settings *new, struct reload_plan *plan,
+reload_check_change(const struct reload_change *change, struct config_errors *errors)
+{
+	for (size_t i = 0; i < change->count; i++)
+		if (settings_find(&settings_service, change->differences[i].setting)->reload == SETTING_RESTART)
+			config_error(errors, "%s: %s cannot change while clients may be connected; remove the "
+			    "service, reload, and add it again", change->service, change->differences[i].setting);
+}
+
+static void
+reload_add(struct reload_plan *plan, const struct service_settings *settings)
+{
+	struct reload_addition *addition;
+
+	plan->added = mem_resize(plan->added, plan->added_count + 1, sizeof *addition);
+	addition = &plan->added[plan->added_count++];
+	addition->service = mem_copy_text(settings->name);
+	addition->listener = settings->listener;
+	addition->listener.path = mem_copy_text(settings->listener.path);
+}
+
+static void
+reload_compare(const struct service *service, const struct service_settings *settings, struct reload_plan *plan,
     struct config_errors *errors)
 {
-	for (size_t i = 0; i < settings_service.count; i++) {
-		const struct setting *setting = &settings_service.rows[i];
+	struct reload_change change;
 
-		if (setting->reload == SETTING_RESTART && !setting_is_same(setting, old, new))
-			config_error(errors, "%s: %s cannot change while clients may be connected; remove the "
-			    "service, reload, and add it again", new->name, setting->name);
+	reload_compare_services(service_get_settings(service), settings, &change);
+	if (change.how == SETTING_SAME) {
+		reload_change_clear(&change);
+		return;
 	}
-	mem_list_add(&plan->changed, new->name);
+	reload_check_change(&change, errors);
+	plan->changed = mem_resize(plan->changed, plan->changed_count + 1, sizeof change);
+	plan->changed[plan->changed_count++] = change;
 }
 
 void
@@ -58,14 +70,14 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 {
 	memset(ret_plan, 0, sizeof *ret_plan);
 	reload_check_fixed(old, new, errors);
+	reload_compare_top(old, new, &ret_plan->daemon);
 	for (size_t i = 0; i < new->service_count; i++) {
-		const struct service_settings *settings = new->services[i];
-		const struct service *service = reload_find(services, count, settings->name);
+		const struct service *service = reload_find(services, count, new->services[i]->name);
 
 		if (service == NULL)
-			mem_list_add(&ret_plan->added, settings->name);
-		else if (!reload_is_same(service_get_settings(service), settings))
-			reload_change(service_get_settings(service), settings, ret_plan, errors);
+			reload_add(ret_plan, new->services[i]);
+		else
+			reload_compare(service, new->services[i], ret_plan, errors);
 	}
 	for (size_t i = 0; i < count; i++)
 		if (config_find_service(new, service_name(services[i])) == NULL)
@@ -82,46 +94,84 @@ reload_owner(struct service *const *services, size_t count, const char *path)
 	return NULL;
 }
 
-/* What is wrong with giving the service the socket of its new settings, or NULL. */
+/* What is wrong with giving the service the socket of its new settings, or NULL.  Without a door it is only tried. */
 static char *
 reload_prepare_door(struct table *table, struct service *const *services, size_t count, const struct config *new,
     const struct service_settings *settings, struct door *ret_door)
 {
 	const struct service *owner = reload_owner(services, count, settings->listener.path);
 
+	if (owner == NULL && ret_door == NULL)
+		return door_rehearse(table, settings->name, &settings->listener);
 	if (owner == NULL)
 		return door_prepare(table, settings->name, &settings->listener, new->runtime_directory, ret_door);
+	if (strcmp(service_name(owner), settings->name) == 0 && service_has_given_door(owner))
+		return NULL;
 	if (strcmp(service_name(owner), settings->name) == 0)
-		return service_has_given_door(owner) ? NULL : listener_guard(&settings->listener);
+		return ret_door == NULL ? listener_rehearse(&settings->listener, true) :
+		    listener_guard(&settings->listener);
 	return mem_print("socket %s is service %s's until a reload has taken it away; give it away first, then reload "
 	    "again", settings->listener.path, service_name(owner));
 }
 
-void
-reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    struct reload_plan *plan, struct config_errors *errors)
+/* doors is NULL for a rehearsal. */
+static void
+reload_prepare_doors(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    const struct reload_plan *plan, struct door *doors, struct config_errors *errors)
 {
 	char *wrong;
 
-	plan->door_count = new->service_count;
-	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
 	for (size_t i = 0; i < new->service_count; i++) {
 		const struct service_settings *settings = new->services[i];
 
-		if (!reload_names(plan->added, settings->name) && !reload_names(plan->changed, settings->name))
+		if (!reload_adds(plan, settings->name) && !reload_changes(plan, settings->name))
 			continue;
-		wrong = reload_prepare_door(table, services, count, new, settings, &plan->doors[i]);
+		wrong = reload_prepare_door(table, services, count, new, settings, doors == NULL ? NULL : &doors[i]);
 		if (wrong != NULL)
 			config_error(errors, "%s: %s", settings->name, wrong);
 		mem_free(wrong);
 	}
 }
 
-bool
-reload_names(char *const *list, const char *name)
+void
+reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    struct reload_plan *plan, struct config_errors *errors)
 {
-	for (; list != NULL && *list != NULL; list++)
-		if (strcmp(*list, name) == 0)
+	plan->door_count = new->service_count;
+	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
+	reload_prepare_doors(table, services, count, new, plan, plan->doors, errors);
+}
+
+void
+reload_rehearse(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    const struct reload_plan *plan, struct config_errors *errors)
+{
+	reload_prepare_doors(table, services, count, new, plan, NULL, errors);
+}
+
+bool
+reload_adds(const struct reload_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->added_count; i++)
+		if (strcmp(plan->added[i].service, name) == 0)
+			return true;
+	return false;
+}
+
+bool
+reload_changes(const struct reload_plan *plan, const char *name)
+{
+	for (size_t i = 0; i < plan->changed_count; i++)
+		if (strcmp(plan->changed[i].service, name) == 0)
+			return true;
+	return false;
+}
+
+bool
+reload_removes(const struct reload_plan *plan, const char *name)
+{
+	for (char *const *removed = plan->removed; removed != NULL && *removed != NULL; removed++)
+		if (strcmp(*removed, name) == 0)
 			return true;
 	return false;
 }
@@ -129,11 +179,18 @@ reload_names(char *const *list, const char *name)
 void
 reload_plan_clear(struct reload_plan *plan)
 {
-	mem_list_free(plan->added);
-	mem_list_free(plan->changed);
-	mem_list_free(plan->removed);
+	for (size_t i = 0; i < plan->added_count; i++) {
+		mem_free(plan->added[i].service);
+		mem_free(plan->added[i].listener.path);
+	}
+	for (size_t i = 0; i < plan->changed_count; i++)
+		reload_change_clear(&plan->changed[i]);
 	for (size_t i = 0; i < plan->door_count; i++)
 		door_close(&plan->doors[i]);
+	reload_change_clear(&plan->daemon);
+	mem_free(plan->added);
+	mem_free(plan->changed);
+	mem_list_free(plan->removed);
 	mem_free(plan->doors);
 	memset(plan, 0, sizeof *plan);
 }

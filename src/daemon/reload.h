@@ -4,13 +4,25 @@
 
 #include "daemon/config.h"
 #include "daemon/door.h"
+#include "daemon/reload_changes.h"
 #include "daemon/service.h"
 
-/* What is to be done.  Lists of names, owned; and the doors that were opened for it, one for each service of the new
- * configuration, most of them none. */
+/* A service to be added, for people: its socket, so that a typing error in it is seen. */
+struct reload_addition {
+	char *service;                     /* owned */
+	struct listener_settings listener; /* its path is owned */
+};
+
+/* What is to be done; and the doors that were opened for it, one for each service of the new configuration, most of
+ * them none.  All is owned. */
 struct reload_plan {
-	char **added, **changed, **removed;
-	struct door *doors; /* owned */
+	struct reload_addition *added;
+	size_t added_count;
+	struct reload_change *changed; /* in place or renewed */
+	size_t changed_count;
+	struct reload_change daemon;   /* what changes of the settings of the top level */
+	char **removed;                /* names */
+	struct door *doors;
 	size_t door_count;
 };
 
@@ -23,7 +35,13 @@ void reload_make_plan(struct service *const *services, size_t count, const struc
 void reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
     struct reload_plan *plan, struct config_errors *errors);
 
-bool reload_names(char *const *list, const char *name);
+/* Adds to errors what reload_prepare() would, and leaves everything as it is. */
+void reload_rehearse(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    const struct reload_plan *plan, struct config_errors *errors);
+
+bool reload_adds(const struct reload_plan *plan, const char *name);
+bool reload_changes(const struct reload_plan *plan, const char *name);
+bool reload_removes(const struct reload_plan *plan, const char *name);
 
 /* Closes the doors that nobody has taken, and frees. */
 void reload_plan_clear(struct reload_plan *plan);

@@ -15,6 +15,7 @@ static struct table_service records[2];
 static struct table table = { .header = &header, .services = records };
 static commands_reload_done *reload_done;
 static void *reload_arg;
+static bool reload_is_dry;
 
 /* The daemon. */
 
@@ -33,9 +34,10 @@ config(void *arg, const char *service)
 }
 
 static void
-reload(void *arg, commands_reload_done *done, void *done_arg)
+reload(void *arg, bool dry, commands_reload_done *done, void *done_arg)
 {
 	(void)arg;
+	reload_is_dry = dry;
 	reload_done = done;
 	reload_arg = done_arg;
 }
@@ -89,16 +91,24 @@ ask(const char *line)
 	return answer;
 }
 
-/* The answer has this JSON as its member. */
+/* The object has this JSON as its member. */
+static void
+answer_is(const json_t *object, const char *key, const char *value)
+{
+	char *text = json_dumps(json_object_get(object, key), JSON_COMPACT | JSON_ENCODE_ANY);
+
+	if (text == NULL || strcmp(text, value) != 0)
+		fail_msg("%s is %s, not %s", key, text == NULL ? "not there" : text, value);
+	free(text);
+}
+
+/* The answer has it. */
 static void
 expect(const char *line, const char *key, const char *value)
 {
 	json_t *answer = ask(line);
-	char *text = json_dumps(json_object_get(answer, key), JSON_COMPACT | JSON_ENCODE_ANY);
 
-	if (text == NULL || strcmp(text, value) != 0)
-		fail_msg("%s: %s is %s, not %s", line, key, text == NULL ? "not there" : text, value);
-	free(text);
+	answer_is(answer, key, value);
 	json_decref(answer);
 }
 
@@ -296,7 +306,8 @@ static void
 reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 {
 	char *errors[] = { "x.conf:1: y: bad", "x.conf:2: z: bad", NULL };
-	struct commands_reload_result bad = { .errors = errors }, good = { .errors = NULL };
+	struct reload_plan plan = { .added = NULL };
+	struct commands_reload_result bad = { .errors = errors, .plan = &plan }, good = { .plan = &plan };
 	int fd = side_client();
 
 	(void)state;
@@ -317,6 +328,38 @@ reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 	close(fd);
 	while (reload_done != NULL)
 		side_turn();
+}
+
+static void
+a_dry_run_tells_each_setting_and_what_a_renewal_does(void **state)
+{
+	struct reload_difference differences[] = { { "address", (char *)"\"h:1\"", NULL } };
+	struct reload_change changes[] = {
+		{ .service = (char *)"one", .how = SETTING_RENEW, .differences = differences, .count = 1 },
+		{ .service = (char *)"two", .how = SETTING_IN_PLACE },
+	};
+	struct reload_plan plan = { .changed = changes, .changed_count = 2 };
+	struct commands_reload_result good = { .plan = &plan };
+	int fd = side_client();
+	json_t *answer;
+
+	(void)state;
+	reload_done = NULL;
+	side_put(fd, "reload --dry-run\n");
+	while (reload_done == NULL)
+		side_turn();
+	assert_true(reload_is_dry);
+	reload_done(reload_arg, &good);
+	answer = side_get(fd);
+	assert_true(json_is_true(json_object_get(answer, "dry_run")));
+	assert_int_equal(json_array_size(json_object_get(answer, "changed")), 2);
+	assert_int_equal(json_array_size(json_object_get(answer, "renewed")), 1);
+	answer_is(json_array_get(json_object_get(answer, "changes"), 0), "settings",
+	    "[{\"setting\":\"address\",\"from\":\"\\\"h:1\\\"\",\"to\":null}]");
+	answer_is(json_array_get(json_object_get(answer, "changes"), 0), "how", "\"renewed\"");
+	answer_is(json_array_get(json_object_get(answer, "changes"), 1), "effect", "null");
+	json_decref(answer);
+	close(fd);
 }
 
 static void
@@ -396,6 +439,7 @@ main(void)
 		TEST(clients_are_listed_counted_and_killed),
 		TEST(lookup_shows_the_result_and_is_left_with_its_connection),
 		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),
+		TEST(a_dry_run_tells_each_setting_and_what_a_renewal_does),
 		TEST(the_plain_ones_answer),
 		cmocka_unit_test(both_lists_have_the_same_commands),
 		cmocka_unit_test(what_may_be_asked_again_changes_nothing_the_second_time),

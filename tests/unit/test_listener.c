@@ -49,7 +49,7 @@ static void
 assert_refused(const char *place, const char *part)
 {
 	int fd = -1;
-	char *wrong = open_at(place, &fd), *check = listener_check(&settings);
+	char *wrong = open_at(place, &fd), *check = listener_rehearse(&settings, false);
 
 	assert_non_null(wrong);
 	assert_non_null(strstr(wrong, part));

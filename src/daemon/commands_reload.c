@@ -1,0 +1,154 @@
+/* reload: a new configuration in force, or only what that would do. */
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "daemon/commands_parts.h"
+
+/* Settings that one answer tells of: it has its limit. */
+#define RELOADING_SETTINGS 4096
+
+struct reloading {
+	const struct commands_context *context; /* borrowed */
+	struct control_request *request;        /* borrowed */
+	bool dry;
+};
+
+static json_t *
+reloading_texts(char *const *texts)
+{
+	json_t *list = json_array();
+
+	for (; texts != NULL && *texts != NULL; texts++)
+		json_array_append_new(list, control_text(*texts));
+	return list;
+}
+
+static json_t *
+reloading_owner(uid_t uid)
+{
+	const struct passwd *user = getpwuid(uid == (uid_t)-1 ? geteuid() : uid);
+
+	return user == NULL ? json_null() : control_text(user->pw_name);
+}
+
+static json_t *
+reloading_group(gid_t gid)
+{
+	const struct group *group = getgrgid(gid == (gid_t)-1 ? getegid() : gid);
+
+	return group == NULL ? json_null() : control_text(group->gr_name);
+}
+
+/* What was added, with its socket, so that a typing error in it is seen. */
+static json_t *
+reloading_added(const struct reload_plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->added_count; i++) {
+		const struct listener_settings *listener = &plan->added[i].listener;
+		char mode[16];
+
+		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
+		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", plan->added[i].service,
+		    "socket", control_text(listener->path), "mode", mode, "owner", reloading_owner(listener->owner),
+		    "group", reloading_group(listener->group)));
+	}
+	return list;
+}
+
+/* Names of changed services, or of those alone whose upstream side begins anew. */
+static json_t *
+reloading_changed(const struct reload_plan *plan, enum setting_reload least)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->changed_count; i++)
+		if (plan->changed[i].how >= least)
+			json_array_append_new(list, json_string(plan->changed[i].service));
+	return list;
+}
+
+/* Which settings, from what to what; as many as *room allows. */
+static json_t *
+reloading_settings(const struct reload_change *change, size_t *room)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < change->count && *room > 0; i++, --*room)
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "setting", change->differences[i].setting,
+		    "from", control_text(change->differences[i].from), "to", control_text(change->differences[i].to)));
+	return list;
+}
+
+static json_t *
+reloading_changes(const struct reload_plan *plan, size_t *room)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->changed_count && *room > 0; i++) {
+		const struct reload_change *change = &plan->changed[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "service", change->service,
+		    "how", change->how == SETTING_RENEW ? "renewed" : "in place",
+		    "effect", control_text(reload_effect(change)), "settings", reloading_settings(change, room)));
+	}
+	return list;
+}
+
+static json_t *
+reloading_answer(const struct reloading *reloading, const struct commands_reload_result *result)
+{
+	const struct reload_plan *plan = result->plan;
+	size_t room = RELOADING_SETTINGS;
+	json_t *daemon = reloading_settings(&plan->daemon, &room), *changes = reloading_changes(plan, &room);
+
+	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "dry_run", reloading->dry,
+	    "added", reloading_added(plan), "changed", reloading_changed(plan, SETTING_IN_PLACE),
+	    "renewed", reloading_changed(plan, SETTING_RENEW), "removed", reloading_texts(plan->removed),
+	    "changes", changes, "daemon", daemon, "warnings", reloading_texts(result->warnings));
+}
+
+static void
+reloading_done(void *arg, const struct commands_reload_result *result)
+{
+	struct reloading *reloading = arg;
+	size_t errors = mem_list_length(result->errors);
+
+	if (errors == 0)
+		control_answer(reloading->request, reloading_answer(reloading, result));
+	else
+		control_fail(reloading->request, json_pack("{s:b, s:o, s:o}", "dry_run", reloading->dry,
+		    "errors", reloading_texts(result->errors), "warnings", reloading_texts(result->warnings)),
+		    "%s: %s%s", reloading->dry ? "nothing would be changed" : "nothing was changed",
+		    result->errors[0], errors == 1 ? "" : " (and more errors)");
+	mem_free(reloading);
+}
+
+static void
+reloading_cancel(void *arg)
+{
+	struct reloading *reloading = arg;
+
+	reloading->context->reload_forget(reloading->context->daemon, reloading);
+	mem_free(reloading);
+}
+
+void
+commands_reload(void *arg, struct control_request *request, int argc, char **argv)
+{
+	bool dry = commands_take_option(&argc, argv, "--dry-run", NULL);
+	struct reloading *reloading;
+
+	if (!commands_expect(request, argc, argv, 0, 0))
+		return;
+	reloading = mem_new(1, sizeof *reloading);
+	reloading->context = arg;
+	reloading->request = request;
+	reloading->dry = dry;
+	control_on_cancel(request, reloading_cancel, reloading);
+	reloading->context->reload(reloading->context->daemon, dry, reloading_done, reloading);
+}
