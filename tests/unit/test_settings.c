@@ -168,6 +168,8 @@ only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 {
 	static const char *const names[] = { "runtime_directory", "control.path" };
 	static const char *const promised[] = { "mode", "listen.type", "framing", "replies", NULL };
+	/* As holdfastd(8) and holdfast.conf(5) say; and all of lookup. */
+	static const char *const renewing[] = { "address", "addresses", "pick", "hello", "standby", NULL };
 
 	(void)state;
 	for (size_t i = 0; i < settings_top.count; i++) {
@@ -180,6 +182,8 @@ only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 		const struct setting *row = &settings_service.rows[i];
 
 		assert_int_equal(row->reload == SETTING_RESTART, is_one_of(row->name, promised));
+		assert_int_equal(row->reload == SETTING_RENEW, is_one_of(row->name, renewing) ||
+		    strncmp(row->name, "lookup.", 7) == 0);
 	}
 }
 
