@@ -411,6 +411,13 @@ crowd_listen(struct crowd *crowd, int fd)
 }
 
 void
+crowd_accept_rest(struct crowd *crowd)
+{
+	if (crowd->listener != NULL)
+		listener_finish(crowd->listener);
+}
+
+void
 crowd_close(struct crowd *crowd, bool open)
 {
 	struct session *session;

@@ -69,6 +69,9 @@ void crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool 
 /* Accepts from fd (borrowed) from now on; -1 for no more. */
 void crowd_listen(struct crowd *crowd, int fd);
 
+/* Accepts all who have connected to a socket that was shut and is to go. */
+void crowd_accept_rest(struct crowd *crowd);
+
 /* Gives ready connections to those who wait, and refuses them if none will come. */
 void crowd_serve(struct crowd *crowd);
 

@@ -55,8 +55,7 @@ listener_is_abstract(const struct listener_settings *settings)
 	return settings->path[0] == '@';
 }
 
-/* The socket's kernel name, or what is wrong with it. */
-static char *
+char *
 listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_length)
 {
 	size_t length = strlen(path), room = sizeof ret_name->sun_path;
@@ -380,6 +379,23 @@ listener_keep_reserve(struct listener *listener)
 		return;
 	reserve = limit.rlim_cur / 4 < LISTENER_RESERVE ? limit.rlim_cur / 4 : LISTENER_RESERVE;
 	listener->ceiling = (int)(limit.rlim_cur - reserve - TABLE_LAST_FILES);
+}
+
+void
+listener_shut(int fd)
+{
+	shutdown(fd, SHUT_RD);
+}
+
+void
+listener_finish(struct listener *listener)
+{
+	int client;
+
+	while ((client = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) != -1) {
+		CRASH_POINT(ACCEPT_ACCEPTED);
+		listener->accepted(listener->arg, client);
+	}
 }
 
 void

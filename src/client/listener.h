@@ -28,6 +28,9 @@ int listener_socket_type(enum listener_type type);
 
 struct listener;
 
+/* The kernel's name for a path, or "@name".  NULL, or what is wrong with it: a text to free with mem_free(). */
+char *listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_length);
+
 /* Opens a listening socket by the stale-socket rule: a socket file that nobody listens on is replaced, a live
  * one or another kind of file is an error.  Missing directories below runtime_directory are made, 0755.
  * NULL and *ret_fd, *ret_bound (the name that accepted sockets bear) and its length, or what is wrong: a text to
@@ -56,6 +59,12 @@ void listener_keep_reserve(struct listener *listener);
 
 /* Whether no file is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
 bool listener_is_exhausted(const struct listener *listener);
+
+/* Nobody can connect any more (ECONNREFUSED); who has connected is still to be accepted. */
+void listener_shut(int fd);
+
+/* Accepts all who have connected to a socket that was shut, whatever the limits: it goes. */
+void listener_finish(struct listener *listener);
 
 /* Stops and starts accepting; the backlog keeps who comes meanwhile. */
 void listener_pause(struct listener *listener, bool paused);

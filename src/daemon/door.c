@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/recover.h"
 
 /* The socket that systemd has handed over under this name, or -1. */
 static int
@@ -52,17 +53,69 @@ door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret
 	return NULL;
 }
 
+static void
+door_of_record(const struct table_service *record, struct door *ret_door)
+{
+	*ret_door = (struct door){ .there = record->listener_fd != -1, .activated = record->activated,
+		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length };
+}
+
+bool
+door_is_activated(const struct table *table, const char *name)
+{
+	return door_activated(table, name) != -1;
+}
+
+/* Owner, mode and backlog of a socket that is open already.  NULL or what is wrong. */
+static char *
+door_set(const struct door *door, const struct listener_settings *settings)
+{
+	if (settings->type != LISTENER_DGRAM)
+		listen(door->fd, settings->backlog);
+	return listener_guard(settings);
+}
+
+char *
+door_prepare_given(const struct table_service *giver, const struct listener_settings *settings, struct door *ret_door)
+{
+	door_of_record(giver, ret_door);
+	ret_door->given = true;
+	return door_set(ret_door, settings);
+}
+
+/* What a dead worker had opened already, with who has connected to it: true if there is one, of the right type. */
+static bool
+door_find(struct table *table, const struct listener_settings *settings, struct door *door)
+{
+	struct door found;
+	char *wrong = listener_name(settings->path, &door->bound, &door->length);
+
+	if (wrong == NULL && (door->fd = recover_take_stray(table, &door->bound, door->length)) == -1)
+		return false;
+	if (wrong == NULL)
+		wrong = door_examine(settings->path, door->fd, settings->type, &found);
+	if (wrong == NULL)
+		wrong = door_set(door, settings);
+	if (wrong == NULL)
+		return true;
+	mem_free(wrong);
+	if (door->fd != -1)
+		close(door->fd);
+	return false;
+}
+
 char *
 door_prepare(struct table *table, const char *name, const struct listener_settings *settings,
     const char *runtime_directory, struct door *ret_door)
 {
 	int activated = door_activated(table, name);
-	struct door door = { .there = true };
-	char *wrong;
+	struct door door = { .there = true, .fd = -1 };
+	char *wrong = NULL;
 
 	if (activated != -1)
 		return door_adopt(name, activated, settings->type, ret_door);
-	wrong = listener_open(settings, runtime_directory, &door.fd, &door.bound, &door.length);
+	if (!door_find(table, settings, &door))
+		wrong = listener_open(settings, runtime_directory, &door.fd, &door.bound, &door.length);
 	if (wrong != NULL)
 		return wrong;
 	table_note_file(table, door.fd);
@@ -78,13 +131,6 @@ door_rehearse(const struct table *table, const char *name, const struct listener
 
 	return activated == -1 ? listener_rehearse(settings, false) :
 	    door_examine(name, activated, settings->type, &door);
-}
-
-static void
-door_of_record(const struct table_service *record, struct door *ret_door)
-{
-	*ret_door = (struct door){ .there = record->listener_fd != -1, .activated = record->activated,
-		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length };
 }
 
 void
@@ -108,15 +154,41 @@ door_take_away(struct table_service *record, struct door *ret_before)
 	record->listener_fd = -1;
 }
 
+static void
+door_unlink(const struct door *door)
+{
+	if (door->bound.sun_path[0] != '\0')
+		unlink(door->bound.sun_path);
+}
+
+void
+door_shut(const struct table_service *record)
+{
+	struct door door;
+
+	door_of_record(record, &door);
+	if (!door.there || door.activated)
+		return;
+	door_unlink(&door);
+	CRASH_POINT(LISTENER_UNLINKED);
+	listener_shut(door.fd);
+	CRASH_POINT(LISTENER_SHUT);
+}
+
+void
+door_drop(struct door *door)
+{
+	if (door->there && !door->activated && !door->given)
+		close(door->fd);
+	*door = (struct door){ 0 };
+}
+
 void
 door_close(struct door *door)
 {
-	if (door->there && !door->activated) {
-		if (door->bound.sun_path[0] != '\0')
-			unlink(door->bound.sun_path);
-		close(door->fd);
-	}
-	*door = (struct door){ 0 };
+	if (door->there && !door->activated && !door->given)
+		door_unlink(door);
+	door_drop(door);
 }
 
 bool

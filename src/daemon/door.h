@@ -16,6 +16,7 @@
 struct door {
 	bool there;
 	bool activated;           /* systemd's: never unlinked or closed */
+	bool given;               /* another service's until the plan is carried out: likewise */
 	int fd;
 	struct sockaddr_un bound;
 	socklen_t length;
@@ -26,6 +27,14 @@ struct door {
 char *door_prepare(struct table *table, const char *name, const struct listener_settings *settings,
     const char *runtime_directory, struct door *ret_door);
 
+/* Whether this service's door is systemd's, wherever its path leads. */
+bool door_is_activated(const struct table *table, const char *name);
+
+/* The door of another service's record, which is to be this one's with these settings; sets its owner, mode and
+ * backlog.  NULL, or what is wrong; likewise. */
+char *door_prepare_given(const struct table_service *giver, const struct listener_settings *settings,
+    struct door *ret_door);
+
 /* What door_prepare() would complain about; opens nothing that stays.  Likewise. */
 char *door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings);
 
@@ -35,8 +44,15 @@ void door_commit(struct table_service *record, struct door *door, struct door *r
 /* The record names no door from now on. */
 void door_take_away(struct table_service *record, struct door *ret_before);
 
+/* The record's door leads nowhere from now on: its name is gone, nobody can connect.  Who has connected can still be
+ * accepted.  Not of systemd's. */
+void door_shut(const struct table_service *record);
+
 /* Unlinks and closes; systemd's are left to it, none is fine. */
 void door_close(struct door *door);
+
+/* Only closes one that was shut. */
+void door_drop(struct door *door);
 
 /* Whether the record's door is where the settings want it. */
 bool door_is_at(const struct table_service *record, const struct listener_settings *settings);

@@ -167,9 +167,24 @@ fleet_guard(const struct fleet *fleet)
 			mem_free(listener_guard(&service_get_settings(fleet->services[i])->listener));
 }
 
+/* Sockets that go from one service to another are given away first, and never closed.  A worker that dies now leaves
+ * them open, for the next to find. */
+static void
+fleet_give_doors(struct fleet *fleet, const struct reload_plan *plan)
+{
+	for (size_t i = 0; i < plan->door_count; i++) {
+		const struct door *door = &plan->doors[i];
+
+		for (size_t k = 0; door->given && k < fleet->count; k++)
+			if (fleet->table->services[service_index(fleet->services[k])].listener_fd == door->fd)
+				service_give_door(fleet->services[k]);
+	}
+}
+
 void
 fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 {
+	fleet_give_doors(fleet, plan);
 	fleet_remove(fleet, plan);
 	for (size_t i = 0; i < fleet->count; i++)
 		service_log_clients(fleet->services[i], new->log.clients);

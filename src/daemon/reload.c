@@ -99,19 +99,23 @@ static char *
 reload_prepare_door(struct table *table, struct service *const *services, size_t count, const struct config *new,
     const struct service_settings *settings, struct door *ret_door)
 {
-	const struct service *owner = reload_owner(services, count, settings->listener.path);
+	const struct listener_settings *listener = &settings->listener;
+	const struct service *owner = reload_owner(services, count, listener->path);
+	bool itself = owner != NULL && strcmp(service_name(owner), settings->name) == 0;
 
-	if (owner == NULL && ret_door == NULL)
-		return door_rehearse(table, settings->name, &settings->listener);
-	if (owner == NULL)
-		return door_prepare(table, settings->name, &settings->listener, new->runtime_directory, ret_door);
-	if (strcmp(service_name(owner), settings->name) == 0 && service_has_given_door(owner))
+	if (itself && service_has_given_door(owner))
 		return NULL;
-	if (strcmp(service_name(owner), settings->name) == 0)
-		return ret_door == NULL ? listener_rehearse(&settings->listener, true) :
-		    listener_guard(&settings->listener);
-	return mem_print("socket %s is service %s's until a reload has taken it away; give it away first, then reload "
-	    "again", settings->listener.path, service_name(owner));
+	if (itself)
+		return ret_door == NULL ? listener_rehearse(listener, true) : listener_guard(listener);
+	if (owner == NULL || service_has_given_door(owner) || door_is_activated(table, settings->name))
+		return ret_door == NULL ? door_rehearse(table, settings->name, listener) :
+		    door_prepare(table, settings->name, listener, new->runtime_directory, ret_door);
+	/* No two services of a configuration have the same path: its owner gives it up. */
+	if (service_get_settings(owner)->listener.type != listener->type)
+		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
+		    "again", listener->path, service_name(owner));
+	return ret_door == NULL ? listener_rehearse(listener, true) :
+	    door_prepare_given(&table->services[service_index(owner)], listener, ret_door);
 }
 
 /* doors is NULL for a rehearsal. */

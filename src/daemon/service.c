@@ -187,7 +187,14 @@ service_hash(const struct service_settings *settings)
 	return hash;
 }
 
-/* A record's door: the one prepared, or one made now.  NULL or what is wrong. */
+static char *
+service_prepare_door(const struct service *service, struct door *ret_door)
+{
+	return door_prepare(service->table, service->settings->name, &service->settings->listener,
+	    service->runtime_directory, ret_door);
+}
+
+/* A fresh record's door: the one prepared, or one made now.  NULL or what is wrong. */
 static char *
 service_open_door(struct service *service, struct door *prepared)
 {
@@ -195,13 +202,25 @@ service_open_door(struct service *service, struct door *prepared)
 	char *wrong = NULL;
 
 	if (prepared == NULL || !prepared->there)
-		wrong = door_prepare(service->table, service->settings->name, &service->settings->listener,
-		    service->runtime_directory, prepared = &door);
-	if (wrong != NULL)
-		return wrong;
-	door_commit(service_record(service), prepared, &before);
-	door_close(&before);
-	return NULL;
+		wrong = service_prepare_door(service, prepared = &door);
+	if (wrong == NULL)
+		door_commit(service_record(service), prepared, &before);
+	return wrong;
+}
+
+/* The new door is open already.  Who has come to the old one is a client before it goes; a worker that dies on the way
+ * leaves it named, for the next to do this again. */
+static void
+service_move(struct service *service, struct door *door)
+{
+	struct table_service *record = service_record(service);
+	struct door before;
+
+	door_shut(record);
+	crowd_accept_rest(service->crowd);
+	door_commit(record, door, &before);
+	service_listen(service, record->listener_fd);
+	door_drop(&before);
 }
 
 /* A fresh record: made whole, then LIVE. */
@@ -221,21 +240,22 @@ service_create_record(struct service *service, struct door *door)
 	return wrong;
 }
 
-/* The record as it must be before anything is begun: a fresh one, or one that a dead worker left, perhaps in the
- * midst of a reload that moves its socket. */
+/* A dead worker may have left the service in the midst of a reload that moves its socket. */
 static char *
-service_make_record(struct service *service, struct door *door)
+service_finish_move(struct service *service)
 {
-	struct table_service *record = service_record(service);
+	struct door door = { 0 };
+	char *wrong;
 
-	if (TABLE_STATE(record->word) == TABLE_FREE)
-		return service_create_record(service, door);
-	if (!door_is_at(record, &service->settings->listener))
-		return service_open_door(service, door);
-	return NULL;
+	if (door_is_at(service_record(service), &service->settings->listener))
+		return NULL;
+	wrong = service_prepare_door(service, &door);
+	if (wrong == NULL)
+		service_move(service, &door);
+	return wrong;
 }
 
-static void
+static char *
 service_begin(struct service *service, bool log_clients)
 {
 	struct table_service *record = service_record(service);
@@ -254,6 +274,19 @@ service_begin(struct service *service, bool log_clients)
 	service_listen(service, record->listener_fd);
 	service_switch_begin(service);
 	crowd_serve(service->crowd);
+	return service_finish_move(service);
+}
+
+/* Frees all but the settings. */
+static void
+service_abandon(struct service *service)
+{
+	loop_timer_stop(&service->ending);
+	crowd_free(service->crowd);
+	shared_free(service->shared);
+	link_free(service->link);
+	mem_free(service->runtime_directory);
+	mem_free(service);
 }
 
 char *
@@ -263,19 +296,20 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 {
 	int index = service_find_record(table, settings->name);
 	struct service *service;
-	char *wrong;
+	char *wrong = NULL;
 
 	if (index == -1)
 		return mem_print("no room for a further service");
 	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
 	service->runtime_directory = mem_copy_text(runtime_directory);
-	wrong = service_make_record(service, door);
+	if (TABLE_STATE(service_record(service)->word) == TABLE_FREE)
+		wrong = service_create_record(service, door);
+	if (wrong == NULL)
+		wrong = service_begin(service, log_clients);
 	if (wrong != NULL) {
-		mem_free(service->runtime_directory);
-		mem_free(service);
+		service_abandon(service);
 		return wrong;
 	}
-	service_begin(service, log_clients);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;
@@ -330,16 +364,14 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 void
 service_free(struct service *service)
 {
+	struct service_settings *settings;
+
 	if (service == NULL)
 		return;
-	loop_timer_stop(&service->ending);
-	crowd_free(service->crowd);
-	shared_free(service->shared);
-	link_free(service->link);
-	service_settings_clear(service->settings);
-	mem_free(service->settings);
-	mem_free(service->runtime_directory);
-	mem_free(service);
+	settings = service->settings;
+	service_abandon(service);
+	service_settings_clear(settings);
+	mem_free(settings);
 }
 
 void
@@ -373,23 +405,29 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	struct service_settings *old = service->settings;
 	struct table_service *record = service_record(service);
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
-	struct door before;
 
+	service->settings = settings;
 	if (door->there) {
-		door_commit(record, door, &before);
-		service->settings = settings;
-		service_listen(service, record->listener_fd);
-		door_close(&before);
+		service_move(service, door);
 	} else if (!record->activated && settings->listener.type != LISTENER_DGRAM) {
 		listen(record->listener_fd, settings->listener.backlog);
 	}
-	service->settings = settings;
 	service_share_set(service);
 	link_renew(service->link, &settings->link, anew);
 	record->settings_hash = service_hash(settings);
 	crowd_set(service->crowd, &settings->crowd, log_clients);
 	service_settings_clear(old);
 	mem_free(old);
+}
+
+void
+service_give_door(struct service *service)
+{
+	struct door door;
+
+	service_listen(service, -1);
+	door_take_away(service_record(service), &door);
+	CRASH_POINT(LISTENER_GIVEN);
 }
 
 void

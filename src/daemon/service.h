@@ -78,6 +78,10 @@ void service_remove(struct service *service);
  * stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
 void service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients);
 
+/* Its listening socket is to be another service's: it takes no clients until it has another.  In the turn of the loop
+ * in which the other takes it. */
+void service_give_door(struct service *service);
+
 /* Whether a line is logged per client from now on. */
 void service_log_clients(struct service *service, bool log_clients);
 

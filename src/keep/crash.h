@@ -77,6 +77,9 @@
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(METRICS_NAMED, "metrics.named") \
+	X(LISTENER_GIVEN, "listener.given") \
+	X(LISTENER_UNLINKED, "listener.unlinked") \
+	X(LISTENER_SHUT, "listener.shut") \
 	X(LISTENER_NAMED, "listener.named") \
 	X(SWITCH_ORDERED, "switch.ordered") \
 	X(RECOVER_REDONE, "recover.redone") \

@@ -254,6 +254,59 @@ recover_adopt(struct table *table, int fd)
 	return true;
 }
 
+/* Whether this is a listening socket, or one for datagrams, with a name. */
+static bool
+recover_is_listener(int fd)
+{
+	struct sockaddr_un name;
+	socklen_t length = sizeof name, int_length = sizeof(int);
+	int type = 0, listening = 0;
+
+	return getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX &&
+	    length > offsetof(struct sockaddr_un, sun_path) &&
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == 0 &&
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == 0 && (listening || type == SOCK_DGRAM);
+}
+
+/* A reload was opening it, or giving it from one service to another. */
+static bool
+recover_keep_stray(struct table *table, int fd)
+{
+	if (!recover_is_listener(fd))
+		return false;
+	table->stray = mem_resize(table->stray, table->stray_count + 1, sizeof *table->stray);
+	table->stray[table->stray_count++] = fd;
+	return true;
+}
+
+int
+recover_take_stray(struct table *table, const struct sockaddr_un *name, socklen_t length)
+{
+	struct sockaddr_un bound;
+	socklen_t bound_length;
+	int fd;
+
+	for (size_t i = 0; i < table->stray_count; i++) {
+		fd = table->stray[i];
+		bound_length = sizeof bound;
+		if (getsockname(fd, (struct sockaddr *)&bound, &bound_length) == -1 || bound_length != length ||
+		    memcmp(&bound, name, length) != 0)
+			continue;
+		table->stray[i] = table->stray[--table->stray_count];
+		return fd;
+	}
+	return -1;
+}
+
+void
+recover_close_strays(struct table *table)
+{
+	while (table->stray_count > 0)
+		close(table->stray[--table->stray_count]);
+	mem_free(table->stray);
+	table->stray = NULL;
+}
+
 static void
 recover_sweep(struct table *table)
 {
@@ -265,7 +318,7 @@ recover_sweep(struct table *table)
 	pipes_derive(table);
 	for (int fd = 0; (uint32_t)fd < named.count; fd++)
 		if (!(named.bits[fd / 8] & (1u << (fd % 8))) && fcntl(fd, F_GETFD) != -1 &&
-		    !recover_adopt(table, fd))
+		    !recover_adopt(table, fd) && !recover_keep_stray(table, fd))
 			close(fd);
 	mem_free(named.bits);
 }

@@ -25,4 +25,11 @@ void recover_end_programs_of(struct table_service *service);
 void recover_end_programs(struct table *table);
 void recover_end_group(volatile int32_t *group);
 
+/* A listener that a dead worker had open for this name, in the midst of a reload; the caller's, or -1.  Whoever has
+ * connected to it is there. */
+int recover_take_stray(struct table *table, const struct sockaddr_un *name, socklen_t length);
+
+/* Closes those that nobody has taken. */
+void recover_close_strays(struct table *table);
+
 #endif

@@ -14,7 +14,7 @@ def footprint(one):
             files[name] = (st.st_ino, st.st_mode, st.st_uid, st.st_gid)
     services = [{key: value for key, value in service.items() if not key.endswith("_seconds")}
                 for service in one.status()["services"]]
-    return files, services, one.status()["config_error"], one.command("config")["config"], one.files()
+    return files, services, one.status()["config_error"], one.command("config")["config"]
 
 
 def plan_of(answer):

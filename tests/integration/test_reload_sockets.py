@@ -1,6 +1,10 @@
 """Reload and the sockets: all that can fail does so before anything changes."""
 import os
+import signal
 import stat
+import threading
+
+import pytest
 
 import holdfast
 
@@ -51,15 +55,170 @@ def test_a_refused_reload_leaves_the_modes_as_they_were(daemon, upstream):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o660, path
 
 
-def test_a_socket_of_another_service_is_not_taken_from_it(daemon, upstream):
+class Visitor(threading.Thread):
+    """Connects to one of several paths, whichever is there, asks, and goes, again and again.  What must not happen is
+    that none is there, or that a client that was let in is not answered."""
+
+    def __init__(self, paths):
+        super().__init__()
+        self.paths = paths
+        self.visits = 0
+        self.failures = []
+        self.over = threading.Event()
+
+    def visit(self):
+        errors = []
+        for path in self.paths:
+            try:
+                with holdfast.Client(path) as client:
+                    if not client.ask("x").endswith(b"x\n"):
+                        self.failures.append(f"{path}: no answer")
+                    self.visits += 1
+                    return
+            except (FileNotFoundError, ConnectionRefusedError) as error:
+                errors.append(f"{path}: {error}")
+            except OSError as error:
+                self.failures.append(f"{path}: {error}")
+                return
+        self.failures.append("; ".join(errors))
+
+    def run(self):
+        while not self.over.is_set() and not self.failures:
+            self.visit()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+
+
+def reloaded(one):
+    """Asks again if the worker dies over it."""
+    def ask():
+        try:
+            return one.command_raw("reload")
+        except ConnectionError:
+            return None
+    answer = holdfast.until(ask, "an answer to reload")
+    assert answer["ok"], answer
+
+
+def test_who_looks_at_the_old_path_and_the_new_one_always_finds_one(daemon, upstream, figure):
     server = upstream()
-    one = daemon(at("s", server.address, "a.sock") + at("t", server.address, "b.sock"))
-    one.configure(at("s", server.address, "b.sock") + at("t", server.address, "a.sock"))
-    answer = one.command_raw("reload")
-    assert answer["ok"] is False and "service t's" in str(answer)
-    for path in ("a", "b"):
-        with one.client(path) as client:
-            assert client.ask("x") == b"x\n"
+    one = daemon(at("s", server.address, "a.sock"))
+    one.wait_connected("s")
+    # The old path is looked at before the new one.
+    names = [f"p{number}.sock" for number in range(40)]
+    with Visitor([one.path(name) for name in ["a.sock", *names]]) as visitor:
+        for name in names:
+            one.configure(at("s", server.address, name))
+            one.command("reload")
+            seen = visitor.visits
+            holdfast.until(lambda: visitor.visits > seen or visitor.failures, "a visit")
+    assert not visitor.failures
+    figure(f"{visitor.visits} visits over {len(names)} new paths")
+
+
+def test_who_is_in_the_backlog_of_the_old_path_is_served(daemon, upstream):
+    server = upstream()
+    one = daemon(at("s", server.address, "a.sock", "backlog = 64;"))
+    one.wait_connected("s")
+    os.kill(one.worker(), signal.SIGSTOP)
+    clients = [one.client("a") for _ in range(20)]  # nobody accepts them, and a reload is already asked for
+    one.configure(at("s", server.address, "b.sock"))
+    one.process.send_signal(signal.SIGHUP)
+    os.kill(one.worker(), signal.SIGCONT)
+    one.wait_log("reloaded")
+    for number, client in enumerate(clients):
+        assert client.ask(str(number)) == f"{number}\n".encode()
+        client.close()
+
+
+def says(name):
+    """A server that tells its name with each line."""
+    def serve(connection):
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(name.encode() + b" " + line)
+    return serve
+
+
+def test_services_swap_their_sockets_and_clients_never_miss_one(daemon, upstream, figure):
+    servers = {name: upstream(says(name)) for name in "stu"}
+    one = daemon("".join(at(name, servers[name].address, f"{name}.sock") for name in "stu"))
+    for name in "stu":
+        one.wait_connected(name)
+    inode = os.stat(one.path("s.sock")).st_ino
+    visitors = [Visitor([one.path(f"{name}.sock")]) for name in "stu"]
+    with visitors[0], visitors[1], visitors[2], one.client("s") as stays:
+        assert stays.ask("1") == b"s 1\n"
+        for turn in range(30):
+            paths = "stu"[turn % 3:] + "stu"[:turn % 3]
+            one.configure("".join(at(name, servers[name].address, f"{path}.sock", f'mode = "06{turn % 2}0";')
+                                  for name, path in zip("stu", paths)))
+            assert set(one.command("reload")["changed"]) >= (set("stu") if turn else set())
+            with one.client(paths[1]) as client:
+                assert client.ask("x") == b"t x\n"
+        assert stays.ask("2") == b"s 2\n"
+    assert not sum((visitor.failures for visitor in visitors), [])
+    assert os.stat(one.path("s.sock")).st_ino == inode, "the very same socket"
+    figure(f"{sum(visitor.visits for visitor in visitors)} visits over 30 exchanges")
+
+
+def test_a_new_service_takes_the_socket_of_a_removed_one(daemon, upstream):
+    old, new = upstream(says("old")), upstream(says("new"))
+    one = daemon(at("old", old.address, "a.sock"))
+    with one.client("a") as stays:
+        assert stays.ask("1") == b"old 1\n"
+        one.configure(at("new", new.address, "a.sock"))
+        assert one.command("reload --dry-run")["removed"] == ["old"]
+        one.command("reload")
+        with one.client("a") as client:
+            assert client.ask("2") == b"new 2\n"
+        assert stays.ask("3") == b"old 3\n"
+    one.kill_worker()
+    with one.client("a") as client:
+        assert client.ask("4") == b"new 4\n"
+
+
+def test_a_socket_of_another_type_is_not_taken(daemon, upstream):
+    server = upstream()
+    one = daemon(at("s", server.address, "a.sock"))
+    one.configure(at("s", server.address, "b.sock")
+                  + at("t", server.address, "a.sock", 'type = "seqpacket";').replace(
+                      "t: {", 't: { mode = "shared"; framing = "line";'))
+    for command in ("reload --dry-run", "reload"):
+        answer = one.command_raw(command)
+        assert answer["ok"] is False and "of another listen.type" in str(answer)
+    with one.client("a") as client:
+        assert client.ask("x") == b"x\n"
+
+
+@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+@pytest.mark.parametrize("point", ["given", "unlinked", "shut", "named"])
+def test_a_worker_that_dies_over_it_loses_nobody(daemon, upstream, point):
+    """Two services exchange their sockets, and one moves to a new path, over deaths in the midst of it."""
+    server = upstream()
+    first = "".join(at(f"s{number}", server.address, f"s{number}.sock") for number in range(2))
+    one = daemon(first + at("m", server.address, "m0.sock"), build=holdfast.CRASH_BUILD,
+                 environment_more={"HOLDFAST_CRASH": f"listener.{point}:3"})
+    wanted = 30 if holdfast.LONG else 4
+    paths = [one.path("m0.sock")]
+    with Visitor([one.path("s0.sock")]) as one_way, Visitor([one.path("s1.sock")]) as other_way, \
+            Visitor(paths) as mover:
+        turn = 0
+        while one.log().count(f"crash point listener.{point}\n") < wanted:
+            turn += 1
+            assert turn < wanted * 10
+            paths.append(one.path(f"m{turn}.sock"))
+            one.configure("".join(at(f"s{number}", server.address, f"s{(number + turn) % 2}.sock") for number in range(2))
+                          + at("m", server.address, f"m{turn}.sock"))
+            reloaded(one)
+    for visitor in (one_way, other_way, mover):
+        assert not visitor.failures and visitor.visits
 
 
 def test_modes_are_set_in_place(daemon, upstream):
