@@ -123,11 +123,29 @@ fleet_start(struct fleet *fleet, struct config *config)
 	return good;
 }
 
+/* A removed service keeps its record while it has clients. */
+static void
+fleet_check_room(const struct fleet *fleet, const struct config *new, const struct reload_plan *plan,
+    struct config_errors *errors)
+{
+	struct service_status status;
+	size_t removed = fleet->removed_count;
+
+	for (size_t i = 0; i < fleet->count; i++) {
+		service_get_status(fleet->services[i], &status);
+		removed += status.clients > 0 && reload_removes(plan, service_name(fleet->services[i]));
+	}
+	if (new->service_count + removed > fleet->table->header->shape.services)
+		config_error(errors, "%zu services, and %zu removed ones whose clients have not ended, are more than %u",
+		    new->service_count, removed, fleet->table->header->shape.services);
+}
+
 void
 fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
     struct reload_plan *ret_plan, struct config_errors *errors)
 {
 	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
+	fleet_check_room(fleet, new, ret_plan, errors);
 	if (errors->count == 0)
 		reload_prepare(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
 }
@@ -137,6 +155,7 @@ fleet_rehearse(const struct fleet *fleet, const struct config *old, const struct
     struct reload_plan *ret_plan, struct config_errors *errors)
 {
 	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
+	fleet_check_room(fleet, new, ret_plan, errors);
 	if (errors->count == 0)
 		reload_rehearse(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
 }
@@ -149,12 +168,12 @@ fleet_remove(struct fleet *fleet, const struct reload_plan *plan)
 	for (size_t i = 0; i < fleet->count; i++) {
 		struct service *service = fleet->services[i];
 
-		if (reload_removes(plan, service_name(service))) {
-			fleet_add(&fleet->removed, &fleet->removed_count, service);
-			service_remove(service);
-		} else {
+		if (!reload_removes(plan, service_name(service)))
 			fleet->services[kept++] = service;
-		}
+		else if (service_remove(service))
+			service_free(service);
+		else
+			fleet_add(&fleet->removed, &fleet->removed_count, service);
 	}
 	fleet->count = kept;
 }

@@ -139,6 +139,16 @@ static const struct link_callbacks service_link_callbacks = {
 	.drop = service_on_drop,
 };
 
+/* Its record is free for another. */
+static void
+service_end(struct service *service)
+{
+	if (service->shared != NULL)
+		shared_end(service->shared);
+	service_clear_record(service_record(service));
+	service_set_state(service_record(service), TABLE_FREE);
+}
+
 static void
 service_on_ending(evutil_socket_t fd, short what, void *arg)
 {
@@ -151,10 +161,7 @@ service_on_ending(evutil_socket_t fd, short what, void *arg)
 		    crowd_count(service->crowd));
 		crowd_close(service->crowd, true);
 	}
-	if (service->shared != NULL)
-		shared_end(service->shared);
-	service_clear_record(service_record(service));
-	service_set_state(service_record(service), TABLE_FREE);
+	service_end(service);
 	service->callbacks->gone(service->arg, service);
 }
 
@@ -374,7 +381,7 @@ service_free(struct service *service)
 	mem_free(settings);
 }
 
-void
+bool
 service_remove(struct service *service)
 {
 	struct table_service *record = service_record(service);
@@ -393,10 +400,13 @@ service_remove(struct service *service)
 	if (service->shared != NULL)
 		shared_serve(service->shared); /* who waits is turned away */
 	crowd_close(service->crowd, false);
-	if (crowd_count(service->crowd) == 0)
-		loop_timer_soon(&service->ending);
-	else if (limit != 0)
+	if (crowd_count(service->crowd) == 0) {
+		service_end(service);
+		return true;
+	}
+	if (limit != 0)
 		loop_timer_at(&service->ending, record->drain_deadline);
+	return false;
 }
 
 void

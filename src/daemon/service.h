@@ -71,8 +71,9 @@ struct service *service_resume_removed(struct event_base *loop, struct table *ta
 /* Frees the process's side only; the table still holds the service and its clients. */
 void service_free(struct service *service);
 
-/* Closes listener and held clients at once, lets attached ones end (drain_timeout), then calls gone. */
-void service_remove(struct service *service);
+/* Closes listener and held clients at once.  true: nobody is left, it has ended and is to be freed; false: attached
+ * clients may end by themselves (drain_timeout), then gone is called. */
+bool service_remove(struct service *service);
 
 /* Changed settings (same name), which become the service's; door, unless none, is its new listening socket.  Clients
  * stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
