@@ -183,6 +183,24 @@ show_full(const json_t *service)
 	mem_free(reason);
 }
 
+/* Services that a reload has removed, whose clients have not ended. */
+static void
+show_removed(const json_t *answer)
+{
+	json_t *removed;
+	size_t i;
+
+	json_array_foreach(json_object_get(answer, "removed"), i, removed) {
+		long long clients = show_number(removed, "clients");
+
+		printf("%s was removed by a reload; %lld client%s left", show_text(removed, "service"), clients,
+		    clients == 1 ? " is" : "s are");
+		if (show_has(removed, "closed_in_seconds"))
+			printf(", closed in %s", show_span(show_real(removed, "closed_in_seconds")));
+		putchar('\n');
+	}
+}
+
 static void
 show_daemon(const json_t *answer)
 {
@@ -198,6 +216,7 @@ show_daemon(const json_t *answer)
 		show_print(stdout, show_text(answer, "config_error"));
 		putchar('\n');
 	}
+	show_removed(answer);
 }
 
 void

@@ -282,7 +282,7 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 	}
 	if (!commands_expect(request, argc, argv, 0, 1))
 		return;
-	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+	if (argc > 1 && !commands_need_clients(context, request, argv[1]))
 		return;
 	control_answer(request, counted ? clients_count(context, argv[1], property)
 	    : clients_list(context, argv[1]));

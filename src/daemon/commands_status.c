@@ -165,6 +165,24 @@ status_service(const struct service *service)
 	return object;
 }
 
+/* Services that a reload has removed, whose clients have not ended. */
+static json_t *
+status_removed(const struct commands_context *context)
+{
+	json_t *list = json_array();
+	struct service_status status;
+	struct service *service;
+
+	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++) {
+		service_get_status(service, &status);
+		if (status.removed)
+			json_array_append_new(list, json_pack("{s:s, s:i, s:o}", "service", service_name(service),
+			    "clients", (int)status.clients,
+			    "closed_in_seconds", status_span_between(clock_now(), status.drain_deadline)));
+	}
+	return list;
+}
+
 static json_t *
 status_daemon(const struct commands_context *context)
 {
@@ -181,6 +199,7 @@ status_daemon(const struct commands_context *context)
 	status_set(object, "upgrades", header->upgrades);
 	json_object_set_new(object, "upgrade_error", control_text_or_null(header->upgrade_error));
 	status_set(object, "restarts", header->restarts);
+	json_object_set_new(object, "removed", status_removed(context));
 	return object;
 }
 

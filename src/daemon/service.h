@@ -44,6 +44,8 @@ struct service_status {
 	struct shared_status shared; /* zero in session mode */
 	enum service_mode mode;
 	bool accepting_paused;       /* max_clients reached, or no files left */
+	bool removed;                /* by a reload: its last clients end */
+	int64_t drain_deadline;      /* monotonic: of a removed one's clients; 0 none */
 	const struct table_counters *counters;
 	enum table_admin administered;
 	uint32_t administered_uid;

@@ -1,4 +1,5 @@
 """Reload, the plain part: all or nothing; what did not change is not touched."""
+import os
 import signal
 
 import holdfast
@@ -66,10 +67,35 @@ def test_clients_of_a_removed_service_are_seen_and_ended(daemon, upstream):
     one = daemon(holdfast.fixed("old", server.address))
     with one.client("old") as client:
         assert client.ask("1") == b"1\n"
+        peer = one.command("clients old")["clients"][0]
         one.configure(holdfast.fixed("new", server.address))
         one.command("reload")
         assert [c["service"] for c in one.command("clients")["clients"]] == ["old"]
+        assert one.status()["removed"] == [{"service": "old", "clients": 1, "closed_in_seconds": None}]
+        assert "old was removed by a reload; 1 client is left" in one.ctl("status").stdout
+        now = one.command("clients old")["clients"][0]
+        for key in ("id", "pid", "uid", "user", "unit", "container"):
+            assert now[key] == peer[key], key
+        assert now["pid"] == os.getpid() and now["uid"] == os.getuid()
+        assert one.command("clients old --by user")["counts"] == [{"user": peer["user"], "clients": 1, "held": 0}]
         assert one.command_raw("drain --all --wait 0")["ok"] is False
-        assert one.command("kill old --user root" if holdfast.os.getuid() == 0 else "kill old --id 1")["killed"] == 1
+        one.kill_worker()
+        assert one.status()["removed"][0]["clients"] == 1, "another worker knows it too"
+        assert client.ask("2") == b"2\n"
+        assert one.command(f"kill old --user {os.getuid()}")["killed"] == 1
         assert client.at_end()
     assert one.command("drain --all --wait 5")
+    assert one.status()["removed"] == [] and not one.command_raw("clients old")["ok"]
+
+
+def test_drain_timeout_ends_the_clients_of_a_removed_service(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("old", server.address, "drain_timeout = 0.3;"))
+    with one.client("old") as client:
+        assert client.ask("1") == b"1\n"
+        one.configure(holdfast.fixed("new", server.address))
+        one.command("reload")
+        assert 0 <= one.status()["removed"][0]["closed_in_seconds"] <= 0.3
+        assert client.at_end()
+    holdfast.until(lambda: one.status()["removed"] == [], "the end")
+    one.wait_log("drain_timeout over: the last 1 clients are closed")
