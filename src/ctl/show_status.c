@@ -211,6 +211,9 @@ show_daemon(const json_t *answer)
 	if (restarts > 0)
 		printf(", worker restarted %lld time%s", restarts, restarts == 1 ? "" : "s");
 	putchar('\n');
+	if (json_is_true(json_object_get(answer, "stopping")))
+		printf("It is stopping: the clients left are closed in %s.\n",
+		    show_span(show_real(answer, "stop_in_seconds")));
 	if (show_has(answer, "config_error")) {
 		fputs("The configuration files are bad; the one before is in force: ", stdout);
 		show_print(stdout, show_text(answer, "config_error"));

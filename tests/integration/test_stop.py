@@ -19,8 +19,11 @@ def test_sessions_may_end(daemon, upstream):
     one = daemon(holdfast.fixed("s", server.address))
     with one.client("s") as client:
         assert client.ask("one") == b"one\n"
+        assert one.status()["stopping"] is False and one.status()["stop_in_seconds"] is None
         one.process.send_signal(signal.SIGTERM)
         holdfast.until(lambda: not os.path.exists(one.socket("s")), "listener gone")
+        assert one.status()["stopping"] is True and 0 < one.status()["stop_in_seconds"] <= 10
+        assert "It is stopping" in one.ctl("status").stdout
         assert client.ask("two") == b"two\n"
     assert holdfast.wait_exit(one.process) == 0
 
