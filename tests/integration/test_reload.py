@@ -2,6 +2,8 @@
 import os
 import signal
 
+import pytest
+
 import holdfast
 
 
@@ -40,6 +42,41 @@ def test_with_an_error_nothing_changes(daemon, upstream):
     assert done.returncode == 1 and "nonsense" in done.stderr
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
+
+
+def wait_status_text(one, beginning, refused):
+    """Waits until the service manager is told in STATUS= how the services are, and of a refused reload or not."""
+    def matches(line):
+        return line.startswith("STATUS=" + beginning) and line.partition("; reload refused: ")[2].startswith(refused) \
+            and bool(refused) == ("refused" in line)
+    while not any(map(matches, one.wait_notice("STATUS=").splitlines())):
+        pass
+
+
+@pytest.mark.parametrize("how", ["command", "signal"])
+def test_errors_go_to_the_caller_the_log_and_the_service_manager(daemon, upstream, how):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address))
+    one.configure(holdfast.fixed("s", server.address, "\nnonsense = 1;\nwarm = -1;"))
+    if how == "command":
+        answer = one.command_raw("reload")
+        assert len(answer["errors"]) == 2 and all(f"{one.config}:" in error for error in answer["errors"])
+    else:
+        one.process.send_signal(signal.SIGHUP)
+    wrong = f"{one.config}:8: services.s.nonsense: "
+    one.wait_log(f"error {wrong}")
+    one.wait_log(f"error {one.config}:9: services.s.warm: ")
+    one.wait_log("error reload refused, the configuration in force stays errors=2")
+    wait_status_text(one, "1 of 1 services up, 0 clients, 0 held", wrong)
+    assert one.status()["config_error"].startswith(wrong)
+    one.configure(holdfast.fixed("s", server.address, "warm = 2;"))
+    if how == "command":
+        one.command("reload")
+    else:
+        one.process.send_signal(signal.SIGHUP)
+    one.wait_log("info reloaded added=0 changed=1 removed=0")
+    wait_status_text(one, "1 of 1 services up, 0 clients, 0 held", "")
+    assert one.status()["config_error"] is None
 
 
 def test_by_signal(daemon, upstream):
