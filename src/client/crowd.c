@@ -53,18 +53,6 @@ crowd_tell_held(struct crowd *crowd)
 	crowd->callbacks->held(crowd->arg, hold_count(crowd->hold));
 }
 
-static void
-crowd_log_end(const struct crowd *crowd, const struct session *session, const char *why)
-{
-	const struct table_session *record = session_record(session);
-
-	if (crowd->log_clients)
-		log_info(crowd->name, "client %llu %s after %.1f s bytes_in=%llu bytes_out=%llu",
-		    (unsigned long long)record->id, why,
-		    (double)(clock_now() - record->since) / (double)CLOCK_SECOND,
-		    (unsigned long long)record->bytes[TABLE_UP], (unsigned long long)record->bytes[TABLE_DOWN]);
-}
-
 /* Takes the session out of its list; it is to be closed or to go to the other list. */
 static void
 crowd_unlist(struct crowd *crowd, struct session *session)
@@ -78,11 +66,11 @@ crowd_unlist(struct crowd *crowd, struct session *session)
 }
 
 void
-crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply)
+crowd_end(struct crowd *crowd, struct session *session, enum closing_cause cause, const char *reply)
 {
 	bool held = session_is_held(session);
 
-	crowd_log_end(crowd, session, why);
+	crowd_log_end(crowd, session, cause);
 	admission_leave(crowd->admission, session->uid);
 	crowd_unlist(crowd, session);
 	if (reply != NULL)
@@ -97,12 +85,12 @@ crowd_end(struct crowd *crowd, struct session *session, const char *why, const c
 
 /* A client that gets no connection: told why if the settings say so, and counted. */
 static void
-crowd_refuse(struct crowd *crowd, struct session *session, uint64_t *counter, const char *why)
+crowd_refuse(struct crowd *crowd, struct session *session, uint64_t *counter, enum closing_cause cause)
 {
 	const char *reply = crowd->settings->down_reply;
 
 	++*counter;
-	crowd_end(crowd, session, why, reply != NULL ? reply : "");
+	crowd_end(crowd, session, cause, reply != NULL ? reply : "");
 }
 
 static void
@@ -146,13 +134,13 @@ static void
 crowd_on_ended(void *arg, struct session *session)
 {
 	/* Who shares may have said what nobody has read. */
-	crowd_end(arg, session, "closed", session->member != NULL ? "" : NULL);
+	crowd_end(arg, session, session->cause, session->member != NULL ? "" : NULL);
 }
 
 static void
 crowd_on_left(void *arg, struct session *session)
 {
-	crowd_end(arg, session, "left while held", NULL);
+	crowd_end(arg, session, CLOSING_CLIENT, NULL);
 }
 
 static const struct session_callbacks crowd_session_callbacks = {
@@ -167,7 +155,7 @@ crowd_on_expired(void *arg, struct session *session)
 {
 	struct crowd *crowd = arg;
 
-	crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_hold_timeout, "hold_timeout over");
+	crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_hold_timeout, CLOSING_HOLD_TIMEOUT);
 }
 
 static void
@@ -205,7 +193,7 @@ crowd_serve(struct crowd *crowd)
 
 	while ((session = hold_first(crowd->hold)) != NULL) {
 		if (crowd->callbacks->refuses(crowd->arg)) {
-			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service closed");
+			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
 			continue;
 		}
 		fd = crowd->callbacks->take(crowd->arg, &spare);
@@ -213,7 +201,7 @@ crowd_serve(struct crowd *crowd)
 			hold_remove(crowd->hold, session);
 			crowd_open(crowd, session, fd, spare);
 		} else if (crowd_is_closed_now(crowd) && !session_was_attached(session)) {
-			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service down");
+			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
 		} else {
 			break;
 		}
@@ -241,7 +229,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 
 	hold_add(crowd->hold, session);
 	if (crowd_is_closed_now(crowd)) {
-		crowd_refuse(crowd, session, &counters->refused_down, "refused: service down");
+		crowd_refuse(crowd, session, &counters->refused_down, CLOSING_REFUSED);
 		return;
 	}
 	if (crowd->shared != NULL) {
@@ -255,9 +243,10 @@ crowd_place(struct crowd *crowd, struct session *session)
 	if (!session_is_held(session))
 		return;
 	if (hold_count(crowd->hold) > settings->max_held) {
-		crowd_refuse(crowd, session, &counters->refused_held_max, "refused: max_held reached");
+		crowd_refuse(crowd, session, &counters->refused_held_max, CLOSING_LIMIT);
 		return;
 	}
+	session->waits = true;
 	crowd_watch_later(crowd);
 	crowd_tell_held(crowd);
 }
@@ -279,9 +268,11 @@ crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid)
 	switch (admission_ask(crowd->admission, fd, ret_uid)) {
 	case ADMISSION_NOT_ALLOWED:
 		crowd_counters(crowd)->refused_permission++;
+		crowd_log_end(crowd, NULL, CLOSING_NOT_ALLOWED);
 		return false;
 	case ADMISSION_TOO_MANY:
 		crowd_counters(crowd)->refused_per_user++;
+		crowd_log_end(crowd, NULL, CLOSING_LIMIT);
 		return false;
 	default:
 		return true;
@@ -418,12 +409,12 @@ crowd_accept_rest(struct crowd *crowd)
 }
 
 void
-crowd_close(struct crowd *crowd, bool open)
+crowd_close(struct crowd *crowd, enum closing_cause cause, bool open)
 {
 	struct session *session;
 
 	while ((session = hold_first(crowd->hold)) != NULL)
-		crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, "refused: service closed");
+		crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, cause);
 	while (open && (session = TAILQ_FIRST(&crowd->open)) != NULL)
-		crowd_end(crowd, session, "closed by the operator", NULL);
+		crowd_end(crowd, session, cause, NULL);
 }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "client/closing.h"
 #include "keep/table.h"
 
 struct shared;
@@ -75,8 +76,8 @@ void crowd_accept_rest(struct crowd *crowd);
 /* Gives ready connections to those who wait, and refuses them if none will come. */
 void crowd_serve(struct crowd *crowd);
 
-/* Ends all who wait; then, with open too, all others. */
-void crowd_close(struct crowd *crowd, bool open);
+/* Ends all who wait; then, with open too, all others; the cause is for the log. */
+void crowd_close(struct crowd *crowd, enum closing_cause cause, bool open);
 
 /* The table says now that the service is paused: nobody's time to wait runs out any more, and who is not attached yet
  * (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or wait

@@ -38,9 +38,9 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 	for (; session != NULL; session = next) {
 		next = hold_next(session);
 		if (session_has_left(session))
-			crowd_end(crowd, session, "left while held", NULL);
+			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 		else if (session_gone_for(session, now) >= CROWD_GHOST && !hold_is_limited(crowd->hold, session))
-			crowd_end(crowd, session, "closed: gone while held", NULL);
+			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 	}
 }
 
@@ -74,10 +74,10 @@ crowd_scan_open(struct crowd *crowd, int64_t now)
 		/* Rounded: early by a tick at most. */
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND;
 		if (limit > 0 && idle >= limit)
-			crowd_end(crowd, session, "closed: idle_timeout", NULL);
+			crowd_end(crowd, session, CLOSING_IDLE, NULL);
 		else if (session_is_client_gone(session) &&
 		    idle >= (session_has_words(session) ? CROWD_GHOST : CROWD_LINGER))
-			crowd_end(crowd, session, "closed: the client is gone", NULL);
+			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 	}
 }
 
@@ -202,5 +202,5 @@ crowd_kill(struct crowd *crowd, uint32_t index)
 	struct session *session = crowd_find(crowd, index);
 
 	if (session != NULL)
-		crowd_end(crowd, session, "closed by the operator", NULL);
+		crowd_end(crowd, session, CLOSING_OPERATOR, NULL);
 }

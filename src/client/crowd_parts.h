@@ -49,8 +49,11 @@ bool crowd_is_closed_now(const struct crowd *crowd);
 /* Takes over the clients of a dead worker. */
 void crowd_resume(struct crowd *crowd);
 
-/* Ends a session, held or open; why is for the log.  A reply that is not NULL is said first. */
-void crowd_end(struct crowd *crowd, struct session *session, const char *why, const char *reply);
+/* Ends a session, held or open; the cause is for the log.  A reply that is not NULL is said first. */
+void crowd_end(struct crowd *crowd, struct session *session, enum closing_cause cause, const char *reply);
+
+/* The closing line of a client, at debug, or at info if each is to have one; NULL: of one that was not let in. */
+void crowd_log_end(const struct crowd *crowd, const struct session *session, enum closing_cause cause);
 
 /* An OPEN session's upstream connection is closed, and it waits for another; crowd_tell_held() is to follow. */
 void crowd_put_back(struct crowd *crowd, struct session *session);

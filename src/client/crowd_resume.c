@@ -9,6 +9,7 @@ crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 {
 	struct table_session *record = &crowd->table->sessions[index];
 	const char *reply = crowd->settings->down_reply;
+	struct session *session;
 
 	if (!crowd_admit(crowd, record->client_fd, ret_uid)) {
 		session_close(crowd_add(crowd, index, *ret_uid));
@@ -21,7 +22,9 @@ crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 		return true;
 	crowd_counters(crowd)->refused_down++;
 	admission_leave(crowd->admission, *ret_uid);
-	session_refuse(crowd_add(crowd, index, (uid_t)-1), reply);
+	session = crowd_add(crowd, index, (uid_t)-1);
+	crowd_log_end(crowd, session, CLOSING_REFUSED);
+	session_refuse(session, reply);
 	return false;
 }
 
@@ -38,6 +41,7 @@ crowd_resume_session(struct crowd *crowd, uint32_t index)
 	if (!adopted)
 		admission_rejoin(crowd->admission, record->client_fd, &uid);
 	session = crowd_add(crowd, index, uid);
+	session->waits = true;
 	if (session_is_held(session) && crowd->shared == NULL) {
 		hold_add(crowd->hold, session);
 		session_begin(session);

@@ -21,7 +21,7 @@ crowd_pause_session(struct crowd *crowd, struct session *session, bool kill)
 	if (returns && (session_is_unused(session) || (kill && crowd->settings->on_upstream_end == CROWD_RECONNECT)))
 		crowd_put_back(crowd, session);
 	else if (kill)
-		crowd_end(crowd, session, "closed by the operator's pause", NULL);
+		crowd_end(crowd, session, CLOSING_OPERATOR, NULL);
 }
 
 void

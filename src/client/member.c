@@ -105,8 +105,12 @@ member_clean(struct member *member)
 }
 
 void
-member_finish(struct member *member)
+member_finish(struct member *member, enum closing_cause cause)
 {
+	if (member->session != NULL && member->session->cause == CLOSING_UNKNOWN) {
+		member->session->cause = cause;
+		member->session->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_CLIENT;
+	}
 	member_record(member)->flags |= TABLE_SESSION_LAST;
 	table_barrier();
 	member_wait_no_more(member);
@@ -126,7 +130,8 @@ member_end_if_through(struct member *member)
 
 	if (member->session == NULL || (!through && !(silent && member->gone))) /* of who is gone it is nobody's */
 		return false;
-	session_is_over(member->session);
+	/* That it was to end may have been decided by a worker that has died. */
+	session_is_over(member->session, member_is_last(member) ? CLOSING_UNKNOWN : CLOSING_CLIENT);
 	return true;
 }
 
@@ -186,7 +191,7 @@ member_flush(struct member *member)
 		if (error == -EMSGSIZE)
 			log_notice(shared->name, "a reply to client %llu is longer than a packet may be "
 			    "(net.core.wmem_max): closed", (unsigned long long)member_record(member)->id);
-		session_is_over(member->session);
+		session_is_over(member->session, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
 		return;
 	}
 	if (error != 0)
@@ -251,7 +256,7 @@ member_give_up(struct member *member, int fd)
 	log_warning(member->shared->name, "there is no memory for what client %llu says: %s",
 	    (unsigned long long)member_record(member)->id, member->session == NULL ? "passed over" : "closed");
 	if (member->session != NULL) {
-		member_finish(member);
+		member_finish(member, CLOSING_MEMORY);
 		return;
 	}
 	member->shared->record->lost++;
@@ -401,8 +406,13 @@ member_free(struct member *member)
 }
 
 bool
+member_is_asking(const struct member *member)
+{
+	return member->in_flight > 0 || member->waiting || member->stuck;
+}
+
+bool
 member_is_gone(const struct member *member)
 {
-	return member->in_flight == 0 && !member->waiting && !member->stuck &&
-	    hangup_is_final(member_record(member)->client_fd);
+	return !member_is_asking(member) && hangup_is_final(member_record(member)->client_fd);
 }

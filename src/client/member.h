@@ -15,6 +15,9 @@ struct member *member_new(struct shared *shared, struct session *session);
 /* It leaves; what it asked is answered to nobody.  NULL is fine. */
 void member_free(struct member *member);
 
+/* Whether something that it asked has no reply yet. */
+bool member_is_asking(const struct member *member);
+
 /* Once in a while: whether the client has gone for good, unnoticed since nothing is read from it. */
 bool member_is_gone(const struct member *member);
 

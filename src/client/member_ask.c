@@ -235,7 +235,7 @@ member_reject(struct member *member, enum framing_result result)
 		    "Protocol error: holdfast: this is no request", error, sizeof error);
 		ask_answer_here(member, error, length, ask_length(member), false);
 	}
-	member_finish(member);
+	member_finish(member, CLOSING_PROTOCOL);
 }
 
 enum ask_step { ASK_ON, ASK_STUCK, ASK_WAIT, ASK_READ };
@@ -254,7 +254,7 @@ ask_alone(struct member *member, const struct ask_run *run)
 	    false))
 		return ASK_WAIT;
 	if (run->verdict == RESP_QUIT)
-		member_finish(member);
+		member_finish(member, CLOSING_CLIENT);
 	return run->verdict == RESP_QUIT ? ASK_READ : ASK_ON;
 }
 
@@ -352,7 +352,7 @@ ask_all(struct member *member)
 /* Answers what waits with the loss text, up to a message that is not for the upstream, or has the client closed.
  * Whether there was any. */
 static bool
-ask_fail(struct member *member)
+ask_fail(struct member *member, enum closing_cause cause)
 {
 	struct shared *shared = member->shared;
 	bool silent = shared_is_ordered(shared) && shared->loss_text == NULL;
@@ -366,7 +366,7 @@ ask_fail(struct member *member)
 		if (!silent && ask_answer_here(member, shared->loss_text, shared->loss_length, run.bytes, true))
 			continue;
 		shared->record->lost++;
-		member_finish(member);
+		member_finish(member, cause);
 	}
 	member_dirty(member);
 	return shared->record->lost > before;
@@ -391,7 +391,7 @@ member_ask(struct member *member)
 	member->stuck = false;
 	do
 		step = ask_all(member);
-	while (step == ASK_WAIT && ask_is_refused(member) && ask_fail(member));
+	while (step == ASK_WAIT && ask_is_refused(member) && ask_fail(member, CLOSING_REFUSED));
 	member->stuck = step == ASK_STUCK;
 	if (step == ASK_WAIT)
 		member_wait(member);
@@ -405,9 +405,9 @@ member_ask(struct member *member)
 }
 
 void
-member_fail_waiting(struct member *member)
+member_fail_waiting(struct member *member, enum closing_cause cause)
 {
 	member->waiting_since = 0;
-	ask_fail(member);
+	ask_fail(member, cause);
 	member_flush(member);
 }

@@ -24,6 +24,14 @@ relay_record(const struct relay *relay)
 	return &relay->table->sessions[relay->session];
 }
 
+/* The side that bytes come from (or, with gone, go to) in this direction has ended. */
+static void
+relay_note_end(struct relay *relay, enum table_direction d, bool gone)
+{
+	if (relay->first == CLOSING_UNKNOWN)
+		relay->first = (d == TABLE_UP) != gone ? CLOSING_CLIENT : CLOSING_UPSTREAM;
+}
+
 static int
 relay_source(const struct relay *relay, enum table_direction d)
 {
@@ -86,6 +94,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 	if (error == 0)
 		return true;
 	way->broken = true;
+	relay_note_end(relay, d, true);
 	event_del(&way->write);
 	if (d == TABLE_UP) {
 		/* What the upstream did not take is kept until its end is known (on_upstream_end). */
@@ -151,6 +160,7 @@ relay_client_gone(struct relay *relay)
 	if (down->broken)
 		return;
 	down->broken = true;
+	relay_note_end(relay, TABLE_DOWN, true);
 	event_del(&down->write);
 	carry_drop(&down->carry);
 	if (!down->ended)
@@ -173,6 +183,7 @@ relay_end_way(struct relay *relay, enum table_direction d)
 {
 	carry_drop(&relay->way[d].carry);
 	relay->way[d].ended = true;
+	relay_note_end(relay, d, false);
 	event_del(&relay->way[d].read);
 	return false;
 }

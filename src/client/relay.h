@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "client/carry.h"
+#include "client/closing.h"
 #include "keep/table.h"
 
 struct relay_callbacks {
@@ -43,6 +44,7 @@ struct relay {
 	bool attached;
 	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
 	bool nodelay;            /* it was asked for */
+	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
 	struct relay_way way[2]; /* by enum table_direction */
 	const struct relay_callbacks *callbacks; /* borrowed */
 	void *arg;               /* borrowed */

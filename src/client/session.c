@@ -62,15 +62,29 @@ session_on_upstream_ended(void *arg)
 }
 
 void
-session_is_over(struct session *session)
+session_is_over(struct session *session, enum closing_cause cause)
 {
+	if (session->cause == CLOSING_UNKNOWN)
+		session->cause = cause;
 	session->callbacks->ended(session->arg, session);
 }
 
 static void
 session_on_ended(void *arg)
 {
-	session_is_over(arg);
+	struct session *session = arg;
+
+	session_is_over(session, session->relay->first);
+}
+
+void
+session_get_closing(const struct session *session, struct closing_state *ret_state)
+{
+	bool held = session_is_held(session);
+
+	*ret_state = (struct closing_state){ .held = held && session->waits, .open = !held,
+		.attached = session_was_attached(session),
+		.asking = session->asked || (session->member != NULL && member_is_asking(session->member)) };
 }
 
 static const struct relay_callbacks session_relay_callbacks = {
@@ -240,6 +254,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 	session->returned = clock_now();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);
 	session_free_relay(session);
+	session->waits = true;
 	table_session_set(session->table, session->index, TABLE_HELD);
 	CRASH_POINT(RETURN_HELD);
 	close(fd);
@@ -314,7 +329,7 @@ session_look(struct session *session)
 		return relay_look(session->relay);
 	if (!member_is_gone(session->member))
 		return false;
-	session_is_over(session);
+	session_is_over(session, CLOSING_CLIENT);
 	return true;
 }
 

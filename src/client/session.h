@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/stock.h"
+#include "client/closing.h"
 #include "client/relay.h"
 #include "keep/table.h"
 
@@ -32,7 +33,7 @@ struct session_callbacks {
 	/* The upstream has ended, all is delivered, the client is still there and open for more.  true: it has been
 	 * put back among the held with session_return(); false: the end is passed on. */
 	bool (*upstream_ended)(void *arg, struct session *session);
-	/* The session is over: to be closed with session_close(). */
+	/* The session is over, for the cause that it holds: to be closed with session_close(). */
 	void (*ended)(void *arg, struct session *session);
 	/* A held client has gone without a word left: the same. */
 	void (*left)(void *arg, struct session *session);
@@ -51,6 +52,9 @@ struct session {
 	uint64_t before;            /* bytes that had passed then, both ways together; 0 under an earlier worker */
 	struct event watch;         /* of a held client's leaving */
 	bool watched;               /* so is its leaving */
+	bool waits;                 /* it has been taken among the held */
+	bool asked;                 /* a request of it had no reply when its end was decided */
+	enum closing_cause cause;   /* of its end, once that is decided */
 	struct relay *relay;        /* owned; NULL while it is held, and in shared mode */
 	struct shared *shared;      /* borrowed; NULL in session mode */
 	struct member *member;      /* owned; in shared mode, while it is open */
@@ -79,8 +83,12 @@ void session_open(struct session *session, int upstream_fd);
 /* HELD to OPEN in shared mode: it becomes one of those who share. */
 void session_share(struct session *session);
 
-/* To be called by the parts of a session when it is over: ended is called, the session is gone. */
-void session_is_over(struct session *session);
+/* To be called by the parts of a session when it is over: ended is called, the session is gone.  A cause that was
+ * decided before goes first. */
+void session_is_over(struct session *session, enum closing_cause cause);
+
+/* How far it has come. */
+void session_get_closing(const struct session *session, struct closing_state *ret_state);
 
 /* OPEN to HELD: the upstream connection is closed; what it did not take is kept for the next.  Bytes that it took
  * but did not acknowledge are given in *ret_lost. */

@@ -25,7 +25,7 @@ cast_to(struct shared *shared, struct member *member)
 	if (room == NULL) {
 		log_notice(shared->name, "client %llu does not keep up, %zu bytes wait for it: closed",
 		    (unsigned long long)member_record(member)->id, waits);
-		session_is_over(member->session);
+		session_is_over(member->session, CLOSING_BEHIND);
 		return;
 	}
 	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), length);

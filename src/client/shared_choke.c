@@ -77,7 +77,7 @@ choke_close(struct shared *shared, struct member *member)
 {
 	log_notice(shared->name, "client %llu does not take its replies, %zu bytes wait: closed",
 	    (unsigned long long)member_record(member)->id, flow_length(shared->table, *member_out(member)));
-	session_is_over(member->session);
+	session_is_over(member->session, CLOSING_BEHIND);
 }
 
 bool

@@ -21,7 +21,7 @@ loss_member(const struct shared *shared, uint64_t who)
 /* The oldest request ends as lost: its client is told so, or closed.  Closed first, so that no death leaves a client
  * that waits for what nobody owes it. */
 static void
-loss_fail(struct shared *shared)
+loss_fail(struct shared *shared, enum closing_cause cause)
 {
 	struct table_shared *record = shared->record;
 	const struct table_owed *entry = owed_at(shared->table, record, record->owed_head);
@@ -35,7 +35,7 @@ loss_fail(struct shared *shared)
 	if (room != NULL)
 		memcpy(room, shared->loss_text, shared->loss_length);
 	else if (member != NULL)
-		member_finish(member);
+		member_finish(member, cause);
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, shared->table);
 	if (room != NULL)
@@ -85,7 +85,7 @@ shared_settle(struct shared *shared)
 	struct redo redo;
 
 	for (uint64_t i = 0; i < failing; i++)
-		loss_fail(shared);
+		loss_fail(shared, CLOSING_UPSTREAM);
 	CRASH_POINT(SHARED_SETTLED);
 	redo_begin(&redo, shared->table);
 	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, owed_begin(shared->table, record, record->owed_head));
@@ -134,12 +134,12 @@ shared_lose(struct shared *shared, const char *reason)
 
 /* Requests up to this entry, which no connection was given, since none is there. */
 static void
-loss_fail_until(struct shared *shared, uint64_t end)
+loss_fail_until(struct shared *shared, uint64_t end, enum closing_cause cause)
 {
 	struct table_shared *record = shared->record;
 
 	while (record->owed_head < end && owed_count(record) > 0)
-		loss_fail(shared);
+		loss_fail(shared, cause);
 	flow_release(shared->table, &record->out);
 	shared_flush(shared);
 }
@@ -182,6 +182,7 @@ void
 shared_turn_away(struct shared *shared, int64_t now)
 {
 	bool refused = shared->callbacks->refuses(shared->arg);
+	enum closing_cause cause = refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT;
 	struct member *member;
 
 	if (!refused && shared_is_paused(shared)) {
@@ -189,11 +190,11 @@ shared_turn_away(struct shared *shared, int64_t now)
 		return;
 	}
 	if (owed_count(shared->record) > 0)
-		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now));
+		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now), cause);
 	while ((member = TAILQ_FIRST(&shared->waiting)) != NULL && member->in_flight == 0 &&
 	    (refused || loss_is_over(shared, loss_later(member->waiting_since, shared->down_since), now))) {
 		member_wait_no_more(member);
-		member_fail_waiting(member);
+		member_fail_waiting(member, cause);
 	}
 	shared_tell_waiting(shared);
 }

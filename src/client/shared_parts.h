@@ -21,6 +21,7 @@
 
 #include "base/loop.h"
 #include "base/stock.h"
+#include "client/closing.h"
 #include "client/flow.h"
 #include "client/member.h"
 #include "client/owed.h"
@@ -232,15 +233,15 @@ void member_wait(struct member *member);
 void member_wait_no_more(struct member *member);
 /* Reads again, or not, as things are now. */
 void member_update_reading(struct member *member);
-/* Asks nothing more. */
-void member_finish(struct member *member);
+/* Asks nothing more, and ends with what it is owed; the cause is for the log. */
+void member_finish(struct member *member, enum closing_cause cause);
 /* Looks whether it is through; then it is gone. */
 bool member_end_if_through(struct member *member);
 
 /* member_ask.c: moves its messages on, as far as they go.  It may be gone afterwards. */
 void member_ask(struct member *member);
-/* What waits is answered with the loss text, or the client closed. */
-void member_fail_waiting(struct member *member);
+/* What waits is answered with the loss text, or the client closed, for this cause. */
+void member_fail_waiting(struct member *member, enum closing_cause cause);
 /* What it says next is no message: it is told, where that is possible, and closed. */
 void member_reject(struct member *member, enum framing_result result);
 

@@ -159,7 +159,7 @@ service_on_ending(evutil_socket_t fd, short what, void *arg)
 	if (crowd_count(service->crowd) > 0) {
 		log_notice(service_name(service), "drain_timeout over: the last %u clients are closed",
 		    crowd_count(service->crowd));
-		crowd_close(service->crowd, true);
+		crowd_close(service->crowd, CLOSING_REMOVED, true);
 	}
 	service_end(service);
 	service->callbacks->gone(service->arg, service);
@@ -361,7 +361,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, service->shared,
 	    &service_crowd_callbacks, service);
 	service_share_begin(service);
-	crowd_close(service->crowd, false);
+	crowd_close(service->crowd, CLOSING_REMOVED, false);
 	if (crowd_count(service->crowd) == 0)
 		deadline = clock_now();
 	loop_timer_at(&service->ending, deadline == 0 ? CLOCK_NEVER : deadline);
@@ -399,7 +399,7 @@ service_remove(struct service *service)
 	service->link = NULL;
 	if (service->shared != NULL)
 		shared_serve(service->shared); /* who waits is turned away */
-	crowd_close(service->crowd, false);
+	crowd_close(service->crowd, CLOSING_REMOVED, false);
 	if (crowd_count(service->crowd) == 0) {
 		service_end(service);
 		return true;
@@ -454,5 +454,5 @@ service_stop(struct service *service, bool all)
 	service_listen(service, -1);
 	door_take_away(service_record(service), &door);
 	door_close(&door);
-	crowd_close(service->crowd, all);
+	crowd_close(service->crowd, CLOSING_STOP, all);
 }

@@ -97,7 +97,7 @@ service_close(struct service *service, uid_t uid, bool kill)
 {
 	service_set_administered(service, TABLE_ADMIN_CLOSED, uid);
 	link_close(service->link);
-	crowd_close(service->crowd, kill);
+	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
 }
 
 void

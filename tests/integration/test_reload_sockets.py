@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import holdfast
+from upstream import named
 
 
 def at(name, address, path, more=""):
@@ -137,17 +138,8 @@ def test_who_is_in_the_backlog_of_the_old_path_is_served(daemon, upstream):
         client.close()
 
 
-def says(name):
-    """A server that tells its name with each line."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(name.encode() + b" " + line)
-    return serve
-
-
 def test_services_swap_their_sockets_and_clients_never_miss_one(daemon, upstream, figure):
-    servers = {name: upstream(says(name)) for name in "stu"}
+    servers = {name: upstream(named(name)) for name in "stu"}
     one = daemon("".join(at(name, servers[name].address, f"{name}.sock") for name in "stu"))
     for name in "stu":
         one.wait_connected(name)
@@ -169,7 +161,7 @@ def test_services_swap_their_sockets_and_clients_never_miss_one(daemon, upstream
 
 
 def test_a_new_service_takes_the_socket_of_a_removed_one(daemon, upstream):
-    old, new = upstream(says("old")), upstream(says("new"))
+    old, new = upstream(named("old")), upstream(named("new"))
     one = daemon(at("old", old.address, "a.sock"))
     with one.client("a") as stays:
         assert stays.ask("1") == b"old 1\n"

@@ -136,7 +136,7 @@ static inline int
 tear_down(void **state)
 {
 	(void)state;
-	crowd_close(crowd, true);
+	crowd_close(crowd, CLOSING_OPERATOR, true);
 	crowd_free(crowd);
 	close(listener);
 	loop_free(loop);

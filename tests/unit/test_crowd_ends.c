@@ -313,7 +313,7 @@ bytes_are_those_of_the_living_and_of_the_dead(void **state)
 	crowd_get_bytes(crowd, bytes);
 	assert_int_equal(bytes[TABLE_UP], 4);
 	assert_int_equal(bytes[TABLE_DOWN], 12);
-	crowd_close(crowd, true);
+	crowd_close(crowd, CLOSING_OPERATOR, true);
 	crowd_get_bytes(crowd, bytes);
 	assert_int_equal(bytes[TABLE_UP], 4);
 	assert_int_equal(bytes[TABLE_DOWN], 12);
@@ -347,10 +347,10 @@ closing_ends_the_held_and_on_wish_the_others(void **state)
 	bring();
 	client[0] = come();
 	client[1] = come();
-	crowd_close(crowd, false);
+	crowd_close(crowd, CLOSING_OPERATOR, false);
 	assert_int_equal(crowd_held(crowd), 0);
 	assert_int_equal(crowd_count(crowd), 1);
-	crowd_close(crowd, true);
+	crowd_close(crowd, CLOSING_OPERATOR, true);
 	assert_int_equal(crowd_count(crowd), 0);
 	close(client[0]);
 	close(client[1]);
