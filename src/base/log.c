@@ -17,14 +17,15 @@
 
 #define LOG_TEXT_MAX      2048
 #define LOG_LIMITED_MAX   256 /* services whose rate is watched; a further one shares a place */
+#define LOG_SERVICE_SIZE  65
 #define LOG_WINDOW        (10 * CLOCK_SECOND)
 #define LOG_WINDOW_LINES  20
 
 struct log_rate {
-	uint32_t hash;
 	unsigned lines;
 	unsigned suppressed;
 	int64_t since;
+	char service[LOG_SERVICE_SIZE]; /* of the last line that was left out */
 };
 
 static struct {
@@ -193,24 +194,42 @@ log_rate_of(const char *service)
 	return &log_state.rates[hash % LOG_LIMITED_MAX];
 }
 
+/* The window is over: how many lines were left out in it? */
+static void
+log_end_window(struct log_rate *rate)
+{
+	char text[64];
+
+	if (rate->suppressed == 0)
+		return;
+	snprintf(text, sizeof text, "suppressed %u", rate->suppressed);
+	rate->suppressed = 0;
+	log_put(LOG_LEVEL_WARNING, rate->service, NULL, NULL, text);
+}
+
+void
+log_tell_suppressed(int64_t now)
+{
+	for (struct log_rate *rate = log_state.rates; rate < log_state.rates + LOG_LIMITED_MAX; rate++)
+		if (rate->suppressed > 0 && now - rate->since >= LOG_WINDOW)
+			log_end_window(rate);
+}
+
 /* Whether this line of the service may be written; tells first how many before it were not. */
 static bool
 log_may(const char *service)
 {
 	struct log_rate *rate = log_rate_of(service);
 	int64_t now = clock_now();
-	char text[64];
 
 	if (rate->since == 0 || now - rate->since >= LOG_WINDOW) {
-		if (rate->suppressed > 0) {
-			snprintf(text, sizeof text, "suppressed %u", rate->suppressed);
-			log_put(LOG_LEVEL_WARNING, service, NULL, NULL, text);
-		}
+		log_end_window(rate);
 		rate->since = now;
-		rate->lines = rate->suppressed = 0;
+		rate->lines = 0;
 	}
 	if (rate->lines >= LOG_WINDOW_LINES) {
 		rate->suppressed++;
+		snprintf(rate->service, sizeof rate->service, "%s", service);
 		return false;
 	}
 	rate->lines++;

@@ -8,6 +8,7 @@
 #define HOLDFAST_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
@@ -37,6 +38,10 @@ void log_rare(enum log_level level, const char *service, const char *format, ...
 /* The same with journal fields HOLDFAST_EVENT and HOLDFAST_ADDRESS; either may be NULL. */
 void log_event(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Tells of lines that were left out, once their 10 s are over and though no further line comes; to be called every
+ * second or so. */
+void log_tell_suppressed(int64_t now);
 
 #define log_error(service, ...)   log_line(LOG_LEVEL_ERROR, service, __VA_ARGS__)
 #define log_warning(service, ...) log_line(LOG_LEVEL_WARNING, service, __VA_ARGS__)

@@ -11,8 +11,6 @@
 #include "keep/crash.h"
 #include "keep/histogram.h"
 
-#define CROWD_SILENT (60 * CLOCK_SECOND)
-
 struct table_counters *
 crowd_counters(const struct crowd *crowd)
 {
@@ -155,6 +153,7 @@ crowd_on_expired(void *arg, struct session *session)
 {
 	struct crowd *crowd = arg;
 
+	crowd_note_refused(crowd, CROWD_LIMIT_TIME);
 	crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_hold_timeout, CLOSING_HOLD_TIMEOUT);
 }
 
@@ -243,6 +242,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 	if (!session_is_held(session))
 		return;
 	if (hold_count(crowd->hold) > settings->max_held) {
+		crowd_note_refused(crowd, CROWD_LIMIT_HELD);
 		crowd_refuse(crowd, session, &counters->refused_held_max, CLOSING_LIMIT);
 		return;
 	}

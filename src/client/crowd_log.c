@@ -1,4 +1,4 @@
-/* What is said of a service's clients: how each ended. */
+/* What is said of a service's clients: how each ended, and how many were refused for a limit. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/crowd_parts.h"
@@ -25,4 +25,36 @@ crowd_log_end(const struct crowd *crowd, const struct session *session, enum clo
 	    (unsigned long long)record->id, closing_words(cause), code,
 	    (double)(clock_now() - record->since) / (double)CLOCK_SECOND,
 	    (unsigned long long)record->bytes[TABLE_UP], (unsigned long long)record->bytes[TABLE_DOWN]);
+}
+
+/* Whether there is something to be told, and a minute is over. */
+static bool
+crowd_may_tell(const struct crowd_refusals *refusals, int64_t now)
+{
+	return refusals->count > 0 && (refusals->told == 0 || now - refusals->told >= CROWD_SILENT);
+}
+
+void
+crowd_tell_refused(struct crowd *crowd, int64_t now)
+{
+	struct crowd_refusals *held = &crowd->refusals[CROWD_LIMIT_HELD], *timed = &crowd->refusals[CROWD_LIMIT_TIME];
+
+	if (crowd_may_tell(held, now)) {
+		log_rare(LOG_LEVEL_WARNING, crowd->name, "%u client%s refused: max_held (%u) reached", held->count,
+		    held->count == 1 ? " was" : "s were", crowd->settings->max_held);
+		*held = (struct crowd_refusals){ .told = now };
+	}
+	if (crowd_may_tell(timed, now)) {
+		log_rare(LOG_LEVEL_WARNING, crowd->name, "%u client%s held in vain: hold_timeout (%.1f s) over",
+		    timed->count, timed->count == 1 ? " was" : "s were",
+		    (double)crowd->settings->hold_timeout / (double)CLOCK_SECOND);
+		*timed = (struct crowd_refusals){ .told = now };
+	}
+}
+
+void
+crowd_note_refused(struct crowd *crowd, enum crowd_limit limit)
+{
+	crowd->refusals[limit].count++;
+	crowd_tell_refused(crowd, clock_now());
 }

@@ -92,6 +92,7 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 	crowd->fresh = false;
 	crowd_scan_held(crowd, now);
 	crowd_scan_open(crowd, now);
+	crowd_tell_refused(crowd, now);
 	crowd_scan_later(crowd);
 }
 

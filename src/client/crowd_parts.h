@@ -3,12 +3,24 @@
 #ifndef HOLDFAST_CLIENT_CROWD_PARTS_H
 #define HOLDFAST_CLIENT_CROWD_PARTS_H
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "client/admission.h"
 #include "client/crowd.h"
 #include "client/hold.h"
 #include "client/listener.h"
 #include "client/session.h"
+
+/* What is said again and again is said this seldom. */
+#define CROWD_SILENT (60 * CLOCK_SECOND)
+
+/* Refusals that the log tells of, in sum. */
+enum crowd_limit { CROWD_LIMIT_HELD, CROWD_LIMIT_TIME, CROWD_LIMITS };
+
+struct crowd_refusals {
+	unsigned count;  /* since they were last told of */
+	int64_t told;    /* when; 0 never */
+};
 
 struct crowd {
 	struct event_base *loop;      /* borrowed */
@@ -28,6 +40,7 @@ struct crowd {
 	bool paused;
 	bool fresh;                   /* some connections have no socket options yet */
 	int64_t warned;               /* when max_clients was last warned of; 0 never */
+	struct crowd_refusals refusals[CROWD_LIMITS];
 	struct loop_timer scan;
 	struct loop_timer watching;   /* of those who have come and wait */
 	const struct crowd_callbacks *callbacks; /* borrowed */
@@ -54,6 +67,12 @@ void crowd_end(struct crowd *crowd, struct session *session, enum closing_cause 
 
 /* The closing line of a client, at debug, or at info if each is to have one; NULL: of one that was not let in. */
 void crowd_log_end(const struct crowd *crowd, const struct session *session, enum closing_cause cause);
+
+/* A client was refused for this limit: said at once, then once a minute at most, with how many there were. */
+void crowd_note_refused(struct crowd *crowd, enum crowd_limit limit);
+
+/* Says how many have been refused since the last time, if a minute is over. */
+void crowd_tell_refused(struct crowd *crowd, int64_t now);
 
 /* An OPEN session's upstream connection is closed, and it waits for another; crowd_tell_held() is to follow. */
 void crowd_put_back(struct crowd *crowd, struct session *session);

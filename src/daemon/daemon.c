@@ -174,8 +174,10 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	daemon_beat(daemon);
-	if (header->heartbeat % 4 == 0)
+	if (header->heartbeat % 4 == 0) {
 		daemon_tidy(daemon);
+		log_tell_suppressed(clock_now());
+	}
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)

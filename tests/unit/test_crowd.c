@@ -1,4 +1,5 @@
 /* All clients of one service: who is served, who is held, who is refused. */
+#include "client/crowd_parts.h"
 #include "crowd_stage.h"
 
 #include <stdio.h>
@@ -249,6 +250,46 @@ the_limit_is_warned_of_once_a_minute_whatever_else_is_logged(void **state)
 }
 
 static void
+refused_five_times(void)
+{
+	for (int i = 0; i < 5; i++)
+		close(come());
+}
+
+static void
+refused_in_the_next_minute(void)
+{
+	refused_five_times();
+	crowd->refusals[CROWD_LIMIT_HELD].told -= 60 * CLOCK_SECOND;
+	crowd_tell_refused(crowd, clock_now());
+	crowd_tell_refused(crowd, clock_now());
+}
+
+static void
+timed_out(void)
+{
+	side_turns(loop, 200 * CLOCK_MILLISECOND);
+}
+
+static void
+refusals_are_told_of_once_a_minute_with_their_number(void **state)
+{
+	int client;
+
+	(void)state;
+	settings.max_held = 0;
+	assert_int_equal(count_lines(refused_five_times, " 1 client was refused: max_held (0) reached"), 1);
+	assert_int_equal(count_lines(refused_five_times, "max_held"), 0);
+	assert_int_equal(count_lines(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"), 1);
+	settings.max_held = 5;
+	settings.hold_timeout = 50 * CLOCK_MILLISECOND;
+	crowd_set(crowd, &settings, false);
+	client = come();
+	assert_int_equal(count_lines(timed_out, " 1 client was held in vain: hold_timeout (0.1 s) over"), 1);
+	close(client);
+}
+
+static void
 without_files_accepting_pauses_too(void **state)
 {
 	int client = side_connect(&table);
@@ -329,6 +370,7 @@ main(void)
 		ROW(at_max_clients_accepting_pauses),
 		ROW(a_limit_per_user_counts_those_who_are_here_already),
 		ROW(the_limit_is_warned_of_once_a_minute_whatever_else_is_logged),
+		ROW(refusals_are_told_of_once_a_minute_with_their_number),
 		ROW(without_files_accepting_pauses_too),
 		ROW(a_client_without_a_record_is_not_counted_as_its_users),
 	};
