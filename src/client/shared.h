@@ -47,6 +47,8 @@ struct shared_callbacks {
 	void (*lost)(void *arg, const char *reason);
 	/* So many clients wait for a connection now. */
 	void (*waiting)(void *arg, unsigned count);
+	/* A connection was lost, or dropped, with requests in flight: so many end as lost, and are sent again. */
+	void (*settled)(void *arg, uint64_t lost, uint64_t again);
 	/* Requests that wait are turned away: no connection will come, or on_down says so. */
 	bool (*refuses)(void *arg);
 	/* It is paused, and nothing is in flight any more: the connection is no more needed.  May come again. */

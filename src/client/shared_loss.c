@@ -95,8 +95,7 @@ shared_settle(struct shared *shared)
 	record->upstream = 0;
 	CRASH_POINT(SHARED_UNNAMED);
 	if (sent > 0)
-		log_info(shared->name, "%llu requests were in flight: %llu end as lost, %llu are sent again",
-		    (unsigned long long)sent, (unsigned long long)failing, (unsigned long long)(sent - failing));
+		shared->callbacks->settled(shared->arg, failing, sent - failing);
 	flow_release(shared->table, &record->out);
 }
 

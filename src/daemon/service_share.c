@@ -1,6 +1,8 @@
 /* What the clients of a service in shared mode share: where client/shared meets upstream/link. */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "daemon/service_parts.h"
 #include "upstream/hello.h"
@@ -28,6 +30,19 @@ service_lost(void *arg, const char *reason)
 
 	if (service->link != NULL)
 		link_lost(service->link, reason);
+}
+
+/* For explain too: what a loss has cost. */
+static void
+service_settled(void *arg, uint64_t lost, uint64_t again)
+{
+	struct service *service = arg;
+	char text[TABLE_HISTORY_TEXT];
+
+	snprintf(text, sizeof text, "%llu requests were in flight: %llu end as lost, %llu are sent again",
+	    (unsigned long long)(lost + again), (unsigned long long)lost, (unsigned long long)again);
+	table_history_add(service->table, service->index, LINK_NOTE, text);
+	log_info(service_name(service), "%s", text);
 }
 
 static void
@@ -65,6 +80,7 @@ static const struct shared_callbacks service_shared_callbacks = {
 	.lend = service_lend,
 	.lent = service_lent,
 	.lost = service_lost,
+	.settled = service_settled,
 	.waiting = service_waiting,
 	.refuses = service_turns_away,
 	.rested = service_rested,

@@ -75,7 +75,16 @@ on_rested(void *arg)
 	world.rested++;
 }
 
+static void
+on_settled(void *arg, uint64_t lost, uint64_t again)
+{
+	(void)arg;
+	(void)lost;
+	(void)again;
+}
+
 static const struct shared_callbacks shared_callbacks = {
+	.settled = on_settled,
 	.lend = on_lend, .lent = on_lent, .lost = on_lost, .waiting = on_waiting, .refuses = on_refuses,
 	.rested = on_rested,
 };
