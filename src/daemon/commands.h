@@ -19,7 +19,6 @@ struct commands_reload_result {
 	char *const *warnings; /* borrowed */
 	const struct reload_plan *plan; /* borrowed */
 };
-typedef void commands_reload_done(void *arg, const struct commands_reload_result *result);
 
 /* What the daemon gives to the commands.  It is the arg of control_new(). */
 struct commands_context {
@@ -40,9 +39,9 @@ struct commands_context {
 	 * with mem_free(). */
 	char *(*config)(void *daemon, const char *service);
 
-	/* Reads the configuration anew; done(arg) comes once, never before this returns.  Several may be asked
-	 * for at the same time.  dry: only tells what would be done. */
-	void (*reload)(void *daemon, bool dry, commands_reload_done *done, void *arg);
+	/* Reads the configuration anew; done(arg) comes once, never before this returns, with a struct
+	 * commands_reload_result.  Several may be asked for at the same time.  dry: only tells what would be done. */
+	void (*reload)(void *daemon, bool dry, waiting_done *done, void *arg);
 
 	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
 	void (*reload_forget)(void *daemon, void *arg);

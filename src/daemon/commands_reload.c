@@ -113,9 +113,10 @@ reloading_answer(const struct reloading *reloading, const struct commands_reload
 }
 
 static void
-reloading_done(void *arg, const struct commands_reload_result *result)
+reloading_done(void *arg, const void *answer)
 {
 	struct reloading *reloading = arg;
+	const struct commands_reload_result *result = answer;
 	size_t errors = mem_list_length(result->errors);
 
 	if (errors == 0)

@@ -276,7 +276,8 @@ daemon_start(struct daemon *daemon)
 {
 	struct table_header *header = daemon->table->header;
 
-	STAILQ_INIT(&daemon->waiters);
+	STAILQ_INIT(&daemon->reload_waiters);
+	STAILQ_INIT(&daemon->dry_waiters);
 	STAILQ_INIT(&daemon->upgrade_waiters);
 	daemon->events = events_new();
 	daemon->fleet = fleet_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);

@@ -18,13 +18,6 @@
 #include "daemon/fleet.h"
 #include "daemon/waiting.h"
 
-struct daemon_waiter {
-	STAILQ_ENTRY(daemon_waiter) entry;
-	commands_reload_done *done;
-	void *arg;
-	bool dry;
-};
-
 struct daemon {
 	struct event_base *loop;
 	struct table *table;          /* borrowed */
@@ -35,7 +28,8 @@ struct daemon {
 	struct events *events;        /* owned */
 	struct metrics_http *metrics; /* owned; NULL none */
 	struct commands_context commands;
-	STAILQ_HEAD(, daemon_waiter) waiters; /* for a reload */
+	struct waiting_list reload_waiters;
+	struct waiting_list dry_waiters; /* for what a reload would do */
 	struct waiting_list upgrade_waiters;
 	struct child *trial;          /* owned; the new program of an upgrade, tried; NULL none */
 	struct loop_timer upgrading;  /* it was good */
@@ -79,7 +73,7 @@ void daemon_undo_metrics(int fd);
 /* For struct commands_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
 void daemon_upgrade_forget(void *arg, void *done_arg);
-void daemon_reload(void *arg, bool dry, commands_reload_done *done, void *done_arg);
+void daemon_reload(void *arg, bool dry, waiting_done *done, void *done_arg);
 void daemon_reload_forget(void *arg, void *done_arg);
 
 #endif

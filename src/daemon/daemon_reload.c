@@ -141,43 +141,17 @@ daemon_rehearse(struct daemon *daemon, struct config_errors *errors, struct relo
 	config_free(config);
 }
 
-static bool
-daemon_is_awaited(const struct daemon *daemon, bool dry)
-{
-	const struct daemon_waiter *waiter;
-
-	STAILQ_FOREACH(waiter, &daemon->waiters, entry)
-		if (waiter->dry == dry)
-			return true;
-	return false;
-}
-
-/* Answers those who wait for a reload, or for what it would do. */
-static void
-daemon_answer_waiters(struct daemon *daemon, bool dry, const struct config_errors *errors,
-    const struct reload_plan *plan)
-{
-	struct commands_reload_result result = { .errors = errors->errors, .warnings = errors->warnings, .plan = plan };
-	struct daemon_waiter *waiter, *next;
-
-	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
-		next = STAILQ_NEXT(waiter, entry);
-		if (waiter->dry != dry)
-			continue;
-		STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
-		waiter->done(waiter->arg, &result);
-		mem_free(waiter);
-	}
-}
-
 static void
 daemon_do_rehearsal(struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
 	struct reload_plan plan = { 0 };
+	struct commands_reload_result result = { .plan = &plan };
 
 	daemon_rehearse(daemon, &errors, &plan);
-	daemon_answer_waiters(daemon, true, &errors, &plan);
+	result.errors = errors.errors;
+	result.warnings = errors.warnings;
+	waiting_answer(&daemon->dry_waiters, &result);
 	reload_plan_clear(&plan);
 	config_errors_clear(&errors);
 }
@@ -187,6 +161,7 @@ daemon_do_reload(struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
 	struct reload_plan plan = { 0 };
+	struct commands_reload_result result = { .plan = &plan };
 	char *first;
 
 	daemon->asked_to_reload = false;
@@ -195,7 +170,9 @@ daemon_do_reload(struct daemon *daemon)
 	first = errors.count > 0 ? errors.errors[0] : NULL;
 	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
 	daemon_log_reload(&errors, &plan);
-	daemon_answer_waiters(daemon, false, &errors, &plan);
+	result.errors = errors.errors;
+	result.warnings = errors.warnings;
+	waiting_answer(&daemon->reload_waiters, &result);
 	reload_plan_clear(&plan);
 	config_errors_clear(&errors);
 }
@@ -207,23 +184,19 @@ daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (daemon_is_awaited(daemon, true))
+	if (!STAILQ_EMPTY(&daemon->dry_waiters))
 		daemon_do_rehearsal(daemon);
 	if (daemon->asked_to_reload)
 		daemon_do_reload(daemon);
 }
 
 void
-daemon_reload(void *arg, bool dry, commands_reload_done *done, void *done_arg)
+daemon_reload(void *arg, bool dry, waiting_done *done, void *done_arg)
 {
 	struct daemon *daemon = arg;
-	struct daemon_waiter *waiter = mem_new(1, sizeof *waiter);
 
-	waiter->dry = dry;
+	waiting_add(dry ? &daemon->dry_waiters : &daemon->reload_waiters, done, done_arg);
 	daemon->asked_to_reload |= !dry;
-	waiter->done = done;
-	waiter->arg = done_arg;
-	STAILQ_INSERT_TAIL(&daemon->waiters, waiter, entry);
 	loop_timer_soon(&daemon->reloading);
 }
 
@@ -231,13 +204,7 @@ void
 daemon_reload_forget(void *arg, void *done_arg)
 {
 	struct daemon *daemon = arg;
-	struct daemon_waiter *waiter, *next;
 
-	for (waiter = STAILQ_FIRST(&daemon->waiters); waiter != NULL; waiter = next) {
-		next = STAILQ_NEXT(waiter, entry);
-		if (waiter->arg == done_arg) {
-			STAILQ_REMOVE(&daemon->waiters, waiter, daemon_waiter, entry);
-			mem_free(waiter);
-		}
-	}
+	waiting_forget(&daemon->reload_waiters, done_arg);
+	waiting_forget(&daemon->dry_waiters, done_arg);
 }

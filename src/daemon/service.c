@@ -194,42 +194,6 @@ service_hash(const struct service_settings *settings)
 	return hash;
 }
 
-static char *
-service_prepare_door(const struct service *service, struct door *ret_door)
-{
-	return door_prepare(service->table, service->settings->name, &service->settings->listener,
-	    service->runtime_directory, ret_door);
-}
-
-/* A fresh record's door: the one prepared, or one made now.  NULL or what is wrong. */
-static char *
-service_open_door(struct service *service, struct door *prepared)
-{
-	struct door door = { 0 }, before;
-	char *wrong = NULL;
-
-	if (prepared == NULL || !prepared->there)
-		wrong = service_prepare_door(service, prepared = &door);
-	if (wrong == NULL)
-		door_commit(service_record(service), prepared, &before);
-	return wrong;
-}
-
-/* The new door is open already.  Who has come to the old one is a client before it goes; a worker that dies on the way
- * leaves it named, for the next to do this again. */
-static void
-service_move(struct service *service, struct door *door)
-{
-	struct table_service *record = service_record(service);
-	struct door before;
-
-	door_shut(record);
-	crowd_accept_rest(service->crowd);
-	door_commit(record, door, &before);
-	service_listen(service, record->listener_fd);
-	door_drop(&before);
-}
-
 /* A fresh record: made whole, then LIVE. */
 static char *
 service_create_record(struct service *service, struct door *door)
@@ -244,21 +208,6 @@ service_create_record(struct service *service, struct door *door)
 	wrong = service_open_door(service, door);
 	if (wrong == NULL)
 		service_set_state(record, TABLE_LIVE);
-	return wrong;
-}
-
-/* A dead worker may have left the service in the midst of a reload that moves its socket. */
-static char *
-service_finish_move(struct service *service)
-{
-	struct door door = { 0 };
-	char *wrong;
-
-	if (door_is_at(service_record(service), &service->settings->listener))
-		return NULL;
-	wrong = service_prepare_door(service, &door);
-	if (wrong == NULL)
-		service_move(service, &door);
 	return wrong;
 }
 
@@ -428,16 +377,6 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	crowd_set(service->crowd, &settings->crowd, log_clients);
 	service_settings_clear(old);
 	mem_free(old);
-}
-
-void
-service_give_door(struct service *service)
-{
-	struct door door;
-
-	service_listen(service, -1);
-	door_take_away(service_record(service), &door);
-	CRASH_POINT(LISTENER_GIVEN);
 }
 
 void

@@ -1,5 +1,4 @@
-/* service_parts.h - the inside of a service, for service.c (who starts what), service_operate.c (what operators see
- * and do), service_switch.c (what they order for a while), and service_share.c alone.
+/* service_parts.h - the inside of a service, for service.c (who starts what) and the other service_*.c alone.
  */
 #ifndef HOLDFAST_DAEMON_SERVICE_PARTS_H
 #define HOLDFAST_DAEMON_SERVICE_PARTS_H
@@ -33,6 +32,18 @@ void service_set_state(struct table_service *record, enum table_state state);
 
 /* All but the word, and without a listener. */
 void service_clear_record(struct table_service *record);
+
+struct door;
+
+/* service_door.c: a fresh record's door, the one prepared, or one made now.  NULL or what is wrong. */
+char *service_open_door(struct service *service, struct door *prepared);
+
+/* To a door that is open already.  Who has come to the old one is a client before it goes; a worker that dies on the
+ * way leaves it named, for the next to do this again. */
+void service_move(struct service *service, struct door *door);
+
+/* A dead worker may have left the service in the midst of a reload that moves its socket.  NULL or what is wrong. */
+char *service_finish_move(struct service *service);
 
 /* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
 void service_share(struct service *service);

@@ -13,7 +13,7 @@
 static struct table_header header;
 static struct table_service records[2];
 static struct table table = { .header = &header, .services = records };
-static commands_reload_done *reload_done;
+static waiting_done *reload_done;
 static void *reload_arg;
 static bool reload_is_dry;
 
@@ -34,7 +34,7 @@ config(void *arg, const char *service)
 }
 
 static void
-reload(void *arg, bool dry, commands_reload_done *done, void *done_arg)
+reload(void *arg, bool dry, waiting_done *done, void *done_arg)
 {
 	(void)arg;
 	reload_is_dry = dry;
