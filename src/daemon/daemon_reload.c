@@ -126,6 +126,7 @@ daemon_rehearse(struct daemon *daemon, struct config_errors *errors, struct relo
 {
 	struct config *config = daemon_load(daemon, errors);
 	char *wrong, *text;
+	int metrics = -1;
 
 	if (config == NULL)
 		return;
@@ -134,6 +135,11 @@ daemon_rehearse(struct daemon *daemon, struct config_errors *errors, struct relo
 	if (wrong != NULL)
 		config_error(errors, "control: %s", wrong);
 	mem_free(wrong);
+	wrong = errors->count > 0 ? NULL : daemon_prepare_metrics(daemon, config, &metrics);
+	if (wrong != NULL)
+		config_error(errors, "%s", wrong);
+	mem_free(wrong);
+	daemon_undo_metrics(metrics);
 	text = config_dump(config);
 	if (strlen(text) > TABLE_CONFIG_MAX)
 		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);

@@ -81,6 +81,10 @@ def test_what_the_kernel_would_refuse_is_told(daemon, upstream):
     answer = one.command_raw("reload --dry-run")
     assert answer["ok"] is False and wrong in str(answer)
     assert one.command_raw("reload")["ok"] is False
+    for place, good in ((server.address, False), (f"unix:{one.path('metrics.sock')}", True)):
+        one.configure(holdfast.fixed("s", server.address), top=f'metrics: {{ listen = "{place}"; }};')
+        assert one.command_raw("reload --dry-run")["ok"] is good
+        assert not os.path.exists(one.path("metrics.sock"))
 
 
 def test_secrets_are_not_shown(daemon, upstream):

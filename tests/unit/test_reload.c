@@ -109,6 +109,7 @@ static const struct change top_changes[] = {
 	{ "control.group", "", "control: { group = \"GID\"; };" },
 	{ "control.admin_users", "", "control: { admin_users = [ \"0\" ]; };" },
 	{ "control.admin_groups", "", "control: { admin_groups = [ \"0\" ]; };" },
+	{ "metrics.listen", "", "metrics: { listen = \"unix:FOLDER/metrics.sock\"; };" },
 };
 
 static struct {
