@@ -331,6 +331,21 @@ daemon_end(struct daemon *daemon)
 	loop_free(daemon->loop);
 }
 
+void
+daemon_say_ready(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+
+	if (header->ready)
+		return;
+	header->was_ready = 1;
+	header->ready = 1;
+	upgrade_forget(daemon->table, TABLE_FILE_FORMER); /* nobody will go back */
+	CRASH_POINT(RECOVER_READY);
+	daemon_update_status(daemon);
+	log_info(NULL, "ready services=%zu worker_pid=%d", daemon->config->service_count, (int)getpid());
+}
+
 int
 daemon_run(struct table *table, const char *version)
 {
@@ -349,14 +364,8 @@ daemon_run(struct table *table, const char *version)
 		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.sessions - 1,
 		    (header->shape.sessions - 1) / 2);
 	log_set_starting(false);
-	if (header->requests & TABLE_REQUEST_RELOADING)
-		daemon_on_reload(-1, 0, &daemon); /* begun by a dead worker, or new files at a restart or an upgrade */
-	header->was_ready = 1;
-	header->ready = 1;
-	upgrade_forget(table, TABLE_FILE_FORMER); /* a worker is ready: nobody will go back */
-	CRASH_POINT(RECOVER_READY);
-	daemon_update_status(&daemon);
-	log_info(NULL, "ready services=%zu worker_pid=%d", daemon.config->service_count, (int)getpid());
+	if (!(header->requests & TABLE_REQUEST_RELOADING))
+		daemon_say_ready(&daemon); /* else the reload does, which comes when clients are served again */
 	if (header->stopping)
 		daemon_stop(&daemon);
 	event_base_dispatch(daemon.loop);
