@@ -174,7 +174,7 @@ begin_reset(struct table_header *header)
 	header->keeper_pid = header->worker_pid = 0;
 	header->ready = header->stopping = header->upgrade = header->handling = 0;
 	header->stop_deadline = 0;
-	header->requests = TABLE_REQUEST_RELOADING;
+	header->requests = TABLE_REQUEST_RELOADING | (header->requests & TABLE_REQUEST_UPGRADE);
 }
 
 static const char *
@@ -247,6 +247,8 @@ begin_take_vault(const struct begin_options *options, struct table *ret_table, i
 	ret_table->header->file[TABLE_FILE_LOCK] = table_note_file(ret_table, lock_fd);
 	begin_reset(ret_table->header);
 	begin_note_config_path(ret_table->header, options->config);
+	if (options->verbose)
+		ret_table->header->log_level = LOG_LEVEL_DEBUG + 1;
 	ret_table->header->origin = TABLE_RESTARTED;
 	return keeper_prepare(ret_table, &begin_given);
 }
@@ -290,7 +292,14 @@ begin_again(const struct begin_options *options, int *ret_code)
 		*ret_code = begin_cannot(error);
 		return true;
 	}
-	return !options->no_keeper && vault_is_given(&begin_given) && begin_restarted(options, ret_code);
+	if (!vault_is_given(&begin_given))
+		return false;
+	if (!options->no_keeper)
+		return begin_restarted(options, ret_code);
+	fputs("holdfastd: what was kept over the restart is not for --no-keeper; its clients are closed\n", stderr);
+	vault_decline(&begin_given);
+	begin_forgets = true;
+	return false;
 }
 
 int

@@ -33,6 +33,7 @@ struct daemon {
 	struct waiting_list upgrade_waiters;
 	struct child *trial;          /* owned; the new program of an upgrade, tried; NULL none */
 	struct loop_timer upgrading;  /* it was good */
+	bool upgrade_again;           /* asked for since its file was opened: another one may stand there now */
 	struct event requests;
 	struct loop_timer heartbeat;
 	struct loop_timer reloading;

@@ -27,6 +27,45 @@ upgrade_refused(struct daemon *daemon, const char *why)
 	waiting_answer(&daemon->upgrade_waiters, header->upgrade_error);
 }
 
+static void upgrade_on_tried(void *arg, const struct child_result *result);
+
+/* The very file that the keeper will execute, whatever comes to stand at its path meanwhile. */
+static void
+upgrade_try(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+	char *table = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_MEMORY]);
+	char *program = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_NEXT]);
+	char *arguments[] = { "-t", "--check-table", table, NULL };
+	char **environment = environment_new();
+	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
+		.timeout = UPGRADE_TIMEOUT, .output_max = UPGRADE_OUTPUT };
+
+	daemon->trial = child_start(daemon->loop, &job, &header->trial, upgrade_on_tried, daemon);
+	mem_list_free(environment);
+	mem_free(program);
+	mem_free(table);
+}
+
+static void
+upgrade_open_and_try(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+	int error;
+	char *why;
+
+	daemon->upgrade_again = false;
+	header->upgrade_error[0] = '\0';
+	error = upgrade_open(daemon->table);
+	if (error == 0) {
+		upgrade_try(daemon);
+		return;
+	}
+	why = mem_print("%s: %s", header->program, strerror(-error));
+	upgrade_refused(daemon, why);
+	mem_free(why);
+}
+
 static void
 upgrade_on_tried(void *arg, const struct child_result *result)
 {
@@ -36,6 +75,10 @@ upgrade_on_tried(void *arg, const struct child_result *result)
 	char *why;
 
 	daemon->trial = NULL;
+	if (error != NULL && daemon->upgrade_again) {
+		upgrade_open_and_try(daemon);
+		return;
+	}
 	if (error == NULL && strncmp(result->output, UPGRADE_CAN_GO_ON, strlen(UPGRADE_CAN_GO_ON)) != 0)
 		error = "is not holdfastd";
 	if (error != NULL) {
@@ -57,50 +100,25 @@ daemon_on_upgrading(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (daemon->upgrade_again)
+		keeper_request(daemon->table, TABLE_REQUEST_UPGRADE); /* for the new program's worker (U2) */
 	keeper_upgrade_tried(daemon->table, true);
-}
-
-/* The very file that the keeper will execute, whatever comes to stand at its path meanwhile. */
-static void
-upgrade_try(struct daemon *daemon)
-{
-	struct table_header *header = daemon->table->header;
-	char *table = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_MEMORY]);
-	char *program = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_NEXT]);
-	char *arguments[] = { "-t", "--check-table", table, NULL };
-	char **environment = environment_new();
-	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
-		.timeout = UPGRADE_TIMEOUT, .output_max = UPGRADE_OUTPUT };
-
-	daemon->trial = child_start(daemon->loop, &job, &header->trial, upgrade_on_tried, daemon);
-	mem_list_free(environment);
-	mem_free(program);
-	mem_free(table);
 }
 
 void
 daemon_try_upgrade(struct daemon *daemon)
 {
-	struct table_header *header = daemon->table->header;
-	int error;
-	char *why;
-
-	if (daemon->trial != NULL || loop_timer_is_set(&daemon->upgrading))
-		return;
-	if (daemon->stopping || header->keeper_pid == 0) {
+	if (daemon->trial != NULL) {
+		daemon->upgrade_again = true;
+	} else if (loop_timer_is_set(&daemon->upgrading)) {
+		daemon->upgrade_again = true;
+		waiting_answer(&daemon->upgrade_waiters, NULL);
+	} else if (daemon->stopping || daemon->table->header->keeper_pid == 0) {
 		upgrade_refused(daemon, daemon->stopping ? "the daemon is ending"
 		    : "there is no keeper (--no-keeper) that could go on");
-		return;
+	} else {
+		upgrade_open_and_try(daemon);
 	}
-	header->upgrade_error[0] = '\0';
-	error = upgrade_open(daemon->table);
-	if (error == 0) {
-		upgrade_try(daemon);
-		return;
-	}
-	why = mem_print("%s: %s", header->program, strerror(-error));
-	upgrade_refused(daemon, why);
-	mem_free(why);
 }
 
 void

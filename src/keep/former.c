@@ -60,7 +60,8 @@ former_check(int fd, uint32_t *ret_layout)
 	if (fstat(fd, &status) == -1)
 		return -errno;
 	if (pread(fd, &found, sizeof found, 0) != sizeof found ||
-	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.sessions == 0)
+	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.sessions == 0 ||
+	    found.sessions > TABLE_SESSIONS_MAX)
 		return -EPROTO;
 	*ret_layout = found.layout;
 	table_shape(found.sessions, &own);
@@ -84,7 +85,7 @@ former_copy_buffer(const struct former *former, struct table *table, uint32_t bu
 {
 	unsigned char *bytes;
 
-	if (buffer == 0)
+	if (buffer == 0 || buffer >= former->shape.buffers)
 		return;
 	bytes = buffers_bytes(table, buffer);
 	memcpy(bytes, former->bytes + (bytes - table->class[0].bytes), buffers_size(table, buffer));
@@ -133,12 +134,27 @@ former_services_used(const struct former *former)
 	return used;
 }
 
-static void
+/* Whether the arrays, by the sizes that the header tells, are as long as the memory. */
+static bool
+former_is_whole(const struct former *former, const struct table *table)
+{
+	const unsigned char *own = (const unsigned char *)table->header;
+	size_t of_buffers = table->header->shape.size - (size_t)(table->class[0].bytes - own);
+
+	return (size_t)(former->bytes - former->header) + of_buffers == former->shape.size;
+}
+
+/* false: what is there is no table of ours, whatever it says. */
+static bool
 former_copy(const struct former *former, struct table *table)
 {
 	struct table_header *header = table->header;
 
+	if (!former_is_whole(former, table))
+		return false;
 	former_copy_header(former, table);
+	if (!table_is_sane(table))
+		return false;
 	former_copy_records(table->services, sizeof *table->services, former->services, former->shape.service_size,
 	    former_services_used(former));
 	former_copy_records(table->sessions, sizeof *table->sessions, former->sessions, former->shape.session_size,
@@ -151,6 +167,7 @@ former_copy(const struct former *former, struct table *table)
 		memcpy(table->buffers + table->class[c].first,
 		    former->buffers + (size_t)table->class[c].first * former->shape.buffer_size,
 		    (header->buffer_high[c] - table->class[c].first) * sizeof *table->buffers);
+	return true;
 }
 
 static int
@@ -167,8 +184,10 @@ former_convert(int fd, struct table *ret_table)
 		return -errno;
 	former_lay_out(&former, memory);
 	error = table_new(former.shape.sessions - 1, ret_table);
-	if (error == 0)
-		former_copy(&former, ret_table);
+	if (error == 0 && !former_copy(&former, ret_table)) {
+		table_free(ret_table);
+		error = -EPROTO;
+	}
 	munmap(memory, former.shape.size);
 	return error;
 }

@@ -162,6 +162,7 @@ keeper_worker_died(struct keeper *keeper, int status)
 	if (keeper_is_own_making(keeper, status)) {
 		death.session = header->handling;
 		keeper_blame(keeper, &death);
+		keeper->unready += header->file[TABLE_FILE_FORMER] != -1;
 		keeper->failures = death.at - keeper->born < KEEPER_YOUNG ? keeper->failures + 1 : 0;
 		if (keeper->failures >= KEEPER_COUNT(keeper_delays))
 			keeper->failures = KEEPER_COUNT(keeper_delays) - 1;
@@ -276,6 +277,7 @@ static void
 keeper_handle(struct keeper *keeper, const siginfo_t *info)
 {
 	const struct table_header *header = keeper->table->header;
+	bool by_worker = info->si_code == SI_USER && (info->si_pid == keeper->pid || info->si_pid == keeper->ended);
 
 	switch (info->si_signo) {
 	case SIGTERM:
@@ -285,7 +287,7 @@ keeper_handle(struct keeper *keeper, const siginfo_t *info)
 			break;
 		/* fall through */
 	case SIGINT:
-		keeper_stop(keeper, info->si_code == SI_USER && info->si_pid == keeper->pid);
+		keeper_stop(keeper, by_worker);
 		break;
 	case SIGHUP:
 		keeper_request(keeper->table, TABLE_REQUEST_RELOAD);

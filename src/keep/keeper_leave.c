@@ -9,7 +9,7 @@
 #include "keep/upgrade.h"
 #include "keep/vault.h"
 
-#define KEEPER_BACK 3 /* young deaths in a row after which an upgrade is taken back */
+#define KEEPER_BACK 3 /* deaths before any worker was ready, after which an upgrade is taken back */
 
 /* What a dead worker left is finished by the keeper, before another program, or systemd, gets it. */
 static void
@@ -18,6 +18,7 @@ keeper_end_worker(struct keeper *keeper)
 	if (keeper->pid != 0) {
 		kill(keeper->pid, SIGKILL);
 		waitpid(keeper->pid, NULL, 0);
+		keeper->ended = keeper->pid; /* what it has handed on may come yet */
 	}
 	keeper->pid = 0;
 	keeper->table->header->worker_pid = 0;
@@ -33,6 +34,7 @@ keeper_upgrade(struct keeper *keeper)
 	keeper_end_worker(keeper);
 	header->upgrade = 0;
 	error = upgrade_execute(keeper->table);
+	header->origin = TABLE_REFUSED;
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.400s: %s", header->program,
 	    strerror(-error));
 	keeper->start_at = clock_now();
@@ -41,8 +43,9 @@ keeper_upgrade(struct keeper *keeper)
 void
 keeper_take_back(struct keeper *keeper)
 {
-	if (keeper->failures < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
+	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
 		return;
+	keeper->unready = 0;
 	keeper_end_worker(keeper);
 	upgrade_go_back(keeper->table, "its workers died before any was ready");
 }

@@ -14,11 +14,13 @@ struct keeper {
 	void *arg;
 	sigset_t signals;
 	pid_t pid;           /* of the worker; 0 none */
+	pid_t ended;         /* of the one that the keeper has ended itself; 0 none */
 	int64_t born;        /* of the worker */
 	uint32_t heartbeat;  /* last seen */
 	unsigned silent;     /* ticks without a new one */
 	bool hung;           /* killed for it */
 	unsigned failures;   /* young deaths of its own making in a row */
+	unsigned unready;    /* deaths of its own making before any worker of an upgrade's program was ready */
 	int64_t start_at;    /* of the next worker, when there is none */
 	int64_t tick_at;     /* when to look at the heartbeat next */
 	int64_t stopped_at;  /* when the first TERM came; 0 none */

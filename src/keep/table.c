@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "keep/buffers.h"
 
-#define TABLE_SESSIONS_MAX (1u << 20)
 #define TABLE_PAGE         4096u
 
 /* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
@@ -122,6 +121,20 @@ table_new(uint32_t sessions_max, struct table *ret_table)
 	return 0;
 }
 
+bool
+table_is_sane(const struct table *table)
+{
+	const struct table_header *header = table->header;
+
+	if (header->session_high == 0 || header->session_high > header->shape.sessions ||
+	    header->activated_count > TABLE_ACTIVATED)
+		return false;
+	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
+		if (header->buffer_high[i] < table->class[i].first || header->buffer_high[i] > table->class[i].end)
+			return false;
+	return header->config_length[0] <= TABLE_CONFIG_MAX && header->config_length[1] <= TABLE_CONFIG_MAX;
+}
+
 int
 table_open(int fd, bool copy, struct table *ret_table)
 {
@@ -139,6 +152,10 @@ table_open(int fd, bool copy, struct table *ret_table)
 	if (memcmp(&found, &own, sizeof own) != 0 || (uint64_t)status.st_size != own.size)
 		return -EPROTO;
 	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.sessions, ret_table);
+	if (error == 0 && !table_is_sane(ret_table)) {
+		munmap(ret_table->header, own.size);
+		return -EPROTO;
+	}
 	if (error == 0)
 		ret_table->header->file[TABLE_FILE_MEMORY] = fd;
 	return error;

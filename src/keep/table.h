@@ -28,6 +28,7 @@
 #define TABLE_LAYOUT         4u
 #endif
 #define TABLE_SERVICES       1024u
+#define TABLE_SESSIONS_MAX   (1u << 20)
 #ifdef HOLDFAST_TINY_BUFFERS
 #define TABLE_BUFFER_SIZE    512u        /* a test build: every boundary is met all the time */
 #define TABLE_CLASSES        9u
@@ -389,6 +390,9 @@ table_barrier(void)
 /* Makes the memory for as many sessions as files may be open (sessions_max), maps it and writes the header.
  * 0 or -errno. */
 int table_new(uint32_t sessions_max, struct table *ret_table);
+
+/* Whether the numbers in the header are such as a program of ours writes: the memory may be anything. */
+bool table_is_sane(const struct table *table);
 
 /* What the header of a table of this program for so many sessions begins with. */
 void table_shape(uint32_t sessions, struct table_shape *ret_shape);

@@ -194,6 +194,7 @@ vault_store(struct table *table)
 
 	if (error < 0)
 		return error;
+	vault_forget(table); /* of an earlier start that could not say so: names are there once */
 	files_each(table, vault_fill, &filling);
 	vault_flush(&filling);
 	table->header->vault = filling.total + 1;
@@ -276,6 +277,18 @@ vault_empty(void *arg, enum files_kind kind, volatile int32_t *fd)
 	emptying->total++;
 }
 
+/* Those that were opened, when there were not enough. */
+static void
+vault_close_opened(void *arg, enum files_kind kind, volatile int32_t *fd)
+{
+	struct vault_emptying *emptying = arg;
+
+	if (vault_is_in_pairs(kind) && emptying->total > 0) {
+		emptying->total--;
+		close(*fd);
+	}
+}
+
 static int
 vault_take_sessions(struct given *given, struct table *table)
 {
@@ -283,7 +296,12 @@ vault_take_sessions(struct given *given, struct table *table)
 
 	files_each(table, vault_empty, &emptying);
 	vault_close_pair(&emptying);
-	return emptying.error < 0 ? emptying.error : emptying.total + 1 != table->header->vault ? -EMFILE : 0;
+	if (emptying.error == 0 && emptying.total + 1 == table->header->vault)
+		return 0;
+	while (emptying.next < emptying.count)
+		close(emptying.files[emptying.next++]);
+	files_each(table, vault_close_opened, &emptying);
+	return -EMFILE;
 }
 
 /* The listener goes to the service that it was bound for. */
@@ -330,9 +348,8 @@ vault_take_listeners(struct given *given, struct table *table)
 	table->header->activated_count = 0;
 }
 
-/* What could not be gone on with is nobody's: the first worker's sweep closes the sessions' files. */
-static void
-vault_drop(struct given *given)
+void
+vault_decline(struct given *given)
 {
 	for (size_t i = 0; i < given->count; i++)
 		if (given->files[i].fd != -1 && given->files[i].name[0] == VAULT_MARK) {
@@ -365,6 +382,6 @@ vault_take(struct given *given, struct table *ret_table)
 	}
 	if (copied)
 		close(fd);
-	vault_drop(given);
+	vault_decline(given);
 	return error;
 }

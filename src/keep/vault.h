@@ -21,6 +21,9 @@ bool vault_is_given(const struct given *given);
  * not all files could be opened. */
 int vault_take(struct given *given, struct table *ret_table);
 
+/* Closes all that was stored and has not been taken. */
+void vault_decline(struct given *given);
+
 /* To be called once all is taken, or will never be: systemd forgets what was stored, by way of this table's notify
  * socket. */
 void vault_forget(struct table *table);
