@@ -48,7 +48,8 @@ def until(condition, what, bound=BOUND):
         pause.wait(0.005)
 
 
-_ports = list(range(15000, 31000))
+_first, _, _end = os.environ.get("HOLDFAST_PORTS", "15000:31000").partition(":")
+_ports = list(range(int(_first), int(_end)))
 random.shuffle(_ports)
 
 

@@ -124,7 +124,7 @@ def run_storm(daemon, load, upstream, figure, count, kinds):
     figure(f"{count} reloads, {good} of them good, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
            f"{result['ask']} connections; memory {before >> 10} KiB before, {after >> 10} KiB after; files {files_before}, {files_after}")
     assert one.restarts() == 0
-    assert after - before < LEVEL
+    assert after - before < LEVEL or holdfast.SANITIZED  # which keep what was freed
     holdfast.until(lambda: one.files() <= files_before, f"not more than {files_before} open files (now {one.files()})")
     assert os.path.exists(one.path("plain"))
 

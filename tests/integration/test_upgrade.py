@@ -96,6 +96,7 @@ def test_a_program_that_says_nothing_is_refused(daemon, upstream):
         assert_refused(one, client, "time-out after 10.0 s")
 
 
+@pytest.mark.plain
 @pytest.mark.skipif(holdfast.run(OTHER, "--crash-points").returncode != 0, reason="needs a build with crash points")
 def test_a_program_whose_workers_die_is_taken_back(daemon, upstream):
     aborts = {"HOLDFAST_CRASH": "recover.swept:1", "HOLDFAST_CRASH_SIGNAL": str(int(signal.SIGABRT))}
