@@ -78,6 +78,7 @@ crash_here(enum crash_point point)
 		    ++crash_state.table->header->crash_hits[i] % crash_state.wanted[i].every == 0) {
 			dprintf(STDERR_FILENO, "crash point %s\n", crash_names[point]); /* for tests to count */
 			kill(getpid(), crash_state.signal);
+			pause(); /* signal 0: it hangs */
 		}
 }
 

@@ -40,6 +40,18 @@ def test_a_second_signal_ends_at_once(daemon, upstream):
     assert holdfast.wait_exit(one.process) == 0
 
 
+def test_one_signal_for_both_processes_is_one(daemon, upstream):
+    """The worker hands it on; a service manager that does not answer is asked meanwhile."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address))
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
+        os.killpg(one.keeper, signal.SIGTERM)
+        holdfast.until(lambda: not os.path.exists(one.socket("s")), "listener gone")
+        assert client.ask("two") == b"two\n"
+    assert holdfast.wait_exit(one.process) == 0
+
+
 def test_stop_timeout(daemon, upstream):
     server = upstream()
     one = daemon(start=False)

@@ -67,6 +67,20 @@ def test_usr2_upgrades(daemon, upstream):
         holdfast.until(lambda: one.status()["upgrades"] == number, "an upgrade")
 
 
+def test_a_program_that_comes_while_another_is_tried_is_tried_too(daemon, upstream):
+    """U2: requests merge, but none is lost."""
+    one = installed(daemon, upstream())
+    write_program(one, f"#!/bin/sh\n: >{one.path('trying')}\nwhile [ ! -e {one.path('go')} ]; do sleep 0.01; done\nexit 1\n")
+    os.kill(one.keeper, signal.SIGUSR2)
+    holdfast.until(lambda: os.path.exists(one.path("trying")), "the trial")
+    one.install(PROGRAM)
+    os.kill(one.keeper, signal.SIGUSR2)
+    one.command("ping")
+    open(one.path("go"), "w").close()
+    holdfast.until(lambda: one.status()["upgrades"] == 1, "an upgrade to the second")
+    assert one.status()["upgrade_error"] is None
+
+
 def test_a_program_that_cannot_go_on_is_refused(daemon, upstream):
     one = installed(daemon, upstream())
     with one.client("s") as client:
@@ -98,9 +112,10 @@ def test_a_program_that_says_nothing_is_refused(daemon, upstream):
 
 @pytest.mark.plain
 @pytest.mark.skipif(holdfast.run(OTHER, "--crash-points").returncode != 0, reason="needs a build with crash points")
-def test_a_program_whose_workers_die_is_taken_back(daemon, upstream):
-    aborts = {"HOLDFAST_CRASH": "recover.swept:1", "HOLDFAST_CRASH_SIGNAL": str(int(signal.SIGABRT))}
-    one = installed(daemon, upstream(), environment_more=aborts)
+@pytest.mark.parametrize("number", [signal.SIGABRT, pytest.param(0, marks=pytest.mark.long)], ids=["abort", "hang"])
+def test_a_program_whose_workers_die_is_taken_back(daemon, upstream, number):
+    deaths = {"HOLDFAST_CRASH": "recover.swept:1", "HOLDFAST_CRASH_SIGNAL": str(int(number))}
+    one = installed(daemon, upstream(), environment_more=deaths)
     with one.client("s") as client:
         assert client.ask("one") == b"one\n"
         one.install(OTHER)
