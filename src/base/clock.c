@@ -1,7 +1,11 @@
 #include "base/clock.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
+
+#define SECONDS_MAX 1e9
 
 static int64_t
 clock_read(clockid_t which)
@@ -50,4 +54,19 @@ int64_t
 clock_after(int64_t now, int64_t span)
 {
 	return span >= CLOCK_NEVER - now ? CLOCK_NEVER : now + span;
+}
+
+bool
+clock_read_seconds(const char *text, int64_t *ret_span)
+{
+	char *end;
+	double seconds;
+
+	if (text == NULL)
+		return false;
+	seconds = strtod(text, &end);
+	if (end == text || *end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
+		return false;
+	*ret_span = (int64_t)(seconds * (double)CLOCK_SECOND);
+	return true;
 }

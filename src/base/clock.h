@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_BASE_CLOCK_H
 #define HOLDFAST_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,9 @@ void clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE]);
 
 /* now + span, staying at CLOCK_NEVER instead of overflowing. */
 int64_t clock_after(int64_t now, int64_t span);
+
+/* A number of seconds from 0 to 1e9, as people write it; false, and *ret_span as it was, for anything else, NULL
+ * too. */
+bool clock_read_seconds(const char *text, int64_t *ret_span);
 
 #endif

@@ -238,3 +238,34 @@ ask_quote(int argc, char *const *argv)
 	}
 	return line;
 }
+
+/* The answer as it came, or NULL and *ret_error. */
+static const char *
+ask_converse(struct ask *ask, int argc, char *const *argv, int64_t deadline, int *ret_error)
+{
+	char *line = ask_quote(argc, argv);
+
+	*ret_error = ask_send(ask, line);
+	mem_free(line);
+	return *ret_error != 0 ? NULL : ask_line(ask, deadline, ret_error);
+}
+
+json_t *
+ask_once(const char *path, const char *command, const char *service, int64_t deadline, int *ret_error)
+{
+	char *words[] = { (char *)(uintptr_t)command, (char *)(uintptr_t)service };
+	json_t *answer = NULL;
+	const char *line;
+	struct ask ask;
+
+	*ret_error = -ask_connect(&ask, path);
+	if (*ret_error != 0)
+		return NULL;
+	line = ask_converse(&ask, service == NULL ? 1 : 2, words, deadline, ret_error);
+	if (line != NULL) {
+		answer = json_loads(line, 0, NULL);
+		*ret_error = answer == NULL ? EBADMSG : 0;
+	}
+	ask_close(&ask);
+	return answer;
+}

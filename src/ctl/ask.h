@@ -2,6 +2,7 @@
 #ifndef HOLDFAST_CTL_ASK_H
 #define HOLDFAST_CTL_ASK_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,5 +40,10 @@ void ask_close(struct ask *ask);
 
 /* The words as a line of the protocol, quoted where needed; to be freed with mem_free(). */
 char *ask_quote(int argc, char *const *argv);
+
+/* One command, about a service unless that is NULL, over a connection of its own: the answer, to be given to
+ * json_decref().  NULL and *ret_error: -errno if path was not reached, as ask_line() if no answer came until deadline
+ * (monotonic), EBADMSG if it is no JSON. */
+json_t *ask_once(const char *path, const char *command, const char *service, int64_t deadline, int *ret_error);
 
 #endif

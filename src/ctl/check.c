@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -18,7 +16,6 @@
 
 #define CHECK_TIME   (10 * CLOCK_SECOND) /* for all of it, as plugins have */
 #define AGAIN_PAUSE  20000000            /* nanoseconds between attempts when the connection ended */
-#define SECONDS_MAX  1e9
 #define WARNING_TIME  0                  /* seconds down, unless -w and -c say otherwise */
 #define CRITICAL_TIME 60
 
@@ -41,18 +38,6 @@ check_end(enum verdict_level level, char *text)
 	return (int)level;
 }
 
-static bool
-check_seconds(const char *text, double *ret_seconds)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
-		return false;
-	*ret_seconds = seconds;
-	return true;
-}
-
 /* What is wrong with the words, to be freed with mem_free(), or NULL. */
 static char *
 check_parse(struct check *check, int argc, char **argv)
@@ -61,6 +46,7 @@ check_parse(struct check *check, int argc, char **argv)
 		{ "warning", required_argument, NULL, 'w' }, { "critical", required_argument, NULL, 'c' },
 		{ NULL, 0, NULL, 0 },
 	};
+	int64_t span;
 	int option;
 
 	optind = 0;
@@ -69,8 +55,9 @@ check_parse(struct check *check, int argc, char **argv)
 			return mem_print("%s needs a number of seconds", argv[optind - 1]);
 		if (option == '?')
 			return mem_print("\"check\" has no option %s", argv[optind - 1]);
-		if (!check_seconds(optarg, option == 'w' ? &check->limits.warning : &check->limits.critical))
+		if (!clock_read_seconds(optarg, &span))
 			return mem_print("-%c %s: not a number of seconds from 0 to 1e9", option, optarg);
+		*(option == 'w' ? &check->limits.warning : &check->limits.critical) = (double)span / 1e6;
 	}
 	if (check->limits.critical < check->limits.warning)
 		return mem_print("-c (%g s) is less than -w (%g s)", check->limits.critical, check->limits.warning);
@@ -98,40 +85,23 @@ check_is_status(const struct check *check, const json_t *answer)
 	return check->service == NULL || json_array_size(services) == 1;
 }
 
+/* answer may be NULL: what came was no JSON. */
 static int
-check_judge(const struct check *check, const char *line)
+check_judge(const struct check *check, const json_t *answer)
 {
-	json_t *answer = json_loads(line, 0, NULL);
-	enum verdict_level level = VERDICT_UNKNOWN;
+	enum verdict_level level;
+	const char *error;
 	char *text;
 
-	if (check_is_status(check, answer)) {
-		level = verdict_judge(answer, &check->limits, clock_wall(), &text);
-		fputs(text, stdout);
-		mem_free(text);
-	} else {
-		const char *error = show_text(answer, "error");
-
-		check_end(VERDICT_UNKNOWN, error[0] != '\0' ? mem_copy_text(error)
+	if (!check_is_status(check, answer)) {
+		error = show_text(answer, "error");
+		return check_end(VERDICT_UNKNOWN, error[0] != '\0' ? mem_copy_text(error)
 		    : mem_print("the answer is not understood: is %s a control socket of holdfastd?", check->path));
 	}
-	json_decref(answer);
+	level = verdict_judge(answer, &check->limits, clock_wall(), &text);
+	fputs(text, stdout);
+	mem_free(text);
 	return (int)level;
-}
-
-/* One connection: the exit code, or -1 when it ended before the answer; *ret_error: ETIMEDOUT, or why. */
-static int
-check_converse(const struct check *check, struct ask *ask, int *ret_error)
-{
-	char *words[] = { (char[]){ "status" }, (char *)(uintptr_t)check->service };
-	char *line = ask_quote(check->service == NULL ? 1 : 2, words);
-	const char *answer = NULL;
-
-	*ret_error = ask_send(ask, line);
-	mem_free(line);
-	if (*ret_error == 0)
-		answer = ask_line(ask, check->deadline, ret_error);
-	return answer == NULL ? -1 : check_judge(check, answer);
 }
 
 /* That nobody may ask here says nothing of the daemon; everything else says that there is none. */
@@ -148,18 +118,19 @@ static int
 check_ask(const struct check *check)
 {
 	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE };
-	struct ask ask;
 	bool reached = false;
+	json_t *answer;
 	int code, error;
 
 	for (;;) {
-		error = ask_connect(&ask, check->path);
-		if (error != 0 && !reached)
-			return check_unreached(check, error);
-		code = error == 0 ? check_converse(check, &ask, &error) : -1;
-		ask_close(&ask);
-		if (code != -1)
+		answer = ask_once(check->path, "status", check->service, check->deadline, &error);
+		if (answer != NULL || error == EBADMSG) {
+			code = check_judge(check, answer);
+			json_decref(answer);
 			return code;
+		}
+		if (error < 0 && !reached)
+			return check_unreached(check, -error);
 		reached = true;
 		if (clock_now() >= check->deadline)
 			return check_end(VERDICT_CRITICAL, mem_copy_text(error == ETIMEDOUT

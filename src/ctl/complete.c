@@ -161,21 +161,13 @@ complete_decide(struct complete_plan *plan, int argc, char *const *argv)
 static json_t *
 complete_ask(const struct complete_plan *plan, const char *command)
 {
-	char *words[] = { (char *)(uintptr_t)command, (char *)(uintptr_t)plan->service };
-	char *path = ask_socket(plan->socket), *line = ask_quote(plan->service == NULL ? 1 : 2, words);
-	const char *answer = NULL;
-	json_t *parsed = NULL;
-	struct ask ask;
+	char *path = ask_socket(plan->socket);
+	json_t *answer;
 	int error;
 
-	if (ask_connect(&ask, path) == 0 && ask_send(&ask, line) == 0)
-		answer = ask_line(&ask, clock_now() + ANSWER_TIME, &error);
-	if (answer != NULL)
-		parsed = json_loads(answer, 0, NULL);
-	ask_close(&ask);
-	mem_free(line);
+	answer = ask_once(path, command, plan->service, clock_now() + ANSWER_TIME, &error);
 	mem_free(path);
-	return parsed;
+	return answer;
 }
 
 /* A name from the daemon is one word on one line. */

@@ -2,10 +2,8 @@
 #include <errno.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -223,18 +221,14 @@ static void
 errand_set_time(struct errand *errand)
 {
 	int place = errand_find_seconds(errand);
-	double seconds = 0;
-	char *end;
+	int64_t span;
 
 	errand->deadline = errand->command->patient ? CLOCK_NEVER : clock_now() + ANSWER_TIME;
-	if (place == 0)
+	if (place == 0 || !clock_read_seconds(errand->argv[place], &span))
 		return;
-	seconds = strtod(errand->argv[place], &end);
-	if (*end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > 1e9)
-		return;
-	errand->timed = seconds > 0 ? place : 0;
-	errand->until = clock_now() + (int64_t)(seconds * 1e6);
-	errand->deadline = errand->until + (seconds > 0 ? GRACE : ANSWER_TIME);
+	errand->timed = span > 0 ? place : 0;
+	errand->until = clock_now() + span;
+	errand->deadline = errand->until + (span > 0 ? GRACE : ANSWER_TIME);
 }
 
 /* Takes word out of the arguments; whether it was there. */

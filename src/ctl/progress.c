@@ -40,26 +40,6 @@ progress_next(const struct progress *progress)
 	return progress->verb == NULL ? CLOCK_NEVER : progress->next;
 }
 
-/* The services asked for, or NULL; to be given to json_decref(). */
-static json_t *
-progress_ask(const struct progress *progress)
-{
-	char *words[] = { (char[]){ "status" }, (char *)(uintptr_t)progress->service, NULL };
-	char *line = ask_quote(progress->service == NULL ? 1 : 2, words);
-	json_t *answer = NULL;
-	struct ask ask;
-	const char *text = NULL;
-	int error = ask_connect(&ask, progress->path);
-
-	if (error == 0 && ask_send(&ask, line) == 0)
-		text = ask_line(&ask, clock_now() + PROGRESS_PERIOD, &error);
-	if (text != NULL)
-		answer = json_loads(text, 0, NULL);
-	ask_close(&ask);
-	mem_free(line);
-	return answer;
-}
-
 static long long
 progress_sum(const json_t *services, const char *key)
 {
@@ -121,11 +101,13 @@ progress_cut(char *line, size_t more)
 void
 progress_show(struct progress *progress)
 {
-	json_t *answer = progress_ask(progress);
-	char *what = progress_describe(progress, json_object_get(answer, "services"));
-	long long seconds = (clock_now() - progress->begun) / CLOCK_SECOND;
-	char *end = mem_print(", %lld s", seconds), *line;
+	int64_t now = clock_now();
+	char *end = mem_print(", %lld s", (long long)((now - progress->begun) / CLOCK_SECOND)), *what, *line;
+	json_t *answer;
+	int error;
 
+	answer = ask_once(progress->path, "status", progress->service, now + PROGRESS_PERIOD, &error);
+	what = progress_describe(progress, json_object_get(answer, "services"));
 	line = mem_print("%s %s: %s", progress->verb, progress->service == NULL ? "all services" : progress->service,
 	    what);
 	progress_cut(line, strlen(end));

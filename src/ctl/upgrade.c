@@ -10,25 +10,6 @@
 #define FOLLOW_TIME  (30 * CLOCK_SECOND)
 #define FOLLOW_PAUSE 20000000 /* nanoseconds between two looks */
 
-/* The daemon's status, or NULL while nobody answers; the caller's to json_decref(). */
-static json_t *
-follow_ask(const char *path, int64_t deadline)
-{
-	json_t *status = NULL;
-	const char *line = NULL;
-	struct ask ask;
-	int error = ask_connect(&ask, path);
-
-	if (error == 0)
-		error = ask_send(&ask, "status");
-	if (error == 0)
-		line = ask_line(&ask, deadline, &error);
-	if (line != NULL)
-		status = json_loads(line, 0, NULL);
-	ask_close(&ask);
-	return status;
-}
-
 /* Prints the end; -1: it is not over yet. */
 static int
 follow_end(const json_t *answer, const json_t *status, bool quiet)
@@ -54,10 +35,10 @@ upgrade_follow(const char *path, const json_t *answer, bool quiet)
 	const struct timespec pause = { .tv_nsec = FOLLOW_PAUSE };
 	int64_t deadline = clock_now() + FOLLOW_TIME;
 	json_t *status;
-	int code;
+	int code, error;
 
 	while (clock_now() < deadline) {
-		status = follow_ask(path, deadline);
+		status = ask_once(path, "status", NULL, deadline, &error);
 		code = status == NULL ? -1 : follow_end(answer, status, quiet);
 		json_decref(status);
 		if (code != -1)

@@ -1,6 +1,5 @@
 #include "daemon/commands.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +10,6 @@
 #include "control/explain.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/commands_parts.h"
-
-#define SECONDS_MAX 1e9
 
 struct service *
 commands_find(const struct commands_context *context, const char *name)
@@ -76,21 +73,6 @@ commands_expect(struct control_request *request, int argc, char **argv, int leas
 	if (!good)
 		control_usage(request);
 	return good;
-}
-
-bool
-commands_seconds(const char *text, int64_t *ret_span)
-{
-	char *end;
-	double seconds;
-
-	if (text == NULL || text[0] == '\0')
-		return false;
-	seconds = strtod(text, &end);
-	if (*end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
-		return false;
-	*ret_span = (int64_t)(seconds * (double)CLOCK_SECOND);
-	return true;
 }
 
 json_t *

@@ -105,7 +105,7 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 	bool waits = commands_take_option(&argc, argv, "--wait", &word);
 	int64_t span = 0;
 
-	if (waits && !commands_seconds(word, &span)) {
+	if (waits && !clock_read_seconds(word, &span)) {
 		control_usage(request);
 		return;
 	}

@@ -40,9 +40,6 @@ bool commands_take_option(int *argc, char **argv, const char *option, const char
  * the request is answered with its usage. */
 bool commands_expect(struct control_request *request, int argc, char **argv, int least, int most);
 
-/* Reads a number of seconds, 0 to a thousand million, as microseconds; false if it is none. */
-bool commands_seconds(const char *text, int64_t *ret_span);
-
 /* JSON: microseconds as seconds; a point of the wall clock, 0 as null. */
 json_t *commands_span(int64_t span);
 json_t *commands_time(int64_t wall);

@@ -165,7 +165,7 @@ commands_pause(void *arg, struct control_request *request, int argc, char **argv
 
 	if (!commands_expect(request, argc, argv, 1, 2))
 		return;
-	if (argc > 2 && !commands_seconds(argv[2], &span)) {
+	if (argc > 2 && !clock_read_seconds(argv[2], &span)) {
 		control_usage(request);
 		return;
 	}
@@ -197,7 +197,7 @@ commands_fail(void *arg, struct control_request *request, int argc, char **argv)
 
 	if (!commands_expect(request, argc, argv, 2, 2))
 		return;
-	if (!commands_seconds(argv[2], &span)) {
+	if (!clock_read_seconds(argv[2], &span)) {
 		control_usage(request);
 		return;
 	}

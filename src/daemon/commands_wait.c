@@ -158,7 +158,7 @@ static bool
 read_span(struct control_request *request, const char *word, int64_t *ret_span)
 {
 	*ret_span = 0;
-	if (word == NULL || commands_seconds(word, ret_span))
+	if (word == NULL || clock_read_seconds(word, ret_span))
 		return true;
 	control_usage(request);
 	return false;
