@@ -16,7 +16,8 @@ struct drain {
 	struct loop_timer timer;
 };
 
-/* Clients, the held included, of a service or of all (NULL); services that are gone have none. */
+/* Clients, the held included, of a service or of all (NULL); services that are gone have none.  In shared mode the
+ * held are clients of their own connection, and counted as such. */
 static unsigned
 drain_left(const struct commands_context *context, const char *name)
 {
@@ -28,7 +29,7 @@ drain_left(const struct commands_context *context, const char *name)
 		if (name != NULL && strcmp(name, service_name(service)) != 0)
 			continue;
 		service_get_status(service, &status);
-		left += status.clients + status.held;
+		left += status.clients + (status.mode == SERVICE_SHARED ? 0 : status.held);
 	}
 	return left;
 }

@@ -1,4 +1,4 @@
-/* pause, resume and fail, with services and links of ours behind them. */
+/* pause, resume, fail and drain, with services and links of ours behind them. */
 #include "control_side.h"
 
 #include <stdlib.h>
@@ -186,6 +186,18 @@ fail_lasts_an_hour_at_most(void **state)
 	assert_int_equal(fake_services[0].status.failing_until, 0);
 }
 
+static void
+drain_counts_each_client_of_shared_mode_once(void **state)
+{
+	(void)state;
+	fake_services[0].status.mode = SERVICE_SHARED;
+	fake_services[0].status.clients = 3;
+	fake_services[0].status.held = 2; /* of these three: they have asked something */
+	expect("drain one", "clients", "3");
+	fake_services[0].status.mode = SERVICE_SESSION;
+	expect("drain one", "clients", "5");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -199,6 +211,7 @@ main(void)
 		TEST(what_is_closed_is_neither_paused_nor_made_to_fail),
 		TEST(others_are_told_of_a_pause_and_of_a_failure_by_order),
 		TEST(fail_lasts_an_hour_at_most),
+		TEST(drain_counts_each_client_of_shared_mode_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
