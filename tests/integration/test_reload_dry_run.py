@@ -113,6 +113,6 @@ def test_holdfastctl_prints_the_plan(daemon, upstream):
     assert lines[0].startswith(f"added new: {one.socket('new')}, mode 0660, owner ")
     assert lines[1].startswith("changed s, renewed: connections kept ready are dropped")
     assert lines[2:4] == [f'  address: "{server.address}" -> "{other.address}"', "  warm: 1 -> 2"]
-    assert lines[4].startswith("removed old")
+    assert lines[4].startswith("removed old: attached clients stay until they end, or its drain_timeout")
     assert lines[5] == "nothing was changed: this was a dry run"
     assert one.ctl("reload").stdout.splitlines()[-1] == "the configuration is in force"
