@@ -97,7 +97,7 @@ errand_take_answer(struct errand *errand, const char *line)
 		errand_print_answer(errand, line, answer);
 	}
 	if (code == ASK_YES && strcmp(errand->command->name, "upgrade") == 0)
-		code = upgrade_follow(errand->path, answer, errand->json);
+		code = upgrade_follow(&errand->progress, answer, errand->json);
 	json_decref(answer);
 	return code;
 }

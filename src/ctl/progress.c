@@ -18,7 +18,8 @@ static const struct {
 	const char *command, *verb;
 } verbs[] = {
 	{ "wait", "waiting for" }, { "pause", "pausing" }, { "drain", "draining" }, { "close", "closing" },
-	{ "disable", "closing" },
+	{ "disable", "closing" }, { "try", "trying" }, { "lookup", "looking up" },
+	{ "upgrade", "trying the new program" },
 };
 
 void
@@ -40,16 +41,23 @@ progress_next(const struct progress *progress)
 	return progress->verb == NULL ? CLOCK_NEVER : progress->next;
 }
 
+static bool
+progress_is_shared(const json_t *service)
+{
+	return strcmp(show_text(service, "mode"), "shared") == 0;
+}
+
+/* Clients, the held included; in shared mode these are among the clients. */
 static long long
-progress_sum(const json_t *services, const char *key)
+progress_left(const json_t *services)
 {
 	json_t *service;
-	long long sum = 0;
+	long long left = 0;
 	size_t i;
 
 	json_array_foreach(services, i, service)
-		sum += show_number(service, key);
-	return sum;
+		left += show_number(service, "clients") + (progress_is_shared(service) ? 0 : show_number(service, "held"));
+	return left;
 }
 
 static char *
@@ -58,24 +66,24 @@ progress_count(long long number, const char *one, const char *many)
 	return mem_print("%lld %s", number, number == 1 ? one : many);
 }
 
-/* What is waited for. */
+/* What is waited for, of services that status has. */
 static char *
 progress_describe(const struct progress *progress, const json_t *services)
 {
 	const json_t *first = json_array_get(services, 0);
-	bool shared = strcmp(show_text(first, "mode"), "shared") == 0;
 
 	if (first == NULL)
 		return mem_copy_text("no answer");
 	if (strcmp(progress->kind, "drain") == 0)
-		return progress_count(progress_sum(services, "clients") + progress_sum(services, "held"),
-		    "client left", "clients left");
-	if (strcmp(progress->kind, "pause") == 0 && shared)
+		return progress_count(progress_left(services), "client left", "clients left");
+	if (strcmp(progress->kind, "pause") == 0 && progress_is_shared(first))
 		return progress_count(show_number(first, "in_flight"), "request in flight", "requests in flight");
 	if (strcmp(progress->kind, "pause") == 0)
 		return progress_count(show_number(first, "clients"), "client left", "clients left");
 	if (json_is_true(json_object_get(first, "paused")))
 		return mem_copy_text("paused");
+	if (strcmp(progress->kind, "try") == 0)
+		return mem_print("attempt %lld, %s", show_number(first, "failures") + 1, show_text(first, "state"));
 	if (strcmp(progress->kind, "wait") == 0 && show_text(first, "last_error")[0] != '\0')
 		return mem_print("%s: %s", show_text(first, "state"), show_text(first, "last_error"));
 	return mem_copy_text(show_text(first, "state"));
@@ -98,18 +106,33 @@ progress_cut(char *line, size_t more)
 	line[width] = '\0';
 }
 
-void
-progress_show(struct progress *progress)
+/* The line but for its end. */
+static char *
+progress_line(const struct progress *progress)
 {
-	int64_t now = clock_now();
-	char *end = mem_print(", %lld s", (long long)((now - progress->begun) / CLOCK_SECOND)), *what, *line;
 	json_t *answer;
+	char *what, *line;
 	int error;
 
-	answer = ask_once(progress->path, "status", progress->service, now + PROGRESS_PERIOD, &error);
+	if (strcmp(progress->kind, "upgrade") == 0)
+		return mem_copy_text(progress->verb);
+	if (strcmp(progress->kind, "lookup") == 0)
+		return mem_print("%s %s", progress->verb, progress->service);
+	answer = ask_once(progress->path, "status", progress->service, clock_now() + PROGRESS_PERIOD, &error);
 	what = progress_describe(progress, json_object_get(answer, "services"));
 	line = mem_print("%s %s: %s", progress->verb, progress->service == NULL ? "all services" : progress->service,
 	    what);
+	mem_free(what);
+	json_decref(answer);
+	return line;
+}
+
+void
+progress_show(struct progress *progress)
+{
+	char *end = mem_print(", %lld s", (long long)((clock_now() - progress->begun) / CLOCK_SECOND));
+	char *line = progress_line(progress);
+
 	progress_cut(line, strlen(end));
 	fputs("\r\033[K", stderr);
 	show_print(stderr, line);
@@ -119,8 +142,13 @@ progress_show(struct progress *progress)
 	progress->next = clock_now() + PROGRESS_PERIOD;
 	mem_free(line);
 	mem_free(end);
-	mem_free(what);
-	json_decref(answer);
+}
+
+void
+progress_turn(struct progress *progress, const char *verb)
+{
+	if (progress->verb != NULL)
+		progress->verb = verb;
 }
 
 void

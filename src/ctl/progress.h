@@ -27,6 +27,9 @@ int64_t progress_next(const struct progress *progress);
 /* Asks, for a second at most, and writes the line anew. */
 void progress_show(struct progress *progress);
 
+/* From now on this is waited for; the time goes on. */
+void progress_turn(struct progress *progress, const char *verb);
+
 /* Takes the line away, before anything else is written. */
 void progress_clear(struct progress *progress);
 

@@ -5,8 +5,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Waits until the daemon at path goes on, as the new program or again as the one that answered.  Says which, unless
- * quiet; what went wrong in any case.  The exit code. */
-int upgrade_follow(const char *path, const json_t *answer, bool quiet);
+#include "ctl/progress.h"
+
+/* Waits until the daemon is ready as the new program, or again as the one that answered.  Says which, unless quiet;
+ * what went wrong in any case.  The exit code. */
+int upgrade_follow(struct progress *progress, const json_t *answer, bool quiet);
 
 #endif

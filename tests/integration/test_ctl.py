@@ -74,6 +74,20 @@ def test_events_go_on_without_the_last_one_twice(path):
     assert done.returncode == 3 and "has ended" in done.stderr
 
 
+@pytest.mark.parametrize("ends, code, said", [
+    ([{"upgrades": 3, "ready": True}], 0, "upgraded: version 2 goes on (was 1)"),
+    ([{"upgrades": 3, "ready": False, "upgrade_error": "its workers died"}], 1, "taken back"),
+    ([{"upgrades": 3}], 0, "upgraded")])
+def test_an_upgrade_is_one_when_the_new_program_is_ready(path, ends, code, said):
+    """Until then it may be taken back."""
+    begins = [[], [{"ok": True, "version": "1", "upgrades": 2}], [{"ok": True, "upgrades": 3, "ready": False}], []]
+    script = Script(path, [{"ok": True, "version": "1", "upgrades": 2}], *begins,
+                    [{"ok": True, "version": "2", **end} for end in ends])
+    done = ctl(path, "upgrade")
+    assert done.returncode == code and said in done.stdout + done.stderr
+    assert script.commands == ["upgrade"] + ["status"] * 5
+
+
 def test_words_arrive_as_they_were_given(path):
     script = Script(path, [{"ok": True, "killed": 1}])
     assert ctl(path, "kill", "s", "--unit", 'a "b\\ c').returncode == 0

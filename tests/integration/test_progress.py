@@ -88,3 +88,30 @@ def test_elsewhere_nothing_is_shown(daemon):
 def test_what_is_answered_at_once_shows_nothing(daemon, words):
     terminal = Terminal(daemon(), *words)
     assert terminal.end()[0] == 0 and terminal.shown == ""
+
+
+def test_attempts_lookups_and_upgrades_tell_how_long_they_have_been_at_it(daemon, upstream):
+    server = upstream()
+    one = daemon(start=False)
+    go = one.path("go")
+    patient = f"#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.05; done\n"
+    for name, text in (("find", patient + f"echo {server.address}\n"), ("program", patient + "exit 1\n")):
+        with open(one.path(name), "w") as file:
+            file.write(text)
+        os.chmod(one.path(name), 0o755)
+    one.install(os.path.join(holdfast.BUILD, "holdfastd"))
+    one.configure(f'slow: {{ lookup: {{ script = "{one.path("find")}"; }}; warm = 0; }};\n'
+                  + holdfast.fixed("down", f"127.0.0.1:{holdfast.free_port()}", "retry: { delay = 60; };"))
+    one.start()
+    one.wait_status("down", failures=1)
+    one.install(one.path("program"))
+    attempt, lookup, upgrade = (Terminal(one, *words) for words in (("try", "down"), ("lookup", "slow"), ("upgrade",)))
+    attempt.wait_shown("\r\x1b[Ktrying down: attempt 2, waiting, 1 s")
+    lookup.wait_shown("\r\x1b[Klooking up slow, 1 s")
+    upgrade.wait_shown("\r\x1b[Ktrying the new program, 1 s")
+    with open(go, "w"):
+        pass
+    assert lookup.end()[0] == 0
+    assert upgrade.end()[0] == 1
+    one.command("reconnect down")
+    assert attempt.end()[0] == 1
