@@ -31,6 +31,7 @@ static const char main_help[] =
     "\n"
     "  -c, --config FILE  the main file (" HOLDFAST_SYSCONFDIR "/holdfast.conf)\n"
     "  -t, --test         check the configuration and every file it needs, start nothing\n"
+    "      --check-table FILE  with -t: whether this program can go on with that memory; an upgrade asks so\n"
     "  -T, --dump         print the effective configuration with every default\n"
     "      --no-keeper    run in one process, for debuggers; a crash then ends everything\n"
     "  -v, --verbose      log debug messages too\n"
@@ -38,7 +39,8 @@ static const char main_help[] =
     "  -h, --help         print this\n"
     "\n"
     "Signals: TERM, INT end it (twice: at once; TERM under systemd: sessions are kept for a restart), HUP reloads,\n"
-    "USR1 logs the state of all services, USR2 upgrades: the program file is executed anew and takes over everything.\n"
+    "USR1 logs the state of all services, USR2 upgrades: the program file is executed anew and takes over\n"
+    "everything.\n"
     "Exit codes: 0 ended as asked, 1 failure, 2 usage, 75 another instance runs, 78 bad configuration.\n"
     "See holdfastd(8), holdfast.conf(5), holdfastctl(1), holdfast-lookup(7).\n";
 

@@ -59,7 +59,8 @@ growing_take(struct growing *growing, char *text)
 	mem_free(text);
 }
 
-const char *
+/* "OK", "WARNING" ... */
+static const char *
 verdict_name(enum verdict_level level)
 {
 	static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };

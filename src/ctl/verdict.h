@@ -19,9 +19,6 @@ enum verdict_level { VERDICT_OK, VERDICT_WARNING, VERDICT_CRITICAL, VERDICT_UNKN
 /* Seconds that a service may be down; longer is a warning, or critical. */
 struct verdict_limits { double warning, critical; };
 
-/* "OK", "WARNING" ... */
-const char *verdict_name(enum verdict_level level);
-
 /* Judges the answer to "status" at the time wall (microseconds since 1970 UTC).  *ret_text: what to print, newline at
  * the end; to be freed with mem_free(). */
 enum verdict_level verdict_judge(const json_t *answer, const struct verdict_limits *limits, int64_t wall,

@@ -40,7 +40,6 @@ struct daemon {
 	bool asked_to_reload;         /* not only for what a reload would do */
 	struct loop_timer stop;       /* stop_timeout */
 	bool stopping;
-	int code;
 };
 
 /* The level that an operator has set goes before the configured one. */
