@@ -21,7 +21,8 @@ ssize_t call_receive(struct table *table, uint32_t session, enum table_direction
 ssize_t call_send(struct table *table, uint32_t session, enum table_direction direction, int fd);
 
 /* Sends length bytes at offset from the buffer's head as one packet, and takes whole bytes (of the message with its
- * framing) from it.  Bytes or -errno.  A death may have an empty packet sent a second time: its count tells nothing. */
+ * framing) from it.  Bytes or -errno.  A death may have an empty packet sent a second time: its count tells
+ * nothing. */
 ssize_t call_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd,
     uint32_t offset, uint32_t length, uint32_t whole);
 

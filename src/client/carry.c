@@ -7,8 +7,8 @@
 #include "keep/crash.h"
 #include "keep/pipes.h"
 
-/* Reads in a row of so many bytes, after which a pipe is used.  Half a buffer: a reader that is quick finds no full one
- * even in a stream of large writes, which the kernel hands over in halves. */
+/* Reads in a row of so many bytes, after which a pipe is used.  Half a buffer: a reader that is quick finds no full
+ * one even in a stream of large writes, which the kernel hands over in halves. */
 #define CARRY_LARGE       2
 #define CARRY_LARGE_BYTES (TABLE_BUFFER_SIZE / 2)
 /* Pieces in a row of fewer bytes than this, after which buffers are used again. */
@@ -160,8 +160,8 @@ carry_receive(struct carry *carry, int fd, bool ready, bool *ret_more)
 		n = carry_receive_by_pipe(carry, fd, ret_more);
 		if (n > 0 || (n == -EAGAIN && !ready))
 			return n;
-		/* splice() stops before TCP's urgent byte for ever, and may say 0 where memory is short: what there is,
-		 * and whether it is the end, recvmmsg() tells. */
+		/* splice() stops before TCP's urgent byte for ever, and may say 0 where memory is short: what there
+		 * is, and whether it is the end, recvmmsg() tells. */
 		carry_drop_pipe(carry);
 	}
 	if (!carry_take_buffer(carry))

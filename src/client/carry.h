@@ -28,9 +28,9 @@ void carry_init(struct carry *carry, struct table *table, uint32_t session, enum
 /* Whether nothing is held: no byte, no buffer, no pipe. */
 bool carry_is_empty(const struct carry *carry);
 
-/* Receives a piece from fd, which is ready if epoll has just said so; a pipe that is in use must be empty.  Bytes, 0 at
- * the end of the file, -EAGAIN, -ENOMEM if there is no place to put it, or another -errno; without bytes carry_drop()
- * gives the place back.  *ret_more: there may be more at once. */
+/* Receives a piece from fd, which is ready if epoll has just said so; a pipe that is in use must be empty.  Bytes, 0
+ * at the end of the file, -EAGAIN, -ENOMEM if there is no place to put it, or another -errno; without bytes
+ * carry_drop() gives the place back.  *ret_more: there may be more at once. */
 ssize_t carry_receive(struct carry *carry, int fd, bool ready, bool *ret_more);
 
 /* Delivers to fd; when all is gone the place is given back.  *ret_sent: bytes.  0 when all is gone, or -errno

@@ -381,7 +381,8 @@ crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_c
 {
 	crowd->settings = settings;
 	crowd->log_clients = log_clients;
-	admission_set(crowd->admission, settings->allow_users, settings->allow_groups, settings->max_clients_per_user);
+	admission_set(crowd->admission, settings->allow_users, settings->allow_groups,
+	    settings->max_clients_per_user);
 	crowd_count_users(crowd);
 	hold_set_timeout(crowd->hold, settings->hold_timeout);
 	crowd_scan_later(crowd);

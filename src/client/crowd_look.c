@@ -12,8 +12,8 @@
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
 #define CROWD_LINGER   (30 * CLOCK_SECOND)
-/* One that is gone, but has left bytes, waits so long for somebody to take them: a held one where hold_timeout sets no
- * end, another from when the upstream last took some. */
+/* One that is gone, but has left bytes, waits so long for somebody to take them: a held one where hold_timeout sets
+ * no end, another from when the upstream last took some. */
 #define CROWD_GHOST    (60 * CLOCK_SECOND)
 
 static int64_t

@@ -193,8 +193,8 @@ ask_move(struct member *member, const struct ask_run *run)
 	return true;
 }
 
-/* The message at its head is answered with these bytes (length may be 0), and is gone (taken bytes of it); it may have
- * ended as lost.  false if no memory is left for it. */
+/* The message at its head is answered with these bytes (length may be 0), and is gone (taken bytes of it); it may
+ * have ended as lost.  false if no memory is left for it. */
 static bool
 ask_answer_here(struct member *member, const char *text, size_t length, size_t taken, bool lost)
 {

@@ -173,8 +173,8 @@ relay_has_delivered_up(const struct relay *relay)
 {
 	int unacknowledged = 0;
 
-	return relay->way[TABLE_UP].passed && ioctl(relay_record(relay)->upstream_fd, SIOCOUTQ, &unacknowledged) == 0 &&
-	    unacknowledged == 0;
+	return relay->way[TABLE_UP].passed &&
+	    ioctl(relay_record(relay)->upstream_fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
 /* The way carries nothing more.  Gives false: it is not to be read again. */

@@ -64,8 +64,8 @@ void relay_hear_client(struct relay *relay);
 void relay_stop(struct relay *relay);
 
 /* Once in a while for a client that has shut down its side, or whose upstream takes no more, and who is not watched
- * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on.  true if that was the end: ended has
- * been called. */
+ * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on.  true if that was
+ * the end: ended has been called. */
 bool relay_look(struct relay *relay);
 
 /* Whether the client has gone altogether, as far as has been seen. */

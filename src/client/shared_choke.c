@@ -1,7 +1,7 @@
 /* Clients that do not take their replies.  What is under way for one cannot be stopped, and comes between the replies
  * of others: beyond a limit either all wait for it, for a moment, or it is closed.  Which of these is decided by how
- * long it has taken nothing, and by how long all have waited already, so that any number of deaf ones costs the others
- * about a second. */
+ * long it has taken nothing, and by how long all have waited already, so that any number of deaf ones costs the
+ * others about a second. */
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 

@@ -56,7 +56,8 @@ progress_left(const json_t *services)
 	size_t i;
 
 	json_array_foreach(services, i, service)
-		left += show_number(service, "clients") + (progress_is_shared(service) ? 0 : show_number(service, "held"));
+		left += show_number(service, "clients") +
+		    (progress_is_shared(service) ? 0 : show_number(service, "held"));
 	return left;
 }
 

@@ -72,8 +72,8 @@ show_reload(int argc, char *const *argv, const json_t *answer)
 	show_added(json_object_get(answer, "added"));
 	show_changed(json_object_get(answer, "changes"));
 	json_array_foreach(json_object_get(answer, "removed"), i, text)
-		printf("removed %s: attached clients stay until they end, or its drain_timeout, if it has one, is over\n",
-		    json_string_value(text));
+		printf("removed %s: attached clients stay until they end, or its drain_timeout, if it has one, is "
+		    "over\n", json_string_value(text));
 	if (json_array_size(daemon) > 0)
 		puts("changed for the whole daemon");
 	show_differences(daemon);

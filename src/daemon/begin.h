@@ -24,8 +24,8 @@ bool begin_again(const struct begin_options *options, int *ret_code);
 /* Begins anew.  The exit code. */
 int begin_first(const struct begin_options *options, const struct config *config);
 
-/* Whether this program could go on with the table in the file: its layout and its configuration.  Prints why not.  The
- * exit code. */
+/* Whether this program could go on with the table in the file: its layout and its configuration.  Prints why not.
+ * The exit code. */
 int begin_check_table(const char *path);
 
 #endif

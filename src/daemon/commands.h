@@ -46,8 +46,8 @@ struct commands_context {
 	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
 	void (*reload_forget)(void *daemon, void *arg);
 
-	/* Tries the program file; done(arg, error) comes once, never before this returns: error is a text, or NULL: the
-	 * keeper executes it at once.  Several may ask at the same time. */
+	/* Tries the program file; done(arg, error) comes once, never before this returns: error is a text, or NULL:
+	 * the keeper executes it at once.  Several may ask at the same time. */
 	void (*upgrade)(void *daemon, waiting_done *done, void *arg);
 	void (*upgrade_forget)(void *daemon, void *arg);
 };

@@ -80,7 +80,8 @@ reloading_settings(const struct reload_change *change, size_t *room)
 
 	for (size_t i = 0; i < change->count && *room > 0; i++, --*room)
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "setting", change->differences[i].setting,
-		    "from", control_text(change->differences[i].from), "to", control_text(change->differences[i].to)));
+		    "from", control_text(change->differences[i].from),
+		    "to", control_text(change->differences[i].to)));
 	return list;
 }
 

@@ -138,8 +138,8 @@ config_check_socket_place(struct draft *draft, const struct draft_service *servi
 	char *directory;
 
 	if (path[0] == '@' && settings->crowd.allow_users == NULL && settings->crowd.allow_groups == NULL)
-		draft_warning(draft, place, "listen.path", "%s: an abstract socket has no mode and no owner: everybody may "
-		    "connect unless allow_users or allow_groups say who", path);
+		draft_warning(draft, place, "listen.path", "%s: an abstract socket has no mode and no owner: "
+		    "everybody may connect unless allow_users or allow_groups say who", path);
 	if (path[0] == '@' || (strncmp(path, runtime, length) == 0 && path[length] == '/'))
 		return;
 	directory = mem_copy_bytes(path, (size_t)(strrchr(path, '/') - path));

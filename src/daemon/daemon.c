@@ -251,7 +251,8 @@ daemon_start_control(struct daemon *daemon)
 	int opened;
 
 	if (*fd == -1) {
-		wrong = listener_open(&settings->listener, daemon->config->runtime_directory, &opened, &bound, &length);
+		wrong = listener_open(&settings->listener, daemon->config->runtime_directory, &opened, &bound,
+		    &length);
 		if (wrong != NULL) {
 			log_error(NULL, "control socket: %s", wrong);
 			mem_free(wrong);

@@ -65,8 +65,8 @@ bool daemon_start_metrics(struct daemon *daemon);
 /* Stops serving; the socket is closed with the daemon, and its path is gone. */
 void daemon_end_metrics(struct daemon *daemon);
 
-/* A reload: opens what the new configuration needs, *ret_fd or -1 for nothing to open.  NULL, or what is wrong: a text
- * to free with mem_free(). */
+/* A reload: opens what the new configuration needs, *ret_fd or -1 for nothing to open.  NULL, or what is wrong: a
+ * text to free with mem_free(). */
 char *daemon_prepare_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd);
 
 /* What was prepared comes in the place of what was there; with a reload that is refused it is closed. */

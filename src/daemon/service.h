@@ -59,9 +59,9 @@ struct service_status {
 	const char *socket;          /* path, or "@name" */
 };
 
-/* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's; door,
- * unless none or NULL, is the listening socket that was prepared for it.  NULL and *ret_service, or what is wrong,
- * to be freed with mem_free(). */
+/* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's;
+ * door, unless none or NULL, is the listening socket that was prepared for it.  NULL and *ret_service, or what is
+ * wrong, to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
     struct service_settings *settings, struct door *door, bool log_clients,
     const struct service_callbacks *callbacks, void *arg, struct service **ret_service);

@@ -14,9 +14,9 @@ struct source {
 	config_t tree;
 };
 
-/* Reads and parses a file: a regular one of at most SOURCE_MAX bytes, tried in a child process first, for a second
- * of the processor at most.  Before that, while it lasts, and at the end alive(alive_arg) is called, unless NULL.  NULL after adding an
- * error. */
+/* Reads and parses a file: a regular one of at most SOURCE_MAX bytes, tried in a child process first, for a second of
+ * the processor at most.  Before that, while it lasts, and at the end alive(alive_arg) is called, unless NULL.  NULL
+ * after adding an error. */
 struct source *source_read(const char *path, void (*alive)(void *arg), void *alive_arg,
     struct config_errors *errors);
 

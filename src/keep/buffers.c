@@ -4,8 +4,8 @@
 #include <sys/mman.h>
 
 #define BUFFERS_PAGE 4096u
-/* Free ones of a class that keep their pages, until buffers_trim(): as many as a burst of clients may need, for a page
- * that is given back and taken again costs more than all that passes through it. */
+/* Free ones of a class that keep their pages, until buffers_trim(): as many as a burst of clients may need, for a
+ * page that is given back and taken again costs more than all that passes through it. */
 #define BUFFERS_WARM       1024u
 #define BUFFERS_WARM_LARGE 2u
 

@@ -1,8 +1,8 @@
 /* crash.h - a test build kills its worker at a named place: HOLDFAST_CRASH=NAME:COUNT[,NAME:COUNT...].
  *
- * The worker dies of SIGKILL, or the signal number $HOLDFAST_CRASH_SIGNAL (0: it hangs), each COUNT-th time that the place is
- * passed.  The passes are counted in the table, so that a COUNT over 1 lets a recovery succeed in between.  Without
- * --enable-crash-points nothing of this is compiled in.
+ * The worker dies of SIGKILL, or the signal number $HOLDFAST_CRASH_SIGNAL (0: it hangs), each COUNT-th time that the
+ * place is passed.  The passes are counted in the table, so that a COUNT over 1 lets a recovery succeed in between.
+ * Without --enable-crash-points nothing of this is compiled in.
  */
 #ifndef HOLDFAST_KEEP_CRASH_H
 #define HOLDFAST_KEEP_CRASH_H

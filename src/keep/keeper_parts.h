@@ -1,5 +1,5 @@
-/* keeper_parts.h - what keeper.c (the parent), keeper_leave.c (how it gives way to another program) and keeper_worker.c
- * (the worker's side) share; nobody else's. */
+/* keeper_parts.h - what keeper.c (the parent), keeper_leave.c (how it gives way to another program) and
+ * keeper_worker.c (the worker's side) share; nobody else's. */
 #ifndef HOLDFAST_KEEP_KEEPER_PARTS_H
 #define HOLDFAST_KEEP_KEEPER_PARTS_H
 

@@ -133,7 +133,8 @@ notify_hand_over(const struct table *table, const char *text, const int *files, 
 	if (fd == -1)
 		return -ENOTCONN;
 	for (;;) {
-		error = rights_send(fd, (struct sockaddr *)&notify_state.address, notify_state.length, text, files, count);
+		error = rights_send(fd, (struct sockaddr *)&notify_state.address, notify_state.length, text, files,
+		    count);
 		if (error != -EAGAIN || clock_now() >= until)
 			return error;
 		poll(NULL, 0, 1); /* a datagram socket does not tell when the receiver has room */

@@ -38,7 +38,8 @@ redo_replay(struct table *table)
 	uint32_t count = record->count;
 
 	for (uint32_t i = 0; i < count && i < TABLE_REDO; i++)
-		*(uint64_t *)(void *)((unsigned char *)table->header + record->entry[i].offset) = record->entry[i].value;
+		*(uint64_t *)(void *)((unsigned char *)table->header + record->entry[i].offset) =
+		    record->entry[i].value;
 	table_barrier();
 	record->count = 0;
 }

@@ -32,7 +32,8 @@ rights_add(struct rights *rights, const int *files, size_t size)
 }
 
 int
-rights_send(int fd, const struct sockaddr *to, socklen_t to_length, const char *text, const int *files, unsigned count)
+rights_send(int fd, const struct sockaddr *to, socklen_t to_length, const char *text, const int *files,
+    unsigned count)
 {
 	struct rights rights = { .control = "" };
 

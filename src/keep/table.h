@@ -4,8 +4,8 @@
  * making (T2); one word is one commit point (T4), so those words are volatile.  What can be derived (free
  * lists, queues, events, end-of-file flags) is not here.
  *
- * The memory is one memfd, made at its full size (sparse), in this order: header, services, sessions,
- * buffer records, buffers.  Index 0 of sessions and buffers is never used, so that 0 means none.
+ * The memory is one memfd, made at its full size (sparse), in this order: header, services, sessions, buffer records,
+ * two places for the configuration, buffers.  Index 0 of sessions and buffers is never used, so that 0 means none.
  */
 #ifndef HOLDFAST_KEEP_TABLE_H
 #define HOLDFAST_KEEP_TABLE_H
@@ -120,8 +120,7 @@ struct table_owed {
 #define TABLE_OWED_NOBODY UINT64_C(0) /* a heartbeat's */
 #define TABLE_STUCK_GUILTY UINT32_MAX /* the oldest request is why the connection is given up: it ends as lost */
 
-/* What the clients of a service share (shared mode).  Bytes and entries beyond out's tail and owed_tail do not count
- * (X2). */
+/* What the clients of a service share (shared mode).  What is beyond out's tail and owed_tail does not count (X2). */
 struct table_shared {
 	volatile uint32_t upstream;   /* record of the connection in use, LENT; 0 none */
 	volatile uint32_t out;        /* buffer of the requests that are owed a reply, and those to be sent; 0 none */
@@ -149,8 +148,7 @@ struct table_pipe {
 /* What happened to a service, for explain.  text ends with NUL. */
 struct table_event {
 	int64_t wall;
-	uint32_t kind;
-	uint32_t reserved;
+	uint32_t kind, reserved;
 	char text[TABLE_HISTORY_TEXT + 8];
 };
 
@@ -173,12 +171,12 @@ enum table_histogram_kind {
 	TABLE_HISTOGRAM_KINDS
 };
 
-/* Who has set something of a service, and when; it holds while value is not 0, the commit. */
+/* Who has set something of a service, and when; it holds while value is not 0, the commit.  Of a pause that is over
+ * since is the end, by the monotonic clock: hold_timeout begins anew there. */
 struct table_order {
 	volatile uint64_t value;
-	int64_t since;               /* wall clock; of a pause that is over: monotonic, when it ended */
-	uint32_t uid;
-	uint32_t reserved;
+	int64_t since;               /* wall clock, but see above */
+	uint32_t uid, reserved;
 };
 
 struct table_service {
@@ -266,7 +264,7 @@ enum table_file {
 
 /* How the program that runs has come to the table. */
 enum table_origin {
-	TABLE_NEW, TABLE_RESTARTED /* from the vault, U3 */, TABLE_UPGRADED, TABLE_REFUSED /* the new one: back again */
+	TABLE_NEW, TABLE_RESTARTED /* from the vault, U3 */, TABLE_UPGRADED, TABLE_REFUSED /* the new one: back */
 };
 
 struct table_activated {
@@ -279,14 +277,12 @@ struct table_death {
 	int32_t status; /* as waitpid gives it */
 	uint32_t hung;  /* killed by the keeper for its heartbeat */
 	uint32_t condemned; /* its session had its third strike and is closed (K7) */
-	uint32_t session; /* that was being handled; 0 none */
-	uint32_t generation;
+	uint32_t session, generation; /* that was being handled; 0 none */
 	int64_t at;     /* monotonic */
 };
 
-/* The part of the header that every layout begins with: how large and how many the parts are.  A layout differs from
- * the one before only by what is added at the end of the header and of the records, so that the records of one can
- * be read by the next (keep/former). */
+/* What every layout's header begins with: how large and how many the parts are.  A layout differs from the one before
+ * only by what is added at the ends of header and records, so that the next can read those of one (keep/former). */
 struct table_shape {
 	char magic[8];
 	uint32_t layout;
@@ -362,8 +358,7 @@ struct table_class {
 	unsigned char *bytes;  /* borrowed */
 };
 
-/* A process's view of the memory.  All pointers are into its one mapping, which is owned and goes with
- * table_free(). */
+/* A process's view of the memory.  All pointers are into its one mapping, owned, which goes with table_free(). */
 struct table {
 	struct table_header *header;
 	struct table_service *services;
@@ -387,8 +382,7 @@ table_barrier(void)
 	__asm__ volatile("" ::: "memory");
 }
 
-/* Makes the memory for as many sessions as files may be open (sessions_max), maps it and writes the header.
- * 0 or -errno. */
+/* Makes the memory for as many sessions as files may be open, maps it and writes the header.  0 or -errno. */
 int table_new(uint32_t sessions_max, struct table *ret_table);
 
 /* Whether the numbers in the header are such as a program of ours writes: the memory may be anything. */
@@ -397,8 +391,8 @@ bool table_is_sane(const struct table *table);
 /* What the header of a table of this program for so many sessions begins with. */
 void table_shape(uint32_t sessions, struct table_shape *ret_shape);
 
-/* Maps the memory that another program left in fd, which is the table's then; with copy set, a private copy of it, to be
- * looked at while others work on it.  -EPROTO: of another layout. */
+/* Maps the memory that another program left in fd, which is the table's then; with copy set, a private copy of it, to
+ * be looked at while others work on it.  -EPROTO: of another layout. */
 int table_open(int fd, bool copy, struct table *ret_table);
 
 /* Unmaps and closes the memory (no-keeper mode and tests). */

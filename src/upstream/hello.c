@@ -98,7 +98,8 @@ hello_forget(char **text, size_t length)
 	*text = NULL;
 }
 
-/* The text is in the past, where the talk looks for what must not be shown.  No copy of it is left in freed memory. */
+/* The text is in the past, where the talk looks for what must not be shown.  No copy of it is left in freed
+ * memory. */
 static void
 hello_note_sent(struct hello *hello)
 {

@@ -20,8 +20,8 @@ void hello_cancel(struct hello *hello);
 /* Goes on with these settings, which say the same as the former ones. */
 void hello_set(struct hello *hello, const struct hello_settings *settings);
 
-/* What a send_file holds now, as it is, in *ret_text (not NUL-terminated, to be ended with hello_forget()); or what is
- * wrong, to be freed with mem_free(). */
+/* What a send_file holds now, as it is, in *ret_text (not NUL-terminated, to be ended with hello_forget()); or what
+ * is wrong, to be freed with mem_free(). */
 char *hello_load(const char *name, char **ret_text, size_t *ret_length);
 
 /* Wipes and frees a text, which may be NULL. */

@@ -135,7 +135,8 @@ def goals(results, idle, waits, crowd):
 
 def idle_table(idle):
     lines = ["| proxy | PSS, KiB | files |", "|---|---|---|"]
-    lines += [f"| {name} | {number(memory / 1024, 2)} | {number(files, 2)} |" for name, (memory, files) in idle.items()]
+    lines += [f"| {name} | {number(memory / 1024, 2)} | {number(files, 2)} |"
+              for name, (memory, files) in idle.items()]
     return "\n".join(lines) + "\n"
 
 

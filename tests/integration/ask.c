@@ -101,8 +101,8 @@ static void report(void)
 {
 	printf("{\"mode\": \"%s\", \"operations\": %" PRIu64 ", \"right\": %" PRIu64 ", \"errors\": %" PRIu64
 	    ", \"wrong\": %" PRIu64 ", \"lost\": %" PRIu64 ", \"visits\": %" PRIu64 ", \"deaf_closed\": %" PRIu64
-	    ", \"seconds\": %.3f", ask.mode->name, ask.asked, ask.right, ask.tolerated, ask.wrong, ask.lost, ask.visits,
-	    ask.deaf_closed, (double)(ask.now - ask.begin) / 1e6);
+	    ", \"seconds\": %.3f", ask.mode->name, ask.asked, ask.right, ask.tolerated, ask.wrong, ask.lost,
+	    ask.visits, ask.deaf_closed, (double)(ask.now - ask.begin) / 1e6);
 	figures_print();
 	print_counts();
 	puts("}");
@@ -223,7 +223,8 @@ static bool parse(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
 		if (!parse_number(option, optarg) && !parse_word(option, optarg))
 			return false;
-	if (ask.mode == NULL || (ask.path == NULL && ask.port == 0) || optind != argc || ask.count == 0 || ask.depth == 0)
+	if (ask.mode == NULL || (ask.path == NULL && ask.port == 0) || optind != argc || ask.count == 0 ||
+	    ask.depth == 0)
 		return false;
 	return (ops == 0 || ops >= ask.count || !ask.mode->asks) && ask.value_bytes <= 1u << 20 &&
 	    ask.deaf + ask.leavers <= ask.count;

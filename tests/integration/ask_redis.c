@@ -352,7 +352,8 @@ bool mix_parse(const char *names)
 		size_t length = strcspn(names, ",");
 		unsigned kind = SET;
 
-		while (kind <= ECHO && (strlen(kind_names[kind]) != length || strncmp(names, kind_names[kind], length)))
+		while (kind <= ECHO && (strlen(kind_names[kind]) != length ||
+		    strncmp(names, kind_names[kind], length)))
 			kind++;
 		if (kind > ECHO)
 			return false;

@@ -172,7 +172,7 @@ class Daemon:
         self.configure(services, top)
 
     def install(self, program):
-        """Puts a program file into the place of the daemon's, as a package does; before the start or for an upgrade."""
+        """Puts a program file into the place of the daemon's, as a package does; before a start or an upgrade."""
         self.program = self.path("holdfastd")
         shutil.copy(program, self.program + ".new")
         os.rename(self.program + ".new", self.program)

@@ -51,7 +51,9 @@ class Managed(holdfast.Daemon):
         self.end_reader()
         names = ":".join(name for name, _ in self.store)
         moves = " ".join(f"{i + 3}<&{fd}" for i, (_, fd) in enumerate(self.store))
-        give = f'exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(self.store)} LISTEN_FDNAMES={names} ' if self.store else ""
+        give = ""
+        if self.store:
+            give = f"exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(self.store)} LISTEN_FDNAMES={names} "
         if not self.deaf:
             give += "SYSTEMD_EXEC_PID=$$ "
         self.wrapper = ["bash", "-c", give + 'exec "$@"', "bash"]

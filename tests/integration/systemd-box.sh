@@ -66,7 +66,8 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
   rm -rf "$r"/etc/systemd/system/*.wants "$r"/etc/systemd/system/*.service "$r"/etc/systemd/system/*.target
   mkdir -p "$r/etc/systemd/system" "$r/etc/systemd/system.conf.d"
   for m in systemd-udevd.service systemd-udev-trigger.service systemd-udevd-control.socket \
-     systemd-udevd-kernel.socket systemd-sysctl.service systemd-modules-load.service systemd-remount-fs.service systemd-random-seed.service \
+     systemd-udevd-kernel.socket systemd-sysctl.service systemd-modules-load.service systemd-remount-fs.service \
+     systemd-random-seed.service \
      systemd-update-utmp.service systemd-timesyncd.service systemd-logind.service systemd-networkd.service \
      systemd-resolved.service systemd-boot-system-token.service systemd-binfmt.service systemd-pstore.service \
      proc-sys-fs-binfmt_misc.automount dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
@@ -83,11 +84,13 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
   [ "${SDBOX_HOSTNET:-}" ] || ip link set lo up 2>/dev/null || true
   cd "$r"; mkdir -p "$r/var/lib/sdbox-old"
   pivot_root . var/lib/sdbox-old; umount -l /var/lib/sdbox-old
-  exec env -i container=sdbox NOTIFY_SOCKET=/run/host/notify PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+  exec env -i container=sdbox NOTIFY_SOCKET=/run/host/notify LANG=C.UTF-8 \
+     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
      /lib/systemd/systemd --system --log-target=journal --log-level=info --unit="$SDBOX_TARGET" </dev/null
 }
 
-# Says "bound", is told the pid of the box, and says "ready" when its systemd has told that it has booted, else why not.
+# Says "bound", is told the pid of the box, and says "ready" when its systemd has told that it has booted, else why
+# not.
 await_boot() {
   exec python3 -c '
 import os, select, socket, sys

@@ -254,7 +254,8 @@ def test_a_line_each_at_info_if_asked_for_and_none_without(daemon, upstream):
         assert client.ask("x") == b"x\n"
     one.wait_status("s", clients=0)
     assert "code=" not in one.log()
-    one.configure(holdfast.fixed("s", server.address), top='log: { level = "info"; target = "stderr"; clients = true; };')
+    one.configure(holdfast.fixed("s", server.address),
+                  top='log: { level = "info"; target = "stderr"; clients = true; };')
     one.command("reload")
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"

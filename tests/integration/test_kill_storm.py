@@ -12,8 +12,8 @@ def run_storm(daemon, load, figure, seconds, kills):
     generator.start(one.socket("s"), seconds, **holdfast.ALL_KINDS)
     hit, with_pipes = storm.strike(one, generator, kills, seconds / kills * 0.9)
     result = generator.result()
-    figure(f"{hit} kills, {with_pipes} of them with pipes, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
-           f"{result['ask']} connections")
+    figure(f"{hit} kills, {with_pipes} of them with pipes, {result['bytes'] >> 20} MiB, "
+           f"{result['round_trips']} round trips, {result['ask']} connections")
     assert hit >= kills * 0.8
     assert with_pipes >= hit / 2
     assert one.restarts() >= hit * 0.8  # two signals may meet one death

@@ -105,7 +105,7 @@ def test_attempts_lookups_and_upgrades_tell_how_long_they_have_been_at_it(daemon
     one.start()
     one.wait_status("down", failures=1)
     one.install(one.path("program"))
-    attempt, lookup, upgrade = (Terminal(one, *words) for words in (("try", "down"), ("lookup", "slow"), ("upgrade",)))
+    attempt, lookup, upgrade = Terminal(one, "try", "down"), Terminal(one, "lookup", "slow"), Terminal(one, "upgrade")
     attempt.wait_shown("\r\x1b[Ktrying down: attempt 2, waiting, 1 s")
     lookup.wait_shown("\r\x1b[Klooking up slow, 1 s")
     upgrade.wait_shown("\r\x1b[Ktrying the new program, 1 s")

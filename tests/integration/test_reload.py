@@ -47,8 +47,8 @@ def test_with_an_error_nothing_changes(daemon, upstream):
 def wait_status_text(one, beginning, refused):
     """Waits until the service manager is told in STATUS= how the services are, and of a refused reload or not."""
     def matches(line):
-        return line.startswith("STATUS=" + beginning) and line.partition("; reload refused: ")[2].startswith(refused) \
-            and bool(refused) == ("refused" in line)
+        return (line.startswith("STATUS=" + beginning) and bool(refused) == ("refused" in line)
+                and line.partition("; reload refused: ")[2].startswith(refused))
     while not any(map(matches, one.wait_notice("STATUS=").splitlines())):
         pass
 

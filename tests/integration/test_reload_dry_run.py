@@ -2,6 +2,7 @@
 import os
 import stat
 
+import asking
 import holdfast
 
 
@@ -33,7 +34,8 @@ def test_it_tells_what_the_reload_then_does_and_touches_nothing(daemon, upstream
     before = footprint(one)
     dry = one.command("reload --dry-run")
     assert footprint(one) == before
-    assert dry["dry_run"] and (dry["changed"], dry["renewed"], dry["removed"]) == (["place", "renew"], ["renew"], ["old"])
+    assert dry["dry_run"]
+    assert (dry["changed"], dry["renewed"], dry["removed"]) == (["place", "renew"], ["renew"], ["old"])
     assert [(added["service"], added["socket"], added["mode"]) for added in dry["added"]] == [
         ("new", one.socket("new"), "0660")]
     place, renew = dry["changes"]
@@ -59,7 +61,7 @@ def test_errors_are_told_and_not_kept(daemon, upstream):
     before = footprint(one)
     for services, wrong in ((holdfast.fixed("s", server.address, "nonsense = 1;"), "nonsense"),
                             (holdfast.fixed("s", server.address, 'listen: { path = "file"; };'), "not a socket"),
-                            (holdfast.fixed("s", server.address, 'mode = "shared"; framing = "line";'), "mode cannot"),
+                            (asking.shared("s", server.address, "", "line"), "mode cannot"),
                             ("s: {", "syntax")):
         one.configure(services)
         answer = one.command_raw("reload --dry-run")

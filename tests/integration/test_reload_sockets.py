@@ -206,7 +206,8 @@ def test_a_worker_that_dies_over_it_loses_nobody(daemon, upstream, point):
             turn += 1
             assert turn < wanted * 10
             paths.append(one.path(f"m{turn}.sock"))
-            one.configure("".join(at(f"s{number}", server.address, f"s{(number + turn) % 2}.sock") for number in range(2))
+            one.configure(at("s0", server.address, f"s{turn % 2}.sock")
+                          + at("s1", server.address, f"s{(turn + 1) % 2}.sock")
                           + at("m", server.address, f"m{turn}.sock"))
             reloaded(one)
     for visitor in (one_way, other_way, mover):

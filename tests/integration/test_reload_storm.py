@@ -25,8 +25,10 @@ class Files:
     def good(self):
         first, second = ("b", "a") if self.moved else ("a", "b")
         server = self.server.address
-        services = holdfast.fixed("s", self.generator.address, f"retry: {{ delay = 0.1; }}; hold_timeout = {60 + self.hold};")
-        services += holdfast.fixed("unused", server, "warm = 0;" if self.turned else 'warm = 0; lookup: { timeout = 4; };')
+        services = holdfast.fixed("s", self.generator.address,
+                                  f"retry: {{ delay = 0.1; }}; hold_timeout = {60 + self.hold};")
+        services += holdfast.fixed("unused", server,
+                                   "warm = 0;" if self.turned else "warm = 0; lookup: { timeout = 4; };")
         services += holdfast.fixed("one", server, f'listen: {{ path = "{first}.sock"; }};')
         services += holdfast.fixed("two", server, f'listen: {{ path = "{second}.sock"; }};')
         return services + (holdfast.fixed("guest", server) if self.there else "")
@@ -122,10 +124,12 @@ def run_storm(daemon, load, upstream, figure, count, kinds):
         good, result = reload_storm(one, generator, files, count, kinds)
         after, files_after = at_rest(one, files)
     figure(f"{count} reloads, {good} of them good, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
-           f"{result['ask']} connections; memory {before >> 10} KiB before, {after >> 10} KiB after; files {files_before}, {files_after}")
+           f"{result['ask']} connections; memory {before >> 10} KiB before, {after >> 10} KiB after; "
+           f"files {files_before}, {files_after}")
     assert one.restarts() == 0
     assert after - before < LEVEL or holdfast.SANITIZED  # which keep what was freed
-    holdfast.until(lambda: one.files() <= files_before, f"not more than {files_before} open files (now {one.files()})")
+    holdfast.until(lambda: one.files() <= files_before,
+                   f"not more than {files_before} open files (now {one.files()})")
     assert os.path.exists(one.path("plain"))
 
 

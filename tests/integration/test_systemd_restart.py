@@ -91,13 +91,14 @@ def test_what_sessions_cost_systemd(box, figure, sessions):
     result = load.result()
     assert result["errors"] == 0
     assert counts(box)["restarts"] == 6
-    figure(f"a restart costs PID 1 {full * 1000:.1f} ms CPU with {sessions} sessions, {empty * 1000:.1f} ms with none; "
-           f"wmem_max {box.do('cat', '/proc/sys/net/core/wmem_max')}, user {box.show('User')}")
+    figure(f"a restart costs PID 1 {full * 1000:.1f} ms CPU with {sessions} sessions, {empty * 1000:.1f} ms with "
+           f"none; wmem_max {box.do('cat', '/proc/sys/net/core/wmem_max')}, user {box.show('User')}")
 
 
 def test_the_socket_of_a_socket_unit_goes_on(box):
     """Systemd hands that over by itself; it is not stored."""
-    box.write("/etc/systemd/system/holdfast-s.socket", "[Socket]\nListenStream=/run/holdfast/s.sock\nSocketMode=0666\n"
+    box.write("/etc/systemd/system/holdfast-s.socket",
+              "[Socket]\nListenStream=/run/holdfast/s.sock\nSocketMode=0666\n"
               "FileDescriptorName=s\nService=holdfast.service\nTriggerLimitIntervalSec=0\n")
     box.drop_in("Wants=holdfast-s.socket", "After=holdfast-s.socket", section="Unit")
     box.configure(holdfast.fixed("s", box.echo()))

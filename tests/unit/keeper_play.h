@@ -97,7 +97,8 @@ begin(void)
 	keeper = fork();
 	if (keeper == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(keeper_prepare(&table, &(struct given){ .count = 0 }) == 0 ? keeper_run(&table, work, NULL) : 99);
+		_exit(keeper_prepare(&table, &(struct given){ .count = 0 }) == 0 ? keeper_run(&table, work, NULL)
+		    : 99);
 	}
 }
 

@@ -51,7 +51,8 @@ fake_start(struct fake *fake)
 	assert_int_equal(bind(fake->listener, (struct sockaddr *)&name, sizeof name.sun_family), 0);
 	assert_int_equal(listen(fake->listener, 1), 0);
 	assert_int_equal(getsockname(fake->listener, (struct sockaddr *)&name, &length), 0);
-	snprintf(fake->path, sizeof fake->path, "@%.*s", (int)(length - sizeof name.sun_family - 1), name.sun_path + 1);
+	snprintf(fake->path, sizeof fake->path, "@%.*s", (int)(length - sizeof name.sun_family - 1),
+	    name.sun_path + 1);
 	assert_int_equal(pthread_create(&fake->thread, NULL, fake_serve, fake), 0);
 }
 
@@ -88,7 +89,8 @@ why_there_is_no_answer_is_told(void **state)
 		bool stays;
 		int error;
 	} rows[] = {
-		{ "no JSON\n", true, EBADMSG }, { "{\"ok\":tr", false, 0 }, { NULL, false, 0 }, { NULL, true, ETIMEDOUT },
+		{ "no JSON\n", true, EBADMSG }, { "{\"ok\":tr", false, 0 }, { NULL, false, 0 },
+		{ NULL, true, ETIMEDOUT },
 	};
 
 	(void)state;

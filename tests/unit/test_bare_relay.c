@@ -341,8 +341,8 @@ no_end_is_lost_by_deaths_at_random(void **state)
 static const char *const points[] = {
 	"buffer.claimed", "buffer.named", "buffer.unnamed", "call.receive-marked", "call.received",
 	"call.receive-stored", "call.send-marked", "call.sent", "call.send-stored", "call.filled",
-	"call.drain-marked", "call.drained", "call.drain-stored", "pipe.opened", "pipe.named", "pipe.taken", "pipe.given-back",
-	"shutdown.before", "shutdown.after",
+	"call.drain-marked", "call.drained", "call.drain-stored", "pipe.opened", "pipe.named", "pipe.taken",
+	"pipe.given-back", "shutdown.before", "shutdown.after",
 	"close.marked", "close.upstream", "close.client", "close.released", "close.freed", "redo.committed",
 };
 

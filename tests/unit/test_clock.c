@@ -31,8 +31,8 @@ seconds_are_read_as_microseconds(void **state)
 static void
 what_is_no_number_of_seconds_changes_nothing(void **state)
 {
-	static const char *const rows[] = { NULL, "", "x", "1x", "1 ", "-1", "-0.001", "1e10", "1000000001", "inf", "nan",
-		"1,5" };
+	static const char *const rows[] = { NULL, "", "x", "1x", "1 ", "-1", "-0.001", "1e10", "1000000001", "inf",
+		"nan", "1,5" };
 	int64_t span = 7;
 
 	(void)state;

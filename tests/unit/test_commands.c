@@ -51,8 +51,8 @@ reload_forget(void *arg, void *done_arg)
 }
 
 static struct commands_context context = {
-	.table = &table, .version = "9.9", .service_at = service_at, .with_clients_at = service_at, .config = config, .reload = reload,
-	.reload_forget = reload_forget,
+	.table = &table, .version = "9.9", .service_at = service_at, .with_clients_at = service_at,
+	.config = config, .reload = reload, .reload_forget = reload_forget,
 };
 
 static int

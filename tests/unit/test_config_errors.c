@@ -110,19 +110,21 @@ static const struct {
 	/* of parts that are not built */
 	{ S("flavour = \"resp\";"), "m.conf:5: services.a.flavour: unknown setting" },
 	{ S("mode = \"common\";"), "m.conf:5: services.a.mode: \"common\" is not one of \"session\", \"shared\"" },
-	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, netstring, "
-	    "length8, length16be, length16le, length32be, length32le or resp" },
+	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, "
+	    "netstring, length8, length16be, length16le, length32be, length32le or resp" },
 	{ S("framing = \"line\";"), "m.conf:5: services.a.framing: is for mode = \"shared\" only; "
 	    "say mode = \"shared\" too, or leave it out" },
 	{ S("listen: { type = \"dgram\"; };"), "m.conf:5: services.a.listen.type: is for mode = \"shared\" only" },
-	{ SHARED("resp", "replies = \"none\";"), "m.conf:5: services.a.replies: framing \"resp\" has ordered replies" },
+	{ SHARED("resp", "replies = \"none\";"),
+	    "m.conf:5: services.a.replies: framing \"resp\" has ordered replies" },
 	{ SHARED("line", "replies = \"ordered\"; listen: { type = \"dgram\"; };"),
 	    "m.conf:5: services.a.replies: nobody can be answered over listen.type = \"dgram\": say \"none\"" },
 	{ SHARED("line", "loss_reply = \"two\\nlines\";"),
 	    "m.conf:5: services.a.loss_reply: is not one message of framing line" },
 	{ SHARED("resp", "heartbeat: { send = \"PING\"; };"),
 	    "m.conf:5: services.a.heartbeat.send: is not one message of framing resp" },
-	{ SHARED("line", "heartbeat: { expect = \"PONG\"; };"), "m.conf:5: services.a.heartbeat.expect: needs heartbeat.send" },
+	{ SHARED("line", "heartbeat: { expect = \"PONG\"; };"),
+	    "m.conf:5: services.a.heartbeat.expect: needs heartbeat.send" },
 	{ SHARED("line", "max_message = \"17MiB\";"), "m.conf:5: services.a.max_message: 17825792 is out of range, "
 	    "which is 1 to 16777216 bytes" },
 	{ SHARED("line", "max_message = \"1MB\";"), "m.conf:5: services.a.max_message: \"1MB\": the unit "
@@ -223,7 +225,8 @@ static const struct {
 	    "m.conf:5: services.a.listen.path: an abstract socket needs a name behind the @" },
 	{ S("listen: { path = \"../x.sock\"; };"), NULL },
 	{ "services: { a: { listen: { path = \"/x\"; }; };\n b: { listen: { path = \"/x\"; }; }; };", NULL },
-	{ "services: { a: { listen: { path = \"/etc/y\"; }; };\n b: { listen: { path = \"/etc//./y\"; }; }; };", NULL },
+	{ "services: { a: { listen: { path = \"/etc/y\"; }; };\n b: { listen: { path = \"/etc//./y\"; }; }; };",
+	    NULL },
 	{ S("listen: { path = \"/nonexistent/x.sock\"; };"), "m.conf:5: services.a.listen.path: /nonexistent/x.sock: "
 	    "directory /nonexistent: No such file or directory" },
 	{ "services: { control: { }; };", NULL },

@@ -280,7 +280,8 @@ refusals_are_told_of_once_a_minute_with_their_number(void **state)
 	settings.max_held = 0;
 	assert_int_equal(count_lines(refused_five_times, " 1 client was refused: max_held (0) reached"), 1);
 	assert_int_equal(count_lines(refused_five_times, "max_held"), 0);
-	assert_int_equal(count_lines(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"), 1);
+	assert_int_equal(count_lines(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"),
+	    1);
 	settings.max_held = 5;
 	settings.hold_timeout = 50 * CLOCK_MILLISECOND;
 	crowd_set(crowd, &settings, false);

@@ -13,7 +13,8 @@ static struct hello_step steps[] = {
 	{ .send = ping, .expect = pong, .abort_on = refusal, .timeout = CLOCK_SECOND / 5 },
 	{ .send = ping, .timeout = CLOCK_SECOND },
 };
-static const struct hello_settings one_step = { .steps = steps, .count = 1 }, two_steps = { .steps = steps, .count = 2 };
+static const struct hello_settings one_step = { .steps = steps, .count = 1 };
+static const struct hello_settings two_steps = { .steps = steps, .count = 2 };
 
 static int pair[2];
 static unsigned calls;

@@ -1,7 +1,7 @@
 /* The layout of what outlives a program: another build of the same number must read it as it stands (U4).
  *
- * Who has changed one of these sizes raises TABLE_LAYOUT, adds at the ends of records only, and writes the new numbers
- * here.  A number that was released is never used for another layout.
+ * Who has changed one of these sizes raises TABLE_LAYOUT, adds at the ends of records only, and writes the new
+ * numbers here.  A number that was released is never used for another layout.
  */
 #include <setjmp.h>
 #include <stdarg.h>

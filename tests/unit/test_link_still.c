@@ -24,8 +24,8 @@ says_still_down(void)
 	rewind(log);
 	said = fgets(line, sizeof line, log) != NULL;
 	fclose(log);
-	if (said && (strstr(line, "test: still down since 20") == NULL || strstr(line, "Connection refused") == NULL ||
-	    strstr(line, "; next attempt in") == NULL))
+	if (said && (strstr(line, "test: still down since 20") == NULL ||
+	    strstr(line, "Connection refused") == NULL || strstr(line, "; next attempt in") == NULL))
 		fail_msg("%s", line);
 	return said;
 }

@@ -98,8 +98,8 @@ the_bound_name_is_what_accepted_sockets_bear(void **state)
 		socklen_t length = sizeof name;
 		int fd, client, accepted;
 
-		snprintf(place, sizeof place, "%s%s", i == 0 ? stage_folder : "@holdfast-test-", i == 0 ? "/named.sock" :
-		    strrchr(stage_folder, '/') + 1);
+		snprintf(place, sizeof place, "%s%s", i == 0 ? stage_folder : "@holdfast-test-",
+		    i == 0 ? "/named.sock" : strrchr(stage_folder, '/') + 1);
 		fd = open_good(place);
 		client = connect_to();
 		accepted = accept(fd, NULL, NULL);

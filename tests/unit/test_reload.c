@@ -310,14 +310,16 @@ check_row(const struct setting *row, const struct change *change)
 		fail_msg("%s: the plan does not tell it", row->name);
 	/* A service of the other mode differs in framing too, which is the same class. */
 	if (plan.changed[0].how != row->reload || (plan.changed[0].count != 1 && strcmp(row->name, "mode") != 0))
-		fail_msg("%s: the plan is %d with %zu settings", row->name, plan.changed[0].how, plan.changed[0].count);
+		fail_msg("%s: the plan is %d with %zu settings", row->name, plan.changed[0].how,
+		    plan.changed[0].count);
 	assert_int_equal(errors.count > 0, row->reload == SETTING_RESTART);
 	assert_int_equal(reload_effect(&plan.changed[0]) != NULL, row->reload == SETTING_RENEW);
 	if (errors.count == 0)
 		carry_out(new, &plan);
 	after = status();
 	if (after.disconnects - before.disconnects != (row->reload == SETTING_RENEW))
-		fail_msg("%s: %llu disconnects", row->name, (unsigned long long)(after.disconnects - before.disconnects));
+		fail_msg("%s: %llu disconnects", row->name,
+		    (unsigned long long)(after.disconnects - before.disconnects));
 	if (row->reload != SETTING_RENEW && (play.events > 0 || after.connects != before.connects))
 		fail_msg("%s: %u events", row->name, play.events);
 	reload_plan_clear(&plan);

@@ -281,8 +281,8 @@ quotes_hide_no_command(void **state)
 		assert_int_equal(judge(others[i], strlen(others[i]), &plain, text), RESP_FORWARD);
 	/* Redis compares as C does, and would hear POST and BLOCK. */
 	assert_int_equal(judge("*1\r\n$6\r\nPOST\0x\r\n", 16, &plain, text), RESP_QUIT);
-	assert_int_equal(judge("*6\r\n$5\r\nXREAD\r\n$6\r\nBLOCK\0\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n$1\r\ns\r\n$1\r\n$\r\n",
-	    61, &plain, text), RESP_ANSWER);
+	assert_int_equal(judge("*6\r\n$5\r\nXREAD\r\n$6\r\nBLOCK\0\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n"
+	    "$1\r\ns\r\n$1\r\n$\r\n", 61, &plain, text), RESP_ANSWER);
 }
 
 static void

@@ -4,8 +4,8 @@
 static void
 the_sweep_closes_what_no_record_names(void **state)
 {
-	int named = side_file(), unnamed = side_file(), far = fcntl(unnamed, F_DUPFD_CLOEXEC, 600), request = side_file();
-	int activated = side_file();
+	int named = side_file(), unnamed = side_file(), far = fcntl(unnamed, F_DUPFD_CLOEXEC, 600);
+	int request = side_file(), activated = side_file();
 
 	(void)state;
 	table.header->file[TABLE_FILE_REQUEST] = request;

@@ -220,21 +220,23 @@ the_highest_file_number_is_kept(void **state)
 	assert_int_equal(table.header->file_high, 700);
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_new_table_has_its_capacities, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(claims_are_free_until_they_are_committed, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_freed_record_comes_back_with_the_next_generation, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(all_records_can_be_used_and_not_one_more, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(what_was_claimed_and_not_committed_is_derived_as_free, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(service_records_beyond_the_used_get_no_memory, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_death_in_a_claim_does_not_lose_the_generation, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_configuration_has_two_places, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_history_is_a_ring_of_cut_texts, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_status_version_is_even_when_it_is_written, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(the_highest_file_number_is_kept, set_up, tear_down),
+		TEST(a_new_table_has_its_capacities),
+		TEST(claims_are_free_until_they_are_committed),
+		TEST(a_freed_record_comes_back_with_the_next_generation),
+		TEST(all_records_can_be_used_and_not_one_more),
+		TEST(what_was_claimed_and_not_committed_is_derived_as_free),
+		TEST(service_records_beyond_the_used_get_no_memory),
+		TEST(a_death_in_a_claim_does_not_lose_the_generation),
+		TEST(the_configuration_has_two_places),
+		TEST(the_history_is_a_ring_of_cut_texts),
+		TEST(the_status_version_is_even_when_it_is_written),
+		TEST(the_highest_file_number_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
