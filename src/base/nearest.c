@@ -1,6 +1,9 @@
 #include "base/nearest.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+#define NEAREST_LENGTH_MAX 64 /* longer names are like nothing */
 
 static size_t
 least(size_t a, size_t b)
@@ -8,7 +11,9 @@ least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-size_t
+/* The number of letters to insert, remove, change or swap with the next to make one of the other; at most
+ * NEAREST_LENGTH_MAX + 1. */
+static size_t
 nearest_distance(const char *a, const char *b)
 {
 	size_t rows[3][NEAREST_LENGTH_MAX + 1], *before = rows[0], *last = rows[1], *row = rows[2], *spare;
@@ -33,7 +38,7 @@ nearest_distance(const char *a, const char *b)
 	return last[b_length];
 }
 
-bool
+static bool
 nearest_is_like(const char *a, const char *b)
 {
 	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b);

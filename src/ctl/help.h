@@ -15,12 +15,10 @@ struct help_command {
 	bool patient;          /* may take as long as it likes */
 };
 
-/* Those that the daemon answers, in its register's order, and those that holdfastctl has by itself.  The last one's
- * name is NULL. */
+/* Those that the daemon answers, in its register's order.  The last one's name is NULL. */
 extern const struct help_command help_commands[];
-extern const struct help_command help_own[];
 
-/* All of them, one after the other; NULL behind the last. */
+/* Those, and then the ones that holdfastctl has by itself, one after the other; NULL behind the last. */
 const struct help_command *help_at(size_t index);
 
 /* Whether the command is one of those that holdfastctl has by itself. */

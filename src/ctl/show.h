@@ -17,12 +17,10 @@ void show_error(int argc, char *const *argv, const json_t *answer);
 void show_status(const json_t *answer, bool single);
 
 /* Of one service in that answer: its state in the word for people (UP, DOWN, HOLD, PAUSED, CLOSED), why (to be freed
- * with mem_free(); "" if there is nothing to say), since when (RFC 3339, or ""), and whether it stays closed until
- * somebody opens it. */
+ * with mem_free(); "" if there is nothing to say), and since when (RFC 3339, or ""). */
 const char *show_state(const json_t *service);
 char *show_why(const json_t *service);
 const char *show_since_at(const json_t *service);
-bool show_is_closed(const char *state);
 
 /* show_reload.c: the answer to "reload", or to what it would do. */
 void show_reload(int argc, char *const *argv, const json_t *answer);

@@ -29,7 +29,8 @@ show_has(const json_t *object, const char *key)
 	return value != NULL && !json_is_null(value);
 }
 
-bool
+/* Whether it stays so until somebody opens it. */
+static bool
 show_is_closed(const char *state)
 {
 	return strcmp(state, "closed") == 0 || strcmp(state, "closing") == 0 || strcmp(state, "drained") == 0 ||
