@@ -181,7 +181,7 @@ daemon_do_reload(struct daemon *daemon)
 	waiting_answer(&daemon->reload_waiters, &result);
 	reload_plan_clear(&plan);
 	config_errors_clear(&errors);
-	daemon_say_ready(daemon); /* if it was begun before this worker: new files at a restart, an upgrade, a death */
+	daemon_say_ready(daemon); /* if it was begun before this worker: files at a restart, an upgrade, a death */
 }
 
 void

@@ -136,8 +136,8 @@ fleet_check_room(const struct fleet *fleet, const struct config *new, const stru
 		removed += status.clients > 0 && reload_removes(plan, service_name(fleet->services[i]));
 	}
 	if (new->service_count + removed > fleet->table->header->shape.services)
-		config_error(errors, "%zu services, and %zu removed ones whose clients have not ended, are more than %u",
-		    new->service_count, removed, fleet->table->header->shape.services);
+		config_error(errors, "%zu services, and %zu removed ones whose clients have not ended, are more "
+		    "than %u", new->service_count, removed, fleet->table->header->shape.services);
 }
 
 void

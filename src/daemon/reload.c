@@ -19,11 +19,11 @@ static void
 reload_check_fixed(const struct config *old, const struct config *new, struct config_errors *errors)
 {
 	if (strcmp(old->runtime_directory, new->runtime_directory) != 0)
-		config_error(errors, "runtime_directory: cannot change from %s to %s while running; stop and start for that",
-		    old->runtime_directory, new->runtime_directory);
+		config_error(errors, "runtime_directory: cannot change from %s to %s while running; stop and start "
+		    "for that", old->runtime_directory, new->runtime_directory);
 	if (strcmp(old->control.listener.path, new->control.listener.path) != 0)
-		config_error(errors, "control.path: cannot change from %s to %s while running; stop and start for that",
-		    old->control.listener.path, new->control.listener.path);
+		config_error(errors, "control.path: cannot change from %s to %s while running; stop and start for "
+		    "that", old->control.listener.path, new->control.listener.path);
 }
 
 /* What a service's clients were promised for good does not change under them. */

@@ -8,9 +8,9 @@
 
 #include "keep/table.h"
 
-/* Opens the table in fd, a memfd that nobody else changes now.  One of this layout is gone on with in place, and fd is
- * the table's; one of the layout before is copied into a new memory, and fd stays the caller's.  0 and *ret_copied, or
- * -errno: -EPROTO for any other layout (U4). */
+/* Opens the table in fd, a memfd that nobody else changes now.  One of this layout is gone on with in place, and fd
+ * is the table's; one of the layout before is copied into a new memory, and fd stays the caller's.  0 and
+ * *ret_copied, or -errno: -EPROTO for any other layout (U4). */
 int former_open(int fd, struct table *ret_table, bool *ret_copied);
 
 /* The same for a copy, to be looked at while another program works on the table. */

@@ -139,7 +139,8 @@ keeper_blame(struct keeper *keeper, struct table_death *death)
 	death->generation = TABLE_GENERATION(session->word);
 	header->blamed[header->blamed_next++ % TABLE_BLAMED] = *death;
 	for (int i = 0; i < TABLE_BLAMED; i++)
-		if (header->blamed[i].session == death->session && header->blamed[i].generation == death->generation &&
+		if (header->blamed[i].session == death->session &&
+		    header->blamed[i].generation == death->generation &&
 		    death->at - header->blamed[i].at <= KEEPER_STRIKE_SPAN)
 			strikes++;
 	if (strikes >= KEEPER_STRIKES && TABLE_STATE(session->word) != TABLE_FREE) {

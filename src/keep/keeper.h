@@ -23,8 +23,8 @@ int keeper_resume(struct table *table);
  * whole: 0, or the worker's own if no worker ever was ready. */
 int keeper_run(struct table *table, keeper_worker *worker, void *arg);
 
-/* In a worker, or alone under --no-keeper: takes TERM, INT, HUP, USR1 and USR2 either to the keeper or, without one, as
- * requests; notes signals that were sent from outside (K7). */
+/* In a worker, or alone under --no-keeper: takes TERM, INT, HUP, USR1 and USR2 either to the keeper or, without one,
+ * as requests; notes signals that were sent from outside (K7). */
 void keeper_worker_signals(struct table *table);
 
 /* Adds bits TABLE_REQUEST_* and rings the eventfd.  Safe in a signal handler. */
@@ -37,8 +37,8 @@ uint32_t keeper_take_requests(struct table *table);
  * worker is told of it again. */
 void keeper_reloaded(struct table *table);
 
-/* In a worker: the new program of an upgrade (TABLE_REQUEST_UPGRADING) was tried.  If it is good the keeper kills this
- * worker and executes it; else all goes on. */
+/* In a worker: the new program of an upgrade (TABLE_REQUEST_UPGRADING) was tried.  If it is good the keeper kills
+ * this worker and executes it; else all goes on. */
 void keeper_upgrade_tried(struct table *table, bool good);
 
 /* In a worker: makes the keeper look at ready and status now instead of at its next tick.  Without a keeper systemd

@@ -7,14 +7,15 @@
 
 #include "keep/table.h"
 
-/* What a program that is tried says if it can go on with the table: another one that merely ends well is none of ours. */
+/* What a program that is tried says if it can go on with the table: another one that merely ends well is none of
+ * ours. */
 #define UPGRADE_CAN_GO_ON "holdfastd can go on with the table"
 
 /* Notes which program runs, and its arguments (borrowed, for good): to be executed again.  Opens its file. */
 void upgrade_note_program(struct table *table, char **argv, const char *version);
 
-/* In a worker: opens the file that stands at the program's path now, to be tried and executed: TABLE_FILE_NEXT.  Another
- * one that takes its place meanwhile does not matter.  0 or -errno. */
+/* In a worker: opens the file that stands at the program's path now, to be tried and executed: TABLE_FILE_NEXT.
+ * Another one that takes its place meanwhile does not matter.  0 or -errno. */
 int upgrade_open(struct table *table);
 
 /* In a worker: closes one of the programs' files, if it is open. */

@@ -1,7 +1,7 @@
 /* vault.h - all open files and the table are left with systemd, for the next start to go on with (U3).
  *
- * Sessions' files lie in socket pairs, as messages; the table says in which order.  What is taken out is only looked at
- * until all of it is there, so that a start that dies can be repeated.
+ * Sessions' files lie in socket pairs, as messages; the table says in which order.  What is taken out is only looked
+ * at until all of it is there, so that a start that dies can be repeated.
  */
 #ifndef HOLDFAST_KEEP_VAULT_H
 #define HOLDFAST_KEEP_VAULT_H
@@ -9,16 +9,16 @@
 #include "keep/given.h"
 #include "keep/table.h"
 
-/* Puts everything into systemd's file descriptor store and waits until systemd has it.  For the keeper, with no worker,
- * after recover_run().  0 or -errno, when nothing is lost yet. */
+/* Puts everything into systemd's file descriptor store and waits until systemd has it.  For the keeper, with no
+ * worker, after recover_run().  0 or -errno, when nothing is lost yet. */
 int vault_store(struct table *table);
 
 /* Whether something was stored. */
 bool vault_is_given(const struct given *given);
 
-/* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to go on with, and all that
- * was stored is closed: -EPROTO for a table of an unknown layout (U4), -ENODATA for one that was taken before, -EMFILE if
- * not all files could be opened. */
+/* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to go on with, and all
+ * that was stored is closed: -EPROTO for a table of an unknown layout (U4), -ENODATA for one that was taken before,
+ * -EMFILE if not all files could be opened. */
 int vault_take(struct given *given, struct table *ret_table);
 
 /* Closes all that was stored and has not been taken. */

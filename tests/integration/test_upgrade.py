@@ -70,7 +70,8 @@ def test_usr2_upgrades(daemon, upstream):
 def test_a_program_that_comes_while_another_is_tried_is_tried_too(daemon, upstream):
     """U2: requests merge, but none is lost."""
     one = installed(daemon, upstream())
-    write_program(one, f"#!/bin/sh\n: >{one.path('trying')}\nwhile [ ! -e {one.path('go')} ]; do sleep 0.01; done\nexit 1\n")
+    write_program(one, f"#!/bin/sh\n: >{one.path('trying')}\n"
+                  f"while [ ! -e {one.path('go')} ]; do sleep 0.01; done\nexit 1\n")
     os.kill(one.keeper, signal.SIGUSR2)
     holdfast.until(lambda: os.path.exists(one.path("trying")), "the trial")
     one.install(PROGRAM)
@@ -194,7 +195,8 @@ def run_storm(daemon, load, figure, seconds, upgrades, sessions):
     assert one.status()["upgrades"] == done
     storm.assert_no_file_leaked(one, before)
     figure(f"{done} upgrades, {refused} refused, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
-           f"longest stall: median {statistics.median(result['marks_ms']):.1f} ms, worst {max(result['marks_ms']):.1f} ms")
+           f"longest stall: median {statistics.median(result['marks_ms']):.1f} ms, "
+           f"worst {max(result['marks_ms']):.1f} ms")
 
 
 def test_upgrades_under_load_lose_nothing(daemon, load, figure):

@@ -66,7 +66,8 @@ set_up(void **state)
 	length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	memcpy(name.sun_path + 1, path + 1, strlen(path) - 1);
 	manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (manager == -1 || bind(manager, (struct sockaddr *)&name, length) == -1 || table_new(SESSIONS * 2, &table) < 0)
+	if (manager == -1 || bind(manager, (struct sockaddr *)&name, length) == -1 ||
+	    table_new(SESSIONS * 2, &table) < 0)
 		return -1;
 	setenv("NOTIFY_SOCKET", path, 1);
 	inode_count = 0;
