@@ -16,10 +16,12 @@
 
 static const struct {
 	const char *command, *verb;
+	bool asks; /* how the service is; the others tell only how long it takes */
 } verbs[] = {
-	{ "wait", "waiting for" }, { "pause", "pausing" }, { "drain", "draining" }, { "close", "closing" },
-	{ "disable", "closing" }, { "try", "trying" }, { "lookup", "looking up" },
-	{ "upgrade", "trying the new program" },
+	{ "wait", "waiting for", true }, { "try", "trying", true }, { "pause", "pausing", true },
+	{ "drain", "draining", true }, { "close", "closing", true }, { "disable", "closing", true },
+	{ "lookup", "looking up", false }, { "reload", "reading the configuration", false },
+	{ "upgrade", "trying the new program", false },
 };
 
 void
@@ -28,8 +30,10 @@ progress_begin(struct progress *progress, const char *path, int argc, char *cons
 	*progress = (struct progress){ .path = path, .kind = argv[0], .begun = clock_now() };
 	progress->next = progress->begun + PROGRESS_PERIOD;
 	for (size_t i = 0; wanted && isatty(STDERR_FILENO) && i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(verbs[i].command, argv[0]) == 0)
+		if (strcmp(verbs[i].command, argv[0]) == 0) {
 			progress->verb = verbs[i].verb;
+			progress->asks = verbs[i].asks;
+		}
 	for (int i = argc - 1; i > 0; i--) /* the first word that is no option; drain's may follow a number */
 		if (argv[i][0] != '-' && strcmp(argv[i - 1], "--wait") != 0)
 			progress->service = argv[i];
@@ -115,10 +119,9 @@ progress_line(const struct progress *progress)
 	char *what, *line;
 	int error;
 
-	if (strcmp(progress->kind, "upgrade") == 0)
-		return mem_copy_text(progress->verb);
-	if (strcmp(progress->kind, "lookup") == 0)
-		return mem_print("%s %s", progress->verb, progress->service);
+	if (!progress->asks)
+		return mem_print("%s%s%s", progress->verb, progress->service == NULL ? "" : " ",
+		    progress->service == NULL ? "" : progress->service);
 	answer = ask_once(progress->path, "status", progress->service, clock_now() + PROGRESS_PERIOD, &error);
 	what = progress_describe(progress, json_object_get(answer, "services"));
 	line = mem_print("%s %s: %s", progress->verb, progress->service == NULL ? "all services" : progress->service,

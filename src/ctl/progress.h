@@ -14,6 +14,7 @@ struct progress {
 	const char *service;   /* borrowed; NULL: all */
 	const char *kind;      /* borrowed; the command */
 	int64_t begun, next;   /* monotonic */
+	bool asks;             /* what is waited for; else only how long is told */
 	bool shown;
 };
 

@@ -1,7 +1,9 @@
 """holdfastctl shows on a terminal what it waits for, once a second, and takes the line away; elsewhere nothing."""
+import contextlib
 import fcntl
 import os
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -90,7 +92,7 @@ def test_what_is_answered_at_once_shows_nothing(daemon, words):
     assert terminal.end()[0] == 0 and terminal.shown == ""
 
 
-def test_attempts_lookups_and_upgrades_tell_how_long_they_have_been_at_it(daemon, upstream):
+def test_attempts_lookups_upgrades_and_reloads_tell_how_long_they_have_been_at_it(daemon, upstream):
     server = upstream()
     one = daemon(start=False)
     go = one.path("go")
@@ -115,3 +117,10 @@ def test_attempts_lookups_and_upgrades_tell_how_long_they_have_been_at_it(daemon
     assert upgrade.end()[0] == 1
     one.command("reconnect down")
     assert attempt.end()[0] == 1
+    worker = one.worker()
+    os.kill(worker, signal.SIGSTOP)
+    reload = Terminal(one, "reload")
+    reload.wait_shown("\r\x1b[Kreading the configuration, 1 s")
+    with contextlib.suppress(ProcessLookupError):  # the keeper may have replaced it
+        os.kill(worker, signal.SIGCONT)
+    assert reload.end()[0] == 0
