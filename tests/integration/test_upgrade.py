@@ -56,7 +56,7 @@ def test_another_build_goes_on_with_everything(daemon, upstream):
         assert os.readlink(f"/proc/{one.keeper}/exe") == one.program
     assert after["pid"] == before["pid"] and after["worker_pid"] != before["worker_pid"]
     assert after["started"] == before["started"]
-    assert (before["upgrades"], after["upgrades"], after["upgrade_error"]) == (0, 1, None)
+    assert (before["upgrades"], after["upgrades"], after["upgrade_error"], after["ready"]) == (0, 1, None, True)
     assert after["worker_restarts"] == before["worker_restarts"]
 
 
