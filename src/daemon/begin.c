@@ -182,6 +182,7 @@ begin_reason(int error)
 {
 	switch (error) {
 	case -EPROTO: return "its table has an unknown layout";
+	case -ENOENT: return "its table is missing";
 	case -ENODATA: return "it was taken before, and its keeper has died";
 	case -EMFILE: return "not all of its files can be open at once: LimitNOFILE= is too low";
 	case -EINVAL: return "this program does not understand its configuration";
@@ -259,6 +260,7 @@ begin_restarted(const struct begin_options *options, int *ret_code)
 	struct table table;
 	int lock_code, error;
 
+	keeper_block_signals(); /* one that comes from here on waits for the keeper, which hands over again */
 	begin_raise_files();
 	error = begin_take_vault(options, &table, &lock_code);
 	if (lock_code != BEGIN_OK) {

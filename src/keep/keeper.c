@@ -331,16 +331,24 @@ keeper_tick(struct keeper *keeper)
 	keeper_watch(keeper);
 }
 
-/* All that is waited for (K4).  Whoever started us may have had some of them ignored; those would never come. */
 static void
-keeper_block_signals(sigset_t *ret_signals)
+keeper_set(sigset_t *ret_signals)
 {
 	sigemptyset(ret_signals);
 	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
 		sigaddset(ret_signals, keeper_forwarded[i]);
 	sigaddset(ret_signals, SIGCHLD);
 	sigaddset(ret_signals, SIGRTMIN);
-	sigprocmask(SIG_BLOCK, ret_signals, NULL);
+}
+
+/* Whoever started us may have had some of them ignored; those would never come. */
+void
+keeper_block_signals(void)
+{
+	sigset_t signals;
+
+	keeper_set(&signals);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
 		signal(keeper_forwarded[i], SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
@@ -358,7 +366,8 @@ keeper_run(struct table *table, keeper_worker *worker, void *arg)
 	table->header->keeper_pid = getpid();
 	prctl(PR_SET_NAME, "hf-keeper");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	keeper_block_signals(&keeper.signals);
+	keeper_block_signals();
+	keeper_set(&keeper.signals);
 	for (;;) {
 		if (keeper.pid == 0 && clock_now() >= keeper.start_at)
 			keeper_start_worker(&keeper);

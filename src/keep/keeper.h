@@ -19,6 +19,9 @@ int keeper_prepare(struct table *table, const struct given *given);
 /* The same in a program that was executed in an upgrade: the files are there already. */
 int keeper_resume(struct table *table);
 
+/* All signals that the keeper waits for (K4) are left to wait for it. */
+void keeper_block_signals(void);
+
 /* Becomes the keeper: starts workers until one ends with the daemon stopping.  Gives the exit code of the
  * whole: 0, or the worker's own if no worker ever was ready. */
 int keeper_run(struct table *table, keeper_worker *worker, void *arg);

@@ -152,14 +152,14 @@ vault_hand_over_all(struct table *table, const struct vault_filling *filling)
 	int error = filling->error, memory = table->header->file[TABLE_FILE_MEMORY];
 	char name[VAULT_NAME];
 
+	if (error == 0)
+		error = vault_hand_over(table, VAULT_TABLE, &memory, 1); /* first: it tells what must come with it */
 	for (int i = 0; i < filling->pairs && error == 0; i++) {
 		snprintf(name, sizeof name, VAULT_PAIR, i);
 		error = vault_hand_over(table, name, &filling->read_fd[i], 1);
 	}
 	if (error == 0)
 		error = vault_hand_over_listeners(table);
-	if (error == 0)
-		error = vault_hand_over(table, VAULT_TABLE, &memory, 1);
 	return error < 0 ? error : notify_barrier(table);
 }
 
@@ -177,12 +177,14 @@ vault_remove(const struct table *table, const char *format, int number)
 void
 vault_forget(struct table *table)
 {
-	bool heard = vault_remove(table, VAULT_TABLE, 0) && vault_remove(table, VAULT_LISTENER, 0);
+	bool heard = vault_remove(table, VAULT_LISTENER, 0);
 
 	for (size_t i = 0; i < VAULT_COUNT(vault_daemon_files); i++)
 		heard = heard && vault_remove(table, VAULT_FILE, (int)vault_daemon_files[i]);
 	for (int i = 0; i < VAULT_PAIRS; i++)
 		heard = heard && vault_remove(table, VAULT_PAIR, i);
+	if (heard)
+		vault_remove(table, VAULT_TABLE, 0);
 	table->header->vault = 0;
 }
 
@@ -212,7 +214,7 @@ bool
 vault_is_given(const struct given *given)
 {
 	for (size_t i = 0; i < given->count; i++)
-		if (strcmp(given->files[i].name, VAULT_TABLE) == 0)
+		if (given->files[i].name[0] == VAULT_MARK)
 			return true;
 	return false;
 }
@@ -316,7 +318,7 @@ vault_place_listener(struct table *table, int fd)
 	for (uint32_t i = 0; i < used; i++) {
 		struct table_service *service = &table->services[i];
 
-		if (TABLE_STATE(service->word) != TABLE_FREE && service->listener_fd == -1 && !service->activated &&
+		if (TABLE_STATE(service->word) == TABLE_LIVE && service->listener_fd == -1 && !service->activated &&
 		    service->bound_length == length && memcmp(&service->bound, &name, length) == 0) {
 			service->listener_fd = table_note_file(table, fd);
 			return;
@@ -373,14 +375,14 @@ vault_take(struct given *given, struct table *ret_table)
 {
 	int fd = given_claim(given, VAULT_TABLE);
 	bool copied = true;
-	int error = former_open(fd, ret_table, &copied);
+	int error = fd == -1 ? -ENOENT : former_open(fd, ret_table, &copied);
 
 	if (error == 0) {
 		error = vault_take_all(given, ret_table);
 		if (error < 0)
 			table_free(ret_table);
 	}
-	if (copied)
+	if (copied && fd != -1)
 		close(fd);
 	vault_decline(given);
 	return error;

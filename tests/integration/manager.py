@@ -50,7 +50,7 @@ class Managed(holdfast.Daemon):
     def spawn(self):
         self.end_reader()
         names = ":".join(name for name, _ in self.store)
-        moves = " ".join(f"{i + 3}<&{fd}" for i, (_, fd) in enumerate(self.store))
+        moves = " ".join(f"{i + 3}<&{fd} {fd}<&-" for i, (_, fd) in enumerate(self.store))
         give = ""
         if self.store:
             give = f"exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(self.store)} LISTEN_FDNAMES={names} "

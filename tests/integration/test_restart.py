@@ -1,5 +1,8 @@
 """A restart by a service manager that keeps files: who is connected or held notices a pause, no more (U3)."""
+import os
 import signal
+
+import pytest
 
 import holdfast
 import manager
@@ -78,6 +81,61 @@ def test_new_files_are_in_force_after_a_restart(daemon, upstream):
         assert other.ask("of a removed service") == b"of a removed service\n"
         with one.client("new") as third:
             assert third.ask("new") == b"new\n"
+
+
+def test_a_restart_during_the_start_loses_nothing(daemon, upstream):
+    """The signal that comes while what was kept is taken out waits for the keeper."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
+        for _ in range(5):
+            assert one.term() == 0
+            one.spawn()
+            one.wait_notice("FDSTOREREMOVE=1")
+            assert one.term() == 0, one.log()
+            one.start()
+            assert client.ask("two") == b"two\n"
+
+
+@pytest.mark.parametrize("kept", [".pair-0", ".listener", ".table"])
+def test_what_is_left_of_a_store_is_given_up(daemon, upstream, kept):
+    """A keeper that was killed while it stored, or had something forgotten: all begins anew, nobody hangs."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
+        assert one.term() == 0
+        for name, fd in one.store:
+            if name != kept:
+                os.close(fd)
+        one.store = [entry for entry in one.store if entry[0] == kept]
+        one.start()
+        assert client.at_end()
+        assert "cannot go on with what was kept" in one.log()
+    with one.client("s") as client:
+        assert client.ask("two") == b"two\n"
+    holdfast.until(lambda: one.store == [], "an empty store")
+
+
+def test_a_service_that_came_again_keeps_its_socket(daemon, upstream):
+    """While clients of the removed one are left: its record bears the same name and path."""
+    server = upstream()
+    services = holdfast.fixed("s", server.address)
+    one = daemon(services, kind=manager.Managed)
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
+        one.configure(holdfast.fixed("other", server.address))
+        one.command("reload")
+        one.configure(services)
+        one.command("reload")
+        for _ in range(3):
+            assert one.term() == 0
+            with one.client("s") as waiting:
+                waiting.send(b"in the backlog\n")
+                one.start()
+                assert waiting.line() == b"in the backlog\n"
+        assert client.ask("two") == b"two\n"
 
 
 def test_bad_files_with_nothing_kept_end_with_78(daemon):
