@@ -15,6 +15,8 @@ files_each_listener(const struct table *table, files_visit *visit, void *arg)
 	for (uint32_t i = 0; i < used; i++)
 		if (TABLE_STATE(table->services[i].word) != TABLE_FREE && !table->services[i].activated)
 			files_one(&table->services[i].listener_fd, FILES_LISTENER, visit, arg);
+	for (size_t i = 0; i < table->stray_count; i++)
+		files_one(&table->stray[i], FILES_LISTENER, visit, arg);
 }
 
 void

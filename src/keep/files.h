@@ -11,7 +11,7 @@
 enum files_kind {
 	FILES_DAEMON,    /* header.file[] */
 	FILES_ACTIVATED, /* sockets of systemd's, also where a service listens on one */
-	FILES_LISTENER,  /* a service's own */
+	FILES_LISTENER,  /* a service's own, or a stray one (keep/recover.h) */
 	FILES_PIPE,
 	FILES_SESSION,   /* a client's or an upstream's */
 };

@@ -274,9 +274,16 @@ recover_keep_stray(struct table *table, int fd)
 {
 	if (!recover_is_listener(fd))
 		return false;
+	fcntl(fd, F_SETFD, FD_CLOEXEC); /* the program before this one may have left it to be inherited */
+	recover_add_stray(table, fd);
+	return true;
+}
+
+void
+recover_add_stray(struct table *table, int fd)
+{
 	table->stray = mem_resize(table->stray, table->stray_count + 1, sizeof *table->stray);
 	table->stray[table->stray_count++] = fd;
-	return true;
 }
 
 int
@@ -330,6 +337,7 @@ recover_run(struct table *table)
 	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++)
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
+	table->stray_count = 0; /* the sweep finds those that are still open */
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);
 	recover_call(table);

@@ -29,6 +29,10 @@ void recover_end_group(volatile int32_t *group);
  * connected to it is there. */
 int recover_take_stray(struct table *table, const struct sockaddr_un *name, socklen_t length);
 
+/* Adds a listener that no record names any more, to be taken by its name.  Who dies first has lost nothing: the next
+ * sweep finds it among the open files. */
+void recover_add_stray(struct table *table, int fd);
+
 /* Closes those that nobody has taken. */
 void recover_close_strays(struct table *table);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "keep/buffers.h"
 
 #define TABLE_PAGE         4096u
@@ -171,6 +172,7 @@ table_free(struct table *table)
 	fd = table->header->file[TABLE_FILE_MEMORY];
 	munmap(table->header, table->header->shape.size);
 	close(fd);
+	mem_free(table->stray);
 	*table = (struct table){ 0 };
 }
 

@@ -370,7 +370,7 @@ struct table {
 	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
-	int *stray;            /* owned: listeners that a dead worker had open and no record names (keep/recover.h) */
+	int32_t *stray;        /* owned: open listeners that no record names (keep/recover.h); derived */
 	size_t stray_count;
 };
 

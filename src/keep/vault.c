@@ -306,7 +306,8 @@ vault_take_sessions(struct given *given, struct table *table)
 	return -EMFILE;
 }
 
-/* The listener goes to the service that it was bound for. */
+/* The listener goes to the service that it was bound for.  One that a reload was about to give to another stays open:
+ * the first worker's sweep finds it. */
 static void
 vault_place_listener(struct table *table, int fd)
 {
@@ -324,7 +325,7 @@ vault_place_listener(struct table *table, int fd)
 			return;
 		}
 	}
-	close(fd);
+	table_note_file(table, fd);
 }
 
 /* The numbers that the records still have are those of a process that has ended. */

@@ -39,6 +39,7 @@ tear_down(void **state)
 		table_session_free(&table, i);
 	table.services[0].word = 0;
 	recover_run(&table);
+	recover_close_strays(&table);
 	table_free(&table);
 	return 0;
 }

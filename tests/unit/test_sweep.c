@@ -1,6 +1,8 @@
 /* A new worker's sweep: what is closed, what stays, and which clients are adopted. */
 #include "recover_stage.h"
 
+#include "keep/files.h"
+
 static void
 the_sweep_closes_what_no_record_names(void **state)
 {
@@ -33,6 +35,33 @@ listeners_of_living_services_stay_and_others_go(void **state)
 	recover_twice();
 	assert_true(side_is_open(listener));
 	assert_false(side_is_open(other));
+}
+
+static void
+note_listener(void *arg, enum files_kind kind, volatile int32_t *fd)
+{
+	int *noted = arg;
+
+	if (kind == FILES_LISTENER && *fd == noted[0])
+		noted[1]++;
+}
+
+static void
+a_listener_that_no_record_names_stays_open_and_goes_along_once(void **state)
+{
+	int stray = side_listener(&table), noted[] = { stray, 0 };
+
+	(void)state;
+	table.services[0].listener_fd = -1; /* given away */
+	fcntl(stray, F_SETFD, 0);           /* inherited from the program before */
+	recover_twice();
+	assert_int_equal(table.stray_count, 1);
+	assert_int_equal(fcntl(stray, F_GETFD), FD_CLOEXEC);
+	files_each(&table, note_listener, noted);
+	assert_int_equal(noted[1], 1);
+	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), stray);
+	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), -1);
+	close(stray);
 }
 
 /* Accepted, not recorded; gives the client's end, which some session names so that the sweep passes it over. */
@@ -165,6 +194,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(listeners_of_living_services_stay_and_others_go),
+		ROW(a_listener_that_no_record_names_stays_open_and_goes_along_once),
 		ROW(a_client_accepted_but_not_recorded_is_adopted),
 		ROW(a_client_that_wrote_and_went_is_adopted),
 		ROW(a_client_that_went_without_a_word_is_not_adopted),

@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "keep/files.h"
 #include "keep/notify.h"
+#include "keep/recover.h"
 #include "keep/rights.h"
 #include "keep/vault.h"
 #include "keep_side.h"
@@ -30,6 +31,8 @@
 enum part { TAKES, TAKES_TWICE, HAS_TOO_FEW_FILES, FINDS_ANOTHER_LAYOUT, FINDS_IT_TAKEN };
 
 static struct table table;
+static struct sockaddr_un stray_name; /* of a listener that is no service's; its length is 0 for none */
+static socklen_t stray_length;
 static int manager;
 static ino_t inodes[SESSIONS * 2 + 8]; /* of the files in the pairs, in the table's order */
 static size_t inode_count;
@@ -71,6 +74,7 @@ set_up(void **state)
 		return -1;
 	setenv("NOTIFY_SOCKET", path, 1);
 	inode_count = 0;
+	stray_length = 0;
 	return notify_open(&table);
 }
 
@@ -166,6 +170,22 @@ compare(void *arg, enum files_kind kind, volatile int32_t *fd)
 		comparison->wrong = comparison->wrong || inode_of(*fd) != inodes[comparison->next++];
 }
 
+/* Whether this process has the listener that is no service's. */
+static bool
+has_stray(void)
+{
+	struct sockaddr_un name;
+	socklen_t length;
+
+	for (int fd = 3; fd < SESSIONS * 2 + 200; fd++) {
+		length = sizeof name;
+		if (getsockname(fd, (struct sockaddr *)&name, &length) == 0 && length == stray_length &&
+		    memcmp(&name, &stray_name, length) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* 0 if the table names all the files that it named before. */
 static int
 take(struct given *given)
@@ -184,6 +204,8 @@ take(struct given *given)
 	if (getsockname(taken.services[0].listener_fd, (struct sockaddr *)&name, &length) == -1 ||
 	    length != taken.services[0].bound_length || memcmp(&name, &taken.services[0].bound, length) != 0)
 		return 202;
+	if (stray_length != 0 && !has_stray())
+		return 206;
 	return given_claim(given, "cache") != -1 ? 203 : 0;
 }
 
@@ -243,6 +265,7 @@ store(enum part part)
 
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		recover_close_strays(&table); /* only what it is given counts */
 		_exit(play(part));
 	}
 	assert_int_equal(vault_store(&table), 0);
@@ -257,6 +280,21 @@ u3_all_files_are_where_they_were(void **state)
 	(void)state;
 	fill_table(SESSIONS);
 	assert_int_equal(store(TAKES), 0);
+}
+
+static void
+u3_a_listener_that_a_reload_had_open_goes_along(void **state)
+{
+	int stray = side_listener(&table);
+
+	(void)state;
+	stray_length = table.services[0].bound_length;
+	memcpy(&stray_name, &table.services[0].bound, stray_length);
+	memset(&table.services[0], 0, sizeof table.services[0]);
+	recover_add_stray(&table, stray);
+	fill_table(3);
+	assert_int_equal(store(TAKES), 0);
+	recover_close_strays(&table);
 }
 
 static void
@@ -318,6 +356,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(u3_all_files_are_where_they_were, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(u3_a_listener_that_a_reload_had_open_goes_along, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(u3_a_start_that_dies_over_it_can_be_repeated, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_empty_table_is_stored_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_few_files_are_an_error_and_no_guess, set_up, tear_down),
