@@ -157,9 +157,7 @@ static struct config *
 begin_read_kept(const struct table *table)
 {
 	struct config_errors errors = { 0 };
-	size_t length;
-	const char *text = table_config(table, &length);
-	struct config *config = config_parse_text(text, length, "the configuration in force", &errors);
+	struct config *config = config_in_force(table, &errors);
 
 	for (size_t i = 0; i < errors.count; i++)
 		fprintf(stderr, "%s\n", errors.errors[i]);

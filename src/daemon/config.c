@@ -10,6 +10,7 @@
 #include "daemon/draft.h"
 #include "daemon/settings.h"
 #include "daemon/source.h"
+#include "keep/table.h"
 
 #define CONTROL_BACKLOG 128
 
@@ -149,6 +150,15 @@ config_parse_text(const char *text, size_t length, const char *name, struct conf
 	if ((source = source_parse(text, length, name, ret_errors)) != NULL)
 		draft_take_main(&draft, source);
 	return config_end(&draft);
+}
+
+struct config *
+config_in_force(const struct table *table, struct config_errors *ret_errors)
+{
+	size_t length;
+	const char *text = table_config(table, &length);
+
+	return config_parse_text(text, length, "the configuration in force", ret_errors);
 }
 
 const struct service_settings *

@@ -56,6 +56,10 @@ struct config *config_load(const char *path, const struct config_options *option
 struct config *config_parse_text(const char *text, size_t length, const char *source,
     struct config_errors *ret_errors);
 
+/* The same of the text in the table, whose files may have changed since. */
+struct table;
+struct config *config_in_force(const struct table *table, struct config_errors *ret_errors);
+
 /* The effective configuration, every setting of every service written out: a valid file that gives the same
  * again.  To be freed with mem_free().  Services that were taken are left out. */
 char *config_dump(const struct config *config);

@@ -65,9 +65,7 @@ static char *
 daemon_show_config(const struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
-	size_t length;
-	const char *text = table_config(daemon->table, &length);
-	struct config *config = config_parse_text(text, length, "the configuration in force", &errors);
+	struct config *config = config_in_force(daemon->table, &errors);
 	char *shown = config == NULL ? NULL : config_show(config);
 
 	config_errors_clear(&errors);
@@ -229,10 +227,8 @@ static bool
 daemon_read_config(struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
-	size_t length;
-	const char *text = table_config(daemon->table, &length);
 
-	daemon->config = config_parse_text(text, length, "configuration in force", &errors);
+	daemon->config = config_in_force(daemon->table, &errors);
 	for (size_t i = 0; i < errors.count; i++)
 		log_error(NULL, "%s", errors.errors[i]);
 	config_errors_clear(&errors);
