@@ -60,6 +60,20 @@ metrics_door_open_unix(const struct address *address, const char *runtime_direct
 	return wrong;
 }
 
+bool
+metrics_door_name_unix(const char *text, struct sockaddr_un *ret_name, socklen_t *ret_length)
+{
+	struct address address;
+	const struct sockaddr_un *name = (const void *)&address.socket;
+	char *wrong;
+
+	if (address_parse(text, &address) != NULL || address.socket.ss_family != AF_UNIX)
+		return false;
+	wrong = listener_name(name->sun_path, ret_name, ret_length);
+	mem_free(wrong);
+	return wrong == NULL;
+}
+
 static bool
 metrics_door_listen(int fd, const struct address *address)
 {

@@ -7,9 +7,14 @@
 #define HOLDFAST_CONTROL_METRICS_DOOR_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 /* What is wrong with an address to listen at: a static text, or NULL. */
 const char *metrics_door_check(const char *address);
+
+/* The kernel's name for an address that is right, if it is a Unix socket's. */
+bool metrics_door_name_unix(const char *address, struct sockaddr_un *ret_name, socklen_t *ret_length);
 
 /* Opens the listening socket of an address that is right; a Unix socket by the rules of client/listener.h, "0660".
  * NULL and *ret_fd, or what is wrong: a text to free with mem_free(). */

@@ -6,6 +6,7 @@
 #include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
 #include "keep/crash.h"
+#include "keep/recover.h"
 
 static volatile int32_t *
 daemon_metrics_fd(const struct daemon *daemon)
@@ -40,6 +41,22 @@ daemon_has_metrics(const struct daemon *daemon, const struct config *config)
 	return config->metrics_listen == NULL ? fd == -1 : metrics_door_is_at(fd, config->metrics_listen);
 }
 
+/* What a dead worker had opened already, or a new one.  NULL or what is wrong. */
+static char *
+daemon_open_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd)
+{
+	struct sockaddr_un name;
+	socklen_t length;
+	char *wrong = NULL;
+
+	*ret_fd = -1;
+	if (metrics_door_name_unix(config->metrics_listen, &name, &length))
+		*ret_fd = recover_take_stray(daemon->table, &name, length);
+	if (*ret_fd == -1)
+		wrong = metrics_door_open(config->metrics_listen, config->runtime_directory, ret_fd);
+	return wrong;
+}
+
 char *
 daemon_prepare_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd)
 {
@@ -48,9 +65,10 @@ daemon_prepare_metrics(const struct daemon *daemon, const struct config *config,
 	*ret_fd = -1;
 	if (config->metrics_listen == NULL || daemon_has_metrics(daemon, config))
 		return NULL;
-	wrong = metrics_door_open(config->metrics_listen, config->runtime_directory, ret_fd);
+	wrong = daemon_open_metrics(daemon, config, ret_fd);
 	if (wrong == NULL) {
 		table_note_file(daemon->table, *ret_fd);
+		CRASH_POINT(METRICS_OPENED);
 		return NULL;
 	}
 	error = mem_print("metrics.listen: %s", wrong);

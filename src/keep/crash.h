@@ -76,7 +76,10 @@
 	X(LINK_COMMITTED, "link.committed") \
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
+	X(RELOAD_COMMITTED, "reload.committed") \
+	X(METRICS_OPENED, "metrics.opened") \
 	X(METRICS_NAMED, "metrics.named") \
+	X(LISTENER_OPENED, "listener.opened") \
 	X(LISTENER_GIVEN, "listener.given") \
 	X(LISTENER_UNLINKED, "listener.unlinked") \
 	X(LISTENER_SHUT, "listener.shut") \

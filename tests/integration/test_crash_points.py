@@ -21,8 +21,8 @@ LED_TO_BY = {
     "recover.adopted": "accept.accepted:20",
 }
 # Places that this load does not pass; each has a test of its own below, or later.
-ELSEWHERE = {"return.closed", "return.held", "listener.named", "listener.given", "listener.unlinked", "listener.shut",
-             "metrics.named", "switch.ordered", "pipe.opened",
+ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given", "listener.unlinked", "listener.shut",
+             "reload.committed", "metrics.opened", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given"}
 # Shared mode's, which have a file of their own.
