@@ -299,7 +299,8 @@ daemon_start(struct daemon *daemon)
 		fleet_stop(daemon->fleet, true);
 		return false;
 	}
-	recover_close_strays(daemon->table);
+	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
+		recover_close_strays(daemon->table);
 	CRASH_POINT(RECOVER_EVENTS);
 	event_add(&daemon->requests, NULL);
 	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */

@@ -6,7 +6,9 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "daemon/daemon_parts.h"
+#include "keep/crash.h"
 #include "keep/keeper.h"
+#include "keep/recover.h"
 
 void
 daemon_open_log(const struct daemon *daemon, const struct config *config)
@@ -49,43 +51,53 @@ daemon_log_reload(const struct config_errors *errors, const struct reload_plan *
 		    mem_list_length(plan->removed));
 }
 
-/* The control socket gets the new owner and mode; what is wrong with them is an error. */
+/* The control socket gets the new owner and mode; what is wrong with them, or would be, is an error. */
 static void
-daemon_guard_control(const struct config *config, struct config_errors *errors)
+daemon_guard_control(const struct config *config, bool dry, struct config_errors *errors)
 {
-	char *wrong = listener_guard(&config->control.listener);
+	const struct listener_settings *listener = &config->control.listener;
+	char *wrong = dry ? listener_rehearse(listener, true) : listener_guard(listener);
 
 	if (wrong != NULL)
 		config_error(errors, "control: %s", wrong);
 	mem_free(wrong);
 }
 
-/* Makes a plan for which everything is ready, *ret_metrics too, and puts the text in force; or adds errors. */
+/* Makes a plan for which everything is ready, *ret_metrics too; or adds errors. */
 static void
-daemon_prepare_reload(struct daemon *daemon, const struct config *config, struct reload_plan *plan, int *ret_metrics,
-    struct config_errors *errors)
+daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool dry, struct reload_plan *plan,
+    int *ret_metrics, struct config_errors *errors)
 {
-	char *text, *wrong;
+	char *wrong;
 
-	fleet_plan(daemon->fleet, daemon->config, config, plan, errors);
+	fleet_plan(daemon->fleet, daemon->config, config, dry, plan, errors);
 	if (errors->count > 0)
 		return;
-	daemon_guard_control(config, errors);
+	daemon_guard_control(config, dry, errors);
 	wrong = daemon_prepare_metrics(daemon, config, ret_metrics);
 	if (wrong != NULL)
 		config_error(errors, "%s", wrong);
 	mem_free(wrong);
-	text = config_dump(config);
-	if (errors->count == 0 && table_config_set(daemon->table, text, strlen(text)) < 0)
+}
+
+/* Puts the text in force, the commit of a reload; or adds an error. */
+static void
+daemon_commit(struct daemon *daemon, const struct config *config, bool dry, struct config_errors *errors)
+{
+	char *text = config_dump(config);
+	size_t length = strlen(text);
+
+	if (length > TABLE_CONFIG_MAX)
 		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
+	else if (!dry && errors->count == 0)
+		table_config_set(daemon->table, text, length);
 	mem_free(text);
 }
 
-/* What was prepared for a configuration that is refused. */
+/* After a configuration that is refused the sockets are as the one in force says. */
 static void
-daemon_undo_reload(struct daemon *daemon, int metrics)
+daemon_undo_guards(struct daemon *daemon)
 {
-	daemon_undo_metrics(metrics);
 	fleet_guard(daemon->fleet);
 	mem_free(listener_guard(&daemon->config->control.listener));
 }
@@ -102,48 +114,25 @@ daemon_load(struct daemon *daemon, struct config_errors *errors)
 	return NULL;
 }
 
-/* Reads, checks, plans; with no error carries it out. */
+/* Reads, checks, plans; with no error, and unless dry, carries it out. */
 static void
-daemon_try_reload(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
+daemon_try_reload(struct daemon *daemon, bool dry, struct config_errors *errors, struct reload_plan *plan)
 {
 	struct config *config = daemon_load(daemon, errors);
 	int metrics = -1;
 
 	if (config == NULL)
 		return;
-	daemon_prepare_reload(daemon, config, plan, &metrics, errors);
-	if (errors->count > 0) {
-		daemon_undo_reload(daemon, metrics);
-		config_free(config);
-	} else {
+	daemon_prepare_reload(daemon, config, dry, plan, &metrics, errors);
+	daemon_commit(daemon, config, dry, errors);
+	if (!dry && errors->count == 0) {
+		CRASH_POINT(RELOAD_COMMITTED);
 		daemon_carry_out(daemon, config, plan, metrics);
-	}
-}
-
-/* Reads, checks, plans, and leaves it at that. */
-static void
-daemon_rehearse(struct daemon *daemon, struct config_errors *errors, struct reload_plan *plan)
-{
-	struct config *config = daemon_load(daemon, errors);
-	char *wrong, *text;
-	int metrics = -1;
-
-	if (config == NULL)
 		return;
-	fleet_rehearse(daemon->fleet, daemon->config, config, plan, errors);
-	wrong = errors->count > 0 ? NULL : listener_rehearse(&config->control.listener, true);
-	if (wrong != NULL)
-		config_error(errors, "control: %s", wrong);
-	mem_free(wrong);
-	wrong = errors->count > 0 ? NULL : daemon_prepare_metrics(daemon, config, &metrics);
-	if (wrong != NULL)
-		config_error(errors, "%s", wrong);
-	mem_free(wrong);
+	}
 	daemon_undo_metrics(metrics);
-	text = config_dump(config);
-	if (strlen(text) > TABLE_CONFIG_MAX)
-		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
-	mem_free(text);
+	if (!dry)
+		daemon_undo_guards(daemon);
 	config_free(config);
 }
 
@@ -154,7 +143,7 @@ daemon_do_rehearsal(struct daemon *daemon)
 	struct reload_plan plan = { 0 };
 	struct commands_reload_result result = { .plan = &plan };
 
-	daemon_rehearse(daemon, &errors, &plan);
+	daemon_try_reload(daemon, true, &errors, &plan);
 	result.errors = errors.errors;
 	result.warnings = errors.warnings;
 	waiting_answer(&daemon->dry_waiters, &result);
@@ -171,7 +160,8 @@ daemon_do_reload(struct daemon *daemon)
 	char *first;
 
 	daemon->asked_to_reload = false;
-	daemon_try_reload(daemon, &errors, &plan);
+	daemon_try_reload(daemon, false, &errors, &plan);
+	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
 	keeper_reloaded(daemon->table);
 	first = errors.count > 0 ? errors.errors[0] : NULL;
 	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);

@@ -119,6 +119,7 @@ door_prepare(struct table *table, const char *name, const struct listener_settin
 	if (wrong != NULL)
 		return wrong;
 	table_note_file(table, door.fd);
+	CRASH_POINT(LISTENER_OPENED);
 	*ret_door = door;
 	return NULL;
 }
@@ -192,16 +193,20 @@ door_close(struct door *door)
 }
 
 bool
-door_is_at(const struct table_service *record, const struct listener_settings *settings)
+door_is_named(const struct table_service *record, const char *path)
 {
 	size_t length = record->bound_length - offsetof(struct sockaddr_un, sun_path);
-	const char *bound = record->bound.sun_path, *path = settings->path;
+	const char *bound = record->bound.sun_path;
 
-	if (record->listener_fd == -1)
+	if (record->listener_fd == -1 || record->activated)
 		return false;
-	if (record->activated)
-		return true;
 	if (path[0] == '@')
 		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
 	return strcmp(bound, path) == 0;
+}
+
+bool
+door_is_at(const struct table_service *record, const struct listener_settings *settings)
+{
+	return (record->listener_fd != -1 && record->activated) || door_is_named(record, settings->path);
 }

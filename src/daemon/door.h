@@ -54,6 +54,9 @@ void door_close(struct door *door);
 /* Only closes one that was shut. */
 void door_drop(struct door *door);
 
+/* Whether the record's door is a socket of our own at this path, or "@name". */
+bool door_is_named(const struct table_service *record, const char *path);
+
 /* Whether the record's door is where the settings want it. */
 bool door_is_at(const struct table_service *record, const struct listener_settings *settings);
 

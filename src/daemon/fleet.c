@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
 
 struct fleet {
 	struct event_base *loop;   /* borrowed */
@@ -92,6 +94,39 @@ fleet_resume_removed(struct fleet *fleet, const struct config *config)
 	}
 }
 
+/* Whether the record's socket is another service's in this configuration. */
+static bool
+fleet_must_give(const struct fleet *fleet, const struct table_service *record, const struct config *config)
+{
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct service_settings *settings = config->services[i];
+
+		if (door_is_named(record, settings->listener.path))
+			return !door_is_activated(fleet->table, settings->name) &&
+			    (TABLE_STATE(record->word) != TABLE_LIVE || strcmp(settings->name, record->name) != 0);
+	}
+	return false;
+}
+
+/* A worker may have died with a new configuration in force whose sockets were not all given to their new services:
+ * that comes first again, before anything finds them in use or closes them. */
+static void
+fleet_give_again(struct fleet *fleet, const struct config *config)
+{
+	uint32_t used = table_services_used(fleet->table);
+	struct door door;
+
+	for (uint32_t i = 0; i < used; i++) {
+		struct table_service *record = &fleet->table->services[i];
+
+		if (TABLE_STATE(record->word) == TABLE_FREE || !fleet_must_give(fleet, record, config))
+			continue;
+		door_take_away(record, &door);
+		CRASH_POINT(LISTENER_GIVEN);
+		recover_add_stray(fleet->table, door.fd);
+	}
+}
+
 /* Starts or resumes service number i of the configuration; logs what is wrong. */
 static bool
 fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct door *door)
@@ -117,6 +152,7 @@ fleet_start(struct fleet *fleet, struct config *config)
 {
 	bool good = true;
 
+	fleet_give_again(fleet, config);
 	fleet_resume_removed(fleet, config);
 	for (size_t i = 0; i < config->service_count; i++)
 		good = fleet_start_service(fleet, config, i, NULL) && good;
@@ -141,23 +177,13 @@ fleet_check_room(const struct fleet *fleet, const struct config *new, const stru
 }
 
 void
-fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
+fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new, bool dry,
     struct reload_plan *ret_plan, struct config_errors *errors)
 {
 	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
 	fleet_check_room(fleet, new, ret_plan, errors);
 	if (errors->count == 0)
-		reload_prepare(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
-}
-
-void
-fleet_rehearse(const struct fleet *fleet, const struct config *old, const struct config *new,
-    struct reload_plan *ret_plan, struct config_errors *errors)
-{
-	reload_make_plan(fleet->services, fleet->count, old, new, ret_plan, errors);
-	fleet_check_room(fleet, new, ret_plan, errors);
-	if (errors->count == 0)
-		reload_rehearse(fleet->table, fleet->services, fleet->count, new, ret_plan, errors);
+		reload_prepare(fleet->table, fleet->services, fleet->count, new, dry, ret_plan, errors);
 }
 
 static void
@@ -182,7 +208,7 @@ void
 fleet_guard(const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->count; i++)
-		if (!service_has_given_door(fleet->services[i]))
+		if (!service_has_given_door(fleet->services[i]) && !service_lacks_door(fleet->services[i]))
 			mem_free(listener_guard(&service_get_settings(fleet->services[i])->listener));
 }
 

@@ -26,12 +26,8 @@ void fleet_free(struct fleet *fleet);
 bool fleet_start(struct fleet *fleet, struct config *config);
 
 /* What a new configuration would change, with all that it needs opened; see daemon/reload.h.  Must not be carried out
- * if errors were added. */
-void fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new,
-    struct reload_plan *ret_plan, struct config_errors *errors);
-
-/* The same for a plan that is only looked at: nothing is opened, changed or touched. */
-void fleet_rehearse(const struct fleet *fleet, const struct config *old, const struct config *new,
+ * if errors were added.  dry: the plan is only looked at, nothing is opened, changed or touched. */
+void fleet_plan(const struct fleet *fleet, const struct config *old, const struct config *new, bool dry,
     struct reload_plan *ret_plan, struct config_errors *errors);
 
 /* After a plan that will not be carried out: the sockets have the owner and mode of the settings in force again. */

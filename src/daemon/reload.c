@@ -55,10 +55,12 @@ reload_compare(const struct service *service, const struct service_settings *set
 	struct reload_change change;
 
 	reload_compare_services(service_get_settings(service), settings, &change);
-	if (change.how == SETTING_SAME) {
+	if (change.how == SETTING_SAME && !service_lacks_door(service)) {
 		reload_change_clear(&change);
 		return;
 	}
+	if (change.how == SETTING_SAME)
+		change.how = SETTING_IN_PLACE; /* it moves at last */
 	reload_check_change(&change, errors);
 	plan->changed = mem_resize(plan->changed, plan->changed_count + 1, sizeof change);
 	plan->changed[plan->changed_count++] = change;
@@ -84,12 +86,12 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 			mem_list_add(&ret_plan->removed, service_name(services[i]));
 }
 
-/* The service that has this socket now, or NULL. */
+/* The service that has this socket now, or NULL.  Its settings may want another: see service_lacks_door(). */
 static const struct service *
-reload_owner(struct service *const *services, size_t count, const char *path)
+reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++)
-		if (strcmp(service_get_settings(services[i])->listener.path, path) == 0)
+		if (door_is_named(&table->services[service_index(services[i])], path))
 			return services[i];
 	return NULL;
 }
@@ -100,14 +102,14 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
     const struct service_settings *settings, struct door *ret_door)
 {
 	const struct listener_settings *listener = &settings->listener;
-	const struct service *owner = reload_owner(services, count, listener->path);
-	bool itself = owner != NULL && strcmp(service_name(owner), settings->name) == 0;
+	const struct service *self = reload_find(services, count, settings->name);
+	const struct service *owner = reload_owner(table, services, count, listener->path);
 
-	if (itself && service_has_given_door(owner))
+	if (self != NULL && service_has_given_door(self))
 		return NULL;
-	if (itself)
+	if (owner != NULL && owner == self)
 		return ret_door == NULL ? listener_rehearse(listener, true) : listener_guard(listener);
-	if (owner == NULL || service_has_given_door(owner) || door_is_activated(table, settings->name))
+	if (owner == NULL || door_is_activated(table, settings->name))
 		return ret_door == NULL ? door_rehearse(table, settings->name, listener) :
 		    door_prepare(table, settings->name, listener, new->runtime_directory, ret_door);
 	/* No two services of a configuration have the same path: its owner gives it up. */
@@ -118,39 +120,24 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 	    door_prepare_given(&table->services[service_index(owner)], listener, ret_door);
 }
 
-/* doors is NULL for a rehearsal. */
-static void
-reload_prepare_doors(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct reload_plan *plan, struct door *doors, struct config_errors *errors)
+void
+reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    bool dry, struct reload_plan *plan, struct config_errors *errors)
 {
 	char *wrong;
 
+	plan->door_count = dry ? 0 : new->service_count;
+	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
 	for (size_t i = 0; i < new->service_count; i++) {
 		const struct service_settings *settings = new->services[i];
 
 		if (!reload_adds(plan, settings->name) && !reload_changes(plan, settings->name))
 			continue;
-		wrong = reload_prepare_door(table, services, count, new, settings, doors == NULL ? NULL : &doors[i]);
+		wrong = reload_prepare_door(table, services, count, new, settings, dry ? NULL : &plan->doors[i]);
 		if (wrong != NULL)
 			config_error(errors, "%s: %s", settings->name, wrong);
 		mem_free(wrong);
 	}
-}
-
-void
-reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    struct reload_plan *plan, struct config_errors *errors)
-{
-	plan->door_count = new->service_count;
-	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
-	reload_prepare_doors(table, services, count, new, plan, plan->doors, errors);
-}
-
-void
-reload_rehearse(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct reload_plan *plan, struct config_errors *errors)
-{
-	reload_prepare_doors(table, services, count, new, plan, NULL, errors);
 }
 
 bool

@@ -31,13 +31,10 @@ void reload_make_plan(struct service *const *services, size_t count, const struc
     const struct config *new, struct reload_plan *ret_plan, struct config_errors *errors);
 
 /* Opens the sockets that the plan needs and sets owner and mode of those that stay, so that nothing can fail later.
- * What does is added to errors; reload_plan_clear() then undoes the opening. */
+ * What does is added to errors; reload_plan_clear() then undoes the opening.  dry: adds the same errors, and leaves
+ * everything as it is. */
 void reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    struct reload_plan *plan, struct config_errors *errors);
-
-/* Adds to errors what reload_prepare() would, and leaves everything as it is. */
-void reload_rehearse(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct reload_plan *plan, struct config_errors *errors);
+    bool dry, struct reload_plan *plan, struct config_errors *errors);
 
 bool reload_adds(const struct reload_plan *plan, const char *name);
 bool reload_changes(const struct reload_plan *plan, const char *name);

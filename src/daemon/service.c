@@ -211,8 +211,9 @@ service_create_record(struct service *service, struct door *door)
 	return wrong;
 }
 
-static char *
-service_begin(struct service *service, bool log_clients)
+/* What the record holds is gone on with, so nothing here may fail. */
+static void
+service_begin(struct service *service, struct door *door, bool log_clients)
 {
 	struct table_service *record = service_record(service);
 	uint64_t hash = service_hash(service->settings);
@@ -230,7 +231,7 @@ service_begin(struct service *service, bool log_clients)
 	service_listen(service, record->listener_fd);
 	service_switch_begin(service);
 	crowd_serve(service->crowd);
-	return service_finish_move(service);
+	service_finish_move(service, door);
 }
 
 /* Frees all but the settings. */
@@ -260,12 +261,11 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	service->runtime_directory = mem_copy_text(runtime_directory);
 	if (TABLE_STATE(service_record(service)->word) == TABLE_FREE)
 		wrong = service_create_record(service, door);
-	if (wrong == NULL)
-		wrong = service_begin(service, log_clients);
 	if (wrong != NULL) {
 		service_abandon(service);
 		return wrong;
 	}
+	service_begin(service, door, log_clients);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;

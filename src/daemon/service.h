@@ -91,6 +91,9 @@ void service_log_clients(struct service *service, bool log_clients);
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
 
+/* Whether its socket is not where its settings say: a move that a dead worker had begun could not be ended. */
+bool service_lacks_door(const struct service *service);
+
 /* Whether its socket was handed over by systemd. */
 bool service_has_given_door(const struct service *service);
 

@@ -1,4 +1,6 @@
 /* The door of a service: made, moved to another path, given to another service. */
+#include "base/log.h"
+#include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/door.h"
 #include "daemon/service_parts.h"
@@ -37,18 +39,29 @@ service_move(struct service *service, struct door *door)
 	door_drop(&before);
 }
 
-char *
-service_finish_move(struct service *service)
+void
+service_finish_move(struct service *service, struct door *prepared)
 {
+	const struct table_service *record = service_record(service);
 	struct door door = { 0 };
-	char *wrong;
+	char *wrong = NULL;
 
-	if (door_is_at(service_record(service), &service->settings->listener))
-		return NULL;
-	wrong = service_prepare_door(service, &door);
+	if ((prepared == NULL || !prepared->there) && door_is_at(record, &service->settings->listener))
+		return;
+	if (prepared == NULL || !prepared->there)
+		wrong = service_prepare_door(service, prepared = &door);
 	if (wrong == NULL)
-		service_move(service, &door);
-	return wrong;
+		service_move(service, prepared);
+	else
+		log_error(service_name(service), "%s; %s, and the next reload tries again", wrong,
+		    record->listener_fd == -1 ? "until then nobody can connect" : "the socket stays where it was");
+	mem_free(wrong);
+}
+
+bool
+service_lacks_door(const struct service *service)
+{
+	return !door_is_at(service_record(service), &service->settings->listener);
 }
 
 void

@@ -42,8 +42,9 @@ char *service_open_door(struct service *service, struct door *prepared);
  * way leaves it named, for the next to do this again. */
 void service_move(struct service *service, struct door *door);
 
-/* A dead worker may have left the service in the midst of a reload that moves its socket.  NULL or what is wrong. */
-char *service_finish_move(struct service *service);
+/* To the door that was prepared, if any.  Else a dead worker may have left the service in the midst of a reload that
+ * moves its socket: that is done again.  If it cannot be, which is logged, the service stays where it is. */
+void service_finish_move(struct service *service, struct door *prepared);
 
 /* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
 void service_share(struct service *service);

@@ -21,7 +21,8 @@ LED_TO_BY = {
     "recover.adopted": "accept.accepted:20",
 }
 # Places that this load does not pass; each has a test of its own below, or later.
-ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given", "listener.unlinked", "listener.shut",
+ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given",
+             "listener.unlinked", "listener.shut",
              "reload.committed", "metrics.opened", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given"}

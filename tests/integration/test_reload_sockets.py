@@ -2,16 +2,10 @@
 import os
 import signal
 import stat
-import threading
-
-import pytest
 
 import holdfast
 from upstream import named
-
-
-def at(name, address, path, more=""):
-    return holdfast.fixed(name, address, f'listen: {{ path = "{path}"; {more} }};')
+from visitor import Visitor, at
 
 
 def test_a_path_changes_twice_and_clients_stay(daemon, upstream):
@@ -54,57 +48,6 @@ def test_a_refused_reload_leaves_the_modes_as_they_were(daemon, upstream):
     assert one.command_raw("reload")["ok"] is False
     for path in (one.path("a.sock"), one.control):
         assert stat.S_IMODE(os.stat(path).st_mode) == 0o660, path
-
-
-class Visitor(threading.Thread):
-    """Connects to one of several paths, whichever is there, asks, and goes, again and again.  What must not happen is
-    that none is there, or that a client that was let in is not answered."""
-
-    def __init__(self, paths):
-        super().__init__()
-        self.paths = paths
-        self.visits = 0
-        self.failures = []
-        self.over = threading.Event()
-
-    def visit(self):
-        errors = []
-        for path in self.paths:
-            try:
-                with holdfast.Client(path) as client:
-                    if not client.ask("x").endswith(b"x\n"):
-                        self.failures.append(f"{path}: no answer")
-                    self.visits += 1
-                    return
-            except (FileNotFoundError, ConnectionRefusedError) as error:
-                errors.append(f"{path}: {error}")
-            except OSError as error:
-                self.failures.append(f"{path}: {error}")
-                return
-        self.failures.append("; ".join(errors))
-
-    def run(self):
-        while not self.over.is_set() and not self.failures:
-            self.visit()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
-
-
-def reloaded(one):
-    """Asks again if the worker dies over it."""
-    def ask():
-        try:
-            return one.command_raw("reload")
-        except ConnectionError:
-            return None
-    answer = holdfast.until(ask, "an answer to reload")
-    assert answer["ok"], answer
 
 
 def test_who_looks_at_the_old_path_and_the_new_one_always_finds_one(daemon, upstream, figure):
@@ -187,31 +130,6 @@ def test_a_socket_of_another_type_is_not_taken(daemon, upstream):
         assert answer["ok"] is False and "of another listen.type" in str(answer)
     with one.client("a") as client:
         assert client.ask("x") == b"x\n"
-
-
-@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
-@pytest.mark.parametrize("point", ["given", "unlinked", "shut", "named"])
-def test_a_worker_that_dies_over_it_loses_nobody(daemon, upstream, point):
-    """Two services exchange their sockets, and one moves to a new path, over deaths in the midst of it."""
-    server = upstream()
-    first = "".join(at(f"s{number}", server.address, f"s{number}.sock") for number in range(2))
-    one = daemon(first + at("m", server.address, "m0.sock"), build=holdfast.CRASH_BUILD,
-                 environment_more={"HOLDFAST_CRASH": f"listener.{point}:3"})
-    wanted = 30 if holdfast.LONG else 4
-    paths = [one.path("m0.sock")]
-    with Visitor([one.path("s0.sock")]) as one_way, Visitor([one.path("s1.sock")]) as other_way, \
-            Visitor(paths) as mover:
-        turn = 0
-        while one.log().count(f"crash point listener.{point}\n") < wanted:
-            turn += 1
-            assert turn < wanted * 10
-            paths.append(one.path(f"m{turn}.sock"))
-            one.configure(at("s0", server.address, f"s{turn % 2}.sock")
-                          + at("s1", server.address, f"s{(turn + 1) % 2}.sock")
-                          + at("m", server.address, f"m{turn}.sock"))
-            reloaded(one)
-    for visitor in (one_way, other_way, mover):
-        assert not visitor.failures and visitor.visits
 
 
 def test_modes_are_set_in_place(daemon, upstream):

@@ -305,7 +305,7 @@ check_row(const struct setting *row, const struct change *change)
 	struct link_status before = status(), after;
 	struct reload_plan plan;
 
-	fleet_plan(play.fleet, old, new, &plan, &errors);
+	fleet_plan(play.fleet, old, new, false, &plan, &errors);
 	if (plan.changed_count != 1 || !tells(&plan.changed[0], row->name))
 		fail_msg("%s: the plan does not tell it", row->name);
 	/* A service of the other mode differs in framing too, which is the same class. */
@@ -388,7 +388,7 @@ no_change_is_no_change(void **state)
 	struct reload_plan plan;
 
 	(void)state;
-	fleet_plan(play.fleet, old, new, &plan, &errors);
+	fleet_plan(play.fleet, old, new, false, &plan, &errors);
 	assert_int_equal(plan.added_count + plan.changed_count + mem_list_length(plan.removed) + errors.count, 0);
 	assert_int_equal(plan.daemon.how, SETTING_SAME);
 	reload_plan_clear(&plan);
