@@ -229,8 +229,12 @@ static void
 show_done(int argc, char *const *argv, const json_t *answer)
 {
 	(void)argc;
-	(void)answer;
-	printf("%s: %s\n", argv[1], strcmp(argv[0], "reconnect") == 0 ? "connecting anew" : "open");
+	if (json_object_get(answer, "opened") != NULL)
+		printf("%lld services were opened\n", show_number(answer, "opened"));
+	else if (json_is_true(json_object_get(answer, "paused")))
+		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", argv[1], argv[1]);
+	else
+		printf("%s: %s\n", argv[1], strcmp(argv[0], "reconnect") == 0 ? "connecting anew" : "open");
 }
 
 static void

@@ -32,6 +32,9 @@ follow_tell(const json_t *answer, const json_t *status, bool quiet)
 		    show_text(status, "version"), error);
 		return ASK_NO;
 	}
+	if (show_text(status, "config_error")[0] != '\0')
+		fprintf(stderr, "holdfastctl: warning: the configuration files are bad, what was in force stays: "
+		    "%s\n", show_text(status, "config_error"));
 	if (!quiet)
 		printf("upgraded: version %s goes on (was %s)\n", show_text(status, "version"),
 		    show_text(answer, "version"));

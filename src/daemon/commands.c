@@ -122,14 +122,18 @@ commands_log(void *arg, struct control_request *request, int argc, char **argv)
 	const struct commands_context *context = arg;
 	enum log_level before = log_get_level(), level = before;
 
-	if (argc > 1 && !log_level_parse(argv[1], &level)) {
-		control_fail(request, NULL, "no log level \"%s\"; there are error, warning, notice, info, debug",
-		    argv[1]);
+	bool configured = argc > 1 && strcmp(argv[1], "default") == 0;
+
+	if (configured) {
+		level = context->log_level(context->daemon);
+	} else if (argc > 1 && !log_level_parse(argv[1], &level)) {
+		control_fail(request, NULL, "no log level \"%s\"; there are error, warning, notice, info, debug, and "
+		    "default, which is log.level of the configuration", argv[1]);
 		return;
 	}
 	if (argc > 1) {
 		log_set_level(level);
-		context->table->header->log_level = (uint32_t)level + 1;
+		context->table->header->log_level = configured ? 0 : (uint32_t)level + 1;
 	}
 	control_answer(request, json_pack("{s:s, s:s}", "level", log_level_name(level),
 	    "previous", log_level_name(before)));
@@ -206,8 +210,8 @@ const struct control_command commands_register[] = {
 	{ "disable", "SERVICE [--kill]", "the same as close", 1, 2, true, commands_close },
 	{ "drain", "SERVICE|--all [--wait SECONDS]", "lets the clients end, takes no new ones", 1, 3, true,
 	    commands_drain },
-	{ "open", "SERVICE", "starts anew after close, drain or abort", 1, 1, true, commands_open },
-	{ "enable", "SERVICE", "the same as open", 1, 1, true, commands_open },
+	{ "open", "SERVICE|--all", "starts anew after close, drain or abort", 1, 1, true, commands_open },
+	{ "enable", "SERVICE|--all", "the same as open", 1, 1, true, commands_open },
 	{ "kill", "SERVICE --id N|--user U|--unit U|--address A", "ends those clients", 3, 3, true,
 	    commands_kill },
 	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, true,
@@ -230,7 +234,7 @@ const struct control_command commands_register[] = {
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
 	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0,
 	    1, false, commands_metrics },
-	{ "log", "[LEVEL]", "sets or tells the log level", 0, 1, true, commands_log },
+	{ "log", "[LEVEL|default]", "sets or tells the log level", 0, 1, true, commands_log },
 	{ "ping", "", "answers", 0, 0, false, commands_ping },
 	{ "help", "", "lists the commands", 0, 0, false, commands_help },
 	{ NULL, NULL, NULL, 0, 0, false, NULL },

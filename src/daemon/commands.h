@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <stddef.h>
 
+#include "base/log.h"
 #include "control/control.h"
 #include "control/events.h"
 #include "daemon/reload.h"
@@ -38,6 +39,9 @@ struct commands_context {
 	/* The effective settings as a valid configuration, of one service or (NULL) of all: a text to be freed
 	 * with mem_free(). */
 	char *(*config)(void *daemon, const char *service);
+
+	/* log.level of the configuration in force. */
+	enum log_level (*log_level)(void *daemon);
 
 	/* Reads the configuration anew; done(arg) comes once, never before this returns, with a struct
 	 * commands_reload_result.  Several may be asked for at the same time.  dry: only tells what would be done. */

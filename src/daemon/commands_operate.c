@@ -121,16 +121,39 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 		control_answer(request, json_pack("{s:i}", "clients", (int)drain_left(context, argv[1])));
 }
 
+static void
+open_all(const struct commands_context *context, struct control_request *request)
+{
+	struct service *service;
+	int opened = 0;
+
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (link_refuses(service_link(service))) {
+			service_open(service, control_uid(request));
+			opened++;
+		}
+	control_answer(request, json_pack("{s:i}", "opened", opened));
+}
+
 void
 commands_open(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service = commands_need(arg, request, argv[1]);
+	bool all = commands_take_option(&argc, argv, "--all", NULL);
+	struct service_status status;
+	struct service *service;
 
-	(void)argc;
+	if (!commands_expect(request, argc, argv, !all, !all))
+		return;
+	if (all) {
+		open_all(arg, request);
+		return;
+	}
+	service = commands_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	service_open(service, control_uid(request));
-	control_answer(request, json_pack("{s:s}", "service", argv[1]));
+	service_get_status(service, &status);
+	control_answer(request, json_pack("{s:s, s:b}", "service", argv[1], "paused", status.paused));
 }
 
 void

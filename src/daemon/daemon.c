@@ -85,6 +85,14 @@ daemon_config(void *arg, const char *name)
 	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
 }
 
+static enum log_level
+daemon_log_level(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	return daemon->config->log.level;
+}
+
 static void
 daemon_on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 {
@@ -135,7 +143,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 		daemon_stop(daemon);
 }
 
-static void
+void
 daemon_update_status(struct daemon *daemon)
 {
 	const char *error = daemon->table->header->config_error;
@@ -260,7 +268,7 @@ daemon_start_control(struct daemon *daemon)
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
 		.daemon = daemon, .service_at = daemon_service_at,
 		.with_clients_at = daemon_with_clients_at, .config = daemon_config, .reload = daemon_reload,
-		.reload_forget = daemon_reload_forget, .upgrade = daemon_upgrade,
+		.log_level = daemon_log_level, .reload_forget = daemon_reload_forget, .upgrade = daemon_upgrade,
 		.upgrade_forget = daemon_upgrade_forget,
 	};
 	daemon->control = control_new(daemon->loop, *fd, settings->admin_users, settings->admin_groups,

@@ -48,6 +48,9 @@ void daemon_open_log(const struct daemon *daemon, const struct config *config);
 /* A sign of life for the keeper, also in the midst of long work (K6).  arg is the daemon. */
 void daemon_beat(void *arg);
 
+/* Tells systemd what has changed of the status. */
+void daemon_update_status(struct daemon *daemon);
+
 /* Once, when all that the configuration says is begun: the keeper tells systemd. */
 void daemon_say_ready(struct daemon *daemon);
 

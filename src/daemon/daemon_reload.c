@@ -165,6 +165,7 @@ daemon_do_reload(struct daemon *daemon)
 	keeper_reloaded(daemon->table);
 	first = errors.count > 0 ? errors.errors[0] : NULL;
 	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
+	daemon_update_status(daemon);
 	daemon_log_reload(&errors, &plan);
 	result.errors = errors.errors;
 	result.warnings = errors.warnings;

@@ -372,6 +372,8 @@ service_renew(struct service *service, struct service_settings *settings, struct
 		listen(record->listener_fd, settings->listener.backlog);
 	}
 	service_share_set(service);
+	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side begins anew"
+	    : " in place");
 	link_renew(service->link, &settings->link, anew);
 	record->settings_hash = service_hash(settings);
 	crowd_set(service->crowd, &settings->crowd, log_clients);

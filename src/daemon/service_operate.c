@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "client/crowd.h"
+#include "client/peer.h"
 #include "daemon/service_parts.h"
 
 #define UNBOUNDED_CLIENTS 4096u /* that are reckoned with where max_clients = 0 */
@@ -92,10 +93,20 @@ service_set_administered(struct service *service, enum table_admin what, uid_t u
 	record->administered = what;
 }
 
+static void
+service_note_order(struct service *service, uid_t uid, const char *what)
+{
+	char user[PEER_UNIT_SIZE];
+
+	peer_user(uid, user, sizeof user);
+	service_note(service, "%s by %s", what, user);
+}
+
 void
 service_close(struct service *service, uid_t uid, bool kill)
 {
 	service_set_administered(service, TABLE_ADMIN_CLOSED, uid);
+	service_note_order(service, uid, kill ? "closed, with all clients," : "closed");
 	link_close(service->link);
 	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
 }
@@ -104,6 +115,7 @@ void
 service_drain(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_DRAINED, uid);
+	service_note_order(service, uid, "drained");
 	link_drain(service->link);
 	crowd_serve(service->crowd);
 }
@@ -112,6 +124,7 @@ void
 service_open(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_NONE, uid);
+	service_note_order(service, uid, "opened");
 	link_open(service->link);
 }
 

@@ -68,4 +68,7 @@ struct service_client service_client_of(const struct table *table, uint32_t inde
 /* A connection that is kept for the last clients only ends with them (P20): looks. */
 void service_share_leave(struct service *service);
 
+/* Notes what was done to the service, for the log and for explain. */
+void service_note(struct service *service, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -12,9 +12,8 @@
 #include "daemon/service_parts.h"
 #include "keep/crash.h"
 
-/* For the log and for explain. */
-static void __attribute__((format(printf, 2, 3)))
-switch_note(struct service *service, const char *format, ...)
+void
+service_note(struct service *service, const char *format, ...)
 {
 	char text[TABLE_HISTORY_TEXT];
 	va_list arguments;
@@ -58,7 +57,7 @@ service_pause(struct service *service, uid_t uid, bool kill)
 	if (order->value == 0) {
 		switch_order(order, uid, 1);
 		peer_user(uid, user, sizeof user);
-		switch_note(service, "paused by %s; new work is held until it is resumed", user);
+		service_note(service, "paused by %s; new work is held until it is resumed", user);
 	}
 	switch_pause(service, kill);
 }
@@ -77,7 +76,7 @@ service_resume(struct service *service, uid_t uid)
 	table_barrier();
 	order->since = clock_now();
 	peer_user(uid, user, sizeof user);
-	switch_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
+	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
 	crowd_unpause(service->crowd);
 	link_unpause(service->link);
 	if (service->shared != NULL)
@@ -109,9 +108,9 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 	peer_user(uid, user, sizeof user);
 	switch_order(order, uid, span == 0 ? 0 : (uint64_t)clock_after(clock_now(), span));
 	if (span == 0)
-		switch_note(service, "the failure by order was ended by %s", user);
+		service_note(service, "the failure by order was ended by %s", user);
 	else
-		switch_note(service, "made to fail by %s for %.1f s", user, (double)span / CLOCK_SECOND);
+		service_note(service, "made to fail by %s for %.1f s", user, (double)span / CLOCK_SECOND);
 	switch_fail(service);
 }
 

@@ -17,8 +17,8 @@ int vault_store(struct table *table);
 bool vault_is_given(const struct given *given);
 
 /* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to go on with, and all
- * that was stored is closed: -ENOENT without a table, -EPROTO for one of an unknown layout (U4), -ENODATA for one that was taken before,
- * -EMFILE if not all files could be opened. */
+ * that was stored is closed: -ENOENT without a table, -EPROTO for one of an unknown layout (U4), -ENODATA for
+ * one that was taken before, -EMFILE if not all files could be opened. */
 int vault_take(struct given *given, struct table *ret_table);
 
 /* Closes all that was stored and has not been taken. */

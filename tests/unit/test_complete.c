@@ -69,7 +69,7 @@ what_stands_where_comes_from_the_help(void **state)
 		{ "drain _", COMPLETE_SERVICES, "" }, { "drain -", 0, "--all --wait --json --help" },
 		{ "drain s --wait _", 0, "" }, { "kill s --id _", COMPLETE_IDS, "" },
 		{ "kill s --user x", COMPLETE_USERS, "" }, { "kill s --unit _", COMPLETE_UNITS, "" },
-		{ "kill s --address _", COMPLETE_ADDRESSES, "" }, { "log _", COMPLETE_LEVELS, "" },
+		{ "kill s --address _", COMPLETE_ADDRESSES, "" }, { "log _", COMPLETE_LEVELS, "default" },
 		{ "-s /x --json explain _", COMPLETE_SERVICES, "" }, { "check -w 5 _", COMPLETE_SERVICES, "" },
 		{ "check -", 0, "-w -c" }, { "lookup -v _", COMPLETE_SERVICES, "" }, { "nonsense _", 0, "" },
 		{ "wait s _", 0, "" }, { "top _", 0, "" },
