@@ -1,4 +1,4 @@
-"""Who has closed, drained, opened or changed a service stands in explain and in the log; all can be opened at once."""
+"""Who has closed, drained, opened or changed a service stands in explain and the log; all are opened at once."""
 import holdfast
 
 
