@@ -182,5 +182,5 @@ def test_restarts_under_load_lose_nothing(daemon, load, figure):
     result = generator.result()
     figure(f"{one.status()['restarts']} restarts, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
            f"{result['ask']} connections")
-    assert one.status()["restarts"] >= strikes / 2
+    assert one.status()["restarts"] >= (2 if holdfast.SANITIZED else strikes / 2)
     storm.assert_no_file_leaked(one, before)

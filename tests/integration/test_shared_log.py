@@ -35,7 +35,7 @@ class Collector:
         return self
 
     def run(self):
-        while self.listener in select.select([self.listener, self.told], [], [])[0]:
+        while self.listener.fileno() != -1 and self.listener in select.select([self.listener, self.told], [], [])[0]:
             connection, _ = self.listener.accept()
             connection.setblocking(False)
             with connection, self.changed:
@@ -51,6 +51,8 @@ class Collector:
         rest = b""
         while True:
             told = self.told in select.select([connection, self.told], [], [])[0]
+            if told:
+                self.listener.close()  # first: who connects anew finds nobody, or it would speak to a backlog
             try:
                 data = connection.recv(65536)
             except BlockingIOError:
