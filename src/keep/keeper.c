@@ -20,6 +20,7 @@
 #define KEEPER_HUNG_TICKS  8
 #define KEEPER_YOUNG       CLOCK_SECOND
 #define KEEPER_STRIKES     3
+#define KEEPER_AGAIN       (50 * CLOCK_MILLISECOND)
 #define KEEPER_STRIKE_SPAN (10 * CLOCK_SECOND)
 #define KEEPER_ECHO        CLOCK_SECOND /* one TERM for both processes arrives twice within this */
 #define KEEPER_HOPELESS    4            /* young deaths in a row after which no worker can end the daemon in order */
@@ -106,7 +107,7 @@ keeper_start_worker(struct keeper *keeper)
 	if (pid == 0)
 		keeper_be_worker(keeper);
 	if (pid == -1) {
-		keeper->start_at = clock_after(keeper->born, CLOCK_SECOND);
+		keeper->start_at = clock_after(keeper->born, KEEPER_AGAIN); /* too many processes, just now */
 		return;
 	}
 	keeper->pid = pid;
