@@ -75,6 +75,19 @@ commands_expect(struct control_request *request, int argc, char **argv, int leas
 	return good;
 }
 
+bool
+commands_read_seconds(struct control_request *request, const char *word, int64_t *ret_span)
+{
+	if (word != NULL && clock_read_seconds(word, ret_span))
+		return true;
+	if (word == NULL)
+		control_usage(request);
+	else
+		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is no number of seconds, such as 2 or "
+		    "0.5", word);
+	return false;
+}
+
 json_t *
 commands_span(int64_t span)
 {

@@ -106,10 +106,8 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 	bool waits = commands_take_option(&argc, argv, "--wait", &word);
 	int64_t span = 0;
 
-	if (waits && !clock_read_seconds(word, &span)) {
-		control_usage(request);
+	if (waits && !commands_read_seconds(request, word, &span))
 		return;
-	}
 	if (!commands_expect(request, argc, argv, !all, !all))
 		return;
 	if (!all && commands_need(context, request, argv[1]) == NULL)

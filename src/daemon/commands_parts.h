@@ -40,6 +40,9 @@ bool commands_take_option(int *argc, char **argv, const char *option, const char
  * the request is answered with its usage. */
 bool commands_expect(struct control_request *request, int argc, char **argv, int least, int most);
 
+/* Reads a request's word as seconds (base/clock) into microseconds; if it is none the request is answered so. */
+bool commands_read_seconds(struct control_request *request, const char *word, int64_t *ret_span);
+
 /* JSON: microseconds as seconds; a point of the wall clock, 0 as null. */
 json_t *commands_span(int64_t span);
 json_t *commands_time(int64_t wall);

@@ -165,10 +165,8 @@ commands_pause(void *arg, struct control_request *request, int argc, char **argv
 
 	if (!commands_expect(request, argc, argv, 1, 2))
 		return;
-	if (argc > 2 && !clock_read_seconds(argv[2], &span)) {
-		control_usage(request);
+	if (argc > 2 && !commands_read_seconds(request, argv[2], &span))
 		return;
-	}
 	service = commands_need_open(arg, request, argv[1]);
 	if (service == NULL)
 		return;
@@ -197,10 +195,8 @@ commands_fail(void *arg, struct control_request *request, int argc, char **argv)
 
 	if (!commands_expect(request, argc, argv, 2, 2))
 		return;
-	if (!clock_read_seconds(argv[2], &span)) {
-		control_usage(request);
+	if (!commands_read_seconds(request, argv[2], &span))
 		return;
-	}
 	service = span == 0 ? commands_need(arg, request, argv[1]) : commands_need_open(arg, request, argv[1]);
 	if (service == NULL)
 		return;

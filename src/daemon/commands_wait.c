@@ -36,6 +36,15 @@ wait_cancel(void *arg)
 	wait_free(arg);
 }
 
+/* Whether it was closed, drained or aborted, and will not come by itself. */
+static bool
+wait_is_for_opening(const struct wait *wait)
+{
+	const struct service *service = commands_find(wait->context, wait->name);
+
+	return service != NULL && link_refuses(service_link(service));
+}
+
 static void
 wait_answered(void *arg, const char *error)
 {
@@ -46,7 +55,8 @@ wait_answered(void *arg, const char *error)
 	if (error == NULL)
 		control_answer(request, wait->done(wait));
 	else
-		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s", wait->name, error);
+		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s%s", wait->name, error,
+		    wait_is_for_opening(wait) ? "; \"holdfastctl open\" starts it anew" : "");
 	wait_free(wait);
 }
 
@@ -158,10 +168,7 @@ static bool
 read_span(struct control_request *request, const char *word, int64_t *ret_span)
 {
 	*ret_span = 0;
-	if (word == NULL || clock_read_seconds(word, ret_span))
-		return true;
-	control_usage(request);
-	return false;
+	return word == NULL || commands_read_seconds(request, word, ret_span);
 }
 
 /* The service and the time that "wait" and "try" are asked with; NULL, and the request is answered, if wrong. */

@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "keep/files.h"
@@ -44,15 +46,59 @@ upgrade_close(volatile int32_t *file)
 		close(fd);
 }
 
+static bool
+upgrade_is_own_file(const char *path)
+{
+	struct stat found, own;
+
+	return path[0] == '/' && stat(path, &found) == 0 && stat("/proc/self/exe", &own) == 0 &&
+	    found.st_dev == own.st_dev && found.st_ino == own.st_ino;
+}
+
+/* As it was called: a link there is followed anew at each upgrade. */
+static bool
+upgrade_find_called(const char *called, char *ret_path, size_t size)
+{
+	char folder[PATH_MAX];
+
+	if (strchr(called, '/') == NULL || getcwd(folder, sizeof folder) == NULL)
+		return false;
+	if (strncmp(called, "./", 2) == 0)
+		called += 2;
+	if (called[0] == '/')
+		folder[0] = '\0';
+	return (size_t)snprintf(ret_path, size, "%s%s%s", folder, called[0] == '/' ? "" : "/", called) < size &&
+	    upgrade_is_own_file(ret_path);
+}
+
+/* By a search of $PATH, as a shell has done it. */
+static bool
+upgrade_find_searched(const char *called, char *ret_path, size_t size)
+{
+	const char *folders = getenv("PATH");
+
+	if (folders == NULL || strchr(called, '/') != NULL)
+		return false;
+	for (size_t length; *folders != '\0'; folders += length + (folders[length] == ':')) {
+		length = strcspn(folders, ":");
+		snprintf(ret_path, size, "%.*s/%s", (int)length, folders, called);
+		if (upgrade_is_own_file(ret_path))
+			return true;
+	}
+	return false;
+}
+
 static void
-upgrade_find_path(struct table_header *header)
+upgrade_find_path(struct table_header *header, const char *called)
 {
 	char path[sizeof header->program];
-	ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+	ssize_t length;
 
-	if (length <= 0)
+	if (upgrade_find_called(called, header->program, sizeof header->program) ||
+	    upgrade_find_searched(called, header->program, sizeof header->program))
 		return;
-	path[length] = '\0';
+	length = readlink("/proc/self/exe", path, sizeof path - 1);
+	path[length > 0 ? length : 0] = '\0';
 	snprintf(header->program, sizeof header->program, "%s", path);
 }
 
@@ -65,7 +111,7 @@ upgrade_note_program(struct table *table, char **argv, const char *version)
 	snprintf(header->version, sizeof header->version, "%s", version);
 	if (header->file[TABLE_FILE_PROGRAM] != -1)
 		return; /* executed in an upgrade */
-	upgrade_find_path(header);
+	upgrade_find_path(header, argv[0]);
 	header->file[TABLE_FILE_PROGRAM] = table_note_file(table, open("/proc/self/exe", O_PATH | O_CLOEXEC));
 }
 

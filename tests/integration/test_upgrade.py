@@ -60,6 +60,22 @@ def test_another_build_goes_on_with_everything(daemon, upstream):
     assert after["worker_restarts"] == before["worker_restarts"]
 
 
+def test_a_link_is_followed_anew(daemon, upstream):
+    """As where versions lie side by side and a link says which one is in force."""
+    one = daemon(holdfast.fixed("s", upstream().address), start=False)
+    for name, program in (("v1", PROGRAM), ("v2", OTHER)):
+        shutil.copy(program, one.path(name))
+    one.program = one.path("current")
+    os.symlink("v1", one.program)
+    one.start()
+    assert os.readlink(f"/proc/{one.keeper}/exe") == one.path("v1")
+    os.symlink("v2", one.program + ".new")
+    os.rename(one.program + ".new", one.program)
+    upgrade(one)
+    assert os.readlink(f"/proc/{one.keeper}/exe") == one.path("v2")
+    assert one.status()["program"] == one.program
+
+
 def test_usr2_upgrades(daemon, upstream):
     one = installed(daemon, upstream())
     for number in (1, 2):
