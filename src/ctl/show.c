@@ -230,7 +230,7 @@ show_done(int argc, char *const *argv, const json_t *answer)
 {
 	(void)argc;
 	if (json_object_get(answer, "opened") != NULL)
-		printf("%lld services were opened\n", show_number(answer, "opened"));
+		printf("opened: %lld of all services\n", show_number(answer, "opened"));
 	else if (json_is_true(json_object_get(answer, "paused")))
 		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", argv[1], argv[1]);
 	else

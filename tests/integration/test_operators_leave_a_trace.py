@@ -33,7 +33,7 @@ def test_all_can_be_opened_at_once(daemon, upstream):
     one.command("drain s")
     one.command("close t")
     done = one.ctl("open", "--all")
-    assert (done.returncode, done.stdout) == (0, "2 services were opened\n")
+    assert (done.returncode, done.stdout) == (0, "opened: 2 of all services\n")
     one.wait_connected("s")
     assert "still paused" in one.ctl("open", "t").stdout
 
