@@ -83,8 +83,8 @@ commands_read_seconds(struct control_request *request, const char *word, int64_t
 	if (word == NULL)
 		control_usage(request);
 	else
-		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is no number of seconds, such as 2 or "
-		    "0.5", word);
+		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is no number of seconds, such as "
+		    "2 or 0.5", word);
 	return false;
 }
 
