@@ -10,6 +10,7 @@ import holdfast
 
 # What the memory of a process may grow by between two moments at which the same clients do the same.
 LEVEL = 512 << 10
+WARMING_UP = 2 << 20  # and in the first few reloads
 
 
 class Files:
@@ -127,7 +128,8 @@ def run_storm(daemon, load, upstream, figure, count, kinds):
            f"{result['ask']} connections; memory {before >> 10} KiB before, {after >> 10} KiB after; "
            f"files {files_before}, {files_after}")
     assert one.restarts() == 0
-    assert after - before < LEVEL or holdfast.SANITIZED  # which keep what was freed
+    allowed = LEVEL if count > 1000 else WARMING_UP
+    assert after - before < allowed or holdfast.SANITIZED  # which keep what was freed
     holdfast.until(lambda: one.files() <= files_before,
                    f"not more than {files_before} open files (now {one.files()})")
     assert os.path.exists(one.path("plain"))
