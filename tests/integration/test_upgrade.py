@@ -170,6 +170,16 @@ def test_the_next_layout_is_upgraded_to_and_never_back(daemon, upstream, load):
     storm.assert_no_file_leaked(one, before)
 
 
+def test_what_is_no_table_is_refused_whatever_it_says(folder):
+    """The trial of a new program reads a file that may be anything."""
+    head = b"holdfast" + (4).to_bytes(4, "little")
+    for bytes_ in (b"", b"holdfast", os.urandom(1 << 20), head + b"\0" * 10000, head + b"\xff" * 100000):
+        with open(f"{folder}/table", "wb") as file:
+            file.write(bytes_)
+        done = holdfast.run(PROGRAM, "-t", "--check-table", f"{folder}/table")
+        assert done.returncode == 1 and "unknown layout" in done.stderr, (done, bytes_[:20])
+
+
 def test_bad_files_at_an_upgrade_leave_the_configuration_in_force(daemon, upstream):
     one = installed(daemon, upstream())
     with one.client("s") as client:
