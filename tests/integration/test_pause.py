@@ -201,16 +201,20 @@ def test_a_worker_that_dies_over_an_order_leaves_it_to_the_next(daemon, upstream
     assert one.log().count("crash point switch.ordered") == 3
 
 
-def test_requests_in_flight_are_answered_and_others_wait(daemon, upstream):
-    """The server answers when it is told to."""
-    go = threading.Event()
-
+def when_told(go):
+    """Each line comes back once the event has come."""
     def serve(connection):
         with connection.makefile("rb") as lines:
             for line in lines:
                 go.wait(holdfast.BOUND)
                 connection.sendall(line)
-    server = upstream(serve)
+    return serve
+
+
+def test_requests_in_flight_are_answered_and_others_wait(daemon, upstream):
+    """The server answers when it is told to."""
+    go = threading.Event()
+    server = upstream(when_told(go))
     one = daemon(asking.shared("s", server.address, "", "line"))
     with one.client("s") as first, one.client("s") as second:
         first.send(b"one\n")
@@ -260,13 +264,7 @@ def test_with_kill_requests_in_flight_end_as_on_loss_says(daemon, upstream, on_l
 def test_a_shared_service_is_resumed_before_its_work_has_ended(daemon, upstream):
     """What is in flight is not lost for it."""
     go = threading.Event()
-
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                go.wait(holdfast.BOUND)
-                connection.sendall(line)
-    server = upstream(serve)
+    server = upstream(when_told(go))
     one = daemon(asking.shared("s", server.address, "", "line"))
     with one.client("s") as client:
         client.send(b"one\n")

@@ -1,5 +1,5 @@
 /* The daemon's commands, with services and links of ours behind them; and holdfastctl's list of the same. */
-#include "control_side.h"
+#include "commands_side.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -74,42 +74,6 @@ teardown(void **state)
 	fake_service_teardown(0);
 	fake_service_teardown(1);
 	return side_teardown(state);
-}
-
-/* The answer to one command over a connection of its own. */
-static json_t *
-ask(const char *line)
-{
-	int fd = side_client();
-	json_t *answer;
-
-	side_put(fd, line);
-	side_put(fd, "\n");
-	answer = side_get(fd);
-	close(fd);
-	assert_non_null(answer);
-	return answer;
-}
-
-/* The object has this JSON as its member. */
-static void
-answer_is(const json_t *object, const char *key, const char *value)
-{
-	char *text = json_dumps(json_object_get(object, key), JSON_COMPACT | JSON_ENCODE_ANY);
-
-	if (text == NULL || strcmp(text, value) != 0)
-		fail_msg("%s is %s, not %s", key, text == NULL ? "not there" : text, value);
-	free(text);
-}
-
-/* The answer has it. */
-static void
-expect(const char *line, const char *key, const char *value)
-{
-	json_t *answer = ask(line);
-
-	answer_is(answer, key, value);
-	json_decref(answer);
 }
 
 /* Ends what is waited for at the link. */

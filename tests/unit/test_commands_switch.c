@@ -1,5 +1,5 @@
 /* pause, resume, fail and drain, with services and links of ours behind them. */
-#include "control_side.h"
+#include "commands_side.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,34 +34,6 @@ teardown(void **state)
 {
 	fake_service_teardown(0);
 	return side_teardown(state);
-}
-
-/* The answer to one command over a connection of its own. */
-static json_t *
-ask(const char *line)
-{
-	int fd = side_client();
-	json_t *answer;
-
-	side_put(fd, line);
-	side_put(fd, "\n");
-	answer = side_get(fd);
-	close(fd);
-	assert_non_null(answer);
-	return answer;
-}
-
-/* The answer has this JSON as its member. */
-static void
-expect(const char *line, const char *key, const char *value)
-{
-	json_t *answer = ask(line);
-	char *text = json_dumps(json_object_get(answer, key), JSON_COMPACT | JSON_ENCODE_ANY);
-
-	assert_non_null(text);
-	assert_string_equal(text, value);
-	free(text);
-	json_decref(answer);
 }
 
 /* The error begins with this text, or has it. */

@@ -1,6 +1,7 @@
 /* All clients of one service: who is served, who is held, who is refused. */
 #include "client/crowd_parts.h"
 #include "crowd_stage.h"
+#include "log_lines.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
@@ -198,25 +199,10 @@ at_max_clients_accepting_pauses(void **state)
 	assert_false(crowd_is_paused(crowd));
 }
 
-/* Counts the lines of the log that say text while act() runs. */
 static unsigned
-count_lines(void (*act)(void), const char *text)
+warnings(void (*act)(void), const char *text)
 {
-	FILE *log = tmpfile();
-	int old = dup(STDERR_FILENO);
-	unsigned lines = 0;
-	char line[512];
-
-	log_open(LOG_TARGET_STDERR, LOG_LEVEL_WARNING);
-	dup2(fileno(log), STDERR_FILENO);
-	act();
-	dup2(old, STDERR_FILENO);
-	close(old);
-	rewind(log);
-	while (fgets(line, sizeof line, log) != NULL)
-		lines += strstr(line, text) != NULL;
-	fclose(log);
-	return lines;
+	return count_lines(act, LOG_LEVEL_WARNING, text);
 }
 
 static bool
@@ -246,7 +232,7 @@ the_limit_is_warned_of_once_a_minute_whatever_else_is_logged(void **state)
 {
 	(void)state;
 	settings.max_clients = 1;
-	assert_int_equal(count_lines(come_and_go_at_the_limit, "max_clients (1) reached"), 1);
+	assert_int_equal(warnings(come_and_go_at_the_limit, "max_clients (1) reached"), 1);
 }
 
 static void
@@ -278,15 +264,15 @@ refusals_are_told_of_once_a_minute_with_their_number(void **state)
 
 	(void)state;
 	settings.max_held = 0;
-	assert_int_equal(count_lines(refused_five_times, " 1 client was refused: max_held (0) reached"), 1);
-	assert_int_equal(count_lines(refused_five_times, "max_held"), 0);
-	assert_int_equal(count_lines(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"),
+	assert_int_equal(warnings(refused_five_times, " 1 client was refused: max_held (0) reached"), 1);
+	assert_int_equal(warnings(refused_five_times, "max_held"), 0);
+	assert_int_equal(warnings(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"),
 	    1);
 	settings.max_held = 5;
 	settings.hold_timeout = 50 * CLOCK_MILLISECOND;
 	crowd_set(crowd, &settings, false);
 	client = come();
-	assert_int_equal(count_lines(timed_out, " 1 client was held in vain: hold_timeout (0.1 s) over"), 1);
+	assert_int_equal(warnings(timed_out, " 1 client was held in vain: hold_timeout (0.1 s) over"), 1);
 	close(client);
 }
 

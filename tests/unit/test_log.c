@@ -4,34 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-
-/* Counts the lines that hold text while act() runs. */
-static unsigned
-count_lines(void (*act)(void), const char *text)
-{
-	FILE *log = tmpfile();
-	int old = dup(STDERR_FILENO);
-	unsigned lines = 0;
-	char line[512];
-
-	log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
-	dup2(fileno(log), STDERR_FILENO);
-	act();
-	dup2(old, STDERR_FILENO);
-	close(old);
-	rewind(log);
-	while (fgets(line, sizeof line, log) != NULL)
-		lines += strstr(line, text) != NULL;
-	fclose(log);
-	return lines;
-}
+#include "log_lines.h"
 
 static void
 say_25_lines(void)
@@ -58,10 +37,10 @@ static void
 twenty_lines_are_written_and_the_rest_counted_though_no_further_line_comes(void **state)
 {
 	(void)state;
-	assert_int_equal(count_lines(say_25_lines, "busy: a line"), 20);
-	assert_int_equal(count_lines(look_before_the_window_is_over, "suppressed"), 0);
-	assert_int_equal(count_lines(look_when_the_window_is_over, "busy: suppressed 5"), 1);
-	assert_int_equal(count_lines(look_when_the_window_is_over, "suppressed"), 0);
+	assert_int_equal(count_lines(say_25_lines, LOG_LEVEL_INFO, "busy: a line"), 20);
+	assert_int_equal(count_lines(look_before_the_window_is_over, LOG_LEVEL_INFO, "suppressed"), 0);
+	assert_int_equal(count_lines(look_when_the_window_is_over, LOG_LEVEL_INFO, "busy: suppressed 5"), 1);
+	assert_int_equal(count_lines(look_when_the_window_is_over, LOG_LEVEL_INFO, "suppressed"), 0);
 }
 
 static void
@@ -79,7 +58,7 @@ static void
 what_is_said_seldom_and_other_services_are_not_left_out(void **state)
 {
 	(void)state;
-	assert_int_equal(count_lines(say_others, ""), 22);
+	assert_int_equal(count_lines(say_others, LOG_LEVEL_INFO, ""), 22);
 }
 
 int
