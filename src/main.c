@@ -31,7 +31,7 @@ static const char main_help[] =
     "\n"
     "  -c, --config FILE  the main file (" HOLDFAST_SYSCONFDIR "/holdfast.conf)\n"
     "  -t, --test         check the configuration and every file it needs, start nothing\n"
-    "      --check-table FILE  with -t: whether this program can go on with that memory; an upgrade asks so\n"
+    "      --check-table FILE  whether this program can go on with that memory; an upgrade asks so\n"
     "  -T, --dump         print the effective configuration with every default\n"
     "      --no-keeper    run in one process, for debuggers; a crash then ends everything\n"
     "  -v, --verbose      log debug messages too\n"

@@ -45,7 +45,7 @@ _holdfastd()
 	COMPREPLY=()
 	_holdfast_words
 	case ${words[-2]} in
-	-c | --config) _holdfast_reply "${words[-1]}" <<<":files" ;;
+	-c | --config | --check-table) _holdfast_reply "${words[-1]}" <<<":files" ;;
 	*) _holdfast_reply "${words[-1]}" < <("$1" --help 2>/dev/null |
 		sed -n 's/^  \(-[A-Za-z]\), \(--[a-z-]*\) .*/\1\n\2/p; s/^      \(--[a-z-]*\) .*/\1/p') ;;
 	esac

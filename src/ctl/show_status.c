@@ -115,7 +115,7 @@ show_why(const json_t *service)
 	if (strcmp(people, "UP") != 0)
 		return show_why_down(service);
 	if (show_is_true(service, "accepting_paused"))
-		return mem_copy_text("accepting pauses: too many clients");
+		return mem_copy_text("accepting pauses: max_clients is reached, or no file is left");
 	if (show_is_true(service, "resting"))
 		return mem_copy_text("resting: the server ends unused connections");
 	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");

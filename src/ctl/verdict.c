@@ -142,7 +142,7 @@ verdict_find(const struct verdict *verdict, const json_t *service)
 		verdict_down(verdict, service, &finding);
 	else if (json_is_true(json_object_get(service, "accepting_paused"))) {
 		finding.level = VERDICT_WARNING;
-		finding.text = mem_copy_text("accepting pauses: too many clients");
+		finding.text = mem_copy_text("accepting pauses: max_clients is reached, or no file is left");
 	}
 	return finding;
 }
