@@ -139,6 +139,7 @@ door_commit(struct table_service *record, struct door *door, struct door *ret_be
 {
 	door_of_record(record, ret_before);
 	record->listener_fd = -1; /* the name and the number change together, or the number is nobody's */
+	table_barrier();
 	record->bound = door->bound;
 	record->bound_length = door->length;
 	record->activated = door->activated;
@@ -182,6 +183,18 @@ door_drop(struct door *door)
 	if (door->there && !door->activated && !door->given)
 		close(door->fd);
 	*door = (struct door){ 0 };
+}
+
+void
+door_end(struct table_service *record)
+{
+	struct door before;
+
+	door_of_record(record, &before);
+	if (before.there && !before.activated)
+		door_unlink(&before); /* while the record names it: whoever comes after a death does it again */
+	door_take_away(record, &before);
+	door_drop(&before);
 }
 
 void

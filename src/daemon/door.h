@@ -51,6 +51,9 @@ void door_shut(const struct table_service *record);
 /* Unlinks and closes; systemd's are left to it, none is fine. */
 void door_close(struct door *door);
 
+/* Unlinks and closes the record's door, which it names no more then; systemd's is left to it, none is fine. */
+void door_end(struct table_service *record);
+
 /* Only closes one that was shut. */
 void door_drop(struct door *door);
 

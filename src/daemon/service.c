@@ -296,12 +296,10 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	struct service *service = service_make(loop, table, index, settings, callbacks, arg);
 	struct table_service *record = service_record(service);
 	int64_t deadline = record->drain_deadline;
-	struct door door;
 
 	service_set_state(record, TABLE_CLOSING);
 	record->pause.value = record->failing.value = 0;
-	door_take_away(record, &door);
-	door_close(&door);
+	door_end(record);
 	service_forget_link(service);
 	settings->name = mem_copy_text(service_record(service)->name);
 	service_share_recall(record, settings);
@@ -335,15 +333,13 @@ service_remove(struct service *service)
 {
 	struct table_service *record = service_record(service);
 	int64_t limit = service->settings->drain_timeout;
-	struct door door;
 
 	service->removed = true;
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
 	service_listen(service, -1);
-	door_take_away(record, &door);
-	door_close(&door);
+	door_end(record);
 	link_free(service->link);
 	service->link = NULL;
 	if (service->shared != NULL)
@@ -390,10 +386,7 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
-	struct door door;
-
 	service_listen(service, -1);
-	door_take_away(service_record(service), &door);
-	door_close(&door);
+	door_end(service_record(service));
 	crowd_close(service->crowd, CLOSING_STOP, all);
 }

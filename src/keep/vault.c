@@ -83,7 +83,7 @@ vault_fill(void *arg, enum files_kind kind, volatile int32_t *fd)
 {
 	struct vault_filling *filling = arg;
 
-	if (!vault_is_in_pairs(kind))
+	if (!vault_is_in_pairs(kind) || filling->error < 0)
 		return;
 	filling->files[filling->count++] = *fd;
 	if (filling->count == RIGHTS_MAX)
@@ -375,16 +375,16 @@ int
 vault_take(struct given *given, struct table *ret_table)
 {
 	int fd = given_claim(given, VAULT_TABLE);
-	bool copied = true;
+	bool copied = false;
 	int error = fd == -1 ? -ENOENT : former_open(fd, ret_table, &copied);
+	bool opened = error == 0;
 
-	if (error == 0) {
+	if (opened)
 		error = vault_take_all(given, ret_table);
-		if (error < 0)
-			table_free(ret_table);
-	}
-	if (copied && fd != -1)
-		close(fd);
+	if (opened && error < 0)
+		table_free(ret_table);
+	if (fd != -1 && (copied || !opened))
+		close(fd); /* else it was the table's */
 	vault_decline(given);
 	return error;
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -337,6 +338,47 @@ what_was_taken_before_is_not_taken_again(void **state)
 	assert_int_equal(store(FINDS_IT_TAKEN), ENODATA);
 }
 
+/* A user may have no more files in messages than it may have open. */
+static int
+store_as_nobody(unsigned files)
+{
+	struct rlimit limit = { .rlim_cur = files, .rlim_max = files };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1 || setresuid(65534, 65534, 65534) == -1)
+		return 200;
+	return -vault_store(&table);
+}
+
+static void
+what_cannot_be_put_in_is_an_error(void **state)
+{
+	int reserve[8], status;
+	pid_t child, answering;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	for (int i = 0; i < 8; i++)
+		reserve[i] = side_file();
+	fill_table(SESSIONS);
+	for (int i = 0; i < 8; i++)
+		close(reserve[i]);
+	answering = fork();
+	if (answering == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(play(TAKES));
+	}
+	child = fork();
+	if (child == 0)
+		_exit(store_as_nobody(100));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), ETOOMANYREFS);
+	kill(answering, SIGKILL);
+	waitpid(answering, NULL, 0);
+	assert_int_equal(table.header->vault, 0);
+}
+
 static void
 a_manager_that_does_not_answer_is_given_no_file(void **state)
 {
@@ -362,6 +404,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(too_few_files_are_an_error_and_no_guess, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(u4_an_unknown_layout_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_taken_before_is_not_taken_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_cannot_be_put_in_is_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_manager_that_does_not_answer_is_given_no_file, set_up, tear_down),
 	};
 
