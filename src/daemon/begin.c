@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "daemon/daemon.h"
 #include "keep/crash.h"
+#include "keep/files.h"
 #include "keep/former.h"
 #include "keep/keeper.h"
 #include "keep/upgrade.h"
@@ -182,7 +183,8 @@ begin_reason(int error)
 	case -EPROTO: return "its table has an unknown layout";
 	case -ENOENT: return "its table is missing";
 	case -ENODATA: return "it was taken before, and its keeper has died";
-	case -EMFILE: return "not all of its files can be open at once: LimitNOFILE= is too low";
+	case -EMFILE: return "not all of its files came, or can be open at once: perhaps LimitNOFILE= or "
+	    "FileDescriptorStoreMax= is too low";
 	case -EINVAL: return "this program does not understand its configuration";
 	default: return strerror(-error);
 	}
@@ -225,6 +227,25 @@ begin_upgraded(const struct begin_options *options, int fd)
 	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
 }
 
+static void
+begin_close_file(void *arg, enum files_kind kind, volatile int32_t *fd)
+{
+	const struct table *table = arg;
+
+	(void)kind;
+	if (fd != &table->header->file[TABLE_FILE_MEMORY])
+		close(*fd);
+}
+
+/* What was taken and cannot be gone on with: its files, the lock too, are not there when all begins anew. */
+static int
+begin_give_up(struct table *table, int error)
+{
+	files_each(table, begin_close_file, table);
+	table_free(table);
+	return error;
+}
+
 /* From the vault.  0, or -errno and there is nothing to go on with. */
 static int
 begin_take_vault(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
@@ -237,7 +258,7 @@ begin_take_vault(const struct begin_options *options, struct table *ret_table, i
 		return error;
 	config = begin_read_kept(ret_table);
 	if (config == NULL)
-		return -EINVAL;
+		return begin_give_up(ret_table, -EINVAL);
 	lock_fd = begin_lock(config->runtime_directory, ret_lock_code);
 	config_free(config);
 	if (lock_fd == -1)
@@ -249,7 +270,8 @@ begin_take_vault(const struct begin_options *options, struct table *ret_table, i
 	if (options->verbose)
 		ret_table->header->log_level = LOG_LEVEL_DEBUG + 1;
 	ret_table->header->origin = TABLE_RESTARTED;
-	return keeper_prepare(ret_table, &begin_given);
+	error = keeper_prepare(ret_table, &begin_given);
+	return error < 0 ? begin_give_up(ret_table, error) : 0;
 }
 
 static bool
