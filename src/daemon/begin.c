@@ -47,9 +47,12 @@ begin_lock(const char *directory, int *ret_code)
 	*ret_code = BEGIN_FAILURE;
 	if (mkdir(directory, 0755) == 0)
 		chmod(directory, 0755);
+	else if (errno != EEXIST)
+		fprintf(stderr, "holdfastd: runtime_directory %s cannot be made: %s\n", directory, strerror(errno));
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1) {
-		fprintf(stderr, "holdfastd: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "holdfastd: cannot start: runtime_directory %s: holdfastd.lock: %s\n", directory,
+		    strerror(errno));
 	} else if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
 		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
 		*ret_code = BEGIN_ANOTHER_RUNS;

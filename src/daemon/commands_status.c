@@ -70,6 +70,7 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set(object, "bytes_from_clients", status->bytes[TABLE_UP]);
 	status_set(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
 	json_object_set_new(object, "socket", control_text_or_null(status->socket));
+	json_object_set_new(object, "socket_error", control_text_or_null(status->socket_error));
 	status_set(object, "clients_total", status->counters->clients);
 	status_set(object, "lost_bytes", status->counters->lost_bytes);
 	status_set(object, "lookup_failures", link->lookup_failures);

@@ -20,6 +20,8 @@ struct wait {
 	json_t *(*done)(const struct wait *wait); /* what a good answer says */
 };
 
+static json_t *done_connected(const struct wait *wait);
+
 static void
 wait_free(struct wait *wait)
 {
@@ -45,14 +47,30 @@ wait_is_for_opening(const struct wait *wait)
 	return service != NULL && link_refuses(service_link(service));
 }
 
+/* Why nobody can connect to the service's socket; NULL if there is one. */
+static const char *
+wait_shut(const struct wait *wait)
+{
+	const struct service *service = commands_find(wait->context, wait->name);
+	struct service_status status = { .shut = false };
+
+	if (service != NULL && wait->done == done_connected)
+		service_get_status(service, &status);
+	return status.shut ? status.socket_error : NULL;
+}
+
 static void
 wait_answered(void *arg, const char *error)
 {
 	struct wait *wait = arg;
 	struct control_request *request = wait->request;
+	const char *shut;
 
 	wait->waiter = NULL;
-	if (error == NULL)
+	if (error == NULL && (shut = wait_shut(wait)) != NULL)
+		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: connected, but nobody can use "
+		    "it: %s", wait->name, shut);
+	else if (error == NULL)
 		control_answer(request, wait->done(wait));
 	else
 		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s%s", wait->name, error,

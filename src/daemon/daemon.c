@@ -143,19 +143,34 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 		daemon_stop(daemon);
 }
 
+/* In words, for systemd.  What is cut off at the end stands in the log. */
+static void
+daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
+{
+	const char *error = daemon->table->header->config_error;
+	struct fleet_sum sum;
+	size_t n;
+
+	fleet_get_sum(daemon->fleet, &sum);
+	n = (size_t)snprintf(ret_text, TABLE_STATUS_SIZE, "%zu of %zu services up, %u clients, %u held", sum.up,
+	    sum.services, sum.clients, sum.held);
+	if (error[0] != '\0')
+		n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; reload refused: %.200s", error);
+	if (sum.shut > 0)
+		n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; service %s is down: %.120s",
+		    sum.shut_service, sum.shut_error);
+	if (sum.shut > 1)
+		n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, " (and %zu more)", sum.shut - 1);
+	if (daemon->metrics_error != NULL)
+		snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.80s", daemon->metrics_error);
+}
+
 void
 daemon_update_status(struct daemon *daemon)
 {
-	const char *error = daemon->table->header->config_error;
 	char text[TABLE_STATUS_SIZE];
-	struct fleet_sum sum;
-	int n;
 
-	fleet_get_sum(daemon->fleet, &sum);
-	n = snprintf(text, sizeof text, "%zu of %zu services up, %u clients, %u held", sum.up, sum.services,
-	    sum.clients, sum.held);
-	if (error[0] != '\0')
-		snprintf(text + n, sizeof text - (size_t)n, "; reload refused: %.400s", error);
+	daemon_describe(daemon, text);
 	if (strcmp(text, daemon->table->header->status) != 0) {
 		table_status_set(daemon->table, text);
 		keeper_nudge(daemon->table);
@@ -258,7 +273,7 @@ daemon_start_control(struct daemon *daemon)
 		wrong = listener_open(&settings->listener, daemon->config->runtime_directory, &opened, &bound,
 		    &length);
 		if (wrong != NULL) {
-			log_error(NULL, "control socket: %s", wrong);
+			log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
 			mem_free(wrong);
 			return false;
 		}
@@ -290,6 +305,7 @@ daemon_start(struct daemon *daemon)
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
 	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);
 	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
+	loop_timer_init(&daemon->metrics_retry, daemon->loop, daemon_on_metrics_retry, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
 	header->heartbeat++;
@@ -300,13 +316,10 @@ daemon_start(struct daemon *daemon)
 	daemon_log_death(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
-	if (!daemon_start_control(daemon) || (!daemon_start_metrics(daemon) && !header->was_ready))
+	if (!daemon_start_control(daemon))
 		return false;
-	if (!fleet_start(daemon->fleet, daemon->config) && !header->was_ready) {
-		log_error(NULL, "not every service could be started: holdfastd ends");
-		fleet_stop(daemon->fleet, true);
-		return false;
-	}
+	daemon_start_metrics(daemon);
+	fleet_start(daemon->fleet, daemon->config);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
 		recover_close_strays(daemon->table);
 	CRASH_POINT(RECOVER_EVENTS);

@@ -1,12 +1,17 @@
+#include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "control/metrics_door.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
+
+#define METRICS_RETRY (10 * CLOCK_SECOND)
 
 static volatile int32_t *
 daemon_metrics_fd(const struct daemon *daemon)
@@ -103,28 +108,50 @@ daemon_undo_metrics(int fd)
 	close(fd);
 }
 
-bool
+/* Takes the text over; NULL: all is well.  Told once for each reason. */
+static void
+daemon_note_metrics(struct daemon *daemon, char *wrong)
+{
+	char *before = daemon->metrics_error;
+
+	if (wrong != NULL && (before == NULL || strcmp(before, wrong) != 0))
+		log_error(NULL, "%s; it is tried again every %d s", wrong, (int)(METRICS_RETRY / CLOCK_SECOND));
+	else if (wrong == NULL && before != NULL)
+		log_notice(NULL, "metrics.listen: the socket is open now");
+	daemon->metrics_error = wrong;
+	mem_free(before);
+	loop_timer_at(&daemon->metrics_retry, wrong == NULL ? CLOCK_NEVER : clock_now() + METRICS_RETRY);
+}
+
+void
+daemon_on_metrics_retry(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	char *wrong;
+	int opened;
+
+	(void)fd;
+	(void)what;
+	if (daemon->stopping)
+		return;
+	wrong = daemon_prepare_metrics(daemon, daemon->config, &opened);
+	if (wrong == NULL)
+		daemon_change_metrics(daemon, daemon->config, opened);
+	daemon_note_metrics(daemon, wrong);
+}
+
+void
 daemon_start_metrics(struct daemon *daemon)
 {
-	char *wrong;
-	int fd;
-
-	wrong = daemon_prepare_metrics(daemon, daemon->config, &fd);
-	if (wrong == NULL && !daemon_has_metrics(daemon, daemon->config))
-		daemon_change_metrics(daemon, daemon->config, fd);
-	else
-		daemon_serve_metrics(daemon);
-	if (wrong == NULL)
-		return true;
-	log_error(NULL, "%s; %s", wrong, daemon->table->header->was_ready
-	    ? "the next reload tries again" : "holdfastd ends");
-	mem_free(wrong);
-	return false;
+	daemon_serve_metrics(daemon);
+	daemon_on_metrics_retry(-1, 0, daemon);
 }
 
 void
 daemon_end_metrics(struct daemon *daemon)
 {
+	loop_timer_stop(&daemon->metrics_retry);
+	mem_free(daemon->metrics_error);
 	metrics_http_free(daemon->metrics);
 	metrics_door_unlink(*daemon_metrics_fd(daemon));
 }

@@ -27,6 +27,8 @@ struct daemon {
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */
 	struct metrics_http *metrics; /* owned; NULL none */
+	char *metrics_error;          /* owned: why their socket could not be opened; NULL: it is, or is not wanted */
+	struct loop_timer metrics_retry;
 	struct commands_context commands;
 	struct waiting_list reload_waiters;
 	struct waiting_list dry_waiters; /* for what a reload would do */
@@ -62,8 +64,9 @@ void daemon_try_upgrade(struct daemon *daemon);
 void daemon_on_upgrading(evutil_socket_t fd, short what, void *arg);
 
 /* Serves the metrics where the configuration says: at the socket that an earlier worker opened there, or a new one.
- * false, after logging why, if it cannot be opened. */
-bool daemon_start_metrics(struct daemon *daemon);
+ * One that cannot be opened, which is logged, is tried again: no service waits for it. */
+void daemon_start_metrics(struct daemon *daemon);
+void daemon_on_metrics_retry(evutil_socket_t fd, short what, void *arg);
 
 /* Stops serving; the socket is closed with the daemon, and its path is gone. */
 void daemon_end_metrics(struct daemon *daemon);

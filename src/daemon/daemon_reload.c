@@ -35,6 +35,7 @@ daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_pla
 	daemon_change_metrics(daemon, config, metrics);
 	config_free(daemon->config);
 	daemon->config = config;
+	daemon_on_metrics_retry(-1, 0, daemon); /* what is not there yet, or is wanted no more */
 }
 
 static void
@@ -63,6 +64,14 @@ daemon_guard_control(const struct config *config, bool dry, struct config_errors
 	mem_free(wrong);
 }
 
+static bool
+daemon_wants_same_metrics(const struct daemon *daemon, const struct config *config)
+{
+	const char *old = daemon->config->metrics_listen, *new = config->metrics_listen;
+
+	return old != NULL && new != NULL && strcmp(old, new) == 0;
+}
+
 /* Makes a plan for which everything is ready, *ret_metrics too; or adds errors. */
 static void
 daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool dry, struct reload_plan *plan,
@@ -75,7 +84,9 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 		return;
 	daemon_guard_control(config, dry, errors);
 	wrong = daemon_prepare_metrics(daemon, config, ret_metrics);
-	if (wrong != NULL)
+	if (wrong != NULL && daemon_wants_same_metrics(daemon, config)) /* it could not be opened before either */
+		config_warning(errors, "%s; it is tried again", wrong);
+	else if (wrong != NULL)
 		config_error(errors, "%s", wrong);
 	mem_free(wrong);
 }

@@ -128,7 +128,7 @@ fleet_give_again(struct fleet *fleet, const struct config *config)
 }
 
 /* Starts or resumes service number i of the configuration; logs what is wrong. */
-static bool
+static void
 fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct door *door)
 {
 	struct service_settings *settings = config_take_service(config, i);
@@ -138,25 +138,21 @@ fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct
 
 	if (wrong == NULL) {
 		fleet_add(&fleet->services, &fleet->count, service);
-		return true;
+		return;
 	}
 	log_error(settings->name, "%s; the service is not started", wrong);
 	mem_free(wrong);
 	service_settings_clear(settings);
 	mem_free(settings);
-	return false;
 }
 
-bool
+void
 fleet_start(struct fleet *fleet, struct config *config)
 {
-	bool good = true;
-
 	fleet_give_again(fleet, config);
 	fleet_resume_removed(fleet, config);
 	for (size_t i = 0; i < config->service_count; i++)
-		good = fleet_start_service(fleet, config, i, NULL) && good;
-	return good;
+		fleet_start_service(fleet, config, i, NULL);
 }
 
 /* A removed service keeps its record while it has clients. */
@@ -241,6 +237,8 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 			    new->log.clients);
 		else if (reload_adds(plan, name))
 			fleet_start_service(fleet, new, i, &plan->doors[i]);
+		else
+			service_retry_door(fleet_find(fleet, name));
 	}
 }
 
@@ -288,6 +286,10 @@ fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum)
 		ret_sum->up += status.link.up;
 		ret_sum->clients += status.clients;
 		ret_sum->held += status.held;
+		if (status.shut && ret_sum->shut++ == 0) {
+			ret_sum->shut_service = service_name(fleet->services[i]);
+			ret_sum->shut_error = status.socket_error;
+		}
 	}
 	for (size_t i = 0; i < fleet->removed_count; i++) {
 		service_get_status(fleet->removed[i], &status);

@@ -13,6 +13,8 @@ struct fleet;
 struct fleet_sum {
 	size_t services, up;
 	unsigned clients, held; /* clients without the held, those of removed services included */
+	size_t shut;            /* services whose socket could not be opened */
+	const char *shut_service, *shut_error; /* borrowed: of the first of them; NULL none */
 };
 
 /* event is told each event of each service; drained when a removed service's last client has gone. */
@@ -22,8 +24,8 @@ struct fleet *fleet_new(struct event_base *loop, struct table *table,
 void fleet_free(struct fleet *fleet);
 
 /* Starts or resumes the services of the configuration (which then has none), and lets end what the table has
- * beyond them.  false, after logging why, if one could not be started. */
-bool fleet_start(struct fleet *fleet, struct config *config);
+ * beyond them.  One whose socket cannot be opened is down, and tries again. */
+void fleet_start(struct fleet *fleet, struct config *config);
 
 /* What a new configuration would change, with all that it needs opened; see daemon/reload.h.  Must not be carried out
  * if errors were added.  dry: the plan is only looked at, nothing is opened, changed or touched. */

@@ -55,12 +55,10 @@ reload_compare(const struct service *service, const struct service_settings *set
 	struct reload_change change;
 
 	reload_compare_services(service_get_settings(service), settings, &change);
-	if (change.how == SETTING_SAME && !service_lacks_door(service)) {
+	if (change.how == SETTING_SAME) {
 		reload_change_clear(&change);
 		return;
 	}
-	if (change.how == SETTING_SAME)
-		change.how = SETTING_IN_PLACE; /* it moves at last */
 	reload_check_change(&change, errors);
 	plan->changed = mem_resize(plan->changed, plan->changed_count + 1, sizeof change);
 	plan->changed[plan->changed_count++] = change;
@@ -120,6 +118,20 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 	    door_prepare_given(&table->services[service_index(owner)], listener, ret_door);
 }
 
+/* Whether the service has tried to open this very socket before, and could not: whatever else a reload changes of it
+ * does not wait for that. */
+static bool
+reload_is_shut_already(const struct service *service, const struct service_settings *settings)
+{
+	const struct listener_settings *old, *new = &settings->listener;
+
+	if (service == NULL || !service_lacks_door(service))
+		return false;
+	old = &service_get_settings(service)->listener;
+	return strcmp(old->path, new->path) == 0 && old->mode == new->mode && old->owner == new->owner &&
+	    old->group == new->group;
+}
+
 void
 reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
     bool dry, struct reload_plan *plan, struct config_errors *errors)
@@ -134,7 +146,9 @@ reload_prepare(struct table *table, struct service *const *services, size_t coun
 		if (!reload_adds(plan, settings->name) && !reload_changes(plan, settings->name))
 			continue;
 		wrong = reload_prepare_door(table, services, count, new, settings, dry ? NULL : &plan->doors[i]);
-		if (wrong != NULL)
+		if (wrong != NULL && reload_is_shut_already(reload_find(services, count, settings->name), settings))
+			config_warning(errors, "%s: %s; it is tried again", settings->name, wrong);
+		else if (wrong != NULL)
 			config_error(errors, "%s: %s", settings->name, wrong);
 		mem_free(wrong);
 	}

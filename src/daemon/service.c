@@ -178,6 +178,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	service->callbacks = callbacks;
 	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
+	loop_timer_init(&service->door_retry, loop, service_on_door_retry, service);
 	return service;
 }
 
@@ -194,21 +195,17 @@ service_hash(const struct service_settings *settings)
 	return hash;
 }
 
-/* A fresh record: made whole, then LIVE. */
-static char *
-service_create_record(struct service *service, struct door *door)
+/* A fresh record: made whole but for its socket, then LIVE. */
+static void
+service_create_record(struct service *service)
 {
 	struct table_service *record = service_record(service);
-	char *wrong;
 
 	service_clear_record(record);
 	snprintf(record->name, sizeof record->name, "%s", service->settings->name);
 	record->since = clock_wall();
 	record->settings_hash = service_hash(service->settings);
-	wrong = service_open_door(service, door);
-	if (wrong == NULL)
-		service_set_state(record, TABLE_LIVE);
-	return wrong;
+	service_set_state(record, TABLE_LIVE);
 }
 
 /* What the record holds is gone on with, so nothing here may fail. */
@@ -231,7 +228,7 @@ service_begin(struct service *service, struct door *door, bool log_clients)
 	service_listen(service, record->listener_fd);
 	service_switch_begin(service);
 	crowd_serve(service->crowd);
-	service_finish_move(service, door);
+	service_settle_door(service, door);
 }
 
 /* Frees all but the settings. */
@@ -239,6 +236,8 @@ static void
 service_abandon(struct service *service)
 {
 	loop_timer_stop(&service->ending);
+	loop_timer_stop(&service->door_retry);
+	mem_free(service->door_error);
 	crowd_free(service->crowd);
 	shared_free(service->shared);
 	link_free(service->link);
@@ -253,18 +252,13 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 {
 	int index = service_find_record(table, settings->name);
 	struct service *service;
-	char *wrong = NULL;
 
 	if (index == -1)
 		return mem_print("no room for a further service");
 	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
 	service->runtime_directory = mem_copy_text(runtime_directory);
 	if (TABLE_STATE(service_record(service)->word) == TABLE_FREE)
-		wrong = service_create_record(service, door);
-	if (wrong != NULL) {
-		service_abandon(service);
-		return wrong;
-	}
+		service_create_record(service);
 	service_begin(service, door, log_clients);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
@@ -338,6 +332,7 @@ service_remove(struct service *service)
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
+	loop_timer_stop(&service->door_retry);
 	service_listen(service, -1);
 	door_end(record);
 	link_free(service->link);
@@ -362,11 +357,9 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
 
 	service->settings = settings;
-	if (door->there) {
-		service_move(service, door);
-	} else if (!record->activated && settings->listener.type != LISTENER_DGRAM) {
+	service_settle_door(service, door);
+	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
-	}
 	service_share_set(service);
 	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side begins anew"
 	    : " in place");
@@ -386,6 +379,7 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
+	loop_timer_stop(&service->door_retry);
 	service_listen(service, -1);
 	door_end(service_record(service));
 	crowd_close(service->crowd, CLOSING_STOP, all);

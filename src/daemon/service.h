@@ -57,11 +57,13 @@ struct service_status {
 	uint32_t failing_uid;
 	int64_t failing_since;       /* wall clock */
 	const char *socket;          /* path, or "@name" */
+	const char *socket_error;    /* borrowed: why it could not be opened; NULL: it is open */
+	bool shut;                   /* for that reason nobody can connect: it is down, whatever its upstream is */
 };
 
 /* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's;
- * door, unless none or NULL, is the listening socket that was prepared for it.  NULL and *ret_service, or what is
- * wrong, to be freed with mem_free(). */
+ * door, unless none or NULL, is the listening socket that was prepared for it.  A socket that cannot be opened is
+ * tried again: service_status.socket_error.  NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
     struct service_settings *settings, struct door *door, bool log_clients,
     const struct service_callbacks *callbacks, void *arg, struct service **ret_service);
@@ -91,8 +93,9 @@ void service_log_clients(struct service *service, bool log_clients);
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
 
-/* Whether its socket is not where its settings say: a move that a dead worker had begun could not be ended. */
+/* Whether its socket is not where its settings say: it could not be opened.  Tries now, if so. */
 bool service_lacks_door(const struct service *service);
+void service_retry_door(struct service *service);
 
 /* Whether its socket was handed over by systemd. */
 bool service_has_given_door(const struct service *service);

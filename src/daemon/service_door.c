@@ -1,5 +1,10 @@
 /* The door of a service: made, moved to another path, given to another service. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/door.h"
@@ -11,19 +16,6 @@ service_prepare_door(const struct service *service, struct door *ret_door)
 {
 	return door_prepare(service->table, service->settings->name, &service->settings->listener,
 	    service->runtime_directory, ret_door);
-}
-
-char *
-service_open_door(struct service *service, struct door *prepared)
-{
-	struct door door = { 0 }, before;
-	char *wrong = NULL;
-
-	if (prepared == NULL || !prepared->there)
-		wrong = service_prepare_door(service, prepared = &door);
-	if (wrong == NULL)
-		door_commit(service_record(service), prepared, &before);
-	return wrong;
 }
 
 void
@@ -39,23 +31,86 @@ service_move(struct service *service, struct door *door)
 	door_drop(&before);
 }
 
-void
-service_finish_move(struct service *service, struct door *prepared)
+bool
+service_is_shut(const struct service *service)
 {
-	const struct table_service *record = service_record(service);
+	return service->door_error != NULL && service_record(service)->listener_fd == -1;
+}
+
+/* Told once for each reason. */
+static void
+service_tell_door(struct service *service, const char *wrong)
+{
+	char text[TABLE_HISTORY_TEXT];
+
+	if (service->door_error != NULL && strcmp(service->door_error, wrong) == 0)
+		return;
+	snprintf(text, sizeof text, "%s", wrong);
+	table_history_add(service->table, service->index, LINK_NOTE, text);
+	log_error(service_name(service), "%s; %s; it is tried again every %.1f s", wrong,
+	    service_record(service)->listener_fd == -1 ? "nobody can connect" : "the socket stays where it was",
+	    (double)service->settings->link.pconn.delay / CLOCK_SECOND);
+}
+
+/* Takes the text over. */
+static void
+service_note_shut(struct service *service, char *wrong)
+{
+	struct table_service *record = service_record(service);
+
+	service_tell_door(service, wrong);
+	mem_free(service->door_error);
+	service->door_error = wrong;
+	if (record->listener_fd == -1 && record->shut_since == 0)
+		record->shut_since = clock_wall();
+	loop_timer_at(&service->door_retry, clock_after(clock_now(), service->settings->link.pconn.delay));
+}
+
+static void
+service_note_open(struct service *service)
+{
+	loop_timer_stop(&service->door_retry);
+	service_record(service)->shut_since = 0;
+	if (service->door_error == NULL)
+		return;
+	mem_free(service->door_error);
+	service->door_error = NULL;
+	service_note(service, "its socket is open now");
+}
+
+void
+service_settle_door(struct service *service, struct door *prepared)
+{
 	struct door door = { 0 };
 	char *wrong = NULL;
 
-	if ((prepared == NULL || !prepared->there) && door_is_at(record, &service->settings->listener))
+	if (prepared == NULL || !prepared->there) {
+		if (service_lacks_door(service))
+			wrong = service_prepare_door(service, &door);
+		prepared = &door;
+	}
+	if (wrong != NULL) {
+		service_note_shut(service, wrong);
 		return;
-	if (prepared == NULL || !prepared->there)
-		wrong = service_prepare_door(service, prepared = &door);
-	if (wrong == NULL)
+	}
+	if (prepared->there)
 		service_move(service, prepared);
-	else
-		log_error(service_name(service), "%s; %s, and the next reload tries again", wrong,
-		    record->listener_fd == -1 ? "until then nobody can connect" : "the socket stays where it was");
-	mem_free(wrong);
+	service_note_open(service);
+}
+
+void
+service_on_door_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	service_settle_door(arg, NULL);
+}
+
+void
+service_retry_door(struct service *service)
+{
+	if (service_lacks_door(service))
+		service_settle_door(service, NULL);
 }
 
 bool

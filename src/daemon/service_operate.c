@@ -48,6 +48,24 @@ service_socket(const struct service *service)
 	return service->settings->listener.path;
 }
 
+/* A service that nobody can connect to is down, and waits for its socket, whatever its upstream does. */
+static void
+service_show_shut(const struct service *service, struct link_status *link)
+{
+	const struct table_service *record = service_record(service);
+
+	link->up = false;
+	link->last_error = service->door_error;
+	link->last_error_at = record->shut_since;
+	if (link->down_since == 0 || link->down_since > record->shut_since)
+		link->down_since = record->shut_since;
+	if (service->link == NULL || link_refuses(service->link))
+		return;
+	link->state = LINK_WAITING;
+	link->since = record->shut_since;
+	link->next_attempt = service->door_retry.deadline;
+}
+
 void
 service_get_status(const struct service *service, struct service_status *ret_status)
 {
@@ -80,6 +98,10 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->failing_uid = record->failing.uid;
 	ret_status->failing_since = record->failing.since;
 	ret_status->socket = service_socket(service);
+	ret_status->socket_error = service->door_error;
+	ret_status->shut = service_is_shut(service);
+	if (ret_status->shut)
+		service_show_shut(service, &ret_status->link);
 }
 
 static void

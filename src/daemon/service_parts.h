@@ -17,6 +17,8 @@ struct service {
 	struct link *link;        /* owned; NULL once removed */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
+	char *door_error;         /* owned: why its socket could not be opened; NULL: it is as the settings say */
+	struct loop_timer door_retry; /* that is tried again */
 	const struct service_callbacks *callbacks; /* borrowed */
 	void *arg;
 };
@@ -35,16 +37,19 @@ void service_clear_record(struct table_service *record);
 
 struct door;
 
-/* service_door.c: a fresh record's door, the one prepared, or one made now.  NULL or what is wrong. */
-char *service_open_door(struct service *service, struct door *prepared);
-
 /* To a door that is open already.  Who has come to the old one is a client before it goes; a worker that dies on the
  * way leaves it named, for the next to do this again. */
 void service_move(struct service *service, struct door *door);
 
-/* To the door that was prepared, if any.  Else a dead worker may have left the service in the midst of a reload that
- * moves its socket: that is done again.  If it cannot be, which is logged, the service stays where it is. */
-void service_finish_move(struct service *service, struct door *prepared);
+/* service_door.c: to the door that was prepared, if any; else to where the settings want it, unless it is there: a
+ * service that begins has none, and a dead worker may have left one in the midst of a reload that moves its socket.
+ * If it cannot be opened, which is logged, the service stays where it is, or has none, and tries again after
+ * retry.delay. */
+void service_settle_door(struct service *service, struct door *prepared);
+void service_on_door_retry(evutil_socket_t fd, short what, void *arg);
+
+/* Whether nobody can connect, since its socket could not be opened. */
+bool service_is_shut(const struct service *service);
 
 /* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
 void service_share(struct service *service);

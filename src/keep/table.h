@@ -23,9 +23,9 @@
 
 #define TABLE_MAGIC          "holdfast"
 #ifdef HOLDFAST_NEXT_LAYOUT
-#define TABLE_LAYOUT         5u          /* a test build: the layout that comes next, whatever that will be */
+#define TABLE_LAYOUT         6u          /* a test build: the layout that comes next, whatever that will be */
 #else
-#define TABLE_LAYOUT         4u
+#define TABLE_LAYOUT         5u
 #endif
 #define TABLE_SERVICES       1024u
 #define TABLE_SESSIONS_MAX   (1u << 20)
@@ -202,6 +202,7 @@ struct table_service {
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
+	int64_t shut_since;          /* wall clock: its socket cannot be opened since then; 0: it is open */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next[9];
 #endif

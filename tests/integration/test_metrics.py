@@ -195,15 +195,6 @@ def test_a_reload_that_cannot_have_it_changes_nothing(daemon, upstream, port):
     assert scrape.values(scrape.text(port))["holdfast_config_ok"] == 1
 
 
-def test_it_cannot_start_where_it_cannot_listen(daemon, upstream):
-    server = upstream()
-    one = daemon(holdfast.fixed("s", server.address), start=False, top=scrape.listening(server.address))
-    one.spawn()
-    assert holdfast.wait_exit(one.process) == 1
-    assert f"metrics.listen: {server.address}: Address already in use; holdfastd ends" in one.log()
-    one.process = None
-
-
 @pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
 def test_a_death_while_it_moves(daemon, port, folder):
     """The next worker serves at the new place alone, and the old path is gone."""
