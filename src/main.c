@@ -114,14 +114,15 @@ main_print_errors(const struct config_errors *errors)
 		fprintf(stderr, "%zu further errors\n", errors->further);
 }
 
-/* The configuration, or NULL after printing every error. */
+/* The configuration, or NULL after printing every error, and *ret_code. */
 static struct config *
-main_load(const struct main_options *options)
+main_load(const struct main_options *options, int *ret_code)
 {
 	struct config_options load = { .test = options->test };
 	struct config_errors errors = { 0 };
 	struct config *config = config_load(options->config, &load, &errors);
 
+	*ret_code = errors.count + errors.further > errors.failures ? BEGIN_BAD_CONFIG : BEGIN_FAILURE;
 	main_print_errors(&errors);
 	config_errors_clear(&errors);
 	return config;
@@ -154,9 +155,9 @@ main(int argc, char **argv)
 		return begin_check_table(options.table);
 	if (!options.test && !options.dump && begin_again(&begin, &code))
 		return code;
-	config = main_load(&options);
+	config = main_load(&options, &code);
 	if (config == NULL)
-		return BEGIN_BAD_CONFIG;
+		return code;
 	if (options.dump)
 		code = main_dump(config);
 	else if (options.test)

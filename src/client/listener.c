@@ -233,27 +233,67 @@ listener_try(const struct listener_settings *settings, int directory)
 	return wrong;
 }
 
+/* The directory of this path, or the nearest above it that is there: the rest would be made.  -1 and errno. */
+static int
+listener_open_nearest(const char *path)
+{
+	char *place = mem_copy_text(path), *slash;
+	int directory = -1;
+
+	errno = ENOENT;
+	while (directory == -1 && errno == ENOENT && (slash = strrchr(place, '/')) != NULL) {
+		*slash = '\0';
+		directory = openat(AT_FDCWD, *place == '\0' ? "/" : place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	}
+	mem_free(place);
+	return directory;
+}
+
 char *
 listener_rehearse(const struct listener_settings *settings, bool open)
 {
 	struct sockaddr_un name;
 	socklen_t length;
 	bool stale;
-	char *wrong = listener_name(settings->path, &name, &length), *place;
+	char *wrong = listener_name(settings->path, &name, &length);
 	int directory;
 
 	if (wrong == NULL && !open)
 		wrong = listener_examine(settings->path, &name, length, &stale);
 	if (wrong != NULL || listener_is_abstract(settings))
 		return wrong;
-	place = mem_copy_bytes(settings->path, (size_t)(strrchr(settings->path, '/') - settings->path));
-	directory = openat(AT_FDCWD, *place == '\0' ? "/" : place, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	mem_free(place);
-	if (directory == -1) /* it would be made */
-		return errno == ENOENT ? NULL : mem_print("socket %s: %s", settings->path, strerror(errno));
+	directory = listener_open_nearest(settings->path);
+	if (directory == -1)
+		return mem_print("socket %s: %s", settings->path, strerror(errno));
 	wrong = listener_try(settings, directory);
 	close(directory);
 	return wrong;
+}
+
+/* A line of /proc/net/unix: "... Flags Type St Inode Path"; flag 0x10000 is __SO_ACCEPTCON. */
+static bool
+listener_is_line_of(const char *line, const char *path)
+{
+	unsigned flags;
+	int begin = 0;
+
+	return sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &begin) == 1 && begin > 0 &&
+	    (flags & 0x10000) != 0 && strncmp(line + begin, path, strlen(path)) == 0 &&
+	    strcmp(line + begin + strlen(path), "\n") == 0;
+}
+
+bool
+listener_is_listening(const char *path)
+{
+	FILE *list = fopen("/proc/net/unix", "re");
+	bool found = false;
+	char line[512];
+
+	while (list != NULL && !found && fgets(line, sizeof line, list) != NULL)
+		found = listener_is_line_of(line, path);
+	if (list != NULL)
+		fclose(list);
+	return found;
 }
 
 static void

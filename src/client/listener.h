@@ -38,11 +38,16 @@ char *listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *r
 char *listener_open(const struct listener_settings *settings, const char *runtime_directory, int *ret_fd,
     struct sockaddr_un *ret_bound, socklen_t *ret_length);
 
+/* Whether somebody listens at the path, or "@name", in this network namespace.  Nobody is disturbed: the kernel's
+ * list is read.  Paths are compared as texts. */
+bool listener_is_listening(const char *path);
+
 /* Gives an open listener file mode, owner and group of the settings (a reload, or a socket from systemd). */
 char *listener_guard(const struct listener_settings *settings);
 
 /* What listener_open() would complain about, or listener_guard() of one that is open; leaves nothing behind.  Binds a
- * socket beside the path for a moment, since only the kernel knows what it would refuse.  NULL or a text to free. */
+ * socket beside the path for a moment, or where its missing directories would be made, since only the kernel knows
+ * what it would refuse.  NULL or a text to free. */
 char *listener_rehearse(const struct listener_settings *settings, bool open);
 
 /* A client has come: fd is the callee's. */

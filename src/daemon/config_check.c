@@ -304,6 +304,8 @@ config_check(struct draft *draft)
 		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
 	if (!draft->text_only)
 		config_check_files(draft);
-	if (draft->test)
+	if (draft->test) {
 		config_hint(draft);
+		config_try(draft);
+	}
 }

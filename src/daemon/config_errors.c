@@ -42,6 +42,18 @@ config_error(struct config_errors *errors, const char *format, ...)
 }
 
 void
+config_failure(struct config_errors *errors, const char *format, ...)
+{
+	size_t before = errors->count + errors->further;
+	va_list args;
+
+	va_start(args, format);
+	config_errors_add(&errors->errors, &errors->count, &errors->further, mem_vprint(format, args));
+	va_end(args);
+	errors->failures += errors->count + errors->further - before;
+}
+
+void
 config_warning(struct config_errors *errors, const char *format, ...)
 {
 	size_t further = 0;

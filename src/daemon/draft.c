@@ -52,6 +52,16 @@ draft_error(struct draft *draft, const struct draft_place *place, const char *se
 }
 
 void
+draft_failure(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	draft_say(draft, config_failure, draft_line(place, setting, format, args));
+	va_end(args);
+}
+
+void
 draft_warning(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
 {
 	va_list args;

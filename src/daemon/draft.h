@@ -39,9 +39,12 @@ struct draft {
 	size_t service_count;
 };
 
-/* Adds "FILE:LINE: SECTION.SETTING: what is wrong".  setting may be NULL: the section itself. */
+/* Adds "FILE:LINE: SECTION.SETTING: what is wrong".  setting may be NULL: the section itself.  A failure: what the
+ * configuration says is understood, but could not be done now. */
 void draft_error(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+void draft_failure(struct draft *draft, const struct draft_place *place, const char *setting, const char *format,
+    ...) __attribute__((format(printf, 4, 5)));
 void draft_warning(struct draft *draft, const struct draft_place *place, const char *setting, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
 
