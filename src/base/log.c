@@ -1,5 +1,7 @@
 #include "base/log.h"
 
+#include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,15 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
 #include "base/clock.h"
+#include "base/sink.h"
 
 #define LOG_TEXT_MAX      2048
+#define LOG_TEXT_CUT      256  /* of a message that the journal finds too long */
+#define LOG_LINE_MAX      (LOG_TEXT_MAX + 128)
+#define LOG_END_TRIES     20
+#define LOG_END_PAUSE     10   /* milliseconds */
 #define LOG_LIMITED_MAX   256 /* services whose rate is watched; a further one shares a place */
 #define LOG_SERVICE_SIZE  65
 #define LOG_WINDOW        (10 * CLOCK_SECOND)
@@ -28,11 +31,16 @@ struct log_rate {
 	char service[LOG_SERVICE_SIZE]; /* of the last line that was left out */
 };
 
+struct log_message {
+	enum log_level level;
+	const char *service, *event, *address; /* NULL: none */
+	const char *text;                      /* escaped, the service in front */
+};
+
 static struct {
 	enum log_level level;
 	bool journal;
 	bool starting; /* log_set_starting() */
-	unsigned lost; /* lines that nobody read in time */
 	struct log_rate rates[LOG_LIMITED_MAX];
 } log_state = { .level = LOG_LEVEL_INFO };
 
@@ -108,80 +116,107 @@ log_escape(const char *text, char *ret_text, size_t room)
 	ret_text[n] = '\0';
 }
 
-/* Nobody may read what we say; a pipe has room for a line whenever poll says so (PIPE_BUF). */
-static bool
-log_can_write(void)
+static size_t
+log_line_of(enum log_level level, const char *text, char ret_line[LOG_LINE_MAX])
 {
-	struct pollfd look = { .fd = STDERR_FILENO, .events = POLLOUT };
-
-	return poll(&look, 1, 0) != 0;
-}
-
-static void
-log_put_stderr(enum log_level level, const char *text)
-{
-	char when[CLOCK_TEXT_SIZE], line[LOG_TEXT_MAX + 128], lost[128];
+	char when[CLOCK_TEXT_SIZE];
 	int n;
-	ssize_t ignored;
 
-	if (!log_can_write()) {
-		log_state.lost++;
-		return;
-	}
 	clock_format(clock_wall(), when);
-	n = snprintf(line, sizeof line, "%s %s %s\n", when, log_names[level], text);
-	if (log_state.lost > 0) {
-		ignored = write(STDERR_FILENO, lost, (size_t)snprintf(lost, sizeof lost,
-		    "%s warning %u lines were lost: nobody read them\n", when, log_state.lost));
-		log_state.lost = 0;
-	}
-	ignored = write(STDERR_FILENO, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
-	(void)ignored;
-}
-
-static void
-log_put_journal(enum log_level level, const char *service, const char *event, const char *address,
-    const char *text)
-{
-	char fields[5][LOG_TEXT_MAX + 64];
-	struct iovec iov[5];
-	int n = 0;
-
-#define FIELD(...) (iov[n].iov_len = (size_t)snprintf(fields[n], sizeof fields[n], __VA_ARGS__), \
-    iov[n].iov_base = fields[n], n++)
-	FIELD("MESSAGE=%s", text);
-	FIELD("PRIORITY=%c", log_priorities[level]);
-	if (service != NULL)
-		FIELD("HOLDFAST_SERVICE=%s", service);
-	if (event != NULL)
-		FIELD("HOLDFAST_EVENT=%s", event);
-	if (address != NULL)
-		FIELD("HOLDFAST_ADDRESS=%s", address);
-#undef FIELD
-	if (sd_journal_sendv(iov, n) < 0)
-		log_put_stderr(level, text);
+	n = snprintf(ret_line, LOG_LINE_MAX, "%s %s %s\n", when, log_names[level], text);
+	return n < LOG_LINE_MAX ? (size_t)n : LOG_LINE_MAX - 1;
 }
 
 /* Standard error being the journal: "<3>" tells it the priority, it knows the rest. */
-static void
-log_put_stream(enum log_level level, const char *text)
+static size_t
+log_stream_of(enum log_level level, const char *text, char ret_line[LOG_LINE_MAX])
 {
-	dprintf(STDERR_FILENO, "<%c>%s\n", log_priorities[level], text);
+	return (size_t)snprintf(ret_line, LOG_LINE_MAX, "<%c>%.*s\n", log_priorities[level], LOG_TEXT_MAX, text);
+}
+
+static size_t
+log_message_of(const struct log_message *message, char ret_record[SINK_RECORD_MAX])
+{
+	char priority[2] = { log_priorities[message->level], '\0' };
+	size_t length = 0;
+
+	sink_encode(ret_record, &length, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+	sink_encode(ret_record, &length, "PRIORITY", priority);
+	if (message->service != NULL)
+		sink_encode(ret_record, &length, "HOLDFAST_SERVICE", message->service);
+	if (message->event != NULL)
+		sink_encode(ret_record, &length, "HOLDFAST_EVENT", message->event);
+	if (message->address != NULL)
+		sink_encode(ret_record, &length, "HOLDFAST_ADDRESS", message->address);
+	sink_encode(ret_record, &length, "MESSAGE", message->text);
+	return length;
+}
+
+/* The message as a record of the log's target. */
+static enum sink_kind
+log_record_of(const struct log_message *message, char ret_record[SINK_RECORD_MAX], size_t *ret_length)
+{
+	if (log_state.journal && !(log_state.starting && message->level == LOG_LEVEL_ERROR)) {
+		*ret_length = log_message_of(message, ret_record);
+		return SINK_JOURNAL;
+	}
+	*ret_length = log_state.journal ? log_stream_of(message->level, message->text, ret_record)
+	    : log_line_of(message->level, message->text, ret_record);
+	return SINK_STDERR;
+}
+
+/* Lines were lost and lines are taken again: one says how many, before any other. */
+static void
+log_tell_lost(void)
+{
+	char text[128], record[SINK_RECORD_MAX];
+	struct log_message message = { .level = LOG_LEVEL_WARNING, .text = text };
+	uint64_t lost = sink_untold();
+	enum sink_kind kind;
+	size_t length;
+
+	if (lost == 0)
+		return;
+	snprintf(text, sizeof text, "%" PRIu64 " log lines were lost: %s", lost,
+	    log_state.journal ? "the journal did not take them" : "nobody read standard error");
+	kind = log_record_of(&message, record, &length);
+	if (sink_put_now(kind, record, length))
+		sink_note_told(lost);
+}
+
+/* A message that is too long for the journal is cut; without a journal it goes to standard error. */
+static void
+log_put_message(const struct log_message *message)
+{
+	struct log_message cut = *message;
+	char record[SINK_RECORD_MAX], text[LOG_TEXT_CUT];
+	size_t length;
+	enum sink_kind kind = log_record_of(message, record, &length);
+	int error = sink_put(kind, record, length);
+
+	if (error == -EMSGSIZE) {
+		snprintf(text, sizeof text, "%.*s", LOG_TEXT_CUT - 1, message->text);
+		cut.text = text;
+		length = log_message_of(&cut, record);
+		error = sink_put(SINK_JOURNAL, record, length);
+	}
+	if (error < 0) {
+		length = log_line_of(message->level, message->text, record);
+		sink_put(SINK_STDERR, record, length);
+	}
 }
 
 static void
 log_put(enum log_level level, const char *service, const char *event, const char *address, const char *text)
 {
 	char whole[LOG_TEXT_MAX], escaped[LOG_TEXT_MAX];
+	struct log_message message = { .level = level, .service = service, .event = event, .address = address,
+		.text = escaped };
 
 	snprintf(whole, sizeof whole, "%s%s%s", service != NULL ? service : "", service != NULL ? ": " : "", text);
 	log_escape(whole, escaped, sizeof escaped);
-	if (log_state.journal && log_state.starting && level == LOG_LEVEL_ERROR)
-		log_put_stream(level, escaped);
-	else if (log_state.journal)
-		log_put_journal(level, service, event, address, escaped);
-	else
-		log_put_stderr(level, escaped);
+	log_tell_lost();
+	log_put_message(&message);
 }
 
 static struct log_rate *
@@ -208,8 +243,20 @@ log_end_window(struct log_rate *rate)
 }
 
 void
+log_end(void)
+{
+	for (int i = 0; i < LOG_END_TRIES && sink_is_waiting(); i++) {
+		poll(NULL, 0, LOG_END_PAUSE);
+		sink_flush();
+	}
+	log_tell_lost();
+}
+
+void
 log_tell_suppressed(int64_t now)
 {
+	sink_flush();
+	log_tell_lost();
 	for (struct log_rate *rate = log_state.rates; rate < log_state.rates + LOG_LIMITED_MAX; rate++)
 		if (rate->suppressed > 0 && now - rate->since >= LOG_WINDOW)
 			log_end_window(rate);

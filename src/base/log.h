@@ -2,7 +2,8 @@
  *
  * Only code that knows which service it works for logs; lower layers return errors.  A service may
  * log 20 lines in 10 s, the rest is counted and told as "suppressed N".  Control characters in the
- * text are escaped.
+ * text are escaped.  No line ever waits: what neither the journal nor standard error takes is lost, counted and told
+ * (base/sink.h).
  */
 #ifndef HOLDFAST_BASE_LOG_H
 #define HOLDFAST_BASE_LOG_H
@@ -39,9 +40,12 @@ void log_rare(enum log_level level, const char *service, const char *format, ...
 void log_event(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-/* Tells of lines that were left out, once their 10 s are over and though no further line comes; to be called every
- * second or so. */
+/* Tells of lines that were left out, once their 10 s are over and though no further line comes, and of those that
+ * were lost; gives away what waits (base/sink.h).  To be called every 250 ms or so. */
 void log_tell_suppressed(int64_t now);
+
+/* The process is going to end: waits up to 200 ms until what waits is taken. */
+void log_end(void);
 
 #define log_error(service, ...)   log_line(LOG_LEVEL_ERROR, service, __VA_ARGS__)
 #define log_warning(service, ...) log_line(LOG_LEVEL_WARNING, service, __VA_ARGS__)

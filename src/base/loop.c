@@ -3,7 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/loop_parts.h"
+
+/* libevent itself would write to standard error, and wait for who reads it. */
+static void
+loop_log(int severity, const char *text)
+{
+	if (severity >= EVENT_LOG_WARN)
+		log_warning(NULL, "libevent: %s", text);
+}
 
 struct event_base *
 loop_new(void)
@@ -11,6 +20,7 @@ loop_new(void)
 	struct event_config *config = event_config_new();
 	struct event_base *loop = NULL;
 
+	event_set_log_callback(loop_log);
 	if (config != NULL) {
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
 		loop = event_base_new_with_config(config);

@@ -20,7 +20,7 @@ enum metrics_format {
 
 struct metrics_daemon {
 	char version[64];
-	uint64_t worker_restarts, restarts, upgrades, config_ok, services, max_files;
+	uint64_t worker_restarts, restarts, upgrades, config_ok, services, max_files, log_lines_lost;
 	int64_t started;     /* wall clock, microseconds */
 };
 

@@ -44,6 +44,8 @@ const struct metrics_family metrics_families[] = {
 	    OF_DAEMON(worker_restarts)),
 	COUNTER("holdfast_restarts", DAEMON, NULL, "Restarts that kept the clients.", OF_DAEMON(restarts)),
 	COUNTER("holdfast_upgrades", DAEMON, NULL, "Upgrades to another program.", OF_DAEMON(upgrades)),
+	COUNTER("holdfast_log_lines_lost", DAEMON, NULL, "Log lines that the journal or standard error did not take.",
+	    OF_DAEMON(log_lines_lost)),
 	GAUGE("holdfast_services", DAEMON, NULL, "Services that are configured.", OF_DAEMON(services)),
 	GAUGE("holdfast_max_files", DAEMON, NULL, "How many files can be open at once.", OF_DAEMON(max_files)),
 

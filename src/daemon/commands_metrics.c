@@ -77,6 +77,7 @@ metrics_take_daemon(struct metrics *metrics, const struct commands_context *cont
 	daemon->worker_restarts = header->worker_restarts;
 	daemon->restarts = header->restarts;
 	daemon->upgrades = header->upgrades;
+	daemon->log_lines_lost = header->log.lost;
 	daemon->config_ok = header->config_error[0] == '\0';
 	daemon->services = metrics->count;
 	daemon->max_files = header->shape.sessions - 1;

@@ -200,6 +200,7 @@ status_daemon(const struct commands_context *context)
 	status_set(object, "upgrades", header->upgrades);
 	json_object_set_new(object, "upgrade_error", control_text_or_null(header->upgrade_error));
 	status_set(object, "restarts", header->restarts);
+	status_set(object, "log_lines_lost", header->log.lost);
 	status_set_bool(object, "ready", header->ready != 0);
 	status_set_bool(object, "stopping", header->stop_deadline != 0);
 	json_object_set_new(object, "stop_in_seconds", status_span_between(clock_now(), header->stop_deadline));

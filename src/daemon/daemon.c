@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/sink.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
@@ -195,10 +196,9 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	daemon_beat(daemon);
-	if (header->heartbeat % 4 == 0) {
+	log_tell_suppressed(clock_now());
+	if (header->heartbeat % 4 == 0)
 		daemon_tidy(daemon);
-		log_tell_suppressed(clock_now());
-	}
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)
@@ -309,6 +309,7 @@ daemon_start(struct daemon *daemon)
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
 	header->heartbeat++;
+	sink_count_in(&header->log);
 	if (!daemon_read_config(daemon))
 		return false;
 	daemon_open_log(daemon, daemon->config);
@@ -348,6 +349,7 @@ daemon_end(struct daemon *daemon)
 		unlink(daemon->config->control.listener.path);
 	config_free(daemon->config);
 	loop_free(daemon->loop);
+	log_end();
 }
 
 void

@@ -17,6 +17,8 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
+#include "base/sink.h"
+
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
@@ -342,6 +344,7 @@ struct table_header {
 	uint32_t upgrades, restarts;          /* so far */
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
+	struct sink_counts log;               /* lines that nobody took */
 	char version[32];                     /* of the program that runs */
 	char program[4096];                   /* its file's absolute path */
 #ifdef HOLDFAST_NEXT_LAYOUT
