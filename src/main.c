@@ -1,12 +1,15 @@
 /* main.c - options, exit codes. */
 
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "base/standard_files.h"
 #include "daemon/begin.h"
 #include "daemon/config.h"
 #include "keep/crash.h"
+#include "keep/keeper.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -138,32 +141,54 @@ main_dump(const struct config *config)
 	return good ? BEGIN_OK : BEGIN_FAILURE;
 }
 
+/* Whether the daemon is started, and not only asked for something. */
+static bool
+main_starts(const struct main_options *options)
+{
+	return !options->test && !options->dump && options->table == NULL;
+}
+
+/* Reads the configuration, and begins with it or tells of it.  The exit code. */
+static int
+main_begin(const struct main_options *options, const struct begin_options *begin)
+{
+	int code;
+	struct config *config = main_load(options, &code);
+
+	if (config == NULL)
+		return code;
+	if (options->dump)
+		code = main_dump(config);
+	else if (options->test)
+		code = BEGIN_OK;
+	else
+		code = begin_first(begin, config);
+	config_free(config);
+	return code;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct main_options options;
 	struct begin_options begin = { .argv = argv, .version = PACKAGE_VERSION };
-	struct config *config;
-	int code = main_parse(argc, argv, &options);
+	sigset_t signals;
+	int code;
 
+	keeper_block_signals(&signals); /* first: until there is a keeper they would end the program */
+	if (!standard_files_open())
+		return BEGIN_FAILURE;
+	code = main_parse(argc, argv, &options);
 	if (code != -1)
 		return code;
 	begin.config = options.config;
 	begin.no_keeper = options.no_keeper;
 	begin.verbose = options.verbose > 0;
 	if (options.table != NULL)
-		return begin_check_table(options.table);
-	if (!options.test && !options.dump && begin_again(&begin, &code))
+		return begin_check_table(options.table); /* what is for the daemon must not end the trial */
+	if (!main_starts(&options))
+		sigprocmask(SIG_SETMASK, &signals, NULL);
+	else if (begin_again(&begin, &code))
 		return code;
-	config = main_load(&options, &code);
-	if (config == NULL)
-		return code;
-	if (options.dump)
-		code = main_dump(config);
-	else if (options.test)
-		code = BEGIN_OK;
-	else
-		code = begin_first(&begin, config);
-	config_free(config);
-	return code;
+	return main_begin(&options, &begin);
 }

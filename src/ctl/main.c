@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/standard_files.h"
 #include "config.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
@@ -372,6 +373,8 @@ main(int argc, char **argv)
 	bool json = false;
 	int option;
 
+	if (!standard_files_open())
+		return ASK_NO;
 	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
 		return complete_run(argc - 2, argv + 2);
 	opterr = 0;

@@ -283,7 +283,6 @@ begin_restarted(const struct begin_options *options, int *ret_code)
 	struct table table;
 	int lock_code, error;
 
-	keeper_block_signals(); /* one that comes from here on waits for the keeper, which hands over again */
 	begin_raise_files();
 	error = begin_take_vault(options, &table, &lock_code);
 	if (lock_code != BEGIN_OK) {

@@ -18,7 +18,7 @@
 #include "daemon/source_text.h"
 
 #define TRIAL_SECONDS      1  /* of the processor that the parser may take */
-#define TRIAL_WALL_SECONDS 10 /* on a machine that is busy */
+#define TRIAL_WALL_SECONDS 300 /* with little of the processor, as a quota may leave */
 #define TRIAL_SIGN_MS      250 /* between two signs of life meanwhile: the keeper waits 2 s for one */
 
 /* What the child says about a text. */
@@ -99,14 +99,16 @@ source_try_in_child(int fd, const char *text)
 	struct itimerval limit = { .it_value.tv_sec = TRIAL_SECONDS };
 	struct rlimit none = { 0, 0 };
 	struct trial trial;
-	sigset_t all;
+	sigset_t signals;
 	config_t tree;
 
 	atexit(source_leave_at_once);
 	signal(SIGPROF, SIG_DFL);
 	signal(SIGALRM, SIG_DFL);
-	sigfillset(&all);
-	sigprocmask(SIG_UNBLOCK, &all, NULL);
+	sigfillset(&signals); /* what is sent to all processes of the daemon is for the keeper alone */
+	sigdelset(&signals, SIGPROF);
+	sigdelset(&signals, SIGALRM);
+	sigprocmask(SIG_SETMASK, &signals, NULL);
 	setrlimit(RLIMIT_CORE, &none);
 	setitimer(ITIMER_PROF, &limit, NULL);
 	alarm(TRIAL_WALL_SECONDS);

@@ -342,14 +342,19 @@ keeper_set(sigset_t *ret_signals)
 	sigaddset(ret_signals, SIGRTMIN);
 }
 
-/* Whoever started us may have had some of them ignored; those would never come. */
 void
-keeper_block_signals(void)
+keeper_block_signals(sigset_t *ret_before)
 {
 	sigset_t signals;
 
 	keeper_set(&signals);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	sigprocmask(SIG_BLOCK, &signals, ret_before);
+}
+
+/* Whoever started us may have had some of them ignored; those would never come. */
+static void
+keeper_heed_signals(void)
+{
 	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
 		signal(keeper_forwarded[i], SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
@@ -367,7 +372,8 @@ keeper_run(struct table *table, keeper_worker *worker, void *arg)
 	table->header->keeper_pid = getpid();
 	prctl(PR_SET_NAME, "hf-keeper");
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	keeper_block_signals();
+	keeper_block_signals(NULL);
+	keeper_heed_signals();
 	keeper_set(&keeper.signals);
 	for (;;) {
 		if (keeper.pid == 0 && clock_now() >= keeper.start_at)

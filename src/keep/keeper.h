@@ -5,6 +5,8 @@
 #ifndef HOLDFAST_KEEP_KEEPER_H
 #define HOLDFAST_KEEP_KEEPER_H
 
+#include <signal.h>
+
 #include "keep/given.h"
 #include "keep/table.h"
 
@@ -19,8 +21,9 @@ int keeper_prepare(struct table *table, const struct given *given);
 /* The same in a program that was executed in an upgrade: the files are there already. */
 int keeper_resume(struct table *table);
 
-/* All signals that the keeper waits for (K4) are left to wait for it. */
-void keeper_block_signals(void);
+/* All signals that the keeper waits for (K4) are left to wait for it, also those that are ignored: the first thing
+ * that a program does.  *ret_before: the mask before. */
+void keeper_block_signals(sigset_t *ret_before);
 
 /* Becomes the keeper: starts workers until one ends with the daemon stopping.  Gives the exit code of the
  * whole: 0, or the worker's own if no worker ever was ready. */
