@@ -252,6 +252,8 @@ verdict_judge(const json_t *answer, const struct verdict_limits *limits, int64_t
 
 	json_array_foreach(json_object_get(answer, "services"), i, service)
 		verdict_service(&verdict, service);
+	if (verdict.services == 0)
+		verdict_complain(&verdict, VERDICT_WARNING, mem_copy_text("the configuration has no services"));
 	if (config_error[0] != '\0')
 		verdict_complain(&verdict, VERDICT_WARNING, mem_print(
 		    "the configuration files are bad, the one before is in force: %s", config_error));

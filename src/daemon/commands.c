@@ -240,8 +240,8 @@ const struct control_command commands_register[] = {
 	    commands_events },
 	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, false,
 	    commands_explain },
-	{ "reload", "[--dry-run]", "reads the configuration anew; --dry-run: only says what that would do", 0, 1,
-	    true, commands_reload },
+	{ "reload", "[--dry-run] [--force]", "reads the configuration anew; --dry-run: only says what that would do; "
+	    "--force: even if no service is left", 0, 2, true, commands_reload },
 	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, true,
 	    commands_upgrade },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },

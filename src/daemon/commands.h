@@ -44,8 +44,9 @@ struct commands_context {
 	enum log_level (*log_level)(void *daemon);
 
 	/* Reads the configuration anew; done(arg) comes once, never before this returns, with a struct
-	 * commands_reload_result.  Several may be asked for at the same time.  dry: only tells what would be done. */
-	void (*reload)(void *daemon, bool dry, waiting_done *done, void *arg);
+	 * commands_reload_result.  Several may be asked for at the same time.  dry: only tells what would be done.
+	 * force: even if no service is left then. */
+	void (*reload)(void *daemon, bool dry, bool force, waiting_done *done, void *arg);
 
 	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
 	void (*reload_forget)(void *daemon, void *arg);

@@ -143,6 +143,7 @@ void
 commands_reload(void *arg, struct control_request *request, int argc, char **argv)
 {
 	bool dry = commands_take_option(&argc, argv, "--dry-run", NULL);
+	bool force = commands_take_option(&argc, argv, "--force", NULL);
 	struct reloading *reloading;
 
 	if (!commands_expect(request, argc, argv, 0, 0))
@@ -152,5 +153,5 @@ commands_reload(void *arg, struct control_request *request, int argc, char **arg
 	reloading->request = request;
 	reloading->dry = dry;
 	control_on_cancel(request, reloading_cancel, reloading);
-	reloading->context->reload(reloading->context->daemon, dry, reloading_done, reloading);
+	reloading->context->reload(reloading->context->daemon, dry, force, reloading_done, reloading);
 }

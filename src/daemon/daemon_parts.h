@@ -40,6 +40,7 @@ struct daemon {
 	struct loop_timer heartbeat;
 	struct loop_timer reloading;
 	bool asked_to_reload;         /* not only for what a reload would do */
+	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
 	struct loop_timer stop;       /* stop_timeout */
 	bool stopping;
 };
@@ -82,7 +83,7 @@ void daemon_undo_metrics(int fd);
 /* For struct commands_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
 void daemon_upgrade_forget(void *arg, void *done_arg);
-void daemon_reload(void *arg, bool dry, waiting_done *done, void *done_arg);
+void daemon_reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg);
 void daemon_reload_forget(void *arg, void *done_arg);
 
 #endif

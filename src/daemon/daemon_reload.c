@@ -80,6 +80,8 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 	char *wrong;
 
 	fleet_plan(daemon->fleet, daemon->config, config, dry, plan, errors);
+	if (!(dry ? daemon->dry_forced : daemon->reload_forced))
+		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
 	if (errors->count > 0)
 		return;
 	daemon_guard_control(config, dry, errors);
@@ -155,6 +157,7 @@ daemon_do_rehearsal(struct daemon *daemon)
 	struct commands_reload_result result = { .plan = &plan };
 
 	daemon_try_reload(daemon, true, &errors, &plan);
+	daemon->dry_forced = false;
 	result.errors = errors.errors;
 	result.warnings = errors.warnings;
 	waiting_answer(&daemon->dry_waiters, &result);
@@ -172,6 +175,7 @@ daemon_do_reload(struct daemon *daemon)
 
 	daemon->asked_to_reload = false;
 	daemon_try_reload(daemon, false, &errors, &plan);
+	daemon->reload_forced = false;
 	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
 	keeper_reloaded(daemon->table);
 	first = errors.count > 0 ? errors.errors[0] : NULL;
@@ -200,12 +204,13 @@ daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-daemon_reload(void *arg, bool dry, waiting_done *done, void *done_arg)
+daemon_reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg)
 {
 	struct daemon *daemon = arg;
 
 	waiting_add(dry ? &daemon->dry_waiters : &daemon->reload_waiters, done, done_arg);
 	daemon->asked_to_reload |= !dry;
+	*(dry ? &daemon->dry_forced : &daemon->reload_forced) |= force;
 	loop_timer_soon(&daemon->reloading);
 }
 

@@ -84,6 +84,18 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 			mem_list_add(&ret_plan->removed, service_name(services[i]));
 }
 
+void
+reload_check_emptiness(const struct reload_plan *plan, const struct config *new, const char *file,
+    struct config_errors *errors)
+{
+	size_t removed = mem_list_length(plan->removed);
+
+	if (new->service_count > 0 || removed == 0)
+		return;
+	config_error(errors, "%s: no services: the reload would remove %s%zu service%s; if that is meant: "
+	    "holdfastctl reload --force", file, removed == 1 ? "" : "all ", removed, removed == 1 ? "" : "s");
+}
+
 /* The service that has this socket now, or NULL.  Its settings may want another: see service_lacks_door(). */
 static const struct service *
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)

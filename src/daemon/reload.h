@@ -30,6 +30,10 @@ struct reload_plan {
 void reload_make_plan(struct service *const *services, size_t count, const struct config *old,
     const struct config *new, struct reload_plan *ret_plan, struct config_errors *errors);
 
+/* An error if services run and none would be left: more often an accident than a wish.  file is named in it. */
+void reload_check_emptiness(const struct reload_plan *plan, const struct config *new, const char *file,
+    struct config_errors *errors);
+
 /* Opens the sockets that the plan needs and sets owner and mode of those that stay, so that nothing can fail later.
  * What does is added to errors; reload_plan_clear() then undoes the opening.  dry: adds the same errors, and leaves
  * everything as it is. */

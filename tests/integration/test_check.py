@@ -91,10 +91,10 @@ def test_a_malformed_answer_is_unknown(path, answer):
 
 
 def test_the_death_of_the_worker_is_no_outage(path):
-    script = Script(path, [], [], [{"ok": True, "services": []}])
+    script = Script(path, [], [], [{"ok": True, "services": [{"service": "s", "state": "idle", "up": True}]}])
     done = ctl(path, "check")
     assert (done.returncode, script.commands) == (OK, ["status"] * 3)
-    assert done.stdout.startswith("HOLDFAST OK - 0 of 0 services up")
+    assert done.stdout.startswith("HOLDFAST OK - 1 of 1 service up")
 
 
 @pytest.mark.long

@@ -162,14 +162,14 @@ def test_a_reload_that_removes_the_service(daemon, upstream):
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
         one.configure("")
-        one.command("reload")
+        one.command("reload --force")
         assert client.at_end()
     line(one, "DA")
     one = down(daemon)
     with one.client("s") as client:
         one.wait_status("s", held=1)
         one.configure("")
-        one.command("reload")
+        one.command("reload --force")
         assert client.at_end()
     line(one, "DH")
 

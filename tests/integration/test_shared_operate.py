@@ -84,7 +84,7 @@ def test_a_datagram_of_a_removed_service_goes_nowhere(daemon, upstream):
         for number in range(3):
             client.send(b"secret %d" % number)
         one.configure("")
-        one.command("reload")
+        one.command("reload --force")
     one.configure(asking.shared("new", server.address, dgram, "line"))
     one.command("reload")
     one.wait_connected("new")

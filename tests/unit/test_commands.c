@@ -15,7 +15,7 @@ static struct table_service records[2];
 static struct table table = { .header = &header, .services = records };
 static waiting_done *reload_done;
 static void *reload_arg;
-static bool reload_is_dry;
+static bool reload_is_dry, reload_is_forced;
 
 /* The daemon. */
 
@@ -34,10 +34,11 @@ config(void *arg, const char *service)
 }
 
 static void
-reload(void *arg, bool dry, waiting_done *done, void *done_arg)
+reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg)
 {
 	(void)arg;
 	reload_is_dry = dry;
+	reload_is_forced = force;
 	reload_done = done;
 	reload_arg = done_arg;
 }
@@ -312,7 +313,7 @@ a_dry_run_tells_each_setting_and_what_a_renewal_does(void **state)
 	side_put(fd, "reload --dry-run\n");
 	while (reload_done == NULL)
 		side_turn();
-	assert_true(reload_is_dry);
+	assert_true(reload_is_dry && !reload_is_forced);
 	reload_done(reload_arg, &good);
 	answer = side_get(fd);
 	assert_true(json_is_true(json_object_get(answer, "dry_run")));

@@ -87,8 +87,15 @@ all_up_is_one_line(void **state)
 	assert_string_equal(said, "HOLDFAST OK - 2 of 2 services up | services=2;;;0 up=2;;;0 down=0.000s;10;60;0 "
 	    "clients=4;;;0 held=0;;;0 a_down=0.000s;10;60;0 a_clients=2;;;0 a_held=0;;;0 b_down=0.000s;10;60;0 "
 	    "b_clients=2;;;0 b_held=0;;;0\n");
-	assert_int_equal(judge(NULL, NULL), VERDICT_OK);
-	assert_ptr_equal(strstr(said, "HOLDFAST OK - 0 of 0 services up |"), said);
+}
+
+static void
+a_configuration_without_services_is_a_warning(void **state)
+{
+	(void)state;
+	assert_int_equal(judge(NULL, NULL), VERDICT_WARNING);
+	assert_ptr_equal(strstr(said, "HOLDFAST WARNING - 0 of 0 services up; the configuration has no services |"),
+	    said);
 }
 
 static void
@@ -215,6 +222,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(all_up_is_one_line),
+		TEST(a_configuration_without_services_is_a_warning),
 		TEST(down_is_judged_by_its_time),
 		TEST(the_held_are_told),
 		TEST(aborted_is_critical_at_once_and_closed_a_warning_with_by_whom),
