@@ -16,6 +16,8 @@ struct connection {
 	int fd;               /* owned */
 	struct event event;   /* edge-triggered: each wake-up looks at everything */
 	struct evbuffer *out; /* owned */
+	size_t *sum;          /* borrowed; bytes that all have buffered */
+	size_t counted;       /* in it */
 	const struct connection_callbacks *callbacks; /* borrowed */
 	void *arg;            /* borrowed; the owner */
 	bool eof;             /* nothing more will be read */
@@ -30,6 +32,23 @@ static size_t
 connection_unwritten(const struct connection *connection)
 {
 	return evbuffer_get_length(connection->out);
+}
+
+/* Keeps the sum true. */
+static void
+connection_count(struct connection *connection)
+{
+	size_t unwritten = connection_unwritten(connection);
+
+	*connection->sum += unwritten - connection->counted;
+	connection->counted = unwritten;
+}
+
+static bool
+connection_has_room(const struct connection *connection, size_t length)
+{
+	return connection_unwritten(connection) + length < CONNECTION_OUTPUT_MAX &&
+	    (length <= CONNECTION_SMALL || *connection->sum + length <= CONNECTION_ALL_MAX);
 }
 
 /* Handles what stands before the newline, which lies at length. */
@@ -112,6 +131,7 @@ connection_flush(struct connection *connection)
 		}
 	if (connection->broken)
 		evbuffer_drain(connection->out, connection_unwritten(connection));
+	connection_count(connection);
 	if (connection->lagging && connection_unwritten(connection) <= CONNECTION_LAG / 4) {
 		connection->lagging = false;
 		connection->callbacks->drained(connection->arg);
@@ -164,11 +184,12 @@ connection_wake(evutil_socket_t fd, short what, void *arg)
 }
 
 struct connection *
-connection_new(struct event_base *loop, int fd, const struct connection_callbacks *callbacks, void *arg)
+connection_new(struct event_base *loop, int fd, size_t *sum, const struct connection_callbacks *callbacks, void *arg)
 {
 	struct connection *connection = mem_new(1, sizeof *connection);
 
 	connection->fd = fd;
+	connection->sum = sum;
 	connection->callbacks = callbacks;
 	connection->arg = arg;
 	connection->out = evbuffer_new();
@@ -184,6 +205,7 @@ connection_free(struct connection *connection)
 	if (connection == NULL)
 		return;
 	loop_event_stop(&connection->event);
+	*connection->sum -= connection->counted;
 	evbuffer_free(connection->out);
 	close(connection->fd);
 	mem_free(connection);
@@ -194,10 +216,11 @@ connection_say(struct connection *connection, const char *text)
 {
 	size_t length = strlen(text);
 
-	if (connection_unwritten(connection) + length >= CONNECTION_OUTPUT_MAX)
+	if (!connection_has_room(connection, length))
 		return false;
 	evbuffer_add(connection->out, text, length);
 	evbuffer_add(connection->out, "\n", 1);
+	connection_count(connection);
 	connection_go_on(connection);
 	return true;
 }
@@ -205,10 +228,11 @@ connection_say(struct connection *connection, const char *text)
 bool
 connection_say_buffer(struct connection *connection, struct evbuffer *line)
 {
-	if (connection_unwritten(connection) + evbuffer_get_length(line) >= CONNECTION_OUTPUT_MAX)
+	if (!connection_has_room(connection, evbuffer_get_length(line)))
 		return false;
 	evbuffer_add_buffer(connection->out, line);
 	evbuffer_add(connection->out, "\n", 1);
+	connection_count(connection);
 	connection_go_on(connection);
 	return true;
 }
@@ -216,7 +240,9 @@ connection_say_buffer(struct connection *connection, struct evbuffer *line)
 bool
 connection_lags(struct connection *connection)
 {
-	if (connection_unwritten(connection) >= CONNECTION_LAG)
+	size_t unwritten = connection_unwritten(connection);
+
+	if (unwritten >= CONNECTION_LAG || (unwritten > 0 && *connection->sum > CONNECTION_ALL_MAX))
 		connection->lagging = true;
 	return connection->lagging;
 }

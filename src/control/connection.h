@@ -15,6 +15,8 @@
 #define CONNECTION_LINE_MAX   4096         /* bytes, the newline not counted */
 #define CONNECTION_OUTPUT_MAX (12u << 20)  /* bytes buffered: the metrics of 1024 services with long names */
 #define CONNECTION_LAG        (256u << 10) /* bytes buffered at which the reader lags */
+#define CONNECTION_ALL_MAX    (64u << 20)  /* bytes buffered for all connections that share a sum */
+#define CONNECTION_SMALL      4096         /* bytes that are buffered whatever the sum is */
 
 struct connection;
 
@@ -26,9 +28,10 @@ struct connection_callbacks {
 	void (*ended)(void *arg);                    /* the last callback; the owner calls connection_free() */
 };
 
-/* fd becomes the connection's; callbacks are borrowed. */
-struct connection *connection_new(struct event_base *loop, int fd, const struct connection_callbacks *callbacks,
-    void *arg);
+/* fd becomes the connection's; callbacks are borrowed.  *sum (borrowed) is what all connections that share it have
+ * buffered, in bytes. */
+struct connection *connection_new(struct event_base *loop, int fd, size_t *sum,
+    const struct connection_callbacks *callbacks, void *arg);
 void connection_free(struct connection *connection);
 
 /* Puts out text and a newline.  False, and nothing is put out, if that were too much to be buffered. */
@@ -37,7 +40,7 @@ bool connection_say(struct connection *connection, const char *text);
 /* The same with all of line, which is empty then. */
 bool connection_say_buffer(struct connection *connection, struct evbuffer *line);
 
-/* Whether the reader lags; drained() will be called. */
+/* Whether the reader lags, or has not read all while all together read too little; drained() will be called. */
 bool connection_lags(struct connection *connection);
 
 /* To be called when the owner is no longer busy. */

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
@@ -16,6 +18,9 @@
 #include "control/quote.h"
 #include "control/words.h"
 
+#define IDLE_LONG     CLOCK_SECOND /* a connection that has asked nothing for so long gives up its place */
+#define WAITING_SHARE 4            /* of the files that can be open, one in so many at most is for who waits */
+
 struct control_request {
 	struct operator *operator;             /* borrowed */
 	const struct control_command *command; /* borrowed */
@@ -23,6 +28,7 @@ struct control_request {
 	void *cancel_arg;                      /* borrowed */
 	void (*drained)(void *arg);
 	void *drained_arg;                     /* borrowed */
+	bool waits;
 };
 
 /* Who is at the other end of a connection. */
@@ -33,6 +39,7 @@ struct operator {
 	int fd;                          /* borrowed; the connection's */
 	struct peer peer;
 	struct control_request *request; /* owned; NULL: none under way */
+	int64_t idle_since;              /* monotonic; without a request */
 };
 
 struct control {
@@ -41,7 +48,8 @@ struct control {
 	char *const *admin_users, *const *admin_groups; /* borrowed */
 	const struct control_command *commands; /* borrowed */
 	void *arg;                       /* borrowed; the commands' */
-	unsigned count;
+	unsigned count, waiting, waiting_max;
+	size_t buffered;                 /* bytes, for all connections */
 	LIST_HEAD(, operator) operators;
 };
 
@@ -91,8 +99,11 @@ control_error(const char *text)
 static void
 operator_say_too_long(struct operator *operator)
 {
-	connection_say(operator->connection,
-	    "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}");
+	bool others = operator->control->buffered >= CONNECTION_ALL_MAX - CONNECTION_OUTPUT_MAX;
+
+	connection_say(operator->connection, others
+	    ? "{\"ok\":false,\"error\":\"others have not read 52 MiB of answers; try again\",\"full\":true}"
+	    : "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}");
 }
 
 /* Says the object, whose reference it takes. */
@@ -113,15 +124,24 @@ operator_say_error(struct operator *operator, const char *text)
 	operator_say(operator, control_error(text));
 }
 
+/* The request is gone.  Its operator. */
+static struct operator *
+request_free(struct control_request *request)
+{
+	struct operator *operator = request->operator;
+
+	operator->control->waiting -= request->waits;
+	operator->request = NULL;
+	operator->idle_since = clock_now();
+	mem_free(request);
+	return operator;
+}
+
 /* Ends the request with its answer. */
 static void
 request_end(struct control_request *request, json_t *answer)
 {
-	struct operator *operator = request->operator;
-
-	operator->request = NULL;
-	mem_free(request);
-	operator_say(operator, answer);
+	operator_say(request_free(request), answer);
 }
 
 void
@@ -133,11 +153,9 @@ control_answer(struct control_request *request, json_t *more)
 void
 control_answer_text(struct control_request *request, const char *key, struct evbuffer *text)
 {
-	struct operator *operator = request->operator;
+	struct operator *operator = request_free(request);
 	struct evbuffer *line = evbuffer_new();
 
-	operator->request = NULL;
-	mem_free(request);
 	evbuffer_add_printf(line, "{\"ok\":true,\"%s\":", key);
 	quote_text(text, line);
 	evbuffer_add(line, "}", 1);
@@ -171,6 +189,21 @@ control_usage(struct control_request *request)
 
 	control_fail(request, json_pack("{s:b}", "usage", 1), "usage: %s%s%s", command->name,
 	    command->arguments[0] == '\0' ? "" : " ", command->arguments);
+}
+
+bool
+control_may_wait(struct control_request *request)
+{
+	struct control *control = request->operator->control;
+
+	if (control->waiting >= control->waiting_max) {
+		control_fail(request, json_pack("{s:b}", "full", 1), "%u control connections wait already, no more "
+		    "may; commands that do not wait are answered", control->waiting);
+		return false;
+	}
+	control->waiting++;
+	request->waits = true;
+	return true;
 }
 
 void
@@ -319,7 +352,8 @@ operator_end(void *arg)
 	operator->request = NULL;
 	if (request != NULL && request->cancel != NULL)
 		request->cancel(request->cancel_arg);
-	mem_free(request);
+	if (request != NULL)
+		request_free(request);
 	connection_free(operator->connection);
 	mem_free(operator);
 }
@@ -332,11 +366,27 @@ static const struct connection_callbacks operator_callbacks = {
 	.ended = operator_end,
 };
 
+/* Makes room for a new connection where all are taken: the one goes that has asked nothing for longest. */
+static void
+control_end_idle(struct control *control)
+{
+	int64_t before = clock_now() - IDLE_LONG;
+	struct operator *operator, *longest = NULL;
+
+	LIST_FOREACH(operator, &control->operators, entry)
+		if (operator->request == NULL && operator->idle_since <= before) {
+			before = operator->idle_since;
+			longest = operator;
+		}
+	if (longest != NULL)
+		operator_end(longest);
+}
+
 /* Closes a connection that is not served, with an error line; frees the error. */
 static void
 control_refuse(int fd, char *error)
 {
-	json_t *object = control_error(error);
+	json_t *object = json_pack("{s:b, s:o, s:b}", "ok", 0, "error", control_text(error), "full", 1);
 	char *text = json_dumps(object, JSON_COMPACT), *line = mem_print("%s\n", text == NULL ? "" : text);
 
 	send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -355,6 +405,8 @@ control_accepted(void *arg, int fd)
 	struct peer peer;
 	int error;
 
+	if (control->count == CONTROL_CONNECTIONS)
+		control_end_idle(control);
 	if (control->count == CONTROL_CONNECTIONS) {
 		control_refuse(fd, mem_print("too many control connections: %d are open", CONTROL_CONNECTIONS));
 		return;
@@ -369,7 +421,8 @@ control_accepted(void *arg, int fd)
 	operator->peer = peer;
 	LIST_INSERT_HEAD(&control->operators, operator, entry);
 	control->count++;
-	operator->connection = connection_new(control->loop, fd, &operator_callbacks, operator);
+	operator->idle_since = clock_now();
+	operator->connection = connection_new(control->loop, fd, &control->buffered, &operator_callbacks, operator);
 }
 
 static void
@@ -377,6 +430,17 @@ control_exhausted(void *arg, int error)
 {
 	(void)arg;
 	log_warning(NULL, "control: accept: %s; the control socket waits for a free file", strerror(error));
+}
+
+/* Who waits leaves most files to clients. */
+static unsigned
+control_waiting_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur / WAITING_SHARE >= CONTROL_WAITING)
+		return CONTROL_WAITING;
+	return (unsigned)(limit.rlim_cur / WAITING_SHARE);
 }
 
 struct control *
@@ -388,6 +452,7 @@ control_new(struct event_base *loop, int fd, char *const *admin_users, char *con
 	control->loop = loop;
 	control->commands = commands;
 	control->arg = arg;
+	control->waiting_max = control_waiting_max();
 	control_set_admins(control, admin_users, admin_groups);
 	LIST_INIT(&control->operators);
 	control->listener = listener_new(loop, fd, control_accepted, control_exhausted, control);

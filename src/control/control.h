@@ -3,7 +3,8 @@
  * One command a line in, one JSON object a line out (control/connection.h carries them, control/words.h splits
  * them).  Commands of one connection are run one after the other: the next begins when the one before was
  * answered.  Nothing here blocks or grows without a bound: a reader that does not read gets no further command
- * run, and a stream (control_stream) that lags is told to leave out what it would say.
+ * run, and a stream (control_stream) that lags is told to leave out what it would say.  Who comes when all
+ * connections are taken has the place of one that has asked nothing for a second, if there is one.
  */
 #ifndef HOLDFAST_CONTROL_CONTROL_H
 #define HOLDFAST_CONTROL_CONTROL_H
@@ -15,8 +16,10 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CONTROL_CONNECTIONS 64 /* at once; further ones get an error line */
-#define CONTROL_WORDS       64 /* of a command */
+#define CONTROL_WAITING     1024 /* connections at once whose command waits for something to happen */
+#define CONTROL_SPARE       8    /* beyond them, for commands that do not wait; further ones get an error line */
+#define CONTROL_CONNECTIONS (CONTROL_WAITING + CONTROL_SPARE)
+#define CONTROL_WORDS       64   /* of a command */
 
 struct control;
 struct control_request; /* a command that has not been answered yet */
@@ -68,6 +71,10 @@ void control_fail(struct control_request *request, json_t *more, const char *for
 
 /* Answers how the command is used: {"ok":false,"error":"usage: ...","usage":true}. */
 void control_usage(struct control_request *request);
+
+/* To be called before a command begins something that may wait for ever, or for as long as its user likes.  False,
+ * and the request was answered ("full":true), if as many wait as may. */
+bool control_may_wait(struct control_request *request);
 
 /* To be called before run() returns without having answered: cancel(arg) is called when the connection goes
  * first; the request is then gone too. */

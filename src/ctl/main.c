@@ -68,6 +68,8 @@ errand_exit_code(const json_t *answer)
 		return ASK_YES;
 	if (json_is_true(json_object_get(answer, "usage")))
 		return ASK_USAGE;
+	if (json_is_true(json_object_get(answer, "full")))
+		return ASK_UNREACHED;
 	return json_is_true(json_object_get(answer, "timed_out")) ? ASK_TIME : ASK_NO;
 }
 
@@ -147,6 +149,8 @@ errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 	const char *answer;
 
 	mem_free(line);
+	if (error == EPIPE || error == ECONNRESET)
+		error = 0; /* why it did not listen may have come before */
 	while (code == -1 && error == 0) {
 		answer = errand_hear(errand, ask, &error);
 		if (answer == NULL)

@@ -191,6 +191,8 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 	(void)argc;
 	if (argv[1] != NULL && commands_need(context, request, argv[1]) == NULL)
 		return;
+	if (!control_may_wait(request))
+		return;
 	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
 		if (argv[1] == NULL || strcmp(argv[1], service_name(service)) == 0)
 			events_tell_last(context->events, request,

@@ -112,6 +112,8 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 		return;
 	if (!all && commands_need(context, request, argv[1]) == NULL)
 		return;
+	if (span > 0 && !control_may_wait(request))
+		return;
 	drain_services(context, argv[1], control_uid(request));
 	if (waits)
 		drain_wait(context, request, argv[1], span);

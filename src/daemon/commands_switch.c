@@ -170,6 +170,8 @@ commands_pause(void *arg, struct control_request *request, int argc, char **argv
 	service = commands_need_open(arg, request, argv[1]);
 	if (service == NULL)
 		return;
+	if ((argc == 2 || span > 0) && !control_may_wait(request))
+		return;
 	service_pause(service, control_uid(request), kill);
 	pause_wait(arg, request, argv[1], span, argc > 2);
 }

@@ -209,6 +209,8 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 		answer_at_once(request, service);
 		return;
 	}
+	if (!control_may_wait(request))
+		return;
 	end_idleness(service);
 	wait_start(arg, request, service, link_wait, span, done_connected);
 }
@@ -224,6 +226,8 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 		return;
 	if (argv[2] != NULL && span == 0)
 		span = 1;
+	else if (!control_may_wait(request))
+		return;
 	end_idleness(service);
 	wait_start(arg, request, service, link_try, span, done_connected);
 }

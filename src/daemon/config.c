@@ -12,7 +12,7 @@
 #include "daemon/source.h"
 #include "keep/table.h"
 
-#define CONTROL_BACKLOG 128
+#define CONTROL_BACKLOG 4096
 
 static int
 config_is_further(const struct dirent *entry)

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/loop.h"
@@ -63,6 +64,13 @@ run_events(void *arg, struct control_request *request, int argc, char **argv)
 	events_subscribe(side.events, request, argv[1]);
 }
 
+static void
+run_patient(void *arg, struct control_request *request, int argc, char **argv)
+{
+	if (control_may_wait(request))
+		run_events(arg, request, argc, argv);
+}
+
 /* The last event of a service without a history, if one is kept, and "told". */
 static void
 run_last(void *arg, struct control_request *request, int argc, char **argv)
@@ -82,6 +90,7 @@ static const struct control_command commands[] = {
 	{ "later", "", "", 0, 0, false, run_later },
 	{ "size", "BYTES", "", 1, 1, false, run_size },
 	{ "events", "[SERVICE]", "", 0, 1, false, run_events },
+	{ "patient", "", "", 0, 0, false, run_patient },
 	{ "last", "SERVICE", "", 1, 1, false, run_last },
 	{ "change", "", "", 0, 0, true, run_echo },
 	{ NULL, NULL, NULL, 0, 0, false, NULL },
@@ -90,7 +99,13 @@ static const struct control_command commands[] = {
 int
 side_setup(void **state)
 {
+	struct rlimit limit;
+
 	(void)state;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 	memset(&side, 0, sizeof side);
 	signal(SIGPIPE, SIG_IGN);
 	side.loop = loop_new();

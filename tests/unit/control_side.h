@@ -18,7 +18,7 @@
 
 #define SIDE_BOUND (10 * CLOCK_SECOND)
 
-/* The daemon's side, and what its commands have seen: echo, later, size, events, change. */
+/* The daemon's side, and what its commands have seen: echo, later, size, events, patient, change. */
 struct side {
 	struct event_base *loop;
 	int listener;

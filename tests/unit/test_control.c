@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,16 +203,29 @@ requests_under_way_are_cancelled_when_control_is_freed(void **state)
 
 /* Bounds. */
 
+/* Files for both ends of all connections, and so many that a quarter is enough. */
 static void
-the_65th_connection_is_told_so_and_closed(void **state)
+need_files(void)
 {
-	int files[CONTROL_CONNECTIONS], fd;
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < 4 * CONTROL_CONNECTIONS)
+		skip();
+}
+
+static void
+who_finds_no_place_is_told_so_and_closed(void **state)
+{
+	static int files[CONTROL_CONNECTIONS];
+	int fd;
 
 	(void)state;
+	need_files();
 	for (int i = 0; i < CONTROL_CONNECTIONS; i++) {
 		files[i] = side_client();
-		side_put(files[i], "echo\n");
-		side_expect_ok(files[i], "words", "[]");
+		side_put(files[i], "events\n");
+		side_turn();
 	}
 	fd = side_client();
 	side_expect_error(fd, "too many control connections");
@@ -225,6 +239,102 @@ the_65th_connection_is_told_so_and_closed(void **state)
 	close(fd);
 	for (int i = 1; i < CONTROL_CONNECTIONS; i++)
 		close(files[i]);
+}
+
+/* Waits until the connection that asked nothing for longest has been ended for a new one; gives the new one. */
+static int
+take_an_idle_place(int idle)
+{
+	int64_t until = clock_now() + SIDE_BOUND;
+	char byte;
+
+	for (;;) {
+		int fd = side_client();
+
+		side_put(fd, "echo\n");
+		for (int i = 0; i < 10; i++)
+			side_turn();
+		if (recv(idle, &byte, 1, MSG_DONTWAIT) == 0)
+			return fd;
+		assert_true(clock_now() < until);
+		close(fd);
+		usleep(20000);
+	}
+}
+
+static void
+a_connection_that_asks_nothing_gives_up_its_place(void **state)
+{
+	static int files[CONTROL_CONNECTIONS];
+	int fd;
+
+	(void)state;
+	need_files();
+	for (int i = 0; i < CONTROL_CONNECTIONS; i++) {
+		files[i] = side_client();
+		if (i > 0)
+			side_put(files[i], "events\n");
+		side_turn();
+	}
+	fd = take_an_idle_place(files[0]);
+	side_expect_ok(fd, "words", "[]");
+	close(fd);
+	for (int i = 0; i < CONTROL_CONNECTIONS; i++)
+		close(files[i]);
+}
+
+static void
+as_many_wait_as_may_and_others_are_answered(void **state)
+{
+	static int files[CONTROL_WAITING];
+	int fd = side_client();
+
+	(void)state;
+	need_files();
+	for (int i = 0; i < CONTROL_WAITING; i++) {
+		files[i] = side_client();
+		side_put(files[i], "patient\n");
+		side_turn();
+	}
+	side_put(fd, "patient\necho a\n");
+	side_expect_error(fd, "1024 control connections wait already");
+	side_expect_ok(fd, "words", "[\"a\"]");
+	close(files[7]);
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	side_put(fd, "patient\n");
+	for (int i = 0; i < 10; i++)
+		side_turn();
+	assert_int_equal(recv(fd, &(char){ 0 }, 1, MSG_DONTWAIT), -1);
+	close(fd);
+	for (int i = 0; i < CONTROL_WAITING; i++)
+		if (i != 7)
+			close(files[i]);
+}
+
+static void
+all_that_is_not_read_has_a_bound(void **state)
+{
+	enum { READERS = 8 };
+	int files[READERS], fd = side_client();
+
+	(void)state;
+	for (int i = 0; i < READERS; i++) {
+		files[i] = side_client();
+		side_put(files[i], "size 10000000\n");
+		for (int k = 0; k < 10; k++)
+			side_turn();
+	}
+	side_put(fd, "size 10000000\necho a\n");
+	side_expect_error(fd, "others have not read");
+	side_expect_ok(fd, "words", "[\"a\"]");
+	for (int i = 0; i < READERS; i++)
+		close(files[i]);
+	for (int i = 0; i < 50; i++)
+		side_turn();
+	side_put(fd, "size 1000000\n");
+	side_expect_ok(fd, NULL, NULL);
+	close(fd);
 }
 
 static void
@@ -323,7 +433,10 @@ main(void)
 		SIDE_TEST(a_request_is_cancelled_when_its_connection_goes),
 		SIDE_TEST(a_shutdown_still_waits_for_the_answer_and_a_close_after_it_cancels),
 		SIDE_TEST(requests_under_way_are_cancelled_when_control_is_freed),
-		SIDE_TEST(the_65th_connection_is_told_so_and_closed),
+		SIDE_TEST(who_finds_no_place_is_told_so_and_closed),
+		SIDE_TEST(a_connection_that_asks_nothing_gives_up_its_place),
+		SIDE_TEST(as_many_wait_as_may_and_others_are_answered),
+		SIDE_TEST(all_that_is_not_read_has_a_bound),
 		SIDE_TEST(an_answer_beyond_12_mib_is_an_error),
 		SIDE_TEST(a_reader_that_does_not_read_gets_no_further_command_run),
 		SIDE_TEST(only_administrators_may_change_something_if_there_are_any),
