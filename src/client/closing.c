@@ -16,6 +16,7 @@ static const struct {
 	[CLOSING_REMOVED] = { 'D', "closed: the service was removed" },
 	[CLOSING_STOP] = { 'S', "closed: the daemon ends" },
 	[CLOSING_PROTOCOL] = { 'P', "closed: it sent what is no message" },
+	[CLOSING_STATE] = { 'T', "closed: it needs a connection of its own" },
 	[CLOSING_BEHIND] = { 'B', "closed: it does not take what it is given" },
 	[CLOSING_MEMORY] = { 'M', "closed: no memory was left for it" },
 };

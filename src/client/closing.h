@@ -20,6 +20,7 @@ enum closing_cause {
 	CLOSING_REMOVED,      /* the service, by a reload */
 	CLOSING_STOP,         /* the daemon ends */
 	CLOSING_PROTOCOL,     /* it said what is no message, or too long a one */
+	CLOSING_STATE,        /* it asked for what a shared connection cannot give */
 	CLOSING_BEHIND,       /* it does not take what it is given */
 	CLOSING_MEMORY,
 	CLOSING_CAUSES

@@ -109,7 +109,8 @@ member_finish(struct member *member, enum closing_cause cause)
 {
 	if (member->session != NULL && member->session->cause == CLOSING_UNKNOWN) {
 		member->session->cause = cause;
-		member->session->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_CLIENT;
+		member->session->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
+		    cause != CLOSING_CLIENT;
 	}
 	member_record(member)->flags |= TABLE_SESSION_LAST;
 	table_barrier();

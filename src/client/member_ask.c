@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -13,6 +14,7 @@ struct ask_run {
 	enum framing_result result; /* of the one after them */
 	enum resp_verdict verdict;  /* on it, if it is whole */
 	size_t next;                /* its length, if it is answered here */
+	unsigned protocol;          /* that the client speaks after it (resp) */
 	size_t answer_length;
 	char answer[RESP_ANSWER_SIZE];
 };
@@ -52,6 +54,12 @@ ask_parse(struct member *member, size_t offset, size_t *ret_length)
 	return result;
 }
 
+static unsigned
+ask_protocol(const struct member *member)
+{
+	return member_record(member)->flags & TABLE_SESSION_RESP3 ? 3 : 2;
+}
+
 static void
 ask_judge(struct member *member, struct ask_run *run, size_t length)
 {
@@ -60,9 +68,10 @@ ask_judge(struct member *member, struct ask_run *run, size_t length)
 	run->verdict = RESP_FORWARD;
 	run->next = length;
 	run->answer_length = 0;
+	run->protocol = ask_protocol(member);
 	if (shared->settings->framing == FRAMING_RESP)
-		run->verdict = resp_judge(ask_bytes(member) + run->bytes, length, &shared->resp, run->answer,
-		    &run->answer_length);
+		run->verdict = resp_judge(ask_bytes(member) + run->bytes, length, &shared->resp, &run->protocol,
+		    run->answer, &run->answer_length);
 }
 
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */
@@ -193,10 +202,33 @@ ask_move(struct member *member, const struct ask_run *run)
 	return true;
 }
 
-/* The message at its head is answered with these bytes (length may be 0), and is gone (taken bytes of it); it may
- * have ended as lost.  false if no memory is left for it. */
+/* What else changes with an answer that is given here. */
+struct ask_change {
+	size_t taken;        /* bytes of what the client said are done with */
+	bool lost;           /* as a request that was lost */
+	uint16_t flip;       /* flags of its record that become the opposite */
+};
+
+/* The record's flags, as the word of the table that they lie in. */
+static void
+ask_redo_flags(struct redo *redo, struct table_session *session, uint16_t flip)
+{
+	enum { BEGIN = offsetof(struct table_session, upstream_fd) };
+	struct { int32_t upstream_fd; uint16_t service, flags; } change = { session->upstream_fd, session->service,
+		session->flags ^ flip };
+	uint64_t word;
+
+	_Static_assert(sizeof change == sizeof word && BEGIN % sizeof word == 0 &&
+	    offsetof(struct table_session, service) == BEGIN + 4 &&
+	    offsetof(struct table_session, flags) == BEGIN + 6, "the flags and their neighbours are one word");
+	memcpy(&word, &change, sizeof word);
+	redo_add(redo, (uint64_t *)(void *)((unsigned char *)session + BEGIN), word);
+}
+
+/* Gives the client an answer (length may be 0) to what is at the head of what it said.  One change (X1): a death
+ * leaves no client that has its refusal and goes on.  false if no memory is left for it. */
 static bool
-ask_answer_here(struct member *member, const char *text, size_t length, size_t taken, bool lost)
+ask_answer_here(struct member *member, const char *text, size_t length, const struct ask_change *change)
 {
 	struct shared *shared = member->shared;
 	unsigned char *room = NULL;
@@ -208,14 +240,26 @@ ask_answer_here(struct member *member, const char *text, size_t length, size_t t
 		memcpy(room, text, length);
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, *member_in(member), taken, 0);
+	flow_redo(&redo, shared->table, *member_in(member), change->taken, 0);
 	if (room != NULL)
 		flow_redo(&redo, shared->table, *member_out(member), 0, length);
-	redo_add(&redo, &shared->record->lost, shared->record->lost + lost);
+	ask_redo_flags(&redo, member_record(member), change->flip);
+	redo_add(&redo, &shared->record->lost, shared->record->lost + change->lost);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);
 	if (room != NULL)
 		member_dirty(member);
+	return true;
+}
+
+/* As ask_answer_here(): it is the last answer that the client gets, and nothing behind the message is looked at. */
+static bool
+ask_answer_last(struct member *member, const char *text, size_t length, enum closing_cause cause)
+{
+	if (!ask_answer_here(member, text, length, &(struct ask_change){ .taken = ask_length(member),
+		.flip = TABLE_SESSION_LAST }))
+		return false;
+	member_finish(member, cause);
 	return true;
 }
 
@@ -233,29 +277,49 @@ member_reject(struct member *member, enum framing_result result)
 		length = framing->error(result == FRAMING_TOO_LONG ?
 		    "Protocol error: holdfast: the request is longer than max_message" :
 		    "Protocol error: holdfast: this is no request", error, sizeof error);
-		ask_answer_here(member, error, length, ask_length(member), false);
+		if (ask_answer_last(member, error, length, CLOSING_PROTOCOL))
+			return;
 	}
 	member_finish(member, CLOSING_PROTOCOL);
 }
 
 enum ask_step { ASK_ON, ASK_STUCK, ASK_WAIT, ASK_READ };
 
+/* The client ends with the answer: it asked for that, or for what it cannot have. */
+static enum ask_step
+ask_end(struct member *member, const struct ask_run *run)
+{
+	bool refused = run->verdict == RESP_REFUSE;
+
+	if (!ask_answer_last(member, run->answer, run->answer_length, refused ? CLOSING_STATE : CLOSING_CLIENT))
+		return ASK_WAIT;
+	if (refused)
+		log_notice(member->shared->name, "client %llu closed: %.*s",
+		    (unsigned long long)member_record(member)->id,
+		    (int)(run->answer_length - strlen("-ERR \r\n")), run->answer + strlen("-ERR "));
+	return ASK_READ;
+}
+
 /* The first message is not for the upstream. */
 static enum ask_step
 ask_alone(struct member *member, const struct ask_run *run)
 {
+	struct ask_change change = { 0 };
+
 	if (member->in_flight > 0) /* its replies come first */
 		return ASK_STUCK;
 	if (run->result != FRAMING_WHOLE) {
 		member_reject(member, run->result);
 		return ASK_READ;
 	}
-	if (!ask_answer_here(member, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, run->next,
-	    false))
+	if (run->verdict == RESP_QUIT || run->verdict == RESP_REFUSE)
+		return ask_end(member, run);
+	change.taken = run->next;
+	if (run->protocol != ask_protocol(member))
+		change.flip = TABLE_SESSION_RESP3;
+	if (!ask_answer_here(member, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, &change))
 		return ASK_WAIT;
-	if (run->verdict == RESP_QUIT)
-		member_finish(member, CLOSING_CLIENT);
-	return run->verdict == RESP_QUIT ? ASK_READ : ASK_ON;
+	return ASK_ON;
 }
 
 /* Bytes of the packet that count: many programs end a line with its newline though it is all of a packet. */
@@ -281,7 +345,7 @@ ask_refuse_packet(struct member *member)
 	}
 	log_notice(member->shared->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
 	    ask_length(member));
-	ask_answer_here(member, NULL, 0, ask_length(member), true);
+	ask_answer_here(member, NULL, 0, &(struct ask_change){ .taken = ask_length(member), .lost = true });
 	return ASK_ON;
 }
 
@@ -363,7 +427,8 @@ ask_fail(struct member *member, enum closing_cause cause)
 		ask_first(member, &run);
 		if (run.count == 0)
 			break;
-		if (!silent && ask_answer_here(member, shared->loss_text, shared->loss_length, run.bytes, true))
+		if (!silent && ask_answer_here(member, shared->loss_text, shared->loss_length,
+			&(struct ask_change){ .taken = run.bytes, .lost = true }))
 			continue;
 		shared->record->lost++;
 		member_finish(member, cause);

@@ -13,6 +13,7 @@ struct resp_trial {
 	struct resp_words words;
 	const struct resp_connection *connection; /* borrowed */
 	const struct resp_command *container;     /* of a subcommand; borrowed; else NULL */
+	unsigned protocol;                        /* the client's */
 	char *answer;                             /* borrowed */
 	size_t length;                            /* of answer */
 };
@@ -59,9 +60,8 @@ trial_answer(struct resp_trial *trial, const char *text)
 }
 
 static void
-trial_begin_refusal(struct resp_trial *trial, const struct resp_command *command)
+trial_say_name(struct resp_trial *trial, const struct resp_command *command)
 {
-	trial_say(trial, "-ERR holdfast: ");
 	if (trial->container != NULL) {
 		trial_say(trial, trial->container->name);
 		trial_say(trial, " ");
@@ -69,16 +69,17 @@ trial_begin_refusal(struct resp_trial *trial, const struct resp_command *command
 	trial_say(trial, command->name);
 }
 
+/* what: of the command, or "". */
 static enum resp_verdict
-trial_refuse(struct resp_trial *trial, const struct resp_command *command)
+trial_refuse(struct resp_trial *trial, const struct resp_command *command, const char *what)
 {
-	trial_begin_refusal(trial, command);
-	trial_say(trial, " is not possible on a shared connection");
-	if (command->note != NULL) {
-		trial_say(trial, ": ");
-		trial_say(trial, command->note);
-	}
-	return trial_answer(trial, "\r\n");
+	trial_say(trial, "-ERR ");
+	trial_say_name(trial, command);
+	trial_say(trial, what);
+	trial_say(trial, command->rule == RESP_RULE_HARMFUL ? " could end or block the connection of all clients" :
+	    " needs a connection of its own");
+	trial_say(trial, "; this service is shared: use a service with mode = \"session\"\r\n");
+	return RESP_REFUSE;
 }
 
 /* In Redis's words. */
@@ -97,7 +98,7 @@ trial_answer_arity(struct resp_trial *trial, const struct resp_command *command)
 /* Commands --------------------------------------------------------------------------------------- */
 
 static enum resp_verdict
-judge_select(struct resp_trial *trial, const struct resp_command *command)
+judge_select(struct resp_trial *trial)
 {
 	struct resp_word word;
 	unsigned database;
@@ -106,10 +107,11 @@ judge_select(struct resp_trial *trial, const struct resp_command *command)
 		return trial_answer(trial, "-ERR value is not an integer or out of range\r\n");
 	if (database == trial->connection->database)
 		return trial_answer(trial, "+OK\r\n");
-	trial_begin_refusal(trial, command);
-	trial_say(trial, " of another database is not possible on a shared connection: this one uses database ");
+	trial_say(trial, "-ERR SELECT of a database other than ");
 	trial_say_number(trial, trial->connection->database);
-	return trial_answer(trial, "\r\n");
+	trial_say(trial, " needs a connection of its own; this service is shared: use a service with "
+	    "mode = \"session\", or one whose hello selects it\r\n");
+	return RESP_REFUSE;
 }
 
 /* Of the version we only say what any server of these protocols has; clients look at it for what they may use. */
@@ -121,8 +123,8 @@ judge_select(struct resp_trial *trial, const struct resp_command *command)
 static enum resp_verdict
 judge_hello(struct resp_trial *trial, const struct resp_command *command)
 {
+	unsigned protocol = trial->protocol;
 	struct resp_word word;
-	unsigned protocol;
 
 	if (resp_words_next(&trial->words, &word)) {
 		if (!resp_word_number(&word, &protocol))
@@ -131,14 +133,13 @@ judge_hello(struct resp_trial *trial, const struct resp_command *command)
 			return trial_answer(trial, "-NOPROTO unsupported protocol version\r\n");
 	}
 	while (resp_words_next(&trial->words, &word)) {
-		if (resp_word_is(&word, "AUTH")) {
-			trial_begin_refusal(trial, command);
-			return trial_answer(trial, " with AUTH is not possible on a shared connection\r\n");
-		}
+		if (resp_word_is(&word, "AUTH"))
+			return trial_refuse(trial, command, " with AUTH");
 		if (!resp_word_is(&word, "SETNAME") || !resp_words_next(&trial->words, &word))
 			return trial_answer(trial, "-ERR Syntax error in HELLO option\r\n");
 	}
-	return trial_answer(trial, trial->connection->protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
+	trial->protocol = protocol;
+	return trial_answer(trial, protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
 	    "*14\r\n" HELLO_PAIRS("2"));
 }
 
@@ -149,16 +150,23 @@ judge_xread(struct resp_trial *trial, const struct resp_command *command)
 	struct resp_word word;
 
 	while (resp_words_next(&trial->words, &word) && !resp_word_is(&word, "STREAMS")) {
-		if (resp_word_is(&word, "BLOCK")) {
-			trial_begin_refusal(trial, command);
-			return trial_answer(trial, " with BLOCK is not possible on a shared connection\r\n");
-		}
+		if (resp_word_is(&word, "BLOCK"))
+			return trial_refuse(trial, command, " with BLOCK");
 		if (resp_word_is(&word, "GROUP")) {
 			(void)resp_words_next(&trial->words, &word);
 			(void)resp_words_next(&trial->words, &word);
 		}
 	}
 	return RESP_FORWARD;
+}
+
+/* A server that does not know it answers likewise. */
+static enum resp_verdict
+judge_unknown(struct resp_trial *trial, const struct resp_command *command)
+{
+	trial_say(trial, "-ERR unknown subcommand '");
+	trial_say_name(trial, command);
+	return trial_answer(trial, "'\r\n");
 }
 
 /* Judging ---------------------------------------------------------------------------------------- */
@@ -184,16 +192,18 @@ resp_judge_command(struct resp_trial *trial, const struct resp_command *command)
 	if (!resp_arity_fits(trial, command->arity))
 		return trial_answer_arity(trial, command);
 	switch (command->rule) {
-	case RESP_RULE_SELECT: return judge_select(trial, command);
+	case RESP_RULE_SELECT: return judge_select(trial);
 	case RESP_RULE_HELLO: return judge_hello(trial, command);
 	case RESP_RULE_XREAD: return judge_xread(trial, command);
 	case RESP_RULE_LABEL: return trial_answer(trial, "+OK\r\n");
 	case RESP_RULE_QUIT: (void)trial_answer(trial, "+OK\r\n"); return RESP_QUIT;
 	case RESP_RULE_HTTP: (void)trial_answer(trial, "-ERR holdfast: this is no HTTP server\r\n"); return RESP_QUIT;
 	case RESP_RULE_SUBCOMMAND: return resp_judge_subcommand(trial, command);
-	case RESP_RULE_REFUSE: break;
+	case RESP_RULE_UNKNOWN: return judge_unknown(trial, command);
+	case RESP_RULE_OWN:
+	case RESP_RULE_HARMFUL: break;
 	}
-	return trial_refuse(trial, command);
+	return trial_refuse(trial, command, "");
 }
 
 static enum resp_verdict
@@ -210,11 +220,23 @@ resp_judge_subcommand(struct resp_trial *trial, const struct resp_command *comma
 	return resp_judge_command(trial, subcommand);
 }
 
-enum resp_verdict
-resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection, char *answer,
-    size_t *ret_length)
+/* Replies of the server are in the connection's protocol, whoever asks. */
+static enum resp_verdict
+resp_judge_protocol(struct resp_trial *trial)
 {
-	struct resp_trial trial;
+	if (trial->protocol == trial->connection->protocol)
+		return RESP_FORWARD;
+	(void)trial_answer(trial, trial->connection->protocol == 3 ?
+	    "-ERR this service is shared and speaks RESP3: say HELLO 3 first, or take HELLO 3 out of its hello\r\n" :
+	    "-ERR this service is shared and speaks RESP2 now: connect again\r\n");
+	return RESP_REFUSE;
+}
+
+enum resp_verdict
+resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection, unsigned *protocol,
+    char *answer, size_t *ret_length)
+{
+	struct resp_trial trial = { .connection = connection, .protocol = *protocol, .answer = answer };
 	const struct resp_command *command;
 	enum resp_verdict verdict;
 	struct resp_word word;
@@ -223,13 +245,10 @@ resp_judge(const unsigned char *request, size_t length, const struct resp_connec
 	if (!resp_words_next(&trial.words, &word))
 		return RESP_SKIP;
 	command = resp_table_find(&word);
-	if (command == NULL)
-		return RESP_FORWARD;
-	trial.connection = connection;
-	trial.container = NULL;
-	trial.answer = answer;
-	trial.length = 0;
-	verdict = resp_judge_command(&trial, command);
+	verdict = command == NULL ? RESP_FORWARD : resp_judge_command(&trial, command);
+	if (verdict == RESP_FORWARD)
+		verdict = resp_judge_protocol(&trial);
+	*protocol = trial.protocol;
 	*ret_length = trial.length;
 	return verdict;
 }

@@ -1,57 +1,52 @@
-/* Decided with the list of all commands of Redis 7.0 (COMMAND): refused is what changes what the connection is or
- * gets (a transaction, a subscription, a protocol), what makes it wait or end, and what takes the server from all.
- * What is only slow, or changes data or settings for all, is the server's own affair. */
+/* Decided with the list of all commands of Redis 7.0 (COMMAND), and what later versions add.  Refused is what gives
+ * the connection a state (a transaction, a subscription, a user, a protocol), what makes it wait, and what could take
+ * the connection or the server from all.  What is only slow, or changes data or settings for all, is the server's own
+ * affair. */
 #include "framing/resp_table.h"
 
 #include "framing/resp_words.h"
 
-#define NOTE_TRANSACTION "commands of other clients would get into the transaction"
-#define NOTE_SUBSCRIBE   "its messages would go to other clients"
-#define NOTE_BLOCK       "other clients would have to wait"
-#define NOTE_REPLY       "other clients' replies would change"
-#define NOTE_SERVER      "the server would be taken from other clients"
-#define NOTE_HELLO       "the setting hello speaks for all clients"
-#define NOTE_REPLICA     "it is for replicas"
-
-#define REFUSED(NAME, ARITY, NOTE) { NAME, ARITY, RESP_RULE_REFUSE, NOTE, NULL }
-#define JUDGED(NAME, ARITY, RULE)  { NAME, ARITY, RESP_RULE_##RULE, NULL, NULL }
-#define CONTAINER(NAME, ROWS)      { NAME, -1, RESP_RULE_SUBCOMMAND, NULL, ROWS }
-#define LAST                       { NULL, 0, RESP_RULE_REFUSE, NULL, NULL }
+#define OWN(NAME, ARITY)          { NAME, ARITY, RESP_RULE_OWN, NULL }
+#define HARMFUL(NAME, ARITY)      { NAME, ARITY, RESP_RULE_HARMFUL, NULL }
+#define JUDGED(NAME, ARITY, RULE) { NAME, ARITY, RESP_RULE_##RULE, NULL }
+#define CONTAINER(NAME, ROWS)     { NAME, -1, RESP_RULE_SUBCOMMAND, ROWS }
+#define LAST                      { NULL, 0, RESP_RULE_OWN, NULL }
 
 /* ACL: what closes connections, perhaps this one. */
 static const struct resp_command acl_subcommands[] = {
-	REFUSED("DELUSER", -3, NOTE_SERVER),
-	REFUSED("LOAD", 2, NOTE_SERVER),
+	HARMFUL("DELUSER", -3),
+	HARMFUL("LOAD", 2),
 	LAST,
 };
 
 static const struct resp_command client_subcommands[] = {
 	JUDGED("SETNAME", 3, LABEL),
 	JUDGED("SETINFO", 4, LABEL),
-	REFUSED("CACHING", 3, NOTE_REPLY),
-	REFUSED("CAPA", -3, NOTE_REPLY),
-	REFUSED("IMPORT-SOURCE", 3, NULL),
-	REFUSED("KILL", -3, NOTE_SERVER),
-	REFUSED("NO-EVICT", 3, NULL),
-	REFUSED("NO-TOUCH", 3, NULL),
-	REFUSED("PAUSE", -3, NOTE_BLOCK),
-	REFUSED("REPLY", 3, NOTE_REPLY),
-	REFUSED("TRACKING", -3, NOTE_REPLY),
-	REFUSED("UNBLOCK", -3, NULL),
-	REFUSED("UNPAUSE", 2, NULL),
+	OWN("CACHING", 3),
+	OWN("CAPA", -3),
+	OWN("IMPORT-SOURCE", 3),
+	HARMFUL("KILL", -3),
+	JUDGED("MAINT_NOTIFICATIONS", -3, UNKNOWN),
+	OWN("NO-EVICT", 3),
+	OWN("NO-TOUCH", 3),
+	HARMFUL("PAUSE", -3),
+	OWN("REPLY", 3),
+	OWN("TRACKING", -3),
+	HARMFUL("UNBLOCK", -3),
+	HARMFUL("UNPAUSE", 2),
 	LAST,
 };
 
 static const struct resp_command cluster_subcommands[] = {
-	REFUSED("FAILOVER", -2, NOTE_SERVER),
-	REFUSED("REPLICATE", 3, NOTE_SERVER),
-	REFUSED("RESET", -2, NOTE_SERVER),
+	HARMFUL("FAILOVER", -2),
+	HARMFUL("REPLICATE", 3),
+	HARMFUL("RESET", -2),
 	LAST,
 };
 
 /* After it the next script is debugged: its connection speaks another protocol. */
 static const struct resp_command script_subcommands[] = {
-	REFUSED("DEBUG", 3, NOTE_REPLY),
+	OWN("DEBUG", 3),
 	LAST,
 };
 
@@ -61,34 +56,34 @@ static const struct resp_command commands3[] = {
 };
 
 static const struct resp_command commands4[] = {
-	REFUSED("AUTH", -2, NOTE_HELLO),
-	REFUSED("EXEC", 1, NOTE_TRANSACTION),
+	OWN("AUTH", -2),
+	OWN("EXEC", 1),
 	JUDGED("POST", -1, HTTP),
 	JUDGED("QUIT", -1, QUIT),
-	REFUSED("SYNC", 1, NOTE_REPLICA),
-	REFUSED("WAIT", 3, NOTE_BLOCK),
+	OWN("SYNC", 1),
+	OWN("WAIT", 3),
 	LAST,
 };
 
 static const struct resp_command commands5[] = {
-	REFUSED("BLPOP", -3, NOTE_BLOCK),
-	REFUSED("BRPOP", -3, NOTE_BLOCK),
-	REFUSED("DEBUG", -2, NOTE_SERVER),
+	OWN("BLPOP", -3),
+	OWN("BRPOP", -3),
+	HARMFUL("DEBUG", -2),
 	JUDGED("HELLO", -1, HELLO),
 	JUDGED("HOST:", -1, HTTP),
-	REFUSED("MULTI", 1, NOTE_TRANSACTION),
-	REFUSED("PSYNC", -3, NOTE_REPLICA),
-	REFUSED("RESET", 1, NOTE_REPLY),
-	REFUSED("WATCH", -2, NOTE_TRANSACTION),
+	OWN("MULTI", 1),
+	OWN("PSYNC", -3),
+	OWN("RESET", 1),
+	OWN("WATCH", -2),
 	JUDGED("XREAD", -4, XREAD),
 	LAST,
 };
 
 static const struct resp_command commands6[] = {
-	REFUSED("ASKING", 1, NULL),
-	REFUSED("BLMOVE", 6, NOTE_BLOCK),
-	REFUSED("BLMPOP", -5, NOTE_BLOCK),
-	REFUSED("BZMPOP", -5, NOTE_BLOCK),
+	OWN("ASKING", 1),
+	OWN("BLMOVE", 6),
+	OWN("BLMPOP", -5),
+	OWN("BZMPOP", -5),
 	CONTAINER("CLIENT", client_subcommands),
 	CONTAINER("SCRIPT", script_subcommands),
 	JUDGED("SELECT", 2, SELECT),
@@ -97,47 +92,47 @@ static const struct resp_command commands6[] = {
 
 static const struct resp_command commands7[] = {
 	CONTAINER("CLUSTER", cluster_subcommands),
-	REFUSED("DISCARD", 1, NOTE_TRANSACTION),
-	REFUSED("MONITOR", 1, NOTE_REPLY),
-	REFUSED("SLAVEOF", 3, NOTE_SERVER),
-	REFUSED("UNWATCH", 1, NOTE_TRANSACTION),
-	REFUSED("WAITAOF", 4, NOTE_BLOCK),
+	OWN("DISCARD", 1),
+	OWN("MONITOR", 1),
+	HARMFUL("SLAVEOF", 3),
+	OWN("UNWATCH", 1),
+	OWN("WAITAOF", 4),
 	LAST,
 };
 
 static const struct resp_command commands8[] = {
-	REFUSED("BZPOPMAX", -3, NOTE_BLOCK),
-	REFUSED("BZPOPMIN", -3, NOTE_BLOCK),
-	REFUSED("FAILOVER", -1, NOTE_SERVER),
-	REFUSED("READONLY", 1, NULL),
-	REFUSED("REPLCONF", -1, NOTE_REPLICA),
-	REFUSED("SHUTDOWN", -1, NOTE_SERVER),
+	OWN("BZPOPMAX", -3),
+	OWN("BZPOPMIN", -3),
+	HARMFUL("FAILOVER", -1),
+	OWN("READONLY", 1),
+	OWN("REPLCONF", -1),
+	HARMFUL("SHUTDOWN", -1),
 	LAST,
 };
 
 static const struct resp_command commands9[] = {
-	REFUSED("READWRITE", 1, NULL),
-	REFUSED("REPLICAOF", 3, NOTE_SERVER),
-	REFUSED("SUBSCRIBE", -2, NOTE_SUBSCRIBE),
+	OWN("READWRITE", 1),
+	HARMFUL("REPLICAOF", 3),
+	OWN("SUBSCRIBE", -2),
 	LAST,
 };
 
 static const struct resp_command commands10[] = {
-	REFUSED("BRPOPLPUSH", 4, NOTE_BLOCK),
-	REFUSED("PSUBSCRIBE", -2, NOTE_SUBSCRIBE),
-	REFUSED("SSUBSCRIBE", -2, NOTE_SUBSCRIBE),
+	OWN("BRPOPLPUSH", 4),
+	OWN("PSUBSCRIBE", -2),
+	OWN("SSUBSCRIBE", -2),
 	JUDGED("XREADGROUP", -7, XREAD),
 	LAST,
 };
 
 static const struct resp_command commands11[] = {
-	REFUSED("UNSUBSCRIBE", -1, NOTE_SUBSCRIBE),
+	OWN("UNSUBSCRIBE", -1),
 	LAST,
 };
 
 static const struct resp_command commands12[] = {
-	REFUSED("PUNSUBSCRIBE", -1, NOTE_SUBSCRIBE),
-	REFUSED("SUNSUBSCRIBE", -1, NOTE_SUBSCRIBE),
+	OWN("PUNSUBSCRIBE", -1),
+	OWN("SUNSUBSCRIBE", -1),
 	LAST,
 };
 

@@ -8,7 +8,9 @@
 struct resp_word;
 
 enum resp_rule {
-	RESP_RULE_REFUSE,
+	RESP_RULE_OWN,        /* refused: needs a connection of its own */
+	RESP_RULE_HARMFUL,    /* refused: could end or block the connection of all */
+	RESP_RULE_UNKNOWN,    /* an offer that clients do without where the server does not know it */
 	RESP_RULE_SELECT, RESP_RULE_HELLO, RESP_RULE_XREAD,
 	RESP_RULE_LABEL,      /* names the connection: what all share keeps its own name */
 	RESP_RULE_QUIT,
@@ -20,7 +22,6 @@ struct resp_command {
 	const char *name;      /* in capitals */
 	int arity;             /* words of the whole request; negative: at least so many */
 	enum resp_rule rule;
-	const char *note;      /* why it is refused; NULL: the name says it */
 	const struct resp_command *subcommands; /* of RESP_RULE_SUBCOMMAND, up to one without a name */
 };
 

@@ -105,6 +105,8 @@ struct table_session {
 #define TABLE_SESSION_LAST 16u
 /* Stands for all who send datagrams to the service's socket; has no file of its own. */
 #define TABLE_SESSION_DATAGRAMS 32u
+/* In shared mode: the client has said HELLO 3. */
+#define TABLE_SESSION_RESP3 64u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {

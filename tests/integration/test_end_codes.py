@@ -209,6 +209,14 @@ def test_shared_what_is_no_message(daemon, upstream):
     line(one, "PC")
 
 
+def test_shared_what_needs_a_connection_of_its_own(daemon, upstream):
+    one = daemon(holdfast.fixed("s", upstream(stall).address, 'mode = "shared"; framing = "resp"; '))
+    with one.client("s") as client:
+        client.send(b"MULTI\r\n")
+        assert client.read_all().startswith(b"-ERR MULTI needs a connection of its own")
+    line(one, "TA")
+
+
 def test_shared_a_request_is_lost(daemon, upstream):
     server = upstream(stall)
     one = shared(daemon, server)

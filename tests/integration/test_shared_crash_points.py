@@ -128,6 +128,21 @@ def test_of_what_is_answered_here(daemon, redis, point):
         while deaths(one, point) < WANTED:
             number += 1
             client.send(asking.command("INCR", "count") + asking.command("CLIENT", "SETNAME", "me") +
-                        asking.command("ECHO", number) + asking.command("MULTI"))
+                        asking.command("ECHO", number) + asking.command("HELLO", 3))
             assert [client.reply() for _ in range(3)] == [number, "OK", b"%d" % number]
             assert isinstance(client.reply(), asking.ReplyError)
+
+
+@pytest.mark.parametrize("last", [b"MULTI\r\n", b"QUIT\r\n", b"*x\r\n"], ids=["refused", "quit", "no request"])
+@pytest.mark.parametrize("point", known([*ANSWERED_HERE, "redo.committed", "flow.unnamed"]))
+def test_of_a_last_answer(daemon, redis, point, last):
+    """It is given once and whole, the client ends with it, and nothing that came behind it is done."""
+    one = daemon(asking.shared("cache", redis().address), **crash(f"{point}:3"))
+    number = 0
+    while deaths(one, point) < WANTED:
+        number += 1
+        with Resp(one.socket("cache")) as client:
+            client.send(asking.command("INCR", "count") + last + asking.command("INCR", "count") * 3)
+            assert client.reply() == number
+            assert client.reply() == "OK" if last == b"QUIT\r\n" else isinstance(client.reply(), asking.ReplyError)
+            assert client.at_end()

@@ -19,11 +19,13 @@ def reads_later(one, service):
         assert [client.reply() for _ in range(10000)] == [b"%d" % number for number in range(10000)]
 
 
-def refused_by_the_thousand(one, service):
-    with asking.Resp(one.client(service)) as client:
-        client.send(b"MULTI\r\nSUBSCRIBE x\r\n" * 500 + b"PING\r\n")
-        assert all(isinstance(client.reply(), asking.ReplyError) for _ in range(1000))
-        assert client.reply() == "PONG"
+def refused_by_the_hundred(one, service):
+    for _ in range(200):
+        with asking.Resp(one.client(service)) as client:
+            client.send(b"PING\r\n" + b"MULTI\r\nSUBSCRIBE x\r\n" * 500)
+            assert client.reply() == "PONG"
+            assert isinstance(client.reply(), asking.ReplyError)
+            assert client.at_end()
 
 
 def shut_for_reading(one, service):
@@ -79,7 +81,7 @@ RESP = {
     "replies instead of requests": Answered(
         b"+OK\r\n:1\r\n", b"-ERR unknown command '+OK', with args beginning with: \r\n"
         b"-ERR unknown command ':1', with args beginning with: \r\n"),
-    "refused commands by the thousand": refused_by_the_thousand,
+    "refused commands by the hundred": refused_by_the_hundred,
     "shut for reading": shut_for_reading,
 }
 

@@ -1,5 +1,6 @@
 """Many clients of Redis over one connection: real programs, what libraries say first, answers that are one's own."""
 import pytest
+import redis as redis_py
 
 import asking
 import holdfast
@@ -49,7 +50,8 @@ def test_redis_cli_reads_commands(cache):
     assert done.stdout.split() == ["OK", "2", "1"]
 
 
-REFUSED = ["SELECT 1", "AUTH secret", "HELLO 3", "MULTI", "EXEC", "DISCARD", "WATCH key", "SUBSCRIBE news",
+REFUSED = ["SELECT 1", "AUTH secret", "HELLO 2 AUTH me secret", "RESET", "UNWATCH", "READONLY", "ASKING", "MULTI",
+           "EXEC", "DISCARD", "WATCH key", "SUBSCRIBE news",
            "PSUBSCRIBE news*", "SSUBSCRIBE news", "MONITOR", "BLPOP key 0", "BRPOP key 0", "BRPOPLPUSH a b 0",
            "BLMOVE a b LEFT LEFT 0", "BLMPOP 0 1 key LEFT", "BZPOPMIN key 0", "BZPOPMAX key 0", "BZMPOP 0 1 key MIN",
            "XREAD BLOCK 0 STREAMS s $", "XREADGROUP GROUP g c BLOCK 0 STREAMS s >", "WAIT 1 0", "CLIENT REPLY OFF",
@@ -58,18 +60,94 @@ REFUSED = ["SELECT 1", "AUTH secret", "HELLO 3", "MULTI", "EXEC", "DISCARD", "WA
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_would_change_or_block_it_for_others_is_refused(cache, redis, text):
-    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
-        assert isinstance(client.ask(*text.split()), ReplyError)
-        assert isinstance(client.ask(*text.lower().split()), ReplyError)
-        client.send(f"{text}\r\n".encode())
-        assert isinstance(client.reply(), ReplyError)
-        assert client.ask("PING") == "PONG"
-        assert other.ask("PING") == "PONG"
-        stats = {line.split(":")[0] for line in client.ask("INFO", "COMMANDSTATS").decode().split()}
+def test_who_asks_for_what_others_would_notice_is_told_so_and_closed(cache, text):
+    forms = [asking.command(*text.split()), asking.command(*text.lower().split()), f"{text}\r\n".encode()]
+    with Resp(cache.socket("cache")) as other:
+        for form in forms:
+            with Resp(cache.socket("cache")) as client:
+                client.send(form + asking.command("SET", "key", "behind"))
+                reply = client.reply()
+                assert isinstance(reply, ReplyError) and "this service is shared: use " in reply
+                assert client.at_end()
+        assert other.ask("GET", "key") is None
+        stats = {line.split(":")[0] for line in other.ask("INFO", "COMMANDSTATS").decode().split()}
     name = text.split()[0].lower()
     seen = f"cmdstat_client|{text.split()[1].lower()}" if name == "client" else f"cmdstat_{name}"
-    assert "cmdstat_ping" in stats and seen not in stats
+    assert "cmdstat_get" in stats and seen not in stats
+
+
+TRANSACTION = b"".join(asking.command(*words) for words in [["MULTI"], ["DECR", "stock"], ["RPUSH", "sold", "1"],
+                                                            ["EXEC"]])
+
+
+@pytest.mark.parametrize("split", [None, 20, 40, 1])
+def test_a_refused_transaction_changes_nothing(cache, split):
+    """In one write, or in two anywhere; what came before it is done, and answered first."""
+    before = asking.command("SET", "stock", 10) + asking.command("INCR", "visits")
+    with Resp(cache.socket("cache")) as client:
+        data = before + TRANSACTION
+        parts = [data] if split is None else [data[:len(before) + split], data[len(before) + split:]]
+        client.send(parts[0])
+        assert [client.reply(), client.reply()] == ["OK", 1]
+        for part in parts[1:]:
+            try:
+                client.send(part)
+            except BrokenPipeError:
+                pass  # the refusal has come already
+        assert client.reply() == ("ERR MULTI needs a connection of its own; this service is shared: "
+                                  'use a service with mode = "session"')
+        assert client.at_end()
+    with Resp(cache.socket("cache")) as other:
+        assert other.ask("MGET", "stock", "visits") == [b"10", b"1"]
+        assert other.ask("EXISTS", "sold") == 0
+    assert "needs a connection of its own" in cache.log()
+
+
+def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(cache):
+    """As it is by default; and a program tries again."""
+    client = redis_py.Redis(unix_socket_path=cache.socket("cache"))
+    client.set("stock", 10)
+    for _ in range(2):
+        with pytest.raises(redis_py.RedisError):
+            client.pipeline().decr("stock").rpush("sold", 1).execute()
+        assert client.get("stock") == b"10" and client.exists("sold") == 0
+    assert client.pipeline(transaction=False).decr("stock").rpush("sold", 1).execute() == [9, 1]
+    client.close()
+
+
+def test_who_selects_another_database_writes_nothing_anywhere(cache, redis):
+    address = cache.status("cache")["address"]
+    done = holdfast.run("redis-cli", "-s", cache.socket("cache"), "-n", "1", stdin=None, input="SET key other\n" * 3)
+    assert "needs a connection of its own" in done.stdout + done.stderr
+    client = redis_py.Redis(unix_socket_path=cache.socket("cache"), db=1)
+    with pytest.raises(redis_py.RedisError):
+        client.set("key", "other")
+    client.close()
+    server = redis_py.Redis(port=int(address.rpartition(":")[2]))
+    assert server.info("keyspace") == {}
+    server.close()
+
+
+@pytest.fixture
+def three(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address,
+                               'hello = ({ send = "HELLO 3\\r\\n"; expect = "%"; }); '))
+    one.wait_connected("cache")
+    return one
+
+
+def test_over_resp3_who_has_not_said_hello_3_gets_no_reply_in_it(three):
+    with Resp(three.socket("cache")) as old:
+        assert old.ask("HELLO", 2).startswith("NOPROTO")
+        old.send(asking.command("SET", "key", 1))
+        assert old.reply().startswith("ERR this service is shared and speaks RESP3: say HELLO 3 first")
+        assert old.at_end()
+    done = holdfast.run("redis-cli", "-s", three.socket("cache"), "-3", "HSET", "key", "field", "value")
+    assert done.stdout == "1\n"
+    done = holdfast.run("redis-cli", "-s", three.socket("cache"), "-3", "--no-raw", "HGETALL", "key")
+    assert done.stdout == '1# "field" => "value"\n'
+    done = holdfast.run("redis-cli", "-s", three.socket("cache"), "HGETALL", "key")
+    assert "say HELLO 3 first" in done.stdout
 
 
 def test_quit_closes_the_client_alone(cache):

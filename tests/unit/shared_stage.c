@@ -116,14 +116,13 @@ world_add(uint32_t index)
 void
 world_begin(void)
 {
-	const struct resp_connection resp = { .database = 0, .protocol = 2 };
 	const struct table *table = &world.table;
 
 	world.loop = loop_new();
 	session_stock_init(&stock);
 	TAILQ_INIT(&sessions);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
-	shared_set(world.shared, &world.settings, world.hold_timeout, &resp);
+	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
 	for (uint32_t i = 1; i < table->header->session_high; i++)
 		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == 0 &&
 		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
@@ -163,7 +162,7 @@ world_open(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
-	world = (struct world){ .datagrams = -1 };
+	world = (struct world){ .datagrams = -1, .resp = { .database = 0, .protocol = 2 } };
 	if (table_new(200, &world.table) < 0)
 		return -1;
 	world.table.header->shape.services = 2;

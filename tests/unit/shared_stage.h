@@ -29,6 +29,7 @@ struct world {
 	struct table table;
 	struct shared *shared;
 	struct shared_settings settings; /* line, ordered, stream, no limits to speak of */
+	struct resp_connection resp; /* database 0, RESP2 */
 	int64_t hold_timeout;
 	bool tcp;                /* the upstream is a TCP connection; else Unix */
 	bool refuses;            /* no connection will come */

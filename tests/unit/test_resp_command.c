@@ -23,6 +23,9 @@ struct command_row {
 	const char *answer; /* how it begins; NULL: there is none */
 };
 
+/* What the client speaks, before and after a request. */
+static unsigned speaks = 2;
+
 /* The verdict on a whole request.  The answer becomes a text, and must be a whole reply. */
 static enum resp_verdict
 judge(const char *request, size_t length, const struct resp_connection *connection, char text[RESP_ANSWER_SIZE + 1])
@@ -36,7 +39,7 @@ judge(const char *request, size_t length, const struct resp_connection *connecti
 	memcpy(bytes, request, length);
 	assert_int_equal(framing->request(&of_request, bytes, length, length, &whole), FRAMING_WHOLE);
 	assert_int_equal(whole, length);
-	verdict = resp_judge(bytes, length, connection, text, &answer);
+	verdict = resp_judge(bytes, length, connection, &speaks, text, &answer);
 	free(bytes);
 	text[answer] = '\0';
 	if (verdict == RESP_FORWARD || verdict == RESP_SKIP)
@@ -98,6 +101,7 @@ check_rows(const struct command_row *rows, size_t count, const struct resp_conne
 	char request[1000];
 
 	for (size_t i = 0; i < count; i++) {
+		speaks = connection->protocol;
 		check_one(&rows[i], request, make_array(rows[i].line, false, request), connection);
 		check_one(&rows[i], request, make_array(rows[i].line, true, request), connection);
 		check_one(&rows[i], request, (size_t)sprintf(request, "%s\r\n", rows[i].line), connection);
@@ -107,7 +111,12 @@ check_rows(const struct command_row *rows, size_t count, const struct resp_conne
 }
 
 #define FORWARD(LINE)         { LINE, RESP_FORWARD, NULL }
-#define REFUSED(LINE, NAME)   { LINE, RESP_ANSWER, "-ERR holdfast: " NAME " is not possible on a shared connection" }
+#define HOW "; this service is shared: use a service with mode = \"session\""
+#define REFUSED(LINE, NAME)   { LINE, RESP_REFUSE, "-ERR " NAME " needs a connection of its own" HOW "\r\n" }
+#define HARMFUL(LINE, NAME) \
+	{ LINE, RESP_REFUSE, "-ERR " NAME " could end or block the connection of all clients" HOW "\r\n" }
+#define OTHER(LINE, NUMBER) \
+	{ LINE, RESP_REFUSE, "-ERR SELECT of a database other than " NUMBER " needs a connection of its own" HOW }
 #define ARITY(LINE, NAME)     { LINE, RESP_ANSWER, "-ERR wrong number of arguments for '" NAME "' command\r\n" }
 #define ANSWER(LINE, TEXT)    { LINE, RESP_ANSWER, TEXT }
 
@@ -143,22 +152,22 @@ static const struct command_row refused[] = {
 	REFUSED("BLMOVE a b LEFT LEFT 0", "BLMOVE"), REFUSED("BLMPOP 0 1 a LEFT", "BLMPOP"),
 	REFUSED("BZPOPMIN a 0", "BZPOPMIN"), REFUSED("BZPOPMAX a 0", "BZPOPMAX"),
 	REFUSED("BZMPOP 0 1 a MIN", "BZMPOP"),
-	REFUSED("WAIT 1 0", "WAIT"), REFUSED("WAITAOF 1 0 0", "WAITAOF"), REFUSED("SHUTDOWN", "SHUTDOWN"),
-	REFUSED("DEBUG SLEEP 5", "DEBUG"), REFUSED("REPLICAOF no one", "REPLICAOF"),
-	REFUSED("SLAVEOF a 1", "SLAVEOF"),
+	REFUSED("WAIT 1 0", "WAIT"), REFUSED("WAITAOF 1 0 0", "WAITAOF"), HARMFUL("SHUTDOWN", "SHUTDOWN"),
+	HARMFUL("DEBUG SLEEP 5", "DEBUG"), HARMFUL("REPLICAOF no one", "REPLICAOF"),
+	HARMFUL("SLAVEOF a 1", "SLAVEOF"),
 	REFUSED("SYNC", "SYNC"), REFUSED("PSYNC ? -1", "PSYNC"), REFUSED("REPLCONF ACK 0", "REPLCONF"),
-	REFUSED("FAILOVER", "FAILOVER"), REFUSED("RESET", "RESET"), REFUSED("ASKING", "ASKING"),
+	HARMFUL("FAILOVER", "FAILOVER"), REFUSED("RESET", "RESET"), REFUSED("ASKING", "ASKING"),
 	REFUSED("READONLY", "READONLY"), REFUSED("READWRITE", "READWRITE"),
 	REFUSED("CLIENT REPLY OFF", "CLIENT REPLY"),
-	REFUSED("CLIENT TRACKING ON", "CLIENT TRACKING"), REFUSED("CLIENT KILL ID 1", "CLIENT KILL"),
-	REFUSED("CLIENT PAUSE 1", "CLIENT PAUSE"), REFUSED("CLIENT UNPAUSE", "CLIENT UNPAUSE"),
+	REFUSED("CLIENT TRACKING ON", "CLIENT TRACKING"), HARMFUL("CLIENT KILL ID 1", "CLIENT KILL"),
+	HARMFUL("CLIENT PAUSE 1", "CLIENT PAUSE"), HARMFUL("CLIENT UNPAUSE", "CLIENT UNPAUSE"),
 	REFUSED("CLIENT NO-EVICT ON", "CLIENT NO-EVICT"), REFUSED("CLIENT NO-TOUCH ON", "CLIENT NO-TOUCH"),
-	REFUSED("CLIENT CACHING YES", "CLIENT CACHING"), REFUSED("CLIENT UNBLOCK 1", "CLIENT UNBLOCK"),
+	REFUSED("CLIENT CACHING YES", "CLIENT CACHING"), HARMFUL("CLIENT UNBLOCK 1", "CLIENT UNBLOCK"),
 	REFUSED("CLIENT CAPA redirect", "CLIENT CAPA"), REFUSED("SCRIPT DEBUG YES", "SCRIPT DEBUG"),
-	REFUSED("ACL DELUSER me", "ACL DELUSER"), REFUSED("ACL LOAD", "ACL LOAD"),
-	REFUSED("CLUSTER FAILOVER", "CLUSTER FAILOVER"), REFUSED("CLUSTER RESET", "CLUSTER RESET"),
+	HARMFUL("ACL DELUSER me", "ACL DELUSER"), HARMFUL("ACL LOAD", "ACL LOAD"),
+	HARMFUL("CLUSTER FAILOVER", "CLUSTER FAILOVER"), HARMFUL("CLUSTER RESET", "CLUSTER RESET"),
 	REFUSED("CLIENT IMPORT-SOURCE ON", "CLIENT IMPORT-SOURCE"),
-	REFUSED("CLUSTER REPLICATE x", "CLUSTER REPLICATE"),
+	HARMFUL("CLUSTER REPLICATE x", "CLUSTER REPLICATE"),
 };
 
 static void
@@ -189,7 +198,8 @@ a_wrong_number_of_words_is_told_in_redis_words(void **state)
 static const struct command_row answered[] = {
 	ANSWER("SELECT 0", "+OK\r\n"), ANSWER("CLIENT SETNAME x", "+OK\r\n"),
 	ANSWER("CLIENT SETINFO LIB-NAME x", "+OK\r\n"),
-	REFUSED("SELECT 1", "SELECT of another database"), REFUSED("SELECT 999999999", "SELECT of another database"),
+	ANSWER("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type none", "-ERR unknown subcommand"),
+	OTHER("SELECT 1", "0"), OTHER("SELECT 999999999", "0"),
 	ANSWER("SELECT x", "-ERR value is not an integer"), ANSWER("SELECT -1", "-ERR value is not an integer"),
 	ANSWER("SELECT 00", "-ERR value is not an integer"),
 	ANSWER("SELECT 4294967296", "-ERR value is not an integer"),
@@ -221,15 +231,61 @@ hello_made_the_connection_what_it_is(void **state)
 	static const struct command_row rows[] = {
 		ANSWER("SELECT 7", "+OK\r\n"), ANSWER("HELLO", "%7\r\n$6\r\nserver\r\n"), ANSWER("HELLO 3", "%7\r\n"),
 		ANSWER("HELLO 2", "-NOPROTO"), ANSWER("HELLO 3 SETNAME x", "%7\r\n"),
-		REFUSED("SELECT 0", "SELECT of another database"), REFUSED("HELLO 3 AUTH a b", "HELLO with AUTH"),
+		OTHER("SELECT 0", "7"), REFUSED("HELLO 3 AUTH a b", "HELLO with AUTH"),
 	};
 	char text[RESP_ANSWER_SIZE + 1];
 
 	(void)state;
 	check_rows(rows, COUNT(rows), &three);
-	assert_int_equal(judge("SELECT 0\n", 9, &three, text), RESP_ANSWER);
-	assert_string_equal(text, "-ERR holdfast: SELECT of another database is not possible on a shared connection: "
-	    "this one uses database 7\r\n");
+	assert_int_equal(judge("SELECT 0\n", 9, &three, text), RESP_REFUSE);
+	assert_string_equal(text, "-ERR SELECT of a database other than 7 needs a connection of its own; this "
+	    "service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n");
+}
+
+/* What is said line by line, and the protocol that the client speaks afterwards. */
+static void
+check_protocol(unsigned begin, const struct resp_connection *connection, const struct command_row *rows, size_t count,
+    unsigned end)
+{
+	char request[100];
+
+	speaks = begin;
+	for (size_t i = 0; i < count; i++)
+		check_one(&rows[i], request, (size_t)sprintf(request, "%s\r\n", rows[i].line), connection);
+	assert_int_equal(speaks, end);
+}
+
+static void
+who_has_not_said_hello_3_gets_no_reply_of_resp3(void **state)
+{
+	static const struct resp_connection three = { 0, 3 };
+	static const struct command_row before[] = {
+		ANSWER("HELLO", "*14\r\n"), ANSWER("HELLO 2", "-NOPROTO"), ANSWER("CLIENT SETNAME x", "+OK\r\n"),
+		ANSWER("HELLO 3 OTHER", "-ERR Syntax error"), ANSWER("SELECT 0", "+OK\r\n"),
+		{ "GET a", RESP_REFUSE, "-ERR this service is shared and speaks RESP3: say HELLO 3 first" },
+		{ "XREAD STREAMS a 0", RESP_REFUSE, "-ERR this service is shared and speaks RESP3" },
+		REFUSED("MULTI", "MULTI"),
+	};
+	static const struct command_row after[] = {
+		ANSWER("HELLO 3 SETNAME x", "%7\r\n"), FORWARD("GET a"), ANSWER("HELLO", "%7\r\n"),
+		FORWARD("XREAD STREAMS a 0"), ANSWER("HELLO 2", "-NOPROTO"), FORWARD("GET a"),
+	};
+
+	(void)state;
+	check_protocol(2, &three, before, COUNT(before), 2);
+	check_protocol(2, &three, after, COUNT(after), 3);
+}
+
+static void
+who_speaks_resp3_over_what_has_become_resp2_is_refused(void **state)
+{
+	static const struct command_row rows[] = {
+		{ "GET a", RESP_REFUSE, "-ERR this service is shared and speaks RESP2 now" },
+		ANSWER("HELLO 3", "-NOPROTO"), ANSWER("HELLO 2", "*14\r\n"), FORWARD("GET a"),
+	};
+
+	(void)state;
+	check_protocol(3, &plain, rows, COUNT(rows), 2);
 }
 
 static const struct command_row streams[] = {
@@ -275,14 +331,14 @@ quotes_hide_no_command(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(requests); i++)
-		if (judge(requests[i], strlen(requests[i]), &plain, text) != RESP_ANSWER)
+		if (judge(requests[i], strlen(requests[i]), &plain, text) != RESP_REFUSE)
 			fail_msg("%s was not refused", requests[i]);
 	for (size_t i = 0; i < COUNT(others); i++)
 		assert_int_equal(judge(others[i], strlen(others[i]), &plain, text), RESP_FORWARD);
 	/* Redis compares as C does, and would hear POST and BLOCK. */
 	assert_int_equal(judge("*1\r\n$6\r\nPOST\0x\r\n", 16, &plain, text), RESP_QUIT);
 	assert_int_equal(judge("*6\r\n$5\r\nXREAD\r\n$6\r\nBLOCK\0\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n"
-	    "$1\r\ns\r\n$1\r\n$\r\n", 61, &plain, text), RESP_ANSWER);
+	    "$1\r\ns\r\n$1\r\n$\r\n", 61, &plain, text), RESP_REFUSE);
 }
 
 static void
@@ -320,6 +376,8 @@ main(void)
 		cmocka_unit_test(a_wrong_number_of_words_is_told_in_redis_words),
 		cmocka_unit_test(what_would_change_nothing_is_answered),
 		cmocka_unit_test(hello_made_the_connection_what_it_is),
+		cmocka_unit_test(who_has_not_said_hello_3_gets_no_reply_of_resp3),
+		cmocka_unit_test(who_speaks_resp3_over_what_has_become_resp2_is_refused),
 		cmocka_unit_test(reading_of_streams_passes_unless_it_blocks),
 		cmocka_unit_test(what_redis_does_not_answer_is_skipped),
 		cmocka_unit_test(quotes_hide_no_command),

@@ -117,26 +117,70 @@ story_local_answers_wait_for_the_replies_before_them(void)
 }
 WORLD_STORY(local_answers_wait_for_the_replies_before_them)
 
+/* What comes before it is carried out and answered first; nothing behind it is carried out, now or later. */
 static void
-story_multi_is_refused_between_two_requests(void)
+story_multi_is_refused_and_nothing_behind_it_is_done(void)
 {
-	const char *text;
-	int client, upstream;
+	int client, other, upstream;
 
 	world.settings.framing = FRAMING_RESP;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();
-	world_say(client, "GET a\r\nMULTI\r\nGET b\r\n");
+	other = world_come();
+	world_say(client, "GET a\r\nMULTI\r\nGET b\r\nEXEC\r\n");
+	world_expect(upstream, "GET a\r\n");
+	side_say(client, "GET c\r\n");
 	world_say(upstream, "+1\r\n");
-	world_expect(upstream, "GET a\r\nGET b\r\n");
-	world_say(upstream, "+2\r\n");
-	world_settle();
-	text = side_hear(client);
-	assert_memory_equal(text, "+1\r\n-ERR holdfast: MULTI", 24);
-	assert_non_null(strstr(text, "\r\n+2\r\n"));
+	world_expect(client, "+1\r\n-ERR MULTI needs a connection of its own; this service is shared: use a "
+	    "service with mode = \"session\"\r\n");
+	assert_int_equal(world.ended, 1);
+	world_say(other, "GET d\r\n");
+	world_expect(upstream, "GET d\r\n");
 }
-WORLD_STORY(multi_is_refused_between_two_requests)
+WORLD_STORY(multi_is_refused_and_nothing_behind_it_is_done)
+
+static void
+story_a_request_too_long_is_refused_and_nothing_behind_it_is_done(void)
+{
+	int client, upstream;
+
+	world.settings.framing = FRAMING_RESP;
+	world.settings.max_message = 64;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "*2\r\n$4\r\nECHO\r\n$99\r\nGET x\r\nGET a\r\nGET b\r\n");
+	world_expect(client, "-ERR Protocol error: holdfast: the request is longer than max_message\r\n");
+	assert_int_equal(world.ended, 1);
+	world_expect(upstream, "");
+}
+WORLD_STORY(a_request_too_long_is_refused_and_nothing_behind_it_is_done)
+
+/* What it speaks outlives a death. */
+static void
+story_only_who_has_said_hello_3_shares_a_connection_of_resp3(void)
+{
+	static const struct resp_connection three = { 0, 3 };
+	int speaks, other, upstream;
+
+	world.settings.framing = FRAMING_RESP;
+	world.resp = three;
+	world_begin();
+	upstream = world_bring();
+	speaks = world_come();
+	other = world_come();
+	world_say(speaks, "HELLO 3\r\n");
+	assert_memory_equal(side_hear(speaks), "%7\r\n", 4);
+	world_say(other, "GET a\r\nGET b\r\n");
+	assert_memory_equal(side_hear(other), "-ERR this service is shared and speaks RESP3", 44);
+	world_say(speaks, "GET c\r\n");
+	world_expect(upstream, "GET c\r\n");
+	world_say(upstream, "_\r\n");
+	world_expect(speaks, "_\r\n");
+	assert_int_equal(world.ended, 1);
+}
+WORLD_STORY(only_who_has_said_hello_3_shares_a_connection_of_resp3)
 
 static void
 story_quit_ends_the_client_after_its_replies(void)
@@ -291,7 +335,9 @@ main(void)
 		WORLD_ROW(what_is_asked_before_there_is_a_connection_waits_for_it),
 		WORLD_ROW(who_has_said_the_last_gets_the_replies_and_the_end),
 		WORLD_ROW(local_answers_wait_for_the_replies_before_them),
-		WORLD_ROW(multi_is_refused_between_two_requests),
+		WORLD_ROW(multi_is_refused_and_nothing_behind_it_is_done),
+		WORLD_ROW(a_request_too_long_is_refused_and_nothing_behind_it_is_done),
+		WORLD_ROW(only_who_has_said_hello_3_shares_a_connection_of_resp3),
 		WORLD_ROW(quit_ends_the_client_after_its_replies),
 		WORLD_ROW(what_is_no_request_is_told_after_the_replies),
 		WORLD_ROW(a_request_that_is_too_long_ends_its_client_alone),

@@ -224,6 +224,104 @@ a_death_while_they_are_turned_away_answers_each_once(void **state)
 		skip();
 }
 
+static void
+begin_world_of_resp(void)
+{
+	world_open(NULL);
+	world.settings.framing = FRAMING_RESP;
+	world_begin();
+	client = world_come();
+	other = world_come();
+	upstream = world_bring();
+	world_settle();
+}
+
+/* One asks for what it cannot have, the other says what is no request; each goes on as if nothing were. */
+static void
+prepare_to_close(void *arg)
+{
+	(void)arg;
+	begin_world_of_resp();
+	side_say(client, "INCR a\r\nMULTI\r\nINCR b\r\nEXEC\r\n");
+	side_say(other, "*x\r\nINCR c\r\n");
+}
+
+static void
+check_closed(void *arg, bool finished)
+{
+	char asked[64] = "", first[256] = "", second[256] = "";
+
+	(void)arg;
+	(void)finished;
+	world_die();
+	world_settle();
+	hear(upstream, asked, sizeof asked);
+	assert_string_equal(asked, "INCR a\r\n");
+	world_say(upstream, ":1\r\n");
+	world_die();
+	world_settle();
+	hear(client, first, sizeof first);
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, ":1\r\n-ERR MULTI needs a connection of its own; this service is shared: use "
+	    "a service with mode = \"session\"\r\nEOF");
+	assert_string_equal(second, "-ERR Protocol error: holdfast: this is no request\r\nEOF");
+	assert_string_equal(side_hear(upstream), "");
+	world_close(NULL);
+}
+
+static void
+a_death_before_they_are_closed_does_nothing_of_what_is_behind(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_close, act, check_closed, NULL))
+		skip();
+}
+
+/* The reply to INCR a is there: what is refused is refused now. */
+static void
+prepare_to_end(void *arg)
+{
+	prepare_to_close(arg);
+	world_settle();
+	side_say(upstream, ":1\r\n");
+}
+
+/* In this turn alone: few steps, so that hardly one is left out. */
+static void
+act_once(void *arg)
+{
+	(void)arg;
+	event_base_loop(world.loop, EVLOOP_NONBLOCK);
+}
+
+static void
+check_ended(void *arg, bool finished)
+{
+	char asked[64] = "";
+
+	(void)arg;
+	(void)finished;
+	hear(upstream, asked, sizeof asked);
+	assert_string_equal(asked, "INCR a\r\n");
+	world_die();
+	world_settle();
+	assert_string_equal(side_hear(client), ":1\r\n-ERR MULTI needs a connection of its own; this service is "
+	    "shared: use a service with mode = \"session\"\r\n");
+	assert_string_equal(side_hear(client), "EOF");
+	assert_string_equal(side_hear(upstream), "");
+	world_close(NULL);
+}
+
+static void
+a_death_while_one_is_refused_leaves_its_error_whole_and_its_end(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_end, act_once, check_ended, NULL))
+		skip();
+}
+
 int
 main(void)
 {
@@ -232,6 +330,8 @@ main(void)
 		cmocka_unit_test(a_death_while_they_are_answered_gives_each_reply_once),
 		cmocka_unit_test(a_death_in_a_loss_tells_each_who_lost_once),
 		cmocka_unit_test(a_death_while_they_are_turned_away_answers_each_once),
+		cmocka_unit_test(a_death_before_they_are_closed_does_nothing_of_what_is_behind),
+		cmocka_unit_test(a_death_while_one_is_refused_leaves_its_error_whole_and_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
