@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
 #include <net/if.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -63,6 +65,33 @@ address_parse_port(const char *text, uint16_t *ret_port)
 	return NULL;
 }
 
+/* As the kernel has it: dev_valid_name(). */
+static bool
+address_is_interface(const char *name)
+{
+	size_t length = strlen(name);
+
+	return length > 0 && length < IF_NAMESIZE && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+	    strpbrk(name, "/: \t\n\v\f\r") == NULL;
+}
+
+int
+address_find_interface(struct address *address)
+{
+	bool numbered = strspn(address->host, "0123456789") == strlen(address->host);
+	unsigned number;
+
+	if (address->kind != ADDRESS_SOCKET || address->socket.ss_family != AF_INET6 || address->host[0] == '\0')
+		return 0;
+	number = if_nametoindex(address->host);
+	if (number == 0 && numbered)
+		number = (unsigned)strtoul(address->host, NULL, 10);
+	if (number == 0)
+		return -ENODEV;
+	address_ip6(address)->sin6_scope_id = number;
+	return 0;
+}
+
 /* text begins behind the "[". */
 static const char *
 address_parse_ip6(const char *text, struct address *address)
@@ -84,8 +113,10 @@ address_parse_ip6(const char *text, struct address *address)
 		*scope++ = '\0';
 	if (inet_pton(AF_INET6, number, &ip->sin6_addr) != 1)
 		return "not an IPv6 address between [ and ]";
-	if (scope != NULL && (ip->sin6_scope_id = if_nametoindex(scope)) == 0)
-		return "no such network interface behind the %";
+	if (scope != NULL && !address_is_interface(scope))
+		return "no name of a network interface behind the %";
+	if (scope != NULL)
+		strcpy(address->host, scope);
 	if (end[1] != ':')
 		return "no port";
 	error = address_parse_port(end + 2, &address->port);
@@ -167,6 +198,10 @@ address_parse(const char *text, struct address *ret_address)
 	address.kind = ADDRESS_SOCKET;
 	if (text[0] == '\0')
 		return "the address is empty";
+	if (text[0] == '/')
+		return "the path of a Unix socket has unix: before it";
+	if (strstr(text, "://") != NULL)
+		return "an address is HOST:PORT or unix:/PATH, no URL";
 	if (strncmp(text, "unix:", 5) == 0)
 		error = address_parse_unix(text + 5, &address);
 	else if (text[0] == '[')
@@ -178,9 +213,64 @@ address_parse(const char *text, struct address *ret_address)
 	return error;
 }
 
+/* Ports that URLs leave out. */
+static const struct {
+	const char *scheme;
+	unsigned port;
+} address_schemes[] = {
+	{ "amqp", 5672 }, { "amqps", 5671 }, { "http", 80 }, { "https", 443 }, { "ldap", 389 }, { "mysql", 3306 },
+	{ "mongodb", 27017 }, { "postgres", 5432 }, { "postgresql", 5432 }, { "redis", 6379 }, { "rediss", 6379 },
+	{ "ws", 80 }, { "wss", 443 },
+};
+
+static unsigned
+address_scheme_port(const char *scheme, size_t length)
+{
+	for (size_t i = 0; i < sizeof address_schemes / sizeof address_schemes[0]; i++)
+		if (strlen(address_schemes[i].scheme) == length &&
+		    strncasecmp(address_schemes[i].scheme, scheme, length) == 0)
+			return address_schemes[i].port;
+	return 0;
+}
+
+bool
+address_advise(const char *text, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	const char *rest = strstr(text, "://"), *at;
+	size_t scheme = rest == NULL ? 0 : (size_t)(rest - text);
+	struct address address;
+	int length, n;
+
+	rest = rest == NULL ? text : rest + 3;
+	if (*rest == '/') /* a path, or unix:///PATH */
+		return snprintf(ret_text, ADDRESS_TEXT_SIZE, "unix:%s", rest) < ADDRESS_TEXT_SIZE &&
+		    address_parse(ret_text, &address) == NULL;
+	if (scheme == 0)
+		return false;
+	length = (int)strcspn(rest, "/?#");
+	if ((at = memrchr(rest, '@', (size_t)length)) != NULL) {
+		length -= (int)(at + 1 - rest);
+		rest = at + 1;
+	}
+	n = snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s", length, rest);
+	if (n < ADDRESS_TEXT_SIZE && address_parse(ret_text, &address) == NULL)
+		return true;
+	n = snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", length, rest, address_scheme_port(text, scheme));
+	return n < ADDRESS_TEXT_SIZE && address_parse(ret_text, &address) == NULL;
+}
+
 void
 address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE])
 {
+	char number[INET6_ADDRSTRLEN];
+
+	if (address->kind == ADDRESS_SOCKET && address->socket.ss_family == AF_INET6 && address->host[0] != '\0') {
+		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)&address->socket)->sin6_addr, number,
+		    sizeof number);
+		snprintf(ret_text, ADDRESS_TEXT_SIZE, "[%s%%%.*s]:%u", number, IF_NAMESIZE, address->host,
+		    address->port);
+		return;
+	}
 	if (address->kind == ADDRESS_HOST)
 		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", ADDRESS_HOST_SIZE - 1, address->host, address->port);
 	else
@@ -268,5 +358,5 @@ address_equal(const struct address *a, const struct address *b)
 		return false;
 	if (a->kind == ADDRESS_HOST)
 		return strcasecmp(a->host, b->host) == 0;
-	return address_socket_equal(&a->socket, &b->socket);
+	return strcmp(a->host, b->host) == 0 && address_socket_equal(&a->socket, &b->socket);
 }

@@ -21,13 +21,20 @@ enum address_kind { ADDRESS_SOCKET, ADDRESS_HOST };
 struct address {
 	enum address_kind kind;
 	uint16_t port;                   /* host order; 0 for unix */
-	char host[ADDRESS_HOST_SIZE];    /* ADDRESS_HOST only */
+	char host[ADDRESS_HOST_SIZE];    /* ADDRESS_SOCKET: interface behind %, or "" */
 	struct sockaddr_storage socket;  /* ADDRESS_SOCKET only */
 	socklen_t socket_length;
 };
 
 /* Parses a text.  NULL, or what is wrong with it: a static text such as "port 0 is not a port". */
 const char *address_parse(const char *text, struct address *ret_address);
+
+/* Finds the network interface that an address names: it may come and go, so that this is done for each connect.  0,
+ * or -ENODEV: there is none of this name now. */
+int address_find_interface(struct address *address);
+
+/* Writes the address that a text which is none was perhaps meant to be: a path without unix:, or a URL. */
+bool address_advise(const char *text, char ret_text[ADDRESS_TEXT_SIZE]);
 
 /* Writes the address as address_parse reads it. */
 void address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE]);

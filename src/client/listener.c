@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -133,12 +136,54 @@ listener_make_directories(const char *path, const char *runtime_directory)
 	mem_free(part);
 }
 
+/* Text of digits alone: the number, else -1. */
+static int64_t
+listener_number(const char *text)
+{
+	return strspn(text, "0123456789") == strlen(text) ? strtoll(text, NULL, 10) : -1;
+}
+
+/* (uid_t)-1 for NULL.  Whether there is such a user now. */
+static bool
+listener_find_owner(const char *name, uid_t *ret_owner)
+{
+	struct passwd user, *found = NULL;
+	char buffer[16384];
+
+	*ret_owner = (uid_t)(name == NULL ? -1 : listener_number(name));
+	if (name == NULL || listener_number(name) >= 0)
+		return true;
+	if (getpwnam_r(name, &user, buffer, sizeof buffer, &found) == 0 && found != NULL)
+		*ret_owner = found->pw_uid;
+	return found != NULL;
+}
+
+static bool
+listener_find_group(const char *name, gid_t *ret_group)
+{
+	struct group group, *found = NULL;
+	char buffer[16384];
+
+	*ret_group = (gid_t)(name == NULL ? -1 : listener_number(name));
+	if (name == NULL || listener_number(name) >= 0)
+		return true;
+	if (getgrnam_r(name, &group, buffer, sizeof buffer, &found) == 0 && found != NULL)
+		*ret_group = found->gr_gid;
+	return found != NULL;
+}
+
 /* Guards the socket file at this path, which the settings may name otherwise. */
 static char *
 listener_guard_at(const struct listener_settings *settings, const char *path)
 {
-	if ((settings->owner != (uid_t)-1 || settings->group != (gid_t)-1) &&
-	    lchown(path, settings->owner, settings->group) == -1)
+	uid_t owner;
+	gid_t group;
+
+	if (!listener_find_owner(settings->owner, &owner))
+		return mem_print("socket %s: there is no user \"%s\"", settings->path, settings->owner);
+	if (!listener_find_group(settings->group, &group))
+		return mem_print("socket %s: there is no group \"%s\"", settings->path, settings->group);
+	if ((owner != (uid_t)-1 || group != (gid_t)-1) && lchown(path, owner, group) == -1)
 		return mem_print("socket %s: cannot set owner or group: %s; add SupplementaryGroups= to the unit, "
 		    "or use mode \"0666\" with allow_groups", settings->path, strerror(errno));
 	if (chmod(path, settings->mode) == -1)
@@ -233,24 +278,32 @@ listener_try(const struct listener_settings *settings, int directory)
 	return wrong;
 }
 
-/* The directory of this path, or the nearest above it that is there: the rest would be made.  -1 and errno. */
+/* The directory of this path.  Below the runtime directory the nearest above it that is there: the rest would be
+ * made.  -1 and errno. */
 static int
-listener_open_nearest(const char *path)
+listener_open_nearest(const char *path, const char *runtime_directory)
 {
+	size_t base = strlen(runtime_directory), least;
 	char *place = mem_copy_text(path), *slash;
 	int directory = -1;
 
+	if (strncmp(path, runtime_directory, base) == 0 && path[base] == '/')
+		least = base;
+	else
+		least = strlen(path);
 	errno = ENOENT;
 	while (directory == -1 && errno == ENOENT && (slash = strrchr(place, '/')) != NULL) {
 		*slash = '\0';
 		directory = openat(AT_FDCWD, *place == '\0' ? "/" : place, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (strlen(place) <= least)
+			break;
 	}
 	mem_free(place);
 	return directory;
 }
 
 char *
-listener_rehearse(const struct listener_settings *settings, bool open)
+listener_rehearse(const struct listener_settings *settings, const char *runtime_directory, bool open)
 {
 	struct sockaddr_un name;
 	socklen_t length;
@@ -262,7 +315,7 @@ listener_rehearse(const struct listener_settings *settings, bool open)
 		wrong = listener_examine(settings->path, &name, length, &stale);
 	if (wrong != NULL || listener_is_abstract(settings))
 		return wrong;
-	directory = listener_open_nearest(settings->path);
+	directory = listener_open_nearest(settings->path, runtime_directory);
 	if (directory == -1)
 		return mem_print("socket %s: %s", settings->path, strerror(errno));
 	wrong = listener_try(settings, directory);

@@ -18,8 +18,8 @@ struct listener_settings {
 	enum listener_type type;
 	char *path;          /* owned by who fills it; absolute, or "@name" for an abstract socket */
 	mode_t mode;
-	uid_t owner;         /* (uid_t)-1: the daemon's */
-	gid_t group;         /* (gid_t)-1: the daemon's */
+	/* Owned likewise: names or numbers, which are asked for when the socket is guarded.  NULL: the daemon's. */
+	char *owner, *group;
 	int backlog;
 };
 
@@ -48,7 +48,7 @@ char *listener_guard(const struct listener_settings *settings);
 /* What listener_open() would complain about, or listener_guard() of one that is open; leaves nothing behind.  Binds a
  * socket beside the path for a moment, or where its missing directories would be made, since only the kernel knows
  * what it would refuse.  NULL or a text to free. */
-char *listener_rehearse(const struct listener_settings *settings, bool open);
+char *listener_rehearse(const struct listener_settings *settings, const char *runtime_directory, bool open);
 
 /* A client has come: fd is the callee's. */
 typedef void listener_callback(void *arg, int fd);

@@ -48,8 +48,8 @@ static char *
 metrics_door_open_unix(const struct address *address, const char *runtime_directory, int *ret_fd)
 {
 	const struct sockaddr_un *name = (const void *)&address->socket;
-	struct listener_settings settings = { .type = LISTENER_STREAM, .mode = 0660, .owner = (uid_t)-1,
-		.group = (gid_t)-1, .backlog = METRICS_DOOR_BACKLOG };
+	struct listener_settings settings = { .type = LISTENER_STREAM, .mode = 0660,
+		.backlog = METRICS_DOOR_BACKLOG };
 	struct sockaddr_un bound;
 	socklen_t length;
 	char *wrong;

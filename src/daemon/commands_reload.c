@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "daemon/commands_parts.h"
+#include "daemon/values.h"
 
 /* Settings that one answer tells of: it has its limit. */
 #define RELOADING_SETTINGS 4096
@@ -27,17 +28,25 @@ reloading_texts(char *const *texts)
 }
 
 static json_t *
-reloading_owner(uid_t uid)
+reloading_owner(const char *owner)
 {
-	const struct passwd *user = getpwuid(uid == (uid_t)-1 ? geteuid() : uid);
+	const struct passwd *user = getpwuid(values_parse_id(owner == NULL ? "" : owner) < 0 ? geteuid()
+	    : (uid_t)values_parse_id(owner));
+
+	if (owner != NULL && values_parse_id(owner) < 0)
+		return control_text(owner);
 
 	return user == NULL ? json_null() : control_text(user->pw_name);
 }
 
 static json_t *
-reloading_group(gid_t gid)
+reloading_group(const char *name)
 {
-	const struct group *group = getgrgid(gid == (gid_t)-1 ? getegid() : gid);
+	const struct group *group = getgrgid(values_parse_id(name == NULL ? "" : name) < 0 ? getegid()
+	    : (gid_t)values_parse_id(name));
+
+	if (name != NULL && values_parse_id(name) < 0)
+		return control_text(name);
 
 	return group == NULL ? json_null() : control_text(group->gr_name);
 }

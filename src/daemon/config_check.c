@@ -144,7 +144,8 @@ config_check_socket_place(struct draft *draft, const struct draft_service *servi
 		return;
 	directory = mem_copy_bytes(path, (size_t)(strrchr(path, '/') - path));
 	if (access(directory[0] == '\0' ? "/" : directory, F_OK) == -1)
-		draft_error(draft, place, "listen.path", "%s: directory %s: %s", path, directory, strerror(errno));
+		draft_momentary(draft, place, "listen.path", "%s: directory %s: %s", path, directory,
+		    strerror(errno));
 	mem_free(directory);
 }
 
@@ -157,7 +158,8 @@ config_check_catalog(struct draft *draft, const struct draft_service *service, c
 		    "%s: %s; the service stays down until it is there", path, strerror(errno));
 }
 
-/* Only what systemd started is given credentials: whoever tests the file by hand cannot see them. */
+/* Only what systemd started is given credentials: whoever tests the file by hand cannot see them.  A file is read for
+ * each connection. */
 static void
 config_check_hello(struct draft *draft, const struct draft_service *service)
 {
@@ -180,7 +182,7 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 		if (blind && *name != '/')
 			draft_warning(draft, place, "hello", "%s", wrong);
 		else
-			draft_error(draft, place, "hello", "%s", wrong);
+			draft_momentary(draft, place, "hello", "%s; attempts fail until it is there", wrong);
 		mem_free(wrong);
 	}
 }
@@ -205,14 +207,16 @@ config_group_exists(const char *name)
 	    found != NULL);
 }
 
+/* A directory service may not answer at this moment; until it does nobody is let in by the name. */
 static void
 config_check_names(struct draft *draft, const struct draft_place *place, const char *setting, char *const *names,
     bool groups)
 {
 	for (size_t i = 0; names != NULL && names[i] != NULL; i++)
 		if (groups ? !config_group_exists(names[i]) : !config_user_exists(names[i]))
-			draft_error(draft, place, setting, "there is no %s \"%s\"", groups ? "group" : "user",
-			    names[i]);
+			draft_momentary(draft, place, setting, "there is no %s \"%s\" now; it is asked for again at "
+			    "a %s", groups ? "group" : "user", names[i],
+			    strcmp(setting, "lookup.owners") == 0 ? "restart" : "reload");
 }
 
 static void

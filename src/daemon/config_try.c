@@ -121,16 +121,15 @@ try_occupied(const struct try *try, const struct listener_settings *listener, bo
 
 /* What is wrong with the socket: its owner or group, if that alone is. */
 static char *
-try_listener(const struct listener_settings *listener, bool *ret_owner)
+try_listener(const struct listener_settings *listener, const char *runtime_directory, bool *ret_owner)
 {
 	struct listener_settings own = *listener;
 	char *wrong;
 
-	own.owner = (uid_t)-1;
-	own.group = (gid_t)-1;
-	wrong = listener_rehearse(&own, true);
+	own.owner = own.group = NULL;
+	wrong = listener_rehearse(&own, runtime_directory, true);
 	*ret_owner = wrong == NULL;
-	return wrong == NULL ? listener_rehearse(listener, true) : wrong;
+	return wrong == NULL ? listener_rehearse(listener, runtime_directory, true) : wrong;
 }
 
 static void
@@ -142,9 +141,9 @@ try_service(const struct try *try, const struct draft_service *service)
 	char *wrong = try_occupied(try, listener, &warning);
 
 	if (wrong == NULL) {
-		wrong = try_listener(listener, &owner);
+		wrong = try_listener(listener, try->draft->config->runtime_directory, &owner);
 		if (owner)
-			setting = listener->group != (gid_t)-1 ? "listen.group" : "listen.owner";
+			setting = listener->group != NULL ? "listen.group" : "listen.owner";
 	}
 	if (wrong != NULL && warning)
 		draft_warning(try->draft, draft_service_place(service, setting), setting, "%s", wrong);
@@ -162,7 +161,7 @@ try_control(const struct try *try)
 	char *wrong = try_occupied(try, listener, &owner);
 
 	if (wrong == NULL)
-		wrong = try_listener(listener, &owner);
+		wrong = try_listener(listener, try->draft->config->runtime_directory, &owner);
 	if (wrong != NULL)
 		draft_failure(try->draft, &place, "control.path", "%s", wrong);
 	mem_free(wrong);

@@ -57,7 +57,7 @@ static void
 daemon_guard_control(const struct config *config, bool dry, struct config_errors *errors)
 {
 	const struct listener_settings *listener = &config->control.listener;
-	char *wrong = dry ? listener_rehearse(listener, true) : listener_guard(listener);
+	char *wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
 
 	if (wrong != NULL)
 		config_error(errors, "control: %s", wrong);

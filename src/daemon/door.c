@@ -125,12 +125,13 @@ door_prepare(struct table *table, const char *name, const struct listener_settin
 }
 
 char *
-door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings)
+door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory)
 {
 	int activated = door_activated(table, name);
 	struct door door;
 
-	return activated == -1 ? listener_rehearse(settings, false) :
+	return activated == -1 ? listener_rehearse(settings, runtime_directory, false) :
 	    door_examine(name, activated, settings->type, &door);
 }
 

@@ -36,7 +36,8 @@ char *door_prepare_given(const struct table_service *giver, const struct listene
     struct door *ret_door);
 
 /* What door_prepare() would complain about; opens nothing that stays.  Likewise. */
-char *door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings);
+char *door_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory);
 
 /* The record names the door from now on; the one that it named before is given in *ret_before. */
 void door_commit(struct table_service *record, struct door *door, struct door *ret_before);

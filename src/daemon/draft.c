@@ -71,6 +71,16 @@ draft_warning(struct draft *draft, const struct draft_place *place, const char *
 	va_end(args);
 }
 
+void
+draft_momentary(struct draft *draft, const struct draft_place *place, const char *setting, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	draft_say(draft, draft->test ? config_failure : config_warning, draft_line(place, setting, format, args));
+	va_end(args);
+}
+
 const struct draft_place *
 draft_service_place(const struct draft_service *service, const char *setting)
 {

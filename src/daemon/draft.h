@@ -48,6 +48,10 @@ void draft_failure(struct draft *draft, const struct draft_place *place, const c
 void draft_warning(struct draft *draft, const struct draft_place *place, const char *setting, const char *format,
     ...) __attribute__((format(printf, 4, 5)));
 
+/* What may be otherwise in a moment: for -t a failure; at a start and a reload, which go on without it, a warning. */
+void draft_momentary(struct draft *draft, const struct draft_place *place, const char *setting, const char *format,
+    ...) __attribute__((format(printf, 4, 5)));
+
 /* The place of a value: where the setting was named, else that of the service. */
 const struct draft_place *draft_service_place(const struct draft_service *service, const char *setting);
 

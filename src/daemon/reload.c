@@ -46,6 +46,8 @@ reload_add(struct reload_plan *plan, const struct service_settings *settings)
 	addition->service = mem_copy_text(settings->name);
 	addition->listener = settings->listener;
 	addition->listener.path = mem_copy_text(settings->listener.path);
+	addition->listener.owner = settings->listener.owner == NULL ? NULL : mem_copy_text(settings->listener.owner);
+	addition->listener.group = settings->listener.group == NULL ? NULL : mem_copy_text(settings->listener.group);
 }
 
 static void
@@ -118,16 +120,23 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 	if (self != NULL && service_has_given_door(self))
 		return NULL;
 	if (owner != NULL && owner == self)
-		return ret_door == NULL ? listener_rehearse(listener, true) : listener_guard(listener);
+		return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
+		    listener_guard(listener);
 	if (owner == NULL || door_is_activated(table, settings->name))
-		return ret_door == NULL ? door_rehearse(table, settings->name, listener) :
+		return ret_door == NULL ? door_rehearse(table, settings->name, listener, new->runtime_directory) :
 		    door_prepare(table, settings->name, listener, new->runtime_directory, ret_door);
 	/* No two services of a configuration have the same path: its owner gives it up. */
 	if (service_get_settings(owner)->listener.type != listener->type)
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
 		    "again", listener->path, service_name(owner));
-	return ret_door == NULL ? listener_rehearse(listener, true) :
+	return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
 	    door_prepare_given(&table->services[service_index(owner)], listener, ret_door);
+}
+
+static bool
+reload_is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
 /* Whether the service has tried to open this very socket before, and could not: whatever else a reload changes of it
@@ -140,8 +149,8 @@ reload_is_shut_already(const struct service *service, const struct service_setti
 	if (service == NULL || !service_lacks_door(service))
 		return false;
 	old = &service_get_settings(service)->listener;
-	return strcmp(old->path, new->path) == 0 && old->mode == new->mode && old->owner == new->owner &&
-	    old->group == new->group;
+	return strcmp(old->path, new->path) == 0 && old->mode == new->mode &&
+	    reload_is_same(old->owner, new->owner) && reload_is_same(old->group, new->group);
 }
 
 void
@@ -199,6 +208,8 @@ reload_plan_clear(struct reload_plan *plan)
 	for (size_t i = 0; i < plan->added_count; i++) {
 		mem_free(plan->added[i].service);
 		mem_free(plan->added[i].listener.path);
+		mem_free(plan->added[i].listener.owner);
+		mem_free(plan->added[i].listener.group);
 	}
 	for (size_t i = 0; i < plan->changed_count; i++)
 		reload_change_clear(&plan->changed[i]);

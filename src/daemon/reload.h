@@ -10,7 +10,7 @@
 /* A service to be added, for people: its socket, so that a typing error in it is seen. */
 struct reload_addition {
 	char *service;                     /* owned */
-	struct listener_settings listener; /* its path is owned */
+	struct listener_settings listener; /* its texts are owned */
 };
 
 /* What is to be done; and the doors that were opened for it, one for each service of the new configuration, most of

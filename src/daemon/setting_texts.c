@@ -1,7 +1,5 @@
 #include "daemon/setting_texts.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "base/address.h"
@@ -56,9 +54,19 @@ static char *
 setting_check_address(const char *text)
 {
 	struct address address;
-	const char *error = address_parse(text, &address);
+	const char *error = address_parse(text, &address), *secret, *end;
+	char advised[ADDRESS_TEXT_SIZE], *advice, *whole;
 
-	return error == NULL ? NULL : mem_print("\"%s\": %s", text, error);
+	if (error == NULL)
+		return NULL;
+	/* A URL may hold a password. */
+	secret = strstr(text, "://");
+	end = secret == NULL ? NULL : strrchr(secret + 3, '@');
+	advice = address_advise(text, advised) ? mem_print("; write \"%s\"", advised) : mem_copy_text("");
+	whole = end == NULL ? mem_print("\"%s\": %s%s", text, error, advice)
+	    : mem_print("\"%.*s***%s\": %s%s", (int)(secret + 3 - text), text, end, error, advice);
+	mem_free(advice);
+	return whole;
 }
 
 static char *
@@ -197,56 +205,25 @@ setting_print_mode(const struct setting *setting, const void *field, FILE *out)
 	fprintf(out, "\"%04o\"", (unsigned)*(const mode_t *)field);
 }
 
-static int64_t
-setting_find_id(enum setting_type type, const char *name)
-{
-	char buffer[16384];
-	struct passwd user, *found_user = NULL;
-	struct group group, *found_group = NULL;
-
-	if (values_parse_id(name) >= 0)
-		return values_parse_id(name);
-	if (type == SETTING_USER)
-		getpwnam_r(name, &user, buffer, sizeof buffer, &found_user);
-	else
-		getgrnam_r(name, &group, buffer, sizeof buffer, &found_group);
-	if (found_user != NULL)
-		return found_user->pw_uid;
-	return found_group != NULL ? (int64_t)found_group->gr_gid : -1;
-}
-
-/* uid_t and gid_t are the same type. */
+/* A number is at most 2^32 - 2: the last stands for none. */
 char *
 setting_take_id(const struct setting *setting, const config_setting_t *value, void *field)
 {
 	const char *text = config_setting_get_string(value);
-	int64_t id = -1;
+	bool numbered = text == NULL && config_setting_type(value) == CONFIG_TYPE_INT;
+	char number[VALUES_TEXT_SIZE];
 
-	if (text == NULL && config_setting_type(value) == CONFIG_TYPE_INT)
-		id = config_setting_get_int(value);
-	else if (text == NULL)
+	if (numbered) {
+		snprintf(number, sizeof number, "%d", config_setting_get_int(value));
+		text = number;
+	}
+	if (text == NULL)
 		return setting_wrong_type(setting, value);
-	else if (*text != '\0')
-		id = setting_find_id(setting->type, text);
-	if (id < 0 && text != NULL && *text != '\0')
-		return mem_print("there is no %s \"%s\"", setting_type_noun(setting->type), text);
-	if (id < 0 && text == NULL)
-		return mem_print("%d is not the number of a %s", config_setting_get_int(value),
-		    setting_type_noun(setting->type));
-	*(uid_t *)field = id < 0 ? (uid_t)-1 : (uid_t)id;
+	if (values_parse_id(text) < 0 && (numbered || (*text != '\0' && strspn(text, "0123456789") == strlen(text))))
+		return mem_print("%s is not the number of a user or group", text);
+	mem_free(*(char **)field);
+	*(char **)field = *text == '\0' ? NULL : mem_copy_text(text);
 	return NULL;
-}
-
-void
-setting_print_id(const struct setting *setting, const void *field, FILE *out)
-{
-	uid_t id = *(const uid_t *)field;
-
-	(void)setting;
-	if (id == (uid_t)-1)
-		fputs("\"\"", out);
-	else
-		fprintf(out, "\"%u\"", id);
 }
 
 static char *

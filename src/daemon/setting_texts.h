@@ -17,7 +17,6 @@ void setting_print_single(const struct setting *setting, const void *field, FILE
 char *setting_take_mode(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_mode(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_id(const struct setting *setting, const config_setting_t *value, void *field);
-void setting_print_id(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_choice(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_choice(const struct setting *setting, const void *field, FILE *out);
 

@@ -46,18 +46,12 @@ static const struct type types[SETTING_TYPES] = {
 	    setting_print_int_time },
 	[SETTING_MODE] = { "a mode as text", STORE_PLAIN, sizeof(mode_t), setting_take_mode,
 	    setting_print_mode },
-	[SETTING_USER] = { "user", STORE_PLAIN, sizeof(uid_t), setting_take_id, setting_print_id },
-	[SETTING_GROUP] = { "group", STORE_PLAIN, sizeof(gid_t), setting_take_id, setting_print_id },
+	[SETTING_ID] = { "a name or a number", STORE_TEXT, 0, setting_take_id, setting_print_text },
 	[SETTING_CHOICE] = { "a text", STORE_PLAIN, sizeof(int), setting_take_choice,
 	    setting_print_choice },
 	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, 0, setting_take_hello, setting_print_hello },
 };
 
-const char *
-setting_type_noun(enum setting_type type)
-{
-	return types[type].noun;
-}
 
 static const char *
 setting_value_noun(const config_setting_t *value)

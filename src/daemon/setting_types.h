@@ -26,9 +26,6 @@ void setting_clear(const struct setting *setting, void *object);
 /* Whether both objects have the same value in the field. */
 bool setting_is_same(const struct setting *setting, const void *a, const void *b);
 
-/* What a value of this type is, for people: "a time in seconds". */
-const char *setting_type_noun(enum setting_type type);
-
 /* "must be a time, not a list": a text to free with mem_free(). */
 char *setting_wrong_type(const struct setting *setting, const config_setting_t *value);
 

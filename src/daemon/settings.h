@@ -31,8 +31,7 @@ enum setting_type {
 	SETTING_SECONDS,      /* int, whole seconds */
 	SETTING_MILLISECONDS, /* int, milliseconds */
 	SETTING_MODE,         /* mode_t: text of octal digits */
-	SETTING_USER,         /* uid_t; "" is (uid_t)-1 */
-	SETTING_GROUP,        /* gid_t; "" is (gid_t)-1 */
+	SETTING_ID,           /* char *: a user or group, name or number; whether there is one is not asked */
 	SETTING_CHOICE,       /* an enum, by name */
 	SETTING_HELLO,        /* struct hello_settings: a list of groups */
 	SETTING_TYPES

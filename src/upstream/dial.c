@@ -94,7 +94,12 @@ static void
 dial_connect(struct dial *dial)
 {
 	int64_t retry;
+	int error = address_find_interface(&dial->address);
 
+	if (error < 0) {
+		dial_end(dial, -error);
+		return;
+	}
 	if (connect(dial->fd, (const struct sockaddr *)&dial->address.socket, dial->address.socket_length) == 0 ||
 	    errno == EISCONN) {
 		dial_end(dial, 0);

@@ -30,8 +30,6 @@ KINDS = {
     "choice": (SERVICE.format('on_down = "wait";'), 7, "on_down", "refuse"),
     "mode-as-number": (SERVICE.format("listen: { mode = 0660; };"), 7, "listen.mode", '"'),
     "mode-not-octal": (SERVICE.format('listen: { mode = "0698"; };'), 7, "listen.mode", ""),
-    "unknown-owner": (SERVICE.format('listen: { owner = "no-such-user"; };'), 7, "listen.owner", "no-such-user"),
-    "unknown-group": (SERVICE.format('listen: { group = "no-such-group"; };'), 7, "listen.group", "no-such-group"),
     "socket-too-long": (SERVICE.format('listen: { path = "' + "x" * 120 + '"; };'), 7, "listen.path", "10"),
     "bad-address": ('s:\n{\n  address = "nonsense";\n};', 6, "address", "nonsense"),
     "port-0": ('s:\n{\n  address = "127.0.0.1:0";\n};', 6, "address", ""),
@@ -87,6 +85,42 @@ def test_kind(folder, kind):
     if line:
         assert str(line) in [number for number, _, _ in lines], done.stderr
     assert setting in done.stderr + done.stdout and wrong in done.stderr + done.stdout, done.stderr
+
+
+# What may be otherwise in a moment: (service, setting, what is wrong).
+MOMENTS = {
+    "owner": ('listen: { owner = "no-such-user"; };', "listen.owner", "no-such-user"),
+    "group": ('listen: { group = "no-such-group"; };', "listen.group", "no-such-group"),
+    "allowed-user": ('listen: { allow_users = ["no-such-user"]; };', "listen.allow_users", "no-such-user"),
+    "socket-folder": ('listen: { path = "/no/such/x.sock"; };', "listen.path", "/no/such"),
+    "send-file": ('hello = ( { send_file = "/no/such/file"; } );', "hello", "/no/such/file"),
+}
+
+
+@pytest.mark.parametrize("kind", MOMENTS)
+def test_what_may_be_otherwise_in_a_moment(folder, daemon, upstream, kind):
+    """-t tells it and ends with 1; a start goes on without."""
+    more, setting, wrong = MOMENTS[kind]
+    write(folder, SERVICE.format(more))
+    done = check(folder, "-t")
+    assert done.returncode == 1, done.stderr
+    assert re.search(rf"holdfast\.conf:7: services\.s\.{setting}: .*{wrong}", done.stderr), done.stderr
+    one = daemon(holdfast.fixed("bad", upstream().address, more) + holdfast.fixed("good", upstream().address))
+    with one.client("good") as client:
+        assert client.ask("x") == b"x\n"
+    assert wrong in one.log()
+
+
+def test_an_interface_that_is_not_there(folder, daemon, upstream):
+    """It may come with a tunnel; until then it is this service's failed attempt."""
+    bad = 'address = "[fe80::1%nosuch0]:9";'
+    write(folder, f"s: {{ {bad} }};")
+    assert check(folder, "-t").returncode == 0
+    one = daemon(f"bad: {{ {bad} }};\n" + holdfast.fixed("good", upstream().address))
+    with one.client("good") as client:
+        assert client.ask("x") == b"x\n"
+    one.wait_status("bad", state="waiting")
+    assert one.status("bad")["last_error"] == "dial [fe80::1%nosuch0]:9: No such device"
 
 
 def test_all_are_told_not_only_the_first(folder):

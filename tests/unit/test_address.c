@@ -1,4 +1,6 @@
 /* Addresses: what is taken, what is refused with which words, and that writing gives back what was read. */
+#include <errno.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,6 +23,8 @@ static const struct {
 	{ "[2001:DB8::0001]:1", "[2001:db8::1]:1" },
 	{ "[::ffff:10.0.0.1]:99", NULL },
 	{ "[fe80::1%lo]:22", NULL },
+	{ "[fe80::1%nosuch0]:22", NULL }, /* it may come */
+	{ "[fe80::1%1]:22", NULL },
 	{ "localhost:1", NULL },
 	{ "db-1.Example.com:5432", NULL },
 	{ "_pg._tcp.example:5432", NULL },
@@ -61,8 +65,11 @@ static const struct {
 	{ "[10.0.0.1]:80", "not an IPv6 address between [ and ]" },
 	{ "[host]:80", "not an IPv6 address between [ and ]" },
 	{ "[]:80", "not an IPv6 address between [ and ]" },
-	{ "[fe80::1%nosuch0]:22", "no such network interface behind the %" },
-	{ "[fe80::1%]:22", "no such network interface behind the %" },
+	{ "[fe80::1%]:22", "no name of a network interface behind the %" },
+	{ "[fe80::1%a/b]:22", "no name of a network interface behind the %" },
+	{ "[fe80::1%0123456789abcdef]:22", "no name of a network interface behind the %" },
+	{ "/run/x.sock", "the path of a Unix socket has unix: before it" },
+	{ "redis://10.0.0.7:6379", "an address is HOST:PORT or unix:/PATH, no URL" },
 	{ "a..b:80", "the host name has an empty label" },
 	{ ".a:80", "the host name has an empty label" },
 	{ "a..:80", "the host name has an empty label" },
@@ -105,6 +112,40 @@ bad_addresses_are_refused_with_the_cause(void **state)
 			fail_msg("\"%s\" was taken", bad[i].text);
 		assert_string_equal(error, bad[i].error);
 	}
+}
+
+static void
+what_was_meant_is_advised(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "/run/x.sock", "unix:/run/x.sock" }, { "unix:///run/x.sock", "unix:/run/x.sock" },
+		{ "tcp://db:5432", "db:5432" }, { "tcp://db", NULL }, { "redis://10.0.0.7", "10.0.0.7:6379" },
+		{ "redis://:secret@10.0.0.7:6380/0", "10.0.0.7:6380" }, { "http://[::1]/path", "[::1]:80" },
+		{ "postgresql://user@db/name?x=1", "db:5432" }, { "nonsense", NULL }, { "", NULL },
+	};
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		assert_int_equal(address_advise(rows[i][0], text), rows[i][1] != NULL);
+		if (rows[i][1] != NULL)
+			assert_string_equal(text, rows[i][1]);
+	}
+}
+
+static void
+an_interface_is_found_when_it_is_asked_for(void **state)
+{
+	struct address address;
+
+	(void)state;
+	assert_null(address_parse("[fe80::1%nosuch0]:22", &address));
+	assert_int_equal(address_find_interface(&address), -ENODEV);
+	assert_null(address_parse("[fe80::1%lo]:22", &address));
+	assert_int_equal(address_find_interface(&address), 0);
+	assert_int_equal(((struct sockaddr_in6 *)(void *)&address.socket)->sin6_scope_id, if_nametoindex("lo"));
+	assert_null(address_parse("10.0.0.1:22", &address));
+	assert_int_equal(address_find_interface(&address), 0);
 }
 
 static void
@@ -210,6 +251,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_addresses_are_read_and_written_back),
 		cmocka_unit_test(bad_addresses_are_refused_with_the_cause),
+		cmocka_unit_test(what_was_meant_is_advised),
+		cmocka_unit_test(an_interface_is_found_when_it_is_asked_for),
 		cmocka_unit_test(lengths_are_kept_to_the_byte),
 		cmocka_unit_test(different_addresses_are_not_equal),
 		cmocka_unit_test(kernel_addresses_are_written_whatever_they_are),

@@ -307,11 +307,15 @@ warnings_leave_a_configuration(void **state)
 {
 	struct config_errors errors = { 0 };
 	struct config *config;
+	char *text;
 
 	(void)state;
-	write_file("m.conf", "include_directory = \"\";\nservices: {\n a: { lookup: { catalog = \"/none\"; }; };\n"
+	text = mem_print("include_directory = \"\"; runtime_directory = \"%s\";\nservices: {\n"
+	    " a: { lookup: { catalog = \"/none\"; }; };\n"
 	    " mail: { address = \"h:25\"; }; quiet: { address = \"h:25\"; warm = 0; };\n"
-	    " b: { address = \"h:3306\"; warm = 1; }; };");
+	    " b: { address = \"h:3306\"; warm = 1; }; };", folder);
+	write_file("m.conf", text);
+	mem_free(text);
 	config = load(true, &errors);
 	assert_non_null(strstr(errors.warnings[0], "m.conf:3: services.a.lookup.catalog: /none: No such file"));
 	assert_non_null(strstr(errors.warnings[1], "m.conf:4: services.mail.warm: port 25 is SMTP's"));

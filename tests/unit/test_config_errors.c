@@ -83,6 +83,22 @@ expect_only(const char *name, const char *expected)
 #define SHARED(framing, text) S("mode = \"shared\"; framing = \"" framing "\"; " text)
 #define D(text) "defaults:\n{\n  " text "\n};\n"
 
+/* What may be otherwise in a moment: the text of the main file, and what is said behind "FOLDER/". */
+static const struct {
+	const char *text, *said;
+} moments[] = {
+	{ S("hello = ( { send_file = \"/nonexistent/x\"; } );"), "m.conf:5: services.a.hello: /nonexistent/x: "
+	    "No such file or directory; attempts fail until it is there" },
+	{ S("listen: { allow_users = [\"root\", \"no-such-user\"]; };"), "m.conf:5: services.a.listen.allow_users: "
+	    "there is no user \"no-such-user\" now; it is asked for again at a reload" },
+	{ "control: {\n admin_groups = \"no-such-group\"; };", "m.conf:2: control.admin_groups: "
+	    "there is no group \"no-such-group\" now; it is asked for again at a reload" },
+	{ S("lookup: { catalog = \"/\"; owners = \"no-such-user\"; };"), "m.conf:5: services.a.lookup.owners: "
+	    "there is no user \"no-such-user\" now; it is asked for again at a restart" },
+	{ S("listen: { path = \"/nonexistent/x.sock\"; };"), "m.conf:5: services.a.listen.path: /nonexistent/x.sock: "
+	    "directory /nonexistent: No such file or directory" },
+};
+
 /* text of the main file, and its only error behind "FOLDER/" */
 static const struct {
 	const char *text, *error;
@@ -180,10 +196,6 @@ static const struct {
 	    "send_file: \"secret\" must be an absolute path, or credential:NAME" },
 	{ S("hello = ( { send_file = \"credential:../x\"; } );"), "m.conf:5: services.a.hello: "
 	    "send_file: \"credential:../x\" is not credential:NAME" },
-	{ S("hello = ( { send_file = \"/nonexistent/x\"; } );"),
-	    "m.conf:5: services.a.hello: /nonexistent/x: No such file or directory" },
-	{ S("hello = ( { send_file = \"credential:x\"; } );"),
-	    "m.conf:5: services.a.hello: credential:x: $CREDENTIALS_DIRECTORY is not set" },
 	/* modes, users, groups */
 	{ S("listen: { mode = 0660; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
 	    "write \"0660\", in quotation marks" },
@@ -191,14 +203,12 @@ static const struct {
 	    "m.conf:1: control.mode: \"0888\": a mode is a text of octal digits, such as \"0660\"" },
 	{ S("listen: { mode = \"4755\"; };"),
 	    "m.conf:5: services.a.listen.mode: \"4755\": a socket's mode is \"0777\" at most" },
-	{ S("listen: { owner = \"no-such-user\"; };"),
-	    "m.conf:5: services.a.listen.owner: there is no user \"no-such-user\"" },
-	{ "control: { group = \"no-such-group\"; };",
-	    "m.conf:1: control.group: there is no group \"no-such-group\"" },
-	{ S("listen: { allow_users = [\"root\", \"no-such-user\"]; };"),
-	    "m.conf:5: services.a.listen.allow_users: there is no user \"no-such-user\"" },
-	{ "control: {\n admin_groups = \"no-such-group\"; };",
-	    "m.conf:2: control.admin_groups: there is no group \"no-such-group\"" },
+	{ S("listen: { owner = -1; };"),
+	    "m.conf:5: services.a.listen.owner: -1 is not the number of a user or group" },
+	{ S("listen: { owner = \"4294967295\"; };"),
+	    "m.conf:5: services.a.listen.owner: 4294967295 is not the number of a user or group" },
+	{ S("listen: { group = true; };"),
+	    "m.conf:5: services.a.listen.group: must be a name or a number, not true or false" },
 	/* addresses and sources */
 	{ S("address = \"localhost\";"), NULL },
 	{ S("addresses = [\"h:1\", \"h:0\"];"), NULL },
@@ -227,8 +237,6 @@ static const struct {
 	{ "services: { a: { listen: { path = \"/x\"; }; };\n b: { listen: { path = \"/x\"; }; }; };", NULL },
 	{ "services: { a: { listen: { path = \"/etc/y\"; }; };\n b: { listen: { path = \"/etc//./y\"; }; }; };",
 	    NULL },
-	{ S("listen: { path = \"/nonexistent/x.sock\"; };"), "m.conf:5: services.a.listen.path: /nonexistent/x.sock: "
-	    "directory /nonexistent: No such file or directory" },
 	{ "services: { control: { }; };", NULL },
 	{ "runtime_directory = \"run\";", "m.conf:1: runtime_directory: \"run\" must be an absolute path" },
 	/* services */
@@ -266,6 +274,46 @@ each_kind_of_error_names_file_line_and_setting(void **state)
 		assert_non_null(strstr(errors.errors[0], "m.conf:"));
 		config_errors_clear(&errors);
 	}
+}
+
+static bool
+is_told(char *const *lines, size_t count, const char *expected)
+{
+	char *whole = path_of(expected);
+	bool told = false;
+
+	for (size_t i = 0; i < count; i++)
+		told |= strcmp(lines[i], whole) == 0;
+	mem_free(whole);
+	return told;
+}
+
+/* At a start and a reload; for -t it is a failure, but none of the configuration. */
+static void
+what_may_be_otherwise_in_a_moment_is_a_warning(void **state)
+{
+	const struct config_options test = { .test = true };
+	char *path = path_of("m.conf"), *text;
+	struct config *config;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++) {
+		struct config_errors errors = { 0 };
+
+		text = mem_print("include_directory = \"\"; runtime_directory = \"%s\"; %s", folder, moments[i].text);
+		write_file("m.conf", text);
+		mem_free(text);
+		config = load("m.conf", &errors);
+		assert_non_null(config);
+		assert_true(is_told(errors.warnings, errors.warning_count, moments[i].said));
+		config_free(config);
+		config_errors_clear(&errors);
+		assert_null(config_load(path, &test, &errors));
+		assert_true(is_told(errors.errors, errors.count, moments[i].said));
+		assert_int_equal(errors.failures, errors.count);
+		config_errors_clear(&errors);
+	}
+	mem_free(path);
 }
 
 static void
@@ -386,6 +434,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_kind_of_error_names_file_line_and_setting),
+		cmocka_unit_test(what_may_be_otherwise_in_a_moment_is_a_warning),
 		cmocka_unit_test(all_errors_of_all_files_are_reported),
 		cmocka_unit_test(a_hostile_file_cannot_end_or_hang_the_program),
 		cmocka_unit_test(a_file_that_takes_long_to_parse_is_given_up),

@@ -20,7 +20,7 @@
 #include "stage.h"
 
 static struct listener_settings settings = {
-	.mode = 0660, .owner = (uid_t)-1, .group = (gid_t)-1, .backlog = 8,
+	.mode = 0660, .backlog = 8,
 };
 static struct sockaddr_un bound;
 static socklen_t bound_length;
@@ -49,7 +49,7 @@ static void
 assert_refused(const char *place, const char *part)
 {
 	int fd = -1;
-	char *wrong = open_at(place, &fd), *check = listener_rehearse(&settings, false);
+	char *wrong = open_at(place, &fd), *check = listener_rehearse(&settings, stage_folder, false);
 
 	assert_non_null(wrong);
 	assert_non_null(strstr(wrong, part));

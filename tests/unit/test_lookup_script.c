@@ -47,7 +47,7 @@ static const struct {
 		"line 1: the port is not a number: \"10.0.0.1:80 primary\"" },
 	{ "IPv6 without brackets", "echo ::1:80",
 		"line 1: more than one colon (an IPv6 address needs [ and ]): " },
-	{ "a URL", "echo http://10.0.0.1:80/", "line 1: more than one colon " },
+	{ "a URL", "echo http://10.0.0.1:80/", "line 1: an address is HOST:PORT or unix:/PATH, no URL: " },
 	{ "a name too long", LONG_NAME "echo $n:80", "line 1: the host name is longer than 253 bytes: \"xxx" },
 	{ "an impossible host", "echo 'a b:80'", "line 1: the host name has a character that is not allowed" },
 	{ "a bad line after a good one", "echo 10.0.0.1:1; echo 10.0.0", "line 2: no port: \"10.0.0\"" },
