@@ -132,7 +132,7 @@ struct service_client {
 	uint64_t id;
 	uint32_t session;
 	int fd;            /* borrowed: peer_get() */
-	int upstream_fd;   /* borrowed; -1 while held */
+	int upstream_fd;   /* borrowed, in shared mode that of all; -1 while held or down */
 	bool held;
 	int64_t since;     /* monotonic */
 	uint64_t bytes[2];

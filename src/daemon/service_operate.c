@@ -156,6 +156,18 @@ struct service_visit {
 	void *arg;
 };
 
+/* The connection that the client's bytes go over: its own, or in shared mode that of all. */
+static int
+service_upstream_of(const struct table *table, uint32_t index)
+{
+	const struct table_session *record = &table->sessions[index];
+	uint32_t shared = table->services[record->service].shared.upstream;
+
+	if (table_session_state(table, index) == TABLE_HELD)
+		return -1;
+	return shared == 0 ? record->upstream_fd : table->sessions[shared].upstream_fd;
+}
+
 struct service_client
 service_client_of(const struct table *table, uint32_t index)
 {
@@ -165,7 +177,7 @@ service_client_of(const struct table *table, uint32_t index)
 		.id = record->id,
 		.session = index,
 		.fd = record->client_fd,
-		.upstream_fd = record->upstream_fd,
+		.upstream_fd = service_upstream_of(table, index),
 		.held = table_session_state(table, index) == TABLE_HELD,
 		.since = record->since,
 		.bytes = { record->bytes[0], record->bytes[1] },
