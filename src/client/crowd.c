@@ -72,7 +72,7 @@ crowd_end(struct crowd *crowd, struct session *session, enum closing_cause cause
 	admission_leave(crowd->admission, session->uid);
 	crowd_unlist(crowd, session);
 	if (reply != NULL)
-		session_refuse(session, reply);
+		session_refuse(session, crowd->lingering, reply);
 	else
 		session_close(session);
 	if (held)
@@ -262,47 +262,73 @@ crowd_add(struct crowd *crowd, uint32_t index, uid_t uid)
 	return session;
 }
 
-bool
+enum admission_result
 crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid)
 {
-	switch (admission_ask(crowd->admission, fd, ret_uid)) {
-	case ADMISSION_NOT_ALLOWED:
+	enum admission_result result = admission_ask(crowd->admission, fd, ret_uid);
+
+	if (result == ADMISSION_NOT_ALLOWED) {
 		crowd_counters(crowd)->refused_permission++;
 		crowd_log_end(crowd, NULL, CLOSING_NOT_ALLOWED);
-		return false;
-	case ADMISSION_TOO_MANY:
+	} else if (result == ADMISSION_TOO_MANY) {
 		crowd_counters(crowd)->refused_per_user++;
 		crowd_log_end(crowd, NULL, CLOSING_LIMIT);
-		return false;
-	default:
-		return true;
 	}
+	return result;
+}
+
+/* A record for a client that has just been accepted.  0: there is none, the client is closed. */
+static uint32_t
+crowd_record(struct crowd *crowd, int fd, uint16_t flags)
+{
+	uint32_t index = table_session_claim(crowd->table);
+	struct table_session *record = &crowd->table->sessions[index];
+
+	if (index == 0) {
+		close(fd);
+		return 0;
+	}
+	record->client_fd = table_note_file(crowd->table, fd);
+	record->service = crowd->service;
+	record->since = clock_now();
+	record->flags = flags;
+	table_session_set(crowd->table, index, TABLE_HELD);
+	CRASH_POINT(ACCEPT_RECORDED);
+	return index;
+}
+
+/* Who has too many connections is told so.  Should this worker die here, the next one asks again who it is. */
+static void
+crowd_turn_away(struct crowd *crowd, int fd)
+{
+	uint32_t index = crowd_record(crowd, fd, TABLE_SESSION_ADOPTED);
+
+	if (index != 0)
+		lingering_begin(crowd->lingering, index, crowd->settings->down_reply);
 }
 
 static void
 crowd_on_accepted(void *arg, int fd)
 {
 	struct crowd *crowd = arg;
-	struct table_session *record;
 	uint32_t index;
 	uid_t uid;
 
-	if (!crowd_admit(crowd, fd, &uid)) {
+	switch (crowd_admit(crowd, fd, &uid)) {
+	case ADMISSION_NOT_ALLOWED: /* no file is kept for who may not come at all */
 		close(fd);
 		return;
+	case ADMISSION_TOO_MANY:
+		crowd_turn_away(crowd, fd);
+		return;
+	default:
+		break;
 	}
-	index = table_session_claim(crowd->table);
+	index = crowd_record(crowd, fd, 0);
 	if (index == 0) {
 		admission_leave(crowd->admission, uid);
-		close(fd);
 		return;
 	}
-	record = &crowd->table->sessions[index];
-	record->client_fd = table_note_file(crowd->table, fd);
-	record->service = crowd->service;
-	record->since = clock_now();
-	table_session_set(crowd->table, index, TABLE_HELD);
-	CRASH_POINT(ACCEPT_RECORDED);
 	crowd_counters(crowd)->clients++;
 	crowd_place(crowd, crowd_add(crowd, index, uid));
 	crowd_limit(crowd);
@@ -314,6 +340,15 @@ crowd_on_exhausted(void *arg, int error)
 	struct crowd *crowd = arg;
 
 	log_error(crowd->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
+	lingering_close(crowd->lingering); /* their files are needed more by who may come in */
+}
+
+static void
+crowd_on_lingered(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	crowd->callbacks->ended(crowd->arg);
 }
 
 struct crowd *
@@ -333,6 +368,7 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	TAILQ_INIT(&crowd->open);
 	crowd->admission = admission_new(crowd->name);
 	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
+	crowd->lingering = lingering_new(loop, table, crowd_on_lingered, crowd);
 	crowd_scan_init(crowd);
 	crowd_resume_pause(crowd);
 	crowd_set(crowd, settings, log_clients);
@@ -359,6 +395,7 @@ crowd_free(struct crowd *crowd)
 		session_free(session);
 	}
 	hold_free(crowd->hold);
+	lingering_free(crowd->lingering);
 	admission_free(crowd->admission);
 	session_stock_clear(&crowd->stock);
 	mem_free(crowd);
@@ -418,4 +455,10 @@ crowd_close(struct crowd *crowd, enum closing_cause cause, bool open)
 		crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, cause);
 	while (open && (session = TAILQ_FIRST(&crowd->open)) != NULL)
 		crowd_end(crowd, session, cause, NULL);
+}
+
+void
+crowd_finish(struct crowd *crowd)
+{
+	lingering_close(crowd->lingering);
 }

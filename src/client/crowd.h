@@ -49,7 +49,7 @@ struct crowd_callbacks {
 	bool (*refuses)(void *arg);
 	/* A connection is there, or will be without a retry delay. */
 	bool (*is_up)(void *arg);
-	/* A client has ended; with the last one gone an ending service may end. */
+	/* A client has ended, or has heard why it was turned away; with the last one gone an ending service may end. */
 	void (*ended)(void *arg);
 };
 
@@ -78,6 +78,12 @@ void crowd_serve(struct crowd *crowd);
 
 /* Ends all who wait; then, with open too, all others; the cause is for the log. */
 void crowd_close(struct crowd *crowd, enum closing_cause cause, bool open);
+
+/* Closes at once who was turned away and is still being told why. */
+void crowd_finish(struct crowd *crowd);
+
+/* How many are still being told why they are turned away; they count neither as served nor as held. */
+unsigned crowd_lingering(const struct crowd *crowd);
 
 /* The table says now that the service is paused: nobody's time to wait runs out any more, and who is not attached yet
  * (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or wait

@@ -134,6 +134,12 @@ crowd_count(const struct crowd *crowd)
 }
 
 unsigned
+crowd_lingering(const struct crowd *crowd)
+{
+	return lingering_count(crowd->lingering);
+}
+
+unsigned
 crowd_held(const struct crowd *crowd)
 {
 	return hold_count(crowd->hold);

@@ -8,6 +8,7 @@
 #include "client/admission.h"
 #include "client/crowd.h"
 #include "client/hold.h"
+#include "client/lingering.h"
 #include "client/listener.h"
 #include "client/session.h"
 
@@ -32,6 +33,7 @@ struct crowd {
 	struct listener *listener;    /* owned; NULL while not listening */
 	struct admission *admission;  /* owned */
 	struct hold *hold;            /* owned: who waits */
+	struct lingering *lingering;        /* owned: who was turned away, and is not gone yet */
 	struct session_list open;     /* owned: who is served */
 	unsigned open_count;
 	const struct session *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
@@ -54,7 +56,7 @@ struct table_counters *crowd_counters(const struct crowd *crowd);
 struct session *crowd_add(struct crowd *crowd, uint32_t index, uid_t uid);
 
 /* Whether the client at the other end may come in; counts it if not. */
-bool crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid);
+enum admission_result crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid);
 
 /* Whether who comes now is turned away. */
 bool crowd_is_closed_now(const struct crowd *crowd);

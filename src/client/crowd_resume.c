@@ -1,6 +1,7 @@
 #include "client/crowd_parts.h"
 
 #include "base/clock.h"
+#include "keep/recover.h"
 
 /* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  The
  * callbacks are not told: the crowd is not theirs yet. */
@@ -11,9 +12,15 @@ crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 	const char *reply = crowd->settings->down_reply;
 	struct session *session;
 
-	if (!crowd_admit(crowd, record->client_fd, ret_uid)) {
-		session_close(crowd_add(crowd, index, *ret_uid));
+	switch (crowd_admit(crowd, record->client_fd, ret_uid)) {
+	case ADMISSION_NOT_ALLOWED:
+		recover_close_session(crowd->table, index);
 		return false;
+	case ADMISSION_TOO_MANY:
+		lingering_begin(crowd->lingering, index, reply);
+		return false;
+	default:
+		break;
 	}
 	record->since = clock_now();
 	record->flags = 0;
@@ -24,7 +31,7 @@ crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 	admission_leave(crowd->admission, *ret_uid);
 	session = crowd_add(crowd, index, (uid_t)-1);
 	crowd_log_end(crowd, session, CLOSING_REFUSED);
-	session_refuse(session, reply);
+	session_refuse(session, crowd->lingering, reply);
 	return false;
 }
 
@@ -63,8 +70,12 @@ crowd_resume(struct crowd *crowd)
 
 	for (uint32_t i = 1; i < table->header->session_high; i++) {
 		state = table_session_state(table, i);
-		if ((state == TABLE_HELD || state == TABLE_OPEN) && table->sessions[i].service == crowd->service &&
-		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+		if (table->sessions[i].service != crowd->service ||
+		    (table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+			continue;
+		if (state == TABLE_HELD || state == TABLE_OPEN)
 			crowd_resume_session(crowd, i);
+		else if (state == TABLE_LINGERING)
+			lingering_resume(crowd->lingering, i, crowd->settings->down_reply);
 	}
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/hangup.h"
 #include "base/loop.h"
+#include "client/lingering.h"
 #include "client/member.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
@@ -295,22 +296,13 @@ session_close(struct session *session)
 }
 
 void
-session_refuse(struct session *session, const char *text)
+session_refuse(struct session *session, struct lingering *lingering, const char *text)
 {
-	struct table_session *record = session_record(session);
-	char waste[4096];
-	int fd = record->client_fd;
+	uint32_t index = session->index;
 
 	session_stop(session);
-	if (session_is_held(session))
-		record->upstream_fd = -1;
-	table_session_set(session->table, session->index, TABLE_CLOSING);
-	if (text != NULL && text[0] != '\0')
-		send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
-	/* Closing a Unix socket with unread bytes would give the client an error instead of the text. */
-	for (int reads = 0; reads < 16 && recv(fd, waste, sizeof waste, MSG_DONTWAIT) > 0; reads++)
-		;
-	session_close(session);
+	stock_give(&session->stock->sessions, session);
+	lingering_begin(lingering, index, text);
 }
 
 void

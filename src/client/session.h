@@ -1,4 +1,4 @@
-/* session.h - one client of a service from its accept to its end: held, open, closed.
+/* session.h - one client of a service from its accept to its end: held, open, turned away or closed.
  *
  * The record in the table is what counts; this is the process's side of it, made anew by each worker.
  */
@@ -20,6 +20,7 @@
 struct session;
 struct shared;
 struct member;
+struct lingering;
 TAILQ_HEAD(session_list, session);
 
 /* The memory that sessions come from and go back to, so that clients come and go without an allocation. */
@@ -104,8 +105,9 @@ bool session_can_return(const struct session *session);
 /* Closes, frees the record and the session.  NULL is fine. */
 void session_close(struct session *session);
 
-/* Says text (borrowed; may be NULL) to the client, reads away what it said, and closes as session_close() does. */
-void session_refuse(struct session *session, const char *text);
+/* The client is turned away: it is told text (borrowed; may be NULL or "") and closed by lingering, whose its record is
+ * then; the session is freed. */
+void session_refuse(struct session *session, struct lingering *lingering, const char *text);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */
 void session_free(struct session *session);

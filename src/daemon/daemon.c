@@ -35,7 +35,7 @@ daemon_end_if_done(struct daemon *daemon)
 	struct fleet_sum sum;
 
 	fleet_get_sum(daemon->fleet, &sum);
-	if (daemon->stopping && sum.clients == 0)
+	if (daemon->stopping && sum.clients == 0 && sum.lingering == 0)
 		event_base_loopbreak(daemon->loop);
 }
 

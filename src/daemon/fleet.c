@@ -285,6 +285,7 @@ fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum)
 		service_get_status(fleet->services[i], &status);
 		ret_sum->up += status.link.up;
 		ret_sum->clients += status.clients;
+		ret_sum->lingering += status.lingering;
 		ret_sum->held += status.held;
 		if (status.shut && ret_sum->shut++ == 0) {
 			ret_sum->shut_service = service_name(fleet->services[i]);
@@ -294,6 +295,7 @@ fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum)
 	for (size_t i = 0; i < fleet->removed_count; i++) {
 		service_get_status(fleet->removed[i], &status);
 		ret_sum->clients += status.clients;
+		ret_sum->lingering += status.lingering;
 	}
 }
 

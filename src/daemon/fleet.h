@@ -13,6 +13,7 @@ struct fleet;
 struct fleet_sum {
 	size_t services, up;
 	unsigned clients, held; /* clients without the held, those of removed services included */
+	unsigned lingering;     /* turned away, and still being told why */
 	size_t shut;            /* services whose socket could not be opened */
 	const char *shut_service, *shut_error; /* borrowed: of the first of them; NULL none */
 };

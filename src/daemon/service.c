@@ -83,12 +83,19 @@ service_is_up(void *arg)
 	return table_is_paused(service->table, service->index) || link_is_up(service->link);
 }
 
+/* Nobody is served, and nobody is still being told why he is turned away. */
+static bool
+service_is_empty(const struct service *service)
+{
+	return crowd_count(service->crowd) == 0 && crowd_lingering(service->crowd) == 0;
+}
+
 static void
 service_client_ended(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->removed && crowd_count(service->crowd) == 0)
+	if (service->removed && service_is_empty(service))
 		loop_timer_soon(&service->ending);
 	service_share_leave(service);
 }
@@ -161,6 +168,7 @@ service_on_ending(evutil_socket_t fd, short what, void *arg)
 		    crowd_count(service->crowd));
 		crowd_close(service->crowd, CLOSING_REMOVED, true);
 	}
+	crowd_finish(service->crowd);
 	service_end(service);
 	service->callbacks->gone(service->arg, service);
 }
@@ -303,7 +311,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	    &service_crowd_callbacks, service);
 	service_share_begin(service);
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
-	if (crowd_count(service->crowd) == 0)
+	if (service_is_empty(service))
 		deadline = clock_now();
 	loop_timer_at(&service->ending, deadline == 0 ? CLOCK_NEVER : deadline);
 	return service;
@@ -340,7 +348,7 @@ service_remove(struct service *service)
 	if (service->shared != NULL)
 		shared_serve(service->shared); /* who waits is turned away */
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
-	if (crowd_count(service->crowd) == 0) {
+	if (service_is_empty(service)) {
 		service_end(service);
 		return true;
 	}
@@ -383,4 +391,6 @@ service_stop(struct service *service, bool all)
 	service_listen(service, -1);
 	door_end(service_record(service));
 	crowd_close(service->crowd, CLOSING_STOP, all);
+	if (all)
+		crowd_finish(service->crowd);
 }

@@ -39,6 +39,7 @@ struct service_status {
 	struct link_status link;
 	unsigned clients;            /* without the held */
 	unsigned held;
+	unsigned lingering;          /* turned away, and still being told why */
 	int64_t held_longest;        /* microseconds, 0 none */
 	uint64_t bytes[2];
 	struct shared_status shared; /* zero in session mode */

@@ -75,6 +75,7 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	if (service->link != NULL)
 		link_get_status(service->link, &ret_status->link);
 	ret_status->clients = crowd_count(service->crowd);
+	ret_status->lingering = crowd_lingering(service->crowd);
 	ret_status->held = crowd_held(service->crowd);
 	ret_status->held_longest = crowd_held_longest(service->crowd);
 	crowd_get_bytes(service->crowd, ret_status->bytes);

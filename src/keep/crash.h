@@ -60,6 +60,9 @@
 	X(OPEN_TAKEN, "open.taken") \
 	X(RETURN_CLOSED, "return.closed") \
 	X(RETURN_HELD, "return.held") \
+	X(LINGER_MARKED, "linger.marked") \
+	X(LINGER_PREPARED, "linger.prepared") \
+	X(LINGER_SAID, "linger.said") \
 	X(CLOSE_MARKED, "close.marked") \
 	X(CLOSE_UPSTREAM, "close.upstream") \
 	X(CLOSE_CLIENT, "close.client") \

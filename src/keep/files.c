@@ -41,6 +41,7 @@ files_each_of_session(struct table_session *session, files_visit *visit, void *a
 {
 	switch (TABLE_STATE(session->word)) {
 	case TABLE_HELD:
+	case TABLE_LINGERING:
 		files_one(&session->client_fd, FILES_SESSION, visit, arg);
 		break;
 	case TABLE_OPEN:

@@ -46,8 +46,8 @@ recover_call(struct table *table)
 	call->phase = TABLE_CALL_NONE;
 }
 
-static void
-recover_release_held(struct table *table, struct table_session *session)
+void
+recover_release(struct table *table, struct table_session *session)
 {
 	for (int d = 0; d < 2; d++) {
 		uint32_t buffer = session->buffer[d];
@@ -94,7 +94,7 @@ recover_close_session(struct table *table, uint32_t index)
 		close(session->client_fd);
 	session->client_fd = -1;
 	CRASH_POINT(CLOSE_CLIENT);
-	recover_release_held(table, session);
+	recover_release(table, session);
 	recover_count_bytes(table, session);
 	CRASH_POINT(CLOSE_RELEASED);
 	table_session_free(table, index);
@@ -161,6 +161,7 @@ recover_name_sessions(struct table *table, struct recover_named *named)
 		session = &table->sessions[i];
 		switch (table_session_state(table, i)) {
 		case TABLE_HELD:
+		case TABLE_LINGERING:
 			session->upstream_fd = -1;
 			recover_name(named, session->client_fd);
 			break;

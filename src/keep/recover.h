@@ -19,6 +19,9 @@ void recover_run(struct table *table);
  * deleted.  Its bytes are added to the service's counters. */
 void recover_close_session(struct table *table, uint32_t session);
 
+/* Lets go of the buffers and pipes of a session, whatever they hold. */
+void recover_release(struct table *table, struct table_session *session);
+
 /* Kills the process groups of programs that a dead worker left running: of one service; of all, and the upgrade
  * that was being tried; one group.  Their numbers are forgotten. */
 void recover_end_programs_of(struct table_service *service);

@@ -59,6 +59,7 @@ enum table_state {
 	/* sessions */
 	TABLE_HELD,    /* a client without an upstream connection */
 	TABLE_OPEN,    /* a client with one, or of shared mode */
+	TABLE_LINGERING, /* a client that was turned away: it is told why, and what it says is dropped */
 	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
 	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
 	TABLE_SPARE,   /* an upstream connection that is ready */
@@ -77,7 +78,7 @@ enum table_direction { TABLE_UP = 0 /* client to upstream */, TABLE_DOWN = 1 };
 /* One client, one upstream connection, or both.  A line of the cache. */
 struct table_session {
 	volatile uint32_t word;      /* generation and state: the commit */
-	volatile int32_t client_fd;  /* HELD, OPEN, CLOSING; -1 none */
+	volatile int32_t client_fd;  /* HELD, OPEN, LINGERING, CLOSING; -1 none */
 	volatile int32_t upstream_fd;/* OPEN, CLOSING, DIALLING, SPARE, LENT; -1 none; passed over when HELD */
 	uint16_t service;
 	uint16_t flags;              /* TABLE_SESSION_* */
@@ -107,6 +108,8 @@ struct table_session {
 #define TABLE_SESSION_DATAGRAMS 32u
 /* In shared mode: the client has said HELLO 3. */
 #define TABLE_SESSION_RESP3 64u
+/* It is turned away, and has not been told why: its answer is still to be put into its buffer. */
+#define TABLE_SESSION_UNTOLD 128u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {

@@ -25,7 +25,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "listener.unlinked", "listener.shut",
              "reload.committed", "metrics.opened", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
-             "takeover.given"}
+             "takeover.given", "linger.marked", "linger.prepared", "linger.said"}
 # Shared mode's, which have a file of their own.
 SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
 
@@ -108,6 +108,19 @@ def test_in_the_midst_of_hello(daemon, upstream, point):
     while deaths(one, point) < WANTED:
         with one.client("s") as client:
             assert client.ask("x") == b"x\n"
+
+
+@pytest.mark.parametrize("point", ["linger.marked", "linger.prepared", "linger.said"])
+def test_in_the_midst_of_a_refusal(daemon, point):
+    """Each client hears the reply, once, and no error, whatever it says."""
+    settings = 'on_down = "refuse"; down_reply = "sorry\\n";'
+    one = daemon(holdfast.fixed("s", f"127.0.0.1:{holdfast.free_port()}", settings), **crash(f"{point}:2"))
+    one.wait_log("Connection refused")
+    while deaths(one, point) < WANTED:
+        with one.client("s") as client:
+            assert client.line() == b"sorry\n"
+            client.send(b"but why?\n")
+            assert client.at_end()
 
 
 @pytest.mark.parametrize("point", ["pipe.opened", "pipe.named"])

@@ -137,6 +137,7 @@ tear_down(void **state)
 {
 	(void)state;
 	crowd_close(crowd, CLOSING_OPERATOR, true);
+	crowd_finish(crowd);
 	crowd_free(crowd);
 	close(listener);
 	loop_free(loop);

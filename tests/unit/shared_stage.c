@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "client/lingering.h"
 #include "client/owed.h"
 
 #define WORLD_TURNS 6
@@ -12,6 +13,7 @@
 struct world world;
 
 static struct session_stock stock;
+static struct lingering *lingering;
 static struct session_list sessions;
 
 /* The turn after which the worker dies, and how many there were. */
@@ -96,9 +98,15 @@ on_ended(void *arg, struct session *session)
 	(void)arg;
 	world.ended++;
 	TAILQ_REMOVE(&sessions, session, entry);
-	session_refuse(session, "");
+	session_refuse(session, lingering, "");
 	if (world.drains && TAILQ_EMPTY(&sessions))
 		shared_drop(world.shared);
+}
+
+static void
+on_lingered(void *arg)
+{
+	(void)arg;
 }
 
 static const struct session_callbacks session_callbacks = { .ended = on_ended };
@@ -120,6 +128,7 @@ world_begin(void)
 
 	world.loop = loop_new();
 	session_stock_init(&stock);
+	lingering = lingering_new(world.loop, &world.table, on_lingered, NULL);
 	TAILQ_INIT(&sessions);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
 	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
@@ -127,6 +136,8 @@ world_begin(void)
 		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == 0 &&
 		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
 			session_begin(world_add(i));
+		else if (table_session_state(table, i) == TABLE_LINGERING)
+			lingering_resume(lingering, i, NULL);
 	shared_begin(world.shared, world.datagrams);
 }
 
@@ -145,6 +156,7 @@ world_end(void)
 	shared_free(world.shared);
 	world.shared = NULL;
 	session_stock_clear(&stock);
+	lingering_free(lingering);
 	loop_free(world.loop);
 }
 

@@ -76,18 +76,6 @@ a_held_client_that_dies_with_unread_bytes_does_not_make_the_loop_spin(void **sta
 }
 
 static void
-a_refused_client_hears_why_and_no_error(void **state)
-{
-	(void)state;
-	side_say(client, "GET / HTTP/1.0\r\n\r\n");
-	session_refuse(session, "HTTP/1.0 503 Down\r\n\r\n");
-	session = NULL;
-	assert_string_equal(side_hear(client), "HTTP/1.0 503 Down\r\n\r\n");
-	assert_string_equal(side_hear(client), "EOF");
-	assert_int_equal(TABLE_STATE(record->word), TABLE_FREE);
-}
-
-static void
 closing_a_held_client_closes_no_connection_of_others(void **state)
 {
 	int other = side_file();
@@ -129,7 +117,6 @@ main(void)
 		ROW(a_held_client_that_wrote_and_left_is_served_all_the_same),
 		ROW(a_held_client_that_only_shut_down_is_held_on),
 		ROW(a_held_client_that_dies_with_unread_bytes_does_not_make_the_loop_spin),
-		ROW(a_refused_client_hears_why_and_no_error),
 		ROW(closing_a_held_client_closes_no_connection_of_others),
 		ROW(a_held_client_is_gone_for_good_from_when_it_was_first_seen_so),
 	};

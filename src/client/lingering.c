@@ -1,0 +1,286 @@
+#include "client/lingering.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/hangup.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/stock.h"
+#include "client/call.h"
+#include "client/flow.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
+
+#define LINGERING_TIME  CLOCK_SECOND
+#define LINGERING_BYTES (64u << 10) /* that are read and dropped */
+#define LINGERING_SLAB  32
+
+struct lingering_client {
+	TAILQ_ENTRY(lingering_client) entry;
+	struct lingering *lingering; /* borrowed */
+	uint32_t session;      /* its record */
+	unsigned dropped;      /* bytes */
+	bool said, silent;     /* all that is to be said; it, for good */
+	int64_t deadline;
+	struct event read, write, closed;
+};
+
+struct lingering {
+	struct event_base *loop; /* borrowed */
+	struct table *table;     /* borrowed */
+	TAILQ_HEAD(, lingering_client) clients; /* owned: the oldest first, whose time is over first */
+	unsigned count;
+	struct stock stock;
+	struct loop_timer timer;
+	void (*ended)(void *arg);
+	void *arg;               /* borrowed */
+};
+
+static struct table_session *
+lingering_record(const struct lingering_client *client)
+{
+	return &client->lingering->table->sessions[client->session];
+}
+
+static void
+lingering_remove(struct lingering_client *client)
+{
+	struct lingering *lingering = client->lingering;
+
+	loop_event_stop(&client->read);
+	loop_event_stop(&client->write);
+	loop_event_stop(&client->closed);
+	TAILQ_REMOVE(&lingering->clients, client, entry);
+	lingering->count--;
+	stock_give(&lingering->stock, client);
+}
+
+static void
+lingering_close_client(struct lingering_client *client)
+{
+	struct table *table = client->lingering->table;
+	uint32_t session = client->session;
+
+	lingering_remove(client);
+	recover_close_session(table, session);
+}
+
+static void
+lingering_arm(struct lingering *lingering)
+{
+	const struct lingering_client *first = TAILQ_FIRST(&lingering->clients);
+
+	loop_timer_at(&lingering->timer, first == NULL ? CLOCK_NEVER : first->deadline);
+}
+
+static void
+lingering_end(struct lingering_client *client)
+{
+	struct lingering *lingering = client->lingering;
+
+	lingering_close_client(client);
+	lingering_arm(lingering);
+	lingering->ended(lingering->arg);
+}
+
+static void
+lingering_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct lingering *lingering = arg;
+	int64_t now = clock_now();
+
+	(void)fd;
+	(void)what;
+	while (!TAILQ_EMPTY(&lingering->clients) && TAILQ_FIRST(&lingering->clients)->deadline <= now)
+		lingering_close_client(TAILQ_FIRST(&lingering->clients));
+	lingering_arm(lingering);
+	lingering->ended(lingering->arg);
+}
+
+/* Gives what is left of the answer, then shuts down writing.  Whether all is said that can be. */
+static bool
+lingering_say(struct lingering_client *client)
+{
+	struct table *table = client->lingering->table;
+	struct table_session *record = lingering_record(client);
+	ssize_t n = 1;
+
+	while (n > 0 && flow_length(table, record->buffer[TABLE_DOWN]) > 0)
+		n = call_send(table, client->session, TABLE_DOWN, record->client_fd);
+	if (n == -EAGAIN) {
+		event_add(&client->write, NULL);
+		return false;
+	}
+	flow_drop(table, &record->buffer[TABLE_DOWN]);
+	CRASH_POINT(LINGER_SAID);
+	shutdown(record->client_fd, SHUT_WR);
+	return true;
+}
+
+/* Reads and drops.  Beyond the limit nothing is read, which stops a client that speaks on without a broken pipe; that
+ * it ends is seen all the same. */
+static void
+lingering_hear(struct lingering_client *client)
+{
+	static char waste[16384];
+	int fd = lingering_record(client)->client_fd;
+	ssize_t n;
+
+	while (!client->silent && client->dropped < LINGERING_BYTES) {
+		n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
+		if (n == -1 && errno == EAGAIN)
+			return;
+		if (n > 0)
+			client->dropped += (unsigned)n;
+		else
+			client->silent = true;
+	}
+	event_del(&client->read);
+	if (!client->silent)
+		event_add(&client->closed, NULL);
+}
+
+/* Whether nothing is left to be said or heard. */
+static bool
+lingering_go_on(struct lingering_client *client)
+{
+	if (!client->said)
+		client->said = lingering_say(client);
+	lingering_hear(client);
+	return client->said && client->silent;
+}
+
+static void
+lingering_on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct lingering_client *client = arg;
+	struct table_header *header = client->lingering->table->header;
+
+	(void)fd;
+	(void)what;
+	header->handling = client->session;
+	if (lingering_go_on(client))
+		lingering_end(client);
+	header->handling = 0;
+}
+
+/* A client that has only shut down its side may still read. */
+static void
+lingering_on_closed(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	if (hangup_has_come((int)fd))
+		lingering_end(arg);
+}
+
+struct lingering *
+lingering_new(struct event_base *loop, struct table *table, void (*ended)(void *arg), void *arg)
+{
+	struct lingering *lingering = mem_new(1, sizeof *lingering);
+
+	lingering->loop = loop;
+	lingering->table = table;
+	TAILQ_INIT(&lingering->clients);
+	lingering->stock = (struct stock){ .size = sizeof(struct lingering_client), .number = LINGERING_SLAB };
+	loop_timer_init(&lingering->timer, loop, lingering_on_timer, lingering);
+	lingering->ended = ended;
+	lingering->arg = arg;
+	return lingering;
+}
+
+void
+lingering_free(struct lingering *lingering)
+{
+	if (lingering == NULL)
+		return;
+	loop_timer_stop(&lingering->timer);
+	while (!TAILQ_EMPTY(&lingering->clients))
+		lingering_remove(TAILQ_FIRST(&lingering->clients));
+	stock_clear(&lingering->stock);
+	mem_free(lingering);
+}
+
+/* What it had is let go, and its answer put into its buffer: done again as a whole after a death. */
+static void
+lingering_prepare(struct table *table, struct table_session *record, const char *text)
+{
+	size_t length = text == NULL ? 0 : strlen(text);
+	unsigned char *room;
+
+	if (!(record->flags & TABLE_SESSION_UNTOLD))
+		return;
+	recover_release(table, record);
+	room = length == 0 ? NULL : flow_room(table, &record->buffer[TABLE_DOWN], length);
+	if (room != NULL) {
+		memcpy(room, text, length);
+		table->buffers[record->buffer[TABLE_DOWN]].tail += (uint32_t)length;
+	}
+	CRASH_POINT(LINGER_PREPARED);
+	table_barrier();
+	record->flags = 0;
+}
+
+static struct lingering_client *
+lingering_add(struct lingering *lingering, uint32_t session)
+{
+	struct lingering_client *client;
+	int fd = lingering->table->sessions[session].client_fd;
+
+	if (lingering->count == LINGERING_MOST)
+		lingering_close_client(TAILQ_FIRST(&lingering->clients));
+	client = stock_take(&lingering->stock);
+	client->lingering = lingering;
+	client->session = session;
+	client->deadline = clock_after(clock_now(), LINGERING_TIME);
+	event_assign(&client->read, lingering->loop, fd, EV_READ | EV_PERSIST, lingering_on_ready, client);
+	event_assign(&client->write, lingering->loop, fd, EV_WRITE, lingering_on_ready, client);
+	event_assign(&client->closed, lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, lingering_on_closed, client);
+	TAILQ_INSERT_TAIL(&lingering->clients, client, entry);
+	lingering->count++;
+	event_add(&client->read, NULL);
+	return client;
+}
+
+void
+lingering_resume(struct lingering *lingering, uint32_t session, const char *text)
+{
+	struct lingering_client *client;
+
+	lingering_prepare(lingering->table, &lingering->table->sessions[session], text);
+	client = lingering_add(lingering, session);
+	if (lingering_go_on(client))
+		lingering_close_client(client);
+	lingering_arm(lingering);
+}
+
+void
+lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
+{
+	struct table_session *record = &lingering->table->sessions[session];
+
+	if (table_session_state(lingering->table, session) == TABLE_HELD)
+		record->upstream_fd = -1; /* not its own yet */
+	record->flags |= TABLE_SESSION_UNTOLD;
+	table_session_set(lingering->table, session, TABLE_LINGERING);
+	CRASH_POINT(LINGER_MARKED);
+	lingering_resume(lingering, session, text);
+}
+
+void
+lingering_close(struct lingering *lingering)
+{
+	while (!TAILQ_EMPTY(&lingering->clients))
+		lingering_close_client(TAILQ_FIRST(&lingering->clients));
+	lingering_arm(lingering);
+}
+
+unsigned
+lingering_count(const struct lingering *lingering)
+{
+	return lingering->count;
+}

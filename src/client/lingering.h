@@ -1,0 +1,47 @@
+/* lingering.h - the clients that are turned away: each is told why, and closed when it has heard it.
+ *
+ * A socket that is closed while its client still speaks gives that client a broken pipe in place of the answer that
+ * lies ready for it.  So a client that is turned away is given its answer, writing is shut down, and what it says is
+ * read and dropped until it ends, for a second at most and 64 KiB at most; then it is closed.
+ *
+ * To turn a client away: it has a record in the table (HELD, or OPEN without an upstream connection), its events are
+ * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need not
+ * come here: a member that ends by member_finish() is given the replies that it is owed first, and its end, by
+ * session_is_over(), leads here.
+ *
+ * The record is LINGERING meanwhile, so that a new worker goes on where a dead one was: the answer lies in a buffer of
+ * the record, and is given once.
+ */
+#ifndef HOLDFAST_CLIENT_LINGERING_H
+#define HOLDFAST_CLIENT_LINGERING_H
+
+#include <event2/event.h>
+#include <stdint.h>
+
+#include "keep/table.h"
+
+/* So many at once; beyond, the oldest is closed at once. */
+#define LINGERING_MOST 1024u
+
+struct lingering;
+
+/* table is borrowed.  ended is called whenever one has ended and is closed; not by lingering_begin() or
+ * lingering_resume(). */
+struct lingering *lingering_new(struct event_base *loop, struct table *table, void (*ended)(void *arg), void *arg);
+
+/* Frees the process's side only: the records live on.  NULL is fine. */
+void lingering_free(struct lingering *lingering);
+
+/* The client of this record is turned away; text (borrowed; may be NULL or "") is said to it.  The record may be free
+ * when this returns: a client that has ended already is closed at once. */
+void lingering_begin(struct lingering *lingering, uint32_t session, const char *text);
+
+/* The same for a record that a dead worker has left LINGERING. */
+void lingering_resume(struct lingering *lingering, uint32_t session, const char *text);
+
+/* Closes all at once. */
+void lingering_close(struct lingering *lingering);
+
+unsigned lingering_count(const struct lingering *lingering);
+
+#endif

@@ -1,0 +1,303 @@
+/* A client that is turned away: it hears why, says what it will, and is closed when it ends. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "client/lingering.h"
+#include "keep/recover.h"
+#include "keep_side.h"
+
+#define REPLY "HTTP/1.0 503 Down\r\n\r\n"
+
+static struct event_base *loop;
+static struct table table;
+static struct lingering *lingering;
+static int client; /* the far end */
+static uint32_t session;
+static unsigned ended;
+
+static void
+on_ended(void *arg)
+{
+	(void)arg;
+	ended++;
+}
+
+static void
+begin(void)
+{
+	int pair[2];
+
+	side_pair(pair);
+	client = pair[1];
+	session = side_session(&table, TABLE_HELD, pair[0], -1);
+}
+
+static void
+loop_begin(void)
+{
+	loop = loop_new();
+	lingering = lingering_new(loop, &table, on_ended, NULL);
+}
+
+static void
+loop_end(void)
+{
+	lingering_free(lingering);
+	loop_free(loop);
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	if (table_new(LINGERING_MOST + 10, &table) < 0)
+		return -1;
+	loop_begin();
+	ended = 0;
+	begin();
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	lingering_close(lingering);
+	loop_end();
+	close(client);
+	table_free(&table);
+	return 0;
+}
+
+static enum table_state
+state_of(uint32_t index)
+{
+	return table_session_state(&table, index);
+}
+
+static void
+settle(void)
+{
+	side_turns(loop, 10 * CLOCK_MILLISECOND);
+}
+
+static void
+it_hears_why_may_speak_on_and_is_closed_when_it_ends(void **state)
+{
+	(void)state;
+	side_say(client, "GET / HTTP/1.0\r\n");
+	lingering_begin(lingering, session, REPLY);
+	assert_string_equal(side_hear(client), REPLY);
+	assert_string_equal(side_hear(client), "EOF");
+	for (int i = 0; i < 10; i++) {
+		side_say(client, "a header\r\n");
+		settle();
+	}
+	assert_int_equal(state_of(session), TABLE_LINGERING);
+	shutdown(client, SHUT_WR);
+	settle();
+	assert_int_equal(state_of(session), TABLE_FREE);
+	assert_int_equal(ended, 1);
+	assert_int_equal(lingering_count(lingering), 0);
+}
+
+static void
+one_that_has_ended_is_closed_at_once_and_hears_why(void **state)
+{
+	(void)state;
+	side_say(client, "do it");
+	shutdown(client, SHUT_WR);
+	lingering_begin(lingering, session, REPLY);
+	assert_int_equal(state_of(session), TABLE_FREE);
+	assert_int_equal(ended, 0);
+	assert_string_equal(side_hear(client), REPLY);
+	assert_string_equal(side_hear(client), "EOF");
+}
+
+static void
+one_that_does_not_end_is_closed_after_a_second(void **state)
+{
+	int64_t begun = clock_now();
+
+	(void)state;
+	lingering_begin(lingering, session, NULL);
+	assert_string_equal(side_hear(client), "EOF");
+	while (state_of(session) == TABLE_LINGERING && clock_now() < begun + 5 * CLOCK_SECOND)
+		event_base_loop(loop, EVLOOP_ONCE);
+	assert_int_equal(state_of(session), TABLE_FREE);
+	assert_true(clock_now() - begun >= CLOCK_SECOND);
+	assert_int_equal(ended, 1);
+}
+
+/* What it says beyond is left where it is: it is stopped, not broken, and can still read. */
+static void
+no_more_than_64_kib_are_read_and_nothing_spins(void **state)
+{
+	char words[4096] = "";
+	size_t taken = 0;
+	ssize_t n;
+
+	(void)state;
+	lingering_begin(lingering, session, REPLY);
+	for (int i = 0; i < 1000; i++) {
+		n = send(client, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n == -1)
+			assert_int_equal(errno, EAGAIN);
+		taken += n == -1 ? 0 : (size_t)n;
+		event_base_loop(loop, EVLOOP_NONBLOCK);
+	}
+	assert_in_range(taken, 64 << 10, 1 << 20);
+	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
+	assert_string_equal(side_hear(client), REPLY);
+	close(client);
+	client = -1;
+	settle();
+	assert_int_equal(state_of(session), TABLE_FREE);
+}
+
+static void
+an_answer_that_does_not_fit_goes_as_the_client_reads(void **state)
+{
+	static char text[1 << 20], heard[1 << 20];
+	size_t length = 0;
+	ssize_t n;
+
+	(void)state;
+	memset(text, 'x', sizeof text - 1);
+	lingering_begin(lingering, session, text);
+	shutdown(client, SHUT_WR);
+	while ((n = recv(client, heard, sizeof heard, MSG_DONTWAIT)) != 0 && length < sizeof text) {
+		length += n == -1 ? 0 : (size_t)n;
+		settle();
+	}
+	assert_int_equal(length, sizeof text - 1);
+	assert_int_equal(state_of(session), TABLE_FREE);
+}
+
+static void
+beyond_the_most_the_oldest_is_closed(void **state)
+{
+	static int far[LINGERING_MOST];
+	uint32_t oldest = session;
+	int pair[2];
+
+	(void)state;
+	lingering_begin(lingering, session, NULL);
+	for (unsigned i = 0; i < LINGERING_MOST; i++) {
+		assert_int_equal(state_of(oldest), TABLE_LINGERING);
+		side_pair(pair);
+		far[i] = pair[1];
+		lingering_begin(lingering, side_session(&table, TABLE_HELD, pair[0], -1), NULL);
+	}
+	assert_int_not_equal(state_of(oldest), TABLE_LINGERING);
+	assert_int_equal(lingering_count(lingering), LINGERING_MOST);
+	for (unsigned i = 0; i < LINGERING_MOST; i++)
+		close(far[i]);
+}
+
+static void
+what_it_had_is_let_go(void **state)
+{
+	int other = side_file();
+
+	(void)state;
+	table.sessions[session].upstream_fd = other; /* named, not committed: another's */
+	side_put(&table, session, TABLE_UP, "kept for the next");
+	lingering_begin(lingering, session, REPLY);
+	assert_int_equal(table.sessions[session].buffer[TABLE_UP], 0);
+	assert_int_equal(table.sessions[session].buffer[TABLE_DOWN], 0);
+	lingering_close(lingering);
+	assert_true(side_is_open(other));
+	close(other);
+}
+
+/* The far end, which must live through the sweep, is named by a session of its own. */
+static void
+before_a_death(void *arg)
+{
+	(void)arg;
+	table.header->session_high = 1;
+	table_derive(&table);
+	memset(&table.header->call, 0, sizeof table.header->call);
+	begin();
+	side_session(&table, TABLE_OPEN, client, -1);
+	side_say(client, "GET / HTTP/1.0\r\n\r\n");
+	loop_begin();
+}
+
+static void
+turn_away(void *arg)
+{
+	(void)arg;
+	lingering_begin(lingering, session, REPLY);
+}
+
+/* As a new worker does it: turned away anew as long as that had not been settled. */
+static void
+after_a_death(void *arg, bool finished)
+{
+	(void)arg;
+	(void)finished;
+	loop_end();
+	recover_run(&table);
+	loop_begin();
+	if (state_of(session) == TABLE_HELD)
+		lingering_begin(lingering, session, REPLY);
+	else if (state_of(session) == TABLE_LINGERING)
+		lingering_resume(lingering, session, REPLY);
+	assert_string_equal(side_hear(client), REPLY);
+	assert_string_equal(side_hear(client), "EOF");
+	side_say(client, "and more");
+	close(client);
+	settle();
+	assert_int_equal(state_of(session), TABLE_FREE);
+	assert_int_equal(lingering_count(lingering), 0);
+	loop_end();
+}
+
+static void
+t4_whenever_the_worker_dies_the_answer_is_heard_once(void **state)
+{
+	bool can_trace;
+
+	(void)state;
+	loop_end();
+	close(client);
+	table.header->shape.services = 2; /* fewer to be looked at */
+	can_trace = side_every_step(before_a_death, turn_away, after_a_death, NULL);
+	loop_begin();
+	client = -1;
+	if (!can_trace)
+		skip();
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(it_hears_why_may_speak_on_and_is_closed_when_it_ends),
+		ROW(one_that_has_ended_is_closed_at_once_and_hears_why),
+		ROW(one_that_does_not_end_is_closed_after_a_second),
+		ROW(no_more_than_64_kib_are_read_and_nothing_spins),
+		ROW(an_answer_that_does_not_fit_goes_as_the_client_reads),
+		ROW(beyond_the_most_the_oldest_is_closed),
+		ROW(what_it_had_is_let_go),
+		ROW(t4_whenever_the_worker_dies_the_answer_is_heard_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
