@@ -17,32 +17,34 @@ crowd_counters(const struct crowd *crowd)
 	return &crowd->table->services[crowd->service].counters;
 }
 
-/* Said once a minute at most: clients that come and go at the limit pause it again and again. */
-static void
-crowd_warn_full(struct crowd *crowd)
+/* Those who come to a service that is up are not refused for want of a place among the held: they wait in the backlog
+ * until connections have been made for those who came before them.  One at least is held, or none would be made. */
+static bool
+crowd_is_lagging(const struct crowd *crowd)
 {
-	int64_t now = clock_now();
+	unsigned max = crowd->settings->max_held > 0 ? crowd->settings->max_held : 1;
 
-	if (crowd->warned != 0 && now - crowd->warned < CROWD_SILENT)
-		return;
-	crowd->warned = now;
-	log_rare(LOG_LEVEL_WARNING, crowd->name, "max_clients (%u) reached; further clients wait in the backlog",
-	    crowd->settings->max_clients);
+	return hold_count(crowd->hold) >= max && !crowd->callbacks->refuses(crowd->arg) &&
+	    crowd->callbacks->is_up(crowd->arg);
 }
 
-/* Accepting pauses at max_clients and goes on below it. */
-static void
+void
 crowd_limit(struct crowd *crowd)
 {
 	unsigned max = crowd->settings->max_clients;
-	bool full = max > 0 && crowd->open_count + hold_count(crowd->hold) >= max;
+	enum table_pause why = TABLE_PAUSE_NONE;
 
-	if (full == crowd->paused || crowd->listener == NULL)
+	if (crowd->listener == NULL)
 		return;
-	crowd->paused = full;
-	listener_pause(crowd->listener, full);
-	if (full)
-		crowd_warn_full(crowd);
+	if (max > 0 && crowd->open_count + hold_count(crowd->hold) >= max)
+		why = TABLE_PAUSE_MAX_CLIENTS;
+	else if (crowd_is_lagging(crowd))
+		why = TABLE_PAUSE_MAX_HELD;
+	if (why == crowd->paused)
+		return;
+	listener_pause(crowd->listener, why != TABLE_PAUSE_NONE);
+	crowd->paused = why;
+	crowd_note_paused(crowd, why);
 }
 
 void
@@ -207,6 +209,7 @@ crowd_serve(struct crowd *crowd)
 	}
 	if (hold_count(crowd->hold) != before)
 		crowd_tell_held(crowd);
+	crowd_limit(crowd);
 }
 
 /* In shared mode a client is served at once, whether the service is up or not. */
@@ -241,7 +244,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 	crowd->placed = NULL;
 	if (!session_is_held(session))
 		return;
-	if (hold_count(crowd->hold) > settings->max_held) {
+	if (hold_count(crowd->hold) > settings->max_held && !crowd->callbacks->is_up(crowd->arg)) {
 		crowd_note_refused(crowd, CROWD_LIMIT_HELD);
 		crowd_refuse(crowd, session, &counters->refused_held_max, CLOSING_LIMIT);
 		return;
@@ -340,6 +343,7 @@ crowd_on_exhausted(void *arg, int error)
 	struct crowd *crowd = arg;
 
 	log_error(crowd->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
+	crowd_note_paused(crowd, TABLE_PAUSE_FILES);
 	lingering_close(crowd->lingering); /* their files are needed more by who may come in */
 }
 
@@ -431,7 +435,7 @@ crowd_listen(struct crowd *crowd, int fd)
 {
 	listener_free(crowd->listener);
 	crowd->listener = NULL;
-	crowd->paused = false;
+	crowd->paused = TABLE_PAUSE_NONE;
 	if (fd != -1) {
 		crowd->listener = listener_new(crowd->loop, fd, crowd_on_accepted, crowd_on_exhausted, crowd);
 		listener_keep_reserve(crowd->listener);

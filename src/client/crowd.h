@@ -23,7 +23,7 @@ struct crowd_settings {
 	char **allow_users, **allow_groups; /* owned lists; both NULL: everybody */
 	enum crowd_on_down on_down;
 	int64_t hold_timeout;        /* microseconds, 0: no limit */
-	unsigned max_held;
+	unsigned max_held;           /* beyond: refused while the service is down, in the backlog while it is up */
 	char *down_reply;            /* owned; NULL none.  Configuration texts hold no NUL */
 	unsigned max_clients;        /* 0: no limit */
 	unsigned max_clients_per_user;
@@ -49,7 +49,8 @@ struct crowd_callbacks {
 	bool (*refuses)(void *arg);
 	/* A connection is there, or will be without a retry delay. */
 	bool (*is_up)(void *arg);
-	/* A client has ended, or has heard why it was turned away; with the last one gone an ending service may end. */
+	/* A client has ended, or has heard why it was turned away; with the last one gone an ending service may
+	 * end. */
 	void (*ended)(void *arg);
 };
 
@@ -103,8 +104,8 @@ unsigned crowd_held(const struct crowd *crowd);
 /* How long the one who has waited longest has done so, in microseconds; 0 if nobody is held. */
 int64_t crowd_held_longest(const struct crowd *crowd);
 
-/* Whether nobody is accepted for now: max_clients are here, or no file is left. */
-bool crowd_is_paused(const struct crowd *crowd);
+/* Why nobody is accepted for now. */
+enum table_pause crowd_why_paused(const struct crowd *crowd);
 
 /* Bytes of the ended and the living, held ones included, by direction; they never go down. */
 void crowd_get_bytes(const struct crowd *crowd, uint64_t ret_bytes[2]);

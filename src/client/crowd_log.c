@@ -1,4 +1,4 @@
-/* What is said of a service's clients: how each ended, and how many were refused for a limit. */
+/* What is said of a service's clients: how each ended, how many were refused for a limit, why accepting pauses. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/crowd_parts.h"
@@ -57,4 +57,24 @@ crowd_note_refused(struct crowd *crowd, enum crowd_limit limit)
 {
 	crowd->refusals[limit].count++;
 	crowd_tell_refused(crowd, clock_now());
+}
+
+void
+crowd_note_paused(struct crowd *crowd, enum table_pause why)
+{
+	const struct crowd_settings *settings = crowd->settings;
+	int64_t now = clock_now();
+
+	if (why == TABLE_PAUSE_NONE)
+		return;
+	crowd->table->services[crowd->service].pauses[why]++;
+	if (why == TABLE_PAUSE_FILES || (crowd->told[why] != 0 && now - crowd->told[why] < CROWD_SILENT))
+		return; /* of files the one who found out tells */
+	crowd->told[why] = now;
+	if (why == TABLE_PAUSE_MAX_CLIENTS)
+		log_rare(LOG_LEVEL_WARNING, crowd->name, "max_clients (%u) reached: accepting pauses, further "
+		    "clients wait in the backlog", settings->max_clients);
+	else
+		log_rare(LOG_LEVEL_NOTICE, crowd->name, "max_held (%u) reached while connections are being made: "
+		    "accepting pauses, further clients wait in the backlog", settings->max_held);
 }

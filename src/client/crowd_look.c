@@ -151,10 +151,12 @@ crowd_held_longest(const struct crowd *crowd)
 	return hold_longest(crowd->hold);
 }
 
-bool
-crowd_is_paused(const struct crowd *crowd)
+enum table_pause
+crowd_why_paused(const struct crowd *crowd)
 {
-	return crowd->paused || (crowd->listener != NULL && listener_is_exhausted(crowd->listener));
+	if (crowd->paused == TABLE_PAUSE_NONE && crowd->listener != NULL && listener_is_exhausted(crowd->listener))
+		return TABLE_PAUSE_FILES;
+	return crowd->paused;
 }
 
 void

@@ -39,9 +39,9 @@ struct crowd {
 	const struct session *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
 	struct session_stock stock;
 	struct shared *shared;        /* borrowed; NULL in session mode */
-	bool paused;
+	enum table_pause paused;      /* why nobody is accepted; files that have run out are the listener's */
 	bool fresh;                   /* some connections have no socket options yet */
-	int64_t warned;               /* when max_clients was last warned of; 0 never */
+	int64_t told[TABLE_PAUSES];   /* when a pause for this reason was last told of; 0 never */
 	struct crowd_refusals refusals[CROWD_LIMITS];
 	struct loop_timer scan;
 	struct loop_timer watching;   /* of those who have come and wait */
@@ -72,6 +72,13 @@ void crowd_log_end(const struct crowd *crowd, const struct session *session, enu
 
 /* A client was refused for this limit: said at once, then once a minute at most, with how many there were. */
 void crowd_note_refused(struct crowd *crowd, enum crowd_limit limit);
+
+/* Accepting pauses at max_clients, or while connections for max_held are being made, and goes on below. */
+void crowd_limit(struct crowd *crowd);
+
+/* Accepting pauses, or goes on: counted, and said once a minute at most, since clients that come and go at the limit
+ * pause it again and again. */
+void crowd_note_paused(struct crowd *crowd, enum table_pause why);
 
 /* Says how many have been refused since the last time, if a minute is over. */
 void crowd_tell_refused(struct crowd *crowd, int64_t now);

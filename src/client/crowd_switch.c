@@ -35,12 +35,14 @@ crowd_pause(struct crowd *crowd, bool kill)
 		crowd_pause_session(crowd, session, kill);
 	}
 	crowd_tell_held(crowd);
+	crowd_limit(crowd);
 }
 
 void
 crowd_unpause(struct crowd *crowd)
 {
 	hold_pause(crowd->hold, false, clock_now());
+	crowd_limit(crowd);
 }
 
 /* What has arrived is still delivered, as after any end of an upstream. */

@@ -239,7 +239,8 @@ lingering_add(struct lingering *lingering, uint32_t session)
 	client->deadline = clock_after(clock_now(), LINGERING_TIME);
 	event_assign(&client->read, lingering->loop, fd, EV_READ | EV_PERSIST, lingering_on_ready, client);
 	event_assign(&client->write, lingering->loop, fd, EV_WRITE, lingering_on_ready, client);
-	event_assign(&client->closed, lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, lingering_on_closed, client);
+	event_assign(&client->closed, lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, lingering_on_closed,
+	    client);
 	TAILQ_INSERT_TAIL(&lingering->clients, client, entry);
 	lingering->count++;
 	event_add(&client->read, NULL);

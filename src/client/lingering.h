@@ -5,12 +5,12 @@
  * read and dropped until it ends, for a second at most and 64 KiB at most; then it is closed.
  *
  * To turn a client away: it has a record in the table (HELD, or OPEN without an upstream connection), its events are
- * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need not
- * come here: a member that ends by member_finish() is given the replies that it is owed first, and its end, by
+ * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need
+ * not come here: a member that ends by member_finish() is given the replies that it is owed first, and its end, by
  * session_is_over(), leads here.
  *
- * The record is LINGERING meanwhile, so that a new worker goes on where a dead one was: the answer lies in a buffer of
- * the record, and is given once.
+ * The record is LINGERING meanwhile, so that a new worker goes on where a dead one was: the answer lies in a buffer
+ * of the record, and is given once.
  */
 #ifndef HOLDFAST_CLIENT_LINGERING_H
 #define HOLDFAST_CLIENT_LINGERING_H

@@ -105,8 +105,8 @@ bool session_can_return(const struct session *session);
 /* Closes, frees the record and the session.  NULL is fine. */
 void session_close(struct session *session);
 
-/* The client is turned away: it is told text (borrowed; may be NULL or "") and closed by lingering, whose its record is
- * then; the session is freed. */
+/* The client is turned away: it is told text (borrowed; may be NULL or "") and closed by lingering, whose its record
+ * is then; the session is freed. */
 void session_refuse(struct session *session, struct lingering *lingering, const char *text);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */

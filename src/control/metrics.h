@@ -32,6 +32,7 @@ struct metrics_service {
 	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries;
 	uint64_t handler_failures, notify_dropped;
 	uint64_t accepted, refused_down, refused_held_max, refused_hold_timeout, refused_permission, refused_per_user;
+	uint64_t pauses_max_clients, pauses_max_held, pauses_files;
 	uint64_t bytes[2], lost_bytes;
 	/* shared mode */
 	uint64_t in_flight, queued, standby, messages[2], losses, retries;

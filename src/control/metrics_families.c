@@ -7,6 +7,12 @@
 #define OF_DAEMON(field) \
 	(const struct metrics_sample[]){ { true, NULL, offsetof(struct metrics_daemon, field) }, { 0 } }
 
+static const struct metrics_sample pauses[] = {
+	LABELLED("reason=\"max_clients\"", pauses_max_clients),
+	LABELLED("reason=\"max_held\"", pauses_max_held),
+	LABELLED("reason=\"files\"", pauses_files),
+	{ 0 }
+};
 static const struct metrics_sample refused[] = {
 	LABELLED("reason=\"down\"", refused_down),
 	LABELLED("reason=\"max_held\"", refused_held_max),
@@ -75,6 +81,8 @@ const struct metrics_family metrics_families[] = {
 	COUNTER("holdfast_clients_accepted", SERVICES, NULL, "Clients that have come and were let in.",
 	    ONE(accepted)),
 	COUNTER("holdfast_refused", SERVICES, NULL, "Clients that were turned away.", refused),
+	COUNTER("holdfast_accepting_pauses", SERVICES, NULL, "How often clients began to wait in the backlog.",
+	    pauses),
 	COUNTER("holdfast_bytes", SERVICES, "bytes", "What was passed on.", bytes),
 	COUNTER("holdfast_lost_bytes", SESSIONS, "bytes", "Given to connections that died, of clients that stayed.",
 	    ONE(lost_bytes)),

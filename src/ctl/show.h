@@ -22,6 +22,9 @@ const char *show_state(const json_t *service);
 char *show_why(const json_t *service);
 const char *show_since_at(const json_t *service);
 
+/* Why the service accepts nobody for now. */
+const char *show_pause(const json_t *service);
+
 /* show_reload.c: the answer to "reload", or to what it would do. */
 void show_reload(int argc, char *const *argv, const json_t *answer);
 

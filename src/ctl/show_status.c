@@ -99,6 +99,16 @@ show_why_down(const json_t *service)
 	return mem_copy_text(error);
 }
 
+const char *
+show_pause(const json_t *service)
+{
+	const char *by = show_text(service, "accepting_paused_by");
+
+	if (strcmp(by, "max_held") == 0)
+		return "connections for max_held clients are being made";
+	return strcmp(by, "files") == 0 ? "no file descriptor is left" : "max_clients is reached";
+}
+
 char *
 show_why(const json_t *service)
 {
@@ -115,7 +125,7 @@ show_why(const json_t *service)
 	if (strcmp(people, "UP") != 0)
 		return show_why_down(service);
 	if (show_is_true(service, "accepting_paused"))
-		return mem_copy_text("accepting pauses: max_clients is reached, or no file is left");
+		return mem_print("accepting pauses: %s", show_pause(service));
 	if (show_is_true(service, "resting"))
 		return mem_copy_text("resting: the server ends unused connections");
 	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");

@@ -140,9 +140,10 @@ verdict_find(const struct verdict *verdict, const json_t *service)
 		verdict_paused(verdict, service, &finding);
 	else if (strcmp(state, "UP") != 0)
 		verdict_down(verdict, service, &finding);
-	else if (json_is_true(json_object_get(service, "accepting_paused"))) {
+	else if (json_is_true(json_object_get(service, "accepting_paused")) && 
+	    strcmp(show_text(service, "accepting_paused_by"), "max_held") != 0) {
 		finding.level = VERDICT_WARNING;
-		finding.text = mem_copy_text("accepting pauses: max_clients is reached, or no file is left");
+		finding.text = mem_print("accepting pauses: %s", show_pause(service));
 	}
 	return finding;
 }

@@ -63,6 +63,9 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	memcpy(metrics->bytes, status.bytes, sizeof metrics->bytes);
 	metrics_take_link(metrics, &status.link);
 	metrics_take_counters(metrics, status.counters);
+	metrics->pauses_max_clients = status.pauses[TABLE_PAUSE_MAX_CLIENTS];
+	metrics->pauses_max_held = status.pauses[TABLE_PAUSE_MAX_HELD];
+	metrics->pauses_files = status.pauses[TABLE_PAUSE_FILES];
 	metrics_take_shared(metrics, &status.shared);
 	memcpy(metrics->histogram, record->histogram, sizeof metrics->histogram);
 }

@@ -59,6 +59,20 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set_bool(object, "paused", status->paused);
 }
 
+static const char *const status_pauses[TABLE_PAUSES] = {
+	[TABLE_PAUSE_MAX_CLIENTS] = "max_clients", [TABLE_PAUSE_MAX_HELD] = "max_held", [TABLE_PAUSE_FILES] = "files",
+};
+
+static json_t *
+status_pause_counts(const uint64_t *pauses)
+{
+	json_t *object = json_object();
+
+	for (int why = TABLE_PAUSE_NONE + 1; why < TABLE_PAUSES; why++)
+		status_set(object, status_pauses[why], pauses[why]);
+	return object;
+}
+
 static void
 status_add_counters(json_t *object, const struct service_status *status)
 {
@@ -79,7 +93,10 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set(object, "notify_dropped", link->notify_dropped);
 	status_set(object, "candidates", link->candidates);
 	status_set(object, "dialling", link->dialling);
-	status_set_bool(object, "accepting_paused", status->accepting_paused);
+	status_set_bool(object, "accepting_paused", status->accepting_paused != TABLE_PAUSE_NONE);
+	json_object_set_new(object, "accepting_paused_by",
+	    control_text_or_null(status_pauses[status->accepting_paused]));
+	json_object_set_new(object, "accepting_pauses", status_pause_counts(status->pauses));
 }
 
 static void

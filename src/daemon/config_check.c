@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -275,6 +276,22 @@ config_hint_warm(struct draft *draft, const struct draft_service *service)
 			    "warm = 0 suits it", silent_ports[i].port, silent_ports[i].what);
 }
 
+/* Whom the kernel does not keep cannot connect while accepting pauses: connect() blocks or says EAGAIN. */
+static void
+config_hint_backlog(struct draft *draft, const struct draft_service *service)
+{
+	FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+	int most;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%d", &most) == 1 && service->settings->listener.backlog > most)
+		draft_warning(draft, draft_service_place(service, "listen.backlog"), "listen.backlog",
+		    "the kernel keeps at most %d clients (net.core.somaxconn), not %d", most,
+		    service->settings->listener.backlog);
+	fclose(file);
+}
+
 static void
 config_hint_open_files(struct draft *draft)
 {
@@ -292,8 +309,10 @@ config_hint_open_files(struct draft *draft)
 static void
 config_hint(struct draft *draft)
 {
-	for (size_t i = 0; i < draft->service_count; i++)
+	for (size_t i = 0; i < draft->service_count; i++) {
 		config_hint_warm(draft, draft->services[i]);
+		config_hint_backlog(draft, draft->services[i]);
+	}
 	config_hint_open_files(draft);
 }
 

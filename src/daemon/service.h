@@ -44,7 +44,8 @@ struct service_status {
 	uint64_t bytes[2];
 	struct shared_status shared; /* zero in session mode */
 	enum service_mode mode;
-	bool accepting_paused;       /* max_clients reached, or no files left */
+	enum table_pause accepting_paused; /* why nobody is accepted for now */
+	const uint64_t *pauses;      /* borrowed: how often that was, by reason */
 	bool removed;                /* by a reload: its last clients end */
 	int64_t drain_deadline;      /* monotonic: of a removed one's clients; 0 none */
 	const struct table_counters *counters;

@@ -85,7 +85,8 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 		ret_status->held = ret_status->shared.waiting;
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
-	ret_status->accepting_paused = crowd_is_paused(service->crowd);
+	ret_status->accepting_paused = crowd_why_paused(service->crowd);
+	ret_status->pauses = record->pauses;
 	ret_status->removed = service->removed;
 	ret_status->drain_deadline = record->drain_deadline;
 	ret_status->counters = &record->counters;

@@ -178,6 +178,9 @@ enum table_histogram_kind {
 	TABLE_HISTOGRAM_KINDS
 };
 
+/* Why a service accepts nobody for now: those who come wait in its socket's backlog. */
+enum table_pause { TABLE_PAUSE_NONE, TABLE_PAUSE_MAX_CLIENTS, TABLE_PAUSE_MAX_HELD, TABLE_PAUSE_FILES, TABLE_PAUSES };
+
 /* Who has set something of a service, and when; it holds while value is not 0, the commit.  Of a pause that is over
  * since is the end, by the monotonic clock: hold_timeout begins anew there. */
 struct table_order {
@@ -210,6 +213,7 @@ struct table_service {
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
 	int64_t shut_since;          /* wall clock: its socket cannot be opened since then; 0: it is open */
+	uint64_t pauses[TABLE_PAUSES]; /* how often accepting paused, by reason */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next[9];
 #endif

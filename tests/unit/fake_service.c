@@ -9,6 +9,7 @@
 
 struct service fake_services[2];
 struct link fake_links[2];
+static const uint64_t pauses[TABLE_PAUSES] = { [TABLE_PAUSE_MAX_CLIENTS] = 3 };
 static struct table_counters counters = { .clients = 7, .refused_held_max = 2 };
 
 const char *
@@ -205,6 +206,7 @@ fake_service_setup(unsigned index, const char *name)
 	service->name = name;
 	service->link = &fake_links[index];
 	service->status.counters = &counters;
+	service->status.pauses = pauses;
 	service->status.link.state = LINK_WAITING;
 	service->status.link.address = "";
 	service->status.link.last_error = "Connection refused";

@@ -144,6 +144,8 @@ metrics_are_of_each_service(void **state)
 	(void)state;
 	assert_non_null(strstr(text, "\nholdfast_clients_accepted_total{service=\"two\"} 7\n"));
 	assert_non_null(strstr(text, "\nholdfast_refused_total{service=\"one\",reason=\"max_held\"} 2\n"));
+	assert_non_null(strstr(text, "\nholdfast_accepting_pauses_total{service=\"one\","
+	    "reason=\"max_clients\"} 3\n"));
 	assert_non_null(strstr(text, "\n# EOF\n"));
 	text = json_string_value(json_object_get(older, "metrics"));
 	assert_non_null(strstr(text, "\n# TYPE holdfast_clients_accepted_total counter\n"));

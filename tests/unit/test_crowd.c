@@ -100,6 +100,35 @@ beyond_max_held_a_client_is_told_and_counted(void **state)
 }
 
 static void
+beyond_max_held_of_a_service_that_is_up_clients_wait_in_the_backlog(void **state)
+{
+	int client[4];
+
+	(void)state;
+	settings.max_held = 2;
+	remote.up = true;
+	for (int i = 0; i < 4; i++)
+		client[i] = come();
+	assert_int_equal(crowd_held(crowd), 2);
+	assert_int_equal(crowd_why_paused(crowd), TABLE_PAUSE_MAX_HELD);
+	bring();
+	crowd_serve(crowd);
+	settle();
+	assert_int_equal(crowd_count(crowd), 1);
+	assert_int_equal(crowd_held(crowd), 2); /* the third has come in */
+	remote.up = false;
+	crowd_serve(crowd);
+	settle();
+	assert_int_equal(crowd_held(crowd), 2);
+	assert_int_equal(counters()->refused_held_max, 1);
+	assert_string_equal(side_hear(client[3]), "EOF");
+	assert_int_equal(crowd_why_paused(crowd), TABLE_PAUSE_NONE);
+	assert_int_equal(table.services[0].pauses[TABLE_PAUSE_MAX_HELD], 2);
+	for (int i = 0; i < 4; i++)
+		close(client[i]);
+}
+
+static void
 hold_timeout_ends_the_waiting(void **state)
 {
 	int client;
@@ -188,7 +217,7 @@ at_max_clients_accepting_pauses(void **state)
 	for (int i = 0; i < 3; i++)
 		client[i] = come();
 	assert_int_equal(crowd_held(crowd), 2);
-	assert_true(crowd_is_paused(crowd));
+	assert_true(crowd_why_paused(crowd));
 	close(client[0]);
 	settle();
 	assert_int_equal(crowd_held(crowd), 2);
@@ -196,7 +225,7 @@ at_max_clients_accepting_pauses(void **state)
 	close(client[1]);
 	close(client[2]);
 	settle();
-	assert_false(crowd_is_paused(crowd));
+	assert_false(crowd_why_paused(crowd));
 }
 
 static unsigned
@@ -208,7 +237,7 @@ warnings(void (*act)(void), const char *text)
 static bool
 is_paused(void *wanted)
 {
-	return crowd_is_paused(crowd) == (wanted != NULL);
+	return crowd_why_paused(crowd) == (wanted != NULL);
 }
 
 static void
@@ -289,11 +318,11 @@ without_files_accepting_pauses_too(void **state)
 	none.rlim_cur = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	settle();
-	paused = crowd_is_paused(crowd);
+	paused = crowd_why_paused(crowd);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_true(paused);
 	side_turns(loop, 200 * CLOCK_MILLISECOND);
-	assert_false(crowd_is_paused(crowd));
+	assert_false(crowd_why_paused(crowd));
 	assert_int_equal(crowd_held(crowd), 1);
 	close(client);
 }
@@ -350,6 +379,7 @@ main(void)
 		ROW(a_newcomer_does_not_overtake_those_who_wait),
 		ROW(a_client_that_leaves_while_held_is_forgotten),
 		ROW(beyond_max_held_a_client_is_told_and_counted),
+		ROW(beyond_max_held_of_a_service_that_is_up_clients_wait_in_the_backlog),
 		ROW(hold_timeout_ends_the_waiting),
 		ROW(on_down_refuse_refuses_only_while_down),
 		ROW(a_closed_service_refuses_new_and_held_and_keeps_the_open),
