@@ -14,6 +14,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "control/metrics_door.h"
 #include "daemon/values.h"
 
@@ -252,6 +253,20 @@ config_check_files(struct draft *draft)
 		config_check_service_files(draft, draft->services[i]);
 }
 
+/* What -T has shown in a secret's place is given back. */
+static void
+config_check_hidden(struct draft *draft, const struct draft_service *service, const char *setting, char *const *list)
+{
+	char *const *names = service->settings->link.lookup.secrets;
+	bool arguments = strcmp(setting, "lookup.args") == 0;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		if (secret_is_hidden(list[i], arguments && i > 0 ? list[i - 1] : NULL, names))
+			draft_error(draft, draft_service_place(service, setting), setting, "\"%s\": \""
+			    SECRET_HIDDEN "\" is what is shown in a secret's place: write the secret itself",
+			    list[i]);
+}
+
 static unsigned
 config_port_of(const char *text)
 {
@@ -316,13 +331,23 @@ config_hint(struct draft *draft)
 	config_hint_open_files(draft);
 }
 
+static void
+config_check_service(struct draft *draft, const struct draft_service *service)
+{
+	const struct lookup_settings *lookup = &service->settings->link.lookup;
+
+	config_check_shared(draft, service);
+	config_check_hidden(draft, service, "lookup.args", lookup->arguments);
+	config_check_hidden(draft, service, "lookup.environment", lookup->environment);
+}
+
 void
 config_check(struct draft *draft)
 {
 	config_check_sockets(draft);
 	config_check_metrics(draft);
 	for (size_t i = 0; i < draft->service_count; i++)
-		config_check_shared(draft, draft->services[i]);
+		config_check_service(draft, draft->services[i]);
 	if (draft->service_count == 0 && !draft->text_only)
 		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
 	if (!draft->text_only)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/secret.h"
 #include "upstream/hello.h"
 
 #define STEP(field) offsetof(struct hello_step, field)
@@ -49,6 +50,10 @@ hello_check_step(const struct hello_step *step)
 {
 	const char *heard[] = { step->expect, step->abort_on };
 
+	if ((step->send != NULL && strcmp(step->send, SECRET_HIDDEN) == 0) ||
+	    (step->expect != NULL && strcmp(step->expect, SECRET_HIDDEN) == 0))
+		return mem_copy_text("\"" SECRET_HIDDEN "\" is what is shown in a secret's place: write the secret "
+		    "itself");
 	if (step->send != NULL && step->send_file != NULL)
 		return mem_copy_text("send and send_file exclude each other in a step");
 	if (step->send == NULL && step->send_file == NULL && step->expect == NULL && step->abort_on == NULL)
@@ -163,7 +168,7 @@ hello_print_step(const struct hello_step *step, FILE *out)
 static void
 hello_print(const struct hello_settings *hello, bool hide, FILE *out)
 {
-	char hidden[] = "***";
+	char hidden[] = SECRET_HIDDEN;
 
 	fputc('(', out);
 	for (size_t i = 0; i < hello->count; i++) {

@@ -4,6 +4,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "daemon/values.h"
 
 static char *
@@ -172,6 +173,21 @@ setting_print_list(const struct setting *setting, const void *field, FILE *out)
 		values_print_text(out, list[i]);
 	}
 	fputc(']', out);
+}
+
+void
+setting_show_list(const void *field, bool arguments, char *const *secrets, FILE *out)
+{
+	char *const *list = *(char **const *)field;
+	char **shown = NULL, *hidden;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+		hidden = secret_hide(list[i], arguments && i > 0 ? list[i - 1] : NULL, secrets);
+		mem_list_add(&shown, hidden);
+		mem_free(hidden);
+	}
+	setting_print_list(NULL, &shown, out);
+	mem_list_free(shown);
 }
 
 void

@@ -11,6 +11,8 @@ char *setting_take_text(const struct setting *setting, const config_setting_t *v
 char *setting_take_path(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_text(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_list(const struct setting *setting, const config_setting_t *value, void *field);
+/* The same for people: secrets hidden, also those behind an argument that names them. */
+void setting_show_list(const void *field, bool arguments, char *const *secrets, FILE *out);
 void setting_print_list(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_single(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_single(const struct setting *setting, const void *field, FILE *out);

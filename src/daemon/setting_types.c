@@ -24,6 +24,7 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_PATH] = { "a path as text", STORE_TEXT, 0, setting_take_path, setting_print_text },
 	[SETTING_PROGRAM] = { "a path as text", STORE_TEXT, 0, setting_take_path, setting_print_text },
 	[SETTING_TEXTS] = { "a list of texts", STORE_LIST, 0, setting_take_list, setting_print_list },
+	[SETTING_ARGUMENTS] = { "a list of texts", STORE_LIST, 0, setting_take_list, setting_print_list },
 	[SETTING_NAMES] = { "a list of names", STORE_LIST, 0, setting_take_list, setting_print_list },
 	[SETTING_ADDRESS] = { "an address as text", STORE_LIST, 0, setting_take_single, setting_print_single },
 	[SETTING_ADDRESSES] = { "a list of addresses", STORE_LIST, 0, setting_take_list, setting_print_list },
@@ -99,8 +100,13 @@ setting_print(const struct setting *setting, const void *object, FILE *out)
 void
 setting_show(const struct setting *setting, const void *object, FILE *out)
 {
+	const struct service_settings *service = object;
+
 	if (setting->type == SETTING_HELLO)
 		setting_show_hello(setting, setting_field(setting, object), out);
+	else if (setting->type == SETTING_ARGUMENTS || setting->type == SETTING_ENVIRONMENT)
+		setting_show_list(setting_field(setting, object), setting->type == SETTING_ARGUMENTS,
+		    service->link.lookup.secrets, out);
 	else
 		setting_print(setting, object, out);
 }

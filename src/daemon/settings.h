@@ -21,6 +21,7 @@ enum setting_type {
 	SETTING_ADDRESS,      /* char **: one address */
 	SETTING_ADDRESSES,    /* char **: several */
 	SETTING_ENVIRONMENT,  /* char **: NAME=VALUE */
+	SETTING_ARGUMENTS,    /* char **: a list of texts, of which some may be secret */
 	SETTING_BOOL,         /* bool */
 	SETTING_COUNT,        /* unsigned */
 	SETTING_SIZE,         /* unsigned, bytes */
@@ -62,7 +63,7 @@ struct setting {
 };
 
 #define SETTING_NOWHERE ((size_t)-1)
-#define SETTINGS_MAX 64 /* rows of either table, at most */
+#define SETTINGS_MAX 96 /* rows of either table, at most */
 #define SETTINGS_NAME_SIZE 40
 
 /* A table: rows of service settings, or those of the top level. */

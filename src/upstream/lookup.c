@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "upstream/catalog.h"
 #include "upstream/pick.h"
 #include "upstream/resolver.h"
@@ -257,6 +258,14 @@ lookup_ask_catalog(struct lookup_run *run)
 	lookup_follow(run);
 }
 
+/* A script may say what it was given. */
+static void
+lookup_mask(const struct lookup_settings *settings, char *text)
+{
+	secret_mask(text, settings->arguments, settings->secrets);
+	secret_mask(text, settings->environment, settings->secrets);
+}
+
 static void
 lookup_on_script(void *arg, const struct script_result *result)
 {
@@ -267,6 +276,10 @@ lookup_on_script(void *arg, const struct script_result *result)
 	run->abort_reason = mem_copy_text(result->abort_reason);
 	run->output = mem_copy_text(result->output);
 	run->errors = mem_copy_text(result->errors);
+	lookup_mask(run->lookup->settings, run->error);
+	lookup_mask(run->lookup->settings, run->abort_reason);
+	lookup_mask(run->lookup->settings, run->output);
+	lookup_mask(run->lookup->settings, run->errors);
 	for (size_t i = 0; result->error == NULL && i < result->count; i++)
 		lookup_add_lead(run, &result->addresses[i]);
 	lookup_follow(run);

@@ -24,6 +24,7 @@ struct lookup_settings {
 	char *script;
 	char **arguments;
 	char **environment;  /* NAME=VALUE */
+	char **secrets;      /* names, beside those that look secret, whose values nobody is shown: base/secret.h */
 	int64_t timeout;     /* of the script, and of resolving host names */
 	char *catalog;
 	int64_t max_age;     /* CLOCK_NEVER: no limit */

@@ -87,7 +87,8 @@ def test_what_is_sent_is_never_shown(folder, daemon, redis):
     assert dump.returncode == 0, dump.stderr
     with open(f"{folder}/shown.conf", "w") as file:
         file.write(dump.stdout)
-    assert holdfast.run(f"{holdfast.BUILD}/holdfastd", "-t", "-c", f"{folder}/shown.conf").returncode == 0
+    refused = holdfast.run(f"{holdfast.BUILD}/holdfastd", "-t", "-c", f"{folder}/shown.conf")
+    assert refused.returncode == 78 and 'services.s.hello: "***" is what is shown in a secret' in refused.stderr
     seen = [dump.stdout] + [json.dumps(one.command(line)) for line in
                             ("config", "config s", "status", "explain s", "lookup s", "reload")]
     one.kill_worker()

@@ -50,6 +50,7 @@ static const struct change {
 	{ "lookup.args", SCRIPT "};", SCRIPT "args = [ \"x\" ]; };" },
 	{ "lookup.timeout", SCRIPT "};", SCRIPT "timeout = 4; };" },
 	{ "lookup.environment", SCRIPT "};", SCRIPT "environment = [ \"A=b\" ]; };" },
+	{ "lookup.secret_environment", SCRIPT "};", SCRIPT "secret_environment = [ \"A\" ]; };" },
 	{ "lookup.catalog", CATALOG "};", "lookup: { catalog = \"FOLDER/catalog2\"; };" },
 	{ "lookup.max_age", CATALOG "};", CATALOG "max_age = 3600; };" },
 	{ "lookup.owners", CATALOG "};", CATALOG "owners = [ \"0\" ]; };" },
