@@ -372,7 +372,8 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	TAILQ_INIT(&crowd->open);
 	crowd->admission = admission_new(crowd->name);
 	crowd->hold = hold_new(loop, settings->hold_timeout, crowd_on_expired, crowd);
-	crowd->lingering = lingering_new(loop, table, crowd_on_lingered, crowd);
+	crowd->lingering = lingering_new(loop, table,
+	    shared == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, crowd_on_lingered, crowd);
 	crowd_scan_init(crowd);
 	crowd_resume_pause(crowd);
 	crowd_set(crowd, settings, log_clients);

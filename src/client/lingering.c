@@ -17,7 +17,7 @@
 #include "keep/recover.h"
 
 #define LINGERING_TIME  CLOCK_SECOND
-#define LINGERING_BYTES (64u << 10) /* that are read and dropped */
+#define LINGERING_READS 4 /* in one turn of the loop, so that others have theirs */
 #define LINGERING_SLAB  32
 
 struct lingering_client {
@@ -33,6 +33,7 @@ struct lingering_client {
 struct lingering {
 	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
+	unsigned most;           /* bytes that are dropped */
 	TAILQ_HEAD(, lingering_client) clients; /* owned: the oldest first, whose time is over first */
 	unsigned count;
 	struct stock stock;
@@ -131,7 +132,9 @@ lingering_hear(struct lingering_client *client)
 	int fd = lingering_record(client)->client_fd;
 	ssize_t n;
 
-	while (!client->silent && client->dropped < LINGERING_BYTES) {
+	for (int reads = 0; !client->silent && client->dropped < client->lingering->most; reads++) {
+		if (reads == LINGERING_READS)
+			return;
 		n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
 		if (n == -1 && errno == EAGAIN)
 			return;
@@ -179,12 +182,13 @@ lingering_on_closed(evutil_socket_t fd, short what, void *arg)
 }
 
 struct lingering *
-lingering_new(struct event_base *loop, struct table *table, void (*ended)(void *arg), void *arg)
+lingering_new(struct event_base *loop, struct table *table, unsigned most, void (*ended)(void *arg), void *arg)
 {
 	struct lingering *lingering = mem_new(1, sizeof *lingering);
 
 	lingering->loop = loop;
 	lingering->table = table;
+	lingering->most = most;
 	TAILQ_INIT(&lingering->clients);
 	lingering->stock = (struct stock){ .size = sizeof(struct lingering_client), .number = LINGERING_SLAB };
 	loop_timer_init(&lingering->timer, loop, lingering_on_timer, lingering);
@@ -266,9 +270,12 @@ lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
 
 	if (table_session_state(lingering->table, session) == TABLE_HELD)
 		record->upstream_fd = -1; /* not its own yet */
-	record->flags |= TABLE_SESSION_UNTOLD;
+	if (text != NULL && text[0] != '\0') /* else a later worker has nothing to tell it either */
+		record->flags |= TABLE_SESSION_UNTOLD;
 	table_session_set(lingering->table, session, TABLE_LINGERING);
 	CRASH_POINT(LINGER_MARKED);
+	if (!(record->flags & TABLE_SESSION_UNTOLD))
+		recover_release(lingering->table, record);
 	lingering_resume(lingering, session, text);
 }
 

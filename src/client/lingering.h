@@ -2,7 +2,7 @@
  *
  * A socket that is closed while its client still speaks gives that client a broken pipe in place of the answer that
  * lies ready for it.  So a client that is turned away is given its answer, writing is shut down, and what it says is
- * read and dropped until it ends, for a second at most and 64 KiB at most; then it is closed.
+ * read and dropped until it ends, for a second at most and up to a number of bytes; then it is closed.
  *
  * To turn a client away: it has a record in the table (HELD, or OPEN without an upstream connection), its events are
  * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need
@@ -25,9 +25,15 @@
 
 struct lingering;
 
-/* table is borrowed.  ended is called whenever one has ended and is closed; not by lingering_begin() or
- * lingering_resume(). */
-struct lingering *lingering_new(struct event_base *loop, struct table *table, void (*ended)(void *arg), void *arg);
+/* Most bytes that are read and dropped: of a request that is not looked at; of a message that is longer than it may
+ * be, whose client reads nothing before it has sent it all. */
+#define LINGERING_REQUEST (64u << 10)
+#define LINGERING_MESSAGE (16u << 20)
+
+/* most is one of these.  table is borrowed.  ended is called whenever one has ended and is closed; not by
+ * lingering_begin() or lingering_resume(). */
+struct lingering *lingering_new(struct event_base *loop, struct table *table, unsigned most,
+    void (*ended)(void *arg), void *arg);
 
 /* Frees the process's side only: the records live on.  NULL is fine. */
 void lingering_free(struct lingering *lingering);

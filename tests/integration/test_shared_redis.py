@@ -128,6 +128,21 @@ def test_who_selects_another_database_writes_nothing_anywhere(cache, redis):
     server.close()
 
 
+def test_redis_cli_reads_the_error_to_a_request_too_long(cache):
+    """It reads nothing before it has sent all of it; by default a message has 1 MiB."""
+    done = holdfast.run("redis-cli", "-s", cache.socket("cache"), "-x", "SET", "key", stdin=None,
+                        input="x" * (2 << 20))
+    assert done.stdout.strip() == "ERR Protocol error: holdfast: the request is longer than max_message", done
+
+
+def test_who_asks_for_too_much_reads_the_error_whatever_it_sends_on(cache):
+    """Its write does not fail: the end is that of the reply, not a broken pipe."""
+    with cache.client("cache") as client:
+        client.send(asking.command("PING") + b"MULTI\r\n" + asking.command("SET", "key", "x" * 1000000) * 8)
+        text = client.read_all()
+        assert text.startswith(b"+PONG\r\n-ERR MULTI needs a connection of its own") and text.endswith(b"\r\n")
+
+
 @pytest.fixture
 def three(daemon, redis):
     one = daemon(asking.shared("cache", redis().address,

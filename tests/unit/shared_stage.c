@@ -128,7 +128,7 @@ world_begin(void)
 
 	world.loop = loop_new();
 	session_stock_init(&stock);
-	lingering = lingering_new(world.loop, &world.table, on_lingered, NULL);
+	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
 	TAILQ_INIT(&sessions);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
 	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
