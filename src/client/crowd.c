@@ -17,15 +17,23 @@ crowd_counters(const struct crowd *crowd)
 	return &crowd->table->services[crowd->service].counters;
 }
 
-/* Those who come to a service that is up are not refused for want of a place among the held: they wait in the backlog
- * until connections have been made for those who came before them.  One at least is held, or none would be made. */
+/* Whether who is held waits for nothing but a connection that is being made: neither is the service down, nor does an
+ * operator have it wait. */
+static bool
+crowd_is_dialling(const struct crowd *crowd)
+{
+	return !table_is_paused(crowd->table, crowd->service) && !crowd->callbacks->refuses(crowd->arg) &&
+	    crowd->callbacks->is_up(crowd->arg);
+}
+
+/* Those who come then are not refused for want of a place among the held: they wait in the backlog until connections
+ * have been made for those who came before them.  One at least is held, or none would be made. */
 static bool
 crowd_is_lagging(const struct crowd *crowd)
 {
 	unsigned max = crowd->settings->max_held > 0 ? crowd->settings->max_held : 1;
 
-	return hold_count(crowd->hold) >= max && !crowd->callbacks->refuses(crowd->arg) &&
-	    crowd->callbacks->is_up(crowd->arg);
+	return hold_count(crowd->hold) >= max && crowd_is_dialling(crowd);
 }
 
 void
@@ -137,10 +145,17 @@ crowd_on_ended(void *arg, struct session *session)
 	crowd_end(arg, session, session->cause, session->member != NULL ? "" : NULL);
 }
 
+bool
+crowd_has_left(const struct crowd *crowd, const struct session *session)
+{
+	return crowd->settings->abort_on_close ? session_is_gone(session) : session_has_left(session);
+}
+
 static void
 crowd_on_left(void *arg, struct session *session)
 {
-	crowd_end(arg, session, CLOSING_CLIENT, NULL);
+	if (crowd_has_left(arg, session))
+		crowd_end(arg, session, CLOSING_CLIENT, NULL);
 }
 
 static const struct session_callbacks crowd_session_callbacks = {
@@ -197,6 +212,11 @@ crowd_serve(struct crowd *crowd)
 			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
 			continue;
 		}
+		/* One that has only just come, and does not wait, is not looked at: it costs a call. */
+		if (session->waits && crowd->settings->abort_on_close && session_is_gone(session)) {
+			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
+			continue;
+		}
 		fd = crowd->callbacks->take(crowd->arg, &spare);
 		if (fd != -1) {
 			hold_remove(crowd->hold, session);
@@ -244,7 +264,7 @@ crowd_place(struct crowd *crowd, struct session *session)
 	crowd->placed = NULL;
 	if (!session_is_held(session))
 		return;
-	if (hold_count(crowd->hold) > settings->max_held && !crowd->callbacks->is_up(crowd->arg)) {
+	if (hold_count(crowd->hold) > settings->max_held && !crowd_is_dialling(crowd)) {
 		crowd_note_refused(crowd, CROWD_LIMIT_HELD);
 		crowd_refuse(crowd, session, &counters->refused_held_max, CLOSING_LIMIT);
 		return;

@@ -24,6 +24,7 @@ struct crowd_settings {
 	enum crowd_on_down on_down;
 	int64_t hold_timeout;        /* microseconds, 0: no limit */
 	unsigned max_held;           /* beyond: refused while the service is down, in the backlog while it is up */
+	bool abort_on_close;         /* what a held client wrote that has gone is not carried out */
 	char *down_reply;            /* owned; NULL none.  Configuration texts hold no NUL */
 	unsigned max_clients;        /* 0: no limit */
 	unsigned max_clients_per_user;

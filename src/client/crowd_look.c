@@ -37,7 +37,7 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 
 	for (; session != NULL; session = next) {
 		next = hold_next(session);
-		if (session_has_left(session))
+		if (crowd_has_left(crowd, session))
 			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 		else if (session_gone_for(session, now) >= CROWD_GHOST && !hold_is_limited(crowd->hold, session))
 			crowd_end(crowd, session, CLOSING_CLIENT, NULL);

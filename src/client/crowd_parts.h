@@ -58,6 +58,9 @@ struct session *crowd_add(struct crowd *crowd, uint32_t index, uid_t uid);
 /* Whether the client at the other end may come in; counts it if not. */
 enum admission_result crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid);
 
+/* Whether a held client has gone so that nothing is to be done for it any more. */
+bool crowd_has_left(const struct crowd *crowd, const struct session *session);
+
 /* Whether who comes now is turned away. */
 bool crowd_is_closed_now(const struct crowd *crowd);
 

@@ -110,19 +110,25 @@ session_has_left(const struct session *session)
 	return !session_has_words(session) && hangup_is_final(session_record(session)->client_fd);
 }
 
+bool
+session_is_gone(const struct session *session)
+{
+	return hangup_has_come(session_record(session)->client_fd);
+}
+
 int64_t
 session_gone_for(struct session *session, int64_t now)
 {
-	if (!hangup_has_come(session_record(session)->client_fd))
+	if (!session_is_gone(session))
 		return 0;
 	if (session->gone == 0)
 		session->gone = now;
 	return now - session->gone;
 }
 
-/* A held client has shut down its side or gone.  One that has only shut down, or has left words behind, is held on;
- * the event is edge-triggered, so that it does not come again and again.  libevent tells of an error (the client has
- * gone with unread bytes) by other events alone: the crowd looks at all once in a while. */
+/* A held client has shut down its side or gone.  One that has only shut down is held on; the event is edge-triggered,
+ * so that it does not come again and again.  That it can be read is asked for too since libevent tells of an error
+ * (the client has gone with bytes that it did not read) by that alone. */
 static void
 session_on_watch(evutil_socket_t fd, short what, void *arg)
 {
@@ -132,8 +138,7 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	table->header->handling = session->index;
-	if (session_has_left(session))
-		session->callbacks->left(session->arg, session);
+	session->callbacks->left(session->arg, session);
 	table->header->handling = 0;
 }
 
@@ -150,8 +155,8 @@ session_new(struct session_stock *stock, struct event_base *loop, struct table *
 	session->callbacks = callbacks;
 	session->arg = arg;
 	session->uid = (uid_t)-1;
-	event_assign(&session->watch, loop, session_record(session)->client_fd, EV_CLOSED | EV_ET | EV_PERSIST,
-	    session_on_watch, session);
+	event_assign(&session->watch, loop, session_record(session)->client_fd,
+	    EV_CLOSED | EV_READ | EV_ET | EV_PERSIST, session_on_watch, session);
 	return session;
 }
 

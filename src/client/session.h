@@ -36,7 +36,8 @@ struct session_callbacks {
 	bool (*upstream_ended)(void *arg, struct session *session);
 	/* The session is over, for the cause that it holds: to be closed with session_close(). */
 	void (*ended)(void *arg, struct session *session);
-	/* A held client has gone without a word left: the same. */
+	/* A held client has shut down its side or gone, or has said something: whether it is over for it is the
+	 * callee's to find out. */
 	void (*left)(void *arg, struct session *session);
 };
 
@@ -121,8 +122,9 @@ bool session_is_held(const struct session *session);
 /* Whether something that the client said is held, not delivered. */
 bool session_has_words(const struct session *session);
 
-/* Whether a HELD session's client has gone altogether, and left nothing to be delivered. */
+/* Whether a HELD session's client has gone altogether, and left nothing to be delivered; or whatever it left. */
 bool session_has_left(const struct session *session);
+bool session_is_gone(const struct session *session);
 
 /* For how many microseconds a HELD session's client has been gone altogether, whatever it left, counted from when
  * this worker first saw it so; 0 while it is there. */

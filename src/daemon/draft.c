@@ -405,6 +405,8 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 	link->hello.whole_replies = link->shared && settings->shared.framing == FRAMING_RESP;
 	if (settings->listener.type == LISTENER_DGRAM && !draft_is_named(service, "replies"))
 		settings->shared.replies = SHARED_NONE;
+	if (!draft_is_named(service, "abort_on_close") && link->shared && settings->shared.replies == SHARED_NONE)
+		settings->crowd.abort_on_close = false;
 }
 
 /* systemd may give several, separated by colons. */

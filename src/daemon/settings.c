@@ -133,6 +133,8 @@ static const struct setting service_rows[] = {
 	    "how long a client is held; 0: no limit" },
 	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_held), NULL,
 	    "how many are held at once; further ones are refused, or wait in the backlog" },
+	{ "abort_on_close", "true", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, CROWD(abort_on_close), NULL,
+	    "what a held client wrote that has gone is not carried out; with replies = none false" },
 	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(pconn.hold_retry), NULL,
 	    "longest time between attempts while clients are held, with a script 1; 0: retry.delay" },
 	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CROWD(down_reply), NULL,

@@ -59,6 +59,8 @@ on_ended(void *arg, struct session *s)
 static inline void
 on_left(void *arg, struct session *s)
 {
+	if (!session_has_left(s))
+		return;
 	left++;
 	on_ended(arg, s);
 }

@@ -224,6 +224,48 @@ a_held_client_that_wrote_and_went_is_kept_for_its_bytes(void **state)
 	assert_string_equal(side_hear(upstream), "fire and forget");
 }
 
+/* It goes in the very moment in which a connection comes: the loop has not told of it. */
+static void
+with_abort_on_close_a_ghost_is_given_no_connection(void **state)
+{
+	int ghost, client, upstream;
+
+	(void)state;
+	settings.abort_on_close = true;
+	ghost = come();
+	client = come();
+	side_say(ghost, "buy");
+	side_say(client, "look");
+	settle();
+	assert_int_equal(crowd_held(crowd), 2);
+	close(ghost);
+	upstream = bring();
+	crowd_serve(crowd);
+	settle();
+	assert_string_equal(side_hear(upstream), "look");
+	assert_int_equal(crowd_held(crowd), 0);
+	assert_int_equal(remote.taken, 1);
+	assert_int_equal(remote.held, 0);
+	close(client);
+}
+
+static void
+with_abort_on_close_who_has_only_shut_down_is_served(void **state)
+{
+	int client = come(), upstream;
+
+	(void)state;
+	settings.abort_on_close = true;
+	side_say(client, "buy");
+	shutdown(client, SHUT_WR);
+	side_turns(loop, 50 * CLOCK_MILLISECOND); /* it is watched by now */
+	upstream = bring();
+	crowd_serve(crowd);
+	settle();
+	assert_string_equal(side_hear(upstream), "buy");
+	close(client);
+}
+
 static void
 but_no_longer_than_a_minute(void **state)
 {
@@ -392,6 +434,8 @@ main(void)
 		ROW(an_adopted_client_is_refused_while_down_as_any_new_one_is),
 		ROW(a_held_client_that_shut_down_and_went_later_is_found),
 		ROW(a_held_client_that_wrote_and_went_is_kept_for_its_bytes),
+		ROW(with_abort_on_close_a_ghost_is_given_no_connection),
+		ROW(with_abort_on_close_who_has_only_shut_down_is_served),
 		ROW(but_no_longer_than_a_minute),
 		ROW(with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects),
 		ROW(bytes_of_who_waits_for_a_reconnect_are_counted_on),
