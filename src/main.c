@@ -1,8 +1,10 @@
 /* main.c - options, exit codes. */
 
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/standard_files.h"
@@ -127,6 +129,9 @@ main_load(const struct main_options *options, int *ret_code)
 
 	*ret_code = errors.count + errors.further > errors.failures ? BEGIN_BAD_CONFIG : BEGIN_FAILURE;
 	main_print_errors(&errors);
+	if (access(options->config, F_OK) == -1 && errno == ENOENT)
+		fputs("holdfastd: there is no configuration yet: " HOLDFAST_DOCDIR "/holdfast.conf is a sample, and "
+		    "holdfast.conf(5) tells about it; -c FILE names another file\n", stderr);
 	config_errors_clear(&errors);
 	return config;
 }

@@ -316,8 +316,9 @@ config_hint_open_files(struct draft *draft)
 	for (size_t i = 0; i < draft->service_count; i++)
 		needed += service_files(draft->services[i]->settings);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY && needed > limit.rlim_max)
-		config_warning(draft->errors, "%s: max_clients and max_held of all services need %llu open files, "
-		    "the limit is %llu (LimitNOFILE=)", draft->sources[0]->name, (unsigned long long)needed,
+		config_warning(draft->errors, "%s: max_clients and max_held of all services need %llu file "
+		    "descriptors; the hard limit here, of whoever runs -t, is %llu (ulimit -Hn); the unit has its "
+		    "own: LimitNOFILE=", draft->sources[0]->name, (unsigned long long)needed,
 		    (unsigned long long)limit.rlim_max);
 }
 

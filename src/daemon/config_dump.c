@@ -24,6 +24,8 @@ config_is_written(const struct setting *setting, const struct service_settings *
 
 	if (lookup == NULL)
 		return true;
+	if (strcmp(setting->name, "name") == 0)
+		return strchr(service->name, '.') != NULL; /* else it is the group's */
 	if (strcmp(setting->name, "address") == 0)
 		return lookup->addresses != NULL && !several;
 	if (strcmp(setting->name, "addresses") == 0)
@@ -79,11 +81,20 @@ config_dump_rows(FILE *out, config_printer *print, const struct settings *settin
 	config_dump_change_group(out, depth, "", group);
 }
 
+/* The name as a group can have it.  An asterisk is in no service's name, so that this is no other's. */
+static void
+config_dump_name(FILE *out, const char *name)
+{
+	for (; *name != '\0'; name++)
+		fputc(*name == '.' ? '*' : *name, out);
+	fputs(":\n", out);
+}
+
 static void
 config_dump_service(FILE *out, config_printer *print, const struct service_settings *service, unsigned depth)
 {
 	config_dump_indent(out, depth);
-	fprintf(out, "%s:\n", service->name);
+	config_dump_name(out, service->name);
 	config_dump_indent(out, depth);
 	fputs("{\n", out);
 	config_dump_rows(out, print, &settings_service, service, service, depth + 1);

@@ -209,8 +209,9 @@ draft_take_service_group(const struct taking *taking, const config_setting_t *gr
 			taking->named[i] = own[i];
 }
 
+/* A name in the setting of that name may have dots. */
 static const char *
-draft_name_error(const char *name)
+draft_name_error(const char *name, bool dots)
 {
 	size_t length = strlen(name);
 
@@ -219,8 +220,9 @@ draft_name_error(const char *name)
 	if (!isalpha((unsigned char)*name))
 		return "a service's name begins with a letter";
 	for (size_t i = 1; i < length; i++)
-		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-')
-			return "a service's name is made of letters, digits, \"_\" and \"-\"";
+		if (!isalnum((unsigned char)name[i]) && name[i] != '_' && name[i] != '-' && (name[i] != '.' || !dots))
+			return dots ? "a service's name is made of letters, digits, \"_\", \"-\" and \".\""
+			    : "a service's name is made of letters, digits, \"_\" and \"-\"";
 	return NULL;
 }
 
@@ -234,14 +236,13 @@ draft_find_service(const struct draft *draft, const char *name)
 }
 
 static void
-draft_add_service(struct draft *draft, const struct source *source, const config_setting_t *group)
+draft_add_service(struct draft *draft, const struct source *source, const config_setting_t *group, const char *name)
 {
 	struct draft_service *service = mem_new(1, sizeof *service);
 	struct config *config = draft->config;
 	struct taking taking = { draft, &settings_service, source->name, NULL, NULL, service->named };
 
 	service->settings = mem_new(1, sizeof *service->settings);
-	service->settings->name = mem_copy_text(config_setting_name(group));
 	service->section = mem_print("services.%s", config_setting_name(group));
 	service->place = (struct draft_place) { source->name, service->section, config_setting_source_line(group) };
 	settings_copy(&settings_service, service->settings, &draft->defaults);
@@ -253,26 +254,47 @@ draft_add_service(struct draft *draft, const struct source *source, const config
 	taking.section = service->section;
 	taking.object = service->settings;
 	draft_take_service_group(&taking, group);
+	mem_free(service->settings->name);
+	service->settings->name = mem_copy_text(name);
+}
+
+/* The service's name: the group's, or that of its setting "name", which is *ret_own then. */
+static const char *
+draft_find_name(const config_setting_t *group, const config_setting_t **ret_own)
+{
+	const char *name = NULL;
+
+	*ret_own = config_setting_is_group(group) ? config_setting_get_member(group, "name") : NULL;
+	if (*ret_own != NULL)
+		name = config_setting_get_string(*ret_own);
+	if (name != NULL && *name != '\0')
+		return name;
+	*ret_own = NULL;
+	return config_setting_name(group);
 }
 
 static void
 draft_take_service(struct draft *draft, const struct source *source, const config_setting_t *group)
 {
-	const char *name = config_setting_name(group), *wrong = draft_name_error(name);
-	struct draft_place place = { source->name, "services", config_setting_source_line(group) };
+	const config_setting_t *own;
+	const char *name = draft_find_name(group, &own), *wrong = draft_name_error(name, own != NULL);
+	struct draft_place place = { source->name, "services",
+		config_setting_source_line(own != NULL ? own : group) };
 	const struct draft_service *other = draft_find_service(draft, name);
+	char *setting = mem_print("%s%s", config_setting_name(group), own != NULL ? ".name" : "");
 
 	if (wrong != NULL)
-		draft_error(draft, &place, name, "%s", wrong);
+		draft_error(draft, &place, setting, "%s", wrong);
 	else if (other != NULL)
-		draft_error(draft, &place, name, "there is a service of this name at %s:%u", other->place.file,
+		draft_error(draft, &place, setting, "there is a service of this name at %s:%u", other->place.file,
 		    other->place.line);
 	else if (!config_setting_is_group(group))
 		draft_error(draft, &place, name, "must be a group: %s: { ... };", name);
 	else if (draft->service_count == CONFIG_SERVICES_MAX)
 		draft_error(draft, &place, name, "more than %u services", CONFIG_SERVICES_MAX);
 	else
-		draft_add_service(draft, source, group);
+		draft_add_service(draft, source, group, name);
+	mem_free(setting);
 }
 
 static void
@@ -313,6 +335,9 @@ draft_take_main(struct draft *draft, struct source *source)
 		draft_take_service_group(&defaults, group);
 	else if (group != NULL)
 		draft_error(draft, &place, "defaults", "must be a group: defaults: { ... };");
+	if (draft->defaults.name != NULL)
+		draft_error(draft, &draft->defaults_named[settings_index(&settings_service, "name")], "name",
+		    "is for one service, not for all");
 	draft_take_services(draft, source);
 }
 

@@ -5,6 +5,7 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "daemon/source.h"
 #include "daemon/values.h"
 
 static char *
@@ -199,14 +200,34 @@ setting_print_single(const struct setting *setting, const void *field, FILE *out
 	values_print_text(out, list == NULL ? NULL : list[0]);
 }
 
+/* libconfig reads 0660 as 660 up to 1.5 and as 432 from 1.7 on: taken where it makes no difference. */
+static char *
+setting_take_bare_mode(const config_setting_t *value, void *field)
+{
+	int number = config_setting_get_int(value);
+	char *written, *error;
+
+	if (number >= 0 && number <= 7) {
+		*(mode_t *)field = (mode_t)number;
+		return NULL;
+	}
+	written = source_written(value);
+	if (written != NULL && strspn(written, "01234567") == strlen(written) && strlen(written) <= 4)
+		error = mem_print("a mode is a text of octal digits: write \"%s%s\", in quotation marks",
+		    *written == '0' ? "" : "0", written);
+	else
+		error = mem_copy_text("a mode is a text of octal digits, in quotation marks, such as \"0660\"");
+	mem_free(written);
+	return error;
+}
+
 char *
 setting_take_mode(const struct setting *setting, const config_setting_t *value, void *field)
 {
 	const char *text = config_setting_get_string(value), *wrong;
 
 	if (text == NULL && config_setting_type(value) == CONFIG_TYPE_INT)
-		return mem_print("a mode is a text of octal digits: write \"%04d\", in quotation marks",
-		    config_setting_get_int(value));
+		return setting_take_bare_mode(value, field);
 	if (text == NULL)
 		return setting_wrong_type(setting, value);
 	if ((wrong = values_parse_mode(text, field)) != NULL)

@@ -57,6 +57,8 @@ static const struct setting_choice log_targets[] = {
 
 /* name, default, type, least, most, reload, field, choices, help */
 static const struct setting service_rows[] = {
+	{ "name", "\"\"", SETTING_TEXT, 0, TABLE_NAME_SIZE - 1, SETTING_RESTART, SERVICE(name), NULL,
+	    "the service's name, where the group's will not do: it may have dots; \"\": the group's" },
 	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(mode), modes,
 	    "session: each client has an upstream connection of its own; shared: all share one" },
 	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "daemon/source_grammar.h"
 #include "daemon/source_text.h"
 
 #define TRIAL_SECONDS      1  /* of the processor that the parser may take */
@@ -44,6 +45,8 @@ source_read_all(int fd, size_t *ret_length)
 		length += (size_t)n;
 	}
 	*ret_length = length;
+	if (length > 0 && length <= SOURCE_MAX && text[length - 1] != '\n')
+		text[length] = '\n'; /* libconfig wants one behind a comment; not counted */
 	return text;
 }
 
@@ -170,12 +173,16 @@ source_try_text(const char *text, void (*alive)(void *arg), void *alive_arg, str
 static void
 source_report(struct config_errors *errors, const char *name, const char *text, const struct trial *trial)
 {
-	char *setting = source_text_name(text, (unsigned)trial->line);
+	char *setting = source_text_name(text, (unsigned)trial->line), *explained;
+	unsigned line;
 
-	if (setting != NULL)
+	if ((explained = source_grammar_explain(text, &line)) != NULL)
+		config_error(errors, "%s:%u: %s", name, line, explained);
+	else if (setting != NULL)
 		config_error(errors, "%s:%d: %s: %s", name, trial->line, setting, trial->text);
 	else
 		config_error(errors, "%s:%d: %s", name, trial->line, trial->text);
+	mem_free(explained);
 	mem_free(setting);
 }
 
@@ -188,8 +195,11 @@ source_new(const char *name, const char *text, struct config_errors *errors)
 
 	source->name = mem_copy_text(name);
 	source_parse_tree(&source->tree, text, &trial);
-	if (trial.line == 0)
+	source->text = mem_copy_text(text);
+	if (trial.line == 0) {
+		config_setting_set_hook(config_root_setting(&source->tree), source->text);
 		return source;
+	}
 	source_report(errors, name, text, &trial);
 	source_free(source);
 	return NULL;
@@ -256,6 +266,16 @@ source_parse(const char *text, size_t length, const char *name, struct config_er
 	return source;
 }
 
+char *
+source_written(const config_setting_t *value)
+{
+	const char *text = config_setting_get_hook(config_root_setting(value->config));
+
+	if (text == NULL || config_setting_name(value) == NULL)
+		return NULL;
+	return source_text_value(text, config_setting_source_line(value), config_setting_name(value));
+}
+
 void
 source_free(struct source *source)
 {
@@ -263,5 +283,6 @@ source_free(struct source *source)
 		return;
 	config_destroy(&source->tree);
 	mem_free(source->name);
+	mem_free(source->text);
 	mem_free(source);
 }

@@ -11,6 +11,7 @@
 
 struct source {
 	char *name;    /* owned: the file's, as errors show it */
+	char *text;    /* owned */
 	config_t tree;
 };
 
@@ -22,6 +23,10 @@ struct source *source_read(const char *path, void (*alive)(void *arg), void *ali
 
 /* Parses a text that we wrote ourselves: no child is asked first. */
 struct source *source_parse(const char *text, size_t length, const char *name, struct config_errors *errors);
+
+/* A number, or another value of one word, as the file has it: libconfig reads 0660 as 660 or as 432.  NULL if it
+ * cannot be found; else a text to free with mem_free(). */
+char *source_written(const config_setting_t *value);
 
 /* Frees it; NULL is fine. */
 void source_free(struct source *source);

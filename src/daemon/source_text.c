@@ -26,12 +26,16 @@ scan_skip_line(struct scan *scan)
 static void
 scan_skip_comment(struct scan *scan)
 {
+	unsigned begin = scan->line;
+
 	for (scan->at += 2; *scan->at != '\0' && strncmp(scan->at, "*/", 2) != 0; scan->at++)
 		scan->line += *scan->at == '\n';
-	if (*scan->at != '\0')
+	if (*scan->at != '\0') {
 		scan->at += 2;
-	else
-		scan->error = "a comment is not closed";
+		return;
+	}
+	scan->line = begin;
+	scan->error = "a comment is not closed";
 }
 
 /* at stands behind the opening mark. */
@@ -120,14 +124,41 @@ source_text_check(const char *text, size_t length, unsigned *ret_line)
 	return scan.error;
 }
 
+/* Where the line begins; NULL if there are fewer. */
+static const char *
+text_line(const char *text, unsigned line)
+{
+	for (; line > 1 && text != NULL; line--)
+		text = (text = strchr(text, '\n')) == NULL ? NULL : text + 1;
+	return text;
+}
+
+char *
+source_text_value(const char *text, unsigned line, const char *name)
+{
+	const char *at = text_line(text, line), *end = at == NULL ? NULL : at + strcspn(at, "\n"), *value;
+	size_t length = strlen(name), word;
+
+	for (; at != NULL && at < end; at++) {
+		if (strncmp(at, name, length) != 0 || (at > text && strchr(NAME_LETTERS NAME_OTHERS, at[-1]) != NULL))
+			continue;
+		value = at + length + strspn(at + length, " \t\r\n");
+		if (*value != '=' && *value != ':')
+			continue;
+		value += 1 + strspn(value + 1, " \t\r\n");
+		word = strspn(value, NAME_LETTERS NAME_OTHERS ".+");
+		return word == 0 ? NULL : mem_copy_bytes(value, word);
+	}
+	return NULL;
+}
+
 char *
 source_text_name(const char *text, unsigned line)
 {
 	const char *name, *after;
 	size_t length;
 
-	for (; line > 1 && text != NULL; line--)
-		text = (text = strchr(text, '\n')) == NULL ? NULL : text + 1;
+	text = text_line(text, line);
 	if (text == NULL)
 		return NULL;
 	name = text + strspn(text, " \t");

@@ -44,15 +44,25 @@ KINDS = {
     "notify-missing": (SERVICE.format('notify = "/no/such/handler";'), 7, "notify", "/no/such/handler"),
     "bad-environment": ('s:\n{\n  lookup: { script = "/bin/true"; environment = ["no equals"]; };\n};', 6,
                         "lookup.environment", ""),
-    "bad-name": ('"1s": 3;', 4, "", ""),
-    "name-with-dot": ('s.x: { address = "127.0.0.1:5"; };', 4, "", ""),
+    "bad-name": ('"1s": 3;', 4, "", "quotation marks"),
+    "name-with-digit": ('1db: { address = "127.0.0.1:5"; };', 4, "services", "1db: a name begins with a letter"),
+    "name-with-dot": ('s.x: { address = "127.0.0.1:5"; };', 4, "services", 'write s: { name = "s.x"; ... }'),
     "name-too-long": ("s" * 65 + ': { address = "127.0.0.1:5"; };', 4, "", "64"),
-    "service-twice": ('s: { address = "127.0.0.1:5"; };\ns: { address = "127.0.0.1:6"; };', 5, "", ""),
+    "service-twice": ('s: { address = "127.0.0.1:5"; };\ns: { address = "127.0.0.1:6"; };', 5, "services.s",
+                      "the first is in line 4"),
+    "setting-twice": (SERVICE.format("warm = 1;\n  warm = 2;"), 8, "services.s.warm", "the first is in line 7"),
+    "time-without-quotation-marks": (SERVICE.format("hold_timeout = 30s;"), 7, "services.s.hold_timeout",
+                                     'write "30s"'),
+    "brace-missing": (' s:\n {\n  address = "127.0.0.1:5";\n t:\n {\n  address = "127.0.0.1:5";\n };', 4, "s",
+                      '"};" is missing'),
+    "path-as-address": ('s:\n{\n  address = "/run/x.sock";\n};', 6, "address", 'write "unix:/run/x.sock"'),
+    "url-as-address": ('s:\n{\n  address = "redis://db:6380/0";\n};', 6, "address", 'write "db:6380"'),
+    "mode-without-zero": (SERVICE.format("listen: { mode = 660; };"), 7, "listen.mode", 'write "0660"'),
     "same-socket-twice": ('s: { address = "127.0.0.1:5"; };\nt: { address = "127.0.0.1:5"; '
                           'listen: { path = "s.sock"; }; };', 5, "listen.path", ""),
     "service-not-a-group": ("s = 5;", 4, "s", ""),
-    "syntax": ("s: { address = ; };", 4, "", "syntax"),
-    "unclosed": ('s: { address = "127.0.0.1:5";', 0, "", "syntax"),
+    "syntax": ("s: { address = ; };", 4, "services.s.address", "a value is missing"),
+    "unclosed": (' s: { address = "127.0.0.1:5";', 4, "s", '"};" is missing'),
     "unknown-top": ("!runtime_dir = 3;\nservices: {};", 1, "runtime_dir", "runtime_directory"),
     "relative-runtime-directory": ('!runtime_directory = "run";\nservices: {};', 1, "runtime_directory", ""),
     "services-not-a-group": ("!services = 5;", 1, "services", ""),
@@ -147,6 +157,20 @@ def test_included_files_are_named(folder):
 def test_missing_file(folder):
     done = check(folder, "-t")
     assert done.returncode == 78 and "No such file" in done.stderr
+    assert "/holdfast.conf is a sample" in done.stderr
+
+
+def test_a_comment_ends_with_the_file(folder):
+    with open(f"{folder}/holdfast.conf", "w") as file:
+        file.write(f'runtime_directory = "{folder}"; include_directory = ""; # nothing behind it')
+    assert check(folder, "-t").returncode == 0
+
+
+def test_open_files_are_judged_by_the_limit_of_who_tests(folder):
+    write(folder, SERVICE.format(""))
+    done = holdfast.run("bash", "-c", f"ulimit -n 1000; {holdfast.BUILD}/holdfastd -t -c {folder}/holdfast.conf")
+    assert "the hard limit here, of whoever runs -t, is 1000 (ulimit -Hn)" in done.stderr
+    assert "the unit has its own: LimitNOFILE=" in done.stderr
 
 
 def test_fifo_in_place_of_a_file(folder):

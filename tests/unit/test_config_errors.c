@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "daemon/config.h"
 #include "daemon/source.h"
+#include "daemon/source_grammar.h"
 
 static char folder[] = "/tmp/holdfast-test-XXXXXX";
 
@@ -199,6 +200,16 @@ static const struct {
 	/* modes, users, groups */
 	{ S("listen: { mode = 0660; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
 	    "write \"0660\", in quotation marks" },
+	{ S("listen: { mode = 660; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
+	    "write \"0660\", in quotation marks" },
+	{ S("listen: { mode\n =\n 0644; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits: "
+	    "write \"0644\", in quotation marks" },
+	{ S("listen: { mode = 0x1b0; };"), "m.conf:5: services.a.listen.mode: a mode is a text of octal digits, in "
+	    "quotation marks, such as \"0660\"" },
+	{ S("address = \"/run/x.sock\";"), "m.conf:5: services.a.address: \"/run/x.sock\": the path of a Unix "
+	    "socket has unix: before it; write \"unix:/run/x.sock\"" },
+	{ S("address = \"redis://u:secret@h/0\";"), "m.conf:5: services.a.address: \"redis://***@h/0\": an address "
+	    "is HOST:PORT or unix:/PATH, no URL; write \"h:6379\"" },
 	{ "control: { mode = \"0888\"; };",
 	    "m.conf:1: control.mode: \"0888\": a mode is a text of octal digits, such as \"0660\"" },
 	{ S("listen: { mode = \"4755\"; };"),
@@ -243,10 +254,45 @@ static const struct {
 	{ "services: { a_: { };\n a*: { }; };",
 	    "m.conf:2: services.a*: a service's name is made of letters, digits, \"_\" and \"-\"" },
 	{ "services: {\n *a: { }; };", "m.conf:2: services.*a: a service's name begins with a letter" },
-	{ "services: { a: { };\n a: { }; };", "m.conf:2: a: duplicate setting name" },
-	{ S("warm = 1;\n    warm = 2;"), "m.conf:6: warm: duplicate setting name" },
+	{ "services: { a: { };\n a: { }; };",
+	    "m.conf:2: services.a: stands here for the second time, the first is in line 1" },
+	{ S("warm = 1;\n    warm = 2;"),
+	    "m.conf:6: services.a.warm: stands here for the second time, the first is in line 5" },
+	{ S("name = \"1db\";"), "m.conf:5: services.a.name: a service's name begins with a letter" },
+	{ S("name = \"a/b\";"),
+	    "m.conf:5: services.a.name: a service's name is made of letters, digits, \"_\", \"-\" and \".\"" },
+	{ S("name = 5;"), "m.conf:5: services.a.name: must be a text, not a number" },
+	{ D("name = \"a\";"), "m.conf:3: defaults.name: is for one service, not for all" },
+	{ "services: { a: { };\n b: { name = \"a\"; }; };", NULL },
+	{ "services: { a: { name = \"x.y\"; };\n b: { name = \"x.y\"; }; };", NULL },
 	/* syntax */
-	{ "log: { level = \"info\"; };\nservices {", "m.conf:2: syntax error" },
+	{ "log: { level = \"info\"; };\nservices {",
+	    "m.conf:2: services: \"=\" or \":\" is missing behind the name: write \": {\"" },
+	{ "services: {\n a: { warm = 1;\n b: { warm = 2; };\n};\n",
+	    "m.conf:2: a: the group that begins here is not closed: \"};\" is missing" },
+	{ "services: {\n  a:\n  {\n    warm = 1;\n  b:\n  {\n  };\n};\n",
+	    "m.conf:2: a: the group that begins here is not closed: \"};\" is missing" },
+	{ "services: {\n a: {\n",
+	    "m.conf:2: a: the group that begins here, or one in it, is not closed: \"};\" is missing" },
+	{ "services: {\n a: { warm = 1; }; }; };",
+	    "m.conf:2: \"}\" closes nothing: there is one too many, or a \"{\" is missing before" },
+	{ S("hold_timeout = 30s;"),
+	    "m.conf:5: services.a.hold_timeout: 30s needs quotation marks: write \"30s\"" },
+	{ S("address = 127.0.0.1:5;"),
+	    "m.conf:5: services.a.address: 127.0.0.1:5 needs quotation marks: write \"127.0.0.1:5\"" },
+	{ S("retry: { delay = 1.5e; };"),
+	    "m.conf:5: services.a.retry.delay: 1.5e needs quotation marks: write \"1.5e\"" },
+	{ S("log = yes;"), "m.conf:5: services.a.log: yes: write true or false" },
+	{ S("address = ;"), "m.conf:5: services.a.address: a value is missing before \";\"" },
+	{ S("addresses = [\"h:1\", \"h:2\";"),
+	    "m.conf:5: services.a.addresses: the list that begins here is not closed: \"]\" is missing" },
+	{ S("hello = ( { send = \"a\"; } { send = \"b\"; } );"),
+	    "m.conf:5: services.a.hello: a comma is missing between two items of a list" },
+	{ "services: {\n 1db: { };\n};", "m.conf:2: services: 1db: a name begins with a letter" },
+	{ "services: {\n my-db.prod: { };\n};",
+	    "m.conf:2: services: my-db.prod: a name has no dot here; write my-db: { name = \"my-db.prod\"; ... }" },
+	{ "services: {\n \"db\": { };\n};", "m.conf:2: services: a name stands without quotation marks" },
+	{ S("addresses = [\"h:1\", ];"), NULL },
 	{ "a = \"no end", "m.conf:1: a text is not closed" },
 	{ "\n/* no end", "m.conf:2: a comment is not closed" },
 	{ "log: { };\n@include \"/etc\"\n",
@@ -335,7 +381,7 @@ all_errors_of_all_files_are_reported(void **state)
 	expect_error(&errors, "m.conf:2: log.level: must be a text, not a number");
 	expect_error(&errors, "m.conf:4: services.a.warm: -1 is out of range, which is 0 to 64");
 	expect_error(&errors, "m.conf:5: services.a.foo: unknown setting");
-	expect_error(&errors, "d/2.conf:1: syntax error");
+	expect_error(&errors, "d/2.conf:1: syntax: \"=\" or \":\" is missing behind the name");
 	expect_error(&errors, "d/3.conf:1: log: stands in the main file only");
 	expect_error(&errors, "d/3.conf:2: stop_timeout: stands in the main file only");
 	expect_error(&errors, "d/3.conf:3: sevices: unknown setting; did you mean \"services\"?");
@@ -376,6 +422,33 @@ a_hostile_file_cannot_end_or_hang_the_program(void **state)
 	expect_only("m.conf", "m.conf:1: groups and lists are nested too deep");
 	mem_free(bytes);
 	mem_free(fifo);
+}
+
+/* Every prefix, and random changes: the explaining ends well, with a line of the text. */
+static void
+any_text_can_be_explained(void **state)
+{
+	static const char text[] = "a: { b = \"c\\\"d\"; e: ( { f = [1, 2.5e3, 0x1fL]; }, true ); /* g */ h = -1;\n"
+	    "# i\n};\n";
+	static const char letters[] = "a1.{}[]();:=,\"\\/*#\n -";
+	char changed[sizeof text], *explained;
+	unsigned line, seed = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < 20000; i++) {
+		memcpy(changed, text, sizeof text);
+		if (i < sizeof text)
+			changed[i] = '\0';
+		for (unsigned k = 0; i >= sizeof text && k < 1 + i % 4; k++) {
+			seed = seed * 1103515245u + 12345u;
+			changed[(seed >> 8) % (sizeof text - 1)] = letters[(seed >> 20) % (sizeof letters - 1)];
+		}
+		explained = source_grammar_explain(changed, &line);
+		if (explained != NULL)
+			assert_in_range(line, 1, 90);
+		mem_free(explained);
+	}
+	assert_null(source_grammar_explain(text, &line));
 }
 
 static void
@@ -437,6 +510,7 @@ main(void)
 		cmocka_unit_test(what_may_be_otherwise_in_a_moment_is_a_warning),
 		cmocka_unit_test(all_errors_of_all_files_are_reported),
 		cmocka_unit_test(a_hostile_file_cannot_end_or_hang_the_program),
+		cmocka_unit_test(any_text_can_be_explained),
 		cmocka_unit_test(a_file_that_takes_long_to_parse_is_given_up),
 		cmocka_unit_test(more_errors_than_the_most_are_counted),
 	};

@@ -348,6 +348,8 @@ each_service_setting_changes_as_its_row_says(void **state)
 		const struct setting *row = &settings_service.rows[i];
 
 		assert_in_range(row->reload, SETTING_IN_PLACE, SETTING_RESTART);
+		if (strcmp(row->name, "name") == 0) /* one of another name is another service */
+			continue;
 		check_row(row, find_change(changes, sizeof changes / sizeof *changes, row->name));
 	}
 }

@@ -167,7 +167,7 @@ static void
 only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 {
 	static const char *const names[] = { "runtime_directory", "control.path" };
-	static const char *const promised[] = { "mode", "listen.type", "framing", "replies", NULL };
+	static const char *const promised[] = { "name", "mode", "listen.type", "framing", "replies", NULL };
 	/* As holdfastd(8) and holdfast.conf(5) say; and all of lookup. */
 	static const char *const renewing[] = { "address", "addresses", "pick", "hello", "standby", NULL };
 
@@ -265,8 +265,11 @@ a_bare_mode_is_told_the_text_to_write(void **state)
 	char *error = take(row, "0660", &service);
 
 	(void)state;
-	assert_string_equal(error, "a mode is a text of octal digits: write \"0660\", in quotation marks");
+	/* libconfig 1.7 reads 432: without the file's text nobody knows what was written. */
+	assert_string_equal(error, "a mode is a text of octal digits, in quotation marks, such as \"0660\"");
 	mem_free(error);
+	assert_null(take(row, "0", &service));
+	assert_int_equal(service.listener.mode, 0);
 	assert_null(take(row, "\"0640\"", &service));
 	assert_int_equal(service.listener.mode, 0640);
 }
