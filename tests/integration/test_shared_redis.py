@@ -1,6 +1,8 @@
 """Many clients of Redis over one connection: real programs, what libraries say first, answers that are one's own."""
 import pytest
 import redis as redis_py
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 import asking
 import holdfast
@@ -15,6 +17,11 @@ def cache(daemon, redis):
     one = daemon(asking.shared("cache", redis().address))
     one.wait_connected("cache")
     return one
+
+
+def program(one, **more):
+    """As programs have it, but for the seconds that newer libraries let pass before they try again."""
+    return redis_py.Redis(unix_socket_path=one.socket("cache"), retry=Retry(NoBackoff(), 1), **more)
 
 
 def cli(one, *words):
@@ -105,7 +112,7 @@ def test_a_refused_transaction_changes_nothing(cache, split):
 
 def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(cache):
     """As it is by default; and a program tries again."""
-    client = redis_py.Redis(unix_socket_path=cache.socket("cache"))
+    client = program(cache)
     client.set("stock", 10)
     for _ in range(2):
         with pytest.raises(redis_py.RedisError):
@@ -119,7 +126,7 @@ def test_who_selects_another_database_writes_nothing_anywhere(cache, redis):
     address = cache.status("cache")["address"]
     done = holdfast.run("redis-cli", "-s", cache.socket("cache"), "-n", "1", stdin=None, input="SET key other\n" * 3)
     assert "needs a connection of its own" in done.stdout + done.stderr
-    client = redis_py.Redis(unix_socket_path=cache.socket("cache"), db=1)
+    client = program(cache, db=1)
     with pytest.raises(redis_py.RedisError):
         client.set("key", "other")
     client.close()
@@ -163,6 +170,21 @@ def test_over_resp3_who_has_not_said_hello_3_gets_no_reply_in_it(three):
     assert done.stdout == '1# "field" => "value"\n'
     done = holdfast.run("redis-cli", "-s", three.socket("cache"), "HGETALL", "key")
     assert "say HELLO 3 first" in done.stdout
+
+
+def test_what_a_client_speaks_outlives_the_worker_and_a_reload_does_not_change_it(three):
+    address = three.status("cache")["address"]
+    with three.client("cache") as client:
+        client.send(asking.command("HELLO", 3))
+        while client.file.readline() != b"*0\r\n":
+            pass
+        assert client.ask("GET none") == b"_\r\n"
+        three.kill_worker()
+        assert client.ask("GET none") == b"_\r\n"
+        three.configure(asking.shared("cache", address))
+        assert three.ctl("reload").returncode == 0
+        client.send(b"GET none\r\n")
+        assert client.read_all() == b"-ERR this service is shared and speaks RESP2 now: connect again\r\n"
 
 
 def test_quit_closes_the_client_alone(cache):
