@@ -23,12 +23,9 @@ clock_now(void)
 }
 
 uint32_t
-clock_second(void)
+clock_tick(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return (uint32_t)ts.tv_sec;
+	return (uint32_t)(clock_read(CLOCK_MONOTONIC_COARSE) / CLOCK_TICK);
 }
 
 int64_t

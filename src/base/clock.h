@@ -14,8 +14,9 @@
 /* The monotonic clock: what deadlines are counted in. */
 int64_t clock_now(void);
 
-/* The same in whole seconds, cheaper and up to a few milliseconds late. */
-uint32_t clock_second(void);
+/* The same in whole ticks, cheaper and up to a few milliseconds late; it lasts for 8 years. */
+#define CLOCK_TICK (CLOCK_SECOND / 16)
+uint32_t clock_tick(void);
 
 /* The wall clock, since 1970 UTC: for people only. */
 int64_t clock_wall(void);

@@ -7,7 +7,7 @@
 
 /* A connect to a service that is up takes less. */
 #define CROWD_MOMENT   (20 * CLOCK_MILLISECOND)
-#define CROWD_SCAN_MIN (250 * CLOCK_MILLISECOND)
+#define CROWD_SCAN_MIN (100 * CLOCK_MILLISECOND)
 #define CROWD_SCAN_MAX (5 * CLOCK_SECOND)
 /* A client that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
  * connection before the upstream has read what was delivered. */
@@ -60,39 +60,45 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 	record->flags |= TABLE_SESSION_TUNED;
 }
 
-static void
+/* Gives when the next client will have been idle for too long, if it stays so. */
+static int64_t
 crowd_scan_open(struct crowd *crowd, int64_t now)
 {
 	struct session *session = TAILQ_FIRST(&crowd->open), *next;
-	int64_t idle, limit = crowd->settings->idle_timeout;
+	int64_t idle, limit = crowd->settings->idle_timeout, longest = 0;
 
 	for (; session != NULL; session = next) {
 		next = TAILQ_NEXT(session, entry);
 		if (session_look(session))
 			continue;
 		crowd_tune(crowd, session, now);
-		/* Rounded: early by a tick at most. */
-		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_SECOND;
+		/* Rounded: never early. */
+		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_TICK;
 		if (limit > 0 && idle >= limit)
 			crowd_end(crowd, session, CLOSING_IDLE, NULL);
 		else if (session_is_client_gone(session) &&
 		    idle >= (session_has_words(session) ? CROWD_GHOST : CROWD_LINGER))
 			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
+		else if (idle > longest)
+			longest = idle;
 	}
+	return limit == 0 ? CLOCK_NEVER : clock_after(now, limit - longest);
 }
 
 static void
 crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 {
 	struct crowd *crowd = arg;
-	int64_t now = clock_now();
+	int64_t now = clock_now(), due;
 
 	(void)fd;
 	(void)what;
 	crowd->fresh = false;
 	crowd_scan_held(crowd, now);
-	crowd_scan_open(crowd, now);
+	due = crowd_scan_open(crowd, now);
 	crowd_tell_refused(crowd, now);
+	/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its own. */
+	crowd->due = due - now < CROWD_SCAN_MIN ? now + CROWD_SCAN_MIN : due;
 	crowd_scan_later(crowd);
 }
 
@@ -117,6 +123,7 @@ crowd_watch_later(struct crowd *crowd)
 void
 crowd_scan_init(struct crowd *crowd)
 {
+	crowd->due = CLOCK_NEVER;
 	loop_timer_init(&crowd->scan, crowd->loop, crowd_on_scan, crowd);
 	loop_timer_init(&crowd->watching, crowd->loop, crowd_on_watching, crowd);
 }
@@ -124,7 +131,9 @@ crowd_scan_init(struct crowd *crowd)
 void
 crowd_scan_later(struct crowd *crowd)
 {
-	loop_timer_at(&crowd->scan, clock_now() + crowd_scan_interval(crowd));
+	int64_t regular = clock_now() + crowd_scan_interval(crowd);
+
+	loop_timer_at(&crowd->scan, regular < crowd->due ? regular : crowd->due);
 }
 
 unsigned

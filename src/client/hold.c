@@ -174,7 +174,7 @@ hold_since(const struct session *session)
 {
 	if (!hold_was_attached(session))
 		return session_record(session)->since;
-	return session->returned != 0 ? session->returned : session_record(session)->active * CLOCK_SECOND;
+	return session->returned != 0 ? session->returned : session_record(session)->active * CLOCK_TICK;
 }
 
 int64_t

@@ -36,7 +36,7 @@ void hold_remove(struct hold *hold, struct session *session);
 bool hold_is_limited(const struct hold *hold, const struct session *session);
 
 /* Since when the client waits (monotonic): its coming, or the loss of the connection it had; after a worker's death
- * that is known to the second. */
+ * that is known to the tick. */
 int64_t hold_since(const struct session *session);
 
 /* Who is next, or NULL; borrowed. */

@@ -165,7 +165,7 @@ member_send(struct member *member)
 		    call_send(table, member->index, TABLE_DOWN, fd);
 		if (n < 0)
 			return (int)n;
-		member_record(member)->active = clock_second();
+		member_record(member)->active = clock_tick();
 	}
 	flow_release(table, member_out(member));
 	return 0;
@@ -317,7 +317,7 @@ member_read(struct member *member, int fd)
 		n = -EAGAIN;
 	}
 	if (n > 0)
-		member_record(member)->active = clock_second();
+		member_record(member)->active = clock_tick();
 	else if (n != -EAGAIN && member->session != NULL)
 		member_note_end(member, fd);
 	if (n != -EAGAIN || member_is_last(member))

@@ -67,7 +67,7 @@ relay_send(struct relay *relay, enum table_direction d)
 	error = carry_deliver(&relay->way[d].carry, relay_destination(relay, d), &sent);
 	if (sent == 0)
 		return error;
-	relay_record(relay)->active = clock_second();
+	relay_record(relay)->active = clock_tick();
 	relay->spoke |= d == TABLE_UP;
 	if (!relay->attached) {
 		relay->attached = true;

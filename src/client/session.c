@@ -216,7 +216,7 @@ void
 session_share(struct session *session)
 {
 	session_record(session)->flags = 0;
-	session_record(session)->active = clock_second();
+	session_record(session)->active = clock_tick();
 	table_session_set(session->table, session->index, TABLE_OPEN);
 	CRASH_POINT(OPEN_COMMITTED);
 	session->member = member_new(session->shared, session);
@@ -233,7 +233,7 @@ session_open(struct session *session, int upstream_fd)
 	CRASH_POINT(OPEN_NAMED);
 	session->opened = clock_now();
 	session->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
-	record->active = clock_second();
+	record->active = clock_tick();
 	table_session_set(session->table, session->index, TABLE_OPEN);
 	CRASH_POINT(OPEN_COMMITTED);
 	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
@@ -256,7 +256,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 	else if (clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
 	record->flags &= (uint16_t)~TABLE_SESSION_TUNED;
-	record->active = clock_second();
+	record->active = clock_tick();
 	session->returned = clock_now();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);
 	session_free_relay(session);

@@ -84,7 +84,7 @@ struct table_session {
 	uint16_t flags;              /* TABLE_SESSION_* */
 	volatile uint32_t buffer[2]; /* of each direction; 0 none */
 	volatile uint16_t pipe[2];   /* of each direction, which then has no buffer; 0 none */
-	uint32_t active;             /* second of the monotonic clock of the last byte */
+	uint32_t active;             /* tick of the monotonic clock of the last byte */
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
 	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
 	uint64_t bytes[2];           /* delivered, of each direction */

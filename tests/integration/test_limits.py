@@ -1,4 +1,8 @@
 """max_clients, max_clients_per_user, idle_timeout, and no files left."""
+import select
+import threading
+import time
+
 import holdfast
 
 
@@ -29,6 +33,26 @@ def test_idle_timeout(daemon, upstream):
     with one.client("s") as client:
         assert client.ask("a") == b"a\n"
         assert client.at_end()
+
+
+def test_idle_timeout_is_kept_to(daemon, upstream, figure):
+    """Each client's own, whenever it was last heard: not before it is over, and not much later."""
+    one = daemon(holdfast.fixed("s", upstream().address, "idle_timeout = 1;"))
+    heard, late = {}, []
+    for _ in range(10):
+        client = one.client("s")
+        assert client.ask("a") == b"a\n"
+        heard[client.socket] = time.monotonic()
+        threading.Event().wait(0.09)  # so that they end one after the other
+    while heard:
+        ended = select.select(list(heard), [], [], holdfast.BOUND)[0]
+        assert ended
+        for end in ended:
+            assert end.recv(1) == b""
+            late.append(time.monotonic() - heard.pop(end) - 1)
+            end.close()
+    figure(f"idle_timeout = 1: {min(late) * 1000:.0f} to {max(late) * 1000:.0f} ms late")
+    assert min(late) > -0.01 and sorted(late)[5] < 0.25, late
 
 
 def test_no_files_left(daemon, upstream):
