@@ -105,6 +105,7 @@ shared_lend(struct shared *shared)
 	shared->callbacks->lent(shared->arg, session);
 	if (shared_has_spoken(shared))
 		shared_lose(shared, "it spoke before anything was asked; what it says first is a matter of hello");
+	shared_forget_gone(shared);
 	shared_tell_waiting(shared);
 }
 

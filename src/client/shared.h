@@ -73,6 +73,9 @@ void shared_free(struct shared *shared);
 void shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
     const struct resp_connection *resp);
 
+/* Whether what a client has asked that has gone is not carried out, if nothing of it was sent. */
+void shared_abort_on_close(struct shared *shared, bool aborts);
+
 /* The socket that datagrams come from has been replaced; -1 none. */
 void shared_set_datagrams(struct shared *shared, int fd);
 

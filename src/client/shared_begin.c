@@ -122,6 +122,7 @@ shared_begin(struct shared *shared, int datagrams)
 	if (shared->fd != -1 && flow_length(shared->table, *shared_in(shared)) > 0)
 		shared_hand_out(shared);
 	shared_set_datagrams(shared, datagrams);
+	shared_forget_gone(shared);
 	if (shared->fd == -1) {
 		shared_serve(shared);
 	} else {

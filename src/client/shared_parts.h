@@ -9,6 +9,7 @@
  * shared_take.c   what comes from it, and to whom it goes
  * shared_cast.c   the same without ordered replies
  * shared_pause.c  what it does not do while it is paused
+ * shared_gone.c   requests of clients that have gone
  * shared_loss.c   what happens to requests when it is lost, or does not come
  * member.c        one client: its events, what it is given
  * member_ask.c    what it asks
@@ -93,6 +94,7 @@ struct shared {
 	size_t beat_length;
 	char *loss_text;         /* owned: a failed request's reply; NULL: the client is closed */
 	size_t loss_length;
+	bool aborts;             /* abort_on_close */
 	bool begun;
 	bool serving;            /* those who wait, in their order */
 	/* the connection */
@@ -186,6 +188,10 @@ void member_note_blocked(struct member *member, bool took);
 /* shared_cast.c: without ordered replies, what came goes to all clients, or to nobody. */
 void shared_broadcast(struct shared *shared);
 void shared_discard(struct shared *shared);
+
+/* shared_gone.c: with a connection that nothing of the queue was sent to yet, requests whose clients have gone are
+ * taken out of it. */
+void shared_forget_gone(struct shared *shared);
 
 /* shared_loss.c: the connection is lost; as shared_drop(), but told. */
 void shared_lose(struct shared *shared, const char *reason);

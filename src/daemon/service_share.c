@@ -129,6 +129,7 @@ service_share_set(struct service *service)
 		service_note_step(&settings->link.hello.steps[i], &resp);
 	service_share_note(service);
 	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout, &resp);
+	shared_abort_on_close(service->shared, settings->crowd.abort_on_close);
 }
 
 void

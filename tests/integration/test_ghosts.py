@@ -104,6 +104,25 @@ def test_a_worker_that_dies_brings_no_ghost_back(daemon, upstream):
     assert lines == [b"look\n"]
 
 
+@pytest.mark.parametrize("dies", [False, True], ids=["", "worker dies"])
+def test_in_shared_mode_its_requests_are_not_sent(daemon, upstream, dies):
+    lines = []
+    server = upstream(said(lines), start=False)
+    one = daemon(holdfast.fixed("s", server.address, SETTINGS + 'mode = "shared"; framing = "line";'))
+    with one.client("s") as first, one.client("s") as ghost, one.client("s") as last:
+        for client, words in (first, b"a\n"), (ghost, b"buy\nsell\n"), (last, b"b\n"):
+            client.send(words)
+        one.wait_status("s", queued=4)
+        ghost.close()
+        one.wait_status("s", clients=2)
+        if dies:
+            one.kill_worker()
+        server.start()
+        assert first.line() == b"a\n" and last.line() == b"b\n"
+        assert last.ask("c") == b"c\n"
+    assert lines == [b"a\n", b"b\n", b"c\n"]
+
+
 def test_one_way_messages_are_carried_out_by_default(daemon):
     one = daemon(holdfast.fixed("s", f"127.0.0.1:{holdfast.free_port()}",
                                 'mode = "shared"; framing = "line"; replies = "none";'))

@@ -132,6 +132,7 @@ world_begin(void)
 	TAILQ_INIT(&sessions);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
 	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
+	shared_abort_on_close(world.shared, world.aborts);
 	for (uint32_t i = 1; i < table->header->session_high; i++)
 		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == 0 &&
 		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))

@@ -32,6 +32,7 @@ struct world {
 	struct resp_connection resp; /* database 0, RESP2 */
 	int64_t hold_timeout;
 	bool tcp;                /* the upstream is a TCP connection; else Unix */
+	bool aborts;             /* abort_on_close */
 	bool refuses;            /* no connection will come */
 	bool drains;             /* the connection is given up with the last client */
 	unsigned lent, lost, ended; /* connections, and clients whom we have closed */

@@ -25,6 +25,75 @@ story_lost_requests_get_the_loss_reply_as_a_message(void)
 }
 WORLD_STORY(lost_requests_get_the_loss_reply_as_a_message)
 
+/* They lie between those of clients that are there. */
+static void
+story_what_the_gone_have_asked_is_not_sent(void)
+{
+	int client[4], upstream;
+
+	world.aborts = true;
+	world_begin();
+	for (int i = 0; i < 4; i++)
+		client[i] = world_come();
+	for (int i = 0; i < 4; i++)
+		world_say(client[i], (const char *const[]){ "a\n", "buy\n", "b\nc\n", "sell\n" }[i]);
+	world_leave(client[1]);
+	world_settle();
+	world_leave(client[3]); /* in the very moment in which a connection comes */
+	upstream = world_bring();
+	world_expect(upstream, "a\nb\nc\n");
+	world_say(upstream, "1\n2\n3\n");
+	world_expect(client[0], "1\n");
+	world_expect(client[2], "2\n3\n");
+	assert_int_equal(world_record()->owed_head, world_record()->owed_tail);
+	assert_int_equal(world_count_buffers(), 0);
+	world_say(client[0], "d\n");
+	world_expect(upstream, "d\n");
+	world_say(upstream, "4\n");
+	world_expect(client[0], "4\n");
+}
+WORLD_STORY(what_the_gone_have_asked_is_not_sent)
+
+static void
+story_when_all_have_gone_nothing_is_sent(void)
+{
+	int client, upstream;
+
+	world.aborts = true;
+	world_begin();
+	client = world_come();
+	world_say(client, "buy\nsell\n");
+	world_leave(client);
+	world_settle();
+	upstream = world_bring();
+	world_expect(upstream, "");
+	client = world_come();
+	world_say(client, "look\n");
+	world_expect(upstream, "look\n");
+	world_say(upstream, "1\n");
+	world_expect(client, "1\n");
+}
+WORLD_STORY(when_all_have_gone_nothing_is_sent)
+
+static void
+story_who_has_only_shut_down_is_answered(void)
+{
+	int client, upstream;
+
+	world.aborts = true;
+	world_begin();
+	client = world_come();
+	world_say(client, "look\n");
+	shutdown(client, SHUT_WR);
+	world_settle();
+	upstream = world_bring();
+	world_expect(upstream, "look\n");
+	world_say(upstream, "1\n");
+	world_expect(client, "1\n");
+	world_expect(client, "EOF");
+}
+WORLD_STORY(who_has_only_shut_down_is_answered)
+
 static void
 story_lost_requests_of_resp_get_an_error(void)
 {
@@ -293,6 +362,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_ROW(lost_requests_get_the_loss_reply_as_a_message),
+		WORLD_ROW(what_the_gone_have_asked_is_not_sent),
+		WORLD_ROW(when_all_have_gone_nothing_is_sent),
+		WORLD_ROW(who_has_only_shut_down_is_answered),
 		WORLD_ROW(lost_requests_of_resp_get_an_error),
 		WORLD_ROW(without_a_loss_reply_who_lost_a_request_is_closed),
 		WORLD_ROW(with_retry_they_are_sent_again_before_newer_ones),

@@ -1,0 +1,121 @@
+/* Requests of clients that have gone before anything was sent of them: they are not carried out. */
+#include <string.h>
+
+#include "base/hangup.h"
+#include "client/shared_parts.h"
+#include "keep/crash.h"
+
+struct gone_sum {
+	uint64_t entries, kept; /* requests */
+	size_t bytes;           /* of the kept */
+};
+
+/* Nobody's is a heartbeat. */
+static bool
+gone_is_kept(const struct shared *shared, uint64_t i)
+{
+	uint64_t who = owed_at(shared->table, shared->record, i)->who;
+
+	return who == TABLE_OWED_NOBODY || owed_client(shared->table, who) != 0;
+}
+
+static size_t
+gone_length(const struct shared *shared, uint64_t i)
+{
+	return (size_t)(owed_at(shared->table, shared->record, i)->end -
+	    owed_begin(shared->table, shared->record, i));
+}
+
+static struct gone_sum
+gone_count(const struct shared *shared)
+{
+	const struct table_shared *record = shared->record;
+	struct gone_sum sum = { .entries = owed_count(record) };
+
+	for (uint64_t i = record->owed_head; i != record->owed_tail; i++)
+		if (gone_is_kept(shared, i)) {
+			sum.kept++;
+			sum.bytes += gone_length(shared, i);
+		}
+	return sum;
+}
+
+/* Those that are kept are copied behind all others, where they do not count yet (X2). */
+static void
+gone_copy(struct shared *shared, unsigned char *room)
+{
+	struct table *table = shared->table;
+	const struct table_shared *record = shared->record;
+	const unsigned char *bytes = flow_bytes(table, record->out);
+	uint64_t next = record->owed_tail, end = record->out_end;
+	size_t length;
+
+	for (uint64_t i = record->owed_head; i != record->owed_tail; i++) {
+		length = gone_length(shared, i);
+		if (gone_is_kept(shared, i)) {
+			memcpy(room, bytes, length);
+			room += length;
+			end += length;
+			*owed_at(table, record, next++) =
+			    (struct table_owed){ .who = owed_at(table, record, i)->who, .end = end };
+		}
+		bytes += length;
+	}
+}
+
+/* Nothing of the queue was sent. */
+static void
+gone_drop(struct shared *shared)
+{
+	struct table_shared *record = shared->record;
+	const struct gone_sum sum = gone_count(shared);
+	unsigned char *room;
+	struct redo redo;
+
+	if (sum.kept == sum.entries || !owed_room(shared->table, record, (uint32_t)sum.kept) ||
+	    (room = flow_room(shared->table, &record->out, sum.bytes)) == NULL)
+		return; /* without room they are carried out */
+	gone_copy(shared, room);
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, shared->table);
+	flow_redo(&redo, shared->table, record->out, flow_length(shared->table, record->out), sum.bytes);
+	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, record->out_end);
+	redo_add(&redo, &record->out_end, record->out_end + sum.bytes);
+	redo_add(&redo, &record->owed_head, record->owed_tail);
+	redo_add(&redo, &record->owed_tail, record->owed_tail + sum.kept);
+	redo_commit(&redo);
+	flow_release(shared->table, &record->out);
+}
+
+/* Who waits for replies, or for a place in the queue, may be gone though nothing has told of it. */
+static void
+gone_look(struct shared *shared)
+{
+	struct member *member;
+
+	for (size_t i = 0; i < shared->member_slots; i++) {
+		member = shared->members[i];
+		if (member != NULL && member->session != NULL && member_is_asking(member) &&
+		    hangup_has_come(member_record(member)->client_fd))
+			session_is_over(member->session, CLOSING_CLIENT);
+	}
+}
+
+void
+shared_forget_gone(struct shared *shared)
+{
+	uint64_t end;
+
+	if (!shared->aborts || !shared_is_ordered(shared) || shared->fd == -1 ||
+	    owed_begun(shared->table, shared->record, &end) > 0)
+		return;
+	gone_look(shared);
+	if (owed_count(shared->record) > 0)
+		gone_drop(shared);
+}
+
+void
+shared_abort_on_close(struct shared *shared, bool aborts)
+{
+	shared->aborts = aborts;
+}
