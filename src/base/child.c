@@ -48,7 +48,9 @@ struct child {
 	struct child_file end;        /* the pidfd */
 	struct child_file out, err;
 	struct loop_timer timer;
-	int64_t timeout;
+	int64_t timeout, began;
+	bool patient;
+	int64_t used;                 /* of the processor, at the last look; patient ones alone */
 	char *output;                 /* owned; room for output_max and a NUL */
 	size_t output_length, output_room, output_max;
 	char errors[CHILD_ERRORS_MAX + CHILD_CHUNK + 1];
@@ -147,6 +149,26 @@ child_reap(struct child *child, int milliseconds)
 }
 
 static void
+child_look_again(struct child *child)
+{
+	loop_timer_at(&child->timer, clock_after(clock_now(), child->patient ? child->timeout / 4 : child->timeout));
+}
+
+/* Whether its time is over, now that the timer says so. */
+static bool
+child_is_overdue(struct child *child)
+{
+	int64_t taken = clock_now() - child->began, used, before = child->used;
+
+	if (!child->patient)
+		return true;
+	used = child->used = clock_used_by(child->pid);
+	if (taken < child->timeout)
+		return false;
+	return used == before || used >= child->timeout || taken >= CHILD_PATIENCE * child->timeout;
+}
+
+static void
 child_begin(struct child *child, const struct child_job *job)
 {
 	struct spawn_plan plan = { .program = job->program, .arguments = job->arguments,
@@ -172,7 +194,8 @@ child_begin(struct child *child, const struct child_job *job)
 	child_watch_end(child);
 	child_watch(child, &child->out, child_on_output);
 	child_watch(child, &child->err, child_on_errors);
-	loop_timer_at(&child->timer, clock_after(clock_now(), child->timeout));
+	child->began = clock_now();
+	child_look_again(child);
 }
 
 struct child *
@@ -187,6 +210,7 @@ child_start(struct event_base *loop, const struct child_job *job, volatile pid_t
 	child->ret_group = ret_group;
 	child->program = mem_copy_text(job->program);
 	child->timeout = job->timeout;
+	child->patient = job->patient;
 	child->output_max = job->output_max;
 	child->end.fd = child->out.fd = child->err.fd = -1;
 	child->status = -1;
@@ -409,6 +433,18 @@ child_on_end(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+child_time_out(struct child *child)
+{
+	int64_t taken = child->patient ? clock_now() - child->began : child->timeout;
+
+	child->timed_out = true;
+	snprintf(child->error, sizeof child->error, "time-out after %.1f s", (double)taken / (double)CLOCK_SECOND);
+	child_kill(child, SIGTERM);
+	child->state = CHILD_TERMINATING;
+	loop_timer_at(&child->timer, clock_after(clock_now(), CHILD_TERM_TIMEOUT));
+}
+
+static void
 child_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *child = arg;
@@ -417,12 +453,10 @@ child_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	switch (child->state) {
 	case CHILD_RUNNING:
-		child->timed_out = true;
-		snprintf(child->error, sizeof child->error, "time-out after %.1f s",
-		    (double)child->timeout / (double)CLOCK_SECOND);
-		child_kill(child, SIGTERM);
-		child->state = CHILD_TERMINATING;
-		loop_timer_at(&child->timer, clock_after(clock_now(), CHILD_TERM_TIMEOUT));
+		if (child_is_overdue(child))
+			child_time_out(child);
+		else
+			child_look_again(child);
 		break;
 	case CHILD_TERMINATING:
 		child_kill_now(child);

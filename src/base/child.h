@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define CHILD_PATIENCE 12
+
 struct child;
 
 struct child_job {
@@ -21,6 +23,9 @@ struct child_job {
 	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */
 	char *const *environment;       /* borrowed; NAME=VALUE; NULL-terminated */
 	int64_t timeout;                /* microseconds */
+	bool patient;                   /* one that gets little of the processor has longer: it is ended when it has
+	                                 * used none for a fourth of timeout, or timeout of it, or after
+	                                 * CHILD_PATIENCE times timeout */
 	size_t output_max;              /* more on standard output ends it; 0: output is not read */
 };
 

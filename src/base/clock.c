@@ -34,6 +34,17 @@ clock_wall(void)
 	return clock_read(CLOCK_REALTIME);
 }
 
+int64_t
+clock_used_by(pid_t pid)
+{
+	struct timespec ts;
+	clockid_t which;
+
+	if (clock_getcpuclockid(pid, &which) != 0 || clock_gettime(which, &ts) == -1)
+		return -1;
+	return (int64_t)ts.tv_sec * CLOCK_SECOND + ts.tv_nsec / 1000;
+}
+
 void
 clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE])
 {

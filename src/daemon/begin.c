@@ -173,10 +173,13 @@ begin_read_kept(const struct table *table)
 static void
 begin_reset(struct table_header *header)
 {
+	uint32_t asked = header->requests;
+
 	header->keeper_pid = header->worker_pid = 0;
-	header->ready = header->stopping = header->upgrade = header->handling = 0;
+	header->ready = header->stopping = header->handling = 0;
 	header->stop_deadline = 0;
-	header->requests = TABLE_REQUEST_RELOADING | (header->requests & TABLE_REQUEST_UPGRADE);
+	header->requests = TABLE_REQUEST_RELOADING | (asked & TABLE_REQUEST_DUMP) |
+	    (asked & (TABLE_REQUEST_UPGRADE | TABLE_REQUEST_UPGRADING) ? TABLE_REQUEST_UPGRADE : 0);
 }
 
 static const char *

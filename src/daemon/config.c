@@ -156,9 +156,11 @@ struct config *
 config_in_force(const struct table *table, struct config_errors *ret_errors)
 {
 	size_t length;
-	const char *text = table_config(table, &length);
+	char *text = table_config_copy(table, &length);
+	struct config *config = config_parse_text(text, length, "the configuration in force", ret_errors);
 
-	return config_parse_text(text, length, "the configuration in force", ret_errors);
+	mem_free(text);
+	return config;
 }
 
 const struct service_settings *

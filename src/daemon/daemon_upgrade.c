@@ -39,7 +39,7 @@ upgrade_try(struct daemon *daemon)
 	char *arguments[] = { "-t", "--check-table", table, NULL };
 	char **environment = environment_new();
 	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
-		.timeout = UPGRADE_TIMEOUT, .output_max = UPGRADE_OUTPUT };
+		.timeout = UPGRADE_TIMEOUT, .patient = true, .output_max = UPGRADE_OUTPUT };
 
 	daemon->trial = child_start(daemon->loop, &job, &header->trial, upgrade_on_tried, daemon);
 	mem_list_free(environment);
@@ -108,7 +108,9 @@ daemon_on_upgrading(evutil_socket_t fd, short what, void *arg)
 void
 daemon_try_upgrade(struct daemon *daemon)
 {
-	if (daemon->trial != NULL) {
+	if (daemon->table->header->requests & TABLE_REQUEST_EXECUTE) {
+		waiting_answer(&daemon->upgrade_waiters, NULL); /* the new program's worker does it again (U2) */
+	} else if (daemon->trial != NULL) {
 		daemon->upgrade_again = true;
 	} else if (loop_timer_is_set(&daemon->upgrading)) {
 		daemon->upgrade_again = true;

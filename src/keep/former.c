@@ -1,6 +1,7 @@
 #include "keep/former.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -213,10 +214,24 @@ former_open(int fd, struct table *ret_table, bool *ret_copied)
 	return former_take(fd, false, ret_table, ret_copied);
 }
 
+/* Whether another configuration was put in force while the table was copied: it may be torn. */
+static bool
+former_has_changed(int fd, const struct table *table)
+{
+	uint32_t current = 0;
+
+	return pread(fd, &current, sizeof current, offsetof(struct table_header, config_current)) == sizeof current &&
+	    current != table->header->config_current;
+}
+
 int
 former_look(int fd, struct table *ret_table)
 {
 	bool copied;
+	int error;
 
-	return former_take(fd, true, ret_table, &copied);
+	while ((error = former_take(fd, true, ret_table, &copied)) == 0 && copied &&
+	    former_has_changed(fd, ret_table))
+		table_free(ret_table);
+	return error;
 }

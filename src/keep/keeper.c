@@ -385,7 +385,7 @@ keeper_run(struct table *table, keeper_worker *worker, void *arg)
 			return code;
 		if (keeper.handed_over || (keeper.pid == 0 && keeper.killed_at != 0))
 			return 0;
-		if (table->header->upgrade && !table->header->stopping)
+		if ((table->header->requests & TABLE_REQUEST_EXECUTE) && !table->header->stopping)
 			keeper_upgrade(&keeper);
 		if (keeper.pid == 0)
 			keeper_take_back(&keeper);

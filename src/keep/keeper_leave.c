@@ -32,7 +32,7 @@ keeper_upgrade(struct keeper *keeper)
 	int error;
 
 	keeper_end_worker(keeper);
-	header->upgrade = 0;
+	__atomic_fetch_and(&header->requests, ~TABLE_REQUEST_EXECUTE, __ATOMIC_SEQ_CST);
 	error = upgrade_execute(keeper->table);
 	header->origin = TABLE_REFUSED;
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.400s: %s", header->program,

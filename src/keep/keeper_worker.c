@@ -34,6 +34,7 @@ keeper_take_requests(struct table *table)
 	do {
 		bits = *requests;
 		left = bits & (TABLE_REQUEST_RELOAD | TABLE_REQUEST_RELOADING) ? TABLE_REQUEST_RELOADING : 0;
+		left |= bits & TABLE_REQUEST_EXECUTE;
 		left |= bits & (TABLE_REQUEST_UPGRADE | TABLE_REQUEST_UPGRADING) ? TABLE_REQUEST_UPGRADING : 0;
 	} while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	return bits | left;
@@ -48,10 +49,12 @@ keeper_reloaded(struct table *table)
 void
 keeper_upgrade_tried(struct table *table, bool good)
 {
-	if (good)
-		table->header->upgrade = 1;
-	table_barrier();
-	__atomic_fetch_and(&table->header->requests, ~TABLE_REQUEST_UPGRADING, __ATOMIC_SEQ_CST);
+	volatile uint32_t *requests = &table->header->requests;
+	uint32_t bits = *requests, left;
+
+	do
+		left = (bits & ~TABLE_REQUEST_UPGRADING) | (good ? TABLE_REQUEST_EXECUTE : 0);
+	while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
 	keeper_nudge(table);
 }
 

@@ -269,17 +269,37 @@ table_config(const struct table *table, size_t *ret_length)
 	return table->config + current * (size_t)TABLE_CONFIG_MAX;
 }
 
+char *
+table_config_copy(const struct table *table, size_t *ret_length)
+{
+	const uint32_t *current = &table->header->config_current;
+	char *text = NULL;
+	uint32_t before;
+
+	do {
+		mem_free(text);
+		before = __atomic_load_n(current, __ATOMIC_ACQUIRE);
+		*ret_length = table->header->config_length[before & 1];
+		if (*ret_length > TABLE_CONFIG_MAX)
+			*ret_length = 0; /* torn, and done again; or no table of ours */
+		text = mem_copy_bytes(table->config + (before & 1) * (size_t)TABLE_CONFIG_MAX, *ret_length);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} while (__atomic_load_n(current, __ATOMIC_RELAXED) != before);
+	return text;
+}
+
+/* Whoever reads at the same time (table_config_copy) sees the place change only after the number has. */
 int
 table_config_set(struct table *table, const char *text, size_t length)
 {
-	uint32_t next = ~table->header->config_current & 1;
+	uint32_t next = table->header->config_current + 1;
 
 	if (length > TABLE_CONFIG_MAX)
 		return -E2BIG;
-	memcpy(table->config + next * (size_t)TABLE_CONFIG_MAX, text, length);
-	table->header->config_length[next] = (uint32_t)length;
-	table_barrier();
-	table->header->config_current = next;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	memcpy(table->config + (next & 1) * (size_t)TABLE_CONFIG_MAX, text, length);
+	table->header->config_length[next & 1] = (uint32_t)length;
+	__atomic_store_n(&table->header->config_current, next, __ATOMIC_RELEASE);
 	return 0;
 }
 

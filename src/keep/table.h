@@ -273,6 +273,7 @@ enum table_file {
 #define TABLE_REQUEST_RELOADING 16u /* a reload was begun; a worker that finds it set does it again */
 #define TABLE_REQUEST_UPGRADE 32u
 #define TABLE_REQUEST_UPGRADING 64u /* likewise: the new program is being tried (U2) */
+#define TABLE_REQUEST_EXECUTE 128u /* it was good: the keeper is to execute it.  In its place, not beside it */
 
 /* How the program that runs has come to the table. */
 enum table_origin {
@@ -341,13 +342,13 @@ struct table_header {
 	struct table_pipe pipe[TABLE_PIPES + 1]; /* the first is never used, so that 0 means none */
 
 	/* the configuration in force, in one of two places; the other is free for the next */
-	volatile uint32_t config_current;
+	uint32_t config_current; /* counts up: an even one is in the first place */
 	uint32_t config_length[2];
 	char config_path[4096];
 	char config_error[TABLE_STATUS_SIZE]; /* of the last reload; "" none */
 
 	/* upgrade and restart */
-	volatile uint32_t upgrade;            /* the new program was tried: the keeper is to execute it */
+	volatile uint32_t reserved;
 	volatile uint32_t vault;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
 	volatile int32_t trial;               /* process group of the new program that is tried; 0 none */
 	uint32_t upgrades, restarts;          /* so far */
@@ -447,8 +448,12 @@ enum table_state table_session_state(const struct table *table, uint32_t session
 /* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
 int table_note_file(struct table *table, int fd);
 
-/* The configuration in force: its text (not NUL-terminated) and length. */
+/* The configuration in force: its text (not NUL-terminated) and length.  For whoever alone changes the table. */
 const char *table_config(const struct table *table, size_t *ret_length);
+
+/* The same as it was at one moment, while another process may put others in force: a copy, the caller's to free with
+ * mem_free(). */
+char *table_config_copy(const struct table *table, size_t *ret_length);
 
 /* Puts a new configuration in force at once, or says -E2BIG. */
 int table_config_set(struct table *table, const char *text, size_t length);

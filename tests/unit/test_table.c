@@ -6,10 +6,15 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "keep_side.h"
 
 static struct table table;
@@ -175,6 +180,50 @@ the_configuration_has_two_places(void **state)
 	assert_int_equal(length, 6);
 }
 
+/* Puts one configuration after the other in force, for ever: a long one in the one place, a short one in the other,
+ * so that whoever copies the long one is overtaken. */
+static void
+put_in_force(void)
+{
+	static char text[1000000];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0;; i++) {
+		size_t length = i % 2 == 0 ? sizeof text : 10;
+
+		memset(text, 'a' + (int)(i % 26), length);
+		table_config_set(&table, text, length);
+		if (i % 2 == 0)
+			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL); /* else no copy ends */
+	}
+}
+
+/* As the trial of an upgrade reads it, beside a worker that reloads: of a private mapping. */
+static void
+a_copy_of_the_configuration_is_of_one_moment(void **state)
+{
+	pid_t writer = fork();
+	struct table copy;
+
+	(void)state;
+	if (writer == 0)
+		put_in_force();
+	assert_int_equal(table_open(dup(table.header->file[TABLE_FILE_MEMORY]), true, &copy), 0);
+	for (unsigned long_ones = 0; long_ones < 300;) {
+		size_t length, same = 0;
+		char *text = table_config_copy(&copy, &length);
+
+		while (same < length && text[same] == text[0])
+			same++;
+		assert_int_equal(same, length);
+		long_ones += length > 10;
+		mem_free(text);
+	}
+	table_free(&copy);
+	kill(writer, SIGKILL);
+	waitpid(writer, NULL, 0);
+}
+
 static void
 the_history_is_a_ring_of_cut_texts(void **state)
 {
@@ -234,6 +283,7 @@ main(void)
 		TEST(service_records_beyond_the_used_get_no_memory),
 		TEST(a_death_in_a_claim_does_not_lose_the_generation),
 		TEST(the_configuration_has_two_places),
+		TEST(a_copy_of_the_configuration_is_of_one_moment),
 		TEST(the_history_is_a_ring_of_cut_texts),
 		TEST(the_status_version_is_even_when_it_is_written),
 		TEST(the_highest_file_number_is_kept),
