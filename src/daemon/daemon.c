@@ -215,14 +215,16 @@ daemon_log_death(struct table_header *header)
 	if (!header->last_death_new)
 		return;
 	if (death->hung)
-		snprintf(cause, sizeof cause, "hung and was killed");
+		snprintf(cause, sizeof cause, "did not respond for %.1f s and was killed",
+		    (double)death->silent / (double)CLOCK_SECOND);
 	else if (WIFSIGNALED(death->status) && sigabbrev_np(WTERMSIG(death->status)) != NULL)
 		snprintf(cause, sizeof cause, "died of SIG%s", sigabbrev_np(WTERMSIG(death->status)));
 	else if (WIFSIGNALED(death->status))
 		snprintf(cause, sizeof cause, "died of signal %d", WTERMSIG(death->status));
 	else
 		snprintf(cause, sizeof cause, "exited with %d", WEXITSTATUS(death->status));
-	log_warning(NULL, "the worker %s; this one goes on restarts=%u", cause, header->worker_restarts);
+	log_warning(NULL, "worker %d %s; a new worker has taken over restarts=%u", (int)death->pid, cause,
+	    header->worker_restarts);
 	if (death->condemned)
 		log_error(NULL, "session %u was being handled at three such deaths within 10 s: it is closed",
 		    death->session);

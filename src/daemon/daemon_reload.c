@@ -23,7 +23,7 @@ daemon_beat(void *arg)
 {
 	struct daemon *daemon = arg;
 
-	daemon->table->header->heartbeat++;
+	table_beat(daemon->table);
 }
 
 static void

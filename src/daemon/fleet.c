@@ -151,8 +151,10 @@ fleet_start(struct fleet *fleet, struct config *config)
 {
 	fleet_give_again(fleet, config);
 	fleet_resume_removed(fleet, config);
-	for (size_t i = 0; i < config->service_count; i++)
+	for (size_t i = 0; i < config->service_count; i++) {
 		fleet_start_service(fleet, config, i, NULL);
+		table_beat(fleet->table);
+	}
 }
 
 /* A removed service keeps its record while it has clients. */
@@ -232,6 +234,7 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 	for (size_t i = 0; i < new->service_count; i++) {
 		const char *name = new->services[i]->name;
 
+		table_beat(fleet->table);
 		if (reload_changes(plan, name))
 			service_renew(fleet_find(fleet, name), config_take_service(new, i), &plan->doors[i],
 			    new->log.clients);

@@ -17,7 +17,6 @@
 #include "keep/notify.h"
 
 #define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
-#define KEEPER_HUNG_TICKS  8
 #define KEEPER_YOUNG       CLOCK_SECOND
 #define KEEPER_STRIKES     3
 #define KEEPER_AGAIN       (50 * CLOCK_MILLISECOND)
@@ -72,6 +71,7 @@ keeper_be_worker(struct keeper *keeper)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != keeper->table->header->keeper_pid)
 		_exit(1);
+	keeper->table->header->worker_pid = getpid(); /* it may be asked for before the keeper has noted it */
 	prctl(PR_SET_NAME, "holdfastd");
 	keeper_worker_signals(keeper->table);
 	_exit(keeper->worker(keeper->arg));
@@ -99,10 +99,9 @@ keeper_start_worker(struct keeper *keeper)
 	header->ready = 0;
 	header->handling = 0;
 	header->outside = 0;
-	keeper->heartbeat = header->heartbeat;
-	keeper->silent = 0;
+	watchdog_begin(&keeper->watchdog, header->heartbeat);
 	keeper->hung = false;
-	keeper->born = clock_now();
+	keeper->born = keeper->heard_at = clock_now();
 	pid = keeper_clone();
 	if (pid == 0)
 		keeper_be_worker(keeper);
@@ -152,19 +151,43 @@ keeper_blame(struct keeper *keeper, struct table_death *death)
 	}
 }
 
+/* Its next worker logs it too, but systemctl status says it also where none comes so far. */
+static void
+keeper_tell_hung(struct keeper *keeper, const struct table_death *death)
+{
+	char text[TABLE_STATUS_SIZE];
+
+	snprintf(text, sizeof text, "worker %d did not respond for %.1f s and was killed; a new worker takes over",
+	    (int)death->pid, (double)death->silent / (double)CLOCK_SECOND);
+	table_status_set(keeper->table, text);
+}
+
+/* A program that hangs from its first worker on is as bad as one whose workers die again and again. */
+static unsigned
+keeper_count_unready(const struct keeper *keeper)
+{
+	if (keeper->table->header->file[TABLE_FILE_FORMER] == -1)
+		return 0;
+	return keeper->hung ? KEEPER_BACK : 1;
+}
+
 static void
 keeper_worker_died(struct keeper *keeper, int status)
 {
 	struct table_header *header = keeper->table->header;
-	struct table_death death = { .status = status, .hung = keeper->hung, .at = clock_now() };
+	struct table_death death = { .status = status, .hung = keeper->hung, .at = clock_now(), .pid = keeper->pid };
 	int64_t delay = 0;
+
+	death.silent = death.at - keeper->heard_at;
+	if (keeper->hung)
+		keeper_tell_hung(keeper, &death);
 
 	keeper->pid = 0;
 	header->worker_pid = 0;
 	if (keeper_is_own_making(keeper, status)) {
 		death.session = header->handling;
 		keeper_blame(keeper, &death);
-		keeper->unready += header->file[TABLE_FILE_FORMER] != -1;
+		keeper->unready += keeper_count_unready(keeper);
 		keeper->failures = death.at - keeper->born < KEEPER_YOUNG ? keeper->failures + 1 : 0;
 		if (keeper->failures >= KEEPER_COUNT(keeper_delays))
 			keeper->failures = KEEPER_COUNT(keeper_delays) - 1;
@@ -227,28 +250,44 @@ keeper_worker_is_traced(pid_t worker)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
+static void
+keeper_end_hung(struct keeper *keeper, const struct watchdog_look *look)
+{
+	if (keeper_worker_is_traced(keeper->pid)) {
+		watchdog_excuse(&keeper->watchdog);
+		notify_watchdog(keeper->table);
+		return;
+	}
+	keeper->hung = true;
+	if (look->stopped)
+		keeper->table->header->outside = 1;
+	kill(keeper->pid, SIGKILL);
+}
+
 /* Once a tick: has the worker given a sign of life (K6)? */
 static void
 keeper_watch(struct keeper *keeper)
 {
 	struct table_header *header = keeper->table->header;
+	struct watchdog_look look = { .heartbeat = header->heartbeat, .ready = header->ready, .used = -1 };
 
 	if (keeper->pid == 0)
 		return;
-	if (header->heartbeat != keeper->heartbeat) {
-		keeper->heartbeat = header->heartbeat;
-		keeper->silent = 0;
+	if (look.heartbeat != keeper->watchdog.heartbeat) {
+		keeper->heard_at = clock_now();
+	} else {
+		look.used = clock_used_by(keeper->pid);
+		look.stopped = keeper_worker_is_stopped(keeper->pid);
+	}
+	switch (watchdog_tick(&keeper->watchdog, &look)) {
+	case WATCHDOG_WELL:
 		notify_watchdog(keeper->table);
-	} else if (++keeper->silent >= KEEPER_HUNG_TICKS) {
-		keeper->silent = 0;
-		if (keeper_worker_is_traced(keeper->pid)) {
-			notify_watchdog(keeper->table);
-			return;
-		}
-		keeper->hung = true;
-		if (keeper_worker_is_stopped(keeper->pid))
-			header->outside = 1;
-		kill(keeper->pid, SIGKILL);
+		break;
+	case WATCHDOG_QUIET:
+		break;
+	case WATCHDOG_HUNG:
+		keeper_end_hung(keeper, &look);
+		break;
 	}
 	if (keeper->killed_at != 0 && clock_now() - keeper->killed_at > CLOCK_SECOND)
 		kill(keeper->pid, SIGKILL);

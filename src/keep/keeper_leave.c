@@ -9,8 +9,6 @@
 #include "keep/upgrade.h"
 #include "keep/vault.h"
 
-#define KEEPER_BACK 3 /* deaths before any worker was ready, after which an upgrade is taken back */
-
 /* What a dead worker left is finished by the keeper, before another program, or systemd, gets it. */
 static void
 keeper_end_worker(struct keeper *keeper)

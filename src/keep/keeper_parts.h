@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "keep/keeper.h"
+#include "keep/watchdog.h"
 
 struct keeper {
 	struct table *table; /* borrowed */
@@ -16,9 +17,9 @@ struct keeper {
 	pid_t pid;           /* of the worker; 0 none */
 	pid_t ended;         /* of the one that the keeper has ended itself; 0 none */
 	int64_t born;        /* of the worker */
-	uint32_t heartbeat;  /* last seen */
-	unsigned silent;     /* ticks without a new one */
-	bool hung;           /* killed for it */
+	struct watchdog watchdog;
+	int64_t heard_at;    /* when its heartbeat was last seen to change */
+	bool hung;           /* killed for want of one */
 	unsigned failures;   /* young deaths of its own making in a row */
 	unsigned unready;    /* deaths of its own making before any worker of an upgrade's program was ready */
 	int64_t start_at;    /* of the next worker, when there is none */
@@ -28,6 +29,8 @@ struct keeper {
 	int64_t killed_at;   /* when a second TERM came; 0 none */
 	bool handed_over;    /* systemd has everything */
 };
+
+#define KEEPER_BACK 3 /* deaths before any worker was ready, after which an upgrade is taken back */
 
 /* U1: ends the worker and executes the new program.  Comes back only if that cannot be. */
 void keeper_upgrade(struct keeper *keeper);

@@ -16,6 +16,7 @@
 
 #define NOTIFY_PATIENCE_SYSTEMD 10000 /* milliseconds */
 #define NOTIFY_PATIENCE_OTHER   500
+#define NOTIFY_LONGER           "EXTEND_TIMEOUT_USEC=30000000"
 
 static struct {
 	struct sockaddr_un address;
@@ -112,7 +113,7 @@ notify_stopping(struct table *table)
 void
 notify_watchdog(struct table *table)
 {
-	notify_send(table, "WATCHDOG=1");
+	notify_send(table, notify_state.ready ? "WATCHDOG=1" : "WATCHDOG=1\n" NOTIFY_LONGER);
 }
 
 /* How long systemd may take; anybody else who has given us a socket perhaps never reads it. */

@@ -23,7 +23,8 @@ void notify_update(struct table *table);
 /* Sends STOPPING=1, now or by the next notify_update(). */
 void notify_stopping(struct table *table);
 
-/* Sends WATCHDOG=1 if it can be sent now: the next one comes soon. */
+/* Sends WATCHDOG=1 if it can be sent now: the next one comes soon.  As long as READY=1 has not been sent systemd is
+ * also asked to wait for longer. */
 void notify_watchdog(struct table *table);
 
 /* Sends a message with files (keep/rights), waiting for room for as long as systemd can be expected to need.  For the

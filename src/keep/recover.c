@@ -106,6 +106,7 @@ recover_finish_closing(struct table *table)
 {
 	for (uint32_t i = 1; i < table->header->session_high; i++)
 		if (table_session_state(table, i) == TABLE_CLOSING) {
+			table_beat(table);
 			CRASH_POINT(RECOVER_CLOSING);
 			recover_close_session(table, i);
 		}

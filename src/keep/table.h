@@ -292,6 +292,8 @@ struct table_death {
 	uint32_t condemned; /* its session had its third strike and is closed (K7) */
 	uint32_t session, generation; /* that was being handled; 0 none */
 	int64_t at;     /* monotonic */
+	int64_t silent; /* since its last heartbeat, as far as the keeper knows */
+	int32_t pid, reserved;
 };
 
 /* What every layout's header begins with: how large and how many the parts are.  A layout differs from the one before
@@ -394,6 +396,13 @@ static inline void
 table_barrier(void)
 {
 	__asm__ volatile("" ::: "memory");
+}
+
+/* A sign of life of the worker's, also in the midst of long work (K6).  For the keeper it does nothing. */
+static inline void
+table_beat(const struct table *table)
+{
+	table->header->heartbeat++;
 }
 
 /* Makes the memory for as many sessions as files may be open, maps it and writes the header.  0 or -errno. */

@@ -35,7 +35,7 @@ struct play {
 	volatile uint32_t exit_code;   /* exit at once with code - 1 */
 	volatile uint32_t abort_until; /* workers up to this one abort at once */
 	volatile uint32_t handling;    /* session to be named as handled */
-	volatile uint32_t hang;        /* no more heartbeat */
+	volatile uint32_t hang;        /* no more heartbeat, nor anything else */
 	volatile uint32_t ignore_stop; /* a first TERM is taken and nothing is done */
 	volatile uint32_t noise;       /* nudges the keeper without end */
 	volatile uint32_t stops, stops_now, reloads, dumps;
@@ -82,8 +82,9 @@ work(void *arg)
 	header->ready = 1;
 	while (!end) {
 		poll(&request, 1, play->noise ? 1 : 20);
-		if (!play->hang)
-			header->heartbeat++;
+		while (play->hang)
+			pause();
+		header->heartbeat++;
 		if (play->noise)
 			keeper_nudge(&table);
 		work_requests(header, &end);

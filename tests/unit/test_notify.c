@@ -63,7 +63,7 @@ hear(void)
 
 	said[0] = '\0';
 	while ((text = side_hear(manager))[0] != '\0')
-		if (strcmp(text, "WATCHDOG=1") != 0)
+		if (strncmp(text, "WATCHDOG=1", strlen("WATCHDOG=1")) != 0)
 			strcat(strcat(said, text), ";");
 	return said;
 }
@@ -93,6 +93,19 @@ all_is_said_once_and_nothing_is_lost_while_nobody_listens(void **state)
 }
 
 static void
+until_it_is_ready_systemd_is_asked_to_wait(void **state)
+{
+	(void)state;
+	notify_watchdog(&table);
+	assert_string_equal(side_hear(manager), "WATCHDOG=1\nEXTEND_TIMEOUT_USEC=30000000");
+	table.header->ready = 1;
+	notify_update(&table);
+	hear();
+	notify_watchdog(&table);
+	assert_string_equal(side_hear(manager), "WATCHDOG=1");
+}
+
+static void
 a_status_that_is_being_written_waits(void **state)
 {
 	(void)state;
@@ -116,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(all_is_said_once_and_nothing_is_lost_while_nobody_listens),
+		ROW(until_it_is_ready_systemd_is_asked_to_wait),
 		ROW(a_status_that_is_being_written_waits),
 	};
 
