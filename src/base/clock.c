@@ -1,11 +1,16 @@
 #include "base/clock.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define SECONDS_MAX 1e9
+
+static const struct {
+	const char *name;
+	double seconds;
+} clock_units[] = { { "ms", 0.001 }, { "s", 1 }, { "min", 60 }, { "h", 3600 } };
 
 static int64_t
 clock_read(clockid_t which)
@@ -64,17 +69,30 @@ clock_after(int64_t now, int64_t span)
 	return span >= CLOCK_NEVER - now ? CLOCK_NEVER : now + span;
 }
 
+double
+clock_unit(const char *name)
+{
+	for (size_t i = 0; i < sizeof clock_units / sizeof clock_units[0]; i++)
+		if (strcmp(name, clock_units[i].name) == 0)
+			return clock_units[i].seconds;
+	return 0;
+}
+
 bool
 clock_read_seconds(const char *text, int64_t *ret_span)
 {
+	size_t digits = text == NULL ? 0 : strspn(text, "0123456789.");
+	double seconds, unit;
 	char *end;
-	double seconds;
 
-	if (text == NULL)
+	if (digits == 0)
 		return false;
 	seconds = strtod(text, &end);
-	if (end == text || *end != '\0' || !isfinite(seconds) || seconds < 0 || seconds > SECONDS_MAX)
+	if (end != text + digits) /* strtod() takes hexadecimal numbers and exponents, too */
 		return false;
-	*ret_span = (int64_t)(seconds * (double)CLOCK_SECOND);
+	unit = *end == '\0' ? 1 : clock_unit(end + strspn(end, " "));
+	if (unit <= 0 || seconds * unit > SECONDS_MAX)
+		return false;
+	*ret_span = (int64_t)(seconds * unit * (double)CLOCK_SECOND + 0.5);
 	return true;
 }

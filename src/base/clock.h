@@ -31,8 +31,11 @@ void clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE]);
 /* now + span, staying at CLOCK_NEVER instead of overflowing. */
 int64_t clock_after(int64_t now, int64_t span);
 
-/* A number of seconds from 0 to 1e9, as people write it; false, and *ret_span as it was, for anything else, NULL
- * too. */
+/* How many seconds the unit has: ms, s, min, h; 0 for no unit. */
+double clock_unit(const char *name);
+
+/* A time from 0 to 1e9 seconds as people write it: seconds ("2", "0.5"), or a number and a unit ("250ms", "5s",
+ * "2min", "1h"); false, and *ret_span as it was, for anything else, NULL too. */
 bool clock_read_seconds(const char *text, int64_t *ret_span);
 
 #endif

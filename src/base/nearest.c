@@ -38,12 +38,13 @@ nearest_distance(const char *a, const char *b)
 	return last[b_length];
 }
 
+/* Two single letters are not like each other. */
 static bool
 nearest_is_like(const char *a, const char *b)
 {
-	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b);
+	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b), distance = nearest_distance(a, b);
 
-	return nearest_distance(a, b) <= (length + 2) / 3;
+	return distance <= (length + 2) / 3 && distance < length;
 }
 
 const char *

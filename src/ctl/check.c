@@ -52,11 +52,11 @@ check_parse(struct check *check, int argc, char **argv)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, ":w:c:", options, NULL)) != -1) {
 		if (option == ':')
-			return mem_print("%s needs a number of seconds", argv[optind - 1]);
+			return mem_print("%s needs a time", argv[optind - 1]);
 		if (option == '?')
 			return mem_print("\"check\" has no option %s", argv[optind - 1]);
 		if (!clock_read_seconds(optarg, &span))
-			return mem_print("-%c %s: not a number of seconds from 0 to 1e9", option, optarg);
+			return mem_print("-%c %s: not a time, such as 30, 5s, 2min or 1h", option, optarg);
 		*(option == 'w' ? &check->limits.warning : &check->limits.critical) = (double)span / 1e6;
 	}
 	if (check->limits.critical < check->limits.warning)

@@ -292,6 +292,11 @@ errand_has_good_options(const struct errand *errand)
 	bad = syntax_bad_option(&syntax, errand->argc, errand->argv);
 	if (bad == NULL)
 		return true;
+	if (strcmp(bad, "-s") == 0 || strcmp(bad, "--socket") == 0) {
+		fprintf(stderr, "holdfastctl: %s stands before the command: holdfastctl %s SOCKET %s\n", bad, bad,
+		    command->name);
+		return false;
+	}
 	meant = !help_is_own(command) ? syntax_nearest(&syntax, bad) : NULL;
 	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
 	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");

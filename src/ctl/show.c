@@ -132,10 +132,15 @@ show_counts(const json_t *answer)
 	const struct grid_column columns[] = {
 		{ "CLIENTS", GRID_NUMBER }, { "HELD", GRID_NUMBER }, { by, GRID_TEXT }, { NULL, GRID_TEXT },
 	};
-	struct grid *grid = grid_new(columns, true);
+	struct grid *grid;
 	json_t *count;
 	size_t i;
 
+	if (json_array_size(json_object_get(answer, "counts")) == 0) {
+		puts("no clients");
+		return;
+	}
+	grid = grid_new(columns, true);
 	json_array_foreach(json_object_get(answer, "counts"), i, count) {
 		grid_line(grid);
 		grid_cell_number(grid, show_number(count, "clients"));
@@ -164,6 +169,10 @@ show_clients(int argc, char *const *argv, const json_t *answer)
 	(void)argv;
 	if (json_object_get(answer, "counts") != NULL) {
 		show_counts(answer);
+		return;
+	}
+	if (json_array_size(json_object_get(answer, "clients")) == 0) {
+		puts("no clients");
 		return;
 	}
 	grid = grid_new(columns, true);
@@ -325,7 +334,7 @@ show_history(int argc, char *const *argv, const json_t *answer)
 	static const struct grid_column columns[] = {
 		{ "TIME", GRID_TEXT }, { "EVENT", GRID_TEXT }, { "WHAT", GRID_WRAP }, { NULL, GRID_TEXT },
 	};
-	struct grid *grid = grid_new(columns, true);
+	struct grid *grid = grid_new(columns, json_array_size(json_object_get(answer, "entries")) > 0);
 	json_t *entry;
 	size_t i;
 

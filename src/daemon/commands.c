@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/nearest.h"
 #include "control/explain.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/commands_parts.h"
@@ -22,13 +23,34 @@ commands_find(const struct commands_context *context, const char *name)
 	return NULL;
 }
 
+static const char *
+commands_name_at(const void *arg, size_t index)
+{
+	const struct commands_context *context = arg;
+	const struct service *service = context->with_clients_at(context->daemon, index);
+
+	return service == NULL ? NULL : service_name(service);
+}
+
+/* Answers that there is no such service, and which may have been meant. */
+static void
+commands_fail_unknown(const struct commands_context *context, struct control_request *request, const char *name)
+{
+	const char *meant = nearest_name(name, commands_name_at, context);
+
+	if (meant == NULL || strcmp(meant, name) == 0) /* a removed one, for which this command is not */
+		control_fail(request, NULL, "no service \"%s\"", name);
+	else
+		control_fail(request, NULL, "no service \"%s\"; did you mean \"%s\"?", name, meant);
+}
+
 struct service *
 commands_need(const struct commands_context *context, struct control_request *request, const char *name)
 {
 	struct service *service = commands_find(context, name);
 
 	if (service == NULL)
-		control_fail(request, NULL, "no service \"%s\"", name);
+		commands_fail_unknown(context, request, name);
 	return service;
 }
 
@@ -83,8 +105,8 @@ commands_read_seconds(struct control_request *request, const char *word, int64_t
 	if (word == NULL)
 		control_usage(request);
 	else
-		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is no number of seconds, such as "
-		    "2 or 0.5", word);
+		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is not a time, such as 2, 0.5, "
+		    "250ms, 5s, 2min or 1h", word);
 	return false;
 }
 
@@ -208,7 +230,7 @@ commands_need_clients(const struct commands_context *context, struct control_req
 	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
 		if (strcmp(service_name(service), name) == 0)
 			return true;
-	control_fail(request, NULL, "no service \"%s\"", name);
+	commands_fail_unknown(context, request, name);
 	return false;
 }
 

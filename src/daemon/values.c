@@ -6,16 +6,6 @@
 
 #include "base/clock.h"
 
-static const struct {
-	const char *unit;
-	double seconds;
-} values_units[] = {
-	{ "ms", 0.001 },
-	{ "s", 1 },
-	{ "min", 60 },
-	{ "h", 3600 },
-};
-
 int64_t
 values_from_seconds(double seconds)
 {
@@ -45,12 +35,10 @@ values_parse_time(const char *text, int64_t *ret_time)
 		unit++;
 	if (*unit == '\0')
 		return "a time as a text needs a unit (ms, s, min, h)";
-	for (size_t i = 0; i < sizeof values_units / sizeof values_units[0]; i++)
-		if (strcmp(unit, values_units[i].unit) == 0) {
-			*ret_time = values_from_seconds(number * values_units[i].seconds);
-			return NULL;
-		}
-	return "the unit is not one of ms, s, min, h";
+	if (clock_unit(unit) <= 0)
+		return "the unit is not one of ms, s, min, h";
+	*ret_time = values_from_seconds(number * clock_unit(unit));
+	return NULL;
 }
 
 const char *

@@ -58,9 +58,9 @@ def test_an_abort_is_critical_at_once(daemon, folder):
 
 
 @pytest.mark.parametrize("words, part", [
-    (["nobody"], 'no service "nobody"'), (["-w", "x"], "not a number"), (["-w", "-1"], "not a number"),
-    (["-c", "1e10"], "not a number"), (["-w", "61"], "less than -w"), (["-w"], "needs a number"),
-    (["--crit", "nan"], "not a number"), (["-x"], "no option -x"), (["--jsn"], "no option --jsn"),
+    (["nobody"], 'no service "nobody"'), (["-w", "x"], "not a time"), (["-w", "-1"], "not a time"),
+    (["-c", "1e10"], "not a time"), (["-w", "61"], "less than -w"), (["-w"], "needs a time"),
+    (["--crit", "nan"], "not a time"), (["-x"], "no option -x"), (["--jsn"], "no option --jsn"),
     (["s", "t"], "one service or none")])
 def test_what_cannot_be_judged_is_unknown(daemon, words, part):
     one = daemon(holdfast.fixed("s", f"127.0.0.1:{holdfast.free_port()}"))

@@ -15,8 +15,10 @@ seconds_are_read_as_microseconds(void **state)
 		const char *text;
 		int64_t span;
 	} rows[] = {
-		{ "0", 0 }, { "1", CLOCK_SECOND }, { "0.5", CLOCK_SECOND / 2 }, { "1e3", 1000 * CLOCK_SECOND },
-		{ "1e9", 1000000000 * CLOCK_SECOND }, { "0.0000001", 0 },
+		{ "0", 0 }, { "1", CLOCK_SECOND }, { "0.5", CLOCK_SECOND / 2 },
+		{ "1000000000", 1000000000 * CLOCK_SECOND }, { "0.0000001", 0 }, { "250ms", CLOCK_SECOND / 4 },
+		{ "5s", 5 * CLOCK_SECOND }, { "5 s", 5 * CLOCK_SECOND }, { "2min", 120 * CLOCK_SECOND },
+		{ "1.5h", 5400 * CLOCK_SECOND }, { "0ms", 0 }, { ".5", CLOCK_SECOND / 2 },
 	};
 
 	(void)state;
@@ -32,7 +34,8 @@ static void
 what_is_no_number_of_seconds_changes_nothing(void **state)
 {
 	static const char *const rows[] = { NULL, "", "x", "1x", "1 ", "-1", "-0.001", "1e10", "1000000001", "inf",
-		"nan", "1,5" };
+		"nan", "1,5", "1e3", "0x10", "0x10s", "1e1s", " 1", "+1", ".", "1.2.3", "1m", "1sec", "5s ",
+		"300000h" };
 	int64_t span = 7;
 
 	(void)state;

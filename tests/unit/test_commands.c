@@ -112,6 +112,8 @@ unknown_services_and_bad_words_are_errors(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
 		expect(unknown[i], "error", "\"no service \\\"x\\\"\"");
+	expect("status oen", "error", "\"no service \\\"oen\\\"; did you mean \\\"one\\\"?\"");
+	expect("kill twoo --id 1", "error", "\"no service \\\"twoo\\\"; did you mean \\\"two\\\"?\"");
 	for (size_t i = 0; i < sizeof usage / sizeof usage[0]; i++)
 		expect(usage[i], "usage", "true");
 	expect("log loud", "ok", "false");
