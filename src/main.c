@@ -13,12 +13,7 @@
 #include "keep/crash.h"
 #include "keep/keeper.h"
 
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unknown"
-#endif
+#include "version.h"
 
 enum main_long_option { MAIN_NO_KEEPER = 256, MAIN_CRASH_POINTS, MAIN_CHECK_TABLE };
 
@@ -62,7 +57,7 @@ main_print_and_end(int option)
 {
 	switch (option) {
 	case 'V':
-		puts("holdfastd " PACKAGE_VERSION);
+		puts("holdfastd " HOLDFAST_VERSION);
 		return BEGIN_OK;
 	case 'h':
 		fputs(main_help, stdout);
@@ -176,7 +171,7 @@ int
 main(int argc, char **argv)
 {
 	struct main_options options;
-	struct begin_options begin = { .argv = argv, .version = PACKAGE_VERSION };
+	struct begin_options begin = { .argv = argv, .version = HOLDFAST_VERSION };
 	sigset_t signals;
 	int code;
 

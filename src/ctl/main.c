@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/standard_files.h"
-#include "config.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
 #include "ctl/complete.h"
@@ -20,6 +19,7 @@
 #include "ctl/syntax.h"
 #include "ctl/top.h"
 #include "ctl/upgrade.h"
+#include "version.h"
 
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
 #define GRACE       (2 * CLOCK_SECOND)  /* beyond the time that the daemon was given */
@@ -392,7 +392,7 @@ main(int argc, char **argv)
 		case 's': socket = optarg; break;
 		case 'j': json = true; break;
 		case 'h': help_print(stdout); return ASK_YES;
-		case 'V': puts("holdfastctl " PACKAGE_VERSION); return ASK_YES;
+		case 'V': puts("holdfastctl " HOLDFAST_VERSION); return ASK_YES;
 		default:
 			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n",
 			    argv[optind - 1]);
