@@ -1,5 +1,7 @@
 #include "client/admission.h"
 
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -80,14 +82,15 @@ admission_may_log(struct admission *admission, uid_t uid)
 static void
 admission_log(struct admission *admission, const struct peer *peer, const char *why)
 {
-	char user[64], unit[PEER_UNIT_SIZE];
+	char user[64], unit[PEER_UNIT_SIZE], pid[16];
 
 	if (!admission_may_log(admission, peer->uid))
 		return;
 	peer_user(peer->uid, user, sizeof user);
 	peer_unit(peer->pid, unit);
-	log_warning(admission->name, "client of user %s closed: %s pid=%d unit=%s", user, why, (int)peer->pid,
-	    unit[0] != '\0' ? unit : "-");
+	snprintf(pid, sizeof pid, "%d", (int)peer->pid);
+	log_warning(admission->name, "client of user %s closed: %s pid=%s unit=%s", user, why,
+	    peer->pid != 0 ? pid : "-", unit[0] != '\0' ? unit : "-");
 }
 
 static struct admission_user *

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #define PEER_GROUPS_MAX 1024
+#define PEER_OVERFLOW   65534 /* unless the kernel says otherwise */
 
 int
 peer_get(int fd, struct peer *ret_peer)
@@ -25,6 +26,40 @@ peer_get(int fd, struct peer *ret_peer)
 	ret_peer->uid = credentials.uid;
 	ret_peer->gid = credentials.gid;
 	return 0;
+}
+
+static uint32_t
+peer_read_overflow(const char *path)
+{
+	unsigned number = PEER_OVERFLOW;
+	FILE *file = fopen(path, "re");
+
+	if (file == NULL)
+		return number;
+	if (fscanf(file, "%u", &number) != 1)
+		number = PEER_OVERFLOW;
+	fclose(file);
+	return number;
+}
+
+bool
+peer_is_unknown_user(uid_t uid)
+{
+	static uid_t overflow; /* 0: not read yet */
+
+	if (overflow == 0)
+		overflow = peer_read_overflow("/proc/sys/kernel/overflowuid");
+	return uid == overflow || uid == (uid_t)-1;
+}
+
+bool
+peer_is_unknown_group(gid_t gid)
+{
+	static gid_t overflow; /* 0: not read yet */
+
+	if (overflow == 0)
+		overflow = peer_read_overflow("/proc/sys/kernel/overflowgid");
+	return gid == overflow || gid == (gid_t)-1;
 }
 
 /* Sizes in numbers. */
@@ -74,6 +109,17 @@ peer_find_group(const char *name, gid_t *ret_gid)
 	return entry != NULL;
 }
 
+bool
+peer_name_is_unknown(const char *name, bool group)
+{
+	uid_t uid;
+	gid_t gid;
+
+	if (group)
+		return peer_find_group(name, &gid) && peer_is_unknown_group(gid);
+	return peer_find_user(name, &uid) && peer_is_unknown_user(uid);
+}
+
 static size_t
 peer_count(char *const *names)
 {
@@ -115,7 +161,7 @@ peer_rules_free(struct peer_rules *rules)
 static bool
 peer_is_user(const struct peer_rules *rules, uid_t uid)
 {
-	for (size_t i = 0; i < rules->user_count; i++)
+	for (size_t i = 0; i < rules->user_count && !peer_is_unknown_user(uid); i++)
 		if (rules->users[i] == uid)
 			return true;
 	return false;
@@ -124,7 +170,7 @@ peer_is_user(const struct peer_rules *rules, uid_t uid)
 static bool
 peer_is_group(const struct peer_rules *rules, gid_t gid)
 {
-	for (size_t i = 0; i < rules->group_count; i++)
+	for (size_t i = 0; i < rules->group_count && !peer_is_unknown_group(gid); i++)
 		if (rules->groups[i] == gid)
 			return true;
 	return false;
@@ -251,9 +297,11 @@ peer_container(pid_t pid, char ret_container[PEER_UNIT_SIZE])
 void
 peer_user(uid_t uid, char *ret_name, size_t size)
 {
-	const struct passwd *entry = getpwuid(uid);
+	const struct passwd *entry = peer_is_unknown_user(uid) ? NULL : getpwuid(uid);
 
-	if (entry != NULL)
+	if (peer_is_unknown_user(uid))
+		snprintf(ret_name, size, "unknown");
+	else if (entry != NULL)
 		snprintf(ret_name, size, "%s", entry->pw_name);
 	else
 		snprintf(ret_name, size, "%u", (unsigned)uid);

@@ -274,7 +274,8 @@ operator_may_change(const struct operator *operator)
 {
 	const struct control *control = operator->control;
 
-	return operator->peer.uid == 0 || operator->peer.uid == geteuid() ||
+	return operator->peer.uid == 0 ||
+	    (operator->peer.uid == geteuid() && !peer_is_unknown_user(geteuid())) ||
 	    peer_allowed(operator->fd, &operator->peer, control->admin_users, control->admin_groups);
 }
 

@@ -180,7 +180,10 @@ show_clients(int argc, char *const *argv, const json_t *answer)
 		grid_line(grid);
 		grid_cell(grid, show_text(client, "service"));
 		grid_cell_number(grid, show_number(client, "id"));
-		grid_cell_number(grid, show_number(client, "pid"));
+		if (json_is_integer(json_object_get(client, "pid")))
+			grid_cell_number(grid, show_number(client, "pid"));
+		else
+			grid_cell(grid, "-");
 		grid_cell(grid, show_text(client, "user"));
 		grid_cell(grid, show_text(client, "unit"));
 		grid_cell(grid, show_text(client, "state"));

@@ -117,6 +117,12 @@ commands_span(int64_t span)
 }
 
 json_t *
+commands_pid(pid_t pid)
+{
+	return pid == 0 ? json_null() : json_integer(pid);
+}
+
+json_t *
 commands_time(int64_t wall)
 {
 	char text[CLOCK_TEXT_SIZE];

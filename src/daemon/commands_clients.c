@@ -83,6 +83,8 @@ property_get(struct process_cache *cache, const struct service_client *client, e
 		peer_user(peer.uid, ret_text, PROPERTY_SIZE);
 	else if (property == BY_UNIT)
 		snprintf(ret_text, PROPERTY_SIZE, "%s", process_get(cache, peer.pid)->unit);
+	else if (property == BY_PID && peer.pid == 0)
+		ret_text[0] = '\0';
 	else if (property == BY_PID)
 		snprintf(ret_text, PROPERTY_SIZE, "%ld", (long)peer.pid);
 	else
@@ -117,8 +119,8 @@ listing_client(void *arg, const struct service_client *client)
 	process = process_get(listing->cache, peer.pid);
 	clients_upstream(client, address);
 	json_array_append_new(listing->clients, json_pack(
-	    "{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
-	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", (json_int_t)peer.pid,
+	    "{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
+	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", commands_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", control_text_or_null(process->unit),
 	    "container", control_text_or_null(process->container), "state", clients_state(client),
 	    "since", commands_time(client->since + listing->offset), "address", control_text_or_null(address),
@@ -200,7 +202,8 @@ counting_merge(struct counting *counting)
 static json_t *
 property_json(enum property property, const char *text)
 {
-	return property == BY_PID ? json_integer(strtoll(text, NULL, 10)) : control_text_or_null(text);
+	return property == BY_PID && text[0] != '\0' ? json_integer(strtoll(text, NULL, 10))
+	    : control_text_or_null(text);
 }
 
 static json_t *

@@ -47,4 +47,7 @@ bool commands_read_seconds(struct control_request *request, const char *word, in
 json_t *commands_span(int64_t span);
 json_t *commands_time(int64_t wall);
 
+/* A process's number; null for 0, which the kernel gives for one that cannot be seen from here. */
+json_t *commands_pid(pid_t pid);
+
 #endif

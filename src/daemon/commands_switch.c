@@ -1,4 +1,6 @@
 /* pause, resume, fail: what operators order for a while. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -46,15 +48,16 @@ naming_client(void *arg, const struct service_client *client)
 {
 	struct naming *naming = arg;
 	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
-	char user[PEER_UNIT_SIZE], unit[PEER_UNIT_SIZE], *words = naming->words;
+	char user[PEER_UNIT_SIZE], unit[PEER_UNIT_SIZE], pid[32], *words = naming->words;
 
 	peer_get(client->fd, &peer);
 	peer_user(peer.uid, user, sizeof user);
 	peer_unit(peer.pid, unit);
-	json_array_append_new(naming->list, json_pack("{s:I, s:I, s:o, s:o}", "id", (json_int_t)client->id,
-	    "pid", (json_int_t)peer.pid, "user", control_text(user), "unit", control_text_or_null(unit)));
-	naming->words = mem_print("%s%s%llu (pid %ld, user %s%s%s)", words, *words == '\0' ? ": " : ", ",
-	    (unsigned long long)client->id, (long)peer.pid, user, unit[0] == '\0' ? "" : ", unit ", unit);
+	json_array_append_new(naming->list, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)client->id,
+	    "pid", commands_pid(peer.pid), "user", control_text(user), "unit", control_text_or_null(unit)));
+	snprintf(pid, sizeof pid, "pid %ld, ", (long)peer.pid);
+	naming->words = mem_print("%s%s%llu (%suser %s%s%s)", words, *words == '\0' ? ": " : ", ",
+	    (unsigned long long)client->id, peer.pid == 0 ? "" : pid, user, unit[0] == '\0' ? "" : ", unit ", unit);
 	mem_free(words);
 	return json_array_size(naming->list) < PAUSE_NAMED;
 }

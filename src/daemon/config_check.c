@@ -15,6 +15,7 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "client/peer.h"
 #include "control/metrics_door.h"
 #include "daemon/values.h"
 
@@ -322,13 +323,58 @@ config_hint_open_files(struct draft *draft)
 		    (unsigned long long)limit.rlim_max);
 }
 
+/* Many servers behind a Unix socket go by the user at its other end. */
+static void
+config_hint_peer(struct draft *draft, const struct draft_service *service)
+{
+	const struct service_settings *settings = service->settings;
+	char *const *addresses = settings->link.lookup.addresses;
+
+	if (settings->crowd.allow_users != NULL || settings->crowd.allow_groups != NULL ||
+	    (settings->listener.path[0] != '@' && (settings->listener.mode & S_IWOTH) == 0))
+		return;
+	for (; addresses != NULL && *addresses != NULL; addresses++)
+		if (strncmp(*addresses, "unix:", 5) == 0) {
+			draft_warning(draft, draft_service_place(service, "address"), "address",
+			    "%s: the server sees each client as the daemon's user, and every local user may connect: "
+			    "listen.allow_users, allow_groups or a narrower mode say who", *addresses);
+			return;
+		}
+}
+
+static void
+config_hint_names(struct draft *draft, const struct draft_place *place, const char *setting, char *const *names,
+    bool groups)
+{
+	for (; names != NULL && *names != NULL; names++)
+		if (peer_name_is_unknown(*names, groups))
+			draft_warning(draft, place, setting, "\"%s\" lets nobody in: its number is also shown of "
+			    "users of other user namespaces that have none here", *names);
+}
+
+static void
+config_hint_service(struct draft *draft, const struct draft_service *service)
+{
+	config_hint_warm(draft, service);
+	config_hint_backlog(draft, service);
+	config_hint_peer(draft, service);
+	config_hint_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
+	    service->settings->crowd.allow_users, false);
+	config_hint_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
+	    service->settings->crowd.allow_groups, true);
+}
+
 static void
 config_hint(struct draft *draft)
 {
-	for (size_t i = 0; i < draft->service_count; i++) {
-		config_hint_warm(draft, draft->services[i]);
-		config_hint_backlog(draft, draft->services[i]);
-	}
+	const struct config_control *control = &draft->config->control;
+
+	for (size_t i = 0; i < draft->service_count; i++)
+		config_hint_service(draft, draft->services[i]);
+	config_hint_names(draft, &draft->top[settings_index(&settings_top, "control.admin_users")],
+	    "control.admin_users", control->admin_users, false);
+	config_hint_names(draft, &draft->top[settings_index(&settings_top, "control.admin_groups")],
+	    "control.admin_groups", control->admin_groups, true);
 	config_hint_open_files(draft);
 }
 
