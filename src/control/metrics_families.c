@@ -55,7 +55,7 @@ const struct metrics_family metrics_families[] = {
 	GAUGE("holdfast_services", DAEMON, NULL, "Services that are configured.", OF_DAEMON(services)),
 	GAUGE("holdfast_max_files", DAEMON, NULL, "How many files can be open at once.", OF_DAEMON(max_files)),
 
-	GAUGE("holdfast_up", SERVICES, NULL, "1 while connected.", ONE(up)),
+	GAUGE("holdfast_up", SERVICES, NULL, "1 unless the last thing known of it is a failure.", ONE(up)),
 	GAUGE("holdfast_down_seconds", SERVICES, "seconds", "For how long it has been down, 0 while up.",
 	    ONE(down)),
 	GAUGE("holdfast_paused", SERVICES, NULL, "1 while an operator has it paused.", ONE(paused)),

@@ -52,7 +52,7 @@ show_state(const json_t *service)
 		return "UP";
 	if (show_number(service, "held") > 0)
 		return "HOLD";
-	return strcmp(state, "idle") == 0 && !show_has(service, "last_error") ? "UP" : "DOWN";
+	return "DOWN";
 }
 
 const char *

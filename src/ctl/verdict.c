@@ -186,7 +186,7 @@ verdict_service(struct verdict *verdict, const json_t *service)
 	struct finding finding = verdict_find(verdict, service);
 
 	verdict->services++;
-	verdict->up += strcmp(show_state(service), "UP") == 0;
+	verdict->up += json_is_true(json_object_get(service, "up"));
 	verdict->paused += strcmp(show_state(service), "PAUSED") == 0;
 	verdict->clients += show_number(service, "clients");
 	verdict->held += show_number(service, "held");

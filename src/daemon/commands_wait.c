@@ -159,7 +159,7 @@ answer_at_once(struct control_request *request, const struct service *service)
 	char *text;
 
 	service_get_status(service, &status);
-	if (status.link.up && status.link.state != LINK_IDLE) {
+	if (status.link.state == LINK_IS_CONNECTED) {
 		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
 		    "connected", 1, "address", control_text_or_null(status.link.address)));
 		return;

@@ -383,18 +383,6 @@ draft_complete_path(const struct config *config, char **path, const char *name)
 	*path = complete;
 }
 
-static enum lookup_pick
-draft_default_pick(const struct draft *draft, const struct lookup_settings *lookup)
-{
-	struct stat status;
-
-	if (lookup->catalog == NULL)
-		return LOOKUP_PICK_ORDERED;
-	if (!draft->text_only && stat(lookup->catalog, &status) == 0 && !S_ISDIR(status.st_mode))
-		return LOOKUP_PICK_ORDERED;
-	return LOOKUP_PICK_RANDOM;
-}
-
 static bool
 draft_is_named(const struct draft_service *service, const char *setting)
 {
@@ -420,7 +408,7 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 	draft_complete_path(draft->config, &settings->listener.path,
 	    draft_is_named(service, "listen.path") ? NULL : settings->name);
 	if (!draft_is_named(service, "pick"))
-		link->lookup.pick = draft_default_pick(draft, &link->lookup);
+		link->lookup.pick = link->lookup.catalog == NULL ? LOOKUP_PICK_ORDERED : LOOKUP_PICK_DEFAULT;
 	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
 		link->pconn.hold_retry = CLOCK_SECOND;
 	link->shared = settings->mode == SERVICE_SHARED;

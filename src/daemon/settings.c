@@ -38,8 +38,8 @@ static const struct setting_choice replies[] = {
 };
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
 static const struct setting_choice picks[] = {
-	{ "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM }, { "rotate", LOOKUP_PICK_ROTATE },
-	{ NULL, 0 }
+	{ "auto", LOOKUP_PICK_DEFAULT }, { "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM },
+	{ "rotate", LOOKUP_PICK_ROTATE }, { NULL, 0 }
 };
 static const struct setting_choice on_downs[] = {
 	{ "hold", CROWD_HOLD }, { "refuse", CROWD_REFUSE }, { NULL, 0 }
@@ -87,6 +87,8 @@ static const struct setting service_rows[] = {
 	    "the script's arguments, before the service's name" },
 	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(lookup.timeout), NULL,
 	    "of the script, and of resolving host names" },
+	{ "lookup.min_interval", "0.1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(lookup.min_interval), NULL,
+	    "the script is not run more often than this" },
 	{ "lookup.environment", "[]", SETTING_ENVIRONMENT, 0, 256, SETTING_RENEW, LINK(lookup.environment), NULL,
 	    "what the script has in its environment, NAME=VALUE" },
 	{ "lookup.secret_environment", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, LINK(lookup.secrets), NULL,

@@ -75,6 +75,16 @@ attempt_finish(struct pconn *p, const struct pconn_settings *s, const struct pco
 	return PCONN_DO_FINISHED;
 }
 
+/* P6: a reload may have made the delay shorter than the one that runs; it is drawn anew then. */
+void
+attempt_shorten(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	int64_t wanted = attempt_delay(p, s);
+
+	if (p->retry_at - p->attempt_at > wanted + (int64_t)((double)wanted * s->jitter) + 1)
+		p->retry_at = p->attempt_at + delay_jitter(wanted, s->jitter, in->roll);
+}
+
 /* P24: what was called promising, as a moment of this wait. */
 void
 attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
@@ -113,6 +123,7 @@ attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return attempt_finish(p, s, in);
 	p->state = PCONN_WAIT;
 	p->wake_at = CLOCK_NEVER;
+	attempt_shorten(p, s, in);
 	if (in->now - p->early_last > 2 * wanted)
 		p->early_first = 0;
 	if (p->early_first != 0)

@@ -42,6 +42,7 @@ unsigned attempt_renew(struct pconn *p, const struct pconn_settings *s, const st
 
 /* P4, P24: the wait for the next attempt; a wake in it; its deadline, when the held have changed; its end. */
 unsigned attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+void attempt_shorten(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 void attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 int64_t attempt_wait_deadline(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned attempt_wait_over(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);

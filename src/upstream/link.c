@@ -31,6 +31,19 @@ link_make_lookup(struct link *link)
 	    &link->table->services[link->service].groups[TABLE_GROUP_LOOKUP], link_on_changed, link);
 }
 
+/* What a dead worker's look-up gave. */
+static void
+link_keep_last(struct link *link)
+{
+	struct address addresses[RECORD_CANDIDATES];
+	size_t count = link->record->kept ? link->record->candidate_count : 0;
+
+	for (size_t i = 0; i < count; i++)
+		record_get_candidate(link->record, i, &addresses[i]);
+	if (count > 0)
+		lookup_keep(link->lookup, addresses, count);
+}
+
 struct link *
 link_new(struct event_base *loop, struct table *table, uint16_t service, const struct link_settings *settings,
     const struct link_callbacks *callbacks, void *arg)
@@ -60,6 +73,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->still, loop, link_on_still, link);
 	loop_timer_init(&link->failing, loop, link_on_failed, link);
 	link_make_lookup(link);
+	link_keep_last(link);
 	link->pool = pool_new(loop, table, service, 0, &settings->dial, &settings->hello, &link_pool_callbacks, link);
 	link->standby = standby_new(loop, table, service, link->name, &settings->dial, &settings->hello, &link->pconn,
 	    &link_standby_callbacks, link);
@@ -220,6 +234,7 @@ link_begin_anew(struct link *link)
 	link->asking = NULL;
 	standby_drop(link->standby);
 	lookup_free(link->lookup);
+	link->record->kept = 0;
 	link_make_lookup(link);
 	link->record->renewed = 1;
 	if (link->begun)

@@ -55,7 +55,8 @@ const char *link_state_name(enum link_state state); /* "idle" ... as status show
 /* For status.  Texts are valid until the next turn of the loop. */
 struct link_status {
 	enum link_state state;
-	bool up, resting;
+	bool up;                       /* the last thing known of it is no failure, and it is not ended */
+	bool resting;
 	const char *address;           /* borrowed; of the last connection or candidate; "" none */
 	int64_t since;                 /* wall clock: of the state */
 	int64_t down_since;            /* wall clock, 0 when up */

@@ -43,10 +43,16 @@ link_state(const struct link *link)
 	return LINK_CONNECTING;
 }
 
+/* Whether it can be used as far as is known: the last thing that was learnt of it is no failure. */
 static bool
-link_is_connected(const struct link *link)
+link_is_well(const struct link *link)
 {
-	return link_state(link) == LINK_IS_CONNECTED;
+	const struct pconn *p = link_pconn(link);
+	const struct link_record *record = link->record;
+
+	if (link_is_failing(link) || link_refuses(link))
+		return false;
+	return !record->outage && (p->state != PCONN_CONNECTED || !p->lost || record->purposely);
 }
 
 void
@@ -205,6 +211,17 @@ link_name_candidate(struct link *link)
 	address_format(&address, link->record->address);
 }
 
+/* The last error: this loss, unless it already is what is told as the reason, where it was dialled in vain. */
+static void
+link_set_loss(struct link *link, const struct link_event *event)
+{
+	struct link_record *record = link->record;
+
+	record->last_error_at = clock_wall();
+	if (strcmp(record->last_error, event->error) != 0)
+		snprintf(record->last_error, sizeof record->last_error, "lost %s: %s", event->address, event->error);
+}
+
 void
 link_report(struct link *link)
 {
@@ -214,6 +231,8 @@ link_report(struct link *link)
 	link_name_candidate(link);
 	event = link_last_event(link);
 	link_count(link, &event);
+	if (event.kind == LINK_DISCONNECTED && !link->record->purposely)
+		link_set_loss(link, &event);
 	if (event.kind == LINK_FAILED)
 		record_text(text, sizeof text, link->record->last_error);
 	else
@@ -277,7 +296,7 @@ link_note_state(struct link *link)
 		record->shown = (uint32_t)state;
 		record->since = clock_wall();
 	}
-	if (state == LINK_IS_CONNECTED || (state == LINK_IDLE && !link_pconn(link)->outage)) {
+	if (link_is_well(link)) {
 		record->down_since = record->still_down_at = 0;
 	} else if (record->down_since == 0) {
 		record->down_since = clock_wall();
@@ -311,7 +330,7 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 	const struct record_counters *counters = &record->counters;
 	const struct pconn *p = link_pconn(link);
 
-	*ret_status = (struct link_status){ .state = link_state(link), .up = link_is_connected(link),
+	*ret_status = (struct link_status){ .state = link_state(link), .up = link_is_well(link),
 		.resting = p->resting, .address = record->address, .since = record->since,
 		.down_since = record->down_since, .last_error = record->last_error,
 		.last_error_at = record->last_error_at, .failures = p->failures, .outages = counters->outages,

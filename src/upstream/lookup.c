@@ -1,5 +1,6 @@
 #include "upstream/lookup.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -36,6 +37,9 @@ struct lookup_run {
 	int64_t since;
 	uint32_t roll, turn;
 	bool random;                 /* what pick = default means for this source */
+	struct loop_timer pace;      /* until the script may be run (min_interval) */
+	unsigned failures;           /* for the script, */
+	char last_address[ADDRESS_TEXT_SIZE]; /* too */
 	struct script *script;       /* owned; NULL when it has ended */
 	struct lookup_lead leads[LOOKUP_CANDIDATES];
 	size_t lead_count, resolving;
@@ -54,6 +58,7 @@ struct lookup {
 	struct lookup_waiters waiters;
 	struct lookup_waiters *telling; /* borrowed: those who are just being told; NULL if nobody is */
 	struct lookup_run *run;      /* owned; NULL when none is under way */
+	int64_t script_at;           /* monotonic: the last start of the script, 0 none */
 	struct address *last;        /* owned; the last success, for keep_last */
 	size_t last_count;
 };
@@ -64,6 +69,7 @@ lookup_run_free(struct lookup_run *run)
 	if (run == NULL)
 		return;
 	script_cancel(run->script);
+	loop_timer_stop(&run->pace);
 	for (size_t i = 0; i < run->lead_count; i++) {
 		resolver_cancel(run->leads[i].resolver);
 		mem_free(run->leads[i].found);
@@ -91,11 +97,11 @@ lookup_collect(const struct lookup_run *run, struct address *candidates)
 	return count;
 }
 
-static void
-lookup_remember(struct lookup *lookup, const struct address *candidates, size_t count)
+void
+lookup_keep(struct lookup *lookup, const struct address *addresses, size_t count)
 {
-	lookup->last = mem_resize(lookup->last, count, sizeof *candidates);
-	memcpy(lookup->last, candidates, count * sizeof *candidates);
+	lookup->last = mem_resize(lookup->last, count, sizeof *addresses);
+	memcpy(lookup->last, addresses, count * sizeof *addresses);
 	lookup->last_count = count;
 }
 
@@ -137,7 +143,7 @@ lookup_run_end(struct lookup_run *run)
 	lookup->run = NULL;
 	if (run->abort_reason == NULL && run->error == NULL) {
 		result.candidate_count = lookup_collect(run, candidates);
-		lookup_remember(lookup, candidates, result.candidate_count);
+		lookup_keep(lookup, candidates, result.candidate_count);
 	} else if (run->error != NULL && lookup->settings->keep_last && lookup->last_count > 0) {
 		result.kept_error = run->error;
 		result.error = NULL;
@@ -286,15 +292,39 @@ lookup_on_script(void *arg, const struct script_result *result)
 }
 
 static void
+lookup_start_script(struct lookup_run *run)
+{
+	struct lookup *lookup = run->lookup;
+	struct script_job job = { .program = lookup->settings->script, .arguments = lookup->settings->arguments,
+		.environment = lookup->settings->environment, .service = lookup->service,
+		.failures = run->failures, .last_address = run->last_address,
+		.timeout = lookup->settings->timeout };
+
+	run->since = lookup->script_at = clock_now();
+	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
+}
+
+static void
+lookup_on_pace(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	lookup_start_script(arg);
+}
+
+/* At once, unless it was started just before. */
+static void
 lookup_ask_script(struct lookup_run *run, const struct lookup_question *question)
 {
 	const struct lookup *lookup = run->lookup;
-	struct script_job job = { .program = lookup->settings->script, .arguments = lookup->settings->arguments,
-		.environment = lookup->settings->environment, .service = lookup->service,
-		.failures = question->failures, .last_address = question->last_address,
-		.timeout = lookup->settings->timeout };
+	int64_t at = lookup->script_at + lookup->settings->min_interval;
 
-	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
+	run->failures = question->failures;
+	snprintf(run->last_address, sizeof run->last_address, "%s", question->last_address);
+	if (lookup->script_at != 0 && clock_now() < at)
+		loop_timer_at(&run->pace, at);
+	else
+		lookup_start_script(run);
 }
 
 static void
@@ -308,6 +338,7 @@ lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
 	run->roll = question->roll;
 	run->turn = question->turn;
 	loop_timer_init(&run->report, lookup->loop, lookup_on_report, run);
+	loop_timer_init(&run->pace, lookup->loop, lookup_on_pace, run);
 	lookup->run = run;
 	if (lookup->settings->script != NULL)
 		lookup_ask_script(run, question);

@@ -26,6 +26,7 @@ struct lookup_settings {
 	char **environment;  /* NAME=VALUE */
 	char **secrets;      /* names, beside those that look secret, whose values nobody is shown: base/secret.h */
 	int64_t timeout;     /* of the script, and of resolving host names */
+	int64_t min_interval; /* between two starts of the script, at least */
 	char *catalog;
 	int64_t max_age;     /* CLOCK_NEVER: no limit */
 	char **owners;       /* further users whose catalog files count */
@@ -64,6 +65,9 @@ struct lookup *lookup_new(struct event_base *loop, const char *service, const st
 
 /* Goes on with these settings in place of the former ones, which say the same of where to look. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
+
+/* The addresses that the last good look-up gave, to a dead worker perhaps: for keep_last. */
+void lookup_keep(struct lookup *lookup, const struct address *addresses, size_t count);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
  * callback of this very look-up. */

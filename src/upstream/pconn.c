@@ -116,6 +116,7 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 		p->deadline = attempt_wait_deadline(p, s, in);
 		return 0;
 	case PCONN_HELD:
+		attempt_shorten(p, s, in);
 		p->deadline = attempt_wait_deadline(p, s, in);
 		return 0;
 	case PCONN_RECONNECT:

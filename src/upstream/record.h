@@ -50,6 +50,7 @@ struct link_record {
 	struct record_place place[2];
 	uint32_t candidate_count;
 	uint32_t turn;                 /* look-ups so far, for pick = "rotate" */
+	volatile uint32_t kept;        /* the candidates are of the source in force, for lookup.keep_last */
 	struct record_candidate candidate[RECORD_CANDIDATES];
 	char address[ADDRESS_TEXT_SIZE]; /* of the last candidate or connection */
 	char taking_over[ADDRESS_TEXT_SIZE]; /* of the last standby that took over */

@@ -40,7 +40,7 @@ def test_up_down_closed_and_one_service(daemon, upstream):
     assert (code, text.split(" |")[0]) == (OK, "HOLDFAST OK - 1 of 1 service up")
     one.command("pause good 1")
     code, text = check(one, "good")
-    assert (code, text.split(" |")[0]) == (OK, "HOLDFAST OK - 0 of 1 service up, 1 paused"), "not yet for too long"
+    assert (code, text.split(" |")[0]) == (OK, "HOLDFAST OK - 1 of 1 service up, 1 paused"), "not yet for too long"
     one.command("close good")
     code, text = check(one, "good")
     assert code == WARNING and "good closed by " in text

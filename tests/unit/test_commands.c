@@ -162,7 +162,10 @@ wait_answers_when_connected_and_0_at_once(void **state)
 
 	(void)state;
 	expect("wait one 0", "connected", "false");
-	fake_services[0].status.link.up = true;
+	fake_services[0].status.link.up = true; /* as a service is whose first attempt is under way */
+	fake_services[0].status.link.state = LINK_CONNECTING;
+	expect("wait one 0", "connected", "false");
+	fake_services[0].status.link.state = LINK_IS_CONNECTED;
 	expect("wait one 0", "connected", "true");
 	side_put(fd, "wait one 5\n");
 	answer_waiter(&fake_links[0], NULL);

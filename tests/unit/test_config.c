@@ -124,8 +124,8 @@ some_defaults_follow_the_kind_of_source(void **state)
 	(void)state;
 	assert_int_equal(service(config, "fixed")->link.lookup.pick, LOOKUP_PICK_ORDERED);
 	assert_int_equal(service(config, "script")->link.lookup.pick, LOOKUP_PICK_ORDERED);
-	assert_int_equal(service(config, "directory")->link.lookup.pick, LOOKUP_PICK_RANDOM);
-	assert_int_equal(service(config, "file")->link.lookup.pick, LOOKUP_PICK_ORDERED);
+	assert_int_equal(service(config, "directory")->link.lookup.pick, LOOKUP_PICK_DEFAULT);
+	assert_int_equal(service(config, "file")->link.lookup.pick, LOOKUP_PICK_DEFAULT);
 	assert_int_equal(service(config, "named")->link.lookup.pick, LOOKUP_PICK_ROTATE);
 	assert_int_equal(service(config, "fixed")->link.pconn.hold_retry, 250 * CLOCK_MILLISECOND);
 	assert_int_equal(service(config, "script")->link.pconn.hold_retry, CLOCK_SECOND);

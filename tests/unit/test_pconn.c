@@ -112,6 +112,23 @@ p4_one_that_lived_short_waits_for_the_rest(void **state)
 	    { 4001, PCONN_HANDLED, 0, PCONN_WAIT, 10000 });
 }
 
+/* A reload may make it shorter while it runs, or before that. */
+static void
+p6_a_shorter_delay_holds_for_the_one_that_runs(void **state)
+{
+	struct pconn_settings quick = usual;
+	struct pconn p = { 0 };
+
+	(void)state;
+	quick.delay = CLOCK_SECOND;
+	PLAY(&p, &usual, TO_DIAL, { 0, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
+	    { 10, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }, { 20, PCONN_HELD, 0, PCONN_WAIT, 10000 });
+	PLAY(&p, &quick, { 30, PCONN_HELD, 0, PCONN_WAIT, 1000 }, { 1000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 0, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO });
+	PLAY(&p, &quick, { 10, PCONN_HANDLED, 0, PCONN_WAIT, 1000 });
+}
+
 static void
 p5_the_delay_is_jittered(void **state)
 {
@@ -409,6 +426,7 @@ main(void)
 		cmocka_unit_test(p4_the_next_attempt_waits_for_the_handler_too),
 		cmocka_unit_test(p4_a_connection_that_lived_long_is_replaced_at_once),
 		cmocka_unit_test(p4_one_that_lived_short_waits_for_the_rest),
+		cmocka_unit_test(p6_a_shorter_delay_holds_for_the_one_that_runs),
 		cmocka_unit_test(p5_the_delay_is_jittered),
 		cmocka_unit_test(p5_the_machine_draws_with_its_roll),
 		cmocka_unit_test(p6_the_delay_is_asked_anew_for_each_attempt),

@@ -49,6 +49,7 @@ static const struct change {
 	{ "lookup.script", SCRIPT "};", "lookup: { script = \"FOLDER/script2\"; };" },
 	{ "lookup.args", SCRIPT "};", SCRIPT "args = [ \"x\" ]; };" },
 	{ "lookup.timeout", SCRIPT "};", SCRIPT "timeout = 4; };" },
+	{ "lookup.min_interval", SCRIPT "};", SCRIPT "min_interval = 4; };" },
 	{ "lookup.environment", SCRIPT "};", SCRIPT "environment = [ \"A=b\" ]; };" },
 	{ "lookup.secret_environment", SCRIPT "};", SCRIPT "secret_environment = [ \"A\" ]; };" },
 	{ "lookup.catalog", CATALOG "};", "lookup: { catalog = \"FOLDER/catalog2\"; };" },
@@ -258,7 +259,7 @@ begin(const char *before)
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	play.fleet = fleet_new(stage_loop, &play.table, on_event, on_drained, NULL);
 	fleet_start(play.fleet, config);
-	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; !status().up; turn())
+	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; status().state != LINK_IS_CONNECTED; turn())
 		assert_true(clock_now() < until);
 	play.events = 0;
 	return config;

@@ -83,7 +83,7 @@ static void
 all_up_is_one_line(void **state)
 {
 	(void)state;
-	assert_int_equal(judge(NULL, service("a", "connected", true), service("b", "idle", false), NULL), VERDICT_OK);
+	assert_int_equal(judge(NULL, service("a", "connected", true), service("b", "idle", true), NULL), VERDICT_OK);
 	assert_string_equal(said, "HOLDFAST OK - 2 of 2 services up | services=2;;;0 up=2;;;0 down=0.000s;10;60;0 "
 	    "clients=4;;;0 held=0;;;0 a_down=0.000s;10;60;0 a_clients=2;;;0 a_held=0;;;0 b_down=0.000s;10;60;0 "
 	    "b_clients=2;;;0 b_held=0;;;0\n");
