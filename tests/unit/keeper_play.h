@@ -132,13 +132,23 @@ await_end(int64_t limit)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
 }
 
+/* A worker may be ready before its keeper has noted its number. */
+static inline pid_t
+await_worker_pid(void)
+{
+	int64_t end = clock_now() + SECONDS(10);
+	pid_t worker;
+
+	while ((worker = table.header->worker_pid) <= 0 && clock_now() < end)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	assert_true(worker > 0);
+	return worker;
+}
+
 static inline void
 kill_worker(int number)
 {
-	pid_t worker = table.header->worker_pid;
-
-	assert_true(worker > 0);
-	assert_int_equal(kill(worker, number), 0);
+	assert_int_equal(kill(await_worker_pid(), number), 0);
 }
 
 static inline int

@@ -146,7 +146,7 @@ k3_a_worker_dies_with_its_keeper(void **state)
 	(void)state;
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	begin_ready();
-	worker = table.header->worker_pid;
+	worker = await_worker_pid();
 	kill(keeper, SIGKILL);
 	await_end(SECONDS(2));
 	while (waitpid(worker, NULL, WNOHANG) != worker && clock_now() < end)
