@@ -162,6 +162,9 @@ def test_protocol_3_is_a_matter_of_hello(daemon, redis):
     hello = r'hello = ( { send = "HELLO 3\r\n"; expect = "%"; }, { send = "SELECT 3\r\n"; expect = "+OK"; } ); '
     one = daemon(asking.shared("cache", redis().address, hello))
     with Resp(one.socket("cache")) as client:
+        client.send(asking.command("HELLO", 3))
+        while client.file.readline() != b"*0\r\n":
+            pass
         assert client.ask("ECHO", "mine") == b"mine"
         assert client.ask("SELECT", "3") == "OK"
         assert client.ask("HSET", "h", "a", "1") == 1
