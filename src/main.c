@@ -155,6 +155,8 @@ main_begin(const struct main_options *options, const struct begin_options *begin
 	int code;
 	struct config *config = main_load(options, &code);
 
+	if (config == NULL && main_starts(options))
+		config = begin_kept_config();
 	if (config == NULL)
 		return code;
 	if (options->dump)

@@ -93,6 +93,19 @@ listener_probe(const struct sockaddr_un *name, socklen_t length)
 	return error == EPROTOTYPE ? 1 : -error;
 }
 
+bool
+listener_is_live(const char *path)
+{
+	struct sockaddr_un name;
+	socklen_t length;
+	struct stat status;
+	char *wrong = listener_name(path, &name, &length);
+
+	mem_free(wrong);
+	return wrong == NULL && (path[0] == '@' || (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))) &&
+	    listener_probe(&name, length) == 1;
+}
+
 /* The stale-socket rule: what stands at the path?  NULL if it can be bound, with *ret_stale if there is a dead
  * socket to be unlinked first. */
 static char *

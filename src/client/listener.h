@@ -42,6 +42,9 @@ char *listener_open(const struct listener_settings *settings, const char *runtim
  * list is read.  Paths are compared as texts. */
 bool listener_is_listening(const char *path);
 
+/* Whether a server accepts connections at the path, or "@name": asked by connecting, which it sees. */
+bool listener_is_live(const char *path);
+
 /* Gives an open listener file mode, owner and group of the settings (a reload, or a socket from systemd). */
 char *listener_guard(const struct listener_settings *settings);
 

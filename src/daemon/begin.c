@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +11,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "client/listener.h"
 #include "daemon/daemon.h"
 #include "keep/crash.h"
 #include "keep/files.h"
 #include "keep/former.h"
 #include "keep/keeper.h"
+#include "keep/notify.h"
 #include "keep/upgrade.h"
 #include "keep/vault.h"
 
 static struct given begin_given; /* of systemd's files, those that are still to be claimed */
 static bool begin_forgets;       /* what systemd has kept is of no use */
+static char *begin_kept;         /* owned; the configuration in it all the same; NULL none */
+static bool begin_keeps;         /* with that it begins */
+
+/* How long what is left of a former instance may take to end: the worker of a keeper that was killed, a child that
+ * has not yet executed its program.  Until then its lock and its sockets are there. */
+#define BEGIN_PATIENCE (2 * CLOCK_SECOND)
+#define BEGIN_PAUSE    10 /* milliseconds */
 
 /* Soft limits of open files are raised to the hard ones.  The number that can be open. */
 static uint32_t
@@ -35,6 +46,20 @@ begin_raise_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 	getrlimit(RLIMIT_NOFILE, &limit);
 	return limit.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit.rlim_cur;
+}
+
+/* Waits for what is left of a former instance, and for no other. */
+static bool
+begin_take_lock(int fd)
+{
+	int64_t until = clock_now() + BEGIN_PATIENCE;
+
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		if (errno != EWOULDBLOCK || clock_now() >= until)
+			return false;
+		poll(NULL, 0, BEGIN_PAUSE);
+	}
+	return true;
 }
 
 /* Makes the runtime directory and takes its lock: the fd, or -1 after printing why and setting *ret_code. */
@@ -53,7 +78,7 @@ begin_lock(const char *directory, int *ret_code)
 	if (fd == -1) {
 		fprintf(stderr, "holdfastd: cannot start: runtime_directory %s: holdfastd.lock: %s\n", directory,
 		    strerror(errno));
-	} else if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+	} else if (!begin_take_lock(fd)) {
 		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
 		*ret_code = BEGIN_ANOTHER_RUNS;
 		close(fd);
@@ -139,6 +164,51 @@ begin_fill_table(struct table *table, const struct begin_options *options, const
 	return error < 0 ? error : keeper_prepare(table, &begin_given);
 }
 
+struct config *
+begin_kept_config(void)
+{
+	struct config_errors errors = { 0 };
+	struct config *config = begin_kept == NULL ? NULL :
+	    config_parse_text(begin_kept, strlen(begin_kept), "the configuration before the restart", &errors);
+
+	begin_keeps = config != NULL;
+	config_errors_clear(&errors);
+	return config;
+}
+
+/* Whether a server listens at a path that will be ours, and that systemd does not hand over. */
+static bool
+begin_finds_server(const struct config *config)
+{
+	if (listener_is_live(config->control.listener.path))
+		return true;
+	for (size_t i = 0; i < config->service_count; i++)
+		if (!given_has(&begin_given, config->services[i]->name) &&
+		    listener_is_live(config->services[i]->listener.path))
+			return true;
+	return false;
+}
+
+/* With the lock ours, whoever still listens is what is left of a former instance, in the midst of its end; or another
+ * server for good, and is left alone. */
+static void
+begin_await_sockets(const struct config *config)
+{
+	int64_t until = clock_now() + BEGIN_PATIENCE;
+
+	while (begin_finds_server(config) && clock_now() < until)
+		poll(NULL, 0, BEGIN_PAUSE);
+}
+
+/* What is of no use in systemd's store is gone from there before anybody opens the same sockets. */
+static void
+begin_forget(struct table *table)
+{
+	given_clear(&begin_given);
+	if (begin_forgets && vault_forget(table))
+		notify_barrier(table);
+}
+
 int
 begin_first(const struct begin_options *options, const struct config *config)
 {
@@ -150,10 +220,14 @@ begin_first(const struct begin_options *options, const struct config *config)
 	error = table_new(begin_raise_files(), &table);
 	if (error == 0)
 		error = begin_fill_table(&table, options, config, lock_fd);
-	given_clear(&begin_given);
-	if (error == 0 && begin_forgets)
-		vault_forget(&table);
-	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
+	mem_free(begin_kept);
+	if (error < 0)
+		return begin_cannot(error);
+	begin_forget(&table);
+	begin_await_sockets(config);
+	if (begin_keeps) /* the worker reads the files anew, and says what is wrong with them */
+		table.header->requests |= TABLE_REQUEST_RELOADING;
+	return begin_run(options, &table);
 }
 
 /* The configuration in force, whose files may have changed; the first worker reads those anew. */
@@ -257,7 +331,7 @@ static int
 begin_take_vault(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
 {
 	struct config *config = NULL;
-	int lock_fd = -1, error = vault_take(&begin_given, ret_table);
+	int lock_fd = -1, error = vault_take(&begin_given, ret_table, &begin_kept);
 
 	*ret_lock_code = BEGIN_OK;
 	if (error < 0)

@@ -21,6 +21,10 @@ enum begin_exit {
  * was in force.  True: that was it, *ret_code is the exit code.  False: there is nothing to go on with. */
 bool begin_again(const struct begin_options *options, int *ret_code);
 
+/* After begin_again() has found nothing to go on with, and where the files are bad: the configuration that was in
+ * force before the restart, which is kept beside the connections.  The caller's; NULL if there is none either. */
+struct config *begin_kept_config(void);
+
 /* Begins anew.  The exit code. */
 int begin_first(const struct begin_options *options, const struct config *config);
 

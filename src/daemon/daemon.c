@@ -362,6 +362,7 @@ daemon_say_ready(struct daemon *daemon)
 	if (header->ready)
 		return;
 	header->was_ready = 1;
+	header->reloads += header->reloads % 2; /* one that died with its worker */
 	header->ready = 1;
 	upgrade_forget(daemon->table, TABLE_FILE_FORMER); /* nobody will go back */
 	CRASH_POINT(RECOVER_READY);

@@ -165,6 +165,19 @@ daemon_do_rehearsal(struct daemon *daemon)
 	config_errors_clear(&errors);
 }
 
+/* For systemd, which is told by the keeper.  One at the start is part of it; one that a dead worker had begun, by the
+ * control socket, ends with the next worker's start. */
+static void
+daemon_note_reload(struct daemon *daemon, bool begins)
+{
+	volatile uint32_t *reloads = &daemon->table->header->reloads;
+
+	if (*reloads % 2 == begins || (begins && !daemon->table->header->ready))
+		return;
+	(*reloads)++;
+	keeper_nudge(daemon->table);
+}
+
 static void
 daemon_do_reload(struct daemon *daemon)
 {
@@ -174,6 +187,7 @@ daemon_do_reload(struct daemon *daemon)
 	char *first;
 
 	daemon->asked_to_reload = false;
+	daemon_note_reload(daemon, true);
 	daemon_try_reload(daemon, false, &errors, &plan);
 	daemon->reload_forced = false;
 	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
@@ -187,6 +201,7 @@ daemon_do_reload(struct daemon *daemon)
 	waiting_answer(&daemon->reload_waiters, &result);
 	reload_plan_clear(&plan);
 	config_errors_clear(&errors);
+	daemon_note_reload(daemon, false);
 	daemon_say_ready(daemon); /* if it was begun before this worker: files at a restart, an upgrade, a death */
 }
 

@@ -24,6 +24,7 @@ static struct {
 	bool ready;              /* READY=1 has been sent */
 	bool stopping;           /* STOPPING=1 is still to be sent */
 	uint32_t status_version; /* of the status last sent */
+	uint32_t reloads;        /* of header.reloads, what it has been told of */
 } notify_state;
 
 /* Reads $NOTIFY_SOCKET, which stays for the vault and for an upgrade's program.  0 or -errno. */
@@ -52,6 +53,7 @@ notify_open(struct table *table)
 {
 	int fd, error = notify_read_address();
 
+	notify_state.reloads = table->header->reloads & ~1u; /* one that was begun is told of anew */
 	if (error < 0 || notify_state.length == 0 || notify_is_open(table))
 		return error;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -94,11 +96,29 @@ notify_status(struct table *table)
 		notify_state.status_version = version;
 }
 
+/* A reload that was over before anybody looked is told of all the same: whoever asked for it by a signal waits. */
+static void
+notify_reloads(struct table *table)
+{
+	uint32_t reloads = table->header->reloads;
+	char text[64];
+
+	if (notify_state.reloads % 2 == 0 && reloads != notify_state.reloads) {
+		snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_now());
+		if (notify_send(table, text))
+			notify_state.reloads = reloads | 1;
+	}
+	if (notify_state.reloads % 2 == 1 && reloads % 2 == 0 && notify_send(table, "READY=1"))
+		notify_state.reloads = reloads;
+}
+
 void
 notify_update(struct table *table)
 {
 	if (table->header->ready && !notify_state.ready)
 		notify_state.ready = notify_send(table, "READY=1");
+	if (notify_state.ready)
+		notify_reloads(table);
 	if (notify_state.stopping)
 		notify_stopping(table);
 	notify_status(table);

@@ -1,4 +1,4 @@
-/* notify.h - what the keeper tells systemd (K5): READY, STATUS, STOPPING, WATCHDOG.
+/* notify.h - what the keeper tells systemd (K5): READY, RELOADING, STATUS, STOPPING, WATCHDOG.
  *
  * One datagram socket, opened before the first worker; without $NOTIFY_SOCKET all of it does nothing.
  */
@@ -16,8 +16,8 @@ int notify_open(struct table *table);
 /* Whether there is somebody to tell. */
 bool notify_is_open(const struct table *table);
 
-/* Sends READY=1 once a worker is ready, and STATUS= whenever the text has changed.  What systemd does not take now is
- * sent by the next call. */
+/* Sends READY=1 once a worker is ready, RELOADING=1 for each reload since and READY=1 after it, and STATUS= whenever
+ * the text has changed.  What systemd does not take now is sent by the next call. */
 void notify_update(struct table *table);
 
 /* Sends STOPPING=1, now or by the next notify_update(). */

@@ -350,7 +350,7 @@ struct table_header {
 	char config_error[TABLE_STATUS_SIZE]; /* of the last reload; "" none */
 
 	/* upgrade and restart */
-	volatile uint32_t reserved;
+	volatile uint32_t reloads;            /* counts up at begin and end of each: odd while one is carried out */
 	volatile uint32_t vault;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
 	volatile int32_t trial;               /* process group of the new program that is tried; 0 none */
 	uint32_t upgrades, restarts;          /* so far */

@@ -174,7 +174,7 @@ vault_remove(const struct table *table, const char *format, int number)
 	return notify_hand_over(table, text, NULL, 0) == 0;
 }
 
-void
+bool
 vault_forget(struct table *table)
 {
 	bool heard = vault_remove(table, VAULT_LISTENER, 0);
@@ -183,9 +183,9 @@ vault_forget(struct table *table)
 		heard = heard && vault_remove(table, VAULT_FILE, (int)vault_daemon_files[i]);
 	for (int i = 0; i < VAULT_PAIRS; i++)
 		heard = heard && vault_remove(table, VAULT_PAIR, i);
-	if (heard)
-		vault_remove(table, VAULT_TABLE, 0);
+	heard = heard && vault_remove(table, VAULT_TABLE, 0);
 	table->header->vault = 0;
+	return heard;
 }
 
 int
@@ -196,7 +196,8 @@ vault_store(struct table *table)
 
 	if (error < 0)
 		return error;
-	vault_forget(table); /* of an earlier start that could not say so: names are there once */
+	if (!vault_forget(table)) /* of an earlier start that could not say so: names are there once */
+		return -EAGAIN;
 	files_each(table, vault_fill, &filling);
 	vault_flush(&filling);
 	table->header->vault = filling.total + 1;
@@ -372,17 +373,21 @@ vault_take_all(struct given *given, struct table *table)
 }
 
 int
-vault_take(struct given *given, struct table *ret_table)
+vault_take(struct given *given, struct table *ret_table, char **ret_config)
 {
 	int fd = given_claim(given, VAULT_TABLE);
 	bool copied = false;
+	size_t length;
 	int error = fd == -1 ? -ENOENT : former_open(fd, ret_table, &copied);
 	bool opened = error == 0;
 
+	*ret_config = NULL;
 	if (opened)
 		error = vault_take_all(given, ret_table);
-	if (opened && error < 0)
+	if (opened && error < 0) {
+		*ret_config = table_config_copy(ret_table, &length);
 		table_free(ret_table);
+	}
 	if (fd != -1 && (copied || !opened))
 		close(fd); /* else it was the table's */
 	vault_decline(given);

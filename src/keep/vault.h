@@ -18,14 +18,15 @@ bool vault_is_given(const struct given *given);
 
 /* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to go on with, and all
  * that was stored is closed: -ENOENT without a table, -EPROTO for one of an unknown layout (U4), -ENODATA for
- * one that was taken before, -EMFILE if not all files could be opened. */
-int vault_take(struct given *given, struct table *ret_table);
+ * one that was taken before, -EMFILE if not all files could be opened.  *ret_config is then the configuration that
+ * was in force, a text for mem_free(), or NULL. */
+int vault_take(struct given *given, struct table *ret_table, char **ret_config);
 
 /* Closes all that was stored and has not been taken. */
 void vault_decline(struct given *given);
 
 /* To be called once all is taken, or will never be: systemd forgets what was stored, by way of this table's notify
- * socket. */
-void vault_forget(struct table *table);
+ * socket.  false if systemd could not be told. */
+bool vault_forget(struct table *table);
 
 #endif

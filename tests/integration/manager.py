@@ -3,6 +3,7 @@ import array
 import fcntl
 import os
 import queue
+import select
 import signal
 import socket
 import threading
@@ -17,20 +18,40 @@ class Managed(holdfast.Daemon):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.store = []  # (name, fd)
+        self.store = []  # (name, fd); the newest first, as systemd hands them over
+        self.store_max = 2048
         self.deaf = False  # answers no barrier
         self.told = queue.Queue()
         self.reader = None
 
+    def keep(self, name, fd, watched):
+        """Once each file, up to the maximum, and none that has hung up unless that is not to be looked at."""
+        if len(self.store) >= self.store_max or any(os.path.sameopenfile(fd, other) for _, other in self.store):
+            return
+        if watched:
+            poll = select.poll()
+            poll.register(fd, 0)
+            if poll.poll(0):
+                return
+        self.store.insert(0, (name, fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)))
+
+    def drop(self, wanted):
+        """Loses entries: wanted(name) tells which."""
+        kept = []
+        for name, fd in self.store:
+            if wanted(name):
+                os.close(fd)
+            else:
+                kept.append((name, fd))
+        self.store = kept
+
     def take(self, message, files):
         lines = dict(line.partition("=")[::2] for line in message.splitlines())
         if lines.get("FDSTORE") == "1":
-            self.store += [(lines["FDNAME"], fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)) for fd in files]
+            for fd in files:
+                self.keep(lines["FDNAME"], fd, lines.get("FDPOLL") != "0")
         elif lines.get("FDSTOREREMOVE") == "1":
-            for name, fd in self.store:
-                if name == lines["FDNAME"]:
-                    os.close(fd)
-            self.store = [entry for entry in self.store if entry[0] != lines["FDNAME"]]
+            self.drop(lambda name: name == lines["FDNAME"])
         elif lines.get("BARRIER") == "1" and self.deaf:
             return  # whoever waits for its end has to give up
         for fd in files:

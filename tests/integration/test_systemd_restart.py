@@ -118,6 +118,18 @@ def test_the_socket_of_a_socket_unit_goes_on(box):
         box.drop_in()
 
 
+def test_a_signal_to_reload_is_seen_by_systemd(box):
+    """The unit was reloading, and is active again."""
+    box.configure(holdfast.fixed("s", box.echo(), OPEN))
+    box.start_anew()
+    before = box.show("StateChangeTimestampMonotonic")
+    box.do("systemctl", "kill", "--kill-who=main", "-s", "HUP", box_module.UNIT)
+    holdfast.until(lambda: box.show("StateChangeTimestampMonotonic") != before, "another state")
+    holdfast.until(lambda: box.show("ActiveState") == "active", "an active unit")
+    box.do("systemctl", "reload", box_module.UNIT)
+    assert box.show("ActiveState") == "active" and box.show("NRestarts") == "0"
+
+
 def test_a_stop_ends_what_a_restart_keeps(box):
     box.configure(holdfast.fixed("s", box.echo(), OPEN))
     box.start_anew()

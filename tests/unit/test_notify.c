@@ -105,6 +105,55 @@ until_it_is_ready_systemd_is_asked_to_wait(void **state)
 	assert_string_equal(side_hear(manager), "WATCHDOG=1");
 }
 
+/* What is said, times left out. */
+static const char *
+hear_reloads(void)
+{
+	char *usec, *said = (char *)(uintptr_t)hear();
+
+	while ((usec = strstr(said, "MONOTONIC_USEC=")) != NULL)
+		memmove(usec, strchr(usec, ';'), strlen(strchr(usec, ';')) + 1);
+	return said;
+}
+
+static void
+a_reload_is_told_at_its_begin_and_its_end(void **state)
+{
+	(void)state;
+	table.header->reloads = 7; /* before it was ready: part of the start */
+	notify_update(&table);
+	assert_string_equal(hear(), "");
+	table.header->reloads = 8;
+	table.header->ready = 1;
+	notify_update(&table);
+	hear();
+	table.header->reloads = 9;
+	notify_update(&table);
+	notify_update(&table);
+	assert_string_equal(hear_reloads(), "RELOADING=1\n;");
+	table.header->reloads = 10;
+	notify_update(&table);
+	notify_update(&table);
+	assert_string_equal(hear(), "READY=1;");
+}
+
+static void
+a_reload_that_was_over_before_anybody_looked_is_told_too(void **state)
+{
+	(void)state;
+	table.header->ready = 1;
+	notify_update(&table);
+	hear();
+	table.header->reloads = 4;
+	fill();
+	notify_update(&table);
+	hear();
+	notify_update(&table);
+	assert_string_equal(hear_reloads(), "RELOADING=1\n;READY=1;");
+	notify_update(&table);
+	assert_string_equal(hear(), "");
+}
+
 static void
 a_status_that_is_being_written_waits(void **state)
 {
@@ -130,6 +179,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(all_is_said_once_and_nothing_is_lost_while_nobody_listens),
 		ROW(until_it_is_ready_systemd_is_asked_to_wait),
+		ROW(a_reload_is_told_at_its_begin_and_its_end),
+		ROW(a_reload_that_was_over_before_anybody_looked_is_told_too),
 		ROW(a_status_that_is_being_written_waits),
 	};
 

@@ -195,8 +195,10 @@ take(struct given *given)
 	struct sockaddr_un name;
 	socklen_t length = sizeof name;
 	struct table taken;
-	int error = vault_take(given, &taken);
+	char *config;
+	int error = vault_take(given, &taken, &config);
 
+	mem_free(config);
 	if (error < 0)
 		return -error;
 	files_each(&taken, compare, &comparison);
