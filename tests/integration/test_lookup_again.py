@@ -3,6 +3,7 @@ import os
 import signal
 
 import holdfast
+import manager
 
 
 def script(folder, text):
@@ -36,15 +37,16 @@ def test_a_script_is_run_no_more_often_than_it_may_be(daemon, folder):
     assert len(gaps) >= 3 and min(gaps) >= 0.23, [round(gap, 2) for gap in gaps]
 
 
-def test_the_last_addresses_outlive_worker_and_upgrade(daemon, upstream, folder):
+def test_the_last_addresses_outlive_worker_upgrade_and_restart(daemon, upstream, folder):
     server = upstream()
     answer = os.path.join(folder, "answer")
     with open(answer, "w") as file:
         file.write(server.address + "\n")
-    one = daemon(service(script(folder, f"cat {answer}\n"), "keep_last = true; min_interval = 0;"))
+    path = script(folder, f"cat {answer}\n")
+    one = daemon(service(path, "keep_last = true; min_interval = 0;"), kind=manager.Managed)
     one.wait_connected("s")
     os.unlink(answer)
-    for step in (lambda: one.kill_worker(signal.SIGKILL), lambda: one.ctl("upgrade")):
+    for step in (lambda: one.kill_worker(signal.SIGKILL), lambda: one.ctl("upgrade"), one.restart):
         step()
         one.wait_status("s", state="connected")
         server.stop()

@@ -3,6 +3,7 @@ import os
 import signal
 
 import holdfast
+import manager
 
 WARNING = 1
 
@@ -50,6 +51,19 @@ def test_a_signal_a_restart_of_the_worker_and_an_upgrade_remove_no_service(daemo
     one.wait_log("reload refused, the configuration in force stays", 2)
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
+
+
+def test_a_restart_that_keeps_clients_keeps_the_services_too(daemon, upstream):
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
+    with one.client("s") as client:
+        assert client.ask("1") == b"1\n"
+        one.configure("")
+        one.restart()
+        assert client.ask("2") == b"2\n"
+        assert "no services" in one.status()["config_error"]
+        with one.client("s") as other:
+            assert other.ask("3") == b"3\n"
 
 
 def test_a_start_without_services_warns(daemon):
