@@ -35,15 +35,15 @@ os.execv(sys.argv[2], [*sys.argv[2:], "--listen-fd", str(listener.fileno())])
 
 def why_not():
     if os.geteuid() != 0:
-        return "needs root"
+        return "needs root: run tests/run as root"
     if not os.path.exists("/usr/lib/systemd/systemd"):
-        return "systemd is not installed"
+        return "needs systemd: apt-get install systemd"
     with open("/proc/filesystems") as file:
         if "overlay" not in file.read() and subprocess.call(["modprobe", "-q", "overlay"]) != 0:
-            return "the kernel has no overlayfs"
+            return "needs overlayfs: the kernel has none, and modprobe overlay fails"
     with open("/proc/mounts") as file:
         if not any(line.split()[2] == "cgroup2" for line in file):
-            return "no cgroup2 is mounted"
+            return "needs cgroup2: mount -t cgroup2 none /sys/fs/cgroup"
     return None
 
 

@@ -13,10 +13,11 @@ import peers  # noqa: E402
 
 pytestmark = [
     pytest.mark.plain,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root: run tests/run as root"),
     pytest.mark.skipif(os.cpu_count() < 2, reason="needs two CPUs"),
-    pytest.mark.skipif(not peers.CGROUPS, reason="needs cgroup v2"),
-    pytest.mark.skipif(bool(peers.missing([])), reason="needs perf, and Redis with its tools"),
+    pytest.mark.skipif(not peers.CGROUPS, reason="needs cgroup2: mount -t cgroup2 none /sys/fs/cgroup"),
+    pytest.mark.skipif(bool(peers.missing([])),
+                       reason="needs perf and Redis: apt-get install linux-perf redis-server redis-tools"),
 ]
 
 

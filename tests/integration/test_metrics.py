@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-pytest.importorskip("prometheus_client", reason="python3-prometheus-client is not here")
+pytest.importorskip("prometheus_client", reason="needs it: apt-get install python3-prometheus-client")
 
 import holdfast  # noqa: E402
 import manager  # noqa: E402

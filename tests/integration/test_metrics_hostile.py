@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-pytest.importorskip("prometheus_client", reason="python3-prometheus-client is not here")
+pytest.importorskip("prometheus_client", reason="needs it: apt-get install python3-prometheus-client")
 
 import holdfast  # noqa: E402
 import scrape  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 
 import holdfast
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become other users")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become other users: run tests/run as root")
 
 
 def ask_as(user, path):

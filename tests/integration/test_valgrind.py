@@ -9,7 +9,7 @@ import holdfast
 
 
 @pytest.mark.plain
-@pytest.mark.skipif(not shutil.which("valgrind"), reason="valgrind is not installed")
+@pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind: apt-get install valgrind")
 def test_no_block_lost_and_no_file_left(folder, daemon, upstream, load, catalog):
     server, generator = upstream(), load()
     catalog.publish("cat", "one", server.address)
@@ -45,10 +45,17 @@ def test_no_block_lost_and_no_file_left(folder, daemon, upstream, load, catalog)
     check(f"{folder}/valgrind.{one.process.pid}")
 
 
+def swept(text):
+    """How often valgrind, from version 3.24 on, complains that the sweep asks each number whether a file is open."""
+    parts = re.split(r"(?=File descriptor \d+ (?:was never created|was closed already|Invalid))", text)[1:]
+    return sum("fcntl" in part and "recover_run" in part for part in parts)
+
+
 def check(path):
     with open(path) as file:
         text = file.read()
-    assert re.search(r"ERROR SUMMARY: 0 errors", text), text
+    errors = re.search(r"ERROR SUMMARY: (\d+) errors", text)
+    assert errors and int(errors.group(1)) == swept(text), text
     for kind in ("definitely", "indirectly", "possibly"):
         lost = re.search(kind + r" lost: ([\d,]+) bytes", text)
         assert not lost or lost.group(1) == "0", text

@@ -29,7 +29,7 @@ def git(folder, *words):
 def clone(folder):
     """A repository with one commit."""
     if not shutil.which("git"):
-        pytest.skip("git is not installed")
+        pytest.skip("needs git: apt-get install git")
     place = os.path.join(folder, "clone")
     os.mkdir(place)
     git(place, "init", "-q")

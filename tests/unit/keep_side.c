@@ -26,7 +26,7 @@
 #include "keep_side.h"
 
 /* Instructions of all processes of one side_every_step(), about: single steps are slow. */
-#define SIDE_STEPS  12000u
+#define SIDE_STEPS  40000u
 
 void
 side_pair(int ret_fd[2])

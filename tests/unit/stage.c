@@ -16,7 +16,7 @@
 #include "base/loop.h"
 
 struct event_base *stage_loop;
-char stage_folder[64];
+char stage_folder[TEMPORARY_SIZE];
 
 int
 stage_open(void **state)
@@ -24,8 +24,7 @@ stage_open(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
 	stage_loop = loop_new();
-	snprintf(stage_folder, sizeof stage_folder, "/tmp/holdfast-test-XXXXXX");
-	return mkdtemp(stage_folder) == NULL ? -1 : 0;
+	return mkdtemp(temporary_name(stage_folder)) == NULL ? -1 : 0;
 }
 
 static int

@@ -8,9 +8,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "temporary.h"
+
 /* The loop and the folder of this test program; made by stage_open(), a cmocka group set-up. */
 extern struct event_base *stage_loop;
-extern char stage_folder[64];
+extern char stage_folder[TEMPORARY_SIZE];
 
 int stage_open(void **state);
 int stage_close(void **state);

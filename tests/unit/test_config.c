@@ -14,8 +14,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/config.h"
+#include "temporary.h"
 
-static char folder[] = "/tmp/holdfast-test-XXXXXX";
+static char folder[TEMPORARY_SIZE];
 
 static void
 write_file(const char *name, const char *text)
@@ -402,7 +403,7 @@ make_folder(void **state)
 
 	(void)state;
 	unsetenv("RUNTIME_DIRECTORY");
-	if (mkdtemp(folder) == NULL)
+	if (mkdtemp(temporary_name(folder)) == NULL)
 		return -1;
 	directory = mem_print("%s/services.d", folder);
 	result = mkdir(directory, 0755);

@@ -15,8 +15,9 @@
 #include "daemon/config.h"
 #include "daemon/source.h"
 #include "daemon/source_grammar.h"
+#include "temporary.h"
 
-static char folder[] = "/tmp/holdfast-test-XXXXXX";
+static char folder[TEMPORARY_SIZE];
 
 static char *
 path_of(const char *name)
@@ -489,7 +490,7 @@ static int
 make_folder(void **state)
 {
 	(void)state;
-	return mkdtemp(folder) == NULL ? -1 : 0;
+	return mkdtemp(temporary_name(folder)) == NULL ? -1 : 0;
 }
 
 static int

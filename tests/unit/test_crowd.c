@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
+/* Settings' texts; they are read until the test is torn down. */
+static char later[] = "421 later\r\n", unavailable[] = "503";
+
 static void
 a_client_gets_the_connection_that_is_ready(void **state)
 {
@@ -87,7 +90,7 @@ beyond_max_held_a_client_is_told_and_counted(void **state)
 
 	(void)state;
 	settings.max_held = 2;
-	settings.down_reply = (char[]){ "421 later\r\n" };
+	settings.down_reply = later;
 	for (int i = 0; i < 3; i++)
 		client[i] = come();
 	assert_int_equal(crowd_held(crowd), 2);
@@ -135,7 +138,7 @@ hold_timeout_ends_the_waiting(void **state)
 
 	(void)state;
 	settings.hold_timeout = 30 * CLOCK_MILLISECOND;
-	settings.down_reply = (char[]){ "503" };
+	settings.down_reply = unavailable;
 	crowd_set(crowd, &settings, false);
 	client = come();
 	assert_int_equal(crowd_held(crowd), 1);

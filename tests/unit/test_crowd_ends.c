@@ -2,6 +2,9 @@
 #include "client/crowd_parts.h"
 #include "crowd_stage.h"
 
+/* Settings' texts; they are read until the test is torn down. */
+static char later[] = "421 later\r\n";
+
 static void
 a_connection_that_ended_unused_puts_the_client_back(void **state)
 {
@@ -166,7 +169,7 @@ an_adopted_client_is_refused_while_down_as_any_new_one_is(void **state)
 	crowd_free(crowd);
 	settings.on_down = CROWD_REFUSE;
 	settings.max_clients_per_user = 1;
-	settings.down_reply = (char[]){ "421 later\r\n" };
+	settings.down_reply = later;
 	table.sessions[side_session(&table, TABLE_HELD, accepted, -1)].flags = TABLE_SESSION_ADOPTED;
 	begin();
 	assert_int_equal(crowd_held(crowd), 0);

@@ -1,5 +1,6 @@
 /* test_handlers.c - on_event holds the next step and notify does not; both are told by argument and environment. */
 #include "link_world.h"
+#include "temporary.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 #include "upstream/handlers.h"
 
-static char script[32], said[64];
+static char script[TEMPORARY_SIZE], said[TEMPORARY_SIZE + 8];
 
 /* A program that appends what it is told to the file `said`, and then does this. */
 static void
@@ -18,8 +19,7 @@ write_script(const char *last)
 	char text[512];
 	int file, length;
 
-	strcpy(script, "/tmp/holdfast-test-XXXXXX");
-	file = mkstemp(script);
+	file = mkstemp(temporary_name(script));
 	assert_true(file != -1);
 	snprintf(said, sizeof said, "%s.said", script);
 	length = snprintf(text, sizeof text, "#!/bin/sh\n[ \"$1\" = \"$HOLDFAST_EVENT\" ] && "

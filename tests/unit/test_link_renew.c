@@ -1,5 +1,6 @@
 /* test_link_renew.c - upstream/link when a reload gives its service other settings, and what counts as an outage. */
 #include "link_world.h"
+#include "temporary.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,9 +156,9 @@ a_waiting_one_tries_at_once_and_who_waits_is_answered(void **state)
 static void
 a_look_up_under_way_is_begun_again(void **state)
 {
-	char script[] = "/tmp/holdfast-test-XXXXXX";
+	char script[TEMPORARY_SIZE];
 	uint16_t port = 0;
-	int listener = world_listen(&port), file = mkstemp(script);
+	int listener = world_listen(&port), file = mkstemp(temporary_name(script));
 	struct link_settings *before, *now;
 
 	(void)state;
@@ -216,9 +217,9 @@ an_operators_look_up_is_told_so(void **state)
 static void
 an_aborted_one_starts_anew(void **state)
 {
-	char script[] = "/tmp/holdfast-test-XXXXXX";
+	char script[TEMPORARY_SIZE];
 	uint16_t port = 0;
-	int listener = world_listen(&port), file = mkstemp(script);
+	int listener = world_listen(&port), file = mkstemp(temporary_name(script));
 	struct link_settings *before, *now;
 
 	(void)state;
@@ -364,15 +365,15 @@ static void
 a_copy_that_ends_young_ones_is_tried_last(void **state)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	char folder[] = "/tmp/holdfast-test-XXXXXX";
+	char folder[TEMPORARY_SIZE];
 	uint16_t port = 0;
 	int listener = world_listen(&port), fd;
 	int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
+	assert_non_null(mkdtemp(temporary_name(folder)));
 	snprintf(name.sun_path, sizeof name.sun_path, "%s/%0*d", folder,
-	    (int)(sizeof name.sun_path - sizeof folder - 1), 0);
+	    (int)(sizeof name.sun_path - strlen(folder) - 2), 0);
 	assert_int_equal(strlen(name.sun_path), sizeof name.sun_path - 1);
 	assert_int_equal(bind(local, (struct sockaddr *)&name, sizeof name), 0);
 	assert_int_equal(listen(local, 16), 0);

@@ -1,5 +1,6 @@
 /* test_link_resume.c - upstream/link after a worker's death (P26). */
 #include "link_world.h"
+#include "temporary.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -72,8 +73,8 @@ a_new_worker_keeps_the_retry_delay(void **state)
 static void
 a_killed_workers_handler_runs_again(void **state)
 {
-	char script[] = "/tmp/holdfast-test-XXXXXX", text[256], log[64];
-	int file = mkstemp(script), status_of, length;
+	char script[TEMPORARY_SIZE], text[256], log[TEMPORARY_SIZE + 8];
+	int file = mkstemp(temporary_name(script)), status_of, length;
 	uint16_t port = 0;
 	int listener = world_listen(&port);
 	FILE *lines;

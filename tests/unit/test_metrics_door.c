@@ -14,8 +14,9 @@
 
 #include "base/mem.h"
 #include "control/metrics_door.h"
+#include "temporary.h"
 
-static char folder[32];
+static char folder[TEMPORARY_SIZE];
 
 static void
 only_this_host_is_listened_to(void **state)
@@ -85,14 +86,13 @@ static int
 setup(void **state)
 {
 	(void)state;
-	strcpy(folder, "/tmp/hf-door.XXXXXX");
-	return mkdtemp(folder) == NULL;
+	return mkdtemp(temporary_name(folder)) == NULL;
 }
 
 static int
 teardown(void **state)
 {
-	char sub[64];
+	char sub[TEMPORARY_SIZE + 8];
 
 	(void)state;
 	snprintf(sub, sizeof sub, "%s/sub", folder);

@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* Settings' texts; they are read until the test is torn down. */
+static char gone[] = "gone";
+
 static void
 story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 {
@@ -182,7 +185,7 @@ who_owes_a_reply_for_too_long_is_lost(void **state)
 	(void)state;
 	world.settings.reply_timeout = 80 * CLOCK_MILLISECOND;
 	world.settings.on_loss = SHARED_RETRY;
-	world.settings.loss_reply = (char[]){ "gone" };
+	world.settings.loss_reply = gone;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();

@@ -1,12 +1,15 @@
 /* What becomes of requests when the connection is lost, or does not come. */
 #include "shared_stage.h"
 
+/* Settings' texts; they are read until the test is torn down. */
+static char gone[] = "gone", late[] = "late", closed[] = "closed";
+
 static void
 story_lost_requests_get_the_loss_reply_as_a_message(void)
 {
 	int client, upstream;
 
-	world.settings.loss_reply = (char[]){ "gone" };
+	world.settings.loss_reply = gone;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();
@@ -194,7 +197,7 @@ story_a_reply_too_long_is_lost_and_not_asked_for_again(void)
 
 	world.settings.max_message = 100;
 	world.settings.on_loss = SHARED_RETRY;
-	world.settings.loss_reply = (char[]){ "gone" };
+	world.settings.loss_reply = gone;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();
@@ -256,7 +259,7 @@ who_waits_longer_than_hold_timeout_ends_as_lost(void **state)
 
 	(void)state;
 	world.hold_timeout = 80 * CLOCK_MILLISECOND;
-	world.settings.loss_reply = (char[]){ "late" };
+	world.settings.loss_reply = late;
 	world_begin();
 	client = world_come();
 	world_say(client, "a\nb\n");
@@ -280,7 +283,7 @@ nobody_is_turned_away_before_what_the_client_asked_earlier(void **state)
 
 	(void)state;
 	world.hold_timeout = 160 * CLOCK_MILLISECOND;
-	world.settings.loss_reply = (char[]){ "late" };
+	world.settings.loss_reply = late;
 	world.settings.max_in_flight = 1;
 	world_begin();
 	client = world_come();
@@ -303,7 +306,7 @@ story_all_who_wait_are_turned_away_when_none_will_come(void)
 {
 	int client, other, upstream;
 
-	world.settings.loss_reply = (char[]){ "closed" };
+	world.settings.loss_reply = closed;
 	world.settings.max_in_flight = 2;
 	world_begin();
 	client = world_come();

@@ -1,5 +1,6 @@
 /* test_standby.c - a link in shared mode with connections to other copies that are kept ready. */
 #include "link_world.h"
+#include "temporary.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -332,8 +333,8 @@ p26_a_takeover_that_the_machine_was_not_told_of_is_told(void **state)
 static void
 p9_each_event_waits_for_the_handler_of_the_one_before(void **state)
 {
-	char path[] = "/tmp/holdfast-standby-XXXXXX";
-	int fd = mkstemp(path);
+	char path[TEMPORARY_SIZE];
+	int fd = mkstemp(temporary_name(path));
 
 	(void)state;
 	assert_true(fd != -1);
