@@ -21,6 +21,12 @@ carry_record(const struct carry *carry)
 	return &carry->table->sessions[carry->session];
 }
 
+static struct budget_payer
+carry_payer(const struct carry *carry)
+{
+	return buffers_payer(carry->table, carry->session, (enum table_direction)carry->direction);
+}
+
 static enum table_direction
 carry_direction(const struct carry *carry)
 {
@@ -56,7 +62,9 @@ carry_take_buffer(struct carry *carry)
 
 	if (carry_record(carry)->buffer[carry->direction] != 0)
 		return true;
-	buffer = buffers_claim(carry->table, TABLE_BUFFER_SIZE);
+	buffer = buffers_claim(carry->table, carry_payer(carry), TABLE_BUFFER_SIZE);
+	if (buffer == 0)
+		buffer = buffers_claim_lean(carry->table, carry_payer(carry));
 	if (buffer == 0)
 		return false;
 	CRASH_POINT(BUFFER_CLAIMED);
@@ -72,7 +80,7 @@ carry_take_pipe(struct carry *carry)
 
 	if (carry_record(carry)->pipe[carry->direction] != 0)
 		return true;
-	pipe = pipes_claim(carry->table);
+	pipe = pipes_claim(carry->table, carry_payer(carry));
 	if (pipe == 0)
 		return false;
 	carry_record(carry)->pipe[carry->direction] = pipe;
@@ -89,7 +97,7 @@ carry_drop_buffer(struct carry *carry)
 		return;
 	carry_record(carry)->buffer[carry->direction] = 0;
 	CRASH_POINT(BUFFER_UNNAMED);
-	buffers_free(carry->table, buffer);
+	buffers_free(carry->table, carry_payer(carry), buffer);
 }
 
 static void
@@ -101,7 +109,7 @@ carry_drop_pipe(struct carry *carry)
 		return;
 	carry_record(carry)->pipe[carry->direction] = 0;
 	CRASH_POINT(PIPE_GIVEN_BACK);
-	pipes_release(carry->table, pipe, carry->level);
+	pipes_release(carry->table, carry_payer(carry), pipe, carry->level);
 	carry->level = 0;
 }
 
@@ -139,7 +147,7 @@ carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 {
 	ssize_t n = call_receive(carry->table, carry->session, carry_direction(carry), fd);
 
-	*ret_more = n == TABLE_BUFFER_SIZE;
+	*ret_more = n > 0 && (size_t)n == buffers_size(carry->table, carry_record(carry)->buffer[carry->direction]);
 	carry->large = n >= CARRY_LARGE_BYTES ? (uint8_t)(carry->large + 1) : 0;
 	if (carry->large == CARRY_LARGE) {
 		carry->splices = true;

@@ -1,8 +1,9 @@
 /* carry.h - holds one direction's bytes between their receipt and their delivery, in the table's memory.
  *
- * A buffer is taken when something comes and given back when all is gone.  After two large reads in a row data
- * passes through a pooled pipe instead, without being copied, until eight small pieces have come in a row (B2).  A
- * direction at rest holds neither.
+ * A buffer is taken when something comes and given back when all is gone; a lean one where max_memory permits no
+ * other, so that who does not take what is there never keeps another's bytes from moving.  After two large reads in a
+ * row data passes through a pooled pipe instead, without being copied, until eight small pieces have come in a row
+ * (B2).  A direction at rest holds neither.
  */
 #ifndef HOLDFAST_CLIENT_CARRY_H
 #define HOLDFAST_CLIENT_CARRY_H

@@ -25,12 +25,12 @@ flow_spare(const struct table *table, uint32_t name)
 
 /* To a buffer that has room for want bytes behind those that are there. */
 static bool
-flow_move(struct table *table, volatile uint32_t *name, size_t want)
+flow_move(struct table *table, struct budget_payer payer, volatile uint32_t *name, size_t want)
 {
 	uint32_t old = *name, new;
 	size_t length = flow_length(table, old);
 
-	if (length + want > buffers_largest() || (new = buffers_claim(table, length + want)) == 0)
+	if (length + want > buffers_largest() || (new = buffers_claim(table, payer, length + want)) == 0)
 		return false;
 	if (length > 0)
 		memcpy(buffers_bytes(table, new), flow_bytes(table, old), length);
@@ -41,14 +41,14 @@ flow_move(struct table *table, volatile uint32_t *name, size_t want)
 	table_barrier();
 	CRASH_POINT(FLOW_RENAMED);
 	if (old != 0)
-		buffers_free(table, old);
+		buffers_free(table, payer, old);
 	return true;
 }
 
 unsigned char *
-flow_room(struct table *table, volatile uint32_t *name, size_t want)
+flow_room(struct table *table, struct budget_payer payer, volatile uint32_t *name, size_t want)
 {
-	if ((*name == 0 || flow_spare(table, *name) < want) && !flow_move(table, name, want))
+	if ((*name == 0 || flow_spare(table, *name) < want) && !flow_move(table, payer, name, want))
 		return NULL;
 	return buffers_bytes(table, *name) + table->buffers[*name].tail;
 }
@@ -72,7 +72,7 @@ flow_take(struct table *table, uint32_t name, size_t gone)
 }
 
 void
-flow_drop(struct table *table, volatile uint32_t *name)
+flow_drop(struct table *table, struct budget_payer payer, volatile uint32_t *name)
 {
 	uint32_t old = *name;
 
@@ -80,12 +80,12 @@ flow_drop(struct table *table, volatile uint32_t *name)
 		return;
 	*name = 0;
 	CRASH_POINT(FLOW_UNNAMED);
-	buffers_free(table, old);
+	buffers_free(table, payer, old);
 }
 
 void
-flow_release(struct table *table, volatile uint32_t *name)
+flow_release(struct table *table, struct budget_payer payer, volatile uint32_t *name)
 {
 	if (*name != 0 && flow_length(table, *name) == 0)
-		flow_drop(table, name);
+		flow_drop(table, payer, name);
 }

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keep/budget.h"
 #include "keep/redo.h"
 #include "keep/table.h"
 
@@ -23,8 +24,9 @@ unsigned char *flow_bytes(const struct table *table, uint32_t name);
 /* How many bytes there is room for behind the last one, as it is. */
 size_t flow_spare(const struct table *table, uint32_t name);
 
-/* Where want more bytes may be written; NULL if no buffer is free. */
-unsigned char *flow_room(struct table *table, volatile uint32_t *name, size_t want);
+/* Where want more bytes may be written; NULL if no buffer is free, or permitted now.  A flow has one payer for
+ * good. */
+unsigned char *flow_room(struct table *table, struct budget_payer payer, volatile uint32_t *name, size_t want);
 
 /* Adds to the redo that so many bytes are gone from the begin and so many have come at the end; there must be a
  * buffer. */
@@ -34,7 +36,7 @@ void flow_redo(struct redo *redo, struct table *table, uint32_t name, size_t gon
 void flow_take(struct table *table, uint32_t name, size_t gone);
 
 /* Gives the buffer back if it is empty; or whatever it holds. */
-void flow_release(struct table *table, volatile uint32_t *name);
-void flow_drop(struct table *table, volatile uint32_t *name);
+void flow_release(struct table *table, struct budget_payer payer, volatile uint32_t *name);
+void flow_drop(struct table *table, struct budget_payer payer, volatile uint32_t *name);
 
 #endif

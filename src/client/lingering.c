@@ -13,6 +13,7 @@
 #include "base/stock.h"
 #include "client/call.h"
 #include "client/flow.h"
+#include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
 
@@ -117,7 +118,7 @@ lingering_say(struct lingering_client *client)
 		event_add(&client->write, NULL);
 		return false;
 	}
-	flow_drop(table, &record->buffer[TABLE_DOWN]);
+	flow_drop(table, buffers_payer(table, client->session, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
 	CRASH_POINT(LINGER_SAID);
 	shutdown(record->client_fd, SHUT_WR);
 	return true;
@@ -209,17 +210,33 @@ lingering_free(struct lingering *lingering)
 	mem_free(lingering);
 }
 
+/* Room for the answer; where max_memory permits no other, in a lean buffer.  NULL: it is too long for that. */
+static unsigned char *
+lingering_room(struct table *table, uint32_t session, size_t length)
+{
+	volatile uint32_t *name = &table->sessions[session].buffer[TABLE_DOWN];
+	struct budget_payer payer = buffers_payer(table, session, TABLE_DOWN);
+	unsigned char *room = flow_room(table, payer, name, length);
+
+	if (room == NULL && length <= buffers_class_size(TABLE_LEAN)) {
+		*name = buffers_claim_lean(table, payer);
+		room = *name == 0 ? NULL : buffers_bytes(table, *name);
+	}
+	return room;
+}
+
 /* What it had is let go, and its answer put into its buffer: done again as a whole after a death. */
 static void
-lingering_prepare(struct table *table, struct table_session *record, const char *text)
+lingering_prepare(struct table *table, uint32_t session, const char *text)
 {
+	struct table_session *record = &table->sessions[session];
 	size_t length = text == NULL ? 0 : strlen(text);
 	unsigned char *room;
 
 	if (!(record->flags & TABLE_SESSION_UNTOLD))
 		return;
-	recover_release(table, record);
-	room = length == 0 ? NULL : flow_room(table, &record->buffer[TABLE_DOWN], length);
+	recover_release(table, session);
+	room = length == 0 ? NULL : lingering_room(table, session, length);
 	if (room != NULL) {
 		memcpy(room, text, length);
 		table->buffers[record->buffer[TABLE_DOWN]].tail += (uint32_t)length;
@@ -256,7 +273,7 @@ lingering_resume(struct lingering *lingering, uint32_t session, const char *text
 {
 	struct lingering_client *client;
 
-	lingering_prepare(lingering->table, &lingering->table->sessions[session], text);
+	lingering_prepare(lingering->table, session, text);
 	client = lingering_add(lingering, session);
 	if (lingering_go_on(client))
 		lingering_close_client(client);
@@ -275,7 +292,7 @@ lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
 	table_session_set(lingering->table, session, TABLE_LINGERING);
 	CRASH_POINT(LINGER_MARKED);
 	if (!(record->flags & TABLE_SESSION_UNTOLD))
-		recover_release(lingering->table, record);
+		recover_release(lingering->table, session);
 	lingering_resume(lingering, session, text);
 }
 

@@ -24,7 +24,7 @@ void
 member_update_reading(struct member *member)
 {
 	bool reading = !member->ended && !member->stuck && !member->waiting && !member->writing &&
-	    !member_is_last(member);
+	    member->wait == NULL && !member_is_last(member);
 
 	if (reading == member->reading)
 		return;
@@ -116,7 +116,7 @@ member_finish(struct member *member, enum closing_cause cause)
 	table_barrier();
 	member_wait_no_more(member);
 	member->stuck = false;
-	flow_drop(member->shared->table, member_in(member));
+	flow_drop(member->shared->table, member_payer(member), member_in(member));
 	member_update_reading(member);
 	member_dirty(member);
 }
@@ -167,7 +167,7 @@ member_send(struct member *member)
 			return (int)n;
 		member_record(member)->active = clock_tick();
 	}
-	flow_release(table, member_out(member));
+	flow_release(table, shared_payer(member->shared), member_out(member));
 	return 0;
 }
 
@@ -232,7 +232,7 @@ member_make_room(struct member *member)
 	missing = member->progress.expected > length ? member->progress.expected - length : 0;
 	if (missing > want)
 		want = missing < length ? missing : length > want ? length : want;
-	return flow_room(table, member_in(member), want) != NULL;
+	return member_room(member, member_in(member), want) != NULL;
 }
 
 /* The next packet is too long for a message.  A client's is left where it is until its replies have come. */
@@ -250,7 +250,9 @@ member_refuse_packet(struct member *member, int fd)
 	}
 }
 
-/* No buffer is free for what it says. */
+static void member_on_memory(void *arg);
+
+/* No buffer is free for what it says, and none has been for long. */
 static void
 member_give_up(struct member *member, int fd)
 {
@@ -262,6 +264,25 @@ member_give_up(struct member *member, int fd)
 	}
 	member->shared->record->lost++;
 	recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
+}
+
+/* No buffer is free for what it says: it is not read until there is one. */
+static void
+member_starve(struct member *member, int fd)
+{
+	int64_t now = clock_now();
+
+	if (member->starved_since == 0)
+		member->starved_since = now;
+	if (now - member->starved_since >= SHARED_STARVED) {
+		member->starved_since = 0;
+		member_give_up(member, fd);
+		return;
+	}
+	if (member->wait == NULL)
+		member->wait = budget_wait_start(member->shared->table->budget, member_payer(member),
+		    member_on_memory, member);
+	member_update_reading(member);
 }
 
 /* Makes room for the packet that is next: bytes of it, 0 at the end of the file, or -errno. */
@@ -280,7 +301,7 @@ member_expect_packet(struct member *member, int fd)
 		recv(fd, NULL, 0, MSG_DONTWAIT);
 		return member->session != NULL && hangup_is_silence(fd) ? 0 : -EAGAIN;
 	}
-	return flow_room(member->shared->table, member_in(member), (size_t)n) == NULL ? -ENOMEM : n;
+	return member_room(member, member_in(member), (size_t)n) == NULL ? -ENOMEM : n;
 }
 
 static ssize_t
@@ -313,12 +334,14 @@ member_read(struct member *member, int fd)
 	if (n < 0 && n != -EAGAIN && n != -ENOMEM) /* B3: the error is told once, before what was said */
 		n = member_receive(member, fd);
 	if (n == -ENOMEM) {
-		member_give_up(member, fd);
+		member_starve(member, fd);
 		n = -EAGAIN;
 	}
-	if (n > 0)
+	if (n > 0) {
 		member_record(member)->active = clock_tick();
-	else if (n != -EAGAIN && member->session != NULL)
+		member->starved_since = 0;
+	}
+	if (n <= 0 && n != -EAGAIN && member->session != NULL)
 		member_note_end(member, fd);
 	if (n != -EAGAIN || member_is_last(member))
 		member_ask(member);
@@ -334,6 +357,18 @@ member_on_readable(evutil_socket_t fd, short what, void *arg)
 	header->handling = member->index;
 	member_read(member, (int)fd);
 	header->handling = 0;
+}
+
+/* There may be memory again; what is read finds its place at once, before another has it. */
+static void
+member_on_memory(void *arg)
+{
+	struct member *member = arg;
+
+	member->wait = NULL;
+	member_update_reading(member);
+	if (member->reading)
+		member_on_readable(event_get_fd(&member->read), EV_READ, member);
 }
 
 static void
@@ -396,6 +431,7 @@ member_free(struct member *member)
 	member_wait_no_more(member);
 	member_clean(member);
 	member_update_writing(member, false);
+	budget_wait_cancel(member->wait);
 	loop_event_stop(&member->read);
 	loop_event_stop(&member->write);
 	shared->members[member->index] = NULL;

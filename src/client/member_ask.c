@@ -189,9 +189,9 @@ ask_move(struct member *member, const struct ask_run *run)
 	uint64_t who = owed_word(shared->table, member->index);
 	unsigned char *room;
 
-	if (!owed_room(shared->table, record, run->count))
+	if (!shared_owed_room(shared, run->count))
 		return false;
-	room = flow_room(shared->table, &record->out, run->bytes);
+	room = shared_room(shared, &record->out, run->bytes);
 	if (room == NULL)
 		return false;
 	memcpy(room, ask_bytes(member), run->bytes);
@@ -234,7 +234,7 @@ ask_answer_here(struct member *member, const char *text, size_t length, const st
 	unsigned char *room = NULL;
 	struct redo redo;
 
-	if (length > 0 && (room = flow_room(shared->table, member_out(member), length)) == NULL)
+	if (length > 0 && (room = shared_room(shared, member_out(member), length)) == NULL)
 		return false;
 	if (room != NULL)
 		memcpy(room, text, length);
@@ -361,8 +361,8 @@ ask_packet(struct member *member)
 
 	if (ask_window(member) == 0)
 		return ASK_STUCK;
-	if (ask_vacant(member) == 0 || !ask_has_room(member, run.bytes) || !owed_room(shared->table, record, 1) ||
-	    (room = flow_room(shared->table, &record->out, run.bytes + FRAMING_OVERHEAD)) == NULL)
+	if (ask_vacant(member) == 0 || !ask_has_room(member, run.bytes) || !shared_owed_room(shared, 1) ||
+	    (room = shared_room(shared, &record->out, run.bytes + FRAMING_OVERHEAD)) == NULL)
 		return ASK_WAIT;
 	length = shared->framing->wrap(ask_bytes(member), ask_packet_length(member), room);
 	if (length == 0)
@@ -394,7 +394,7 @@ static enum ask_step
 ask_step(struct member *member)
 {
 	if (ask_length(member) == 0) {
-		flow_release(member->shared->table, member_in(member));
+		flow_release(member->shared->table, member_payer(member), member_in(member));
 		return ASK_READ;
 	}
 	if (ask_is_packet(member) && member->shared->settings->framing != FRAMING_RESP)

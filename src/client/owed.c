@@ -49,14 +49,14 @@ owed_at(const struct table *table, const struct table_shared *shared, uint64_t i
 }
 
 bool
-owed_room(struct table *table, struct table_shared *shared, uint32_t entries)
+owed_room(struct table *table, struct budget_payer payer, struct table_shared *shared, uint32_t entries)
 {
 	uint32_t old = shared->owed, new;
 	size_t wanted = (owed_count(shared) + entries) * sizeof(struct table_owed);
 
 	if (owed_count(shared) + entries <= owed_capacity(table, shared))
 		return true;
-	if (wanted > buffers_largest() || (new = buffers_claim(table, wanted)) == 0)
+	if (wanted > buffers_largest() || (new = buffers_claim(table, payer, wanted)) == 0)
 		return false;
 	for (uint64_t i = shared->owed_head; i != shared->owed_tail; i++)
 		*owed_in(table, new, i) = *owed_in(table, old, i);
@@ -65,7 +65,7 @@ owed_room(struct table *table, struct table_shared *shared, uint32_t entries)
 	shared->owed = new;
 	table_barrier();
 	if (old != 0)
-		buffers_free(table, old);
+		buffers_free(table, payer, old);
 	return true;
 }
 

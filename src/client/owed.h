@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "keep/budget.h"
 #include "keep/table.h"
 
 /* The word for a client: its slot and the generation that it has now. */
@@ -25,7 +26,7 @@ uint64_t owed_sent(const struct table *table, const struct table_shared *shared)
 uint64_t owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end);
 
 /* Sees to room for so many entries more, at most 256; false if no buffer is free. */
-bool owed_room(struct table *table, struct table_shared *shared, uint32_t entries);
+bool owed_room(struct table *table, struct budget_payer payer, struct table_shared *shared, uint32_t entries);
 
 /* Entry number i; beyond owed_tail it is there to be written. */
 struct table_owed *owed_at(const struct table *table, const struct table_shared *shared, uint64_t i);

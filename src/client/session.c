@@ -1,6 +1,8 @@
 #include "client/session.h"
 
 #include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -11,12 +13,15 @@
 #include "base/loop.h"
 #include "client/lingering.h"
 #include "client/member.h"
+#include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
 #define SESSION_SERVED CLOCK_SECOND
+/* The least that the kernel takes in from an upstream, before it is doubled. */
+#define SESSION_RECEIVE (64u << 10)
 /* Sessions whose memory lies together. */
 #define SESSION_SLAB   32
 
@@ -192,6 +197,33 @@ session_start_relay(struct session *session)
 	relay_start(session->relay);
 }
 
+static int
+session_bound(int fd, int level, int option, uint32_t value)
+{
+	int number = (int)value;
+
+	return setsockopt(fd, level, option, &number, sizeof number);
+}
+
+/* Where memory is scarce the kernel keeps less for a connection than it would.  Of what goes to the upstream it is
+ * told what may wait to be sent, for a small buffer would also bound what is on its way; of what comes from there not
+ * to grow beyond what TCP begins with, for less than a segment of the loopback interface would stall.  It doubles the
+ * sizes of buffers, for its own needs (socket(7)). */
+static void
+session_bound_sockets(const struct session *session, int upstream_fd)
+{
+	uint32_t share = budget_socket_share(session->table->budget, session->table->sessions_used);
+
+	if (share == 0)
+		return;
+	session_bound(session_record(session)->client_fd, SOL_SOCKET, SO_SNDBUF, share / 4);
+	if (upstream_fd == -1)
+		return;
+	if (session_bound(upstream_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, share / 4) == -1)
+		session_bound(upstream_fd, SOL_SOCKET, SO_SNDBUF, share / 4);
+	session_bound(upstream_fd, SOL_SOCKET, SO_RCVBUF, share / 4 > SESSION_RECEIVE ? share / 4 : SESSION_RECEIVE);
+}
+
 static void
 session_start_watch(struct session *session)
 {
@@ -236,6 +268,7 @@ session_open(struct session *session, int upstream_fd)
 	record->active = clock_tick();
 	table_session_set(session->table, session->index, TABLE_OPEN);
 	CRASH_POINT(OPEN_COMMITTED);
+	session_bound_sockets(session, upstream_fd);
 	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
 	session_start_relay(session);
 	relay_hear_client(session->relay);

@@ -139,6 +139,7 @@ shared_free(struct shared *shared)
 	shared_set_datagrams(shared, -1);
 	loop_event_stop(&shared->read);
 	loop_event_stop(&shared->write);
+	budget_wait_cancel(shared->wait);
 	loop_timer_stop(&shared->giving);
 	loop_timer_stop(&shared->tick);
 	stock_clear(&shared->stock);

@@ -145,6 +145,6 @@ shared_end(struct shared *shared)
 		recover_close_session(shared->table, datagrams);
 	shared_drop(shared);
 	record->owed_head = record->owed_tail;
-	flow_drop(shared->table, &record->out);
-	flow_drop(shared->table, &record->owed);
+	flow_drop(shared->table, shared_payer(shared), &record->out);
+	flow_drop(shared->table, shared_payer(shared), &record->owed);
 }

@@ -11,21 +11,43 @@ cast_has_more(const struct shared *shared, size_t offset)
 	return flow_length(shared->table, *shared_in(shared)) > offset;
 }
 
+static void
+cast_close(struct shared *shared, struct member *member)
+{
+	log_notice(shared->name, "client %llu does not keep up, %zu bytes wait for it: closed",
+	    (unsigned long long)member_record(member)->id, flow_length(shared->table, *member_out(member)));
+	session_is_over(member->session, CLOSING_BEHIND);
+}
+
+/* Room for a client's copy.  Where memory is short, those who are furthest behind are closed for it. */
+static unsigned char *
+cast_room(struct shared *shared, struct member *member)
+{
+	unsigned char *room;
+	struct member *behind;
+
+	if (flow_length(shared->table, *member_out(member)) > shared_room_of_client(shared))
+		return NULL;
+	while ((room = shared_room(shared, member_out(member), shared->record->cast_length)) == NULL) {
+		behind = shared_furthest_behind(shared);
+		if (behind == NULL || behind == member)
+			return NULL;
+		cast_close(shared, behind);
+	}
+	return room;
+}
+
 /* One client's copy of the broadcast under way. */
 static void
 cast_to(struct shared *shared, struct member *member)
 {
 	struct table_shared *record = shared->record;
-	size_t length = record->cast_length, waits = flow_length(shared->table, *member_out(member));
-	unsigned char *room = NULL;
+	size_t length = record->cast_length;
+	unsigned char *room = cast_room(shared, member);
 	struct redo redo;
 
-	if (waits <= shared_room_of_client(shared))
-		room = flow_room(shared->table, member_out(member), length);
 	if (room == NULL) {
-		log_notice(shared->name, "client %llu does not keep up, %zu bytes wait for it: closed",
-		    (unsigned long long)member_record(member)->id, waits);
-		session_is_over(member->session, CLOSING_BEHIND);
+		cast_close(shared, member);
 		return;
 	}
 	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), length);

@@ -16,6 +16,10 @@
 #define CHOKE_PATIENCE CLOCK_SECOND
 #define CHOKE_FORGET   10
 
+/* Somebody of the service may have been short of memory for so long before who is furthest behind is closed, deaf or
+ * not. */
+#define CHOKE_SHORT    (2 * CLOCK_SECOND)
+
 /* Bytes that the client's host has for it, in the kernel's measure: fewer than before mean that it has taken some,
  * though there may not be room for more yet. */
 static int
@@ -113,6 +117,40 @@ shared_unchoke(struct shared *shared)
 	shared_hand_out(shared);
 }
 
+struct member *
+shared_furthest_behind(const struct shared *shared)
+{
+	struct member *behind = NULL;
+	size_t most = 0, waits;
+
+	for (size_t i = 0; shared->blocked > 0 && i < shared->member_slots; i++) {
+		if (shared->members[i] == NULL || !shared->members[i]->writing)
+			continue;
+		waits = flow_length(shared->table, *member_out(shared->members[i]));
+		if (waits >= most) {
+			behind = shared->members[i];
+			most = waits;
+		}
+	}
+	return behind;
+}
+
+/* While others are short of memory it is not for those who do not take what they were given. */
+static void
+choke_check_short(struct shared *shared, int64_t now)
+{
+	struct member *behind = shared_furthest_behind(shared);
+
+	if (behind == NULL || budget_short(shared->table->budget, shared->service) == 0) {
+		shared->short_since = 0;
+		return;
+	}
+	if (shared->short_since == 0)
+		shared->short_since = now;
+	if (now - behind->deaf_since >= CHOKE_DEAF || now - shared->short_since >= CHOKE_SHORT)
+		choke_close(shared, behind);
+}
+
 void
 shared_check_deaf(struct shared *shared, int64_t now)
 {
@@ -121,4 +159,5 @@ shared_check_deaf(struct shared *shared, int64_t now)
 			choke_look(shared->members[i], now);
 	if (shared->choked != NULL && choke_is_hopeless(shared, shared->choked, now))
 		choke_close(shared, shared->choked);
+	choke_check_short(shared, now);
 }

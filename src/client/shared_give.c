@@ -53,7 +53,7 @@ shared_on_giving(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (shared->fd != -1 && !shared->reading && shared->choked == NULL)
+	if (shared->fd != -1 && !shared->reading && shared->choked == NULL && shared->wait == NULL)
 		shared_unchoke(shared);
 	give(shared);
 	shared_serve_waiting(shared);
@@ -116,7 +116,7 @@ shared_beat(struct shared *shared)
 	unsigned char *room;
 	struct redo redo;
 
-	if (!owed_room(shared->table, record, 1) || (room = flow_room(shared->table, &record->out, length)) == NULL)
+	if (!shared_owed_room(shared, 1) || (room = shared_room(shared, &record->out, length)) == NULL)
 		return;
 	memcpy(room, shared->beat_text, length);
 	*owed_at(shared->table, record, record->owed_tail) = (struct table_owed){ .who = TABLE_OWED_NOBODY,
@@ -164,7 +164,7 @@ shared_retire(struct shared *shared)
 	flow_redo(&redo, shared->table, record->out, gone, 0);
 	redo_add(&redo, &record->owed_head, head);
 	redo_commit(&redo);
-	flow_release(shared->table, &record->out);
+	flow_release(shared->table, shared_payer(shared), &record->out);
 	if (owed_count(record) == 0)
 		shared->liveness.asked = 0;
 }

@@ -72,8 +72,8 @@ gone_drop(struct shared *shared)
 	unsigned char *room;
 	struct redo redo;
 
-	if (sum.kept == sum.entries || !owed_room(shared->table, record, (uint32_t)sum.kept) ||
-	    (room = flow_room(shared->table, &record->out, sum.bytes)) == NULL)
+	if (sum.kept == sum.entries || !shared_owed_room(shared, (uint32_t)sum.kept) ||
+	    (room = shared_room(shared, &record->out, sum.bytes)) == NULL)
 		return; /* without room they are carried out */
 	gone_copy(shared, room);
 	CRASH_POINT(SHARED_COPIED);
@@ -84,7 +84,7 @@ gone_drop(struct shared *shared)
 	redo_add(&redo, &record->owed_head, record->owed_tail);
 	redo_add(&redo, &record->owed_tail, record->owed_tail + sum.kept);
 	redo_commit(&redo);
-	flow_release(shared->table, &record->out);
+	flow_release(shared->table, shared_payer(shared), &record->out);
 }
 
 /* Who waits for replies, or for a place in the queue, may be gone though nothing has told of it. */

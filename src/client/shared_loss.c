@@ -31,7 +31,7 @@ loss_fail(struct shared *shared, enum closing_cause cause)
 	struct redo redo;
 
 	if (member != NULL && shared->loss_text != NULL && !member_is_last(member))
-		room = flow_room(shared->table, member_out(member), shared->loss_length);
+		room = shared_room(shared, member_out(member), shared->loss_length);
 	if (room != NULL)
 		memcpy(room, shared->loss_text, shared->loss_length);
 	else if (member != NULL)
@@ -96,7 +96,7 @@ shared_settle(struct shared *shared)
 	CRASH_POINT(SHARED_UNNAMED);
 	if (sent > 0)
 		shared->callbacks->settled(shared->arg, failing, sent - failing);
-	flow_release(shared->table, &record->out);
+	flow_release(shared->table, shared_payer(shared), &record->out);
 }
 
 void
@@ -109,6 +109,9 @@ shared_drop(struct shared *shared)
 	shared_retire(shared); /* while it can be asked */
 	loop_event_stop(&shared->read);
 	loop_event_stop(&shared->write);
+	budget_wait_cancel(shared->wait);
+	shared->wait = NULL;
+	shared->starved_since = 0;
 	shared->reading = shared->writing = false;
 	shared->fd = -1;
 	shared->choked = NULL;
@@ -139,7 +142,7 @@ loss_fail_until(struct shared *shared, uint64_t end, enum closing_cause cause)
 
 	while (record->owed_head < end && owed_count(record) > 0)
 		loss_fail(shared, cause);
-	flow_release(shared->table, &record->out);
+	flow_release(shared->table, shared_payer(shared), &record->out);
 	shared_flush(shared);
 }
 

@@ -20,6 +20,7 @@
 #include <event2/event_struct.h>
 #include <sys/queue.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/stock.h"
 #include "client/closing.h"
@@ -37,6 +38,8 @@
  * others wait for it until it is down to so many times. */
 #define SHARED_CHOKE   4
 #define SHARED_UNCHOKE 3
+/* Who finds no memory waits for it so long, then it is closed, or the connection lost. */
+#define SHARED_STARVED (10 * CLOCK_SECOND)
 /* Requests of one client moved in one go, so that others have their turn. */
 #define SHARED_RUN 256
 
@@ -65,6 +68,8 @@ struct member {
 	bool ended;              /* it has said its last */
 	bool gone;               /* and hears nothing more */
 	bool stuck;              /* a message is whole and cannot go on yet */
+	struct budget_wait *wait; /* owned: it is not read, for want of memory; NULL: it is */
+	int64_t starved_since;   /* the same; 0: what it said last found its place */
 	bool waiting, dirty;     /* in the list */
 };
 
@@ -113,6 +118,9 @@ struct shared {
 	int64_t queued_since;    /* the same, of the oldest request in the queue */
 	struct shared_mark marks[SHARED_MARKS]; /* how far the queue went at times since */
 	unsigned next_mark;
+	struct budget_wait *wait; /* owned: the connection is not read, for want of memory; NULL: it is */
+	int64_t starved_since;   /* the same; 0: what came last found its place */
+	int64_t short_since;     /* clients are short of memory, and others do not take what is there; 0: not so */
 	struct loop_timer giving; /* in this turn of the loop */
 	struct loop_timer tick;
 };
@@ -128,6 +136,39 @@ static inline volatile uint32_t *
 shared_in(const struct shared *shared)
 {
 	return &shared->table->sessions[shared->record->upstream].buffer[TABLE_DOWN];
+}
+
+/* Who pays for what a client says; and for all that is here already. */
+static inline struct budget_payer
+member_payer(const struct member *member)
+{
+	return (struct budget_payer){ .service = member->shared->service };
+}
+
+static inline struct budget_payer
+shared_payer(const struct shared *shared)
+{
+	return (struct budget_payer){ .service = shared->service, .moves_on = true };
+}
+
+/* Room in one of the service's flows, for what is here already; in its ring of those who are owed; in that of what a
+ * client says.  NULL or false: there is none, or not now. */
+static inline unsigned char *
+shared_room(const struct shared *shared, volatile uint32_t *name, size_t want)
+{
+	return flow_room(shared->table, shared_payer(shared), name, want);
+}
+
+static inline bool
+shared_owed_room(const struct shared *shared, uint32_t entries)
+{
+	return owed_room(shared->table, shared_payer(shared), shared->record, entries);
+}
+
+static inline unsigned char *
+member_room(const struct member *member, volatile uint32_t *name, size_t want)
+{
+	return flow_room(member->shared->table, member_payer(member), name, want);
 }
 
 /* Most bytes that a client may have waiting for it. */
@@ -172,6 +213,10 @@ enum framing_result shared_parse(struct shared *shared, size_t offset, size_t *r
 void shared_lose_nonsense(struct shared *shared, enum framing_result result);
 /* Hands out what came from the upstream, as far as it is whole. */
 void shared_hand_out(struct shared *shared);
+/* There is no memory for what it sends: it is not read until there is some, or lost after SHARED_STARVED. */
+void shared_starve(struct shared *shared);
+/* Who has most waiting for it of those that do not take it; NULL: nobody. */
+struct member *shared_furthest_behind(const struct shared *shared);
 /* Gives those who have something what they have. */
 void shared_flush(struct shared *shared);
 /* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has

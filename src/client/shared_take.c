@@ -60,7 +60,8 @@ take_commit(struct shared *shared, const struct take_run *run, struct member *me
 	}
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED);
-	flow_release(shared->table, &record->out);
+	shared->starved_since = 0;
+	flow_release(shared->table, shared_payer(shared), &record->out);
 	if (owed_count(record) == 0)
 		shared->liveness.asked = 0;
 }
@@ -86,6 +87,29 @@ take_pulse(struct shared *shared, const struct take_run *run)
 	return false;
 }
 
+/* It must take something first; false if that must be waited for. */
+static bool
+take_choke(struct shared *shared, const struct take_run *run, struct member *member)
+{
+	if (shared_choke(shared, member) || shared->fd == -1) /* with the last client of a drain it goes */
+		return false;
+	take_commit(shared, run, NULL);
+	return true;
+}
+
+/* There is no memory for the replies, or to read them.  Who does not take what it was given has it, and must take
+ * some first; if nobody is to blame it is waited for. */
+static void
+take_want(struct shared *shared)
+{
+	struct member *behind = shared_furthest_behind(shared);
+
+	if (behind != NULL)
+		shared_choke(shared, behind);
+	else
+		shared_starve(shared);
+}
+
 /* Hands a run to its client, or to nobody; false if that must wait. */
 static bool
 take_deliver(struct shared *shared, const struct take_run *run)
@@ -99,12 +123,12 @@ take_deliver(struct shared *shared, const struct take_run *run)
 		take_commit(shared, run, NULL);
 		return true;
 	}
-	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared) ||
-	    (room = flow_room(shared->table, member_out(member), run->bytes)) == NULL) {
-		if (shared_choke(shared, member) || shared->fd == -1) /* with the last client of a drain it goes */
-			return false;
-		take_commit(shared, run, NULL);
-		return true;
+	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared))
+		return take_choke(shared, run, member);
+	if ((room = shared_room(shared, member_out(member), run->bytes)) == NULL) {
+		shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
+		take_want(shared);
+		return false;
 	}
 	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), run->bytes);
 	CRASH_POINT(SHARED_COPIED);
@@ -224,7 +248,7 @@ shared_hand_out(struct shared *shared)
 	}
 	*handling = before;
 	if (shared->fd != -1)
-		flow_release(shared->table, shared_in(shared));
+		flow_release(shared->table, shared_payer(shared), shared_in(shared));
 	shared_flush(shared);
 }
 
@@ -237,6 +261,39 @@ shared_flush(struct shared *shared)
 		member_flush(member);
 }
 
+static void
+shared_on_memory(void *arg)
+{
+	struct shared *shared = arg;
+
+	shared->wait = NULL;
+	if (shared->fd == -1 || shared->choked != NULL)
+		return;
+	if (!shared->reading)
+		event_add(&shared->read, NULL);
+	shared->reading = true;
+	shared_hand_out(shared); /* it may have been a reply that found no place */
+	shared_serve_waiting(shared);
+}
+
+void
+shared_starve(struct shared *shared)
+{
+	int64_t now = clock_now();
+
+	if (shared->starved_since == 0)
+		shared->starved_since = now;
+	if (now - shared->starved_since >= SHARED_STARVED) {
+		shared_lose(shared, "there is no memory for what it sends");
+		return;
+	}
+	if (shared->wait == NULL)
+		shared->wait = budget_wait_start(shared->table->budget, shared_payer(shared), shared_on_memory,
+		    shared);
+	event_del(&shared->read);
+	shared->reading = false;
+}
+
 /* One read.  Whether there may be more at once. */
 static bool
 take_read(struct shared *shared)
@@ -244,18 +301,19 @@ take_read(struct shared *shared)
 	bool full;
 	ssize_t n;
 
-	if (flow_room(shared->table, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL) {
-		shared_lose(shared, "there is no memory for what it sends");
+	if (shared_room(shared, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL) {
+		take_want(shared);
 		return false;
 	}
 	n = call_receive(shared->table, shared->record->upstream, TABLE_DOWN, shared->fd);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();
+		shared->starved_since = 0;
 		full = n == CALL_MOST || flow_spare(shared->table, *shared_in(shared)) == 0;
 		shared_hand_out(shared);
 		return full && shared->fd != -1 && shared->choked == NULL;
 	}
-	flow_release(shared->table, shared_in(shared));
+	flow_release(shared->table, shared_payer(shared), shared_in(shared));
 	if (n == -EAGAIN)
 		return false;
 	if (n < 0 && shared->error == 0) { /* B3: what came before it is still to be read */

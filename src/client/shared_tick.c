@@ -70,6 +70,8 @@ tick_period(const struct shared *shared)
 		return queued || waiting ? tick_shorter(period, shared->hold_timeout / SHARED_LOOKS) : period;
 	if (shared->broken)
 		period = tick_shorter(period, TICK_IDLE);
+	if (waiting && !queued) /* for want of memory, which others may give back */
+		period = tick_shorter(period, TICK_IDLE);
 	if (queued && !shared_is_ordered(shared))
 		period = tick_shorter(period, waiting || shared_is_paused(shared) ? TICK_RETIRE : TICK_IDLE);
 	return tick_shorter(period, liveness_period(&limits));

@@ -21,6 +21,7 @@ enum metrics_format {
 struct metrics_daemon {
 	char version[64];
 	uint64_t worker_restarts, restarts, upgrades, config_ok, services, max_files, log_lines_lost;
+	uint64_t memory, max_memory, short_of_memory;
 	int64_t started;     /* wall clock, microseconds */
 };
 

@@ -230,6 +230,11 @@ show_daemon(const json_t *answer)
 		show_print(stdout, show_text(answer, "config_error"));
 		putchar('\n');
 	}
+	if (show_number(answer, "short_of_memory") > 0)
+		printf("Buffers use %.1f of %.1f MiB (max_memory): %lld connections are slowed down.\n",
+		    (double)show_number(answer, "memory_used") / (1 << 20),
+		    (double)show_number(answer, "max_memory") / (1 << 20),
+		    show_number(answer, "short_of_memory"));
 	show_removed(answer);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "keep/budget.h"
 
 static void
 metrics_take_link(struct metrics_service *metrics, const struct link_status *link)
@@ -84,6 +85,9 @@ metrics_take_daemon(struct metrics *metrics, const struct commands_context *cont
 	daemon->config_ok = header->config_error[0] == '\0';
 	daemon->services = metrics->count;
 	daemon->max_files = header->shape.sessions - 1;
+	daemon->memory = budget_taken(context->table->budget);
+	daemon->max_memory = budget_most(context->table->budget);
+	daemon->short_of_memory = budget_short_all(context->table->budget);
 	daemon->started = header->started;
 }
 

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "client/peer.h"
 #include "daemon/commands_parts.h"
+#include "keep/budget.h"
 
 static void
 status_set(json_t *object, const char *key, uint64_t number)
@@ -221,6 +222,9 @@ status_daemon(const struct commands_context *context)
 	status_set_bool(object, "ready", header->ready != 0);
 	status_set_bool(object, "stopping", header->stop_deadline != 0);
 	json_object_set_new(object, "stop_in_seconds", status_span_between(clock_now(), header->stop_deadline));
+	status_set(object, "max_memory", budget_most(context->table->budget));
+	status_set(object, "memory_used", budget_taken(context->table->budget));
+	status_set(object, "short_of_memory", budget_short_all(context->table->budget));
 	json_object_set_new(object, "removed", status_removed(context));
 	return object;
 }

@@ -33,6 +33,7 @@ struct config {
 	char *runtime_directory;           /* owned; absolute */
 	char *include_directory;           /* owned; as written; NULL none */
 	int64_t stop_timeout;              /* microseconds */
+	int64_t max_memory;                /* bytes; 0: by what the machine allows */
 	struct config_log log;
 	struct config_control control;
 	char *metrics_listen;              /* owned; NULL nowhere */

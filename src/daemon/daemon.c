@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/sink.h"
+#include "keep/budget.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
@@ -187,6 +188,26 @@ daemon_tidy(struct daemon *daemon)
 	mem_trim();
 }
 
+/* Once a minute: buffers are at their bound, and whose connections are slower for that. */
+static void
+daemon_tell_want(struct daemon *daemon)
+{
+	const struct budget *budget = daemon->table->budget;
+	uint32_t services = table_services_used(daemon->table);
+	int64_t now = clock_now();
+
+	if (budget_short_all(budget) == 0 ||
+	    (daemon->want_told != 0 && now - daemon->want_told < 60 * CLOCK_SECOND))
+		return;
+	daemon->want_told = now;
+	for (uint16_t i = 0; i < services; i++)
+		if (budget_short(budget, i) > 0)
+			log_warning(daemon->table->services[i].name, "%u connections are slowed down: buffers use "
+			    "%.1f MiB, max_memory is %.1f MiB",
+			    budget_short(budget, i), (double)budget_taken(budget) / (1 << 20),
+			    (double)budget_most(budget) / (1 << 20));
+}
+
 static void
 daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 {
@@ -197,8 +218,10 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	daemon_beat(daemon);
 	log_tell_suppressed(clock_now());
-	if (header->heartbeat % 4 == 0)
+	if (header->heartbeat % 4 == 0) {
 		daemon_tidy(daemon);
+		daemon_tell_want(daemon);
+	}
 	if (header->heartbeat % 4 == 0 && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)
@@ -315,6 +338,8 @@ daemon_start(struct daemon *daemon)
 	if (!daemon_read_config(daemon))
 		return false;
 	daemon_open_log(daemon, daemon->config);
+	daemon_bound_memory(daemon, daemon->config);
+	budget_run(daemon->table->budget, daemon->loop);
 	log_set_starting(!header->was_ready);
 	daemon_log_death(header);
 	daemon_log_origin(daemon);
@@ -350,6 +375,7 @@ daemon_end(struct daemon *daemon)
 	    daemon->config->control.listener.path[0] != '@')
 		unlink(daemon->config->control.listener.path);
 	config_free(daemon->config);
+	budget_run(daemon->table->budget, NULL);
 	loop_free(daemon->loop);
 	log_end();
 }
@@ -387,6 +413,9 @@ daemon_run(struct table *table, const char *version)
 	if (!header->was_ready)
 		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.sessions - 1,
 		    (header->shape.sessions - 1) / 2);
+	if (!header->was_ready)
+		log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
+		    (double)budget_most(table->budget) / (1 << 20));
 	log_set_starting(false);
 	if (!(header->requests & TABLE_REQUEST_RELOADING))
 		daemon_say_ready(&daemon); /* else the reload does, which comes when clients are served again */

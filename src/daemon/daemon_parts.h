@@ -43,10 +43,14 @@ struct daemon {
 	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
 	struct loop_timer stop;       /* stop_timeout */
 	bool stopping;
+	int64_t want_told;            /* when it was logged that buffers are at their bound; 0 never */
 };
 
 /* The level that an operator has set goes before the configured one. */
 void daemon_open_log(const struct daemon *daemon, const struct config *config);
+
+/* Bounds the buffers as the configuration says. */
+void daemon_bound_memory(const struct daemon *daemon, const struct config *config);
 
 /* A sign of life for the keeper, also in the midst of long work (K6).  arg is the daemon. */
 void daemon_beat(void *arg);

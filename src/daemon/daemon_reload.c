@@ -5,7 +5,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/memory_limit.h"
 #include "daemon/daemon_parts.h"
+#include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 #include "keep/recover.h"
@@ -16,6 +18,18 @@ daemon_open_log(const struct daemon *daemon, const struct config *config)
 	uint32_t set = daemon->table->header->log_level;
 
 	log_open(config->log.target, set > 0 ? (enum log_level)(set - 1) : config->log.level);
+}
+
+/* The share of what may be used that is taken without being told. */
+#define DAEMON_MEMORY_SHARE 4
+#define DAEMON_MEMORY_LEAST (4u << 20)
+
+void
+daemon_bound_memory(const struct daemon *daemon, const struct config *config)
+{
+	uint64_t most = config->max_memory > 0 ? (uint64_t)config->max_memory : memory_limit() / DAEMON_MEMORY_SHARE;
+
+	budget_set(daemon->table->budget, most > DAEMON_MEMORY_LEAST ? most : DAEMON_MEMORY_LEAST);
 }
 
 void
@@ -31,6 +45,7 @@ daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_pla
 {
 	fleet_apply(daemon->fleet, config, plan);
 	daemon_open_log(daemon, config);
+	daemon_bound_memory(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
 	daemon_change_metrics(daemon, config, metrics);
 	config_free(daemon->config);

@@ -1,5 +1,7 @@
 #include "daemon/setting_numbers.h"
 
+#include <inttypes.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/values.h"
@@ -104,6 +106,35 @@ setting_take_size(const struct setting *setting, const config_setting_t *value, 
 	if ((error = setting_check_range(setting, (double)size, " bytes")) == NULL)
 		*(unsigned *)field = (unsigned)size;
 	return error;
+}
+
+/* As setting_take_size(), of more; 0 is within any range. */
+char *
+setting_take_memory(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value), *wrong;
+	double number = 0;
+	char *error = NULL;
+	int64_t size;
+
+	if (text != NULL && (wrong = values_parse_size(text, &size)) != NULL)
+		return mem_print("\"%s\": %s", text, wrong);
+	if (text == NULL && !setting_get_number(value, &number))
+		return setting_wrong_type(setting, value);
+	if (text == NULL)
+		size = (int64_t)number;
+	if (size != 0 || number < 0 || number > 0)
+		error = setting_check_range(setting, text == NULL ? number : (double)size, " bytes");
+	if (error == NULL)
+		*(int64_t *)field = size;
+	return error;
+}
+
+void
+setting_print_memory(const struct setting *setting, const void *field, FILE *out)
+{
+	(void)setting;
+	fprintf(out, "%" PRId64 "%s", *(const int64_t *)field, *(const int64_t *)field > INT32_MAX ? "L" : "");
 }
 
 void

@@ -36,6 +36,8 @@ static const struct type types[SETTING_TYPES] = {
 	    setting_print_integer },
 	[SETTING_SIZE] = { "a size in bytes", STORE_PLAIN, sizeof(unsigned), setting_take_size,
 	    setting_print_integer },
+	[SETTING_MEMORY] = { "a size in bytes", STORE_PLAIN, sizeof(int64_t), setting_take_memory,
+	    setting_print_memory },
 	[SETTING_INTEGER] = { "a whole number", STORE_PLAIN, sizeof(int), setting_take_integer,
 	    setting_print_integer },
 	[SETTING_NUMBER] = { "a number", STORE_PLAIN, sizeof(double), setting_take_number,

@@ -190,6 +190,8 @@ static const struct setting top_rows[] = {
 	    NULL, "further files, relative to the main file; \"\": none" },
 	{ "stop_timeout", "10", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, TOP(stop_timeout), NULL,
 	    "how long sessions may go on after SIGTERM" },
+	{ "max_memory", "0", SETTING_MEMORY, 4 << 20, 1e15, SETTING_IN_PLACE, TOP(max_memory), NULL,
+	    "bound of all buffers; 0: a quarter of what the cgroup or the machine allows" },
 	{ "log.level", "\"info\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.level), log_levels,
 	    "the least important kind of line that is logged" },
 	{ "log.target", "\"auto\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.target), log_targets,

@@ -25,6 +25,7 @@ enum setting_type {
 	SETTING_BOOL,         /* bool */
 	SETTING_COUNT,        /* unsigned */
 	SETTING_SIZE,         /* unsigned, bytes */
+	SETTING_MEMORY,       /* int64_t, bytes; 0 is a default that depends */
 	SETTING_INTEGER,      /* int */
 	SETTING_NUMBER,       /* double */
 	SETTING_TIME,         /* int64_t, microseconds */

@@ -15,13 +15,15 @@
 size_t
 buffers_class_size(uint32_t class)
 {
+	if (class == TABLE_LEAN)
+		return TABLE_BUFFER_SIZE / 16;
 	return (size_t)TABLE_BUFFER_SIZE << (2 * class);
 }
 
 uint32_t
 buffers_number(uint32_t class, uint32_t sessions)
 {
-	uint32_t number = 2 * sessions >> 2 * class;
+	uint32_t number = class == TABLE_LEAN ? 2 * sessions : 2 * sessions >> 2 * class;
 
 	return number > BUFFERS_LEAST ? number : BUFFERS_LEAST;
 }
@@ -101,37 +103,79 @@ buffers_claim_cold(struct table *table, struct table_class *class)
 		buffer = (*high)++;
 	else
 		return 0;
-	if (class == table->class)
-		buffers_touch(table, buffer, 0, TABLE_BUFFER_SIZE);
+	if (buffers_size(table, buffer) <= TABLE_BUFFER_SIZE)
+		buffers_touch(table, buffer, 0, buffers_size(table, buffer));
+	return buffer;
+}
+
+static void
+buffers_charge(struct table *table, struct budget_payer payer, uint32_t buffer)
+{
+	budget_take(table->budget, payer, buffers_size(table, buffer));
+	if (buffer >= table->class[TABLE_LEAN].first)
+		budget_note_lean(table->budget, payer, 1);
+}
+
+static uint32_t
+buffers_claim_of(struct table *table, struct table_class *class)
+{
+	return class->warm != 0 ? buffers_claim_warm(table, class) : buffers_claim_cold(table, class);
+}
+
+/* It is the payer's from now on. */
+static uint32_t
+buffers_hand_out(struct table *table, struct budget_payer payer, uint32_t buffer)
+{
+	if (buffer == 0)
+		return 0;
+	table->buffers[buffer].head = table->buffers[buffer].tail = 0;
+	buffers_charge(table, payer, buffer);
 	return buffer;
 }
 
 /* A larger one will do where there is none of the right size. */
 uint32_t
-buffers_claim(struct table *table, size_t size)
+buffers_claim(struct table *table, struct budget_payer payer, size_t size)
 {
 	uint32_t class = 0, buffer = 0;
 
 	while (class < TABLE_CLASSES && buffers_class_size(class) < size)
 		class++;
 	assert(class < TABLE_CLASSES);
+	if (!budget_permits(table->budget, payer, buffers_class_size(class)))
+		return 0;
 	for (; buffer == 0 && class < TABLE_CLASSES; class++)
-		if (table->class[class].warm != 0)
-			buffer = buffers_claim_warm(table, &table->class[class]);
-		else
-			buffer = buffers_claim_cold(table, &table->class[class]);
-	if (buffer != 0)
-		table->buffers[buffer].head = table->buffers[buffer].tail = 0;
-	return buffer;
+		buffer = buffers_claim_of(table, &table->class[class]);
+	return buffers_hand_out(table, payer, buffer);
+}
+
+uint32_t
+buffers_claim_lean(struct table *table, struct budget_payer payer)
+{
+	return buffers_hand_out(table, payer, buffers_claim_of(table, &table->class[TABLE_LEAN]));
+}
+
+/* Free ones that keep their pages count too: as far as the bound has room for them. */
+static bool
+buffers_may_stay_warm(const struct table *table, const struct table_class *class, size_t size)
+{
+	uint64_t most = budget_most(table->budget);
+
+	return class->warm_count < (size <= TABLE_BUFFER_SIZE ? BUFFERS_WARM : BUFFERS_WARM_LARGE) &&
+	    (most == 0 || budget_taken(table->budget) + (class->warm_count + 1) * size <= most / 4);
 }
 
 void
-buffers_free(struct table *table, uint32_t buffer)
+buffers_free(struct table *table, struct budget_payer payer, uint32_t buffer)
 {
 	struct table_class *class = &table->class[buffers_class(table, buffer)];
+	size_t size = buffers_class_size((uint32_t)(class - table->class));
 
 	table->buffers[buffer].tail = 0;
-	if (class->warm_count >= (class == table->class ? BUFFERS_WARM : BUFFERS_WARM_LARGE)) {
+	budget_give(table->budget, payer, size);
+	if (class == &table->class[TABLE_LEAN])
+		budget_note_lean(table->budget, payer, -1);
+	if (!buffers_may_stay_warm(table, class, size)) {
 		buffers_cool(table, class, buffer);
 		return;
 	}
@@ -140,14 +184,26 @@ buffers_free(struct table *table, uint32_t buffer)
 	class->warm_count++;
 }
 
+/* In shared mode what goes to a client, or came from the upstream, is here already. */
+struct budget_payer
+buffers_payer(const struct table *table, uint32_t session, enum table_direction direction)
+{
+	uint16_t service = table->sessions[session].service;
+
+	return (struct budget_payer){ .service = service,
+		.moves_on = direction == TABLE_DOWN && table->services[service].shared.framing != 0 };
+}
+
 /* A buffer's tail beyond any size marks it as named while the free ones are looked for. */
 #define BUFFERS_MARK (UINT32_C(1) << 31)
 
 static void
-buffers_mark(struct table *table, uint32_t buffer)
+buffers_mark(struct table *table, struct budget_payer payer, uint32_t buffer)
 {
-	if (buffer != 0)
-		table->buffers[buffer].tail |= BUFFERS_MARK;
+	if (buffer == 0 || table->buffers[buffer].tail & BUFFERS_MARK)
+		return;
+	table->buffers[buffer].tail |= BUFFERS_MARK;
+	buffers_charge(table, payer, buffer);
 }
 
 static void
@@ -156,13 +212,14 @@ buffers_mark_named(struct table *table)
 	uint32_t services = table_services_used(table);
 
 	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) != TABLE_FREE) {
-			buffers_mark(table, table->sessions[i].buffer[TABLE_UP]);
-			buffers_mark(table, table->sessions[i].buffer[TABLE_DOWN]);
-		}
+		if (table_session_state(table, i) != TABLE_FREE)
+			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
+				buffers_mark(table, buffers_payer(table, i, d), table->sessions[i].buffer[d]);
 	for (uint32_t i = 0; i < services; i++) {
-		buffers_mark(table, table->services[i].shared.out);
-		buffers_mark(table, table->services[i].shared.owed);
+		struct budget_payer payer = { .service = (uint16_t)i, .moves_on = true };
+
+		buffers_mark(table, payer, table->services[i].shared.out);
+		buffers_mark(table, payer, table->services[i].shared.owed);
 	}
 }
 
@@ -171,8 +228,9 @@ buffers_derive(struct table *table)
 {
 	struct table_class *class;
 
+	budget_forget(table->budget);
 	buffers_mark_named(table);
-	for (uint32_t c = 0; c < TABLE_CLASSES; c++) {
+	for (uint32_t c = 0; c <= TABLE_LEAN; c++) {
 		class = &table->class[c];
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 		for (uint32_t i = table->header->buffer_high[c]; i-- > class->first;)
@@ -186,7 +244,7 @@ buffers_derive(struct table *table)
 void
 buffers_trim(struct table *table)
 {
-	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++) {
+	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++) {
 		for (; class->warm_least > 0; class->warm_least--) {
 			uint32_t buffer = class->warm;
 

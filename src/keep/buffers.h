@@ -6,21 +6,30 @@
 #ifndef HOLDFAST_KEEP_BUFFERS_H
 #define HOLDFAST_KEEP_BUFFERS_H
 
+#include "keep/budget.h"
 #include "keep/table.h"
 
-/* How many buffers there are of a class (0 to TABLE_CLASSES - 1) for so many sessions, and the bytes of each. */
+/* How many buffers there are of a class (0 to TABLE_LEAN) for so many sessions, and the bytes of each. */
 uint32_t buffers_number(uint32_t class, uint32_t sessions);
 size_t buffers_class_size(uint32_t class);
 
 /* The most that buffers_claim() can be asked for. */
 size_t buffers_largest(void);
 
-/* A free buffer of at least size bytes, empty; or 0.  It is in use as soon as a record names it.  Its pages are there
- * if it is of the smallest size; others are touched by who has the kernel write to them (B1). */
-uint32_t buffers_claim(struct table *table, size_t size);
+/* A free buffer of at least size bytes, empty; or 0: there is none, or max_memory does not permit it now (budget.h).
+ * It is in use as soon as a record names it.  Its pages are there if it is of the smallest size; others are touched
+ * by who has the kernel write to them (B1). */
+uint32_t buffers_claim(struct table *table, struct budget_payer payer, size_t size);
 
-/* Gives it back; no record may name it any more. */
-void buffers_free(struct table *table, uint32_t buffer);
+/* A lean buffer, of a sixteenth of the smallest size: each direction of each session can have one whatever has been
+ * taken, so that it moves on, if slowly.  0 only where a session has named more than two. */
+uint32_t buffers_claim_lean(struct table *table, struct budget_payer payer);
+
+/* Gives it back, of the same payer; no record may name it any more. */
+void buffers_free(struct table *table, struct budget_payer payer, uint32_t buffer);
+
+/* Who pays for what a session's record names, in this direction. */
+struct budget_payer buffers_payer(const struct table *table, uint32_t session, enum table_direction direction);
 
 size_t buffers_size(const struct table *table, uint32_t buffer);
 unsigned char *buffers_bytes(const struct table *table, uint32_t buffer);

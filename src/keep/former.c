@@ -164,7 +164,7 @@ former_copy(const struct former *former, struct table *table)
 	for (size_t i = 0; i < 2; i++)
 		memcpy(table->config + i * TABLE_CONFIG_MAX, former->config + i * TABLE_CONFIG_MAX,
 		    header->config_length[i]);
-	for (uint32_t c = 0; c < TABLE_CLASSES; c++)
+	for (uint32_t c = 0; c <= TABLE_LEAN; c++)
 		memcpy(table->buffers + table->class[c].first,
 		    former->buffers + (size_t)table->class[c].first * former->shape.buffer_size,
 		    (header->buffer_high[c] - table->class[c].first) * sizeof *table->buffers);

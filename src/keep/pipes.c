@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "keep/buffers.h"
 #include "keep/crash.h"
 
 /* A pipe of fewer bytes costs more calls than it saves copies; an unprivileged user gets such ones beyond
@@ -49,13 +50,21 @@ pipes_level(const struct table *table, uint16_t pipe)
 	return (uint32_t)level;
 }
 
-void
-pipes_release(struct table *table, uint16_t pipe, uint32_t level)
+/* It is no session's any more, or never was. */
+static void
+pipes_put(struct table *table, uint16_t pipe, uint32_t level)
 {
 	if (level > 0)
 		pipes_close(table, pipe);
 	else
 		table->free_pipes |= pipes_bit(pipe);
+}
+
+void
+pipes_release(struct table *table, struct budget_payer payer, uint16_t pipe, uint32_t level)
+{
+	pipes_put(table, pipe, level);
+	budget_give(table->budget, payer, PIPES_SIZE);
 }
 
 void
@@ -65,14 +74,16 @@ pipes_derive(struct table *table)
 
 	for (uint32_t i = 1; i < table->header->session_high; i++)
 		if (table_session_state(table, i) != TABLE_FREE)
-			for (int d = 0; d < 2; d++)
-				if (table->sessions[i].pipe[d] != 0)
+			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
+				if (table->sessions[i].pipe[d] != 0) {
 					used |= pipes_bit(table->sessions[i].pipe[d]);
+					budget_take(table->budget, buffers_payer(table, i, d), PIPES_SIZE);
+				}
 	table->free_pipes = table->idle_pipes = 0;
 	table->no_pipes = false;
 	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
 		if (pipes_is_open(table, pipe) && !(used & pipes_bit(pipe)))
-			pipes_release(table, pipe, pipes_level(table, pipe));
+			pipes_put(table, pipe, pipes_level(table, pipe));
 }
 
 /* Whether the new pipe is of use, and takes no file that others need more. */
@@ -111,19 +122,32 @@ pipes_open(struct table *table)
 	return pipe;
 }
 
-uint16_t
-pipes_claim(struct table *table)
+static uint16_t
+pipes_take_free(struct table *table)
 {
-	uint16_t pipe;
+	/* The lowest, so that others can be spared. */
+	uint16_t pipe = (uint16_t)(__builtin_ctzll(table->free_pipes) + 1);
 
-	if (table->free_pipes == 0) {
-		pipe = table->no_pipes ? 0 : pipes_open(table);
-		table->no_pipes = pipe == 0; /* not tried again and again */
-		return pipe;
-	}
-	pipe = (uint16_t)(__builtin_ctzll(table->free_pipes) + 1); /* the lowest, so that others can be spared */
 	table->free_pipes &= ~pipes_bit(pipe);
 	table->idle_pipes &= table->free_pipes;
+	return pipe;
+}
+
+uint16_t
+pipes_claim(struct table *table, struct budget_payer payer)
+{
+	uint16_t pipe = 0;
+
+	if (!budget_permits(table->budget, payer, PIPES_SIZE))
+		return 0;
+	if (table->free_pipes != 0) {
+		pipe = pipes_take_free(table);
+	} else if (!table->no_pipes) {
+		pipe = pipes_open(table);
+		table->no_pipes = pipe == 0; /* not tried again and again */
+	}
+	if (pipe != 0)
+		budget_take(table->budget, payer, PIPES_SIZE);
 	return pipe;
 }
 

@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "keep/budget.h"
 #include "keep/table.h"
 
 /* Bytes that a pipe takes. */
@@ -17,15 +18,16 @@
  * that are nobody's and not empty. */
 void pipes_derive(struct table *table);
 
-/* A free pipe, empty; or 0: all are in use, or no more can be had for now.  It is in use as soon as a session names
- * it. */
-uint16_t pipes_claim(struct table *table);
+/* A free pipe, empty; or 0: all are in use, no more can be had for now, or max_memory does not permit it (budget.h).
+ * It is in use as soon as a session names it. */
+uint16_t pipes_claim(struct table *table, struct budget_payer payer);
 
 /* Bytes in it. */
 uint32_t pipes_level(const struct table *table, uint16_t pipe);
 
-/* Gives it back with level bytes in it, which closes one that is not empty; no session may name it any more. */
-void pipes_release(struct table *table, uint16_t pipe, uint32_t level);
+/* Gives it back, of the same payer, with level bytes in it, which closes one that is not empty; no session may name
+ * it any more. */
+void pipes_release(struct table *table, struct budget_payer payer, uint16_t pipe, uint32_t level);
 
 /* Closes those that nobody has needed since the last call; once in a while. */
 void pipes_trim(struct table *table);

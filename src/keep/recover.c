@@ -47,18 +47,21 @@ recover_call(struct table *table)
 }
 
 void
-recover_release(struct table *table, struct table_session *session)
+recover_release(struct table *table, uint32_t index)
 {
-	for (int d = 0; d < 2; d++) {
+	struct table_session *session = &table->sessions[index];
+
+	for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++) {
+		struct budget_payer payer = buffers_payer(table, index, d);
 		uint32_t buffer = session->buffer[d];
 		uint16_t pipe = session->pipe[d];
 
 		session->buffer[d] = 0;
 		session->pipe[d] = 0;
 		if (buffer != 0)
-			buffers_free(table, buffer);
+			buffers_free(table, payer, buffer);
 		if (pipe != 0)
-			pipes_release(table, pipe, pipes_level(table, pipe));
+			pipes_release(table, payer, pipe, pipes_level(table, pipe));
 	}
 }
 
@@ -94,7 +97,7 @@ recover_close_session(struct table *table, uint32_t index)
 		close(session->client_fd);
 	session->client_fd = -1;
 	CRASH_POINT(CLOSE_CLIENT);
-	recover_release(table, session);
+	recover_release(table, index);
 	recover_count_bytes(table, session);
 	CRASH_POINT(CLOSE_RELEASED);
 	table_session_free(table, index);
@@ -336,7 +339,7 @@ void
 recover_run(struct table *table)
 {
 	table->free_session = 0;
-	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++)
+	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
 	table->stray_count = 0; /* the sweep finds those that are still open */

@@ -20,7 +20,7 @@ void recover_run(struct table *table);
 void recover_close_session(struct table *table, uint32_t session);
 
 /* Lets go of the buffers and pipes of a session, whatever they hold. */
-void recover_release(struct table *table, struct table_session *session);
+void recover_release(struct table *table, uint32_t session);
 
 /* Kills the process groups of programs that a dead worker left running: of one service; of all, and the upgrade
  * that was being tried; one group.  Their numbers are forgotten. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "keep/budget.h"
 #include "keep/buffers.h"
 
 #define TABLE_PAGE         4096u
@@ -28,7 +29,7 @@ table_place_classes(struct table *table, uint32_t sessions)
 {
 	uint32_t next = 1;
 
-	for (uint32_t i = 0; i < TABLE_CLASSES; i++) {
+	for (uint32_t i = 0; i <= TABLE_LEAN; i++) {
 		table->class[i].first = next;
 		next += buffers_number(i, sessions);
 		table->class[i].end = next;
@@ -47,7 +48,7 @@ table_lay_out(struct table *table, void *memory, uint32_t sessions)
 	table->sessions = table_place(memory, &offset, sessions * sizeof *table->sessions);
 	table->buffers = table_place(memory, &offset, buffers * sizeof *table->buffers);
 	table->config = table_place(memory, &offset, 2 * (size_t)TABLE_CONFIG_MAX);
-	for (struct table_class *class = table->class; class < table->class + TABLE_CLASSES; class++)
+	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
 		class->bytes = table_place(memory, &offset,
 		    (class->end - class->first) * buffers_class_size((uint32_t)(class - table->class)));
 	return offset;
@@ -61,7 +62,7 @@ table_shape(uint32_t sessions, struct table_shape *ret_shape)
 
 	*ret_shape = (struct table_shape){
 		.magic = TABLE_MAGIC, .layout = TABLE_LAYOUT, .services = TABLE_SERVICES, .sessions = sessions,
-		.buffers = table.class[TABLE_CLASSES - 1].end, .size = size,
+		.buffers = table.class[TABLE_LEAN].end, .size = size,
 		.header_size = sizeof(struct table_header), .service_size = sizeof(struct table_service),
 		.session_size = sizeof(struct table_session), .buffer_size = sizeof(struct table_buffer),
 		.classes = TABLE_CLASSES, .smallest = TABLE_BUFFER_SIZE,
@@ -79,7 +80,7 @@ table_write_header(const struct table *table, uint32_t sessions, int memory_fd)
 		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
 	header->file[TABLE_FILE_MEMORY] = memory_fd;
 	header->session_high = 1;
-	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
+	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
 		header->buffer_high[i] = table->class[i].first;
 	header->next_id = 1;
 	header->started = clock_wall();
@@ -98,6 +99,7 @@ table_map(int fd, int flags, uint32_t sessions, struct table *ret_table)
 		return -errno;
 	madvise(memory, size, MADV_DONTDUMP);
 	table_lay_out(&table, memory, sessions);
+	table.budget = budget_new();
 	*ret_table = table;
 	return 0;
 }
@@ -130,7 +132,7 @@ table_is_sane(const struct table *table)
 	if (header->session_high == 0 || header->session_high > header->shape.sessions ||
 	    header->activated_count > TABLE_ACTIVATED)
 		return false;
-	for (uint32_t i = 0; i < TABLE_CLASSES; i++)
+	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
 		if (header->buffer_high[i] < table->class[i].first || header->buffer_high[i] > table->class[i].end)
 			return false;
 	return header->config_length[0] <= TABLE_CONFIG_MAX && header->config_length[1] <= TABLE_CONFIG_MAX;
@@ -155,6 +157,7 @@ table_open(int fd, bool copy, struct table *ret_table)
 	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.sessions, ret_table);
 	if (error == 0 && !table_is_sane(ret_table)) {
 		munmap(ret_table->header, own.size);
+		budget_free(ret_table->budget);
 		return -EPROTO;
 	}
 	if (error == 0)
@@ -173,17 +176,20 @@ table_free(struct table *table)
 	munmap(table->header, table->header->shape.size);
 	close(fd);
 	mem_free(table->stray);
+	budget_free(table->budget);
 	*table = (struct table){ 0 };
 }
 
 static void
 table_derive_sessions(struct table *table)
 {
-	table->free_session = 0;
+	table->free_session = table->sessions_used = 0;
 	for (uint32_t i = table->header->session_high - 1; i > 0; i--)
 		if (table_session_state(table, i) == TABLE_FREE) {
 			table->sessions[i].client_fd = (int32_t)table->free_session;
 			table->free_session = i;
+		} else {
+			table->sessions_used++;
 		}
 }
 
@@ -217,6 +223,7 @@ table_session_claim(struct table *table)
 		index = header->session_high++;
 	else
 		return 0;
+	table->sessions_used++;
 	session = &table->sessions[index];
 	/* All but the word: a death here must not lose the generation. */
 	memset((unsigned char *)session + sizeof session->word, 0, sizeof *session - sizeof session->word);
@@ -250,6 +257,7 @@ table_session_free(struct table *table, uint32_t session)
 	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
 	record->client_fd = (int32_t)table->free_session;
 	table->free_session = session;
+	table->sessions_used--;
 }
 
 int

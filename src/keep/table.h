@@ -38,6 +38,7 @@
 #define TABLE_BUFFER_SIZE    65536u      /* of the smallest class; each further one has four times as much */
 #define TABLE_CLASSES        6u
 #endif
+#define TABLE_LEAN           TABLE_CLASSES /* one class more, of buffers for whom there is no memory */
 #define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
 #define TABLE_CONFIG_MAX     (16u << 20) /* bytes of the configuration in force, as text */
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
@@ -51,6 +52,8 @@
 #define TABLE_CRASHES        4
 #define TABLE_HISTOGRAM      16          /* steps of a histogram, the one without an end included */
 #define TABLE_PIPES          64u         /* of 256 KiB: a quarter of pipe-user-pages-soft's default */
+
+struct budget;
 
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
 enum table_state {
@@ -334,7 +337,7 @@ struct table_header {
 	int64_t started; /* wall clock */
 	uint64_t next_id;
 	uint32_t session_high; /* records beyond were never used */
-	uint32_t buffer_high[TABLE_CLASSES]; /* the same, of each class of buffers */
+	uint32_t buffer_high[TABLE_CLASSES + 1]; /* the same, of each class of buffers */
 	uint32_t file_high;    /* the highest file number seen */
 	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
 	int64_t stop_deadline; /* monotonic: when sessions are closed, once stopping; 0 not yet */
@@ -380,12 +383,14 @@ struct table {
 	struct table_service *services;
 	struct table_session *sessions;
 	struct table_buffer *buffers;
-	struct table_class class[TABLE_CLASSES];
+	struct table_class class[TABLE_CLASSES + 1];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
 	uint32_t free_session; /* first of a list linked by client_fd; derived */
 	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
+	struct budget *budget; /* owned: of all buffers; its sums are derived */
+	uint32_t sessions_used; /* records that are not free; derived */
 	int32_t *stray;        /* owned: open listeners that no record names (keep/recover.h); derived */
 	size_t stray_count;
 };

@@ -111,7 +111,7 @@ side_session(struct table *table, enum table_state state, int client_fd, int ups
 void
 side_put(struct table *table, uint32_t session, enum table_direction direction, const char *text)
 {
-	uint32_t buffer = buffers_claim(table, TABLE_BUFFER_SIZE);
+	uint32_t buffer = buffers_claim(table, side_payer, TABLE_BUFFER_SIZE);
 
 	memcpy(buffers_bytes(table, buffer), text, strlen(text));
 	table->buffers[buffer].tail = (uint32_t)strlen(text);

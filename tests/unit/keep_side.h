@@ -9,7 +9,11 @@
 #include <stdint.h>
 
 #include "keep/buffers.h"
+#include "keep/budget.h"
 #include "keep/table.h"
+
+/* Who pays for buffers where that does not matter. */
+static const struct budget_payer side_payer = { .service = 0 };
 
 /* Two ends of a stream, close-on-exec and non-blocking. */
 void side_pair(int ret_fd[2]);

@@ -182,8 +182,8 @@ a_direction_at_rest_holds_no_pipe(void **state)
 	assert_int_equal(receive(), -EAGAIN);
 	carry_drop(&carry);
 	assert_true(carry_is_empty(&carry));
-	assert_int_equal(pipes_claim(&table), 1); /* it is the pool's again */
-	pipes_release(&table, 1, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 1); /* it is the pool's again */
+	pipes_release(&table, side_payer, 1, 0);
 }
 
 static void
@@ -246,7 +246,7 @@ a_new_worker_gives_back_a_pipe_that_was_just_taken(void **state)
 	uint32_t session = carry.session;
 
 	(void)state;
-	record->pipe[TABLE_UP] = pipes_claim(&table);
+	record->pipe[TABLE_UP] = pipes_claim(&table, side_payer);
 	carry_init(&carry, &table, session, TABLE_UP);
 	assert_true(carry_is_empty(&carry));
 	assert_int_equal(table.free_pipes, 1);

@@ -9,6 +9,7 @@
 #include "ctl/help.h"
 #include "daemon/commands.h"
 #include "fake_service.h"
+#include "keep/budget.h"
 
 static struct table_header header;
 static struct table_service records[2];
@@ -397,6 +398,22 @@ a_mistyped_command_has_a_nearest_one(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static int
+open_budget(void **state)
+{
+	(void)state;
+	table.budget = budget_new();
+	return 0;
+}
+
+static int
+close_budget(void **state)
+{
+	(void)state;
+	budget_free(table.budget);
+	return 0;
+}
+
 int
 main(void)
 {
@@ -418,5 +435,5 @@ main(void)
 		cmocka_unit_test(a_mistyped_command_has_a_nearest_one),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_budget, close_budget);
 }

@@ -27,7 +27,7 @@ put(const char *text)
 	size_t length = strlen(text);
 	struct redo redo;
 
-	memcpy(flow_room(&table, name(), length), text, length);
+	memcpy(flow_room(&table, side_payer, name(), length), text, length);
 	redo_begin(&redo, &table);
 	flow_redo(&redo, &table, *name(), 0, length);
 	redo_commit(&redo);
@@ -65,8 +65,8 @@ an_empty_flow_needs_no_buffer(void **state)
 	assert_int_equal(flow_length(&table, *name()), 0);
 	assert_int_equal(flow_spare(&table, *name()), 0);
 	assert_null(flow_bytes(&table, *name()));
-	flow_release(&table, name());
-	flow_drop(&table, name());
+	flow_release(&table, side_payer, name());
+	flow_drop(&table, side_payer, name());
 	assert_int_equal(count_used(), 0);
 }
 
@@ -77,7 +77,7 @@ bytes_count_when_the_redo_has_moved_the_end(void **state)
 
 	(void)state;
 	begin();
-	room = flow_room(&table, name(), 5);
+	room = flow_room(&table, side_payer, name(), 5);
 	memcpy(room, "hello", 5);
 	assert_int_equal(flow_length(&table, *name()), 0);
 	put("hello");
@@ -95,7 +95,7 @@ growth_keeps_the_bytes_and_frees_the_old_buffer(void **state)
 	put("kept");
 	for (size_t want = TABLE_BUFFER_SIZE; want < buffers_largest(); want *= 4) {
 		old = *name();
-		assert_non_null(flow_room(&table, name(), want));
+		assert_non_null(flow_room(&table, side_payer, name(), want));
 		assert_int_not_equal(*name(), old);
 		assert_true(flow_spare(&table, *name()) >= want);
 		assert_holds("kept");
@@ -116,7 +116,7 @@ without_room_behind_them_the_bytes_move_to_a_begin(void **state)
 	table.buffers[*name()].tail = TABLE_BUFFER_SIZE;
 	memcpy(flow_bytes(&table, *name()), "456789", 6);
 	old = *name();
-	assert_non_null(flow_room(&table, name(), 1));
+	assert_non_null(flow_room(&table, side_payer, name(), 1));
 	assert_int_not_equal(*name(), old);
 	assert_int_equal(table.buffers[*name()].head, 0);
 	assert_int_equal(buffers_size(&table, *name()), TABLE_BUFFER_SIZE);
@@ -132,7 +132,7 @@ with_room_it_stays_where_it_is(void **state)
 	begin();
 	put("a");
 	old = *name();
-	assert_non_null(flow_room(&table, name(), TABLE_BUFFER_SIZE - 1));
+	assert_non_null(flow_room(&table, side_payer, name(), TABLE_BUFFER_SIZE - 1));
 	assert_int_equal(*name(), old);
 }
 
@@ -142,7 +142,7 @@ beyond_the_largest_buffer_there_is_no_room(void **state)
 	(void)state;
 	begin();
 	put("a");
-	assert_null(flow_room(&table, name(), buffers_largest()));
+	assert_null(flow_room(&table, side_payer, name(), buffers_largest()));
 	assert_holds("a");
 	assert_int_equal(count_used(), 1);
 }
@@ -155,13 +155,13 @@ without_a_free_buffer_there_is_no_room_and_the_bytes_stay(void **state)
 	(void)state;
 	begin();
 	put("a");
-	while (count < 300 && (taken[count] = buffers_claim(&table, buffers_class_size(largest))) != 0)
+	while (count < 300 && (taken[count] = buffers_claim(&table, side_payer, buffers_class_size(largest))) != 0)
 		count++;
 	assert_in_range(count, 1, 299);
-	assert_null(flow_room(&table, name(), buffers_largest() / 2));
+	assert_null(flow_room(&table, side_payer, name(), buffers_largest() / 2));
 	assert_holds("a");
 	while (count > 0)
-		buffers_free(&table, taken[--count]);
+		buffers_free(&table, side_payer, taken[--count]);
 }
 
 static void
@@ -172,7 +172,7 @@ both_ends_change_by_one_word(void **state)
 	(void)state;
 	begin();
 	put("0123456789");
-	memcpy(flow_room(&table, name(), 3), "abc", 3);
+	memcpy(flow_room(&table, side_payer, name(), 3), "abc", 3);
 	redo_begin(&redo, &table);
 	flow_redo(&redo, &table, *name(), 7, 3);
 	assert_int_equal(redo.count, 1);
@@ -188,13 +188,13 @@ a_flow_is_released_when_it_is_empty_and_dropped_in_any_case(void **state)
 	begin();
 	put("ab");
 	flow_take(&table, *name(), 1);
-	flow_release(&table, name());
+	flow_release(&table, side_payer, name());
 	assert_holds("b");
 	flow_take(&table, *name(), 1);
-	flow_release(&table, name());
+	flow_release(&table, side_payer, name());
 	assert_int_equal(*name(), 0);
 	put("again");
-	flow_drop(&table, name());
+	flow_drop(&table, side_payer, name());
 	assert_int_equal(*name(), 0);
 	assert_int_equal(count_used(), 0);
 }
@@ -213,7 +213,7 @@ static void
 grow(void *arg)
 {
 	(void)arg;
-	flow_room(&table, name(), TABLE_BUFFER_SIZE);
+	flow_room(&table, side_payer, name(), TABLE_BUFFER_SIZE);
 }
 
 static void
@@ -239,7 +239,7 @@ static void
 drop(void *arg)
 {
 	(void)arg;
-	flow_drop(&table, name());
+	flow_drop(&table, side_payer, name());
 }
 
 static void
@@ -267,7 +267,7 @@ move(void *arg)
 	struct redo redo;
 
 	(void)arg;
-	memcpy(flow_room(&table, name(), 3), "abc", 3);
+	memcpy(flow_room(&table, side_payer, name(), 3), "abc", 3);
 	redo_begin(&redo, &table);
 	flow_redo(&redo, &table, *name(), 7, 3);
 	redo_commit(&redo);

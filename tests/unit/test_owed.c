@@ -23,7 +23,7 @@ begin(void)
 static bool
 push(uint64_t who, uint64_t bytes)
 {
-	if (!owed_room(&table, shared(), 1))
+	if (!owed_room(&table, side_payer, shared(), 1))
 		return false;
 	shared()->out_end += bytes;
 	*owed_at(&table, shared(), shared()->owed_tail) = (struct table_owed){ .who = who, .end = shared()->out_end };
@@ -115,7 +115,7 @@ room_for_many_comes_at_once(void **state)
 	(void)state;
 	begin();
 	push(7, 1);
-	assert_true(owed_room(&table, shared(), SMALLEST));
+	assert_true(owed_room(&table, side_payer, shared(), SMALLEST));
 	assert_int_equal(pop(), 7);
 }
 
@@ -128,7 +128,7 @@ without_memory_the_ring_stays_as_it_is(void **state)
 	begin();
 	for (uint64_t i = 0; i < SMALLEST; i++)
 		push(i, 1);
-	while (count < 300 && (taken[count] = buffers_claim(&table, 2 * TABLE_BUFFER_SIZE)) != 0)
+	while (count < 300 && (taken[count] = buffers_claim(&table, side_payer, 2 * TABLE_BUFFER_SIZE)) != 0)
 		count++;
 	assert_in_range(count, 1, 299);
 	assert_false(push(SMALLEST, 1));
@@ -136,7 +136,7 @@ without_memory_the_ring_stays_as_it_is(void **state)
 		assert_int_equal(pop(), i);
 	assert_true(push(SMALLEST, 1));
 	while (count > 0)
-		buffers_free(&table, taken[--count]);
+		buffers_free(&table, side_payer, taken[--count]);
 }
 
 /* Requests of 10, 20 and 30 bytes; so many are sent. */
@@ -170,7 +170,7 @@ a_request_begins_where_the_one_before_it_ends(void **state)
 	(void)state;
 	begin();
 	shared()->out_end = 1000;
-	assert_non_null(flow_room(&table, &shared()->out, 60));
+	assert_non_null(flow_room(&table, side_payer, &shared()->out, 60));
 	redo_begin(&redo, &table);
 	flow_redo(&redo, &table, shared()->out, 0, 60);
 	redo_commit(&redo);
@@ -184,7 +184,7 @@ a_request_begins_where_the_one_before_it_ends(void **state)
 	pop();
 	assert_int_equal(owed_begin(&table, shared(), 1), 1010);
 	assert_int_equal(owed_begin(&table, shared(), 3), 1060);
-	flow_drop(&table, &shared()->out);
+	flow_drop(&table, side_payer, &shared()->out);
 }
 
 static void
@@ -227,9 +227,9 @@ a_ring_that_no_record_names_is_free_again(void **state)
 	begin();
 	for (uint64_t i = 0; i < SMALLEST; i++)
 		push(i, 1);
-	larger = buffers_claim(&table, 2 * TABLE_BUFFER_SIZE);
+	larger = buffers_claim(&table, side_payer, 2 * TABLE_BUFFER_SIZE);
 	recover_run(&table);
-	assert_true(owed_room(&table, shared(), 1));
+	assert_true(owed_room(&table, side_payer, shared(), 1));
 	assert_int_equal(shared()->owed, larger);
 	for (uint64_t i = 0; i < SMALLEST; i++)
 		assert_int_equal(pop(), i);

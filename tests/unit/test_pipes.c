@@ -44,7 +44,7 @@ count_open(void)
 static void
 a_pipe_is_large_and_blocks_nobody(void **state)
 {
-	uint16_t pipe = pipes_claim(&table);
+	uint16_t pipe = pipes_claim(&table, side_payer);
 	int read_fd = table.header->pipe[pipe].read_fd;
 
 	(void)state;
@@ -54,35 +54,35 @@ a_pipe_is_large_and_blocks_nobody(void **state)
 	assert_int_equal(fcntl(read_fd, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(fcntl(end_of(pipe), F_GETFD), FD_CLOEXEC);
 	assert_true(table.header->file_high >= (uint32_t)end_of(pipe));
-	pipes_release(&table, pipe, 0);
+	pipes_release(&table, side_payer, pipe, 0);
 }
 
 static void
 an_empty_pipe_is_used_again(void **state)
 {
-	uint16_t one = pipes_claim(&table), two = pipes_claim(&table);
+	uint16_t one = pipes_claim(&table, side_payer), two = pipes_claim(&table, side_payer);
 	int fd = end_of(one);
 
 	(void)state;
 	assert_int_not_equal(one, two);
-	pipes_release(&table, two, 0);
-	pipes_release(&table, one, 0);
-	assert_int_equal(pipes_claim(&table), one);
+	pipes_release(&table, side_payer, two, 0);
+	pipes_release(&table, side_payer, one, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), one);
 	assert_int_equal(end_of(one), fd);
 	assert_int_equal(count_open(), 2);
-	pipes_release(&table, one, 0);
+	pipes_release(&table, side_payer, one, 0);
 }
 
 static void
 a_pipe_that_holds_bytes_is_never_used_again(void **state)
 {
-	uint16_t pipe = pipes_claim(&table);
+	uint16_t pipe = pipes_claim(&table, side_payer);
 	int fd = end_of(pipe);
 
 	(void)state;
 	put(pipe, "secret");
 	assert_int_equal(pipes_level(&table, pipe), 6);
-	pipes_release(&table, pipe, 6);
+	pipes_release(&table, side_payer, pipe, 6);
 	assert_false(side_is_open(fd));
 	assert_int_equal(count_open(), 0);
 }
@@ -92,32 +92,33 @@ there_are_64_at_most(void **state)
 {
 	(void)state;
 	for (unsigned i = 1; i <= TABLE_PIPES; i++)
-		assert_int_equal(pipes_claim(&table), i);
-	assert_int_equal(pipes_claim(&table), 0);
-	pipes_release(&table, 7, 0);
-	assert_int_equal(pipes_claim(&table), 7);
+		assert_int_equal(pipes_claim(&table, side_payer), i);
+	assert_int_equal(pipes_claim(&table, side_payer), 0);
+	pipes_release(&table, side_payer, 7, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 7);
 	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
-		pipes_release(&table, pipe, 0);
+		pipes_release(&table, side_payer, pipe, 0);
 }
 
 static void
 pipes_that_nobody_needed_are_closed(void **state)
 {
-	uint16_t one = pipes_claim(&table), two = pipes_claim(&table), three = pipes_claim(&table);
+	uint16_t one = pipes_claim(&table, side_payer), two = pipes_claim(&table, side_payer);
+	uint16_t three = pipes_claim(&table, side_payer);
 
 	(void)state;
-	pipes_release(&table, one, 0);
-	pipes_release(&table, two, 0);
+	pipes_release(&table, side_payer, one, 0);
+	pipes_release(&table, side_payer, two, 0);
 	pipes_trim(&table); /* they were needed since the last time */
 	assert_int_equal(count_open(), 3);
-	assert_int_equal(pipes_claim(&table), one);
-	pipes_release(&table, one, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), one);
+	pipes_release(&table, side_payer, one, 0);
 	pipes_trim(&table);
 	assert_int_equal(count_open(), 2);
 	assert_int_equal(table.header->pipe[two].read_fd, -1);
 	pipes_trim(&table);
 	assert_int_equal(count_open(), 1); /* the one in use */
-	pipes_release(&table, three, 0);
+	pipes_release(&table, side_payer, three, 0);
 }
 
 static void
@@ -129,14 +130,14 @@ pipes_take_no_file_that_is_kept_for_others(void **state)
 	(void)state;
 	close(room);
 	table.header->shape.sessions = (uint32_t)room + 20;
-	assert_int_equal(pipes_claim(&table), 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 0);
 	assert_int_equal(side_file(), room); /* nothing is left open */
 	close(room);
 	table.header->shape.sessions = sessions;
-	assert_int_equal(pipes_claim(&table), 0); /* it is not tried again and again */
+	assert_int_equal(pipes_claim(&table, side_payer), 0); /* it is not tried again and again */
 	pipes_trim(&table);
-	assert_int_equal(pipes_claim(&table), 1);
-	pipes_release(&table, 1, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 1);
+	pipes_release(&table, side_payer, 1, 0);
 }
 
 static void
@@ -150,17 +151,18 @@ where_no_file_is_left_there_is_no_pipe(void **state)
 	getrlimit(RLIMIT_NOFILE, &before);
 	limit = (struct rlimit){ .rlim_cur = (rlim_t)next + 1, .rlim_max = before.rlim_max };
 	setrlimit(RLIMIT_NOFILE, &limit);
-	assert_int_equal(pipes_claim(&table), 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 0);
 	setrlimit(RLIMIT_NOFILE, &before);
 	pipes_trim(&table);
-	assert_int_equal(pipes_claim(&table), 1);
-	pipes_release(&table, 1, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), 1);
+	pipes_release(&table, side_payer, 1, 0);
 }
 
 static void
 b2_a_new_worker_finds_the_bytes_where_they_were(void **state)
 {
-	uint16_t used = pipes_claim(&table), full = pipes_claim(&table), empty = pipes_claim(&table);
+	uint16_t used = pipes_claim(&table, side_payer), full = pipes_claim(&table, side_payer);
+	uint16_t empty = pipes_claim(&table, side_payer);
 	int full_fd = end_of(full), empty_fd = end_of(empty);
 
 	(void)state;
@@ -171,9 +173,9 @@ b2_a_new_worker_finds_the_bytes_where_they_were(void **state)
 	assert_int_equal(pipes_level(&table, used), 4);
 	assert_false(side_is_open(full_fd));
 	assert_true(side_is_open(empty_fd));
-	assert_int_equal(pipes_claim(&table), empty);
+	assert_int_equal(pipes_claim(&table, side_payer), empty);
 	assert_int_equal(count_open(), 2);
-	pipes_release(&table, empty, 0);
+	pipes_release(&table, side_payer, empty, 0);
 }
 
 static void
@@ -182,7 +184,7 @@ b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 	struct table_call *call = &table.header->call;
 
 	(void)state;
-	table.sessions[session].pipe[TABLE_UP] = pipes_claim(&table);
+	table.sessions[session].pipe[TABLE_UP] = pipes_claim(&table, side_payer);
 	put(table.sessions[session].pipe[TABLE_UP], "four");
 	call->session = session;
 	call->direction = TABLE_UP;
@@ -197,7 +199,7 @@ b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 static void
 b2_the_end_of_a_session_frees_its_pipes(void **state)
 {
-	uint16_t up = pipes_claim(&table), down = pipes_claim(&table);
+	uint16_t up = pipes_claim(&table, side_payer), down = pipes_claim(&table, side_payer);
 	int up_fd = end_of(up), down_fd = end_of(down);
 
 	(void)state;
@@ -207,8 +209,8 @@ b2_the_end_of_a_session_frees_its_pipes(void **state)
 	recover_close_session(&table, session);
 	assert_false(side_is_open(up_fd));
 	assert_true(side_is_open(down_fd));
-	assert_int_equal(pipes_claim(&table), down);
-	pipes_release(&table, down, 0);
+	assert_int_equal(pipes_claim(&table, side_payer), down);
+	pipes_release(&table, side_payer, down, 0);
 }
 
 static void
@@ -238,13 +240,13 @@ passage_act(void *arg)
 {
 	const struct passage *passage = arg;
 	struct table_session *record = &table.sessions[passage->session];
-	uint16_t pipe = pipes_claim(&table);
+	uint16_t pipe = pipes_claim(&table, side_payer);
 
 	record->pipe[TABLE_UP] = pipe;
 	call_fill(&table, passage->session, TABLE_UP, passage->from[0]);
 	call_drain(&table, passage->session, TABLE_UP, passage->to[0], 10);
 	record->pipe[TABLE_UP] = 0;
-	pipes_release(&table, pipe, 0);
+	pipes_release(&table, side_payer, pipe, 0);
 	pipes_trim(&table);
 	pipes_trim(&table);
 }

@@ -60,7 +60,7 @@ passage_prepare(void *arg)
 	struct passage *passage = arg;
 
 	passage_begin(passage);
-	table.sessions[passage->session].buffer[TABLE_UP] = buffers_claim(&table, TABLE_BUFFER_SIZE);
+	table.sessions[passage->session].buffer[TABLE_UP] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
 }
 
 static void

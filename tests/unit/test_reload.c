@@ -103,6 +103,7 @@ static const struct change top_changes[] = {
 	{ "runtime_directory", "runtime_directory = \"FOLDER\";", "runtime_directory = \"/tmp\";" },
 	{ "include_directory", "", "include_directory = \"\";" },
 	{ "stop_timeout", "", "stop_timeout = 7;" },
+	{ "max_memory", "", "max_memory = \"64MiB\";" },
 	{ "log.level", "", "log: { level = \"debug\"; };" },
 	{ "log.target", "", "log: { target = \"stderr\"; };" },
 	{ "log.clients", "", "log: { clients = true; };" },

@@ -100,11 +100,11 @@ what_was_claimed_and_not_committed_is_derived_as_free(void **state)
 	(void)state;
 	side_put(&table, held, TABLE_UP, "kept");
 	kept = table.sessions[held].buffer[TABLE_UP];
-	lost_buffer = buffers_claim(&table, TABLE_BUFFER_SIZE);
+	lost_buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
 	table_derive(&table);
 	assert_int_equal(table_session_claim(&table), lost);
-	assert_int_equal(buffers_claim(&table, TABLE_BUFFER_SIZE), lost_buffer);
-	assert_int_not_equal(buffers_claim(&table, TABLE_BUFFER_SIZE), kept);
+	assert_int_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), lost_buffer);
+	assert_int_not_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), kept);
 	assert_int_equal(table.buffers[kept].tail, 4);
 	assert_memory_equal(buffers_bytes(&table, kept), "kept", 4);
 }

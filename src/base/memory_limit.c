@@ -1,0 +1,122 @@
+#include "base/memory_limit.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#define LIMIT_PATH 4096
+#define LIMIT_FILE 8192
+
+/* The file's beginning as a text; "" if it cannot be read. */
+static void
+limit_read(const char *path, char *ret_text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd == -1 ? 0 : read(fd, ret_text, size - 1);
+
+	ret_text[n > 0 ? n : 0] = '\0';
+	if (fd != -1)
+		close(fd);
+}
+
+/* The number in a group's file; "max", or no such file, limits nothing. */
+static uint64_t
+limit_number(const char *folder, const char *name)
+{
+	char path[LIMIT_PATH + 64], text[64];
+	uint64_t number;
+
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	limit_read(path, text, sizeof text);
+	return sscanf(text, "%" SCNu64, &number) == 1 && number > 0 ? number : UINT64_MAX;
+}
+
+static uint64_t
+limit_least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Of this group and all above it.  Within a container the path may be that of the host: then the part of it that is
+ * there counts, the hierarchy's own root at least. */
+static uint64_t
+limit_walk(const char *hierarchy, const char *group)
+{
+	uint64_t limit = UINT64_MAX;
+	char folder[LIMIT_PATH];
+	size_t root = strlen(hierarchy);
+	char *slash;
+
+	snprintf(folder, sizeof folder, "%s%s", hierarchy, strcmp(group, "/") == 0 ? "" : group);
+	for (;;) {
+		limit = limit_least(limit, limit_number(folder, "memory.max"));
+		limit = limit_least(limit, limit_number(folder, "memory.high"));
+		limit = limit_least(limit, limit_number(folder, "memory.limit_in_bytes"));
+		slash = strrchr(folder, '/');
+		if (slash == NULL || (size_t)(slash - folder) < root)
+			return limit;
+		*slash = '\0';
+	}
+}
+
+static bool
+limit_has_memory(const char *controllers)
+{
+	char list[256];
+	char *rest, *name;
+
+	snprintf(list, sizeof list, "%s", controllers);
+	for (name = strtok_r(list, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
+		if (strcmp(name, "memory") == 0)
+			return true;
+	return false;
+}
+
+/* "4:memory:/path" of version 1, "0::/path" of version 2. */
+static uint64_t
+limit_of_line(char *line, const char *root)
+{
+	char *controllers = strchr(line, ':'), *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
+	uint64_t limit = UINT64_MAX;
+	char hierarchy[LIMIT_PATH];
+
+	if (path == NULL)
+		return limit;
+	*path++ = '\0';
+	controllers++;
+	if (*controllers != '\0' && !limit_has_memory(controllers))
+		return limit;
+	if (*controllers == '\0')
+		return limit_walk(root, path);
+	snprintf(hierarchy, sizeof hierarchy, "%s/memory", root);
+	return limit_walk(hierarchy, path);
+}
+
+uint64_t
+memory_limit_of(const char *groups, const char *root)
+{
+	uint64_t limit = UINT64_MAX;
+	char text[LIMIT_FILE];
+	char *rest, *line;
+
+	snprintf(text, sizeof text, "%s", groups);
+	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
+		limit = limit_least(limit, limit_of_line(line, root));
+	return limit;
+}
+
+uint64_t
+memory_limit(void)
+{
+	struct sysinfo info;
+	char groups[LIMIT_FILE];
+	uint64_t machine = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : UINT64_MAX;
+
+	limit_read("/proc/self/cgroup", groups, sizeof groups);
+	return limit_least(machine, memory_limit_of(groups, "/sys/fs/cgroup"));
+}
