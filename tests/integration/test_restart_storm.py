@@ -1,7 +1,10 @@
 """Restarts in a row, with whatever is in the service manager's store: a start ends serving."""
+import contextlib
+import fcntl
 import os
 import random
 import signal
+import socket
 
 import pytest
 
@@ -11,6 +14,14 @@ import manager
 
 def two(daemon, server):
     return daemon(holdfast.fixed("s", server.address) + holdfast.fixed("t", server.address), kind=manager.Managed)
+
+
+def links(folder):
+    found = []
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(f"{folder}/{name}"))
+    return found
 
 
 def assert_serves(one):
@@ -104,6 +115,33 @@ def test_a_keeper_that_is_killed_leaves_a_worker_that_is_waited_for(daemon, upst
         holdfast.wait_exit(one.process)
         one.start()
         assert_serves(one)
+
+
+@contextlib.contextmanager
+def left_behind(one, path):
+    """What an instance that is about to end still has: its lock, and a socket that it listens on."""
+    with open(one.path("holdfastd.lock"), "w") as lock, socket.socket(socket.AF_UNIX) as listener:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        listener.bind(path)
+        listener.listen(100)
+        yield lock, listener
+
+
+@pytest.mark.parametrize("path", ["control.sock", "s.sock"])
+def test_what_a_former_instance_still_has_is_waited_for(daemon, upstream, path):
+    """Its lock goes first, its sockets a moment later, as the kernel closes them."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address) + holdfast.fixed("t", server.address), start=False)
+    with left_behind(one, one.path(path)) as (lock, listener):
+        one.spawn()
+        lock_path = os.path.realpath(one.path("holdfastd.lock"))
+        files = f"/proc/{one.process.pid}/fd"
+        holdfast.until(lambda: lock_path in links(files), "a start that has come to the lock")
+        lock.close()
+        listener.settimeout(holdfast.BOUND)
+        listener.accept()[0].close()  # it asks whether somebody listens
+    one.wait_notice("READY=1")
+    assert_serves(one)
 
 
 def test_an_order_to_end_during_each_start(daemon, upstream):
