@@ -81,6 +81,8 @@ crowd_end(struct crowd *crowd, struct session *session, enum closing_cause cause
 	crowd_log_end(crowd, session, cause);
 	admission_leave(crowd->admission, session->uid);
 	crowd_unlist(crowd, session);
+	if (crowd->placed == session)
+		crowd->placed = NULL;
 	if (reply != NULL)
 		session_refuse(session, crowd->lingering, reply);
 	else
@@ -261,6 +263,8 @@ crowd_place(struct crowd *crowd, struct session *session)
 	crowd->placed = session;
 	if (hold_first(crowd->hold) == session)
 		crowd_serve(crowd);
+	if (crowd->placed == NULL) /* what was found out by trying to serve it has refused it */
+		return;
 	crowd->placed = NULL;
 	if (!session_is_held(session))
 		return;

@@ -62,7 +62,6 @@ enum table_state {
 	/* sessions */
 	TABLE_HELD,    /* a client without an upstream connection */
 	TABLE_OPEN,    /* a client with one, or of shared mode */
-	TABLE_LINGERING, /* a client that was turned away: it is told why, and what it says is dropped */
 	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
 	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
 	TABLE_SPARE,   /* an upstream connection that is ready */
@@ -70,6 +69,9 @@ enum table_state {
 
 	/* services */
 	TABLE_LIVE,
+
+	/* sessions again: a number that was given is kept */
+	TABLE_LINGERING, /* a client that was turned away: it is told why, and what it says is dropped */
 };
 
 #define TABLE_STATE(word)      ((enum table_state)((word) & 0xff))

@@ -121,6 +121,37 @@ def test_every_refusal_is_heard(daemon, upstream, how):
     hears_the_reply(client)
 
 
+def test_no_death_of_the_worker_keeps_the_reply_from_a_client(daemon):
+    """Each hears it, once, whenever the worker dies; it speaks before, and on afterwards."""
+    one = daemon(holdfast.fixed("s", f"127.0.0.1:{holdfast.free_port()}", 'on_down = "refuse";' + DOWN_REPLY))
+    one.wait_log("Connection refused")
+    over = threading.Event()
+    heard = collections.Counter()
+
+    def come_and_go():
+        while not over.is_set():
+            with one.client("s") as client:
+                try:
+                    client.send(b"GET / HTTP/1.1\r\n")
+                    words = client.file.read(len(REPLY))
+                    client.send(b"\r\n")
+                    heard[words + client.read_all()] += 1
+                except OSError as error:
+                    heard[type(error).__name__] += 1
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(30):
+        enough = sum(heard.values()) + 5
+        one.kill_worker()
+        holdfast.until(lambda: sum(heard.values()) > enough, "some more have heard it")
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert set(heard) == {REPLY}, heard
+
+
 def test_a_refused_client_that_says_no_end_is_closed_after_a_second(daemon):
     one = daemon(holdfast.fixed("s", f"127.0.0.1:{holdfast.free_port()}", 'on_down = "refuse";' + DOWN_REPLY))
     one.wait_log("Connection refused")
