@@ -7,6 +7,7 @@ import pytest
 
 import holdfast
 
+pytestmark = pytest.mark.plain  # a reload of so many takes long otherwise
 MANY = 300  # services: so many that one reload or another comes while the trial reads the configuration
 
 
@@ -63,7 +64,7 @@ def by_command(one, number):
     assert one.status()["upgrades"] == number
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [8, pytest.param(300, marks=pytest.mark.long)])
 def test_none_is_refused(daemon, upstream, figure, count):
     run_storm(daemon, upstream, figure, count, by_command)
 
@@ -73,7 +74,10 @@ def by_signals(one, number):
     def is_upgraded():
         for _ in range(1000):
             os.kill(one.keeper, signal.SIGUSR2)
-        return one.status()["upgrades"] > number
+        try:
+            return one.status()["upgrades"] > number
+        except ValueError:
+            return False  # that answer was cut off by its worker's end
     holdfast.until(is_upgraded, "an upgrade")
 
 
