@@ -209,6 +209,18 @@ begin_forget(struct table *table)
 		notify_barrier(table);
 }
 
+/* A table for as many sessions as files can be open, or as the address space has room for. */
+static int
+begin_make_table(struct table *ret_table)
+{
+	uint32_t files = begin_raise_files(), sessions = table_fitting(files);
+
+	if (sessions < files && sessions < TABLE_SESSIONS_MAX)
+		fprintf(stderr, "holdfastd: warning: %u file descriptors can be open, but the address space has room "
+		    "for %u of them: raise LimitAS= or ulimit -v; a 32-bit program has no more\n", files, sessions);
+	return table_new(sessions, ret_table);
+}
+
 int
 begin_first(const struct begin_options *options, const struct config *config)
 {
@@ -217,7 +229,7 @@ begin_first(const struct begin_options *options, const struct config *config)
 
 	if (lock_fd == -1)
 		return code;
-	error = table_new(begin_raise_files(), &table);
+	error = begin_make_table(&table);
 	if (error == 0)
 		error = begin_fill_table(&table, options, config, lock_fd);
 	mem_free(begin_kept);

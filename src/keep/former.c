@@ -140,7 +140,7 @@ static bool
 former_is_whole(const struct former *former, const struct table *table)
 {
 	const unsigned char *own = (const unsigned char *)table->header;
-	size_t of_buffers = table->header->shape.size - (size_t)(table->class[0].bytes - own);
+	size_t of_buffers = (size_t)table->header->shape.size - (size_t)(table->class[0].bytes - own);
 
 	return (size_t)(former->bytes - former->header) + of_buffers == former->shape.size;
 }
@@ -178,9 +178,9 @@ former_convert(int fd, struct table *ret_table)
 	void *memory;
 	int error;
 
-	if (pread(fd, &former.shape, sizeof former.shape, 0) != sizeof former.shape)
+	if (pread(fd, &former.shape, sizeof former.shape, 0) != sizeof former.shape || former.shape.size > SIZE_MAX)
 		return -EPROTO;
-	memory = mmap(NULL, former.shape.size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	memory = mmap(NULL, (size_t)former.shape.size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
 	former_lay_out(&former, memory);
@@ -189,7 +189,7 @@ former_convert(int fd, struct table *ret_table)
 		table_free(ret_table);
 		error = -EPROTO;
 	}
-	munmap(memory, former.shape.size);
+	munmap(memory, (size_t)former.shape.size);
 	return error;
 }
 

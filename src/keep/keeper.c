@@ -354,7 +354,7 @@ keeper_wait(const struct keeper *keeper, siginfo_t *ret_info)
 	if (keeper->pid == 0 && keeper->start_at < until)
 		until = keeper->start_at;
 	left = until - clock_now();
-	span = (struct timespec){ .tv_nsec = left > 0 ? left * 1000 : 0 };
+	span = (struct timespec){ .tv_nsec = left > 0 ? (long)left * 1000 : 0 };
 	return sigtimedwait(&keeper->signals, ret_info, &span);
 }
 

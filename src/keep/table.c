@@ -12,6 +12,8 @@
 #include "keep/buffers.h"
 
 #define TABLE_PAGE         4096u
+#define TABLE_LEAST        64u       /* sessions */
+#define TABLE_SESSION_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
 
 /* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
 static void *
@@ -102,6 +104,31 @@ table_map(int fd, int flags, uint32_t sessions, struct table *ret_table)
 	table.budget = budget_new();
 	*ret_table = table;
 	return 0;
+}
+
+static bool
+table_fits(uint32_t sessions)
+{
+	struct table table = { 0 };
+	size_t size;
+	void *room;
+
+	if ((uint64_t)sessions * TABLE_SESSION_SIZE > SIZE_MAX / 4)
+		return false;
+	size = table_lay_out(&table, NULL, sessions);
+	size += size / 4;
+	room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return room != MAP_FAILED && munmap(room, size) == 0;
+}
+
+uint32_t
+table_fitting(uint32_t sessions_max)
+{
+	uint32_t sessions = sessions_max < TABLE_SESSIONS_MAX ? sessions_max : TABLE_SESSIONS_MAX;
+
+	while (sessions > TABLE_LEAST && !table_fits(sessions))
+		sessions = sessions - sessions / 8 > TABLE_LEAST ? sessions - sessions / 8 : TABLE_LEAST;
+	return sessions;
 }
 
 int

@@ -412,6 +412,10 @@ table_beat(const struct table *table)
 	table->header->heartbeat++;
 }
 
+/* The most sessions, up to this number, whose memory the address space has room for, with some for all else: it is
+ * bounded by RLIMIT_AS, or by 32 bits.  64 at least. */
+uint32_t table_fitting(uint32_t sessions_max);
+
 /* Makes the memory for as many sessions as files may be open, maps it and writes the header.  0 or -errno. */
 int table_new(uint32_t sessions_max, struct table *ret_table);
 

@@ -3,6 +3,8 @@ import select
 import threading
 import time
 
+import pytest
+
 import holdfast
 
 
@@ -71,3 +73,14 @@ def test_no_files_left(daemon, upstream):
         served += 1
     with one.client("s") as client:
         assert client.ask("again") == b"again\n"
+
+
+@pytest.mark.plain
+def test_a_small_address_space_starts_with_fewer_clients(daemon, upstream):
+    """As in a 32-bit program: the memory for as many clients as files can be open does not fit."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address),
+                 wrapper=["prlimit", "--nofile=20000:20000", "--as=2500000000"])
+    assert "the address space has room for" in one.log()
+    with one.client("s") as client:
+        assert client.ask("a") == b"a\n"
