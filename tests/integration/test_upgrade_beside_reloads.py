@@ -8,7 +8,7 @@ import pytest
 import holdfast
 
 pytestmark = pytest.mark.plain  # a reload of so many takes long otherwise
-MANY = 300  # services: so many that one reload or another comes while the trial reads the configuration
+MANY = 40  # services: so many that one reload or another comes while the trial reads the configuration
 
 
 class Reloads:
@@ -81,6 +81,6 @@ def by_signals(one, number):
     holdfast.until(is_upgraded, "an upgrade")
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [4, pytest.param(300, marks=pytest.mark.long)])
 def test_signals_while_it_is_executed_wait(daemon, upstream, figure, count):
     run_storm(daemon, upstream, figure, count, by_signals)
