@@ -20,16 +20,17 @@
 #include "daemon/values.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define MYSQL_PORT      3306
 #define OWN_FILES       64 /* of the daemon besides the services' */
 
-/* Servers that dislike connections that say nothing. */
+/* Servers that dislike connections that say nothing, by the ports of their protocols. */
 static const struct {
 	unsigned port;
 	const char *what;
 } silent_ports[] = {
 	{ 22, "SSH" },
 	{ 25, "SMTP" },
-	{ 3306, "MySQL" },
+	{ MYSQL_PORT, "MySQL" },
 	{ 5672, "AMQP" },
 };
 
@@ -190,6 +191,24 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 	}
 }
 
+/* The path stands in a request as it is. */
+static void
+config_check_probe(struct draft *draft, const struct draft_service *service)
+{
+	const struct probe_settings *probe = &service->settings->link.dial.probe;
+	const char *path = probe->path;
+	bool wrong = path[0] != '/';
+
+	for (size_t i = 0; path[i] != '\0'; i++)
+		wrong = wrong || path[i] <= ' ' || path[i] == 0x7f;
+	if (wrong)
+		draft_error(draft, draft_service_place(service, "probe_path"), "probe_path",
+		    "\"%s\": must begin with / and be without spaces, in ASCII (others as %%XX)", path);
+	if (probe->kind == PROBE_MYSQL && service->settings->mode == SERVICE_SHARED)
+		draft_error(draft, draft_service_place(service, "probe"), "probe", "\"mysql\" leaves the greeting to "
+		    "the client, which in shared mode there is none for");
+}
+
 static bool
 config_user_exists(const char *name)
 {
@@ -276,20 +295,25 @@ config_port_of(const char *text)
 	return colon != NULL && strncmp(text, "unix:", 5) != 0 ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
 }
 
-/* Who names warm has decided. */
+/* By itself none is kept ready for such a server; but MySQL counts even the connection that an attempt makes. */
 static void
 config_hint_warm(struct draft *draft, const struct draft_service *service)
 {
 	char *const *addresses = service->settings->link.lookup.addresses;
-	bool named = service->named[settings_index(&settings_service, "warm")].line > 0;
+	unsigned warm = service->settings->link.pconn.warm, port = addresses == NULL ? 0 :
+	    config_port_of(addresses[0]);
 
-	if (named || addresses == NULL || service->settings->link.pconn.warm == 0)
+	if (warm == LINK_WARM_AUTO && port == MYSQL_PORT && service->settings->link.dial.probe.kind == PROBE_NONE)
+		draft_warning(draft, draft_service_place(service, "address"), "address",
+		    "port %u is MySQL's, which counts each attempt's connection as broken off: "
+		    "probe = \"mysql\" suits it", port);
+	if (warm == LINK_WARM_AUTO || warm == 0)
 		return;
 	for (size_t i = 0; i < sizeof silent_ports / sizeof silent_ports[0]; i++)
-		if (config_port_of(addresses[0]) == silent_ports[i].port)
+		if (port == silent_ports[i].port)
 			draft_warning(draft, draft_service_place(service, "warm"), "warm",
 			    "port %u is %s's, whose servers end connections that say nothing, or worse: "
-			    "warm = 0 suits it", silent_ports[i].port, silent_ports[i].what);
+			    "leave it out", silent_ports[i].port, silent_ports[i].what);
 }
 
 /* Whom the kernel does not keep cannot connect while accepting pauses: connect() blocks or says EAGAIN. */
@@ -384,6 +408,7 @@ config_check_service(struct draft *draft, const struct draft_service *service)
 	const struct lookup_settings *lookup = &service->settings->link.lookup;
 
 	config_check_shared(draft, service);
+	config_check_probe(draft, service);
 	config_check_hidden(draft, service, "lookup.args", lookup->arguments);
 	config_check_hidden(draft, service, "lookup.environment", lookup->environment);
 }

@@ -212,9 +212,10 @@ service_kill(struct service *service, uint32_t session)
 unsigned
 service_files(const struct service_settings *settings)
 {
+	unsigned warm = settings->link.pconn.warm == LINK_WARM_AUTO ? 1 : settings->link.pconn.warm;
 	unsigned clients = settings->crowd.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->crowd.max_clients;
 
 	if (settings->mode == SERVICE_SHARED)
 		return clients + 1 + settings->link.standby + 1;
-	return 2 * clients + settings->crowd.max_held + settings->link.pconn.warm + 1;
+	return 2 * clients + settings->crowd.max_held + warm + 1;
 }

@@ -1,6 +1,8 @@
 #include "daemon/setting_numbers.h"
 
 #include <inttypes.h>
+#include <limits.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -89,6 +91,27 @@ setting_take_count(const struct setting *setting, const config_setting_t *value,
 	if (error == NULL)
 		*(unsigned *)field = (unsigned)number;
 	return error;
+}
+
+char *
+setting_take_count_or_auto(const struct setting *setting, const config_setting_t *value, void *field)
+{
+	const char *text = config_setting_get_string(value);
+
+	if (text == NULL || strcmp(text, "auto") != 0)
+		return setting_take_count(setting, value, field);
+	*(unsigned *)field = UINT_MAX;
+	return NULL;
+}
+
+void
+setting_print_count_or_auto(const struct setting *setting, const void *field, FILE *out)
+{
+	(void)setting;
+	if (*(const unsigned *)field == UINT_MAX)
+		fputs("\"auto\"", out);
+	else
+		fprintf(out, "%u", *(const unsigned *)field);
 }
 
 /* "64KiB", or a number. */

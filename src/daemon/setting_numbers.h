@@ -14,6 +14,8 @@ char *setting_take_size(const struct setting *setting, const config_setting_t *v
 char *setting_take_memory(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_memory(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_count(const struct setting *setting, const config_setting_t *value, void *field);
+char *setting_take_count_or_auto(const struct setting *setting, const config_setting_t *value, void *field);
+void setting_print_count_or_auto(const struct setting *setting, const void *field, FILE *out);
 void setting_print_integer(const struct setting *setting, const void *field, FILE *out);
 char *setting_take_number(const struct setting *setting, const config_setting_t *value, void *field);
 void setting_print_number(const struct setting *setting, const void *field, FILE *out);

@@ -34,6 +34,8 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_BOOL] = { "true or false", STORE_PLAIN, sizeof(bool), setting_take_bool, setting_print_bool },
 	[SETTING_COUNT] = { "a whole number", STORE_PLAIN, sizeof(unsigned), setting_take_count,
 	    setting_print_integer },
+	[SETTING_COUNT_OR_AUTO] = { "a whole number or \"auto\"", STORE_PLAIN, sizeof(unsigned),
+	    setting_take_count_or_auto, setting_print_count_or_auto },
 	[SETTING_SIZE] = { "a size in bytes", STORE_PLAIN, sizeof(unsigned), setting_take_size,
 	    setting_print_integer },
 	[SETTING_MEMORY] = { "a size in bytes", STORE_PLAIN, sizeof(int64_t), setting_take_memory,

@@ -36,6 +36,10 @@ static const struct setting_choice framings[] = {
 static const struct setting_choice replies[] = {
 	{ "ordered", SHARED_ORDERED }, { "none", SHARED_NONE }, { "broadcast", SHARED_BROADCAST }, { NULL, 0 }
 };
+static const struct setting_choice probes[] = {
+	{ "", PROBE_NONE }, { "postgresql", PROBE_POSTGRESQL }, { "redis", PROBE_REDIS }, { "mysql", PROBE_MYSQL },
+	{ "http", PROBE_HTTP }, { NULL, 0 }
+};
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
 static const struct setting_choice picks[] = {
 	{ "auto", LOOKUP_PICK_DEFAULT }, { "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM },
@@ -117,6 +121,10 @@ static const struct setting service_rows[] = {
 	    "for each address" },
 	{ "hello", "()", SETTING_HELLO, 0, HELLO_STEPS, SETTING_RENEW, LINK(hello), NULL,
 	    "what is spoken on a new connection before it counts as connected" },
+	{ "probe", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, LINK(dial.probe.kind), probes,
+	    "asks whether the server is ready, not merely listening: postgresql, redis, mysql, http" },
+	{ "probe_path", "\"/\"", SETTING_TEXT, 1, PROBE_PATH_MAX, SETTING_RENEW, LINK(dial.probe.path), NULL,
+	    "probe = \"http\": what is asked for" },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_idle), NULL,
 	    "TCP liveness: asked after this much silence; 0: never" },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, LINK(dial.keepalive_interval), NULL,
@@ -153,8 +161,8 @@ static const struct setting service_rows[] = {
 	    "a client silent both ways for so long is closed; 0: never" },
 	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_upstream_end),
 	    on_upstream_ends, "an attached client's upstream ends: close the client too, or reconnect" },
-	{ "warm", "1", SETTING_COUNT, 0, 64, SETTING_IN_PLACE, LINK(pconn.warm), NULL,
-	    "upstream connections kept ready ahead of clients" },
+	{ "warm", "\"auto\"", SETTING_COUNT_OR_AUTO, 0, 64, SETTING_IN_PLACE, LINK(pconn.warm), NULL,
+	    "upstream connections kept ready ahead of clients; auto: one where that does no harm, else none" },
 	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, LINK(warm_max_age), NULL,
 	    "older ones are not given away; 0: any age" },
 	{ "framing", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(framing), framings,

@@ -24,6 +24,7 @@ enum setting_type {
 	SETTING_ARGUMENTS,    /* char **: a list of texts, of which some may be secret */
 	SETTING_BOOL,         /* bool */
 	SETTING_COUNT,        /* unsigned */
+	SETTING_COUNT_OR_AUTO, /* the same; "auto" is UINT_MAX */
 	SETTING_SIZE,         /* unsigned, bytes */
 	SETTING_MEMORY,       /* int64_t, bytes; 0 is a default that depends */
 	SETTING_INTEGER,      /* int */

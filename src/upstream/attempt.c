@@ -59,7 +59,7 @@ unsigned
 attempt_start(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
 	*p = (struct pconn){ .deadline = CLOCK_NEVER, .event = p->event };
-	if (s->warm > 0 || in->held > 0)
+	if (pconn_is_eager(s) || in->held > 0)
 		return attempt_next(p, s, in);
 	p->state = PCONN_IDLE;
 	return 0;
@@ -143,7 +143,7 @@ attempt_wait_over(struct pconn *p, const struct pconn_settings *s, const struct 
 	p->deadline = attempt_wait_deadline(p, s, in);
 	if (in->now < p->deadline)
 		return 0;
-	if (s->warm == 0 && in->held == 0) {
+	if (!pconn_is_eager(s) && in->held == 0) {
 		p->state = PCONN_IDLE;
 		p->deadline = CLOCK_NEVER;
 		return 0;

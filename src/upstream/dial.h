@@ -6,11 +6,13 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "upstream/probe_talk.h"
 
 struct dial_settings {
 	int64_t connect_timeout;
 	int keepalive_idle, keepalive_interval, keepalive_count; /* seconds, seconds, probes; idle 0: off */
 	int user_timeout;                                        /* milliseconds; 0: the kernel's */
+	struct probe_settings probe; /* asked before a connection is used */
 };
 
 struct dial;

@@ -10,6 +10,7 @@
 #define HOLDFAST_UPSTREAM_LINK_H
 
 #include <event2/event.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@
 #include "upstream/link_event.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
+
+#define LINK_WARM_AUTO UINT_MAX /* of pconn.warm: 1 where that does no harm, else none */
 
 struct link_settings {
 	struct pconn_settings pconn; /* retry.*, hold_retry, warm */

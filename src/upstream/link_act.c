@@ -291,7 +291,7 @@ static void
 link_serve(struct link *link)
 {
 	bool refuses = link_refuses(link), up = link_is_up(link);
-	unsigned warm = link_pconn(link)->resting ? 0 : link->pconn.warm, held;
+	unsigned warm = link_pconn(link)->resting ? 0 : pconn_warm(link_pconn(link), &link->pconn), held;
 
 	if (pool_ready(link->pool) > 0 || refuses != link->refused || up != link->was_up) {
 		link->refused = refuses;
@@ -411,9 +411,19 @@ link_on_ended(void *arg, const char *address, int64_t age, const char *text)
 	link_run(link);
 }
 
+static void
+link_on_spoke(void *arg)
+{
+	struct link *link = arg;
+
+	link->ended_age = 0;
+	link_push(link, (struct pconn_input){ .event = PCONN_SPOKE });
+}
+
 const struct pool_callbacks link_pool_callbacks = {
 	.dialled = link_on_dialled,
 	.refused = link_abort,
 	.failed = link_on_dial_failed,
 	.ended = link_on_ended,
+	.spoke = link_on_spoke,
 };

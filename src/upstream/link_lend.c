@@ -5,14 +5,31 @@
 #include "upstream/link_parts.h"
 #include "upstream/spare.h"
 
+/* A connection that says nothing keeps a server with one worker from all others, and one that shuts down from its
+ * end; MySQL counts it as broken off.  So one is kept only where something was said on it.  One that is not kept
+ * still proves that the server is there, but for MySQL, which would count that too. */
+static void
+link_judge_warm(struct link *link)
+{
+	enum probe_kind probe = link->settings->dial.probe.kind;
+
+	link->pconn.warm = link->settings->hello.count > 0 || probe == PROBE_REDIS ? 1 : 0;
+	link->pconn.eager = probe != PROBE_MYSQL;
+	link->pconn.fades = true;
+}
+
 void
 link_note_settings(struct link *link)
 {
 	link->pconn = link->settings->pconn;
 	if (link->settings->shared)
 		link->pconn.warm = 1;
-	if (link_is_paused(link))
+	else if (link->pconn.warm == LINK_WARM_AUTO)
+		link_judge_warm(link);
+	if (link_is_paused(link)) {
 		link->pconn.warm = 0;
+		link->pconn.eager = false;
+	}
 }
 
 unsigned

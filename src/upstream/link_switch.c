@@ -33,7 +33,7 @@ link_unpause(struct link *link)
 {
 	link->let_go = false;
 	link_note_settings(link);
-	if (link->lent != 0 || (link->pconn.warm == 0 && link->held == 0)) /* P30 */
+	if (link->lent != 0 || (!pconn_is_eager(&link->pconn) && link->held == 0)) /* P30 */
 		link_push_again(link);
 	else
 		link_reconnect(link);

@@ -276,11 +276,15 @@ link_tell_candidates(struct link *link, const struct lookup_result *result)
 void
 link_tell_rest(struct link *link)
 {
+	const char *until = link_pconn(link)->cold ? "none is kept ready any more" :
+	    "none is kept until a client comes";
 	char text[TABLE_HISTORY_TEXT];
 
-	snprintf(text, sizeof text,
-	    "the server ends unused connections after %.1f s; none is kept until a client comes",
-	    (double)link->ended_age / CLOCK_SECOND);
+	if (link->ended_age == 0)
+		snprintf(text, sizeof text, "the server speaks first; %s", until);
+	else
+		snprintf(text, sizeof text, "the server ends unused connections after %.1f s; %s",
+		    (double)link->ended_age / CLOCK_SECOND, until);
 	table_history_add(link->table, link->service, LINK_NOTE, text);
 	log_notice(link->name, "%s; warm = 0 says so for good", text);
 }
@@ -331,7 +335,8 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 	const struct pconn *p = link_pconn(link);
 
 	*ret_status = (struct link_status){ .state = link_state(link), .up = link_is_well(link),
-		.resting = p->resting, .address = record->address, .since = record->since,
+		.resting = p->resting || (p->cold && link->pconn.fades),
+		.address = record->address, .since = record->since,
 		.down_since = record->down_since, .last_error = record->last_error,
 		.last_error_at = record->last_error_at, .failures = p->failures, .outages = counters->outages,
 		.attempts = counters->attempts, .connects = counters->connects, .disconnects = counters->disconnects,

@@ -16,7 +16,8 @@ in_new(struct pconn *p, const struct pconn_settings *s, const struct pconn_input
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_RENEW:
 	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -33,11 +34,12 @@ in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	case PCONN_RECONNECT:
 		return attempt_next(p, s, in);
 	case PCONN_RENEW:
-		return s->warm > 0 || in->held > 0 ? attempt_next(p, s, in) : 0;
+		return pconn_is_eager(s) || in->held > 0 ? attempt_next(p, s, in) : 0;
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
-	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
@@ -68,7 +70,8 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 		p->candidates = 0;
 		return 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -97,7 +100,7 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_RENEW:
 		return attempt_renew(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_HELD: case PCONN_TAKEN:
-	case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_RELAYED: case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_RECONNECT: case PCONN_CLOSE:
 	case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -127,7 +130,7 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_ENDED:
+	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER:
 	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -158,6 +161,8 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return ready_taken(p, s, in);
 	case PCONN_RELAYED:
 		return ready_relayed(p, s, in);
+	case PCONN_SPOKE:
+		return ready_spoke(p, s, in);
 	case PCONN_ENDED:
 		return ready_ended(p, s, in);
 	case PCONN_WAKE:
@@ -194,7 +199,7 @@ in_closed(struct pconn *p, const struct pconn_settings *s, const struct pconn_in
 		return p->ending == PCONN_END_ABORT && !p->closing ? attempt_start(p, s, in) : 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
-	case PCONN_ENDED:
+	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE:
 	case PCONN_DRAIN:
 	case PCONN_ABORT: case PCONN_EVENTS:
@@ -236,6 +241,8 @@ pconn_step(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	bool was_closed = pconn_is_closed(p);
 	unsigned todo;
 
+	if (in->event == PCONN_RENEW)
+		p->cold = 0;
 	note_ending(p, in->event, in->now);
 	todo = states[p->state](p, s, in);
 	if (!was_closed && pconn_is_closed(p))
@@ -278,9 +285,21 @@ pconn_is_closed(const struct pconn *p)
 }
 
 unsigned
+pconn_warm(const struct pconn *p, const struct pconn_settings *s)
+{
+	return p->cold && s->fades ? 0 : s->warm;
+}
+
+bool
+pconn_is_eager(const struct pconn_settings *s)
+{
+	return s->warm > 0 || s->eager;
+}
+
+unsigned
 pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	unsigned want = p->resting || s->warm < in->held ? in->held : s->warm;
+	unsigned warm = p->resting ? 0 : pconn_warm(p, s), want = warm < in->held ? in->held : warm;
 	unsigned have = in->ready + in->dialling;
 	unsigned room = in->dialling < PCONN_DIALS ? PCONN_DIALS - in->dialling : 0;
 

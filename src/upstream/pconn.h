@@ -25,6 +25,8 @@ struct pconn_settings {
 	int64_t spread;      /* retry.spread (P24) */
 	int64_t hold_retry;  /* 0: attempts keep to the delay though clients are held */
 	unsigned warm;       /* P25, P30 */
+	bool eager;          /* P1 with warm = 0 too: an attempt's connection proves that the server is there */
+	bool fades;          /* P28: what two expiries, or a server that speaks first, end for good is warm itself */
 };
 
 enum pconn_state {
@@ -53,6 +55,7 @@ enum pconn_event {
 	PCONN_HELD,          /* the number of held clients has changed, or just: look again */
 	PCONN_TAKEN,         /* P25: a client has a ready connection now */
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
+	PCONN_SPOKE,         /* P28: the server has spoken on one that nobody has taken */
 	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
 	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
@@ -125,6 +128,7 @@ struct pconn {
 	uint8_t expiring;    /* that is counted if the replacement succeeds (P27) */
 	uint8_t expiries;    /* with no client between */
 	uint8_t resting;     /* P28 */
+	uint8_t cold;        /* P28: until a reload changes the service, where warm fades */
 	uint8_t slow;        /* a further dial failed: no other before fill_at */
 	uint32_t failures;   /* P22 */
 	uint32_t failures_before; /* the last success */
@@ -145,6 +149,12 @@ unsigned pconn_step(struct pconn *p, const struct pconn_settings *s, const struc
 
 /* P26: what must be under way in the present state, to be begun again after a worker's death. */
 unsigned pconn_resume(const struct pconn *p);
+
+/* How many connections are kept ready now, if no client comes (P25, P28). */
+unsigned pconn_warm(const struct pconn *p, const struct pconn_settings *s);
+
+/* P1, P30: whether an attempt is made though no client has come. */
+bool pconn_is_eager(const struct pconn_settings *s);
 
 /* How many further dials to begin now, for clients held and connections kept warm. */
 unsigned pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);

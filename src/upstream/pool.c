@@ -19,8 +19,10 @@ pool_stop_dial(struct pool_dial *dial)
 {
 	dial_cancel(dial->dial);
 	hello_cancel(dial->hello);
+	probe_cancel(dial->probe);
 	dial->dial = NULL;
 	dial->hello = NULL;
+	dial->probe = NULL;
 	loop_timer_stop(&dial->timer);
 	if (dial->session != 0)
 		pool_close_record(dial->pool, dial->session);
@@ -92,6 +94,37 @@ pool_connected(struct pool_dial *dial)
 	pool->callbacks->dialled(pool->arg, address);
 }
 
+static void pool_connect(struct pool_dial *dial);
+
+static void
+pool_on_probed(void *arg, const char *error)
+{
+	struct pool_dial *dial = arg;
+
+	dial->probe = NULL;
+	if (error != NULL)
+		pool_dial_failed(dial, error, false);
+	else if (probe_is_aside(dial->pool->settings->probe.kind))
+		pool_connect(dial);
+	else
+		pool_connected(dial);
+}
+
+/* hello, if there is one, was answered. */
+static void
+pool_spoken(struct pool_dial *dial)
+{
+	struct pool *pool = dial->pool;
+
+	if (pool->settings->probe.kind == PROBE_NONE || probe_is_aside(pool->settings->probe.kind)) {
+		pool_connected(dial);
+		return;
+	}
+	loop_event_stop(&dial->event);
+	dial->probe = probe_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
+	    pool->settings, pool_on_probed, dial);
+}
+
 static void
 pool_on_hello(void *arg, enum hello_end end, const char *error)
 {
@@ -99,7 +132,7 @@ pool_on_hello(void *arg, enum hello_end end, const char *error)
 
 	dial->hello = NULL;
 	if (end == HELLO_DONE)
-		pool_connected(dial);
+		pool_spoken(dial);
 	else
 		pool_dial_failed(dial, error, end == HELLO_ABORTED);
 }
@@ -114,7 +147,7 @@ pool_on_dialled(void *arg, int error)
 	if (error != 0) {
 		pool_dial_failed(dial, strerror(error), false);
 	} else if (pool->hello->count == 0) {
-		pool_connected(dial);
+		pool_spoken(dial);
 	} else {
 		dial->hello = hello_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, pool->hello,
 		    pool_on_hello, dial);
@@ -163,19 +196,29 @@ pool_name_file(struct pool_dial *dial)
 }
 
 static void
+pool_connect(struct pool_dial *dial)
+{
+	struct pool *pool = dial->pool;
+
+	dial->began = clock_now();
+	dial->dial = dial_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
+	    pool->settings, &dial->event, pool_on_dialled, dial);
+	CRASH_POINT(DIAL_STARTED);
+}
+
+/* A probe aside is over before the connection is begun: a server may judge by the moment of that. */
+static void
 pool_begin(struct pool_dial *dial)
 {
 	struct pool *pool = dial->pool;
 
 	dial->error = pool_name_file(dial);
-	if (dial->error != 0) {
+	if (dial->error != 0)
 		loop_timer_soon(&dial->timer);
-		return;
-	}
-	dial->began = clock_now();
-	dial->dial = dial_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
-	    pool->settings, &dial->event, pool_on_dialled, dial);
-	CRASH_POINT(DIAL_STARTED);
+	else if (probe_is_aside(pool->settings->probe.kind))
+		dial->probe = probe_start(pool->loop, -1, &dial->address, pool->settings, pool_on_probed, dial);
+	else
+		pool_connect(dial);
 }
 
 static void

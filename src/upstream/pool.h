@@ -26,6 +26,9 @@ struct pool_callbacks {
 	void (*failed)(void *arg, const char *address, const char *error, bool further);
 	/* The server has ended a ready one so long after its connect; it is closed.  text is spare_has_ended()'s. */
 	void (*ended)(void *arg, const char *address, int64_t age, const char *text);
+	/* The server has spoken on a ready one, which nobody asked it for; what it said stays unread.  May be NULL;
+	 * must not close it at once. */
+	void (*spoke)(void *arg);
 };
 
 struct pool;
@@ -44,7 +47,8 @@ void pool_set(struct pool *pool, const struct dial_settings *settings, const str
 void pool_free(struct pool *pool);
 
 /* Takes over what a dead worker left: ready connections, and with keep those that got connected meanwhile; others
- * are closed (B6), and where hello is spoken all that were not ready: how far it had come is not known. */
+ * are closed (B6), and where hello or a probe is spoken all that were not ready: how far that had come is not
+ * known. */
 void pool_adopt(struct pool *pool, bool keep);
 
 /* Where dials go from now on, best first; copied. */

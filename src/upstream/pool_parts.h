@@ -12,6 +12,7 @@
 #include "base/loop.h"
 #include "upstream/candidates.h"
 #include "upstream/pool.h"
+#include "upstream/probe.h"
 #include "upstream/spare.h"
 
 /* A ready connection. */
@@ -34,6 +35,7 @@ struct pool_dial {
 	uint32_t session;    /* 0: none */
 	struct dial *dial;   /* owned; NULL none */
 	struct hello *hello; /* owned; NULL none: spoken when dial has ended well */
+	struct probe *probe; /* owned; NULL none: before the dial where it needs a connection of its own, else last */
 	struct address address;
 	char text[ADDRESS_TEXT_SIZE]; /* of it */
 	uint64_t tried;      /* candidates, a bit each */

@@ -65,6 +65,8 @@ pool_note_speech(struct pool_spare *spare)
 	event_assign(&spare->event, spare->pool->loop, spare->fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST,
 	    pool_on_readable, spare);
 	event_add(&spare->event, NULL);
+	if (spare->pool->callbacks->spoke != NULL)
+		spare->pool->callbacks->spoke(spare->pool->arg);
 }
 
 /* Something has come, or an end. */
@@ -133,7 +135,8 @@ pool_adopt_dialling(struct pool *pool, uint32_t session, bool keep)
 	struct table_session *record = &pool->table->sessions[session];
 	char address[ADDRESS_TEXT_SIZE];
 
-	if (!keep || pool->hello->count > 0 || dial_examine(record->upstream_fd) != 1) {
+	if (!keep || pool->hello->count > 0 || pool->settings->probe.kind != PROBE_NONE ||
+	    dial_examine(record->upstream_fd) != 1) {
 		pool_close_record(pool, session);
 		return;
 	}

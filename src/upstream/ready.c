@@ -19,7 +19,7 @@ ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	if (in->held > 0)
 		p->resting = p->expiries = 0;
 	if (pconn_wanted(p, s, in) == 0) {
-		if (s->warm == 0 && in->held == 0 && in->dialling == 0)
+		if (!pconn_is_eager(s) && in->held == 0 && in->dialling == 0)
 			p->known = 0; /* P30: the next client's dial is an attempt, and looks up (P2) */
 		return 0;
 	}
@@ -95,12 +95,23 @@ ready_filled(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		p->expiring = 0;
 		todo |= PCONN_DO_EXPIRED;
 		if (++p->expiries >= REST_AFTER && in->held == 0) {
-			p->resting = 1;
+			p->resting = !s->fades;
+			p->cold = s->fades;
 			p->known = p->looking = 0;
 			todo |= PCONN_DO_DROP | PCONN_DO_REST;
 		}
 	}
 	return todo | PCONN_DO_ANSWER_CONNECTED | ready_fill(p, s, in);
+}
+
+/* P28: on a connection that says nothing such a server waits, and counts it as broken off when it is closed. */
+unsigned
+ready_spoke(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
+{
+	if (p->lost || p->cold || !s->fades || s->warm == 0)
+		return 0;
+	p->cold = 1;
+	return PCONN_DO_REST | ready_fill(p, s, in);
 }
 
 /* P27: the server has ended an unused connection. */

@@ -21,6 +21,9 @@ unsigned ready_fill_failed(struct pconn *p, const struct pconn_settings *s, cons
 unsigned ready_taken(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned ready_relayed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
+/* The server has spoken on one that nobody has taken (P28). */
+unsigned ready_spoke(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
+
 /* The server has ended an unused one (P27). */
 unsigned ready_ended(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 

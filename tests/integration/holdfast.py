@@ -433,7 +433,9 @@ class Load:
 
 
 def fixed(name, address, more=""):
-    """A service with a fixed address."""
+    """A service with a fixed address; unless it says otherwise, one connection is kept ready for tests to see."""
+    if not any(word in more for word in ("warm", "probe", "shared")):
+        more += " warm = 1;"
     return f'{name}: {{ address = "{address}"; {more} }};\n'
 
 

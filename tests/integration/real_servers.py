@@ -1,4 +1,4 @@
-"""real_servers - Redis and PostgreSQL of the distribution, each with data of its own in a temporary folder."""
+"""real_servers - Redis, PostgreSQL, MariaDB and gunicorn of the distribution, each in a temporary folder."""
 import os
 import pwd
 import select
@@ -63,6 +63,8 @@ def postgres_programs():
 class Postgres:
     """PostgreSQL refuses to run as root, so there it runs as its own user."""
 
+    STARTUP = b"\0\0\0\x29\0\3\0\0user\0postgres\0database\0postgres\0\0"  # what a client says first
+
     def __init__(self, folder):
         self.port = holdfast.free_port()
         self.address = f"127.0.0.1:{self.port}"
@@ -85,16 +87,19 @@ class Postgres:
         self.program("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--no-sync", "-E", "UTF8")
         return self.run()
 
+    def end(self, number, bound=holdfast.BOUND):
+        self.process.send_signal(number)
+        holdfast.wait_exit(self.process, bound)
+        os.unlink(f"{self.folder}/notify")
+
     def move(self):
         """The same data at another port."""
-        self.process.send_signal(signal.SIGINT)
-        holdfast.wait_exit(self.process)
-        os.unlink(f"{self.folder}/notify")
+        self.end(signal.SIGINT)
         self.port = holdfast.free_port()
         self.address = f"127.0.0.1:{self.port}"
         return self.run()
 
-    def run(self):
+    def run(self, ready=True):
         """Our own child, so that its end is seen; it tells the notify socket when it is ready."""
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(f"{self.folder}/notify")
@@ -106,11 +111,84 @@ class Postgres:
                  "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 env=holdfast.environment(LC_ALL="C.UTF-8", NOTIFY_SOCKET=f"{self.folder}/notify"))
-            while b"READY=1" not in notify.recv(4096):
+            while ready and b"READY=1" not in notify.recv(4096):
                 pass
         return self
 
     def stop(self):
         if self.process:
             self.process.send_signal(signal.SIGQUIT)
+            holdfast.wait_exit(self.process)
+
+
+class MariaDB:
+    """With a user "app" that has no password; as root it runs as its own user."""
+
+    def __init__(self, folder, *arguments):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = os.path.join(folder, "mariadb")
+        self.socket = os.path.join(self.folder, "s")
+        self.arguments = arguments
+        self.as_user = []
+        self.process = None
+        os.mkdir(self.folder)
+        if os.geteuid() == 0:
+            user = pwd.getpwnam("mysql")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self.as_user = ["--user=mysql"]
+        done = holdfast.run("mariadb-install-db", "--no-defaults", *self.as_user, f"--datadir={self.folder}/data",
+                            "--auth-root-authentication-method=normal", "--skip-test-db")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def start(self):
+        with open(f"{self.folder}/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin"), "--no-defaults", *self.as_user,
+                 f"--datadir={self.folder}/data", f"--socket={self.socket}", f"--port={self.port}",
+                 "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid", "--skip-log-bin",
+                 "--innodb-flush-log-at-trx-commit=0", *self.arguments],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=holdfast.environment())
+        holdfast.until(lambda: self.process.poll() is not None or self.ask("select 1").returncode == 0, "MariaDB")
+        self.ask("create user if not exists app@'%'")
+        return self
+
+    def ask(self, statement, path=None, user="root"):
+        """Asked directly, or over a socket of ours."""
+        return holdfast.run("mariadb", "--no-defaults", "-u", user, "-S", path or self.socket, "-Ne", statement)
+
+    def aborted(self):
+        return int(self.ask("show global status like 'Aborted_connects'").stdout.split()[1])
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            holdfast.wait_exit(self.process)
+            self.process = None
+
+
+class Gunicorn:
+    """One worker, which serves one connection at a time."""
+
+    APPLICATION = "def serve(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n"
+
+    def __init__(self, folder):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = folder
+        self.process = None
+
+    def start(self):
+        with open(os.path.join(self.folder, "application.py"), "w") as file:
+            file.write(self.APPLICATION)
+        with open(os.path.join(self.folder, "gunicorn.err"), "wb") as errors:
+            self.process = subprocess.Popen(
+                ["gunicorn", "--workers", "1", "--bind", self.address, "--chdir", self.folder, "application:serve"],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors, env=holdfast.environment())
+        holdfast.until(lambda: b"Booting worker" in open(errors.name, "rb").read(), "gunicorn")
+        return self
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGINT)
             holdfast.wait_exit(self.process)

@@ -313,14 +313,15 @@ warnings_leave_a_configuration(void **state)
 	(void)state;
 	text = mem_print("include_directory = \"\"; runtime_directory = \"%s\";\nservices: {\n"
 	    " a: { lookup: { catalog = \"/none\"; }; };\n"
-	    " mail: { address = \"h:25\"; }; quiet: { address = \"h:25\"; warm = 0; };\n"
-	    " b: { address = \"h:3306\"; warm = 1; }; };", folder);
+	    " mail: { address = \"h:25\"; warm = 1; }; quiet: { address = \"h:25\"; };\n"
+	    " b: { address = \"h:3306\"; }; c: { address = \"h:3306\"; probe = \"mysql\"; }; };", folder);
 	write_file("m.conf", text);
 	mem_free(text);
 	config = load(true, &errors);
 	assert_non_null(strstr(errors.warnings[0], "m.conf:3: services.a.lookup.catalog: /none: No such file"));
 	assert_non_null(strstr(errors.warnings[1], "m.conf:4: services.mail.warm: port 25 is SMTP's"));
-	assert_true(errors.warning_count <= 3); /* and open files */
+	assert_non_null(strstr(errors.warnings[2], "m.conf:5: services.b.address: port 3306 is MySQL's"));
+	assert_true(errors.warning_count <= 4); /* and open files */
 	config_free(config);
 	config_errors_clear(&errors);
 	write_file("m.conf", "include_directory = \"\";");

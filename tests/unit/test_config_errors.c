@@ -173,6 +173,11 @@ static const struct {
 	    "m.conf:5: services.a.hold_timeout: \"5\": a time as a text needs a unit (ms, s, min, h)" },
 	{ S("hold_timeout = -1;"),
 	    "m.conf:5: services.a.hold_timeout: -1 is out of range, which is 0 to 31536000 seconds" },
+	{ S("probe = \"oracle\";"), "m.conf:5: services.a.probe: \"oracle\" is not one of \"postgresql\", "
+	    "\"redis\", \"mysql\", \"http\"" },
+	{ S("probe_path = \"/a b\";"), "m.conf:5: services.a.probe_path: \"/a b\": must begin with / and be "
+	    "without spaces, in ASCII (others as %XX)" },
+	{ S("warm = \"many\";"), "m.conf:5: services.a.warm: must be a whole number or \"auto\", not a text" },
 	{ S("warm = 1000;"), "m.conf:5: services.a.warm: 1000 is out of range, which is 0 to 64" },
 	{ S("retry: { factor = 0.5; };"),
 	    "m.conf:5: services.a.retry.factor: 0.5 is out of range, which is 1 to 100" },

@@ -364,6 +364,61 @@ p30_without_a_client_no_further_attempt(void **state)
 	    { 20000, PCONN_HELD, LOOKUP, PCONN_LOOKUP, NO, .held = 1 }); /* P7: the same outage */
 }
 
+/* P1: the attempt's connection proves that the server is there; whether it is kept is no matter of the machine's. */
+static void
+p30_an_eager_one_is_tried_at_once_and_again_though_none_is_kept(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.warm = 0;
+	s.eager = true;
+	PLAY(&p, &s, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 1 },
+	    { 10000, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 10000, PCONN_HANDLED, 0, PCONN_CONNECTED, NO },
+	    { 20000, PCONN_HELD, FILL, PCONN_CONNECTED, NO, .held = 1 }); /* the addresses are known */
+}
+
+static void
+p28_where_warm_fades_two_expiries_end_it_for_good(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	s.fades = true;
+	PLAY(&p, &s, TO_CONNECTED,
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .candidates = 1 },
+	    { 120001, PCONN_DIALED, YES | DROP | PCONN_DO_EXPIRED | PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 130000, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 },
+	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 },
+	    { 130002, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .held = 1, .ready = 1 },
+	    { 130002, PCONN_TAKEN, 0, PCONN_CONNECTED, NO }, { 140000, PCONN_HELD, 0, PCONN_CONNECTED, NO });
+	assert_int_equal(pconn_warm(&p, &s), 0);
+	s.fades = false; /* an operator has said a number */
+	assert_int_equal(pconn_warm(&p, &s), 1);
+}
+
+static void
+p28_where_warm_fades_a_server_that_speaks_first_ends_it_until_a_reload(void **state)
+{
+	struct pconn p = { 0 };
+	struct pconn_settings s = usual;
+
+	(void)state;
+	PLAY(&p, &s, TO_CONNECTED, { 10, PCONN_SPOKE, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	s.fades = true;
+	PLAY(&p, &s, { 10, PCONN_SPOKE, PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 11, PCONN_SPOKE, 0, PCONN_CONNECTED, NO, .ready = 1 }, /* said once */
+	    { 12, PCONN_ENDED, 0, PCONN_CONNECTED, NO, .age_ms = 2000, .candidates = 1 },
+	    { 20, PCONN_RENEW, REPORT | DROP, PCONN_DISCONNECTED, NO });
+	assert_int_equal(pconn_warm(&p, &s), 1);
+}
+
 int
 main(void)
 {
@@ -390,6 +445,9 @@ main(void)
 		cmocka_unit_test(p29_one_dropped_at_the_hand_over_is_made_up_for_at_once),
 		cmocka_unit_test(p30_nothing_is_dialled_before_a_client),
 		cmocka_unit_test(p30_without_a_client_no_further_attempt),
+		cmocka_unit_test(p30_an_eager_one_is_tried_at_once_and_again_though_none_is_kept),
+		cmocka_unit_test(p28_where_warm_fades_two_expiries_end_it_for_good),
+		cmocka_unit_test(p28_where_warm_fades_a_server_that_speaks_first_ends_it_until_a_reload),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

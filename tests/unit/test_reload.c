@@ -64,6 +64,8 @@ static const struct change {
 	{ "retry.spread", SESSION, SESSION "retry: { spread = 2; };" },
 	{ "connect_timeout", SESSION, SESSION "connect_timeout = 2;" },
 	{ "hello", SESSION, SESSION "hello = ( { send = \"x\\n\"; expect = \"x\"; } );" },
+	{ "probe", SESSION, SESSION "probe = \"redis\";" },
+	{ "probe_path", SESSION, SESSION "probe_path = \"/health\";" },
 	{ "keepalive.idle", SESSION, SESSION "keepalive: { idle = 7; };" },
 	{ "keepalive.interval", SESSION, SESSION "keepalive: { interval = 7; };" },
 	{ "keepalive.count", SESSION, SESSION "keepalive: { count = 7; };" },

@@ -169,7 +169,8 @@ only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 	static const char *const names[] = { "runtime_directory", "control.path" };
 	static const char *const promised[] = { "name", "mode", "listen.type", "framing", "replies", NULL };
 	/* As holdfastd(8) and holdfast.conf(5) say; and all of lookup but how often. */
-	static const char *const renewing[] = { "address", "addresses", "pick", "hello", "standby", NULL };
+	static const char *const renewing[] = { "address", "addresses", "pick", "hello", "probe",
+		"probe_path", "standby", NULL };
 
 	(void)state;
 	for (size_t i = 0; i < settings_top.count; i++) {
