@@ -10,6 +10,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 
+#define RESOLVER_DELAY (50 * CLOCK_MILLISECOND) /* RFC 8305, 3: the resolution delay */
 #define RESOLVER_TRIES 4 /* c-ares' default: a server is asked so often within the time-out */
 
 /* A socket of c-ares' own that we watch for it. */
@@ -28,6 +29,7 @@ struct resolver {
 	LIST_HEAD(, resolver_socket) sockets;
 	struct loop_timer timer; /* c-ares' next time-out, or ours, or the report of the end */
 	int64_t deadline, timeout;
+	int64_t apart_at;        /* when the kinds of addresses are asked for one by one too; CLOCK_NEVER: done */
 	struct address host;
 	struct address *addresses; /* owned */
 	size_t count;
@@ -48,7 +50,7 @@ resolver_end(struct resolver *resolver, const char *error)
 static void
 resolver_set_timer(struct resolver *resolver)
 {
-	int64_t deadline = resolver->deadline;
+	int64_t deadline = resolver->apart_at < resolver->deadline ? resolver->apart_at : resolver->deadline;
 	struct timeval tv, *next;
 
 	if (resolver->ended)
@@ -130,23 +132,57 @@ resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 	resolver->count++;
 }
 
+/* Takes what the answer holds and frees it; not when the channel is being destroyed, by us. */
+static bool
+resolver_take(struct resolver *resolver, int status, struct ares_addrinfo *answer)
+{
+	bool wanted = status != ARES_EDESTRUCTION && !resolver->ended;
+
+	for (struct ares_addrinfo_node *node = wanted && answer != NULL ? answer->nodes : NULL; node != NULL;
+	    node = node->ai_next)
+		resolver_add(resolver, node);
+	ares_freeaddrinfo(answer);
+	return wanted;
+}
+
 static void
 resolver_on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
 {
 	struct resolver *resolver = arg;
 
 	(void)timeouts;
-	/* The channel is being destroyed, by us. */
-	if (status == ARES_EDESTRUCTION || resolver->ended) {
-		ares_freeaddrinfo(answer);
-		return;
-	}
-	resolver->addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses);
-	for (struct ares_addrinfo_node *node = answer != NULL ? answer->nodes : NULL; node != NULL;
-	    node = node->ai_next)
-		resolver_add(resolver, node);
-	ares_freeaddrinfo(answer);
-	resolver_end(resolver, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
+	if (resolver_take(resolver, status, answer))
+		resolver_end(resolver, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
+}
+
+/* Of one kind alone.  That there are none is for the whole answer to say. */
+static void
+resolver_on_part(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
+{
+	struct resolver *resolver = arg;
+
+	(void)timeouts;
+	if (resolver_take(resolver, status, answer) && resolver->count > 0)
+		resolver_end(resolver, "");
+}
+
+static void
+resolver_ask(struct resolver *resolver, int family, ares_addrinfo_callback callback)
+{
+	struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
+
+	ares_getaddrinfo(resolver->channel, resolver->host.host, NULL, &hints, callback, resolver);
+}
+
+/* c-ares gives the addresses of both kinds together, in order, when both have come.  A server that drops the
+ * questions for one kind would keep the other from us: so, when the resolution delay is over, each kind is asked for
+ * alone, and what is answered first counts.  It comes the delay after that kind's answer to the first question. */
+static void
+resolver_ask_apart(struct resolver *resolver)
+{
+	resolver->apart_at = CLOCK_NEVER;
+	resolver_ask(resolver, AF_INET6, resolver_on_part);
+	resolver_ask(resolver, AF_INET, resolver_on_part);
 }
 
 static void
@@ -201,6 +237,8 @@ resolver_on_timer(evutil_socket_t fd, short what, void *arg)
 		resolver_end(resolver, text);
 		return;
 	}
+	if (clock_now() >= resolver->apart_at)
+		resolver_ask_apart(resolver);
 	ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
 	resolver_set_timer(resolver);
 }
@@ -226,7 +264,6 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
     void *arg)
 {
 	struct resolver *resolver = mem_new(1, sizeof *resolver);
-	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	int status;
 
 	resolver->loop = loop;
@@ -235,6 +272,8 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 	resolver->host = *host;
 	resolver->timeout = timeout;
 	resolver->deadline = clock_after(clock_now(), timeout);
+	resolver->apart_at = clock_now() + RESOLVER_DELAY;
+	resolver->addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses);
 	LIST_INIT(&resolver->sockets);
 	loop_timer_init(&resolver->timer, loop, resolver_on_timer, resolver);
 	ares_library_init(ARES_LIB_INIT_ALL);
@@ -244,7 +283,7 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 		resolver_end(resolver, ares_strerror(status));
 		return resolver;
 	}
-	ares_getaddrinfo(resolver->channel, host->host, NULL, &hints, resolver_on_answer, resolver);
+	resolver_ask(resolver, AF_UNSPEC, resolver_on_answer);
 	resolver_set_timer(resolver);
 	return resolver;
 }
