@@ -40,6 +40,9 @@ struct crowd_callbacks {
 	void (*taken)(void *arg, uint32_t spare);
 	/* This connection (fd borrowed) that was taken has lived for a while: its socket options are worth it now. */
 	void (*tune)(void *arg, int fd);
+	/* This session's connection that has its socket options is to be looked at again; NULL: the one that all
+	 * share. */
+	void (*heed)(void *arg, struct table_session *record);
 	/* The first byte has passed over a connection that was taken. */
 	void (*attached)(void *arg);
 	/* A connection that was taken ended before a byte passed, so many microseconds after it was taken. */

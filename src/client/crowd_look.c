@@ -50,8 +50,12 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 {
 	struct table_session *record = session_record(session);
 
-	if (crowd->shared != NULL || (record->flags & TABLE_SESSION_TUNED))
+	if (crowd->shared != NULL)
 		return;
+	if (record->flags & TABLE_SESSION_TUNED) {
+		crowd->callbacks->heed(crowd->arg, record);
+		return;
+	}
 	if (now - session->opened < TABLE_TUNE_AGE) {
 		crowd->fresh = true;
 		return;
@@ -96,6 +100,8 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 	crowd->fresh = false;
 	crowd_scan_held(crowd, now);
 	due = crowd_scan_open(crowd, now);
+	if (crowd->shared != NULL)
+		crowd->callbacks->heed(crowd->arg, NULL);
 	crowd_tell_refused(crowd, now);
 	/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its own. */
 	crowd->due = due - now < CROWD_SCAN_MIN ? now + CROWD_SCAN_MIN : due;

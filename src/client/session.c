@@ -288,7 +288,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 		record->flags |= TABLE_SESSION_RECONNECT;
 	else if (clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
-	record->flags &= (uint16_t)~TABLE_SESSION_TUNED;
+	record->flags &= (uint16_t)~(TABLE_SESSION_TUNED | TABLE_SESSION_PATIENT);
 	record->active = clock_tick();
 	session->returned = clock_now();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);

@@ -14,6 +14,8 @@
 #include "keep/crash.h"
 #include "keep/recover.h"
 
+#define TICKS (uint32_t)(CLOCK_SECOND / CLOCK_TICK) /* of a second */
+
 static int
 service_take(void *arg, uint32_t *ret_spare)
 {
@@ -36,6 +38,26 @@ service_tune(void *arg, int fd)
 	const struct service *service = arg;
 
 	dial_tune(fd, &service->settings->link.dial);
+}
+
+/* One that was silent for long has nothing outstanding, or is being patient with. */
+static void
+service_heed(void *arg, struct table_session *record)
+{
+	const struct service *service = arg;
+	const struct dial_settings *dial = &service->settings->link.dial;
+	bool lent = record == NULL, patient;
+
+	if (lent && service->link != NULL)
+		record = link_lent_record(service->link);
+	if (record == NULL || dial->user_timeout == 0)
+		return;
+	patient = (record->flags & TABLE_SESSION_PATIENT) != 0;
+	if (!patient && !lent &&
+	    clock_tick() - record->active > (unsigned)dial->user_timeout / 1000 * TICKS + 60 * TICKS)
+		return;
+	if (dial_heed(record->upstream_fd, dial, patient) != patient)
+		record->flags ^= TABLE_SESSION_PATIENT;
 }
 
 static void
@@ -104,6 +126,7 @@ static const struct crowd_callbacks service_crowd_callbacks = {
 	.take = service_take,
 	.taken = service_taken,
 	.tune = service_tune,
+	.heed = service_heed,
 	.attached = service_attached,
 	.unused = service_unused,
 	.held = service_held,

@@ -132,7 +132,7 @@ static const struct setting service_rows[] = {
 	{ "keepalive.count", "3", SETTING_INTEGER, 1, 127, SETTING_IN_PLACE, LINK(dial.keepalive_count), NULL,
 	    "TCP liveness: dead after so many questions" },
 	{ "keepalive.user_timeout", "30", SETTING_MILLISECONDS, 0, 86400, SETTING_IN_PLACE, LINK(dial.user_timeout),
-	    NULL, "TCP liveness: dead when sent bytes stay unacknowledged for this; 0: the kernel's" },
+	    NULL, "TCP liveness: dead when nothing sent is acknowledged for this; 0: the kernel's" },
 	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, LINK(on_event), NULL,
 	    "program run for each event; the next step waits for it" },
 	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, LINK(on_event_timeout), NULL,

@@ -115,6 +115,8 @@ struct table_session {
 #define TABLE_SESSION_RESP3 64u
 /* It is turned away, and has not been told why: its answer is still to be put into its buffer. */
 #define TABLE_SESSION_UNTOLD 128u
+/* The upstream has closed its window and lives: its user time-out is off. */
+#define TABLE_SESSION_PATIENT 256u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {

@@ -14,6 +14,8 @@
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often. */
 #define DIAL_RETRY (10 * CLOCK_MILLISECOND)
 
+#define DIAL_DOUBT 2 /* questions about a closed window without an answer */
+
 /* RFC 793's states by the kernel's numbers; <netinet/tcp.h>, which has them, lacks half of struct tcp_info and
  * cannot be had together with <linux/tcp.h>. */
 enum { DIAL_SYN_SENT = 2, DIAL_SYN_RECV = 3, DIAL_CLOSE = 7 };
@@ -225,6 +227,27 @@ dial_tune(int fd, const struct dial_settings *settings)
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &settings->keepalive_interval, sizeof(int));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &settings->keepalive_count, sizeof(int));
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+/* The kernel asks a closed window about itself at growing distances, at last every two minutes, and counts the
+ * questions that have no answer yet: two of them are no mere delay. */
+bool
+dial_heed(int fd, const struct dial_settings *settings, bool patient)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	unsigned user_timeout;
+	bool closed;
+
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
+		return false;
+	closed = info.tcpi_unacked == 0 && info.tcpi_notsent_bytes > 0 && info.tcpi_probes < DIAL_DOUBT;
+	if (closed == patient)
+		return patient;
+	user_timeout = closed ? 0 : (unsigned)settings->user_timeout;
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	return closed;
 }
 
 void

@@ -3,6 +3,7 @@
 #define HOLDFAST_UPSTREAM_DIAL_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/address.h"
@@ -40,6 +41,11 @@ int dial_examine(int fd);
 
 /* Sets keepalive and user time-out on a connection. */
 void dial_tune(int fd, const struct dial_settings *settings);
+
+/* Turns the user time-out of a connection off while its peer has closed its window and answers TCP's questions about
+ * it: TCP would end it all the same.  To be called more often than that; patient says how it was left last.  Whether
+ * it is off now. */
+bool dial_heed(int fd, const struct dial_settings *settings, bool patient);
 
 /* Small writes on it do not wait for the answers to earlier ones (TCP_NODELAY). */
 void dial_hasten(int fd);

@@ -113,6 +113,9 @@ void link_unused(struct link *link, int64_t age);
 int link_lend(struct link *link, uint32_t *ret_session);
 void link_lent(struct link *link, uint32_t session);
 
+/* The record of the connection that is lent, or NULL. */
+struct table_session *link_lent_record(const struct link *link);
+
 /* The lent connection has ended, and the caller has closed its file and freed its record: `disconnected` with this
  * reason, from the loop, and on by P4 and P7.  While a drain waits for this (P20), link_refuses() says so, and it is
  * for the borrower to end the connection as soon as nobody needs it. */

@@ -205,3 +205,9 @@ link_standby_roll(void *arg)
 }
 
 const struct standby_callbacks link_standby_callbacks = { .look_up = link_look_up, .roll = link_standby_roll };
+
+struct table_session *
+link_lent_record(const struct link *link)
+{
+	return link->lent == 0 ? NULL : &link->table->sessions[link->lent];
+}

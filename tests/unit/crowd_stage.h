@@ -62,6 +62,13 @@ on_tune(void *arg, int fd)
 }
 
 static inline void
+on_heed(void *arg, struct table_session *record)
+{
+	(void)arg;
+	(void)record;
+}
+
+static inline void
 on_attached(void *arg)
 {
 	(void)arg;
@@ -105,8 +112,8 @@ on_ended(void *arg)
 }
 
 static const struct crowd_callbacks callbacks = {
-	.take = on_take, .taken = on_taken, .tune = on_tune, .attached = on_attached, .unused = on_unused,
-	.held = on_held, .refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
+	.take = on_take, .taken = on_taken, .tune = on_tune, .heed = on_heed, .attached = on_attached,
+	.unused = on_unused, .held = on_held, .refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
 };
 
 static inline void

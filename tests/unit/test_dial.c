@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -252,6 +254,54 @@ meet_itself(const char *text)
 	close(fd);
 }
 
+/* SIOCOUTQ, SIOCOUTQNSD: bytes that are not acknowledged; that were not even sent. */
+static int
+queued(int fd, unsigned long what)
+{
+	int bytes = -1;
+
+	assert_int_equal(ioctl(fd, what, &bytes), 0);
+	return bytes;
+}
+
+static unsigned
+user_timeout(int fd)
+{
+	unsigned value = 0;
+	socklen_t length = sizeof value;
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &length), 0);
+	return value;
+}
+
+static void
+a_peer_that_has_closed_its_window_is_not_given_up(void **state)
+{
+	static char bytes[65536];
+	struct address address;
+	int server = listen_at("127.0.0.1:1", 8, &address), fd = dial_socket(&address), peer;
+
+	(void)state;
+	assert_int_equal(dial(fd, &address, &settings), 0);
+	peer = accept(server, NULL, NULL);
+	dial_tune(fd, &settings);
+	assert_false(dial_heed(fd, &settings, false));
+	while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+		;
+	while (queued(fd, SIOCOUTQ) > queued(fd, SIOCOUTQNSD))
+		;
+	assert_true(dial_heed(fd, &settings, false));
+	assert_int_equal(user_timeout(fd), 0);
+	assert_true(dial_heed(fd, &settings, true));
+	while (queued(fd, SIOCOUTQNSD) > 0)
+		assert_true(recv(peer, bytes, sizeof bytes, 0) > 0);
+	assert_false(dial_heed(fd, &settings, true));
+	assert_int_equal(user_timeout(fd), 30000);
+	close(fd);
+	close(peer);
+	close(server);
+}
+
 static void
 a_connect_that_meets_itself_is_refused(void **state)
 {
@@ -300,6 +350,7 @@ main(void)
 		cmocka_unit_test(silence_is_a_time_out),
 		cmocka_unit_test(unix_sockets_connect_and_fail_with_their_cause),
 		cmocka_unit_test(b6_a_full_unix_backlog_is_tried_again),
+		cmocka_unit_test(a_peer_that_has_closed_its_window_is_not_given_up),
 		cmocka_unit_test(a_connect_that_meets_itself_is_refused),
 		cmocka_unit_test(cancelled_dials_are_silent_and_leave_the_file),
 		cmocka_unit_test(host_names_have_no_socket),
