@@ -187,6 +187,19 @@ source_report(struct config_errors *errors, const char *name, const char *text, 
 }
 
 /* Parses a text that is known to be safe, or ours. */
+static void
+source_find_lines(struct source *source)
+{
+	unsigned count = 1;
+	const char *at = source->text;
+
+	for (const char *end = at; (end = strchr(end, '\n')) != NULL; end++)
+		count++;
+	source->lines = mem_new(count, sizeof *source->lines);
+	for (; at != NULL; at = (at = strchr(at, '\n')) == NULL ? NULL : at + 1)
+		source->lines[source->line_count++] = at;
+}
+
 static struct source *
 source_new(const char *name, const char *text, struct config_errors *errors)
 {
@@ -197,7 +210,8 @@ source_new(const char *name, const char *text, struct config_errors *errors)
 	source_parse_tree(&source->tree, text, &trial);
 	source->text = mem_copy_text(text);
 	if (trial.line == 0) {
-		config_setting_set_hook(config_root_setting(&source->tree), source->text);
+		source_find_lines(source);
+		config_setting_set_hook(config_root_setting(&source->tree), source);
 		return source;
 	}
 	source_report(errors, name, text, &trial);
@@ -269,11 +283,12 @@ source_parse(const char *text, size_t length, const char *name, struct config_er
 char *
 source_written(const config_setting_t *value)
 {
-	const char *text = config_setting_get_hook(config_root_setting(value->config));
+	const struct source *source = config_setting_get_hook(config_root_setting(value->config));
+	unsigned line = config_setting_source_line(value);
 
-	if (text == NULL || config_setting_name(value) == NULL)
+	if (source == NULL || config_setting_name(value) == NULL || line == 0 || line > source->line_count)
 		return NULL;
-	return source_text_value(text, config_setting_source_line(value), config_setting_name(value));
+	return source_text_value(source->text, source->lines[line - 1], config_setting_name(value));
 }
 
 void
@@ -284,5 +299,6 @@ source_free(struct source *source)
 	config_destroy(&source->tree);
 	mem_free(source->name);
 	mem_free(source->text);
+	mem_free(source->lines);
 	mem_free(source);
 }

@@ -12,6 +12,8 @@
 struct source {
 	char *name;    /* owned: the file's, as errors show it */
 	char *text;    /* owned */
+	const char **lines; /* owned: where each line of the text begins */
+	unsigned line_count;
 	config_t tree;
 };
 

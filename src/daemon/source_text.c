@@ -134,12 +134,12 @@ text_line(const char *text, unsigned line)
 }
 
 char *
-source_text_value(const char *text, unsigned line, const char *name)
+source_text_value(const char *text, const char *line, const char *name)
 {
-	const char *at = text_line(text, line), *end = at == NULL ? NULL : at + strcspn(at, "\n"), *value;
+	const char *end = line + strcspn(line, "\n"), *value;
 	size_t length = strlen(name), word;
 
-	for (; at != NULL && at < end; at++) {
+	for (const char *at = line; at < end; at++) {
 		if (strncmp(at, name, length) != 0 || (at > text && strchr(NAME_LETTERS NAME_OTHERS, at[-1]) != NULL))
 			continue;
 		value = at + length + strspn(at + length, " \t\r\n");

@@ -13,8 +13,9 @@
 /* NULL, or what is wrong, a static text, and *ret_line, from 1. */
 const char *source_text_check(const char *text, size_t length, unsigned *ret_line);
 
-/* The word behind the name on this line and its "=" or ":"; to free with mem_free(), NULL if there is none. */
-char *source_text_value(const char *text, unsigned line, const char *name);
+/* The word behind the name and its "=" or ":" on the line of the text that begins at line; to free with mem_free(),
+ * NULL if there is none. */
+char *source_text_value(const char *text, const char *line, const char *name);
 
 /* The one setting that is named on this line; a text to free with mem_free(), NULL if there is none or several. */
 char *source_text_name(const char *text, unsigned line);
