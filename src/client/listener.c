@@ -130,7 +130,7 @@ listener_examine(const char *path, const struct sockaddr_un *name, socklen_t len
 	return NULL;
 }
 
-/* Makes what is missing between the runtime directory and the socket. */
+/* Makes what is missing between the runtime directory, which somebody may have removed too, and the socket. */
 static void
 listener_make_directories(const char *path, const char *runtime_directory)
 {
@@ -139,11 +139,13 @@ listener_make_directories(const char *path, const char *runtime_directory)
 
 	if (strncmp(path, runtime_directory, base) != 0 || path[base] != '/')
 		return;
+	if (mkdir(runtime_directory, 0755) == 0)
+		chmod(runtime_directory, 0755); /* whatever the umask */
 	part = mem_copy_text(path);
 	for (char *slash = strchr(part + base + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (mkdir(part, 0755) == 0)
-			chmod(part, 0755); /* whatever the umask */
+			chmod(part, 0755);
 		*slash = '/';
 	}
 	mem_free(part);

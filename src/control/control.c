@@ -45,6 +45,7 @@ struct operator {
 struct control {
 	struct event_base *loop;         /* borrowed */
 	struct listener *listener;       /* owned */
+	int fd;                          /* borrowed; of the listener */
 	char *const *admin_users, *const *admin_groups; /* borrowed */
 	const struct control_command *commands; /* borrowed */
 	void *arg;                       /* borrowed; the commands' */
@@ -456,8 +457,19 @@ control_new(struct event_base *loop, int fd, char *const *admin_users, char *con
 	control->waiting_max = control_waiting_max();
 	control_set_admins(control, admin_users, admin_groups);
 	LIST_INIT(&control->operators);
+	control->fd = fd;
 	control->listener = listener_new(loop, fd, control_accepted, control_exhausted, control);
 	return control;
+}
+
+void
+control_listen(struct control *control, int fd)
+{
+	listener_shut(control->fd);
+	listener_finish(control->listener);
+	listener_free(control->listener);
+	control->fd = fd;
+	control->listener = listener_new(control->loop, fd, control_accepted, control_exhausted, control);
 }
 
 void

@@ -44,6 +44,9 @@ struct control *control_new(struct event_base *loop, int fd, char *const *admin_
 /* Ends all connections, cancelling what they wait for. */
 void control_free(struct control *control);
 
+/* Listens to this file (borrowed) from now on; who has connected to the one before, which is shut, is served. */
+void control_listen(struct control *control, int fd);
+
 /* New lists of administrators, after a reload. */
 void control_set_admins(struct control *control, char *const *users, char *const *groups);
 

@@ -127,12 +127,35 @@ metrics_door_is_at(int fd, const char *text)
 	return strcmp(bound_text, wanted_text) == 0;
 }
 
+/* Its path, or "" if it has none. */
+static const char *
+metrics_door_path(int fd, struct address *ret_address)
+{
+	const struct sockaddr_un *name = (const void *)&ret_address->socket;
+
+	return metrics_door_get(fd, ret_address) && ret_address->socket.ss_family == AF_UNIX ? name->sun_path : "";
+}
+
 void
-metrics_door_unlink(int fd)
+metrics_door_place(int fd, struct place *ret_place)
 {
 	struct address bound;
-	const struct sockaddr_un *name = (const void *)&bound.socket;
 
-	if (metrics_door_get(fd, &bound) && bound.socket.ss_family == AF_UNIX && name->sun_path[0] != '\0')
-		unlink(name->sun_path);
+	place_of(metrics_door_path(fd, &bound), ret_place);
+}
+
+bool
+metrics_door_is_there(int fd, const struct place *place)
+{
+	struct address bound;
+
+	return place_is_at(place, metrics_door_path(fd, &bound));
+}
+
+void
+metrics_door_unlink(int fd, const struct place *place)
+{
+	struct address bound;
+
+	place_unlink(place, metrics_door_path(fd, &bound));
 }

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "keep/place.h"
+
 /* What is wrong with an address to listen at: a static text, or NULL. */
 const char *metrics_door_check(const char *address);
 
@@ -23,7 +25,13 @@ char *metrics_door_open(const char *address, const char *runtime_directory, int 
 /* Whether the open socket fd listens at this address. */
 bool metrics_door_is_at(int fd, const char *address);
 
-/* Unlinks the path of a Unix socket.  -1 is fine. */
-void metrics_door_unlink(int fd);
+/* Where the file of a Unix socket is; unknown if it has none. */
+void metrics_door_place(int fd, struct place *ret_place);
+
+/* Whether the path of a Unix socket still leads there; true for others. */
+bool metrics_door_is_there(int fd, const struct place *place);
+
+/* Unlinks the path of a Unix socket, if it leads there.  -1 is fine. */
+void metrics_door_unlink(int fd, const struct place *place);
 
 #endif

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,6 +14,7 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/daemon.h"
+#include "daemon/lock.h"
 #include "keep/crash.h"
 #include "keep/files.h"
 #include "keep/former.h"
@@ -48,44 +47,29 @@ begin_raise_files(void)
 	return limit.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit.rlim_cur;
 }
 
-/* Waits for what is left of a former instance, and for no other. */
+/* Makes the runtime directory and takes its lock; or false, after printing why and setting *ret_code. */
 static bool
-begin_take_lock(int fd)
+begin_lock(const char *directory, struct lock *ret_lock, int *ret_code)
 {
-	int64_t until = clock_now() + BEGIN_PATIENCE;
+	int error = lock_take(directory, ret_lock);
 
-	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		if (errno != EWOULDBLOCK || clock_now() >= until)
-			return false;
-		poll(NULL, 0, BEGIN_PAUSE);
-	}
-	return true;
+	if (error == 0)
+		return true;
+	*ret_code = error == -EWOULDBLOCK ? BEGIN_ANOTHER_RUNS : BEGIN_FAILURE;
+	if (error == -EWOULDBLOCK)
+		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
+	else
+		fprintf(stderr, "holdfastd: cannot start: runtime_directory %s: holdfastd.lock: %s\n", directory,
+		    strerror(-error));
+	return false;
 }
 
-/* Makes the runtime directory and takes its lock: the fd, or -1 after printing why and setting *ret_code. */
-static int
-begin_lock(const char *directory, int *ret_code)
+static void
+begin_note_lock(struct table *table, const struct lock *lock)
 {
-	char *path = mem_print("%s/holdfastd.lock", directory);
-	int fd;
-
-	*ret_code = BEGIN_FAILURE;
-	if (mkdir(directory, 0755) == 0)
-		chmod(directory, 0755);
-	else if (errno != EEXIST)
-		fprintf(stderr, "holdfastd: runtime_directory %s cannot be made: %s\n", directory, strerror(errno));
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1) {
-		fprintf(stderr, "holdfastd: cannot start: runtime_directory %s: holdfastd.lock: %s\n", directory,
-		    strerror(errno));
-	} else if (!begin_take_lock(fd)) {
-		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
-		*ret_code = BEGIN_ANOTHER_RUNS;
-		close(fd);
-		fd = -1;
-	}
-	mem_free(path);
-	return fd;
+	table->header->file[TABLE_FILE_LOCK] = table_note_file(table, lock->file);
+	table->header->file[TABLE_FILE_DIRECTORY] = table_note_file(table, lock->directory);
+	table->header->lock_place = lock->place;
 }
 
 static void
@@ -150,7 +134,8 @@ begin_cannot(int error)
 
 /* Writes into the table what the worker starts from.  0 or -errno. */
 static int
-begin_fill_table(struct table *table, const struct begin_options *options, const struct config *config, int lock_fd)
+begin_fill_table(struct table *table, const struct begin_options *options, const struct config *config,
+    const struct lock *lock)
 {
 	struct table_header *header = table->header;
 	char *text = config_dump(config);
@@ -158,7 +143,7 @@ begin_fill_table(struct table *table, const struct begin_options *options, const
 
 	mem_free(text);
 	begin_note_config_path(header, options->config);
-	header->file[TABLE_FILE_LOCK] = table_note_file(table, lock_fd);
+	begin_note_lock(table, lock);
 	if (options->verbose)
 		header->log_level = LOG_LEVEL_DEBUG + 1;
 	return error < 0 ? error : keeper_prepare(table, &begin_given);
@@ -225,13 +210,14 @@ int
 begin_first(const struct begin_options *options, const struct config *config)
 {
 	struct table table;
-	int code, error, lock_fd = begin_lock(config->runtime_directory, &code);
+	struct lock lock;
+	int code, error;
 
-	if (lock_fd == -1)
+	if (!begin_lock(config->runtime_directory, &lock, &code))
 		return code;
 	error = begin_make_table(&table);
 	if (error == 0)
-		error = begin_fill_table(&table, options, config, lock_fd);
+		error = begin_fill_table(&table, options, config, &lock);
 	mem_free(begin_kept);
 	if (error < 0)
 		return begin_cannot(error);
@@ -343,7 +329,9 @@ static int
 begin_take_vault(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
 {
 	struct config *config = NULL;
-	int lock_fd = -1, error = vault_take(&begin_given, ret_table, &begin_kept);
+	struct lock lock;
+	int error = vault_take(&begin_given, ret_table, &begin_kept);
+	bool locked;
 
 	*ret_lock_code = BEGIN_OK;
 	if (error < 0)
@@ -351,12 +339,11 @@ begin_take_vault(const struct begin_options *options, struct table *ret_table, i
 	config = begin_read_kept(ret_table);
 	if (config == NULL)
 		return begin_give_up(ret_table, -EINVAL);
-	lock_fd = begin_lock(config->runtime_directory, ret_lock_code);
+	locked = begin_lock(config->runtime_directory, &lock, ret_lock_code);
 	config_free(config);
-	if (lock_fd == -1)
+	if (!locked)
 		return -EBUSY;
-	*ret_lock_code = BEGIN_OK;
-	ret_table->header->file[TABLE_FILE_LOCK] = table_note_file(ret_table, lock_fd);
+	begin_note_lock(ret_table, &lock);
 	begin_reset(ret_table->header);
 	begin_note_config_path(ret_table->header, options->config);
 	if (options->verbose)

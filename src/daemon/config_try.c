@@ -173,6 +173,7 @@ try_metrics(const struct try *try)
 {
 	const struct config *config = try->draft->config;
 	struct draft_place place = try_top_place(try->draft, "metrics.listen");
+	struct place made;
 	char *wrong;
 	int fd;
 
@@ -184,7 +185,8 @@ try_metrics(const struct try *try)
 		mem_free(wrong);
 		return;
 	}
-	metrics_door_unlink(fd);
+	metrics_door_place(fd, &made);
+	metrics_door_unlink(fd, &made);
 	close(fd);
 }
 

@@ -150,6 +150,7 @@ static void
 daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 {
 	const char *error = daemon->table->header->config_error;
+	const char *wrong[] = { daemon->control_error, daemon->lock_error, daemon->metrics_error };
 	struct fleet_sum sum;
 	size_t n;
 
@@ -163,8 +164,9 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 		    sum.shut_service, sum.shut_error);
 	if (sum.shut > 1)
 		n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, " (and %zu more)", sum.shut - 1);
-	if (daemon->metrics_error != NULL)
-		snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.80s", daemon->metrics_error);
+	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+		if (wrong[i] != NULL && n < TABLE_STATUS_SIZE)
+			n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.120s", wrong[i]);
 }
 
 void
@@ -288,21 +290,12 @@ static bool
 daemon_start_control(struct daemon *daemon)
 {
 	struct config_control *settings = &daemon->config->control;
-	volatile int32_t *fd = &daemon->table->header->file[TABLE_FILE_CONTROL];
-	struct sockaddr_un bound;
-	socklen_t length;
-	char *wrong;
-	int opened;
+	char *wrong = daemon_open_control(daemon);
 
-	if (*fd == -1) {
-		wrong = listener_open(&settings->listener, daemon->config->runtime_directory, &opened, &bound,
-		    &length);
-		if (wrong != NULL) {
-			log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
-			mem_free(wrong);
-			return false;
-		}
-		*fd = table_note_file(daemon->table, opened);
+	if (wrong != NULL) {
+		log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
+		mem_free(wrong);
+		return false;
 	}
 	daemon->commands = (struct commands_context){
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
@@ -311,8 +304,8 @@ daemon_start_control(struct daemon *daemon)
 		.log_level = daemon_log_level, .reload_forget = daemon_reload_forget, .upgrade = daemon_upgrade,
 		.upgrade_forget = daemon_upgrade_forget,
 	};
-	daemon->control = control_new(daemon->loop, *fd, settings->admin_users, settings->admin_groups,
-	    commands_register, &daemon->commands);
+	daemon->control = control_new(daemon->loop, daemon->table->header->file[TABLE_FILE_CONTROL],
+	    settings->admin_users, settings->admin_groups, commands_register, &daemon->commands);
 	return true;
 }
 
@@ -333,6 +326,7 @@ daemon_start(struct daemon *daemon)
 	loop_timer_init(&daemon->metrics_retry, daemon->loop, daemon_on_metrics_retry, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
+	daemon_begin_watching(daemon);
 	header->heartbeat++;
 	sink_count_in(&header->log);
 	if (!daemon_read_config(daemon))
@@ -348,6 +342,7 @@ daemon_start(struct daemon *daemon)
 		return false;
 	daemon_start_metrics(daemon);
 	fleet_start(daemon->fleet, daemon->config);
+	daemon_look_after_files(daemon);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
 		recover_close_strays(daemon->table);
 	CRASH_POINT(RECOVER_EVENTS);
@@ -362,6 +357,7 @@ daemon_end(struct daemon *daemon)
 {
 	control_free(daemon->control);
 	daemon_end_metrics(daemon);
+	daemon_end_watching(daemon);
 	fleet_free(daemon->fleet);
 	pipes_clear(daemon->table);
 	events_free(daemon->events);
@@ -371,9 +367,8 @@ daemon_end(struct daemon *daemon)
 	loop_timer_stop(&daemon->upgrading);
 	loop_timer_stop(&daemon->stop);
 	child_cancel(daemon->trial);
-	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1 &&
-	    daemon->config->control.listener.path[0] != '@')
-		unlink(daemon->config->control.listener.path);
+	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1)
+		place_unlink(&daemon->table->header->control_place, daemon->config->control.listener.path);
 	config_free(daemon->config);
 	budget_run(daemon->table->budget, NULL);
 	loop_free(daemon->loop);

@@ -43,7 +43,8 @@ daemon_has_metrics(const struct daemon *daemon, const struct config *config)
 {
 	int fd = *daemon_metrics_fd(daemon);
 
-	return config->metrics_listen == NULL ? fd == -1 : metrics_door_is_at(fd, config->metrics_listen);
+	return config->metrics_listen == NULL ? fd == -1 : metrics_door_is_at(fd, config->metrics_listen) &&
+	    metrics_door_is_there(fd, &daemon->table->header->metrics_place);
 }
 
 /* What a dead worker had opened already, or a new one.  NULL or what is wrong. */
@@ -86,14 +87,18 @@ daemon_prepare_metrics(const struct daemon *daemon, const struct config *config,
 void
 daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd)
 {
+	struct place *place = &daemon->table->header->metrics_place;
 	volatile int32_t *named = daemon_metrics_fd(daemon);
 	int before = *named;
 
-	if (daemon_has_metrics(daemon, config))
+	if (fd == -1 && daemon_has_metrics(daemon, config))
 		return;
-	metrics_door_unlink(before);
+	metrics_door_unlink(before, place);
+	*place = (struct place){ 0 };
+	table_barrier();
 	*named = fd;
 	CRASH_POINT(METRICS_NAMED);
+	metrics_door_place(fd, place);
 	daemon_serve_metrics(daemon);
 	if (before != -1)
 		close(before);
@@ -102,9 +107,12 @@ daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd
 void
 daemon_undo_metrics(int fd)
 {
+	struct place place;
+
 	if (fd == -1)
 		return;
-	metrics_door_unlink(fd);
+	metrics_door_place(fd, &place);
+	metrics_door_unlink(fd, &place);
 	close(fd);
 }
 
@@ -141,8 +149,33 @@ daemon_on_metrics_retry(evutil_socket_t fd, short what, void *arg)
 }
 
 void
+daemon_look_after_metrics(struct daemon *daemon)
+{
+	const char *listen = daemon->config->metrics_listen;
+	struct sockaddr_un name;
+	socklen_t length;
+	bool gone = *daemon_metrics_fd(daemon) != -1 && !daemon_has_metrics(daemon, daemon->config);
+
+	if (daemon->metrics_error == NULL && gone) {
+		daemon_on_metrics_retry(-1, 0, daemon);
+		if (daemon->metrics_error == NULL)
+			log_warning(NULL, "metrics.listen: socket %s was removed; created again", listen);
+	} else if (daemon->metrics_error != NULL && !gone) {
+		daemon_on_metrics_retry(-1, 0, daemon);
+	}
+	watch_begin(daemon->metrics_watch);
+	if (listen != NULL && metrics_door_name_unix(listen, &name, &length))
+		watch_file(daemon->metrics_watch, name.sun_path);
+	watch_commit(daemon->metrics_watch);
+}
+
+void
 daemon_start_metrics(struct daemon *daemon)
 {
+	struct place *place = &daemon->table->header->metrics_place;
+
+	if (place->inode == 0) /* a worker died before it knew */
+		metrics_door_place(*daemon_metrics_fd(daemon), place);
 	daemon_serve_metrics(daemon);
 	daemon_on_metrics_retry(-1, 0, daemon);
 }
@@ -153,5 +186,5 @@ daemon_end_metrics(struct daemon *daemon)
 	loop_timer_stop(&daemon->metrics_retry);
 	mem_free(daemon->metrics_error);
 	metrics_http_free(daemon->metrics);
-	metrics_door_unlink(*daemon_metrics_fd(daemon));
+	metrics_door_unlink(*daemon_metrics_fd(daemon), &daemon->table->header->metrics_place);
 }

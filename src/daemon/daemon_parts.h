@@ -17,6 +17,7 @@
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
 #include "daemon/waiting.h"
+#include "upstream/watch.h"
 
 struct daemon {
 	struct event_base *loop;
@@ -42,6 +43,9 @@ struct daemon {
 	bool asked_to_reload;         /* not only for what a reload would do */
 	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
 	struct loop_timer stop;       /* stop_timeout */
+	struct loop_timer watching;   /* for files that somebody has removed */
+	struct watch *control_watch, *lock_watch, *metrics_watch; /* owned: likewise */
+	char *control_error, *lock_error; /* owned: why it cannot be made again; NULL none */
 	bool stopping;
 	int64_t want_told;            /* when it was logged that buffers are at their bound; 0 never */
 };
@@ -83,6 +87,21 @@ char *daemon_prepare_metrics(const struct daemon *daemon, const struct config *c
 /* What was prepared comes in the place of what was there; with a reload that is refused it is closed. */
 void daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd);
 void daemon_undo_metrics(int fd);
+
+/* If there is no control socket yet: the one that a dead worker had opened, or a new one.  NULL, or what is wrong: a
+ * text to free with mem_free(). */
+char *daemon_open_control(struct daemon *daemon);
+
+/* Whether the path of the control socket leads to it. */
+bool daemon_has_control(const struct daemon *daemon);
+
+/* What others have removed of our sockets' files and the lock is made again, and told: now, at a change, and every
+ * 30 s. */
+void daemon_begin_watching(struct daemon *daemon);
+void daemon_look_after_files(struct daemon *daemon);
+void daemon_look_after_metrics(struct daemon *daemon);
+void daemon_on_watching(evutil_socket_t fd, short what, void *arg);
+void daemon_end_watching(struct daemon *daemon);
 
 /* For struct commands_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);

@@ -69,10 +69,14 @@ daemon_log_reload(const struct config_errors *errors, const struct reload_plan *
 
 /* The control socket gets the new owner and mode; what is wrong with them, or would be, is an error. */
 static void
-daemon_guard_control(const struct config *config, bool dry, struct config_errors *errors)
+daemon_guard_control(const struct daemon *daemon, const struct config *config, bool dry,
+    struct config_errors *errors)
 {
 	const struct listener_settings *listener = &config->control.listener;
-	char *wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
+	char *wrong = NULL;
+
+	if (daemon_has_control(daemon)) /* else it is tried again, whatever the reload does */
+		wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
 
 	if (wrong != NULL)
 		config_error(errors, "control: %s", wrong);
@@ -99,7 +103,7 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
 	if (errors->count > 0)
 		return;
-	daemon_guard_control(config, dry, errors);
+	daemon_guard_control(daemon, config, dry, errors);
 	wrong = daemon_prepare_metrics(daemon, config, ret_metrics);
 	if (wrong != NULL && daemon_wants_same_metrics(daemon, config)) /* it could not be opened before either */
 		config_warning(errors, "%s; it is tried again", wrong);
@@ -127,7 +131,8 @@ static void
 daemon_undo_guards(struct daemon *daemon)
 {
 	fleet_guard(daemon->fleet);
-	mem_free(listener_guard(&daemon->config->control.listener));
+	if (daemon_has_control(daemon))
+		mem_free(listener_guard(&daemon->config->control.listener));
 }
 
 /* Reads and checks.  The configuration, or NULL with at least one error. */
@@ -203,6 +208,7 @@ daemon_do_reload(struct daemon *daemon)
 
 	daemon->asked_to_reload = false;
 	daemon_note_reload(daemon, true);
+	daemon_look_after_files(daemon);
 	daemon_try_reload(daemon, false, &errors, &plan);
 	daemon->reload_forced = false;
 	recover_close_strays(daemon->table); /* of a dead worker that had begun it */

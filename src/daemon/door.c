@@ -50,6 +50,7 @@ door_adopt(const char *name, int fd, enum listener_type wanted, struct door *ret
 		return wrong;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	place_of(ret_door->bound.sun_path, &ret_door->place);
 	return NULL;
 }
 
@@ -57,7 +58,8 @@ static void
 door_of_record(const struct table_service *record, struct door *ret_door)
 {
 	*ret_door = (struct door){ .there = record->listener_fd != -1, .activated = record->activated,
-		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length };
+		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length,
+		.place = record->place };
 }
 
 bool
@@ -96,7 +98,8 @@ door_find(struct table *table, const struct listener_settings *settings, struct 
 		wrong = door_examine(settings->path, door->fd, settings->type, &found);
 	if (wrong == NULL)
 		wrong = door_set(door, settings);
-	if (wrong == NULL)
+	place_of(door->bound.sun_path, &door->place);
+	if (wrong == NULL && (settings->path[0] == '@' || door->place.inode != 0))
 		return true;
 	mem_free(wrong);
 	if (door->fd != -1)
@@ -118,6 +121,7 @@ door_prepare(struct table *table, const char *name, const struct listener_settin
 		wrong = listener_open(settings, runtime_directory, &door.fd, &door.bound, &door.length);
 	if (wrong != NULL)
 		return wrong;
+	place_of(door.bound.sun_path, &door.place);
 	table_note_file(table, door.fd);
 	CRASH_POINT(LISTENER_OPENED);
 	*ret_door = door;
@@ -143,6 +147,7 @@ door_commit(struct table_service *record, struct door *door, struct door *ret_be
 	table_barrier();
 	record->bound = door->bound;
 	record->bound_length = door->length;
+	record->place = door->place;
 	record->activated = door->activated;
 	table_barrier();
 	record->listener_fd = door->fd;
@@ -157,11 +162,11 @@ door_take_away(struct table_service *record, struct door *ret_before)
 	record->listener_fd = -1;
 }
 
+/* Not what others have put in its place. */
 static void
 door_unlink(const struct door *door)
 {
-	if (door->bound.sun_path[0] != '\0')
-		unlink(door->bound.sun_path);
+	place_unlink(&door->place, door->bound.sun_path);
 }
 
 void
@@ -217,6 +222,12 @@ door_is_named(const struct table_service *record, const char *path)
 	if (path[0] == '@')
 		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
 	return strcmp(bound, path) == 0;
+}
+
+bool
+door_is_there(const struct table_service *record)
+{
+	return record->listener_fd == -1 || place_is_at(&record->place, record->bound.sun_path);
 }
 
 bool

@@ -20,6 +20,7 @@ struct door {
 	int fd;
 	struct sockaddr_un bound;
 	socklen_t length;
+	struct place place;       /* of its file */
 };
 
 /* Takes the socket that systemd has handed over under the service's name, or opens the one of the settings.  NULL, or
@@ -60,6 +61,9 @@ void door_drop(struct door *door);
 
 /* Whether the record's door is a socket of our own at this path, or "@name". */
 bool door_is_named(const struct table_service *record, const char *path);
+
+/* Whether the path of the record's door, if it has one, still leads to it: nobody has removed or replaced it. */
+bool door_is_there(const struct table_service *record);
 
 /* Whether the record's door is where the settings want it. */
 bool door_is_at(const struct table_service *record, const struct listener_settings *settings);

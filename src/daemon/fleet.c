@@ -246,6 +246,13 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 }
 
 void
+fleet_look_after_sockets(const struct fleet *fleet)
+{
+	for (size_t i = 0; i < fleet->count; i++)
+		service_look_after_door(fleet->services[i]);
+}
+
+void
 fleet_stop(struct fleet *fleet, bool all)
 {
 	for (size_t i = 0; i < fleet->count; i++)

@@ -39,6 +39,9 @@ void fleet_guard(const struct fleet *fleet);
 /* Carries the plan out with the services of the new configuration. */
 void fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan);
 
+/* Makes the sockets again whose files somebody has removed. */
+void fleet_look_after_sockets(const struct fleet *fleet);
+
 /* Closes listeners and held clients; with all set the others too. */
 void fleet_stop(struct fleet *fleet, bool all);
 

@@ -119,6 +119,8 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 
 	if (self != NULL && service_has_given_door(self))
 		return NULL;
+	if (owner != NULL && owner == self && service_lacks_door(self)) /* its file was removed */
+		return NULL;
 	if (owner != NULL && owner == self)
 		return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
 		    listener_guard(listener);

@@ -267,7 +267,7 @@ static void
 service_abandon(struct service *service)
 {
 	loop_timer_stop(&service->ending);
-	loop_timer_stop(&service->door_retry);
+	service_leave_door(service);
 	mem_free(service->door_error);
 	crowd_free(service->crowd);
 	shared_free(service->shared);
@@ -363,7 +363,7 @@ service_remove(struct service *service)
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
-	loop_timer_stop(&service->door_retry);
+	service_leave_door(service);
 	service_listen(service, -1);
 	door_end(record);
 	link_free(service->link);
@@ -410,7 +410,7 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
-	loop_timer_stop(&service->door_retry);
+	service_leave_door(service);
 	service_listen(service, -1);
 	door_end(service_record(service));
 	crowd_close(service->crowd, CLOSING_STOP, all);

@@ -95,9 +95,13 @@ void service_log_clients(struct service *service, bool log_clients);
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
 
-/* Whether its socket is not where its settings say: it could not be opened.  Tries now, if so. */
+/* Whether its socket is not where its settings say: it could not be opened, or its file was removed.  Tries now, if
+ * so. */
 bool service_lacks_door(const struct service *service);
 void service_retry_door(struct service *service);
+
+/* Makes its socket again if somebody has removed it. */
+void service_look_after_door(struct service *service);
 
 /* Whether its socket was handed over by systemd. */
 bool service_has_given_door(const struct service *service);

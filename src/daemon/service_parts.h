@@ -19,6 +19,8 @@ struct service {
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
 	char *door_error;         /* owned: why its socket could not be opened; NULL: it is as the settings say */
 	struct loop_timer door_retry; /* that is tried again */
+	struct watch *door_watch; /* owned: for changes where its socket is; NULL not yet */
+	bool door_gone;           /* the socket's file was removed or replaced */
 	const struct service_callbacks *callbacks; /* borrowed */
 	void *arg;
 };
@@ -50,6 +52,12 @@ void service_on_door_retry(evutil_socket_t fd, short what, void *arg);
 
 /* Whether nobody can connect, since its socket could not be opened. */
 bool service_is_shut(const struct service *service);
+
+/* Its socket is looked after no more. */
+void service_leave_door(struct service *service);
+
+/* Something has changed there. */
+void service_on_door_change(void *arg);
 
 /* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
 void service_share(struct service *service);

@@ -80,6 +80,8 @@
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(RELOAD_COMMITTED, "reload.committed") \
+	X(CONTROL_OPENED, "control.opened") \
+	X(CONTROL_NAMED, "control.named") \
 	X(METRICS_OPENED, "metrics.opened") \
 	X(METRICS_NAMED, "metrics.named") \
 	X(LISTENER_OPENED, "listener.opened") \

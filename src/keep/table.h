@@ -18,6 +18,7 @@
 #include <sys/un.h>
 
 #include "base/sink.h"
+#include "keep/place.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -219,6 +220,7 @@ struct table_service {
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
+	struct place place;          /* of the listener's file, by which we know it from others' */
 	int64_t shut_since;          /* wall clock: its socket cannot be opened since then; 0: it is open */
 	uint64_t pauses[TABLE_PAUSES]; /* how often accepting paused, by reason */
 #ifdef HOLDFAST_NEXT_LAYOUT
@@ -269,6 +271,7 @@ enum table_file {
 	TABLE_FILE_PROGRAM, /* the program that runs, to be executed again (U1) */
 	TABLE_FILE_FORMER,  /* and the one before an upgrade, until a worker of this one was ready */
 	TABLE_FILE_NEXT,    /* and the one of an upgrade, while it is tried */
+	TABLE_FILE_DIRECTORY, /* the runtime directory, locked too: its lock file can be removed */
 	TABLE_FILES = 12    /* room for further ones */
 };
 
@@ -364,6 +367,7 @@ struct table_header {
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
 	struct sink_counts log;               /* lines that nobody took */
+	struct place control_place, metrics_place, lock_place; /* their files */
 	char version[32];                     /* of the program that runs */
 	char program[4096];                   /* its file's absolute path */
 #ifdef HOLDFAST_NEXT_LAYOUT

@@ -15,6 +15,10 @@
 #define WATCH_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | \
 	IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
+/* Of sockets and the like: what bears a name in a folder, not what is written into it. */
+#define WATCH_NAMES (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | \
+	IN_ONLYDIR | IN_MASK_ADD)
+
 struct watch_place {
 	int number;    /* inotify's watch descriptor: one for each folder, however many watch it */
 	char *name;    /* owned; NULL: all names */
@@ -118,14 +122,44 @@ watch_begin(struct watch *watch)
 	watch->place_count = 0;
 }
 
-void
-watch_folder(struct watch *watch, const char *path, const char *name)
+static void
+watch_add(struct watch *watch, const char *path, const char *name, uint32_t events)
 {
-	int number = watch_shared.fd == -1 ? -1 : inotify_add_watch(watch_shared.fd, path, WATCH_EVENTS);
+	int number = watch_shared.fd == -1 ? -1 : inotify_add_watch(watch_shared.fd, path, events);
 
 	assert(watch->place_count < WATCH_FOLDERS);
 	if (number != -1)
 		watch->places[watch->place_count++] = (struct watch_place){ number, mem_copy_text(name) };
+}
+
+void
+watch_folder(struct watch *watch, const char *path, const char *name)
+{
+	watch_add(watch, path, name, WATCH_EVENTS | IN_MASK_ADD);
+}
+
+/* Watches the folder that the path is in for the path's last part, and cuts that off.  false: there is none. */
+static bool
+watch_last_part(struct watch *watch, char *path)
+{
+	char *slash = strrchr(path, '/');
+	const char *name = slash + 1;
+
+	if (slash == NULL || slash == path)
+		return false;
+	*slash = '\0';
+	watch_add(watch, path, name, WATCH_NAMES);
+	return true;
+}
+
+void
+watch_file(struct watch *watch, const char *path)
+{
+	char *part = mem_copy_text(path);
+
+	if (path[0] == '/' && watch_last_part(watch, part))
+		watch_last_part(watch, part);
+	mem_free(part);
 }
 
 void

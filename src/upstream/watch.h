@@ -23,4 +23,8 @@ void watch_begin(struct watch *watch);
 void watch_folder(struct watch *watch, const char *path, const char *name);
 void watch_commit(struct watch *watch);
 
+/* In the place of two watch_folder(): is told when a file comes or goes at this path, or the folder that it is in;
+ * not when it is written to.  An abstract socket's name is passed over. */
+void watch_file(struct watch *watch, const char *path);
+
 #endif

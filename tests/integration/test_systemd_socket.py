@@ -71,3 +71,17 @@ def test_bad_configuration_with_a_client_that_waits(cache):
         assert time.monotonic() - begin > 0.9
         cache.configure(holdfast.fixed("cache", cache.echo()))
         assert client.ask("patient") == b"patient\n"
+
+
+def test_removed_socket_of_a_unit(cache):
+    """It is systemd's to make again: the service is down and says so, until both are started anew."""
+    cache.do("systemctl", "start", box_module.UNIT)
+    cache.do("rm", "/run/holdfast/cache.sock")
+    reason = "was removed; systemd has made it"
+    holdfast.until(lambda: reason in (cache.services()["cache"]["last_error"] or ""), "a service that says so")
+    holdfast.until(lambda: reason in cache.show("StatusText"), "STATUS= that says so")
+    assert not cache.services()["cache"]["up"]
+    cache.do("systemctl", "stop", box_module.UNIT)
+    cache.do("systemctl", "restart", SOCKET)
+    with cache.client("cache"):
+        holdfast.until(lambda: cache.services()["cache"]["held"] == 1, "the client, held")

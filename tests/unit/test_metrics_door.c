@@ -39,6 +39,7 @@ only_this_host_is_listened_to(void **state)
 static void
 a_socket_knows_where_it_is(void **state)
 {
+	struct place place;
 	int fd;
 	char *address = mem_print("unix:%s/sub/m.sock", folder);
 	struct stat st;
@@ -51,8 +52,9 @@ a_socket_knows_where_it_is(void **state)
 	assert_false(metrics_door_is_at(-1, address));
 	assert_int_equal(stat(address + 5, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
-	metrics_door_unlink(fd);
-	metrics_door_unlink(-1);
+	metrics_door_place(fd, &place);
+	metrics_door_unlink(fd, &place);
+	metrics_door_unlink(-1, &place);
 	assert_int_equal(stat(address + 5, &st), -1);
 	close(fd);
 	mem_free(address);

@@ -1,0 +1,130 @@
+#include "daemon/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define LOCK_PATIENCE (2 * CLOCK_SECOND)
+#define LOCK_PAUSE    10 /* milliseconds */
+
+char *
+lock_path(const char *directory)
+{
+	return mem_print("%s/holdfastd.lock", directory);
+}
+
+/* A locked file, or -errno. */
+static int
+lock_open(const char *path, int flags)
+{
+	int error, fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+	if (fd == -1)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Waits for what is left of a former instance, and for no other. */
+static int
+lock_open_patiently(const char *path, int flags, int64_t patience)
+{
+	int64_t until = clock_now() + patience;
+	int fd = lock_open(path, flags);
+
+	while (fd == -EWOULDBLOCK && clock_now() < until) {
+		poll(NULL, 0, LOCK_PAUSE);
+		fd = lock_open(path, flags);
+	}
+	return fd;
+}
+
+static int
+lock_open_directory(const char *directory, int64_t patience)
+{
+	return lock_open_patiently(directory, O_RDONLY | O_DIRECTORY, patience);
+}
+
+static int
+lock_open_file(const char *directory, int64_t patience, struct place *ret_place)
+{
+	char *path = lock_path(directory);
+	int fd = lock_open_patiently(path, O_RDWR | O_CREAT, patience);
+
+	if (fd >= 0)
+		place_of(path, ret_place);
+	mem_free(path);
+	return fd;
+}
+
+static int
+lock_make_directory(const char *directory)
+{
+	if (mkdir(directory, 0755) == 0)
+		return chmod(directory, 0755) == -1 ? -errno : 0; /* whatever the umask */
+	return errno == EEXIST ? 0 : -errno;
+}
+
+int
+lock_take(const char *directory, struct lock *ret_lock)
+{
+	int error = lock_make_directory(directory);
+
+	ret_lock->file = error == 0 ? lock_open_file(directory, LOCK_PATIENCE, &ret_lock->place) : error;
+	if (ret_lock->file < 0)
+		return ret_lock->file;
+	ret_lock->directory = lock_open_directory(directory, LOCK_PATIENCE);
+	if (ret_lock->directory >= 0)
+		return 0;
+	close(ret_lock->file);
+	return ret_lock->directory;
+}
+
+/* Puts the file into the place of the one that had this number. */
+static void
+lock_replace(int fd, int number)
+{
+	dup3(fd, number, O_CLOEXEC);
+	close(fd);
+}
+
+static bool
+lock_has_directory(const struct lock *lock, const char *directory)
+{
+	struct stat there, held;
+
+	return stat(directory, &there) == 0 && fstat(lock->directory, &held) == 0 && there.st_dev == held.st_dev &&
+	    there.st_ino == held.st_ino;
+}
+
+int
+lock_take_again(const char *directory, struct lock *lock)
+{
+	struct place place;
+	int folder = -1, file, error = lock_make_directory(directory);
+
+	if (error < 0)
+		return error;
+	file = lock_open_file(directory, 0, &place);
+	if (file < 0)
+		return file;
+	if (!lock_has_directory(lock, directory) && (folder = lock_open_directory(directory, 0)) < 0) {
+		close(file);
+		return folder;
+	}
+	lock_replace(file, lock->file);
+	if (folder != -1)
+		lock_replace(folder, lock->directory);
+	lock->place = place;
+	return 0;
+}

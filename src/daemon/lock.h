@@ -1,0 +1,25 @@
+/* lock.h - one daemon in one runtime directory: a lock file there, and a lock on the directory itself, which holds
+ * where somebody has removed the file.
+ */
+#ifndef HOLDFAST_DAEMON_LOCK_H
+#define HOLDFAST_DAEMON_LOCK_H
+
+#include "keep/place.h"
+
+struct lock {
+	int file, directory;  /* open files that hold the locks */
+	struct place place;   /* of the lock file */
+};
+
+/* Makes the directory if it is missing, and takes both.  0, -EWOULDBLOCK: another daemon has it, or -errno.  Waits 2 s
+ * for what is left of a former instance, and whoever has locked the directory for a moment (systemd-tmpfiles). */
+int lock_take(const char *directory, struct lock *ret_lock);
+
+/* The lock file has been removed, and perhaps the directory: takes what is at their paths now, under the numbers of
+ * the files that were locked before.  Waits for nobody; else likewise, and *lock is as it was after an error. */
+int lock_take_again(const char *directory, struct lock *lock);
+
+/* The lock file's path, to be freed. */
+char *lock_path(const char *directory);
+
+#endif
