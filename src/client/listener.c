@@ -2,12 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -16,6 +13,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 
@@ -151,52 +149,16 @@ listener_make_directories(const char *path, const char *runtime_directory)
 	mem_free(part);
 }
 
-/* Text of digits alone: the number, else -1. */
-static int64_t
-listener_number(const char *text)
-{
-	return strspn(text, "0123456789") == strlen(text) ? strtoll(text, NULL, 10) : -1;
-}
-
-/* (uid_t)-1 for NULL.  Whether there is such a user now. */
-static bool
-listener_find_owner(const char *name, uid_t *ret_owner)
-{
-	struct passwd user, *found = NULL;
-	char buffer[16384];
-
-	*ret_owner = (uid_t)(name == NULL ? -1 : listener_number(name));
-	if (name == NULL || listener_number(name) >= 0)
-		return true;
-	if (getpwnam_r(name, &user, buffer, sizeof buffer, &found) == 0 && found != NULL)
-		*ret_owner = found->pw_uid;
-	return found != NULL;
-}
-
-static bool
-listener_find_group(const char *name, gid_t *ret_group)
-{
-	struct group group, *found = NULL;
-	char buffer[16384];
-
-	*ret_group = (gid_t)(name == NULL ? -1 : listener_number(name));
-	if (name == NULL || listener_number(name) >= 0)
-		return true;
-	if (getgrnam_r(name, &group, buffer, sizeof buffer, &found) == 0 && found != NULL)
-		*ret_group = found->gr_gid;
-	return found != NULL;
-}
-
 /* Guards the socket file at this path, which the settings may name otherwise. */
 static char *
 listener_guard_at(const struct listener_settings *settings, const char *path)
 {
-	uid_t owner;
-	gid_t group;
+	uid_t owner = (uid_t)-1;
+	gid_t group = (gid_t)-1;
 
-	if (!listener_find_owner(settings->owner, &owner))
+	if (settings->owner != NULL && !names_find_user(settings->owner, &owner))
 		return mem_print("socket %s: there is no user \"%s\"", settings->path, settings->owner);
-	if (!listener_find_group(settings->group, &group))
+	if (settings->group != NULL && !names_find_group(settings->group, &group))
 		return mem_print("socket %s: there is no group \"%s\"", settings->path, settings->group);
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) && lchown(path, owner, group) == -1)
 		return mem_print("socket %s: cannot set owner or group: %s; add SupplementaryGroups= to the unit, "

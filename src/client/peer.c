@@ -1,8 +1,6 @@
 #include "client/peer.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "base/mem.h"
+#include "base/names.h"
 
 #define PEER_GROUPS_MAX 1024
 #define PEER_OVERFLOW   65534 /* unless the kernel says otherwise */
@@ -86,27 +85,13 @@ peer_parse_number(const char *text, uint32_t *ret_number)
 static bool
 peer_find_user(const char *name, uid_t *ret_uid)
 {
-	const struct passwd *entry;
-
-	if (peer_parse_number(name, ret_uid))
-		return true;
-	entry = getpwnam(name);
-	if (entry != NULL)
-		*ret_uid = entry->pw_uid;
-	return entry != NULL;
+	return peer_parse_number(name, ret_uid) || names_find_user(name, ret_uid);
 }
 
 static bool
 peer_find_group(const char *name, gid_t *ret_gid)
 {
-	const struct group *entry;
-
-	if (peer_parse_number(name, ret_gid))
-		return true;
-	entry = getgrnam(name);
-	if (entry != NULL)
-		*ret_gid = entry->gr_gid;
-	return entry != NULL;
+	return peer_parse_number(name, ret_gid) || names_find_group(name, ret_gid);
 }
 
 bool
@@ -297,12 +282,8 @@ peer_container(pid_t pid, char ret_container[PEER_UNIT_SIZE])
 void
 peer_user(uid_t uid, char *ret_name, size_t size)
 {
-	const struct passwd *entry = peer_is_unknown_user(uid) ? NULL : getpwuid(uid);
-
 	if (peer_is_unknown_user(uid))
 		snprintf(ret_name, size, "unknown");
-	else if (entry != NULL)
-		snprintf(ret_name, size, "%s", entry->pw_name);
-	else
+	else if (!names_of_user(uid, ret_name, size))
 		snprintf(ret_name, size, "%u", (unsigned)uid);
 }

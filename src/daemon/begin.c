@@ -207,7 +207,7 @@ begin_make_table(struct table *ret_table)
 }
 
 int
-begin_first(const struct begin_options *options, const struct config *config)
+begin_first(const struct begin_options *options, struct config *config)
 {
 	struct table table;
 	struct lock lock;
@@ -215,6 +215,7 @@ begin_first(const struct begin_options *options, const struct config *config)
 
 	if (!begin_lock(config->runtime_directory, &lock, &code))
 		return code;
+	config_number_names(config);
 	error = begin_make_table(&table);
 	if (error == 0)
 		error = begin_fill_table(&table, options, config, &lock);

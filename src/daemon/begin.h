@@ -26,7 +26,7 @@ bool begin_again(const struct begin_options *options, int *ret_code);
 struct config *begin_kept_config(void);
 
 /* Begins anew.  The exit code. */
-int begin_first(const struct begin_options *options, const struct config *config);
+int begin_first(const struct begin_options *options, struct config *config);
 
 /* Whether this program could go on with the table in the file: its layout and its configuration.  Prints why not.
  * The exit code. */

@@ -1,12 +1,10 @@
 /* reload: a new configuration in force, or only what that would do. */
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "daemon/commands_parts.h"
-#include "daemon/values.h"
 
 /* Settings that one answer tells of: it has its limit. */
 #define RELOADING_SETTINGS 4096
@@ -27,28 +25,27 @@ reloading_texts(char *const *texts)
 	return list;
 }
 
+/* The name or number in the settings, or the daemon's, as a name; NULL if it has none. */
 static json_t *
 reloading_owner(const char *owner)
 {
-	const struct passwd *user = getpwuid(values_parse_id(owner == NULL ? "" : owner) < 0 ? geteuid()
-	    : (uid_t)values_parse_id(owner));
+	char name[NAMES_SIZE];
+	uid_t uid = geteuid();
 
-	if (owner != NULL && values_parse_id(owner) < 0)
+	if (owner != NULL && !names_find_user(owner, &uid))
 		return control_text(owner);
-
-	return user == NULL ? json_null() : control_text(user->pw_name);
+	return names_of_user(uid, name, sizeof name) ? control_text(name) : json_null();
 }
 
 static json_t *
-reloading_group(const char *name)
+reloading_group(const char *group)
 {
-	const struct group *group = getgrgid(values_parse_id(name == NULL ? "" : name) < 0 ? getegid()
-	    : (gid_t)values_parse_id(name));
+	char name[NAMES_SIZE];
+	gid_t gid = getegid();
 
-	if (name != NULL && values_parse_id(name) < 0)
-		return control_text(name);
-
-	return group == NULL ? json_null() : control_text(group->gr_name);
+	if (group != NULL && !names_find_group(group, &gid))
+		return control_text(group);
+	return names_of_group(gid, name, sizeof name) ? control_text(name) : json_null();
 }
 
 /* What was added, with its socket, so that a typing error in it is seen. */

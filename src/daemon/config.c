@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/names.h"
 #include "daemon/config_check.h"
 #include "daemon/draft.h"
 #include "daemon/settings.h"
@@ -161,6 +162,42 @@ config_in_force(const struct table *table, struct config_errors *ret_errors)
 
 	mem_free(text);
 	return config;
+}
+
+static void
+config_number(char **name, bool (*ask)(const char *name, uint32_t *ret_id))
+{
+	uint32_t id;
+
+	if (*name == NULL || !ask(*name, &id))
+		return;
+	mem_free(*name);
+	*name = mem_print("%u", id);
+}
+
+static void
+config_number_list(char **names, bool (*ask)(const char *name, uint32_t *ret_id))
+{
+	for (; names != NULL && *names != NULL; names++)
+		config_number(names, ask);
+}
+
+void
+config_number_names(struct config *config)
+{
+	config_number(&config->control.listener.owner, names_ask_user);
+	config_number(&config->control.listener.group, names_ask_group);
+	config_number_list(config->control.admin_users, names_ask_user);
+	config_number_list(config->control.admin_groups, names_ask_group);
+	for (size_t i = 0; i < config->service_count; i++) {
+		struct service_settings *settings = config->services[i];
+
+		config_number(&settings->listener.owner, names_ask_user);
+		config_number(&settings->listener.group, names_ask_group);
+		config_number_list(settings->crowd.allow_users, names_ask_user);
+		config_number_list(settings->crowd.allow_groups, names_ask_group);
+		config_number_list(settings->link.lookup.owners, names_ask_user);
+	}
 }
 
 const struct service_settings *

@@ -52,6 +52,9 @@ struct config_options {
 struct config *config_load(const char *path, const struct config_options *options,
     struct config_errors *ret_errors);
 
+/* Names of users and groups that are known become numbers: the worker need not ask for them.  May wait (NSS). */
+void config_number_names(struct config *config);
+
 /* Reads what config_dump() gave: no other file is opened or looked at, and nothing is asked of the user
  * database.  source stands for the file in errors. */
 struct config *config_parse_text(const char *text, size_t length, const char *source,

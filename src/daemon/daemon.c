@@ -316,6 +316,7 @@ daemon_start(struct daemon *daemon)
 
 	STAILQ_INIT(&daemon->reload_waiters);
 	STAILQ_INIT(&daemon->dry_waiters);
+	STAILQ_INIT(&daemon->reading_waiters);
 	STAILQ_INIT(&daemon->upgrade_waiters);
 	daemon->events = events_new();
 	daemon->fleet = fleet_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
@@ -338,6 +339,7 @@ daemon_start(struct daemon *daemon)
 	daemon_log_death(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
+	recover_end_group(&header->reading);
 	if (!daemon_start_control(daemon))
 		return false;
 	daemon_start_metrics(daemon);
@@ -367,6 +369,7 @@ daemon_end(struct daemon *daemon)
 	loop_timer_stop(&daemon->upgrading);
 	loop_timer_stop(&daemon->stop);
 	child_cancel(daemon->trial);
+	config_reading_cancel(daemon->reading);
 	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1)
 		place_unlink(&daemon->table->header->control_place, daemon->config->control.listener.path);
 	config_free(daemon->config);

@@ -14,6 +14,7 @@
 #include "control/metrics_http.h"
 #include "daemon/commands.h"
 #include "daemon/config.h"
+#include "daemon/config_reading.h"
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
 #include "daemon/waiting.h"
@@ -33,6 +34,9 @@ struct daemon {
 	struct commands_context commands;
 	struct waiting_list reload_waiters;
 	struct waiting_list dry_waiters; /* for what a reload would do */
+	struct waiting_list reading_waiters; /* for what is being read */
+	struct config_reading *reading; /* owned; of a reload; NULL none */
+	bool reading_is_dry, reading_is_forced;
 	struct waiting_list upgrade_waiters;
 	struct child *trial;          /* owned; the new program of an upgrade, tried; NULL none */
 	struct loop_timer upgrading;  /* it was good */

@@ -99,7 +99,7 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 	char *wrong;
 
 	fleet_plan(daemon->fleet, daemon->config, config, dry, plan, errors);
-	if (!(dry ? daemon->dry_forced : daemon->reload_forced))
+	if (!daemon->reading_is_forced)
 		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
 	if (errors->count > 0)
 		return;
@@ -135,29 +135,19 @@ daemon_undo_guards(struct daemon *daemon)
 		mem_free(listener_guard(&daemon->config->control.listener));
 }
 
-/* Reads and checks.  The configuration, or NULL with at least one error. */
-static struct config *
-daemon_load(struct daemon *daemon, struct config_errors *errors)
-{
-	struct config_options options = { .alive = daemon_beat, .alive_arg = daemon };
-
-	if (!daemon->stopping)
-		return config_load(daemon->table->header->config_path, &options, errors);
-	config_error(errors, "the daemon is ending");
-	return NULL;
-}
-
-/* Reads, checks, plans; with no error, and unless dry, carries it out. */
+/* Plans what was read and, with no error and unless dry, carries it out. */
 static void
-daemon_try_reload(struct daemon *daemon, bool dry, struct config_errors *errors, struct reload_plan *plan)
+daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct config_errors *errors,
+    struct reload_plan *plan)
 {
-	struct config *config = daemon_load(daemon, errors);
 	int metrics = -1;
 
-	if (config == NULL)
-		return;
-	daemon_prepare_reload(daemon, config, dry, plan, &metrics, errors);
-	daemon_commit(daemon, config, dry, errors);
+	if (daemon->stopping)
+		config_error(errors, "the daemon is ending");
+	if (config != NULL && errors->count == 0)
+		daemon_prepare_reload(daemon, config, dry, plan, &metrics, errors);
+	if (config != NULL)
+		daemon_commit(daemon, config, dry, errors);
 	if (!dry && errors->count == 0) {
 		CRASH_POINT(RELOAD_COMMITTED);
 		daemon_carry_out(daemon, config, plan, metrics);
@@ -169,20 +159,17 @@ daemon_try_reload(struct daemon *daemon, bool dry, struct config_errors *errors,
 	config_free(config);
 }
 
+/* Only what it would do is told, or it was carried out or refused. */
 static void
-daemon_do_rehearsal(struct daemon *daemon)
+daemon_end_reload(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
 {
-	struct config_errors errors = { 0 };
-	struct reload_plan plan = { 0 };
-	struct commands_reload_result result = { .plan = &plan };
-
-	daemon_try_reload(daemon, true, &errors, &plan);
-	daemon->dry_forced = false;
-	result.errors = errors.errors;
-	result.warnings = errors.warnings;
-	waiting_answer(&daemon->dry_waiters, &result);
-	reload_plan_clear(&plan);
-	config_errors_clear(&errors);
+	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
+	if (!daemon->asked_to_reload)
+		keeper_reloaded(daemon->table);
+	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s",
+	    errors->count > 0 ? errors->errors[0] : "");
+	daemon_update_status(daemon);
+	daemon_log_reload(errors, plan);
 }
 
 /* For systemd, which is told by the keeper.  One at the start is part of it; one that a dead worker had begun, by the
@@ -199,44 +186,53 @@ daemon_note_reload(struct daemon *daemon, bool begins)
 }
 
 static void
-daemon_do_reload(struct daemon *daemon)
+daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
 {
-	struct config_errors errors = { 0 };
+	struct daemon *daemon = arg;
 	struct reload_plan plan = { 0 };
 	struct commands_reload_result result = { .plan = &plan };
-	char *first;
+	bool dry = daemon->reading_is_dry;
 
-	daemon->asked_to_reload = false;
-	daemon_note_reload(daemon, true);
-	daemon_look_after_files(daemon);
-	daemon_try_reload(daemon, false, &errors, &plan);
-	daemon->reload_forced = false;
-	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
-	keeper_reloaded(daemon->table);
-	first = errors.count > 0 ? errors.errors[0] : NULL;
-	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s", first == NULL ? "" : first);
-	daemon_update_status(daemon);
-	daemon_log_reload(&errors, &plan);
-	result.errors = errors.errors;
-	result.warnings = errors.warnings;
-	waiting_answer(&daemon->reload_waiters, &result);
+	daemon->reading = NULL;
+	if (!dry)
+		daemon_look_after_files(daemon);
+	daemon_try_reload(daemon, config, dry, errors, &plan);
+	if (!dry)
+		daemon_end_reload(daemon, errors, &plan);
+	result.errors = errors->errors;
+	result.warnings = errors->warnings;
+	waiting_answer(&daemon->reading_waiters, &result);
 	reload_plan_clear(&plan);
-	config_errors_clear(&errors);
-	daemon_note_reload(daemon, false);
-	daemon_say_ready(daemon); /* if it was begun before this worker: files at a restart, an upgrade, a death */
+	config_errors_clear(errors);
+	if (!dry) {
+		daemon_note_reload(daemon, false);
+		daemon_say_ready(daemon); /* if it was begun before this worker: at a restart, an upgrade, a death */
+	}
+	loop_timer_soon(&daemon->reloading); /* who has asked meanwhile wants what the files say now */
 }
 
 void
 daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *daemon = arg;
+	bool dry = !STAILQ_EMPTY(&daemon->dry_waiters);
+	struct waiting_list *waiters = dry ? &daemon->dry_waiters : &daemon->reload_waiters;
+	bool *forced = dry ? &daemon->dry_forced : &daemon->reload_forced;
 
 	(void)fd;
 	(void)what;
-	if (!STAILQ_EMPTY(&daemon->dry_waiters))
-		daemon_do_rehearsal(daemon);
-	if (daemon->asked_to_reload)
-		daemon_do_reload(daemon);
+	if (daemon->reading != NULL || (!dry && !daemon->asked_to_reload))
+		return;
+	daemon->reading_is_dry = dry;
+	daemon->reading_is_forced = *forced;
+	*forced = false;
+	if (!dry) {
+		daemon->asked_to_reload = false;
+		daemon_note_reload(daemon, true);
+	}
+	STAILQ_CONCAT(&daemon->reading_waiters, waiters);
+	daemon->reading = config_reading_start(daemon->loop, daemon->table->header->config_path,
+	    &daemon->table->header->reading, daemon_on_read, daemon);
 }
 
 void
@@ -257,4 +253,5 @@ daemon_reload_forget(void *arg, void *done_arg)
 
 	waiting_forget(&daemon->reload_waiters, done_arg);
 	waiting_forget(&daemon->dry_waiters, done_arg);
+	waiting_forget(&daemon->reading_waiters, done_arg);
 }

@@ -377,4 +377,5 @@ recover_end_programs(struct table *table)
 	for (uint32_t i = 0; i < used; i++)
 		recover_end_programs_of(&table->services[i]);
 	recover_end_group(&table->header->trial);
+	recover_end_group(&table->header->reading);
 }

@@ -363,6 +363,7 @@ struct table_header {
 	volatile uint32_t reloads;            /* counts up at begin and end of each: odd while one is carried out */
 	volatile uint32_t vault;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
 	volatile int32_t trial;               /* process group of the new program that is tried; 0 none */
+	volatile int32_t reading;             /* likewise, of the child that reads the configuration */
 	uint32_t upgrades, restarts;          /* so far */
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */

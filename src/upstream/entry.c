@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/names.h"
 
 #define ENTRY_TTL_MAX    1e9 /* seconds */
 #define ENTRY_NUMBER_MAX 65535
@@ -17,20 +17,15 @@
 void
 entry_owners_init(struct entry_owners *owners, char *const *names)
 {
-	const struct passwd *user;
-	char *end;
+	uid_t uid;
 
 	owners->uids = NULL;
 	owners->count = 0;
 	for (; names != NULL && *names != NULL; names++) {
-		unsigned long number = strtoul(*names, &end, 10);
-		bool numeric = (*names)[0] >= '0' && (*names)[0] <= '9' && *end == '\0';
-
-		user = numeric ? NULL : getpwnam(*names);
-		if (!numeric && user == NULL)
+		if (!names_find_user(*names, &uid))
 			continue;
 		owners->uids = mem_resize(owners->uids, owners->count + 1, sizeof *owners->uids);
-		owners->uids[owners->count++] = numeric ? (uid_t)number : user->pw_uid;
+		owners->uids[owners->count++] = uid;
 	}
 }
 
