@@ -150,7 +150,9 @@ static void
 daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 {
 	const char *error = daemon->table->header->config_error;
-	const char *wrong[] = { daemon->control_error, daemon->lock_error, daemon->metrics_error };
+	const char *given = daemon->table->header->given_error;
+	const char *wrong[] = { daemon->control_error, daemon->lock_error, daemon->metrics_error,
+		given[0] != '\0' ? given : NULL };
 	struct fleet_sum sum;
 	size_t n;
 
@@ -166,7 +168,7 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 		n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, " (and %zu more)", sum.shut - 1);
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		if (wrong[i] != NULL && n < TABLE_STATUS_SIZE)
-			n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.120s", wrong[i]);
+			n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.160s", wrong[i]);
 }
 
 void
@@ -385,6 +387,7 @@ daemon_say_ready(struct daemon *daemon)
 
 	if (header->ready)
 		return;
+	daemon_refuse_given(daemon);
 	header->was_ready = 1;
 	header->reloads += header->reloads % 2; /* one that died with its worker */
 	header->ready = 1;

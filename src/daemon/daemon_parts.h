@@ -99,6 +99,9 @@ char *daemon_open_control(struct daemon *daemon);
 /* Whether the path of the control socket leads to it. */
 bool daemon_has_control(const struct daemon *daemon);
 
+/* Closes the sockets that systemd has handed over under a name that no service has, or under one twice, and tells. */
+void daemon_refuse_given(struct daemon *daemon);
+
 /* What others have removed of our sockets' files and the lock is made again, and told: now, at a change, and every
  * 30 s. */
 void daemon_begin_watching(struct daemon *daemon);

@@ -1,5 +1,6 @@
 /* Looks after the files of our sockets and the lock: what somebody has removed is made again. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,6 +132,39 @@ watch_lock(struct daemon *daemon)
 	}
 	watch_note(daemon, &daemon->lock_error, wrong);
 	mem_free(path);
+}
+
+/* Whether an earlier socket was handed over under this name. */
+static bool
+watch_is_second(const struct table_header *header, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (header->activated[k].fd != -1 &&
+		    strcmp(header->activated[k].name, header->activated[i].name) == 0)
+			return true;
+	return false;
+}
+
+void
+daemon_refuse_given(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+
+	for (uint32_t i = 0; i < header->activated_count; i++) {
+		const char *name = header->activated[i].name;
+		bool known = fleet_find(daemon->fleet, name) != NULL;
+		int fd = header->activated[i].fd;
+
+		if (fd == -1 || (known && !watch_is_second(header, i)))
+			continue;
+		snprintf(header->given_error, sizeof header->given_error, known ?
+		    "a second socket handed over under the name \"%.64s\" is closed" :
+		    "a socket handed over under the name \"%.64s\" (FileDescriptorName=), which no service has, "
+		    "is closed", name);
+		log_error(NULL, "%s", header->given_error);
+		header->activated[i].fd = -1;
+		close(fd);
+	}
 }
 
 static void

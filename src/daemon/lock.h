@@ -11,8 +11,8 @@ struct lock {
 	struct place place;   /* of the lock file */
 };
 
-/* Makes the directory if it is missing, and takes both.  0, -EWOULDBLOCK: another daemon has it, or -errno.  Waits 2 s
- * for what is left of a former instance, and whoever has locked the directory for a moment (systemd-tmpfiles). */
+/* Makes the directory if it is missing, and takes both.  0, -EWOULDBLOCK: another daemon has it, or -errno.  What is
+ * left of a former instance, or has locked the directory for a moment, is waited for 2 s. */
 int lock_take(const char *directory, struct lock *ret_lock);
 
 /* The lock file has been removed, and perhaps the directory: takes what is at their paths now, under the numbers of

@@ -79,3 +79,28 @@ def test_unix_upstream(folder, daemon):
             server.sendall(b"answer\n")
             assert client.line() == b"answer\n"
     listener.close()
+
+
+@pytest.mark.parametrize("names", ["misspelt", "s:s"])
+def test_socket_handed_over_under_a_name_that_is_nobodys(folder, daemon, upstream, names):
+    """Or twice under one: it is closed, and the log and the status say so, also of a later worker."""
+    paths = [f"{folder}/{number}" for number in range(names.count(":") + 1)]
+    listeners = [socket.socket(socket.AF_UNIX) for _ in paths]
+    for listener, path in zip(listeners, paths):
+        listener.bind(path)
+        listener.listen()
+    give = "; ".join([f"exec {number}<&{listener.fileno()}" for number, listener in enumerate(listeners, 3)] +
+                     [f'LISTEN_PID=$$ LISTEN_FDS={len(paths)} LISTEN_FDNAMES={names} exec "$@"'])
+    one = daemon(holdfast.fixed("s", upstream().address), pass_fds=[listener.fileno() for listener in listeners],
+                 wrapper=["bash", "-c", give, "bash"])
+    for listener in listeners:
+        listener.close()
+    name = names.rpartition(":")[2]
+    one.wait_log(f'handed over under the name "{name}"')
+    with pytest.raises(ConnectionRefusedError):
+        holdfast.Client(paths[-1])
+    with holdfast.Client(one.status("s")["socket"]) as client:
+        assert client.ask("x") == b"x\n"
+    one.kill_worker()
+    one.wait_notice("STATUS=1 of 1 services up, 0 clients, 0 held; a s")
+    assert f'under the name "{name}"' in one.notices[-1] and one.log().count("handed over") == 1
