@@ -413,6 +413,32 @@ config_check_service(struct draft *draft, const struct draft_service *service)
 	config_check_hidden(draft, service, "lookup.environment", lookup->environment);
 }
 
+/* Whether a path is that of a socket that will be ours. */
+static bool
+config_is_own_socket(const struct draft *draft, const char *path)
+{
+	if (strcmp(path, draft->config->control.listener.path) == 0)
+		return true;
+	for (size_t i = 0; i < draft->service_count; i++)
+		if (strcmp(path, draft->services[i]->settings->listener.path) == 0)
+			return true;
+	return false;
+}
+
+/* Seen here as far as the files tell; a script's and a catalog's addresses are looked at when they are dialled. */
+static void
+config_check_loop(struct draft *draft, const struct draft_service *service)
+{
+	char *const *addresses = service->settings->link.lookup.addresses;
+	bool several = addresses != NULL && addresses[0] != NULL && addresses[1] != NULL;
+	const char *name = several ? "addresses" : "address";
+
+	for (; addresses != NULL && *addresses != NULL; addresses++)
+		if (strncmp(*addresses, "unix:", 5) == 0 && config_is_own_socket(draft, *addresses + 5))
+			draft_error(draft, draft_service_place(service, name), name,
+			    "%s is one of this daemon's own sockets: a loop", *addresses);
+}
+
 void
 config_check(struct draft *draft)
 {
@@ -420,6 +446,8 @@ config_check(struct draft *draft)
 	config_check_metrics(draft);
 	for (size_t i = 0; i < draft->service_count; i++)
 		config_check_service(draft, draft->services[i]);
+	for (size_t i = 0; i < draft->service_count && !draft->text_only; i++)
+		config_check_loop(draft, draft->services[i]);
 	if (draft->service_count == 0 && !draft->text_only)
 		config_warning(draft->errors, "%s: no services", draft->sources[0]->name);
 	if (!draft->text_only)

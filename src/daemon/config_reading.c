@@ -40,7 +40,7 @@ struct config_reading {
 static void
 reading_say(FILE *out, enum reading_kind kind, const char *text)
 {
-	fputc(kind, out);
+	fputc((int)kind, out);
 	fputs(text, out);
 	fputc('\0', out);
 }

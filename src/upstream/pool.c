@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
+#include "upstream/own_socket.h"
 #include "upstream/pool_parts.h"
 
 static void pool_next(struct pool_dial *dial);
@@ -162,7 +163,7 @@ pool_on_error(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	pool_dial_failed(dial, strerror(dial->error), false);
+	pool_dial_failed(dial, dial->error == ELOOP ? own_socket_error : strerror(dial->error), false);
 }
 
 /* The file, named in a record of state DIALLING: 0 or a positive errno. */
@@ -172,7 +173,7 @@ pool_name_file(struct pool_dial *dial)
 	struct pool *pool = dial->pool;
 	struct table_session *record;
 	uint32_t session;
-	int fd = dial_socket(&dial->address);
+	int fd = own_socket_is(pool->table, &dial->address) ? -ELOOP : dial_socket(&dial->address);
 
 	if (fd < 0)
 		return -fd;

@@ -62,13 +62,13 @@ def test_errors_are_told_and_not_kept(daemon, upstream):
     for services, wrong in ((holdfast.fixed("s", server.address, "nonsense = 1;"), "nonsense"),
                             (holdfast.fixed("s", server.address, 'listen: { path = "file"; };'), "not a socket"),
                             (asking.shared("s", server.address, "", "line"), "mode cannot"),
-                            ("s: {", "syntax")):
+                            ("s: {", "is not closed")):
         one.configure(services)
         answer = one.command_raw("reload --dry-run")
         assert answer["ok"] is False and answer["dry_run"] and wrong in str(answer), answer
         assert footprint(one) == before
     done = one.ctl("reload", "--dry-run")
-    assert done.returncode == 1 and "syntax" in done.stderr
+    assert done.returncode == 1 and "is not closed" in done.stderr
     assert "refused" not in one.log()
 
 

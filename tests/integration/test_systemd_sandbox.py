@@ -141,7 +141,7 @@ def test_who_a_client_is(watched):
 
 
 @pytest.mark.parametrize("setting, user, unit", [("ProtectProc=invisible", "client", ""),
-                                                 ("PrivateUsers=yes", "nobody", CLIENT)])
+                                                 ("PrivateUsers=yes", "unknown", CLIENT)])
 def test_why_the_sandbox_leaves_out(watched, setting, user, unit):
     """When this fails, systemd or the kernel has learned something, and the unit can be stricter."""
     client = watched(setting)
@@ -163,7 +163,7 @@ def test_group_of_a_socket(box):
     try:
         box.drop_in("Restart=no")
         box.do("systemctl", "stop", "holdfast.service")
-        assert box.run("systemctl", "start", "holdfast.service").returncode != 0
+        box.do("systemctl", "start", "holdfast.service")
         holdfast.until(lambda: "SupplementaryGroups=" in box.journal(), "what to do, in the journal")
         box.drop_in("SupplementaryGroups=www-data")
         box.start_anew()
