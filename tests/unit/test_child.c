@@ -122,12 +122,12 @@ no_files_and_empty_standard_input_are_inherited(void **state)
 	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec, as a careless library's */
 
 	(void)state;
-	run_script("cat; ls /proc/$$/fd | tr '\\n' ' '; cat /proc/$$/fdinfo/1 > /dev/null; readlink /proc/$$/fd/0",
+	run_script("cat; ls /proc/$$/fd; cat /proc/$$/fdinfo/1 > /dev/null; readlink /proc/$$/fd/0",
 	    5 * CLOCK_SECOND, &outcome);
 	close(leak);
 	assert_string_equal(outcome.error, "");
-	/* 10 is the shell's own, its script. */
-	assert_string_equal(outcome.output, "0 1 10 2 /dev/null\n");
+	/* 10 is the shell's own, its script.  In a pipeline it might still have had an end of the pipe. */
+	assert_string_equal(outcome.output, "0\n1\n10\n2\n/dev/null\n");
 }
 
 static void

@@ -77,6 +77,7 @@ a_killed_workers_handler_runs_again(void **state)
 	int file = mkstemp(temporary_name(script)), status_of, length;
 	uint16_t port = 0;
 	int listener = world_listen(&port);
+	struct stat written = { 0 };
 	FILE *lines;
 	pid_t child;
 
@@ -94,7 +95,8 @@ a_killed_workers_handler_runs_again(void **state)
 	if (child == 0) {
 		event_reinit(w.loop);
 		world_begin();
-		while (access(log, F_OK) == -1 || w.table.services[SERVICE].groups[TABLE_GROUP_HANDLER] == 0)
+		while (stat(log, &written) == -1 || written.st_size == 0 ||
+		    w.table.services[SERVICE].groups[TABLE_GROUP_HANDLER] == 0)
 			world_turn();
 		kill(getpid(), SIGKILL);
 	}
