@@ -37,6 +37,7 @@ struct names_memory {
 };
 
 static int64_t names_slow_until; /* a question was not answered in time */
+static int64_t names_spent_since, names_spent; /* waited for answers, in this second */
 static struct names_memory names_memories[NAMES_MEMORIES];
 
 static bool
@@ -161,13 +162,25 @@ names_hear(pid_t child, int in, struct names_question *question)
 		;
 }
 
+/* Many short waits are a long one: in a second they are as long as one may be. */
+static bool
+names_may_ask(int64_t now)
+{
+	if (now - names_spent_since >= CLOCK_SECOND) {
+		names_spent_since = now;
+		names_spent = 0;
+	}
+	return now >= names_slow_until && names_spent < NAMES_PATIENCE * CLOCK_MILLISECOND;
+}
+
 static void
 names_ask_shortly(struct names_question *question)
 {
+	int64_t began = clock_now();
 	int ends[2];
 	pid_t child;
 
-	if (clock_now() < names_slow_until || pipe2(ends, O_CLOEXEC) == -1)
+	if (!names_may_ask(began) || pipe2(ends, O_CLOEXEC) == -1)
 		return;
 	child = fork();
 	if (child == 0)
@@ -176,6 +189,7 @@ names_ask_shortly(struct names_question *question)
 	if (child > 0)
 		names_hear(child, ends[0], question);
 	close(ends[0]);
+	names_spent += clock_now() - began;
 }
 
 static bool

@@ -1,7 +1,8 @@
 /* names.h - users and groups by name and number; no long wait for a name service (LDAP, sssd) that does not answer.
  *
  * Looks into /etc/passwd and /etc/group first.  What is not there a child asks the name services for, which is waited
- * for 200 ms; if it takes longer it is not known, and for a minute no other is asked.
+ * for 200 ms; if it takes longer it is not known, and for a minute no other is asked.  All waits in a second together
+ * are no longer: who comes beyond is not known.
  */
 #ifndef HOLDFAST_BASE_NAMES_H
 #define HOLDFAST_BASE_NAMES_H

@@ -64,18 +64,20 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 	record->flags |= TABLE_SESSION_TUNED;
 }
 
-/* Gives when the next client will have been idle for too long, if it stays so. */
+/* Who has been idle for too long ends; what takes system calls is looked at less often.  Gives when the next client
+ * will have been idle for too long, if it stays so. */
 static int64_t
-crowd_scan_open(struct crowd *crowd, int64_t now)
+crowd_scan_open(struct crowd *crowd, int64_t now, bool regular)
 {
 	struct session *session = TAILQ_FIRST(&crowd->open), *next;
 	int64_t idle, limit = crowd->settings->idle_timeout, longest = 0;
 
 	for (; session != NULL; session = next) {
 		next = TAILQ_NEXT(session, entry);
-		if (session_look(session))
+		if (regular && session_look(session))
 			continue;
-		crowd_tune(crowd, session, now);
+		if (regular)
+			crowd_tune(crowd, session, now);
 		/* Rounded: never early. */
 		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_TICK;
 		if (limit > 0 && idle >= limit)
@@ -94,15 +96,19 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 {
 	struct crowd *crowd = arg;
 	int64_t now = clock_now(), due;
+	bool regular = now >= crowd->regular;
 
 	(void)fd;
 	(void)what;
-	crowd->fresh = false;
-	crowd_scan_held(crowd, now);
-	due = crowd_scan_open(crowd, now);
-	if (crowd->shared != NULL)
+	if (regular) {
+		crowd->fresh = false;
+		crowd_scan_held(crowd, now);
+	}
+	due = crowd_scan_open(crowd, now, regular);
+	if (regular && crowd->shared != NULL)
 		crowd->callbacks->heed(crowd->arg, NULL);
-	crowd_tell_refused(crowd, now);
+	if (regular)
+		crowd_tell_refused(crowd, now);
 	/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its own. */
 	crowd->due = due - now < CROWD_SCAN_MIN ? now + CROWD_SCAN_MIN : due;
 	crowd_scan_later(crowd);
@@ -137,9 +143,11 @@ crowd_scan_init(struct crowd *crowd)
 void
 crowd_scan_later(struct crowd *crowd)
 {
-	int64_t regular = clock_now() + crowd_scan_interval(crowd);
+	int64_t now = clock_now(), regular = now + crowd_scan_interval(crowd);
 
-	loop_timer_at(&crowd->scan, regular < crowd->due ? regular : crowd->due);
+	if (crowd->regular <= now || crowd->regular > regular)
+		crowd->regular = regular;
+	loop_timer_at(&crowd->scan, crowd->regular < crowd->due ? crowd->regular : crowd->due);
 }
 
 unsigned

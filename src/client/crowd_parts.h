@@ -44,6 +44,7 @@ struct crowd {
 	int64_t told[TABLE_PAUSES];   /* when a pause for this reason was last told of; 0 never */
 	struct crowd_refusals refusals[CROWD_LIMITS];
 	struct loop_timer scan;
+	int64_t regular;              /* when all is looked at next, not only who is idle */
 	int64_t due;                  /* when the next client will have been idle for idle_timeout; CLOCK_NEVER */
 	struct loop_timer watching;   /* of those who have come and wait */
 	const struct crowd_callbacks *callbacks; /* borrowed */

@@ -59,6 +59,7 @@ lingering_remove(struct lingering_client *client)
 	loop_event_stop(&client->closed);
 	TAILQ_REMOVE(&lingering->clients, client, entry);
 	lingering->count--;
+	lingering->table->lingering--;
 	stock_give(&lingering->stock, client);
 }
 
@@ -252,7 +253,7 @@ lingering_add(struct lingering *lingering, uint32_t session)
 	struct lingering_client *client;
 	int fd = lingering->table->sessions[session].client_fd;
 
-	if (lingering->count == LINGERING_MOST)
+	if (lingering->table->lingering >= LINGERING_MOST && lingering->count > 0)
 		lingering_close_client(TAILQ_FIRST(&lingering->clients));
 	client = stock_take(&lingering->stock);
 	client->lingering = lingering;
@@ -264,6 +265,7 @@ lingering_add(struct lingering *lingering, uint32_t session)
 	    client);
 	TAILQ_INSERT_TAIL(&lingering->clients, client, entry);
 	lingering->count++;
+	lingering->table->lingering++;
 	event_add(&client->read, NULL);
 	return client;
 }

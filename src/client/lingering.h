@@ -20,7 +20,7 @@
 
 #include "keep/table.h"
 
-/* So many at once; beyond, the oldest is closed at once. */
+/* So many at once of all services; beyond, a service's oldest is closed at once. */
 #define LINGERING_MOST 1024u
 
 struct lingering;

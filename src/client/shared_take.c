@@ -98,16 +98,16 @@ take_choke(struct shared *shared, const struct take_run *run, struct member *mem
 }
 
 /* There is no memory for the replies, or to read them.  Who does not take what it was given has it, and must take
- * some first; if nobody is to blame it is waited for. */
-static void
+ * some first; if nobody is to blame it is waited for.  Whether to try again now: somebody was closed for it. */
+static bool
 take_want(struct shared *shared)
 {
 	struct member *behind = shared_furthest_behind(shared);
 
 	if (behind != NULL)
-		shared_choke(shared, behind);
-	else
-		shared_starve(shared);
+		return !shared_choke(shared, behind) && shared->fd != -1;
+	shared_starve(shared);
+	return false;
 }
 
 /* Hands a run to its client, or to nobody; false if that must wait. */
@@ -127,8 +127,7 @@ take_deliver(struct shared *shared, const struct take_run *run)
 		return take_choke(shared, run, member);
 	if ((room = shared_room(shared, member_out(member), run->bytes)) == NULL) {
 		shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
-		take_want(shared);
-		return false;
+		return take_want(shared);
 	}
 	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), run->bytes);
 	CRASH_POINT(SHARED_COPIED);
@@ -301,10 +300,8 @@ take_read(struct shared *shared)
 	bool full;
 	ssize_t n;
 
-	if (shared_room(shared, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL) {
-		take_want(shared);
-		return false;
-	}
+	if (shared_room(shared, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL)
+		return take_want(shared);
 	n = call_receive(shared->table, shared->record->upstream, TABLE_DOWN, shared->fd);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();

@@ -103,7 +103,7 @@ operator_say_too_long(struct operator *operator)
 	bool others = operator->control->buffered >= CONNECTION_ALL_MAX - CONNECTION_OUTPUT_MAX;
 
 	connection_say(operator->connection, others
-	    ? "{\"ok\":false,\"error\":\"others have not read 52 MiB of answers; try again\",\"full\":true}"
+	    ? "{\"ok\":false,\"error\":\"too many answers wait to be read by others; try again\",\"full\":true}"
 	    : "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}");
 }
 
@@ -198,8 +198,8 @@ control_may_wait(struct control_request *request)
 	struct control *control = request->operator->control;
 
 	if (control->waiting >= control->waiting_max) {
-		control_fail(request, json_pack("{s:b}", "full", 1), "%u control connections wait already, no more "
-		    "may; commands that do not wait are answered", control->waiting);
+		control_fail(request, json_pack("{s:b}", "full", 1), "limit reached: %u control connections "
+		    "wait; commands that do not wait are answered", control->waiting);
 		return false;
 	}
 	control->waiting++;

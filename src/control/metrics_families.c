@@ -56,7 +56,7 @@ const struct metrics_family metrics_families[] = {
 	GAUGE("holdfast_max_files", DAEMON, NULL, "How many files can be open at once.", OF_DAEMON(max_files)),
 	GAUGE("holdfast_memory_bytes", DAEMON, "bytes", "Memory that buffers use.", OF_DAEMON(memory)),
 	GAUGE("holdfast_max_memory_bytes", DAEMON, "bytes", "The bound of that, max_memory.", OF_DAEMON(max_memory)),
-	GAUGE("holdfast_short_of_memory", DAEMON, NULL, "Connections that are slowed down for want of buffers.",
+	GAUGE("holdfast_short_of_memory", DAEMON, NULL, "Connections slowed down because buffers are at max_memory.",
 	    OF_DAEMON(short_of_memory)),
 
 	GAUGE("holdfast_up", SERVICES, NULL, "1 unless the last thing known of it is a failure.", ONE(up)),

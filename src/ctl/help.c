@@ -28,7 +28,7 @@ const struct help_command help_commands[] = {
 	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, true, false },
 	{ "reload", "[--dry-run] [--force]", "reads the configuration anew; --dry-run: only says what that would do; "
 	    "--force: even if no service is left", 0, 2, true, true },
-	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, false, true },
+	{ "upgrade", "", "restarts with the new program file; connections stay", 0, 0, false, true },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
 	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0,
 	    1, true, false },

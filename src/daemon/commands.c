@@ -272,7 +272,7 @@ const struct control_command commands_register[] = {
 	    commands_explain },
 	{ "reload", "[--dry-run] [--force]", "reads the configuration anew; --dry-run: only says what that would do; "
 	    "--force: even if no service is left", 0, 2, true, commands_reload },
-	{ "upgrade", "", "executes the program file anew, which takes over everything", 0, 0, true,
+	{ "upgrade", "", "restarts with the new program file; connections stay", 0, 0, true,
 	    commands_upgrade },
 	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
 	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0,

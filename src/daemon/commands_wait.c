@@ -74,7 +74,7 @@ wait_answered(void *arg, const char *error)
 		control_answer(request, wait->done(wait));
 	else
 		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s%s", wait->name, error,
-		    wait_is_for_opening(wait) ? "; \"holdfastctl open\" starts it anew" : "");
+		    wait_is_for_opening(wait) ? "; \"holdfastctl open\" with its name starts it again" : "");
 	wait_free(wait);
 }
 

@@ -312,8 +312,8 @@ config_hint_warm(struct draft *draft, const struct draft_service *service)
 	for (size_t i = 0; i < sizeof silent_ports / sizeof silent_ports[0]; i++)
 		if (port == silent_ports[i].port)
 			draft_warning(draft, draft_service_place(service, "warm"), "warm",
-			    "port %u is %s's, whose servers end connections that say nothing, or worse: "
-			    "leave it out", silent_ports[i].port, silent_ports[i].what);
+			    "port %u is %s's, whose servers end connections that say nothing, or block "
+			    "the host: remove warm", silent_ports[i].port, silent_ports[i].what);
 }
 
 /* Whom the kernel does not keep cannot connect while accepting pauses: connect() blocks or says EAGAIN. */

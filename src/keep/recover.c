@@ -342,6 +342,7 @@ recover_run(struct table *table)
 	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
+	table->lingering = 0;
 	table->stray_count = 0; /* the sweep finds those that are still open */
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);

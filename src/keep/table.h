@@ -401,6 +401,7 @@ struct table {
 	bool no_pipes;         /* no more could be made, until then */
 	struct budget *budget; /* owned: of all buffers; its sums are derived */
 	uint32_t sessions_used; /* records that are not free; derived */
+	uint32_t lingering;    /* clients that are being turned away; derived */
 	int32_t *stray;        /* owned: open listeners that no record names (keep/recover.h); derived */
 	size_t stray_count;
 };

@@ -297,7 +297,7 @@ as_many_wait_as_may_and_others_are_answered(void **state)
 		side_turn();
 	}
 	side_put(fd, "patient\necho a\n");
-	side_expect_error(fd, "1024 control connections wait already");
+	side_expect_error(fd, "1024 control connections wait");
 	side_expect_ok(fd, "words", "[\"a\"]");
 	close(files[7]);
 	for (int i = 0; i < 10; i++)
@@ -326,7 +326,7 @@ all_that_is_not_read_has_a_bound(void **state)
 			side_turn();
 	}
 	side_put(fd, "size 10000000\necho a\n");
-	side_expect_error(fd, "others have not read");
+	side_expect_error(fd, "too many answers wait");
 	side_expect_ok(fd, "words", "[\"a\"]");
 	for (int i = 0; i < READERS; i++)
 		close(files[i]);
