@@ -183,7 +183,7 @@ table_open(int fd, bool copy, struct table *ret_table)
 		return -EPROTO;
 	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.sessions, ret_table);
 	if (error == 0 && !table_is_sane(ret_table)) {
-		munmap(ret_table->header, own.size);
+		munmap(ret_table->header, (size_t)own.size);
 		budget_free(ret_table->budget);
 		return -EPROTO;
 	}
@@ -200,7 +200,7 @@ table_free(struct table *table)
 	if (table->header == NULL)
 		return;
 	fd = table->header->file[TABLE_FILE_MEMORY];
-	munmap(table->header, table->header->shape.size);
+	munmap(table->header, (size_t)table->header->shape.size);
 	close(fd);
 	mem_free(table->stray);
 	budget_free(table->budget);
