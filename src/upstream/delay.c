@@ -16,18 +16,19 @@ delay_wanted(int64_t delay, double factor, int64_t max, unsigned failures)
 		max = delay;
 	for (unsigned i = 0; i < failures && factor > 1 && wanted < (double)max; i++)
 		wanted *= factor;
-	return wanted < (double)max ? (int64_t)wanted : max;
+	return wanted < (double)max ? (int64_t)(wanted + 0.5) : max;
 }
 
-/* The lowest bit is the sign, the others are u. */
+/* The lowest bit is the sign, the others are u.  The range is rounded before a part of it is taken: then the result
+ * does not depend on the precision that the processor calculates with. */
 int64_t
 delay_jitter(int64_t d, double jitter, uint32_t roll)
 {
-	int64_t part;
+	int64_t range = (int64_t)(jitter * (double)d + 0.5), part;
 
 	if (roll == DELAY_EXACT)
 		return d;
-	part = (int64_t)((double)(roll >> 1) / 2147483648.0 * jitter * (double)d);
+	part = (int64_t)((double)(roll >> 1) / 2147483648.0 * (double)range);
 	return (roll & 1) != 0 ? d + part : d - part;
 }
 

@@ -134,7 +134,7 @@ entry_parse_word(const char *word, struct entry *entry)
 	if (strncmp(word, "ttl=", 4) == 0) {
 		if (!entry_parse_number(word + 4, ENTRY_TTL_MAX, &number) || number <= 0)
 			return "ttl= is not a number of seconds";
-		entry->ttl = (int64_t)(number * (double)CLOCK_SECOND);
+		entry->ttl = (int64_t)(number * (double)CLOCK_SECOND + 0.5);
 	} else if (strncmp(word, "priority=", 9) == 0) {
 		if (strchr(word, '.') != NULL || !entry_parse_number(word + 9, ENTRY_NUMBER_MAX, &number))
 			return "priority= is not a whole number up to 65535";
