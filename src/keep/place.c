@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+_Static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8, "files of any size and number are found, on 32 bit too");
+
 static bool
 place_is_abstract(const char *path)
 {
