@@ -132,9 +132,9 @@ carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
 {
 	ssize_t n = call_fill(carry->table, carry->session, carry_direction(carry), fd);
 
-	*ret_more = n > TABLE_BUFFER_SIZE; /* a writer of 64 KiB at a time will not have written again yet */
 	if (n <= 0)
 		return n;
+	*ret_more = (size_t)n > TABLE_BUFFER_SIZE; /* a writer of 64 KiB at a time will not have written again yet */
 	carry->level = (uint32_t)n;
 	carry->small = n < CARRY_SMALL_BYTES ? (uint8_t)(carry->small + 1) : 0;
 	if (carry->small == CARRY_SMALL)
@@ -146,9 +146,10 @@ static ssize_t
 carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 {
 	ssize_t n = call_receive(carry->table, carry->session, carry_direction(carry), fd);
+	size_t bytes = n > 0 ? (size_t)n : 0;
 
-	*ret_more = n > 0 && (size_t)n == buffers_size(carry->table, carry_record(carry)->buffer[carry->direction]);
-	carry->large = n >= CARRY_LARGE_BYTES ? (uint8_t)(carry->large + 1) : 0;
+	*ret_more = n > 0 && bytes == buffers_size(carry->table, carry_record(carry)->buffer[carry->direction]);
+	carry->large = bytes >= CARRY_LARGE_BYTES ? (uint8_t)(carry->large + 1) : 0;
 	if (carry->large == CARRY_LARGE) {
 		carry->splices = true;
 		carry->large = carry->small = 0;

@@ -21,13 +21,13 @@ owed_client(const struct table *table, uint64_t who)
 	return session;
 }
 
-uint64_t
+size_t
 owed_count(const struct table_shared *shared)
 {
-	return shared->owed_tail - shared->owed_head;
+	return (size_t)(shared->owed_tail - shared->owed_head);
 }
 
-static uint64_t
+static size_t
 owed_capacity(const struct table *table, const struct table_shared *shared)
 {
 	return shared->owed == 0 ? 0 : buffers_size(table, shared->owed) / sizeof(struct table_owed);
@@ -77,8 +77,16 @@ owed_begin(const struct table *table, const struct table_shared *shared, uint64_
 	return owed_at(table, shared, i - 1)->end;
 }
 
+size_t
+owed_bytes(const struct table *table, const struct table_shared *shared, size_t count)
+{
+	uint64_t end = owed_at(table, shared, shared->owed_head + count - 1)->end;
+
+	return (size_t)(end - owed_begin(table, shared, shared->owed_head));
+}
+
 /* Ends rise with the numbers. */
-uint64_t
+size_t
 owed_sent(const struct table *table, const struct table_shared *shared)
 {
 	uint64_t low = shared->owed_head, high = shared->owed_tail, middle;
@@ -90,13 +98,13 @@ owed_sent(const struct table *table, const struct table_shared *shared)
 		else
 			high = middle;
 	}
-	return low - shared->owed_head;
+	return (size_t)(low - shared->owed_head);
 }
 
-uint64_t
+size_t
 owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end)
 {
-	uint64_t sent = owed_sent(table, shared);
+	size_t sent = owed_sent(table, shared);
 
 	*ret_end = shared->sent;
 	if (sent == owed_count(shared) || owed_begin(table, shared, shared->owed_head + sent) == shared->sent)

@@ -7,6 +7,7 @@
 #define HOLDFAST_CLIENT_OWED_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "keep/budget.h"
@@ -19,11 +20,11 @@ uint64_t owed_word(const struct table *table, uint32_t session);
 uint32_t owed_client(const struct table *table, uint64_t who);
 
 /* Entries in all, and those that were given to the connection in use as a whole. */
-uint64_t owed_count(const struct table_shared *shared);
-uint64_t owed_sent(const struct table *table, const struct table_shared *shared);
+size_t owed_count(const struct table_shared *shared);
+size_t owed_sent(const struct table *table, const struct table_shared *shared);
 
 /* Likewise those of which it was given at least a part; and where in the stream of requests the last of them ends. */
-uint64_t owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end);
+size_t owed_begun(const struct table *table, const struct table_shared *shared, uint64_t *ret_end);
 
 /* Sees to room for so many entries more, at most 256; false if no buffer is free. */
 bool owed_room(struct table *table, struct budget_payer payer, struct table_shared *shared, uint32_t entries);
@@ -33,5 +34,8 @@ struct table_owed *owed_at(const struct table *table, const struct table_shared 
 
 /* The offset where entry number i's request begins, for owed_head to owed_tail. */
 uint64_t owed_begin(const struct table *table, const struct table_shared *shared, uint64_t i);
+
+/* How many bytes the requests of the oldest count entries have, at least one; out begins with them. */
+size_t owed_bytes(const struct table *table, const struct table_shared *shared, size_t count);
 
 #endif

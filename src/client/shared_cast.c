@@ -11,6 +11,13 @@ cast_has_more(const struct shared *shared, size_t offset)
 	return flow_length(shared->table, *shared_in(shared)) > offset;
 }
 
+/* How many bytes the broadcast under way has; a buffer holds them. */
+static size_t
+cast_length(const struct shared *shared)
+{
+	return (size_t)shared->record->cast_length;
+}
+
 static void
 cast_close(struct shared *shared, struct member *member)
 {
@@ -28,7 +35,7 @@ cast_room(struct shared *shared, struct member *member)
 
 	if (flow_length(shared->table, *member_out(member)) > shared_room_of_client(shared))
 		return NULL;
-	while ((room = shared_room(shared, member_out(member), shared->record->cast_length)) == NULL) {
+	while ((room = shared_room(shared, member_out(member), cast_length(shared))) == NULL) {
 		behind = shared_furthest_behind(shared);
 		if (behind == NULL || behind == member)
 			return NULL;
@@ -42,7 +49,7 @@ static void
 cast_to(struct shared *shared, struct member *member)
 {
 	struct table_shared *record = shared->record;
-	size_t length = record->cast_length;
+	size_t length = cast_length(shared);
 	unsigned char *room = cast_room(shared, member);
 	struct redo redo;
 
@@ -69,7 +76,7 @@ cast_all(struct shared *shared)
 	struct member *member;
 	struct redo redo;
 
-	for (size_t i = record->cast_slot; i < shared->member_slots && shared->fd != -1; i++) {
+	for (uint64_t i = record->cast_slot; i < shared->member_slots && shared->fd != -1; i++) {
 		member = shared->members[i];
 		if (member != NULL && !member_is_last(member) && member_record(member)->client_fd != -1)
 			cast_to(shared, member);
@@ -77,7 +84,7 @@ cast_all(struct shared *shared)
 	if (shared->fd == -1) /* the last client has gone, and the connection with it */
 		return;
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, *shared_in(shared), record->cast_length, 0);
+	flow_redo(&redo, shared->table, *shared_in(shared), cast_length(shared), 0);
 	redo_add(&redo, &record->cast_slot, 0);
 	redo_commit(&redo);
 }
@@ -132,7 +139,8 @@ shared_broadcast(struct shared *shared)
 	    (result = shared_parse(shared, bytes, &length)) == FRAMING_WHOLE) {
 		if (cast_is_pulse(shared, bytes, length)) {
 			cast_around(shared, bytes, messages, length);
-			bytes = messages = 0;
+			bytes = 0;
+			messages = 0;
 		} else {
 			bytes += length;
 			messages++;

@@ -146,7 +146,8 @@ void
 shared_retire(struct shared *shared)
 {
 	struct table_shared *record = shared->record;
-	uint64_t left, acknowledged, head = record->owed_head, gone;
+	uint64_t left, acknowledged;
+	size_t count = 0;
 	struct redo redo;
 
 	if (shared_is_ordered(shared) || shared->fd == -1 || owed_count(record) == 0)
@@ -155,14 +156,14 @@ shared_retire(struct shared *shared)
 	if (left > record->sent)
 		return;
 	acknowledged = record->sent - left;
-	while (head != record->owed_tail && owed_at(shared->table, record, head)->end <= acknowledged)
-		head++;
-	if (head == record->owed_head)
+	while (count < owed_count(record) &&
+	    owed_at(shared->table, record, record->owed_head + count)->end <= acknowledged)
+		count++;
+	if (count == 0)
 		return;
-	gone = owed_at(shared->table, record, head - 1)->end - owed_begin(shared->table, record, record->owed_head);
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, record->out, gone, 0);
-	redo_add(&redo, &record->owed_head, head);
+	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, count), 0);
+	redo_add(&redo, &record->owed_head, record->owed_head + count);
 	redo_commit(&redo);
 	flow_release(shared->table, shared_payer(shared), &record->out);
 	if (owed_count(record) == 0)

@@ -26,7 +26,6 @@ loss_fail(struct shared *shared, enum closing_cause cause)
 	struct table_shared *record = shared->record;
 	const struct table_owed *entry = owed_at(shared->table, record, record->owed_head);
 	struct member *member = shared_is_ordered(shared) ? loss_member(shared, entry->who) : NULL;
-	uint64_t begin = owed_begin(shared->table, record, record->owed_head);
 	unsigned char *room = NULL;
 	struct redo redo;
 
@@ -40,7 +39,7 @@ loss_fail(struct shared *shared, enum closing_cause cause)
 	redo_begin(&redo, shared->table);
 	if (room != NULL)
 		flow_redo(&redo, shared->table, *member_out(member), 0, shared->loss_length);
-	flow_redo(&redo, shared->table, record->out, entry->end - begin, 0);
+	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, 1), 0);
 	redo_add(&redo, &record->owed_head, record->owed_head + 1);
 	redo_add(&redo, &record->lost, record->lost + (entry->who != TABLE_OWED_NOBODY));
 	if (record->sent < entry->end) /* it is not to be sent any more */

@@ -47,13 +47,12 @@ static void
 take_commit(struct shared *shared, const struct take_run *run, struct member *member)
 {
 	struct table_shared *record = shared->record;
-	uint64_t head = record->owed_head, end = owed_at(shared->table, record, head + run->count - 1)->end;
 	struct redo redo;
 
 	redo_begin(&redo, shared->table);
 	flow_redo(&redo, shared->table, *shared_in(shared), run->bytes, 0);
-	flow_redo(&redo, shared->table, record->out, end - owed_begin(shared->table, record, head), 0);
-	redo_add(&redo, &record->owed_head, head + run->count);
+	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, run->count), 0);
+	redo_add(&redo, &record->owed_head, record->owed_head + run->count);
 	if (member != NULL) {
 		flow_redo(&redo, shared->table, *member_out(member), 0, run->bytes);
 		redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + run->count);

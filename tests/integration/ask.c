@@ -187,7 +187,7 @@ static bool parse_number(int option, const char *text)
 	case 's': seconds = atof(text); break;
 	case 'a': ask.ack = strtoull(text, NULL, 10); break;
 	case 'r': ask.rate = strtoull(text, NULL, 10); break;
-	case 'b': ask.value_bytes = strtoull(text, NULL, 10); break;
+	case 'b': ask.value_bytes = strtoul(text, NULL, 10); break;
 	case 'x': ask.seed = strtoull(text, NULL, 10) * 2 + 1; break;
 	case 'v': ask.visit = strtoull(text, NULL, 10); break;
 	case 'l': ask.leavers = (unsigned)atoi(text); break;

@@ -176,7 +176,7 @@ static size_t piece(size_t length)
 	if (!ask.split || roll % 4 == 0)
 		return length;
 	roll /= 4;
-	return 1 + (roll & 1 ? roll / 2 % 12 : roll / 2 % length) % length;
+	return 1 + (size_t)(roll / 2 % (roll & 1 ? 12 : length)) % length;
 }
 
 /* False: the connection is gone. */

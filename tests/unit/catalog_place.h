@@ -86,7 +86,8 @@ open_catalog(int64_t max_age, struct listener *listener)
 static void
 set_age(const char *name, int64_t seconds)
 {
-	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = clock_wall() / CLOCK_SECOND - seconds } };
+	time_t then = (time_t)(clock_wall() / CLOCK_SECOND - seconds);
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_sec = then } };
 
 	assert_int_equal(utimensat(AT_FDCWD, stage_path(name), times, 0), 0);
 }

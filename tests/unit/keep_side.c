@@ -147,16 +147,15 @@ side_byte(uint64_t seed, uint64_t offset)
 }
 
 size_t
-side_write(int fd, uint64_t seed, uint64_t offset, size_t size)
+side_write(int fd, uint64_t seed, uint64_t offset, uint64_t size)
 {
 	uint8_t bytes[16384];
+	size_t piece = size < sizeof bytes ? (size_t)size : sizeof bytes;
 	ssize_t n;
 
-	if (size > sizeof bytes)
-		size = sizeof bytes;
-	for (size_t i = 0; i < size; i++)
+	for (size_t i = 0; i < piece; i++)
 		bytes[i] = side_byte(seed, offset + i);
-	n = send(fd, bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+	n = send(fd, bytes, piece, MSG_DONTWAIT | MSG_NOSIGNAL);
 	return n == -1 ? 0 : (size_t)n;
 }
 

@@ -44,7 +44,7 @@ const char *side_hear(int fd);
 uint8_t side_byte(uint64_t seed, uint64_t offset);
 
 /* Writes bytes offset to offset + size of a stream; gives how many were taken. */
-size_t side_write(int fd, uint64_t seed, uint64_t offset, size_t size);
+size_t side_write(int fd, uint64_t seed, uint64_t offset, uint64_t size);
 
 /* Reads up to size bytes and checks them.  Bytes, 0 for nothing there, -1 at the end; *ret_wrong counts bad bytes. */
 long side_read(int fd, uint64_t seed, uint64_t offset, size_t size, unsigned *ret_wrong);

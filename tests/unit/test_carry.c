@@ -115,6 +115,27 @@ make_it_splice(void)
 }
 
 static void
+read_nothing(void)
+{
+	bool more = true;
+
+	assert_true(carry_receive(&carry, from[0], true, &more) < 0);
+	assert_false(more);
+}
+
+static void
+reads_that_find_nothing_are_not_large(void **state)
+{
+	(void)state;
+	read_nothing();
+	read_nothing();
+	read_nothing();
+	assert_false(carry.splices);
+	make_it_splice();
+	read_nothing();
+}
+
+static void
 small_pieces_go_through_a_buffer(void **state)
 {
 	(void)state;
@@ -315,6 +336,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		ROW(reads_that_find_nothing_are_not_large),
 		ROW(small_pieces_go_through_a_buffer),
 		ROW(two_large_reads_in_a_row_change_to_a_pipe),
 		ROW(eight_small_pieces_in_a_row_change_back),

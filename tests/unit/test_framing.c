@@ -54,7 +54,11 @@ static const struct parse_row length16le[] = {
 };
 static const struct parse_row length32be[] = {
 	ALL("\0\0\0\0", 0), ALL("\0\0\0\1a", 1), WHOLE("\0\0\0\1ab", 1, 5), MORE("\0\0\0", 9), MORE("\0\0\0\2a", 9),
-	MORE("\xff\xff\xff\xff", 0xffffffff), TOO_LONG("\xff\xff\xff\xff", 0xfffffffe), TOO_LONG("\0\1\0\0", 65535),
+	MORE("\x7f\xff\xff\xff", 0x7fffffff), TOO_LONG("\x7f\xff\xff\xff", 0x7ffffffe), TOO_LONG("\0\1\0\0", 65535),
+	TOO_LONG("\xff\xff\xff\xff", 0x7fffffff),
+#if SIZE_MAX / 2 > 0xffffffff /* the largest max */
+	MORE("\xff\xff\xff\xff", 0xffffffff), TOO_LONG("\xff\xff\xff\xff", 0xfffffffe),
+#endif
 };
 static const struct parse_row length32le[] = {
 	ALL("\0\0\0\0", 0), ALL("\1\0\0\0a", 1), WHOLE("\1\0\0\0ab", 1, 5), MORE("\1\0\0", 9), MORE("\2\0\0\0a", 9),
