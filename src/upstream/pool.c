@@ -288,7 +288,7 @@ pool_set(struct pool *pool, const struct dial_settings *settings, const struct h
 {
 	struct pool_dial *dial;
 
-	if (!hello_settings_are_same(pool->hello, hello))
+	if (!hello_settings_are_same(pool->hello, hello) || pool->settings->probe.kind != settings->probe.kind)
 		pool_stop_dials(pool);
 	TAILQ_FOREACH(dial, &pool->dials, next)
 		hello_set(dial->hello, hello);

@@ -16,7 +16,7 @@
 
 struct probe {
 	struct event_base *loop;     /* borrowed */
-	struct probe_settings settings; /* its path borrowed */
+	enum probe_kind kind;
 	int64_t timeout, deadline;
 	probe_callback *callback;
 	void *arg;                   /* borrowed */
@@ -27,7 +27,8 @@ struct probe {
 	int fd;
 	bool aside;                  /* fd is owned */
 	bool ending;                 /* error is settled, the connection's own end is waited for */
-	char address[ADDRESS_TEXT_SIZE];
+	char request[PROBE_TEXT_SIZE]; /* written at the start: a reload frees the settings meanwhile */
+	size_t request_length;
 	char error[PROBE_WHY_SIZE + 16]; /* "": ready */
 };
 
@@ -84,7 +85,7 @@ static void
 probe_settle(struct probe *probe, const unsigned char *answer, size_t length)
 {
 	char text[PROBE_TEXT_SIZE];
-	size_t farewell = probe_farewell(probe->settings.kind, answer, length, text);
+	size_t farewell = probe_farewell(probe->kind, answer, length, text);
 
 	if (!probe->aside) {
 		probe_finish(probe);
@@ -134,7 +135,7 @@ probe_hear(struct probe *probe)
 		probe_ended(probe, answer, 0, n == 0 ? 0 : errno);
 		return;
 	}
-	switch (probe_judge(probe->settings.kind, answer, (size_t)n, &taken, why)) {
+	switch (probe_judge(probe->kind, answer, (size_t)n, &taken, why)) {
 	case PROBE_MORE:
 		if (ended)
 			probe_ended(probe, answer, (size_t)n, 0);
@@ -167,14 +168,13 @@ probe_on_readable(evutil_socket_t fd, short what, void *arg)
 static void
 probe_ask(struct probe *probe)
 {
-	char text[PROBE_TEXT_SIZE];
-	size_t length = probe_request(&probe->settings, probe->address, text);
+	size_t length = probe->request_length;
 
 	event_assign(&probe->event, probe->loop, probe->fd, EV_READ | EV_ET | EV_PERSIST, probe_on_readable, probe);
 	event_add(&probe->event, NULL);
 	probe->deadline = clock_after(clock_now(), probe->timeout);
 	loop_timer_at(&probe->timer, probe->deadline);
-	if (length > 0 && send(probe->fd, text, length, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length) {
+	if (length > 0 && send(probe->fd, probe->request, length, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)length) {
 		probe_fail(probe, "the server does not take it");
 		loop_timer_soon(&probe->timer);
 	}
@@ -215,15 +215,17 @@ probe_start(struct event_base *loop, int fd, const struct address *address, cons
     probe_callback *callback, void *arg)
 {
 	struct probe *probe = mem_new(1, sizeof *probe);
+	char text[ADDRESS_TEXT_SIZE];
 
 	probe->loop = loop;
-	probe->settings = settings->probe;
+	probe->kind = settings->probe.kind;
 	probe->timeout = settings->connect_timeout;
 	probe->callback = callback;
 	probe->arg = arg;
 	probe->fd = fd;
 	probe->aside = fd == -1;
-	address_format(address, probe->address);
+	address_format(address, text);
+	probe->request_length = probe_request(&settings->probe, text, probe->request);
 	loop_timer_init(&probe->timer, loop, probe_on_timer, probe);
 	if (!probe->aside) {
 		probe_ask(probe);
