@@ -53,6 +53,7 @@ record_set_candidates(struct link_record *record, const struct address *candidat
 	for (size_t i = 0; i < count; i++) {
 		record->candidate[i].socket = candidates[i].socket;
 		record->candidate[i].length = candidates[i].socket_length;
+		record_text(record->candidate[i].interface, IF_NAMESIZE, candidates[i].host);
 	}
 	record->candidate_count = (uint32_t)count;
 }
@@ -64,6 +65,7 @@ record_get_candidate(const struct link_record *record, size_t i, struct address 
 	ret_address->kind = ADDRESS_SOCKET;
 	ret_address->socket = record->candidate[i].socket;
 	ret_address->socket_length = record->candidate[i].length;
+	record_text(ret_address->host, IF_NAMESIZE, record->candidate[i].interface);
 	if (ret_address->socket.ss_family == AF_INET)
 		ret_address->port = ntohs(((const struct sockaddr_in *)&ret_address->socket)->sin_port);
 	else if (ret_address->socket.ss_family == AF_INET6)

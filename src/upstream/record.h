@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_UPSTREAM_RECORD_H
 #define HOLDFAST_UPSTREAM_RECORD_H
 
+#include <net/if.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct record_place {
 struct record_candidate {
 	struct sockaddr_storage socket;
 	socklen_t length;
+	char interface[IF_NAMESIZE];   /* behind the %, found anew for each dial; "" none */
 };
 
 /* An event that waits for the notify program. */
@@ -50,7 +52,7 @@ struct link_record {
 	struct record_place place[2];
 	uint32_t candidate_count;
 	uint32_t turn;                 /* look-ups so far, for pick = "rotate" */
-	volatile uint32_t kept;        /* the candidates are of the source in force, for lookup.keep_last */
+	volatile uint32_t kept;        /* the candidates are whole and of the source in force: for lookup.keep_last */
 	struct record_candidate candidate[RECORD_CANDIDATES];
 	char address[ADDRESS_TEXT_SIZE]; /* of the last candidate or connection */
 	char taking_over[ADDRESS_TEXT_SIZE]; /* of the last standby that took over */
@@ -97,7 +99,7 @@ void record_clear(struct link_record *record);
 /* Copies a text, cutting it at size. */
 void record_text(char *place, size_t size, const char *text);
 
-/* The candidates of a look-up, as the table holds them. */
+/* The candidates of a look-up, as the table holds them; set, they are kept. */
 void record_set_candidates(struct link_record *record, const struct address *candidates, size_t count);
 void record_get_candidate(const struct link_record *record, size_t i, struct address *ret_address);
 

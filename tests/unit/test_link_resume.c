@@ -1,6 +1,7 @@
 /* test_link_resume.c - upstream/link after a worker's death (P26). */
 #include "link_world.h"
 #include "temporary.h"
+#include "upstream/record.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -120,6 +121,24 @@ a_killed_workers_handler_runs_again(void **state)
 	world_end();
 }
 
+/* An interface may come and go: its name, not its number, is what outlives a worker. */
+static void
+a_candidate_keeps_its_interface(void **state)
+{
+	struct link_record *record = mem_new(1, sizeof *record);
+	char text[ADDRESS_TEXT_SIZE];
+	struct address address, again;
+
+	(void)state;
+	assert_null(address_parse("[fe80::1%eth0]:22", &address));
+	record_set_candidates(record, &address, 1);
+	record_get_candidate(record, 0, &again);
+	address_format(&again, text);
+	assert_string_equal(text, "[fe80::1%eth0]:22");
+	assert_true(address_equal(&address, &again));
+	mem_free(record);
+}
+
 int
 main(void)
 {
@@ -127,6 +146,7 @@ main(void)
 		cmocka_unit_test(a_new_worker_goes_on_without_an_event),
 		cmocka_unit_test(a_new_worker_keeps_the_retry_delay),
 		cmocka_unit_test(a_killed_workers_handler_runs_again),
+		cmocka_unit_test(a_candidate_keeps_its_interface),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
