@@ -90,7 +90,6 @@ link_on_looked_up(void *arg, const struct lookup_result *result)
 	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
 	if (result->error == NULL && result->abort_reason == NULL) {
 		record_set_candidates(record, result->candidates, result->candidate_count);
-		record->kept = 1;
 		pool_set_candidates(link->pool, result->candidates, result->candidate_count);
 		link_tell_candidates(link, result);
 		link_push(link, (struct pconn_input){ .event = PCONN_LOOKED_UP });

@@ -50,12 +50,16 @@ record_set_candidates(struct link_record *record, const struct address *candidat
 {
 	if (count > RECORD_CANDIDATES)
 		count = RECORD_CANDIDATES;
+	record->kept = 0; /* else a death here leaves a list that is half of one look-up, half of another */
+	table_barrier();
 	for (size_t i = 0; i < count; i++) {
 		record->candidate[i].socket = candidates[i].socket;
 		record->candidate[i].length = candidates[i].socket_length;
 		record_text(record->candidate[i].interface, IF_NAMESIZE, candidates[i].host);
 	}
 	record->candidate_count = (uint32_t)count;
+	table_barrier();
+	record->kept = 1;
 }
 
 void

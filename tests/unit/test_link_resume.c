@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,6 +140,36 @@ a_candidate_keeps_its_interface(void **state)
 	mem_free(record);
 }
 
+/* The child is killed half-way: from one page on, the candidates cannot be written. */
+static void
+a_list_that_was_written_in_part_is_not_kept(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (sizeof(struct link_record) / page + 2) * page;
+	struct link_record *record = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	static struct address addresses[RECORD_CANDIDATES];
+	uintptr_t end = (uintptr_t)&record->candidate[RECORD_CANDIDATES - 1] / page * page;
+	pid_t child;
+	int how;
+
+	(void)state;
+	for (unsigned i = 0; i < RECORD_CANDIDATES; i++)
+		assert_null(address_parse("127.0.0.1:22", &addresses[i]));
+	record_set_candidates(record, addresses, 1);
+	assert_int_equal(record->kept, 1);
+	child = fork();
+	if (child == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		mprotect((void *)end, page, PROT_READ);
+		record_set_candidates(record, addresses, RECORD_CANDIDATES);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGSEGV);
+	assert_int_equal(record->candidate[1].length, addresses[1].socket_length);
+	assert_int_equal(record->kept, 0);
+	munmap(record, size);
+}
+
 int
 main(void)
 {
@@ -147,6 +178,7 @@ main(void)
 		cmocka_unit_test(a_new_worker_keeps_the_retry_delay),
 		cmocka_unit_test(a_killed_workers_handler_runs_again),
 		cmocka_unit_test(a_candidate_keeps_its_interface),
+		cmocka_unit_test(a_list_that_was_written_in_part_is_not_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
