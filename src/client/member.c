@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "client/call.h"
 #include "client/shared_parts.h"
+#include "keep/buffers.h"
 
 /* A client's buffer has at least this much room before it is read. */
 #define MEMBER_ROOM (TABLE_BUFFER_SIZE / 4)
@@ -222,6 +223,58 @@ member_on_writable(evutil_socket_t fd, short what, void *arg)
 	header->handling = 0;
 }
 
+/* What it says is not whole, and others wait for the memory that it has. */
+static void
+member_give_up(struct member *member)
+{
+	log_warning(member->shared->name, "client %llu does not finish its message while memory is short: closed",
+	    (unsigned long long)member_record(member)->id);
+	if (member->session != NULL)
+		member_finish(member, CLOSING_MEMORY);
+	else
+		flow_drop(member->shared->table, member_payer(member), member_in(member));
+}
+
+/* While memory is short one client after the other gets what its message needs to be whole: it is moved on then, and
+ * its memory is free for the next.  One that does not come to the end of its message makes others wait, and is closed
+ * after a while. */
+static bool
+member_is_favoured(struct member *member)
+{
+	struct shared *shared = member->shared;
+	struct member *favoured = shared->favoured;
+	int64_t now = clock_now();
+
+	if (favoured == member)
+		return true;
+	if (favoured != NULL && flow_length(shared->table, *member_in(favoured)) > 0) {
+		if (favoured->reading && now - shared->favoured_since >= SHARED_STARVED)
+			member_give_up(favoured);
+		return false;
+	}
+	shared->favoured = member;
+	shared->favoured_since = now;
+	return true;
+}
+
+/* Room for at least one byte, if that may be; for want of memory less than wanted. */
+static bool
+member_squeeze(struct member *member, size_t want)
+{
+	struct shared *shared = member->shared;
+	struct budget_payer payer = member_payer(member);
+
+	if (flow_spare(shared->table, *member_in(member)) > 0)
+		return true;
+	if (*member_in(member) == 0)
+		*member_in(member) = buffers_claim_lean(shared->table, payer);
+	else if (member_is_favoured(member))
+		payer.anyway = true;
+	if (!payer.anyway)
+		return flow_spare(shared->table, *member_in(member)) > 0;
+	return flow_room(shared->table, payer, member_in(member), want) != NULL;
+}
+
 /* Sees to room for what comes.  A message of known length gets it as it comes, not before. */
 static bool
 member_make_room(struct member *member)
@@ -232,7 +285,19 @@ member_make_room(struct member *member)
 	missing = member->progress.expected > length ? member->progress.expected - length : 0;
 	if (missing > want)
 		want = missing < length ? missing : length > want ? length : want;
-	return member_room(member, member_in(member), want) != NULL;
+	return member_room(member, member_in(member), want) != NULL || member_squeeze(member, want);
+}
+
+/* For a packet, which is taken whole. */
+static bool
+member_make_room_for(struct member *member, size_t length)
+{
+	struct budget_payer payer = member_payer(member);
+
+	if (member_room(member, member_in(member), length) != NULL)
+		return true;
+	payer.anyway = member_is_favoured(member);
+	return payer.anyway && flow_room(member->shared->table, payer, member_in(member), length) != NULL;
 }
 
 /* The next packet is too long for a message.  A client's is left where it is until its replies have come. */
@@ -252,36 +317,15 @@ member_refuse_packet(struct member *member, int fd)
 
 static void member_on_memory(void *arg);
 
-/* No buffer is free for what it says, and none has been for long. */
-static void
-member_give_up(struct member *member, int fd)
-{
-	log_warning(member->shared->name, "there is no memory for what client %llu says: %s",
-	    (unsigned long long)member_record(member)->id, member->session == NULL ? "passed over" : "closed");
-	if (member->session != NULL) {
-		member_finish(member, CLOSING_MEMORY);
-		return;
-	}
-	member->shared->record->lost++;
-	recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
-}
-
 /* No buffer is free for what it says: it is not read until there is one. */
 static void
-member_starve(struct member *member, int fd)
+member_starve(struct member *member)
 {
-	int64_t now = clock_now();
+	struct budget_payer payer = member_payer(member);
 
-	if (member->starved_since == 0)
-		member->starved_since = now;
-	if (now - member->starved_since >= SHARED_STARVED) {
-		member->starved_since = 0;
-		member_give_up(member, fd);
-		return;
-	}
+	payer.moves_on = true; /* it is resumed at each look: favour may be what it waits for */
 	if (member->wait == NULL)
-		member->wait = budget_wait_start(member->shared->table->budget, member_payer(member),
-		    member_on_memory, member);
+		member->wait = budget_wait_start(member->shared->table->budget, payer, member_on_memory, member);
 	member_update_reading(member);
 }
 
@@ -301,7 +345,7 @@ member_expect_packet(struct member *member, int fd)
 		recv(fd, NULL, 0, MSG_DONTWAIT);
 		return member->session != NULL && hangup_is_silence(fd) ? 0 : -EAGAIN;
 	}
-	return member_room(member, member_in(member), (size_t)n) == NULL ? -ENOMEM : n;
+	return member_make_room_for(member, (size_t)n) ? n : -ENOMEM;
 }
 
 static ssize_t
@@ -334,13 +378,11 @@ member_read(struct member *member, int fd)
 	if (n < 0 && n != -EAGAIN && n != -ENOMEM) /* B3: the error is told once, before what was said */
 		n = member_receive(member, fd);
 	if (n == -ENOMEM) {
-		member_starve(member, fd);
+		member_starve(member);
 		n = -EAGAIN;
 	}
-	if (n > 0) {
+	if (n > 0)
 		member_record(member)->active = clock_tick();
-		member->starved_since = 0;
-	}
 	if (n <= 0 && n != -EAGAIN && member->session != NULL)
 		member_note_end(member, fd);
 	if (n != -EAGAIN || member_is_last(member))
@@ -432,6 +474,8 @@ member_free(struct member *member)
 	member_clean(member);
 	member_update_writing(member, false);
 	budget_wait_cancel(member->wait);
+	if (shared->favoured == member)
+		shared->favoured = NULL;
 	loop_event_stop(&member->read);
 	loop_event_stop(&member->write);
 	shared->members[member->index] = NULL;

@@ -33,7 +33,8 @@ cast_room(struct shared *shared, struct member *member)
 	unsigned char *room;
 	struct member *behind;
 
-	if (flow_length(shared->table, *member_out(member)) > shared_room_of_client(shared))
+	if (flow_length(shared->table, *member_out(member)) > shared_room_of_client(shared) ||
+	    (member->writing && budget_is_over(shared->table->budget, shared->service)))
 		return NULL;
 	while ((room = shared_room(shared, member_out(member), cast_length(shared))) == NULL) {
 		behind = shared_furthest_behind(shared);

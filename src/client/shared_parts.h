@@ -69,7 +69,6 @@ struct member {
 	bool gone;               /* and hears nothing more */
 	bool stuck;              /* a message is whole and cannot go on yet */
 	struct budget_wait *wait; /* owned: it is not read, for want of memory; NULL: it is */
-	int64_t starved_since;   /* the same; 0: what it said last found its place */
 	bool waiting, dirty;     /* in the list */
 };
 
@@ -120,6 +119,8 @@ struct shared {
 	unsigned next_mark;
 	struct budget_wait *wait; /* owned: the connection is not read, for want of memory; NULL: it is */
 	int64_t starved_since;   /* the same; 0: what came last found its place */
+	struct member *favoured; /* borrowed: whose message gets the memory that it needs to be whole; NULL none */
+	int64_t favoured_since;
 	int64_t short_since;     /* clients are short of memory, and others do not take what is there; 0: not so */
 	struct loop_timer giving; /* in this turn of the loop */
 	struct loop_timer tick;

@@ -122,7 +122,8 @@ take_deliver(struct shared *shared, const struct take_run *run)
 		take_commit(shared, run, NULL);
 		return true;
 	}
-	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared))
+	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared) ||
+	    (member->writing && budget_is_over(shared->table->budget, shared->service)))
 		return take_choke(shared, run, member);
 	if ((room = shared_room(shared, member_out(member), run->bytes)) == NULL) {
 		shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */

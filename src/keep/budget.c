@@ -7,9 +7,8 @@
 #include "base/mem.h"
 #include "keep/table.h"
 
-/* Buffers of the smallest size that each service has in any case: to take something in, and to move it on. */
-#define BUDGET_IN_ANY_CASE 1u
-#define BUDGET_TO_MOVE_ON  4u
+/* So many who wait are resumed at a look: most will wait on. */
+#define BUDGET_RESUMED 16u
 /* Half of the bound is for our buffers, the other for the kernel's. */
 #define BUDGET_OWN 2u
 /* A connection's share of the kernel's half is a quarter of an even one: who came earlier has more. */
@@ -79,19 +78,30 @@ budget_set(struct budget *budget, uint64_t most)
 	budget->most = most;
 }
 
+static uint64_t
+budget_free_now(const struct budget *budget)
+{
+	uint64_t own = budget->most / BUDGET_OWN;
+
+	return own > budget->taken ? own - budget->taken : 0;
+}
+
+/* A service always has one buffer of the smallest size to take something in. */
 bool
 budget_permits(const struct budget *budget, struct budget_payer payer, uint64_t bytes)
 {
 	const struct budget_service *service = &budget->service[payer.service];
-	uint64_t own = budget->most / BUDGET_OWN, free = own > budget->taken ? own - budget->taken : 0;
 
-	if (budget->most == 0)
+	if (budget->most == 0 || payer.moves_on || payer.anyway)
 		return true;
-	if (payer.moves_on)
-		return service->taken + bytes <= free ||
-		    service->moves_on + bytes <= (uint64_t)BUDGET_TO_MOVE_ON * TABLE_BUFFER_SIZE;
-	return service->taken + bytes <= free / 2 ||
-	    service->taken - service->moves_on + bytes <= (uint64_t)BUDGET_IN_ANY_CASE * TABLE_BUFFER_SIZE;
+	return service->taken + bytes <= budget_free_now(budget) / 2 ||
+	    service->taken - service->moves_on + bytes <= TABLE_BUFFER_SIZE;
+}
+
+bool
+budget_is_over(const struct budget *budget, uint16_t service)
+{
+	return budget->most != 0 && budget->service[service].taken > budget_free_now(budget);
 }
 
 void
@@ -168,7 +178,7 @@ budget_resume(struct budget *budget, struct budget_payer payer)
 	struct budget_service *service = &budget->service[payer.service];
 	struct budget_wait *wait;
 
-	for (unsigned n = service->waiting; n > 0; n--) {
+	for (unsigned n = service->waiting < BUDGET_RESUMED ? service->waiting : BUDGET_RESUMED; n > 0; n--) {
 		struct budget_wait done;
 
 		wait = TAILQ_FIRST(&service->waits[payer.moves_on]);

@@ -2,8 +2,9 @@
  *
  * A service may take more while it holds no more than is still free: one alone gets half, two a third each, and a
  * service that holds little always finds some (dynamic thresholds; Choudhury and Hahne, 1998).  What takes in new
- * bytes stops earlier, at half of what is free, so that what is there can move on.  Each service has a few buffers of
- * the smallest size in any case.  Who finds none waits here; its source is not read meanwhile: back-pressure.
+ * bytes stops earlier, at half of what is free.  What is here already always may move on, or all would stand still;
+ * so it counts, and who goes beyond is over the bound until it has.  Who finds none waits here; its source is not
+ * read meanwhile: back-pressure.
  *
  * The sums are derived again by each worker; nothing of this is in the shared memory.
  */
@@ -18,7 +19,8 @@
 /* Who takes a buffer, and what for. */
 struct budget_payer {
 	uint16_t service;
-	bool moves_on; /* for bytes that are here already */
+	bool moves_on; /* for bytes that are here already: always permitted */
+	bool anyway;   /* permitted this once */
 };
 
 struct budget;
@@ -39,6 +41,9 @@ void budget_run(struct budget *budget, struct event_base *loop);
 
 /* Whether so many bytes may be taken now.  Pure. */
 bool budget_permits(const struct budget *budget, struct budget_payer payer, uint64_t bytes);
+
+/* Whether the service holds more than is still free.  Pure. */
+bool budget_is_over(const struct budget *budget, uint16_t service);
 
 /* They are taken, permitted or not (what a dead worker's records name); or given back, which may resume who waits. */
 void budget_take(struct budget *budget, struct budget_payer payer, uint64_t bytes);

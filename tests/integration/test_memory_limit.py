@@ -172,6 +172,34 @@ def test_shared_clients_that_do_not_read_are_closed_before_memory_is_gone(start,
         check_daemon(one, group)
 
 
+def test_shared_clients_with_more_than_there_is_room_for_are_all_answered(start, connect):
+    """Each has said the beginning of a message; nobody may wait for memory that only the ends of messages free."""
+    def serve(connection):
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(line[:1] + b"\n")
+
+    server = upstream.Upstream(serve).start()
+    one = start(f's: {{ mode = "shared"; framing = "line"; address = "{server.address}"; }};',
+                top='max_memory = "4MiB";')
+    clients = connect(one, "s", 100)
+    rest = {client: (b"x" * 9000 + b"\n") * 10 for client in clients}
+    for client in clients:
+        client.socket.setblocking(False)
+    while rest:
+        for client in list(rest):
+            try:
+                rest[client] = rest[client][client.socket.send(rest[client]):]
+            except BlockingIOError:
+                pass
+            if not rest[client]:
+                del rest[client]
+                client.socket.settimeout(holdfast.BOUND)
+    for client in clients:
+        for _ in range(10):
+            assert client.line() == b"x\n"
+
+
 def test_a_bound_can_be_set_and_changed(start):
     one = start("", top='max_memory = "32MiB";')
     assert one.status()["max_memory"] == 32 << 20
