@@ -22,7 +22,7 @@ LED_TO_BY = {
 }
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given",
-             "listener.unlinked", "listener.shut",
+             "listener.unlinked", "listener.shut", "control.opened", "control.named",
              "reload.committed", "metrics.opened", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given", "linger.marked", "linger.prepared", "linger.said"}

@@ -39,7 +39,7 @@ class Places:
         for path, name in self.holder(turn).items():
             service = f"o{turn}" if name == "o" else name
             services += at(service, self.servers[name].address, f"{path}.sock", f'mode = "06{turn % 2}0";'
-                           ).replace("listen:", "warm = 4; listen:", 1)
+                           ).replace("warm = 1;", "warm = 4;", 1)
         return services
 
 
