@@ -417,6 +417,7 @@ begin_check_table(const char *path)
 		return BEGIN_FAILURE;
 	}
 	config = begin_read_kept(&table);
+	table_free(&table);
 	if (config == NULL)
 		return BEGIN_BAD_CONFIG;
 	config_free(config);

@@ -226,7 +226,7 @@ daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
 		daemon_tidy(daemon);
 		daemon_tell_want(daemon);
 	}
-	if (header->heartbeat % 4 == 0 && !daemon->stopping)
+	if (header->heartbeat % 4 == 0 && header->ready && !daemon->stopping)
 		daemon_update_status(daemon);
 	if (daemon->stopping)
 		daemon_end_if_done(daemon);
@@ -394,6 +394,7 @@ daemon_say_ready(struct daemon *daemon)
 	upgrade_forget(daemon->table, TABLE_FILE_FORMER); /* nobody will go back */
 	CRASH_POINT(RECOVER_READY);
 	daemon_update_status(daemon);
+	keeper_nudge(daemon->table); /* the status may be as before, but it is ready now */
 	log_info(NULL, "ready services=%zu worker_pid=%d", daemon->config->service_count, (int)getpid());
 }
 

@@ -20,31 +20,22 @@ lock_path(const char *directory)
 	return mem_print("%s/holdfastd.lock", directory);
 }
 
-/* A locked file, or -errno. */
-static int
-lock_open(const char *path, int flags)
-{
-	int error, fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-
-	if (fd == -1)
-		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return fd;
-	error = errno;
-	close(fd);
-	return -error;
-}
-
-/* Waits for what is left of a former instance, and for no other. */
+/* The file, locked, or -errno.  Waits for what is left of a former instance, and for no other. */
 static int
 lock_open_patiently(const char *path, int flags, int64_t patience)
 {
 	int64_t until = clock_now() + patience;
-	int fd = lock_open(path, flags);
+	int error, fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
 
-	while (fd == -EWOULDBLOCK && clock_now() < until) {
+	if (fd == -1)
+		return -errno;
+	while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+		error = errno;
+		if (error != EWOULDBLOCK || clock_now() >= until) {
+			close(fd);
+			return -error;
+		}
 		poll(NULL, 0, LOCK_PAUSE);
-		fd = lock_open(path, flags);
 	}
 	return fd;
 }

@@ -394,6 +394,7 @@ keeper_block_signals(sigset_t *ret_before)
 static void
 keeper_heed_signals(void)
 {
+	signal(SIGPIPE, SIG_IGN); /* or it would end all that it keeps */
 	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
 		signal(keeper_forwarded[i], SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);

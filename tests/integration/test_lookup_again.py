@@ -43,7 +43,8 @@ def test_the_last_addresses_outlive_worker_upgrade_and_restart(daemon, upstream,
     with open(answer, "w") as file:
         file.write(server.address + "\n")
     path = script(folder, f"cat {answer}\n")
-    one = daemon(service(path, "keep_last = true; min_interval = 0;"), kind=manager.Managed)
+    one = daemon(service(path, "keep_last = true; min_interval = 0;").replace("retry:", "warm = 1; retry:"),
+                 kind=manager.Managed)
     one.wait_connected("s")
     os.unlink(answer)
     for step in (lambda: one.kill_worker(signal.SIGKILL), lambda: one.ctl("upgrade"), one.restart):

@@ -42,7 +42,7 @@ def test_is_acted_on_when_ready(daemon, number, done):
     one = begun(daemon, number)
     one.wait_notice("READY=1")
     one.wait_log(done)
-    assert one.status()["ready"]
+    holdfast.until(lambda: one.status()["ready"], "a worker that is ready")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
