@@ -210,6 +210,11 @@ class Daemon:
         self.wait_notice("READY=1")
         return self
 
+    def wait_told(self, wanted):
+        """As wait_notice(), but it may have been told already."""
+        if not any(line.startswith(wanted) for notice in self.notices for line in notice.splitlines()):
+            self.wait_notice(wanted)
+
     def wait_notice(self, wanted, bound=None):
         """Waits until the service manager would have been told this line; gives the whole message."""
         bound = bound or BOUND * (4 if self.wrapper else 1)

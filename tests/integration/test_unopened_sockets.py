@@ -46,9 +46,7 @@ def test_the_others_run_and_the_reason_is_seen_everywhere(blocked):
     assert why in blocked.ctl("wait", "bad", "0").stderr and blocked.ctl("wait", "bad", "5").returncode == 1
     assert 'holdfast_up{service="bad"} 0' in blocked.ctl("metrics").stdout
     blocked.wait_log(why)
-    told = "STATUS=1 of 2 services up, 0 clients, 0 held; service bad is down: socket "
-    if not any(told in notice for notice in blocked.notices):
-        blocked.wait_notice(told)
+    blocked.wait_told("STATUS=1 of 2 services up, 0 clients, 0 held; service bad is down: socket ")
 
 
 def test_it_is_tried_again_and_told_once(blocked):
@@ -114,7 +112,7 @@ def test_an_address_of_the_metrics_in_use(daemon, upstream):
     one.wait_log(f"metrics.listen: {address}: Address already in use; it is tried again")
     [warning] = one.command("reload")["warnings"]
     assert warning == f"metrics.listen: {address}: Address already in use; it is tried again"
-    one.wait_notice(f"STATUS=1 of 1 services up, 0 clients, 0 held; metrics.listen: {address}")
+    one.wait_told(f"STATUS=1 of 1 services up, 0 clients, 0 held; metrics.listen: {address}")
     taken.close()
     one.command("reload")
     assert 'holdfast_up{service="s"} 1' in scrape.text(address)
