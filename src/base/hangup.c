@@ -11,6 +11,14 @@ hangup_has_come(int fd)
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
 }
 
+bool
+hangup_was_shut(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
+
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLRDHUP);
+}
+
 static bool
 hangup_left_nothing(int fd)
 {

@@ -8,6 +8,9 @@
 /* Whether it is gone; what it said before may still be unread. */
 bool hangup_has_come(int fd);
 
+/* Whether a listening socket, or one for datagrams, was shut for reading (SHUT_RD). */
+bool hangup_was_shut(int fd);
+
 /* Whether it is gone and nothing that it said is left unread. */
 bool hangup_is_final(int fd);
 

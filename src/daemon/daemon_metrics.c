@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "client/listener.h"
 #include "control/metrics_door.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
@@ -82,8 +83,8 @@ daemon_prepare_metrics(const struct daemon *daemon, const struct config *config,
 	return error;
 }
 
-/* The path goes first: a new worker knows it by nothing but the file.  Before the number changes hands it names no
- * file, or it would name the next that is opened. */
+/* The path goes first: a new worker knows it by nothing but the file.  The old one is shut before it is un-named: the
+ * next worker closes it.  The place changes while no number is named, or it would be taken for another file's. */
 void
 daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd)
 {
@@ -94,11 +95,16 @@ daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd
 	if (fd == -1 && daemon_has_metrics(daemon, config))
 		return;
 	metrics_door_unlink(before, place);
-	*place = (struct place){ 0 };
+	if (before != -1)
+		listener_shut(before);
+	*named = -1;
 	table_barrier();
+	CRASH_POINT(METRICS_UNNAMED);
+	metrics_door_place(fd, place);
+	table_barrier();
+	CRASH_POINT(METRICS_PLACED);
 	*named = fd;
 	CRASH_POINT(METRICS_NAMED);
-	metrics_door_place(fd, place);
 	daemon_serve_metrics(daemon);
 	if (before != -1)
 		close(before);
@@ -172,10 +178,6 @@ daemon_look_after_metrics(struct daemon *daemon)
 void
 daemon_start_metrics(struct daemon *daemon)
 {
-	struct place *place = &daemon->table->header->metrics_place;
-
-	if (place->inode == 0) /* a worker died before it knew */
-		metrics_door_place(*daemon_metrics_fd(daemon), place);
 	daemon_serve_metrics(daemon);
 	daemon_on_metrics_retry(-1, 0, daemon);
 }

@@ -47,25 +47,31 @@ watch_open_control(const struct daemon *daemon, int *ret_fd)
 	return NULL;
 }
 
+/* While no number is named: the place is of the file that is named next, or it would be taken for another's. */
+static void
+watch_name_control(const struct daemon *daemon, int fd)
+{
+	struct table_header *header = daemon->table->header;
+
+	place_of(daemon->config->control.listener.path, &header->control_place);
+	table_barrier();
+	CRASH_POINT(CONTROL_PLACED);
+	header->file[TABLE_FILE_CONTROL] = fd;
+	CRASH_POINT(CONTROL_NAMED);
+}
+
 char *
 daemon_open_control(struct daemon *daemon)
 {
-	struct table_header *header = daemon->table->header;
 	char *wrong;
 	int fd;
 
-	if (header->file[TABLE_FILE_CONTROL] != -1) {
-		if (header->control_place.inode == 0) /* a worker died before it knew */
-			place_of(daemon->config->control.listener.path, &header->control_place);
+	if (daemon->table->header->file[TABLE_FILE_CONTROL] != -1)
 		return NULL;
-	}
 	wrong = watch_open_control(daemon, &fd);
-	if (wrong != NULL)
-		return wrong;
-	place_of(daemon->config->control.listener.path, &header->control_place);
-	header->file[TABLE_FILE_CONTROL] = fd;
-	CRASH_POINT(CONTROL_NAMED);
-	return NULL;
+	if (wrong == NULL)
+		watch_name_control(daemon, fd);
+	return wrong;
 }
 
 bool
@@ -74,7 +80,7 @@ daemon_has_control(const struct daemon *daemon)
 	return place_is_at(&daemon->table->header->control_place, daemon->config->control.listener.path);
 }
 
-/* Who has connected to the old one is heard still.  A place that is not known is the path's. */
+/* Who has connected to the old one is heard still.  It is shut before it is un-named: the next worker closes it. */
 static void
 watch_change_control(struct daemon *daemon, int fd)
 {
@@ -82,12 +88,11 @@ watch_change_control(struct daemon *daemon, int fd)
 	int before = header->file[TABLE_FILE_CONTROL];
 
 	control_listen(daemon->control, fd);
-	header->control_place = (struct place){ 0 };
+	header->file[TABLE_FILE_CONTROL] = -1;
 	table_barrier();
-	header->file[TABLE_FILE_CONTROL] = fd;
-	CRASH_POINT(CONTROL_NAMED);
+	CRASH_POINT(CONTROL_UNNAMED);
+	watch_name_control(daemon, fd);
 	close(before);
-	place_of(daemon->config->control.listener.path, &header->control_place);
 }
 
 static void

@@ -145,11 +145,13 @@ door_commit(struct table_service *record, struct door *door, struct door *ret_be
 	door_of_record(record, ret_before);
 	record->listener_fd = -1; /* the name and the number change together, or the number is nobody's */
 	table_barrier();
+	CRASH_POINT(LISTENER_UNNAMED);
 	record->bound = door->bound;
 	record->bound_length = door->length;
 	record->place = door->place;
 	record->activated = door->activated;
 	table_barrier();
+	CRASH_POINT(LISTENER_PLACED);
 	record->listener_fd = door->fd;
 	*door = (struct door){ 0 };
 	CRASH_POINT(LISTENER_NAMED);

@@ -81,13 +81,19 @@
 	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(RELOAD_COMMITTED, "reload.committed") \
 	X(CONTROL_OPENED, "control.opened") \
+	X(CONTROL_UNNAMED, "control.unnamed") \
+	X(CONTROL_PLACED, "control.placed") \
 	X(CONTROL_NAMED, "control.named") \
 	X(METRICS_OPENED, "metrics.opened") \
+	X(METRICS_UNNAMED, "metrics.unnamed") \
+	X(METRICS_PLACED, "metrics.placed") \
 	X(METRICS_NAMED, "metrics.named") \
 	X(LISTENER_OPENED, "listener.opened") \
 	X(LISTENER_GIVEN, "listener.given") \
 	X(LISTENER_UNLINKED, "listener.unlinked") \
 	X(LISTENER_SHUT, "listener.shut") \
+	X(LISTENER_UNNAMED, "listener.unnamed") \
+	X(LISTENER_PLACED, "listener.placed") \
 	X(LISTENER_NAMED, "listener.named") \
 	X(SWITCH_ORDERED, "switch.ordered") \
 	X(RECOVER_REDONE, "recover.redone") \

@@ -259,7 +259,8 @@ recover_adopt(struct table *table, int fd)
 	return true;
 }
 
-/* Whether this is a listening socket, or one for datagrams, with a name. */
+/* Whether this is a listening socket, or one for datagrams, with a name.  Not one that was shut: another has come in
+ * its place, perhaps under the same name. */
 static bool
 recover_is_listener(int fd)
 {
@@ -270,7 +271,8 @@ recover_is_listener(int fd)
 	return getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX &&
 	    length > offsetof(struct sockaddr_un, sun_path) &&
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == 0 &&
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == 0 && (listening || type == SOCK_DGRAM);
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == 0 && (listening || type == SOCK_DGRAM) &&
+	    !hangup_was_shut(fd);
 }
 
 /* A reload was opening it, or giving it from one service to another. */

@@ -22,8 +22,9 @@ LED_TO_BY = {
 }
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given",
-             "listener.unlinked", "listener.shut", "control.opened", "control.named",
-             "reload.committed", "metrics.opened", "metrics.named", "switch.ordered", "pipe.opened",
+             "listener.unlinked", "listener.shut", "listener.unnamed", "listener.placed", "control.opened",
+             "control.unnamed", "control.placed", "control.named", "reload.committed", "metrics.opened",
+             "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given", "linger.marked", "linger.prepared", "linger.said"}
 # Shared mode's, which have a file of their own.

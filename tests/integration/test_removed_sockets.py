@@ -10,8 +10,9 @@ import pytest
 import holdfast
 import scrape
 
-CRASHES = ["listener.opened:2", "listener.unlinked:2", "listener.shut:2", "listener.named:2", "control.opened:2",
-           "control.named:2", "metrics.opened:2", "metrics.named:2"]
+CRASHES = ["listener.opened:2", "listener.unlinked:2", "listener.shut:2", "listener.unnamed:3", "listener.placed:3",
+           "listener.named:2", "control.opened:2", "control.unnamed:2", "control.placed:2", "control.named:2",
+           "metrics.opened:2", "metrics.unnamed:2", "metrics.placed:2", "metrics.named:2"]
 
 
 def socket_at(path):

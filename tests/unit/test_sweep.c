@@ -64,6 +64,22 @@ a_listener_that_no_record_names_stays_open_and_goes_along_once(void **state)
 	close(stray);
 }
 
+/* Another has come in its place. */
+static void
+a_listener_that_was_shut_is_closed_when_no_record_names_it(void **state)
+{
+	int shut = side_listener(&table);
+
+	(void)state;
+	assert_int_equal(shutdown(shut, SHUT_RD), 0);
+	recover_twice();
+	assert_true(side_is_open(shut)); /* it is named: who has connected is accepted still */
+	table.services[0].listener_fd = -1;
+	recover_twice();
+	assert_false(side_is_open(shut));
+	assert_int_equal(table.stray_count, 0);
+}
+
 /* Accepted, not recorded; gives the client's end, which some session names so that the sweep passes it over. */
 static int
 accept_unrecorded(int *ret_accepted)
@@ -195,6 +211,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(listeners_of_living_services_stay_and_others_go),
 		ROW(a_listener_that_no_record_names_stays_open_and_goes_along_once),
+		ROW(a_listener_that_was_shut_is_closed_when_no_record_names_it),
 		ROW(a_client_accepted_but_not_recorded_is_adopted),
 		ROW(a_client_that_wrote_and_went_is_adopted),
 		ROW(a_client_that_went_without_a_word_is_not_adopted),
