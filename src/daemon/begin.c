@@ -69,7 +69,6 @@ begin_note_lock(struct table *table, const struct lock *lock)
 {
 	table->header->file[TABLE_FILE_LOCK] = table_note_file(table, lock->file);
 	table->header->file[TABLE_FILE_DIRECTORY] = table_note_file(table, lock->directory);
-	table->header->lock_place = lock->place;
 }
 
 static void

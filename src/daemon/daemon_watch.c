@@ -118,14 +118,13 @@ watch_control(struct daemon *daemon)
 static void
 watch_lock(struct daemon *daemon)
 {
-	struct table_header *header = daemon->table->header;
-	struct lock lock = { .file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY],
-		.place = header->lock_place };
+	const struct table_header *header = daemon->table->header;
+	struct lock lock = { .file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] };
 	const char *directory = daemon->config->runtime_directory;
 	char *path = lock_path(directory), *wrong = NULL;
 	int error;
 
-	if (lock.file != -1 && lock.directory != -1 && !place_is_at(&lock.place, path)) {
+	if (lock.file != -1 && lock.directory != -1 && !lock_is_there(&lock, directory)) {
 		error = lock_take_again(directory, &lock);
 		if (error == -EWOULDBLOCK)
 			wrong = mem_print("%s was removed, and another instance has it now", path);
@@ -133,7 +132,6 @@ watch_lock(struct daemon *daemon)
 			wrong = mem_print("%s was removed, and cannot be created again: %s", path, strerror(-error));
 		else
 			log_warning(NULL, "lock file %s was removed; created again", path);
-		header->lock_place = lock.place;
 	}
 	watch_note(daemon, &daemon->lock_error, wrong);
 	mem_free(path);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "keep/crash.h"
 
 #define LOCK_PATIENCE (2 * CLOCK_SECOND)
 #define LOCK_PAUSE    10 /* milliseconds */
@@ -47,13 +48,11 @@ lock_open_directory(const char *directory, int64_t patience)
 }
 
 static int
-lock_open_file(const char *directory, int64_t patience, struct place *ret_place)
+lock_open_file(const char *directory, int64_t patience)
 {
 	char *path = lock_path(directory);
 	int fd = lock_open_patiently(path, O_RDWR | O_CREAT, patience);
 
-	if (fd >= 0)
-		place_of(path, ret_place);
 	mem_free(path);
 	return fd;
 }
@@ -71,7 +70,7 @@ lock_take(const char *directory, struct lock *ret_lock)
 {
 	int error = lock_make_directory(directory);
 
-	ret_lock->file = error == 0 ? lock_open_file(directory, LOCK_PATIENCE, &ret_lock->place) : error;
+	ret_lock->file = error == 0 ? lock_open_file(directory, LOCK_PATIENCE) : error;
 	if (ret_lock->file < 0)
 		return ret_lock->file;
 	ret_lock->directory = lock_open_directory(directory, LOCK_PATIENCE);
@@ -86,36 +85,62 @@ static void
 lock_replace(int fd, int number)
 {
 	dup3(fd, number, O_CLOEXEC);
+	CRASH_POINT(LOCK_REPLACED);
 	close(fd);
+}
+
+static bool
+lock_is_same(const struct stat *there, int fd)
+{
+	struct stat held;
+
+	return fstat(fd, &held) == 0 && there->st_dev == held.st_dev && there->st_ino == held.st_ino;
+}
+
+static bool
+lock_has_file(const struct lock *lock, const char *directory)
+{
+	char *path = lock_path(directory);
+	struct stat there;
+	bool has = lstat(path, &there) == 0 && lock_is_same(&there, lock->file);
+
+	mem_free(path);
+	return has;
 }
 
 static bool
 lock_has_directory(const struct lock *lock, const char *directory)
 {
-	struct stat there, held;
+	struct stat there;
 
-	return stat(directory, &there) == 0 && fstat(lock->directory, &held) == 0 && there.st_dev == held.st_dev &&
-	    there.st_ino == held.st_ino;
+	return stat(directory, &there) == 0 && lock_is_same(&there, lock->directory);
 }
 
-int
-lock_take_again(const char *directory, struct lock *lock)
+bool
+lock_is_there(const struct lock *lock, const char *directory)
 {
-	struct place place;
-	int folder = -1, file, error = lock_make_directory(directory);
+	return lock_has_file(lock, directory) && lock_has_directory(lock, directory);
+}
+
+/* Each by itself: a worker may have died when it had one of the two, and would meet its own lock. */
+int
+lock_take_again(const char *directory, const struct lock *lock)
+{
+	int file = -1, folder = -1, error = lock_make_directory(directory);
 
 	if (error < 0)
 		return error;
-	file = lock_open_file(directory, 0, &place);
-	if (file < 0)
+	if (!lock_has_file(lock, directory) && (file = lock_open_file(directory, 0)) < 0)
 		return file;
 	if (!lock_has_directory(lock, directory) && (folder = lock_open_directory(directory, 0)) < 0) {
-		close(file);
+		if (file != -1)
+			close(file);
 		return folder;
 	}
-	lock_replace(file, lock->file);
+	CRASH_POINT(LOCK_OPENED);
+	if (file != -1)
+		lock_replace(file, lock->file);
 	if (folder != -1)
 		lock_replace(folder, lock->directory);
-	lock->place = place;
 	return 0;
 }

@@ -88,6 +88,8 @@
 	X(METRICS_UNNAMED, "metrics.unnamed") \
 	X(METRICS_PLACED, "metrics.placed") \
 	X(METRICS_NAMED, "metrics.named") \
+	X(LOCK_OPENED, "lock.opened") \
+	X(LOCK_REPLACED, "lock.replaced") \
 	X(LISTENER_OPENED, "listener.opened") \
 	X(LISTENER_GIVEN, "listener.given") \
 	X(LISTENER_UNLINKED, "listener.unlinked") \

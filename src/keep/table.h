@@ -368,7 +368,7 @@ struct table_header {
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
 	struct sink_counts log;               /* lines that nobody took */
-	struct place control_place, metrics_place, lock_place; /* their files */
+	struct place control_place, metrics_place; /* their files */
 	char given_error[256];                /* of sockets that systemd has handed over for no service; "" none */
 	char version[32];                     /* of the program that runs */
 	char program[4096];                   /* its file's absolute path */

@@ -26,7 +26,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "control.unnamed", "control.placed", "control.named", "reload.committed", "metrics.opened",
              "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
-             "takeover.given", "linger.marked", "linger.prepared", "linger.said"}
+             "takeover.given", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared", "linger.said"}
 # Shared mode's, which have a file of their own.
 SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
 

@@ -1,4 +1,5 @@
 """Files of sockets and the lock that somebody has removed are made again; nobody who has connected is lost."""
+import fcntl
 import os
 import shutil
 import signal
@@ -190,3 +191,47 @@ def test_death_on_the_way(folder, daemon, upstream, crash):
         assert one.log().count(f"crash point {point}\n") >= 3
     for path in paths.values():
         assert os.path.exists(path)
+
+
+def is_locked(path):
+    """Whether somebody has locked what stands at the path now."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+@pytest.mark.parametrize("what", ["file", "directory"])
+@pytest.mark.parametrize("crash", ["lock.opened:2", "lock.replaced:2", "lock.replaced:3"])
+def test_death_as_the_lock_is_taken_again(folder, daemon, upstream, crash, what):
+    """The lock file, or the whole directory, is removed until the worker has died there three times."""
+    one = daemon(holdfast.fixed("s", upstream().address), build=holdfast.CRASH_BUILD,
+                 environment_more={"HOLDFAST_CRASH": crash})
+    point, lock, log = crash.partition(":")[0], one.path("holdfastd.lock"), f"{folder}/log-of-removed"
+    os.link(one.path("log"), log)
+
+    def logged():
+        with open(log) as file:
+            return file.read()
+    for _ in range(12):
+        if what == "file":
+            os.unlink(lock)
+        else:
+            os.rename(one.folder, f"{folder}/removed")
+            shutil.rmtree(f"{folder}/removed")
+        holdfast.until(lambda: is_locked(lock) and is_locked(one.folder), "both locks")
+        again(one.socket("s"))
+        if logged().count(f"crash point {point}\n") >= 3:
+            break
+    assert logged().count(f"crash point {point}\n") >= 3
+    with one.client("s") as client:
+        assert client.ask("1") == b"1\n"
+    assert "another instance has it" not in logged()

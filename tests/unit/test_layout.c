@@ -22,7 +22,7 @@ u4_layout_5(void **state)
 #endif
 	assert_int_equal(TABLE_LAYOUT, 5);
 	assert_int_equal(sizeof(struct table_shape), 56);
-	assert_int_equal(sizeof(struct table_header), 28360);
+	assert_int_equal(sizeof(struct table_header), 28344);
 	assert_int_equal(sizeof(struct table_session), 64);
 	assert_int_equal(sizeof(struct table_buffer), 8);
 	assert_int_equal(sizeof(struct table_service), 50304);
