@@ -201,6 +201,13 @@ crowd_is_closed_now(const struct crowd *crowd)
 	    (crowd->settings->on_down == CROWD_REFUSE && !crowd->callbacks->is_up(crowd->arg));
 }
 
+/* With max_held = 0 the one who waits while a connection is being made does so no longer than that. */
+static bool
+crowd_holds_nobody(const struct crowd *crowd)
+{
+	return crowd->settings->max_held == 0 && !crowd_is_dialling(crowd);
+}
+
 void
 crowd_serve(struct crowd *crowd)
 {
@@ -225,6 +232,9 @@ crowd_serve(struct crowd *crowd)
 			crowd_open(crowd, session, fd, spare);
 		} else if (crowd_is_closed_now(crowd) && !session_was_attached(session)) {
 			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
+		} else if (crowd_holds_nobody(crowd) && !session_was_attached(session)) {
+			crowd_note_refused(crowd, CROWD_LIMIT_HELD);
+			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_held_max, CLOSING_LIMIT);
 		} else {
 			break;
 		}

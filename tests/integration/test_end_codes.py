@@ -114,9 +114,20 @@ def test_refused_as_it_comes_and_while_it_is_held(daemon):
 
 def test_max_held(daemon):
     one = down(daemon, "max_held = 0;")
+    one.command_raw("try s 5")
     with one.client("s") as client:
         assert client.at_end()
     line(one, "LN")
+
+
+def test_max_held_of_none_while_it_is_dialled(daemon, upstream):
+    """Who comes while the service seems up waits for the dial; when that fails it is not held on."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address, "max_held = 0; warm = 0;"))
+    server.stop()
+    with one.client("s") as client:
+        assert client.at_end()
+    line(one, "LH")
 
 
 def test_who_is_not_let_in(daemon, upstream):

@@ -24,7 +24,7 @@ KINDS = {
     "endless-errors": ("yes no >&2; exit 1", "time-out"),
     "mebibyte-without-newline": ("head -c 1048576 /dev/zero | tr '\\0' a", "65536 bytes"),
     "nul-bytes": ("printf '127.0.0.1:\\0005\\n'", "NUL"),
-    "binary": ("head -c 1000 /dev/urandom", "NUL"),
+    "binary": ("printf '\\177ELF\\002\\001\\000'; head -c 1000 /dev/urandom", "NUL"),
     "control-characters": ("printf '\\033[31m127.0.0.1:5\\n'", "not allowed"),
     "port-0": ("echo 127.0.0.1:0", "port"),
     "port-too-high": ("echo 127.0.0.1:65536", "port"),

@@ -32,7 +32,7 @@ def test_an_idle_service_is_up_until_a_client_finds_nobody(daemon, upstream):
         server.start()
         assert client.line() == b"x\n"
     wait_seen(one, "s", True)
-    assert "1 of 1 services up" in one.wait_notice("STATUS=1 of 1")
+    one.wait_told("STATUS=1 of 1 services up")
 
 
 def test_a_loss_is_an_error_that_stays_with_its_time(daemon, upstream):
