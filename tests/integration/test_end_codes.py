@@ -114,7 +114,7 @@ def test_refused_as_it_comes_and_while_it_is_held(daemon):
 
 def test_max_held(daemon):
     one = down(daemon, "max_held = 0;")
-    one.command_raw("try s 5")
+    one.wait_status("s", up=False)
     with one.client("s") as client:
         assert client.at_end()
     line(one, "LN")
