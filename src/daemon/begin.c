@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/daemon.h"
+#include "daemon/door.h"
 #include "daemon/lock.h"
 #include "keep/crash.h"
 #include "keep/files.h"
@@ -162,12 +163,12 @@ begin_kept_config(void)
 
 /* Whether a server listens at a path that will be ours, and that systemd does not hand over. */
 static bool
-begin_finds_server(const struct config *config)
+begin_finds_server(const struct table *table, const struct config *config)
 {
 	if (listener_is_live(config->control.listener.path))
 		return true;
 	for (size_t i = 0; i < config->service_count; i++)
-		if (!given_has(&begin_given, config->services[i]->name) &&
+		if (!door_is_activated(table, config->services[i]->name) &&
 		    listener_is_live(config->services[i]->listener.path))
 			return true;
 	return false;
@@ -176,11 +177,11 @@ begin_finds_server(const struct config *config)
 /* With the lock ours, whoever still listens is what is left of a former instance, in the midst of its end; or another
  * server for good, and is left alone. */
 static void
-begin_await_sockets(const struct config *config)
+begin_await_sockets(const struct table *table, const struct config *config)
 {
 	int64_t until = clock_now() + BEGIN_PATIENCE;
 
-	while (begin_finds_server(config) && clock_now() < until)
+	while (begin_finds_server(table, config) && clock_now() < until)
 		poll(NULL, 0, BEGIN_PAUSE);
 }
 
@@ -222,7 +223,7 @@ begin_first(const struct begin_options *options, struct config *config)
 	if (error < 0)
 		return begin_cannot(error);
 	begin_forget(&table);
-	begin_await_sockets(config);
+	begin_await_sockets(&table, config);
 	if (begin_keeps) /* the worker reads the files anew, and says what is wrong with them */
 		table.header->requests |= TABLE_REQUEST_RELOADING;
 	return begin_run(options, &table);

@@ -27,15 +27,6 @@ given_take(struct given *ret_given)
 	return 0;
 }
 
-bool
-given_has(const struct given *given, const char *name)
-{
-	for (size_t i = 0; i < given->count; i++)
-		if (given->files[i].fd != -1 && strcmp(given->files[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 int
 given_claim(struct given *given, const char *name)
 {

@@ -19,9 +19,6 @@ int given_take(struct given *ret_given);
 /* The file of this name becomes the caller's; -1 if there is none (any more). */
 int given_claim(struct given *given, const char *name);
 
-/* Whether there is a file of this name that nobody has claimed. */
-bool given_has(const struct given *given, const char *name);
-
 /* Closes what nobody has claimed, and frees. */
 void given_clear(struct given *given);
 

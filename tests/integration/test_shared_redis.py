@@ -120,6 +120,7 @@ def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(cache):
         assert client.get("stock") == b"10" and client.exists("sold") == 0
     assert client.pipeline(transaction=False).decr("stock").rpush("sold", 1).execute() == [9, 1]
     client.close()
+    client.connection_pool.disconnect()
 
 
 def test_who_selects_another_database_writes_nothing_anywhere(cache, redis):
