@@ -14,7 +14,6 @@ import upstream as upstream_module
 
 
 def pytest_configure(config):
-    config.figures = []
     config.addinivalue_line("markers", "long: takes minutes; run by make check-long")
     config.addinivalue_line("markers", "plain: not under sanitizers (real programs at full speed, valgrind, ...)")
 
@@ -101,13 +100,15 @@ def upstream():
 @pytest.fixture
 def figure(request):
     """figure(text): a measured value, shown in the summary."""
-    return lambda text: request.config.figures.append(f"{request.node.name}: {text}")
+    return lambda text: request.node.user_properties.append(("figure", f"{request.node.name}: {text}"))
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    if config.figures:
+def pytest_terminal_summary(terminalreporter):
+    figures = [text for reports in terminalreporter.stats.values() for report in reports
+               if getattr(report, "when", None) == "call" for kind, text in report.user_properties if kind == "figure"]
+    if figures:
         terminalreporter.section("figures")
-        for line in config.figures:
+        for line in figures:
             terminalreporter.line(line)
 
 

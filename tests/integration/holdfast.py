@@ -48,8 +48,11 @@ def until(condition, what, bound=BOUND):
         pause.wait(0.005)
 
 
+# Tests that run side by side (pytest -n) share the range.
 _first, _, _end = os.environ.get("HOLDFAST_PORTS", "15000:31000").partition(":")
-_ports = list(range(int(_first), int(_end)))
+_runner, _runners = (int(os.environ.get("PYTEST_XDIST_" + name, default).lstrip("gw"))
+                     for name, default in (("WORKER", "0"), ("WORKER_COUNT", "1")))
+_ports = list(range(int(_first), int(_end)))[_runner::_runners]
 random.shuffle(_ports)
 
 

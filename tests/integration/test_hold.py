@@ -25,7 +25,7 @@ def test_max_held(daemon):
 
 def test_refuse(daemon):
     one = daemon(down('on_down = "refuse"; down_reply = "down\\n";'))
-    one.command_raw("try s 5")
+    one.wait_status("s", up=False)
     with one.client("s") as client:
         assert client.read_all() == b"down\n"
 
