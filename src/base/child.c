@@ -154,18 +154,24 @@ child_look_again(struct child *child)
 	loop_timer_at(&child->timer, clock_after(clock_now(), child->patient ? child->timeout / 4 : child->timeout));
 }
 
+bool
+child_is_late(int64_t taken, int64_t before, int64_t used, int64_t timeout)
+{
+	if (taken < timeout)
+		return false;
+	return used == before || used >= timeout || taken >= CHILD_PATIENCE * timeout;
+}
+
 /* Whether its time is over, now that the timer says so. */
 static bool
 child_is_overdue(struct child *child)
 {
-	int64_t taken = clock_now() - child->began, used, before = child->used;
+	int64_t before = child->used;
 
 	if (!child->patient)
 		return true;
-	used = child->used = clock_used_by(child->pid);
-	if (taken < child->timeout)
-		return false;
-	return used == before || used >= child->timeout || taken >= CHILD_PATIENCE * child->timeout;
+	child->used = clock_used_by(child->pid);
+	return child_is_late(clock_now() - child->began, before, child->used, child->timeout);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -20,6 +21,7 @@
 #define READING_MAX   ((size_t)TABLE_CONFIG_MAX + (8u << 20))
 #define READING_CHUNK 65536
 #define READING_REAP  (20 * CLOCK_MILLISECOND)
+#define READING_LOOKS 50 /* for an end that is due: a second */
 
 /* The child says texts that end with NUL, each behind one of these. */
 enum reading_kind { READING_ERROR = 'e', READING_WARNING = 'w', READING_CONFIG = 'c', READING_END = '.' };
@@ -32,7 +34,9 @@ struct config_reading {
 	struct loop_timer limit;   /* or the next look for the child's end */
 	char *said;                /* owned */
 	size_t length;
+	int64_t timeout, began, used;       /* the processor's time at the last look */
 	bool late;                 /* killed for the time it took */
+	unsigned looks;            /* at its end that are left, once it was killed */
 	config_reading_callback *callback;
 	void *arg;                 /* borrowed */
 };
@@ -90,12 +94,14 @@ reading_be_child(const char *path, pid_t parent, int fd, volatile int32_t *group
 
 	reading_close_others(fd);
 	reading_reset_signals();
-	if (setpgid(0, 0) == 0)
-		*group = getpid();
 	prctl(PR_SET_NAME, "hf-config");
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* the group that is named may be the next worker's child's */
+		_exit(0);
+	if (setpgid(0, 0) == 0)
+		*group = getpid();
 	out = fdopen(fd, "w");
-	if (out != NULL && getppid() == parent) {
+	if (out != NULL) {
 		config = config_load(path, NULL, &errors);
 		if (config != NULL)
 			config_number_names(config);
@@ -128,7 +134,7 @@ reading_understand(struct config_reading *reading, struct config_errors *errors)
 	if (!whole)
 		config_error(errors, reading->late ? "the configuration could not be read within %d s: its files, or "
 		    "those it names, or the names of users and groups are out of reach" : "the configuration could "
-		    "not be read: the process that reads it has ended", (int)(CONFIG_READING_TIMEOUT / CLOCK_SECOND));
+		    "not be read: the process that reads it has ended", (int)(reading->timeout / CLOCK_SECOND));
 	return !whole || text == NULL ? NULL : config_parse_text(text, strlen(text), "the configuration", errors);
 }
 
@@ -166,7 +172,24 @@ reading_close(struct config_reading *reading)
 	event_del(&reading->event);
 	close(reading->fd);
 	reading->fd = -1;
+	reading->looks = READING_LOOKS;
 	loop_timer_soon(&reading->limit);
+}
+
+static void
+reading_look_again(struct config_reading *reading)
+{
+	loop_timer_at(&reading->limit, clock_now() + reading->timeout / 4);
+}
+
+/* As base/child has it of patient jobs: one that a quota starves has longer. */
+static bool
+reading_is_overdue(struct config_reading *reading)
+{
+	int64_t taken = clock_now() - reading->began, before = reading->used;
+
+	reading->used = clock_used_by(reading->pid);
+	return child_is_late(taken, before, reading->used, reading->timeout);
 }
 
 static void
@@ -176,14 +199,17 @@ reading_on_limit(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (reading->fd != -1) {
+	if (reading->fd != -1 && !reading_is_overdue(reading)) {
+		reading_look_again(reading);
+	} else if (reading->fd != -1) {
 		reading->late = true;
 		if (reading->pid > 0)
 			kill(-reading->pid, SIGKILL);
 		reading_close(reading);
-	} else if (reading->late || reading->pid <= 0 || waitpid(reading->pid, NULL, WNOHANG) != 0) {
+	} else if (reading->pid <= 0 || waitpid(reading->pid, NULL, WNOHANG) != 0 || reading->looks == 0) {
 		reading_end(reading); /* who cannot end now is reaped at last by the keeper */
 	} else {
+		reading->looks--;
 		loop_timer_at(&reading->limit, clock_now() + READING_REAP);
 	}
 }
@@ -206,8 +232,8 @@ reading_on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 struct config_reading *
-config_reading_start(struct event_base *loop, const char *path, volatile int32_t *ret_group,
-    config_reading_callback *callback, void *arg)
+config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
+    volatile int32_t *ret_group, config_reading_callback *callback, void *arg)
 {
 	struct config_reading *reading = mem_new(1, sizeof *reading);
 	pid_t parent = getpid();
@@ -221,14 +247,16 @@ config_reading_start(struct event_base *loop, const char *path, volatile int32_t
 	reading->pid = spawn_pipe(&reading->fd, &out) < 0 ? -1 : fork();
 	if (reading->pid == 0)
 		reading_be_child(path, parent, out, ret_group);
-	if (reading->pid > 0)
-		setpgid(reading->pid, reading->pid);
+	if (reading->pid > 0 && setpgid(reading->pid, reading->pid) == 0)
+		*ret_group = reading->pid;
 	if (reading->fd != -1) {
 		close(out);
 		event_assign(&reading->event, loop, reading->fd, EV_READ | EV_PERSIST, reading_on_readable, reading);
 		event_add(&reading->event, NULL);
 	}
-	loop_timer_at(&reading->limit, clock_now() + CONFIG_READING_TIMEOUT);
+	reading->timeout = timeout;
+	reading->began = clock_now();
+	reading_look_again(reading);
 	if (reading->fd == -1) /* no file is left, which is told by the loop */
 		loop_timer_soon(&reading->limit);
 	return reading;

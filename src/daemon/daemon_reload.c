@@ -232,7 +232,7 @@ daemon_on_reload(evutil_socket_t fd, short what, void *arg)
 	}
 	STAILQ_CONCAT(&daemon->reading_waiters, waiters);
 	daemon->reading = config_reading_start(daemon->loop, daemon->table->header->config_path,
-	    &daemon->table->header->reading, daemon_on_read, daemon);
+	    CONFIG_READING_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
 }
 
 void
