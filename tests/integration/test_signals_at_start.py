@@ -7,7 +7,7 @@ import pytest
 
 import holdfast
 
-MANY = "".join(holdfast.fixed(f"s{i}", "127.0.0.1:9") for i in range(1000))  # read for long enough to come in between
+FILES = 250  # each is parsed by a child of its own: for long enough to come in between
 
 
 def reads_configuration(pid):
@@ -21,7 +21,16 @@ def reads_configuration(pid):
 
 def reading(daemon, **options):
     """A daemon that is at its configuration."""
-    one = daemon(MANY, top='log: { level = "info"; target = "stderr"; };', start=False, **options).spawn()
+    one = daemon(top='log: { level = "info"; target = "stderr"; };', start=False, **options)
+    with open(one.config) as file:
+        text = file.read()
+    with open(one.config, "w") as file:
+        file.write(text.replace('include_directory = ""', 'include_directory = "more"'))
+    os.mkdir(os.path.join(one.folder, "more"))
+    for number in range(FILES):
+        with open(os.path.join(one.folder, "more", f"{number}.conf"), "w") as file:
+            file.write("services: {" + holdfast.fixed(f"s{number}", "127.0.0.1:9") + "};")
+    one.spawn()
     deadline = time.monotonic() + holdfast.BOUND
     while not reads_configuration(one.process.pid):
         assert one.process.poll() is None and holdfast.proc_state(one.process.pid) != "Z", one.log()
