@@ -135,8 +135,9 @@ def test_of_what_is_answered_here(daemon, redis, point):
 
 @pytest.mark.parametrize("last", [b"MULTI\r\n", b"QUIT\r\n", b"*x\r\n"], ids=["refused", "quit", "no request"])
 @pytest.mark.parametrize("point", known([*ANSWERED_HERE, "redo.committed", "flow.unnamed"]))
-def test_of_a_last_answer(daemon, redis, point, last):
-    """It is given once and whole, the client ends with it, and nothing that came behind it is done."""
+def test_of_a_last_answer(redis, daemon, point, last):
+    """It is given once and whole, the client ends with it, and nothing that came behind it is done.  The daemon ends
+    before the server: what it counts of attempts would let it die again and again."""
     one = daemon(asking.shared("cache", redis().address), **crash(f"{point}:3"))
     number = 0
     while deaths(one, point) < WANTED:
