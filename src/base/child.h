@@ -51,8 +51,8 @@ typedef void child_callback(void *arg, const struct child_result *result);
 struct child *child_start(struct event_base *loop, const struct child_job *job, volatile pid_t *ret_group,
     child_callback *callback, void *arg);
 
-/* The rule for patient ones, to be asked every fourth of timeout: after taken microseconds, having used so much of the
- * processor at the last look and so much now (clock_used_by). */
+/* The rule for patient ones, to be asked every fourth of timeout: after taken microseconds, having used so much of
+ * the processor at the last look and so much now (clock_used_by). */
 bool child_is_late(int64_t taken, int64_t before, int64_t used, int64_t timeout);
 
 /* Kills the whole group at once and frees the child; no callback.  NULL is fine. */

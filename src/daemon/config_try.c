@@ -119,17 +119,24 @@ try_occupied(const struct try *try, const struct listener_settings *listener, bo
 	    "there for this service", listener->path);
 }
 
-/* What is wrong with the socket: its owner or group, if that alone is. */
+/* What is wrong with the socket; *ret_setting is set to its owner's or group's if that alone is. */
 static char *
-try_listener(const struct listener_settings *listener, const char *runtime_directory, bool *ret_owner)
+try_listener(const struct listener_settings *listener, const char *runtime_directory, const char **ret_setting)
 {
 	struct listener_settings own = *listener;
 	char *wrong;
 
 	own.owner = own.group = NULL;
 	wrong = listener_rehearse(&own, runtime_directory, true);
-	*ret_owner = wrong == NULL;
-	return wrong == NULL ? listener_rehearse(listener, runtime_directory, true) : wrong;
+	if (wrong != NULL)
+		return wrong;
+	own.owner = listener->owner;
+	*ret_setting = "listen.owner";
+	wrong = listener_rehearse(&own, runtime_directory, true);
+	if (wrong != NULL)
+		return wrong;
+	*ret_setting = "listen.group";
+	return listener_rehearse(listener, runtime_directory, true);
 }
 
 static void
@@ -137,14 +144,11 @@ try_service(const struct try *try, const struct draft_service *service)
 {
 	const struct listener_settings *listener = &service->settings->listener;
 	const char *setting = "listen.path";
-	bool warning, owner;
+	bool warning;
 	char *wrong = try_occupied(try, listener, &warning);
 
-	if (wrong == NULL) {
-		wrong = try_listener(listener, try->draft->config->runtime_directory, &owner);
-		if (owner)
-			setting = listener->group != NULL ? "listen.group" : "listen.owner";
-	}
+	if (wrong == NULL)
+		wrong = try_listener(listener, try->draft->config->runtime_directory, &setting);
 	if (wrong != NULL && warning)
 		draft_warning(try->draft, draft_service_place(service, setting), setting, "%s", wrong);
 	else if (wrong != NULL)
@@ -157,11 +161,12 @@ try_control(const struct try *try)
 {
 	const struct listener_settings *listener = &try->draft->config->control.listener;
 	struct draft_place place = try_top_place(try->draft, "control.path");
-	bool owner;
-	char *wrong = try_occupied(try, listener, &owner);
+	const char *setting;
+	bool warning;
+	char *wrong = try_occupied(try, listener, &warning);
 
 	if (wrong == NULL)
-		wrong = try_listener(listener, try->draft->config->runtime_directory, &owner);
+		wrong = try_listener(listener, try->draft->config->runtime_directory, &setting);
 	if (wrong != NULL)
 		draft_failure(try->draft, &place, "control.path", "%s", wrong);
 	mem_free(wrong);

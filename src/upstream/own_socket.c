@@ -21,7 +21,8 @@ own_socket_is(const struct table *table, const struct address *address)
 
 	if (address->kind != ADDRESS_SOCKET || socket->sun_family != AF_UNIX || stat(socket->sun_path, &found) == -1)
 		return false;
-	if (own_socket_is_there(&header->control_place, &found) || own_socket_is_there(&header->metrics_place, &found))
+	if (own_socket_is_there(&header->control_place, &found) ||
+	    own_socket_is_there(&header->metrics_place, &found))
 		return true;
 	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++)
 		if (table->services[i].listener_fd != -1 &&

@@ -104,8 +104,9 @@ def figure(request):
 
 
 def pytest_terminal_summary(terminalreporter):
-    figures = [text for reports in terminalreporter.stats.values() for report in reports
-               if getattr(report, "when", None) == "call" for kind, text in report.user_properties if kind == "figure"]
+    calls = [report for reports in terminalreporter.stats.values() for report in reports
+             if getattr(report, "when", None) == "call"]
+    figures = [text for report in calls for kind, text in report.user_properties if kind == "figure"]
     if figures:
         terminalreporter.section("figures")
         for line in figures:

@@ -46,9 +46,9 @@ def failed(done, *lines):
 @needs_root
 def test_a_foreign_group(place):
     write(place, service("a") + service("b", 'listen: { group = "daemon"; };') +
-          service("c", 'listen: { owner = "0"; };'))
+          service("c", 'listen: { owner = "0"; };') + service("d", 'listen: { owner = "0"; group = "nogroup"; };'))
     failed(trial(place, *NOBODY), "holdfast.conf:7: services.b.listen.group: socket",
-           "holdfast.conf:8: services.c.listen.owner: socket")
+           "holdfast.conf:8: services.c.listen.owner: socket", "holdfast.conf:9: services.d.listen.owner: socket")
     assert os.listdir(f"{place}/run") == []
 
 
