@@ -58,7 +58,7 @@ setting_print_bool(const struct setting *setting, const void *field, FILE *out)
 static char *
 setting_get_whole(const struct setting *setting, const config_setting_t *value, const char *unit, double *ret_number)
 {
-	double number;
+	double number = 0;
 	char *error;
 
 	if (!setting_get_number(value, &number))
@@ -74,7 +74,7 @@ setting_get_whole(const struct setting *setting, const config_setting_t *value, 
 char *
 setting_take_integer(const struct setting *setting, const config_setting_t *value, void *field)
 {
-	double number;
+	double number = 0;
 	char *error = setting_get_whole(setting, value, "", &number);
 
 	if (error == NULL)
@@ -85,7 +85,7 @@ setting_take_integer(const struct setting *setting, const config_setting_t *valu
 char *
 setting_take_count(const struct setting *setting, const config_setting_t *value, void *field)
 {
-	double number;
+	double number = 0;
 	char *error = setting_get_whole(setting, value, "", &number);
 
 	if (error == NULL)
@@ -170,7 +170,7 @@ setting_print_integer(const struct setting *setting, const void *field, FILE *ou
 char *
 setting_take_number(const struct setting *setting, const config_setting_t *value, void *field)
 {
-	double number;
+	double number = 0;
 	char *error;
 
 	if (!setting_get_number(value, &number))
