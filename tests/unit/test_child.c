@@ -141,7 +141,7 @@ signals_are_as_by_default(void **state)
 	sigprocmask(SIG_BLOCK, &usr1, &old);
 	/* stage_open() ignores SIGPIPE; a shell started so could never mend it.  Signals 32 and 33 are the C
 	 * library's, out of everybody's reach, and as whoever started the tests left them. */
-	run_script("grep -E '^Sig(Blk|Ign)' /proc/$$/status | sed s/0000000180000000/0000000000000000/",
+	run_script("grep -E '^Sig(Blk|Ign)' /proc/self/status | sed s/0000000180000000/0000000000000000/",
 	    5 * CLOCK_SECOND, &outcome);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	assert_string_equal(outcome.output, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
