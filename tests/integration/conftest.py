@@ -2,6 +2,7 @@
 import glob
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -14,6 +15,7 @@ import upstream as upstream_module
 
 
 def pytest_configure(config):
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # "nohup ... &" ignores it, and what we start would too
     config.addinivalue_line("markers", "long: takes minutes; run by make check-long")
     config.addinivalue_line("markers", "plain: not under sanitizers (real programs at full speed, valgrind, ...)")
 
