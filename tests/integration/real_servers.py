@@ -155,7 +155,8 @@ class MariaDB:
 
     def ask(self, statement, path=None, user="root"):
         """Asked directly, or over a socket of ours."""
-        return holdfast.run("mariadb", "--no-defaults", "-u", user, "-S", path or self.socket, "-Ne", statement)
+        return holdfast.run("mariadb", "--no-defaults", "--skip-ssl", "-u", user, "-S", path or self.socket, "-Ne",
+                            statement)
 
     def aborted(self):
         return int(self.ask("show global status like 'Aborted_connects'").stdout.split()[1])
