@@ -279,9 +279,26 @@ addresses(const struct lookup_result *result)
 	json_t *list = json_array();
 	char text[ADDRESS_TEXT_SIZE];
 
-	for (size_t i = 0; i < result->candidate_count; i++) {
-		address_format(&result->candidates[i], text);
+	for (size_t i = 0; i < result->endpoint_count; i++) {
+		address_format(&result->endpoints[i].address, text);
 		json_array_append_new(list, control_text(text));
+	}
+	return list;
+}
+
+static json_t *
+endpoints(const struct lookup_result *result)
+{
+	json_t *list = json_array();
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (size_t i = 0; i < result->endpoint_count; i++) {
+		const struct lookup_endpoint *endpoint = &result->endpoints[i];
+
+		address_format(&endpoint->address, text);
+		json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:o}", "address", control_text(text),
+		    "priority", endpoint->priority, "weight", endpoint->weight,
+		    "from", control_text(endpoint->from)));
 	}
 	return list;
 }
@@ -292,6 +309,9 @@ result_object(const struct question *question, const struct lookup_result *resul
 	json_t *object = json_pack("{s:s, s:o, s:o}", "service", question->name,
 	    "lookup", control_text(question->source), "addresses", addresses(result));
 
+	json_object_set_new(object, "endpoints", endpoints(result));
+	json_object_set_new(object, "ttl_seconds", result->good_for == CLOCK_NEVER ? json_null() :
+	    json_real((double)result->good_for / CLOCK_SECOND));
 	json_object_set_new(object, "abort", control_text(result->abort_reason));
 	if (question->verbose || result->error != NULL) {
 		json_object_set_new(object, "output", control_text(result->output));

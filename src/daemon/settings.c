@@ -83,7 +83,7 @@ static const struct setting service_rows[] = {
 	    "groups whose members may connect" },
 	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, LINK(lookup.addresses), NULL,
 	    "fixed address" },
-	{ "addresses", "[]", SETTING_ADDRESSES, 0, LOOKUP_CANDIDATES, SETTING_RENEW, LINK(lookup.addresses), NULL,
+	{ "addresses", "[]", SETTING_ADDRESSES, 0, LOOKUP_ENDPOINTS, SETTING_RENEW, LINK(lookup.addresses), NULL,
 	    "fixed addresses, best first" },
 	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, LINK(lookup.script), NULL,
 	    "program that prints addresses" },

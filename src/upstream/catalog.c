@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "upstream/entry.h"
 #include "upstream/watch.h"
 
 #define CATALOG_LOOK_EVERY (30 * CLOCK_SECOND)
@@ -43,7 +42,7 @@ struct catalog {
 	ino_t inode;
 	struct catalog_file *files; /* owned; sorted by name */
 	size_t file_count;
-	struct address *known;      /* owned: the list at the last look */
+	struct entry *known;        /* owned: the list at the last look */
 	size_t known_count;
 };
 
@@ -52,7 +51,7 @@ struct catalog_reading {
 	int64_t now;
 	bool fresh;                 /* the folder (or file) is not the one we knew */
 	bool folder;
-	struct address *addresses;  /* borrowed; room for CATALOG_ADDRESSES */
+	struct entry *entries;      /* borrowed; room for CATALOG_ADDRESSES */
 	size_t count;
 	int64_t expiry;             /* the next one of a valid entry */
 	char *problem;              /* owned: why the first entry that does not count does not; NULL if all do */
@@ -169,6 +168,13 @@ catalog_list(DIR *dir, size_t *ret_count)
 }
 
 static void
+catalog_add(struct catalog_reading *reading, struct entry *entry, const char *name)
+{
+	snprintf(entry->from, sizeof entry->from, "%.63s", name);
+	reading->entries[reading->count++] = *entry;
+}
+
+static void
 catalog_read_copy(struct catalog *catalog, int folder, const struct catalog_file *file,
     struct catalog_reading *reading)
 {
@@ -187,7 +193,7 @@ catalog_read_copy(struct catalog *catalog, int folder, const struct catalog_file
 	if (error != NULL)
 		catalog_problem(reading, file->name, error);
 	else if (catalog_is_alive(catalog, file, entry.ttl, reading))
-		reading->addresses[reading->count++] = entry.address;
+		catalog_add(reading, &entry, file->name);
 	mem_free(bytes);
 }
 
@@ -229,13 +235,16 @@ static void
 catalog_read_line(struct catalog *catalog, size_t number, char *line, struct catalog_reading *reading)
 {
 	const char *word, *error;
+	struct entry *entry;
 	char where[32];
 
 	snprintf(where, sizeof where, "line %zu", number);
 	while (reading->count < CATALOG_ADDRESSES && (word = strsep(&line, " \t")) != NULL) {
 		if (word[0] == '\0')
 			continue;
-		error = address_parse(word, &reading->addresses[reading->count]);
+		entry = &reading->entries[reading->count];
+		*entry = (struct entry){ .ttl = CLOCK_NEVER, .weight = 1 };
+		error = address_parse(word, &entry->address);
 		if (error != NULL)
 			catalog_problem(reading, where, error);
 		else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
@@ -298,10 +307,10 @@ catalog_read_any(struct catalog *catalog, struct catalog_reading *reading)
 }
 
 char *
-catalog_read(struct catalog *catalog, struct address ret_addresses[CATALOG_ADDRESSES], size_t *ret_count,
+catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES], size_t *ret_count,
     bool *ret_folder)
 {
-	struct catalog_reading reading = { .addresses = ret_addresses };
+	struct catalog_reading reading = { .entries = ret_entries };
 	char *error = NULL;
 
 	catalog_read_any(catalog, &reading);
@@ -338,11 +347,17 @@ catalog_set_watch(struct catalog *catalog)
 	watch_commit(catalog->watch);
 }
 
+static bool
+catalog_is_same(const struct entry *a, const struct entry *b)
+{
+	return address_equal(&a->address, &b->address) && a->priority == b->priority && a->weight == b->weight;
+}
+
 /* Looks at it; whether the list differs from the last look's. */
 static bool
 catalog_look(struct catalog *catalog)
 {
-	struct catalog_reading reading = { .addresses = mem_new(CATALOG_ADDRESSES, sizeof *reading.addresses) };
+	struct catalog_reading reading = { .entries = mem_new(CATALOG_ADDRESSES, sizeof *reading.entries) };
 	bool same;
 
 	catalog_set_watch(catalog);
@@ -350,9 +365,9 @@ catalog_look(struct catalog *catalog)
 	mem_free(reading.problem);
 	same = reading.count == catalog->known_count;
 	for (size_t i = 0; same && i < reading.count; i++)
-		same = address_equal(&reading.addresses[i], &catalog->known[i]);
+		same = catalog_is_same(&reading.entries[i], &catalog->known[i]);
 	mem_free(catalog->known);
-	catalog->known = mem_resize(reading.addresses, reading.count, sizeof *reading.addresses);
+	catalog->known = mem_resize(reading.entries, reading.count, sizeof *reading.entries);
 	catalog->known_count = reading.count;
 	catalog->last_look = reading.now;
 	catalog_schedule(catalog, reading.expiry < reading.now + CATALOG_LOOK_EVERY ? reading.expiry :

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/address.h"
+#include "upstream/entry.h"
 
 #define CATALOG_ADDRESSES 64   /* the first ones by name; further ones are left out */
 #define CATALOG_FILES     4096 /* in one folder; further ones are not looked at */
@@ -22,14 +22,14 @@
 struct catalog;
 
 /* max_age: microseconds or CLOCK_NEVER; owners: names of users, NULL none.  Both texts are copied.  changed (unless
- * NULL) is called from the loop whenever the list of valid addresses differs from before; it may free the catalog. */
+ * NULL) is called from the loop whenever the list of valid entries differs from before; it may free the catalog. */
 struct catalog *catalog_new(struct event_base *loop, const char *path, const char *service, int64_t max_age,
     char *const *owners, void (*changed)(void *arg), void *arg);
 void catalog_free(struct catalog *catalog);
 
-/* Reads it afresh.  NULL, the valid addresses in the order of their names (at least one, none resolved), and
- * whether it is a folder; or an error (owned by the caller): "catalog /x/y: ...". */
-char *catalog_read(struct catalog *catalog, struct address ret_addresses[CATALOG_ADDRESSES], size_t *ret_count,
+/* Reads it afresh.  NULL, the valid entries in the order of their names (at least one, none resolved), and whether
+ * it is a folder; or an error (owned by the caller): "catalog /x/y: ...". */
+char *catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES], size_t *ret_count,
     bool *ret_folder);
 
 #endif

@@ -138,11 +138,11 @@ entry_parse_word(const char *word, struct entry *entry)
 	} else if (strncmp(word, "priority=", 9) == 0) {
 		if (strchr(word, '.') != NULL || !entry_parse_number(word + 9, ENTRY_NUMBER_MAX, &number))
 			return "priority= is not a whole number up to 65535";
-		entry->priority = (unsigned)number;
+		entry->priority = (uint16_t)number;
 	} else if (strncmp(word, "weight=", 7) == 0) {
 		if (strchr(word, '.') != NULL || !entry_parse_number(word + 7, ENTRY_NUMBER_MAX, &number))
 			return "weight= is not a whole number up to 65535";
-		entry->weight = (unsigned)number;
+		entry->weight = (uint16_t)number;
 	} else {
 		return "behind the address there is something else than ttl=, priority=, weight=";
 	}
@@ -164,6 +164,36 @@ entry_parse(char *line, struct entry *ret_entry)
 	while (error == NULL && (word = strsep(&line, " \t")) != NULL)
 		if (word[0] != '\0')
 			error = entry_parse_word(word, &entry);
+	if (error == NULL)
+		*ret_entry = entry;
+	return error;
+}
+
+/* The last word if it is one that may stand behind an address, cut off with the blanks before it; else NULL. */
+static char *
+entry_cut_word(char *line)
+{
+	char *word = line + strlen(line);
+
+	while (word > line && word[-1] != ' ' && word[-1] != '\t')
+		word--;
+	if (word == line || (strncmp(word, "priority=", 9) != 0 && strncmp(word, "weight=", 7) != 0))
+		return NULL;
+	for (char *end = word; end > line && (end[-1] == ' ' || end[-1] == '\t'); end--)
+		end[-1] = '\0';
+	return word;
+}
+
+const char *
+entry_parse_printed(char *line, struct entry *ret_entry)
+{
+	struct entry entry = { .ttl = CLOCK_NEVER, .weight = 1 };
+	const char *word, *error = NULL;
+
+	while (error == NULL && (word = entry_cut_word(line)) != NULL)
+		error = entry_parse_word(word, &entry);
+	if (error == NULL)
+		error = address_parse(line, &entry.address);
 	if (error == NULL)
 		*ret_entry = entry;
 	return error;

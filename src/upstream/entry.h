@@ -1,4 +1,5 @@
-/* entry.h - what stands in the files of a catalog: read with suspicion, parsed strictly. */
+/* entry.h - what stands in the files of a catalog: read with suspicion, parsed strictly; and what a script says in a
+ * line. */
 #ifndef HOLDFAST_UPSTREAM_ENTRY_H
 #define HOLDFAST_UPSTREAM_ENTRY_H
 
@@ -18,10 +19,13 @@ struct entry_owners {
 	size_t count;
 };
 
+#define ENTRY_FROM_SIZE 64
+
 struct entry {
 	struct address address;
 	int64_t ttl;               /* microseconds; CLOCK_NEVER: none given */
-	unsigned priority, weight; /* 0 and 1 unless given */
+	uint16_t priority, weight; /* 0 and 1 unless given */
+	char from[ENTRY_FROM_SIZE]; /* the file that says so, perhaps cut; "" if there is but one place */
 };
 
 /* Names or numbers of users; unknown ones are left out. */
@@ -38,5 +42,8 @@ char *entry_read_file(int folder, const char *name, const struct entry_owners *o
 
 /* Parses ADDRESS [ttl=SECONDS] [priority=N] [weight=N], changing line.  NULL, or a static text. */
 const char *entry_parse(char *line, struct entry *ret_entry);
+
+/* Parses ADDRESS [priority=N] [weight=N], changing line; the address may have blanks.  NULL, or a static text. */
+const char *entry_parse_printed(char *line, struct entry *ret_entry);
 
 #endif

@@ -35,13 +35,16 @@ link_make_lookup(struct link *link)
 static void
 link_keep_last(struct link *link)
 {
-	struct address addresses[RECORD_CANDIDATES];
 	size_t count = link->record->kept ? link->record->candidate_count : 0;
+	struct lookup_endpoint *endpoints = mem_new(LOOKUP_ENDPOINTS, sizeof *endpoints);
 
-	for (size_t i = 0; i < count; i++)
-		record_get_candidate(link->record, i, &addresses[i]);
+	for (size_t i = 0; i < count; i++) {
+		record_get_candidate(link->record, i, &endpoints[i].address);
+		endpoints[i].weight = 1;
+	}
 	if (count > 0)
-		lookup_keep(link->lookup, addresses, count);
+		lookup_keep(link->lookup, endpoints, count);
+	mem_free(endpoints);
 }
 
 struct link *

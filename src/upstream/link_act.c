@@ -80,6 +80,18 @@ link_abort(void *arg, const char *error)
 }
 
 static void
+link_set_candidates(struct link *link, const struct lookup_result *result)
+{
+	struct address *addresses = mem_new(LOOKUP_ENDPOINTS, sizeof *addresses);
+
+	lookup_get_addresses(result, addresses);
+	record_set_candidates(link->record, addresses, result->endpoint_count);
+	pool_set_candidates(link->pool, addresses, result->endpoint_count);
+	mem_free(addresses);
+	link_tell_candidates(link, result);
+}
+
+static void
 link_on_looked_up(void *arg, const struct lookup_result *result)
 {
 	struct link *link = arg;
@@ -89,9 +101,7 @@ link_on_looked_up(void *arg, const struct lookup_result *result)
 	link->asking = NULL;
 	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
 	if (result->error == NULL && result->abort_reason == NULL) {
-		record_set_candidates(record, result->candidates, result->candidate_count);
-		pool_set_candidates(link->pool, result->candidates, result->candidate_count);
-		link_tell_candidates(link, result);
+		link_set_candidates(link, result);
 		link_push(link, (struct pconn_input){ .event = PCONN_LOOKED_UP });
 	} else {
 		record->counters.lookup_failures++;

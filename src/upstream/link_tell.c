@@ -261,8 +261,8 @@ link_tell_candidates(struct link *link, const struct lookup_result *result)
 		at = (size_t)snprintf(text, sizeof text, "the last addresses are kept (%.120s):", result->kept_error);
 	else
 		at = (size_t)snprintf(text, sizeof text, "look-up:");
-	for (size_t i = 0; i < result->candidate_count && at < sizeof text; i++) {
-		address_format(&result->candidates[i], one);
+	for (size_t i = 0; i < result->endpoint_count && at < sizeof text; i++) {
+		address_format(&result->endpoints[i].address, one);
 		at += (size_t)snprintf(text + at, sizeof text - at, " %s", one);
 	}
 	hash = repeats_hash(text);

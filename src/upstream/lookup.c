@@ -22,10 +22,10 @@ struct lookup_waiter {
 };
 LIST_HEAD(lookup_waiters, lookup_waiter);
 
-/* One address that the source gave, and what became of it. */
+/* One entry that the source gave, and what became of it. */
 struct lookup_lead {
 	struct lookup_run *run;      /* borrowed */
-	struct address address;
+	struct entry entry;
 	struct resolver *resolver;   /* owned; NULL when it is not being resolved (any more) */
 	struct address *found;       /* owned; of a host name */
 	size_t found_count;
@@ -41,9 +41,11 @@ struct lookup_run {
 	unsigned failures;           /* for the script, */
 	char last_address[ADDRESS_TEXT_SIZE]; /* too */
 	struct script *script;       /* owned; NULL when it has ended */
-	struct lookup_lead leads[LOOKUP_CANDIDATES];
+	struct lookup_lead leads[LOOKUP_ENDPOINTS];
 	size_t lead_count, resolving;
+	int64_t good_for;
 	char *error, *abort_reason;  /* owned */
+	char *incomplete;            /* owned: the error of a name, though others gave something */
 	char *output, *errors;       /* owned */
 	struct lookup_waiters told;  /* those who are told the end, while they are */
 	struct loop_timer report;    /* the end, through the loop */
@@ -59,7 +61,7 @@ struct lookup {
 	struct lookup_waiters *telling; /* borrowed: those who are just being told; NULL if nobody is */
 	struct lookup_run *run;      /* owned; NULL when none is under way */
 	int64_t script_at;           /* monotonic: the last start of the script, 0 none */
-	struct address *last;        /* owned; the last success, for keep_last */
+	struct lookup_endpoint *last; /* owned; the last success, for keep_last */
 	size_t last_count;
 };
 
@@ -77,32 +79,81 @@ lookup_run_free(struct lookup_run *run)
 	loop_timer_stop(&run->report);
 	mem_free(run->error);
 	mem_free(run->abort_reason);
+	mem_free(run->incomplete);
 	mem_free(run->output);
 	mem_free(run->errors);
 	mem_free(run);
 }
 
+static void
+lookup_add(const struct lookup_lead *lead, const struct address *address, struct lookup_endpoint *endpoints,
+    size_t *count)
+{
+	struct lookup_endpoint *endpoint = &endpoints[*count];
+
+	for (size_t i = 0; i < *count; i++)
+		if (address_equal(&endpoints[i].address, address))
+			return;
+	if (*count == LOOKUP_ENDPOINTS)
+		return;
+	++*count;
+	*endpoint = (struct lookup_endpoint){ .address = *address, .priority = lead->entry.priority,
+		.weight = lead->entry.weight, .source = (uint16_t)(lead - lead->run->leads) };
+	snprintf(endpoint->from, sizeof endpoint->from, "%.63s", lead->entry.address.kind == ADDRESS_HOST ?
+	    lead->entry.address.host : lead->entry.from);
+}
+
 /* All that the leads led to, each once, in the source's order. */
 static size_t
-lookup_collect(const struct lookup_run *run, struct address *candidates)
+lookup_collect(const struct lookup_run *run, struct lookup_endpoint *endpoints)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < run->lead_count; i++) {
-		if (run->leads[i].address.kind == ADDRESS_SOCKET)
-			pick_add(candidates, LOOKUP_CANDIDATES, &count, &run->leads[i].address);
+		if (run->leads[i].entry.address.kind == ADDRESS_SOCKET)
+			lookup_add(&run->leads[i], &run->leads[i].entry.address, endpoints, &count);
 		for (size_t k = 0; k < run->leads[i].found_count; k++)
-			pick_add(candidates, LOOKUP_CANDIDATES, &count, &run->leads[i].found[k]);
+			lookup_add(&run->leads[i], &run->leads[i].found[k], endpoints, &count);
 	}
 	return count;
 }
 
-void
-lookup_keep(struct lookup *lookup, const struct address *addresses, size_t count)
+/* Puts them in the order that pick says; in any but the source's own the source's has no meaning. */
+static void
+lookup_sort(const struct lookup_run *run, struct lookup_endpoint *endpoints, size_t count)
 {
-	lookup->last = mem_resize(lookup->last, count, sizeof *addresses);
-	memcpy(lookup->last, addresses, count * sizeof *addresses);
+	struct lookup_endpoint *given = mem_new(LOOKUP_ENDPOINTS, sizeof *given);
+	enum lookup_pick pick = run->lookup->settings->pick;
+	uint8_t order[LOOKUP_ENDPOINTS];
+	bool ordered = pick == LOOKUP_PICK_ORDERED || (pick == LOOKUP_PICK_DEFAULT && !run->random);
+
+	if (ordered)
+		pick_ordered(order, count);
+	else if (pick == LOOKUP_PICK_ROTATE)
+		pick_rotate(order, count, run->turn);
+	else
+		pick_shuffle(order, count, run->roll);
+	memcpy(given, endpoints, count * sizeof *given);
+	for (size_t i = 0; i < count; i++) {
+		endpoints[i] = given[order[i]];
+		endpoints[i].source = ordered ? endpoints[i].source : 0;
+	}
+	mem_free(given);
+}
+
+void
+lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count)
+{
+	lookup->last = mem_resize(lookup->last, count, sizeof *endpoints);
+	memcpy(lookup->last, endpoints, count * sizeof *endpoints);
 	lookup->last_count = count;
+}
+
+void
+lookup_get_addresses(const struct lookup_result *result, struct address ret_addresses[LOOKUP_ENDPOINTS])
+{
+	for (size_t i = 0; i < result->endpoint_count; i++)
+		ret_addresses[i] = result->endpoints[i].address;
 }
 
 /* Tells all who waited.  Each may leave, ask anew, or free the look-up while it is told; the run outlives it. */
@@ -133,30 +184,25 @@ static void
 lookup_run_end(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
-	struct address *candidates = mem_new(LOOKUP_CANDIDATES, sizeof *candidates);
+	struct lookup_endpoint *endpoints = mem_new(LOOKUP_ENDPOINTS, sizeof *endpoints);
 	struct lookup_result result = { .error = run->error, .abort_reason = run->abort_reason,
-		.candidates = candidates, .took = clock_now() - run->since,
-		.output = run->output != NULL ? run->output : "",
+		.endpoints = endpoints, .good_for = run->good_for, .incomplete = run->incomplete,
+		.took = clock_now() - run->since, .output = run->output != NULL ? run->output : "",
 		.errors = run->errors != NULL ? run->errors : "" };
-	enum lookup_pick pick;
 
 	lookup->run = NULL;
 	if (run->abort_reason == NULL && run->error == NULL) {
-		result.candidate_count = lookup_collect(run, candidates);
-		lookup_keep(lookup, candidates, result.candidate_count);
+		result.endpoint_count = lookup_collect(run, endpoints);
+		lookup_keep(lookup, endpoints, result.endpoint_count);
 	} else if (run->error != NULL && lookup->settings->keep_last && lookup->last_count > 0) {
 		result.kept_error = run->error;
 		result.error = NULL;
-		result.candidate_count = lookup->last_count;
-		memcpy(candidates, lookup->last, lookup->last_count * sizeof *candidates);
+		result.endpoint_count = lookup->last_count;
+		memcpy(endpoints, lookup->last, lookup->last_count * sizeof *endpoints);
 	}
-	pick = lookup->settings->pick;
-	if (pick == LOOKUP_PICK_RANDOM || (pick == LOOKUP_PICK_DEFAULT && run->random))
-		pick_shuffle(candidates, result.candidate_count, run->roll);
-	else if (pick == LOOKUP_PICK_ROTATE)
-		pick_rotate(candidates, result.candidate_count, run->turn);
+	lookup_sort(run, endpoints, result.endpoint_count);
 	lookup_tell(run, &result);
-	mem_free(candidates);
+	mem_free(endpoints);
 	lookup_run_free(run);
 }
 
@@ -175,27 +221,28 @@ lookup_resolved(struct lookup_run *run)
 	bool any = false;
 
 	for (size_t i = 0; i < run->lead_count; i++)
-		any = any || run->leads[i].address.kind == ADDRESS_SOCKET || run->leads[i].found_count > 0;
+		any = any || run->leads[i].entry.address.kind == ADDRESS_SOCKET || run->leads[i].found_count > 0;
 	if (any) {
-		mem_free(run->error);
+		run->incomplete = run->error;
 		run->error = NULL;
 	}
 	loop_timer_soon(&run->report);
 }
 
 static void
-lookup_on_resolved(void *arg, const char *error, const struct address *addresses, size_t count)
+lookup_on_resolved(void *arg, const struct resolver_result *result)
 {
 	struct lookup_lead *lead = arg;
 	struct lookup_run *run = lead->run;
 
 	lead->resolver = NULL;
-	if (error == NULL) {
-		lead->found = mem_new(count, sizeof *lead->found);
-		memcpy(lead->found, addresses, count * sizeof *lead->found);
-		lead->found_count = count;
+	if (result->error == NULL) {
+		lead->found = mem_new(result->count, sizeof *lead->found);
+		memcpy(lead->found, result->addresses, result->count * sizeof *lead->found);
+		lead->found_count = result->count;
+		run->good_for = result->ttl < run->good_for ? result->ttl : run->good_for;
 	} else if (run->error == NULL) {
-		run->error = mem_copy_text(error);
+		run->error = mem_copy_text(result->error);
 	}
 	if (--run->resolving == 0)
 		lookup_resolved(run);
@@ -210,10 +257,10 @@ lookup_follow(struct lookup_run *run)
 	for (size_t i = 0; run->error == NULL && i < run->lead_count; i++) {
 		struct lookup_lead *lead = &run->leads[i];
 
-		if (lead->address.kind == ADDRESS_SOCKET)
+		if (lead->entry.address.kind == ADDRESS_SOCKET)
 			continue;
 		run->resolving++;
-		lead->resolver = resolver_start(lookup->loop, &lead->address, lookup->settings->timeout,
+		lead->resolver = resolver_start(lookup->loop, &lead->entry.address, lookup->settings->timeout,
 		    lookup_on_resolved, lead);
 	}
 	if (run->resolving == 0)
@@ -221,28 +268,28 @@ lookup_follow(struct lookup_run *run)
 }
 
 static void
-lookup_add_lead(struct lookup_run *run, const struct address *address)
+lookup_add_lead(struct lookup_run *run, const struct entry *entry)
 {
 	struct lookup_lead *lead = &run->leads[run->lead_count];
 
-	if (run->lead_count == LOOKUP_CANDIDATES)
+	if (run->lead_count == LOOKUP_ENDPOINTS)
 		return;
 	run->lead_count++;
 	lead->run = run;
-	lead->address = *address;
+	lead->entry = *entry;
 }
 
 static void
 lookup_ask_fixed(struct lookup_run *run)
 {
 	char *const *texts = run->lookup->settings->addresses;
-	struct address address;
+	struct entry entry = { .weight = 1 };
 	const char *error;
 
 	for (size_t i = 0; run->error == NULL && texts != NULL && texts[i] != NULL; i++) {
-		error = address_parse(texts[i], &address);
+		error = address_parse(texts[i], &entry.address);
 		if (error == NULL)
-			lookup_add_lead(run, &address);
+			lookup_add_lead(run, &entry);
 		else
 			run->error = mem_print("address %s: %s", texts[i], error);
 	}
@@ -254,13 +301,13 @@ lookup_ask_fixed(struct lookup_run *run)
 static void
 lookup_ask_catalog(struct lookup_run *run)
 {
-	struct address *addresses = mem_new(CATALOG_ADDRESSES, sizeof *addresses);
+	struct entry *entries = mem_new(CATALOG_ADDRESSES, sizeof *entries);
 	size_t count = 0;
 
-	run->error = catalog_read(run->lookup->catalog, addresses, &count, &run->random);
+	run->error = catalog_read(run->lookup->catalog, entries, &count, &run->random);
 	for (size_t i = 0; i < count; i++)
-		lookup_add_lead(run, &addresses[i]);
-	mem_free(addresses);
+		lookup_add_lead(run, &entries[i]);
+	mem_free(entries);
 	lookup_follow(run);
 }
 
@@ -287,7 +334,7 @@ lookup_on_script(void *arg, const struct script_result *result)
 	lookup_mask(run->lookup->settings, run->output);
 	lookup_mask(run->lookup->settings, run->errors);
 	for (size_t i = 0; result->error == NULL && i < result->count; i++)
-		lookup_add_lead(run, &result->addresses[i]);
+		lookup_add_lead(run, &result->entries[i]);
 	lookup_follow(run);
 }
 
@@ -337,6 +384,7 @@ lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
 	run->since = clock_now();
 	run->roll = question->roll;
 	run->turn = question->turn;
+	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->report, lookup->loop, lookup_on_report, run);
 	loop_timer_init(&run->pace, lookup->loop, lookup_on_pace, run);
 	lookup->run = run;

@@ -1,6 +1,6 @@
-/* lookup.h - where are the copies of this service now?  Asks whichever source the settings name.
+/* lookup.h - where are the endpoints of this service now?  Asks whichever source the settings name.
  *
- * One look-up gives candidates, best first, host names resolved (upstream/resolver), in the order that pick
+ * One look-up gives endpoints, best first, host names resolved (upstream/resolver), in the order that pick
  * says.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
  */
 #ifndef HOLDFAST_UPSTREAM_LOOKUP_H
@@ -14,7 +14,8 @@
 
 #include "base/address.h"
 
-#define LOOKUP_CANDIDATES 64
+#define LOOKUP_ENDPOINTS 64
+#define LOOKUP_FROM_SIZE 64
 
 enum lookup_pick { LOOKUP_PICK_DEFAULT, LOOKUP_PICK_ORDERED, LOOKUP_PICK_RANDOM, LOOKUP_PICK_ROTATE };
 
@@ -43,12 +44,22 @@ struct lookup_question {
 	uint32_t turn;
 };
 
+/* One of the places that a look-up gave. */
+struct lookup_endpoint {
+	struct address address;    /* an ADDRESS_SOCKET */
+	uint16_t priority, weight; /* RFC 2782: less is better; what the source says, else 0 and 1 */
+	uint16_t source;           /* those of one number are one name's: no order is meant */
+	char from[LOOKUP_FROM_SIZE]; /* a host name, a catalog's file, perhaps cut; or "" */
+};
+
 /* The end of a look-up.  Valid during the callback only. */
 struct lookup_result {
 	const char *error;         /* NULL on success; else the cause, whole: "look-up script: exit 1: no route" */
 	const char *abort_reason;  /* not NULL: the script said abort: (P21); error is NULL then */
-	const struct address *candidates;
-	size_t candidate_count;    /* 1 to LOOKUP_CANDIDATES on success */
+	const struct lookup_endpoint *endpoints;
+	size_t endpoint_count;     /* 1 to LOOKUP_ENDPOINTS on success */
+	int64_t good_for;          /* microseconds: the shortest ttl of the names among them; CLOCK_NEVER: no limit */
+	const char *incomplete;    /* not NULL: the error of a name that gave nothing, while others gave something */
 	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
 	int64_t took;              /* microseconds; of all who share it, since the first asked */
 	const char *output, *errors; /* of a script, for "holdfastctl lookup -v"; else "" */
@@ -66,8 +77,11 @@ struct lookup *lookup_new(struct event_base *loop, const char *service, const st
 /* Goes on with these settings in place of the former ones, which say the same of where to look. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
-/* The addresses that the last good look-up gave, to a dead worker perhaps: for keep_last. */
-void lookup_keep(struct lookup *lookup, const struct address *addresses, size_t count);
+/* What the last good look-up gave, to a dead worker perhaps: for keep_last.  Copied. */
+void lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count);
+
+/* The bare addresses of a result. */
+void lookup_get_addresses(const struct lookup_result *result, struct address ret_addresses[LOOKUP_ENDPOINTS]);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
  * callback of this very look-up. */

@@ -33,8 +33,9 @@ struct resolver {
 	struct address host;
 	struct address *addresses; /* owned */
 	size_t count;
+	int64_t ttl;             /* of the answer */
 	char *error;             /* owned */
-	bool ended;
+	bool asked, ended;       /* asked: a server was */
 };
 
 /* Reports through the loop, for c-ares may answer before ares_getaddrinfo() returns. */
@@ -101,6 +102,7 @@ resolver_on_state(void *arg, ares_socket_t fd, int readable, int writable)
 			resolver_forget_socket(socket);
 		return;
 	}
+	resolver->asked = true;
 	if (socket == NULL) {
 		socket = mem_new(1, sizeof *socket);
 		socket->resolver = resolver;
@@ -119,8 +121,6 @@ resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 
 	if (resolver->count == RESOLVER_ADDRESSES || node->ai_addrlen > sizeof address->socket)
 		return;
-	if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
-		return;
 	address->kind = ADDRESS_SOCKET;
 	address->port = resolver->host.port;
 	memcpy(&address->socket, node->ai_addr, node->ai_addrlen);
@@ -132,15 +132,59 @@ resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 	resolver->count++;
 }
 
+/* The first one from here on that is IPv4, or IPv6; NULL if there is none. */
+static const struct ares_addrinfo_node *
+resolver_seek(const struct ares_addrinfo_node *node, bool ipv4)
+{
+	while (node != NULL && node->ai_family != (ipv4 ? AF_INET : AF_INET6))
+		node = node->ai_next;
+	return node;
+}
+
+/* RFC 8305, 4: a kind that leads nowhere, IPv6 most likely, does not come before all of the other. */
+static void
+resolver_interleave(struct resolver *resolver, const struct ares_addrinfo_node *nodes)
+{
+	bool ipv4 = nodes != NULL && nodes->ai_family == AF_INET;
+	const struct ares_addrinfo_node *one = resolver_seek(nodes, ipv4), *other = resolver_seek(nodes, !ipv4);
+
+	while (one != NULL || other != NULL) {
+		if (one != NULL) {
+			resolver_add(resolver, one);
+			one = resolver_seek(one->ai_next, ipv4);
+		}
+		if (other != NULL) {
+			resolver_add(resolver, other);
+			other = resolver_seek(other->ai_next, !ipv4);
+		}
+	}
+}
+
+/* What no server was asked for, /etc/hosts has, and that knows of no ttl. */
+static void
+resolver_note_ttl(struct resolver *resolver, const struct ares_addrinfo *answer)
+{
+	int ttl = INT32_MAX;
+
+	if (!resolver->asked || answer->nodes == NULL)
+		return;
+	for (const struct ares_addrinfo_node *node = answer->nodes; node != NULL; node = node->ai_next)
+		ttl = node->ai_ttl < ttl ? node->ai_ttl : ttl;
+	for (const struct ares_addrinfo_cname *name = answer->cnames; name != NULL; name = name->next)
+		ttl = name->ttl < ttl ? name->ttl : ttl;
+	resolver->ttl = ttl > 0 ? ttl * CLOCK_SECOND : 0; /* RFC 2181, 8: one with the first bit set is 0 */
+}
+
 /* Takes what the answer holds and frees it; not when the channel is being destroyed, by us. */
 static bool
 resolver_take(struct resolver *resolver, int status, struct ares_addrinfo *answer)
 {
 	bool wanted = status != ARES_EDESTRUCTION && !resolver->ended;
 
-	for (struct ares_addrinfo_node *node = wanted && answer != NULL ? answer->nodes : NULL; node != NULL;
-	    node = node->ai_next)
-		resolver_add(resolver, node);
+	if (wanted && answer != NULL) {
+		resolver_interleave(resolver, answer->nodes);
+		resolver_note_ttl(resolver, answer);
+	}
 	ares_freeaddrinfo(answer);
 	return wanted;
 }
@@ -208,13 +252,14 @@ resolver_finish(struct resolver *resolver)
 	resolver_callback *callback = resolver->callback;
 	struct address *addresses = resolver->addresses;
 	char *error = resolver->error;
-	size_t count = resolver->count;
+	struct resolver_result result = { .error = error, .addresses = addresses, .count = resolver->count,
+		.ttl = resolver->ttl };
 	void *arg = resolver->arg;
 
 	resolver->addresses = NULL;
 	resolver->error = NULL;
 	resolver_free(resolver);
-	callback(arg, error, addresses, count);
+	callback(arg, &result);
 	mem_free(addresses);
 	mem_free(error);
 }
@@ -271,6 +316,7 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 	resolver->arg = arg;
 	resolver->host = *host;
 	resolver->timeout = timeout;
+	resolver->ttl = CLOCK_NEVER;
 	resolver->deadline = clock_after(clock_now(), timeout);
 	resolver->apart_at = clock_now() + RESOLVER_DELAY;
 	resolver->addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses);

@@ -17,13 +17,19 @@
 
 #define RESOLVER_ADDRESSES 64 /* further ones are left out */
 
-/* error: NULL, or "resolve NAME: ...".  addresses, count of them (at least 1 on success) in the order of
- * RFC 6724, are valid during the callback only. */
-typedef void resolver_callback(void *arg, const char *error, const struct address *addresses, size_t count);
+/* The end of it.  Valid during the callback only. */
+struct resolver_result {
+	const char *error;                /* NULL, or "resolve NAME: ..." */
+	const struct address *addresses;  /* in the order of RFC 6724, the kinds taking turns (RFC 8305, 4) */
+	size_t count;                     /* at least 1 on success, at most RESOLVER_ADDRESSES */
+	int64_t ttl;                      /* microseconds, the shortest in the answer; CLOCK_NEVER: no server's */
+};
+
+typedef void resolver_callback(void *arg, const struct resolver_result *result);
 
 struct resolver;
 
-/* Resolves host (an ADDRESS_HOST), whose port the results get. */
+/* Resolves host (an ADDRESS_HOST), whose port the results get, within timeout microseconds. */
 struct resolver *resolver_start(struct event_base *loop, const struct address *host, int64_t timeout,
     resolver_callback *callback, void *arg);
 void resolver_cancel(struct resolver *resolver);

@@ -58,9 +58,10 @@ script_complain(size_t number, const char *cause, const char *line)
 
 /* One line that says something; NULL or what is wrong with it. */
 static char *
-script_parse_line(size_t number, const char *line, struct address *addresses, size_t *count, char **abort_reason)
+script_parse_line(size_t number, const char *line, struct entry *entries, size_t *count, char **abort_reason)
 {
 	const char *error;
+	char *copy;
 
 	if (strchr(line, '\r') != NULL)
 		return script_complain(number, "carriage return (lines end with a newline alone)", line);
@@ -73,7 +74,9 @@ script_parse_line(size_t number, const char *line, struct address *addresses, si
 	}
 	if (*count == SCRIPT_ADDRESSES)
 		return mem_print("more than %d addresses", SCRIPT_ADDRESSES);
-	error = address_parse(line, &addresses[*count]);
+	copy = mem_copy_text(line);
+	error = entry_parse_printed(copy, &entries[*count]);
+	mem_free(copy);
 	if (error != NULL)
 		return script_complain(number, error, line);
 	(*count)++;
@@ -81,7 +84,7 @@ script_parse_line(size_t number, const char *line, struct address *addresses, si
 }
 
 char *
-script_parse(const char *output, size_t length, struct address ret_addresses[SCRIPT_ADDRESSES],
+script_parse(const char *output, size_t length, struct entry ret_entries[SCRIPT_ADDRESSES],
     size_t *ret_count, char **ret_abort)
 {
 	char *copy = mem_copy_bytes(output, length), *rest = copy, *line, *abort_reason = NULL, *error = NULL;
@@ -93,7 +96,7 @@ script_parse(const char *output, size_t length, struct address ret_addresses[SCR
 		number++;
 		line = script_trim(line);
 		if (line != NULL)
-			error = script_parse_line(number, line, ret_addresses, &count, &abort_reason);
+			error = script_parse_line(number, line, ret_entries, &count, &abort_reason);
 	}
 	if (error == NULL && count == 0 && abort_reason == NULL)
 		error = mem_copy_text("no address in the output");
@@ -112,7 +115,7 @@ script_on_child(void *arg, const struct child_result *child)
 {
 	struct script *script = arg;
 	script_callback *callback = script->callback;
-	struct address *addresses = mem_new(SCRIPT_ADDRESSES, sizeof *addresses);
+	struct entry *entries = mem_new(SCRIPT_ADDRESSES, sizeof *entries);
 	char *cause = NULL, *error = NULL, *abort_reason = NULL;
 	struct script_result result;
 	size_t count = 0;
@@ -122,15 +125,15 @@ script_on_child(void *arg, const struct child_result *child)
 	if (child->error != NULL)
 		cause = mem_copy_text(child->error);
 	else
-		cause = script_parse(child->output, child->output_length, addresses, &count, &abort_reason);
+		cause = script_parse(child->output, child->output_length, entries, &count, &abort_reason);
 	if (cause != NULL)
 		error = mem_print("look-up script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "",
 		    child->last_line);
-	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .addresses = addresses,
+	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .entries = entries,
 		.count = count, .output = child->output, .errors = child->errors };
 	callback(arg, &result);
 	mem_free(abort_reason);
-	mem_free(addresses);
+	mem_free(entries);
 	mem_free(cause);
 	mem_free(error);
 }

@@ -1,7 +1,7 @@
 /* script.h - asks a program of the operator's where the copies of a service are.
  *
- * The protocol is that of holdfast-lookup(7): one address a line, best first, exit 0; or the single line
- * "abort: REASON".  Anything else is a failed look-up whose text names the cause.
+ * The protocol is that of holdfast-lookup(7): one address a line, with priority= and weight= behind it perhaps, best
+ * first, exit 0; or the single line "abort: REASON".  Anything else is a failed look-up whose text names the cause.
  */
 #ifndef HOLDFAST_UPSTREAM_SCRIPT_H
 #define HOLDFAST_UPSTREAM_SCRIPT_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/address.h"
+#include "upstream/entry.h"
 
 #define SCRIPT_ADDRESSES  64
 #define SCRIPT_OUTPUT_MAX 65536
@@ -31,7 +31,7 @@ struct script_job {
 struct script_result {
 	const char *error;         /* NULL on success: "look-up script: exit 1: no route to the database" */
 	const char *abort_reason;  /* not NULL: the script said abort: (P21) */
-	const struct address *addresses;
+	const struct entry *entries;
 	size_t count;
 	const char *output, *errors;
 };
@@ -47,7 +47,7 @@ void script_cancel(struct script *script);
 
 /* What a script's output says: NULL, with up to SCRIPT_ADDRESSES addresses, or with none and a reason in
  * *ret_abort (owned by the caller); else what is wrong (owned by the caller). */
-char *script_parse(const char *output, size_t length, struct address ret_addresses[SCRIPT_ADDRESSES],
+char *script_parse(const char *output, size_t length, struct entry ret_entries[SCRIPT_ADDRESSES],
     size_t *ret_count, char **ret_abort);
 
 #endif

@@ -57,9 +57,9 @@ standby_on_looked_up(void *arg, const struct lookup_result *result)
 		return;
 	}
 	mem_free(standby->found);
-	standby->found = mem_new(result->candidate_count, sizeof *standby->found);
-	memcpy(standby->found, result->candidates, result->candidate_count * sizeof *standby->found);
-	standby->found_count = result->candidate_count;
+	standby->found = mem_new(LOOKUP_ENDPOINTS, sizeof *standby->found);
+	lookup_get_addresses(result, standby->found);
+	standby->found_count = result->endpoint_count;
 	standby_tell(standby, STANDBY_LOOKED_UP);
 }
 

@@ -10,6 +10,7 @@ import pytest
 import asking
 import box as box_module
 import holdfast
+import name_server as name_server_module
 import real_servers
 import upstream as upstream_module
 
@@ -142,6 +143,20 @@ def load(folder):
 @pytest.fixture
 def ask(folder):
     yield from generators(asking.Ask, folder)
+
+
+@pytest.fixture
+def name_server():
+    """name_server(zone, ...) starts one; one at a time."""
+    made = []
+
+    def start(*args, **named):
+        made.append(name_server_module.NameServer(*args, **named))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.stop()
 
 
 @pytest.fixture

@@ -1,91 +1,87 @@
-"""A name server that drops the questions for one kind of addresses does not keep the other from us."""
+"""Host names: what of a name server's answer is used, in which order, and for how long it is good."""
 import os
-import socket
-import struct
-import threading
 import time
 
 import pytest
 
 import holdfast
+from name_server import A, AAAA
 
-A, AAAA = 1, 28
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
 
-
-class NameServer:
-    """Answers questions of these types, drops the others; on an address of this host that nobody else uses."""
-
-    def __init__(self, answers):
-        self.answers = answers
-        self.address = f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-        self.asked = []
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((self.address, 53))
-        self.work = threading.Thread(target=self.serve)
-        self.work.start()
-
-    def serve(self):
-        while True:
-            question, client = self.socket.recvfrom(512)
-            if not question:
-                return
-            end = question.index(b"\0", 12) + 5
-            kind, = struct.unpack("!H", question[end - 4:end - 2])
-            self.asked.append(kind)
-            if kind in self.answers:
-                head = question[:2] + b"\x81\x80\0\1\0\1\0\0\0\0"
-                data = self.answers[kind]
-                record = b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(data)) + data
-                self.socket.sendto(head + question[12:end] + record, client)
-
-    def stop(self):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
-            last.sendto(b"", (self.address, 53))
-        self.work.join()
-        self.socket.close()
+HERE, HERE6 = b"\x7f\0\0\1", b"\0" * 15 + b"\1"
 
 
-@pytest.fixture
-def name_server():
-    made = []
-
-    def start(answers):
-        made.append(NameServer(answers))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.stop()
+def look_up(daemon, names, folder, port):
+    one = daemon(holdfast.fixed("s", f"both.test:{port}", "lookup: { timeout = 3; };"),
+                 wrapper=names.wrapper(folder))
+    return one, one.command("lookup s")
 
 
-def asking(server, folder):
-    """How a daemon is started whose /etc/resolv.conf names the server."""
-    with open(f"{folder}/resolv.conf", "w") as file:
-        file.write(f"nameserver {server.address}\n")
-    mount = f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", mount, "sh"]
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
-@pytest.mark.parametrize("answers,found", [
-    ({A: b"\x7f\0\0\1"}, "127.0.0.1:{}"),
-    ({AAAA: b"\0" * 15 + b"\1"}, "[::1]:{}"),
-    ({A: b"\x7f\0\0\1", AAAA: b"\0" * 15 + b"\1"}, "[::1]:{} 127.0.0.1:{}"),
+@pytest.mark.parametrize("zone,found", [
+    ({A: [(HERE, 60)]}, "127.0.0.1:{}"),
+    ({AAAA: [(HERE6, 60)]}, "[::1]:{}"),
+    ({A: [(HERE, 60)], AAAA: [(HERE6, 60)]}, "[::1]:{} 127.0.0.1:{}"),
 ], ids=["AAAA dropped", "A dropped", "both answered"])
-def test_what_is_answered_is_used(daemon, folder, upstream, name_server, figure, answers, found):
+def test_what_is_answered_is_used(daemon, folder, upstream, name_server, figure, zone, found):
     server = upstream()
-    names = name_server(answers)
+    names = name_server(zone)
     one = daemon(holdfast.fixed("s", f"both.test:{server.port}", "lookup: { timeout = 3; };"),
-                 wrapper=asking(names, folder))
+                 wrapper=names.wrapper(folder))
     begun = time.monotonic()
     answer = one.command("lookup s")
     took = time.monotonic() - begun
     addresses = answer["addresses"]
     assert addresses == found.format(*[server.port] * 2).split(), answer
     figure(f"{took * 1000:.0f} ms")
-    if A in answers:
+    if A in zone:
         one.wait_connected("s")
         with one.client("s") as client:
             assert client.ask("x") == b"x\n"
-    if len(answers) == 2:
+    if len(zone) == 2:
         assert len(names.asked) % 2 == 0 and set(names.asked) == {A, AAAA}
+
+
+def test_the_kinds_of_addresses_take_turns(daemon, folder, name_server):
+    names = name_server({A: [(b"\x7f\0\0" + bytes([i]), 60) for i in range(1, 5)], AAAA: [(HERE6, 60), (HERE6, 60)]})
+    _, answer = look_up(daemon, names, folder, 9)
+    found = answer["addresses"]
+    assert found[:2] == ["[::1]:9", "127.0.0.1:9"] and len(found) == 5, answer
+    assert all(each["from"] == "both.test" and each["weight"] == 1 for each in answer["endpoints"])
+
+
+@pytest.mark.parametrize("zone,alias,ttl", [
+    ({A: [(HERE, 300), (b"\x7f\0\0\2", 20)], AAAA: [(HERE6, 60)]}, None, 20),
+    ({A: [(HERE, 300)], AAAA: [(HERE6, 7)]}, None, 7),
+    ({A: [(HERE, 300)], AAAA: []}, ("real.test", 5), 5),
+    ({A: [(HERE, 0)], AAAA: []}, None, 0),
+    ({A: [(HERE, 0xffffffff)], AAAA: []}, None, 0),
+    ({A: [(HERE, 30)]}, None, 30),
+], ids=["of one kind", "of the other", "of the alias", "none", "malformed", "of what came"])
+def test_the_shortest_time_to_live_counts(daemon, folder, name_server, zone, alias, ttl):
+    _, answer = look_up(daemon, name_server(zone, alias), folder, 9)
+    assert answer["ttl_seconds"] == ttl, answer
+
+
+def test_what_no_server_said_has_no_time_to_live(daemon, folder, name_server):
+    names = name_server({A: [(HERE, 1)], AAAA: []})
+    one = daemon(holdfast.fixed("s", "localhost:9") + holdfast.fixed("t", "127.0.0.1:9"),
+                 wrapper=names.wrapper(folder))
+    for name in ("s", "t"):
+        answer = one.command(f"lookup {name}")
+        assert "127.0.0.1:9" in answer["addresses"] and answer["ttl_seconds"] is None, answer
+    assert names.asked == []
+
+
+def test_an_answer_that_is_too_long_for_a_packet_comes_whole(daemon, folder, name_server):
+    zone = {A: [(bytes([127, 0, i, 1]), 9) for i in range(100)], AAAA: [(HERE6, 60)]}
+    _, answer = look_up(daemon, name_server(zone, truncated=True), folder, 9)
+    found = answer["addresses"]
+    assert len(found) == 64 and "[::1]:9" in found[:2] and answer["ttl_seconds"] == 9, answer
+
+
+def test_a_server_that_is_silent_is_a_failed_look_up(daemon, folder, name_server):
+    names = name_server({})
+    one = daemon(holdfast.fixed("s", "both.test:9", "lookup: { timeout = 0.5; };"), wrapper=names.wrapper(folder))
+    answer = one.command_raw("lookup s")
+    assert not answer["ok"] and "resolve both.test: time-out after 0.5 s" in answer["error"], answer

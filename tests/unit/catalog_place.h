@@ -39,13 +39,13 @@ static const char *
 list(struct catalog *catalog)
 {
 	static char text[8000];
-	struct address addresses[CATALOG_ADDRESSES];
+	static struct entry entries[CATALOG_ADDRESSES];
 	char one[ADDRESS_TEXT_SIZE], *error;
 	bool folder;
 	size_t count;
 
 	text[0] = '\0';
-	error = catalog_read(catalog, addresses, &count, &folder);
+	error = catalog_read(catalog, entries, &count, &folder);
 	if (error != NULL) {
 		const char *said = strstr(error, stage_folder) != NULL ? strstr(error, stage_folder) +
 		    strlen(stage_folder) : error;
@@ -55,7 +55,7 @@ list(struct catalog *catalog)
 		return text;
 	}
 	for (size_t i = 0; i < count; i++) {
-		address_format(&addresses[i], one);
+		address_format(&entries[i].address, one);
 		strcat(text, i > 0 ? " " : "");
 		strcat(text, one);
 	}

@@ -19,8 +19,9 @@
 struct outcome {
 	bool done;
 	unsigned calls;
-	char error[600], abort_reason[200], kept[600], list[4000];
+	char error[600], abort_reason[200], kept[600], list[4000], whole[4000], incomplete[200];
 	size_t count;
+	int64_t good_for;
 	struct lookup *free_this;     /* in the callback */
 	struct lookup *ask_again;
 	struct lookup_waiter *leave_this;
@@ -34,19 +35,26 @@ on_lookup(void *arg, const struct lookup_result *result)
 {
 	struct outcome *outcome = arg;
 	char text[ADDRESS_TEXT_SIZE];
+	int at = 0;
 
 	outcome->done = true;
 	outcome->calls++;
-	outcome->list[0] = '\0';
+	outcome->list[0] = outcome->whole[0] = '\0';
+	outcome->good_for = result->good_for;
+	snprintf(outcome->incomplete, sizeof outcome->incomplete, "%s",
+	    result->incomplete != NULL ? result->incomplete : "");
 	snprintf(outcome->error, sizeof outcome->error, "%s", result->error != NULL ? result->error : "");
 	snprintf(outcome->kept, sizeof outcome->kept, "%s", result->kept_error != NULL ? result->kept_error : "");
 	snprintf(outcome->abort_reason, sizeof outcome->abort_reason, "%s",
 	    result->abort_reason != NULL ? result->abort_reason : "");
-	outcome->count = result->candidate_count;
-	for (size_t i = 0; i < result->candidate_count; i++) {
-		address_format(&result->candidates[i], text);
+	outcome->count = result->endpoint_count;
+	for (size_t i = 0; i < result->endpoint_count; i++) {
+		address_format(&result->endpoints[i].address, text);
 		strcat(outcome->list, i > 0 ? " " : "");
 		strcat(outcome->list, text);
+		at += snprintf(outcome->whole + at, sizeof outcome->whole - (size_t)at, "%s%s %u/%u %u \"%s\"",
+		    i > 0 ? ", " : "", text, result->endpoints[i].priority, result->endpoints[i].weight,
+		    result->endpoints[i].source, result->endpoints[i].from);
 	}
 	if (outcome->leave_this != NULL)
 		lookup_leave(outcome->leave_this);

@@ -45,6 +45,9 @@ a_heartbeat_is_not_a_change(void **state)
 	stage_publish("c/cache/.hidden", "10.0.0.1:1 ttl=40\n");
 	stage_idle(60 * CLOCK_MILLISECOND);
 	assert_int_equal(listener.calls, 0);
+	stage_publish("c/cache/a", "10.0.0.1:1 ttl=40 weight=2\n");
+	assert_true(stage_run(&listener.told, CLOCK_SECOND)); /* that is one */
+	assert_int_equal(listener.calls, 1);
 	catalog_free(catalog);
 }
 

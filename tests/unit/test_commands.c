@@ -253,13 +253,14 @@ clients_are_listed_counted_and_killed(void **state)
 static void
 lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 {
-	struct address address;
-	struct lookup_result result = { .candidates = &address, .candidate_count = 1, .output = "o", .errors = "e" };
+	struct lookup_endpoint endpoint = { .priority = 3, .weight = 1, .from = "a" };
+	struct lookup_result result = { .endpoints = &endpoint, .endpoint_count = 1, .good_for = 1500000,
+		.output = "o", .errors = "e" };
 	struct lookup_waiter *waiter;
 	int fd = side_client();
 
 	(void)state;
-	assert_null(address_parse("127.0.0.1:5", &address));
+	assert_null(address_parse("127.0.0.1:5", &endpoint.address));
 	side_put(fd, "lookup one -v\nlookup one\n");
 	while (fake_links[0].lookup == NULL)
 		side_turn();
@@ -267,7 +268,8 @@ lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 	fake_links[0].lookup = NULL;
 	waiter->callback(waiter->arg, &result);
 	mem_free(waiter);
-	side_expect_ok(fd, "addresses", "[\"127.0.0.1:5\"]");
+	side_expect_ok(fd, "endpoints",
+	    "[{\"address\":\"127.0.0.1:5\",\"priority\":3,\"weight\":1,\"from\":\"a\"}]");
 	while (fake_links[0].lookup == NULL)
 		side_turn();
 	close(fd);

@@ -43,6 +43,10 @@ host_names_are_resolved_in_place(void **state)
 	assert_memory_equal(outcome.list, "10.0.0.2:1 ", 11);
 	assert_non_null(strstr(outcome.list, " 127.0.0.1:77 "));
 	assert_non_null(strstr(outcome.list, " 10.0.0.1:1"));
+	assert_non_null(strstr(outcome.whole, ", 127.0.0.1:77 0/1 1 \"localhost\", "));
+	assert_non_null(strstr(outcome.whole, ", 10.0.0.1:1 0/1 3 \"\""));
+	assert_memory_equal(outcome.incomplete, "resolve nobody.onion: ", 22);
+	assert_int_equal(outcome.good_for, CLOCK_NEVER); /* no server was asked */
 	mem_list_free(texts);
 }
 
@@ -86,15 +90,13 @@ static void
 shuffling_is_fair(void **state)
 {
 	unsigned counts[4][4] = { { 0 } };
-	struct address list[4];
+	uint8_t order[4];
 
 	(void)state;
 	for (uint32_t roll = 0; roll < 40000; roll++) {
-		for (uint16_t i = 0; i < 4; i++)
-			list[i].port = i;
-		pick_shuffle(list, 4, roll);
+		pick_shuffle(order, 4, roll);
 		for (unsigned i = 0; i < 4; i++)
-			counts[i][list[i].port]++;
+			counts[i][order[i]]++;
 	}
 	for (unsigned i = 0; i < 4; i++)
 		for (unsigned k = 0; k < 4; k++)
@@ -257,6 +259,25 @@ a_catalog_is_asked_afresh_and_shuffled(void **state)
 	lookup_free(lookup);
 }
 
+static void
+a_catalog_gives_priorities_weights_and_whose_they_are(void **state)
+{
+	struct lookup_settings settings = { .catalog = (char *)(uintptr_t)stage_path("catalog2"),
+		.timeout = CLOCK_SECOND, .max_age = CLOCK_NEVER, .pick = LOOKUP_PICK_ORDERED };
+
+	(void)state;
+	mkdir(stage_path("catalog2"), 0755);
+	mkdir(stage_path("catalog2/cache"), 0755);
+	stage_publish("catalog2/cache/a", "10.0.0.1:1 weight=5\n");
+	stage_publish("catalog2/cache/b", "10.0.0.2:1 ttl=60 priority=2\n");
+	look(&settings, &question, &outcome);
+	assert_string_equal(outcome.whole, "10.0.0.1:1 0/5 0 \"a\", 10.0.0.2:1 2/1 1 \"b\"");
+	settings.pick = LOOKUP_PICK_DEFAULT; /* random: no order of the catalog's is meant */
+	look(&settings, &question, &outcome);
+	assert_non_null(strstr(outcome.whole, "10.0.0.1:1 0/5 0 \"a\""));
+	assert_non_null(strstr(outcome.whole, "10.0.0.2:1 2/1 0 \"b\""));
+}
+
 int
 main(void)
 {
@@ -272,6 +293,7 @@ main(void)
 		cmocka_unit_test(freeing_kills_the_script_and_tells_who_waits),
 		cmocka_unit_test(keep_last_gives_the_last_ones_and_says_so),
 		cmocka_unit_test(a_catalog_is_asked_afresh_and_shuffled),
+		cmocka_unit_test(a_catalog_gives_priorities_weights_and_whose_they_are),
 	};
 
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

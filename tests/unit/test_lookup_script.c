@@ -45,6 +45,12 @@ static const struct {
 	{ "a port too high", "echo 10.0.0.1:65536", "line 1: the port is above 65535: " },
 	{ "trailing garbage", "echo 10.0.0.1:80 primary",
 		"line 1: the port is not a number: \"10.0.0.1:80 primary\"" },
+	{ "a priority that is none", "echo 10.0.0.1:80 priority=high",
+		"line 1: priority= is not a whole number up to 65535: \"10.0.0.1:80 priority=high\"" },
+	{ "a weight too high", "echo 10.0.0.1:80 weight=65536 priority=1",
+		"line 1: weight= is not a whole number up to 65535: \"10.0.0.1:80 weight=65536 priority=1\"" },
+	{ "a priority without an address", "echo priority=1", "line 1: no port: \"priority=1\"" },
+	{ "a ttl, which is a catalog's", "echo 10.0.0.1:80 ttl=5", "line 1: the port is not a number: " },
 	{ "IPv6 without brackets", "echo ::1:80",
 		"line 1: more than one colon (an IPv6 address needs [ and ]): " },
 	{ "a URL", "echo http://10.0.0.1:80/", "line 1: an address is HOST:PORT or unix:/PATH, no URL: " },
@@ -124,6 +130,22 @@ a_good_script_gives_its_addresses_in_order(void **state)
 }
 
 static void
+a_script_may_give_priorities_and_weights(void **state)
+{
+	struct lookup_settings settings = settings_of_script(stage_script("script",
+	    "echo '10.0.0.2:5  priority=1\tweight=65535'; echo 10.0.0.1:5; echo '[::1]:5 weight=0';"
+	    "echo 'unix:/run/a b priority=3'"));
+
+	(void)state;
+	settings.timeout = 5 * CLOCK_SECOND;
+	look(&settings, &question, &outcome);
+	assert_string_equal(outcome.error, "");
+	assert_string_equal(outcome.whole, "10.0.0.2:5 1/65535 0 \"\", 10.0.0.1:5 0/1 1 \"\", [::1]:5 0/0 2 \"\", "
+	    "unix:/run/a b 3/1 3 \"\"");
+	assert_int_equal(outcome.good_for, CLOCK_NEVER);
+}
+
+static void
 p21_a_script_can_abort(void **state)
 {
 	struct lookup_settings settings = settings_of_script(stage_script("script",
@@ -170,6 +192,7 @@ main(void)
 		cmocka_unit_test(hostile_scripts_fail_with_the_cause_in_time),
 		cmocka_unit_test(scripts_that_cannot_run_fail_with_the_cause),
 		cmocka_unit_test(a_good_script_gives_its_addresses_in_order),
+		cmocka_unit_test(a_script_may_give_priorities_and_weights),
 		cmocka_unit_test(p21_a_script_can_abort),
 		cmocka_unit_test(a_script_is_told_what_it_needs_and_no_more),
 	};
