@@ -118,9 +118,8 @@ main_print_errors(const struct config_errors *errors)
 static struct config *
 main_load(const struct main_options *options, int *ret_code)
 {
-	struct config_options load = { .test = options->test };
 	struct config_errors errors = { 0 };
-	struct config *config = config_load(options->config, &load, &errors);
+	struct config *config = config_load(options->config, options->test, &errors);
 
 	*ret_code = errors.count + errors.further > errors.failures ? BEGIN_BAD_CONFIG : BEGIN_FAILURE;
 	main_print_errors(&errors);

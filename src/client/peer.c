@@ -51,7 +51,7 @@ peer_is_unknown_user(uid_t uid)
 	return uid == overflow || uid == (uid_t)-1;
 }
 
-bool
+static bool
 peer_is_unknown_group(gid_t gid)
 {
 	static gid_t overflow; /* 0: not read yet */

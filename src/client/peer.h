@@ -20,7 +20,6 @@ int peer_get(int fd, struct peer *ret_peer);
 /* Whether the number names nobody: the kernel shows a user or group of another user namespace so that has none here
  * (/proc/sys/kernel/overflowuid, overflowgid), whoever it is.  (uid_t)-1, which no user can have, too. */
 bool peer_is_unknown_user(uid_t uid);
-bool peer_is_unknown_group(gid_t gid);
 
 /* Whether the name or number in a list of users, or groups, stands for such a one, which is never found then. */
 bool peer_name_is_unknown(const char *name, bool group);

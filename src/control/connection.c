@@ -154,6 +154,12 @@ connection_is_over(const struct connection *connection)
 	return connection->eof && connection_unwritten(connection) == 0;
 }
 
+static void
+connection_go_on(struct connection *connection)
+{
+	event_active(&connection->event, EV_WRITE, 0);
+}
+
 /* Writes, handles lines and reads until one of them has to wait. */
 static void
 connection_work(struct connection *connection)
@@ -245,10 +251,4 @@ connection_lags(struct connection *connection)
 	if (unwritten >= CONNECTION_LAG || (unwritten > 0 && *connection->sum > CONNECTION_ALL_MAX))
 		connection->lagging = true;
 	return connection->lagging;
-}
-
-void
-connection_go_on(struct connection *connection)
-{
-	event_active(&connection->event, EV_WRITE, 0);
 }

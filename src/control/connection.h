@@ -43,7 +43,4 @@ bool connection_say_buffer(struct connection *connection, struct evbuffer *line)
 /* Whether the reader lags, or has not read all while all together read too little; drained() will be called. */
 bool connection_lags(struct connection *connection);
 
-/* To be called when the owner is no longer busy. */
-void connection_go_on(struct connection *connection);
-
 #endif

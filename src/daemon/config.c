@@ -41,12 +41,11 @@ config_further_directory(const struct config *config, const char *path)
 }
 
 static void
-config_read_further(struct draft *draft, const struct config_options *options, const char *directory,
-    struct dirent **entries, int count)
+config_read_further(struct draft *draft, const char *directory, struct dirent **entries, int count)
 {
 	for (int i = 0; i < count; i++) {
 		char *path = mem_print("%s/%s", directory, entries[i]->d_name);
-		struct source *source = source_read(path, options->alive, options->alive_arg, draft->errors);
+		struct source *source = source_read(path, draft->errors);
 
 		if (source != NULL)
 			draft_take_further(draft, source);
@@ -56,7 +55,7 @@ config_read_further(struct draft *draft, const struct config_options *options, c
 
 /* Only a directory that the file names must be there. */
 static void
-config_read_directory(struct draft *draft, const struct config_options *options, const char *path)
+config_read_directory(struct draft *draft, const char *path)
 {
 	const struct draft_place *named = &draft->top[settings_index(&settings_top, "include_directory")];
 	struct dirent **entries = NULL;
@@ -70,7 +69,7 @@ config_read_directory(struct draft *draft, const struct config_options *options,
 	if (count > CONFIG_FILES_MAX)
 		config_error(draft->errors, "%s: holds %d files, %d is the most", directory, count, CONFIG_FILES_MAX);
 	else if (count >= 0)
-		config_read_further(draft, options, directory, entries, count);
+		config_read_further(draft, directory, entries, count);
 	else if (named->line > 0)
 		draft_error(draft, named, "include_directory", "%s: %s", directory, strerror(errno));
 	else if (errno != ENOENT)
@@ -123,20 +122,17 @@ config_end(struct draft *draft)
 }
 
 struct config *
-config_load(const char *path, const struct config_options *options, struct config_errors *ret_errors)
+config_load(const char *path, bool test, struct config_errors *ret_errors)
 {
-	static const struct config_options none = { .test = false };
 	struct draft draft;
 	struct source *source;
 
-	if (options == NULL)
-		options = &none;
 	config_begin(&draft, ret_errors);
-	draft.test = options->test;
-	if ((source = source_read(path, options->alive, options->alive_arg, ret_errors)) != NULL)
+	draft.test = test;
+	if ((source = source_read(path, ret_errors)) != NULL)
 		draft_take_main(&draft, source);
 	if (source != NULL)
-		config_read_directory(&draft, options, path);
+		config_read_directory(&draft, path);
 	return config_end(&draft);
 }
 

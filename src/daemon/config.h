@@ -41,16 +41,10 @@ struct config {
 	size_t service_count;
 };
 
-struct config_options {
-	bool test;                 /* -t: also hints, and whether the open files suffice */
-	void (*alive)(void *arg);  /* called at least once a second while files are parsed, if not NULL */
-	void *alive_arg;           /* borrowed */
-};
-
 /* Reads the main file and the files of its include_directory, and checks the files that they name.  The
- * configuration, or NULL with at least one error.  options may be NULL.  Forks to try the parser first. */
-struct config *config_load(const char *path, const struct config_options *options,
-    struct config_errors *ret_errors);
+ * configuration, or NULL with at least one error.  test (-t): also hints, and whether the open files suffice.  Forks
+ * to try the parser first. */
+struct config *config_load(const char *path, bool test, struct config_errors *ret_errors);
 
 /* Names of users and groups that are known become numbers: the worker need not ask for them.  May wait (NSS). */
 void config_number_names(struct config *config);

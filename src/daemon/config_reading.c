@@ -102,7 +102,7 @@ reading_be_child(const char *path, pid_t parent, int fd, volatile int32_t *group
 		*group = getpid();
 	out = fdopen(fd, "w");
 	if (out != NULL) {
-		config = config_load(path, NULL, &errors);
+		config = config_load(path, false, &errors);
 		if (config != NULL)
 			config_number_names(config);
 		reading_say_all(out, config, &errors);

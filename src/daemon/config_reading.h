@@ -16,7 +16,7 @@ struct config_reading;
 /* The configuration, or NULL with at least one error; it, the errors and the warnings are the callee's. */
 typedef void config_reading_callback(void *arg, struct config *config, struct config_errors *errors);
 
-/* As config_load() with no options.  timeout, in microseconds, is a patient job's (base/child.h).  *ret_group is the
+/* As config_load() without test.  timeout, in microseconds, is a patient job's (base/child.h).  *ret_group is the
  * child's process group while it runs, else 0, as child_start().
  * Never calls back before it returns; freed before the callback, which never comes after config_reading_cancel(). */
 struct config_reading *config_reading_start(struct event_base *loop, const char *path, int64_t timeout,

@@ -107,7 +107,6 @@ void daemon_refuse_given(struct daemon *daemon);
 void daemon_begin_watching(struct daemon *daemon);
 void daemon_look_after_files(struct daemon *daemon);
 void daemon_look_after_metrics(struct daemon *daemon);
-void daemon_on_watching(evutil_socket_t fd, short what, void *arg);
 void daemon_end_watching(struct daemon *daemon);
 
 /* For struct commands_context. */

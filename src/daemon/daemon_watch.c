@@ -209,7 +209,7 @@ watch_on_change(void *arg)
 		loop_timer_at(&daemon->watching, soon);
 }
 
-void
+static void
 daemon_on_watching(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;

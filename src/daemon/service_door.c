@@ -22,7 +22,9 @@ service_prepare_door(const struct service *service, struct door *ret_door)
 	    service->runtime_directory, ret_door);
 }
 
-void
+/* To a door that is open already.  Who has come to the old one is a client before it goes; a worker that dies on the
+ * way leaves it named, for the next to do this again. */
+static void
 service_move(struct service *service, struct door *door)
 {
 	struct table_service *record = service_record(service);
@@ -89,6 +91,19 @@ service_note_open(struct service *service)
 	service_note(service, "its socket is open now");
 }
 
+/* What cannot be made now is not tried at each change, some of which are the trials' own.  Whoever removes a folder
+ * does so file by file. */
+static void
+service_on_door_change(void *arg)
+{
+	struct service *service = arg;
+	bool tried = service->door_error != NULL && service_lacks_door(service);
+	int64_t soon = clock_now() + (tried ? DOOR_RETRY : DOOR_PAUSE);
+
+	if (!loop_timer_is_set(&service->door_retry) || service->door_retry.deadline > soon)
+		loop_timer_at(&service->door_retry, soon);
+}
+
 /* Watches where its socket is. */
 static void
 service_watch_door(struct service *service)
@@ -148,19 +163,6 @@ service_look_after_door(struct service *service)
 		service_watch_door(service);
 	else if (service->door_error == NULL || !service_lacks_door(service))
 		service_settle_door(service, NULL);
-}
-
-/* What cannot be made now is not tried at each change, some of which are the trials' own.  Whoever removes a folder
- * does so file by file. */
-void
-service_on_door_change(void *arg)
-{
-	struct service *service = arg;
-	bool tried = service->door_error != NULL && service_lacks_door(service);
-	int64_t soon = clock_now() + (tried ? DOOR_RETRY : DOOR_PAUSE);
-
-	if (!loop_timer_is_set(&service->door_retry) || service->door_retry.deadline > soon)
-		loop_timer_at(&service->door_retry, soon);
 }
 
 void

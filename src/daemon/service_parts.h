@@ -39,10 +39,6 @@ void service_clear_record(struct table_service *record);
 
 struct door;
 
-/* To a door that is open already.  Who has come to the old one is a client before it goes; a worker that dies on the
- * way leaves it named, for the next to do this again. */
-void service_move(struct service *service, struct door *door);
-
 /* service_door.c: to the door that was prepared, if any; else to where the settings want it, unless it is there: a
  * service that begins has none, and a dead worker may have left one in the midst of a reload that moves its socket.
  * If it cannot be opened, which is logged, the service stays where it is, or has none, and tries again after
@@ -55,9 +51,6 @@ bool service_is_shut(const struct service *service);
 
 /* Its socket is looked after no more. */
 void service_leave_door(struct service *service);
-
-/* Something has changed there. */
-void service_on_door_change(void *arg);
 
 /* service_share.c: what its clients share, in shared mode; before the crowd is made, and once it is there. */
 void service_share(struct service *service);

@@ -9,13 +9,11 @@
 #define STEP(field) offsetof(struct hello_step, field)
 
 static const struct setting step_rows[] = {
-	{ "send", "\"\"", SETTING_TEXT, 0, HELLO_TEXT_MAX, SETTING_RENEW, STEP(send), NULL, "what is sent" },
-	{ "send_file", "\"\"", SETTING_TEXT, 0, 4095, SETTING_RENEW, STEP(send_file), NULL, "the same, from a file" },
-	{ "expect", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(expect), NULL,
-	    "what the next line must begin with" },
-	{ "timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, STEP(timeout), NULL, "of the step" },
-	{ "abort_on", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(abort_on), NULL,
-	    "a line that begins with this ends all attempts" },
+	{ "send", "\"\"", SETTING_TEXT, 0, HELLO_TEXT_MAX, SETTING_RENEW, STEP(send), NULL },
+	{ "send_file", "\"\"", SETTING_TEXT, 0, 4095, SETTING_RENEW, STEP(send_file), NULL },
+	{ "expect", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(expect), NULL },
+	{ "timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, STEP(timeout), NULL },
+	{ "abort_on", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(abort_on), NULL },
 };
 static const char *const no_sections[] = { NULL };
 static const struct settings step_settings = { step_rows, sizeof step_rows / sizeof step_rows[0], no_sections };

@@ -289,8 +289,7 @@ setting_take_choice(const struct setting *setting, const config_setting_t *value
 		return setting_wrong_type(setting, value);
 	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++)
 		if (strcmp(c->name, text) == 0) {
-			if (setting->offset != SETTING_NOWHERE)
-				memcpy(field, &c->value, sizeof c->value);
+			memcpy(field, &c->value, sizeof c->value);
 			return NULL;
 		}
 	return setting_unknown_choice(setting, text);
@@ -299,10 +298,9 @@ setting_take_choice(const struct setting *setting, const config_setting_t *value
 void
 setting_print_choice(const struct setting *setting, const void *field, FILE *out)
 {
-	int value = setting->choices[0].value;
+	int value;
 
-	if (setting->offset != SETTING_NOWHERE)
-		memcpy(&value, field, sizeof value);
+	memcpy(&value, field, sizeof value);
 	for (const struct setting_choice *c = setting->choices; c->name != NULL; c++)
 		if (c->value == value)
 			values_print_text(out, c->name);

@@ -83,11 +83,10 @@ setting_wrong_type(const struct setting *setting, const config_setting_t *value)
 	return mem_print("must be %s, not %s", types[setting->type].noun, setting_value_noun(value));
 }
 
-/* The field, or the object itself for a setting that has none. */
 static void *
 setting_field(const struct setting *setting, const void *object)
 {
-	return (char *)(uintptr_t)object + (setting->offset == SETTING_NOWHERE ? 0 : setting->offset);
+	return (char *)(uintptr_t)object + setting->offset;
 }
 
 /* libconfig reads 010 as 10 up to 1.5 and as 8 from 1.7 on.  NULL or what is wrong. */
@@ -147,8 +146,6 @@ setting_copy(const struct setting *setting, void *to, const void *from)
 	void *target = setting_field(setting, to);
 	const void *source = setting_field(setting, from);
 
-	if (setting->offset == SETTING_NOWHERE)
-		return;
 	if (types[setting->type].storage == STORE_TEXT)
 		*(char **)target = mem_copy_text(*(char *const *)source);
 	else if (types[setting->type].storage == STORE_LIST)
@@ -183,8 +180,6 @@ setting_is_same(const struct setting *setting, const void *a, const void *b)
 {
 	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
 
-	if (setting->offset == SETTING_NOWHERE)
-		return true;
 	if (types[setting->type].storage == STORE_TEXT)
 		return setting_texts_are_same(*(char *const *)left, *(char *const *)right);
 	if (types[setting->type].storage == STORE_LIST)
@@ -199,8 +194,6 @@ setting_clear(const struct setting *setting, void *object)
 {
 	void *field = setting_field(setting, object);
 
-	if (setting->offset == SETTING_NOWHERE)
-		return;
 	if (types[setting->type].storage == STORE_TEXT) {
 		mem_free(*(char **)field);
 		*(char **)field = NULL;

@@ -59,12 +59,10 @@ struct setting {
 	enum setting_type type;
 	double min, max;      /* numbers; times in seconds; lengths of texts and lists; modes */
 	enum setting_reload reload;
-	size_t offset;        /* of the field; SETTING_NOWHERE: checked only */
+	size_t offset;        /* of the field */
 	const struct setting_choice *choices; /* borrowed; SETTING_CHOICE only */
-	const char *help;     /* borrowed */
 };
 
-#define SETTING_NOWHERE ((size_t)-1)
 #define SETTINGS_MAX 96 /* rows of either table, at most */
 #define SETTINGS_NAME_SIZE 40
 

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,7 +19,6 @@
 
 #define TRIAL_SECONDS      1  /* of the processor that the parser may take */
 #define TRIAL_WALL_SECONDS 300 /* with little of the processor, as a quota may leave */
-#define TRIAL_SIGN_MS      250 /* between two signs of life meanwhile: the keeper waits 2 s for one */
 
 /* What the child says about a text. */
 struct trial {
@@ -131,16 +129,13 @@ source_trial_lost(struct trial *trial, int status)
 		strcpy(trial->text, "the parser cannot read it");
 }
 
-/* Waits for the child's word, and gives signs of life. */
+/* Waits for the child's word. */
 static void
-source_hear_child(pid_t child, int fd, void (*alive)(void *arg), void *alive_arg, struct trial *ret_trial)
+source_hear_child(pid_t child, int fd, struct trial *ret_trial)
 {
-	struct pollfd look = { .fd = fd, .events = POLLIN };
 	ssize_t n;
 	int status = 0;
 
-	while (poll(&look, 1, TRIAL_SIGN_MS) == 0)
-		alive(alive_arg);
 	do
 		n = read(fd, ret_trial, sizeof *ret_trial);
 	while (n == -1 && errno == EINTR);
@@ -152,7 +147,7 @@ source_hear_child(pid_t child, int fd, void (*alive)(void *arg), void *alive_arg
 
 /* Lets a child parse the text.  0 or -errno. */
 static int
-source_try_text(const char *text, void (*alive)(void *arg), void *alive_arg, struct trial *ret_trial)
+source_try_text(const char *text, struct trial *ret_trial)
 {
 	int ends[2];
 	pid_t child;
@@ -165,7 +160,7 @@ source_try_text(const char *text, void (*alive)(void *arg), void *alive_arg, str
 		source_try_in_child(ends[1], text);
 	close(ends[1]);
 	if (child != -1)
-		source_hear_child(child, ends[0], alive, alive_arg, ret_trial);
+		source_hear_child(child, ends[0], ret_trial);
 	close(ends[0]);
 	return child == -1 ? -EAGAIN : 0;
 }
@@ -221,8 +216,7 @@ source_new(const char *name, const char *text, struct config_errors *errors)
 
 /* Whether a text of unknown origin can be parsed; else adds what is wrong with it. */
 static bool
-source_try(const char *name, const char *text, size_t length, void (*alive)(void *arg), void *alive_arg,
-    struct config_errors *errors)
+source_try(const char *name, const char *text, size_t length, struct config_errors *errors)
 {
 	struct trial trial;
 	unsigned line;
@@ -231,7 +225,7 @@ source_try(const char *name, const char *text, size_t length, void (*alive)(void
 
 	if (wrong != NULL)
 		config_error(errors, "%s:%u: %s", name, line, wrong);
-	else if ((error = source_try_text(text, alive, alive_arg, &trial)) < 0)
+	else if ((error = source_try_text(text, &trial)) < 0)
 		config_error(errors, "%s: cannot be tried: %s", name, strerror(-error));
 	else if (trial.line != 0)
 		source_report(errors, name, text, &trial);
@@ -240,14 +234,8 @@ source_try(const char *name, const char *text, size_t length, void (*alive)(void
 	return false;
 }
 
-static void
-source_no_sign(void *arg)
-{
-	(void)arg;
-}
-
 struct source *
-source_read(const char *path, void (*alive)(void *arg), void *alive_arg, struct config_errors *errors)
+source_read(const char *path, struct config_errors *errors)
 {
 	struct source *source = NULL;
 	const char *wrong;
@@ -258,14 +246,8 @@ source_read(const char *path, void (*alive)(void *arg), void *alive_arg, struct 
 		config_error(errors, "%s: %s", path, wrong);
 		return NULL;
 	}
-	if (alive == NULL)
-		alive = source_no_sign;
-	alive(alive_arg);
-	if (source_try(path, text, length, alive, alive_arg, errors)) {
-		alive(alive_arg);
+	if (source_try(path, text, length, errors))
 		source = source_new(path, text, errors);
-	}
-	alive(alive_arg);
 	mem_free(text);
 	return source;
 }

@@ -18,10 +18,8 @@ struct source {
 };
 
 /* Reads and parses a file: a regular one of at most SOURCE_MAX bytes, tried in a child process first, for a second of
- * the processor at most.  Before that, while it lasts, and at the end alive(alive_arg) is called, unless NULL.  NULL
- * after adding an error. */
-struct source *source_read(const char *path, void (*alive)(void *arg), void *alive_arg,
-    struct config_errors *errors);
+ * the processor at most.  NULL after adding an error. */
+struct source *source_read(const char *path, struct config_errors *errors);
 
 /* Parses a text that we wrote ourselves: no child is asked first. */
 struct source *source_parse(const char *text, size_t length, const char *name, struct config_errors *errors);

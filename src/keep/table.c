@@ -295,15 +295,6 @@ table_note_file(struct table *table, int fd)
 	return fd;
 }
 
-const char *
-table_config(const struct table *table, size_t *ret_length)
-{
-	uint32_t current = table->header->config_current & 1;
-
-	*ret_length = table->header->config_length[current];
-	return table->config + current * (size_t)TABLE_CONFIG_MAX;
-}
-
 char *
 table_config_copy(const struct table *table, size_t *ret_length)
 {

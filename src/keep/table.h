@@ -477,11 +477,8 @@ enum table_state table_session_state(const struct table *table, uint32_t session
 /* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
 int table_note_file(struct table *table, int fd);
 
-/* The configuration in force: its text (not NUL-terminated) and length.  For whoever alone changes the table. */
-const char *table_config(const struct table *table, size_t *ret_length);
-
-/* The same as it was at one moment, while another process may put others in force: a copy, the caller's to free with
- * mem_free(). */
+/* The configuration in force, as it was at one moment, while another process may put others in force: a copy, the
+ * caller's to free with mem_free(), and its length. */
 char *table_config_copy(const struct table *table, size_t *ret_length);
 
 /* Puts a new configuration in force at once, or says -E2BIG. */

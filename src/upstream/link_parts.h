@@ -183,6 +183,4 @@ void link_tell_rest(struct link *link);
 /* Keeps since and down_since, and the time of "still down". */
 void link_note_state(struct link *link);
 
-enum link_state link_state(const struct link *link);
-
 #endif

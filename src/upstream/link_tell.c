@@ -18,7 +18,7 @@ link_state_name(enum link_state state)
 	return names[state];
 }
 
-enum link_state
+static enum link_state
 link_state(const struct link *link)
 {
 	const struct pconn *p = link_pconn(link);

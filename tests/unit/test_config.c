@@ -35,7 +35,7 @@ static struct config *
 load(bool test, struct config_errors *errors)
 {
 	char *path = mem_print("%s/m.conf", folder);
-	struct config *config = config_load(path, &(struct config_options) { .test = test }, errors);
+	struct config *config = config_load(path, test, errors);
 
 	if (config == NULL)
 		fail_msg("%s", errors->errors[0]);
@@ -184,7 +184,7 @@ a_socket_path_has_107_bytes_at_most(void **state)
 			continue;
 		}
 		text = mem_print("%s/m.conf", folder);
-		assert_null(config_load(text, NULL, &errors));
+		assert_null(config_load(text, false, &errors));
 		assert_non_null(strstr(errors.errors[0], "is 108 bytes long, 107 is the most: /xxx"));
 		mem_free(text);
 	}
@@ -254,31 +254,6 @@ text_that_is_kept_is_taken_though_its_files_are_gone(void **state)
 	assert_non_null(config);
 	assert_int_equal(errors.count + errors.warning_count, 0);
 	config_free(config);
-}
-
-static void
-count_sign(void *arg)
-{
-	++*(unsigned *)arg;
-}
-
-static void
-signs_of_life_are_given_around_each_parsing(void **state)
-{
-	unsigned signs = 0;
-	struct config_options options = { .alive = count_sign, .alive_arg = &signs };
-	struct config_errors errors = { 0 };
-	char *path = mem_print("%s/m.conf", folder);
-
-	(void)state;
-	write_file("m.conf", "services: { zero: { }; };");
-	write_file("services.d/1.conf", "services: { one: { }; };");
-	write_file("services.d/2.conf", "services: { two: { }; };");
-	config_free(config_load(path, &options, &errors));
-	assert_int_equal(errors.count, 0);
-	assert_int_equal(signs, 3 * 3);
-	config_errors_clear(&errors);
-	mem_free(path);
 }
 
 static void
@@ -443,7 +418,6 @@ main(void)
 		cmocka_unit_test(a_dump_names_each_setting_of_a_service),
 		cmocka_unit_test(text_that_is_kept_is_taken_though_its_files_are_gone),
 		cmocka_unit_test(the_sample_shows_the_defaults),
-		cmocka_unit_test(signs_of_life_are_given_around_each_parsing),
 		cmocka_unit_test(further_files_are_read_in_the_order_of_their_names),
 		cmocka_unit_test(warnings_leave_a_configuration),
 		cmocka_unit_test(what_is_taken_is_left_out),

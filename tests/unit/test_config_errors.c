@@ -47,7 +47,7 @@ static struct config *
 load(const char *name, struct config_errors *errors)
 {
 	char *path = path_of(name);
-	struct config *config = config_load(path, NULL, errors);
+	struct config *config = config_load(path, false, errors);
 
 	mem_free(path);
 	return config;
@@ -345,7 +345,6 @@ is_told(char *const *lines, size_t count, const char *expected)
 static void
 what_may_be_otherwise_in_a_moment_is_a_warning(void **state)
 {
-	const struct config_options test = { .test = true };
 	char *path = path_of("m.conf"), *text;
 	struct config *config;
 
@@ -361,7 +360,7 @@ what_may_be_otherwise_in_a_moment_is_a_warning(void **state)
 		assert_true(is_told(errors.warnings, errors.warning_count, moments[i].said));
 		config_free(config);
 		config_errors_clear(&errors);
-		assert_null(config_load(path, &test, &errors));
+		assert_null(config_load(path, true, &errors));
 		assert_true(is_told(errors.errors, errors.count, moments[i].said));
 		assert_int_equal(errors.failures, errors.count);
 		config_errors_clear(&errors);
