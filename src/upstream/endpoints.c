@@ -1,0 +1,554 @@
+#include "upstream/endpoints.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "upstream/pconn.h"
+
+#define GENERATIONS  1023 /* a number has 16 bits, 6 of them for the place */
+
+/* T4: what is above is stored before what is below. */
+static void
+barrier(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static struct endpoint *
+find(struct endpoints *e, uint16_t number)
+{
+	struct endpoint *endpoint = &e->list[number % ENDPOINTS_MAX];
+
+	return number != 0 && endpoint->number == number ? endpoint : NULL;
+}
+
+const struct endpoint *
+endpoints_find(const struct endpoints *e, uint16_t number)
+{
+	const struct endpoint *endpoint = &e->list[number % ENDPOINTS_MAX];
+
+	return number != 0 && endpoint->number == number ? endpoint : NULL;
+}
+
+bool
+endpoints_is_listed(const struct endpoints *e, const struct endpoint *endpoint)
+{
+	return endpoint->number != 0 && e->listing != 0 && endpoint->listing[e->listing & 1].in == e->listing;
+}
+
+const struct endpoint_listing *
+endpoints_listing(const struct endpoints *e, const struct endpoint *endpoint)
+{
+	const struct endpoint_listing *now = &endpoint->listing[e->listing & 1];
+	const struct endpoint_listing *before = &endpoint->listing[~e->listing & 1];
+
+	/* That of a look-up which was never put in force has a higher number than any. */
+	return now->in >= before->in || before->in > e->listing ? now : before;
+}
+
+enum endpoint_state
+endpoints_state(const struct endpoints *e, const struct endpoint *endpoint)
+{
+	if (endpoint->withdrawn_at != 0 && !endpoints_is_listed(e, endpoint))
+		return ENDPOINT_WITHDRAWN;
+	return endpoint->failed_until != 0 ? ENDPOINT_FAILED : ENDPOINT_OK;
+}
+
+uint64_t
+endpoints_in_use(const struct endpoints *e)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < e->high; i++)
+		if (e->list[i].number != 0 && e->list[i].open + e->list[i].dialling > 0)
+			bits |= ENDPOINTS_BIT(i);
+	return bits;
+}
+
+/* A text that a death cuts is an empty one. */
+static void
+store_text(char *place, size_t size, const char *text)
+{
+	size_t length = strnlen(text, size - 1);
+
+	place[0] = '\0';
+	barrier();
+	if (length == 0)
+		return;
+	memcpy(place + 1, text + 1, length - 1);
+	place[length] = '\0';
+	barrier();
+	place[0] = text[0];
+}
+
+static void
+make_key(struct endpoint_key *key, const struct address *address)
+{
+	const struct sockaddr_in *from4 = (const void *)&address->socket;
+	const struct sockaddr_in6 *from6 = (const void *)&address->socket;
+	struct sockaddr_in *to4 = (void *)&key->socket;
+	struct sockaddr_in6 *to6 = (void *)&key->socket;
+
+	memset(key, 0, sizeof *key);
+	key->length = address->socket_length;
+	memcpy(key->interface, address->host, strnlen(address->host, sizeof key->interface - 1));
+	if (address->socket.ss_family == AF_INET) {
+		to4->sin_family = AF_INET;
+		to4->sin_port = from4->sin_port;
+		to4->sin_addr = from4->sin_addr;
+	} else if (address->socket.ss_family == AF_INET6) {
+		to6->sin6_family = AF_INET6;
+		to6->sin6_port = from6->sin6_port;
+		to6->sin6_addr = from6->sin6_addr;
+		to6->sin6_scope_id = from6->sin6_scope_id;
+	} else {
+		memcpy(&key->socket, &address->socket, address->socket_length);
+	}
+}
+
+void
+endpoint_address(const struct endpoint *endpoint, struct address *ret_address)
+{
+	const struct sockaddr_in *from4 = (const void *)&endpoint->key.socket;
+	const struct sockaddr_in6 *from6 = (const void *)&endpoint->key.socket;
+
+	memset(ret_address, 0, sizeof *ret_address);
+	ret_address->kind = ADDRESS_SOCKET;
+	ret_address->socket = endpoint->key.socket;
+	ret_address->socket_length = endpoint->key.length;
+	memcpy(ret_address->host, endpoint->key.interface, sizeof endpoint->key.interface);
+	if (endpoint->key.socket.ss_family == AF_INET)
+		ret_address->port = ntohs(from4->sin_port);
+	else if (endpoint->key.socket.ss_family == AF_INET6)
+		ret_address->port = ntohs(from6->sin6_port);
+}
+
+static struct endpoint *
+find_key(struct endpoints *e, const struct endpoint_key *key)
+{
+	for (uint32_t i = 0; i < e->high; i++)
+		if (e->list[i].number != 0 && memcmp(&e->list[i].key, key, sizeof *key) == 0)
+			return &e->list[i];
+	return NULL;
+}
+
+static bool
+is_used(const struct endpoint *endpoint)
+{
+	return endpoint->open + endpoint->dialling > 0;
+}
+
+/* Whether a is to give its place up rather than b: one that nothing uses; the one that was missed first. */
+static bool
+is_lesser(const struct endpoint *a, const struct endpoint *b)
+{
+	if (is_used(a) != is_used(b))
+		return is_used(b);
+	return (uint64_t)a->missed_at - 1 < (uint64_t)b->missed_at - 1; /* 0, not missed yet, comes last */
+}
+
+/* A place for an endpoint that is new with this look-up: a free one, or that of one which is not in it.  There is
+ * one, for at most 64 are. */
+static struct endpoint *
+claim(struct endpoints *e, uint32_t look_up)
+{
+	struct endpoint *least = NULL;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		if (endpoint->number == 0)
+			return endpoint;
+		if (endpoint->listing[look_up & 1].in == look_up)
+			continue;
+		if (least == NULL || is_lesser(endpoint, least))
+			least = endpoint;
+	}
+	if (e->high < ENDPOINTS_MAX)
+		return &e->list[e->high++];
+	return least;
+}
+
+static struct endpoint *
+make(struct endpoints *e, const struct endpoint_key *key, uint32_t look_up, int64_t now)
+{
+	struct endpoint *endpoint = claim(e, look_up);
+
+	if (endpoint == NULL)
+		return NULL;
+	endpoint->number = 0;
+	barrier();
+	endpoint->generation = (uint16_t)(endpoint->generation % GENERATIONS + 1);
+	memset(&endpoint->open, 0, sizeof *endpoint - offsetof(struct endpoint, open));
+	memcpy(&endpoint->key, key, sizeof *key);
+	endpoint->listed_at = now;
+	barrier();
+	endpoint->number = (uint16_t)(endpoint->generation * ENDPOINTS_MAX + (endpoint - e->list));
+	return endpoint;
+}
+
+/* Writes down what the look-up says of an endpoint that has its place.  Whether the shares of a rotation change. */
+static bool
+mark(struct endpoints *e, struct endpoint *endpoint, uint32_t look_up, const struct endpoint_listed *listed,
+    size_t order)
+{
+	struct endpoint_listing *listing = &endpoint->listing[look_up & 1];
+	const struct endpoint_listing *before = &endpoint->listing[~look_up & 1];
+
+	if (listing->in == look_up)
+		return false;
+	listing->priority = listed->priority;
+	listing->weight = listed->weight;
+	listing->order = (uint16_t)order;
+	if (strncmp(endpoint->from, listed->from, sizeof endpoint->from - 1) != 0)
+		store_text(endpoint->from, sizeof endpoint->from, listed->from);
+	barrier();
+	listing->in = look_up;
+	return before->in != e->listing || before->priority != listed->priority || before->weight != listed->weight;
+}
+
+/* First all that have a place, so that none of them loses it to a new one.  Adds new ones to *ret_made. */
+static bool
+mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *listed, size_t count, int64_t now,
+    uint64_t *ret_made)
+{
+	bool changed = false;
+
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < count && i < ENDPOINTS_MAX; i++) {
+			struct endpoint_key key;
+			struct endpoint *endpoint;
+
+			make_key(&key, listed[i].address);
+			endpoint = find_key(e, &key);
+			if (endpoint == NULL && pass == 1) {
+				endpoint = make(e, &key, look_up, now);
+				if (endpoint != NULL)
+					*ret_made |= ENDPOINTS_BIT(endpoint->number);
+			}
+			if (endpoint != NULL)
+				changed |= mark(e, endpoint, look_up, &listed[i], i);
+		}
+	}
+	return changed;
+}
+
+/* What is withdrawn and unused was shown until now; and a dead worker's half of a look-up is none. */
+static void
+tidy(struct endpoints *e, uint32_t look_up)
+{
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		if (endpoint->listing[look_up & 1].in == look_up)
+			endpoint->listing[look_up & 1].in = 0;
+		if (endpoint->number != 0 && endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN && !is_used(endpoint))
+			endpoint->number = 0;
+	}
+}
+
+static uint64_t
+listed_bits(const struct endpoints *e)
+{
+	uint64_t bits = 0;
+
+	for (uint32_t i = 0; i < e->high; i++)
+		if (endpoints_is_listed(e, &e->list[i]))
+			bits |= ENDPOINTS_BIT(i);
+	return bits;
+}
+
+/* P33.  True if it is withdrawn from now on. */
+static bool
+miss(struct endpoint *endpoint, int64_t now)
+{
+	if (endpoint->missed_at == 0) {
+		endpoint->missed_at = now;
+		return false;
+	}
+	if (endpoint->withdrawn_at != 0 || now - endpoint->missed_at < ENDPOINTS_GRACE)
+		return false;
+	endpoint->withdrawn_at = now;
+	return true;
+}
+
+struct endpoints_changes
+endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t count, int64_t now)
+{
+	uint32_t look_up = e->listing + 1;
+	uint64_t before = listed_bits(e), made = 0;
+	struct endpoints_changes changes = { 0, 0 };
+	bool turns;
+
+	tidy(e, look_up);
+	turns = mark_all(e, look_up, listed, count, now, &made);
+	barrier();
+	e->listing = look_up;
+	barrier();
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		if (endpoints_is_listed(e, endpoint))
+			endpoint->missed_at = endpoint->withdrawn_at = 0;
+		else if (endpoint->number != 0 && miss(endpoint, now))
+			changes.withdrawn |= ENDPOINTS_BIT(i);
+		if (turns)
+			endpoint->turn = 0;
+	}
+	changes.fresh = listed_bits(e) & (~before | made);
+	return changes;
+}
+
+/* One word un-lists all; that the next look-up withdraws at once is only quicker than it would be. */
+void
+endpoints_renew(struct endpoints *e, int64_t now)
+{
+	e->listing += 2;
+	barrier();
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		endpoint->failed_until = endpoint->slow_until = 0;
+		endpoint->failures = endpoint->failures_before = 0;
+		if (endpoint->missed_at == 0)
+			endpoint->missed_at = now > ENDPOINTS_GRACE ? now - ENDPOINTS_GRACE : 1;
+	}
+}
+
+void
+endpoints_wake(struct endpoints *e, int64_t now)
+{
+	for (uint32_t i = 0; i < e->high; i++) {
+		if (e->list[i].failed_until > now)
+			e->list[i].failed_until = now;
+		if (e->list[i].slow_until > now)
+			e->list[i].slow_until = now;
+	}
+}
+
+void
+endpoints_resume(struct endpoints *e, int64_t now)
+{
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		endpoint->open = endpoint->dialling = 0;
+		endpoint->turn = 0;
+		if (endpoints_is_listed(e, endpoint))
+			endpoint->missed_at = endpoint->withdrawn_at = 0;
+		else if (endpoint->missed_at == 0)
+			endpoint->missed_at = now;
+	}
+}
+
+void
+endpoints_adopt(struct endpoints *e, uint16_t number)
+{
+	struct endpoint *endpoint = find(e, number);
+
+	if (endpoint != NULL)
+		endpoint->open++;
+}
+
+bool
+endpoints_elsewhere(const struct endpoints *e)
+{
+	for (uint32_t i = 0; i < e->high; i++)
+		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0)
+			return true;
+	return false;
+}
+
+/* P31.  What began before the last failure tells nothing new, so that a crowd of dials that fail together is one
+ * failure.  Nor does a success which ends unused at once end a row of failures (P27). */
+static unsigned
+fail(struct endpoint *endpoint, const struct endpoints_settings *s, const struct endpoints_input *in, bool young)
+{
+	bool good = endpoint->failed_until == 0;
+	uint32_t before = endpoint->failures;
+
+	endpoint->failures_total++;
+	if (!good && in->began < endpoint->failed_at)
+		return 0;
+	store_text(endpoint->error, sizeof endpoint->error, in->error);
+	if (good && young && in->began - endpoint->good_since < endpoint->quarantine)
+		before = endpoint->failures_before;
+	endpoint->failures = before + 1;
+	endpoint->quarantine = delay_jitter(delay_wanted(s->delay, s->factor, s->max, before), s->jitter, in->roll);
+	endpoint->failed_at = in->now;
+	barrier();
+	endpoint->failed_until = in->now + endpoint->quarantine;
+	barrier();
+	endpoint->slow_until = 0;
+	return good ? ENDPOINTS_FELL : 0;
+}
+
+/* A dial that was begun before it was found late is no new answer: it is dialled again at once.  One that answers
+ * late then too is left alone for retry.max: it is in good health, and clients' dials tell the same. */
+static void
+answer(struct endpoint *endpoint, const struct endpoints_settings *s, const struct endpoints_input *in)
+{
+	int64_t rest = s->max < s->delay ? s->delay : s->max;
+
+	if (s->stagger == 0 || endpoint->took < s->stagger)
+		endpoint->slow_until = 0;
+	else if (endpoint->slow_until != 0 && in->began >= endpoint->slow_until)
+		endpoint->slow_until = in->now + delay_jitter(rest, s->jitter, in->roll);
+}
+
+/* P31: only a dial that was begun after the failure makes it good, or any when nothing else is. */
+static unsigned
+succeed(struct endpoints *e, struct endpoint *endpoint, const struct endpoints_settings *s,
+    const struct endpoints_input *in)
+{
+	endpoint->connects++;
+	endpoint->connected_at = endpoint->result_at = in->now;
+	endpoint->took = in->now - in->began;
+	answer(endpoint, s, in);
+	if (endpoint->failed_until == 0) {
+		endpoint->failures = 0;
+		return 0;
+	}
+	if (in->began < endpoint->failed_at && endpoints_elsewhere(e))
+		return 0;
+	endpoint->failures_before = endpoint->failures;
+	endpoint->failures = 0;
+	endpoint->good_since = in->now;
+	barrier();
+	endpoint->failed_until = 0;
+	return ENDPOINTS_ROSE;
+}
+
+static void
+count_down(uint32_t *count)
+{
+	if (*count > 0)
+		(*count)--;
+}
+
+unsigned
+endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in)
+{
+	struct endpoint *endpoint = find(e, in->number);
+
+	if (endpoint == NULL)
+		return 0;
+	switch (in->event) {
+	case ENDPOINTS_BEGAN:
+		endpoint->dialling++;
+		return 0;
+	case ENDPOINTS_CONNECTED:
+		count_down(&endpoint->dialling);
+		endpoint->open++;
+		return succeed(e, endpoint, s, in);
+	case ENDPOINTS_FAILED:
+		count_down(&endpoint->dialling);
+		endpoint->result_at = in->now;
+		return fail(endpoint, s, in, false);
+	case ENDPOINTS_CANCELLED:
+		count_down(&endpoint->dialling);
+		return 0;
+	case ENDPOINTS_LATE:
+		if (endpoint->failed_until == 0)
+			endpoint->slow_until = in->now;
+		return 0;
+	case ENDPOINTS_CLOSED:
+		count_down(&endpoint->open);
+		return 0;
+	case ENDPOINTS_ENDED:
+		count_down(&endpoint->open);
+		return in->now - in->began < PCONN_YOUNG ? fail(endpoint, s, in, true) : 0;
+	}
+	return 0;
+}
+
+/* When it is to be dialled in the background; CLOCK_NEVER: not, or a dial under way will tell. */
+static int64_t
+due_at(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
+{
+	if (!endpoints_is_listed(e, endpoint) || endpoint->dialling > 0)
+		return CLOCK_NEVER;
+	if (endpoint->failed_until != 0)
+		return endpoint->failed_until;
+	if (endpoint->slow_until != 0)
+		return endpoint->slow_until;
+	if (s->health_interval == 0 || endpoint->open > 0)
+		return CLOCK_NEVER;
+	return endpoint->result_at == 0 ? endpoint->listed_at : endpoint->result_at + s->health_interval;
+}
+
+uint16_t
+endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, int64_t now)
+{
+	for (uint32_t i = 0; i < e->high; i++)
+		if (due_at(e, s, &e->list[i]) <= now)
+			return e->list[i].number;
+	return 0;
+}
+
+static int64_t
+timeout_at(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
+{
+	if (s->on_withdrawn != ENDPOINTS_ON_DRAIN || s->withdrawn_timeout == 0 || endpoint->number == 0 ||
+	    endpoint->open == 0 || endpoints_state(e, endpoint) != ENDPOINT_WITHDRAWN)
+		return CLOCK_NEVER;
+	return endpoint->withdrawn_at + s->withdrawn_timeout;
+}
+
+int64_t
+endpoints_deadline(const struct endpoints *e, const struct endpoints_settings *s)
+{
+	bool elsewhere = endpoints_elsewhere(e);
+	int64_t deadline = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		int64_t due = due_at(e, s, &e->list[i]);
+		int64_t timeout = elsewhere ? timeout_at(e, s, &e->list[i]) : CLOCK_NEVER;
+
+		if (due < deadline)
+			deadline = due;
+		if (timeout < deadline)
+			deadline = timeout;
+	}
+	return deadline;
+}
+
+int64_t
+endpoints_doubtful_until(const struct endpoints *e)
+{
+	int64_t until = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *endpoint = &e->list[i];
+
+		if (endpoint->number == 0 || endpoints_is_listed(e, endpoint) || endpoint->withdrawn_at != 0)
+			continue;
+		if (endpoint->missed_at + ENDPOINTS_GRACE < until)
+			until = endpoint->missed_at + ENDPOINTS_GRACE;
+	}
+	return until;
+}
+
+enum endpoints_verdict
+endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number, bool idle,
+    int64_t now)
+{
+	const struct endpoint *endpoint = endpoints_find(e, number);
+	bool listed = endpoint != NULL && endpoints_is_listed(e, endpoint);
+	bool elsewhere = endpoints_elsewhere(e);
+
+	if (idle)
+		return listed && (endpoint->failed_until == 0 || !elsewhere) ? ENDPOINTS_KEEP : ENDPOINTS_DROP;
+	if (listed || !elsewhere || s->on_withdrawn == ENDPOINTS_ON_KEEP)
+		return ENDPOINTS_KEEP;
+	if (endpoint != NULL && endpoint->withdrawn_at == 0)
+		return ENDPOINTS_KEEP;
+	if (s->on_withdrawn == ENDPOINTS_ON_DROP)
+		return ENDPOINTS_DROP;
+	if (endpoint != NULL && s->withdrawn_timeout > 0 && now - endpoint->withdrawn_at >= s->withdrawn_timeout)
+		return ENDPOINTS_DROP;
+	return ENDPOINTS_MOVE;
+}

@@ -1,0 +1,210 @@
+/* endpoints.h - where a service is: its endpoints, and how each of them is.
+ *
+ * Pure: told what a look-up listed, what became of dials and connections, and when, it answers which one is to be
+ * dialled in the background, what becomes of connections to one that is withdrawn, and when to look again.  Rules
+ * P27, P31 and P33.  Which one the next connection goes to is upstream/choice's; one client's dials beside each
+ * other are upstream/race's.
+ *
+ * An endpoint is named by its number, which is never 0 and fits into a connection's record.  It keeps it as long as
+ * it is listed, or used and one of the 64 last; then another gets its place with another number, and the old number
+ * is known as stale: nothing is counted for it, and it counts as withdrawn.
+ *
+ * It lies in the shared table, holds no pointer, and all zero is an empty one.  A worker may die at any instruction:
+ * - an endpoint is made by the store of its number, the last one; it is un-made by the same word, the first one;
+ * - a look-up's result is written beside the one in force and put in force by one word, listing;
+ * - what makes an endpoint failed, slow or withdrawn, and good again, is one word each, stored last: a death before
+ *   it forgets an event, which the next dial or look-up tells again;
+ * - counts of connections and dials are derived: a new worker sets them to 0 (endpoints_resume) and counts anew what
+ *   it takes over (endpoints_adopt);
+ * - counters and texts, for people only, may miss the event during which the worker died; a rotation that was half
+ *   done begins anew.
+ *
+ * How it is used:
+ *   a new worker       endpoints_resume(); endpoints_adopt() for each connection that it goes on with
+ *   a good look-up     endpoints_list(); then endpoints_judge() for each connection.  A failed one changes nothing:
+ *                      what is listed stays so, which is all that lookup.keep_last needs
+ *   a client's dials   race_step(), which asks choice_next(); a standby's: choice_next(), those in endpoints_in_use()
+ *                      left out
+ *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
+ *   while connected, after each of these and at endpoints_deadline(): dial each endpoints_due() in the background
+ *                      (telling BEGAN, so that it is not due again), and judge each connection anew.  What a
+ *                      background dial brings may be kept as an idle connection, or closed.  While there is no
+ *                      connection neither is asked: attempts try all (P23), and background dials beside them would
+ *                      only beat a dead server.
+ */
+#ifndef HOLDFAST_UPSTREAM_ENDPOINTS_H
+#define HOLDFAST_UPSTREAM_ENDPOINTS_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/address.h"
+#include "upstream/delay.h"
+
+#define ENDPOINTS_MAX        64
+#define ENDPOINT_ERROR_SIZE  128 /* longer texts are cut */
+#define ENDPOINT_FROM_SIZE   64
+#define ENDPOINTS_GRACE      INT64_C(1000000) /* P33: two look-ups are at least so far apart */
+
+/* An endpoint's bit in a mask. */
+#define ENDPOINTS_BIT(number) (UINT64_C(1) << ((number) % ENDPOINTS_MAX))
+
+enum endpoints_pick { ENDPOINTS_ORDERED, ENDPOINTS_RANDOM, ENDPOINTS_ROTATE, ENDPOINTS_LEAST };
+enum endpoints_on_withdrawn { ENDPOINTS_ON_KEEP, ENDPOINTS_ON_DRAIN, ENDPOINTS_ON_DROP };
+
+/* Times in microseconds. */
+struct endpoints_settings {
+	enum endpoints_pick pick;
+	int64_t stagger;           /* connect_stagger; 0: dials are not begun beside each other */
+	int64_t health_interval;   /* health.interval; 0: only failed ones are dialled in the background */
+	int64_t delay, max;        /* retry.delay, retry.max */
+	double jitter, factor;     /* retry.jitter, retry.factor */
+	enum endpoints_on_withdrawn on_withdrawn;
+	int64_t withdrawn_timeout; /* 0: never */
+};
+
+/* One of what a look-up has given; borrowed during the call. */
+struct endpoint_listed {
+	const struct address *address; /* an ADDRESS_SOCKET */
+	const char *from;              /* whose address it is, for people; "" unknown */
+	uint16_t priority, weight;     /* RFC 2782: less is better; 0 is the least weight */
+};
+
+/* Where one is, in one form only, so that equal places have equal bytes. */
+struct endpoint_key {
+	struct sockaddr_storage socket;
+	socklen_t length;
+	char interface[IF_NAMESIZE]; /* behind the %, found anew for each dial; "" none */
+};
+
+/* What a look-up said of an endpoint. */
+struct endpoint_listing {
+	volatile uint32_t in;          /* the look-up: listed if it is the one in force */
+	uint16_t priority, weight, order;
+};
+
+struct endpoint {
+	volatile uint16_t number;      /* 0: nothing of this counts.  The commit */
+	uint16_t generation;           /* of the number */
+	uint32_t open, dialling;       /* connections; dials under way.  Derived */
+	struct endpoint_listing listing[2]; /* that of look-up n at n & 1 */
+	volatile int64_t failed_until; /* 0: in good health; else dialled in the background then (P31) */
+	volatile int64_t slow_until;   /* 0: in time; else the last choice of the good ones, and dialled likewise */
+	volatile int64_t missed_at;    /* first look-up in a row that did not list it; 0 none */
+	volatile int64_t withdrawn_at; /* 0: not, or not yet.  It does not count while listed */
+	int64_t turn;                  /* rotation by weight */
+	int64_t failed_at;             /* last time that it turned or stayed failed */
+	int64_t quarantine;            /* for how long */
+	int64_t good_since;            /* last time that it was failed and turned good */
+	int64_t listed_at;             /* since when it has this number */
+	int64_t result_at;             /* of the last dial that ended by itself; 0 none */
+	int64_t connected_at, took;    /* of the last dial that succeeded, and how long; 0 none */
+	uint32_t failures;             /* in a row */
+	uint32_t failures_before;      /* the last success */
+	uint64_t connects, failures_total;
+	char error[ENDPOINT_ERROR_SIZE]; /* of the last failure, kept after it */
+	char from[ENDPOINT_FROM_SIZE];
+	struct endpoint_key key;
+};
+
+struct endpoints {
+	volatile uint32_t listing;     /* good look-ups so far: the one in force.  A commit */
+	volatile uint32_t high;        /* places from here on were never used */
+	struct endpoint list[ENDPOINTS_MAX];
+};
+
+/* What a look-up has changed, as bits of numbers.  Further connections may have become stale: judge all. */
+struct endpoints_changes {
+	uint64_t fresh;                /* listed, and was not before */
+	uint64_t withdrawn;            /* is so from now on; gone with the next look-up if nothing uses it any more */
+};
+
+/* Puts a good look-up's result in force, best first.  Of equal addresses the first counts, of more than 64 the first
+ * 64. */
+struct endpoints_changes endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t count,
+    int64_t now);
+
+/* Another source is asked from now on, or dials are made in another way: nothing is listed until the next look-up,
+ * which withdraws at once what it does not list; no failure is remembered. */
+void endpoints_renew(struct endpoints *e, int64_t now);
+
+/* An operator's wish: failed and slow ones are due for a dial in the background now. */
+void endpoints_wake(struct endpoints *e, int64_t now);
+
+enum endpoints_event {
+	ENDPOINTS_BEGAN,     /* a dial, of whatever kind */
+	ENDPOINTS_CONNECTED, /* a dial has succeeded, hello was answered: it is a connection now */
+	ENDPOINTS_FAILED,    /* a dial, or its hello; with error */
+	ENDPOINTS_CANCELLED, /* a dial is not wanted any more */
+	ENDPOINTS_LATE,      /* a dial has not answered within connect_stagger, and goes on: upstream/race tells it */
+	ENDPOINTS_CLOSED,    /* a connection is gone that was used, or that we have closed */
+	ENDPOINTS_ENDED      /* the server has ended a connection that nobody used (P27); with error */
+};
+
+struct endpoints_input {
+	enum endpoints_event event;
+	uint16_t number;
+	int64_t now;
+	int64_t began;       /* begin of the dial; of a connection: when it was connected */
+	const char *error;   /* borrowed */
+	uint32_t roll;       /* FAILED, ENDED, CONNECTED: 32 random bits, or DELAY_EXACT */
+};
+
+/* What it has changed. */
+#define ENDPOINTS_FELL 1u    /* it was in good health and has failed, until failed_until */
+#define ENDPOINTS_ROSE 2u    /* it had failed and is in good health again */
+
+unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in);
+
+/* The number of one to be dialled in the background now, or 0: a failed or slow one whose time has come, or with
+ * health.interval one without a connection whose last dial was so long ago.  None to which a dial is under way. */
+uint16_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
+
+/* When the next one is due, or withdrawn_timeout ends for a connection; CLOCK_NEVER: not by time alone. */
+int64_t endpoints_deadline(const struct endpoints *e, const struct endpoints_settings *s);
+
+/* When another look-up would tell whether what the last one did not list is withdrawn; CLOCK_NEVER: nothing is in
+ * doubt. */
+int64_t endpoints_doubtful_until(const struct endpoints *e);
+
+/* Whether there is anything to go to: a listed one in good health, proven or not yet. */
+bool endpoints_elsewhere(const struct endpoints *e);
+
+/* What to do with a connection (P33), used or idle. */
+enum endpoints_verdict {
+	ENDPOINTS_KEEP,
+	ENDPOINTS_MOVE,  /* shared mode: when nothing is in flight; an attached session stays */
+	ENDPOINTS_DROP   /* close it */
+};
+
+/* An idle connection serves nobody, and the next client must not get where no dial of its would go: it is dropped as
+ * soon as a look-up has not listed its endpoint, or that has failed while another is in good health (P31).
+ * withdrawn_timeout cannot run for a stale number. */
+enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
+    bool idle, int64_t now);
+
+/* A new worker's first call: no connection, no dial; what a death left half done is put right. */
+void endpoints_resume(struct endpoints *e, int64_t now);
+
+/* A connection that the new worker goes on with. */
+void endpoints_adopt(struct endpoints *e, uint16_t number);
+
+enum endpoint_state { ENDPOINT_OK, ENDPOINT_FAILED, ENDPOINT_WITHDRAWN };
+
+/* NULL if the number is stale.  Walk: each of list with a number. */
+const struct endpoint *endpoints_find(const struct endpoints *e, uint16_t number);
+enum endpoint_state endpoints_state(const struct endpoints *e, const struct endpoint *endpoint);
+
+/* What the look-up in force says of it, or the last one that listed it. */
+const struct endpoint_listing *endpoints_listing(const struct endpoints *e, const struct endpoint *endpoint);
+bool endpoints_is_listed(const struct endpoints *e, const struct endpoint *endpoint);
+
+/* The bits of those with a connection or a dial. */
+uint64_t endpoints_in_use(const struct endpoints *e);
+
+void endpoint_address(const struct endpoint *endpoint, struct address *ret_address);
+
+#endif
