@@ -78,6 +78,7 @@ static const struct setting service_rows[] = {
 	{ "lookup.args", "[]", SETTING_ARGUMENTS, 0, 256, SETTING_RENEW, LINK(lookup.arguments), NULL },
 	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, LINK(lookup.timeout), NULL },
 	{ "lookup.min_interval", "0.1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(lookup.min_interval), NULL },
+	{ "lookup.refresh", "30", SETTING_TIME, 0, 86400, SETTING_IN_PLACE, LINK(lookup.refresh), NULL },
 	{ "lookup.environment", "[]", SETTING_ENVIRONMENT, 0, 256, SETTING_RENEW, LINK(lookup.environment), NULL },
 	{ "lookup.secret_environment", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, LINK(lookup.secrets), NULL },
 	{ "lookup.catalog", "\"" HOLDFAST_LOCALSTATEDIR "/catalog\"", SETTING_PATH, 0, 4095, SETTING_RENEW,

@@ -26,9 +26,9 @@
 
 #define TABLE_MAGIC          "holdfast"
 #ifdef HOLDFAST_NEXT_LAYOUT
-#define TABLE_LAYOUT         6u          /* a test build: the layout that comes next, whatever that will be */
+#define TABLE_LAYOUT         7u          /* a test build: the layout that comes next, whatever that will be */
 #else
-#define TABLE_LAYOUT         5u
+#define TABLE_LAYOUT         6u
 #endif
 #define TABLE_SERVICES       1024u
 #define TABLE_SESSIONS_MAX   (1u << 20)

@@ -28,7 +28,8 @@ static void
 link_make_lookup(struct link *link)
 {
 	link->lookup = lookup_new(link->loop, link->name, &link->settings->lookup,
-	    &link->table->services[link->service].groups[TABLE_GROUP_LOOKUP], link_on_changed, link);
+	    &link->table->services[link->service].groups[TABLE_GROUP_LOOKUP], &link->record->lookup,
+	    &link_lookup_callbacks, link);
 }
 
 /* What a dead worker's look-up gave. */
@@ -238,6 +239,7 @@ link_begin_anew(struct link *link)
 	standby_drop(link->standby);
 	lookup_free(link->lookup);
 	link->record->kept = 0;
+	link->record->lookup = (struct lookup_record){ 0 };
 	link_make_lookup(link);
 	link->record->renewed = 1;
 	if (link->begun)

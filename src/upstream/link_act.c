@@ -125,6 +125,7 @@ link_ask(struct link *link)
 		return;
 	}
 	link->record->turn++;
+	question.counts = true;
 	lookup_leave(link->asking);
 	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
 }
@@ -311,6 +312,16 @@ link_serve(struct link *link)
 	pool_trim(link->pool, link->lent != 0 ? 0 : warm > held ? warm : held);
 }
 
+/* P32: while connected, and meant to stay so. */
+static bool
+link_is_to_refresh(const struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+
+	return p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
+	    !link_is_paused(link) && !link_is_failing(link);
+}
+
 void
 link_run(struct link *link)
 {
@@ -328,6 +339,7 @@ link_run(struct link *link)
 	link->running = false;
 	link->asked_to_end = link->asked_to_open = false;
 	loop_timer_at(&link->timer, link_pconn(link)->deadline);
+	lookup_refresh(link->lookup, link_is_to_refresh(link));
 	link_note_state(link);
 	link_serve(link);
 	link_tend_standby(link);
@@ -344,15 +356,50 @@ link_on_timer(evutil_socket_t fd, short what, void *arg)
 	link_run(link);
 }
 
-void
+static void
 link_on_changed(void *arg)
 {
 	struct link *link = arg;
 
-	log_debug(link->name, "the catalog's list has changed");
+	log_debug(link->name, "the list of addresses has changed");
 	standby_wake(link->standby);
 	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
 }
+
+static struct lookup_question
+link_refresh_question(void *arg)
+{
+	return link_question(arg);
+}
+
+/* P32: what failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
+static void
+link_on_refreshed(void *arg, const struct lookup_result *result)
+{
+	struct link *link = arg;
+	struct address addresses[RECORD_CANDIDATES];
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason != NULL ?
+	    result->abort_reason : result->kept_error != NULL ? result->kept_error : result->incomplete;
+
+	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
+	if (wrong != NULL) {
+		link->record->counters.lookup_failures++;
+		log_debug(link->name, "refresh: %s; the addresses stay as they are", wrong);
+		return;
+	}
+	for (size_t i = 0; i < link->record->candidate_count; i++)
+		record_get_candidate(link->record, i, &addresses[i]);
+	if (lookup_is_same(result, addresses, link->record->candidate_count))
+		return;
+	link_set_candidates(link, result);
+	link_on_changed(link);
+}
+
+const struct lookup_callbacks link_lookup_callbacks = {
+	.changed = link_on_changed,
+	.question = link_refresh_question,
+	.refreshed = link_on_refreshed,
+};
 
 void
 link_on_handled(void *arg)

@@ -147,9 +147,9 @@ void link_push_renewal(struct link *link);
 /* Callbacks of its parts. */
 void link_on_timer(evutil_socket_t fd, short what, void *arg);
 void link_on_still(evutil_socket_t fd, short what, void *arg);
-void link_on_changed(void *arg);
 void link_on_handled(void *arg);
 extern const struct pool_callbacks link_pool_callbacks;
+extern const struct lookup_callbacks link_lookup_callbacks;
 
 /* P14's error of a closed link. */
 const char *link_closed_error(const struct link *link);

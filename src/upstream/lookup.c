@@ -9,9 +9,12 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "upstream/catalog.h"
+#include "upstream/delay.h"
 #include "upstream/pick.h"
 #include "upstream/resolver.h"
 #include "upstream/script.h"
+
+#define LOOKUP_REFRESH_JITTER 0.3
 
 struct lookup_waiter {
 	LIST_ENTRY(lookup_waiter) next;
@@ -37,6 +40,7 @@ struct lookup_run {
 	int64_t since;
 	uint32_t roll, turn;
 	bool random;                 /* what pick = default means for this source */
+	bool counts;                 /* somebody's question does */
 	struct loop_timer pace;      /* until the script may be run (min_interval) */
 	unsigned failures;           /* for the script, */
 	char last_address[ADDRESS_TEXT_SIZE]; /* too */
@@ -60,7 +64,13 @@ struct lookup {
 	struct lookup_waiters waiters;
 	struct lookup_waiters *telling; /* borrowed: those who are just being told; NULL if nobody is */
 	struct lookup_run *run;      /* owned; NULL when none is under way */
-	int64_t script_at;           /* monotonic: the last start of the script, 0 none */
+	struct lookup_record *record; /* borrowed, or own */
+	struct lookup_record own;
+	const struct lookup_callbacks *callbacks; /* borrowed; NULL none */
+	void *arg;                   /* borrowed */
+	bool refreshing;
+	struct lookup_waiter *refresher; /* owned; NULL: no refresh is under way */
+	struct loop_timer refresh;   /* until it is */
 	struct lookup_endpoint *last; /* owned; the last success, for keep_last */
 	size_t last_count;
 };
@@ -156,6 +166,48 @@ lookup_get_addresses(const struct lookup_result *result, struct address ret_addr
 		ret_addresses[i] = result->endpoints[i].address;
 }
 
+int64_t
+lookup_due(const struct lookup_record *record, const struct lookup_settings *settings)
+{
+	int64_t span;
+
+	if (settings->refresh == 0 || record->ended_at == 0 || (settings->script == NULL && !record->names))
+		return CLOCK_NEVER;
+	span = delay_jitter(settings->refresh, LOOKUP_REFRESH_JITTER, record->roll);
+	if (settings->script == NULL && record->good_for != 0 && record->good_for < span)
+		span = record->good_for;
+	return clock_after(record->ended_at, span);
+}
+
+static void
+lookup_schedule(struct lookup *lookup)
+{
+	bool waits = lookup->refreshing && lookup->refresher == NULL;
+
+	loop_timer_at(&lookup->refresh, waits ? lookup_due(lookup->record, lookup->settings) : CLOCK_NEVER);
+}
+
+/* For the next refresh.  What failed says nothing of names. */
+static void
+lookup_note(const struct lookup_run *run)
+{
+	struct lookup_record *record = run->lookup->record;
+	bool names = false;
+
+	if (!run->counts)
+		return;
+	for (size_t i = 0; i < run->lead_count; i++)
+		names = names || run->leads[i].entry.address.kind == ADDRESS_HOST;
+	if (run->error == NULL || names)
+		record->names = names;
+	if (run->error == NULL)
+		record->good_for = run->good_for == CLOCK_NEVER ? 0 :
+		    run->good_for < CLOCK_SECOND ? CLOCK_SECOND : run->good_for;
+	record->roll = run->roll;
+	record->ended_at = clock_now();
+	lookup_schedule(run->lookup);
+}
+
 /* Tells all who waited.  Each may leave, ask anew, or free the look-up while it is told; the run outlives it. */
 static void
 lookup_tell(struct lookup_run *run, const struct lookup_result *result)
@@ -201,6 +253,7 @@ lookup_run_end(struct lookup_run *run)
 		memcpy(endpoints, lookup->last, lookup->last_count * sizeof *endpoints);
 	}
 	lookup_sort(run, endpoints, result.endpoint_count);
+	lookup_note(run);
 	lookup_tell(run, &result);
 	mem_free(endpoints);
 	lookup_run_free(run);
@@ -347,7 +400,7 @@ lookup_start_script(struct lookup_run *run)
 		.failures = run->failures, .last_address = run->last_address,
 		.timeout = lookup->settings->timeout };
 
-	run->since = lookup->script_at = clock_now();
+	run->since = lookup->record->script_at = clock_now();
 	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
 }
 
@@ -364,11 +417,11 @@ static void
 lookup_ask_script(struct lookup_run *run, const struct lookup_question *question)
 {
 	const struct lookup *lookup = run->lookup;
-	int64_t at = lookup->script_at + lookup->settings->min_interval;
+	int64_t at = lookup->record->script_at + lookup->settings->min_interval;
 
 	run->failures = question->failures;
 	snprintf(run->last_address, sizeof run->last_address, "%s", question->last_address);
-	if (lookup->script_at != 0 && clock_now() < at)
+	if (lookup->record->script_at != 0 && clock_now() < at)
 		loop_timer_at(&run->pace, at);
 	else
 		lookup_start_script(run);
@@ -407,6 +460,7 @@ lookup_ask(struct lookup *lookup, const struct lookup_question *question, lookup
 	LIST_INSERT_HEAD(&lookup->waiters, waiter, next);
 	if (lookup->run == NULL)
 		lookup_run_start(lookup, question);
+	lookup->run->counts = lookup->run->counts || question->counts;
 	return waiter;
 }
 
@@ -461,9 +515,81 @@ lookup_orphan(struct lookup *lookup, struct lookup_waiters *waiters)
 	}
 }
 
+static void
+lookup_on_refreshed(void *arg, const struct lookup_result *result)
+{
+	struct lookup *lookup = arg;
+
+	lookup->refresher = NULL;
+	lookup_schedule(lookup);
+	lookup->callbacks->refreshed(lookup->arg, result);
+}
+
+static void
+lookup_on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct lookup *lookup = arg;
+	struct lookup_question question = lookup->callbacks->question(lookup->arg);
+
+	(void)fd;
+	(void)what;
+	question.counts = true;
+	lookup->refresher = lookup_ask(lookup, &question, lookup_on_refreshed, lookup);
+}
+
+void
+lookup_refresh(struct lookup *lookup, bool on)
+{
+	if (on == lookup->refreshing)
+		return;
+	lookup->refreshing = on;
+	if (!on) {
+		lookup_leave(lookup->refresher);
+		lookup->refresher = NULL;
+	}
+	lookup_schedule(lookup);
+}
+
+static bool
+lookup_has(const struct lookup_result *result, size_t first, size_t end, const struct address *address)
+{
+	for (size_t i = first; i < end; i++)
+		if (address_equal(&result->endpoints[i].address, address))
+			return true;
+	return false;
+}
+
+/* A name server gives a name's addresses in another order each time. */
+bool
+lookup_is_same(const struct lookup_result *result, const struct address *addresses, size_t count)
+{
+	size_t first = 0;
+
+	if (result->endpoint_count != count)
+		return false;
+	for (size_t end = 1; end <= count; end++) {
+		if (end < count && result->endpoints[end].source == result->endpoints[first].source)
+			continue;
+		for (size_t i = first; i < end; i++)
+			if (!lookup_has(result, first, end, &addresses[i]))
+				return false;
+		first = end;
+	}
+	return true;
+}
+
+static void
+lookup_on_changed(void *arg)
+{
+	const struct lookup *lookup = arg;
+
+	if (lookup->callbacks != NULL)
+		lookup->callbacks->changed(lookup->arg);
+}
+
 struct lookup *
 lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, void (*changed)(void *arg), void *arg)
+    volatile pid_t *ret_group, struct lookup_record *record, const struct lookup_callbacks *callbacks, void *arg)
 {
 	struct lookup *lookup = mem_new(1, sizeof *lookup);
 
@@ -471,7 +597,11 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 	lookup->service = mem_copy_text(service);
 	lookup->settings = settings;
 	lookup->ret_group = ret_group;
+	lookup->record = record != NULL ? record : &lookup->own;
+	lookup->callbacks = callbacks;
+	lookup->arg = arg;
 	LIST_INIT(&lookup->waiters);
+	loop_timer_init(&lookup->refresh, loop, lookup_on_due, lookup);
 	if (settings->script != NULL)
 		lookup->description = mem_print("script %s", settings->script);
 	else if (settings->catalog != NULL)
@@ -481,7 +611,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 		    settings->addresses[0] : "none", mem_list_length(settings->addresses) > 1 ? " ..." : "");
 	if (settings->script == NULL && settings->catalog != NULL)
 		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
-		    changed, arg);
+		    lookup_on_changed, lookup);
 	return lookup;
 }
 
@@ -489,6 +619,7 @@ void
 lookup_set(struct lookup *lookup, const struct lookup_settings *settings)
 {
 	lookup->settings = settings;
+	lookup_schedule(lookup);
 }
 
 void
@@ -496,6 +627,8 @@ lookup_free(struct lookup *lookup)
 {
 	if (lookup == NULL)
 		return;
+	lookup_leave(lookup->refresher);
+	loop_timer_stop(&lookup->refresh);
 	lookup_run_free(lookup->run);
 	lookup_orphan(lookup, &lookup->waiters);
 	lookup_orphan(lookup, lookup->telling);

@@ -2,6 +2,9 @@
  *
  * One look-up gives endpoints, best first, host names resolved (upstream/resolver), in the order that pick
  * says.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
+ *
+ * While its owner wants that it looks again by itself (P32): a script is run, and host names are resolved, every
+ * lookup.refresh; host names, unless a script gave them, as soon as the shortest time to live among them is over.
  */
 #ifndef HOLDFAST_UPSTREAM_LOOKUP_H
 #define HOLDFAST_UPSTREAM_LOOKUP_H
@@ -28,6 +31,7 @@ struct lookup_settings {
 	char **secrets;      /* names, beside those that look secret, whose values nobody is shown: base/secret.h */
 	int64_t timeout;     /* of the script, and of resolving host names */
 	int64_t min_interval; /* between two starts of the script, at least */
+	int64_t refresh;     /* 0: not */
 	char *catalog;
 	int64_t max_age;     /* CLOCK_NEVER: no limit */
 	char **owners;       /* further users whose catalog files count */
@@ -42,6 +46,7 @@ struct lookup_question {
 	const char *last_address;  /* "" if none */
 	uint32_t roll;             /* for pick = random; the number of the attempt for rotate */
 	uint32_t turn;
+	bool counts;               /* the owner goes by the result: the next refresh comes so much later */
 };
 
 /* One of the places that a look-up gave. */
@@ -67,12 +72,39 @@ struct lookup_result {
 
 typedef void lookup_callback(void *arg, const struct lookup_result *result);
 
+/* What a new worker goes on with, in the table; all zero at first.  Times are monotonic. */
+struct lookup_record {
+	volatile int64_t script_at; /* the last start of the script, 0 none */
+	volatile int64_t ended_at;  /* the end of the last look-up that counts, 0 none */
+	volatile int64_t good_for;  /* of the last one that was good, at least 1 s; 0: no limit */
+	volatile uint32_t roll;     /* of the next refresh */
+	volatile uint32_t names;    /* host names were among what it gave */
+};
+
+struct lookup_callbacks {
+	/* The catalog's list of valid entries of this service differs from before (P24). */
+	void (*changed)(void *arg);
+	/* A refresh is about to begin: with which question? */
+	struct lookup_question (*question)(void *arg);
+	/* It has ended, well or not. */
+	lookup_callback *refreshed;
+};
+
 struct lookup;
 
-/* A source, kept as long as the service: it watches its catalog and calls changed (unless NULL) whenever the
- * list of valid addresses of this service differs from before (P24).  settings is borrowed. */
+/* A source, kept as long as the service: it watches its catalog.  Everything is borrowed; record and callbacks may be
+ * NULL. */
 struct lookup *lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, void (*changed)(void *arg), void *arg);
+    volatile pid_t *ret_group, struct lookup_record *record, const struct lookup_callbacks *callbacks, void *arg);
+
+/* Whether it looks again by itself from now on; false at first.  One under way is left where it is false. */
+void lookup_refresh(struct lookup *lookup, bool on);
+
+/* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
+int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
+
+/* Whether a result gives just these, in the order that is meant. */
+bool lookup_is_same(const struct lookup_result *result, const struct address *addresses, size_t count);
 
 /* Goes on with these settings in place of the former ones, which say the same of where to look. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);

@@ -13,6 +13,7 @@
 
 #include "base/address.h"
 #include "keep/table.h"
+#include "upstream/lookup.h"
 #include "upstream/pconn.h"
 #include "upstream/repeats.h"
 
@@ -71,6 +72,7 @@ struct link_record {
 	volatile uint32_t renewed;     /* by a reload, and the machine was not told yet */
 	volatile uint32_t notice_first, notice_next; /* count up */
 	struct record_notice notice[RECORD_NOTICES];
+	struct lookup_record lookup;
 };
 
 _Static_assert(sizeof(struct link_record) <= TABLE_LINK_SIZE, "a link's record has no room in the table");

@@ -90,8 +90,8 @@ def upstream():
     """upstream(serve) starts a scriptable server on a port of its own."""
     made = []
 
-    def start(serve=upstream_module.echo_lines, start=True, port=None):
-        one = upstream_module.Upstream(serve, port)
+    def start(serve=upstream_module.echo_lines, start=True, port=None, host="127.0.0.1"):
+        one = upstream_module.Upstream(serve, port, host)
         made.append(one)
         return one.start() if start else one
 

@@ -45,10 +45,11 @@ def answer_at_end(answer):
 class Upstream:
     """Listens on a port of its own; each connection has a thread that runs serve(connection)."""
 
-    def __init__(self, serve=echo_lines, port=None):
+    def __init__(self, serve=echo_lines, port=None, host="127.0.0.1"):
         self.serve = serve
         self.port = port or holdfast.free_port()
-        self.address = f"127.0.0.1:{self.port}"
+        self.host = host
+        self.address = f"{host}:{self.port}"
         self.changed = threading.Condition()
         self.accepted = 0
         self.connections = set()
@@ -57,7 +58,7 @@ class Upstream:
     def start(self):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener.bind((self.host, self.port))
         listener.listen(1024)
         self.listener = listener
         self.accepting = threading.Thread(target=self._accept, args=(listener,), daemon=True)

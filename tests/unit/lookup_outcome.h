@@ -72,12 +72,12 @@ settings_of_script(const char *path)
 }
 
 /* One look-up from beginning to end, which must leave nothing open, no child, no group. */
-static void
+static inline void
 look(const struct lookup_settings *settings, const struct lookup_question *asked, struct outcome *outcome)
 {
 	unsigned files = stage_count_files();
 	volatile pid_t group = 0;
-	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, NULL, NULL);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, NULL, NULL, NULL);
 
 	memset(outcome, 0, sizeof *outcome);
 	lookup_ask(lookup, asked, on_lookup, outcome);

@@ -108,7 +108,7 @@ all_who_wait_share_one_look_up(void **state)
 {
 	const char *script = stage_script("script", "echo x >> $0.runs; sleep 0.1; echo 10.0.0.1:1");
 	struct lookup_settings settings = settings_of_script(script);
-	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL, NULL);
 	static struct outcome outcomes[3];
 	struct lookup_waiter *waiters[3];
 	struct stat st;
@@ -134,7 +134,7 @@ the_last_who_leaves_ends_it(void **state)
 {
 	struct lookup_settings settings = settings_of_script(stage_script("script", "sleep 60"));
 	volatile pid_t group = 0;
-	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, &group, NULL, NULL);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, &group, NULL, NULL, NULL);
 	struct lookup_waiter *waiter;
 
 	(void)state;
@@ -162,7 +162,7 @@ a_callback_may_leave_ask_anew_and_free(void **state)
 	(void)state;
 	mem_list_add(&texts, "10.0.0.1:1");
 	settings = settings_of_addresses(texts);
-	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL);
+	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL, NULL);
 	memset(outcomes, 0, sizeof outcomes);
 	lookup_ask(lookup, &question, on_lookup, &outcomes[0]);
 	outcomes[0].leave_this = lookup_ask(lookup, &question, on_lookup, &outcomes[1]);
@@ -188,7 +188,7 @@ static void
 freeing_kills_the_script_and_tells_who_waits(void **state)
 {
 	struct lookup_settings settings = settings_of_script(stage_script("script", "sleep 60"));
-	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL, NULL);
 	struct outcome second = { 0 };
 	struct lookup_waiter *waiter;
 
@@ -213,7 +213,7 @@ keep_last_gives_the_last_ones_and_says_so(void **state)
 	(void)state;
 	settings.keep_last = true;
 	settings.timeout = 5 * CLOCK_SECOND;
-	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL);
+	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL, NULL);
 	stage_write("script.bad", "", 0644);
 	for (int i = 0; i < 3; i++) {
 		memset(&outcome, 0, sizeof outcome);
@@ -243,7 +243,7 @@ a_catalog_is_asked_afresh_and_shuffled(void **state)
 
 	(void)state;
 	mkdir(stage_path("catalog"), 0755);
-	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL);
+	lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, NULL, NULL);
 	assert_memory_equal(lookup_describe(lookup), "catalog /", 9);
 	mkdir(stage_path("catalog/cache"), 0755);
 	stage_publish("catalog/cache/a", "10.0.0.1:1\n");

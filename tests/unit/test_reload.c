@@ -49,6 +49,7 @@ static const struct change {
 	{ "lookup.script", SCRIPT "};", "lookup: { script = \"FOLDER/script2\"; };" },
 	{ "lookup.args", SCRIPT "};", SCRIPT "args = [ \"x\" ]; };" },
 	{ "lookup.timeout", SCRIPT "};", SCRIPT "timeout = 4; };" },
+	{ "lookup.refresh", SCRIPT "};", SCRIPT "refresh = 4; };" },
 	{ "lookup.min_interval", SCRIPT "};", SCRIPT "min_interval = 4; };" },
 	{ "lookup.environment", SCRIPT "};", SCRIPT "environment = [ \"A=b\" ]; };" },
 	{ "lookup.secret_environment", SCRIPT "};", SCRIPT "secret_environment = [ \"A\" ]; };" },

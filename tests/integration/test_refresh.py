@@ -1,0 +1,203 @@
+"""While connected a service is looked up again: what it has moved from gets no new connection, though it lives."""
+import os
+import signal
+import time
+
+import pytest
+
+import holdfast
+from name_server import A, AAAA
+from upstream import named
+
+
+class Source:
+    """A script that prints what a file holds, and notes when it is run."""
+
+    def __init__(self, folder, *addresses):
+        self.answer, self.path = os.path.join(folder, "answer"), os.path.join(folder, "find")
+        self.say(*addresses)
+        with open(self.path, "w") as file:
+            file.write(f'#!/bin/sh\ncut -d" " -f22 /proc/$$/stat >>{self.path}.runs\ncat {self.answer}\n')
+        os.chmod(self.path, 0o755)
+
+    def say(self, *addresses):
+        with open(self.answer + ".new", "w") as file:
+            file.write("".join(f"{address}\n" for address in addresses))
+        os.rename(self.answer + ".new", self.answer)
+
+    def runs(self):
+        """When each began, in seconds."""
+        with open(self.path + ".runs") as file:
+            return [int(line) / os.sysconf("SC_CLK_TCK") for line in file]
+
+    def service(self, lookup, more="warm = 1;"):
+        return f's: {{ lookup: {{ script = "{self.path}"; {lookup} }}; {more} }};\n'
+
+
+def server_of(one):
+    with one.client("s") as client:
+        return client.ask("x").split()[0]
+
+
+def told(one, text):
+    return holdfast.until(lambda: text in one.ctl("explain", "s").stdout, text)
+
+
+@pytest.fixture
+def two(upstream):
+    return upstream(named("a")), upstream(named("b"))
+
+
+def test_new_clients_follow_a_script_whose_answer_changes(daemon, folder, two):
+    a, b = two
+    source = Source(folder, a.address)
+    one = daemon(source.service("refresh = 0.3;"))
+    one.wait_connected("s")
+    assert server_of(one) == b"a"
+    with one.client("s") as old:
+        assert old.ask("x") == b"a x\n"
+        source.say(b.address)
+        told(one, f"look-up: {b.address}")
+        server_of(one)  # takes what was ready
+        assert [server_of(one) for _ in range(5)] == [b"b"] * 5
+        assert old.ask("y") == b"a y\n"
+    status = one.status("s")
+    assert (status["attempts"], status["disconnects"], status["lookup_failures"]) == (1, 0, 0), status
+
+
+def test_another_order_is_a_change_too(daemon, folder, two):
+    a, b = two
+    source = Source(folder, a.address, b.address)
+    one = daemon(source.service("refresh = 0.3;"))
+    one.wait_connected("s")
+    assert server_of(one) == b"a"
+    source.say(b.address, a.address)
+    told(one, f"look-up: {b.address} {a.address}")
+    server_of(one)
+    assert server_of(one) == b"b"
+
+
+def test_a_shared_service_keeps_its_connection_and_notices(daemon, folder, two):
+    a, b = two
+    source = Source(folder, a.address)
+    one = daemon(source.service("refresh = 0.3;", 'mode = "shared"; framing = "line";'))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        source.say(b.address)
+        told(one, f"look-up: {b.address}")
+        assert client.ask("y") == b"a y\n"
+        a.stop()
+        one.wait_status("s", address=b.address, state="connected")
+        assert client.ask("z") == b"b z\n"
+
+
+def test_what_fails_changes_nothing_and_is_counted(daemon, folder, two):
+    a, b = two
+    source = Source(folder, a.address)
+    one = daemon(source.service("refresh = 0.2; keep_last = true;"))
+    one.wait_connected("s")
+    for answer in ("nonsense", "abort: gone"):
+        before = one.status("s")["lookup_failures"]
+        source.say(answer)
+        holdfast.until(lambda: one.status("s")["lookup_failures"] >= before + 2, "failures")
+    status = one.status("s")
+    assert (status["state"], status["up"], status["attempts"], status["candidates"]) == ("connected", True, 1, 1)
+    assert status["last_error"] is None, status
+    source.say(b.address)
+    told(one, f"look-up: {b.address}")
+
+
+@pytest.mark.parametrize("min_interval,refresh", [(0.5, 0.2), (0, 0.3)], ids=["min_interval", "refresh"])
+def test_a_script_is_run_no_more_often_than_both_allow(daemon, folder, upstream, min_interval, refresh):
+    source = Source(folder, upstream(named("a")).address)
+    one = daemon(source.service(f"refresh = {refresh}; min_interval = {min_interval};"))
+    one.wait_connected("s")
+    for _ in range(4):
+        server_of(one)
+        one.kill_worker(signal.SIGKILL)
+        count = len(source.runs())
+        holdfast.until(lambda: len(source.runs()) >= count + 2, "two more runs")
+    times = source.runs()
+    gaps = [after - before for before, after in zip(times, times[1:])]
+    assert min(gaps) >= max(min_interval, refresh * 0.7) - 0.02, [round(gap, 2) for gap in gaps]
+
+
+def test_deaths_of_the_worker_do_not_put_it_off(daemon, folder, upstream):
+    source = Source(folder, upstream(named("a")).address)
+    one = daemon(source.service("refresh = 2;"))
+    one.wait_connected("s")
+    ends = time.monotonic() + 6
+    while time.monotonic() < ends:
+        one.kill_worker(signal.SIGKILL)
+        one.wait_status("s", state="connected")
+    assert len(source.runs()) >= 3, source.runs()
+
+
+def test_it_is_changed_in_place(daemon, folder, upstream):
+    source = Source(folder, upstream(named("a")).address)
+    one = daemon(source.service("refresh = 0;"))
+    one.wait_connected("s")
+    one.configure(source.service("refresh = 0.1;"))
+    assert one.command("reload")["renewed"] == []
+    holdfast.until(lambda: len(source.runs()) >= 4, "runs")
+    one.configure(source.service("refresh = 3600;"))
+    assert one.command("reload")["renewed"] == []
+    one.command("lookup s")
+    count = len(source.runs())
+    server_of(one)
+    assert len(source.runs()) == count
+
+
+def test_nothing_is_looked_up_while_paused(daemon, folder, upstream):
+    source = Source(folder, upstream(named("a")).address)
+    one = daemon(source.service("refresh = 0.1; min_interval = 0;"))
+    one.wait_connected("s")
+    holdfast.until(lambda: len(source.runs()) >= 3, "runs")
+    one.command("pause s")
+    count = len(source.runs())
+    with one.client("s", bound=0.6) as held, pytest.raises(TimeoutError):
+        held.ask("x")
+    assert len(source.runs()) == count
+    one.command("resume s")
+    holdfast.until(lambda: len(source.runs()) >= count + 3, "runs")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
+@pytest.mark.parametrize("mode", ["", 'mode = "shared"; framing = "line";'], ids=["session", "shared"])
+def test_new_connections_follow_a_zone_when_its_time_to_live_is_over(daemon, folder, upstream, name_server, figure,
+                                                                     mode):
+    b = upstream(named("b"))
+    a = upstream(named("a"), host="127.0.0.2", port=b.port)
+    names = name_server({A: [(b"\x7f\0\0\2", 1)], AAAA: []})
+    one = daemon(holdfast.fixed("s", f"both.test:{b.port}", mode or "warm = 1;"), wrapper=names.wrapper(folder))
+    one.wait_connected("s")
+    assert server_of(one) == b"a"
+    begun = time.monotonic()
+    names.zone = {A: [(b"\x7f\0\0\1", 1)], AAAA: []}
+    told(one, f"look-up: {b.address}")
+    took = time.monotonic() - begun
+    figure(f"noticed after {took:.2f} s")
+    assert took < 4
+    if mode:
+        a.stop()
+        one.wait_status("s", address=b.address, state="connected")
+    else:
+        server_of(one)
+    assert server_of(one) == b"b"
+    asked = len(names.asked)
+    holdfast.until(lambda: len(names.asked) >= asked + 6, "three more")
+    assert time.monotonic() - begun >= 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
+def test_a_name_server_that_gives_another_order_changes_nothing(daemon, folder, upstream, name_server):
+    server = upstream(named("a"))
+    ones, twos = (b"\x7f\0\0\1", 1), (b"\x7f\0\0\2", 1)
+    names = name_server({A: [ones, twos], AAAA: []})
+    one = daemon(holdfast.fixed("s", f"both.test:{server.port}"), wrapper=names.wrapper(folder))
+    one.wait_connected("s")
+    for zone in ([twos, ones], [ones, twos], [twos, ones]):
+        names.zone = {A: zone, AAAA: []}
+        asked = len(names.asked)
+        holdfast.until(lambda: len(names.asked) >= asked + 4, "two look-ups")
+    assert one.ctl("explain", "s").stdout.count("look-up:") == 1

@@ -1,0 +1,306 @@
+/* P32: when a look-up is made again by itself, and what counts as a change. */
+#include "lookup_outcome.h"
+
+#define MS CLOCK_MILLISECOND
+#define S  CLOCK_SECOND
+
+static struct outcome refreshed;
+
+static struct lookup_question
+refresh_question(void *arg)
+{
+	(void)arg;
+	return question;
+}
+
+static void
+on_changed(void *arg)
+{
+	(void)arg;
+}
+
+static void
+on_refreshed(void *arg, const struct lookup_result *result)
+{
+	(void)arg;
+	on_lookup(&refreshed, result);
+}
+
+static const struct lookup_callbacks callbacks = { .changed = on_changed, .question = refresh_question,
+	.refreshed = on_refreshed };
+
+/* Waits for so many refreshes. */
+static void
+await(unsigned calls)
+{
+	while (refreshed.calls < calls) {
+		refreshed.done = false;
+		assert_true(stage_run(&refreshed.done, 5 * S));
+	}
+}
+
+static unsigned
+runs(void)
+{
+	FILE *file = fopen(stage_path("script.runs"), "r");
+	unsigned count = 0;
+
+	for (int c; file != NULL && (c = getc(file)) != EOF;)
+		count += c == '\n';
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+static struct lookup_settings
+begin(const char *body, int64_t refresh)
+{
+	struct lookup_settings settings = settings_of_script(stage_script("script", body));
+
+	remove(stage_path("script.runs"));
+	memset(&refreshed, 0, sizeof refreshed);
+	memset(&outcome, 0, sizeof outcome);
+	settings.timeout = 5 * S;
+	settings.refresh = refresh;
+	return settings;
+}
+
+/* A look-up that counts, as an attempt makes. */
+static void
+ask(struct lookup *lookup, bool counts)
+{
+	struct lookup_question asked = question;
+
+	asked.counts = counts;
+	outcome.done = false;
+	lookup_ask(lookup, &asked, on_lookup, &outcome);
+	assert_true(stage_run(&outcome.done, 5 * S));
+}
+
+static void
+p32_when_the_next_one_is_due(void **state)
+{
+	static const struct {
+		const char *what;
+		int64_t refresh, ended_at, good_for, earliest, latest;
+		uint32_t names;
+		bool script;
+	} rows[] = {
+		{ "nothing was looked up yet", 30 * S, 0, 0, CLOCK_NEVER, CLOCK_NEVER, 0, true },
+		{ "it is switched off", 0, 100 * S, 0, CLOCK_NEVER, CLOCK_NEVER, 0, true },
+		{ "a script", 30 * S, 100 * S, 0, 121 * S, 139 * S, 0, true },
+		{ "bare addresses", 30 * S, 100 * S, 0, CLOCK_NEVER, CLOCK_NEVER, 0, false },
+		{ "names without a ttl", 30 * S, 100 * S, 0, 121 * S, 139 * S, 1, false },
+		{ "names with a short ttl", 30 * S, 100 * S, 2 * S, 102 * S, 102 * S, 1, false },
+		{ "names with a long ttl", 30 * S, 100 * S, 3600 * S, 121 * S, 139 * S, 1, false },
+		{ "names of a script", 30 * S, 100 * S, 2 * S, 121 * S, 139 * S, 1, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct lookup_settings settings = { .refresh = rows[i].refresh,
+			.script = rows[i].script ? (char *)(uintptr_t)"/x" : NULL };
+		int64_t least = CLOCK_NEVER, most = 0;
+
+		for (uint32_t roll = 0; roll < UINT32_MAX - 5000001; roll += 5000001) {
+			struct lookup_record record = { .ended_at = rows[i].ended_at, .good_for = rows[i].good_for,
+				.names = rows[i].names, .roll = roll };
+			int64_t at = lookup_due(&record, &settings);
+
+			least = at < least ? at : least;
+			most = at > most ? at : most;
+		}
+		if (least < rows[i].earliest || most > rows[i].latest)
+			fail_msg("%s: from %ld to %ld", rows[i].what, (long)least, (long)most);
+		if (most != least && (least > rows[i].earliest + S || most < rows[i].latest - S))
+			fail_msg("%s: only from %ld to %ld", rows[i].what, (long)least, (long)most);
+	}
+}
+
+static void
+p32_it_looks_again_while_that_is_wanted(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 20 * MS);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+
+	(void)state;
+	lookup_refresh(lookup, true);
+	stage_idle(60 * MS);
+	assert_int_equal(runs(), 0); /* nothing was looked up yet */
+	ask(lookup, true);
+	await(3);
+	assert_string_equal(refreshed.list, "10.0.0.1:1");
+	assert_int_equal(outcome.calls, 1);
+	lookup_refresh(lookup, false);
+	assert_int_equal(lookup_running_since(lookup), 0);
+	refreshed.calls = 0;
+	stage_idle(100 * MS);
+	assert_int_equal(refreshed.calls, 0);
+	lookup_refresh(lookup, true); /* overdue */
+	await(1);
+	lookup_free(lookup);
+	assert_true(stage_no_children());
+}
+
+static void
+p32_a_failure_is_told_and_tried_again(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; test $(wc -l <$0.runs) = 1 && echo 10.0.0.1:1",
+	    20 * MS);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+
+	(void)state;
+	ask(lookup, true);
+	assert_string_equal(outcome.error, "");
+	lookup_refresh(lookup, true);
+	await(3);
+	assert_string_equal(refreshed.error, "look-up script: exit 1");
+	lookup_free(lookup);
+}
+
+static void
+p32_what_the_owner_sees_puts_it_off_and_nobody_else(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 400 * MS);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+	int64_t began;
+
+	(void)state;
+	ask(lookup, true);
+	lookup_refresh(lookup, true);
+	for (began = clock_now(); clock_now() < began + 800 * MS; stage_idle(50 * MS))
+		ask(lookup, true);
+	assert_int_equal(refreshed.calls, 0);
+	for (began = clock_now(); clock_now() < began + 800 * MS; stage_idle(50 * MS))
+		ask(lookup, false);
+	assert_int_not_equal(refreshed.calls, 0);
+	lookup_free(lookup);
+}
+
+static void
+p32_a_look_up_under_way_is_shared(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; sleep 0.2; echo 10.0.0.1:1", 50 * MS);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+
+	(void)state;
+	ask(lookup, true);
+	lookup_refresh(lookup, true);
+	stage_idle(150 * MS); /* it is running */
+	assert_int_not_equal(lookup_running_since(lookup), 0);
+	ask(lookup, false);
+	assert_int_equal(refreshed.calls, 1);
+	assert_int_equal(runs(), 2);
+	lookup_free(lookup);
+}
+
+static void
+a_shorter_time_counts_at_once(void **state)
+{
+	struct lookup_settings settings = begin("echo 10.0.0.1:1", 3600 * S), shorter = settings;
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+
+	(void)state;
+	ask(lookup, true);
+	lookup_refresh(lookup, true);
+	shorter.refresh = 10 * MS;
+	lookup_set(lookup, &shorter);
+	await(2);
+	lookup_free(lookup);
+}
+
+static void
+p32_a_new_worker_keeps_to_what_the_record_says(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 300 * MS);
+	struct lookup_record record = { 0 };
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &callbacks, NULL);
+	int64_t began = clock_now();
+
+	(void)state;
+	settings.min_interval = 200 * MS;
+	ask(lookup, true);
+	for (int i = 0; i < 20 && refreshed.calls == 0; i++) { /* each time anew before it is due */
+		lookup_free(lookup);
+		lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &callbacks, NULL);
+		lookup_refresh(lookup, true);
+		stage_idle(30 * MS);
+	}
+	assert_int_equal(refreshed.calls, 1);
+	lookup_free(lookup);
+	/* Nor is the script run before it may be. */
+	lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &callbacks, NULL);
+	began = record.script_at;
+	ask(lookup, true);
+	assert_true(record.script_at >= began + 200 * MS);
+	lookup_free(lookup);
+}
+
+static void
+the_end_may_free_it(void **state)
+{
+	struct lookup_settings settings = begin("echo 10.0.0.1:1", 10 * MS);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, NULL, &callbacks, NULL);
+
+	(void)state;
+	ask(lookup, true);
+	lookup_refresh(lookup, true);
+	refreshed.free_this = lookup;
+	await(1);
+	stage_idle(50 * MS);
+	assert_int_equal(refreshed.calls, 1);
+	assert_true(stage_no_children());
+}
+
+static void
+a_change_is_other_addresses_or_another_order_where_one_is_meant(void **state)
+{
+	static const struct {
+		const char *had, *found; /* of the latter: port, source */
+		bool same;
+	} rows[] = {
+		{ "1", "10", true }, { "1", "20", false }, { "12", "1020", true }, { "12", "2010", true },
+		{ "12", "1021", true }, { "12", "2011", false }, { "12", "2110", false }, { "12", "10", false },
+		{ "1", "1020", false }, { "1234", "10203142", true }, { "1234", "10304122", false },
+		{ "1234", "20104131", true }, { "1234", "20103242", true }, { "1234", "102130", false },
+		{ "12", "1030", false }, { "123", "103021", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct lookup_endpoint endpoints[4];
+		struct lookup_result result = { .endpoints = endpoints, .endpoint_count = strlen(rows[i].found) / 2 };
+		struct address had[4];
+		char text[] = "10.0.0.1:0";
+
+		for (size_t k = 0; rows[i].had[k] != '\0'; k++) {
+			text[9] = rows[i].had[k];
+			assert_null(address_parse(text, &had[k]));
+		}
+		for (size_t k = 0; k < result.endpoint_count; k++) {
+			text[9] = rows[i].found[2 * k];
+			assert_null(address_parse(text, &endpoints[k].address));
+			endpoints[k].source = (uint16_t)(rows[i].found[2 * k + 1] - '0');
+		}
+		if (lookup_is_same(&result, had, strlen(rows[i].had)) != rows[i].same)
+			fail_msg("%s, %s", rows[i].had, rows[i].found);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(p32_when_the_next_one_is_due),
+		cmocka_unit_test(p32_it_looks_again_while_that_is_wanted),
+		cmocka_unit_test(p32_a_failure_is_told_and_tried_again),
+		cmocka_unit_test(p32_what_the_owner_sees_puts_it_off_and_nobody_else),
+		cmocka_unit_test(p32_a_look_up_under_way_is_shared),
+		cmocka_unit_test(a_shorter_time_counts_at_once),
+		cmocka_unit_test(p32_a_new_worker_keeps_to_what_the_record_says),
+		cmocka_unit_test(the_end_may_free_it),
+		cmocka_unit_test(a_change_is_other_addresses_or_another_order_where_one_is_meant),
+	};
+
+	return cmocka_run_group_tests(tests, stage_open, stage_close);
+}
