@@ -36,9 +36,8 @@ call_mark(struct table_call *call, enum table_call_phase phase)
 }
 
 ssize_t
-call_receive(struct table *table, uint32_t session, enum table_direction direction, int fd)
+call_receive(struct table *table, uint32_t index, int fd)
 {
-	uint32_t index = table->sessions[session].buffer[direction];
 	struct table_buffer *buffer = &table->buffers[index];
 	uint32_t begin = buffer->tail, end = (uint32_t)buffers_size(table, index);
 	struct table_call *call;
@@ -48,7 +47,7 @@ call_receive(struct table *table, uint32_t session, enum table_direction directi
 		end = end - begin > CALL_MOST ? begin + CALL_MOST : end;
 		buffers_touch(table, index, begin, end);
 	}
-	call = call_prepare(table, session, direction, index, begin, end);
+	call = call_prepare(table, 0, TABLE_UP, index, begin, end);
 	call_mark(call, TABLE_CALL_RECEIVE);
 	CRASH_POINT(CALL_RECEIVE_MARKED);
 	n = recvmmsg(fd, &call->message, 1, MSG_DONTWAIT, NULL);
@@ -62,7 +61,7 @@ call_receive(struct table *table, uint32_t session, enum table_direction directi
 ssize_t
 call_send(struct table *table, uint32_t session, enum table_direction direction, int fd)
 {
-	struct table_session *record = &table->sessions[session];
+	struct table_client *record = &table->clients[session];
 	uint32_t index = record->buffer[direction];
 	struct table_buffer *buffer = &table->buffers[index];
 	struct table_call *call = call_prepare(table, session, direction, index, buffer->head, buffer->tail);
@@ -84,7 +83,7 @@ ssize_t
 call_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t offset,
     uint32_t length, uint32_t whole)
 {
-	struct table_session *record = &table->sessions[session];
+	struct table_client *record = &table->clients[session];
 	uint32_t index = record->buffer[direction];
 	struct table_buffer *buffer = &table->buffers[index];
 	uint32_t begin = buffer->head + offset;
@@ -131,7 +130,7 @@ call_give(struct table *table, uint16_t service, int fd, uint64_t until)
 ssize_t
 call_fill(struct table *table, uint32_t session, enum table_direction direction, int fd)
 {
-	const struct table_pipe *pipe = &table->header->pipe[table->sessions[session].pipe[direction]];
+	const struct table_pipe *pipe = &table->header->pipe[table->clients[session].pipe[direction]];
 	ssize_t n = splice(fd, NULL, pipe->write_fd, NULL, PIPES_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	CRASH_POINT(CALL_FILLED);
@@ -141,7 +140,7 @@ call_fill(struct table *table, uint32_t session, enum table_direction direction,
 ssize_t
 call_drain(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t level)
 {
-	struct table_session *record = &table->sessions[session];
+	struct table_client *record = &table->clients[session];
 	const struct table_pipe *pipe = &table->header->pipe[record->pipe[direction]];
 	struct table_call *call = &table->header->call;
 	ssize_t n;

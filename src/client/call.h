@@ -1,7 +1,7 @@
 /* call.h - moves a session's bytes by calls whose result a SIGKILL cannot lose (B1, B2).
  *
- * Small data goes through the buffer that session.buffer[direction] names: the kernel writes the count into the table
- * before a signal can strike.  Large data goes through the pipe that session.pipe[direction] names: what the pipe
+ * Small data goes through the buffer that client.buffer[direction] names: the kernel writes the count into the table
+ * before a signal can strike.  Large data goes through the pipe that client.pipe[direction] names: what the pipe
  * holds tells the count.  keep/recover does the rest of an interrupted call.
  */
 #ifndef HOLDFAST_CLIENT_CALL_H
@@ -14,8 +14,9 @@
 
 #define CALL_MOST (256u << 10)
 
-/* Fills the rest of the buffer from fd, CALL_MOST bytes at most.  Bytes, 0 at the end of the file, or -errno. */
-ssize_t call_receive(struct table *table, uint32_t session, enum table_direction direction, int fd);
+/* Fills the rest of this buffer, which a record names, from fd, CALL_MOST bytes at most.  Bytes, 0 at the end of the
+ * file, or -errno. */
+ssize_t call_receive(struct table *table, uint32_t buffer, int fd);
 
 /* Sends what the buffer holds to fd and counts it as delivered.  Bytes or -errno. */
 ssize_t call_send(struct table *table, uint32_t session, enum table_direction direction, int fd);

@@ -15,10 +15,10 @@
 #define CARRY_SMALL       8
 #define CARRY_SMALL_BYTES (16 << 10)
 
-static struct table_session *
+static struct table_client *
 carry_record(const struct carry *carry)
 {
-	return &carry->table->sessions[carry->session];
+	return &carry->table->clients[carry->session];
 }
 
 static struct budget_payer
@@ -36,7 +36,7 @@ carry_direction(const struct carry *carry)
 void
 carry_init(struct carry *carry, struct table *table, uint32_t session, enum table_direction direction)
 {
-	uint16_t pipe = table->sessions[session].pipe[direction];
+	uint16_t pipe = table->clients[session].pipe[direction];
 
 	*carry = (struct carry){ .table = table, .session = session, .direction = (uint8_t)direction };
 	if (pipe == 0)
@@ -50,7 +50,7 @@ carry_init(struct carry *carry, struct table *table, uint32_t session, enum tabl
 bool
 carry_is_empty(const struct carry *carry)
 {
-	const struct table_session *record = carry_record(carry);
+	const struct table_client *record = carry_record(carry);
 
 	return record->buffer[carry->direction] == 0 && record->pipe[carry->direction] == 0;
 }
@@ -145,7 +145,7 @@ carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
 static ssize_t
 carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 {
-	ssize_t n = call_receive(carry->table, carry->session, carry_direction(carry), fd);
+	ssize_t n = call_receive(carry->table, carry_record(carry)->buffer[carry->direction], fd);
 	size_t bytes = n > 0 ? (size_t)n : 0;
 
 	*ret_more = n > 0 && bytes == buffers_size(carry->table, carry_record(carry)->buffer[carry->direction]);

@@ -127,14 +127,13 @@ static bool
 crowd_on_upstream_ended(void *arg, struct session *session)
 {
 	struct crowd *crowd = arg;
-	bool unused = session_is_unused(session);
 
 	if ((session_was_attached(session) && crowd->settings->on_upstream_end != CROWD_RECONNECT) ||
 	    crowd->callbacks->refuses(crowd->arg))
 		return false;
+	if (session_is_unused(session))
+		crowd->callbacks->unused(crowd->arg, session_record(session)->conn);
 	crowd_put_back(crowd, session);
-	if (unused)
-		crowd->callbacks->unused(crowd->arg, clock_now() - session->opened);
 	crowd_tell_held(crowd);
 	crowd_serve(crowd);
 	return true;
@@ -177,12 +176,12 @@ crowd_on_expired(void *arg, struct session *session)
 }
 
 static void
-crowd_open(struct crowd *crowd, struct session *session, int upstream_fd, uint32_t spare)
+crowd_open(struct crowd *crowd, struct session *session, uint32_t conn)
 {
 	int64_t since = hold_since(session);
 
-	session_open(session, upstream_fd);
-	crowd->callbacks->taken(crowd->arg, spare);
+	session_open(session, conn);
+	crowd->callbacks->taken(crowd->arg, conn);
 	CRASH_POINT(OPEN_TAKEN);
 	if (session != crowd->placed)
 		histogram_count(crowd->table, crowd->service, TABLE_HISTOGRAM_HOLD, session->opened - since);
@@ -213,8 +212,7 @@ crowd_serve(struct crowd *crowd)
 {
 	unsigned before = hold_count(crowd->hold);
 	struct session *session;
-	uint32_t spare;
-	int fd;
+	uint32_t conn;
 
 	while ((session = hold_first(crowd->hold)) != NULL) {
 		if (crowd->callbacks->refuses(crowd->arg)) {
@@ -226,10 +224,10 @@ crowd_serve(struct crowd *crowd)
 			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 			continue;
 		}
-		fd = crowd->callbacks->take(crowd->arg, &spare);
-		if (fd != -1) {
+		conn = crowd->callbacks->take(crowd->arg);
+		if (conn != 0) {
 			hold_remove(crowd->hold, session);
-			crowd_open(crowd, session, fd, spare);
+			crowd_open(crowd, session, conn);
 		} else if (crowd_is_closed_now(crowd) && !session_was_attached(session)) {
 			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
 		} else if (crowd_holds_nobody(crowd) && !session_was_attached(session)) {
@@ -318,18 +316,18 @@ crowd_admit(struct crowd *crowd, int fd, uid_t *ret_uid)
 static uint32_t
 crowd_record(struct crowd *crowd, int fd, uint16_t flags)
 {
-	uint32_t index = table_session_claim(crowd->table);
-	struct table_session *record = &crowd->table->sessions[index];
+	uint32_t index = table_client_claim(crowd->table);
+	struct table_client *record = &crowd->table->clients[index];
 
 	if (index == 0) {
 		close(fd);
 		return 0;
 	}
-	record->client_fd = table_note_file(crowd->table, fd);
+	record->fd = table_note_file(crowd->table, fd);
 	record->service = crowd->service;
 	record->since = clock_now();
 	record->flags = flags;
-	table_session_set(crowd->table, index, TABLE_HELD);
+	table_client_set(crowd->table, index, TABLE_LIVE);
 	CRASH_POINT(ACCEPT_RECORDED);
 	return index;
 }
@@ -338,7 +336,7 @@ crowd_record(struct crowd *crowd, int fd, uint16_t flags)
 static void
 crowd_turn_away(struct crowd *crowd, int fd)
 {
-	uint32_t index = crowd_record(crowd, fd, TABLE_SESSION_ADOPTED);
+	uint32_t index = crowd_record(crowd, fd, TABLE_CLIENT_ADOPTED);
 
 	if (index != 0)
 		lingering_begin(crowd->lingering, index, crowd->settings->down_reply);
@@ -447,9 +445,9 @@ crowd_count_users(struct crowd *crowd)
 	struct session *session;
 
 	TAILQ_FOREACH(session, &crowd->open, entry)
-		admission_rejoin(crowd->admission, session_record(session)->client_fd, &session->uid);
+		admission_rejoin(crowd->admission, session_record(session)->fd, &session->uid);
 	for (session = hold_first(crowd->hold); session != NULL; session = hold_next(session))
-		admission_rejoin(crowd->admission, session_record(session)->client_fd, &session->uid);
+		admission_rejoin(crowd->admission, session_record(session)->fd, &session->uid);
 }
 
 void

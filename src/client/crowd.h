@@ -34,19 +34,19 @@ struct crowd_settings {
 
 /* Not called before crowd_new() has returned, but for refuses and is_up. */
 struct crowd_callbacks {
-	/* A ready upstream connection: its fd and a handle, or -1. */
-	int (*take)(void *arg, uint32_t *ret_spare);
-	/* The connection is a session's now; the spare's record is to be let go of. */
-	void (*taken)(void *arg, uint32_t spare);
+	/* A ready upstream connection in the table, or 0. */
+	uint32_t (*take)(void *arg);
+	/* The connection is a client's now. */
+	void (*taken)(void *arg, uint32_t conn);
 	/* This connection (fd borrowed) that was taken has lived for a while: its socket options are worth it now. */
 	void (*tune)(void *arg, int fd);
-	/* This session's connection that has its socket options is to be looked at again; NULL: the one that all
-	 * share. */
-	void (*heed)(void *arg, struct table_session *record);
+	/* This connection that has its socket options is to be looked at again, over which the last byte passed at
+	 * this tick; 0: the one that all share. */
+	void (*heed)(void *arg, uint32_t conn, uint32_t active);
 	/* The first byte has passed over a connection that was taken. */
 	void (*attached)(void *arg);
-	/* A connection that was taken ended before a byte passed, so many microseconds after it was taken. */
-	void (*unused)(void *arg, int64_t age);
+	/* A connection that was taken has ended before a byte passed; it is still open here. */
+	void (*unused)(void *arg, uint32_t conn);
 	/* How many wait has changed. */
 	void (*held)(void *arg, unsigned held);
 	/* No connection will come at all: closed, drained, aborted. */

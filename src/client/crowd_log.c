@@ -8,7 +8,7 @@ crowd_log_end(const struct crowd *crowd, const struct session *session, enum clo
 {
 	enum log_level level = crowd->log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	struct closing_state state = { .held = false };
-	const struct table_session *record;
+	const struct table_client *record;
 	char code[CLOSING_CODE_SIZE];
 
 	if (level > log_get_level())

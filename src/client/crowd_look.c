@@ -44,24 +44,26 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 	}
 }
 
-/* One that was tuned while it was kept ready is tuned again, once. */
+/* One that was kept ready for long was tuned there. */
 static void
 crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 {
-	struct table_session *record = session_record(session);
+	const struct table_client *record = session_record(session);
+	struct table_conn *conn;
 
 	if (crowd->shared != NULL)
 		return;
-	if (record->flags & TABLE_SESSION_TUNED) {
-		crowd->callbacks->heed(crowd->arg, record);
+	conn = &crowd->table->conns[record->conn];
+	if (conn->flags & TABLE_CONN_TUNED) {
+		crowd->callbacks->heed(crowd->arg, record->conn, record->active);
 		return;
 	}
 	if (now - session->opened < TABLE_TUNE_AGE) {
 		crowd->fresh = true;
 		return;
 	}
-	crowd->callbacks->tune(crowd->arg, record->upstream_fd);
-	record->flags |= TABLE_SESSION_TUNED;
+	crowd->callbacks->tune(crowd->arg, conn->fd);
+	conn->flags |= TABLE_CONN_TUNED;
 }
 
 /* Who has been idle for too long ends; what takes system calls is looked at less often.  Gives when the next client
@@ -106,7 +108,7 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 	}
 	due = crowd_scan_open(crowd, now, regular);
 	if (regular && crowd->shared != NULL)
-		crowd->callbacks->heed(crowd->arg, NULL);
+		crowd->callbacks->heed(crowd->arg, 0, 0);
 	if (regular)
 		crowd_tell_refused(crowd, now);
 	/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its own. */

@@ -88,7 +88,7 @@ void crowd_note_paused(struct crowd *crowd, enum table_pause why);
 /* Says how many have been refused since the last time, if a minute is over. */
 void crowd_tell_refused(struct crowd *crowd, int64_t now);
 
-/* An OPEN session's upstream connection is closed, and it waits for another; crowd_tell_held() is to follow. */
+/* An open session's upstream connection is closed, and it waits for another; crowd_tell_held() is to follow. */
 void crowd_put_back(struct crowd *crowd, struct session *session);
 void crowd_tell_held(struct crowd *crowd);
 

@@ -8,13 +8,13 @@
 static bool
 crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 {
-	struct table_session *record = &crowd->table->sessions[index];
+	struct table_client *record = &crowd->table->clients[index];
 	const char *reply = crowd->settings->down_reply;
 	struct session *session;
 
-	switch (crowd_admit(crowd, record->client_fd, ret_uid)) {
+	switch (crowd_admit(crowd, record->fd, ret_uid)) {
 	case ADMISSION_NOT_ALLOWED:
-		recover_close_session(crowd->table, index);
+		recover_close_client(crowd->table, index);
 		return false;
 	case ADMISSION_TOO_MANY:
 		lingering_begin(crowd->lingering, index, reply);
@@ -38,15 +38,15 @@ crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 static void
 crowd_resume_session(struct crowd *crowd, uint32_t index)
 {
-	struct table_session *record = &crowd->table->sessions[index];
-	bool adopted = record->flags & TABLE_SESSION_ADOPTED;
+	struct table_client *record = &crowd->table->clients[index];
+	bool adopted = record->flags & TABLE_CLIENT_ADOPTED;
 	struct session *session;
 	uid_t uid = (uid_t)-1;
 
 	if (adopted && !crowd_admit_adopted(crowd, index, &uid))
 		return;
 	if (!adopted)
-		admission_rejoin(crowd->admission, record->client_fd, &uid);
+		admission_rejoin(crowd->admission, record->fd, &uid);
 	session = crowd_add(crowd, index, uid);
 	session->waits = true;
 	if (session_is_held(session) && crowd->shared == NULL) {
@@ -68,12 +68,12 @@ crowd_resume(struct crowd *crowd)
 	const struct table *table = crowd->table;
 	enum table_state state;
 
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		state = table_session_state(table, i);
-		if (table->sessions[i].service != crowd->service ||
-		    (table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+	for (uint32_t i = 1; i < table->header->client_high; i++) {
+		state = table_client_state(table, i);
+		if (table->clients[i].service != crowd->service ||
+		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
 			continue;
-		if (state == TABLE_HELD || state == TABLE_OPEN)
+		if (state == TABLE_LIVE)
 			crowd_resume_session(crowd, i);
 		else if (state == TABLE_LINGERING)
 			lingering_resume(crowd->lingering, i, crowd->settings->down_reply);

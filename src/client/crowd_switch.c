@@ -54,5 +54,5 @@ crowd_cut(struct crowd *crowd)
 	if (crowd->shared != NULL)
 		return;
 	TAILQ_FOREACH(session, &crowd->open, entry)
-		shutdown(session_record(session)->upstream_fd, SHUT_RDWR);
+		shutdown(crowd->table->conns[session_record(session)->conn].fd, SHUT_RDWR);
 }

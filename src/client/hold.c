@@ -19,7 +19,7 @@ struct hold {
 static bool
 hold_was_attached(const struct session *session)
 {
-	return session_record(session)->flags & TABLE_SESSION_RECONNECT;
+	return session_was_attached(session);
 }
 
 bool

@@ -43,10 +43,10 @@ struct lingering {
 	void *arg;               /* borrowed */
 };
 
-static struct table_session *
+static struct table_client *
 lingering_record(const struct lingering_client *client)
 {
-	return &client->lingering->table->sessions[client->session];
+	return &client->lingering->table->clients[client->session];
 }
 
 static void
@@ -70,7 +70,7 @@ lingering_close_client(struct lingering_client *client)
 	uint32_t session = client->session;
 
 	lingering_remove(client);
-	recover_close_session(table, session);
+	recover_close_client(table, session);
 }
 
 static void
@@ -110,18 +110,18 @@ static bool
 lingering_say(struct lingering_client *client)
 {
 	struct table *table = client->lingering->table;
-	struct table_session *record = lingering_record(client);
+	struct table_client *record = lingering_record(client);
 	ssize_t n = 1;
 
 	while (n > 0 && flow_length(table, record->buffer[TABLE_DOWN]) > 0)
-		n = call_send(table, client->session, TABLE_DOWN, record->client_fd);
+		n = call_send(table, client->session, TABLE_DOWN, record->fd);
 	if (n == -EAGAIN) {
 		event_add(&client->write, NULL);
 		return false;
 	}
 	flow_drop(table, buffers_payer(table, client->session, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
 	CRASH_POINT(LINGER_SAID);
-	shutdown(record->client_fd, SHUT_WR);
+	shutdown(record->fd, SHUT_WR);
 	return true;
 }
 
@@ -131,7 +131,7 @@ static void
 lingering_hear(struct lingering_client *client)
 {
 	static char waste[16384];
-	int fd = lingering_record(client)->client_fd;
+	int fd = lingering_record(client)->fd;
 	ssize_t n;
 
 	for (int reads = 0; !client->silent && client->dropped < client->lingering->most; reads++) {
@@ -215,7 +215,7 @@ lingering_free(struct lingering *lingering)
 static unsigned char *
 lingering_room(struct table *table, uint32_t session, size_t length)
 {
-	volatile uint32_t *name = &table->sessions[session].buffer[TABLE_DOWN];
+	volatile uint32_t *name = &table->clients[session].buffer[TABLE_DOWN];
 	struct budget_payer payer = buffers_payer(table, session, TABLE_DOWN);
 	unsigned char *room = flow_room(table, payer, name, length);
 
@@ -230,11 +230,11 @@ lingering_room(struct table *table, uint32_t session, size_t length)
 static void
 lingering_prepare(struct table *table, uint32_t session, const char *text)
 {
-	struct table_session *record = &table->sessions[session];
+	struct table_client *record = &table->clients[session];
 	size_t length = text == NULL ? 0 : strlen(text);
 	unsigned char *room;
 
-	if (!(record->flags & TABLE_SESSION_UNTOLD))
+	if (!(record->flags & TABLE_CLIENT_UNTOLD))
 		return;
 	recover_release(table, session);
 	room = length == 0 ? NULL : lingering_room(table, session, length);
@@ -251,7 +251,7 @@ static struct lingering_client *
 lingering_add(struct lingering *lingering, uint32_t session)
 {
 	struct lingering_client *client;
-	int fd = lingering->table->sessions[session].client_fd;
+	int fd = lingering->table->clients[session].fd;
 
 	if (lingering->table->lingering >= LINGERING_MOST && lingering->count > 0)
 		lingering_close_client(TAILQ_FIRST(&lingering->clients));
@@ -285,15 +285,14 @@ lingering_resume(struct lingering *lingering, uint32_t session, const char *text
 void
 lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
 {
-	struct table_session *record = &lingering->table->sessions[session];
+	struct table_client *record = &lingering->table->clients[session];
 
-	if (table_session_state(lingering->table, session) == TABLE_HELD)
-		record->upstream_fd = -1; /* not its own yet */
 	if (text != NULL && text[0] != '\0') /* else a later worker has nothing to tell it either */
-		record->flags |= TABLE_SESSION_UNTOLD;
-	table_session_set(lingering->table, session, TABLE_LINGERING);
+		record->flags |= TABLE_CLIENT_UNTOLD;
+	table_client_set(lingering->table, session, TABLE_LINGERING);
 	CRASH_POINT(LINGER_MARKED);
-	if (!(record->flags & TABLE_SESSION_UNTOLD))
+	record->conn = 0;
+	if (!(record->flags & TABLE_CLIENT_UNTOLD))
 		recover_release(lingering->table, session);
 	lingering_resume(lingering, session, text);
 }

@@ -4,7 +4,7 @@
  * lies ready for it.  So a client that is turned away is given its answer, writing is shut down, and what it says is
  * read and dropped until it ends, for a second at most and up to a number of bytes; then it is closed.
  *
- * To turn a client away: it has a record in the table (HELD, or OPEN without an upstream connection), its events are
+ * To turn a client away: it has a record in the table (held, or of shared mode), its events are
  * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need
  * not come here: a member that ends by member_finish() is given the replies that it is owed first, and its end, by
  * session_is_over(), leads here.

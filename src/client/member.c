@@ -113,7 +113,7 @@ member_finish(struct member *member, enum closing_cause cause)
 		member->session->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
 		    cause != CLOSING_CLIENT;
 	}
-	member_record(member)->flags |= TABLE_SESSION_LAST;
+	member_record(member)->flags |= TABLE_CLIENT_LAST;
 	table_barrier();
 	member_wait_no_more(member);
 	member->stuck = false;
@@ -149,7 +149,7 @@ member_send_packet(struct member *member)
 	if (shared->framing->reply(&progress, bytes, length, length, &whole) != FRAMING_WHOLE)
 		return -EPROTO;
 	offset = shared->framing->unwrap(bytes, whole, &contents);
-	return call_send_packet(shared->table, member->index, TABLE_DOWN, member_record(member)->client_fd,
+	return call_send_packet(shared->table, member->index, TABLE_DOWN, member_record(member)->fd,
 	    (uint32_t)offset, (uint32_t)contents, (uint32_t)whole);
 }
 
@@ -158,7 +158,7 @@ static int
 member_send(struct member *member)
 {
 	struct table *table = member->shared->table;
-	int fd = member_record(member)->client_fd;
+	int fd = member_record(member)->fd;
 	ssize_t n;
 
 	while (flow_length(table, *member_out(member)) > 0) {
@@ -359,7 +359,7 @@ member_receive(struct member *member, int fd)
 		n = -ENOMEM;
 	if (n <= 0)
 		return n;
-	return call_receive(member->shared->table, member->index, TABLE_UP, fd);
+	return call_receive(member->shared->table, *member_in(member), fd);
 }
 
 /* Nothing more is read; whether it still hears is seen now, or once in a while. */
@@ -458,7 +458,7 @@ member_begin(struct shared *shared, struct session *session, uint32_t index, int
 struct member *
 member_new(struct shared *shared, struct session *session)
 {
-	return member_begin(shared, session, session->index, session_record(session)->client_fd);
+	return member_begin(shared, session, session->index, session_record(session)->fd);
 }
 
 void
@@ -495,5 +495,5 @@ member_is_asking(const struct member *member)
 bool
 member_is_gone(const struct member *member)
 {
-	return !member_is_asking(member) && hangup_is_final(member_record(member)->client_fd);
+	return !member_is_asking(member) && hangup_is_final(member_record(member)->fd);
 }

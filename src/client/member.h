@@ -8,7 +8,7 @@ struct member;
 struct session;
 struct shared;
 
-/* The client of the session, whose record is OPEN, joins; the session is borrowed, and told of its end by
+/* The client of the session, which is open, joins; the session is borrowed, and told of its end by
  * session_is_over(). */
 struct member *member_new(struct shared *shared, struct session *session);
 

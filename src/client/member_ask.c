@@ -57,7 +57,7 @@ ask_parse(struct member *member, size_t offset, size_t *ret_length)
 static unsigned
 ask_protocol(const struct member *member)
 {
-	return member_record(member)->flags & TABLE_SESSION_RESP3 ? 3 : 2;
+	return member_record(member)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
 }
 
 static void
@@ -155,7 +155,7 @@ ask_commit(struct member *member, const struct ask_run *run, size_t come)
 {
 	struct shared *shared = member->shared;
 	struct table_shared *record = shared->record;
-	struct table_session *session = member_record(member);
+	struct table_client *session = member_record(member);
 	struct redo redo;
 
 	CRASH_POINT(SHARED_COPIED);
@@ -211,16 +211,16 @@ struct ask_change {
 
 /* The record's flags, as the word of the table that they lie in. */
 static void
-ask_redo_flags(struct redo *redo, struct table_session *session, uint16_t flip)
+ask_redo_flags(struct redo *redo, struct table_client *session, uint16_t flip)
 {
-	enum { BEGIN = offsetof(struct table_session, upstream_fd) };
-	struct { int32_t upstream_fd; uint16_t service, flags; } change = { session->upstream_fd, session->service,
+	enum { BEGIN = offsetof(struct table_client, conn) };
+	struct { uint32_t conn; uint16_t service, flags; } change = { session->conn, session->service,
 		session->flags ^ flip };
 	uint64_t word;
 
 	_Static_assert(sizeof change == sizeof word && BEGIN % sizeof word == 0 &&
-	    offsetof(struct table_session, service) == BEGIN + 4 &&
-	    offsetof(struct table_session, flags) == BEGIN + 6, "the flags and their neighbours are one word");
+	    offsetof(struct table_client, service) == BEGIN + 4 &&
+	    offsetof(struct table_client, flags) == BEGIN + 6, "the flags and their neighbours are one word");
 	memcpy(&word, &change, sizeof word);
 	redo_add(redo, (uint64_t *)(void *)((unsigned char *)session + BEGIN), word);
 }
@@ -257,7 +257,7 @@ static bool
 ask_answer_last(struct member *member, const char *text, size_t length, enum closing_cause cause)
 {
 	if (!ask_answer_here(member, text, length, &(struct ask_change){ .taken = ask_length(member),
-		.flip = TABLE_SESSION_LAST }))
+		.flip = TABLE_CLIENT_LAST }))
 		return false;
 	member_finish(member, cause);
 	return true;
@@ -316,7 +316,7 @@ ask_alone(struct member *member, const struct ask_run *run)
 		return ask_end(member, run);
 	change.taken = run->next;
 	if (run->protocol != ask_protocol(member))
-		change.flip = TABLE_SESSION_RESP3;
+		change.flip = TABLE_CLIENT_RESP3;
 	if (!ask_answer_here(member, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, &change))
 		return ASK_WAIT;
 	return ASK_ON;

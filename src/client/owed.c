@@ -7,7 +7,7 @@
 uint64_t
 owed_word(const struct table *table, uint32_t session)
 {
-	return (uint64_t)TABLE_GENERATION(table->sessions[session].word) << 32 | session;
+	return (uint64_t)TABLE_GENERATION(table->clients[session].word) << 32 | session;
 }
 
 uint32_t
@@ -15,7 +15,7 @@ owed_client(const struct table *table, uint64_t who)
 {
 	uint32_t session = (uint32_t)who;
 
-	if (who == TABLE_OWED_NOBODY || table_session_state(table, session) != TABLE_OPEN ||
+	if (who == TABLE_OWED_NOBODY || table_client_state(table, session) != TABLE_LIVE ||
 	    owed_word(table, session) != who)
 		return 0;
 	return session;

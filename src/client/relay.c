@@ -18,10 +18,10 @@
 /* Bytes for a client that is gone, after which an upstream that has all its words is not heard any more. */
 #define RELAY_WASTE (8u << 20)
 
-static struct table_session *
+static struct table_client *
 relay_record(const struct relay *relay)
 {
-	return &relay->table->sessions[relay->session];
+	return &relay->table->clients[relay->session];
 }
 
 /* The side that bytes come from (or, with gone, go to) in this direction has ended. */
@@ -35,13 +35,13 @@ relay_note_end(struct relay *relay, enum table_direction d, bool gone)
 static int
 relay_source(const struct relay *relay, enum table_direction d)
 {
-	return d == TABLE_UP ? relay_record(relay)->client_fd : relay_record(relay)->upstream_fd;
+	return event_get_fd(&relay->way[d].read);
 }
 
 static int
 relay_destination(const struct relay *relay, enum table_direction d)
 {
-	return d == TABLE_UP ? relay_record(relay)->upstream_fd : relay_record(relay)->client_fd;
+	return event_get_fd(&relay->way[d].write);
 }
 
 /* A small piece is held up behind one that is not acknowledged yet (Nagle's algorithm, RFC 896), unless the socket is
@@ -53,7 +53,7 @@ relay_set_nodelay(struct relay *relay)
 
 	relay->nodelay = true;
 	/* Fails, harmlessly, on a Unix one. */
-	setsockopt(relay_record(relay)->upstream_fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(relay_destination(relay, TABLE_UP), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 static int
@@ -174,7 +174,7 @@ relay_has_delivered_up(const struct relay *relay)
 	int unacknowledged = 0;
 
 	return relay->way[TABLE_UP].passed &&
-	    ioctl(relay_record(relay)->upstream_fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
+	    ioctl(relay_destination(relay, TABLE_UP), SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
 }
 
 /* The way carries nothing more.  Gives false: it is not to be read again. */
@@ -283,6 +283,8 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
     const struct relay_callbacks *callbacks, void *arg)
 {
 	static const event_callback_fn on_event[2] = { relay_on_up, relay_on_down };
+	const struct table_client *record = &table->clients[session];
+	int fd[2] = { record->fd, table->conns[record->conn].fd };
 
 	memset(relay, 0, sizeof *relay);
 	relay->table = table;
@@ -293,10 +295,8 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
 		struct relay_way *way = &relay->way[d];
 
 		carry_init(&way->carry, table, session, (enum table_direction)d);
-		event_assign(&way->read, loop, relay_source(relay, (enum table_direction)d), EV_READ | EV_PERSIST,
-		    on_event[d], relay);
-		event_assign(&way->write, loop, relay_destination(relay, (enum table_direction)d),
-		    EV_WRITE | EV_PERSIST, on_event[d], relay);
+		event_assign(&way->read, loop, fd[d], EV_READ | EV_PERSIST, on_event[d], relay);
+		event_assign(&way->write, loop, fd[1 - d], EV_WRITE | EV_PERSIST, on_event[d], relay);
 	}
 }
 
@@ -330,7 +330,7 @@ relay_look(struct relay *relay)
 
 	/* An upstream that takes no more stops our reading, so the client's end is not seen otherwise. */
 	if ((!up->ended && !up->broken && carry_is_empty(&up->carry)) || relay->way[TABLE_DOWN].broken ||
-	    !hangup_has_come(relay_record(relay)->client_fd))
+	    !hangup_has_come(relay_record(relay)->fd))
 		return false;
 	relay_client_gone(relay);
 	return relay_settle(relay);

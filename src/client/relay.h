@@ -1,4 +1,4 @@
-/* relay.h - carries the bytes of one OPEN session both ways, and each side's end.
+/* relay.h - carries the bytes of a client and its own connection both ways, and each side's end.
  *
  * Level-triggered: read a piece, write it at once; what cannot be written is held, which stops reading until it is
  * gone (back-pressure).  An end of file is passed on as a half-close when all before
@@ -50,7 +50,7 @@ struct relay {
 	void *arg;               /* borrowed */
 };
 
-/* Prepares a relay of a session that is OPEN, or will be. */
+/* Prepares a relay of a client that has a connection of its own. */
 void relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
     const struct relay_callbacks *callbacks, void *arg);
 

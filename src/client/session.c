@@ -39,16 +39,16 @@ session_stock_clear(struct session_stock *stock)
 	stock_clear(&stock->relays);
 }
 
-struct table_session *
+struct table_client *
 session_record(const struct session *session)
 {
-	return &session->table->sessions[session->index];
+	return &session->table->clients[session->index];
 }
 
 bool
 session_is_held(const struct session *session)
 {
-	return table_session_state(session->table, session->index) == TABLE_HELD;
+	return table_client_is_held(session->table, session->index);
 }
 
 static void
@@ -112,13 +112,13 @@ session_has_words(const struct session *session)
 bool
 session_has_left(const struct session *session)
 {
-	return !session_has_words(session) && hangup_is_final(session_record(session)->client_fd);
+	return !session_has_words(session) && hangup_is_final(session_record(session)->fd);
 }
 
 bool
 session_is_gone(const struct session *session)
 {
-	return hangup_has_come(session_record(session)->client_fd);
+	return hangup_has_come(session_record(session)->fd);
 }
 
 int64_t
@@ -160,7 +160,7 @@ session_new(struct session_stock *stock, struct event_base *loop, struct table *
 	session->callbacks = callbacks;
 	session->arg = arg;
 	session->uid = (uid_t)-1;
-	event_assign(&session->watch, loop, session_record(session)->client_fd,
+	event_assign(&session->watch, loop, session_record(session)->fd,
 	    EV_CLOSED | EV_READ | EV_ET | EV_PERSIST, session_on_watch, session);
 	return session;
 }
@@ -168,7 +168,7 @@ session_new(struct session_stock *stock, struct event_base *loop, struct table *
 bool
 session_is_unused(const struct session *session)
 {
-	const struct table_session *record = session_record(session);
+	const struct table_client *record = session_record(session);
 
 	return record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN] == session->before;
 }
@@ -176,7 +176,7 @@ session_is_unused(const struct session *session)
 bool
 session_was_attached(const struct session *session)
 {
-	const struct table_session *record = session_record(session);
+	const struct table_client *record = session_record(session);
 
 	return record->bytes[TABLE_UP] > 0 || record->bytes[TABLE_DOWN] > 0;
 }
@@ -212,13 +212,11 @@ session_bound(int fd, int level, int option, uint32_t value)
 static void
 session_bound_sockets(const struct session *session, int upstream_fd)
 {
-	uint32_t share = budget_socket_share(session->table->budget, session->table->sessions_used);
+	uint32_t share = budget_socket_share(session->table->budget, session->table->clients_used);
 
 	if (share == 0)
 		return;
-	session_bound(session_record(session)->client_fd, SOL_SOCKET, SO_SNDBUF, share / 4);
-	if (upstream_fd == -1)
-		return;
+	session_bound(session_record(session)->fd, SOL_SOCKET, SO_SNDBUF, share / 4);
 	if (session_bound(upstream_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, share / 4) == -1)
 		session_bound(upstream_fd, SOL_SOCKET, SO_SNDBUF, share / 4);
 	session_bound(upstream_fd, SOL_SOCKET, SO_RCVBUF, share / 4 > SESSION_RECEIVE ? share / 4 : SESSION_RECEIVE);
@@ -247,29 +245,26 @@ session_begin(struct session *session)
 void
 session_share(struct session *session)
 {
-	session_record(session)->flags = 0;
 	session_record(session)->active = clock_tick();
-	table_session_set(session->table, session->index, TABLE_OPEN);
+	table_client_take(session->table, session->index, TABLE_CONN_SHARED);
 	CRASH_POINT(OPEN_COMMITTED);
 	session->member = member_new(session->shared, session);
 }
 
 void
-session_open(struct session *session, int upstream_fd)
+session_open(struct session *session, uint32_t conn)
 {
-	struct table_session *record = session_record(session);
+	struct table_client *record = session_record(session);
 
 	loop_event_stop(&session->watch);
 	session->watched = false;
-	record->upstream_fd = upstream_fd;
-	CRASH_POINT(OPEN_NAMED);
 	session->opened = clock_now();
 	session->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
 	record->active = clock_tick();
-	table_session_set(session->table, session->index, TABLE_OPEN);
+	CRASH_POINT(OPEN_BEFORE);
+	table_client_take(session->table, session->index, conn);
 	CRASH_POINT(OPEN_COMMITTED);
-	session_bound_sockets(session, upstream_fd);
-	record->flags = 0; /* not before: a death would leave a held client that has lost its privilege */
+	session_bound_sockets(session, session->table->conns[conn].fd);
 	session_start_relay(session);
 	relay_hear_client(session->relay);
 }
@@ -277,27 +272,24 @@ session_open(struct session *session, int upstream_fd)
 void
 session_return(struct session *session, uint64_t *ret_lost)
 {
-	struct table_session *record = session_record(session);
-	int fd = record->upstream_fd, unacknowledged = 0;
+	struct table_client *record = session_record(session);
+	uint32_t conn = record->conn;
+	int unacknowledged = 0;
 
 	relay_stop(session->relay);
 	*ret_lost = 0;
-	if (ioctl(fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
+	if (ioctl(session->table->conns[conn].fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
 		*ret_lost = (uint64_t)unacknowledged;
-	if (session_was_attached(session))
-		record->flags |= TABLE_SESSION_RECONNECT;
-	else if (clock_now() - session->opened >= SESSION_SERVED)
+	if (!session_was_attached(session) && clock_now() - session->opened >= SESSION_SERVED)
 		record->since = clock_now(); /* its time as a held one begins anew */
-	record->flags &= (uint16_t)~(TABLE_SESSION_TUNED | TABLE_SESSION_PATIENT);
 	record->active = clock_tick();
 	session->returned = clock_now();
 	carry_drop(&session->relay->way[TABLE_DOWN].carry);
 	session_free_relay(session);
 	session->waits = true;
-	table_session_set(session->table, session->index, TABLE_HELD);
+	table_conn_set(session->table, conn, TABLE_CLOSING);
 	CRASH_POINT(RETURN_HELD);
-	close(fd);
-	record->upstream_fd = -1;
+	recover_end_own(session->table, session->index);
 	CRASH_POINT(RETURN_CLOSED);
 	session_start_watch(session);
 }
@@ -327,9 +319,7 @@ session_close(struct session *session)
 	if (session == NULL)
 		return;
 	session_stop(session);
-	if (session_is_held(session))
-		session_record(session)->upstream_fd = -1;
-	recover_close_session(session->table, session->index);
+	recover_close_client(session->table, session->index);
 	stock_give(&session->stock->sessions, session);
 }
 

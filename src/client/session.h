@@ -1,4 +1,5 @@
-/* session.h - one client of a service from its accept to its end: held, open, turned away or closed.
+/* session.h - one client of a service from its accept to its end: held, open (it has a connection, or shares one),
+ * turned away or closed.
  *
  * The record in the table is what counts; this is the process's side of it, made anew by each worker.
  */
@@ -70,7 +71,7 @@ void session_stock_init(struct session_stock *stock);
 /* Frees what is kept. */
 void session_stock_clear(struct session_stock *stock);
 
-/* The process's side of the record index, which is HELD or OPEN; the caller's, to be given to session_close(),
+/* The process's side of the record index, which is LIVE; the caller's, to be given to session_close(),
  * session_refuse() or session_free().  session_begin() starts it, a held one's at once or later. */
 struct session *session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
@@ -79,10 +80,10 @@ struct session *session_new(struct session_stock *stock, struct event_base *loop
  * begun with again. */
 void session_begin(struct session *session);
 
-/* HELD to OPEN with this upstream connection: named, then committed.  The caller then lets go of it. */
-void session_open(struct session *session, int upstream_fd);
+/* Held to open, with this connection of the table, which was idle.  The pool is to be told then. */
+void session_open(struct session *session, uint32_t conn);
 
-/* HELD to OPEN in shared mode: it becomes one of those who share. */
+/* Held to open in shared mode: it becomes one of those who share. */
 void session_share(struct session *session);
 
 /* To be called by the parts of a session when it is over: ended is called, the session is gone.  A cause that was
@@ -92,7 +93,7 @@ void session_is_over(struct session *session, enum closing_cause cause);
 /* How far it has come. */
 void session_get_closing(const struct session *session, struct closing_state *ret_state);
 
-/* OPEN to HELD: the upstream connection is closed; what it did not take is kept for the next.  Bytes that it took
+/* Open to held: the upstream connection is closed; what it did not take is kept for the next.  Bytes that it took
  * but did not acknowledge are given in *ret_lost. */
 void session_return(struct session *session, uint64_t *ret_lost);
 
@@ -100,7 +101,7 @@ void session_return(struct session *session, uint64_t *ret_lost);
 bool session_is_unused(const struct session *session);
 bool session_was_attached(const struct session *session);
 
-/* Whether session_return() may be: it is OPEN in session mode, and its client is there and open for more. */
+/* Whether session_return() may be: it is open in session mode, and its client is there and open for more. */
 bool session_can_return(const struct session *session);
 
 /* Closes, frees the record and the session.  NULL is fine. */
@@ -114,27 +115,27 @@ void session_refuse(struct session *session, struct lingering *lingering, const 
 void session_free(struct session *session);
 
 /* The session's record: borrowed, in the table, valid until the session is closed. */
-struct table_session *session_record(const struct session *session);
+struct table_client *session_record(const struct session *session);
 
-/* By the record: HELD; else OPEN. */
+/* By the record; else it is open. */
 bool session_is_held(const struct session *session);
 
 /* Whether something that the client said is held, not delivered. */
 bool session_has_words(const struct session *session);
 
-/* Whether a HELD session's client has gone altogether, and left nothing to be delivered; or whatever it left. */
+/* Whether a held session's client has gone altogether, and left nothing to be delivered; or whatever it left. */
 bool session_has_left(const struct session *session);
 bool session_is_gone(const struct session *session);
 
-/* For how many microseconds a HELD session's client has been gone altogether, whatever it left, counted from when
+/* For how many microseconds a held session's client has been gone altogether, whatever it left, counted from when
  * this worker first saw it so; 0 while it is there. */
 int64_t session_gone_for(struct session *session, int64_t now);
 
-/* Once in a while for an OPEN session: has a client that had shut down its side gone for good?  true if that was the
+/* Once in a while for an open session: has a client that had shut down its side gone for good?  true if that was the
  * end: ended has been called, the session is gone. */
 bool session_look(struct session *session);
 
-/* Whether an OPEN session's client has gone altogether, as far as has been seen. */
+/* Whether an open session's client has gone altogether, as far as has been seen. */
 bool session_is_client_gone(const struct session *session);
 
 #endif

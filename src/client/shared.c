@@ -92,17 +92,16 @@ shared_has_spoken(const struct shared *shared)
 static void
 shared_lend(struct shared *shared)
 {
-	uint32_t session;
-	int fd = shared->callbacks->lend(shared->arg, &session);
+	uint32_t conn = shared->callbacks->lend(shared->arg);
 
-	if (fd == -1)
+	if (conn == 0)
 		return;
-	shared_use(shared, fd);
-	table_session_set(shared->table, session, TABLE_LENT);
+	shared_use(shared, shared->table->conns[conn].fd);
+	table_conn_share(shared->table, conn);
 	CRASH_POINT(SHARED_LENT);
-	shared->record->upstream = session;
+	shared->record->upstream = conn;
 	CRASH_POINT(SHARED_NAMED);
-	shared->callbacks->lent(shared->arg, session);
+	shared->callbacks->lent(shared->arg, conn);
 	if (shared_has_spoken(shared))
 		shared_lose(shared, "it spoke before anything was asked; what it says first is a matter of hello");
 	shared_forget_gone(shared);

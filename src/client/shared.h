@@ -1,8 +1,8 @@
 /* shared.h - one upstream connection that all clients of a service share, message by message.
  *
  * Who asked what lies in the table (struct table_shared, client/owed, client/flow), so that a worker's death loses
- * nothing; this is the process's side of it.  Clients are sessions that are OPEN without an upstream connection of
- * their own; client/member does their part.
+ * nothing; this is the process's side of it.  Clients are those whose conn is
+ * TABLE_CONN_SHARED; client/member does their part.
  */
 #ifndef HOLDFAST_CLIENT_SHARED_H
 #define HOLDFAST_CLIENT_SHARED_H
@@ -40,9 +40,9 @@ struct shared_settings {
 
 /* Not called before shared_begin(). */
 struct shared_callbacks {
-	/* A ready connection: its fd, and its record, which is SPARE; -1 none.  It is made LENT, then lent called. */
-	int (*lend)(void *arg, uint32_t *ret_session);
-	void (*lent)(void *arg, uint32_t session);
+	/* A ready connection, or 0.  It is made the shared one in the table, then lent called. */
+	uint32_t (*lend)(void *arg);
+	void (*lent)(void *arg, uint32_t conn);
 	/* The connection has ended; its record is free. */
 	void (*lost)(void *arg, const char *reason);
 	/* So many clients wait for a connection now. */

@@ -10,14 +10,14 @@ begin_resume_connection(struct shared *shared)
 	struct table *table = shared->table;
 	struct table_shared *record = shared->record;
 
-	for (uint32_t i = 1; i < table->header->session_high && record->upstream == 0; i++)
-		if (table_session_state(table, i) == TABLE_LENT && table->sessions[i].service == shared->service)
+	for (uint32_t i = 1; i < table->header->conn_high && record->upstream == 0; i++)
+		if (table_conn_is_shared(table, i) && table->conns[i].service == shared->service)
 			record->upstream = i;
 	if (record->upstream == 0)
 		return;
-	if (table_session_state(table, record->upstream) == TABLE_LENT &&
-	    table->sessions[record->upstream].service == shared->service)
-		shared_use(shared, table->sessions[record->upstream].upstream_fd);
+	if (table_conn_is_shared(table, record->upstream) &&
+	    table->conns[record->upstream].service == shared->service)
+		shared_use(shared, table->conns[record->upstream].fd);
 	else
 		shared_settle(shared);
 }
@@ -75,9 +75,9 @@ begin_find_datagrams(const struct shared *shared)
 {
 	const struct table *table = shared->table;
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == shared->service &&
-		    (table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) == TABLE_LIVE && table->clients[i].service == shared->service &&
+		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
 			return i;
 	return 0;
 }
@@ -89,12 +89,13 @@ begin_make_datagrams(struct shared *shared)
 	struct table *table = shared->table;
 	uint32_t index = begin_find_datagrams(shared);
 
-	if (index != 0 || (index = table_session_claim(table)) == 0)
+	if (index != 0 || (index = table_client_claim(table)) == 0)
 		return index;
-	table->sessions[index].service = shared->service;
-	table->sessions[index].flags = TABLE_SESSION_DATAGRAMS;
-	table->sessions[index].since = clock_now();
-	table_session_set(table, index, TABLE_OPEN);
+	table->clients[index].service = shared->service;
+	table->clients[index].flags = TABLE_CLIENT_DATAGRAMS;
+	table->clients[index].since = clock_now();
+	table->clients[index].conn = TABLE_CONN_SHARED;
+	table_client_set(table, index, TABLE_LIVE);
 	return index;
 }
 
@@ -142,7 +143,7 @@ shared_end(struct shared *shared)
 
 	shared_set_datagrams(shared, -1);
 	if (datagrams != 0)
-		recover_close_session(shared->table, datagrams);
+		recover_close_client(shared->table, datagrams);
 	shared_drop(shared);
 	record->owed_head = record->owed_tail;
 	flow_drop(shared->table, shared_payer(shared), &record->out);

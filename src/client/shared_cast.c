@@ -79,7 +79,7 @@ cast_all(struct shared *shared)
 
 	for (uint64_t i = record->cast_slot; i < shared->member_slots && shared->fd != -1; i++) {
 		member = shared->members[i];
-		if (member != NULL && !member_is_last(member) && member_record(member)->client_fd != -1)
+		if (member != NULL && !member_is_last(member) && member_record(member)->fd != -1)
 			cast_to(shared, member);
 	}
 	if (shared->fd == -1) /* the last client has gone, and the connection with it */

@@ -27,7 +27,7 @@ choke_queued(const struct member *member)
 {
 	int bytes = 0;
 
-	ioctl(member_record(member)->client_fd, SIOCOUTQ, &bytes);
+	ioctl(member_record(member)->fd, SIOCOUTQ, &bytes);
 	return bytes;
 }
 

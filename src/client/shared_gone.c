@@ -96,7 +96,7 @@ gone_look(struct shared *shared)
 	for (size_t i = 0; i < shared->member_slots; i++) {
 		member = shared->members[i];
 		if (member != NULL && member->session != NULL && member_is_asking(member) &&
-		    hangup_has_come(member_record(member)->client_fd))
+		    hangup_has_come(member_record(member)->fd))
 			session_is_over(member->session, CLOSING_CLIENT);
 	}
 }

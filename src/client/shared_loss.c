@@ -83,6 +83,7 @@ shared_settle(struct shared *shared)
 	uint64_t sent = owed_sent(shared->table, record), failing = loss_count_failing(shared, sent);
 	struct redo redo;
 
+	flow_drop(shared->table, shared_payer(shared), &record->in); /* what was not handed out is nobody's */
 	for (uint64_t i = 0; i < failing; i++)
 		loss_fail(shared, CLOSING_UPSTREAM);
 	CRASH_POINT(SHARED_SETTLED);
@@ -101,7 +102,7 @@ shared_settle(struct shared *shared)
 void
 shared_drop(struct shared *shared)
 {
-	uint32_t session = shared->record->upstream;
+	uint32_t conn = shared->record->upstream;
 
 	if (shared->fd == -1)
 		return;
@@ -116,7 +117,7 @@ shared_drop(struct shared *shared)
 	shared->choked = NULL;
 	shared->liveness = (struct liveness){ 0 };
 	shared->down_since = shared->queued_since = clock_now();
-	recover_close_session(shared->table, session);
+	recover_close_conn(shared->table, conn);
 	CRASH_POINT(SHARED_LOST);
 	shared_settle(shared);
 	shared_flush(shared);

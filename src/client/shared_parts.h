@@ -132,11 +132,11 @@ shared_is_ordered(const struct shared *shared)
 	return shared->settings->replies == SHARED_ORDERED;
 }
 
-/* What came from the upstream lies in the buffer of the connection's record. */
+/* The word that names the buffer of what came from the upstream. */
 static inline volatile uint32_t *
 shared_in(const struct shared *shared)
 {
-	return &shared->table->sessions[shared->record->upstream].buffer[TABLE_DOWN];
+	return &shared->record->in;
 }
 
 /* Who pays for what a client says; and for all that is here already. */
@@ -247,10 +247,10 @@ void shared_settle(struct shared *shared);
 void shared_turn_away(struct shared *shared, int64_t now);
 
 /* The client's record; and what it said and is to be given, as words of it. */
-static inline struct table_session *
+static inline struct table_client *
 member_record(const struct member *member)
 {
-	return &member->shared->table->sessions[member->index];
+	return &member->shared->table->clients[member->index];
 }
 
 static inline volatile uint32_t *
@@ -269,7 +269,7 @@ member_out(const struct member *member)
 static inline bool
 member_is_last(const struct member *member)
 {
-	return member_record(member)->flags & TABLE_SESSION_LAST;
+	return member_record(member)->flags & TABLE_CLIENT_LAST;
 }
 
 /* member.c: one whose record has this index and who is heard over fd; session is NULL for who sends datagrams. */

@@ -233,7 +233,8 @@ shared_hand_out(struct shared *shared)
 	volatile uint32_t *handling = &shared->table->header->handling;
 	uint32_t before = *handling;
 
-	*handling = shared->record->upstream; /* K7: three deaths over what it says end the connection */
+	/* K7: three deaths over what it says end the connection. */
+	*handling = TABLE_HANDLING_CONN | shared->record->upstream;
 	switch (shared->settings->replies) {
 	case SHARED_ORDERED:
 		take_replies(shared);
@@ -302,7 +303,7 @@ take_read(struct shared *shared)
 
 	if (shared_room(shared, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL)
 		return take_want(shared);
-	n = call_receive(shared->table, shared->record->upstream, TABLE_DOWN, shared->fd);
+	n = call_receive(shared->table, *shared_in(shared), shared->fd);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();
 		shared->starved_since = 0;

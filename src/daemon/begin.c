@@ -194,16 +194,16 @@ begin_forget(struct table *table)
 		notify_barrier(table);
 }
 
-/* A table for as many sessions as files can be open, or as the address space has room for. */
+/* A table for as many files as can be open, or as the address space has room for. */
 static int
 begin_make_table(struct table *ret_table)
 {
-	uint32_t files = begin_raise_files(), sessions = table_fitting(files);
+	uint32_t files = begin_raise_files(), fitting = table_fitting(files);
 
-	if (sessions < files && sessions < TABLE_SESSIONS_MAX)
+	if (fitting < files && fitting < TABLE_FILES_MAX)
 		fprintf(stderr, "holdfastd: warning: %u file descriptors can be open, but the address space has room "
-		    "for %u of them: raise LimitAS= or ulimit -v; a 32-bit program has no more\n", files, sessions);
-	return table_new(sessions, ret_table);
+		    "for %u of them: raise LimitAS= or ulimit -v; a 32-bit program has no more\n", files, fitting);
+	return table_new(fitting, ret_table);
 }
 
 int

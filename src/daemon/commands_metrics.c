@@ -84,7 +84,7 @@ metrics_take_daemon(struct metrics *metrics, const struct commands_context *cont
 	daemon->log_lines_lost = header->log.lost;
 	daemon->config_ok = header->config_error[0] == '\0';
 	daemon->services = metrics->count;
-	daemon->max_files = header->shape.sessions - 1;
+	daemon->max_files = header->shape.files - 1;
 	daemon->memory = budget_taken(context->table->budget);
 	daemon->max_memory = budget_most(context->table->budget);
 	daemon->short_of_memory = budget_short_all(context->table->budget);

@@ -253,8 +253,9 @@ daemon_log_death(struct table_header *header)
 	log_warning(NULL, "worker %d %s; a new worker has taken over restarts=%u", (int)death->pid, cause,
 	    header->worker_restarts);
 	if (death->condemned)
-		log_error(NULL, "session %u was being handled at three such deaths within 10 s: it is closed",
-		    death->session);
+		log_error(NULL, "%s %u was being handled at three such deaths within 10 s: it is closed",
+		    death->handled & TABLE_HANDLING_CONN ? "connection" : "session",
+		    death->handled & ~TABLE_HANDLING_CONN);
 	header->last_death_new = 0;
 }
 
@@ -413,8 +414,8 @@ daemon_run(struct table *table, const char *version)
 		return 1;
 	}
 	if (!header->was_ready)
-		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.sessions - 1,
-		    (header->shape.sessions - 1) / 2);
+		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.files - 1,
+		    (header->shape.files - 1) / 2);
 	if (!header->was_ready)
 		log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
 		    (double)budget_most(table->budget) / (1 << 20));

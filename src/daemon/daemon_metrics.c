@@ -35,7 +35,7 @@ daemon_serve_metrics(struct daemon *daemon)
 	daemon->metrics = NULL;
 	if (*daemon_metrics_fd(daemon) != -1)
 		daemon->metrics = metrics_http_new(daemon->loop, *daemon_metrics_fd(daemon),
-		    daemon->table->header->shape.sessions - TABLE_LAST_FILES, daemon_take_metrics, daemon);
+		    daemon->table->header->shape.files - TABLE_LAST_FILES, daemon_take_metrics, daemon);
 }
 
 /* Whether the socket that is there, or its absence, is what the configuration says. */

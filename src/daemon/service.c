@@ -16,20 +16,20 @@
 
 #define TICKS (uint32_t)(CLOCK_SECOND / CLOCK_TICK) /* of a second */
 
-static int
-service_take(void *arg, uint32_t *ret_spare)
+static uint32_t
+service_take(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link == NULL ? -1 : link_take(service->link, ret_spare);
+	return service->link == NULL ? 0 : link_take(service->link);
 }
 
 static void
-service_taken(void *arg, uint32_t spare)
+service_taken(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	link_taken(service->link, spare);
+	link_taken(service->link, conn);
 }
 
 static void
@@ -42,22 +42,24 @@ service_tune(void *arg, int fd)
 
 /* One that was silent for long has nothing outstanding, or is being patient with. */
 static void
-service_heed(void *arg, struct table_session *record)
+service_heed(void *arg, uint32_t conn, uint32_t active)
 {
 	const struct service *service = arg;
 	const struct dial_settings *dial = &service->settings->link.dial;
-	bool lent = record == NULL, patient;
+	bool lent = conn == 0, patient;
+	struct table_conn *record;
 
 	if (lent && service->link != NULL)
-		record = link_lent_record(service->link);
-	if (record == NULL || dial->user_timeout == 0)
+		conn = link_lent_conn(service->link);
+	if (conn == 0 || dial->user_timeout == 0)
 		return;
-	patient = (record->flags & TABLE_SESSION_PATIENT) != 0;
+	record = &service->table->conns[conn];
+	patient = (record->flags & TABLE_CONN_PATIENT) != 0;
 	if (!patient && !lent &&
-	    clock_tick() - record->active > (unsigned)dial->user_timeout / 1000 * TICKS + 60 * TICKS)
+	    clock_tick() - active > (unsigned)dial->user_timeout / 1000 * TICKS + 60 * TICKS)
 		return;
-	if (dial_heed(record->upstream_fd, dial, patient) != patient)
-		record->flags ^= TABLE_SESSION_PATIENT;
+	if (dial_heed(record->fd, dial, patient) != patient)
+		record->flags ^= TABLE_CONN_PATIENT;
 }
 
 static void
@@ -70,12 +72,12 @@ service_attached(void *arg)
 }
 
 static void
-service_unused(void *arg, int64_t age)
+service_unused(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
 	if (service->link != NULL)
-		link_unused(service->link, age);
+		link_unused(service->link, conn);
 }
 
 static void
@@ -302,13 +304,13 @@ service_forget_link(struct service *service)
 {
 	struct table *table = service->table;
 	struct table_service *record = service_record(service);
+	unsigned char *taken = table_conns_taken(table, service->index);
 
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		enum table_state state = table_session_state(table, i);
-
-		if ((state == TABLE_SPARE || state == TABLE_DIALLING) && table->sessions[i].service == service->index)
-			recover_close_session(table, i);
-	}
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_state(table, i) != TABLE_FREE && table->conns[i].service == service->index &&
+		    !table_conn_is_shared(table, i) && !(taken[i / 8] & (1u << (i % 8))))
+			recover_close_conn(table, i);
+	mem_free(taken);
 	recover_end_programs_of(record);
 	memset(record->link, 0, sizeof record->link);
 }

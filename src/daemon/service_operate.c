@@ -162,25 +162,25 @@ struct service_visit {
 static int
 service_upstream_of(const struct table *table, uint32_t index)
 {
-	const struct table_session *record = &table->sessions[index];
-	uint32_t shared = table->services[record->service].shared.upstream;
+	const struct table_client *record = &table->clients[index];
+	uint32_t conn = record->conn;
 
-	if (table_session_state(table, index) == TABLE_HELD)
-		return -1;
-	return shared == 0 ? record->upstream_fd : table->sessions[shared].upstream_fd;
+	if (conn == TABLE_CONN_SHARED)
+		conn = table->services[record->service].shared.upstream;
+	return conn == 0 ? -1 : table->conns[conn].fd;
 }
 
 struct service_client
 service_client_of(const struct table *table, uint32_t index)
 {
-	const struct table_session *record = &table->sessions[index];
+	const struct table_client *record = &table->clients[index];
 
 	return (struct service_client){
 		.id = record->id,
 		.session = index,
-		.fd = record->client_fd,
+		.fd = record->fd,
 		.upstream_fd = service_upstream_of(table, index),
-		.held = table_session_state(table, index) == TABLE_HELD,
+		.held = table_client_is_held(table, index),
 		.since = record->since,
 		.bytes = { record->bytes[0], record->bytes[1] },
 	};

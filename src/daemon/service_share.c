@@ -7,20 +7,20 @@
 #include "daemon/service_parts.h"
 #include "upstream/hello.h"
 
-static int
-service_lend(void *arg, uint32_t *ret_session)
+static uint32_t
+service_lend(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link == NULL ? -1 : link_lend(service->link, ret_session);
+	return service->link == NULL ? 0 : link_lend(service->link);
 }
 
 static void
-service_lent(void *arg, uint32_t session)
+service_lent(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	link_lent(service->link, session);
+	link_lent(service->link, conn);
 }
 
 static void

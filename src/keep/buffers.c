@@ -21,9 +21,9 @@ buffers_class_size(uint32_t class)
 }
 
 uint32_t
-buffers_number(uint32_t class, uint32_t sessions)
+buffers_number(uint32_t class, uint32_t files)
 {
-	uint32_t number = class == TABLE_LEAN ? 2 * sessions : 2 * sessions >> 2 * class;
+	uint32_t number = class == TABLE_LEAN ? 2 * files : 2 * files >> 2 * class;
 
 	return number > BUFFERS_LEAST ? number : BUFFERS_LEAST;
 }
@@ -188,7 +188,7 @@ buffers_free(struct table *table, struct budget_payer payer, uint32_t buffer)
 struct budget_payer
 buffers_payer(const struct table *table, uint32_t session, enum table_direction direction)
 {
-	uint16_t service = table->sessions[session].service;
+	uint16_t service = table->clients[session].service;
 
 	return (struct budget_payer){ .service = service,
 		.moves_on = direction == TABLE_DOWN && table->services[service].shared.framing != 0 };
@@ -211,13 +211,14 @@ buffers_mark_named(struct table *table)
 {
 	uint32_t services = table_services_used(table);
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) != TABLE_FREE)
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
 			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
-				buffers_mark(table, buffers_payer(table, i, d), table->sessions[i].buffer[d]);
+				buffers_mark(table, buffers_payer(table, i, d), table->clients[i].buffer[d]);
 	for (uint32_t i = 0; i < services; i++) {
 		struct budget_payer payer = { .service = (uint16_t)i, .moves_on = true };
 
+		buffers_mark(table, payer, table->services[i].shared.in);
 		buffers_mark(table, payer, table->services[i].shared.out);
 		buffers_mark(table, payer, table->services[i].shared.owed);
 	}

@@ -9,8 +9,8 @@
 #include "keep/budget.h"
 #include "keep/table.h"
 
-/* How many buffers there are of a class (0 to TABLE_LEAN) for so many sessions, and the bytes of each. */
-uint32_t buffers_number(uint32_t class, uint32_t sessions);
+/* How many buffers there are of a class (0 to TABLE_LEAN) for so many files, and the bytes of each. */
+uint32_t buffers_number(uint32_t class, uint32_t files);
 size_t buffers_class_size(uint32_t class);
 
 /* The most that buffers_claim() can be asked for. */

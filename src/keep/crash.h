@@ -55,7 +55,7 @@
 	X(PIPE_UNNAMED, "pipe.unnamed") \
 	X(SHUTDOWN_BEFORE, "shutdown.before") \
 	X(SHUTDOWN_AFTER, "shutdown.after") \
-	X(OPEN_NAMED, "open.named") \
+	X(OPEN_BEFORE, "open.before") \
 	X(OPEN_COMMITTED, "open.committed") \
 	X(OPEN_TAKEN, "open.taken") \
 	X(RETURN_CLOSED, "return.closed") \
@@ -63,6 +63,10 @@
 	X(LINGER_MARKED, "linger.marked") \
 	X(LINGER_PREPARED, "linger.prepared") \
 	X(LINGER_SAID, "linger.said") \
+	X(CONN_MARKED, "conn.marked") \
+	X(CONN_CLOSED, "conn.closed") \
+	X(CONN_UNNAMED, "conn.unnamed") \
+	X(CONN_FREED, "conn.freed") \
 	X(CLOSE_MARKED, "close.marked") \
 	X(CLOSE_UPSTREAM, "close.upstream") \
 	X(CLOSE_CLIENT, "close.client") \
@@ -79,6 +83,7 @@
 	X(LINK_COMMITTED, "link.committed") \
 	X(LINK_ACTED, "link.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
+	X(TAKEOVER_TOLD, "takeover.told") \
 	X(RELOAD_COMMITTED, "reload.committed") \
 	X(CONTROL_OPENED, "control.opened") \
 	X(CONTROL_UNNAMED, "control.unnamed") \

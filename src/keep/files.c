@@ -19,8 +19,8 @@ files_each_listener(const struct table *table, files_visit *visit, void *arg)
 		files_one(&table->stray[i], FILES_LISTENER, visit, arg);
 }
 
-void
-files_each_but_sessions(const struct table *table, files_visit *visit, void *arg)
+static void
+files_each_but_records(const struct table *table, files_visit *visit, void *arg)
 {
 	struct table_header *header = table->header;
 
@@ -36,33 +36,14 @@ files_each_but_sessions(const struct table *table, files_visit *visit, void *arg
 		}
 }
 
-static void
-files_each_of_session(struct table_session *session, files_visit *visit, void *arg)
-{
-	switch (TABLE_STATE(session->word)) {
-	case TABLE_HELD:
-	case TABLE_LINGERING:
-		files_one(&session->client_fd, FILES_SESSION, visit, arg);
-		break;
-	case TABLE_OPEN:
-	case TABLE_LENT:
-	case TABLE_CLOSING:
-		files_one(&session->client_fd, FILES_SESSION, visit, arg);
-		files_one(&session->upstream_fd, FILES_SESSION, visit, arg);
-		break;
-	case TABLE_DIALLING:
-	case TABLE_SPARE:
-		files_one(&session->upstream_fd, FILES_SESSION, visit, arg);
-		break;
-	default:
-		break;
-	}
-}
-
 void
 files_each(const struct table *table, files_visit *visit, void *arg)
 {
-	files_each_but_sessions(table, visit, arg);
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		files_each_of_session(&table->sessions[i], visit, arg);
+	files_each_but_records(table, visit, arg);
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
+			files_one(&table->clients[i].fd, FILES_CLIENT, visit, arg);
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_state(table, i) != TABLE_FREE)
+			files_one(&table->conns[i].fd, FILES_CONN, visit, arg);
 }

@@ -13,16 +13,14 @@ enum files_kind {
 	FILES_ACTIVATED, /* sockets of systemd's, also where a service listens on one */
 	FILES_LISTENER,  /* a service's own, or a stray one (keep/recover.h) */
 	FILES_PIPE,
-	FILES_SESSION,   /* a client's or an upstream's */
+	FILES_CLIENT,
+	FILES_CONN,      /* an upstream connection's */
 };
 
 /* fd is where the table names the file, which may be changed; it is not -1. */
 typedef void files_visit(void *arg, enum files_kind kind, volatile int32_t *fd);
 
-/* All but those of sessions. */
-void files_each_but_sessions(const struct table *table, files_visit *visit, void *arg);
-
-/* All, each once.  For after recover_run(): until then two sessions may name the same file. */
+/* All, each once. */
 void files_each(const struct table *table, files_visit *visit, void *arg);
 
 #endif

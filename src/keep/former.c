@@ -14,7 +14,7 @@
 /* A table of the layout before, as bytes. */
 struct former {
 	struct table_shape shape;
-	const unsigned char *header, *services, *sessions, *buffers, *config, *bytes; /* borrowed */
+	const unsigned char *header, *services, *clients, *conns, *buffers, *config, *bytes; /* borrowed */
 };
 
 static const unsigned char *
@@ -35,7 +35,8 @@ former_lay_out(struct former *former, const unsigned char *memory)
 
 	former->header = former_place(&next, shape->header_size);
 	former->services = former_place(&next, (size_t)shape->services * shape->service_size);
-	former->sessions = former_place(&next, (size_t)shape->sessions * shape->session_size);
+	former->clients = former_place(&next, (size_t)shape->files * shape->client_size);
+	former->conns = former_place(&next, (size_t)shape->files * shape->conn_size);
 	former->buffers = former_place(&next, (size_t)shape->buffers * shape->buffer_size);
 	former->config = former_place(&next, 2 * (size_t)TABLE_CONFIG_MAX);
 	former->bytes = next;
@@ -45,7 +46,8 @@ static bool
 former_is_smaller(const struct table_shape *former, const struct table_shape *own)
 {
 	return former->header_size <= own->header_size && former->service_size <= own->service_size &&
-	    former->session_size <= own->session_size && former->buffer_size == own->buffer_size &&
+	    former->client_size <= own->client_size && former->conn_size <= own->conn_size &&
+	    former->buffer_size == own->buffer_size &&
 	    former->services == own->services && former->buffers == own->buffers &&
 	    former->classes == own->classes && former->smallest == own->smallest;
 }
@@ -61,11 +63,11 @@ former_check(int fd, uint32_t *ret_layout)
 	if (fstat(fd, &status) == -1)
 		return -errno;
 	if (pread(fd, &found, sizeof found, 0) != sizeof found ||
-	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.sessions == 0 ||
-	    found.sessions > TABLE_SESSIONS_MAX)
+	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.layout < TABLE_LAYOUT_FIRST ||
+	    found.files == 0 || found.files > TABLE_FILES_MAX)
 		return -EPROTO;
 	*ret_layout = found.layout;
-	table_shape(found.sessions, &own);
+	table_shape(found.files, &own);
 	if ((uint64_t)status.st_size != found.size)
 		return -EPROTO;
 	if (found.layout == TABLE_LAYOUT)
@@ -98,11 +100,12 @@ former_copy_buffers(const struct former *former, struct table *table)
 {
 	uint32_t used = table_services_used(table);
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) != TABLE_FREE)
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
 			for (int d = 0; d < 2; d++)
-				former_copy_buffer(former, table, table->sessions[i].buffer[d]);
+				former_copy_buffer(former, table, table->clients[i].buffer[d]);
 	for (uint32_t i = 0; i < used; i++) {
+		former_copy_buffer(former, table, table->services[i].shared.in);
 		former_copy_buffer(former, table, table->services[i].shared.out);
 		former_copy_buffer(former, table, table->services[i].shared.owed);
 	}
@@ -158,8 +161,10 @@ former_copy(const struct former *former, struct table *table)
 		return false;
 	former_copy_records(table->services, sizeof *table->services, former->services, former->shape.service_size,
 	    former_services_used(former));
-	former_copy_records(table->sessions, sizeof *table->sessions, former->sessions, former->shape.session_size,
-	    header->session_high);
+	former_copy_records(table->clients, sizeof *table->clients, former->clients, former->shape.client_size,
+	    header->client_high);
+	former_copy_records(table->conns, sizeof *table->conns, former->conns, former->shape.conn_size,
+	    header->conn_high);
 	former_copy_buffers(former, table);
 	for (size_t i = 0; i < 2; i++)
 		memcpy(table->config + i * TABLE_CONFIG_MAX, former->config + i * TABLE_CONFIG_MAX,
@@ -184,7 +189,7 @@ former_convert(int fd, struct table *ret_table)
 	if (memory == MAP_FAILED)
 		return -errno;
 	former_lay_out(&former, memory);
-	error = table_new(former.shape.sessions - 1, ret_table);
+	error = table_new(former.shape.files - 1, ret_table);
 	if (error == 0 && !former_copy(&former, ret_table)) {
 		table_free(ret_table);
 		error = -EPROTO;

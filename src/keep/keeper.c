@@ -126,29 +126,38 @@ keeper_is_own_making(const struct keeper *keeper, int status)
 	return false;
 }
 
-/* Three strikes within 10 s: the session that kills workers is closed by the next one (K7). */
+/* The word of the record that was being handled; NULL: there is none. */
+static volatile uint32_t *
+keeper_find_handled(const struct table *table, uint32_t handled)
+{
+	uint32_t index = handled & ~TABLE_HANDLING_CONN;
+
+	if (index == 0 || index >= table->header->shape.files)
+		return NULL;
+	return handled & TABLE_HANDLING_CONN ? &table->conns[index].word : &table->clients[index].word;
+}
+
+/* Three strikes within 10 s: the client or connection that kills workers is closed by the next one (K7). */
 static void
 keeper_blame(struct keeper *keeper, struct table_death *death)
 {
 	struct table_header *header = keeper->table->header;
-	struct table_session *session = &keeper->table->sessions[death->session];
+	volatile uint32_t *word = keeper_find_handled(keeper->table, death->handled);
 	unsigned strikes = 0;
 
-	if (death->session == 0 || death->session >= header->shape.sessions)
+	if (word == NULL)
 		return;
-	death->generation = TABLE_GENERATION(session->word);
+	death->generation = TABLE_GENERATION(*word);
 	header->blamed[header->blamed_next++ % TABLE_BLAMED] = *death;
 	for (int i = 0; i < TABLE_BLAMED; i++)
-		if (header->blamed[i].session == death->session &&
+		if (header->blamed[i].handled == death->handled &&
 		    header->blamed[i].generation == death->generation &&
 		    death->at - header->blamed[i].at <= KEEPER_STRIKE_SPAN)
 			strikes++;
-	if (strikes >= KEEPER_STRIKES && TABLE_STATE(session->word) != TABLE_FREE) {
-		death->condemned = 1;
-		if (TABLE_STATE(session->word) == TABLE_HELD)
-			session->upstream_fd = -1; /* not its own yet */
-		table_session_set(keeper->table, death->session, TABLE_CLOSING);
-	}
+	if (strikes < KEEPER_STRIKES || TABLE_STATE(*word) == TABLE_FREE)
+		return;
+	death->condemned = 1;
+	*word = (*word & ~0xffu) | TABLE_CLOSING;
 }
 
 /* Its next worker logs it too, but systemctl status says it also where none comes so far. */
@@ -185,7 +194,7 @@ keeper_worker_died(struct keeper *keeper, int status)
 	keeper->pid = 0;
 	header->worker_pid = 0;
 	if (keeper_is_own_making(keeper, status)) {
-		death.session = header->handling;
+		death.handled = header->handling;
 		keeper_blame(keeper, &death);
 		keeper->unready += keeper_count_unready(keeper);
 		keeper->failures = death.at - keeper->born < KEEPER_YOUNG ? keeper->failures + 1 : 0;

@@ -72,11 +72,11 @@ pipes_derive(struct table *table)
 {
 	uint64_t used = 0;
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) != TABLE_FREE)
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
 			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
-				if (table->sessions[i].pipe[d] != 0) {
-					used |= pipes_bit(table->sessions[i].pipe[d]);
+				if (table->clients[i].pipe[d] != 0) {
+					used |= pipes_bit(table->clients[i].pipe[d]);
 					budget_take(table->budget, buffers_payer(table, i, d), PIPES_SIZE);
 				}
 	table->free_pipes = table->idle_pipes = 0;
@@ -92,8 +92,7 @@ pipes_is_good(const struct table *table, const int fd[2])
 {
 	uint32_t highest = (uint32_t)(fd[0] > fd[1] ? fd[0] : fd[1]);
 
-	/* There are as many sessions as file numbers. */
-	return highest + TABLE_LAST_FILES + PIPES_RESERVE < table->header->shape.sessions &&
+	return highest + TABLE_LAST_FILES + PIPES_RESERVE < table->header->shape.files &&
 	    fcntl(fd[1], F_SETPIPE_SZ, PIPES_SIZE) >= PIPES_LEAST;
 }
 

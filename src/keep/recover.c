@@ -26,18 +26,18 @@ recover_call(struct table *table)
 {
 	struct table_call *call = &table->header->call;
 	struct table_buffer *buffer = &table->buffers[call->buffer];
-	struct table_session *session = &table->sessions[call->session];
+	struct table_client *client = &table->clients[call->session];
 
 	if (call->phase == TABLE_CALL_RECEIVE) {
 		buffer->tail = call->base + call->message.msg_len;
 	} else if (call->phase == TABLE_CALL_SEND) {
-		session->bytes[call->direction] = call->base_bytes + call->message.msg_len;
+		client->bytes[call->direction] = call->base_bytes + call->message.msg_len;
 		buffer->head = call->base + call->message.msg_len;
 	} else if (call->phase == TABLE_CALL_DRAIN) {
-		session->bytes[call->direction] = call->base_bytes + call->base -
-		    pipes_level(table, session->pipe[call->direction]);
+		client->bytes[call->direction] = call->base_bytes + call->base -
+		    pipes_level(table, client->pipe[call->direction]);
 	} else if (call->phase == TABLE_CALL_PACKET && call->message.msg_len > 0) {
-		session->bytes[call->direction] = call->base_bytes + call->whole;
+		client->bytes[call->direction] = call->base_bytes + call->whole;
 		buffer->head = call->base + call->whole;
 	} else if (call->phase == TABLE_CALL_GIVE) {
 		table->services[call->session].shared.sent = call->base_bytes + call->message.msg_len;
@@ -49,15 +49,15 @@ recover_call(struct table *table)
 void
 recover_release(struct table *table, uint32_t index)
 {
-	struct table_session *session = &table->sessions[index];
+	struct table_client *client = &table->clients[index];
 
 	for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++) {
 		struct budget_payer payer = buffers_payer(table, index, d);
-		uint32_t buffer = session->buffer[d];
-		uint16_t pipe = session->pipe[d];
+		uint32_t buffer = client->buffer[d];
+		uint16_t pipe = client->pipe[d];
 
-		session->buffer[d] = 0;
-		session->pipe[d] = 0;
+		client->buffer[d] = 0;
+		client->pipe[d] = 0;
 		if (buffer != 0)
 			buffers_free(table, payer, buffer);
 		if (pipe != 0)
@@ -65,135 +65,114 @@ recover_release(struct table *table, uint32_t index)
 	}
 }
 
-/* The counters of the session become the service's, at once with their end here. */
+/* The counters of the client become the service's, at once with their end here. */
 static void
-recover_count_bytes(struct table *table, struct table_session *session)
+recover_count_bytes(struct table *table, struct table_client *client)
 {
-	struct table_counters *counters = &table->services[session->service].counters;
+	struct table_counters *counters = &table->services[client->service].counters;
 	struct redo redo;
 
-	if (session->bytes[TABLE_UP] == 0 && session->bytes[TABLE_DOWN] == 0)
+	if (client->bytes[TABLE_UP] == 0 && client->bytes[TABLE_DOWN] == 0)
 		return;
 	redo_begin(&redo, table);
 	for (int d = 0; d < 2; d++) {
-		redo_add(&redo, &counters->bytes[d], counters->bytes[d] + session->bytes[d]);
-		redo_add(&redo, &session->bytes[d], 0);
+		redo_add(&redo, &counters->bytes[d], counters->bytes[d] + client->bytes[d]);
+		redo_add(&redo, &client->bytes[d], 0);
 	}
 	redo_commit(&redo);
 }
 
-void
-recover_close_session(struct table *table, uint32_t index)
+/* No client names a record that is free. */
+static void
+recover_end_conn(struct table *table, uint32_t index, struct table_client *client)
 {
-	struct table_session *session = &table->sessions[index];
+	struct table_conn *conn = &table->conns[index];
 
-	table_session_set(table, index, TABLE_CLOSING);
+	table_conn_set(table, index, TABLE_CLOSING);
+	CRASH_POINT(CONN_MARKED);
+	if (conn->fd != -1)
+		close(conn->fd);
+	conn->fd = -1;
+	CRASH_POINT(CONN_CLOSED);
+	if (client != NULL)
+		client->conn = 0;
+	CRASH_POINT(CONN_UNNAMED);
+	table_conn_free(table, index);
+	CRASH_POINT(CONN_FREED);
+}
+
+void
+recover_close_conn(struct table *table, uint32_t conn)
+{
+	recover_end_conn(table, conn, NULL);
+}
+
+void
+recover_end_own(struct table *table, uint32_t client)
+{
+	uint32_t conn = table_client_own(table, client);
+
+	if (conn != 0)
+		recover_end_conn(table, conn, &table->clients[client]);
+}
+
+void
+recover_close_client(struct table *table, uint32_t index)
+{
+	struct table_client *client = &table->clients[index];
+
+	table_client_set(table, index, TABLE_CLOSING);
 	CRASH_POINT(CLOSE_MARKED);
-	if (session->upstream_fd != -1)
-		close(session->upstream_fd);
-	session->upstream_fd = -1;
+	recover_end_own(table, index);
 	CRASH_POINT(CLOSE_UPSTREAM);
-	if (session->client_fd != -1)
-		close(session->client_fd);
-	session->client_fd = -1;
+	if (client->fd != -1)
+		close(client->fd);
+	client->fd = -1;
 	CRASH_POINT(CLOSE_CLIENT);
 	recover_release(table, index);
-	recover_count_bytes(table, session);
+	recover_count_bytes(table, client);
 	CRASH_POINT(CLOSE_RELEASED);
-	table_session_free(table, index);
+	table_client_free(table, index);
 	CRASH_POINT(CLOSE_FREED);
 }
 
+/* Clients first: of a connection that is over the one who names it must know. */
 static void
 recover_finish_closing(struct table *table)
 {
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) == TABLE_CLOSING) {
+	for (uint32_t i = 1; i < table->header->client_high; i++) {
+		uint32_t conn = table_client_own(table, i);
+
+		if (table_client_state(table, i) == TABLE_CLOSING) {
 			table_beat(table);
 			CRASH_POINT(RECOVER_CLOSING);
-			recover_close_session(table, i);
-		}
-}
-
-/* A connection that was closed with the session it had just been given to: its number is nobody's, and must not
- * become the name of the next file that is opened. */
-static void
-recover_drop_lost(struct table *table)
-{
-	enum table_state state;
-
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		state = table_session_state(table, i);
-		if ((state == TABLE_DIALLING || state == TABLE_SPARE) &&
-		    fcntl(table->sessions[i].upstream_fd, F_GETFD) == -1)
-			table_session_free(table, i);
-	}
-}
-
-/* Marks a file as named; false if it was already. */
-static bool
-recover_name(struct recover_named *named, int fd)
-{
-	unsigned char bit;
-
-	if (fd < 0 || (uint32_t)fd >= named->count)
-		return true;
-	bit = (unsigned char)(1u << (fd % 8));
-	if (named->bits[fd / 8] & bit)
-		return false;
-	named->bits[fd / 8] |= bit;
-	return true;
-}
-
-/* A connection that had just been given to a client, or a client that had just been given one, is named by
- * two records; the one that is not OPEN lets go of it.  LENT ones have no client's file. */
-static void
-recover_name_sessions(struct table *table, struct recover_named *named)
-{
-	struct table_session *session;
-	enum table_state state;
-
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		session = &table->sessions[i];
-		state = table_session_state(table, i);
-		if (state == TABLE_OPEN || state == TABLE_LENT) {
-			recover_name(named, session->client_fd);
-			recover_name(named, session->upstream_fd);
+			recover_close_client(table, i);
+		} else if (table_client_state(table, i) == TABLE_LIVE && conn != 0 &&
+		    table_conn_state(table, conn) == TABLE_CLOSING) {
+			recover_end_own(table, i);
 		}
 	}
-	for (uint32_t i = 1; i < table->header->session_high; i++) {
-		session = &table->sessions[i];
-		switch (table_session_state(table, i)) {
-		case TABLE_HELD:
-		case TABLE_LINGERING:
-			session->upstream_fd = -1;
-			recover_name(named, session->client_fd);
-			break;
-		case TABLE_DIALLING:
-		case TABLE_SPARE:
-			if (!recover_name(named, session->upstream_fd))
-				table_session_free(table, i);
-			break;
-		default:
-			break;
-		}
-	}
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_state(table, i) == TABLE_CLOSING)
+			recover_close_conn(table, i);
 }
 
 static void
-recover_name_file(void *arg, enum files_kind kind, volatile int32_t *fd)
+recover_name(void *arg, enum files_kind kind, volatile int32_t *fd)
 {
+	struct recover_named *named = arg;
+
 	(void)kind;
-	recover_name(arg, *fd);
+	if (*fd >= 0 && (uint32_t)*fd < named->count)
+		named->bits[*fd / 8] |= (unsigned char)(1u << (*fd % 8));
 }
 
 static void
 recover_name_all(struct table *table, struct recover_named *named)
 {
-	for (int fd = 0; fd <= STDERR_FILENO; fd++)
-		recover_name(named, fd);
-	files_each_but_sessions(table, recover_name_file, named);
-	recover_name_sessions(table, named);
+	for (volatile int32_t fd = 0; fd <= STDERR_FILENO; fd++)
+		recover_name(named, FILES_DAEMON, &fd);
+	files_each(table, recover_name, named);
 }
 
 /* How many file numbers the process may have in use.  Opens and closes a file, which harms nobody here: all that had
@@ -247,14 +226,14 @@ recover_adopt(struct table *table, int fd)
 
 	if (service == -1 || hangup_is_final(fd))
 		return false;
-	index = table_session_claim(table);
+	index = table_client_claim(table);
 	if (index == 0)
 		return false;
-	table->sessions[index].client_fd = fd;
-	table->sessions[index].service = (uint16_t)service;
-	table->sessions[index].since = 0;
-	table->sessions[index].flags = TABLE_SESSION_ADOPTED;
-	table_session_set(table, index, TABLE_HELD);
+	table->clients[index].fd = fd;
+	table->clients[index].service = (uint16_t)service;
+	table->clients[index].since = 0;
+	table->clients[index].flags = TABLE_CLIENT_ADOPTED;
+	table_client_set(table, index, TABLE_LIVE);
 	CRASH_POINT(RECOVER_ADOPTED);
 	return true;
 }
@@ -340,7 +319,7 @@ recover_sweep(struct table *table)
 void
 recover_run(struct table *table)
 {
-	table->free_session = 0;
+	table->free_client = table->free_conn = 0;
 	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;
 	table->free_pipes = table->idle_pipes = 0;
@@ -351,7 +330,6 @@ recover_run(struct table *table)
 	recover_call(table);
 	CRASH_POINT(RECOVER_CALL);
 	recover_finish_closing(table);
-	recover_drop_lost(table);
 	CRASH_POINT(RECOVER_CLOSED);
 	recover_sweep(table);
 	CRASH_POINT(RECOVER_SWEPT);

@@ -1,8 +1,8 @@
 /* recover.h - a new worker's first acts, steps 1 to 3 of surviving.md: redo, finish closing, sweep.
  *
  * After it, each open file number is named by one live record, the calls that were under way when the last
- * worker died are accounted for, and clients that it had accepted but not recorded are HELD sessions with
- * TABLE_SESSION_ADOPTED.
+ * worker died are accounted for, and clients that it had accepted but not recorded are held ones with
+ * TABLE_CLIENT_ADOPTED.
  */
 #ifndef HOLDFAST_KEEP_RECOVER_H
 #define HOLDFAST_KEEP_RECOVER_H
@@ -15,12 +15,19 @@
  * closes. */
 void recover_run(struct table *table);
 
-/* Takes a session through the order of T3: CLOSING, upstream, client, buffers, FREE.  Its events must have been
- * deleted.  Its bytes are added to the service's counters. */
-void recover_close_session(struct table *table, uint32_t session);
+/* Takes a client through the order of T3: CLOSING, its own connection, its file, buffers, FREE.  Its events must have
+ * been deleted.  Its bytes are added to the service's counters. */
+void recover_close_client(struct table *table, uint32_t client);
 
-/* Lets go of the buffers and pipes of a session, whatever they hold. */
-void recover_release(struct table *table, uint32_t session);
+/* Ends the client's own connection, if it has one: CLOSING, its file, un-named, FREE; a client that is not closing is
+ * held from the first of these on. */
+void recover_end_own(struct table *table, uint32_t client);
+
+/* Ends a connection that no client names: CLOSING, its file, FREE. */
+void recover_close_conn(struct table *table, uint32_t conn);
+
+/* Lets go of the buffers and pipes of a client, whatever they hold. */
+void recover_release(struct table *table, uint32_t client);
 
 /* Kills the process groups of programs that a dead worker left running: of one service; of all, and the upgrade
  * that was being tried; one group.  Their numbers are forgotten. */

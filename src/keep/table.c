@@ -12,8 +12,8 @@
 #include "keep/buffers.h"
 
 #define TABLE_PAGE         4096u
-#define TABLE_LEAST        64u       /* sessions */
-#define TABLE_SESSION_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
+#define TABLE_LEAST        64u       /* files */
+#define TABLE_FILE_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
 
 /* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
 static void *
@@ -27,13 +27,13 @@ table_place(unsigned char *memory, size_t *offset, size_t size)
 
 /* Gives each class of buffers its indexes, from 1 on; how many there are in all, with the one that is none. */
 static size_t
-table_place_classes(struct table *table, uint32_t sessions)
+table_place_classes(struct table *table, uint32_t files)
 {
 	uint32_t next = 1;
 
 	for (uint32_t i = 0; i <= TABLE_LEAN; i++) {
 		table->class[i].first = next;
-		next += buffers_number(i, sessions);
+		next += buffers_number(i, files);
 		table->class[i].end = next;
 	}
 	return next;
@@ -41,13 +41,14 @@ table_place_classes(struct table *table, uint32_t sessions)
 
 /* Sets the pointers into memory, or with memory NULL counts only; gives the size of all. */
 static size_t
-table_lay_out(struct table *table, void *memory, uint32_t sessions)
+table_lay_out(struct table *table, void *memory, uint32_t files)
 {
-	size_t offset = 0, buffers = table_place_classes(table, sessions);
+	size_t offset = 0, buffers = table_place_classes(table, files);
 
 	table->header = table_place(memory, &offset, sizeof *table->header);
 	table->services = table_place(memory, &offset, TABLE_SERVICES * sizeof *table->services);
-	table->sessions = table_place(memory, &offset, sessions * sizeof *table->sessions);
+	table->clients = table_place(memory, &offset, files * sizeof *table->clients);
+	table->conns = table_place(memory, &offset, files * sizeof *table->conns);
 	table->buffers = table_place(memory, &offset, buffers * sizeof *table->buffers);
 	table->config = table_place(memory, &offset, 2 * (size_t)TABLE_CONFIG_MAX);
 	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
@@ -57,22 +58,23 @@ table_lay_out(struct table *table, void *memory, uint32_t sessions)
 }
 
 void
-table_shape(uint32_t sessions, struct table_shape *ret_shape)
+table_shape(uint32_t files, struct table_shape *ret_shape)
 {
 	struct table table = { 0 };
-	size_t size = table_lay_out(&table, NULL, sessions);
+	size_t size = table_lay_out(&table, NULL, files);
 
 	*ret_shape = (struct table_shape){
-		.magic = TABLE_MAGIC, .layout = TABLE_LAYOUT, .services = TABLE_SERVICES, .sessions = sessions,
+		.magic = TABLE_MAGIC, .layout = TABLE_LAYOUT, .services = TABLE_SERVICES, .files = files,
 		.buffers = table.class[TABLE_LEAN].end, .size = size,
 		.header_size = sizeof(struct table_header), .service_size = sizeof(struct table_service),
-		.session_size = sizeof(struct table_session), .buffer_size = sizeof(struct table_buffer),
+		.client_size = sizeof(struct table_client),
+		.conn_size = sizeof(struct table_conn), .buffer_size = sizeof(struct table_buffer),
 		.classes = TABLE_CLASSES, .smallest = TABLE_BUFFER_SIZE,
 	};
 }
 
 static void
-table_write_header(const struct table *table, uint32_t sessions, int memory_fd)
+table_write_header(const struct table *table, uint32_t files, int memory_fd)
 {
 	struct table_header *header = table->header;
 
@@ -81,72 +83,72 @@ table_write_header(const struct table *table, uint32_t sessions, int memory_fd)
 	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
 		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
 	header->file[TABLE_FILE_MEMORY] = memory_fd;
-	header->session_high = 1;
+	header->client_high = header->conn_high = 1;
 	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
 		header->buffer_high[i] = table->class[i].first;
 	header->next_id = 1;
 	header->started = clock_wall();
-	table_shape(sessions, &header->shape);
+	table_shape(files, &header->shape);
 }
 
-/* Maps fd, which has the size of a table for so many sessions. */
+/* Maps fd, which has the size of a table for so many files. */
 static int
-table_map(int fd, int flags, uint32_t sessions, struct table *ret_table)
+table_map(int fd, int flags, uint32_t files, struct table *ret_table)
 {
 	struct table table = { 0 };
-	size_t size = table_lay_out(&table, NULL, sessions);
+	size_t size = table_lay_out(&table, NULL, files);
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
 
 	if (memory == MAP_FAILED)
 		return -errno;
 	madvise(memory, size, MADV_DONTDUMP);
-	table_lay_out(&table, memory, sessions);
+	table_lay_out(&table, memory, files);
 	table.budget = budget_new();
 	*ret_table = table;
 	return 0;
 }
 
 static bool
-table_fits(uint32_t sessions)
+table_fits(uint32_t files)
 {
 	struct table table = { 0 };
 	size_t size;
 	void *room;
 
-	if ((uint64_t)sessions * TABLE_SESSION_SIZE > SIZE_MAX / 4)
+	if ((uint64_t)files * TABLE_FILE_SIZE > SIZE_MAX / 4)
 		return false;
-	size = table_lay_out(&table, NULL, sessions);
+	size = table_lay_out(&table, NULL, files);
 	size += size / 4;
 	room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return room != MAP_FAILED && munmap(room, size) == 0;
 }
 
 uint32_t
-table_fitting(uint32_t sessions_max)
+table_fitting(uint32_t files_max)
 {
-	uint32_t sessions = sessions_max < TABLE_SESSIONS_MAX ? sessions_max : TABLE_SESSIONS_MAX;
+	uint32_t files = files_max < TABLE_FILES_MAX ? files_max : TABLE_FILES_MAX;
 
-	while (sessions > TABLE_LEAST && !table_fits(sessions))
-		sessions = sessions - sessions / 8 > TABLE_LEAST ? sessions - sessions / 8 : TABLE_LEAST;
-	return sessions;
+	while (files > TABLE_LEAST && !table_fits(files))
+		files = files - files / 8 > TABLE_LEAST ? files - files / 8 : TABLE_LEAST;
+	return files;
 }
 
 int
-table_new(uint32_t sessions_max, struct table *ret_table)
+table_new(uint32_t files_max, struct table *ret_table)
 {
-	uint32_t sessions = sessions_max < TABLE_SESSIONS_MAX ? sessions_max + 1 : TABLE_SESSIONS_MAX;
+	uint32_t files = files_max < TABLE_FILES_MAX ? files_max + 1 : TABLE_FILES_MAX;
 	struct table table = { 0 };
 	int error, fd = memfd_create("holdfast", MFD_CLOEXEC);
 
 	if (fd == -1)
 		return -errno;
-	error = ftruncate(fd, (off_t)table_lay_out(&table, NULL, sessions)) == -1 ? -errno
-	    : table_map(fd, MAP_SHARED, sessions, &table);
+	error = ftruncate(fd, (off_t)table_lay_out(&table, NULL, files)) == -1 ? -errno
+	    : table_map(fd, MAP_SHARED, files, &table);
 	if (error < 0) {
 		close(fd);
 		return error;
 	}
-	table_write_header(&table, sessions, fd);
+	table_write_header(&table, files, fd);
 	*ret_table = table;
 	return 0;
 }
@@ -156,7 +158,8 @@ table_is_sane(const struct table *table)
 {
 	const struct table_header *header = table->header;
 
-	if (header->session_high == 0 || header->session_high > header->shape.sessions ||
+	if (header->client_high == 0 || header->client_high > header->shape.files ||
+	    header->conn_high == 0 || header->conn_high > header->shape.files ||
 	    header->activated_count > TABLE_ACTIVATED)
 		return false;
 	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
@@ -176,12 +179,12 @@ table_open(int fd, bool copy, struct table *ret_table)
 		return -errno;
 	if (pread(fd, &found, sizeof found, 0) != sizeof found)
 		return -EPROTO;
-	if (found.sessions == 0 || found.sessions > TABLE_SESSIONS_MAX)
+	if (found.files == 0 || found.files > TABLE_FILES_MAX)
 		return -EPROTO;
-	table_shape(found.sessions, &own);
+	table_shape(found.files, &own);
 	if (memcmp(&found, &own, sizeof own) != 0 || (uint64_t)status.st_size != own.size)
 		return -EPROTO;
-	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.sessions, ret_table);
+	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.files, ret_table);
 	if (error == 0 && !table_is_sane(ret_table)) {
 		munmap(ret_table->header, (size_t)own.size);
 		budget_free(ret_table->budget);
@@ -208,22 +211,34 @@ table_free(struct table *table)
 }
 
 static void
-table_derive_sessions(struct table *table)
+table_derive_clients(struct table *table)
 {
-	table->free_session = table->sessions_used = 0;
-	for (uint32_t i = table->header->session_high - 1; i > 0; i--)
-		if (table_session_state(table, i) == TABLE_FREE) {
-			table->sessions[i].client_fd = (int32_t)table->free_session;
-			table->free_session = i;
+	table->free_client = table->clients_used = 0;
+	for (uint32_t i = table->header->client_high - 1; i > 0; i--)
+		if (table_client_state(table, i) == TABLE_FREE) {
+			table->clients[i].fd = (int32_t)table->free_client;
+			table->free_client = i;
 		} else {
-			table->sessions_used++;
+			table->clients_used++;
+		}
+}
+
+static void
+table_derive_conns(struct table *table)
+{
+	table->free_conn = 0;
+	for (uint32_t i = table->header->conn_high - 1; i > 0; i--)
+		if (table_conn_state(table, i) == TABLE_FREE) {
+			table->conns[i].fd = (int32_t)table->free_conn;
+			table->free_conn = i;
 		}
 }
 
 void
 table_derive(struct table *table)
 {
-	table_derive_sessions(table);
+	table_derive_clients(table);
+	table_derive_conns(table);
 	buffers_derive(table);
 }
 
@@ -238,53 +253,160 @@ table_services_used(const struct table *table)
 }
 
 uint32_t
-table_session_claim(struct table *table)
+table_client_claim(struct table *table)
 {
 	struct table_header *header = table->header;
-	uint32_t index = table->free_session;
-	struct table_session *session;
+	uint32_t index = table->free_client;
+	struct table_client *client;
 
 	if (index != 0)
-		table->free_session = (uint32_t)table->sessions[index].client_fd;
-	else if (header->session_high < header->shape.sessions)
-		index = header->session_high++;
+		table->free_client = (uint32_t)table->clients[index].fd;
+	else if (header->client_high < header->shape.files)
+		index = header->client_high++;
 	else
 		return 0;
-	table->sessions_used++;
-	session = &table->sessions[index];
+	table->clients_used++;
+	client = &table->clients[index];
 	/* All but the word: a death here must not lose the generation. */
-	memset((unsigned char *)session + sizeof session->word, 0, sizeof *session - sizeof session->word);
-	session->client_fd = session->upstream_fd = -1;
-	session->id = header->next_id++;
+	memset((unsigned char *)client + sizeof client->word, 0, sizeof *client - sizeof client->word);
+	client->fd = -1;
+	client->id = header->next_id++;
+	return index;
+}
+
+uint32_t
+table_conn_claim(struct table *table)
+{
+	struct table_header *header = table->header;
+	uint32_t index = table->free_conn;
+	struct table_conn *conn;
+
+	if (index != 0)
+		table->free_conn = (uint32_t)table->conns[index].fd;
+	else if (header->conn_high < header->shape.files)
+		index = header->conn_high++;
+	else
+		return 0;
+	conn = &table->conns[index];
+	memset((unsigned char *)conn + sizeof conn->word, 0, sizeof *conn - sizeof conn->word);
+	conn->fd = -1;
 	return index;
 }
 
 enum table_state
-table_session_state(const struct table *table, uint32_t session)
+table_client_state(const struct table *table, uint32_t client)
 {
-	return TABLE_STATE(table->sessions[session].word);
+	return TABLE_STATE(table->clients[client].word);
 }
 
-void
-table_session_set(struct table *table, uint32_t session, enum table_state state)
+enum table_state
+table_conn_state(const struct table *table, uint32_t conn)
 {
-	struct table_session *record = &table->sessions[session];
+	return TABLE_STATE(table->conns[conn].word);
+}
 
+static void
+table_set_state(volatile uint32_t *word, enum table_state state)
+{
 	table_barrier(); /* T2: all other stores come first */
-	record->word = (record->word & ~0xffu) | (uint32_t)state;
+	*word = (*word & ~0xffu) | (uint32_t)state;
 	table_barrier();
 }
 
 void
-table_session_free(struct table *table, uint32_t session)
+table_client_set(struct table *table, uint32_t client, enum table_state state)
 {
-	struct table_session *record = &table->sessions[session];
+	table_set_state(&table->clients[client].word, state);
+}
+
+void
+table_conn_set(struct table *table, uint32_t conn, enum table_state state)
+{
+	table_set_state(&table->conns[conn].word, state);
+}
+
+void
+table_client_free(struct table *table, uint32_t client)
+{
+	struct table_client *record = &table->clients[client];
 
 	table_barrier();
 	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
-	record->client_fd = (int32_t)table->free_session;
-	table->free_session = session;
-	table->sessions_used--;
+	record->fd = (int32_t)table->free_client;
+	table->free_client = client;
+	table->clients_used--;
+}
+
+void
+table_conn_free(struct table *table, uint32_t conn)
+{
+	struct table_conn *record = &table->conns[conn];
+
+	table_barrier();
+	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
+	record->fd = (int32_t)table->free_conn;
+	table->free_conn = conn;
+}
+
+bool
+table_client_is_held(const struct table *table, uint32_t client)
+{
+	return table_client_state(table, client) == TABLE_LIVE && table->clients[client].conn == 0;
+}
+
+bool
+table_client_is_open(const struct table *table, uint32_t client)
+{
+	return table_client_state(table, client) == TABLE_LIVE && table->clients[client].conn != 0;
+}
+
+void
+table_client_take(struct table *table, uint32_t client, uint32_t conn)
+{
+	table_barrier();
+	table->clients[client].conn = conn;
+	table_barrier();
+}
+
+uint32_t
+table_client_own(const struct table *table, uint32_t client)
+{
+	uint32_t conn = table->clients[client].conn;
+
+	return conn == TABLE_CONN_SHARED ? 0 : conn;
+}
+
+bool
+table_conn_is_shared(const struct table *table, uint32_t conn)
+{
+	uint16_t role = table->conns[conn].role;
+
+	return table_conn_state(table, conn) == TABLE_READY &&
+	    (role == TABLE_ROLE_SHARED || role == TABLE_ROLE_TAKEOVER);
+}
+
+void
+table_conn_share(struct table *table, uint32_t conn)
+{
+	volatile uint16_t *role = &table->conns[conn].role;
+
+	table_barrier();
+	*role = *role == TABLE_ROLE_STANDBY ? TABLE_ROLE_TAKEOVER : TABLE_ROLE_SHARED;
+	table_barrier();
+}
+
+unsigned char *
+table_conns_taken(const struct table *table, uint16_t service)
+{
+	unsigned char *taken = mem_new(table->header->conn_high / 8 + 1, 1);
+
+	for (uint32_t i = 1; i < table->header->client_high; i++) {
+		uint32_t conn = table_client_own(table, i);
+
+		if (table_client_state(table, i) == TABLE_LIVE && table->clients[i].service == service)
+			taken[conn / 8] |= (unsigned char)(1u << (conn % 8));
+	}
+	return taken;
 }
 
 int

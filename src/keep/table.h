@@ -4,8 +4,25 @@
  * making (T2); one word is one commit point (T4), so those words are volatile.  What can be derived (free
  * lists, queues, events, end-of-file flags) is not here.
  *
- * The memory is one memfd, made at its full size (sparse), in this order: header, services, sessions, buffer records,
- * two places for the configuration, buffers.  Index 0 of sessions and buffers is never used, so that 0 means none.
+ * The memory is one memfd, made at its full size (sparse), in this order: header, services, clients, connections,
+ * buffer records, two places for the configuration, buffers.  Index 0 of clients, connections and buffers is never
+ * used, so that 0 means none.
+ *
+ * A client and its upstream connection are two records, and a file descriptor stands in one of all records.  The
+ * client names its connection: client.conn is the one word that says who has which, so that a connection is taken by
+ * one store, and who is not named by a client is idle (table_conns_taken()).  How each change is made, and what a
+ * death at any point of it leaves:
+ *
+ *   take      client.conn = i.  Before: idle, the client is held.  After: in use; the list of idle ones is derived.
+ *   share     conn.role = SHARED, or TAKEOVER of a standby.  services[].shared.upstream, which names it, is derived.
+ *   take over a standby's conn.role = TAKEOVER when it is shared; = SHARED (or NEXT, if it is not shared yet) when
+ *             the link's machine was told.
+ *   end       conn CLOSING, the commit: who names it is held, or closing itself, from here on.  Then its file is
+ *             closed and un-named, client.conn = 0, conn FREE: no client names a record that can be claimed.
+ *   close     client CLOSING, the commit; its own connection ends as above; then its own file, buffers, pipes; FREE.
+ *   refuse    client LINGERING: it is held, or shares; client.conn = 0 follows.
+ *
+ * keep/recover finishes what is CLOSING.
  */
 #ifndef HOLDFAST_KEEP_TABLE_H
 #define HOLDFAST_KEEP_TABLE_H
@@ -30,8 +47,9 @@
 #else
 #define TABLE_LAYOUT         6u
 #endif
+#define TABLE_LAYOUT_FIRST   6u          /* of those before, whose records were others */
 #define TABLE_SERVICES       1024u
-#define TABLE_SESSIONS_MAX   (1u << 20)
+#define TABLE_FILES_MAX   (1u << 20)
 #ifdef HOLDFAST_TINY_BUFFERS
 #define TABLE_BUFFER_SIZE    512u        /* a test build: every boundary is met all the time */
 #define TABLE_CLASSES        9u
@@ -59,65 +77,79 @@ struct budget;
 /* The state of anything that has a record, in the low 8 bits of its word; the generation above. */
 enum table_state {
 	TABLE_FREE = 0,
-
-	/* sessions */
-	TABLE_HELD,    /* a client without an upstream connection */
-	TABLE_OPEN,    /* a client with one, or of shared mode */
-	TABLE_CLOSING, /* to be closed and freed, whatever happens (also services: removed, its clients end) */
-	TABLE_DIALLING,/* an upstream connection on its way, for no client yet */
-	TABLE_SPARE,   /* an upstream connection that is ready */
-	TABLE_LENT,    /* one that all clients of its service share */
-
-	/* services */
-	TABLE_LIVE,
-
-	/* sessions again: a number that was given is kept */
+	TABLE_LIVE,      /* a service; a client, which is held, has a connection, or shares one: see conn */
 	TABLE_LINGERING, /* a client that was turned away: it is told why, and what it says is dropped */
+	TABLE_DIALLING,  /* a connection on its way: connect, hello, probe */
+	TABLE_READY,     /* a connection that is idle or in use */
+	TABLE_CLOSING,   /* a client or connection: to be closed and freed, whatever happens; a service: removed, its
+			  * clients end */
 };
 
 #define TABLE_STATE(word)      ((enum table_state)((word) & 0xff))
 #define TABLE_GENERATION(word) ((word) >> 8)
 
-/* The two directions of a session; also the index of its buffers. */
+/* The two directions of a client's bytes; also the index of its buffers. */
 enum table_direction { TABLE_UP = 0 /* client to upstream */, TABLE_DOWN = 1 };
 
-/* One client, one upstream connection, or both.  A line of the cache. */
-struct table_session {
+/* A client.  A line of the cache. */
+struct table_client {
 	volatile uint32_t word;      /* generation and state: the commit */
-	volatile int32_t client_fd;  /* HELD, OPEN, LINGERING, CLOSING; -1 none */
-	volatile int32_t upstream_fd;/* OPEN, CLOSING, DIALLING, SPARE, LENT; -1 none; passed over when HELD */
+	volatile int32_t fd;         /* -1 none */
+	volatile uint32_t conn;      /* its connection: 0 none, it is held; or TABLE_CONN_SHARED */
 	uint16_t service;
-	uint16_t flags;              /* TABLE_SESSION_* */
+	uint16_t flags;              /* TABLE_CLIENT_* */
 	volatile uint32_t buffer[2]; /* of each direction; 0 none */
 	volatile uint16_t pipe[2];   /* of each direction, which then has no buffer; 0 none */
 	uint32_t active;             /* tick of the monotonic clock of the last byte */
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
-	int64_t since;               /* monotonic microseconds of the accept, or of the connect */
+	int64_t since;               /* monotonic microseconds of the accept, or of when it began to wait anew */
 	uint64_t bytes[2];           /* delivered, of each direction */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next;
 #endif
 };
 
-/* The client was attached (a byte has passed) to an upstream that ended; it waits for the next one. */
-#define TABLE_SESSION_RECONNECT 1u
+/* The client is served by what its service's clients share, whether that is connected now or not. */
+#define TABLE_CONN_SHARED UINT32_MAX
+
 /* Accepted by a dead worker that could not make a record: who it is has not been looked at. */
-#define TABLE_SESSION_ADOPTED 2u
-/* The upstream connection has its socket options, which are worth it from this age on, in microseconds. */
-#define TABLE_SESSION_TUNED 4u
-#define TABLE_TUNE_AGE INT64_C(1000000)
-/* An upstream connection that is kept for a failover, not for the next client. */
-#define TABLE_SESSION_STANDBY 8u
+#define TABLE_CLIENT_ADOPTED 1u
 /* A client of shared mode that asks nothing more: closed when it has been given what it is owed. */
-#define TABLE_SESSION_LAST 16u
+#define TABLE_CLIENT_LAST 2u
 /* Stands for all who send datagrams to the service's socket; has no file of its own. */
-#define TABLE_SESSION_DATAGRAMS 32u
+#define TABLE_CLIENT_DATAGRAMS 4u
 /* In shared mode: the client has said HELLO 3. */
-#define TABLE_SESSION_RESP3 64u
+#define TABLE_CLIENT_RESP3 8u
 /* It is turned away, and has not been told why: its answer is still to be put into its buffer. */
-#define TABLE_SESSION_UNTOLD 128u
-/* The upstream has closed its window and lives: its user time-out is off. */
-#define TABLE_SESSION_PATIENT 256u
+#define TABLE_CLIENT_UNTOLD 16u
+
+/* What a connection is for. */
+enum table_role {
+	TABLE_ROLE_NEXT,     /* for the next client; in use when one names it */
+	TABLE_ROLE_SHARED,   /* all clients of its service use it */
+	TABLE_ROLE_STANDBY,  /* kept for a failover */
+	TABLE_ROLE_TAKEOVER, /* it stood by and is shared now; the link's machine has not been told yet */
+};
+
+/* An upstream connection. */
+struct table_conn {
+	volatile uint32_t word;      /* generation and state: the commit */
+	volatile int32_t fd;         /* -1 none */
+	uint16_t service;
+	volatile uint16_t role;      /* enum table_role */
+	uint16_t flags;              /* TABLE_CONN_* */
+	uint16_t endpoint;           /* reserved; 0 */
+	int64_t since;               /* monotonic microseconds of when it was ready */
+#ifdef HOLDFAST_NEXT_LAYOUT
+	uint64_t next;
+#endif
+};
+
+/* It has its socket options, which are worth it from this age on, in microseconds. */
+#define TABLE_CONN_TUNED 1u
+#define TABLE_TUNE_AGE INT64_C(1000000)
+/* The server has closed its window and lives: the user time-out is off. */
+#define TABLE_CONN_PATIENT 2u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {
@@ -137,9 +169,10 @@ struct table_owed {
 
 /* What the clients of a service share (shared mode).  What is beyond out's tail and owed_tail does not count (X2). */
 struct table_shared {
-	volatile uint32_t upstream;   /* record of the connection in use, LENT; 0 none */
-	volatile uint32_t out;        /* buffer of the requests that are owed a reply, and those to be sent; 0 none */
-	volatile uint32_t owed;       /* buffer of a ring of struct table_owed; 0 none */
+	volatile uint32_t upstream;   /* the connection in use, or one that ended and is not settled; 0 none */
+	volatile uint32_t in;         /* buffer of what came from it and was not handed out yet; 0 none */
+	volatile uint32_t out;        /* the same, of the requests that are owed a reply, and those to be sent */
+	volatile uint32_t owed;       /* the same, of a ring of struct table_owed */
 	uint32_t stuck;               /* losses in a row at which stuck_at was the oldest that was owed; or GUILTY */
 	uint64_t stuck_at;
 	int64_t stuck_since;          /* monotonic */
@@ -171,7 +204,7 @@ struct table_event {
 struct table_counters {
 	uint64_t clients;           /* accepted */
 	uint64_t refused_down, refused_held_max, refused_hold_timeout, refused_permission, refused_per_user;
-	uint64_t bytes[2];          /* of sessions that have ended; status adds those of the living */
+	uint64_t bytes[2];          /* of clients that have ended; status adds those of the living */
 	uint64_t lost_bytes;        /* handed to a dead connection under on_upstream_end = "reconnect" */
 };
 
@@ -235,12 +268,12 @@ enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY }
  * record is enough.  Prepared by client/call, done again by keep/recover. */
 struct table_call {
 	volatile uint32_t phase;     /* TABLE_CALL_* */
-	uint32_t session;            /* GIVE: the service */
+	uint32_t session;            /* the client; GIVE: the service */
 	uint32_t buffer;
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call */
 	uint32_t whole;              /* PACKET: bytes of the message with its framing */
-	uint64_t base_bytes;         /* session.bytes[direction] before a send or drain; GIVE: shared.sent */
+	uint64_t base_bytes;         /* client.bytes[direction] before a send or drain; GIVE: shared.sent */
 	struct mmsghdr message;
 	struct iovec vector;
 };
@@ -295,12 +328,14 @@ struct table_activated {
 	char name[256]; /* FileDescriptorName= */
 };
 
+#define TABLE_HANDLING_CONN (UINT32_C(1) << 31)
+
 /* A death of the worker, as the keeper saw it. */
 struct table_death {
 	int32_t status; /* as waitpid gives it */
 	uint32_t hung;  /* killed by the keeper for its heartbeat */
-	uint32_t condemned; /* its session had its third strike and is closed (K7) */
-	uint32_t session, generation; /* that was being handled; 0 none */
+	uint32_t condemned; /* what it handled had its third strike and is closed (K7) */
+	uint32_t handled, generation; /* as header.handling; 0 none */
 	int64_t at;     /* monotonic */
 	int64_t silent; /* since its last heartbeat, as far as the keeper knows */
 	int32_t pid, reserved;
@@ -311,10 +346,11 @@ struct table_death {
 struct table_shape {
 	char magic[8];
 	uint32_t layout;
-	uint32_t services, sessions, buffers; /* capacity of each array */
+	uint32_t services, files, buffers;    /* capacity of the arrays; files: of clients and of connections each */
 	uint64_t size;                        /* of the whole memory */
-	uint32_t header_size, service_size, session_size, buffer_size; /* bytes of each record */
+	uint32_t header_size, service_size, client_size, conn_size, buffer_size; /* bytes of each record */
 	uint32_t classes, smallest;           /* of buffers: how many, and the bytes of the smallest */
+	uint32_t reserved;
 };
 
 struct table_header {
@@ -332,7 +368,7 @@ struct table_header {
 	volatile uint32_t outside;    /* the signal that ends this worker was sent to it (K7) */
 	volatile int32_t keeper_pid, worker_pid; /* keeper_pid is 0 under --no-keeper */
 	volatile uint32_t worker_restarts;
-	volatile uint32_t handling;   /* session whose bytes are being handled; 0 none (K7) */
+	volatile uint32_t handling;   /* client, or TABLE_HANDLING_CONN | connection, whose bytes are; 0 none (K7) */
 	struct table_death blamed[TABLE_BLAMED]; /* own-made deaths, a ring */
 	uint32_t blamed_next;
 	struct table_death last_death;
@@ -343,11 +379,11 @@ struct table_header {
 	/* of the whole daemon */
 	int64_t started; /* wall clock */
 	uint64_t next_id;
-	uint32_t session_high; /* records beyond were never used */
+	uint32_t client_high, conn_high; /* records beyond were never used */
 	uint32_t buffer_high[TABLE_CLASSES + 1]; /* the same, of each class of buffers */
 	uint32_t file_high;    /* the highest file number seen */
 	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
-	int64_t stop_deadline; /* monotonic: when sessions are closed, once stopping; 0 not yet */
+	int64_t stop_deadline; /* monotonic: when clients are closed, once stopping; 0 not yet */
 	uint64_t crash_hits[TABLE_CRASHES]; /* of a test build's crash points */
 	struct table_call call;
 	struct table_redo redo;
@@ -391,16 +427,17 @@ struct table_class {
 struct table {
 	struct table_header *header;
 	struct table_service *services;
-	struct table_session *sessions;
+	struct table_client *clients;
+	struct table_conn *conns;
 	struct table_buffer *buffers;
 	struct table_class class[TABLE_CLASSES + 1];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
-	uint32_t free_session; /* first of a list linked by client_fd; derived */
-	uint64_t free_pipes;   /* open and no session's, a bit each from pipe 1 on; derived */
+	uint32_t free_client, free_conn; /* first of each list, linked by fd; derived */
+	uint64_t free_pipes;   /* open and no client's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
 	struct budget *budget; /* owned: of all buffers; its sums are derived */
-	uint32_t sessions_used; /* records that are not free; derived */
+	uint32_t clients_used; /* records of clients that are not free; derived */
 	uint32_t lingering;    /* clients that are being turned away; derived */
 	int32_t *stray;        /* owned: open listeners that no record names (keep/recover.h); derived */
 	size_t stray_count;
@@ -421,18 +458,19 @@ table_beat(const struct table *table)
 	table->header->heartbeat++;
 }
 
-/* The most sessions, up to this number, whose memory the address space has room for, with some for all else: it is
+/* The most files, up to this number, whose memory the address space has room for, with some for all else: it is
  * bounded by RLIMIT_AS, or by 32 bits.  64 at least. */
-uint32_t table_fitting(uint32_t sessions_max);
+uint32_t table_fitting(uint32_t files_max);
 
-/* Makes the memory for as many sessions as files may be open, maps it and writes the header.  0 or -errno. */
-int table_new(uint32_t sessions_max, struct table *ret_table);
+/* Makes the memory for as many clients, and as many connections, as files may be open, maps it and writes the
+ * header.  0 or -errno. */
+int table_new(uint32_t files_max, struct table *ret_table);
 
 /* Whether the numbers in the header are such as a program of ours writes: the memory may be anything. */
 bool table_is_sane(const struct table *table);
 
-/* What the header of a table of this program for so many sessions begins with. */
-void table_shape(uint32_t sessions, struct table_shape *ret_shape);
+/* What the header of a table of this program for so many files begins with. */
+void table_shape(uint32_t files, struct table_shape *ret_shape);
 
 /* Maps the memory that another program left in fd, which is the table's then; with copy set, a private copy of it, to
  * be looked at while others work on it.  -EPROTO: of another layout. */
@@ -441,7 +479,7 @@ int table_open(int fd, bool copy, struct table *ret_table);
 /* Unmaps and closes the memory (no-keeper mode and tests). */
 void table_free(struct table *table);
 
-/* Derives the list of free sessions and those of free buffers; to be called by each worker before the first claim. */
+/* Derives the lists of free records and those of free buffers; to be called by each worker before the first claim. */
 void table_derive(struct table *table);
 
 /* Whether an operator has paused the service: new work is held. */
@@ -462,17 +500,41 @@ table_is_failing(const struct table *table, uint16_t service)
  * one beyond would give it memory. */
 uint32_t table_services_used(const struct table *table);
 
-/* Takes a free session record, index > 0, or 0 if there is none.  Its word is still FREE, client_fd and
- * upstream_fd are -1, all else 0 but id, which is new: fill it in, then table_session_set() as the last. */
-uint32_t table_session_claim(struct table *table);
+/* Takes a free record of a client, index > 0, or 0 if there is none.  Its word is still FREE, fd is -1, all else 0
+ * but id, which is new: fill it in, then table_client_set() as the last. */
+uint32_t table_client_claim(struct table *table);
 
 /* Changes the state, the commit of whatever was stored before. */
-void table_session_set(struct table *table, uint32_t session, enum table_state state);
+void table_client_set(struct table *table, uint32_t client, enum table_state state);
 
-/* State FREE, the generation raised.  Its files must be closed, its buffers and pipes released. */
-void table_session_free(struct table *table, uint32_t session);
+/* State FREE, the generation raised.  Its file must be closed, its buffers and pipes released, conn 0 or shared. */
+void table_client_free(struct table *table, uint32_t client);
 
-enum table_state table_session_state(const struct table *table, uint32_t session);
+enum table_state table_client_state(const struct table *table, uint32_t client);
+
+/* Whether it is there, and waits for a connection; or is served, by one of its own or by what all share. */
+bool table_client_is_held(const struct table *table, uint32_t client);
+bool table_client_is_open(const struct table *table, uint32_t client);
+
+/* Says what serves it from now on: the commit of whatever was stored before. */
+void table_client_take(struct table *table, uint32_t client, uint32_t conn);
+
+/* Its own connection, or 0: it is held, or shares. */
+uint32_t table_client_own(const struct table *table, uint32_t client);
+
+/* The same of connections. */
+uint32_t table_conn_claim(struct table *table);
+void table_conn_set(struct table *table, uint32_t conn, enum table_state state);
+void table_conn_free(struct table *table, uint32_t conn);
+enum table_state table_conn_state(const struct table *table, uint32_t conn);
+
+/* Whether it is READY and the one that the clients of its service share; makes it that one. */
+bool table_conn_is_shared(const struct table *table, uint32_t conn);
+void table_conn_share(struct table *table, uint32_t conn);
+
+/* Which connections the clients of a service name, bit i of byte i / 8 for connection i: one scan, for a new worker.
+ * The caller's, to be freed with mem_free(). */
+unsigned char *table_conns_taken(const struct table *table, uint16_t service);
 
 /* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
 int table_note_file(struct table *table, int fd);

@@ -75,7 +75,7 @@ vault_flush(struct vault_filling *filling)
 static bool
 vault_is_in_pairs(enum files_kind kind)
 {
-	return kind == FILES_PIPE || kind == FILES_SESSION;
+	return kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN;
 }
 
 static void
@@ -134,7 +134,7 @@ vault_hand_over_listeners(struct table *table)
 	struct vault_listeners listeners = { .table = table };
 	char name[VAULT_NAME];
 
-	files_each_but_sessions(table, vault_gather_listener, &listeners);
+	files_each(table, vault_gather_listener, &listeners);
 	vault_flush_listeners(&listeners);
 	for (size_t i = 0; i < VAULT_COUNT(vault_daemon_files) && listeners.error == 0; i++) {
 		int fd = table->header->file[vault_daemon_files[i]];
@@ -293,7 +293,7 @@ vault_close_opened(void *arg, enum files_kind kind, volatile int32_t *fd)
 }
 
 static int
-vault_take_sessions(struct given *given, struct table *table)
+vault_take_pairs(struct given *given, struct table *table)
 {
 	struct vault_emptying emptying = { .table = table, .given = given, .pair = -1 };
 
@@ -365,7 +365,7 @@ vault_decline(struct given *given)
 static int
 vault_take_all(struct given *given, struct table *table)
 {
-	int error = table->header->vault == 0 ? -ENODATA : vault_take_sessions(given, table);
+	int error = table->header->vault == 0 ? -ENODATA : vault_take_pairs(given, table);
 
 	if (error == 0)
 		vault_take_listeners(given, table);

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "keep/recover.h"
 #include "upstream/link_parts.h"
+#include "upstream/spare.h"
 
 #define LINK_GONE "the service was removed"
 
@@ -78,7 +79,8 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->failing, loop, link_on_failed, link);
 	link_make_lookup(link);
 	link_keep_last(link);
-	link->pool = pool_new(loop, table, service, 0, &settings->dial, &settings->hello, &link_pool_callbacks, link);
+	link->pool = pool_new(loop, table, service, TABLE_ROLE_NEXT, &settings->dial, &settings->hello,
+	    &link_pool_callbacks, link);
 	link->standby = standby_new(loop, table, service, link->name, &settings->dial, &settings->hello, &link->pconn,
 	    &link_standby_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
@@ -134,32 +136,23 @@ link_set_held(struct link *link, unsigned held)
 	link_push_event(link, PCONN_HELD);
 }
 
-int
-link_take(struct link *link, uint32_t *ret_spare)
+uint32_t
+link_take(struct link *link)
 {
-	struct link_take *take = &link->take[link->takes % LINK_TAKES];
-	int64_t since;
-	int fd;
+	uint32_t conn;
 
 	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
-		return -1;
-	fd = pool_take(link->pool, link->settings->warm_max_age, ret_spare, &since, take->address,
-	    sizeof take->address);
-	if (fd == -1) {
-		if (pool_ready(link->pool) == 0) /* all were too old; of one that has ended the loop will tell */
-			link_push_event(link, PCONN_HELD);
-		return -1;
-	}
-	take->taken_at = clock_now();
-	take->since = since;
-	link->takes++;
-	return fd;
+		return 0;
+	conn = pool_take(link->pool, link->settings->warm_max_age);
+	if (conn == 0 && pool_ready(link->pool) == 0) /* all were too old; of one that has ended the loop will tell */
+		link_push_event(link, PCONN_HELD);
+	return conn;
 }
 
 void
-link_taken(struct link *link, uint32_t spare)
+link_taken(struct link *link, uint32_t conn)
 {
-	pool_taken(link->pool, spare);
+	pool_taken(link->pool, conn, NULL);
 	link_push_event(link, PCONN_TAKEN);
 }
 
@@ -170,30 +163,19 @@ link_relayed(struct link *link)
 }
 
 void
-link_unused(struct link *link, int64_t age)
+link_unused(struct link *link, uint32_t conn)
 {
-	int64_t now = clock_now(), nearest = 200 * CLOCK_MILLISECOND;
-	const struct link_take *found = NULL;
-	char text[RECORD_ERROR_SIZE];
+	const struct table_conn *record = &link->table->conns[conn];
+	int64_t age = clock_now() - record->since;
+	char address[ADDRESS_TEXT_SIZE], text[RECORD_ERROR_SIZE];
 
 	if (link_is_failing(link))
 		return;
-	for (size_t i = 0; i < LINK_TAKES; i++) {
-		int64_t off = now - age - link->take[i].taken_at;
-
-		off = off < 0 ? -off : off;
-		if (link->take[i].taken_at != 0 && off < nearest) {
-			nearest = off;
-			found = &link->take[i];
-		}
-	}
-	if (found != NULL)
-		age = now - found->since;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-		if (found != NULL)
-			pool_mark_failed(link->pool, found->address);
-		link_set_error(link, found != NULL ? found->address : "", text);
+		spare_address(record->fd, address, sizeof address);
+		pool_mark_failed(link->pool, address);
+		link_set_error(link, address, text);
 	}
 	link_push(link, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
 }

@@ -1,7 +1,7 @@
 /* link.h - does what upstream/pconn decides for one service: looks up, dials, runs handlers, keeps time.
  *
  * Its state lies in the table (struct table_service.link), so that a new worker goes on where the dead one
- * was (P26).  Ready and dialling upstream connections are session records SPARE and DIALLING.
+ * was (P26), and so do its connections (keep/table.h).
  *
  * In session mode a client takes a ready connection away: link_take().  In shared mode all clients use one, which is
  * lent and stays the link's own current connection until it ends: link_lend().
@@ -42,8 +42,8 @@ struct link_callbacks {
 	/* A connection may be there for link_take(), or the state has changed so that held clients should be
 	 * looked at again (aborted, closed, drained: link_refuses()). */
 	void (*ready)(void *arg);
-	/* The lent connection is given up (reconnect, renewal, close): the callee closes it and frees its record, and
-	 * does not call link_lost().  NULL in session mode. */
+	/* The lent connection is given up (reconnect, renewal, close): the callee ends it, and does not call
+	 * link_lost().  NULL in session mode. */
 	void (*drop)(void *arg);
 };
 
@@ -86,37 +86,35 @@ struct link;
 struct link *link_new(struct event_base *loop, struct table *table, uint16_t service,
     const struct link_settings *settings, const struct link_callbacks *callbacks, void *arg);
 
-/* Ends it: programs are killed, its SPARE and DIALLING connections closed, its part of the record zeroed.  A lent
- * connection is left to its borrower, without a call of drop. */
+/* Ends it: programs are killed, its connections that are idle or on their way closed, its part of the record zeroed.
+ * A lent connection is left to its borrower, without a call of drop. */
 void link_free(struct link *link);
 
 /* How many clients wait for a connection now (P24; the crowd is dialled for side by side). */
 void link_set_held(struct link *link, unsigned held);
 
-/* A ready connection that was looked at (P29): its fd, the SPARE record's index in *ret_spare; or -1.  The caller
- * names the fd in its own session, commits that, and then calls link_taken(), which frees the record and tells
- * the state machine (P25). */
-int link_take(struct link *link, uint32_t *ret_spare);
-void link_taken(struct link *link, uint32_t spare);
+/* A ready connection that was looked at (P29), or 0.  The caller says in the table whose it is, the commit, and then
+ * calls link_taken(), which tells the state machine (P25). */
+uint32_t link_take(struct link *link);
+void link_taken(struct link *link, uint32_t conn);
 
 /* The first byte has passed over a connection that was taken: its replacement may be dialled now (P25). */
 void link_relayed(struct link *link);
 
-/* A taken connection ended before a byte passed either way, so many microseconds after it was taken; its client
- * waits again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */
-void link_unused(struct link *link, int64_t age);
+/* A taken connection, which is still open here, was ended by the server before a byte passed either way; its client
+ * is to wait again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */
+void link_unused(struct link *link, uint32_t conn);
 
-/* Shared mode.  The ready connection, looked at (P29): its fd, the SPARE record's index in *ret_session; or -1.  The
- * caller adds its own event for fd, then sets the record to TABLE_LENT, the commit, and then calls link_lent(), which
- * sets the socket's options.  The record, with its file, is the caller's from then on, and after a worker's death
- * whoever finds it LENT is its borrower, without calling link_lent() again. */
-int link_lend(struct link *link, uint32_t *ret_session);
-void link_lent(struct link *link, uint32_t session);
+/* Shared mode.  The ready connection, looked at (P29), or 0.  The caller adds its own event for its file, then calls
+ * table_conn_share(), the commit, and then link_lent(), which sets the socket's options.  It is the caller's from
+ * then on, and after a worker's death whoever finds it shared is its borrower, without calling link_lent() again. */
+uint32_t link_lend(struct link *link);
+void link_lent(struct link *link, uint32_t conn);
 
-/* The record of the connection that is lent, or NULL. */
-struct table_session *link_lent_record(const struct link *link);
+/* The connection that is lent, or 0. */
+uint32_t link_lent_conn(const struct link *link);
 
-/* The lent connection has ended, and the caller has closed its file and freed its record: `disconnected` with this
+/* The lent connection has ended, and the caller has ended its record: `disconnected` with this
  * reason, from the loop, and on by P4 and P7.  While a drain waits for this (P20), link_refuses() says so, and it is
  * for the borrower to end the connection as soon as nobody needs it. */
 void link_lost(struct link *link, const char *reason);

@@ -52,26 +52,26 @@ link_is_draining(const struct link *link)
 	return link->lent != 0 && link_pconn(link)->ending != PCONN_END_NONE;
 }
 
-int
-link_lend(struct link *link, uint32_t *ret_session)
+uint32_t
+link_lend(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
-	int64_t since;
 
 	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
-		return -1;
+		return 0;
 	if (link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
-		return -1;
-	return pool_take(link->pool, 0, ret_session, &since, link->lent_address, sizeof link->lent_address);
+		return 0;
+	return pool_take(link->pool, 0);
 }
 
 void
-link_lent(struct link *link, uint32_t session)
+link_lent(struct link *link, uint32_t conn)
 {
-	assert(table_session_state(link->table, session) == TABLE_LENT);
-	pool_lent(link->pool, session);
-	link->lent = session;
-	link->lent_since = link->table->sessions[session].since;
+	assert(table_conn_is_shared(link->table, conn));
+	pool_taken(link->pool, conn, link->lent_address);
+	pool_tune_shared(link->pool, conn);
+	link->lent = conn;
+	link->lent_since = link->table->conns[conn].since;
 }
 
 bool
@@ -95,7 +95,8 @@ link_note_takeover(struct link *link)
 {
 	pool_own(link->pool);
 	if (link->lent != 0)
-		link->table->sessions[link->lent].flags &= (uint16_t)~TABLE_SESSION_STANDBY;
+		link->table->conns[link->lent].role = TABLE_ROLE_SHARED;
+	CRASH_POINT(TAKEOVER_TOLD);
 }
 
 static void
@@ -147,15 +148,15 @@ link_take_back(struct link *link)
 void
 link_find_lent(struct link *link)
 {
-	const struct table_session *record;
+	const struct table_conn *record;
 
-	for (uint32_t i = 1; i < link->table->header->session_high; i++) {
-		record = &link->table->sessions[i];
-		if (table_session_state(link->table, i) != TABLE_LENT || record->service != link->service)
+	for (uint32_t i = 1; i < link->table->header->conn_high; i++) {
+		record = &link->table->conns[i];
+		if (!table_conn_is_shared(link->table, i) || record->service != link->service)
 			continue;
 		link->lent = i;
 		link->lent_since = record->since;
-		spare_address(record->upstream_fd, link->lent_address, sizeof link->lent_address);
+		spare_address(record->fd, link->lent_address, sizeof link->lent_address);
 	}
 }
 
@@ -169,8 +170,8 @@ link_resume_lent(struct link *link)
 		link_take_back(link);
 		link->lost = false;
 	} else if (link->lent != 0) {
-		pool_tune_lent(link->pool, link->lent);
-		if (link->table->sessions[link->lent].flags & TABLE_SESSION_STANDBY)
+		pool_tune_shared(link->pool, link->lent);
+		if (link->table->conns[link->lent].role == TABLE_ROLE_TAKEOVER)
 			link_push(link, (struct pconn_input){ .event = PCONN_TAKEN_OVER });
 	} else if (link->settings->shared && pool_ready(link->pool) == 0) {
 		if (!link->lost)
@@ -206,8 +207,8 @@ link_standby_roll(void *arg)
 
 const struct standby_callbacks link_standby_callbacks = { .look_up = link_look_up, .roll = link_standby_roll };
 
-struct table_session *
-link_lent_record(const struct link *link)
+uint32_t
+link_lent_conn(const struct link *link)
 {
-	return link->lent == 0 ? NULL : &link->table->sessions[link->lent];
+	return link->lent;
 }

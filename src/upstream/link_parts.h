@@ -21,18 +21,10 @@
 #include "upstream/standby.h"
 #include "upstream/waiters.h"
 
-#define LINK_TAKES 32
-
 /* What has happened and was not told to the machine yet. */
 struct link_input {
 	STAILQ_ENTRY(link_input) next;
 	struct pconn_input input;
-};
-
-/* A connection that a client took: for the end of one that was not used (P27). */
-struct link_take {
-	int64_t taken_at, since;
-	char address[RECORD_ADDRESS_SIZE];
 };
 
 struct link {
@@ -63,13 +55,11 @@ struct link {
 	struct loop_timer failing;              /* the end of that */
 	unsigned held;
 	uint64_t random;
-	uint32_t lent;                          /* the record of the connection that is lent; 0 none */
+	uint32_t lent;                          /* the connection that is lent; 0 none */
 	int64_t lent_since;                     /* its connect */
 	char lent_address[ADDRESS_TEXT_SIZE];
 	bool lost;                              /* it has ended, and the machine was not told yet */
 	int64_t ended_age;                      /* of the last unused one that ended */
-	unsigned takes;
-	struct link_take take[LINK_TAKES];
 };
 
 static inline const struct pconn *

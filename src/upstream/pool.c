@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
+#include "keep/recover.h"
 #include "upstream/own_socket.h"
 #include "upstream/pool_parts.h"
 
@@ -25,9 +26,9 @@ pool_stop_dial(struct pool_dial *dial)
 	dial->hello = NULL;
 	dial->probe = NULL;
 	loop_timer_stop(&dial->timer);
-	if (dial->session != 0)
-		pool_close_record(dial->pool, dial->session);
-	dial->session = 0;
+	if (dial->conn != 0)
+		recover_close_conn(dial->pool->table, dial->conn);
+	dial->conn = 0;
 }
 
 static void
@@ -57,7 +58,7 @@ pool_dial_failed(struct pool_dial *dial, const char *error, bool aborts)
 	struct pool *pool = dial->pool;
 	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
 	char address[ADDRESS_TEXT_SIZE];
-	bool local = dial->session == 0, further;
+	bool local = dial->conn == 0, further;
 
 	memcpy(address, dial->text, sizeof address);
 	if (candidate != NULL && !local)
@@ -77,18 +78,18 @@ static void
 pool_connected(struct pool_dial *dial)
 {
 	struct pool *pool = dial->pool;
-	struct table_session *record = &pool->table->sessions[dial->session];
+	struct table_conn *record = &pool->table->conns[dial->conn];
 	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
 	char address[ADDRESS_TEXT_SIZE];
 
 	record->since = clock_now();
-	table_session_set(pool->table, dial->session, TABLE_SPARE);
+	table_conn_set(pool->table, dial->conn, TABLE_READY);
 	CRASH_POINT(DIAL_CONNECTED);
 	histogram_count(pool->table, pool->service, TABLE_HISTOGRAM_CONNECT, record->since - dial->began);
 	if (candidate != NULL)
 		candidate->failed_at = 0;
 	memcpy(address, dial->text, sizeof address);
-	pool_add_spare(pool, dial->session, address);
+	pool_add_spare(pool, dial->conn, address);
 	loop_event_stop(&dial->event); /* after the spare's is there */
 	loop_timer_stop(&dial->timer);
 	pool_free_dial(dial);
@@ -122,7 +123,7 @@ pool_spoken(struct pool_dial *dial)
 		return;
 	}
 	loop_event_stop(&dial->event);
-	dial->probe = probe_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
+	dial->probe = probe_start(pool->loop, pool->table->conns[dial->conn].fd, &dial->address,
 	    pool->settings, pool_on_probed, dial);
 }
 
@@ -150,7 +151,7 @@ pool_on_dialled(void *arg, int error)
 	} else if (pool->hello->count == 0) {
 		pool_spoken(dial);
 	} else {
-		dial->hello = hello_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, pool->hello,
+		dial->hello = hello_start(pool->loop, pool->table->conns[dial->conn].fd, pool->hello,
 		    pool_on_hello, dial);
 		loop_event_stop(&dial->event);
 	}
@@ -171,28 +172,28 @@ static int
 pool_name_file(struct pool_dial *dial)
 {
 	struct pool *pool = dial->pool;
-	struct table_session *record;
-	uint32_t session;
+	struct table_conn *record;
+	uint32_t conn;
 	int fd = own_socket_is(pool->table, &dial->address) ? -ELOOP : dial_socket(&dial->address);
 
 	if (fd < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
-	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->shape.sessions) { /* as many as file numbers */
+	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->shape.files) {
 		close(fd);
 		return EMFILE;
 	}
-	if ((session = table_session_claim(pool->table)) == 0) {
+	if ((conn = table_conn_claim(pool->table)) == 0) {
 		close(fd);
 		return ENFILE;
 	}
-	record = &pool->table->sessions[session];
+	record = &pool->table->conns[conn];
 	record->service = pool->service;
-	record->flags = pool->flags;
-	record->upstream_fd = table_note_file(pool->table, fd);
-	table_session_set(pool->table, session, TABLE_DIALLING);
+	record->role = (uint16_t)pool->role;
+	record->fd = table_note_file(pool->table, fd);
+	table_conn_set(pool->table, conn, TABLE_DIALLING);
 	CRASH_POINT(DIAL_NAMED);
-	dial->session = session;
+	dial->conn = conn;
 	return 0;
 }
 
@@ -202,7 +203,7 @@ pool_connect(struct pool_dial *dial)
 	struct pool *pool = dial->pool;
 
 	dial->began = clock_now();
-	dial->dial = dial_start(pool->loop, pool->table->sessions[dial->session].upstream_fd, &dial->address,
+	dial->dial = dial_start(pool->loop, pool->table->conns[dial->conn].fd, &dial->address,
 	    pool->settings, &dial->event, pool_on_dialled, dial);
 	CRASH_POINT(DIAL_STARTED);
 }
@@ -254,7 +255,7 @@ pool_new_dial(struct pool *pool)
 }
 
 struct pool *
-pool_new(struct event_base *loop, struct table *table, uint16_t service, uint16_t flags,
+pool_new(struct event_base *loop, struct table *table, uint16_t service, enum table_role role,
     const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
     void *arg)
 {
@@ -263,7 +264,7 @@ pool_new(struct event_base *loop, struct table *table, uint16_t service, uint16_
 	pool->loop = loop;
 	pool->table = table;
 	pool->service = service;
-	pool->flags = flags;
+	pool->role = role;
 	pool->settings = settings;
 	pool->hello = hello;
 	pool->callbacks = callbacks;

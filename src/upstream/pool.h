@@ -1,7 +1,7 @@
 /* pool.h - a service's connections that no client has: those that are ready, and those on their way.
  *
- * A connection is ready when it is connected and hello was answered.  They are session records SPARE and DIALLING,
- * named in the table before the connect, so that a new worker finds them.  What is wanted when is upstream/pconn's to
+ * A connection is ready when it is connected and hello was answered.  Each has its record in the table, READY or
+ * DIALLING, before the connect, so that a new worker finds it.  What is wanted when is upstream/pconn's to
  * decide.
  */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
@@ -33,9 +33,9 @@ struct pool_callbacks {
 
 struct pool;
 
-/* flags are TABLE_SESSION_STANDBY or 0: its records have that, and only such are adopted.  settings, hello and
- * callbacks are borrowed. */
-struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, uint16_t flags,
+/* Its connections have this role, and only such are adopted: NEXT or STANDBY.  settings, hello and callbacks are
+ * borrowed. */
+struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, enum table_role role,
     const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
     void *arg);
 
@@ -82,22 +82,20 @@ void pool_close_address(struct pool *pool, const char *address);
 /* Where the oldest ready one is connected to (borrowed), or "". */
 const char *pool_first_address(const struct pool *pool);
 
-/* Moves the oldest ready one that has not ended to another pool and gives its address; false if there is none.  Its
- * record keeps the flags of the first pool until pool_own(), so that a new worker can tell. */
+/* Moves the oldest ready one that has not ended to another pool and gives its address; false if there is none.  It
+ * keeps the role of the first pool until pool_own(), so that a new worker can tell. */
 bool pool_move(struct pool *from, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE]);
 void pool_own(struct pool *pool);
 
-/* Gives the oldest ready one that is alive and not older than max_age (0: any age) away (P29): its fd, its record,
- * when it was connected, and to where; or -1.  It counts as ready, and its record stays SPARE, until pool_taken(),
- * which must follow and frees it: by then the caller has its own event for fd in the loop. */
-int pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *ret_since, char *ret_address,
-    size_t size);
-void pool_taken(struct pool *pool, uint32_t session);
+/* The oldest ready one that is alive and not older than max_age (0: any age) (P29), or 0.  It counts as ready until
+ * pool_taken(), which must follow: by then the table says whose it is, and the caller has its own event for its file
+ * in the loop. */
+uint32_t pool_take(struct pool *pool, int64_t max_age);
 
-/* The same, but the record, by now LENT, stays with its file, whose socket options are set. */
-void pool_lent(struct pool *pool, uint32_t session);
+/* Where to it is connected is given too, unless ret_address is NULL. */
+void pool_taken(struct pool *pool, uint32_t conn, char ret_address[ADDRESS_TEXT_SIZE]);
 
-/* Sets the socket options of a LENT record. */
-void pool_tune_lent(struct pool *pool, uint32_t session);
+/* Sets the socket options of the connection that all share. */
+void pool_tune_shared(struct pool *pool, uint32_t conn);
 
 #endif

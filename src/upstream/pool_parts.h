@@ -19,8 +19,8 @@
 struct pool_spare {
 	TAILQ_ENTRY(pool_spare) next;
 	struct pool *pool;   /* borrowed */
-	uint32_t session;
-	int fd;              /* its record's */
+	uint32_t conn;       /* its record */
+	int fd;              /* the same's */
 	int64_t since;
 	char address[ADDRESS_TEXT_SIZE];
 	char end[SPARE_TEXT_SIZE]; /* why it ended, as it was first seen: a socket tells its error once */
@@ -32,7 +32,7 @@ struct pool_spare {
 struct pool_dial {
 	TAILQ_ENTRY(pool_dial) next;
 	struct pool *pool;   /* borrowed */
-	uint32_t session;    /* 0: none */
+	uint32_t conn;       /* its record; 0: none */
 	struct dial *dial;   /* owned; NULL none */
 	struct hello *hello; /* owned; NULL none: spoken when dial has ended well */
 	struct probe *probe; /* owned; NULL none: before the dial where it needs a connection of its own, else last */
@@ -50,7 +50,8 @@ struct pool_dial {
 struct pool {
 	struct event_base *loop;                /* borrowed */
 	struct table *table;                    /* borrowed */
-	uint16_t service, flags;                /* of its records */
+	uint16_t service;                       /* of its records */
+	enum table_role role;                   /* the same */
 	const struct dial_settings *settings;   /* borrowed */
 	const struct hello_settings *hello;     /* borrowed */
 	const struct pool_callbacks *callbacks; /* borrowed */
@@ -62,16 +63,13 @@ struct pool {
 	TAILQ_HEAD(pool_dials, pool_dial) dials;
 };
 
-/* A record that has become SPARE, to be watched. */
-void pool_add_spare(struct pool *pool, uint32_t session, const char *address);
+/* A record that has become READY, to be watched. */
+void pool_add_spare(struct pool *pool, uint32_t conn, const char *address);
 
 /* Forgets a ready one; its record and file stay. */
 void pool_release(struct pool_spare *spare);
 
 /* Sees to those that are old enough. */
 void pool_on_tuning(evutil_socket_t fd, short what, void *arg);
-
-/* Closes a record and its file (T3). */
-void pool_close_record(struct pool *pool, uint32_t session);
 
 #endif

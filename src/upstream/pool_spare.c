@@ -1,25 +1,11 @@
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "keep/crash.h"
+#include "keep/recover.h"
 #include "upstream/pool_parts.h"
-
-void
-pool_close_record(struct pool *pool, uint32_t session)
-{
-	struct table_session *record = &pool->table->sessions[session];
-
-	table_session_set(pool->table, session, TABLE_CLOSING);
-	CRASH_POINT(CLOSE_MARKED);
-	close(record->upstream_fd);
-	record->upstream_fd = -1;
-	CRASH_POINT(CLOSE_UPSTREAM);
-	table_session_free(pool->table, session);
-}
 
 void
 pool_release(struct pool_spare *spare)
@@ -34,10 +20,10 @@ static void
 pool_close_spare(struct pool_spare *spare)
 {
 	struct pool *pool = spare->pool;
-	uint32_t session = spare->session;
+	uint32_t conn = spare->conn;
 
 	pool_release(spare);
-	pool_close_record(pool, session);
+	recover_close_conn(pool->table, conn);
 }
 
 static bool
@@ -87,14 +73,14 @@ pool_on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 void
-pool_add_spare(struct pool *pool, uint32_t session, const char *address)
+pool_add_spare(struct pool *pool, uint32_t conn, const char *address)
 {
-	struct table_session *record = &pool->table->sessions[session];
+	const struct table_conn *record = &pool->table->conns[conn];
 	struct pool_spare *spare = mem_new(1, sizeof *spare);
 
 	spare->pool = pool;
-	spare->session = session;
-	spare->fd = record->upstream_fd;
+	spare->conn = conn;
+	spare->fd = record->fd;
 	spare->since = record->since;
 	snprintf(spare->address, sizeof spare->address, "%s", address);
 	event_assign(&spare->event, pool->loop, spare->fd, EV_READ | EV_PERSIST, pool_on_readable, spare);
@@ -115,55 +101,57 @@ pool_on_tuning(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	TAILQ_FOREACH(spare, &pool->spares, next) {
-		struct table_session *record = &pool->table->sessions[spare->session];
+		struct table_conn *record = &pool->table->conns[spare->conn];
 
-		if (record->flags & TABLE_SESSION_TUNED)
+		if (record->flags & TABLE_CONN_TUNED)
 			continue;
 		if (now - spare->since < TABLE_TUNE_AGE) {
 			next = spare->since + TABLE_TUNE_AGE < next ? spare->since + TABLE_TUNE_AGE : next;
 			continue;
 		}
 		dial_tune(spare->fd, pool->settings);
-		record->flags |= TABLE_SESSION_TUNED;
+		record->flags |= TABLE_CONN_TUNED;
 	}
 	loop_timer_at(&pool->tuning, next);
 }
 
 static void
-pool_adopt_dialling(struct pool *pool, uint32_t session, bool keep)
+pool_adopt_dialling(struct pool *pool, uint32_t conn, bool keep)
 {
-	struct table_session *record = &pool->table->sessions[session];
+	struct table_conn *record = &pool->table->conns[conn];
 	char address[ADDRESS_TEXT_SIZE];
 
 	if (!keep || pool->hello->count > 0 || pool->settings->probe.kind != PROBE_NONE ||
-	    dial_examine(record->upstream_fd) != 1) {
-		pool_close_record(pool, session);
+	    dial_examine(record->fd) != 1) {
+		recover_close_conn(pool->table, conn);
 		return;
 	}
-	spare_address(record->upstream_fd, address, sizeof address);
+	spare_address(record->fd, address, sizeof address);
 	record->since = clock_now();
-	table_session_set(pool->table, session, TABLE_SPARE);
-	pool_add_spare(pool, session, address);
+	table_conn_set(pool->table, conn, TABLE_READY);
+	pool_add_spare(pool, conn, address);
 }
 
 void
 pool_adopt(struct pool *pool, bool keep)
 {
+	unsigned char *taken = table_conns_taken(pool->table, pool->service);
 	char address[ADDRESS_TEXT_SIZE];
 
-	for (uint32_t i = 1; i < pool->table->header->session_high; i++) {
-		struct table_session *record = &pool->table->sessions[i];
-		enum table_state state = table_session_state(pool->table, i);
+	for (uint32_t i = 1; i < pool->table->header->conn_high; i++) {
+		const struct table_conn *record = &pool->table->conns[i];
+		enum table_state state = table_conn_state(pool->table, i);
 
-		if (record->service != pool->service || (record->flags & TABLE_SESSION_STANDBY) != pool->flags)
+		if (record->service != pool->service || record->role != pool->role)
 			continue;
 		if (state == TABLE_DIALLING)
 			pool_adopt_dialling(pool, i, keep);
-		if (state != TABLE_SPARE)
+		if (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))))
 			continue;
-		spare_address(record->upstream_fd, address, sizeof address);
+		spare_address(record->fd, address, sizeof address);
 		pool_add_spare(pool, i, address);
 	}
+	mem_free(taken);
 }
 
 void
@@ -220,7 +208,7 @@ pool_move(struct pool *from, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE
 		snprintf(ret_address, ADDRESS_TEXT_SIZE, "%s", spare->address);
 		if (spare->spoke)
 			loop_event_stop(&spare->event); /* as in pool_take() */
-		pool_add_spare(to, spare->session, spare->address);
+		pool_add_spare(to, spare->conn, spare->address);
 		pool_release(spare);
 		return true;
 	}
@@ -233,16 +221,14 @@ pool_own(struct pool *pool)
 	struct pool_spare *spare;
 
 	TAILQ_FOREACH(spare, &pool->spares, next)
-		pool->table->sessions[spare->session].flags &= (uint16_t)~TABLE_SESSION_STANDBY;
+		pool->table->conns[spare->conn].role = (uint16_t)pool->role;
 }
 
-int
-pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *ret_since, char *ret_address,
-    size_t size)
+uint32_t
+pool_take(struct pool *pool, int64_t max_age)
 {
 	int64_t now = clock_now();
 	struct pool_spare *spare, *next;
-	int fd;
 
 	for (spare = TAILQ_FIRST(&pool->spares); spare != NULL; spare = next) {
 		next = TAILQ_NEXT(spare, next);
@@ -254,50 +240,33 @@ pool_take(struct pool *pool, int64_t max_age, uint32_t *ret_session, int64_t *re
 			pool_close_spare(spare);
 			continue;
 		}
-		fd = spare->fd;
-		*ret_session = spare->session;
-		*ret_since = spare->since;
-		snprintf(ret_address, size, "%.*s", (int)size - 1, spare->address);
 		if (spare->spoke)
 			loop_event_stop(&spare->event); /* it cannot stand beside a level-triggered one */
-		return fd;
+		return spare->conn;
 	}
-	return -1;
-}
-
-static void
-pool_forget(struct pool *pool, uint32_t session)
-{
-	struct pool_spare *spare = TAILQ_FIRST(&pool->spares);
-
-	while (spare->session != session)
-		spare = TAILQ_NEXT(spare, next);
-	pool_release(spare);
+	return 0;
 }
 
 void
-pool_taken(struct pool *pool, uint32_t session)
+pool_taken(struct pool *pool, uint32_t conn, char ret_address[ADDRESS_TEXT_SIZE])
 {
-	pool_forget(pool, session);
-	pool->table->sessions[session].upstream_fd = -1;
-	table_session_free(pool->table, session);
+	struct pool_spare *spare = TAILQ_FIRST(&pool->spares);
+
+	while (spare->conn != conn)
+		spare = TAILQ_NEXT(spare, next);
+	if (ret_address != NULL)
+		snprintf(ret_address, ADDRESS_TEXT_SIZE, "%s", spare->address);
+	pool_release(spare);
 }
 
 /* All wait for what one of them has written: nothing of it shall wait for more. */
 void
-pool_tune_lent(struct pool *pool, uint32_t session)
+pool_tune_shared(struct pool *pool, uint32_t conn)
 {
-	struct table_session *record = &pool->table->sessions[session];
+	struct table_conn *record = &pool->table->conns[conn];
 
-	if ((record->flags & TABLE_SESSION_TUNED) == 0)
-		dial_tune(record->upstream_fd, pool->settings);
-	record->flags |= TABLE_SESSION_TUNED;
-	dial_hasten(record->upstream_fd);
-}
-
-void
-pool_lent(struct pool *pool, uint32_t session)
-{
-	pool_forget(pool, session);
-	pool_tune_lent(pool, session);
+	if ((record->flags & TABLE_CONN_TUNED) == 0)
+		dial_tune(record->fd, pool->settings);
+	record->flags |= TABLE_CONN_TUNED;
+	dial_hasten(record->fd);
 }

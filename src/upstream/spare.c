@@ -1,5 +1,6 @@
 #include "upstream/spare.h"
 
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,16 +33,33 @@ spare_has_ended(int fd, char ret_text[SPARE_TEXT_SIZE])
 	return true;
 }
 
+/* getpeername() fails where the connection was reset; SO_PEERNAME does not, but takes no length beyond the name's. */
+static bool
+spare_peer(int fd, struct sockaddr_storage *ret_name, socklen_t *ret_length)
+{
+	static const socklen_t lengths[] = { sizeof(struct sockaddr_in6), sizeof(struct sockaddr_in) };
+
+	*ret_length = sizeof *ret_name;
+	if (getpeername(fd, (struct sockaddr *)ret_name, ret_length) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		*ret_length = lengths[i];
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret_name, ret_length) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 spare_address(int fd, char *ret_text, size_t size)
 {
 	struct sockaddr_storage name;
-	socklen_t length = sizeof name;
+	socklen_t length;
 	char text[ADDRESS_TEXT_SIZE];
 
 	memset(&name, 0, sizeof name);
 	ret_text[0] = '\0';
-	if (getpeername(fd, (struct sockaddr *)&name, &length) == -1)
+	if (!spare_peer(fd, &name, &length))
 		return;
 	address_format_socket((const struct sockaddr *)&name, length, text);
 	snprintf(ret_text, size, "%s", text);

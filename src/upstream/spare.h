@@ -11,7 +11,8 @@
  * the server said, escaped: "Connection reset by peer", "it said \"421 busy\\r\\n\"", or "". */
 bool spare_has_ended(int fd, char ret_text[SPARE_TEXT_SIZE]);
 
-/* The name of the connection's far end, as addresses are written; "" if it has none any more. */
+/* The name of the connection's far end, as addresses are written, also when it has ended; "" if
+ * it has none. */
 void spare_address(int fd, char *ret_text, size_t size);
 
 #endif

@@ -159,7 +159,7 @@ standby_new(struct event_base *loop, struct table *table, uint16_t service, cons
 	standby->pconn = pconn;
 	standby->callbacks = callbacks;
 	standby->arg = arg;
-	standby->pool = pool_new(loop, table, service, TABLE_SESSION_STANDBY, dial, hello, &standby_pool_callbacks,
+	standby->pool = pool_new(loop, table, service, TABLE_ROLE_STANDBY, dial, hello, &standby_pool_callbacks,
 	    standby);
 	loop_timer_init(&standby->timer, loop, standby_on_timer, standby);
 	return standby;

@@ -1,7 +1,7 @@
 /* standby.h - keeps connections to other copies of a shared service ready, for a failover without a connect.
  *
- * Each is at an address of its own, with hello spoken.  They are session records SPARE and DIALLING with
- * TABLE_SESSION_STANDBY, so that a new worker goes on with them.  standby_plan.h decides.
+ * Each is at an address of its own, with hello spoken.  Their records in the table are of the
+ * role STANDBY, so that a new worker goes on with them.  standby_plan.h decides.
  */
 #ifndef HOLDFAST_UPSTREAM_STANDBY_H
 #define HOLDFAST_UPSTREAM_STANDBY_H
@@ -38,7 +38,7 @@ void standby_wake(struct standby *standby);
 void standby_drop(struct standby *standby);
 
 /* Moves the first ready one that has not ended to the other pool, and gives its address; false if there is none.  Its
- * record keeps TABLE_SESSION_STANDBY until pool_own(). */
+ * record keeps the role STANDBY until pool_own(). */
 bool standby_give(struct standby *standby, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE]);
 
 unsigned standby_ready(const struct standby *standby);

@@ -11,8 +11,8 @@ KINDS = dict(bulk=2, ping=8, ask=8, half=1, slow=1, server_reset=1, client_reset
 WANTED = 50 if holdfast.LONG else 8
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
-COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "dial": 20, "link": 40,
-          "pipe": 40, "recover": 2}
+COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "conn": 20, "dial": 20,
+          "link": 40, "pipe": 40, "recover": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
     "recover.call": "call.received:200",
@@ -26,7 +26,8 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "control.unnamed", "control.placed", "control.named", "reload.committed", "metrics.opened",
              "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
-             "takeover.given", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared", "linger.said"}
+             "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
+             "linger.said"}
 # Shared mode's, which have a file of their own.
 SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
 
@@ -76,7 +77,8 @@ def test_under_load(daemon, load, point):
     generator.result()
 
 
-@pytest.mark.parametrize("point", ["return.closed", "return.held"])
+@pytest.mark.parametrize("point", ["return.closed", "return.held", "conn.marked", "conn.closed", "conn.unnamed",
+                                   "conn.freed"])
 def test_on_the_way_back_to_the_held(daemon, upstream, point):
     """Clients that are not attached lose their upstream, again and again."""
     server = upstream()

@@ -23,6 +23,7 @@ LED_TO_BY = {
 # Of large data in session mode, which has a test of its own.
 ELSEWHERE = {"call.filled", "call.drain-marked", "call.drained", "call.drain-stored"}
 # Passed when a connection is lost and the next one is lent; by broadcasts; by packets; by what is answered here.
+AT_A_TAKEOVER = ["takeover.given", "takeover.told"]
 AT_A_LOSS = ["shared.lent", "shared.named", "shared.lost", "shared.settled", "shared.unnamed"]
 OF_A_CAST = ["shared.cast"]
 OF_PACKETS = ["call.packet-marked", "call.packet-sent", "call.packet-stored"]
@@ -85,6 +86,22 @@ def test_at_a_loss(daemon, upstream, ask, point):
             for _, line in zip(range(100), lines):
                 connection.sendall(line)
     one = daemon(asking.shared("s", upstream(serve).address, 'on_loss = "retry"; hold_retry = 0.01; ', "line"),
+                 **crash(f"{point}:2"))
+    load = ask().start(one.socket("s"), "line", clients=20, depth=4, value_bytes=1000)
+    await_deaths(one, point, load)
+    assert load.finish().result()["errors"] == 0
+    assert one.status("s")["losses"] == 0
+
+
+@pytest.mark.parametrize("point", known([*AT_A_TAKEOVER, "shared.lent", "shared.named"]))
+def test_at_a_takeover(daemon, upstream, ask, point):
+    """Each connection is closed after some lines, and the one that stands by goes on."""
+    def serve(connection):
+        with connection.makefile("rb") as lines:
+            for _, line in zip(range(100), lines):
+                connection.sendall(line)
+    servers = [upstream(serve).address for _ in range(2)]
+    one = daemon(asking.shared("s", servers, 'standby = 1; on_loss = "retry"; hold_retry = 0.01; ', "line"),
                  **crash(f"{point}:2"))
     load = ask().start(one.socket("s"), "line", clients=20, depth=4, value_bytes=1000)
     await_deaths(one, point, load)

@@ -172,7 +172,7 @@ def test_the_next_layout_is_upgraded_to_and_never_back(daemon, upstream, load):
 
 def test_what_is_no_table_is_refused_whatever_it_says(folder):
     """The trial of a new program reads a file that may be anything."""
-    head = b"holdfast" + (4).to_bytes(4, "little")
+    head = b"holdfast" + (6).to_bytes(4, "little")
     for bytes_ in (b"", b"holdfast", os.urandom(1 << 20), head + b"\0" * 10000, head + b"\xff" * 100000):
         with open(f"{folder}/table", "wb") as file:
             file.write(bytes_)

@@ -29,27 +29,25 @@ static int listener;
 
 /* The remote side: connections that are ready, and what it was told. */
 static struct {
-	int near[READY], far[READY];
+	uint32_t conn[READY];
+	int far[READY];
 	unsigned ready, taken, tuned, attached, unused, held, ended;
 	int64_t unused_age;
 	bool refuses, up;
 } remote;
 
-static inline int
-on_take(void *arg, uint32_t *ret_spare)
+static inline uint32_t
+on_take(void *arg)
 {
 	(void)arg;
-	if (remote.taken == remote.ready)
-		return -1;
-	*ret_spare = remote.taken;
-	return remote.near[remote.taken];
+	return remote.taken == remote.ready ? 0 : remote.conn[remote.taken];
 }
 
 static inline void
-on_taken(void *arg, uint32_t spare)
+on_taken(void *arg, uint32_t conn)
 {
 	(void)arg;
-	assert_int_equal(spare, remote.taken);
+	assert_int_equal(conn, remote.conn[remote.taken]);
 	remote.taken++;
 }
 
@@ -62,10 +60,11 @@ on_tune(void *arg, int fd)
 }
 
 static inline void
-on_heed(void *arg, struct table_session *record)
+on_heed(void *arg, uint32_t conn, uint32_t active)
 {
 	(void)arg;
-	(void)record;
+	(void)conn;
+	(void)active;
 }
 
 static inline void
@@ -76,11 +75,12 @@ on_attached(void *arg)
 }
 
 static inline void
-on_unused(void *arg, int64_t age)
+on_unused(void *arg, uint32_t conn)
 {
 	(void)arg;
+	assert_true(side_is_open(table.conns[conn].fd));
 	remote.unused++;
-	remote.unused_age = age;
+	remote.unused_age = clock_now() - table.conns[conn].since;
 }
 
 static inline void
@@ -151,7 +151,7 @@ tear_down(void **state)
 	for (unsigned i = 0; i < remote.ready; i++) {
 		close(remote.far[i]);
 		if (i >= remote.taken)
-			close(remote.near[i]);
+			recover_close_conn(&table, remote.conn[i]);
 	}
 	table_free(&table);
 	return 0;
@@ -170,7 +170,7 @@ bring(void)
 	int pair[2];
 
 	side_pair(pair);
-	remote.near[remote.ready] = pair[0];
+	remote.conn[remote.ready] = side_conn(&table, TABLE_READY, pair[0]);
 	remote.far[remote.ready] = pair[1];
 	return remote.far[remote.ready++];
 }

@@ -96,16 +96,47 @@ side_connect(const struct table *table)
 }
 
 uint32_t
-side_session(struct table *table, enum table_state state, int client_fd, int upstream_fd)
+side_client(struct table *table, int fd)
 {
-	uint32_t index = table_session_claim(table);
+	uint32_t index = table_client_claim(table);
 
 	assert_int_not_equal(index, 0);
-	table->sessions[index].client_fd = table_note_file(table, client_fd);
-	table->sessions[index].upstream_fd = table_note_file(table, upstream_fd);
-	table->sessions[index].since = clock_now();
-	table_session_set(table, index, state);
+	table->clients[index].fd = table_note_file(table, fd);
+	table->clients[index].since = clock_now();
+	table_client_set(table, index, TABLE_LIVE);
 	return index;
+}
+
+uint32_t
+side_conn(struct table *table, enum table_state state, int fd)
+{
+	uint32_t index = table_conn_claim(table);
+
+	assert_int_not_equal(index, 0);
+	table->conns[index].fd = table_note_file(table, fd);
+	table->conns[index].since = clock_now();
+	table_conn_set(table, index, state);
+	return index;
+}
+
+uint32_t
+side_session(struct table *table, int client_fd, int upstream_fd)
+{
+	uint32_t index = side_client(table, client_fd);
+
+	table_client_take(table, index,
+	    upstream_fd == -1 ? TABLE_CONN_SHARED : side_conn(table, TABLE_READY, upstream_fd));
+	return index;
+}
+
+void
+side_clear(struct table *table)
+{
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		table_client_free(table, i);
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		table_conn_free(table, i);
+	table_derive(table);
 }
 
 void
@@ -115,7 +146,7 @@ side_put(struct table *table, uint32_t session, enum table_direction direction, 
 
 	memcpy(buffers_bytes(table, buffer), text, strlen(text));
 	table->buffers[buffer].tail = (uint32_t)strlen(text);
-	table->sessions[session].buffer[direction] = buffer;
+	table->clients[session].buffer[direction] = buffer;
 }
 
 void

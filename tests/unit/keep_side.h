@@ -29,8 +29,14 @@ int side_listener(struct table *table);
 /* A client connected to the service's listener. */
 int side_connect(const struct table *table);
 
-/* A record of service 0. */
-uint32_t side_session(struct table *table, enum table_state state, int client_fd, int upstream_fd);
+/* Records of service 0: a held client; a connection in this state; a client that has a connection of its own, or, if
+ * upstream_fd is -1, shares one. */
+uint32_t side_client(struct table *table, int fd);
+uint32_t side_conn(struct table *table, enum table_state state, int fd);
+uint32_t side_session(struct table *table, int client_fd, int upstream_fd);
+
+/* No record is in use, as in a table that is new; their files are left to the sweep. */
+void side_clear(struct table *table);
 
 /* Gives a session a buffer that holds this. */
 void side_put(struct table *table, uint32_t session, enum table_direction direction, const char *text);

@@ -135,8 +135,8 @@ world_end(void)
 {
 	link_free(w.link);
 	world_turn();
-	for (uint32_t i = 1; i < w.table.header->session_high; i++)
-		assert_int_equal(table_session_state(&w.table, i), TABLE_FREE);
+	for (uint32_t i = 1; i < w.table.header->conn_high; i++)
+		assert_int_equal(table_conn_state(&w.table, i), TABLE_FREE);
 	loop_free(w.loop);
 	table_free(&w.table);
 	mem_free(w.addresses[0]);
@@ -145,39 +145,46 @@ world_end(void)
 	mem_free(w.settings.notify);
 }
 
+uint32_t
+world_take_conn(void)
+{
+	uint32_t conn = link_take(w.link);
+
+	if (conn != 0)
+		link_taken(w.link, conn);
+	return conn;
+}
+
 int
 world_take(void)
 {
-	uint32_t spare;
-	int fd = link_take(w.link, &spare);
+	uint32_t conn = world_take_conn();
+	int fd = conn == 0 ? -1 : w.table.conns[conn].fd;
 
-	if (fd != -1)
-		link_taken(w.link, spare);
+	if (conn != 0)
+		table_conn_free(&w.table, conn);
 	return fd;
 }
 
 int
 world_lend(void)
 {
-	uint32_t session;
-	int fd = link_lend(w.link, &session);
+	uint32_t conn = link_lend(w.link);
 
-	if (fd == -1)
+	if (conn == 0)
 		return -1;
-	table_session_set(&w.table, session, TABLE_LENT);
-	link_lent(w.link, session);
-	w.lent = session;
+	table_conn_share(&w.table, conn);
+	link_lent(w.link, conn);
+	w.lent = conn;
 	w.lends_seen++;
-	return fd;
+	return w.table.conns[conn].fd;
 }
 
 void
 world_close_lent(void)
 {
-	assert_int_equal(table_session_state(&w.table, w.lent), TABLE_LENT);
-	close(w.table.sessions[w.lent].upstream_fd);
-	w.table.sessions[w.lent].upstream_fd = -1;
-	table_session_free(&w.table, w.lent);
+	assert_true(table_conn_is_shared(&w.table, w.lent));
+	recover_close_conn(&w.table, w.lent);
 	w.lent = 0;
 }
 

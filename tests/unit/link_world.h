@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/recover.h"
 #include "upstream/link.h"
 
 #define SERVICE 3
@@ -53,7 +54,11 @@ void world_turn(void);
 
 struct link_status world_status(void);
 
-/* What a service does with a connection: its session names the file. */
+/* A client takes a connection; 0: there is none.  Without a record of its own, so that it is to be ended with
+ * recover_close_conn(). */
+uint32_t world_take_conn(void);
+
+/* The same, but only its file stays, the caller's; -1: there is none. */
 int world_take(void);
 
 /* What a shared service does with one: it lends it, and closes it when it has ended.  A dropped one is closed. */

@@ -35,8 +35,7 @@ static inline int
 tear_down(void **state)
 {
 	(void)state;
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		table_session_free(&table, i);
+	side_clear(&table);
 	table.services[0].word = 0;
 	recover_run(&table);
 	recover_close_strays(&table);
@@ -48,12 +47,15 @@ tear_down(void **state)
 static inline void
 recover_twice(void)
 {
-	struct table_session before[16];
+	struct table_client clients[16];
+	struct table_conn conns[16];
 
 	recover_run(&table);
-	memcpy(before, table.sessions, sizeof before);
+	memcpy(clients, table.clients, sizeof clients);
+	memcpy(conns, table.conns, sizeof conns);
 	recover_run(&table);
-	assert_memory_equal(before, table.sessions, sizeof before);
+	assert_memory_equal(clients, table.clients, sizeof clients);
+	assert_memory_equal(conns, table.conns, sizeof conns);
 }
 
 /* A session on the way of ten bytes, to be died over; the far ends, which must live through the sweep, are named by a
@@ -66,13 +68,12 @@ struct passage {
 static inline void
 passage_begin(struct passage *passage)
 {
-	table.header->session_high = 1;
-	table_derive(&table);
+	side_clear(&table);
 	memset(&table.header->call, 0, sizeof table.header->call);
 	side_pair(passage->from);
 	side_pair(passage->to);
-	passage->session = side_session(&table, TABLE_OPEN, passage->from[0], passage->to[0]);
-	side_session(&table, TABLE_OPEN, passage->from[1], passage->to[1]);
+	passage->session = side_session(&table, passage->from[0], passage->to[0]);
+	side_session(&table, passage->from[1], passage->to[1]);
 	side_say(passage->from[1], "0123456789");
 }
 
@@ -86,12 +87,22 @@ passage_end(const struct passage *passage)
 }
 
 static inline unsigned
-count_state(enum table_state state)
+count_clients(enum table_state state)
 {
 	unsigned count = 0;
 
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		count += table_session_state(&table, i) == state;
+	for (uint32_t i = 1; i < table.header->client_high; i++)
+		count += table_client_state(&table, i) == state;
+	return count;
+}
+
+static inline unsigned
+count_conns(enum table_state state)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 1; i < table.header->conn_high; i++)
+		count += table_conn_state(&table, i) == state;
 	return count;
 }
 

@@ -65,7 +65,7 @@ on_ended(void *arg)
 
 	f->ended++;
 	relay_stop(&f->relay);
-	recover_close_session(&table, f->session);
+	recover_close_client(&table, f->session);
 }
 
 static const struct relay_callbacks callbacks = {
@@ -86,7 +86,7 @@ flow_begin(struct flow *f, bool tcp)
 	f->client = client[1];
 	f->upstream = upstream[1];
 	f->near_upstream = upstream[0];
-	f->session = side_session(&table, TABLE_OPEN, client[0], upstream[0]);
+	f->session = side_session(&table, client[0], upstream[0]);
 	relay_init(&f->relay, loop, &table, f->session, &callbacks, f);
 	relay_start(&f->relay);
 }

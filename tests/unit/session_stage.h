@@ -23,7 +23,7 @@ static struct event_base *loop;
 static struct table table;
 static struct session_stock stock;
 static struct session *session;
-static struct table_session *record;
+static struct table_client *record;
 static int client; /* the far end */
 static unsigned attached, upstream_ended, ended, left;
 static bool gives_back;
@@ -84,7 +84,7 @@ set_up(void **state)
 	gives_back = false;
 	side_pair(pair);
 	client = pair[1];
-	session = session_new(&stock, loop, &table, side_session(&table, TABLE_HELD, pair[0], -1), &callbacks, NULL);
+	session = session_new(&stock, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
 	record = session_record(session);
 	session_begin(session);
 	return 0;
@@ -117,7 +117,7 @@ open_with(bool tcp)
 		side_tcp_pair(pair);
 	else
 		side_pair(pair);
-	session_open(session, pair[0]);
+	session_open(session, side_conn(&table, TABLE_READY, pair[0]));
 	return pair[1];
 }
 

@@ -26,25 +26,23 @@ world_record(void)
 	return &world.table.services[0].shared;
 }
 
-static int
-on_lend(void *arg, uint32_t *ret_session)
+static uint32_t
+on_lend(void *arg)
 {
 	const struct table *table = &world.table;
 
 	(void)arg;
-	for (uint32_t i = 1; i < table->header->session_high && !table_is_paused(table, 0); i++)
-		if (table_session_state(table, i) == TABLE_SPARE) {
-			*ret_session = i;
-			return table->sessions[i].upstream_fd;
-		}
-	return -1;
+	for (uint32_t i = 1; i < table->header->conn_high && !table_is_paused(table, 0); i++)
+		if (table_conn_state(table, i) == TABLE_READY && !table_conn_is_shared(table, i))
+			return i;
+	return 0;
 }
 
 static void
-on_lent(void *arg, uint32_t session)
+on_lent(void *arg, uint32_t conn)
 {
 	(void)arg;
-	assert_int_equal(table_session_state(&world.table, session), TABLE_LENT);
+	assert_true(table_conn_is_shared(&world.table, conn));
 	world.lent++;
 }
 
@@ -133,11 +131,11 @@ world_begin(void)
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
 	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
 	shared_abort_on_close(world.shared, world.aborts);
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) == TABLE_OPEN && table->sessions[i].service == 0 &&
-		    !(table->sessions[i].flags & TABLE_SESSION_DATAGRAMS))
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_is_open(table, i) && table->clients[i].service == 0 &&
+		    !(table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
 			session_begin(world_add(i));
-		else if (table_session_state(table, i) == TABLE_LINGERING)
+		else if (table_client_state(table, i) == TABLE_LINGERING)
 			lingering_resume(lingering, i, NULL);
 	shared_begin(world.shared, world.datagrams);
 }
@@ -198,8 +196,7 @@ world_close(void **state)
 {
 	(void)state;
 	world_end();
-	for (uint32_t i = 1; i < world.table.header->session_high; i++)
-		table_session_free(&world.table, i);
+	side_clear(&world.table);
 	recover_run(&world.table);
 	table_free(&world.table);
 	return 0;
@@ -209,19 +206,19 @@ world_close(void **state)
 static int
 world_name(int fd)
 {
-	uint32_t index = side_session(&world.table, TABLE_OPEN, fd, -1);
+	uint32_t index = side_session(&world.table, fd, -1);
 
-	world.table.sessions[index].service = 1;
+	world.table.clients[index].service = 1;
 	return fd;
 }
 
 void
 world_leave(int fd)
 {
-	for (uint32_t i = 1; i < world.table.header->session_high; i++)
-		if (table_session_state(&world.table, i) == TABLE_OPEN && world.table.sessions[i].service == 1 &&
-		    world.table.sessions[i].client_fd == fd) {
-			recover_close_session(&world.table, i);
+	for (uint32_t i = 1; i < world.table.header->client_high; i++)
+		if (table_client_is_open(&world.table, i) && world.table.clients[i].service == 1 &&
+		    world.table.clients[i].fd == fd) {
+			recover_close_client(&world.table, i);
 			return;
 		}
 	fail_msg("no far end has the number %d", fd);
@@ -233,7 +230,7 @@ world_come(void)
 	int type = world.settings.type == LISTENER_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM, pair[2];
 
 	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	session_share(world_add(side_session(&world.table, TABLE_HELD, pair[0], -1)));
+	session_share(world_add(side_client(&world.table, pair[0])));
 	return world_name(pair[1]);
 }
 
@@ -246,7 +243,7 @@ world_prepare(void)
 		side_tcp_pair(pair);
 	else
 		side_pair(pair);
-	side_session(&world.table, TABLE_SPARE, -1, pair[0]);
+	side_conn(&world.table, TABLE_READY, pair[0]);
 	return world_name(pair[1]);
 }
 
@@ -260,13 +257,19 @@ world_bring(void)
 }
 
 int
-world_near(enum table_state state)
+world_near_upstream(void)
+{
+	return world.table.conns[world_record()->upstream].fd;
+}
+
+int
+world_near_client(void)
 {
 	const struct table *table = &world.table;
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) == state && table->sessions[i].service == 0)
-			return state == TABLE_LENT ? table->sessions[i].upstream_fd : table->sessions[i].client_fd;
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_is_open(table, i) && table->clients[i].service == 0)
+			return table->clients[i].fd;
 	return -1;
 }
 
@@ -330,9 +333,9 @@ world_count_buffers(void)
 	const struct table *table = &world.table;
 	unsigned count = world_record()->out != 0;
 
-	for (uint32_t i = 1; i < table->header->session_high; i++)
-		if (table_session_state(table, i) != TABLE_FREE)
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
 			for (int d = 0; d < 2; d++)
-				count += table->sessions[i].buffer[d] != 0;
+				count += table->clients[i].buffer[d] != 0;
 	return count;
 }

@@ -53,14 +53,15 @@ void world_begin(void);
 /* A client that has come; its far end. */
 int world_come(void);
 
-/* A connection that is ready, and taken; its far end.  Its record is SPARE until then. */
+/* A connection that is ready, and taken; its far end.  Idle until then. */
 int world_bring(void);
 
 /* As world_bring(), but it is not told. */
 int world_prepare(void);
 
-/* The near end of the connection in use (TABLE_LENT), or of the first client (TABLE_OPEN). */
-int world_near(enum table_state state);
+/* The near end of the connection in use, and of the first client. */
+int world_near_upstream(void);
+int world_near_client(void);
 
 /* A far end is closed by who has it. */
 void world_leave(int fd);

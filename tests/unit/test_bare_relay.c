@@ -112,8 +112,8 @@ work(void *arg)
 	    on_requests, &worker);
 	event_add(&worker.requests, NULL);
 	on_heartbeat(-1, 0, &worker);
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		if (table_session_state(&table, i) == TABLE_OPEN)
+	for (uint32_t i = 1; i < table.header->client_high; i++)
+		if (table_client_is_open(&table, i))
 			session_begin(session_new(&stock, worker.loop, &table, i, &callbacks, NULL));
 	table.header->was_ready = table.header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
@@ -221,7 +221,7 @@ begin(const char *crash)
 			side_pair(upstream);
 		else
 			side_tcp_pair(upstream);
-		side_session(&table, TABLE_OPEN, client[0], upstream[0]);
+		side_session(&table, client[0], upstream[0]);
 		near[i][0] = client[0];
 		near[i][1] = upstream[0];
 		flows[i].end[0] = client[1];
@@ -259,7 +259,7 @@ end_and_check(void)
 		}
 	/* The far ends may hear the end a moment before the record is free. */
 	for (uint32_t i = 1; i <= FLOWS; i++)
-		assert_true(side_await(&table.sessions[i].word, 1 << 8, LIMIT));
+		assert_true(side_await(&table.clients[i].word, 1 << 8, LIMIT));
 	kill(keeper, SIGTERM);
 	assert_int_equal(waitpid(keeper, &status, 0), keeper);
 	assert_true(WIFEXITED(status));
@@ -343,7 +343,8 @@ static const char *const points[] = {
 	"call.receive-stored", "call.send-marked", "call.sent", "call.send-stored", "call.filled",
 	"call.drain-marked", "call.drained", "call.drain-stored", "pipe.opened", "pipe.named", "pipe.taken",
 	"pipe.given-back", "shutdown.before", "shutdown.after",
-	"close.marked", "close.upstream", "close.client", "close.released", "close.freed", "redo.committed",
+	"close.marked", "conn.marked", "conn.closed", "conn.unnamed", "conn.freed", "close.upstream", "close.client",
+	"close.released", "close.freed", "redo.committed",
 };
 
 static const char *const recoveries[] = {

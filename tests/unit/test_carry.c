@@ -14,7 +14,7 @@
 #include "keep_side.h"
 
 static struct table table;
-static struct table_session *record;
+static struct table_client *record;
 static struct carry carry;
 static int from[2], to[2]; /* ours, the far end's */
 static uint64_t sent, received;
@@ -30,8 +30,8 @@ set_up(void **state)
 		return -1;
 	side_pair(from);
 	side_pair(to);
-	session = side_session(&table, TABLE_OPEN, from[0], to[0]);
-	record = &table.sessions[session];
+	session = side_session(&table, from[0], to[0]);
+	record = &table.clients[session];
 	carry_init(&carry, &table, session, TABLE_UP);
 	sent = received = 0;
 	wrong = 0;

@@ -206,7 +206,7 @@ a_connection_that_has_lived_for_a_second_gets_its_socket_options(void **state)
 	assert_true(side_run(loop, is_tuned, NULL, 3 * CLOCK_SECOND));
 	assert_true(clock_now() - since >= CLOCK_SECOND);
 	assert_int_equal(remote.tuned, 1);
-	assert_true(table.sessions[1].flags & TABLE_SESSION_TUNED); /* a new worker finds it so */
+	assert_true(table.conns[1].flags & TABLE_CONN_TUNED); /* a new worker finds it so */
 	close(client);
 }
 
@@ -339,13 +339,13 @@ a_client_without_a_record_is_not_counted_as_its_users(void **state)
 	(void)state;
 	settings.max_clients_per_user = 1;
 	crowd_set(crowd, &settings, false);
-	while ((record[count] = table_session_claim(&table)) != 0)
+	while ((record[count] = table_client_claim(&table)) != 0)
 		count++;
 	client = come();
 	assert_string_equal(side_hear(client), "EOF");
 	close(client);
 	while (count > 0)
-		table_session_free(&table, record[--count]);
+		table_client_free(&table, record[--count]);
 	client = come();
 	assert_int_equal(counters()->refused_per_user, 0);
 	assert_int_equal(crowd_held(crowd), 1);

@@ -141,7 +141,7 @@ adopted_clients_are_counted_and_asked_who_they_are(void **state)
 	for (int i = 0; i < 2; i++) {
 		client[i] = side_connect(&table);
 		accepted[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-		table.sessions[side_session(&table, TABLE_HELD, accepted[i], -1)].flags = TABLE_SESSION_ADOPTED;
+		table.clients[side_client(&table, accepted[i])].flags = TABLE_CLIENT_ADOPTED;
 		if (i == 1)
 			settings.allow_users = strangers;
 		begin();
@@ -170,7 +170,7 @@ an_adopted_client_is_refused_while_down_as_any_new_one_is(void **state)
 	settings.on_down = CROWD_REFUSE;
 	settings.max_clients_per_user = 1;
 	settings.down_reply = later;
-	table.sessions[side_session(&table, TABLE_HELD, accepted, -1)].flags = TABLE_SESSION_ADOPTED;
+	table.clients[side_client(&table, accepted)].flags = TABLE_CLIENT_ADOPTED;
 	begin();
 	assert_int_equal(crowd_held(crowd), 0);
 	assert_int_equal(counters()->clients, 1);
@@ -302,13 +302,13 @@ with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects(void **state)
 		side_say(client[i], "fire and forget");
 		close(client[i]);
 	}
-	session_record(hold_first(crowd->hold))->flags = TABLE_SESSION_RECONNECT;
+	session_record(hold_first(crowd->hold))->bytes[TABLE_UP] = 1; /* it was attached */
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	hold_first(crowd->hold)->gone -= 61 * CLOCK_SECOND;
 	hold_next(hold_first(crowd->hold))->gone -= 61 * CLOCK_SECOND;
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	assert_int_equal(crowd_held(crowd), 1);
-	assert_int_equal(session_record(hold_first(crowd->hold))->flags, 0);
+	assert_int_equal(session_record(hold_first(crowd->hold))->bytes[TABLE_UP], 0);
 }
 
 static bool

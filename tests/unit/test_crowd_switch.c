@@ -140,7 +140,7 @@ a_new_worker_goes_by_the_end_of_the_pause(void **state)
 	settings.hold_timeout = 10 * CLOCK_SECOND;
 	for (int i = 0; i < 2; i++) {
 		come();
-		table.sessions[1 + i].since = clock_now() - 20 * CLOCK_SECOND;
+		table.clients[1 + i].since = clock_now() - 20 * CLOCK_SECOND;
 		crowd_free(crowd);
 		table.services[0].pause.since = clock_now() + ends[i] * CLOCK_SECOND;
 		begin();

@@ -9,15 +9,14 @@ static uint32_t session;
 static volatile uint32_t *
 name(void)
 {
-	return &table.sessions[session].buffer[TABLE_UP];
+	return &table.clients[session].buffer[TABLE_UP];
 }
 
 static void
 begin(void)
 {
-	table.header->session_high = 1;
-	table_derive(&table);
-	session = side_session(&table, TABLE_OPEN, -1, -1);
+	side_clear(&table);
+	session = side_session(&table, -1, -1);
 }
 
 /* Appends a text, as who uses a flow does. */

@@ -44,7 +44,7 @@ set_up(void **state)
 	expired = 0;
 	hold = hold_new(loop, TIMEOUT, on_expired, NULL);
 	for (int i = 0; i < WAITING; i++)
-		session[i] = session_new(&stock, loop, &table, side_session(&table, TABLE_HELD, -1, -1), &none, NULL);
+		session[i] = session_new(&stock, loop, &table, side_client(&table, -1), &none, NULL);
 	return 0;
 }
 
@@ -115,7 +115,7 @@ static void
 a_client_that_had_been_attached_waits_without_end(void **state)
 {
 	(void)state;
-	session_record(session[0])->flags = TABLE_SESSION_RECONNECT;
+	session_record(session[0])->bytes[TABLE_DOWN] = 1;
 	session_record(session[0])->since = 1;
 	session_record(session[1])->since = 1;
 	hold_add(hold, session[0]);
@@ -174,7 +174,7 @@ static void
 a_wait_is_limited_by_the_time_out_unless_it_is_for_a_reconnect(void **state)
 {
 	(void)state;
-	session_record(session[1])->flags = TABLE_SESSION_RECONNECT;
+	session_record(session[1])->bytes[TABLE_DOWN] = 1;
 	assert_true(hold_is_limited(hold, session[0]));
 	assert_false(hold_is_limited(hold, session[1]));
 	hold_set_timeout(hold, 0);

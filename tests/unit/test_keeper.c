@@ -65,7 +65,7 @@ k7_young_deaths_of_their_own_making_delay_the_next_start(void **state)
 static void
 k7_three_strikes_close_the_session(void **state)
 {
-	uint32_t session = side_session(&table, TABLE_OPEN, -1, -1);
+	uint32_t session = side_session(&table, -1, -1);
 
 	(void)state;
 	play->handling = session;
@@ -73,25 +73,42 @@ k7_three_strikes_close_the_session(void **state)
 	begin();
 	assert_true(await_workers(3));
 	assert_true(side_await(&table.header->ready, 1, SECONDS(5)));
-	assert_int_equal(table_session_state(&table, session), TABLE_OPEN);
+	assert_int_equal(table_client_state(&table, session), TABLE_LIVE);
 	assert_int_equal(table.header->last_death.condemned, 0);
 	kill_worker(SIGKILL); /* no strike */
 	assert_true(await_workers(4));
-	assert_int_equal(table_session_state(&table, session), TABLE_OPEN);
+	assert_int_equal(table_client_state(&table, session), TABLE_LIVE);
 	play->abort_until = 5;
 	kill_worker(SIGKILL);
 	assert_true(await_workers(6));
 	assert_true(side_await(&table.header->ready, 1, SECONDS(5)));
-	assert_int_equal(table_session_state(&table, session), TABLE_FREE); /* closed by the worker that came then */
-	assert_int_equal(table.header->blamed[(table.header->blamed_next - 1) % TABLE_BLAMED].session, session);
+	assert_int_equal(table_client_state(&table, session), TABLE_FREE); /* closed by the worker that came then */
+	assert_int_equal(table.header->blamed[(table.header->blamed_next - 1) % TABLE_BLAMED].handled, session);
+}
+
+static void
+k7_three_strikes_close_the_connection_that_all_share(void **state)
+{
+	uint32_t session = side_session(&table, -1, -1), conn = side_conn(&table, TABLE_READY, -1);
+
+	(void)state;
+	assert_int_equal(session, conn); /* each is known from the other */
+	table_conn_share(&table, conn);
+	play->handling = TABLE_HANDLING_CONN | conn;
+	play->abort_until = 3;
+	begin();
+	assert_true(await_workers(4));
+	assert_true(side_await(&table.header->ready, 1, SECONDS(5)));
+	assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
+	assert_int_equal(table_client_state(&table, session), TABLE_LIVE);
 }
 
 static void
 k7_a_held_session_loses_no_connection_of_others(void **state)
 {
 	int upstream = side_file();
-	uint32_t spare = side_session(&table, TABLE_SPARE, -1, upstream);
-	uint32_t held = side_session(&table, TABLE_HELD, -1, upstream);
+	uint32_t spare = side_conn(&table, TABLE_READY, upstream);
+	uint32_t held = side_client(&table, -1);
 
 	(void)state;
 	play->handling = held;
@@ -99,8 +116,8 @@ k7_a_held_session_loses_no_connection_of_others(void **state)
 	begin();
 	assert_true(await_workers(4));
 	assert_true(side_await(&table.header->ready, 1, SECONDS(5)));
-	assert_int_equal(table_session_state(&table, held), TABLE_FREE);
-	assert_int_equal(table_session_state(&table, spare), TABLE_SPARE);
+	assert_int_equal(table_client_state(&table, held), TABLE_FREE);
+	assert_int_equal(table_conn_state(&table, spare), TABLE_READY);
 	close(upstream);
 }
 
@@ -108,7 +125,7 @@ k7_a_held_session_loses_no_connection_of_others(void **state)
 static void
 k7_a_fault_that_was_sent_blames_nobody(void **state)
 {
-	uint32_t session = side_session(&table, TABLE_OPEN, -1, -1);
+	uint32_t session = side_session(&table, -1, -1);
 
 	(void)state;
 	play->handling = session;
@@ -122,7 +139,7 @@ k7_a_fault_that_was_sent_blames_nobody(void **state)
 		assert_true(side_await(&table.header->ready, 1, SECONDS(5)));
 	}
 	assert_int_equal(table.header->blamed_next, 0);
-	assert_int_equal(table_session_state(&table, session), TABLE_OPEN);
+	assert_int_equal(table_client_state(&table, session), TABLE_LIVE);
 }
 #endif
 
@@ -157,6 +174,7 @@ main(void)
 		ROW(an_exit_of_a_later_worker_is_a_death_like_others),
 		ROW(k7_young_deaths_of_their_own_making_delay_the_next_start),
 		ROW(k7_three_strikes_close_the_session),
+		ROW(k7_three_strikes_close_the_connection_that_all_share),
 		ROW(k7_a_held_session_loses_no_connection_of_others),
 #ifndef __SANITIZE_ADDRESS__
 		ROW(k7_a_fault_that_was_sent_blames_nobody),

@@ -21,9 +21,10 @@ u4_layout_6(void **state)
 	skip();
 #endif
 	assert_int_equal(TABLE_LAYOUT, 6);
-	assert_int_equal(sizeof(struct table_shape), 56);
-	assert_int_equal(sizeof(struct table_header), 28344);
-	assert_int_equal(sizeof(struct table_session), 64);
+	assert_int_equal(sizeof(struct table_shape), 64);
+	assert_int_equal(sizeof(struct table_header), 28360);
+	assert_int_equal(sizeof(struct table_client), 64);
+	assert_int_equal(sizeof(struct table_conn), 24);
 	assert_int_equal(sizeof(struct table_buffer), 8);
 	assert_int_equal(sizeof(struct table_service), 50304);
 	assert_int_equal(offsetof(struct table_service, shared), 912);

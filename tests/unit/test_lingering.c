@@ -42,7 +42,7 @@ begin(void)
 
 	side_pair(pair);
 	client = pair[1];
-	session = side_session(&table, TABLE_HELD, pair[0], -1);
+	session = side_client(&table, pair[0]);
 }
 
 static void
@@ -88,7 +88,7 @@ tear_down(void **state)
 static enum table_state
 state_of(uint32_t index)
 {
-	return table_session_state(&table, index);
+	return table_client_state(&table, index);
 }
 
 static void
@@ -226,7 +226,7 @@ beyond_the_most_the_oldest_is_closed(void **state)
 		assert_int_equal(state_of(oldest), TABLE_LINGERING);
 		side_pair(pair);
 		far[i] = pair[1];
-		lingering_begin(lingering, side_session(&table, TABLE_HELD, pair[0], -1), NULL);
+		lingering_begin(lingering, side_client(&table, pair[0]), NULL);
 	}
 	assert_int_not_equal(state_of(oldest), TABLE_LINGERING);
 	assert_int_equal(lingering_count(lingering), LINGERING_MOST);
@@ -240,11 +240,11 @@ what_it_had_is_let_go(void **state)
 	int other = side_file();
 
 	(void)state;
-	table.sessions[session].upstream_fd = other; /* named, not committed: another's */
+	side_conn(&table, TABLE_READY, other);
 	side_put(&table, session, TABLE_UP, "kept for the next");
 	lingering_begin(lingering, session, REPLY);
-	assert_int_equal(table.sessions[session].buffer[TABLE_UP], 0);
-	assert_int_equal(table.sessions[session].buffer[TABLE_DOWN], 0);
+	assert_int_equal(table.clients[session].buffer[TABLE_UP], 0);
+	assert_int_equal(table.clients[session].buffer[TABLE_DOWN], 0);
 	lingering_close(lingering);
 	assert_true(side_is_open(other));
 	close(other);
@@ -255,11 +255,10 @@ static void
 before_a_death(void *arg)
 {
 	(void)arg;
-	table.header->session_high = 1;
-	table_derive(&table);
+	side_clear(&table);
 	memset(&table.header->call, 0, sizeof table.header->call);
 	begin();
-	side_session(&table, TABLE_OPEN, client, -1);
+	side_session(&table, client, -1);
 	side_say(client, "GET / HTTP/1.0\r\n\r\n");
 	loop_begin();
 }
@@ -280,7 +279,7 @@ after_a_death(void *arg, bool finished)
 	loop_end();
 	recover_run(&table);
 	loop_begin();
-	if (state_of(session) == TABLE_HELD)
+	if (state_of(session) == TABLE_LIVE)
 		lingering_begin(lingering, session, answer);
 	else if (state_of(session) == TABLE_LINGERING)
 		lingering_resume(lingering, session, REPLY);

@@ -72,7 +72,7 @@ one_connection_serves_all_whatever_warm_says(void **state)
 	assert_int_equal(world_status().state, LINK_IS_CONNECTED);
 	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &length), 0);
 	assert_true(on);
-	assert_true(w.table.sessions[w.lent].flags & TABLE_SESSION_TUNED);
+	assert_true(w.table.conns[w.lent].flags & TABLE_CONN_TUNED);
 	end_shared();
 }
 
@@ -118,8 +118,8 @@ an_unused_one_that_ends_later_is_a_loss_and_no_expiry(void **state)
 	begin_shared();
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+") == 0);
 	world_die();
-	for (uint32_t i = 1; i < w.table.header->session_high; i++)
-		w.table.sessions[i].since -= 2 * CLOCK_SECOND;
+	for (uint32_t i = 1; i < w.table.header->conn_high; i++)
+		w.table.conns[i].since -= 2 * CLOCK_SECOND;
 	world_begin();
 	world_turn();
 	close(world_accept(listener));
@@ -258,7 +258,7 @@ a_removed_service_leaves_it_to_its_borrower(void **state)
 	link_free(w.link);
 	w.link = NULL;
 	assert_int_equal(w.drops, 0);
-	assert_int_equal(table_session_state(&w.table, w.lent), TABLE_LENT);
+	assert_true(table_conn_is_shared(&w.table, w.lent));
 	end_shared();
 }
 

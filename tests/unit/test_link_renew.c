@@ -367,7 +367,8 @@ a_copy_that_ends_young_ones_is_tried_last(void **state)
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 	char folder[TEMPORARY_SIZE];
 	uint16_t port = 0;
-	int listener = world_listen(&port), fd;
+	int listener = world_listen(&port);
+	uint32_t conn;
 	int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	(void)state;
@@ -383,12 +384,12 @@ a_copy_that_ends_young_ones_is_tried_last(void **state)
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
 	assert_string_equal(world_status().address, w.addresses[0]);
-	fd = world_take();
-	assert_true(fd != -1);
-	link_unused(w.link, 0);
+	conn = world_take_conn();
+	assert_true(conn != 0);
+	link_unused(w.link, conn);
+	recover_close_conn(&w.table, conn);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	assert_string_equal(world_status().address, w.addresses[1]);
-	close(fd);
 	close(local);
 	close(listener);
 	unlink(name.sun_path);

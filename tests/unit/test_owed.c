@@ -194,15 +194,15 @@ a_request_begins_where_the_one_before_it_ends(void **state)
 static void
 the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 {
-	uint32_t session = side_session(&table, TABLE_OPEN, -1, -1);
+	uint32_t session = side_session(&table, -1, -1);
 	uint64_t who = owed_word(&table, session);
 
 	(void)state;
 	assert_int_not_equal(who, TABLE_OWED_NOBODY);
 	assert_int_equal(owed_client(&table, who), session);
-	table_session_set(&table, session, TABLE_CLOSING);
+	table_client_set(&table, session, TABLE_CLOSING);
 	assert_int_equal(owed_client(&table, who), 0);
-	table_session_free(&table, session);
+	table_client_free(&table, session);
 	assert_int_equal(owed_client(&table, who), 0);
 	assert_int_equal(owed_client(&table, TABLE_OWED_NOBODY), 0);
 }
@@ -210,12 +210,12 @@ the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 static void
 who_has_the_slot_of_one_that_is_gone_is_not_that_one(void **state)
 {
-	uint32_t session = side_session(&table, TABLE_OPEN, -1, -1), next;
+	uint32_t session = side_session(&table, -1, -1), next;
 	uint64_t who = owed_word(&table, session);
 
 	(void)state;
-	table_session_free(&table, session);
-	next = side_session(&table, TABLE_OPEN, -1, -1);
+	table_client_free(&table, session);
+	next = side_session(&table, -1, -1);
 	assert_int_equal(next, session);
 	assert_int_equal(owed_client(&table, who), 0);
 	assert_int_equal(owed_client(&table, owed_word(&table, next)), next);

@@ -15,7 +15,7 @@ set_up_pipes(void **state)
 	if (table_new(2000, &table) < 0)
 		return -1;
 	table.header->shape.services = 2;
-	session = side_session(&table, TABLE_OPEN, -1, -1);
+	session = side_session(&table, -1, -1);
 	return 0;
 }
 
@@ -125,15 +125,15 @@ static void
 pipes_take_no_file_that_is_kept_for_others(void **state)
 {
 	int room = side_file();
-	uint32_t sessions = table.header->shape.sessions;
+	uint32_t sessions = table.header->shape.files;
 
 	(void)state;
 	close(room);
-	table.header->shape.sessions = (uint32_t)room + 20;
+	table.header->shape.files = (uint32_t)room + 20;
 	assert_int_equal(pipes_claim(&table, side_payer), 0);
 	assert_int_equal(side_file(), room); /* nothing is left open */
 	close(room);
-	table.header->shape.sessions = sessions;
+	table.header->shape.files = sessions;
 	assert_int_equal(pipes_claim(&table, side_payer), 0); /* it is not tried again and again */
 	pipes_trim(&table);
 	assert_int_equal(pipes_claim(&table, side_payer), 1);
@@ -166,7 +166,7 @@ b2_a_new_worker_finds_the_bytes_where_they_were(void **state)
 	int full_fd = end_of(full), empty_fd = end_of(empty);
 
 	(void)state;
-	table.sessions[session].pipe[TABLE_DOWN] = used;
+	table.clients[session].pipe[TABLE_DOWN] = used;
 	put(used, "kept");
 	put(full, "un-named in the midst of a close");
 	recover_twice();
@@ -184,15 +184,15 @@ b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 	struct table_call *call = &table.header->call;
 
 	(void)state;
-	table.sessions[session].pipe[TABLE_UP] = pipes_claim(&table, side_payer);
-	put(table.sessions[session].pipe[TABLE_UP], "four");
+	table.clients[session].pipe[TABLE_UP] = pipes_claim(&table, side_payer);
+	put(table.clients[session].pipe[TABLE_UP], "four");
 	call->session = session;
 	call->direction = TABLE_UP;
 	call->base = 10; /* so 6 are gone */
 	call->base_bytes = 100;
 	call->phase = TABLE_CALL_DRAIN;
 	recover_twice();
-	assert_int_equal(table.sessions[session].bytes[TABLE_UP], 106);
+	assert_int_equal(table.clients[session].bytes[TABLE_UP], 106);
 	assert_int_equal(call->phase, TABLE_CALL_NONE);
 }
 
@@ -203,10 +203,10 @@ b2_the_end_of_a_session_frees_its_pipes(void **state)
 	int up_fd = end_of(up), down_fd = end_of(down);
 
 	(void)state;
-	table.sessions[session].pipe[TABLE_UP] = up;
-	table.sessions[session].pipe[TABLE_DOWN] = down;
+	table.clients[session].pipe[TABLE_UP] = up;
+	table.clients[session].pipe[TABLE_DOWN] = down;
 	put(up, "not delivered");
-	recover_close_session(&table, session);
+	recover_close_client(&table, session);
 	assert_false(side_is_open(up_fd));
 	assert_true(side_is_open(down_fd));
 	assert_int_equal(pipes_claim(&table, side_payer), down);
@@ -239,7 +239,7 @@ static void
 passage_act(void *arg)
 {
 	const struct passage *passage = arg;
-	struct table_session *record = &table.sessions[passage->session];
+	struct table_client *record = &table.clients[passage->session];
 	uint16_t pipe = pipes_claim(&table, side_payer);
 
 	record->pipe[TABLE_UP] = pipe;
@@ -255,7 +255,7 @@ static void
 passage_check(void *arg, bool finished)
 {
 	struct passage *passage = arg;
-	struct table_session *record = &table.sessions[passage->session];
+	struct table_client *record = &table.clients[passage->session];
 	char text[32];
 	ssize_t unread, there, delivered;
 
@@ -269,7 +269,7 @@ passage_check(void *arg, bool finished)
 	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
 		if (table.header->pipe[pipe].read_fd != -1)
 			assert_true(side_is_open(table.header->pipe[pipe].read_fd) && side_is_open(end_of(pipe)));
-	recover_close_session(&table, passage->session);
+	recover_close_client(&table, passage->session);
 	passage_end(passage);
 }
 
@@ -279,7 +279,7 @@ b2_no_byte_of_a_pipe_is_lost_or_doubled_by_a_death_before_any_instruction(void *
 	struct passage passage;
 
 	(void)state;
-	recover_close_session(&table, session);
+	recover_close_client(&table, session);
 	if (!side_every_step(passage_prepare, passage_act, passage_check, &passage))
 		skip();
 }

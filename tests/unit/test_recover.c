@@ -12,11 +12,11 @@ a_receive_that_was_done_is_counted(void **state)
 	(void)state;
 	side_pair(client);
 	side_pair(upstream);
-	session = side_session(&table, TABLE_OPEN, client[0], upstream[0]);
+	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_UP, "abc");
 	call->session = session;
 	call->direction = TABLE_UP;
-	call->buffer = table.sessions[session].buffer[TABLE_UP];
+	call->buffer = table.clients[session].buffer[TABLE_UP];
 	buffer = &table.buffers[call->buffer];
 	call->base = 3;
 	call->message.msg_len = 5;
@@ -37,19 +37,19 @@ a_send_that_was_done_is_counted_once(void **state)
 	(void)state;
 	side_pair(client);
 	side_pair(upstream);
-	session = side_session(&table, TABLE_OPEN, client[0], upstream[0]);
+	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_DOWN, "abcdef");
-	table.sessions[session].bytes[TABLE_DOWN] = 104; /* the count is stored, the head is not */
+	table.clients[session].bytes[TABLE_DOWN] = 104; /* the count is stored, the head is not */
 	call->session = session;
 	call->direction = TABLE_DOWN;
-	call->buffer = table.sessions[session].buffer[TABLE_DOWN];
+	call->buffer = table.clients[session].buffer[TABLE_DOWN];
 	call->base = 0;
 	call->base_bytes = 100;
 	call->message.msg_len = 4;
 	call->phase = TABLE_CALL_SEND;
 	recover_twice();
-	assert_int_equal(table.sessions[session].bytes[TABLE_DOWN], 104);
-	assert_int_equal(table.buffers[table.sessions[session].buffer[TABLE_DOWN]].head, 4);
+	assert_int_equal(table.clients[session].bytes[TABLE_DOWN], 104);
+	assert_int_equal(table.buffers[table.clients[session].buffer[TABLE_DOWN]].head, 4);
 }
 
 /* One receive and one send, dying before any instruction; what the recovered table says must agree with what the
@@ -60,7 +60,7 @@ passage_prepare(void *arg)
 	struct passage *passage = arg;
 
 	passage_begin(passage);
-	table.sessions[passage->session].buffer[TABLE_UP] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+	table.clients[passage->session].buffer[TABLE_UP] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
 }
 
 static void
@@ -68,7 +68,7 @@ passage_act(void *arg)
 {
 	const struct passage *passage = arg;
 
-	call_receive(&table, passage->session, TABLE_UP, passage->from[0]);
+	call_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0]);
 	call_send(&table, passage->session, TABLE_UP, passage->to[0]);
 }
 
@@ -76,7 +76,7 @@ static void
 passage_check(void *arg, bool finished)
 {
 	struct passage *passage = arg;
-	struct table_session *record = &table.sessions[passage->session];
+	struct table_client *record = &table.clients[passage->session];
 	struct table_buffer *buffer;
 	char text[32];
 	ssize_t unread, there, delivered;
@@ -128,7 +128,7 @@ static void
 packets_check(void *arg, bool finished)
 {
 	struct passage *passage = arg;
-	struct table_session *record = &table.sessions[passage->session];
+	struct table_client *record = &table.clients[passage->session];
 	char text[32];
 	ssize_t delivered;
 
@@ -164,49 +164,60 @@ a_committed_redo_is_applied_first(void **state)
 }
 
 static void
-a_closing_record_is_finished_wherever_it_stopped(void **state)
+a_closing_client_is_finished_wherever_it_stopped(void **state)
 {
 	(void)state;
-	for (unsigned done = 0; done < 5; done++) {
+	for (unsigned done = 0; done < 7; done++) {
 		int client = side_file(), upstream = side_file();
-		uint32_t session = side_session(&table, TABLE_CLOSING, client, upstream);
-		struct table_session *record = &table.sessions[session];
+		uint32_t session = side_session(&table, client, upstream), conn = table.clients[session].conn;
+		struct table_client *record = &table.clients[session];
 		uint32_t generation = TABLE_GENERATION(record->word);
 		uint64_t bytes = table.services[0].counters.bytes[TABLE_UP];
 
+		table_client_set(&table, session, TABLE_CLOSING);
 		side_put(&table, session, TABLE_DOWN, "never delivered");
 		record->bytes[TABLE_UP] = 5;
 		if (done >= 1)
-			close(upstream); /* and died before it could say so */
+			table_conn_set(&table, conn, TABLE_CLOSING);
 		if (done >= 2)
-			record->upstream_fd = -1;
+			close(upstream); /* and died before it could say so */
 		if (done >= 3)
-			close(client);
+			table.conns[conn].fd = -1;
 		if (done >= 4)
-			record->client_fd = -1;
+			record->conn = 0;
+		if (done >= 5)
+			close(client);
+		if (done >= 6)
+			record->fd = -1;
 		recover_twice();
 		assert_false(side_is_open(client));
 		assert_false(side_is_open(upstream));
-		assert_int_equal(table_session_state(&table, session), TABLE_FREE);
+		assert_int_equal(table_client_state(&table, session), TABLE_FREE);
+		assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
 		assert_int_equal(TABLE_GENERATION(record->word), generation + 1);
 		assert_int_equal(table.services[0].counters.bytes[TABLE_UP], bytes + 5);
 	}
 	assert_int_equal(table.header->buffer_high[0], 2); /* the same buffer each time */
 }
 
-static uint32_t closing;
-
 static void
 closing_prepare(void *arg)
 {
+	uint32_t closing;
+
 	(void)arg;
 	recover_run(&table);
+	side_clear(&table);
 	table.services[0].counters.bytes[TABLE_UP] = 100;
-	closing = side_session(&table, TABLE_CLOSING, side_file(), side_file());
+	closing = side_session(&table, side_file(), side_file());
+	table_client_set(&table, closing, TABLE_CLOSING);
 	side_put(&table, closing, TABLE_UP, "x");
-	table.sessions[closing].bytes[TABLE_UP] = 5;
-	side_session(&table, TABLE_CLOSING, side_file(), -1);
-	side_session(&table, TABLE_SPARE, -1, side_file());
+	table.clients[closing].bytes[TABLE_UP] = 5;
+	table_client_set(&table, side_client(&table, side_file()), TABLE_CLOSING);
+	side_conn(&table, TABLE_CLOSING, side_file());
+	side_conn(&table, TABLE_READY, side_file());
+	closing = side_session(&table, side_file(), side_file());
+	table_conn_set(&table, table.clients[closing].conn, TABLE_CLOSING);
 	table.header->redo.count = 0;
 }
 
@@ -224,10 +235,10 @@ closing_check(void *arg, bool finished)
 	(void)finished;
 	recover_run(&table);
 	assert_int_equal(table.services[0].counters.bytes[TABLE_UP], 105);
-	assert_int_equal(count_state(TABLE_CLOSING), 0);
-	assert_int_equal(count_state(TABLE_SPARE), 1);
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		table_session_free(&table, i);
+	assert_int_equal(count_clients(TABLE_CLOSING), 0);
+	assert_int_equal(count_clients(TABLE_LIVE), 1); /* it is held */
+	assert_int_equal(count_conns(TABLE_CLOSING), 0);
+	assert_int_equal(count_conns(TABLE_READY), 1);
 }
 
 static void
@@ -239,118 +250,63 @@ a_death_in_the_recovery_is_recovered_from(void **state)
 }
 
 static void
-a_held_client_does_not_own_the_connection_it_had_not_got_yet(void **state)
+a_client_keeps_the_connection_that_it_names(void **state)
 {
 	int client = side_file(), upstream = side_file();
-	uint32_t spare = side_session(&table, TABLE_SPARE, -1, upstream);
-	uint32_t held = side_session(&table, TABLE_HELD, client, upstream);
+	uint32_t open = side_session(&table, client, upstream), conn = table.clients[open].conn;
 
 	(void)state;
-	recover_twice(); /* died at open.named */
-	assert_int_equal(table_session_state(&table, spare), TABLE_SPARE);
-	assert_int_equal(table_session_state(&table, held), TABLE_HELD);
-	assert_int_equal(table.sessions[held].upstream_fd, -1);
-	assert_true(side_is_open(upstream));
-}
-
-static void
-an_open_client_owns_the_connection_and_the_spare_lets_go(void **state)
-{
-	int client = side_file(), upstream = side_file();
-	uint32_t spare = side_session(&table, TABLE_SPARE, -1, upstream);
-	uint32_t open = side_session(&table, TABLE_OPEN, client, upstream);
-
-	(void)state;
-	recover_twice(); /* died at open.committed */
-	assert_int_equal(table_session_state(&table, spare), TABLE_FREE);
-	assert_int_equal(table_session_state(&table, open), TABLE_OPEN);
+	recover_twice();
+	assert_int_equal(table.clients[open].conn, conn);
+	assert_int_equal(table_conn_state(&table, conn), TABLE_READY);
 	assert_true(side_is_open(upstream));
 	assert_true(side_is_open(client));
 }
 
 static void
-a_lent_connection_is_kept(void **state)
+a_connection_that_all_share_is_kept(void **state)
 {
 	int upstream = side_file();
-	uint32_t lent = side_session(&table, TABLE_LENT, -1, upstream);
+	uint32_t conn = side_conn(&table, TABLE_READY, upstream);
 
 	(void)state;
+	table_conn_share(&table, conn);
 	recover_twice();
-	assert_int_equal(table_session_state(&table, lent), TABLE_LENT);
-	assert_int_equal(table.sessions[lent].upstream_fd, upstream);
+	assert_true(table_conn_is_shared(&table, conn));
+	assert_int_equal(table.conns[conn].fd, upstream);
 	assert_true(side_is_open(upstream));
 }
 
 static void
-a_held_client_that_was_returned_closes_its_old_connection(void **state)
+a_client_whose_connection_was_over_is_held(void **state)
 {
 	int client = side_file(), upstream = side_file();
-	uint32_t held = side_session(&table, TABLE_HELD, client, upstream);
+	uint32_t session = side_session(&table, client, upstream), conn = table.clients[session].conn;
 
 	(void)state;
+	table_conn_set(&table, conn, TABLE_CLOSING);
 	recover_twice(); /* died at return.held */
 	assert_false(side_is_open(upstream));
 	assert_true(side_is_open(client));
-	assert_int_equal(table.sessions[held].upstream_fd, -1);
+	assert_true(table_client_is_held(&table, session));
+	assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
 }
 
-/* A session is condemned by the keeper just after it got its connection: the spare's record names what is closed. */
+/* The keeper condemns a client whose worker died as it gave its connection back. */
 static void
-a_spare_that_went_with_a_condemned_session_is_not_found_in_another_file(void **state)
+a_condemned_client_and_its_connection_end_together(void **state)
 {
 	int client = side_file(), upstream = side_file();
-	uint32_t spare = side_session(&table, TABLE_SPARE, -1, upstream);
-	uint32_t open = side_session(&table, TABLE_CLOSING, client, upstream);
-	uint32_t dialling = side_session(&table, TABLE_DIALLING, -1, -1);
+	uint32_t session = side_session(&table, client, upstream), conn = table.clients[session].conn;
 
 	(void)state;
+	table_conn_set(&table, conn, TABLE_CLOSING);
+	table_client_set(&table, session, TABLE_CLOSING);
 	recover_twice();
-	assert_int_equal(table_session_state(&table, spare), TABLE_FREE);
-	assert_int_equal(table_session_state(&table, open), TABLE_FREE);
-	assert_int_equal(table_session_state(&table, dialling), TABLE_FREE);
-}
-
-static uint32_t lost_spare;
-
-static void
-lost_prepare(void *arg)
-{
-	int upstream;
-
-	(void)arg;
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		table_session_free(&table, i);
-	recover_run(&table);
-	upstream = side_file();
-	lost_spare = side_session(&table, TABLE_SPARE, -1, upstream);
-	side_session(&table, TABLE_CLOSING, side_file(), upstream);
-}
-
-static void
-lost_act(void *arg)
-{
-	(void)arg;
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		if (table_session_state(&table, i) == TABLE_CLOSING)
-			recover_close_session(&table, i);
-	recover_run(&table);
-}
-
-static void
-lost_check(void *arg, bool finished)
-{
-	(void)arg;
-	(void)finished;
-	recover_run(&table);
-	assert_int_equal(table_session_state(&table, lost_spare), TABLE_FREE);
-}
-
-static void
-nothing_is_opened_before_lost_connections_are_forgotten(void **state)
-{
-	(void)state;
-	if (!side_every_step(lost_prepare, lost_act, lost_check, NULL))
-		skip();
+	assert_false(side_is_open(upstream));
+	assert_false(side_is_open(client));
+	assert_int_equal(table_client_state(&table, session), TABLE_FREE);
+	assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -364,14 +320,12 @@ main(void)
 		ROW(no_byte_is_lost_or_doubled_by_a_death_before_any_instruction),
 		ROW(no_packet_is_lost_or_doubled_by_a_death_before_any_instruction),
 		ROW(a_committed_redo_is_applied_first),
-		ROW(a_closing_record_is_finished_wherever_it_stopped),
+		ROW(a_closing_client_is_finished_wherever_it_stopped),
 		ROW(a_death_in_the_recovery_is_recovered_from),
-		ROW(a_held_client_does_not_own_the_connection_it_had_not_got_yet),
-		ROW(an_open_client_owns_the_connection_and_the_spare_lets_go),
-		ROW(a_lent_connection_is_kept),
-		ROW(a_held_client_that_was_returned_closes_its_old_connection),
-		ROW(a_spare_that_went_with_a_condemned_session_is_not_found_in_another_file),
-		ROW(nothing_is_opened_before_lost_connections_are_forgotten),
+		ROW(a_client_keeps_the_connection_that_it_names),
+		ROW(a_connection_that_all_share_is_kept),
+		ROW(a_client_whose_connection_was_over_is_held),
+		ROW(a_condemned_client_and_its_connection_end_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,7 @@ exchange_story(void)
 	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
 	assert_int_equal(flow.wrong, 0);
 	assert_int_equal(flow.attached, 1);
-	assert_int_equal(table_session_state(&table, flow.session), TABLE_FREE);
+	assert_int_equal(table_client_state(&table, flow.session), TABLE_FREE);
 }
 
 static void
@@ -76,7 +76,7 @@ slow_reader_story(enum table_direction d)
 	}
 	assert_true(flow.sent[d] < flow.to_send[d]);
 	assert_rest(); /* blocked, and at rest */
-	assert_int_equal(table.sessions[flow.session].buffer[1 - d], 0);
+	assert_int_equal(table.clients[flow.session].buffer[1 - d], 0);
 	flow.deaf[d] = false;
 	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
 	assert_int_equal(flow.wrong, 0);
@@ -151,11 +151,11 @@ a_new_worker_lets_no_piece_wait_either(void **state)
 static void
 a_blocked_way_holds_its_pipe_and_a_free_one_nothing(void **state)
 {
-	const struct table_session *record;
+	const struct table_client *record;
 
 	(void)state;
 	flow_begin(&flow, true);
-	record = &table.sessions[flow.session];
+	record = &table.clients[flow.session];
 	flow.relay.way[TABLE_DOWN].carry.splices = true;
 	flow.to_send[TABLE_DOWN] = 4 << 20;
 	flow.deaf[TABLE_DOWN] = true;

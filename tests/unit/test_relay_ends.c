@@ -144,7 +144,7 @@ client_gone_while_blocked_story(void)
 		side_write(flow.upstream, 1, 0, 16384);
 		side_turns(loop, CLOCK_MILLISECOND);
 	}
-	assert_int_not_equal(table.sessions[flow.session].buffer[TABLE_DOWN], 0);
+	assert_int_not_equal(table.clients[flow.session].buffer[TABLE_DOWN], 0);
 	close(flow.client);
 	flow.client = -1;
 	flow.to_send[TABLE_DOWN] = 4 << 20;
@@ -204,7 +204,7 @@ an_empty_buffer_that_a_death_left_is_given_back(void **state)
 	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
 	relay_start(&flow.relay);
 	assert_rest();
-	assert_int_equal(table.sessions[flow.session].buffer[TABLE_UP], 0);
+	assert_int_equal(table.clients[flow.session].buffer[TABLE_UP], 0);
 	side_say(flow.client, "x");
 	assert_rest();
 	assert_string_equal(side_hear(flow.upstream), "x");
@@ -238,7 +238,7 @@ many_sessions_side_by_side(void **state)
 		assert_int_equal(flows[i].ended, 1);
 		flow_end(&flows[i]);
 	}
-	assert_int_equal(table.header->session_high, MANY + 1);
+	assert_int_equal(table.header->client_high, MANY + 1);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

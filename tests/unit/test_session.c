@@ -61,8 +61,8 @@ what_the_dead_upstream_did_not_take_goes_to_the_next(void **state)
 	settle();
 	assert_int_equal(upstream_ended, 1);
 	assert_true(session_is_held(session));
-	assert_int_equal(record->flags, 0); /* no byte has passed */
-	assert_int_equal(record->upstream_fd, -1);
+	assert_false(session_was_attached(session));
+	assert_int_equal(record->conn, 0);
 	upstream = open_with(false);
 	settle();
 	assert_string_equal(side_hear(upstream), "hello");
@@ -92,7 +92,7 @@ keep_in_order(bool by_pipe)
 	settle();
 	assert_true(session_is_held(session));
 	assert_false(session_has_left(session));
-	assert_int_equal(record->flags, TABLE_SESSION_RECONNECT);
+	assert_true(session_was_attached(session));
 	assert_int_equal(record->bytes[TABLE_UP], received);
 	next = open_with(by_pipe);
 	for (int i = 0; i < 1000 && received < sent; i++) {
@@ -144,7 +144,7 @@ a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
 }
 
 static void
-a_returned_session_forgets_that_its_connection_had_options(void **state)
+the_options_of_a_connection_go_with_it(void **state)
 {
 	int upstream = open_with(false);
 
@@ -152,10 +152,12 @@ a_returned_session_forgets_that_its_connection_had_options(void **state)
 	gives_back = true;
 	side_say(client, "x");
 	settle();
-	record->flags |= TABLE_SESSION_TUNED;
+	table.conns[record->conn].flags |= TABLE_CONN_TUNED;
 	close(upstream);
 	settle();
-	assert_int_equal(record->flags, TABLE_SESSION_RECONNECT);
+	upstream = open_with(false);
+	assert_int_equal(table.conns[record->conn].flags, 0);
+	close(upstream);
 }
 
 /* A client that has waited since then gets a connection that ends unused after so long. */
@@ -185,50 +187,6 @@ a_client_that_comes_back_at_once_has_waited_all_the_time(void **state)
 	(void)state;
 	return_unused(12345, 0);
 	assert_int_equal(record->since, 12345);
-}
-
-static uint32_t reopened;
-
-static int next_upstream;
-
-static void
-reopen_prepare(void *arg)
-{
-	(void)arg;
-	record->flags = TABLE_SESSION_RECONNECT;
-	table_session_set(&table, reopened, TABLE_HELD);
-}
-
-static void
-reopen_act(void *arg)
-{
-	(void)arg;
-	session_open(session, next_upstream);
-}
-
-static void
-reopen_check(void *arg, bool finished)
-{
-	(void)arg;
-	if (!finished && table_session_state(&table, reopened) == TABLE_HELD)
-		assert_int_equal(record->flags, TABLE_SESSION_RECONNECT);
-}
-
-/* The acting process has the loop's epoll in common with us: the loop is not to run here. */
-static void
-no_death_takes_the_privilege_of_a_reconnecting_client(void **state)
-{
-	int pair[2];
-
-	(void)state;
-	side_pair(pair);
-	next_upstream = pair[0];
-	reopened = session->index;
-	if (!side_every_step(reopen_prepare, reopen_act, reopen_check, NULL))
-		skip();
-	reopen_prepare(NULL);
-	close(pair[0]);
-	close(pair[1]);
 }
 
 static void
@@ -283,10 +241,9 @@ main(void)
 		ROW(much_that_is_on_its_way_is_kept_in_order),
 		ROW(a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look),
 		ROW(what_a_pipe_held_for_the_dead_upstream_goes_to_the_next),
-		ROW(a_returned_session_forgets_that_its_connection_had_options),
+		ROW(the_options_of_a_connection_go_with_it),
 		ROW(a_returned_client_that_was_never_attached_begins_its_time_anew),
 		ROW(a_client_that_comes_back_at_once_has_waited_all_the_time),
-		ROW(no_death_takes_the_privilege_of_a_reconnecting_client),
 		ROW(a_client_gone_after_its_end_is_found_by_a_look),
 		ROW(a_client_found_gone_behind_its_upstreams_end_is_over_at_once),
 	};

@@ -81,7 +81,7 @@ closing_a_held_client_closes_no_connection_of_others(void **state)
 	int other = side_file();
 
 	(void)state;
-	record->upstream_fd = other; /* named, not committed */
+	side_conn(&table, TABLE_READY, other);
 	session_close(session);
 	session = NULL;
 	assert_true(side_is_open(other));

@@ -228,7 +228,7 @@ story_a_request_that_was_sent_in_part_goes_out_whole_on_the_next(void)
 	world_begin();
 	upstream = world_bring();
 	assert_int_equal(setsockopt(upstream, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
-	setsockopt(world_near(TABLE_LENT), SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int));
+	setsockopt(world_near_upstream(), SOL_SOCKET, SO_SNDBUF, &(int){ 4096 }, sizeof(int));
 	client = world_come();
 	memset(text, 'x', whole - 1);
 	text[whole - 1] = '\n';
@@ -346,7 +346,7 @@ many_requests_of_both_kinds_are_turned_away_in_their_order(void **state)
 	world_begin();
 	client = world_come();
 	/* All fits, so that nothing but the messages ends a row. */
-	setsockopt(world_near(TABLE_OPEN), SOL_SOCKET, SO_SNDBUFFORCE, &(int){ 16 << 20 }, sizeof(int));
+	setsockopt(world_near_client(), SOL_SOCKET, SO_SNDBUFFORCE, &(int){ 16 << 20 }, sizeof(int));
 	for (size_t i = 0; i < 4000; i++)
 		memcpy(text + i * (sizeof pair - 1), pair, sizeof pair - 1);
 	assert_int_equal(send(client, text, sizeof text, MSG_NOSIGNAL), (long)sizeof text);

@@ -173,7 +173,7 @@ on_client(void *arg, uint32_t session)
 {
 	unsigned *count = arg;
 
-	assert_int_equal(table_session_state(&world.table, session), TABLE_OPEN);
+	assert_true(table_client_is_open(&world.table, session));
 	return ++*count < 2;
 }
 

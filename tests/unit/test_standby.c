@@ -66,7 +66,7 @@ copy_of(int fd)
 static int
 lent_copy(void)
 {
-	return copy_of(w.table.sessions[w.lent].upstream_fd);
+	return copy_of(w.table.conns[w.lent].fd);
 }
 
 static bool
@@ -110,7 +110,7 @@ a_ready_one_takes_over_in_the_same_turn(void **state)
 	event_base_loop(w.loop, EVLOOP_NONBLOCK);
 	assert_true(w.lent != 0);
 	assert_int_equal(lent_copy(), 1);
-	assert_int_equal(w.table.sessions[w.lent].flags & TABLE_SESSION_STANDBY, 0);
+	assert_int_equal(w.table.conns[w.lent].role, TABLE_ROLE_SHARED);
 	assert_string_equal(w.events, "Ta+-Ta+");
 	assert_int_equal(world_status().outages, 1);
 	assert_int_equal(world_status().connects, 2);
@@ -323,7 +323,7 @@ p26_a_takeover_that_the_machine_was_not_told_of_is_told(void **state)
 		world_begin();
 		RUN_UNTIL(1000, strcmp(w.events, "-Ta+") == 0 && w.lent != 0);
 		assert_int_equal(lent_copy(), 1);
-		assert_int_equal(w.table.sessions[w.lent].flags & TABLE_SESSION_STANDBY, 0);
+		assert_int_equal(w.table.conns[w.lent].role, TABLE_ROLE_SHARED);
 		assert_int_equal(strtoul(strrchr(world_status().address, ':') + 1, NULL, 10), port[1]);
 		end();
 	}

@@ -13,7 +13,7 @@ the_sweep_closes_what_no_record_names(void **state)
 	table.header->file[TABLE_FILE_REQUEST] = request;
 	table.header->activated[0].fd = activated;
 	table.header->activated_count = 1;
-	side_session(&table, TABLE_HELD, named, -1);
+	side_client(&table, named);
 	recover_twice();
 	assert_false(side_is_open(unnamed));
 	assert_false(side_is_open(far));
@@ -94,8 +94,8 @@ accept_unrecorded(int *ret_accepted)
 static uint32_t
 find_client(int fd)
 {
-	for (uint32_t i = 1; i < table.header->session_high; i++)
-		if (table_session_state(&table, i) != TABLE_FREE && table.sessions[i].client_fd == fd)
+	for (uint32_t i = 1; i < table.header->client_high; i++)
+		if (table_client_state(&table, i) != TABLE_FREE && table.clients[i].fd == fd)
 			return i;
 	return 0;
 }
@@ -109,13 +109,13 @@ a_client_accepted_but_not_recorded_is_adopted(void **state)
 	(void)state;
 	side_listener(&table);
 	client = accept_unrecorded(&accepted);
-	side_session(&table, TABLE_SPARE, -1, client);
+	side_conn(&table, TABLE_READY, client);
 	recover_twice();
 	session = find_client(accepted);
 	assert_int_not_equal(session, 0);
-	assert_int_equal(table_session_state(&table, session), TABLE_HELD);
-	assert_int_equal(table.sessions[session].flags, TABLE_SESSION_ADOPTED);
-	assert_int_equal(table.sessions[session].upstream_fd, -1);
+	assert_int_equal(table_client_state(&table, session), TABLE_LIVE);
+	assert_int_equal(table.clients[session].flags, TABLE_CLIENT_ADOPTED);
+	assert_true(table_client_is_held(&table, session));
 }
 
 static void
@@ -144,7 +144,7 @@ a_client_that_went_without_a_word_is_not_adopted(void **state)
 	close(client);
 	recover_twice();
 	assert_false(side_is_open(accepted));
-	assert_int_equal(count_state(TABLE_HELD), 0);
+	assert_int_equal(count_clients(TABLE_LIVE), 0);
 }
 
 static void
@@ -155,7 +155,7 @@ a_client_that_only_shut_down_its_side_is_adopted(void **state)
 	(void)state;
 	side_listener(&table);
 	client = accept_unrecorded(&accepted);
-	side_session(&table, TABLE_SPARE, -1, client);
+	side_conn(&table, TABLE_READY, client);
 	shutdown(client, SHUT_WR);
 	recover_twice();
 	assert_int_not_equal(find_client(accepted), 0);
@@ -169,7 +169,7 @@ nobody_is_adopted_for_a_service_that_is_going(void **state)
 	(void)state;
 	side_listener(&table);
 	client = accept_unrecorded(&accepted);
-	side_session(&table, TABLE_SPARE, -1, client);
+	side_conn(&table, TABLE_READY, client);
 	table.services[0].word = TABLE_CLOSING;
 	recover_twice();
 	assert_false(side_is_open(accepted));
@@ -195,8 +195,8 @@ with_no_record_free_a_client_is_not_adopted(void **state)
 
 	(void)state;
 	side_listener(&table);
-	while (table.header->session_high < table.header->shape.sessions)
-		side_session(&table, TABLE_HELD, 0, -1);
+	while (table.header->client_high < table.header->shape.files)
+		side_client(&table, 0);
 	client = accept_unrecorded(&accepted);
 	recover_twice();
 	assert_false(side_is_open(accepted));

@@ -40,7 +40,7 @@ a_new_table_has_its_capacities(void **state)
 	(void)state;
 	assert_memory_equal(table.header->shape.magic, TABLE_MAGIC, 8);
 	assert_int_equal(table.header->shape.layout, TABLE_LAYOUT);
-	assert_int_equal(table.header->shape.sessions, 101);
+	assert_int_equal(table.header->shape.files, 101);
 	for (int i = 0; i < TABLE_FILES; i++)
 		assert_true(i == TABLE_FILE_MEMORY || table.header->file[i] == -1);
 }
@@ -48,36 +48,36 @@ a_new_table_has_its_capacities(void **state)
 static void
 claims_are_free_until_they_are_committed(void **state)
 {
-	uint32_t a = table_session_claim(&table), b = table_session_claim(&table);
+	uint32_t a = table_client_claim(&table), b = table_client_claim(&table);
 
 	(void)state;
 	assert_int_not_equal(a, 0);
 	assert_int_not_equal(b, a);
-	assert_int_equal(table_session_state(&table, a), TABLE_FREE);
-	assert_int_equal(table.sessions[a].client_fd, -1);
-	assert_int_equal(table.sessions[a].upstream_fd, -1);
-	assert_true(table.sessions[b].id > table.sessions[a].id);
-	table_session_set(&table, a, TABLE_HELD);
-	assert_int_equal(table_session_state(&table, a), TABLE_HELD);
+	assert_int_equal(table_client_state(&table, a), TABLE_FREE);
+	assert_int_equal(table.clients[a].fd, -1);
+	assert_int_equal(table.clients[a].conn, 0);
+	assert_true(table.clients[b].id > table.clients[a].id);
+	table_client_set(&table, a, TABLE_LIVE);
+	assert_true(table_client_is_held(&table, a));
 }
 
 static void
 a_freed_record_comes_back_with_the_next_generation(void **state)
 {
-	uint32_t a = table_session_claim(&table);
-	uint64_t id = table.sessions[a].id;
+	uint32_t a = table_client_claim(&table);
+	uint64_t id = table.clients[a].id;
 
 	(void)state;
-	table_session_set(&table, a, TABLE_OPEN);
-	table.sessions[a].bytes[0] = 7;
-	table.sessions[a].flags = TABLE_SESSION_RECONNECT;
-	table_session_free(&table, a);
-	assert_int_equal(TABLE_GENERATION(table.sessions[a].word), 1);
-	assert_int_equal(table_session_claim(&table), a);
-	assert_int_equal(TABLE_GENERATION(table.sessions[a].word), 1);
-	assert_int_equal(table.sessions[a].bytes[0], 0);
-	assert_int_equal(table.sessions[a].flags, 0);
-	assert_true(table.sessions[a].id > id);
+	table_client_set(&table, a, TABLE_LIVE);
+	table.clients[a].bytes[0] = 7;
+	table.clients[a].flags = TABLE_CLIENT_LAST;
+	table_client_free(&table, a);
+	assert_int_equal(TABLE_GENERATION(table.clients[a].word), 1);
+	assert_int_equal(table_client_claim(&table), a);
+	assert_int_equal(TABLE_GENERATION(table.clients[a].word), 1);
+	assert_int_equal(table.clients[a].bytes[0], 0);
+	assert_int_equal(table.clients[a].flags, 0);
+	assert_true(table.clients[a].id > id);
 }
 
 static void
@@ -85,24 +85,92 @@ all_records_can_be_used_and_not_one_more(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < 100; i++)
-		table_session_set(&table, table_session_claim(&table), TABLE_HELD);
-	assert_int_equal(table_session_claim(&table), 0);
-	table_session_free(&table, 50);
-	assert_int_equal(table_session_claim(&table), 50);
+		table_client_set(&table, table_client_claim(&table), TABLE_LIVE);
+	assert_int_equal(table_client_claim(&table), 0);
+	table_client_free(&table, 50);
+	assert_int_equal(table_client_claim(&table), 50);
+}
+
+static void
+connections_are_claimed_and_freed_as_clients_are(void **state)
+{
+	uint32_t a = table_conn_claim(&table), b = table_conn_claim(&table);
+
+	(void)state;
+	assert_int_equal(table_conn_state(&table, a), TABLE_FREE);
+	assert_int_equal(table.conns[a].fd, -1);
+	assert_int_equal(table.conns[a].role, TABLE_ROLE_NEXT);
+	table_conn_set(&table, a, TABLE_READY);
+	table.conns[a].flags = TABLE_CONN_TUNED;
+	table_conn_free(&table, a);
+	table_derive(&table); /* b was not committed */
+	assert_int_equal(table_conn_claim(&table), a);
+	assert_int_equal(TABLE_GENERATION(table.conns[a].word), 1);
+	assert_int_equal(table.conns[a].flags, 0);
+	assert_int_equal(table_conn_claim(&table), b);
+	while (table_conn_claim(&table) != 0)
+		;
+	assert_int_equal(table.header->conn_high, table.header->shape.files);
+}
+
+static bool
+is_taken(uint32_t conn)
+{
+	unsigned char *taken = table_conns_taken(&table, 0);
+	bool is = taken[conn / 8] & (1u << (conn % 8));
+
+	mem_free(taken);
+	return is;
+}
+
+static void
+a_connection_is_in_use_while_a_client_names_it(void **state)
+{
+	uint32_t conn = side_conn(&table, TABLE_READY, -1), held = side_client(&table, -1);
+
+	(void)state;
+	side_session(&table, -1, -1); /* shares one */
+	assert_false(is_taken(conn));
+	table_client_take(&table, held, conn);
+	assert_true(is_taken(conn));
+	assert_false(table_client_is_held(&table, held));
+	assert_true(table_client_is_open(&table, held));
+	assert_int_equal(table_client_own(&table, held), conn);
+	table.clients[held].service = 1;
+	assert_false(is_taken(conn));
+}
+
+static void
+a_connection_that_is_shared_says_whether_it_stood_by(void **state)
+{
+	uint32_t next = side_conn(&table, TABLE_READY, -1), standby = side_conn(&table, TABLE_READY, -1);
+
+	(void)state;
+	table.conns[standby].role = TABLE_ROLE_STANDBY;
+	assert_false(table_conn_is_shared(&table, next));
+	assert_false(table_conn_is_shared(&table, standby));
+	table_conn_share(&table, next);
+	table_conn_share(&table, standby);
+	assert_int_equal(table.conns[next].role, TABLE_ROLE_SHARED);
+	assert_int_equal(table.conns[standby].role, TABLE_ROLE_TAKEOVER);
+	assert_true(table_conn_is_shared(&table, next));
+	assert_true(table_conn_is_shared(&table, standby));
+	table_conn_set(&table, next, TABLE_CLOSING);
+	assert_false(table_conn_is_shared(&table, next));
 }
 
 static void
 what_was_claimed_and_not_committed_is_derived_as_free(void **state)
 {
-	uint32_t held = side_session(&table, TABLE_HELD, -1, -1), lost = table_session_claim(&table);
+	uint32_t held = side_client(&table, -1), lost = table_client_claim(&table);
 	uint32_t kept, lost_buffer;
 
 	(void)state;
 	side_put(&table, held, TABLE_UP, "kept");
-	kept = table.sessions[held].buffer[TABLE_UP];
+	kept = table.clients[held].buffer[TABLE_UP];
 	lost_buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
 	table_derive(&table);
-	assert_int_equal(table_session_claim(&table), lost);
+	assert_int_equal(table_client_claim(&table), lost);
 	assert_int_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), lost_buffer);
 	assert_int_not_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), kept);
 	assert_int_equal(table.buffers[kept].tail, 4);
@@ -126,7 +194,7 @@ static void
 claim_and_lose(void *arg)
 {
 	(void)arg;
-	table_session_claim(&table);
+	table_client_claim(&table);
 }
 
 static void
@@ -136,15 +204,15 @@ free_one_with_a_generation(void *arg)
 
 	(void)arg;
 	table_derive(&table);
-	index = side_session(&table, TABLE_HELD, -1, -1);
-	table_session_free(&table, index);
+	index = side_client(&table, -1);
+	table_client_free(&table, index);
 }
 
 static void
 generation_is_there(void *arg, bool finished)
 {
 	static uint32_t last;
-	uint32_t generation = TABLE_GENERATION(table.sessions[1].word);
+	uint32_t generation = TABLE_GENERATION(table.clients[1].word);
 
 	(void)arg;
 	(void)finished;
@@ -286,6 +354,9 @@ main(void)
 		TEST(claims_are_free_until_they_are_committed),
 		TEST(a_freed_record_comes_back_with_the_next_generation),
 		TEST(all_records_can_be_used_and_not_one_more),
+		TEST(connections_are_claimed_and_freed_as_clients_are),
+		TEST(a_connection_is_in_use_while_a_client_names_it),
+		TEST(a_connection_that_is_shared_says_whether_it_stood_by),
 		TEST(what_was_claimed_and_not_committed_is_derived_as_free),
 		TEST(service_records_beyond_the_used_get_no_memory),
 		TEST(a_death_in_a_claim_does_not_lose_the_generation),

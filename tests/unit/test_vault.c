@@ -29,7 +29,7 @@
 #define SESSIONS 700 /* with two files each: several messages */
 
 /* What the manager does with what it has been given. */
-enum part { TAKES, TAKES_TWICE, HAS_TOO_FEW_FILES, FINDS_ANOTHER_LAYOUT, FINDS_IT_TAKEN };
+enum part { TAKES, TAKES_TWICE, HAS_TOO_FEW_FILES, FINDS_ANOTHER_LAYOUT, FINDS_TOO_OLD_A_LAYOUT, FINDS_IT_TAKEN };
 
 static struct table table;
 static struct sockaddr_un stray_name; /* of a listener that is no service's; its length is 0 for none */
@@ -50,7 +50,7 @@ static void
 note_inode(void *arg, enum files_kind kind, volatile int32_t *fd)
 {
 	(void)arg;
-	if (kind == FILES_PIPE || kind == FILES_SESSION)
+	if (kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN)
 		inodes[inode_count++] = inode_of(*fd);
 }
 
@@ -104,11 +104,11 @@ fill_table(unsigned sessions)
 	for (unsigned i = 0; i < sessions; i++) {
 		side_pair(ends);
 		if (i % 3 == 0)
-			side_session(&table, TABLE_HELD, ends[0], -1);
+			side_client(&table, ends[0]);
 		else if (i % 3 == 1)
-			side_session(&table, TABLE_OPEN, ends[0], ends[1]);
+			side_session(&table, ends[0], ends[1]);
 		else
-			side_session(&table, TABLE_SPARE, -1, ends[1]);
+			side_conn(&table, TABLE_READY, ends[1]);
 	}
 	files_each(&table, note_inode, NULL);
 }
@@ -167,7 +167,7 @@ compare(void *arg, enum files_kind kind, volatile int32_t *fd)
 {
 	struct comparison *comparison = arg;
 
-	if (kind == FILES_PIPE || kind == FILES_SESSION)
+	if (kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN)
 		comparison->wrong = comparison->wrong || inode_of(*fd) != inodes[comparison->next++];
 }
 
@@ -249,6 +249,9 @@ play(enum part part)
 		break;
 	case FINDS_ANOTHER_LAYOUT:
 		spoil(&given, offsetof(struct table_shape, layout), TABLE_LAYOUT + 1);
+		break;
+	case FINDS_TOO_OLD_A_LAYOUT:
+		spoil(&given, offsetof(struct table_shape, layout), TABLE_LAYOUT_FIRST - 1);
 		break;
 	case FINDS_IT_TAKEN:
 		spoil(&given, offsetof(struct table_header, vault), 0);
@@ -333,6 +336,14 @@ u4_an_unknown_layout_is_refused(void **state)
 }
 
 static void
+u4_a_layout_of_other_records_is_refused(void **state)
+{
+	(void)state;
+	fill_table(3);
+	assert_int_equal(store(FINDS_TOO_OLD_A_LAYOUT), EPROTO);
+}
+
+static void
 what_was_taken_before_is_not_taken_again(void **state)
 {
 	(void)state;
@@ -388,7 +399,7 @@ a_manager_that_does_not_answer_is_given_no_file(void **state)
 
 	(void)state;
 	side_pair(near);
-	side_session(&table, TABLE_HELD, near[0], -1);
+	side_client(&table, near[0]);
 	assert_int_equal(vault_store(&table), -ETIMEDOUT);
 	assert_int_equal(table.header->vault, 0);
 	close(near[0]);
@@ -405,6 +416,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(an_empty_table_is_stored_too, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_few_files_are_an_error_and_no_guess, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(u4_an_unknown_layout_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(u4_a_layout_of_other_records_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_taken_before_is_not_taken_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_put_in_is_an_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_manager_that_does_not_answer_is_given_no_file, set_up, tear_down),
