@@ -337,6 +337,8 @@ endpoints_resume(struct endpoints *e, int64_t now)
 
 		endpoint->open = endpoint->dialling = 0;
 		endpoint->turn = 0;
+		if (endpoint->failed_until != 0)
+			endpoint->slow_until = 0;
 		if (endpoints_is_listed(e, endpoint))
 			endpoint->missed_at = endpoint->withdrawn_at = 0;
 		else if (endpoint->missed_at == 0)

@@ -32,29 +32,31 @@ race_next(struct race *r, struct endpoints *e, const struct endpoints_settings *
 	return r->under_way == 0 ? race_end(r, RACE_LOST) : 0;
 }
 
-/* Who is late has another begun beside it; with no other there is nothing to be late for. */
+/* Who is late has another begun beside it; with no other there is nothing to be late for.  Without a deadline that
+ * was so until now, or the last one has failed. */
 static unsigned
 race_stagger(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
 	struct endpoints_input late = { .event = ENDPOINTS_LATE, .number = r->dial, .now = in->now };
+	bool waits = (r->under_way & ENDPOINTS_BIT(r->dial)) != 0;
 	unsigned todo;
 
-	if (in->now < r->deadline)
+	if (s->stagger == 0 || (r->deadline != CLOCK_NEVER && in->now < r->deadline))
 		return 0;
 	todo = race_next(r, e, s, in);
-	if ((todo & RACE_DO_DIAL) != 0)
+	if ((todo & RACE_DO_DIAL) != 0 && waits)
 		endpoints_tell(e, s, &late);
 	return todo;
 }
 
-/* The next is begun when the one before has failed; while that is under way its time is waited for. */
+/* The next is begun when the one before has failed; while that has time left it is waited for. */
 static unsigned
 race_failed(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
 	if ((r->under_way & ENDPOINTS_BIT(in->number)) == 0)
 		return 0;
 	r->under_way &= ~ENDPOINTS_BIT(in->number);
-	return in->number == r->dial || r->under_way == 0 ? race_next(r, e, s, in) : 0;
+	return in->number == r->dial || r->deadline == CLOCK_NEVER ? race_next(r, e, s, in) : 0;
 }
 
 static unsigned
@@ -77,7 +79,7 @@ race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *
 	if (r->state != RACE_RUNS)
 		return 0;
 	switch (in->event) {
-	case RACE_DEADLINE:
+	case RACE_DEADLINE: case RACE_LISTED:
 		return race_stagger(r, e, s, in);
 	case RACE_FAILED:
 		return race_failed(r, e, s, in);

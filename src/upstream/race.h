@@ -26,6 +26,7 @@ enum race_event {
 	RACE_DEADLINE,  /* r->deadline has come */
 	RACE_FAILED,    /* dial number has failed, or was cancelled before the race was over */
 	RACE_CONNECTED, /* dial number has answered hello */
+	RACE_LISTED,    /* a look-up has changed the list: there may be one more */
 	RACE_STOP       /* P16: no further dial; those under way come to their end */
 };
 

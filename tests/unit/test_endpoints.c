@@ -269,6 +269,28 @@ sixty_four_in_use_give_way_to_those_that_are_listed(void **state)
 }
 
 static void
+the_place_of_one_that_nothing_uses_is_taken_first(void **state)
+{
+	char letters[ENDPOINTS_MAX + 1] = "";
+	uint16_t used, idle;
+
+	(void)state;
+	for (size_t i = 0; i < ENDPOINTS_MAX; i++)
+		letters[i] = (char)(1 + i);
+	list(&e, letters, 1000);
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 1, 1000, 1001);
+	used = number_of(&e, 1);
+	idle = number_of(&e, 2);
+	list(&e, letters + 1, 2000);
+	list(&e, letters + 2, 2500);
+	letters[1] = 'z';
+	list(&e, letters + 1, 2600);
+	assert_non_null(endpoints_find(&e, used));
+	assert_null(endpoints_find(&e, idle));
+	assert_int_equal(number_of(&e, 'z') % ENDPOINTS_MAX, idle % ENDPOINTS_MAX);
+}
+
+static void
 p31_a_failed_one_is_not_chosen_while_another_is_in_good_health(void **state)
 {
 	(void)state;
@@ -598,6 +620,7 @@ main(void)
 		    setup),
 		cmocka_unit_test_setup(numbers_stay_while_used_and_are_known_when_stale, setup),
 		cmocka_unit_test_setup(sixty_four_in_use_give_way_to_those_that_are_listed, setup),
+		cmocka_unit_test_setup(the_place_of_one_that_nothing_uses_is_taken_first, setup),
 		cmocka_unit_test_setup(p31_a_failed_one_is_not_chosen_while_another_is_in_good_health, setup),
 		cmocka_unit_test_setup(p31_only_a_dial_in_the_background_makes_it_good_again, setup),
 		cmocka_unit_test_setup(p31_when_all_have_failed_any_success_counts, setup),

@@ -176,6 +176,21 @@ a_client_that_comes_meanwhile_does_not_wait_either(void **state)
 }
 
 static void
+one_that_is_listed_meanwhile_is_dialled_beside_what_hangs(void **state)
+{
+	(void)state;
+	list(&e, "a", 1);
+	PLAY(&usual, { 0, RACE_START, 0, DIAL, 'a', 250 });
+	list(&e, "ab", 100);
+	PLAY(&usual, { 100, RACE_LISTED, 0, 0, 0, 250 }, { 250, RACE_DEADLINE, 0, DIAL, 'b', 500 },
+	    { 500, RACE_DEADLINE, 0, 0, 0, NEVER });
+	list(&e, "abc", 600);
+	PLAY(&usual, { 600, RACE_LISTED, 0, DIAL, 'c', 850 }, { 850, RACE_DEADLINE, 0, 0, 0, NEVER });
+	list(&e, "abcd", 900);
+	PLAY(&usual, { 900, RACE_FAILED, 'a', DIAL, 'd', 1150 });
+}
+
+static void
 the_only_one_is_never_late(void **state)
 {
 	(void)state;
@@ -199,6 +214,7 @@ main(void)
 		cmocka_unit_test_setup(p16_stopped_it_begins_no_further_dial, setup),
 		cmocka_unit_test_setup(later_ones_do_not_wait_for_those_that_were_late, setup),
 		cmocka_unit_test_setup(a_client_that_comes_meanwhile_does_not_wait_either, setup),
+		cmocka_unit_test_setup(one_that_is_listed_meanwhile_is_dialled_beside_what_hangs, setup),
 		cmocka_unit_test_setup(the_only_one_is_never_late, setup),
 	};
 
