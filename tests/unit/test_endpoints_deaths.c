@@ -77,7 +77,7 @@ full(struct endpoints *e)
 {
 	list(e, ALL, 1000);
 	dial(e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
-	list(e, ALL + 1, 2000);
+	list(e, &ALL[1], 2000);
 }
 
 static void
@@ -133,7 +133,7 @@ static const struct change changes[] = {
 	{ two, list_others, "ab", "ecb", 'a', true },
 	{ four, list_others, "ac", "ecb", 'a', true },
 	{ four, withdraw, "ac", "c", 'a', true },
-	{ full, list_one, ALL + 1, "e", 'a', true },
+	{ full, list_one, &ALL[1], "e", 'a', true },
 	{ two, fall, "ab", "ab", 'a', true },
 	{ late, fall, "ab", "ab", 'a', true },
 	{ four, rise, "ac", "ac", 'a', true },
