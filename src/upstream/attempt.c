@@ -10,6 +10,12 @@ attempt_is_ending(const struct pconn *p)
 	return p->closing || p->ending != PCONN_END_NONE;
 }
 
+bool
+attempt_is_wanted(const struct pconn_settings *s, const struct pconn_input *in)
+{
+	return !in->paused && (pconn_is_eager(s) || in->held > 0);
+}
+
 int64_t
 attempt_delay(const struct pconn *p, const struct pconn_settings *s)
 {
@@ -39,7 +45,7 @@ attempt_begin(struct pconn *p, const struct pconn_settings *s, const struct pcon
 {
 	p->state = PCONN_LOOKUP;
 	p->deadline = CLOCK_NEVER;
-	p->woken = 0;
+	p->woken = p->doomed = 0;
 	attempt_draw(p, s, in);
 	return PCONN_DO_LOOKUP;
 }
@@ -58,8 +64,8 @@ attempt_next(struct pconn *p, const struct pconn_settings *s, const struct pconn
 unsigned
 attempt_start(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	*p = (struct pconn){ .deadline = CLOCK_NEVER, .event = p->event };
-	if (pconn_is_eager(s) || in->held > 0)
+	*p = (struct pconn){ .deadline = CLOCK_NEVER, .event = p->event, .ordered = p->ordered };
+	if (attempt_is_wanted(s, in))
 		return attempt_next(p, s, in);
 	p->state = PCONN_IDLE;
 	return 0;
@@ -136,14 +142,14 @@ attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn
 	return 0;
 }
 
-/* The wait is over; with warm = 0 only a client is worth an attempt (P30). */
+/* The wait is over; with warm = 0 only a client is worth an attempt (P30), and nothing is in a pause. */
 unsigned
 attempt_wait_over(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
 	p->deadline = attempt_wait_deadline(p, s, in);
-	if (in->now < p->deadline)
+	if (in->now < p->deadline && !in->paused)
 		return 0;
-	if (!pconn_is_eager(s) && in->held == 0) {
+	if (!attempt_is_wanted(s, in)) {
 		p->state = PCONN_IDLE;
 		p->deadline = CLOCK_NEVER;
 		return 0;
@@ -160,6 +166,7 @@ unsigned
 attempt_dial(struct pconn *p)
 {
 	p->state = PCONN_DIAL;
+	p->doomed = 0;
 	return PCONN_DO_DIAL;
 }
 

@@ -11,6 +11,9 @@
 /* A close, drain or abort has come. */
 bool attempt_is_ending(const struct pconn *p);
 
+/* P1, P30: whether there is anybody, or anything to be kept ready, to make an attempt for. */
+bool attempt_is_wanted(const struct pconn_settings *s, const struct pconn_input *in);
+
 /* The retry delay after so many failures, without jitter. */
 int64_t attempt_delay(const struct pconn *p, const struct pconn_settings *s);
 
@@ -40,7 +43,8 @@ unsigned attempt_after_failure(struct pconn *p, const struct pconn_settings *s, 
 /* A reload has changed the service: the look-up or dial under way is ended, the attempt begins anew. */
 unsigned attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
-/* P4, P24: the wait for the next attempt; a wake in it; its deadline, when the held have changed; its end. */
+/* P4, P24: the wait for the next attempt; a wake in it; its deadline, when the held have changed; its end, which a
+ * pause brings at once. */
 unsigned attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 void attempt_shorten(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 void attempt_wake(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);

@@ -29,12 +29,10 @@ static unsigned
 in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
 	switch (in->event) {
-	case PCONN_HELD:
-		return in->held > 0 ? attempt_next(p, s, in) : 0;
+	case PCONN_HELD: case PCONN_RENEW:
+		return attempt_is_wanted(s, in) ? attempt_next(p, s, in) : 0;
 	case PCONN_RECONNECT:
-		return attempt_next(p, s, in);
-	case PCONN_RENEW:
-		return pconn_is_eager(s) || in->held > 0 ? attempt_next(p, s, in) : 0;
+		return in->paused ? 0 : attempt_next(p, s, in);
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
@@ -87,11 +85,11 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 
 	switch (in->event) {
 	case PCONN_LOOKED_UP:
-		return dialling ? 0 : attempt_looked_up(p, s, in);
+		return dialling || p->doomed ? 0 : attempt_looked_up(p, s, in);
 	case PCONN_LOOKUP_FAILED:
 		return dialling ? 0 : attempt_failed(p, s, in);
 	case PCONN_DIALED:
-		return dialling ? ready_connected(p, s, in) : 0;
+		return !dialling || p->doomed ? 0 : ready_connected(p, s, in);
 	case PCONN_DIAL_FAILED:
 		return dialling ? attempt_failed(p, s, in) : 0;
 	case PCONN_WAKE:
@@ -123,7 +121,7 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 		p->deadline = attempt_wait_deadline(p, s, in);
 		return 0;
 	case PCONN_RECONNECT:
-		return attempt_next(p, s, in);
+		return in->paused ? 0 : attempt_next(p, s, in);
 	case PCONN_RENEW:
 		p->retry_at = in->now;
 		return attempt_wait_over(p, s, in);
@@ -229,6 +227,41 @@ note_ending(struct pconn *p, enum pconn_event event, int64_t now)
 	}
 }
 
+/* Whether what operators ordered for a while is over with this step.  What it kept waiting waits no longer. */
+static bool
+note_orders(struct pconn *p, const struct pconn_input *in)
+{
+	bool ordered = in->paused || in->failing, over = p->ordered && !ordered;
+
+	p->ordered = ordered;
+	if (over && (p->state != PCONN_CONNECTED || p->lost))
+		p->retry_at = in->now;
+	return over;
+}
+
+/* What operators order for a while holds whatever else has happened in this step, and is to be done. */
+static unsigned
+obey(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in, unsigned todo, bool over)
+{
+	switch ((enum pconn_state)p->state) {
+	case PCONN_LOOKUP: case PCONN_DIAL:
+		if (!in->failing || p->doomed)
+			return todo;
+		p->doomed = 1;
+		return (todo & ~(PCONN_DO_LOOKUP | PCONN_DO_DIAL)) | PCONN_DO_FAIL;
+	case PCONN_CONNECTED:
+		if (p->lost || !(in->failing || (in->paused && !in->in_use && !attempt_is_ending(p))))
+			return todo;
+		return (todo & ~(PCONN_DO_LOOKUP | PCONN_DO_FILL)) | PCONN_DO_GIVE_UP | ready_lose(p);
+	case PCONN_WAIT:
+		return in->paused || over ? todo | attempt_wait_over(p, s, in) : todo;
+	case PCONN_NEW: case PCONN_IDLE: case PCONN_ATTEMPTING: case PCONN_OBTAINED: case PCONN_FAILED:
+	case PCONN_DISCONNECTED: case PCONN_CLOSED: case PCONN_STATES:
+		return todo;
+	}
+	return todo;
+}
+
 unsigned
 pconn_step(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
@@ -238,15 +271,15 @@ pconn_step(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 		[PCONN_FAILED] = in_handler, [PCONN_WAIT] = in_wait, [PCONN_CONNECTED] = in_connected,
 		[PCONN_DISCONNECTED] = in_handler, [PCONN_CLOSED] = in_closed,
 	};
-	bool was_closed = pconn_is_closed(p);
+	bool was_closed = pconn_is_closed(p), over = note_orders(p, in);
 	unsigned todo;
 
 	if (in->event == PCONN_RENEW)
 		p->cold = 0;
 	note_ending(p, in->event, in->now);
-	todo = states[p->state](p, s, in);
+	todo = obey(p, s, in, states[p->state](p, s, in), over);
 	if (!was_closed && pconn_is_closed(p))
-		todo |= PCONN_DO_ANSWER_CLOSED;
+		todo = (todo & ~PCONN_DO_ANSWER_CONNECTED) | PCONN_DO_ANSWER_CLOSED;
 	return todo;
 }
 
@@ -257,9 +290,9 @@ pconn_resume(const struct pconn *p)
 	case PCONN_ATTEMPTING: case PCONN_OBTAINED: case PCONN_FAILED: case PCONN_DISCONNECTED:
 		return PCONN_DO_HANDLE;
 	case PCONN_LOOKUP:
-		return PCONN_DO_LOOKUP;
+		return p->doomed ? PCONN_DO_FAIL : PCONN_DO_LOOKUP;
 	case PCONN_DIAL:
-		return PCONN_DO_DIAL;
+		return p->doomed ? PCONN_DO_FAIL : PCONN_DO_DIAL;
 	case PCONN_CONNECTED:
 		return (p->handling ? PCONN_DO_HANDLE : 0) | (p->looking ? PCONN_DO_LOOKUP : 0);
 	case PCONN_NEW: case PCONN_IDLE: case PCONN_WAIT: case PCONN_CLOSED: case PCONN_STATES:
@@ -303,7 +336,7 @@ pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct
 	unsigned have = in->ready + in->dialling;
 	unsigned room = in->dialling < PCONN_DIALS ? PCONN_DIALS - in->dialling : 0;
 
-	if (want <= have)
+	if (in->paused || want <= have)
 		return 0;
 	return want - have < room ? want - have : room;
 }

@@ -52,7 +52,7 @@ enum pconn_event {
 	PCONN_LOOKUP_FAILED, /* with same */
 	PCONN_DIALED,        /* the attempt's, or while connected a further dial */
 	PCONN_DIAL_FAILED,   /* with same; while connected: a further dial, on all candidates */
-	PCONN_HELD,          /* the number of held clients has changed, or just: look again */
+	PCONN_HELD,          /* the number of held clients, or an order, has changed, or just: look again */
 	PCONN_TAKEN,         /* P25: a client has a ready connection now */
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
 	PCONN_SPOKE,         /* P28: the server has spoken on one that nobody has taken */
@@ -81,6 +81,10 @@ struct pconn_input {
 	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
 	int64_t age;         /* ENDED, LOST, TAKEN_OVER: since its connect */
+	/* what operators order for a while, as it is after the event */
+	bool paused;         /* nothing is begun or kept ready; an attempt under way comes to its end */
+	bool in_use;         /* the current connection is, and a pause waits for it */
+	bool failing;        /* the upstream counts as down */
 };
 
 /* What to do.  REPORT comes before HANDLE; the event is p->event. */
@@ -96,6 +100,8 @@ struct pconn_input {
 #define PCONN_DO_FINISHED         0x200u /* P16, P18: closed now */
 #define PCONN_DO_EXPIRED          0x400u /* P27: count an expiry */
 #define PCONN_DO_REST             0x800u /* P28: say it */
+#define PCONN_DO_FAIL             0x1000u /* end the look-up or dial under way; then *_FAILED, by order */
+#define PCONN_DO_GIVE_UP          0x2000u /* the connection is lost by order: say by which */
 
 /* In their order: PCONN_REPORT_x is what the handler is run for. */
 enum pconn_report {
@@ -132,6 +138,8 @@ struct pconn {
 	uint8_t slow;        /* a further dial failed: no other before fill_at */
 	uint32_t failures;   /* P22 */
 	uint32_t failures_before; /* the last success */
+	uint8_t ordered;     /* paused or failing, as of the last step */
+	uint8_t doomed;      /* LOOKUP, DIAL: it fails by order, whatever comes of it */
 	uint64_t fresh;
 	int64_t deadline;    /* CLOCK_NEVER: none */
 	int64_t attempt_at;  /* start of the last attempt */

@@ -19,7 +19,7 @@ ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	if (in->held > 0)
 		p->resting = p->expiries = 0;
 	if (pconn_wanted(p, s, in) == 0) {
-		if (!pconn_is_eager(s) && in->held == 0 && in->dialling == 0)
+		if (!attempt_is_wanted(s, in) && in->dialling == 0)
 			p->known = 0; /* P30: the next client's dial is an attempt, and looks up (P2) */
 		return 0;
 	}

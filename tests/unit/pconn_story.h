@@ -31,6 +31,8 @@
 #define BAD PCONN_DO_ANSWER_FAILED
 #define SHUT PCONN_DO_ANSWER_CLOSED
 #define FINISHED PCONN_DO_FINISHED
+#define FAIL PCONN_DO_FAIL
+#define GIVE_UP PCONN_DO_GIVE_UP
 
 struct row {
 	int64_t ms;
@@ -43,6 +45,7 @@ struct row {
 	bool same;
 	int64_t age_ms;
 	uint32_t roll; /* 0 is DELAY_EXACT */
+	bool paused, in_use, failing;
 };
 
 static const struct pconn_settings usual = {
@@ -56,7 +59,8 @@ step_row(struct pconn *p, const struct pconn_settings *s, const struct row *row)
 	struct pconn_input in = { .event = row->event, .now = row->ms * MS,
 		.roll = row->roll == 0 ? DELAY_EXACT : row->roll, .held = row->held, .ready = row->ready,
 		.dialling = row->dialling, .candidates = row->candidates, .fresh = row->fresh, .same = row->same,
-		.age = row->age_ms * MS };
+		.age = row->age_ms * MS, .paused = row->paused, .in_use = row->in_use,
+		.failing = row->failing };
 
 	return pconn_step(p, s, &in);
 }

@@ -14,6 +14,9 @@
  * closes          left alone with handlers that end and dials that fail, whatever was closed comes to its end
  * connects        left alone with look-ups and dials that succeed, it gets connected, or idles with warm = 0
  * resumes         what pconn_resume() names is what is under way (P26)
+ * failing         while it fails by order nothing is looked up or dialled, what is there is lost or ends as failed
+ * paused          in a pause nothing is begun, and what is there is in use or lost; left alone it comes to rest;
+ *                 after it, as after a failure by order, it gets connected as ever
  *
  * States that differ in nothing but the time are visited once for each depth that is left.
  */
@@ -41,7 +44,14 @@ struct model {
 	uint8_t connected; /* reported, and disconnected not yet */
 	uint8_t outage;    /* attempting_to_connect was reported, connected not yet */
 	uint8_t finished;  /* since the last start */
+	uint8_t paused, failing, in_use;
+	uint8_t untold;    /* one of these has changed */
+	uint8_t doomed;    /* what is under way has been ended, and will be told as failed */
+	uint8_t stale;     /* the same of something that a reload has ended before */
 };
+
+/* What else changes: the next event shows it, and one that says nothing else will come. */
+enum change { NOTHING, PAUSE, RESUME, LEND, LET_GO, FAIL, MEND };
 
 struct choice {
 	enum pconn_event event;
@@ -50,6 +60,7 @@ struct choice {
 	bool same;
 	int held;          /* the new number, or -1 */
 	int64_t age;
+	enum change change;
 };
 
 struct visit {
@@ -58,6 +69,7 @@ struct visit {
 };
 
 static struct pconn_settings settings;
+static bool orders;
 static struct visit *visited;
 static uint64_t steps, states;
 
@@ -75,7 +87,33 @@ static const struct choice choices[] = {
 	{ PCONN_LOST, .held = -1 }, { PCONN_TAKEN_OVER, .held = -1 }, { PCONN_WAKE, .held = -1 },
 	{ PCONN_RECONNECT, .held = -1 }, { PCONN_RENEW, .held = -1 }, { PCONN_CLOSE, .held = -1 },
 	{ PCONN_DRAIN, .held = -1 }, { PCONN_ABORT, .held = -1 }, { PCONN_OPEN, .held = -1 },
+	{ PCONN_HELD, .held = -1 },
+	{ PCONN_EVENTS, .change = PAUSE }, { PCONN_EVENTS, .change = RESUME }, { PCONN_EVENTS, .change = LEND },
+	{ PCONN_EVENTS, .change = LET_GO }, { PCONN_EVENTS, .change = FAIL }, { PCONN_EVENTS, .change = MEND },
 };
+
+static bool
+can_change(const struct model *m, enum change change)
+{
+	switch (change) {
+	case NOTHING:
+		return true;
+	case PAUSE:
+		return orders && !m->paused;
+	case RESUME:
+		return m->paused;
+	case LEND:
+		return orders && m->p.state == PCONN_CONNECTED && !m->p.lost && m->ready > 0 && !m->in_use &&
+		    !m->paused && !m->failing;
+	case LET_GO:
+		return m->in_use && m->paused;
+	case FAIL:
+		return orders && !m->failing;
+	case MEND:
+		return m->failing;
+	}
+	return false;
+}
 
 /* Whether the world can make this happen now. */
 static bool
@@ -88,23 +126,62 @@ possible(const struct model *m, const struct choice *c)
 		return m->p.deadline != CLOCK_NEVER && m->p.state != PCONN_NEW;
 	case PCONN_HANDLED:
 		return m->handler;
-	case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
+	case PCONN_LOOKED_UP:
 		return m->lookup;
-	case PCONN_DIALED: case PCONN_DIAL_FAILED:
+	case PCONN_LOOKUP_FAILED:
+		return m->lookup || m->stale;
+	case PCONN_DIALED:
 		return m->dial || m->dialling > 0;
+	case PCONN_DIAL_FAILED:
+		return m->dial || m->dialling > 0 || m->stale;
 	case PCONN_HELD:
-		return m->held != c->held;
+		return c->held == -1 ? m->untold : m->held != c->held;
+	case PCONN_EVENTS:
+		return can_change(m, c->change);
 	case PCONN_TAKEN: case PCONN_ENDED:
-		return m->ready > 0;
+		return m->ready > 0 && !m->in_use;
 	case PCONN_RELAYED:
 		return m->taken > 0;
 	case PCONN_LOST:
 		return m->p.state == PCONN_CONNECTED;
 	case PCONN_TAKEN_OVER:
-		return m->p.state == PCONN_CONNECTED && !m->p.lost && m->ready > 0;
+		return m->p.state == PCONN_CONNECTED && !m->p.lost && m->ready > 0 && !m->paused && !m->failing;
 	default:
 		return true;
 	}
+}
+
+static void
+change(struct model *m, enum change change)
+{
+	m->untold = 1;
+	if (change == PAUSE || change == RESUME)
+		m->paused = change == PAUSE;
+	if (change == LEND || change == LET_GO)
+		m->in_use = change == LEND;
+	if (change == FAIL || change == MEND) {
+		m->failing = change == FAIL;
+		m->stale = 0; /* the inputs that are in the queue see one and the same order */
+	}
+}
+
+/* A look-up or dial has ended.  Of one that was ended by order the failure is still to come. */
+static void
+end_of_attempt(struct model *m, enum pconn_event event)
+{
+	bool lookup = event == PCONN_LOOKED_UP || event == PCONN_LOOKUP_FAILED;
+
+	if (m->doomed && (event == PCONN_LOOKED_UP || event == PCONN_DIALED))
+		return;
+	if (lookup && m->lookup)
+		m->lookup = m->doomed = 0;
+	else if (!lookup && m->dial)
+		m->dial = m->doomed = 0;
+	else if (!lookup && m->dialling > 0)
+		m->dialling--;
+	else
+		m->stale = 0;
+	m->ready = (uint8_t)(m->ready + (event == PCONN_DIALED));
 }
 
 /* What the event itself changes in the world. */
@@ -115,17 +192,17 @@ happen(struct model *m, const struct choice *c)
 		m->now = m->p.deadline;
 	if (c->event == PCONN_HANDLED)
 		m->handler = 0;
-	if (c->event == PCONN_LOOKED_UP || c->event == PCONN_LOOKUP_FAILED || c->event == PCONN_RENEW)
-		m->lookup = 0;
-	if (c->event == PCONN_DIALED || c->event == PCONN_DIAL_FAILED) {
-		if (m->dial)
-			m->dial = 0;
-		else
-			m->dialling--;
-		m->ready = (uint8_t)(m->ready + (c->event == PCONN_DIALED));
+	if (c->event == PCONN_LOOKED_UP || c->event == PCONN_LOOKUP_FAILED || c->event == PCONN_DIALED ||
+	    c->event == PCONN_DIAL_FAILED)
+		end_of_attempt(m, c->event);
+	if (c->event == PCONN_RENEW) {
+		m->stale |= m->doomed;
+		m->lookup = m->doomed = 0;
 	}
-	if (c->event == PCONN_HELD)
+	if (c->event == PCONN_HELD && c->held != -1)
 		m->held = (uint8_t)c->held;
+	if (c->event == PCONN_LOST || c->event == PCONN_TAKEN_OVER)
+		m->in_use = 0;
 	if (c->event == PCONN_TAKEN || c->event == PCONN_ENDED)
 		m->ready--;
 	if (c->event == PCONN_TAKEN)
@@ -153,7 +230,7 @@ obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state be
 	if ((todo & PCONN_DO_DROP) != 0) {
 		CHECK("drop", before == PCONN_CONNECTED || (before == PCONN_DIAL && event == PCONN_DIALED) ||
 		    (before == PCONN_DIAL && event == PCONN_RENEW));
-		m->ready = m->dialling = m->dial = 0;
+		m->ready = m->dialling = m->dial = m->in_use = 0;
 		if (before == PCONN_CONNECTED)
 			m->lookup = 0;
 	}
@@ -181,6 +258,12 @@ obey(struct model *m, unsigned todo, enum pconn_event event, enum pconn_state be
 		CHECK("one_in_flight", !m->dial);
 		m->dial = 1;
 	}
+	if ((todo & PCONN_DO_FAIL) != 0) {
+		CHECK("failing", m->failing && !m->doomed);
+		m->doomed = 1;
+		m->lookup = m->p.state == PCONN_LOOKUP;
+		m->dial = m->p.state == PCONN_DIAL;
+	}
 	if ((todo & PCONN_DO_FILL) != 0) {
 		unsigned more = pconn_wanted(&m->p, &settings, in);
 
@@ -205,8 +288,8 @@ check_flight(const struct model *m, unsigned todo, enum pconn_event event, enum 
 		CHECK("one_in_flight", m->dial == (m->p.state == PCONN_DIAL));
 		CHECK("one_in_flight", m->dialling == 0 && m->ready == 0);
 	}
-	CHECK("resumes", resume == ((m->handler ? PCONN_DO_HANDLE : 0) | (m->lookup ? PCONN_DO_LOOKUP : 0) |
-	    (m->dial ? PCONN_DO_DIAL : 0)));
+	CHECK("resumes", resume == ((m->handler ? PCONN_DO_HANDLE : 0) | (m->doomed ? PCONN_DO_FAIL :
+	    (m->lookup ? PCONN_DO_LOOKUP : 0) | (m->dial ? PCONN_DO_DIAL : 0))));
 	CHECK("pairs", m->connected == (m->p.state == PCONN_CONNECTED && m->p.event == PCONN_REPORT_CONNECTED));
 	CHECK("pairs", m->p.state != PCONN_CONNECTED || m->connected || m->handler);
 }
@@ -215,7 +298,7 @@ static void
 check_deadline(const struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before,
     const struct pconn_input *in)
 {
-	bool wants = m->p.state == PCONN_CONNECTED && !m->p.lost && !m->p.closing && m->p.ending == 0 &&
+	bool wants = m->p.state == PCONN_CONNECTED && !m->untold && !m->p.lost && !m->p.closing && m->p.ending == 0 &&
 	    pconn_wanted(&m->p, &settings, in) > 0;
 
 	if (m->p.state == PCONN_WAIT)
@@ -247,6 +330,29 @@ check_ends(struct model *m, unsigned todo, enum pconn_event event, enum pconn_st
 }
 
 static void
+check_orders(const struct model *m, unsigned todo, enum pconn_event event, enum pconn_state before)
+{
+	bool connected = m->p.state == PCONN_CONNECTED && !m->p.lost;
+	bool rested = before == PCONN_NEW || before == PCONN_IDLE || before == PCONN_WAIT || before == PCONN_CLOSED ||
+	    before == PCONN_DISCONNECTED;
+
+	if ((todo & PCONN_DO_GIVE_UP) != 0)
+		CHECK("paused", (todo & PCONN_DO_DROP) != 0 && (m->failing || m->paused));
+	if (m->failing) {
+		CHECK("failing", (todo & (PCONN_DO_LOOKUP | PCONN_DO_DIAL | PCONN_DO_FILL)) == 0);
+		CHECK("failing", !connected);
+	}
+	CHECK("failing", !m->failing || m->doomed == (m->p.state == PCONN_LOOKUP || m->p.state == PCONN_DIAL));
+	if (!m->paused)
+		return;
+	CHECK("paused", m->p.state != PCONN_WAIT);
+	CHECK("paused", !connected || m->in_use || m->p.ending != PCONN_END_NONE);
+	CHECK("paused", (todo & PCONN_DO_FILL) == 0 && (!connected || (todo & PCONN_DO_LOOKUP) == 0));
+	CHECK("paused", !rested || (todo & (PCONN_DO_LOOKUP | PCONN_DO_FAIL)) == 0);
+	CHECK("paused", m->p.state != PCONN_ATTEMPTING || before == PCONN_ATTEMPTING);
+}
+
+static void
 take_step(struct model *m, const struct choice *c)
 {
 	enum pconn_state before = (enum pconn_state)m->p.state;
@@ -255,11 +361,19 @@ take_step(struct model *m, const struct choice *c)
 		.fresh = c->fresh, .same = c->same, .age = c->age };
 	unsigned todo;
 
+	if (c->event == PCONN_EVENTS) {
+		change(m, c->change);
+		return;
+	}
 	happen(m, c);
+	m->untold &= c->event != PCONN_HELD;
 	in.now = m->now;
 	in.held = m->held;
 	in.ready = m->ready;
 	in.dialling = m->dialling;
+	in.paused = m->paused;
+	in.in_use = m->in_use;
+	in.failing = m->failing;
 	todo = pconn_step(&m->p, &settings, &in);
 	steps++;
 	obey(m, todo, c->event, before, &in);
@@ -268,6 +382,7 @@ take_step(struct model *m, const struct choice *c)
 	check_flight(m, todo, c->event, before);
 	check_deadline(m, todo, c->event, before, &in);
 	check_ends(m, todo, c->event, before, attempt_before);
+	check_orders(m, todo, c->event, before);
 }
 
 /* Goes on with nothing but what is under way, everything ending well or badly; true once nothing is. */
@@ -282,9 +397,9 @@ leave_alone(struct model *m, bool well)
 		if (m->handler)
 			take_step(m, &handled);
 		else if (m->lookup)
-			take_step(m, well ? &found : &lost);
+			take_step(m, well && !m->doomed ? &found : &lost);
 		else if (m->dial || m->dialling > 0)
-			take_step(m, well ? &dialled : &refused);
+			take_step(m, well && !m->doomed ? &dialled : &refused);
 		else if (m->p.deadline != CLOCK_NEVER && m->p.state != PCONN_NEW)
 			take_step(m, &deadline);
 		else
@@ -293,15 +408,35 @@ leave_alone(struct model *m, bool well)
 	return false;
 }
 
+/* What operators have ordered for a while is over. */
+static void
+free_of_orders(struct model *m)
+{
+	static const struct choice told = { PCONN_HELD, .held = -1 };
+
+	if (m->failing)
+		change(m, MEND);
+	if (m->untold)
+		take_step(m, &told);
+	if (!m->paused)
+		return;
+	if (!leave_alone(m, true) || (m->p.state != PCONN_IDLE && m->p.state != PCONN_CLOSED &&
+	    !(m->p.state == PCONN_CONNECTED && (m->in_use || m->p.ending != PCONN_END_NONE))))
+		fail_msg("paused: state %d is no rest", m->p.state);
+	change(m, RESUME);
+	take_step(m, &told);
+}
+
 static void
 check_outcome(const struct model *m)
 {
 	struct model left = *m;
-	bool closing = m->p.closing && !m->p.reopen;
-	bool at_rest = leave_alone(&left, true);
+	bool closing = m->p.closing && !m->p.reopen, at_rest;
 
 	if (m->p.state == PCONN_NEW)
 		return;
+	free_of_orders(&left);
+	at_rest = leave_alone(&left, true);
 	if (!at_rest)
 		fail_msg("connects: state %d does not come to rest", m->p.state);
 	if (closing && left.p.state != PCONN_CLOSED)
@@ -373,13 +508,14 @@ explore(const struct model *m, unsigned left)
 }
 
 static void
-explore_with(unsigned warm, int64_t hold_retry, unsigned depth)
+explore_with(unsigned warm, int64_t hold_retry, bool with_orders, unsigned depth)
 {
 	struct model m;
 	int64_t begin = clock_now();
 
 	memset(&m, 0, sizeof m);
 	m.now = CLOCK_SECOND;
+	orders = with_orders;
 	settings = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
 		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = hold_retry, .warm = warm };
 	visited = calloc(VISITED, sizeof *visited);
@@ -388,7 +524,8 @@ explore_with(unsigned warm, int64_t hold_retry, unsigned depth)
 	explore(&m, depth);
 	free(visited);
 	assert_true(states < VISITED / 2);
-	print_message("warm %u, depth %u: %llu states, %llu steps, %lld ms\n", warm, depth,
+	print_message("warm %u, %s orders, depth %u: %llu states, %llu steps, %lld ms\n", warm,
+	    orders ? "with" : "without", depth,
 	    (unsigned long long)states, (unsigned long long)steps, (long long)(clock_now() - begin) / 1000);
 }
 
@@ -396,21 +533,29 @@ static void
 every_sequence_with_one_warm(void **state)
 {
 	(void)state;
-	explore_with(1, CLOCK_SECOND / 4, DEPTH);
+	explore_with(1, CLOCK_SECOND / 4, false, DEPTH);
 }
 
 static void
 every_sequence_with_two_warm(void **state)
 {
 	(void)state;
-	explore_with(2, CLOCK_SECOND / 4, DEPTH - 1);
+	explore_with(2, CLOCK_SECOND / 4, false, DEPTH - 1);
 }
 
 static void
 every_sequence_with_none_warm(void **state)
 {
 	(void)state;
-	explore_with(0, 0, DEPTH);
+	explore_with(0, 0, false, DEPTH);
+}
+
+static void
+every_sequence_with_orders(void **state)
+{
+	(void)state;
+	explore_with(1, CLOCK_SECOND / 4, true, DEPTH - 1);
+	explore_with(0, CLOCK_SECOND / 4, true, DEPTH - 1);
 }
 
 int
@@ -420,6 +565,7 @@ main(void)
 		cmocka_unit_test(every_sequence_with_one_warm),
 		cmocka_unit_test(every_sequence_with_two_warm),
 		cmocka_unit_test(every_sequence_with_none_warm),
+		cmocka_unit_test(every_sequence_with_orders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
