@@ -40,7 +40,7 @@ static void
 switch_pause(struct service *service, bool kill)
 {
 	crowd_pause(service->crowd, kill);
-	link_pause(service->link);
+	link_obey(service->link);
 	if (service->shared == NULL)
 		return;
 	shared_pause(service->shared);
@@ -78,7 +78,7 @@ service_resume(struct service *service, uid_t uid)
 	peer_user(uid, user, sizeof user);
 	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
 	crowd_unpause(service->crowd);
-	link_unpause(service->link);
+	link_obey(service->link);
 	if (service->shared != NULL)
 		shared_unpause(service->shared);
 	return true;

@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/recover.h"
@@ -12,6 +13,20 @@
 #include "upstream/spare.h"
 
 #define LINK_GONE "the service was removed"
+
+/* By order no more. */
+static void
+link_on_failed(evutil_socket_t fd, short what, void *arg)
+{
+	struct link *link = arg;
+
+	(void)fd;
+	(void)what;
+	link->table->services[link->service].failing.value = 0;
+	table_history_add(link->table, link->service, LINK_NOTE, "the failure by order is over");
+	log_notice(link->name, "the failure by order of %s is over; it is connected anew", link->failing_by);
+	link_push(link, (struct pconn_input){ .event = PCONN_HELD });
+}
 
 static void
 link_on_turn(evutil_socket_t fd, short what, void *arg)
@@ -77,6 +92,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
 	loop_timer_init(&link->failing, loop, link_on_failed, link);
+	record_text(link->failing_by, sizeof link->failing_by, "an operator");
 	link_make_lookup(link);
 	link_keep_last(link);
 	link->pool = pool_new(loop, table, service, TABLE_ROLE_NEXT, &settings->dial, &settings->hello,
@@ -141,7 +157,7 @@ link_take(struct link *link)
 {
 	uint32_t conn;
 
-	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
+	if (!link_gives(link))
 		return 0;
 	conn = pool_take(link->pool, link->settings->warm_max_age);
 	if (conn == 0 && pool_ready(link->pool) == 0) /* all were too old; of one that has ended the loop will tell */
@@ -247,8 +263,58 @@ link_renew(struct link *link, const struct link_settings *settings, bool anew)
 void
 link_reconnect(struct link *link)
 {
-	if (!link_is_paused(link))
-		link_push_event(link, PCONN_RECONNECT);
+	link_push_event(link, PCONN_RECONNECT);
+}
+
+void
+link_obey(struct link *link)
+{
+	link->let_go = false;
+	link_push_event(link, PCONN_HELD);
+}
+
+void
+link_let_go(struct link *link)
+{
+	link->let_go = true;
+	link_push_event(link, PCONN_HELD);
+}
+
+bool
+link_is_at_rest(const struct link *link)
+{
+	if (link->lent != 0 || pool_ready(link->pool) > 0 || pool_dialling(link->pool) > 0)
+		return false;
+	switch ((enum pconn_state)link_pconn(link)->state) {
+	case PCONN_IDLE: case PCONN_WAIT: case PCONN_DISCONNECTED: case PCONN_CLOSED:
+		return true;
+	case PCONN_NEW: case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL:
+	case PCONN_FAILED: case PCONN_CONNECTED: case PCONN_STATES:
+		return false;
+	}
+	return false;
+}
+
+int64_t
+link_failing_left(const struct link *link)
+{
+	int64_t left = (int64_t)link->table->services[link->service].failing.value - clock_now();
+
+	return left > 0 ? left : 0;
+}
+
+void
+link_fail(struct link *link, const char *by)
+{
+	int64_t until = (int64_t)link->table->services[link->service].failing.value;
+
+	if (until == 0) {
+		loop_timer_stop(&link->failing);
+	} else {
+		record_text(link->failing_by, sizeof link->failing_by, by);
+		loop_timer_at(&link->failing, until);
+	}
+	link_push_event(link, PCONN_HELD);
 }
 
 static void

@@ -126,12 +126,12 @@ bool link_refuses(const struct link *link);
 /* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */
 bool link_is_up(const struct link *link);
 
-/* An operator's pause, as the table has it now.  While it lasts nothing is looked up, dialled, or kept ready, and the
- * link is idle.  A lent connection stays until link_let_go(): its borrower has nothing in flight any more, or shall
- * end what it has.  Once it is over the link connects anew, unless the lent connection is still there. */
-void link_pause(struct link *link);
+/* An operator's pause has begun, or is over: the table says which.  While it lasts nothing is looked up, dialled, or
+ * kept ready, and the link is idle.  A lent connection stays until link_let_go(): its borrower has nothing in flight
+ * any more, or shall end what it has.  Once it is over the link connects anew, unless the lent connection is still
+ * there. */
+void link_obey(struct link *link);
 void link_let_go(struct link *link);
-void link_unpause(struct link *link);
 
 /* Whether a paused link has come to rest: no connection, and no attempt under way. */
 bool link_is_at_rest(const struct link *link);

@@ -120,10 +120,6 @@ link_ask(struct link *link)
 {
 	struct lookup_question question = link_question(link);
 
-	if (link_is_failing(link)) {
-		link_fail_attempt(link, PCONN_LOOKUP_FAILED);
-		return;
-	}
 	link->record->turn++;
 	question.counts = true;
 	lookup_leave(link->asking);
@@ -138,6 +134,29 @@ link_drop(struct link *link)
 	pool_drop(link->pool);
 	standby_drop(link->standby);
 	link_take_back(link);
+}
+
+static void
+link_write_order(const struct link *link, char text[LINK_BY_SIZE + 48])
+{
+	snprintf(text, LINK_BY_SIZE + 48, "made to fail by %s", link->failing_by);
+}
+
+/* For P8 it is one and the same failure all the time; people are told how long yet. */
+static void
+link_fail_attempt(struct link *link)
+{
+	bool dialling = link_pconn(link)->state == PCONN_DIAL;
+	char text[LINK_BY_SIZE + 48];
+
+	lookup_leave(link->asking);
+	link->asking = NULL;
+	pool_drop(link->pool);
+	link_write_order(link, text);
+	link_set_error(link, "", text);
+	snprintf(link->record->last_error, sizeof link->record->last_error, "%s for %.1f s more", text,
+	    (double)link_failing_left(link) / CLOCK_SECOND);
+	link_push(link, (struct pconn_input){ .event = dialling ? PCONN_DIAL_FAILED : PCONN_LOOKUP_FAILED });
 }
 
 static void
@@ -187,6 +206,8 @@ link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 		link_report(link);
 	if ((todo & PCONN_DO_HANDLE) != 0)
 		link_handle(link);
+	if ((todo & PCONN_DO_FAIL) != 0)
+		link_fail_attempt(link);
 	if ((todo & PCONN_DO_LOOKUP) != 0)
 		link_ask(link);
 	if ((todo & PCONN_DO_DIAL) != 0)
@@ -212,7 +233,7 @@ link_compare(struct link *link, struct record_place *place, struct pconn_input *
 			address_format(&address, text);
 			hashes[i] = repeats_hash(text);
 		}
-		if (place->pconn.state == PCONN_LOOKUP)
+		if (place->pconn.state == PCONN_LOOKUP && !place->pconn.doomed)
 			in->fresh = repeats_looked_up(&place->repeats, hashes, record->candidate_count);
 	} else if (in->event == PCONN_LOOKUP_FAILED && place->pconn.state == PCONN_LOOKUP) {
 		in->same = repeats_lookup_failed(&place->repeats, repeats_hash(record->error));
@@ -233,6 +254,35 @@ link_remember(struct link *link, struct record_place *place)
 		repeats_looked_up(&place->repeats, &hash, 1);
 }
 
+/* Why the connection is given up. */
+static void
+link_name_loss(struct link *link, enum pconn_event event, unsigned todo)
+{
+	char text[LINK_BY_SIZE + 48];
+
+	link_write_order(link, text);
+	if ((todo & PCONN_DO_GIVE_UP) != 0)
+		link_set_purpose(link, link_is_failing(link) ? text : "paused by an operator");
+	else if (event == PCONN_RECONNECT)
+		link_set_purpose(link, "reconnect by an operator");
+	else if (event == PCONN_CLOSE)
+		link_set_purpose(link, "closed by an operator");
+	else if (event == PCONN_RENEW)
+		link_set_purpose(link, "reload");
+}
+
+static void
+link_note_step(struct link *link, const struct pconn *before, const struct pconn *after, enum pconn_event event,
+    unsigned todo)
+{
+	bool connected = before->state == PCONN_CONNECTED && !before->lost;
+
+	if (connected && (after->state != PCONN_CONNECTED || after->lost))
+		link_name_loss(link, event, todo);
+	if (after->state == PCONN_LOOKUP && ((todo & PCONN_DO_LOOKUP) != 0 || before->state != PCONN_LOOKUP))
+		link->record->counters.attempts++;
+}
+
 static void
 link_step(struct link *link, struct pconn_input *in)
 {
@@ -244,14 +294,16 @@ link_step(struct link *link, struct pconn_input *in)
 	in->held = link_waiting(link);
 	in->ready = link_ready(link);
 	in->dialling = pool_dialling(link->pool);
+	in->paused = link_is_paused(link);
+	in->in_use = link->lent != 0 && !link->let_go;
+	in->failing = link_is_failing(link);
 	if (in->event == PCONN_ENDED)
 		in->candidates = pool_promising(link->pool);
 	link_compare(link, place, in);
 	todo = pconn_step(&place->pconn, &link->pconn, in);
 	if ((todo & PCONN_DO_REPORT) != 0)
 		link_remember(link, place);
-	if ((todo & PCONN_DO_LOOKUP) != 0 && place->pconn.state == PCONN_LOOKUP)
-		link->record->counters.attempts++;
+	link_note_step(link, link_pconn(link), &place->pconn, in->event, todo);
 	record_commit(link->record);
 	if (in->event == PCONN_LOST)
 		link->lost = false;
@@ -279,21 +331,6 @@ link_end_unused(struct link *link)
 	else
 		link_set_purpose(link, "drained by an operator");
 	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
-}
-
-static void
-link_name_loss(struct link *link, enum pconn_event event)
-{
-	const struct pconn *p = link_pconn(link);
-
-	if (p->state != PCONN_CONNECTED || p->lost)
-		return;
-	if (event == PCONN_RECONNECT)
-		link_set_purpose(link, link_is_paused(link) ? "paused by an operator" : "reconnect by an operator");
-	else if (event == PCONN_CLOSE)
-		link_set_purpose(link, "closed by an operator");
-	else if (event == PCONN_RENEW)
-		link_set_purpose(link, "reload");
 }
 
 /* Lets clients have what is ready, or have them refused. */
@@ -330,10 +367,8 @@ link_run(struct link *link)
 	link->running = true;
 	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
 		STAILQ_REMOVE_HEAD(&link->inputs, next);
-		link_name_loss(link, input->input.event);
 		link_step(link, &input->input);
 		link_end_unused(link);
-		link_obey(link);
 		stock_give(&link->stock, input);
 	}
 	link->running = false;

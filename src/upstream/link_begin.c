@@ -13,9 +13,6 @@ link_administer(struct link *link)
 		link_push(link, (struct pconn_input){ .event = PCONN_DRAIN });
 	else if (admin == TABLE_ADMIN_NONE && pconn_is_closed(p) && p->ending != PCONN_END_ABORT)
 		link_push(link, (struct pconn_input){ .event = PCONN_OPEN });
-	/* A pause was over, and the machine was not told. */
-	if (p->state == PCONN_IDLE && pconn_is_eager(&link->pconn))
-		link_push(link, (struct pconn_input){ .event = PCONN_RECONNECT });
 	if (p->state == PCONN_NEW) {
 		link->record->renewed = 0;
 		link_push(link, (struct pconn_input){ .event = PCONN_START });

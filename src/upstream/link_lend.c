@@ -26,17 +26,11 @@ link_note_settings(struct link *link)
 		link->pconn.warm = 1;
 	else if (link->pconn.warm == LINK_WARM_AUTO)
 		link_judge_warm(link);
-	if (link_is_paused(link)) {
-		link->pconn.warm = 0;
-		link->pconn.eager = false;
-	}
 }
 
 unsigned
 link_waiting(const struct link *link)
 {
-	if (link_is_paused(link))
-		return 0;
 	return link->settings->shared && link->held > 1 ? 1 : link->held;
 }
 
@@ -57,9 +51,7 @@ link_lend(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
 
-	if (!link->begun || link->asked_to_end || link_is_paused(link) || link_is_failing(link))
-		return 0;
-	if (link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
+	if (!link_gives(link) || link->lent != 0 || p->state != PCONN_CONNECTED || p->lost)
 		return 0;
 	return pool_take(link->pool, 0);
 }

@@ -4,7 +4,6 @@
  * link_act.c   steps of the machine, and what they say is to be done
  * link_begin.c how it begins, and goes on after a worker's death
  * link_lend.c  a shared service's one connection, and what takes its place
- * link_switch.c  what an operator orders for a while: a pause, the failure of the upstream
  * link_tell.c  events, history, log lines, status
  */
 #ifndef HOLDFAST_UPSTREAM_LINK_PARTS_H
@@ -50,7 +49,7 @@ struct link {
 	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
-	bool let_go;                            /* while paused: the lent connection is not needed any more */
+	bool let_go;                            /* while paused: the lent connection is in use no more */
 	char failing_by[LINK_BY_SIZE];          /* who has it fail, while it is failing by order */
 	struct loop_timer failing;              /* the end of that */
 	unsigned held;
@@ -100,13 +99,12 @@ link_is_failing(const struct link *link)
 /* How long it fails by order yet. */
 int64_t link_failing_left(const struct link *link);
 
-/* After each step: a paused link rests, one that is failing by order fails. */
-void link_obey(struct link *link);
-
-/* The look-up or dial under way ends as failed by order. */
-void link_fail_attempt(struct link *link, enum pconn_event event);
-
-void link_on_failed(evutil_socket_t fd, short what, void *arg);
+/* Whether clients may have a connection now, if there is one. */
+static inline bool
+link_gives(const struct link *link)
+{
+	return link->begun && !link->asked_to_end && !link_is_paused(link) && !link_is_failing(link);
+}
 
 /* P20: the lent connection's end is waited for. */
 bool link_is_draining(const struct link *link);

@@ -347,7 +347,7 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
 		.candidates = record->candidate_count };
-	if (p->state == PCONN_WAIT && !link_is_paused(link))
+	if (p->state == PCONN_WAIT)
 		ret_status->next_attempt = p->deadline;
 	if (ret_status->since == 0)
 		ret_status->since = link->table->services[link->service].since;

@@ -167,7 +167,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return ready_woken(p, s, in);
 	case PCONN_RECONNECT: case PCONN_RENEW:
 		p->retry_at = in->now;
-		return p->lost ? 0 : ready_lose(p);
+		return p->lost || (in->paused && in->event == PCONN_RECONNECT) ? 0 : ready_lose(p);
 	case PCONN_LOST:
 		if (in->age >= PCONN_YOUNG)
 			p->early_first = 0; /* P24: it was good, early attempts begin anew */

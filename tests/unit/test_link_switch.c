@@ -47,14 +47,14 @@ static void
 pause_it(void)
 {
 	record()->pause.value = 1;
-	link_pause(w.link);
+	link_obey(w.link);
 }
 
 static void
 resume_it(void)
 {
 	record()->pause.value = 0;
-	link_unpause(w.link);
+	link_obey(w.link);
 }
 
 static void

@@ -27,7 +27,8 @@ a_pause_waits_for_what_is_in_use(void **state)
 	    { 1000, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
 	    { 1001, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .in_use = true }, /* over before that */
 	    { 1002, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
-	    { 1003, PCONN_HELD, REPORT | DROP | GIVE_UP, PCONN_DISCONNECTED, NO, .ready = 1, .paused = true });
+	    { 1003, PCONN_RECONNECT, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
+	    { 1004, PCONN_HELD, REPORT | DROP | GIVE_UP, PCONN_DISCONNECTED, NO, .ready = 1, .paused = true });
 	p = (struct pconn){ 0 };
 	PLAY(&p, &usual, TO_CONNECTED,
 	    { 1000, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
