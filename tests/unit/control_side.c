@@ -185,9 +185,15 @@ side_get(int fd)
 
 	for (;;) {
 		assert_true(clock_now() < until && length < size);
-		count = recv(fd, line + length, 1, 0);
-		if (count == 1 && line[length++] == '\n')
-			break;
+		count = recv(fd, line + length, size - length, MSG_PEEK);
+		if (count > 0) {
+			char *end = memchr(line + length, '\n', (size_t)count);
+
+			length += (size_t)recv(fd, line + length, end == NULL ? (size_t)count :
+			    (size_t)(end + 1 - (line + length)), 0);
+			if (end != NULL)
+				break;
+		}
 		if (count == 0 || (count == -1 && errno == ECONNRESET)) {
 			mem_free(line);
 			return NULL;
