@@ -200,9 +200,8 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 	if (way->broken)
 		carry_use_buffers(&way->carry);
 	n = carry_receive(&way->carry, relay_source(relay, d), ready, &more);
-	if (n > 0 && d == TABLE_DOWN && way->broken && relay->wasted <= RELAY_WASTE)
-		relay->wasted += (uint32_t)n;
-	if (n > 0 && d == TABLE_DOWN && relay->wasted > RELAY_WASTE && relay_has_delivered_up(relay))
+	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
+	    relay_has_delivered_up(relay))
 		return relay_end_way(relay, d);
 	if (n > 0)
 		return relay_deliver(relay, d) && more;

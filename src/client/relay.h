@@ -35,6 +35,7 @@ struct relay_way {
 	bool ended;         /* the source has no more */
 	bool broken;        /* the destination takes no more */
 	bool passed;        /* the end has been passed on */
+	uint64_t wasted;    /* bytes thrown away since */
 };
 
 struct relay {
@@ -44,7 +45,6 @@ struct relay {
 	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
 	bool nodelay;            /* it was asked for */
 	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
-	uint32_t wasted;         /* bytes for a client that is gone that were thrown away, until they are enough */
 	struct relay_way way[2]; /* by enum table_direction */
 	const struct relay_callbacks *callbacks; /* borrowed */
 	void *arg;               /* borrowed */

@@ -154,6 +154,7 @@ session_new(struct session_stock *stock, struct event_base *loop, struct table *
 	struct session *session = stock_take(&stock->sessions);
 
 	session->stock = stock;
+	session->loop = loop;
 	session->table = table;
 	session->index = index;
 	session->callbacks = callbacks;
@@ -191,8 +192,7 @@ static void
 session_start_relay(struct session *session)
 {
 	session->relay = stock_take(&session->stock->relays);
-	relay_init(session->relay, event_get_base(&session->watch), session->table, session->index,
-	    &session_relay_callbacks, session);
+	relay_init(session->relay, session->loop, session->table, session->index, &session_relay_callbacks, session);
 	session->relay->attached = !session_is_unused(session);
 	relay_start(session->relay);
 }

@@ -45,6 +45,7 @@ struct session_callbacks {
 struct session {
 	TAILQ_ENTRY(session) entry; /* in one of the service's lists: held or open */
 	struct session_stock *stock; /* borrowed */
+	struct event_base *loop;    /* borrowed */
 	struct table *table;        /* borrowed */
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */

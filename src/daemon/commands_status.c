@@ -92,7 +92,7 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set(object, "expiries", link->expiries);
 	status_set(object, "handler_failures", link->handler_failures);
 	status_set(object, "notify_dropped", link->notify_dropped);
-	status_set(object, "candidates", link->candidates);
+	status_set(object, "candidates", link->endpoints);
 	status_set(object, "dialling", link->dialling);
 	status_set_bool(object, "accepting_paused", status->accepting_paused != TABLE_PAUSE_NONE);
 	json_object_set_new(object, "accepting_paused_by",

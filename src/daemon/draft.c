@@ -408,7 +408,7 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 	draft_complete_path(draft->config, &settings->listener.path,
 	    draft_is_named(service, "listen.path") ? NULL : settings->name);
 	if (!draft_is_named(service, "pick"))
-		link->lookup.pick = link->lookup.catalog == NULL ? LOOKUP_PICK_ORDERED : LOOKUP_PICK_DEFAULT;
+		link->endpoints.pick = link->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
 	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
 		link->pconn.hold_retry = CLOCK_SECOND;
 	link->shared = settings->mode == SERVICE_SHARED;

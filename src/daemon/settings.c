@@ -41,9 +41,13 @@ static const struct setting_choice probes[] = {
 	{ "http", PROBE_HTTP }, { NULL, 0 }
 };
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
+static const struct setting_choice on_withdrawns[] = {
+	{ "keep", ENDPOINTS_ON_KEEP }, { "drain", ENDPOINTS_ON_DRAIN }, { "drop", ENDPOINTS_ON_DROP }, { NULL, 0 }
+};
+
 static const struct setting_choice picks[] = {
-	{ "auto", LOOKUP_PICK_DEFAULT }, { "ordered", LOOKUP_PICK_ORDERED }, { "random", LOOKUP_PICK_RANDOM },
-	{ "rotate", LOOKUP_PICK_ROTATE }, { NULL, 0 }
+	{ "auto", ENDPOINTS_AUTO }, { "ordered", ENDPOINTS_ORDERED }, { "random", ENDPOINTS_RANDOM },
+	{ "rotate", ENDPOINTS_ROTATE }, { "least", ENDPOINTS_LEAST }, { NULL, 0 }
 };
 static const struct setting_choice on_downs[] = {
 	{ "hold", CROWD_HOLD }, { "refuse", CROWD_REFUSE }, { NULL, 0 }
@@ -86,7 +90,13 @@ static const struct setting service_rows[] = {
 	{ "lookup.max_age", "0", SETTING_LIMIT, 0, YEAR, SETTING_RENEW, LINK(lookup.max_age), NULL },
 	{ "lookup.owners", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, LINK(lookup.owners), NULL },
 	{ "lookup.keep_last", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, LINK(lookup.keep_last), NULL },
-	{ "pick", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, LINK(lookup.pick), picks },
+	{ "pick", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, LINK(endpoints.pick), picks },
+	{ "connect_stagger", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, LINK(endpoints.stagger), NULL },
+	{ "health.interval", "0", SETTING_TIME, 0, 86400, SETTING_IN_PLACE, LINK(endpoints.health_interval), NULL },
+	{ "on_withdrawn", "\"drain\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, LINK(endpoints.on_withdrawn),
+	  on_withdrawns },
+	{ "withdrawn_timeout", "0", SETTING_TIME, 0, 31536000, SETTING_IN_PLACE, LINK(endpoints.withdrawn_timeout),
+	  NULL },
 	{ "retry.delay", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, LINK(pconn.delay), NULL },
 	{ "retry.jitter", "0.3", SETTING_NUMBER, 0, 1, SETTING_IN_PLACE, LINK(pconn.jitter), NULL },
 	{ "retry.factor", "1", SETTING_NUMBER, 1, 100, SETTING_IN_PLACE, LINK(pconn.factor), NULL },

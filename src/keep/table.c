@@ -206,6 +206,7 @@ table_free(struct table *table)
 	munmap(table->header, (size_t)table->header->shape.size);
 	close(fd);
 	mem_free(table->stray);
+	mem_free(table->conns_open);
 	budget_free(table->budget);
 	*table = (struct table){ 0 };
 }
@@ -224,14 +225,29 @@ table_derive_clients(struct table *table)
 }
 
 static void
+table_count_open(struct table *table, uint32_t conn, int change)
+{
+	const struct table_conn *record = &table->conns[conn];
+
+	if (table->conns_open == NULL) /* before table_derive() */
+		return;
+	table->conns_open[record->service * TABLE_ENDPOINTS + record->endpoint % TABLE_ENDPOINTS] += (uint32_t)change;
+}
+
+static void
 table_derive_conns(struct table *table)
 {
 	table->free_conn = 0;
-	for (uint32_t i = table->header->conn_high - 1; i > 0; i--)
-		if (table_conn_state(table, i) == TABLE_FREE) {
-			table->conns[i].fd = (int32_t)table->free_conn;
-			table->free_conn = i;
-		}
+	mem_free(table->conns_open);
+	table->conns_open = mem_new(TABLE_SERVICES * TABLE_ENDPOINTS, sizeof *table->conns_open);
+	for (uint32_t i = table->header->conn_high - 1; i > 0; i--) {
+		if (table_conn_state(table, i) == TABLE_READY)
+			table_count_open(table, i, 1);
+		if (table_conn_state(table, i) != TABLE_FREE)
+			continue;
+		table->conns[i].fd = (int32_t)table->free_conn;
+		table->free_conn = i;
+	}
 }
 
 void
@@ -322,7 +338,16 @@ table_client_set(struct table *table, uint32_t client, enum table_state state)
 void
 table_conn_set(struct table *table, uint32_t conn, enum table_state state)
 {
+	int change = (state == TABLE_READY) - (table_conn_state(table, conn) == TABLE_READY);
+
 	table_set_state(&table->conns[conn].word, state);
+	table_count_open(table, conn, change);
+}
+
+uint32_t
+table_conns_open(const struct table *table, uint16_t service, uint32_t endpoint)
+{
+	return table->conns_open[service * TABLE_ENDPOINTS + endpoint];
 }
 
 void
@@ -342,6 +367,8 @@ table_conn_free(struct table *table, uint32_t conn)
 {
 	struct table_conn *record = &table->conns[conn];
 
+	if (table_conn_state(table, conn) == TABLE_READY)
+		table_count_open(table, conn, -1);
 	table_barrier();
 	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
 	record->fd = (int32_t)table->free_conn;

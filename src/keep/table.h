@@ -62,7 +62,8 @@
 #define TABLE_CONFIG_MAX     (16u << 20) /* bytes of the configuration in force, as text */
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
 #define TABLE_STATUS_SIZE    512
-#define TABLE_LINK_SIZE      32768       /* room for struct link_record of upstream/link.c */
+#define TABLE_ENDPOINTS      64          /* places for a service's endpoints (upstream/endpoints.h) */
+#define TABLE_LINK_SIZE      65536       /* room for struct link_record of upstream/link.c */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
@@ -138,7 +139,7 @@ struct table_conn {
 	uint16_t service;
 	volatile uint16_t role;      /* enum table_role */
 	uint16_t flags;              /* TABLE_CONN_* */
-	uint16_t endpoint;           /* reserved; 0 */
+	uint16_t endpoint;           /* its number (upstream/endpoints.h); 0 unknown */
 	int64_t since;               /* monotonic microseconds of when it was ready */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next;
@@ -433,6 +434,7 @@ struct table {
 	struct table_class class[TABLE_CLASSES + 1];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
 	uint32_t free_client, free_conn; /* first of each list, linked by fd; derived */
+	uint32_t *conns_open;  /* owned: connections that are READY, of each service's endpoints by place; derived */
 	uint64_t free_pipes;   /* open and no client's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
@@ -527,6 +529,10 @@ uint32_t table_conn_claim(struct table *table);
 void table_conn_set(struct table *table, uint32_t conn, enum table_state state);
 void table_conn_free(struct table *table, uint32_t conn);
 enum table_state table_conn_state(const struct table *table, uint32_t conn);
+
+/* How many connections of the service are open, idle ones too, to the endpoints whose number modulo TABLE_ENDPOINTS
+ * is this. */
+uint32_t table_conns_open(const struct table *table, uint16_t service, uint32_t endpoint);
 
 /* Whether it is READY and the one that the clients of its service share; makes it that one. */
 bool table_conn_is_shared(const struct table *table, uint32_t conn);

@@ -35,7 +35,7 @@ attempt_report(struct pconn *p, enum pconn_state state, enum pconn_report event)
 void
 attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	p->candidate = p->candidates = 0;
+	p->located = p->last = p->anew = 0;
 	p->attempt_at = in->now;
 	p->retry_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
 }
@@ -162,21 +162,13 @@ attempt_wait_over(struct pconn *p, const struct pconn_settings *s, const struct 
 	return attempt_next(p, s, in);
 }
 
+/* P16: what was offered is dialled, and nothing after it. */
 unsigned
-attempt_dial(struct pconn *p)
+attempt_dial(struct pconn *p, unsigned todo)
 {
 	p->state = PCONN_DIAL;
 	p->doomed = 0;
-	return PCONN_DO_DIAL;
-}
-
-/* P8, P23: an address that was just tried is not reported again. */
-static unsigned
-obtained(struct pconn *p)
-{
-	if ((p->fresh >> p->candidate & 1) != 0)
-		return attempt_report(p, PCONN_OBTAINED, PCONN_REPORT_OBTAINED);
-	return attempt_dial(p);
+	return todo | (attempt_is_ending(p) ? PCONN_DO_STOP : 0);
 }
 
 unsigned
@@ -184,20 +176,24 @@ attempt_looked_up(struct pconn *p, const struct pconn_settings *s, const struct 
 {
 	if (p->ending != PCONN_END_NONE)
 		return attempt_finish(p, s, in);
-	p->candidate = 0;
-	p->candidates = (uint8_t)in->candidates;
-	p->fresh = in->fresh;
-	return obtained(p);
+	p->located = 1;
+	return attempt_dial(p, PCONN_DO_DIAL);
 }
 
-/* P23: on to the next candidate, if there is one. */
+/* P8, P23: an address that the attempt before tried is not reported again. */
+unsigned
+attempt_offered(struct pconn *p, const struct pconn_input *in)
+{
+	return in->fresh ? attempt_report(p, PCONN_OBTAINED, PCONN_REPORT_OBTAINED) : PCONN_DO_GO;
+}
+
+/* P23: on to the next endpoint, if there is one. */
 unsigned
 attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	if (attempt_is_ending(p) || p->candidate + 1 >= p->candidates)
-		return attempt_wait(p, s, in);
-	p->candidate++;
-	return obtained(p);
+	if (p->anew)
+		return PCONN_DO_DROP | attempt_wait(p, s, in);
+	return p->last ? attempt_wait(p, s, in) : attempt_dial(p, PCONN_DO_DIAL);
 }
 
 /* P3: a look-up or a dial of the attempt has failed. */
@@ -206,7 +202,8 @@ attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pco
 {
 	unsigned todo = 0;
 
-	if (attempt_is_ending(p) || p->candidate + 1 >= p->candidates) {
+	p->last = in->event != PCONN_DIAL_FAILED || !in->further;
+	if (p->last) {
 		p->failures++;
 		todo = PCONN_DO_ANSWER_FAILED;
 	}
@@ -218,7 +215,7 @@ attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pco
 unsigned
 attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	unsigned todo = p->state == PCONN_DIAL ? PCONN_DO_DROP : 0;
+	unsigned todo = p->state == PCONN_LOOKUP ? 0 : PCONN_DO_DROP;
 
 	return todo | (attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in));
 }

@@ -33,10 +33,11 @@ unsigned attempt_next(struct pconn *p, const struct pconn_settings *s, const str
 void attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned attempt_begin(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
-/* The look-up has given addresses; the dial of p->candidate may go on; look-up or dial have failed; the handler
- * of that has ended. */
+/* The look-up has given endpoints; one is offered; the dials go on, with this to do; look-up or dial have failed; the
+ * handler of that has ended. */
 unsigned attempt_looked_up(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
-unsigned attempt_dial(struct pconn *p);
+unsigned attempt_offered(struct pconn *p, const struct pconn_input *in);
+unsigned attempt_dial(struct pconn *p, unsigned todo);
 unsigned attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 

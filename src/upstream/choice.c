@@ -140,7 +140,7 @@ choice_next(struct endpoints *e, const struct endpoints_settings *s, uint64_t wi
 	if (tier == TIER_FAILED)
 		return choose_failed(e, group, count)->number;
 	switch (s->pick) {
-	case ENDPOINTS_ORDERED:
+	case ENDPOINTS_ORDERED: case ENDPOINTS_AUTO:
 		return choose_ordered(e, group, count)->number;
 	case ENDPOINTS_RANDOM:
 		return choose_random(e, group, count, roll)->number;

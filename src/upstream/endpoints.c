@@ -193,27 +193,32 @@ make(struct endpoints *e, const struct endpoint_key *key, uint32_t look_up, int6
 /* Writes down what the look-up says of an endpoint that has its place.  Whether the shares of a rotation change. */
 static bool
 mark(struct endpoints *e, struct endpoint *endpoint, uint32_t look_up, const struct endpoint_listed *listed,
-    size_t order)
+    bool *ret_reordered)
 {
 	struct endpoint_listing *listing = &endpoint->listing[look_up & 1];
 	const struct endpoint_listing *before = &endpoint->listing[~look_up & 1];
+	bool changed;
 
 	if (listing->in == look_up)
 		return false;
 	listing->priority = listed->priority;
 	listing->weight = listed->weight;
-	listing->order = (uint16_t)order;
+	listing->order = listed->order;
 	if (strncmp(endpoint->from, listed->from, sizeof endpoint->from - 1) != 0)
 		store_text(endpoint->from, sizeof endpoint->from, listed->from);
 	barrier();
 	listing->in = look_up;
-	return before->in != e->listing || before->priority != listed->priority || before->weight != listed->weight;
+	if (before->in != e->listing)
+		return true;
+	changed = before->priority != listed->priority || before->weight != listed->weight;
+	*ret_reordered |= changed || before->order != listed->order;
+	return changed;
 }
 
 /* First all that have a place, so that none of them loses it to a new one.  Adds new ones to *ret_made. */
 static bool
 mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *listed, size_t count, int64_t now,
-    uint64_t *ret_made)
+    uint64_t *ret_made, bool *ret_reordered)
 {
 	bool changed = false;
 
@@ -230,7 +235,7 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 					*ret_made |= ENDPOINTS_BIT(endpoint->number);
 			}
 			if (endpoint != NULL)
-				changed |= mark(e, endpoint, look_up, &listed[i], i);
+				changed |= mark(e, endpoint, look_up, &listed[i], ret_reordered);
 		}
 	}
 	return changed;
@@ -280,11 +285,11 @@ endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t
 {
 	uint32_t look_up = e->listing + 1;
 	uint64_t before = listed_bits(e), made = 0;
-	struct endpoints_changes changes = { 0, 0 };
+	struct endpoints_changes changes = { 0, 0, false };
 	bool turns;
 
 	tidy(e, look_up);
-	turns = mark_all(e, look_up, listed, count, now, &made);
+	turns = mark_all(e, look_up, listed, count, now, &made, &changes.reordered);
 	barrier();
 	e->listing = look_up;
 	barrier();

@@ -52,7 +52,10 @@
 /* An endpoint's bit in a mask. */
 #define ENDPOINTS_BIT(number) (UINT64_C(1) << ((number) % ENDPOINTS_MAX))
 
-enum endpoints_pick { ENDPOINTS_ORDERED, ENDPOINTS_RANDOM, ENDPOINTS_ROTATE, ENDPOINTS_LEAST };
+enum endpoints_pick {
+	ENDPOINTS_ORDERED, ENDPOINTS_RANDOM, ENDPOINTS_ROTATE, ENDPOINTS_LEAST,
+	ENDPOINTS_AUTO /* in settings alone: random where the source means no order, else ordered */
+};
 enum endpoints_on_withdrawn { ENDPOINTS_ON_KEEP, ENDPOINTS_ON_DRAIN, ENDPOINTS_ON_DROP };
 
 /* Times in microseconds. */
@@ -71,6 +74,7 @@ struct endpoint_listed {
 	const struct address *address; /* an ADDRESS_SOCKET */
 	const char *from;              /* whose address it is, for people; "" unknown */
 	uint16_t priority, weight;     /* RFC 2782: less is better; 0 is the least weight */
+	uint16_t order;                /* less is better; those of one order are alike */
 };
 
 /* Where one is, in one form only, so that equal places have equal bytes. */
@@ -120,6 +124,7 @@ struct endpoints {
 struct endpoints_changes {
 	uint64_t fresh;                /* listed, and was not before */
 	uint64_t withdrawn;            /* is so from now on; gone with the next look-up if nothing uses it any more */
+	bool reordered;                /* priority, weight or order of one that was listed have changed */
 };
 
 /* Puts a good look-up's result in force, best first.  Of equal addresses the first counts, of more than 64 the first

@@ -9,8 +9,8 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/recover.h"
+#include "upstream/conn.h"
 #include "upstream/link_parts.h"
-#include "upstream/spare.h"
 
 #define LINK_GONE "the service was removed"
 
@@ -52,16 +52,21 @@ link_make_lookup(struct link *link)
 static void
 link_keep_last(struct link *link)
 {
-	size_t count = link->record->kept ? link->record->candidate_count : 0;
-	struct lookup_endpoint *endpoints = mem_new(LOOKUP_ENDPOINTS, sizeof *endpoints);
+	const struct endpoints *e = &link->record->endpoints;
+	struct lookup_endpoint *last = mem_new(LOOKUP_ENDPOINTS, sizeof *last);
+	size_t count = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		record_get_candidate(link->record, i, &endpoints[i].address);
-		endpoints[i].weight = 1;
+	for (uint32_t i = 0; i < e->high; i++) {
+		if (!endpoints_is_listed(e, &e->list[i]))
+			continue;
+		endpoint_address(&e->list[i], &last[count].address);
+		last[count].priority = endpoints_listing(e, &e->list[i])->priority;
+		last[count].weight = endpoints_listing(e, &e->list[i])->weight;
+		record_text(last[count++].from, sizeof last->from, e->list[i].from);
 	}
 	if (count > 0)
-		lookup_keep(link->lookup, endpoints, count);
-	mem_free(endpoints);
+		lookup_keep(link->lookup, last, count);
+	mem_free(last);
 }
 
 struct link *
@@ -70,6 +75,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 {
 	struct link *link = mem_new(1, sizeof *link);
 	struct table_service *record = &table->services[service];
+	struct pool_settings connecting;
 
 	link->loop = loop;
 	link->table = table;
@@ -80,6 +86,7 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	link->arg = arg;
 	link->record = record_of(table, service);
 	link_note_settings(link);
+	connecting = link_pool_settings(link);
 	link_find_lent(link);
 	if (getrandom(&link->random, sizeof link->random, GRND_NONBLOCK) != sizeof link->random || link->random == 0)
 		link->random = (uint64_t)clock_now() | 1;
@@ -92,13 +99,13 @@ link_new(struct event_base *loop, struct table *table, uint16_t service, const s
 	loop_timer_init(&link->timer, loop, link_on_timer, link);
 	loop_timer_init(&link->still, loop, link_on_still, link);
 	loop_timer_init(&link->failing, loop, link_on_failed, link);
+	loop_timer_init(&link->tending, loop, link_on_tending, link);
 	record_text(link->failing_by, sizeof link->failing_by, "an operator");
 	link_make_lookup(link);
 	link_keep_last(link);
-	link->pool = pool_new(loop, table, service, TABLE_ROLE_NEXT, &settings->dial, &settings->hello,
-	    &link_pool_callbacks, link);
-	link->standby = standby_new(loop, table, service, link->name, &settings->dial, &settings->hello, &link->pconn,
-	    &link_standby_callbacks, link);
+	link->pool = pool_new(loop, table, service, &link->record->endpoints, &connecting, &link_pool_callbacks,
+	    link);
+	link->standby = standby_new(loop, link->pool, &link->pconn, &link_standby_callbacks, link);
 	link->handlers = handlers_new(loop, settings, record, link->record, link_on_handled, link);
 	link->waiters = waiters_new(loop);
 	loop_timer_soon(&link->turn);
@@ -112,27 +119,24 @@ link_free(struct link *link)
 
 	if (link == NULL)
 		return;
-	if (!link->begun) {
-		pool_adopt(link->pool, false);
-		standby_adopt(link->standby, false);
-	}
+	if (!link->begun)
+		pool_adopt(link->pool, false, false);
 	standby_drop(link->standby);
 	standby_free(link->standby);
 	lookup_leave(link->asking);
 	lookup_free(link->lookup);
 	handlers_free(link->handlers);
-	pool_drop(link->pool);
+	pool_drop(link->pool, TABLE_ROLE_NEXT);
 	pool_free(link->pool);
 	waiters_free(link->waiters, LINK_GONE);
-	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
-		STAILQ_REMOVE_HEAD(&link->inputs, next);
-		stock_give(&link->stock, input);
-	}
+	while ((input = STAILQ_FIRST(&link->inputs)) != NULL)
+		link_free_input(link, input);
 	stock_clear(&link->stock);
 	loop_timer_stop(&link->turn);
 	loop_timer_stop(&link->timer);
 	loop_timer_stop(&link->still);
 	loop_timer_stop(&link->failing);
+	loop_timer_stop(&link->tending);
 	record_clear(link->record);
 	mem_free(link);
 }
@@ -157,10 +161,11 @@ link_take(struct link *link)
 {
 	uint32_t conn;
 
-	if (!link_gives(link))
+	if (!link_gives(link) || link_pconn(link)->state != PCONN_CONNECTED)
 		return 0;
 	conn = pool_take(link->pool, link->settings->warm_max_age);
-	if (conn == 0 && pool_ready(link->pool) == 0) /* all were too old; of one that has ended the loop will tell */
+	/* All were too old; of one that has ended the loop will tell. */
+	if (conn == 0 && pool_idle(link->pool, TABLE_ROLE_NEXT) == 0)
 		link_push_event(link, PCONN_HELD);
 	return conn;
 }
@@ -168,7 +173,7 @@ link_take(struct link *link)
 void
 link_taken(struct link *link, uint32_t conn)
 {
-	pool_taken(link->pool, conn, NULL);
+	pool_taken(link->pool, conn);
 	link_push_event(link, PCONN_TAKEN);
 }
 
@@ -189,10 +194,10 @@ link_unused(struct link *link, uint32_t conn)
 		return;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-		spare_address(record->fd, address, sizeof address);
-		pool_mark_failed(link->pool, address);
+		conn_address(link->table, conn, address);
 		link_set_error(link, address, text);
 	}
+	pool_note_unused(link->pool, record->endpoint, record->since);
 	link_push(link, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
 }
 
@@ -236,7 +241,7 @@ link_begin_anew(struct link *link)
 	link->asking = NULL;
 	standby_drop(link->standby);
 	lookup_free(link->lookup);
-	link->record->kept = 0;
+	endpoints_renew(&link->record->endpoints, clock_now());
 	link->record->lookup = (struct lookup_record){ 0 };
 	link_make_lookup(link);
 	link->record->renewed = 1;
@@ -247,10 +252,12 @@ link_begin_anew(struct link *link)
 void
 link_renew(struct link *link, const struct link_settings *settings, bool anew)
 {
+	struct pool_settings connecting;
+
 	link->settings = settings;
 	link_note_settings(link);
-	pool_set(link->pool, &settings->dial, &settings->hello);
-	standby_set(link->standby, &settings->dial, &settings->hello);
+	connecting = link_pool_settings(link);
+	pool_set(link->pool, &connecting);
 	handlers_set(link->handlers, settings);
 	if (anew) {
 		link_begin_anew(link);
@@ -283,7 +290,7 @@ link_let_go(struct link *link)
 bool
 link_is_at_rest(const struct link *link)
 {
-	if (link->lent != 0 || pool_ready(link->pool) > 0 || pool_dialling(link->pool) > 0)
+	if (link->lent != 0 || pool_idle(link->pool, TABLE_ROLE_NEXT) > 0 || pool_dialling(link->pool) > 0)
 		return false;
 	switch ((enum pconn_state)link_pconn(link)->state) {
 	case PCONN_IDLE: case PCONN_WAIT: case PCONN_DISCONNECTED: case PCONN_CLOSED:

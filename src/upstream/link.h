@@ -16,6 +16,7 @@
 
 #include "keep/table.h"
 #include "upstream/dial.h"
+#include "upstream/endpoints.h"
 #include "upstream/hello.h"
 #include "upstream/link_event.h"
 #include "upstream/lookup.h"
@@ -25,6 +26,7 @@
 
 struct link_settings {
 	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
+	struct endpoints_settings endpoints; /* pick and the like; retry.* are taken from pconn's */
 	struct lookup_settings lookup;
 	struct dial_settings dial;
 	struct hello_settings hello;
@@ -75,7 +77,7 @@ struct link_status {
 	unsigned dialling;
 	const char *lookup;            /* borrowed; lookup_describe() */
 	int64_t lookup_running_since;  /* monotonic, 0 none */
-	unsigned candidates;
+	unsigned endpoints;            /* that are listed */
 };
 
 struct link;

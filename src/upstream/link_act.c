@@ -8,7 +8,6 @@
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/link_parts.h"
-#include "upstream/spare.h"
 
 static bool
 link_is_idempotent(enum pconn_event event)
@@ -17,20 +16,91 @@ link_is_idempotent(enum pconn_event event)
 	    event == PCONN_RECONNECT;
 }
 
+static struct link_input *
+link_add(struct link *link, struct pconn_input input)
+{
+	struct link_input *added = stock_take(&link->stock);
+
+	added->input = input;
+	added->number = 0;
+	added->error = NULL;
+	STAILQ_INSERT_TAIL(&link->inputs, added, next);
+	if (!link->running)
+		loop_timer_soon(&link->turn);
+	return added;
+}
+
 void
 link_push(struct link *link, struct pconn_input input)
 {
-	struct link_input *pushed;
+	const struct link_input *pushed;
 
 	if (link_is_idempotent(input.event))
 		STAILQ_FOREACH(pushed, &link->inputs, next)
 			if (pushed->input.event == input.event)
 				return;
-	pushed = stock_take(&link->stock);
-	pushed->input = input;
-	STAILQ_INSERT_TAIL(&link->inputs, pushed, next);
-	if (!link->running)
-		loop_timer_soon(&link->turn);
+	link_add(link, input);
+}
+
+void
+link_push_dial(struct link *link, enum pconn_event event, uint16_t number, const char *error, bool further)
+{
+	struct link_input *added = link_add(link, (struct pconn_input){ .event = event, .further = further });
+
+	added->number = number;
+	added->error = mem_copy_text(error);
+}
+
+void
+link_free_input(struct link *link, struct link_input *input)
+{
+	STAILQ_REMOVE(&link->inputs, input, link_input, next);
+	mem_free(input->error);
+	stock_give(&link->stock, input);
+}
+
+static bool
+link_is_of_dial(const struct link_input *input)
+{
+	return input->input.event == PCONN_OFFERED || input->input.event == PCONN_DIALED ||
+	    input->input.event == PCONN_DIAL_FAILED;
+}
+
+void
+link_forget_dials(struct link *link)
+{
+	struct link_input *input, *next;
+
+	for (input = STAILQ_FIRST(&link->inputs); input != NULL; input = next) {
+		next = STAILQ_NEXT(input, next);
+		if (link_is_of_dial(input))
+			link_free_input(link, input);
+	}
+}
+
+/* What the attempt's dials have told waits while a handler runs (P9). */
+static struct link_input *
+link_next_input(struct link *link)
+{
+	enum pconn_state state = (enum pconn_state)link_pconn(link)->state;
+	bool waits = state == PCONN_OBTAINED || state == PCONN_FAILED;
+	struct link_input *input;
+
+	STAILQ_FOREACH(input, &link->inputs, next)
+		if (!waits || !link_is_of_dial(input))
+			break;
+	return input;
+}
+
+static bool
+link_dials_have_told(const struct link *link)
+{
+	const struct link_input *input;
+
+	STAILQ_FOREACH(input, &link->inputs, next)
+		if (link_is_of_dial(input))
+			return true;
+	return false;
 }
 
 void
@@ -62,76 +132,13 @@ link_roll(struct link *link)
 	return roll == DELAY_EXACT ? 0 : roll;
 }
 
-struct lookup_question
-link_question(struct link *link)
-{
-	return (struct lookup_question){ .service = link->name, .failures = link_pconn(link)->failures,
-		.last_address = link->record->address, .roll = link_roll(link), .turn = link->record->turn };
-}
-
-/* P21; the end of the look-up or dial that says so is told next. */
-static void
-link_abort(void *arg, const char *error)
-{
-	struct link *link = arg;
-
-	record_text(link->record->abort_error, sizeof link->record->abort_error, error);
-	link_push(link, (struct pconn_input){ .event = PCONN_ABORT });
-}
-
-static void
-link_set_candidates(struct link *link, const struct lookup_result *result)
-{
-	struct address *addresses = mem_new(LOOKUP_ENDPOINTS, sizeof *addresses);
-
-	lookup_get_addresses(result, addresses);
-	record_set_candidates(link->record, addresses, result->endpoint_count);
-	pool_set_candidates(link->pool, addresses, result->endpoint_count);
-	mem_free(addresses);
-	link_tell_candidates(link, result);
-}
-
-static void
-link_on_looked_up(void *arg, const struct lookup_result *result)
-{
-	struct link *link = arg;
-	struct link_record *record = link->record;
-	char text[RECORD_ERROR_SIZE];
-
-	link->asking = NULL;
-	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
-	if (result->error == NULL && result->abort_reason == NULL) {
-		link_set_candidates(link, result);
-		link_push(link, (struct pconn_input){ .event = PCONN_LOOKED_UP });
-	} else {
-		record->counters.lookup_failures++;
-		snprintf(text, sizeof text, "%s%s", result->error == NULL ? "abort: " : "",
-		    result->error == NULL ? result->abort_reason : result->error);
-		link_set_error(link, "", text);
-		if (result->error == NULL)
-			link_abort(link, text);
-		link_push(link, (struct pconn_input){ .event = PCONN_LOOKUP_FAILED });
-	}
-	link_run(link);
-}
-
-static void
-link_ask(struct link *link)
-{
-	struct lookup_question question = link_question(link);
-
-	link->record->turn++;
-	question.counts = true;
-	lookup_leave(link->asking);
-	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
-}
-
 static void
 link_drop(struct link *link)
 {
 	lookup_leave(link->asking);
 	link->asking = NULL;
-	pool_drop(link->pool);
+	pool_drop(link->pool, TABLE_ROLE_NEXT);
+	link_forget_dials(link);
 	standby_drop(link->standby);
 	link_take_back(link);
 }
@@ -151,7 +158,8 @@ link_fail_attempt(struct link *link)
 
 	lookup_leave(link->asking);
 	link->asking = NULL;
-	pool_drop(link->pool);
+	pool_drop(link->pool, TABLE_ROLE_NEXT);
+	link_forget_dials(link);
 	link_write_order(link, text);
 	link_set_error(link, "", text);
 	snprintf(link->record->last_error, sizeof link->record->last_error, "%s for %.1f s more", text,
@@ -168,15 +176,14 @@ link_handle(struct link *link)
 		link_push(link, (struct pconn_input){ .event = PCONN_HANDLED });
 }
 
+/* Of dials that are over all is told already; of a dead worker's nothing is left. */
 static void
-link_dial(struct link *link)
+link_dial(struct link *link, bool go)
 {
-	struct address address;
-	size_t i = link_pconn(link)->candidate;
-
-	record_get_candidate(link->record, i, &address);
-	address_format(&address, link->record->address);
-	pool_dial(link->pool, i);
+	if (!pool_is_attempting(link->pool) && !link_dials_have_told(link))
+		pool_attempt(link->pool);
+	else if (go)
+		pool_go(link->pool);
 }
 
 static void
@@ -210,8 +217,10 @@ link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 		link_fail_attempt(link);
 	if ((todo & PCONN_DO_LOOKUP) != 0)
 		link_ask(link);
-	if ((todo & PCONN_DO_DIAL) != 0)
-		link_dial(link);
+	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
+		link_dial(link, (todo & PCONN_DO_GO) != 0);
+	if ((todo & PCONN_DO_STOP) != 0)
+		pool_stop(link->pool);
 	if ((todo & PCONN_DO_FILL) != 0)
 		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->pconn, in));
 	CRASH_POINT(LINK_ACTED);
@@ -221,37 +230,29 @@ link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 static void
 link_compare(struct link *link, struct record_place *place, struct pconn_input *in)
 {
-	const struct link_record *record = link->record;
-	uint64_t hashes[RECORD_CANDIDATES];
-	struct address address;
-	char text[ADDRESS_TEXT_SIZE];
+	bool looking = place->pconn.state == PCONN_LOOKUP && !place->pconn.doomed;
+	uint64_t address = repeats_hash(link->record->address), error = repeats_hash(link->record->error);
 
-	if (in->event == PCONN_LOOKED_UP) {
-		in->candidates = record->candidate_count;
-		for (size_t i = 0; i < record->candidate_count; i++) {
-			record_get_candidate(record, i, &address);
-			address_format(&address, text);
-			hashes[i] = repeats_hash(text);
-		}
-		if (place->pconn.state == PCONN_LOOKUP && !place->pconn.doomed)
-			in->fresh = repeats_looked_up(&place->repeats, hashes, record->candidate_count);
-	} else if (in->event == PCONN_LOOKUP_FAILED && place->pconn.state == PCONN_LOOKUP) {
-		in->same = repeats_lookup_failed(&place->repeats, repeats_hash(record->error));
-	} else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL) {
-		in->same = repeats_dial_failed(&place->repeats, place->pconn.candidate, repeats_hash(record->error));
-	}
+	if (in->event == PCONN_LOOKED_UP && looking)
+		repeats_attempt(&place->repeats);
+	else if (in->event == PCONN_OFFERED)
+		in->fresh = repeats_try(&place->repeats, address);
+	else if (in->event == PCONN_LOOKUP_FAILED && place->pconn.state == PCONN_LOOKUP)
+		in->same = repeats_lookup_failed(&place->repeats, error);
+	else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL)
+		in->same = repeats_dial_failed(&place->repeats, address, error);
 }
 
 /* What is reported now, for that. */
 static void
 link_remember(struct link *link, struct record_place *place)
 {
-	uint64_t hash = repeats_hash(link->record->taking_over);
-
-	if (place->pconn.event == PCONN_REPORT_ATTEMPTING)
+	if (place->pconn.event == PCONN_REPORT_ATTEMPTING) {
 		repeats_begin(&place->repeats);
-	else if (place->pconn.event == PCONN_REPORT_OBTAINED && place->pconn.state == PCONN_CONNECTED)
-		repeats_looked_up(&place->repeats, &hash, 1);
+	} else if (place->pconn.event == PCONN_REPORT_OBTAINED && place->pconn.state == PCONN_CONNECTED) {
+		repeats_attempt(&place->repeats);
+		repeats_try(&place->repeats, repeats_hash(link->record->taking_over));
+	}
 }
 
 /* Why the connection is given up. */
@@ -283,11 +284,33 @@ link_note_step(struct link *link, const struct pconn *before, const struct pconn
 		link->record->counters.attempts++;
 }
 
+/* Of which endpoint it tells. */
 static void
-link_step(struct link *link, struct pconn_input *in)
+link_name_dial(struct link *link, const struct link_input *input)
+{
+	struct link_record *record = link->record;
+	char what[ADDRESS_TEXT_SIZE + 8];
+
+	if (input->number != 0)
+		link_address(link, input->number, record->address);
+	if (input->input.event == PCONN_DIALED)
+		record->number = input->number;
+	if (input->error == NULL)
+		return;
+	snprintf(what, sizeof what, "dial %s", record->address);
+	link_set_error(link, input->number == 0 ? "" : what, input->error);
+	if (link_pconn(link)->state == PCONN_CONNECTED)
+		link_set_reason(link, record->last_error); /* no event says where it was dialled */
+}
+
+static void
+link_step(struct link *link, const struct link_input *input)
 {
 	struct record_place *place = record_open(link->record);
+	struct pconn_input given = input->input, *in = &given;
 	unsigned todo;
+
+	link_name_dial(link, input);
 
 	in->now = clock_now();
 	in->roll = link_roll(link);
@@ -298,7 +321,7 @@ link_step(struct link *link, struct pconn_input *in)
 	in->in_use = link->lent != 0 && !link->let_go;
 	in->failing = link_is_failing(link);
 	if (in->event == PCONN_ENDED)
-		in->candidates = pool_promising(link->pool);
+		in->elsewhere = endpoints_elsewhere(&link->record->endpoints);
 	link_compare(link, place, in);
 	todo = pconn_step(&place->pconn, &link->pconn, in);
 	if ((todo & PCONN_DO_REPORT) != 0)
@@ -340,13 +363,14 @@ link_serve(struct link *link)
 	bool refuses = link_refuses(link), up = link_is_up(link);
 	unsigned warm = link_pconn(link)->resting ? 0 : pconn_warm(link_pconn(link), &link->pconn), held;
 
-	if (pool_ready(link->pool) > 0 || refuses != link->refused || up != link->was_up) {
+	if (pool_idle(link->pool, TABLE_ROLE_NEXT) > 0 || refuses != link->refused || up != link->was_up) {
 		link->refused = refuses;
 		link->was_up = up;
 		link->callbacks->ready(link->arg);
 	}
 	held = link_waiting(link);
-	pool_trim(link->pool, link->lent != 0 ? 0 : warm > held ? warm : held);
+	if (link_pconn(link)->state == PCONN_CONNECTED)
+		pool_trim(link->pool, TABLE_ROLE_NEXT, link->lent != 0 ? 0 : warm > held ? warm : held);
 }
 
 /* P32: while connected, and meant to stay so. */
@@ -365,11 +389,14 @@ link_run(struct link *link)
 	struct link_input *input;
 
 	link->running = true;
-	while ((input = STAILQ_FIRST(&link->inputs)) != NULL) {
-		STAILQ_REMOVE_HEAD(&link->inputs, next);
-		link_step(link, &input->input);
+	while ((input = link_next_input(link)) != NULL) {
+		struct link_input taken = *input;
+
+		input->error = NULL;
+		link_free_input(link, input);
+		link_step(link, &taken);
+		mem_free(taken.error);
 		link_end_unused(link);
-		stock_give(&link->stock, input);
 	}
 	link->running = false;
 	link->asked_to_end = link->asked_to_open = false;
@@ -377,6 +404,7 @@ link_run(struct link *link)
 	lookup_refresh(link->lookup, link_is_to_refresh(link));
 	link_note_state(link);
 	link_serve(link);
+	link_tend(link);
 	link_tend_standby(link);
 }
 
@@ -391,51 +419,6 @@ link_on_timer(evutil_socket_t fd, short what, void *arg)
 	link_run(link);
 }
 
-static void
-link_on_changed(void *arg)
-{
-	struct link *link = arg;
-
-	log_debug(link->name, "the list of addresses has changed");
-	standby_wake(link->standby);
-	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
-}
-
-static struct lookup_question
-link_refresh_question(void *arg)
-{
-	return link_question(arg);
-}
-
-/* P32: what failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
-static void
-link_on_refreshed(void *arg, const struct lookup_result *result)
-{
-	struct link *link = arg;
-	struct address addresses[RECORD_CANDIDATES];
-	const char *wrong = result->error != NULL ? result->error : result->abort_reason != NULL ?
-	    result->abort_reason : result->kept_error != NULL ? result->kept_error : result->incomplete;
-
-	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
-	if (wrong != NULL) {
-		link->record->counters.lookup_failures++;
-		log_debug(link->name, "refresh: %s; the addresses stay as they are", wrong);
-		return;
-	}
-	for (size_t i = 0; i < link->record->candidate_count; i++)
-		record_get_candidate(link->record, i, &addresses[i]);
-	if (lookup_is_same(result, addresses, link->record->candidate_count))
-		return;
-	link_set_candidates(link, result);
-	link_on_changed(link);
-}
-
-const struct lookup_callbacks link_lookup_callbacks = {
-	.changed = link_on_changed,
-	.question = link_refresh_question,
-	.refreshed = link_on_refreshed,
-};
-
 void
 link_on_handled(void *arg)
 {
@@ -446,57 +429,95 @@ link_on_handled(void *arg)
 }
 
 static void
-link_on_dialled(void *arg, const char *address)
+link_on_offered(void *arg, uint16_t number)
 {
-	struct link *link = arg;
-
-	record_text(link->record->address, sizeof link->record->address, address);
-	link_push(link, (struct pconn_input){ .event = PCONN_DIALED });
-	link_run(link);
+	link_push_dial(arg, PCONN_OFFERED, number, NULL, false);
 }
 
 static void
-link_on_dial_failed(void *arg, const char *address, const char *error, bool further)
+link_on_dialled(void *arg, enum pool_purpose purpose, uint16_t number)
 {
 	struct link *link = arg;
-	char what[ADDRESS_TEXT_SIZE + 8];
+	char address[ADDRESS_TEXT_SIZE];
 
-	snprintf(what, sizeof what, "dial %s", address);
-	link_set_error(link, what, error);
-	if (link_pconn(link)->state == PCONN_CONNECTED)
-		link_set_reason(link, link->record->last_error); /* no event says where it was dialled */
-	if (further) {
-		log_debug(link->name, "%s; the next address is dialled", link->record->last_error);
-		return;
+	if (purpose == POOL_STANDBY) {
+		link_address(link, number, address);
+		log_debug(link->name, "standby %s is ready", address);
+		standby_tell(link->standby, STANDBY_DIALED);
 	}
-	link_push(link, (struct pconn_input){ .event = PCONN_DIAL_FAILED });
+	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
+		link_push_dial(link, PCONN_DIALED, number, NULL, false);
 	link_run(link);
 }
 
+/* One endpoint's word is not the service's: only where no other has done better it ends all attempts (P23).  A
+ * standby's or a health dial's word ends none. */
 static void
-link_on_ended(void *arg, const char *address, int64_t age, const char *text)
+link_on_dial_failed(void *arg, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
+    const char *abort)
 {
 	struct link *link = arg;
-	char error[RECORD_ERROR_SIZE];
+	char address[ADDRESS_TEXT_SIZE];
 
-	if (link->lent != 0)
-		return; /* it was one too many */
+	link_address(link, number, address);
+	if (purpose != POOL_ATTEMPT)
+		log_debug(link->name, "%sdial %s: %s%s", purpose == POOL_STANDBY ? "standby: " : "", address, error,
+		    further ? "; others are dialled" : "");
+	if (purpose == POOL_ATTEMPT || (purpose == POOL_FILL && !further)) {
+		if (abort != NULL)
+			link_abort(link, abort);
+		link_push_dial(link, PCONN_DIAL_FAILED, number, error, further);
+	}
+	if (further)
+		return;
+	if (purpose == POOL_STANDBY)
+		standby_tell(link->standby, STANDBY_DIAL_FAILED);
+	link_run(link);
+}
+
+/* The attempt's connection, of which the machine is to be told still, has ended. */
+static bool
+link_undo_dialled(struct link *link, const char *error)
+{
+	struct link_input *input;
+
+	STAILQ_FOREACH(input, &link->inputs, next)
+		if (input->input.event == PCONN_DIALED && pool_idle(link->pool, TABLE_ROLE_NEXT) == 0) {
+			input->input = (struct pconn_input){ .event = PCONN_DIAL_FAILED };
+			input->error = mem_copy_text(error);
+			return true;
+		}
+	return false;
+}
+
+static void
+link_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text)
+{
+	struct link *link = arg;
+	char error[RECORD_ERROR_SIZE], address[ADDRESS_TEXT_SIZE];
+
+	link_address(link, number, address);
 	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
 	    *text == '\0' ? "" : ": ", text);
+	if (role == TABLE_ROLE_STANDBY) {
+		log_debug(link->name, "standby %s: %s", address, error);
+		standby_tell(link->standby, STANDBY_LOOK);
+		return;
+	}
+	if (link->lent != 0 || link_undo_dialled(link, error))
+		return; /* it was one too many */
 	link->ended_age = age;
 	if (link_take_over(link, age)) {
 		link_set_reason(link, error);
 		link_run(link);
 		return;
 	}
-	if (age < PCONN_YOUNG) {
-		pool_mark_failed(link->pool, address);
+	if (age < PCONN_YOUNG)
 		link_set_error(link, address, error);
-	} else if (link->settings->shared) {
+	else if (link->settings->shared)
 		link_set_reason(link, error);
-	} else {
+	else
 		log_debug(link->name, "%s: %s", address, error);
-	}
 	link_push(link, (struct pconn_input){ .age = age,
 	    .event = link->settings->shared && age >= PCONN_YOUNG ? PCONN_LOST : PCONN_ENDED });
 	link_run(link);
@@ -511,10 +532,13 @@ link_on_spoke(void *arg)
 	link_push(link, (struct pconn_input){ .event = PCONN_SPOKE });
 }
 
+static uint32_t
+link_pool_roll(void *arg)
+{
+	return link_roll(arg);
+}
+
 const struct pool_callbacks link_pool_callbacks = {
-	.dialled = link_on_dialled,
-	.refused = link_abort,
-	.failed = link_on_dial_failed,
-	.ended = link_on_ended,
-	.spoke = link_on_spoke,
+	.offered = link_on_offered, .dialled = link_on_dialled, .failed = link_on_dial_failed,
+	.ended = link_on_ended, .turned = link_on_turned, .spoke = link_on_spoke, .roll = link_pool_roll
 };

@@ -1,3 +1,4 @@
+#include "base/clock.h"
 #include "upstream/link_parts.h"
 
 /* What operators set and a dead worker did not come to do. */
@@ -25,24 +26,21 @@ link_administer(struct link *link)
 static void
 link_resume(struct link *link)
 {
-	struct address candidates[RECORD_CANDIDATES];
 	const struct pconn *p = link_pconn(link);
 	struct pconn_input in = { .event = PCONN_HELD, .held = link_waiting(link) };
 	unsigned todo = pconn_resume(p);
-	bool keep = p->state == PCONN_DIAL || (p->state == PCONN_CONNECTED && !p->lost);
+	bool connected = p->state == PCONN_CONNECTED && !p->lost, standby = connected && link->settings->shared;
+	bool dialling = p->state == PCONN_DIAL && !p->doomed;
 
-	for (size_t i = 0; i < link->record->candidate_count; i++)
-		record_get_candidate(link->record, i, &candidates[i]);
-	pool_set_candidates(link->pool, candidates, link->record->candidate_count);
-	pool_adopt(link->pool, keep);
-	if (!keep)
-		pool_drop(link->pool);
-	standby_adopt(link->standby, p->state == PCONN_CONNECTED && !p->lost && link->settings->shared);
+	endpoints_resume(&link->record->endpoints, clock_now());
+	pool_adopt(link->pool, connected || dialling, standby);
+	if (!connected && !dialling)
+		pool_drop(link->pool, TABLE_ROLE_NEXT);
+	if (!standby)
+		standby_drop(link->standby);
 	link_resume_lent(link);
-	if ((todo & PCONN_DO_DIAL) != 0 && pool_ready(link->pool) > 0) {
-		todo &= ~PCONN_DO_DIAL;
-		link_push(link, (struct pconn_input){ .event = PCONN_DIALED });
-	}
+	if (dialling && pool_idle(link->pool, TABLE_ROLE_NEXT) > 0)
+		link_push_dial(link, PCONN_DIALED, pool_first(link->pool), NULL, false);
 	link_act(link, todo, &in);
 	link_push(link, (struct pconn_input){ .event = PCONN_HELD });
 }
@@ -58,7 +56,9 @@ link_begin(struct link *link)
 		link_resume(link);
 	} else {
 		link->record->begun = 1;
-		standby_adopt(link->standby, false);
+		pool_adopt(link->pool, false, false);
+		pool_drop(link->pool, TABLE_ROLE_NEXT);
+		standby_drop(link->standby);
 		link_take_back(link);
 		link->lost = false;
 	}

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "keep/crash.h"
 #include "upstream/link_parts.h"
-#include "upstream/spare.h"
 
 /* A connection that says nothing keeps a server with one worker from all others, and one that shuts down from its
  * end; MySQL counts it as broken off.  So one is kept only where something was said on it.  One that is not kept
@@ -26,6 +25,20 @@ link_note_settings(struct link *link)
 		link->pconn.warm = 1;
 	else if (link->pconn.warm == LINK_WARM_AUTO)
 		link_judge_warm(link);
+	link->endpoints = link->settings->endpoints;
+	link->endpoints.delay = link->pconn.delay;
+	link->endpoints.max = link->pconn.max;
+	link->endpoints.jitter = link->pconn.jitter;
+	link->endpoints.factor = link->pconn.factor;
+	if (link->endpoints.pick == ENDPOINTS_AUTO)
+		link->endpoints.pick = link->record->random ? ENDPOINTS_RANDOM : ENDPOINTS_ORDERED;
+}
+
+struct pool_settings
+link_pool_settings(const struct link *link)
+{
+	return (struct pool_settings){ .dial = &link->settings->dial, .hello = &link->settings->hello,
+		.endpoints = &link->endpoints };
 }
 
 unsigned
@@ -37,7 +50,7 @@ link_waiting(const struct link *link)
 unsigned
 link_ready(const struct link *link)
 {
-	return pool_ready(link->pool) + (link->lent != 0);
+	return pool_idle(link->pool, TABLE_ROLE_NEXT) + (link->lent != 0);
 }
 
 bool
@@ -60,9 +73,10 @@ void
 link_lent(struct link *link, uint32_t conn)
 {
 	assert(table_conn_is_shared(link->table, conn));
-	pool_taken(link->pool, conn, link->lent_address);
+	pool_taken(link->pool, conn);
 	pool_tune_shared(link->pool, conn);
 	link->lent = conn;
+	link->lent_number = link->table->conns[conn].endpoint;
 	link->lent_since = link->table->conns[conn].since;
 }
 
@@ -70,12 +84,15 @@ bool
 link_take_over(struct link *link, int64_t age)
 {
 	const struct pconn *p = link_pconn(link);
+	uint16_t number;
 
 	if (link_is_paused(link) || link_is_failing(link))
 		return false;
 	if (!link->settings->shared || link->asked_to_end || p->state != PCONN_CONNECTED || p->lost || p->closing ||
-	    p->ending != PCONN_END_NONE || !standby_give(link->standby, link->pool, link->record->taking_over))
+	    p->ending != PCONN_END_NONE || (number = pool_take_over(link->pool)) == 0)
 		return false;
+	link_address(link, number, link->record->taking_over);
+	link->record->number = number;
 	CRASH_POINT(TAKEOVER_GIVEN);
 	link_push(link, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
 	return true;
@@ -148,7 +165,7 @@ link_find_lent(struct link *link)
 			continue;
 		link->lent = i;
 		link->lent_since = record->since;
-		spare_address(record->fd, link->lent_address, sizeof link->lent_address);
+		link->lent_number = record->endpoint;
 	}
 }
 
@@ -165,7 +182,7 @@ link_resume_lent(struct link *link)
 		pool_tune_shared(link->pool, link->lent);
 		if (link->table->conns[link->lent].role == TABLE_ROLE_TAKEOVER)
 			link_push(link, (struct pconn_input){ .event = PCONN_TAKEN_OVER });
-	} else if (link->settings->shared && pool_ready(link->pool) == 0) {
+	} else if (link->settings->shared && pool_idle(link->pool, TABLE_ROLE_NEXT) == 0) {
 		if (!link->lost)
 			link_name_end(link, "it ended while the worker was restarted");
 		link_lose(link);
@@ -182,22 +199,8 @@ link_tend_standby(struct link *link)
 	if (!link->settings->shared)
 		return;
 	standby_look(link->standby, connected ? link->settings->standby : 0,
-	    link->lent != 0 ? link->lent_address : pool_first_address(link->pool));
+	    link->lent != 0 ? link->lent_number : pool_first(link->pool));
 }
-
-static struct lookup_waiter *
-link_look_up(void *arg, lookup_callback *callback, void *callback_arg)
-{
-	return link_lookup(arg, callback, callback_arg);
-}
-
-static uint32_t
-link_standby_roll(void *arg)
-{
-	return link_roll(arg);
-}
-
-const struct standby_callbacks link_standby_callbacks = { .look_up = link_look_up, .roll = link_standby_roll };
 
 uint32_t
 link_lent_conn(const struct link *link)

@@ -2,6 +2,7 @@
  *
  * link.c       what others ask of it; its begin and end
  * link_act.c   steps of the machine, and what they say is to be done
+ * link_find.c  look-ups, and what becomes of the endpoints
  * link_begin.c how it begins, and goes on after a worker's death
  * link_lend.c  a shared service's one connection, and what takes its place
  * link_tell.c  events, history, log lines, status
@@ -24,6 +25,8 @@
 struct link_input {
 	STAILQ_ENTRY(link_input) next;
 	struct pconn_input input;
+	uint16_t number;                        /* OFFERED, DIALED, DIAL_FAILED: the endpoint's */
+	char *error;                            /* owned: DIAL_FAILED; NULL none */
 };
 
 struct link {
@@ -33,11 +36,13 @@ struct link {
 	const char *name;                       /* borrowed: the table's */
 	const struct link_settings *settings;   /* borrowed */
 	struct pconn_settings pconn;            /* theirs, as the machine is to see them */
+	struct endpoints_settings endpoints;    /* likewise */
 	const struct link_callbacks *callbacks; /* borrowed */
 	void *arg;                              /* borrowed */
 	struct link_record *record;             /* borrowed: the table's */
 	struct lookup *lookup;                  /* owned */
 	struct lookup_waiter *asking;           /* owned; NULL: no look-up of ours */
+	struct lookup_waiter *asking_standby;   /* owned; the same for a standby */
 	struct pool *pool;                      /* owned */
 	struct standby *standby;                /* owned */
 	struct handlers *handlers;              /* owned */
@@ -45,6 +50,7 @@ struct link {
 	struct loop_timer turn;                 /* the loop's next turn: link_begin() or link_run() */
 	struct loop_timer timer;                /* the machine's deadline */
 	struct loop_timer still;                /* "still down" */
+	struct loop_timer tending;              /* of the endpoints: the next is due */
 	STAILQ_HEAD(link_inputs, link_input) inputs;
 	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;
@@ -56,7 +62,7 @@ struct link {
 	uint64_t random;
 	uint32_t lent;                          /* the connection that is lent; 0 none */
 	int64_t lent_since;                     /* its connect */
-	char lent_address[ADDRESS_TEXT_SIZE];
+	uint16_t lent_number;                   /* its endpoint */
 	bool lost;                              /* it has ended, and the machine was not told yet */
 	int64_t ended_age;                      /* of the last unused one that ended */
 };
@@ -70,6 +76,12 @@ link_pconn(const struct link *link)
 /* The machine shall be told this in the loop's next turn.  Those that say nothing but "look again" come once. */
 void link_push(struct link *link, struct pconn_input input);
 
+/* What has become of one of the attempt's dials, or of a further one; error is copied. */
+void link_push_dial(struct link *link, enum pconn_event event, uint16_t number, const char *error, bool further);
+
+/* Takes an input out of the queue, and frees it. */
+void link_free_input(struct link *link, struct link_input *input);
+
 /* Tells the machine all that was pushed, and does what it says; only from the loop. */
 void link_run(struct link *link);
 
@@ -78,6 +90,27 @@ void link_act(struct link *link, unsigned todo, const struct pconn_input *in);
 
 /* The settings are new. */
 void link_note_settings(struct link *link);
+
+/* The settings of a pool, as they are now. */
+struct pool_settings link_pool_settings(const struct link *link);
+
+/* Forgets what the attempt's dials have told and the machine was not told yet. */
+void link_forget_dials(struct link *link);
+
+/* Begins the look-up of an attempt, or for further dials. */
+void link_ask(struct link *link);
+
+/* P21; the end of the look-up or dial that says so is told next. */
+void link_abort(struct link *link, const char *error);
+
+/* An endpoint is in good health again, or is not any more. */
+void link_on_turned(void *arg, uint16_t number, bool good);
+
+/* Where an endpoint is, for people; "" for a number that is stale. */
+void link_address(const struct link *link, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE]);
+
+/* Sees to the endpoints, now that the machine has come to rest. */
+void link_tend(struct link *link);
 
 /* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
  * lent. */
@@ -134,6 +167,7 @@ void link_push_renewal(struct link *link);
 
 /* Callbacks of its parts. */
 void link_on_timer(evutil_socket_t fd, short what, void *arg);
+void link_on_tending(evutil_socket_t fd, short what, void *arg);
 void link_on_still(evutil_socket_t fd, short what, void *arg);
 void link_on_handled(void *arg);
 extern const struct pool_callbacks link_pool_callbacks;
@@ -164,7 +198,7 @@ void link_set_purpose(struct link *link, const char *reason);
 void link_tell_repeat(struct link *link);
 
 /* What a look-up gave, if it differs from before. */
-void link_tell_candidates(struct link *link, const struct lookup_result *result);
+void link_tell_listing(struct link *link, const struct lookup_result *result);
 
 void link_tell_rest(struct link *link);
 

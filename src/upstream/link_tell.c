@@ -88,7 +88,7 @@ link_last_event(const struct link *link)
 
 	if (event.kind == LINK_FAILED || event.kind == LINK_DISCONNECTED)
 		event.error = record->error;
-	if (event.kind != LINK_ATTEMPTING && !(event.kind == LINK_FAILED && p->candidates == 0))
+	if (event.kind != LINK_ATTEMPTING && !(event.kind == LINK_FAILED && !p->located))
 		event.address = record->address;
 	return event;
 }
@@ -99,8 +99,6 @@ link_next(const struct link *link, char *text, size_t size)
 {
 	const struct pconn *p = link_pconn(link);
 	int64_t left = p->retry_at - clock_now();
-	struct address address;
-	char next[ADDRESS_TEXT_SIZE];
 
 	if (p->ending == PCONN_END_ABORT) {
 		snprintf(text, size, "no further attempt until it is opened");
@@ -113,10 +111,8 @@ link_next(const struct link *link, char *text, size_t size)
 		    (double)link_failing_left(link) / CLOCK_SECOND);
 	} else if (p->state == PCONN_CONNECTED && !p->lost) {
 		snprintf(text, size, "%s takes over", link->record->taking_over);
-	} else if (p->state == PCONN_FAILED && p->candidate + 1 < p->candidates) {
-		record_get_candidate(link->record, p->candidate + 1u, &address);
-		address_format(&address, next);
-		snprintf(text, size, "next is %s", next);
+	} else if (p->state == PCONN_FAILED && !p->last) {
+		snprintf(text, size, "the other endpoints are tried");
 	} else if (link->held > 0 && link->settings->pconn.hold_retry > 0) {
 		snprintf(text, size, "next attempt soon, for %u held", link->held);
 	} else {
@@ -185,7 +181,7 @@ link_count(struct link *link, const struct link_event *event)
 		record->counters.disconnects++;
 		down = !record->purposely;
 	} else if (event->kind == LINK_FAILED) {
-		down = p->candidate + 1 >= p->candidates;
+		down = p->last;
 	}
 	if (!down || record->outage || link_is_failing(link)) /* by order: none of the service's */
 		return;
@@ -194,21 +190,14 @@ link_count(struct link *link, const struct link_event *event)
 	record->counters.outages++;
 }
 
-/* The address of what is being dialled is that of the event before it is. */
+/* Where a standby has taken over is told as the address that was obtained. */
 static void
-link_name_candidate(struct link *link)
+link_name_takeover(struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
-	struct address address;
 
-	if (p->event != PCONN_REPORT_OBTAINED)
-		return;
-	if (p->state == PCONN_CONNECTED) {
+	if (p->event == PCONN_REPORT_OBTAINED && p->state == PCONN_CONNECTED)
 		record_text(link->record->address, sizeof link->record->address, link->record->taking_over);
-		return;
-	}
-	record_get_candidate(link->record, p->candidate, &address);
-	address_format(&address, link->record->address);
 }
 
 /* The last error: this loss, unless it already is what is told as the reason, where it was dialled in vain. */
@@ -228,7 +217,7 @@ link_report(struct link *link)
 	struct link_event event;
 	char text[TABLE_HISTORY_TEXT];
 
-	link_name_candidate(link);
+	link_name_takeover(link);
 	event = link_last_event(link);
 	link_count(link, &event);
 	if (event.kind == LINK_DISCONNECTED && !link->record->purposely)
@@ -251,7 +240,7 @@ link_tell_repeat(struct link *link)
 }
 
 void
-link_tell_candidates(struct link *link, const struct lookup_result *result)
+link_tell_listing(struct link *link, const struct lookup_result *result)
 {
 	char text[TABLE_HISTORY_TEXT], one[ADDRESS_TEXT_SIZE];
 	size_t at;
@@ -327,6 +316,17 @@ link_on_still(evutil_socket_t fd, short what, void *arg)
 	loop_timer_at(&link->still, record->still_down_at);
 }
 
+static unsigned
+link_listed(const struct link *link)
+{
+	const struct endpoints *e = &link->record->endpoints;
+	unsigned listed = 0;
+
+	for (uint32_t i = 0; i < e->high; i++)
+		listed += endpoints_is_listed(e, &e->list[i]);
+	return listed;
+}
+
 void
 link_get_status(const struct link *link, struct link_status *ret_status)
 {
@@ -342,11 +342,11 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.attempts = counters->attempts, .connects = counters->connects, .disconnects = counters->disconnects,
 		.lookup_failures = counters->lookup_failures, .expiries = counters->expiries,
 		.handler_failures = counters->handler_failures, .notify_dropped = counters->notify_dropped,
-		.warm = link->settings->shared ? 0 : pool_ready(link->pool), .lent = link->lent != 0,
-		.standby = standby_ready(link->standby),
+		.warm = link->settings->shared ? 0 : pool_idle(link->pool, TABLE_ROLE_NEXT), .lent = link->lent != 0,
+		.standby = pool_idle(link->pool, TABLE_ROLE_STANDBY),
 		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
-		.candidates = record->candidate_count };
+		.endpoints = link_listed(link) };
 	if (p->state == PCONN_WAIT)
 		ret_status->next_attempt = p->deadline;
 	if (ret_status->since == 0)

@@ -10,7 +10,6 @@
 #include "base/secret.h"
 #include "upstream/catalog.h"
 #include "upstream/delay.h"
-#include "upstream/pick.h"
 #include "upstream/resolver.h"
 #include "upstream/script.h"
 
@@ -38,8 +37,8 @@ struct lookup_lead {
 struct lookup_run {
 	struct lookup *lookup;       /* borrowed */
 	int64_t since;
-	uint32_t roll, turn;
-	bool random;                 /* what pick = default means for this source */
+	uint32_t roll;
+	bool random;                 /* this source means no order */
 	bool counts;                 /* somebody's question does */
 	struct loop_timer pace;      /* until the script may be run (min_interval) */
 	unsigned failures;           /* for the script, */
@@ -128,42 +127,12 @@ lookup_collect(const struct lookup_run *run, struct lookup_endpoint *endpoints)
 	return count;
 }
 
-/* Puts them in the order that pick says; in any but the source's own the source's has no meaning. */
-static void
-lookup_sort(const struct lookup_run *run, struct lookup_endpoint *endpoints, size_t count)
-{
-	struct lookup_endpoint *given = mem_new(LOOKUP_ENDPOINTS, sizeof *given);
-	enum lookup_pick pick = run->lookup->settings->pick;
-	uint8_t order[LOOKUP_ENDPOINTS];
-	bool ordered = pick == LOOKUP_PICK_ORDERED || (pick == LOOKUP_PICK_DEFAULT && !run->random);
-
-	if (ordered)
-		pick_ordered(order, count);
-	else if (pick == LOOKUP_PICK_ROTATE)
-		pick_rotate(order, count, run->turn);
-	else
-		pick_shuffle(order, count, run->roll);
-	memcpy(given, endpoints, count * sizeof *given);
-	for (size_t i = 0; i < count; i++) {
-		endpoints[i] = given[order[i]];
-		endpoints[i].source = ordered ? endpoints[i].source : 0;
-	}
-	mem_free(given);
-}
-
 void
 lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count)
 {
 	lookup->last = mem_resize(lookup->last, count, sizeof *endpoints);
 	memcpy(lookup->last, endpoints, count * sizeof *endpoints);
 	lookup->last_count = count;
-}
-
-void
-lookup_get_addresses(const struct lookup_result *result, struct address ret_addresses[LOOKUP_ENDPOINTS])
-{
-	for (size_t i = 0; i < result->endpoint_count; i++)
-		ret_addresses[i] = result->endpoints[i].address;
 }
 
 int64_t
@@ -238,7 +207,8 @@ lookup_run_end(struct lookup_run *run)
 	struct lookup *lookup = run->lookup;
 	struct lookup_endpoint *endpoints = mem_new(LOOKUP_ENDPOINTS, sizeof *endpoints);
 	struct lookup_result result = { .error = run->error, .abort_reason = run->abort_reason,
-		.endpoints = endpoints, .good_for = run->good_for, .incomplete = run->incomplete,
+		.endpoints = endpoints, .random = run->random, .good_for = run->good_for,
+		.incomplete = run->incomplete,
 		.took = clock_now() - run->since, .output = run->output != NULL ? run->output : "",
 		.errors = run->errors != NULL ? run->errors : "" };
 
@@ -252,7 +222,6 @@ lookup_run_end(struct lookup_run *run)
 		result.endpoint_count = lookup->last_count;
 		memcpy(endpoints, lookup->last, lookup->last_count * sizeof *endpoints);
 	}
-	lookup_sort(run, endpoints, result.endpoint_count);
 	lookup_note(run);
 	lookup_tell(run, &result);
 	mem_free(endpoints);
@@ -436,7 +405,6 @@ lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
 	run->lookup = lookup;
 	run->since = clock_now();
 	run->roll = question->roll;
-	run->turn = question->turn;
 	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->report, lookup->loop, lookup_on_report, run);
 	loop_timer_init(&run->pace, lookup->loop, lookup_on_pace, run);
@@ -548,34 +516,6 @@ lookup_refresh(struct lookup *lookup, bool on)
 		lookup->refresher = NULL;
 	}
 	lookup_schedule(lookup);
-}
-
-static bool
-lookup_has(const struct lookup_result *result, size_t first, size_t end, const struct address *address)
-{
-	for (size_t i = first; i < end; i++)
-		if (address_equal(&result->endpoints[i].address, address))
-			return true;
-	return false;
-}
-
-/* A name server gives a name's addresses in another order each time. */
-bool
-lookup_is_same(const struct lookup_result *result, const struct address *addresses, size_t count)
-{
-	size_t first = 0;
-
-	if (result->endpoint_count != count)
-		return false;
-	for (size_t end = 1; end <= count; end++) {
-		if (end < count && result->endpoints[end].source == result->endpoints[first].source)
-			continue;
-		for (size_t i = first; i < end; i++)
-			if (!lookup_has(result, first, end, &addresses[i]))
-				return false;
-		first = end;
-	}
-	return true;
 }
 
 static void

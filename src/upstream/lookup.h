@@ -1,7 +1,7 @@
 /* lookup.h - where are the endpoints of this service now?  Asks whichever source the settings name.
  *
- * One look-up gives endpoints, best first, host names resolved (upstream/resolver), in the order that pick
- * says.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
+ * One look-up gives endpoints, best first, host names resolved (upstream/resolver), in the source's
+ * order.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
  *
  * While its owner wants that it looks again by itself (P32): a script is run, and host names are resolved, every
  * lookup.refresh; host names, unless a script gave them, as soon as the shortest time to live among them is over.
@@ -20,8 +20,6 @@
 #define LOOKUP_ENDPOINTS 64
 #define LOOKUP_FROM_SIZE 64
 
-enum lookup_pick { LOOKUP_PICK_DEFAULT, LOOKUP_PICK_ORDERED, LOOKUP_PICK_RANDOM, LOOKUP_PICK_ROTATE };
-
 /* Exactly one of addresses, script, catalog is set.  All owned. */
 struct lookup_settings {
 	char **addresses;
@@ -36,7 +34,6 @@ struct lookup_settings {
 	int64_t max_age;     /* CLOCK_NEVER: no limit */
 	char **owners;       /* further users whose catalog files count */
 	bool keep_last;
-	enum lookup_pick pick;
 };
 
 /* What the script and the environment are told (HOLDFAST_*, see holdfast-lookup(7)). */
@@ -44,8 +41,7 @@ struct lookup_question {
 	const char *service;
 	unsigned failures;         /* P22 */
 	const char *last_address;  /* "" if none */
-	uint32_t roll;             /* for pick = random; the number of the attempt for rotate */
-	uint32_t turn;
+	uint32_t roll;             /* 32 random bits: when the next refresh is due */
 	bool counts;               /* the owner goes by the result: the next refresh comes so much later */
 };
 
@@ -63,6 +59,7 @@ struct lookup_result {
 	const char *abort_reason;  /* not NULL: the script said abort: (P21); error is NULL then */
 	const struct lookup_endpoint *endpoints;
 	size_t endpoint_count;     /* 1 to LOOKUP_ENDPOINTS on success */
+	bool random;               /* no order is meant: a catalog's folder */
 	int64_t good_for;          /* microseconds: the shortest ttl of the names among them; CLOCK_NEVER: no limit */
 	const char *incomplete;    /* not NULL: the error of a name that gave nothing, while others gave something */
 	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
@@ -103,17 +100,11 @@ void lookup_refresh(struct lookup *lookup, bool on);
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 
-/* Whether a result gives just these, in the order that is meant. */
-bool lookup_is_same(const struct lookup_result *result, const struct address *addresses, size_t count);
-
 /* Goes on with these settings in place of the former ones, which say the same of where to look. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
 /* What the last good look-up gave, to a dead worker perhaps: for keep_last.  Copied. */
 void lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count);
-
-/* The bare addresses of a result. */
-void lookup_get_addresses(const struct lookup_result *result, struct address ret_addresses[LOOKUP_ENDPOINTS]);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
  * callback of this very look-up. */

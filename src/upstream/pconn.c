@@ -15,8 +15,8 @@ in_new(struct pconn *p, const struct pconn_settings *s, const struct pconn_input
 		return attempt_start(p, s, in);
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
-	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_OFFERED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
 	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_RENEW:
 	case PCONN_OPEN: case PCONN_EVENTS:
@@ -36,7 +36,7 @@ in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED:
-	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_OFFERED: case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED:
 	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -50,9 +50,9 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 {
 	switch (in->event) {
 	case PCONN_HANDLED:
-		if (p->state == PCONN_OBTAINED && p->candidates > 0)
-			return attempt_dial(p);
-		if (p->state == PCONN_ATTEMPTING || p->state == PCONN_OBTAINED)
+		if (p->state == PCONN_OBTAINED)
+			return p->anew ? attempt_renew(p, s, in) : attempt_dial(p, PCONN_DO_GO);
+		if (p->state == PCONN_ATTEMPTING)
 			return attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in);
 		return p->state == PCONN_FAILED ? attempt_after_failure(p, s, in) : attempt_wait(p, s, in);
 	case PCONN_WAKE:
@@ -65,10 +65,10 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_RENEW:
 		if (p->state != PCONN_ATTEMPTING)
 			p->retry_at = in->now;
-		p->candidates = 0;
+		p->anew = 1;
 		return 0;
-	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
+	case PCONN_START: case PCONN_DEADLINE: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_OFFERED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
 	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 	case PCONN_OPEN: case PCONN_EVENTS:
@@ -88,6 +88,8 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 		return dialling || p->doomed ? 0 : attempt_looked_up(p, s, in);
 	case PCONN_LOOKUP_FAILED:
 		return dialling ? 0 : attempt_failed(p, s, in);
+	case PCONN_OFFERED:
+		return !dialling || p->doomed ? 0 : attempt_offered(p, in);
 	case PCONN_DIALED:
 		return !dialling || p->doomed ? 0 : ready_connected(p, s, in);
 	case PCONN_DIAL_FAILED:
@@ -97,10 +99,12 @@ in_attempt(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 		return 0;
 	case PCONN_RENEW:
 		return attempt_renew(p, s, in);
+	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
+		return dialling && !p->doomed ? PCONN_DO_STOP : 0;
 	case PCONN_START: case PCONN_DEADLINE: case PCONN_HANDLED: case PCONN_HELD: case PCONN_TAKEN:
 	case PCONN_RELAYED: case PCONN_SPOKE: case PCONN_ENDED:
-	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_RECONNECT: case PCONN_CLOSE:
-	case PCONN_DRAIN: case PCONN_ABORT: case PCONN_OPEN: case PCONN_EVENTS:
+	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_RECONNECT:
+	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -127,8 +131,9 @@ in_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 		return attempt_wait_over(p, s, in);
 	case PCONN_CLOSE: case PCONN_DRAIN: case PCONN_ABORT:
 		return attempt_finish(p, s, in);
-	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_DIALED:
-	case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_SPOKE: case PCONN_ENDED:
+	case PCONN_START: case PCONN_HANDLED: case PCONN_LOOKED_UP: case PCONN_LOOKUP_FAILED: case PCONN_OFFERED:
+	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_TAKEN: case PCONN_RELAYED: case PCONN_SPOKE:
+	case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER:
 	case PCONN_OPEN: case PCONN_EVENTS:
 		return 0;
@@ -181,7 +186,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return 0;
 	case PCONN_OPEN:
 		return ready_fill(p, s, in);
-	case PCONN_START: case PCONN_EVENTS:
+	case PCONN_START: case PCONN_OFFERED: case PCONN_EVENTS:
 		return 0;
 	}
 	return 0;
@@ -199,7 +204,7 @@ in_closed(struct pconn *p, const struct pconn_settings *s, const struct pconn_in
 	case PCONN_DIALED: case PCONN_DIAL_FAILED: case PCONN_HELD: case PCONN_TAKEN: case PCONN_RELAYED:
 	case PCONN_SPOKE: case PCONN_ENDED:
 	case PCONN_LOST: case PCONN_TAKEN_OVER: case PCONN_WAKE: case PCONN_RECONNECT: case PCONN_CLOSE:
-	case PCONN_DRAIN:
+	case PCONN_DRAIN: case PCONN_OFFERED:
 	case PCONN_ABORT: case PCONN_EVENTS:
 		return 0;
 	}
@@ -248,7 +253,7 @@ obey(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *
 		if (!in->failing || p->doomed)
 			return todo;
 		p->doomed = 1;
-		return (todo & ~(PCONN_DO_LOOKUP | PCONN_DO_DIAL)) | PCONN_DO_FAIL;
+		return (todo & ~(PCONN_DO_LOOKUP | PCONN_DO_DIAL | PCONN_DO_GO | PCONN_DO_STOP)) | PCONN_DO_FAIL;
 	case PCONN_CONNECTED:
 		if (p->lost || !(in->failing || (in->paused && !in->in_use && !attempt_is_ending(p))))
 			return todo;
@@ -292,7 +297,7 @@ pconn_resume(const struct pconn *p)
 	case PCONN_LOOKUP:
 		return p->doomed ? PCONN_DO_FAIL : PCONN_DO_LOOKUP;
 	case PCONN_DIAL:
-		return p->doomed ? PCONN_DO_FAIL : PCONN_DO_DIAL;
+		return p->doomed ? PCONN_DO_FAIL : PCONN_DO_DIAL | (attempt_is_ending(p) ? PCONN_DO_STOP : 0);
 	case PCONN_CONNECTED:
 		return (p->handling ? PCONN_DO_HANDLE : 0) | (p->looking ? PCONN_DO_LOOKUP : 0);
 	case PCONN_NEW: case PCONN_IDLE: case PCONN_WAIT: case PCONN_CLOSED: case PCONN_STATES:

@@ -35,7 +35,7 @@ enum pconn_state {
 	PCONN_ATTEMPTING,   /* the handler of attempting_to_connect runs */
 	PCONN_LOOKUP,       /* an attempt: the look-up is under way */
 	PCONN_OBTAINED,     /* the handler of obtained_address runs */
-	PCONN_DIAL,         /* the dial of p->candidate is under way */
+	PCONN_DIAL,         /* an attempt: its dials are under way, or the next one is about to be offered */
 	PCONN_FAILED,       /* the handler of failed_to_connect runs */
 	PCONN_WAIT,         /* until p->deadline */
 	PCONN_CONNECTED,    /* the handler of connected may still run; after TAKEN_OVER those that lead to it */
@@ -48,15 +48,17 @@ enum pconn_event {
 	PCONN_START,
 	PCONN_DEADLINE,      /* p->deadline has come */
 	PCONN_HANDLED,       /* the handler has ended, well or not (P11) */
-	PCONN_LOOKED_UP,     /* with candidates and fresh */
+	PCONN_LOOKED_UP,
 	PCONN_LOOKUP_FAILED, /* with same */
-	PCONN_DIALED,        /* the attempt's, or while connected a further dial */
-	PCONN_DIAL_FAILED,   /* with same; while connected: a further dial, on all candidates */
+	PCONN_OFFERED,       /* the attempt's next endpoint; with fresh.  OFFERED, DIALED and DIAL_FAILED of an
+	                      * attempt are told when no handler runs (P9) */
+	PCONN_DIALED,        /* one of the attempt's dials, the others were ended; or while connected a further one */
+	PCONN_DIAL_FAILED,   /* with same and further; while connected: a further dial, on all endpoints */
 	PCONN_HELD,          /* the number of held clients, or an order, has changed, or just: look again */
 	PCONN_TAKEN,         /* P25: a client has a ready connection now */
 	PCONN_RELAYED,       /* the first byte has passed over a taken one */
 	PCONN_SPOKE,         /* P28: the server has spoken on one that nobody has taken */
-	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and candidates */
+	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and elsewhere */
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
 	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
@@ -77,8 +79,9 @@ struct pconn_input {
 	unsigned held;       /* clients that wait */
 	unsigned ready;      /* connections nobody has taken */
 	unsigned dialling;   /* dials under way */
-	unsigned candidates; /* LOOKED_UP: how many, 1 to 64.  ENDED: how many that have not just done the same */
-	uint64_t fresh;      /* LOOKED_UP: bit i: candidate i is to be reported (P8, P23) */
+	bool elsewhere;      /* ENDED: there is an endpoint in good health */
+	bool fresh;          /* OFFERED: the endpoint is to be reported (P8, P23) */
+	bool further;        /* DIAL_FAILED: other dials of the attempt are under way, or come */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
 	int64_t age;         /* ENDED, LOST, TAKEN_OVER: since its connect */
 	/* what operators order for a while, as it is after the event */
@@ -91,8 +94,8 @@ struct pconn_input {
 #define PCONN_DO_REPORT           0x001u /* tell subscribers (P12) */
 #define PCONN_DO_HANDLE           0x002u /* run the handler; then HANDLED */
 #define PCONN_DO_LOOKUP           0x004u /* then LOOKED_UP or LOOKUP_FAILED */
-#define PCONN_DO_DIAL             0x008u /* p->candidate; then DIALED or DIAL_FAILED */
-#define PCONN_DO_FILL             0x010u /* pconn_wanted() further dials, each over all candidates */
+#define PCONN_DO_DIAL             0x008u /* begin the attempt's dials, unless they are; then OFFERED, DIALED, ... */
+#define PCONN_DO_FILL             0x010u /* pconn_wanted() further dials, each over all endpoints */
 #define PCONN_DO_DROP             0x020u /* close what is ready, end dials and the look-up for further ones */
 #define PCONN_DO_ANSWER_CONNECTED 0x040u /* P13, P14: who waits has a connection */
 #define PCONN_DO_ANSWER_FAILED    0x080u /* P14: the attempt has failed with the last error */
@@ -101,6 +104,8 @@ struct pconn_input {
 #define PCONN_DO_EXPIRED          0x400u /* P27: count an expiry */
 #define PCONN_DO_REST             0x800u /* P28: say it */
 #define PCONN_DO_FAIL             0x1000u /* end the look-up or dial under way; then *_FAILED, by order */
+#define PCONN_DO_GO               0x4000u /* dial what was offered */
+#define PCONN_DO_STOP             0x8000u /* offer no further one (P16) */
 #define PCONN_DO_GIVE_UP          0x2000u /* the connection is lost by order: say by which */
 
 /* In their order: PCONN_REPORT_x is what the handler is run for. */
@@ -123,13 +128,15 @@ struct pconn {
 	uint8_t reopen;      /* PCONN_OPEN came while closing */
 	uint8_t outage;      /* attempting_to_connect was reported, connected not yet */
 	uint8_t woken;       /* a wake came during the attempt */
-	uint8_t candidate, candidates;
+	uint8_t located;     /* the attempt's look-up has given endpoints */
+	uint8_t last;        /* FAILED: with that the attempt is over */
+	uint8_t anew;        /* a reload came while a handler ran */
 	/* while connected */
 	uint8_t handling;    /* the handler of p->event runs (P10) */
 	uint8_t lost;        /* its end is waited for */
 	uint8_t taken_over;  /* the same, and the events of TAKEN_OVER, or obtained_address anew, come then */
 	uint8_t looking;     /* a look-up for further dials is under way */
-	uint8_t known;       /* the candidates are good for further dials */
+	uint8_t known;       /* the endpoints are good for further dials */
 	uint8_t replacing;   /* an unused one ended, its replacement is not there yet */
 	uint8_t expiring;    /* that is counted if the replacement succeeds (P27) */
 	uint8_t expiries;    /* with no client between */
@@ -140,7 +147,6 @@ struct pconn {
 	uint32_t failures_before; /* the last success */
 	uint8_t ordered;     /* paused or failing, as of the last step */
 	uint8_t doomed;      /* LOOKUP, DIAL: it fails by order, whatever comes of it */
-	uint64_t fresh;
 	int64_t deadline;    /* CLOCK_NEVER: none */
 	int64_t attempt_at;  /* start of the last attempt */
 	int64_t retry_at;    /* P4: end of its delay */

@@ -1,368 +1,679 @@
-#include <assert.h>
-#include <errno.h>
-#include <stdio.h>
+#include "upstream/pool.h"
+
 #include <string.h>
-#include <unistd.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "keep/crash.h"
-#include "keep/histogram.h"
-#include "keep/recover.h"
-#include "upstream/own_socket.h"
-#include "upstream/pool_parts.h"
+#include "upstream/conn.h"
+#include "upstream/race.h"
 
-static void pool_next(struct pool_dial *dial);
+/* One client's dials, beside each other or one after the other. */
+struct pool_race {
+	TAILQ_ENTRY(pool_race) entry;
+	struct pool *pool;       /* borrowed */
+	struct race race;
+	enum pool_purpose purpose;
+	uint16_t offered;        /* it waits for pool_go(); 0 none */
+	char *abort;             /* owned: why an endpoint wants all attempts ended; NULL: none does */
+	struct loop_timer timer; /* race.deadline; or that there is no endpoint */
+};
 
-/* Ends the dial under way; its record and file too, unless they have become a ready connection's. */
-static void
-pool_stop_dial(struct pool_dial *dial)
+TAILQ_HEAD(pool_conns, conn);
+
+struct pool {
+	struct table *table;                    /* borrowed */
+	struct endpoints *endpoints;            /* borrowed: the table's */
+	const struct endpoints_settings *settings; /* borrowed */
+	struct conn_maker maker;
+	const struct pool_callbacks *callbacks; /* borrowed */
+	void *arg;                              /* borrowed */
+	TAILQ_HEAD(pool_races, pool_race) races;
+	unsigned dialling, dialling_standby;    /* races */
+	struct pool_conns dials;                /* on their way; owner is the race, NULL for health */
+	struct pool_conns idle[2];              /* by role, NEXT and STANDBY, oldest first */
+	unsigned idle_count[2];
+	struct loop_timer tuning;               /* of those that have lived for a while */
+};
+
+static enum table_role
+pool_role(enum pool_purpose purpose)
 {
-	dial_cancel(dial->dial);
-	hello_cancel(dial->hello);
-	probe_cancel(dial->probe);
-	dial->dial = NULL;
-	dial->hello = NULL;
-	dial->probe = NULL;
-	loop_timer_stop(&dial->timer);
-	if (dial->conn != 0)
-		recover_close_conn(dial->pool->table, dial->conn);
-	dial->conn = 0;
+	return purpose == POOL_STANDBY ? TABLE_ROLE_STANDBY : TABLE_ROLE_NEXT;
+}
+
+static struct pool_conns *
+pool_list(struct pool *pool, enum table_role role)
+{
+	return &pool->idle[role == TABLE_ROLE_STANDBY];
+}
+
+static unsigned *
+pool_count(struct pool *pool, enum table_role role)
+{
+	return &pool->idle_count[role == TABLE_ROLE_STANDBY];
+}
+
+/* What is open is the table's to know. */
+static void
+pool_count_open(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->endpoints->high; i++)
+		pool->endpoints->list[i].open = table_conns_open(pool->table, pool->maker.service, i);
 }
 
 static void
-pool_free_dial(struct pool_dial *dial)
+pool_tell(struct pool *pool, struct endpoints_input in)
 {
-	TAILQ_REMOVE(&dial->pool->dials, dial, next);
-	dial->pool->dialling--;
-	mem_free(dial);
+	unsigned turned;
+
+	in.now = clock_now();
+	in.roll = pool->callbacks->roll(pool->arg);
+	turned = endpoints_tell(pool->endpoints, pool->settings, &in);
+	pool_count_open(pool);
+	if (turned != 0)
+		pool->callbacks->turned(pool->arg, in.number, (turned & ENDPOINTS_ROSE) != 0);
 }
 
-/* Whether a candidate is left; a new list is begun anew. */
-static bool
-pool_can_go_on(struct pool_dial *dial)
+static struct conn *
+pool_dial(struct pool *pool, uint16_t number, enum table_role role, struct pool_race *race)
 {
-	const struct candidates *candidates = &dial->pool->candidates;
+	const struct endpoint *endpoint = endpoints_find(pool->endpoints, number);
+	struct address address;
+	struct conn *conn;
 
-	if (dial->generation != candidates->generation)
-		dial->tried = 0;
-	dial->generation = candidates->generation;
-	return candidates_choose(candidates, dial->tried, clock_now()) < candidates->count;
+	endpoint_address(endpoint, &address);
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_BEGAN, .number = number });
+	conn = conn_dial(&pool->maker, role, number, &address);
+	conn->owner = race;
+	TAILQ_INSERT_TAIL(&pool->dials, conn, entry);
+	return conn;
 }
 
-/* aborts: no other candidate is worth trying. */
+/* A dial that is not wanted any more. */
 static void
-pool_dial_failed(struct pool_dial *dial, const char *error, bool aborts)
+pool_cancel(struct pool *pool, struct conn *conn)
 {
-	struct pool *pool = dial->pool;
-	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
-	char address[ADDRESS_TEXT_SIZE];
-	bool local = dial->conn == 0, further;
+	uint16_t number = conn->number;
 
-	memcpy(address, dial->text, sizeof address);
-	if (candidate != NULL && !local)
-		candidate->failed_at = clock_now();
-	pool_stop_dial(dial);
-	further = !dial->single && !local && !aborts && pool_can_go_on(dial);
-	if (further)
-		pool_next(dial);
-	else
-		pool_free_dial(dial);
-	if (aborts)
-		pool->callbacks->refused(pool->arg, error);
-	pool->callbacks->failed(pool->arg, address, error, further);
+	TAILQ_REMOVE(&pool->dials, conn, entry);
+	conn_close(conn);
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CANCELLED, .number = number });
 }
 
 static void
-pool_connected(struct pool_dial *dial)
+pool_cancel_all(struct pool *pool, const struct pool_race *race)
 {
-	struct pool *pool = dial->pool;
-	struct table_conn *record = &pool->table->conns[dial->conn];
-	struct candidate *candidate = candidates_find(&pool->candidates, &dial->address);
-	char address[ADDRESS_TEXT_SIZE];
+	struct conn *conn, *next;
 
-	record->since = clock_now();
-	table_conn_set(pool->table, dial->conn, TABLE_READY);
-	CRASH_POINT(DIAL_CONNECTED);
-	histogram_count(pool->table, pool->service, TABLE_HISTOGRAM_CONNECT, record->since - dial->began);
-	if (candidate != NULL)
-		candidate->failed_at = 0;
-	memcpy(address, dial->text, sizeof address);
-	pool_add_spare(pool, dial->conn, address);
-	loop_event_stop(&dial->event); /* after the spare's is there */
-	loop_timer_stop(&dial->timer);
-	pool_free_dial(dial);
-	pool->callbacks->dialled(pool->arg, address);
+	for (conn = TAILQ_FIRST(&pool->dials); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, entry);
+		if (conn->owner == race)
+			pool_cancel(pool, conn);
+	}
 }
 
-static void pool_connect(struct pool_dial *dial);
-
-static void
-pool_on_probed(void *arg, const char *error)
+static unsigned *
+pool_race_count(struct pool_race *race)
 {
-	struct pool_dial *dial = arg;
-
-	dial->probe = NULL;
-	if (error != NULL)
-		pool_dial_failed(dial, error, false);
-	else if (probe_is_aside(dial->pool->settings->probe.kind))
-		pool_connect(dial);
-	else
-		pool_connected(dial);
+	return race->purpose == POOL_STANDBY ? &race->pool->dialling_standby : &race->pool->dialling;
 }
 
-/* hello, if there is one, was answered. */
 static void
-pool_spoken(struct pool_dial *dial)
+pool_free_race(struct pool_race *race)
 {
-	struct pool *pool = dial->pool;
+	struct pool *pool = race->pool;
 
-	if (pool->settings->probe.kind == PROBE_NONE || probe_is_aside(pool->settings->probe.kind)) {
-		pool_connected(dial);
+	pool_cancel_all(pool, race);
+	TAILQ_REMOVE(&pool->races, race, entry);
+	(*pool_race_count(race))--;
+	loop_timer_stop(&race->timer);
+	mem_free(race->abort);
+	mem_free(race);
+}
+
+static unsigned
+pool_step(struct pool_race *race, struct race_input in)
+{
+	struct pool *pool = race->pool;
+
+	in.now = clock_now();
+	in.roll = pool->callbacks->roll(pool->arg);
+	return race_step(&race->race, pool->endpoints, pool->settings, &in);
+}
+
+/* The stagger runs from the dial, not from the offer. */
+static void
+pool_go_on(struct pool_race *race, uint16_t number)
+{
+	race->offered = 0;
+	race_begun(&race->race, race->pool->settings, clock_now());
+	loop_timer_at(&race->timer, race->race.deadline);
+	if (endpoints_find(race->pool->endpoints, number) != NULL) {
+		pool_dial(race->pool, number, pool_role(race->purpose), race);
 		return;
 	}
-	loop_event_stop(&dial->event);
-	dial->probe = probe_start(pool->loop, pool->table->conns[dial->conn].fd, &dial->address,
-	    pool->settings, pool_on_probed, dial);
+	/* Its place has been given to another while it was offered. */
+	race->offered = number;
+	loop_timer_soon(&race->timer);
 }
 
+/* What a step says, unless the race is over. */
 static void
-pool_on_hello(void *arg, enum hello_end end, const char *error)
+pool_act(struct pool_race *race, unsigned todo)
 {
-	struct pool_dial *dial = arg;
+	struct pool *pool = race->pool;
 
-	dial->hello = NULL;
-	if (end == HELLO_DONE)
-		pool_spoken(dial);
-	else
-		pool_dial_failed(dial, error, end == HELLO_ABORTED);
-}
-
-static void
-pool_on_dialled(void *arg, int error)
-{
-	struct pool_dial *dial = arg;
-	struct pool *pool = dial->pool;
-
-	dial->dial = NULL;
-	if (error != 0) {
-		pool_dial_failed(dial, strerror(error), false);
-	} else if (pool->hello->count == 0) {
-		pool_spoken(dial);
-	} else {
-		dial->hello = hello_start(pool->loop, pool->table->conns[dial->conn].fd, pool->hello,
-		    pool_on_hello, dial);
-		loop_event_stop(&dial->event);
+	loop_timer_at(&race->timer, race->race.deadline);
+	if ((todo & RACE_DO_FAIL) != 0)
+		loop_timer_soon(&race->timer);
+	if ((todo & RACE_DO_DIAL) == 0)
+		return;
+	if (race->purpose != POOL_ATTEMPT) {
+		pool_go_on(race, race->race.dial);
+		return;
 	}
+	loop_timer_at(&race->timer, CLOCK_NEVER);
+	race->offered = race->race.dial;
+	pool->callbacks->offered(pool->arg, race->offered);
 }
 
 static void
-pool_on_error(evutil_socket_t fd, short what, void *arg)
+pool_lose(struct pool_race *race, uint16_t number, const char *error)
 {
-	struct pool_dial *dial = arg;
+	struct pool *pool = race->pool;
+	enum pool_purpose purpose = race->purpose;
+	char *abort = race->abort;
+
+	race->abort = NULL;
+	pool_free_race(race);
+	pool->callbacks->failed(pool->arg, purpose, number, error, false, abort);
+	mem_free(abort);
+}
+
+static void
+pool_on_race(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool_race *race = arg;
+	unsigned todo = 0;
 
 	(void)fd;
 	(void)what;
-	pool_dial_failed(dial, dial->error == ELOOP ? own_socket_error : strerror(dial->error), false);
-}
-
-/* The file, named in a record of state DIALLING: 0 or a positive errno. */
-static int
-pool_name_file(struct pool_dial *dial)
-{
-	struct pool *pool = dial->pool;
-	struct table_conn *record;
-	uint32_t conn;
-	int fd = own_socket_is(pool->table, &dial->address) ? -ELOOP : dial_socket(&dial->address);
-
-	if (fd < 0)
-		return -fd;
-	CRASH_POINT(DIAL_SOCKET);
-	if ((uint32_t)fd + TABLE_LAST_FILES >= pool->table->header->shape.files) {
-		close(fd);
-		return EMFILE;
+	if (race->offered != 0 && race->race.state == RACE_RUNS) {
+		todo = pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = race->offered });
+		race->offered = 0;
+	} else if (race->race.state == RACE_RUNS) {
+		todo = pool_step(race, (struct race_input){ .event = RACE_DEADLINE });
 	}
-	if ((conn = table_conn_claim(pool->table)) == 0) {
-		close(fd);
-		return ENFILE;
-	}
-	record = &pool->table->conns[conn];
-	record->service = pool->service;
-	record->role = (uint16_t)pool->role;
-	record->fd = table_note_file(pool->table, fd);
-	table_conn_set(pool->table, conn, TABLE_DIALLING);
-	CRASH_POINT(DIAL_NAMED);
-	dial->conn = conn;
-	return 0;
-}
-
-static void
-pool_connect(struct pool_dial *dial)
-{
-	struct pool *pool = dial->pool;
-
-	dial->began = clock_now();
-	dial->dial = dial_start(pool->loop, pool->table->conns[dial->conn].fd, &dial->address,
-	    pool->settings, &dial->event, pool_on_dialled, dial);
-	CRASH_POINT(DIAL_STARTED);
-}
-
-/* A probe aside is over before the connection is begun: a server may judge by the moment of that. */
-static void
-pool_begin(struct pool_dial *dial)
-{
-	struct pool *pool = dial->pool;
-
-	dial->error = pool_name_file(dial);
-	if (dial->error != 0)
-		loop_timer_soon(&dial->timer);
-	else if (probe_is_aside(pool->settings->probe.kind))
-		dial->probe = probe_start(pool->loop, -1, &dial->address, pool->settings, pool_on_probed, dial);
+	if (race->race.state == RACE_LOST)
+		pool_lose(race, 0, "there is no endpoint to dial");
 	else
-		pool_connect(dial);
+		pool_act(race, todo);
+}
+
+static struct pool_race *
+pool_start(struct pool *pool, enum pool_purpose purpose, uint64_t without)
+{
+	struct pool_race *race = mem_new(1, sizeof *race);
+
+	race->pool = pool;
+	race->purpose = purpose;
+	loop_timer_init(&race->timer, pool->maker.loop, pool_on_race, race);
+	TAILQ_INSERT_TAIL(&pool->races, race, entry);
+	(*pool_race_count(race))++;
+	pool_count_open(pool);
+	pool_act(race, pool_step(race, (struct race_input){ .event = RACE_START, .without = without }));
+	return race;
 }
 
 static void
-pool_aim(struct pool_dial *dial, const struct candidate *candidate)
+pool_add(struct pool *pool, struct conn *conn, enum table_role role)
 {
-	dial->address = candidate->address;
-	memcpy(dial->text, candidate->text, sizeof dial->text);
+	TAILQ_INSERT_TAIL(pool_list(pool, role), conn, entry);
+	(*pool_count(pool, role))++;
+	if (!loop_timer_is_set(&pool->tuning))
+		loop_timer_at(&pool->tuning, clock_now() + TABLE_TUNE_AGE);
+}
+
+/* The list's only; which list is known by the role that it is kept for. */
+static void
+pool_remove(struct pool *pool, struct conn *conn, enum table_role role)
+{
+	TAILQ_REMOVE(pool_list(pool, role), conn, entry);
+	(*pool_count(pool, role))--;
 }
 
 static void
-pool_next(struct pool_dial *dial)
+pool_close(struct pool *pool, struct conn *conn, enum table_role role)
 {
-	size_t i = candidates_choose(&dial->pool->candidates, dial->tried, clock_now());
-
-	assert(i < dial->pool->candidates.count);
-	dial->tried |= UINT64_C(1) << i;
-	pool_aim(dial, &dial->pool->candidates.list[i]);
-	pool_begin(dial);
+	pool_remove(pool, conn, role);
+	conn_close(conn);
+	pool_count_open(pool);
 }
 
-static struct pool_dial *
-pool_new_dial(struct pool *pool)
+/* In which list an idle one is: a standby that takes over is in that of clients, whatever its record says. */
+static enum table_role
+pool_role_of(struct pool *pool, const struct conn *conn)
 {
-	struct pool_dial *dial = mem_new(1, sizeof *dial);
+	const struct conn *other;
 
-	dial->pool = pool;
-	dial->generation = pool->candidates.generation;
-	loop_timer_init(&dial->timer, pool->loop, pool_on_error, dial);
-	TAILQ_INSERT_TAIL(&pool->dials, dial, next);
-	pool->dialling++;
-	return dial;
+	TAILQ_FOREACH(other, &pool->idle[1], entry)
+		if (other == conn)
+			return TABLE_ROLE_STANDBY;
+	return TABLE_ROLE_NEXT;
+}
+
+static void
+pool_on_ready(void *arg, struct conn *conn, int64_t began)
+{
+	struct pool *pool = arg;
+	struct pool_race *race = conn->owner;
+	enum pool_purpose purpose = race == NULL ? POOL_HEALTH : race->purpose;
+	uint16_t number = conn->number;
+
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CONNECTED, .number = number, .began = began });
+	TAILQ_REMOVE(&pool->dials, conn, entry);
+	if (race == NULL) {
+		conn_close(conn);
+		pool_count_open(pool);
+	} else {
+		pool_step(race, (struct race_input){ .event = RACE_CONNECTED, .number = number });
+		pool_add(pool, conn, pool_role(purpose));
+		pool_free_race(race);
+	}
+	pool->callbacks->dialled(pool->arg, purpose, number);
+}
+
+/* Without a file no further dial can be. */
+static unsigned
+pool_dial_failed(struct pool_race *race, uint16_t number, const char *error, bool aborts, bool local)
+{
+	if (aborts && race->abort == NULL)
+		race->abort = mem_copy_text(error);
+	if (local)
+		pool_step(race, (struct race_input){ .event = RACE_STOP });
+	return pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = number });
+}
+
+static void
+pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, bool local)
+{
+	struct pool *pool = arg;
+	struct pool_race *race = conn->owner;
+	uint16_t number = conn->number;
+	unsigned todo;
+
+	pool_tell(pool, (struct endpoints_input){ .event = local ? ENDPOINTS_CANCELLED : ENDPOINTS_FAILED,
+	    .number = number, .began = conn->began, .error = error });
+	TAILQ_REMOVE(&pool->dials, conn, entry);
+	conn_free(conn);
+	if (race == NULL) {
+		pool->callbacks->failed(pool->arg, POOL_HEALTH, number, error, false, NULL);
+		return;
+	}
+	todo = pool_dial_failed(race, number, error, aborts, local);
+	if ((todo & RACE_DO_FAIL) != 0) {
+		pool_lose(race, number, error);
+		return;
+	}
+	pool->callbacks->failed(pool->arg, race->purpose, number, error, true, NULL);
+	pool_act(race, todo);
+}
+
+static void
+pool_on_ended(void *arg, struct conn *conn, const char *text)
+{
+	struct pool *pool = arg;
+	enum table_role role = pool_role_of(pool, conn);
+	uint16_t number = conn->number;
+	int64_t since = conn->began;
+	char why[CONN_TEXT_SIZE];
+
+	memcpy(why, text, strlen(text) + 1);
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_ENDED, .number = number, .began = since,
+	    .error = "ended by the server, unused" });
+	pool_close(pool, conn, role);
+	pool->callbacks->ended(pool->arg, role, number, clock_now() - since, why);
+}
+
+static void
+pool_on_spoke(void *arg, struct conn *conn)
+{
+	struct pool *pool = arg;
+
+	if (pool_role_of(pool, conn) == TABLE_ROLE_NEXT)
+		pool->callbacks->spoke(pool->arg);
+}
+
+static const struct conn_callbacks pool_conn_callbacks = {
+	.ready = pool_on_ready, .failed = pool_on_failed, .ended = pool_on_ended, .spoke = pool_on_spoke
+};
+
+static void
+pool_on_tuning(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *pool = arg;
+	int64_t now = clock_now(), next = CLOCK_NEVER;
+	struct conn *conn;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < 2; i++)
+		TAILQ_FOREACH(conn, &pool->idle[i], entry) {
+			int64_t at = conn->began + TABLE_TUNE_AGE;
+
+			if (at <= now)
+				conn_tune(&pool->maker, conn->index);
+			else if (at < next)
+				next = at;
+		}
+	loop_timer_at(&pool->tuning, next);
 }
 
 struct pool *
-pool_new(struct event_base *loop, struct table *table, uint16_t service, enum table_role role,
-    const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
-    void *arg)
+pool_new(struct event_base *loop, struct table *table, uint16_t service, struct endpoints *endpoints,
+    const struct pool_settings *settings, const struct pool_callbacks *callbacks, void *arg)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
-	pool->loop = loop;
 	pool->table = table;
-	pool->service = service;
-	pool->role = role;
-	pool->settings = settings;
-	pool->hello = hello;
+	pool->endpoints = endpoints;
+	pool->settings = settings->endpoints;
+	pool->maker = (struct conn_maker){ .loop = loop, .table = table, .service = service, .dial = settings->dial,
+		.hello = settings->hello, .callbacks = &pool_conn_callbacks, .arg = pool };
 	pool->callbacks = callbacks;
 	pool->arg = arg;
-	TAILQ_INIT(&pool->spares);
+	TAILQ_INIT(&pool->races);
 	TAILQ_INIT(&pool->dials);
+	TAILQ_INIT(&pool->idle[0]);
+	TAILQ_INIT(&pool->idle[1]);
 	loop_timer_init(&pool->tuning, loop, pool_on_tuning, pool);
 	return pool;
 }
 
 static void
-pool_stop_dials(struct pool *pool)
+pool_stop_dials(struct pool *pool, enum table_role role)
 {
-	while (!TAILQ_EMPTY(&pool->dials)) {
-		pool_stop_dial(TAILQ_FIRST(&pool->dials));
-		pool_free_dial(TAILQ_FIRST(&pool->dials));
+	struct pool_race *race, *next;
+
+	for (race = TAILQ_FIRST(&pool->races); race != NULL; race = next) {
+		next = TAILQ_NEXT(race, entry);
+		if (pool_role(race->purpose) == role)
+			pool_free_race(race);
 	}
+	if (role == TABLE_ROLE_NEXT)
+		pool_cancel_all(pool, NULL);
 }
 
 void
-pool_set(struct pool *pool, const struct dial_settings *settings, const struct hello_settings *hello)
+pool_set(struct pool *pool, const struct pool_settings *settings)
 {
-	struct pool_dial *dial;
+	struct conn *conn;
 
-	if (!hello_settings_are_same(pool->hello, hello) || pool->settings->probe.kind != settings->probe.kind)
-		pool_stop_dials(pool);
-	TAILQ_FOREACH(dial, &pool->dials, next)
-		hello_set(dial->hello, hello);
-	pool->settings = settings;
-	pool->hello = hello;
+	if (!hello_settings_are_same(pool->maker.hello, settings->hello) ||
+	    pool->maker.dial->probe.kind != settings->dial->probe.kind) {
+		pool_stop_dials(pool, TABLE_ROLE_NEXT);
+		pool_stop_dials(pool, TABLE_ROLE_STANDBY);
+	}
+	TAILQ_FOREACH(conn, &pool->dials, entry)
+		hello_set(conn->hello, settings->hello);
+	pool->maker.dial = settings->dial;
+	pool->maker.hello = settings->hello;
+	pool->settings = settings->endpoints;
 }
 
 void
 pool_free(struct pool *pool)
 {
+	struct conn *conn;
+
 	if (pool == NULL)
 		return;
-	pool_stop_dials(pool);
-	while (!TAILQ_EMPTY(&pool->spares))
-		pool_release(TAILQ_FIRST(&pool->spares));
+	pool_stop_dials(pool, TABLE_ROLE_NEXT);
+	pool_stop_dials(pool, TABLE_ROLE_STANDBY);
+	for (int i = 0; i < 2; i++)
+		while ((conn = TAILQ_FIRST(&pool->idle[i])) != NULL) {
+			TAILQ_REMOVE(&pool->idle[i], conn, entry);
+			conn_free(conn);
+		}
 	loop_timer_stop(&pool->tuning);
-	candidates_clear(&pool->candidates);
 	mem_free(pool);
 }
 
 void
-pool_set_candidates(struct pool *pool, const struct address *candidates, size_t count)
+pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 {
-	candidates_set(&pool->candidates, candidates, count);
+	unsigned char *taken = table_conns_taken(pool->table, pool->maker.service);
+
+	for (uint32_t i = 1; i < pool->table->header->conn_high; i++) {
+		const struct table_conn *record = &pool->table->conns[i];
+		enum table_state state = table_conn_state(pool->table, i);
+		bool standby = record->role == TABLE_ROLE_STANDBY;
+
+		if (record->service != pool->maker.service || (!standby && record->role != TABLE_ROLE_NEXT))
+			continue;
+		if (state == TABLE_DIALLING && conn_resume_dial(&pool->maker, i, standby ? keep_standby : keep))
+			state = TABLE_READY;
+		if (state == TABLE_READY && (taken[i / 8] & (1u << (i % 8))) == 0)
+			pool_add(pool, conn_adopt(&pool->maker, i), (enum table_role)record->role);
+	}
+	mem_free(taken);
+	pool_count_open(pool);
 }
 
-unsigned
-pool_promising(const struct pool *pool)
+static struct pool_race *
+pool_find_attempt(const struct pool *pool)
 {
-	return candidates_promising(&pool->candidates, clock_now());
+	struct pool_race *race;
+
+	TAILQ_FOREACH(race, &pool->races, entry)
+		if (race->purpose == POOL_ATTEMPT)
+			break;
+	return race;
 }
 
 void
-pool_mark_failed(struct pool *pool, const char *address)
+pool_attempt(struct pool *pool)
 {
-	struct candidate *candidate = candidates_find_text(&pool->candidates, address);
-
-	if (candidate != NULL)
-		candidate->failed_at = clock_now();
+	pool_start(pool, POOL_ATTEMPT, 0);
 }
 
 void
-pool_dial(struct pool *pool, size_t i)
+pool_go(struct pool *pool)
 {
-	struct pool_dial *dial = pool_new_dial(pool);
+	struct pool_race *race = pool_find_attempt(pool);
 
-	dial->single = true;
-	pool_aim(dial, &pool->candidates.list[i]);
-	pool_begin(dial);
+	if (race != NULL && race->offered != 0)
+		pool_go_on(race, race->offered);
+}
+
+bool
+pool_is_attempting(const struct pool *pool)
+{
+	return pool_find_attempt(pool) != NULL;
+}
+
+void
+pool_stop(struct pool *pool)
+{
+	struct pool_race *race = pool_find_attempt(pool);
+
+	if (race != NULL)
+		pool_act(race, pool_step(race, (struct race_input){ .event = RACE_STOP }));
 }
 
 void
 pool_fill(struct pool *pool, unsigned count)
 {
-	for (unsigned i = 0; i < count && pool->candidates.count > 0; i++)
-		pool_next(pool_new_dial(pool));
+	for (unsigned i = 0; i < count; i++)
+		pool_start(pool, POOL_FILL, 0);
 }
 
 void
-pool_drop(struct pool *pool)
+pool_fill_standby(struct pool *pool)
 {
-	pool_stop_dials(pool);
-	pool_trim(pool, 0);
+	pool_start(pool, POOL_STANDBY, endpoints_in_use(pool->endpoints));
 }
 
 unsigned
-pool_ready(const struct pool *pool)
+pool_others(struct pool *pool)
 {
-	return pool->ready;
+	unsigned others = 0;
+	uint64_t used;
+
+	pool_count_open(pool);
+	used = endpoints_in_use(pool->endpoints);
+	for (uint32_t i = 0; i < pool->endpoints->high; i++)
+		others += endpoints_is_listed(pool->endpoints, &pool->endpoints->list[i]) &&
+		    (used & ENDPOINTS_BIT(i)) == 0;
+	return others;
+}
+
+static void
+pool_judge(struct pool *pool, int64_t now)
+{
+	struct conn *conn, *next;
+
+	for (int i = 0; i < 2; i++)
+		for (conn = TAILQ_FIRST(&pool->idle[i]); conn != NULL; conn = next) {
+			next = TAILQ_NEXT(conn, entry);
+			if (endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
+			    ENDPOINTS_DROP)
+				pool_close(pool, conn, i == 0 ? TABLE_ROLE_NEXT : TABLE_ROLE_STANDBY);
+		}
+}
+
+int64_t
+pool_tend(struct pool *pool, int64_t now)
+{
+	uint16_t number;
+
+	pool_count_open(pool);
+	pool_judge(pool, now);
+	while ((number = endpoints_due(pool->endpoints, pool->settings, now)) != 0)
+		pool_dial(pool, number, TABLE_ROLE_NEXT, NULL);
+	return endpoints_deadline(pool->endpoints, pool->settings);
+}
+
+void
+pool_trim(struct pool *pool, enum table_role role, unsigned keep)
+{
+	while (*pool_count(pool, role) > keep)
+		pool_close(pool, TAILQ_LAST(pool_list(pool, role), pool_conns), role);
+}
+
+void
+pool_drop(struct pool *pool, enum table_role role)
+{
+	pool_stop_dials(pool, role);
+	pool_trim(pool, role, 0);
+}
+
+unsigned
+pool_idle(const struct pool *pool, enum table_role role)
+{
+	return pool->idle_count[role == TABLE_ROLE_STANDBY];
 }
 
 unsigned
 pool_dialling(const struct pool *pool)
 {
 	return pool->dialling;
+}
+
+unsigned
+pool_dialling_standby(const struct pool *pool)
+{
+	return pool->dialling_standby;
+}
+
+uint16_t
+pool_first(const struct pool *pool)
+{
+	const struct conn *conn = TAILQ_FIRST(&pool->idle[0]);
+
+	return conn == NULL ? 0 : conn->number;
+}
+
+void
+pool_close_standby(struct pool *pool, uint16_t number)
+{
+	struct conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&pool->idle[1]); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, entry);
+		if (conn->number == number)
+			pool_close(pool, conn, TABLE_ROLE_STANDBY);
+	}
+}
+
+uint16_t
+pool_take_over(struct pool *pool)
+{
+	struct conn *conn;
+
+	TAILQ_FOREACH(conn, &pool->idle[1], entry) {
+		if (conn_has_ended(conn))
+			continue;
+		pool_remove(pool, conn, TABLE_ROLE_STANDBY);
+		pool_add(pool, conn, TABLE_ROLE_NEXT);
+		return conn->number;
+	}
+	return 0;
+}
+
+void
+pool_own(struct pool *pool)
+{
+	struct conn *conn;
+
+	TAILQ_FOREACH(conn, &pool->idle[0], entry)
+		pool->table->conns[conn->index].role = TABLE_ROLE_NEXT;
+}
+
+uint32_t
+pool_take(struct pool *pool, int64_t max_age)
+{
+	int64_t now = clock_now();
+	struct conn *conn, *next;
+
+	for (conn = TAILQ_FIRST(&pool->idle[0]); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, entry);
+		if (conn_has_ended(conn)) /* the loop will tell */
+			continue;
+		if (max_age > 0 && now - conn->began > max_age) {
+			pool_close(pool, conn, TABLE_ROLE_NEXT);
+			continue;
+		}
+		conn_make_room(conn);
+		return conn->index;
+	}
+	return 0;
+}
+
+void
+pool_taken(struct pool *pool, uint32_t index)
+{
+	struct conn *conn = TAILQ_FIRST(&pool->idle[0]);
+
+	while (conn->index != index)
+		conn = TAILQ_NEXT(conn, entry);
+	pool_remove(pool, conn, TABLE_ROLE_NEXT);
+	conn_free(conn);
+}
+
+/* All wait for what one of them has written: nothing of it shall wait for more. */
+void
+pool_tune_shared(struct pool *pool, uint32_t conn)
+{
+	conn_tune(&pool->maker, conn);
+	dial_hasten(pool->table->conns[conn].fd);
+}
+
+void
+pool_note_unused(struct pool *pool, uint16_t number, int64_t since)
+{
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_ENDED, .number = number, .began = since,
+	    .error = "ended by the server, unused" });
 }

@@ -1,8 +1,7 @@
-/* pool.h - a service's connections that no client has: those that are ready, and those on their way.
+/* pool.h - all of a service's connections that no client has, by what they are for, and the dials that bring them.
  *
- * A connection is ready when it is connected and hello was answered.  Each has its record in the table, READY or
- * DIALLING, before the connect, so that a new worker finds it.  What is wanted when is upstream/pconn's to
- * decide.
+ * What is wanted when is upstream/pconn's to decide, which endpoint is dialled upstream/race's and choice's; how the
+ * endpoints are the pool notes in the table for everybody.  Each connection has its record there (upstream/conn).
  */
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
@@ -15,85 +14,113 @@
 #include "base/address.h"
 #include "keep/table.h"
 #include "upstream/dial.h"
+#include "upstream/endpoints.h"
 #include "upstream/hello.h"
 
+/* What a dial is for. */
+enum pool_purpose {
+	POOL_ATTEMPT, /* pconn's; each endpoint is offered before it is dialled */
+	POOL_FILL,    /* while connected: for a client, or to be kept ready */
+	POOL_STANDBY, /* shared mode: to be kept for a failover */
+	POOL_HEALTH   /* is an endpoint that had failed well again?  Closed when it is */
+};
+
+/* All borrowed. */
+struct pool_settings {
+	const struct dial_settings *dial;
+	const struct hello_settings *hello;
+	const struct endpoints_settings *endpoints;
+};
+
 struct pool_callbacks {
-	/* A dial has succeeded; its connection is among the ready ones. */
-	void (*dialled)(void *arg, const char *address);
-	/* A server's answer to hello ends all attempts (P21); failed() of this dial comes next. */
-	void (*refused)(void *arg, const char *error);
-	/* A dial has failed, or its hello; unless further is set, that was its last candidate. */
-	void (*failed)(void *arg, const char *address, const char *error, bool further);
-	/* The server has ended a ready one so long after its connect; it is closed.  text is spare_has_ended()'s. */
-	void (*ended)(void *arg, const char *address, int64_t age, const char *text);
-	/* The server has spoken on a ready one, which nobody asked it for; what it said stays unread.  May be NULL;
-	 * must not close it at once. */
+	/* The attempt's next endpoint; pool_go() dials it.  The pool must not be changed in it. */
+	void (*offered)(void *arg, uint16_t number);
+	/* A dial has succeeded: its connection is among the idle ones, or was closed (health). */
+	void (*dialled)(void *arg, enum pool_purpose purpose, uint16_t number);
+	/* A dial has failed.  With further set others are under way or will be, and the pool must not be changed in
+	 * it; else it was the last, and abort is why one of them wants all attempts ended (P21, P23), or NULL.
+	 * number 0: there was no endpoint to dial. */
+	void (*failed)(void *arg, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
+	    const char *abort);
+	/* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or
+	 * is "". */
+	void (*ended)(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text);
+	/* An endpoint is in good health again, or is not any more.  The pool must not be changed in it. */
+	void (*turned)(void *arg, uint16_t number, bool good);
+	/* The server has spoken on an idle one, which nobody asked it for; what it said stays unread.  It must not be
+	 * closed at once. */
 	void (*spoke)(void *arg);
+	uint32_t (*roll)(void *arg); /* 32 random bits */
 };
 
 struct pool;
 
-/* Its connections have this role, and only such are adopted: NEXT or STANDBY.  settings, hello and callbacks are
- * borrowed. */
-struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, enum table_role role,
-    const struct dial_settings *settings, const struct hello_settings *hello, const struct pool_callbacks *callbacks,
-    void *arg);
+/* callbacks and endpoints, which lie in the table, are borrowed. */
+struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, struct endpoints *endpoints,
+    const struct pool_settings *settings, const struct pool_callbacks *callbacks, void *arg);
 
 /* Goes on with these settings in place of the former ones, which must still be there.  Where hello says something
  * else, dials are ended without a callback: the owner is about to begin anew. */
-void pool_set(struct pool *pool, const struct dial_settings *settings, const struct hello_settings *hello);
+void pool_set(struct pool *pool, const struct pool_settings *settings);
 
 /* Frees the process's side; pool_drop() first, if the connections shall go too. */
 void pool_free(struct pool *pool);
 
-/* Takes over what a dead worker left: ready connections, and with keep those that got connected meanwhile; others
+/* Takes over what a dead worker left: idle connections, and with keep those that got connected meanwhile; others
  * are closed (B6), and where hello or a probe is spoken all that were not ready: how far that had come is not
- * known. */
-void pool_adopt(struct pool *pool, bool keep);
+ * known.  keep_standby: likewise of those that stand by. */
+void pool_adopt(struct pool *pool, bool keep, bool keep_standby);
 
-/* Where dials go from now on, best first; copied. */
-void pool_set_candidates(struct pool *pool, const struct address *candidates, size_t count);
+/* The attempt's dials (P23): begins to offer endpoints; dials the one that is offered; offers no further one (P16);
+ * whether they are under way. */
+void pool_attempt(struct pool *pool);
+void pool_go(struct pool *pool);
+void pool_stop(struct pool *pool);
+bool pool_is_attempting(const struct pool *pool);
 
-/* How many candidates have not failed within the last second, and have not ended a young connection. */
-unsigned pool_promising(const struct pool *pool);
-
-/* One has just ended a young connection: others are dialled first. */
-void pool_mark_failed(struct pool *pool, const char *address);
-
-/* Dials candidate i and no other. */
-void pool_dial(struct pool *pool, size_t i);
-
-/* Begins so many dials, each going on to the next candidate until one succeeds: those that failed last. */
+/* Begins so many times to dial for a client, one endpoint after or beside the other until one succeeds. */
 void pool_fill(struct pool *pool, unsigned count);
 
-/* Closes all ready ones and ends all dials; no callback. */
-void pool_drop(struct pool *pool);
+/* The same for one that stands by, where nothing is connected to yet; how many such endpoints there are. */
+void pool_fill_standby(struct pool *pool);
+unsigned pool_others(struct pool *pool);
 
-unsigned pool_ready(const struct pool *pool);
+/* Dials in the background what is due (P31), and drops idle connections that the next client must not get (P33,
+ * P31); to be called when endpoints may have changed, while the service is connected.  When it is to be called
+ * again; CLOCK_NEVER: not by time alone. */
+int64_t pool_tend(struct pool *pool, int64_t now);
+
+/* Closes all idle ones of a role and ends the dials for it (of NEXT, those of attempt and health too); no
+ * callback. */
+void pool_drop(struct pool *pool, enum table_role role);
+
+/* How many are idle; how many dials for clients, an attempt counting as one, and for standbys are under way. */
+unsigned pool_idle(const struct pool *pool, enum table_role role);
 unsigned pool_dialling(const struct pool *pool);
+unsigned pool_dialling_standby(const struct pool *pool);
 
-/* Closes the newest ready ones beyond so many. */
-void pool_trim(struct pool *pool, unsigned keep);
+/* Closes the newest idle ones of a role beyond so many. */
+void pool_trim(struct pool *pool, enum table_role role, unsigned keep);
 
-/* Whether one is ready at this address; closes it. */
-bool pool_has(const struct pool *pool, const char *address);
-void pool_close_address(struct pool *pool, const char *address);
+/* The endpoint of the oldest idle one for clients, or 0. */
+uint16_t pool_first(const struct pool *pool);
 
-/* Where the oldest ready one is connected to (borrowed), or "". */
-const char *pool_first_address(const struct pool *pool);
+/* Closes those standing by at this endpoint. */
+void pool_close_standby(struct pool *pool, uint16_t number);
 
-/* Moves the oldest ready one that has not ended to another pool and gives its address; false if there is none.  It
- * keeps the role of the first pool until pool_own(), so that a new worker can tell. */
-bool pool_move(struct pool *from, struct pool *to, char ret_address[ADDRESS_TEXT_SIZE]);
+/* The oldest that stands by and has not ended is the next client's: its endpoint, or 0 if there is none.  Its record
+ * keeps its role until pool_own(), so that a new worker can tell. */
+uint16_t pool_take_over(struct pool *pool);
 void pool_own(struct pool *pool);
 
-/* The oldest ready one that is alive and not older than max_age (0: any age) (P29), or 0.  It counts as ready until
- * pool_taken(), which must follow: by then the table says whose it is, and the caller has its own event for its file
- * in the loop. */
+/* The oldest idle one for clients that is alive and not older than max_age (0: any age) (P29), or 0.  It counts as
+ * idle until pool_taken(), which must follow: by then the table says whose it is, and the caller has its own event
+ * for its file in the loop. */
 uint32_t pool_take(struct pool *pool, int64_t max_age);
+void pool_taken(struct pool *pool, uint32_t conn);
 
-/* Where to it is connected is given too, unless ret_address is NULL. */
-void pool_taken(struct pool *pool, uint32_t conn, char ret_address[ADDRESS_TEXT_SIZE]);
+/* The server has ended one that a client had, and that was not used (P27): ready since then. */
+void pool_note_unused(struct pool *pool, uint16_t number, int64_t since);
 
 /* Sets the socket options of the connection that all share. */
 void pool_tune_shared(struct pool *pool, uint32_t conn);

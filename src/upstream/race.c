@@ -73,7 +73,7 @@ unsigned
 race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
 	if (in->event == RACE_START) {
-		*r = (struct race){ .state = RACE_RUNS, .deadline = CLOCK_NEVER };
+		*r = (struct race){ .state = RACE_RUNS, .tried = in->without, .deadline = CLOCK_NEVER };
 		return race_next(r, e, s, in);
 	}
 	if (r->state != RACE_RUNS)
@@ -92,4 +92,11 @@ race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *
 		return 0;
 	}
 	return 0;
+}
+
+void
+race_begun(struct race *r, const struct endpoints_settings *s, int64_t now)
+{
+	if (r->state == RACE_RUNS && r->deadline != CLOCK_NEVER)
+		r->deadline = now + s->stagger;
 }

@@ -33,6 +33,7 @@ enum race_event {
 struct race_input {
 	enum race_event event;
 	uint16_t number;   /* FAILED, CONNECTED: the endpoint's */
+	uint64_t without;  /* START: endpoints that are not to be dialled, a bit each */
 	int64_t now;
 	uint32_t roll;     /* 32 random bits, or DELAY_EXACT */
 };
@@ -54,5 +55,8 @@ struct race {
 
 unsigned race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *s,
     const struct race_input *in);
+
+/* The dial that was asked for last is begun only now: its time runs from here. */
+void race_begun(struct race *r, const struct endpoints_settings *s, int64_t now);
 
 #endif

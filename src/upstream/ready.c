@@ -67,7 +67,7 @@ ready_connected(struct pconn *p, const struct pconn_settings *s, const struct pc
 	return todo | PCONN_DO_ANSWER_CONNECTED | ready_fill(p, s, in);
 }
 
-/* While connected a further dial has failed on all candidates, or its look-up, or young ones end: without
+/* While connected a further dial has failed on all endpoints, or its look-up, or young ones end: without
  * any other connection that is the loss (P25). */
 unsigned
 ready_fill_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
@@ -124,7 +124,7 @@ ready_ended(struct pconn *p, const struct pconn_settings *s, const struct pconn_
 		return 0;
 	if (attempt_is_ending(p))
 		return in->ready == 0 && in->dialling == 0 ? ready_lose(p) : 0;
-	if (young && in->candidates == 0) {
+	if (young && !in->elsewhere) {
 		p->failures = p->failures_before + 1;
 		return ready_fill_failed(p, s, in);
 	}
@@ -208,7 +208,7 @@ ready_handled(struct pconn *p, const struct pconn_settings *s, const struct pcon
 		return ready_report(p, PCONN_REPORT_ATTEMPTING);
 	case PCONN_REPORT_ATTEMPTING:
 		attempt_draw(p, s, in);
-		p->candidates = 1;
+		p->located = 1;
 		return ready_report(p, PCONN_REPORT_OBTAINED);
 	case PCONN_REPORT_OBTAINED:
 		if (again)

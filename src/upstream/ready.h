@@ -13,7 +13,7 @@ unsigned ready_connected(struct pconn *p, const struct pconn_settings *s, const 
 /* Begins further dials if they are wanted and due, or leaves the deadline for it (P25). */
 unsigned ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 
-/* A further dial has succeeded (P27, P28), or has failed on all candidates (P25). */
+/* A further dial has succeeded (P27, P28), or has failed on all endpoints (P25). */
 unsigned ready_filled(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 unsigned ready_fill_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 

@@ -6,18 +6,16 @@
 #ifndef HOLDFAST_UPSTREAM_RECORD_H
 #define HOLDFAST_UPSTREAM_RECORD_H
 
-#include <net/if.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 #include "base/address.h"
 #include "keep/table.h"
+#include "upstream/endpoints.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
 #include "upstream/repeats.h"
 
-#define RECORD_CANDIDATES 64
 #define RECORD_ERROR_SIZE 512
 #define RECORD_ADDRESS_SIZE 120 /* of a socket: "unix:" and 107 bytes */
 #define RECORD_NOTICES    65 /* one with the notify program, 64 that wait */
@@ -25,12 +23,6 @@
 struct record_place {
 	struct pconn pconn;
 	struct repeats repeats;
-};
-
-struct record_candidate {
-	struct sockaddr_storage socket;
-	socklen_t length;
-	char interface[IF_NAMESIZE];   /* behind the %, found anew for each dial; "" none */
 };
 
 /* An event that waits for the notify program. */
@@ -51,11 +43,9 @@ struct link_record {
 	volatile uint32_t begun;       /* 0: nothing but the counters counts */
 	struct record_counters counters;
 	struct record_place place[2];
-	uint32_t candidate_count;
-	uint32_t turn;                 /* look-ups so far, for pick = "rotate" */
-	volatile uint32_t kept;        /* the candidates are whole and of the source in force: for lookup.keep_last */
-	struct record_candidate candidate[RECORD_CANDIDATES];
-	char address[ADDRESS_TEXT_SIZE]; /* of the last candidate or connection */
+	char address[ADDRESS_TEXT_SIZE]; /* of the last endpoint that was dialled, or the connection */
+	uint16_t number;               /* the same's, of the last connection; 0 none */
+	uint16_t random;               /* the source means no order: pick = "auto" is "random" */
 	char taking_over[ADDRESS_TEXT_SIZE]; /* of the last standby that took over */
 	char error[RECORD_ERROR_SIZE];   /* of the last failure, as the handler is told it */
 	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */
@@ -73,6 +63,7 @@ struct link_record {
 	volatile uint32_t notice_first, notice_next; /* count up */
 	struct record_notice notice[RECORD_NOTICES];
 	struct lookup_record lookup;
+	struct endpoints endpoints;    /* the last: those beyond its high are never touched */
 };
 
 _Static_assert(sizeof(struct link_record) <= TABLE_LINK_SIZE, "a link's record has no room in the table");
@@ -100,9 +91,5 @@ void record_clear(struct link_record *record);
 
 /* Copies a text, cutting it at size. */
 void record_text(char *place, size_t size, const char *text);
-
-/* The candidates of a look-up, as the table holds them; set, they are kept. */
-void record_set_candidates(struct link_record *record, const struct address *candidates, size_t count);
-void record_get_candidate(const struct link_record *record, size_t i, struct address *ret_address);
 
 #endif

@@ -19,32 +19,46 @@ repeats_begin(struct repeats *r)
 	memset(r, 0, sizeof *r);
 }
 
-uint64_t
-repeats_looked_up(struct repeats *r, const uint64_t *addresses, size_t count)
+void
+repeats_attempt(struct repeats *r)
 {
-	struct repeats before = *r;
-	uint64_t fresh = 0;
+	r->before_count = r->count;
+	memcpy(r->before, r->tried, r->count * sizeof *r->tried);
+	r->count = 0;
+}
 
-	r->count = (uint32_t)count;
-	for (size_t i = 0; i < count; i++) {
-		size_t old = 0;
-
-		while (old < before.count && before.address[old] != addresses[i])
-			old++;
-		r->address[i] = addresses[i];
-		r->error[i] = old < before.count ? before.error[old] : 0;
-		if (old == before.count)
-			fresh |= UINT64_C(1) << i;
-	}
-	return fresh;
+static struct repeats_tried *
+repeats_find(struct repeats_tried *list, uint32_t count, uint64_t address)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (list[i].address == address)
+			return &list[i];
+	return NULL;
 }
 
 bool
-repeats_dial_failed(struct repeats *r, size_t i, uint64_t error)
+repeats_try(struct repeats *r, uint64_t address)
 {
-	bool same = (r->count == 1 ? r->last_error : r->error[i]) == error;
+	const struct repeats_tried *before = repeats_find(r->before, r->before_count, address);
 
-	r->error[i] = r->last_error = error;
+	if (repeats_find(r->tried, r->count, address) != NULL)
+		return false;
+	if (r->count < REPEATS_ADDRESSES)
+		r->tried[r->count++] = (struct repeats_tried){ .address = address,
+			.error = before == NULL ? 0 : before->error };
+	return before == NULL;
+}
+
+bool
+repeats_dial_failed(struct repeats *r, uint64_t address, uint64_t error)
+{
+	struct repeats_tried *tried = repeats_find(r->tried, r->count, address);
+	bool alone = r->count <= 1 && r->before_count <= 1;
+	bool same = (alone || tried == NULL ? r->last_error : tried->error) == error;
+
+	if (tried != NULL)
+		tried->error = error;
+	r->last_error = error;
 	return same;
 }
 

@@ -11,11 +11,16 @@
 
 #define REPEATS_ADDRESSES 64
 
+struct repeats_tried {
+	uint64_t address;
+	uint64_t error; /* its last one; 0 none */
+};
+
 struct repeats {
-	uint32_t count;
-	uint64_t address[REPEATS_ADDRESSES]; /* what the last look-up gave */
-	uint64_t error[REPEATS_ADDRESSES];   /* the last one of each; 0 none */
-	uint64_t last_error;                 /* of all; 0 none */
+	uint32_t before_count, count;
+	struct repeats_tried before[REPEATS_ADDRESSES]; /* what the attempt before tried */
+	struct repeats_tried tried[REPEATS_ADDRESSES];  /* what this one has tried so far */
+	uint64_t last_error;                            /* of all; 0 none */
 };
 
 uint64_t repeats_hash(const char *text);
@@ -23,12 +28,15 @@ uint64_t repeats_hash(const char *text);
 /* attempting_to_connect is reported: nothing has been said since then. */
 void repeats_begin(struct repeats *r);
 
-/* A look-up has given these addresses, 1 to 64: bit i says that the attempt before did not try address i. */
-uint64_t repeats_looked_up(struct repeats *r, const uint64_t *addresses, size_t count);
+/* An attempt's look-up has given endpoints. */
+void repeats_attempt(struct repeats *r);
 
-/* Candidate i of that look-up has failed: whether the error was its last one before; with one candidate:
- * whether it was the last one of all. */
-bool repeats_dial_failed(struct repeats *r, size_t i, uint64_t error);
+/* The attempt tries this address: whether the one before did not. */
+bool repeats_try(struct repeats *r, uint64_t address);
+
+/* It has failed: whether the error was its last one before; where one address is all that was tried: whether it was
+ * the last one of all. */
+bool repeats_dial_failed(struct repeats *r, uint64_t address, uint64_t error);
 
 /* A look-up has failed: whether the error was the last one of all. */
 bool repeats_lookup_failed(struct repeats *r, uint64_t error);

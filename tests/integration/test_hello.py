@@ -103,7 +103,7 @@ def test_what_is_sent_is_never_shown(folder, daemon, redis):
 
 def test_a_mute_server_costs_its_timeout_and_the_next_is_used(daemon, upstream, redis):
     mute = upstream(servers.stall)
-    one = daemon(f's: {{ addresses = ["{mute.address}", "{redis.address}"]; '
+    one = daemon(f's: {{ connect_stagger = 0; addresses = ["{mute.address}", "{redis.address}"]; '
                  'hello = ( { send = "PING\\r\\n"; expect = "-NOAUTH"; timeout = 0.3; } ); };')
     one.wait_connected("s")
     assert one.status("s")["address"] == redis.address

@@ -100,7 +100,7 @@ list_weights(struct endpoints *e, const char *letters, const uint16_t *weights, 
 	for (size_t i = 0; i < count; i++) {
 		address_of(letters[i], &addresses[i]);
 		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "script",
-			.weight = weights == NULL ? 1 : weights[i] };
+			.weight = weights == NULL ? 1 : weights[i], .order = (uint16_t)i };
 	}
 	return endpoints_list(e, listed, count, ms * MS);
 }
@@ -109,6 +109,22 @@ static inline struct endpoints_changes
 list(struct endpoints *e, const char *letters, int64_t ms)
 {
 	return list_weights(e, letters, NULL, ms);
+}
+
+/* Letter and order in turns: "a0b1". */
+static inline struct endpoints_changes
+list_orders(struct endpoints *e, const char *letters, int64_t ms)
+{
+	struct address addresses[ENDPOINTS_MAX];
+	struct endpoint_listed listed[ENDPOINTS_MAX];
+	size_t count = strlen(letters) / 2;
+
+	for (size_t i = 0; i < count; i++) {
+		address_of(letters[2 * i], &addresses[i]);
+		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "", .weight = 1,
+			.order = (uint16_t)(letters[2 * i + 1] - '0') };
+	}
+	return endpoints_list(e, listed, count, ms * MS);
 }
 
 /* An upper-case letter begins its priority group: "abCD" has a and b at 0, c at 1, d at 2. */
@@ -124,7 +140,7 @@ list_priorities(struct endpoints *e, const char *letters, int64_t ms)
 		priority = (uint16_t)(priority + (letters[i] < 'a'));
 		address_of((char)(letters[i] | 0x20), &addresses[i]);
 		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "", .priority = priority,
-			.weight = 1 };
+			.weight = 1, .order = (uint16_t)i };
 	}
 	endpoints_list(e, listed, count, ms * MS);
 }

@@ -17,7 +17,7 @@
 #include "upstream/lookup.h"
 
 struct outcome {
-	bool done;
+	bool done, random;
 	unsigned calls;
 	char error[600], abort_reason[200], kept[600], list[4000], whole[4000], incomplete[200];
 	size_t count;
@@ -48,6 +48,7 @@ on_lookup(void *arg, const struct lookup_result *result)
 	snprintf(outcome->abort_reason, sizeof outcome->abort_reason, "%s",
 	    result->abort_reason != NULL ? result->abort_reason : "");
 	outcome->count = result->endpoint_count;
+	outcome->random = result->random;
 	for (size_t i = 0; i < result->endpoint_count; i++) {
 		address_format(&result->endpoints[i].address, text);
 		strcat(outcome->list, i > 0 ? " " : "");

@@ -25,6 +25,8 @@
 #define REPORT (PCONN_DO_REPORT | PCONN_DO_HANDLE)
 #define LOOKUP PCONN_DO_LOOKUP
 #define DIAL PCONN_DO_DIAL
+#define GO PCONN_DO_GO
+#define STOP PCONN_DO_STOP
 #define FILL PCONN_DO_FILL
 #define DROP PCONN_DO_DROP
 #define YES PCONN_DO_ANSWER_CONNECTED
@@ -40,9 +42,8 @@ struct row {
 	unsigned todo;
 	enum pconn_state state;
 	int64_t deadline_ms;
-	unsigned held, ready, dialling, candidates;
-	uint64_t fresh;
-	bool same;
+	unsigned held, ready, dialling;
+	bool elsewhere, fresh, further, same;
 	int64_t age_ms;
 	uint32_t roll; /* 0 is DELAY_EXACT */
 	bool paused, in_use, failing;
@@ -58,9 +59,9 @@ step_row(struct pconn *p, const struct pconn_settings *s, const struct row *row)
 {
 	struct pconn_input in = { .event = row->event, .now = row->ms * MS,
 		.roll = row->roll == 0 ? DELAY_EXACT : row->roll, .held = row->held, .ready = row->ready,
-		.dialling = row->dialling, .candidates = row->candidates, .fresh = row->fresh, .same = row->same,
-		.age = row->age_ms * MS, .paused = row->paused, .in_use = row->in_use,
-		.failing = row->failing };
+		.dialling = row->dialling, .elsewhere = row->elsewhere, .fresh = row->fresh,
+		.further = row->further, .same = row->same, .age = row->age_ms * MS, .paused = row->paused,
+		.in_use = row->in_use, .failing = row->failing };
 
 	return pconn_step(p, s, &in);
 }
@@ -90,9 +91,10 @@ play(struct pconn *p, const struct pconn_settings *s, const struct row *rows, si
 /* From nothing to the dial, or to the connection, everything at 0 ms. */
 #define TO_LOOKUP \
 	{ 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO }, { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO }
-#define TO_DIAL \
-	TO_LOOKUP, { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 }, \
-	{ 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO }
+#define TO_OBTAINED \
+	TO_LOOKUP, { 0, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO }, \
+	{ 0, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true }
+#define TO_DIAL TO_OBTAINED, { 0, PCONN_HANDLED, GO, PCONN_DIAL, NO }
 #define TO_HANDLING TO_DIAL, { 0, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 }
 #define TO_CONNECTED TO_HANDLING, { 0, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1 }
 /* ... and to the first wait, its delay ending at 10000 ms. */

@@ -123,11 +123,11 @@ some_defaults_follow_the_kind_of_source(void **state)
 	    "quick: { lookup: { script = \"/bin/true\"; }; hold_retry = 0.1; }; };");
 
 	(void)state;
-	assert_int_equal(service(config, "fixed")->link.lookup.pick, LOOKUP_PICK_ORDERED);
-	assert_int_equal(service(config, "script")->link.lookup.pick, LOOKUP_PICK_ORDERED);
-	assert_int_equal(service(config, "directory")->link.lookup.pick, LOOKUP_PICK_DEFAULT);
-	assert_int_equal(service(config, "file")->link.lookup.pick, LOOKUP_PICK_DEFAULT);
-	assert_int_equal(service(config, "named")->link.lookup.pick, LOOKUP_PICK_ROTATE);
+	assert_int_equal(service(config, "fixed")->link.endpoints.pick, ENDPOINTS_ORDERED);
+	assert_int_equal(service(config, "script")->link.endpoints.pick, ENDPOINTS_ORDERED);
+	assert_int_equal(service(config, "directory")->link.endpoints.pick, ENDPOINTS_AUTO);
+	assert_int_equal(service(config, "file")->link.endpoints.pick, ENDPOINTS_AUTO);
+	assert_int_equal(service(config, "named")->link.endpoints.pick, ENDPOINTS_ROTATE);
 	assert_int_equal(service(config, "fixed")->link.pconn.hold_retry, 250 * CLOCK_MILLISECOND);
 	assert_int_equal(service(config, "script")->link.pconn.hold_retry, CLOCK_SECOND);
 	assert_int_equal(service(config, "quick")->link.pconn.hold_retry, 100 * CLOCK_MILLISECOND);

@@ -57,7 +57,7 @@ a_place_is_the_same_however_its_bytes_were_made(void **state)
 			memset(((struct sockaddr_in *)(void *)&again[i].socket)->sin_zero, 0xff, 8);
 		memset((char *)&again[i].socket + again[i].socket_length, 0xff,
 		    sizeof again[i].socket - again[i].socket_length);
-		listed[i] = (struct endpoint_listed){ &addresses[i], "", 0, 1 };
+		listed[i] = (struct endpoint_listed){ &addresses[i], "", 0, 1, (uint16_t)i };
 	}
 	changes = endpoints_list(&e, listed, 4, CLOCK_SECOND);
 	assert_int_equal(__builtin_popcountll(changes.fresh), 4);
@@ -81,6 +81,27 @@ of_equal_addresses_the_first_counts(void **state)
 	assert_int_equal(endpoints_listing(&e, endpoint_of(&e, 'a'))->weight, 3);
 	assert_int_equal(endpoints_listing(&e, endpoint_of(&e, 'a'))->order, 0);
 	assert_int_equal(e.high, 2);
+}
+
+/* A name server gives a name's addresses, which are of one order, in another order each time. */
+static void
+another_order_is_told_where_one_is_meant(void **state)
+{
+	static const struct {
+		const char *had, *found; /* letter, order */
+		bool reordered;
+	} rows[] = {
+		{ "a0", "a0", false }, { "a0b0", "b0a0", false }, { "a0b1", "b0a1", true }, { "a0b1", "a0b1", false },
+		{ "a0b0c1d1", "b0a0d1c1", false }, { "a0b0c1d1", "c0d0a1b1", true }, { "a0", "a0b1", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		memset(&e, 0, sizeof e);
+		list_orders(&e, rows[i].had, 1000);
+		if (list_orders(&e, rows[i].found, 2000).reordered != rows[i].reordered)
+			fail_msg("%s, %s", rows[i].had, rows[i].found);
+	}
 }
 
 static void
@@ -586,7 +607,7 @@ texts_are_cut(void **state)
 {
 	char text[300];
 	struct address address;
-	struct endpoint_listed listed = { &address, text, 0, 1 };
+	struct endpoint_listed listed = { &address, text, 0, 1, 0 };
 	struct endpoints_input in = { ENDPOINTS_FAILED, 0, 1, 1, text, DELAY_EXACT };
 
 	(void)state;
@@ -611,6 +632,7 @@ main(void)
 		cmocka_unit_test_setup(a_lookup_tells_what_is_fresh, setup),
 		cmocka_unit_test_setup(a_place_is_the_same_however_its_bytes_were_made, setup),
 		cmocka_unit_test_setup(of_equal_addresses_the_first_counts, setup),
+		cmocka_unit_test(another_order_is_told_where_one_is_meant),
 		cmocka_unit_test_setup(of_a_long_list_the_first_64_count, setup),
 		cmocka_unit_test_setup(p33_two_lookups_a_second_apart_withdraw, setup),
 		cmocka_unit_test_setup(p33_one_that_is_listed_again_is_not_withdrawn_and_has_its_grace_anew, setup),

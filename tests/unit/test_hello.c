@@ -325,7 +325,7 @@ p23_a_mute_server_costs_its_timeout_and_the_next_is_tried(void **state)
 }
 
 static void
-p21_a_line_of_abort_on_ends_all_attempts(void **state)
+p23_a_line_of_abort_on_ends_all_attempts_if_no_other_endpoint_answers(void **state)
 {
 	uint16_t first = 0, second = 0;
 	int listener = world_listen(&first), other = world_listen(&second), server;
@@ -336,7 +336,7 @@ p21_a_line_of_abort_on_ends_all_attempts(void **state)
 	server = accept_hello(listener, "-WRONGPASS invalid\r\n");
 	RUN_UNTIL(1000, world_status().state == LINK_ABORTED && strcmp(w.answer, "none") != 0);
 	assert_string_equal(w.answer, "hello: the server said \"-WRONGPASS invalid\"");
-	assert_string_equal(w.events, "TaF");
+	assert_string_equal(w.events, "TaFaF");
 	assert_true(link_refuses(w.link));
 	close(server);
 	close(listener);
@@ -400,7 +400,7 @@ main(void)
 		cmocka_unit_test(a_credential_is_a_file_of_systemds_folder),
 		cmocka_unit_test(connected_comes_only_after_the_answer),
 		cmocka_unit_test(p23_a_mute_server_costs_its_timeout_and_the_next_is_tried),
-		cmocka_unit_test(p21_a_line_of_abort_on_ends_all_attempts),
+		cmocka_unit_test(p23_a_line_of_abort_on_ends_all_attempts_if_no_other_endpoint_answers),
 		cmocka_unit_test(p26_what_had_not_been_answered_at_a_death_is_dialled_again),
 		cmocka_unit_test(another_hello_ends_those_that_are_spoken),
 	};

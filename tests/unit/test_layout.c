@@ -26,10 +26,10 @@ u4_layout_6(void **state)
 	assert_int_equal(sizeof(struct table_client), 64);
 	assert_int_equal(sizeof(struct table_conn), 24);
 	assert_int_equal(sizeof(struct table_buffer), 8);
-	assert_int_equal(sizeof(struct table_service), 50304);
+	assert_int_equal(sizeof(struct table_service), 83072);
 	assert_int_equal(offsetof(struct table_service, shared), 912);
 	assert_int_equal(offsetof(struct table_service, link), 17472);
-	assert_int_equal(sizeof(struct link_record), 30344);
+	assert_int_equal(sizeof(struct link_record), 54920);
 }
 
 int

@@ -124,50 +124,20 @@ a_killed_workers_handler_runs_again(void **state)
 
 /* An interface may come and go: its name, not its number, is what outlives a worker. */
 static void
-a_candidate_keeps_its_interface(void **state)
+an_endpoint_keeps_its_interface(void **state)
 {
-	struct link_record *record = mem_new(1, sizeof *record);
+	static struct endpoints endpoints;
 	char text[ADDRESS_TEXT_SIZE];
 	struct address address, again;
+	struct endpoint_listed listed = { .address = &address, .from = "", .weight = 1 };
 
 	(void)state;
 	assert_null(address_parse("[fe80::1%eth0]:22", &address));
-	record_set_candidates(record, &address, 1);
-	record_get_candidate(record, 0, &again);
+	endpoints_list(&endpoints, &listed, 1, CLOCK_SECOND);
+	endpoint_address(&endpoints.list[0], &again);
 	address_format(&again, text);
 	assert_string_equal(text, "[fe80::1%eth0]:22");
 	assert_true(address_equal(&address, &again));
-	mem_free(record);
-}
-
-/* The child is killed half-way: from one page on, the candidates cannot be written. */
-static void
-a_list_that_was_written_in_part_is_not_kept(void **state)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), size = (sizeof(struct link_record) / page + 2) * page;
-	struct link_record *record = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	static struct address addresses[RECORD_CANDIDATES];
-	uintptr_t end = (uintptr_t)&record->candidate[RECORD_CANDIDATES - 1] / page * page;
-	pid_t child;
-	int how;
-
-	(void)state;
-	for (unsigned i = 0; i < RECORD_CANDIDATES; i++)
-		assert_null(address_parse("127.0.0.1:22", &addresses[i]));
-	record_set_candidates(record, addresses, 1);
-	assert_int_equal(record->kept, 1);
-	child = fork();
-	if (child == 0) {
-		signal(SIGSEGV, SIG_DFL);
-		mprotect((void *)end, page, PROT_READ);
-		record_set_candidates(record, addresses, RECORD_CANDIDATES);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &how, 0), child);
-	assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGSEGV);
-	assert_int_equal(record->candidate[1].length, addresses[1].socket_length);
-	assert_int_equal(record->kept, 0);
-	munmap(record, size);
 }
 
 int
@@ -177,8 +147,7 @@ main(void)
 		cmocka_unit_test(a_new_worker_goes_on_without_an_event),
 		cmocka_unit_test(a_new_worker_keeps_the_retry_delay),
 		cmocka_unit_test(a_killed_workers_handler_runs_again),
-		cmocka_unit_test(a_candidate_keeps_its_interface),
-		cmocka_unit_test(a_list_that_was_written_in_part_is_not_kept),
+		cmocka_unit_test(an_endpoint_keeps_its_interface),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,6 @@
 
 #include <sys/stat.h>
 
-#include "upstream/pick.h"
 
 static struct lookup_settings
 settings_of_addresses(char **texts)
@@ -62,45 +61,6 @@ an_unknown_name_is_an_error_that_names_it(void **state)
 	look(&settings, &question, &outcome);
 	assert_memory_equal(outcome.error, "resolve nobody.onion: ", 22);
 	mem_list_free(texts);
-}
-
-static void
-rotation_begins_where_its_turn_is(void **state)
-{
-	static const char *const expected[] = { "10.0.0.1:1 10.0.0.2:1 10.0.0.3:1",
-		"10.0.0.2:1 10.0.0.3:1 10.0.0.1:1", "10.0.0.3:1 10.0.0.1:1 10.0.0.2:1" };
-	struct lookup_question asked = question;
-	struct lookup_settings settings;
-	char **texts = NULL;
-
-	(void)state;
-	mem_list_add(&texts, "10.0.0.1:1");
-	mem_list_add(&texts, "10.0.0.2:1");
-	mem_list_add(&texts, "10.0.0.3:1");
-	settings = settings_of_addresses(texts);
-	settings.pick = LOOKUP_PICK_ROTATE;
-	for (asked.turn = 0; asked.turn < 6; asked.turn++) {
-		look(&settings, &asked, &outcome);
-		assert_string_equal(outcome.list, expected[asked.turn % 3]);
-	}
-	mem_list_free(texts);
-}
-
-static void
-shuffling_is_fair(void **state)
-{
-	unsigned counts[4][4] = { { 0 } };
-	uint8_t order[4];
-
-	(void)state;
-	for (uint32_t roll = 0; roll < 40000; roll++) {
-		pick_shuffle(order, 4, roll);
-		for (unsigned i = 0; i < 4; i++)
-			counts[i][order[i]]++;
-	}
-	for (unsigned i = 0; i < 4; i++)
-		for (unsigned k = 0; k < 4; k++)
-			assert_in_range(counts[i][k], 9500, 10500);
 }
 
 static void
@@ -233,12 +193,10 @@ keep_last_gives_the_last_ones_and_says_so(void **state)
 }
 
 static void
-a_catalog_is_asked_afresh_and_shuffled(void **state)
+a_catalog_is_asked_afresh_and_its_folder_means_no_order(void **state)
 {
 	struct lookup_settings settings = { .catalog = (char *)(uintptr_t)stage_path("catalog"),
 		.timeout = CLOCK_SECOND, .max_age = CLOCK_NEVER };
-	struct lookup_question asked = question;
-	bool other_order = false;
 	struct lookup *lookup;
 
 	(void)state;
@@ -247,15 +205,14 @@ a_catalog_is_asked_afresh_and_shuffled(void **state)
 	assert_memory_equal(lookup_describe(lookup), "catalog /", 9);
 	mkdir(stage_path("catalog/cache"), 0755);
 	stage_publish("catalog/cache/a", "10.0.0.1:1\n");
-	stage_publish("catalog/cache/b", "10.0.0.2:1\n");
-	for (asked.roll = 0; asked.roll < 16; asked.roll++) {
+	for (size_t count = 1; count <= 2; count++) {
 		memset(&outcome, 0, sizeof outcome);
-		lookup_ask(lookup, &asked, on_lookup, &outcome);
+		lookup_ask(lookup, &question, on_lookup, &outcome);
 		assert_true(stage_run(&outcome.done, 5 * CLOCK_SECOND));
-		assert_int_equal(outcome.count, 2);
-		other_order = other_order || strcmp(outcome.list, "10.0.0.2:1 10.0.0.1:1") == 0;
+		assert_int_equal(outcome.count, count);
+		assert_true(outcome.random);
+		stage_publish("catalog/cache/b", "10.0.0.2:1\n");
 	}
-	assert_true(other_order);
 	lookup_free(lookup);
 }
 
@@ -263,7 +220,7 @@ static void
 a_catalog_gives_priorities_weights_and_whose_they_are(void **state)
 {
 	struct lookup_settings settings = { .catalog = (char *)(uintptr_t)stage_path("catalog2"),
-		.timeout = CLOCK_SECOND, .max_age = CLOCK_NEVER, .pick = LOOKUP_PICK_ORDERED };
+		.timeout = CLOCK_SECOND, .max_age = CLOCK_NEVER };
 
 	(void)state;
 	mkdir(stage_path("catalog2"), 0755);
@@ -272,10 +229,6 @@ a_catalog_gives_priorities_weights_and_whose_they_are(void **state)
 	stage_publish("catalog2/cache/b", "10.0.0.2:1 ttl=60 priority=2\n");
 	look(&settings, &question, &outcome);
 	assert_string_equal(outcome.whole, "10.0.0.1:1 0/5 0 \"a\", 10.0.0.2:1 2/1 1 \"b\"");
-	settings.pick = LOOKUP_PICK_DEFAULT; /* random: no order of the catalog's is meant */
-	look(&settings, &question, &outcome);
-	assert_non_null(strstr(outcome.whole, "10.0.0.1:1 0/5 0 \"a\""));
-	assert_non_null(strstr(outcome.whole, "10.0.0.2:1 2/1 0 \"b\""));
 }
 
 int
@@ -285,14 +238,12 @@ main(void)
 		cmocka_unit_test(fixed_addresses_come_in_order),
 		cmocka_unit_test(host_names_are_resolved_in_place),
 		cmocka_unit_test(an_unknown_name_is_an_error_that_names_it),
-		cmocka_unit_test(rotation_begins_where_its_turn_is),
-		cmocka_unit_test(shuffling_is_fair),
 		cmocka_unit_test(all_who_wait_share_one_look_up),
 		cmocka_unit_test(the_last_who_leaves_ends_it),
 		cmocka_unit_test(a_callback_may_leave_ask_anew_and_free),
 		cmocka_unit_test(freeing_kills_the_script_and_tells_who_waits),
 		cmocka_unit_test(keep_last_gives_the_last_ones_and_says_so),
-		cmocka_unit_test(a_catalog_is_asked_afresh_and_shuffled),
+		cmocka_unit_test(a_catalog_is_asked_afresh_and_its_folder_means_no_order),
 		cmocka_unit_test(a_catalog_gives_priorities_weights_and_whose_they_are),
 	};
 

@@ -252,41 +252,6 @@ the_end_may_free_it(void **state)
 	assert_true(stage_no_children());
 }
 
-static void
-a_change_is_other_addresses_or_another_order_where_one_is_meant(void **state)
-{
-	static const struct {
-		const char *had, *found; /* of the latter: port, source */
-		bool same;
-	} rows[] = {
-		{ "1", "10", true }, { "1", "20", false }, { "12", "1020", true }, { "12", "2010", true },
-		{ "12", "1021", true }, { "12", "2011", false }, { "12", "2110", false }, { "12", "10", false },
-		{ "1", "1020", false }, { "1234", "10203142", true }, { "1234", "10304122", false },
-		{ "1234", "20104131", true }, { "1234", "20103242", true }, { "1234", "102130", false },
-		{ "12", "1030", false }, { "123", "103021", false },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		struct lookup_endpoint endpoints[4];
-		struct lookup_result result = { .endpoints = endpoints, .endpoint_count = strlen(rows[i].found) / 2 };
-		struct address had[4];
-		char text[] = "10.0.0.1:0";
-
-		for (size_t k = 0; rows[i].had[k] != '\0'; k++) {
-			text[9] = rows[i].had[k];
-			assert_null(address_parse(text, &had[k]));
-		}
-		for (size_t k = 0; k < result.endpoint_count; k++) {
-			text[9] = rows[i].found[2 * k];
-			assert_null(address_parse(text, &endpoints[k].address));
-			endpoints[k].source = (uint16_t)(rows[i].found[2 * k + 1] - '0');
-		}
-		if (lookup_is_same(&result, had, strlen(rows[i].had)) != rows[i].same)
-			fail_msg("%s, %s", rows[i].had, rows[i].found);
-	}
-}
-
 int
 main(void)
 {
@@ -299,7 +264,6 @@ main(void)
 		cmocka_unit_test(a_shorter_time_counts_at_once),
 		cmocka_unit_test(p32_a_new_worker_keeps_to_what_the_record_says),
 		cmocka_unit_test(the_end_may_free_it),
-		cmocka_unit_test(a_change_is_other_addresses_or_another_order_where_one_is_meant),
 	};
 
 	return cmocka_run_group_tests(tests, stage_open, stage_close);

@@ -6,11 +6,11 @@
  *  2. attempting_to_connect before every attempt ........... p7_events_come_in_order
  *  3. disconnected without waiting for connected's handler . p10_disconnected_waits_..., explore: pairs
  *  4. an attempt begun after close or drain ................ p16_close_cuts_a_wait_short_..., explore: ends
- *  5. a further candidate dialled after close .............. p16_close_dials_no_further_candidate
+ *  5. a further endpoint offered after close ............... p16_close_dials_no_further_endpoint
  *  6. a dial after a drain's look-up; connected reported ... p20_drain_closes_what_an_attempt_brings_...
  *  7. a later abort replaces a drain ....................... p21_the_first_of_abort_and_drain_wins
  *  8. failures begin at 1 after a young end ................ p27_a_young_one_that_ends_is_a_failed_attempt
- *  9. fresh taken for all candidates at once ............... p23_candidates_are_tried_in_one_attempt
+ *  9. an address that is not fresh reported ................ p23_endpoints_are_tried_in_one_attempt
  * 10. the errors of addresses forgotten by a look-up ....... p23_repeats_are_by_address
  * 11. a later wake replaces an earlier moment .............. p24_a_wake_comes_within_spread_when_nobody_is_held
  * 12. a wake sooner than 10 ms after an attempt; forgotten . p24_a_wake_is_at_once_when_somebody_is_held
@@ -43,7 +43,7 @@ p2_every_attempt_looks_up_again(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
-	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 1 },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO }, { 10000, PCONN_OFFERED, GO, PCONN_DIAL, NO },
 	    { 10000, PCONN_DIAL_FAILED, BAD, PCONN_WAIT, 20000, .same = true },
 	    { 20000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO });
 }
@@ -56,8 +56,9 @@ p3_a_failed_lookup_and_a_failed_dial_are_failed_attempts(void **state)
 	(void)state;
 	PLAY(&p, &usual, TO_LOOKUP, { 5, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO },
 	    { 6, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
-	    { 10000, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 },
-	    { 10000, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO },
+	    { 10000, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 10000, PCONN_HANDLED, GO, PCONN_DIAL, NO },
 	    { 10001, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
 	    { 10002, PCONN_HANDLED, 0, PCONN_WAIT, 20000 });
 	assert_int_equal(p.failures, 2);
@@ -71,8 +72,9 @@ p4_the_delay_runs_from_the_start_of_the_attempt(void **state)
 	(void)state;
 	PLAY(&p, &usual, { 0, PCONN_START, REPORT, PCONN_ATTEMPTING, NO },
 	    { 100, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO },
-	    { 3000, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 },
-	    { 3001, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 3000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO },
+	    { 3000, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 3001, PCONN_HANDLED, GO, PCONN_DIAL, NO },
 	    { 8000, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
 	    { 8500, PCONN_HANDLED, 0, PCONN_WAIT, 10100 },
 	    { 10099, PCONN_DEADLINE, 0, PCONN_WAIT, 10100 }, { 10100, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO });
@@ -226,19 +228,22 @@ pull(const char **text)
 static unsigned
 look_up(struct world *w)
 {
-	uint64_t hash;
-
 	w->attempts++;
 	w->address = pull(&w->addresses);
 	if (w->address == '!') {
 		w->error = pull(&w->results);
-		hash = (uint64_t)w->error;
 		return tell(w, (struct pconn_input){ .event = PCONN_LOOKUP_FAILED,
-		    .same = repeats_lookup_failed(&w->repeats, hash) });
+		    .same = repeats_lookup_failed(&w->repeats, (uint64_t)w->error) });
 	}
-	hash = (uint64_t)w->address;
-	return tell(w, (struct pconn_input){ .event = PCONN_LOOKED_UP, .candidates = 1,
-	    .fresh = repeats_looked_up(&w->repeats, &hash, 1) });
+	repeats_attempt(&w->repeats);
+	return tell(w, (struct pconn_input){ .event = PCONN_LOOKED_UP });
+}
+
+static unsigned
+offer(struct world *w)
+{
+	return tell(w, (struct pconn_input){ .event = PCONN_OFFERED,
+	    .fresh = repeats_try(&w->repeats, (uint64_t)w->address) });
 }
 
 static unsigned
@@ -248,7 +253,7 @@ dial_one(struct world *w)
 	if (w->error == '+')
 		return tell(w, (struct pconn_input){ .event = PCONN_DIALED });
 	return tell(w, (struct pconn_input){ .event = PCONN_DIAL_FAILED,
-	    .same = repeats_dial_failed(&w->repeats, 0, (uint64_t)w->error) });
+	    .same = repeats_dial_failed(&w->repeats, (uint64_t)w->address, (uint64_t)w->error) });
 }
 
 /* Lives until `end`, or until connected with nothing more to do. */
@@ -263,6 +268,8 @@ live(struct world *w, unsigned todo, int64_t end)
 		else if ((todo & PCONN_DO_LOOKUP) != 0)
 			todo = look_up(w);
 		else if ((todo & PCONN_DO_DIAL) != 0)
+			todo = offer(w);
+		else if ((todo & PCONN_DO_GO) != 0)
 			todo = dial_one(w);
 		else if (w->p.deadline <= end) {
 			w->now = w->p.deadline > w->now ? w->p.deadline : w->now;
@@ -361,10 +368,12 @@ p9_the_handler_holds_the_next_step(void **state)
 	    { 9000, PCONN_WAKE, 0, PCONN_ATTEMPTING, NO },
 	    { 9000, PCONN_HELD, 0, PCONN_ATTEMPTING, NO, .held = 3 },
 	    { 9001, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO },
-	    { 9002, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
-	    { 9500, PCONN_RECONNECT, 0, PCONN_OBTAINED, NO }, { 9600, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
-	    { 9700, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO }, { 9800, PCONN_WAKE, 0, PCONN_FAILED, NO },
-	    { 9900, PCONN_HANDLED, REPORT, PCONN_OBTAINED, NO });
+	    { 9002, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO },
+	    { 9003, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 9500, PCONN_RECONNECT, 0, PCONN_OBTAINED, NO }, { 9600, PCONN_HANDLED, GO, PCONN_DIAL, NO },
+	    { 9700, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 9800, PCONN_WAKE, 0, PCONN_FAILED, NO }, { 9900, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 9900, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true });
 }
 
 static void

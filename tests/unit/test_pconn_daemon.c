@@ -2,41 +2,172 @@
 #include "pconn_story.h"
 
 static void
-p23_candidates_are_tried_in_one_attempt(void **state)
+p23_endpoints_are_tried_in_one_attempt(void **state)
 {
 	struct pconn p = { 0 };
 
 	(void)state;
-	PLAY(&p, &usual, TO_LOOKUP, { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 3, .fresh = 5 },
-	    { 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
-	    { 5000, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO }, { 5000, PCONN_HANDLED, DIAL, PCONN_DIAL, NO });
-	assert_int_equal(p.candidate, 1);
+	PLAY(&p, &usual, TO_DIAL, { 5000, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 5000, PCONN_HANDLED, DIAL, PCONN_DIAL, NO });
 	assert_int_equal(p.failures, 0);
-	PLAY(&p, &usual, { 5001, PCONN_DIAL_FAILED, REPORT, PCONN_OBTAINED, NO, .same = true },
-	    { 5001, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	PLAY(&p, &usual, { 5000, PCONN_OFFERED, GO, PCONN_DIAL, NO },
+	    { 5001, PCONN_DIAL_FAILED, DIAL, PCONN_DIAL, NO, .further = true, .same = true },
+	    { 5001, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 5001, PCONN_HANDLED, GO, PCONN_DIAL, NO },
 	    { 5002, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
-	assert_int_equal(p.candidate, 2);
+	assert_int_equal(p.event, PCONN_REPORT_CONNECTED);
 }
 
+/* The first one is under way all along: only of the second is anything told. */
+static void
+p23_of_two_dials_beside_each_other_the_second_may_win(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 300, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true });
+	assert_int_equal(p.event, PCONN_REPORT_OBTAINED);
+	PLAY(&p, &usual, { 310, PCONN_HANDLED, GO, PCONN_DIAL, NO },
+	    { 320, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 },
+	    { 321, PCONN_OFFERED, 0, PCONN_CONNECTED, NO, .ready = 1, .fresh = true }, /* the race is over */
+	    { 330, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.event, PCONN_REPORT_CONNECTED);
+}
+
+static void
+p23_a_failure_beside_another_dial_is_told_and_the_attempt_goes_on(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 300, PCONN_OFFERED, GO, PCONN_DIAL, NO },
+	    { 310, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true }); /* nobody is answered (P14) */
+	assert_int_equal(p.event, PCONN_REPORT_FAILED);
+	assert_int_equal(p.failures, 0);
+	PLAY(&p, &usual, { 320, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 400, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO });
+	assert_int_equal(p.failures, 1); /* one attempt, however many endpoints */
+	PLAY(&p, &usual, { 410, PCONN_HANDLED, 0, PCONN_WAIT, 10000 });
+}
+
+/* P9: what the dials tell meanwhile is told afterwards, in its order. */
+static void
+p23_an_offer_waits_for_the_handler_of_a_failure(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 10, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 11, PCONN_OFFERED, 0, PCONN_FAILED, NO, .fresh = true }, /* told too early nothing is begun */
+	    { 20, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 20, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 21, PCONN_OFFERED, 0, PCONN_OBTAINED, NO }, { 22, PCONN_DIALED, 0, PCONN_OBTAINED, NO },
+	    { 23, PCONN_DIAL_FAILED, 0, PCONN_OBTAINED, NO }, { 30, PCONN_HANDLED, GO, PCONN_DIAL, NO });
+}
+
+static void
+p23_one_that_gets_connected_while_another_is_told_of_wins(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 300, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true },
+	    { 400, PCONN_HANDLED, GO, PCONN_DIAL, NO }, /* there is none to dial any more */
+	    { 400, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
+}
+
+/* The caller keeps one endpoint's word until the attempt ends without a connection. */
+static void
+p23_an_abort_by_one_endpoint_ends_it_alone(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_OFFERED, GO, PCONN_DIAL, NO },
+	    { 2, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 3, PCONN_HANDLED, DIAL, PCONN_DIAL, NO },
+	    { 4, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
+	assert_int_equal(p.ending, PCONN_END_NONE);
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 2, PCONN_ABORT, SHUT, PCONN_FAILED, NO }, /* the last one's failure waits for the handler */
+	    { 3, PCONN_HANDLED, DIAL | STOP, PCONN_DIAL, NO },
+	    { 3, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
+	    { 4, PCONN_HANDLED, FINISHED, PCONN_CLOSED, NO });
+	assert_int_equal(p.ending, PCONN_END_ABORT);
+}
+
+/* P8, P23: what one attempt after the other would report. */
 static void
 p23_repeats_are_by_address(void **state)
 {
 	struct repeats r;
-	const uint64_t ab[] = { 1, 2 }, bc[] = { 2, 3 }, b[] = { 2 };
 
 	(void)state;
 	repeats_begin(&r);
-	assert_int_equal(repeats_looked_up(&r, ab, 2), 3);
-	assert_false(repeats_dial_failed(&r, 0, 10));
-	assert_false(repeats_dial_failed(&r, 1, 20));
-	assert_int_equal(repeats_looked_up(&r, bc, 2), 2);
-	assert_true(repeats_dial_failed(&r, 0, 20));
-	assert_false(repeats_dial_failed(&r, 1, 20));
-	assert_int_equal(repeats_looked_up(&r, b, 1), 0);
-	assert_true(repeats_dial_failed(&r, 0, 20));
-	assert_true(repeats_lookup_failed(&r, 20));
+	repeats_attempt(&r);
+	assert_true(repeats_try(&r, 1));
+	assert_true(repeats_try(&r, 2));
+	assert_false(repeats_dial_failed(&r, 1, 10));
+	assert_false(repeats_dial_failed(&r, 2, 20));
+	repeats_attempt(&r);
+	assert_false(repeats_try(&r, 2));
+	assert_true(repeats_try(&r, 3));
+	assert_true(repeats_dial_failed(&r, 2, 20));
+	assert_false(repeats_dial_failed(&r, 3, 20)); /* new to this address */
+	repeats_attempt(&r);
+	assert_false(repeats_try(&r, 3));
+	assert_true(repeats_dial_failed(&r, 3, 20));
+	assert_true(repeats_try(&r, 1)); /* the attempt before did not try it */
+	assert_false(repeats_dial_failed(&r, 1, 10));
+}
+
+static void
+p8_an_address_that_is_the_only_one_is_compared_with_the_last(void **state)
+{
+	static const uint64_t obtained[] = { 1, 1, 2, 1 };
+	static const bool told[] = { true, false, true, true }; /* A, A, B, A gives A, B, A */
+	struct repeats r;
+
+	(void)state;
+	repeats_begin(&r);
+	for (size_t i = 0; i < 4; i++) {
+		repeats_attempt(&r);
+		assert_int_equal(repeats_try(&r, obtained[i]), told[i]);
+		assert_false(repeats_try(&r, obtained[i])); /* a new worker begins the attempt's dials anew */
+	}
+	assert_false(repeats_dial_failed(&r, 1, 10));
+	repeats_attempt(&r);
+	assert_true(repeats_try(&r, 2));
+	assert_true(repeats_dial_failed(&r, 2, 10)); /* the last failure of all was the same */
+	assert_true(repeats_lookup_failed(&r, 10));
 	assert_false(repeats_lookup_failed(&r, 30));
-	assert_false(repeats_dial_failed(&r, 0, 20));
+	repeats_attempt(&r);
+	assert_false(repeats_try(&r, 2)); /* a failed look-up between tries nothing */
+	assert_false(repeats_dial_failed(&r, 2, 10));
+	repeats_begin(&r);
+	assert_false(repeats_lookup_failed(&r, 10));
+	repeats_attempt(&r);
+	assert_true(repeats_try(&r, 2));
+}
+
+/* There are as many as a look-up can give; one more would be reported each time. */
+static void
+p23_repeats_know_as_many_addresses_as_there_can_be(void **state)
+{
+	struct repeats r;
+
+	(void)state;
+	repeats_begin(&r);
+	for (size_t attempt = 0; attempt < 2; attempt++) {
+		repeats_attempt(&r);
+		for (uint64_t i = 1; i <= REPEATS_ADDRESSES; i++)
+			assert_int_equal(repeats_try(&r, i), attempt == 0);
+		for (uint64_t i = 1; i <= REPEATS_ADDRESSES; i++)
+			assert_int_equal(repeats_dial_failed(&r, i, i + 7), attempt == 1);
+		assert_true(repeats_try(&r, REPEATS_ADDRESSES + 1));
+	}
+	assert_int_equal(r.count, REPEATS_ADDRESSES);
 }
 
 static void
@@ -72,7 +203,7 @@ p24_a_wake_is_at_once_when_somebody_is_held(void **state)
 static int64_t
 gap_after(struct pconn *p, const struct pconn_settings *s, int64_t at_ms)
 {
-	struct row row = { 0, PCONN_DEADLINE, 0, 0, 0, .held = 1, .candidates = 1, .same = true };
+	struct row row = { 0, PCONN_DEADLINE, 0, 0, 0, .held = 1, .same = true };
 
 	for (;;) {
 		int64_t before = p->attempt_at;
@@ -206,8 +337,11 @@ p26_what_ran_is_begun_again_and_nothing_else(void **state)
 	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
 	PLAY(&p, &usual, { 0, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO });
 	assert_int_equal(pconn_resume(&p), LOOKUP);
-	PLAY(&p, &usual, { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1 },
-	    { 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO });
+	PLAY(&p, &usual, { 0, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO });
+	assert_int_equal(pconn_resume(&p), DIAL);
+	PLAY(&p, &usual, { 0, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true });
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 0, PCONN_HANDLED, GO, PCONN_DIAL, NO });
 	assert_int_equal(pconn_resume(&p), DIAL);
 	PLAY(&p, &usual, { 0, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 });
 	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
@@ -220,6 +354,34 @@ p26_what_ran_is_begun_again_and_nothing_else(void **state)
 	assert_true(sizeof p < 512);
 }
 
+/* Of the dials nothing is left: GO and DIAL begin them anew, and an address that was told is not told again. */
+static void
+p26_a_death_in_a_handler_of_the_attempt_begins_its_dials_anew(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_OBTAINED);
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 5, PCONN_HANDLED, GO, PCONN_DIAL, NO }, { 5, PCONN_OFFERED, GO, PCONN_DIAL, NO },
+	    { 6, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true });
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 7, PCONN_HANDLED, DIAL, PCONN_DIAL, NO }, { 7, PCONN_OFFERED, GO, PCONN_DIAL, NO },
+	    { 8, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO });
+	assert_int_equal(pconn_resume(&p), PCONN_DO_HANDLE);
+	PLAY(&p, &usual, { 9, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }); /* the attempt was over */
+}
+
+static void
+p16_p26_a_new_worker_offers_no_second_endpoint_after_a_close(void **state)
+{
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_CLOSE, SHUT | STOP, PCONN_DIAL, NO });
+	assert_int_equal(pconn_resume(&p), DIAL | STOP);
+}
+
 static void
 p27_an_unused_one_that_ends_is_replaced_without_an_event(void **state)
 {
@@ -227,12 +389,12 @@ p27_an_unused_one_that_ends_is_replaced_without_an_event(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_CONNECTED,
-	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .elsewhere = true },
 	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 });
 	PLAY(&p, &usual, { 60002, PCONN_TAKEN, 0, PCONN_CONNECTED, 60022 },
 	    { 60022, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
 	    { 60023, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 },
-	    { 90000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 29000, .candidates = 1 },
+	    { 90000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 29000, .elsewhere = true },
 	    { 90001, PCONN_DIAL_FAILED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO });
 }
 
@@ -243,7 +405,7 @@ p27_a_young_one_that_ends_is_a_failed_attempt(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
-	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 1 },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO }, { 10000, PCONN_OFFERED, GO, PCONN_DIAL, NO },
 	    { 10000, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 10000, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 10999, PCONN_ENDED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO, .age_ms = 999 });
@@ -252,13 +414,13 @@ p27_a_young_one_that_ends_is_a_failed_attempt(void **state)
 }
 
 static void
-p27_a_young_one_that_ends_is_replaced_by_another_candidate(void **state)
+p27_a_young_one_that_ends_is_replaced_at_another_endpoint(void **state)
 {
 	struct pconn p = { 0 };
 
 	(void)state;
 	PLAY(&p, &usual, TO_CONNECTED,
-	    { 500, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 500, .candidates = 1 },
+	    { 500, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 500, .elsewhere = true },
 	    { 501, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 });
 }
 
@@ -269,14 +431,14 @@ p28_two_expiries_without_a_client_bring_a_rest(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_CONNECTED,
-	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .elsewhere = true },
 	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
-	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .candidates = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .elsewhere = true },
 	    { 120001, PCONN_DIALED, YES | DROP | PCONN_DO_EXPIRED | PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 });
 	assert_true(p.resting);
 	PLAY(&p, &usual, { 120002, PCONN_HELD, 0, PCONN_CONNECTED, NO },
 	    { 130000, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 },
-	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 });
+	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1 });
 	assert_false(p.resting);
 }
 
@@ -292,11 +454,11 @@ p28_a_wake_ends_the_rest_and_a_client_between_prevents_it(void **state)
 	    { 1500, PCONN_DEADLINE, LOOKUP, PCONN_CONNECTED, NO });
 	p = (struct pconn){ 0 };
 	PLAY(&p, &usual, TO_CONNECTED,
-	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .elsewhere = true },
 	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 60002, PCONN_TAKEN, 0, PCONN_CONNECTED, 60022 }, { 60022, PCONN_DEADLINE, FILL, PCONN_CONNECTED, NO },
 	    { 60023, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 1 },
-	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59977, .candidates = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59977, .elsewhere = true },
 	    { 120001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 });
 	assert_false(p.resting);
 }
@@ -312,9 +474,9 @@ p28_several_that_end_together_are_one_expiry(void **state)
 	PLAY(&p, &s, TO_DIAL, { 0, PCONN_DIALED, REPORT | YES | FILL, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 0, PCONN_HANDLED, 0, PCONN_CONNECTED, NO, .ready = 1, .dialling = 1 },
 	    { 1, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 2 },
-	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60000, .candidates = 1 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60000, .elsewhere = true },
 	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 2 },
-	    { 60002, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60001, .candidates = 1 },
+	    { 60002, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .ready = 1, .age_ms = 60001, .elsewhere = true },
 	    { 60003, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .ready = 2 });
 	assert_false(p.resting);
 }
@@ -339,12 +501,13 @@ p30_nothing_is_dialled_before_a_client(void **state)
 	PLAY(&p, &s, { 0, PCONN_START, 0, PCONN_IDLE, NO }, { 5, PCONN_WAKE, 0, PCONN_IDLE, NO },
 	    { 9, PCONN_HELD, REPORT, PCONN_ATTEMPTING, NO, .held = 1 },
 	    { 9, PCONN_HANDLED, LOOKUP, PCONN_LOOKUP, NO, .held = 1 },
-	    { 9, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .held = 1, .candidates = 1 },
+	    { 9, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .held = 1 },
+	    { 9, PCONN_OFFERED, GO, PCONN_DIAL, NO, .held = 1 },
 	    { 9, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .held = 1, .ready = 1 },
 	    { 9, PCONN_TAKEN, 0, PCONN_CONNECTED, NO }, { 9, PCONN_HANDLED, 0, PCONN_CONNECTED, NO },
 	    { 10, PCONN_HELD, 0, PCONN_CONNECTED, NO },
 	    { 99, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 }, /* P2: its dial is the attempt */
-	    { 99, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 },
+	    { 99, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1 },
 	    { 99, PCONN_DIAL_FAILED, BAD | REPORT | DROP, PCONN_DISCONNECTED, NO, .held = 1 });
 }
 
@@ -375,7 +538,7 @@ p30_an_eager_one_is_tried_at_once_and_again_though_none_is_kept(void **state)
 	s.warm = 0;
 	s.eager = true;
 	PLAY(&p, &s, TO_WAIT, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
-	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .candidates = 1 },
+	    { 10000, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO }, { 10000, PCONN_OFFERED, GO, PCONN_DIAL, NO },
 	    { 10000, PCONN_DIALED, REPORT | YES, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 10000, PCONN_HANDLED, 0, PCONN_CONNECTED, NO },
 	    { 20000, PCONN_HELD, FILL, PCONN_CONNECTED, NO, .held = 1 }); /* the addresses are known */
@@ -390,12 +553,12 @@ p28_where_warm_fades_two_expiries_end_it_for_good(void **state)
 	(void)state;
 	s.fades = true;
 	PLAY(&p, &s, TO_CONNECTED,
-	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .candidates = 1 },
+	    { 60000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 60000, .elsewhere = true },
 	    { 60001, PCONN_DIALED, YES | PCONN_DO_EXPIRED, PCONN_CONNECTED, NO, .ready = 1 },
-	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .candidates = 1 },
+	    { 120000, PCONN_ENDED, FILL, PCONN_CONNECTED, NO, .age_ms = 59999, .elsewhere = true },
 	    { 120001, PCONN_DIALED, YES | DROP | PCONN_DO_EXPIRED | PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 130000, PCONN_HELD, LOOKUP, PCONN_CONNECTED, NO, .held = 1 },
-	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1, .candidates = 1 },
+	    { 130001, PCONN_LOOKED_UP, FILL, PCONN_CONNECTED, NO, .held = 1 },
 	    { 130002, PCONN_DIALED, YES, PCONN_CONNECTED, NO, .held = 1, .ready = 1 },
 	    { 130002, PCONN_TAKEN, 0, PCONN_CONNECTED, NO }, { 140000, PCONN_HELD, 0, PCONN_CONNECTED, NO });
 	assert_int_equal(pconn_warm(&p, &s), 0);
@@ -414,7 +577,7 @@ p28_where_warm_fades_a_server_that_speaks_first_ends_it_until_a_reload(void **st
 	s.fades = true;
 	PLAY(&p, &s, { 10, PCONN_SPOKE, PCONN_DO_REST, PCONN_CONNECTED, NO, .ready = 1 },
 	    { 11, PCONN_SPOKE, 0, PCONN_CONNECTED, NO, .ready = 1 }, /* said once */
-	    { 12, PCONN_ENDED, 0, PCONN_CONNECTED, NO, .age_ms = 2000, .candidates = 1 },
+	    { 12, PCONN_ENDED, 0, PCONN_CONNECTED, NO, .age_ms = 2000, .elsewhere = true },
 	    { 20, PCONN_RENEW, REPORT | DROP, PCONN_DISCONNECTED, NO });
 	assert_int_equal(pconn_warm(&p, &s), 1);
 }
@@ -423,8 +586,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(p23_candidates_are_tried_in_one_attempt),
+		cmocka_unit_test(p23_endpoints_are_tried_in_one_attempt),
+		cmocka_unit_test(p23_of_two_dials_beside_each_other_the_second_may_win),
+		cmocka_unit_test(p23_a_failure_beside_another_dial_is_told_and_the_attempt_goes_on),
+		cmocka_unit_test(p23_an_offer_waits_for_the_handler_of_a_failure),
+		cmocka_unit_test(p23_one_that_gets_connected_while_another_is_told_of_wins),
+		cmocka_unit_test(p23_an_abort_by_one_endpoint_ends_it_alone),
 		cmocka_unit_test(p23_repeats_are_by_address),
+		cmocka_unit_test(p8_an_address_that_is_the_only_one_is_compared_with_the_last),
+		cmocka_unit_test(p23_repeats_know_as_many_addresses_as_there_can_be),
 		cmocka_unit_test(p24_a_wake_comes_within_spread_when_nobody_is_held),
 		cmocka_unit_test(p24_a_wake_is_at_once_when_somebody_is_held),
 		cmocka_unit_test(p24_gaps_grow_while_somebody_is_held),
@@ -436,9 +606,11 @@ main(void)
 		cmocka_unit_test(p25_several_warm_ones_are_lost_only_when_none_is_ready),
 		cmocka_unit_test(p25_a_crowd_is_dialled_for_side_by_side),
 		cmocka_unit_test(p26_what_ran_is_begun_again_and_nothing_else),
+		cmocka_unit_test(p26_a_death_in_a_handler_of_the_attempt_begins_its_dials_anew),
+		cmocka_unit_test(p16_p26_a_new_worker_offers_no_second_endpoint_after_a_close),
 		cmocka_unit_test(p27_an_unused_one_that_ends_is_replaced_without_an_event),
 		cmocka_unit_test(p27_a_young_one_that_ends_is_a_failed_attempt),
-		cmocka_unit_test(p27_a_young_one_that_ends_is_replaced_by_another_candidate),
+		cmocka_unit_test(p27_a_young_one_that_ends_is_replaced_at_another_endpoint),
 		cmocka_unit_test(p28_two_expiries_without_a_client_bring_a_rest),
 		cmocka_unit_test(p28_a_wake_ends_the_rest_and_a_client_between_prevents_it),
 		cmocka_unit_test(p28_several_that_end_together_are_one_expiry),

@@ -27,8 +27,7 @@ a_pause_waits_for_what_is_in_use(void **state)
 	    { 1000, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
 	    { 1001, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .in_use = true }, /* over before that */
 	    { 1002, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
-	    { 1003, PCONN_RECONNECT, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
-	    { 1004, PCONN_HELD, REPORT | DROP | GIVE_UP, PCONN_DISCONNECTED, NO, .ready = 1, .paused = true });
+	    { 1003, PCONN_HELD, REPORT | DROP | GIVE_UP, PCONN_DISCONNECTED, NO, .ready = 1, .paused = true });
 	p = (struct pconn){ 0 };
 	PLAY(&p, &usual, TO_CONNECTED,
 	    { 1000, PCONN_HELD, 0, PCONN_CONNECTED, NO, .ready = 1, .paused = true, .in_use = true },
@@ -53,8 +52,9 @@ an_attempt_under_way_comes_to_its_end_in_a_pause(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_LOOKUP,
-	    { 1, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 1, .fresh = 1, .paused = true },
-	    { 2, PCONN_HANDLED, DIAL, PCONN_DIAL, NO, .paused = true },
+	    { 1, PCONN_LOOKED_UP, DIAL, PCONN_DIAL, NO, .paused = true },
+	    { 1, PCONN_OFFERED, REPORT, PCONN_OBTAINED, NO, .fresh = true, .paused = true },
+	    { 2, PCONN_HANDLED, GO, PCONN_DIAL, NO, .paused = true },
 	    { 3, PCONN_DIALED, REPORT | YES | DROP | GIVE_UP, PCONN_CONNECTED, NO, .ready = 1, .paused = true },
 	    { 4, PCONN_HANDLED, REPORT, PCONN_DISCONNECTED, NO, .paused = true }, /* P10 */
 	    { 5, PCONN_HANDLED, 0, PCONN_IDLE, NO, .paused = true });
@@ -140,7 +140,7 @@ a_look_up_or_dial_under_way_fails_by_order(void **state)
 	(void)state;
 	PLAY(&p, &usual, TO_LOOKUP, { 1, PCONN_HELD, FAIL, PCONN_LOOKUP, NO, .failing = true });
 	assert_int_equal(pconn_resume(&p), FAIL);
-	PLAY(&p, &usual, { 2, PCONN_LOOKED_UP, 0, PCONN_LOOKUP, NO, .candidates = 1, .fresh = 1, .failing = true },
+	PLAY(&p, &usual, { 2, PCONN_LOOKED_UP, 0, PCONN_LOOKUP, NO, .failing = true },
 	    { 3, PCONN_RENEW, FAIL, PCONN_LOOKUP, NO, .failing = true },
 	    { 4, PCONN_LOOKUP_FAILED, REPORT | BAD, PCONN_FAILED, NO, .failing = true },
 	    { 4, PCONN_LOOKUP_FAILED, 0, PCONN_FAILED, NO, .failing = true });
@@ -154,18 +154,25 @@ a_look_up_or_dial_under_way_fails_by_order(void **state)
 }
 
 static void
-p23_an_attempt_that_fails_by_order_dials_no_other_candidate(void **state)
+p23_an_attempt_that_fails_by_order_dials_no_other_endpoint(void **state)
 {
 	struct pconn p = { 0 };
 
 	(void)state;
-	PLAY(&p, &usual, TO_LOOKUP,
-	    { 0, PCONN_LOOKED_UP, REPORT, PCONN_OBTAINED, NO, .candidates = 2, .fresh = 3 },
-	    { 0, PCONN_HANDLED, DIAL, PCONN_DIAL, NO }, { 1, PCONN_HELD, FAIL, PCONN_DIAL, NO, .failing = true },
-	    { 1, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .failing = true },
-	    { 1, PCONN_HANDLED, REPORT, PCONN_OBTAINED, NO, .failing = true },
-	    { 1, PCONN_HANDLED, FAIL, PCONN_DIAL, NO, .failing = true },
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_HELD, FAIL, PCONN_DIAL, NO, .failing = true },
+	    { 1, PCONN_OFFERED, 0, PCONN_DIAL, NO, .fresh = true, .failing = true },
+	    { 1, PCONN_CLOSE, SHUT, PCONN_DIAL, NO, .failing = true }, /* there is nothing to stop */
 	    { 1, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO, .failing = true });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_OBTAINED, { 1, PCONN_HELD, 0, PCONN_OBTAINED, NO, .failing = true },
+	    { 2, PCONN_HANDLED, FAIL, PCONN_DIAL, NO, .failing = true },
+	    { 2, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO, .failing = true });
+	p = (struct pconn){ 0 };
+	PLAY(&p, &usual, TO_DIAL, { 1, PCONN_DIAL_FAILED, REPORT, PCONN_FAILED, NO, .further = true },
+	    { 2, PCONN_HELD, 0, PCONN_FAILED, NO, .failing = true },
+	    { 3, PCONN_HANDLED, FAIL, PCONN_DIAL, NO, .failing = true },
+	    { 3, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO, .failing = true });
+	assert_int_equal(p.failures, 1);
 }
 
 static void
@@ -211,7 +218,7 @@ main(void)
 		cmocka_unit_test(an_abort_that_is_renewed_in_a_pause_waits_for_its_end),
 		cmocka_unit_test(what_fails_by_order_is_lost_and_fails_at_each_attempt),
 		cmocka_unit_test(a_look_up_or_dial_under_way_fails_by_order),
-		cmocka_unit_test(p23_an_attempt_that_fails_by_order_dials_no_other_candidate),
+		cmocka_unit_test(p23_an_attempt_that_fails_by_order_dials_no_other_endpoint),
 		cmocka_unit_test(an_order_to_fail_in_a_pause_leaves_it_at_rest),
 		cmocka_unit_test(p16_p20_what_fails_by_order_can_be_closed_and_drained),
 	};

@@ -87,7 +87,7 @@ a_copy_prints_the_same_and_shares_nothing(void **state)
 	settings_copy(&settings_service, &two, &one);
 	one.name = mem_copy_text("x");
 	two.name = mem_copy_text("x");
-	one.link.lookup.pick = two.link.lookup.pick = LOOKUP_PICK_ROTATE;
+	one.link.endpoints.pick = two.link.endpoints.pick = ENDPOINTS_ROTATE;
 	first = config_dump_settings(&one);
 	service_settings_clear(&one);
 	second = config_dump_settings(&two);
@@ -168,7 +168,7 @@ only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 	static const char *const names[] = { "runtime_directory", "control.path" };
 	static const char *const promised[] = { "name", "mode", "listen.type", "framing", "replies", NULL };
 	/* As holdfastd(8) and holdfast.conf(5) say; and all of lookup but how often. */
-	static const char *const renewing[] = { "address", "addresses", "pick", "hello", "probe",
+	static const char *const renewing[] = { "address", "addresses", "hello", "probe",
 		"probe_path", "standby", NULL };
 
 	(void)state;

@@ -194,7 +194,7 @@ one_that_ended_is_replaced_and_never_lent(void **state)
 	assert_true(w.lent == 0); /* it was looked at first */
 	RUN_UNTIL(1000, w.lent != 0 && world_status().standby == 1);
 	assert_string_equal(w.events, "Ta+-Ta+");
-	assert_int_equal(came_to(1, true), 1);
+	assert_in_range(came_to(1, true), 1, 2); /* one may be a look in the background (P31) */
 	RUN_UNTIL(1000, world_status().standby == 0);
 	RUN_UNTIL(1000, world_status().standby == 1); /* silently */
 	assert_string_equal(w.events, "Ta+-Ta+");

@@ -1,0 +1,99 @@
+/* conn.h - one connection to an endpoint that no client has: dialled, spoken on (hello, probe), and then ready.
+ *
+ * It has its record in the table, DIALLING or READY, before the connect, so that a new worker finds it.  What the
+ * endpoint's state is told of it, and what becomes of it, is the owner's affair: upstream/pool.
+ */
+#ifndef HOLDFAST_UPSTREAM_CONN_H
+#define HOLDFAST_UPSTREAM_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/address.h"
+#include "base/loop.h"
+#include "keep/table.h"
+#include "upstream/dial.h"
+#include "upstream/hello.h"
+#include "upstream/probe.h"
+
+#define CONN_TEXT_SIZE 400 /* why one has ended; the longest is 80 escaped bytes that it said */
+
+struct conn;
+
+struct conn_callbacks {
+	/* It is ready; its dial began then. */
+	void (*ready)(void *arg, struct conn *conn, int64_t began);
+	/* It has failed, and is closed, but not freed.  aborts: a server's answer to hello ends all attempts (P21);
+	 * local: no file could be made for it, which tells nothing of the endpoint. */
+	void (*failed)(void *arg, struct conn *conn, const char *error, bool aborts, bool local);
+	/* The server has ended it while it was ready: it is still open.  text says more, or is "". */
+	void (*ended)(void *arg, struct conn *conn, const char *text);
+	/* The server has spoken on a ready one, which nobody asked it for; what it said stays unread. */
+	void (*spoke)(void *arg, struct conn *conn);
+};
+
+/* What the connections of a service have in common.  All borrowed. */
+struct conn_maker {
+	struct event_base *loop;
+	struct table *table;
+	uint16_t service;
+	const struct dial_settings *dial;
+	const struct hello_settings *hello;
+	const struct conn_callbacks *callbacks;
+	void *arg;
+};
+
+struct conn {
+	TAILQ_ENTRY(conn) entry;         /* the owner's */
+	const struct conn_maker *maker;  /* borrowed */
+	void *owner;                     /* borrowed: what it is dialled for; the owner's to use */
+	uint32_t index;                  /* its record; 0: none yet, or no more */
+	uint16_t number;                 /* its endpoint's */
+	bool ready;
+	int64_t began;                   /* the dial; once ready, since when it is that */
+	struct address address;          /* of a dial */
+	struct dial *dial;               /* owned; NULL none */
+	struct hello *hello;             /* owned; NULL none: spoken when dial has ended well */
+	struct probe *probe;             /* owned; NULL none: before the dial where it needs a connection of its own,
+	                                  * else last */
+	int error;                       /* of making its file, which the timer tells */
+	bool spoke;                      /* the server has: the event is edge-triggered, so that it comes once */
+	char end[CONN_TEXT_SIZE];        /* why it ended, as it was first seen: a socket tells its error once */
+	struct event event;              /* the dial's; see dial_start() */
+	struct event watch;              /* of a ready one */
+	struct loop_timer timer;
+};
+
+/* Dials the endpoint of this number at this address, for this role.  Never calls back before it returns. */
+struct conn *conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
+    const struct address *address);
+
+/* Watches a READY record that nobody has. */
+struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index);
+
+/* What a dead worker was dialling.  keep: one that got connected meanwhile, and on which nothing is to be said, is
+ * made READY; else it is closed (B6).  Whether it is READY. */
+bool conn_resume_dial(const struct conn_maker *maker, uint32_t index, bool keep);
+
+/* Frees the process's side; a ready one's record and file stay, another's are closed.  NULL is fine. */
+void conn_free(struct conn *conn);
+
+/* Closes it and frees it. */
+void conn_close(struct conn *conn);
+
+/* Whether a ready one has ended (P29), though the loop has not told so yet; then it will. */
+bool conn_has_ended(struct conn *conn);
+
+/* Before another event is added for a ready one's file: this one may not stand beside it. */
+void conn_make_room(struct conn *conn);
+
+/* Sets the socket options of one that has lived for TABLE_TUNE_AGE; once. */
+void conn_tune(const struct conn_maker *maker, uint32_t index);
+
+/* Where a connection of the table leads to, for people, or "". */
+void conn_address(const struct table *table, uint32_t index, char ret_text[ADDRESS_TEXT_SIZE]);
+
+#endif

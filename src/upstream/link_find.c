@@ -1,0 +1,264 @@
+/* Where the service is: look-ups, for attempts, standbys and to refresh (P32), and what becomes of its endpoints. */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/histogram.h"
+#include "upstream/link_parts.h"
+
+struct lookup_question
+link_question(struct link *link)
+{
+	return (struct lookup_question){ .service = link->name, .failures = link_pconn(link)->failures,
+		.last_address = link->record->address, .roll = link_roll(link) };
+}
+
+void
+link_abort(struct link *link, const char *error)
+{
+	record_text(link->record->abort_error, sizeof link->record->abort_error, error);
+	link_push(link, (struct pconn_input){ .event = PCONN_ABORT });
+}
+
+void
+link_address(const struct link *link, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	const struct endpoint *endpoint = endpoints_find(&link->record->endpoints, number);
+	struct address address;
+
+	ret_text[0] = '\0';
+	if (endpoint == NULL)
+		return;
+	endpoint_address(endpoint, &address);
+	address_format(&address, ret_text);
+}
+
+/* What a name that gave nothing might have given stays listed. */
+static size_t
+link_add_listed(const struct link *link, struct endpoint_listed *listed, struct address *addresses, size_t count)
+{
+	const struct endpoints *e = &link->record->endpoints;
+
+	for (uint32_t i = 0; i < e->high && count < LOOKUP_ENDPOINTS; i++) {
+		const struct endpoint_listing *says = endpoints_listing(e, &e->list[i]);
+
+		if (!endpoints_is_listed(e, &e->list[i]))
+			continue;
+		endpoint_address(&e->list[i], &addresses[count]);
+		listed[count] = (struct endpoint_listed){ .address = &addresses[count], .from = e->list[i].from,
+			.priority = says->priority, .weight = says->weight, .order = says->order };
+		count++;
+	}
+	return count;
+}
+
+/* Of a good look-up; the last addresses, which are kept, are listed still.  Whether the list has changed. */
+static bool
+link_list(struct link *link, const struct lookup_result *result)
+{
+	struct endpoint_listed *listed = mem_new(LOOKUP_ENDPOINTS, sizeof *listed);
+	struct address *addresses = mem_new(LOOKUP_ENDPOINTS, sizeof *addresses);
+	struct endpoints *e = &link->record->endpoints;
+	struct endpoints_changes changes = { 0, 0, false };
+	size_t count = result->endpoint_count;
+	bool changed;
+
+	for (size_t i = 0; i < count; i++)
+		listed[i] = (struct endpoint_listed){ .address = &result->endpoints[i].address,
+			.from = result->endpoints[i].from, .priority = result->endpoints[i].priority,
+			.weight = result->endpoints[i].weight, .order = result->endpoints[i].source };
+	if (result->incomplete != NULL)
+		count = link_add_listed(link, listed, addresses, count);
+	if (result->kept_error == NULL || e->listing == 0) {
+		link->record->random = result->random;
+		link_note_settings(link);
+		changes = endpoints_list(e, listed, count, clock_now());
+	}
+	mem_free(addresses);
+	mem_free(listed);
+	changed = (changes.fresh | changes.withdrawn) != 0 || (changes.reordered && !result->random);
+	if (changed || result->kept_error != NULL || link->record->noted == 0)
+		link_tell_listing(link, result);
+	return changed;
+}
+
+static void
+link_on_looked_up(void *arg, const struct lookup_result *result)
+{
+	struct link *link = arg;
+	struct link_record *record = link->record;
+	char text[RECORD_ERROR_SIZE];
+
+	link->asking = NULL;
+	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
+	if (result->error == NULL && result->abort_reason == NULL) {
+		link_list(link, result);
+		link_push(link, (struct pconn_input){ .event = PCONN_LOOKED_UP });
+	} else {
+		record->counters.lookup_failures++;
+		snprintf(text, sizeof text, "%s%s", result->error == NULL ? "abort: " : "",
+		    result->error == NULL ? result->abort_reason : result->error);
+		link_set_error(link, "", text);
+		if (result->error == NULL)
+			link_abort(link, text);
+		link_push(link, (struct pconn_input){ .event = PCONN_LOOKUP_FAILED });
+	}
+	link_run(link);
+}
+
+void
+link_ask(struct link *link)
+{
+	struct lookup_question question = link_question(link);
+
+	question.counts = true;
+	lookup_leave(link->asking);
+	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
+}
+
+static void
+link_on_changed(void *arg)
+{
+	struct link *link = arg;
+
+	log_debug(link->name, "the list of addresses has changed");
+	standby_tell(link->standby, STANDBY_WAKE);
+	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
+}
+
+static struct lookup_question
+link_refresh_question(void *arg)
+{
+	return link_question(arg);
+}
+
+/* P32: what failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
+static void
+link_on_refreshed(void *arg, const struct lookup_result *result)
+{
+	struct link *link = arg;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason != NULL ?
+	    result->abort_reason : result->kept_error != NULL ? result->kept_error : result->incomplete;
+
+	histogram_count(link->table, link->service, TABLE_HISTOGRAM_LOOKUP, result->took);
+	if (wrong != NULL) {
+		link->record->counters.lookup_failures++;
+		log_debug(link->name, "refresh: %s; the addresses stay as they are", wrong);
+		return;
+	}
+	if (link_list(link, result))
+		link_on_changed(link);
+}
+
+const struct lookup_callbacks link_lookup_callbacks = {
+	.changed = link_on_changed,
+	.question = link_refresh_question,
+	.refreshed = link_on_refreshed,
+};
+
+/* For a standby. */
+static void
+link_on_standby_looked_up(void *arg, const struct lookup_result *result)
+{
+	struct link *link = arg;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
+
+	link->asking_standby = NULL;
+	if (wrong != NULL)
+		log_debug(link->name, "look-up for a standby: %s", wrong);
+	else
+		link_list(link, result);
+	standby_tell(link->standby, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
+}
+
+static void
+link_look_up_standby(void *arg)
+{
+	struct link *link = arg;
+
+	link->asking_standby = link_lookup(link, link_on_standby_looked_up, link);
+}
+
+static void
+link_leave_standby(void *arg)
+{
+	struct link *link = arg;
+
+	lookup_leave(link->asking_standby);
+	link->asking_standby = NULL;
+}
+
+static uint32_t
+link_standby_roll(void *arg)
+{
+	return link_roll(arg);
+}
+
+const struct standby_callbacks link_standby_callbacks = {
+	.look_up = link_look_up_standby, .leave = link_leave_standby, .roll = link_standby_roll
+};
+
+/* While connected no event tells it. */
+void
+link_on_turned(void *arg, uint16_t number, bool good)
+{
+	struct link *link = arg;
+	const struct endpoint *endpoint = endpoints_find(&link->record->endpoints, number);
+	char address[ADDRESS_TEXT_SIZE], text[TABLE_HISTORY_TEXT];
+
+	if (link_pconn(link)->state != PCONN_CONNECTED || endpoint == NULL)
+		return;
+	link_address(link, number, address);
+	if (good)
+		snprintf(text, sizeof text, "endpoint %.110s is in good health again", address);
+	else
+		snprintf(text, sizeof text, "endpoint %.80s failed: %.90s; tried again in %.1f s", address,
+		    endpoint->error, (double)(endpoint->failed_until - clock_now()) / CLOCK_SECOND);
+	table_history_add(link->table, link->service, LINK_NOTE, text);
+	log_info(link->name, "%s", text);
+}
+
+static bool
+link_is_to_tend(const struct link *link)
+{
+	const struct pconn *p = link_pconn(link);
+
+	return p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
+	    link_gives(link);
+}
+
+/* An idle connection that the next client must not get is gone: another is to be had. */
+static void
+link_note_dropped(struct link *link)
+{
+	if (!link->settings->shared || link_ready(link) > 0) {
+		link_push(link, (struct pconn_input){ .event = PCONN_HELD });
+		return;
+	}
+	link_set_purpose(link, "withdrawn by the look-up");
+	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
+}
+
+void
+link_tend(struct link *link)
+{
+	unsigned before = link_ready(link);
+
+	if (!link_is_to_tend(link)) {
+		loop_timer_stop(&link->tending);
+		return;
+	}
+	loop_timer_at(&link->tending, pool_tend(link->pool, clock_now()));
+	if (link_ready(link) < before)
+		link_note_dropped(link);
+}
+
+void
+link_on_tending(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	link_tend(arg);
+}
