@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "client/crowd_parts.h"
+#include "keep/crash.h"
 
 /* A worker that died between the end of a pause and noting when it was has left a point of the wall clock. */
 void
@@ -47,12 +48,17 @@ crowd_unpause(struct crowd *crowd)
 
 /* What has arrived is still delivered, as after any end of an upstream. */
 void
-crowd_cut(struct crowd *crowd)
+crowd_cut(struct crowd *crowd, uint16_t endpoint)
 {
 	struct session *session;
 
 	if (crowd->shared != NULL)
 		return;
-	TAILQ_FOREACH(session, &crowd->open, entry)
-		shutdown(crowd->table->conns[session_record(session)->conn].fd, SHUT_RDWR);
+	TAILQ_FOREACH(session, &crowd->open, entry) {
+		const struct table_conn *conn = &crowd->table->conns[session_record(session)->conn];
+
+		if (endpoint == 0 || conn->endpoint == endpoint)
+			shutdown(conn->fd, SHUT_RDWR);
+		CRASH_POINT(ENDPOINT_CUT);
+	}
 }

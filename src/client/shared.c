@@ -68,7 +68,7 @@ void
 shared_use(struct shared *shared, int fd)
 {
 	shared->fd = fd;
-	shared->broken = false;
+	shared->broken = shared->moving = false;
 	shared->error = 0;
 	shared->progress = (struct framing_progress){ 0 };
 	shared->liveness = (struct liveness){ .heard = clock_now() };

@@ -51,7 +51,8 @@ struct shared_callbacks {
 	void (*settled)(void *arg, uint64_t lost, uint64_t again);
 	/* Requests that wait are turned away: no connection will come, or on_down says so. */
 	bool (*refuses)(void *arg);
-	/* It is paused, and nothing is in flight any more: the connection is no more needed.  May come again. */
+	/* It is paused, or the connection is to be replaced, and nothing is in flight any more: the connection is no
+	 * more needed.  May come again. */
 	void (*rested)(void *arg);
 };
 
@@ -88,6 +89,10 @@ void shared_pause(struct shared *shared);
 
 /* It is paused no more: the queue flows, and hold_timeout begins anew for what waits. */
 void shared_unpause(struct shared *shared);
+
+/* The connection is to be replaced: it is given no further request, and rested is called as soon as it owes nothing;
+ * or it is not, after all.  The next one is not. */
+void shared_move(struct shared *shared, bool moves);
 
 /* Requests that the connection was given, at least in part, and that it owes; and the record of each client that has
  * such, once. */

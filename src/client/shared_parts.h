@@ -105,6 +105,7 @@ struct shared {
 	int fd;                  /* -1 none */
 	struct event read, write;
 	bool reading, writing;
+	bool moving;             /* it is to be replaced as soon as nothing is in flight */
 	bool broken;             /* takes no more; its end is still to be read */
 	int error;               /* a positive errno that was told before the last bytes (B3) */
 	struct framing_progress progress; /* of the reply that is coming */
@@ -202,6 +203,8 @@ void shared_retire(struct shared *shared);
 
 /* shared_pause.c: whether an operator has paused the service; how far the connection is to be given requests. */
 bool shared_is_paused(const struct shared *shared);
+/* Whether the connection is given no further request. */
+bool shared_rests(const struct shared *shared);
 uint64_t shared_limit(const struct shared *shared);
 /* Looks whether nothing is in flight any more while it is paused. */
 void shared_check_rest(struct shared *shared);

@@ -1,5 +1,5 @@
-/* A paused service's connection is given nothing that it was not given in part already, and goes when it owes
- * nothing. */
+/* A paused service's connection, or one that is to be replaced, is given nothing that it was not given in part
+ * already, and goes when it owes nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/shared_parts.h"
@@ -10,12 +10,18 @@ shared_is_paused(const struct shared *shared)
 	return table_is_paused(shared->table, shared->service);
 }
 
+bool
+shared_rests(const struct shared *shared)
+{
+	return shared->moving || shared_is_paused(shared);
+}
+
 uint64_t
 shared_limit(const struct shared *shared)
 {
 	uint64_t end;
 
-	if (!shared_is_paused(shared))
+	if (!shared_rests(shared))
 		return shared->record->out_end;
 	owed_begun(shared->table, shared->record, &end);
 	return end;
@@ -32,7 +38,7 @@ shared_in_flight(const struct shared *shared)
 void
 shared_check_rest(struct shared *shared)
 {
-	if (shared->fd != -1 && shared_is_paused(shared) && shared_in_flight(shared) == 0)
+	if (shared->fd != -1 && shared_rests(shared) && shared_in_flight(shared) == 0)
 		shared->callbacks->rested(shared->arg);
 }
 
@@ -42,6 +48,17 @@ shared_pause(struct shared *shared)
 	if (!shared->begun)
 		return;
 	shared_retire(shared);
+	shared_give_soon(shared); /* which looks */
+}
+
+void
+shared_move(struct shared *shared, bool moves)
+{
+	if (shared->fd == -1 || shared->moving == moves)
+		return;
+	shared->moving = moves;
+	if (moves)
+		shared_retire(shared);
 	shared_give_soon(shared); /* which looks */
 }
 

@@ -27,7 +27,7 @@ tick_check_liveness(struct shared *shared, int64_t now)
 {
 	const struct liveness_settings limits = tick_limits(shared);
 
-	if (shared->fd == -1 || shared->choked != NULL || (shared_is_paused(shared) && shared_in_flight(shared) == 0))
+	if (shared->fd == -1 || shared->choked != NULL || (shared_rests(shared) && shared_in_flight(shared) == 0))
 		return;
 	if (shared->broken && now - shared->liveness.heard >= TICK_BROKEN) {
 		shared_lose(shared, "it takes nothing more");
@@ -73,7 +73,7 @@ tick_period(const struct shared *shared)
 	if (waiting && !queued) /* for want of memory, which others may give back */
 		period = tick_shorter(period, TICK_IDLE);
 	if (queued && !shared_is_ordered(shared))
-		period = tick_shorter(period, waiting || shared_is_paused(shared) ? TICK_RETIRE : TICK_IDLE);
+		period = tick_shorter(period, waiting || shared_rests(shared) ? TICK_RETIRE : TICK_IDLE);
 	return tick_shorter(period, liveness_period(&limits));
 }
 

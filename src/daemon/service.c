@@ -165,10 +165,29 @@ service_on_drop(void *arg)
 		shared_drop(service->shared);
 }
 
+static void
+service_on_move(void *arg, bool moves)
+{
+	struct service *service = arg;
+
+	if (service->shared != NULL)
+		shared_move(service->shared, moves);
+}
+
+static void
+service_on_leave(void *arg, uint16_t endpoint)
+{
+	struct service *service = arg;
+
+	crowd_cut(service->crowd, endpoint);
+}
+
 static const struct link_callbacks service_link_callbacks = {
 	.event = service_on_event,
 	.ready = service_on_ready,
 	.drop = service_on_drop,
+	.move = service_on_move,
+	.leave = service_on_leave,
 };
 
 /* Its record is free for another. */

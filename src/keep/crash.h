@@ -103,6 +103,11 @@
 	X(LISTENER_PLACED, "listener.placed") \
 	X(LISTENER_NAMED, "listener.named") \
 	X(SWITCH_ORDERED, "switch.ordered") \
+	X(ENDPOINT_LISTED, "endpoint.listed") \
+	X(ENDPOINT_BESIDE, "endpoint.beside") \
+	X(ENDPOINT_TOLD, "endpoint.told") \
+	X(ENDPOINT_HEALTH, "endpoint.health") \
+	X(ENDPOINT_CUT, "endpoint.cut") \
 	X(RECOVER_REDONE, "recover.redone") \
 	X(RECOVER_CALL, "recover.call") \
 	X(RECOVER_CLOSING, "recover.closing") \

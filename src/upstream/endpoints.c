@@ -506,18 +506,28 @@ timeout_at(const struct endpoints *e, const struct endpoints_settings *s, const 
 }
 
 int64_t
-endpoints_deadline(const struct endpoints *e, const struct endpoints_settings *s)
+endpoints_due_deadline(const struct endpoints *e, const struct endpoints_settings *s)
 {
-	bool elsewhere = endpoints_elsewhere(e);
 	int64_t deadline = CLOCK_NEVER;
 
 	for (uint32_t i = 0; i < e->high; i++) {
 		int64_t due = due_at(e, s, &e->list[i]);
-		int64_t timeout = elsewhere ? timeout_at(e, s, &e->list[i]) : CLOCK_NEVER;
 
 		if (due < deadline)
 			deadline = due;
-		if (timeout < deadline)
+	}
+	return deadline;
+}
+
+int64_t
+endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now)
+{
+	int64_t deadline = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < e->high && endpoints_elsewhere(e); i++) {
+		int64_t timeout = timeout_at(e, s, &e->list[i]);
+
+		if (timeout > now && timeout < deadline)
 			deadline = timeout;
 	}
 	return deadline;

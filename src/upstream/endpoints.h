@@ -26,7 +26,7 @@
  *   a client's dials   race_step(), which asks choice_next(); a standby's: choice_next(), those in endpoints_in_use()
  *                      left out
  *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
- *   while connected, after each of these and at endpoints_deadline(): dial each endpoints_due() in the background
+ *   while connected, after each of these and at endpoints_due_deadline(): dial each endpoints_due() in the background
  *                      (telling BEGAN, so that it is not due again), and judge each connection anew.  What a
  *                      background dial brings may be kept as an idle connection, or closed.  While there is no
  *                      connection neither is asked: attempts try all (P23), and background dials beside them would
@@ -168,8 +168,11 @@ unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s,
  * health.interval one without a connection whose last dial was so long ago.  None to which a dial is under way. */
 uint16_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
 
-/* When the next one is due, or withdrawn_timeout ends for a connection; CLOCK_NEVER: not by time alone. */
-int64_t endpoints_deadline(const struct endpoints *e, const struct endpoints_settings *s);
+/* When the next one is due; CLOCK_NEVER: not by time alone. */
+int64_t endpoints_due_deadline(const struct endpoints *e, const struct endpoints_settings *s);
+
+/* When withdrawn_timeout ends next for a connection; CLOCK_NEVER: for none. */
+int64_t endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
 
 /* When another look-up would tell whether what the last one did not list is withdrawn; CLOCK_NEVER: nothing is in
  * doubt. */

@@ -283,6 +283,10 @@ link_obey(struct link *link)
 void
 link_let_go(struct link *link)
 {
+	if (link->moving && !link_is_paused(link)) {
+		link_withdraw(link);
+		return;
+	}
 	link->let_go = true;
 	link_push_event(link, PCONN_HELD);
 }

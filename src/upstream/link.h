@@ -47,6 +47,11 @@ struct link_callbacks {
 	/* The lent connection is given up (reconnect, renewal, close): the callee ends it, and does not call
 	 * link_lost().  NULL in session mode. */
 	void (*drop)(void *arg);
+	/* P33: the lent connection is to be replaced when nothing is in flight, which link_let_go() says; or not,
+	 * after all.  NULL in session mode. */
+	void (*move)(void *arg, bool moves);
+	/* P33: clients' connections to this endpoint are to be ended.  May come again.  NULL in shared mode. */
+	void (*leave)(void *arg, uint16_t endpoint);
 };
 
 #define LINK_BY_SIZE 64 /* a user's name */

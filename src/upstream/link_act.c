@@ -78,6 +78,19 @@ link_forget_dials(struct link *link)
 	}
 }
 
+/* What was offered was taken back. */
+static void
+link_forget_offer(struct link *link)
+{
+	struct link_input *input, *next;
+
+	for (input = STAILQ_FIRST(&link->inputs); input != NULL; input = next) {
+		next = STAILQ_NEXT(input, next);
+		if (input->input.event == PCONN_OFFERED)
+			link_free_input(link, input);
+	}
+}
+
 /* What the attempt's dials have told waits while a handler runs (P9). */
 static struct link_input *
 link_next_input(struct link *link)
@@ -219,8 +232,8 @@ link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 		link_ask(link);
 	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
 		link_dial(link, (todo & PCONN_DO_GO) != 0);
-	if ((todo & PCONN_DO_STOP) != 0)
-		pool_stop(link->pool);
+	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(link->pool))
+		link_forget_offer(link);
 	if ((todo & PCONN_DO_FILL) != 0)
 		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->pconn, in));
 	CRASH_POINT(LINK_ACTED);
@@ -265,7 +278,7 @@ link_name_loss(struct link *link, enum pconn_event event, unsigned todo)
 	if ((todo & PCONN_DO_GIVE_UP) != 0)
 		link_set_purpose(link, link_is_failing(link) ? text : "paused by an operator");
 	else if (event == PCONN_RECONNECT)
-		link_set_purpose(link, "reconnect by an operator");
+		link_set_purpose(link, link->withdrawing ? "withdrawn by the look-up" : "reconnect by an operator");
 	else if (event == PCONN_CLOSE)
 		link_set_purpose(link, "closed by an operator");
 	else if (event == PCONN_RENEW)
@@ -328,6 +341,8 @@ link_step(struct link *link, const struct link_input *input)
 		link_remember(link, place);
 	link_note_step(link, link_pconn(link), &place->pconn, in->event, todo);
 	record_commit(link->record);
+	if (in->event == PCONN_RECONNECT)
+		link->withdrawing = false;
 	if (in->event == PCONN_LOST)
 		link->lost = false;
 	if (in->event == PCONN_TAKEN_OVER)

@@ -38,6 +38,9 @@ link_resume(struct link *link)
 		pool_drop(link->pool, TABLE_ROLE_NEXT);
 	if (!standby)
 		standby_drop(link->standby);
+	/* What the dead worker had not come to: whether what is missing is withdrawn, how the catalog has changed. */
+	lookup_refresh_by(link->lookup, lookup_is_watched(link->lookup) ? clock_now() :
+	    endpoints_doubtful_until(&link->record->endpoints));
 	link_resume_lent(link);
 	if (dialling && pool_idle(link->pool, TABLE_ROLE_NEXT) > 0)
 		link_push_dial(link, PCONN_DIALED, pool_first(link->pool), NULL, false);

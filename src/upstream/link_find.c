@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/link_parts.h"
 
@@ -54,6 +55,23 @@ link_add_listed(const struct link *link, struct endpoint_listed *listed, struct 
 	return count;
 }
 
+static void
+link_tell_withdrawn(struct link *link, uint64_t bits)
+{
+	const struct endpoints *e = &link->record->endpoints;
+	char address[ADDRESS_TEXT_SIZE], text[TABLE_HISTORY_TEXT];
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		if ((bits & ENDPOINTS_BIT(i)) == 0 || e->list[i].open == 0)
+			continue;
+		link_address(link, e->list[i].number, address);
+		snprintf(text, sizeof text, "endpoint %.110s withdrawn by the look-up; connections left: %u", address,
+		    e->list[i].open);
+		table_history_add(link->table, link->service, LINK_NOTE, text);
+		log_notice(link->name, "%s", text);
+	}
+}
+
 /* Of a good look-up; the last addresses, which are kept, are listed still.  Whether the list has changed. */
 static bool
 link_list(struct link *link, const struct lookup_result *result)
@@ -76,8 +94,11 @@ link_list(struct link *link, const struct lookup_result *result)
 		link_note_settings(link);
 		changes = endpoints_list(e, listed, count, clock_now());
 	}
+	CRASH_POINT(ENDPOINT_LISTED);
 	mem_free(addresses);
 	mem_free(listed);
+	lookup_refresh_by(link->lookup, endpoints_doubtful_until(e)); /* P33: twice not listed */
+	link_tell_withdrawn(link, changes.withdrawn);
 	changed = (changes.fresh | changes.withdrawn) != 0 || (changes.reordered && !result->random);
 	if (changed || result->kept_error != NULL || link->record->noted == 0)
 		link_tell_listing(link, result);
@@ -118,12 +139,23 @@ link_ask(struct link *link)
 	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
 }
 
+/* Another list is in force. */
+static void
+link_note_listing(struct link *link)
+{
+	log_debug(link->name, "the list of addresses has changed");
+	standby_tell(link->standby, STANDBY_WAKE);
+	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
+}
+
+/* The catalog's (P24); while connected it is looked at (P32). */
 static void
 link_on_changed(void *arg)
 {
 	struct link *link = arg;
 
-	log_debug(link->name, "the list of addresses has changed");
+	log_debug(link->name, "the catalog's list has changed");
+	lookup_refresh_by(link->lookup, clock_now());
 	standby_tell(link->standby, STANDBY_WAKE);
 	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
 }
@@ -149,7 +181,7 @@ link_on_refreshed(void *arg, const struct lookup_result *result)
 		return;
 	}
 	if (link_list(link, result))
-		link_on_changed(link);
+		link_note_listing(link);
 }
 
 const struct lookup_callbacks link_lookup_callbacks = {
@@ -241,16 +273,55 @@ link_note_dropped(struct link *link)
 	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
 }
 
+/* Of shared mode. */
+static void
+link_judge_lent(struct link *link, int64_t now)
+{
+	enum endpoints_verdict verdict = endpoints_judge(&link->record->endpoints, &link->endpoints,
+	    link->lent_number, false, now);
+
+	if (!link_is_to_tend(link))
+		return;
+	if (verdict == ENDPOINTS_DROP) {
+		link_withdraw(link);
+	} else if ((verdict == ENDPOINTS_MOVE) != link->moving) {
+		link->moving = verdict == ENDPOINTS_MOVE;
+		link->callbacks->move(link->arg, link->moving);
+	}
+}
+
+/* Clients' connections; and whether what was told as connected is withdrawn, and another is to be had. */
+static void
+link_judge_clients(struct link *link, int64_t now)
+{
+	const struct endpoints *e = &link->record->endpoints;
+	const struct endpoint *current = endpoints_find(e, link->record->number);
+
+	for (uint32_t i = 0; i < e->high; i++)
+		if (e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN &&
+		    endpoints_judge(e, &link->endpoints, e->list[i].number, false, now) == ENDPOINTS_DROP)
+			link->callbacks->leave(link->arg, e->list[i].number);
+	if (link_is_to_tend(link) && link->endpoints.on_withdrawn != ENDPOINTS_ON_KEEP && current != NULL &&
+	    endpoints_elsewhere(e) && endpoints_state(e, current) == ENDPOINT_WITHDRAWN)
+		link_withdraw(link);
+}
+
+/* Idle connections and dials in the background are for a service that is connected; who has a connection keeps it
+ * whatever the service does. */
 void
 link_tend(struct link *link)
 {
+	int64_t now = clock_now(), next = CLOCK_NEVER, timeout;
 	unsigned before = link_ready(link);
 
-	if (!link_is_to_tend(link)) {
-		loop_timer_stop(&link->tending);
-		return;
-	}
-	loop_timer_at(&link->tending, pool_tend(link->pool, clock_now()));
+	if (link_is_to_tend(link))
+		next = pool_tend(link->pool, now);
+	if (link->lent != 0)
+		link_judge_lent(link, now);
+	else if (!link->settings->shared)
+		link_judge_clients(link, now);
+	timeout = endpoints_timeout(&link->record->endpoints, &link->endpoints, now);
+	loop_timer_at(&link->tending, timeout < next ? timeout : next);
 	if (link_ready(link) < before)
 		link_note_dropped(link);
 }

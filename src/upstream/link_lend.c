@@ -76,6 +76,7 @@ link_lent(struct link *link, uint32_t conn)
 	pool_taken(link->pool, conn);
 	pool_tune_shared(link->pool, conn);
 	link->lent = conn;
+	link->moving = false;
 	link->lent_number = link->table->conns[conn].endpoint;
 	link->lent_since = link->table->conns[conn].since;
 }
@@ -141,6 +142,7 @@ void
 link_lost(struct link *link, const char *reason)
 {
 	link->lent = 0;
+	link->moving = false;
 	link_name_end(link, reason);
 	link_lose(link);
 }
@@ -151,7 +153,21 @@ link_take_back(struct link *link)
 	if (link->lent == 0)
 		return;
 	link->lent = 0;
+	link->moving = false;
 	link->callbacks->drop(link->arg);
+}
+
+void
+link_withdraw(struct link *link)
+{
+	if (link->lent != 0 && pool_idle(link->pool, TABLE_ROLE_STANDBY) > 0) {
+		link_take_back(link);
+		link_set_purpose(link, "withdrawn by the look-up");
+		link_lose(link);
+		return;
+	}
+	link->withdrawing = true;
+	link_push(link, (struct pconn_input){ .event = PCONN_RECONNECT });
 }
 
 void

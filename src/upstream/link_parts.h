@@ -55,6 +55,8 @@ struct link {
 	struct stock stock;                     /* of inputs */
 	bool begun, running, refused, was_up;
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
+	bool moving;                            /* the lent connection's endpoint is withdrawn: at rest it goes */
+	bool withdrawing;                       /* the next reconnect is for that */
 	bool let_go;                            /* while paused: the lent connection is in use no more */
 	char failing_by[LINK_BY_SIZE];          /* who has it fail, while it is failing by order */
 	struct loop_timer failing;              /* the end of that */
@@ -96,6 +98,9 @@ struct pool_settings link_pool_settings(const struct link *link);
 
 /* Forgets what the attempt's dials have told and the machine was not told yet. */
 void link_forget_dials(struct link *link);
+
+/* P33: gives up the connection whose endpoint is withdrawn. */
+void link_withdraw(struct link *link);
 
 /* Begins the look-up of an attempt, or for further dials. */
 void link_ask(struct link *link);

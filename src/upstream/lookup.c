@@ -69,6 +69,7 @@ struct lookup {
 	void *arg;                   /* borrowed */
 	bool refreshing;
 	struct lookup_waiter *refresher; /* owned; NULL: no refresh is under way */
+	int64_t wanted_at;           /* a refresh is, not later than this; CLOCK_NEVER */
 	struct loop_timer refresh;   /* until it is */
 	struct lookup_endpoint *last; /* owned; the last success, for keep_last */
 	size_t last_count;
@@ -151,9 +152,14 @@ lookup_due(const struct lookup_record *record, const struct lookup_settings *set
 static void
 lookup_schedule(struct lookup *lookup)
 {
-	bool waits = lookup->refreshing && lookup->refresher == NULL;
+	int64_t due;
 
-	loop_timer_at(&lookup->refresh, waits ? lookup_due(lookup->record, lookup->settings) : CLOCK_NEVER);
+	if (!lookup->refreshing || lookup->refresher != NULL) {
+		loop_timer_stop(&lookup->refresh);
+		return;
+	}
+	due = lookup_due(lookup->record, lookup->settings);
+	loop_timer_at(&lookup->refresh, due < lookup->wanted_at ? due : lookup->wanted_at);
 }
 
 /* For the next refresh.  What failed says nothing of names. */
@@ -502,6 +508,7 @@ lookup_on_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	question.counts = true;
+	lookup->wanted_at = CLOCK_NEVER;
 	lookup->refresher = lookup_ask(lookup, &question, lookup_on_refreshed, lookup);
 }
 
@@ -515,6 +522,21 @@ lookup_refresh(struct lookup *lookup, bool on)
 		lookup_leave(lookup->refresher);
 		lookup->refresher = NULL;
 	}
+	lookup_schedule(lookup);
+}
+
+bool
+lookup_is_watched(const struct lookup *lookup)
+{
+	return lookup->catalog != NULL;
+}
+
+void
+lookup_refresh_by(struct lookup *lookup, int64_t at)
+{
+	if (at >= lookup->wanted_at || (lookup->settings->refresh == 0 && lookup->catalog == NULL))
+		return;
+	lookup->wanted_at = at;
 	lookup_schedule(lookup);
 }
 
@@ -542,6 +564,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 	lookup->arg = arg;
 	LIST_INIT(&lookup->waiters);
 	loop_timer_init(&lookup->refresh, loop, lookup_on_due, lookup);
+	lookup->wanted_at = CLOCK_NEVER;
 	if (settings->script != NULL)
 		lookup->description = mem_print("script %s", settings->script);
 	else if (settings->catalog != NULL)

@@ -97,6 +97,13 @@ struct lookup *lookup_new(struct event_base *loop, const char *service, const st
 /* Whether it looks again by itself from now on; false at first.  One under way is left where it is false. */
 void lookup_refresh(struct lookup *lookup, bool on);
 
+/* A refresh is wanted by then (monotonic), if it looks again by itself at all: of a catalog that it watches, or with
+ * lookup.refresh. */
+void lookup_refresh_by(struct lookup *lookup, int64_t at);
+
+/* Whether it is a catalog, whose changes are told. */
+bool lookup_is_watched(const struct lookup *lookup);
+
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 

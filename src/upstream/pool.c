@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/crash.h"
 #include "upstream/conn.h"
 #include "upstream/race.h"
 
@@ -16,6 +17,7 @@ struct pool_race {
 	struct race race;
 	enum pool_purpose purpose;
 	uint16_t offered;        /* it waits for pool_go(); 0 none */
+	bool dialled;            /* an endpoint was, already */
 	char *abort;             /* owned: why an endpoint wants all attempts ended; NULL: none does */
 	struct loop_timer timer; /* race.deadline; or that there is no endpoint */
 };
@@ -71,6 +73,7 @@ pool_tell(struct pool *pool, struct endpoints_input in)
 	in.now = clock_now();
 	in.roll = pool->callbacks->roll(pool->arg);
 	turned = endpoints_tell(pool->endpoints, pool->settings, &in);
+	CRASH_POINT(ENDPOINT_TOLD);
 	pool_count_open(pool);
 	if (turned != 0)
 		pool->callbacks->turned(pool->arg, in.number, (turned & ENDPOINTS_ROSE) != 0);
@@ -148,6 +151,7 @@ static void
 pool_go_on(struct pool_race *race, uint16_t number)
 {
 	race->offered = 0;
+	race->dialled = true;
 	race_begun(&race->race, race->pool->settings, clock_now());
 	loop_timer_at(&race->timer, race->race.deadline);
 	if (endpoints_find(race->pool->endpoints, number) != NULL) {
@@ -170,6 +174,7 @@ pool_act(struct pool_race *race, unsigned todo)
 		loop_timer_soon(&race->timer);
 	if ((todo & RACE_DO_DIAL) == 0)
 		return;
+	CRASH_POINT(ENDPOINT_BESIDE);
 	if (race->purpose != POOL_ATTEMPT) {
 		pool_go_on(race, race->race.dial);
 		return;
@@ -494,13 +499,22 @@ pool_is_attempting(const struct pool *pool)
 	return pool_find_attempt(pool) != NULL;
 }
 
-void
+bool
 pool_stop(struct pool *pool)
 {
 	struct pool_race *race = pool_find_attempt(pool);
+	uint16_t offered = race != NULL && race->dialled ? race->offered : 0;
+	unsigned todo;
 
-	if (race != NULL)
-		pool_act(race, pool_step(race, (struct race_input){ .event = RACE_STOP }));
+	if (race == NULL)
+		return false;
+	todo = pool_step(race, (struct race_input){ .event = RACE_STOP });
+	if (offered != 0) {
+		race->offered = 0;
+		todo |= pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = offered });
+	}
+	pool_act(race, todo);
+	return offered != 0;
 }
 
 void
@@ -551,9 +565,11 @@ pool_tend(struct pool *pool, int64_t now)
 
 	pool_count_open(pool);
 	pool_judge(pool, now);
-	while ((number = endpoints_due(pool->endpoints, pool->settings, now)) != 0)
+	while ((number = endpoints_due(pool->endpoints, pool->settings, now)) != 0) {
 		pool_dial(pool, number, TABLE_ROLE_NEXT, NULL);
-	return endpoints_deadline(pool->endpoints, pool->settings);
+		CRASH_POINT(ENDPOINT_HEALTH);
+	}
+	return endpoints_due_deadline(pool->endpoints, pool->settings);
 }
 
 void

@@ -71,11 +71,11 @@ void pool_free(struct pool *pool);
  * known.  keep_standby: likewise of those that stand by. */
 void pool_adopt(struct pool *pool, bool keep, bool keep_standby);
 
-/* The attempt's dials (P23): begins to offer endpoints; dials the one that is offered; offers no further one (P16);
- * whether they are under way. */
+/* The attempt's dials (P23): begins to offer endpoints; dials the one that is offered; offers no further one (P16),
+ * and takes back what is offered if one was dialled before, which it says; whether they are under way. */
 void pool_attempt(struct pool *pool);
 void pool_go(struct pool *pool);
-void pool_stop(struct pool *pool);
+bool pool_stop(struct pool *pool);
 bool pool_is_attempting(const struct pool *pool);
 
 /* Begins so many times to dial for a client, one endpoint after or beside the other until one succeeds. */

@@ -27,7 +27,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
-             "linger.said"}
+             "linger.said", "endpoint.listed", "endpoint.beside", "endpoint.told", "endpoint.health", "endpoint.cut"}
 # Shared mode's, which have a file of their own.
 SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
 
@@ -170,3 +170,34 @@ def test_listeners_being_made(daemon, upstream):
 def test_a_build_without_them_refuses():
     done = holdfast.run(os.path.join(holdfast.BUILD, "holdfastd"), "--crash-points")
     assert done.returncode in ((0,) if holdfast.BUILD == holdfast.CRASH_BUILD else (2,))
+
+
+def mute(connection):
+    """Accepts, and never answers hello."""
+    while connection.recv(4096):
+        pass
+
+
+@pytest.mark.parametrize("point", [point for point in points() if point.startswith("endpoint.")])
+def test_while_endpoints_fail_hang_and_are_withdrawn(daemon, upstream, catalog, point):
+    """One hangs in hello, two take turns at being listed: who comes is served by one that is; who is attached to one
+    that is withdrawn is ended, and nobody else."""
+    servers = {"hangs": upstream(mute), "a": upstream(ask_ready), "b": upstream(ask_ready)}
+    catalog.publish("s", "hangs", servers["hangs"].address + " priority=0")
+    catalog.publish("s", "a", servers["a"].address + " priority=1")
+    one = daemon(f's: {{ lookup: {{ catalog = "{catalog.folder}"; }}; on_withdrawn = "drop"; connect_stagger = 0.05; '
+                 'hello = ( { send = "ready?\\n"; expect = "yes"; timeout = 0.2; } ); retry: { delay = 0.2; }; };\n',
+                 **crash(f"{point}:2"))
+    listed, other, attached, rounds = "a", "b", None, 0
+    while deaths(one, point) < WANTED // 2 or rounds < 2:
+        if attached is None:
+            attached = one.client("s")
+            assert attached.ask("first") == b"first\n"
+        with one.client("s") as client:
+            assert client.ask("x") == b"x\n"
+        catalog.publish("s", other, servers[other].address + " priority=1")
+        catalog.withdraw("s", listed)
+        listed, other = other, listed
+        assert attached.read_all() == b""
+        attached.close()
+        attached, rounds = None, rounds + 1

@@ -172,7 +172,7 @@ a_failure_by_order_is_an_end_of_all_upstreams(void **state)
 	(void)state;
 	side_say(other_upstream, "last words");
 	serve(NULL);
-	crowd_cut(crowd);
+	crowd_cut(crowd, 0);
 	settle();
 	assert_string_equal(side_hear(attached), "last words");
 	assert_string_equal(side_hear(attached), "EOF");

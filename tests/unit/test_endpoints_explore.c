@@ -304,7 +304,7 @@ look_up(struct model *m, const char *letters)
 static void
 look(struct model *m)
 {
-	int64_t deadline = endpoints_deadline(&m->e, &settings);
+	int64_t deadline = endpoints_due_deadline(&m->e, &settings);
 	uint16_t number;
 
 	if (deadline > m->now)
@@ -356,7 +356,7 @@ possible(struct model *m, const struct choice *c)
 	case CLOSES: case ENDS:
 		return find_conn(m, *c->letters) != NULL;
 	case LOOK:
-		return endpoints_deadline(&m->e, &settings) != CLOCK_NEVER;
+		return endpoints_due_deadline(&m->e, &settings) != CLOCK_NEVER;
 	case LIST: case SECOND: case DEATH: case RENEW: case WAKE:
 		return true;
 	}
@@ -427,7 +427,7 @@ check_endpoint(struct model *m, char letter)
 	CHECK("health", (endpoint->failed_until != 0) == view->failed);
 	CHECK("late", view->failed || (endpoint->slow_until != 0) == view->late);
 	if (view->listed && view->failed && dialling == 0) {
-		int64_t deadline = endpoints_deadline(&m->e, &settings);
+		int64_t deadline = endpoints_due_deadline(&m->e, &settings);
 
 		CHECK("starved", endpoint->failed_until <= view->failed_at + settings.max);
 		CHECK("starved", deadline <= endpoint->failed_until);
@@ -489,7 +489,7 @@ leave_alone(const struct model *before, bool well)
 			memset(m.conn, 0, sizeof m.conn);
 			for (i = 0; i < LETTERS; i++)
 				m.e.list[i].open = 0;
-		} else if (well && endpoints_deadline(&m.e, &settings) - m.now < settings.max * 2) {
+		} else if (well && endpoints_due_deadline(&m.e, &settings) - m.now < settings.max * 2) {
 			if (settings.health_interval > 0 && any_good(&m, 0, false) && !m.view[0].failed &&
 			    !m.view[1].failed && !m.view[2].failed && !m.view[0].late && !m.view[1].late &&
 			    !m.view[2].late)

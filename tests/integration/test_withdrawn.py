@@ -1,0 +1,112 @@
+"""A service has moved, and its old endpoint lives: new clients follow it, the attached do as on_withdrawn says."""
+import threading
+
+import pytest
+
+import holdfast
+from test_refresh import Source, server_of, told
+from upstream import named
+
+WITHDRAWN = "withdrawn by the look-up"
+
+
+@pytest.fixture
+def two(upstream):
+    return upstream(named("a")), upstream(named("b"))
+
+
+def begin(daemon, folder, two, more):
+    """The source, the daemon, a client attached to the first server; the second is listed alone then."""
+    source = Source(folder, two[0].address)
+    one = daemon(source.service("refresh = 0.4;", more))
+    one.wait_connected("s")
+    client = one.client("s")
+    assert client.ask("x") == b"a x\n"
+    source.say(two[1].address)
+    told(one, f"look-up: {two[1].address}")
+    return source, one, client
+
+
+@pytest.mark.parametrize("how", ["keep", "drain", "drop"])
+@pytest.mark.parametrize("warm", [0, 1])
+def test_session_mode(daemon, folder, two, how, warm):
+    source, one, client = begin(daemon, folder, two, f'on_withdrawn = "{how}"; warm = {warm};')
+    with client:
+        assert [server_of(one) for _ in range(5)] == [b"b"] * 5
+        if how == "drop":
+            assert client.read_all() == b""
+            told(one, WITHDRAWN)
+        else:
+            told(one, WITHDRAWN)
+            assert client.ask("y") == b"a y\n"
+        assert [server_of(one) for _ in range(5)] == [b"b"] * 5
+    assert one.status("s")["outages"] == 0
+    source.say(two[0].address)
+    holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"look-up: {two[0].address}") == 2, "back")
+    assert [server_of(one) for _ in range(5)] == [b"a"] * 5
+
+
+@pytest.mark.parametrize("how", ["keep", "drain", "drop"])
+def test_shared_mode(daemon, folder, two, how):
+    source, one, client = begin(daemon, folder, two, f'on_withdrawn = "{how}"; mode = "shared"; framing = "line";')
+    with client:
+        told(one, WITHDRAWN)
+        if how == "keep":
+            assert client.ask("y") == b"a y\n"
+            assert server_of(one) == b"a"
+            return
+        one.wait_status("s", state="connected", address=two[1].address)
+        assert client.ask("y") == b"b y\n"
+        assert server_of(one) == b"b"
+    assert one.status("s")["outages"] == 0
+    source.say(two[0].address)
+    one.wait_status("s", state="connected", address=two[0].address)
+    assert server_of(one) == b"a"
+
+
+def test_with_nothing_else_to_go_to_all_stays(daemon, folder, two):
+    source = Source(folder, two[0].address)
+    one = daemon(source.service("refresh = 0.3;", 'on_withdrawn = "drop"; warm = 0;'))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        source.say("# none")
+        before = one.status("s")["lookup_failures"]
+        holdfast.until(lambda: one.status("s")["lookup_failures"] >= before + 5, "failed look-ups")
+        assert client.ask("y") == b"a y\n"
+
+
+def test_withdrawn_timeout(daemon, folder, two):
+    source, one, client = begin(daemon, folder, two, "withdrawn_timeout = 0.5; warm = 0;")
+    with client:
+        assert client.read_all() == b""
+    assert server_of(one) == b"b"
+
+
+def test_nothing_in_flight_is_lost_when_a_shared_connection_moves(daemon, folder, two):
+    """Clients ask all the while; the service moves there and back."""
+    source = Source(folder, two[0].address)
+    one = daemon(source.service("refresh = 0.3;", 'mode = "shared"; framing = "line"; on_withdrawn = "drain";'))
+    one.wait_connected("s")
+    done, wrong, answers = threading.Event(), [], []
+
+    def ask():
+        count = 0
+        with one.client("s") as client:
+            while not done.is_set():
+                answer = client.ask(f"x{count}")
+                if answer not in (f"a x{count}\n".encode(), f"b x{count}\n".encode()):
+                    wrong.append(answer)
+                    return
+                count += 1
+        answers.append(count)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for server in (two[1], two[0], two[1]):
+        source.say(server.address)
+        one.wait_status("s", state="connected", address=server.address)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and len(answers) == 8 and min(answers) > 0
