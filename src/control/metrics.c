@@ -32,6 +32,8 @@ metrics_free(struct metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
+	for (size_t i = 0; i < metrics->count; i++)
+		mem_free(metrics->services[i].endpoints);
 	mem_free(metrics->services);
 	mem_free(metrics);
 }
@@ -197,10 +199,30 @@ family_write_histogram(const struct metrics_family *family, const struct metrics
 }
 
 static void
+family_write_endpoints(const struct metrics_family *family, const struct metrics_service *service,
+    struct evbuffer *out)
+{
+	struct metrics_line line = { 0 };
+
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		line_begin(&line, family, metrics_suffix(family->type), service);
+		line_add(&line, ",address=\"");
+		line_add_escaped(&line, service->endpoints[i].address);
+		line_add(&line, "\"} ");
+		line_add_value(&line, family, &service->endpoints[i], family->samples->offset);
+		line_end(&line, out);
+	}
+}
+
+static void
 family_write_service(const struct metrics_family *family, const struct metrics_service *service, struct evbuffer *out)
 {
 	struct metrics_line line = { 0 };
 
+	if (family->of == METRICS_OF_ENDPOINTS) {
+		family_write_endpoints(family, service, out);
+		return;
+	}
 	if ((service->shared ? METRICS_OF_SHARED : METRICS_OF_SESSIONS) & ~family->of)
 		return;
 	if (family->type == METRICS_HISTOGRAM) {

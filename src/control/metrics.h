@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "keep/table.h"
 
 enum metrics_format {
@@ -23,6 +24,11 @@ struct metrics_daemon {
 	uint64_t worker_restarts, restarts, upgrades, config_ok, services, max_files, log_lines_lost;
 	uint64_t memory, max_memory, short_of_memory;
 	int64_t started;     /* wall clock, microseconds */
+};
+
+struct metrics_endpoint {
+	char address[ADDRESS_TEXT_SIZE];
+	uint64_t up, connections, connects, failures;
 };
 
 struct metrics_service {
@@ -38,6 +44,8 @@ struct metrics_service {
 	/* shared mode */
 	uint64_t in_flight, queued, standby, messages[2], losses, retries;
 	struct table_histogram histogram[TABLE_HISTOGRAM_KINDS];
+	struct metrics_endpoint *endpoints; /* owned */
+	size_t endpoint_count;
 };
 
 struct metrics {

@@ -7,6 +7,9 @@
 #define OF_DAEMON(field) \
 	(const struct metrics_sample[]){ { true, NULL, offsetof(struct metrics_daemon, field) }, { 0 } }
 
+#define OF_ENDPOINT(field) \
+	(const struct metrics_sample[]){ { true, NULL, offsetof(struct metrics_endpoint, field) }, { 0 } }
+
 static const struct metrics_sample pauses[] = {
 	LABELLED("reason=\"max_clients\"", pauses_max_clients),
 	LABELLED("reason=\"max_held\"", pauses_max_held),
@@ -39,6 +42,7 @@ static const struct metrics_sample messages[] = {
 #define SHARED   METRICS_OF_SHARED
 #define SESSIONS METRICS_OF_SESSIONS
 #define DAEMON   METRICS_OF_DAEMON
+#define ENDPOINTS METRICS_OF_ENDPOINTS
 
 const struct metrics_family metrics_families[] = {
 	{ "holdfast_build", METRICS_INFO, DAEMON, NULL, "The version that runs.", NULL, 0 },
@@ -77,6 +81,15 @@ const struct metrics_family metrics_families[] = {
 	COUNTER("holdfast_notify_dropped", SERVICES, NULL, "Events that the notify program was too slow for.",
 	    ONE(notify_dropped)),
 	GAUGE("holdfast_warm", SESSIONS, NULL, "Connections that are ready for the next client.", ONE(warm)),
+
+	GAUGE("holdfast_endpoint_up", ENDPOINTS, NULL, "1 unless the endpoint has failed or is withdrawn.",
+	    OF_ENDPOINT(up)),
+	GAUGE("holdfast_endpoint_connections", ENDPOINTS, NULL, "Connections that are open to the endpoint.",
+	    OF_ENDPOINT(connections)),
+	COUNTER("holdfast_endpoint_connects", ENDPOINTS, NULL, "Dials of the endpoint that succeeded.",
+	    OF_ENDPOINT(connects)),
+	COUNTER("holdfast_endpoint_failures", ENDPOINTS, NULL, "Dials of the endpoint that failed, and connections "
+	    "that it ended at once.", OF_ENDPOINT(failures)),
 
 	GAUGE("holdfast_clients", SERVICES, NULL, "Clients that are served, without the held.", ONE(clients)),
 	GAUGE("holdfast_clients_held", SERVICES, NULL, "Clients that wait for a connection.", ONE(held)),

@@ -10,6 +10,7 @@ enum metrics_type { METRICS_GAUGE, METRICS_COUNTER, METRICS_HISTOGRAM, METRICS_I
 #define METRICS_OF_DAEMON   0u
 #define METRICS_OF_SESSIONS 1u
 #define METRICS_OF_SHARED   2u
+#define METRICS_OF_ENDPOINTS 4u /* each of each service */
 #define METRICS_OF_SERVICES (METRICS_OF_SESSIONS | METRICS_OF_SHARED)
 
 struct metrics_sample {

@@ -7,6 +7,7 @@
 
 const struct help_command help_commands[] = {
 	{ "status", "[SERVICE]", "how the services are", 0, 1, true, false },
+	{ "endpoints", "[SERVICE]", "where the services are, and how each endpoint is", 0, 1, true, false },
 	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, true,
 	    false },
 	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, true, true },

@@ -352,6 +352,57 @@ show_history(int argc, char *const *argv, const json_t *answer)
 	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
 }
 
+/* What is not well stands in capitals. */
+static const char *
+show_endpoint_state(const json_t *endpoint, char *text, size_t size)
+{
+	const char *state = show_text(endpoint, "state");
+
+	if (strcmp(state, "failed") == 0)
+		snprintf(text, size, "FAILED");
+	else if (strcmp(state, "withdrawn") == 0)
+		snprintf(text, size, "WITHDRAWN %s", show_ago(endpoint, "withdrawn_since"));
+	else
+		snprintf(text, size, "%s", json_is_true(json_object_get(endpoint, "late")) ? "late" : "ok");
+	return text;
+}
+
+static void
+show_endpoints(int argc, char *const *argv, const json_t *answer)
+{
+	static const struct grid_column columns[] = {
+		{ "SERVICE", GRID_TEXT }, { "ENDPOINT", GRID_TEXT }, { "STATE", GRID_TEXT },
+		{ "CONNS", GRID_NUMBER },
+		{ "CONNECT", GRID_NUMBER }, { "FAILURES", GRID_NUMBER }, { "PRIO", GRID_NUMBER },
+		{ "WEIGHT", GRID_NUMBER }, { "FROM", GRID_CUT }, { "LAST ERROR", GRID_WRAP }, { NULL, GRID_TEXT },
+	};
+	const json_t *list = json_object_get(answer, "endpoints");
+	struct grid *grid = grid_new(columns, json_array_size(list) > 0);
+	json_t *endpoint;
+	char text[64];
+	size_t i;
+
+	(void)argc;
+	(void)argv;
+	json_array_foreach(list, i, endpoint) {
+		grid_line(grid);
+		grid_cell(grid, show_text(endpoint, "service"));
+		grid_cell(grid, show_text(endpoint, "address"));
+		grid_cell(grid, show_endpoint_state(endpoint, text, sizeof text));
+		grid_cell_number(grid, show_number(endpoint, "connections"));
+		grid_cell(grid, json_is_null(json_object_get(endpoint, "connect_seconds")) ? "" :
+		    show_span(json_number_value(json_object_get(endpoint, "connect_seconds"))));
+		grid_cell_number(grid, show_number(endpoint, "failures"));
+		grid_cell_number(grid, show_number(endpoint, "priority"));
+		grid_cell_number(grid, show_number(endpoint, "weight"));
+		grid_cell(grid, show_text(endpoint, "from"));
+		grid_cell(grid, show_text(endpoint, "last_error"));
+	}
+	grid_print(grid);
+	if (show_number(answer, "left_out") > 0)
+		printf("%lld more are not shown; name a service\n", show_number(answer, "left_out"));
+}
+
 static void
 show_config(int argc, char *const *argv, const json_t *answer)
 {
@@ -391,7 +442,8 @@ static const struct {
 	const char *name;
 	void (*show)(int argc, char *const *argv, const json_t *answer);
 } shows[] = {
-	{ "status", show_services }, { "clients", show_clients }, { "wait", show_connected },
+	{ "status", show_services }, { "endpoints", show_endpoints }, { "clients", show_clients },
+	{ "wait", show_connected },
 	{ "try", show_connected }, { "close", show_closed }, { "disable", show_closed }, { "drain", show_drained },
 	{ "pause", show_paused }, { "resume", show_resumed }, { "fail", show_failing },
 	{ "open", show_done }, { "enable", show_done }, { "reconnect", show_done }, { "kill", show_killed },

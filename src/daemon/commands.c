@@ -242,6 +242,8 @@ commands_need_clients(const struct commands_context *context, struct control_req
 
 const struct control_command commands_register[] = {
 	{ "status", "[SERVICE]", "how the services are", 0, 1, false, commands_status },
+	{ "endpoints", "[SERVICE]", "where the services are, and how each endpoint is", 0, 1, false,
+	    commands_endpoints },
 	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, false,
 	    commands_clients },
 	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, false,

@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "keep/budget.h"
+#include "upstream/record.h"
 
 static void
 metrics_take_link(struct metrics_service *metrics, const struct link_status *link)
@@ -48,9 +50,32 @@ metrics_take_shared(struct metrics_service *metrics, const struct shared_status 
 }
 
 static void
-metrics_take_service(struct metrics_service *metrics, const struct service *service,
-    const struct table_service *record)
+metrics_take_endpoints(struct metrics_service *metrics, const struct table *table, uint16_t index)
 {
+	const struct endpoints *e = &record_of(table, index)->endpoints;
+	struct address address;
+
+	metrics->endpoints = e->high == 0 ? NULL : mem_new(e->high, sizeof *metrics->endpoints);
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *endpoint = &e->list[i];
+		struct metrics_endpoint *taken = &metrics->endpoints[metrics->endpoint_count];
+
+		if (endpoint->number == 0)
+			continue;
+		endpoint_address(endpoint, &address);
+		address_format(&address, taken->address);
+		taken->up = endpoints_state(e, endpoint) == ENDPOINT_OK;
+		taken->connections = table_conns_open(table, index, i);
+		taken->connects = endpoint->connects;
+		taken->failures = endpoint->failures_total;
+		metrics->endpoint_count++;
+	}
+}
+
+static void
+metrics_take_service(struct metrics_service *metrics, const struct service *service, const struct table *table)
+{
+	const struct table_service *record = &table->services[service_index(service)];
 	struct service_status status;
 
 	service_get_status(service, &status);
@@ -68,6 +93,7 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	metrics->pauses_max_held = status.pauses[TABLE_PAUSE_MAX_HELD];
 	metrics->pauses_files = status.pauses[TABLE_PAUSE_FILES];
 	metrics_take_shared(metrics, &status.shared);
+	metrics_take_endpoints(metrics, table, service_index(service));
 	memcpy(metrics->histogram, record->histogram, sizeof metrics->histogram);
 }
 
@@ -104,8 +130,7 @@ commands_take_metrics(const struct commands_context *context, enum metrics_forma
 	metrics_take_daemon(metrics, context);
 	for (size_t i = 0; i < count; i++) {
 		service = context->service_at(context->daemon, i);
-		metrics_take_service(&metrics->services[i], service,
-		    &context->table->services[service_index(service)]);
+		metrics_take_service(&metrics->services[i], service, context->table);
 	}
 	return metrics;
 }

@@ -14,6 +14,9 @@ typedef void commands_run(void *arg, struct control_request *request, int argc, 
 /* commands_status.c */
 commands_run commands_status;
 
+/* commands_endpoints.c */
+commands_run commands_endpoints;
+
 /* commands_clients.c */
 commands_run commands_clients, commands_kill;
 

@@ -45,7 +45,6 @@ status_add_link(json_t *object, const struct link_status *link)
 	    status_span_between(link->lookup_running_since, clock_now()));
 }
 
-/* Withdrawal is not there yet. */
 static void
 status_add_clients(json_t *object, const struct service_status *status)
 {
@@ -56,7 +55,7 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set(object, "in_flight", status->shared.in_flight);
 	status_set(object, "warm", status->link.warm);
 	status_set_bool(object, "resting", status->link.resting);
-	status_set_bool(object, "withdrawn", false);
+	status_set_bool(object, "withdrawn", status->link.withdrawn);
 	status_set_bool(object, "paused", status->paused);
 }
 

@@ -83,6 +83,7 @@ struct link_status {
 	const char *lookup;            /* borrowed; lookup_describe() */
 	int64_t lookup_running_since;  /* monotonic, 0 none */
 	unsigned endpoints;            /* that are listed */
+	bool withdrawn;                /* the endpoint of the last connection is */
 };
 
 struct link;

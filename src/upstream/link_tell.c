@@ -327,6 +327,15 @@ link_listed(const struct link *link)
 	return listed;
 }
 
+static bool
+link_is_withdrawn(const struct link *link)
+{
+	const struct endpoints *e = &link->record->endpoints;
+	const struct endpoint *endpoint = endpoints_find(e, link->record->number);
+
+	return endpoint != NULL && endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN;
+}
+
 void
 link_get_status(const struct link *link, struct link_status *ret_status)
 {
@@ -346,7 +355,7 @@ link_get_status(const struct link *link, struct link_status *ret_status)
 		.standby = pool_idle(link->pool, TABLE_ROLE_STANDBY),
 		.dialling = pool_dialling(link->pool),
 		.lookup = lookup_describe(link->lookup), .lookup_running_since = lookup_running_since(link->lookup),
-		.endpoints = link_listed(link) };
+		.endpoints = link_listed(link), .withdrawn = link_is_withdrawn(link) };
 	if (p->state == PCONN_WAIT)
 		ret_status->next_attempt = p->deadline;
 	if (ret_status->since == 0)

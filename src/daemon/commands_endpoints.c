@@ -1,0 +1,96 @@
+/* endpoints: where the services are, and how each endpoint is. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "daemon/commands_parts.h"
+#include "upstream/record.h"
+
+/* Beyond so many, of all services together, they are counted only. */
+#define ENDPOINTS_SHOWN 8192
+
+/* A point of the monotonic clock; 0 is null. */
+static json_t *
+endpoints_time(int64_t at)
+{
+	return at == 0 ? json_null() : commands_time(clock_wall() - (clock_now() - at));
+}
+
+static const char *
+endpoints_state_name(enum endpoint_state state)
+{
+	switch (state) {
+	case ENDPOINT_OK: return "ok";
+	case ENDPOINT_FAILED: return "failed";
+	case ENDPOINT_WITHDRAWN: return "withdrawn";
+	}
+	return "";
+}
+
+static json_t *
+endpoints_one(const char *service, const struct endpoints *e, const struct endpoint *endpoint, uint32_t connections)
+{
+	const struct endpoint_listing *listing = endpoints_listing(e, endpoint);
+	enum endpoint_state state = endpoints_state(e, endpoint);
+	char text[ADDRESS_TEXT_SIZE];
+	struct address address;
+	json_t *one = json_object();
+
+	endpoint_address(endpoint, &address);
+	address_format(&address, text);
+	json_object_set_new(one, "service", json_string(service));
+	json_object_set_new(one, "address", control_text(text));
+	json_object_set_new(one, "priority", json_integer(listing->priority));
+	json_object_set_new(one, "weight", json_integer(listing->weight));
+	json_object_set_new(one, "state", json_string(endpoints_state_name(state)));
+	json_object_set_new(one, "failed_until",
+	    endpoints_time(state == ENDPOINT_FAILED ? endpoint->failed_until : 0));
+	json_object_set_new(one, "withdrawn_since",
+	    endpoints_time(state == ENDPOINT_WITHDRAWN ? endpoint->withdrawn_at : 0));
+	json_object_set_new(one, "late", json_boolean(endpoint->slow_until != 0));
+	json_object_set_new(one, "connections", json_integer(connections));
+	json_object_set_new(one, "connected_at", endpoints_time(endpoint->connected_at));
+	json_object_set_new(one, "connect_seconds",
+	    endpoint->connected_at == 0 ? json_null() : commands_span(endpoint->took));
+	json_object_set_new(one, "connects", json_integer((json_int_t)endpoint->connects));
+	json_object_set_new(one, "failures", json_integer(endpoint->failures));
+	json_object_set_new(one, "failures_total", json_integer((json_int_t)endpoint->failures_total));
+	json_object_set_new(one, "last_error", control_text_or_null(endpoint->error));
+	json_object_set_new(one, "last_error_at", endpoints_time(endpoint->failed_at));
+	json_object_set_new(one, "from", control_text_or_null(endpoint->from));
+	return one;
+}
+
+/* Those that nothing lists any more are told while they are known. */
+static void
+endpoints_add(json_t *list, const struct table *table, const struct service *service, size_t *left_out)
+{
+	uint16_t index = service_index(service);
+	const struct endpoints *e = &record_of(table, index)->endpoints;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		if (e->list[i].number == 0)
+			continue;
+		if (json_array_size(list) >= ENDPOINTS_SHOWN)
+			(*left_out)++;
+		else
+			json_array_append_new(list, endpoints_one(service_name(service), e, &e->list[i],
+			    table_conns_open(table, index, i)));
+	}
+}
+
+void
+commands_endpoints(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct commands_context *context = arg;
+	struct service *service;
+	size_t left_out = 0;
+	json_t *list;
+
+	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+		return;
+	list = json_array();
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (argc < 2 || strcmp(argv[1], service_name(service)) == 0)
+			endpoints_add(list, context->table, service, &left_out);
+	control_answer(request, json_pack("{s:o, s:I}", "endpoints", list, "left_out", (json_int_t)left_out));
+}
