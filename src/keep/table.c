@@ -1,6 +1,7 @@
 #include "keep/table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 
 #define TABLE_PAGE         4096u
 #define TABLE_LEAST        64u       /* files */
+#define TABLE_OPEN_SIZE    (TABLE_SERVICES * TABLE_ENDPOINTS * sizeof(uint32_t))
 #define TABLE_FILE_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
 
 /* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
@@ -195,6 +197,15 @@ table_open(int fd, bool copy, struct table *ret_table)
 	return error;
 }
 
+/* Pages that are not needed are never there. */
+static void
+table_free_open(struct table *table)
+{
+	if (table->conns_open != NULL)
+		munmap(table->conns_open, TABLE_OPEN_SIZE);
+	table->conns_open = NULL;
+}
+
 void
 table_free(struct table *table)
 {
@@ -206,7 +217,7 @@ table_free(struct table *table)
 	munmap(table->header, (size_t)table->header->shape.size);
 	close(fd);
 	mem_free(table->stray);
-	mem_free(table->conns_open);
+	table_free_open(table);
 	budget_free(table->budget);
 	*table = (struct table){ 0 };
 }
@@ -238,8 +249,10 @@ static void
 table_derive_conns(struct table *table)
 {
 	table->free_conn = 0;
-	mem_free(table->conns_open);
-	table->conns_open = mem_new(TABLE_SERVICES * TABLE_ENDPOINTS, sizeof *table->conns_open);
+	table_free_open(table);
+	table->conns_open = mmap(NULL, TABLE_OPEN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (table->conns_open == MAP_FAILED)
+		abort(); /* as mem_new() */
 	for (uint32_t i = table->header->conn_high - 1; i > 0; i--) {
 		if (table_conn_state(table, i) == TABLE_READY)
 			table_count_open(table, i, 1);
