@@ -21,19 +21,19 @@ member_is_of_packets(const struct member *member)
 	return member->shared->settings->type != LISTENER_STREAM;
 }
 
+/* Who is not read stays watched until it says something more: most clients wait for their replies first, and two
+ * changes of the watch for each turn of theirs would cost as much as the turn. */
 void
 member_update_reading(struct member *member)
 {
 	bool reading = !member->ended && !member->stuck && !member->waiting && !member->writing &&
 	    member->wait == NULL && !member_is_last(member);
 
-	if (reading == member->reading)
-		return;
 	member->reading = reading;
-	if (reading)
-		event_add(&member->read, NULL);
-	else
-		event_del(&member->read);
+	if (!reading || member->watched)
+		return;
+	member->watched = true;
+	event_add(&member->read, NULL);
 }
 
 static void
@@ -396,6 +396,11 @@ member_on_readable(evutil_socket_t fd, short what, void *arg)
 	struct table_header *header = member->shared->table->header;
 
 	(void)what;
+	if (!member->reading) {
+		member->watched = false;
+		event_del(&member->read);
+		return;
+	}
 	header->handling = member->index;
 	member_read(member, (int)fd);
 	header->handling = 0;

@@ -62,7 +62,8 @@ struct member {
 	int64_t waiting_since;
 	struct framing_progress progress; /* of the message at the head of what it said */
 	struct event read, write;
-	bool reading, writing;   /* the events are in the loop */
+	bool reading;            /* what it says is wanted */
+	bool watched, writing;   /* the events are in the loop */
 	int queued;              /* while writing: what its host has for it, when last looked at */
 	int64_t deaf_since;      /* the same: since when it has taken nothing; 0: never looked */
 	bool ended;              /* it has said its last */

@@ -3,6 +3,7 @@
 #include "shared_stage.h"
 
 #include <stdio.h>
+#include <sys/ioctl.h>
 
 /* Settings' texts; they are read until the test is torn down. */
 static char gone[] = "gone";
@@ -28,6 +29,60 @@ story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 	world_expect(second, "O\n");
 }
 WORLD_STORY(max_in_flight_makes_the_next_wait_for_a_reply)
+
+/* Two changes of the loop for each turn of a client that asks nothing more meanwhile would cost as much as the turn. */
+static void
+who_waits_for_a_place_stays_watched(void **state)
+{
+	int client, upstream, events;
+
+	(void)state;
+	world.settings.max_in_flight = 1;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_settle();
+	events = event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED);
+	world_say(client, "a\nb\n");
+	world_expect(upstream, "a\n");
+	assert_int_equal(event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED), events);
+}
+
+static int
+unread(int fd)
+{
+	int bytes;
+
+	assert_int_equal(ioctl(fd, FIONREAD, &bytes), 0);
+	return bytes;
+}
+
+static void
+story_who_waits_for_a_place_and_says_more_is_read_when_it_has_one(void)
+{
+	int client, upstream, near;
+
+	world.settings.max_in_flight = 1;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "a\nb\n");
+	near = world_near_client();
+	world_say(client, "c\n"); /* and the loop comes to rest */
+	assert_int_equal(unread(near), 2);
+	world_say(client, "d\n");
+	assert_int_equal(unread(near), 4);
+	world_expect(upstream, "a\n");
+	world_say(upstream, "A\n");
+	world_expect(upstream, "b\n");
+	world_say(upstream, "B\n");
+	world_expect(upstream, "c\n");
+	world_say(upstream, "C\n");
+	world_expect(upstream, "d\n");
+	world_say(upstream, "D\n");
+	world_expect(client, "A\nB\nC\nD\n");
+}
+WORLD_STORY(who_waits_for_a_place_and_says_more_is_read_when_it_has_one)
 
 static void
 a_client_has_eight_requests_in_flight_at_first(void **state)
@@ -290,6 +345,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_ROW(max_in_flight_makes_the_next_wait_for_a_reply),
+		WORLD_ROW(who_waits_for_a_place_stays_watched),
+		WORLD_ROW(who_waits_for_a_place_and_says_more_is_read_when_it_has_one),
 		WORLD_ROW(a_client_has_eight_requests_in_flight_at_first),
 		WORLD_ROW(who_takes_nothing_makes_the_others_wait_until_it_is_closed),
 		WORLD_ROW(who_takes_its_replies_in_time_gets_all),
