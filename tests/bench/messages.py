@@ -50,12 +50,24 @@ class Nutcracker(peers.Peer):
         return (done.stdout + done.stderr).split("nutcracker-")[1].split()[0]
 
 
+class PlainMux(peers.Peer):
+    """The least that does the same, without any safety: work_mux.c."""
+    name = "plain-mux"
+
+    def launch(self):
+        self.spawn(os.path.join(holdfast.BUILD, "tests/bench/work"), "mux", self.path, str(self.port))
+
+    @staticmethod
+    def version():
+        return "-"
+
+
 class DirectUnix(peers.Direct):
     """No proxy, and no TCP."""
     name = "direct-unix"
 
 
-ALL = [Holdfast, Nutcracker, peers.Haproxy, peers.Direct, DirectUnix]
+ALL = [Holdfast, PlainMux, Nutcracker, peers.Haproxy, peers.Direct, DirectUnix]
 
 
 class Server:
@@ -92,7 +104,7 @@ def words(peer, server):
 
 
 def ask(peer, server, load, count):
-    """So many operations; gives what redis-benchmark says: operations a second, and p50 in microseconds."""
+    """So many operations; gives what redis-benchmark says: operations a second, p50 and p99 in microseconds."""
     done = subprocess.run(
         ["redis-benchmark", *words(peer, server), "-n", str(count), "-c", str(load.clients), "-P", str(load.depth),
          "-t", load.command, "--csv"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
@@ -100,22 +112,22 @@ def ask(peer, server, load, count):
     rows = [row for row in csv.reader(io.StringIO(done.stdout)) if row and row[0].upper().startswith(load.command)]
     if done.returncode != 0 or not rows:
         raise measure.LoadEnded
-    return float(rows[0][1]), float(rows[0][4]) * 1e3
+    return float(rows[0][1]), float(rows[0][4]) * 1e3, float(rows[0][6]) * 1e3
 
 
 def enough(peer, server, load, milliseconds):
     """Operations that take about so long: what comes once, as connecting, is then little of it."""
     count = max(load.clients * load.depth * 20, 2000)
-    rate, _ = ask(peer, server, load, count)
+    rate, _, _ = ask(peer, server, load, count)
     return max(count, int(rate * milliseconds / 1e3))
 
 
 def window(peer, server, load, count):
-    """One window: rate, p50, CPU microseconds of the proxy and of the server an operation."""
+    """One window: rate, p50, p99, CPU microseconds of the proxy and of the server an operation."""
     peer.pin(0)
     before, server_before = peer.cpu(), server.cpu()
-    rate, p50 = ask(peer, server, load, count)
-    return {"rate": rate, "p50": p50, "cpu": (peer.cpu() - before) * 1e6 / count,
+    rate, p50, p99 = ask(peer, server, load, count)
+    return {"rate": rate, "p50": p50, "p99": p99, "cpu": (peer.cpu() - before) * 1e6 / count,
             "server_cpu": (server.cpu() - server_before) * 1e6 / count}
 
 

@@ -1,6 +1,7 @@
 /* work.c - the same work for each proxy of the bench, as a client and as the server behind it.
  *
  *   work serve LISTENING-FD       until the end of standard input
+ *   work mux PATH PORT            the least that can stand between Redis and its clients (see work_mux.c)
  *   work ask                      commands on standard input, answers on standard output:
  *
  *     open KIND COUNT SIZE ADDRESS   makes the connections (KIND by number, see work.h; ADDRESS is the path of a
@@ -42,8 +43,10 @@ main(int argc, char **argv)
 	raise_file_limit();
 	if (argc == 3 && strcmp(argv[1], "serve") == 0)
 		return work_serve(atoi(argv[2]));
+	if (argc == 4 && strcmp(argv[1], "mux") == 0)
+		return work_mux(argv[2], (uint16_t)atoi(argv[3]));
 	if (argc == 2 && strcmp(argv[1], "ask") == 0)
 		return work_command();
-	fputs("usage: work serve LISTENING-FD | work ask\n", stderr);
+	fputs("usage: work serve LISTENING-FD | work mux PATH PORT | work ask\n", stderr);
 	return 2;
 }

@@ -24,6 +24,9 @@ struct work_hello {
 /* Serves what comes in at the listening socket until the end of standard input.  Gives the exit code. */
 int work_serve(int listener);
 
+/* Serves Redis clients at the Unix socket over one connection to the port on 127.0.0.1, until it is killed. */
+int work_mux(const char *path, uint16_t port);
+
 /* Does what standard input says, a command a line.  Gives the exit code. */
 int work_command(void);
 

@@ -38,13 +38,15 @@ def test_each_kind_of_work_is_done_and_counted():
 
 
 def test_each_peer_is_asked_by_redis_benchmark():
-    done = bench("--peers", "holdfast,direct,direct-unix", "--only", "(GET|SET) x 50,")
+    done = bench("--peers", "holdfast,plain-mux,direct,direct-unix", "--only", "(GET|SET) x 50,")
     assert done.returncode == 0, done.stderr
     for load in ("GET x 50, pipeline 1", "SET x 50, pipeline 1", "GET x 50, pipeline 16", "SET x 50, pipeline 16"):
         part = done.stdout.partition(f"### {load}\n")[2].partition("###")[0]
         rows = {line.split(" ")[1]: line.split("|") for line in part.splitlines() if line.startswith("| ")}
-        for name in ("holdfast", "direct", "direct-unix"):
+        for name in ("holdfast", "plain-mux", "direct", "direct-unix"):
             assert float(rows[name][2].replace(",", "")) > 0, f"{load}, {name}: rate"
-            assert float(rows[name][7].replace(",", "")) > 0, f"{load}, {name}: the server's CPU"
-        assert float(rows["holdfast"][4].split()[0].replace(",", "")) > 0, f"{load}: CPU"
-        assert float(rows["holdfast"][5].replace(",", "")) > 0, f"{load}: system calls"
+            assert float(rows[name][9].replace(",", "")) > 0, f"{load}, {name}: the server's CPU"
+        for name in ("holdfast", "plain-mux"):
+            assert float(rows[name][5].split()[0].replace(",", "")) > 0, f"{load}, {name}: CPU"
+            assert float(rows[name][6].replace(",", "")) > 0, f"{load}, {name}: system calls"
+        assert float(rows["holdfast"][8]) > 0, f"{load}: CPU to a plain multiplexer's"
