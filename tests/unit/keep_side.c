@@ -26,7 +26,7 @@
 #include "base/loop.h"
 #include "keep_side.h"
 
-/* Instructions of all processes of one side_every_step(), about: single steps are slow.  HOLDFAST_LONG=1: the most. */
+/* Instructions of all processes of one side_every_step(), about: single steps are slow.  HOLDFAST_LONG=1: more. */
 #define SIDE_STEPS      8000u
 #define SIDE_STEPS_LONG 200000u
 
@@ -345,8 +345,8 @@ side_every_step(void (*prepare)(void *arg), void (*act)(void *arg), void (*check
 	side_die(&death, act, arg);
 	check(arg, death.finished);
 	/* A stride of total^2 / 2N makes about N steps of it. */
-	side_all_deaths(&death, (unsigned)((uint64_t)death.taken * death.taken / (2 * steps) + 1), prepare, act, check,
-	    arg);
+	side_all_deaths(&death, (unsigned)((uint64_t)death.taken * death.taken / (2 * steps) + 1), prepare, act,
+	    check, arg);
 	death.step = PTRACE_SYSCALL;
 	side_all_deaths(&death, 1, prepare, act, check, arg);
 	munmap((void *)(uintptr_t)death.inside, sizeof *death.inside);

@@ -30,7 +30,7 @@ story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 }
 WORLD_STORY(max_in_flight_makes_the_next_wait_for_a_reply)
 
-/* Two changes of the loop for each turn of a client that asks nothing more meanwhile would cost as much as the turn. */
+/* Two changes of the loop for each turn of a client that asks nothing more meanwhile cost as much as the turn. */
 static void
 who_waits_for_a_place_stays_watched(void **state)
 {
