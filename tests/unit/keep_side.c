@@ -9,7 +9,6 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,9 +25,8 @@
 #include "base/loop.h"
 #include "keep_side.h"
 
-/* Instructions of all processes of one side_every_step(), about: single steps are slow.  HOLDFAST_LONG=1: more. */
-#define SIDE_STEPS      8000u
-#define SIDE_STEPS_LONG 200000u
+/* Instructions of all processes of one side_every_step(), about: single steps are slow. */
+#define SIDE_STEPS  40000u
 
 void
 side_pair(int ret_fd[2])
@@ -335,8 +333,7 @@ bool
 side_every_step(void (*prepare)(void *arg), void (*act)(void *arg), void (*check)(void *arg, bool finished),
     void *arg)
 {
-	unsigned steps = getenv("HOLDFAST_LONG") != NULL ? SIDE_STEPS_LONG : SIDE_STEPS;
-	struct side_death death = { .step = PTRACE_SINGLESTEP, .count = steps };
+	struct side_death death = { .step = PTRACE_SINGLESTEP, .count = SIDE_STEPS };
 
 	if (!side_can_trace())
 		return false;
@@ -345,7 +342,7 @@ side_every_step(void (*prepare)(void *arg), void (*act)(void *arg), void (*check
 	side_die(&death, act, arg);
 	check(arg, death.finished);
 	/* A stride of total^2 / 2N makes about N steps of it. */
-	side_all_deaths(&death, (unsigned)((uint64_t)death.taken * death.taken / (2 * steps) + 1), prepare, act,
+	side_all_deaths(&death, (unsigned)((uint64_t)death.taken * death.taken / (2 * SIDE_STEPS) + 1), prepare, act,
 	    check, arg);
 	death.step = PTRACE_SYSCALL;
 	side_all_deaths(&death, 1, prepare, act, check, arg);
