@@ -11,6 +11,7 @@ import asking
 import box as box_module
 import holdfast
 import name_server as name_server_module
+import network as network_module
 import real_servers
 import upstream as upstream_module
 
@@ -157,6 +158,14 @@ def name_server():
     yield start
     for each in made:
         each.stop()
+
+
+@pytest.fixture
+def network():
+    """A network namespace; needs root."""
+    one = network_module.Network()
+    yield one
+    one.end()
 
 
 @pytest.fixture

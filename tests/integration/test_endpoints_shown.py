@@ -3,7 +3,7 @@ import re
 import signal
 
 import holdfast
-from test_refresh import Source
+from lookup_script import Source
 from upstream import named, stall
 
 

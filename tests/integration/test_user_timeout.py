@@ -1,8 +1,5 @@
 """A server that does not read lives as long as it answers TCP's questions; one that is gone is found."""
-import ctypes
 import os
-import socket
-import subprocess
 import threading
 import time
 
@@ -10,52 +7,7 @@ import pytest
 
 import holdfast
 
-CLONE_NEWNET = 0x40000000
 USER_TIMEOUT = 6  # seconds; the least for which a closed window is looked at in time
-
-
-class Network:
-    """A network of its own."""
-
-    def __init__(self):
-        self.holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up && echo up && exec cat"],
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        assert self.holder.stdout.readline() == b"up\n"
-        self.wrapper = ["nsenter", "--target", str(self.holder.pid), "--net"]
-
-    def run(self, *command):
-        assert holdfast.run(*self.wrapper, *command).returncode == 0
-
-    def listen(self, port):
-        """A listening socket in there; a thread enters, so that the test stays outside."""
-        made = []
-
-        def enter():
-            with open(f"/proc/{self.holder.pid}/ns/net") as place:
-                assert ctypes.CDLL(None, use_errno=True).setns(place.fileno(), CLONE_NEWNET) == 0
-            listener = socket.socket()
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
-            listener.bind(("127.0.0.1", port))
-            listener.listen()
-            listener.settimeout(holdfast.BOUND)
-            made.append(listener)
-
-        work = threading.Thread(target=enter)
-        work.start()
-        work.join()
-        return made[0]
-
-    def end(self):
-        self.holder.stdin.close()
-        self.holder.stdout.close()
-        self.holder.wait(holdfast.BOUND)
-
-
-@pytest.fixture
-def network():
-    one = Network()
-    yield one
-    one.end()
 
 
 def has_passed(seconds):

@@ -4,7 +4,8 @@ import threading
 import pytest
 
 import holdfast
-from test_refresh import Source, server_of, told
+from lookup_script import Source
+from test_refresh import server_of, told
 from upstream import named
 
 WITHDRAWN = "withdrawn by the look-up"
