@@ -297,22 +297,26 @@ link_note_step(struct link *link, const struct pconn *before, const struct pconn
 		link->record->counters.attempts++;
 }
 
-/* Of which endpoint it tells. */
+/* Of which endpoint it tells.  While connected, one that was dialled in vain is not the one that is told of. */
 static void
 link_name_dial(struct link *link, const struct link_input *input)
 {
 	struct link_record *record = link->record;
-	char what[ADDRESS_TEXT_SIZE + 8];
+	bool connected = link_pconn(link)->state == PCONN_CONNECTED;
+	char what[ADDRESS_TEXT_SIZE + 8] = "", address[ADDRESS_TEXT_SIZE];
 
-	if (input->number != 0)
-		link_address(link, input->number, record->address);
+	if (input->number != 0) {
+		link_address(link, input->number, address);
+		snprintf(what, sizeof what, "dial %s", address);
+		if (!connected || input->input.event == PCONN_DIALED)
+			record_text(record->address, sizeof record->address, address);
+	}
 	if (input->input.event == PCONN_DIALED)
 		record->number = input->number;
 	if (input->error == NULL)
 		return;
-	snprintf(what, sizeof what, "dial %s", record->address);
-	link_set_error(link, input->number == 0 ? "" : what, input->error);
-	if (link_pconn(link)->state == PCONN_CONNECTED)
+	link_set_error(link, what, input->error);
+	if (connected)
 		link_set_reason(link, record->last_error); /* no event says where it was dialled */
 }
 

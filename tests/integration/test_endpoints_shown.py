@@ -1,4 +1,5 @@
 """endpoints tells of each address how it is, also after the worker's death."""
+import json
 import re
 import signal
 
@@ -78,3 +79,21 @@ def test_one_that_is_withdrawn(daemon, folder, upstream):
         assert one.ctl("endpoints").stdout.count("WITHDRAWN") == 1
         text = f"endpoint {a.address} withdrawn by the look-up; connections left: 1"
         assert text in one.ctl("explain", "s").stdout
+
+
+def test_a_lost_connection_is_told_by_its_own_address(daemon, upstream):
+    """Not by that of the address that was dialled last, in vain."""
+    a, b = upstream(), upstream()
+    one = daemon(f's: {{ addresses = ["{a.address}", "{b.address}"]; warm = 0; retry: {{ delay = 5; }}; }};\n')
+    one.wait_connected("s")
+    assert one.status("s")["address"] == a.address
+    a.stop()
+    b.stop()
+    with holdfast.Client(one.control) as control:
+        control.send(b"events s\n")
+        assert json.loads(control.line())["event"] == "connected"
+        with one.client("s"):
+            event = json.loads(control.line())
+    assert event["event"] == "disconnected", event
+    assert event["address"] == a.address, event
+    assert f"dial {b.address}" in event["error"], event
