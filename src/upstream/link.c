@@ -283,12 +283,11 @@ link_obey(struct link *link)
 void
 link_let_go(struct link *link)
 {
-	if (link->moving && !link_is_paused(link)) {
-		link_withdraw(link);
-		return;
-	}
 	link->let_go = true;
-	link_push_event(link, PCONN_HELD);
+	if (link->moving && !link_is_paused(link))
+		loop_timer_soon(&link->tending); /* its borrower is at work with it */
+	else
+		link_push_event(link, PCONN_HELD);
 }
 
 bool

@@ -280,13 +280,16 @@ link_judge_lent(struct link *link, int64_t now)
 	enum endpoints_verdict verdict = endpoints_judge(&link->record->endpoints, &link->endpoints,
 	    link->lent_number, false, now);
 
+	bool moves = verdict == ENDPOINTS_MOVE;
+
 	if (!link_is_to_tend(link))
 		return;
-	if (verdict == ENDPOINTS_DROP) {
+	if (verdict == ENDPOINTS_DROP || (moves && link->moving && link->let_go)) {
 		link_withdraw(link);
-	} else if ((verdict == ENDPOINTS_MOVE) != link->moving) {
-		link->moving = verdict == ENDPOINTS_MOVE;
-		link->callbacks->move(link->arg, link->moving);
+	} else if (moves != link->moving) {
+		link->moving = moves;
+		link->let_go = false;
+		link->callbacks->move(link->arg, moves);
 	}
 }
 

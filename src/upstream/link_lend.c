@@ -76,7 +76,7 @@ link_lent(struct link *link, uint32_t conn)
 	pool_taken(link->pool, conn);
 	pool_tune_shared(link->pool, conn);
 	link->lent = conn;
-	link->moving = false;
+	link->moving = link->let_go = false;
 	link->lent_number = link->table->conns[conn].endpoint;
 	link->lent_since = link->table->conns[conn].since;
 }

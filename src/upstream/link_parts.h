@@ -57,7 +57,7 @@ struct link {
 	bool asked_to_end, asked_to_open;       /* what of the inputs changes link_refuses() already */
 	bool moving;                            /* the lent connection's endpoint is withdrawn: at rest it goes */
 	bool withdrawing;                       /* the next reconnect is for that */
-	bool let_go;                            /* while paused: the lent connection is in use no more */
+	bool let_go;                            /* while paused or moving: the lent connection is in use no more */
 	char failing_by[LINK_BY_SIZE];          /* who has it fail, while it is failing by order */
 	struct loop_timer failing;              /* the end of that */
 	unsigned held;
