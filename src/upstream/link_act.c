@@ -66,29 +66,28 @@ link_is_of_dial(const struct link_input *input)
 	    input->input.event == PCONN_DIAL_FAILED;
 }
 
-void
-link_forget_dials(struct link *link)
+static bool
+link_is_offer(const struct link_input *input)
+{
+	return input->input.event == PCONN_OFFERED;
+}
+
+static void
+link_forget(struct link *link, bool (*is)(const struct link_input *input))
 {
 	struct link_input *input, *next;
 
 	for (input = STAILQ_FIRST(&link->inputs); input != NULL; input = next) {
 		next = STAILQ_NEXT(input, next);
-		if (link_is_of_dial(input))
+		if (is(input))
 			link_free_input(link, input);
 	}
 }
 
-/* What was offered was taken back. */
-static void
-link_forget_offer(struct link *link)
+void
+link_forget_dials(struct link *link)
 {
-	struct link_input *input, *next;
-
-	for (input = STAILQ_FIRST(&link->inputs); input != NULL; input = next) {
-		next = STAILQ_NEXT(input, next);
-		if (input->input.event == PCONN_OFFERED)
-			link_free_input(link, input);
-	}
+	link_forget(link, link_is_of_dial);
 }
 
 /* What the attempt's dials have told waits while a handler runs (P9). */
@@ -134,8 +133,9 @@ link_push_renewal(struct link *link)
 }
 
 uint32_t
-link_roll(struct link *link)
+link_roll(void *arg)
 {
+	struct link *link = arg;
 	uint32_t roll;
 
 	link->random ^= link->random >> 12; /* xorshift64* */
@@ -233,7 +233,7 @@ link_act(struct link *link, unsigned todo, const struct pconn_input *in)
 	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
 		link_dial(link, (todo & PCONN_DO_GO) != 0);
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(link->pool))
-		link_forget_offer(link);
+		link_forget(link, link_is_offer); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
 		pool_fill(link->pool, pconn_wanted(link_pconn(link), &link->pconn, in));
 	CRASH_POINT(LINK_ACTED);
@@ -278,7 +278,7 @@ link_name_loss(struct link *link, enum pconn_event event, unsigned todo)
 	if ((todo & PCONN_DO_GIVE_UP) != 0)
 		link_set_purpose(link, link_is_failing(link) ? text : "paused by an operator");
 	else if (event == PCONN_RECONNECT)
-		link_set_purpose(link, link->withdrawing ? "withdrawn by the look-up" : "reconnect by an operator");
+		link_set_purpose(link, link->withdrawing ? LINK_WITHDRAWN : "reconnect by an operator");
 	else if (event == PCONN_CLOSE)
 		link_set_purpose(link, "closed by an operator");
 	else if (event == PCONN_RENEW)
@@ -392,14 +392,13 @@ link_serve(struct link *link)
 		pool_trim(link->pool, TABLE_ROLE_NEXT, link->lent != 0 ? 0 : warm > held ? warm : held);
 }
 
-/* P32: while connected, and meant to stay so. */
-static bool
-link_is_to_refresh(const struct link *link)
+bool
+link_is_to_stay(const struct link *link)
 {
 	const struct pconn *p = link_pconn(link);
 
 	return p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
-	    !link_is_paused(link) && !link_is_failing(link);
+	    link_gives(link);
 }
 
 void
@@ -420,10 +419,10 @@ link_run(struct link *link)
 	link->running = false;
 	link->asked_to_end = link->asked_to_open = false;
 	loop_timer_at(&link->timer, link_pconn(link)->deadline);
-	lookup_refresh(link->lookup, link_is_to_refresh(link));
+	lookup_refresh(link->lookup, link_is_to_stay(link));
 	link_note_state(link);
+	link_tend(link); /* before anybody is given what must not be given any more */
 	link_serve(link);
-	link_tend(link);
 	link_tend_standby(link);
 }
 
@@ -551,13 +550,7 @@ link_on_spoke(void *arg)
 	link_push(link, (struct pconn_input){ .event = PCONN_SPOKE });
 }
 
-static uint32_t
-link_pool_roll(void *arg)
-{
-	return link_roll(arg);
-}
-
 const struct pool_callbacks link_pool_callbacks = {
 	.offered = link_on_offered, .dialled = link_on_dialled, .failed = link_on_dial_failed,
-	.ended = link_on_ended, .turned = link_on_turned, .spoke = link_on_spoke, .roll = link_pool_roll
+	.ended = link_on_ended, .turned = link_on_turned, .spoke = link_on_spoke, .roll = link_roll
 };

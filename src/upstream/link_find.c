@@ -139,11 +139,10 @@ link_ask(struct link *link)
 	link->asking = lookup_ask(link->lookup, &question, link_on_looked_up, link);
 }
 
-/* Another list is in force. */
+/* What did not succeed may do so now. */
 static void
-link_note_listing(struct link *link)
+link_wake(struct link *link)
 {
-	log_debug(link->name, "the list of addresses has changed");
 	standby_tell(link->standby, STANDBY_WAKE);
 	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
 }
@@ -156,8 +155,7 @@ link_on_changed(void *arg)
 
 	log_debug(link->name, "the catalog's list has changed");
 	lookup_refresh_by(link->lookup, clock_now());
-	standby_tell(link->standby, STANDBY_WAKE);
-	link_push(link, (struct pconn_input){ .event = PCONN_WAKE });
+	link_wake(link);
 }
 
 static struct lookup_question
@@ -180,8 +178,10 @@ link_on_refreshed(void *arg, const struct lookup_result *result)
 		log_debug(link->name, "refresh: %s; the addresses stay as they are", wrong);
 		return;
 	}
-	if (link_list(link, result))
-		link_note_listing(link);
+	if (link_list(link, result)) {
+		log_debug(link->name, "the list of addresses has changed");
+		link_wake(link);
+	}
 }
 
 const struct lookup_callbacks link_lookup_callbacks = {
@@ -222,14 +222,8 @@ link_leave_standby(void *arg)
 	link->asking_standby = NULL;
 }
 
-static uint32_t
-link_standby_roll(void *arg)
-{
-	return link_roll(arg);
-}
-
 const struct standby_callbacks link_standby_callbacks = {
-	.look_up = link_look_up_standby, .leave = link_leave_standby, .roll = link_standby_roll
+	.look_up = link_look_up_standby, .leave = link_leave_standby, .roll = link_roll
 };
 
 /* While connected no event tells it. */
@@ -252,24 +246,19 @@ link_on_turned(void *arg, uint16_t number, bool good)
 	log_info(link->name, "%s", text);
 }
 
-static bool
-link_is_to_tend(const struct link *link)
-{
-	const struct pconn *p = link_pconn(link);
-
-	return p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
-	    link_gives(link);
-}
-
 /* An idle connection that the next client must not get is gone: another is to be had. */
 static void
 link_note_dropped(struct link *link)
 {
+	const struct endpoints *e = &link->record->endpoints;
+	const struct endpoint *current = endpoints_find(e, link->record->number);
+	bool failed = current != NULL && endpoints_state(e, current) == ENDPOINT_FAILED;
+
 	if (!link->settings->shared || link_ready(link) > 0) {
 		link_push(link, (struct pconn_input){ .event = PCONN_HELD });
 		return;
 	}
-	link_set_purpose(link, "withdrawn by the look-up");
+	link_set_purpose(link, failed ? "its endpoint failed, another is in good health" : LINK_WITHDRAWN);
 	link_push(link, (struct pconn_input){ .event = PCONN_LOST });
 }
 
@@ -282,7 +271,7 @@ link_judge_lent(struct link *link, int64_t now)
 
 	bool moves = verdict == ENDPOINTS_MOVE;
 
-	if (!link_is_to_tend(link))
+	if (!link_is_to_stay(link))
 		return;
 	if (verdict == ENDPOINTS_DROP || (moves && link->moving && link->let_go)) {
 		link_withdraw(link);
@@ -300,11 +289,16 @@ link_judge_clients(struct link *link, int64_t now)
 	const struct endpoints *e = &link->record->endpoints;
 	const struct endpoint *current = endpoints_find(e, link->record->number);
 
-	for (uint32_t i = 0; i < e->high; i++)
-		if (e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN &&
-		    endpoints_judge(e, &link->endpoints, e->list[i].number, false, now) == ENDPOINTS_DROP)
+	for (uint32_t i = 0; i < e->high; i++) {
+		bool drop = e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN &&
+		    endpoints_judge(e, &link->endpoints, e->list[i].number, false, now) == ENDPOINTS_DROP;
+		uint32_t left = drop ? e->list[i].open : 0;
+
+		if (left > link->left[i])
 			link->callbacks->leave(link->arg, e->list[i].number);
-	if (link_is_to_tend(link) && link->endpoints.on_withdrawn != ENDPOINTS_ON_KEEP && current != NULL &&
+		link->left[i] = left;
+	}
+	if (link_is_to_stay(link) && link->endpoints.on_withdrawn != ENDPOINTS_ON_KEEP && current != NULL &&
 	    endpoints_elsewhere(e) && endpoints_state(e, current) == ENDPOINT_WITHDRAWN)
 		link_withdraw(link);
 }
@@ -317,14 +311,14 @@ link_tend(struct link *link)
 	int64_t now = clock_now(), next = CLOCK_NEVER, timeout;
 	unsigned before = link_ready(link);
 
-	if (link_is_to_tend(link))
+	if (link_is_to_stay(link))
 		next = pool_tend(link->pool, now);
+	timeout = endpoints_timeout(&link->record->endpoints, &link->endpoints, now);
+	loop_timer_at(&link->tending, timeout < next ? timeout : next);
 	if (link->lent != 0)
 		link_judge_lent(link, now);
 	else if (!link->settings->shared)
 		link_judge_clients(link, now);
-	timeout = endpoints_timeout(&link->record->endpoints, &link->endpoints, now);
-	loop_timer_at(&link->tending, timeout < next ? timeout : next);
 	if (link_ready(link) < before)
 		link_note_dropped(link);
 }

@@ -84,13 +84,9 @@ link_lent(struct link *link, uint32_t conn)
 bool
 link_take_over(struct link *link, int64_t age)
 {
-	const struct pconn *p = link_pconn(link);
 	uint16_t number;
 
-	if (link_is_paused(link) || link_is_failing(link))
-		return false;
-	if (!link->settings->shared || link->asked_to_end || p->state != PCONN_CONNECTED || p->lost || p->closing ||
-	    p->ending != PCONN_END_NONE || (number = pool_take_over(link->pool)) == 0)
+	if (!link->settings->shared || !link_is_to_stay(link) || (number = pool_take_over(link->pool)) == 0)
 		return false;
 	link_address(link, number, link->record->taking_over);
 	link->record->number = number;
@@ -162,7 +158,7 @@ link_withdraw(struct link *link)
 {
 	if (link->lent != 0 && pool_idle(link->pool, TABLE_ROLE_STANDBY) > 0) {
 		link_take_back(link);
-		link_set_purpose(link, "withdrawn by the look-up");
+		link_set_purpose(link, LINK_WITHDRAWN);
 		link_lose(link);
 		return;
 	}
@@ -208,9 +204,7 @@ link_resume_lent(struct link *link)
 void
 link_tend_standby(struct link *link)
 {
-	const struct pconn *p = link_pconn(link);
-	bool connected = p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
-	    link_ready(link) > 0 && !link_is_paused(link);
+	bool connected = link_is_to_stay(link) && link_ready(link) > 0;
 
 	if (!link->settings->shared)
 		return;

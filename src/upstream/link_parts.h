@@ -21,6 +21,8 @@
 #include "upstream/standby.h"
 #include "upstream/waiters.h"
 
+#define LINK_WITHDRAWN "withdrawn by the look-up" /* why a connection is given up */
+
 /* What has happened and was not told to the machine yet. */
 struct link_input {
 	STAILQ_ENTRY(link_input) next;
@@ -65,6 +67,7 @@ struct link {
 	uint32_t lent;                          /* the connection that is lent; 0 none */
 	int64_t lent_since;                     /* its connect */
 	uint16_t lent_number;                   /* its endpoint */
+	uint32_t left[ENDPOINTS_MAX];           /* P33: connections to each that end, but are still open */
 	bool lost;                              /* it has ended, and the machine was not told yet */
 	int64_t ended_age;                      /* of the last unused one that ended */
 };
@@ -113,6 +116,9 @@ void link_on_turned(void *arg, uint16_t number, bool good);
 
 /* Where an endpoint is, for people; "" for a number that is stale. */
 void link_address(const struct link *link, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE]);
+
+/* P31 to P33: it is connected, and meant to stay so. */
+bool link_is_to_stay(const struct link *link);
 
 /* Sees to the endpoints, now that the machine has come to rest. */
 void link_tend(struct link *link);
@@ -184,7 +190,8 @@ const char *link_closed_error(const struct link *link);
 /* The question of a look-up now. */
 struct lookup_question link_question(struct link *link);
 
-uint32_t link_roll(struct link *link);
+/* 32 random bits, for the link (arg) and its parts. */
+uint32_t link_roll(void *arg);
 
 /* The event that the machine reported last. */
 struct link_event link_last_event(const struct link *link);
