@@ -107,6 +107,25 @@ def test_drain_waits_for_what_is_in_flight(daemon, folder, pair):
     assert one.status("s")["losses"] == 0
 
 
+def test_a_standby_has_the_clients_when_nothing_is_in_flight(daemon, folder, pair):
+    (maker, a), (_, b) = pair
+    source = Source(folder, a.address, b.address)
+    one = daemon(source.service(f"refresh = {REFRESH};", f'{MORE} on_withdrawn = "drain"; standby = 1;'))
+    one.wait_status("s", address=a.address, up=True, standby=1)
+    with one.client("s") as client, one.client("s") as other:
+        client.send(b"slow\n")
+        one.wait_status("s", in_flight=1)
+        source.say(b.address)
+        wait_withdrawn(one, a.address)
+        other.send(b"x\n")
+        maker.let.set()
+        assert client.line() == b"a slow\n"
+        assert other.line() == b"b x\n"
+        one.wait_status("s", address=b.address, up=True)
+    status = one.status("s")
+    assert (status["losses"], status["outages"], b.accepted) == (0, 0, 1), status
+
+
 def test_withdrawn_timeout_ends_what_is_in_flight(daemon, folder, pair, figure):
     (_, a), (_, b) = pair
     source, one = begin(daemon, folder, pair, "drain", 'withdrawn_timeout = 1.5; loss_reply = "lost";')
