@@ -336,8 +336,7 @@ pool_on_ended(void *arg, struct conn *conn, const char *text)
 	char why[CONN_TEXT_SIZE];
 
 	memcpy(why, text, strlen(text) + 1);
-	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_ENDED, .number = number, .began = since,
-	    .error = "ended by the server, unused" });
+	pool_note_unused(pool, number, since);
 	pool_close(pool, conn, role);
 	pool->callbacks->ended(pool->arg, role, number, clock_now() - since, why);
 }

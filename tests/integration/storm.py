@@ -1,6 +1,7 @@
-"""storm - deaths of the worker while clients are served."""
+"""storm - deaths of the worker, or other blows, while clients are served."""
 import random
 import signal
+import threading
 
 from holdfast import ALL_KINDS, until
 
@@ -29,3 +30,40 @@ def strike(one, generator, count, mean, number=signal.SIGKILL):
 def assert_no_file_leaked(one, before):
     one.settled_files(["s"])
     until(lambda: one.files() <= before, f"not more than {before} open files (now {one.files()})")
+
+
+class Blows(threading.Thread):
+    """blow(), which is a subclass's, again and again, a random time of this mean (seconds) after the last; what it
+    raises fails the test."""
+
+    def __init__(self, mean):
+        super().__init__()
+        self.mean, self.over, self.count, self.failure = mean, threading.Event(), 0, None
+
+    def run(self):
+        try:
+            while not self.over.wait(random.uniform(0, 2 * self.mean)):
+                self.blow()
+                self.count += 1
+        except Exception as failure:  # told by the test
+            self.failure = failure
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.join()
+        assert self.failure is None, self.failure
+
+
+class Deaths(Blows):
+    """Of the worker."""
+
+    def __init__(self, one, mean=0.1):
+        super().__init__(mean)
+        self.one = one
+
+    def blow(self):
+        self.one.kill_worker()

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import holdfast
+from storm import Blows
 from visits import Visits
 
 pytestmark = pytest.mark.plain  # real programs at full speed
@@ -22,17 +23,15 @@ LONG_WAIT = 0.3
 STAGGER = 0.25
 
 
-class Storm(threading.Thread):
+class Storm(Blows):
     """Blows to Redis servers at random; who was ill when is kept."""
 
     def __init__(self, servers):
-        super().__init__()
+        super().__init__(MEAN)
         self.servers = {server.port: server for server in servers}
         self.state = dict.fromkeys(self.servers, "well")
         self.ill = collections.defaultdict(list)  # of a port: [from, to, how]
         self.counts = collections.Counter()
-        self.over = threading.Event()
-        self.failure = None
 
     def falls(self, port, how):
         self.state[port] = how
@@ -62,25 +61,11 @@ class Storm(threading.Thread):
         self.counts[f"{state} -> {self.state[port]}"] += 1
 
     def run(self):
-        try:
-            while not self.over.wait(random.expovariate(1 / MEAN)):
-                self.blow()
-        except Exception as failure:  # told by the test
-            self.failure = failure
-        finally:
-            for port, state in self.state.items():
-                if state == "stopped":
-                    self.servers[port].process.send_signal(signal.SIGCONT)
-                    self.rises(port)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
-        assert self.failure is None, self.failure
+        super().run()
+        for port, state in self.state.items():
+            if state == "stopped":
+                self.servers[port].process.send_signal(signal.SIGCONT)
+                self.rises(port)
 
     def was_ill(self, port, begin, end):
         """How it was, if it was so at some time between."""

@@ -1,42 +1,18 @@
 """The worker dies again and again while a script's answer changes: clients that are drained lose nothing, those that
 are dropped end then only, and new ones are answered by the right server."""
-import random
-import threading
 import time
 
 import pytest
 
 import holdfast
 from lookup_script import Source
+from storm import Deaths
 from test_withdrawn_session import NOTICED, REFRESH
 from upstream import named
 from visits import Visits
 
 pytestmark = pytest.mark.long
 MOVES = 20 if holdfast.LONG else 3
-
-
-class Deaths(threading.Thread):
-    def __init__(self, one, mean=0.1):
-        super().__init__()
-        self.one, self.mean, self.over, self.count, self.failure = one, mean, threading.Event(), 0, None
-
-    def run(self):
-        try:
-            while not self.over.wait(random.uniform(0, 2 * self.mean)):
-                self.one.kill_worker()
-                self.count += 1
-        except Exception as failure:  # told by the test
-            self.failure = failure
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
-        assert self.failure is None, self.failure
 
 
 def begin(daemon, upstream, folder, more):

@@ -22,13 +22,13 @@
  * known; what a dead worker has marked, or missed without a time, left so.
  */
 #include "endpoints_story.h"
+#include "visited.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #include "upstream/race.h"
 
-#define VISITED   (1u << 21)
 #define LETTERS   3
 #define DIALS     6
 #define CONNS     3
@@ -73,11 +73,6 @@ struct choice {
 	bool raced;          /* FAILS, CONNECTS: a race's dial */
 };
 
-struct visit {
-	uint64_t key;
-	uint8_t left;
-};
-
 static const struct choice choices[] = {
 	{ LIST, "a" }, { LIST, "ba" }, { LIST, "bc" }, { LIST, "abc" }, { CLIENT }, { STAGGER },
 	{ FAILS, "a", true }, { FAILS, "b", true }, { FAILS, "c", true },
@@ -88,8 +83,7 @@ static const struct choice choices[] = {
 };
 
 static struct endpoints_settings settings;
-static struct visit *visited;
-static uint64_t steps, states;
+static uint64_t steps;
 static const struct choice *path[32];
 static unsigned path_length;
 
@@ -551,29 +545,12 @@ model_key(const struct model *m)
 	return key == 0 ? 1 : key;
 }
 
-/* True if everything from here was tried to this depth. */
-static bool
-was_here(const struct model *m, unsigned left)
-{
-	uint64_t key = model_key(m);
-	struct visit *v = &visited[key % VISITED];
-
-	while (v->key != 0 && v->key != key)
-		v = v + 1 == visited + VISITED ? visited : v + 1;
-	if (v->key == key && v->left >= left)
-		return true;
-	states += v->key == 0;
-	v->key = key;
-	v->left = (uint8_t)left;
-	return false;
-}
-
 static void
 explore(const struct model *m, unsigned left)
 {
 	struct model next;
 
-	if (left == 0 || states > VISITED / 2 || was_here(m, left))
+	if (left == 0 || visited_before(model_key(m), left))
 		return;
 	leave_alone(m, true);
 	leave_alone(m, false);
@@ -599,12 +576,10 @@ explore_with(const char *name, unsigned depth)
 	memset(&m, 0, sizeof m);
 	m.now = 10 * CLOCK_SECOND;
 	path_length = 0;
-	visited = calloc(VISITED, sizeof *visited);
-	assert_non_null(visited);
-	steps = states = 0;
+	visited_begin();
+	steps = 0;
 	explore(&m, depth);
-	free(visited);
-	assert_true(states < VISITED / 2);
+	visited_end();
 	print_message("%s, depth %u: %llu states, %llu steps, %lld ms\n", name, depth, (unsigned long long)states,
 	    (unsigned long long)steps, (long long)(clock() - begin) * 1000 / CLOCKS_PER_SEC);
 }

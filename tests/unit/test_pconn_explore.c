@@ -24,17 +24,9 @@
  * States that differ in nothing but the time are visited once for each depth that is left.
  */
 #include "pconn_model.h"
+#include "visited.h"
 
 #define DEPTH   13
-#define VISITED (1u << 22)
-
-struct visit {
-	uint64_t key;
-	uint8_t left;
-};
-
-static struct visit *visited;
-static uint64_t states;
 
 /* Goes on with nothing but what is under way, everything ending well or badly; true once nothing is. */
 static bool
@@ -124,27 +116,10 @@ model_key(const struct model *m)
 	return key == 0 ? 1 : key;
 }
 
-/* True if everything from here was tried to this depth. */
-static bool
-was_here(const struct model *m, unsigned left)
-{
-	uint64_t key = model_key(m);
-	struct visit *v = &visited[key % VISITED];
-
-	while (v->key != 0 && v->key != key)
-		v = v + 1 == visited + VISITED ? visited : v + 1;
-	if (v->key == key && v->left >= left)
-		return true;
-	states += v->key == 0;
-	v->key = key;
-	v->left = (uint8_t)left;
-	return false;
-}
-
 static void
 explore(const struct model *m, unsigned left)
 {
-	if (left == 0 || states > VISITED / 2 || was_here(m, left))
+	if (left == 0 || visited_before(model_key(m), left))
 		return;
 	check_outcome(m);
 	for (size_t i = 0; i < sizeof choices / sizeof *choices; i++) {
@@ -169,12 +144,10 @@ explore_with(unsigned warm, int64_t hold_retry, bool with_orders, unsigned depth
 	orders = with_orders;
 	settings = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
 		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = hold_retry, .warm = warm };
-	visited = calloc(VISITED, sizeof *visited);
-	assert_non_null(visited);
-	steps = states = 0;
+	visited_begin();
+	steps = 0;
 	explore(&m, depth);
-	free(visited);
-	assert_true(states < VISITED / 2);
+	visited_end();
 	print_message("warm %u, %s orders, depth %u: %llu states, %llu steps, %lld ms\n", warm,
 	    orders ? "with" : "without", depth,
 	    (unsigned long long)states, (unsigned long long)steps, (long long)(clock_now() - begin) / 1000);
