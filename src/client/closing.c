@@ -12,6 +12,7 @@ static const struct {
 	[CLOSING_LIMIT] = { 'L', "closed: a limit is reached" },
 	[CLOSING_NOT_ALLOWED] = { 'N', "refused: not in allow_users or allow_groups" },
 	[CLOSING_IDLE] = { 'I', "closed: idle_timeout over" },
+	[CLOSING_WITHDRAWN] = { 'W', "closed: its endpoint is withdrawn" },
 	[CLOSING_OPERATOR] = { 'O', "closed by an operator" },
 	[CLOSING_REMOVED] = { 'D', "closed: the service was removed" },
 	[CLOSING_STOP] = { 'S', "closed: the daemon ends" },

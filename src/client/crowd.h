@@ -98,8 +98,9 @@ void crowd_pause(struct crowd *crowd, bool kill);
 /* It is paused no more: hold_timeout begins anew for all who wait. */
 void crowd_unpause(struct crowd *crowd);
 
-/* Ends all upstream connections to this endpoint (its number; 0: to all) as if the far end had.  Session mode. */
-void crowd_cut(struct crowd *crowd, uint16_t endpoint);
+/* Ends all upstream connections to this endpoint (its number; 0: to all), and so their clients, as if the far end
+ * were gone.  Session mode. */
+void crowd_cut(struct crowd *crowd, uint16_t endpoint, enum closing_cause cause);
 
 /* How many are served, without the held; how many are held. */
 unsigned crowd_count(const struct crowd *crowd);

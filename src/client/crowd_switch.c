@@ -1,6 +1,4 @@
 /* What operators order for a while: a pause, and the failure of the upstream. */
-#include <sys/socket.h>
-
 #include "base/clock.h"
 #include "client/crowd_parts.h"
 #include "keep/crash.h"
@@ -48,7 +46,7 @@ crowd_unpause(struct crowd *crowd)
 
 /* What has arrived is still delivered, as after any end of an upstream. */
 void
-crowd_cut(struct crowd *crowd, uint16_t endpoint)
+crowd_cut(struct crowd *crowd, uint16_t endpoint, enum closing_cause cause)
 {
 	struct session *session;
 
@@ -58,7 +56,7 @@ crowd_cut(struct crowd *crowd, uint16_t endpoint)
 		const struct table_conn *conn = &crowd->table->conns[session_record(session)->conn];
 
 		if (endpoint == 0 || conn->endpoint == endpoint)
-			shutdown(conn->fd, SHUT_RDWR);
+			relay_cut(session->relay, cause);
 		CRASH_POINT(ENDPOINT_CUT);
 	}
 }

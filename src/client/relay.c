@@ -315,6 +315,19 @@ relay_hear_client(struct relay *relay)
 }
 
 void
+relay_cut(struct relay *relay, enum closing_cause cause)
+{
+	struct relay_way *up = &relay->way[TABLE_UP];
+
+	shutdown(relay_destination(relay, TABLE_UP), SHUT_RDWR);
+	if (relay->first == CLOSING_UNKNOWN)
+		relay->first = cause;
+	up->broken = true;
+	event_del(&up->read);
+	event_del(&up->write);
+}
+
+void
 relay_stop(struct relay *relay)
 {
 	for (int d = 0; d < 2; d++) {

@@ -60,6 +60,10 @@ void relay_start(struct relay *relay);
 /* The client has probably spoken already: it is read in this turn of the loop. */
 void relay_hear_client(struct relay *relay);
 
+/* Ends the upstream's connection by ourselves: what has arrived from it is still delivered, then the session ends,
+ * whether the client ends its side or not. */
+void relay_cut(struct relay *relay, enum closing_cause cause);
+
 /* Deletes all events.  The session's files and what it holds are as they were. */
 void relay_stop(struct relay *relay);
 

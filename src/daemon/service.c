@@ -179,7 +179,7 @@ service_on_leave(void *arg, uint16_t endpoint)
 {
 	struct service *service = arg;
 
-	crowd_cut(service->crowd, endpoint);
+	crowd_cut(service->crowd, endpoint, CLOSING_WITHDRAWN);
 }
 
 static const struct link_callbacks service_link_callbacks = {

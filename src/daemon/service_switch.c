@@ -93,7 +93,7 @@ switch_fail(struct service *service)
 	peer_user(order->uid, user, sizeof user);
 	link_fail(service->link, user);
 	if (order->value != 0)
-		crowd_cut(service->crowd, 0);
+		crowd_cut(service->crowd, 0, CLOSING_UPSTREAM);
 }
 
 void

@@ -172,7 +172,7 @@ a_failure_by_order_is_an_end_of_all_upstreams(void **state)
 	(void)state;
 	side_say(other_upstream, "last words");
 	serve(NULL);
-	crowd_cut(crowd, 0);
+	crowd_cut(crowd, 0, CLOSING_UPSTREAM);
 	settle();
 	assert_string_equal(side_hear(attached), "last words");
 	assert_string_equal(side_hear(attached), "EOF");
@@ -180,6 +180,20 @@ a_failure_by_order_is_an_end_of_all_upstreams(void **state)
 	assert_string_equal(side_hear(other_upstream), "question");
 	assert_string_equal(side_hear(other_upstream), "EOF");
 	assert_string_equal(side_hear(upstream), "EOF");
+}
+
+static void
+a_client_whose_connection_is_cut_is_ended_though_it_stays(void **state)
+{
+	int attached = serve("question");
+
+	(void)state;
+	side_say(upstream, "last words");
+	crowd_cut(crowd, 0, CLOSING_WITHDRAWN);
+	settle();
+	assert_string_equal(side_hear(attached), "last words");
+	assert_string_equal(side_hear(attached), "EOF");
+	assert_int_equal(crowd_count(crowd), 0);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -197,6 +211,7 @@ main(void)
 		ROW(a_new_worker_goes_by_the_end_of_the_pause),
 		ROW(max_held_counts_in_a_pause_too),
 		ROW(a_failure_by_order_is_an_end_of_all_upstreams),
+		ROW(a_client_whose_connection_is_cut_is_ended_though_it_stays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
