@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "ctl/grid.h"
 
 #define SPAN_SIZE  32
@@ -51,19 +52,64 @@ show_span(double seconds)
 	return text;
 }
 
-double
-show_age(const char *time, int64_t wall)
+/* Seconds from a point in time to wall, less than 0 if it is yet to come; false if it is none. */
+static bool
+show_since(const char *time, int64_t wall, double *ret_seconds)
 {
 	struct tm tm = { .tm_sec = 0 };
 	const char *rest = strptime(time, "%Y-%m-%dT%H:%M:%S", &tm);
-	double age;
 
 	if (rest == NULL)
-		return -1;
-	age = (double)(wall - timegm(&tm) * CLOCK_SECOND) / (double)CLOCK_SECOND;
+		return false;
+	*ret_seconds = (double)(wall - timegm(&tm) * CLOCK_SECOND) / (double)CLOCK_SECOND;
 	if (*rest == '.')
-		age -= strtod(rest, NULL);
+		*ret_seconds -= strtod(rest, NULL);
+	return true;
+}
+
+double
+show_age(const char *time, int64_t wall)
+{
+	double age;
+
+	if (!show_since(time, wall, &age))
+		return -1;
 	return age < 0 ? 0 : age;
+}
+
+/* "tried again in 8.2 s". */
+static const char *
+show_again(const json_t *endpoint, int64_t wall, char *text, size_t size)
+{
+	double age;
+
+	if (!show_since(show_text(endpoint, "failed_until"), wall, &age) || age > -0.05)
+		snprintf(text, size, "tried again now");
+	else
+		snprintf(text, size, "tried again in %.1f s", -age);
+	return text;
+}
+
+char *
+show_endpoint(const json_t *endpoint, int64_t wall)
+{
+	const char *address = show_text(endpoint, "address"), *state = show_text(endpoint, "state");
+	long long connections = show_number(endpoint, "connections");
+	char again[40];
+
+	if (strcmp(state, "withdrawn") == 0)
+		return mem_print("%s withdrawn by the look-up; connections left: %lld", address, connections);
+	if (strcmp(state, "failed") == 0 && connections == 0)
+		return mem_print("%s failed: %s; %s", address, show_text(endpoint, "last_error"),
+		    show_again(endpoint, wall, again, sizeof again));
+	if (strcmp(state, "failed") == 0)
+		return mem_print("%s failed: %s; connections left: %lld; %s", address,
+		    show_text(endpoint, "last_error"), connections,
+		    show_again(endpoint, wall, again, sizeof again));
+	if (json_is_true(json_object_get(endpoint, "late")))
+		return mem_print("%s late: no answer within connect_stagger; connections: %lld", address,
+		    connections);
+	return mem_print("%s ok; connections: %lld", address, connections);
 }
 
 const char *
@@ -339,6 +385,7 @@ show_history(int argc, char *const *argv, const json_t *answer)
 	};
 	struct grid *grid = grid_new(columns, json_array_size(json_object_get(answer, "entries")) > 0);
 	json_t *entry;
+	char *story;
 	size_t i;
 
 	(void)argc;
@@ -349,6 +396,12 @@ show_history(int argc, char *const *argv, const json_t *answer)
 		grid_cell(grid, show_text(entry, "text"));
 	}
 	grid_print(grid);
+	json_array_foreach(json_object_get(answer, "endpoints"), i, entry) {
+		story = show_endpoint(entry, clock_wall());
+		fputs("endpoint ", stdout);
+		show_print_line(stdout, story);
+		mem_free(story);
+	}
 	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
 }
 
@@ -357,11 +410,12 @@ static const char *
 show_endpoint_state(const json_t *endpoint, char *text, size_t size)
 {
 	const char *state = show_text(endpoint, "state");
+	char again[40];
 
 	if (strcmp(state, "failed") == 0)
-		snprintf(text, size, "FAILED");
+		snprintf(text, size, "FAILED (%s)", show_again(endpoint, clock_wall(), again, sizeof again));
 	else if (strcmp(state, "withdrawn") == 0)
-		snprintf(text, size, "WITHDRAWN %s", show_ago(endpoint, "withdrawn_since"));
+		snprintf(text, size, "WITHDRAWN (%s ago)", show_ago(endpoint, "withdrawn_since"));
 	else
 		snprintf(text, size, "%s", json_is_true(json_object_get(endpoint, "late")) ? "late" : "ok");
 	return text;
@@ -401,6 +455,15 @@ show_endpoints(int argc, char *const *argv, const json_t *answer)
 	grid_print(grid);
 	if (show_number(answer, "left_out") > 0)
 		printf("%lld more are not shown; name a service\n", show_number(answer, "left_out"));
+	json_array_foreach(json_object_get(answer, "passed_over"), i, endpoint) {
+		printf("%s: catalog entry ", show_text(endpoint, "service"));
+		show_print(stdout, show_text(endpoint, "name"));
+		fputs(" is passed over: ", stdout);
+		show_print_line(stdout, show_text(endpoint, "reason"));
+	}
+	if (show_number(answer, "passed_over_left_out") > 0)
+		printf("%lld more entries of catalogs are passed over\n",
+		    show_number(answer, "passed_over_left_out"));
 }
 
 static void

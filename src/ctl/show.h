@@ -22,6 +22,10 @@ const char *show_state(const json_t *service);
 char *show_why(const json_t *service);
 const char *show_since_at(const json_t *service);
 
+/* Of an endpoint in the answer to "endpoints" or "explain": its story in one line, "10.0.0.5:5432 failed: Connection
+ * refused; tried again in 8.2 s"; wall: microseconds since 1970 UTC.  To be freed with mem_free(). */
+char *show_endpoint(const json_t *endpoint, int64_t wall);
+
 /* Why the service accepts nobody for now. */
 const char *show_pause(const json_t *service);
 

@@ -185,6 +185,31 @@ explain_head(struct screen *screen, const struct top_state *state, const struct 
 	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket")));
 }
 
+/* Each endpoint's story, those that have failed first; the screen's upper part has room for so many. */
+static void
+explain_endpoints(struct screen *screen, const struct top_scene *scene)
+{
+	const json_t *list = json_object_get(scene->history, "endpoints");
+	size_t count = json_array_size(list), most = (size_t)screen->height / 4, shown;
+
+	if (screen->height < 16)
+		return;
+	shown = count <= most ? count : most - 1;
+	for (size_t i = 0; i < shown; i++) {
+		const json_t *endpoint = json_array_get(list, i);
+		const char *state = show_text(endpoint, "state");
+
+		screen_line(screen);
+		top_view_take(screen, strcmp(state, "failed") == 0 ? SCREEN_DOWN :
+		    strcmp(state, "withdrawn") == 0 ? SCREEN_HOLD : SCREEN_PLAIN,
+		    show_endpoint(endpoint, scene->wall));
+	}
+	if (shown < count) {
+		screen_line(screen);
+		top_view_take(screen, SCREEN_DIM, mem_print("%zu more: holdfastctl endpoints", count - shown));
+	}
+}
+
 static void
 explain_columns(struct screen *screen)
 {
@@ -204,6 +229,7 @@ top_view_explain(struct screen *screen, struct top_state *state, const struct to
 
 	explain_head(screen, state, scene);
 	top_view_away(screen, scene);
+	explain_endpoints(screen, scene);
 	if (screen->height >= 16)
 		screen_line(screen);
 	explain_columns(screen);

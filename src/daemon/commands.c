@@ -204,9 +204,10 @@ commands_explain(void *arg, struct control_request *request, int argc, char **ar
 	if (service == NULL)
 		return;
 	service_get_status(service, &status);
-	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o}", "service", service_name(service),
+	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "service", service_name(service),
 	    "state", link_state_name(status.link.state), "since", commands_time(status.link.since),
 	    "down_since", commands_time(status.link.down_since),
+	    "endpoints", commands_endpoints_of(context, service),
 	    "entries", explain_entries(&context->table->services[service_index(service)])));
 }
 

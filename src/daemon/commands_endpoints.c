@@ -1,8 +1,9 @@
-/* endpoints: where the services are, and how each endpoint is. */
+/* endpoints: where the services are, how each endpoint is, and what of a catalog does not count. */
 #include <string.h>
 
 #include "base/clock.h"
 #include "daemon/commands_parts.h"
+#include "upstream/catalog.h"
 #include "upstream/record.h"
 
 /* Beyond so many, of all services together, they are counted only. */
@@ -60,15 +61,21 @@ endpoints_one(const char *service, const struct endpoints *e, const struct endpo
 	return one;
 }
 
-/* Those that nothing lists any more are told while they are known. */
+/* What is not well is to be seen first, and is not what is left out. */
+static const enum endpoint_state endpoints_order[] = { ENDPOINT_FAILED, ENDPOINT_WITHDRAWN, ENDPOINT_OK };
+
+#define ENDPOINTS_ORDERS (sizeof endpoints_order / sizeof endpoints_order[0])
+
+/* Those of a state.  What nothing lists any more is told while it is known. */
 static void
-endpoints_add(json_t *list, const struct table *table, const struct service *service, size_t *left_out)
+endpoints_add(json_t *list, const struct table *table, const struct service *service, enum endpoint_state state,
+    size_t *left_out)
 {
 	uint16_t index = service_index(service);
 	const struct endpoints *e = &record_of(table, index)->endpoints;
 
 	for (uint32_t i = 0; i < e->high; i++) {
-		if (e->list[i].number == 0)
+		if (e->list[i].number == 0 || endpoints_state(e, &e->list[i]) != state)
 			continue;
 		if (json_array_size(list) >= ENDPOINTS_SHOWN)
 			(*left_out)++;
@@ -78,19 +85,57 @@ endpoints_add(json_t *list, const struct table *table, const struct service *ser
 	}
 }
 
+json_t *
+commands_endpoints_of(const struct commands_context *context, const struct service *service)
+{
+	json_t *list = json_array();
+	size_t left_out = 0;
+
+	for (size_t i = 0; i < ENDPOINTS_ORDERS; i++)
+		endpoints_add(list, context->table, service, endpoints_order[i], &left_out);
+	return list;
+}
+
+static void
+endpoints_add_passed(json_t *list, const struct service *service, size_t *left_out)
+{
+	const struct catalog *catalog = link_catalog(service_link(service));
+	const struct catalog_passed *passed;
+	size_t count, more;
+
+	if (catalog == NULL)
+		return;
+	passed = catalog_passed_over(catalog, &count, &more);
+	*left_out += more;
+	for (size_t i = 0; i < count; i++) {
+		if (json_array_size(list) >= ENDPOINTS_SHOWN)
+			(*left_out)++;
+		else
+			json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "service", service_name(service),
+			    "name", control_text(passed[i].name), "reason", control_text(passed[i].cause)));
+	}
+}
+
 void
 commands_endpoints(void *arg, struct control_request *request, int argc, char **argv)
 {
 	const struct commands_context *context = arg;
-	struct service *service;
-	size_t left_out = 0;
-	json_t *list;
+	struct service *service, *one = NULL;
+	size_t left_out = 0, passed_left_out = 0;
+	json_t *list, *passed;
 
-	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+	if (argc > 1 && (one = commands_need(context, request, argv[1])) == NULL)
 		return;
 	list = json_array();
+	passed = json_array();
+	for (size_t order = 0; order < ENDPOINTS_ORDERS; order++)
+		for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+			if (one == NULL || service == one)
+				endpoints_add(list, context->table, service, endpoints_order[order], &left_out);
 	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
-		if (argc < 2 || strcmp(argv[1], service_name(service)) == 0)
-			endpoints_add(list, context->table, service, &left_out);
-	control_answer(request, json_pack("{s:o, s:I}", "endpoints", list, "left_out", (json_int_t)left_out));
+		if (one == NULL || service == one)
+			endpoints_add_passed(passed, service, &passed_left_out);
+	control_answer(request, json_pack("{s:o, s:I, s:o, s:I}", "endpoints", list,
+	    "left_out", (json_int_t)left_out, "passed_over", passed,
+	    "passed_over_left_out", (json_int_t)passed_left_out));
 }

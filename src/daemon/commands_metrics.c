@@ -8,6 +8,9 @@
 #include "keep/budget.h"
 #include "upstream/record.h"
 
+/* Of all services together; those of further ones are left out. */
+#define METRICS_ENDPOINTS 4096
+
 static void
 metrics_take_link(struct metrics_service *metrics, const struct link_status *link)
 {
@@ -49,14 +52,15 @@ metrics_take_shared(struct metrics_service *metrics, const struct shared_status 
 	metrics->retries = shared->retried;
 }
 
-static void
-metrics_take_endpoints(struct metrics_service *metrics, const struct table *table, uint16_t index)
+/* At most so many; how many there were room for. */
+static size_t
+metrics_take_endpoints(struct metrics_service *metrics, const struct table *table, uint16_t index, size_t most)
 {
 	const struct endpoints *e = &record_of(table, index)->endpoints;
 	struct address address;
 
 	metrics->endpoints = e->high == 0 ? NULL : mem_new(e->high, sizeof *metrics->endpoints);
-	for (uint32_t i = 0; i < e->high; i++) {
+	for (uint32_t i = 0; i < e->high && metrics->endpoint_count < most; i++) {
 		const struct endpoint *endpoint = &e->list[i];
 		struct metrics_endpoint *taken = &metrics->endpoints[metrics->endpoint_count];
 
@@ -70,6 +74,7 @@ metrics_take_endpoints(struct metrics_service *metrics, const struct table *tabl
 		taken->failures = endpoint->failures_total;
 		metrics->endpoint_count++;
 	}
+	return metrics->endpoint_count;
 }
 
 static void
@@ -93,7 +98,6 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	metrics->pauses_max_held = status.pauses[TABLE_PAUSE_MAX_HELD];
 	metrics->pauses_files = status.pauses[TABLE_PAUSE_FILES];
 	metrics_take_shared(metrics, &status.shared);
-	metrics_take_endpoints(metrics, table, service_index(service));
 	memcpy(metrics->histogram, record->histogram, sizeof metrics->histogram);
 }
 
@@ -122,7 +126,7 @@ commands_take_metrics(const struct commands_context *context, enum metrics_forma
 {
 	struct metrics *metrics;
 	const struct service *service;
-	size_t count = 0;
+	size_t count = 0, left = METRICS_ENDPOINTS;
 
 	while (context->service_at(context->daemon, count) != NULL)
 		count++;
@@ -131,6 +135,7 @@ commands_take_metrics(const struct commands_context *context, enum metrics_forma
 	for (size_t i = 0; i < count; i++) {
 		service = context->service_at(context->daemon, i);
 		metrics_take_service(&metrics->services[i], service, context->table);
+		left -= metrics_take_endpoints(&metrics->services[i], context->table, service_index(service), left);
 	}
 	return metrics;
 }

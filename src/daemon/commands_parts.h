@@ -17,6 +17,9 @@ commands_run commands_status;
 /* commands_endpoints.c */
 commands_run commands_endpoints;
 
+/* A new list of the service's endpoints as "endpoints" tells them, those that have failed first. */
+json_t *commands_endpoints_of(const struct commands_context *context, const struct service *service);
+
 /* commands_clients.c */
 commands_run commands_clients, commands_kill;
 

@@ -33,7 +33,7 @@ struct catalog {
 	char *parent, *base, *folder; /* owned: of path; folder is path/service */
 	int64_t max_age;
 	struct entry_owners owners;
-	void (*changed)(void *arg);
+	const struct catalog_callbacks *callbacks; /* borrowed; NULL none */
 	void *arg;                  /* borrowed */
 	struct watch *watch;        /* owned */
 	struct loop_timer timer;    /* the next look */
@@ -44,6 +44,8 @@ struct catalog {
 	size_t file_count;
 	struct entry *known;        /* owned: the list at the last look */
 	size_t known_count;
+	struct catalog_passed *passed; /* owned: likewise, what was passed over */
+	size_t passed_count, passed_more;
 };
 
 /* One reading. */
@@ -54,8 +56,10 @@ struct catalog_reading {
 	struct entry *entries;      /* borrowed; room for CATALOG_ADDRESSES */
 	size_t count;
 	int64_t expiry;             /* the next one of a valid entry */
-	char *problem;              /* owned: why the first entry that does not count does not; NULL if all do */
+	char *problem;              /* owned: the first reason why something does not count; NULL if all does */
 	unsigned problems;
+	struct catalog_passed *passed; /* owned */
+	size_t passed_count, passed_more;
 };
 
 static void
@@ -63,6 +67,31 @@ catalog_problem(struct catalog_reading *reading, const char *name, const char *c
 {
 	if (reading->problems++ == 0)
 		reading->problem = name != NULL ? mem_print("%s: %s", name, cause) : mem_copy_text(cause);
+}
+
+/* An entry does not count. */
+static void
+catalog_pass_over(struct catalog_reading *reading, const char *name, const char *cause)
+{
+	struct catalog_passed *passed;
+
+	catalog_problem(reading, name, cause);
+	if (reading->passed_count == CATALOG_PASSED) {
+		reading->passed_more++;
+		return;
+	}
+	reading->passed = mem_resize(reading->passed, reading->passed_count + 1, sizeof *reading->passed);
+	passed = &reading->passed[reading->passed_count++];
+	memset(passed, 0, sizeof *passed);
+	snprintf(passed->name, sizeof passed->name, "%.63s", name);
+	snprintf(passed->cause, sizeof passed->cause, "%.95s", cause);
+}
+
+static void
+catalog_reading_clear(struct catalog_reading *reading)
+{
+	mem_free(reading->problem);
+	mem_free(reading->passed);
 }
 
 static int
@@ -108,6 +137,22 @@ catalog_forget(struct catalog *catalog)
 	catalog->file_count = 0;
 }
 
+static int
+catalog_compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A name whose file cannot be seen, for this reason.  It may be gone by now, which is no news. */
+static void
+catalog_miss(int folder, const char *name, int error, struct catalog_reading *reading)
+{
+	struct stat st;
+
+	if (error != ENOENT || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		catalog_pass_over(reading, name, strerror(error));
+}
+
 /* Replaces what is known of the files by their present state.  names and their array become ours. */
 static void
 catalog_see_all(struct catalog *catalog, int folder, char **names, size_t count, struct catalog_reading *reading)
@@ -116,9 +161,11 @@ catalog_see_all(struct catalog *catalog, int folder, char **names, size_t count,
 	size_t n = 0;
 	struct stat st;
 
+	qsort(names, count, sizeof *names, catalog_compare_names);
 	for (size_t i = 0; i < count; i++) {
 		files[n].name = names[i];
 		if (fstatat(folder, names[i], &st, 0) == -1) {
+			catalog_miss(folder, names[i], errno, reading);
 			mem_free(names[i]);
 			continue;
 		}
@@ -130,7 +177,6 @@ catalog_see_all(struct catalog *catalog, int folder, char **names, size_t count,
 	catalog_forget(catalog);
 	catalog->files = files;
 	catalog->file_count = n;
-	qsort(files, n, sizeof *files, catalog_compare_files);
 }
 
 /* Whether a file of this age counts; notes when it no longer will. */
@@ -144,7 +190,7 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
 		return true;
 	expiry = clock_after(file->seen - file->age, limit);
 	if (expiry <= reading->now) {
-		catalog_problem(reading, file->name, "expired");
+		catalog_pass_over(reading, file->name, "expired");
 		return false;
 	}
 	if (expiry < reading->expiry)
@@ -185,13 +231,13 @@ catalog_read_copy(struct catalog *catalog, int folder, const struct catalog_file
 
 	bytes = entry_read_file(folder, file->name, &catalog->owners, &st, cause);
 	if (bytes == NULL) {
-		catalog_problem(reading, file->name, cause);
+		catalog_pass_over(reading, file->name, cause);
 		return;
 	}
 	*strchr(bytes, '\n') = '\0';
 	error = entry_parse(bytes, &entry);
 	if (error != NULL)
-		catalog_problem(reading, file->name, error);
+		catalog_pass_over(reading, file->name, error);
 	else if (catalog_is_alive(catalog, file, entry.ttl, reading))
 		catalog_add(reading, &entry, file->name);
 	mem_free(bytes);
@@ -225,8 +271,12 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 	catalog_identify(catalog, &st, reading);
 	names = catalog_list(dir, &count);
 	catalog_see_all(catalog, dirfd(dir), names, count, reading);
-	for (size_t i = 0; i < catalog->file_count && reading->count < CATALOG_ADDRESSES; i++)
-		catalog_read_copy(catalog, dirfd(dir), &catalog->files[i], reading);
+	for (size_t i = 0; i < catalog->file_count; i++) {
+		if (reading->count < CATALOG_ADDRESSES)
+			catalog_read_copy(catalog, dirfd(dir), &catalog->files[i], reading);
+		else
+			catalog_pass_over(reading, catalog->files[i].name, "there are 64 addresses before it");
+	}
 	closedir(dir);
 }
 
@@ -246,7 +296,7 @@ catalog_read_line(struct catalog *catalog, size_t number, char *line, struct cat
 		*entry = (struct entry){ .ttl = CLOCK_NEVER, .weight = 1 };
 		error = address_parse(word, &entry->address);
 		if (error != NULL)
-			catalog_problem(reading, where, error);
+			catalog_pass_over(reading, where, error);
 		else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
 			reading->count++;
 	}
@@ -321,7 +371,7 @@ catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES
 		error = mem_print("catalog %s: %s", catalog->path, reading.problem);
 	else if (reading.count == 0)
 		error = mem_print("catalog %s: no copy of %s is listed", catalog->path, catalog->service);
-	mem_free(reading.problem);
+	catalog_reading_clear(&reading);
 	if (error != NULL)
 		return error;
 	*ret_count = reading.count;
@@ -353,16 +403,37 @@ catalog_is_same(const struct entry *a, const struct entry *b)
 	return address_equal(&a->address, &b->address) && a->priority == b->priority && a->weight == b->weight;
 }
 
-/* Looks at it; whether the list differs from the last look's. */
+/* Keeps what this look has passed over, in place of the last look's; whether it differs. */
 static bool
+catalog_keep_passed(struct catalog *catalog, struct catalog_reading *reading)
+{
+	bool same = reading->passed_count == catalog->passed_count && reading->passed_more == catalog->passed_more &&
+	    (reading->passed_count == 0 || memcmp(reading->passed, catalog->passed,
+	    reading->passed_count * sizeof *reading->passed) == 0);
+
+	mem_free(catalog->passed);
+	catalog->passed = reading->passed;
+	catalog->passed_count = reading->passed_count;
+	catalog->passed_more = reading->passed_more;
+	reading->passed = NULL;
+	return !same;
+}
+
+#define CATALOG_CHANGED 1u /* the list */
+#define CATALOG_PASSES  2u /* what is passed over */
+
+/* Looks at it; what differs from the last look. */
+static unsigned
 catalog_look(struct catalog *catalog)
 {
 	struct catalog_reading reading = { .entries = mem_new(CATALOG_ADDRESSES, sizeof *reading.entries) };
+	unsigned differs;
 	bool same;
 
 	catalog_set_watch(catalog);
 	catalog_read_any(catalog, &reading);
-	mem_free(reading.problem);
+	differs = catalog_keep_passed(catalog, &reading) ? CATALOG_PASSES : 0;
+	catalog_reading_clear(&reading);
 	same = reading.count == catalog->known_count;
 	for (size_t i = 0; same && i < reading.count; i++)
 		same = catalog_is_same(&reading.entries[i], &catalog->known[i]);
@@ -372,18 +443,23 @@ catalog_look(struct catalog *catalog)
 	catalog->last_look = reading.now;
 	catalog_schedule(catalog, reading.expiry < reading.now + CATALOG_LOOK_EVERY ? reading.expiry :
 	    reading.now + CATALOG_LOOK_EVERY);
-	return !same;
+	return differs | (same ? 0 : CATALOG_CHANGED);
 }
 
 static void
 catalog_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct catalog *catalog = arg;
+	unsigned differs = catalog_look(catalog);
 
 	(void)fd;
 	(void)what;
-	if (catalog_look(catalog) && catalog->changed != NULL)
-		catalog->changed(catalog->arg);
+	if (catalog->callbacks == NULL)
+		return;
+	if (differs & CATALOG_PASSES)
+		catalog->callbacks->passed_over(catalog->arg);
+	if (differs & CATALOG_CHANGED)
+		catalog->callbacks->changed(catalog->arg);
 }
 
 static void
@@ -418,7 +494,7 @@ catalog_set_path(struct catalog *catalog, const char *path)
 
 struct catalog *
 catalog_new(struct event_base *loop, const char *path, const char *service, int64_t max_age, char *const *owners,
-    void (*changed)(void *arg), void *arg)
+    const struct catalog_callbacks *callbacks, void *arg)
 {
 	struct catalog *catalog = mem_new(1, sizeof *catalog);
 
@@ -427,7 +503,7 @@ catalog_new(struct event_base *loop, const char *path, const char *service, int6
 	catalog_set_path(catalog, path);
 	catalog->max_age = max_age > 0 ? max_age : CLOCK_NEVER;
 	entry_owners_init(&catalog->owners, owners);
-	catalog->changed = changed;
+	catalog->callbacks = callbacks;
 	catalog->arg = arg;
 	loop_timer_init(&catalog->timer, loop, catalog_on_timer, catalog);
 	catalog->watch = watch_new(loop, catalog_on_change, catalog);
@@ -445,10 +521,19 @@ catalog_free(struct catalog *catalog)
 	catalog_forget(catalog);
 	entry_owners_clear(&catalog->owners);
 	mem_free(catalog->known);
+	mem_free(catalog->passed);
 	mem_free(catalog->path);
 	mem_free(catalog->service);
 	mem_free(catalog->parent);
 	mem_free(catalog->base);
 	mem_free(catalog->folder);
 	mem_free(catalog);
+}
+
+const struct catalog_passed *
+catalog_passed_over(const struct catalog *catalog, size_t *ret_count, size_t *ret_more)
+{
+	*ret_count = catalog->passed_count;
+	*ret_more = catalog->passed_more;
+	return catalog->passed;
 }

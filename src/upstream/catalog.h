@@ -18,18 +18,38 @@
 
 #define CATALOG_ADDRESSES 64   /* the first ones by name; further ones are left out */
 #define CATALOG_FILES     4096 /* in one folder; further ones are not looked at */
+#define CATALOG_PASSED    64   /* entries that are passed over; further ones are counted only */
 
 struct catalog;
 
-/* max_age: microseconds or CLOCK_NEVER; owners: names of users, NULL none.  Both texts are copied.  changed (unless
- * NULL) is called from the loop whenever the list of valid entries differs from before; it may free the catalog. */
+/* An entry that does not count, and why. */
+struct catalog_passed {
+	char name[ENTRY_FROM_SIZE];   /* its file's, perhaps cut, or "line 3" */
+	char cause[ENTRY_ERROR_SIZE];
+};
+
+/* Both are called from the loop alone. */
+struct catalog_callbacks {
+	/* The list of valid entries differs from before.  May free the catalog. */
+	void (*changed)(void *arg);
+	/* Which entries are passed over, or why, may differ from before. */
+	void (*passed_over)(void *arg);
+};
+
+/* max_age: microseconds or CLOCK_NEVER; owners: names of users, NULL none.  Both texts are copied; callbacks are
+ * borrowed, NULL: nothing is told. */
 struct catalog *catalog_new(struct event_base *loop, const char *path, const char *service, int64_t max_age,
-    char *const *owners, void (*changed)(void *arg), void *arg);
+    char *const *owners, const struct catalog_callbacks *callbacks, void *arg);
 void catalog_free(struct catalog *catalog);
 
 /* Reads it afresh.  NULL, the valid entries in the order of their names (at least one, none resolved), and whether
  * it is a folder; or an error (owned by the caller): "catalog /x/y: ...". */
 char *catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES], size_t *ret_count,
     bool *ret_folder);
+
+/* What the last look has passed over; valid until the loop's next turn.  ret_more: how many
+ * beyond these. */
+const struct catalog_passed *catalog_passed_over(const struct catalog *catalog, size_t *ret_count,
+    size_t *ret_more);
 
 #endif

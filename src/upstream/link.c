@@ -46,6 +46,7 @@ link_make_lookup(struct link *link)
 	link->lookup = lookup_new(link->loop, link->name, &link->settings->lookup,
 	    &link->table->services[link->service].groups[TABLE_GROUP_LOOKUP], &link->record->lookup,
 	    &link_lookup_callbacks, link);
+	link_tell_passed_over(link);
 }
 
 /* What a dead worker's look-up gave. */
@@ -243,6 +244,7 @@ link_begin_anew(struct link *link)
 	lookup_free(link->lookup);
 	endpoints_renew(&link->record->endpoints, clock_now());
 	link->record->lookup = (struct lookup_record){ 0 };
+	memset(link->record->passed_over, 0, sizeof link->record->passed_over);
 	link_make_lookup(link);
 	link->record->renewed = 1;
 	if (link->begun)
@@ -403,4 +405,10 @@ link_lookup(struct link *link, lookup_callback *callback, void *arg)
 	struct lookup_question question = link_question(link);
 
 	return lookup_ask(link->lookup, &question, callback, arg);
+}
+
+const struct catalog *
+link_catalog(const struct link *link)
+{
+	return lookup_catalog(link->lookup);
 }

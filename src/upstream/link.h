@@ -151,6 +151,9 @@ void link_fail(struct link *link, const char *by);
 
 void link_get_status(const struct link *link, struct link_status *ret_status);
 
+/* The catalog that it looks into, or NULL.  Borrowed, until the next reload. */
+const struct catalog *link_catalog(const struct link *link);
+
 /* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
  * of the upstream has changed.  Then the source of look-ups is made anew, ready connections are dropped, and it
  * connects anew at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */

@@ -186,6 +186,7 @@ link_on_refreshed(void *arg, const struct lookup_result *result)
 
 const struct lookup_callbacks link_lookup_callbacks = {
 	.changed = link_on_changed,
+	.passed_over = link_tell_passed_over,
 	.question = link_refresh_question,
 	.refreshed = link_on_refreshed,
 };

@@ -120,6 +120,9 @@ void link_address(const struct link *link, uint16_t number, char ret_text[ADDRES
 /* P31 to P33: it is connected, and meant to stay so. */
 bool link_is_to_stay(const struct link *link);
 
+/* Logs what of the catalog is passed over and was not told yet, by a dead worker neither; arg is the link. */
+void link_tell_passed_over(void *arg);
+
 /* Sees to the endpoints, now that the machine has come to rest. */
 void link_tend(struct link *link);
 

@@ -262,6 +262,39 @@ link_tell_listing(struct link *link, const struct lookup_result *result)
 	log_debug(link->name, "%s", text);
 }
 
+/* Whether its line stands in the log already. */
+static bool
+link_has_told(const struct link *link, uint64_t hash)
+{
+	for (size_t i = 0; i < CATALOG_PASSED; i++)
+		if (link->record->passed_over[i] == hash)
+			return true;
+	return false;
+}
+
+/* What is noted last: a death before it has a line told twice, and none lost. */
+void
+link_tell_passed_over(void *arg)
+{
+	struct link *link = arg;
+	const struct catalog *catalog = lookup_catalog(link->lookup);
+	uint64_t hashes[CATALOG_PASSED] = { 0 };
+	const struct catalog_passed *passed;
+	size_t count, more;
+	char text[64 + sizeof passed->name + sizeof passed->cause];
+
+	if (catalog == NULL)
+		return;
+	passed = catalog_passed_over(catalog, &count, &more);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof text, "catalog entry %s is passed over: %s", passed[i].name, passed[i].cause);
+		hashes[i] = repeats_hash(text);
+		if (!link_has_told(link, hashes[i]))
+			log_notice(link->name, "%s", text);
+	}
+	memcpy(link->record->passed_over, hashes, sizeof hashes);
+}
+
 void
 link_tell_rest(struct link *link)
 {

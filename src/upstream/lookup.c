@@ -549,6 +549,19 @@ lookup_on_changed(void *arg)
 		lookup->callbacks->changed(lookup->arg);
 }
 
+static void
+lookup_on_passed_over(void *arg)
+{
+	const struct lookup *lookup = arg;
+
+	if (lookup->callbacks != NULL)
+		lookup->callbacks->passed_over(lookup->arg);
+}
+
+static const struct catalog_callbacks lookup_catalog_callbacks = {
+	.changed = lookup_on_changed, .passed_over = lookup_on_passed_over
+};
+
 struct lookup *
 lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
     volatile pid_t *ret_group, struct lookup_record *record, const struct lookup_callbacks *callbacks, void *arg)
@@ -574,7 +587,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 		    settings->addresses[0] : "none", mem_list_length(settings->addresses) > 1 ? " ..." : "");
 	if (settings->script == NULL && settings->catalog != NULL)
 		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
-		    lookup_on_changed, lookup);
+		    &lookup_catalog_callbacks, lookup);
 	return lookup;
 }
 
@@ -606,6 +619,12 @@ int64_t
 lookup_running_since(const struct lookup *lookup)
 {
 	return lookup->run != NULL ? lookup->run->since : 0;
+}
+
+const struct catalog *
+lookup_catalog(const struct lookup *lookup)
+{
+	return lookup->catalog;
 }
 
 const char *

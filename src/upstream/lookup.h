@@ -81,12 +81,15 @@ struct lookup_record {
 struct lookup_callbacks {
 	/* The catalog's list of valid entries of this service differs from before (P24). */
 	void (*changed)(void *arg);
+	/* Which of its entries are passed over, or why, may differ from before. */
+	void (*passed_over)(void *arg);
 	/* A refresh is about to begin: with which question? */
 	struct lookup_question (*question)(void *arg);
 	/* It has ended, well or not. */
 	lookup_callback *refreshed;
 };
 
+struct catalog;
 struct lookup;
 
 /* A source, kept as long as the service: it watches its catalog.  Everything is borrowed; record and callbacks may be
@@ -128,6 +131,9 @@ void lookup_leave(struct lookup_waiter *waiter);
 
 /* Since when a look-up runs (monotonic), or 0. */
 int64_t lookup_running_since(const struct lookup *lookup);
+
+/* The catalog, to ask what is passed over; NULL where the source is another.  Borrowed. */
+const struct catalog *lookup_catalog(const struct lookup *lookup);
 
 /* "address 10.0.0.1:5", "script /x/y", "catalog /x/y": for status. */
 const char *lookup_describe(const struct lookup *lookup);

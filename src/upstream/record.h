@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "keep/table.h"
+#include "upstream/catalog.h"
 #include "upstream/endpoints.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
@@ -51,6 +52,7 @@ struct link_record {
 	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */
 	char abort_error[RECORD_ERROR_SIZE];
 	uint64_t noted;                /* hash of the last look-up result in the history */
+	uint64_t passed_over[CATALOG_PASSED]; /* hashes of the log's lines of entries that are passed over now */
 	int64_t last_error_at;         /* wall clock, 0 none */
 	int64_t since;                 /* wall clock: of the state shown */
 	int64_t down_since;            /* wall clock, 0 while up */

@@ -1,10 +1,12 @@
-"""endpoints tells of each address how it is, also after the worker's death."""
+"""endpoints, explain, top and metrics tell of each address how it is, also after the worker's death."""
 import json
+import os
 import re
 import signal
 
 import holdfast
 from lookup_script import Source
+from screen import Terminal
 from upstream import named, stall
 
 
@@ -48,13 +50,78 @@ def test_each_is_told_with_its_state(daemon, catalog, upstream):
         assert after[name]["connects"] >= endpoint["connects"]  # what the client took is replaced
 
 
-def test_for_people_what_is_not_well_stands_in_capitals(daemon, catalog, upstream):
+def test_for_people_what_is_not_well_stands_first_and_in_capitals(daemon, catalog, upstream):
     one, fine, _, refuses = begin(daemon, catalog, upstream)
     text = one.ctl("endpoints").stdout
+    assert [line.split()[2] for line in text.splitlines()] == ["STATE", "FAILED", "FAILED", "ok"], text
+    assert text.count("FAILED (tried again ") == 2, text
     assert re.search(rf"^s +{re.escape(fine)} +ok ", text, re.MULTILINE), text
     assert re.search(rf"^s +{re.escape(refuses)} +FAILED .*Connection refused", text, re.MULTILINE), text
     done = one.ctl("endpoints", "nobody")
     assert done.returncode == 1 and 'no service "nobody"' in done.stderr
+
+
+STORIES = (("hangs", r"failed: hello: no answer within 0\.2 s; tried again (in \d+\.\d s|now)"),
+           ("refuses", r"failed: Connection refused; tried again (in \d+\.\d s|now)"),
+           ("fine", r"ok; connections: [1-9]"))
+
+
+def stories(begun):
+    """What is told of each, in a regular expression."""
+    address = dict(zip(("fine", "hangs", "refuses"), begun[1:]))
+    return [re.escape(address[name]) + " " + story for name, story in STORIES]
+
+
+def test_explain_tells_the_same_after_the_history(daemon, catalog, upstream):
+    begun = begin(daemon, catalog, upstream)
+    for _ in range(2):
+        text = begun[0].ctl("explain", "s").stdout
+        lines = text.splitlines()[-4:]
+        assert lines[3].startswith("now: s is connected"), text
+        for story in stories(begun):
+            assert sum(bool(re.fullmatch("endpoint " + story, line)) for line in lines[:3]) == 1, (story, text)
+        assert lines[2].startswith(f"endpoint {begun[1]} ok"), text
+        begun[0].kill_worker(signal.SIGKILL)
+        begun[0].wait_connected("s")
+
+
+def test_the_detail_page_of_top(daemon, catalog, upstream):
+    begun = begin(daemon, catalog, upstream)
+    program = os.path.join(holdfast.BUILD, "holdfastctl")
+    screen = Terminal(program, "-s", begun[0].control, "top", columns=120, lines=30)
+    try:
+        screen.until("1-1 of 1")
+        screen.press("\r")
+        for story in stories(begun):
+            screen.until(lambda wanted=story: re.search("^" + wanted, screen.text(), re.MULTILINE))
+        assert screen.colour(f"{begun[3]} failed")[0] == "red"
+    finally:
+        screen.end()
+
+
+def test_what_a_catalog_passes_over(daemon, catalog, upstream):
+    server = upstream(named("a"))
+    catalog.publish("s", "good", server.address)
+    catalog.publish("s", "nonsense", "10.0.0.7")
+    one = daemon(f's: {{ lookup: {{ catalog = "{catalog.folder}"; }}; }};\n')
+    one.wait_connected("s")
+    line = "s: catalog entry nonsense is passed over: no port"
+    assert one.command("endpoints s")["passed_over"] == [{"service": "s", "name": "nonsense", "reason": "no port"}]
+    assert line in one.ctl("endpoints", "s").stdout.splitlines()
+    one.wait_log(line)
+    catalog.publish("s", "odd\x1bname", "10.0.0.8:0")
+    one.wait_log("is passed over: port 0 is not a port")
+    text = one.ctl("endpoints", "s").stdout
+    assert "is passed over: port 0 is not a port" in text and "\x1b" not in text
+    restarts = one.restarts()
+    one.kill_worker(signal.SIGKILL)
+    holdfast.until(lambda: one.restarts() > restarts and len(one.command("endpoints s")["passed_over"]) == 2, "again")
+    catalog.publish("s", "late", "nowhere")
+    one.wait_log("catalog entry late is passed over")
+    assert one.log().count(line) == 1 and one.log().count("port 0 is not a port") == 1, "each once"
+    catalog.publish("s", "nonsense", server.address)
+    holdfast.until(lambda: [entry["name"] for entry in one.command("endpoints s")["passed_over"]] ==
+                   ["late", "odd\x1bname"], "mended")
 
 
 def test_metrics(daemon, catalog, upstream):

@@ -22,7 +22,7 @@
 
 struct listener {
 	bool told;
-	unsigned calls;
+	unsigned calls, passed_over;
 };
 
 static void
@@ -32,6 +32,35 @@ on_changed(void *arg)
 
 	listener->told = true;
 	listener->calls++;
+}
+
+static void
+on_passed_over(void *arg)
+{
+	struct listener *listener = arg;
+
+	listener->told = true;
+	listener->passed_over++;
+}
+
+static const struct catalog_callbacks on_catalog = { .changed = on_changed, .passed_over = on_passed_over };
+
+/* What is passed over, "NAME: CAUSE" each; valid until the next call. */
+static inline const char *
+list_passed_over(const struct catalog *catalog)
+{
+	static char text[CATALOG_PASSED * (ENTRY_FROM_SIZE + ENTRY_ERROR_SIZE + 4)];
+	const struct catalog_passed *passed;
+	size_t count, more, length = 0;
+
+	text[0] = '\0';
+	passed = catalog_passed_over(catalog, &count, &more);
+	for (size_t i = 0; i < count; i++)
+		length += (size_t)snprintf(text + length, sizeof text - length, "%s%s: %s", i > 0 ? "; " : "",
+		    passed[i].name, passed[i].cause);
+	if (more > 0)
+		snprintf(text + length, sizeof text - length, "; %zu more", more);
+	return text;
 }
 
 /* The list, or "error: ..."; valid until the next call. */
@@ -79,8 +108,8 @@ open_catalog(int64_t max_age, struct listener *listener)
 {
 	if (listener != NULL)
 		memset(listener, 0, sizeof *listener);
-	return catalog_new(stage_loop, stage_path("c"), "cache", max_age, NULL, listener != NULL ? on_changed : NULL,
-	    listener);
+	return catalog_new(stage_loop, stage_path("c"), "cache", max_age, NULL,
+	    listener != NULL ? &on_catalog : NULL, listener);
 }
 
 static void

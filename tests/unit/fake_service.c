@@ -74,6 +74,13 @@ link_refuses(const struct link *link)
 	return link->refuses;
 }
 
+const struct catalog *
+link_catalog(const struct link *link)
+{
+	(void)link;
+	return NULL;
+}
+
 void
 link_reconnect(struct link *link)
 {

@@ -40,6 +40,11 @@ what_is_no_copy_is_passed_over(void **state)
 	assert_int_equal(symlink("cache", stage_path("c/cache/loop")), 0);
 	catalog = open_catalog(CLOCK_NEVER, NULL);
 	assert_string_equal(list(catalog), "10.0.0.1:1");
+	assert_string_equal(list_passed_over(catalog), "dangling: No such file or directory; "
+	    "loop: No such file or directory; blank: the first line is blank; "
+	    "device: not a regular file; empty: empty; fifo: not a regular file; "
+	    "folder: not a regular file; nonsense: no port; "
+	    "unfinished: no newline at its end");
 	catalog_free(catalog);
 }
 
@@ -117,6 +122,15 @@ large_files_and_many_files_are_bounded(void **state)
 	assert_memory_equal(list(catalog), "10.9.9.9:1 10.0.0.1:1 10.0.0.1:2 ", 33);
 	assert_null(strstr(list(catalog), ":64"));
 	assert_non_null(strstr(list(catalog), ":63"));
+	assert_memory_equal(list_passed_over(catalog), "01-too-large: ", 14);
+	assert_non_null(strstr(list_passed_over(catalog), "; 163: there are 64 addresses before it"));
+	for (int i = 70; i < 170; i++) {
+		snprintf(name, sizeof name, "c/cache/%03d", i + 100);
+		stage_publish(name, "10.0.0.2:1\n");
+	}
+	catalog_free(catalog);
+	catalog = open_catalog(CLOCK_NEVER, NULL);
+	assert_non_null(strstr(list_passed_over(catalog), "; 44 more"));
 	catalog_free(catalog);
 	mem_free(large);
 }

@@ -109,6 +109,36 @@ folders_that_come_and_go_are_noticed(void **state)
 }
 
 static void
+what_is_passed_over_is_told_when_it_changes(void **state)
+{
+	static struct listener listener;
+	struct catalog *catalog;
+
+	(void)state;
+	clear();
+	stage_publish("c/cache/a", "10.0.0.1\n");
+	catalog = open_catalog(CLOCK_NEVER, &listener);
+	assert_string_equal(list_passed_over(catalog), "a: no port");
+	set_age("c/cache/a", 5);
+	stage_idle(60 * CLOCK_MILLISECOND);
+	assert_int_equal(listener.passed_over, 0);
+	stage_publish("c/cache/a", "10.0.0.1:0\n");
+	assert_true(stage_run(&listener.told, CLOCK_SECOND));
+	assert_string_equal(list_passed_over(catalog), "a: port 0 is not a port");
+	listener.told = false;
+	stage_publish("c/cache/a", "10.0.0.1:1 ttl=0.3\n");
+	assert_true(stage_run(&listener.told, CLOCK_SECOND));
+	assert_int_equal(listener.calls, 1);
+	assert_string_equal(list_passed_over(catalog), "");
+	listener.told = false;
+	assert_true(stage_run(&listener.told, CLOCK_SECOND));
+	assert_string_equal(list_passed_over(catalog), "a: expired");
+	assert_int_equal(listener.passed_over, 3);
+	assert_int_equal(listener.calls, 2);
+	catalog_free(catalog);
+}
+
+static void
 many_catalogs_share_one_file(void **state)
 {
 	unsigned files = stage_count_files();
@@ -141,6 +171,7 @@ main(void)
 		cmocka_unit_test(a_heartbeat_is_not_a_change),
 		cmocka_unit_test(a_storm_of_changes_ends_in_the_last),
 		cmocka_unit_test(folders_that_come_and_go_are_noticed),
+		cmocka_unit_test(what_is_passed_over_is_told_when_it_changes),
 		cmocka_unit_test(many_catalogs_share_one_file),
 	};
 

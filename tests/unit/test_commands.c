@@ -10,10 +10,12 @@
 #include "daemon/commands.h"
 #include "fake_service.h"
 #include "keep/budget.h"
+#include "upstream/record.h"
 
 static struct table_header header;
 static struct table_service records[2];
-static struct table table = { .header = &header, .services = records };
+static uint32_t conns_open[2 * TABLE_ENDPOINTS];
+static struct table table = { .header = &header, .services = records, .conns_open = conns_open };
 static waiting_done *reload_done;
 static void *reload_arg;
 static bool reload_is_dry, reload_is_forced;
@@ -96,14 +98,15 @@ static void
 unknown_services_and_bad_words_are_errors(void **state)
 {
 	static const char *const unknown[] = {
-		"status x", "clients x", "wait x", "try x 1", "close x", "drain x", "open x", "kill x --id 1",
-		"reconnect x", "lookup x", "events x", "explain x", "config x", "pause x", "pause x 1 --kill",
-		"resume x", "fail x 1", "fail x 0",
+		"status x", "endpoints x", "clients x", "wait x", "try x 1", "close x", "drain x", "open x",
+		"kill x --id 1", "reconnect x", "lookup x", "events x", "explain x", "config x", "pause x",
+		"pause x 1 --kill", "resume x", "fail x 1", "fail x 0",
 	};
 	static const char *const usage[] = {
-		"status a b", "clients --by", "clients --by size", "wait", "wait one x", "wait one -1",
-		"wait one 1 2", "try one y", "close", "close --kill", "drain", "drain --all one", "drain one --wait",
-		"drain one --wait x", "kill one", "kill one --id", "kill one --pid 3", "kill --id 3 --user 4",
+		"status a b", "endpoints a b", "clients --by", "clients --by size", "wait", "wait one x",
+		"wait one -1", "wait one 1 2", "try one y", "close", "close --kill", "drain", "drain --all one",
+		"drain one --wait", "drain one --wait x", "kill one", "kill one --id", "kill one --pid 3",
+		"kill --id 3 --user 4",
 		"lookup -v", "lookup one -x", "ping x", "reload x", "pause", "pause --kill", "pause one x",
 		"pause one -1", "pause one 1 2", "pause one --all", "resume", "fail one", "fail one x",
 		"fail one 1 2", "fail one -1",
@@ -277,6 +280,78 @@ lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 		side_turn();
 }
 
+/* Three endpoints of a service, and what has become of each. */
+static void
+endpoints_setup(struct endpoints *e, int64_t now)
+{
+	static const char *const texts[] = { "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1" };
+	static const struct endpoints_settings settings = { .delay = 10 * CLOCK_SECOND, .max = 60 * CLOCK_SECOND,
+		.factor = 1 };
+	struct address addresses[3];
+	struct endpoint_listed listed[3];
+	struct endpoints_input in = { .now = now, .roll = DELAY_EXACT };
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_null(address_parse(texts[i], &addresses[i]));
+		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "f", .priority = (uint16_t)i,
+			.weight = 1, .order = (uint16_t)i };
+	}
+	endpoints_list(e, listed, 3, now);
+	for (size_t i = 0; i < 3; i++) {
+		in.number = e->list[i].number;
+		in.event = ENDPOINTS_BEGAN;
+		endpoints_tell(e, &settings, &in);
+		in.event = i == 2 ? ENDPOINTS_FAILED : ENDPOINTS_CONNECTED;
+		in.began = now - 20000;
+		in.error = "Connection refused";
+		endpoints_tell(e, &settings, &in);
+	}
+	/* Twice not listed: withdrawn. */
+	endpoints_list(e, (struct endpoint_listed[]){ listed[0], listed[2] }, 2, now + 2 * CLOCK_SECOND);
+	endpoints_list(e, (struct endpoint_listed[]){ listed[0], listed[2] }, 2, now + 4 * CLOCK_SECOND);
+}
+
+static void
+endpoints_tells_first_what_is_not_well(void **state)
+{
+	static const char *const states[] = { "failed", "withdrawn", "ok" };
+	static const char *const addresses[] = { "10.0.0.3:1", "10.0.0.2:1", "10.0.0.1:1" };
+	int64_t now = clock_now();
+	json_t *answer, *list, *one;
+
+	(void)state;
+	memset(records, 0, sizeof records);
+	endpoints_setup(&record_of(&table, 1)->endpoints, now);
+	conns_open[TABLE_ENDPOINTS + 1] = 3;
+	answer = ask("endpoints two");
+	list = json_object_get(answer, "endpoints");
+	assert_int_equal(json_array_size(list), 3);
+	for (size_t i = 0; i < 3; i++) {
+		one = json_array_get(list, i);
+		assert_string_equal(json_string_value(json_object_get(one, "state")), states[i]);
+		assert_string_equal(json_string_value(json_object_get(one, "address")), addresses[i]);
+		assert_int_equal(json_is_null(json_object_get(one, "failed_until")), i != 0);
+		assert_int_equal(json_is_null(json_object_get(one, "withdrawn_since")), i != 1);
+		answer_is(one, "connections", i == 1 ? "3" : "0");
+	}
+	answer_is(json_array_get(list, 0), "last_error", "\"Connection refused\"");
+	answer_is(json_array_get(list, 0), "connect_seconds", "null");
+	answer_is(json_array_get(list, 2), "connect_seconds", "0.02");
+	answer_is(json_array_get(list, 2), "from", "\"f\"");
+	answer_is(answer, "left_out", "0");
+	answer_is(answer, "passed_over", "[]");
+	json_decref(answer);
+	answer = ask("endpoints");
+	assert_int_equal(json_array_size(json_object_get(answer, "endpoints")), 3);
+	json_decref(answer);
+	expect("endpoints one", "endpoints", "[]");
+	answer = ask("explain two");
+	assert_int_equal(json_array_size(json_object_get(answer, "endpoints")), 3);
+	json_decref(answer);
+	memset(records, 0, sizeof records);
+	memset(conns_open, 0, sizeof conns_open);
+}
+
 static void
 reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 {
@@ -429,6 +504,7 @@ main(void)
 		TEST(drain_waits_until_no_client_is_left),
 		TEST(clients_are_listed_counted_and_killed),
 		TEST(lookup_shows_the_result_and_is_left_with_its_connection),
+		TEST(endpoints_tells_first_what_is_not_well),
 		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),
 		TEST(a_dry_run_tells_each_setting_and_what_a_renewal_does),
 		TEST(the_plain_ones_answer),

@@ -26,8 +26,14 @@ on_refreshed(void *arg, const struct lookup_result *result)
 	on_lookup(&refreshed, result);
 }
 
+static void
+on_passed_over(void *arg)
+{
+	(void)arg;
+}
+
 static const struct lookup_callbacks callbacks = { .changed = on_changed, .question = refresh_question,
-	.refreshed = on_refreshed };
+	.refreshed = on_refreshed, .passed_over = on_passed_over };
 
 /* Waits for so many refreshes. */
 static void

@@ -223,6 +223,38 @@ the_story_of_a_service_is_folded_and_followed(void **state)
 	json_decref((json_t *)(uintptr_t)scene.history);
 }
 
+static json_t *
+endpoint(const char *address, const char *state, int connections)
+{
+	return json_pack("{s:s, s:s, s:i, s:s, s:s}", "address", address, "state", state, "connections", connections,
+	    "failed_until", ago(-8), "last_error", "hello: no answer within 5.0 s");
+}
+
+static void
+endpoints_have_their_stories_above_the_services(void **state)
+{
+	json_t *list = json_pack("[o, o, o]", endpoint("10.0.0.5:5432", "failed", 0),
+	    endpoint("10.0.0.6:5432", "withdrawn", 3), endpoint("10.0.0.7:5432", "ok", 2));
+
+	(void)state;
+	scene.history = json_pack("{s:[], s:o}", "entries", "endpoints", list);
+	top_state_key(&view, TOP_KEY_ENTER);
+	show(100, 24);
+	assert_string_equal(screen->lines[2].text,
+	    "10.0.0.5:5432 failed: hello: no answer within 5.0 s; tried again in 8.0 s");
+	assert_int_equal(look("10.0.0.5:5432 failed"), SCREEN_DOWN);
+	assert_string_equal(screen->lines[3].text, "10.0.0.6:5432 withdrawn by the look-up; connections left: 3");
+	assert_int_equal(look("10.0.0.6:5432"), SCREEN_HOLD);
+	assert_string_equal(screen->lines[4].text, "10.0.0.7:5432 ok; connections: 2");
+	show(100, 12);
+	assert_null(strstr(line("TIME"), "10.0.0.7"));
+	for (int i = 0; i < 61; i++)
+		json_array_append_new(list, endpoint("10.0.0.8:5432", "ok", 0));
+	show(100, 24);
+	assert_string_equal(screen->lines[7].text, "59 more: holdfastctl endpoints");
+	json_decref((json_t *)(uintptr_t)scene.history);
+}
+
 static void
 numbers_take_four_characters_at_most(void **state)
 {
@@ -252,6 +284,7 @@ main(void)
 		TEST(an_absent_daemon_and_bad_files_are_said),
 		TEST(a_filter_says_how_many_it_hides),
 		TEST(the_story_of_a_service_is_folded_and_followed),
+		TEST(endpoints_have_their_stories_above_the_services),
 		TEST(numbers_take_four_characters_at_most),
 	};
 
