@@ -90,7 +90,7 @@ events_set_last(struct events *events, const char *service, json_t *event)
 
 /* The wall clock's time of an event: the history's, so that all who tell of it tell the same. */
 static int64_t
-events_time(const struct table_service *service, const struct link_event *event)
+events_time(const struct table_service *service, const struct upstream_event *event)
 {
 	const struct table_event *noted = explain_last_event(service);
 	int64_t now = clock_wall();
@@ -100,12 +100,12 @@ events_time(const struct table_service *service, const struct link_event *event)
 }
 
 static json_t *
-events_object(const struct table_service *service, const struct link_event *event)
+events_object(const struct table_service *service, const struct upstream_event *event)
 {
 	char time[CLOCK_TEXT_SIZE];
 
 	clock_format(events_time(service, event), time);
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i}", "event", link_event_name(event->kind),
+	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i}", "event", upstream_event_name(event->kind),
 	    "service", service->name, "time", time, "address", control_text_or_null(event->address),
 	    "error", control_text_or_null(event->error), "failures", (int)event->failures);
 }
@@ -152,7 +152,7 @@ subscriber_end(void *arg)
 }
 
 void
-events_publish(struct events *events, const struct table_service *service, const struct link_event *event)
+events_publish(struct events *events, const struct table_service *service, const struct upstream_event *event)
 {
 	json_t *object = events_object(service, event);
 	struct subscriber *subscriber;
@@ -173,7 +173,7 @@ events_from_history(const struct table_service *service)
 	if (event == NULL)
 		return NULL;
 	clock_format(event->wall, time);
-	return json_pack("{s:s, s:s, s:s, s:o}", "event", link_event_name((enum link_event_kind)event->kind),
+	return json_pack("{s:s, s:s, s:s, s:o}", "event", upstream_event_name((enum upstream_event_kind)event->kind),
 	    "service", service->name, "time", time, "text", control_text_or_null(event->text));
 }
 

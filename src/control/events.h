@@ -10,7 +10,7 @@
 
 #include "control/control.h"
 #include "keep/table.h"
-#include "upstream/link.h"
+#include "upstream/upstream.h"
 
 struct events;
 
@@ -19,8 +19,8 @@ struct events *events_new(void);
 /* All subscribers must be gone (control_free() first). */
 void events_free(struct events *events);
 
-/* An event of the service with this record; its time is the history's, where the link noted it just now. */
-void events_publish(struct events *events, const struct table_service *service, const struct link_event *event);
+/* An event of the service with this record; its time is the history's, where the upstream noted it just now. */
+void events_publish(struct events *events, const struct table_service *service, const struct upstream_event *event);
 
 /* Tells request the last event of a service; out of its history, where none was published yet. */
 void events_tell_last(const struct events *events, struct control_request *request,

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "control/control.h"
-#include "upstream/link.h"
+#include "upstream/upstream.h"
 
 static const struct table_event *
 explain_entry_at(const struct table_service *service, uint64_t number)
@@ -24,7 +24,8 @@ explain_entry(const struct table_event *entry)
 	char time[CLOCK_TEXT_SIZE];
 
 	clock_format(entry->wall, time);
-	return json_pack("{s:s, s:s, s:o}", "time", time, "event", link_event_name((enum link_event_kind)entry->kind),
+	return json_pack("{s:s, s:s, s:o}", "time", time, "event",
+	    upstream_event_name((enum upstream_event_kind)entry->kind),
 	    "text", control_text(entry->text));
 }
 
@@ -42,7 +43,7 @@ const struct table_event *
 explain_last_event(const struct table_service *service)
 {
 	for (uint64_t i = service->history_next; i-- > explain_oldest(service);)
-		if (explain_entry_at(service, i)->kind != LINK_NOTE)
+		if (explain_entry_at(service, i)->kind != UPSTREAM_NOTE)
 			return explain_entry_at(service, i);
 	return NULL;
 }

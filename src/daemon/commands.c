@@ -60,11 +60,11 @@ commands_need_open(const struct commands_context *context, struct control_reques
 	struct service *service = commands_need(context, request, name);
 	struct service_status status;
 
-	if (service == NULL || !link_refuses(service_link(service)))
+	if (service == NULL || !upstream_refuses(service_upstream(service)))
 		return service;
 	service_get_status(service, &status);
 	control_fail(request, NULL, "%s: %s; \"open %s\" starts it anew", name,
-	    link_state_name(status.link.state), name);
+	    upstream_state_name(status.upstream.state), name);
 	return NULL;
 }
 
@@ -205,8 +205,8 @@ commands_explain(void *arg, struct control_request *request, int argc, char **ar
 		return;
 	service_get_status(service, &status);
 	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "service", service_name(service),
-	    "state", link_state_name(status.link.state), "since", commands_time(status.link.since),
-	    "down_since", commands_time(status.link.down_since),
+	    "state", upstream_state_name(status.upstream.state), "since", commands_time(status.upstream.since),
+	    "down_since", commands_time(status.upstream.down_since),
 	    "endpoints", commands_endpoints_of(context, service),
 	    "entries", explain_entries(&context->table->services[service_index(service)])));
 }

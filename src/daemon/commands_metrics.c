@@ -12,22 +12,22 @@
 #define METRICS_ENDPOINTS 4096
 
 static void
-metrics_take_link(struct metrics_service *metrics, const struct link_status *link)
+metrics_take_upstream(struct metrics_service *metrics, const struct upstream_status *upstream)
 {
-	int64_t down = link->down_since == 0 ? 0 : clock_wall() - link->down_since;
+	int64_t down = upstream->down_since == 0 ? 0 : clock_wall() - upstream->down_since;
 
-	metrics->up = link->up;
+	metrics->up = upstream->up;
 	metrics->down = down > 0 ? down : 0; /* the wall clock may have been set back */
-	metrics->warm = link->warm;
-	metrics->standby = link->standby;
-	metrics->outages = link->outages;
-	metrics->attempts = link->attempts;
-	metrics->connects = link->connects;
-	metrics->disconnects = link->disconnects;
-	metrics->lookup_failures = link->lookup_failures;
-	metrics->expiries = link->expiries;
-	metrics->handler_failures = link->handler_failures;
-	metrics->notify_dropped = link->notify_dropped;
+	metrics->warm = upstream->warm;
+	metrics->standby = upstream->standby;
+	metrics->outages = upstream->outages;
+	metrics->attempts = upstream->attempts;
+	metrics->connects = upstream->connects;
+	metrics->disconnects = upstream->disconnects;
+	metrics->lookup_failures = upstream->lookup_failures;
+	metrics->expiries = upstream->expiries;
+	metrics->handler_failures = upstream->handler_failures;
+	metrics->notify_dropped = upstream->notify_dropped;
 }
 
 static void
@@ -92,7 +92,7 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	metrics->held = status.held;
 	metrics->max_clients = service_get_settings(service)->crowd.max_clients;
 	memcpy(metrics->bytes, status.bytes, sizeof metrics->bytes);
-	metrics_take_link(metrics, &status.link);
+	metrics_take_upstream(metrics, &status.upstream);
 	metrics_take_counters(metrics, status.counters);
 	metrics->pauses_max_clients = status.pauses[TABLE_PAUSE_MAX_CLIENTS];
 	metrics->pauses_max_held = status.pauses[TABLE_PAUSE_MAX_HELD];

@@ -128,7 +128,7 @@ open_all(const struct commands_context *context, struct control_request *request
 	int opened = 0;
 
 	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
-		if (link_refuses(service_link(service))) {
+		if (upstream_refuses(service_upstream(service))) {
 			service_open(service, control_uid(request));
 			opened++;
 		}
@@ -170,6 +170,6 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
 		return;
 	}
-	link_reconnect(service_link(service));
+	upstream_reconnect(service_upstream(service));
 	control_answer(request, json_pack("{s:s}", "service", argv[1]));
 }

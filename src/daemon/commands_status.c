@@ -28,21 +28,22 @@ status_span_between(int64_t from, int64_t to)
 }
 
 static void
-status_add_link(json_t *object, const struct link_status *link)
+status_add_upstream(json_t *object, const struct upstream_status *upstream)
 {
-	json_object_set_new(object, "state", json_string(link_state_name(link->state)));
-	status_set_bool(object, "up", link->up);
-	json_object_set_new(object, "address", control_text_or_null(link->address));
-	json_object_set_new(object, "since", commands_time(link->since));
-	json_object_set_new(object, "down_since", commands_time(link->down_since));
-	status_set(object, "failures", link->failures);
-	status_set(object, "outages", link->outages);
-	json_object_set_new(object, "next_attempt_in_seconds", status_span_between(clock_now(), link->next_attempt));
-	json_object_set_new(object, "last_error", control_text_or_null(link->last_error));
-	json_object_set_new(object, "last_error_at", commands_time(link->last_error_at));
-	json_object_set_new(object, "lookup", control_text_or_null(link->lookup));
+	json_object_set_new(object, "state", json_string(upstream_state_name(upstream->state)));
+	status_set_bool(object, "up", upstream->up);
+	json_object_set_new(object, "address", control_text_or_null(upstream->address));
+	json_object_set_new(object, "since", commands_time(upstream->since));
+	json_object_set_new(object, "down_since", commands_time(upstream->down_since));
+	status_set(object, "failures", upstream->failures);
+	status_set(object, "outages", upstream->outages);
+	json_object_set_new(object, "next_attempt_in_seconds", status_span_between(clock_now(),
+	    upstream->next_attempt));
+	json_object_set_new(object, "last_error", control_text_or_null(upstream->last_error));
+	json_object_set_new(object, "last_error_at", commands_time(upstream->last_error_at));
+	json_object_set_new(object, "lookup", control_text_or_null(upstream->lookup));
 	json_object_set_new(object, "lookup_running_seconds",
-	    status_span_between(link->lookup_running_since, clock_now()));
+	    status_span_between(upstream->lookup_running_since, clock_now()));
 }
 
 static void
@@ -53,9 +54,9 @@ status_add_clients(json_t *object, const struct service_status *status)
 	json_object_set_new(object, "held_longest_seconds",
 	    status->held == 0 ? json_null() : commands_span(status->held_longest));
 	status_set(object, "in_flight", status->shared.in_flight);
-	status_set(object, "warm", status->link.warm);
-	status_set_bool(object, "resting", status->link.resting);
-	status_set_bool(object, "withdrawn", status->link.withdrawn);
+	status_set(object, "warm", status->upstream.warm);
+	status_set_bool(object, "resting", status->upstream.resting);
+	status_set_bool(object, "withdrawn", status->upstream.withdrawn);
 	status_set_bool(object, "paused", status->paused);
 }
 
@@ -76,23 +77,23 @@ status_pause_counts(const uint64_t *pauses)
 static void
 status_add_counters(json_t *object, const struct service_status *status)
 {
-	const struct link_status *link = &status->link;
+	const struct upstream_status *upstream = &status->upstream;
 
-	status_set(object, "attempts", link->attempts);
-	status_set(object, "connects", link->connects);
-	status_set(object, "disconnects", link->disconnects);
+	status_set(object, "attempts", upstream->attempts);
+	status_set(object, "connects", upstream->connects);
+	status_set(object, "disconnects", upstream->disconnects);
 	status_set(object, "bytes_from_clients", status->bytes[TABLE_UP]);
 	status_set(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
 	json_object_set_new(object, "socket", control_text_or_null(status->socket));
 	json_object_set_new(object, "socket_error", control_text_or_null(status->socket_error));
 	status_set(object, "clients_total", status->counters->clients);
 	status_set(object, "lost_bytes", status->counters->lost_bytes);
-	status_set(object, "lookup_failures", link->lookup_failures);
-	status_set(object, "expiries", link->expiries);
-	status_set(object, "handler_failures", link->handler_failures);
-	status_set(object, "notify_dropped", link->notify_dropped);
-	status_set(object, "candidates", link->endpoints);
-	status_set(object, "dialling", link->dialling);
+	status_set(object, "lookup_failures", upstream->lookup_failures);
+	status_set(object, "expiries", upstream->expiries);
+	status_set(object, "handler_failures", upstream->handler_failures);
+	status_set(object, "notify_dropped", upstream->notify_dropped);
+	status_set(object, "candidates", upstream->endpoints);
+	status_set(object, "dialling", upstream->dialling);
 	status_set_bool(object, "accepting_paused", status->accepting_paused != TABLE_PAUSE_NONE);
 	json_object_set_new(object, "accepting_paused_by",
 	    control_text_or_null(status_pauses[status->accepting_paused]));
@@ -109,7 +110,7 @@ status_add_shared(json_t *object, const struct service_status *status)
 	status_set(object, "messages_to_clients", shared->messages[TABLE_DOWN]);
 	status_set(object, "losses", shared->lost);
 	status_set(object, "retries", shared->retried);
-	status_set(object, "standby", status->link.standby);
+	status_set(object, "standby", status->upstream.standby);
 }
 
 static json_t *
@@ -172,7 +173,7 @@ status_service(const struct service *service)
 	service_get_status(service, &status);
 	json_object_set_new(object, "service", json_string(service_name(service)));
 	json_object_set_new(object, "mode", json_string(status.mode == SERVICE_SHARED ? "shared" : "session"));
-	status_add_link(object, &status.link);
+	status_add_upstream(object, &status.upstream);
 	status_add_clients(object, &status);
 	status_add_counters(object, &status);
 	if (status.mode == SERVICE_SHARED)

@@ -1,4 +1,4 @@
-/* wait, try, close, lookup: commands that a link answers later. */
+/* wait, try, close, lookup: commands that an upstream answers later. */
 #include <string.h>
 
 #include "base/address.h"
@@ -7,14 +7,14 @@
 #include "base/mem.h"
 #include "daemon/commands_parts.h"
 
-typedef struct link_waiter *wait_ask(struct link *link, link_answer *answer, void *arg);
+typedef struct upstream_waiter *wait_ask(struct upstream *upstream, upstream_answer *answer, void *arg);
 
-/* A request that waits for a link.  Freed when it is answered or cancelled. */
+/* A request that waits for an upstream.  Freed when it is answered or cancelled. */
 struct wait {
 	const struct commands_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; of the service */
-	struct link_waiter *waiter;             /* owned; NULL when it has answered */
+	struct upstream_waiter *waiter;             /* owned; NULL when it has answered */
 	int64_t span;                           /* 0: no limit */
 	struct loop_timer timer;
 	json_t *(*done)(const struct wait *wait); /* what a good answer says */
@@ -27,7 +27,7 @@ wait_free(struct wait *wait)
 {
 	loop_timer_stop(&wait->timer);
 	if (wait->waiter != NULL)
-		link_waiter_cancel(wait->waiter);
+		upstream_waiter_cancel(wait->waiter);
 	mem_free(wait->name);
 	mem_free(wait);
 }
@@ -44,7 +44,7 @@ wait_is_for_opening(const struct wait *wait)
 {
 	const struct service *service = commands_find(wait->context, wait->name);
 
-	return service != NULL && link_refuses(service_link(service));
+	return service != NULL && upstream_refuses(service_upstream(service));
 }
 
 /* Why nobody can connect to the service's socket; NULL if there is one. */
@@ -86,13 +86,14 @@ describe(const struct service *service)
 
 	service_get_status(service, &status);
 	if (status.paused)
-		return mem_print("%s, paused by an operator", link_state_name(status.link.state));
+		return mem_print("%s, paused by an operator", upstream_state_name(status.upstream.state));
 	if (status.failing_until != 0)
-		return mem_print("%s, made to fail for %.1f s more", link_state_name(status.link.state),
+		return mem_print("%s, made to fail for %.1f s more", upstream_state_name(status.upstream.state),
 		    (double)(status.failing_until - clock_now()) / 1e6);
-	if (status.link.last_error[0] == '\0')
-		return mem_print("%s", link_state_name(status.link.state));
-	return mem_print("%s; last error: %s", link_state_name(status.link.state), status.link.last_error);
+	if (status.upstream.last_error[0] == '\0')
+		return mem_print("%s", upstream_state_name(status.upstream.state));
+	return mem_print("%s; last error: %s", upstream_state_name(status.upstream.state),
+	    status.upstream.last_error);
 }
 
 static void
@@ -121,7 +122,7 @@ wait_start(const struct commands_context *context, struct control_request *reque
 	wait->name = mem_copy_text(service_name(service));
 	wait->span = span;
 	wait->done = done;
-	wait->waiter = ask(service_link(service), wait_answered, wait);
+	wait->waiter = ask(service_upstream(service), wait_answered, wait);
 	loop_timer_init(&wait->timer, context->loop, wait_too_long, wait);
 	if (span != 0)
 		loop_timer_at(&wait->timer, clock_after(clock_now(), span));
@@ -132,12 +133,12 @@ static json_t *
 done_connected(const struct wait *wait)
 {
 	struct service *service = commands_find(wait->context, wait->name);
-	struct service_status status = { .link.address = "" };
+	struct service_status status = { .upstream.address = "" };
 
 	if (service != NULL)
 		service_get_status(service, &status);
 	return json_pack("{s:s, s:b, s:o}", "service", wait->name, "connected", 1,
-	    "address", control_text_or_null(status.link.address));
+	    "address", control_text_or_null(status.upstream.address));
 }
 
 static json_t *
@@ -159,9 +160,9 @@ answer_at_once(struct control_request *request, const struct service *service)
 	char *text;
 
 	service_get_status(service, &status);
-	if (status.link.state == LINK_IS_CONNECTED) {
+	if (status.upstream.state == UPSTREAM_IS_CONNECTED) {
 		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
-		    "connected", 1, "address", control_text_or_null(status.link.address)));
+		    "connected", 1, "address", control_text_or_null(status.upstream.address)));
 		return;
 	}
 	text = describe(service);
@@ -177,8 +178,8 @@ end_idleness(struct service *service)
 	struct service_status status;
 
 	service_get_status(service, &status);
-	if (status.link.state == LINK_IDLE)
-		link_reconnect(service_link(service));
+	if (status.upstream.state == UPSTREAM_IDLE)
+		upstream_reconnect(service_upstream(service));
 }
 
 /* The optional number of seconds; false, and the request is answered, if it is none. */
@@ -212,7 +213,7 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	if (!control_may_wait(request))
 		return;
 	end_idleness(service);
-	wait_start(arg, request, service, link_wait, span, done_connected);
+	wait_start(arg, request, service, upstream_wait, span, done_connected);
 }
 
 void
@@ -229,7 +230,7 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 	else if (!control_may_wait(request))
 		return;
 	end_idleness(service);
-	wait_start(arg, request, service, link_try, span, done_connected);
+	wait_start(arg, request, service, upstream_try, span, done_connected);
 }
 
 void
@@ -244,7 +245,7 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	if (service == NULL)
 		return;
 	service_close(service, control_uid(request), kill);
-	wait_start(arg, request, service, link_wait_closed, 0, done_closed);
+	wait_start(arg, request, service, upstream_wait_closed, 0, done_closed);
 }
 
 /* A request that waits for a look-up. */
@@ -350,8 +351,8 @@ commands_lookup(void *arg, struct control_request *request, int argc, char **arg
 	question = mem_new(1, sizeof *question);
 	question->request = request;
 	question->name = mem_copy_text(argv[1]);
-	question->source = mem_copy_text(status.link.lookup);
+	question->source = mem_copy_text(status.upstream.lookup);
 	question->verbose = verbose;
-	question->waiter = link_lookup(service_link(service), question_answered, question);
+	question->waiter = upstream_lookup(service_upstream(service), question_answered, question);
 	control_on_cancel(request, question_cancel, question);
 }

@@ -192,7 +192,7 @@ config_number_names(struct config *config)
 		config_number(&settings->listener.group, names_ask_group);
 		config_number_list(settings->crowd.allow_users, names_ask_user);
 		config_number_list(settings->crowd.allow_groups, names_ask_group);
-		config_number_list(settings->link.lookup.owners, names_ask_user);
+		config_number_list(settings->upstream.lookup.owners, names_ask_user);
 	}
 }
 

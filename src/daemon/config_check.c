@@ -167,7 +167,7 @@ config_check_catalog(struct draft *draft, const struct draft_service *service, c
 static void
 config_check_hello(struct draft *draft, const struct draft_service *service)
 {
-	const struct hello_settings *hello = &service->settings->link.hello;
+	const struct hello_settings *hello = &service->settings->upstream.hello;
 	const struct draft_place *place = draft_service_place(service, "hello");
 	bool blind = draft->test && getenv("CREDENTIALS_DIRECTORY") == NULL;
 	char *wrong, *text;
@@ -195,7 +195,7 @@ config_check_hello(struct draft *draft, const struct draft_service *service)
 static void
 config_check_probe(struct draft *draft, const struct draft_service *service)
 {
-	const struct probe_settings *probe = &service->settings->link.dial.probe;
+	const struct probe_settings *probe = &service->settings->upstream.dial.probe;
 	const char *path = probe->path;
 	bool wrong = path[0] != '/';
 
@@ -247,17 +247,17 @@ config_check_service_files(struct draft *draft, const struct draft_service *serv
 	const struct service_settings *settings = service->settings;
 
 	config_check_socket_place(draft, service);
-	config_check_program(draft, service, "lookup.script", settings->link.lookup.script);
-	config_check_program(draft, service, "on_event", settings->link.on_event);
-	config_check_program(draft, service, "notify", settings->link.notify);
-	config_check_catalog(draft, service, settings->link.lookup.catalog);
+	config_check_program(draft, service, "lookup.script", settings->upstream.lookup.script);
+	config_check_program(draft, service, "on_event", settings->upstream.on_event);
+	config_check_program(draft, service, "notify", settings->upstream.notify);
+	config_check_catalog(draft, service, settings->upstream.lookup.catalog);
 	config_check_hello(draft, service);
 	config_check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
 	    settings->crowd.allow_users, false);
 	config_check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
 	    settings->crowd.allow_groups, true);
 	config_check_names(draft, draft_service_place(service, "lookup.owners"), "lookup.owners",
-	    settings->link.lookup.owners, false);
+	    settings->upstream.lookup.owners, false);
 }
 
 static void
@@ -277,7 +277,7 @@ config_check_files(struct draft *draft)
 static void
 config_check_hidden(struct draft *draft, const struct draft_service *service, const char *setting, char *const *list)
 {
-	char *const *names = service->settings->link.lookup.secrets;
+	char *const *names = service->settings->upstream.lookup.secrets;
 	bool arguments = strcmp(setting, "lookup.args") == 0;
 
 	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
@@ -299,15 +299,16 @@ config_port_of(const char *text)
 static void
 config_hint_warm(struct draft *draft, const struct draft_service *service)
 {
-	char *const *addresses = service->settings->link.lookup.addresses;
-	unsigned warm = service->settings->link.pconn.warm, port = addresses == NULL ? 0 :
+	char *const *addresses = service->settings->upstream.lookup.addresses;
+	unsigned warm = service->settings->upstream.pconn.warm, port = addresses == NULL ? 0 :
 	    config_port_of(addresses[0]);
 
-	if (warm == LINK_WARM_AUTO && port == MYSQL_PORT && service->settings->link.dial.probe.kind == PROBE_NONE)
+	if (warm == UPSTREAM_WARM_AUTO && port == MYSQL_PORT &&
+	    service->settings->upstream.dial.probe.kind == PROBE_NONE)
 		draft_warning(draft, draft_service_place(service, "address"), "address",
 		    "port %u is MySQL's, which counts each attempt's connection as broken off: "
 		    "probe = \"mysql\" suits it", port);
-	if (warm == LINK_WARM_AUTO || warm == 0)
+	if (warm == UPSTREAM_WARM_AUTO || warm == 0)
 		return;
 	for (size_t i = 0; i < sizeof silent_ports / sizeof silent_ports[0]; i++)
 		if (port == silent_ports[i].port)
@@ -352,7 +353,7 @@ static void
 config_hint_peer(struct draft *draft, const struct draft_service *service)
 {
 	const struct service_settings *settings = service->settings;
-	char *const *addresses = settings->link.lookup.addresses;
+	char *const *addresses = settings->upstream.lookup.addresses;
 
 	if (settings->crowd.allow_users != NULL || settings->crowd.allow_groups != NULL ||
 	    (settings->listener.path[0] != '@' && (settings->listener.mode & S_IWOTH) == 0))
@@ -405,7 +406,7 @@ config_hint(struct draft *draft)
 static void
 config_check_service(struct draft *draft, const struct draft_service *service)
 {
-	const struct lookup_settings *lookup = &service->settings->link.lookup;
+	const struct lookup_settings *lookup = &service->settings->upstream.lookup;
 
 	config_check_shared(draft, service);
 	config_check_probe(draft, service);
@@ -429,7 +430,7 @@ config_is_own_socket(const struct draft *draft, const char *path)
 static void
 config_check_loop(struct draft *draft, const struct draft_service *service)
 {
-	char *const *addresses = service->settings->link.lookup.addresses;
+	char *const *addresses = service->settings->upstream.lookup.addresses;
 	bool several = addresses != NULL && addresses[0] != NULL && addresses[1] != NULL;
 	const char *name = several ? "addresses" : "address";
 

@@ -65,7 +65,7 @@ check_texts(struct draft *draft, const struct draft_service *service)
 static void
 check_hello(struct draft *draft, const struct draft_service *service)
 {
-	const struct hello_settings *hello = &service->settings->link.hello;
+	const struct hello_settings *hello = &service->settings->upstream.hello;
 
 	for (size_t i = 0; i < hello->count && service->settings->shared.replies == SHARED_ORDERED; i++)
 		if (hello->steps[i].expect == NULL && hello->steps[i].abort_on == NULL)

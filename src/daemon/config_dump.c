@@ -19,7 +19,7 @@ config_dump_indent(FILE *out, unsigned depth)
 bool
 config_is_written(const struct setting *setting, const struct service_settings *service)
 {
-	const struct lookup_settings *lookup = service == NULL ? NULL : &service->link.lookup;
+	const struct lookup_settings *lookup = service == NULL ? NULL : &service->upstream.lookup;
 	bool several = lookup != NULL && mem_list_length(lookup->addresses) > 1;
 
 	if (lookup == NULL)

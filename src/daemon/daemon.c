@@ -23,7 +23,7 @@
 #define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
 
 static void
-daemon_on_event(void *arg, struct service *service, const struct link_event *event)
+daemon_on_event(void *arg, struct service *service, const struct upstream_event *event)
 {
 	struct daemon *daemon = arg;
 

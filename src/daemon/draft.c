@@ -180,7 +180,7 @@ static void
 draft_take_service_group(const struct taking *taking, const config_setting_t *group)
 {
 	struct service_settings *settings = taking->object;
-	struct lookup_settings *lookup = &settings->link.lookup, inherited = *lookup;
+	struct lookup_settings *lookup = &settings->upstream.lookup, inherited = *lookup;
 	struct draft_place own[SETTINGS_MAX] = { 0 };
 	struct taking inner = *taking;
 	unsigned sources;
@@ -403,22 +403,22 @@ static void
 draft_complete_service(struct draft *draft, struct draft_service *service)
 {
 	struct service_settings *settings = service->settings;
-	struct link_settings *link = &settings->link;
+	struct upstream_settings *upstream = &settings->upstream;
 
 	draft_complete_path(draft->config, &settings->listener.path,
 	    draft_is_named(service, "listen.path") ? NULL : settings->name);
 	if (!draft_is_named(service, "pick"))
-		link->endpoints.pick = link->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
-	if (!draft_is_named(service, "hold_retry") && link->lookup.script != NULL)
-		link->pconn.hold_retry = CLOCK_SECOND;
-	link->shared = settings->mode == SERVICE_SHARED;
-	if (!link->shared && !draft_is_own(draft, service, "listen.type"))
+		upstream->endpoints.pick = upstream->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
+	if (!draft_is_named(service, "hold_retry") && upstream->lookup.script != NULL)
+		upstream->pconn.hold_retry = CLOCK_SECOND;
+	upstream->shared = settings->mode == SERVICE_SHARED;
+	if (!upstream->shared && !draft_is_own(draft, service, "listen.type"))
 		settings->listener.type = LISTENER_STREAM; /* defaults are for services of both modes */
 	settings->shared.type = settings->listener.type;
-	link->hello.whole_replies = link->shared && settings->shared.framing == FRAMING_RESP;
+	upstream->hello.whole_replies = upstream->shared && settings->shared.framing == FRAMING_RESP;
 	if (settings->listener.type == LISTENER_DGRAM && !draft_is_named(service, "replies"))
 		settings->shared.replies = SHARED_NONE;
-	if (!draft_is_named(service, "abort_on_close") && link->shared && settings->shared.replies == SHARED_NONE)
+	if (!draft_is_named(service, "abort_on_close") && upstream->shared && settings->shared.replies == SHARED_NONE)
 		settings->crowd.abort_on_close = false;
 }
 

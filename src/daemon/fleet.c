@@ -14,7 +14,7 @@ struct fleet {
 	size_t count;
 	struct service **removed;  /* owned; their clients end */
 	size_t removed_count;
-	void (*event)(void *arg, struct service *service, const struct link_event *event);
+	void (*event)(void *arg, struct service *service, const struct upstream_event *event);
 	void (*drained)(void *arg);
 	void *arg;
 };
@@ -27,7 +27,7 @@ fleet_add(struct service ***list, size_t *count, struct service *service)
 }
 
 static void
-fleet_on_event(void *arg, struct service *service, const struct link_event *event)
+fleet_on_event(void *arg, struct service *service, const struct upstream_event *event)
 {
 	struct fleet *fleet = arg;
 
@@ -50,7 +50,7 @@ static const struct service_callbacks fleet_callbacks = { .event = fleet_on_even
 
 struct fleet *
 fleet_new(struct event_base *loop, struct table *table,
-    void (*event)(void *arg, struct service *service, const struct link_event *event),
+    void (*event)(void *arg, struct service *service, const struct upstream_event *event),
     void (*drained)(void *arg), void *arg)
 {
 	struct fleet *fleet = mem_new(1, sizeof *fleet);
@@ -293,7 +293,7 @@ fleet_get_sum(const struct fleet *fleet, struct fleet_sum *ret_sum)
 	*ret_sum = (struct fleet_sum){ .services = fleet->count };
 	for (size_t i = 0; i < fleet->count; i++) {
 		service_get_status(fleet->services[i], &status);
-		ret_sum->up += status.link.up;
+		ret_sum->up += status.upstream.up;
 		ret_sum->clients += status.clients;
 		ret_sum->lingering += status.lingering;
 		ret_sum->held += status.held;
@@ -319,9 +319,9 @@ fleet_dump(const struct fleet *fleet)
 		log_notice(service_name(fleet->services[i]),
 		    "state=%s paused=%s failing=%s address=%s clients=%u held=%u attempts=%llu connects=%llu "
 		    "failures=%u last_error=\"%s\"",
-		    link_state_name(status.link.state), status.paused ? "yes" : "no",
-		    status.failing_until != 0 ? "yes" : "no", status.link.address, status.clients, status.held,
-		    (unsigned long long)status.link.attempts, (unsigned long long)status.link.connects,
-		    status.link.failures, status.link.last_error);
+		    upstream_state_name(status.upstream.state), status.paused ? "yes" : "no",
+		    status.failing_until != 0 ? "yes" : "no", status.upstream.address, status.clients, status.held,
+		    (unsigned long long)status.upstream.attempts, (unsigned long long)status.upstream.connects,
+		    status.upstream.failures, status.upstream.last_error);
 	}
 }

@@ -20,7 +20,7 @@ struct fleet_sum {
 
 /* event is told each event of each service; drained when a removed service's last client has gone. */
 struct fleet *fleet_new(struct event_base *loop, struct table *table,
-    void (*event)(void *arg, struct service *service, const struct link_event *event),
+    void (*event)(void *arg, struct service *service, const struct upstream_event *event),
     void (*drained)(void *arg), void *arg);
 void fleet_free(struct fleet *fleet);
 

@@ -21,7 +21,7 @@ service_take(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link == NULL ? 0 : link_take(service->link);
+	return service->upstream == NULL ? 0 : upstream_take(service->upstream);
 }
 
 static void
@@ -29,7 +29,7 @@ service_taken(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	link_taken(service->link, conn);
+	upstream_taken(service->upstream, conn);
 }
 
 static void
@@ -37,7 +37,7 @@ service_tune(void *arg, int fd)
 {
 	const struct service *service = arg;
 
-	dial_tune(fd, &service->settings->link.dial);
+	dial_tune(fd, &service->settings->upstream.dial);
 }
 
 /* One that was silent for long has nothing outstanding, or is being patient with. */
@@ -45,12 +45,12 @@ static void
 service_heed(void *arg, uint32_t conn, uint32_t active)
 {
 	const struct service *service = arg;
-	const struct dial_settings *dial = &service->settings->link.dial;
+	const struct dial_settings *dial = &service->settings->upstream.dial;
 	bool lent = conn == 0, patient;
 	struct table_conn *record;
 
-	if (lent && service->link != NULL)
-		conn = link_lent_conn(service->link);
+	if (lent && service->upstream != NULL)
+		conn = upstream_lent_conn(service->upstream);
 	if (conn == 0 || dial->user_timeout == 0)
 		return;
 	record = &service->table->conns[conn];
@@ -67,8 +67,8 @@ service_attached(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_relayed(service->link);
+	if (service->upstream != NULL)
+		upstream_relayed(service->upstream);
 }
 
 static void
@@ -76,8 +76,8 @@ service_unused(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_unused(service->link, conn);
+	if (service->upstream != NULL)
+		upstream_unused(service->upstream, conn);
 }
 
 static void
@@ -85,8 +85,8 @@ service_held(void *arg, unsigned held)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_set_held(service->link, held);
+	if (service->upstream != NULL)
+		upstream_set_held(service->upstream, held);
 }
 
 static bool
@@ -94,7 +94,7 @@ service_refuses(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link == NULL || link_refuses(service->link);
+	return service->upstream == NULL || upstream_refuses(service->upstream);
 }
 
 static bool
@@ -102,9 +102,9 @@ service_is_up(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->link == NULL)
+	if (service->upstream == NULL)
 		return false;
-	return table_is_paused(service->table, service->index) || link_is_up(service->link);
+	return table_is_paused(service->table, service->index) || upstream_is_up(service->upstream);
 }
 
 /* Nobody is served, and nobody is still being told why he is turned away. */
@@ -138,7 +138,7 @@ static const struct crowd_callbacks service_crowd_callbacks = {
 };
 
 static void
-service_on_event(void *arg, const struct link_event *event)
+service_on_event(void *arg, const struct upstream_event *event)
 {
 	struct service *service = arg;
 
@@ -182,7 +182,7 @@ service_on_leave(void *arg, uint16_t endpoint)
 	crowd_cut(service->crowd, endpoint, CLOSING_WITHDRAWN);
 }
 
-static const struct link_callbacks service_link_callbacks = {
+static const struct upstream_callbacks service_upstream_callbacks = {
 	.event = service_on_event,
 	.ready = service_on_ready,
 	.drop = service_on_drop,
@@ -267,15 +267,15 @@ service_begin(struct service *service, struct door *door, bool log_clients)
 	struct table_service *record = service_record(service);
 	uint64_t hash = service_hash(service->settings);
 
-	service->link = link_new(service->loop, service->table, service->index, &service->settings->link,
-	    &service_link_callbacks, service);
+	service->upstream = upstream_new(service->loop, service->table, service->index, &service->settings->upstream,
+	    &service_upstream_callbacks, service);
 	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
-		link_renew(service->link, &service->settings->link, true);
+		upstream_renew(service->upstream, &service->settings->upstream, true);
 	record->settings_hash = hash;
 	service_share(service);
 	service->crowd = crowd_new(service->loop, service->table, service->index, &service->settings->crowd,
 	    log_clients, service->shared, &service_crowd_callbacks, service);
-	link_set_held(service->link, crowd_held(service->crowd));
+	upstream_set_held(service->upstream, crowd_held(service->crowd));
 	service_share_begin(service);
 	service_listen(service, record->listener_fd);
 	service_switch_begin(service);
@@ -292,7 +292,7 @@ service_abandon(struct service *service)
 	mem_free(service->door_error);
 	crowd_free(service->crowd);
 	shared_free(service->shared);
-	link_free(service->link);
+	upstream_free(service->upstream);
 	mem_free(service->runtime_directory);
 	mem_free(service);
 }
@@ -317,9 +317,9 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	return NULL;
 }
 
-/* What a dead worker's link had: nobody goes on with it. */
+/* What a dead worker's upstream had: nobody goes on with it. */
 static void
-service_forget_link(struct service *service)
+service_forget_upstream(struct service *service)
 {
 	struct table *table = service->table;
 	struct table_service *record = service_record(service);
@@ -331,7 +331,7 @@ service_forget_link(struct service *service)
 			recover_close_conn(table, i);
 	mem_free(taken);
 	recover_end_programs_of(record);
-	memset(record->link, 0, sizeof record->link);
+	memset(record->upstream, 0, sizeof record->upstream);
 }
 
 struct service *
@@ -346,7 +346,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	service_set_state(record, TABLE_CLOSING);
 	record->pause.value = record->failing.value = 0;
 	door_end(record);
-	service_forget_link(service);
+	service_forget_upstream(service);
 	settings->name = mem_copy_text(service_record(service)->name);
 	service_share_recall(record, settings);
 	service->removed = true;
@@ -387,8 +387,8 @@ service_remove(struct service *service)
 	service_leave_door(service);
 	service_listen(service, -1);
 	door_end(record);
-	link_free(service->link);
-	service->link = NULL;
+	upstream_free(service->upstream);
+	service->upstream = NULL;
 	if (service->shared != NULL)
 		shared_serve(service->shared); /* who waits is turned away */
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
@@ -415,7 +415,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	service_share_set(service);
 	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side begins anew"
 	    : " in place");
-	link_renew(service->link, &settings->link, anew);
+	upstream_renew(service->upstream, &settings->upstream, anew);
 	record->settings_hash = service_hash(settings);
 	crowd_set(service->crowd, &settings->crowd, log_clients);
 	service_settings_clear(old);

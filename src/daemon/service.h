@@ -10,7 +10,7 @@
 #include "client/listener.h"
 #include "client/shared.h"
 #include "keep/table.h"
-#include "upstream/link.h"
+#include "upstream/upstream.h"
 
 /* All a service can be told.  Filled from daemon/settings' table; owns what its parts own. */
 enum service_mode { SERVICE_SESSION, SERVICE_SHARED };
@@ -21,7 +21,7 @@ struct service_settings {
 	struct listener_settings listener;
 	struct crowd_settings crowd;
 	struct shared_settings shared;
-	struct link_settings link;
+	struct upstream_settings upstream;
 	int64_t drain_timeout;       /* 0: no limit */
 };
 
@@ -30,13 +30,13 @@ struct door;
 
 /* What the service tells the daemon. */
 struct service_callbacks {
-	void (*event)(void *arg, struct service *service, const struct link_event *event);
+	void (*event)(void *arg, struct service *service, const struct upstream_event *event);
 	void (*gone)(void *arg, struct service *service); /* a removed service has no clients left: free it */
 };
 
 /* For status. */
 struct service_status {
-	struct link_status link;
+	struct upstream_status upstream;
 	unsigned clients;            /* without the held */
 	unsigned held;
 	unsigned lingering;          /* turned away, and still being told why */
@@ -108,7 +108,7 @@ bool service_has_given_door(const struct service *service);
 
 const char *service_name(const struct service *service);
 const struct service_settings *service_get_settings(const struct service *service);
-struct link *service_link(const struct service *service);
+struct upstream *service_upstream(const struct service *service);
 uint16_t service_index(const struct service *service); /* of its record in the table */
 void service_get_status(const struct service *service, struct service_status *ret_status);
 

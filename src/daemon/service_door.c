@@ -59,10 +59,10 @@ service_tell_door(struct service *service, const char *wrong)
 	if (service->door_error != NULL && strcmp(service->door_error, wrong) == 0)
 		return;
 	snprintf(text, sizeof text, "%s", wrong);
-	table_history_add(service->table, service->index, LINK_NOTE, text);
+	table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
 	log_error(service_name(service), "%s; %s; it is tried again every %.1f s", wrong,
 	    service_is_out(service) ? "nobody can connect" : "the socket stays where it was",
-	    (double)service->settings->link.pconn.delay / CLOCK_SECOND);
+	    (double)service->settings->upstream.pconn.delay / CLOCK_SECOND);
 }
 
 /* Takes the text over. */
@@ -76,7 +76,7 @@ service_note_shut(struct service *service, char *wrong)
 	service->door_error = wrong;
 	if (service_is_out(service) && record->shut_since == 0)
 		record->shut_since = clock_wall();
-	loop_timer_at(&service->door_retry, clock_after(clock_now(), service->settings->link.pconn.delay));
+	loop_timer_at(&service->door_retry, clock_after(clock_now(), service->settings->upstream.pconn.delay));
 }
 
 static void

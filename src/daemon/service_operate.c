@@ -25,10 +25,10 @@ service_get_settings(const struct service *service)
 	return service->settings;
 }
 
-struct link *
-service_link(const struct service *service)
+struct upstream *
+service_upstream(const struct service *service)
 {
-	return service->link;
+	return service->upstream;
 }
 
 uint16_t
@@ -50,20 +50,20 @@ service_socket(const struct service *service)
 
 /* A service that nobody can connect to is down, and waits for its socket, whatever its upstream does. */
 static void
-service_show_shut(const struct service *service, struct link_status *link)
+service_show_shut(const struct service *service, struct upstream_status *upstream)
 {
 	const struct table_service *record = service_record(service);
 
-	link->up = false;
-	link->last_error = service->door_error;
-	link->last_error_at = record->shut_since;
-	if (link->down_since == 0 || link->down_since > record->shut_since)
-		link->down_since = record->shut_since;
-	if (service->link == NULL || link_refuses(service->link))
+	upstream->up = false;
+	upstream->last_error = service->door_error;
+	upstream->last_error_at = record->shut_since;
+	if (upstream->down_since == 0 || upstream->down_since > record->shut_since)
+		upstream->down_since = record->shut_since;
+	if (service->upstream == NULL || upstream_refuses(service->upstream))
 		return;
-	link->state = LINK_WAITING;
-	link->since = record->shut_since;
-	link->next_attempt = service->door_retry.deadline;
+	upstream->state = UPSTREAM_WAITING;
+	upstream->since = record->shut_since;
+	upstream->next_attempt = service->door_retry.deadline;
 }
 
 void
@@ -72,8 +72,8 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	const struct table_service *record = service_record(service);
 
 	memset(ret_status, 0, sizeof *ret_status);
-	if (service->link != NULL)
-		link_get_status(service->link, &ret_status->link);
+	if (service->upstream != NULL)
+		upstream_get_status(service->upstream, &ret_status->upstream);
 	ret_status->clients = crowd_count(service->crowd);
 	ret_status->lingering = crowd_lingering(service->crowd);
 	ret_status->held = crowd_held(service->crowd);
@@ -103,7 +103,7 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->socket_error = service->door_error;
 	ret_status->shut = service_is_shut(service);
 	if (ret_status->shut)
-		service_show_shut(service, &ret_status->link);
+		service_show_shut(service, &ret_status->upstream);
 }
 
 static void
@@ -131,7 +131,7 @@ service_close(struct service *service, uid_t uid, bool kill)
 {
 	service_set_administered(service, TABLE_ADMIN_CLOSED, uid);
 	service_note_order(service, uid, kill ? "closed, with all clients," : "closed");
-	link_close(service->link);
+	upstream_close(service->upstream);
 	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
 }
 
@@ -140,7 +140,7 @@ service_drain(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_DRAINED, uid);
 	service_note_order(service, uid, "drained");
-	link_drain(service->link);
+	upstream_drain(service->upstream);
 	crowd_serve(service->crowd);
 }
 
@@ -149,7 +149,7 @@ service_open(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_NONE, uid);
 	service_note_order(service, uid, "opened");
-	link_open(service->link);
+	upstream_open(service->upstream);
 }
 
 struct service_visit {
@@ -212,10 +212,10 @@ service_kill(struct service *service, uint32_t session)
 unsigned
 service_files(const struct service_settings *settings)
 {
-	unsigned warm = settings->link.pconn.warm == LINK_WARM_AUTO ? 1 : settings->link.pconn.warm;
+	unsigned warm = settings->upstream.pconn.warm == UPSTREAM_WARM_AUTO ? 1 : settings->upstream.pconn.warm;
 	unsigned clients = settings->crowd.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->crowd.max_clients;
 
 	if (settings->mode == SERVICE_SHARED)
-		return clients + 1 + settings->link.standby + 1;
+		return clients + 1 + settings->upstream.standby + 1;
 	return 2 * clients + settings->crowd.max_held + warm + 1;
 }

@@ -14,7 +14,7 @@ struct service {
 	struct service_settings *settings; /* owned */
 	struct crowd *crowd;      /* owned */
 	struct shared *shared;    /* owned; NULL in session mode */
-	struct link *link;        /* owned; NULL once removed */
+	struct upstream *upstream;        /* owned; NULL once removed */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
 	char *door_error;         /* owned: why its socket could not be opened; NULL: it is as the settings say */

@@ -1,4 +1,4 @@
-/* What the clients of a service in shared mode share: where client/shared meets upstream/link. */
+/* What the clients of a service in shared mode share: where client/shared meets upstream/upstream. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +12,7 @@ service_lend(void *arg)
 {
 	struct service *service = arg;
 
-	return service->link == NULL ? 0 : link_lend(service->link);
+	return service->upstream == NULL ? 0 : upstream_lend(service->upstream);
 }
 
 static void
@@ -20,7 +20,7 @@ service_lent(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	link_lent(service->link, conn);
+	upstream_lent(service->upstream, conn);
 }
 
 static void
@@ -28,8 +28,8 @@ service_lost(void *arg, const char *reason)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_lost(service->link, reason);
+	if (service->upstream != NULL)
+		upstream_lost(service->upstream, reason);
 }
 
 /* For explain too: what a loss has cost. */
@@ -41,7 +41,7 @@ service_settled(void *arg, uint64_t lost, uint64_t again)
 
 	snprintf(text, sizeof text, "%llu requests were in flight: %llu end as lost, %llu are sent again",
 	    (unsigned long long)(lost + again), (unsigned long long)lost, (unsigned long long)again);
-	table_history_add(service->table, service->index, LINK_NOTE, text);
+	table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
 	log_info(service_name(service), "%s", text);
 }
 
@@ -50,8 +50,8 @@ service_waiting(void *arg, unsigned count)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_set_held(service->link, count);
+	if (service->upstream != NULL)
+		upstream_set_held(service->upstream, count);
 }
 
 /* Whether what waits for a connection is turned away, as new clients are. */
@@ -60,11 +60,11 @@ service_turns_away(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->link == NULL || link_refuses(service->link))
+	if (service->upstream == NULL || upstream_refuses(service->upstream))
 		return true;
 	if (table_is_paused(service->table, service->index))
 		return false;
-	return service->settings->crowd.on_down == CROWD_REFUSE && !link_is_up(service->link);
+	return service->settings->crowd.on_down == CROWD_REFUSE && !upstream_is_up(service->upstream);
 }
 
 static void
@@ -72,8 +72,8 @@ service_rested(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->link != NULL)
-		link_let_go(service->link);
+	if (service->upstream != NULL)
+		upstream_let_go(service->upstream);
 }
 
 static const struct shared_callbacks service_shared_callbacks = {
@@ -125,8 +125,8 @@ service_share_set(struct service *service)
 
 	if (service->shared == NULL)
 		return;
-	for (size_t i = 0; i < settings->link.hello.count; i++)
-		service_note_step(&settings->link.hello.steps[i], &resp);
+	for (size_t i = 0; i < settings->upstream.hello.count; i++)
+		service_note_step(&settings->upstream.hello.steps[i], &resp);
 	service_share_note(service);
 	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout, &resp);
 	shared_abort_on_close(service->shared, settings->crowd.abort_on_close);
@@ -178,9 +178,9 @@ service_listen(struct service *service, int fd)
 void
 service_share_leave(struct service *service)
 {
-	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->link == NULL ||
-	    !link_refuses(service->link) || !shared_is_connected(service->shared))
+	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->upstream == NULL ||
+	    !upstream_refuses(service->upstream) || !shared_is_connected(service->shared))
 		return;
 	shared_drop(service->shared);
-	link_lost(service->link, "its last client has gone");
+	upstream_lost(service->upstream, "its last client has gone");
 }

@@ -21,7 +21,7 @@ service_note(struct service *service, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(text, sizeof text, format, arguments);
 	va_end(arguments);
-	table_history_add(service->table, service->index, LINK_NOTE, text);
+	table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
 	log_notice(service_name(service), "%s", text);
 }
 
@@ -40,19 +40,19 @@ static void
 switch_pause(struct service *service, bool kill)
 {
 	crowd_pause(service->crowd, kill);
-	link_obey(service->link);
+	upstream_obey(service->upstream);
 	if (service->shared == NULL)
 		return;
 	shared_pause(service->shared);
 	if (kill)
-		link_let_go(service->link);
+		upstream_let_go(service->upstream);
 }
 
 void
 service_pause(struct service *service, uid_t uid, bool kill)
 {
 	struct table_order *order = &service_record(service)->pause;
-	char user[LINK_BY_SIZE];
+	char user[UPSTREAM_BY_SIZE];
 
 	if (order->value == 0) {
 		switch_order(order, uid, 1);
@@ -67,7 +67,7 @@ service_resume(struct service *service, uid_t uid)
 {
 	struct table_order *order = &service_record(service)->pause;
 	int64_t paused = clock_wall() - order->since;
-	char user[LINK_BY_SIZE];
+	char user[UPSTREAM_BY_SIZE];
 
 	if (order->value == 0)
 		return false;
@@ -78,7 +78,7 @@ service_resume(struct service *service, uid_t uid)
 	peer_user(uid, user, sizeof user);
 	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
 	crowd_unpause(service->crowd);
-	link_obey(service->link);
+	upstream_obey(service->upstream);
 	if (service->shared != NULL)
 		shared_unpause(service->shared);
 	return true;
@@ -88,10 +88,10 @@ static void
 switch_fail(struct service *service)
 {
 	const struct table_order *order = &service_record(service)->failing;
-	char user[LINK_BY_SIZE];
+	char user[UPSTREAM_BY_SIZE];
 
 	peer_user(order->uid, user, sizeof user);
-	link_fail(service->link, user);
+	upstream_fail(service->upstream, user);
 	if (order->value != 0)
 		crowd_cut(service->crowd, 0, CLOSING_UPSTREAM);
 }
@@ -101,7 +101,7 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 {
 	struct table_order *order = &service_record(service)->failing;
 	bool fails = order->value != 0;
-	char user[LINK_BY_SIZE];
+	char user[UPSTREAM_BY_SIZE];
 
 	if (span == 0 && !fails)
 		return;
@@ -161,7 +161,7 @@ service_get_left(struct service *service, struct service_left *ret_left)
 
 	left_each(service, &each);
 	*ret_left = (struct service_left){ .clients = each.count,
-		.connecting = !link_refuses(service->link) && !link_is_at_rest(service->link) };
+		.connecting = !upstream_refuses(service->upstream) && !upstream_is_at_rest(service->upstream) };
 	if (service->shared != NULL)
 		ret_left->requests = shared_in_flight(service->shared);
 }

@@ -129,7 +129,7 @@ setting_show(const struct setting *setting, const void *object, FILE *out)
 		setting_show_hello(setting, setting_field(setting, object), out);
 	else if (setting->type == SETTING_ARGUMENTS || setting->type == SETTING_ENVIRONMENT)
 		setting_show_list(setting_field(setting, object), setting->type == SETTING_ARGUMENTS,
-		    service->link.lookup.secrets, out);
+		    service->upstream.lookup.secrets, out);
 	else
 		setting_print(setting, object, out);
 }

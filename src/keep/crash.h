@@ -79,9 +79,9 @@
 	X(DIAL_CONNECTED, "dial.connected") \
 	X(HELLO_SAID, "hello.said") \
 	X(HELLO_HEARD, "hello.heard") \
-	X(LINK_STEPPED, "link.stepped") \
-	X(LINK_COMMITTED, "link.committed") \
-	X(LINK_ACTED, "link.acted") \
+	X(UPSTREAM_STEPPED, "upstream.stepped") \
+	X(UPSTREAM_COMMITTED, "upstream.committed") \
+	X(UPSTREAM_ACTED, "upstream.acted") \
 	X(TAKEOVER_GIVEN, "takeover.given") \
 	X(TAKEOVER_TOLD, "takeover.told") \
 	X(RELOAD_COMMITTED, "reload.committed") \

@@ -16,7 +16,7 @@
  *   take      client.conn = i.  Before: idle, the client is held.  After: in use; the list of idle ones is derived.
  *   share     conn.role = SHARED, or TAKEOVER of a standby.  services[].shared.upstream, which names it, is derived.
  *   take over a standby's conn.role = TAKEOVER when it is shared; = SHARED (or NEXT, if it is not shared yet) when
- *             the link's machine was told.
+ *             the upstream's machine was told.
  *   end       conn CLOSING, the commit: who names it is held, or closing itself, from here on.  Then its file is
  *             closed and un-named, client.conn = 0, conn FREE: no client names a record that can be claimed.
  *   close     client CLOSING, the commit; its own connection ends as above; then its own file, buffers, pipes; FREE.
@@ -63,7 +63,7 @@
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
 #define TABLE_STATUS_SIZE    512
 #define TABLE_ENDPOINTS      64          /* places for a service's endpoints (upstream/endpoints.h) */
-#define TABLE_LINK_SIZE      65536       /* room for struct link_record of upstream/link.c */
+#define TABLE_UPSTREAM_SIZE      65536       /* room for struct upstream_record of upstream/upstream.c */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
@@ -129,7 +129,7 @@ enum table_role {
 	TABLE_ROLE_NEXT,     /* for the next client; in use when one names it */
 	TABLE_ROLE_SHARED,   /* all clients of its service use it */
 	TABLE_ROLE_STANDBY,  /* kept for a failover */
-	TABLE_ROLE_TAKEOVER, /* it stood by and is shared now; the link's machine has not been told yet */
+	TABLE_ROLE_TAKEOVER, /* it stood by and is shared now; the upstream's machine has not been told yet */
 };
 
 /* An upstream connection. */
@@ -246,14 +246,14 @@ struct table_service {
 	struct table_order pause;    /* value 1: new work is held */
 	struct table_order failing;  /* value: until then, monotonic, the upstream is treated as down */
 	struct table_histogram histogram[TABLE_HISTOGRAM_KINDS];
-	uint64_t settings_hash;      /* of the settings that the link works by */
+	uint64_t settings_hash;      /* of the settings that the upstream works by */
 	int64_t drain_deadline;      /* of a removed service's clients; monotonic, 0 none */
 	volatile int32_t groups[4];  /* process groups of programs that run (TABLE_GROUP_*); 0 none */
 	struct table_counters counters;
 	struct table_shared shared;
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
-	_Alignas(64) unsigned char link[TABLE_LINK_SIZE]; /* upstream/link.c's */
+	_Alignas(64) unsigned char upstream[TABLE_UPSTREAM_SIZE]; /* upstream/upstream.c's */
 	struct place place;          /* of the listener's file, by which we know it from others' */
 	int64_t shut_since;          /* wall clock: its socket cannot be opened since then; 0: it is open */
 	uint64_t pauses[TABLE_PAUSES]; /* how often accepting paused, by reason */

@@ -7,23 +7,23 @@
 
 struct handlers {
 	struct event_base *loop;              /* borrowed */
-	const struct link_settings *settings; /* borrowed */
+	const struct upstream_settings *settings; /* borrowed */
 	struct table_service *service;        /* borrowed */
-	struct link_record *record;           /* borrowed */
+	struct upstream_record *record;           /* borrowed */
 	struct child *handler;                /* owned; NULL none */
 	struct child *notifier;               /* owned; NULL none */
-	enum link_event_kind handling;
+	enum upstream_event_kind handling;
 	void (*handled)(void *arg);
 	void *arg;                            /* borrowed */
 };
 
 static char **
-handlers_environment(const char *service, const struct link_event *event)
+handlers_environment(const char *service, const struct upstream_event *event)
 {
 	char *failures = mem_print("%u", event->failures);
 	char **environment = environment_new();
 
-	environment_set(&environment, "HOLDFAST_EVENT", link_event_name(event->kind));
+	environment_set(&environment, "HOLDFAST_EVENT", upstream_event_name(event->kind));
 	environment_set(&environment, "HOLDFAST_SERVICE", service);
 	environment_set(&environment, "HOLDFAST_ADDRESS", event->address);
 	environment_set(&environment, "HOLDFAST_ERROR", event->error);
@@ -33,7 +33,7 @@ handlers_environment(const char *service, const struct link_event *event)
 }
 
 static struct child *
-handlers_start(struct handlers *handlers, const char *program, const struct link_event *event,
+handlers_start(struct handlers *handlers, const char *program, const struct upstream_event *event,
     enum table_group group, child_callback *callback)
 {
 	char **environment = handlers_environment(handlers->service->name, event);
@@ -41,7 +41,7 @@ handlers_start(struct handlers *handlers, const char *program, const struct link
 	struct child_job job = { .program = program, .timeout = handlers->settings->on_event_timeout };
 	struct child *child;
 
-	mem_list_add(&arguments, link_event_name(event->kind));
+	mem_list_add(&arguments, upstream_event_name(event->kind));
 	mem_list_add(&arguments, handlers->service->name);
 	job.arguments = arguments;
 	job.environment = environment;
@@ -53,7 +53,7 @@ handlers_start(struct handlers *handlers, const char *program, const struct link
 
 /* P11: it is said, counted, and that is all. */
 static void
-handlers_report(struct handlers *handlers, const char *setting, enum link_event_kind kind,
+handlers_report(struct handlers *handlers, const char *setting, enum upstream_event_kind kind,
     const struct child_result *result)
 {
 	const char *line = result->last_line;
@@ -61,7 +61,7 @@ handlers_report(struct handlers *handlers, const char *setting, enum link_event_
 	if (result->error == NULL)
 		return;
 	handlers->record->counters.handler_failures++;
-	log_warning(handlers->service->name, "%s %s: %s%s%s", setting, link_event_name(kind), result->error,
+	log_warning(handlers->service->name, "%s %s: %s%s%s", setting, upstream_event_name(kind), result->error,
 	    *line == '\0' ? "" : ": ", line);
 }
 
@@ -76,7 +76,7 @@ handlers_on_handled(void *arg, const struct child_result *result)
 }
 
 bool
-handlers_run(struct handlers *handlers, const struct link_event *event)
+handlers_run(struct handlers *handlers, const struct upstream_event *event)
 {
 	if (handlers->settings->on_event == NULL)
 		return false;
@@ -92,9 +92,9 @@ static void handlers_on_notified(void *arg, const struct child_result *result);
 static void
 handlers_next_notice(struct handlers *handlers)
 {
-	struct link_record *record = handlers->record;
+	struct upstream_record *record = handlers->record;
 	const struct record_notice *notice = &record->notice[record->notice_first % RECORD_NOTICES];
-	struct link_event event = { .kind = (enum link_event_kind)notice->kind, .address = notice->address,
+	struct upstream_event event = { .kind = (enum upstream_event_kind)notice->kind, .address = notice->address,
 		.error = notice->error, .failures = notice->failures };
 
 	if (handlers->notifier != NULL || record->notice_first == record->notice_next)
@@ -107,11 +107,11 @@ static void
 handlers_on_notified(void *arg, const struct child_result *result)
 {
 	struct handlers *handlers = arg;
-	struct link_record *record = handlers->record;
+	struct upstream_record *record = handlers->record;
 
 	handlers->notifier = NULL;
 	handlers_report(handlers, "notify",
-	    (enum link_event_kind)record->notice[record->notice_first % RECORD_NOTICES].kind, result);
+	    (enum upstream_event_kind)record->notice[record->notice_first % RECORD_NOTICES].kind, result);
 	record->notice_first++;
 	handlers_next_notice(handlers);
 }
@@ -120,7 +120,7 @@ handlers_on_notified(void *arg, const struct child_result *result)
 static void
 handlers_drop_notice(struct handlers *handlers)
 {
-	struct link_record *record = handlers->record;
+	struct upstream_record *record = handlers->record;
 	uint32_t oldest = record->notice_first + (handlers->notifier != NULL);
 
 	record->counters.notify_dropped++;
@@ -130,9 +130,9 @@ handlers_drop_notice(struct handlers *handlers)
 }
 
 void
-handlers_notify(struct handlers *handlers, const struct link_event *event)
+handlers_notify(struct handlers *handlers, const struct upstream_event *event)
 {
-	struct link_record *record = handlers->record;
+	struct upstream_record *record = handlers->record;
 	struct record_notice *notice;
 
 	if (handlers->settings->notify == NULL)
@@ -150,8 +150,8 @@ handlers_notify(struct handlers *handlers, const struct link_event *event)
 }
 
 struct handlers *
-handlers_new(struct event_base *loop, const struct link_settings *settings, struct table_service *service,
-    struct link_record *record, void (*handled)(void *arg), void *arg)
+handlers_new(struct event_base *loop, const struct upstream_settings *settings, struct table_service *service,
+    struct upstream_record *record, void (*handled)(void *arg), void *arg)
 {
 	struct handlers *handlers = mem_new(1, sizeof *handlers);
 
@@ -169,9 +169,9 @@ handlers_new(struct event_base *loop, const struct link_settings *settings, stru
 }
 
 void
-handlers_set(struct handlers *handlers, const struct link_settings *settings)
+handlers_set(struct handlers *handlers, const struct upstream_settings *settings)
 {
-	struct link_record *record = handlers->record;
+	struct upstream_record *record = handlers->record;
 
 	handlers->settings = settings;
 	if (settings->notify == NULL)

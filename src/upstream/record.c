@@ -5,7 +5,7 @@
 #include "keep/crash.h"
 
 struct record_place *
-record_open(struct link_record *record)
+record_open(struct upstream_record *record)
 {
 	uint32_t current = record->current & 1;
 
@@ -14,24 +14,25 @@ record_open(struct link_record *record)
 }
 
 void
-record_commit(struct link_record *record)
+record_commit(struct upstream_record *record)
 {
-	CRASH_POINT(LINK_STEPPED);
+	CRASH_POINT(UPSTREAM_STEPPED);
 	table_barrier();
 	record->current = 1 - (record->current & 1);
 	table_barrier();
-	CRASH_POINT(LINK_COMMITTED);
+	CRASH_POINT(UPSTREAM_COMMITTED);
 }
 
 /* Endpoints that never were get no memory. */
 void
-record_clear(struct link_record *record)
+record_clear(struct upstream_record *record)
 {
 	uint32_t high = record->endpoints.high;
 
 	record->begun = 0;
 	table_barrier();
-	memset(record->place, 0, offsetof(struct link_record, endpoints) - offsetof(struct link_record, place));
+	memset(record->place, 0, offsetof(struct upstream_record, endpoints) - offsetof(struct upstream_record,
+	    place));
 	memset(&record->endpoints, 0, offsetof(struct endpoints, list) + high * sizeof record->endpoints.list[0]);
 }
 

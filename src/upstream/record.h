@@ -1,4 +1,4 @@
-/* record.h - a link's part of the table: what a new worker goes on with (P26).
+/* record.h - an upstream's part of the table: what a new worker goes on with (P26).
  *
  * The state of the machine, and what of the outage was reported, lie in one of two places; a step is made in the
  * other one, and current, one word, is its commit (T4).  Texts and counters are written before it.
@@ -39,7 +39,7 @@ struct record_counters {
 	    notify_dropped;
 };
 
-struct link_record {
+struct upstream_record {
 	volatile uint32_t current;
 	volatile uint32_t begun;       /* 0: nothing but the counters counts */
 	struct record_counters counters;
@@ -57,7 +57,7 @@ struct link_record {
 	int64_t since;                 /* wall clock: of the state shown */
 	int64_t down_since;            /* wall clock, 0 while up */
 	int64_t still_down_at;         /* monotonic: when the next line about it is due, 0 while up */
-	uint32_t shown;                /* enum link_state */
+	uint32_t shown;                /* enum upstream_state */
 	uint32_t purposely;            /* the connection was given up, not lost */
 	uint32_t outage;               /* since the last connection one was counted */
 	uint64_t outage_at;            /* monotonic: when, 0 none */
@@ -68,28 +68,29 @@ struct link_record {
 	struct endpoints endpoints;    /* the last: those beyond its high are never touched */
 };
 
-_Static_assert(sizeof(struct link_record) <= TABLE_LINK_SIZE, "a link's record has no room in the table");
+_Static_assert(sizeof(struct upstream_record) <= TABLE_UPSTREAM_SIZE,
+    "an upstream's record has no room in the table");
 _Static_assert(sizeof(struct pconn) < 512, "the machine is small");
 
-static inline struct link_record *
+static inline struct upstream_record *
 record_of(const struct table *table, uint16_t service)
 {
-	return (struct link_record *)(void *)table->services[service].link;
+	return (struct upstream_record *)(void *)table->services[service].upstream;
 }
 
 /* The place in force. */
 static inline struct record_place *
-record_current(struct link_record *record)
+record_current(struct upstream_record *record)
 {
 	return &record->place[record->current & 1];
 }
 
 /* A copy of it to make a step in; record_commit() puts it in force. */
-struct record_place *record_open(struct link_record *record);
-void record_commit(struct link_record *record);
+struct record_place *record_open(struct upstream_record *record);
+void record_commit(struct upstream_record *record);
 
 /* Forgets everything but the counters. */
-void record_clear(struct link_record *record);
+void record_clear(struct upstream_record *record);
 
 /* Copies a text, cutting it at size. */
 void record_text(char *place, size_t size, const char *text);

@@ -1,6 +1,6 @@
 /* repeats.h - what of an outage was already reported (P8, P23), by hashes of addresses and errors.
  *
- * Pure, without pointers: it lies in the link's record.  A hash is repeats_hash() of a text, never 0.
+ * Pure, without pointers: it lies in the upstream's record.  A hash is repeats_hash() of a text, never 0.
  */
 #ifndef HOLDFAST_UPSTREAM_REPEATS_H
 #define HOLDFAST_UPSTREAM_REPEATS_H

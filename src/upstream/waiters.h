@@ -1,10 +1,10 @@
-/* waiters.h - who asked a link to be told (P13, P14, P18).  Answers come through the loop, never at once. */
+/* waiters.h - who asked an upstream to be told (P13, P14, P18).  Answers come through the loop, never at once. */
 #ifndef HOLDFAST_UPSTREAM_WAITERS_H
 #define HOLDFAST_UPSTREAM_WAITERS_H
 
 #include <event2/event.h>
 
-#include "upstream/link.h"
+#include "upstream/upstream.h"
 
 #define WAITERS_CONNECTED 1u /* P13 */
 #define WAITERS_RESULT    2u /* P14 */
@@ -17,11 +17,11 @@ struct waiters *waiters_new(struct event_base *loop);
 /* Those who still wait are told the error. */
 void waiters_free(struct waiters *waiters, const char *error);
 
-/* One who waits for one kind of answer; freed by its answer or link_waiter_cancel(). */
-struct link_waiter *waiters_add(struct waiters *waiters, unsigned kind, link_answer *answer, void *arg);
+/* One who waits for one kind of answer; freed by its answer or upstream_waiter_cancel(). */
+struct upstream_waiter *waiters_add(struct waiters *waiters, unsigned kind, upstream_answer *answer, void *arg);
 
 /* Answers this one; or all of the kinds, a bit each. */
-void waiters_answer_one(struct link_waiter *waiter, const char *error);
+void waiters_answer_one(struct upstream_waiter *waiter, const char *error);
 void waiters_answer(struct waiters *waiters, unsigned kinds, const char *error);
 
 #endif

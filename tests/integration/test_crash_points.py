@@ -12,7 +12,7 @@ WANTED = 50 if holdfast.LONG else 8
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
 COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "conn": 20, "dial": 20,
-          "link": 40, "pipe": 40, "recover": 2}
+          "upstream": 40, "pipe": 40, "recover": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
     "recover.call": "call.received:200",

@@ -8,83 +8,83 @@
 #include "base/mem.h"
 
 struct service fake_services[2];
-struct link fake_links[2];
+struct upstream fake_upstreams[2];
 static const uint64_t pauses[TABLE_PAUSES] = { [TABLE_PAUSE_MAX_CLIENTS] = 3 };
 static struct table_counters counters = { .clients = 7, .refused_held_max = 2 };
 
 const char *
-link_event_name(enum link_event_kind kind)
+upstream_event_name(enum upstream_event_kind kind)
 {
-	return kind == LINK_NOTE ? "note" : "connected";
+	return kind == UPSTREAM_NOTE ? "note" : "connected";
 }
 
 const char *
-link_state_name(enum link_state state)
+upstream_state_name(enum upstream_state state)
 {
-	return state == LINK_IS_CONNECTED ? "connected" : "waiting";
+	return state == UPSTREAM_IS_CONNECTED ? "connected" : "waiting";
 }
 
-struct link_waiter *
-link_wait(struct link *link, link_answer *answer, void *arg)
+struct upstream_waiter *
+upstream_wait(struct upstream *upstream, upstream_answer *answer, void *arg)
 {
-	link->waiter = mem_new(1, sizeof *link->waiter);
-	*link->waiter = (struct link_waiter){ answer, arg };
-	return link->waiter;
+	upstream->waiter = mem_new(1, sizeof *upstream->waiter);
+	*upstream->waiter = (struct upstream_waiter){ answer, arg };
+	return upstream->waiter;
 }
 
-struct link_waiter *
-link_try(struct link *link, link_answer *answer, void *arg)
+struct upstream_waiter *
+upstream_try(struct upstream *upstream, upstream_answer *answer, void *arg)
 {
-	return link_wait(link, answer, arg);
+	return upstream_wait(upstream, answer, arg);
 }
 
-struct link_waiter *
-link_wait_closed(struct link *link, link_answer *answer, void *arg)
+struct upstream_waiter *
+upstream_wait_closed(struct upstream *upstream, upstream_answer *answer, void *arg)
 {
-	return link_wait(link, answer, arg);
+	return upstream_wait(upstream, answer, arg);
 }
 
 void
-link_waiter_cancel(struct link_waiter *waiter)
+upstream_waiter_cancel(struct upstream_waiter *waiter)
 {
 	for (size_t i = 0; i < 2; i++)
-		if (fake_links[i].waiter == waiter)
-			fake_links[i].waiter = NULL;
+		if (fake_upstreams[i].waiter == waiter)
+			fake_upstreams[i].waiter = NULL;
 	mem_free(waiter);
 }
 
 struct lookup_waiter *
-link_lookup(struct link *link, lookup_callback *callback, void *arg)
+upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg)
 {
-	link->lookup = mem_new(1, sizeof *link->lookup);
-	*link->lookup = (struct lookup_waiter){ callback, arg };
-	return link->lookup;
+	upstream->lookup = mem_new(1, sizeof *upstream->lookup);
+	*upstream->lookup = (struct lookup_waiter){ callback, arg };
+	return upstream->lookup;
 }
 
 void
 lookup_leave(struct lookup_waiter *waiter)
 {
-	fake_links[0].lookup = NULL;
+	fake_upstreams[0].lookup = NULL;
 	mem_free(waiter);
 }
 
 bool
-link_refuses(const struct link *link)
+upstream_refuses(const struct upstream *upstream)
 {
-	return link->refuses;
+	return upstream->refuses;
 }
 
 const struct catalog *
-link_catalog(const struct link *link)
+upstream_catalog(const struct upstream *upstream)
 {
-	(void)link;
+	(void)upstream;
 	return NULL;
 }
 
 void
-link_reconnect(struct link *link)
+upstream_reconnect(struct upstream *upstream)
 {
-	link->reconnects++;
+	upstream->reconnects++;
 }
 
 const char *
@@ -93,10 +93,10 @@ service_name(const struct service *service)
 	return service->name;
 }
 
-struct link *
-service_link(const struct service *service)
+struct upstream *
+service_upstream(const struct service *service)
 {
-	return service->link;
+	return service->upstream;
 }
 
 uint16_t
@@ -208,16 +208,16 @@ fake_service_setup(unsigned index, const char *name)
 {
 	struct service *service = &fake_services[index];
 
-	memset(&fake_links[index], 0, sizeof fake_links[index]);
+	memset(&fake_upstreams[index], 0, sizeof fake_upstreams[index]);
 	memset(service, 0, sizeof *service);
 	service->name = name;
-	service->link = &fake_links[index];
+	service->upstream = &fake_upstreams[index];
 	service->status.counters = &counters;
 	service->status.pauses = pauses;
-	service->status.link.state = LINK_WAITING;
-	service->status.link.address = "";
-	service->status.link.last_error = "Connection refused";
-	service->status.link.lookup = "script /x";
+	service->status.upstream.state = UPSTREAM_WAITING;
+	service->status.upstream.address = "";
+	service->status.upstream.last_error = "Connection refused";
+	service->status.upstream.lookup = "script /x";
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, service->pair) == -1)
 		service->pair[0] = service->pair[1] = -1;
 }

@@ -1,12 +1,12 @@
-/* fake_service.h - for tests: what commands reach of a service and of its link, in place of daemon/service and
- * upstream/link. */
+/* fake_service.h - for tests: what commands reach of a service and of its upstream, in place of daemon/service and
+ * upstream/upstream. */
 #ifndef HOLDFAST_TESTS_FAKE_SERVICE_H
 #define HOLDFAST_TESTS_FAKE_SERVICE_H
 
 #include "daemon/service.h"
 
-struct link_waiter {
-	link_answer *answer;
+struct upstream_waiter {
+	upstream_answer *answer;
 	void *arg;
 };
 
@@ -15,8 +15,8 @@ struct lookup_waiter {
 	void *arg;
 };
 
-struct link {
-	struct link_waiter *waiter; /* owned */
+struct upstream {
+	struct upstream_waiter *waiter; /* owned */
 	struct lookup_waiter *lookup; /* owned */
 	bool refuses;
 	unsigned reconnects;
@@ -24,7 +24,7 @@ struct link {
 
 struct service {
 	const char *name;
-	struct link *link;
+	struct upstream *upstream;
 	struct service_status status;
 	unsigned ended;  /* bits of sessions killed */
 	bool drained, opened, killed;
@@ -33,7 +33,7 @@ struct service {
 };
 
 extern struct service fake_services[2];
-extern struct link fake_links[2];
+extern struct upstream fake_upstreams[2];
 
 /* A service that waits after "Connection refused", with three clients. */
 void fake_service_setup(unsigned index, const char *name);

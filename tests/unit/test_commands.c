@@ -1,4 +1,4 @@
-/* The daemon's commands, with services and links of ours behind them; and holdfastctl's list of the same. */
+/* The daemon's commands, with services and upstreams of ours behind them; and holdfastctl's list of the same. */
 #include "commands_side.h"
 
 #include <stdlib.h>
@@ -80,17 +80,17 @@ teardown(void **state)
 	return side_teardown(state);
 }
 
-/* Ends what is waited for at the link. */
+/* Ends what is waited for at the upstream. */
 static void
-answer_waiter(struct link *link, const char *error)
+answer_waiter(struct upstream *upstream, const char *error)
 {
-	struct link_waiter waiter;
+	struct upstream_waiter waiter;
 
-	for (int64_t until = clock_now() + SIDE_BOUND; link->waiter == NULL; side_turn())
+	for (int64_t until = clock_now() + SIDE_BOUND; upstream->waiter == NULL; side_turn())
 		assert_true(clock_now() < until);
-	waiter = *link->waiter;
-	mem_free(link->waiter);
-	link->waiter = NULL;
+	waiter = *upstream->waiter;
+	mem_free(upstream->waiter);
+	upstream->waiter = NULL;
 	waiter.answer(waiter.arg, error);
 }
 
@@ -166,16 +166,16 @@ wait_answers_when_connected_and_0_at_once(void **state)
 
 	(void)state;
 	expect("wait one 0", "connected", "false");
-	fake_services[0].status.link.up = true; /* as a service is whose first attempt is under way */
-	fake_services[0].status.link.state = LINK_CONNECTING;
+	fake_services[0].status.upstream.up = true; /* as a service is whose first attempt is under way */
+	fake_services[0].status.upstream.state = UPSTREAM_CONNECTING;
 	expect("wait one 0", "connected", "false");
-	fake_services[0].status.link.state = LINK_IS_CONNECTED;
+	fake_services[0].status.upstream.state = UPSTREAM_IS_CONNECTED;
 	expect("wait one 0", "connected", "true");
 	side_put(fd, "wait one 5\n");
-	answer_waiter(&fake_links[0], NULL);
+	answer_waiter(&fake_upstreams[0], NULL);
 	side_expect_ok(fd, "connected", "true");
 	side_put(fd, "try one 5\n");
-	answer_waiter(&fake_links[0], "Connection refused");
+	answer_waiter(&fake_upstreams[0], "Connection refused");
 	side_expect_error(fd, "one: Connection refused");
 	close(fd);
 }
@@ -187,12 +187,12 @@ wait_ends_at_its_time_and_with_its_connection(void **state)
 
 	(void)state;
 	expect("wait one 0.02", "timed_out", "true");
-	assert_null(fake_links[0].waiter);
+	assert_null(fake_upstreams[0].waiter);
 	side_put(fd, "wait one\n");
-	while (fake_links[0].waiter == NULL)
+	while (fake_upstreams[0].waiter == NULL)
 		side_turn();
 	close(fd);
-	while (fake_links[0].waiter != NULL)
+	while (fake_upstreams[0].waiter != NULL)
 		side_turn();
 }
 
@@ -203,7 +203,7 @@ close_kills_if_told_and_answers_when_finished(void **state)
 
 	(void)state;
 	side_put(fd, "close --kill one\n");
-	answer_waiter(&fake_links[0], NULL);
+	answer_waiter(&fake_upstreams[0], NULL);
 	side_expect_ok(fd, "clients", "0");
 	assert_true(fake_services[0].killed);
 	close(fd);
@@ -265,18 +265,18 @@ lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 	(void)state;
 	assert_null(address_parse("127.0.0.1:5", &endpoint.address));
 	side_put(fd, "lookup one -v\nlookup one\n");
-	while (fake_links[0].lookup == NULL)
+	while (fake_upstreams[0].lookup == NULL)
 		side_turn();
-	waiter = fake_links[0].lookup;
-	fake_links[0].lookup = NULL;
+	waiter = fake_upstreams[0].lookup;
+	fake_upstreams[0].lookup = NULL;
 	waiter->callback(waiter->arg, &result);
 	mem_free(waiter);
 	side_expect_ok(fd, "endpoints",
 	    "[{\"address\":\"127.0.0.1:5\",\"priority\":3,\"weight\":1,\"from\":\"a\"}]");
-	while (fake_links[0].lookup == NULL)
+	while (fake_upstreams[0].lookup == NULL)
 		side_turn();
 	close(fd);
-	while (fake_links[0].lookup != NULL)
+	while (fake_upstreams[0].lookup != NULL)
 		side_turn();
 }
 
@@ -421,8 +421,8 @@ the_plain_ones_answer(void **state)
 	expect("open one", "service", "\"one\"");
 	assert_true(fake_services[0].opened);
 	expect("reconnect one", "service", "\"one\"");
-	assert_int_equal(fake_links[0].reconnects, 1);
-	fake_links[0].refuses = true;
+	assert_int_equal(fake_upstreams[0].reconnects, 1);
+	fake_upstreams[0].refuses = true;
 	expect("reconnect one", "ok", "false");
 	expect("explain one", "entries", "[]");
 	expect("log debug", "level", "\"debug\"");

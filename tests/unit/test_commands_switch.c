@@ -1,4 +1,4 @@
-/* pause, resume, fail and drain, with services and links of ours behind them. */
+/* pause, resume, fail and drain, with services and upstreams of ours behind them. */
 #include "commands_side.h"
 
 #include <stdlib.h>
@@ -128,7 +128,7 @@ static void
 what_is_closed_is_neither_paused_nor_made_to_fail(void **state)
 {
 	(void)state;
-	fake_links[0].refuses = true;
+	fake_upstreams[0].refuses = true;
 	expect_error("pause one", "one: waiting; \"open one\" starts it anew");
 	expect_error("fail one 5", "one: waiting; \"open one\" starts it anew");
 	assert_false(fake_services[0].status.paused);

@@ -71,9 +71,9 @@ a_service_overrides_defaults_which_override_what_is_built_in(void **state)
 	    "services: { a: { warm = 4; }; b: { listen: { backlog = 5; }; }; };");
 
 	(void)state;
-	assert_int_equal(service(config, "a")->link.pconn.warm, 4);
+	assert_int_equal(service(config, "a")->upstream.pconn.warm, 4);
 	assert_int_equal(service(config, "a")->crowd.max_held, 3);
-	assert_int_equal(service(config, "b")->link.pconn.warm, 2);
+	assert_int_equal(service(config, "b")->upstream.pconn.warm, 2);
 	assert_int_equal(service(config, "b")->listener.mode, 0600);
 	assert_int_equal(service(config, "b")->listener.backlog, 5);
 	assert_int_equal(service(config, "b")->crowd.hold_timeout, 60 * CLOCK_SECOND);
@@ -86,17 +86,17 @@ a_source_named_in_the_service_puts_all_others_aside(void **state)
 	struct config *config = load_text("defaults: { lookup: { catalog = \"/\"; max_age = 7; }; };"
 	    "services: { a: { lookup: { script = \"/bin/true\"; }; }; b: { address = \"h:1\"; }; c: { };"
 	    "d: { addresses = [\"h:1\", \"h:2\"]; }; };");
-	const struct lookup_settings *a = &service(config, "a")->link.lookup;
-	const struct lookup_settings *d = &service(config, "d")->link.lookup;
+	const struct lookup_settings *a = &service(config, "a")->upstream.lookup;
+	const struct lookup_settings *d = &service(config, "d")->upstream.lookup;
 
 	(void)state;
 	assert_string_equal(a->script, "/bin/true");
 	assert_null(a->catalog);
 	assert_null(a->addresses);
 	assert_int_equal(a->max_age, 7 * CLOCK_SECOND);
-	assert_string_equal(service(config, "b")->link.lookup.addresses[0], "h:1");
-	assert_null(service(config, "b")->link.lookup.catalog);
-	assert_string_equal(service(config, "c")->link.lookup.catalog, "/");
+	assert_string_equal(service(config, "b")->upstream.lookup.addresses[0], "h:1");
+	assert_null(service(config, "b")->upstream.lookup.catalog);
+	assert_string_equal(service(config, "c")->upstream.lookup.catalog, "/");
 	assert_int_equal(mem_list_length(d->addresses), 2);
 	config_free(config);
 }
@@ -107,9 +107,9 @@ without_any_source_the_catalog_directory_is_it(void **state)
 	struct config *config = load_text("services: { a: { }; };");
 
 	(void)state;
-	assert_string_equal(service(config, "a")->link.lookup.catalog, HOLDFAST_LOCALSTATEDIR "/catalog");
-	assert_null(service(config, "a")->link.lookup.script);
-	assert_null(service(config, "a")->link.lookup.addresses);
+	assert_string_equal(service(config, "a")->upstream.lookup.catalog, HOLDFAST_LOCALSTATEDIR "/catalog");
+	assert_null(service(config, "a")->upstream.lookup.script);
+	assert_null(service(config, "a")->upstream.lookup.addresses);
 	config_free(config);
 }
 
@@ -123,14 +123,14 @@ some_defaults_follow_the_kind_of_source(void **state)
 	    "quick: { lookup: { script = \"/bin/true\"; }; hold_retry = 0.1; }; };");
 
 	(void)state;
-	assert_int_equal(service(config, "fixed")->link.endpoints.pick, ENDPOINTS_ORDERED);
-	assert_int_equal(service(config, "script")->link.endpoints.pick, ENDPOINTS_ORDERED);
-	assert_int_equal(service(config, "directory")->link.endpoints.pick, ENDPOINTS_AUTO);
-	assert_int_equal(service(config, "file")->link.endpoints.pick, ENDPOINTS_AUTO);
-	assert_int_equal(service(config, "named")->link.endpoints.pick, ENDPOINTS_ROTATE);
-	assert_int_equal(service(config, "fixed")->link.pconn.hold_retry, 250 * CLOCK_MILLISECOND);
-	assert_int_equal(service(config, "script")->link.pconn.hold_retry, CLOCK_SECOND);
-	assert_int_equal(service(config, "quick")->link.pconn.hold_retry, 100 * CLOCK_MILLISECOND);
+	assert_int_equal(service(config, "fixed")->upstream.endpoints.pick, ENDPOINTS_ORDERED);
+	assert_int_equal(service(config, "script")->upstream.endpoints.pick, ENDPOINTS_ORDERED);
+	assert_int_equal(service(config, "directory")->upstream.endpoints.pick, ENDPOINTS_AUTO);
+	assert_int_equal(service(config, "file")->upstream.endpoints.pick, ENDPOINTS_AUTO);
+	assert_int_equal(service(config, "named")->upstream.endpoints.pick, ENDPOINTS_ROTATE);
+	assert_int_equal(service(config, "fixed")->upstream.pconn.hold_retry, 250 * CLOCK_MILLISECOND);
+	assert_int_equal(service(config, "script")->upstream.pconn.hold_retry, CLOCK_SECOND);
+	assert_int_equal(service(config, "quick")->upstream.pconn.hold_retry, 100 * CLOCK_MILLISECOND);
 	config_free(config);
 }
 

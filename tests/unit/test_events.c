@@ -12,9 +12,9 @@
 static struct table_service services[2] = { { .name = "one" }, { .name = "two" } };
 
 static void
-publish(int service, enum link_event_kind kind, const char *address, const char *error)
+publish(int service, enum upstream_event_kind kind, const char *address, const char *error)
 {
-	struct link_event event = { .kind = kind, .address = address, .error = error, .failures = 3 };
+	struct upstream_event event = { .kind = kind, .address = address, .error = error, .failures = 3 };
 
 	events_publish(side.events, &services[service], &event);
 }
@@ -29,8 +29,8 @@ events_of_the_service_asked_for_are_told(void **state)
 	side_put(one, "events one\n");
 	for (int i = 0; i < 10; i++)
 		side_turn();
-	publish(1, LINK_FAILED, "", "Connection refused");
-	publish(0, LINK_CONNECTED, "127.0.0.1:1", "");
+	publish(1, UPSTREAM_FAILED, "", "Connection refused");
+	publish(0, UPSTREAM_CONNECTED, "127.0.0.1:1", "");
 	side_expect_ok(all, "error", "\"Connection refused\"");
 	side_expect_ok(all, "service", "\"one\"");
 	side_expect_ok(one, "address", "\"127.0.0.1:1\"");
@@ -49,7 +49,7 @@ a_reader_of_events_that_never_reads_is_told_how_many_it_missed(void **state)
 	for (int i = 0; i < 10; i++)
 		side_turn();
 	for (int i = 0; i < 20000; i++) {
-		publish(0, LINK_FAILED, "", "a reason of some length, so that the buffers are full soon");
+		publish(0, UPSTREAM_FAILED, "", "a reason of some length, so that the buffers are full soon");
 		if (i % 100 == 0)
 			side_turn();
 	}
@@ -63,7 +63,7 @@ a_reader_of_events_that_never_reads_is_told_how_many_it_missed(void **state)
 	}
 	assert_in_range(told, 100, 10000);
 	assert_int_equal(told + missed, 20000);
-	publish(0, LINK_CONNECTED, "127.0.0.1:1", "");
+	publish(0, UPSTREAM_CONNECTED, "127.0.0.1:1", "");
 	side_expect_ok(fd, "address", "\"127.0.0.1:1\"");
 	close(fd);
 }
@@ -71,13 +71,13 @@ a_reader_of_events_that_never_reads_is_told_how_many_it_missed(void **state)
 static void
 last_events_of_removed_services_are_forgotten_in_the_end(void **state)
 {
-	struct link_event event = { .kind = LINK_CONNECTED, .address = "127.0.0.1:1", .error = "" };
+	struct upstream_event event = { .kind = UPSTREAM_CONNECTED, .address = "127.0.0.1:1", .error = "" };
 	struct table_service *service = mem_new(1, sizeof *service);
 	int fd = side_client();
 
 	(void)state;
-	publish(0, LINK_FAILED, "", "long ago");
-	publish(1, LINK_FAILED, "", "a moment ago");
+	publish(0, UPSTREAM_FAILED, "", "long ago");
+	publish(1, UPSTREAM_FAILED, "", "a moment ago");
 	for (unsigned i = 1; i < TABLE_SERVICES; i++) {
 		snprintf(service->name, sizeof service->name, "service-%u", i);
 		events_publish(side.events, service, &event);
@@ -104,7 +104,7 @@ the_history_is_told_from_the_oldest_entry_kept(void **state)
 	for (service->history_next = 0; service->history_next < 70; service->history_next++) {
 		struct table_event *entry = &service->history[service->history_next % TABLE_HISTORY];
 
-		entry->kind = service->history_next == 69 ? LINK_NOTE : LINK_FAILED;
+		entry->kind = service->history_next == 69 ? UPSTREAM_NOTE : UPSTREAM_FAILED;
 		snprintf(entry->text, sizeof entry->text, "%d", (int)service->history_next);
 	}
 	entries = explain_entries(service);

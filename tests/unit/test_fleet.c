@@ -22,7 +22,7 @@ static struct table table;
 static struct fleet *fleet;
 
 static void
-on_event(void *arg, struct service *service, const struct link_event *event)
+on_event(void *arg, struct service *service, const struct upstream_event *event)
 {
 	(void)arg;
 	(void)service;

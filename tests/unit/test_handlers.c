@@ -1,5 +1,5 @@
 /* test_handlers.c - on_event holds the next step and notify does not; both are told by argument and environment. */
-#include "link_world.h"
+#include "upstream_world.h"
 #include "temporary.h"
 
 #include <fcntl.h>
@@ -65,7 +65,7 @@ on_event_is_told_and_its_failure_changes_nothing(void **state)
 	world_make(port, 0);
 	w.settings.on_event = mem_copy_text(script);
 	world_begin();
-	RUN_UNTIL(5000, world_status().state == LINK_WAITING);
+	RUN_UNTIL(5000, world_status().state == UPSTREAM_WAITING);
 	snprintf(expected, sizeof expected, "attempting_to_connect   0\nobtained_address 127.0.0.1:%u  0\n"
 	    "failed_to_connect 127.0.0.1:%u Connection refused 1\n", port, port);
 	assert_string_equal(read_said(), expected);
@@ -125,9 +125,9 @@ never(void *arg)
 static void
 at_most_64_wait_for_notify_and_the_oldest_is_dropped(void **state)
 {
-	struct link_record *record;
+	struct upstream_record *record;
 	struct handlers *handlers;
-	struct link_event event = { .kind = LINK_FAILED, .address = "a", .error = "e" };
+	struct upstream_event event = { .kind = UPSTREAM_FAILED, .address = "a", .error = "e" };
 
 	(void)state;
 	write_script("sleep 20");

@@ -1,5 +1,6 @@
-/* test_hello.c - upstream/hello on a pair of sockets, and a link whose servers answer well, badly or not at all. */
-#include "link_world.h"
+/* test_hello.c - upstream/hello on a pair of sockets, and an upstream whose servers answer well, badly or not at
+ * all. */
+#include "upstream_world.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -259,7 +260,7 @@ a_credential_is_a_file_of_systemds_folder(void **state)
 }
 
 static void
-begin_link(uint16_t first, uint16_t second)
+begin_upstream(uint16_t first, uint16_t second)
 {
 	world_make(first, second);
 	w.settings.hello = one_step;
@@ -292,7 +293,7 @@ connected_comes_only_after_the_answer(void **state)
 	int listener = world_listen(&port), server, fd;
 
 	(void)state;
-	begin_link(port, 0);
+	begin_upstream(port, 0);
 	server = accept_hello(listener, NULL);
 	assert_string_equal(w.events, "Ta");
 	assert_int_equal(world_status().dialling, 1);
@@ -313,7 +314,7 @@ p23_a_mute_server_costs_its_timeout_and_the_next_is_tried(void **state)
 	int deaf = world_listen(&mute), listener = world_listen(&port), server;
 
 	(void)state;
-	begin_link(mute, port);
+	begin_upstream(mute, port);
 	RUN_UNTIL(1000, strcmp(w.events, "TaFa") == 0);
 	assert_non_null(strstr(world_status().last_error, ": hello: no answer within 0.2 s"));
 	server = accept_hello(listener, "+PONG\n");
@@ -331,13 +332,13 @@ p23_a_line_of_abort_on_ends_all_attempts_if_no_other_endpoint_answers(void **sta
 	int listener = world_listen(&first), other = world_listen(&second), server;
 
 	(void)state;
-	begin_link(first, second);
-	link_try(w.link, world_on_answer, NULL);
+	begin_upstream(first, second);
+	upstream_try(w.upstream, world_on_answer, NULL);
 	server = accept_hello(listener, "-WRONGPASS invalid\r\n");
-	RUN_UNTIL(1000, world_status().state == LINK_ABORTED && strcmp(w.answer, "none") != 0);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_ABORTED && strcmp(w.answer, "none") != 0);
 	assert_string_equal(w.answer, "hello: the server said \"-WRONGPASS invalid\"");
 	assert_string_equal(w.events, "TaFaF");
-	assert_true(link_refuses(w.link));
+	assert_true(upstream_refuses(w.upstream));
 	close(server);
 	close(listener);
 	close(other);
@@ -351,7 +352,7 @@ p26_what_had_not_been_answered_at_a_death_is_dialled_again(void **state)
 	int listener = world_listen(&port), server;
 
 	(void)state;
-	begin_link(port, 0);
+	begin_upstream(port, 0);
 	server = accept_hello(listener, NULL);
 	world_die();
 	world_begin();
@@ -368,16 +369,16 @@ p26_what_had_not_been_answered_at_a_death_is_dialled_again(void **state)
 static void
 another_hello_ends_those_that_are_spoken(void **state)
 {
-	struct link_settings now;
+	struct upstream_settings now;
 	uint16_t port = 0;
 	int listener = world_listen(&port), server, second;
 
 	(void)state;
-	begin_link(port, 0);
+	begin_upstream(port, 0);
 	server = accept_hello(listener, NULL);
 	now = w.settings;
 	now.hello = two_steps;
-	link_renew(w.link, &now, true);
+	upstream_renew(w.upstream, &now, true);
 	second = accept_hello(listener, "+PONG\n");
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+") == 0);
 	close(server);

@@ -175,7 +175,7 @@ parse(const char *top, const char *service)
 }
 
 static void
-on_event(void *arg, struct service *service, const struct link_event *event)
+on_event(void *arg, struct service *service, const struct upstream_event *event)
 {
 	(void)arg;
 	(void)service;
@@ -206,13 +206,13 @@ turn(void)
 	event_base_loop(stage_loop, EVLOOP_ONCE);
 }
 
-static struct link_status
+static struct upstream_status
 status(void)
 {
 	struct service_status status;
 
 	service_get_status(fleet_at(play.fleet, 0), &status);
-	return status.link;
+	return status.upstream;
 }
 
 static int
@@ -267,7 +267,7 @@ begin(const char *before)
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	play.fleet = fleet_new(stage_loop, &play.table, on_event, on_drained, NULL);
 	fleet_start(play.fleet, config);
-	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; status().state != LINK_IS_CONNECTED; turn())
+	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; status().state != UPSTREAM_IS_CONNECTED; turn())
 		assert_true(clock_now() < until);
 	play.events = 0;
 	return config;
@@ -313,7 +313,7 @@ check_row(const struct setting *row, const struct change *change)
 {
 	struct config *old = begin(change->before), *new = parse("", change->after);
 	struct config_errors errors = { 0 };
-	struct link_status before = status(), after;
+	struct upstream_status before = status(), after;
 	struct reload_plan plan;
 
 	fleet_plan(play.fleet, old, new, false, &plan, &errors);

@@ -87,7 +87,7 @@ a_copy_prints_the_same_and_shares_nothing(void **state)
 	settings_copy(&settings_service, &two, &one);
 	one.name = mem_copy_text("x");
 	two.name = mem_copy_text("x");
-	one.link.endpoints.pick = two.link.endpoints.pick = ENDPOINTS_ROTATE;
+	one.upstream.endpoints.pick = two.upstream.endpoints.pick = ENDPOINTS_ROTATE;
 	first = config_dump_settings(&one);
 	service_settings_clear(&one);
 	second = config_dump_settings(&two);
@@ -237,9 +237,9 @@ no_limit_is_written_as_0(void **state)
 
 	(void)state;
 	assert_null(take(row, "0", &service));
-	assert_true(service.link.lookup.max_age == CLOCK_NEVER);
+	assert_true(service.upstream.lookup.max_age == CLOCK_NEVER);
 	assert_null(take(row, "\"30s\"", &service));
-	assert_int_equal(service.link.lookup.max_age, 30 * CLOCK_SECOND);
+	assert_int_equal(service.upstream.lookup.max_age, 30 * CLOCK_SECOND);
 }
 
 static void
@@ -250,9 +250,9 @@ keepalive_is_kept_in_the_units_of_the_kernel(void **state)
 
 	(void)state;
 	assert_null(take(settings_find(&settings_service, "keepalive.idle"), "\"2min\"", &service));
-	assert_int_equal(service.link.dial.keepalive_idle, 120);
+	assert_int_equal(service.upstream.dial.keepalive_idle, 120);
 	assert_null(take(settings_find(&settings_service, "keepalive.user_timeout"), "0.5", &service));
-	assert_int_equal(service.link.dial.user_timeout, 500);
+	assert_int_equal(service.upstream.dial.user_timeout, 500);
 	error = take(settings_find(&settings_service, "keepalive.interval"), "1.5", &service);
 	assert_string_equal(error, "must be in whole seconds");
 	mem_free(error);
@@ -344,10 +344,10 @@ what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker(void **state
 	assert_string_equal(strstr(errors.errors[0], "services.a.hello"), "services.a.hello: \"***\" is what is "
 	    "shown in a secret's place: write the secret itself");
 	config_errors_clear(&errors);
-	hello = &again->services[0]->link.hello;
+	hello = &again->services[0]->upstream.hello;
 	assert_string_equal(hello->steps[0].send, "AUTH s3cret\r\n");
 	assert_int_equal(hello->steps[1].timeout, CLOCK_SECOND / 2);
-	assert_true(hello_settings_are_same(hello, &config->services[0]->link.hello));
+	assert_true(hello_settings_are_same(hello, &config->services[0]->upstream.hello));
 	config_free(again);
 	config_free(config);
 	mem_free(kept);

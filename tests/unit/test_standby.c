@@ -1,5 +1,5 @@
-/* test_standby.c - a link in shared mode with connections to other copies that are kept ready. */
-#include "link_world.h"
+/* test_standby.c - an upstream in shared mode with connections to other copies that are kept ready. */
+#include "upstream_world.h"
 #include "temporary.h"
 
 #include <arpa/inet.h>
@@ -97,7 +97,7 @@ static void
 lose(void)
 {
 	world_close_lent();
-	link_lost(w.link, "it died");
+	upstream_lost(w.upstream, "it died");
 }
 
 static void
@@ -146,7 +146,7 @@ p13_there_is_a_connection_all_along(void **state)
 	(void)state;
 	begin();
 	lose();
-	link_wait(w.link, world_on_answer, NULL);
+	upstream_wait(w.upstream, world_on_answer, NULL);
 	event_base_loop(w.loop, EVLOOP_NONBLOCK);
 	RUN_UNTIL(100, strcmp(w.answer, "connected") == 0);
 	end();
@@ -236,21 +236,21 @@ a_renewal_a_reconnect_and_an_end_drop_them(void **state)
 	(void)state;
 	begin();
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, w.drops == 1 && w.lent != 0 && world_status().standby == 1);
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
-	link_renew(w.link, &w.settings, true);
+	upstream_renew(w.upstream, &w.settings, true);
 	RUN_UNTIL(1000, w.drops == 2 && w.lent != 0 && world_status().standby == 1);
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
 	assert_string_equal(w.events, "Ta+-Ta+-Ta+");
-	link_drain(w.link);
+	upstream_drain(w.upstream);
 	RUN_UNTIL(1000, world_status().standby == 0);
 	lose();
-	RUN_UNTIL(1000, world_status().state == LINK_DRAINED);
-	link_open(w.link);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_DRAINED);
+	upstream_open(w.upstream);
 	RUN_UNTIL(1000, w.lent != 0 && world_status().standby == 1);
-	link_close(w.link);
-	RUN_UNTIL(1000, world_status().state == LINK_CLOSED);
+	upstream_close(w.upstream);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(world_status().standby, 0);
 	limit = clock_now() + 250 * CLOCK_MILLISECOND;
 	came_to(0, true);

@@ -1,5 +1,5 @@
-/* test_standby_storm.c - a link in shared mode with a standby: anything at any time. */
-#include "link_world.h"
+/* test_standby_storm.c - an upstream in shared mode with a standby: anything at any time. */
+#include "upstream_world.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -39,7 +39,7 @@ static void
 lose(void)
 {
 	world_close_lent();
-	link_lost(w.link, "it died");
+	upstream_lost(w.upstream, "it died");
 }
 
 static struct {
@@ -77,15 +77,15 @@ do_anything(unsigned number)
 	} else if (number < 60) {
 		hang_up(1);
 	} else if (number < 63) {
-		link_reconnect(w.link);
+		upstream_reconnect(w.upstream);
 	} else if (number < 66) {
-		link_renew(w.link, &w.settings, true);
+		upstream_renew(w.upstream, &w.settings, true);
 	} else if (number < 68) {
-		link_close(w.link);
+		upstream_close(w.upstream);
 	} else if (number < 70) {
-		link_drain(w.link);
+		upstream_drain(w.upstream);
 	} else if (number < 80) {
-		link_open(w.link);
+		upstream_open(w.upstream);
 		heard.opened = true;
 	} else if (number < 84) {
 		check_order();
@@ -95,7 +95,8 @@ do_anything(unsigned number)
 	}
 }
 
-/* Anything at any time: the events stay in order, what is lent is known to the link, and nothing is left behind. */
+/* Anything at any time: the events stay in order, what is lent is known to the upstream, and nothing is left behind.
+ * */
 static void
 a_storm_keeps_order(void **state)
 {
@@ -126,7 +127,7 @@ a_storm_keeps_order(void **state)
 			assert_true(table_conn_is_shared(&w.table, w.lent));
 	}
 	assert_true(heard.counts['+'] > 20);
-	link_open(w.link);
+	upstream_open(w.upstream);
 	heard.opened = true;
 	RUN_UNTIL(2000, w.lent != 0);
 	end();

@@ -1,9 +1,9 @@
-#include "upstream/link_event.h"
+#include "upstream/upstream_event.h"
 
 #include <stddef.h>
 
 const char *
-link_event_name(enum link_event_kind kind)
+upstream_event_name(enum upstream_event_kind kind)
 {
 	static const char *const names[] = { "attempting_to_connect", "obtained_address", "failed_to_connect",
 		"connected", "disconnected", "note" };

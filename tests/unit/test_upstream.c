@@ -1,5 +1,5 @@
-/* test_link.c - upstream/link against real loopback listeners. */
-#include "link_world.h"
+/* test_upstream.c - upstream/upstream against real loopback listeners. */
+#include "upstream_world.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@ it_connects_eagerly_and_refills_what_is_taken(void **state)
 	(void)state;
 	world_make(port, 0);
 	world_begin();
-	assert_int_equal(world_status().state, LINK_CONNECTING);
+	assert_int_equal(world_status().state, UPSTREAM_CONNECTING);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	assert_string_equal(w.events, "Ta+");
 	assert_true(world_status().up && w.ready > 0);
@@ -45,9 +45,9 @@ a_refused_dial_fails_and_waiters_are_told(void **state)
 	close(listener);
 	world_make(port, 0);
 	world_begin();
-	link_try(w.link, world_on_answer, NULL);
-	link_waiter_cancel(link_wait(w.link, world_on_answer, NULL));
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING && strcmp(w.answer, "none") != 0);
+	upstream_try(w.upstream, world_on_answer, NULL);
+	upstream_waiter_cancel(upstream_wait(w.upstream, world_on_answer, NULL));
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING && strcmp(w.answer, "none") != 0);
 	snprintf(expected, sizeof expected, "dial 127.0.0.1:%u: Connection refused", port);
 	assert_string_equal(w.answer, expected);
 	assert_string_equal(w.events, "TaF");
@@ -70,15 +70,15 @@ a_held_client_hastens_attempts(void **state)
 	close(listener);
 	world_make(port, 0);
 	world_begin();
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
-	link_set_held(w.link, 1);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
+	upstream_set_held(w.upstream, 1);
 	begun = clock_now();
 	while (clock_now() < begun + 300 * CLOCK_MILLISECOND)
 		world_turn();
 	listener = world_listen(&port);
 	RUN_UNTIL(300, world_status().warm == 1);
 	assert_string_equal(w.events, "TaF+");
-	link_set_held(w.link, 0);
+	upstream_set_held(w.upstream, 0);
 	close(listener);
 	world_end();
 }
@@ -94,7 +94,7 @@ the_next_candidate_is_tried_at_once(void **state)
 	listener = world_listen(&port);
 	world_make(silent, port);
 	world_begin();
-	link_wait(w.link, world_on_answer, NULL);
+	upstream_wait(w.upstream, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
 	assert_string_equal(w.events, "TaFa+");
 	close(listener);
@@ -110,12 +110,12 @@ a_crowd_is_dialled_for_side_by_side(void **state)
 	(void)state;
 	world_make(port, 0);
 	world_begin();
-	link_set_held(w.link, 100);
+	upstream_set_held(w.upstream, 100);
 	for (unsigned got = 0; got < 100;) {
 		RUN_UNTIL(1000, world_status().warm > 0);
 		assert_true(world_status().dialling <= 64);
 		while (got < 100 && (fds[got] = world_take()) != -1)
-			link_set_held(w.link, 100 - ++got);
+			upstream_set_held(w.upstream, 100 - ++got);
 	}
 	RUN_UNTIL(1000, world_status().warm == 1 && world_status().dialling == 0);
 	assert_string_equal(w.events, "Ta+");
@@ -163,7 +163,7 @@ a_young_end_is_a_failed_attempt_and_says_what_was_said(void **state)
 		world_turn();
 	assert_int_equal(world_status().warm, 1); /* who speaks first is fine */
 	close(fd);
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
 	assert_string_equal(w.events, "Ta+-");
 	assert_non_null(strstr(w.error, "it said \"421 busy\\r\\n\""));
 	assert_int_equal(world_status().failures, 1);
@@ -205,22 +205,22 @@ close_drops_and_open_begins_anew(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	link_close(w.link);
-	assert_true(link_refuses(w.link));
+	upstream_close(w.upstream);
+	assert_true(upstream_refuses(w.upstream));
 	assert_int_equal(world_take(), -1);
-	link_wait_closed(w.link, world_on_answer, NULL);
+	upstream_wait_closed(w.upstream, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
-	assert_int_equal(world_status().state, LINK_CLOSED);
+	assert_int_equal(world_status().state, UPSTREAM_CLOSED);
 	assert_int_equal(world_status().warm, 0);
 	assert_string_equal(w.events, "Ta+-");
 	w.answer = "none";
-	link_wait(w.link, world_on_answer, NULL);
+	upstream_wait(w.upstream, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "persistent connection closed") == 0);
-	link_open(w.link);
-	assert_false(link_refuses(w.link));
+	upstream_open(w.upstream);
+	assert_false(upstream_refuses(w.upstream));
 	RUN_UNTIL(1000, world_status().warm == 1);
-	link_drain(w.link);
-	RUN_UNTIL(1000, world_status().state == LINK_DRAINED);
+	upstream_drain(w.upstream);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_DRAINED);
 	assert_string_equal(w.events, "Ta+-Ta+-");
 	close(listener);
 	world_end();
@@ -236,7 +236,7 @@ reconnect_drops_and_dials_at_once(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0);
 	assert_string_equal(w.error, "");
 	close(listener);
@@ -256,14 +256,14 @@ with_warm_0_nothing_is_dialled_before_a_client(void **state)
 	world_begin();
 	for (int i = 0; i < 10; i++)
 		world_turn();
-	assert_int_equal(world_status().state, LINK_IDLE);
+	assert_int_equal(world_status().state, UPSTREAM_IDLE);
 	assert_int_equal(poll(&look, 1, 0), 0);
 	for (unsigned i = 0; i < 2; i++) {
-		link_set_held(w.link, 1);
+		upstream_set_held(w.upstream, 1);
 		RUN_UNTIL(1000, world_status().warm == 1);
 		fd = world_take();
 		assert_true(fd != -1);
-		link_set_held(w.link, 0);
+		upstream_set_held(w.upstream, 0);
 		close(fd);
 		for (int j = 0; j < 10; j++)
 			world_turn();
@@ -287,7 +287,7 @@ one_that_is_too_old_is_not_given_away(void **state)
 	RUN_UNTIL(1000, world_status().warm == 1);
 	for (int i = 0; i < 6; i++)
 		world_turn();
-	link_set_held(w.link, 1);
+	upstream_set_held(w.upstream, 1);
 	assert_int_equal(world_take(), -1);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	fd = world_take();

@@ -1,4 +1,4 @@
-#include "link_world.h"
+#include "upstream_world.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
@@ -11,7 +11,7 @@
 struct world w;
 
 static void
-on_event(void *arg, const struct link_event *event)
+on_event(void *arg, const struct upstream_event *event)
 {
 	static const char letters[] = "TaF+-";
 	size_t length = strlen(w.events);
@@ -39,7 +39,7 @@ on_drop(void *arg)
 	world_close_lent();
 }
 
-static const struct link_callbacks callbacks = { .event = on_event, .ready = on_ready, .drop = on_drop };
+static const struct upstream_callbacks callbacks = { .event = on_event, .ready = on_ready, .drop = on_drop };
 
 int
 world_listen(uint16_t *port)
@@ -93,12 +93,12 @@ world_turn(void)
 	event_base_loop(w.loop, EVLOOP_ONCE);
 }
 
-struct link_status
+struct upstream_status
 world_status(void)
 {
-	struct link_status s;
+	struct upstream_status s;
 
-	link_get_status(w.link, &s);
+	upstream_get_status(w.upstream, &s);
 	return s;
 }
 
@@ -127,13 +127,13 @@ world_make(uint16_t first, uint16_t second)
 void
 world_begin(void)
 {
-	w.link = link_new(w.loop, &w.table, SERVICE, &w.settings, &callbacks, &w);
+	w.upstream = upstream_new(w.loop, &w.table, SERVICE, &w.settings, &callbacks, &w);
 }
 
 void
 world_end(void)
 {
-	link_free(w.link);
+	upstream_free(w.upstream);
 	world_turn();
 	for (uint32_t i = 1; i < w.table.header->conn_high; i++)
 		assert_int_equal(table_conn_state(&w.table, i), TABLE_FREE);
@@ -148,10 +148,10 @@ world_end(void)
 uint32_t
 world_take_conn(void)
 {
-	uint32_t conn = link_take(w.link);
+	uint32_t conn = upstream_take(w.upstream);
 
 	if (conn != 0)
-		link_taken(w.link, conn);
+		upstream_taken(w.upstream, conn);
 	return conn;
 }
 
@@ -169,12 +169,12 @@ world_take(void)
 int
 world_lend(void)
 {
-	uint32_t conn = link_lend(w.link);
+	uint32_t conn = upstream_lend(w.upstream);
 
 	if (conn == 0)
 		return -1;
 	table_conn_share(&w.table, conn);
-	link_lent(w.link, conn);
+	upstream_lent(w.upstream, conn);
 	w.lent = conn;
 	w.lends_seen++;
 	return w.table.conns[conn].fd;
@@ -188,14 +188,14 @@ world_close_lent(void)
 	w.lent = 0;
 }
 
-static struct link *volatile dead[256]; /* so that they are not taken for leaks */
+static struct upstream *volatile dead[256]; /* so that they are not taken for leaks */
 static size_t deaths;
 
 void
 world_die(void)
 {
 	assert_true(deaths < sizeof dead / sizeof *dead);
-	dead[deaths++] = w.link;
+	dead[deaths++] = w.upstream;
 	loop_free(w.loop);
 	w.loop = loop_new();
 	memset(w.events, 0, sizeof w.events);

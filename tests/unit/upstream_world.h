@@ -1,6 +1,6 @@
-/* link_world.h - a link with a table of its own, for test_link*.c and test_handlers.c. */
-#ifndef TESTS_UNIT_LINK_WORLD_H
-#define TESTS_UNIT_LINK_WORLD_H
+/* upstream_world.h - an upstream with a table of its own, for test_upstream*.c and test_handlers.c. */
+#ifndef TESTS_UNIT_UPSTREAM_WORLD_H
+#define TESTS_UNIT_UPSTREAM_WORLD_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,16 +12,16 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/recover.h"
-#include "upstream/link.h"
+#include "upstream/upstream.h"
 
 #define SERVICE 3
 
-/* A service, and what its link said. */
+/* A service, and what its upstream said. */
 struct world {
 	struct event_base *loop;
 	struct table table;
-	struct link_settings settings;
-	struct link *link;
+	struct upstream_settings settings;
+	struct upstream *upstream;
 	char *addresses[3];
 	char events[512];   /* letters: T a F + -, in order */
 	char error[512];    /* of the last event */
@@ -44,7 +44,7 @@ void world_listen_twice(int ret_listeners[2], uint16_t ret_ports[2]);
 /* Accepts, waiting a while. */
 int world_accept(int listener);
 
-/* All but the link, for one address or two; then the link; and the end of all. */
+/* All but the upstream, for one address or two; then the upstream; and the end of all. */
 void world_make(uint16_t first, uint16_t second);
 void world_begin(void);
 void world_end(void);
@@ -52,7 +52,7 @@ void world_end(void);
 /* One turn of the loop, of 5 ms at most. */
 void world_turn(void);
 
-struct link_status world_status(void);
+struct upstream_status world_status(void);
 
 /* A client takes a connection; 0: there is none.  Without a record of its own, so that it is to be ended with
  * recover_close_conn(). */
@@ -79,7 +79,7 @@ void world_on_answer(void *arg, const char *error);
 			world_turn(); \
 		if (!(condition)) \
 			fail_msg("not within %d ms: %s; events %s, state %s, error %s", (int)(ms), #condition, \
-			    w.events, link_state_name(world_status().state), world_status().last_error); \
+			    w.events, upstream_state_name(world_status().state), world_status().last_error); \
 	} while (0)
 
 #endif

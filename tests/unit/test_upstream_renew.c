@@ -1,5 +1,6 @@
-/* test_link_renew.c - upstream/link when a reload gives its service other settings, and what counts as an outage. */
-#include "link_world.h"
+/* test_upstream_renew.c - upstream/upstream when a reload gives its service other settings, and what counts as an
+ * outage. */
+#include "upstream_world.h"
 #include "temporary.h"
 
 #include <stdio.h>
@@ -9,15 +10,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "upstream/link_parts.h"
+#include "upstream/upstream_parts.h"
 
-static struct link *volatile dead; /* so that it is not taken for a leak */
+static struct upstream *volatile dead; /* so that it is not taken for a leak */
 
-/* Settings of their own memory: what the link still has of the former ones is found by the sanitizers. */
-static struct link_settings *
+/* Settings of their own memory: what the upstream still has of the former ones is found by the sanitizers. */
+static struct upstream_settings *
 settings_for(const char *address)
 {
-	struct link_settings *settings = mem_new(1, sizeof *settings);
+	struct upstream_settings *settings = mem_new(1, sizeof *settings);
 
 	*settings = w.settings;
 	settings->lookup.addresses = NULL;
@@ -27,7 +28,7 @@ settings_for(const char *address)
 	return settings;
 }
 
-static struct link_settings *
+static struct upstream_settings *
 settings_for_port(uint16_t port)
 {
 	char text[32];
@@ -37,7 +38,7 @@ settings_for_port(uint16_t port)
 }
 
 static void
-settings_free(struct link_settings *settings)
+settings_free(struct upstream_settings *settings)
 {
 	mem_list_free(settings->lookup.addresses);
 	mem_free(settings->lookup.script);
@@ -49,9 +50,9 @@ settings_free(struct link_settings *settings)
 
 /* Goes on with now; before is freed at once. */
 static void
-renew(struct link_settings *before, struct link_settings *now, bool anew)
+renew(struct upstream_settings *before, struct upstream_settings *now, bool anew)
 {
-	link_renew(w.link, now, anew);
+	upstream_renew(w.upstream, now, anew);
 	if (before != NULL)
 		settings_free(before);
 }
@@ -71,7 +72,7 @@ history_text(void)
 
 	text[0] = '\0';
 	for (size_t i = 0; i < TABLE_HISTORY; i++)
-		if (service->history[i].kind == LINK_DISCONNECTED && service->history[i].text[0] != '\0')
+		if (service->history[i].kind == UPSTREAM_DISCONNECTED && service->history[i].text[0] != '\0')
 			snprintf(text, sizeof text, "%s", service->history[i].text);
 	return text;
 }
@@ -81,7 +82,7 @@ a_connected_one_connects_to_the_new_place(void **state)
 {
 	uint16_t first = 0, second = 0;
 	int a = world_listen(&first), b = world_listen(&second);
-	struct link_settings *now;
+	struct upstream_settings *now;
 
 	(void)state;
 	world_make(first, 0);
@@ -106,7 +107,7 @@ nothing_happens_when_the_upstream_part_is_the_same(void **state)
 {
 	uint16_t port = 0;
 	int listener = world_listen(&port);
-	struct link_settings *first, *second;
+	struct upstream_settings *first, *second;
 
 	(void)state;
 	world_make(port, 0);
@@ -121,7 +122,7 @@ nothing_happens_when_the_upstream_part_is_the_same(void **state)
 	assert_int_equal(world_status().warm, 1);
 	close(world_take());
 	RUN_UNTIL(1000, world_status().warm == 1); /* its dials have the new settings */
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0); /* its look-up too */
 	close(listener);
 	world_end();
@@ -133,15 +134,15 @@ a_waiting_one_tries_at_once_and_who_waits_is_answered(void **state)
 {
 	uint16_t silent = 0, port = 0;
 	int listener = world_listen(&silent);
-	struct link_settings *now;
+	struct upstream_settings *now;
 
 	(void)state;
 	close(listener);
 	listener = world_listen(&port);
 	world_make(silent, 0);
 	world_begin();
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
-	link_wait(w.link, world_on_answer, NULL);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
+	upstream_wait(w.upstream, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(NULL, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
@@ -159,7 +160,7 @@ a_look_up_under_way_is_begun_again(void **state)
 	char script[TEMPORARY_SIZE];
 	uint16_t port = 0;
 	int listener = world_listen(&port), file = mkstemp(temporary_name(script));
-	struct link_settings *before, *now;
+	struct upstream_settings *before, *now;
 
 	(void)state;
 	assert_int_equal(write(file, "#!/bin/sh\nexec sleep 20\n", 24), 24);
@@ -169,12 +170,12 @@ a_look_up_under_way_is_begun_again(void **state)
 	before = settings_for_port(port);
 	before->lookup.script = mem_copy_text(script);
 	before->lookup.timeout = 30 * CLOCK_SECOND;
-	w.link = NULL;
+	w.upstream = NULL;
 	world_begin();
 	renew(NULL, before, true);
-	RUN_UNTIL(1000, world_status().lookup_running_since != 0 && world_status().state == LINK_CONNECTING);
+	RUN_UNTIL(1000, world_status().lookup_running_since != 0 && world_status().state == UPSTREAM_CONNECTING);
 	assert_int_equal(strncmp(world_status().lookup, "script ", 7), 0);
-	link_try(w.link, world_on_answer, NULL);
+	upstream_try(w.upstream, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(before, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
@@ -196,14 +197,14 @@ an_operators_look_up_is_told_so(void **state)
 {
 	uint16_t port = 0;
 	int listener = world_listen(&port);
-	struct link_settings *now;
+	struct upstream_settings *now;
 	char *error = NULL;
 
 	(void)state;
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	link_lookup(w.link, on_lookup, &error);
+	upstream_lookup(w.upstream, on_lookup, &error);
 	now = settings_for_port(port);
 	renew(NULL, now, true);
 	RUN_UNTIL(1000, error != NULL);
@@ -220,7 +221,7 @@ an_aborted_one_starts_anew(void **state)
 	char script[TEMPORARY_SIZE];
 	uint16_t port = 0;
 	int listener = world_listen(&port), file = mkstemp(temporary_name(script));
-	struct link_settings *before, *now;
+	struct upstream_settings *before, *now;
 
 	(void)state;
 	assert_int_equal(write(file, "#!/bin/sh\necho abort: moved\n", 28), 28);
@@ -231,10 +232,10 @@ an_aborted_one_starts_anew(void **state)
 	before->lookup.script = mem_copy_text(script);
 	world_begin();
 	renew(NULL, before, true);
-	RUN_UNTIL(1000, world_status().state == LINK_ABORTED);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_ABORTED);
 	now = settings_for_port(port);
 	renew(before, now, true);
-	assert_false(link_refuses(w.link));
+	assert_false(upstream_refuses(w.upstream));
 	RUN_UNTIL(1000, world_status().warm == 1);
 	unlink(script);
 	close(listener);
@@ -247,25 +248,25 @@ what_an_operator_ended_stays_so(void **state)
 {
 	uint16_t port = 0;
 	int listener = world_listen(&port);
-	struct link_settings *now, *later;
+	struct upstream_settings *now, *later;
 
 	(void)state;
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
 	w.table.services[SERVICE].administered = TABLE_ADMIN_CLOSED;
-	link_close(w.link);
+	upstream_close(w.upstream);
 	now = settings_for_port(port);
 	renew(NULL, now, true); /* in the same turn */
-	RUN_UNTIL(1000, world_status().state == LINK_CLOSED);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	later = settings_for_port(port);
 	renew(now, later, true);
 	spin(5);
-	assert_int_equal(world_status().state, LINK_CLOSED);
-	assert_true(link_refuses(w.link));
+	assert_int_equal(world_status().state, UPSTREAM_CLOSED);
+	assert_true(upstream_refuses(w.upstream));
 	assert_string_equal(w.events, "Ta+-");
 	w.table.services[SERVICE].administered = TABLE_ADMIN_NONE;
-	link_open(w.link);
+	upstream_open(w.upstream);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	close(listener);
 	world_end();
@@ -285,8 +286,8 @@ a_new_worker_connects_anew_if_the_dead_one_did_not(void **state)
 	RUN_UNTIL(1000, world_status().warm == 1);
 	mem_free(w.addresses[0]);
 	w.addresses[0] = mem_print("127.0.0.1:%u", second);
-	link_renew(w.link, &w.settings, true);
-	dead = w.link;
+	upstream_renew(w.upstream, &w.settings, true);
+	dead = w.upstream;
 	loop_free(w.loop);
 	w.loop = loop_new();
 	world_begin();
@@ -307,30 +308,30 @@ what_is_given_up_on_purpose_is_no_outage(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, world_status().connects == 2);
 	close(world_accept(listener));
 	there = world_accept(listener);
-	link_close(w.link);
-	RUN_UNTIL(1000, world_status().state == LINK_CLOSED);
+	upstream_close(w.upstream);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(world_status().disconnects, 2);
 	assert_int_equal(world_status().outages, 0);
-	link_open(w.link);
+	upstream_open(w.upstream);
 	RUN_UNTIL(1000, world_status().connects == 3);
 	close(there);
 	there = world_accept(listener);
 	close(listener);
 	close(there);
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
 	assert_int_equal(world_status().outages, 1);
-	link_reconnect(w.link);
-	RUN_UNTIL(1000, world_status().attempts == 4 && world_status().state == LINK_WAITING);
+	upstream_reconnect(w.upstream);
+	RUN_UNTIL(1000, world_status().attempts == 4 && world_status().state == UPSTREAM_WAITING);
 	assert_int_equal(world_status().outages, 1); /* still the same one */
 	listener = world_listen(&port);
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, world_status().connects == 4);
 	close(listener);
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	assert_int_equal(world_status().outages, 1);
 	RUN_UNTIL(1000, world_status().outages == 2); /* by its first failed attempt */
 	spin(3);
@@ -386,7 +387,7 @@ a_copy_that_ends_young_ones_is_tried_last(void **state)
 	assert_string_equal(world_status().address, w.addresses[0]);
 	conn = world_take_conn();
 	assert_true(conn != 0);
-	link_unused(w.link, conn);
+	upstream_unused(w.upstream, conn);
 	recover_close_conn(&w.table, conn);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	assert_string_equal(world_status().address, w.addresses[1]);
@@ -408,7 +409,7 @@ rolls_are_even_and_odd(void **state)
 	world_make(port, 0);
 	world_begin();
 	for (unsigned i = 0; i < rolls; i++) {
-		uint32_t roll = link_roll(w.link);
+		uint32_t roll = upstream_roll(w.upstream);
 
 		assert_true(roll != DELAY_EXACT);
 		odd += roll & 1;

@@ -1,5 +1,5 @@
-/* test_link_resume.c - upstream/link after a worker's death (P26). */
-#include "link_world.h"
+/* test_upstream_resume.c - upstream/upstream after a worker's death (P26). */
+#include "upstream_world.h"
 #include "temporary.h"
 #include "upstream/record.h"
 
@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct link *volatile dead[2]; /* so that they are not taken for leaks */
+static struct upstream *volatile dead[2]; /* so that they are not taken for leaks */
 
-/* A worker that dies leaves the table and its files; the link's memory here is just forgotten. */
+/* A worker that dies leaves the table and its files; the upstream's memory here is just forgotten. */
 static void
 a_new_worker_goes_on_without_an_event(void **state)
 {
@@ -24,19 +24,19 @@ a_new_worker_goes_on_without_an_event(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	dead[0] = w.link;
+	dead[0] = w.upstream;
 	loop_free(w.loop);
 	w.loop = loop_new();
 	memset(w.events, 0, sizeof w.events);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	assert_int_equal(world_status().state, LINK_IS_CONNECTED);
+	assert_int_equal(world_status().state, UPSTREAM_IS_CONNECTED);
 	for (int i = 0; i < 10; i++)
 		world_turn();
 	assert_string_equal(w.events, "");
 	assert_int_equal(world_status().connects, 1);
 	close(world_accept(listener));
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING); /* still watched: a young end */
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING); /* still watched: a young end */
 	assert_string_equal(w.events, "-");
 	fd = world_take();
 	assert_int_equal(fd, -1);
@@ -56,9 +56,9 @@ a_new_worker_keeps_the_retry_delay(void **state)
 	close(listener);
 	world_make(port, 0);
 	world_begin();
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
 	next = world_status().next_attempt;
-	dead[1] = w.link;
+	dead[1] = w.upstream;
 	loop_free(w.loop);
 	w.loop = loop_new();
 	memset(w.events, 0, sizeof w.events);

@@ -1,5 +1,5 @@
-/* test_link_switch.c - upstream/link under an operator's orders: paused, and made to fail. */
-#include "link_world.h"
+/* test_upstream_switch.c - upstream/upstream under an operator's orders: paused, and made to fail. */
+#include "upstream_world.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -47,21 +47,21 @@ static void
 pause_it(void)
 {
 	record()->pause.value = 1;
-	link_obey(w.link);
+	upstream_obey(w.upstream);
 }
 
 static void
 resume_it(void)
 {
 	record()->pause.value = 0;
-	link_obey(w.link);
+	upstream_obey(w.upstream);
 }
 
 static void
 fail_for(int64_t span)
 {
 	record()->failing.value = span == 0 ? 0 : (uint64_t)(clock_now() + span);
-	link_fail(w.link, "alice");
+	upstream_fail(w.upstream, "alice");
 }
 
 static void
@@ -74,7 +74,7 @@ turn_for(int64_t span)
 }
 
 static void
-a_paused_link_drops_what_is_ready_and_rests(void **state)
+a_paused_upstream_drops_what_is_ready_and_rests(void **state)
 {
 	int server;
 
@@ -84,13 +84,13 @@ a_paused_link_drops_what_is_ready_and_rests(void **state)
 	server = world_accept(listener);
 	pause_it();
 	assert_int_equal(world_take(), -1);
-	RUN_UNTIL(1000, world_status().state == LINK_IDLE);
-	assert_true(link_is_at_rest(w.link));
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
+	assert_true(upstream_is_at_rest(w.upstream));
 	assert_string_equal(w.events, "Ta+-");
 	assert_string_equal(w.error, "paused by an operator");
 	assert_int_equal(read(server, &(char){ 0 }, 1), 0);
-	link_set_held(w.link, 3);
-	link_reconnect(w.link);
+	upstream_set_held(w.upstream, 3);
+	upstream_reconnect(w.upstream);
 	turn_for(150 * CLOCK_MILLISECOND); /* three retry delays */
 	assert_string_equal(w.events, "Ta+-");
 	assert_int_equal(world_status().outages, 0);
@@ -111,11 +111,11 @@ the_lent_connection_stays_until_it_is_let_go(void **state)
 	pause_it();
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "Ta+");
-	assert_false(link_is_at_rest(w.link));
-	link_let_go(w.link);
-	RUN_UNTIL(1000, world_status().state == LINK_IDLE);
+	assert_false(upstream_is_at_rest(w.upstream));
+	upstream_let_go(w.upstream);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
 	assert_int_equal(w.drops, 1);
-	assert_true(link_is_at_rest(w.link));
+	assert_true(upstream_is_at_rest(w.upstream));
 	assert_int_equal(world_lend(), -1);
 	resume_it();
 	lend();
@@ -145,7 +145,7 @@ one_that_was_let_go_and_is_still_there_is_good_again(void **state)
 	begin(true);
 	lend();
 	pause_it();
-	link_let_go(w.link);
+	upstream_let_go(w.upstream);
 	resume_it();
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "Ta+");
@@ -163,11 +163,11 @@ a_pause_outlives_the_worker_and_its_end_is_not_missed(void **state)
 	record()->pause.value = 1;
 	world_die();
 	world_begin();
-	RUN_UNTIL(1000, world_status().state == LINK_IDLE);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
 	world_die();
 	world_begin();
 	turn_for(100 * CLOCK_MILLISECOND);
-	assert_int_equal(world_status().state, LINK_IDLE);
+	assert_int_equal(world_status().state, UPSTREAM_IDLE);
 	assert_string_equal(w.events, "");
 	record()->pause.value = 0;
 	world_die();
@@ -177,7 +177,7 @@ a_pause_outlives_the_worker_and_its_end_is_not_missed(void **state)
 }
 
 static void
-a_link_that_is_down_stops_trying_in_a_pause(void **state)
+a_upstream_that_is_down_stops_trying_in_a_pause(void **state)
 {
 	uint64_t attempts;
 
@@ -190,7 +190,7 @@ a_link_that_is_down_stops_trying_in_a_pause(void **state)
 	world_begin();
 	RUN_UNTIL(1000, world_status().attempts > 1);
 	pause_it();
-	RUN_UNTIL(1000, world_status().state == LINK_IDLE);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
 	attempts = world_status().attempts;
 	turn_for(80 * CLOCK_MILLISECOND);
 	assert_int_equal(world_status().attempts, attempts);
@@ -217,7 +217,7 @@ p30_without_warm_connections_a_resume_dials_for_nobody(void **state)
 	turn_for(30 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "");
 	pause_it();
-	link_set_held(w.link, 1);
+	upstream_set_held(w.upstream, 1);
 	world_turn();
 	resume_it();
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+") == 0);
@@ -234,7 +234,7 @@ one_that_is_made_to_fail_is_lost_and_fails_until_the_time_is_over(void **state)
 	RUN_UNTIL(1000, world_status().warm == 1);
 	begun = clock_now();
 	fail_for(200 * CLOCK_MILLISECOND);
-	assert_false(link_is_up(w.link));
+	assert_false(upstream_is_up(w.upstream));
 	assert_int_equal(world_take(), -1);
 	RUN_UNTIL(1000, world_status().attempts > 3);
 	assert_string_equal(w.events, "Ta+-TF"); /* P8 */
@@ -286,12 +286,12 @@ the_order_outlives_the_worker(void **state)
 	record()->failing.value = (uint64_t)(clock_now() + 150 * CLOCK_MILLISECOND);
 	world_die();
 	world_begin();
-	link_fail(w.link, "alice");
+	upstream_fail(w.upstream, "alice");
 	RUN_UNTIL(1000, strstr(w.events, "-TF") != NULL);
 	world_die();
 	turn_for(150 * CLOCK_MILLISECOND);
 	world_begin();
-	link_fail(w.link, "alice");
+	upstream_fail(w.upstream, "alice");
 	RUN_UNTIL(1000, world_status().up);
 	end();
 }
@@ -306,7 +306,7 @@ one_that_ended_unused_for_it_is_no_failure_of_the_server(void **state)
 	RUN_UNTIL(1000, world_status().warm == 1);
 	conn = world_take_conn();
 	fail_for(60 * CLOCK_SECOND);
-	link_unused(w.link, conn);
+	upstream_unused(w.upstream, conn);
 	recover_close_conn(&w.table, conn);
 	RUN_UNTIL(1000, strstr(w.events, "F") != NULL);
 	assert_null(strstr(world_status().last_error, "unused"));
@@ -317,12 +317,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_paused_link_drops_what_is_ready_and_rests),
+		cmocka_unit_test(a_paused_upstream_drops_what_is_ready_and_rests),
 		cmocka_unit_test(the_lent_connection_stays_until_it_is_let_go),
 		cmocka_unit_test(a_pause_that_ends_before_the_work_goes_on_with_the_lent_connection),
 		cmocka_unit_test(one_that_was_let_go_and_is_still_there_is_good_again),
 		cmocka_unit_test(a_pause_outlives_the_worker_and_its_end_is_not_missed),
-		cmocka_unit_test(a_link_that_is_down_stops_trying_in_a_pause),
+		cmocka_unit_test(a_upstream_that_is_down_stops_trying_in_a_pause),
 		cmocka_unit_test(p30_without_warm_connections_a_resume_dials_for_nobody),
 		cmocka_unit_test(one_that_is_made_to_fail_is_lost_and_fails_until_the_time_is_over),
 		cmocka_unit_test(it_can_be_ended_early_and_is_tried_at_once),

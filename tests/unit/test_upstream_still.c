@@ -1,11 +1,11 @@
-/* test_link_still.c - what upstream/link says of a service that stays down. */
-#include "link_world.h"
+/* test_upstream_still.c - what upstream/upstream says of a service that stays down. */
+#include "upstream_world.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "upstream/link_parts.h"
+#include "upstream/upstream_parts.h"
 
 /* Whether a look at the time says so. */
 static bool
@@ -18,7 +18,7 @@ says_still_down(void)
 
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_WARNING);
 	dup2(fileno(log), STDERR_FILENO);
-	link_on_still(-1, 0, w.link);
+	upstream_on_still(-1, 0, w.upstream);
 	dup2(old, STDERR_FILENO);
 	close(old);
 	rewind(log);
@@ -40,15 +40,15 @@ a_service_that_stays_down_says_so_once_a_minute(void **state)
 	close(listener);
 	world_make(port, 0);
 	world_begin();
-	RUN_UNTIL(1000, world_status().state == LINK_WAITING);
-	assert_true(loop_timer_is_set(&w.link->still));
-	assert_in_range(w.link->record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
+	assert_true(loop_timer_is_set(&w.upstream->still));
+	assert_in_range(w.upstream->record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
 	assert_false(says_still_down());
 	for (int minute = 0; minute < 3; minute++) {
-		w.link->record->still_down_at = clock_now();
+		w.upstream->record->still_down_at = clock_now();
 		assert_true(says_still_down());
 		assert_false(says_still_down());
-		assert_true(loop_timer_is_set(&w.link->still));
+		assert_true(loop_timer_is_set(&w.upstream->still));
 	}
 	world_end();
 }

@@ -1,5 +1,5 @@
-/* test_link_lend.c - upstream/link in shared mode: the one connection that is lent. */
-#include "link_world.h"
+/* test_upstream_lend.c - upstream/upstream in shared mode: the one connection that is lent. */
+#include "upstream_world.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -62,14 +62,14 @@ one_connection_serves_all_whatever_warm_says(void **state)
 	(void)state;
 	begin_shared();
 	fd = lend();
-	link_set_held(w.link, 5);
+	upstream_set_held(w.upstream, 5);
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_int_equal(world_lend(), -1);
 	assert_string_equal(w.events, "Ta+");
 	assert_true(world_status().lent);
 	assert_int_equal(world_status().warm, 0);
 	assert_int_equal(world_status().dialling, 0);
-	assert_int_equal(world_status().state, LINK_IS_CONNECTED);
+	assert_int_equal(world_status().state, UPSTREAM_IS_CONNECTED);
 	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, &length), 0);
 	assert_true(on);
 	assert_true(w.table.conns[w.lent].flags & TABLE_CONN_TUNED);
@@ -83,8 +83,8 @@ its_end_is_a_loss_with_the_borrowers_reason(void **state)
 	begin_shared();
 	lend();
 	world_close_lent();
-	link_lost(w.link, "it spoke nonsense");
-	link_wait(w.link, world_on_answer, NULL);
+	upstream_lost(w.upstream, "it spoke nonsense");
+	upstream_wait(w.upstream, world_on_answer, NULL);
 	assert_string_equal(w.answer, "none"); /* P13: not the dead one */
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-") == 0);
 	assert_string_equal(w.error, "it spoke nonsense");
@@ -136,15 +136,15 @@ p20_a_drain_waits_for_its_end(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	link_drain(w.link);
+	upstream_drain(w.upstream);
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_int_equal(w.drops, 0);
 	assert_string_equal(w.events, "Ta+");
-	assert_true(link_refuses(w.link));
-	assert_int_equal(world_status().state, LINK_CLOSING);
+	assert_true(upstream_refuses(w.upstream));
+	assert_int_equal(world_status().state, UPSTREAM_CLOSING);
 	world_close_lent();
-	link_lost(w.link, "nobody needs it");
-	RUN_UNTIL(1000, world_status().state == LINK_DRAINED);
+	upstream_lost(w.upstream, "nobody needs it");
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_DRAINED);
 	assert_string_equal(w.events, "Ta+-");
 	assert_int_equal(world_status().outages, 0);
 	end_shared();
@@ -156,8 +156,8 @@ p16_a_close_takes_it_back(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	link_close(w.link);
-	RUN_UNTIL(1000, world_status().state == LINK_CLOSED);
+	upstream_close(w.upstream);
+	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(w.drops, 1);
 	assert_false(world_status().lent);
 	assert_string_equal(w.events, "Ta+-");
@@ -170,11 +170,11 @@ a_reconnect_or_a_renewal_takes_it_back_for_a_new_one(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	link_reconnect(w.link);
+	upstream_reconnect(w.upstream);
 	RUN_UNTIL(1000, w.drops == 1);
 	close(server);
 	lend();
-	link_renew(w.link, &w.settings, true);
+	upstream_renew(w.upstream, &w.settings, true);
 	RUN_UNTIL(1000, w.drops == 2);
 	close(server);
 	lend();
@@ -197,7 +197,7 @@ p26_a_new_worker_finds_it_lent(void **state)
 	assert_int_equal(w.drops, 0);
 	assert_int_equal(world_lend(), -1);
 	world_close_lent();
-	link_lost(w.link, "gone");
+	upstream_lost(w.upstream, "gone");
 	RUN_UNTIL(1000, strncmp(w.events, "-", 1) == 0);
 	end_shared();
 }
@@ -217,7 +217,7 @@ a_loss_that_the_dead_worker_did_not_tell_is_told(void **state)
 }
 
 static void
-a_new_workers_loss_before_its_link_begins_keeps_its_reason(void **state)
+a_new_workers_loss_before_its_upstream_begins_keeps_its_reason(void **state)
 {
 	(void)state;
 	begin_shared();
@@ -225,7 +225,7 @@ a_new_workers_loss_before_its_link_begins_keeps_its_reason(void **state)
 	world_die();
 	world_begin();
 	world_close_lent();
-	link_lost(w.link, "reset");
+	upstream_lost(w.upstream, "reset");
 	RUN_UNTIL(1000, strncmp(w.events, "-", 1) == 0);
 	assert_string_equal(w.error, "reset");
 	end_shared();
@@ -234,7 +234,7 @@ a_new_workers_loss_before_its_link_begins_keeps_its_reason(void **state)
 static void
 one_that_was_given_up_before_the_death_is_taken_back(void **state)
 {
-	struct link_record *record;
+	struct upstream_record *record;
 
 	(void)state;
 	begin_shared();
@@ -255,8 +255,8 @@ a_removed_service_leaves_it_to_its_borrower(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	link_free(w.link);
-	w.link = NULL;
+	upstream_free(w.upstream);
+	w.upstream = NULL;
 	assert_int_equal(w.drops, 0);
 	assert_true(table_conn_is_shared(&w.table, w.lent));
 	end_shared();
@@ -275,7 +275,7 @@ main(void)
 		cmocka_unit_test(a_reconnect_or_a_renewal_takes_it_back_for_a_new_one),
 		cmocka_unit_test(p26_a_new_worker_finds_it_lent),
 		cmocka_unit_test(a_loss_that_the_dead_worker_did_not_tell_is_told),
-		cmocka_unit_test(a_new_workers_loss_before_its_link_begins_keeps_its_reason),
+		cmocka_unit_test(a_new_workers_loss_before_its_upstream_begins_keeps_its_reason),
 		cmocka_unit_test(one_that_was_given_up_before_the_death_is_taken_back),
 		cmocka_unit_test(a_removed_service_leaves_it_to_its_borrower),
 	};
