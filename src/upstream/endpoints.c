@@ -17,14 +17,6 @@ barrier(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-static struct endpoint *
-find(struct endpoints *e, uint16_t number)
-{
-	struct endpoint *endpoint = &e->list[number % ENDPOINTS_MAX];
-
-	return number != 0 && endpoint->number == number ? endpoint : NULL;
-}
-
 const struct endpoint *
 endpoints_find(const struct endpoints *e, uint16_t number)
 {
@@ -87,26 +79,17 @@ store_text(char *place, size_t size, const char *text)
 static void
 make_key(struct endpoint_key *key, const struct address *address)
 {
-	const struct sockaddr_in *from4 = (const void *)&address->socket;
-	const struct sockaddr_in6 *from6 = (const void *)&address->socket;
 	struct sockaddr_in *to4 = (void *)&key->socket;
 	struct sockaddr_in6 *to6 = (void *)&key->socket;
 
 	memset(key, 0, sizeof *key);
 	key->length = address->socket_length;
 	memcpy(key->interface, address->host, strnlen(address->host, sizeof key->interface - 1));
-	if (address->socket.ss_family == AF_INET) {
-		to4->sin_family = AF_INET;
-		to4->sin_port = from4->sin_port;
-		to4->sin_addr = from4->sin_addr;
-	} else if (address->socket.ss_family == AF_INET6) {
-		to6->sin6_family = AF_INET6;
-		to6->sin6_port = from6->sin6_port;
-		to6->sin6_addr = from6->sin6_addr;
-		to6->sin6_scope_id = from6->sin6_scope_id;
-	} else {
-		memcpy(&key->socket, &address->socket, address->socket_length);
-	}
+	memcpy(&key->socket, &address->socket, address->socket_length);
+	if (key->socket.ss_family == AF_INET)
+		memset(to4->sin_zero, 0, sizeof to4->sin_zero);
+	else if (key->socket.ss_family == AF_INET6)
+		to6->sin6_flowinfo = 0;
 }
 
 void
@@ -351,15 +334,6 @@ endpoints_resume(struct endpoints *e, int64_t now)
 	}
 }
 
-void
-endpoints_adopt(struct endpoints *e, uint16_t number)
-{
-	struct endpoint *endpoint = find(e, number);
-
-	if (endpoint != NULL)
-		endpoint->open++;
-}
-
 bool
 endpoints_elsewhere(const struct endpoints *e)
 {
@@ -429,44 +403,40 @@ succeed(struct endpoints *e, struct endpoint *endpoint, const struct endpoints_s
 	return ENDPOINTS_ROSE;
 }
 
+/* A dial has ended; one that a dead worker began is not counted any more. */
 static void
-count_down(uint32_t *count)
+count_down(struct endpoint *endpoint)
 {
-	if (*count > 0)
-		(*count)--;
+	if (endpoint->dialling > 0)
+		endpoint->dialling--;
 }
 
 unsigned
 endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in)
 {
-	struct endpoint *endpoint = find(e, in->number);
+	struct endpoint *endpoint = &e->list[in->number % ENDPOINTS_MAX];
 
-	if (endpoint == NULL)
+	if (endpoints_find(e, in->number) == NULL)
 		return 0;
 	switch (in->event) {
 	case ENDPOINTS_BEGAN:
 		endpoint->dialling++;
 		return 0;
 	case ENDPOINTS_CONNECTED:
-		count_down(&endpoint->dialling);
-		endpoint->open++;
+		count_down(endpoint);
 		return succeed(e, endpoint, s, in);
 	case ENDPOINTS_FAILED:
-		count_down(&endpoint->dialling);
+		count_down(endpoint);
 		endpoint->result_at = in->now;
 		return fail(endpoint, s, in, false);
 	case ENDPOINTS_CANCELLED:
-		count_down(&endpoint->dialling);
+		count_down(endpoint);
 		return 0;
 	case ENDPOINTS_LATE:
 		if (endpoint->failed_until == 0)
 			endpoint->slow_until = in->now;
 		return 0;
-	case ENDPOINTS_CLOSED:
-		count_down(&endpoint->open);
-		return 0;
 	case ENDPOINTS_ENDED:
-		count_down(&endpoint->open);
 		return in->now - in->began < PCONN_YOUNG ? fail(endpoint, s, in, true) : 0;
 	}
 	return 0;
@@ -487,13 +457,20 @@ due_at(const struct endpoints *e, const struct endpoints_settings *s, const stru
 	return endpoint->result_at == 0 ? endpoint->listed_at : endpoint->result_at + s->health_interval;
 }
 
-uint16_t
-endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, int64_t now)
+int64_t
+endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number)
 {
-	for (uint32_t i = 0; i < e->high; i++)
-		if (due_at(e, s, &e->list[i]) <= now)
-			return e->list[i].number;
-	return 0;
+	int64_t deadline = CLOCK_NEVER;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		int64_t due = due_at(e, s, &e->list[i]);
+
+		if (due < deadline) {
+			deadline = due;
+			*ret_number = e->list[i].number;
+		}
+	}
+	return deadline;
 }
 
 static int64_t
@@ -503,20 +480,6 @@ timeout_at(const struct endpoints *e, const struct endpoints_settings *s, const 
 	    endpoint->open == 0 || endpoints_state(e, endpoint) != ENDPOINT_WITHDRAWN)
 		return CLOCK_NEVER;
 	return endpoint->withdrawn_at + s->withdrawn_timeout;
-}
-
-int64_t
-endpoints_due_deadline(const struct endpoints *e, const struct endpoints_settings *s)
-{
-	int64_t deadline = CLOCK_NEVER;
-
-	for (uint32_t i = 0; i < e->high; i++) {
-		int64_t due = due_at(e, s, &e->list[i]);
-
-		if (due < deadline)
-			deadline = due;
-	}
-	return deadline;
 }
 
 int64_t

@@ -2,8 +2,7 @@
  *
  * Pure: told what a look-up listed, what became of dials and connections, and when, it answers which one is to be
  * dialled in the background, what becomes of connections to one that is withdrawn, and when to look again.  Rules
- * P27, P31 and P33.  Which one the next connection goes to is upstream/choice's; one client's dials beside each
- * other are upstream/race's.
+ * P27, P31 and P33.  Which one the next connection goes to is upstream/race's.
  *
  * An endpoint is named by its number, which is never 0 and fits into a connection's record.  It keeps it as long as
  * it is listed, or used and one of the 64 last; then another gets its place with another number, and the old number
@@ -14,19 +13,18 @@
  * - a look-up's result is written beside the one in force and put in force by one word, listing;
  * - what makes an endpoint failed, slow or withdrawn, and good again, is one word each, stored last: a death before
  *   it forgets an event, which the next dial or look-up tells again;
- * - counts of connections and dials are derived: a new worker sets them to 0 (endpoints_resume) and counts anew what
- *   it takes over (endpoints_adopt);
+ * - counts of connections and dials are derived: those of connections are the table's, and whoever calls sets them
+ *   before; those of dials a new worker begins with 0;
  * - counters and texts, for people only, may miss the event during which the worker died; a rotation that was half
  *   done begins anew.
  *
  * How it is used:
- *   a new worker       endpoints_resume(); endpoints_adopt() for each connection that it goes on with
+ *   a new worker       endpoints_resume()
  *   a good look-up     endpoints_list(); then endpoints_judge() for each connection.  A failed one changes nothing:
  *                      what is listed stays so, which is all that lookup.keep_last needs
- *   a client's dials   race_step(), which asks choice_next(); a standby's: choice_next(), those in endpoints_in_use()
- *                      left out
+ *   a client's dials   race_step(); a standby's: likewise, those in endpoints_in_use() left out
  *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
- *   while connected, after each of these and at endpoints_due_deadline(): dial each endpoints_due() in the background
+ *   while connected, after each of these and when it says: dial each that is endpoints_due() in the background
  *                      (telling BEGAN, so that it is not due again), and judge each connection anew.  What a
  *                      background dial brings may be kept as an idle connection, or closed.  While there is no
  *                      connection neither is asked: attempts try all (P23), and background dials beside them would
@@ -93,7 +91,7 @@ struct endpoint_listing {
 struct endpoint {
 	volatile uint16_t number;      /* 0: nothing of this counts.  The commit */
 	uint16_t generation;           /* of the number */
-	uint32_t open, dialling;       /* connections; dials under way.  Derived */
+	uint32_t open, dialling;       /* connections, which the caller sets; dials under way.  Derived */
 	struct endpoint_listing listing[2]; /* that of look-up n at n & 1 */
 	volatile int64_t failed_until; /* 0: in good health; else dialled in the background then (P31) */
 	volatile int64_t slow_until;   /* 0: in time; else the last choice of the good ones, and dialled likewise */
@@ -145,7 +143,6 @@ enum endpoints_event {
 	ENDPOINTS_FAILED,    /* a dial, or its hello; with error */
 	ENDPOINTS_CANCELLED, /* a dial is not wanted any more */
 	ENDPOINTS_LATE,      /* a dial has not answered within connect_stagger, and goes on: upstream/race tells it */
-	ENDPOINTS_CLOSED,    /* a connection is gone that was used, or that we have closed */
 	ENDPOINTS_ENDED      /* the server has ended a connection that nobody used (P27); with error */
 };
 
@@ -164,12 +161,10 @@ struct endpoints_input {
 
 unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in);
 
-/* The number of one to be dialled in the background now, or 0: a failed or slow one whose time has come, or with
- * health.interval one without a connection whose last dial was so long ago.  None to which a dial is under way. */
-uint16_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
-
-/* When the next one is due; CLOCK_NEVER: not by time alone. */
-int64_t endpoints_due_deadline(const struct endpoints *e, const struct endpoints_settings *s);
+/* When one is to be dialled in the background, and which: a failed or slow one whose time has come, or with
+ * health.interval one without a connection whose last dial was so long ago; none to which a dial is under way.
+ * CLOCK_NEVER: not by time alone. */
+int64_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number);
 
 /* When withdrawn_timeout ends next for a connection; CLOCK_NEVER: for none. */
 int64_t endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
@@ -196,9 +191,6 @@ enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct e
 
 /* A new worker's first call: no connection, no dial; what a death left half done is put right. */
 void endpoints_resume(struct endpoints *e, int64_t now);
-
-/* A connection that the new worker goes on with. */
-void endpoints_adopt(struct endpoints *e, uint16_t number);
 
 enum endpoint_state { ENDPOINT_OK, ENDPOINT_FAILED, ENDPOINT_WITHDRAWN };
 

@@ -561,14 +561,15 @@ int64_t
 pool_tend(struct pool *pool, int64_t now)
 {
 	uint16_t number;
+	int64_t due;
 
 	pool_count_open(pool);
 	pool_judge(pool, now);
-	while ((number = endpoints_due(pool->endpoints, pool->settings, now)) != 0) {
+	while ((due = endpoints_due(pool->endpoints, pool->settings, &number)) <= now) {
 		pool_dial(pool, number, TABLE_ROLE_NEXT, NULL);
 		CRASH_POINT(ENDPOINT_HEALTH);
 	}
-	return endpoints_due_deadline(pool->endpoints, pool->settings);
+	return due;
 }
 
 void

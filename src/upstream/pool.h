@@ -1,6 +1,6 @@
 /* pool.h - all of a service's connections that no client has, by what they are for, and the dials that bring them.
  *
- * What is wanted when is upstream/pconn's to decide, which endpoint is dialled upstream/race's and choice's; how the
+ * What is wanted when is upstream/pconn's to decide, which endpoint is dialled upstream/race's; how the
  * endpoints are the pool notes in the table for everybody.  Each connection has its record there (upstream/conn).
  */
 #ifndef HOLDFAST_UPSTREAM_POOL_H

@@ -1,14 +1,165 @@
 #include "upstream/race.h"
 
 #include "base/clock.h"
-#include "upstream/choice.h"
+
+#define WEIGHT_SCALE 64 /* RFC 2782: weight 0 is a very small chance beside others */
+
+/* How good a choice is. */
+enum tier { TIER_GOOD, TIER_SLOW, TIER_FAILED, TIER_NONE };
+
+static enum tier
+tier_of(const struct endpoint *endpoint)
+{
+	if (endpoint->failed_until != 0)
+		return TIER_FAILED;
+	return endpoint->slow_until != 0 ? TIER_SLOW : TIER_GOOD;
+}
+
+static const struct endpoint_listing *
+says(const struct endpoints *e, const struct endpoint *endpoint)
+{
+	return &endpoint->listing[e->listing & 1];
+}
+
+static int64_t
+weight(const struct endpoints *e, const struct endpoint *endpoint)
+{
+	uint16_t listed = says(e, endpoint)->weight;
+
+	return listed == 0 ? 1 : (int64_t)listed * WEIGHT_SCALE;
+}
+
+/* Those of the best tier and, in it, of the best priority. */
+static size_t
+best_group(struct endpoints *e, uint64_t without, struct endpoint *ret_group[ENDPOINTS_MAX], enum tier *ret_tier)
+{
+	enum tier best = TIER_NONE;
+	uint16_t priority = 0;
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+		enum tier tier = tier_of(endpoint);
+		uint16_t listed = says(e, endpoint)->priority;
+
+		if (!endpoints_is_listed(e, endpoint) || (without & ENDPOINTS_BIT(i)) != 0 || tier > best ||
+		    (tier == best && listed > priority))
+			continue;
+		if (tier < best || listed < priority)
+			count = 0;
+		best = tier;
+		priority = listed;
+		ret_group[count++] = endpoint;
+	}
+	*ret_tier = best;
+	return count;
+}
+
+static struct endpoint *
+choose_ordered(const struct endpoints *e, struct endpoint *group[], size_t count)
+{
+	struct endpoint *first = group[0];
+
+	for (size_t i = 1; i < count; i++)
+		if (says(e, group[i])->order < says(e, first)->order)
+			first = group[i];
+	return first;
+}
+
+static struct endpoint *
+choose_random(const struct endpoints *e, struct endpoint *group[], size_t count, uint32_t roll)
+{
+	int64_t total = 0, at;
+	size_t i = 0;
+
+	for (size_t j = 0; j < count; j++)
+		total += weight(e, group[j]);
+	at = roll == DELAY_EXACT ? 0 : (int64_t)((uint64_t)roll * (uint64_t)total >> 32);
+	while (at >= weight(e, group[i]))
+		at -= weight(e, group[i++]);
+	return group[i];
+}
+
+/* Smooth weighted round robin: shares are exact over as many choices as the weights' sum.  All turns together are 0;
+ * a death in between leaves another sum, and so a share that is off by one choice at most, once. */
+static struct endpoint *
+choose_rotated(const struct endpoints *e, struct endpoint *group[], size_t count)
+{
+	struct endpoint *next = NULL;
+	int64_t total = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		group[i]->turn += weight(e, group[i]);
+		total += weight(e, group[i]);
+		if (next == NULL || group[i]->turn > next->turn ||
+		    (group[i]->turn == next->turn && says(e, group[i])->order < says(e, next)->order))
+			next = group[i];
+	}
+	next->turn -= total;
+	return next;
+}
+
+static struct endpoint *
+choose_least(const struct endpoints *e, struct endpoint *group[], size_t count)
+{
+	uint32_t fewest = UINT32_MAX;
+	size_t equal = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		uint32_t has = group[i]->open + group[i]->dialling;
+
+		if (has < fewest) {
+			fewest = has;
+			equal = 0;
+		}
+		if (has == fewest)
+			group[equal++] = group[i];
+	}
+	return choose_rotated(e, group, equal);
+}
+
+static struct endpoint *
+choose_failed(const struct endpoints *e, struct endpoint *group[], size_t count)
+{
+	struct endpoint *first = group[0];
+
+	for (size_t i = 1; i < count; i++)
+		if (group[i]->failed_at < first->failed_at || (group[i]->failed_at == first->failed_at &&
+		    says(e, group[i])->order < says(e, first)->order))
+			first = group[i];
+	return first;
+}
+
+uint16_t
+race_choose(struct endpoints *e, const struct endpoints_settings *s, uint64_t without, uint32_t roll)
+{
+	struct endpoint *group[ENDPOINTS_MAX];
+	enum tier tier;
+	size_t count = best_group(e, without, group, &tier);
+
+	if (count == 0)
+		return 0;
+	if (tier == TIER_FAILED)
+		return choose_failed(e, group, count)->number;
+	switch (s->pick) {
+	case ENDPOINTS_ORDERED: case ENDPOINTS_AUTO:
+		return choose_ordered(e, group, count)->number;
+	case ENDPOINTS_RANDOM:
+		return choose_random(e, group, count, roll)->number;
+	case ENDPOINTS_ROTATE:
+		return choose_rotated(e, group, count)->number;
+	case ENDPOINTS_LEAST:
+		return choose_least(e, group, count)->number;
+	}
+	return 0;
+}
 
 static unsigned
 race_end(struct race *r, enum race_state state)
 {
 	r->state = (uint8_t)state;
 	r->deadline = CLOCK_NEVER;
-	return state == RACE_WON ? RACE_DO_USE : RACE_DO_FAIL;
+	return state == RACE_LOST ? RACE_DO_FAIL : 0;
 }
 
 static unsigned
@@ -24,7 +175,7 @@ race_dial(struct race *r, const struct endpoints_settings *s, uint16_t number, i
 static unsigned
 race_next(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
-	uint16_t number = r->stopped ? 0 : choice_next(e, s, r->tried, in->roll);
+	uint16_t number = r->stopped ? 0 : race_choose(e, s, r->tried, in->roll);
 
 	if (number != 0)
 		return race_dial(r, s, number, in->now);
@@ -59,16 +210,6 @@ race_failed(struct race *r, struct endpoints *e, const struct endpoints_settings
 	return in->number == r->dial || r->deadline == CLOCK_NEVER ? race_next(r, e, s, in) : 0;
 }
 
-static unsigned
-race_connected(struct race *r, const struct race_input *in)
-{
-	if ((r->under_way & ENDPOINTS_BIT(in->number)) == 0)
-		return 0;
-	r->under_way &= ~ENDPOINTS_BIT(in->number);
-	r->winner = in->number;
-	return race_end(r, RACE_WON) | (r->under_way != 0 ? RACE_DO_CANCEL : 0);
-}
-
 unsigned
 race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
@@ -79,12 +220,15 @@ race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *
 	if (r->state != RACE_RUNS)
 		return 0;
 	switch (in->event) {
-	case RACE_DEADLINE: case RACE_LISTED:
+	case RACE_DEADLINE:
 		return race_stagger(r, e, s, in);
 	case RACE_FAILED:
 		return race_failed(r, e, s, in);
 	case RACE_CONNECTED:
-		return race_connected(r, in);
+		if ((r->under_way & ENDPOINTS_BIT(in->number)) == 0)
+			return 0;
+		r->under_way &= ~ENDPOINTS_BIT(in->number);
+		return race_end(r, RACE_WON);
 	case RACE_STOP:
 		r->stopped = true;
 		return race_next(r, e, s, in);

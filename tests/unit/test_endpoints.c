@@ -15,8 +15,8 @@ static void
 all_zero_is_empty(void **state)
 {
 	(void)state;
-	assert_int_equal(choice_next(&e, &usual, 0, 7), 0);
-	assert_int_equal(endpoints_due(&e, &usual, CLOCK_SECOND), 0);
+	assert_int_equal(race_choose(&e, &usual, 0, 7), 0);
+	assert_int_equal(due(&e, &usual, 1000), '-');
 	expect_deadline(&e, &usual, NEVER);
 	assert_int_equal(endpoints_doubtful_until(&e), CLOCK_NEVER);
 	assert_false(endpoints_elsewhere(&e));
@@ -231,7 +231,7 @@ p33_the_timeout_is_a_deadline_while_somebody_is_there_and_can_go_elsewhere(void 
 	expect_deadline(&e, &s, 13000); /* b's dial in the background */
 	dial(&e, &s, ENDPOINTS_CONNECTED, 'b', 13000, 13000);
 	expect_deadline(&e, &s, 8000);
-	tell(&e, &s, ENDPOINTS_CLOSED, 'a', 13001, 1001);
+	count_open(&e, 'a', -1);
 	expect_deadline(&e, &s, NEVER);
 }
 
@@ -247,7 +247,7 @@ numbers_stay_while_used_and_are_known_when_stale(void **state)
 	for (int64_t ms = 2000; ms <= 5000; ms += 1000)
 		list(&e, "b", ms);
 	assert_int_equal(number_of(&e, 'a'), a);
-	tell(&e, &usual, ENDPOINTS_CLOSED, 'a', 6000, 1001);
+	count_open(&e, 'a', -1);
 	assert_int_equal(number_of(&e, 'a'), a); /* shown until the next look-up */
 	list(&e, "bc", 7000);
 	c = number_of(&e, 'c');
@@ -424,7 +424,7 @@ p27_an_unused_connection_that_ends_within_a_second_is_a_failure(void **state)
 	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
 	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
 	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
-	assert_int_equal(tell(&e, &usual, ENDPOINTS_CLOSED, 'a', 1500, 1001), 0);
+	count_open(&e, 'a', -1);
 	assert_int_equal(tell(&e, &usual, ENDPOINTS_ENDED, 'a', 2001, 1001), 0);
 	assert_int_equal(endpoints_state(&e, endpoint_of(&e, 'a')), ENDPOINT_OK);
 	assert_int_equal(tell(&e, &usual, ENDPOINTS_ENDED, 'a', 2000, 1001), ENDPOINTS_FELL);
@@ -487,12 +487,12 @@ health_interval_dials_those_without_a_connection(void **state)
 	dial(&e, &s, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
 	assert_int_equal(due(&e, &s, 1001), 'b');
 	dial(&e, &s, ENDPOINTS_CONNECTED, 'b', 1001, 1002);
-	tell(&e, &s, ENDPOINTS_CLOSED, 'b', 1002, 1002);
+	count_open(&e, 'b', -1);
 	expect_deadline(&e, &s, 6002);
 	assert_int_equal(due(&e, &s, 6002), 'b');
 	dial(&e, &s, ENDPOINTS_FAILED, 'b', 6002, 6010);
 	expect_deadline(&e, &s, 16010); /* failed: P31's time, not the interval's */
-	tell(&e, &s, ENDPOINTS_CLOSED, 'a', 9000, 1001);
+	count_open(&e, 'a', -1);
 	expect_deadline(&e, &s, 6001);
 	expect_deadline(&e, &usual, 16010);
 }
@@ -593,7 +593,8 @@ a_new_worker_counts_anew(void **state)
 	tell(&e, &usual, ENDPOINTS_BEGAN, 'b', 11001, 11001);
 	assert_int_equal(endpoints_in_use(&e), 3);
 	endpoints_resume(&e, 12000 * MS);
-	endpoints_adopt(&e, a);
+	assert_int_equal(number_of(&e, 'a'), a);
+	count_open(&e, 'a', 1);
 	assert_int_equal(endpoint_of(&e, 'a')->open, 1);
 	assert_int_equal(endpoint_of(&e, 'a')->dialling, 0);
 	assert_int_equal(due(&e, &usual, 12000), 'b'); /* its dial went with the worker */

@@ -1,5 +1,5 @@
 /* test_endpoints_explore.c - tries every sequence of look-ups, dials, connections' ends and deaths of the worker, of
- * three endpoints, to a depth, with upstream/endpoints, choice and race as they are used; and checks after each step:
+ * three endpoints, to a depth, with upstream/endpoints and race as they are used; and checks after each step:
  *
  * health      no client's dial goes to a failed endpoint while one in good health is listed that this race has not
  *             tried; an endpoint turns failed and good by P27 and P31, and by nothing else
@@ -27,7 +27,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "upstream/race.h"
 
 #define LETTERS   3
 #define DIALS     6
@@ -153,6 +152,17 @@ any_good(const struct model *m, uint64_t without, bool or_late)
 	return false;
 }
 
+/* Connections are the table's to count. */
+static void
+count_conns(struct model *m)
+{
+	for (unsigned i = 0; i < m->e.high; i++)
+		m->e.list[i].open = 0;
+	for (unsigned i = 0; i < CONNS; i++)
+		if (m->conn[i].used && endpoints_find(&m->e, m->conn[i].number) != NULL)
+			m->e.list[m->conn[i].number % ENDPOINTS_MAX].open++;
+}
+
 static unsigned
 inform(struct model *m, enum endpoints_event event, uint16_t number, int64_t began)
 {
@@ -195,25 +205,21 @@ obey(struct model *m, enum race_event event, uint16_t number)
 		    !any_good(m, m->raced, false));
 		begin_dial(m, m->race.dial, true);
 		m->raced |= UINT64_C(1) << (letter - 'a');
-		if ((event == RACE_DEADLINE || event == RACE_LISTED) && waits && before != NULL && !before->failed)
+		if (event == RACE_DEADLINE && waits && before != NULL && !before->failed)
 			before->late = true;
 	}
-	for (unsigned i = 0; i < DIALS && (todo & RACE_DO_CANCEL) != 0; i++) {
+	for (unsigned i = 0; i < DIALS && m->race.state == RACE_WON; i++) {
 		if (!m->dial[i].used || !m->dial[i].raced)
 			continue;
 		CHECK("race", (m->race.under_way & ENDPOINTS_BIT(m->dial[i].number)) != 0);
 		m->dial[i].used = false;
 		inform(m, ENDPOINTS_CANCELLED, m->dial[i].number, m->dial[i].began);
 	}
-	CHECK("race", ((todo & RACE_DO_USE) != 0) == (event == RACE_CONNECTED));
-	if ((todo & RACE_DO_USE) != 0)
-		CHECK("race", m->race.winner == number);
-	if ((todo & (RACE_DO_USE | RACE_DO_FAIL)) != 0)
-		CHECK("race", m->race.state != RACE_RUNS && m->race.deadline == CLOCK_NEVER);
-	else
-		CHECK("race", m->race.state == RACE_RUNS);
+	CHECK("race", (m->race.state == RACE_WON) == (event == RACE_CONNECTED));
+	CHECK("race", (m->race.state == RACE_LOST) == ((todo & RACE_DO_FAIL) != 0));
+	CHECK("race", m->race.state == RACE_RUNS || m->race.deadline == CLOCK_NEVER);
 	if (m->race.state == RACE_RUNS && settings.stagger > 0 && m->race.deadline == CLOCK_NEVER)
-		CHECK("race", choice_next(&m->e, &settings, m->race.tried, DELAY_EXACT) == 0);
+		CHECK("race", race_choose(&m->e, &settings, m->race.tried, DELAY_EXACT) == 0);
 }
 
 static void
@@ -241,6 +247,7 @@ end_dial(struct model *m, struct dial *d, bool well)
 		while (m->conn[i].used)
 			i++;
 		m->conn[i] = (struct conn){ true, ended.letter, ended.number, m->now };
+		count_conns(m);
 		if (known && view->failed && (ended.began >= view->failed_at || !any_good(m, 0, true)))
 			view->failed = false;
 		if (known && (settings.stagger == 0 || m->now - ended.began < settings.stagger))
@@ -258,7 +265,9 @@ end_conn(struct model *m, struct conn *c, bool by_server)
 	bool known = endpoints_find(&m->e, c->number) != NULL;
 
 	c->used = false;
-	inform(m, by_server ? ENDPOINTS_ENDED : ENDPOINTS_CLOSED, c->number, c->since);
+	count_conns(m);
+	if (by_server)
+		inform(m, ENDPOINTS_ENDED, c->number, c->since);
 	if (by_server && known && m->now - c->since < CLOCK_SECOND)
 		view_fails(m, view_of(m, c->letter), c->since);
 }
@@ -294,21 +303,26 @@ look_up(struct model *m, const char *letters)
 	}
 }
 
+static int64_t
+due_deadline(const struct model *m)
+{
+	uint16_t number;
+
+	return endpoints_due(&m->e, &settings, &number);
+}
+
 /* Dials in the background what is due, when it is. */
 static void
 look(struct model *m)
 {
-	int64_t deadline = endpoints_due_deadline(&m->e, &settings);
 	uint16_t number;
+	int64_t deadline = endpoints_due(&m->e, &settings, &number);
 
 	if (deadline > m->now)
 		m->now = deadline;
-	number = endpoints_due(&m->e, &settings, m->now);
-	CHECK("starved", number != 0 || settings.withdrawn_timeout > 0);
-	while (number != 0) {
+	while (endpoints_due(&m->e, &settings, &number) <= m->now) {
 		CHECK("starved", endpoints_find(&m->e, number)->dialling == 0);
 		begin_dial(m, number, false);
-		number = endpoints_due(&m->e, &settings, m->now);
 	}
 }
 
@@ -318,9 +332,7 @@ die(struct model *m)
 	memset(m->dial, 0, sizeof m->dial);
 	memset(&m->race, 0, sizeof m->race);
 	endpoints_resume(&m->e, m->now);
-	for (unsigned i = 0; i < CONNS; i++)
-		if (m->conn[i].used)
-			endpoints_adopt(&m->e, m->conn[i].number);
+	count_conns(m);
 }
 
 static void
@@ -350,7 +362,7 @@ possible(struct model *m, const struct choice *c)
 	case CLOSES: case ENDS:
 		return find_conn(m, *c->letters) != NULL;
 	case LOOK:
-		return endpoints_due_deadline(&m->e, &settings) != CLOCK_NEVER;
+		return due_deadline(m) != CLOCK_NEVER;
 	case LIST: case SECOND: case DEATH: case RENEW: case WAKE:
 		return true;
 	}
@@ -365,7 +377,7 @@ happen(struct model *m, const struct choice *c)
 	case LIST:
 		look_up(m, c->letters);
 		if (m->race.state == RACE_RUNS)
-			obey(m, RACE_LISTED, 0);
+			obey(m, RACE_DEADLINE, 0);
 		break;
 	case CLIENT:
 		m->raced = 0;
@@ -404,28 +416,23 @@ check_endpoint(struct model *m, char letter)
 {
 	struct view *view = view_of(m, letter);
 	const struct endpoint *endpoint = endpoints_find(&m->e, number_of(&m->e, letter));
-	unsigned open = 0, dialling = 0;
+	unsigned dialling = 0;
 
 	CHECK("numbers", (endpoint == NULL ? 0 : endpoint->number) == view->number);
 	if (endpoint == NULL) {
 		CHECK("listed", !view->listed);
 		return;
 	}
-	for (unsigned i = 0; i < CONNS; i++)
-		open += m->conn[i].used && m->conn[i].number == view->number;
 	for (unsigned i = 0; i < DIALS; i++)
 		dialling += m->dial[i].used && m->dial[i].number == view->number;
-	CHECK("counts", endpoint->open == open && endpoint->dialling == dialling);
+	CHECK("counts", endpoint->dialling == dialling);
 	CHECK("listed", endpoints_is_listed(&m->e, endpoint) == view->listed);
 	CHECK("listed", (endpoints_state(&m->e, endpoint) == ENDPOINT_WITHDRAWN) == view->withdrawn);
 	CHECK("health", (endpoint->failed_until != 0) == view->failed);
 	CHECK("late", view->failed || (endpoint->slow_until != 0) == view->late);
 	if (view->listed && view->failed && dialling == 0) {
-		int64_t deadline = endpoints_due_deadline(&m->e, &settings);
-
 		CHECK("starved", endpoint->failed_until <= view->failed_at + settings.max);
-		CHECK("starved", deadline <= endpoint->failed_until);
-		CHECK("starved", endpoints_due(&m->e, &settings, endpoint->failed_until) != 0);
+		CHECK("starved", due_deadline(m) <= endpoint->failed_until);
 	}
 }
 
@@ -483,7 +490,7 @@ leave_alone(const struct model *before, bool well)
 			memset(m.conn, 0, sizeof m.conn);
 			for (i = 0; i < LETTERS; i++)
 				m.e.list[i].open = 0;
-		} else if (well && endpoints_due_deadline(&m.e, &settings) - m.now < settings.max * 2) {
+		} else if (well && due_deadline(&m) - m.now < settings.max * 2) {
 			if (settings.health_interval > 0 && any_good(&m, 0, false) && !m.view[0].failed &&
 			    !m.view[1].failed && !m.view[2].failed && !m.view[0].late && !m.view[1].late &&
 			    !m.view[2].late)
