@@ -1,10 +1,246 @@
 #include "base/loop.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
-#include "base/loop_parts.h"
+#include "base/mem.h"
+
+struct loop_timers {
+	LIST_ENTRY(loop_timers) entry;
+	const struct event_base *loop;   /* borrowed */
+	int fd;                          /* owned: a timerfd */
+	int64_t armed;                   /* when it will be readable */
+	struct event event;
+	struct loop_timer **heap;        /* owned, of borrowed: the earliest first; [0] is not used */
+	size_t count, room;
+	uint64_t order;
+	TAILQ_HEAD(, loop_timer) soon;
+};
+
+/* One for each loop of the process, which is one but in tests. */
+static LIST_HEAD(, loop_timers) loop_timerss = LIST_HEAD_INITIALIZER(loop_timerss);
+
+static struct loop_timers *
+loop_timers_of(const struct event_base *loop)
+{
+	struct loop_timers *clock;
+
+	LIST_FOREACH(clock, &loop_timerss, entry)
+		if (clock->loop == loop)
+			break;
+	return clock;
+}
+
+static void
+loop_timers_put(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+{
+	clock->heap[place] = timer;
+	timer->place = place;
+}
+
+static bool
+loop_timer_is_before(const struct loop_timer *a, const struct loop_timer *b)
+{
+	return a->deadline < b->deadline || (a->deadline == b->deadline && a->order < b->order);
+}
+
+/* The place is free: timer goes there, or up to where it belongs. */
+static void
+loop_timers_rise(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+{
+	for (; place > 1 && loop_timer_is_before(timer, clock->heap[place / 2]); place /= 2)
+		loop_timers_put(clock, clock->heap[place / 2], place);
+	loop_timers_put(clock, timer, place);
+}
+
+/* The same, down. */
+static void
+loop_timers_sink(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+{
+	size_t child;
+
+	while ((child = place * 2) <= clock->count) {
+		if (child < clock->count && loop_timer_is_before(clock->heap[child + 1], clock->heap[child]))
+			child++;
+		if (!loop_timer_is_before(clock->heap[child], timer))
+			break;
+		loop_timers_put(clock, clock->heap[child], place);
+		place = child;
+	}
+	loop_timers_put(clock, timer, place);
+}
+
+static void
+loop_timers_add(struct loop_timers *clock, struct loop_timer *timer)
+{
+	if (clock->count + 1 >= clock->room) {
+		clock->room = clock->room == 0 ? 16 : clock->room * 2;
+		clock->heap = mem_resize(clock->heap, clock->room, sizeof(struct loop_timer *));
+	}
+	loop_timers_rise(clock, timer, ++clock->count);
+}
+
+static void
+loop_timers_remove(struct loop_timers *clock, struct loop_timer *timer)
+{
+	struct loop_timer *last = clock->heap[clock->count--];
+	size_t place = timer->place;
+
+	timer->place = 0;
+	if (last == timer)
+		return;
+	if (place > 1 && loop_timer_is_before(last, clock->heap[place / 2]))
+		loop_timers_rise(clock, last, place);
+	else
+		loop_timers_sink(clock, last, place);
+}
+
+/* The file is to be readable at the time; CLOCK_NEVER: no more.  Setting it also
+ * clears an expiry, so that nothing need be read. */
+static void
+loop_timers_arm(struct loop_timers *clock, int64_t at)
+{
+	struct itimerspec spec = { 0 };
+	int64_t time = at > 0 ? at : 1; /* 0 would disarm it */
+
+	clock->armed = at;
+	if (at != CLOCK_NEVER) {
+		spec.it_value.tv_sec = (time_t)(time / CLOCK_SECOND);
+		spec.it_value.tv_nsec = (long)(time % CLOCK_SECOND * 1000);
+	}
+	timerfd_settime(clock->fd, TFD_TIMER_ABSTIME, &spec, NULL);
+}
+
+static void
+loop_timer_run(struct loop_timer *timer)
+{
+	loop_timer_stop(timer);
+	timer->callback(-1, EV_TIMEOUT, timer->arg);
+}
+
+/* Those that come to the list meanwhile have their turn after all other events that are due. */
+static void
+loop_timers_run_soon(struct loop_timers *clock)
+{
+	uint64_t limit = clock->order;
+	struct loop_timer *timer;
+
+	while ((timer = TAILQ_FIRST(&clock->soon)) != NULL && timer->order < limit)
+		loop_timer_run(timer);
+	if (timer != NULL)
+		event_active(&clock->event, EV_TIMEOUT, 0);
+}
+
+/* Those that are set meanwhile, be it for the past, have their turn after the next look at files. */
+static void
+loop_timers_run_due(struct loop_timers *clock)
+{
+	uint64_t limit = clock->order;
+	int64_t now = clock_now();
+	struct loop_timer *timer;
+
+	while (clock->count > 0 && (timer = clock->heap[1])->deadline <= now && timer->order < limit)
+		loop_timer_run(timer);
+	loop_timers_arm(clock, clock->count > 0 ? clock->heap[1]->deadline : CLOCK_NEVER);
+}
+
+static void
+loop_timers_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop_timers *clock = arg;
+
+	(void)fd;
+	if (what & EV_TIMEOUT)
+		loop_timers_run_soon(clock);
+	if (what & EV_READ)
+		loop_timers_run_due(clock);
+}
+
+static struct loop_timers *
+loop_timers_new(struct event_base *loop)
+{
+	struct loop_timers *clock;
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+
+	if (fd == -1)
+		return NULL;
+	clock = mem_new(1, sizeof *clock);
+	clock->loop = loop;
+	clock->fd = fd;
+	clock->armed = CLOCK_NEVER;
+	TAILQ_INIT(&clock->soon);
+	event_assign(&clock->event, loop, fd, EV_READ | EV_PERSIST, loop_timers_on_event, clock);
+	event_add(&clock->event, NULL);
+	LIST_INSERT_HEAD(&loop_timerss, clock, entry);
+	return clock;
+}
+
+static void
+loop_timers_free(struct loop_timers *clock)
+{
+	if (clock == NULL)
+		return;
+	LIST_REMOVE(clock, entry);
+	event_del(&clock->event);
+	close(clock->fd);
+	mem_free(clock->heap);
+	mem_free(clock);
+}
+
+void
+loop_timer_init(struct loop_timer *timer, struct event_base *loop, event_callback_fn callback, void *arg)
+{
+	*timer = (struct loop_timer){ .clock = loop_timers_of(loop), .callback = callback, .arg = arg };
+	assert(timer->clock != NULL);
+}
+
+void
+loop_timer_at(struct loop_timer *timer, int64_t deadline)
+{
+	struct loop_timers *clock = timer->clock;
+
+	loop_timer_stop(timer);
+	if (deadline == CLOCK_NEVER)
+		return;
+	timer->deadline = deadline;
+	timer->order = clock->order++;
+	loop_timers_add(clock, timer);
+	if (deadline < clock->armed)
+		loop_timers_arm(clock, deadline);
+}
+
+void
+loop_timer_soon(struct loop_timer *timer)
+{
+	struct loop_timers *clock = timer->clock;
+
+	loop_timer_stop(timer);
+	timer->order = clock->order++;
+	timer->soon = true;
+	TAILQ_INSERT_TAIL(&clock->soon, timer, entry);
+	event_active(&clock->event, EV_TIMEOUT, 0);
+}
+
+bool
+loop_timer_is_set(const struct loop_timer *timer)
+{
+	return timer->soon || timer->place != 0;
+}
+
+void
+loop_timer_stop(struct loop_timer *timer)
+{
+	if (timer->soon)
+		TAILQ_REMOVE(&timer->clock->soon, timer, entry);
+	timer->soon = false;
+	if (timer->place != 0)
+		loop_timers_remove(timer->clock, timer);
+}
 
 /* libevent itself would write to standard error, and wait for who reads it. */
 static void

@@ -5,7 +5,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "control/metrics_families.h"
 #include "keep/histogram.h"
 
 #define LINE_SIZE 512 /* names have 64 bytes, the version 64, each twice as much when escaped */

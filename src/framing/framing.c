@@ -2,8 +2,6 @@
 
 #include <assert.h>
 
-#include "framing/framing_parts.h"
-
 static const struct framing *const framings[FRAMING_KINDS] = {
 	[FRAMING_LINE] = &framing_line,
 	[FRAMING_NETSTRING] = &framing_netstring,

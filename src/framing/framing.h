@@ -60,6 +60,9 @@ struct framing {
 	size_t (*error)(const char *text, char *to, size_t size);
 };
 
+extern const struct framing framing_line, framing_netstring, framing_length8, framing_length16be, framing_length16le,
+    framing_length32be, framing_length32le, framing_resp;
+
 /* The framing of this kind, not FRAMING_NONE; borrowed, constant. */
 const struct framing *framing_of(enum framing_kind kind);
 

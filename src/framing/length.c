@@ -2,7 +2,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "framing/framing_parts.h"
+#include "framing/framing.h"
 
 enum length_order { LENGTH_BIG, LENGTH_LITTLE };
 

@@ -1,7 +1,7 @@
 /* line: a message ends with "\n".  A "\r" before it is content, as any other byte is. */
 #include <string.h>
 
-#include "framing/framing_parts.h"
+#include "framing/framing.h"
 
 static enum framing_result
 line_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,

@@ -1,7 +1,7 @@
 /* netstring: the length in decimal digits, ":", the contents, ",".  See https://cr.yp.to/proto/netstrings.txt. */
 #include <string.h>
 
-#include "framing/framing_parts.h"
+#include "framing/framing.h"
 
 /* No length has a zero before it, and none that max allows has more digits than max. */
 static enum framing_result

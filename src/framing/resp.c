@@ -4,7 +4,7 @@
  * See https://redis.io/docs/latest/develop/reference/protocol-spec/. */
 #include <string.h>
 
-#include "framing/framing_parts.h"
+#include "framing/framing.h"
 #include "framing/resp_words.h"
 
 #define RESP_WORDS_MAX 1048576   /* of an array */
