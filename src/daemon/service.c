@@ -37,7 +37,7 @@ service_tune(void *arg, int fd)
 {
 	const struct service *service = arg;
 
-	dial_tune(fd, &service->settings->upstream.dial);
+	conn_tune(fd, &service->settings->upstream.dial);
 }
 
 /* One that was silent for long has nothing outstanding, or is being patient with. */
@@ -45,7 +45,7 @@ static void
 service_heed(void *arg, uint32_t conn, uint32_t active)
 {
 	const struct service *service = arg;
-	const struct dial_settings *dial = &service->settings->upstream.dial;
+	const struct conn_settings *dial = &service->settings->upstream.dial;
 	bool lent = conn == 0, patient;
 	struct table_conn *record;
 
@@ -58,7 +58,7 @@ service_heed(void *arg, uint32_t conn, uint32_t active)
 	if (!patient && !lent &&
 	    clock_tick() - active > (unsigned)dial->user_timeout / 1000 * TICKS + 60 * TICKS)
 		return;
-	if (dial_heed(record->fd, dial, patient) != patient)
+	if (conn_heed(record->fd, dial, patient) != patient)
 		record->flags ^= TABLE_CONN_PATIENT;
 }
 

@@ -1,6 +1,7 @@
 #include "upstream/conn.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,6 +17,16 @@
 #include "upstream/own_socket.h"
 #include "upstream/said.h"
 
+/* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
+#define CONN_RETRY (10 * CLOCK_MILLISECOND)
+
+#define CONN_DOUBT 2    /* questions about a closed window without an answer */
+#define CONN_LOOP  (-1) /* in place of an errno: own_socket_error */
+
+/* RFC 793's states by the kernel's numbers; <netinet/tcp.h>, which has them, lacks half of struct tcp_info and
+ * cannot be had together with <linux/tcp.h>. */
+enum { CONN_SYN_SENT = 2, CONN_SYN_RECV = 3, CONN_CLOSE = 7 };
+
 static struct table_conn *
 conn_record(const struct conn *conn)
 {
@@ -23,14 +34,20 @@ conn_record(const struct conn *conn)
 }
 
 static void
+conn_leave_aside(struct conn *conn)
+{
+	loop_event_stop(&conn->event);
+	if (conn->aside && conn->fd >= 0)
+		close(conn->fd);
+	conn->aside = false;
+}
+
+static void
 conn_stop(struct conn *conn)
 {
-	dial_cancel(conn->dial);
 	hello_cancel(conn->hello);
-	probe_cancel(conn->probe);
-	conn->dial = NULL;
 	conn->hello = NULL;
-	conn->probe = NULL;
+	conn_leave_aside(conn);
 	loop_timer_stop(&conn->timer);
 	if (conn->ready)
 		loop_event_stop(&conn->watch);
@@ -80,7 +97,7 @@ conn_note_end(struct conn *conn, int fd)
 static bool
 conn_is_over(struct conn *conn)
 {
-	struct pollfd look = { .fd = conn_record(conn)->fd, .events = POLLIN | POLLRDHUP };
+	struct pollfd look = { .fd = conn->fd, .events = POLLIN | POLLRDHUP };
 
 	if (poll(&look, 1, 0) < 1 || (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) == 0)
 		return false;
@@ -102,7 +119,7 @@ static void conn_on_readable(evutil_socket_t fd, short what, void *arg);
 static void
 conn_set_watch(struct conn *conn, short what)
 {
-	event_assign(&conn->watch, conn->maker->loop, conn_record(conn)->fd, what | EV_READ | EV_PERSIST,
+	event_assign(&conn->watch, conn->maker->loop, conn->fd, what | EV_READ | EV_PERSIST,
 	    conn_on_readable, conn);
 	event_add(&conn->watch, NULL);
 }
@@ -144,6 +161,7 @@ static void
 conn_begin_ready(struct conn *conn)
 {
 	conn->ready = true;
+	conn->fd = conn_record(conn)->fd;
 	conn->began = conn_record(conn)->since;
 	conn_set_watch(conn, 0);
 }
@@ -165,35 +183,114 @@ conn_connected(struct conn *conn)
 	maker->callbacks->ready(maker->arg, conn, began);
 }
 
-static void conn_connect(struct conn *conn);
+/* No option is set: whoever keeps it sets them.  The fd, or -errno. */
+static int
+conn_socket(const struct address *address)
+{
+	int fd;
+
+	if (address->kind != ADDRESS_SOCKET)
+		return -EINVAL;
+	fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return fd == -1 ? -errno : fd;
+}
+
+/* IPv4 and IPv6 have it at the same place. */
+static in_port_t
+conn_port(const struct sockaddr_storage *socket)
+{
+	return ((const struct sockaddr_in *)(const void *)socket)->sin_port;
+}
+
+/* A connect to a port of this host that nobody listens at may by chance be given that very port as its own, and then
+ * meets itself (TCP's simultaneous open, RFC 9293, 3.5). */
+static bool
+conn_met_itself(const struct conn *conn)
+{
+	struct address own = conn->address, other = conn->address;
+
+	if (own.socket.ss_family == AF_UNIX)
+		return false;
+	own.socket_length = other.socket_length = sizeof own.socket;
+	if (getsockname(conn->fd, (struct sockaddr *)&own.socket, &own.socket_length) == -1 ||
+	    conn_port(&own.socket) != conn_port(&conn->address.socket))
+		return false;
+	/* What was dialled may have been the address of any host (0.0.0.0). */
+	return getpeername(conn->fd, (struct sockaddr *)&other.socket, &other.socket_length) == 0 &&
+	    address_equal(&own, &other);
+}
+
+/* No callback comes from within the call that begins a dial: the loop tells. */
+static void
+conn_tell_over(struct conn *conn, int error)
+{
+	conn->over = true;
+	conn->error = error;
+	loop_timer_soon(&conn->timer);
+}
 
 static void
-conn_on_probed(void *arg, const char *error)
+conn_try(struct conn *conn)
+{
+	int error = address_find_interface(&conn->address);
+	int64_t retry;
+
+	if (error < 0) {
+		conn_tell_over(conn, -error);
+		return;
+	}
+	if (connect(conn->fd, (const struct sockaddr *)&conn->address.socket, conn->address.socket_length) == 0) {
+		conn_tell_over(conn, 0);
+	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
+		event_add(&conn->event, NULL);
+		loop_timer_at(&conn->timer, conn->deadline);
+	} else if (errno == EAGAIN && conn->address.socket.ss_family == AF_UNIX) {
+		retry = clock_after(clock_now(), CONN_RETRY);
+		loop_timer_at(&conn->timer, retry < conn->deadline ? retry : conn->deadline);
+	} else {
+		conn_tell_over(conn, errno);
+	}
+}
+
+static void conn_dialled(struct conn *conn, int error);
+
+/* Writable alone is connected; with readable it may have failed, since libevent reports EPOLLERR and EPOLLHUP as
+ * both, or the other end has already spoken. */
+static void
+conn_on_connected(evutil_socket_t fd, short what, void *arg)
+{
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	if ((what & EV_READ) != 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) == -1)
+		error = errno;
+	conn_dialled(arg, error);
+}
+
+static void
+conn_connect(struct conn *conn)
+{
+	conn->over = false;
+	conn->deadline = clock_after(clock_now(), conn->maker->dial->connect_timeout);
+	event_assign(&conn->event, conn->maker->loop, conn->fd, EV_READ | EV_WRITE | EV_PERSIST, conn_on_connected,
+	    conn);
+	conn_try(conn);
+	CRASH_POINT(DIAL_STARTED);
+}
+
+static void
+conn_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *conn = arg;
 
-	conn->probe = NULL;
-	if (error != NULL)
-		conn_fail(conn, error, false);
-	else if (probe_is_aside(conn->maker->dial->probe.kind))
-		conn_connect(conn);
+	(void)fd;
+	(void)what;
+	if (conn->over)
+		conn_dialled(conn, conn->error);
+	else if (clock_now() >= conn->deadline)
+		conn_dialled(conn, ETIMEDOUT);
 	else
-		conn_connected(conn);
-}
-
-/* hello, if there is one, was answered. */
-static void
-conn_spoken(struct conn *conn)
-{
-	const struct conn_maker *maker = conn->maker;
-
-	if (maker->dial->probe.kind == PROBE_NONE || probe_is_aside(maker->dial->probe.kind)) {
-		conn_connected(conn);
-		return;
-	}
-	loop_event_stop(&conn->event);
-	conn->probe = probe_start(maker->loop, conn_record(conn)->fd, &conn->address, maker->dial, conn_on_probed,
-	    conn);
+		conn_try(conn);
 }
 
 static void
@@ -202,49 +299,52 @@ conn_on_hello(void *arg, enum hello_end end, const char *error)
 	struct conn *conn = arg;
 
 	conn->hello = NULL;
-	if (end == HELLO_DONE)
-		conn_spoken(conn);
-	else
+	if (end != HELLO_DONE) {
 		conn_fail(conn, error, end == HELLO_ABORTED);
-}
-
-static void
-conn_on_dialled(void *arg, int error)
-{
-	struct conn *conn = arg;
-	const struct conn_maker *maker = conn->maker;
-
-	conn->dial = NULL;
-	if (error != 0) {
-		conn_fail(conn, strerror(error), false);
-	} else if (maker->hello->count == 0) {
-		conn_spoken(conn);
+	} else if (conn->aside) {
+		conn_leave_aside(conn);
+		conn->fd = conn_record(conn)->fd;
+		conn_connect(conn);
 	} else {
-		conn->hello = hello_start(maker->loop, conn_record(conn)->fd, maker->hello, conn_on_hello, conn);
-		loop_event_stop(&conn->event);
+		conn_connected(conn);
 	}
 }
 
 static void
-conn_on_error(evutil_socket_t fd, short what, void *arg)
+conn_dialled(struct conn *conn, int error)
 {
-	struct conn *conn = arg;
+	static const struct hello_settings nothing;
+	const struct conn_maker *maker = conn->maker;
+	const struct hello_settings *hello = conn->aside ? &nothing : maker->hello;
+	bool asks = maker->dial->probe.kind != PROBE_NONE && conn->aside == probe_is_aside(maker->dial->probe.kind);
+	struct hello_probe probe = { .settings = &maker->dial->probe, .address = &conn->address,
+		.timeout = maker->dial->connect_timeout, .aside = conn->aside };
 
-	(void)fd;
-	(void)what;
-	conn_fail(conn, conn->error == ELOOP ? own_socket_error : strerror(conn->error), false);
+	if (error == 0 && conn_met_itself(conn))
+		error = ECONNREFUSED;
+	if (error != 0) {
+		conn_fail(conn, error == CONN_LOOP ? own_socket_error : strerror(error), false);
+	} else if (hello->count == 0 && !asks) {
+		conn_connected(conn);
+	} else {
+		conn->hello = hello_start(maker->loop, conn->fd, hello, asks ? &probe : NULL, conn_on_hello, conn);
+		loop_event_stop(&conn->event);
+		loop_timer_stop(&conn->timer);
+	}
 }
 
-/* The file, named in a record of state DIALLING: 0 or a positive errno. */
+/* The file, named in a record of state DIALLING: 0, a positive errno, or CONN_LOOP. */
 static int
 conn_name_file(struct conn *conn, enum table_role role)
 {
 	struct table *table = conn->maker->table;
 	struct table_conn *record;
 	uint32_t index;
-	int fd = own_socket_is(table, &conn->address) ? -ELOOP : dial_socket(&conn->address);
+	int fd;
 
-	if (fd < 0)
+	if (own_socket_is(table, &conn->address))
+		return CONN_LOOP;
+	if ((fd = conn_socket(&conn->address)) < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
 	if ((uint32_t)fd + TABLE_LAST_FILES >= table->header->shape.files) {
@@ -263,17 +363,8 @@ conn_name_file(struct conn *conn, enum table_role role)
 	table_conn_set(table, index, TABLE_DIALLING);
 	CRASH_POINT(DIAL_NAMED);
 	conn->index = index;
+	conn->fd = fd;
 	return 0;
-}
-
-static void
-conn_connect(struct conn *conn)
-{
-	const struct conn_maker *maker = conn->maker;
-
-	conn->dial = dial_start(maker->loop, conn_record(conn)->fd, &conn->address, maker->dial, &conn->event,
-	    conn_on_dialled, conn);
-	CRASH_POINT(DIAL_STARTED);
 }
 
 static struct conn *
@@ -283,7 +374,7 @@ conn_new(const struct conn_maker *maker, uint16_t number)
 
 	conn->maker = maker;
 	conn->number = number;
-	loop_timer_init(&conn->timer, maker->loop, conn_on_error, conn);
+	loop_timer_init(&conn->timer, maker->loop, conn_on_timer, conn);
 	return conn;
 }
 
@@ -292,14 +383,18 @@ struct conn *
 conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number, const struct address *address)
 {
 	struct conn *conn = conn_new(maker, number);
+	int error;
 
 	conn->address = *address;
 	conn->began = clock_now();
-	conn->error = conn_name_file(conn, role);
-	if (conn->error != 0)
-		loop_timer_soon(&conn->timer);
-	else if (probe_is_aside(maker->dial->probe.kind))
-		conn->probe = probe_start(maker->loop, -1, &conn->address, maker->dial, conn_on_probed, conn);
+	error = conn_name_file(conn, role);
+	if (error == 0 && probe_is_aside(maker->dial->probe.kind)) {
+		conn->aside = true;
+		conn->fd = conn_socket(&conn->address);
+		error = conn->fd < 0 ? -conn->fd : 0;
+	}
+	if (error != 0)
+		conn_tell_over(conn, error);
 	else
 		conn_connect(conn);
 	return conn;
@@ -315,13 +410,35 @@ conn_adopt(const struct conn_maker *maker, uint32_t index)
 	return conn;
 }
 
+/* B6.  A connection that ever was has its SYN acknowledged, which tcpi_bytes_acked counts; segments received do
+ * not tell, for a refused connect has received one. */
+static bool
+conn_is_connected(int fd)
+{
+	struct sockaddr_storage peer;
+	struct tcp_info info;
+	socklen_t length = sizeof info, peer_length = sizeof peer;
+	int domain;
+
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1)
+		return false;
+	if (domain == AF_UNIX)
+		return getpeername(fd, (struct sockaddr *)&peer, &peer_length) == 0;
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1 || info.tcpi_state == CONN_SYN_SENT ||
+	    info.tcpi_state == CONN_SYN_RECV)
+		return false;
+	return info.tcpi_state != CONN_CLOSE || info.tcpi_bytes_acked != 0 || info.tcpi_bytes_received != 0 ||
+	    info.tcpi_bytes_sent != 0;
+}
+
 bool
 conn_resume_dial(const struct conn_maker *maker, uint32_t index, bool keep)
 {
 	struct table_conn *record = &maker->table->conns[index];
 
 	if (!keep || maker->hello->count > 0 || maker->dial->probe.kind != PROBE_NONE ||
-	    dial_examine(record->fd) != 1) {
+	    !conn_is_connected(record->fd)) {
 		recover_close_conn(maker->table, index);
 		return false;
 	}
@@ -350,13 +467,62 @@ conn_close(struct conn *conn)
 }
 
 void
-conn_tune(const struct conn_maker *maker, uint32_t index)
+conn_tune(int fd, const struct conn_settings *settings)
+{
+	int domain, on = 1;
+	unsigned user_timeout = (unsigned)settings->user_timeout;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1 || domain == AF_UNIX)
+		return;
+	if (settings->user_timeout > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	if (settings->keepalive_idle <= 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &settings->keepalive_idle, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &settings->keepalive_interval, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &settings->keepalive_count, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+void
+conn_tune_aged(const struct conn_maker *maker, uint32_t index)
 {
 	struct table_conn *record = &maker->table->conns[index];
 
 	if ((record->flags & TABLE_CONN_TUNED) == 0)
-		dial_tune(record->fd, maker->dial);
+		conn_tune(record->fd, maker->dial);
 	record->flags |= TABLE_CONN_TUNED;
+}
+
+/* A Unix socket refuses TCP_NODELAY, and has no delay. */
+void
+conn_tune_shared(const struct conn_maker *maker, uint32_t index)
+{
+	int on = 1;
+
+	conn_tune_aged(maker, index);
+	setsockopt(maker->table->conns[index].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* The kernel asks a closed window about itself at growing distances, at last every two minutes, and counts the
+ * questions that have no answer yet: two of them are no mere delay. */
+bool
+conn_heed(int fd, const struct conn_settings *settings, bool patient)
+{
+	struct tcp_info info;
+	socklen_t length = sizeof info;
+	unsigned user_timeout;
+	bool closed;
+
+	memset(&info, 0, sizeof info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
+		return false;
+	closed = info.tcpi_unacked == 0 && info.tcpi_notsent_bytes > 0 && info.tcpi_probes < CONN_DOUBT;
+	if (closed == patient)
+		return patient;
+	user_timeout = closed ? 0 : (unsigned)settings->user_timeout;
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	return closed;
 }
 
 /* getpeername() fails where the connection was reset; SO_PEERNAME does not, but takes no length beyond the name's. */

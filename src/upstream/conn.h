@@ -1,4 +1,5 @@
-/* conn.h - one connection to an endpoint that no client has: dialled, spoken on (hello, probe), and then ready.
+/* conn.h - one connection to an endpoint that no client has: dialled, spoken on (hello, probe), and then ready; and
+ * the socket options of one that is used.
  *
  * It has its record in the table, DIALLING or READY, before the connect, so that a new worker finds it.  What the
  * endpoint's state is told of it, and what becomes of it, is the owner's affair: upstream/pool.
@@ -15,11 +16,16 @@
 #include "base/address.h"
 #include "base/loop.h"
 #include "keep/table.h"
-#include "upstream/dial.h"
 #include "upstream/hello.h"
-#include "upstream/probe.h"
 
 #define CONN_TEXT_SIZE 400 /* why one has ended; the longest is 80 escaped bytes that it said */
+
+struct conn_settings {
+	int64_t connect_timeout;
+	int keepalive_idle, keepalive_interval, keepalive_count; /* seconds, seconds, probes; idle 0: off */
+	int user_timeout;                                        /* milliseconds; 0: the kernel's */
+	struct probe_settings probe;                             /* asked before a connection is used */
+};
 
 struct conn;
 
@@ -40,7 +46,7 @@ struct conn_maker {
 	struct event_base *loop;
 	struct table *table;
 	uint16_t service;
-	const struct dial_settings *dial;
+	const struct conn_settings *dial;
 	const struct hello_settings *hello;
 	const struct conn_callbacks *callbacks;
 	void *arg;
@@ -53,18 +59,19 @@ struct conn {
 	uint32_t index;                  /* its record; 0: none yet, or no more */
 	uint16_t number;                 /* its endpoint's */
 	bool ready;
+	bool aside;                      /* fd is a probe's own connection, owned; its own is dialled after that */
+	int fd;                          /* what is dialled, spoken on, or ready */
 	int64_t began;                   /* the dial; once ready, since when it is that */
+	int64_t deadline;                /* of the connect */
 	struct address address;          /* of a dial */
-	struct dial *dial;               /* owned; NULL none */
-	struct hello *hello;             /* owned; NULL none: spoken when dial has ended well */
-	struct probe *probe;             /* owned; NULL none: before the dial where it needs a connection of its own,
-	                                  * else last */
-	int error;                       /* of making its file, which the timer tells */
+	struct hello *hello;             /* owned; NULL none */
+	bool over;                       /* by the call that made its file or began to connect: the timer tells it */
+	int error;                       /* with that: 0, a positive errno, or CONN_LOOP */
 	bool spoke;                      /* the server has: the event is edge-triggered, so that it comes once */
 	char end[CONN_TEXT_SIZE];        /* why it ended, as it was first seen: a socket tells its error once */
-	struct event event;              /* the dial's; see dial_start() */
+	struct event event;              /* of a dial */
 	struct event watch;              /* of a ready one */
-	struct loop_timer timer;
+	struct loop_timer timer;         /* time-out, retry, or that it is over */
 };
 
 /* Dials the endpoint of this number at this address, for this role.  Never calls back before it returns. */
@@ -90,8 +97,16 @@ bool conn_has_ended(struct conn *conn);
 /* Before another event is added for a ready one's file: this one may not stand beside it. */
 void conn_make_room(struct conn *conn);
 
-/* Sets the socket options of one that has lived for TABLE_TUNE_AGE; once. */
-void conn_tune(const struct conn_maker *maker, uint32_t index);
+/* Sets keepalive and user time-out on a connection; the same once on one of the table that has lived for
+ * TABLE_TUNE_AGE, or that all share: nothing of that shall wait for the answers to what was written before. */
+void conn_tune(int fd, const struct conn_settings *settings);
+void conn_tune_aged(const struct conn_maker *maker, uint32_t index);
+void conn_tune_shared(const struct conn_maker *maker, uint32_t index);
+
+/* Turns the user time-out of a connection off while its peer has closed its window and answers TCP's questions about
+ * it: TCP would end it all the same.  To be called more often than that; patient says how it was left last.  Whether
+ * it is off now. */
+bool conn_heed(int fd, const struct conn_settings *settings, bool patient);
 
 /* Where a connection of the table leads to, for people, or "". */
 void conn_address(const struct table *table, uint32_t index, char ret_text[ADDRESS_TEXT_SIZE]);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event_struct.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,10 +15,13 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 
+#define HELLO_LINGER (100 * CLOCK_MILLISECOND) /* for the server to close a connection aside first */
+
 struct hello {
 	struct event_base *loop;               /* borrowed */
 	int fd;                                /* borrowed */
 	const struct hello_settings *settings; /* borrowed */
+	struct hello_probe probe;
 	hello_callback *callback;
 	void *arg;                             /* borrowed */
 	struct hello_talk talk;
@@ -27,7 +31,8 @@ struct hello {
 	size_t past_length;
 	short watched;                         /* what event waits for; 0: it is not in the loop */
 	struct event event;
-	struct loop_timer timer;               /* the begin, then talk.deadline */
+	bool parting;                          /* all is said, the connection's own end is waited for */
+	struct loop_timer timer;               /* the begin, then talk.deadline, or the end of parting */
 };
 
 /* The file's path, to be freed; or NULL and what is wrong. */
@@ -98,12 +103,18 @@ hello_forget(char **text, size_t length)
 	*text = NULL;
 }
 
-/* The text is in the past, where the talk looks for what must not be shown.  No copy of it is left in freed
- * memory. */
+/* The text is in the past, where the talk looks for what must not be shown; a probe's question may be.  No copy of it
+ * is left in freed memory. */
 static void
 hello_note_sent(struct hello *hello)
 {
-	char *past = mem_new(hello->past_length + hello->length + 1, 1);
+	char *past;
+
+	if (hello->talk.probing) {
+		hello_forget(&hello->text, hello->length);
+		return;
+	}
+	past = mem_new(hello->past_length + hello->length + 1, 1);
 
 	if (hello->past != NULL)
 		memcpy(past, hello->past, hello->past_length);
@@ -117,34 +128,43 @@ hello_note_sent(struct hello *hello)
 	hello_forget(&hello->text, hello->length);
 }
 
-static bool
+/* What is to be sent now: NULL, or what is wrong, to be freed. */
+static char *
 hello_prepare_text(struct hello *hello)
 {
-	const struct hello_step *step = &hello->settings->steps[hello->talk.step];
-	char *wrong = NULL;
+	const struct hello_step *step;
+	char address[ADDRESS_TEXT_SIZE];
 
 	hello->sent = 0;
-	if (step->send != NULL) {
-		hello->text = mem_copy_text(step->send);
-		hello->length = strlen(step->send);
-	} else {
-		wrong = hello_load(step->send_file, &hello->text, &hello->length);
+	if (hello->talk.probing) {
+		address_format(hello->probe.address, address);
+		hello->text = mem_new(PROBE_TEXT_SIZE, 1);
+		hello->length = probe_request(hello->probe.settings, address, hello->text);
+		return NULL;
 	}
-	if (wrong != NULL)
-		hello_talk_failed(&hello->talk, wrong);
-	mem_free(wrong);
-	return wrong == NULL;
+	step = &hello->settings->steps[hello->talk.step];
+	if (step->send == NULL)
+		return hello_load(step->send_file, &hello->text, &hello->length);
+	hello->text = mem_copy_text(step->send);
+	hello->length = strlen(step->send);
+	return NULL;
 }
 
 /* Whether there is more to do at once. */
 static bool
 hello_say(struct hello *hello)
 {
-	ssize_t n;
+	char *wrong = hello->text == NULL ? hello_prepare_text(hello) : NULL;
+	ssize_t n = 0;
 
-	if (hello->text == NULL && !hello_prepare_text(hello))
+	if (wrong != NULL) {
+		hello_talk_failed(&hello->talk, wrong);
+		mem_free(wrong);
 		return false;
-	n = send(hello->fd, hello->text + hello->sent, hello->length - hello->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	if (hello->length > 0) /* a probe may only listen */
+		n = send(hello->fd, hello->text + hello->sent, hello->length - hello->sent,
+		    MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n == -1 && errno == EPIPE)
@@ -161,27 +181,58 @@ hello_say(struct hello *hello)
 	return true;
 }
 
-/* The bytes are looked at, and only those that are hello's are taken. */
+/* An answer aside is known. */
+static void
+hello_part(struct hello *hello, const char *answer, size_t length)
+{
+	char text[PROBE_TEXT_SIZE];
+	size_t farewell = probe_farewell(hello->talk.probe, (const unsigned char *)answer, length, text);
+
+	hello->parting = true;
+	loop_timer_at(&hello->timer, clock_now() + HELLO_LINGER);
+	if (farewell > 0)
+		send(hello->fd, text, farewell, MSG_NOSIGNAL | MSG_DONTWAIT);
+	shutdown(hello->fd, SHUT_WR);
+}
+
+/* Reads what the server still says; true when it has closed: closing over unread bytes would be a reset. */
+static bool
+hello_drain(struct hello *hello)
+{
+	char bytes[4096];
+	ssize_t n = 1;
+
+	for (int i = 0; i < 16 && n > 0; i++)
+		n = recv(hello->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+	return n != -1 || (errno != EAGAIN && errno != EINTR);
+}
+
+/* The bytes are looked at, and only those that are hello's, or the probe's, are taken.  Whether a probe's connection
+ * is at its end is asked first: bytes that came before it are there then. */
 static bool
 hello_hear(struct hello *hello)
 {
+	struct pollfd look = { .fd = hello->fd, .events = POLLRDHUP };
+	bool ended = hello->talk.probing && poll(&look, 1, 0) == 1;
 	char bytes[HELLO_LINE_MAX + 2];
 	ssize_t n = recv(hello->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
 	size_t taken;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
-	if (n == 0) {
-		hello_talk_closed(&hello->talk);
-	} else if (n == -1) {
+	if (n == -1) {
 		hello_talk_failed(&hello->talk, strerror(errno));
-	} else {
-		taken = hello_talk_heard(&hello->talk, hello->settings, bytes, (size_t)n, clock_now());
-		if (taken > 0 && recv(hello->fd, bytes, taken, MSG_DONTWAIT) != (ssize_t)taken)
-			hello_talk_failed(&hello->talk, "bytes that were there are gone");
-		CRASH_POINT(HELLO_HEARD);
+		return true;
 	}
-	return true;
+	taken = n == 0 ? 0 : hello_talk_heard(&hello->talk, hello->settings, bytes, (size_t)n, clock_now());
+	if (hello->talk.wants == HELLO_OVER && hello->probe.aside)
+		hello_part(hello, bytes, (size_t)n);
+	else if (taken > 0 && recv(hello->fd, bytes, taken, MSG_DONTWAIT) != (ssize_t)taken)
+		hello_talk_failed(&hello->talk, "bytes that were there are gone");
+	else if (hello->talk.wants == HELLO_HEAR && (n == 0 || (taken == 0 && ended)))
+		hello_talk_closed(&hello->talk);
+	CRASH_POINT(HELLO_HEARD);
+	return taken > 0;
 }
 
 void
@@ -219,13 +270,15 @@ hello_on_event(evutil_socket_t fd, short what, void *arg)
 	hello_run(arg);
 }
 
+/* Edge-triggered, so that bytes that are looked at and left do not come on and on. */
 static void
 hello_watch(struct hello *hello, short what)
 {
 	if (what == hello->watched)
 		return;
 	loop_event_stop(&hello->event);
-	event_assign(&hello->event, hello->loop, hello->fd, (short)(what | EV_PERSIST), hello_on_event, hello);
+	event_assign(&hello->event, hello->loop, hello->fd, (short)(what | EV_PERSIST | EV_ET), hello_on_event,
+	    hello);
 	event_add(&hello->event, NULL);
 	hello->watched = what;
 }
@@ -238,12 +291,13 @@ hello_run(struct hello *hello)
 
 	while (more && hello->talk.wants != HELLO_OVER)
 		more = hello->talk.wants == HELLO_SAY ? hello_say(hello) : hello_hear(hello);
-	if (hello->talk.wants == HELLO_OVER) {
+	if (hello->talk.wants == HELLO_OVER && (!hello->parting || hello_drain(hello))) {
 		hello_finish(hello);
 		return;
 	}
 	hello_watch(hello, hello->talk.wants == HELLO_SAY ? EV_WRITE : EV_READ);
-	loop_timer_at(&hello->timer, hello->talk.deadline);
+	if (!hello->parting)
+		loop_timer_at(&hello->timer, hello->talk.deadline);
 }
 
 static void
@@ -253,14 +307,15 @@ hello_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	hello->parting = false; /* it was long enough */
 	if (hello->watched != 0 && clock_now() >= hello->talk.deadline)
 		hello_talk_late(&hello->talk, hello->settings);
 	hello_run(hello);
 }
 
 struct hello *
-hello_start(struct event_base *loop, int fd, const struct hello_settings *settings, hello_callback *callback,
-    void *arg)
+hello_start(struct event_base *loop, int fd, const struct hello_settings *settings, const struct hello_probe *probe,
+    hello_callback *callback, void *arg)
 {
 	struct hello *hello = mem_new(1, sizeof *hello);
 
@@ -269,6 +324,11 @@ hello_start(struct event_base *loop, int fd, const struct hello_settings *settin
 	hello->settings = settings;
 	hello->callback = callback;
 	hello->arg = arg;
+	if (probe != NULL) {
+		hello->probe = *probe;
+		hello->talk.probe = probe->settings->kind;
+		hello->talk.probe_timeout = probe->timeout;
+	}
 	loop_timer_init(&hello->timer, loop, hello_on_timer, hello);
 	hello_talk_begin(&hello->talk, settings, clock_now());
 	loop_timer_soon(&hello->timer);
@@ -276,8 +336,10 @@ hello_start(struct event_base *loop, int fd, const struct hello_settings *settin
 }
 
 void
-hello_set(struct hello *hello, const struct hello_settings *settings)
+hello_set(struct hello *hello, const struct hello_settings *settings, const struct probe_settings *probe)
 {
-	if (hello != NULL)
-		hello->settings = settings;
+	if (hello == NULL)
+		return;
+	hello->settings = settings;
+	hello->probe.settings = probe;
 }

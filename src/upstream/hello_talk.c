@@ -64,17 +64,24 @@ hello_settings_are_same(const struct hello_settings *a, const struct hello_setti
 	return true;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-hello_end(struct hello_talk *talk, enum hello_end end, const char *format, ...)
+static void
+hello_end(struct hello_talk *talk, enum hello_end end)
 {
-	va_list args;
-
 	talk->wants = HELLO_OVER;
 	talk->end = end;
 	talk->deadline = CLOCK_NEVER;
+}
+
+static void __attribute__((format(printf, 2, 3)))
+hello_fail(struct hello_talk *talk, const char *format, ...)
+{
+	size_t length = (size_t)snprintf(talk->error, sizeof talk->error, talk->probing ? "probe: " : "hello: ");
+	va_list args;
+
 	va_start(args, format);
-	vsnprintf(talk->error, sizeof talk->error, format, args);
+	vsnprintf(talk->error + length, sizeof talk->error - length, format, args);
 	va_end(args);
+	hello_end(talk, HELLO_FAILED);
 }
 
 /* Whether these letters and digits are a word of what was sent. */
@@ -135,7 +142,13 @@ hello_begin_step(struct hello_talk *talk, const struct hello_settings *settings,
 		talk->deadline = clock_after(now, s->timeout);
 		return;
 	}
-	hello_end(talk, HELLO_DONE, "%s", "");
+	if (talk->probe == PROBE_NONE || talk->probing) {
+		hello_end(talk, HELLO_DONE);
+		return;
+	}
+	talk->probing = true;
+	talk->wants = HELLO_SAY;
+	talk->deadline = clock_after(now, talk->probe_timeout);
 }
 
 void
@@ -148,7 +161,7 @@ hello_talk_begin(struct hello_talk *talk, const struct hello_settings *settings,
 void
 hello_talk_said(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
 {
-	if (hello_is_answered(&settings->steps[talk->step]))
+	if (talk->probing || hello_is_answered(&settings->steps[talk->step]))
 		talk->wants = HELLO_HEAR;
 	else
 		hello_begin_step(talk, settings, talk->step + 1, now);
@@ -187,7 +200,7 @@ hello_note_element(struct hello_talk *talk)
 	}
 	talk->length = 0;
 	if (count > HELLO_TEXT_MAX)
-		hello_end(talk, HELLO_FAILED, "hello: the server's reply is longer than 64 KiB");
+		hello_fail(talk, "the server's reply is longer than 64 KiB");
 }
 
 static void
@@ -208,10 +221,11 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 		talk->length--;
 	hello_show(talk, said);
 	if (step->abort_on != NULL && hello_begins_with(talk, step->abort_on)) {
-		hello_end(talk, HELLO_ABORTED, "hello: the server said \"%s\"", said);
+		hello_fail(talk, "the server said \"%s\"", said);
+		talk->end = HELLO_ABORTED;
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
 		said_escape(step->expect, strlen(step->expect), expected);
-		hello_end(talk, HELLO_FAILED, "hello: expected \"%s\", got \"%s\"", expected, said);
+		hello_fail(talk, "expected \"%s\", got \"%s\"", expected, said);
 	} else if (settings->whole_replies) {
 		talk->pending = 1;
 		hello_note_element(talk);
@@ -233,6 +247,29 @@ hello_skip(struct hello_talk *talk, const struct hello_settings *settings, size_
 	return taken;
 }
 
+/* What is there of an answer that is not whole is kept for people. */
+static size_t
+hello_judge_probe(struct hello_talk *talk, const char *bytes, size_t length)
+{
+	char why[PROBE_WHY_SIZE];
+	size_t taken;
+
+	length = length < PROBE_ANSWER_MAX ? length : PROBE_ANSWER_MAX;
+	switch (probe_judge(talk->probe, (const unsigned char *)bytes, length, &taken, why)) {
+	case PROBE_MORE:
+		memcpy(talk->line, bytes, length);
+		talk->length = length;
+		break;
+	case PROBE_NOT_READY:
+		hello_fail(talk, "%s", why);
+		break;
+	case PROBE_READY:
+		hello_end(talk, HELLO_DONE);
+		break;
+	}
+	return taken;
+}
+
 size_t
 hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings, const char *bytes, size_t length,
     int64_t now)
@@ -240,10 +277,12 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 	const char *end = memchr(bytes, '\n', length);
 	size_t taken = end == NULL ? length : (size_t)(end - bytes);
 
+	if (talk->probing)
+		return hello_judge_probe(talk, bytes, length);
 	if (talk->skip > 0)
 		return hello_skip(talk, settings, length, now);
 	if (talk->length + taken > HELLO_LINE_MAX) {
-		hello_end(talk, HELLO_FAILED, "hello: the server's line is longer than %u bytes", HELLO_LINE_MAX);
+		hello_fail(talk, "the server's line is longer than %u bytes", HELLO_LINE_MAX);
 		return 0;
 	}
 	memcpy(talk->line + talk->length, bytes, taken);
@@ -262,18 +301,18 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 void
 hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
 {
-	double seconds = (double)settings->steps[talk->step].timeout / CLOCK_SECOND;
+	int64_t timeout = talk->probing ? talk->probe_timeout : settings->steps[talk->step].timeout;
+	double seconds = (double)timeout / CLOCK_SECOND;
 	int digits = seconds < 0.1 ? 3 : 1;
 	char said[SAID_SIZE];
 
 	hello_show(talk, said);
 	if (talk->wants == HELLO_SAY)
-		hello_end(talk, HELLO_FAILED, "hello: the server takes nothing within %.*f s", digits, seconds);
-	else if (talk->length > 0)
-		hello_end(talk, HELLO_FAILED, "hello: no whole line within %.*f s, got \"%s\"", digits, seconds,
-		    said);
+		hello_fail(talk, "the server takes nothing within %.*f s", digits, seconds);
+	else if (talk->length > 0 && !talk->probing)
+		hello_fail(talk, "no whole line within %.*f s, got \"%s\"", digits, seconds, said);
 	else
-		hello_end(talk, HELLO_FAILED, "hello: no answer within %.*f s", digits, seconds);
+		hello_fail(talk, "no answer within %.*f s", digits, seconds);
 }
 
 void
@@ -283,13 +322,13 @@ hello_talk_closed(struct hello_talk *talk)
 
 	hello_show(talk, said);
 	if (talk->length > 0)
-		hello_end(talk, HELLO_FAILED, "hello: the server closed the connection after \"%s\"", said);
+		hello_fail(talk, "the server closed the connection after \"%s\"", said);
 	else
-		hello_end(talk, HELLO_FAILED, "hello: the server closed the connection");
+		hello_fail(talk, "the server closed the connection");
 }
 
 void
 hello_talk_failed(struct hello_talk *talk, const char *why)
 {
-	hello_end(talk, HELLO_FAILED, "hello: %s", why);
+	hello_fail(talk, "%s", why);
 }

@@ -1,4 +1,5 @@
-/* hello_talk.h - decides what is said on a new connection before it counts as connected, and what must be answered.
+/* hello_talk.h - decides what is said on a new connection before it counts as connected, and what must be answered:
+ * the steps of hello, then what upstream/probe_talk asks.
  *
  * Pure: told what was sent, heard, or that the deadline has come, it leaves in talk->wants what to do next and in
  * talk->deadline when to be told hello_talk_late().
@@ -9,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "upstream/probe_talk.h"
 
 #define HELLO_STEPS      16
 #define HELLO_TEXT_MAX   65536u /* of a text, and of a file */
@@ -45,21 +48,25 @@ struct hello_talk {
 	enum hello_end end;           /* when over */
 	size_t step;                  /* under way */
 	int64_t deadline;             /* CLOCK_NEVER when over */
+	enum probe_kind probe;        /* the caller's to set, like its time-out: what comes after all steps */
+	int64_t probe_timeout;
+	bool probing;                 /* it is under way */
 	const char *sent;             /* borrowed, the caller's to set: what was sent so far; its words are hidden */
 	size_t sent_length;
 	uint64_t pending, skip;       /* whole_replies: elements, and bytes of a text, that are still to come */
 	size_t length;                /* of line so far */
 	char line[HELLO_LINE_MAX];
-	char error[HELLO_ERROR_SIZE]; /* when over, not done: "hello: ..." */
+	char error[HELLO_ERROR_SIZE]; /* when over, not done: "hello: ..." or "probe: ..." */
 };
 
 /* All give talk->wants. */
 void hello_talk_begin(struct hello_talk *talk, const struct hello_settings *settings, int64_t now);
 
-/* The step's text was sent. */
+/* The step's text, or the probe's, was sent. */
 void hello_talk_said(struct hello_talk *talk, const struct hello_settings *settings, int64_t now);
 
-/* These bytes come next.  How many of them are hello's: what is behind its last line's end is the client's. */
+/* These bytes come next.  How many of them are hello's: what is behind its last line's end is the client's.  Of a
+ * probe's answer none is taken before all of it is there: they come again, with more. */
 size_t hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings, const char *bytes,
     size_t length, int64_t now);
 

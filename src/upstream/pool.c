@@ -368,7 +368,7 @@ pool_on_tuning(evutil_socket_t fd, short what, void *arg)
 			int64_t at = conn->began + TABLE_TUNE_AGE;
 
 			if (at <= now)
-				conn_tune(&pool->maker, conn->index);
+				conn_tune_aged(&pool->maker, conn->index);
 			else if (at < next)
 				next = at;
 		}
@@ -421,7 +421,7 @@ pool_set(struct pool *pool, const struct pool_settings *settings)
 		pool_stop_dials(pool, TABLE_ROLE_STANDBY);
 	}
 	TAILQ_FOREACH(conn, &pool->dials, entry)
-		hello_set(conn->hello, settings->hello);
+		hello_set(conn->hello, settings->hello, &settings->dial->probe);
 	pool->maker.dial = settings->dial;
 	pool->maker.hello = settings->hello;
 	pool->settings = settings->endpoints;
@@ -679,12 +679,10 @@ pool_taken(struct pool *pool, uint32_t index)
 	conn_free(conn);
 }
 
-/* All wait for what one of them has written: nothing of it shall wait for more. */
 void
 pool_tune_shared(struct pool *pool, uint32_t conn)
 {
-	conn_tune(&pool->maker, conn);
-	dial_hasten(pool->table->conns[conn].fd);
+	conn_tune_shared(&pool->maker, conn);
 }
 
 void

@@ -13,7 +13,7 @@
 
 #include "base/address.h"
 #include "keep/table.h"
-#include "upstream/dial.h"
+#include "upstream/conn.h"
 #include "upstream/endpoints.h"
 #include "upstream/hello.h"
 
@@ -27,7 +27,7 @@ enum pool_purpose {
 
 /* All borrowed. */
 struct pool_settings {
-	const struct dial_settings *dial;
+	const struct conn_settings *dial;
 	const struct hello_settings *hello;
 	const struct endpoints_settings *endpoints;
 };

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "keep/table.h"
-#include "upstream/dial.h"
+#include "upstream/conn.h"
 #include "upstream/endpoints.h"
 #include "upstream/hello.h"
 #include "upstream/upstream_event.h"
@@ -28,7 +28,7 @@ struct upstream_settings {
 	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
 	struct endpoints_settings endpoints; /* pick and the like; retry.* are taken from pconn's */
 	struct lookup_settings lookup;
-	struct dial_settings dial;
+	struct conn_settings dial;
 	struct hello_settings hello;
 	int64_t warm_max_age;        /* 0: any age is fine; session mode only */
 	bool shared;                 /* one connection, whatever pconn.warm says; no P27, no P28 */

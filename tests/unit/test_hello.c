@@ -40,7 +40,7 @@ begin(const struct hello_settings *settings)
 	memset(&w, 0, sizeof w);
 	w.loop = loop_new();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	hello = hello_start(w.loop, pair[0], settings, on_end, NULL);
+	hello = hello_start(w.loop, pair[0], settings, NULL, on_end, NULL);
 	assert_int_equal(calls, 0);
 	return hello;
 }
@@ -147,7 +147,7 @@ a_cancelled_one_does_not_call_back(void **state)
 	(void)state;
 	hello = begin(&one_step);
 	hello_cancel(hello);
-	hello = hello_start(w.loop, pair[0], &one_step, on_end, NULL);
+	hello = hello_start(w.loop, pair[0], &one_step, NULL, on_end, NULL);
 	run(20 * CLOCK_MILLISECOND);
 	assert_int_equal(calls, 0); /* it waits for the answer */
 	hello_cancel(hello);
