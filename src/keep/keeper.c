@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <linux/sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,8 +12,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "keep/keeper_parts.h"
 #include "keep/notify.h"
+#include "keep/recover.h"
+#include "keep/upgrade.h"
+#include "keep/vault.h"
+#include "keep/watchdog.h"
 
 #define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
 #define KEEPER_YOUNG       CLOCK_SECOND
@@ -22,12 +24,40 @@
 #define KEEPER_AGAIN       (50 * CLOCK_MILLISECOND)
 #define KEEPER_STRIKE_SPAN (10 * CLOCK_SECOND)
 #define KEEPER_ECHO        CLOCK_SECOND /* one TERM for both processes arrives twice within this */
+#define KEEPER_BACK        3            /* deaths before any worker was ready: an upgrade is taken back */
 #define KEEPER_HOPELESS    4            /* young deaths in a row after which no worker can end the daemon in order */
 
 /* Milliseconds before the next start, by the number of young deaths in a row. */
 static const int64_t keeper_delays[] = { 0, 0, 10, 50, 200, 1000, 5000 };
 
 #define KEEPER_COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+/* Signals that mean something to the daemon; up to a 0. */
+static const int keeper_forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0 };
+
+/* Signals of deaths that a program brings upon itself (K7); up to a 0. */
+static const int keeper_own_making[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, 0 };
+
+struct keeper {
+	struct table *table; /* borrowed */
+	keeper_worker *worker;
+	void *arg;
+	sigset_t signals;
+	pid_t pid;           /* of the worker; 0 none */
+	pid_t ended;         /* of the one that the keeper has ended itself; 0 none */
+	int64_t born;        /* of the worker */
+	struct watchdog watchdog;
+	int64_t heard_at;    /* when its heartbeat was last seen to change */
+	bool hung;           /* killed for want of one */
+	unsigned failures;   /* young deaths of its own making in a row */
+	unsigned unready;    /* deaths of its own making before any worker of an upgrade's program was ready */
+	int64_t start_at;    /* of the next worker, when there is none */
+	int64_t tick_at;     /* when to look at the heartbeat next */
+	int64_t stopped_at;  /* when the first TERM came; 0 none */
+	bool stopped_by_worker; /* it was handed on by the worker (K4) */
+	int64_t killed_at;   /* when a second TERM came; 0 none */
+	bool handed_over;    /* systemd has everything */
+};
 
 static void
 keeper_activate(struct table *table, const struct given *given)
@@ -323,6 +353,60 @@ keeper_stop(struct keeper *keeper, bool by_worker)
 	}
 }
 
+/* What a dead worker left is finished by the keeper, before another program, or systemd, gets it. */
+static void
+keeper_end_worker(struct keeper *keeper)
+{
+	if (keeper->pid != 0) {
+		kill(keeper->pid, SIGKILL);
+		waitpid(keeper->pid, NULL, 0);
+		keeper->ended = keeper->pid; /* what it has handed on may come yet */
+	}
+	keeper->pid = 0;
+	keeper->table->header->worker_pid = 0;
+	recover_run(keeper->table);
+}
+
+/* U1: ends the worker and executes the new program.  Comes back only if that cannot be. */
+static void
+keeper_upgrade(struct keeper *keeper)
+{
+	struct table_header *header = keeper->table->header;
+	int error;
+
+	keeper_end_worker(keeper);
+	__atomic_fetch_and(&header->requests, ~TABLE_REQUEST_EXECUTE, __ATOMIC_SEQ_CST);
+	error = upgrade_execute(keeper->table);
+	header->origin = TABLE_REFUSED;
+	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.400s: %s", header->program,
+	    strerror(-error));
+	keeper->start_at = clock_now();
+}
+
+/* A new program whose workers die before any was ready gives way to the one before it. */
+static void
+keeper_take_back(struct keeper *keeper)
+{
+	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
+		return;
+	keeper->unready = 0;
+	keeper_end_worker(keeper);
+	upgrade_go_back(keeper->table, "its workers died before any was ready");
+}
+
+/* U3: ends the worker and leaves all with systemd.  Whether systemd has everything; if not, all goes on. */
+static bool
+keeper_hand_over(struct keeper *keeper)
+{
+	notify_stopping(keeper->table);
+	keeper_end_worker(keeper);
+	recover_end_programs(keeper->table);
+	if (vault_store(keeper->table) == 0)
+		return true;
+	keeper->start_at = clock_now();
+	return false;
+}
+
 static void
 keeper_handle(struct keeper *keeper, const siginfo_t *info)
 {
@@ -440,4 +524,142 @@ keeper_run(struct table *table, keeper_worker *worker, void *arg)
 			keeper_take_back(&keeper);
 		notify_update(table);
 	}
+}
+
+/* The worker's side. */
+
+void
+keeper_request(struct table *table, uint32_t bits)
+{
+	uint64_t one = 1;
+	ssize_t ignored;
+
+	__atomic_fetch_or(&table->header->requests, bits, __ATOMIC_SEQ_CST);
+	ignored = write(table->header->file[TABLE_FILE_REQUEST], &one, sizeof one);
+	(void)ignored;
+}
+
+uint32_t
+keeper_take_requests(struct table *table)
+{
+	volatile uint32_t *requests = &table->header->requests;
+	uint32_t bits, left;
+	uint64_t count;
+	ssize_t ignored;
+
+	ignored = read(table->header->file[TABLE_FILE_REQUEST], &count, sizeof count);
+	(void)ignored;
+	do {
+		bits = *requests;
+		left = bits & (TABLE_REQUEST_RELOAD | TABLE_REQUEST_RELOADING) ? TABLE_REQUEST_RELOADING : 0;
+		left |= bits & TABLE_REQUEST_EXECUTE;
+		left |= bits & (TABLE_REQUEST_UPGRADE | TABLE_REQUEST_UPGRADING) ? TABLE_REQUEST_UPGRADING : 0;
+	} while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	return bits | left;
+}
+
+void
+keeper_reloaded(struct table *table)
+{
+	__atomic_fetch_and(&table->header->requests, ~TABLE_REQUEST_RELOADING, __ATOMIC_SEQ_CST);
+}
+
+void
+keeper_upgrade_tried(struct table *table, bool good)
+{
+	volatile uint32_t *requests = &table->header->requests;
+	uint32_t bits = *requests, left;
+
+	do
+		left = (bits & ~TABLE_REQUEST_UPGRADING) | (good ? TABLE_REQUEST_EXECUTE : 0);
+	while (!__atomic_compare_exchange_n(requests, &bits, left, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+	keeper_nudge(table);
+}
+
+void
+keeper_nudge(struct table *table)
+{
+	if (table->header->keeper_pid != 0)
+		kill(table->header->keeper_pid, SIGRTMIN);
+	else
+		notify_update(table);
+}
+
+static struct table *keeper_signal_table;
+
+static uint32_t
+keeper_request_of(int number)
+{
+	switch (number) {
+	case SIGHUP: return TABLE_REQUEST_RELOAD;
+	case SIGUSR1: return TABLE_REQUEST_DUMP;
+	case SIGUSR2: return TABLE_REQUEST_UPGRADE;
+	case SIGTERM:
+	case SIGINT:
+		return keeper_signal_table->header->stopping ? TABLE_REQUEST_STOP_NOW : TABLE_REQUEST_STOP;
+	default: return 0;
+	}
+}
+
+static void
+keeper_on_signal(int number)
+{
+	struct table_header *header = keeper_signal_table->header;
+	int error = errno;
+	uint32_t bits;
+
+	if (header->keeper_pid != 0) {
+		kill(header->keeper_pid, number);
+	} else {
+		bits = keeper_request_of(number);
+		if (bits & TABLE_REQUEST_STOP)
+			header->stopping = 1;
+		keeper_request(keeper_signal_table, bits);
+	}
+	errno = error;
+}
+
+#ifndef __SANITIZE_ADDRESS__
+/* A fault that somebody sent is not the worker's own making (K7). */
+static void
+keeper_on_fault(int number, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (info->si_code <= 0 && info->si_pid != getpid())
+		keeper_signal_table->header->outside = 1;
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void
+keeper_watch_faults(void)
+{
+	struct sigaction action = { .sa_sigaction = keeper_on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	static char stack[16384];
+	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
+
+	sigaltstack(&alternate, NULL);
+	for (size_t i = 0; keeper_own_making[i] != 0; i++)
+		sigaction(keeper_own_making[i], &action, NULL);
+}
+#else
+static void
+keeper_watch_faults(void)
+{
+}
+#endif
+
+void
+keeper_worker_signals(struct table *table)
+{
+	struct sigaction action = { .sa_handler = keeper_on_signal, .sa_flags = SA_RESTART };
+	sigset_t none;
+
+	keeper_signal_table = table;
+	for (size_t i = 0; keeper_forwarded[i] != 0; i++)
+		sigaction(keeper_forwarded[i], &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	keeper_watch_faults();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
