@@ -157,6 +157,35 @@ conn_make_room(struct conn *conn)
 		loop_event_stop(&conn->watch);
 }
 
+void
+conn_tune(int fd, const struct conn_settings *settings)
+{
+	int domain, on = 1;
+	unsigned user_timeout = (unsigned)settings->user_timeout;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1 || domain == AF_UNIX)
+		return;
+	if (settings->user_timeout > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	if (settings->keepalive_idle <= 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &settings->keepalive_idle, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &settings->keepalive_interval, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &settings->keepalive_count, sizeof(int));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+/* Once in a connection's life. */
+static void
+conn_tune_aged(const struct conn_maker *maker, uint32_t index)
+{
+	struct table_conn *record = &maker->table->conns[index];
+
+	if ((record->flags & TABLE_CONN_TUNED) == 0)
+		conn_tune(record->fd, maker->dial);
+	record->flags |= TABLE_CONN_TUNED;
+}
+
 static void
 conn_begin_ready(struct conn *conn)
 {
@@ -164,6 +193,7 @@ conn_begin_ready(struct conn *conn)
 	conn->fd = conn_record(conn)->fd;
 	conn->began = conn_record(conn)->since;
 	conn_set_watch(conn, 0);
+	loop_timer_at(&conn->timer, conn->began + TABLE_TUNE_AGE);
 }
 
 static void
@@ -179,7 +209,6 @@ conn_connected(struct conn *conn)
 	histogram_count(maker->table, maker->service, TABLE_HISTOGRAM_CONNECT, record->since - began);
 	conn_begin_ready(conn);
 	loop_event_stop(&conn->event); /* after the other is there, which saves a system call */
-	loop_timer_stop(&conn->timer);
 	maker->callbacks->ready(maker->arg, conn, began);
 }
 
@@ -285,7 +314,9 @@ conn_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (conn->over)
+	if (conn->ready)
+		conn_tune_aged(conn->maker, conn->index);
+	else if (conn->over)
 		conn_dialled(conn, conn->error);
 	else if (clock_now() >= conn->deadline)
 		conn_dialled(conn, ETIMEDOUT);
@@ -335,7 +366,7 @@ conn_dialled(struct conn *conn, int error)
 
 /* The file, named in a record of state DIALLING: 0, a positive errno, or CONN_LOOP. */
 static int
-conn_name_file(struct conn *conn, enum table_role role)
+conn_name_file(struct conn *conn)
 {
 	struct table *table = conn->maker->table;
 	struct table_conn *record;
@@ -357,7 +388,7 @@ conn_name_file(struct conn *conn, enum table_role role)
 	}
 	record = &table->conns[index];
 	record->service = conn->maker->service;
-	record->role = (uint16_t)role;
+	record->role = (uint16_t)conn->role;
 	record->endpoint = conn->number;
 	record->fd = table_note_file(table, fd);
 	table_conn_set(table, index, TABLE_DIALLING);
@@ -368,11 +399,12 @@ conn_name_file(struct conn *conn, enum table_role role)
 }
 
 static struct conn *
-conn_new(const struct conn_maker *maker, uint16_t number)
+conn_new(const struct conn_maker *maker, enum table_role role, uint16_t number)
 {
 	struct conn *conn = mem_new(1, sizeof *conn);
 
 	conn->maker = maker;
+	conn->role = role;
 	conn->number = number;
 	loop_timer_init(&conn->timer, maker->loop, conn_on_timer, conn);
 	return conn;
@@ -382,12 +414,12 @@ conn_new(const struct conn_maker *maker, uint16_t number)
 struct conn *
 conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number, const struct address *address)
 {
-	struct conn *conn = conn_new(maker, number);
+	struct conn *conn = conn_new(maker, role, number);
 	int error;
 
 	conn->address = *address;
 	conn->began = clock_now();
-	error = conn_name_file(conn, role);
+	error = conn_name_file(conn);
 	if (error == 0 && probe_is_aside(maker->dial->probe.kind)) {
 		conn->aside = true;
 		conn->fd = conn_socket(&conn->address);
@@ -403,7 +435,8 @@ conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
 struct conn *
 conn_adopt(const struct conn_maker *maker, uint32_t index)
 {
-	struct conn *conn = conn_new(maker, maker->table->conns[index].endpoint);
+	const struct table_conn *record = &maker->table->conns[index];
+	struct conn *conn = conn_new(maker, (enum table_role)record->role, record->endpoint);
 
 	conn->index = index;
 	conn_begin_ready(conn);
@@ -464,34 +497,6 @@ conn_close(struct conn *conn)
 {
 	conn_end(conn);
 	mem_free(conn);
-}
-
-void
-conn_tune(int fd, const struct conn_settings *settings)
-{
-	int domain, on = 1;
-	unsigned user_timeout = (unsigned)settings->user_timeout;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1 || domain == AF_UNIX)
-		return;
-	if (settings->user_timeout > 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
-	if (settings->keepalive_idle <= 0)
-		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &settings->keepalive_idle, sizeof(int));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &settings->keepalive_interval, sizeof(int));
-	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &settings->keepalive_count, sizeof(int));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-}
-
-void
-conn_tune_aged(const struct conn_maker *maker, uint32_t index)
-{
-	struct table_conn *record = &maker->table->conns[index];
-
-	if ((record->flags & TABLE_CONN_TUNED) == 0)
-		conn_tune(record->fd, maker->dial);
-	record->flags |= TABLE_CONN_TUNED;
 }
 
 /* A Unix socket refuses TCP_NODELAY, and has no delay. */

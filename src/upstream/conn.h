@@ -58,6 +58,7 @@ struct conn {
 	void *owner;                     /* borrowed: what it is dialled for; the owner's to use */
 	uint32_t index;                  /* its record; 0: none yet, or no more */
 	uint16_t number;                 /* its endpoint's */
+	enum table_role role;            /* what it is for; once ready the owner's to change */
 	bool ready;
 	bool aside;                      /* fd is a probe's own connection, owned; its own is dialled after that */
 	int fd;                          /* what is dialled, spoken on, or ready */
@@ -71,14 +72,14 @@ struct conn {
 	char end[CONN_TEXT_SIZE];        /* why it ended, as it was first seen: a socket tells its error once */
 	struct event event;              /* of a dial */
 	struct event watch;              /* of a ready one */
-	struct loop_timer timer;         /* time-out, retry, or that it is over */
+	struct loop_timer timer;         /* time-out, retry, or that it is over; of a ready one: it is to be tuned */
 };
 
 /* Dials the endpoint of this number at this address, for this role.  Never calls back before it returns. */
 struct conn *conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
     const struct address *address);
 
-/* Watches a READY record that nobody has. */
+/* Watches a READY record that nobody has, and tunes it when it is old enough. */
 struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index);
 
 /* What a dead worker was dialling.  keep: one that got connected meanwhile, and on which nothing is to be said, is
@@ -97,10 +98,9 @@ bool conn_has_ended(struct conn *conn);
 /* Before another event is added for a ready one's file: this one may not stand beside it. */
 void conn_make_room(struct conn *conn);
 
-/* Sets keepalive and user time-out on a connection; the same once on one of the table that has lived for
- * TABLE_TUNE_AGE, or that all share: nothing of that shall wait for the answers to what was written before. */
+/* Sets keepalive and user time-out on a connection; the same, once, on one of the table that all share: nothing of
+ * what one of them writes shall wait for the answers to what was written before. */
 void conn_tune(int fd, const struct conn_settings *settings);
-void conn_tune_aged(const struct conn_maker *maker, uint32_t index);
 void conn_tune_shared(const struct conn_maker *maker, uint32_t index);
 
 /* Turns the user time-out of a connection off while its peer has closed its window and answers TCP's questions about

@@ -7,8 +7,10 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
-#include "upstream/conn.h"
+#include "keep/recover.h"
 #include "upstream/race.h"
+
+#define POOL_ROLES (TABLE_ROLE_STANDBY + 1)
 
 /* One client's dials, beside each other or one after the other. */
 struct pool_race {
@@ -22,21 +24,23 @@ struct pool_race {
 	struct loop_timer timer; /* race.deadline; or that there is no endpoint */
 };
 
-TAILQ_HEAD(pool_conns, conn);
-
 struct pool {
 	struct table *table;                    /* borrowed */
 	struct endpoints *endpoints;            /* borrowed: the table's */
 	const struct endpoints_settings *settings; /* borrowed */
+	const struct pconn_settings *pconn;     /* borrowed */
 	struct conn_maker maker;
 	const struct pool_callbacks *callbacks; /* borrowed */
 	void *arg;                              /* borrowed */
-	TAILQ_HEAD(pool_races, pool_race) races;
-	unsigned dialling, dialling_standby;    /* races */
-	struct pool_conns dials;                /* on their way; owner is the race, NULL for health */
-	struct pool_conns idle[2];              /* by role, NEXT and STANDBY, oldest first */
-	unsigned idle_count[2];
-	struct loop_timer tuning;               /* of those that have lived for a while */
+	TAILQ_HEAD(, pool_race) races;          /* owned */
+	struct pool_race *attempt;              /* borrowed: of these; NULL none */
+	TAILQ_HEAD(pool_conns, conn) conns;     /* owned: on their way, owner being the race, NULL for health; and
+	                                         * idle, the oldest first */
+	unsigned dialling[POOL_ROLES];          /* races */
+	unsigned idle[POOL_ROLES];
+	struct standby_plan plan;
+	unsigned standbys;                      /* so many are wanted */
+	struct loop_timer looking;              /* plan.deadline */
 };
 
 static enum table_role
@@ -45,16 +49,14 @@ pool_role(enum pool_purpose purpose)
 	return purpose == POOL_STANDBY ? TABLE_ROLE_STANDBY : TABLE_ROLE_NEXT;
 }
 
-static struct pool_conns *
-pool_list(struct pool *pool, enum table_role role)
+/* The next idle one behind this one, or the first one of all (NULL), of a role. */
+static struct conn *
+pool_next(const struct pool *pool, struct conn *conn, enum table_role role)
 {
-	return &pool->idle[role == TABLE_ROLE_STANDBY];
-}
-
-static unsigned *
-pool_count(struct pool *pool, enum table_role role)
-{
-	return &pool->idle_count[role == TABLE_ROLE_STANDBY];
+	do {
+		conn = conn == NULL ? TAILQ_FIRST(&pool->conns) : TAILQ_NEXT(conn, entry);
+	} while (conn != NULL && (!conn->ready || conn->role != role));
+	return conn;
 }
 
 /* What is open is the table's to know. */
@@ -90,7 +92,7 @@ pool_dial(struct pool *pool, uint16_t number, enum table_role role, struct pool_
 	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_BEGAN, .number = number });
 	conn = conn_dial(&pool->maker, role, number, &address);
 	conn->owner = race;
-	TAILQ_INSERT_TAIL(&pool->dials, conn, entry);
+	TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 	return conn;
 }
 
@@ -100,7 +102,7 @@ pool_cancel(struct pool *pool, struct conn *conn)
 {
 	uint16_t number = conn->number;
 
-	TAILQ_REMOVE(&pool->dials, conn, entry);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_close(conn);
 	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CANCELLED, .number = number });
 }
@@ -110,17 +112,11 @@ pool_cancel_all(struct pool *pool, const struct pool_race *race)
 {
 	struct conn *conn, *next;
 
-	for (conn = TAILQ_FIRST(&pool->dials); conn != NULL; conn = next) {
+	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (conn->owner == race)
+		if (!conn->ready && conn->owner == race)
 			pool_cancel(pool, conn);
 	}
-}
-
-static unsigned *
-pool_race_count(struct pool_race *race)
-{
-	return race->purpose == POOL_STANDBY ? &race->pool->dialling_standby : &race->pool->dialling;
 }
 
 static void
@@ -130,7 +126,9 @@ pool_free_race(struct pool_race *race)
 
 	pool_cancel_all(pool, race);
 	TAILQ_REMOVE(&pool->races, race, entry);
-	(*pool_race_count(race))--;
+	pool->dialling[pool_role(race->purpose)]--;
+	if (pool->attempt == race)
+		pool->attempt = NULL;
 	loop_timer_stop(&race->timer);
 	mem_free(race->abort);
 	mem_free(race);
@@ -193,6 +191,8 @@ pool_lose(struct pool_race *race, uint16_t number, const char *error)
 
 	race->abort = NULL;
 	pool_free_race(race);
+	if (purpose == POOL_STANDBY)
+		pool_tell_standby(pool, STANDBY_DIAL_FAILED);
 	pool->callbacks->failed(pool->arg, purpose, number, error, false, abort);
 	mem_free(abort);
 }
@@ -217,8 +217,8 @@ pool_on_race(evutil_socket_t fd, short what, void *arg)
 		pool_act(race, todo);
 }
 
-static struct pool_race *
-pool_start(struct pool *pool, enum pool_purpose purpose, uint64_t without)
+static void
+pool_start_race(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 {
 	struct pool_race *race = mem_new(1, sizeof *race);
 
@@ -226,47 +226,139 @@ pool_start(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 	race->purpose = purpose;
 	loop_timer_init(&race->timer, pool->maker.loop, pool_on_race, race);
 	TAILQ_INSERT_TAIL(&pool->races, race, entry);
-	(*pool_race_count(race))++;
+	if (purpose == POOL_ATTEMPT)
+		pool->attempt = race;
+	pool->dialling[pool_role(purpose)]++;
 	pool_count_open(pool);
 	pool_act(race, pool_step(race, (struct race_input){ .event = RACE_START, .without = without }));
-	return race;
+}
+
+void
+pool_start(struct pool *pool, enum pool_purpose purpose, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		pool_start_race(pool, purpose, 0);
 }
 
 static void
-pool_add(struct pool *pool, struct conn *conn, enum table_role role)
+pool_add(struct pool *pool, struct conn *conn)
 {
-	TAILQ_INSERT_TAIL(pool_list(pool, role), conn, entry);
-	(*pool_count(pool, role))++;
-	if (!loop_timer_is_set(&pool->tuning))
-		loop_timer_at(&pool->tuning, clock_now() + TABLE_TUNE_AGE);
-}
-
-/* The list's only; which list is known by the role that it is kept for. */
-static void
-pool_remove(struct pool *pool, struct conn *conn, enum table_role role)
-{
-	TAILQ_REMOVE(pool_list(pool, role), conn, entry);
-	(*pool_count(pool, role))--;
+	TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
+	pool->idle[conn->role]++;
 }
 
 static void
-pool_close(struct pool *pool, struct conn *conn, enum table_role role)
+pool_remove(struct pool *pool, struct conn *conn)
 {
-	pool_remove(pool, conn, role);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
+	pool->idle[conn->role]--;
+}
+
+static void
+pool_close(struct pool *pool, struct conn *conn)
+{
+	pool_remove(pool, conn);
 	conn_close(conn);
 	pool_count_open(pool);
 }
 
-/* In which list an idle one is: a standby that takes over is in that of clients, whatever its record says. */
-static enum table_role
-pool_role_of(struct pool *pool, const struct conn *conn)
+static void
+pool_trim_role(struct pool *pool, enum table_role role, unsigned keep)
 {
-	const struct conn *other;
+	struct conn *conn;
 
-	TAILQ_FOREACH(other, &pool->idle[1], entry)
-		if (other == conn)
-			return TABLE_ROLE_STANDBY;
-	return TABLE_ROLE_NEXT;
+	while (pool->idle[role] > keep) {
+		TAILQ_FOREACH_REVERSE(conn, &pool->conns, pool_conns, entry)
+			if (conn->ready && conn->role == role)
+				break;
+		pool_close(pool, conn);
+	}
+}
+
+void
+pool_trim(struct pool *pool, unsigned keep)
+{
+	pool_trim_role(pool, TABLE_ROLE_NEXT, keep);
+}
+
+static void
+pool_stop_dials(struct pool *pool, enum table_role role)
+{
+	struct pool_race *race, *next;
+
+	for (race = TAILQ_FIRST(&pool->races); race != NULL; race = next) {
+		next = TAILQ_NEXT(race, entry);
+		if (pool_role(race->purpose) == role)
+			pool_free_race(race);
+	}
+	if (role == TABLE_ROLE_NEXT)
+		pool_cancel_all(pool, NULL);
+}
+
+void
+pool_drop(struct pool *pool, enum table_role role)
+{
+	if (role == TABLE_ROLE_STANDBY) {
+		pool->callbacks->leave(pool->arg);
+		pool->plan.looking = false;
+	}
+	pool_stop_dials(pool, role);
+	pool_trim_role(pool, role, 0);
+}
+
+/* Endpoints where nothing is connected to yet. */
+static unsigned
+pool_others(struct pool *pool)
+{
+	unsigned others = 0;
+	uint64_t used;
+
+	pool_count_open(pool);
+	used = endpoints_in_use(pool->endpoints);
+	for (uint32_t i = 0; i < pool->endpoints->high; i++)
+		others += endpoints_is_listed(pool->endpoints, &pool->endpoints->list[i]) &&
+		    (used & ENDPOINTS_BIT(i)) == 0;
+	return others;
+}
+
+void
+pool_tell_standby(struct pool *pool, enum standby_event event)
+{
+	struct standby_input in = { .event = event, .now = clock_now(), .roll = pool->callbacks->roll(pool->arg),
+		.wanted = pool->standbys, .ready = pool->idle[TABLE_ROLE_STANDBY],
+		.dialling = pool->dialling[TABLE_ROLE_STANDBY], .others = pool_others(pool) };
+	unsigned todo = standby_step(&pool->plan, pool->pconn, &in);
+
+	if ((todo & STANDBY_DO_DROP) != 0)
+		pool_drop(pool, TABLE_ROLE_STANDBY);
+	if ((todo & STANDBY_DO_LOOKUP) != 0)
+		pool->callbacks->look_up(pool->arg);
+	if ((todo & STANDBY_DO_DIAL) != 0)
+		pool_start_race(pool, POOL_STANDBY, endpoints_in_use(pool->endpoints));
+	loop_timer_at(&pool->looking, pool->plan.deadline);
+}
+
+static void
+pool_on_looking(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	pool_tell_standby(arg, STANDBY_LOOK);
+}
+
+void
+pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current)
+{
+	struct conn *conn, *next;
+
+	pool->standbys = wanted;
+	for (conn = pool_next(pool, NULL, TABLE_ROLE_STANDBY); conn != NULL; conn = next) {
+		next = pool_next(pool, conn, TABLE_ROLE_STANDBY);
+		if (conn->number == current)
+			pool_close(pool, conn);
+	}
+	pool_trim_role(pool, TABLE_ROLE_STANDBY, wanted);
+	pool_tell_standby(pool, STANDBY_LOOK);
 }
 
 static void
@@ -278,15 +370,17 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 	uint16_t number = conn->number;
 
 	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CONNECTED, .number = number, .began = began });
-	TAILQ_REMOVE(&pool->dials, conn, entry);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
 	if (race == NULL) {
 		conn_close(conn);
 		pool_count_open(pool);
 	} else {
 		pool_step(race, (struct race_input){ .event = RACE_CONNECTED, .number = number });
-		pool_add(pool, conn, pool_role(purpose));
+		pool_add(pool, conn);
 		pool_free_race(race);
 	}
+	if (purpose == POOL_STANDBY)
+		pool_tell_standby(pool, STANDBY_DIALED);
 	pool->callbacks->dialled(pool->arg, purpose, number);
 }
 
@@ -311,7 +405,7 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 
 	pool_tell(pool, (struct endpoints_input){ .event = local ? ENDPOINTS_CANCELLED : ENDPOINTS_FAILED,
 	    .number = number, .began = conn->began, .error = error });
-	TAILQ_REMOVE(&pool->dials, conn, entry);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_free(conn);
 	if (race == NULL) {
 		pool->callbacks->failed(pool->arg, POOL_HEALTH, number, error, false, NULL);
@@ -330,14 +424,16 @@ static void
 pool_on_ended(void *arg, struct conn *conn, const char *text)
 {
 	struct pool *pool = arg;
-	enum table_role role = pool_role_of(pool, conn);
+	enum table_role role = conn->role;
 	uint16_t number = conn->number;
 	int64_t since = conn->began;
 	char why[CONN_TEXT_SIZE];
 
 	memcpy(why, text, strlen(text) + 1);
 	pool_note_unused(pool, number, since);
-	pool_close(pool, conn, role);
+	pool_close(pool, conn);
+	if (role == TABLE_ROLE_STANDBY)
+		pool_tell_standby(pool, STANDBY_LOOK);
 	pool->callbacks->ended(pool->arg, role, number, clock_now() - since, why);
 }
 
@@ -346,7 +442,7 @@ pool_on_spoke(void *arg, struct conn *conn)
 {
 	struct pool *pool = arg;
 
-	if (pool_role_of(pool, conn) == TABLE_ROLE_NEXT)
+	if (conn->role == TABLE_ROLE_NEXT)
 		pool->callbacks->spoke(pool->arg);
 }
 
@@ -355,24 +451,12 @@ static const struct conn_callbacks pool_conn_callbacks = {
 };
 
 static void
-pool_on_tuning(evutil_socket_t fd, short what, void *arg)
+pool_note_settings(struct pool *pool, const struct pool_settings *settings)
 {
-	struct pool *pool = arg;
-	int64_t now = clock_now(), next = CLOCK_NEVER;
-	struct conn *conn;
-
-	(void)fd;
-	(void)what;
-	for (int i = 0; i < 2; i++)
-		TAILQ_FOREACH(conn, &pool->idle[i], entry) {
-			int64_t at = conn->began + TABLE_TUNE_AGE;
-
-			if (at <= now)
-				conn_tune_aged(&pool->maker, conn->index);
-			else if (at < next)
-				next = at;
-		}
-	loop_timer_at(&pool->tuning, next);
+	pool->maker.dial = settings->dial;
+	pool->maker.hello = settings->hello;
+	pool->settings = settings->endpoints;
+	pool->pconn = settings->pconn;
 }
 
 struct pool *
@@ -383,31 +467,15 @@ pool_new(struct event_base *loop, struct table *table, uint16_t service, struct 
 
 	pool->table = table;
 	pool->endpoints = endpoints;
-	pool->settings = settings->endpoints;
-	pool->maker = (struct conn_maker){ .loop = loop, .table = table, .service = service, .dial = settings->dial,
-		.hello = settings->hello, .callbacks = &pool_conn_callbacks, .arg = pool };
+	pool->maker = (struct conn_maker){ .loop = loop, .table = table, .service = service,
+		.callbacks = &pool_conn_callbacks, .arg = pool };
+	pool_note_settings(pool, settings);
 	pool->callbacks = callbacks;
 	pool->arg = arg;
 	TAILQ_INIT(&pool->races);
-	TAILQ_INIT(&pool->dials);
-	TAILQ_INIT(&pool->idle[0]);
-	TAILQ_INIT(&pool->idle[1]);
-	loop_timer_init(&pool->tuning, loop, pool_on_tuning, pool);
+	TAILQ_INIT(&pool->conns);
+	loop_timer_init(&pool->looking, loop, pool_on_looking, pool);
 	return pool;
-}
-
-static void
-pool_stop_dials(struct pool *pool, enum table_role role)
-{
-	struct pool_race *race, *next;
-
-	for (race = TAILQ_FIRST(&pool->races); race != NULL; race = next) {
-		next = TAILQ_NEXT(race, entry);
-		if (pool_role(race->purpose) == role)
-			pool_free_race(race);
-	}
-	if (role == TABLE_ROLE_NEXT)
-		pool_cancel_all(pool, NULL);
 }
 
 void
@@ -420,28 +488,19 @@ pool_set(struct pool *pool, const struct pool_settings *settings)
 		pool_stop_dials(pool, TABLE_ROLE_NEXT);
 		pool_stop_dials(pool, TABLE_ROLE_STANDBY);
 	}
-	TAILQ_FOREACH(conn, &pool->dials, entry)
+	TAILQ_FOREACH(conn, &pool->conns, entry)
 		hello_set(conn->hello, settings->hello, &settings->dial->probe);
-	pool->maker.dial = settings->dial;
-	pool->maker.hello = settings->hello;
-	pool->settings = settings->endpoints;
+	pool_note_settings(pool, settings);
 }
 
 void
 pool_free(struct pool *pool)
 {
-	struct conn *conn;
-
 	if (pool == NULL)
 		return;
-	pool_stop_dials(pool, TABLE_ROLE_NEXT);
-	pool_stop_dials(pool, TABLE_ROLE_STANDBY);
-	for (int i = 0; i < 2; i++)
-		while ((conn = TAILQ_FIRST(&pool->idle[i])) != NULL) {
-			TAILQ_REMOVE(&pool->idle[i], conn, entry);
-			conn_free(conn);
-		}
-	loop_timer_stop(&pool->tuning);
+	pool_drop(pool, TABLE_ROLE_NEXT);
+	pool_drop(pool, TABLE_ROLE_STANDBY);
+	loop_timer_stop(&pool->looking);
 	mem_free(pool);
 }
 
@@ -459,49 +518,34 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 			continue;
 		if (state == TABLE_DIALLING && conn_resume_dial(&pool->maker, i, standby ? keep_standby : keep))
 			state = TABLE_READY;
-		if (state == TABLE_READY && (taken[i / 8] & (1u << (i % 8))) == 0)
-			pool_add(pool, conn_adopt(&pool->maker, i), (enum table_role)record->role);
+		if (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))) != 0)
+			continue;
+		if (standby ? keep_standby : keep)
+			pool_add(pool, conn_adopt(&pool->maker, i));
+		else
+			recover_close_conn(pool->table, i);
 	}
 	mem_free(taken);
 	pool_count_open(pool);
 }
 
-static struct pool_race *
-pool_find_attempt(const struct pool *pool)
-{
-	struct pool_race *race;
-
-	TAILQ_FOREACH(race, &pool->races, entry)
-		if (race->purpose == POOL_ATTEMPT)
-			break;
-	return race;
-}
-
-void
-pool_attempt(struct pool *pool)
-{
-	pool_start(pool, POOL_ATTEMPT, 0);
-}
-
 void
 pool_go(struct pool *pool)
 {
-	struct pool_race *race = pool_find_attempt(pool);
-
-	if (race != NULL && race->offered != 0)
-		pool_go_on(race, race->offered);
+	if (pool->attempt != NULL && pool->attempt->offered != 0)
+		pool_go_on(pool->attempt, pool->attempt->offered);
 }
 
 bool
 pool_is_attempting(const struct pool *pool)
 {
-	return pool_find_attempt(pool) != NULL;
+	return pool->attempt != NULL;
 }
 
 bool
 pool_stop(struct pool *pool)
 {
-	struct pool_race *race = pool_find_attempt(pool);
+	struct pool_race *race = pool->attempt;
 	uint16_t offered = race != NULL && race->dialled ? race->offered : 0;
 	unsigned todo;
 
@@ -516,45 +560,17 @@ pool_stop(struct pool *pool)
 	return offered != 0;
 }
 
-void
-pool_fill(struct pool *pool, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		pool_start(pool, POOL_FILL, 0);
-}
-
-void
-pool_fill_standby(struct pool *pool)
-{
-	pool_start(pool, POOL_STANDBY, endpoints_in_use(pool->endpoints));
-}
-
-unsigned
-pool_others(struct pool *pool)
-{
-	unsigned others = 0;
-	uint64_t used;
-
-	pool_count_open(pool);
-	used = endpoints_in_use(pool->endpoints);
-	for (uint32_t i = 0; i < pool->endpoints->high; i++)
-		others += endpoints_is_listed(pool->endpoints, &pool->endpoints->list[i]) &&
-		    (used & ENDPOINTS_BIT(i)) == 0;
-	return others;
-}
-
 static void
 pool_judge(struct pool *pool, int64_t now)
 {
 	struct conn *conn, *next;
 
-	for (int i = 0; i < 2; i++)
-		for (conn = TAILQ_FIRST(&pool->idle[i]); conn != NULL; conn = next) {
-			next = TAILQ_NEXT(conn, entry);
-			if (endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
-			    ENDPOINTS_DROP)
-				pool_close(pool, conn, i == 0 ? TABLE_ROLE_NEXT : TABLE_ROLE_STANDBY);
-		}
+	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
+		next = TAILQ_NEXT(conn, entry);
+		if (conn->ready && endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
+		    ENDPOINTS_DROP)
+			pool_close(pool, conn);
+	}
 }
 
 int64_t
@@ -572,68 +588,37 @@ pool_tend(struct pool *pool, int64_t now)
 	return due;
 }
 
-void
-pool_trim(struct pool *pool, enum table_role role, unsigned keep)
-{
-	while (*pool_count(pool, role) > keep)
-		pool_close(pool, TAILQ_LAST(pool_list(pool, role), pool_conns), role);
-}
-
-void
-pool_drop(struct pool *pool, enum table_role role)
-{
-	pool_stop_dials(pool, role);
-	pool_trim(pool, role, 0);
-}
-
 unsigned
 pool_idle(const struct pool *pool, enum table_role role)
 {
-	return pool->idle_count[role == TABLE_ROLE_STANDBY];
+	return pool->idle[role];
 }
 
 unsigned
 pool_dialling(const struct pool *pool)
 {
-	return pool->dialling;
-}
-
-unsigned
-pool_dialling_standby(const struct pool *pool)
-{
-	return pool->dialling_standby;
+	return pool->dialling[TABLE_ROLE_NEXT];
 }
 
 uint16_t
 pool_first(const struct pool *pool)
 {
-	const struct conn *conn = TAILQ_FIRST(&pool->idle[0]);
+	const struct conn *conn = pool_next(pool, NULL, TABLE_ROLE_NEXT);
 
 	return conn == NULL ? 0 : conn->number;
-}
-
-void
-pool_close_standby(struct pool *pool, uint16_t number)
-{
-	struct conn *conn, *next;
-
-	for (conn = TAILQ_FIRST(&pool->idle[1]); conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, entry);
-		if (conn->number == number)
-			pool_close(pool, conn, TABLE_ROLE_STANDBY);
-	}
 }
 
 uint16_t
 pool_take_over(struct pool *pool)
 {
-	struct conn *conn;
+	struct conn *conn = NULL;
 
-	TAILQ_FOREACH(conn, &pool->idle[1], entry) {
+	while ((conn = pool_next(pool, conn, TABLE_ROLE_STANDBY)) != NULL) {
 		if (conn_has_ended(conn))
 			continue;
-		pool_remove(pool, conn, TABLE_ROLE_STANDBY);
-		pool_add(pool, conn, TABLE_ROLE_NEXT);
+		pool_remove(pool, conn);
+		conn->role = TABLE_ROLE_NEXT;
+		pool_add(pool, conn);
 		return conn->number;
 	}
 	return 0;
@@ -642,9 +627,9 @@ pool_take_over(struct pool *pool)
 void
 pool_own(struct pool *pool)
 {
-	struct conn *conn;
+	struct conn *conn = NULL;
 
-	TAILQ_FOREACH(conn, &pool->idle[0], entry)
+	while ((conn = pool_next(pool, conn, TABLE_ROLE_NEXT)) != NULL)
 		pool->table->conns[conn->index].role = TABLE_ROLE_NEXT;
 }
 
@@ -654,12 +639,12 @@ pool_take(struct pool *pool, int64_t max_age)
 	int64_t now = clock_now();
 	struct conn *conn, *next;
 
-	for (conn = TAILQ_FIRST(&pool->idle[0]); conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, entry);
+	for (conn = pool_next(pool, NULL, TABLE_ROLE_NEXT); conn != NULL; conn = next) {
+		next = pool_next(pool, conn, TABLE_ROLE_NEXT);
 		if (conn_has_ended(conn)) /* the loop will tell */
 			continue;
 		if (max_age > 0 && now - conn->began > max_age) {
-			pool_close(pool, conn, TABLE_ROLE_NEXT);
+			pool_close(pool, conn);
 			continue;
 		}
 		conn_make_room(conn);
@@ -671,11 +656,11 @@ pool_take(struct pool *pool, int64_t max_age)
 void
 pool_taken(struct pool *pool, uint32_t index)
 {
-	struct conn *conn = TAILQ_FIRST(&pool->idle[0]);
+	struct conn *conn = TAILQ_FIRST(&pool->conns);
 
 	while (conn->index != index)
 		conn = TAILQ_NEXT(conn, entry);
-	pool_remove(pool, conn, TABLE_ROLE_NEXT);
+	pool_remove(pool, conn);
 	conn_free(conn);
 }
 

@@ -15,7 +15,7 @@
 #include "keep/table.h"
 #include "upstream/conn.h"
 #include "upstream/endpoints.h"
-#include "upstream/hello.h"
+#include "upstream/standby_plan.h"
 
 /* What a dial is for. */
 enum pool_purpose {
@@ -30,6 +30,7 @@ struct pool_settings {
 	const struct conn_settings *dial;
 	const struct hello_settings *hello;
 	const struct endpoints_settings *endpoints;
+	const struct pconn_settings *pconn;
 };
 
 struct pool_callbacks {
@@ -50,6 +51,10 @@ struct pool_callbacks {
 	/* The server has spoken on an idle one, which nobody asked it for; what it said stays unread.  It must not be
 	 * closed at once. */
 	void (*spoke)(void *arg);
+	/* A look-up for standbys is to be made; then STANDBY_LOOKED_UP or STANDBY_LOOKUP_FAILED, never before it
+	 * returns.  It is not wanted any more. */
+	void (*look_up)(void *arg);
+	void (*leave)(void *arg);
 	uint32_t (*roll)(void *arg); /* 32 random bits */
 };
 
@@ -63,50 +68,49 @@ struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t ser
  * else, dials are ended without a callback: the owner is about to begin anew. */
 void pool_set(struct pool *pool, const struct pool_settings *settings);
 
-/* Frees the process's side; pool_drop() first, if the connections shall go too. */
+/* Closes all that is idle or on its way, and frees it. */
 void pool_free(struct pool *pool);
 
-/* Takes over what a dead worker left: idle connections, and with keep those that got connected meanwhile; others
- * are closed (B6), and where hello or a probe is spoken all that were not ready: how far that had come is not
- * known.  keep_standby: likewise of those that stand by. */
+/* Takes over what a dead worker left: with keep the idle connections for clients, and those that got connected
+ * meanwhile; the others are closed (B6), and where hello or a probe is spoken all that were not ready: how far that
+ * had come is not known.  keep_standby: likewise of those that stand by. */
 void pool_adopt(struct pool *pool, bool keep, bool keep_standby);
 
-/* The attempt's dials (P23): begins to offer endpoints; dials the one that is offered; offers no further one (P16),
- * and takes back what is offered if one was dialled before, which it says; whether they are under way. */
-void pool_attempt(struct pool *pool);
+/* Begins so many times to dial, for an ATTEMPT or a FILL: one endpoint after or beside the other until one
+ * succeeds. */
+void pool_start(struct pool *pool, enum pool_purpose purpose, unsigned count);
+
+/* The attempt's dials (P23): dials the one that is offered; offers no further one (P16), and takes back what is
+ * offered if one was dialled before, which it says; whether they are under way. */
 void pool_go(struct pool *pool);
 bool pool_stop(struct pool *pool);
 bool pool_is_attempting(const struct pool *pool);
 
-/* Begins so many times to dial for a client, one endpoint after or beside the other until one succeeds. */
-void pool_fill(struct pool *pool, unsigned count);
+/* So many shall stand by beside the connection to the current endpoint, each at one of its own, where nothing is
+ * connected to yet; 0: the service is not connected, or ends. */
+void pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current);
 
-/* The same for one that stands by, where nothing is connected to yet; how many such endpoints there are. */
-void pool_fill_standby(struct pool *pool);
-unsigned pool_others(struct pool *pool);
+/* LOOKED_UP, LOOKUP_FAILED, WAKE: what the pool cannot know. */
+void pool_tell_standby(struct pool *pool, enum standby_event event);
 
 /* Dials in the background what is due (P31), and drops idle connections that the next client must not get (P33,
  * P31); to be called when endpoints may have changed, while the service is connected.  When it is to be called
  * again; CLOCK_NEVER: not by time alone. */
 int64_t pool_tend(struct pool *pool, int64_t now);
 
-/* Closes all idle ones of a role and ends the dials for it (of NEXT, those of attempt and health too); no
- * callback. */
+/* Closes all idle ones of a role and ends the dials for it (of NEXT, those of attempt and health too; of STANDBY, the
+ * look-up is left); no other callback. */
 void pool_drop(struct pool *pool, enum table_role role);
 
-/* How many are idle; how many dials for clients, an attempt counting as one, and for standbys are under way. */
+/* How many are idle; how many dials for clients, an attempt counting as one, are under way. */
 unsigned pool_idle(const struct pool *pool, enum table_role role);
 unsigned pool_dialling(const struct pool *pool);
-unsigned pool_dialling_standby(const struct pool *pool);
 
-/* Closes the newest idle ones of a role beyond so many. */
-void pool_trim(struct pool *pool, enum table_role role, unsigned keep);
+/* Closes the newest idle ones for clients beyond so many. */
+void pool_trim(struct pool *pool, unsigned keep);
 
 /* The endpoint of the oldest idle one for clients, or 0. */
 uint16_t pool_first(const struct pool *pool);
-
-/* Closes those standing by at this endpoint. */
-void pool_close_standby(struct pool *pool, uint16_t number);
 
 /* The oldest that stands by and has not ended is the next client's: its endpoint, or 0 if there is none.  Its record
  * keeps its role until pool_own(), so that a new worker can tell. */

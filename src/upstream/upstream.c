@@ -108,8 +108,6 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	upstream->pool = pool_new(loop, table, service, &upstream->record->endpoints, &connecting,
 	    &upstream_pool_callbacks,
 	    upstream);
-	upstream->standby = standby_new(loop, upstream->pool, &upstream->pconn, &upstream_standby_callbacks,
-	    upstream);
 	upstream->handlers = handlers_new(loop, settings, record, upstream->record, upstream_on_handled, upstream);
 	upstream->waiters = waiters_new(loop);
 	loop_timer_soon(&upstream->turn);
@@ -125,13 +123,10 @@ upstream_free(struct upstream *upstream)
 		return;
 	if (!upstream->begun)
 		pool_adopt(upstream->pool, false, false);
-	standby_drop(upstream->standby);
-	standby_free(upstream->standby);
+	pool_free(upstream->pool);
 	lookup_leave(upstream->asking);
 	lookup_free(upstream->lookup);
 	handlers_free(upstream->handlers);
-	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
-	pool_free(upstream->pool);
 	waiters_free(upstream->waiters, UPSTREAM_GONE);
 	while ((input = STAILQ_FIRST(&upstream->inputs)) != NULL)
 		upstream_free_input(upstream, input);
@@ -243,7 +238,7 @@ upstream_begin_anew(struct upstream *upstream)
 {
 	lookup_leave(upstream->asking);
 	upstream->asking = NULL;
-	standby_drop(upstream->standby);
+	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
 	lookup_free(upstream->lookup);
 	endpoints_renew(&upstream->record->endpoints, clock_now());
 	upstream->record->lookup = (struct lookup_record){ 0 };

@@ -154,7 +154,7 @@ upstream_drop(struct upstream *upstream)
 	upstream->asking = NULL;
 	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
 	upstream_forget_dials(upstream);
-	standby_drop(upstream->standby);
+	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
 	upstream_take_back(upstream);
 }
 
@@ -196,7 +196,7 @@ static void
 upstream_dial(struct upstream *upstream, bool go)
 {
 	if (!pool_is_attempting(upstream->pool) && !upstream_dials_have_told(upstream))
-		pool_attempt(upstream->pool);
+		pool_start(upstream->pool, POOL_ATTEMPT, 1);
 	else if (go)
 		pool_go(upstream->pool);
 }
@@ -238,7 +238,8 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
 		upstream_forget(upstream, upstream_is_offer); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
-		pool_fill(upstream->pool, pconn_wanted(upstream_pconn(upstream), &upstream->pconn, in));
+		pool_start(upstream->pool, POOL_FILL,
+		    pconn_wanted(upstream_pconn(upstream), &upstream->pconn, in));
 	CRASH_POINT(UPSTREAM_ACTED);
 }
 
@@ -396,7 +397,7 @@ upstream_serve(struct upstream *upstream)
 	}
 	held = upstream_waiting(upstream);
 	if (upstream_pconn(upstream)->state == PCONN_CONNECTED)
-		pool_trim(upstream->pool, TABLE_ROLE_NEXT, upstream->lent != 0 ? 0 : warm > held ? warm : held);
+		pool_trim(upstream->pool, upstream->lent != 0 ? 0 : warm > held ? warm : held);
 }
 
 bool
@@ -468,7 +469,6 @@ upstream_on_dialled(void *arg, enum pool_purpose purpose, uint16_t number)
 	if (purpose == POOL_STANDBY) {
 		upstream_address(upstream, number, address);
 		log_debug(upstream->name, "standby %s is ready", address);
-		standby_tell(upstream->standby, STANDBY_DIALED);
 	}
 	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
 		upstream_push_dial(upstream, PCONN_DIALED, number, NULL, false);
@@ -494,11 +494,8 @@ upstream_on_dial_failed(void *arg, enum pool_purpose purpose, uint16_t number, c
 			upstream_abort(upstream, abort);
 		upstream_push_dial(upstream, PCONN_DIAL_FAILED, number, error, further);
 	}
-	if (further)
-		return;
-	if (purpose == POOL_STANDBY)
-		standby_tell(upstream->standby, STANDBY_DIAL_FAILED);
-	upstream_run(upstream);
+	if (!further)
+		upstream_run(upstream);
 }
 
 /* The attempt's connection, of which the machine is to be told still, has ended. */
@@ -527,7 +524,6 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 	    *text == '\0' ? "" : ": ", text);
 	if (role == TABLE_ROLE_STANDBY) {
 		log_debug(upstream->name, "standby %s: %s", address, error);
-		standby_tell(upstream->standby, STANDBY_LOOK);
 		return;
 	}
 	if (upstream->lent != 0 || upstream_undo_dialled(upstream, error))
@@ -560,5 +556,6 @@ upstream_on_spoke(void *arg)
 
 const struct pool_callbacks upstream_pool_callbacks = {
 	.offered = upstream_on_offered, .dialled = upstream_on_dialled, .failed = upstream_on_dial_failed,
-	.ended = upstream_on_ended, .turned = upstream_on_turned, .spoke = upstream_on_spoke, .roll = upstream_roll
+	.ended = upstream_on_ended, .turned = upstream_on_turned, .spoke = upstream_on_spoke,
+	.look_up = upstream_look_up_standby, .leave = upstream_leave_standby, .roll = upstream_roll
 };

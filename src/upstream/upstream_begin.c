@@ -34,10 +34,6 @@ upstream_resume(struct upstream *upstream)
 
 	endpoints_resume(&upstream->record->endpoints, clock_now());
 	pool_adopt(upstream->pool, connected || dialling, standby);
-	if (!connected && !dialling)
-		pool_drop(upstream->pool, TABLE_ROLE_NEXT);
-	if (!standby)
-		standby_drop(upstream->standby);
 	/* What the dead worker had not come to: whether what is missing is withdrawn, how the catalog has changed. */
 	lookup_refresh_by(upstream->lookup, lookup_is_watched(upstream->lookup) ? clock_now() :
 	    endpoints_doubtful_until(&upstream->record->endpoints));
@@ -60,8 +56,6 @@ upstream_begin(struct upstream *upstream)
 	} else {
 		upstream->record->begun = 1;
 		pool_adopt(upstream->pool, false, false);
-		pool_drop(upstream->pool, TABLE_ROLE_NEXT);
-		standby_drop(upstream->standby);
 		upstream_take_back(upstream);
 		upstream->lost = false;
 	}

@@ -144,7 +144,7 @@ upstream_ask(struct upstream *upstream)
 static void
 upstream_wake(struct upstream *upstream)
 {
-	standby_tell(upstream->standby, STANDBY_WAKE);
+	pool_tell_standby(upstream->pool, STANDBY_WAKE);
 	upstream_push(upstream, (struct pconn_input){ .event = PCONN_WAKE });
 }
 
@@ -204,10 +204,10 @@ upstream_on_standby_looked_up(void *arg, const struct lookup_result *result)
 		log_debug(upstream->name, "look-up for a standby: %s", wrong);
 	else
 		upstream_list(upstream, result);
-	standby_tell(upstream->standby, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
+	pool_tell_standby(upstream->pool, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
 }
 
-static void
+void
 upstream_look_up_standby(void *arg)
 {
 	struct upstream *upstream = arg;
@@ -215,7 +215,7 @@ upstream_look_up_standby(void *arg)
 	upstream->asking_standby = upstream_lookup(upstream, upstream_on_standby_looked_up, upstream);
 }
 
-static void
+void
 upstream_leave_standby(void *arg)
 {
 	struct upstream *upstream = arg;
@@ -223,10 +223,6 @@ upstream_leave_standby(void *arg)
 	lookup_leave(upstream->asking_standby);
 	upstream->asking_standby = NULL;
 }
-
-const struct standby_callbacks upstream_standby_callbacks = {
-	.look_up = upstream_look_up_standby, .leave = upstream_leave_standby, .roll = upstream_roll
-};
 
 /* While connected no event tells it. */
 void

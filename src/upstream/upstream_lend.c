@@ -38,7 +38,7 @@ struct pool_settings
 upstream_pool_settings(const struct upstream *upstream)
 {
 	return (struct pool_settings){ .dial = &upstream->settings->dial, .hello = &upstream->settings->hello,
-		.endpoints = &upstream->endpoints };
+		.endpoints = &upstream->endpoints, .pconn = &upstream->pconn };
 }
 
 unsigned
@@ -209,7 +209,7 @@ upstream_tend_standby(struct upstream *upstream)
 
 	if (!upstream->settings->shared)
 		return;
-	standby_look(upstream->standby, connected ? upstream->settings->standby : 0,
+	pool_stand_by(upstream->pool, connected ? upstream->settings->standby : 0,
 	    upstream->lent != 0 ? upstream->lent_number : pool_first(upstream->pool));
 }
 

@@ -18,7 +18,6 @@
 #include "upstream/upstream.h"
 #include "upstream/pool.h"
 #include "upstream/record.h"
-#include "upstream/standby.h"
 #include "upstream/waiters.h"
 
 #define UPSTREAM_WITHDRAWN "withdrawn by the look-up" /* why a connection is given up */
@@ -46,7 +45,6 @@ struct upstream {
 	struct lookup_waiter *asking;           /* owned; NULL: no look-up of ours */
 	struct lookup_waiter *asking_standby;   /* owned; the same for a standby */
 	struct pool *pool;                      /* owned */
-	struct standby *standby;                /* owned */
 	struct handlers *handlers;              /* owned */
 	struct waiters *waiters;                /* owned */
 	struct loop_timer turn;                 /* the loop's next turn: upstream_begin() or upstream_run() */
@@ -173,7 +171,10 @@ void upstream_note_takeover(struct upstream *upstream);
 
 /* Sees to the standbys, now that the machine has come to rest. */
 void upstream_tend_standby(struct upstream *upstream);
-extern const struct standby_callbacks upstream_standby_callbacks;
+
+/* Looks up for a standby; not any more (pool_callbacks). */
+void upstream_look_up_standby(void *arg);
+void upstream_leave_standby(void *arg);
 
 /* Goes on with what the record says, or begins. */
 void upstream_begin(struct upstream *upstream);

@@ -192,7 +192,7 @@ a_living_copy_is_connected(void **state)
 	assert_int_equal(table.conns[conn->index].fd, conn->fd);
 	assert_int_equal(fcntl(conn->fd, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
 	assert_int_equal(fcntl(conn->fd, F_GETFD), FD_CLOEXEC);
-	conn_tune_aged(&maker, conn->index);
+	conn_tune(conn->fd, &settings);
 	assert_int_equal(getsockopt(conn->fd, SOL_SOCKET, SO_KEEPALIVE, &value, &length), 0);
 	assert_int_equal(value, 1);
 	assert_int_equal(getsockopt(conn->fd, IPPROTO_TCP, TCP_KEEPIDLE, &value, &length), 0);
