@@ -35,18 +35,21 @@ call_mark(struct table_call *call, enum table_call_phase phase)
 	call->phase = phase;
 }
 
+static uint32_t
+call_bounded(size_t bytes)
+{
+	return bytes < CALL_MOST ? (uint32_t)bytes : CALL_MOST;
+}
+
 ssize_t
-call_receive(struct table *table, uint32_t index, int fd)
+call_receive(struct table *table, uint32_t index, int fd, size_t want)
 {
 	struct table_buffer *buffer = &table->buffers[index];
-	uint32_t begin = buffer->tail, end = (uint32_t)buffers_size(table, index);
+	uint32_t begin = buffer->tail, end = buffers_open(table, index, begin, call_bounded(want));
 	struct table_call *call;
 	int n;
 
-	if (end > TABLE_BUFFER_SIZE) { /* pages of small ones are there */
-		end = end - begin > CALL_MOST ? begin + CALL_MOST : end;
-		buffers_touch(table, index, begin, end);
-	}
+	end = begin + call_bounded(end - begin);
 	call = call_prepare(table, 0, TABLE_UP, index, begin, end);
 	call_mark(call, TABLE_CALL_RECEIVE);
 	CRASH_POINT(CALL_RECEIVE_MARKED);
@@ -55,6 +58,8 @@ call_receive(struct table *table, uint32_t index, int fd)
 	buffer->tail = call->base + call->message.msg_len;
 	CRASH_POINT(CALL_RECEIVE_STORED);
 	call_mark(call, TABLE_CALL_NONE);
+	if (buffer->tail == end)
+		buffers_open(table, index, end, call_bounded(end));
 	return n == -1 ? -errno : (ssize_t)call->message.msg_len;
 }
 

@@ -14,9 +14,10 @@
 
 #define CALL_MOST (256u << 10)
 
-/* Fills the rest of this buffer, which a record names, from fd, CALL_MOST bytes at most.  Bytes, 0 at the end of the
- * file, or -errno. */
-ssize_t call_receive(struct table *table, uint32_t buffer, int fd);
+/* Fills the rest of this buffer, which a record names, from fd, CALL_MOST bytes at most, as far as its pages are
+ * there: they are made for want bytes, and as many again whenever they have been filled.  A page costs time and
+ * memory, and most who speak say little.  Bytes, 0 at the end of the file, or -errno. */
+ssize_t call_receive(struct table *table, uint32_t buffer, int fd, size_t want);
 
 /* Sends what the buffer holds to fd and counts it as delivered.  Bytes or -errno. */
 ssize_t call_send(struct table *table, uint32_t session, enum table_direction direction, int fd);

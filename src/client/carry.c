@@ -145,7 +145,8 @@ carry_receive_by_pipe(struct carry *carry, int fd, bool *ret_more)
 static ssize_t
 carry_receive_by_buffer(struct carry *carry, int fd, bool *ret_more)
 {
-	ssize_t n = call_receive(carry->table, carry_record(carry)->buffer[carry->direction], fd);
+	ssize_t n = call_receive(carry->table, carry_record(carry)->buffer[carry->direction], fd,
+	    CALL_MOST);
 	size_t bytes = n > 0 ? (size_t)n : 0;
 
 	*ret_more = n > 0 && bytes == buffers_size(carry->table, carry_record(carry)->buffer[carry->direction]);

@@ -14,6 +14,8 @@
 
 /* A client's buffer has at least this much room before it is read. */
 #define MEMBER_ROOM (TABLE_BUFFER_SIZE / 4)
+/* And so much is read of what is not known to be longer: a page. */
+#define MEMBER_READ 4096
 
 static bool
 member_is_of_packets(const struct member *member)
@@ -275,14 +277,22 @@ member_squeeze(struct member *member, size_t want)
 	return flow_room(shared->table, payer, member_in(member), want) != NULL;
 }
 
+/* How many bytes the message is known to lack. */
+static size_t
+member_missing(const struct member *member)
+{
+	size_t length = flow_length(member->shared->table, *member_in(member));
+
+	return member->progress.expected > length ? member->progress.expected - length : 0;
+}
+
 /* Sees to room for what comes.  A message of known length gets it as it comes, not before. */
 static bool
 member_make_room(struct member *member)
 {
 	struct table *table = member->shared->table;
-	size_t length = flow_length(table, *member_in(member)), want = MEMBER_ROOM, missing;
+	size_t length = flow_length(table, *member_in(member)), want = MEMBER_ROOM, missing = member_missing(member);
 
-	missing = member->progress.expected > length ? member->progress.expected - length : 0;
 	if (missing > want)
 		want = missing < length ? missing : length > want ? length : want;
 	return member_room(member, member_in(member), want) != NULL || member_squeeze(member, want);
@@ -351,15 +361,17 @@ member_expect_packet(struct member *member, int fd)
 static ssize_t
 member_receive(struct member *member, int fd)
 {
-	ssize_t n = 1;
+	ssize_t n = MEMBER_READ;
 
 	if (member_is_of_packets(member))
 		n = member_expect_packet(member, fd);
 	else if (!member_make_room(member))
 		n = -ENOMEM;
+	else if (member_missing(member) > MEMBER_READ)
+		n = (ssize_t)member_missing(member);
 	if (n <= 0)
 		return n;
-	return call_receive(member->shared->table, *member_in(member), fd);
+	return call_receive(member->shared->table, *member_in(member), fd, (size_t)n);
 }
 
 /* Nothing more is read; whether it still hears is seen now, or once in a while. */

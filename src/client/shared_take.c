@@ -11,6 +11,9 @@
 /* Reads in one turn of the loop, so that others have theirs. */
 #define TAKE_READS 16
 
+/* There is room for at least so much, and at first no more is read. */
+#define TAKE_ROOM (TABLE_BUFFER_SIZE / 4)
+
 /* Replies in a row to one client. */
 struct take_run {
 	uint64_t who;
@@ -301,9 +304,9 @@ take_read(struct shared *shared)
 	bool full;
 	ssize_t n;
 
-	if (shared_room(shared, shared_in(shared), TABLE_BUFFER_SIZE / 4) == NULL)
+	if (shared_room(shared, shared_in(shared), TAKE_ROOM) == NULL)
 		return take_want(shared);
-	n = call_receive(shared->table, *shared_in(shared), shared->fd);
+	n = call_receive(shared->table, *shared_in(shared), shared->fd, TAKE_ROOM);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();
 		shared->starved_since = 0;

@@ -58,13 +58,27 @@ buffers_bytes(const struct table *table, uint32_t buffer)
 	return class->bytes + (size_t)(buffer - class->first) * buffers_class_size((uint32_t)(class - table->class));
 }
 
-void
+static void
 buffers_touch(const struct table *table, uint32_t buffer, size_t begin, size_t end)
 {
 	volatile unsigned char *bytes = buffers_bytes(table, buffer);
 
-	for (size_t i = begin; i < end; i = (i / BUFFERS_PAGE + 1) * BUFFERS_PAGE)
+	for (size_t i = begin; i < end; i += BUFFERS_PAGE)
 		bytes[i] = bytes[i];
+}
+
+uint32_t
+buffers_open(struct table *table, uint32_t buffer, size_t begin, size_t want)
+{
+	size_t size = buffers_size(table, buffer), there = (size_t)table->pages[buffer] * BUFFERS_PAGE;
+	size_t end = begin + want < size ? begin + want : size;
+
+	if (end > there) {
+		buffers_touch(table, buffer, there, end);
+		table->pages[buffer] = (uint16_t)((end + BUFFERS_PAGE - 1) / BUFFERS_PAGE);
+		there = (size_t)table->pages[buffer] * BUFFERS_PAGE;
+	}
+	return (uint32_t)(there < size ? there : size);
 }
 
 /* Gives a free buffer's pages back to the kernel and puts it on the cold list.  Tiny ones share pages. */
@@ -75,6 +89,7 @@ buffers_cool(struct table *table, struct table_class *class, uint32_t buffer)
 
 	if (size >= BUFFERS_PAGE)
 		madvise(buffers_bytes(table, buffer), size, MADV_REMOVE);
+	table->pages[buffer] = 0;
 	table->buffers[buffer].head = class->cold;
 	class->cold = buffer;
 }
@@ -101,10 +116,6 @@ buffers_claim_cold(struct table *table, struct table_class *class)
 		class->cold = table->buffers[buffer].head;
 	else if (*high < class->end)
 		buffer = (*high)++;
-	else
-		return 0;
-	if (buffers_size(table, buffer) <= TABLE_BUFFER_SIZE)
-		buffers_touch(table, buffer, 0, buffers_size(table, buffer));
 	return buffer;
 }
 

@@ -17,8 +17,7 @@ size_t buffers_class_size(uint32_t class);
 size_t buffers_largest(void);
 
 /* A free buffer of at least size bytes, empty; or 0: there is none, or max_memory does not permit it now (budget.h).
- * It is in use as soon as a record names it.  Its pages are there if it is of the smallest size; others are touched
- * by who has the kernel write to them (B1). */
+ * It is in use as soon as a record names it.  Before the kernel writes to it: buffers_open(). */
 uint32_t buffers_claim(struct table *table, struct budget_payer payer, size_t size);
 
 /* A lean buffer, of a sixteenth of the smallest size: each direction of each session can have one whatever has been
@@ -34,8 +33,9 @@ struct budget_payer buffers_payer(const struct table *table, uint32_t session, e
 size_t buffers_size(const struct table *table, uint32_t buffer);
 unsigned char *buffers_bytes(const struct table *table, uint32_t buffer);
 
-/* Sees to it that the pages of this part are there. */
-void buffers_touch(const struct table *table, uint32_t buffer, size_t begin, size_t end);
+/* Sees to it that the pages of want bytes from begin on are there (B1), as far as the buffer goes.  Up to where all
+ * are: it may be more. */
+uint32_t buffers_open(struct table *table, uint32_t buffer, size_t begin, size_t want);
 
 /* Finds the free ones; by each new worker before the first claim. */
 void buffers_derive(struct table *table);

@@ -106,6 +106,7 @@ table_map(int fd, int flags, uint32_t files, struct table *ret_table)
 	madvise(memory, size, MADV_DONTDUMP);
 	table_lay_out(&table, memory, files);
 	table.budget = budget_new();
+	table.pages = mem_new(table.class[TABLE_LEAN].end, sizeof *table.pages);
 	*ret_table = table;
 	return 0;
 }
@@ -190,6 +191,7 @@ table_open(int fd, bool copy, struct table *ret_table)
 	if (error == 0 && !table_is_sane(ret_table)) {
 		munmap(ret_table->header, (size_t)own.size);
 		budget_free(ret_table->budget);
+		mem_free(ret_table->pages);
 		return -EPROTO;
 	}
 	if (error == 0)
@@ -219,6 +221,7 @@ table_free(struct table *table)
 	mem_free(table->stray);
 	table_free_open(table);
 	budget_free(table->budget);
+	mem_free(table->pages);
 	*table = (struct table){ 0 };
 }
 

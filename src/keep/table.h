@@ -432,6 +432,7 @@ struct table {
 	struct table_conn *conns;
 	struct table_buffer *buffers;
 	struct table_class class[TABLE_CLASSES + 1];
+	uint16_t *pages;       /* owned: how many pages of each buffer are known to be there, from its begin on */
 	char *config;          /* two places of TABLE_CONFIG_MAX */
 	uint32_t free_client, free_conn; /* first of each list, linked by fd; derived */
 	uint32_t *conns_open;  /* owned: connections that are READY, of each service's endpoints by place; derived */

@@ -11,6 +11,7 @@
 #include "keep_side.h"
 
 #define WARM 1024
+#define PAGE 4096
 
 static struct table table;
 
@@ -31,11 +32,27 @@ tear_down(void **state)
 
 /* The pages of a hole are not in the file. */
 static bool
-has_pages(uint32_t buffer)
+has_page(uint32_t buffer, unsigned page)
 {
-	off_t at = (off_t)(buffers_bytes(&table, buffer) - (unsigned char *)table.header);
+	off_t at = (off_t)(buffers_bytes(&table, buffer) - (unsigned char *)table.header) + page * PAGE;
 
 	return lseek(table.header->file[TABLE_FILE_MEMORY], at, SEEK_DATA) == at;
+}
+
+static bool
+has_pages(uint32_t buffer)
+{
+	return has_page(buffer, 0);
+}
+
+/* A buffer, all of whose pages are there. */
+static uint32_t
+claim_with_pages(void)
+{
+	uint32_t buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+
+	assert_int_equal(buffers_open(&table, buffer, 0, TABLE_BUFFER_SIZE), TABLE_BUFFER_SIZE);
+	return buffer;
 }
 
 static void
@@ -84,14 +101,42 @@ all_can_be_used_and_not_one_more(void **state)
 }
 
 static void
-only_touched_pages_of_a_large_buffer_are_there(void **state)
+a_buffer_has_the_pages_that_were_asked_for_and_no_more(void **state)
 {
-	uint32_t buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE + 1);
+	static const size_t sizes[] = { TABLE_BUFFER_SIZE, TABLE_BUFFER_SIZE + 1 };
 
 	(void)state;
-	assert_false(has_pages(buffer));
-	buffers_touch(&table, buffer, 0, 1);
-	assert_true(has_pages(buffer));
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		uint32_t buffer = buffers_claim(&table, side_payer, sizes[i]);
+		unsigned last = (unsigned)buffers_size(&table, buffer) / PAGE - 1;
+
+		assert_false(has_pages(buffer));
+		assert_int_equal(buffers_open(&table, buffer, 0, 1), PAGE);
+		assert_true(has_page(buffer, 0));
+		assert_false(has_page(buffer, 1));
+		assert_int_equal(buffers_open(&table, buffer, PAGE - 1, 2), 2 * PAGE);
+		assert_true(has_page(buffer, 1));
+		assert_false(has_page(buffer, 2));
+		assert_int_equal(buffers_open(&table, buffer, 0, 1), 2 * PAGE);
+		assert_int_equal(buffers_open(&table, buffer, 7, SIZE_MAX / 2), buffers_size(&table, buffer));
+		assert_true(has_page(buffer, last));
+	}
+}
+
+static void
+pages_that_stay_are_known_until_they_are_given_back(void **state)
+{
+	uint32_t buffer = claim_with_pages();
+
+	(void)state;
+	buffers_free(&table, side_payer, buffer);
+	assert_int_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), buffer);
+	assert_int_equal(buffers_open(&table, buffer, 0, 1), TABLE_BUFFER_SIZE);
+	buffers_free(&table, side_payer, buffer);
+	table_derive(&table);
+	assert_int_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE), buffer);
+	assert_int_equal(buffers_open(&table, buffer, 0, 1), PAGE);
+	assert_false(has_page(buffer, 1));
 }
 
 static void
@@ -121,7 +166,7 @@ freed_buffers_keep_their_pages_up_to_a_limit(void **state)
 	table_free(&table);
 	assert_int_equal(table_new(WARM, &table), 0);
 	for (unsigned i = 0; i <= WARM; i++) {
-		buffer[i] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+		buffer[i] = claim_with_pages();
 		assert_true(has_pages(buffer[i]));
 	}
 	for (unsigned i = 0; i <= WARM; i++)
@@ -130,7 +175,7 @@ freed_buffers_keep_their_pages_up_to_a_limit(void **state)
 	assert_false(has_pages(buffer[WARM]));
 	table_derive(&table);
 	assert_false(has_pages(buffer[0]));
-	assert_true(has_pages(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE)));
+	assert_true(has_pages(claim_with_pages()));
 }
 
 static unsigned
@@ -150,7 +195,7 @@ pages_that_nobody_needed_are_given_back(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 8; i++)
-		buffer[i] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+		buffer[i] = claim_with_pages();
 	for (unsigned i = 0; i < 8; i++)
 		buffers_free(&table, side_payer, buffer[i]);
 	buffers_trim(&table); /* all were needed since the last time */
@@ -174,7 +219,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(each_class_has_its_number_and_its_place, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_buffer_has_at_least_the_size_that_was_asked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(all_can_be_used_and_not_one_more, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(only_touched_pages_of_a_large_buffer_are_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_buffer_has_the_pages_that_were_asked_for_and_no_more, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(pages_that_stay_are_known_until_they_are_given_back, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(what_a_service_shares_is_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(freed_buffers_keep_their_pages_up_to_a_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(pages_that_nobody_needed_are_given_back, set_up, tear_down),

@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "client/call.h"
 #include "client/carry.h"
+#include "keep/buffers.h"
 #include "keep/pipes.h"
 #include "keep_side.h"
 
@@ -133,6 +135,24 @@ reads_that_find_nothing_are_not_large(void **state)
 	assert_false(carry.splices);
 	make_it_splice();
 	read_nothing();
+}
+
+/* Who says little needs one page of the buffer. */
+static void
+a_read_fills_the_pages_that_are_there_and_the_next_one_finds_twice_as_many(void **state)
+{
+	static const ssize_t reads[] = { 4096, 4096, 8192, 13616, -EAGAIN };
+	uint32_t buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+
+	(void)state;
+	record->buffer[TABLE_UP] = buffer;
+	write_all(30000);
+	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
+		assert_int_equal(call_receive(&table, buffer, from[0], 100), reads[i]);
+	assert_int_equal(deliver(), 0);
+	read_all();
+	assert_int_equal(received, sent);
+	assert_int_equal(wrong, 0);
 }
 
 static void
@@ -337,6 +357,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(reads_that_find_nothing_are_not_large),
+		ROW(a_read_fills_the_pages_that_are_there_and_the_next_one_finds_twice_as_many),
 		ROW(small_pieces_go_through_a_buffer),
 		ROW(two_large_reads_in_a_row_change_to_a_pipe),
 		ROW(eight_small_pieces_in_a_row_change_back),

@@ -68,7 +68,7 @@ passage_act(void *arg)
 {
 	const struct passage *passage = arg;
 
-	call_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0]);
+	call_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0], CALL_MOST);
 	call_send(&table, passage->session, TABLE_UP, passage->to[0]);
 }
 
