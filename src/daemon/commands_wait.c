@@ -294,7 +294,7 @@ endpoints(const struct lookup_result *result)
 	char text[ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < result->endpoint_count; i++) {
-		const struct lookup_endpoint *endpoint = &result->endpoints[i];
+		const struct endpoint_listed *endpoint = &result->endpoints[i];
 
 		address_format(&endpoint->address, text);
 		json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:o}", "address", control_text(text),

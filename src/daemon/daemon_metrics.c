@@ -169,10 +169,8 @@ daemon_look_after_metrics(struct daemon *daemon)
 	} else if (daemon->metrics_error != NULL && !gone) {
 		daemon_on_metrics_retry(-1, 0, daemon);
 	}
-	watch_begin(daemon->metrics_watch);
-	if (listen != NULL && metrics_door_name_unix(listen, &name, &length))
-		watch_file(daemon->metrics_watch, name.sun_path);
-	watch_commit(daemon->metrics_watch);
+	watch_path(daemon->metrics_watch, listen != NULL && metrics_door_name_unix(listen, &name, &length) ?
+	    name.sun_path : "", false);
 }
 
 void

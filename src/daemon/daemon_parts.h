@@ -9,6 +9,7 @@
 
 #include "base/child.h"
 #include "base/loop.h"
+#include "base/watch.h"
 #include "control/control.h"
 #include "control/events.h"
 #include "control/metrics_http.h"
@@ -18,7 +19,6 @@
 #include "daemon/daemon.h"
 #include "daemon/fleet.h"
 #include "daemon/waiting.h"
-#include "upstream/watch.h"
 
 struct daemon {
 	struct event_base *loop;

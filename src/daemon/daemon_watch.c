@@ -170,14 +170,6 @@ daemon_refuse_given(struct daemon *daemon)
 	}
 }
 
-static void
-watch_renew(struct watch *watch, const char *path)
-{
-	watch_begin(watch);
-	watch_file(watch, path);
-	watch_commit(watch);
-}
-
 void
 daemon_look_after_files(struct daemon *daemon)
 {
@@ -192,8 +184,8 @@ daemon_look_after_files(struct daemon *daemon)
 	watch_control(daemon);
 	daemon_look_after_metrics(daemon);
 	fleet_look_after_sockets(daemon->fleet);
-	watch_renew(daemon->control_watch, daemon->config->control.listener.path);
-	watch_renew(daemon->lock_watch, lock);
+	watch_path(daemon->control_watch, daemon->config->control.listener.path, false);
+	watch_path(daemon->lock_watch, lock, false);
 	mem_free(lock);
 	daemon_update_status(daemon);
 }

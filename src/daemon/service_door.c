@@ -6,11 +6,11 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "client/listener.h"
 #include "daemon/door.h"
 #include "daemon/service_parts.h"
 #include "keep/crash.h"
-#include "upstream/watch.h"
 
 #define DOOR_PAUSE (100 * CLOCK_MILLISECOND) /* after a change where our socket is */
 #define DOOR_RETRY CLOCK_SECOND              /* and where it could not be made */
@@ -113,9 +113,7 @@ service_watch_door(struct service *service)
 
 	if (service->door_watch == NULL)
 		service->door_watch = watch_new(service->loop, service_on_door_change, service);
-	watch_begin(service->door_watch);
-	watch_file(service->door_watch, path);
-	watch_commit(service->door_watch);
+	watch_path(service->door_watch, path, false);
 }
 
 /* A socket for where the settings want one, if none is there.  NULL or what is wrong. */

@@ -77,7 +77,7 @@ static const struct setting service_rows[] = {
 	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_users), NULL },
 	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_groups), NULL },
 	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, UPSTREAM(lookup.addresses), NULL },
-	{ "addresses", "[]", SETTING_ADDRESSES, 0, LOOKUP_ENDPOINTS, SETTING_RENEW, UPSTREAM(lookup.addresses),
+	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
 	    NULL },
 	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, UPSTREAM(lookup.script), NULL },
 	{ "lookup.args", "[]", SETTING_ARGUMENTS, 0, 256, SETTING_RENEW, UPSTREAM(lookup.arguments), NULL },

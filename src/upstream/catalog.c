@@ -12,9 +12,12 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "upstream/watch.h"
+#include "base/names.h"
+#include "base/watch.h"
+#include "upstream/entry.h"
 
 #define CATALOG_LOOK_EVERY (30 * CLOCK_SECOND)
+#define CATALOG_FILE_MAX   65536
 #define CATALOG_LOOK_LEAST (10 * CLOCK_MILLISECOND) /* between two looks: a storm of changes is one */
 
 /* What we know of a file: its last change, and how old that was when we saw it. */
@@ -27,33 +30,12 @@ struct catalog_file {
 	int64_t age;        /* then */
 };
 
-struct catalog {
-	struct event_base *loop;    /* borrowed */
-	char *path, *service;       /* owned */
-	char *parent, *base, *folder; /* owned: of path; folder is path/service */
-	int64_t max_age;
-	struct entry_owners owners;
-	const struct catalog_callbacks *callbacks; /* borrowed; NULL none */
-	void *arg;                  /* borrowed */
-	struct watch *watch;        /* owned */
-	struct loop_timer timer;    /* the next look */
-	int64_t next_look, last_look;
-	dev_t device;               /* of what the known files are in; 0 nothing yet */
-	ino_t inode;
-	struct catalog_file *files; /* owned; sorted by name */
-	size_t file_count;
-	struct entry *known;        /* owned: the list at the last look */
-	size_t known_count;
-	struct catalog_passed *passed; /* owned: likewise, what was passed over */
-	size_t passed_count, passed_more;
-};
-
-/* One reading. */
+/* What one look has seen. */
 struct catalog_reading {
 	int64_t now;
 	bool fresh;                 /* the folder (or file) is not the one we knew */
 	bool folder;
-	struct entry *entries;      /* borrowed; room for CATALOG_ADDRESSES */
+	struct endpoint_listed *entries; /* owned; the valid ones */
 	size_t count;
 	int64_t expiry;             /* the next one of a valid entry */
 	char *problem;              /* owned: the first reason why something does not count; NULL if all does */
@@ -61,6 +43,28 @@ struct catalog_reading {
 	struct catalog_passed *passed; /* owned */
 	size_t passed_count, passed_more;
 };
+
+struct catalog {
+	char *path, *service;       /* owned */
+	char *folder;               /* owned: path/service */
+	int64_t max_age;
+	uid_t *owners;              /* owned: whose files count, besides root's and our own */
+	size_t owner_count;
+	const struct catalog_callbacks *callbacks; /* borrowed; NULL none */
+	void *arg;                  /* borrowed */
+	struct watch *watch;        /* owned */
+	struct loop_timer timer;    /* the next look */
+	int64_t next_look;
+	dev_t device;               /* of what the known files are in; 0 nothing yet */
+	ino_t inode;
+	struct catalog_file *files; /* owned; sorted by name */
+	size_t file_count;
+	struct catalog_reading last;
+	unsigned untold;            /* CATALOG_*: what it has seen that the one told last had not */
+};
+
+#define CATALOG_CHANGED 1u /* the list */
+#define CATALOG_PASSES  2u /* what is passed over */
 
 static void
 catalog_problem(struct catalog_reading *reading, const char *name, const char *cause)
@@ -90,6 +94,7 @@ catalog_pass_over(struct catalog_reading *reading, const char *name, const char 
 static void
 catalog_reading_clear(struct catalog_reading *reading)
 {
+	mem_free(reading->entries);
 	mem_free(reading->problem);
 	mem_free(reading->passed);
 }
@@ -137,12 +142,6 @@ catalog_forget(struct catalog *catalog)
 	catalog->file_count = 0;
 }
 
-static int
-catalog_compare_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 /* A name whose file cannot be seen, for this reason.  It may be gone by now, which is no news. */
 static void
 catalog_miss(int folder, const char *name, int error, struct catalog_reading *reading)
@@ -153,29 +152,29 @@ catalog_miss(int folder, const char *name, int error, struct catalog_reading *re
 		catalog_pass_over(reading, name, strerror(error));
 }
 
-/* Replaces what is known of the files by their present state.  names and their array become ours. */
+/* Replaces what is known of the files by the present state of those of these names.  The array becomes ours. */
 static void
-catalog_see_all(struct catalog *catalog, int folder, char **names, size_t count, struct catalog_reading *reading)
+catalog_see_all(struct catalog *catalog, int folder, struct catalog_file *files, size_t count,
+    struct catalog_reading *reading)
 {
-	struct catalog_file *files = mem_new(count, sizeof *files), *before;
+	const struct catalog_file *before;
 	size_t n = 0;
 	struct stat st;
 
-	qsort(names, count, sizeof *names, catalog_compare_names);
+	qsort(files, count, sizeof *files, catalog_compare_files);
 	for (size_t i = 0; i < count; i++) {
-		files[n].name = names[i];
-		if (fstatat(folder, names[i], &st, 0) == -1) {
-			catalog_miss(folder, names[i], errno, reading);
-			mem_free(names[i]);
+		if (fstatat(folder, files[i].name, &st, 0) == -1) {
+			catalog_miss(folder, files[i].name, errno, reading);
+			mem_free(files[i].name);
 			continue;
 		}
 		before = reading->fresh ? NULL :
-		    bsearch(&files[n], catalog->files, catalog->file_count, sizeof *files, catalog_compare_files);
-		catalog_see(&files[n++], before, &st, reading);
+		    bsearch(&files[i], catalog->files, catalog->file_count, sizeof *files, catalog_compare_files);
+		catalog_see(&files[i], before, &st, reading);
+		files[n++] = files[i];
 	}
-	mem_free(names);
 	catalog_forget(catalog);
-	catalog->files = files;
+	catalog->files = mem_resize(files, n, sizeof *files);
 	catalog->file_count = n;
 }
 
@@ -198,48 +197,121 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
 	return true;
 }
 
+/* Whether a name in the folder is a copy's: not hidden, not something half-written. */
+static bool
+catalog_is_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (length == 0 || name[0] == '.' || name[length - 1] == '~')
+		return false;
+	return length < 4 || strcmp(name + length - 4, ".tmp") != 0;
+}
+
 /* Names of copies in no order; the array and the names are the caller's. */
-static char **
+static struct catalog_file *
 catalog_list(DIR *dir, size_t *ret_count)
 {
-	char **names = mem_new(CATALOG_FILES, sizeof *names);
+	struct catalog_file *files = mem_new(CATALOG_FILES, sizeof *files);
 	struct dirent *item;
 	size_t n = 0;
 
 	while (n < CATALOG_FILES && (item = readdir(dir)) != NULL)
-		if (entry_is_name(item->d_name))
-			names[n++] = mem_copy_text(item->d_name);
+		if (catalog_is_name(item->d_name))
+			files[n++].name = mem_copy_text(item->d_name);
 	*ret_count = n;
-	return names;
+	return files;
 }
 
 static void
-catalog_add(struct catalog_reading *reading, struct entry *entry, const char *name)
+catalog_add(struct catalog_reading *reading, const struct endpoint_listed *listed, const char *name)
 {
+	struct endpoint_listed *entry;
+
+	reading->entries = mem_resize(reading->entries, reading->count + 1, sizeof *entry);
+	entry = &reading->entries[reading->count++];
+	*entry = *listed;
 	snprintf(entry->from, sizeof entry->from, "%.63s", name);
-	reading->entries[reading->count++] = *entry;
+}
+
+static bool
+catalog_owner_counts(const struct catalog *catalog, uid_t uid)
+{
+	bool counts = uid == 0 || uid == geteuid();
+
+	for (size_t i = 0; !counts && i < catalog->owner_count; i++)
+		counts = catalog->owners[i] == uid;
+	return counts;
+}
+
+/* Nothing but a regular file is ever opened: an open alone can block (a FIFO) or act (a device). */
+static int
+catalog_open_file(const struct catalog *catalog, int folder, const char *name, char cause[CATALOG_CAUSE_SIZE])
+{
+	struct stat st;
+	int fd = -1;
+
+	if (fstatat(folder, name, &st, 0) == -1 || (S_ISREG(st.st_mode) && ((fd = openat(folder, name,
+	    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) == -1 || fstat(fd, &st) == -1)))
+		snprintf(cause, CATALOG_CAUSE_SIZE, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		snprintf(cause, CATALOG_CAUSE_SIZE, "not a regular file");
+	else if (!catalog_owner_counts(catalog, st.st_uid))
+		snprintf(cause, CATALOG_CAUSE_SIZE, "owned by user %u, who is not in lookup.owners",
+		    (unsigned)st.st_uid);
+	else if (st.st_size > CATALOG_FILE_MAX)
+		snprintf(cause, CATALOG_CAUSE_SIZE, "larger than 64 KiB");
+	else
+		return fd;
+	if (fd != -1)
+		close(fd);
+	return -1;
+}
+
+/* Reads a regular file, at most 64 KiB, of an allowed owner, that ends in a newline.  Its bytes (owned by the caller,
+ * NUL-terminated); or NULL and the cause. */
+static char *
+catalog_read_file(const struct catalog *catalog, int folder, const char *name, char cause[CATALOG_CAUSE_SIZE])
+{
+	int fd = catalog_open_file(catalog, folder, name, cause);
+	size_t length = 0;
+	char *bytes;
+	ssize_t n;
+
+	if (fd == -1)
+		return NULL;
+	bytes = mem_new(CATALOG_FILE_MAX + 1, 1);
+	while (length < CATALOG_FILE_MAX && (n = read(fd, bytes + length, CATALOG_FILE_MAX - length)) > 0)
+		length += (size_t)n;
+	close(fd);
+	if (length > 0 && bytes[length - 1] == '\n' && memchr(bytes, '\0', length) == NULL)
+		return bytes;
+	snprintf(cause, CATALOG_CAUSE_SIZE, length == 0 ? "empty" : bytes[length - 1] != '\n' ?
+	    "no newline at its end" : "a NUL byte in it");
+	mem_free(bytes);
+	return NULL;
 }
 
 static void
-catalog_read_copy(struct catalog *catalog, int folder, const struct catalog_file *file,
+catalog_read_copy(const struct catalog *catalog, int folder, const struct catalog_file *file,
     struct catalog_reading *reading)
 {
-	char cause[ENTRY_ERROR_SIZE], *bytes;
-	struct entry entry;
+	char cause[CATALOG_CAUSE_SIZE], *bytes;
+	struct endpoint_listed listed;
 	const char *error;
-	struct stat st;
+	int64_t ttl;
 
-	bytes = entry_read_file(folder, file->name, &catalog->owners, &st, cause);
+	bytes = catalog_read_file(catalog, folder, file->name, cause);
 	if (bytes == NULL) {
 		catalog_pass_over(reading, file->name, cause);
 		return;
 	}
 	*strchr(bytes, '\n') = '\0';
-	error = entry_parse(bytes, &entry);
+	error = entry_parse(bytes, &listed, &ttl);
 	if (error != NULL)
 		catalog_pass_over(reading, file->name, error);
-	else if (catalog_is_alive(catalog, file, entry.ttl, reading))
-		catalog_add(reading, &entry, file->name);
+	else if (catalog_is_alive(catalog, file, ttl, reading))
+		catalog_add(reading, &listed, file->name);
 	mem_free(bytes);
 }
 
@@ -256,9 +328,9 @@ static void
 catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 {
 	DIR *dir = opendir(catalog->folder);
-	size_t count;
-	char **names;
+	struct catalog_file *files;
 	struct stat st;
+	size_t count;
 
 	if (dir == NULL || fstat(dirfd(dir), &st) == -1) {
 		catalog_problem(reading, catalog->service, strerror(errno));
@@ -269,10 +341,10 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 		return;
 	}
 	catalog_identify(catalog, &st, reading);
-	names = catalog_list(dir, &count);
-	catalog_see_all(catalog, dirfd(dir), names, count, reading);
+	files = catalog_list(dir, &count);
+	catalog_see_all(catalog, dirfd(dir), files, count, reading);
 	for (size_t i = 0; i < catalog->file_count; i++) {
-		if (reading->count < CATALOG_ADDRESSES)
+		if (reading->count < ENDPOINTS_MAX)
 			catalog_read_copy(catalog, dirfd(dir), &catalog->files[i], reading);
 		else
 			catalog_pass_over(reading, catalog->files[i].name, "there are 64 addresses before it");
@@ -284,21 +356,19 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 static void
 catalog_read_line(struct catalog *catalog, size_t number, char *line, struct catalog_reading *reading)
 {
+	struct endpoint_listed listed = { .weight = 1 };
 	const char *word, *error;
-	struct entry *entry;
 	char where[32];
 
 	snprintf(where, sizeof where, "line %zu", number);
-	while (reading->count < CATALOG_ADDRESSES && (word = strsep(&line, " \t")) != NULL) {
+	while (reading->count < ENDPOINTS_MAX && (word = strsep(&line, " \t")) != NULL) {
 		if (word[0] == '\0')
 			continue;
-		entry = &reading->entries[reading->count];
-		*entry = (struct entry){ .ttl = CLOCK_NEVER, .weight = 1 };
-		error = address_parse(word, &entry->address);
+		error = address_parse(word, &listed.address);
 		if (error != NULL)
 			catalog_pass_over(reading, where, error);
 		else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
-			reading->count++;
+			catalog_add(reading, &listed, "");
 	}
 }
 
@@ -321,18 +391,17 @@ catalog_read_lines(struct catalog *catalog, char *bytes, struct catalog_reading 
 static void
 catalog_read_single(struct catalog *catalog, struct catalog_reading *reading)
 {
-	char cause[ENTRY_ERROR_SIZE], *bytes, **names;
-	struct stat st;
+	char cause[CATALOG_CAUSE_SIZE], *bytes = catalog_read_file(catalog, AT_FDCWD, catalog->path, cause);
+	struct catalog_file *file;
 
-	bytes = entry_read_file(AT_FDCWD, catalog->path, &catalog->owners, &st, cause);
 	if (bytes == NULL) {
 		catalog_problem(reading, NULL, cause);
 		return;
 	}
 	reading->fresh = catalog->device == 0 && catalog->file_count == 0;
-	names = mem_new(1, sizeof *names);
-	names[0] = mem_copy_text(catalog->path);
-	catalog_see_all(catalog, AT_FDCWD, names, 1, reading);
+	file = mem_new(1, sizeof *file);
+	file->name = mem_copy_text(catalog->path);
+	catalog_see_all(catalog, AT_FDCWD, file, 1, reading);
 	if (catalog->file_count == 1)
 		catalog_read_lines(catalog, bytes, reading);
 	mem_free(bytes);
@@ -343,8 +412,6 @@ catalog_read_any(struct catalog *catalog, struct catalog_reading *reading)
 {
 	struct stat st;
 
-	reading->now = clock_now();
-	reading->expiry = CLOCK_NEVER;
 	if (stat(catalog->path, &st) == -1) {
 		catalog_problem(reading, NULL, strerror(errno));
 		return;
@@ -356,29 +423,6 @@ catalog_read_any(struct catalog *catalog, struct catalog_reading *reading)
 		catalog_read_single(catalog, reading);
 }
 
-char *
-catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES], size_t *ret_count,
-    bool *ret_folder)
-{
-	struct catalog_reading reading = { .entries = ret_entries };
-	char *error = NULL;
-
-	catalog_read_any(catalog, &reading);
-	if (reading.count == 0 && reading.problems > 1)
-		error = mem_print("catalog %s: no valid address: %s (and %u more)", catalog->path, reading.problem,
-		    reading.problems - 1);
-	else if (reading.count == 0 && reading.problems == 1)
-		error = mem_print("catalog %s: %s", catalog->path, reading.problem);
-	else if (reading.count == 0)
-		error = mem_print("catalog %s: no copy of %s is listed", catalog->path, catalog->service);
-	catalog_reading_clear(&reading);
-	if (error != NULL)
-		return error;
-	*ret_count = reading.count;
-	*ret_folder = reading.folder;
-	return NULL;
-}
-
 static void
 catalog_schedule(struct catalog *catalog, int64_t when)
 {
@@ -386,74 +430,66 @@ catalog_schedule(struct catalog *catalog, int64_t when)
 	loop_timer_at(&catalog->timer, when);
 }
 
-/* Folders first, then what is in them, so that no change falls between. */
-static void
-catalog_set_watch(struct catalog *catalog)
-{
-	watch_begin(catalog->watch);
-	watch_folder(catalog->watch, catalog->parent, catalog->base);
-	watch_folder(catalog->watch, catalog->path, catalog->service);
-	watch_folder(catalog->watch, catalog->folder, NULL);
-	watch_commit(catalog->watch);
-}
-
-static bool
-catalog_is_same(const struct entry *a, const struct entry *b)
-{
-	return address_equal(&a->address, &b->address) && a->priority == b->priority && a->weight == b->weight;
-}
-
-/* Keeps what this look has passed over, in place of the last look's; whether it differs. */
-static bool
-catalog_keep_passed(struct catalog *catalog, struct catalog_reading *reading)
-{
-	bool same = reading->passed_count == catalog->passed_count && reading->passed_more == catalog->passed_more &&
-	    (reading->passed_count == 0 || memcmp(reading->passed, catalog->passed,
-	    reading->passed_count * sizeof *reading->passed) == 0);
-
-	mem_free(catalog->passed);
-	catalog->passed = reading->passed;
-	catalog->passed_count = reading->passed_count;
-	catalog->passed_more = reading->passed_more;
-	reading->passed = NULL;
-	return !same;
-}
-
-#define CATALOG_CHANGED 1u /* the list */
-#define CATALOG_PASSES  2u /* what is passed over */
-
-/* Looks at it; what differs from the last look. */
+/* What differs. */
 static unsigned
+catalog_compare(const struct catalog_reading *a, const struct catalog_reading *b)
+{
+	bool changed = a->count != b->count;
+	bool passes = a->passed_count != b->passed_count || a->passed_more != b->passed_more ||
+	    (a->passed_count > 0 && memcmp(a->passed, b->passed, a->passed_count * sizeof *a->passed) != 0);
+
+	for (size_t i = 0; !changed && i < a->count; i++)
+		changed = !address_equal(&a->entries[i].address, &b->entries[i].address) ||
+		    a->entries[i].priority != b->entries[i].priority || a->entries[i].weight != b->entries[i].weight;
+	return (changed ? CATALOG_CHANGED : 0) | (passes ? CATALOG_PASSES : 0);
+}
+
+static void
 catalog_look(struct catalog *catalog)
 {
-	struct catalog_reading reading = { .entries = mem_new(CATALOG_ADDRESSES, sizeof *reading.entries) };
-	unsigned differs;
-	bool same;
+	struct catalog_reading reading = { .now = clock_now(), .expiry = CLOCK_NEVER };
 
-	catalog_set_watch(catalog);
+	watch_path(catalog->watch, catalog->folder, true);
 	catalog_read_any(catalog, &reading);
-	differs = catalog_keep_passed(catalog, &reading) ? CATALOG_PASSES : 0;
-	catalog_reading_clear(&reading);
-	same = reading.count == catalog->known_count;
-	for (size_t i = 0; same && i < reading.count; i++)
-		same = catalog_is_same(&reading.entries[i], &catalog->known[i]);
-	mem_free(catalog->known);
-	catalog->known = mem_resize(reading.entries, reading.count, sizeof *reading.entries);
-	catalog->known_count = reading.count;
-	catalog->last_look = reading.now;
+	catalog->untold |= catalog_compare(&catalog->last, &reading);
+	catalog_reading_clear(&catalog->last);
+	catalog->last = reading;
 	catalog_schedule(catalog, reading.expiry < reading.now + CATALOG_LOOK_EVERY ? reading.expiry :
 	    reading.now + CATALOG_LOOK_EVERY);
-	return differs | (same ? 0 : CATALOG_CHANGED);
+}
+
+char *
+catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries, size_t *ret_count, bool *ret_folder)
+{
+	const struct catalog_reading *last = &catalog->last;
+
+	catalog_look(catalog);
+	if (catalog->untold != 0)
+		loop_timer_soon(&catalog->timer);
+	if (last->count == 0 && last->problems > 1)
+		return mem_print("catalog %s: no valid address: %s (and %u more)", catalog->path, last->problem,
+		    last->problems - 1);
+	if (last->count == 0 && last->problems == 1)
+		return mem_print("catalog %s: %s", catalog->path, last->problem);
+	if (last->count == 0)
+		return mem_print("catalog %s: no copy of %s is listed", catalog->path, catalog->service);
+	*ret_entries = last->entries;
+	*ret_count = last->count;
+	*ret_folder = last->folder;
+	return NULL;
 }
 
 static void
 catalog_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct catalog *catalog = arg;
-	unsigned differs = catalog_look(catalog);
+	unsigned differs;
 
 	(void)fd;
 	(void)what;
+	catalog_look(catalog);
+	differs = catalog->untold;
+	catalog->untold = 0;
 	if (catalog->callbacks == NULL)
 		return;
 	if (differs & CATALOG_PASSES)
@@ -466,30 +502,10 @@ static void
 catalog_on_change(void *arg)
 {
 	struct catalog *catalog = arg;
-	int64_t when = catalog->last_look + CATALOG_LOOK_LEAST;
+	int64_t when = catalog->last.now + CATALOG_LOOK_LEAST;
 
 	if (when < catalog->next_look)
 		catalog_schedule(catalog, when);
-}
-
-/* path's parent and last part, for the watch; a slash at its end is dropped first. */
-static void
-catalog_set_path(struct catalog *catalog, const char *path)
-{
-	size_t length = strlen(path);
-	const char *slash;
-
-	while (length > 1 && path[length - 1] == '/')
-		length--;
-	catalog->path = mem_copy_bytes(path, length);
-	catalog->folder = mem_print("%s/%s", catalog->path, catalog->service);
-	slash = strrchr(catalog->path, '/');
-	catalog->base = mem_copy_text(slash != NULL ? slash + 1 : catalog->path);
-	if (slash == NULL)
-		catalog->parent = mem_copy_text(".");
-	else
-		catalog->parent = mem_copy_bytes(catalog->path, slash == catalog->path ? 1 :
-		    (size_t)(slash - catalog->path));
 }
 
 struct catalog *
@@ -497,17 +513,24 @@ catalog_new(struct event_base *loop, const char *path, const char *service, int6
     const struct catalog_callbacks *callbacks, void *arg)
 {
 	struct catalog *catalog = mem_new(1, sizeof *catalog);
+	size_t length = strlen(path);
 
-	catalog->loop = loop;
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	catalog->path = mem_copy_bytes(path, length);
 	catalog->service = mem_copy_text(service);
-	catalog_set_path(catalog, path);
+	catalog->folder = mem_print("%s/%s", catalog->path, service);
 	catalog->max_age = max_age > 0 ? max_age : CLOCK_NEVER;
-	entry_owners_init(&catalog->owners, owners);
+	catalog->owners = mem_new(mem_list_length(owners), sizeof *catalog->owners);
+	for (size_t i = 0; i < mem_list_length(owners); i++)
+		if (names_find_user(owners[i], &catalog->owners[catalog->owner_count]))
+			catalog->owner_count++;
 	catalog->callbacks = callbacks;
 	catalog->arg = arg;
 	loop_timer_init(&catalog->timer, loop, catalog_on_timer, catalog);
 	catalog->watch = watch_new(loop, catalog_on_change, catalog);
 	catalog_look(catalog);
+	catalog->untold = 0;
 	return catalog;
 }
 
@@ -519,13 +542,10 @@ catalog_free(struct catalog *catalog)
 	watch_free(catalog->watch);
 	loop_timer_stop(&catalog->timer);
 	catalog_forget(catalog);
-	entry_owners_clear(&catalog->owners);
-	mem_free(catalog->known);
-	mem_free(catalog->passed);
+	catalog_reading_clear(&catalog->last);
+	mem_free(catalog->owners);
 	mem_free(catalog->path);
 	mem_free(catalog->service);
-	mem_free(catalog->parent);
-	mem_free(catalog->base);
 	mem_free(catalog->folder);
 	mem_free(catalog);
 }
@@ -533,7 +553,7 @@ catalog_free(struct catalog *catalog)
 const struct catalog_passed *
 catalog_passed_over(const struct catalog *catalog, size_t *ret_count, size_t *ret_more)
 {
-	*ret_count = catalog->passed_count;
-	*ret_more = catalog->passed_more;
-	return catalog->passed;
+	*ret_count = catalog->last.passed_count;
+	*ret_more = catalog->last.passed_more;
+	return catalog->last.passed;
 }

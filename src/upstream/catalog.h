@@ -14,18 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "upstream/entry.h"
+#include "upstream/endpoints.h"
 
-#define CATALOG_ADDRESSES 64   /* the first ones by name; further ones are left out */
-#define CATALOG_FILES     4096 /* in one folder; further ones are not looked at */
-#define CATALOG_PASSED    64   /* entries that are passed over; further ones are counted only */
+#define CATALOG_FILES      4096 /* in one folder; further ones are not looked at */
+#define CATALOG_PASSED     64   /* entries that are passed over; further ones are counted only */
+#define CATALOG_CAUSE_SIZE 96
 
 struct catalog;
 
 /* An entry that does not count, and why. */
 struct catalog_passed {
-	char name[ENTRY_FROM_SIZE];   /* its file's, perhaps cut, or "line 3" */
-	char cause[ENTRY_ERROR_SIZE];
+	char name[ENDPOINT_FROM_SIZE];/* its file's, perhaps cut, or "line 3" */
+	char cause[CATALOG_CAUSE_SIZE];
 };
 
 /* Both are called from the loop alone. */
@@ -42,9 +42,10 @@ struct catalog *catalog_new(struct event_base *loop, const char *path, const cha
     char *const *owners, const struct catalog_callbacks *callbacks, void *arg);
 void catalog_free(struct catalog *catalog);
 
-/* Reads it afresh.  NULL, the valid entries in the order of their names (at least one, none resolved), and whether
- * it is a folder; or an error (owned by the caller): "catalog /x/y: ...". */
-char *catalog_read(struct catalog *catalog, struct entry ret_entries[CATALOG_ADDRESSES], size_t *ret_count,
+/* Reads it afresh.  NULL, the valid entries in the order of their names (1 to ENDPOINTS_MAX, none resolved; borrowed,
+ * until the loop's next turn), and whether it is a folder; or an error (owned by the caller): "catalog /x/y: ...".
+ * What differs from before is told as ever. */
+char *catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries, size_t *ret_count,
     bool *ret_folder);
 
 /* What the last look has passed over; valid until the loop's next turn.  ret_more: how many

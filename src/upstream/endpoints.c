@@ -210,7 +210,7 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 			struct endpoint_key key;
 			struct endpoint *endpoint;
 
-			make_key(&key, listed[i].address);
+			make_key(&key, &listed[i].address);
 			endpoint = find_key(e, &key);
 			if (endpoint == NULL && pass == 1) {
 				endpoint = make(e, &key, look_up, now);

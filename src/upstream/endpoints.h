@@ -67,10 +67,10 @@ struct endpoints_settings {
 	int64_t withdrawn_timeout; /* 0: never */
 };
 
-/* One of what a look-up has given; borrowed during the call. */
+/* One of what a look-up has given. */
 struct endpoint_listed {
-	const struct address *address; /* an ADDRESS_SOCKET */
-	const char *from;              /* whose address it is, for people; "" unknown */
+	struct address address;        /* an ADDRESS_SOCKET; of a source, an ADDRESS_HOST too */
+	char from[ENDPOINT_FROM_SIZE]; /* whose address it is, a host name, a catalog's file, perhaps cut; or "" */
 	uint16_t priority, weight;     /* RFC 2782: less is better; 0 is the least weight */
 	uint16_t order;                /* less is better; those of one order are alike */
 };

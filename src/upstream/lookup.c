@@ -8,50 +8,46 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "upstream/catalog.h"
 #include "upstream/delay.h"
+#include "upstream/record.h"
 #include "upstream/resolver.h"
 #include "upstream/script.h"
 
 #define LOOKUP_REFRESH_JITTER 0.3
 
 struct lookup_waiter {
-	LIST_ENTRY(lookup_waiter) next;
-	struct lookup *lookup;       /* borrowed; NULL once that is freed */
+	TAILQ_ENTRY(lookup_waiter) next;
+	struct lookup_run *run;      /* borrowed */
 	lookup_callback *callback;
 	void *arg;                   /* borrowed */
-	struct loop_timer orphan;    /* tells the waiter that the look-up was freed */
 };
-LIST_HEAD(lookup_waiters, lookup_waiter);
 
 /* One entry that the source gave, and what became of it. */
 struct lookup_lead {
 	struct lookup_run *run;      /* borrowed */
-	struct entry entry;
+	struct endpoint_listed listed;
 	struct resolver *resolver;   /* owned; NULL when it is not being resolved (any more) */
 	struct address *found;       /* owned; of a host name */
 	size_t found_count;
 };
 
-/* One look-up under way. */
+/* One look-up. */
 struct lookup_run {
-	struct lookup *lookup;       /* borrowed */
+	struct lookup *lookup;       /* borrowed; NULL once that is freed: those who still wait are told so */
+	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
+	bool counts;                 /* for one of them */
+	bool ended, telling;
 	int64_t since;
-	uint32_t roll;
-	bool random;                 /* this source means no order */
-	bool counts;                 /* somebody's question does */
-	struct loop_timer pace;      /* until the script may be run (min_interval) */
-	unsigned failures;           /* for the script, */
-	char last_address[ADDRESS_TEXT_SIZE]; /* too */
+	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
 	struct script *script;       /* owned; NULL when it has ended */
-	struct lookup_lead leads[LOOKUP_ENDPOINTS];
+	struct lookup_lead leads[ENDPOINTS_MAX];
 	size_t lead_count, resolving;
+	bool random;                 /* this source means no order */
 	int64_t good_for;
 	char *error, *abort_reason;  /* owned */
-	char *incomplete;            /* owned: the error of a name, though others gave something */
 	char *output, *errors;       /* owned */
-	struct lookup_waiters told;  /* those who are told the end, while they are */
-	struct loop_timer report;    /* the end, through the loop */
+	struct endpoint_listed *endpoints; /* owned; all that the leads led to */
+	size_t count;
 };
 
 struct lookup {
@@ -60,80 +56,97 @@ struct lookup {
 	const struct lookup_settings *settings; /* borrowed */
 	volatile pid_t *ret_group;   /* borrowed; may be NULL */
 	struct catalog *catalog;     /* owned; NULL for other sources */
-	struct lookup_waiters waiters;
-	struct lookup_waiters *telling; /* borrowed: those who are just being told; NULL if nobody is */
 	struct lookup_run *run;      /* owned; NULL when none is under way */
-	struct lookup_record *record; /* borrowed, or own */
-	struct lookup_record own;
-	const struct lookup_callbacks *callbacks; /* borrowed; NULL none */
+	struct lookup_run *telling;  /* borrowed: the one whose waiters are just being told; NULL none */
+	struct upstream_record *record;  /* borrowed */
+	const struct lookup_callbacks *callbacks; /* borrowed */
 	void *arg;                   /* borrowed */
 	bool refreshing;
 	struct lookup_waiter *refresher; /* owned; NULL: no refresh is under way */
 	int64_t wanted_at;           /* a refresh is, not later than this; CLOCK_NEVER */
 	struct loop_timer refresh;   /* until it is */
-	struct lookup_endpoint *last; /* owned; the last success, for keep_last */
-	size_t last_count;
 };
+
+/* Ends what is under way. */
+static void
+lookup_run_stop(struct lookup_run *run)
+{
+	script_cancel(run->script);
+	run->script = NULL;
+	for (size_t i = 0; i < run->lead_count; i++) {
+		resolver_cancel(run->leads[i].resolver);
+		run->leads[i].resolver = NULL;
+	}
+	loop_timer_stop(&run->timer);
+}
 
 static void
 lookup_run_free(struct lookup_run *run)
 {
-	if (run == NULL)
-		return;
-	script_cancel(run->script);
-	loop_timer_stop(&run->pace);
-	for (size_t i = 0; i < run->lead_count; i++) {
-		resolver_cancel(run->leads[i].resolver);
+	lookup_run_stop(run);
+	for (size_t i = 0; i < run->lead_count; i++)
 		mem_free(run->leads[i].found);
-	}
-	loop_timer_stop(&run->report);
+	mem_free(run->endpoints);
 	mem_free(run->error);
 	mem_free(run->abort_reason);
-	mem_free(run->incomplete);
 	mem_free(run->output);
 	mem_free(run->errors);
 	mem_free(run);
 }
 
 static void
-lookup_add(const struct lookup_lead *lead, const struct address *address, struct lookup_endpoint *endpoints,
-    size_t *count)
+lookup_end_soon(struct lookup_run *run)
 {
-	struct lookup_endpoint *endpoint = &endpoints[*count];
+	run->ended = true;
+	loop_timer_soon(&run->timer);
+}
 
-	for (size_t i = 0; i < *count; i++)
-		if (address_equal(&endpoints[i].address, address))
+/* Each place once, the first one's. */
+static void
+lookup_add(struct lookup_run *run, const struct endpoint_listed *listed, const struct address *address)
+{
+	for (size_t i = 0; i < run->count; i++)
+		if (address_equal(&run->endpoints[i].address, address))
 			return;
-	if (*count == LOOKUP_ENDPOINTS)
+	if (run->count == ENDPOINTS_MAX)
 		return;
-	++*count;
-	*endpoint = (struct lookup_endpoint){ .address = *address, .priority = lead->entry.priority,
-		.weight = lead->entry.weight, .source = (uint16_t)(lead - lead->run->leads) };
-	snprintf(endpoint->from, sizeof endpoint->from, "%.63s", lead->entry.address.kind == ADDRESS_HOST ?
-	    lead->entry.address.host : lead->entry.from);
+	run->endpoints[run->count] = *listed;
+	run->endpoints[run->count++].address = *address;
 }
 
-/* All that the leads led to, each once, in the source's order. */
-static size_t
-lookup_collect(const struct lookup_run *run, struct lookup_endpoint *endpoints)
+/* All that the leads led to, in the source's order. */
+static void
+lookup_collect(struct lookup_run *run)
 {
-	size_t count = 0;
-
+	run->endpoints = mem_new(ENDPOINTS_MAX, sizeof *run->endpoints);
 	for (size_t i = 0; i < run->lead_count; i++) {
-		if (run->leads[i].entry.address.kind == ADDRESS_SOCKET)
-			lookup_add(&run->leads[i], &run->leads[i].entry.address, endpoints, &count);
-		for (size_t k = 0; k < run->leads[i].found_count; k++)
-			lookup_add(&run->leads[i], &run->leads[i].found[k], endpoints, &count);
+		const struct lookup_lead *lead = &run->leads[i];
+
+		if (lead->listed.address.kind == ADDRESS_SOCKET)
+			lookup_add(run, &lead->listed, &lead->listed.address);
+		for (size_t k = 0; k < lead->found_count; k++)
+			lookup_add(run, &lead->listed, &lead->found[k]);
 	}
-	return count;
 }
 
-void
-lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count)
+/* What was found before, by a dead worker perhaps, in that order. */
+static void
+lookup_add_last(struct lookup_run *run)
 {
-	lookup->last = mem_resize(lookup->last, count, sizeof *endpoints);
-	memcpy(lookup->last, endpoints, count * sizeof *endpoints);
-	lookup->last_count = count;
+	const struct endpoints *e = &run->lookup->record->endpoints;
+
+	for (uint32_t at = 0; at < ENDPOINTS_MAX * e->high; at++) {
+		const struct endpoint *endpoint = &e->list[at % e->high];
+		const struct endpoint_listing *says = endpoints_listing(e, endpoint);
+		struct endpoint_listed listed = { .priority = says->priority, .weight = says->weight,
+			.order = says->order };
+
+		if (!endpoints_is_listed(e, endpoint) || says->order != at / e->high)
+			continue;
+		record_text(listed.from, sizeof listed.from, endpoint->from);
+		endpoint_address(endpoint, &listed.address);
+		lookup_add(run, &listed, &listed.address);
+	}
 }
 
 int64_t
@@ -158,103 +171,82 @@ lookup_schedule(struct lookup *lookup)
 		loop_timer_stop(&lookup->refresh);
 		return;
 	}
-	due = lookup_due(lookup->record, lookup->settings);
+	due = lookup_due(&lookup->record->lookup, lookup->settings);
 	loop_timer_at(&lookup->refresh, due < lookup->wanted_at ? due : lookup->wanted_at);
 }
 
 /* For the next refresh.  What failed says nothing of names. */
 static void
-lookup_note(const struct lookup_run *run)
+lookup_note(const struct lookup_run *run, bool failed)
 {
-	struct lookup_record *record = run->lookup->record;
+	struct lookup_record *record = &run->lookup->record->lookup;
 	bool names = false;
 
 	if (!run->counts)
 		return;
 	for (size_t i = 0; i < run->lead_count; i++)
-		names = names || run->leads[i].entry.address.kind == ADDRESS_HOST;
-	if (run->error == NULL || names)
+		names = names || run->leads[i].listed.address.kind == ADDRESS_HOST;
+	if (!failed || names)
 		record->names = names;
-	if (run->error == NULL)
+	if (!failed)
 		record->good_for = run->good_for == CLOCK_NEVER ? 0 :
 		    run->good_for < CLOCK_SECOND ? CLOCK_SECOND : run->good_for;
-	record->roll = run->roll;
+	record->roll = run->lookup->callbacks->roll(run->lookup->arg);
 	record->ended_at = clock_now();
 	lookup_schedule(run->lookup);
 }
 
-/* Tells all who waited.  Each may leave, ask anew, or free the look-up while it is told; the run outlives it. */
+/* Tells all who wait, and frees it.  Each may leave, ask anew, or free the look-up while it is told: then who still
+ * waits is told that. */
 static void
 lookup_tell(struct lookup_run *run, const struct lookup_result *result)
 {
 	struct lookup *lookup = run->lookup;
 	struct lookup_waiter *waiter;
 
-	while ((waiter = LIST_FIRST(&lookup->waiters)) != NULL) {
-		LIST_REMOVE(waiter, next);
-		LIST_INSERT_HEAD(&run->told, waiter, next);
-	}
-	lookup->telling = &run->told;
-	while ((waiter = LIST_FIRST(&run->told)) != NULL) {
+	run->telling = true;
+	while (run->lookup == lookup && (waiter = TAILQ_FIRST(&run->waiters)) != NULL) {
 		lookup_callback *callback = waiter->callback;
 		void *arg = waiter->arg;
 
-		LIST_REMOVE(waiter, next);
-		if (LIST_EMPTY(&run->told))
-			lookup->telling = NULL;
+		TAILQ_REMOVE(&run->waiters, waiter, next);
 		mem_free(waiter);
 		callback(arg, result);
 	}
+	run->telling = false;
+	if (!TAILQ_EMPTY(&run->waiters))
+		return;
+	if (run->lookup != NULL)
+		run->lookup->telling = NULL;
+	lookup_run_free(run);
 }
 
 static void
 lookup_run_end(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
-	struct lookup_endpoint *endpoints = mem_new(LOOKUP_ENDPOINTS, sizeof *endpoints);
-	struct lookup_result result = { .error = run->error, .abort_reason = run->abort_reason,
-		.endpoints = endpoints, .random = run->random, .good_for = run->good_for,
-		.incomplete = run->incomplete,
-		.took = clock_now() - run->since, .output = run->output != NULL ? run->output : "",
-		.errors = run->errors != NULL ? run->errors : "" };
+	struct lookup_result result = { .abort_reason = run->abort_reason, .random = run->random,
+		.good_for = run->good_for, .took = clock_now() - run->since,
+		.output = run->output != NULL ? run->output : "", .errors = run->errors != NULL ? run->errors : "" };
 
-	lookup->run = NULL;
-	if (run->abort_reason == NULL && run->error == NULL) {
-		result.endpoint_count = lookup_collect(run, endpoints);
-		lookup_keep(lookup, endpoints, result.endpoint_count);
-	} else if (run->error != NULL && lookup->settings->keep_last && lookup->last_count > 0) {
+	lookup_collect(run);
+	result.endpoint_count = run->count;
+	if (run->error != NULL && (run->count > 0 || lookup->settings->keep_last))
+		lookup_add_last(run);
+	if (result.endpoint_count > 0) {
+		result.incomplete = run->error;
+	} else if (run->count > 0) {
 		result.kept_error = run->error;
-		result.error = NULL;
-		result.endpoint_count = lookup->last_count;
-		memcpy(endpoints, lookup->last, lookup->last_count * sizeof *endpoints);
+		result.endpoint_count = run->count;
+	} else {
+		result.error = run->error;
 	}
-	lookup_note(run);
+	result.endpoints = run->endpoints;
+	result.listed_count = run->count;
+	lookup->run = NULL;
+	lookup->telling = run;
+	lookup_note(run, result.error != NULL || result.kept_error != NULL);
 	lookup_tell(run, &result);
-	mem_free(endpoints);
-	lookup_run_free(run);
-}
-
-static void
-lookup_on_report(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	lookup_run_end(arg);
-}
-
-/* All names are done: an error only if nothing was found at all. */
-static void
-lookup_resolved(struct lookup_run *run)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < run->lead_count; i++)
-		any = any || run->leads[i].entry.address.kind == ADDRESS_SOCKET || run->leads[i].found_count > 0;
-	if (any) {
-		run->incomplete = run->error;
-		run->error = NULL;
-	}
-	loop_timer_soon(&run->report);
 }
 
 static void
@@ -273,53 +265,53 @@ lookup_on_resolved(void *arg, const struct resolver_result *result)
 		run->error = mem_copy_text(result->error);
 	}
 	if (--run->resolving == 0)
-		lookup_resolved(run);
+		lookup_end_soon(run);
 }
 
 /* The source has answered, well or not: resolves the host names among it, or reports at once. */
 static void
 lookup_follow(struct lookup_run *run)
 {
-	struct lookup *lookup = run->lookup;
+	const struct lookup *lookup = run->lookup;
 
-	for (size_t i = 0; run->error == NULL && i < run->lead_count; i++) {
+	for (size_t i = 0; i < run->lead_count; i++) {
 		struct lookup_lead *lead = &run->leads[i];
 
-		if (lead->entry.address.kind == ADDRESS_SOCKET)
+		if (lead->listed.address.kind == ADDRESS_SOCKET)
 			continue;
 		run->resolving++;
-		lead->resolver = resolver_start(lookup->loop, &lead->entry.address, lookup->settings->timeout,
+		lead->resolver = resolver_start(lookup->loop, &lead->listed.address, lookup->settings->timeout,
 		    lookup_on_resolved, lead);
 	}
 	if (run->resolving == 0)
-		loop_timer_soon(&run->report);
+		lookup_end_soon(run);
 }
 
 static void
-lookup_add_lead(struct lookup_run *run, const struct entry *entry)
+lookup_add_lead(struct lookup_run *run, const struct endpoint_listed *listed)
 {
 	struct lookup_lead *lead = &run->leads[run->lead_count];
 
-	if (run->lead_count == LOOKUP_ENDPOINTS)
-		return;
-	run->lead_count++;
 	lead->run = run;
-	lead->entry = *entry;
+	lead->listed = *listed;
+	lead->listed.order = (uint16_t)run->lead_count++;
+	if (listed->address.kind == ADDRESS_HOST)
+		record_text(lead->listed.from, sizeof lead->listed.from, listed->address.host);
 }
 
 static void
 lookup_ask_fixed(struct lookup_run *run)
 {
 	char *const *texts = run->lookup->settings->addresses;
-	struct entry entry = { .weight = 1 };
+	struct endpoint_listed listed = { .weight = 1 };
 	const char *error;
 
-	for (size_t i = 0; run->error == NULL && texts != NULL && texts[i] != NULL; i++) {
-		error = address_parse(texts[i], &entry.address);
+	for (; texts != NULL && *texts != NULL && run->lead_count < ENDPOINTS_MAX; texts++) {
+		error = address_parse(*texts, &listed.address);
 		if (error == NULL)
-			lookup_add_lead(run, &entry);
-		else
-			run->error = mem_print("address %s: %s", texts[i], error);
+			lookup_add_lead(run, &listed);
+		else if (run->error == NULL)
+			run->error = mem_print("address %s: %s", *texts, error);
 	}
 	if (run->error == NULL && run->lead_count == 0)
 		run->error = mem_copy_text("no address");
@@ -329,40 +321,39 @@ lookup_ask_fixed(struct lookup_run *run)
 static void
 lookup_ask_catalog(struct lookup_run *run)
 {
-	struct entry *entries = mem_new(CATALOG_ADDRESSES, sizeof *entries);
+	const struct endpoint_listed *listed;
 	size_t count = 0;
 
-	run->error = catalog_read(run->lookup->catalog, entries, &count, &run->random);
+	run->error = catalog_read(run->lookup->catalog, &listed, &count, &run->random);
 	for (size_t i = 0; i < count; i++)
-		lookup_add_lead(run, &entries[i]);
-	mem_free(entries);
+		lookup_add_lead(run, &listed[i]);
 	lookup_follow(run);
 }
 
 /* A script may say what it was given. */
-static void
-lookup_mask(const struct lookup_settings *settings, char *text)
+static char *
+lookup_mask(const struct lookup_settings *settings, const char *text)
 {
-	secret_mask(text, settings->arguments, settings->secrets);
-	secret_mask(text, settings->environment, settings->secrets);
+	char *copy = mem_copy_text(text);
+
+	secret_mask(copy, settings->arguments, settings->secrets);
+	secret_mask(copy, settings->environment, settings->secrets);
+	return copy;
 }
 
 static void
 lookup_on_script(void *arg, const struct script_result *result)
 {
 	struct lookup_run *run = arg;
+	const struct lookup_settings *settings = run->lookup->settings;
 
 	run->script = NULL;
-	run->error = mem_copy_text(result->error);
-	run->abort_reason = mem_copy_text(result->abort_reason);
-	run->output = mem_copy_text(result->output);
-	run->errors = mem_copy_text(result->errors);
-	lookup_mask(run->lookup->settings, run->error);
-	lookup_mask(run->lookup->settings, run->abort_reason);
-	lookup_mask(run->lookup->settings, run->output);
-	lookup_mask(run->lookup->settings, run->errors);
-	for (size_t i = 0; result->error == NULL && i < result->count; i++)
-		lookup_add_lead(run, &result->entries[i]);
+	run->error = lookup_mask(settings, result->error);
+	run->abort_reason = lookup_mask(settings, result->abort_reason);
+	run->output = lookup_mask(settings, result->output);
+	run->errors = lookup_mask(settings, result->errors);
+	for (size_t i = 0; i < result->count; i++)
+		lookup_add_lead(run, &result->endpoints[i]);
 	lookup_follow(run);
 }
 
@@ -370,53 +361,59 @@ static void
 lookup_start_script(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
+	struct upstream_record *record = lookup->record;
 	struct script_job job = { .program = lookup->settings->script, .arguments = lookup->settings->arguments,
 		.environment = lookup->settings->environment, .service = lookup->service,
-		.failures = run->failures, .last_address = run->last_address,
+		.failures = record_current(record)->pconn.failures, .last_address = record->address,
 		.timeout = lookup->settings->timeout };
 
-	run->since = lookup->record->script_at = clock_now();
+	run->since = record->lookup.script_at = clock_now();
 	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
-}
-
-static void
-lookup_on_pace(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	lookup_start_script(arg);
 }
 
 /* At once, unless it was started just before. */
 static void
-lookup_ask_script(struct lookup_run *run, const struct lookup_question *question)
+lookup_ask_script(struct lookup_run *run)
 {
 	const struct lookup *lookup = run->lookup;
-	int64_t at = lookup->record->script_at + lookup->settings->min_interval;
+	int64_t at = lookup->record->lookup.script_at + lookup->settings->min_interval;
 
-	run->failures = question->failures;
-	snprintf(run->last_address, sizeof run->last_address, "%s", question->last_address);
-	if (lookup->record->script_at != 0 && clock_now() < at)
-		loop_timer_at(&run->pace, at);
+	if (lookup->record->lookup.script_at != 0 && clock_now() < at)
+		loop_timer_at(&run->timer, at);
 	else
 		lookup_start_script(run);
 }
 
 static void
-lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
+lookup_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct lookup_result gone = { .error = "the service was changed or removed meanwhile",
+		.output = "", .errors = "" };
+	struct lookup_run *run = arg;
+
+	(void)fd;
+	(void)what;
+	if (run->lookup == NULL)
+		lookup_tell(run, &gone);
+	else if (run->ended)
+		lookup_run_end(run);
+	else
+		lookup_start_script(run);
+}
+
+static void
+lookup_run_start(struct lookup *lookup)
 {
 	struct lookup_run *run = mem_new(1, sizeof *run);
 
-	LIST_INIT(&run->told);
+	TAILQ_INIT(&run->waiters);
 	run->lookup = lookup;
 	run->since = clock_now();
-	run->roll = question->roll;
 	run->good_for = CLOCK_NEVER;
-	loop_timer_init(&run->report, lookup->loop, lookup_on_report, run);
-	loop_timer_init(&run->pace, lookup->loop, lookup_on_pace, run);
+	loop_timer_init(&run->timer, lookup->loop, lookup_on_timer, run);
 	lookup->run = run;
 	if (lookup->settings->script != NULL)
-		lookup_ask_script(run, question);
+		lookup_ask_script(run);
 	else if (lookup->catalog != NULL)
 		lookup_ask_catalog(run);
 	else
@@ -424,69 +421,45 @@ lookup_run_start(struct lookup *lookup, const struct lookup_question *question)
 }
 
 struct lookup_waiter *
-lookup_ask(struct lookup *lookup, const struct lookup_question *question, lookup_callback *callback, void *arg)
+lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
 {
 	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
 
-	waiter->lookup = lookup;
+	if (lookup->run == NULL)
+		lookup_run_start(lookup);
+	waiter->run = lookup->run;
 	waiter->callback = callback;
 	waiter->arg = arg;
-	LIST_INSERT_HEAD(&lookup->waiters, waiter, next);
-	if (lookup->run == NULL)
-		lookup_run_start(lookup, question);
-	lookup->run->counts = lookup->run->counts || question->counts;
+	TAILQ_INSERT_TAIL(&lookup->run->waiters, waiter, next);
+	lookup->run->counts = lookup->run->counts || counts;
 	return waiter;
 }
 
 void
 lookup_leave(struct lookup_waiter *waiter)
 {
-	struct lookup *lookup;
+	struct lookup_run *run;
 
 	if (waiter == NULL)
 		return;
-	lookup = waiter->lookup;
-	if (lookup == NULL) {
-		loop_timer_stop(&waiter->orphan);
-		mem_free(waiter);
+	run = waiter->run;
+	TAILQ_REMOVE(&run->waiters, waiter, next);
+	mem_free(waiter);
+	if (run->telling || !TAILQ_EMPTY(&run->waiters))
 		return;
-	}
-	LIST_REMOVE(waiter, next);
-	mem_free(waiter);
-	if (lookup->telling != NULL && LIST_EMPTY(lookup->telling))
-		lookup->telling = NULL;
-	if (lookup->run != NULL && LIST_EMPTY(&lookup->waiters)) {
-		lookup_run_free(lookup->run);
-		lookup->run = NULL;
-	}
+	if (run->lookup != NULL)
+		run->lookup->run = NULL;
+	lookup_run_free(run);
 }
 
 static void
-lookup_on_orphan(evutil_socket_t fd, short what, void *arg)
+lookup_abandon(struct lookup_run *run)
 {
-	static const struct lookup_result gone = { .error = "the service was changed or removed meanwhile",
-		.output = "", .errors = "" };
-	struct lookup_waiter *waiter = arg;
-	lookup_callback *callback = waiter->callback;
-
-	(void)fd;
-	(void)what;
-	arg = waiter->arg;
-	mem_free(waiter);
-	callback(arg, &gone);
-}
-
-static void
-lookup_orphan(struct lookup *lookup, struct lookup_waiters *waiters)
-{
-	struct lookup_waiter *waiter;
-
-	while (waiters != NULL && (waiter = LIST_FIRST(waiters)) != NULL) {
-		LIST_REMOVE(waiter, next);
-		waiter->lookup = NULL;
-		loop_timer_init(&waiter->orphan, lookup->loop, lookup_on_orphan, waiter);
-		loop_timer_soon(&waiter->orphan);
-	}
+	if (run == NULL)
+		return;
+	lookup_run_stop(run);
+	run->lookup = NULL;
+	loop_timer_soon(&run->timer);
 }
 
 static void
@@ -503,13 +476,11 @@ static void
 lookup_on_due(evutil_socket_t fd, short what, void *arg)
 {
 	struct lookup *lookup = arg;
-	struct lookup_question question = lookup->callbacks->question(lookup->arg);
 
 	(void)fd;
 	(void)what;
-	question.counts = true;
 	lookup->wanted_at = CLOCK_NEVER;
-	lookup->refresher = lookup_ask(lookup, &question, lookup_on_refreshed, lookup);
+	lookup->refresher = lookup_ask(lookup, true, lookup_on_refreshed, lookup);
 }
 
 void
@@ -525,12 +496,6 @@ lookup_refresh(struct lookup *lookup, bool on)
 	lookup_schedule(lookup);
 }
 
-bool
-lookup_is_watched(const struct lookup *lookup)
-{
-	return lookup->catalog != NULL;
-}
-
 void
 lookup_refresh_by(struct lookup *lookup, int64_t at)
 {
@@ -540,31 +505,9 @@ lookup_refresh_by(struct lookup *lookup, int64_t at)
 	lookup_schedule(lookup);
 }
 
-static void
-lookup_on_changed(void *arg)
-{
-	const struct lookup *lookup = arg;
-
-	if (lookup->callbacks != NULL)
-		lookup->callbacks->changed(lookup->arg);
-}
-
-static void
-lookup_on_passed_over(void *arg)
-{
-	const struct lookup *lookup = arg;
-
-	if (lookup->callbacks != NULL)
-		lookup->callbacks->passed_over(lookup->arg);
-}
-
-static const struct catalog_callbacks lookup_catalog_callbacks = {
-	.changed = lookup_on_changed, .passed_over = lookup_on_passed_over
-};
-
 struct lookup *
 lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, struct lookup_record *record, const struct lookup_callbacks *callbacks, void *arg)
+    volatile pid_t *ret_group, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg)
 {
 	struct lookup *lookup = mem_new(1, sizeof *lookup);
 
@@ -572,10 +515,9 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 	lookup->service = mem_copy_text(service);
 	lookup->settings = settings;
 	lookup->ret_group = ret_group;
-	lookup->record = record != NULL ? record : &lookup->own;
+	lookup->record = record;
 	lookup->callbacks = callbacks;
 	lookup->arg = arg;
-	LIST_INIT(&lookup->waiters);
 	loop_timer_init(&lookup->refresh, loop, lookup_on_due, lookup);
 	lookup->wanted_at = CLOCK_NEVER;
 	if (settings->script != NULL)
@@ -587,7 +529,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 		    settings->addresses[0] : "none", mem_list_length(settings->addresses) > 1 ? " ..." : "");
 	if (settings->script == NULL && settings->catalog != NULL)
 		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
-		    &lookup_catalog_callbacks, lookup);
+		    &callbacks->catalog, arg);
 	return lookup;
 }
 
@@ -605,13 +547,11 @@ lookup_free(struct lookup *lookup)
 		return;
 	lookup_leave(lookup->refresher);
 	loop_timer_stop(&lookup->refresh);
-	lookup_run_free(lookup->run);
-	lookup_orphan(lookup, &lookup->waiters);
-	lookup_orphan(lookup, lookup->telling);
+	lookup_abandon(lookup->run);
+	lookup_abandon(lookup->telling);
 	catalog_free(lookup->catalog);
 	mem_free(lookup->service);
 	mem_free(lookup->description);
-	mem_free(lookup->last);
 	mem_free(lookup);
 }
 

@@ -15,10 +15,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/address.h"
-
-#define LOOKUP_ENDPOINTS 64
-#define LOOKUP_FROM_SIZE 64
+#include "upstream/catalog.h"
+#include "upstream/endpoints.h"
 
 /* Exactly one of addresses, script, catalog is set.  All owned. */
 struct lookup_settings {
@@ -36,29 +34,13 @@ struct lookup_settings {
 	bool keep_last;
 };
 
-/* What the script and the environment are told (HOLDFAST_*, see holdfast-lookup(7)). */
-struct lookup_question {
-	const char *service;
-	unsigned failures;         /* P22 */
-	const char *last_address;  /* "" if none */
-	uint32_t roll;             /* 32 random bits: when the next refresh is due */
-	bool counts;               /* the owner goes by the result: the next refresh comes so much later */
-};
-
-/* One of the places that a look-up gave. */
-struct lookup_endpoint {
-	struct address address;    /* an ADDRESS_SOCKET */
-	uint16_t priority, weight; /* RFC 2782: less is better; what the source says, else 0 and 1 */
-	uint16_t source;           /* those of one number are one name's: no order is meant */
-	char from[LOOKUP_FROM_SIZE]; /* a host name, a catalog's file, perhaps cut; or "" */
-};
-
 /* The end of a look-up.  Valid during the callback only. */
 struct lookup_result {
 	const char *error;         /* NULL on success; else the cause, whole: "look-up script: exit 1: no route" */
 	const char *abort_reason;  /* not NULL: the script said abort: (P21); error is NULL then */
-	const struct lookup_endpoint *endpoints;
-	size_t endpoint_count;     /* 1 to LOOKUP_ENDPOINTS on success */
+	const struct endpoint_listed *endpoints; /* those of one order are one name's */
+	size_t endpoint_count;     /* 1 to ENDPOINTS_MAX on success */
+	size_t listed_count;       /* with those behind them that stay listed: of a name that gave nothing */
 	bool random;               /* no order is meant: a catalog's folder */
 	int64_t good_for;          /* microseconds: the shortest ttl of the names among them; CLOCK_NEVER: no limit */
 	const char *incomplete;    /* not NULL: the error of a name that gave nothing, while others gave something */
@@ -69,33 +51,20 @@ struct lookup_result {
 
 typedef void lookup_callback(void *arg, const struct lookup_result *result);
 
-/* What a new worker goes on with, in the table; all zero at first.  Times are monotonic. */
-struct lookup_record {
-	volatile int64_t script_at; /* the last start of the script, 0 none */
-	volatile int64_t ended_at;  /* the end of the last look-up that counts, 0 none */
-	volatile int64_t good_for;  /* of the last one that was good, at least 1 s; 0: no limit */
-	volatile uint32_t roll;     /* of the next refresh */
-	volatile uint32_t names;    /* host names were among what it gave */
-};
-
 struct lookup_callbacks {
-	/* The catalog's list of valid entries of this service differs from before (P24). */
-	void (*changed)(void *arg);
-	/* Which of its entries are passed over, or why, may differ from before. */
-	void (*passed_over)(void *arg);
-	/* A refresh is about to begin: with which question? */
-	struct lookup_question (*question)(void *arg);
-	/* It has ended, well or not. */
-	lookup_callback *refreshed;
+	struct catalog_callbacks catalog; /* P24 */
+	uint32_t (*roll)(void *arg);      /* 32 random bits */
+	lookup_callback *refreshed;       /* a refresh has ended, well or not */
 };
 
-struct catalog;
+struct upstream_record;
 struct lookup;
+struct lookup_record;
 
-/* A source, kept as long as the service: it watches its catalog.  Everything is borrowed; record and callbacks may be
- * NULL. */
+/* A source, kept as long as the service: it watches its catalog.  Everything is borrowed.  Of the record it keeps
+ * record->lookup; what is listed there is what lookup.keep_last gives.  ret_group: see base/child.h. */
 struct lookup *lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, struct lookup_record *record, const struct lookup_callbacks *callbacks, void *arg);
+    volatile pid_t *ret_group, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg);
 
 /* Whether it looks again by itself from now on; false at first.  One under way is left where it is false. */
 void lookup_refresh(struct lookup *lookup, bool on);
@@ -104,27 +73,21 @@ void lookup_refresh(struct lookup *lookup, bool on);
  * lookup.refresh. */
 void lookup_refresh_by(struct lookup *lookup, int64_t at);
 
-/* Whether it is a catalog, whose changes are told. */
-bool lookup_is_watched(const struct lookup *lookup);
-
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 
 /* Goes on with these settings in place of the former ones, which say the same of where to look. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
-/* What the last good look-up gave, to a dead worker perhaps: for keep_last.  Copied. */
-void lookup_keep(struct lookup *lookup, const struct lookup_endpoint *endpoints, size_t count);
-
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
  * callback of this very look-up. */
 void lookup_free(struct lookup *lookup);
 
-/* Joins the look-up under way, or starts one: all who wait share its result.  Never calls back before it
- * returns.  The result is the waiter's handle, for lookup_leave(). */
+/* Joins the look-up under way, or starts one: all who wait share its result.  counts: the owner goes by it, so that
+ * the next refresh comes so much later.  Never calls back before it returns.  The result is the waiter's handle, for
+ * lookup_leave(). */
 struct lookup_waiter;
-struct lookup_waiter *lookup_ask(struct lookup *lookup, const struct lookup_question *question,
-    lookup_callback *callback, void *arg);
+struct lookup_waiter *lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg);
 
 /* Waits no longer; no callback.  The look-up itself goes on for the others, or is ended if there are none. */
 void lookup_leave(struct lookup_waiter *waiter);

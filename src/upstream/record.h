@@ -13,7 +13,6 @@
 #include "keep/table.h"
 #include "upstream/catalog.h"
 #include "upstream/endpoints.h"
-#include "upstream/lookup.h"
 #include "upstream/pconn.h"
 #include "upstream/repeats.h"
 
@@ -37,6 +36,15 @@ struct record_notice {
 struct record_counters {
 	uint64_t outages, attempts, connects, disconnects, lookup_failures, expiries, handler_failures,
 	    notify_dropped;
+};
+
+/* Of look-ups; times are monotonic. */
+struct lookup_record {
+	volatile int64_t script_at; /* the last start of the script, 0 none */
+	volatile int64_t ended_at;  /* the end of the last look-up that counts, 0 none */
+	volatile int64_t good_for;  /* of the last one that was good, at least 1 s; 0: no limit */
+	volatile uint32_t roll;     /* of the next refresh */
+	volatile uint32_t names;    /* host names were among what it gave */
 };
 
 struct upstream_record {

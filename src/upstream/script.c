@@ -6,6 +6,7 @@
 #include "base/child.h"
 #include "base/environment.h"
 #include "base/mem.h"
+#include "upstream/entry.h"
 
 #define SCRIPT_SHOWN_MAX 80 /* bytes of a malformed line in an error */
 
@@ -58,7 +59,8 @@ script_complain(size_t number, const char *cause, const char *line)
 
 /* One line that says something; NULL or what is wrong with it. */
 static char *
-script_parse_line(size_t number, const char *line, struct entry *entries, size_t *count, char **abort_reason)
+script_parse_line(size_t number, const char *line, struct endpoint_listed *endpoints, size_t *count,
+    char **abort_reason)
 {
 	const char *error;
 	char *copy;
@@ -72,10 +74,10 @@ script_parse_line(size_t number, const char *line, struct entry *entries, size_t
 		*abort_reason = mem_copy_text(line[0] != '\0' ? line : "no reason given");
 		return NULL;
 	}
-	if (*count == SCRIPT_ADDRESSES)
-		return mem_print("more than %d addresses", SCRIPT_ADDRESSES);
+	if (*count == ENDPOINTS_MAX)
+		return mem_print("more than %d addresses", ENDPOINTS_MAX);
 	copy = mem_copy_text(line);
-	error = entry_parse_printed(copy, &entries[*count]);
+	error = entry_parse(copy, &endpoints[*count], NULL);
 	mem_free(copy);
 	if (error != NULL)
 		return script_complain(number, error, line);
@@ -83,8 +85,10 @@ script_parse_line(size_t number, const char *line, struct entry *entries, size_t
 	return NULL;
 }
 
-char *
-script_parse(const char *output, size_t length, struct entry ret_entries[SCRIPT_ADDRESSES],
+/* What its output says: NULL, with up to ENDPOINTS_MAX addresses, or with none and a reason in *ret_abort (owned by
+ * the caller); else what is wrong (owned by the caller). */
+static char *
+script_parse(const char *output, size_t length, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX],
     size_t *ret_count, char **ret_abort)
 {
 	char *copy = mem_copy_bytes(output, length), *rest = copy, *line, *abort_reason = NULL, *error = NULL;
@@ -96,7 +100,7 @@ script_parse(const char *output, size_t length, struct entry ret_entries[SCRIPT_
 		number++;
 		line = script_trim(line);
 		if (line != NULL)
-			error = script_parse_line(number, line, ret_entries, &count, &abort_reason);
+			error = script_parse_line(number, line, ret_endpoints, &count, &abort_reason);
 	}
 	if (error == NULL && count == 0 && abort_reason == NULL)
 		error = mem_copy_text("no address in the output");
@@ -115,7 +119,7 @@ script_on_child(void *arg, const struct child_result *child)
 {
 	struct script *script = arg;
 	script_callback *callback = script->callback;
-	struct entry *entries = mem_new(SCRIPT_ADDRESSES, sizeof *entries);
+	struct endpoint_listed *endpoints = mem_new(ENDPOINTS_MAX, sizeof *endpoints);
 	char *cause = NULL, *error = NULL, *abort_reason = NULL;
 	struct script_result result;
 	size_t count = 0;
@@ -125,15 +129,15 @@ script_on_child(void *arg, const struct child_result *child)
 	if (child->error != NULL)
 		cause = mem_copy_text(child->error);
 	else
-		cause = script_parse(child->output, child->output_length, entries, &count, &abort_reason);
+		cause = script_parse(child->output, child->output_length, endpoints, &count, &abort_reason);
 	if (cause != NULL)
 		error = mem_print("look-up script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "",
 		    child->last_line);
-	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .entries = entries,
+	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .endpoints = endpoints,
 		.count = count, .output = child->output, .errors = child->errors };
 	callback(arg, &result);
 	mem_free(abort_reason);
-	mem_free(entries);
+	mem_free(endpoints);
 	mem_free(cause);
 	mem_free(error);
 }

@@ -11,9 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "upstream/entry.h"
+#include "upstream/endpoints.h"
 
-#define SCRIPT_ADDRESSES  64
 #define SCRIPT_OUTPUT_MAX 65536
 
 /* All borrowed for the time of script_start() alone. */
@@ -31,7 +30,7 @@ struct script_job {
 struct script_result {
 	const char *error;         /* NULL on success: "look-up script: exit 1: no route to the database" */
 	const char *abort_reason;  /* not NULL: the script said abort: (P21) */
-	const struct entry *entries;
+	const struct endpoint_listed *endpoints;
 	size_t count;
 	const char *output, *errors;
 };
@@ -44,10 +43,5 @@ struct script;
 struct script *script_start(struct event_base *loop, const struct script_job *job, volatile pid_t *ret_group,
     script_callback *callback, void *arg);
 void script_cancel(struct script *script);
-
-/* What a script's output says: NULL, with up to SCRIPT_ADDRESSES addresses, or with none and a reason in
- * *ret_abort (owned by the caller); else what is wrong (owned by the caller). */
-char *script_parse(const char *output, size_t length, struct entry ret_entries[SCRIPT_ADDRESSES],
-    size_t *ret_count, char **ret_abort);
 
 #endif

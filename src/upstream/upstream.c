@@ -44,30 +44,9 @@ static void
 upstream_make_lookup(struct upstream *upstream)
 {
 	upstream->lookup = lookup_new(upstream->loop, upstream->name, &upstream->settings->lookup,
-	    &upstream->table->services[upstream->service].groups[TABLE_GROUP_LOOKUP], &upstream->record->lookup,
+	    &upstream->table->services[upstream->service].groups[TABLE_GROUP_LOOKUP], upstream->record,
 	    &upstream_lookup_callbacks, upstream);
 	upstream_tell_passed_over(upstream);
-}
-
-/* What a dead worker's look-up gave. */
-static void
-upstream_keep_last(struct upstream *upstream)
-{
-	const struct endpoints *e = &upstream->record->endpoints;
-	struct lookup_endpoint *last = mem_new(LOOKUP_ENDPOINTS, sizeof *last);
-	size_t count = 0;
-
-	for (uint32_t i = 0; i < e->high; i++) {
-		if (!endpoints_is_listed(e, &e->list[i]))
-			continue;
-		endpoint_address(&e->list[i], &last[count].address);
-		last[count].priority = endpoints_listing(e, &e->list[i])->priority;
-		last[count].weight = endpoints_listing(e, &e->list[i])->weight;
-		record_text(last[count++].from, sizeof last->from, e->list[i].from);
-	}
-	if (count > 0)
-		lookup_keep(upstream->lookup, last, count);
-	mem_free(last);
 }
 
 struct upstream *
@@ -104,7 +83,6 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	loop_timer_init(&upstream->tending, loop, upstream_on_tending, upstream);
 	record_text(upstream->failing_by, sizeof upstream->failing_by, "an operator");
 	upstream_make_lookup(upstream);
-	upstream_keep_last(upstream);
 	upstream->pool = pool_new(loop, table, service, &upstream->record->endpoints, &connecting,
 	    &upstream_pool_callbacks,
 	    upstream);
@@ -401,9 +379,7 @@ upstream_wait_closed(struct upstream *upstream, upstream_answer *answer, void *a
 struct lookup_waiter *
 upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg)
 {
-	struct lookup_question question = upstream_question(upstream);
-
-	return lookup_ask(upstream->lookup, &question, callback, arg);
+	return lookup_ask(upstream->lookup, false, callback, arg);
 }
 
 const struct catalog *

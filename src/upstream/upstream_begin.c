@@ -35,7 +35,7 @@ upstream_resume(struct upstream *upstream)
 	endpoints_resume(&upstream->record->endpoints, clock_now());
 	pool_adopt(upstream->pool, connected || dialling, standby);
 	/* What the dead worker had not come to: whether what is missing is withdrawn, how the catalog has changed. */
-	lookup_refresh_by(upstream->lookup, lookup_is_watched(upstream->lookup) ? clock_now() :
+	lookup_refresh_by(upstream->lookup, lookup_catalog(upstream->lookup) != NULL ? clock_now() :
 	    endpoints_doubtful_until(&upstream->record->endpoints));
 	upstream_resume_lent(upstream);
 	if (dialling && pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0)

@@ -4,17 +4,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
-#include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/upstream_parts.h"
-
-struct lookup_question
-upstream_question(struct upstream *upstream)
-{
-	return (struct lookup_question){ .service = upstream->name, .failures = upstream_pconn(upstream)->failures,
-		.last_address = upstream->record->address, .roll = upstream_roll(upstream) };
-}
 
 void
 upstream_abort(struct upstream *upstream, const char *error)
@@ -34,26 +26,6 @@ upstream_address(const struct upstream *upstream, uint16_t number, char ret_text
 		return;
 	endpoint_address(endpoint, &address);
 	address_format(&address, ret_text);
-}
-
-/* What a name that gave nothing might have given stays listed. */
-static size_t
-upstream_add_listed(const struct upstream *upstream, struct endpoint_listed *listed, struct address *addresses,
-    size_t count)
-{
-	const struct endpoints *e = &upstream->record->endpoints;
-
-	for (uint32_t i = 0; i < e->high && count < LOOKUP_ENDPOINTS; i++) {
-		const struct endpoint_listing *says = endpoints_listing(e, &e->list[i]);
-
-		if (!endpoints_is_listed(e, &e->list[i]))
-			continue;
-		endpoint_address(&e->list[i], &addresses[count]);
-		listed[count] = (struct endpoint_listed){ .address = &addresses[count], .from = e->list[i].from,
-			.priority = says->priority, .weight = says->weight, .order = says->order };
-		count++;
-	}
-	return count;
 }
 
 static void
@@ -77,27 +49,16 @@ upstream_tell_withdrawn(struct upstream *upstream, uint64_t bits)
 static bool
 upstream_list(struct upstream *upstream, const struct lookup_result *result)
 {
-	struct endpoint_listed *listed = mem_new(LOOKUP_ENDPOINTS, sizeof *listed);
-	struct address *addresses = mem_new(LOOKUP_ENDPOINTS, sizeof *addresses);
 	struct endpoints *e = &upstream->record->endpoints;
 	struct endpoints_changes changes = { 0, 0, false };
-	size_t count = result->endpoint_count;
 	bool changed;
 
-	for (size_t i = 0; i < count; i++)
-		listed[i] = (struct endpoint_listed){ .address = &result->endpoints[i].address,
-			.from = result->endpoints[i].from, .priority = result->endpoints[i].priority,
-			.weight = result->endpoints[i].weight, .order = result->endpoints[i].source };
-	if (result->incomplete != NULL)
-		count = upstream_add_listed(upstream, listed, addresses, count);
-	if (result->kept_error == NULL || e->listing == 0) {
+	if (result->kept_error == NULL) {
 		upstream->record->random = result->random;
 		upstream_note_settings(upstream);
-		changes = endpoints_list(e, listed, count, clock_now());
+		changes = endpoints_list(e, result->endpoints, result->listed_count, clock_now());
 	}
 	CRASH_POINT(ENDPOINT_LISTED);
-	mem_free(addresses);
-	mem_free(listed);
 	lookup_refresh_by(upstream->lookup, endpoints_doubtful_until(e)); /* P33: twice not listed */
 	upstream_tell_withdrawn(upstream, changes.withdrawn);
 	changed = (changes.fresh | changes.withdrawn) != 0 || (changes.reordered && !result->random);
@@ -133,11 +94,8 @@ upstream_on_looked_up(void *arg, const struct lookup_result *result)
 void
 upstream_ask(struct upstream *upstream)
 {
-	struct lookup_question question = upstream_question(upstream);
-
-	question.counts = true;
 	lookup_leave(upstream->asking);
-	upstream->asking = lookup_ask(upstream->lookup, &question, upstream_on_looked_up, upstream);
+	upstream->asking = lookup_ask(upstream->lookup, true, upstream_on_looked_up, upstream);
 }
 
 /* What did not succeed may do so now. */
@@ -157,12 +115,6 @@ upstream_on_changed(void *arg)
 	log_debug(upstream->name, "the catalog's list has changed");
 	lookup_refresh_by(upstream->lookup, clock_now());
 	upstream_wake(upstream);
-}
-
-static struct lookup_question
-upstream_refresh_question(void *arg)
-{
-	return upstream_question(arg);
 }
 
 /* P32: what failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
@@ -186,9 +138,8 @@ upstream_on_refreshed(void *arg, const struct lookup_result *result)
 }
 
 const struct lookup_callbacks upstream_lookup_callbacks = {
-	.changed = upstream_on_changed,
-	.passed_over = upstream_tell_passed_over,
-	.question = upstream_refresh_question,
+	.catalog = { .changed = upstream_on_changed, .passed_over = upstream_tell_passed_over },
+	.roll = upstream_roll,
 	.refreshed = upstream_on_refreshed,
 };
 

@@ -193,9 +193,6 @@ extern const struct lookup_callbacks upstream_lookup_callbacks;
 /* P14's error of a closed upstream. */
 const char *upstream_closed_error(const struct upstream *upstream);
 
-/* The question of a look-up now. */
-struct lookup_question upstream_question(struct upstream *upstream);
-
 /* 32 random bits, for the upstream (arg) and its parts. */
 uint32_t upstream_roll(void *arg);
 

@@ -49,7 +49,7 @@ static const struct catalog_callbacks on_catalog = { .changed = on_changed, .pas
 static inline const char *
 list_passed_over(const struct catalog *catalog)
 {
-	static char text[CATALOG_PASSED * (ENTRY_FROM_SIZE + ENTRY_ERROR_SIZE + 4)];
+	static char text[CATALOG_PASSED * (ENDPOINT_FROM_SIZE + CATALOG_CAUSE_SIZE + 4)];
 	const struct catalog_passed *passed;
 	size_t count, more, length = 0;
 
@@ -68,13 +68,13 @@ static const char *
 list(struct catalog *catalog)
 {
 	static char text[8000];
-	static struct entry entries[CATALOG_ADDRESSES];
+	const struct endpoint_listed *entries;
 	char one[ADDRESS_TEXT_SIZE], *error;
 	bool folder;
 	size_t count;
 
 	text[0] = '\0';
-	error = catalog_read(catalog, entries, &count, &folder);
+	error = catalog_read(catalog, &entries, &count, &folder);
 	if (error != NULL) {
 		const char *said = strstr(error, stage_folder) != NULL ? strstr(error, stage_folder) +
 		    strlen(stage_folder) : error;

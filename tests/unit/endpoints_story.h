@@ -91,15 +91,14 @@ letter_of(const struct endpoints *e, uint16_t number)
 static inline struct endpoints_changes
 list_weights(struct endpoints *e, const char *letters, const uint16_t *weights, int64_t ms)
 {
-	struct address addresses[ENDPOINTS_MAX + 8];
 	struct endpoint_listed listed[ENDPOINTS_MAX + 8];
 	size_t count = strlen(letters);
 
 	assert_true(count <= sizeof listed / sizeof *listed);
 	for (size_t i = 0; i < count; i++) {
-		address_of(letters[i], &addresses[i]);
-		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "script",
-			.weight = weights == NULL ? 1 : weights[i], .order = (uint16_t)i };
+		listed[i] = (struct endpoint_listed){ .from = "script", .weight = weights == NULL ? 1 : weights[i],
+			.order = (uint16_t)i };
+		address_of(letters[i], &listed[i].address);
 	}
 	return endpoints_list(e, listed, count, ms * MS);
 }
@@ -114,14 +113,12 @@ list(struct endpoints *e, const char *letters, int64_t ms)
 static inline struct endpoints_changes
 list_orders(struct endpoints *e, const char *letters, int64_t ms)
 {
-	struct address addresses[ENDPOINTS_MAX];
 	struct endpoint_listed listed[ENDPOINTS_MAX];
 	size_t count = strlen(letters) / 2;
 
 	for (size_t i = 0; i < count; i++) {
-		address_of(letters[2 * i], &addresses[i]);
-		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "", .weight = 1,
-			.order = (uint16_t)(letters[2 * i + 1] - '0') };
+		listed[i] = (struct endpoint_listed){ .weight = 1, .order = (uint16_t)(letters[2 * i + 1] - '0') };
+		address_of(letters[2 * i], &listed[i].address);
 	}
 	return endpoints_list(e, listed, count, ms * MS);
 }
@@ -130,16 +127,14 @@ list_orders(struct endpoints *e, const char *letters, int64_t ms)
 static inline void
 list_priorities(struct endpoints *e, const char *letters, int64_t ms)
 {
-	struct address addresses[ENDPOINTS_MAX];
 	struct endpoint_listed listed[ENDPOINTS_MAX];
 	uint16_t priority = 0;
 	size_t count = strlen(letters);
 
 	for (size_t i = 0; i < count; i++) {
 		priority = (uint16_t)(priority + (letters[i] < 'a'));
-		address_of((char)(letters[i] | 0x20), &addresses[i]);
-		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "", .priority = priority,
-			.weight = 1, .order = (uint16_t)i };
+		listed[i] = (struct endpoint_listed){ .priority = priority, .weight = 1, .order = (uint16_t)i };
+		address_of((char)(letters[i] | 0x20), &listed[i].address);
 	}
 	endpoints_list(e, listed, count, ms * MS);
 }

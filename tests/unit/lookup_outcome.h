@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "stage.h"
 #include "upstream/lookup.h"
+#include "upstream/record.h"
 
 struct outcome {
 	bool done, random;
@@ -28,7 +29,20 @@ struct outcome {
 	struct outcome *next;
 };
 
-static const struct lookup_question question = { .service = "cache", .failures = 3, .last_address = "10.9.9.9:9" };
+static struct upstream_record record = { .address = "10.9.9.9:9", .place = { { .pconn = { .failures = 3 } } } };
+
+static void
+ignore(void *arg)
+{
+	(void)arg;
+}
+
+static uint32_t
+always_zero(void *arg)
+{
+	(void)arg;
+	return 0;
+}
 
 static void
 on_lookup(void *arg, const struct lookup_result *result)
@@ -55,15 +69,18 @@ on_lookup(void *arg, const struct lookup_result *result)
 		strcat(outcome->list, text);
 		at += snprintf(outcome->whole + at, sizeof outcome->whole - (size_t)at, "%s%s %u/%u %u \"%s\"",
 		    i > 0 ? ", " : "", text, result->endpoints[i].priority, result->endpoints[i].weight,
-		    result->endpoints[i].source, result->endpoints[i].from);
+		    result->endpoints[i].order, result->endpoints[i].from);
 	}
 	if (outcome->leave_this != NULL)
 		lookup_leave(outcome->leave_this);
 	if (outcome->ask_again != NULL)
-		lookup_ask(outcome->ask_again, &question, on_lookup, outcome->next);
+		lookup_ask(outcome->ask_again, false, on_lookup, outcome->next);
 	if (outcome->free_this != NULL)
 		lookup_free(outcome->free_this);
 }
+
+static const struct lookup_callbacks no_callbacks = { .catalog = { .changed = ignore, .passed_over = ignore },
+	.roll = always_zero, .refreshed = on_lookup };
 
 static struct lookup_settings
 settings_of_script(const char *path)
@@ -74,14 +91,14 @@ settings_of_script(const char *path)
 
 /* One look-up from beginning to end, which must leave nothing open, no child, no group. */
 static inline void
-look(const struct lookup_settings *settings, const struct lookup_question *asked, struct outcome *outcome)
+look(const struct lookup_settings *settings, struct outcome *outcome)
 {
 	unsigned files = stage_count_files();
 	volatile pid_t group = 0;
-	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, NULL, NULL, NULL);
+	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, &record, &no_callbacks, NULL);
 
 	memset(outcome, 0, sizeof *outcome);
-	lookup_ask(lookup, asked, on_lookup, outcome);
+	lookup_ask(lookup, false, on_lookup, outcome);
 	assert_int_equal(outcome->calls, 0);
 	assert_true(lookup_running_since(lookup) > 0);
 	assert_true(stage_run(&outcome->done, 10 * CLOCK_SECOND));

@@ -59,18 +59,19 @@ entries_are_parsed_strictly(void **state)
 		"10.0.0.1:1 priority=-1", "10.0.0.1:1 weight=65536", "10.0.0.1:1 weight=x",
 		"10.0.0.1:1 colour=red", "10.0.0.1:1 10.0.0.2:1", "10.0.0.1:1\r",
 	};
-	struct entry entry;
+	struct endpoint_listed entry;
 	char line[200];
+	int64_t ttl;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		strcpy(line, bad[i]);
-		if (entry_parse(line, &entry) == NULL)
+		if (entry_parse(line, &entry, &ttl) == NULL)
 			fail_msg("\"%s\" was taken", bad[i]);
 	}
 	strcpy(line, "10.0.0.1:1 weight=7  ttl=1.5 priority=65535");
-	assert_null(entry_parse(line, &entry));
-	assert_int_equal(entry.ttl, 1500000);
+	assert_null(entry_parse(line, &entry, &ttl));
+	assert_int_equal(ttl, 1500000);
 	assert_int_equal(entry.weight, 7);
 	assert_int_equal(entry.priority, 65535);
 }

@@ -256,7 +256,7 @@ clients_are_listed_counted_and_killed(void **state)
 static void
 lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 {
-	struct lookup_endpoint endpoint = { .priority = 3, .weight = 1, .from = "a" };
+	struct endpoint_listed endpoint = { .priority = 3, .weight = 1, .from = "a" };
 	struct lookup_result result = { .endpoints = &endpoint, .endpoint_count = 1, .good_for = 1500000,
 		.output = "o", .errors = "e" };
 	struct lookup_waiter *waiter;
@@ -287,14 +287,13 @@ endpoints_setup(struct endpoints *e, int64_t now)
 	static const char *const texts[] = { "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1" };
 	static const struct endpoints_settings settings = { .delay = 10 * CLOCK_SECOND, .max = 60 * CLOCK_SECOND,
 		.factor = 1 };
-	struct address addresses[3];
 	struct endpoint_listed listed[3];
 	struct endpoints_input in = { .now = now, .roll = DELAY_EXACT };
 
 	for (size_t i = 0; i < 3; i++) {
-		assert_null(address_parse(texts[i], &addresses[i]));
-		listed[i] = (struct endpoint_listed){ .address = &addresses[i], .from = "f", .priority = (uint16_t)i,
-			.weight = 1, .order = (uint16_t)i };
+		listed[i] = (struct endpoint_listed){ .from = "f", .priority = (uint16_t)i, .weight = 1,
+			.order = (uint16_t)i };
+		assert_null(address_parse(texts[i], &listed[i].address));
 	}
 	endpoints_list(e, listed, 3, now);
 	for (size_t i = 0; i < 3; i++) {

@@ -57,12 +57,12 @@ a_place_is_the_same_however_its_bytes_were_made(void **state)
 			memset(((struct sockaddr_in *)(void *)&again[i].socket)->sin_zero, 0xff, 8);
 		memset((char *)&again[i].socket + again[i].socket_length, 0xff,
 		    sizeof again[i].socket - again[i].socket_length);
-		listed[i] = (struct endpoint_listed){ &addresses[i], "", 0, 1, (uint16_t)i };
+		listed[i] = (struct endpoint_listed){ addresses[i], "", 0, 1, (uint16_t)i };
 	}
 	changes = endpoints_list(&e, listed, 4, CLOCK_SECOND);
 	assert_int_equal(__builtin_popcountll(changes.fresh), 4);
 	for (size_t i = 0; i < 4; i++)
-		listed[i].address = &again[i];
+		listed[i].address = again[i];
 	changes = endpoints_list(&e, listed, 4, 2 * CLOCK_SECOND);
 	assert_int_equal(changes.fresh, 0);
 	for (unsigned i = 0; i < 4; i++) {
@@ -607,14 +607,14 @@ static void
 texts_are_cut(void **state)
 {
 	char text[300];
-	struct address address;
-	struct endpoint_listed listed = { &address, text, 0, 1, 0 };
+	struct endpoint_listed listed = { .weight = 1 };
 	struct endpoints_input in = { ENDPOINTS_FAILED, 0, 1, 1, text, DELAY_EXACT };
 
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
 	text[sizeof text - 1] = '\0';
-	address_of('a', &address);
+	address_of('a', &listed.address);
+	memset(listed.from, 'y', sizeof listed.from);
 	endpoints_list(&e, &listed, 1, 1);
 	in.number = number_of(&e, 'a');
 	endpoints_tell(&e, &usual, &in);

@@ -81,7 +81,7 @@ hostile_scripts_fail_with_the_cause_in_time(void **state)
 		if (hostile[i].error[0] == '\0')
 			snprintf(expected, sizeof expected, "resolve nobody.onion: ");
 		began = clock_now();
-		look(&settings, &question, &outcome);
+		look(&settings, &outcome);
 		if (clock_now() - began > 3 * CLOCK_SECOND)
 			fail_msg("%s: took %ld us", hostile[i].kind, (long)(clock_now() - began));
 		if (strncmp(outcome.error, expected, strlen(expected)) != 0)
@@ -98,20 +98,20 @@ scripts_that_cannot_run_fail_with_the_cause(void **state)
 
 	(void)state;
 	settings = settings_of_script(stage_path("missing"));
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "look-up script: No such file or directory");
 	settings = settings_of_script(stage_write("plain", "#!/bin/sh\n", 0644));
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "look-up script: not executable: Permission denied");
 	settings = settings_of_script(stage_folder);
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "look-up script: is a directory");
 	settings = settings_of_script(stage_write("bad", "#!/no/such/shell\n", 0755));
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error,
 	    "look-up script: its interpreter (the #! line): No such file or directory");
 	settings = settings_of_script(stage_write("empty", "", 0755));
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "look-up script: Exec format error");
 }
 
@@ -124,7 +124,7 @@ a_good_script_gives_its_addresses_in_order(void **state)
 
 	(void)state;
 	settings.timeout = 5 * CLOCK_SECOND;
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "");
 	assert_string_equal(outcome.list, "10.0.0.2:5 [::1]:7 unix:/run/x 10.0.0.1:5");
 }
@@ -138,7 +138,7 @@ a_script_may_give_priorities_and_weights(void **state)
 
 	(void)state;
 	settings.timeout = 5 * CLOCK_SECOND;
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "");
 	assert_string_equal(outcome.whole, "10.0.0.2:5 1/65535 0 \"\", 10.0.0.1:5 0/1 1 \"\", [::1]:5 0/0 2 \"\", "
 	    "unix:/run/a b 3/1 3 \"\"");
@@ -153,7 +153,7 @@ p21_a_script_can_abort(void **state)
 
 	(void)state;
 	settings.keep_last = true;
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "");
 	assert_string_equal(outcome.abort_reason, "licence is over");
 	assert_int_equal(outcome.count, 0);
@@ -176,7 +176,7 @@ a_script_is_told_what_it_needs_and_no_more(void **state)
 	settings.arguments = arguments;
 	settings.environment = environment;
 	settings.timeout = 5 * CLOCK_SECOND;
-	look(&settings, &question, &outcome);
+	look(&settings, &outcome);
 	assert_string_equal(outcome.error, "");
 	assert_string_equal(outcome.list, "10.0.0.1:1");
 	for (int i = 0; i < 2; i++) {

@@ -128,16 +128,16 @@ an_endpoint_keeps_its_interface(void **state)
 {
 	static struct endpoints endpoints;
 	char text[ADDRESS_TEXT_SIZE];
-	struct address address, again;
-	struct endpoint_listed listed = { .address = &address, .from = "", .weight = 1 };
+	struct address again;
+	struct endpoint_listed listed = { .weight = 1 };
 
 	(void)state;
-	assert_null(address_parse("[fe80::1%eth0]:22", &address));
+	assert_null(address_parse("[fe80::1%eth0]:22", &listed.address));
 	endpoints_list(&endpoints, &listed, 1, CLOCK_SECOND);
 	endpoint_address(&endpoints.list[0], &again);
 	address_format(&again, text);
 	assert_string_equal(text, "[fe80::1%eth0]:22");
-	assert_true(address_equal(&address, &again));
+	assert_true(address_equal(&listed.address, &again));
 }
 
 int

@@ -1,7 +1,6 @@
-#include "upstream/watch.h"
+#include "base/watch.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -13,11 +12,13 @@
 
 /* IN_ATTRIB is "touch"; the change of one of a file's two times alone ("touch -m") is IN_MODIFY. */
 #define WATCH_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | \
-	IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
+	IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK | IN_MASK_ADD)
 
 /* Of sockets and the like: what bears a name in a folder, not what is written into it. */
 #define WATCH_NAMES (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | \
 	IN_ONLYDIR | IN_MASK_ADD)
+
+#define WATCH_FOLDERS 3 /* at most, in one watch */
 
 struct watch_place {
 	int number;    /* inotify's watch descriptor: one for each folder, however many watch it */
@@ -29,8 +30,8 @@ struct watch {
 	void (*changed)(void *arg);
 	void *arg;     /* borrowed */
 	bool marked;   /* something changed */
-	struct watch_place places[WATCH_FOLDERS], before[WATCH_FOLDERS];
-	unsigned place_count, before_count;
+	struct watch_place places[WATCH_FOLDERS];
+	unsigned place_count;
 };
 
 static struct {
@@ -114,64 +115,49 @@ watch_is_used(int number)
 	return false;
 }
 
-void
-watch_begin(struct watch *watch)
-{
-	memcpy(watch->before, watch->places, sizeof watch->before);
-	watch->before_count = watch->place_count;
-	watch->place_count = 0;
-}
-
 static void
 watch_add(struct watch *watch, const char *path, const char *name, uint32_t events)
 {
 	int number = watch_shared.fd == -1 ? -1 : inotify_add_watch(watch_shared.fd, path, events);
 
-	assert(watch->place_count < WATCH_FOLDERS);
 	if (number != -1)
 		watch->places[watch->place_count++] = (struct watch_place){ number, mem_copy_text(name) };
 }
 
-void
-watch_folder(struct watch *watch, const char *path, const char *name)
-{
-	watch_add(watch, path, name, WATCH_EVENTS | IN_MASK_ADD);
-}
-
-/* Watches the folder that the path is in for the path's last part, and cuts that off.  false: there is none. */
-static bool
-watch_last_part(struct watch *watch, char *path)
+/* Watches the folder that the path is in for the path's last part, and before it, so that nothing falls between, the
+ * folder that this one is in. */
+static void
+watch_above(struct watch *watch, char *path, unsigned levels, uint32_t events)
 {
 	char *slash = strrchr(path, '/');
-	const char *name = slash + 1;
 
-	if (slash == NULL || slash == path)
-		return false;
+	if (slash == NULL || levels == 0)
+		return;
 	*slash = '\0';
-	watch_add(watch, path, name, WATCH_NAMES);
-	return true;
+	watch_above(watch, path, levels - 1, events);
+	watch_add(watch, slash == path ? "/" : path, slash + 1, events);
+	*slash = '/';
 }
 
 void
-watch_file(struct watch *watch, const char *path)
+watch_path(struct watch *watch, const char *path, bool contents)
 {
-	char *part = mem_copy_text(path);
+	struct watch_place before[WATCH_FOLDERS];
+	unsigned before_count = watch->place_count;
+	char *copy = mem_copy_text(path[0] == '/' ? path : "");
 
-	if (path[0] == '/' && watch_last_part(watch, part))
-		watch_last_part(watch, part);
-	mem_free(part);
-}
-
-void
-watch_commit(struct watch *watch)
-{
-	for (unsigned i = 0; i < watch->before_count; i++) {
+	memcpy(before, watch->places, sizeof before);
+	watch->place_count = 0;
+	watch_above(watch, copy, 2, contents ? WATCH_EVENTS : WATCH_NAMES);
+	if (contents)
+		watch_add(watch, path, NULL, WATCH_EVENTS);
+	for (unsigned i = 0; i < before_count; i++) {
 		/* A folder that is gone has taken its number along; the kernel then refuses, which is fine. */
-		if (!watch_is_used(watch->before[i].number))
-			inotify_rm_watch(watch_shared.fd, watch->before[i].number);
-		mem_free(watch->before[i].name);
+		if (!watch_is_used(before[i].number))
+			inotify_rm_watch(watch_shared.fd, before[i].number);
+		mem_free(before[i].name);
 	}
-	watch->before_count = 0;
+	mem_free(copy);
 }
 
 void
@@ -179,8 +165,7 @@ watch_free(struct watch *watch)
 {
 	if (watch == NULL)
 		return;
-	watch_begin(watch);
-	watch_commit(watch);
+	watch_path(watch, "", false);
 	LIST_REMOVE(watch, next);
 	mem_free(watch);
 	if (!LIST_EMPTY(&watch_shared.watches) || watch_shared.fd == -1)
