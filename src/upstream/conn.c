@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,14 +15,13 @@
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "keep/recover.h"
-#include "upstream/own_socket.h"
 #include "upstream/said.h"
 
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
 #define CONN_RETRY (10 * CLOCK_MILLISECOND)
 
 #define CONN_DOUBT 2    /* questions about a closed window without an answer */
-#define CONN_LOOP  (-1) /* in place of an errno: own_socket_error */
+#define CONN_LOOP  (-1) /* in place of an errno: the address leads to us */
 
 /* RFC 793's states by the kernel's numbers; <netinet/tcp.h>, which has them, lacks half of struct tcp_info and
  * cannot be had together with <linux/tcp.h>. */
@@ -354,7 +354,8 @@ conn_dialled(struct conn *conn, int error)
 	if (error == 0 && conn_met_itself(conn))
 		error = ECONNREFUSED;
 	if (error != 0) {
-		conn_fail(conn, error == CONN_LOOP ? own_socket_error : strerror(error), false);
+		conn_fail(conn, error == CONN_LOOP ? "it is one of this daemon's own sockets: a loop" :
+		    strerror(error), false);
 	} else if (hello->count == 0 && !asks) {
 		conn_connected(conn);
 	} else {
@@ -362,6 +363,34 @@ conn_dialled(struct conn *conn, int error)
 		loop_event_stop(&conn->event);
 		loop_timer_stop(&conn->timer);
 	}
+}
+
+static bool
+conn_is_place(const struct place *place, const struct stat *found)
+{
+	return place->inode != 0 && place->inode == found->st_ino && place->device == found->st_dev;
+}
+
+/* To one of our own sockets, by whatever path: a connection there would come back to us.  Records lie 50 KiB apart:
+ * each is looked at once, and none beyond the first that was never used. */
+static bool
+conn_leads_home(const struct table *table, const struct address *address)
+{
+	const struct sockaddr_un *socket = (const struct sockaddr_un *)(const void *)&address->socket;
+	const struct table_header *header = table->header;
+	struct stat found;
+
+	if (address->kind != ADDRESS_SOCKET || socket->sun_family != AF_UNIX || stat(socket->sun_path, &found) == -1)
+		return false;
+	if (conn_is_place(&header->control_place, &found) ||
+	    conn_is_place(&header->metrics_place, &found))
+		return true;
+	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++)
+		if (table->services[i].listener_fd != -1 &&
+		    (conn_is_place(&table->services[i].place, &found) ||
+		    strcmp(table->services[i].bound.sun_path, socket->sun_path) == 0))
+			return true;
+	return false;
 }
 
 /* The file, named in a record of state DIALLING: 0, a positive errno, or CONN_LOOP. */
@@ -373,7 +402,7 @@ conn_name_file(struct conn *conn)
 	uint32_t index;
 	int fd;
 
-	if (own_socket_is(table, &conn->address))
+	if (conn_leads_home(table, &conn->address))
 		return CONN_LOOP;
 	if ((fd = conn_socket(&conn->address)) < 0)
 		return -fd;
@@ -528,33 +557,4 @@ conn_heed(int fd, const struct conn_settings *settings, bool patient)
 	user_timeout = closed ? 0 : (unsigned)settings->user_timeout;
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
 	return closed;
-}
-
-/* getpeername() fails where the connection was reset; SO_PEERNAME does not, but takes no length beyond the name's. */
-static bool
-conn_peer(int fd, struct sockaddr_storage *ret_name, socklen_t *ret_length)
-{
-	static const socklen_t lengths[] = { sizeof(struct sockaddr_in6), sizeof(struct sockaddr_in) };
-
-	*ret_length = sizeof *ret_name;
-	if (getpeername(fd, (struct sockaddr *)ret_name, ret_length) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-		*ret_length = lengths[i];
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERNAME, ret_name, ret_length) == 0)
-			return true;
-	}
-	return false;
-}
-
-void
-conn_address(const struct table *table, uint32_t index, char ret_text[ADDRESS_TEXT_SIZE])
-{
-	struct sockaddr_storage name;
-	socklen_t length;
-
-	memset(&name, 0, sizeof name);
-	ret_text[0] = '\0';
-	if (conn_peer(table->conns[index].fd, &name, &length))
-		address_format_socket((const struct sockaddr *)&name, length, ret_text);
 }

@@ -108,7 +108,4 @@ void conn_tune_shared(const struct conn_maker *maker, uint32_t index);
  * it is off now. */
 bool conn_heed(int fd, const struct conn_settings *settings, bool patient);
 
-/* Where a connection of the table leads to, for people, or "". */
-void conn_address(const struct table *table, uint32_t index, char ret_text[ADDRESS_TEXT_SIZE]);
-
 #endif

@@ -49,17 +49,6 @@ endpoints_state(const struct endpoints *e, const struct endpoint *endpoint)
 	return endpoint->failed_until != 0 ? ENDPOINT_FAILED : ENDPOINT_OK;
 }
 
-uint64_t
-endpoints_in_use(const struct endpoints *e)
-{
-	uint64_t bits = 0;
-
-	for (uint32_t i = 0; i < e->high; i++)
-		if (e->list[i].number != 0 && e->list[i].open + e->list[i].dialling > 0)
-			bits |= ENDPOINTS_BIT(i);
-	return bits;
-}
-
 /* A text that a death cuts is an empty one. */
 static void
 store_text(char *place, size_t size, const char *text)
@@ -160,8 +149,6 @@ make(struct endpoints *e, const struct endpoint_key *key, uint32_t look_up, int6
 {
 	struct endpoint *endpoint = claim(e, look_up);
 
-	if (endpoint == NULL)
-		return NULL;
 	endpoint->number = 0;
 	barrier();
 	endpoint->generation = (uint16_t)(endpoint->generation % GENERATIONS + 1);
@@ -214,8 +201,7 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 			endpoint = find_key(e, &key);
 			if (endpoint == NULL && pass == 1) {
 				endpoint = make(e, &key, look_up, now);
-				if (endpoint != NULL)
-					*ret_made |= ENDPOINTS_BIT(endpoint->number);
+				*ret_made |= ENDPOINTS_BIT(endpoint->number);
 			}
 			if (endpoint != NULL)
 				changed |= mark(e, endpoint, look_up, &listed[i], ret_reordered);
@@ -246,6 +232,17 @@ listed_bits(const struct endpoints *e)
 	for (uint32_t i = 0; i < e->high; i++)
 		if (endpoints_is_listed(e, &e->list[i]))
 			bits |= ENDPOINTS_BIT(i);
+	return bits;
+}
+
+uint64_t
+endpoints_unused(const struct endpoints *e)
+{
+	uint64_t bits = listed_bits(e);
+
+	for (uint32_t i = 0; i < e->high; i++)
+		if (is_used(&e->list[i]))
+			bits &= ~ENDPOINTS_BIT(i);
 	return bits;
 }
 

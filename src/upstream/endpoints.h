@@ -22,7 +22,7 @@
  *   a new worker       endpoints_resume()
  *   a good look-up     endpoints_list(); then endpoints_judge() for each connection.  A failed one changes nothing:
  *                      what is listed stays so, which is all that lookup.keep_last needs
- *   a client's dials   race_step(); a standby's: likewise, those in endpoints_in_use() left out
+ *   a client's dials   race_step(); a standby's: likewise, among endpoints_unused()
  *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
  *   while connected, after each of these and when it says: dial each that is endpoints_due() in the background
  *                      (telling BEGAN, so that it is not due again), and judge each connection anew.  What a
@@ -202,8 +202,8 @@ enum endpoint_state endpoints_state(const struct endpoints *e, const struct endp
 const struct endpoint_listing *endpoints_listing(const struct endpoints *e, const struct endpoint *endpoint);
 bool endpoints_is_listed(const struct endpoints *e, const struct endpoint *endpoint);
 
-/* The bits of those with a connection or a dial. */
-uint64_t endpoints_in_use(const struct endpoints *e);
+/* The bits of those that are listed and have no connection and no dial. */
+uint64_t endpoints_unused(const struct endpoints *e);
 
 void endpoint_address(const struct endpoint *endpoint, struct address *ret_address);
 

@@ -25,10 +25,8 @@ struct hello {
 	hello_callback *callback;
 	void *arg;                             /* borrowed */
 	struct hello_talk talk;
-	char *text;                            /* owned: what is being sent; NULL none */
+	char *text;                            /* owned: all texts, the last one being sent; NULL none yet */
 	size_t length, sent;                   /* of it */
-	char *past;                            /* owned: all that was sent before; NULL none */
-	size_t past_length;
 	short watched;                         /* what event waits for; 0: it is not in the loop */
 	struct event event;
 	bool parting;                          /* all is said, the connection's own end is waited for */
@@ -103,29 +101,26 @@ hello_forget(char **text, size_t length)
 	*text = NULL;
 }
 
-/* The text is in the past, where the talk looks for what must not be shown; a probe's question may be.  No copy of it
- * is left in freed memory. */
+/* All texts stay, for the talk to find in them what must not be shown; a probe's question may be.  No copy is left in
+ * freed memory. */
 static void
-hello_note_sent(struct hello *hello)
+hello_append(struct hello *hello, char *text, size_t length)
 {
-	char *past;
+	char *all = mem_new(hello->length + length + 1, 1);
 
-	if (hello->talk.probing) {
-		hello_forget(&hello->text, hello->length);
-		return;
-	}
-	past = mem_new(hello->past_length + hello->length + 1, 1);
-
-	if (hello->past != NULL)
-		memcpy(past, hello->past, hello->past_length);
-	hello_forget(&hello->past, hello->past_length);
-	hello->past = past;
-	memcpy(hello->past + hello->past_length, hello->text, hello->length);
-	hello->past_length += hello->length;
-	hello->past[hello->past_length++] = '\n';
-	hello->talk.sent = hello->past;
-	hello->talk.sent_length = hello->past_length;
+	if (hello->text != NULL)
+		memcpy(all, hello->text, hello->length);
 	hello_forget(&hello->text, hello->length);
+	all[hello->length] = '\n';
+	hello->sent = hello->length + 1;
+	if (length > 0)
+		memcpy(all + hello->sent, text, length);
+	hello_forget(&text, length);
+	hello->text = all;
+	hello->length = hello->sent + length;
+	hello->talk.sent = all;
+	if (!hello->talk.probing)
+		hello->talk.sent_length = hello->length;
 }
 
 /* What is to be sent now: NULL, or what is wrong, to be freed. */
@@ -133,28 +128,29 @@ static char *
 hello_prepare_text(struct hello *hello)
 {
 	const struct hello_step *step;
-	char address[ADDRESS_TEXT_SIZE];
+	char address[ADDRESS_TEXT_SIZE], *text = NULL, *wrong = NULL;
+	size_t length = 0;
 
-	hello->sent = 0;
 	if (hello->talk.probing) {
 		address_format(hello->probe.address, address);
-		hello->text = mem_new(PROBE_TEXT_SIZE, 1);
-		hello->length = probe_request(hello->probe.settings, address, hello->text);
-		return NULL;
+		text = mem_new(PROBE_TEXT_SIZE, 1);
+		length = probe_request(hello->probe.settings, address, text);
+	} else if ((step = &hello->settings->steps[hello->talk.step])->send != NULL) {
+		text = mem_copy_text(step->send);
+		length = strlen(step->send);
+	} else {
+		wrong = hello_load(step->send_file, &text, &length);
 	}
-	step = &hello->settings->steps[hello->talk.step];
-	if (step->send == NULL)
-		return hello_load(step->send_file, &hello->text, &hello->length);
-	hello->text = mem_copy_text(step->send);
-	hello->length = strlen(step->send);
-	return NULL;
+	if (wrong == NULL)
+		hello_append(hello, text, length);
+	return wrong;
 }
 
 /* Whether there is more to do at once. */
 static bool
 hello_say(struct hello *hello)
 {
-	char *wrong = hello->text == NULL ? hello_prepare_text(hello) : NULL;
+	char *wrong = hello->sent == hello->length ? hello_prepare_text(hello) : NULL;
 	ssize_t n = 0;
 
 	if (wrong != NULL) {
@@ -162,7 +158,7 @@ hello_say(struct hello *hello)
 		mem_free(wrong);
 		return false;
 	}
-	if (hello->length > 0) /* a probe may only listen */
+	if (hello->sent < hello->length) /* a probe may only listen */
 		n = send(hello->fd, hello->text + hello->sent, hello->length - hello->sent,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -174,7 +170,6 @@ hello_say(struct hello *hello)
 	else
 		hello->sent += (size_t)n;
 	if (n != -1 && hello->sent == hello->length) {
-		hello_note_sent(hello);
 		CRASH_POINT(HELLO_SAID);
 		hello_talk_said(&hello->talk, hello->settings, clock_now());
 	}
@@ -243,7 +238,6 @@ hello_cancel(struct hello *hello)
 	loop_event_stop(&hello->event);
 	loop_timer_stop(&hello->timer);
 	hello_forget(&hello->text, hello->length);
-	hello_forget(&hello->past, hello->past_length);
 	mem_free(hello);
 }
 

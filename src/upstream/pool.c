@@ -306,35 +306,23 @@ pool_drop(struct pool *pool, enum table_role role)
 	pool_trim_role(pool, role, 0);
 }
 
-/* Endpoints where nothing is connected to yet. */
-static unsigned
-pool_others(struct pool *pool)
-{
-	unsigned others = 0;
-	uint64_t used;
-
-	pool_count_open(pool);
-	used = endpoints_in_use(pool->endpoints);
-	for (uint32_t i = 0; i < pool->endpoints->high; i++)
-		others += endpoints_is_listed(pool->endpoints, &pool->endpoints->list[i]) &&
-		    (used & ENDPOINTS_BIT(i)) == 0;
-	return others;
-}
-
 void
 pool_tell_standby(struct pool *pool, enum standby_event event)
 {
 	struct standby_input in = { .event = event, .now = clock_now(), .roll = pool->callbacks->roll(pool->arg),
 		.wanted = pool->standbys, .ready = pool->idle[TABLE_ROLE_STANDBY],
-		.dialling = pool->dialling[TABLE_ROLE_STANDBY], .others = pool_others(pool) };
-	unsigned todo = standby_step(&pool->plan, pool->pconn, &in);
+		.dialling = pool->dialling[TABLE_ROLE_STANDBY] };
+	unsigned todo;
 
+	pool_count_open(pool);
+	in.others = (unsigned)__builtin_popcountll(endpoints_unused(pool->endpoints));
+	todo = standby_step(&pool->plan, pool->pconn, &in);
 	if ((todo & STANDBY_DO_DROP) != 0)
 		pool_drop(pool, TABLE_ROLE_STANDBY);
 	if ((todo & STANDBY_DO_LOOKUP) != 0)
 		pool->callbacks->look_up(pool->arg);
 	if ((todo & STANDBY_DO_DIAL) != 0)
-		pool_start_race(pool, POOL_STANDBY, endpoints_in_use(pool->endpoints));
+		pool_start_race(pool, POOL_STANDBY, ~endpoints_unused(pool->endpoints));
 	loop_timer_at(&pool->looking, pool->plan.deadline);
 }
 

@@ -55,14 +55,18 @@ best_group(struct endpoints *e, uint64_t without, struct endpoint *ret_group[END
 	return count;
 }
 
+/* By order; of failed ones (P31) the one that failed longest ago. */
 static struct endpoint *
-choose_ordered(const struct endpoints *e, struct endpoint *group[], size_t count)
+choose_first(const struct endpoints *e, struct endpoint *group[], size_t count, bool failed)
 {
 	struct endpoint *first = group[0];
 
-	for (size_t i = 1; i < count; i++)
-		if (says(e, group[i])->order < says(e, first)->order)
+	for (size_t i = 1; i < count; i++) {
+		bool alike = !failed || group[i]->failed_at == first->failed_at;
+
+		if (alike ? says(e, group[i])->order < says(e, first)->order : group[i]->failed_at < first->failed_at)
 			first = group[i];
+	}
 	return first;
 }
 
@@ -118,18 +122,6 @@ choose_least(const struct endpoints *e, struct endpoint *group[], size_t count)
 	return choose_rotated(e, group, equal);
 }
 
-static struct endpoint *
-choose_failed(const struct endpoints *e, struct endpoint *group[], size_t count)
-{
-	struct endpoint *first = group[0];
-
-	for (size_t i = 1; i < count; i++)
-		if (group[i]->failed_at < first->failed_at || (group[i]->failed_at == first->failed_at &&
-		    says(e, group[i])->order < says(e, first)->order))
-			first = group[i];
-	return first;
-}
-
 uint16_t
 race_choose(struct endpoints *e, const struct endpoints_settings *s, uint64_t without, uint32_t roll)
 {
@@ -140,10 +132,10 @@ race_choose(struct endpoints *e, const struct endpoints_settings *s, uint64_t wi
 	if (count == 0)
 		return 0;
 	if (tier == TIER_FAILED)
-		return choose_failed(e, group, count)->number;
+		return choose_first(e, group, count, true)->number;
 	switch (s->pick) {
 	case ENDPOINTS_ORDERED: case ENDPOINTS_AUTO:
-		return choose_ordered(e, group, count)->number;
+		return choose_first(e, group, count, false)->number;
 	case ENDPOINTS_RANDOM:
 		return choose_random(e, group, count, roll)->number;
 	case ENDPOINTS_ROTATE:

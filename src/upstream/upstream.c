@@ -9,7 +9,6 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/recover.h"
-#include "upstream/conn.h"
 #include "upstream/upstream_parts.h"
 
 #define UPSTREAM_GONE "the service was removed"
@@ -171,7 +170,7 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 		return;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-		conn_address(upstream->table, conn, address);
+		upstream_address(upstream, record->endpoint, address);
 		upstream_set_error(upstream, address, text);
 	}
 	pool_note_unused(upstream->pool, record->endpoint, record->since);

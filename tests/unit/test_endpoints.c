@@ -22,7 +22,7 @@ all_zero_is_empty(void **state)
 	assert_false(endpoints_elsewhere(&e));
 	assert_null(endpoints_find(&e, 0));
 	assert_null(endpoints_find(&e, 64));
-	assert_int_equal(endpoints_in_use(&e), 0);
+	assert_int_equal(endpoints_unused(&e), 0);
 }
 
 static void
@@ -587,11 +587,13 @@ a_new_worker_counts_anew(void **state)
 	(void)state;
 	list(&e, "ab", 1000);
 	a = number_of(&e, 'a');
+	assert_int_equal(endpoints_unused(&e), bit_of(&e, 'a') | bit_of(&e, 'b'));
 	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
+	assert_int_equal(endpoints_unused(&e), bit_of(&e, 'b'));
 	tell(&e, &usual, ENDPOINTS_BEGAN, 'a', 1000, 1000);
 	dial(&e, &usual, ENDPOINTS_FAILED, 'b', 1000, 1001);
 	tell(&e, &usual, ENDPOINTS_BEGAN, 'b', 11001, 11001);
-	assert_int_equal(endpoints_in_use(&e), 3);
+	assert_int_equal(endpoints_unused(&e), 0);
 	endpoints_resume(&e, 12000 * MS);
 	assert_int_equal(number_of(&e, 'a'), a);
 	count_open(&e, 'a', 1);
