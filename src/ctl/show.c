@@ -421,6 +421,32 @@ show_endpoint_state(const json_t *endpoint, char *text, size_t size)
 	return text;
 }
 
+/* How long the last connect took. */
+static const char *
+show_connect(const json_t *endpoint, char *text, size_t size)
+{
+	double took = json_number_value(json_object_get(endpoint, "connect_seconds"));
+
+	if (json_is_null(json_object_get(endpoint, "connect_seconds")))
+		return "never";
+	if (took >= 1)
+		snprintf(text, size, "%.1f s", took);
+	else
+		snprintf(text, size, took < 0.001 ? "<1 ms" : "%.0f ms", took * 1e3);
+	return text;
+}
+
+/* An error stays after a success: when it was tells whether it is of today. */
+static void
+show_last_error(struct grid *grid, const json_t *endpoint)
+{
+	const char *error = show_text(endpoint, "last_error");
+	char *text = error[0] == '\0' ? NULL : mem_print("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
+
+	grid_cell(grid, text == NULL ? "" : text);
+	mem_free(text);
+}
+
 static void
 show_endpoints(int argc, char *const *argv, const json_t *answer)
 {
@@ -444,13 +470,12 @@ show_endpoints(int argc, char *const *argv, const json_t *answer)
 		grid_cell(grid, show_text(endpoint, "address"));
 		grid_cell(grid, show_endpoint_state(endpoint, text, sizeof text));
 		grid_cell_number(grid, show_number(endpoint, "connections"));
-		grid_cell(grid, json_is_null(json_object_get(endpoint, "connect_seconds")) ? "" :
-		    show_span(json_number_value(json_object_get(endpoint, "connect_seconds"))));
+		grid_cell(grid, show_connect(endpoint, text, sizeof text));
 		grid_cell_number(grid, show_number(endpoint, "failures"));
 		grid_cell_number(grid, show_number(endpoint, "priority"));
 		grid_cell_number(grid, show_number(endpoint, "weight"));
 		grid_cell(grid, show_text(endpoint, "from"));
-		grid_cell(grid, show_text(endpoint, "last_error"));
+		show_last_error(grid, endpoint);
 	}
 	grid_print(grid);
 	if (show_number(answer, "left_out") > 0)
