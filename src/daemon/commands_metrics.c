@@ -20,14 +20,14 @@ metrics_take_upstream(struct metrics_service *metrics, const struct upstream_sta
 	metrics->down = down > 0 ? down : 0; /* the wall clock may have been set back */
 	metrics->warm = upstream->warm;
 	metrics->standby = upstream->standby;
-	metrics->outages = upstream->outages;
-	metrics->attempts = upstream->attempts;
-	metrics->connects = upstream->connects;
-	metrics->disconnects = upstream->disconnects;
-	metrics->lookup_failures = upstream->lookup_failures;
-	metrics->expiries = upstream->expiries;
-	metrics->handler_failures = upstream->handler_failures;
-	metrics->notify_dropped = upstream->notify_dropped;
+	metrics->outages = upstream->counters.outages;
+	metrics->attempts = upstream->counters.attempts;
+	metrics->connects = upstream->counters.connects;
+	metrics->disconnects = upstream->counters.disconnects;
+	metrics->lookup_failures = upstream->counters.lookup_failures;
+	metrics->expiries = upstream->counters.expiries;
+	metrics->handler_failures = upstream->counters.handler_failures;
+	metrics->notify_dropped = upstream->counters.notify_dropped;
 }
 
 static void

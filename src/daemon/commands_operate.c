@@ -170,6 +170,6 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
 		return;
 	}
-	upstream_reconnect(service_upstream(service));
+	upstream_tell(service_upstream(service), PCONN_RECONNECT);
 	control_answer(request, json_pack("{s:s}", "service", argv[1]));
 }

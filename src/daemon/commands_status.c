@@ -36,7 +36,7 @@ status_add_upstream(json_t *object, const struct upstream_status *upstream)
 	json_object_set_new(object, "since", commands_time(upstream->since));
 	json_object_set_new(object, "down_since", commands_time(upstream->down_since));
 	status_set(object, "failures", upstream->failures);
-	status_set(object, "outages", upstream->outages);
+	status_set(object, "outages", upstream->counters.outages);
 	json_object_set_new(object, "next_attempt_in_seconds", status_span_between(clock_now(),
 	    upstream->next_attempt));
 	json_object_set_new(object, "last_error", control_text_or_null(upstream->last_error));
@@ -79,19 +79,19 @@ status_add_counters(json_t *object, const struct service_status *status)
 {
 	const struct upstream_status *upstream = &status->upstream;
 
-	status_set(object, "attempts", upstream->attempts);
-	status_set(object, "connects", upstream->connects);
-	status_set(object, "disconnects", upstream->disconnects);
+	status_set(object, "attempts", upstream->counters.attempts);
+	status_set(object, "connects", upstream->counters.connects);
+	status_set(object, "disconnects", upstream->counters.disconnects);
 	status_set(object, "bytes_from_clients", status->bytes[TABLE_UP]);
 	status_set(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
 	json_object_set_new(object, "socket", control_text_or_null(status->socket));
 	json_object_set_new(object, "socket_error", control_text_or_null(status->socket_error));
 	status_set(object, "clients_total", status->counters->clients);
 	status_set(object, "lost_bytes", status->counters->lost_bytes);
-	status_set(object, "lookup_failures", upstream->lookup_failures);
-	status_set(object, "expiries", upstream->expiries);
-	status_set(object, "handler_failures", upstream->handler_failures);
-	status_set(object, "notify_dropped", upstream->notify_dropped);
+	status_set(object, "lookup_failures", upstream->counters.lookup_failures);
+	status_set(object, "expiries", upstream->counters.expiries);
+	status_set(object, "handler_failures", upstream->counters.handler_failures);
+	status_set(object, "notify_dropped", upstream->counters.notify_dropped);
 	status_set(object, "candidates", upstream->endpoints);
 	status_set(object, "dialling", upstream->dialling);
 	status_set_bool(object, "accepting_paused", status->accepting_paused != TABLE_PAUSE_NONE);

@@ -7,14 +7,12 @@
 #include "base/mem.h"
 #include "daemon/commands_parts.h"
 
-typedef struct upstream_waiter *wait_ask(struct upstream *upstream, upstream_answer *answer, void *arg);
-
 /* A request that waits for an upstream.  Freed when it is answered or cancelled. */
 struct wait {
 	const struct commands_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; of the service */
-	struct upstream_waiter *waiter;             /* owned; NULL when it has answered */
+	struct waiter *waiter;                  /* owned; NULL when it has answered */
 	int64_t span;                           /* 0: no limit */
 	struct loop_timer timer;
 	json_t *(*done)(const struct wait *wait); /* what a good answer says */
@@ -26,8 +24,7 @@ static void
 wait_free(struct wait *wait)
 {
 	loop_timer_stop(&wait->timer);
-	if (wait->waiter != NULL)
-		upstream_waiter_cancel(wait->waiter);
+	waiters_leave(wait->waiter);
 	mem_free(wait->name);
 	mem_free(wait);
 }
@@ -113,7 +110,7 @@ wait_too_long(evutil_socket_t fd, short what, void *arg)
 
 static void
 wait_start(const struct commands_context *context, struct control_request *request, struct service *service,
-    wait_ask *ask, int64_t span, json_t *(*done)(const struct wait *wait))
+    unsigned kind, int64_t span, json_t *(*done)(const struct wait *wait))
 {
 	struct wait *wait = mem_new(1, sizeof *wait);
 
@@ -122,7 +119,7 @@ wait_start(const struct commands_context *context, struct control_request *reque
 	wait->name = mem_copy_text(service_name(service));
 	wait->span = span;
 	wait->done = done;
-	wait->waiter = ask(service_upstream(service), wait_answered, wait);
+	wait->waiter = upstream_wait(service_upstream(service), kind, wait_answered, wait);
 	loop_timer_init(&wait->timer, context->loop, wait_too_long, wait);
 	if (span != 0)
 		loop_timer_at(&wait->timer, clock_after(clock_now(), span));
@@ -179,7 +176,7 @@ end_idleness(struct service *service)
 
 	service_get_status(service, &status);
 	if (status.upstream.state == UPSTREAM_IDLE)
-		upstream_reconnect(service_upstream(service));
+		upstream_tell(service_upstream(service), PCONN_RECONNECT);
 }
 
 /* The optional number of seconds; false, and the request is answered, if it is none. */
@@ -213,7 +210,7 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	if (!control_may_wait(request))
 		return;
 	end_idleness(service);
-	wait_start(arg, request, service, upstream_wait, span, done_connected);
+	wait_start(arg, request, service, WAITERS_CONNECTED, span, done_connected);
 }
 
 void
@@ -230,7 +227,7 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 	else if (!control_may_wait(request))
 		return;
 	end_idleness(service);
-	wait_start(arg, request, service, upstream_try, span, done_connected);
+	wait_start(arg, request, service, WAITERS_RESULT, span, done_connected);
 }
 
 void
@@ -245,7 +242,7 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	if (service == NULL)
 		return;
 	service_close(service, control_uid(request), kill);
-	wait_start(arg, request, service, upstream_wait_closed, 0, done_closed);
+	wait_start(arg, request, service, WAITERS_CLOSED, 0, done_closed);
 }
 
 /* A request that waits for a look-up. */

@@ -321,7 +321,8 @@ fleet_dump(const struct fleet *fleet)
 		    "failures=%u last_error=\"%s\"",
 		    upstream_state_name(status.upstream.state), status.paused ? "yes" : "no",
 		    status.failing_until != 0 ? "yes" : "no", status.upstream.address, status.clients, status.held,
-		    (unsigned long long)status.upstream.attempts, (unsigned long long)status.upstream.connects,
+		    (unsigned long long)status.upstream.counters.attempts,
+		    (unsigned long long)status.upstream.counters.connects,
 		    status.upstream.failures, status.upstream.last_error);
 	}
 }

@@ -50,7 +50,7 @@ service_heed(void *arg, uint32_t conn, uint32_t active)
 	struct table_conn *record;
 
 	if (lent && service->upstream != NULL)
-		conn = upstream_lent_conn(service->upstream);
+		conn = upstream_lent(service->upstream);
 	if (conn == 0 || dial->user_timeout == 0)
 		return;
 	record = &service->table->conns[conn];
@@ -68,7 +68,7 @@ service_attached(void *arg)
 	struct service *service = arg;
 
 	if (service->upstream != NULL)
-		upstream_relayed(service->upstream);
+		upstream_tell(service->upstream, PCONN_RELAYED);
 }
 
 static void
@@ -150,44 +150,29 @@ service_on_ready(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->shared != NULL)
+	if (service->shared != NULL) {
+		shared_move(service->shared, upstream_moves(service->upstream));
 		shared_serve(service->shared);
+	}
 	crowd_serve(service->crowd);
 	service_share_leave(service);
 }
 
 static void
-service_on_drop(void *arg)
+service_on_lost(void *arg, uint16_t endpoint)
 {
 	struct service *service = arg;
 
 	if (service->shared != NULL)
 		shared_drop(service->shared);
-}
-
-static void
-service_on_move(void *arg, bool moves)
-{
-	struct service *service = arg;
-
-	if (service->shared != NULL)
-		shared_move(service->shared, moves);
-}
-
-static void
-service_on_leave(void *arg, uint16_t endpoint)
-{
-	struct service *service = arg;
-
-	crowd_cut(service->crowd, endpoint, CLOSING_WITHDRAWN);
+	else
+		crowd_cut(service->crowd, endpoint, CLOSING_WITHDRAWN);
 }
 
 static const struct upstream_callbacks service_upstream_callbacks = {
 	.event = service_on_event,
 	.ready = service_on_ready,
-	.drop = service_on_drop,
-	.move = service_on_move,
-	.leave = service_on_leave,
+	.lost = service_on_lost,
 };
 
 /* Its record is free for another. */

@@ -131,7 +131,7 @@ service_close(struct service *service, uid_t uid, bool kill)
 {
 	service_set_administered(service, TABLE_ADMIN_CLOSED, uid);
 	service_note_order(service, uid, kill ? "closed, with all clients," : "closed");
-	upstream_close(service->upstream);
+	upstream_tell(service->upstream, PCONN_CLOSE);
 	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
 }
 
@@ -140,7 +140,7 @@ service_drain(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_DRAINED, uid);
 	service_note_order(service, uid, "drained");
-	upstream_drain(service->upstream);
+	upstream_tell(service->upstream, PCONN_DRAIN);
 	crowd_serve(service->crowd);
 }
 
@@ -149,7 +149,7 @@ service_open(struct service *service, uid_t uid)
 {
 	service_set_administered(service, TABLE_ADMIN_NONE, uid);
 	service_note_order(service, uid, "opened");
-	upstream_open(service->upstream);
+	upstream_tell(service->upstream, PCONN_OPEN);
 }
 
 struct service_visit {

@@ -12,7 +12,7 @@ service_lend(void *arg)
 {
 	struct service *service = arg;
 
-	return service->upstream == NULL ? 0 : upstream_lend(service->upstream);
+	return service->upstream == NULL ? 0 : upstream_take(service->upstream);
 }
 
 static void
@@ -20,7 +20,7 @@ service_lent(void *arg, uint32_t conn)
 {
 	struct service *service = arg;
 
-	upstream_lent(service->upstream, conn);
+	upstream_taken(service->upstream, conn);
 }
 
 static void
@@ -73,7 +73,7 @@ service_rested(void *arg)
 	struct service *service = arg;
 
 	if (service->upstream != NULL)
-		upstream_let_go(service->upstream);
+		upstream_let_go(service->upstream, true);
 }
 
 static const struct shared_callbacks service_shared_callbacks = {

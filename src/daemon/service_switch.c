@@ -40,12 +40,12 @@ static void
 switch_pause(struct service *service, bool kill)
 {
 	crowd_pause(service->crowd, kill);
-	upstream_obey(service->upstream);
+	upstream_let_go(service->upstream, false);
 	if (service->shared == NULL)
 		return;
 	shared_pause(service->shared);
 	if (kill)
-		upstream_let_go(service->upstream);
+		upstream_let_go(service->upstream, true);
 }
 
 void
@@ -78,7 +78,7 @@ service_resume(struct service *service, uid_t uid)
 	peer_user(uid, user, sizeof user);
 	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
 	crowd_unpause(service->crowd);
-	upstream_obey(service->upstream);
+	upstream_let_go(service->upstream, false);
 	if (service->shared != NULL)
 		shared_unpause(service->shared);
 	return true;

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 
 #include "keep/table.h"
-#include "upstream/upstream.h"
+#include "upstream/upstream_log.h"
+#include "upstream/upstream_settings.h"
 #include "upstream/record.h"
 
 struct handlers;

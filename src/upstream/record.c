@@ -48,3 +48,16 @@ record_text(char *place, size_t size, const char *text)
 	memmove(place, text, length);
 	place[length] = '\0';
 }
+
+void
+record_address(const struct upstream_record *record, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	const struct endpoint *endpoint = endpoints_find(&record->endpoints, number);
+	struct address address;
+
+	ret_text[0] = '\0';
+	if (endpoint == NULL)
+		return;
+	endpoint_address(endpoint, &address);
+	address_format(&address, ret_text);
+}

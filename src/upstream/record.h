@@ -19,6 +19,7 @@
 #define RECORD_ERROR_SIZE 512
 #define RECORD_ADDRESS_SIZE 120 /* of a socket: "unix:" and 107 bytes */
 #define RECORD_NOTICES    65 /* one with the notify program, 64 that wait */
+#define RECORD_WITHDRAWN  "withdrawn by the look-up" /* why a connection is given up */
 
 struct record_place {
 	struct pconn pconn;
@@ -92,6 +93,15 @@ record_current(struct upstream_record *record)
 {
 	return &record->place[record->current & 1];
 }
+
+static inline const struct pconn *
+record_pconn(const struct upstream_record *record)
+{
+	return &record->place[record->current & 1].pconn;
+}
+
+/* Where an endpoint is, for people; "" for a number that is stale. */
+void record_address(const struct upstream_record *record, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE]);
 
 /* A copy of it to make a step in; record_commit() puts it in force. */
 struct record_place *record_open(struct upstream_record *record);

@@ -1,17 +1,428 @@
 #include "upstream/upstream.h"
 
+#include <assert.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "keep/crash.h"
 #include "keep/recover.h"
-#include "upstream/upstream_parts.h"
+#include "upstream/handlers.h"
+#include "upstream/in_use.h"
+#include "upstream/listing.h"
 
-#define UPSTREAM_GONE "the service was removed"
+struct upstream {
+	struct table *table;                        /* borrowed */
+	uint16_t service;
+	const char *name;                           /* borrowed: the table's */
+	const struct upstream_settings *settings;   /* borrowed */
+	struct pconn_settings pconn;                /* theirs, as the machine is to see them */
+	struct endpoints_settings endpoints;        /* likewise */
+	const struct upstream_callbacks *callbacks; /* borrowed */
+	void *arg;                                  /* borrowed */
+	struct upstream_record *record;             /* borrowed: the table's */
+	struct machine *machine;                    /* owned */
+	struct upstream_log *log;                   /* owned */
+	struct listing *listing;                    /* owned */
+	struct pool *pool;                          /* owned */
+	struct in_use *in_use;                      /* owned */
+	struct handlers *handlers;                  /* owned */
+	struct waiters *waiters;                    /* owned */
+	struct loop_timer failing;                  /* the end of a failure by order */
+	bool refused, was_up, moved;                /* as it was when clients were served */
+	unsigned held;
+	int64_t ended_age;                          /* of the last unused one that ended */
+};
+
+/* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
+ * lent. */
+static unsigned
+upstream_waiting(const struct upstream *upstream)
+{
+	return upstream->settings->shared && upstream->held > 1 ? 1 : upstream->held;
+}
+
+static unsigned
+upstream_ready(const struct upstream *upstream)
+{
+	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (in_use_lent(upstream->in_use) != 0);
+}
+
+/* The attempt's look-up and dials, of which no more is told, but that it fails by order. */
+static void
+upstream_end_attempt(struct upstream *upstream, bool fails)
+{
+	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
+
+	listing_leave(upstream->listing, LISTING_ATTEMPT);
+	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
+	machine_forget_dials(upstream->machine);
+	if (!fails)
+		return;
+	upstream_log_set_failing(upstream->log);
+	machine_push_event(upstream->machine, dialling ? PCONN_DIAL_FAILED : PCONN_LOOKUP_FAILED);
+}
+
+static void
+upstream_drop(struct upstream *upstream)
+{
+	upstream_end_attempt(upstream, false);
+	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
+	in_use_drop(upstream->in_use);
+}
+
+/* Tells the event to whoever wants it; then, with handle, runs its handler. */
+static void
+upstream_report(struct upstream *upstream, bool report, bool handle)
+{
+	struct upstream_event event = report ? upstream_log_report(upstream->log) : upstream_log_last(upstream->log);
+
+	if (report) {
+		upstream->callbacks->event(upstream->arg, &event);
+		handlers_notify(upstream->handlers, &event);
+	}
+	if (handle && !handlers_run(upstream->handlers, &event))
+		machine_push_event(upstream->machine, PCONN_HANDLED);
+}
+
+/* Of dials that are over all is told already; of a dead worker's nothing is left. */
+static void
+upstream_dial(struct upstream *upstream, bool go)
+{
+	if (!pool_is_attempting(upstream->pool) && !machine_has_dials(upstream->machine))
+		pool_start(upstream->pool, POOL_ATTEMPT, 1);
+	else if (go)
+		pool_go(upstream->pool);
+}
+
+/* P14's error of a closed one. */
+static const char *
+upstream_closed_error(const struct upstream *upstream)
+{
+	return record_pconn(upstream->record)->ending == PCONN_END_ABORT ? upstream->record->abort_error :
+	    "persistent connection closed";
+}
+
+static void
+upstream_answer_waiters(struct upstream *upstream, unsigned todo)
+{
+	struct waiters *waiters = upstream->waiters;
+
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, NULL);
+	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
+		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, upstream_closed_error(upstream));
+	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
+		waiters_answer(waiters, WAITERS_RESULT, upstream->record->last_error);
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		waiters_answer(waiters, WAITERS_CLOSED, NULL);
+}
+
+/* Does what the machine says; in is what it was told. */
+static void
+upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
+{
+	if ((todo & PCONN_DO_DROP) != 0)
+		upstream_drop(upstream);
+	if ((todo & PCONN_DO_EXPIRED) != 0)
+		upstream->record->counters.expiries++;
+	if ((todo & PCONN_DO_REST) != 0)
+		upstream_log_rest(upstream->log, upstream->ended_age);
+	upstream_answer_waiters(upstream, todo);
+	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
+		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
+	if ((todo & PCONN_DO_FAIL) != 0)
+		upstream_end_attempt(upstream, true);
+	if ((todo & PCONN_DO_LOOKUP) != 0)
+		listing_ask(upstream->listing, LISTING_ATTEMPT);
+	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
+		upstream_dial(upstream, (todo & PCONN_DO_GO) != 0);
+	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
+		machine_forget_offers(upstream->machine); /* it was taken back */
+	if ((todo & PCONN_DO_FILL) != 0)
+		pool_start(upstream->pool, POOL_FILL,
+		    pconn_wanted(record_pconn(upstream->record), &upstream->pconn, in));
+	CRASH_POINT(UPSTREAM_ACTED);
+}
+
+static void
+upstream_step(struct upstream *upstream, const struct machine_input *input)
+{
+	struct pconn_input given = input->input, *in = &given;
+	struct record_place *place;
+	unsigned todo;
+
+	upstream_log_note_dial(upstream->log, in->event, input->number, input->error);
+	in->now = clock_now();
+	in->roll = machine_roll(NULL);
+	in->held = upstream_waiting(upstream);
+	in->ready = upstream_ready(upstream);
+	in->dialling = pool_dialling(upstream->pool);
+	in->paused = table_is_paused(upstream->table, upstream->service);
+	in->in_use = in_use_is_busy(upstream->in_use);
+	in->failing = table_is_failing(upstream->table, upstream->service);
+	if (in->event == PCONN_ENDED)
+		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
+	todo = machine_step(upstream->machine, &upstream->pconn, in, &place);
+	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo,
+	    in_use_is_withdrawing(upstream->in_use));
+	record_commit(upstream->record);
+	in_use_note(upstream->in_use, in->event);
+	if (in->event == PCONN_RENEW)
+		upstream->record->renewed = 0;
+	if (in->same)
+		log_debug(upstream->name, "%s, again", upstream->record->last_error);
+	upstream_act(upstream, todo, in);
+}
+
+/* P20 keeps the current connection; here that is the clients', or the lent one, and the ones nobody has are of no
+ * use. */
+static void
+upstream_end_unused(struct upstream *upstream)
+{
+	const struct pconn *p = record_pconn(upstream->record);
+
+	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE ||
+	    in_use_lent(upstream->in_use) != 0)
+		return;
+	upstream_drop(upstream);
+	upstream_log_set_end(upstream->log, "");
+	machine_push_event(upstream->machine, PCONN_LOST);
+}
+
+/* Lets clients have what is ready, or have them refused, or leave what they share. */
+static void
+upstream_serve(struct upstream *upstream)
+{
+	const struct pconn *p = record_pconn(upstream->record);
+	bool refuses = upstream_refuses(upstream), up = upstream_is_up(upstream), moves = upstream_moves(upstream);
+	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->pconn), held;
+
+	if (pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || refuses != upstream->refused ||
+	    up != upstream->was_up || moves != upstream->moved) {
+		upstream->refused = refuses;
+		upstream->was_up = up;
+		upstream->moved = moves;
+		upstream->callbacks->ready(upstream->arg);
+	}
+	held = upstream_waiting(upstream);
+	if (p->state == PCONN_CONNECTED)
+		pool_trim(upstream->pool, in_use_lent(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
+}
+
+/* P26: with no event and no new attempt. */
+static void
+upstream_resume(struct upstream *upstream)
+{
+	const struct pconn *p = record_pconn(upstream->record);
+	struct pconn_input in = { .event = PCONN_HELD, .held = upstream_waiting(upstream) };
+	unsigned todo = pconn_resume(p);
+	bool connected = p->state == PCONN_CONNECTED && !p->lost, standby = connected && upstream->settings->shared;
+	bool dialling = p->state == PCONN_DIAL && !p->doomed;
+
+	endpoints_resume(&upstream->record->endpoints, clock_now());
+	pool_adopt(upstream->pool, connected || dialling, standby);
+	listing_resume(upstream->listing);
+	in_use_resume(upstream->in_use);
+	if (dialling && pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0)
+		machine_push_dial(upstream->machine, PCONN_DIALED, pool_first(upstream->pool), NULL, false);
+	upstream_act(upstream, todo, &in);
+	machine_push_event(upstream->machine, PCONN_HELD);
+}
+
+/* Goes on with what the record says, or begins. */
+static void
+upstream_begin(struct upstream *upstream)
+{
+	machine_begin(upstream->machine);
+	if (upstream->record->begun && record_pconn(upstream->record)->state != PCONN_NEW) {
+		upstream_resume(upstream);
+	} else {
+		upstream->record->begun = 1;
+		pool_adopt(upstream->pool, false, false);
+		in_use_forget(upstream->in_use);
+	}
+	machine_began(upstream->machine);
+}
+
+/* Tells the machine all that was pushed, and does what it says. */
+static void
+upstream_on_turn(void *arg)
+{
+	struct upstream *upstream = arg;
+	struct machine_input input;
+
+	if (!machine_has_begun(upstream->machine))
+		upstream_begin(upstream);
+	while (machine_next(upstream->machine, &input)) {
+		upstream_step(upstream, &input);
+		mem_free(input.error);
+		upstream_end_unused(upstream);
+	}
+	machine_rest(upstream->machine);
+	lookup_refresh(listing_lookup(upstream->listing), machine_is_to_stay(upstream->machine));
+	upstream_log_note_state(upstream->log, in_use_lent(upstream->in_use) != 0, upstream_refuses(upstream));
+	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
+	upstream_serve(upstream);
+	in_use_tend_standby(upstream->in_use);
+}
+
+static void
+upstream_on_handled(void *arg)
+{
+	const struct upstream *upstream = arg;
+
+	machine_push_event(upstream->machine, PCONN_HANDLED);
+}
+
+static void
+upstream_on_listed(void *arg, enum listing_asker asker, const char *error, bool aborts)
+{
+	struct upstream *upstream = arg;
+
+	upstream->endpoints = upstream_settings_endpoints(upstream->settings, upstream->record->random);
+	if (asker == LISTING_STANDBY)
+		pool_tell_standby(upstream->pool, error != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
+	if (asker != LISTING_ATTEMPT)
+		return;
+	if (error != NULL)
+		upstream_log_set_error(upstream->log, "", error);
+	if (aborts)
+		machine_push_abort(upstream->machine, error);
+	machine_push_event(upstream->machine, error != NULL ? PCONN_LOOKUP_FAILED : PCONN_LOOKED_UP);
+}
+
+static void
+upstream_on_changed(void *arg)
+{
+	struct upstream *upstream = arg;
+
+	pool_tell_standby(upstream->pool, STANDBY_WAKE);
+	machine_push_event(upstream->machine, PCONN_WAKE);
+}
+
+static const struct listing_callbacks upstream_listing_callbacks = {
+	.listed = upstream_on_listed, .changed = upstream_on_changed
+};
+
+static void
+upstream_on_offered(void *arg, uint16_t number)
+{
+	const struct upstream *upstream = arg;
+
+	machine_push_dial(upstream->machine, PCONN_OFFERED, number, NULL, false);
+}
+
+static void
+upstream_on_dialled(void *arg, enum pool_purpose purpose, uint16_t number)
+{
+	struct upstream *upstream = arg;
+	char address[ADDRESS_TEXT_SIZE];
+
+	if (purpose == POOL_STANDBY) {
+		record_address(upstream->record, number, address);
+		log_debug(upstream->name, "standby %s is ready", address);
+	}
+	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
+		machine_push_dial(upstream->machine, PCONN_DIALED, number, NULL, false);
+	machine_look(upstream->machine);
+}
+
+/* One endpoint's word is not the service's: only where no other has done better it ends all attempts (P23).  A
+ * standby's or a health dial's word ends none. */
+static void
+upstream_on_dial_failed(void *arg, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
+    const char *abort)
+{
+	struct upstream *upstream = arg;
+	char address[ADDRESS_TEXT_SIZE];
+
+	record_address(upstream->record, number, address);
+	if (purpose != POOL_ATTEMPT)
+		log_debug(upstream->name, "%sdial %s: %s%s", purpose == POOL_STANDBY ? "standby: " : "", address,
+		    error, further ? "; others are dialled" : "");
+	if (purpose == POOL_ATTEMPT || (purpose == POOL_FILL && !further)) {
+		if (abort != NULL)
+			machine_push_abort(upstream->machine, abort);
+		machine_push_dial(upstream->machine, PCONN_DIAL_FAILED, number, error, further);
+	}
+	if (!further)
+		machine_look(upstream->machine);
+}
+
+static void
+upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text)
+{
+	struct upstream *upstream = arg;
+	char error[RECORD_ERROR_SIZE], address[ADDRESS_TEXT_SIZE];
+	bool lasts = upstream->settings->shared && age >= PCONN_YOUNG;
+
+	record_address(upstream->record, number, address);
+	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
+	    *text == '\0' ? "" : ": ", text);
+	if (role == TABLE_ROLE_STANDBY) {
+		log_debug(upstream->name, "standby %s: %s", address, error);
+		return;
+	}
+	if (in_use_lent(upstream->in_use) != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
+	    machine_undo_dialled(upstream->machine, error)))
+		return; /* it was one too many, or the machine did not know it yet */
+	upstream->ended_age = age;
+	if (in_use_take_over(upstream->in_use, age)) {
+		upstream_log_set_reason(upstream->log, error);
+		return;
+	}
+	if (age < PCONN_YOUNG)
+		upstream_log_set_error(upstream->log, address, error);
+	else if (lasts)
+		upstream_log_set_reason(upstream->log, error);
+	else
+		log_debug(upstream->name, "%s: %s", address, error);
+	machine_push(upstream->machine,
+	    (struct pconn_input){ .event = lasts ? PCONN_LOST : PCONN_ENDED, .age = age });
+}
+
+/* While connected no event tells it. */
+static void
+upstream_on_turned(void *arg, uint16_t number, bool good)
+{
+	const struct upstream *upstream = arg;
+
+	if (record_pconn(upstream->record)->state == PCONN_CONNECTED)
+		upstream_log_turned(upstream->log, number, good);
+}
+
+static void
+upstream_on_spoke(void *arg)
+{
+	struct upstream *upstream = arg;
+
+	upstream->ended_age = 0;
+	machine_push_event(upstream->machine, PCONN_SPOKE);
+}
+
+static void
+upstream_look_up_standby(void *arg)
+{
+	const struct upstream *upstream = arg;
+
+	listing_ask(upstream->listing, LISTING_STANDBY);
+}
+
+static void
+upstream_leave_standby(void *arg)
+{
+	const struct upstream *upstream = arg;
+
+	listing_leave(upstream->listing, LISTING_STANDBY);
+}
+
+static const struct pool_callbacks upstream_pool_callbacks = {
+	.offered = upstream_on_offered, .dialled = upstream_on_dialled, .failed = upstream_on_dial_failed,
+	.ended = upstream_on_ended, .turned = upstream_on_turned, .spoke = upstream_on_spoke,
+	.look_up = upstream_look_up_standby, .leave = upstream_leave_standby, .roll = machine_roll
+};
 
 /* By order no more. */
 static void
@@ -22,30 +433,39 @@ upstream_on_failed(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	upstream->table->services[upstream->service].failing.value = 0;
-	table_history_add(upstream->table, upstream->service, UPSTREAM_NOTE, "the failure by order is over");
-	log_notice(upstream->name, "the failure by order of %s is over; it is connected anew", upstream->failing_by);
-	upstream_push(upstream, (struct pconn_input){ .event = PCONN_HELD });
+	upstream_log_end_order(upstream->log);
+	machine_push_event(upstream->machine, PCONN_HELD);
 }
 
 static void
-upstream_on_turn(evutil_socket_t fd, short what, void *arg)
+upstream_set(struct upstream *upstream, const struct upstream_settings *settings)
 {
-	struct upstream *upstream = arg;
-
-	(void)fd;
-	(void)what;
-	if (!upstream->begun)
-		upstream_begin(upstream);
-	upstream_run(upstream);
+	upstream->settings = settings;
+	upstream->pconn = upstream_settings_pconn(settings);
+	upstream->endpoints = upstream_settings_endpoints(settings, upstream->record->random);
 }
 
 static void
-upstream_make_lookup(struct upstream *upstream)
+upstream_make_parts(struct upstream *upstream, struct event_base *loop)
 {
-	upstream->lookup = lookup_new(upstream->loop, upstream->name, &upstream->settings->lookup,
-	    &upstream->table->services[upstream->service].groups[TABLE_GROUP_LOOKUP], upstream->record,
-	    &upstream_lookup_callbacks, upstream);
-	upstream_tell_passed_over(upstream);
+	const struct upstream_settings *settings = upstream->settings;
+	struct table *table = upstream->table;
+	uint16_t service = upstream->service;
+
+	upstream->machine = machine_new(loop, table, service, upstream_on_turn, upstream);
+	upstream->log = upstream_log_new(loop, table, service);
+	upstream->listing = listing_new(loop, table, service, &settings->lookup, &upstream_listing_callbacks,
+	    upstream);
+	upstream->pool = pool_new(loop, table, service, &upstream->record->endpoints,
+	    &(struct pool_settings){ &settings->dial, &settings->hello, &upstream->endpoints, &upstream->pconn },
+	    &upstream_pool_callbacks, upstream);
+	upstream->in_use = in_use_new(&(struct in_use_parts){ .table = table, .service = service,
+	    .endpoints = &upstream->endpoints, .log = upstream->log, .machine = upstream->machine,
+	    .pool = upstream->pool,
+	    .lost = upstream->callbacks->lost, .arg = upstream->arg }, settings);
+	upstream->handlers = handlers_new(loop, settings, &table->services[service], upstream->record,
+	    upstream_on_handled, upstream);
+	upstream->waiters = waiters_new(loop);
 }
 
 struct upstream *
@@ -53,74 +473,37 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
     const struct upstream_callbacks *callbacks, void *arg)
 {
 	struct upstream *upstream = mem_new(1, sizeof *upstream);
-	struct table_service *record = &table->services[service];
-	struct pool_settings connecting;
 
-	upstream->loop = loop;
 	upstream->table = table;
 	upstream->service = service;
-	upstream->name = record->name;
-	upstream->settings = settings;
+	upstream->name = table->services[service].name;
 	upstream->callbacks = callbacks;
 	upstream->arg = arg;
 	upstream->record = record_of(table, service);
-	upstream_note_settings(upstream);
-	connecting = upstream_pool_settings(upstream);
-	upstream_find_lent(upstream);
-	if (getrandom(&upstream->random, sizeof upstream->random, GRND_NONBLOCK) != sizeof upstream->random ||
-	    upstream->random == 0)
-		upstream->random = (uint64_t)clock_now() | 1;
-	recover_end_programs_of(record);
-	if (!upstream->record->begun)
-		record_clear(upstream->record);
-	STAILQ_INIT(&upstream->inputs);
-	upstream->stock = (struct stock){ .size = sizeof(struct upstream_input), .number = 4 };
-	loop_timer_init(&upstream->turn, loop, upstream_on_turn, upstream);
-	loop_timer_init(&upstream->timer, loop, upstream_on_timer, upstream);
-	loop_timer_init(&upstream->still, loop, upstream_on_still, upstream);
+	upstream_set(upstream, settings);
+	recover_end_programs_of(&table->services[service]);
 	loop_timer_init(&upstream->failing, loop, upstream_on_failed, upstream);
-	loop_timer_init(&upstream->tending, loop, upstream_on_tending, upstream);
-	record_text(upstream->failing_by, sizeof upstream->failing_by, "an operator");
-	upstream_make_lookup(upstream);
-	upstream->pool = pool_new(loop, table, service, &upstream->record->endpoints, &connecting,
-	    &upstream_pool_callbacks,
-	    upstream);
-	upstream->handlers = handlers_new(loop, settings, record, upstream->record, upstream_on_handled, upstream);
-	upstream->waiters = waiters_new(loop);
-	loop_timer_soon(&upstream->turn);
+	upstream_make_parts(upstream, loop);
 	return upstream;
 }
 
 void
 upstream_free(struct upstream *upstream)
 {
-	struct upstream_input *input;
-
 	if (upstream == NULL)
 		return;
-	if (!upstream->begun)
+	if (!machine_has_begun(upstream->machine))
 		pool_adopt(upstream->pool, false, false);
 	pool_free(upstream->pool);
-	lookup_leave(upstream->asking);
-	lookup_free(upstream->lookup);
+	in_use_free(upstream->in_use);
+	listing_free(upstream->listing);
 	handlers_free(upstream->handlers);
-	waiters_free(upstream->waiters, UPSTREAM_GONE);
-	while ((input = STAILQ_FIRST(&upstream->inputs)) != NULL)
-		upstream_free_input(upstream, input);
-	stock_clear(&upstream->stock);
-	loop_timer_stop(&upstream->turn);
-	loop_timer_stop(&upstream->timer);
-	loop_timer_stop(&upstream->still);
+	waiters_free(upstream->waiters, "the service was removed");
+	upstream_log_free(upstream->log);
+	machine_free(upstream->machine);
 	loop_timer_stop(&upstream->failing);
-	loop_timer_stop(&upstream->tending);
 	record_clear(upstream->record);
 	mem_free(upstream);
-}
-
-static void
-upstream_push_event(struct upstream *upstream, enum pconn_event event)
-{
-	upstream_push(upstream, (struct pconn_input){ .event = event });
 }
 
 void
@@ -129,20 +512,24 @@ upstream_set_held(struct upstream *upstream, unsigned held)
 	if (held == upstream->held)
 		return;
 	upstream->held = held;
-	upstream_push_event(upstream, PCONN_HELD);
+	upstream_log_set_held(upstream->log, upstream->settings->pconn.hold_retry > 0 ? held : 0);
+	machine_push_event(upstream->machine, PCONN_HELD);
 }
 
 uint32_t
 upstream_take(struct upstream *upstream)
 {
+	const struct pconn *p = record_pconn(upstream->record);
+	bool shared = upstream->settings->shared;
 	uint32_t conn;
 
-	if (!upstream_gives(upstream) || upstream_pconn(upstream)->state != PCONN_CONNECTED)
+	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
+	    (shared && (in_use_lent(upstream->in_use) != 0 || p->lost)))
 		return 0;
-	conn = pool_take(upstream->pool, upstream->settings->warm_max_age);
+	conn = pool_take(upstream->pool, shared ? 0 : upstream->settings->warm_max_age);
 	/* All were too old; of one that has ended the loop will tell. */
-	if (conn == 0 && pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0)
-		upstream_push_event(upstream, PCONN_HELD);
+	if (conn == 0 && !shared && pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0)
+		machine_push_event(upstream->machine, PCONN_HELD);
 	return conn;
 }
 
@@ -150,13 +537,12 @@ void
 upstream_taken(struct upstream *upstream, uint32_t conn)
 {
 	pool_taken(upstream->pool, conn);
-	upstream_push_event(upstream, PCONN_TAKEN);
-}
-
-void
-upstream_relayed(struct upstream *upstream)
-{
-	upstream_push_event(upstream, PCONN_RELAYED);
+	if (!upstream->settings->shared) {
+		machine_push_event(upstream->machine, PCONN_TAKEN);
+		return;
+	}
+	assert(table_conn_is_shared(upstream->table, conn));
+	in_use_lend(upstream->in_use, conn);
 }
 
 void
@@ -166,129 +552,66 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 	int64_t age = clock_now() - record->since;
 	char address[ADDRESS_TEXT_SIZE], text[RECORD_ERROR_SIZE];
 
-	if (upstream_is_failing(upstream))
+	if (table_is_failing(upstream->table, upstream->service))
 		return;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-		upstream_address(upstream, record->endpoint, address);
-		upstream_set_error(upstream, address, text);
+		record_address(upstream->record, record->endpoint, address);
+		upstream_log_set_error(upstream->log, address, text);
 	}
 	pool_note_unused(upstream->pool, record->endpoint, record->since);
-	upstream_push(upstream, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
+	machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
+}
+
+uint32_t
+upstream_lent(const struct upstream *upstream)
+{
+	return in_use_lent(upstream->in_use);
+}
+
+bool
+upstream_moves(const struct upstream *upstream)
+{
+	return in_use_moves(upstream->in_use);
+}
+
+void
+upstream_lost(struct upstream *upstream, const char *reason)
+{
+	in_use_lost(upstream->in_use, reason);
 }
 
 bool
 upstream_refuses(const struct upstream *upstream)
 {
-	const struct pconn *p = upstream_pconn(upstream);
-
-	if (upstream->asked_to_end)
-		return true;
-	return !upstream->asked_to_open && (pconn_is_closed(p) || upstream_is_draining(upstream));
+	return machine_refuses(upstream->machine, in_use_lent(upstream->in_use) != 0);
 }
 
 bool
 upstream_is_up(const struct upstream *upstream)
 {
-	const struct pconn *p = upstream_pconn(upstream);
-
-	if (upstream_is_failing(upstream))
-		return false;
-	switch ((enum pconn_state)p->state) {
-	case PCONN_NEW: case PCONN_IDLE:
-		return true;
-	case PCONN_CONNECTED:
-		return !p->lost;
-	case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL: case PCONN_FAILED:
-		return p->failures == 0;
-	case PCONN_WAIT: case PCONN_DISCONNECTED:
-		return p->failures == 0 && p->retry_at <= clock_now();
-	case PCONN_CLOSED: case PCONN_STATES:
-		return false;
-	}
-	return false;
-}
-
-/* What was found out is void. */
-static void
-upstream_begin_anew(struct upstream *upstream)
-{
-	lookup_leave(upstream->asking);
-	upstream->asking = NULL;
-	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
-	lookup_free(upstream->lookup);
-	endpoints_renew(&upstream->record->endpoints, clock_now());
-	upstream->record->lookup = (struct lookup_record){ 0 };
-	memset(upstream->record->passed_over, 0, sizeof upstream->record->passed_over);
-	upstream_make_lookup(upstream);
-	upstream->record->renewed = 1;
-	if (upstream->begun)
-		upstream_push_renewal(upstream);
+	return machine_is_up(upstream->machine);
 }
 
 void
-upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew)
+upstream_tell(struct upstream *upstream, enum pconn_event event)
 {
-	struct pool_settings connecting;
-
-	upstream->settings = settings;
-	upstream_note_settings(upstream);
-	connecting = upstream_pool_settings(upstream);
-	pool_set(upstream->pool, &connecting);
-	handlers_set(upstream->handlers, settings);
-	if (anew) {
-		upstream_begin_anew(upstream);
-		return;
-	}
-	lookup_set(upstream->lookup, &settings->lookup);
-	upstream_push_event(upstream, PCONN_HELD); /* perhaps more or fewer are to be kept warm */
+	machine_tell(upstream->machine, event);
 }
 
 void
-upstream_reconnect(struct upstream *upstream)
+upstream_let_go(struct upstream *upstream, bool lets)
 {
-	upstream_push_event(upstream, PCONN_RECONNECT);
-}
-
-void
-upstream_obey(struct upstream *upstream)
-{
-	upstream->let_go = false;
-	upstream_push_event(upstream, PCONN_HELD);
-}
-
-void
-upstream_let_go(struct upstream *upstream)
-{
-	upstream->let_go = true;
-	if (upstream->moving && !upstream_is_paused(upstream))
-		loop_timer_soon(&upstream->tending); /* its borrower is at work with it */
-	else
-		upstream_push_event(upstream, PCONN_HELD);
+	in_use_let_go(upstream->in_use, lets);
 }
 
 bool
 upstream_is_at_rest(const struct upstream *upstream)
 {
-	if (upstream->lent != 0 || pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || pool_dialling(upstream->pool) >
-	    0)
-		return false;
-	switch ((enum pconn_state)upstream_pconn(upstream)->state) {
-	case PCONN_IDLE: case PCONN_WAIT: case PCONN_DISCONNECTED: case PCONN_CLOSED:
-		return true;
-	case PCONN_NEW: case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL:
-	case PCONN_FAILED: case PCONN_CONNECTED: case PCONN_STATES:
-		return false;
-	}
-	return false;
-}
+	uint8_t state = record_pconn(upstream->record)->state;
 
-int64_t
-upstream_failing_left(const struct upstream *upstream)
-{
-	int64_t left = (int64_t)upstream->table->services[upstream->service].failing.value - clock_now();
-
-	return left > 0 ? left : 0;
+	return upstream_ready(upstream) == 0 && pool_dialling(upstream->pool) == 0 && (state == PCONN_IDLE ||
+	    state == PCONN_WAIT || state == PCONN_DISCONNECTED || state == PCONN_CLOSED);
 }
 
 void
@@ -296,93 +619,81 @@ upstream_fail(struct upstream *upstream, const char *by)
 {
 	int64_t until = (int64_t)upstream->table->services[upstream->service].failing.value;
 
-	if (until == 0) {
-		loop_timer_stop(&upstream->failing);
-	} else {
-		record_text(upstream->failing_by, sizeof upstream->failing_by, by);
-		loop_timer_at(&upstream->failing, until);
+	if (until != 0)
+		upstream_log_set_order(upstream->log, by);
+	loop_timer_at(&upstream->failing, until != 0 ? until : CLOCK_NEVER);
+	machine_push_event(upstream->machine, PCONN_HELD);
+}
+
+void
+upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew)
+{
+	upstream_set(upstream, settings);
+	upstream_log_set_held(upstream->log, settings->pconn.hold_retry > 0 ? upstream->held : 0);
+	in_use_set(upstream->in_use, settings);
+	pool_set(upstream->pool,
+	    &(struct pool_settings){ &settings->dial, &settings->hello, &upstream->endpoints, &upstream->pconn });
+	handlers_set(upstream->handlers, settings);
+	if (!anew) {
+		listing_set(upstream->listing, &settings->lookup);
+		machine_push_event(upstream->machine, PCONN_HELD); /* perhaps more or fewer are to be kept warm */
+		return;
 	}
-	upstream_push_event(upstream, PCONN_HELD);
+	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
+	listing_renew(upstream->listing, &settings->lookup); /* what was found out is void */
+	upstream->record->renewed = 1;
+	if (machine_has_begun(upstream->machine))
+		machine_push_renewal(upstream->machine);
 }
 
-static void
-upstream_end(struct upstream *upstream, enum pconn_event event)
+struct waiter *
+upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callback, void *arg)
 {
-	upstream->asked_to_end = true;
-	upstream->asked_to_open = false;
-	upstream_push_event(upstream, event);
-}
+	struct waiter *waiter = waiters_add(upstream->waiters, kind, callback, arg);
+	bool refuses = upstream_refuses(upstream), closed = kind == WAITERS_CLOSED;
+	const struct pconn *p = record_pconn(upstream->record);
 
-void
-upstream_close(struct upstream *upstream)
-{
-	upstream_end(upstream, PCONN_CLOSE);
-}
-
-void
-upstream_drain(struct upstream *upstream)
-{
-	upstream_end(upstream, PCONN_DRAIN);
-}
-
-void
-upstream_open(struct upstream *upstream)
-{
-	upstream->asked_to_end = false;
-	upstream->asked_to_open = true;
-	upstream_push_event(upstream, PCONN_OPEN);
-}
-
-const char *
-upstream_closed_error(const struct upstream *upstream)
-{
-	return upstream_pconn(upstream)->ending == PCONN_END_ABORT ? upstream->record->abort_error :
-	    "persistent connection closed";
-}
-
-/* P13, P14. */
-static struct upstream_waiter *
-upstream_ask_connected(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg)
-{
-	struct upstream_waiter *waiter = waiters_add(upstream->waiters, kind, answer, arg);
-
-	if (upstream_refuses(upstream))
+	if (closed ? refuses && p->state == PCONN_CLOSED : !refuses && pconn_is_connected(p) &&
+	    !in_use_is_lost(upstream->in_use))
+		waiters_answer_one(waiter, NULL);
+	else if (!closed && refuses)
 		waiters_answer_one(waiter, upstream_closed_error(upstream));
-	else if (pconn_is_connected(upstream_pconn(upstream)) && !upstream->lost)
-		waiters_answer_one(waiter, NULL);
-	return waiter;
-}
-
-struct upstream_waiter *
-upstream_wait(struct upstream *upstream, upstream_answer *answer, void *arg)
-{
-	return upstream_ask_connected(upstream, WAITERS_CONNECTED, answer, arg);
-}
-
-struct upstream_waiter *
-upstream_try(struct upstream *upstream, upstream_answer *answer, void *arg)
-{
-	return upstream_ask_connected(upstream, WAITERS_RESULT, answer, arg);
-}
-
-struct upstream_waiter *
-upstream_wait_closed(struct upstream *upstream, upstream_answer *answer, void *arg)
-{
-	struct upstream_waiter *waiter = waiters_add(upstream->waiters, WAITERS_CLOSED, answer, arg);
-
-	if (upstream_pconn(upstream)->state == PCONN_CLOSED && !upstream->asked_to_open)
-		waiters_answer_one(waiter, NULL);
 	return waiter;
 }
 
 struct lookup_waiter *
 upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg)
 {
-	return lookup_ask(upstream->lookup, false, callback, arg);
+	return lookup_ask(listing_lookup(upstream->listing), false, callback, arg);
 }
 
 const struct catalog *
 upstream_catalog(const struct upstream *upstream)
 {
-	return lookup_catalog(upstream->lookup);
+	return lookup_catalog(listing_lookup(upstream->listing));
+}
+
+void
+upstream_get_status(const struct upstream *upstream, struct upstream_status *ret_status)
+{
+	const struct upstream_record *record = upstream->record;
+	const struct endpoint *current = endpoints_find(&record->endpoints, record->number);
+	const struct pconn *p = record_pconn(upstream->record);
+	struct lookup *lookup = listing_lookup(upstream->listing);
+
+	*ret_status = (struct upstream_status){ .state = upstream_state(p, in_use_lent(upstream->in_use) != 0),
+		.up = upstream_log_is_well(upstream->log, upstream_refuses(upstream)),
+		.resting = p->resting || (p->cold && upstream->pconn.fades),
+		.address = record->address, .since = record->since, .down_since = record->down_since,
+		.next_attempt = p->state == PCONN_WAIT ? p->deadline : 0, .last_error = record->last_error,
+		.last_error_at = record->last_error_at, .failures = p->failures, .counters = record->counters,
+		.warm = upstream->settings->shared ? 0 : pool_idle(upstream->pool, TABLE_ROLE_NEXT),
+		.standby = pool_idle(upstream->pool, TABLE_ROLE_STANDBY),
+		.dialling = pool_dialling(upstream->pool), .lookup = lookup_describe(lookup),
+		.lookup_running_since = lookup_running_since(lookup),
+		.withdrawn = current != NULL && endpoints_state(&record->endpoints, current) == ENDPOINT_WITHDRAWN };
+	for (uint32_t i = 0; i < record->endpoints.high; i++)
+		ret_status->endpoints += endpoints_is_listed(&record->endpoints, &record->endpoints.list[i]);
+	if (ret_status->since == 0)
+		ret_status->since = upstream->table->services[upstream->service].since;
 }

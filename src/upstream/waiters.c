@@ -6,11 +6,11 @@
 #include "base/loop.h"
 #include "base/mem.h"
 
-struct upstream_waiter {
-	LIST_ENTRY(upstream_waiter) next;
+struct waiter {
+	LIST_ENTRY(waiter) next;
 	bool waiting;        /* in the list; else its answer is on its way */
 	unsigned kind;
-	upstream_answer *answer;
+	waiters_callback *answer;
 	void *arg;           /* borrowed */
 	char *error;         /* owned; the answer */
 	struct loop_timer timer;
@@ -18,7 +18,7 @@ struct upstream_waiter {
 
 struct waiters {
 	struct event_base *loop; /* borrowed */
-	LIST_HEAD(waiters_list, upstream_waiter) list;
+	LIST_HEAD(waiters_list, waiter) list;
 };
 
 struct waiters *
@@ -43,23 +43,23 @@ waiters_free(struct waiters *waiters, const char *error)
 static void
 waiters_on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct upstream_waiter *waiter = arg;
-	upstream_answer *answer = waiter->answer;
+	struct waiter *waiter = arg;
+	waiters_callback *answer = waiter->answer;
 	void *answer_arg = waiter->arg;
 	char *error = waiter->error;
 
 	(void)fd;
 	(void)what;
 	waiter->error = NULL;
-	upstream_waiter_cancel(waiter);
+	waiters_leave(waiter);
 	answer(answer_arg, error);
 	mem_free(error);
 }
 
-struct upstream_waiter *
-waiters_add(struct waiters *waiters, unsigned kind, upstream_answer *answer, void *arg)
+struct waiter *
+waiters_add(struct waiters *waiters, unsigned kind, waiters_callback *answer, void *arg)
 {
-	struct upstream_waiter *waiter = mem_new(1, sizeof *waiter);
+	struct waiter *waiter = mem_new(1, sizeof *waiter);
 
 	waiter->kind = kind;
 	waiter->answer = answer;
@@ -71,7 +71,7 @@ waiters_add(struct waiters *waiters, unsigned kind, upstream_answer *answer, voi
 }
 
 void
-waiters_answer_one(struct upstream_waiter *waiter, const char *error)
+waiters_answer_one(struct waiter *waiter, const char *error)
 {
 	LIST_REMOVE(waiter, next);
 	waiter->waiting = false;
@@ -82,7 +82,7 @@ waiters_answer_one(struct upstream_waiter *waiter, const char *error)
 void
 waiters_answer(struct waiters *waiters, unsigned kinds, const char *error)
 {
-	struct upstream_waiter *waiter, *next;
+	struct waiter *waiter, *next;
 
 	for (waiter = LIST_FIRST(&waiters->list); waiter != NULL; waiter = next) {
 		next = LIST_NEXT(waiter, next);
@@ -92,7 +92,7 @@ waiters_answer(struct waiters *waiters, unsigned kinds, const char *error)
 }
 
 void
-upstream_waiter_cancel(struct upstream_waiter *waiter)
+waiters_leave(struct waiter *waiter)
 {
 	if (waiter == NULL)
 		return;

@@ -4,12 +4,14 @@
 
 #include <event2/event.h>
 
-#include "upstream/upstream.h"
-
 #define WAITERS_CONNECTED 1u /* P13 */
 #define WAITERS_RESULT    2u /* P14 */
 #define WAITERS_CLOSED    4u /* P18 */
 
+/* The answer, once: NULL for what was waited for, else why it does not come. */
+typedef void waiters_callback(void *arg, const char *error);
+
+struct waiter;
 struct waiters;
 
 struct waiters *waiters_new(struct event_base *loop);
@@ -17,11 +19,14 @@ struct waiters *waiters_new(struct event_base *loop);
 /* Those who still wait are told the error. */
 void waiters_free(struct waiters *waiters, const char *error);
 
-/* One who waits for one kind of answer; freed by its answer or upstream_waiter_cancel(). */
-struct upstream_waiter *waiters_add(struct waiters *waiters, unsigned kind, upstream_answer *answer, void *arg);
+/* One who waits for one kind of answer; freed by its answer or waiters_leave(), which may come after waiters_free().
+ * */
+struct waiter *waiters_add(struct waiters *waiters, unsigned kind, waiters_callback *answer, void *arg);
+
+void waiters_leave(struct waiter *waiter);
 
 /* Answers this one; or all of the kinds, a bit each. */
-void waiters_answer_one(struct upstream_waiter *waiter, const char *error);
+void waiters_answer_one(struct waiter *waiter, const char *error);
 void waiters_answer(struct waiters *waiters, unsigned kinds, const char *error);
 
 #endif

@@ -24,28 +24,17 @@ upstream_state_name(enum upstream_state state)
 	return state == UPSTREAM_IS_CONNECTED ? "connected" : "waiting";
 }
 
-struct upstream_waiter *
-upstream_wait(struct upstream *upstream, upstream_answer *answer, void *arg)
+struct waiter *
+upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *answer, void *arg)
 {
+	(void)kind;
 	upstream->waiter = mem_new(1, sizeof *upstream->waiter);
-	*upstream->waiter = (struct upstream_waiter){ answer, arg };
+	*upstream->waiter = (struct waiter){ answer, arg };
 	return upstream->waiter;
 }
 
-struct upstream_waiter *
-upstream_try(struct upstream *upstream, upstream_answer *answer, void *arg)
-{
-	return upstream_wait(upstream, answer, arg);
-}
-
-struct upstream_waiter *
-upstream_wait_closed(struct upstream *upstream, upstream_answer *answer, void *arg)
-{
-	return upstream_wait(upstream, answer, arg);
-}
-
 void
-upstream_waiter_cancel(struct upstream_waiter *waiter)
+waiters_leave(struct waiter *waiter)
 {
 	for (size_t i = 0; i < 2; i++)
 		if (fake_upstreams[i].waiter == waiter)
@@ -82,9 +71,9 @@ upstream_catalog(const struct upstream *upstream)
 }
 
 void
-upstream_reconnect(struct upstream *upstream)
+upstream_tell(struct upstream *upstream, enum pconn_event event)
 {
-	upstream->reconnects++;
+	upstream->reconnects += event == PCONN_RECONNECT;
 }
 
 const char *

@@ -72,7 +72,7 @@ start(const char *names, const char *paths)
 }
 
 static struct table_service *
-record_of(char name)
+record_named(char name)
 {
 	char text[2] = { name, '\0' };
 	struct service *service = fleet_find(fleet, text);
@@ -86,7 +86,7 @@ give_away(char name)
 {
 	struct door door;
 
-	door_take_away(record_of(name), &door);
+	door_take_away(record_named(name), &door);
 	recover_add_stray(&table, door.fd);
 }
 
@@ -111,8 +111,8 @@ assert_listening(const char *names, const char *paths, const int *files)
 
 	for (size_t i = 0; names[i] != '\0'; i++) {
 		path[0] = paths[i];
-		assert_int_equal(record_of(names[i])->listener_fd, files[paths[i] - 'a']);
-		assert_true(door_is_named(record_of(names[i]), stage_path(path)));
+		assert_int_equal(record_named(names[i])->listener_fd, files[paths[i] - 'a']);
+		assert_true(door_is_named(record_named(names[i]), stage_path(path)));
 		assert_true(can_connect(path));
 	}
 	assert_int_equal(table.stray_count, 0);
@@ -123,7 +123,7 @@ begin(const char *names, int *ret_files)
 {
 	start(names, names);
 	for (size_t i = 0; names[i] != '\0'; i++)
-		ret_files[i] = record_of(names[i])->listener_fd;
+		ret_files[i] = record_named(names[i])->listener_fd;
 }
 
 static int
@@ -208,7 +208,7 @@ a_socket_that_one_gives_while_it_moves_elsewhere_stays(void **state)
 	(void)state;
 	begin("ab", files);
 	start("ab", "ca");
-	assert_int_equal(record_of('b')->listener_fd, files[0]);
+	assert_int_equal(record_named('b')->listener_fd, files[0]);
 	assert_true(can_connect("a.sock") && can_connect("c.sock"));
 	assert_false(can_connect("b.sock"));
 }
@@ -226,7 +226,7 @@ a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it(void **state
 	stage_write("b.sock", "not a socket", 0644);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	start("a", "b");
-	assert_int_equal(record_of('a')->listener_fd, files[0]);
+	assert_int_equal(record_named('a')->listener_fd, files[0]);
 	assert_true(can_connect("a.sock"));
 	unlink(stage_path("b.sock"));
 	old = parse("a", "b");

@@ -69,8 +69,8 @@ on_event_is_told_and_its_failure_changes_nothing(void **state)
 	snprintf(expected, sizeof expected, "attempting_to_connect   0\nobtained_address 127.0.0.1:%u  0\n"
 	    "failed_to_connect 127.0.0.1:%u Connection refused 1\n", port, port);
 	assert_string_equal(read_said(), expected);
-	assert_int_equal(world_status().handler_failures, 3);
-	assert_int_equal(world_status().attempts, 1);
+	assert_int_equal(world_status().counters.handler_failures, 3);
+	assert_int_equal(world_status().counters.attempts, 1);
 	world_end();
 	remove_script();
 }
@@ -89,7 +89,7 @@ a_handler_that_hangs_is_killed_and_things_go_on(void **state)
 	world_begin();
 	RUN_UNTIL(100, strcmp(w.events, "T") == 0); /* no look-up before its end */
 	RUN_UNTIL(3000, world_status().warm == 1);
-	assert_true(world_status().handler_failures >= 2);
+	assert_true(world_status().counters.handler_failures >= 2);
 	close(listener);
 	world_end();
 	remove_script();

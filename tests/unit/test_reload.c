@@ -328,10 +328,10 @@ check_row(const struct setting *row, const struct change *change)
 	if (errors.count == 0)
 		carry_out(new, &plan);
 	after = status();
-	if (after.disconnects - before.disconnects != (row->reload == SETTING_RENEW))
+	if (after.counters.disconnects - before.counters.disconnects != (row->reload == SETTING_RENEW))
 		fail_msg("%s: %llu disconnects", row->name,
-		    (unsigned long long)(after.disconnects - before.disconnects));
-	if (row->reload != SETTING_RENEW && (play.events > 0 || after.connects != before.connects))
+		    (unsigned long long)(after.counters.disconnects - before.counters.disconnects));
+	if (row->reload != SETTING_RENEW && (play.events > 0 || after.counters.connects != before.counters.connects))
 		fail_msg("%s: %u events", row->name, play.events);
 	reload_plan_clear(&plan);
 	config_errors_clear(&errors);

@@ -112,10 +112,10 @@ a_ready_one_takes_over_in_the_same_turn(void **state)
 	assert_int_equal(lent_copy(), 1);
 	assert_int_equal(w.table.conns[w.lent].role, TABLE_ROLE_SHARED);
 	assert_string_equal(w.events, "Ta+-Ta+");
-	assert_int_equal(world_status().outages, 1);
-	assert_int_equal(world_status().connects, 2);
-	assert_int_equal(world_status().disconnects, 1);
-	assert_int_equal(world_status().attempts, 1); /* nothing was looked up or dialled for it */
+	assert_int_equal(world_status().counters.outages, 1);
+	assert_int_equal(world_status().counters.connects, 2);
+	assert_int_equal(world_status().counters.disconnects, 1);
+	assert_int_equal(world_status().counters.attempts, 1); /* nothing was looked up or dialled for it */
 	assert_int_equal(world_status().down_since, 0);
 	assert_int_equal(strtoul(strrchr(world_status().address, ':') + 1, NULL, 10), port[1]);
 	RUN_UNTIL(1000, world_status().standby == 1); /* the first copy is well: it stands by now */
@@ -146,7 +146,7 @@ p13_there_is_a_connection_all_along(void **state)
 	(void)state;
 	begin();
 	lose();
-	upstream_wait(w.upstream, world_on_answer, NULL);
+	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
 	event_base_loop(w.loop, EVLOOP_NONBLOCK);
 	RUN_UNTIL(100, strcmp(w.answer, "connected") == 0);
 	end();
@@ -236,20 +236,20 @@ a_renewal_a_reconnect_and_an_end_drop_them(void **state)
 	(void)state;
 	begin();
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
-	upstream_reconnect(w.upstream);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
 	RUN_UNTIL(1000, w.drops == 1 && w.lent != 0 && world_status().standby == 1);
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
 	upstream_renew(w.upstream, &w.settings, true);
 	RUN_UNTIL(1000, w.drops == 2 && w.lent != 0 && world_status().standby == 1);
 	assert_int_equal(came_to(0, false) + came_to(1, false), 2);
 	assert_string_equal(w.events, "Ta+-Ta+-Ta+");
-	upstream_drain(w.upstream);
+	upstream_tell(w.upstream, PCONN_DRAIN);
 	RUN_UNTIL(1000, world_status().standby == 0);
 	lose();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_DRAINED);
-	upstream_open(w.upstream);
+	upstream_tell(w.upstream, PCONN_OPEN);
 	RUN_UNTIL(1000, w.lent != 0 && world_status().standby == 1);
-	upstream_close(w.upstream);
+	upstream_tell(w.upstream, PCONN_CLOSE);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(world_status().standby, 0);
 	limit = clock_now() + 250 * CLOCK_MILLISECOND;
@@ -270,7 +270,7 @@ p26_a_new_worker_keeps_them(void **state)
 	world_begin();
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_int_equal(world_status().standby, 1);
-	assert_true(world_status().lent);
+	assert_true(upstream_lent(w.upstream) != 0);
 	assert_string_equal(w.events, "");
 	assert_int_equal(came_to(0, false), 1);
 	assert_int_equal(came_to(1, false), 1);

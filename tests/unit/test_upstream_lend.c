@@ -66,7 +66,7 @@ one_connection_serves_all_whatever_warm_says(void **state)
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_int_equal(world_lend(), -1);
 	assert_string_equal(w.events, "Ta+");
-	assert_true(world_status().lent);
+	assert_true(upstream_lent(w.upstream) != 0);
 	assert_int_equal(world_status().warm, 0);
 	assert_int_equal(world_status().dialling, 0);
 	assert_int_equal(world_status().state, UPSTREAM_IS_CONNECTED);
@@ -84,7 +84,7 @@ its_end_is_a_loss_with_the_borrowers_reason(void **state)
 	lend();
 	world_close_lent();
 	upstream_lost(w.upstream, "it spoke nonsense");
-	upstream_wait(w.upstream, world_on_answer, NULL);
+	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
 	assert_string_equal(w.answer, "none"); /* P13: not the dead one */
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-") == 0);
 	assert_string_equal(w.error, "it spoke nonsense");
@@ -92,7 +92,7 @@ its_end_is_a_loss_with_the_borrowers_reason(void **state)
 	close(server);
 	lend();
 	assert_string_equal(w.events, "Ta+-Ta+");
-	assert_int_equal(world_status().outages, 1);
+	assert_int_equal(world_status().counters.outages, 1);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
 	end_shared();
 }
@@ -106,7 +106,7 @@ p27_an_unused_one_that_ends_young_is_a_failed_attempt(void **state)
 	close(world_accept(listener));
 	RUN_UNTIL(1000, strncmp(w.events, "Ta+-", 4) == 0);
 	assert_int_equal(world_status().failures, 1);
-	assert_int_equal(world_status().expiries, 0);
+	assert_int_equal(world_status().counters.expiries, 0);
 	server = -1;
 	end_shared();
 }
@@ -125,7 +125,7 @@ an_unused_one_that_ends_later_is_a_loss_and_no_expiry(void **state)
 	close(world_accept(listener));
 	RUN_UNTIL(1000, strncmp(w.events, "-", 1) == 0);
 	assert_int_equal(world_status().failures, 0);
-	assert_int_equal(world_status().expiries, 0);
+	assert_int_equal(world_status().counters.expiries, 0);
 	server = -1;
 	end_shared();
 }
@@ -136,7 +136,7 @@ p20_a_drain_waits_for_its_end(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	upstream_drain(w.upstream);
+	upstream_tell(w.upstream, PCONN_DRAIN);
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_int_equal(w.drops, 0);
 	assert_string_equal(w.events, "Ta+");
@@ -146,7 +146,7 @@ p20_a_drain_waits_for_its_end(void **state)
 	upstream_lost(w.upstream, "nobody needs it");
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_DRAINED);
 	assert_string_equal(w.events, "Ta+-");
-	assert_int_equal(world_status().outages, 0);
+	assert_int_equal(world_status().counters.outages, 0);
 	end_shared();
 }
 
@@ -156,10 +156,10 @@ p16_a_close_takes_it_back(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	upstream_close(w.upstream);
+	upstream_tell(w.upstream, PCONN_CLOSE);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(w.drops, 1);
-	assert_false(world_status().lent);
+	assert_int_equal(upstream_lent(w.upstream), 0);
 	assert_string_equal(w.events, "Ta+-");
 	end_shared();
 }
@@ -170,7 +170,7 @@ a_reconnect_or_a_renewal_takes_it_back_for_a_new_one(void **state)
 	(void)state;
 	begin_shared();
 	lend();
-	upstream_reconnect(w.upstream);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
 	RUN_UNTIL(1000, w.drops == 1);
 	close(server);
 	lend();
@@ -179,7 +179,7 @@ a_reconnect_or_a_renewal_takes_it_back_for_a_new_one(void **state)
 	close(server);
 	lend();
 	assert_string_equal(w.events, "Ta+-Ta+-Ta+");
-	assert_int_equal(world_status().outages, 0);
+	assert_int_equal(world_status().counters.outages, 0);
 	end_shared();
 }
 
@@ -193,7 +193,7 @@ p26_a_new_worker_finds_it_lent(void **state)
 	world_begin();
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "");
-	assert_true(world_status().lent);
+	assert_true(upstream_lent(w.upstream) != 0);
 	assert_int_equal(w.drops, 0);
 	assert_int_equal(world_lend(), -1);
 	world_close_lent();

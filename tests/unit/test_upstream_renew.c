@@ -10,7 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "upstream/upstream_parts.h"
+#include "upstream/machine.h"
 
 static struct upstream *volatile dead; /* so that it is not taken for a leak */
 
@@ -93,8 +93,8 @@ a_connected_one_connects_to_the_new_place(void **state)
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0 && world_status().warm == 1);
 	assert_non_null(strstr(world_status().address, strrchr(now->lookup.addresses[0], ':')));
 	assert_non_null(strstr(history_text(), "reload"));
-	assert_int_equal(world_status().connects, 2);
-	assert_int_equal(world_status().outages, 0);
+	assert_int_equal(world_status().counters.connects, 2);
+	assert_int_equal(world_status().counters.outages, 0);
 	close(world_accept(b));
 	close(a);
 	close(b);
@@ -122,7 +122,7 @@ nothing_happens_when_the_upstream_part_is_the_same(void **state)
 	assert_int_equal(world_status().warm, 1);
 	close(world_take());
 	RUN_UNTIL(1000, world_status().warm == 1); /* its dials have the new settings */
-	upstream_reconnect(w.upstream);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0); /* its look-up too */
 	close(listener);
 	world_end();
@@ -142,12 +142,12 @@ a_waiting_one_tries_at_once_and_who_waits_is_answered(void **state)
 	world_make(silent, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
-	upstream_wait(w.upstream, world_on_answer, NULL);
+	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(NULL, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
 	assert_string_equal(w.events, "TaFa+");
-	assert_int_equal(world_status().outages, 1);
+	assert_int_equal(world_status().counters.outages, 1);
 	close(listener);
 	world_end();
 	settings_free(now);
@@ -175,7 +175,7 @@ a_look_up_under_way_is_begun_again(void **state)
 	renew(NULL, before, true);
 	RUN_UNTIL(1000, world_status().lookup_running_since != 0 && world_status().state == UPSTREAM_CONNECTING);
 	assert_int_equal(strncmp(world_status().lookup, "script ", 7), 0);
-	upstream_try(w.upstream, world_on_answer, NULL);
+	upstream_wait(w.upstream, WAITERS_RESULT, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(before, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
@@ -255,7 +255,7 @@ what_an_operator_ended_stays_so(void **state)
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
 	w.table.services[SERVICE].administered = TABLE_ADMIN_CLOSED;
-	upstream_close(w.upstream);
+	upstream_tell(w.upstream, PCONN_CLOSE);
 	now = settings_for_port(port);
 	renew(NULL, now, true); /* in the same turn */
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
@@ -266,7 +266,7 @@ what_an_operator_ended_stays_so(void **state)
 	assert_true(upstream_refuses(w.upstream));
 	assert_string_equal(w.events, "Ta+-");
 	w.table.services[SERVICE].administered = TABLE_ADMIN_NONE;
-	upstream_open(w.upstream);
+	upstream_tell(w.upstream, PCONN_OPEN);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	close(listener);
 	world_end();
@@ -308,34 +308,34 @@ what_is_given_up_on_purpose_is_no_outage(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	upstream_reconnect(w.upstream);
-	RUN_UNTIL(1000, world_status().connects == 2);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
+	RUN_UNTIL(1000, world_status().counters.connects == 2);
 	close(world_accept(listener));
 	there = world_accept(listener);
-	upstream_close(w.upstream);
+	upstream_tell(w.upstream, PCONN_CLOSE);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
-	assert_int_equal(world_status().disconnects, 2);
-	assert_int_equal(world_status().outages, 0);
-	upstream_open(w.upstream);
-	RUN_UNTIL(1000, world_status().connects == 3);
+	assert_int_equal(world_status().counters.disconnects, 2);
+	assert_int_equal(world_status().counters.outages, 0);
+	upstream_tell(w.upstream, PCONN_OPEN);
+	RUN_UNTIL(1000, world_status().counters.connects == 3);
 	close(there);
 	there = world_accept(listener);
 	close(listener);
 	close(there);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
-	assert_int_equal(world_status().outages, 1);
-	upstream_reconnect(w.upstream);
-	RUN_UNTIL(1000, world_status().attempts == 4 && world_status().state == UPSTREAM_WAITING);
-	assert_int_equal(world_status().outages, 1); /* still the same one */
+	assert_int_equal(world_status().counters.outages, 1);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
+	RUN_UNTIL(1000, world_status().counters.attempts == 4 && world_status().state == UPSTREAM_WAITING);
+	assert_int_equal(world_status().counters.outages, 1); /* still the same one */
 	listener = world_listen(&port);
-	upstream_reconnect(w.upstream);
-	RUN_UNTIL(1000, world_status().connects == 4);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
+	RUN_UNTIL(1000, world_status().counters.connects == 4);
 	close(listener);
-	upstream_reconnect(w.upstream);
-	assert_int_equal(world_status().outages, 1);
-	RUN_UNTIL(1000, world_status().outages == 2); /* by its first failed attempt */
+	upstream_tell(w.upstream, PCONN_RECONNECT);
+	assert_int_equal(world_status().counters.outages, 1);
+	RUN_UNTIL(1000, world_status().counters.outages == 2); /* by its first failed attempt */
 	spin(3);
-	assert_int_equal(world_status().outages, 2);
+	assert_int_equal(world_status().counters.outages, 2);
 	world_end();
 }
 
@@ -401,21 +401,16 @@ a_copy_that_ends_young_ones_is_tried_last(void **state)
 static void
 rolls_are_even_and_odd(void **state)
 {
-	uint16_t port = 0;
 	unsigned odd = 0, rolls = 1000;
 
 	(void)state;
-	close(world_listen(&port));
-	world_make(port, 0);
-	world_begin();
 	for (unsigned i = 0; i < rolls; i++) {
-		uint32_t roll = upstream_roll(w.upstream);
+		uint32_t roll = machine_roll(NULL);
 
 		assert_true(roll != DELAY_EXACT);
 		odd += roll & 1;
 	}
 	assert_in_range(odd, rolls / 3, rolls - rolls / 3);
-	world_end();
 }
 
 int

@@ -34,7 +34,7 @@ a_new_worker_goes_on_without_an_event(void **state)
 	for (int i = 0; i < 10; i++)
 		world_turn();
 	assert_string_equal(w.events, "");
-	assert_int_equal(world_status().connects, 1);
+	assert_int_equal(world_status().counters.connects, 1);
 	close(world_accept(listener));
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING); /* still watched: a young end */
 	assert_string_equal(w.events, "-");
@@ -67,7 +67,7 @@ a_new_worker_keeps_the_retry_delay(void **state)
 		world_turn();
 	assert_int_equal(world_status().next_attempt, next);
 	assert_string_equal(w.events, "");
-	assert_int_equal(world_status().attempts, 1);
+	assert_int_equal(world_status().counters.attempts, 1);
 	world_end();
 }
 

@@ -1,15 +1,16 @@
-/* test_upstream_still.c - what upstream/upstream says of a service that stays down. */
+/* test_upstream_still.c - what upstream/upstream_log says of a service that stays down. */
 #include "upstream_world.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "upstream/upstream_parts.h"
+#include "upstream/record.h"
+#include "upstream/upstream_log.h"
 
 /* Whether a look at the time says so. */
 static bool
-says_still_down(void)
+says_still_down(struct upstream_log *told)
 {
 	FILE *log = tmpfile();
 	int old = dup(STDERR_FILENO);
@@ -18,7 +19,8 @@ says_still_down(void)
 
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_WARNING);
 	dup2(fileno(log), STDERR_FILENO);
-	upstream_on_still(-1, 0, w.upstream);
+	upstream_log_note_state(told, false, false);
+	world_turn();
 	dup2(old, STDERR_FILENO);
 	close(old);
 	rewind(log);
@@ -35,21 +37,25 @@ a_service_that_stays_down_says_so_once_a_minute(void **state)
 {
 	uint16_t port = 0;
 	int listener = world_listen(&port);
+	struct upstream_record *record;
+	struct upstream_log *told;
 
 	(void)state;
 	close(listener);
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
-	assert_true(loop_timer_is_set(&w.upstream->still));
-	assert_in_range(w.upstream->record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
-	assert_false(says_still_down());
+	record = record_of(&w.table, SERVICE);
+	told = upstream_log_new(w.loop, &w.table, SERVICE);
+	assert_in_range(record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
+	assert_false(says_still_down(told));
 	for (int minute = 0; minute < 3; minute++) {
-		w.upstream->record->still_down_at = clock_now();
-		assert_true(says_still_down());
-		assert_false(says_still_down());
-		assert_true(loop_timer_is_set(&w.upstream->still));
+		record->still_down_at = clock_now();
+		assert_true(says_still_down(told));
+		assert_in_range(record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
+		assert_false(says_still_down(told));
 	}
+	upstream_log_free(told);
 	world_end();
 }
 

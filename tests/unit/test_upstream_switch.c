@@ -47,14 +47,14 @@ static void
 pause_it(void)
 {
 	record()->pause.value = 1;
-	upstream_obey(w.upstream);
+	upstream_let_go(w.upstream, false);
 }
 
 static void
 resume_it(void)
 {
 	record()->pause.value = 0;
-	upstream_obey(w.upstream);
+	upstream_let_go(w.upstream, false);
 }
 
 static void
@@ -90,14 +90,14 @@ a_paused_upstream_drops_what_is_ready_and_rests(void **state)
 	assert_string_equal(w.error, "paused by an operator");
 	assert_int_equal(read(server, &(char){ 0 }, 1), 0);
 	upstream_set_held(w.upstream, 3);
-	upstream_reconnect(w.upstream);
+	upstream_tell(w.upstream, PCONN_RECONNECT);
 	turn_for(150 * CLOCK_MILLISECOND); /* three retry delays */
 	assert_string_equal(w.events, "Ta+-");
-	assert_int_equal(world_status().outages, 0);
+	assert_int_equal(world_status().counters.outages, 0);
 	assert_int_equal(world_status().down_since, 0);
 	resume_it();
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0);
-	assert_int_equal(world_status().outages, 0);
+	assert_int_equal(world_status().counters.outages, 0);
 	close(server);
 	end();
 }
@@ -112,7 +112,7 @@ the_lent_connection_stays_until_it_is_let_go(void **state)
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "Ta+");
 	assert_false(upstream_is_at_rest(w.upstream));
-	upstream_let_go(w.upstream);
+	upstream_let_go(w.upstream, true);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
 	assert_int_equal(w.drops, 1);
 	assert_true(upstream_is_at_rest(w.upstream));
@@ -145,7 +145,7 @@ one_that_was_let_go_and_is_still_there_is_good_again(void **state)
 	begin(true);
 	lend();
 	pause_it();
-	upstream_let_go(w.upstream);
+	upstream_let_go(w.upstream, true);
 	resume_it();
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "Ta+");
@@ -188,12 +188,12 @@ a_upstream_that_is_down_stops_trying_in_a_pause(void **state)
 	world_make(port, 0);
 	w.settings.pconn.delay = 20 * CLOCK_MILLISECOND;
 	world_begin();
-	RUN_UNTIL(1000, world_status().attempts > 1);
+	RUN_UNTIL(1000, world_status().counters.attempts > 1);
 	pause_it();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_IDLE);
-	attempts = world_status().attempts;
+	attempts = world_status().counters.attempts;
 	turn_for(80 * CLOCK_MILLISECOND);
-	assert_int_equal(world_status().attempts, attempts);
+	assert_int_equal(world_status().counters.attempts, attempts);
 	assert_true(world_status().down_since != 0);
 	listener = world_listen(&port);
 	resume_it();
@@ -236,12 +236,12 @@ one_that_is_made_to_fail_is_lost_and_fails_until_the_time_is_over(void **state)
 	fail_for(200 * CLOCK_MILLISECOND);
 	assert_false(upstream_is_up(w.upstream));
 	assert_int_equal(world_take(), -1);
-	RUN_UNTIL(1000, world_status().attempts > 3);
+	RUN_UNTIL(1000, world_status().counters.attempts > 3);
 	assert_string_equal(w.events, "Ta+-TF"); /* P8 */
 	assert_string_equal(w.error, "made to fail by alice");
 	assert_non_null(strstr(world_status().last_error, "made to fail by alice for 0."));
-	assert_int_equal(world_status().outages, 0);
-	assert_int_equal(world_status().lookup_failures, 0);
+	assert_int_equal(world_status().counters.outages, 0);
+	assert_int_equal(world_status().counters.lookup_failures, 0);
 	RUN_UNTIL(2000, world_status().warm == 1);
 	assert_true(clock_now() - begun >= 200 * CLOCK_MILLISECOND);
 	assert_int_equal(record()->failing.value, 0);

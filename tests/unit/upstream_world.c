@@ -32,14 +32,16 @@ on_ready(void *arg)
 }
 
 static void
-on_drop(void *arg)
+on_lost(void *arg, uint16_t endpoint)
 {
 	(void)arg;
+	if (endpoint != 0)
+		return;
 	w.drops++;
 	world_close_lent();
 }
 
-static const struct upstream_callbacks callbacks = { .event = on_event, .ready = on_ready, .drop = on_drop };
+static const struct upstream_callbacks callbacks = { .event = on_event, .ready = on_ready, .lost = on_lost };
 
 int
 world_listen(uint16_t *port)
@@ -169,12 +171,12 @@ world_take(void)
 int
 world_lend(void)
 {
-	uint32_t conn = upstream_lend(w.upstream);
+	uint32_t conn = upstream_take(w.upstream);
 
 	if (conn == 0)
 		return -1;
 	table_conn_share(&w.table, conn);
-	upstream_lent(w.upstream, conn);
+	upstream_taken(w.upstream, conn);
 	w.lent = conn;
 	w.lends_seen++;
 	return w.table.conns[conn].fd;

@@ -1,0 +1,305 @@
+#include "upstream/in_use.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+
+struct in_use {
+	struct in_use_parts parts;
+	const struct upstream_settings *settings; /* borrowed */
+	struct upstream_record *record;           /* borrowed: the table's */
+	uint32_t lent;                            /* 0: none */
+	int64_t lent_since;                       /* its connect, known when it has ended, too */
+	bool moving;                              /* its endpoint is withdrawn: at rest it goes */
+	bool let_go;
+	bool lost;                                /* it has ended, and the machine was not told yet */
+	bool withdrawing;
+	uint32_t left[ENDPOINTS_MAX];             /* P33: connections to each that end, but are still open */
+};
+
+static struct table_conn *
+in_use_conn(const struct in_use *in_use)
+{
+	return &in_use->parts.table->conns[in_use->lent];
+}
+
+static unsigned
+in_use_ready(const struct in_use *in_use)
+{
+	return pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) + (in_use->lent != 0);
+}
+
+static void
+in_use_set_lent(struct in_use *in_use, uint32_t conn)
+{
+	in_use->lent = conn;
+	in_use->moving = in_use->let_go = false;
+	if (conn != 0)
+		in_use->lent_since = in_use_conn(in_use)->since;
+}
+
+void
+in_use_drop(struct in_use *in_use)
+{
+	if (in_use->lent == 0)
+		return;
+	in_use_set_lent(in_use, 0);
+	in_use->parts.lost(in_use->parts.arg, 0);
+}
+
+bool
+in_use_take_over(struct in_use *in_use, int64_t age)
+{
+	uint16_t number;
+
+	if (!in_use->settings->shared || !machine_is_to_stay(in_use->parts.machine))
+		return false;
+	number = pool_take_over(in_use->parts.pool);
+	if (number == 0)
+		return false;
+	record_address(in_use->record, number, in_use->record->taking_over);
+	in_use->record->number = number;
+	CRASH_POINT(TAKEOVER_GIVEN);
+	machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+	return true;
+}
+
+/* The machine is told in this turn of the loop, and lets its taker know what there is now; before it has begun, when
+ * it does. */
+static void
+in_use_lose(struct in_use *in_use)
+{
+	int64_t age = in_use->lent_since == 0 ? 0 : clock_now() - in_use->lent_since;
+
+	in_use->lost = true;
+	if (!machine_has_begun(in_use->parts.machine))
+		return;
+	if (in_use_take_over(in_use, age))
+		in_use->lost = false;
+	else
+		machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
+}
+
+void
+in_use_lost(struct in_use *in_use, const char *reason)
+{
+	in_use_set_lent(in_use, 0);
+	upstream_log_set_end(in_use->parts.log, reason);
+	in_use_lose(in_use);
+}
+
+void
+in_use_note(struct in_use *in_use, enum pconn_event event)
+{
+	if (event == PCONN_RECONNECT)
+		in_use->withdrawing = false;
+	if (event == PCONN_LOST)
+		in_use->lost = false;
+	if (event != PCONN_TAKEN_OVER)
+		return;
+	/* Its connection is like any other from now on. */
+	pool_own(in_use->parts.pool);
+	if (in_use->lent != 0)
+		in_use_conn(in_use)->role = TABLE_ROLE_SHARED;
+	CRASH_POINT(TAKEOVER_TOLD);
+}
+
+/* P33: gives up the connection whose endpoint is withdrawn. */
+static void
+in_use_withdraw(struct in_use *in_use)
+{
+	if (in_use->lent != 0 && pool_idle(in_use->parts.pool, TABLE_ROLE_STANDBY) > 0) {
+		in_use_drop(in_use);
+		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN);
+		in_use_lose(in_use);
+		return;
+	}
+	in_use->withdrawing = true;
+	machine_push_event(in_use->parts.machine, PCONN_RECONNECT);
+}
+
+static void
+in_use_judge_lent(struct in_use *in_use, int64_t now)
+{
+	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, in_use->parts.endpoints,
+	    in_use_conn(in_use)->endpoint, false, now);
+	bool moves = verdict == ENDPOINTS_MOVE;
+
+	if (!machine_is_to_stay(in_use->parts.machine))
+		return;
+	if (verdict == ENDPOINTS_DROP || (moves && in_use->moving && in_use->let_go)) {
+		in_use_withdraw(in_use);
+	} else if (moves != in_use->moving) {
+		in_use->moving = moves;
+		in_use->let_go = false;
+	}
+}
+
+/* Clients' connections; and whether what was told as connected is withdrawn, and another is to be had. */
+static void
+in_use_judge_clients(struct in_use *in_use, int64_t now)
+{
+	const struct endpoints *e = &in_use->record->endpoints;
+	const struct endpoint *current = endpoints_find(e, in_use->record->number);
+	const struct endpoints_settings *settings = in_use->parts.endpoints;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *one = &e->list[i];
+		bool drop = one->open > 0 && endpoints_state(e, one) == ENDPOINT_WITHDRAWN &&
+		    endpoints_judge(e, settings, one->number, false, now) == ENDPOINTS_DROP;
+		uint32_t left = drop ? one->open : 0;
+
+		if (left > in_use->left[i])
+			in_use->parts.lost(in_use->parts.arg, one->number);
+		in_use->left[i] = left;
+	}
+	if (machine_is_to_stay(in_use->parts.machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
+	    current != NULL && endpoints_elsewhere(e) && endpoints_state(e, current) == ENDPOINT_WITHDRAWN)
+		in_use_withdraw(in_use);
+}
+
+/* An idle connection that the next client must not get is gone: another is to be had. */
+static void
+in_use_note_dropped(struct in_use *in_use)
+{
+	const struct endpoints *e = &in_use->record->endpoints;
+	const struct endpoint *current = endpoints_find(e, in_use->record->number);
+	bool failed = current != NULL && endpoints_state(e, current) == ENDPOINT_FAILED;
+
+	if (!in_use->settings->shared || in_use_ready(in_use) > 0) {
+		machine_push_event(in_use->parts.machine, PCONN_HELD);
+		return;
+	}
+	upstream_log_set_purpose(in_use->parts.log, failed ? "its endpoint failed, another is in good health" :
+	    RECORD_WITHDRAWN);
+	machine_push_event(in_use->parts.machine, PCONN_LOST);
+}
+
+void
+in_use_tend(struct in_use *in_use)
+{
+	int64_t now = clock_now(), next = CLOCK_NEVER, timeout;
+	unsigned before = in_use_ready(in_use);
+
+	if (machine_is_to_stay(in_use->parts.machine))
+		next = pool_tend(in_use->parts.pool, now);
+	timeout = endpoints_timeout(&in_use->record->endpoints, in_use->parts.endpoints, now);
+	machine_look_at(in_use->parts.machine, timeout < next ? timeout : next);
+	if (in_use->lent != 0)
+		in_use_judge_lent(in_use, now);
+	else if (!in_use->settings->shared)
+		in_use_judge_clients(in_use, now);
+	if (in_use_ready(in_use) < before)
+		in_use_note_dropped(in_use);
+}
+
+void
+in_use_tend_standby(struct in_use *in_use)
+{
+	bool connected = machine_is_to_stay(in_use->parts.machine) && in_use_ready(in_use) > 0;
+
+	if (in_use->settings->shared)
+		pool_stand_by(in_use->parts.pool, connected ? in_use->settings->standby : 0,
+		    in_use->lent != 0 ? in_use_conn(in_use)->endpoint : pool_first(in_use->parts.pool));
+}
+
+void
+in_use_lend(struct in_use *in_use, uint32_t conn)
+{
+	pool_tune_shared(in_use->parts.pool, conn);
+	in_use_set_lent(in_use, conn);
+}
+
+uint32_t
+in_use_lent(const struct in_use *in_use)
+{
+	return in_use->lent;
+}
+
+bool
+in_use_moves(const struct in_use *in_use)
+{
+	return in_use->moving;
+}
+
+bool
+in_use_is_lost(const struct in_use *in_use)
+{
+	return in_use->lost;
+}
+
+bool
+in_use_is_busy(const struct in_use *in_use)
+{
+	return in_use->lent != 0 && !in_use->let_go;
+}
+
+void
+in_use_let_go(struct in_use *in_use, bool lets)
+{
+	in_use->let_go = lets;
+	if (lets && in_use->moving && !table_is_paused(in_use->parts.table, in_use->parts.service))
+		machine_look(in_use->parts.machine); /* its borrower is at work with it */
+	else
+		machine_push_event(in_use->parts.machine, PCONN_HELD);
+}
+
+bool
+in_use_is_withdrawing(const struct in_use *in_use)
+{
+	return in_use->withdrawing;
+}
+
+void
+in_use_forget(struct in_use *in_use)
+{
+	in_use_drop(in_use);
+	in_use->lost = false;
+}
+
+/* A worker may have died between any two steps of lending, losing and taking over. */
+void
+in_use_resume(struct in_use *in_use)
+{
+	const struct pconn *p = record_pconn(in_use->record);
+
+	if (p->state != PCONN_CONNECTED || p->lost) {
+		in_use_drop(in_use);
+		in_use->lost = false;
+	} else if (in_use->lent != 0) {
+		pool_tune_shared(in_use->parts.pool, in_use->lent);
+		if (in_use_conn(in_use)->role == TABLE_ROLE_TAKEOVER)
+			machine_push_event(in_use->parts.machine, PCONN_TAKEN_OVER);
+	} else if (in_use->settings->shared && pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) == 0) {
+		if (!in_use->lost)
+			upstream_log_set_end(in_use->parts.log, "it ended while the worker was restarted");
+		in_use_lose(in_use);
+	}
+}
+
+struct in_use *
+in_use_new(const struct in_use_parts *parts, const struct upstream_settings *settings)
+{
+	const struct table *table = parts->table;
+	struct in_use *in_use = mem_new(1, sizeof *in_use);
+
+	in_use->parts = *parts;
+	in_use->settings = settings;
+	in_use->record = record_of(table, parts->service);
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_is_shared(table, i) && table->conns[i].service == parts->service)
+			in_use_set_lent(in_use, i);
+	return in_use;
+}
+
+void
+in_use_free(struct in_use *in_use)
+{
+	mem_free(in_use);
+}
+
+void
+in_use_set(struct in_use *in_use, const struct upstream_settings *settings)
+{
+	in_use->settings = settings;
+}

@@ -1,0 +1,71 @@
+/* in_use.h - the connections that clients have: which of them are to be left, since their endpoint is (P33); and in
+ * shared mode the one that all have, which is lent, with those that stand by for it. */
+#ifndef HOLDFAST_UPSTREAM_IN_USE_H
+#define HOLDFAST_UPSTREAM_IN_USE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "upstream/machine.h"
+#include "upstream/pool.h"
+#include "upstream/upstream_log.h"
+#include "upstream/upstream_settings.h"
+
+/* What is around it.  All borrowed. */
+struct in_use_parts {
+	struct table *table;
+	uint16_t service;
+	const struct endpoints_settings *endpoints;
+	struct upstream_log *log;
+	struct machine *machine;
+	struct pool *pool;
+	/* The connections to this endpoint are to be ended, which may come again; 0: the lent one is given up, and is
+	 * ended without a call of in_use_lost(). */
+	void (*lost)(void *arg, uint16_t endpoint);
+	void *arg;
+};
+
+struct in_use;
+
+/* Finds what a dead worker had lent.  settings are borrowed, of in_use_set() likewise. */
+struct in_use *in_use_new(const struct in_use_parts *parts, const struct upstream_settings *settings);
+void in_use_free(struct in_use *in_use);
+void in_use_set(struct in_use *in_use, const struct upstream_settings *settings);
+
+/* From the loop, once the pool has taken over what there is: the lent connection is gone on with, and those that
+ * stand by; or given up. */
+void in_use_resume(struct in_use *in_use);
+void in_use_forget(struct in_use *in_use);
+
+/* This one is shared now, as the table says; the one that is, or 0; whether its endpoint is to be left. */
+void in_use_lend(struct in_use *in_use, uint32_t conn);
+uint32_t in_use_lent(const struct in_use *in_use);
+bool in_use_moves(const struct in_use *in_use);
+
+/* It has ended, and so has its record: the machine is told in this turn of the loop.  Whether it was not yet. */
+void in_use_lost(struct in_use *in_use, const char *reason);
+bool in_use_is_lost(const struct in_use *in_use);
+
+/* Whether it is in use: its borrower may have said that it is not any more (let go), while it is paused or to be
+ * left. A pause that begins or ends takes that back. */
+bool in_use_is_busy(const struct in_use *in_use);
+void in_use_let_go(struct in_use *in_use, bool lets);
+
+/* The current connection has ended, unused, so long after its connect: a standby takes over, if one is ready. */
+bool in_use_take_over(struct in_use *in_use, int64_t age);
+
+/* Gives up the lent one. */
+void in_use_drop(struct in_use *in_use);
+
+/* The machine was told this. */
+void in_use_note(struct in_use *in_use, enum pconn_event event);
+
+/* Whether the reconnect that it is to be told of is for an endpoint that is withdrawn. */
+bool in_use_is_withdrawing(const struct in_use *in_use);
+
+/* Sees to the endpoints, now that the machine has come to rest; then, when clients have been served, to standbys. 
+ * Idle connections and dials in the background are for a service that is connected. */
+void in_use_tend(struct in_use *in_use);
+void in_use_tend_standby(struct in_use *in_use);
+
+#endif

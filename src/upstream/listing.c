@@ -1,0 +1,276 @@
+#include "upstream/listing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "keep/crash.h"
+#include "keep/histogram.h"
+#include "upstream/machine.h"
+#include "upstream/upstream_log.h"
+
+struct listing {
+	struct event_base *loop;                   /* borrowed */
+	struct table *table;                       /* borrowed */
+	uint16_t service;
+	const char *name;                          /* borrowed: the table's */
+	struct upstream_record *record;            /* borrowed: the table's */
+	const struct listing_callbacks *callbacks; /* borrowed */
+	void *arg;                                 /* borrowed */
+	struct lookup *lookup;                     /* owned */
+	struct lookup_waiter *asking[2];           /* owned, by asker; NULL: it does not */
+};
+
+static void
+listing_tell_withdrawn(const struct listing *listing, uint64_t bits)
+{
+	const struct endpoints *e = &listing->record->endpoints;
+	char address[ADDRESS_TEXT_SIZE];
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		if ((bits & ENDPOINTS_BIT(i)) == 0 || e->list[i].open == 0)
+			continue;
+		record_address(listing->record, e->list[i].number, address);
+		upstream_note(listing->table, listing->service, LOG_LEVEL_NOTICE,
+		    "endpoint %.110s withdrawn by the look-up; connections left: %u", address, e->list[i].open);
+	}
+}
+
+/* What a look-up gave, if it differs from before. */
+static void
+listing_tell(const struct listing *listing, const struct lookup_result *result)
+{
+	char text[TABLE_HISTORY_TEXT], one[ADDRESS_TEXT_SIZE];
+	size_t at;
+	uint64_t hash;
+
+	if (result->kept_error != NULL)
+		at = (size_t)snprintf(text, sizeof text, "the last addresses are kept (%.120s):", result->kept_error);
+	else
+		at = (size_t)snprintf(text, sizeof text, "look-up:");
+	for (size_t i = 0; i < result->endpoint_count && at < sizeof text; i++) {
+		address_format(&result->endpoints[i].address, one);
+		at += (size_t)snprintf(text + at, sizeof text - at, " %s", one);
+	}
+	hash = repeats_hash(text);
+	if (hash == listing->record->noted)
+		return;
+	listing->record->noted = hash;
+	upstream_note(listing->table, listing->service, LOG_LEVEL_DEBUG, "%s", text);
+}
+
+/* Of a good look-up; the last addresses, which are kept, are listed still.  Whether the list has changed. */
+static bool
+listing_put(struct listing *listing, const struct lookup_result *result)
+{
+	struct endpoints *e = &listing->record->endpoints;
+	struct endpoints_changes changes = { 0, 0, false };
+	bool changed;
+
+	if (result->kept_error == NULL) {
+		listing->record->random = result->random;
+		changes = endpoints_list(e, result->endpoints, result->listed_count, clock_now());
+	}
+	CRASH_POINT(ENDPOINT_LISTED);
+	lookup_refresh_by(listing->lookup, endpoints_doubtful_until(e)); /* P33: twice not listed */
+	listing_tell_withdrawn(listing, changes.withdrawn);
+	changed = (changes.fresh | changes.withdrawn) != 0 || (changes.reordered && !result->random);
+	if (changed || result->kept_error != NULL || listing->record->noted == 0)
+		listing_tell(listing, result);
+	return changed;
+}
+
+static void
+listing_on_attempt(void *arg, const struct lookup_result *result)
+{
+	struct listing *listing = arg;
+	bool aborts = result->error == NULL && result->abort_reason != NULL;
+	char text[RECORD_ERROR_SIZE];
+
+	listing->asking[LISTING_ATTEMPT] = NULL;
+	histogram_count(listing->table, listing->service, TABLE_HISTOGRAM_LOOKUP, result->took);
+	if (result->error == NULL && !aborts) {
+		listing_put(listing, result);
+		listing->callbacks->listed(listing->arg, LISTING_ATTEMPT, NULL, false);
+		return;
+	}
+	listing->record->counters.lookup_failures++;
+	snprintf(text, sizeof text, "%s%s", aborts ? "abort: " : "", aborts ? result->abort_reason : result->error);
+	listing->callbacks->listed(listing->arg, LISTING_ATTEMPT, text, aborts);
+}
+
+static void
+listing_on_standby(void *arg, const struct lookup_result *result)
+{
+	struct listing *listing = arg;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
+
+	listing->asking[LISTING_STANDBY] = NULL;
+	if (wrong != NULL)
+		log_debug(listing->name, "look-up for a standby: %s", wrong);
+	else
+		listing_put(listing, result);
+	listing->callbacks->listed(listing->arg, LISTING_STANDBY, wrong, false);
+}
+
+/* What failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
+static void
+listing_on_refreshed(void *arg, const struct lookup_result *result)
+{
+	struct listing *listing = arg;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason != NULL ?
+	    result->abort_reason : result->kept_error != NULL ? result->kept_error : result->incomplete;
+	bool changed;
+
+	histogram_count(listing->table, listing->service, TABLE_HISTOGRAM_LOOKUP, result->took);
+	if (wrong != NULL) {
+		listing->record->counters.lookup_failures++;
+		log_debug(listing->name, "refresh: %s; the addresses stay as they are", wrong);
+		return;
+	}
+	changed = listing_put(listing, result);
+	listing->callbacks->listed(listing->arg, LISTING_REFRESH, NULL, false);
+	if (changed) {
+		log_debug(listing->name, "the list of addresses has changed");
+		listing->callbacks->changed(listing->arg);
+	}
+}
+
+/* While connected it is looked at. */
+static void
+listing_on_changed(void *arg)
+{
+	struct listing *listing = arg;
+
+	log_debug(listing->name, "the catalog's list has changed");
+	lookup_refresh_by(listing->lookup, clock_now());
+	listing->callbacks->changed(listing->arg);
+}
+
+/* Whether its line stands in the log already. */
+static bool
+listing_has_told(const struct listing *listing, uint64_t hash)
+{
+	for (size_t i = 0; i < CATALOG_PASSED; i++)
+		if (listing->record->passed_over[i] == hash)
+			return true;
+	return false;
+}
+
+/* Logs what of the catalog is passed over and was not told yet, by a dead worker neither.  What is noted last: a
+ * death before it has a line told twice, and none lost. */
+static void
+listing_tell_passed_over(void *arg)
+{
+	struct listing *listing = arg;
+	const struct catalog *catalog = lookup_catalog(listing->lookup);
+	uint64_t hashes[CATALOG_PASSED] = { 0 };
+	const struct catalog_passed *passed;
+	size_t count, more;
+	char text[64 + sizeof passed->name + sizeof passed->cause];
+
+	if (catalog == NULL)
+		return;
+	passed = catalog_passed_over(catalog, &count, &more);
+	for (size_t i = 0; i < count; i++) {
+		snprintf(text, sizeof text, "catalog entry %s is passed over: %s", passed[i].name, passed[i].cause);
+		hashes[i] = repeats_hash(text);
+		if (!listing_has_told(listing, hashes[i]))
+			log_notice(listing->name, "%s", text);
+	}
+	memcpy(listing->record->passed_over, hashes, sizeof hashes);
+}
+
+static const struct lookup_callbacks listing_lookup_callbacks = {
+	.catalog = { .changed = listing_on_changed, .passed_over = listing_tell_passed_over },
+	.roll = machine_roll,
+	.refreshed = listing_on_refreshed,
+};
+
+static void
+listing_make_lookup(struct listing *listing, const struct lookup_settings *settings)
+{
+	listing->lookup = lookup_new(listing->loop, listing->name, settings,
+	    &listing->table->services[listing->service].groups[TABLE_GROUP_LOOKUP], listing->record,
+	    &listing_lookup_callbacks, listing);
+	listing_tell_passed_over(listing);
+}
+
+struct listing *
+listing_new(struct event_base *loop, struct table *table, uint16_t service, const struct lookup_settings *settings,
+    const struct listing_callbacks *callbacks, void *arg)
+{
+	struct listing *listing = mem_new(1, sizeof *listing);
+
+	listing->loop = loop;
+	listing->table = table;
+	listing->service = service;
+	listing->name = table->services[service].name;
+	listing->record = record_of(table, service);
+	listing->callbacks = callbacks;
+	listing->arg = arg;
+	listing_make_lookup(listing, settings);
+	return listing;
+}
+
+void
+listing_free(struct listing *listing)
+{
+	if (listing == NULL)
+		return;
+	lookup_leave(listing->asking[LISTING_ATTEMPT]);
+	lookup_leave(listing->asking[LISTING_STANDBY]);
+	lookup_free(listing->lookup);
+	mem_free(listing);
+}
+
+void
+listing_set(struct listing *listing, const struct lookup_settings *settings)
+{
+	lookup_set(listing->lookup, settings);
+}
+
+void
+listing_renew(struct listing *listing, const struct lookup_settings *settings)
+{
+	struct upstream_record *record = listing->record;
+
+	listing_leave(listing, LISTING_ATTEMPT);
+	listing_leave(listing, LISTING_STANDBY);
+	lookup_free(listing->lookup);
+	endpoints_renew(&record->endpoints, clock_now());
+	record->lookup = (struct lookup_record){ 0 };
+	memset(record->passed_over, 0, sizeof record->passed_over);
+	listing_make_lookup(listing, settings);
+}
+
+void
+listing_resume(struct listing *listing)
+{
+	lookup_refresh_by(listing->lookup, lookup_catalog(listing->lookup) != NULL ? clock_now() :
+	    endpoints_doubtful_until(&listing->record->endpoints));
+}
+
+void
+listing_ask(struct listing *listing, enum listing_asker asker)
+{
+	bool attempt = asker == LISTING_ATTEMPT;
+
+	listing_leave(listing, asker);
+	listing->asking[asker] = lookup_ask(listing->lookup, attempt,
+	    attempt ? listing_on_attempt : listing_on_standby, listing);
+}
+
+void
+listing_leave(struct listing *listing, enum listing_asker asker)
+{
+	lookup_leave(listing->asking[asker]);
+	listing->asking[asker] = NULL;
+}
+
+struct lookup *
+listing_lookup(const struct listing *listing)
+{
+	return listing->lookup;
+}

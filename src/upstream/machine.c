@@ -1,0 +1,374 @@
+#include "upstream/machine.h"
+
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+
+struct machine {
+	struct table *table;            /* borrowed */
+	uint16_t service;
+	struct upstream_record *record; /* borrowed: the table's */
+	void (*turn)(void *arg);
+	void *arg;                      /* borrowed */
+	struct machine_input *waiting;  /* owned; oldest first */
+	size_t count, room;
+	size_t early;                   /* at the front, what was pushed before machine_begin() */
+	bool begun;
+	bool asked_to_end, asked_to_open; /* what waits and changes machine_refuses() already */
+	struct loop_timer soon;         /* turn */
+	struct loop_timer deadline;     /* the machine's */
+};
+
+static bool
+machine_is_idempotent(enum pconn_event event)
+{
+	return event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED || event == PCONN_DEADLINE ||
+	    event == PCONN_RECONNECT;
+}
+
+static bool
+machine_is_of_dial(const struct machine_input *input)
+{
+	return input->input.event == PCONN_OFFERED || input->input.event == PCONN_DIALED ||
+	    input->input.event == PCONN_DIAL_FAILED;
+}
+
+static struct machine_input
+machine_take(struct machine *machine, size_t i)
+{
+	struct machine_input taken = machine->waiting[i];
+
+	memmove(&machine->waiting[i], &machine->waiting[i + 1], (--machine->count - i) * sizeof taken);
+	return taken;
+}
+
+static void
+machine_add(struct machine *machine, struct machine_input input)
+{
+	if (machine->count == machine->room) {
+		machine->room = machine->room == 0 ? 4 : 2 * machine->room;
+		machine->waiting = mem_resize(machine->waiting, machine->room, sizeof *machine->waiting);
+	}
+	machine->waiting[machine->count++] = input;
+	machine_look(machine);
+}
+
+void
+machine_push(struct machine *machine, struct pconn_input input)
+{
+	for (size_t i = machine->early; i < machine->count && machine_is_idempotent(input.event); i++)
+		if (machine->waiting[i].input.event == input.event)
+			return;
+	machine_add(machine, (struct machine_input){ .input = input });
+}
+
+void
+machine_push_event(struct machine *machine, enum pconn_event event)
+{
+	machine_push(machine, (struct pconn_input){ .event = event });
+}
+
+void
+machine_push_dial(struct machine *machine, enum pconn_event event, uint16_t number, const char *error, bool further)
+{
+	machine_add(machine, (struct machine_input){ .input = { .event = event, .further = further },
+	    .number = number, .error = mem_copy_text(error) });
+}
+
+void
+machine_push_abort(struct machine *machine, const char *error)
+{
+	record_text(machine->record->abort_error, sizeof machine->record->abort_error, error);
+	machine_push_event(machine, PCONN_ABORT);
+}
+
+void
+machine_push_renewal(struct machine *machine)
+{
+	enum table_admin admin = (enum table_admin)machine->table->services[machine->service].administered;
+	const struct pconn *p = record_pconn(machine->record);
+
+	if (p->state == PCONN_CLOSED && admin != TABLE_ADMIN_NONE) {
+		machine->record->renewed = 0;
+		return;
+	}
+	if (admin == TABLE_ADMIN_NONE && p->ending == PCONN_END_ABORT && !machine->asked_to_end)
+		machine->asked_to_open = true;
+	machine_push_event(machine, PCONN_RENEW);
+	if (admin == TABLE_ADMIN_DRAINED) /* that an abort came before is forgotten */
+		machine_push_event(machine, PCONN_DRAIN);
+}
+
+void
+machine_tell(struct machine *machine, enum pconn_event event)
+{
+	if (event == PCONN_CLOSE || event == PCONN_DRAIN || event == PCONN_OPEN) {
+		machine->asked_to_open = event == PCONN_OPEN;
+		machine->asked_to_end = !machine->asked_to_open;
+	}
+	machine_push_event(machine, event);
+}
+
+void
+machine_look(struct machine *machine)
+{
+	loop_timer_soon(&machine->soon);
+}
+
+void
+machine_look_at(struct machine *machine, int64_t at)
+{
+	loop_timer_at(&machine->soon, at);
+}
+
+void
+machine_begin(struct machine *machine)
+{
+	machine->begun = true;
+	machine->early = machine->count;
+}
+
+void
+machine_began(struct machine *machine)
+{
+	enum table_admin admin = (enum table_admin)machine->table->services[machine->service].administered;
+	const struct pconn *p = record_pconn(machine->record);
+
+	if (admin != TABLE_ADMIN_NONE && !pconn_is_closed(p))
+		machine_push_event(machine, admin == TABLE_ADMIN_CLOSED ? PCONN_CLOSE : PCONN_DRAIN);
+	else if (admin == TABLE_ADMIN_NONE && pconn_is_closed(p) && p->ending != PCONN_END_ABORT)
+		machine_push_event(machine, PCONN_OPEN);
+	if (p->state == PCONN_NEW) {
+		machine->record->renewed = 0;
+		machine_push_event(machine, PCONN_START);
+	} else if (machine->record->renewed) {
+		machine_push_renewal(machine);
+	}
+	for (; machine->early > 0; machine->early--)
+		machine_add(machine, machine_take(machine, 0));
+}
+
+bool
+machine_has_begun(const struct machine *machine)
+{
+	return machine->begun;
+}
+
+bool
+machine_next(struct machine *machine, struct machine_input *ret_input)
+{
+	uint8_t state = record_pconn(machine->record)->state;
+	bool handling = state == PCONN_OBTAINED || state == PCONN_FAILED;
+	size_t i = 0;
+
+	while (i < machine->count && handling && machine_is_of_dial(&machine->waiting[i]))
+		i++;
+	if (i == machine->count)
+		return false;
+	*ret_input = machine_take(machine, i);
+	return true;
+}
+
+static void
+machine_forget(struct machine *machine, bool all)
+{
+	for (size_t i = machine->count; i-- > 0; )
+		if (machine->waiting[i].input.event == PCONN_OFFERED ||
+		    (all && machine_is_of_dial(&machine->waiting[i])))
+			mem_free(machine_take(machine, i).error);
+}
+
+void
+machine_forget_dials(struct machine *machine)
+{
+	machine_forget(machine, true);
+}
+
+void
+machine_forget_offers(struct machine *machine)
+{
+	machine_forget(machine, false);
+}
+
+bool
+machine_has_dials(const struct machine *machine)
+{
+	for (size_t i = 0; i < machine->count; i++)
+		if (machine_is_of_dial(&machine->waiting[i]))
+			return true;
+	return false;
+}
+
+bool
+machine_undo_dialled(struct machine *machine, const char *error)
+{
+	for (size_t i = 0; i < machine->count; i++) {
+		struct machine_input *input = &machine->waiting[i];
+
+		if (input->input.event == PCONN_DIALED) {
+			input->input = (struct pconn_input){ .event = PCONN_DIAL_FAILED };
+			input->error = mem_copy_text(error);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Compares what has come with what was reported. */
+static void
+machine_compare(const struct upstream_record *record, struct record_place *place, struct pconn_input *in)
+{
+	bool looking = place->pconn.state == PCONN_LOOKUP;
+	uint64_t address = repeats_hash(record->address), error = repeats_hash(record->error);
+
+	if (in->event == PCONN_LOOKED_UP && looking && !place->pconn.doomed)
+		repeats_attempt(&place->repeats);
+	else if (in->event == PCONN_OFFERED)
+		in->fresh = repeats_try(&place->repeats, address);
+	else if (in->event == PCONN_LOOKUP_FAILED && looking)
+		in->same = repeats_lookup_failed(&place->repeats, error);
+	else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL)
+		in->same = repeats_dial_failed(&place->repeats, address, error);
+}
+
+unsigned
+machine_step(struct machine *machine, const struct pconn_settings *settings, struct pconn_input *in,
+    struct record_place **ret_place)
+{
+	struct upstream_record *record = machine->record;
+	struct record_place *place = record_open(record);
+	unsigned todo;
+
+	machine_compare(record, place, in);
+	todo = pconn_step(&place->pconn, settings, in);
+	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING) {
+		repeats_begin(&place->repeats);
+	} else if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_OBTAINED &&
+	    place->pconn.state == PCONN_CONNECTED) {
+		repeats_attempt(&place->repeats);
+		repeats_try(&place->repeats, repeats_hash(record->taking_over));
+	}
+	*ret_place = place;
+	return todo;
+}
+
+uint32_t
+machine_roll(void *arg)
+{
+	static uint64_t random;
+	uint32_t roll;
+
+	(void)arg;
+	if (random == 0 && (getrandom(&random, sizeof random, GRND_NONBLOCK) != sizeof random || random == 0))
+		random = (uint64_t)clock_now() | 1;
+	random ^= random >> 12; /* xorshift64* */
+	random ^= random << 25;
+	random ^= random >> 27;
+	roll = (uint32_t)((random * UINT64_C(2685821657736338717)) >> 32);
+	return roll == DELAY_EXACT ? 0 : roll;
+}
+
+void
+machine_rest(struct machine *machine)
+{
+	machine->asked_to_end = machine->asked_to_open = false;
+	loop_timer_at(&machine->deadline, record_pconn(machine->record)->deadline);
+}
+
+bool
+machine_gives(const struct machine *machine)
+{
+	return machine->begun && !machine->asked_to_end && !table_is_paused(machine->table, machine->service) &&
+	    !table_is_failing(machine->table, machine->service);
+}
+
+bool
+machine_is_to_stay(const struct machine *machine)
+{
+	const struct pconn *p = record_pconn(machine->record);
+
+	return p->state == PCONN_CONNECTED && !p->lost && !p->closing && p->ending == PCONN_END_NONE &&
+	    machine_gives(machine);
+}
+
+bool
+machine_refuses(const struct machine *machine, bool in_use)
+{
+	const struct pconn *p = record_pconn(machine->record);
+	bool draining = in_use && p->ending != PCONN_END_NONE;
+
+	return machine->asked_to_end || (!machine->asked_to_open && (pconn_is_closed(p) || draining));
+}
+
+bool
+machine_is_up(const struct machine *machine)
+{
+	const struct pconn *p = record_pconn(machine->record);
+
+	if (table_is_failing(machine->table, machine->service))
+		return false;
+	switch ((enum pconn_state)p->state) {
+	case PCONN_NEW: case PCONN_IDLE:
+		return true;
+	case PCONN_CONNECTED:
+		return !p->lost;
+	case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL: case PCONN_FAILED:
+		return p->failures == 0;
+	case PCONN_WAIT: case PCONN_DISCONNECTED:
+		return p->failures == 0 && p->retry_at <= clock_now();
+	case PCONN_CLOSED: case PCONN_STATES:
+		return false;
+	}
+	return false;
+}
+
+static void
+machine_on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	struct machine *machine = arg;
+
+	(void)fd;
+	(void)what;
+	machine->turn(machine->arg);
+}
+
+static void
+machine_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	machine_push_event(arg, PCONN_DEADLINE);
+}
+
+struct machine *
+machine_new(struct event_base *loop, struct table *table, uint16_t service, void (*turn)(void *arg), void *arg)
+{
+	struct machine *machine = mem_new(1, sizeof *machine);
+
+	machine->table = table;
+	machine->service = service;
+	machine->record = record_of(table, service);
+	machine->turn = turn;
+	machine->arg = arg;
+	if (!machine->record->begun)
+		record_clear(machine->record);
+	loop_timer_init(&machine->soon, loop, machine_on_soon, machine);
+	loop_timer_init(&machine->deadline, loop, machine_on_deadline, machine);
+	machine_look(machine);
+	return machine;
+}
+
+void
+machine_free(struct machine *machine)
+{
+	if (machine == NULL)
+		return;
+	machine_forget_dials(machine);
+	loop_timer_stop(&machine->soon);
+	loop_timer_stop(&machine->deadline);
+	mem_free(machine->waiting);
+	mem_free(machine);
+}

@@ -1,0 +1,441 @@
+#include "upstream/upstream_log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "keep/histogram.h"
+#include "upstream/record.h"
+
+#define LOG_STILL (60 * CLOCK_SECOND)
+
+struct upstream_log {
+	struct table *table;            /* borrowed */
+	uint16_t service;
+	const char *name;               /* borrowed: the table's */
+	struct upstream_record *record; /* borrowed: the table's */
+	unsigned held;
+	char failing[UPSTREAM_BY_SIZE + 48]; /* the error while it fails by order: who has it fail */
+	struct loop_timer still;        /* "still down" */
+};
+
+const char *
+upstream_event_name(enum upstream_event_kind kind)
+{
+	static const char *const names[] = { "attempting_to_connect", "obtained_address", "failed_to_connect",
+		"connected", "disconnected", "note" };
+
+	return (size_t)kind < sizeof names / sizeof *names ? names[kind] : "note";
+}
+
+const char *
+upstream_state_name(enum upstream_state state)
+{
+	static const char *const names[] = { "idle", "connecting", "connected", "waiting", "closing", "closed",
+		"drained", "aborted" };
+
+	return names[state];
+}
+
+enum upstream_state
+upstream_state(const struct pconn *p, bool in_use)
+{
+	if (p->state == PCONN_CLOSED && !p->closing)
+		return p->ending == PCONN_END_ABORT ? UPSTREAM_ABORTED : UPSTREAM_DRAINED;
+	if (p->state == PCONN_CLOSED)
+		return UPSTREAM_CLOSED;
+	if (pconn_is_closed(p) || (in_use && p->ending != PCONN_END_NONE))
+		return UPSTREAM_CLOSING;
+	switch ((enum pconn_state)p->state) {
+	case PCONN_IDLE:
+		return UPSTREAM_IDLE;
+	case PCONN_WAIT: case PCONN_DISCONNECTED:
+		return UPSTREAM_WAITING;
+	case PCONN_CONNECTED:
+		return p->lost ? UPSTREAM_WAITING : UPSTREAM_IS_CONNECTED;
+	case PCONN_NEW: case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL:
+	case PCONN_FAILED: case PCONN_CLOSED: case PCONN_STATES:
+		return UPSTREAM_CONNECTING;
+	}
+	return UPSTREAM_CONNECTING;
+}
+
+void
+upstream_note(struct table *table, uint16_t service, enum log_level level, const char *format, ...)
+{
+	char text[TABLE_HISTORY_TEXT];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof text, format, arguments);
+	va_end(arguments);
+	table_history_add(table, service, UPSTREAM_NOTE, text);
+	log_line(level, table->services[service].name, "%s", text);
+}
+
+void
+upstream_log_set_held(struct upstream_log *log, unsigned held)
+{
+	log->held = held;
+}
+
+void
+upstream_log_set_order(struct upstream_log *log, const char *by)
+{
+	snprintf(log->failing, sizeof log->failing, "made to fail by %.*s", UPSTREAM_BY_SIZE - 1, by);
+}
+
+void
+upstream_log_end_order(const struct upstream_log *log)
+{
+	table_history_add(log->table, log->service, UPSTREAM_NOTE, "the failure by order is over");
+	log_notice(log->name, "the failure by order of %s is over; it is connected anew",
+	    log->failing + sizeof "made to fail by " - 1);
+}
+
+/* How long it fails by order yet, in seconds. */
+static double
+log_failing_left(const struct upstream_log *log)
+{
+	int64_t left = (int64_t)log->table->services[log->service].failing.value - clock_now();
+
+	return left > 0 ? (double)left / CLOCK_SECOND : 0;
+}
+
+void
+upstream_log_set_error(const struct upstream_log *log, const char *what, const char *error)
+{
+	struct upstream_record *record = log->record;
+
+	record_text(record->error, sizeof record->error, error);
+	snprintf(record->last_error, sizeof record->last_error, "%s%s%s", what, *what == '\0' ? "" : ": ", error);
+	record->last_error_at = clock_wall();
+}
+
+/* For P8 it is one and the same failure all the time; people are told how long yet. */
+void
+upstream_log_set_failing(const struct upstream_log *log)
+{
+	struct upstream_record *record = log->record;
+
+	upstream_log_set_error(log, "", log->failing);
+	snprintf(record->last_error, sizeof record->last_error, "%s for %.1f s more", log->failing,
+	    log_failing_left(log));
+}
+
+void
+upstream_log_set_reason(const struct upstream_log *log, const char *reason)
+{
+	record_text(log->record->error, sizeof log->record->error, reason);
+}
+
+void
+upstream_log_set_purpose(const struct upstream_log *log, const char *reason)
+{
+	upstream_log_set_reason(log, reason);
+	log->record->purposely = 1;
+}
+
+void
+upstream_log_set_end(const struct upstream_log *log, const char *reason)
+{
+	const struct pconn *p = record_pconn(log->record);
+
+	if (p->ending == PCONN_END_ABORT)
+		upstream_log_set_reason(log, log->record->abort_error);
+	else if (p->ending == PCONN_END_DRAIN)
+		upstream_log_set_purpose(log, "drained by an operator");
+	else
+		upstream_log_set_reason(log, reason);
+}
+
+void
+upstream_log_note_dial(const struct upstream_log *log, enum pconn_event event, uint16_t number, const char *error)
+{
+	struct upstream_record *record = log->record;
+	bool connected = record_pconn(record)->state == PCONN_CONNECTED;
+	char what[ADDRESS_TEXT_SIZE + 8] = "", address[ADDRESS_TEXT_SIZE];
+
+	if (number != 0) {
+		record_address(record, number, address);
+		snprintf(what, sizeof what, "dial %s", address);
+		if (!connected || event == PCONN_DIALED)
+			record_text(record->address, sizeof record->address, address);
+	}
+	if (event == PCONN_DIALED)
+		record->number = number;
+	if (error == NULL)
+		return;
+	upstream_log_set_error(log, what, error);
+	if (connected)
+		upstream_log_set_reason(log, record->last_error); /* no event says where it was dialled */
+}
+
+void
+upstream_log_note_step(const struct upstream_log *log, const struct pconn *after, enum pconn_event event,
+    unsigned todo, bool withdrawing)
+{
+	const struct pconn *before = record_pconn(log->record);
+	bool connected = before->state == PCONN_CONNECTED && !before->lost;
+	bool lost = connected && (after->state != PCONN_CONNECTED || after->lost);
+
+	if (lost && (todo & PCONN_DO_GIVE_UP) != 0)
+		upstream_log_set_purpose(log, table_is_failing(log->table, log->service) ? log->failing :
+		    "paused by an operator");
+	else if (lost && event == PCONN_RECONNECT)
+		upstream_log_set_purpose(log, withdrawing ? RECORD_WITHDRAWN : "reconnect by an operator");
+	else if (lost && event == PCONN_CLOSE)
+		upstream_log_set_purpose(log, "closed by an operator");
+	else if (lost && event == PCONN_RENEW)
+		upstream_log_set_purpose(log, "reload");
+	if (after->state == PCONN_LOOKUP && ((todo & PCONN_DO_LOOKUP) != 0 || before->state != PCONN_LOOKUP))
+		log->record->counters.attempts++;
+}
+
+struct upstream_event
+upstream_log_last(const struct upstream_log *log)
+{
+	const struct upstream_record *record = log->record;
+	const struct pconn *p = record_pconn(record);
+	struct upstream_event event = { .kind = (enum upstream_event_kind)(p->event - PCONN_REPORT_ATTEMPTING),
+		.address = "", .error = "", .failures = p->failures };
+
+	if (event.kind == UPSTREAM_FAILED || event.kind == UPSTREAM_DISCONNECTED)
+		event.error = record->error;
+	if (event.kind != UPSTREAM_ATTEMPTING && !(event.kind == UPSTREAM_FAILED && !p->located))
+		event.address = record->address;
+	return event;
+}
+
+/* What happens next comes last. */
+static void
+log_next(const struct upstream_log *log, char *text, size_t size)
+{
+	const struct pconn *p = record_pconn(log->record);
+	int64_t left = p->retry_at - clock_now();
+
+	if (p->ending == PCONN_END_ABORT)
+		snprintf(text, size, "no further attempt until it is opened");
+	else if (p->closing || p->ending != PCONN_END_NONE)
+		snprintf(text, size, "no further attempt");
+	else if (table_is_paused(log->table, log->service))
+		snprintf(text, size, "no attempt until it is resumed");
+	else if (table_is_failing(log->table, log->service))
+		snprintf(text, size, "it is connected anew in %.1f s", log_failing_left(log));
+	else if (p->state == PCONN_CONNECTED && !p->lost)
+		snprintf(text, size, "%s takes over", log->record->taking_over);
+	else if (p->state == PCONN_FAILED && !p->last)
+		snprintf(text, size, "the other endpoints are tried");
+	else if (log->held > 0)
+		snprintf(text, size, "next attempt soon, for %u held", log->held);
+	else
+		snprintf(text, size, "next attempt in %.1f s", left > 0 ? (double)left / CLOCK_SECOND : 0.0);
+}
+
+static void
+log_tell_event(const struct upstream_log *log, const struct upstream_event *event)
+{
+	const char *name = upstream_event_name(event->kind), *address = event->address;
+	char next[ADDRESS_TEXT_SIZE + 64];
+
+	log_next(log, next, sizeof next);
+	switch (event->kind) {
+	case UPSTREAM_ATTEMPTING:
+		log_event(LOG_LEVEL_DEBUG, log->name, name, NULL, "attempting to connect");
+		break;
+	case UPSTREAM_OBTAINED:
+		log_event(LOG_LEVEL_DEBUG, log->name, name, address, "obtained address %s", address);
+		break;
+	case UPSTREAM_FAILED:
+		log_event(LOG_LEVEL_WARNING, log->name, name, address, "%s; %s", log->record->last_error, next);
+		break;
+	case UPSTREAM_CONNECTED:
+		log_event(LOG_LEVEL_INFO, log->name, name, address, "connected to %s", address);
+		break;
+	case UPSTREAM_DISCONNECTED:
+		log_event(LOG_LEVEL_WARNING, log->name, name, address, "lost %s: %s; %s", address, event->error,
+		    next);
+		break;
+	case UPSTREAM_NOTE:
+		break;
+	}
+}
+
+/* Its length is counted and it is over, both at once. */
+static void
+log_end_outage(const struct upstream_log *log)
+{
+	struct upstream_record *record = log->record;
+	struct redo redo;
+
+	if (record->outage_at == 0)
+		return;
+	redo_begin(&redo, log->table);
+	histogram_add(&redo, log->service, TABLE_HISTOGRAM_OUTAGE, clock_now() - (int64_t)record->outage_at);
+	redo_add(&redo, &record->outage_at, 0);
+	redo_commit(&redo);
+}
+
+/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
+static void
+log_count(const struct upstream_log *log, enum upstream_event_kind kind)
+{
+	struct upstream_record *record = log->record;
+	bool down = false, ordered = table_is_failing(log->table, log->service); /* none of the service's */
+
+	if (kind == UPSTREAM_CONNECTED) {
+		record->counters.connects++;
+		log_end_outage(log);
+		record->outage = record->purposely = 0;
+	} else if (kind == UPSTREAM_DISCONNECTED) {
+		record->counters.disconnects++;
+		down = !record->purposely;
+	} else if (kind == UPSTREAM_FAILED) {
+		down = record_pconn(record)->last;
+	}
+	if (!down || record->outage || ordered)
+		return;
+	record->outage_at = (uint64_t)clock_now();
+	record->outage = 1;
+	record->counters.outages++;
+}
+
+/* The last error: this loss, unless it already is what is told as the reason, where it was dialled in vain. */
+static void
+log_set_loss(struct upstream_record *record, const struct upstream_event *event)
+{
+	record->last_error_at = clock_wall();
+	if (strcmp(record->last_error, event->error) != 0)
+		snprintf(record->last_error, sizeof record->last_error, "lost %s: %s", event->address, event->error);
+}
+
+struct upstream_event
+upstream_log_report(const struct upstream_log *log)
+{
+	struct upstream_record *record = log->record;
+	const struct pconn *p = record_pconn(record);
+	char text[TABLE_HISTORY_TEXT];
+	struct upstream_event event;
+
+	/* Where a standby has taken over is told as the address that was obtained. */
+	if (p->event == PCONN_REPORT_OBTAINED && p->state == PCONN_CONNECTED)
+		record_text(record->address, sizeof record->address, record->taking_over);
+	event = upstream_log_last(log);
+	log_count(log, event.kind);
+	if (event.kind == UPSTREAM_DISCONNECTED && !record->purposely)
+		log_set_loss(record, &event);
+	if (event.kind == UPSTREAM_FAILED)
+		record_text(text, sizeof text, record->last_error);
+	else
+		snprintf(text, sizeof text, "%.100s%s%.120s", event.address, *event.error == '\0' ? "" : ": ",
+		    event.error);
+	table_history_add(log->table, log->service, event.kind, text);
+	log_tell_event(log, &event);
+	return event;
+}
+
+void
+upstream_log_rest(const struct upstream_log *log, int64_t age)
+{
+	const char *until = record_pconn(log->record)->cold ? "none is kept ready any more" :
+	    "none is kept until a client comes";
+	char text[TABLE_HISTORY_TEXT];
+
+	if (age == 0)
+		snprintf(text, sizeof text, "the server speaks first; %s", until);
+	else
+		snprintf(text, sizeof text, "the server ends unused connections after %.1f s; %s",
+		    (double)age / CLOCK_SECOND, until);
+	table_history_add(log->table, log->service, UPSTREAM_NOTE, text);
+	log_notice(log->name, "%s; warm = 0 says so for good", text);
+}
+
+void
+upstream_log_turned(const struct upstream_log *log, uint16_t number, bool good)
+{
+	const struct endpoint *endpoint = endpoints_find(&log->record->endpoints, number);
+	char address[ADDRESS_TEXT_SIZE];
+
+	record_address(log->record, number, address);
+	if (good)
+		upstream_note(log->table, log->service, LOG_LEVEL_INFO,
+		    "endpoint %.110s is in good health again", address);
+	else
+		upstream_note(log->table, log->service, LOG_LEVEL_INFO,
+		    "endpoint %.80s failed: %.90s; tried again in %.1f s", address, endpoint->error,
+		    (double)(endpoint->failed_until - clock_now()) / CLOCK_SECOND);
+}
+
+bool
+upstream_log_is_well(const struct upstream_log *log, bool refuses)
+{
+	const struct upstream_record *record = log->record;
+	const struct pconn *p = record_pconn(record);
+
+	return !refuses && !table_is_failing(log->table, log->service) && !record->outage &&
+	    (p->state != PCONN_CONNECTED || !p->lost || record->purposely);
+}
+
+void
+upstream_log_note_state(struct upstream_log *log, bool in_use, bool refuses)
+{
+	struct upstream_record *record = log->record;
+	enum upstream_state state = upstream_state(record_pconn(record), in_use);
+	bool ended = state == UPSTREAM_CLOSED || state == UPSTREAM_DRAINED || state == UPSTREAM_ABORTED;
+
+	if (record->since == 0 || record->shown != (uint32_t)state) {
+		record->shown = (uint32_t)state;
+		record->since = clock_wall();
+	}
+	if (upstream_log_is_well(log, refuses)) {
+		record->down_since = record->still_down_at = 0;
+	} else if (record->down_since == 0) {
+		record->down_since = clock_wall();
+		record->still_down_at = clock_after(clock_now(), LOG_STILL);
+	}
+	loop_timer_at(&log->still, record->still_down_at == 0 || ended ? CLOCK_NEVER : record->still_down_at);
+}
+
+static void
+log_on_still(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstream_log *log = arg;
+	struct upstream_record *record = log->record;
+	char since[CLOCK_TEXT_SIZE], next[ADDRESS_TEXT_SIZE + 64];
+
+	(void)fd;
+	(void)what;
+	if (clock_now() >= record->still_down_at) {
+		clock_format(record->down_since, since);
+		log_next(log, next, sizeof next);
+		log_warning(log->name, "still down since %s: %s; %s", since, record->last_error, next);
+		record->still_down_at = clock_after(clock_now(), LOG_STILL);
+	}
+	loop_timer_at(&log->still, record->still_down_at);
+}
+
+struct upstream_log *
+upstream_log_new(struct event_base *loop, struct table *table, uint16_t service)
+{
+	struct upstream_log *log = mem_new(1, sizeof *log);
+
+	log->table = table;
+	log->service = service;
+	log->name = table->services[service].name;
+	log->record = record_of(table, service);
+	upstream_log_set_order(log, "an operator");
+	loop_timer_init(&log->still, loop, log_on_still, log);
+	return log;
+}
+
+void
+upstream_log_free(struct upstream_log *log)
+{
+	if (log == NULL)
+		return;
+	loop_timer_stop(&log->still);
+	mem_free(log);
+}

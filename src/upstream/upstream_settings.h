@@ -1,0 +1,35 @@
+/* upstream_settings.h - all that a service's upstream can be told.  Pure. */
+#ifndef HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
+#define HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "upstream/conn.h"
+#include "upstream/endpoints.h"
+#include "upstream/hello.h"
+#include "upstream/lookup.h"
+#include "upstream/pconn.h"
+
+#define UPSTREAM_WARM_AUTO UINT_MAX /* of pconn.warm: 1 where that does no harm, else none */
+
+struct upstream_settings {
+	struct pconn_settings pconn; /* retry.*, hold_retry, warm */
+	struct endpoints_settings endpoints; /* pick and the like; retry.* are taken from pconn's */
+	struct lookup_settings lookup;
+	struct conn_settings dial;
+	struct hello_settings hello;
+	int64_t warm_max_age;        /* 0: any age is fine; session mode only */
+	bool shared;                 /* one connection, whatever pconn.warm says; no P27, no P28 */
+	unsigned standby;            /* shared mode: connections to other copies, kept ready for a failover */
+	char *on_event;              /* owned; NULL none */
+	int64_t on_event_timeout;
+	char *notify;                /* owned; NULL none */
+};
+
+/* What the machine, and the choice of endpoints, are to go by; random: the look-up's source means no order. */
+struct pconn_settings upstream_settings_pconn(const struct upstream_settings *settings);
+struct endpoints_settings upstream_settings_endpoints(const struct upstream_settings *settings, bool random);
+
+#endif
