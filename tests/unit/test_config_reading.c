@@ -6,9 +6,11 @@
 
 #include <cmocka.h>
 #include <signal.h>
+#include <stdio.h>
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "daemon/config_reading.h"
 #include "stage.h"
 
@@ -29,11 +31,28 @@ on_read(void *arg, struct config *config, struct config_errors *errors)
 	config_errors_clear(errors);
 }
 
+/* It takes so long to read that it is not done before the next line here is. */
+static const char *
+write_much(void)
+{
+	enum { SERVICES = 1000, SIZE = 48 };
+	char *text = mem_new(SERVICES + 1, SIZE);
+	size_t length = (size_t)sprintf(text, "services: {");
+	const char *path;
+
+	for (int i = 0; i < SERVICES; i++)
+		length += (size_t)sprintf(text + length, " s%d: { address = \"127.0.0.1:1\"; };", i);
+	sprintf(text + length, " };");
+	path = stage_write("m.conf", text, 0600);
+	mem_free(text);
+	return path;
+}
+
 /* One that is stopped stands for one that hangs at a dead mount: it uses nothing of the processor. */
 static void
 a_child_that_took_too_long_leaves_no_zombie(void **state)
 {
-	const char *path = stage_write("m.conf", "services: { a: { address = \"127.0.0.1:1\"; }; };", 0600);
+	const char *path = write_much();
 	struct outcome outcome = { false, false, 0 };
 	volatile int32_t group = 0;
 
