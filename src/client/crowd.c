@@ -22,8 +22,8 @@ crowd_counters(const struct crowd *crowd)
 static bool
 crowd_is_dialling(const struct crowd *crowd)
 {
-	return !table_is_paused(crowd->table, crowd->service) && !crowd->callbacks->refuses(crowd->arg) &&
-	    crowd->callbacks->is_up(crowd->arg);
+	return !table_is_paused(crowd->table, crowd->service) && !upstream_refuses(crowd->upstream) &&
+	    upstream_is_up(crowd->upstream);
 }
 
 /* Those who come then are not refused for want of a place among the held: they wait in the backlog until connections
@@ -58,7 +58,7 @@ crowd_limit(struct crowd *crowd)
 void
 crowd_tell_held(struct crowd *crowd)
 {
-	crowd->callbacks->held(crowd->arg, hold_count(crowd->hold));
+	upstream_set_held(crowd->upstream, hold_count(crowd->hold));
 }
 
 /* Takes the session out of its list; it is to be closed or to go to the other list. */
@@ -90,7 +90,7 @@ crowd_end(struct crowd *crowd, struct session *session, enum closing_cause cause
 	if (held)
 		crowd_tell_held(crowd);
 	crowd_limit(crowd);
-	crowd->callbacks->ended(crowd->arg);
+	crowd->ended(crowd->arg);
 }
 
 /* A client that gets no connection: told why if the settings say so, and counted. */
@@ -109,7 +109,7 @@ crowd_on_attached(void *arg, struct session *session)
 	struct crowd *crowd = arg;
 
 	(void)session;
-	crowd->callbacks->attached(crowd->arg);
+	upstream_tell(crowd->upstream, PCONN_RELAYED);
 }
 
 void
@@ -129,10 +129,10 @@ crowd_on_upstream_ended(void *arg, struct session *session)
 	struct crowd *crowd = arg;
 
 	if ((session_was_attached(session) && crowd->settings->on_upstream_end != CROWD_RECONNECT) ||
-	    crowd->callbacks->refuses(crowd->arg))
+	    upstream_refuses(crowd->upstream))
 		return false;
 	if (session_is_unused(session))
-		crowd->callbacks->unused(crowd->arg, session_record(session)->conn);
+		upstream_unused(crowd->upstream, session_record(session)->conn);
 	crowd_put_back(crowd, session);
 	crowd_tell_held(crowd);
 	crowd_serve(crowd);
@@ -181,7 +181,7 @@ crowd_open(struct crowd *crowd, struct session *session, uint32_t conn)
 	int64_t since = hold_since(session);
 
 	session_open(session, conn);
-	crowd->callbacks->taken(crowd->arg, conn);
+	upstream_taken(crowd->upstream, conn);
 	CRASH_POINT(OPEN_TAKEN);
 	if (session != crowd->placed)
 		histogram_count(crowd->table, crowd->service, TABLE_HISTOGRAM_HOLD, session->opened - since);
@@ -196,8 +196,8 @@ crowd_open(struct crowd *crowd, struct session *session, uint32_t conn)
 bool
 crowd_is_closed_now(const struct crowd *crowd)
 {
-	return crowd->callbacks->refuses(crowd->arg) ||
-	    (crowd->settings->on_down == CROWD_REFUSE && !crowd->callbacks->is_up(crowd->arg));
+	return upstream_refuses(crowd->upstream) || (crowd->settings->on_down == CROWD_REFUSE &&
+	    !table_is_paused(crowd->table, crowd->service) && !upstream_is_up(crowd->upstream));
 }
 
 /* With max_held = 0 the one who waits while a connection is being made does so no longer than that. */
@@ -215,7 +215,7 @@ crowd_serve(struct crowd *crowd)
 	uint32_t conn;
 
 	while ((session = hold_first(crowd->hold)) != NULL) {
-		if (crowd->callbacks->refuses(crowd->arg)) {
+		if (upstream_refuses(crowd->upstream)) {
 			crowd_refuse(crowd, session, &crowd_counters(crowd)->refused_down, CLOSING_REFUSED);
 			continue;
 		}
@@ -224,7 +224,7 @@ crowd_serve(struct crowd *crowd)
 			crowd_end(crowd, session, CLOSING_CLIENT, NULL);
 			continue;
 		}
-		conn = crowd->callbacks->take(crowd->arg);
+		conn = upstream_take(crowd->upstream);
 		if (conn != 0) {
 			hold_remove(crowd->hold, session);
 			crowd_open(crowd, session, conn);
@@ -384,12 +384,12 @@ crowd_on_lingered(void *arg)
 {
 	struct crowd *crowd = arg;
 
-	crowd->callbacks->ended(crowd->arg);
+	crowd->ended(crowd->arg);
 }
 
 struct crowd *
 crowd_new(struct event_base *loop, struct table *table, uint16_t service, const struct crowd_settings *settings,
-    bool log_clients, struct shared *shared, const struct crowd_callbacks *callbacks, void *arg)
+    bool log_clients, struct upstream *upstream, struct shared *shared, void (*ended)(void *arg), void *arg)
 {
 	struct crowd *crowd = mem_new(1, sizeof *crowd);
 
@@ -397,8 +397,9 @@ crowd_new(struct event_base *loop, struct table *table, uint16_t service, const 
 	crowd->table = table;
 	crowd->service = service;
 	crowd->name = table->services[service].name;
+	crowd->upstream = upstream;
 	crowd->shared = shared;
-	crowd->callbacks = callbacks;
+	crowd->ended = ended;
 	crowd->arg = arg;
 	session_stock_init(&crowd->stock);
 	TAILQ_INIT(&crowd->open);
@@ -461,6 +462,12 @@ crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_c
 	hold_set_timeout(crowd->hold, settings->hold_timeout);
 	crowd_scan_later(crowd);
 	crowd_limit(crowd);
+}
+
+void
+crowd_leave_upstream(struct crowd *crowd)
+{
+	crowd->upstream = NULL;
 }
 
 void

@@ -1,7 +1,6 @@
 /* crowd.h - all clients of one service: who may come, who waits, who is served.
  *
- * Knows nothing of the upstream but four questions (struct crowd_callbacks).  Session mode: each client gets
- * an upstream connection of its own.
+ * Session mode: each client gets an upstream connection of its own.
  */
 #ifndef HOLDFAST_CLIENT_CROWD_H
 #define HOLDFAST_CLIENT_CROWD_H
@@ -14,7 +13,9 @@
 #include "client/closing.h"
 #include "keep/table.h"
 
+struct conn_settings;
 struct shared;
+struct upstream;
 
 enum crowd_on_down { CROWD_HOLD, CROWD_REFUSE };
 enum crowd_on_upstream_end { CROWD_CLOSE, CROWD_RECONNECT };
@@ -30,47 +31,26 @@ struct crowd_settings {
 	unsigned max_clients_per_user;
 	int64_t idle_timeout;        /* microseconds, 0: never */
 	enum crowd_on_upstream_end on_upstream_end;
-};
-
-/* Not called before crowd_new() has returned, but for refuses and is_up. */
-struct crowd_callbacks {
-	/* A ready upstream connection in the table, or 0. */
-	uint32_t (*take)(void *arg);
-	/* The connection is a client's now. */
-	void (*taken)(void *arg, uint32_t conn);
-	/* This connection (fd borrowed) that was taken has lived for a while: its socket options are worth it now. */
-	void (*tune)(void *arg, int fd);
-	/* This connection that has its socket options is to be looked at again, over which the last byte passed at
-	 * this tick; 0: the one that all share. */
-	void (*heed)(void *arg, uint32_t conn, uint32_t active);
-	/* The first byte has passed over a connection that was taken. */
-	void (*attached)(void *arg);
-	/* A connection that was taken has ended before a byte passed; it is still open here. */
-	void (*unused)(void *arg, uint32_t conn);
-	/* How many wait has changed. */
-	void (*held)(void *arg, unsigned held);
-	/* No connection will come at all: closed, drained, aborted. */
-	bool (*refuses)(void *arg);
-	/* A connection is there, or will be without a retry delay. */
-	bool (*is_up)(void *arg);
-	/* A client has ended, or has heard why it was turned away; with the last one gone an ending service may
-	 * end. */
-	void (*ended)(void *arg);
+	const struct conn_settings *dial; /* borrowed: socket options of connections */
 };
 
 struct crowd;
 
-/* Takes up the sessions that the table holds for this service.  settings, callbacks and
- * arg are borrowed, and so is shared, which is NULL in session mode. */
+/* Takes up the sessions that the table holds for this service.  Everything is borrowed; upstream is NULL where no
+ * connection will come any more, shared in session mode.  ended is called when a client has ended, or has heard why
+ * it was turned away, but not before this returns: with the last one gone an ending service may end. */
 struct crowd *crowd_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct crowd_settings *settings, bool log_clients, struct shared *shared,
-    const struct crowd_callbacks *callbacks, void *arg);
+    const struct crowd_settings *settings, bool log_clients, struct upstream *upstream, struct shared *shared,
+    void (*ended)(void *arg), void *arg);
 
 /* Frees the process's side only. */
 void crowd_free(struct crowd *crowd);
 
 /* Other settings (borrowed) from now on; clients stay. */
 void crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_clients);
+
+/* No connection will come any more: the upstream is about to be freed. */
+void crowd_leave_upstream(struct crowd *crowd);
 
 /* Accepts from fd (borrowed) from now on; -1 for no more. */
 void crowd_listen(struct crowd *crowd, int fd);

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
+#include "upstream/conn.h"
 
+#define CROWD_TICKS (uint32_t)(CLOCK_SECOND / CLOCK_TICK) /* of a second */
 /* A connect to a service that is up takes less. */
 #define CROWD_MOMENT   (20 * CLOCK_MILLISECOND)
 #define CROWD_SCAN_MIN (100 * CLOCK_MILLISECOND)
@@ -44,6 +46,24 @@ crowd_scan_held(struct crowd *crowd, int64_t now)
 	}
 }
 
+/* Looks again at a connection that has its socket options, over which the last byte passed at this tick; always: at
+ * the one that all share.  One that was silent for long has nothing outstanding, or is being patient with. */
+static void
+crowd_heed(const struct crowd *crowd, uint32_t conn, uint32_t active, bool always)
+{
+	const struct conn_settings *dial = crowd->settings->dial;
+	struct table_conn *record = &crowd->table->conns[conn];
+	bool patient = (record->flags & TABLE_CONN_PATIENT) != 0;
+
+	if (conn == 0 || dial->user_timeout == 0)
+		return;
+	if (!patient && !always &&
+	    clock_tick() - active > (unsigned)dial->user_timeout / 1000 * CROWD_TICKS + 60 * CROWD_TICKS)
+		return;
+	if (conn_heed(record->fd, dial, patient) != patient)
+		record->flags ^= TABLE_CONN_PATIENT;
+}
+
 /* One that was kept ready for long was tuned there. */
 static void
 crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
@@ -55,14 +75,14 @@ crowd_tune(struct crowd *crowd, struct session *session, int64_t now)
 		return;
 	conn = &crowd->table->conns[record->conn];
 	if (conn->flags & TABLE_CONN_TUNED) {
-		crowd->callbacks->heed(crowd->arg, record->conn, record->active);
+		crowd_heed(crowd, record->conn, record->active, false);
 		return;
 	}
 	if (now - session->opened < TABLE_TUNE_AGE) {
 		crowd->fresh = true;
 		return;
 	}
-	crowd->callbacks->tune(crowd->arg, conn->fd);
+	conn_tune(conn->fd, crowd->settings->dial);
 	conn->flags |= TABLE_CONN_TUNED;
 }
 
@@ -108,7 +128,7 @@ crowd_on_scan(evutil_socket_t fd, short what, void *arg)
 	}
 	due = crowd_scan_open(crowd, now, regular);
 	if (regular && crowd->shared != NULL)
-		crowd->callbacks->heed(crowd->arg, 0, 0);
+		crowd_heed(crowd, upstream_lent(crowd->upstream), 0, true);
 	if (regular)
 		crowd_tell_refused(crowd, now);
 	/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its own. */

@@ -11,6 +11,7 @@
 #include "client/lingering.h"
 #include "client/listener.h"
 #include "client/session.h"
+#include "upstream/upstream.h"
 
 /* What is said again and again is said this seldom. */
 #define CROWD_SILENT (60 * CLOCK_SECOND)
@@ -38,6 +39,7 @@ struct crowd {
 	unsigned open_count;
 	const struct session *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
 	struct session_stock stock;
+	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
 	struct shared *shared;        /* borrowed; NULL in session mode */
 	enum table_pause paused;      /* why nobody is accepted; files that have run out are the listener's */
 	bool fresh;                   /* some connections have no socket options yet */
@@ -47,7 +49,7 @@ struct crowd {
 	int64_t regular;              /* when all is looked at next, not only who is idle */
 	int64_t due;                  /* when the next client will have been idle for idle_timeout; CLOCK_NEVER */
 	struct loop_timer watching;   /* of those who have come and wait */
-	const struct crowd_callbacks *callbacks; /* borrowed */
+	void (*ended)(void *arg);
 	void *arg;                    /* borrowed */
 };
 

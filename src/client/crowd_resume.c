@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "keep/recover.h"
 
-/* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  The
- * callbacks are not told: the crowd is not theirs yet. */
+/* A client that a dead worker had accepted, and nothing more, is admitted or turned away as any new one is.  Nobody
+ * is told: the crowd is not its owner's yet. */
 static bool
 crowd_admit_adopted(struct crowd *crowd, uint32_t index, uid_t *ret_uid)
 {

@@ -116,7 +116,7 @@ ask_vacant(const struct member *member)
 	uint64_t vacant = shared->settings->max_in_flight, owed = owed_count(shared->record);
 
 	vacant = vacant > owed ? vacant - owed : 0;
-	if (shared->fd == -1 && shared->callbacks->refuses(shared->arg))
+	if (shared->fd == -1 && shared_refuses(shared))
 		return 0;
 	if (!shared->serving && !TAILQ_EMPTY(&shared->waiting))
 		return 0; /* they came first */
@@ -443,7 +443,7 @@ ask_is_refused(const struct member *member)
 {
 	const struct shared *shared = member->shared;
 
-	return member->in_flight == 0 && shared->fd == -1 && shared->callbacks->refuses(shared->arg);
+	return member->in_flight == 0 && shared->fd == -1 && shared_refuses(shared);
 }
 
 void

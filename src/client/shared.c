@@ -17,7 +17,7 @@ shared_room_of_client(const struct shared *shared)
 
 struct shared *
 shared_new(struct event_base *loop, struct table *table, uint16_t service, const struct shared_settings *settings,
-    const struct shared_callbacks *callbacks, void *arg)
+    struct upstream *upstream)
 {
 	struct shared *shared = mem_new(1, sizeof *shared);
 
@@ -27,8 +27,7 @@ shared_new(struct event_base *loop, struct table *table, uint16_t service, const
 	shared->name = table->services[service].name;
 	shared->record = &table->services[service].shared;
 	shared->settings = settings;
-	shared->callbacks = callbacks;
-	shared->arg = arg;
+	shared->upstream = upstream;
 	shared->framing = framing_of(settings->framing);
 	shared->fd = -1;
 	shared->down_since = shared->queued_since = clock_now();
@@ -51,13 +50,15 @@ shared_forget_progress(struct shared *shared)
 }
 
 void
-shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
-    const struct resp_connection *resp)
+shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout, bool refuses,
+    bool aborts, const struct resp_connection *resp)
 {
 	if (shared->settings->max_message != settings->max_message)
 		shared_forget_progress(shared);
 	shared->settings = settings;
 	shared->hold_timeout = hold_timeout;
+	shared->refuses = refuses;
+	shared->aborts = aborts;
 	shared->resp = *resp;
 	shared_make_texts(shared);
 	loop_timer_stop(&shared->tick);
@@ -92,7 +93,7 @@ shared_has_spoken(const struct shared *shared)
 static void
 shared_lend(struct shared *shared)
 {
-	uint32_t conn = shared->callbacks->lend(shared->arg);
+	uint32_t conn = upstream_take(shared->upstream);
 
 	if (conn == 0)
 		return;
@@ -101,7 +102,7 @@ shared_lend(struct shared *shared)
 	CRASH_POINT(SHARED_LENT);
 	shared->record->upstream = conn;
 	CRASH_POINT(SHARED_NAMED);
-	shared->callbacks->lent(shared->arg, conn);
+	upstream_taken(shared->upstream, conn);
 	if (shared_has_spoken(shared))
 		shared_lose(shared, "it spoke before anything was asked; what it says first is a matter of hello");
 	shared_forget_gone(shared);
@@ -126,8 +127,18 @@ shared_serve(struct shared *shared)
 		shared_tell_waiting(shared);
 		return;
 	}
+	shared_move(shared, upstream_moves(shared->upstream));
 	shared_give_soon(shared);
 	shared_serve_waiting(shared);
+}
+
+void
+shared_leave_upstream(struct shared *shared)
+{
+	if (shared == NULL)
+		return;
+	shared->upstream = NULL;
+	shared_serve(shared);
 }
 
 void
@@ -160,7 +171,7 @@ shared_tell_waiting(struct shared *shared)
 	if (count == shared->told_waiting || !shared->begun)
 		return;
 	shared->told_waiting = count;
-	shared->callbacks->waiting(shared->arg, count);
+	upstream_set_held(shared->upstream, count);
 }
 
 void

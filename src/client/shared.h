@@ -38,30 +38,13 @@ struct shared_settings {
 	int64_t heartbeat_interval, heartbeat_timeout;
 };
 
-/* Not called before shared_begin(). */
-struct shared_callbacks {
-	/* A ready connection, or 0.  It is made the shared one in the table, then lent called. */
-	uint32_t (*lend)(void *arg);
-	void (*lent)(void *arg, uint32_t conn);
-	/* The connection has ended; its record is free. */
-	void (*lost)(void *arg, const char *reason);
-	/* So many clients wait for a connection now. */
-	void (*waiting)(void *arg, unsigned count);
-	/* A connection was lost, or dropped, with requests in flight: so many end as lost, and are sent again. */
-	void (*settled)(void *arg, uint64_t lost, uint64_t again);
-	/* Requests that wait are turned away: no connection will come, or on_down says so. */
-	bool (*refuses)(void *arg);
-	/* It is paused, or the connection is to be replaced, and nothing is in flight any more: the connection is no
-	 * more needed.  May come again. */
-	void (*rested)(void *arg);
-};
-
+struct upstream;
 struct shared;
 
-/* settings and callbacks are borrowed.  shared_set() must follow, then clients of a dead worker join, then comes
- * shared_begin(). */
+/* settings are borrowed, and so is upstream, NULL where no connection will come any more.  shared_set() must follow,
+ * then clients of a dead worker join, then comes shared_begin(). */
 struct shared *shared_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct shared_settings *settings, const struct shared_callbacks *callbacks, void *arg);
+    const struct shared_settings *settings, struct upstream *upstream);
 
 /* Goes on with what the table holds.  datagrams is the socket that datagrams come from; -1 none. */
 void shared_begin(struct shared *shared, int datagrams);
@@ -69,30 +52,24 @@ void shared_begin(struct shared *shared, int datagrams);
 /* Frees the process's side; no client is joined any more. */
 void shared_free(struct shared *shared);
 
-/* Settings (borrowed), which never change framing, replies, or type.  hold_timeout as in struct crowd_settings; hello
- * has made the connection what resp says. */
+/* Settings (borrowed), which never change framing, replies, or type.  hold_timeout as in struct crowd_settings;
+ * refuses: on_down is "refuse"; aborts: abort_on_close; hello has made the connection what resp says. */
 void shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
-    const struct resp_connection *resp);
-
-/* Whether what a client has asked that has gone is not carried out, if nothing of it was sent. */
-void shared_abort_on_close(struct shared *shared, bool aborts);
+    bool refuses, bool aborts, const struct resp_connection *resp);
 
 /* The socket that datagrams come from has been replaced; -1 none. */
 void shared_set_datagrams(struct shared *shared, int fd);
 
-/* A connection may be there, or requests that wait may have to be turned away: looks. */
+/* A connection may be there, or is to be let go as soon as it owes nothing (upstream_moves()), or requests that wait
+ * may have to be turned away: looks. */
 void shared_serve(struct shared *shared);
 
-/* The table says now that the service is paused: the connection is given no further request, and rested is called as
- * soon as it owes nothing.  May be called again. */
+/* The table says now that the service is paused: the connection is given no further request, and let go as soon as it
+ * owes nothing.  May be called again. */
 void shared_pause(struct shared *shared);
 
 /* It is paused no more: the queue flows, and hold_timeout begins anew for what waits. */
 void shared_unpause(struct shared *shared);
-
-/* The connection is to be replaced: it is given no further request, and rested is called as soon as it owes nothing;
- * or it is not, after all.  The next one is not. */
-void shared_move(struct shared *shared, bool moves);
 
 /* Requests that the connection was given, at least in part, and that it owes; and the record of each client that has
  * such, once. */
@@ -101,8 +78,13 @@ void shared_each_in_flight(const struct shared *shared, bool (*visit)(void *arg,
 
 bool shared_is_connected(const struct shared *shared);
 
-/* Gives the connection up: requests in flight end as on_loss says; lost is not called. */
+/* Gives the connection up: requests in flight end as on_loss says.  Or it is lost for this reason, which the
+ * upstream is told. */
 void shared_drop(struct shared *shared);
+void shared_lose(struct shared *shared, const char *reason);
+
+/* No connection will come any more: the upstream is about to be freed.  Who waits is turned away. */
+void shared_leave_upstream(struct shared *shared);
 
 /* Gives up all that the table holds for the service: the service is gone, and so are its clients. */
 void shared_end(struct shared *shared);

@@ -113,9 +113,3 @@ shared_forget_gone(struct shared *shared)
 	if (owed_count(shared->record) > 0)
 		gone_drop(shared);
 }
-
-void
-shared_abort_on_close(struct shared *shared, bool aborts)
-{
-	shared->aborts = aborts;
-}

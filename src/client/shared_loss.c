@@ -95,7 +95,9 @@ shared_settle(struct shared *shared)
 	record->upstream = 0;
 	CRASH_POINT(SHARED_UNNAMED);
 	if (sent > 0)
-		shared->callbacks->settled(shared->arg, failing, sent - failing);
+		upstream_note(shared->table, shared->service, LOG_LEVEL_INFO,
+		    "%llu requests were in flight: %llu end as lost, %llu are sent again", (unsigned long long)sent,
+		    (unsigned long long)failing, (unsigned long long)(sent - failing));
 	flow_release(shared->table, shared_payer(shared), &record->out);
 }
 
@@ -131,7 +133,7 @@ shared_lose(struct shared *shared, const char *reason)
 	if (shared->fd == -1)
 		return;
 	shared_drop(shared);
-	shared->callbacks->lost(shared->arg, reason);
+	upstream_lost(shared->upstream, reason);
 }
 
 /* Requests up to this entry, which no connection was given, since none is there. */
@@ -183,7 +185,7 @@ loss_mark(struct shared *shared, int64_t now)
 void
 shared_turn_away(struct shared *shared, int64_t now)
 {
-	bool refused = shared->callbacks->refuses(shared->arg);
+	bool refused = shared_refuses(shared);
 	enum closing_cause cause = refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT;
 	struct member *member;
 

@@ -28,6 +28,7 @@
 #include "client/member.h"
 #include "client/owed.h"
 #include "client/shared.h"
+#include "upstream/upstream.h"
 
 /* Requests of a client in flight at first; doubled whenever it has taken the replies. */
 #define SHARED_WINDOW_FIRST 8
@@ -82,8 +83,7 @@ struct shared {
 	const char *name;        /* borrowed: the table's */
 	struct table_shared *record; /* borrowed: the table's */
 	const struct shared_settings *settings; /* borrowed */
-	const struct shared_callbacks *callbacks; /* borrowed */
-	void *arg;               /* borrowed */
+	struct upstream *upstream; /* borrowed; NULL once no connection will come */
 	const struct framing *framing; /* borrowed */
 	struct resp_connection resp;
 	int64_t hold_timeout;
@@ -100,6 +100,7 @@ struct shared {
 	char *loss_text;         /* owned: a failed request's reply; NULL: the client is closed */
 	size_t loss_length;
 	bool aborts;             /* abort_on_close */
+	bool refuses;            /* on_down is "refuse" */
 	bool begun;
 	bool serving;            /* those who wait, in their order */
 	/* the connection */
@@ -204,6 +205,10 @@ void shared_retire(struct shared *shared);
 
 /* shared_pause.c: whether an operator has paused the service; how far the connection is to be given requests. */
 bool shared_is_paused(const struct shared *shared);
+/* It is to be replaced as soon as it owes nothing, or is not, after all; the next one is not. */
+void shared_move(struct shared *shared, bool moves);
+/* Whether what waits for a connection is turned away, as new clients are. */
+bool shared_refuses(const struct shared *shared);
 /* Whether the connection is given no further request. */
 bool shared_rests(const struct shared *shared);
 uint64_t shared_limit(const struct shared *shared);
@@ -243,9 +248,7 @@ void shared_discard(struct shared *shared);
  * taken out of it. */
 void shared_forget_gone(struct shared *shared);
 
-/* shared_loss.c: the connection is lost; as shared_drop(), but told. */
-void shared_lose(struct shared *shared, const char *reason);
-/* What a dead worker did not come to do. */
+/* shared_loss.c: what a dead worker did not come to do. */
 void shared_settle(struct shared *shared);
 /* Turns away who has waited too long, or all if none will come. */
 void shared_turn_away(struct shared *shared, int64_t now);

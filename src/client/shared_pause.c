@@ -11,6 +11,13 @@ shared_is_paused(const struct shared *shared)
 }
 
 bool
+shared_refuses(const struct shared *shared)
+{
+	return upstream_refuses(shared->upstream) ||
+	    (shared->refuses && !shared_is_paused(shared) && !upstream_is_up(shared->upstream));
+}
+
+bool
 shared_rests(const struct shared *shared)
 {
 	return shared->moving || shared_is_paused(shared);
@@ -39,7 +46,7 @@ void
 shared_check_rest(struct shared *shared)
 {
 	if (shared->fd != -1 && shared_rests(shared) && shared_in_flight(shared) == 0)
-		shared->callbacks->rested(shared->arg);
+		upstream_let_go(shared->upstream, true);
 }
 
 void

@@ -14,99 +14,6 @@
 #include "keep/crash.h"
 #include "keep/recover.h"
 
-#define TICKS (uint32_t)(CLOCK_SECOND / CLOCK_TICK) /* of a second */
-
-static uint32_t
-service_take(void *arg)
-{
-	struct service *service = arg;
-
-	return service->upstream == NULL ? 0 : upstream_take(service->upstream);
-}
-
-static void
-service_taken(void *arg, uint32_t conn)
-{
-	struct service *service = arg;
-
-	upstream_taken(service->upstream, conn);
-}
-
-static void
-service_tune(void *arg, int fd)
-{
-	const struct service *service = arg;
-
-	conn_tune(fd, &service->settings->upstream.dial);
-}
-
-/* One that was silent for long has nothing outstanding, or is being patient with. */
-static void
-service_heed(void *arg, uint32_t conn, uint32_t active)
-{
-	const struct service *service = arg;
-	const struct conn_settings *dial = &service->settings->upstream.dial;
-	bool lent = conn == 0, patient;
-	struct table_conn *record;
-
-	if (lent && service->upstream != NULL)
-		conn = upstream_lent(service->upstream);
-	if (conn == 0 || dial->user_timeout == 0)
-		return;
-	record = &service->table->conns[conn];
-	patient = (record->flags & TABLE_CONN_PATIENT) != 0;
-	if (!patient && !lent &&
-	    clock_tick() - active > (unsigned)dial->user_timeout / 1000 * TICKS + 60 * TICKS)
-		return;
-	if (conn_heed(record->fd, dial, patient) != patient)
-		record->flags ^= TABLE_CONN_PATIENT;
-}
-
-static void
-service_attached(void *arg)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_tell(service->upstream, PCONN_RELAYED);
-}
-
-static void
-service_unused(void *arg, uint32_t conn)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_unused(service->upstream, conn);
-}
-
-static void
-service_held(void *arg, unsigned held)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_set_held(service->upstream, held);
-}
-
-static bool
-service_refuses(void *arg)
-{
-	struct service *service = arg;
-
-	return service->upstream == NULL || upstream_refuses(service->upstream);
-}
-
-static bool
-service_is_up(void *arg)
-{
-	struct service *service = arg;
-
-	if (service->upstream == NULL)
-		return false;
-	return table_is_paused(service->table, service->index) || upstream_is_up(service->upstream);
-}
-
 /* Nobody is served, and nobody is still being told why he is turned away. */
 static bool
 service_is_empty(const struct service *service)
@@ -115,7 +22,7 @@ service_is_empty(const struct service *service)
 }
 
 static void
-service_client_ended(void *arg)
+service_on_client_ended(void *arg)
 {
 	struct service *service = arg;
 
@@ -123,19 +30,6 @@ service_client_ended(void *arg)
 		loop_timer_soon(&service->ending);
 	service_share_leave(service);
 }
-
-static const struct crowd_callbacks service_crowd_callbacks = {
-	.take = service_take,
-	.taken = service_taken,
-	.tune = service_tune,
-	.heed = service_heed,
-	.attached = service_attached,
-	.unused = service_unused,
-	.held = service_held,
-	.refuses = service_refuses,
-	.is_up = service_is_up,
-	.ended = service_client_ended,
-};
 
 static void
 service_on_event(void *arg, const struct upstream_event *event)
@@ -150,10 +44,8 @@ service_on_ready(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->shared != NULL) {
-		shared_move(service->shared, upstream_moves(service->upstream));
+	if (service->shared != NULL)
 		shared_serve(service->shared);
-	}
 	crowd_serve(service->crowd);
 	service_share_leave(service);
 }
@@ -212,6 +104,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	service->table = table;
 	service->index = index;
 	service->settings = settings;
+	settings->crowd.dial = &settings->upstream.dial;
 	service->callbacks = callbacks;
 	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
@@ -259,7 +152,7 @@ service_begin(struct service *service, struct door *door, bool log_clients)
 	record->settings_hash = hash;
 	service_share(service);
 	service->crowd = crowd_new(service->loop, service->table, service->index, &service->settings->crowd,
-	    log_clients, service->shared, &service_crowd_callbacks, service);
+	    log_clients, service->upstream, service->shared, service_on_client_ended, service);
 	upstream_set_held(service->upstream, crowd_held(service->crowd));
 	service_share_begin(service);
 	service_listen(service, record->listener_fd);
@@ -336,8 +229,8 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	service_share_recall(record, settings);
 	service->removed = true;
 	service_share(service);
-	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, service->shared,
-	    &service_crowd_callbacks, service);
+	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, NULL, service->shared,
+	    service_on_client_ended, service);
 	service_share_begin(service);
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
 	if (service_is_empty(service))
@@ -374,8 +267,8 @@ service_remove(struct service *service)
 	door_end(record);
 	upstream_free(service->upstream);
 	service->upstream = NULL;
-	if (service->shared != NULL)
-		shared_serve(service->shared); /* who waits is turned away */
+	crowd_leave_upstream(service->crowd);
+	shared_leave_upstream(service->shared);
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
 	if (service_is_empty(service)) {
 		service_end(service);
@@ -394,6 +287,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
 
 	service->settings = settings;
+	settings->crowd.dial = &settings->upstream.dial;
 	service_settle_door(service, door);
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);

@@ -1,4 +1,4 @@
-/* What the clients of a service in shared mode share: where client/shared meets upstream/upstream. */
+/* What the clients of a service in shared mode share. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,85 +6,6 @@
 #include "base/mem.h"
 #include "daemon/service_parts.h"
 #include "upstream/hello.h"
-
-static uint32_t
-service_lend(void *arg)
-{
-	struct service *service = arg;
-
-	return service->upstream == NULL ? 0 : upstream_take(service->upstream);
-}
-
-static void
-service_lent(void *arg, uint32_t conn)
-{
-	struct service *service = arg;
-
-	upstream_taken(service->upstream, conn);
-}
-
-static void
-service_lost(void *arg, const char *reason)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_lost(service->upstream, reason);
-}
-
-/* For explain too: what a loss has cost. */
-static void
-service_settled(void *arg, uint64_t lost, uint64_t again)
-{
-	struct service *service = arg;
-	char text[TABLE_HISTORY_TEXT];
-
-	snprintf(text, sizeof text, "%llu requests were in flight: %llu end as lost, %llu are sent again",
-	    (unsigned long long)(lost + again), (unsigned long long)lost, (unsigned long long)again);
-	table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
-	log_info(service_name(service), "%s", text);
-}
-
-static void
-service_waiting(void *arg, unsigned count)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_set_held(service->upstream, count);
-}
-
-/* Whether what waits for a connection is turned away, as new clients are. */
-static bool
-service_turns_away(void *arg)
-{
-	struct service *service = arg;
-
-	if (service->upstream == NULL || upstream_refuses(service->upstream))
-		return true;
-	if (table_is_paused(service->table, service->index))
-		return false;
-	return service->settings->crowd.on_down == CROWD_REFUSE && !upstream_is_up(service->upstream);
-}
-
-static void
-service_rested(void *arg)
-{
-	struct service *service = arg;
-
-	if (service->upstream != NULL)
-		upstream_let_go(service->upstream, true);
-}
-
-static const struct shared_callbacks service_shared_callbacks = {
-	.lend = service_lend,
-	.lent = service_lent,
-	.lost = service_lost,
-	.settled = service_settled,
-	.waiting = service_waiting,
-	.refuses = service_turns_away,
-	.rested = service_rested,
-};
 
 /* What a worker must know of a service that is in no configuration any more. */
 static void
@@ -128,8 +49,8 @@ service_share_set(struct service *service)
 	for (size_t i = 0; i < settings->upstream.hello.count; i++)
 		service_note_step(&settings->upstream.hello.steps[i], &resp);
 	service_share_note(service);
-	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout, &resp);
-	shared_abort_on_close(service->shared, settings->crowd.abort_on_close);
+	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout,
+	    settings->crowd.on_down == CROWD_REFUSE, settings->crowd.abort_on_close, &resp);
 }
 
 void
@@ -153,7 +74,7 @@ service_share(struct service *service)
 	if (service->settings->mode != SERVICE_SHARED)
 		return;
 	service->shared = shared_new(service->loop, service->table, service->index, &service->settings->shared,
-	    &service_shared_callbacks, service);
+	    service->upstream);
 	service_share_set(service);
 }
 
@@ -181,6 +102,5 @@ service_share_leave(struct service *service)
 	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->upstream == NULL ||
 	    !upstream_refuses(service->upstream) || !shared_is_connected(service->shared))
 		return;
-	shared_drop(service->shared);
-	upstream_lost(service->upstream, "its last client has gone");
+	shared_lose(service->shared, "its last client has gone");
 }

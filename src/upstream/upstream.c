@@ -104,21 +104,6 @@ upstream_closed_error(const struct upstream *upstream)
 	    "persistent connection closed";
 }
 
-static void
-upstream_answer_waiters(struct upstream *upstream, unsigned todo)
-{
-	struct waiters *waiters = upstream->waiters;
-
-	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
-		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, NULL);
-	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
-		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, upstream_closed_error(upstream));
-	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
-		waiters_answer(waiters, WAITERS_RESULT, upstream->record->last_error);
-	if ((todo & PCONN_DO_FINISHED) != 0)
-		waiters_answer(waiters, WAITERS_CLOSED, NULL);
-}
-
 /* Does what the machine says; in is what it was told. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
@@ -129,7 +114,7 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 		upstream->record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, upstream->ended_age);
-	upstream_answer_waiters(upstream, todo);
+	waiters_act(upstream->waiters, todo, upstream_closed_error(upstream), upstream->record->last_error);
 	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
 		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
 	if ((todo & PCONN_DO_FAIL) != 0)
@@ -509,7 +494,7 @@ upstream_free(struct upstream *upstream)
 void
 upstream_set_held(struct upstream *upstream, unsigned held)
 {
-	if (held == upstream->held)
+	if (upstream == NULL || held == upstream->held)
 		return;
 	upstream->held = held;
 	upstream_log_set_held(upstream->log, upstream->settings->pconn.hold_retry > 0 ? held : 0);
@@ -519,10 +504,14 @@ upstream_set_held(struct upstream *upstream, unsigned held)
 uint32_t
 upstream_take(struct upstream *upstream)
 {
-	const struct pconn *p = record_pconn(upstream->record);
-	bool shared = upstream->settings->shared;
+	const struct pconn *p;
 	uint32_t conn;
+	bool shared;
 
+	if (upstream == NULL)
+		return 0;
+	p = record_pconn(upstream->record);
+	shared = upstream->settings->shared;
 	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
 	    (shared && (in_use_lent(upstream->in_use) != 0 || p->lost)))
 		return 0;
@@ -548,12 +537,14 @@ upstream_taken(struct upstream *upstream, uint32_t conn)
 void
 upstream_unused(struct upstream *upstream, uint32_t conn)
 {
-	const struct table_conn *record = &upstream->table->conns[conn];
-	int64_t age = clock_now() - record->since;
 	char address[ADDRESS_TEXT_SIZE], text[RECORD_ERROR_SIZE];
+	const struct table_conn *record;
+	int64_t age;
 
-	if (table_is_failing(upstream->table, upstream->service))
+	if (upstream == NULL || table_is_failing(upstream->table, upstream->service))
 		return;
+	record = &upstream->table->conns[conn];
+	age = clock_now() - record->since;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
 		record_address(upstream->record, record->endpoint, address);
@@ -566,43 +557,46 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 uint32_t
 upstream_lent(const struct upstream *upstream)
 {
-	return in_use_lent(upstream->in_use);
+	return upstream == NULL ? 0 : in_use_lent(upstream->in_use);
 }
 
 bool
 upstream_moves(const struct upstream *upstream)
 {
-	return in_use_moves(upstream->in_use);
+	return upstream != NULL && in_use_moves(upstream->in_use);
 }
 
 void
 upstream_lost(struct upstream *upstream, const char *reason)
 {
-	in_use_lost(upstream->in_use, reason);
+	if (upstream != NULL)
+		in_use_lost(upstream->in_use, reason);
 }
 
 bool
 upstream_refuses(const struct upstream *upstream)
 {
-	return machine_refuses(upstream->machine, in_use_lent(upstream->in_use) != 0);
+	return upstream == NULL || machine_refuses(upstream->machine, in_use_lent(upstream->in_use) != 0);
 }
 
 bool
 upstream_is_up(const struct upstream *upstream)
 {
-	return machine_is_up(upstream->machine);
+	return upstream != NULL && machine_is_up(upstream->machine);
 }
 
 void
 upstream_tell(struct upstream *upstream, enum pconn_event event)
 {
-	machine_tell(upstream->machine, event);
+	if (upstream != NULL)
+		machine_tell(upstream->machine, event);
 }
 
 void
 upstream_let_go(struct upstream *upstream, bool lets)
 {
-	in_use_let_go(upstream->in_use, lets);
+	if (upstream != NULL)
+		in_use_let_go(upstream->in_use, lets);
 }
 
 bool

@@ -64,7 +64,10 @@ struct upstream *upstream_new(struct event_base *loop, struct table *table, uint
  * A lent connection is left to its borrower, without a call of lost. */
 void upstream_free(struct upstream *upstream);
 
-/* How many clients wait for a connection now (P24; in session mode each is dialled for, side by side). */
+/* Down to upstream_let_go(): NULL is the upstream of a service that is removed, which has nothing for clients, and
+ * refuses them.
+ *
+ * How many wait for a connection now (P24; in session mode each is dialled for, side by side). */
 void upstream_set_held(struct upstream *upstream, unsigned held);
 
 /* A ready connection that was looked at (P29), or 0.  The caller says in the table whose it is, the commit: a
@@ -81,8 +84,7 @@ void upstream_unused(struct upstream *upstream, uint32_t conn);
 /* The connection that is lent, or 0. */
 uint32_t upstream_lent(const struct upstream *upstream);
 
-/* P33: whether the lent connection is to be replaced as soon as nothing is in flight, which upstream_let_go() says.
- * */
+/* P33: whether the lent connection is to be replaced as soon as nothing is in flight; upstream_let_go() says so. */
 bool upstream_moves(const struct upstream *upstream);
 
 /* The lent connection has ended, and the caller has ended its record: `disconnected` with this

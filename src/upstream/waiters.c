@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "upstream/pconn.h"
 
 struct waiter {
 	LIST_ENTRY(waiter) next;
@@ -29,6 +30,32 @@ waiters_new(struct event_base *loop)
 	waiters->loop = loop;
 	LIST_INIT(&waiters->list);
 	return waiters;
+}
+
+/* Answers all of the kinds, a bit each. */
+static void
+waiters_answer(struct waiters *waiters, unsigned kinds, const char *error)
+{
+	struct waiter *waiter, *next;
+
+	for (waiter = LIST_FIRST(&waiters->list); waiter != NULL; waiter = next) {
+		next = LIST_NEXT(waiter, next);
+		if ((waiter->kind & kinds) != 0)
+			waiters_answer_one(waiter, error);
+	}
+}
+
+void
+waiters_act(struct waiters *waiters, unsigned todo, const char *closed_error, const char *failed_error)
+{
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, NULL);
+	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
+		waiters_answer(waiters, WAITERS_CONNECTED | WAITERS_RESULT, closed_error);
+	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
+		waiters_answer(waiters, WAITERS_RESULT, failed_error);
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		waiters_answer(waiters, WAITERS_CLOSED, NULL);
 }
 
 void
@@ -77,18 +104,6 @@ waiters_answer_one(struct waiter *waiter, const char *error)
 	waiter->waiting = false;
 	waiter->error = mem_copy_text(error);
 	loop_timer_soon(&waiter->timer);
-}
-
-void
-waiters_answer(struct waiters *waiters, unsigned kinds, const char *error)
-{
-	struct waiter *waiter, *next;
-
-	for (waiter = LIST_FIRST(&waiters->list); waiter != NULL; waiter = next) {
-		next = LIST_NEXT(waiter, next);
-		if ((waiter->kind & kinds) != 0)
-			waiters_answer_one(waiter, error);
-	}
 }
 
 void

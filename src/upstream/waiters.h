@@ -25,8 +25,9 @@ struct waiter *waiters_add(struct waiters *waiters, unsigned kind, waiters_callb
 
 void waiters_leave(struct waiter *waiter);
 
-/* Answers this one; or all of the kinds, a bit each. */
+/* Answers this one; or those whom the machine has an answer for (PCONN_DO_*), where it is closed, or the attempt has
+ * failed, with these errors. */
 void waiters_answer_one(struct waiter *waiter, const char *error);
-void waiters_answer(struct waiters *waiters, unsigned kinds, const char *error);
+void waiters_act(struct waiters *waiters, unsigned todo, const char *closed_error, const char *failed_error);
 
 #endif

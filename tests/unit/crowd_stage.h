@@ -17,6 +17,7 @@
 #include "base/loop.h"
 #include "client/crowd.h"
 #include "keep/recover.h"
+#include "fake_upstream.h"
 #include "keep_side.h"
 
 #define READY 16
@@ -25,101 +26,33 @@ static struct event_base *loop;
 static struct table table;
 static struct crowd *crowd;
 static struct crowd_settings settings;
+static const struct conn_settings dial = { .keepalive_idle = 0 };
 static int listener;
 
-/* The remote side: connections that are ready, and what it was told. */
+/* The remote side's connections that are ready, and their far ends; and how many clients have ended. */
 static struct {
 	uint32_t conn[READY];
 	int far[READY];
-	unsigned ready, taken, tuned, attached, unused, held, ended;
-	int64_t unused_age;
-	bool refuses, up;
-} remote;
+	unsigned ready, ended;
+} side;
 
 static inline uint32_t
-on_take(void *arg)
+take(void)
 {
-	(void)arg;
-	return remote.taken == remote.ready ? 0 : remote.conn[remote.taken];
-}
-
-static inline void
-on_taken(void *arg, uint32_t conn)
-{
-	(void)arg;
-	assert_int_equal(conn, remote.conn[remote.taken]);
-	remote.taken++;
-}
-
-static inline void
-on_tune(void *arg, int fd)
-{
-	(void)arg;
-	(void)fd;
-	remote.tuned++;
-}
-
-static inline void
-on_heed(void *arg, uint32_t conn, uint32_t active)
-{
-	(void)arg;
-	(void)conn;
-	(void)active;
-}
-
-static inline void
-on_attached(void *arg)
-{
-	(void)arg;
-	remote.attached++;
-}
-
-static inline void
-on_unused(void *arg, uint32_t conn)
-{
-	(void)arg;
-	assert_true(side_is_open(table.conns[conn].fd));
-	remote.unused++;
-	remote.unused_age = clock_now() - table.conns[conn].since;
-}
-
-static inline void
-on_held(void *arg, unsigned held)
-{
-	(void)arg;
-	remote.held = held;
-}
-
-static inline bool
-on_refuses(void *arg)
-{
-	(void)arg;
-	return remote.refuses;
-}
-
-static inline bool
-on_is_up(void *arg)
-{
-	(void)arg;
-	return remote.up;
+	return remote.taken == side.ready ? 0 : side.conn[remote.taken];
 }
 
 static inline void
 on_ended(void *arg)
 {
 	(void)arg;
-	remote.ended++;
+	side.ended++;
 }
-
-static const struct crowd_callbacks callbacks = {
-	.take = on_take, .taken = on_taken, .tune = on_tune, .heed = on_heed, .attached = on_attached,
-	.unused = on_unused, .held = on_held, .refuses = on_refuses, .is_up = on_is_up, .ended = on_ended,
-};
 
 static inline void
 begin(void)
 {
-	crowd = crowd_new(loop, &table, 0, &settings, false, NULL, &callbacks, NULL);
+	crowd = crowd_new(loop, &table, 0, &settings, false, NULL, NULL, on_ended, NULL);
 	crowd_listen(crowd, listener);
 	crowd_serve(crowd);
 }
@@ -132,8 +65,9 @@ set_up(void **state)
 	if (table_new(50, &table) < 0)
 		return -1;
 	loop = loop_new();
-	memset(&remote, 0, sizeof remote);
-	settings = (struct crowd_settings){ .max_held = 10, .max_clients = 20 };
+	memset(&side, 0, sizeof side);
+	remote = (struct remote){ .table = &table, .take = take };
+	settings = (struct crowd_settings){ .max_held = 10, .max_clients = 20, .dial = &dial };
 	listener = side_listener(&table);
 	begin();
 	return 0;
@@ -148,10 +82,10 @@ tear_down(void **state)
 	crowd_free(crowd);
 	close(listener);
 	loop_free(loop);
-	for (unsigned i = 0; i < remote.ready; i++) {
-		close(remote.far[i]);
+	for (unsigned i = 0; i < side.ready; i++) {
+		close(side.far[i]);
 		if (i >= remote.taken)
-			recover_close_conn(&table, remote.conn[i]);
+			recover_close_conn(&table, side.conn[i]);
 	}
 	table_free(&table);
 	return 0;
@@ -170,9 +104,9 @@ bring(void)
 	int pair[2];
 
 	side_pair(pair);
-	remote.conn[remote.ready] = side_conn(&table, TABLE_READY, pair[0]);
-	remote.far[remote.ready] = pair[1];
-	return remote.far[remote.ready++];
+	side.conn[side.ready] = side_conn(&table, TABLE_READY, pair[0]);
+	side.far[side.ready] = pair[1];
+	return side.far[side.ready++];
 }
 
 static inline int

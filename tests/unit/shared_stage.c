@@ -27,67 +27,15 @@ world_record(void)
 }
 
 static uint32_t
-on_lend(void *arg)
+take(void)
 {
 	const struct table *table = &world.table;
 
-	(void)arg;
 	for (uint32_t i = 1; i < table->header->conn_high && !table_is_paused(table, 0); i++)
 		if (table_conn_state(table, i) == TABLE_READY && !table_conn_is_shared(table, i))
 			return i;
 	return 0;
 }
-
-static void
-on_lent(void *arg, uint32_t conn)
-{
-	(void)arg;
-	assert_true(table_conn_is_shared(&world.table, conn));
-	world.lent++;
-}
-
-static void
-on_lost(void *arg, const char *reason)
-{
-	(void)arg;
-	world.lost++;
-	snprintf(world.reason, sizeof world.reason, "%s", reason);
-}
-
-static void
-on_waiting(void *arg, unsigned count)
-{
-	(void)arg;
-	world.waiting = count;
-}
-
-static bool
-on_refuses(void *arg)
-{
-	(void)arg;
-	return world.refuses;
-}
-
-static void
-on_rested(void *arg)
-{
-	(void)arg;
-	world.rested++;
-}
-
-static void
-on_settled(void *arg, uint64_t lost, uint64_t again)
-{
-	(void)arg;
-	(void)lost;
-	(void)again;
-}
-
-static const struct shared_callbacks shared_callbacks = {
-	.settled = on_settled,
-	.lend = on_lend, .lent = on_lent, .lost = on_lost, .waiting = on_waiting, .refuses = on_refuses,
-	.rested = on_rested,
-};
 
 /* As the crowd does it. */
 static void
@@ -128,9 +76,8 @@ world_begin(void)
 	session_stock_init(&stock);
 	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
 	TAILQ_INIT(&sessions);
-	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, &shared_callbacks, NULL);
-	shared_set(world.shared, &world.settings, world.hold_timeout, &world.resp);
-	shared_abort_on_close(world.shared, world.aborts);
+	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, NULL);
+	shared_set(world.shared, &world.settings, world.hold_timeout, false, world.aborts, &world.resp);
 	for (uint32_t i = 1; i < table->header->client_high; i++)
 		if (table_client_is_open(table, i) && table->clients[i].service == 0 &&
 		    !(table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
@@ -174,6 +121,7 @@ world_open(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	world = (struct world){ .datagrams = -1, .resp = { .database = 0, .protocol = 2 } };
+	remote = (struct remote){ .table = &world.table, .take = take, .up = true };
 	if (table_new(200, &world.table) < 0)
 		return -1;
 	world.table.header->shape.services = 2;

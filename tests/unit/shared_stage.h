@@ -21,6 +21,7 @@
 #include "base/loop.h"
 #include "client/shared.h"
 #include "keep/recover.h"
+#include "fake_upstream.h"
 #include "keep_side.h"
 
 /* What a story may look at, and set before world_begin(). */
@@ -33,12 +34,8 @@ struct world {
 	int64_t hold_timeout;
 	bool tcp;                /* the upstream is a TCP connection; else Unix */
 	bool aborts;             /* abort_on_close */
-	bool refuses;            /* no connection will come */
 	bool drains;             /* the connection is given up with the last client */
-	unsigned lent, lost, ended; /* connections, and clients whom we have closed */
-	unsigned waiting;
-	unsigned rested;         /* how often it was told that nothing is in flight in a pause */
-	char reason[128];        /* of the last loss */
+	unsigned ended;          /* clients whom we have closed */
 	int datagrams;           /* where they come from; -1 none */
 };
 extern struct world world;

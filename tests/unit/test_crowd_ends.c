@@ -207,7 +207,7 @@ a_held_client_that_shut_down_and_went_later_is_found(void **state)
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	assert_int_equal(crowd_held(crowd), 0);
 	assert_int_equal(remote.held, 0);
-	assert_int_equal(remote.ended, 1);
+	assert_int_equal(side.ended, 1);
 }
 
 static void
@@ -335,7 +335,7 @@ each_client_can_be_ended_while_they_are_looked_at(void **state)
 	crowd_each(crowd, visit, &count);
 	assert_int_equal(count, 4);
 	assert_int_equal(crowd_count(crowd) + crowd_held(crowd), 0);
-	assert_int_equal(remote.ended, 4);
+	assert_int_equal(side.ended, 4);
 	for (int i = 0; i < 4; i++) {
 		assert_string_equal(side_hear(client[i]), "EOF");
 		close(client[i]);

@@ -57,7 +57,7 @@ story_the_replies_of_one_who_left_are_thrown_away(void)
 	world_expect(upstream, "g1\ng2\nn1\n");
 	world_say(upstream, "G1\nG2\nN1\n");
 	world_expect(next, "N1\n");
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 WORLD_STORY(the_replies_of_one_who_left_are_thrown_away)
 
@@ -69,10 +69,10 @@ story_what_is_asked_before_there_is_a_connection_waits_for_it(void)
 	world_begin();
 	client = world_come();
 	world_say(client, "a\nb\n");
-	assert_int_equal(world.waiting, 1);
+	assert_int_equal(remote.held, 1);
 	upstream = world_bring();
 	world_expect(upstream, "a\nb\n");
-	assert_int_equal(world.waiting, 0);
+	assert_int_equal(remote.held, 0);
 	world_say(upstream, "1\n2\n");
 	world_expect(client, "1\n2\n");
 }
@@ -223,7 +223,7 @@ story_what_is_no_request_is_told_after_the_replies(void)
 	assert_memory_equal(text, "+1\r\n-ERR Protocol error", 23);
 	world_expect(client, "EOF");
 	world_expect(other, "+2\r\n");
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 WORLD_STORY(what_is_no_request_is_told_after_the_replies)
 
@@ -262,8 +262,8 @@ story_a_reply_that_nobody_asked_for_loses_the_connection(void)
 	world_say(client, "a\n");
 	world_say(upstream, "1\nwhat?\n");
 	world_expect(client, "1\n");
-	assert_int_equal(world.lost, 1);
-	assert_string_equal(world.reason, "it sent a reply that nobody asked for");
+	assert_int_equal(remote.lost, 1);
+	assert_string_equal(remote.reason, "it sent a reply that nobody asked for");
 	world_expect(upstream, "a\n");
 	world_expect(upstream, "EOF");
 	upstream = world_bring();
@@ -289,7 +289,7 @@ story_a_push_is_nobodys(void)
 	world_expect(client, "+1\r\n");
 	world_say(upstream, "s\r\n+2\r\n");
 	world_expect(client, "+2\r\n");
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 WORLD_STORY(a_push_is_nobodys)
 

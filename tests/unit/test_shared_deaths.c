@@ -181,7 +181,7 @@ prepare_to_refuse(void *arg)
 	side_say(client, "a\nb\n");
 	side_say(other, "o\n");
 	world_settle();
-	world.refuses = true;
+	remote.refuses = true;
 }
 
 static void
@@ -201,7 +201,7 @@ check_refused(void *arg, bool finished)
 	(void)finished;
 	hear(client, first, sizeof first);
 	hear(other, second, sizeof second);
-	world.refuses = false;
+	remote.refuses = false;
 	world_die();
 	upstream = world_bring();
 	world_settle();
@@ -209,7 +209,7 @@ check_refused(void *arg, bool finished)
 	world_say(upstream, asked);
 	hear(client, first, sizeof first);
 	hear(other, second, sizeof second);
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 	if (strcmp(first, "a\nb\n") != 0 && strcmp(first, "gone\nb\n") != 0)
 		assert_string_equal(first, "gone\ngone\n");
 	assert_string_equal(second, strchr(asked, 'o') != NULL ? "o\n" : "gone\n");

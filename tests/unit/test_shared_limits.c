@@ -174,7 +174,7 @@ who_takes_nothing_makes_the_others_wait_until_it_is_closed(void **state)
 	assert_int_equal(world.ended, 1);
 	feed(upstream);
 	world_expect(other, "O\n");
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 
 static void
@@ -198,7 +198,7 @@ who_takes_its_replies_in_time_gets_all(void **state)
 	assert_int_equal(length, 8 * LARGE);
 	world_expect(other, "O\n");
 	assert_int_equal(world.ended, 0);
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 
 static void
@@ -229,7 +229,7 @@ static bool
 has_lost(void *arg)
 {
 	(void)arg;
-	return world.lost > 0;
+	return remote.lost > 0;
 }
 
 static void
@@ -245,10 +245,10 @@ who_owes_a_reply_for_too_long_is_lost(void **state)
 	upstream = world_bring();
 	client = world_come();
 	world_wait(120 * CLOCK_MILLISECOND); /* who owes nothing may be silent */
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 	world_say(client, "a\nb\n");
 	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
-	assert_string_equal(world.reason, "no reply within reply_timeout");
+	assert_string_equal(remote.reason, "no reply within reply_timeout");
 	world_expect(client, "gone\n");
 	upstream = world_bring();
 	world_expect(upstream, "b\n");
@@ -287,7 +287,7 @@ an_idle_upstream_that_answers_the_heartbeat_stays(void **state)
 		world_expect(upstream, "a\n");
 		world_expect(client, "A\n");
 	}
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 	assert_int_equal(world_record()->lost, 0);
 }
 
@@ -302,8 +302,8 @@ a_wrong_answer_to_the_heartbeat_is_a_loss(void **state)
 	upstream = world_bring();
 	world_wait(60 * CLOCK_MILLISECOND);
 	world_say(upstream, "pang\n");
-	assert_int_equal(world.lost, 1);
-	assert_string_equal(world.reason, "the answer to the heartbeat is not the one expected");
+	assert_int_equal(remote.lost, 1);
+	assert_string_equal(remote.reason, "the answer to the heartbeat is not the one expected");
 	assert_int_equal(world_record()->lost, 0);
 }
 
@@ -315,7 +315,7 @@ no_answer_to_the_heartbeat_is_a_loss(void **state)
 	world_begin();
 	world_bring();
 	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
-	assert_string_equal(world.reason, "no answer to the heartbeat");
+	assert_string_equal(remote.reason, "no answer to the heartbeat");
 }
 
 static void
@@ -335,9 +335,9 @@ any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected(void **state)
 	world_say(upstream, "news\n");
 	world_expect(client, "news\n"); /* it may well be news */
 	world_wait(50 * CLOCK_MILLISECOND);
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
-	assert_string_equal(world.reason, "no answer to the heartbeat");
+	assert_string_equal(remote.reason, "no answer to the heartbeat");
 }
 
 int

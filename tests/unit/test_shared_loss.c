@@ -17,7 +17,7 @@ story_lost_requests_get_the_loss_reply_as_a_message(void)
 	world_say(upstream, "1\n");
 	world_leave(upstream);
 	world_expect(client, "1\ngone\n");
-	assert_int_equal(world.lost, 1);
+	assert_int_equal(remote.lost, 1);
 	assert_int_equal(world_record()->lost, 1);
 	assert_int_equal(world_count_buffers(), 0);
 	upstream = world_bring();
@@ -205,8 +205,8 @@ story_a_reply_too_long_is_lost_and_not_asked_for_again(void)
 	memset(text, 'x', sizeof text);
 	text[150] = '\0';
 	world_say(upstream, text);
-	assert_int_equal(world.lost, 1);
-	assert_string_equal(world.reason, "it sent a message of more than max_message (100 bytes)");
+	assert_int_equal(remote.lost, 1);
+	assert_string_equal(remote.reason, "it sent a message of more than max_message (100 bytes)");
 	world_expect(client, "gone\n");
 	upstream = world_bring();
 	world_expect(upstream, "short\n");
@@ -238,7 +238,7 @@ story_a_request_that_was_sent_in_part_goes_out_whole_on_the_next(void)
 	assert_in_range(world_record()->sent, 1, whole - 1);
 	world_leave(upstream);
 	world_settle();
-	assert_int_equal(world.lost, 1);
+	assert_int_equal(remote.lost, 1);
 	upstream = world_bring();
 	for (int i = 0; i < 100 && length < whole; i++) {
 		world_settle();
@@ -313,14 +313,14 @@ story_all_who_wait_are_turned_away_when_none_will_come(void)
 	other = world_come();
 	world_say(client, "a\nb\nc\n");
 	world_say(other, "o\n");
-	world.refuses = true;
+	remote.refuses = true;
 	shared_serve(world.shared);
 	world_expect(client, "closed\nclosed\nclosed\n");
 	world_expect(other, "closed\n");
 	assert_int_equal(world_record()->lost, 4);
 	world_say(client, "d\n");
 	world_expect(client, "closed\n");
-	world.refuses = false;
+	remote.refuses = false;
 	upstream = world_bring();
 	world_say(client, "e\n");
 	world_expect(upstream, "e\n");
@@ -342,7 +342,7 @@ many_requests_of_both_kinds_are_turned_away_in_their_order(void **state)
 
 	(void)state;
 	world.settings.framing = FRAMING_RESP;
-	world.refuses = true;
+	remote.refuses = true;
 	world_begin();
 	client = world_come();
 	/* All fits, so that nothing but the messages ends a row. */

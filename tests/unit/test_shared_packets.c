@@ -155,7 +155,7 @@ story_what_was_acknowledged_is_sent_no_more(void)
 	world_say(upstream, "whatever it says");
 	world_leave(upstream);
 	world_settle();
-	assert_int_equal(world.lost, 1);
+	assert_int_equal(remote.lost, 1);
 	world_say(client, "c\n");
 	upstream = world_bring();
 	world_expect(upstream, "c\n");

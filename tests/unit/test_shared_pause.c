@@ -33,15 +33,15 @@ story_what_is_in_flight_is_answered_and_the_rest_waits(void)
 	assert_int_equal(shared_in_flight(world.shared), 2);
 	world_say(upstream, "1\n");
 	world_expect(client, "1\n");
-	assert_int_equal(world.rested, 0);
+	assert_int_equal(remote.let_go, 0);
 	world_say(upstream, "2\n");
 	world_expect(client, "2\n");
-	assert_true(world.rested > 0);
+	assert_true(remote.let_go > 0);
 	assert_int_equal(shared_in_flight(world.shared), 0);
 	shared_drop(world.shared);
 	upstream = world_bring();
 	world_expect(upstream, "");
-	assert_int_equal(world.lent, 1);
+	assert_int_equal(remote.taken, 1);
 	resume_it();
 	shared_serve(world.shared);
 	world_expect(upstream, "c\nd\n");
@@ -67,7 +67,7 @@ story_a_pause_that_is_over_early_goes_on_with_the_same_connection(void)
 	world_expect(upstream, "b\n");
 	world_say(upstream, "1\n2\n");
 	world_expect(client, "1\n2\n");
-	assert_int_equal(world.lost, 0);
+	assert_int_equal(remote.lost, 0);
 }
 WORLD_STORY(a_pause_that_is_over_early_goes_on_with_the_same_connection)
 
@@ -101,10 +101,10 @@ a_request_that_was_given_in_part_is_given_as_a_whole(void **state)
 		world_settle();
 	}
 	assert_int_equal(heard, length);
-	assert_int_equal(world.rested, 0);
+	assert_int_equal(remote.let_go, 0);
 	world_say(upstream, "1\n");
 	world_expect(client, "1\n");
-	assert_true(world.rested > 0);
+	assert_true(remote.let_go > 0);
 	world_expect(upstream, "");
 	free(text);
 }
@@ -141,8 +141,8 @@ a_heartbeat_is_not_sent_in_a_pause(void **state)
 	pause_it();
 	world_wait(100 * CLOCK_MILLISECOND);
 	world_expect(upstream, "");
-	assert_int_equal(world.lost, 0);
-	assert_true(world.rested > 0);
+	assert_int_equal(remote.lost, 0);
+	assert_true(remote.let_go > 0);
 }
 
 static void
@@ -161,7 +161,7 @@ story_a_one_way_message_is_in_flight_until_the_other_host_has_it(void)
 	world_say(client, "b\n");
 	world_wait(20 * CLOCK_MILLISECOND);
 	assert_int_equal(shared_in_flight(world.shared), 0);
-	assert_true(world.rested > 0);
+	assert_true(remote.let_go > 0);
 	world_expect(upstream, "");
 	resume_it();
 	world_expect(upstream, "b\n");
