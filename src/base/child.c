@@ -1,22 +1,29 @@
 #include "base/child.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/ending.h"
+#include "base/escape.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/spawn.h"
 
+#define CHILD_PATH          "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define CHILD_TEXT_SIZE     160
+#define CHILD_LINE_SIZE     201
+#define CHILD_NOT_EXECUTED  127 /* exit status */
 #define CHILD_ERRORS_MAX    4096
 #define CHILD_CHUNK         4096
 #define CHILD_TERM_TIMEOUT  (200 * CLOCK_MILLISECOND) /* from SIGTERM to SIGKILL */
@@ -55,7 +62,7 @@ struct child {
 	size_t output_length, output_room, output_max;
 	char errors[CHILD_ERRORS_MAX + CHILD_CHUNK + 1];
 	size_t errors_length;
-	char error[ENDING_TEXT_SIZE]; /* the cause so far, "" if none */
+	char error[CHILD_TEXT_SIZE];  /* the cause so far, "" if none */
 	bool timed_out;
 	int status;
 };
@@ -65,6 +72,149 @@ struct child_remains {
 	pid_t pid;
 	struct child_file end;
 };
+
+/* What a new process needs; all borrowed. */
+struct child_plan {
+	const char *program;
+	char *const *arguments; /* after argv[0] */
+	char *const *environment;
+	int out, err;      /* write ends; out may be -1: /dev/null */
+	pid_t parent;      /* getpid() of the caller */
+	volatile pid_t *group; /* gets the process group as soon as there is one; NULL: nobody wants it */
+	int *exec_error;   /* in memory that is shared with the process: gets the errno if it cannot execute */
+};
+
+void
+child_add_variable(char ***environment, const char *setting)
+{
+	size_t length = strcspn(setting, "=") + 1;
+
+	for (size_t i = 0; *environment != NULL && (*environment)[i] != NULL; i++) {
+		if (strncmp((*environment)[i], setting, length) == 0) {
+			mem_free((*environment)[i]);
+			(*environment)[i] = mem_copy_text(setting);
+			return;
+		}
+	}
+	mem_list_add(environment, setting);
+}
+
+static void
+child_set_variable(char ***environment, const char *name, const char *value)
+{
+	char *setting = mem_print("%s=%s", name, value);
+
+	child_add_variable(environment, setting);
+	mem_free(setting);
+}
+
+char **
+child_environment(const char *const *values)
+{
+	const char *path = getenv("PATH"), *credentials = getenv("CREDENTIALS_DIRECTORY");
+	char **environment = NULL;
+
+	child_set_variable(&environment, "PATH", path != NULL ? path : CHILD_PATH);
+	child_set_variable(&environment, "LANG", "C.UTF-8");
+	if (credentials != NULL)
+		child_set_variable(&environment, "CREDENTIALS_DIRECTORY", credentials);
+	for (; values != NULL && values[0] != NULL; values += 2)
+		child_set_variable(&environment, values[0], values[1]);
+	return environment;
+}
+
+static void
+child_reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		sigaction(number, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Our own 0 to 2 may be closed, so that any of the pipes may have one of these numbers: move them up first. */
+static int
+child_place_files(const struct child_plan *plan)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int files[3] = { null, plan->out == -1 ? null : plan->out, plan->err };
+
+	if (null == -1)
+		return -1;
+	for (int i = 0; i < 3; i++)
+		if ((files[i] = fcntl(files[i], F_DUPFD_CLOEXEC, 3)) == -1)
+			return -1;
+	for (int i = 0; i < 3; i++)
+		if (dup2(files[i], i) == -1)
+			return -1;
+	/* Everything is close-on-exec anyway; this is for what a library may have forgotten. */
+	syscall(SYS_close_range, 3U, ~0U, 0U);
+	return 0;
+}
+
+static void __attribute__((noreturn))
+child_become(const struct child_plan *plan, char *const *argv)
+{
+	bool leads = setpgid(0, 0) == 0;
+
+	if (leads && plan->group != NULL)
+		*plan->group = getpid(); /* before there is anything that the caller's death could leave behind */
+	if (leads && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
+	    child_place_files(plan) == 0 && chdir("/") == 0) {
+		child_reset_signals();
+		execve(plan->program, argv, plan->environment);
+	}
+	*plan->exec_error = errno;
+	_exit(CHILD_NOT_EXECUTED);
+}
+
+int
+child_pipe(int *ret_read, int *ret_write)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -errno;
+	fcntl(ends[0], F_SETFL, O_RDONLY | O_NONBLOCK);
+	*ret_read = ends[0];
+	*ret_write = ends[1];
+	return 0;
+}
+
+/* Gives the process: leader of its own group, in the folder "/", standard input empty, no other files, all signals as
+ * by default, killed when the caller dies.  Or -1 and errno.  A failure after vfork is seen in its exit status
+ * CHILD_NOT_EXECUTED and in *exec_error.
+ *
+ * By hand, because posix_spawn can set neither the parent-death signal nor the folder everywhere, and because fork
+ * would copy the page tables of everything that is mapped. */
+static pid_t
+child_spawn(const struct child_plan *plan)
+{
+	size_t count = mem_list_length(plan->arguments);
+	char **argv = mem_new(count + 2, sizeof *argv);
+	sigset_t all, old;
+	pid_t pid;
+
+	argv[0] = (char *)(uintptr_t)plan->program;
+	for (size_t i = 0; i < count; i++)
+		argv[i + 1] = plan->arguments[i];
+
+	/* No handler of ours may run in the child while it shares our memory. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = vfork();
+	if (pid == 0)
+		child_become(plan, argv);
+	/* Under valgrind vfork is fork, and the child may not have come so far. */
+	if (pid > 0)
+		setpgid(pid, pid);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	mem_free(argv);
+	return pid;
+}
 
 /* Both signals: what left its group is still our child. */
 static void
@@ -78,14 +228,14 @@ child_kill(struct child *child, int number)
 
 /* Runs it; 0 or -errno, with *ret_what naming the step that failed. */
 static int
-child_launch(struct child *child, const struct child_job *job, struct spawn_plan *plan, const char **ret_what)
+child_launch(struct child *child, const struct child_job *job, struct child_plan *plan, const char **ret_what)
 {
 	int result;
 
 	*ret_what = "pipe";
-	if (job->output_max > 0 && (result = spawn_pipe(&child->out.fd, &plan->out)) != 0)
+	if (job->output_max > 0 && (result = child_pipe(&child->out.fd, &plan->out)) != 0)
 		return result;
-	if ((result = spawn_pipe(&child->err.fd, &plan->err)) != 0)
+	if ((result = child_pipe(&child->err.fd, &plan->err)) != 0)
 		return result;
 	*ret_what = "mmap";
 	plan->exec_error = mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -94,7 +244,7 @@ child_launch(struct child *child, const struct child_job *job, struct spawn_plan
 	child->exec_error = plan->exec_error;
 	plan->group = child->ret_group;
 	*ret_what = "vfork";
-	child->pid = spawn_process(plan);
+	child->pid = child_spawn(plan);
 	if (child->pid == -1)
 		return -errno;
 	if (child->ret_group != NULL)
@@ -177,7 +327,7 @@ child_is_overdue(struct child *child)
 static void
 child_begin(struct child *child, const struct child_job *job)
 {
-	struct spawn_plan plan = { .program = job->program, .arguments = job->arguments,
+	struct child_plan plan = { .program = job->program, .arguments = job->arguments,
 		.environment = job->environment, .out = -1, .err = -1, .parent = getpid() };
 	const char *what;
 	int result;
@@ -276,18 +426,65 @@ child_leave_remains(struct child *child)
 	event_add(&remains->end.event, NULL);
 }
 
+/* Why execve did not come about, in words that say what to mend. */
+static const char *
+child_describe_exec(int error, const char *program)
+{
+	struct stat st;
+	bool exists = stat(program, &st) == 0;
+
+	if (error == EACCES && exists)
+		return S_ISDIR(st.st_mode) ? "is a directory" : "not executable: Permission denied";
+	if (error == ENOENT && exists)
+		return "its interpreter (the #! line): No such file or directory";
+	return strerror(error);
+}
+
+/* The cause: "exit 1", "killed by SIGSEGV", "not executable"; "" for exit 0.  status is waitpid's, or -1 if the
+ * program never ran; exec_error is then execve's errno, or 0 when nothing is known. */
+static void
+child_describe(int status, int exec_error, const char *program, char ret_text[CHILD_TEXT_SIZE])
+{
+	const char *name;
+
+	ret_text[0] = '\0';
+	if (status == -1 && exec_error == 0) {
+		snprintf(ret_text, CHILD_TEXT_SIZE, "its end was lost");
+	} else if (status == -1) {
+		snprintf(ret_text, CHILD_TEXT_SIZE, "%s", child_describe_exec(exec_error, program));
+	} else if (WIFSIGNALED(status)) {
+		name = sigabbrev_np(WTERMSIG(status));
+		snprintf(ret_text, CHILD_TEXT_SIZE, "killed by SIG%s", name != NULL ? name : "?");
+	} else if (WEXITSTATUS(status) != 0) {
+		snprintf(ret_text, CHILD_TEXT_SIZE, "exit %d", WEXITSTATUS(status));
+	}
+}
+
+/* The last line of text that is not blank; what is not printable ASCII is escaped as \xNN. */
+static void
+child_last_line(const char *text, size_t length, char ret_line[CHILD_LINE_SIZE])
+{
+	size_t begin;
+
+	while (length > 0 && memchr(" \t\r\n", text[length - 1], 4) != NULL)
+		length--;
+	for (begin = length; begin > 0 && text[begin - 1] != '\n'; begin--)
+		continue;
+	escape(text + begin, length - begin, ESCAPE_ASCII, ret_line, CHILD_LINE_SIZE);
+}
+
 /* The process is gone or given up: tells how it was. */
 static void
 child_finish(struct child *child)
 {
 	child_callback *callback = child->callback;
-	char *output = child->output, *errors, *error, line[ENDING_LINE_SIZE];
+	char *output = child->output, *errors, *error, line[CHILD_LINE_SIZE];
 	struct child_result result;
 	void *arg = child->arg;
 
 	errors = mem_copy_bytes(child->errors, child->errors_length);
 	error = child->error[0] != '\0' ? mem_copy_text(child->error) : NULL;
-	ending_last_line(errors, child->errors_length, line);
+	child_last_line(errors, child->errors_length, line);
 	result = (struct child_result){ .error = error, .output = output != NULL ? output : "",
 		.output_length = child->output_length, .last_line = line, .errors = errors,
 		.timed_out = child->timed_out, .status = child->status };
@@ -431,10 +628,10 @@ child_on_end(evutil_socket_t fd, short what, void *arg)
 	child_kill(child, SIGKILL);
 	if (waitpid(child->pid, &child->status, WNOHANG) != child->pid)
 		child->status = -1;
-	if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == SPAWN_FAILED && *child->exec_error != 0)
+	if (WIFEXITED(child->status) && WEXITSTATUS(child->status) == CHILD_NOT_EXECUTED && *child->exec_error != 0)
 		child->status = -1;
 	if (child->error[0] == '\0')
-		ending_describe(child->status, *child->exec_error, child->program, child->error);
+		child_describe(child->status, *child->exec_error, child->program, child->error);
 	child_finish(child);
 }
 

@@ -58,4 +58,15 @@ bool child_is_late(int64_t taken, int64_t before, int64_t used, int64_t timeout)
 /* Kills the whole group at once and frees the child; no callback.  NULL is fine. */
 void child_cancel(struct child *child);
 
+/* The environment of such programs, clean but for what each of them needs: PATH, LANG, and CREDENTIALS_DIRECTORY if
+ * we have it; and these names, each with its value behind it, up to a NULL.  NULL is the empty list.  A list of
+ * NAME=VALUE, to be freed with mem_list_free(). */
+char **child_environment(const char *const *values);
+
+/* Adds NAME=VALUE to it, in the place of an earlier one of the same name. */
+void child_add_variable(char ***environment, const char *setting);
+
+/* A pipe for a program to write to: the read end does not block.  0 or -errno. */
+int child_pipe(int *ret_read, int *ret_write);
+
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/sink.h"
 
 #define LOG_TEXT_MAX      2048
@@ -100,20 +101,6 @@ log_level_parse(const char *name, enum log_level *ret_level)
 			return true;
 		}
 	return false;
-}
-
-/* Escapes control characters in place as far as the room goes. */
-static void
-log_escape(const char *text, char *ret_text, size_t room)
-{
-	size_t n = 0;
-
-	for (; *text != '\0' && n + 5 < room; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			n += (size_t)snprintf(ret_text + n, room - n, "\\x%02x", (unsigned char)*text);
-		else
-			ret_text[n++] = *text;
-	ret_text[n] = '\0';
 }
 
 static size_t
@@ -214,7 +201,7 @@ log_put(enum log_level level, const char *service, const char *event, const char
 		.text = escaped };
 
 	snprintf(whole, sizeof whole, "%s%s%s", service != NULL ? service : "", service != NULL ? ": " : "", text);
-	log_escape(whole, escaped, sizeof escaped);
+	escape(whole, strlen(whole), 0, escaped, sizeof escaped);
 	log_tell_lost();
 	log_put_message(&message);
 }

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/spawn.h"
 #include "keep/table.h"
 
 /* Of what the child says: the configuration, and a thousand errors of any length that a line has. */
@@ -244,7 +243,7 @@ config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
 	reading->arg = arg;
 	reading->fd = -1;
 	loop_timer_init(&reading->limit, loop, reading_on_limit, reading);
-	reading->pid = spawn_pipe(&reading->fd, &out) < 0 ? -1 : fork();
+	reading->pid = child_pipe(&reading->fd, &out) < 0 ? -1 : fork();
 	if (reading->pid == 0)
 		reading_be_child(path, parent, out, ret_group);
 	if (reading->pid > 0 && setpgid(reading->pid, reading->pid) == 0)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/environment.h"
+#include "base/child.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -37,7 +37,7 @@ upgrade_try(struct daemon *daemon)
 	char *table = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_MEMORY]);
 	char *program = mem_print("/proc/%d/fd/%d", (int)header->keeper_pid, (int)header->file[TABLE_FILE_NEXT]);
 	char *arguments[] = { "-t", "--check-table", table, NULL };
-	char **environment = environment_new();
+	char **environment = child_environment(NULL);
 	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
 		.timeout = UPGRADE_TIMEOUT, .patient = true, .output_max = UPGRADE_OUTPUT };
 

@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "keep/recover.h"
-#include "upstream/said.h"
 
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
 #define CONN_RETRY (10 * CLOCK_MILLISECOND)
@@ -76,8 +76,8 @@ conn_fail(struct conn *conn, const char *error, bool aborts)
 static void
 conn_note_end(struct conn *conn, int fd)
 {
-	unsigned char said[SAID_MAX];
-	char escaped[SAID_SIZE];
+	unsigned char said[ESCAPE_SAID_MAX];
+	char escaped[ESCAPE_SAID_SIZE];
 	socklen_t length = sizeof(int);
 	int error = 0;
 	ssize_t n;
@@ -87,7 +87,7 @@ conn_note_end(struct conn *conn, int fd)
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
 	n = recv(fd, said, sizeof said, MSG_PEEK | MSG_DONTWAIT);
 	if (n > 0) {
-		said_escape(said, (size_t)n, escaped);
+		escape_said(said, (size_t)n, escaped);
 		snprintf(conn->end, sizeof conn->end, "it said \"%s\"", escaped);
 	} else if (error != 0) {
 		snprintf(conn->end, sizeof conn->end, "%s", strerror(error));

@@ -1,7 +1,6 @@
 #include "upstream/handlers.h"
 
 #include "base/child.h"
-#include "base/environment.h"
 #include "base/log.h"
 #include "base/mem.h"
 
@@ -17,37 +16,23 @@ struct handlers {
 	void *arg;                            /* borrowed */
 };
 
-static char **
-handlers_environment(const char *service, const struct upstream_event *event)
-{
-	char *failures = mem_print("%u", event->failures);
-	char **environment = environment_new();
-
-	environment_set(&environment, "HOLDFAST_EVENT", upstream_event_name(event->kind));
-	environment_set(&environment, "HOLDFAST_SERVICE", service);
-	environment_set(&environment, "HOLDFAST_ADDRESS", event->address);
-	environment_set(&environment, "HOLDFAST_ERROR", event->error);
-	environment_set(&environment, "HOLDFAST_FAILURES", failures);
-	mem_free(failures);
-	return environment;
-}
-
 static struct child *
 handlers_start(struct handlers *handlers, const char *program, const struct upstream_event *event,
     enum table_group group, child_callback *callback)
 {
-	char **environment = handlers_environment(handlers->service->name, event);
-	char **arguments = NULL;
-	struct child_job job = { .program = program, .timeout = handlers->settings->on_event_timeout };
-	struct child *child;
+	const char *name = upstream_event_name(event->kind);
+	char *service = handlers->service->name, *failures = mem_print("%u", event->failures);
+	char *arguments[] = { (char *)(uintptr_t)name, service, NULL };
+	char **environment = child_environment((const char *[]){ "HOLDFAST_EVENT", name, "HOLDFAST_SERVICE", service,
+		"HOLDFAST_ADDRESS", event->address, "HOLDFAST_ERROR", event->error, "HOLDFAST_FAILURES", failures,
+		NULL });
+	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
+		.timeout = handlers->settings->on_event_timeout };
+	struct child *child = child_start(handlers->loop, &job, &handlers->service->groups[group], callback,
+	    handlers);
 
-	mem_list_add(&arguments, upstream_event_name(event->kind));
-	mem_list_add(&arguments, handlers->service->name);
-	job.arguments = arguments;
-	job.environment = environment;
-	child = child_start(handlers->loop, &job, &handlers->service->groups[group], callback, handlers);
-	mem_list_free(arguments);
 	mem_list_free(environment);
+	mem_free(failures);
 	return child;
 }
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
-#include "upstream/said.h"
 
 static char *
 hello_copy_text(const char *text)
@@ -102,9 +102,9 @@ hello_was_sent(const struct hello_talk *talk, const char *word, size_t length)
 
 /* The line as people may see it: a server may well repeat what it does not understand, and that may be a password. */
 static void
-hello_show(const struct hello_talk *talk, char ret_text[SAID_SIZE])
+hello_show(const struct hello_talk *talk, char ret_text[ESCAPE_SAID_SIZE])
 {
-	char shown[SAID_MAX];
+	char shown[ESCAPE_SAID_MAX];
 	size_t at = 0, run;
 
 	for (size_t i = 0; i < talk->length && at < sizeof shown; i += run) {
@@ -118,7 +118,7 @@ hello_show(const struct hello_talk *talk, char ret_text[SAID_SIZE])
 		for (size_t k = 0; k < (hidden ? 3 : run) && at < sizeof shown; k++)
 			shown[at++] = hidden ? '*' : from[k];
 	}
-	said_escape(shown, at, ret_text);
+	escape_said(shown, at, ret_text);
 }
 
 static bool
@@ -215,7 +215,7 @@ static void
 hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int64_t now)
 {
 	const struct hello_step *step = &settings->steps[talk->step];
-	char said[SAID_SIZE], expected[SAID_SIZE];
+	char said[ESCAPE_SAID_SIZE], expected[ESCAPE_SAID_SIZE];
 
 	if (talk->length > 0 && talk->line[talk->length - 1] == '\r')
 		talk->length--;
@@ -224,7 +224,7 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 		hello_fail(talk, "the server said \"%s\"", said);
 		talk->end = HELLO_ABORTED;
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
-		said_escape(step->expect, strlen(step->expect), expected);
+		escape_said(step->expect, strlen(step->expect), expected);
 		hello_fail(talk, "expected \"%s\", got \"%s\"", expected, said);
 	} else if (settings->whole_replies) {
 		talk->pending = 1;
@@ -304,7 +304,7 @@ hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
 	int64_t timeout = talk->probing ? talk->probe_timeout : settings->steps[talk->step].timeout;
 	double seconds = (double)timeout / CLOCK_SECOND;
 	int digits = seconds < 0.1 ? 3 : 1;
-	char said[SAID_SIZE];
+	char said[ESCAPE_SAID_SIZE];
 
 	hello_show(talk, said);
 	if (talk->wants == HELLO_SAY)
@@ -318,7 +318,7 @@ hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
 void
 hello_talk_closed(struct hello_talk *talk)
 {
-	char said[SAID_SIZE];
+	char said[ESCAPE_SAID_SIZE];
 
 	hello_show(talk, said);
 	if (talk->length > 0)

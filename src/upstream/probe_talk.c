@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "upstream/said.h"
+#include "base/escape.h"
 
 #define POSTGRESQL_HEAD  5     /* a message's kind, its length without the kind */
 #define POSTGRESQL_MOST  30000 /* libpq's own bound: a longer error is none of the protocol's */
@@ -60,9 +60,9 @@ probe_request(const struct probe_settings *settings, const char *address, char r
 static enum probe_result
 not_ready(const void *text, size_t length, char ret_why[PROBE_WHY_SIZE])
 {
-	char said[SAID_SIZE];
+	char said[ESCAPE_SAID_SIZE];
 
-	said_escape(text, length, said);
+	escape_said(text, length, said);
 	snprintf(ret_why, PROBE_WHY_SIZE, "the server said \"%s\"", said);
 	return PROBE_NOT_READY;
 }

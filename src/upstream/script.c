@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/child.h"
-#include "base/environment.h"
 #include "base/mem.h"
 #include "upstream/entry.h"
 
@@ -15,21 +14,6 @@ struct script {
 	script_callback *callback;
 	void *arg;            /* borrowed */
 };
-
-static char **
-script_environment(const struct script_job *job)
-{
-	char *failures = mem_print("%u", job->failures);
-	char **environment = environment_new();
-
-	environment_set(&environment, "HOLDFAST_SERVICE", job->service);
-	environment_set(&environment, "HOLDFAST_FAILURES", failures);
-	environment_set(&environment, "HOLDFAST_LAST_ADDRESS", job->last_address);
-	for (size_t i = 0; job->environment != NULL && job->environment[i] != NULL; i++)
-		environment_add(&environment, job->environment[i]);
-	mem_free(failures);
-	return environment;
-}
 
 /* The line without blanks at its ends; NULL if there is nothing in it for us. */
 static char *
@@ -147,17 +131,23 @@ script_start(struct event_base *loop, const struct script_job *job, volatile pid
     script_callback *callback, void *arg)
 {
 	struct script *script = mem_new(1, sizeof *script);
-	char **arguments = mem_list_copy(job->arguments), **environment = script_environment(job);
-	struct child_job child = { .program = job->program, .environment = environment, .timeout = job->timeout,
+	char **arguments = mem_list_copy(job->arguments), *failures = mem_print("%u", job->failures);
+	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", job->service,
+		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", job->last_address, NULL });
+	struct child_job child = { .program = job->program, .timeout = job->timeout,
 		.output_max = SCRIPT_OUTPUT_MAX };
 
 	mem_list_add(&arguments, job->service);
+	for (size_t i = 0; job->environment != NULL && job->environment[i] != NULL; i++)
+		child_add_variable(&environment, job->environment[i]);
 	child.arguments = arguments;
+	child.environment = environment;
 	script->callback = callback;
 	script->arg = arg;
 	script->child = child_start(loop, &child, ret_group, script_on_child, script);
 	mem_list_free(arguments);
 	mem_list_free(environment);
+	mem_free(failures);
 	return script;
 }
 
