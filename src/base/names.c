@@ -18,12 +18,13 @@
 
 #define NAMES_PATIENCE 200                /* milliseconds */
 #define NAMES_PAUSE    (60 * CLOCK_SECOND)
-#define NAMES_ROOM     16384
+#define NAMES_ROOM     (256 * 1024)       /* for a line of either file: a group may have many members */
 #define NAMES_MEMORIES 256
 
-/* One question: of a user or a group, by name or, if that is empty, by number; and its answer. */
+/* One question: by name or, if that is empty, by number; and its answer. */
 struct names_question {
-	bool group, known;
+	enum names_kind kind;
+	bool known;
 	uint32_t id;
 	char name[NAMES_SIZE];
 };
@@ -31,9 +32,7 @@ struct names_question {
 /* Answers to questions by number, so that many clients of one user are one question. */
 struct names_memory {
 	int64_t until;
-	bool group, known;
-	uint32_t id;
-	char name[NAMES_SIZE];
+	struct names_question answer;
 };
 
 static int64_t names_slow_until; /* a question was not answered in time */
@@ -61,62 +60,56 @@ names_take(struct names_question *question, const char *name, uint32_t id)
 	question->known = true;
 }
 
-/* Whether this is whom the question is of; then it is answered. */
-static bool
+/* If this is whom the question is of, it is answered. */
+static void
 names_match(struct names_question *question, const char *name, uint32_t id)
 {
-	if (question->name[0] != '\0' ? strcmp(question->name, name) != 0 : question->id != id)
-		return false;
-	names_take(question, name, id);
+	if (question->name[0] != '\0' ? strcmp(question->name, name) == 0 : question->id == id)
+		names_take(question, name, id);
+}
+
+/* The next line of the file: whether there is one. */
+static bool
+names_match_next(struct names_question *question, FILE *file, char *buffer)
+{
+	struct passwd user, *found_user;
+	struct group group, *found_group;
+
+	if (question->kind == NAMES_GROUP) {
+		if (fgetgrent_r(file, &group, buffer, NAMES_ROOM, &found_group) != 0)
+			return false;
+		names_match(question, group.gr_name, group.gr_gid);
+	} else {
+		if (fgetpwent_r(file, &user, buffer, NAMES_ROOM, &found_user) != 0)
+			return false;
+		names_match(question, user.pw_name, user.pw_uid);
+	}
 	return true;
-}
-
-static void
-names_look_for_user(struct names_question *question, FILE *file)
-{
-	struct passwd entry, *found;
-	char *buffer = mem_new(NAMES_ROOM, 1);
-
-	while (fgetpwent_r(file, &entry, buffer, NAMES_ROOM, &found) == 0 &&
-	    !names_match(question, entry.pw_name, entry.pw_uid))
-		;
-	mem_free(buffer);
-}
-
-static void
-names_look_for_group(struct names_question *question, FILE *file)
-{
-	struct group entry, *found;
-	char *buffer = mem_new(NAMES_ROOM * 16, 1);
-
-	while (fgetgrent_r(file, &entry, buffer, NAMES_ROOM * 16, &found) == 0 &&
-	    !names_match(question, entry.gr_name, entry.gr_gid))
-		;
-	mem_free(buffer);
 }
 
 static void
 names_look(struct names_question *question)
 {
-	FILE *file = fopen(question->group ? "/etc/group" : "/etc/passwd", "re");
+	FILE *file = fopen(question->kind == NAMES_GROUP ? "/etc/group" : "/etc/passwd", "re");
+	char *buffer;
 
 	if (file == NULL)
 		return;
-	if (question->group)
-		names_look_for_group(question, file);
-	else
-		names_look_for_user(question, file);
+	buffer = mem_new(NAMES_ROOM, 1);
+	while (!question->known && names_match_next(question, file, buffer))
+		continue;
+	mem_free(buffer);
 	fclose(file);
 }
 
 /* Asks the name services, however long that takes. */
 static void
-names_ask(struct names_question *question)
+names_be_told(struct names_question *question)
 {
 	const struct passwd *user;
 	const struct group *group;
 
-	if (question->group) {
+	if (question->kind == NAMES_GROUP) {
 		group = question->name[0] != '\0' ? getgrnam(question->name) : getgrgid(question->id);
 		if (group != NULL)
 			names_take(question, group->gr_name, group->gr_gid);
@@ -141,7 +134,7 @@ names_be_child(struct names_question *question, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	alarm(1);
-	names_ask(question);
+	names_be_told(question);
 	(void)!write(out, question, sizeof *question);
 	_exit(0);
 }
@@ -192,83 +185,55 @@ names_ask_shortly(struct names_question *question)
 	names_spent += clock_now() - began;
 }
 
-static bool
+static void
 names_answer(struct names_question *question)
 {
 	names_look(question);
 	if (!question->known)
 		names_ask_shortly(question);
-	return question->known;
 }
 
 static bool
-names_find(const char *name, bool group, bool wait, uint32_t *ret_id)
+names_find_by(enum names_kind kind, const char *name, void (*answer)(struct names_question *), uint32_t *ret_id)
 {
-	struct names_question question = { .group = group };
+	struct names_question question = { .kind = kind };
 
 	if (names_parse(name, ret_id))
 		return true;
 	if (name[0] == '\0' || strlen(name) >= sizeof question.name)
 		return false;
 	strcpy(question.name, name);
-	if (wait)
-		names_ask(&question);
-	else
-		names_answer(&question);
+	answer(&question);
 	if (question.known)
 		*ret_id = question.id;
 	return question.known;
 }
 
-static bool
-names_of(uint32_t id, bool group, char *ret_name, size_t size)
+bool
+names_find(enum names_kind kind, const char *name, uint32_t *ret_id)
 {
-	struct names_question question = { .group = group, .id = id };
-	struct names_memory *memory = &names_memories[(id * 2 + group) % NAMES_MEMORIES];
+	return names_find_by(kind, name, names_answer, ret_id);
+}
+
+bool
+names_ask(enum names_kind kind, const char *name, uint32_t *ret_id)
+{
+	return names_find_by(kind, name, names_be_told, ret_id);
+}
+
+bool
+names_of(enum names_kind kind, uint32_t id, char *ret_name, size_t size)
+{
+	struct names_memory *memory = &names_memories[(id * 2 + kind) % NAMES_MEMORIES];
+	struct names_question *answer = &memory->answer;
 	int64_t now = clock_now();
 
-	if (now >= memory->until || memory->group != group || memory->id != id) {
-		*memory = (struct names_memory){ .until = now + NAMES_PAUSE, .group = group, .id = id };
-		memory->known = names_answer(&question);
-		strcpy(memory->name, question.name);
+	if (now >= memory->until || answer->kind != kind || answer->id != id) {
+		memory->until = now + NAMES_PAUSE;
+		*answer = (struct names_question){ .kind = kind, .id = id };
+		names_answer(answer);
 	}
-	if (memory->known)
-		snprintf(ret_name, size, "%s", memory->name);
-	return memory->known;
-}
-
-bool
-names_find_user(const char *name, uid_t *ret_uid)
-{
-	return names_find(name, false, false, ret_uid);
-}
-
-bool
-names_find_group(const char *name, gid_t *ret_gid)
-{
-	return names_find(name, true, false, ret_gid);
-}
-
-bool
-names_of_user(uid_t uid, char *ret_name, size_t size)
-{
-	return names_of(uid, false, ret_name, size);
-}
-
-bool
-names_of_group(gid_t gid, char *ret_name, size_t size)
-{
-	return names_of(gid, true, ret_name, size);
-}
-
-bool
-names_ask_user(const char *name, uint32_t *ret_uid)
-{
-	return names_find(name, false, true, ret_uid);
-}
-
-bool
-names_ask_group(const char *name, uint32_t *ret_gid)
-{
-	return names_find(name, true, true, ret_gid);
+	if (answer->known)
+		snprintf(ret_name, size, "%s", answer->name);
+	return answer->known;
 }

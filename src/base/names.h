@@ -10,20 +10,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #define NAMES_SIZE 256 /* of a name and its NUL */
 
+enum names_kind { NAMES_USER, NAMES_GROUP };
+
 /* The number of a name, or of a number as text.  false: not known. */
-bool names_find_user(const char *name, uid_t *ret_uid);
-bool names_find_group(const char *name, gid_t *ret_gid);
+bool names_find(enum names_kind kind, const char *name, uint32_t *ret_id);
+
+/* As names_find(), but waits as long as the name services take. */
+bool names_ask(enum names_kind kind, const char *name, uint32_t *ret_id);
 
 /* The name of a number, cut to size.  false: not known. */
-bool names_of_user(uid_t uid, char *ret_name, size_t size);
-bool names_of_group(gid_t gid, char *ret_name, size_t size);
-
-/* As names_find_user() and names_find_group(), but wait as long as the name services take. */
-bool names_ask_user(const char *name, uint32_t *ret_uid);
-bool names_ask_group(const char *name, uint32_t *ret_gid);
+bool names_of(enum names_kind kind, uint32_t id, char *ret_name, size_t size);
 
 #endif

@@ -156,9 +156,9 @@ listener_guard_at(const struct listener_settings *settings, const char *path)
 	uid_t owner = (uid_t)-1;
 	gid_t group = (gid_t)-1;
 
-	if (settings->owner != NULL && !names_find_user(settings->owner, &owner))
+	if (settings->owner != NULL && !names_find(NAMES_USER, settings->owner, &owner))
 		return mem_print("socket %s: there is no user \"%s\"", settings->path, settings->owner);
-	if (settings->group != NULL && !names_find_group(settings->group, &group))
+	if (settings->group != NULL && !names_find(NAMES_GROUP, settings->group, &group))
 		return mem_print("socket %s: there is no group \"%s\"", settings->path, settings->group);
 	if ((owner != (uid_t)-1 || group != (gid_t)-1) && lchown(path, owner, group) == -1)
 		return mem_print("socket %s: cannot set owner or group: %s; add SupplementaryGroups= to the unit, "

@@ -83,42 +83,24 @@ peer_parse_number(const char *text, uint32_t *ret_number)
 }
 
 static bool
-peer_find_user(const char *name, uid_t *ret_uid)
+peer_find(enum names_kind kind, const char *name, uint32_t *ret_id)
 {
-	return peer_parse_number(name, ret_uid) || names_find_user(name, ret_uid);
-}
-
-static bool
-peer_find_group(const char *name, gid_t *ret_gid)
-{
-	return peer_parse_number(name, ret_gid) || names_find_group(name, ret_gid);
+	return peer_parse_number(name, ret_id) || names_find(kind, name, ret_id);
 }
 
 bool
 peer_name_is_unknown(const char *name, bool group)
 {
-	uid_t uid;
-	gid_t gid;
+	uint32_t id;
 
-	if (group)
-		return peer_find_group(name, &gid) && peer_is_unknown_group(gid);
-	return peer_find_user(name, &uid) && peer_is_unknown_user(uid);
-}
-
-static size_t
-peer_count(char *const *names)
-{
-	size_t count = 0;
-
-	while (names != NULL && names[count] != NULL)
-		count++;
-	return count;
+	return peer_find(group ? NAMES_GROUP : NAMES_USER, name, &id) &&
+	    (group ? peer_is_unknown_group(id) : peer_is_unknown_user(id));
 }
 
 struct peer_rules *
 peer_rules_new(char *const *users, char *const *groups)
 {
-	size_t user_names = peer_count(users), group_names = peer_count(groups);
+	size_t user_names = mem_list_length(users), group_names = mem_list_length(groups);
 	struct peer_rules *rules;
 
 	if (user_names + group_names == 0)
@@ -127,9 +109,9 @@ peer_rules_new(char *const *users, char *const *groups)
 	rules->users = mem_new(user_names + 1, sizeof *rules->users);
 	rules->groups = mem_new(group_names + 1, sizeof *rules->groups);
 	for (size_t i = 0; i < user_names; i++)
-		rules->user_count += peer_find_user(users[i], &rules->users[rules->user_count]);
+		rules->user_count += peer_find(NAMES_USER, users[i], &rules->users[rules->user_count]);
 	for (size_t i = 0; i < group_names; i++)
-		rules->group_count += peer_find_group(groups[i], &rules->groups[rules->group_count]);
+		rules->group_count += peer_find(NAMES_GROUP, groups[i], &rules->groups[rules->group_count]);
 	return rules;
 }
 
@@ -284,6 +266,6 @@ peer_user(uid_t uid, char *ret_name, size_t size)
 {
 	if (peer_is_unknown_user(uid))
 		snprintf(ret_name, size, "unknown");
-	else if (!names_of_user(uid, ret_name, size))
+	else if (!names_of(NAMES_USER, uid, ret_name, size))
 		snprintf(ret_name, size, "%u", (unsigned)uid);
 }

@@ -27,25 +27,14 @@ reloading_texts(char *const *texts)
 
 /* The name or number in the settings, or the daemon's, as a name; NULL if it has none. */
 static json_t *
-reloading_owner(const char *owner)
+reloading_name(enum names_kind kind, const char *set, uint32_t own)
 {
 	char name[NAMES_SIZE];
-	uid_t uid = geteuid();
+	uint32_t id = own;
 
-	if (owner != NULL && !names_find_user(owner, &uid))
-		return control_text(owner);
-	return names_of_user(uid, name, sizeof name) ? control_text(name) : json_null();
-}
-
-static json_t *
-reloading_group(const char *group)
-{
-	char name[NAMES_SIZE];
-	gid_t gid = getegid();
-
-	if (group != NULL && !names_find_group(group, &gid))
-		return control_text(group);
-	return names_of_group(gid, name, sizeof name) ? control_text(name) : json_null();
+	if (set != NULL && !names_find(kind, set, &id))
+		return control_text(set);
+	return names_of(kind, id, name, sizeof name) ? control_text(name) : json_null();
 }
 
 /* What was added, with its socket, so that a typing error in it is seen. */
@@ -60,8 +49,9 @@ reloading_added(const struct reload_plan *plan)
 
 		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
 		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", plan->added[i].service,
-		    "socket", control_text(listener->path), "mode", mode, "owner", reloading_owner(listener->owner),
-		    "group", reloading_group(listener->group)));
+		    "socket", control_text(listener->path), "mode", mode,
+		    "owner", reloading_name(NAMES_USER, listener->owner, geteuid()),
+		    "group", reloading_name(NAMES_GROUP, listener->group, getegid())));
 	}
 	return list;
 }

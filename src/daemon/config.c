@@ -161,38 +161,38 @@ config_in_force(const struct table *table, struct config_errors *ret_errors)
 }
 
 static void
-config_number(char **name, bool (*ask)(const char *name, uint32_t *ret_id))
+config_number(char **name, enum names_kind kind)
 {
 	uint32_t id;
 
-	if (*name == NULL || !ask(*name, &id))
+	if (*name == NULL || !names_ask(kind, *name, &id))
 		return;
 	mem_free(*name);
 	*name = mem_print("%u", id);
 }
 
 static void
-config_number_list(char **names, bool (*ask)(const char *name, uint32_t *ret_id))
+config_number_list(char **names, enum names_kind kind)
 {
 	for (; names != NULL && *names != NULL; names++)
-		config_number(names, ask);
+		config_number(names, kind);
 }
 
 void
 config_number_names(struct config *config)
 {
-	config_number(&config->control.listener.owner, names_ask_user);
-	config_number(&config->control.listener.group, names_ask_group);
-	config_number_list(config->control.admin_users, names_ask_user);
-	config_number_list(config->control.admin_groups, names_ask_group);
+	config_number(&config->control.listener.owner, NAMES_USER);
+	config_number(&config->control.listener.group, NAMES_GROUP);
+	config_number_list(config->control.admin_users, NAMES_USER);
+	config_number_list(config->control.admin_groups, NAMES_GROUP);
 	for (size_t i = 0; i < config->service_count; i++) {
 		struct service_settings *settings = config->services[i];
 
-		config_number(&settings->listener.owner, names_ask_user);
-		config_number(&settings->listener.group, names_ask_group);
-		config_number_list(settings->crowd.allow_users, names_ask_user);
-		config_number_list(settings->crowd.allow_groups, names_ask_group);
-		config_number_list(settings->upstream.lookup.owners, names_ask_user);
+		config_number(&settings->listener.owner, NAMES_USER);
+		config_number(&settings->listener.group, NAMES_GROUP);
+		config_number_list(settings->crowd.allow_users, NAMES_USER);
+		config_number_list(settings->crowd.allow_groups, NAMES_GROUP);
+		config_number_list(settings->upstream.lookup.owners, NAMES_USER);
 	}
 }
 

@@ -523,7 +523,7 @@ catalog_new(struct event_base *loop, const char *path, const char *service, int6
 	catalog->max_age = max_age > 0 ? max_age : CLOCK_NEVER;
 	catalog->owners = mem_new(mem_list_length(owners), sizeof *catalog->owners);
 	for (size_t i = 0; i < mem_list_length(owners); i++)
-		if (names_find_user(owners[i], &catalog->owners[catalog->owner_count]))
+		if (names_find(NAMES_USER, owners[i], &catalog->owners[catalog->owner_count]))
 			catalog->owner_count++;
 	catalog->callbacks = callbacks;
 	catalog->arg = arg;
