@@ -304,17 +304,6 @@ endpoints_renew(struct endpoints *e, int64_t now)
 }
 
 void
-endpoints_wake(struct endpoints *e, int64_t now)
-{
-	for (uint32_t i = 0; i < e->high; i++) {
-		if (e->list[i].failed_until > now)
-			e->list[i].failed_until = now;
-		if (e->list[i].slow_until > now)
-			e->list[i].slow_until = now;
-	}
-}
-
-void
 endpoints_resume(struct endpoints *e, int64_t now)
 {
 	for (uint32_t i = 0; i < e->high; i++) {

@@ -134,9 +134,6 @@ struct endpoints_changes endpoints_list(struct endpoints *e, const struct endpoi
  * which withdraws at once what it does not list; no failure is remembered. */
 void endpoints_renew(struct endpoints *e, int64_t now);
 
-/* An operator's wish: failed and slow ones are due for a dial in the background now. */
-void endpoints_wake(struct endpoints *e, int64_t now);
-
 enum endpoints_event {
 	ENDPOINTS_BEGAN,     /* a dial, of whatever kind */
 	ENDPOINTS_CONNECTED, /* a dial has succeeded, hello was answered: it is a connection now */

@@ -28,12 +28,6 @@ pconn_warm(const struct pconn *p, const struct pconn_settings *s)
 	return p->cold && s->fades ? 0 : s->warm;
 }
 
-bool
-pconn_is_eager(const struct pconn_settings *s)
-{
-	return s->warm > 0 || s->eager;
-}
-
 unsigned
 pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
@@ -52,10 +46,11 @@ attempt_is_ending(const struct pconn *p)
 	return p->closing || p->ending != PCONN_END_NONE;
 }
 
+/* P1, P30: whether there is anybody, or anything to be kept ready, to make an attempt for. */
 static bool
 attempt_is_wanted(const struct pconn_settings *s, const struct pconn_input *in)
 {
-	return !in->paused && (pconn_is_eager(s) || in->held > 0);
+	return !in->paused && (s->warm > 0 || s->eager || in->held > 0);
 }
 
 static int64_t

@@ -167,9 +167,6 @@ unsigned pconn_resume(const struct pconn *p);
 /* How many connections are kept ready now, if no client comes (P25, P28). */
 unsigned pconn_warm(const struct pconn *p, const struct pconn_settings *s);
 
-/* P1, P30: whether an attempt is made though no client has come. */
-bool pconn_is_eager(const struct pconn_settings *s);
-
 /* How many further dials to begin now, for clients held and connections kept warm. */
 unsigned pconn_wanted(const struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in);
 

@@ -548,27 +548,20 @@ pool_stop(struct pool *pool)
 	return offered != 0;
 }
 
-static void
-pool_judge(struct pool *pool, int64_t now)
+int64_t
+pool_tend(struct pool *pool, int64_t now)
 {
 	struct conn *conn, *next;
+	uint16_t number;
+	int64_t due;
 
+	pool_count_open(pool);
 	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
 		if (conn->ready && endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
 		    ENDPOINTS_DROP)
 			pool_close(pool, conn);
 	}
-}
-
-int64_t
-pool_tend(struct pool *pool, int64_t now)
-{
-	uint16_t number;
-	int64_t due;
-
-	pool_count_open(pool);
-	pool_judge(pool, now);
 	while ((due = endpoints_due(pool->endpoints, pool->settings, &number)) <= now) {
 		pool_dial(pool, number, TABLE_ROLE_NEXT, NULL);
 		CRASH_POINT(ENDPOINT_HEALTH);

@@ -569,17 +569,6 @@ after_a_renewal_nothing_is_listed_and_no_failure_is_known(void **state)
 }
 
 static void
-a_wake_makes_failed_ones_due(void **state)
-{
-	(void)state;
-	list(&e, "ab", 1000);
-	dial(&e, &usual, ENDPOINTS_FAILED, 'a', 1000, 1001);
-	endpoints_wake(&e, 2000 * MS);
-	assert_int_equal(due(&e, &usual, 2000), 'a');
-	assert_int_equal(choose(&e, &usual, ""), 'b');
-}
-
-static void
 a_new_worker_counts_anew(void **state)
 {
 	uint16_t a;
@@ -661,7 +650,6 @@ main(void)
 		cmocka_unit_test_setup(one_that_answers_late_again_is_left_alone_for_retry_max, setup),
 		cmocka_unit_test_setup(a_late_one_that_fails_has_failed, setup),
 		cmocka_unit_test_setup(after_a_renewal_nothing_is_listed_and_no_failure_is_known, setup),
-		cmocka_unit_test_setup(a_wake_makes_failed_ones_due, setup),
 		cmocka_unit_test_setup(a_new_worker_counts_anew, setup),
 		cmocka_unit_test_setup(texts_are_cut, setup),
 	};

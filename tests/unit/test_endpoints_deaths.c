@@ -122,12 +122,6 @@ renew(struct endpoints *e)
 	endpoints_renew(e, 5000 * MS);
 }
 
-static void
-wake(struct endpoints *e)
-{
-	endpoints_wake(e, 5000 * MS);
-}
-
 static const struct change changes[] = {
 	{ nothing, list_the_first, "", "ab", 0, true },
 	{ two, list_others, "ab", "ecb", 'a', true },
@@ -139,7 +133,6 @@ static const struct change changes[] = {
 	{ four, rise, "ac", "ac", 'a', true },
 	{ two, rotating, "ab", "ab", 'a', false },
 	{ four, renew, "ac", "", 'a', false },
-	{ four, wake, "ac", "ac", 'a', true },
 };
 
 static void

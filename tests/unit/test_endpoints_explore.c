@@ -64,7 +64,7 @@ struct model {
 	struct endpoints e;       /* only the first LETTERS are copied */
 };
 
-enum happening { LIST, CLIENT, STAGGER, FAILS, CONNECTS, CLOSES, ENDS, LOOK, SECOND, DEATH, RENEW, WAKE };
+enum happening { LIST, CLIENT, STAGGER, FAILS, CONNECTS, CLOSES, ENDS, LOOK, SECOND, DEATH, RENEW };
 
 struct choice {
 	enum happening what;
@@ -78,7 +78,7 @@ static const struct choice choices[] = {
 	{ CONNECTS, "a", true }, { CONNECTS, "b", true }, { CONNECTS, "c", true },
 	{ FAILS, "a" }, { FAILS, "b" }, { FAILS, "c" }, { CONNECTS, "a" }, { CONNECTS, "b" }, { CONNECTS, "c" },
 	{ CLOSES, "a" }, { CLOSES, "b" }, { ENDS, "a" }, { ENDS, "b" }, { ENDS, "c" },
-	{ LOOK }, { SECOND }, { DEATH }, { RENEW }, { WAKE },
+	{ LOOK }, { SECOND }, { DEATH }, { RENEW },
 };
 
 static struct endpoints_settings settings;
@@ -90,7 +90,7 @@ static void
 fail_with(const char *what, const char *condition)
 {
 	static const char *const names[] = { "LIST", "CLIENT", "STAGGER", "FAILS", "CONNECTS", "CLOSES", "ENDS",
-		"LOOK", "SECOND", "DEATH", "RENEW", "WAKE" };
+		"LOOK", "SECOND", "DEATH", "RENEW" };
 	char text[512] = "";
 	size_t length = 0;
 
@@ -363,7 +363,7 @@ possible(struct model *m, const struct choice *c)
 		return find_conn(m, *c->letters) != NULL;
 	case LOOK:
 		return due_deadline(m) != CLOCK_NEVER;
-	case LIST: case SECOND: case DEATH: case RENEW: case WAKE:
+	case LIST: case SECOND: case DEATH: case RENEW:
 		return true;
 	}
 	return false;
@@ -404,9 +404,6 @@ happen(struct model *m, const struct choice *c)
 		break;
 	case RENEW:
 		renew(m);
-		break;
-	case WAKE:
-		endpoints_wake(&m->e, m->now);
 		break;
 	}
 }
