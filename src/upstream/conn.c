@@ -461,17 +461,6 @@ conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
 	return conn;
 }
 
-struct conn *
-conn_adopt(const struct conn_maker *maker, uint32_t index)
-{
-	const struct table_conn *record = &maker->table->conns[index];
-	struct conn *conn = conn_new(maker, (enum table_role)record->role, record->endpoint);
-
-	conn->index = index;
-	conn_begin_ready(conn);
-	return conn;
-}
-
 /* B6.  A connection that ever was has its SYN acknowledged, which tcpi_bytes_acked counts; segments received do
  * not tell, for a refused connect has received one. */
 static bool
@@ -494,19 +483,26 @@ conn_is_connected(int fd)
 	    info.tcpi_bytes_sent != 0;
 }
 
-bool
-conn_resume_dial(const struct conn_maker *maker, uint32_t index, bool keep)
+struct conn *
+conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep)
 {
 	struct table_conn *record = &maker->table->conns[index];
+	struct conn *conn;
 
-	if (!keep || maker->hello->count > 0 || maker->dial->probe.kind != PROBE_NONE ||
-	    !conn_is_connected(record->fd)) {
-		recover_close_conn(maker->table, index);
-		return false;
+	if (keep && table_conn_state(maker->table, index) == TABLE_DIALLING) {
+		keep = maker->hello->count == 0 && maker->dial->probe.kind == PROBE_NONE &&
+		    conn_is_connected(record->fd);
+		record->since = clock_now();
 	}
-	record->since = clock_now();
+	if (!keep) {
+		recover_close_conn(maker->table, index);
+		return NULL;
+	}
 	table_conn_set(maker->table, index, TABLE_READY);
-	return true;
+	conn = conn_new(maker, (enum table_role)record->role, record->endpoint);
+	conn->index = index;
+	conn_begin_ready(conn);
+	return conn;
 }
 
 void

@@ -79,12 +79,10 @@ struct conn {
 struct conn *conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
     const struct address *address);
 
-/* Watches a READY record that nobody has, and tunes it when it is old enough. */
-struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index);
-
-/* What a dead worker was dialling.  keep: one that got connected meanwhile, and on which nothing is to be said, is
- * made READY; else it is closed (B6).  Whether it is READY. */
-bool conn_resume_dial(const struct conn_maker *maker, uint32_t index, bool keep);
+/* What a dead worker left, and nobody has: a READY one is watched, and tuned when it is old enough; so is one that
+ * got connected meanwhile, and on which nothing is to be said.  Others, and all without keep, are closed (B6):
+ * NULL. */
+struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep);
 
 /* Frees the process's side; a ready one's record and file stay, another's are closed.  NULL is fine. */
 void conn_free(struct conn *conn);

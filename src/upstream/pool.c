@@ -7,7 +7,6 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/crash.h"
-#include "keep/recover.h"
 #include "upstream/race.h"
 
 #define POOL_ROLES (TABLE_ROLE_STANDBY + 1)
@@ -496,6 +495,7 @@ void
 pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 {
 	unsigned char *taken = table_conns_taken(pool->table, pool->maker.service);
+	struct conn *conn;
 
 	for (uint32_t i = 1; i < pool->table->header->conn_high; i++) {
 		const struct table_conn *record = &pool->table->conns[i];
@@ -504,14 +504,10 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 
 		if (record->service != pool->maker.service || (!standby && record->role != TABLE_ROLE_NEXT))
 			continue;
-		if (state == TABLE_DIALLING && conn_resume_dial(&pool->maker, i, standby ? keep_standby : keep))
-			state = TABLE_READY;
-		if (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))) != 0)
+		if (state != TABLE_DIALLING && (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))) != 0))
 			continue;
-		if (standby ? keep_standby : keep)
-			pool_add(pool, conn_adopt(&pool->maker, i));
-		else
-			recover_close_conn(pool->table, i);
+		if ((conn = conn_adopt(&pool->maker, i, standby ? keep_standby : keep)) != NULL)
+			pool_add(pool, conn);
 	}
 	mem_free(taken);
 	pool_count_open(pool);
