@@ -168,17 +168,6 @@ answer_at_once(struct control_request *request, const struct service *service)
 	mem_free(text);
 }
 
-/* An idle service (P30) dials for whoever waits for it: an operator is as good as a client. */
-static void
-end_idleness(struct service *service)
-{
-	struct service_status status;
-
-	service_get_status(service, &status);
-	if (status.upstream.state == UPSTREAM_IDLE)
-		upstream_tell(service_upstream(service), PCONN_RECONNECT);
-}
-
 /* The optional number of seconds; false, and the request is answered, if it is none. */
 static bool
 read_span(struct control_request *request, const char *word, int64_t *ret_span)
@@ -209,7 +198,6 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	}
 	if (!control_may_wait(request))
 		return;
-	end_idleness(service);
 	wait_start(arg, request, service, WAITERS_CONNECTED, span, done_connected);
 }
 
@@ -226,7 +214,6 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 		span = 1;
 	else if (!control_may_wait(request))
 		return;
-	end_idleness(service);
 	wait_start(arg, request, service, WAITERS_RESULT, span, done_connected);
 }
 

@@ -181,7 +181,7 @@ in_use_tend(struct in_use *in_use)
 	int64_t now = clock_now(), next = CLOCK_NEVER, timeout;
 	unsigned before = in_use_ready(in_use);
 
-	if (machine_is_to_stay(in_use->parts.machine))
+	if (machine_is_to_stay(in_use->parts.machine) || machine_is_idle_down(in_use->parts.machine))
 		next = pool_tend(in_use->parts.pool, now);
 	timeout = endpoints_timeout(&in_use->record->endpoints, in_use->parts.endpoints, now);
 	machine_look_at(in_use->parts.machine, timeout < next ? timeout : next);

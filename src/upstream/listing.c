@@ -20,6 +20,7 @@ struct listing {
 	void *arg;                                 /* borrowed */
 	struct lookup *lookup;                     /* owned */
 	struct lookup_waiter *asking[2];           /* owned, by asker; NULL: it does not */
+	bool failing;                              /* that the last refresh failed was told */
 };
 
 static void
@@ -115,6 +116,19 @@ listing_on_standby(void *arg, const struct lookup_result *result)
 }
 
 /* What failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
+/* Nothing else would tell that the addresses are out of date while all is well. */
+static void
+listing_tell_refresh(struct listing *listing, const char *wrong)
+{
+	static const char format[] = "the look-up fails, the addresses stay as they are: %.160s";
+
+	if (listing->failing)
+		log_debug(listing->name, format, wrong);
+	else
+		upstream_note(listing->table, listing->service, LOG_LEVEL_WARNING, format, wrong);
+	listing->failing = true;
+}
+
 static void
 listing_on_refreshed(void *arg, const struct lookup_result *result)
 {
@@ -126,9 +140,10 @@ listing_on_refreshed(void *arg, const struct lookup_result *result)
 	histogram_count(listing->table, listing->service, TABLE_HISTOGRAM_LOOKUP, result->took);
 	if (wrong != NULL) {
 		listing->record->counters.lookup_failures++;
-		log_debug(listing->name, "refresh: %s; the addresses stay as they are", wrong);
+		listing_tell_refresh(listing, wrong);
 		return;
 	}
+	listing->failing = false;
 	changed = listing_put(listing, result);
 	listing->callbacks->listed(listing->arg, LISTING_REFRESH, NULL, false);
 	if (changed) {

@@ -295,6 +295,13 @@ machine_is_to_stay(const struct machine *machine)
 }
 
 bool
+machine_is_idle_down(const struct machine *machine)
+{
+	return record_pconn(machine->record)->state == PCONN_IDLE && machine->record->outage != 0 &&
+	    machine_gives(machine);
+}
+
+bool
 machine_refuses(const struct machine *machine, bool in_use)
 {
 	const struct pconn *p = record_pconn(machine->record);

@@ -80,6 +80,9 @@ bool machine_undo_dialled(struct machine *machine, const char *error);
 bool machine_gives(const struct machine *machine);
 bool machine_is_to_stay(const struct machine *machine);
 
+/* Whether attempts have failed and are not gone on with, since no client waits (P30). */
+bool machine_is_idle_down(const struct machine *machine);
+
 /* Whether it has ended for good, or is going to; in_use: a drain waits for the end of a connection (P20). */
 bool machine_refuses(const struct machine *machine, bool in_use);
 

@@ -298,7 +298,7 @@ void
 pool_drop(struct pool *pool, enum table_role role)
 {
 	if (role == TABLE_ROLE_STANDBY) {
-		pool->callbacks->leave(pool->arg);
+		pool->callbacks->look_up(pool->arg, false);
 		pool->plan.looking = false;
 	}
 	pool_stop_dials(pool, role);
@@ -319,7 +319,7 @@ pool_tell_standby(struct pool *pool, enum standby_event event)
 	if ((todo & STANDBY_DO_DROP) != 0)
 		pool_drop(pool, TABLE_ROLE_STANDBY);
 	if ((todo & STANDBY_DO_LOOKUP) != 0)
-		pool->callbacks->look_up(pool->arg);
+		pool->callbacks->look_up(pool->arg, true);
 	if ((todo & STANDBY_DO_DIAL) != 0)
 		pool_start_race(pool, POOL_STANDBY, ~endpoints_unused(pool->endpoints));
 	loop_timer_at(&pool->looking, pool->plan.deadline);

@@ -51,10 +51,9 @@ struct pool_callbacks {
 	/* The server has spoken on an idle one, which nobody asked it for; what it said stays unread.  It must not be
 	 * closed at once. */
 	void (*spoke)(void *arg);
-	/* A look-up for standbys is to be made; then STANDBY_LOOKED_UP or STANDBY_LOOKUP_FAILED, never before it
-	 * returns.  It is not wanted any more. */
-	void (*look_up)(void *arg);
-	void (*leave)(void *arg);
+	/* wanted: a look-up for standbys is to be made; then STANDBY_LOOKED_UP or STANDBY_LOOKUP_FAILED, never before
+	 * it returns.  Else it is not wanted any more. */
+	void (*look_up)(void *arg, bool wanted);
 	uint32_t (*roll)(void *arg); /* 32 random bits */
 };
 
@@ -94,7 +93,7 @@ void pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current);
 void pool_tell_standby(struct pool *pool, enum standby_event event);
 
 /* Dials in the background what is due (P31), and drops idle connections that the next client must not get (P33,
- * P31); to be called when endpoints may have changed, while the service is connected.  When it is to be called
+ * P31); to be called when endpoints may have changed, while no attempt is under way.  When it is to be called
  * again; CLOCK_NEVER: not by time alone. */
 int64_t pool_tend(struct pool *pool, int64_t now);
 

@@ -36,11 +36,13 @@ struct upstream {
 };
 
 /* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
- * lent. */
+ * lent.  An operator who asked to be told of a connection is as good as a client. */
 static unsigned
 upstream_waiting(const struct upstream *upstream)
 {
-	return upstream->settings->shared && upstream->held > 1 ? 1 : upstream->held;
+	bool asked = waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT);
+
+	return upstream->held == 0 ? asked : upstream->settings->shared ? 1 : upstream->held;
 }
 
 static unsigned
@@ -368,7 +370,7 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 	    (struct pconn_input){ .event = lasts ? PCONN_LOST : PCONN_ENDED, .age = age });
 }
 
-/* While connected no event tells it. */
+/* While connected no event tells it.  While idle after an outage an attempt then tells that it is over. */
 static void
 upstream_on_turned(void *arg, uint16_t number, bool good)
 {
@@ -376,6 +378,8 @@ upstream_on_turned(void *arg, uint16_t number, bool good)
 
 	if (record_pconn(upstream->record)->state == PCONN_CONNECTED)
 		upstream_log_turned(upstream->log, number, good);
+	else if (good && machine_is_idle_down(upstream->machine))
+		machine_push_event(upstream->machine, PCONN_RECONNECT);
 }
 
 static void
@@ -388,25 +392,17 @@ upstream_on_spoke(void *arg)
 }
 
 static void
-upstream_look_up_standby(void *arg)
+upstream_look_up_standby(void *arg, bool wanted)
 {
 	const struct upstream *upstream = arg;
 
-	listing_ask(upstream->listing, LISTING_STANDBY);
-}
-
-static void
-upstream_leave_standby(void *arg)
-{
-	const struct upstream *upstream = arg;
-
-	listing_leave(upstream->listing, LISTING_STANDBY);
+	(wanted ? listing_ask : listing_leave)(upstream->listing, LISTING_STANDBY);
 }
 
 static const struct pool_callbacks upstream_pool_callbacks = {
 	.offered = upstream_on_offered, .dialled = upstream_on_dialled, .failed = upstream_on_dial_failed,
 	.ended = upstream_on_ended, .turned = upstream_on_turned, .spoke = upstream_on_spoke,
-	.look_up = upstream_look_up_standby, .leave = upstream_leave_standby, .roll = machine_roll
+	.look_up = upstream_look_up_standby, .roll = machine_roll
 };
 
 /* By order no more. */
@@ -652,6 +648,8 @@ upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callba
 		waiters_answer_one(waiter, NULL);
 	else if (!closed && refuses)
 		waiters_answer_one(waiter, upstream_closed_error(upstream));
+	else if (!closed)
+		machine_push_event(upstream->machine, PCONN_HELD);
 	return waiter;
 }
 

@@ -106,6 +106,17 @@ waiters_answer_one(struct waiter *waiter, const char *error)
 	loop_timer_soon(&waiter->timer);
 }
 
+bool
+waiters_wait(const struct waiters *waiters, unsigned kinds)
+{
+	const struct waiter *waiter;
+
+	LIST_FOREACH(waiter, &waiters->list, next)
+		if ((waiter->kind & kinds) != 0)
+			return true;
+	return false;
+}
+
 void
 waiters_leave(struct waiter *waiter)
 {

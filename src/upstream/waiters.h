@@ -3,6 +3,7 @@
 #define HOLDFAST_UPSTREAM_WAITERS_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 
 #define WAITERS_CONNECTED 1u /* P13 */
 #define WAITERS_RESULT    2u /* P14 */
@@ -24,6 +25,9 @@ void waiters_free(struct waiters *waiters, const char *error);
 struct waiter *waiters_add(struct waiters *waiters, unsigned kind, waiters_callback *answer, void *arg);
 
 void waiters_leave(struct waiter *waiter);
+
+/* Whether somebody waits for one of these kinds, a bit each. */
+bool waiters_wait(const struct waiters *waiters, unsigned kinds);
 
 /* Answers this one; or those whom the machine has an answer for (PCONN_DO_*), where it is closed, or the attempt has
  * failed, with these errors. */

@@ -80,6 +80,9 @@ def test_what_fails_changes_nothing_and_is_counted(daemon, folder, two):
     status = one.status("s")
     assert (status["state"], status["up"], status["attempts"], status["candidates"]) == ("connected", True, 1, 1)
     assert status["last_error"] is None, status
+    fails = "the look-up fails, the addresses stay as they are"
+    assert one.log().count(f"warning s: {fails}") == 1, "it is told, and not again at each look-up"
+    assert one.ctl("explain", "s").stdout.count(fails) == 1
     source.say(b.address)
     told(one, f"look-up: {b.address}")
 

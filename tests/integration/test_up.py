@@ -35,6 +35,39 @@ def test_an_idle_service_is_up_until_a_client_finds_nobody(daemon, upstream):
     one.wait_told("STATUS=1 of 1 services up")
 
 
+def test_an_idle_service_whose_attempts_failed_is_up_again_without_a_client(daemon, upstream):
+    """Its endpoint is dialled in the background (P31): who was down at night and is well is not told as down."""
+    server = upstream()
+    server.stop()
+    one = daemon(holdfast.fixed("s", server.address, "warm = 0; retry: { delay = 0.2; };"))
+    with one.client("s"):
+        holdfast.until(lambda: one.status("s")["failures"] > 0, "a failed attempt")
+    one.wait_status("s", state="idle", clients=0, held=0)
+    wait_seen(one, "s", False)
+    server.start()
+    wait_seen(one, "s", True)
+    kinds = [entry["event"] for entry in one.command("explain s")["entries"]]
+    assert kinds[-1] == "connected", kinds
+    assert one.status("s")["outages"] == 1
+    accepted = server.accepted
+    with one.client("s") as client:
+        assert client.ask("x") == b"x\n"
+    assert server.accepted <= accepted + 1, "an idle service is not dialled any more"
+
+
+def test_who_tries_an_idle_service_has_an_attempt_though_its_client_has_gone(daemon, upstream):
+    server = upstream()
+    server.stop()
+    one = daemon(holdfast.fixed("s", server.address, "warm = 0; retry: { delay = 0.5; };"))
+    with one.client("s"):
+        holdfast.until(lambda: one.status("s")["failures"] > 0, "a failed attempt")
+    for _ in range(5):
+        done = one.ctl("try", "s", "5")
+        assert done.returncode == 1 and "refused" in done.stderr, done
+    server.start()
+    assert one.ctl("try", "s", "5").returncode == 0
+
+
 def test_a_loss_is_an_error_that_stays_with_its_time(daemon, upstream):
     server = upstream()
     one = daemon(holdfast.fixed("s", server.address, "retry: { delay = 0.2; };"))
