@@ -27,8 +27,7 @@ struct hello {
 	struct hello_talk talk;
 	char *text;                            /* owned: all texts, the last one being sent; NULL none yet */
 	size_t length, sent;                   /* of it */
-	short watched;                         /* what event waits for; 0: it is not in the loop */
-	struct event event;
+	struct event event;                    /* from the first time on that there is something to wait for */
 	bool parting;                          /* all is said, the connection's own end is waited for */
 	struct loop_timer timer;               /* the begin, then talk.deadline, or the end of parting */
 };
@@ -264,20 +263,8 @@ hello_on_event(evutil_socket_t fd, short what, void *arg)
 	hello_run(arg);
 }
 
-/* Edge-triggered, so that bytes that are looked at and left do not come on and on. */
-static void
-hello_watch(struct hello *hello, short what)
-{
-	if (what == hello->watched)
-		return;
-	loop_event_stop(&hello->event);
-	event_assign(&hello->event, hello->loop, hello->fd, (short)(what | EV_PERSIST | EV_ET), hello_on_event,
-	    hello);
-	event_add(&hello->event, NULL);
-	hello->watched = what;
-}
-
-/* Goes as far as it can at once: steps and lines are bounded, so it comes to an end. */
+/* Goes as far as it can at once: steps and lines are bounded, so it comes to an end.  Edge-triggered, so that bytes
+ * that are looked at and left do not come on and on. */
 static void
 hello_run(struct hello *hello)
 {
@@ -289,7 +276,11 @@ hello_run(struct hello *hello)
 		hello_finish(hello);
 		return;
 	}
-	hello_watch(hello, hello->talk.wants == HELLO_SAY ? EV_WRITE : EV_READ);
+	if (!event_initialized(&hello->event)) {
+		event_assign(&hello->event, hello->loop, hello->fd, EV_READ | EV_WRITE | EV_PERSIST | EV_ET,
+		    hello_on_event, hello);
+		event_add(&hello->event, NULL);
+	}
 	if (!hello->parting)
 		loop_timer_at(&hello->timer, hello->talk.deadline);
 }
@@ -302,7 +293,7 @@ hello_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	hello->parting = false; /* it was long enough */
-	if (hello->watched != 0 && clock_now() >= hello->talk.deadline)
+	if (event_initialized(&hello->event) && clock_now() >= hello->talk.deadline)
 		hello_talk_late(&hello->talk, hello->settings);
 	hello_run(hello);
 }
