@@ -39,6 +39,27 @@ shared_new(struct event_base *loop, struct table *table, uint16_t service, const
 	return shared;
 }
 
+/* What a worker must know of a service that is in no configuration any more. */
+static void
+shared_note(struct table_shared *record, const struct shared_settings *settings)
+{
+	record->framing = (uint8_t)settings->framing;
+	record->replies = (uint8_t)settings->replies;
+	record->type = (uint8_t)settings->type;
+	record->max_message = settings->max_message;
+}
+
+bool
+shared_recall(const struct table_shared *record, struct shared_settings *ret_settings)
+{
+	if (record->framing == FRAMING_NONE)
+		return false;
+	*ret_settings = (struct shared_settings){ .framing = (enum framing_kind)record->framing,
+		.replies = (enum shared_replies)record->replies, .type = (enum listener_type)record->type,
+		.max_message = record->max_message, .max_in_flight = 1 };
+	return true;
+}
+
 /* What was found out about messages that are not whole does not hold with another limit. */
 static void
 shared_forget_progress(struct shared *shared)
@@ -56,6 +77,7 @@ shared_set(struct shared *shared, const struct shared_settings *settings, int64_
 	if (shared->settings->max_message != settings->max_message)
 		shared_forget_progress(shared);
 	shared->settings = settings;
+	shared_note(shared->record, settings);
 	shared->hold_timeout = hold_timeout;
 	shared->refuses = refuses;
 	shared->aborts = aborts;

@@ -57,6 +57,10 @@ void shared_free(struct shared *shared);
 void shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
     bool refuses, bool aborts, const struct resp_connection *resp);
 
+/* As much of the settings as the table holds of a service that is in no configuration any more; false: it has no
+ * shared mode. */
+bool shared_recall(const struct table_shared *record, struct shared_settings *ret_settings);
+
 /* The socket that datagrams come from has been replaced; -1 none. */
 void shared_set_datagrams(struct shared *shared, int fd);
 

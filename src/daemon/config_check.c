@@ -22,6 +22,7 @@
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define MYSQL_PORT      3306
 #define OWN_FILES       64 /* of the daemon besides the services' */
+#define UNBOUNDED_CLIENTS 4096u /* that are reckoned with where max_clients = 0 */
 
 /* Servers that dislike connections that say nothing, by the ports of their protocols. */
 static const struct {
@@ -333,6 +334,20 @@ config_hint_backlog(struct draft *draft, const struct draft_service *service)
 	fclose(file);
 }
 
+/* How many files a service may need: one for its listener; for a session two, a held one one; in shared mode one for
+ * a client, one for the connection, one for each standby. */
+static unsigned
+config_check_files_of(const struct service_settings *settings)
+{
+	const struct upstream_settings *upstream = &settings->upstream;
+	unsigned warm = upstream->pconn.warm == UPSTREAM_WARM_AUTO ? 1 : upstream->pconn.warm;
+	unsigned clients = settings->crowd.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->crowd.max_clients;
+
+	if (settings->mode == SERVICE_SHARED)
+		return clients + 1 + upstream->standby + 1;
+	return 2 * clients + settings->crowd.max_held + warm + 1;
+}
+
 static void
 config_hint_open_files(struct draft *draft)
 {
@@ -340,7 +355,7 @@ config_hint_open_files(struct draft *draft)
 	uint64_t needed = OWN_FILES;
 
 	for (size_t i = 0; i < draft->service_count; i++)
-		needed += service_files(draft->services[i]->settings);
+		needed += config_check_files_of(draft->services[i]->settings);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY && needed > limit.rlim_max)
 		config_warning(draft->errors, "%s: max_clients and max_held of all services need %llu file "
 		    "descriptors; the hard limit here, of whoever runs -t, is %llu (ulimit -Hn); the unit has its "

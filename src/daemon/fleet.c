@@ -1,4 +1,5 @@
 #include "daemon/fleet.h"
+#include "daemon/service_door.h"
 
 #include <string.h>
 
@@ -206,7 +207,8 @@ void
 fleet_guard(const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->count; i++)
-		if (!service_has_given_door(fleet->services[i]) && !service_lacks_door(fleet->services[i]))
+		if (!fleet->table->services[service_index(fleet->services[i])].activated &&
+		    !service_door_is_missing(service_door(fleet->services[i])))
 			mem_free(listener_guard(&service_get_settings(fleet->services[i])->listener));
 }
 
@@ -220,7 +222,7 @@ fleet_give_doors(struct fleet *fleet, const struct reload_plan *plan)
 
 		for (size_t k = 0; door->given && k < fleet->count; k++)
 			if (fleet->table->services[service_index(fleet->services[k])].listener_fd == door->fd)
-				service_give_door(fleet->services[k]);
+				service_door_give(service_door(fleet->services[k]));
 	}
 }
 
@@ -241,7 +243,7 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 		else if (reload_adds(plan, name))
 			fleet_start_service(fleet, new, i, &plan->doors[i]);
 		else
-			service_retry_door(fleet_find(fleet, name));
+			service_door_retry(service_door(fleet_find(fleet, name)));
 	}
 }
 
@@ -249,7 +251,7 @@ void
 fleet_look_after_sockets(const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->count; i++)
-		service_look_after_door(fleet->services[i]);
+		service_door_look_after(service_door(fleet->services[i]));
 }
 
 void

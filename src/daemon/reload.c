@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/settings.h"
+#include "daemon/service_door.h"
 
 static const struct service *
 reload_find(struct service *const *services, size_t count, const char *name)
@@ -98,7 +99,7 @@ reload_check_emptiness(const struct reload_plan *plan, const struct config *new,
 	    "holdfastctl reload --force", file, removed == 1 ? "" : "all ", removed, removed == 1 ? "" : "s");
 }
 
-/* The service that has this socket now, or NULL.  Its settings may want another: see service_lacks_door(). */
+/* The service that has this socket now, or NULL.  Its settings may want another: see service_door_is_missing(). */
 static const struct service *
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
@@ -117,9 +118,9 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 	const struct service *self = reload_find(services, count, settings->name);
 	const struct service *owner = reload_owner(table, services, count, listener->path);
 
-	if (self != NULL && service_has_given_door(self))
+	if (self != NULL && table->services[service_index(self)].activated)
 		return NULL;
-	if (owner != NULL && owner == self && service_lacks_door(self)) /* its file was removed */
+	if (owner != NULL && owner == self && service_door_is_missing(service_door(self))) /* its file was removed */
 		return NULL;
 	if (owner != NULL && owner == self)
 		return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
@@ -148,7 +149,7 @@ reload_is_shut_already(const struct service *service, const struct service_setti
 {
 	const struct listener_settings *old, *new = &settings->listener;
 
-	if (service == NULL || !service_lacks_door(service))
+	if (service == NULL || !service_door_is_missing(service_door(service)))
 		return false;
 	old = &service_get_settings(service)->listener;
 	return strcmp(old->path, new->path) == 0 && old->mode == new->mode &&

@@ -1,4 +1,4 @@
-#include "daemon/service_parts.h"
+#include "daemon/service.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,11 +8,115 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "client/peer.h"
 #include "daemon/config.h"
-#include "daemon/door.h"
+#include "daemon/service_door.h"
 #include "daemon/settings.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
+#include "upstream/hello.h"
+
+struct service {
+	struct event_base *loop;  /* borrowed */
+	struct table *table;      /* borrowed */
+	uint16_t index;           /* of the record */
+	struct table_service *record; /* borrowed: the table's */
+	struct service_settings *settings; /* owned */
+	struct crowd *crowd;      /* owned */
+	struct shared *shared;    /* owned; NULL in session mode */
+	struct upstream *upstream; /* owned; NULL once removed */
+	struct service_door *door; /* owned; NULL once removed or stopped */
+	bool removed;
+	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
+	const struct service_callbacks *callbacks; /* borrowed */
+	void *arg;
+};
+
+/* Notes what was done to the service, for the log and for explain. */
+#define service_note(service, ...) \
+	upstream_note((service)->table, (service)->index, LOG_LEVEL_NOTICE, __VA_ARGS__)
+
+/* The record of a living service of this name, or a free one; -1 if the table is full. */
+static int
+service_find_record(const struct table *table, const char *name)
+{
+	uint32_t used = table_services_used(table);
+	int vacant = used < table->header->shape.services ? (int)used : -1;
+
+	for (uint32_t i = used; i-- > 0;) {
+		const struct table_service *record = &table->services[i];
+
+		if (TABLE_STATE(record->word) == TABLE_LIVE && strcmp(record->name, name) == 0)
+			return (int)i;
+		if (TABLE_STATE(record->word) == TABLE_FREE)
+			vacant = (int)i;
+	}
+	return vacant;
+}
+
+/* Records are used in order, so the first that never was used ends them: a word is never 0 again. */
+static void
+service_set_state(struct table_service *record, enum table_state state)
+{
+	uint32_t generation = TABLE_GENERATION(record->word) + (state == TABLE_LIVE);
+
+	table_barrier();
+	record->word = generation << 8 | (uint32_t)state;
+}
+
+/* All but the word, and without a listener. */
+static void
+service_clear_record(struct table_service *record)
+{
+	uint32_t word = record->word;
+
+	memset(record, 0, sizeof *record);
+	record->word = word;
+	record->listener_fd = -1;
+}
+
+/* What the step makes of the connection; a file as it is now. */
+static void
+service_note_step(const struct hello_step *step, struct resp_connection *resp)
+{
+	size_t length = 0;
+	char *text = NULL;
+
+	if (step->send != NULL)
+		resp_note_hello((const unsigned char *)step->send, strlen(step->send), resp);
+	if (step->send_file == NULL)
+		return;
+	mem_free(hello_load(step->send_file, &text, &length));
+	if (text == NULL)
+		return;
+	resp_note_hello((const unsigned char *)text, length, resp);
+	hello_forget(&text, length);
+}
+
+/* The settings have changed. */
+static void
+service_share_set(struct service *service)
+{
+	const struct service_settings *settings = service->settings;
+	struct resp_connection resp = { .database = 0, .protocol = 2 };
+
+	if (service->shared == NULL)
+		return;
+	for (size_t i = 0; i < settings->upstream.hello.count; i++)
+		service_note_step(&settings->upstream.hello.steps[i], &resp);
+	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout,
+	    settings->crowd.on_down == CROWD_REFUSE, settings->crowd.abort_on_close, &resp);
+}
+
+/* A connection that is kept for the last clients only ends with them (P20): looks. */
+static void
+service_share_leave(struct service *service)
+{
+	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->upstream == NULL ||
+	    !upstream_refuses(service->upstream) || !shared_is_connected(service->shared))
+		return;
+	shared_lose(service->shared, "its last client has gone");
+}
 
 /* Nobody is served, and nobody is still being told why he is turned away. */
 static bool
@@ -62,9 +166,7 @@ service_on_lost(void *arg, uint16_t endpoint)
 }
 
 static const struct upstream_callbacks service_upstream_callbacks = {
-	.event = service_on_event,
-	.ready = service_on_ready,
-	.lost = service_on_lost,
+	.event = service_on_event, .ready = service_on_ready, .lost = service_on_lost
 };
 
 /* Its record is free for another. */
@@ -73,8 +175,8 @@ service_end(struct service *service)
 {
 	if (service->shared != NULL)
 		shared_end(service->shared);
-	service_clear_record(service_record(service));
-	service_set_state(service_record(service), TABLE_FREE);
+	service_clear_record(service->record);
+	service_set_state(service->record, TABLE_FREE);
 }
 
 static void
@@ -103,24 +205,22 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	service->loop = loop;
 	service->table = table;
 	service->index = index;
+	service->record = &table->services[index];
 	service->settings = settings;
 	settings->crowd.dial = &settings->upstream.dial;
 	service->callbacks = callbacks;
 	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
-	loop_timer_init(&service->door_retry, loop, service_on_door_retry, service);
 	return service;
 }
 
-/* FNV-1a of the settings as the dump writes them. */
+/* Of the settings as the dump writes them. */
 static uint64_t
 service_hash(const struct service_settings *settings)
 {
 	char *text = config_dump_settings(settings);
-	uint64_t hash = UINT64_C(14695981039346656037);
+	uint64_t hash = repeats_hash(text);
 
-	for (const char *c = text; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
 	mem_free(text);
 	return hash;
 }
@@ -129,7 +229,7 @@ service_hash(const struct service_settings *settings)
 static void
 service_create_record(struct service *service)
 {
-	struct table_service *record = service_record(service);
+	struct table_service *record = service->record;
 
 	service_clear_record(record);
 	snprintf(record->name, sizeof record->name, "%s", service->settings->name);
@@ -138,41 +238,71 @@ service_create_record(struct service *service)
 	service_set_state(record, TABLE_LIVE);
 }
 
-/* What the record holds is gone on with, so nothing here may fail. */
+/* Does what the table says. */
 static void
-service_begin(struct service *service, struct door *door, bool log_clients)
+service_obey_pause(struct service *service, bool kill)
 {
-	struct table_service *record = service_record(service);
-	uint64_t hash = service_hash(service->settings);
-
-	service->upstream = upstream_new(service->loop, service->table, service->index, &service->settings->upstream,
-	    &service_upstream_callbacks, service);
-	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
-		upstream_renew(service->upstream, &service->settings->upstream, true);
-	record->settings_hash = hash;
-	service_share(service);
-	service->crowd = crowd_new(service->loop, service->table, service->index, &service->settings->crowd,
-	    log_clients, service->upstream, service->shared, service_on_client_ended, service);
-	upstream_set_held(service->upstream, crowd_held(service->crowd));
-	service_share_begin(service);
-	service_listen(service, record->listener_fd);
-	service_switch_begin(service);
-	crowd_serve(service->crowd);
-	service_settle_door(service, door);
+	crowd_pause(service->crowd, kill);
+	upstream_let_go(service->upstream, false);
+	if (service->shared == NULL)
+		return;
+	shared_pause(service->shared);
+	if (kill)
+		upstream_let_go(service->upstream, true);
 }
 
-/* Frees all but the settings. */
 static void
-service_abandon(struct service *service)
+service_obey_failure(struct service *service)
 {
-	loop_timer_stop(&service->ending);
-	service_leave_door(service);
-	mem_free(service->door_error);
-	crowd_free(service->crowd);
-	shared_free(service->shared);
-	upstream_free(service->upstream);
-	mem_free(service->runtime_directory);
-	mem_free(service);
+	const struct table_order *order = &service->record->failing;
+	char user[UPSTREAM_BY_SIZE];
+
+	peer_user(order->uid, user, sizeof user);
+	upstream_fail(service->upstream, user);
+	if (order->value != 0)
+		crowd_cut(service->crowd, 0, CLOSING_UPSTREAM);
+}
+
+/* With those whom the table holds. */
+static void
+service_make_clients(struct service *service, bool log_clients)
+{
+	const struct service_settings *settings = service->settings;
+
+	if (settings->mode == SERVICE_SHARED) {
+		service->shared = shared_new(service->loop, service->table, service->index, &settings->shared,
+		    service->upstream);
+		service_share_set(service);
+	}
+	service->crowd = crowd_new(service->loop, service->table, service->index, &settings->crowd, log_clients,
+	    service->upstream, service->shared, service_on_client_ended, service);
+	upstream_set_held(service->upstream, crowd_held(service->crowd));
+	if (service->shared != NULL)
+		shared_begin(service->shared, service->removed ? -1 : service->record->listener_fd);
+}
+
+/* What the record holds is gone on with, so nothing here may fail. */
+static void
+service_begin(struct service *service, const char *runtime_directory, struct door *door, bool log_clients)
+{
+	const struct service_settings *settings = service->settings;
+	struct table_service *record = service->record;
+	uint64_t hash = service_hash(settings);
+
+	service->upstream = upstream_new(service->loop, service->table, service->index, &settings->upstream,
+	    &service_upstream_callbacks, service);
+	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
+		upstream_renew(service->upstream, &settings->upstream, true);
+	record->settings_hash = hash;
+	service_make_clients(service, log_clients);
+	service->door = service_door_new(service->loop, service->table, service->index, runtime_directory,
+	    &settings->listener, service->crowd, service->shared);
+	if (record->pause.value != 0)
+		service_obey_pause(service, false);
+	if (record->failing.value != 0)
+		service_obey_failure(service);
+	crowd_serve(service->crowd);
+	service_door_settle(service->door, &settings->listener, settings->upstream.pconn.delay, door);
 }
 
 char *
@@ -186,30 +316,12 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	if (index == -1)
 		return mem_print("no room for a further service");
 	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
-	service->runtime_directory = mem_copy_text(runtime_directory);
-	if (TABLE_STATE(service_record(service)->word) == TABLE_FREE)
+	if (TABLE_STATE(service->record->word) == TABLE_FREE)
 		service_create_record(service);
-	service_begin(service, door, log_clients);
+	service_begin(service, runtime_directory, door, log_clients);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;
-}
-
-/* What a dead worker's upstream had: nobody goes on with it. */
-static void
-service_forget_upstream(struct service *service)
-{
-	struct table *table = service->table;
-	struct table_service *record = service_record(service);
-	unsigned char *taken = table_conns_taken(table, service->index);
-
-	for (uint32_t i = 1; i < table->header->conn_high; i++)
-		if (table_conn_state(table, i) != TABLE_FREE && table->conns[i].service == service->index &&
-		    !table_conn_is_shared(table, i) && !(taken[i / 8] & (1u << (i % 8))))
-			recover_close_conn(table, i);
-	mem_free(taken);
-	recover_end_programs_of(record);
-	memset(record->upstream, 0, sizeof record->upstream);
 }
 
 struct service *
@@ -218,20 +330,18 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 {
 	struct service_settings *settings = mem_new(1, sizeof *settings);
 	struct service *service = service_make(loop, table, index, settings, callbacks, arg);
-	struct table_service *record = service_record(service);
+	struct table_service *record = service->record;
 	int64_t deadline = record->drain_deadline;
 
 	service_set_state(record, TABLE_CLOSING);
 	record->pause.value = record->failing.value = 0;
 	door_end(record);
-	service_forget_upstream(service);
-	settings->name = mem_copy_text(service_record(service)->name);
-	service_share_recall(record, settings);
+	record_forget(table, index);
+	settings->name = mem_copy_text(service->record->name);
+	if (shared_recall(&record->shared, &settings->shared))
+		settings->mode = SERVICE_SHARED;
 	service->removed = true;
-	service_share(service);
-	service->crowd = crowd_new(loop, table, index, &settings->crowd, false, NULL, service->shared,
-	    service_on_client_ended, service);
-	service_share_begin(service);
+	service_make_clients(service, false);
 	crowd_close(service->crowd, CLOSING_REMOVED, false);
 	if (service_is_empty(service))
 		deadline = clock_now();
@@ -242,29 +352,30 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 void
 service_free(struct service *service)
 {
-	struct service_settings *settings;
-
 	if (service == NULL)
 		return;
-	settings = service->settings;
-	service_abandon(service);
-	service_settings_clear(settings);
-	mem_free(settings);
+	loop_timer_stop(&service->ending);
+	service_door_free(service->door);
+	crowd_free(service->crowd);
+	shared_free(service->shared);
+	upstream_free(service->upstream);
+	service_settings_clear(service->settings);
+	mem_free(service->settings);
+	mem_free(service);
 }
 
 bool
 service_remove(struct service *service)
 {
-	struct table_service *record = service_record(service);
+	struct table_service *record = service->record;
 	int64_t limit = service->settings->drain_timeout;
 
 	service->removed = true;
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
-	service_leave_door(service);
-	service_listen(service, -1);
-	door_end(record);
+	service_door_close(service->door);
+	service->door = NULL;
 	upstream_free(service->upstream);
 	service->upstream = NULL;
 	crowd_leave_upstream(service->crowd);
@@ -283,12 +394,12 @@ void
 service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients)
 {
 	struct service_settings *old = service->settings;
-	struct table_service *record = service_record(service);
+	struct table_service *record = service->record;
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
 
 	service->settings = settings;
 	settings->crowd.dial = &settings->upstream.dial;
-	service_settle_door(service, door);
+	service_door_settle(service->door, &settings->listener, settings->upstream.pconn.delay, door);
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
 	service_share_set(service);
@@ -310,10 +421,275 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
-	service_leave_door(service);
-	service_listen(service, -1);
-	door_end(service_record(service));
+	service_door_close(service->door);
+	service->door = NULL;
 	crowd_close(service->crowd, CLOSING_STOP, all);
 	if (all)
 		crowd_finish(service->crowd);
+}
+
+static void
+service_order(struct table_order *order, uid_t uid, uint64_t value)
+{
+	order->uid = uid;
+	order->since = clock_wall();
+	table_barrier();
+	order->value = value;
+	CRASH_POINT(SWITCH_ORDERED);
+}
+
+void
+service_pause(struct service *service, uid_t uid, bool kill)
+{
+	struct table_order *order = &service->record->pause;
+	char user[UPSTREAM_BY_SIZE];
+
+	if (order->value == 0) {
+		service_order(order, uid, 1);
+		peer_user(uid, user, sizeof user);
+		service_note(service, "paused by %s; new work is held until it is resumed", user);
+	}
+	service_obey_pause(service, kill);
+}
+
+bool
+service_resume(struct service *service, uid_t uid)
+{
+	struct table_order *order = &service->record->pause;
+	int64_t paused = clock_wall() - order->since;
+	char user[UPSTREAM_BY_SIZE];
+
+	if (order->value == 0)
+		return false;
+	order->value = 0;
+	CRASH_POINT(SWITCH_ORDERED);
+	table_barrier();
+	order->since = clock_now();
+	peer_user(uid, user, sizeof user);
+	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
+	crowd_unpause(service->crowd);
+	upstream_let_go(service->upstream, false);
+	if (service->shared != NULL)
+		shared_unpause(service->shared);
+	return true;
+}
+
+void
+service_fail(struct service *service, uid_t uid, int64_t span)
+{
+	struct table_order *order = &service->record->failing;
+	bool fails = order->value != 0;
+	char user[UPSTREAM_BY_SIZE];
+
+	if (span == 0 && !fails)
+		return;
+	peer_user(uid, user, sizeof user);
+	service_order(order, uid, span == 0 ? 0 : (uint64_t)clock_after(clock_now(), span));
+	if (span == 0)
+		service_note(service, "the failure by order was ended by %s", user);
+	else
+		service_note(service, "made to fail by %s for %.1f s", user, (double)span / CLOCK_SECOND);
+	service_obey_failure(service);
+}
+
+struct service_door *
+service_door(const struct service *service)
+{
+	return service->door;
+}
+
+const char *
+service_name(const struct service *service)
+{
+	return service->settings->name;
+}
+
+const struct service_settings *
+service_get_settings(const struct service *service)
+{
+	return service->settings;
+}
+
+struct upstream *
+service_upstream(const struct service *service)
+{
+	return service->upstream;
+}
+
+uint16_t
+service_index(const struct service *service)
+{
+	return service->index;
+}
+
+/* A service that nobody can connect to is down, and waits for its socket, whatever its upstream does. */
+static void
+service_show_shut(const struct service *service, struct upstream_status *upstream)
+{
+	const struct table_service *record = service->record;
+
+	upstream->up = false;
+	upstream->last_error = service_door_error(service->door);
+	upstream->last_error_at = record->shut_since;
+	if (upstream->down_since == 0 || upstream->down_since > record->shut_since)
+		upstream->down_since = record->shut_since;
+	if (service->upstream == NULL || upstream_refuses(service->upstream))
+		return;
+	upstream->state = UPSTREAM_WAITING;
+	upstream->since = record->shut_since;
+	upstream->next_attempt = service_door_next(service->door);
+}
+
+void
+service_get_status(const struct service *service, struct service_status *ret_status)
+{
+	const struct table_service *record = service->record;
+
+	memset(ret_status, 0, sizeof *ret_status);
+	if (service->upstream != NULL)
+		upstream_get_status(service->upstream, &ret_status->upstream);
+	ret_status->clients = crowd_count(service->crowd);
+	ret_status->lingering = crowd_lingering(service->crowd);
+	ret_status->held = crowd_held(service->crowd);
+	ret_status->held_longest = crowd_held_longest(service->crowd);
+	crowd_get_bytes(service->crowd, ret_status->bytes);
+	ret_status->mode = service->settings->mode;
+	if (service->shared != NULL) {
+		shared_get_status(service->shared, &ret_status->shared);
+		ret_status->held = ret_status->shared.waiting;
+		ret_status->held_longest = ret_status->shared.waiting_longest;
+	}
+	ret_status->accepting_paused = crowd_why_paused(service->crowd);
+	ret_status->pauses = record->pauses;
+	ret_status->removed = service->removed;
+	ret_status->drain_deadline = record->drain_deadline;
+	ret_status->counters = &record->counters;
+	ret_status->administered = (enum table_admin)record->administered;
+	ret_status->administered_uid = record->administered_uid;
+	ret_status->administered_since = record->administered_since;
+	ret_status->paused = record->pause.value != 0;
+	ret_status->paused_uid = record->pause.uid;
+	ret_status->paused_since = record->pause.since;
+	ret_status->failing_until = (int64_t)record->failing.value;
+	ret_status->failing_uid = record->failing.uid;
+	ret_status->failing_since = record->failing.since;
+	/* systemd's socket may be elsewhere than the settings say */
+	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
+	    service->settings->listener.path;
+	ret_status->socket_error = service_door_error(service->door);
+	ret_status->shut = service_door_is_shut(service->door);
+	if (ret_status->shut)
+		service_show_shut(service, &ret_status->upstream);
+}
+
+static void
+service_administer(struct service *service, enum table_admin what, uid_t uid, const char *text,
+    enum pconn_event event)
+{
+	char user[UPSTREAM_BY_SIZE];
+
+	service->record->administered_uid = uid;
+	service->record->administered_since = clock_wall();
+	table_barrier();
+	service->record->administered = what;
+	peer_user(uid, user, sizeof user);
+	service_note(service, "%s by %s", text, user);
+	upstream_tell(service->upstream, event);
+}
+
+void
+service_close(struct service *service, uid_t uid, bool kill)
+{
+	service_administer(service, TABLE_ADMIN_CLOSED, uid, kill ? "closed, with all clients," : "closed",
+	    PCONN_CLOSE);
+	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
+}
+
+void
+service_drain(struct service *service, uid_t uid)
+{
+	service_administer(service, TABLE_ADMIN_DRAINED, uid, "drained", PCONN_DRAIN);
+	crowd_serve(service->crowd);
+}
+
+void
+service_open(struct service *service, uid_t uid)
+{
+	service_administer(service, TABLE_ADMIN_NONE, uid, "opened", PCONN_OPEN);
+}
+
+/* The connection that the client's bytes go over: its own, or in shared mode that of all. */
+static int
+service_upstream_of(const struct table *table, uint32_t index)
+{
+	const struct table_client *record = &table->clients[index];
+	uint32_t conn = record->conn;
+
+	if (conn == TABLE_CONN_SHARED)
+		conn = table->services[record->service].shared.upstream;
+	return conn == 0 ? -1 : table->conns[conn].fd;
+}
+
+static struct service_client
+service_client_of(const struct table *table, uint32_t index)
+{
+	const struct table_client *record = &table->clients[index];
+
+	return (struct service_client){ .id = record->id, .session = index, .fd = record->fd,
+		.upstream_fd = service_upstream_of(table, index), .held = table_client_is_held(table, index),
+		.since = record->since, .bytes = { record->bytes[0], record->bytes[1] } };
+}
+
+struct service_visit {
+	const struct table *table;
+	bool left;       /* of service_left.clients alone */
+	unsigned count;
+	bool (*visit)(void *arg, const struct service_client *client); /* NULL: they are counted */
+	void *arg;
+};
+
+static bool
+service_on_visit(void *arg, uint32_t index)
+{
+	struct service_visit *each = arg;
+	struct service_client client = service_client_of(each->table, index);
+
+	if (each->left && (client.held || client.fd == -1)) /* who sends datagrams has no file */
+		return true;
+	each->count++;
+	return each->visit == NULL || each->visit(each->arg, &client);
+}
+
+void
+service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
+{
+	struct service_visit each = { .table = service->table, .visit = visit, .arg = arg };
+
+	crowd_each(service->crowd, service_on_visit, &each);
+}
+
+unsigned
+service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
+{
+	struct service_visit each = { .table = service->table, .left = true, .visit = visit, .arg = arg };
+
+	if (service->shared != NULL)
+		shared_each_in_flight(service->shared, service_on_visit, &each);
+	else
+		crowd_each(service->crowd, service_on_visit, &each);
+	return each.count;
+}
+
+void
+service_get_left(struct service *service, struct service_left *ret_left)
+{
+	*ret_left = (struct service_left){ .clients = service_each_left(service, NULL, NULL),
+		.requests = service->shared == NULL ? 0 : shared_in_flight(service->shared),
+		.connecting = !upstream_refuses(service->upstream) && !upstream_is_at_rest(service->upstream) };
+}
+
+void
+service_kill(struct service *service, uint32_t session)
+{
+	crowd_kill(service->crowd, session);
 }

@@ -26,6 +26,7 @@ struct service_settings {
 };
 
 struct service;
+struct service_door;
 struct door;
 
 /* What the service tells the daemon. */
@@ -85,26 +86,14 @@ bool service_remove(struct service *service);
  * stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
 void service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients);
 
-/* Its listening socket is to be another service's: it takes no clients until it has another.  In the turn of the loop
- * in which the other takes it. */
-void service_give_door(struct service *service);
-
 /* Whether a line is logged per client from now on. */
 void service_log_clients(struct service *service, bool log_clients);
 
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
 
-/* Whether its socket is not where its settings say: it could not be opened, or its file was removed.  Tries now, if
- * so. */
-bool service_lacks_door(const struct service *service);
-void service_retry_door(struct service *service);
-
-/* Makes its socket again if somebody has removed it. */
-void service_look_after_door(struct service *service);
-
-/* Whether its socket was handed over by systemd. */
-bool service_has_given_door(const struct service *service);
+/* Its socket; NULL once it is removed or stopped. */
+struct service_door *service_door(const struct service *service);
 
 const char *service_name(const struct service *service);
 const struct service_settings *service_get_settings(const struct service *service);
@@ -149,13 +138,10 @@ void service_each_client(struct service *service, bool (*visit)(void *arg, const
     void *arg);
 void service_kill(struct service *service, uint32_t session);
 
-/* Likewise for each of service_left.clients, none of whom may be killed. */
-void service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
+/* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many were visited.
+ * */
+unsigned service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);
-
-/* How many files a service may need, for the capacity warning: one for its listener; for a session two, a held one
- * one; in shared mode one for a client, one for the connection, one for each standby. */
-unsigned service_files(const struct service_settings *settings);
 
 /* Frees what the settings own, not the struct. */
 void service_settings_clear(struct service_settings *settings);

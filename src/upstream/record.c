@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "keep/crash.h"
+#include "keep/recover.h"
 
 struct record_place *
 record_open(struct upstream_record *record)
@@ -60,4 +62,18 @@ record_address(const struct upstream_record *record, uint16_t number, char ret_t
 		return;
 	endpoint_address(endpoint, &address);
 	address_format(&address, ret_text);
+}
+
+void
+record_forget(struct table *table, uint16_t service)
+{
+	unsigned char *taken = table_conns_taken(table, service);
+
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_state(table, i) != TABLE_FREE && table->conns[i].service == service &&
+		    !table_conn_is_shared(table, i) && !(taken[i / 8] & (1u << (i % 8))))
+			recover_close_conn(table, i);
+	mem_free(taken);
+	recover_end_programs_of(&table->services[service]);
+	memset(table->services[service].upstream, 0, sizeof table->services[service].upstream);
 }

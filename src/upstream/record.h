@@ -110,6 +110,10 @@ void record_commit(struct upstream_record *record);
 /* Forgets everything but the counters. */
 void record_clear(struct upstream_record *record);
 
+/* Nobody goes on with what a dead worker had for the service: its programs and connections are ended, but those that
+ * clients have, and its record forgotten. */
+void record_forget(struct table *table, uint16_t service);
+
 /* Copies a text, cutting it at size. */
 void record_text(char *place, size_t size, const char *text);
 

@@ -161,14 +161,15 @@ service_get_left(struct service *service, struct service_left *ret_left)
 	*ret_left = service->left;
 }
 
-void
+unsigned
 service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
 {
 	struct service_client client = { .fd = service->pair[0] };
 
 	for (client.id = 1; client.id <= service->left.clients; client.id++)
 		if (!visit(arg, &client))
-			return;
+			break;
+	return service->left.clients;
 }
 
 void
