@@ -287,9 +287,9 @@ endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t
 	return changes;
 }
 
-/* One word un-lists all; that the next look-up withdraws at once is only quicker than it would be. */
+/* One word un-lists all. */
 void
-endpoints_renew(struct endpoints *e, int64_t now)
+endpoints_renew(struct endpoints *e)
 {
 	e->listing += 2;
 	barrier();
@@ -298,8 +298,6 @@ endpoints_renew(struct endpoints *e, int64_t now)
 
 		endpoint->failed_until = endpoint->slow_until = 0;
 		endpoint->failures = endpoint->failures_before = 0;
-		if (endpoint->missed_at == 0)
-			endpoint->missed_at = now > ENDPOINTS_GRACE ? now - ENDPOINTS_GRACE : 1;
 	}
 }
 
@@ -325,6 +323,17 @@ endpoints_elsewhere(const struct endpoints *e)
 {
 	for (uint32_t i = 0; i < e->high; i++)
 		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0)
+			return true;
+	return false;
+}
+
+/* Whether one of those has answered already, so that a connection can move there without an outage. */
+static bool
+is_proven_elsewhere(const struct endpoints *e)
+{
+	for (uint32_t i = 0; i < e->high; i++)
+		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0 &&
+		    e->list[i].connected_at != 0)
 			return true;
 	return false;
 }
@@ -428,9 +437,19 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 	return 0;
 }
 
+/* P33: a connection is to move, and it is not known of any endpoint that it is well. */
+static bool
+is_proof_wanted(const struct endpoints *e, const struct endpoints_settings *s)
+{
+	for (uint32_t i = 0; i < e->high && s->on_withdrawn == ENDPOINTS_ON_DRAIN; i++)
+		if (e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN)
+			return !is_proven_elsewhere(e);
+	return false;
+}
+
 /* When it is to be dialled in the background; CLOCK_NEVER: not, or a dial under way will tell. */
 static int64_t
-due_at(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
+due_at(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint, bool prove)
 {
 	if (!endpoints_is_listed(e, endpoint) || endpoint->dialling > 0)
 		return CLOCK_NEVER;
@@ -438,6 +457,8 @@ due_at(const struct endpoints *e, const struct endpoints_settings *s, const stru
 		return endpoint->failed_until;
 	if (endpoint->slow_until != 0)
 		return endpoint->slow_until;
+	if (prove)
+		return endpoint->listed_at;
 	if (s->health_interval == 0 || endpoint->open > 0)
 		return CLOCK_NEVER;
 	return endpoint->result_at == 0 ? endpoint->listed_at : endpoint->result_at + s->health_interval;
@@ -446,10 +467,11 @@ due_at(const struct endpoints *e, const struct endpoints_settings *s, const stru
 int64_t
 endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number)
 {
+	bool prove = is_proof_wanted(e, s);
 	int64_t deadline = CLOCK_NEVER;
 
 	for (uint32_t i = 0; i < e->high; i++) {
-		int64_t due = due_at(e, s, &e->list[i]);
+		int64_t due = due_at(e, s, &e->list[i], prove);
 
 		if (due < deadline) {
 			deadline = due;
@@ -516,5 +538,5 @@ endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, u
 		return ENDPOINTS_DROP;
 	if (endpoint != NULL && s->withdrawn_timeout > 0 && now - endpoint->withdrawn_at >= s->withdrawn_timeout)
 		return ENDPOINTS_DROP;
-	return ENDPOINTS_MOVE;
+	return endpoint == NULL || is_proven_elsewhere(e) ? ENDPOINTS_MOVE : ENDPOINTS_KEEP;
 }

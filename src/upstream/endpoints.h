@@ -131,8 +131,8 @@ struct endpoints_changes endpoints_list(struct endpoints *e, const struct endpoi
     int64_t now);
 
 /* Another source is asked from now on, or dials are made in another way: nothing is listed until the next look-up,
- * which withdraws at once what it does not list; no failure is remembered. */
-void endpoints_renew(struct endpoints *e, int64_t now);
+ * the first of the two that withdraw what they do not list; no failure is remembered. */
+void endpoints_renew(struct endpoints *e);
 
 enum endpoints_event {
 	ENDPOINTS_BEGAN,     /* a dial, of whatever kind */
@@ -158,9 +158,9 @@ struct endpoints_input {
 
 unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in);
 
-/* When one is to be dialled in the background, and which: a failed or slow one whose time has come, or with
- * health.interval one without a connection whose last dial was so long ago; none to which a dial is under way.
- * CLOCK_NEVER: not by time alone. */
+/* When one is to be dialled in the background, and which: a failed or slow one whose time has come; with
+ * health.interval one without a connection whose last dial was so long ago; where a connection is to move and no
+ * listed endpoint has ever answered, any; none to which a dial is under way.  CLOCK_NEVER: not by time alone. */
 int64_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number);
 
 /* When withdrawn_timeout ends next for a connection; CLOCK_NEVER: for none. */
@@ -176,7 +176,8 @@ bool endpoints_elsewhere(const struct endpoints *e);
 /* What to do with a connection (P33), used or idle. */
 enum endpoints_verdict {
 	ENDPOINTS_KEEP,
-	ENDPOINTS_MOVE,  /* shared mode: when nothing is in flight; an attached session stays */
+	ENDPOINTS_MOVE,  /* shared mode: when nothing is in flight; an attached session stays.  A listed endpoint has
+	                  * answered, so that no outage comes of it */
 	ENDPOINTS_DROP   /* close it */
 };
 

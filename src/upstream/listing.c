@@ -254,7 +254,7 @@ listing_renew(struct listing *listing, const struct lookup_settings *settings)
 	listing_leave(listing, LISTING_ATTEMPT);
 	listing_leave(listing, LISTING_STANDBY);
 	lookup_free(listing->lookup);
-	endpoints_renew(&record->endpoints, clock_now());
+	endpoints_renew(&record->endpoints);
 	record->lookup = (struct lookup_record){ 0 };
 	memset(record->passed_over, 0, sizeof record->passed_over);
 	listing_make_lookup(listing, settings);

@@ -76,6 +76,40 @@ def test_with_nothing_else_to_go_to_all_stays(daemon, folder, two):
         assert client.ask("y") == b"a y\n"
 
 
+def test_a_shared_connection_moves_only_where_somebody_answers(daemon, folder, upstream):
+    """Nobody listens at the new endpoint: the old one, which lives, is not left for it."""
+    server, other = upstream(named("a")), upstream(named("b"), start=False)
+    source = Source(folder, server.address)
+    one = daemon(source.service("refresh = 0.4;", 'mode = "shared"; framing = "line"; retry: { delay = 0.2; };'))
+    one.wait_connected("s")
+    with one.client("s") as client:
+        source.say(other.address)
+        told(one, WITHDRAWN)
+        told(one, "failed: ")
+        assert client.ask("x") == b"a x\n"
+        assert one.status("s")["up"] and one.status("s")["outages"] == 0
+        other.start()
+        one.wait_status("s", state="connected", address=other.address)
+        assert client.ask("y") == b"b y\n"
+    assert one.status("s")["outages"] == 0
+
+
+def test_a_reload_withdraws_nothing_by_itself(daemon, folder, two):
+    """The first look-up after it is one of two, as any other."""
+    source = Source(folder, two[0].address, two[1].address)
+    more = 'on_withdrawn = "drop"; warm = 1;'
+    one = daemon(source.service("refresh = 30;", more))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        source.say(two[1].address)
+        one.configure(source.service("refresh = 30; timeout = 4;", more))
+        assert one.command("reload")["ok"]
+        told(one, f"look-up: {two[1].address}")
+        source.say(two[0].address, two[1].address)
+        holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"look-up: {two[0].address}") == 2, "back")
+        assert client.ask("y") == b"a y\n"
+
+
 def test_withdrawn_timeout(daemon, folder, two):
     source, one, client = begin(daemon, folder, two, "withdrawn_timeout = 0.5; warm = 0;")
     with client:

@@ -226,13 +226,36 @@ p33_the_timeout_is_a_deadline_while_somebody_is_there_and_can_go_elsewhere(void 
 	list(&e, "b", 2000);
 	expect_deadline(&e, &s, NEVER);
 	list(&e, "b", 3000);
+	tell(&e, &s, ENDPOINTS_BEGAN, 'b', 3000, 3000);
 	expect_deadline(&e, &s, 8000);
-	dial(&e, &s, ENDPOINTS_FAILED, 'b', 3000, 3000);
+	tell(&e, &s, ENDPOINTS_FAILED, 'b', 3000, 3000);
 	expect_deadline(&e, &s, 13000); /* b's dial in the background */
 	dial(&e, &s, ENDPOINTS_CONNECTED, 'b', 13000, 13000);
 	expect_deadline(&e, &s, 8000);
 	count_open(&e, 'a', -1);
 	expect_deadline(&e, &s, NEVER);
+}
+
+static void
+p33_a_connection_moves_where_an_endpoint_has_answered(void **state)
+{
+	uint16_t a;
+
+	(void)state;
+	list(&e, "a", 1000);
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
+	a = number_of(&e, 'a');
+	list(&e, "b", 2000);
+	expect_deadline(&e, &usual, NEVER);
+	list(&e, "b", 3000);
+	assert_int_equal(endpoints_judge(&e, &usual, a, false, 3000 * MS), ENDPOINTS_KEEP);
+	expect_deadline(&e, &usual, 2000); /* nobody else dials b */
+	dial(&e, &usual, ENDPOINTS_FAILED, 'b', 3000, 3001);
+	assert_int_equal(endpoints_judge(&e, &usual, a, false, 3001 * MS), ENDPOINTS_KEEP);
+	expect_deadline(&e, &usual, 13001);
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 'b', 13001, 13002);
+	assert_int_equal(endpoints_judge(&e, &usual, a, false, 13002 * MS), ENDPOINTS_MOVE);
+	expect_deadline(&e, &usual, NEVER);
 }
 
 static void
@@ -559,13 +582,13 @@ after_a_renewal_nothing_is_listed_and_no_failure_is_known(void **state)
 	list(&e, "ab", 1000);
 	dial(&e, &usual, ENDPOINTS_FAILED, 'a', 1000, 1001);
 	dial(&e, &usual, ENDPOINTS_CONNECTED, 'b', 1000, 1001);
-	endpoints_renew(&e, 2000 * MS);
+	endpoints_renew(&e);
 	assert_int_equal(choose(&e, &usual, ""), '-');
 	expect_deadline(&e, &usual, NEVER);
 	assert_int_equal(endpoints_judge(&e, &usual, number_of(&e, 'b'), false, 2000 * MS), ENDPOINTS_KEEP);
-	assert_int_equal(list(&e, "ac", 2001).withdrawn, bit_of(&e, 'b')); /* at once */
+	assert_int_equal(list(&e, "ac", 2001).withdrawn, 0); /* b has its grace */
 	assert_int_equal(choose(&e, &usual, ""), 'a');
-	assert_int_equal(list(&e, "c", 2002).withdrawn, 0); /* a has its grace */
+	assert_int_equal(list(&e, "c", 3001).withdrawn, bit_of(&e, 'b')); /* a has its own */
 }
 
 static void
@@ -630,6 +653,7 @@ main(void)
 		cmocka_unit_test_setup(p33_one_that_is_listed_again_is_not_withdrawn_and_has_its_grace_anew, setup),
 		cmocka_unit_test_setup(p33_from_the_first_lookup_on_no_new_connection_goes_there, setup),
 		cmocka_unit_test_setup(p33_connections_are_judged, setup),
+		cmocka_unit_test_setup(p33_a_connection_moves_where_an_endpoint_has_answered, setup),
 		cmocka_unit_test_setup(p33_the_timeout_is_a_deadline_while_somebody_is_there_and_can_go_elsewhere,
 		    setup),
 		cmocka_unit_test_setup(numbers_stay_while_used_and_are_known_when_stale, setup),

@@ -35,7 +35,7 @@
 
 /* The world's own view of an endpoint. */
 struct view {
-	bool listed, withdrawn, failed, late;
+	bool listed, withdrawn, failed, late, proven;
 	uint16_t number;
 	int64_t missed_at, failed_at;
 };
@@ -152,6 +152,26 @@ any_good(const struct model *m, uint64_t without, bool or_late)
 	return false;
 }
 
+/* In good health, and has answered. */
+static bool
+any_proven(const struct model *m)
+{
+	for (unsigned i = 0; i < LETTERS; i++)
+		if (m->view[i].listed && !m->view[i].failed && m->view[i].proven)
+			return true;
+	return false;
+}
+
+/* One that is listed. */
+static bool
+is_dialled(const struct model *m)
+{
+	for (unsigned i = 0; i < DIALS; i++)
+		if (m->dial[i].used && m->view[m->dial[i].letter - 'a'].listed)
+			return true;
+	return false;
+}
+
 /* Connections are the table's to count. */
 static void
 count_conns(struct model *m)
@@ -248,6 +268,7 @@ end_dial(struct model *m, struct dial *d, bool well)
 			i++;
 		m->conn[i] = (struct conn){ true, ended.letter, ended.number, m->now };
 		count_conns(m);
+		view->proven = view->proven || known;
 		if (known && view->failed && (ended.began >= view->failed_at || !any_good(m, 0, true)))
 			view->failed = false;
 		if (known && (settings.stagger == 0 || m->now - ended.began < settings.stagger))
@@ -285,7 +306,7 @@ look_up(struct model *m, const char *letters)
 		view->listed = strchr(letters, 'a' + (int)i) != NULL;
 		if (view->listed && number != view->number) { /* forgotten meanwhile, or new */
 			CHECK("numbers", !was);
-			view->failed = view->late = false;
+			view->failed = view->late = view->proven = false;
 		}
 		view->withdrawn = !view->listed && number != 0 &&
 		    (view->withdrawn || (view->missed_at != 0 && m->now - view->missed_at >= CLOCK_SECOND));
@@ -333,17 +354,17 @@ die(struct model *m)
 	memset(&m->race, 0, sizeof m->race);
 	endpoints_resume(&m->e, m->now);
 	count_conns(m);
+	for (unsigned i = 0; i < LETTERS; i++) /* perhaps a look-up was cut short */
+		if (m->view[i].number != 0 && !m->view[i].listed && m->view[i].missed_at == 0)
+			m->view[i].missed_at = m->now;
 }
 
 static void
 renew(struct model *m)
 {
-	endpoints_renew(&m->e, m->now);
-	for (unsigned i = 0; i < LETTERS; i++) {
+	endpoints_renew(&m->e);
+	for (unsigned i = 0; i < LETTERS; i++)
 		m->view[i].listed = m->view[i].failed = m->view[i].late = false;
-		if (m->view[i].missed_at == 0 && m->view[i].number != 0)
-			m->view[i].missed_at = m->now - CLOCK_SECOND;
-	}
 }
 
 /* Whether the world can make this happen now. */
@@ -456,7 +477,10 @@ check(struct model *m)
 			continue;
 		CHECK("numbers", m->conn[i].number == view->number);
 		CHECK("judged", (verdict == ENDPOINTS_KEEP) == (!view->withdrawn || !elsewhere ||
-		    settings.on_withdrawn == ENDPOINTS_ON_KEEP));
+		    settings.on_withdrawn == ENDPOINTS_ON_KEEP ||
+		    (settings.on_withdrawn == ENDPOINTS_ON_DRAIN && !any_proven(m))));
+		CHECK("starved", verdict != ENDPOINTS_KEEP || !view->withdrawn || !elsewhere ||
+		    settings.on_withdrawn == ENDPOINTS_ON_KEEP || is_dialled(m) || due_deadline(m) <= m->now);
 		verdict = endpoints_judge(&m->e, &settings, m->conn[i].number, true, m->now);
 		CHECK("judged", (verdict == ENDPOINTS_KEEP) == (view->listed && (!view->failed || !elsewhere)));
 	}

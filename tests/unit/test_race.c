@@ -124,7 +124,7 @@ static void
 without_an_endpoint_it_fails_at_once(void **state)
 {
 	(void)state;
-	endpoints_renew(&e, 0);
+	endpoints_renew(&e);
 	PLAY(&usual, { 0, RACE_START, 0, FAIL, 0, NEVER });
 }
 
