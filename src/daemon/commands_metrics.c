@@ -86,17 +86,17 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	service_get_status(service, &status);
 	snprintf(metrics->name, sizeof metrics->name, "%s", service_name(service));
 	metrics->shared = status.mode == SERVICE_SHARED;
-	metrics->paused = status.paused;
-	metrics->failing = status.failing_until != 0;
+	metrics->paused = status.record->pause.value != 0;
+	metrics->failing = status.record->failing.value != 0;
 	metrics->clients = status.clients;
 	metrics->held = status.held;
 	metrics->max_clients = service_get_settings(service)->crowd.max_clients;
 	memcpy(metrics->bytes, status.bytes, sizeof metrics->bytes);
 	metrics_take_upstream(metrics, &status.upstream);
-	metrics_take_counters(metrics, status.counters);
-	metrics->pauses_max_clients = status.pauses[TABLE_PAUSE_MAX_CLIENTS];
-	metrics->pauses_max_held = status.pauses[TABLE_PAUSE_MAX_HELD];
-	metrics->pauses_files = status.pauses[TABLE_PAUSE_FILES];
+	metrics_take_counters(metrics, &status.record->counters);
+	metrics->pauses_max_clients = status.record->pauses[TABLE_PAUSE_MAX_CLIENTS];
+	metrics->pauses_max_held = status.record->pauses[TABLE_PAUSE_MAX_HELD];
+	metrics->pauses_files = status.record->pauses[TABLE_PAUSE_FILES];
 	metrics_take_shared(metrics, &status.shared);
 	memcpy(metrics->histogram, record->histogram, sizeof metrics->histogram);
 }

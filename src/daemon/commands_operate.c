@@ -153,7 +153,8 @@ commands_open(void *arg, struct control_request *request, int argc, char **argv)
 		return;
 	service_open(service, control_uid(request));
 	service_get_status(service, &status);
-	control_answer(request, json_pack("{s:s, s:b}", "service", argv[1], "paused", status.paused));
+	control_answer(request, json_pack("{s:s, s:b}", "service", argv[1],
+	    "paused", status.record->pause.value != 0));
 }
 
 void
@@ -166,7 +167,7 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 	if (service == NULL)
 		return;
 	service_get_status(service, &status);
-	if (status.paused) {
+	if (status.record->pause.value != 0) {
 		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
 		return;
 	}

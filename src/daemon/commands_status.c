@@ -57,7 +57,7 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set(object, "warm", status->upstream.warm);
 	status_set_bool(object, "resting", status->upstream.resting);
 	status_set_bool(object, "withdrawn", status->upstream.withdrawn);
-	status_set_bool(object, "paused", status->paused);
+	status_set_bool(object, "paused", status->record->pause.value != 0);
 }
 
 static const char *const status_pauses[TABLE_PAUSES] = {
@@ -86,8 +86,8 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set(object, "bytes_to_clients", status->bytes[TABLE_DOWN]);
 	json_object_set_new(object, "socket", control_text_or_null(status->socket));
 	json_object_set_new(object, "socket_error", control_text_or_null(status->socket_error));
-	status_set(object, "clients_total", status->counters->clients);
-	status_set(object, "lost_bytes", status->counters->lost_bytes);
+	status_set(object, "clients_total", status->record->counters.clients);
+	status_set(object, "lost_bytes", status->record->counters.lost_bytes);
 	status_set(object, "lookup_failures", upstream->counters.lookup_failures);
 	status_set(object, "expiries", upstream->counters.expiries);
 	status_set(object, "handler_failures", upstream->counters.handler_failures);
@@ -97,7 +97,7 @@ status_add_counters(json_t *object, const struct service_status *status)
 	status_set_bool(object, "accepting_paused", status->accepting_paused != TABLE_PAUSE_NONE);
 	json_object_set_new(object, "accepting_paused_by",
 	    control_text_or_null(status_pauses[status->accepting_paused]));
-	json_object_set_new(object, "accepting_pauses", status_pause_counts(status->pauses));
+	json_object_set_new(object, "accepting_pauses", status_pause_counts(status->record->pauses));
 }
 
 static void
@@ -136,32 +136,34 @@ status_user(uint32_t uid)
 }
 
 static json_t *
-status_failing(const struct service_status *status)
+status_failing(const struct table_order *order)
 {
-	if (status->failing_until == 0)
+	if (order->value == 0)
 		return json_null();
-	return json_pack("{s:o, s:i, s:o, s:o}", "by", status_user(status->failing_uid),
-	    "uid", (int)status->failing_uid, "since", commands_time(status->failing_since),
-	    "left_seconds", status_span_between(clock_now(), status->failing_until));
+	return json_pack("{s:o, s:i, s:o, s:o}", "by", status_user(order->uid), "uid", (int)order->uid,
+	    "since", commands_time(order->since),
+	    "left_seconds", status_span_between(clock_now(), (int64_t)order->value));
 }
 
 static void
-status_add_orders(json_t *object, const struct service_status *status)
+status_add_orders(json_t *object, const struct table_service *record)
 {
-	json_object_set_new(object, "paused_by", status->paused ? status_user(status->paused_uid) : json_null());
-	json_object_set_new(object, "paused_since", commands_time(status->paused ? status->paused_since : 0));
-	json_object_set_new(object, "failing", status_failing(status));
+	bool paused = record->pause.value != 0;
+
+	json_object_set_new(object, "paused_by", paused ? status_user(record->pause.uid) : json_null());
+	json_object_set_new(object, "paused_since", commands_time(paused ? record->pause.since : 0));
+	json_object_set_new(object, "failing", status_failing(&record->failing));
 }
 
 static json_t *
-status_administered(const struct service_status *status)
+status_administered(const struct table_service *record)
 {
-	if (status->administered == TABLE_ADMIN_NONE)
+	if (record->administered == TABLE_ADMIN_NONE)
 		return json_null();
 	return json_pack("{s:s, s:o, s:i, s:o}",
-	    "what", status->administered == TABLE_ADMIN_CLOSED ? "closed" : "drained",
-	    "by", status_user(status->administered_uid), "uid", (int)status->administered_uid,
-	    "since", commands_time(status->administered_since));
+	    "what", record->administered == TABLE_ADMIN_CLOSED ? "closed" : "drained",
+	    "by", status_user(record->administered_uid), "uid", (int)record->administered_uid,
+	    "since", commands_time(record->administered_since));
 }
 
 static json_t *
@@ -178,9 +180,9 @@ status_service(const struct service *service)
 	status_add_counters(object, &status);
 	if (status.mode == SERVICE_SHARED)
 		status_add_shared(object, &status);
-	json_object_set_new(object, "refused", status_refused(status.counters));
-	json_object_set_new(object, "administered", status_administered(&status));
-	status_add_orders(object, &status);
+	json_object_set_new(object, "refused", status_refused(&status.record->counters));
+	json_object_set_new(object, "administered", status_administered(status.record));
+	status_add_orders(object, status.record);
 	return object;
 }
 
@@ -197,7 +199,7 @@ status_removed(const struct commands_context *context)
 		if (status.removed)
 			json_array_append_new(list, json_pack("{s:s, s:i, s:o}", "service", service_name(service),
 			    "clients", (int)status.clients,
-			    "closed_in_seconds", status_span_between(clock_now(), status.drain_deadline)));
+			    "closed_in_seconds", status_span_between(clock_now(), status.record->drain_deadline)));
 	}
 	return list;
 }

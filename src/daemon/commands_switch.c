@@ -114,7 +114,7 @@ pause_answer(const struct pause *pause)
 	}
 	service_get_status(service, &status);
 	service_get_left(service, &left);
-	if (!status.paused)
+	if (status.record->pause.value == 0)
 		control_fail(pause->request, NULL, "%s: it was resumed before all work had ended", pause->name);
 	else if (left.clients == 0 && left.requests == 0 && !left.connecting)
 		control_answer(pause->request, json_pack("{s:s, s:b, s:i}", "service", pause->name, "paused", 1,

@@ -82,11 +82,11 @@ describe(const struct service *service)
 	struct service_status status;
 
 	service_get_status(service, &status);
-	if (status.paused)
+	if (status.record->pause.value != 0)
 		return mem_print("%s, paused by an operator", upstream_state_name(status.upstream.state));
-	if (status.failing_until != 0)
+	if (status.record->failing.value != 0)
 		return mem_print("%s, made to fail for %.1f s more", upstream_state_name(status.upstream.state),
-		    (double)(status.failing_until - clock_now()) / 1e6);
+		    (double)((int64_t)status.record->failing.value - clock_now()) / 1e6);
 	if (status.upstream.last_error[0] == '\0')
 		return mem_print("%s", upstream_state_name(status.upstream.state));
 	return mem_print("%s; last error: %s", upstream_state_name(status.upstream.state),

@@ -321,9 +321,9 @@ fleet_dump(const struct fleet *fleet)
 		log_notice(service_name(fleet->services[i]),
 		    "state=%s paused=%s failing=%s address=%s clients=%u held=%u attempts=%llu connects=%llu "
 		    "failures=%u last_error=\"%s\"",
-		    upstream_state_name(status.upstream.state), status.paused ? "yes" : "no",
-		    status.failing_until != 0 ? "yes" : "no", status.upstream.address, status.clients, status.held,
-		    (unsigned long long)status.upstream.counters.attempts,
+		    upstream_state_name(status.upstream.state), status.record->pause.value != 0 ? "yes" : "no",
+		    status.record->failing.value != 0 ? "yes" : "no", status.upstream.address, status.clients,
+		    status.held, (unsigned long long)status.upstream.counters.attempts,
 		    (unsigned long long)status.upstream.counters.connects,
 		    status.upstream.failures, status.upstream.last_error);
 	}

@@ -251,14 +251,22 @@ service_obey_pause(struct service *service, bool kill)
 		upstream_let_go(service->upstream, true);
 }
 
+/* An operator's name; valid until the next call. */
+static const char *
+service_user(uid_t uid)
+{
+	static char user[UPSTREAM_BY_SIZE];
+
+	peer_user(uid, user, sizeof user);
+	return user;
+}
+
 static void
 service_obey_failure(struct service *service)
 {
 	const struct table_order *order = &service->record->failing;
-	char user[UPSTREAM_BY_SIZE];
 
-	peer_user(order->uid, user, sizeof user);
-	upstream_fail(service->upstream, user);
+	upstream_fail(service->upstream, service_user(order->uid));
 	if (order->value != 0)
 		crowd_cut(service->crowd, 0, CLOSING_UPSTREAM);
 }
@@ -442,12 +450,10 @@ void
 service_pause(struct service *service, uid_t uid, bool kill)
 {
 	struct table_order *order = &service->record->pause;
-	char user[UPSTREAM_BY_SIZE];
 
 	if (order->value == 0) {
 		service_order(order, uid, 1);
-		peer_user(uid, user, sizeof user);
-		service_note(service, "paused by %s; new work is held until it is resumed", user);
+		service_note(service, "paused by %s; new work is held until it is resumed", service_user(uid));
 	}
 	service_obey_pause(service, kill);
 }
@@ -457,7 +463,6 @@ service_resume(struct service *service, uid_t uid)
 {
 	struct table_order *order = &service->record->pause;
 	int64_t paused = clock_wall() - order->since;
-	char user[UPSTREAM_BY_SIZE];
 
 	if (order->value == 0)
 		return false;
@@ -465,8 +470,7 @@ service_resume(struct service *service, uid_t uid)
 	CRASH_POINT(SWITCH_ORDERED);
 	table_barrier();
 	order->since = clock_now();
-	peer_user(uid, user, sizeof user);
-	service_note(service, "resumed by %s after %.1f s", user, (double)paused / CLOCK_SECOND);
+	service_note(service, "resumed by %s after %.1f s", service_user(uid), (double)paused / CLOCK_SECOND);
 	crowd_unpause(service->crowd);
 	upstream_let_go(service->upstream, false);
 	if (service->shared != NULL)
@@ -479,16 +483,15 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 {
 	struct table_order *order = &service->record->failing;
 	bool fails = order->value != 0;
-	char user[UPSTREAM_BY_SIZE];
 
 	if (span == 0 && !fails)
 		return;
-	peer_user(uid, user, sizeof user);
 	service_order(order, uid, span == 0 ? 0 : (uint64_t)clock_after(clock_now(), span));
 	if (span == 0)
-		service_note(service, "the failure by order was ended by %s", user);
+		service_note(service, "the failure by order was ended by %s", service_user(uid));
 	else
-		service_note(service, "made to fail by %s for %.1f s", user, (double)span / CLOCK_SECOND);
+		service_note(service, "made to fail by %s for %.1f s", service_user(uid),
+		    (double)span / CLOCK_SECOND);
 	service_obey_failure(service);
 }
 
@@ -546,6 +549,7 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	const struct table_service *record = service->record;
 
 	memset(ret_status, 0, sizeof *ret_status);
+	ret_status->record = record;
 	if (service->upstream != NULL)
 		upstream_get_status(service->upstream, &ret_status->upstream);
 	ret_status->clients = crowd_count(service->crowd);
@@ -560,20 +564,7 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
 	ret_status->accepting_paused = crowd_why_paused(service->crowd);
-	ret_status->pauses = record->pauses;
 	ret_status->removed = service->removed;
-	ret_status->drain_deadline = record->drain_deadline;
-	ret_status->counters = &record->counters;
-	ret_status->administered = (enum table_admin)record->administered;
-	ret_status->administered_uid = record->administered_uid;
-	ret_status->administered_since = record->administered_since;
-	ret_status->paused = record->pause.value != 0;
-	ret_status->paused_uid = record->pause.uid;
-	ret_status->paused_since = record->pause.since;
-	ret_status->failing_until = (int64_t)record->failing.value;
-	ret_status->failing_uid = record->failing.uid;
-	ret_status->failing_since = record->failing.since;
-	/* systemd's socket may be elsewhere than the settings say */
 	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
 	    service->settings->listener.path;
 	ret_status->socket_error = service_door_error(service->door);
@@ -586,14 +577,12 @@ static void
 service_administer(struct service *service, enum table_admin what, uid_t uid, const char *text,
     enum pconn_event event)
 {
-	char user[UPSTREAM_BY_SIZE];
 
 	service->record->administered_uid = uid;
 	service->record->administered_since = clock_wall();
 	table_barrier();
 	service->record->administered = what;
-	peer_user(uid, user, sizeof user);
-	service_note(service, "%s by %s", text, user);
+	service_note(service, "%s by %s", text, service_user(uid));
 	upstream_tell(service->upstream, event);
 }
 

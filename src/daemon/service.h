@@ -37,6 +37,7 @@ struct service_callbacks {
 
 /* For status. */
 struct service_status {
+	const struct table_service *record; /* borrowed: what it counts, and what was ordered of it */
 	struct upstream_status upstream;
 	unsigned clients;            /* without the held */
 	unsigned held;
@@ -46,19 +47,7 @@ struct service_status {
 	struct shared_status shared; /* zero in session mode */
 	enum service_mode mode;
 	enum table_pause accepting_paused; /* why nobody is accepted for now */
-	const uint64_t *pauses;      /* borrowed: how often that was, by reason */
 	bool removed;                /* by a reload: its last clients end */
-	int64_t drain_deadline;      /* monotonic: of a removed one's clients; 0 none */
-	const struct table_counters *counters;
-	enum table_admin administered;
-	uint32_t administered_uid;
-	int64_t administered_since;  /* wall clock */
-	bool paused;
-	uint32_t paused_uid;
-	int64_t paused_since;        /* wall clock */
-	int64_t failing_until;       /* monotonic; 0: it does not fail by order */
-	uint32_t failing_uid;
-	int64_t failing_since;       /* wall clock */
 	const char *socket;          /* path, or "@name" */
 	const char *socket_error;    /* borrowed: why it could not be opened; NULL: it is open */
 	bool shut;                   /* for that reason nobody can connect: it is down, whatever its upstream is */

@@ -179,10 +179,6 @@ service_door_look_after(struct service_door *self)
 {
 	if (self == NULL)
 		return;
-	if (self == NULL)
-		return;
-	if (self == NULL)
-		return;
 	if (!service_door_is_missing(self) == (self->error == NULL))
 		service_door_watch(self);
 	else if (self->error == NULL || !service_door_is_missing(self))

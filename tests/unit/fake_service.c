@@ -9,8 +9,6 @@
 
 struct service fake_services[2];
 struct upstream fake_upstreams[2];
-static const uint64_t pauses[TABLE_PAUSES] = { [TABLE_PAUSE_MAX_CLIENTS] = 3 };
-static struct table_counters counters = { .clients = 7, .refused_held_max = 2 };
 
 const char *
 upstream_event_name(enum upstream_event_kind kind)
@@ -133,26 +131,26 @@ service_open(struct service *service, uid_t uid)
 void
 service_pause(struct service *service, uid_t uid, bool kill)
 {
-	service->status.paused = true;
-	service->status.paused_uid = uid;
+	service->record.pause.value = 1;
+	service->record.pause.uid = uid;
 	service->killed = kill;
 }
 
 bool
 service_resume(struct service *service, uid_t uid)
 {
-	bool paused = service->status.paused;
+	bool paused = service->record.pause.value != 0;
 
 	(void)uid;
-	service->status.paused = false;
+	service->record.pause.value = 0;
 	return paused;
 }
 
 void
 service_fail(struct service *service, uid_t uid, int64_t span)
 {
-	service->status.failing_uid = uid;
-	service->status.failing_until = span == 0 ? 0 : clock_now() + span;
+	service->record.failing.uid = uid;
+	service->record.failing.value = span == 0 ? 0 : (uint64_t)(clock_now() + span);
 }
 
 void
@@ -202,8 +200,10 @@ fake_service_setup(unsigned index, const char *name)
 	memset(service, 0, sizeof *service);
 	service->name = name;
 	service->upstream = &fake_upstreams[index];
-	service->status.counters = &counters;
-	service->status.pauses = pauses;
+	service->status.record = &service->record;
+	service->record.counters.clients = 7;
+	service->record.counters.refused_held_max = 2;
+	service->record.pauses[TABLE_PAUSE_MAX_CLIENTS] = 3;
 	service->status.upstream.state = UPSTREAM_WAITING;
 	service->status.upstream.address = "";
 	service->status.upstream.last_error = "Connection refused";

@@ -26,6 +26,7 @@ struct service {
 	const char *name;
 	struct upstream *upstream;
 	struct service_status status;
+	struct table_service record;
 	unsigned ended;  /* bits of sessions killed */
 	bool drained, opened, killed;
 	struct service_left left;

@@ -50,7 +50,7 @@ expect_error(const char *line, const char *part)
 static void
 wait_paused(void)
 {
-	for (int64_t until = clock_now() + SIDE_BOUND; !fake_services[0].status.paused; side_turn())
+	for (int64_t until = clock_now() + SIDE_BOUND; fake_services[0].record.pause.value == 0; side_turn())
 		assert_true(clock_now() < until);
 }
 
@@ -91,7 +91,7 @@ pause_names_the_clients_left_when_its_time_is_over(void **state)
 	assert_true(json_is_true(json_object_get(answer, "timed_out")));
 	assert_int_equal(json_array_size(json_object_get(answer, "left")), 5);
 	json_decref(answer);
-	assert_true(fake_services[0].status.paused);
+	assert_true(fake_services[0].record.pause.value != 0);
 }
 
 static void
@@ -131,7 +131,7 @@ what_is_closed_is_neither_paused_nor_made_to_fail(void **state)
 	fake_upstreams[0].refuses = true;
 	expect_error("pause one", "one: waiting; \"open one\" starts it anew");
 	expect_error("fail one 5", "one: waiting; \"open one\" starts it anew");
-	assert_false(fake_services[0].status.paused);
+	assert_false(fake_services[0].record.pause.value != 0);
 	expect("fail one 0", "failing", "false");
 	expect("resume one", "was_paused", "false");
 }
@@ -140,9 +140,9 @@ static void
 others_are_told_of_a_pause_and_of_a_failure_by_order(void **state)
 {
 	(void)state;
-	fake_services[0].status.failing_until = clock_now() + 60 * CLOCK_SECOND;
+	fake_services[0].record.failing.value = (uint64_t)clock_now() + 60 * CLOCK_SECOND;
 	expect_error("wait one 0", "one: not connected: waiting, made to fail for ");
-	fake_services[0].status.paused = true;
+	fake_services[0].record.pause.value = 1;
 	expect_error("wait one 0", "one: not connected: waiting, paused by an operator");
 	expect_error("reconnect one", "one: paused; \"resume one\" connects it anew");
 }
@@ -152,10 +152,10 @@ fail_lasts_an_hour_at_most(void **state)
 {
 	(void)state;
 	expect("fail one 3600", "left_seconds", "3600.0");
-	assert_true(fake_services[0].status.failing_until > clock_now());
+	assert_true((int64_t)fake_services[0].record.failing.value > clock_now());
 	expect_error("fail one 3600.1", "3600 s at most; nothing was changed");
 	expect("fail one 0", "failing", "false");
-	assert_int_equal(fake_services[0].status.failing_until, 0);
+	assert_int_equal(fake_services[0].record.failing.value, 0);
 }
 
 static void
