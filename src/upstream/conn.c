@@ -73,35 +73,28 @@ conn_fail(struct conn *conn, const char *error, bool aborts)
 }
 
 /* Why a ready one has ended is found out once: a socket tells its error once. */
-static void
-conn_note_end(struct conn *conn, int fd)
+static bool
+conn_is_over(struct conn *conn)
 {
+	struct pollfd look = { .fd = conn->fd, .events = POLLIN | POLLRDHUP };
 	unsigned char said[ESCAPE_SAID_MAX];
 	char escaped[ESCAPE_SAID_SIZE];
 	socklen_t length = sizeof(int);
 	int error = 0;
 	ssize_t n;
 
+	if (poll(&look, 1, 0) < 1 || (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) == 0)
+		return false;
 	if (conn->end[0] != '\0')
-		return;
-	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-	n = recv(fd, said, sizeof said, MSG_PEEK | MSG_DONTWAIT);
+		return true;
+	getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &length);
+	n = recv(conn->fd, said, sizeof said, MSG_PEEK | MSG_DONTWAIT);
 	if (n > 0) {
 		escape_said(said, (size_t)n, escaped);
 		snprintf(conn->end, sizeof conn->end, "it said \"%s\"", escaped);
 	} else if (error != 0) {
 		snprintf(conn->end, sizeof conn->end, "%s", strerror(error));
 	}
-}
-
-static bool
-conn_is_over(struct conn *conn)
-{
-	struct pollfd look = { .fd = conn->fd, .events = POLLIN | POLLRDHUP };
-
-	if (poll(&look, 1, 0) < 1 || (look.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) == 0)
-		return false;
-	conn_note_end(conn, look.fd);
 	return true;
 }
 
@@ -124,19 +117,8 @@ conn_set_watch(struct conn *conn, short what)
 	event_add(&conn->watch, NULL);
 }
 
-/* What the server says first is the client's and stays unread: from now on only news are told. */
-static void
-conn_note_speech(struct conn *conn)
-{
-	if (conn->spoke)
-		return;
-	conn->spoke = true;
-	loop_event_stop(&conn->watch);
-	conn_set_watch(conn, EV_CLOSED | EV_ET);
-	conn->maker->callbacks->spoke(conn->maker->arg, conn);
-}
-
-/* Something has come, or an end. */
+/* Something has come, or an end.  What the server says first is the client's and stays unread: from now on only news
+ * are told. */
 static void
 conn_on_readable(evutil_socket_t fd, short what, void *arg)
 {
@@ -144,10 +126,14 @@ conn_on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (conn_is_over(conn))
+	if (conn_is_over(conn)) {
 		conn->maker->callbacks->ended(conn->maker->arg, conn, conn->end);
-	else
-		conn_note_speech(conn);
+	} else if (!conn->spoke) {
+		conn->spoke = true;
+		loop_event_stop(&conn->watch);
+		conn_set_watch(conn, EV_CLOSED | EV_ET);
+		conn->maker->callbacks->spoke(conn->maker->arg, conn);
+	}
 }
 
 void
@@ -508,12 +494,7 @@ conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep)
 void
 conn_free(struct conn *conn)
 {
-	if (conn == NULL)
-		return;
-	if (conn->ready)
-		conn_stop(conn);
-	else
-		conn_end(conn);
+	conn_stop(conn);
 	mem_free(conn);
 }
 

@@ -84,7 +84,7 @@ struct conn *conn_dial(const struct conn_maker *maker, enum table_role role, uin
  * NULL. */
 struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep);
 
-/* Frees the process's side; a ready one's record and file stay, another's are closed.  NULL is fine. */
+/* Frees the process's side of a ready one; its record and file stay. */
 void conn_free(struct conn *conn);
 
 /* Closes it and frees it. */

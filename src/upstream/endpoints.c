@@ -481,24 +481,18 @@ endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uin
 	return deadline;
 }
 
-static int64_t
-timeout_at(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
-{
-	if (s->on_withdrawn != ENDPOINTS_ON_DRAIN || s->withdrawn_timeout == 0 || endpoint->number == 0 ||
-	    endpoint->open == 0 || endpoints_state(e, endpoint) != ENDPOINT_WITHDRAWN)
-		return CLOCK_NEVER;
-	return endpoint->withdrawn_at + s->withdrawn_timeout;
-}
-
 int64_t
 endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now)
 {
+	bool runs = s->on_withdrawn == ENDPOINTS_ON_DRAIN && s->withdrawn_timeout > 0 && endpoints_elsewhere(e);
 	int64_t deadline = CLOCK_NEVER;
 
-	for (uint32_t i = 0; i < e->high && endpoints_elsewhere(e); i++) {
-		int64_t timeout = timeout_at(e, s, &e->list[i]);
+	for (uint32_t i = 0; runs && i < e->high; i++) {
+		const struct endpoint *endpoint = &e->list[i];
+		int64_t timeout = endpoint->withdrawn_at + s->withdrawn_timeout;
 
-		if (timeout > now && timeout < deadline)
+		if (endpoint->number != 0 && endpoint->open > 0 && timeout > now && timeout < deadline &&
+		    endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN)
 			deadline = timeout;
 	}
 	return deadline;

@@ -226,13 +226,12 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
 		escape_said(step->expect, strlen(step->expect), expected);
 		hello_fail(talk, "expected \"%s\", got \"%s\"", expected, said);
-	} else if (settings->whole_replies) {
-		talk->pending = 1;
-		hello_note_element(talk);
-		hello_go_on(talk, settings, now);
 	} else {
+		talk->pending = settings->whole_replies;
+		if (settings->whole_replies)
+			hello_note_element(talk);
 		talk->length = 0;
-		hello_begin_step(talk, settings, talk->step + 1, now);
+		hello_go_on(talk, settings, now);
 	}
 }
 

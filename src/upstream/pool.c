@@ -80,7 +80,7 @@ pool_tell(struct pool *pool, struct endpoints_input in)
 		pool->callbacks->turned(pool->arg, in.number, (turned & ENDPOINTS_ROSE) != 0);
 }
 
-static struct conn *
+static void
 pool_dial(struct pool *pool, uint16_t number, enum table_role role, struct pool_race *race)
 {
 	const struct endpoint *endpoint = endpoints_find(pool->endpoints, number);
@@ -92,29 +92,23 @@ pool_dial(struct pool *pool, uint16_t number, enum table_role role, struct pool_
 	conn = conn_dial(&pool->maker, role, number, &address);
 	conn->owner = race;
 	TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
-	return conn;
 }
 
-/* A dial that is not wanted any more. */
+/* Dials that are not wanted any more. */
 static void
-pool_cancel(struct pool *pool, struct conn *conn)
+pool_cancel(struct pool *pool, const struct pool_race *race)
 {
-	uint16_t number = conn->number;
-
-	TAILQ_REMOVE(&pool->conns, conn, entry);
-	conn_close(conn);
-	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CANCELLED, .number = number });
-}
-
-static void
-pool_cancel_all(struct pool *pool, const struct pool_race *race)
-{
+	struct endpoints_input in = { .event = ENDPOINTS_CANCELLED };
 	struct conn *conn, *next;
 
 	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (!conn->ready && conn->owner == race)
-			pool_cancel(pool, conn);
+		if (conn->ready || conn->owner != race)
+			continue;
+		in.number = conn->number;
+		TAILQ_REMOVE(&pool->conns, conn, entry);
+		conn_close(conn);
+		pool_tell(pool, in);
 	}
 }
 
@@ -123,7 +117,7 @@ pool_free_race(struct pool_race *race)
 {
 	struct pool *pool = race->pool;
 
-	pool_cancel_all(pool, race);
+	pool_cancel(pool, race);
 	TAILQ_REMOVE(&pool->races, race, entry);
 	pool->dialling[pool_role(race->purpose)]--;
 	if (pool->attempt == race)
@@ -261,8 +255,8 @@ pool_close(struct pool *pool, struct conn *conn)
 	pool_count_open(pool);
 }
 
-static void
-pool_trim_role(struct pool *pool, enum table_role role, unsigned keep)
+void
+pool_trim(struct pool *pool, enum table_role role, unsigned keep)
 {
 	struct conn *conn;
 
@@ -272,12 +266,6 @@ pool_trim_role(struct pool *pool, enum table_role role, unsigned keep)
 				break;
 		pool_close(pool, conn);
 	}
-}
-
-void
-pool_trim(struct pool *pool, unsigned keep)
-{
-	pool_trim_role(pool, TABLE_ROLE_NEXT, keep);
 }
 
 static void
@@ -291,7 +279,7 @@ pool_stop_dials(struct pool *pool, enum table_role role)
 			pool_free_race(race);
 	}
 	if (role == TABLE_ROLE_NEXT)
-		pool_cancel_all(pool, NULL);
+		pool_cancel(pool, NULL);
 }
 
 void
@@ -302,7 +290,7 @@ pool_drop(struct pool *pool, enum table_role role)
 		pool->plan.looking = false;
 	}
 	pool_stop_dials(pool, role);
-	pool_trim_role(pool, role, 0);
+	pool_trim(pool, role, 0);
 }
 
 void
@@ -344,7 +332,7 @@ pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current)
 		if (conn->number == current)
 			pool_close(pool, conn);
 	}
-	pool_trim_role(pool, TABLE_ROLE_STANDBY, wanted);
+	pool_trim(pool, TABLE_ROLE_STANDBY, wanted);
 	pool_tell_standby(pool, STANDBY_LOOK);
 }
 
@@ -371,17 +359,6 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 	pool->callbacks->dialled(pool->arg, purpose, number);
 }
 
-/* Without a file no further dial can be. */
-static unsigned
-pool_dial_failed(struct pool_race *race, uint16_t number, const char *error, bool aborts, bool local)
-{
-	if (aborts && race->abort == NULL)
-		race->abort = mem_copy_text(error);
-	if (local)
-		pool_step(race, (struct race_input){ .event = RACE_STOP });
-	return pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = number });
-}
-
 static void
 pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, bool local)
 {
@@ -393,12 +370,16 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 	pool_tell(pool, (struct endpoints_input){ .event = local ? ENDPOINTS_CANCELLED : ENDPOINTS_FAILED,
 	    .number = number, .began = conn->began, .error = error });
 	TAILQ_REMOVE(&pool->conns, conn, entry);
-	conn_free(conn);
+	conn_close(conn);
 	if (race == NULL) {
 		pool->callbacks->failed(pool->arg, POOL_HEALTH, number, error, false, NULL);
 		return;
 	}
-	todo = pool_dial_failed(race, number, error, aborts, local);
+	if (aborts && race->abort == NULL)
+		race->abort = mem_copy_text(error);
+	if (local) /* without a file no further dial can be */
+		pool_step(race, (struct race_input){ .event = RACE_STOP });
+	todo = pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = number });
 	if ((todo & RACE_DO_FAIL) != 0) {
 		pool_lose(race, number, error);
 		return;

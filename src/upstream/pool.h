@@ -105,8 +105,8 @@ void pool_drop(struct pool *pool, enum table_role role);
 unsigned pool_idle(const struct pool *pool, enum table_role role);
 unsigned pool_dialling(const struct pool *pool);
 
-/* Closes the newest idle ones for clients beyond so many. */
-void pool_trim(struct pool *pool, unsigned keep);
+/* Closes the newest idle ones of a role beyond so many. */
+void pool_trim(struct pool *pool, enum table_role role, unsigned keep);
 
 /* The endpoint of the oldest idle one for clients, or 0. */
 uint16_t pool_first(const struct pool *pool);

@@ -195,7 +195,8 @@ upstream_serve(struct upstream *upstream)
 	}
 	held = upstream_waiting(upstream);
 	if (p->state == PCONN_CONNECTED)
-		pool_trim(upstream->pool, in_use_lent(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
+		pool_trim(upstream->pool, TABLE_ROLE_NEXT,
+		    in_use_lent(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
 }
 
 /* P26: with no event and no new attempt. */

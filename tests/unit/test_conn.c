@@ -58,7 +58,7 @@ on_failed(void *arg, struct conn *conn, const char *error, bool aborts, bool is_
 	(void)arg;
 	assert_false(aborts);
 	assert_false(done);
-	conn_free(conn);
+	conn_close(conn);
 	snprintf(why, sizeof why, "%s", error);
 	local = is_local;
 	done = true;
@@ -412,8 +412,7 @@ cancelled_dials_are_silent_and_leave_no_file(void **state)
 
 	(void)state;
 	assert_int_equal(table_conn_state(&table, index), TABLE_DIALLING);
-	conn_free(conn);
-	conn_free(NULL);
+	conn_close(conn);
 	stage_idle(20 * CLOCK_MILLISECOND);
 	assert_false(done);
 	assert_int_equal(table_conn_state(&table, index), TABLE_FREE);
