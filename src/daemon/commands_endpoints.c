@@ -99,7 +99,7 @@ commands_endpoints_of(const struct commands_context *context, const struct servi
 static void
 endpoints_add_passed(json_t *list, const struct service *service, size_t *left_out)
 {
-	const struct catalog *catalog = upstream_catalog(service_upstream(service));
+	const struct catalog *catalog = lookup_catalog(upstream_lookup(service_upstream(service)));
 	const struct catalog_passed *passed;
 	size_t count, more;
 

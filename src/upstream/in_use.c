@@ -13,7 +13,6 @@ struct in_use {
 	bool moving;                              /* its endpoint is withdrawn: at rest it goes */
 	bool let_go;
 	bool lost;                                /* it has ended, and the machine was not told yet */
-	bool withdrawing;
 	uint32_t left[ENDPOINTS_MAX];             /* P33: connections to each that end, but are still open */
 };
 
@@ -91,8 +90,6 @@ in_use_lost(struct in_use *in_use, const char *reason)
 void
 in_use_note(struct in_use *in_use, enum pconn_event event)
 {
-	if (event == PCONN_RECONNECT)
-		in_use->withdrawing = false;
 	if (event == PCONN_LOST)
 		in_use->lost = false;
 	if (event != PCONN_TAKEN_OVER)
@@ -114,7 +111,7 @@ in_use_withdraw(struct in_use *in_use)
 		in_use_lose(in_use);
 		return;
 	}
-	in_use->withdrawing = true;
+	upstream_log_set_reconnect(in_use->parts.log, RECORD_WITHDRAWN);
 	machine_push_event(in_use->parts.machine, PCONN_RECONNECT);
 }
 
@@ -242,12 +239,6 @@ in_use_let_go(struct in_use *in_use, bool lets)
 		machine_look(in_use->parts.machine); /* its borrower is at work with it */
 	else
 		machine_push_event(in_use->parts.machine, PCONN_HELD);
-}
-
-bool
-in_use_is_withdrawing(const struct in_use *in_use)
-{
-	return in_use->withdrawing;
 }
 
 void

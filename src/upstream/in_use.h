@@ -60,9 +60,6 @@ void in_use_drop(struct in_use *in_use);
 /* The machine was told this. */
 void in_use_note(struct in_use *in_use, enum pconn_event event);
 
-/* Whether the reconnect that it is to be told of is for an endpoint that is withdrawn. */
-bool in_use_is_withdrawing(const struct in_use *in_use);
-
 /* Sees to the endpoints, now that the machine has come to rest; then, when clients have been served, to standbys.
  * Dials in the background are for a service that is connected, or idle though its last attempts failed (P31). */
 void in_use_tend(struct in_use *in_use);

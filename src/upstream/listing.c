@@ -115,7 +115,6 @@ listing_on_standby(void *arg, const struct lookup_result *result)
 	listing->callbacks->listed(listing->arg, LISTING_STANDBY, wrong, false);
 }
 
-/* What failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
 /* Nothing else would tell that the addresses are out of date while all is well. */
 static void
 listing_tell_refresh(struct listing *listing, const char *wrong)
@@ -129,6 +128,7 @@ listing_tell_refresh(struct listing *listing, const char *wrong)
 	listing->failing = true;
 }
 
+/* What failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
 static void
 listing_on_refreshed(void *arg, const struct lookup_result *result)
 {

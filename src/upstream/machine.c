@@ -172,25 +172,13 @@ machine_next(struct machine *machine, struct machine_input *ret_input)
 	return true;
 }
 
-static void
-machine_forget(struct machine *machine, bool all)
+void
+machine_forget(struct machine *machine, bool offers)
 {
 	for (size_t i = machine->count; i-- > 0; )
 		if (machine->waiting[i].input.event == PCONN_OFFERED ||
-		    (all && machine_is_of_dial(&machine->waiting[i])))
+		    (!offers && machine_is_of_dial(&machine->waiting[i])))
 			mem_free(machine_take(machine, i).error);
-}
-
-void
-machine_forget_dials(struct machine *machine)
-{
-	machine_forget(machine, true);
-}
-
-void
-machine_forget_offers(struct machine *machine)
-{
-	machine_forget(machine, false);
 }
 
 bool
@@ -373,7 +361,7 @@ machine_free(struct machine *machine)
 {
 	if (machine == NULL)
 		return;
-	machine_forget_dials(machine);
+	machine_forget(machine, false);
 	loop_timer_stop(&machine->soon);
 	loop_timer_stop(&machine->deadline);
 	mem_free(machine->waiting);

@@ -67,8 +67,7 @@ uint32_t machine_roll(void *arg);
 void machine_rest(struct machine *machine);
 
 /* Forgets what the attempt's dials have told; of that only what is offered.  Whether anything of dials waits. */
-void machine_forget_dials(struct machine *machine);
-void machine_forget_offers(struct machine *machine);
+void machine_forget(struct machine *machine, bool offers);
 bool machine_has_dials(const struct machine *machine);
 
 /* A connection of which it was not told yet has ended: its dial has failed, with this error (copied).  false: it was

@@ -59,7 +59,7 @@ upstream_end_attempt(struct upstream *upstream, bool fails)
 
 	listing_leave(upstream->listing, LISTING_ATTEMPT);
 	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
-	machine_forget_dials(upstream->machine);
+	machine_forget(upstream->machine, false);
 	if (!fails)
 		return;
 	upstream_log_set_failing(upstream->log);
@@ -126,7 +126,7 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
 		upstream_dial(upstream, (todo & PCONN_DO_GO) != 0);
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
-		machine_forget_offers(upstream->machine); /* it was taken back */
+		machine_forget(upstream->machine, true); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
 		pool_start(upstream->pool, POOL_FILL,
 		    pconn_wanted(record_pconn(upstream->record), &upstream->pconn, in));
@@ -152,8 +152,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	if (in->event == PCONN_ENDED)
 		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
 	todo = machine_step(upstream->machine, &upstream->pconn, in, &place);
-	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo,
-	    in_use_is_withdrawing(upstream->in_use));
+	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo);
 	record_commit(upstream->record);
 	in_use_note(upstream->in_use, in->event);
 	if (in->event == PCONN_RENEW)
@@ -654,16 +653,10 @@ upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callba
 	return waiter;
 }
 
-struct lookup_waiter *
-upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg)
+struct lookup *
+upstream_lookup(const struct upstream *upstream)
 {
-	return lookup_ask(listing_lookup(upstream->listing), false, callback, arg);
-}
-
-const struct catalog *
-upstream_catalog(const struct upstream *upstream)
-{
-	return lookup_catalog(listing_lookup(upstream->listing));
+	return listing_lookup(upstream->listing);
 }
 
 void

@@ -119,8 +119,9 @@ void upstream_fail(struct upstream *upstream, const char *by);
 
 void upstream_get_status(const struct upstream *upstream, struct upstream_status *ret_status);
 
-/* The catalog that it looks into, or NULL.  Borrowed, until the next reload. */
-const struct catalog *upstream_catalog(const struct upstream *upstream);
+/* Where it looks, for operators to ask the same; what they are told is not listed.  Borrowed, until the next reload.
+ * */
+struct lookup *upstream_lookup(const struct upstream *upstream);
 
 /* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
  * of the upstream has changed.  Then the source of look-ups is made anew, ready connections are dropped, and it
@@ -130,8 +131,5 @@ void upstream_renew(struct upstream *upstream, const struct upstream_settings *s
 /* Waits for one of WAITERS_*; see there.  The answer never comes before this returns; P13 (CONNECTED): on a closed
  * one an error at once; time-outs are the caller's.  When the upstream is freed, those who wait are told an error. */
 struct waiter *upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callback, void *arg);
-
-/* Runs the look-up for an operator and changes nothing (shares one under way). */
-struct lookup_waiter *upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg);
 
 #endif

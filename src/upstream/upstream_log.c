@@ -18,6 +18,7 @@ struct upstream_log {
 	const char *name;               /* borrowed: the table's */
 	struct upstream_record *record; /* borrowed: the table's */
 	unsigned held;
+	const char *reconnect;          /* borrowed: why it is that, next; NULL by an operator */
 	char failing[UPSTREAM_BY_SIZE + 48]; /* the error while it fails by order: who has it fail */
 	struct loop_timer still;        /* "still down" */
 };
@@ -175,8 +176,13 @@ upstream_log_note_dial(const struct upstream_log *log, enum pconn_event event, u
 }
 
 void
-upstream_log_note_step(const struct upstream_log *log, const struct pconn *after, enum pconn_event event,
-    unsigned todo, bool withdrawing)
+upstream_log_set_reconnect(struct upstream_log *log, const char *reason)
+{
+	log->reconnect = reason;
+}
+
+void
+upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum pconn_event event, unsigned todo)
 {
 	const struct pconn *before = record_pconn(log->record);
 	bool connected = before->state == PCONN_CONNECTED && !before->lost;
@@ -186,13 +192,15 @@ upstream_log_note_step(const struct upstream_log *log, const struct pconn *after
 		upstream_log_set_purpose(log, table_is_failing(log->table, log->service) ? log->failing :
 		    "paused by an operator");
 	else if (lost && event == PCONN_RECONNECT)
-		upstream_log_set_purpose(log, withdrawing ? RECORD_WITHDRAWN : "reconnect by an operator");
+		upstream_log_set_purpose(log, log->reconnect != NULL ? log->reconnect : "reconnect by an operator");
 	else if (lost && event == PCONN_CLOSE)
 		upstream_log_set_purpose(log, "closed by an operator");
 	else if (lost && event == PCONN_RENEW)
 		upstream_log_set_purpose(log, "reload");
 	if (after->state == PCONN_LOOKUP && ((todo & PCONN_DO_LOOKUP) != 0 || before->state != PCONN_LOOKUP))
 		log->record->counters.attempts++;
+	if (event == PCONN_RECONNECT)
+		log->reconnect = NULL;
 }
 
 struct upstream_event

@@ -76,9 +76,12 @@ void upstream_log_set_end(const struct upstream_log *log, const char *reason);
 void upstream_log_note_dial(const struct upstream_log *log, enum pconn_event event, uint16_t number,
     const char *error);
 
+/* Why the next reconnect gives the connection up (borrowed), where it is no operator's. */
+void upstream_log_set_reconnect(struct upstream_log *log, const char *reason);
+
 /* Before a step is put in force: what it does is counted, and named. */
-void upstream_log_note_step(const struct upstream_log *log, const struct pconn *after, enum pconn_event event,
-    unsigned todo, bool withdrawing);
+void upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum pconn_event event,
+    unsigned todo);
 
 /* The event that the machine reported last. */
 struct upstream_event upstream_log_last(const struct upstream_log *log);

@@ -40,9 +40,19 @@ waiters_leave(struct waiter *waiter)
 	mem_free(waiter);
 }
 
-struct lookup_waiter *
-upstream_lookup(struct upstream *upstream, lookup_callback *callback, void *arg)
+/* An upstream is its own look-up. */
+struct lookup *
+upstream_lookup(const struct upstream *upstream)
 {
+	return (struct lookup *)(uintptr_t)upstream;
+}
+
+struct lookup_waiter *
+lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
+{
+	struct upstream *upstream = (struct upstream *)(void *)lookup;
+
+	(void)counts;
 	upstream->lookup = mem_new(1, sizeof *upstream->lookup);
 	*upstream->lookup = (struct lookup_waiter){ callback, arg };
 	return upstream->lookup;
@@ -62,9 +72,9 @@ upstream_refuses(const struct upstream *upstream)
 }
 
 const struct catalog *
-upstream_catalog(const struct upstream *upstream)
+lookup_catalog(const struct lookup *lookup)
 {
-	(void)upstream;
+	(void)lookup;
 	return NULL;
 }
 

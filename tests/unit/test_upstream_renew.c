@@ -204,7 +204,7 @@ an_operators_look_up_is_told_so(void **state)
 	world_make(port, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().warm == 1);
-	upstream_lookup(w.upstream, on_lookup, &error);
+	lookup_ask(upstream_lookup(w.upstream), false, on_lookup, &error);
 	now = settings_for_port(port);
 	renew(NULL, now, true);
 	RUN_UNTIL(1000, error != NULL);
