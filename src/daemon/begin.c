@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/daemon.h"
-#include "daemon/door.h"
+#include "daemon/listen_socket.h"
 #include "daemon/lock.h"
 #include "keep/crash.h"
 #include "keep/files.h"
@@ -168,7 +168,7 @@ begin_finds_server(const struct table *table, const struct config *config)
 	if (listener_is_live(config->control.listener.path))
 		return true;
 	for (size_t i = 0; i < config->service_count; i++)
-		if (!door_is_activated(table, config->services[i]->name) &&
+		if (!listen_socket_is_activated(table, config->services[i]->name) &&
 		    listener_is_live(config->services[i]->listener.path))
 			return true;
 	return false;

@@ -1,5 +1,5 @@
 #include "daemon/fleet.h"
-#include "daemon/service_door.h"
+#include "daemon/listen_socket.h"
 
 #include <string.h>
 
@@ -102,8 +102,8 @@ fleet_must_give(const struct fleet *fleet, const struct table_service *record, c
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct service_settings *settings = config->services[i];
 
-		if (door_is_named(record, settings->listener.path))
-			return !door_is_activated(fleet->table, settings->name) &&
+		if (listen_socket_is_named(record, settings->listener.path))
+			return !listen_socket_is_activated(fleet->table, settings->name) &&
 			    (TABLE_STATE(record->word) != TABLE_LIVE || strcmp(settings->name, record->name) != 0);
 	}
 	return false;
@@ -115,26 +115,26 @@ static void
 fleet_give_again(struct fleet *fleet, const struct config *config)
 {
 	uint32_t used = table_services_used(fleet->table);
-	struct door door;
+	struct prepared_socket prepared;
 
 	for (uint32_t i = 0; i < used; i++) {
 		struct table_service *record = &fleet->table->services[i];
 
 		if (TABLE_STATE(record->word) == TABLE_FREE || !fleet_must_give(fleet, record, config))
 			continue;
-		door_take_away(record, &door);
+		listen_socket_take_away(record, &prepared);
 		CRASH_POINT(LISTENER_GIVEN);
-		recover_add_stray(fleet->table, door.fd);
+		recover_add_stray(fleet->table, prepared.fd);
 	}
 }
 
 /* Starts or resumes service number i of the configuration; logs what is wrong. */
 static void
-fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct door *door)
+fleet_start_service(struct fleet *fleet, struct config *config, size_t i, struct prepared_socket *prepared)
 {
 	struct service_settings *settings = config_take_service(config, i);
 	struct service *service;
-	char *wrong = service_new(fleet->loop, fleet->table, config->runtime_directory, settings, door,
+	char *wrong = service_new(fleet->loop, fleet->table, config->runtime_directory, settings, prepared,
 	    config->log.clients, &fleet_callbacks, fleet, &service);
 
 	if (wrong == NULL) {
@@ -208,28 +208,28 @@ fleet_guard(const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->count; i++)
 		if (!fleet->table->services[service_index(fleet->services[i])].activated &&
-		    !service_door_is_missing(service_door(fleet->services[i])))
+		    !listen_socket_is_missing(service_listen_socket(fleet->services[i])))
 			mem_free(listener_guard(&service_get_settings(fleet->services[i])->listener));
 }
 
 /* Sockets that go from one service to another are given away first, and never closed.  A worker that dies now leaves
  * them open, for the next to find. */
 static void
-fleet_give_doors(struct fleet *fleet, const struct reload_plan *plan)
+fleet_give_sockets(struct fleet *fleet, const struct reload_plan *plan)
 {
-	for (size_t i = 0; i < plan->door_count; i++) {
-		const struct door *door = &plan->doors[i];
+	for (size_t i = 0; i < plan->socket_count; i++) {
+		const struct prepared_socket *prepared = &plan->sockets[i];
 
-		for (size_t k = 0; door->given && k < fleet->count; k++)
-			if (fleet->table->services[service_index(fleet->services[k])].listener_fd == door->fd)
-				service_door_give(service_door(fleet->services[k]));
+		for (size_t k = 0; prepared->given && k < fleet->count; k++)
+			if (fleet->table->services[service_index(fleet->services[k])].listener_fd == prepared->fd)
+				listen_socket_give(service_listen_socket(fleet->services[k]));
 	}
 }
 
 void
 fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 {
-	fleet_give_doors(fleet, plan);
+	fleet_give_sockets(fleet, plan);
 	fleet_remove(fleet, plan);
 	for (size_t i = 0; i < fleet->count; i++)
 		service_log_clients(fleet->services[i], new->log.clients);
@@ -238,12 +238,12 @@ fleet_apply(struct fleet *fleet, struct config *new, struct reload_plan *plan)
 
 		table_beat(fleet->table);
 		if (reload_changes(plan, name))
-			service_renew(fleet_find(fleet, name), config_take_service(new, i), &plan->doors[i],
+			service_renew(fleet_find(fleet, name), config_take_service(new, i), &plan->sockets[i],
 			    new->log.clients);
 		else if (reload_adds(plan, name))
-			fleet_start_service(fleet, new, i, &plan->doors[i]);
+			fleet_start_service(fleet, new, i, &plan->sockets[i]);
 		else
-			service_door_retry(service_door(fleet_find(fleet, name)));
+			listen_socket_retry(service_listen_socket(fleet_find(fleet, name)));
 	}
 }
 
@@ -251,7 +251,7 @@ void
 fleet_look_after_sockets(const struct fleet *fleet)
 {
 	for (size_t i = 0; i < fleet->count; i++)
-		service_door_look_after(service_door(fleet->services[i]));
+		listen_socket_look_after(service_listen_socket(fleet->services[i]));
 }
 
 void

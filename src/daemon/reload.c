@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "daemon/settings.h"
-#include "daemon/service_door.h"
+#include "daemon/listen_socket.h"
 
 static const struct service *
 reload_find(struct service *const *services, size_t count, const char *name)
@@ -99,20 +99,21 @@ reload_check_emptiness(const struct reload_plan *plan, const struct config *new,
 	    "holdfastctl reload --force", file, removed == 1 ? "" : "all ", removed, removed == 1 ? "" : "s");
 }
 
-/* The service that has this socket now, or NULL.  Its settings may want another: see service_door_is_missing(). */
+/* The service that has this socket now, or NULL.  Its settings may want another: see listen_socket_is_missing(). */
 static const struct service *
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++)
-		if (door_is_named(&table->services[service_index(services[i])], path))
+		if (listen_socket_is_named(&table->services[service_index(services[i])], path))
 			return services[i];
 	return NULL;
 }
 
-/* What is wrong with giving the service the socket of its new settings, or NULL.  Without a door it is only tried. */
+/* What is wrong with giving the service the socket of its new settings, or NULL.  Without ret_prepared it is only
+ * tried. */
 static char *
-reload_prepare_door(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct service_settings *settings, struct door *ret_door)
+reload_prepare_socket(struct table *table, struct service *const *services, size_t count, const struct config *new,
+    const struct service_settings *settings, struct prepared_socket *ret_prepared)
 {
 	const struct listener_settings *listener = &settings->listener;
 	const struct service *self = reload_find(services, count, settings->name);
@@ -120,20 +121,21 @@ reload_prepare_door(struct table *table, struct service *const *services, size_t
 
 	if (self != NULL && table->services[service_index(self)].activated)
 		return NULL;
-	if (owner != NULL && owner == self && service_door_is_missing(service_door(self))) /* its file was removed */
-		return NULL;
+	if (owner != NULL && owner == self && listen_socket_is_missing(service_listen_socket(self)))
+		return NULL; /* its file was removed */
 	if (owner != NULL && owner == self)
-		return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
+		return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
 		    listener_guard(listener);
-	if (owner == NULL || door_is_activated(table, settings->name))
-		return ret_door == NULL ? door_rehearse(table, settings->name, listener, new->runtime_directory) :
-		    door_prepare(table, settings->name, listener, new->runtime_directory, ret_door);
+	if (owner == NULL || listen_socket_is_activated(table, settings->name))
+		return ret_prepared == NULL ?
+		    listen_socket_rehearse(table, settings->name, listener, new->runtime_directory) :
+		    listen_socket_prepare(table, settings->name, listener, new->runtime_directory, ret_prepared);
 	/* No two services of a configuration have the same path: its owner gives it up. */
 	if (service_get_settings(owner)->listener.type != listener->type)
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
 		    "again", listener->path, service_name(owner));
-	return ret_door == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
-	    door_prepare_given(&table->services[service_index(owner)], listener, ret_door);
+	return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
+	    listen_socket_prepare_given(&table->services[service_index(owner)], listener, ret_prepared);
 }
 
 static bool
@@ -149,7 +151,7 @@ reload_is_shut_already(const struct service *service, const struct service_setti
 {
 	const struct listener_settings *old, *new = &settings->listener;
 
-	if (service == NULL || !service_door_is_missing(service_door(service)))
+	if (service == NULL || !listen_socket_is_missing(service_listen_socket(service)))
 		return false;
 	old = &service_get_settings(service)->listener;
 	return strcmp(old->path, new->path) == 0 && old->mode == new->mode &&
@@ -162,14 +164,14 @@ reload_prepare(struct table *table, struct service *const *services, size_t coun
 {
 	char *wrong;
 
-	plan->door_count = dry ? 0 : new->service_count;
-	plan->doors = mem_new(plan->door_count, sizeof *plan->doors);
+	plan->socket_count = dry ? 0 : new->service_count;
+	plan->sockets = mem_new(plan->socket_count, sizeof *plan->sockets);
 	for (size_t i = 0; i < new->service_count; i++) {
 		const struct service_settings *settings = new->services[i];
 
 		if (!reload_adds(plan, settings->name) && !reload_changes(plan, settings->name))
 			continue;
-		wrong = reload_prepare_door(table, services, count, new, settings, dry ? NULL : &plan->doors[i]);
+		wrong = reload_prepare_socket(table, services, count, new, settings, dry ? NULL : &plan->sockets[i]);
 		if (wrong != NULL && reload_is_shut_already(reload_find(services, count, settings->name), settings))
 			config_warning(errors, "%s: %s; it is tried again", settings->name, wrong);
 		else if (wrong != NULL)
@@ -216,12 +218,12 @@ reload_plan_clear(struct reload_plan *plan)
 	}
 	for (size_t i = 0; i < plan->changed_count; i++)
 		reload_change_clear(&plan->changed[i]);
-	for (size_t i = 0; i < plan->door_count; i++)
-		door_close(&plan->doors[i]);
+	for (size_t i = 0; i < plan->socket_count; i++)
+		prepared_socket_close(&plan->sockets[i]);
 	reload_change_clear(&plan->daemon);
 	mem_free(plan->added);
 	mem_free(plan->changed);
 	mem_list_free(plan->removed);
-	mem_free(plan->doors);
+	mem_free(plan->sockets);
 	memset(plan, 0, sizeof *plan);
 }

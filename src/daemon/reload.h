@@ -3,7 +3,7 @@
 #define HOLDFAST_DAEMON_RELOAD_H
 
 #include "daemon/config.h"
-#include "daemon/door.h"
+#include "daemon/listen_socket.h"
 #include "daemon/reload_changes.h"
 #include "daemon/service.h"
 
@@ -13,7 +13,7 @@ struct reload_addition {
 	struct listener_settings listener; /* its texts are owned */
 };
 
-/* What is to be done; and the doors that were opened for it, one for each service of the new configuration, most of
+/* What is to be done; and the sockets that were opened for it, one for each service of the new configuration, most of
  * them none.  All is owned. */
 struct reload_plan {
 	struct reload_addition *added;
@@ -22,8 +22,8 @@ struct reload_plan {
 	size_t changed_count;
 	struct reload_change daemon;   /* what changes of the settings of the top level */
 	char **removed;                /* names */
-	struct door *doors;
-	size_t door_count;
+	struct prepared_socket *sockets;
+	size_t socket_count;
 };
 
 /* Compares the services that run with a new configuration.  What cannot change while running is added to errors. */
@@ -44,7 +44,7 @@ bool reload_adds(const struct reload_plan *plan, const char *name);
 bool reload_changes(const struct reload_plan *plan, const char *name);
 bool reload_removes(const struct reload_plan *plan, const char *name);
 
-/* Closes the doors that nobody has taken, and frees. */
+/* Closes the sockets that nobody has taken, and frees. */
 void reload_plan_clear(struct reload_plan *plan);
 
 #endif

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "client/peer.h"
 #include "daemon/config.h"
-#include "daemon/service_door.h"
+#include "daemon/listen_socket.h"
 #include "daemon/settings.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
@@ -25,7 +25,7 @@ struct service {
 	struct crowd *crowd;      /* owned */
 	struct shared *shared;    /* owned; NULL in session mode */
 	struct upstream *upstream; /* owned; NULL once removed */
-	struct service_door *door; /* owned; NULL once removed or stopped */
+	struct listen_socket *listen_socket; /* owned; NULL once removed or stopped */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
 	const struct service_callbacks *callbacks; /* borrowed */
@@ -291,7 +291,8 @@ service_make_clients(struct service *service, bool log_clients)
 
 /* What the record holds is gone on with, so nothing here may fail. */
 static void
-service_begin(struct service *service, const char *runtime_directory, struct door *door, bool log_clients)
+service_begin(struct service *service, const char *runtime_directory, struct prepared_socket *prepared,
+    bool log_clients)
 {
 	const struct service_settings *settings = service->settings;
 	struct table_service *record = service->record;
@@ -303,19 +304,19 @@ service_begin(struct service *service, const char *runtime_directory, struct doo
 		upstream_renew(service->upstream, &settings->upstream, true);
 	record->settings_hash = hash;
 	service_make_clients(service, log_clients);
-	service->door = service_door_new(service->loop, service->table, service->index, runtime_directory,
+	service->listen_socket = listen_socket_new(service->loop, service->table, service->index, runtime_directory,
 	    &settings->listener, service->crowd, service->shared);
 	if (record->pause.value != 0)
 		service_obey_pause(service, false);
 	if (record->failing.value != 0)
 		service_obey_failure(service);
 	crowd_serve(service->crowd);
-	service_door_settle(service->door, &settings->listener, settings->upstream.pconn.delay, door);
+	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
 }
 
 char *
 service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
-    struct service_settings *settings, struct door *door, bool log_clients,
+    struct service_settings *settings, struct prepared_socket *prepared, bool log_clients,
     const struct service_callbacks *callbacks, void *arg, struct service **ret_service)
 {
 	int index = service_find_record(table, settings->name);
@@ -326,7 +327,7 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
 	if (TABLE_STATE(service->record->word) == TABLE_FREE)
 		service_create_record(service);
-	service_begin(service, runtime_directory, door, log_clients);
+	service_begin(service, runtime_directory, prepared, log_clients);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;
@@ -343,7 +344,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 
 	service_set_state(record, TABLE_CLOSING);
 	record->pause.value = record->failing.value = 0;
-	door_end(record);
+	listen_socket_end(record);
 	record_forget(table, index);
 	settings->name = mem_copy_text(service->record->name);
 	if (shared_recall(&record->shared, &settings->shared))
@@ -363,7 +364,7 @@ service_free(struct service *service)
 	if (service == NULL)
 		return;
 	loop_timer_stop(&service->ending);
-	service_door_free(service->door);
+	listen_socket_free(service->listen_socket);
 	crowd_free(service->crowd);
 	shared_free(service->shared);
 	upstream_free(service->upstream);
@@ -382,8 +383,8 @@ service_remove(struct service *service)
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
 	service_set_state(record, TABLE_CLOSING);
-	service_door_close(service->door);
-	service->door = NULL;
+	listen_socket_close(service->listen_socket);
+	service->listen_socket = NULL;
 	upstream_free(service->upstream);
 	service->upstream = NULL;
 	crowd_leave_upstream(service->crowd);
@@ -399,7 +400,8 @@ service_remove(struct service *service)
 }
 
 void
-service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients)
+service_renew(struct service *service, struct service_settings *settings, struct prepared_socket *prepared,
+    bool log_clients)
 {
 	struct service_settings *old = service->settings;
 	struct table_service *record = service->record;
@@ -407,7 +409,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 
 	service->settings = settings;
 	settings->crowd.dial = &settings->upstream.dial;
-	service_door_settle(service->door, &settings->listener, settings->upstream.pconn.delay, door);
+	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
 	service_share_set(service);
@@ -429,8 +431,8 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
-	service_door_close(service->door);
-	service->door = NULL;
+	listen_socket_close(service->listen_socket);
+	service->listen_socket = NULL;
 	crowd_close(service->crowd, CLOSING_STOP, all);
 	if (all)
 		crowd_finish(service->crowd);
@@ -495,10 +497,10 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 	service_obey_failure(service);
 }
 
-struct service_door *
-service_door(const struct service *service)
+struct listen_socket *
+service_listen_socket(const struct service *service)
 {
-	return service->door;
+	return service->listen_socket;
 }
 
 const char *
@@ -532,7 +534,7 @@ service_show_shut(const struct service *service, struct upstream_status *upstrea
 	const struct table_service *record = service->record;
 
 	upstream->up = false;
-	upstream->last_error = service_door_error(service->door);
+	upstream->last_error = listen_socket_error(service->listen_socket);
 	upstream->last_error_at = record->shut_since;
 	if (upstream->down_since == 0 || upstream->down_since > record->shut_since)
 		upstream->down_since = record->shut_since;
@@ -540,7 +542,7 @@ service_show_shut(const struct service *service, struct upstream_status *upstrea
 		return;
 	upstream->state = UPSTREAM_WAITING;
 	upstream->since = record->shut_since;
-	upstream->next_attempt = service_door_next(service->door);
+	upstream->next_attempt = listen_socket_next(service->listen_socket);
 }
 
 void
@@ -567,8 +569,8 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->removed = service->removed;
 	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
 	    service->settings->listener.path;
-	ret_status->socket_error = service_door_error(service->door);
-	ret_status->shut = service_door_is_shut(service->door);
+	ret_status->socket_error = listen_socket_error(service->listen_socket);
+	ret_status->shut = listen_socket_is_shut(service->listen_socket);
 	if (ret_status->shut)
 		service_show_shut(service, &ret_status->upstream);
 }

@@ -26,8 +26,8 @@ struct service_settings {
 };
 
 struct service;
-struct service_door;
-struct door;
+struct listen_socket;
+struct prepared_socket;
 
 /* What the service tells the daemon. */
 struct service_callbacks {
@@ -54,10 +54,10 @@ struct service_status {
 };
 
 /* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's;
- * door, unless none or NULL, is the listening socket that was prepared for it.  A socket that cannot be opened is
+ * prepared, unless none or NULL, is the listening socket that was opened for it.  A socket that cannot be opened is
  * tried again: service_status.socket_error.  NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
-    struct service_settings *settings, struct door *door, bool log_clients,
+    struct service_settings *settings, struct prepared_socket *prepared, bool log_clients,
     const struct service_callbacks *callbacks, void *arg, struct service **ret_service);
 
 /* A service that an earlier worker was removing: its clients go on to their end. */
@@ -71,9 +71,10 @@ void service_free(struct service *service);
  * clients may end by themselves (drain_timeout), then gone is called. */
 bool service_remove(struct service *service);
 
-/* Changed settings (same name), which become the service's; door, unless none, is its new listening socket.  Clients
- * stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
-void service_renew(struct service *service, struct service_settings *settings, struct door *door, bool log_clients);
+/* Changed settings (same name), which become the service's; prepared, unless none, is its new listening socket.
+ * Clients stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
+void service_renew(struct service *service, struct service_settings *settings, struct prepared_socket *prepared,
+    bool log_clients);
 
 /* Whether a line is logged per client from now on. */
 void service_log_clients(struct service *service, bool log_clients);
@@ -82,7 +83,7 @@ void service_log_clients(struct service *service, bool log_clients);
 void service_stop(struct service *service, bool all);
 
 /* Its socket; NULL once it is removed or stopped. */
-struct service_door *service_door(const struct service *service);
+struct listen_socket *service_listen_socket(const struct service *service);
 
 const char *service_name(const struct service *service);
 const struct service_settings *service_get_settings(const struct service *service);

@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "daemon/config.h"
-#include "daemon/door.h"
+#include "daemon/listen_socket.h"
 #include "daemon/fleet.h"
 #include "keep/recover.h"
 
@@ -84,10 +84,10 @@ record_named(char name)
 static void
 give_away(char name)
 {
-	struct door door;
+	struct prepared_socket prepared;
 
-	door_take_away(record_named(name), &door);
-	recover_add_stray(&table, door.fd);
+	listen_socket_take_away(record_named(name), &prepared);
+	recover_add_stray(&table, prepared.fd);
 }
 
 static bool
@@ -112,7 +112,7 @@ assert_listening(const char *names, const char *paths, const int *files)
 	for (size_t i = 0; names[i] != '\0'; i++) {
 		path[0] = paths[i];
 		assert_int_equal(record_named(names[i])->listener_fd, files[paths[i] - 'a']);
-		assert_true(door_is_named(record_named(names[i]), stage_path(path)));
+		assert_true(listen_socket_is_named(record_named(names[i]), stage_path(path)));
 		assert_true(can_connect(path));
 	}
 	assert_int_equal(table.stray_count, 0);

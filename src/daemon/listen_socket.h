@@ -1,0 +1,97 @@
+/* listen_socket.h - where clients of a service come in: its socket is made here, or handed over by systemd; prepared,
+ * committed, moved to another path, looked after, given to another service.
+ *
+ * A reload opens all new sockets before it changes anything, so that one that cannot be opened changes nothing.
+ * Otherwise one that cannot be opened, which is logged, is tried again after retry.delay; until then the service
+ * stays where it is, or nobody can connect.
+ */
+#ifndef HOLDFAST_DAEMON_LISTEN_SOCKET_H
+#define HOLDFAST_DAEMON_LISTEN_SOCKET_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "client/crowd.h"
+#include "client/listener.h"
+#include "client/shared.h"
+#include "keep/table.h"
+
+/* A listening socket that no record names yet, or not any more.  Zero is none. */
+struct prepared_socket {
+	bool there;
+	bool activated;           /* systemd's: never unlinked or closed */
+	bool given;               /* another service's until the plan is carried out: likewise */
+	int fd;
+	struct sockaddr_un bound;
+	socklen_t length;
+	struct place place;       /* of its file */
+};
+
+/* Takes the socket that systemd has handed over under the service's name, or opens the one of the settings.  NULL, or
+ * what is wrong, to be freed with mem_free(). */
+char *listen_socket_prepare(struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory, struct prepared_socket *ret_prepared);
+
+/* Whether this service's socket is systemd's, wherever its path leads. */
+bool listen_socket_is_activated(const struct table *table, const char *name);
+
+/* The socket of another service's record, which is to be this one's with these settings; sets its owner, mode and
+ * backlog.  NULL, or what is wrong; likewise. */
+char *listen_socket_prepare_given(const struct table_service *giver, const struct listener_settings *settings,
+    struct prepared_socket *ret_prepared);
+
+/* What listen_socket_prepare() would complain about; opens nothing that stays.  Likewise. */
+char *listen_socket_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
+    const char *runtime_directory);
+
+/* The record names no socket from now on. */
+void listen_socket_take_away(struct table_service *record, struct prepared_socket *ret_before);
+
+/* Unlinks and closes; systemd's are left to it, none is fine. */
+void prepared_socket_close(struct prepared_socket *prepared);
+
+/* Unlinks and closes the record's socket, which it names no more then; systemd's is left to it, none is fine. */
+void listen_socket_end(struct table_service *record);
+
+/* Whether the record's socket is a socket of our own at this path, or "@name". */
+bool listen_socket_is_named(const struct table_service *record, const char *path);
+
+struct listen_socket;
+
+/* Of the service with this index in the table, at the socket that it has there, if any.  settings, crowd and shared,
+ * NULL in session mode, are borrowed. */
+struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, uint16_t service,
+    const char *runtime_directory, const struct listener_settings *settings, struct crowd *crowd,
+    struct shared *shared);
+
+/* Frees the process's side only; or its socket is closed and removed as well.  NULL is fine, here and below but for
+ * settle and give: of a service that ends, whose socket is gone. */
+void listen_socket_free(struct listen_socket *self);
+void listen_socket_close(struct listen_socket *self);
+
+/* To the socket that was prepared, unless none or NULL; else to where these settings (borrowed) want it, unless it is
+ * there: a service that begins has none, and a dead worker may have left one in the midst of a reload that moves its
+ * socket.  delay: retry.delay. */
+void listen_socket_settle(struct listen_socket *self, const struct listener_settings *settings, int64_t delay,
+    struct prepared_socket *prepared);
+
+/* Its socket is to be another service's: it takes no clients until it has another.  In the turn of the loop in which
+ * the other takes it. */
+void listen_socket_give(struct listen_socket *self);
+
+/* Whether the socket is not where the settings say: it could not be opened, or its file was removed.  Tries now, if
+ * so; makes it again if somebody has removed it. */
+bool listen_socket_is_missing(const struct listen_socket *self);
+void listen_socket_retry(struct listen_socket *self);
+void listen_socket_look_after(struct listen_socket *self);
+
+/* Why it could not be opened (borrowed), NULL: it is open; whether nobody can connect for that reason; when it is
+ * tried again. */
+const char *listen_socket_error(const struct listen_socket *self);
+bool listen_socket_is_shut(const struct listen_socket *self);
+int64_t listen_socket_next(const struct listen_socket *self);
+
+#endif
