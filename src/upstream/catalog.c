@@ -168,7 +168,7 @@ catalog_see_all(struct catalog *catalog, int folder, struct catalog_file *files,
 			mem_free(files[i].name);
 			continue;
 		}
-		before = reading->fresh ? NULL :
+		before = reading->fresh || catalog->file_count == 0 ? NULL :
 		    bsearch(&files[i], catalog->files, catalog->file_count, sizeof *files, catalog_compare_files);
 		catalog_see(&files[i], before, &st, reading);
 		files[n++] = files[i];
