@@ -153,7 +153,7 @@ hello_say(struct hello *hello)
 	ssize_t n = 0;
 
 	if (wrong != NULL) {
-		hello_talk_failed(&hello->talk, wrong);
+		hello_talk_failed(&hello->talk, "%s", wrong);
 		mem_free(wrong);
 		return false;
 	}
@@ -165,7 +165,7 @@ hello_say(struct hello *hello)
 	if (n == -1 && errno == EPIPE)
 		hello_talk_closed(&hello->talk);
 	else if (n == -1)
-		hello_talk_failed(&hello->talk, strerror(errno));
+		hello_talk_failed(&hello->talk, "%s", strerror(errno));
 	else
 		hello->sent += (size_t)n;
 	if (n != -1 && hello->sent == hello->length) {
@@ -215,7 +215,7 @@ hello_hear(struct hello *hello)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
 	if (n == -1) {
-		hello_talk_failed(&hello->talk, strerror(errno));
+		hello_talk_failed(&hello->talk, "%s", strerror(errno));
 		return true;
 	}
 	taken = n == 0 ? 0 : hello_talk_heard(&hello->talk, hello->settings, bytes, (size_t)n, clock_now());

@@ -72,8 +72,8 @@ hello_end(struct hello_talk *talk, enum hello_end end)
 	talk->deadline = CLOCK_NEVER;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-hello_fail(struct hello_talk *talk, const char *format, ...)
+void
+hello_talk_failed(struct hello_talk *talk, const char *format, ...)
 {
 	size_t length = (size_t)snprintf(talk->error, sizeof talk->error, talk->probing ? "probe: " : "hello: ");
 	va_list args;
@@ -200,7 +200,7 @@ hello_note_element(struct hello_talk *talk)
 	}
 	talk->length = 0;
 	if (count > HELLO_TEXT_MAX)
-		hello_fail(talk, "the server's reply is longer than 64 KiB");
+		hello_talk_failed(talk, "the server's reply is longer than 64 KiB");
 }
 
 static void
@@ -221,11 +221,11 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 		talk->length--;
 	hello_show(talk, said);
 	if (step->abort_on != NULL && hello_begins_with(talk, step->abort_on)) {
-		hello_fail(talk, "the server said \"%s\"", said);
+		hello_talk_failed(talk, "the server said \"%s\"", said);
 		talk->end = HELLO_ABORTED;
 	} else if (step->expect != NULL && !hello_begins_with(talk, step->expect)) {
 		escape_said(step->expect, strlen(step->expect), expected);
-		hello_fail(talk, "expected \"%s\", got \"%s\"", expected, said);
+		hello_talk_failed(talk, "expected \"%s\", got \"%s\"", expected, said);
 	} else {
 		talk->pending = settings->whole_replies;
 		if (settings->whole_replies)
@@ -260,7 +260,7 @@ hello_judge_probe(struct hello_talk *talk, const char *bytes, size_t length)
 		talk->length = length;
 		break;
 	case PROBE_NOT_READY:
-		hello_fail(talk, "%s", why);
+		hello_talk_failed(talk, "%s", why);
 		break;
 	case PROBE_READY:
 		hello_end(talk, HELLO_DONE);
@@ -281,7 +281,7 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 	if (talk->skip > 0)
 		return hello_skip(talk, settings, length, now);
 	if (talk->length + taken > HELLO_LINE_MAX) {
-		hello_fail(talk, "the server's line is longer than %u bytes", HELLO_LINE_MAX);
+		hello_talk_failed(talk, "the server's line is longer than %u bytes", HELLO_LINE_MAX);
 		return 0;
 	}
 	memcpy(talk->line + talk->length, bytes, taken);
@@ -307,11 +307,11 @@ hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings)
 
 	hello_show(talk, said);
 	if (talk->wants == HELLO_SAY)
-		hello_fail(talk, "the server takes nothing within %.*f s", digits, seconds);
+		hello_talk_failed(talk, "the server takes nothing within %.*f s", digits, seconds);
 	else if (talk->length > 0 && !talk->probing)
-		hello_fail(talk, "no whole line within %.*f s, got \"%s\"", digits, seconds, said);
+		hello_talk_failed(talk, "no whole line within %.*f s, got \"%s\"", digits, seconds, said);
 	else
-		hello_fail(talk, "no answer within %.*f s", digits, seconds);
+		hello_talk_failed(talk, "no answer within %.*f s", digits, seconds);
 }
 
 void
@@ -321,13 +321,7 @@ hello_talk_closed(struct hello_talk *talk)
 
 	hello_show(talk, said);
 	if (talk->length > 0)
-		hello_fail(talk, "the server closed the connection after \"%s\"", said);
+		hello_talk_failed(talk, "the server closed the connection after \"%s\"", said);
 	else
-		hello_fail(talk, "the server closed the connection");
-}
-
-void
-hello_talk_failed(struct hello_talk *talk, const char *why)
-{
-	hello_fail(talk, "%s", why);
+		hello_talk_failed(talk, "the server closed the connection");
 }

@@ -75,6 +75,6 @@ void hello_talk_late(struct hello_talk *talk, const struct hello_settings *setti
 
 /* The connection is at its end; or something else makes going on impossible. */
 void hello_talk_closed(struct hello_talk *talk);
-void hello_talk_failed(struct hello_talk *talk, const char *why);
+void hello_talk_failed(struct hello_talk *talk, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -147,32 +147,21 @@ race_choose(struct endpoints *e, const struct endpoints_settings *s, uint64_t wi
 }
 
 static unsigned
-race_end(struct race *r, enum race_state state)
-{
-	r->state = (uint8_t)state;
-	r->deadline = CLOCK_NEVER;
-	return state == RACE_LOST ? RACE_DO_FAIL : 0;
-}
-
-static unsigned
-race_dial(struct race *r, const struct endpoints_settings *s, uint16_t number, int64_t now)
-{
-	r->dial = number;
-	r->tried |= ENDPOINTS_BIT(number);
-	r->under_way |= ENDPOINTS_BIT(number);
-	r->deadline = s->stagger > 0 ? now + s->stagger : CLOCK_NEVER;
-	return RACE_DO_DIAL;
-}
-
-static unsigned
 race_next(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
 	uint16_t number = r->stopped ? 0 : race_choose(e, s, r->tried, in->roll);
 
-	if (number != 0)
-		return race_dial(r, s, number, in->now);
 	r->deadline = CLOCK_NEVER; /* the dials under way have time-outs of their own */
-	return r->under_way == 0 ? race_end(r, RACE_LOST) : 0;
+	if (number == 0 && r->under_way == 0)
+		r->state = RACE_LOST;
+	if (number == 0)
+		return r->state == RACE_LOST ? RACE_DO_FAIL : 0;
+	r->dial = number;
+	r->tried |= ENDPOINTS_BIT(number);
+	r->under_way |= ENDPOINTS_BIT(number);
+	if (s->stagger > 0)
+		r->deadline = in->now + s->stagger;
+	return RACE_DO_DIAL;
 }
 
 /* Who is late has another begun beside it; with no other there is nothing to be late for.  Without a deadline that
@@ -194,38 +183,33 @@ race_stagger(struct race *r, struct endpoints *e, const struct endpoints_setting
 
 /* The next is begun when the one before has failed; while that has time left it is waited for. */
 static unsigned
-race_failed(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
+race_ended(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
 	if ((r->under_way & ENDPOINTS_BIT(in->number)) == 0)
 		return 0;
 	r->under_way &= ~ENDPOINTS_BIT(in->number);
-	return in->number == r->dial || r->deadline == CLOCK_NEVER ? race_next(r, e, s, in) : 0;
+	if (in->event == RACE_FAILED)
+		return in->number == r->dial || r->deadline == CLOCK_NEVER ? race_next(r, e, s, in) : 0;
+	r->state = RACE_WON;
+	r->deadline = CLOCK_NEVER;
+	return 0;
 }
 
 unsigned
 race_step(struct race *r, struct endpoints *e, const struct endpoints_settings *s, const struct race_input *in)
 {
-	if (in->event == RACE_START) {
+	if (in->event == RACE_START)
 		*r = (struct race){ .state = RACE_RUNS, .tried = in->without, .deadline = CLOCK_NEVER };
-		return race_next(r, e, s, in);
-	}
 	if (r->state != RACE_RUNS)
 		return 0;
 	switch (in->event) {
 	case RACE_DEADLINE:
 		return race_stagger(r, e, s, in);
-	case RACE_FAILED:
-		return race_failed(r, e, s, in);
-	case RACE_CONNECTED:
-		if ((r->under_way & ENDPOINTS_BIT(in->number)) == 0)
-			return 0;
-		r->under_way &= ~ENDPOINTS_BIT(in->number);
-		return race_end(r, RACE_WON);
-	case RACE_STOP:
-		r->stopped = true;
+	case RACE_FAILED: case RACE_CONNECTED:
+		return race_ended(r, e, s, in);
+	case RACE_START: case RACE_STOP:
+		r->stopped = in->event == RACE_STOP;
 		return race_next(r, e, s, in);
-	case RACE_START:
-		return 0;
 	}
 	return 0;
 }

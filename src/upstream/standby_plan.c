@@ -19,20 +19,6 @@ standby_note(struct standby_plan *p, const struct pconn_settings *s, const struc
 
 /* P2, P4: an attempt starts with a look-up, and its delay with it; so what lived longer than that is replaced at
  * once. */
-static unsigned
-standby_attempt(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)
-{
-	int64_t delay = delay_wanted(s->delay, s->factor, s->max, p->failures);
-
-	if (in->now < p->retry_at) {
-		p->deadline = p->retry_at;
-		return 0;
-	}
-	p->looking = true;
-	p->retry_at = in->now + delay_jitter(delay, s->jitter, in->roll);
-	return STANDBY_DO_LOOKUP;
-}
-
 unsigned
 standby_step(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)
 {
@@ -45,9 +31,16 @@ standby_step(struct standby_plan *p, const struct pconn_settings *s, const struc
 		p->looking = false;
 		return fresh ? STANDBY_DO_DROP : 0;
 	}
-	if (in->ready + in->dialling >= in->wanted || in->dialling > 0 || p->looking)
+	if (in->ready >= in->wanted || in->dialling > 0 || p->looking)
 		return 0;
 	if (fresh && in->others > 0)
 		return STANDBY_DO_DIAL;
-	return standby_attempt(p, s, in);
+	if (in->now < p->retry_at) {
+		p->deadline = p->retry_at;
+		return 0;
+	}
+	p->looking = true;
+	p->retry_at = in->now + delay_jitter(delay_wanted(s->delay, s->factor, s->max, p->failures), s->jitter,
+	    in->roll);
+	return STANDBY_DO_LOOKUP;
 }
