@@ -108,14 +108,13 @@ ask_first(struct member *member, struct ask_run *run)
 		ask_collect(member, run, 1, SIZE_MAX);
 }
 
-/* How many requests more may be on their way: the client's window, and the service's. */
+/* How many requests more the service's queue has places for, and may be the client's. */
 static uint64_t
 ask_vacant(const struct member *member)
 {
 	const struct shared *shared = member->shared;
-	uint64_t vacant = shared->settings->max_in_flight, owed = owed_count(shared->record);
+	uint64_t owed = owed_count(shared->record), vacant = owed < SHARED_QUEUE ? SHARED_QUEUE - owed : 0;
 
-	vacant = vacant > owed ? vacant - owed : 0;
 	if (shared->fd == -1 && shared_refuses(shared))
 		return 0;
 	if (!shared->serving && !TAILQ_EMPTY(&shared->waiting))

@@ -40,7 +40,7 @@ give(struct shared *shared)
 		n = call_give(shared->table, shared->service, shared->fd, limit);
 	shared->broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
 	give_watch(shared, record->sent != limit && !shared->broken);
-	if (!shared_is_ordered(shared) && (owed_count(record) > GIVE_KEPT ||
+	if (!shared_is_ordered(shared) && (owed_count(record) > GIVE_KEPT || shared_has_more(shared) ||
 	    flow_length(shared->table, record->out) > GIVE_KEPT_BYTES))
 		shared_retire(shared);
 	shared_tick_soon(shared);
@@ -168,4 +168,6 @@ shared_retire(struct shared *shared)
 	flow_release(shared->table, shared_payer(shared), &record->out);
 	if (owed_count(record) == 0)
 		shared->liveness.asked = 0;
+	if (shared_has_more(shared))
+		shared_give_soon(shared);
 }

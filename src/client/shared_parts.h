@@ -41,6 +41,8 @@
 #define SHARED_UNCHOKE 3
 /* Who finds no memory waits for it so long, then it is closed, or the connection lost. */
 #define SHARED_STARVED (10 * CLOCK_SECOND)
+/* Requests of a service that wait for replies, or to be given to the connection, at most. */
+#define SHARED_QUEUE 65536
 /* Requests of one client moved in one go, so that others have their turn. */
 #define SHARED_RUN 256
 
@@ -212,6 +214,12 @@ bool shared_refuses(const struct shared *shared);
 /* Whether the connection is given no further request. */
 bool shared_rests(const struct shared *shared);
 uint64_t shared_limit(const struct shared *shared);
+/* Whether there are requests that it was not given. */
+static inline bool
+shared_has_more(const struct shared *shared)
+{
+	return shared->record->sent != shared->record->out_end;
+}
 /* Looks whether nothing is in flight any more while it is paused. */
 void shared_check_rest(struct shared *shared);
 

@@ -1,5 +1,5 @@
-/* A paused service's connection, or one that is to be replaced, is given nothing that it was not given in part
- * already, and goes when it owes nothing. */
+/* How far the connection is given requests: until it owes max_in_flight replies.  A paused service's, or one that is
+ * to be replaced, is given nothing that it was not given in part already, and goes when it owes nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/shared_parts.h"
@@ -26,11 +26,17 @@ shared_rests(const struct shared *shared)
 uint64_t
 shared_limit(const struct shared *shared)
 {
-	uint64_t end;
+	const struct table_shared *record = shared->record;
+	uint64_t most = shared->settings->max_in_flight, end;
 
-	if (!shared_rests(shared))
-		return shared->record->out_end;
-	owed_begun(shared->table, shared->record, &end);
+	if (!shared_rests(shared)) {
+		if (owed_count(record) <= most)
+			return record->out_end;
+		end = owed_begin(shared->table, record, record->owed_head + most);
+		if (end >= record->sent) /* else max_in_flight has become less */
+			return end;
+	}
+	owed_begun(shared->table, record, &end);
 	return end;
 }
 

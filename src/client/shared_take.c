@@ -250,8 +250,11 @@ shared_hand_out(struct shared *shared)
 		break;
 	}
 	*handling = before;
-	if (shared->fd != -1)
+	if (shared->fd != -1) {
 		flow_release(shared->table, shared_payer(shared), shared_in(shared));
+		if (shared_has_more(shared))
+			shared_give_soon(shared);
+	}
 	shared_flush(shared);
 }
 

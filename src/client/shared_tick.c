@@ -73,7 +73,8 @@ tick_period(const struct shared *shared)
 	if (waiting && !queued) /* for want of memory, which others may give back */
 		period = tick_shorter(period, TICK_IDLE);
 	if (queued && !shared_is_ordered(shared))
-		period = tick_shorter(period, waiting || shared_rests(shared) ? TICK_RETIRE : TICK_IDLE);
+		period = tick_shorter(period, waiting || shared_has_more(shared) || shared_rests(shared) ?
+		    TICK_RETIRE : TICK_IDLE);
 	return tick_shorter(period, liveness_period(&limits));
 }
 

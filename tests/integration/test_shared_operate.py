@@ -77,12 +77,12 @@ def test_a_datagram_of_a_removed_service_goes_nowhere(daemon, upstream):
         with connection.makefile("rb") as lines:
             heard.extend(lines)
     server = upstream(collect)
-    dgram = 'replies = "none"; max_in_flight = 1; listen: { type = "dgram"; }; '
+    dgram = 'replies = "none"; max_message = 131072; listen: { type = "dgram"; }; '
     one = daemon(asking.shared("old", f"127.0.0.1:{holdfast.free_port()}", dgram, "line"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
         client.connect(one.socket("old"))
-        for number in range(3):
-            client.send(b"secret %d" % number)
+        for number in range(12):  # the last one finds no place in the queue
+            client.send(b"secret %d" % number + bytes(100000))
         one.configure("")
         one.command("reload --force")
     one.configure(asking.shared("new", server.address, dgram, "line"))

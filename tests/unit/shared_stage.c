@@ -251,6 +251,39 @@ world_say(int fd, const char *text)
 	world_settle();
 }
 
+void
+world_say_long(int fd, size_t length)
+{
+	char *line = malloc(length);
+	ssize_t n;
+
+	memset(line, 'x', length);
+	line[length - 1] = '\n';
+	for (size_t said = 0; said < length; said += n > 0 ? (size_t)n : 0) {
+		n = send(fd, line + said, length - said, MSG_NOSIGNAL | MSG_DONTWAIT);
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+	}
+	free(line);
+	world_settle();
+}
+
+void
+world_hear_long(int fd, size_t length)
+{
+	char *line = malloc(length);
+	ssize_t n;
+
+	for (size_t heard = 0; heard < length; heard += n > 0 ? (size_t)n : 0) {
+		event_base_loop(world.loop, EVLOOP_NONBLOCK);
+		n = recv(fd, line + heard, length - heard, MSG_DONTWAIT);
+		assert_int_not_equal(n, 0);
+	}
+	assert_memory_equal(line + length - 2, "x\n", 2);
+	assert_null(memchr(line, '\n', length - 1));
+	free(line);
+	world_settle();
+}
+
 static unsigned
 world_tell(void (*story)(void), unsigned at, bool always)
 {

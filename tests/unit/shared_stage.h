@@ -79,6 +79,13 @@ void world_expect(int fd, const char *text);
 /* Says, and settles. */
 void world_say(int fd, const char *text);
 
+/* The same of a line of so many bytes, its end with them, all of which is taken; and hears one. */
+void world_say_long(int fd, size_t length);
+void world_hear_long(int fd, size_t length);
+
+/* With this max_message only one request of so many bytes has a place in the queue, and small ones beside it. */
+#define WORLD_LONG ((size_t)2 << 20)
+
 /* Runs the story in a new world each time: without a death, with one after each turn of the loop, and with one after
  * every turn.  The world that the test began with is not used. */
 void world_with_deaths(void (*story)(void));

@@ -20,6 +20,7 @@ story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 	second = world_come();
 	world_say(first, "a\nb\nc\n");
 	world_say(second, "o\n");
+	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, 4); /* they have their places */
 	world_expect(upstream, "a\nb\n");
 	world_say(upstream, "A\nB\n");
 	world_expect(first, "A\nB\n");
@@ -30,21 +31,123 @@ story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 }
 WORLD_STORY(max_in_flight_makes_the_next_wait_for_a_reply)
 
+static void
+story_one_reply_lets_one_request_more_be_sent(void)
+{
+	int client, upstream;
+
+	world.settings.max_in_flight = 2;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "a\nb\nc\nd\n");
+	world_expect(upstream, "a\nb\n");
+	world_say(upstream, "A\n");
+	world_expect(upstream, "c\n");
+	world_say(upstream, "B\n");
+	world_expect(upstream, "d\n");
+	world_say(upstream, "C\nD\n");
+	world_expect(client, "A\nB\nC\nD\n");
+}
+WORLD_STORY(one_reply_lets_one_request_more_be_sent)
+
+/* What was sent stays sent. */
+static void
+max_in_flight_may_become_less(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	world.settings.max_in_flight = 3;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "a\nb\nc\nd\ne\n");
+	world_expect(upstream, "a\nb\nc\n");
+	world.settings.max_in_flight = 1;
+	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	world_say(upstream, "A\nB\n");
+	world_expect(upstream, "");
+	world_say(upstream, "C\n");
+	world_expect(upstream, "d\n");
+	world.settings.max_in_flight = 1000;
+	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	world_say(upstream, "D\n");
+	world_expect(upstream, "e\n");
+	world_expect(client, "A\nB\nC\nD\n");
+}
+
+/* It is longer than what the connection takes at once. */
+static void
+a_request_that_was_begun_is_sent_to_its_end(void **state)
+{
+	int client, upstream;
+
+	(void)state;
+	world.settings.max_message = WORLD_LONG;
+	world.settings.max_in_flight = 2;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say_long(client, 2);
+	world_say_long(client, WORLD_LONG);
+	world.settings.max_in_flight = 1;
+	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	world_say(client, "b\n");
+	world_hear_long(upstream, 2);
+	world_hear_long(upstream, WORLD_LONG);
+	world_expect(upstream, "");
+	world_say(upstream, "A\nX\n");
+	world_expect(upstream, "b\n");
+}
+
+#define QUEUE 65536
+
+/* As many as the queue holds, and ten.  None of them has a reply, so that one client may say so many. */
+static void
+the_queue_has_65536_places_and_who_finds_none_waits(void **state)
+{
+	static char said[2 * (QUEUE + 10) + 1], heard[sizeof said];
+	int client, upstream;
+	ssize_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof said - 1; i += 2)
+		memcpy(said + i, (const char[]){ (char)('a' + i / 2 % 26), '\n' }, 2);
+	world.settings.replies = SHARED_NONE;
+	world_begin();
+	client = world_come();
+	for (size_t i = 0; i < sizeof said - 1; i += n > 0 ? (size_t)n : 0) {
+		n = send(client, said + i, sizeof said - 1 - i < 1000 ? sizeof said - 1 - i : 1000, MSG_DONTWAIT);
+		world_settle();
+	}
+	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, QUEUE);
+	upstream = world_bring();
+	for (size_t i = 0, turns = 0; i < sizeof said - 1 && turns < 10000; i += n > 0 ? (size_t)n : 0, turns++) {
+		world_wait(CLOCK_MILLISECOND);
+		n = recv(upstream, heard + i, sizeof said - 1 - i, MSG_DONTWAIT);
+		assert_true(n <= 2 * (ssize_t)world.settings.max_in_flight); /* what is unread is unacknowledged */
+	}
+	assert_string_equal(heard, said);
+	world_expect(upstream, "");
+}
+
 /* Two changes of the loop for each turn of a client that asks nothing more meanwhile cost as much as the turn. */
 static void
 who_waits_for_a_place_stays_watched(void **state)
 {
-	int client, upstream, events;
+	int client, other, events;
 
 	(void)state;
-	world.settings.max_in_flight = 1;
+	world.settings.max_message = WORLD_LONG;
 	world_begin();
-	upstream = world_bring();
+	world_bring();
 	client = world_come();
-	world_settle();
+	other = world_come();
+	world_say_long(other, WORLD_LONG);
 	events = event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED);
-	world_say(client, "a\nb\n");
-	world_expect(upstream, "a\n");
+	world_say_long(client, WORLD_LONG);
+	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, 1);
 	assert_int_equal(event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED), events);
 }
 
@@ -60,27 +163,28 @@ unread(int fd)
 static void
 story_who_waits_for_a_place_and_says_more_is_read_when_it_has_one(void)
 {
-	int client, upstream, near;
+	int client, other, upstream, near;
 
-	world.settings.max_in_flight = 1;
+	world.settings.max_message = WORLD_LONG;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();
-	world_say(client, "a\nb\n");
+	other = world_come();
+	world_say_long(other, WORLD_LONG);
+	world_say_long(client, WORLD_LONG);
 	near = world_near_client();
 	world_say(client, "c\n"); /* and the loop comes to rest */
 	assert_int_equal(unread(near), 2);
 	world_say(client, "d\n");
 	assert_int_equal(unread(near), 4);
-	world_expect(upstream, "a\n");
+	world_hear_long(upstream, WORLD_LONG);
+	world_expect(upstream, "");
 	world_say(upstream, "A\n");
-	world_expect(upstream, "b\n");
-	world_say(upstream, "B\n");
-	world_expect(upstream, "c\n");
-	world_say(upstream, "C\n");
-	world_expect(upstream, "d\n");
-	world_say(upstream, "D\n");
-	world_expect(client, "A\nB\nC\nD\n");
+	world_expect(other, "A\n");
+	world_hear_long(upstream, WORLD_LONG);
+	world_expect(upstream, "c\nd\n");
+	world_say(upstream, "B\nC\nD\n");
+	world_expect(client, "B\nC\nD\n");
 }
 WORLD_STORY(who_waits_for_a_place_and_says_more_is_read_when_it_has_one)
 
@@ -345,6 +449,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WORLD_ROW(max_in_flight_makes_the_next_wait_for_a_reply),
+		WORLD_ROW(one_reply_lets_one_request_more_be_sent),
+		WORLD_ROW(max_in_flight_may_become_less),
+		WORLD_ROW(a_request_that_was_begun_is_sent_to_its_end),
+		WORLD_ROW(the_queue_has_65536_places_and_who_finds_none_waits),
 		WORLD_ROW(who_waits_for_a_place_stays_watched),
 		WORLD_ROW(who_waits_for_a_place_and_says_more_is_read_when_it_has_one),
 		WORLD_ROW(a_client_has_eight_requests_in_flight_at_first),

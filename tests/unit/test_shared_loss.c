@@ -284,10 +284,11 @@ nobody_is_turned_away_before_what_the_client_asked_earlier(void **state)
 	(void)state;
 	world.hold_timeout = 160 * CLOCK_MILLISECOND;
 	world.settings.loss_reply = late;
-	world.settings.max_in_flight = 1;
+	world.settings.max_message = WORLD_LONG;
 	world_begin();
 	client = world_come();
-	world_say(client, "a\nb\n");
+	world_say_long(client, WORLD_LONG);
+	world_say_long(client, WORLD_LONG);
 	for (int i = 0; i < 400 && text[0] == '\0'; i++) {
 		world_wait(CLOCK_MILLISECOND);
 		text = side_hear(client);
@@ -296,7 +297,7 @@ nobody_is_turned_away_before_what_the_client_asked_earlier(void **state)
 	upstream = world_bring();
 	world_settle();
 	if (strcmp(text, "late\n") == 0)
-		assert_string_equal(side_hear(upstream), "b\n");
+		world_hear_long(upstream, WORLD_LONG);
 	else
 		assert_string_equal(side_hear(upstream), "");
 }
@@ -307,12 +308,13 @@ story_all_who_wait_are_turned_away_when_none_will_come(void)
 	int client, other, upstream;
 
 	world.settings.loss_reply = closed;
-	world.settings.max_in_flight = 2;
+	world.settings.max_message = WORLD_LONG;
 	world_begin();
 	client = world_come();
 	other = world_come();
-	world_say(client, "a\nb\nc\n");
-	world_say(other, "o\n");
+	world_say(client, "a\nb\n");
+	world_say_long(other, WORLD_LONG);
+	world_say_long(client, WORLD_LONG); /* has no place in the queue */
 	remote.refuses = true;
 	shared_serve(world.shared);
 	world_expect(client, "closed\nclosed\nclosed\n");
@@ -328,6 +330,29 @@ story_all_who_wait_are_turned_away_when_none_will_come(void)
 	world_expect(client, "E\n");
 }
 WORLD_STORY(all_who_wait_are_turned_away_when_none_will_come)
+
+/* What was not sent yet loses nothing. */
+static void
+story_a_loss_ends_max_in_flight_requests_at_most(void)
+{
+	int client, upstream;
+
+	world.settings.loss_reply = closed;
+	world.settings.max_in_flight = 2;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	world_say(client, "a\nb\nc\nd\n");
+	world_expect(upstream, "a\nb\n");
+	world_leave(upstream);
+	world_expect(client, "closed\nclosed\n");
+	upstream = world_bring();
+	world_expect(upstream, "c\nd\n");
+	world_say(upstream, "C\nD\n");
+	world_expect(client, "C\nD\n");
+	assert_int_equal(world_record()->lost, 2);
+}
+WORLD_STORY(a_loss_ends_max_in_flight_requests_at_most)
 
 /* Each of the two kinds ends the other's row. */
 static void
@@ -377,6 +402,7 @@ main(void)
 		WORLD_ROW(who_waits_longer_than_hold_timeout_ends_as_lost),
 		WORLD_ROW(nobody_is_turned_away_before_what_the_client_asked_earlier),
 		WORLD_ROW(all_who_wait_are_turned_away_when_none_will_come),
+		WORLD_ROW(a_loss_ends_max_in_flight_requests_at_most),
 		WORLD_ROW(many_requests_of_both_kinds_are_turned_away_in_their_order),
 	};
 
