@@ -2,26 +2,7 @@
 
 #include <string.h>
 
-#include "keep/buffers.h"
 #include "keep/crash.h"
-
-size_t
-flow_length(const struct table *table, uint32_t name)
-{
-	return name == 0 ? 0 : table->buffers[name].tail - table->buffers[name].head;
-}
-
-unsigned char *
-flow_bytes(const struct table *table, uint32_t name)
-{
-	return name == 0 ? NULL : buffers_bytes(table, name) + table->buffers[name].head;
-}
-
-size_t
-flow_spare(const struct table *table, uint32_t name)
-{
-	return name == 0 ? 0 : buffers_size(table, name) - table->buffers[name].tail;
-}
 
 /* To a buffer that has room for want bytes behind those that are there. */
 static bool

@@ -12,17 +12,30 @@
 #include <stdint.h>
 
 #include "keep/budget.h"
+#include "keep/buffers.h"
 #include "keep/redo.h"
 #include "keep/table.h"
 
 /* name is the word of a record that names the buffer; 0: none. */
-size_t flow_length(const struct table *table, uint32_t name);
+static inline size_t
+flow_length(const struct table *table, uint32_t name)
+{
+	return name == 0 ? 0 : table->buffers[name].tail - table->buffers[name].head;
+}
 
 /* The first byte; of no meaning while the flow is empty. */
-unsigned char *flow_bytes(const struct table *table, uint32_t name);
+static inline unsigned char *
+flow_bytes(const struct table *table, uint32_t name)
+{
+	return name == 0 ? NULL : buffers_bytes(table, name) + table->buffers[name].head;
+}
 
 /* How many bytes there is room for behind the last one, as it is. */
-size_t flow_spare(const struct table *table, uint32_t name);
+static inline size_t
+flow_spare(const struct table *table, uint32_t name)
+{
+	return name == 0 ? 0 : buffers_size(table, name) - table->buffers[name].tail;
+}
 
 /* Where want more bytes may be written; NULL if no buffer is free, or permitted now.  A flow has one payer for
  * good. */

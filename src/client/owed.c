@@ -1,7 +1,6 @@
 #include "client/owed.h"
 
 #include "client/flow.h"
-#include "keep/buffers.h"
 #include "keep/crash.h"
 
 uint64_t
@@ -21,31 +20,10 @@ owed_client(const struct table *table, uint64_t who)
 	return session;
 }
 
-size_t
-owed_count(const struct table_shared *shared)
-{
-	return (size_t)(shared->owed_tail - shared->owed_head);
-}
-
 static size_t
 owed_capacity(const struct table *table, const struct table_shared *shared)
 {
 	return shared->owed == 0 ? 0 : buffers_size(table, shared->owed) / sizeof(struct table_owed);
-}
-
-/* Sizes are powers of two, so that numbers go on through the end of their range. */
-static struct table_owed *
-owed_in(const struct table *table, uint32_t ring, uint64_t i)
-{
-	struct table_owed *entries = (struct table_owed *)(void *)buffers_bytes(table, ring);
-
-	return &entries[i & (buffers_size(table, ring) / sizeof *entries - 1)];
-}
-
-struct table_owed *
-owed_at(const struct table *table, const struct table_shared *shared, uint64_t i)
-{
-	return owed_in(table, shared->owed, i);
 }
 
 bool

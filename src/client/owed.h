@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "keep/budget.h"
+#include "keep/buffers.h"
 #include "keep/table.h"
 
 /* The word for a client: its slot and the generation that it has now. */
@@ -20,7 +21,12 @@ uint64_t owed_word(const struct table *table, uint32_t session);
 uint32_t owed_client(const struct table *table, uint64_t who);
 
 /* Entries in all, and those that were given to the connection in use as a whole. */
-size_t owed_count(const struct table_shared *shared);
+static inline size_t
+owed_count(const struct table_shared *shared)
+{
+	return (size_t)(shared->owed_tail - shared->owed_head);
+}
+
 size_t owed_sent(const struct table *table, const struct table_shared *shared);
 
 /* Likewise those of which it was given at least a part; and where in the stream of requests the last of them ends. */
@@ -29,8 +35,22 @@ size_t owed_begun(const struct table *table, const struct table_shared *shared, 
 /* Sees to room for so many entries more, at most 256; false if no buffer is free. */
 bool owed_room(struct table *table, struct budget_payer payer, struct table_shared *shared, uint32_t entries);
 
+/* Entry number i of the ring in this buffer.  Sizes are powers of two, so that numbers go on through the end of their
+ * range. */
+static inline struct table_owed *
+owed_in(const struct table *table, uint32_t ring, uint64_t i)
+{
+	struct table_owed *entries = (struct table_owed *)(void *)buffers_bytes(table, ring);
+
+	return &entries[i & (buffers_size(table, ring) / sizeof *entries - 1)];
+}
+
 /* Entry number i; beyond owed_tail it is there to be written. */
-struct table_owed *owed_at(const struct table *table, const struct table_shared *shared, uint64_t i);
+static inline struct table_owed *
+owed_at(const struct table *table, const struct table_shared *shared, uint64_t i)
+{
+	return owed_in(table, shared->owed, i);
+}
 
 /* The offset where entry number i's request begins, for owed_head to owed_tail. */
 uint64_t owed_begin(const struct table *table, const struct table_shared *shared, uint64_t i);

@@ -12,14 +12,6 @@
 /* Each class has as many bytes as the smallest one, but at least so many buffers. */
 #define BUFFERS_LEAST 4u
 
-size_t
-buffers_class_size(uint32_t class)
-{
-	if (class == TABLE_LEAN)
-		return TABLE_BUFFER_SIZE / 16;
-	return (size_t)TABLE_BUFFER_SIZE << (2 * class);
-}
-
 uint32_t
 buffers_number(uint32_t class, uint32_t files)
 {
@@ -32,30 +24,6 @@ size_t
 buffers_largest(void)
 {
 	return buffers_class_size(TABLE_CLASSES - 1);
-}
-
-static uint32_t
-buffers_class(const struct table *table, uint32_t buffer)
-{
-	uint32_t class = 0;
-
-	while (buffer >= table->class[class].end)
-		class++;
-	return class;
-}
-
-size_t
-buffers_size(const struct table *table, uint32_t buffer)
-{
-	return buffers_class_size(buffers_class(table, buffer));
-}
-
-unsigned char *
-buffers_bytes(const struct table *table, uint32_t buffer)
-{
-	const struct table_class *class = &table->class[buffers_class(table, buffer)];
-
-	return class->bytes + (size_t)(buffer - class->first) * buffers_class_size((uint32_t)(class - table->class));
 }
 
 static void

@@ -11,7 +11,12 @@
 
 /* How many buffers there are of a class (0 to TABLE_LEAN) for so many files, and the bytes of each. */
 uint32_t buffers_number(uint32_t class, uint32_t files);
-size_t buffers_class_size(uint32_t class);
+
+static inline size_t
+buffers_class_size(uint32_t class)
+{
+	return class == TABLE_LEAN ? TABLE_BUFFER_SIZE / 16 : (size_t)TABLE_BUFFER_SIZE << (2 * class);
+}
 
 /* The most that buffers_claim() can be asked for. */
 size_t buffers_largest(void);
@@ -30,8 +35,30 @@ void buffers_free(struct table *table, struct budget_payer payer, uint32_t buffe
 /* Who pays for what a session's record names, in this direction. */
 struct budget_payer buffers_payer(const struct table *table, uint32_t session, enum table_direction direction);
 
-size_t buffers_size(const struct table *table, uint32_t buffer);
-unsigned char *buffers_bytes(const struct table *table, uint32_t buffer);
+/* Of which class a buffer is, how many bytes it has, and where: asked several times for each message. */
+static inline uint32_t
+buffers_class(const struct table *table, uint32_t buffer)
+{
+	uint32_t class = 0;
+
+	while (buffer >= table->class[class].end)
+		class++;
+	return class;
+}
+
+static inline size_t
+buffers_size(const struct table *table, uint32_t buffer)
+{
+	return buffers_class_size(buffers_class(table, buffer));
+}
+
+static inline unsigned char *
+buffers_bytes(const struct table *table, uint32_t buffer)
+{
+	uint32_t class = buffers_class(table, buffer);
+
+	return table->class[class].bytes + (size_t)(buffer - table->class[class].first) * buffers_class_size(class);
+}
 
 /* Sees to it that the pages of want bytes from begin on are there (B1), as far as the buffer goes.  Up to where all
  * are: it may be more. */

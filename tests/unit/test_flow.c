@@ -1,8 +1,7 @@
 /* A flow of bytes in the table: it grows without losing any, and a death at any step leaves it whole and no buffer
  * behind. */
-#include "recover_stage.h"
-
 #include "client/flow.h"
+#include "recover_stage.h"
 
 static uint32_t session;
 

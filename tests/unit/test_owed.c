@@ -1,8 +1,7 @@
 /* The queue of who is owed a reply: its order, its growth, and that only who asked is answered. */
-#include "recover_stage.h"
-
 #include "client/flow.h"
 #include "client/owed.h"
+#include "recover_stage.h"
 
 #define SMALLEST ((uint32_t)(TABLE_BUFFER_SIZE / sizeof(struct table_owed)))
 
