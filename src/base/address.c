@@ -188,6 +188,15 @@ address_parse_host(const char *text, struct address *address)
 	return NULL;
 }
 
+/* What shows addresses need not escape them. */
+static bool
+address_has_control(const char *text)
+{
+	while (*text != '\0' && !iscntrl((unsigned char)*text))
+		text++;
+	return *text != '\0';
+}
+
 const char *
 address_parse(const char *text, struct address *ret_address)
 {
@@ -208,6 +217,8 @@ address_parse(const char *text, struct address *ret_address)
 		error = address_parse_ip6(text + 1, &address);
 	else
 		error = address_parse_host(text, &address);
+	if (error == NULL && address_has_control(text))
+		error = "the address has a control character";
 	if (error == NULL)
 		*ret_address = address;
 	return error;

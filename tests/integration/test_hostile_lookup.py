@@ -26,6 +26,7 @@ KINDS = {
     "nul-bytes": ("printf '127.0.0.1:\\0005\\n'", "NUL"),
     "binary": ("printf '\\177ELF\\002\\001\\000'; head -c 1000 /dev/urandom", "NUL"),
     "control-characters": ("printf '\\033[31m127.0.0.1:5\\n'", "not allowed"),
+    "control-character-in-a-path": ("printf 'unix:/tmp/\\033[31m\\n'", "control character"),
     "port-0": ("echo 127.0.0.1:0", "port"),
     "port-too-high": ("echo 127.0.0.1:65536", "port"),
     "port-negative": ("echo 127.0.0.1:-1", "port"),

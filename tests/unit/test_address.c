@@ -34,6 +34,7 @@ static const struct {
 	{ "unix:/run/x.sock", NULL },
 	{ "unix:/", NULL },
 	{ "unix:/with space:7", NULL },
+	{ "unix:/h\xc3\xb6st", NULL },
 };
 
 static const struct {
@@ -81,6 +82,10 @@ static const struct {
 	{ "unix:", "the path after unix: is not absolute" },
 	{ "unix:run/x", "the path after unix: is not absolute" },
 	{ "unix:@x", "the path after unix: is not absolute" },
+	{ "unix:/tmp/\x1b]0;x\x07", "the address has a control character" },
+	{ "unix:/a\nb", "the address has a control character" },
+	{ "unix:/a\x7f", "the address has a control character" },
+	{ "[fe80::1%\x1b[m]:22", "the address has a control character" },
 };
 
 static void

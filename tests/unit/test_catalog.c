@@ -33,6 +33,7 @@ what_is_no_copy_is_passed_over(void **state)
 	stage_publish("c/cache/empty", "");
 	stage_publish("c/cache/blank", "\n10.0.0.6:1\n");
 	stage_publish("c/cache/nonsense", "10.0.0.7\n");
+	stage_publish("c/cache/colour", "unix:/\x1b[31m\n");
 	mkdir(stage_path("c/cache/folder"), 0755);
 	mkfifo(stage_path("c/cache/fifo"), 0644);
 	assert_int_equal(symlink("nowhere", stage_path("c/cache/dangling")), 0);
@@ -42,6 +43,7 @@ what_is_no_copy_is_passed_over(void **state)
 	assert_string_equal(list(catalog), "10.0.0.1:1");
 	assert_string_equal(list_passed_over(catalog), "dangling: No such file or directory; "
 	    "loop: No such file or directory; blank: the first line is blank; "
+	    "colour: the address has a control character; "
 	    "device: not a regular file; empty: empty; fifo: not a regular file; "
 	    "folder: not a regular file; nonsense: no port; "
 	    "unfinished: no newline at its end");

@@ -216,6 +216,8 @@ static const struct {
 	    "quotation marks, such as \"0660\"" },
 	{ S("address = \"/run/x.sock\";"), "m.conf:5: services.a.address: \"/run/x.sock\": the path of a Unix "
 	    "socket has unix: before it; write \"unix:/run/x.sock\"" },
+	{ S("address = \"unix:/\\x7f\";"), "m.conf:5: services.a.address: \"unix:/\x7f\": the address has a control "
+	    "character" },
 	{ S("address = \"redis://u:secret@h/0\";"), "m.conf:5: services.a.address: \"redis://***@h/0\": an address "
 	    "is HOST:PORT or unix:/PATH, no URL; write \"h:6379\"" },
 	{ "control: { mode = \"0888\"; };",
