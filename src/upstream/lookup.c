@@ -37,7 +37,7 @@ struct lookup_run {
 	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
 	bool counts;                 /* for one of them */
 	bool ended, telling;
-	int64_t since;
+	int64_t since;               /* 0: the script may not be run yet */
 	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
 	struct script *script;       /* owned; NULL when it has ended */
 	struct lookup_lead leads[ENDPOINTS_MAX];
@@ -371,17 +371,19 @@ lookup_start_script(struct lookup_run *run)
 	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
 }
 
-/* At once, unless it was started just before. */
+/* At once, unless it was started just before; waits anew if it does already. */
 static void
 lookup_ask_script(struct lookup_run *run)
 {
 	const struct lookup *lookup = run->lookup;
 	int64_t at = lookup->record->lookup.script_at + lookup->settings->min_interval;
 
-	if (lookup->record->lookup.script_at != 0 && clock_now() < at)
-		loop_timer_at(&run->timer, at);
-	else
+	if (lookup->record->lookup.script_at == 0 || clock_now() >= at) {
 		lookup_start_script(run);
+		return;
+	}
+	run->since = 0;
+	loop_timer_at(&run->timer, at);
 }
 
 static void
@@ -537,6 +539,8 @@ void
 lookup_set(struct lookup *lookup, const struct lookup_settings *settings)
 {
 	lookup->settings = settings;
+	if (lookup->run != NULL && lookup->run->since == 0)
+		lookup_ask_script(lookup->run);
 	lookup_schedule(lookup);
 }
 

@@ -76,7 +76,8 @@ void lookup_refresh_by(struct lookup *lookup, int64_t at);
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 
-/* Goes on with these settings in place of the former ones, which say the same of where to look. */
+/* Goes on with these settings in place of the former ones, which say the same of where to look.  A wait for
+ * min_interval or a refresh is made anew. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
@@ -92,7 +93,7 @@ struct lookup_waiter *lookup_ask(struct lookup *lookup, bool counts, lookup_call
 /* Waits no longer; no callback.  The look-up itself goes on for the others, or is ended if there are none. */
 void lookup_leave(struct lookup_waiter *waiter);
 
-/* Since when a look-up runs (monotonic), or 0. */
+/* Since when a look-up runs (monotonic), or 0; one whose script may not be run yet does not. */
 int64_t lookup_running_since(const struct lookup *lookup);
 
 /* The catalog, to ask what is passed over; NULL where the source is another.  Borrowed. */

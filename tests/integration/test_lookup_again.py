@@ -79,3 +79,13 @@ def test_a_shorter_retry_delay_holds_at_once(daemon):
     one.configure(holdfast.fixed("s", dead, "retry: { delay = 0.1; jitter = 0; };"))
     assert one.command("reload")["renewed"] == []
     holdfast.until(lambda: one.status("s")["attempts"] >= 3, "further attempts")
+
+
+def test_a_shorter_min_interval_holds_at_once(daemon, folder):
+    path = script(folder, f"echo 127.0.0.1:{holdfast.free_port()}\n")
+    one = daemon(service(path, "min_interval = 600;"))
+    one.wait_status("s", state="connecting", failures=1)
+    assert one.status("s")["lookup_running_seconds"] is None
+    one.configure(service(path, "min_interval = 0.1;"))
+    assert one.command("reload")["renewed"] == []
+    holdfast.until(lambda: one.status("s")["attempts"] >= 4, "further attempts")

@@ -195,6 +195,35 @@ a_shorter_time_counts_at_once(void **state)
 }
 
 static void
+another_min_interval_counts_at_once(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 0), shorter = settings;
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &callbacks, NULL);
+
+	(void)state;
+	settings.min_interval = 3600 * S;
+	shorter.min_interval = 200 * MS;
+	ask(lookup, true);
+	outcome.done = false;
+	lookup_ask(lookup, true, on_lookup, &outcome);
+	assert_false(stage_run(&outcome.done, 50 * MS));
+	assert_int_equal(lookup_running_since(lookup), 0); /* it waits */
+	lookup_set(lookup, &shorter);
+	assert_int_equal(runs(), 1);
+	assert_true(stage_run(&outcome.done, 5 * S));
+	lookup_ask(lookup, true, on_lookup, &outcome);
+	lookup_set(lookup, &settings);
+	stage_idle(300 * MS);
+	assert_int_equal(runs(), 2);
+	shorter.min_interval = 0;
+	lookup_set(lookup, &shorter);
+	assert_int_not_equal(lookup_running_since(lookup), 0);
+	lookup_free(lookup);
+	stage_idle(10 * MS);
+	assert_true(stage_no_children());
+}
+
+static void
 p32_a_new_worker_keeps_to_what_the_record_says(void **state)
 {
 	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 300 * MS);
@@ -248,6 +277,7 @@ main(void)
 		cmocka_unit_test(p32_what_the_owner_sees_puts_it_off_and_nobody_else),
 		cmocka_unit_test(p32_a_look_up_under_way_is_shared),
 		cmocka_unit_test(a_shorter_time_counts_at_once),
+		cmocka_unit_test(another_min_interval_counts_at_once),
 		cmocka_unit_test(p32_a_new_worker_keeps_to_what_the_record_says),
 		cmocka_unit_test(the_end_may_free_it),
 	};
