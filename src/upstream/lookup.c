@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -39,7 +40,7 @@ struct lookup_run {
 	bool ended, telling;
 	int64_t since;               /* 0: the script may not be run yet */
 	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
-	struct script *script;       /* owned; NULL when it has ended */
+	struct child *script;        /* owned; NULL when it has ended */
 	struct lookup_lead leads[ENDPOINTS_MAX];
 	size_t lead_count, resolving;
 	bool random;                 /* this source means no order */
@@ -71,7 +72,7 @@ struct lookup {
 static void
 lookup_run_stop(struct lookup_run *run)
 {
-	script_cancel(run->script);
+	child_cancel(run->script);
 	run->script = NULL;
 	for (size_t i = 0; i < run->lead_count; i++) {
 		resolver_cancel(run->leads[i].resolver);
@@ -330,30 +331,31 @@ lookup_ask_catalog(struct lookup_run *run)
 	lookup_follow(run);
 }
 
-/* A script may say what it was given. */
+/* A script may say what it was given.  Changes the text, which may be NULL. */
 static char *
-lookup_mask(const struct lookup_settings *settings, const char *text)
+lookup_mask(const struct lookup_settings *settings, char *text)
 {
-	char *copy = mem_copy_text(text);
-
-	secret_mask(copy, settings->arguments, settings->secrets);
-	secret_mask(copy, settings->environment, settings->secrets);
-	return copy;
+	secret_mask(text, settings->arguments, settings->secrets);
+	secret_mask(text, settings->environment, settings->secrets);
+	return text;
 }
 
 static void
-lookup_on_script(void *arg, const struct script_result *result)
+lookup_on_script(void *arg, const struct child_result *result)
 {
 	struct lookup_run *run = arg;
 	const struct lookup_settings *settings = run->lookup->settings;
+	struct endpoint_listed *listed = mem_new(ENDPOINTS_MAX, sizeof *listed);
+	size_t count = 0;
 
 	run->script = NULL;
-	run->error = lookup_mask(settings, result->error);
-	run->abort_reason = lookup_mask(settings, result->abort_reason);
-	run->output = lookup_mask(settings, result->output);
-	run->errors = lookup_mask(settings, result->errors);
-	for (size_t i = 0; i < result->count; i++)
-		lookup_add_lead(run, &result->endpoints[i]);
+	run->error = lookup_mask(settings, script_read(result, listed, &count, &run->abort_reason));
+	lookup_mask(settings, run->abort_reason);
+	run->output = lookup_mask(settings, mem_copy_text(result->output));
+	run->errors = lookup_mask(settings, mem_copy_text(result->errors));
+	for (size_t i = 0; i < count; i++)
+		lookup_add_lead(run, &listed[i]);
+	mem_free(listed);
 	lookup_follow(run);
 }
 
@@ -361,14 +363,25 @@ static void
 lookup_start_script(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
+	const struct lookup_settings *settings = lookup->settings;
 	struct upstream_record *record = lookup->record;
-	struct script_job job = { .program = lookup->settings->script, .arguments = lookup->settings->arguments,
-		.environment = lookup->settings->environment, .service = lookup->service,
-		.failures = record_current(record)->pconn.failures, .last_address = record->address,
-		.timeout = lookup->settings->timeout };
+	char *failures = mem_print("%u", record_current(record)->pconn.failures);
+	char **arguments = mem_list_copy(settings->arguments);
+	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", lookup->service,
+		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", record->address, NULL });
+	struct child_job job = { .program = settings->script, .timeout = settings->timeout,
+		.output_max = SCRIPT_OUTPUT_MAX };
 
+	mem_list_add(&arguments, lookup->service);
+	for (char *const *setting = settings->environment; setting != NULL && *setting != NULL; setting++)
+		child_add_variable(&environment, *setting);
+	job.arguments = arguments;
+	job.environment = environment;
 	run->since = record->lookup.script_at = clock_now();
-	run->script = script_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
+	run->script = child_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
+	mem_list_free(arguments);
+	mem_list_free(environment);
+	mem_free(failures);
 }
 
 /* At once, unless it was started just before; waits anew if it does already. */

@@ -3,17 +3,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "base/child.h"
 #include "base/mem.h"
 #include "upstream/entry.h"
 
 #define SCRIPT_SHOWN_MAX 80 /* bytes of a malformed line in an error */
-
-struct script {
-	struct child *child;  /* owned */
-	script_callback *callback;
-	void *arg;            /* borrowed */
-};
 
 /* The line without blanks at its ends; NULL if there is nothing in it for us. */
 static char *
@@ -98,64 +91,19 @@ script_parse(const char *output, size_t length, struct endpoint_listed ret_endpo
 	return NULL;
 }
 
-static void
-script_on_child(void *arg, const struct child_result *child)
+char *
+script_read(const struct child_result *child, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX], size_t *ret_count,
+    char **ret_abort)
 {
-	struct script *script = arg;
-	script_callback *callback = script->callback;
-	struct endpoint_listed *endpoints = mem_new(ENDPOINTS_MAX, sizeof *endpoints);
-	char *cause = NULL, *error = NULL, *abort_reason = NULL;
-	struct script_result result;
-	size_t count = 0;
+	char *cause, *error;
 
-	arg = script->arg;
-	mem_free(script);
 	if (child->error != NULL)
 		cause = mem_copy_text(child->error);
 	else
-		cause = script_parse(child->output, child->output_length, endpoints, &count, &abort_reason);
-	if (cause != NULL)
-		error = mem_print("look-up script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "",
-		    child->last_line);
-	result = (struct script_result){ .error = error, .abort_reason = abort_reason, .endpoints = endpoints,
-		.count = count, .output = child->output, .errors = child->errors };
-	callback(arg, &result);
-	mem_free(abort_reason);
-	mem_free(endpoints);
+		cause = script_parse(child->output, child->output_length, ret_endpoints, ret_count, ret_abort);
+	if (cause == NULL)
+		return NULL;
+	error = mem_print("look-up script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "", child->last_line);
 	mem_free(cause);
-	mem_free(error);
-}
-
-struct script *
-script_start(struct event_base *loop, const struct script_job *job, volatile pid_t *ret_group,
-    script_callback *callback, void *arg)
-{
-	struct script *script = mem_new(1, sizeof *script);
-	char **arguments = mem_list_copy(job->arguments), *failures = mem_print("%u", job->failures);
-	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", job->service,
-		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", job->last_address, NULL });
-	struct child_job child = { .program = job->program, .timeout = job->timeout,
-		.output_max = SCRIPT_OUTPUT_MAX };
-
-	mem_list_add(&arguments, job->service);
-	for (size_t i = 0; job->environment != NULL && job->environment[i] != NULL; i++)
-		child_add_variable(&environment, job->environment[i]);
-	child.arguments = arguments;
-	child.environment = environment;
-	script->callback = callback;
-	script->arg = arg;
-	script->child = child_start(loop, &child, ret_group, script_on_child, script);
-	mem_list_free(arguments);
-	mem_list_free(environment);
-	mem_free(failures);
-	return script;
-}
-
-void
-script_cancel(struct script *script)
-{
-	if (script == NULL)
-		return;
-	child_cancel(script->child);
-	mem_free(script);
+	return error;
 }
