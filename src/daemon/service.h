@@ -128,8 +128,7 @@ void service_each_client(struct service *service, bool (*visit)(void *arg, const
     void *arg);
 void service_kill(struct service *service, uint32_t session);
 
-/* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many were visited.
- * */
+/* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many there were. */
 unsigned service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);
 

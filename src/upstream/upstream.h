@@ -119,8 +119,7 @@ void upstream_fail(struct upstream *upstream, const char *by);
 
 void upstream_get_status(const struct upstream *upstream, struct upstream_status *ret_status);
 
-/* Where it looks, for operators to ask the same; what they are told is not listed.  Borrowed, until the next reload.
- * */
+/* Where it looks, for operators to ask; what they are told is not listed.  Borrowed, until the next reload. */
 struct lookup *upstream_lookup(const struct upstream *upstream);
 
 /* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say

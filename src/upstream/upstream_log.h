@@ -48,8 +48,7 @@ void upstream_note(struct table *table, uint16_t service, enum log_level level, 
 
 struct upstream_log;
 
-/* Of the service with this index.  It keeps its record's texts, times and counts of events; everything is borrowed.
- * */
+/* Of the service with this index.  It keeps its record's texts, times and counts of events.  All is borrowed. */
 struct upstream_log *upstream_log_new(struct event_base *loop, struct table *table, uint16_t service);
 void upstream_log_free(struct upstream_log *log);
 

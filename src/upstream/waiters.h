@@ -20,8 +20,7 @@ struct waiters *waiters_new(struct event_base *loop);
 /* Those who still wait are told the error. */
 void waiters_free(struct waiters *waiters, const char *error);
 
-/* One who waits for one kind of answer; freed by its answer or waiters_leave(), which may come after waiters_free().
- * */
+/* One who waits for one kind of answer; freed by its answer or waiters_leave(), even after waiters_free(). */
 struct waiter *waiters_add(struct waiters *waiters, unsigned kind, waiters_callback *answer, void *arg);
 
 void waiters_leave(struct waiter *waiter);
