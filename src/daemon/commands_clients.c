@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/peer.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 #define PROCESSES 256 /* whose unit is remembered while one command runs */
 
@@ -120,10 +120,10 @@ listing_client(void *arg, const struct service_client *client)
 	clients_upstream(client, address);
 	json_array_append_new(listing->clients, json_pack(
 	    "{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
-	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", commands_pid(peer.pid),
+	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", control_text_or_null(process->unit),
 	    "container", control_text_or_null(process->container), "state", clients_state(client),
-	    "since", commands_time(client->since + listing->offset), "address", control_text_or_null(address),
+	    "since", command_time(client->since + listing->offset), "address", control_text_or_null(address),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
 	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]));
@@ -221,7 +221,7 @@ counting_object(struct counting *counting)
 }
 
 static void
-clients_each_service(const struct commands_context *context, const char *name,
+clients_each_service(const struct command_context *context, const char *name,
     void (*visit)(void *arg, struct service *service), void *arg)
 {
 	struct service *service;
@@ -247,7 +247,7 @@ counting_service(void *arg, struct service *service)
 }
 
 static json_t *
-clients_list(const struct commands_context *context, const char *service)
+clients_list(const struct command_context *context, const char *service)
 {
 	struct listing listing = { .clients = json_array(), .offset = clock_wall() - clock_now() };
 
@@ -258,7 +258,7 @@ clients_list(const struct commands_context *context, const char *service)
 }
 
 static json_t *
-clients_count(const struct commands_context *context, const char *service, enum property property)
+clients_count(const struct command_context *context, const char *service, enum property property)
 {
 	struct counting counting = { .property = property };
 	json_t *object;
@@ -274,18 +274,18 @@ clients_count(const struct commands_context *context, const char *service, enum 
 void
 commands_clients(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct commands_context *context = arg;
+	const struct command_context *context = arg;
 	enum property property = PROPERTIES;
 	const char *by = NULL;
-	bool counted = commands_take_option(&argc, argv, "--by", &by);
+	bool counted = command_take_option(&argc, argv, "--by", &by);
 
 	if (counted && !property_parse(by, BY_ID, &property)) {
 		control_usage(request);
 		return;
 	}
-	if (!commands_expect(request, argc, argv, 0, 1))
+	if (!command_expect(request, argc, argv, 0, 1))
 		return;
-	if (argc > 1 && !commands_need_clients(context, request, argv[1]))
+	if (argc > 1 && !command_need_clients(context, request, argv[1]))
 		return;
 	control_answer(request, counted ? clients_count(context, argv[1], property)
 	    : clients_list(context, argv[1]));
@@ -332,7 +332,7 @@ killing_take(int *argc, char **argv, enum property *ret_property, const char **r
 		char option[16];
 
 		snprintf(option, sizeof option, "--%s", property_names[i]);
-		if (i != BY_PID && commands_take_option(argc, argv, option, ret_text)) {
+		if (i != BY_PID && command_take_option(argc, argv, option, ret_text)) {
 			*ret_property = i;
 			return *ret_text != NULL && (*ret_text)[0] != '\0';
 		}
@@ -358,9 +358,9 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 		control_usage(request);
 		return;
 	}
-	if (!commands_expect(request, argc, argv, 1, 1))
+	if (!command_expect(request, argc, argv, 1, 1))
 		return;
-	if (!commands_need_clients(arg, request, argv[1]))
+	if (!command_need_clients(arg, request, argv[1]))
 		return;
 	killing.cache = mem_new(1, sizeof *killing.cache);
 	clients_each_service(arg, argv[1], killing_service, &killing);

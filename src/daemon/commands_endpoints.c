@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 #include "upstream/catalog.h"
 #include "upstream/record.h"
 
@@ -13,7 +13,7 @@
 static json_t *
 endpoints_time(int64_t at)
 {
-	return at == 0 ? json_null() : commands_time(clock_wall() - (clock_now() - at));
+	return at == 0 ? json_null() : command_time(clock_wall() - (clock_now() - at));
 }
 
 static const char *
@@ -51,7 +51,7 @@ endpoints_one(const char *service, const struct endpoints *e, const struct endpo
 	json_object_set_new(one, "connections", json_integer(connections));
 	json_object_set_new(one, "connected_at", endpoints_time(endpoint->connected_at));
 	json_object_set_new(one, "connect_seconds",
-	    endpoint->connected_at == 0 ? json_null() : commands_span(endpoint->took));
+	    endpoint->connected_at == 0 ? json_null() : command_span(endpoint->took));
 	json_object_set_new(one, "connects", json_integer((json_int_t)endpoint->connects));
 	json_object_set_new(one, "failures", json_integer(endpoint->failures));
 	json_object_set_new(one, "failures_total", json_integer((json_int_t)endpoint->failures_total));
@@ -86,7 +86,7 @@ endpoints_add(json_t *list, const struct table *table, const struct service *ser
 }
 
 json_t *
-commands_endpoints_of(const struct commands_context *context, const struct service *service)
+commands_endpoints_of(const struct command_context *context, const struct service *service)
 {
 	json_t *list = json_array();
 	size_t left_out = 0;
@@ -119,12 +119,12 @@ endpoints_add_passed(json_t *list, const struct service *service, size_t *left_o
 void
 commands_endpoints(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct commands_context *context = arg;
+	const struct command_context *context = arg;
 	struct service *service, *one = NULL;
 	size_t left_out = 0, passed_left_out = 0;
 	json_t *list, *passed;
 
-	if (argc > 1 && (one = commands_need(context, request, argv[1])) == NULL)
+	if (argc > 1 && (one = command_need(context, request, argv[1])) == NULL)
 		return;
 	list = json_array();
 	passed = json_array();

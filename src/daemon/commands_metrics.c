@@ -102,7 +102,7 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 }
 
 static void
-metrics_take_daemon(struct metrics *metrics, const struct commands_context *context)
+metrics_take_daemon(struct metrics *metrics, const struct command_context *context)
 {
 	const struct table_header *header = context->table->header;
 	struct metrics_daemon *daemon = &metrics->daemon;
@@ -122,7 +122,7 @@ metrics_take_daemon(struct metrics *metrics, const struct commands_context *cont
 }
 
 struct metrics *
-commands_take_metrics(const struct commands_context *context, enum metrics_format format)
+commands_take_metrics(const struct command_context *context, enum metrics_format format)
 {
 	struct metrics *metrics;
 	const struct service *service;
@@ -143,12 +143,12 @@ commands_take_metrics(const struct commands_context *context, enum metrics_forma
 void
 commands_metrics(void *arg, struct control_request *request, int argc, char **argv)
 {
-	enum metrics_format format = commands_take_option(&argc, argv, "--openmetrics", NULL) ? METRICS_OPENMETRICS
+	enum metrics_format format = command_take_option(&argc, argv, "--openmetrics", NULL) ? METRICS_OPENMETRICS
 	    : METRICS_PROMETHEUS;
 	struct metrics *metrics;
 	struct evbuffer *text;
 
-	if (!commands_expect(request, argc, argv, 0, 0))
+	if (!command_expect(request, argc, argv, 0, 0))
 		return;
 	metrics = commands_take_metrics(arg, format);
 	text = evbuffer_new();

@@ -3,11 +3,10 @@
 #define HOLDFAST_DAEMON_COMMANDS_METRICS_H
 
 #include "control/metrics.h"
-#include "daemon/commands.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 /* A snapshot, to be freed with metrics_free(). */
-struct metrics *commands_take_metrics(const struct commands_context *context, enum metrics_format format);
+struct metrics *commands_take_metrics(const struct command_context *context, enum metrics_format format);
 
 commands_run commands_metrics;
 

@@ -4,12 +4,12 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 #define DRAIN_LOOK (50 * CLOCK_MILLISECOND) /* how often a waiting drain counts the clients left */
 
 struct drain {
-	const struct commands_context *context; /* borrowed */
+	const struct command_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; NULL: all services */
 	int64_t span, deadline;
@@ -19,7 +19,7 @@ struct drain {
 /* Clients, the held included, of a service or of all (NULL); services that are gone have none.  In shared mode the
  * held are clients of their own connection, and counted as such. */
 static unsigned
-drain_left(const struct commands_context *context, const char *name)
+drain_left(const struct command_context *context, const char *name)
 {
 	struct service_status status;
 	struct service *service;
@@ -72,7 +72,7 @@ drain_look(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-drain_wait(const struct commands_context *context, struct control_request *request, const char *name,
+drain_wait(const struct command_context *context, struct control_request *request, const char *name,
     int64_t span)
 {
 	struct drain *drain = mem_new(1, sizeof *drain);
@@ -88,7 +88,7 @@ drain_wait(const struct commands_context *context, struct control_request *reque
 }
 
 static void
-drain_services(const struct commands_context *context, const char *name, uid_t uid)
+drain_services(const struct command_context *context, const char *name, uid_t uid)
 {
 	struct service *service;
 
@@ -100,17 +100,17 @@ drain_services(const struct commands_context *context, const char *name, uid_t u
 void
 commands_drain(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct commands_context *context = arg;
+	const struct command_context *context = arg;
 	const char *word = NULL;
-	bool all = commands_take_option(&argc, argv, "--all", NULL);
-	bool waits = commands_take_option(&argc, argv, "--wait", &word);
+	bool all = command_take_option(&argc, argv, "--all", NULL);
+	bool waits = command_take_option(&argc, argv, "--wait", &word);
 	int64_t span = 0;
 
-	if (waits && !commands_read_seconds(request, word, &span))
+	if (waits && !command_read_seconds(request, word, &span))
 		return;
-	if (!commands_expect(request, argc, argv, !all, !all))
+	if (!command_expect(request, argc, argv, !all, !all))
 		return;
-	if (!all && commands_need(context, request, argv[1]) == NULL)
+	if (!all && command_need(context, request, argv[1]) == NULL)
 		return;
 	if (span > 0 && !control_may_wait(request))
 		return;
@@ -122,7 +122,7 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 }
 
 static void
-open_all(const struct commands_context *context, struct control_request *request)
+open_all(const struct command_context *context, struct control_request *request)
 {
 	struct service *service;
 	int opened = 0;
@@ -138,17 +138,17 @@ open_all(const struct commands_context *context, struct control_request *request
 void
 commands_open(void *arg, struct control_request *request, int argc, char **argv)
 {
-	bool all = commands_take_option(&argc, argv, "--all", NULL);
+	bool all = command_take_option(&argc, argv, "--all", NULL);
 	struct service_status status;
 	struct service *service;
 
-	if (!commands_expect(request, argc, argv, !all, !all))
+	if (!command_expect(request, argc, argv, !all, !all))
 		return;
 	if (all) {
 		open_all(arg, request);
 		return;
 	}
-	service = commands_need(arg, request, argv[1]);
+	service = command_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	service_open(service, control_uid(request));
@@ -160,7 +160,7 @@ commands_open(void *arg, struct control_request *request, int argc, char **argv)
 void
 commands_reconnect(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service = commands_need_open(arg, request, argv[1]);
+	struct service *service = command_need_open(arg, request, argv[1]);
 	struct service_status status;
 
 	(void)argc;

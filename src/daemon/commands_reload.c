@@ -4,13 +4,13 @@
 
 #include "base/mem.h"
 #include "base/names.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 /* Settings that one answer tells of: it has its limit. */
 #define RELOADING_SETTINGS 4096
 
 struct reloading {
-	const struct commands_context *context; /* borrowed */
+	const struct command_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	bool dry;
 };
@@ -97,7 +97,7 @@ reloading_changes(const struct reload_plan *plan, size_t *room)
 }
 
 static json_t *
-reloading_answer(const struct reloading *reloading, const struct commands_reload_result *result)
+reloading_answer(const struct reloading *reloading, const struct command_reload_result *result)
 {
 	const struct reload_plan *plan = result->plan;
 	size_t room = RELOADING_SETTINGS;
@@ -113,7 +113,7 @@ static void
 reloading_done(void *arg, const void *answer)
 {
 	struct reloading *reloading = arg;
-	const struct commands_reload_result *result = answer;
+	const struct command_reload_result *result = answer;
 	size_t errors = mem_list_length(result->errors);
 
 	if (errors == 0)
@@ -138,11 +138,11 @@ reloading_cancel(void *arg)
 void
 commands_reload(void *arg, struct control_request *request, int argc, char **argv)
 {
-	bool dry = commands_take_option(&argc, argv, "--dry-run", NULL);
-	bool force = commands_take_option(&argc, argv, "--force", NULL);
+	bool dry = command_take_option(&argc, argv, "--dry-run", NULL);
+	bool force = command_take_option(&argc, argv, "--force", NULL);
 	struct reloading *reloading;
 
-	if (!commands_expect(request, argc, argv, 0, 0))
+	if (!command_expect(request, argc, argv, 0, 0))
 		return;
 	reloading = mem_new(1, sizeof *reloading);
 	reloading->context = arg;

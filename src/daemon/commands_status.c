@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "client/peer.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 #include "keep/budget.h"
 
 static void
@@ -24,7 +24,7 @@ status_span_between(int64_t from, int64_t to)
 {
 	if (from == 0 || to == 0 || to == CLOCK_NEVER)
 		return json_null();
-	return commands_span(to > from ? to - from : 0);
+	return command_span(to > from ? to - from : 0);
 }
 
 static void
@@ -33,14 +33,14 @@ status_add_upstream(json_t *object, const struct upstream_status *upstream)
 	json_object_set_new(object, "state", json_string(upstream_state_name(upstream->state)));
 	status_set_bool(object, "up", upstream->up);
 	json_object_set_new(object, "address", control_text_or_null(upstream->address));
-	json_object_set_new(object, "since", commands_time(upstream->since));
-	json_object_set_new(object, "down_since", commands_time(upstream->down_since));
+	json_object_set_new(object, "since", command_time(upstream->since));
+	json_object_set_new(object, "down_since", command_time(upstream->down_since));
 	status_set(object, "failures", upstream->failures);
 	status_set(object, "outages", upstream->counters.outages);
 	json_object_set_new(object, "next_attempt_in_seconds", status_span_between(clock_now(),
 	    upstream->next_attempt));
 	json_object_set_new(object, "last_error", control_text_or_null(upstream->last_error));
-	json_object_set_new(object, "last_error_at", commands_time(upstream->last_error_at));
+	json_object_set_new(object, "last_error_at", command_time(upstream->last_error_at));
 	json_object_set_new(object, "lookup", control_text_or_null(upstream->lookup));
 	json_object_set_new(object, "lookup_running_seconds",
 	    status_span_between(upstream->lookup_running_since, clock_now()));
@@ -52,7 +52,7 @@ status_add_clients(json_t *object, const struct service_status *status)
 	status_set(object, "clients", status->clients);
 	status_set(object, "held", status->held);
 	json_object_set_new(object, "held_longest_seconds",
-	    status->held == 0 ? json_null() : commands_span(status->held_longest));
+	    status->held == 0 ? json_null() : command_span(status->held_longest));
 	status_set(object, "in_flight", status->shared.in_flight);
 	status_set(object, "warm", status->upstream.warm);
 	status_set_bool(object, "resting", status->upstream.resting);
@@ -141,7 +141,7 @@ status_failing(const struct table_order *order)
 	if (order->value == 0)
 		return json_null();
 	return json_pack("{s:o, s:i, s:o, s:o}", "by", status_user(order->uid), "uid", (int)order->uid,
-	    "since", commands_time(order->since),
+	    "since", command_time(order->since),
 	    "left_seconds", status_span_between(clock_now(), (int64_t)order->value));
 }
 
@@ -151,7 +151,7 @@ status_add_orders(json_t *object, const struct table_service *record)
 	bool paused = record->pause.value != 0;
 
 	json_object_set_new(object, "paused_by", paused ? status_user(record->pause.uid) : json_null());
-	json_object_set_new(object, "paused_since", commands_time(paused ? record->pause.since : 0));
+	json_object_set_new(object, "paused_since", command_time(paused ? record->pause.since : 0));
 	json_object_set_new(object, "failing", status_failing(&record->failing));
 }
 
@@ -163,7 +163,7 @@ status_administered(const struct table_service *record)
 	return json_pack("{s:s, s:o, s:i, s:o}",
 	    "what", record->administered == TABLE_ADMIN_CLOSED ? "closed" : "drained",
 	    "by", status_user(record->administered_uid), "uid", (int)record->administered_uid,
-	    "since", commands_time(record->administered_since));
+	    "since", command_time(record->administered_since));
 }
 
 static json_t *
@@ -188,7 +188,7 @@ status_service(const struct service *service)
 
 /* Services that a reload has removed, whose clients have not ended. */
 static json_t *
-status_removed(const struct commands_context *context)
+status_removed(const struct command_context *context)
 {
 	json_t *list = json_array();
 	struct service_status status;
@@ -205,7 +205,7 @@ status_removed(const struct commands_context *context)
 }
 
 static json_t *
-status_daemon(const struct commands_context *context)
+status_daemon(const struct command_context *context)
 {
 	const struct table_header *header = context->table->header;
 	json_t *object = json_object();
@@ -214,7 +214,7 @@ status_daemon(const struct commands_context *context)
 	json_object_set_new(object, "worker_pid", json_integer(getpid()));
 	status_set(object, "worker_restarts", header->worker_restarts);
 	json_object_set_new(object, "version", json_string(context->version));
-	json_object_set_new(object, "started", commands_time(header->started));
+	json_object_set_new(object, "started", command_time(header->started));
 	json_object_set_new(object, "config_error", control_text_or_null(header->config_error));
 	json_object_set_new(object, "program", control_text_or_null(header->program));
 	status_set(object, "upgrades", header->upgrades);
@@ -234,16 +234,16 @@ status_daemon(const struct commands_context *context)
 void
 commands_status(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct commands_context *context = arg;
+	const struct command_context *context = arg;
 	json_t *object, *list;
 	struct service *service;
 
-	if (argc > 1 && commands_need(context, request, argv[1]) == NULL)
+	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
 		return;
 	object = status_daemon(context);
 	list = json_array();
 	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
-		if (argc == 1 || service == commands_find(context, argv[1]))
+		if (argc == 1 || service == command_find(context, argv[1]))
 			json_array_append_new(list, status_service(service));
 	json_object_set_new(object, "services", list);
 	control_answer(request, object);

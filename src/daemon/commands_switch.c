@@ -5,7 +5,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "client/peer.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 /* How often a waiting pause looks whether work is left: often at first, since clients are held meanwhile. */
 #define PAUSE_FIRST CLOCK_MILLISECOND
@@ -15,7 +15,7 @@
 
 /* A pause that waits for work to end.  Freed when it is answered or cancelled. */
 struct pause {
-	const struct commands_context *context; /* borrowed */
+	const struct command_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned */
 	int64_t span, deadline;
@@ -54,7 +54,7 @@ naming_client(void *arg, const struct service_client *client)
 	peer_user(peer.uid, user, sizeof user);
 	peer_unit(peer.pid, unit);
 	json_array_append_new(naming->list, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)client->id,
-	    "pid", commands_pid(peer.pid), "user", control_text(user), "unit", control_text_or_null(unit)));
+	    "pid", command_pid(peer.pid), "user", control_text(user), "unit", control_text_or_null(unit)));
 	snprintf(pid, sizeof pid, "pid %ld, ", (long)peer.pid);
 	naming->words = mem_print("%s%s%llu (%suser %s%s%s)", words, *words == '\0' ? ": " : ", ",
 	    (unsigned long long)client->id, peer.pid == 0 ? "" : pid, user, unit[0] == '\0' ? "" : ", unit ", unit);
@@ -104,7 +104,7 @@ pause_time_out(const struct pause *pause, struct service *service, const struct 
 static bool
 pause_answer(const struct pause *pause)
 {
-	struct service *service = commands_find(pause->context, pause->name);
+	struct service *service = command_find(pause->context, pause->name);
 	struct service_status status;
 	struct service_left left;
 
@@ -143,7 +143,7 @@ pause_look(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-pause_wait(const struct commands_context *context, struct control_request *request, const char *name, int64_t span,
+pause_wait(const struct command_context *context, struct control_request *request, const char *name, int64_t span,
     bool limited)
 {
 	struct pause *pause = mem_new(1, sizeof *pause);
@@ -162,15 +162,15 @@ pause_wait(const struct commands_context *context, struct control_request *reque
 void
 commands_pause(void *arg, struct control_request *request, int argc, char **argv)
 {
-	bool kill = commands_take_option(&argc, argv, "--kill", NULL);
+	bool kill = command_take_option(&argc, argv, "--kill", NULL);
 	struct service *service;
 	int64_t span = 0;
 
-	if (!commands_expect(request, argc, argv, 1, 2))
+	if (!command_expect(request, argc, argv, 1, 2))
 		return;
-	if (argc > 2 && !commands_read_seconds(request, argv[2], &span))
+	if (argc > 2 && !command_read_seconds(request, argv[2], &span))
 		return;
-	service = commands_need_open(arg, request, argv[1]);
+	service = command_need_open(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	if ((argc == 2 || span > 0) && !control_may_wait(request))
@@ -182,7 +182,7 @@ commands_pause(void *arg, struct control_request *request, int argc, char **argv
 void
 commands_resume(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct service *service = commands_need(arg, request, argv[1]);
+	struct service *service = command_need(arg, request, argv[1]);
 	bool paused;
 
 	(void)argc;
@@ -198,11 +198,11 @@ commands_fail(void *arg, struct control_request *request, int argc, char **argv)
 	struct service *service;
 	int64_t span;
 
-	if (!commands_expect(request, argc, argv, 2, 2))
+	if (!command_expect(request, argc, argv, 2, 2))
 		return;
-	if (!commands_read_seconds(request, argv[2], &span))
+	if (!command_read_seconds(request, argv[2], &span))
 		return;
-	service = span == 0 ? commands_need(arg, request, argv[1]) : commands_need_open(arg, request, argv[1]);
+	service = span == 0 ? command_need(arg, request, argv[1]) : command_need_open(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	if (span > FAIL_MAX) {
@@ -212,5 +212,5 @@ commands_fail(void *arg, struct control_request *request, int argc, char **argv)
 	}
 	service_fail(service, control_uid(request), span);
 	control_answer(request, json_pack("{s:s, s:b, s:o}", "service", argv[1], "failing", span > 0,
-	    "left_seconds", commands_span(span)));
+	    "left_seconds", command_span(span)));
 }

@@ -1,9 +1,9 @@
 /* upgrade: answered when the new program was tried, just before the keeper executes it. */
 #include "base/mem.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 struct upgrading {
-	const struct commands_context *context; /* borrowed */
+	const struct command_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 };
 

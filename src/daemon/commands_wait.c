@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "daemon/commands_parts.h"
+#include "daemon/command.h"
 
 /* A request that waits for an upstream.  Freed when it is answered or cancelled. */
 struct wait {
-	const struct commands_context *context; /* borrowed */
+	const struct command_context *context; /* borrowed */
 	struct control_request *request;        /* borrowed */
 	char *name;                             /* owned; of the service */
 	struct waiter *waiter;                  /* owned; NULL when it has answered */
@@ -39,7 +39,7 @@ wait_cancel(void *arg)
 static bool
 wait_is_for_opening(const struct wait *wait)
 {
-	const struct service *service = commands_find(wait->context, wait->name);
+	const struct service *service = command_find(wait->context, wait->name);
 
 	return service != NULL && upstream_refuses(service_upstream(service));
 }
@@ -48,7 +48,7 @@ wait_is_for_opening(const struct wait *wait)
 static const char *
 wait_shut(const struct wait *wait)
 {
-	const struct service *service = commands_find(wait->context, wait->name);
+	const struct service *service = command_find(wait->context, wait->name);
 	struct service_status status = { .shut = false };
 
 	if (service != NULL && wait->done == done_connected)
@@ -97,7 +97,7 @@ static void
 wait_too_long(evutil_socket_t fd, short what, void *arg)
 {
 	struct wait *wait = arg;
-	struct service *service = commands_find(wait->context, wait->name);
+	struct service *service = command_find(wait->context, wait->name);
 	char *text = service == NULL ? mem_copy_text("removed") : describe(service);
 
 	(void)fd;
@@ -109,7 +109,7 @@ wait_too_long(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-wait_start(const struct commands_context *context, struct control_request *request, struct service *service,
+wait_start(const struct command_context *context, struct control_request *request, struct service *service,
     unsigned kind, int64_t span, json_t *(*done)(const struct wait *wait))
 {
 	struct wait *wait = mem_new(1, sizeof *wait);
@@ -129,7 +129,7 @@ wait_start(const struct commands_context *context, struct control_request *reque
 static json_t *
 done_connected(const struct wait *wait)
 {
-	struct service *service = commands_find(wait->context, wait->name);
+	struct service *service = command_find(wait->context, wait->name);
 	struct service_status status = { .upstream.address = "" };
 
 	if (service != NULL)
@@ -141,7 +141,7 @@ done_connected(const struct wait *wait)
 static json_t *
 done_closed(const struct wait *wait)
 {
-	struct service *service = commands_find(wait->context, wait->name);
+	struct service *service = command_find(wait->context, wait->name);
 	struct service_status status = { .clients = 0 };
 
 	if (service != NULL)
@@ -173,14 +173,14 @@ static bool
 read_span(struct control_request *request, const char *word, int64_t *ret_span)
 {
 	*ret_span = 0;
-	return word == NULL || commands_read_seconds(request, word, ret_span);
+	return word == NULL || command_read_seconds(request, word, ret_span);
 }
 
 /* The service and the time that "wait" and "try" are asked with; NULL, and the request is answered, if wrong. */
 static struct service *
 wait_arguments(void *arg, struct control_request *request, char **argv, int64_t *ret_span)
 {
-	return read_span(request, argv[2], ret_span) ? commands_need(arg, request, argv[1]) : NULL;
+	return read_span(request, argv[2], ret_span) ? command_need(arg, request, argv[1]) : NULL;
 }
 
 void
@@ -220,12 +220,12 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 void
 commands_close(void *arg, struct control_request *request, int argc, char **argv)
 {
-	bool kill = commands_take_option(&argc, argv, "--kill", NULL);
+	bool kill = command_take_option(&argc, argv, "--kill", NULL);
 	struct service *service;
 
-	if (!commands_expect(request, argc, argv, 1, 1))
+	if (!command_expect(request, argc, argv, 1, 1))
 		return;
-	service = commands_need(arg, request, argv[1]);
+	service = command_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	service_close(service, control_uid(request), kill);
@@ -321,14 +321,14 @@ question_answered(void *arg, const struct lookup_result *result)
 void
 commands_lookup(void *arg, struct control_request *request, int argc, char **argv)
 {
-	bool verbose = commands_take_option(&argc, argv, "-v", NULL);
+	bool verbose = command_take_option(&argc, argv, "-v", NULL);
 	struct question *question;
 	struct service_status status;
 	struct service *service;
 
-	if (!commands_expect(request, argc, argv, 1, 1))
+	if (!command_expect(request, argc, argv, 1, 1))
 		return;
-	service = commands_need(arg, request, argv[1]);
+	service = command_need(arg, request, argv[1]);
 	if (service == NULL)
 		return;
 	service_get_status(service, &status);

@@ -1,3 +1,4 @@
+#include "daemon/commands.h"
 #include "daemon/daemon_parts.h"
 
 #include <signal.h>
@@ -300,7 +301,7 @@ daemon_start_control(struct daemon *daemon)
 		mem_free(wrong);
 		return false;
 	}
-	daemon->commands = (struct commands_context){
+	daemon->commands = (struct command_context){
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
 		.daemon = daemon, .service_at = daemon_service_at,
 		.with_clients_at = daemon_with_clients_at, .config = daemon_config, .reload = daemon_reload,

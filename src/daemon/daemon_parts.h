@@ -13,7 +13,7 @@
 #include "control/control.h"
 #include "control/events.h"
 #include "control/metrics_http.h"
-#include "daemon/commands.h"
+#include "daemon/command.h"
 #include "daemon/config.h"
 #include "daemon/config_reading.h"
 #include "daemon/daemon.h"
@@ -31,7 +31,7 @@ struct daemon {
 	struct metrics_http *metrics; /* owned; NULL none */
 	char *metrics_error;          /* owned: why their socket could not be opened; NULL: it is, or is not wanted */
 	struct loop_timer metrics_retry;
-	struct commands_context commands;
+	struct command_context commands;
 	struct waiting_list reload_waiters;
 	struct waiting_list dry_waiters; /* for what a reload would do */
 	struct waiting_list reading_waiters; /* for what is being read */
@@ -109,7 +109,7 @@ void daemon_look_after_files(struct daemon *daemon);
 void daemon_look_after_metrics(struct daemon *daemon);
 void daemon_end_watching(struct daemon *daemon);
 
-/* For struct commands_context. */
+/* For struct command_context. */
 void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
 void daemon_upgrade_forget(void *arg, void *done_arg);
 void daemon_reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg);

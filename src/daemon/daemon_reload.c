@@ -190,7 +190,7 @@ daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
 {
 	struct daemon *daemon = arg;
 	struct reload_plan plan = { 0 };
-	struct commands_reload_result result = { .plan = &plan };
+	struct command_reload_result result = { .plan = &plan };
 	bool dry = daemon->reading_is_dry;
 
 	daemon->reading = NULL;

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "ctl/help.h"
+#include "daemon/command.h"
 #include "daemon/commands.h"
 #include "fake_service.h"
 #include "keep/budget.h"
@@ -54,7 +55,7 @@ reload_forget(void *arg, void *done_arg)
 	reload_done = NULL;
 }
 
-static struct commands_context context = {
+static struct command_context context = {
 	.table = &table, .version = "9.9", .service_at = service_at, .with_clients_at = service_at,
 	.config = config, .reload = reload, .reload_forget = reload_forget,
 };
@@ -356,7 +357,7 @@ reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 {
 	char *errors[] = { "x.conf:1: y: bad", "x.conf:2: z: bad", NULL };
 	struct reload_plan plan = { .added = NULL };
-	struct commands_reload_result bad = { .errors = errors, .plan = &plan }, good = { .plan = &plan };
+	struct command_reload_result bad = { .errors = errors, .plan = &plan }, good = { .plan = &plan };
 	int fd = side_client();
 
 	(void)state;
@@ -388,7 +389,7 @@ a_dry_run_tells_each_setting_and_what_a_renewal_does(void **state)
 		{ .service = (char *)"two", .how = SETTING_IN_PLACE },
 	};
 	struct reload_plan plan = { .changed = changes, .changed_count = 2 };
-	struct commands_reload_result good = { .plan = &plan };
+	struct command_reload_result good = { .plan = &plan };
 	int fd = side_client();
 	json_t *answer;
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/command.h"
 #include "daemon/commands.h"
 #include "fake_service.h"
 
@@ -16,7 +17,7 @@ service_at(void *arg, size_t index)
 	return index < 1 ? &fake_services[index] : NULL;
 }
 
-static struct commands_context context = { .service_at = service_at, .with_clients_at = service_at };
+static struct command_context context = { .service_at = service_at, .with_clients_at = service_at };
 
 static int
 setup(void **state)

@@ -1,0 +1,139 @@
+#include "daemon/command.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/nearest.h"
+
+struct service *
+command_find(const struct command_context *context, const char *name)
+{
+	struct service *service;
+
+	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
+		if (strcmp(service_name(service), name) == 0)
+			return service;
+	return NULL;
+}
+
+static const char *
+command_name_at(const void *arg, size_t index)
+{
+	const struct command_context *context = arg;
+	const struct service *service = context->with_clients_at(context->daemon, index);
+
+	return service == NULL ? NULL : service_name(service);
+}
+
+/* Answers that there is no such service, and which may have been meant. */
+static void
+command_fail_unknown(const struct command_context *context, struct control_request *request, const char *name)
+{
+	const char *meant = nearest_name(name, command_name_at, context);
+
+	if (meant == NULL || strcmp(meant, name) == 0) /* a removed one, for which this command is not */
+		control_fail(request, NULL, "no service \"%s\"", name);
+	else
+		control_fail(request, NULL, "no service \"%s\"; did you mean \"%s\"?", name, meant);
+}
+
+struct service *
+command_need(const struct command_context *context, struct control_request *request, const char *name)
+{
+	struct service *service = command_find(context, name);
+
+	if (service == NULL)
+		command_fail_unknown(context, request, name);
+	return service;
+}
+
+struct service *
+command_need_open(const struct command_context *context, struct control_request *request, const char *name)
+{
+	struct service *service = command_need(context, request, name);
+	struct service_status status;
+
+	if (service == NULL || !upstream_refuses(service_upstream(service)))
+		return service;
+	service_get_status(service, &status);
+	control_fail(request, NULL, "%s: %s; \"open %s\" starts it anew", name,
+	    upstream_state_name(status.upstream.state), name);
+	return NULL;
+}
+
+bool
+command_need_clients(const struct command_context *context, struct control_request *request, const char *name)
+{
+	struct service *service;
+
+	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
+		if (strcmp(service_name(service), name) == 0)
+			return true;
+	command_fail_unknown(context, request, name);
+	return false;
+}
+
+bool
+command_take_option(int *argc, char **argv, const char *option, const char **ret_value)
+{
+	for (int i = 1; i < *argc; i++) {
+		int taken = ret_value != NULL && i + 1 < *argc ? 2 : 1;
+
+		if (strcmp(argv[i], option) != 0)
+			continue;
+		if (ret_value != NULL)
+			*ret_value = argv[i + 1];
+		*argc -= taken;
+		memmove(argv + i, argv + i + taken, (size_t)(*argc - i + 1) * sizeof *argv);
+		return true;
+	}
+	return false;
+}
+
+bool
+command_expect(struct control_request *request, int argc, char **argv, int least, int most)
+{
+	bool good = argc - 1 >= least && argc - 1 <= most;
+
+	for (int i = 1; i < argc; i++)
+		good = good && argv[i][0] != '-';
+	if (!good)
+		control_usage(request);
+	return good;
+}
+
+bool
+command_read_seconds(struct control_request *request, const char *word, int64_t *ret_span)
+{
+	if (word != NULL && clock_read_seconds(word, ret_span))
+		return true;
+	if (word == NULL)
+		control_usage(request);
+	else
+		control_fail(request, json_pack("{s:b}", "usage", 1), "\"%.40s\" is not a time, such as 2, 0.5, "
+		    "250ms, 5s, 2min or 1h", word);
+	return false;
+}
+
+json_t *
+command_span(int64_t span)
+{
+	return json_real((double)((span + 500) / 1000) / 1e3);
+}
+
+json_t *
+command_pid(pid_t pid)
+{
+	return pid == 0 ? json_null() : json_integer(pid);
+}
+
+json_t *
+command_time(int64_t wall)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	if (wall == 0)
+		return json_null();
+	clock_format(wall, text);
+	return json_string(text);
+}
