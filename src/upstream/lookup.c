@@ -37,6 +37,7 @@ struct lookup_run {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed: those who still wait are told so */
 	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
 	bool counts;                 /* for one of them */
+	bool patient;                /* they are no more than a refresh */
 	bool ended, telling;
 	int64_t since;               /* 0: the script may not be run yet */
 	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
@@ -262,11 +263,27 @@ lookup_on_resolved(void *arg, const struct resolver_result *result)
 		memcpy(lead->found, result->addresses, result->count * sizeof *lead->found);
 		lead->found_count = result->count;
 		run->good_for = result->ttl < run->good_for ? result->ttl : run->good_for;
-	} else if (run->error == NULL) {
-		run->error = mem_copy_text(result->error);
 	}
+	if (run->error == NULL)
+		run->error = mem_copy_text(result->error != NULL ? result->error : result->incomplete);
 	if (--run->resolving == 0)
 		lookup_end_soon(run);
+}
+
+/* The kinds of addresses that the name had. */
+static unsigned
+lookup_expected(const struct lookup_lead *lead)
+{
+	const struct endpoints *e = &lead->run->lookup->record->endpoints;
+	char from[ENDPOINT_FROM_SIZE];
+	unsigned kinds = 0;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		record_text(from, sizeof from, e->list[i].from);
+		if (endpoints_is_listed(e, &e->list[i]) && strcmp(from, lead->listed.from) == 0)
+			kinds |= resolver_kind(e->list[i].key.socket.ss_family);
+	}
+	return kinds;
 }
 
 /* The source has answered, well or not: resolves the host names among it, or reports at once. */
@@ -282,7 +299,7 @@ lookup_follow(struct lookup_run *run)
 			continue;
 		run->resolving++;
 		lead->resolver = resolver_start(lookup->loop, &lead->listed.address, lookup->settings->timeout,
-		    lookup_on_resolved, lead);
+		    lookup_expected(lead), run->patient, lookup_on_resolved, lead);
 	}
 	if (run->resolving == 0)
 		lookup_end_soon(run);
@@ -417,12 +434,13 @@ lookup_on_timer(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-lookup_run_start(struct lookup *lookup)
+lookup_run_start(struct lookup *lookup, bool patient)
 {
 	struct lookup_run *run = mem_new(1, sizeof *run);
 
 	TAILQ_INIT(&run->waiters);
 	run->lookup = lookup;
+	run->patient = patient;
 	run->since = clock_now();
 	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->timer, lookup->loop, lookup_on_timer, run);
@@ -435,19 +453,35 @@ lookup_run_start(struct lookup *lookup)
 		lookup_ask_fixed(run);
 }
 
-struct lookup_waiter *
-lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
+static void
+lookup_hurry(struct lookup_run *run)
+{
+	run->patient = false;
+	for (size_t i = 0; i < run->lead_count; i++)
+		resolver_hurry(run->leads[i].resolver);
+}
+
+static struct lookup_waiter *
+lookup_join(struct lookup *lookup, bool counts, bool patient, lookup_callback *callback, void *arg)
 {
 	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
 
 	if (lookup->run == NULL)
-		lookup_run_start(lookup);
+		lookup_run_start(lookup, patient);
+	else if (!patient)
+		lookup_hurry(lookup->run);
 	waiter->run = lookup->run;
 	waiter->callback = callback;
 	waiter->arg = arg;
 	TAILQ_INSERT_TAIL(&lookup->run->waiters, waiter, next);
 	lookup->run->counts = lookup->run->counts || counts;
 	return waiter;
+}
+
+struct lookup_waiter *
+lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
+{
+	return lookup_join(lookup, counts, false, callback, arg);
 }
 
 void
@@ -495,7 +529,7 @@ lookup_on_due(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	lookup->wanted_at = CLOCK_NEVER;
-	lookup->refresher = lookup_ask(lookup, true, lookup_on_refreshed, lookup);
+	lookup->refresher = lookup_join(lookup, true, true, lookup_on_refreshed, lookup);
 }
 
 void

@@ -43,7 +43,8 @@ struct lookup_result {
 	size_t listed_count;       /* with those behind them that stay listed: of a name that gave nothing */
 	bool random;               /* no order is meant: a catalog's folder */
 	int64_t good_for;          /* microseconds: the shortest ttl of the names among them; CLOCK_NEVER: no limit */
-	const char *incomplete;    /* not NULL: the error of a name that gave nothing, while others gave something */
+	const char *incomplete;    /* not NULL: the error of a name that gave nothing, or no answer for a kind of
+	                            * addresses that it had, while there is something else */
 	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
 	int64_t took;              /* microseconds; of all who share it, since the first asked */
 	const char *output, *errors; /* of a script, for "holdfastctl lookup -v"; else "" */

@@ -13,6 +13,12 @@
 #define RESOLVER_DELAY (50 * CLOCK_MILLISECOND) /* RFC 8305, 3: the resolution delay */
 #define RESOLVER_TRIES 4 /* c-ares' default: a server is asked so often within the time-out */
 
+/* One kind of addresses, asked for alone. */
+struct resolver_part {
+	struct resolver *resolver; /* borrowed */
+	unsigned kind;
+};
+
 /* A socket of c-ares' own that we watch for it. */
 struct resolver_socket {
 	LIST_ENTRY(resolver_socket) next;
@@ -35,16 +41,33 @@ struct resolver {
 	size_t count;
 	int64_t ttl;             /* of the answer */
 	char *error;             /* owned */
+	struct resolver_part parts[2];
+	unsigned expected;       /* kinds of which there were addresses before */
+	unsigned answered;       /* kinds of which there was an answer; that there are none is one */
+	unsigned pending;        /* kinds that are being asked for alone */
 	bool asked, ended;       /* asked: a server was */
+	bool whole;              /* the question for both kinds is over, of which one may have failed */
+	bool patient;
 };
+
+static unsigned
+resolver_missing(const struct resolver *resolver)
+{
+	return resolver->expected & ~resolver->answered;
+}
 
 /* Reports through the loop, for c-ares may answer before ares_getaddrinfo() returns. */
 static void
 resolver_end(struct resolver *resolver, const char *error)
 {
+	unsigned missing = resolver_missing(resolver);
+
 	resolver->ended = true;
 	if (resolver->count == 0)
 		resolver->error = mem_print("resolve %s: %s", resolver->host.host, error);
+	else if (missing != 0)
+		resolver->error = mem_print("resolve %s: no answer for %s addresses", resolver->host.host,
+		    missing == RESOLVER_IPV4 ? "IPv4" : "IPv6");
 	loop_timer_soon(&resolver->timer);
 }
 
@@ -114,6 +137,12 @@ resolver_on_state(void *arg, ares_socket_t fd, int readable, int writable)
 	event_add(&socket->event, NULL);
 }
 
+unsigned
+resolver_kind(int family)
+{
+	return family == AF_INET ? RESOLVER_IPV4 : family == AF_INET6 ? RESOLVER_IPV6 : 0;
+}
+
 static void
 resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 {
@@ -121,6 +150,7 @@ resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 
 	if (resolver->count == RESOLVER_ADDRESSES || node->ai_addrlen > sizeof address->socket)
 		return;
+	memset(address, 0, sizeof *address);
 	address->kind = ADDRESS_SOCKET;
 	address->port = resolver->host.port;
 	memcpy(&address->socket, node->ai_addr, node->ai_addrlen);
@@ -129,6 +159,10 @@ resolver_add(struct resolver *resolver, const struct ares_addrinfo_node *node)
 		((struct sockaddr_in *)(void *)&address->socket)->sin_port = htons(address->port);
 	else
 		((struct sockaddr_in6 *)(void *)&address->socket)->sin6_port = htons(address->port);
+	resolver->answered |= resolver_kind(node->ai_family);
+	for (size_t i = 0; i < resolver->count; i++)
+		if (address_equal(&resolver->addresses[i], address))
+			return;
 	resolver->count++;
 }
 
@@ -165,6 +199,7 @@ static void
 resolver_note_ttl(struct resolver *resolver, const struct ares_addrinfo *answer)
 {
 	int ttl = INT32_MAX;
+	int64_t span;
 
 	if (!resolver->asked || answer->nodes == NULL)
 		return;
@@ -172,7 +207,9 @@ resolver_note_ttl(struct resolver *resolver, const struct ares_addrinfo *answer)
 		ttl = node->ai_ttl < ttl ? node->ai_ttl : ttl;
 	for (const struct ares_addrinfo_cname *name = answer->cnames; name != NULL; name = name->next)
 		ttl = name->ttl < ttl ? name->ttl : ttl;
-	resolver->ttl = ttl > 0 ? ttl * CLOCK_SECOND : 0; /* RFC 2181, 8: one with the first bit set is 0 */
+	span = ttl > 0 ? ttl * CLOCK_SECOND : 0; /* RFC 2181, 8: one with the first bit set is 0 */
+	if (span < resolver->ttl)
+		resolver->ttl = span;
 }
 
 /* Takes what the answer holds and frees it; not when the channel is being destroyed, by us. */
@@ -190,43 +227,86 @@ resolver_take(struct resolver *resolver, int status, struct ares_addrinfo *answe
 }
 
 static void
+resolver_ask(struct resolver *resolver, int family, ares_addrinfo_callback callback, void *arg)
+{
+	struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
+
+	ares_getaddrinfo(resolver->channel, resolver->host.host, NULL, &hints, callback, arg);
+}
+
+/* Who does not wait does so no longer than for the kinds to be asked for alone. */
+static void
+resolver_bound(struct resolver *resolver)
+{
+	int64_t soon = clock_now() + RESOLVER_DELAY;
+
+	if (resolver->whole && !resolver->patient && soon < resolver->deadline)
+		resolver->deadline = soon;
+}
+
+/* Whether what has come is enough. */
+static void
+resolver_look(struct resolver *resolver)
+{
+	if (resolver->count == 0 || resolver->ended)
+		return;
+	if (resolver->whole ? (resolver_missing(resolver) & resolver->pending) == 0 : !resolver->patient)
+		resolver_end(resolver, "");
+}
+
+/* Of one kind alone.  That there are none at all is for the whole answer to say. */
+static void
+resolver_on_part(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
+{
+	const struct resolver_part *part = arg;
+	struct resolver *resolver = part->resolver;
+
+	(void)timeouts;
+	if (!resolver_take(resolver, status, answer))
+		return;
+	resolver->pending &= ~part->kind;
+	if (status == ARES_SUCCESS || status == ARES_ENODATA || status == ARES_ENOTFOUND)
+		resolver->answered |= part->kind;
+	resolver_look(resolver);
+}
+
+/* c-ares gives the addresses of both kinds together, in order, when both have come.  A server that drops the
+ * questions for one kind would keep the other from us: so, when the resolution delay is over, each kind is asked for
+ * alone, and who does not wait takes what is answered first.  It comes the delay after that kind's answer to the
+ * first question. */
+static void
+resolver_ask_apart(struct resolver *resolver)
+{
+	resolver->apart_at = CLOCK_NEVER;
+	resolver->pending = RESOLVER_IPV4 | RESOLVER_IPV6;
+	resolver->parts[0] = (struct resolver_part){ resolver, RESOLVER_IPV6 };
+	resolver->parts[1] = (struct resolver_part){ resolver, RESOLVER_IPV4 };
+	resolver_ask(resolver, AF_INET6, resolver_on_part, &resolver->parts[0]);
+	resolver_ask(resolver, AF_INET, resolver_on_part, &resolver->parts[1]);
+}
+
+/* c-ares does not tell whether a kind that is not in it was answered: if there were addresses of it before, it is
+ * asked for alone, for which nobody waits long who does not wait. */
+static void
 resolver_on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
 {
 	struct resolver *resolver = arg;
 
 	(void)timeouts;
-	if (resolver_take(resolver, status, answer))
+	if (!resolver_take(resolver, status, answer))
+		return;
+	if (!resolver->asked)
+		resolver->answered = RESOLVER_IPV4 | RESOLVER_IPV6;
+	if (resolver->count == 0) {
 		resolver_end(resolver, status == ARES_SUCCESS ? "no address" : ares_strerror(status));
-}
-
-/* Of one kind alone.  That there are none is for the whole answer to say. */
-static void
-resolver_on_part(void *arg, int status, int timeouts, struct ares_addrinfo *answer)
-{
-	struct resolver *resolver = arg;
-
-	(void)timeouts;
-	if (resolver_take(resolver, status, answer) && resolver->count > 0)
-		resolver_end(resolver, "");
-}
-
-static void
-resolver_ask(struct resolver *resolver, int family, ares_addrinfo_callback callback)
-{
-	struct ares_addrinfo_hints hints = { .ai_family = family, .ai_socktype = SOCK_STREAM };
-
-	ares_getaddrinfo(resolver->channel, resolver->host.host, NULL, &hints, callback, resolver);
-}
-
-/* c-ares gives the addresses of both kinds together, in order, when both have come.  A server that drops the
- * questions for one kind would keep the other from us: so, when the resolution delay is over, each kind is asked for
- * alone, and what is answered first counts.  It comes the delay after that kind's answer to the first question. */
-static void
-resolver_ask_apart(struct resolver *resolver)
-{
+		return;
+	}
+	resolver->whole = true;
+	resolver_bound(resolver);
+	if (resolver_missing(resolver) != 0 && resolver->apart_at != CLOCK_NEVER)
+		resolver_ask_apart(resolver);
 	resolver->apart_at = CLOCK_NEVER;
-	resolver_ask(resolver, AF_INET6, resolver_on_part);
-	resolver_ask(resolver, AF_INET, resolver_on_part);
+	resolver_look(resolver);
 }
 
 static void
@@ -252,7 +332,8 @@ resolver_finish(struct resolver *resolver)
 	resolver_callback *callback = resolver->callback;
 	struct address *addresses = resolver->addresses;
 	char *error = resolver->error;
-	struct resolver_result result = { .error = error, .addresses = addresses, .count = resolver->count,
+	struct resolver_result result = { .error = resolver->count == 0 ? error : NULL,
+		.incomplete = resolver->count > 0 ? error : NULL, .addresses = addresses, .count = resolver->count,
 		.ttl = resolver->ttl };
 	void *arg = resolver->arg;
 
@@ -305,8 +386,8 @@ resolver_open(struct resolver *resolver)
 }
 
 struct resolver *
-resolver_start(struct event_base *loop, const struct address *host, int64_t timeout, resolver_callback *callback,
-    void *arg)
+resolver_start(struct event_base *loop, const struct address *host, int64_t timeout, unsigned expected, bool patient,
+    resolver_callback *callback, void *arg)
 {
 	struct resolver *resolver = mem_new(1, sizeof *resolver);
 	int status;
@@ -316,6 +397,8 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 	resolver->arg = arg;
 	resolver->host = *host;
 	resolver->timeout = timeout;
+	resolver->expected = expected;
+	resolver->patient = patient;
 	resolver->ttl = CLOCK_NEVER;
 	resolver->deadline = clock_after(clock_now(), timeout);
 	resolver->apart_at = clock_now() + RESOLVER_DELAY;
@@ -329,9 +412,20 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 		resolver_end(resolver, ares_strerror(status));
 		return resolver;
 	}
-	resolver_ask(resolver, AF_UNSPEC, resolver_on_answer);
+	resolver_ask(resolver, AF_UNSPEC, resolver_on_answer, resolver);
 	resolver_set_timer(resolver);
 	return resolver;
+}
+
+void
+resolver_hurry(struct resolver *resolver)
+{
+	if (resolver == NULL)
+		return;
+	resolver->patient = false;
+	resolver_bound(resolver);
+	resolver_look(resolver);
+	resolver_set_timer(resolver);
 }
 
 void

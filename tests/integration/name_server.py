@@ -13,13 +13,14 @@ def label(name):
 
 class NameServer:
     """Answers each question from zone, whatever the name: {type: [(data, ttl), ...]}; a type that is not in it is
-    dropped.  May be changed at any time.  With alias = (name, ttl) the name asked for is an alias of that name; with
+    dropped, one in failing has no answer but that the server failed, one in late comes so many seconds late by UDP.
+    May be changed at any time.  With alias = (name, ttl) the name asked for is an alias of that name; with
     truncated nothing but "ask again by TCP" is said by UDP."""
 
     def __init__(self, zone, alias=None, truncated=False):
         self.zone, self.alias, self.truncated = zone, alias, truncated
         self.address = f"127.53.{os.getpid() >> 8 & 255}.{os.getpid() & 255}"
-        self.asked = []
+        self.asked, self.failing, self.late = [], set(), {}
         self.packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.packets.bind((self.address, 53))
         self.stream = socket.socket()
@@ -35,6 +36,8 @@ class NameServer:
         end = question.index(b"\0", 12) + 5
         kind, = struct.unpack("!H", question[end - 4:end - 2])
         self.asked.append(kind)
+        if kind in self.failing:
+            return question[:2] + b"\x81\x82\0\1\0\0\0\0\0\0" + question[12:end]
         zone = self.zone
         if kind not in zone:
             return b""
@@ -55,7 +58,10 @@ class NameServer:
             if not question:
                 return
             answer = self.answer(question, not self.truncated)
-            if answer:
+            late = self.late.get(self.asked[-1])
+            if answer and late:
+                threading.Timer(late, self.packets.sendto, (answer, client)).start()
+            elif answer:
                 self.packets.sendto(answer, client)
 
     def serve_stream(self):

@@ -185,3 +185,34 @@ def test_a_name_server_that_gives_another_order_changes_nothing(daemon, folder, 
         asked = len(names.asked)
         holdfast.until(lambda: len(names.asked) >= asked + 4, "two look-ups")
     assert one.ctl("explain", "s").stdout.count("look-up:") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
+@pytest.mark.parametrize("how", ["dropped", "failing", "late"])
+def test_a_kind_of_addresses_is_withdrawn_only_if_the_answer_says_so(daemon, folder, upstream, name_server, how):
+    server = upstream(named("a"))
+    ones = [(b"\x7f\0\0\1", 1)]
+    names = name_server({A: ones, AAAA: [(b"\0" * 15 + b"\1", 1)]})
+    one = daemon(holdfast.fixed("s", f"both.test:{server.port}", "lookup: { timeout = 0.5; refresh = 1; };"),
+                 wrapper=names.wrapper(folder))
+    one.wait_connected("s")
+
+    def listed():
+        return sum(each["state"] != "withdrawn" for each in one.command("endpoints s")["endpoints"])
+
+    assert listed() == 2
+    if how == "late":
+        names.late[AAAA] = 0.2
+    elif how == "failing":
+        names.failing.add(AAAA)
+    else:
+        names.zone = {A: ones}
+    time.sleep(4)  # time for two that are at least a second apart
+    status = one.status("s")
+    assert listed() == 2 and (status["lookup_failures"] == 0) == (how == "late"), status
+    answer = one.command("lookup s")
+    assert f"127.0.0.1:{server.port}" in answer["addresses"], answer
+    names.late.clear()
+    names.failing.clear()
+    names.zone = {A: ones, AAAA: []}
+    holdfast.until(lambda: listed() == 1, "withdrawn")
