@@ -43,8 +43,8 @@ endpoints_one(const char *service, const struct endpoints *e, const struct endpo
 	json_object_set_new(one, "priority", json_integer(listing->priority));
 	json_object_set_new(one, "weight", json_integer(listing->weight));
 	json_object_set_new(one, "state", json_string(endpoints_state_name(state)));
-	json_object_set_new(one, "failed_until",
-	    endpoints_time(state == ENDPOINT_FAILED ? endpoint->failed_until : 0));
+	json_object_set_new(one, "failed_until", endpoints_time(state != ENDPOINT_FAILED ? 0 :
+	    endpoint->failed_until < e->put_off_until ? e->put_off_until : endpoint->failed_until));
 	json_object_set_new(one, "withdrawn_since",
 	    endpoints_time(state == ENDPOINT_WITHDRAWN ? endpoint->withdrawn_at : 0));
 	json_object_set_new(one, "late", json_boolean(endpoint->slow_until != 0));

@@ -64,10 +64,8 @@ conn_end(struct conn *conn)
 }
 
 static void
-conn_fail(struct conn *conn, const char *error, bool aborts)
+conn_fail(struct conn *conn, const char *error, bool aborts, bool local)
 {
-	bool local = conn->index == 0;
-
 	conn_end(conn);
 	conn->maker->callbacks->failed(conn->maker->arg, conn, error, aborts, local);
 }
@@ -317,7 +315,7 @@ conn_on_hello(void *arg, enum hello_end end, const char *error)
 
 	conn->hello = NULL;
 	if (end != HELLO_DONE) {
-		conn_fail(conn, error, end == HELLO_ABORTED);
+		conn_fail(conn, error, end == HELLO_ABORTED, false);
 	} else if (conn->aside) {
 		conn_leave_aside(conn);
 		conn->fd = conn_record(conn)->fd;
@@ -325,6 +323,14 @@ conn_on_hello(void *arg, enum hello_end end, const char *error)
 	} else {
 		conn_connected(conn);
 	}
+}
+
+/* What this host lacks for any dial.  Not of that kind is what it lacks for this address: its family, a way to it, an
+ * address or a port of its own to go from (EADDRNOTAVAIL); another endpoint may well be within reach. */
+static bool
+conn_is_local(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 }
 
 static void
@@ -341,7 +347,7 @@ conn_dialled(struct conn *conn, int error)
 		error = ECONNREFUSED;
 	if (error != 0) {
 		conn_fail(conn, error == CONN_LOOP ? "it is one of this daemon's own sockets: a loop" :
-		    strerror(error), false);
+		    strerror(error), false, conn_is_local(error));
 	} else if (hello->count == 0 && !asks) {
 		conn_connected(conn);
 	} else {

@@ -33,7 +33,7 @@ struct conn_callbacks {
 	/* It is ready; its dial began then. */
 	void (*ready)(void *arg, struct conn *conn, int64_t began);
 	/* It has failed, and is closed, but not freed.  aborts: a server's answer to hello ends all attempts (P21);
-	 * local: no file could be made for it, which tells nothing of the endpoint. */
+	 * local: this host has no file or memory for it, which tells nothing of the endpoint. */
 	void (*failed)(void *arg, struct conn *conn, const char *error, bool aborts, bool local);
 	/* The server has ended it while it was ready: it is still open.  text says more, or is "". */
 	void (*ended)(void *arg, struct conn *conn, const char *text);

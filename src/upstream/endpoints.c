@@ -427,6 +427,10 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 	case ENDPOINTS_CANCELLED:
 		count_down(endpoint);
 		return 0;
+	case ENDPOINTS_PUT_OFF:
+		count_down(endpoint);
+		e->put_off_until = in->now + delay_jitter(s->delay, s->jitter, in->roll);
+		return 0;
 	case ENDPOINTS_LATE:
 		if (endpoint->failed_until == 0)
 			endpoint->slow_until = in->now;
@@ -478,7 +482,7 @@ endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uin
 			*ret_number = e->list[i].number;
 		}
 	}
-	return deadline;
+	return deadline < e->put_off_until ? e->put_off_until : deadline;
 }
 
 int64_t

@@ -115,6 +115,7 @@ struct endpoint {
 struct endpoints {
 	volatile uint32_t listing;     /* good look-ups so far: the one in force.  A commit */
 	volatile uint32_t high;        /* places from here on were never used */
+	int64_t put_off_until;         /* no dial in the background before */
 	struct endpoint list[ENDPOINTS_MAX];
 };
 
@@ -138,7 +139,8 @@ enum endpoints_event {
 	ENDPOINTS_BEGAN,     /* a dial, of whatever kind */
 	ENDPOINTS_CONNECTED, /* a dial has succeeded, hello was answered: it is a connection now */
 	ENDPOINTS_FAILED,    /* a dial, or its hello; with error */
-	ENDPOINTS_CANCELLED, /* a dial is not wanted any more */
+	ENDPOINTS_CANCELLED, /* a dial is not wanted any more, or there was no file or memory for it here */
+	ENDPOINTS_PUT_OFF,   /* the same lack, of one in the background: no fault of the endpoint's, tried later */
 	ENDPOINTS_LATE,      /* a dial has not answered within connect_stagger, and goes on: upstream/race tells it */
 	ENDPOINTS_ENDED      /* the server has ended a connection that nobody used (P27); with error */
 };
@@ -149,7 +151,7 @@ struct endpoints_input {
 	int64_t now;
 	int64_t began;       /* begin of the dial; of a connection: when it was connected */
 	const char *error;   /* borrowed */
-	uint32_t roll;       /* FAILED, ENDED, CONNECTED: 32 random bits, or DELAY_EXACT */
+	uint32_t roll;       /* FAILED, ENDED, CONNECTED, PUT_OFF: 32 random bits, or DELAY_EXACT */
 };
 
 /* What it has changed. */
@@ -160,7 +162,8 @@ unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s,
 
 /* When one is to be dialled in the background, and which: a failed or slow one whose time has come; with
  * health.interval one without a connection whose last dial was so long ago; where a connection is to move and no
- * listed endpoint has ever answered, any; none to which a dial is under way.  CLOCK_NEVER: not by time alone. */
+ * listed endpoint has ever answered, any; none to which a dial is under way, and none within retry.delay after one
+ * that was put off.  CLOCK_NEVER: not by time alone. */
 int64_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number);
 
 /* When withdrawn_timeout ends next for a connection; CLOCK_NEVER: for none. */

@@ -364,11 +364,12 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 {
 	struct pool *pool = arg;
 	struct pool_race *race = conn->owner;
+	enum endpoints_event not_made = race == NULL ? ENDPOINTS_PUT_OFF : ENDPOINTS_CANCELLED;
 	uint16_t number = conn->number;
 	unsigned todo;
 
-	pool_tell(pool, (struct endpoints_input){ .event = local ? ENDPOINTS_CANCELLED : ENDPOINTS_FAILED,
-	    .number = number, .began = conn->began, .error = error });
+	pool_tell(pool, (struct endpoints_input){ .event = local ? not_made : ENDPOINTS_FAILED, .number = number,
+	    .began = conn->began, .error = error });
 	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_close(conn);
 	if (race == NULL) {
@@ -377,7 +378,7 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 	}
 	if (aborts && race->abort == NULL)
 		race->abort = mem_copy_text(error);
-	if (local) /* without a file no further dial can be */
+	if (local) /* without a file or memory no further dial can be */
 		pool_step(race, (struct race_input){ .event = RACE_STOP });
 	todo = pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = number });
 	if ((todo & RACE_DO_FAIL) != 0) {

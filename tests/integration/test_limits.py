@@ -75,6 +75,37 @@ def test_no_files_left(daemon, upstream):
         assert client.ask("again") == b"again\n"
 
 
+def test_no_files_left_is_no_failure_of_an_endpoint(daemon, upstream):
+    """A failed one that is due in the background is tried again later, and then good; nobody else waits for it."""
+    full, good, late = upstream(start=False), upstream(), upstream(start=False)
+    one = daemon(f's: {{ addresses = ["{late.address}", "{good.address}"]; warm = 1; retry: {{ delay = 0.5; }}; }};' +
+                 holdfast.fixed("b", full.address, "retry: { delay = 0.2; };"),
+                 wrapper=["prlimit", "--nofile=100:100"])
+    with one.client("s") as client:
+        assert client.ask("a") == b"a\n"
+        clients = [one.client("b") for _ in range(100)]
+        for other in clients:
+            other.send(b"x\n")
+        one.wait_log("b: cannot accept: Too many open files")
+        full.start()  # each client that was accepted needs a second file now
+        told = f"dial {late.address}: Too many open files"
+        one.wait_log(told)
+        before, begun = one.command("endpoints s")["endpoints"][0], one.log().count(told)
+        one.wait_log(told, begun + 2)
+        assert client.ask("b") == b"b\n"
+        after = one.command("endpoints s")["endpoints"][0]
+        assert one.log().count(told) < begun + 10, "it is dialled at once again and again"
+        for end in (before, after):
+            assert end["address"] == late.address and end["state"] == "failed" and end["last_error"] == \
+                "Connection refused" and end["failures_total"] == before["failures_total"], end
+        late.start()
+        for other in clients:
+            other.close()
+        holdfast.until(lambda: all(end["state"] == "ok" for end in one.command("endpoints s")["endpoints"]),
+                       "all are good")
+    assert one.restarts() == 0
+
+
 @pytest.mark.plain
 def test_a_small_address_space_starts_with_fewer_clients(daemon, upstream):
     """As in a 32-bit program: the memory for as many clients as files can be open does not fit."""

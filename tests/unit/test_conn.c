@@ -30,13 +30,20 @@ static struct table table;
 static bool done, local;
 static char why[CONN_TEXT_SIZE];
 static const struct sockaddr_in *bound; /* where the next socket is bound to; NULL: nowhere */
+static int denied;                      /* the errno of the next socket but so many; 0: it is given */
+static unsigned given_before;
 
 /* Stands in for the C library's. */
 int
 socket(int domain, int type, int protocol)
 {
-	int fd = (int)syscall(SYS_socket, domain, type, protocol);
+	int fd;
 
+	if (denied != 0 && given_before-- == 0) {
+		errno = denied;
+		return -1;
+	}
+	fd = (int)syscall(SYS_socket, domain, type, protocol);
 	if (bound != NULL)
 		assert_int_equal(bind(fd, (const struct sockaddr *)bound, sizeof *bound), 0);
 	return fd;
@@ -427,7 +434,35 @@ host_names_have_no_socket(void **state)
 
 	(void)state;
 	expect_failure(&address, &settings, EINVAL);
-	assert_true(local);
+	assert_false(local);
+}
+
+/* Only files and memory would lack for any other endpoint as well. */
+static void
+what_this_host_lacks_for_any_dial_is_no_fault_of_the_endpoint(void **state)
+{
+	static const struct {
+		int error;
+		bool local;
+	} rows[] = {
+		{ EMFILE, true }, { ENFILE, true }, { ENOMEM, true }, { ENOBUFS, true },
+		{ EAFNOSUPPORT, false }, { EPROTONOSUPPORT, false }, { EACCES, false }, { EPERM, false },
+		{ EADDRNOTAVAIL, false },
+	};
+	struct conn_settings aside = settings;
+	struct address address = parse("127.0.0.1:1");
+
+	(void)state;
+	aside.probe = (struct probe_settings){ .kind = PROBE_HTTP, .path = "/" };
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		for (unsigned of_probe = 0; of_probe < 2; of_probe++) {
+			denied = rows[i].error;
+			given_before = of_probe;
+			expect_failure(&address, of_probe ? &aside : &settings, denied);
+			assert_int_equal(local, rows[i].local);
+		}
+	}
+	denied = 0;
 }
 
 /* What has come to a server, as a text. */
@@ -515,6 +550,7 @@ main(void)
 		cmocka_unit_test(a_connect_that_meets_itself_is_refused),
 		cmocka_unit_test(cancelled_dials_are_silent_and_leave_no_file),
 		cmocka_unit_test(host_names_have_no_socket),
+		cmocka_unit_test(what_this_host_lacks_for_any_dial_is_no_fault_of_the_endpoint),
 		cmocka_unit_test(a_probe_is_asked_aside_by_the_settings_in_force),
 		cmocka_unit_test(a_probe_says_what_came_before_the_end),
 	};

@@ -521,6 +521,40 @@ health_interval_dials_those_without_a_connection(void **state)
 }
 
 static void
+one_that_could_not_be_dialled_here_is_not_blamed_and_tried_later(void **state)
+{
+	struct endpoints_settings s = usual;
+
+	(void)state;
+	s.health_interval = 5 * CLOCK_SECOND;
+	list(&e, "abc", 1000);
+	dial(&e, &s, ENDPOINTS_CONNECTED, 'a', 1000, 1001);
+	dial(&e, &s, ENDPOINTS_FAILED, 'b', 1000, 1002);
+	assert_int_equal(dial(&e, &s, ENDPOINTS_PUT_OFF, 'c', 1003, 1004), 0); /* health.interval */
+	expect_deadline(&e, &s, 11004);
+	assert_int_equal(choose(&e, &s, "a"), 'c');
+	assert_int_equal(endpoint_of(&e, 'c')->failures_total, 0);
+	dial(&e, &s, ENDPOINTS_CONNECTED, 'c', 11004, 11005);
+	assert_int_equal(due(&e, &s, 11005), 'b');
+	dial(&e, &s, ENDPOINTS_PUT_OFF, 'b', 11005, 11006); /* failed before */
+	expect_deadline(&e, &s, 21006);
+	assert_int_equal(endpoint_of(&e, 'b')->failures_total, 1);
+	endpoints_resume(&e, 11007 * MS);
+	count_open(&e, 'a', 1);
+	count_open(&e, 'c', 1);
+	expect_deadline(&e, &s, 21006);
+	tell(&e, &s, ENDPOINTS_BEGAN, 'c', 11010, 11010);
+	tell(&e, &s, ENDPOINTS_LATE, 'c', 11260, 11010);
+	tell(&e, &s, ENDPOINTS_CANCELLED, 'c', 11270, 11010); /* a client's */
+	expect_deadline(&e, &s, 21006);
+	dial(&e, &s, ENDPOINTS_CONNECTED, 'b', 21006, 21007);
+	assert_int_equal(due(&e, &s, 21007), 'c');
+	dial(&e, &s, ENDPOINTS_PUT_OFF, 'c', 21007, 21008); /* late before */
+	expect_deadline(&e, &s, 31008);
+	assert_int_equal(due(&e, &s, 31008), 'c');
+}
+
+static void
 one_that_is_late_is_the_last_choice_of_the_good_ones_and_dialled_at_once(void **state)
 {
 	(void)state;
@@ -543,36 +577,6 @@ one_that_is_late_is_the_last_choice_of_the_good_ones_and_dialled_at_once(void **
 	assert_int_equal(choose(&e, &usual, ""), 'a');
 	tell(&e, &usual, ENDPOINTS_LATE, 'b', 1290, 1200); /* failed already */
 	assert_int_equal(endpoint_of(&e, 'b')->slow_until, 0);
-}
-
-static void
-one_that_answers_late_again_is_left_alone_for_retry_max(void **state)
-{
-	(void)state;
-	list(&e, "ab", 1000);
-	tell(&e, &usual, ENDPOINTS_BEGAN, 'a', 1000, 1000);
-	tell(&e, &usual, ENDPOINTS_LATE, 'a', 1250, 1000);
-	tell(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1300, 1000);
-	assert_int_equal(due(&e, &usual, 1300), 'a');
-	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1300, 1600);
-	expect_deadline(&e, &usual, 61600);
-	assert_int_equal(choose(&e, &usual, ""), 'b');
-	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 2000, 2010); /* a client's, b being tried */
-	assert_int_equal(choose(&e, &usual, ""), 'a');
-	expect_deadline(&e, &usual, NEVER);
-}
-
-static void
-a_late_one_that_fails_has_failed(void **state)
-{
-	(void)state;
-	list(&e, "ab", 1000);
-	tell(&e, &usual, ENDPOINTS_BEGAN, 'a', 1000, 1000);
-	tell(&e, &usual, ENDPOINTS_LATE, 'a', 1250, 1000);
-	assert_int_equal(tell(&e, &usual, ENDPOINTS_FAILED, 'a', 6000, 1000), ENDPOINTS_FELL);
-	expect_deadline(&e, &usual, 16000);
-	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 16000, 16001);
-	assert_int_equal(choose(&e, &usual, ""), 'a');
 }
 
 static void
@@ -669,10 +673,9 @@ main(void)
 		cmocka_unit_test_setup(p27_a_row_of_young_ends_grows_the_delay, setup),
 		cmocka_unit_test_setup(p31_an_idle_connection_to_a_failed_one_is_not_given_away, setup),
 		cmocka_unit_test_setup(health_interval_dials_those_without_a_connection, setup),
+		cmocka_unit_test_setup(one_that_could_not_be_dialled_here_is_not_blamed_and_tried_later, setup),
 		cmocka_unit_test_setup(one_that_is_late_is_the_last_choice_of_the_good_ones_and_dialled_at_once,
 		    setup),
-		cmocka_unit_test_setup(one_that_answers_late_again_is_left_alone_for_retry_max, setup),
-		cmocka_unit_test_setup(a_late_one_that_fails_has_failed, setup),
 		cmocka_unit_test_setup(after_a_renewal_nothing_is_listed_and_no_failure_is_known, setup),
 		cmocka_unit_test_setup(a_new_worker_counts_anew, setup),
 		cmocka_unit_test_setup(texts_are_cut, setup),

@@ -10,6 +10,8 @@
  * counts      connections and dials are as many as there are, after a death too
  * starved     a listed one that has failed is dialled or due within retry.max, and the deadline says so; when a dial
  *             in the background begins it is the only one to its endpoint
+ * put off     one that this host has no file for changes nothing of its endpoint; in the background none follows it
+ *             within retry.delay, and then one does
  * numbers     who is listed or used keeps its number; no two have the same
  * judged      a connection is kept where it is listed, or nothing else is in good health
  * well        left alone with dials that succeed, all that are listed are in good health and nothing is due
@@ -56,6 +58,7 @@ struct conn {
 
 struct model {
 	int64_t now;
+	int64_t put_off_until;
 	struct race race;
 	struct dial dial[DIALS];
 	struct conn conn[CONNS];
@@ -64,18 +67,19 @@ struct model {
 	struct endpoints e;       /* only the first LETTERS are copied */
 };
 
-enum happening { LIST, CLIENT, STAGGER, FAILS, CONNECTS, CLOSES, ENDS, LOOK, SECOND, DEATH, RENEW };
+enum happening { LIST, CLIENT, STAGGER, FAILS, LACKS, CONNECTS, CLOSES, ENDS, LOOK, SECOND, DEATH, RENEW };
 
 struct choice {
 	enum happening what;
 	const char *letters; /* LIST; else the one letter */
-	bool raced;          /* FAILS, CONNECTS: a race's dial */
+	bool raced;          /* FAILS, LACKS, CONNECTS: a race's dial */
 };
 
 static const struct choice choices[] = {
 	{ LIST, "a" }, { LIST, "ba" }, { LIST, "bc" }, { LIST, "abc" }, { CLIENT }, { STAGGER },
 	{ FAILS, "a", true }, { FAILS, "b", true }, { FAILS, "c", true },
 	{ CONNECTS, "a", true }, { CONNECTS, "b", true }, { CONNECTS, "c", true },
+	{ LACKS, "a", true }, { LACKS, "b", true }, { LACKS, "a" }, { LACKS, "b" },
 	{ FAILS, "a" }, { FAILS, "b" }, { FAILS, "c" }, { CONNECTS, "a" }, { CONNECTS, "b" }, { CONNECTS, "c" },
 	{ CLOSES, "a" }, { CLOSES, "b" }, { ENDS, "a" }, { ENDS, "b" }, { ENDS, "c" },
 	{ LOOK }, { SECOND }, { DEATH }, { RENEW },
@@ -89,8 +93,8 @@ static unsigned path_length;
 static void
 fail_with(const char *what, const char *condition)
 {
-	static const char *const names[] = { "LIST", "CLIENT", "STAGGER", "FAILS", "CONNECTS", "CLOSES", "ENDS",
-		"LOOK", "SECOND", "DEATH", "RENEW" };
+	static const char *const names[] = { "LIST", "CLIENT", "STAGGER", "FAILS", "LACKS", "CONNECTS", "CLOSES",
+		"ENDS", "LOOK", "SECOND", "DEATH", "RENEW" };
 	char text[512] = "";
 	size_t length = 0;
 
@@ -238,7 +242,7 @@ obey(struct model *m, enum race_event event, uint16_t number)
 	CHECK("race", (m->race.state == RACE_WON) == (event == RACE_CONNECTED));
 	CHECK("race", (m->race.state == RACE_LOST) == ((todo & RACE_DO_FAIL) != 0));
 	CHECK("race", m->race.state == RACE_RUNS || m->race.deadline == CLOCK_NEVER);
-	if (m->race.state == RACE_RUNS && settings.stagger > 0 && m->race.deadline == CLOCK_NEVER)
+	if (m->race.state == RACE_RUNS && !m->race.stopped && settings.stagger > 0 && m->race.deadline == CLOCK_NEVER)
 		CHECK("race", race_choose(&m->e, &settings, m->race.tried, DELAY_EXACT) == 0);
 }
 
@@ -278,6 +282,22 @@ end_dial(struct model *m, struct dial *d, bool well)
 	}
 	if (ended.raced)
 		obey(m, well ? RACE_CONNECTED : RACE_FAILED, ended.number);
+}
+
+/* There is no file for it. */
+static void
+lack(struct model *m, struct dial *d)
+{
+	struct dial ended = *d;
+
+	d->used = false;
+	inform(m, ended.raced ? ENDPOINTS_CANCELLED : ENDPOINTS_PUT_OFF, ended.number, ended.began);
+	if (ended.raced) {
+		obey(m, RACE_STOP, 0);
+		obey(m, RACE_FAILED, ended.number);
+	} else if (endpoints_find(&m->e, ended.number) != NULL) {
+		m->put_off_until = m->now + settings.delay;
+	}
 }
 
 static void
@@ -325,6 +345,12 @@ look_up(struct model *m, const char *letters)
 }
 
 static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t
 due_deadline(const struct model *m)
 {
 	uint16_t number;
@@ -343,6 +369,7 @@ look(struct model *m)
 		m->now = deadline;
 	while (endpoints_due(&m->e, &settings, &number) <= m->now) {
 		CHECK("starved", endpoints_find(&m->e, number)->dialling == 0);
+		CHECK("put off", m->now >= m->put_off_until);
 		begin_dial(m, number, false);
 	}
 }
@@ -376,7 +403,7 @@ possible(struct model *m, const struct choice *c)
 		return m->race.state != RACE_RUNS;
 	case STAGGER:
 		return m->race.state == RACE_RUNS && m->race.deadline != CLOCK_NEVER;
-	case FAILS:
+	case FAILS: case LACKS:
 		return find_dial(m, *c->letters, c->raced) != NULL;
 	case CONNECTS:
 		return find_dial(m, *c->letters, c->raced) != NULL && conns(m) < CONNS;
@@ -410,6 +437,9 @@ happen(struct model *m, const struct choice *c)
 		break;
 	case FAILS: case CONNECTS:
 		end_dial(m, find_dial(m, *c->letters, c->raced), c->what == CONNECTS);
+		break;
+	case LACKS:
+		lack(m, find_dial(m, *c->letters, c->raced));
 		break;
 	case CLOSES: case ENDS:
 		end_conn(m, find_conn(m, *c->letters), c->what == ENDS);
@@ -450,7 +480,7 @@ check_endpoint(struct model *m, char letter)
 	CHECK("late", view->failed || (endpoint->slow_until != 0) == view->late);
 	if (view->listed && view->failed && dialling == 0) {
 		CHECK("starved", endpoint->failed_until <= view->failed_at + settings.max);
-		CHECK("starved", due_deadline(m) <= endpoint->failed_until);
+		CHECK("starved", due_deadline(m) <= later(endpoint->failed_until, m->put_off_until));
 	}
 }
 
@@ -480,7 +510,8 @@ check(struct model *m)
 		    settings.on_withdrawn == ENDPOINTS_ON_KEEP ||
 		    (settings.on_withdrawn == ENDPOINTS_ON_DRAIN && !any_proven(m))));
 		CHECK("starved", verdict != ENDPOINTS_KEEP || !view->withdrawn || !elsewhere ||
-		    settings.on_withdrawn == ENDPOINTS_ON_KEEP || is_dialled(m) || due_deadline(m) <= m->now);
+		    settings.on_withdrawn == ENDPOINTS_ON_KEEP || is_dialled(m) ||
+		    due_deadline(m) <= later(m->now, m->put_off_until));
 		verdict = endpoints_judge(&m->e, &settings, m->conn[i].number, true, m->now);
 		CHECK("judged", (verdict == ENDPOINTS_KEEP) == (view->listed && (!view->failed || !elsewhere)));
 	}
@@ -570,6 +601,7 @@ model_key(const struct model *m)
 		if (m->conn[i].used)
 			key = add(add(key, m->conn[i].letter), relative(m, m->conn[i].since));
 	key = add(add(add(key, m->race.state), (int64_t)m->raced), relative(m, m->race.deadline));
+	key = add(add(key, m->race.stopped), relative(m, m->put_off_until));
 	return key == 0 ? 1 : key;
 }
 

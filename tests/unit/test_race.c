@@ -1,4 +1,4 @@
-/* test_race.c - one client's dials beside each other: P23, RFC 8305.
+/* test_race.c - one client's dials beside each other: P23, RFC 8305; and what becomes of an endpoint that was late.
  *
  * A row is { milliseconds, event, endpoint -> to do, which one is dialled, deadline }.
  */
@@ -198,6 +198,36 @@ the_only_one_is_never_late(void **state)
 	expect_deadline(&e, &usual, NEVER);
 }
 
+static void
+one_that_answers_late_again_is_left_alone_for_retry_max(void **state)
+{
+	(void)state;
+	list(&e, "ab", 1000);
+	tell(&e, &usual, ENDPOINTS_BEGAN, 'a', 1000, 1000);
+	tell(&e, &usual, ENDPOINTS_LATE, 'a', 1250, 1000);
+	tell(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1300, 1000);
+	assert_int_equal(due(&e, &usual, 1300), 'a');
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 1300, 1600);
+	expect_deadline(&e, &usual, 61600);
+	assert_int_equal(choose(&e, &usual, ""), 'b');
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 2000, 2010); /* a client's, b being tried */
+	assert_int_equal(choose(&e, &usual, ""), 'a');
+	expect_deadline(&e, &usual, NEVER);
+}
+
+static void
+a_late_one_that_fails_has_failed(void **state)
+{
+	(void)state;
+	list(&e, "ab", 1000);
+	tell(&e, &usual, ENDPOINTS_BEGAN, 'a', 1000, 1000);
+	tell(&e, &usual, ENDPOINTS_LATE, 'a', 1250, 1000);
+	assert_int_equal(tell(&e, &usual, ENDPOINTS_FAILED, 'a', 6000, 1000), ENDPOINTS_FELL);
+	expect_deadline(&e, &usual, 16000);
+	dial(&e, &usual, ENDPOINTS_CONNECTED, 'a', 16000, 16001);
+	assert_int_equal(choose(&e, &usual, ""), 'a');
+}
+
 int
 main(void)
 {
@@ -214,6 +244,8 @@ main(void)
 		cmocka_unit_test_setup(a_client_that_comes_meanwhile_does_not_wait_either, setup),
 		cmocka_unit_test_setup(one_that_is_listed_meanwhile_is_dialled_beside_what_hangs, setup),
 		cmocka_unit_test_setup(the_only_one_is_never_late, setup),
+		cmocka_unit_test_setup(one_that_answers_late_again_is_left_alone_for_retry_max, setup),
+		cmocka_unit_test_setup(a_late_one_that_fails_has_failed, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
