@@ -81,7 +81,7 @@ endpoints_add(json_t *list, const struct table *table, const struct service *ser
 			(*left_out)++;
 		else
 			json_array_append_new(list, endpoints_one(service_name(service), e, &e->list[i],
-			    table_conns_open(table, index, i)));
+			    table_conns_open(table, index, e->list[i].number)));
 	}
 }
 

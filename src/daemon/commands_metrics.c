@@ -69,7 +69,7 @@ metrics_take_endpoints(struct metrics_service *metrics, const struct table *tabl
 		endpoint_address(endpoint, &address);
 		address_format(&address, taken->address);
 		taken->up = endpoints_state(e, endpoint) == ENDPOINT_OK;
-		taken->connections = table_conns_open(table, index, i);
+		taken->connections = table_conns_open(table, index, endpoint->number);
 		taken->connects = endpoint->connects;
 		taken->failures = endpoint->failures_total;
 		metrics->endpoint_count++;

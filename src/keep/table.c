@@ -14,7 +14,8 @@
 
 #define TABLE_PAGE         4096u
 #define TABLE_LEAST        64u       /* files */
-#define TABLE_OPEN_SIZE    (TABLE_SERVICES * TABLE_ENDPOINTS * sizeof(uint32_t))
+#define TABLE_OPEN         (TABLE_ENDPOINTS + 1)
+#define TABLE_OPEN_SIZE    (TABLE_SERVICES * TABLE_OPEN * sizeof(struct table_open))
 #define TABLE_FILE_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
 
 /* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
@@ -238,14 +239,58 @@ table_derive_clients(struct table *table)
 		}
 }
 
+static struct table_open *
+table_open_of(const struct table *table, uint16_t service, uint16_t endpoint)
+{
+	struct table_open *all = &table->conns_open[service * TABLE_OPEN], *one = &all[endpoint % TABLE_ENDPOINTS];
+
+	return endpoint != 0 && one->number == endpoint ? one : &all[TABLE_ENDPOINTS];
+}
+
 static void
 table_count_open(struct table *table, uint32_t conn, int change)
 {
 	const struct table_conn *record = &table->conns[conn];
 
-	if (table->conns_open == NULL) /* before table_derive() */
+	if (table->conns_open != NULL) /* else before table_derive() */
+		table_open_of(table, record->service, record->endpoint)->count += (uint32_t)change;
+}
+
+void
+table_name_endpoints(struct table *table, uint16_t service, const uint16_t numbers[TABLE_ENDPOINTS], int64_t now)
+{
+	struct table_open *all = &table->conns_open[service * TABLE_OPEN];
+	uint32_t open = all[TABLE_ENDPOINTS].count;
+	bool same = true;
+
+	for (size_t i = 0; i < TABLE_ENDPOINTS; i++) {
+		same = same && numbers[i] == all[i].number;
+		open += all[i].count;
+	}
+	if (same)
 		return;
-	table->conns_open[record->service * TABLE_ENDPOINTS + record->endpoint % TABLE_ENDPOINTS] += (uint32_t)change;
+	for (size_t i = 0; i < TABLE_OPEN; i++)
+		all[i] = (struct table_open){ .number = i < TABLE_ENDPOINTS ? numbers[i] : 0 };
+	for (uint32_t i = 1; i < table->header->conn_high && open > 0; i++) {
+		struct table_conn *conn = &table->conns[i];
+
+		if (table_conn_state(table, i) != TABLE_READY || conn->service != service)
+			continue;
+		open--;
+		table_count_open(table, i, 1);
+		if (table_open_of(table, service, conn->endpoint)->number == 0 && conn->left_at == 0)
+			conn->left_at = now;
+	}
+}
+
+/* Until a dead worker's endpoints are named: one with connections most likely has its place still. */
+static void
+table_guess_endpoint(const struct table *table, const struct table_conn *conn)
+{
+	struct table_open *one = &table->conns_open[conn->service * TABLE_OPEN + conn->endpoint % TABLE_ENDPOINTS];
+
+	if (one->number == 0)
+		one->number = conn->endpoint;
 }
 
 static void
@@ -257,8 +302,10 @@ table_derive_conns(struct table *table)
 	if (table->conns_open == MAP_FAILED)
 		abort(); /* as mem_new() */
 	for (uint32_t i = table->header->conn_high - 1; i > 0; i--) {
-		if (table_conn_state(table, i) == TABLE_READY)
+		if (table_conn_state(table, i) == TABLE_READY) {
+			table_guess_endpoint(table, &table->conns[i]);
 			table_count_open(table, i, 1);
+		}
 		if (table_conn_state(table, i) != TABLE_FREE)
 			continue;
 		table->conns[i].fd = (int32_t)table->free_conn;
@@ -361,9 +408,9 @@ table_conn_set(struct table *table, uint32_t conn, enum table_state state)
 }
 
 uint32_t
-table_conns_open(const struct table *table, uint16_t service, uint32_t endpoint)
+table_conns_open(const struct table *table, uint16_t service, uint16_t endpoint)
 {
-	return table->conns_open[service * TABLE_ENDPOINTS + endpoint];
+	return table_open_of(table, service, endpoint)->count;
 }
 
 void

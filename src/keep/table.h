@@ -141,6 +141,7 @@ struct table_conn {
 	uint16_t flags;              /* TABLE_CONN_* */
 	uint16_t endpoint;           /* its number (upstream/endpoints.h); 0 unknown */
 	int64_t since;               /* monotonic microseconds of when it was ready */
+	int64_t left_at;             /* likewise, when its endpoint had lost its place to another; 0 never */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next;
 #endif
@@ -424,6 +425,12 @@ struct table_class {
 	unsigned char *bytes;  /* borrowed */
 };
 
+/* How many connections are READY to one of a service's endpoints; behind those, to others. */
+struct table_open {
+	uint32_t count;
+	uint16_t number; /* the endpoint's; 0 none */
+};
+
 /* A process's view of the memory.  All pointers are into its one mapping, owned, which goes with table_free(). */
 struct table {
 	struct table_header *header;
@@ -435,7 +442,7 @@ struct table {
 	uint16_t *pages;       /* owned: how many pages of each buffer are known to be there, from its begin on */
 	char *config;          /* two places of TABLE_CONFIG_MAX */
 	uint32_t free_client, free_conn; /* first of each list, linked by fd; derived */
-	uint32_t *conns_open;  /* owned: connections that are READY, of each service's endpoints by place; derived */
+	struct table_open *conns_open; /* owned: table_conns_open() counts, of each service; derived */
 	uint64_t free_pipes;   /* open and no client's, a bit each from pipe 1 on; derived */
 	uint64_t idle_pipes;   /* those of them that were free all the time since the last pipes_trim() */
 	bool no_pipes;         /* no more could be made, until then */
@@ -531,9 +538,14 @@ void table_conn_set(struct table *table, uint32_t conn, enum table_state state);
 void table_conn_free(struct table *table, uint32_t conn);
 enum table_state table_conn_state(const struct table *table, uint32_t conn);
 
-/* How many connections of the service are open, idle ones too, to the endpoints whose number modulo TABLE_ENDPOINTS
- * is this. */
-uint32_t table_conns_open(const struct table *table, uint16_t service, uint32_t endpoint);
+/* How many connections of the service are open, idle ones too, to the endpoint of this number; or, if none of those
+ * named has it, to all whose endpoint is not named. */
+uint32_t table_conns_open(const struct table *table, uint16_t service, uint16_t endpoint);
+
+/* The service's endpoints have these numbers now, each at the place that is its number modulo TABLE_ENDPOINTS, where
+ * 0 is none.  What is connected to others is left behind; now (microseconds, monotonic) is when, if it was not. */
+void table_name_endpoints(struct table *table, uint16_t service, const uint16_t numbers[TABLE_ENDPOINTS],
+    int64_t now);
 
 /* Whether it is READY and the one that the clients of its service share; makes it that one. */
 bool table_conn_is_shared(const struct table *table, uint32_t conn);

@@ -186,7 +186,7 @@ enum endpoints_verdict {
 
 /* An idle connection serves nobody, and the next client must not get where no dial of its would go: it is dropped as
  * soon as a look-up has not listed its endpoint, or that has failed while another is in good health (P31).
- * withdrawn_timeout cannot run for a stale number. */
+ * For a stale number withdrawn_timeout is the caller's to run. */
 enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
     bool idle, int64_t now);
 

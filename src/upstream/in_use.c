@@ -4,6 +4,8 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 
+#define LOOK_AGAIN CLOCK_SECOND /* at the earliest */
+
 struct in_use {
 	struct in_use_parts parts;
 	const struct upstream_settings *settings; /* borrowed */
@@ -14,6 +16,7 @@ struct in_use {
 	bool let_go;
 	bool lost;                                /* it has ended, and the machine was not told yet */
 	uint32_t left[ENDPOINTS_MAX];             /* P33: connections to each that end, but are still open */
+	int64_t look_at;                          /* not before, at those to endpoints that lost their places */
 };
 
 static struct table_conn *
@@ -115,11 +118,29 @@ in_use_withdraw(struct in_use *in_use)
 	machine_push_event(in_use->parts.machine, PCONN_RECONNECT);
 }
 
+/* When withdrawn_timeout is over for one whose endpoint lost its place, of which nothing else is known. */
+static int64_t
+in_use_left_until(const struct in_use *in_use, const struct table_conn *conn)
+{
+	const struct endpoints_settings *settings = in_use->parts.endpoints;
+
+	return settings->withdrawn_timeout == 0 || conn->left_at == 0 ? CLOCK_NEVER :
+	    conn->left_at + settings->withdrawn_timeout;
+}
+
+static enum endpoints_verdict
+in_use_judge(const struct in_use *in_use, const struct table_conn *conn, int64_t now)
+{
+	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, in_use->parts.endpoints,
+	    conn->endpoint, false, now);
+
+	return verdict == ENDPOINTS_MOVE && now >= in_use_left_until(in_use, conn) ? ENDPOINTS_DROP : verdict;
+}
+
 static void
 in_use_judge_lent(struct in_use *in_use, int64_t now)
 {
-	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, in_use->parts.endpoints,
-	    in_use_conn(in_use)->endpoint, false, now);
+	enum endpoints_verdict verdict = in_use_judge(in_use, in_use_conn(in_use), now);
 	bool moves = verdict == ENDPOINTS_MOVE;
 
 	if (!machine_is_to_stay(in_use->parts.machine))
@@ -130,6 +151,52 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 		in_use->moving = moves;
 		in_use->let_go = false;
 	}
+}
+
+/* Clients' connections to endpoints that lost their places.  When it is time to look again: what is left behind
+ * meanwhile has its whole withdrawn_timeout before it. */
+static int64_t
+in_use_cut_left(const struct in_use *in_use, int64_t now)
+{
+	const struct in_use_parts *parts = &in_use->parts;
+	const struct table *table = parts->table;
+	unsigned char told[(UINT16_MAX + 1) / 8] = { 0 };
+	int64_t next = now + parts->endpoints->withdrawn_timeout;
+
+	for (uint32_t i = 1; i < table->header->conn_high; i++) {
+		const struct table_conn *conn = &table->conns[i];
+		unsigned char *byte = &told[conn->endpoint / 8], bit = (unsigned char)(1u << (conn->endpoint % 8));
+
+		if (table_conn_state(table, i) != TABLE_READY || conn->service != parts->service ||
+		    (*byte & bit) != 0 || endpoints_find(&in_use->record->endpoints, conn->endpoint) != NULL)
+			continue;
+		if (in_use_judge(in_use, conn, now) == ENDPOINTS_DROP) {
+			*byte |= bit;
+			parts->lost(parts->arg, conn->endpoint);
+		} else if (in_use_left_until(in_use, conn) < next) {
+			next = in_use_left_until(in_use, conn);
+		}
+	}
+	return next < now + LOOK_AGAIN ? now + LOOK_AGAIN : next;
+}
+
+/* Looks at them, but seldom, for that is a scan, and they are few.  When to be called again. */
+static int64_t
+in_use_judge_left(struct in_use *in_use, int64_t now)
+{
+	const struct in_use_parts *parts = &in_use->parts;
+	const struct endpoints_settings *settings = parts->endpoints;
+
+	if (table_conns_open(parts->table, parts->service, 0) == 0 || settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
+	    (settings->on_withdrawn == ENDPOINTS_ON_DRAIN && settings->withdrawn_timeout == 0)) {
+		in_use->look_at = 0;
+		return CLOCK_NEVER;
+	}
+	if (in_use->settings->shared)
+		return in_use->lent == 0 ? CLOCK_NEVER : in_use_left_until(in_use, in_use_conn(in_use));
+	if (now >= in_use->look_at)
+		in_use->look_at = in_use_cut_left(in_use, now);
+	return in_use->look_at;
 }
 
 /* Clients' connections; and whether what was told as connected is withdrawn, and another is to be had. */
@@ -175,13 +242,15 @@ in_use_note_dropped(struct in_use *in_use)
 void
 in_use_tend(struct in_use *in_use)
 {
-	int64_t now = clock_now(), next = CLOCK_NEVER, timeout;
+	int64_t now = clock_now(), next = CLOCK_NEVER, timeout, left;
 	unsigned before = in_use_ready(in_use);
 
 	if (machine_is_to_stay(in_use->parts.machine) || machine_is_idle_down(in_use->parts.machine))
 		next = pool_tend(in_use->parts.pool, now);
 	timeout = endpoints_timeout(&in_use->record->endpoints, in_use->parts.endpoints, now);
-	machine_look_at(in_use->parts.machine, timeout < next ? timeout : next);
+	left = in_use_judge_left(in_use, now);
+	next = timeout < next ? timeout : next;
+	machine_look_at(in_use->parts.machine, left > now && left < next ? left : next);
 	if (in_use->lent != 0)
 		in_use_judge_lent(in_use, now);
 	else if (!in_use->settings->shared)
@@ -293,4 +362,5 @@ void
 in_use_set(struct in_use *in_use, const struct upstream_settings *settings)
 {
 	in_use->settings = settings;
+	in_use->look_at = 0;
 }

@@ -62,8 +62,14 @@ pool_next(const struct pool *pool, struct conn *conn, enum table_role role)
 static void
 pool_count_open(struct pool *pool)
 {
-	for (uint32_t i = 0; i < pool->endpoints->high; i++)
-		pool->endpoints->list[i].open = table_conns_open(pool->table, pool->maker.service, i);
+	struct endpoints *e = pool->endpoints;
+	uint16_t service = pool->maker.service, numbers[ENDPOINTS_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < e->high; i++)
+		numbers[i] = e->list[i].number;
+	table_name_endpoints(pool->table, service, numbers, clock_now());
+	for (uint32_t i = 0; i < e->high; i++)
+		e->list[i].open = numbers[i] == 0 ? 0 : table_conns_open(pool->table, service, numbers[i]);
 }
 
 static void

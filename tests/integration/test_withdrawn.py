@@ -1,4 +1,5 @@
 """A service has moved, and its old endpoint lives: new clients follow it, the attached do as on_withdrawn says."""
+import signal
 import threading
 
 import pytest
@@ -63,6 +64,26 @@ def test_shared_mode(daemon, folder, two, how):
     source.say(two[0].address)
     one.wait_status("s", state="connected", address=two[0].address)
     assert server_of(one) == b"a"
+
+
+@pytest.mark.parametrize("more", ['on_withdrawn = "drop";', "withdrawn_timeout = 1;"], ids=["drop", "drain"])
+@pytest.mark.parametrize("killed", [False, True], ids=["lives", "killed"])
+def test_who_has_lost_its_place_to_another_is_withdrawn_too(daemon, folder, two, more, killed):
+    """Sixty-four endpoints, all a service has room for, are replaced by sixty-four others."""
+    port = holdfast.free_port()
+    others = [f"127.0.9.{i}:{port}" for i in range(1, 127)]
+    source = Source(folder, two[0].address, *others[:63])
+    one = daemon(source.service("refresh = 0.5;", f'warm = 0; pick = "ordered"; {more}'))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        source.say(two[1].address, *others[63:])
+        told(one, f"look-up: {two[1].address}")
+        shown = {each["address"]: each["connections"] for each in one.command("endpoints s")["endpoints"]}
+        assert two[0].address not in shown and sum(shown.values()) == 0, shown
+        if killed:
+            one.kill_worker(signal.SIGKILL)
+        assert client.read_all() == b""
+    assert server_of(one) == b"b"
 
 
 def test_with_nothing_else_to_go_to_all_stays(daemon, folder, two):

@@ -15,7 +15,7 @@
 
 static struct table_header header;
 static struct table_service records[2];
-static uint32_t conns_open[2 * TABLE_ENDPOINTS];
+static struct table_open conns_open[2 * (TABLE_ENDPOINTS + 1)];
 static struct table table = { .header = &header, .services = records, .conns_open = conns_open };
 static waiting_done *reload_done;
 static void *reload_arg;
@@ -318,11 +318,13 @@ endpoints_tells_first_what_is_not_well(void **state)
 	static const char *const addresses[] = { "10.0.0.3:1", "10.0.0.2:1", "10.0.0.1:1" };
 	int64_t now = clock_now();
 	json_t *answer, *list, *one;
+	uint16_t number;
 
 	(void)state;
 	memset(records, 0, sizeof records);
 	endpoints_setup(&record_of(&table, 1)->endpoints, now);
-	conns_open[TABLE_ENDPOINTS + 1] = 3;
+	number = record_of(&table, 1)->endpoints.list[1].number;
+	conns_open[TABLE_ENDPOINTS + 1 + 1] = (struct table_open){ 3, number };
 	answer = ask("endpoints two");
 	list = json_object_get(answer, "endpoints");
 	assert_int_equal(json_array_size(list), 3);

@@ -24,7 +24,7 @@ u4_layout_6(void **state)
 	assert_int_equal(sizeof(struct table_shape), 64);
 	assert_int_equal(sizeof(struct table_header), 28360);
 	assert_int_equal(sizeof(struct table_client), 64);
-	assert_int_equal(sizeof(struct table_conn), 24);
+	assert_int_equal(sizeof(struct table_conn), 32);
 	assert_int_equal(sizeof(struct table_buffer), 8);
 	assert_int_equal(sizeof(struct table_service), 83072);
 	assert_int_equal(offsetof(struct table_service, shared), 912);

@@ -141,6 +141,50 @@ a_connection_is_in_use_while_a_client_names_it(void **state)
 }
 
 static void
+connections_are_counted_by_endpoint_and_those_that_are_left_behind_apart(void **state)
+{
+	uint16_t numbers[TABLE_ENDPOINTS] = { [1] = TABLE_ENDPOINTS + 1, [2] = TABLE_ENDPOINTS + 2 };
+	uint32_t left[2], stays;
+
+	(void)state;
+	table_derive(&table);
+	for (size_t i = 0; i < 2; i++) {
+		left[i] = side_conn(&table, TABLE_DIALLING, -1);
+		table.conns[left[i]].endpoint = numbers[1];
+	}
+	stays = side_conn(&table, TABLE_DIALLING, -1);
+	table.conns[stays].endpoint = numbers[2];
+	table_name_endpoints(&table, 0, numbers, 10);
+	table_conn_set(&table, left[0], TABLE_READY);
+	table_conn_set(&table, left[1], TABLE_READY);
+	table_conn_set(&table, stays, TABLE_READY);
+	assert_int_equal(table_conns_open(&table, 0, numbers[1]), 2);
+	assert_int_equal(table_conns_open(&table, 0, 0), 0);
+
+	numbers[1] += TABLE_ENDPOINTS; /* another has its place */
+	table_name_endpoints(&table, 0, numbers, 20);
+	table_name_endpoints(&table, 0, numbers, 30);
+	assert_int_equal(table_conns_open(&table, 0, numbers[1]), 0);
+	assert_int_equal(table_conns_open(&table, 0, numbers[2]), 1);
+	assert_int_equal(table_conns_open(&table, 0, 0), 2);
+	assert_int_equal(table.conns[left[0]].left_at, 20);
+	assert_int_equal(table.conns[stays].left_at, 0);
+	table_conn_free(&table, left[1]);
+	assert_int_equal(table_conns_open(&table, 0, 0), 1);
+
+	table_derive(&table); /* a new worker, whom nobody has named them yet */
+	assert_int_equal(table_conns_open(&table, 0, numbers[2]), 1);
+	table_name_endpoints(&table, 0, numbers, 40);
+	assert_int_equal(table_conns_open(&table, 0, numbers[1]), 0);
+	assert_int_equal(table_conns_open(&table, 0, 0), 1);
+	assert_int_equal(table.conns[left[0]].left_at, 20);
+	table_conn_free(&table, left[0]);
+	table_conn_free(&table, stays);
+	assert_int_equal(table_conns_open(&table, 0, 0), 0);
+	assert_int_equal(table_conns_open(&table, 0, numbers[2]), 0);
+}
+
+static void
 a_connection_that_is_shared_says_whether_it_stood_by(void **state)
 {
 	uint32_t next = side_conn(&table, TABLE_READY, -1), standby = side_conn(&table, TABLE_READY, -1);
@@ -356,6 +400,7 @@ main(void)
 		TEST(all_records_can_be_used_and_not_one_more),
 		TEST(connections_are_claimed_and_freed_as_clients_are),
 		TEST(a_connection_is_in_use_while_a_client_names_it),
+		TEST(connections_are_counted_by_endpoint_and_those_that_are_left_behind_apart),
 		TEST(a_connection_that_is_shared_says_whether_it_stood_by),
 		TEST(what_was_claimed_and_not_committed_is_derived_as_free),
 		TEST(service_records_beyond_the_used_get_no_memory),
