@@ -141,6 +141,7 @@ listing_on_refreshed(void *arg, const struct lookup_result *result)
 	if (wrong != NULL) {
 		listing->record->counters.lookup_failures++;
 		listing_tell_refresh(listing, wrong);
+		listing->callbacks->listed(listing->arg, LISTING_REFRESH, wrong, false);
 		return;
 	}
 	listing->failing = false;

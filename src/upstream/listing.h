@@ -13,7 +13,7 @@ enum listing_asker { LISTING_ATTEMPT, LISTING_STANDBY, LISTING_REFRESH };
 
 struct listing_callbacks {
 	/* A look-up has ended: the table has what it gave, which source it was included; or error is why it gave
-	 * nothing, and aborts whether it wants all attempts ended (P21).  Of a refresh (P32) only the good ones. */
+	 * nothing, and aborts whether it wants all attempts ended (P21). */
 	void (*listed)(void *arg, enum listing_asker asker, const char *error, bool aborts);
 	/* The list has changed, or is going to: what did not succeed may do so now (P24). */
 	void (*changed)(void *arg);

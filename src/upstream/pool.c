@@ -560,6 +560,18 @@ pool_idle(const struct pool *pool, enum table_role role)
 }
 
 unsigned
+pool_in_use(struct pool *pool)
+{
+	unsigned open;
+
+	pool_count_open(pool);
+	open = table_conns_open(pool->table, pool->maker.service, 0);
+	for (uint32_t i = 0; i < pool->endpoints->high; i++)
+		open += pool->endpoints->list[i].open;
+	return open - pool->idle[TABLE_ROLE_NEXT] - pool->idle[TABLE_ROLE_STANDBY];
+}
+
+unsigned
 pool_dialling(const struct pool *pool)
 {
 	return pool->dialling[TABLE_ROLE_NEXT];

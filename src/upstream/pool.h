@@ -101,6 +101,9 @@ int64_t pool_tend(struct pool *pool, int64_t now);
  * look-up is left); no other callback. */
 void pool_drop(struct pool *pool, enum table_role role);
 
+/* How many clients have, counted anew, as endpoints are told. */
+unsigned pool_in_use(struct pool *pool);
+
 /* How many are idle; how many dials for clients, an attempt counting as one, are under way. */
 unsigned pool_idle(const struct pool *pool, enum table_role role);
 unsigned pool_dialling(const struct pool *pool);

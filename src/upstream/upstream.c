@@ -233,6 +233,15 @@ upstream_begin(struct upstream *upstream)
 	machine_began(upstream->machine);
 }
 
+/* P32, P33: while connected, and as long as clients have connections that may be withdrawn. */
+static void
+upstream_refresh(struct upstream *upstream)
+{
+	bool in_use = pool_in_use(upstream->pool) > 0 && !table_is_paused(upstream->table, upstream->service);
+
+	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine));
+}
+
 /* Tells the machine all that was pushed, and does what it says. */
 static void
 upstream_on_turn(void *arg)
@@ -248,7 +257,7 @@ upstream_on_turn(void *arg)
 		upstream_end_unused(upstream);
 	}
 	machine_rest(upstream->machine);
-	lookup_refresh(listing_lookup(upstream->listing), machine_is_to_stay(upstream->machine));
+	upstream_refresh(upstream);
 	upstream_log_note_state(upstream->log, in_use_lent(upstream->in_use) != 0, upstream_refuses(upstream));
 	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
@@ -271,6 +280,8 @@ upstream_on_listed(void *arg, enum listing_asker asker, const char *error, bool 
 	upstream->endpoints = upstream_settings_endpoints(upstream->settings, upstream->record->random);
 	if (asker == LISTING_STANDBY)
 		pool_tell_standby(upstream->pool, error != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
+	if (asker == LISTING_REFRESH)
+		machine_look(upstream->machine); /* that of clients' connections none may be left */
 	if (asker != LISTING_ATTEMPT)
 		return;
 	if (error != NULL)

@@ -146,6 +146,55 @@ def test_nothing_is_looked_up_while_paused(daemon, folder, upstream):
     holdfast.until(lambda: len(source.runs()) >= count + 3, "runs")
 
 
+@pytest.mark.parametrize("order", ["close s", "drain s", "fail s 20"])
+def test_the_look_ups_go_on_while_clients_have_connections(daemon, folder, two, order):
+    """And no longer, once the service is not connected any more."""
+    a, b = two
+    source = Source(folder, a.address)
+    one = daemon(source.service("refresh = 0.3;", 'warm = 0; on_withdrawn = "drop";'))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        one.command(order)
+        source.say(b.address)
+        assert client.at_end()
+    time.sleep(1)
+    count = len(source.runs())
+    time.sleep(1)
+    assert len(source.runs()) == count
+
+
+def test_an_idle_service_withdraws_the_second_endpoint_too(daemon, folder, two):
+    """The first one is what it was told to be connected to: then nothing is, until another client comes."""
+    servers = {name: server.address for name, server in zip((b"a", b"b"), two)}
+    source = Source(folder, *servers.values())
+    one = daemon(source.service("refresh = 0.3;", 'warm = 0; pick = "rotate"; on_withdrawn = "drop";'))
+    with one.client("s") as first, one.client("s") as second:
+        names = [client.ask("x").split()[0] for client in (first, second)]
+        assert set(names) == set(servers)
+        nowhere = f"127.0.0.9:{holdfast.free_port()}"
+        source.say(servers[names[1]], nowhere)
+        assert first.at_end()
+        assert one.status("s")["state"] == "idle"
+        assert second.ask("y") == names[1] + b" y\n"
+        source.say(nowhere)
+        assert second.at_end()
+
+
+def test_what_is_listed_again_is_not_withdrawn_any_more(daemon, folder, two):
+    a, b = two
+    source = Source(folder, a.address)
+    one = daemon(source.service("refresh = 0.3;", "warm = 0; withdrawn_timeout = 3;"))
+    with one.client("s") as client:
+        assert client.ask("x") == b"a x\n"
+        source.say(b.address)
+        told(one, f"{a.address} withdrawn by the look-up")
+        source.say(a.address, b.address)
+        told(one, f"look-up: {a.address} {b.address}")
+        assert [each["state"] for each in one.command("endpoints s")["endpoints"]] == ["ok", "ok"]
+        time.sleep(4)
+        assert client.ask("y") == b"a y\n"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
 @pytest.mark.parametrize("mode", ["", 'mode = "shared"; framing = "line";'], ids=["session", "shared"])
 def test_new_connections_follow_a_zone_when_its_time_to_live_is_over(daemon, folder, upstream, name_server, figure,
