@@ -49,6 +49,16 @@ in_use_drop(struct in_use *in_use)
 	in_use->parts.lost(in_use->parts.arg, 0);
 }
 
+/* The service is connected to this endpoint now. */
+static void
+in_use_give(struct in_use *in_use, uint16_t number, int64_t age)
+{
+	record_address(in_use->record, number, in_use->record->taking_over);
+	in_use->record->number = number;
+	CRASH_POINT(TAKEOVER_GIVEN);
+	machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+}
+
 bool
 in_use_take_over(struct in_use *in_use, int64_t age)
 {
@@ -59,10 +69,7 @@ in_use_take_over(struct in_use *in_use, int64_t age)
 	number = pool_take_over(in_use->parts.pool);
 	if (number == 0)
 		return false;
-	record_address(in_use->record, number, in_use->record->taking_over);
-	in_use->record->number = number;
-	CRASH_POINT(TAKEOVER_GIVEN);
-	machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+	in_use_give(in_use, number, age);
 	return true;
 }
 
@@ -104,10 +111,16 @@ in_use_note(struct in_use *in_use, enum pconn_event event)
 	CRASH_POINT(TAKEOVER_TOLD);
 }
 
-/* P33: gives up the connection whose endpoint is withdrawn. */
+/* P33: gives up the connection whose endpoint is withdrawn.  In session mode the clients have it, and one that is
+ * ready is as good as a standby. */
 static void
 in_use_withdraw(struct in_use *in_use)
 {
+	if (!in_use->settings->shared && pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) > 0) {
+		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN);
+		in_use_give(in_use, pool_first(in_use->parts.pool), 0);
+		return;
+	}
 	if (in_use->lent != 0 && pool_idle(in_use->parts.pool, TABLE_ROLE_STANDBY) > 0) {
 		in_use_drop(in_use);
 		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN);
@@ -204,7 +217,8 @@ static void
 in_use_judge_clients(struct in_use *in_use, int64_t now)
 {
 	const struct endpoints *e = &in_use->record->endpoints;
-	const struct endpoint *current = endpoints_find(e, in_use->record->number);
+	uint16_t told = record_current(in_use->record)->told;
+	const struct endpoint *current = endpoints_find(e, told);
 	const struct endpoints_settings *settings = in_use->parts.endpoints;
 
 	for (uint32_t i = 0; i < e->high; i++) {
@@ -218,7 +232,8 @@ in_use_judge_clients(struct in_use *in_use, int64_t now)
 		in_use->left[i] = left;
 	}
 	if (machine_is_to_stay(in_use->parts.machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
-	    current != NULL && endpoints_elsewhere(e) && endpoints_state(e, current) == ENDPOINT_WITHDRAWN)
+	    told != 0 && endpoints_elsewhere(e) &&
+	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN))
 		in_use_withdraw(in_use);
 }
 

@@ -232,6 +232,8 @@ machine_step(struct machine *machine, const struct pconn_settings *settings, str
 
 	machine_compare(record, place, in);
 	todo = pconn_step(&place->pconn, settings, in);
+	if (in->event == PCONN_TAKEN_OVER || (in->event == PCONN_DIALED && (todo & PCONN_DO_REPORT) != 0))
+		place->told = record->number;
 	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING) {
 		repeats_begin(&place->repeats);
 	} else if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_OBTAINED &&

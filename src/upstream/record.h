@@ -24,6 +24,7 @@
 struct record_place {
 	struct pconn pconn;
 	struct repeats repeats;
+	uint16_t told; /* the endpoint that was told last as connected; 0 none */
 };
 
 /* An event that waits for the notify program. */
@@ -56,6 +57,7 @@ struct upstream_record {
 	char address[ADDRESS_TEXT_SIZE]; /* of the last endpoint that was dialled, or the connection */
 	uint16_t number;               /* the same's, of the last connection; 0 none */
 	uint16_t random;               /* the source means no order: pick = "auto" is "random" */
+	char told[ADDRESS_TEXT_SIZE];  /* where it was connected to, as people were told it last */
 	char taking_over[ADDRESS_TEXT_SIZE]; /* of the last standby that took over */
 	char error[RECORD_ERROR_SIZE];   /* of the last failure, as the handler is told it */
 	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */

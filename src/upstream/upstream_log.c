@@ -157,16 +157,18 @@ void
 upstream_log_note_dial(const struct upstream_log *log, enum pconn_event event, uint16_t number, const char *error)
 {
 	struct upstream_record *record = log->record;
-	bool connected = record_pconn(record)->state == PCONN_CONNECTED;
+	const struct pconn *p = record_pconn(record);
+	bool connected = p->state == PCONN_CONNECTED;
+	bool told = connected && p->event != PCONN_REPORT_CONNECTED; /* another has taken over: one after the other */
 	char what[ADDRESS_TEXT_SIZE + 8] = "", address[ADDRESS_TEXT_SIZE];
 
 	if (number != 0) {
 		record_address(record, number, address);
 		snprintf(what, sizeof what, "dial %s", address);
-		if (!connected || event == PCONN_DIALED)
+		if (!connected || (event == PCONN_DIALED && !told))
 			record_text(record->address, sizeof record->address, address);
 	}
-	if (event == PCONN_DIALED)
+	if (event == PCONN_DIALED && !told)
 		record->number = number;
 	if (error == NULL)
 		return;
@@ -197,10 +199,19 @@ upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum
 		upstream_log_set_purpose(log, "closed by an operator");
 	else if (lost && event == PCONN_RENEW)
 		upstream_log_set_purpose(log, "reload");
+	if ((todo & PCONN_DO_REPORT) != 0 && after->event == PCONN_REPORT_CONNECTED)
+		record_text(log->record->told, sizeof log->record->told, log->record->address);
 	if (after->state == PCONN_LOOKUP && ((todo & PCONN_DO_LOOKUP) != 0 || before->state != PCONN_LOOKUP))
 		log->record->counters.attempts++;
 	if (event == PCONN_RECONNECT)
 		log->reconnect = NULL;
+}
+
+/* Whether it is told that an endpoint is left which is withdrawn; further dials may have led elsewhere already. */
+static bool
+log_is_withdrawn(const struct upstream_record *record, enum upstream_event_kind kind)
+{
+	return kind == UPSTREAM_DISCONNECTED && record->purposely && strcmp(record->error, RECORD_WITHDRAWN) == 0;
 }
 
 struct upstream_event
@@ -214,7 +225,7 @@ upstream_log_last(const struct upstream_log *log)
 	if (event.kind == UPSTREAM_FAILED || event.kind == UPSTREAM_DISCONNECTED)
 		event.error = record->error;
 	if (event.kind != UPSTREAM_ATTEMPTING && !(event.kind == UPSTREAM_FAILED && !p->located))
-		event.address = record->address;
+		event.address = log_is_withdrawn(record, event.kind) ? record->told : record->address;
 	return event;
 }
 

@@ -1,4 +1,5 @@
 """A service has moved, and its old endpoint lives: new clients follow it, the attached do as on_withdrawn says."""
+import json
 import signal
 import threading
 
@@ -64,6 +65,25 @@ def test_shared_mode(daemon, folder, two, how):
     source.say(two[0].address)
     one.wait_status("s", state="connected", address=two[0].address)
     assert server_of(one) == b"a"
+
+
+@pytest.mark.parametrize("policy", ["drain", "drop"])
+def test_what_is_ready_is_told_as_what_it_is_connected_to_then(daemon, folder, two, policy):
+    """Its clients' next connections were dialled there long before the old endpoint is withdrawn."""
+    source, one, client = begin(daemon, folder, two, f'on_withdrawn = "{policy}"; warm = 1;')
+    with client, holdfast.Client(one.control) as control:
+        control.send(b"events s\n")
+        seen = []
+        while len(seen) < 5:
+            event = json.loads(control.line())
+            seen += [(event["event"], event.get("address"))] if "event" in event else []
+        assert seen == [("connected", two[0].address), ("disconnected", two[0].address),
+                        ("attempting_to_connect", None), ("obtained_address", two[1].address),
+                        ("connected", two[1].address)]
+        assert server_of(one) == b"b"
+    story = one.ctl("explain", "s").stdout
+    assert f"{two[0].address}: {WITHDRAWN}" in story, story
+    assert one.status("s")["outages"] == 0
 
 
 @pytest.mark.parametrize("more", ['on_withdrawn = "drop";', "withdrawn_timeout = 1;"], ids=["drop", "drain"])
