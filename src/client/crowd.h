@@ -49,7 +49,7 @@ void crowd_free(struct crowd *crowd);
 /* Other settings (borrowed) from now on; clients stay. */
 void crowd_set(struct crowd *crowd, const struct crowd_settings *settings, bool log_clients);
 
-/* No connection will come any more: the upstream is about to be freed. */
+/* No connection will come any more: the upstream was freed. */
 void crowd_leave_upstream(struct crowd *crowd);
 
 /* Accepts from fd (borrowed) from now on; -1 for no more. */

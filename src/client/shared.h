@@ -87,7 +87,7 @@ bool shared_is_connected(const struct shared *shared);
 void shared_drop(struct shared *shared);
 void shared_lose(struct shared *shared, const char *reason);
 
-/* No connection will come any more: the upstream is about to be freed.  Who waits is turned away. */
+/* No connection will come any more: the upstream was freed.  Who waits is turned away. */
 void shared_leave_upstream(struct shared *shared);
 
 /* Gives up all that the table holds for the service: the service is gone, and so are its clients. */

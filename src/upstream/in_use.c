@@ -259,9 +259,12 @@ in_use_tend(struct in_use *in_use)
 {
 	int64_t now = clock_now(), next = CLOCK_NEVER, timeout, left;
 	unsigned before = in_use_ready(in_use);
+	uint8_t state = record_pconn(in_use->record)->state;
 
 	if (machine_is_to_stay(in_use->parts.machine) || machine_is_idle_down(in_use->parts.machine))
 		next = pool_tend(in_use->parts.pool, now);
+	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
+		pool_drop(in_use->parts.pool, TABLE_ROLE_NEXT); /* dials in the background */
 	timeout = endpoints_timeout(&in_use->record->endpoints, in_use->parts.endpoints, now);
 	left = in_use_judge_left(in_use, now);
 	next = timeout < next ? timeout : next;

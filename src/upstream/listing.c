@@ -70,7 +70,9 @@ listing_put(struct listing *listing, const struct lookup_result *result)
 	bool changed;
 
 	if (result->kept_error == NULL) {
+		listing->failing = false;
 		listing->record->random = result->random;
+		record_count_open(listing->table, listing->service, e);
 		changes = endpoints_list(e, result->endpoints, result->listed_count, clock_now());
 	}
 	CRASH_POINT(ENDPOINT_LISTED);
@@ -144,7 +146,6 @@ listing_on_refreshed(void *arg, const struct lookup_result *result)
 		listing->callbacks->listed(listing->arg, LISTING_REFRESH, wrong, false);
 		return;
 	}
-	listing->failing = false;
 	changed = listing_put(listing, result);
 	listing->callbacks->listed(listing->arg, LISTING_REFRESH, NULL, false);
 	if (changed) {
@@ -258,6 +259,7 @@ listing_renew(struct listing *listing, const struct lookup_settings *settings)
 	endpoints_renew(&record->endpoints);
 	record->lookup = (struct lookup_record){ 0 };
 	memset(record->passed_over, 0, sizeof record->passed_over);
+	listing->failing = false;
 	listing_make_lookup(listing, settings);
 }
 

@@ -46,7 +46,7 @@ struct lookup_result {
 	const char *incomplete;    /* not NULL: the error of a name that gave nothing, or no answer for a kind of
 	                            * addresses that it had, while there is something else */
 	const char *kept_error;    /* not NULL: it failed so, and keep_last gave the last ones; error is NULL */
-	int64_t took;              /* microseconds; of all who share it, since the first asked */
+	int64_t took;              /* microseconds; of all who share it, since it began */
 	const char *output, *errors; /* of a script, for "holdfastctl lookup -v"; else "" */
 };
 

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "upstream/race.h"
+#include "upstream/record.h"
 
 #define POOL_ROLES (TABLE_ROLE_STANDBY + 1)
 
@@ -58,20 +59,6 @@ pool_next(const struct pool *pool, struct conn *conn, enum table_role role)
 	return conn;
 }
 
-/* What is open is the table's to know. */
-static void
-pool_count_open(struct pool *pool)
-{
-	struct endpoints *e = pool->endpoints;
-	uint16_t service = pool->maker.service, numbers[ENDPOINTS_MAX] = { 0 };
-
-	for (uint32_t i = 0; i < e->high; i++)
-		numbers[i] = e->list[i].number;
-	table_name_endpoints(pool->table, service, numbers, clock_now());
-	for (uint32_t i = 0; i < e->high; i++)
-		e->list[i].open = numbers[i] == 0 ? 0 : table_conns_open(pool->table, service, numbers[i]);
-}
-
 static void
 pool_tell(struct pool *pool, struct endpoints_input in)
 {
@@ -81,7 +68,7 @@ pool_tell(struct pool *pool, struct endpoints_input in)
 	in.roll = pool->callbacks->roll(pool->arg);
 	turned = endpoints_tell(pool->endpoints, pool->settings, &in);
 	CRASH_POINT(ENDPOINT_TOLD);
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	if (turned != 0)
 		pool->callbacks->turned(pool->arg, in.number, (turned & ENDPOINTS_ROSE) != 0);
 }
@@ -228,7 +215,7 @@ pool_start_race(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 	if (purpose == POOL_ATTEMPT)
 		pool->attempt = race;
 	pool->dialling[pool_role(purpose)]++;
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	pool_act(race, pool_step(race, (struct race_input){ .event = RACE_START, .without = without }));
 }
 
@@ -258,7 +245,7 @@ pool_close(struct pool *pool, struct conn *conn)
 {
 	pool_remove(pool, conn);
 	conn_close(conn);
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 }
 
 void
@@ -307,7 +294,7 @@ pool_tell_standby(struct pool *pool, enum standby_event event)
 		.dialling = pool->dialling[TABLE_ROLE_STANDBY] };
 	unsigned todo;
 
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	in.others = (unsigned)__builtin_popcountll(endpoints_unused(pool->endpoints));
 	todo = standby_step(&pool->plan, pool->pconn, &in);
 	if ((todo & STANDBY_DO_DROP) != 0)
@@ -354,7 +341,7 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 	TAILQ_REMOVE(&pool->conns, conn, entry);
 	if (race == NULL) {
 		conn_close(conn);
-		pool_count_open(pool);
+		record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	} else {
 		pool_step(race, (struct race_input){ .event = RACE_CONNECTED, .number = number });
 		pool_add(pool, conn);
@@ -498,7 +485,7 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 			pool_add(pool, conn);
 	}
 	mem_free(taken);
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 }
 
 void
@@ -539,7 +526,7 @@ pool_tend(struct pool *pool, int64_t now)
 	uint16_t number;
 	int64_t due;
 
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
 		if (conn->ready && endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
@@ -564,7 +551,7 @@ pool_in_use(struct pool *pool)
 {
 	unsigned open;
 
-	pool_count_open(pool);
+	record_count_open(pool->table, pool->maker.service, pool->endpoints);
 	open = table_conns_open(pool->table, pool->maker.service, 0);
 	for (uint32_t i = 0; i < pool->endpoints->high; i++)
 		open += pool->endpoints->list[i].open;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
@@ -49,6 +50,24 @@ record_text(char *place, size_t size, const char *text)
 		length = size - 1;
 	memmove(place, text, length);
 	place[length] = '\0';
+}
+
+const char *
+record_closed_error(const struct upstream_record *record)
+{
+	return record_pconn(record)->ending == PCONN_END_ABORT ? record->abort_error : "persistent connection closed";
+}
+
+void
+record_count_open(struct table *table, uint16_t service, struct endpoints *e)
+{
+	uint16_t numbers[ENDPOINTS_MAX] = { 0 };
+
+	for (uint32_t i = 0; i < e->high; i++)
+		numbers[i] = e->list[i].number;
+	table_name_endpoints(table, service, numbers, clock_now());
+	for (uint32_t i = 0; i < e->high; i++)
+		e->list[i].open = numbers[i] == 0 ? 0 : table_conns_open(table, service, numbers[i]);
 }
 
 void

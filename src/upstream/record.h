@@ -102,6 +102,12 @@ record_pconn(const struct upstream_record *record)
 	return &record->place[record->current & 1].pconn;
 }
 
+/* P14's error of one that is closed; borrowed. */
+const char *record_closed_error(const struct upstream_record *record);
+
+/* The table's count of connections to each endpoint, as it is now; to be called before endpoints are asked. */
+void record_count_open(struct table *table, uint16_t service, struct endpoints *e);
+
 /* Where an endpoint is, for people; "" for a number that is stale. */
 void record_address(const struct upstream_record *record, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE]);
 

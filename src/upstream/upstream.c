@@ -36,13 +36,11 @@ struct upstream {
 };
 
 /* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
- * lent.  An operator who asked to be told of a connection is as good as a client. */
+ * lent. */
 static unsigned
 upstream_waiting(const struct upstream *upstream)
 {
-	bool asked = waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT);
-
-	return upstream->held == 0 ? asked : upstream->settings->shared ? 1 : upstream->held;
+	return upstream->settings->shared && upstream->held > 1 ? 1 : upstream->held;
 }
 
 static unsigned
@@ -98,14 +96,6 @@ upstream_dial(struct upstream *upstream, bool go)
 		pool_go(upstream->pool);
 }
 
-/* P14's error of a closed one. */
-static const char *
-upstream_closed_error(const struct upstream *upstream)
-{
-	return record_pconn(upstream->record)->ending == PCONN_END_ABORT ? upstream->record->abort_error :
-	    "persistent connection closed";
-}
-
 /* Does what the machine says; in is what it was told. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
@@ -116,7 +106,7 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 		upstream->record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, upstream->ended_age);
-	waiters_act(upstream->waiters, todo, upstream_closed_error(upstream), upstream->record->last_error);
+	waiters_act(upstream->waiters, todo, record_closed_error(upstream->record), upstream->record->last_error);
 	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
 		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
 	if ((todo & PCONN_DO_FAIL) != 0)
@@ -242,6 +232,19 @@ upstream_refresh(struct upstream *upstream)
 	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine));
 }
 
+/* An idle service (P30) has an attempt for an operator who asked to be told of a connection as for a client; and once
+ * an endpoint is well again that had failed, which tells that the outage is over. */
+static void
+upstream_end_idleness(struct upstream *upstream)
+{
+	bool asked = waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT);
+	bool well = machine_is_idle_down(upstream->machine) && endpoints_elsewhere(&upstream->record->endpoints);
+
+	if (record_pconn(upstream->record)->state == PCONN_IDLE && (asked || well) &&
+	    !table_is_paused(upstream->table, upstream->service))
+		machine_push_event(upstream->machine, PCONN_RECONNECT);
+}
+
 /* Tells the machine all that was pushed, and does what it says. */
 static void
 upstream_on_turn(void *arg)
@@ -262,6 +265,7 @@ upstream_on_turn(void *arg)
 	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
 	in_use_tend_standby(upstream->in_use);
+	upstream_end_idleness(upstream);
 }
 
 static void
@@ -381,7 +385,7 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 	    (struct pconn_input){ .event = lasts ? PCONN_LOST : PCONN_ENDED, .age = age });
 }
 
-/* While connected no event tells it.  While idle after an outage an attempt then tells that it is over. */
+/* While connected no event tells it. */
 static void
 upstream_on_turned(void *arg, uint16_t number, bool good)
 {
@@ -389,8 +393,6 @@ upstream_on_turned(void *arg, uint16_t number, bool good)
 
 	if (record_pconn(upstream->record)->state == PCONN_CONNECTED)
 		upstream_log_turned(upstream->log, number, good);
-	else if (good && machine_is_idle_down(upstream->machine))
-		machine_push_event(upstream->machine, PCONN_RECONNECT);
 }
 
 static void
@@ -658,7 +660,7 @@ upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callba
 	    !in_use_is_lost(upstream->in_use))
 		waiters_answer_one(waiter, NULL);
 	else if (!closed && refuses)
-		waiters_answer_one(waiter, upstream_closed_error(upstream));
+		waiters_answer_one(waiter, record_closed_error(upstream->record));
 	else if (!closed)
 		machine_push_event(upstream->machine, PCONN_HELD);
 	return waiter;

@@ -1,6 +1,8 @@
 """What "up" means, the same everywhere: true unless the last thing known of the service is a failure."""
 import re
 
+import pytest
+
 import holdfast
 
 
@@ -35,7 +37,8 @@ def test_an_idle_service_is_up_until_a_client_finds_nobody(daemon, upstream):
     one.wait_told("STATUS=1 of 1 services up")
 
 
-def test_an_idle_service_whose_attempts_failed_is_up_again_without_a_client(daemon, upstream):
+@pytest.mark.parametrize("dies", [False, True], ids=["", "the worker dies"])
+def test_an_idle_service_whose_attempts_failed_is_up_again_without_a_client(daemon, upstream, dies):
     """Its endpoint is dialled in the background (P31): who was down at night and is well is not told as down."""
     server = upstream()
     server.stop()
@@ -45,6 +48,8 @@ def test_an_idle_service_whose_attempts_failed_is_up_again_without_a_client(daem
     one.wait_status("s", state="idle", clients=0, held=0)
     wait_seen(one, "s", False)
     server.start()
+    if dies:
+        one.kill_worker()
     wait_seen(one, "s", True)
     kinds = [entry["event"] for entry in one.command("explain s")["entries"]]
     assert kinds[-1] == "connected", kinds
