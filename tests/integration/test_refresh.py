@@ -148,19 +148,21 @@ def test_nothing_is_looked_up_while_paused(daemon, folder, upstream):
 
 @pytest.mark.parametrize("order", ["close s", "drain s", "fail s 20"])
 def test_the_look_ups_go_on_while_clients_have_connections(daemon, folder, two, order):
-    """And no longer, once the service is not connected any more."""
+    """And no longer, once the service is not connected any more: another one's look-ups tell how time goes by."""
     a, b = two
-    source = Source(folder, a.address)
-    one = daemon(source.service("refresh = 0.3;", 'warm = 0; on_withdrawn = "drop";'))
+    os.mkdir(f"{folder}/t")
+    source, clock = Source(folder, a.address), Source(f"{folder}/t", b.address)
+    one = daemon(source.service("refresh = 0.3;", 'warm = 0; on_withdrawn = "drop";')
+                 + clock.service("refresh = 0.3;").replace("s:", "t:", 1))
     with one.client("s") as client:
         assert client.ask("x") == b"a x\n"
         one.command(order)
         source.say(b.address)
         assert client.at_end()
-    time.sleep(1)
-    count = len(source.runs())
-    time.sleep(1)
-    assert len(source.runs()) == count
+    one.wait_status("s", clients=0)
+    count, begun = len(source.runs()), len(clock.runs())
+    holdfast.until(lambda: len(clock.runs()) >= begun + 6, "the other's look-ups")
+    assert len(source.runs()) <= count + 1, "one may have been under way"
 
 
 def test_an_idle_service_withdraws_the_second_endpoint_too(daemon, folder, two):
@@ -191,7 +193,8 @@ def test_what_is_listed_again_is_not_withdrawn_any_more(daemon, folder, two):
         source.say(a.address, b.address)
         told(one, f"look-up: {a.address} {b.address}")
         assert [each["state"] for each in one.command("endpoints s")["endpoints"]] == ["ok", "ok"]
-        time.sleep(4)
+        count = len(source.runs())
+        holdfast.until(lambda: len(source.runs()) >= count + 16, "look-ups for more than 3 s, withdrawn_timeout")
         assert client.ask("y") == b"a y\n"
 
 
@@ -256,7 +259,10 @@ def test_a_kind_of_addresses_is_withdrawn_only_if_the_answer_says_so(daemon, fol
         names.failing.add(AAAA)
     else:
         names.zone = {A: ones}
-    time.sleep(4)  # time for two that are at least a second apart
+    # Three look-ups: the first and the last are more than a second apart.
+    asked, failed = len(names.asked), one.status("s")["lookup_failures"]
+    holdfast.until(lambda: len(names.asked) >= asked + 8 if how == "late" else
+                   one.status("s")["lookup_failures"] >= failed + 3, "look-ups")
     status = one.status("s")
     assert listed() == 2 and (status["lookup_failures"] == 0) == (how == "late"), status
     answer = one.command("lookup s")
