@@ -63,7 +63,7 @@
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
 #define TABLE_STATUS_SIZE    512
 #define TABLE_ENDPOINTS      64          /* places for a service's endpoints (upstream/endpoints.h) */
-#define TABLE_UPSTREAM_SIZE      65536       /* room for struct upstream_record of upstream/upstream.c */
+#define TABLE_UPSTREAM_SIZE  65536       /* room for struct upstream_record of upstream/upstream.c */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8

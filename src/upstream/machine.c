@@ -17,6 +17,7 @@ struct machine {
 	size_t count, room;
 	size_t early;                   /* at the front, what was pushed before machine_begin() */
 	bool begun;
+	bool looking;                   /* soon is in this turn of the loop, whatever is due later */
 	bool asked_to_end, asked_to_open; /* what waits and changes machine_refuses() already */
 	struct loop_timer soon;         /* turn */
 	struct loop_timer deadline;     /* the machine's */
@@ -115,13 +116,15 @@ machine_tell(struct machine *machine, enum pconn_event event)
 void
 machine_look(struct machine *machine)
 {
+	machine->looking = true;
 	loop_timer_soon(&machine->soon);
 }
 
 void
 machine_look_at(struct machine *machine, int64_t at)
 {
-	loop_timer_at(&machine->soon, at);
+	if (!machine->looking)
+		loop_timer_at(&machine->soon, at);
 }
 
 void
@@ -329,6 +332,7 @@ machine_on_soon(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	machine->looking = false;
 	machine->turn(machine->arg);
 }
 
