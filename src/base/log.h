@@ -24,7 +24,7 @@ void log_set_starting(bool starting);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
 
-/* "error", "warning", "notice", "info", "debug"; level_parse gives false for anything else. */
+/* "error", "warning", "notice", "info", "debug"; log_level_parse gives false for anything else. */
 const char *log_level_name(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 

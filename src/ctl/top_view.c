@@ -282,7 +282,7 @@ page_footer(struct screen *screen, const struct page *page)
 static const char *const help_lines[] = {
 	"Up Down j k", "choose a service",
 	"PgUp PgDn g G", "a page up or down; to the first, to the last",
-	"Enter", "what has happened to the service (explain)",
+	"Enter", "the service's endpoints, and what has happened to it (explain)",
 	"/", "show only what holds a text, which may be in the name, state,",
 	"", "address or error; Enter keeps it, Esc clears it",
 	"< > and r", "sort by the next column; reverse the order",

@@ -579,7 +579,6 @@ static void
 service_administer(struct service *service, enum table_admin what, uid_t uid, const char *text,
     enum pconn_event event)
 {
-
 	service->record->administered_uid = uid;
 	service->record->administered_since = clock_wall();
 	table_barrier();

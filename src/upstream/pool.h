@@ -22,7 +22,7 @@ enum pool_purpose {
 	POOL_ATTEMPT, /* pconn's; each endpoint is offered before it is dialled */
 	POOL_FILL,    /* while connected: for a client, or to be kept ready */
 	POOL_STANDBY, /* shared mode: to be kept for a failover */
-	POOL_HEALTH   /* is an endpoint that had failed well again?  Closed when it is */
+	POOL_HEALTH   /* in the background: is an endpoint well?  Closed when that is known */
 };
 
 /* All borrowed. */

@@ -2,7 +2,6 @@
 
 #include <sys/queue.h>
 
-#include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "upstream/pconn.h"
