@@ -292,6 +292,7 @@ void
 endpoints_renew(struct endpoints *e)
 {
 	e->listing += 2;
+	e->put_off_until = 0;
 	barrier();
 	for (uint32_t i = 0; i < e->high; i++) {
 		struct endpoint *endpoint = &e->list[i];
@@ -325,6 +326,21 @@ endpoints_elsewhere(const struct endpoints *e)
 		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0)
 			return true;
 	return false;
+}
+
+int64_t
+endpoints_found_at(const struct endpoints *e, int64_t listed_at)
+{
+	int64_t at = 0;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *endpoint = &e->list[i];
+		int64_t found = endpoint->connected_at > listed_at ? endpoint->connected_at : listed_at;
+
+		if (endpoints_is_listed(e, endpoint) && endpoint->failed_until == 0 && found > at)
+			at = found;
+	}
+	return at;
 }
 
 /* Whether one of those has answered already, so that a connection can move there without an outage. */

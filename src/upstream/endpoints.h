@@ -132,7 +132,7 @@ struct endpoints_changes endpoints_list(struct endpoints *e, const struct endpoi
     int64_t now);
 
 /* Another source is asked from now on, or dials are made in another way: nothing is listed until the next look-up,
- * the first of the two that withdraw what they do not list; no failure is remembered. */
+ * the first of the two that withdraw what they do not list; no failure is remembered, nor that dials were put off. */
 void endpoints_renew(struct endpoints *e);
 
 enum endpoints_event {
@@ -175,6 +175,9 @@ int64_t endpoints_doubtful_until(const struct endpoints *e);
 
 /* Whether there is anything to go to: a listed one in good health, proven or not yet. */
 bool endpoints_elsewhere(const struct endpoints *e);
+
+/* When one of those was last known to be there: it answered a dial, or was listed, at listed_at; 0: there is none. */
+int64_t endpoints_found_at(const struct endpoints *e, int64_t listed_at);
 
 /* What to do with a connection (P33), used or idle. */
 enum endpoints_verdict {

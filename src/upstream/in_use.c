@@ -122,8 +122,8 @@ in_use_withdraw(struct in_use *in_use)
 		return;
 	}
 	if (in_use->lent != 0 && pool_idle(in_use->parts.pool, TABLE_ROLE_STANDBY) > 0) {
+		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN); /* before it is gone: no outage */
 		in_use_drop(in_use);
-		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN);
 		in_use_lose(in_use);
 		return;
 	}
@@ -137,8 +137,8 @@ in_use_left_until(const struct in_use *in_use, const struct table_conn *conn)
 {
 	const struct endpoints_settings *settings = in_use->parts.endpoints;
 
-	return settings->withdrawn_timeout == 0 || conn->left_at == 0 ? CLOCK_NEVER :
-	    conn->left_at + settings->withdrawn_timeout;
+	return settings->on_withdrawn != ENDPOINTS_ON_DRAIN || settings->withdrawn_timeout == 0 ||
+	    conn->left_at == 0 ? CLOCK_NEVER : conn->left_at + settings->withdrawn_timeout;
 }
 
 static enum endpoints_verdict
@@ -166,15 +166,16 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 	}
 }
 
-/* Clients' connections to endpoints that lost their places.  When it is time to look again: what is left behind
- * meanwhile has its whole withdrawn_timeout before it. */
+/* Clients' connections to endpoints that lost their places.  When it is time to look again: with drain what is left
+ * behind meanwhile has its whole withdrawn_timeout before it. */
 static int64_t
 in_use_cut_left(const struct in_use *in_use, int64_t now)
 {
 	const struct in_use_parts *parts = &in_use->parts;
 	const struct table *table = parts->table;
 	unsigned char told[(UINT16_MAX + 1) / 8] = { 0 };
-	int64_t next = now + parts->endpoints->withdrawn_timeout;
+	bool drain = parts->endpoints->on_withdrawn == ENDPOINTS_ON_DRAIN;
+	int64_t next = now + (drain ? parts->endpoints->withdrawn_timeout : 0);
 
 	for (uint32_t i = 1; i < table->header->conn_high; i++) {
 		const struct table_conn *conn = &table->conns[i];
@@ -349,7 +350,7 @@ in_use_resume(struct in_use *in_use)
 		if (in_use_conn(in_use)->role == TABLE_ROLE_TAKEOVER)
 			machine_push_event(in_use->parts.machine, PCONN_TAKEN_OVER);
 	} else if (in_use->settings->shared && pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) == 0) {
-		if (!in_use->lost)
+		if (!in_use->lost && !in_use->record->purposely)
 			upstream_log_set_end(in_use->parts.log, "it ended while the worker was restarted");
 		in_use_lose(in_use);
 	}

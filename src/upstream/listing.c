@@ -154,7 +154,7 @@ listing_on_refreshed(void *arg, const struct lookup_result *result)
 	}
 }
 
-/* While connected it is looked at. */
+/* It is looked up at once where refreshes are on (P32). */
 static void
 listing_on_changed(void *arg)
 {

@@ -394,6 +394,7 @@ lookup_start_script(struct lookup_run *run)
 		child_add_variable(&environment, *setting);
 	job.arguments = arguments;
 	job.environment = environment;
+	loop_timer_stop(&run->timer); /* it may have waited until later */
 	run->since = record->lookup.script_at = clock_now();
 	run->script = child_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
 	mem_list_free(arguments);

@@ -290,8 +290,20 @@ machine_is_to_stay(const struct machine *machine)
 bool
 machine_is_idle_down(const struct machine *machine)
 {
-	return record_pconn(machine->record)->state == PCONN_IDLE && machine->record->outage != 0 &&
-	    machine_gives(machine);
+	const struct pconn *p = record_pconn(machine->record);
+
+	/* The failures are the machine's own, and so known after a death that lost the outage. */
+	return p->state == PCONN_IDLE && (p->failures > 0 || machine->record->outage != 0) && machine_gives(machine);
+}
+
+void
+machine_end_idleness(struct machine *machine, bool asked, int64_t found_at)
+{
+	const struct pconn *p = record_pconn(machine->record);
+	bool found = machine_is_idle_down(machine) && found_at > p->attempt_at;
+
+	if (p->state == PCONN_IDLE && (asked || found) && !table_is_paused(machine->table, machine->service))
+		machine_push_event(machine, PCONN_RECONNECT);
 }
 
 bool

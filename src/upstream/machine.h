@@ -82,6 +82,11 @@ bool machine_is_to_stay(const struct machine *machine);
 /* Whether attempts have failed and are not gone on with, since no client waits (P30). */
 bool machine_is_idle_down(const struct machine *machine);
 
+/* An idle service (P30) has an attempt for an operator who asked to be told of a connection, as for a client; and,
+ * after attempts that failed, once an endpoint was found since the last of them (endpoints_found_at()): the attempt
+ * tells whether the outage is over. */
+void machine_end_idleness(struct machine *machine, bool asked, int64_t found_at);
+
 /* Whether it has ended for good, or is going to; in_use: a drain waits for the end of a connection (P20). */
 bool machine_refuses(const struct machine *machine, bool in_use);
 

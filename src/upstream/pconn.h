@@ -31,7 +31,7 @@ struct pconn_settings {
 
 enum pconn_state {
 	PCONN_NEW,
-	PCONN_IDLE,         /* P30: no client has come */
+	PCONN_IDLE,         /* P30: no client has come, or attempts have failed and none waits */
 	PCONN_ATTEMPTING,   /* the handler of attempting_to_connect runs */
 	PCONN_LOOKUP,       /* an attempt: the look-up is under way */
 	PCONN_OBTAINED,     /* the handler of obtained_address runs */
@@ -62,7 +62,7 @@ enum pconn_event {
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
 	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
-	PCONN_RECONNECT,     /* the operator's: drop it and connect anew, at once */
+	PCONN_RECONNECT,     /* drop it and connect anew, at once: an operator's, or the upstream's own */
 	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
 	PCONN_CLOSE,         /* P16 */
 	PCONN_DRAIN,         /* P20 */

@@ -31,6 +31,7 @@ struct upstream {
 	struct waiters *waiters;                    /* owned */
 	struct loop_timer failing;                  /* the end of a failure by order */
 	bool refused, was_up, moved;                /* as it was when clients were served */
+	int64_t refreshed_at;                       /* the last good refresh; 0 none by this worker */
 	unsigned held;
 	int64_t ended_age;                          /* of the last unused one that ended */
 };
@@ -223,26 +224,15 @@ upstream_begin(struct upstream *upstream)
 	machine_began(upstream->machine);
 }
 
-/* P32, P33: while connected, and as long as clients have connections that may be withdrawn. */
+/* P32, P33: while connected, as long as clients have connections that may be withdrawn, and while attempts that have
+ * failed are not gone on with. */
 static void
 upstream_refresh(struct upstream *upstream)
 {
 	bool in_use = pool_in_use(upstream->pool) > 0 && !table_is_paused(upstream->table, upstream->service);
 
-	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine));
-}
-
-/* An idle service (P30) has an attempt for an operator who asked to be told of a connection as for a client; and once
- * an endpoint is well again that had failed, which tells that the outage is over. */
-static void
-upstream_end_idleness(struct upstream *upstream)
-{
-	bool asked = waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT);
-	bool well = machine_is_idle_down(upstream->machine) && endpoints_elsewhere(&upstream->record->endpoints);
-
-	if (record_pconn(upstream->record)->state == PCONN_IDLE && (asked || well) &&
-	    !table_is_paused(upstream->table, upstream->service))
-		machine_push_event(upstream->machine, PCONN_RECONNECT);
+	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine) ||
+	    machine_is_idle_down(upstream->machine));
 }
 
 /* Tells the machine all that was pushed, and does what it says. */
@@ -265,7 +255,8 @@ upstream_on_turn(void *arg)
 	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
 	in_use_tend_standby(upstream->in_use);
-	upstream_end_idleness(upstream);
+	machine_end_idleness(upstream->machine, waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT),
+	    endpoints_found_at(&upstream->record->endpoints, upstream->refreshed_at));
 }
 
 static void
@@ -286,6 +277,8 @@ upstream_on_listed(void *arg, enum listing_asker asker, const char *error, bool 
 		pool_tell_standby(upstream->pool, error != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
 	if (asker == LISTING_REFRESH)
 		machine_look(upstream->machine); /* that of clients' connections none may be left */
+	if (asker == LISTING_REFRESH && error == NULL)
+		upstream->refreshed_at = clock_now();
 	if (asker != LISTING_ATTEMPT)
 		return;
 	if (error != NULL)

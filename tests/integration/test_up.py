@@ -4,6 +4,7 @@ import re
 import pytest
 
 import holdfast
+from lookup_script import Source
 
 
 def seen(one, service):
@@ -58,6 +59,20 @@ def test_an_idle_service_whose_attempts_failed_is_up_again_without_a_client(daem
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
     assert server.accepted <= accepted + 1, "an idle service is not dialled any more"
+
+
+def test_an_idle_service_whose_look_up_fails_is_looked_up_and_tried_when_it_gives_something(daemon, upstream, folder):
+    server = upstream()
+    source = Source(folder, "nonsense")
+    one = daemon(source.service("refresh = 0.2;", "warm = 0; retry: { delay = 0.1; };"))
+    with one.client("s"):
+        holdfast.until(lambda: one.status("s")["failures"] > 0, "a failed attempt")
+    one.wait_status("s", state="idle", clients=0, held=0)
+    attempts, count = one.status("s")["attempts"], len(source.runs())
+    holdfast.until(lambda: len(source.runs()) >= count + 4, "look-ups")
+    assert one.status("s")["attempts"] == attempts, "nobody waits, and nothing has changed"
+    source.say(server.address)
+    wait_seen(one, "s", True)
 
 
 def test_who_tries_an_idle_service_has_an_attempt_though_its_client_has_gone(daemon, upstream):

@@ -390,6 +390,7 @@ static void
 renew(struct model *m)
 {
 	endpoints_renew(&m->e);
+	m->put_off_until = 0;
 	for (unsigned i = 0; i < LETTERS; i++)
 		m->view[i].listed = m->view[i].failed = m->view[i].late = false;
 }

@@ -224,6 +224,27 @@ another_min_interval_counts_at_once(void **state)
 }
 
 static void
+a_script_that_a_shorter_min_interval_has_started_is_started_once(void **state)
+{
+	struct lookup_settings settings = begin("echo x >>$0.runs; sleep 0.5; echo 10.0.0.1:1", 0);
+	struct lookup_settings shorter = settings;
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &callbacks, NULL);
+
+	(void)state;
+	settings.min_interval = 800 * MS;
+	shorter.min_interval = 0;
+	ask(lookup, true);
+	outcome.done = false;
+	lookup_ask(lookup, true, on_lookup, &outcome);
+	lookup_set(lookup, &shorter); /* it still runs when the longer one would have ended */
+	assert_true(stage_run(&outcome.done, 5 * S));
+	stage_idle(100 * MS);
+	assert_int_equal(runs(), 2);
+	lookup_free(lookup);
+	assert_true(stage_no_children());
+}
+
+static void
 p32_a_new_worker_keeps_to_what_the_record_says(void **state)
 {
 	struct lookup_settings settings = begin("echo x >>$0.runs; echo 10.0.0.1:1", 300 * MS);
@@ -278,6 +299,7 @@ main(void)
 		cmocka_unit_test(p32_a_look_up_under_way_is_shared),
 		cmocka_unit_test(a_shorter_time_counts_at_once),
 		cmocka_unit_test(another_min_interval_counts_at_once),
+		cmocka_unit_test(a_script_that_a_shorter_min_interval_has_started_is_started_once),
 		cmocka_unit_test(p32_a_new_worker_keeps_to_what_the_record_says),
 		cmocka_unit_test(the_end_may_free_it),
 	};
