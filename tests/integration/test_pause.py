@@ -298,7 +298,6 @@ def test_datagrams_and_broadcasts_wait_too(daemon, upstream):
         holdfast.until(lambda: one.status("b")["messages_to_clients"] > 0, "it speaks")
         client.line()
         one.wait_status("b", in_flight=0, queued=0)
-        server.stop()
         holdfast.until(lambda: told, "it was told")
     assert told == [b"one\n"]
 
