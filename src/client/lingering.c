@@ -7,12 +7,12 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/hangup.h"
+#include "base/peer_closed.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/stock.h"
-#include "client/call.h"
-#include "client/flow.h"
+#include "base/slab.h"
+#include "client/io_journal.h"
+#include "client/ring.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
@@ -37,7 +37,7 @@ struct lingering {
 	unsigned most;           /* bytes that are dropped */
 	TAILQ_HEAD(, lingering_client) clients; /* owned: the oldest first, whose time is over first */
 	unsigned count;
-	struct stock stock;
+	struct slab slab;
 	struct loop_timer timer;
 	void (*ended)(void *arg);
 	void *arg;               /* borrowed */
@@ -60,7 +60,7 @@ lingering_remove(struct lingering_client *client)
 	TAILQ_REMOVE(&lingering->clients, client, entry);
 	lingering->count--;
 	lingering->table->lingering--;
-	stock_give(&lingering->stock, client);
+	slab_give(&lingering->slab, client);
 }
 
 static void
@@ -113,13 +113,13 @@ lingering_say(struct lingering_client *client)
 	struct table_client *record = lingering_record(client);
 	ssize_t n = 1;
 
-	while (n > 0 && flow_length(table, record->buffer[TABLE_DOWN]) > 0)
-		n = call_send(table, client->session, TABLE_DOWN, record->fd);
+	while (n > 0 && ring_length(table, record->buffer[TABLE_DOWN]) > 0)
+		n = io_journal_send(table, client->session, TABLE_DOWN, record->fd);
 	if (n == -EAGAIN) {
 		event_add(&client->write, NULL);
 		return false;
 	}
-	flow_drop(table, buffers_payer(table, client->session, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
+	ring_drop(table, buffers_payer(table, client->session, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
 	CRASH_POINT(LINGER_SAID);
 	shutdown(record->fd, SHUT_WR);
 	return true;
@@ -179,7 +179,7 @@ static void
 lingering_on_closed(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
-	if (hangup_has_come((int)fd))
+	if (peer_closed_has_come((int)fd))
 		lingering_end(arg);
 }
 
@@ -192,7 +192,7 @@ lingering_new(struct event_base *loop, struct table *table, unsigned most, void 
 	lingering->table = table;
 	lingering->most = most;
 	TAILQ_INIT(&lingering->clients);
-	lingering->stock = (struct stock){ .size = sizeof(struct lingering_client), .number = LINGERING_SLAB };
+	lingering->slab = (struct slab){ .size = sizeof(struct lingering_client), .number = LINGERING_SLAB };
 	loop_timer_init(&lingering->timer, loop, lingering_on_timer, lingering);
 	lingering->ended = ended;
 	lingering->arg = arg;
@@ -207,7 +207,7 @@ lingering_free(struct lingering *lingering)
 	loop_timer_stop(&lingering->timer);
 	while (!TAILQ_EMPTY(&lingering->clients))
 		lingering_remove(TAILQ_FIRST(&lingering->clients));
-	stock_clear(&lingering->stock);
+	slab_clear(&lingering->slab);
 	mem_free(lingering);
 }
 
@@ -217,7 +217,7 @@ lingering_room(struct table *table, uint32_t session, size_t length)
 {
 	volatile uint32_t *name = &table->clients[session].buffer[TABLE_DOWN];
 	struct budget_payer payer = buffers_payer(table, session, TABLE_DOWN);
-	unsigned char *room = flow_room(table, payer, name, length);
+	unsigned char *room = ring_room(table, payer, name, length);
 
 	if (room == NULL && length <= buffers_class_size(TABLE_LEAN)) {
 		*name = buffers_claim_lean(table, payer);
@@ -255,7 +255,7 @@ lingering_add(struct lingering *lingering, uint32_t session)
 
 	if (lingering->table->lingering >= LINGERING_MOST && lingering->count > 0)
 		lingering_close_client(TAILQ_FIRST(&lingering->clients));
-	client = stock_take(&lingering->stock);
+	client = slab_take(&lingering->slab);
 	client->lingering = lingering;
 	client->session = session;
 	client->deadline = clock_after(clock_now(), LINGERING_TIME);

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/hangup.h"
+#include "base/peer_closed.h"
 #include "base/loop.h"
 #include "keep/crash.h"
 
@@ -64,7 +64,7 @@ relay_send(struct relay *relay, enum table_direction d)
 
 	if (d == TABLE_UP && relay->spoke && !relay->nodelay)
 		relay_set_nodelay(relay);
-	error = carry_deliver(&relay->way[d].carry, relay_destination(relay, d), &sent);
+	error = relay_buffer_deliver(&relay->way[d].relay_buffer, relay_destination(relay, d), &sent);
 	if (sent == 0)
 		return error;
 	relay_record(relay)->active = clock_tick();
@@ -83,7 +83,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 	struct relay_way *way = &relay->way[d];
 	int error;
 
-	if (carry_is_empty(&way->carry))
+	if (relay_buffer_is_empty(&way->relay_buffer))
 		return true;
 	error = way->broken ? -EPIPE : relay_send(relay, d);
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
@@ -101,7 +101,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 		event_del(&way->read);
 		return false;
 	}
-	carry_drop(&way->carry); /* the client is gone: what the upstream says is thrown away */
+	relay_buffer_drop(&way->relay_buffer); /* the client is gone: what the upstream says is thrown away */
 	return true;
 }
 
@@ -121,7 +121,7 @@ relay_pass_end(struct relay *relay, enum table_direction d)
 		return;
 	event_del(&way->read);
 	event_del(&way->write);
-	carry_drop(&way->carry);
+	relay_buffer_drop(&way->relay_buffer);
 	CRASH_POINT(SHUTDOWN_BEFORE);
 	if (!way->broken && !relay->way[1 - d].passed)
 		shutdown(relay_destination(relay, d), SHUT_WR);
@@ -136,9 +136,9 @@ relay_settle(struct relay *relay)
 {
 	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
 
-	if (up->ended && carry_is_empty(&up->carry))
+	if (up->ended && relay_buffer_is_empty(&up->relay_buffer))
 		relay_pass_end(relay, TABLE_UP);
-	if (down->ended && carry_is_empty(&down->carry) && !down->passed) {
+	if (down->ended && relay_buffer_is_empty(&down->relay_buffer) && !down->passed) {
 		if (!up->ended && !down->broken && relay->callbacks->upstream_ended(relay->arg))
 			return false;
 		relay_pass_end(relay, TABLE_DOWN);
@@ -162,7 +162,7 @@ relay_client_gone(struct relay *relay)
 	down->broken = true;
 	relay_note_end(relay, TABLE_DOWN, true);
 	event_del(&down->write);
-	carry_drop(&down->carry);
+	relay_buffer_drop(&down->relay_buffer);
 	if (!down->ended)
 		event_add(&down->read, NULL);
 }
@@ -181,7 +181,7 @@ relay_has_delivered_up(const struct relay *relay)
 static bool
 relay_end_way(struct relay *relay, enum table_direction d)
 {
-	carry_drop(&relay->way[d].carry);
+	relay_buffer_drop(&relay->way[d].relay_buffer);
 	relay->way[d].ended = true;
 	relay_note_end(relay, d, false);
 	event_del(&relay->way[d].read);
@@ -198,14 +198,14 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 	ssize_t n;
 
 	if (way->broken)
-		carry_use_buffers(&way->carry);
-	n = carry_receive(&way->carry, relay_source(relay, d), ready, &more);
+		relay_buffer_use_buffers(&way->relay_buffer);
+	n = relay_buffer_receive(&way->relay_buffer, relay_source(relay, d), ready, &more);
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay_has_delivered_up(relay))
 		return relay_end_way(relay, d);
 	if (n > 0)
 		return relay_deliver(relay, d) && more;
-	carry_drop(&way->carry);
+	relay_buffer_drop(&way->relay_buffer);
 	if (n == -EAGAIN || n == -ENOMEM)
 		return false;
 	if (n < 0 && !way->failed) {
@@ -243,7 +243,7 @@ relay_on_writable(struct relay *relay, enum table_direction d)
 	/* What has come meanwhile may block the way again: then epoll need not be told of anything. */
 	if (relay_deliver(relay, d))
 		relay_work(relay, d, false);
-	if (carry_is_empty(&way->carry)) {
+	if (relay_buffer_is_empty(&way->relay_buffer)) {
 		event_del(&way->write);
 		if (!way->ended)
 			event_add(&way->read, NULL);
@@ -294,7 +294,7 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
 	for (int d = 0; d < 2; d++) {
 		struct relay_way *way = &relay->way[d];
 
-		carry_init(&way->carry, table, session, (enum table_direction)d);
+		relay_buffer_init(&way->relay_buffer, table, session, (enum table_direction)d);
 		event_assign(&way->read, loop, fd[d], EV_READ | EV_PERSIST, on_event[d], relay);
 		event_assign(&way->write, loop, fd[1 - d], EV_WRITE | EV_PERSIST, on_event[d], relay);
 	}
@@ -305,7 +305,8 @@ relay_start(struct relay *relay)
 {
 	relay->spoke = relay->attached;
 	for (int d = 0; d < 2; d++)
-		event_add(carry_is_empty(&relay->way[d].carry) ? &relay->way[d].read : &relay->way[d].write, NULL);
+		event_add(relay_buffer_is_empty(&relay->way[d].relay_buffer) ? &relay->way[d].read
+		    : &relay->way[d].write, NULL);
 }
 
 void
@@ -342,8 +343,9 @@ relay_look(struct relay *relay)
 	const struct relay_way *up = &relay->way[TABLE_UP];
 
 	/* An upstream that takes no more stops our reading, so the client's end is not seen otherwise. */
-	if ((!up->ended && !up->broken && carry_is_empty(&up->carry)) || relay->way[TABLE_DOWN].broken ||
-	    !hangup_has_come(relay_record(relay)->fd))
+	if ((!up->ended && !up->broken && relay_buffer_is_empty(&up->relay_buffer)) ||
+	    relay->way[TABLE_DOWN].broken ||
+	    !peer_closed_has_come(relay_record(relay)->fd))
 		return false;
 	relay_client_gone(relay);
 	return relay_settle(relay);

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/carry.h"
+#include "client/relay_buffer.h"
 #include "client/closing.h"
 #include "keep/table.h"
 
@@ -30,7 +30,7 @@ struct relay_callbacks {
 struct relay_way {
 	struct event read;  /* of where the bytes come from */
 	struct event write; /* of where they go */
-	struct carry carry; /* what is held between them */
+	struct relay_buffer relay_buffer; /* what is held between them */
 	bool failed;        /* an error was read, before the bytes that are queued (B3) */
 	bool ended;         /* the source has no more */
 	bool broken;        /* the destination takes no more */

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/hangup.h"
+#include "base/peer_closed.h"
 #include "base/loop.h"
 #include "client/lingering.h"
-#include "client/member.h"
+#include "client/mux_client.h"
 #include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
@@ -26,17 +26,17 @@
 #define SESSION_SLAB   32
 
 void
-session_stock_init(struct session_stock *stock)
+session_slab_init(struct session_slab *slab)
 {
-	stock->sessions = (struct stock){ .size = sizeof(struct session), .number = SESSION_SLAB };
-	stock->relays = (struct stock){ .size = sizeof(struct relay), .number = SESSION_SLAB };
+	slab->sessions = (struct slab){ .size = sizeof(struct session), .number = SESSION_SLAB };
+	slab->relays = (struct slab){ .size = sizeof(struct relay), .number = SESSION_SLAB };
 }
 
 void
-session_stock_clear(struct session_stock *stock)
+session_slab_clear(struct session_slab *slab)
 {
-	stock_clear(&stock->sessions);
-	stock_clear(&stock->relays);
+	slab_clear(&slab->sessions);
+	slab_clear(&slab->relays);
 }
 
 struct table_client *
@@ -90,7 +90,8 @@ session_get_closing(const struct session *session, struct closing_state *ret_sta
 
 	*ret_state = (struct closing_state){ .held = held && session->waits, .open = !held,
 		.attached = session_was_attached(session),
-		.asking = session->asked || (session->member != NULL && member_is_asking(session->member)) };
+		.asking = session->asked || (session->mux_client != NULL &&
+		    mux_client_is_asking(session->mux_client)) };
 }
 
 static const struct relay_callbacks session_relay_callbacks = {
@@ -112,13 +113,13 @@ session_has_words(const struct session *session)
 bool
 session_has_left(const struct session *session)
 {
-	return !session_has_words(session) && hangup_is_final(session_record(session)->fd);
+	return !session_has_words(session) && peer_closed_is_final(session_record(session)->fd);
 }
 
 bool
 session_is_gone(const struct session *session)
 {
-	return hangup_has_come(session_record(session)->fd);
+	return peer_closed_has_come(session_record(session)->fd);
 }
 
 int64_t
@@ -148,12 +149,12 @@ session_on_watch(evutil_socket_t fd, short what, void *arg)
 }
 
 struct session *
-session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
+session_new(struct session_slab *slab, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg)
 {
-	struct session *session = stock_take(&stock->sessions);
+	struct session *session = slab_take(&slab->sessions);
 
-	session->stock = stock;
+	session->slab = slab;
 	session->loop = loop;
 	session->table = table;
 	session->index = index;
@@ -184,14 +185,14 @@ session_was_attached(const struct session *session)
 static void
 session_free_relay(struct session *session)
 {
-	stock_give(&session->stock->relays, session->relay);
+	slab_give(&session->slab->relays, session->relay);
 	session->relay = NULL;
 }
 
 static void
 session_start_relay(struct session *session)
 {
-	session->relay = stock_take(&session->stock->relays);
+	session->relay = slab_take(&session->slab->relays);
 	relay_init(session->relay, session->loop, session->table, session->index, &session_relay_callbacks, session);
 	session->relay->attached = !session_is_unused(session);
 	relay_start(session->relay);
@@ -237,7 +238,7 @@ session_begin(struct session *session)
 	if (session_is_held(session))
 		session_start_watch(session);
 	else if (session->shared != NULL)
-		session->member = member_new(session->shared, session);
+		session->mux_client = mux_client_new(session->shared, session);
 	else
 		session_start_relay(session);
 }
@@ -248,7 +249,7 @@ session_share(struct session *session)
 	session_record(session)->active = clock_tick();
 	table_client_take(session->table, session->index, TABLE_CONN_SHARED);
 	CRASH_POINT(OPEN_COMMITTED);
-	session->member = member_new(session->shared, session);
+	session->mux_client = mux_client_new(session->shared, session);
 }
 
 void
@@ -284,7 +285,7 @@ session_return(struct session *session, uint64_t *ret_lost)
 		record->since = clock_now(); /* its time as a held one begins anew */
 	record->active = clock_tick();
 	session->returned = clock_now();
-	carry_drop(&session->relay->way[TABLE_DOWN].carry);
+	relay_buffer_drop(&session->relay->way[TABLE_DOWN].relay_buffer);
 	session_free_relay(session);
 	session->waits = true;
 	table_conn_set(session->table, conn, TABLE_CLOSING);
@@ -308,8 +309,8 @@ session_stop(struct session *session)
 	if (session->relay != NULL)
 		relay_stop(session->relay);
 	session_free_relay(session);
-	member_free(session->member);
-	session->member = NULL;
+	mux_client_free(session->mux_client);
+	session->mux_client = NULL;
 	loop_event_stop(&session->watch);
 }
 
@@ -320,7 +321,7 @@ session_close(struct session *session)
 		return;
 	session_stop(session);
 	recover_close_client(session->table, session->index);
-	stock_give(&session->stock->sessions, session);
+	slab_give(&session->slab->sessions, session);
 }
 
 void
@@ -329,7 +330,7 @@ session_refuse(struct session *session, struct lingering *lingering, const char 
 	uint32_t index = session->index;
 
 	session_stop(session);
-	stock_give(&session->stock->sessions, session);
+	slab_give(&session->slab->sessions, session);
 	lingering_begin(lingering, index, text);
 }
 
@@ -339,15 +340,15 @@ session_free(struct session *session)
 	if (session == NULL)
 		return;
 	session_stop(session);
-	stock_give(&session->stock->sessions, session);
+	slab_give(&session->slab->sessions, session);
 }
 
 bool
 session_look(struct session *session)
 {
-	if (session->member == NULL)
+	if (session->mux_client == NULL)
 		return relay_look(session->relay);
-	if (!member_is_gone(session->member))
+	if (!mux_client_is_gone(session->mux_client))
 		return false;
 	session_is_over(session, CLOSING_CLIENT);
 	return true;
@@ -356,5 +357,5 @@ session_look(struct session *session)
 bool
 session_is_client_gone(const struct session *session)
 {
-	return session->member == NULL && relay_is_client_gone(session->relay);
+	return session->mux_client == NULL && relay_is_client_gone(session->relay);
 }

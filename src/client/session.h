@@ -13,20 +13,20 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "base/stock.h"
+#include "base/slab.h"
 #include "client/closing.h"
 #include "client/relay.h"
 #include "keep/table.h"
 
 struct session;
 struct shared;
-struct member;
+struct mux_client;
 struct lingering;
 TAILQ_HEAD(session_list, session);
 
 /* The memory that sessions come from and go back to, so that clients come and go without an allocation. */
-struct session_stock {
-	struct stock sessions, relays;
+struct session_slab {
+	struct slab sessions, relays;
 };
 
 struct session_callbacks {
@@ -44,7 +44,7 @@ struct session_callbacks {
 
 struct session {
 	TAILQ_ENTRY(session) entry; /* in one of the service's lists: held or open */
-	struct session_stock *stock; /* borrowed */
+	struct session_slab *slab; /* borrowed */
 	struct event_base *loop;    /* borrowed */
 	struct table *table;        /* borrowed */
 	uint32_t index;             /* of the record */
@@ -60,20 +60,20 @@ struct session {
 	enum closing_cause cause;   /* of its end, once that is decided */
 	struct relay *relay;        /* owned; NULL while it is held, and in shared mode */
 	struct shared *shared;      /* borrowed; NULL in session mode */
-	struct member *member;      /* owned; in shared mode, while it is open */
+	struct mux_client *mux_client;      /* owned; in shared mode, while it is open */
 	const struct session_callbacks *callbacks; /* borrowed */
 	void *arg;                  /* borrowed */
 };
 
 /* For a stock with nothing in it. */
-void session_stock_init(struct session_stock *stock);
+void session_slab_init(struct session_slab *slab);
 
 /* Frees what is kept. */
-void session_stock_clear(struct session_stock *stock);
+void session_slab_clear(struct session_slab *slab);
 
 /* The process's side of the record index, which is LIVE; the caller's, to be given to session_close(),
  * session_refuse() or session_free().  session_begin() starts it, a held one's at once or later. */
-struct session *session_new(struct session_stock *stock, struct event_base *loop, struct table *table, uint32_t index,
+struct session *session_new(struct session_slab *slab, struct event_base *loop, struct table *table, uint32_t index,
     const struct session_callbacks *callbacks, void *arg);
 
 /* Starts what the record's state asks for: relaying, or watching for a held client's leaving.  A held client may be

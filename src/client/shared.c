@@ -31,7 +31,7 @@ shared_new(struct event_base *loop, struct table *table, uint16_t service, const
 	shared->framing = framing_of(settings->framing);
 	shared->fd = -1;
 	shared->down_since = shared->queued_since = clock_now();
-	shared->stock = (struct stock){ .size = sizeof(struct member), .number = SHARED_SLAB };
+	shared->slab = (struct slab){ .size = sizeof(struct mux_client), .number = SHARED_SLAB };
 	TAILQ_INIT(&shared->waiting);
 	TAILQ_INIT(&shared->dirty);
 	loop_timer_init(&shared->giving, loop, shared_on_giving, shared);
@@ -65,7 +65,7 @@ static void
 shared_forget_progress(struct shared *shared)
 {
 	shared->progress = (struct framing_progress){ 0 };
-	for (size_t i = 0; i < shared->member_slots; i++)
+	for (size_t i = 0; i < shared->mux_client_slots; i++)
 		if (shared->members[i] != NULL)
 			shared->members[i]->progress = (struct framing_progress){ 0 };
 }
@@ -108,7 +108,7 @@ shared_has_spoken(const struct shared *shared)
 {
 	char byte;
 
-	return shared_is_ordered(shared) && owed_count(shared->record) > 0 &&
+	return shared_is_ordered(shared) && pending_count(shared->record) > 0 &&
 	    recv(shared->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
@@ -174,7 +174,7 @@ shared_free(struct shared *shared)
 	budget_wait_cancel(shared->wait);
 	loop_timer_stop(&shared->giving);
 	loop_timer_stop(&shared->tick);
-	stock_clear(&shared->stock);
+	slab_clear(&shared->slab);
 	mem_free(shared->members);
 	mem_free(shared->loss_text);
 	mem_free(shared->beat_text);
@@ -188,7 +188,7 @@ shared_tell_waiting(struct shared *shared)
 
 	if (shared->fd == -1)
 		count = shared->owed_members + shared->waiting_count;
-	if (count == 0 && shared->fd == -1 && owed_count(shared->record) > 0)
+	if (count == 0 && shared->fd == -1 && pending_count(shared->record) > 0)
 		count = 1;
 	if (count == shared->told_waiting || !shared->begun)
 		return;
@@ -200,17 +200,18 @@ void
 shared_get_status(struct shared *shared, struct shared_status *ret_status)
 {
 	const struct table_shared *record = shared->record;
-	const struct member *first = TAILQ_FIRST(&shared->waiting);
+	const struct mux_client *first = TAILQ_FIRST(&shared->waiting);
 	uint64_t sent;
 
 	shared_retire(shared);
-	sent = shared->fd == -1 ? 0 : owed_sent(shared->table, record);
+	sent = shared->fd == -1 ? 0 : pending_sent(shared->table, record);
 	*ret_status = (struct shared_status){ .in_flight = sent,
-		.queued = owed_count(record) - sent + shared->waiting_count,
+		.queued = pending_count(record) - sent + shared->waiting_count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
 		.retried = record->retried, .waiting = shared->told_waiting };
 	if (shared->fd == -1 && shared->told_waiting > 0) {
-		int64_t since = owed_count(record) > 0 || first == NULL ? shared->queued_since : first->waiting_since;
+		int64_t since = pending_count(record) > 0 || first == NULL ? shared->queued_since
+		    : first->waiting_since;
 
 		ret_status->waiting_longest = clock_now() - since;
 	}

@@ -52,7 +52,7 @@ void shared_begin(struct shared *shared, int datagrams);
 /* Frees the process's side; no client is joined any more. */
 void shared_free(struct shared *shared);
 
-/* Settings (borrowed), which never change framing, replies, or type.  hold_timeout as in struct crowd_settings;
+/* Settings (borrowed), which never change framing, replies, or type.  hold_timeout as in struct clients_settings;
  * refuses: on_down is "refuse"; aborts: abort_on_close; hello has made the connection what resp says. */
 void shared_set(struct shared *shared, const struct shared_settings *settings, int64_t hold_timeout,
     bool refuses, bool aborts, const struct resp_connection *resp);

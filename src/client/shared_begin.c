@@ -24,15 +24,15 @@ begin_resume_connection(struct shared *shared)
 
 /* What is owed to whom, as the members count it. */
 static void
-begin_resume_owed(struct shared *shared)
+begin_resume_pending(struct shared *shared)
 {
 	const struct table_shared *record = shared->record;
 	uint32_t session;
 
-	for (uint64_t i = record->owed_head; shared_is_ordered(shared) && i != record->owed_tail; i++) {
-		session = owed_client(shared->table, owed_at(shared->table, record, i)->who);
-		if (session != 0 && session < shared->member_slots && shared->members[session] != NULL)
-			member_owe(shared->members[session], 1);
+	for (uint64_t i = record->pending_head; shared_is_ordered(shared) && i != record->pending_tail; i++) {
+		session = pending_client(shared->table, pending_at(shared->table, record, i)->who);
+		if (session != 0 && session < shared->mux_client_slots && shared->members[session] != NULL)
+			mux_client_owe(shared->members[session], 1);
 	}
 }
 
@@ -41,20 +41,20 @@ begin_resume_liveness(struct shared *shared)
 {
 	const struct table_shared *record = shared->record;
 
-	if (owed_count(record) == 0 || shared->fd == -1)
+	if (pending_count(record) == 0 || shared->fd == -1)
 		return;
 	shared->liveness.asked = clock_now();
-	if (owed_at(shared->table, record, record->owed_head)->who == TABLE_OWED_NOBODY)
+	if (pending_at(shared->table, record, record->pending_head)->who == TABLE_PENDING_NOBODY)
 		shared->liveness.beaten = shared->liveness.asked;
 }
 
 /* Named as being handled (K7): bytes that end a worker are met here again. */
 static void
-begin_each(struct shared *shared, void (*visit)(struct member *member))
+begin_each(struct shared *shared, void (*visit)(struct mux_client *mux_client))
 {
 	volatile uint32_t *handling = &shared->table->header->handling;
 
-	for (size_t i = 0; i < shared->member_slots; i++)
+	for (size_t i = 0; i < shared->mux_client_slots; i++)
 		if (shared->members[i] != NULL) {
 			*handling = (uint32_t)i;
 			visit(shared->members[i]);
@@ -65,8 +65,8 @@ begin_each(struct shared *shared, void (*visit)(struct member *member))
 static void
 begin_resume_members(struct shared *shared)
 {
-	begin_each(shared, member_flush);
-	begin_each(shared, member_ask);
+	begin_each(shared, mux_client_flush);
+	begin_each(shared, mux_client_ask);
 }
 
 /* The record that stands for who sends datagrams; 0: there is none. */
@@ -104,23 +104,23 @@ shared_set_datagrams(struct shared *shared, int fd)
 {
 	uint32_t index;
 
-	member_free(shared->datagrams);
+	mux_client_free(shared->datagrams);
 	shared->datagrams = NULL;
 	if (fd == -1 || shared->settings->type != LISTENER_DGRAM || (index = begin_make_datagrams(shared)) == 0)
 		return;
-	shared->datagrams = member_begin(shared, NULL, index, fd);
-	member_ask(shared->datagrams);
+	shared->datagrams = mux_client_begin(shared, NULL, index, fd);
+	mux_client_ask(shared->datagrams);
 }
 
 void
 shared_begin(struct shared *shared, int datagrams)
 {
 	shared->begun = true;
-	begin_resume_owed(shared); /* first: it may be owed no more since the connection is lost */
+	begin_resume_pending(shared); /* first: it may be owed no more since the connection is lost */
 	begin_resume_connection(shared);
 	begin_resume_liveness(shared);
 	begin_resume_members(shared); /* who is blocked is known then */
-	if (shared->fd != -1 && flow_length(shared->table, *shared_in(shared)) > 0)
+	if (shared->fd != -1 && ring_length(shared->table, *shared_in(shared)) > 0)
 		shared_hand_out(shared);
 	shared_set_datagrams(shared, datagrams);
 	shared_forget_gone(shared);
@@ -145,7 +145,7 @@ shared_end(struct shared *shared)
 	if (datagrams != 0)
 		recover_close_client(shared->table, datagrams);
 	shared_drop(shared);
-	record->owed_head = record->owed_tail;
-	flow_drop(shared->table, shared_payer(shared), &record->out);
-	flow_drop(shared->table, shared_payer(shared), &record->owed);
+	record->pending_head = record->pending_tail;
+	ring_drop(shared->table, shared_payer(shared), &record->out);
+	ring_drop(shared->table, shared_payer(shared), &record->pending);
 }

@@ -6,111 +6,112 @@
 #include "keep/crash.h"
 
 static bool
-cast_has_more(const struct shared *shared, size_t offset)
+broadcast_has_more(const struct shared *shared, size_t offset)
 {
-	return flow_length(shared->table, *shared_in(shared)) > offset;
+	return ring_length(shared->table, *shared_in(shared)) > offset;
 }
 
 /* How many bytes the broadcast under way has; a buffer holds them. */
 static size_t
-cast_length(const struct shared *shared)
+broadcast_length(const struct shared *shared)
 {
-	return (size_t)shared->record->cast_length;
+	return (size_t)shared->record->broadcast_length;
 }
 
 static void
-cast_close(struct shared *shared, struct member *member)
+broadcast_close(struct shared *shared, struct mux_client *mux_client)
 {
 	log_notice(shared->name, "client %llu does not keep up, %zu bytes wait for it: closed",
-	    (unsigned long long)member_record(member)->id, flow_length(shared->table, *member_out(member)));
-	session_is_over(member->session, CLOSING_BEHIND);
+	    (unsigned long long)mux_client_record(mux_client)->id, ring_length(shared->table,
+	    *mux_client_out(mux_client)));
+	session_is_over(mux_client->session, CLOSING_BEHIND);
 }
 
 /* Room for a client's copy.  Where memory is short, those who are furthest behind are closed for it. */
 static unsigned char *
-cast_room(struct shared *shared, struct member *member)
+broadcast_room(struct shared *shared, struct mux_client *mux_client)
 {
 	unsigned char *room;
-	struct member *behind;
+	struct mux_client *behind;
 
-	if (flow_length(shared->table, *member_out(member)) > shared_room_of_client(shared) ||
-	    (member->writing && budget_is_over(shared->table->budget, shared->service)))
+	if (ring_length(shared->table, *mux_client_out(mux_client)) > shared_room_of_client(shared) ||
+	    (mux_client->writing && budget_is_over(shared->table->budget, shared->service)))
 		return NULL;
-	while ((room = shared_room(shared, member_out(member), cast_length(shared))) == NULL) {
+	while ((room = shared_room(shared, mux_client_out(mux_client), broadcast_length(shared))) == NULL) {
 		behind = shared_furthest_behind(shared);
-		if (behind == NULL || behind == member)
+		if (behind == NULL || behind == mux_client)
 			return NULL;
-		cast_close(shared, behind);
+		broadcast_close(shared, behind);
 	}
 	return room;
 }
 
 /* One client's copy of the broadcast under way. */
 static void
-cast_to(struct shared *shared, struct member *member)
+broadcast_to(struct shared *shared, struct mux_client *mux_client)
 {
 	struct table_shared *record = shared->record;
-	size_t length = cast_length(shared);
-	unsigned char *room = cast_room(shared, member);
+	size_t length = broadcast_length(shared);
+	unsigned char *room = broadcast_room(shared, mux_client);
 	struct redo redo;
 
 	if (room == NULL) {
-		cast_close(shared, member);
+		broadcast_close(shared, mux_client);
 		return;
 	}
-	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), length);
+	memcpy(room, ring_bytes(shared->table, *shared_in(shared)), length);
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, *member_out(member), 0, length);
-	redo_add(&redo, &record->cast_slot, member->index + UINT64_C(1));
-	redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + record->cast_messages);
+	ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, length);
+	redo_add(&redo, &record->broadcast_slot, mux_client->index + UINT64_C(1));
+	redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + record->broadcast_messages);
 	redo_commit(&redo);
-	CRASH_POINT(SHARED_CAST);
-	member_flush(member);
+	CRASH_POINT(SHARED_BROADCAST);
+	mux_client_flush(mux_client);
 }
 
 /* Goes on with the broadcast under way, from client to client, and ends it. */
 static void
-cast_all(struct shared *shared)
+broadcast_all(struct shared *shared)
 {
 	struct table_shared *record = shared->record;
-	struct member *member;
+	struct mux_client *mux_client;
 	struct redo redo;
 
-	for (uint64_t i = record->cast_slot; i < shared->member_slots && shared->fd != -1; i++) {
-		member = shared->members[i];
-		if (member != NULL && !member_is_last(member) && member_record(member)->fd != -1)
-			cast_to(shared, member);
+	for (uint64_t i = record->broadcast_slot; i < shared->mux_client_slots && shared->fd != -1; i++) {
+		mux_client = shared->members[i];
+		if (mux_client != NULL && !mux_client_is_last(mux_client) && mux_client_record(mux_client)->fd != -1)
+			broadcast_to(shared, mux_client);
 	}
 	if (shared->fd == -1) /* the last client has gone, and the connection with it */
 		return;
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, *shared_in(shared), cast_length(shared), 0);
-	redo_add(&redo, &record->cast_slot, 0);
+	ring_redo(&redo, shared->table, *shared_in(shared), broadcast_length(shared), 0);
+	redo_add(&redo, &record->broadcast_slot, 0);
 	redo_commit(&redo);
 }
 
 static void
-cast_begin(struct shared *shared, size_t length, uint64_t messages)
+broadcast_begin(struct shared *shared, size_t length, uint64_t messages)
 {
 	struct table_shared *record = shared->record;
 
 	if (length == 0)
 		return;
-	record->cast_length = length;
-	record->cast_messages = messages;
+	record->broadcast_length = length;
+	record->broadcast_messages = messages;
 	table_barrier();
-	record->cast_slot = 1;
+	record->broadcast_slot = 1;
 	table_barrier();
-	cast_all(shared);
+	broadcast_all(shared);
 }
 
 /* A message that comes while a heartbeat is out: whether it is its answer, which is nobody else's.  If nothing is
  * expected any message is a sign of life, and everybody's. */
 static bool
-cast_is_pulse(struct shared *shared, size_t offset, size_t length)
+broadcast_is_pulse(struct shared *shared, size_t offset, size_t length)
 {
-	const unsigned char *message = flow_bytes(shared->table, *shared_in(shared)) + offset;
+	const unsigned char *message = ring_bytes(shared->table, *shared_in(shared)) + offset;
 
 	if (shared->liveness.beaten == 0 || !shared_is_pulse(shared, message, length))
 		return false;
@@ -120,11 +121,11 @@ cast_is_pulse(struct shared *shared, size_t offset, size_t length)
 
 /* The bytes before it go out; it does not. */
 static void
-cast_around(struct shared *shared, size_t bytes, uint64_t messages, size_t length)
+broadcast_around(struct shared *shared, size_t bytes, uint64_t messages, size_t length)
 {
-	cast_begin(shared, bytes, messages);
+	broadcast_begin(shared, bytes, messages);
 	if (shared->fd != -1)
-		flow_take(shared->table, *shared_in(shared), length);
+		ring_take(shared->table, *shared_in(shared), length);
 }
 
 void
@@ -134,12 +135,12 @@ shared_broadcast(struct shared *shared)
 	uint64_t messages = 0;
 	enum framing_result result = FRAMING_MORE;
 
-	if (shared->record->cast_slot != 0)
-		cast_all(shared);
-	while (shared->fd != -1 && cast_has_more(shared, bytes) &&
+	if (shared->record->broadcast_slot != 0)
+		broadcast_all(shared);
+	while (shared->fd != -1 && broadcast_has_more(shared, bytes) &&
 	    (result = shared_parse(shared, bytes, &length)) == FRAMING_WHOLE) {
-		if (cast_is_pulse(shared, bytes, length)) {
-			cast_around(shared, bytes, messages, length);
+		if (broadcast_is_pulse(shared, bytes, length)) {
+			broadcast_around(shared, bytes, messages, length);
 			bytes = 0;
 			messages = 0;
 		} else {
@@ -148,7 +149,7 @@ shared_broadcast(struct shared *shared)
 		}
 	}
 	if (shared->fd != -1)
-		cast_begin(shared, bytes, messages);
+		broadcast_begin(shared, bytes, messages);
 	if (result == FRAMING_MALFORMED || result == FRAMING_TOO_LONG)
 		shared_lose_nonsense(shared, result);
 }
@@ -161,11 +162,11 @@ shared_discard(struct shared *shared)
 	size_t length;
 
 	if (shared->beat_text == NULL)
-		flow_take(shared->table, *shared_in(shared), flow_length(shared->table, *shared_in(shared)));
-	while (cast_has_more(shared, 0) && (result = shared_parse(shared, 0, &length)) == FRAMING_WHOLE) {
-		if (shared_is_pulse(shared, flow_bytes(shared->table, *shared_in(shared)), length))
+		ring_take(shared->table, *shared_in(shared), ring_length(shared->table, *shared_in(shared)));
+	while (broadcast_has_more(shared, 0) && (result = shared_parse(shared, 0, &length)) == FRAMING_WHOLE) {
+		if (shared_is_pulse(shared, ring_bytes(shared->table, *shared_in(shared)), length))
 			shared->liveness.beaten = 0;
-		flow_take(shared->table, *shared_in(shared), length);
+		ring_take(shared->table, *shared_in(shared), length);
 	}
 	if (result == FRAMING_MALFORMED || result == FRAMING_TOO_LONG)
 		shared_lose_nonsense(shared, result);

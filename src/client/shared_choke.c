@@ -10,58 +10,58 @@
 #include "client/shared_parts.h"
 
 /* A client that took nothing for so long is deaf. */
-#define CHOKE_DEAF    (500 * CLOCK_MILLISECOND)
+#define BACKPRESSURE_DEAF    (500 * CLOCK_MILLISECOND)
 /* All may be kept waiting for so long in all, by one client or several; a tenth of the time that passes is forgotten
  * of it. */
-#define CHOKE_PATIENCE CLOCK_SECOND
-#define CHOKE_FORGET   10
+#define BACKPRESSURE_PATIENCE CLOCK_SECOND
+#define BACKPRESSURE_FORGET   10
 
 /* Somebody of the service may have been short of memory for so long before who is furthest behind is closed, deaf or
  * not. */
-#define CHOKE_SHORT    (2 * CLOCK_SECOND)
+#define BACKPRESSURE_SHORT    (2 * CLOCK_SECOND)
 
 /* Bytes that the client's host has for it, in the kernel's measure: fewer than before mean that it has taken some,
  * though there may not be room for more yet. */
 static int
-choke_queued(const struct member *member)
+backpressure_queued(const struct mux_client *mux_client)
 {
 	int bytes = 0;
 
-	ioctl(member_record(member)->fd, SIOCOUTQ, &bytes);
+	ioctl(mux_client_record(mux_client)->fd, SIOCOUTQ, &bytes);
 	return bytes;
 }
 
 void
-member_note_blocked(struct member *member, bool took)
+mux_client_note_blocked(struct mux_client *mux_client, bool took)
 {
-	member->queued = choke_queued(member);
-	if (took || member->deaf_since == 0)
-		member->deaf_since = clock_now();
+	mux_client->queued = backpressure_queued(mux_client);
+	if (took || mux_client->deaf_since == 0)
+		mux_client->deaf_since = clock_now();
 }
 
 static void
-choke_look(struct member *member, int64_t now)
+backpressure_look(struct mux_client *mux_client, int64_t now)
 {
-	int queued = choke_queued(member);
+	int queued = backpressure_queued(mux_client);
 
-	if (queued < member->queued)
-		member->deaf_since = now;
-	member->queued = queued;
+	if (queued < mux_client->queued)
+		mux_client->deaf_since = now;
+	mux_client->queued = queued;
 }
 
 static bool
-choke_is_hopeless(const struct shared *shared, const struct member *member, int64_t now)
+backpressure_is_hopeless(const struct shared *shared, const struct mux_client *mux_client, int64_t now)
 {
-	int64_t waiting = shared->choked == member ? now - shared->choked_at : 0;
+	int64_t waiting = shared->choked == mux_client ? now - shared->choked_at : 0;
 
-	return !member->writing || now - member->deaf_since >= CHOKE_DEAF ||
-	    shared->choked_for + waiting >= CHOKE_PATIENCE;
+	return !mux_client->writing || now - mux_client->deaf_since >= BACKPRESSURE_DEAF ||
+	    shared->choked_for + waiting >= BACKPRESSURE_PATIENCE;
 }
 
 static void
-choke_forget(struct shared *shared, int64_t now)
+backpressure_forget(struct shared *shared, int64_t now)
 {
-	shared->choked_for -= (now - shared->choked_end) / CHOKE_FORGET;
+	shared->choked_for -= (now - shared->choked_end) / BACKPRESSURE_FORGET;
 	if (shared->choked_for < 0)
 		shared->choked_for = 0;
 	shared->choked_end = now;
@@ -77,24 +77,25 @@ shared_note_choked(struct shared *shared)
 }
 
 static void
-choke_close(struct shared *shared, struct member *member)
+backpressure_close(struct shared *shared, struct mux_client *mux_client)
 {
 	log_notice(shared->name, "client %llu does not take its replies, %zu bytes wait: closed",
-	    (unsigned long long)member_record(member)->id, flow_length(shared->table, *member_out(member)));
-	session_is_over(member->session, CLOSING_BEHIND);
+	    (unsigned long long)mux_client_record(mux_client)->id, ring_length(shared->table,
+	    *mux_client_out(mux_client)));
+	session_is_over(mux_client->session, CLOSING_BEHIND);
 }
 
 bool
-shared_choke(struct shared *shared, struct member *member)
+shared_backpressure(struct shared *shared, struct mux_client *mux_client)
 {
 	int64_t now = clock_now();
 
-	choke_forget(shared, now);
-	if (choke_is_hopeless(shared, member, now)) {
-		choke_close(shared, member);
+	backpressure_forget(shared, now);
+	if (backpressure_is_hopeless(shared, mux_client, now)) {
+		backpressure_close(shared, mux_client);
 		return false;
 	}
-	shared->choked = member;
+	shared->choked = mux_client;
 	shared->choked_at = now;
 	shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
 	event_del(&shared->read);
@@ -117,16 +118,16 @@ shared_unchoke(struct shared *shared)
 	shared_hand_out(shared);
 }
 
-struct member *
+struct mux_client *
 shared_furthest_behind(const struct shared *shared)
 {
-	struct member *behind = NULL;
+	struct mux_client *behind = NULL;
 	size_t most = 0, waits;
 
-	for (size_t i = 0; shared->blocked > 0 && i < shared->member_slots; i++) {
+	for (size_t i = 0; shared->blocked > 0 && i < shared->mux_client_slots; i++) {
 		if (shared->members[i] == NULL || !shared->members[i]->writing)
 			continue;
-		waits = flow_length(shared->table, *member_out(shared->members[i]));
+		waits = ring_length(shared->table, *mux_client_out(shared->members[i]));
 		if (waits >= most) {
 			behind = shared->members[i];
 			most = waits;
@@ -137,9 +138,9 @@ shared_furthest_behind(const struct shared *shared)
 
 /* While others are short of memory it is not for those who do not take what they were given. */
 static void
-choke_check_short(struct shared *shared, int64_t now)
+backpressure_check_short(struct shared *shared, int64_t now)
 {
-	struct member *behind = shared_furthest_behind(shared);
+	struct mux_client *behind = shared_furthest_behind(shared);
 
 	if (behind == NULL || budget_short(shared->table->budget, shared->service) == 0) {
 		shared->short_since = 0;
@@ -147,17 +148,17 @@ choke_check_short(struct shared *shared, int64_t now)
 	}
 	if (shared->short_since == 0)
 		shared->short_since = now;
-	if (now - behind->deaf_since >= CHOKE_DEAF || now - shared->short_since >= CHOKE_SHORT)
-		choke_close(shared, behind);
+	if (now - behind->deaf_since >= BACKPRESSURE_DEAF || now - shared->short_since >= BACKPRESSURE_SHORT)
+		backpressure_close(shared, behind);
 }
 
 void
 shared_check_deaf(struct shared *shared, int64_t now)
 {
-	for (size_t i = 0; i < shared->member_slots; i++)
+	for (size_t i = 0; i < shared->mux_client_slots; i++)
 		if (shared->members[i] != NULL && shared->members[i]->writing)
-			choke_look(shared->members[i], now);
-	if (shared->choked != NULL && choke_is_hopeless(shared, shared->choked, now))
-		choke_close(shared, shared->choked);
-	choke_check_short(shared, now);
+			backpressure_look(shared->members[i], now);
+	if (shared->choked != NULL && backpressure_is_hopeless(shared, shared->choked, now))
+		backpressure_close(shared, shared->choked);
+	backpressure_check_short(shared, now);
 }

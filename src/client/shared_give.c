@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
-#include "client/call.h"
+#include "client/io_journal.h"
 #include "client/shared_parts.h"
 
 /* Without replies: so many entries or bytes are kept before the kernel is asked what has been acknowledged. */
@@ -37,11 +37,11 @@ give(struct shared *shared)
 	if (record->sent != limit && shared->liveness.asked == 0)
 		shared->liveness.asked = clock_now();
 	while (record->sent != limit && n >= 0)
-		n = call_give(shared->table, shared->service, shared->fd, limit);
+		n = io_journal_give(shared->table, shared->service, shared->fd, limit);
 	shared->broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
 	give_watch(shared, record->sent != limit && !shared->broken);
-	if (!shared_is_ordered(shared) && (owed_count(record) > GIVE_KEPT || shared_has_more(shared) ||
-	    flow_length(shared->table, record->out) > GIVE_KEPT_BYTES))
+	if (!shared_is_ordered(shared) && (pending_count(record) > GIVE_KEPT || shared_has_more(shared) ||
+	    ring_length(shared->table, record->out) > GIVE_KEPT_BYTES))
 		shared_retire(shared);
 	shared_tick_soon(shared);
 }
@@ -80,11 +80,11 @@ shared_give_soon(struct shared *shared)
 
 /* Who finds no place is first again. */
 static void
-give_keep_place(struct shared *shared, const struct member *member)
+give_keep_place(struct shared *shared, const struct mux_client *mux_client)
 {
-	struct member *last = TAILQ_LAST(&shared->waiting, member_list);
+	struct mux_client *last = TAILQ_LAST(&shared->waiting, mux_client_list);
 
-	if (last == NULL || last != member)
+	if (last == NULL || last != mux_client)
 		return;
 	TAILQ_REMOVE(&shared->waiting, last, waiting_entry);
 	TAILQ_INSERT_HEAD(&shared->waiting, last, waiting_entry);
@@ -94,17 +94,17 @@ give_keep_place(struct shared *shared, const struct member *member)
 void
 shared_serve_waiting(struct shared *shared)
 {
-	const struct member *member = NULL;
+	const struct mux_client *mux_client = NULL;
 
 	shared->serving = true;
 	while (shared->fd != -1 && !TAILQ_EMPTY(&shared->waiting) &&
-	    (member == NULL || TAILQ_LAST(&shared->waiting, member_list) != member)) {
-		member = TAILQ_FIRST(&shared->waiting);
-		member_wait_no_more(TAILQ_FIRST(&shared->waiting));
-		member_ask((struct member *)(uintptr_t)member); /* it may be gone */
+	    (mux_client == NULL || TAILQ_LAST(&shared->waiting, mux_client_list) != mux_client)) {
+		mux_client = TAILQ_FIRST(&shared->waiting);
+		mux_client_wait_no_more(TAILQ_FIRST(&shared->waiting));
+		mux_client_ask((struct mux_client *)(uintptr_t)mux_client); /* it may be gone */
 	}
 	shared->serving = false;
-	give_keep_place(shared, member);
+	give_keep_place(shared, mux_client);
 	shared_tell_waiting(shared);
 }
 
@@ -116,15 +116,15 @@ shared_beat(struct shared *shared)
 	unsigned char *room;
 	struct redo redo;
 
-	if (!shared_owed_room(shared, 1) || (room = shared_room(shared, &record->out, length)) == NULL)
+	if (!shared_pending_room(shared, 1) || (room = shared_room(shared, &record->out, length)) == NULL)
 		return;
 	memcpy(room, shared->beat_text, length);
-	*owed_at(shared->table, record, record->owed_tail) = (struct table_owed){ .who = TABLE_OWED_NOBODY,
-		.end = record->out_end + length };
+	*pending_at(shared->table, record, record->pending_tail) = (struct table_pending){
+		.who = TABLE_PENDING_NOBODY, .end = record->out_end + length };
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, record->out, 0, length);
+	ring_redo(&redo, shared->table, record->out, 0, length);
 	redo_add(&redo, &record->out_end, record->out_end + length);
-	redo_add(&redo, &record->owed_tail, record->owed_tail + 1);
+	redo_add(&redo, &record->pending_tail, record->pending_tail + 1);
 	redo_commit(&redo);
 	shared->liveness.beaten = clock_now();
 	shared_give_soon(shared);
@@ -150,23 +150,23 @@ shared_retire(struct shared *shared)
 	size_t count = 0;
 	struct redo redo;
 
-	if (shared_is_ordered(shared) || shared->fd == -1 || owed_count(record) == 0)
+	if (shared_is_ordered(shared) || shared->fd == -1 || pending_count(record) == 0)
 		return;
 	left = give_unacknowledged(shared);
 	if (left > record->sent)
 		return;
 	acknowledged = record->sent - left;
-	while (count < owed_count(record) &&
-	    owed_at(shared->table, record, record->owed_head + count)->end <= acknowledged)
+	while (count < pending_count(record) &&
+	    pending_at(shared->table, record, record->pending_head + count)->end <= acknowledged)
 		count++;
 	if (count == 0)
 		return;
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, count), 0);
-	redo_add(&redo, &record->owed_head, record->owed_head + count);
+	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, count), 0);
+	redo_add(&redo, &record->pending_head, record->pending_head + count);
 	redo_commit(&redo);
-	flow_release(shared->table, shared_payer(shared), &record->out);
-	if (owed_count(record) == 0)
+	ring_release(shared->table, shared_payer(shared), &record->out);
+	if (pending_count(record) == 0)
 		shared->liveness.asked = 0;
 	if (shared_has_more(shared))
 		shared_give_soon(shared);

@@ -1,7 +1,7 @@
 /* Requests of clients that have gone before anything was sent of them: they are not carried out. */
 #include <string.h>
 
-#include "base/hangup.h"
+#include "base/peer_closed.h"
 #include "client/shared_parts.h"
 #include "keep/crash.h"
 
@@ -14,25 +14,25 @@ struct gone_sum {
 static bool
 gone_is_kept(const struct shared *shared, uint64_t i)
 {
-	uint64_t who = owed_at(shared->table, shared->record, i)->who;
+	uint64_t who = pending_at(shared->table, shared->record, i)->who;
 
-	return who == TABLE_OWED_NOBODY || owed_client(shared->table, who) != 0;
+	return who == TABLE_PENDING_NOBODY || pending_client(shared->table, who) != 0;
 }
 
 static size_t
 gone_length(const struct shared *shared, uint64_t i)
 {
-	return (size_t)(owed_at(shared->table, shared->record, i)->end -
-	    owed_begin(shared->table, shared->record, i));
+	return (size_t)(pending_at(shared->table, shared->record, i)->end -
+	    pending_begin(shared->table, shared->record, i));
 }
 
 static struct gone_sum
 gone_count(const struct shared *shared)
 {
 	const struct table_shared *record = shared->record;
-	struct gone_sum sum = { .entries = owed_count(record) };
+	struct gone_sum sum = { .entries = pending_count(record) };
 
-	for (uint64_t i = record->owed_head; i != record->owed_tail; i++)
+	for (uint64_t i = record->pending_head; i != record->pending_tail; i++)
 		if (gone_is_kept(shared, i)) {
 			sum.kept++;
 			sum.bytes += gone_length(shared, i);
@@ -46,18 +46,18 @@ gone_copy(struct shared *shared, unsigned char *room)
 {
 	struct table *table = shared->table;
 	const struct table_shared *record = shared->record;
-	const unsigned char *bytes = flow_bytes(table, record->out);
-	uint64_t next = record->owed_tail, end = record->out_end;
+	const unsigned char *bytes = ring_bytes(table, record->out);
+	uint64_t next = record->pending_tail, end = record->out_end;
 	size_t length;
 
-	for (uint64_t i = record->owed_head; i != record->owed_tail; i++) {
+	for (uint64_t i = record->pending_head; i != record->pending_tail; i++) {
 		length = gone_length(shared, i);
 		if (gone_is_kept(shared, i)) {
 			memcpy(room, bytes, length);
 			room += length;
 			end += length;
-			*owed_at(table, record, next++) =
-			    (struct table_owed){ .who = owed_at(table, record, i)->who, .end = end };
+			*pending_at(table, record, next++) =
+			    (struct table_pending){ .who = pending_at(table, record, i)->who, .end = end };
 		}
 		bytes += length;
 	}
@@ -72,32 +72,32 @@ gone_drop(struct shared *shared)
 	unsigned char *room;
 	struct redo redo;
 
-	if (sum.kept == sum.entries || !shared_owed_room(shared, (uint32_t)sum.kept) ||
+	if (sum.kept == sum.entries || !shared_pending_room(shared, (uint32_t)sum.kept) ||
 	    (room = shared_room(shared, &record->out, sum.bytes)) == NULL)
 		return; /* without room they are carried out */
 	gone_copy(shared, room);
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, record->out, flow_length(shared->table, record->out), sum.bytes);
+	ring_redo(&redo, shared->table, record->out, ring_length(shared->table, record->out), sum.bytes);
 	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, record->out_end);
 	redo_add(&redo, &record->out_end, record->out_end + sum.bytes);
-	redo_add(&redo, &record->owed_head, record->owed_tail);
-	redo_add(&redo, &record->owed_tail, record->owed_tail + sum.kept);
+	redo_add(&redo, &record->pending_head, record->pending_tail);
+	redo_add(&redo, &record->pending_tail, record->pending_tail + sum.kept);
 	redo_commit(&redo);
-	flow_release(shared->table, shared_payer(shared), &record->out);
+	ring_release(shared->table, shared_payer(shared), &record->out);
 }
 
 /* Who waits for replies, or for a place in the queue, may be gone though nothing has told of it. */
 static void
 gone_look(struct shared *shared)
 {
-	struct member *member;
+	struct mux_client *mux_client;
 
-	for (size_t i = 0; i < shared->member_slots; i++) {
-		member = shared->members[i];
-		if (member != NULL && member->session != NULL && member_is_asking(member) &&
-		    hangup_has_come(member_record(member)->fd))
-			session_is_over(member->session, CLOSING_CLIENT);
+	for (size_t i = 0; i < shared->mux_client_slots; i++) {
+		mux_client = shared->members[i];
+		if (mux_client != NULL && mux_client->session != NULL && mux_client_is_asking(mux_client) &&
+		    peer_closed_has_come(mux_client_record(mux_client)->fd))
+			session_is_over(mux_client->session, CLOSING_CLIENT);
 	}
 }
 
@@ -107,9 +107,9 @@ shared_forget_gone(struct shared *shared)
 	uint64_t end;
 
 	if (!shared->aborts || !shared_is_ordered(shared) || shared->fd == -1 ||
-	    owed_begun(shared->table, shared->record, &end) > 0)
+	    pending_begun(shared->table, shared->record, &end) > 0)
 		return;
 	gone_look(shared);
-	if (owed_count(shared->record) > 0)
+	if (pending_count(shared->record) > 0)
 		gone_drop(shared);
 }

@@ -10,12 +10,12 @@
 #define LOSS_SUSPECT  5
 #define LOSS_PATIENCE (10 * CLOCK_SECOND) /* and for so long: a server may accept and close while it comes back */
 
-static struct member *
-loss_member(const struct shared *shared, uint64_t who)
+static struct mux_client *
+loss_mux_client(const struct shared *shared, uint64_t who)
 {
-	uint32_t session = owed_client(shared->table, who);
+	uint32_t session = pending_client(shared->table, who);
 
-	return session == 0 || session >= shared->member_slots ? NULL : shared->members[session];
+	return session == 0 || session >= shared->mux_client_slots ? NULL : shared->members[session];
 }
 
 /* The oldest request ends as lost: its client is told so, or closed.  Closed first, so that no death leaves a client
@@ -24,31 +24,31 @@ static void
 loss_fail(struct shared *shared, enum closing_cause cause)
 {
 	struct table_shared *record = shared->record;
-	const struct table_owed *entry = owed_at(shared->table, record, record->owed_head);
-	struct member *member = shared_is_ordered(shared) ? loss_member(shared, entry->who) : NULL;
+	const struct table_pending *entry = pending_at(shared->table, record, record->pending_head);
+	struct mux_client *mux_client = shared_is_ordered(shared) ? loss_mux_client(shared, entry->who) : NULL;
 	unsigned char *room = NULL;
 	struct redo redo;
 
-	if (member != NULL && shared->loss_text != NULL && !member_is_last(member))
-		room = shared_room(shared, member_out(member), shared->loss_length);
+	if (mux_client != NULL && shared->loss_text != NULL && !mux_client_is_last(mux_client))
+		room = shared_room(shared, mux_client_out(mux_client), shared->loss_length);
 	if (room != NULL)
 		memcpy(room, shared->loss_text, shared->loss_length);
-	else if (member != NULL)
-		member_finish(member, cause);
+	else if (mux_client != NULL)
+		mux_client_finish(mux_client, cause);
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, shared->table);
 	if (room != NULL)
-		flow_redo(&redo, shared->table, *member_out(member), 0, shared->loss_length);
-	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, 1), 0);
-	redo_add(&redo, &record->owed_head, record->owed_head + 1);
-	redo_add(&redo, &record->lost, record->lost + (entry->who != TABLE_OWED_NOBODY));
+		ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, shared->loss_length);
+	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, 1), 0);
+	redo_add(&redo, &record->pending_head, record->pending_head + 1);
+	redo_add(&redo, &record->lost, record->lost + (entry->who != TABLE_PENDING_NOBODY));
 	if (record->sent < entry->end) /* it is not to be sent any more */
 		redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, entry->end);
 	redo_commit(&redo);
-	if (member == NULL)
+	if (mux_client == NULL)
 		return;
-	member_owe(member, -1);
-	member_dirty(member);
+	mux_client_owe(mux_client, -1);
+	mux_client_dirty(mux_client);
 }
 
 /* How many of those in flight end: all, or, if they are to be sent again, one that may be the cause. */
@@ -64,9 +64,9 @@ loss_count_failing(struct shared *shared, uint64_t sent)
 		return sent;
 	if (record->stuck == TABLE_STUCK_GUILTY) {
 		failing = 1;
-	} else if (record->stuck == 0 || record->stuck_at != record->owed_head) {
+	} else if (record->stuck == 0 || record->stuck_at != record->pending_head) {
 		record->stuck = 0;
-		record->stuck_at = record->owed_head;
+		record->stuck_at = record->pending_head;
 		record->stuck_since = clock_now();
 	}
 	if (failing == 0 && ++record->stuck >= LOSS_SUSPECT && clock_now() - record->stuck_since >= LOSS_PATIENCE)
@@ -80,17 +80,18 @@ void
 shared_settle(struct shared *shared)
 {
 	struct table_shared *record = shared->record;
-	uint64_t sent = owed_sent(shared->table, record), failing = loss_count_failing(shared, sent);
+	uint64_t sent = pending_sent(shared->table, record), failing = loss_count_failing(shared, sent);
 	struct redo redo;
 
-	flow_drop(shared->table, shared_payer(shared), &record->in); /* what was not handed out is nobody's */
+	ring_drop(shared->table, shared_payer(shared), &record->in); /* what was not handed out is nobody's */
 	for (uint64_t i = 0; i < failing; i++)
 		loss_fail(shared, CLOSING_UPSTREAM);
 	CRASH_POINT(SHARED_SETTLED);
 	redo_begin(&redo, shared->table);
-	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, owed_begin(shared->table, record, record->owed_head));
+	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, pending_begin(shared->table, record,
+	    record->pending_head));
 	redo_add(&redo, &record->retried, record->retried + sent - failing);
-	redo_add(&redo, &record->cast_slot, 0);
+	redo_add(&redo, &record->broadcast_slot, 0);
 	redo_commit(&redo);
 	record->upstream = 0;
 	CRASH_POINT(SHARED_UNNAMED);
@@ -98,7 +99,7 @@ shared_settle(struct shared *shared)
 		upstream_note(shared->table, shared->service, LOG_LEVEL_INFO,
 		    "%llu requests were in flight: %llu end as lost, %llu are sent again", (unsigned long long)sent,
 		    (unsigned long long)failing, (unsigned long long)(sent - failing));
-	flow_release(shared->table, shared_payer(shared), &record->out);
+	ring_release(shared->table, shared_payer(shared), &record->out);
 }
 
 void
@@ -142,9 +143,9 @@ loss_fail_until(struct shared *shared, uint64_t end, enum closing_cause cause)
 {
 	struct table_shared *record = shared->record;
 
-	while (record->owed_head < end && owed_count(record) > 0)
+	while (record->pending_head < end && pending_count(record) > 0)
 		loss_fail(shared, cause);
-	flow_release(shared->table, shared_payer(shared), &record->out);
+	ring_release(shared->table, shared_payer(shared), &record->out);
 	shared_flush(shared);
 }
 
@@ -177,7 +178,7 @@ loss_mark(struct shared *shared, int64_t now)
 	if (newest->at >= shared->down_since && now - newest->at < shared->hold_timeout / SHARED_LOOKS)
 		return end;
 	shared->marks[shared->next_mark++ % SHARED_MARKS] =
-	    (struct shared_mark){ .at = now, .end = shared->record->owed_tail };
+	    (struct shared_mark){ .at = now, .end = shared->record->pending_tail };
 	return end;
 }
 
@@ -187,18 +188,18 @@ shared_turn_away(struct shared *shared, int64_t now)
 {
 	bool refused = shared_refuses(shared);
 	enum closing_cause cause = refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT;
-	struct member *member;
+	struct mux_client *mux_client;
 
 	if (!refused && shared_is_paused(shared)) {
 		shared_tell_waiting(shared);
 		return;
 	}
-	if (owed_count(shared->record) > 0)
+	if (pending_count(shared->record) > 0)
 		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now), cause);
-	while ((member = TAILQ_FIRST(&shared->waiting)) != NULL && member->in_flight == 0 &&
-	    (refused || loss_is_over(shared, loss_later(member->waiting_since, shared->down_since), now))) {
-		member_wait_no_more(member);
-		member_fail_waiting(member, cause);
+	while ((mux_client = TAILQ_FIRST(&shared->waiting)) != NULL && mux_client->in_flight == 0 &&
+	    (refused || loss_is_over(shared, loss_later(mux_client->waiting_since, shared->down_since), now))) {
+		mux_client_wait_no_more(mux_client);
+		mux_client_fail_waiting(mux_client, cause);
 	}
 	shared_tell_waiting(shared);
 }

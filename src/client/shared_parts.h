@@ -1,4 +1,4 @@
-/* shared_parts.h - struct shared and struct member, for the files that shared mode is made of:
+/* shared_parts.h - struct shared and struct mux_client, for the files that shared mode is made of:
  *
  * shared.c        the whole: settings, the connection's coming, status
  * shared_begin.c  its begin, with what a dead worker left, and its end
@@ -11,8 +11,8 @@
  * shared_pause.c  what it does not do while it is paused
  * shared_gone.c   requests of clients that have gone
  * shared_loss.c   what happens to requests when it is lost, or does not come
- * member.c        one client: its events, what it is given
- * member_ask.c    what it asks
+ * mux_client.c        one client: its events, what it is given
+ * mux_client_ask.c    what it asks
  */
 #ifndef HOLDFAST_CLIENT_SHARED_PARTS_H
 #define HOLDFAST_CLIENT_SHARED_PARTS_H
@@ -22,11 +22,11 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
-#include "base/stock.h"
+#include "base/slab.h"
 #include "client/closing.h"
-#include "client/flow.h"
-#include "client/member.h"
-#include "client/owed.h"
+#include "client/ring.h"
+#include "client/mux_client.h"
+#include "client/pending.h"
 #include "client/shared.h"
 #include "upstream/upstream.h"
 
@@ -37,7 +37,7 @@
 #define SHARED_WINDOW_BYTES (1u << 20)
 /* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped;
  * others wait for it until it is down to so many times. */
-#define SHARED_CHOKE   4
+#define SHARED_BACKPRESSURE   4
 #define SHARED_UNCHOKE 3
 /* Who finds no memory waits for it so long, then it is closed, or the connection lost. */
 #define SHARED_STARVED (10 * CLOCK_SECOND)
@@ -55,8 +55,8 @@ struct shared_mark {
 	uint64_t end; /* of the queue */
 };
 
-struct member {
-	TAILQ_ENTRY(member) waiting_entry, dirty_entry;
+struct mux_client {
+	TAILQ_ENTRY(mux_client) waiting_entry, dirty_entry;
 	struct shared *shared;   /* borrowed */
 	struct session *session; /* borrowed */
 	uint32_t index;          /* of its record */
@@ -76,7 +76,7 @@ struct member {
 	bool waiting, dirty;     /* in the list */
 };
 
-TAILQ_HEAD(member_list, member);
+TAILQ_HEAD(mux_client_list, mux_client);
 
 struct shared {
 	struct event_base *loop; /* borrowed */
@@ -89,14 +89,14 @@ struct shared {
 	const struct framing *framing; /* borrowed */
 	struct resp_connection resp;
 	int64_t hold_timeout;
-	struct stock stock;      /* of members */
-	struct member **members; /* owned: by slot; NULL where there is none */
-	size_t member_slots;
-	struct member_list waiting; /* those whose next message has no place, first come first */
-	struct member_list dirty;   /* those who have something to be given */
+	struct slab slab;      /* of members */
+	struct mux_client **members; /* owned: by slot; NULL where there is none */
+	size_t mux_client_slots;
+	struct mux_client_list waiting; /* those whose next message has no place, first come first */
+	struct mux_client_list dirty;   /* those who have something to be given */
 	unsigned waiting_count, told_waiting;
 	unsigned owed_members;   /* clients that are owed a reply */
-	struct member *datagrams; /* owned: stands for who sends them; NULL none */
+	struct mux_client *datagrams; /* owned: stands for who sends them; NULL none */
 	char *beat_text;         /* owned: a heartbeat, framed; NULL: there is none */
 	size_t beat_length;
 	char *loss_text;         /* owned: a failed request's reply; NULL: the client is closed */
@@ -114,7 +114,7 @@ struct shared {
 	int error;               /* a positive errno that was told before the last bytes (B3) */
 	struct framing_progress progress; /* of the reply that is coming */
 	struct liveness liveness;
-	struct member *choked;   /* who must take something before others are given more; borrowed */
+	struct mux_client *choked;   /* who must take something before others are given more; borrowed */
 	int64_t choked_at;
 	int64_t choked_for, choked_end; /* how long all have waited, lately; when they last did */
 	unsigned blocked;        /* clients that do not take what is there for them */
@@ -124,7 +124,8 @@ struct shared {
 	unsigned next_mark;
 	struct budget_wait *wait; /* owned: the connection is not read, for want of memory; NULL: it is */
 	int64_t starved_since;   /* the same; 0: what came last found its place */
-	struct member *favoured; /* borrowed: whose message gets the memory that it needs to be whole; NULL none */
+	/* borrowed: whose message gets the memory that it needs to be whole; NULL none */
+	struct mux_client *favoured;
 	int64_t favoured_since;
 	int64_t short_since;     /* clients are short of memory, and others do not take what is there; 0: not so */
 	struct loop_timer giving; /* in this turn of the loop */
@@ -146,9 +147,9 @@ shared_in(const struct shared *shared)
 
 /* Who pays for what a client says; and for all that is here already. */
 static inline struct budget_payer
-member_payer(const struct member *member)
+mux_client_payer(const struct mux_client *mux_client)
 {
-	return (struct budget_payer){ .service = member->shared->service };
+	return (struct budget_payer){ .service = mux_client->shared->service };
 }
 
 static inline struct budget_payer
@@ -162,19 +163,19 @@ shared_payer(const struct shared *shared)
 static inline unsigned char *
 shared_room(const struct shared *shared, volatile uint32_t *name, size_t want)
 {
-	return flow_room(shared->table, shared_payer(shared), name, want);
+	return ring_room(shared->table, shared_payer(shared), name, want);
 }
 
 static inline bool
-shared_owed_room(const struct shared *shared, uint32_t entries)
+shared_pending_room(const struct shared *shared, uint32_t entries)
 {
-	return owed_room(shared->table, shared_payer(shared), shared->record, entries);
+	return pending_room(shared->table, shared_payer(shared), shared->record, entries);
 }
 
 static inline unsigned char *
-member_room(const struct member *member, volatile uint32_t *name, size_t want)
+mux_client_room(const struct mux_client *mux_client, volatile uint32_t *name, size_t want)
 {
-	return flow_room(member->shared->table, member_payer(member), name, want);
+	return ring_room(mux_client->shared->table, mux_client_payer(mux_client), name, want);
 }
 
 /* Most bytes that a client may have waiting for it. */
@@ -234,19 +235,19 @@ void shared_hand_out(struct shared *shared);
 /* There is no memory for what it sends: it is not read until there is some, or lost after SHARED_STARVED. */
 void shared_starve(struct shared *shared);
 /* Who has most waiting for it of those that do not take it; NULL: nobody. */
-struct member *shared_furthest_behind(const struct shared *shared);
+struct mux_client *shared_furthest_behind(const struct shared *shared);
 /* Gives those who have something what they have. */
 void shared_flush(struct shared *shared);
 /* shared_choke.c: too much waits for this client.  true: the upstream is not read until it takes some; false: it has
  * been closed. */
-bool shared_choke(struct shared *shared, struct member *member);
+bool shared_backpressure(struct shared *shared, struct mux_client *mux_client);
 /* A client that all waited for is gone; or takes again. */
 void shared_note_choked(struct shared *shared);
 void shared_unchoke(struct shared *shared);
 /* Looks who takes nothing. */
 void shared_check_deaf(struct shared *shared, int64_t now);
 /* It does not take all; whether it took some just now. */
-void member_note_blocked(struct member *member, bool took);
+void mux_client_note_blocked(struct mux_client *mux_client, bool took);
 
 /* shared_cast.c: without ordered replies, what came goes to all clients, or to nobody. */
 void shared_broadcast(struct shared *shared);
@@ -263,53 +264,53 @@ void shared_turn_away(struct shared *shared, int64_t now);
 
 /* The client's record; and what it said and is to be given, as words of it. */
 static inline struct table_client *
-member_record(const struct member *member)
+mux_client_record(const struct mux_client *mux_client)
 {
-	return &member->shared->table->clients[member->index];
+	return &mux_client->shared->table->clients[mux_client->index];
 }
 
 static inline volatile uint32_t *
-member_in(const struct member *member)
+mux_client_in(const struct mux_client *mux_client)
 {
-	return &member_record(member)->buffer[TABLE_UP];
+	return &mux_client_record(mux_client)->buffer[TABLE_UP];
 }
 
 static inline volatile uint32_t *
-member_out(const struct member *member)
+mux_client_out(const struct mux_client *mux_client)
 {
-	return &member_record(member)->buffer[TABLE_DOWN];
+	return &mux_client_record(mux_client)->buffer[TABLE_DOWN];
 }
 
 /* Whether it asks nothing more, and is closed when it has been given what is there. */
 static inline bool
-member_is_last(const struct member *member)
+mux_client_is_last(const struct mux_client *mux_client)
 {
-	return member_record(member)->flags & TABLE_CLIENT_LAST;
+	return mux_client_record(mux_client)->flags & TABLE_CLIENT_LAST;
 }
 
-/* member.c: one whose record has this index and who is heard over fd; session is NULL for who sends datagrams. */
-struct member *member_begin(struct shared *shared, struct session *session, uint32_t index, int fd);
+/* mux_client.c: one whose record has this index and who is heard over fd; session is NULL for who sends datagrams. */
+struct mux_client *mux_client_begin(struct shared *shared, struct session *session, uint32_t index, int fd);
 /* So many replies more are owed to it. */
-void member_owe(struct member *member, int change);
+void mux_client_owe(struct mux_client *mux_client, int change);
 /* Has something to be given at the end of what is being done. */
-void member_dirty(struct member *member);
+void mux_client_dirty(struct mux_client *mux_client);
 /* Gives it what is there.  It may be gone afterwards. */
-void member_flush(struct member *member);
+void mux_client_flush(struct mux_client *mux_client);
 /* Its next message waits for its place, or does no more. */
-void member_wait(struct member *member);
-void member_wait_no_more(struct member *member);
+void mux_client_wait(struct mux_client *mux_client);
+void mux_client_wait_no_more(struct mux_client *mux_client);
 /* Reads again, or not, as things are now. */
-void member_update_reading(struct member *member);
+void mux_client_update_reading(struct mux_client *mux_client);
 /* Asks nothing more, and ends with what it is owed; the cause is for the log. */
-void member_finish(struct member *member, enum closing_cause cause);
+void mux_client_finish(struct mux_client *mux_client, enum closing_cause cause);
 /* Looks whether it is through; then it is gone. */
-bool member_end_if_through(struct member *member);
+bool mux_client_end_if_through(struct mux_client *mux_client);
 
-/* member_ask.c: moves its messages on, as far as they go.  It may be gone afterwards. */
-void member_ask(struct member *member);
+/* mux_client_ask.c: moves its messages on, as far as they go.  It may be gone afterwards. */
+void mux_client_ask(struct mux_client *mux_client);
 /* What waits is answered with the loss text, or the client closed, for this cause. */
-void member_fail_waiting(struct member *member, enum closing_cause cause);
+void mux_client_fail_waiting(struct mux_client *mux_client, enum closing_cause cause);
 /* What it says next is no message: it is told, where that is possible, and closed. */
-void member_reject(struct member *member, enum framing_result result);
+void mux_client_reject(struct mux_client *mux_client, enum framing_result result);
 
 #endif

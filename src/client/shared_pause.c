@@ -30,13 +30,13 @@ shared_limit(const struct shared *shared)
 	uint64_t most = shared->settings->max_in_flight, end;
 
 	if (!shared_rests(shared)) {
-		if (owed_count(record) <= most)
+		if (pending_count(record) <= most)
 			return record->out_end;
-		end = owed_begin(shared->table, record, record->owed_head + most);
+		end = pending_begin(shared->table, record, record->pending_head + most);
 		if (end >= record->sent) /* else max_in_flight has become less */
 			return end;
 	}
-	owed_begun(shared->table, record, &end);
+	pending_begun(shared->table, record, &end);
 	return end;
 }
 
@@ -45,7 +45,7 @@ shared_in_flight(const struct shared *shared)
 {
 	uint64_t end;
 
-	return shared->fd == -1 ? 0 : owed_begun(shared->table, shared->record, &end);
+	return shared->fd == -1 ? 0 : pending_begun(shared->table, shared->record, &end);
 }
 
 void
@@ -90,12 +90,13 @@ shared_each_in_flight(const struct shared *shared, bool (*visit)(void *arg, uint
 {
 	const struct table_shared *record = shared->record;
 	uint64_t count = shared_in_flight(shared);
-	bool *seen = mem_new(shared->member_slots + 1, sizeof *seen), more = true;
+	bool *seen = mem_new(shared->mux_client_slots + 1, sizeof *seen), more = true;
 	uint32_t session;
 
 	for (uint64_t i = 0; i < count && more; i++) {
-		session = owed_client(shared->table, owed_at(shared->table, record, record->owed_head + i)->who);
-		if (session == 0 || session >= shared->member_slots || seen[session])
+		session = pending_client(shared->table, pending_at(shared->table, record,
+		    record->pending_head + i)->who);
+		if (session == 0 || session >= shared->mux_client_slots || seen[session])
 			continue;
 		seen[session] = true;
 		more = visit(arg, session);

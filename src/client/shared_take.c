@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "client/call.h"
+#include "client/io_journal.h"
 #include "client/shared_parts.h"
 #include "keep/crash.h"
 
@@ -27,55 +27,55 @@ shared_parse(struct shared *shared, size_t offset, size_t *ret_length)
 	uint32_t in = *shared_in(shared);
 	enum framing_result result;
 
-	result = shared->framing->reply(&shared->progress, flow_bytes(shared->table, in) + offset,
-	    flow_length(shared->table, in) - offset, shared->settings->max_message, ret_length);
+	result = shared->framing->reply(&shared->progress, ring_bytes(shared->table, in) + offset,
+	    ring_length(shared->table, in) - offset, shared->settings->max_message, ret_length);
 	if (result == FRAMING_WHOLE)
 		shared->progress = (struct framing_progress){ 0 };
 	return result;
 }
 
-static struct member *
-take_member(const struct shared *shared, uint64_t who)
+static struct mux_client *
+take_mux_client(const struct shared *shared, uint64_t who)
 {
-	uint32_t session = owed_client(shared->table, who);
+	uint32_t session = pending_client(shared->table, who);
 
-	if (session == 0 || session >= shared->member_slots || shared->members[session] == NULL ||
-	    member_is_last(shared->members[session]))
+	if (session == 0 || session >= shared->mux_client_slots || shared->members[session] == NULL ||
+	    mux_client_is_last(shared->members[session]))
 		return NULL;
 	return shared->members[session];
 }
 
 /* The requests of the run are answered: that, and where the answers went, is one change. */
 static void
-take_commit(struct shared *shared, const struct take_run *run, struct member *member)
+take_commit(struct shared *shared, const struct take_run *run, struct mux_client *mux_client)
 {
 	struct table_shared *record = shared->record;
 	struct redo redo;
 
 	redo_begin(&redo, shared->table);
-	flow_redo(&redo, shared->table, *shared_in(shared), run->bytes, 0);
-	flow_redo(&redo, shared->table, record->out, owed_bytes(shared->table, record, run->count), 0);
-	redo_add(&redo, &record->owed_head, record->owed_head + run->count);
-	if (member != NULL) {
-		flow_redo(&redo, shared->table, *member_out(member), 0, run->bytes);
+	ring_redo(&redo, shared->table, *shared_in(shared), run->bytes, 0);
+	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, run->count), 0);
+	redo_add(&redo, &record->pending_head, record->pending_head + run->count);
+	if (mux_client != NULL) {
+		ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, run->bytes);
 		redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + run->count);
 	}
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED);
 	shared->starved_since = 0;
-	flow_release(shared->table, shared_payer(shared), &record->out);
-	if (owed_count(record) == 0)
+	ring_release(shared->table, shared_payer(shared), &record->out);
+	if (pending_count(record) == 0)
 		shared->liveness.asked = 0;
 }
 
 /* Large replies are asked for a few at a time. */
 static void
-take_narrow(struct member *member, const struct take_run *run)
+take_narrow(struct mux_client *mux_client, const struct take_run *run)
 {
 	size_t size = run->bytes / run->count, most = SHARED_WINDOW_BYTES / (size + 1) + 1;
 
-	if (member->window > most)
-		member->window = (unsigned)most;
+	if (mux_client->window > most)
+		mux_client->window = (unsigned)most;
 }
 
 /* The reply is that to a heartbeat; false if the connection is lost by it. */
@@ -83,7 +83,7 @@ static bool
 take_pulse(struct shared *shared, const struct take_run *run)
 {
 	shared->liveness.beaten = 0;
-	if (shared_is_pulse(shared, flow_bytes(shared->table, *shared_in(shared)), run->bytes))
+	if (shared_is_pulse(shared, ring_bytes(shared->table, *shared_in(shared)), run->bytes))
 		return true;
 	shared_lose(shared, "the answer to the heartbeat is not the one expected");
 	return false;
@@ -91,9 +91,9 @@ take_pulse(struct shared *shared, const struct take_run *run)
 
 /* It must take something first; false if that must be waited for. */
 static bool
-take_choke(struct shared *shared, const struct take_run *run, struct member *member)
+take_backpressure(struct shared *shared, const struct take_run *run, struct mux_client *mux_client)
 {
-	if (shared_choke(shared, member) || shared->fd == -1) /* with the last client of a drain it goes */
+	if (shared_backpressure(shared, mux_client) || shared->fd == -1) /* with the last client of a drain it goes */
 		return false;
 	take_commit(shared, run, NULL);
 	return true;
@@ -104,10 +104,10 @@ take_choke(struct shared *shared, const struct take_run *run, struct member *mem
 static bool
 take_want(struct shared *shared)
 {
-	struct member *behind = shared_furthest_behind(shared);
+	struct mux_client *behind = shared_furthest_behind(shared);
 
 	if (behind != NULL)
-		return !shared_choke(shared, behind) && shared->fd != -1;
+		return !shared_backpressure(shared, behind) && shared->fd != -1;
 	shared_starve(shared);
 	return false;
 }
@@ -116,28 +116,29 @@ take_want(struct shared *shared)
 static bool
 take_deliver(struct shared *shared, const struct take_run *run)
 {
-	struct member *member = take_member(shared, run->who);
+	struct mux_client *mux_client = take_mux_client(shared, run->who);
 	unsigned char *room;
 
-	if (run->who == TABLE_OWED_NOBODY && !take_pulse(shared, run))
+	if (run->who == TABLE_PENDING_NOBODY && !take_pulse(shared, run))
 		return false;
-	if (member == NULL) {
+	if (mux_client == NULL) {
 		take_commit(shared, run, NULL);
 		return true;
 	}
-	if (flow_length(shared->table, *member_out(member)) > SHARED_CHOKE * shared_room_of_client(shared) ||
-	    (member->writing && budget_is_over(shared->table->budget, shared->service)))
-		return take_choke(shared, run, member);
-	if ((room = shared_room(shared, member_out(member), run->bytes)) == NULL) {
+	if (ring_length(shared->table,
+	    *mux_client_out(mux_client)) > SHARED_BACKPRESSURE * shared_room_of_client(shared) ||
+	    (mux_client->writing && budget_is_over(shared->table->budget, shared->service)))
+		return take_backpressure(shared, run, mux_client);
+	if ((room = shared_room(shared, mux_client_out(mux_client), run->bytes)) == NULL) {
 		shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
 		return take_want(shared);
 	}
-	memcpy(room, flow_bytes(shared->table, *shared_in(shared)), run->bytes);
+	memcpy(room, ring_bytes(shared->table, *shared_in(shared)), run->bytes);
 	CRASH_POINT(SHARED_COPIED);
-	take_commit(shared, run, member);
-	member_owe(member, -(int)run->count);
-	take_narrow(member, run);
-	member_flush(member); /* at once: the same buffer then serves all in turn */
+	take_commit(shared, run, mux_client);
+	mux_client_owe(mux_client, -(int)run->count);
+	take_narrow(mux_client, run);
+	mux_client_flush(mux_client); /* at once: the same buffer then serves all in turn */
 	return true;
 }
 
@@ -158,15 +159,15 @@ shared_lose_nonsense(struct shared *shared, enum framing_result result)
 }
 
 /* Entry number i of those that the connection was given and owes; NULL if there is none. */
-static const struct table_owed *
-take_owed(const struct shared *shared, uint64_t i)
+static const struct table_pending *
+take_pending(const struct shared *shared, uint64_t i)
 {
 	const struct table_shared *record = shared->record;
-	const struct table_owed *entry;
+	const struct table_pending *entry;
 
-	if (i >= owed_count(record))
+	if (i >= pending_count(record))
 		return NULL;
-	entry = owed_at(shared->table, record, record->owed_head + i);
+	entry = pending_at(shared->table, record, record->pending_head + i);
 	return entry->end <= record->sent ? entry : NULL;
 }
 
@@ -175,19 +176,19 @@ take_is_reply(const struct shared *shared, size_t offset, size_t length)
 {
 	if (shared->framing->is_reply == NULL)
 		return true;
-	return shared->framing->is_reply(flow_bytes(shared->table, *shared_in(shared)) + offset, length);
+	return shared->framing->is_reply(ring_bytes(shared->table, *shared_in(shared)) + offset, length);
 }
 
 /* The replies at the begin that go to one client; none in the run: there are none yet, or the connection is lost. */
 static void
 take_collect(struct shared *shared, struct take_run *run)
 {
-	const struct table_owed *entry;
+	const struct table_pending *entry;
 	enum framing_result result;
 	size_t length;
 
 	for (*run = (struct take_run){ 0 };; run->bytes += length, run->count++) {
-		entry = take_owed(shared, run->count);
+		entry = take_pending(shared, run->count);
 		if (run->count > 0 && (entry == NULL || entry->who != run->who))
 			return;
 		result = shared_parse(shared, run->bytes, &length);
@@ -209,10 +210,10 @@ take_skip_push(struct shared *shared)
 {
 	size_t length;
 
-	if (take_is_reply(shared, 0, flow_length(shared->table, *shared_in(shared))) ||
+	if (take_is_reply(shared, 0, ring_length(shared->table, *shared_in(shared))) ||
 	    shared_parse(shared, 0, &length) != FRAMING_WHOLE)
 		return false;
-	flow_take(shared->table, *shared_in(shared), length);
+	ring_take(shared->table, *shared_in(shared), length);
 	return true;
 }
 
@@ -221,7 +222,7 @@ take_replies(struct shared *shared)
 {
 	struct take_run run;
 
-	while (shared->fd != -1 && shared->choked == NULL && flow_length(shared->table, *shared_in(shared)) > 0) {
+	while (shared->fd != -1 && shared->choked == NULL && ring_length(shared->table, *shared_in(shared)) > 0) {
 		if (take_skip_push(shared))
 			continue;
 		take_collect(shared, &run);
@@ -251,7 +252,7 @@ shared_hand_out(struct shared *shared)
 	}
 	*handling = before;
 	if (shared->fd != -1) {
-		flow_release(shared->table, shared_payer(shared), shared_in(shared));
+		ring_release(shared->table, shared_payer(shared), shared_in(shared));
 		if (shared_has_more(shared))
 			shared_give_soon(shared);
 	}
@@ -261,10 +262,10 @@ shared_hand_out(struct shared *shared)
 void
 shared_flush(struct shared *shared)
 {
-	struct member *member;
+	struct mux_client *mux_client;
 
-	while ((member = TAILQ_FIRST(&shared->dirty)) != NULL)
-		member_flush(member);
+	while ((mux_client = TAILQ_FIRST(&shared->dirty)) != NULL)
+		mux_client_flush(mux_client);
 }
 
 static void
@@ -309,15 +310,15 @@ take_read(struct shared *shared)
 
 	if (shared_room(shared, shared_in(shared), TAKE_ROOM) == NULL)
 		return take_want(shared);
-	n = call_receive(shared->table, *shared_in(shared), shared->fd, TAKE_ROOM);
+	n = io_journal_receive(shared->table, *shared_in(shared), shared->fd, TAKE_ROOM);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();
 		shared->starved_since = 0;
-		full = n == CALL_MOST || flow_spare(shared->table, *shared_in(shared)) == 0;
+		full = n == IO_JOURNAL_MOST || ring_spare(shared->table, *shared_in(shared)) == 0;
 		shared_hand_out(shared);
 		return full && shared->fd != -1 && shared->choked == NULL;
 	}
-	flow_release(shared->table, shared_payer(shared), shared_in(shared));
+	ring_release(shared->table, shared_payer(shared), shared_in(shared));
 	if (n == -EAGAIN)
 		return false;
 	if (n < 0 && shared->error == 0) { /* B3: what came before it is still to be read */

@@ -61,7 +61,7 @@ static int64_t
 tick_period(const struct shared *shared)
 {
 	const struct liveness_settings limits = tick_limits(shared);
-	bool queued = owed_count(shared->record) > 0, waiting = shared->waiting_count > 0;
+	bool queued = pending_count(shared->record) > 0, waiting = shared->waiting_count > 0;
 	int64_t period = 0;
 
 	if (shared->blocked > 0)

@@ -18,13 +18,13 @@
 #include "daemon/lock.h"
 #include "keep/crash.h"
 #include "keep/files.h"
-#include "keep/former.h"
+#include "keep/migrate.h"
 #include "keep/keeper.h"
 #include "keep/notify.h"
 #include "keep/upgrade.h"
-#include "keep/vault.h"
+#include "keep/fdstore.h"
 
-static struct given begin_given; /* of systemd's files, those that are still to be claimed */
+static struct passed_fds begin_passed_fds; /* of systemd's files, those that are still to be claimed */
 static bool begin_forgets;       /* what systemd has kept is of no use */
 static char *begin_kept;         /* owned; the configuration in it all the same; NULL none */
 static bool begin_keeps;         /* with that it begins */
@@ -146,7 +146,7 @@ begin_fill_table(struct table *table, const struct begin_options *options, const
 	begin_note_lock(table, lock);
 	if (options->verbose)
 		header->log_level = LOG_LEVEL_DEBUG + 1;
-	return error < 0 ? error : keeper_prepare(table, &begin_given);
+	return error < 0 ? error : keeper_prepare(table, &begin_passed_fds);
 }
 
 struct config *
@@ -189,8 +189,8 @@ begin_await_sockets(const struct table *table, const struct config *config)
 static void
 begin_forget(struct table *table)
 {
-	given_clear(&begin_given);
-	if (begin_forgets && vault_forget(table))
+	passed_fds_clear(&begin_passed_fds);
+	if (begin_forgets && fdstore_forget(table))
 		notify_barrier(table);
 }
 
@@ -270,7 +270,7 @@ begin_reason(int error)
 }
 
 static void
-begin_execute_former(const struct begin_options *options, int fd, int error)
+begin_execute_migrate(const struct begin_options *options, int fd, int error)
 {
 	char reason[256];
 
@@ -284,7 +284,7 @@ begin_upgraded(const struct begin_options *options, int fd)
 	struct table table;
 	struct config *config;
 	bool copied;
-	int error = former_open(fd, &table, &copied);
+	int error = migrate_open(fd, &table, &copied);
 
 	if (error == 0) {
 		config = begin_read_kept(&table);
@@ -293,7 +293,7 @@ begin_upgraded(const struct begin_options *options, int fd)
 		config_free(config);
 	}
 	if (error < 0) {
-		begin_execute_former(options, fd, error);
+		begin_execute_migrate(options, fd, error);
 		fprintf(stderr, "holdfastd: cannot go on after the upgrade: %s\n", begin_reason(error));
 		return BEGIN_FAILURE;
 	}
@@ -327,11 +327,11 @@ begin_give_up(struct table *table, int error)
 
 /* From the vault.  0, or -errno and there is nothing to go on with. */
 static int
-begin_take_vault(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
+begin_take_fdstore(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
 {
 	struct config *config = NULL;
 	struct lock lock;
-	int error = vault_take(&begin_given, ret_table, &begin_kept);
+	int error = fdstore_take(&begin_passed_fds, ret_table, &begin_kept);
 	bool locked;
 
 	*ret_lock_code = BEGIN_OK;
@@ -350,7 +350,7 @@ begin_take_vault(const struct begin_options *options, struct table *ret_table, i
 	if (options->verbose)
 		ret_table->header->log_level = LOG_LEVEL_DEBUG + 1;
 	ret_table->header->origin = TABLE_RESTARTED;
-	error = keeper_prepare(ret_table, &begin_given);
+	error = keeper_prepare(ret_table, &begin_passed_fds);
 	return error < 0 ? begin_give_up(ret_table, error) : 0;
 }
 
@@ -361,7 +361,7 @@ begin_restarted(const struct begin_options *options, int *ret_code)
 	int lock_code, error;
 
 	begin_raise_files();
-	error = begin_take_vault(options, &table, &lock_code);
+	error = begin_take_fdstore(options, &table, &lock_code);
 	if (lock_code != BEGIN_OK) {
 		*ret_code = lock_code;
 		return true;
@@ -373,8 +373,8 @@ begin_restarted(const struct begin_options *options, int *ret_code)
 		return false;
 	}
 	table.header->restarts++;
-	given_clear(&begin_given);
-	vault_forget(&table);
+	passed_fds_clear(&begin_passed_fds);
+	fdstore_forget(&table);
 	*ret_code = begin_run(options, &table);
 	return true;
 }
@@ -388,17 +388,17 @@ begin_again(const struct begin_options *options, int *ret_code)
 		*ret_code = begin_upgraded(options, fd);
 		return true;
 	}
-	error = given_take(&begin_given);
+	error = passed_fds_take(&begin_passed_fds);
 	if (error < 0) {
 		*ret_code = begin_cannot(error);
 		return true;
 	}
-	if (!vault_is_given(&begin_given))
+	if (!fdstore_is_given(&begin_passed_fds))
 		return false;
 	if (!options->no_keeper)
 		return begin_restarted(options, ret_code);
 	fputs("holdfastd: what was kept over the restart is not for --no-keeper; its clients are closed\n", stderr);
-	vault_decline(&begin_given);
+	fdstore_decline(&begin_passed_fds);
 	begin_forgets = true;
 	return false;
 }
@@ -411,7 +411,7 @@ begin_check_table(const char *path)
 	struct table table;
 
 	if (error == 0)
-		error = former_look(fd, &table);
+		error = migrate_look(fd, &table);
 	if (error < 0) {
 		fprintf(stderr, "holdfastd: cannot go on with the table: %s\n", begin_reason(error));
 		return BEGIN_FAILURE;

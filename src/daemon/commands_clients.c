@@ -258,7 +258,7 @@ clients_list(const struct command_context *context, const char *service)
 }
 
 static json_t *
-clients_count(const struct command_context *context, const char *service, enum property property)
+count_clients(const struct command_context *context, const char *service, enum property property)
 {
 	struct counting counting = { .property = property };
 	json_t *object;
@@ -287,7 +287,7 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 		return;
 	if (argc > 1 && !command_need_clients(context, request, argv[1]))
 		return;
-	control_answer(request, counted ? clients_count(context, argv[1], property)
+	control_answer(request, counted ? count_clients(context, argv[1], property)
 	    : clients_list(context, argv[1]));
 }
 

@@ -90,7 +90,7 @@ metrics_take_service(struct metrics_service *metrics, const struct service *serv
 	metrics->failing = status.record->failing.value != 0;
 	metrics->clients = status.clients;
 	metrics->held = status.held;
-	metrics->max_clients = service_get_settings(service)->crowd.max_clients;
+	metrics->max_clients = service_get_settings(service)->clients.max_clients;
 	memcpy(metrics->bytes, status.bytes, sizeof metrics->bytes);
 	metrics_take_upstream(metrics, &status.upstream);
 	metrics_take_counters(metrics, &status.record->counters);

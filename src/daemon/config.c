@@ -190,8 +190,8 @@ config_number_names(struct config *config)
 
 		config_number(&settings->listener.owner, NAMES_USER);
 		config_number(&settings->listener.group, NAMES_GROUP);
-		config_number_list(settings->crowd.allow_users, NAMES_USER);
-		config_number_list(settings->crowd.allow_groups, NAMES_GROUP);
+		config_number_list(settings->clients.allow_users, NAMES_USER);
+		config_number_list(settings->clients.allow_groups, NAMES_GROUP);
 		config_number_list(settings->upstream.lookup.owners, NAMES_USER);
 	}
 }

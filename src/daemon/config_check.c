@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "client/peer.h"
-#include "control/metrics_door.h"
+#include "control/metrics_listener.h"
 #include "daemon/values.h"
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
@@ -89,7 +89,7 @@ config_check_metrics(struct draft *draft)
 
 	if (listen == NULL)
 		return;
-	if ((wrong = metrics_door_check(listen)) != NULL)
+	if ((wrong = metrics_listener_check(listen)) != NULL)
 		draft_error(draft, place, "metrics.listen", "\"%s\": %s", listen, wrong);
 	else if (strncmp(listen, "unix:", 5) == 0 && strcmp(listen + 5, draft->config->control.listener.path) == 0)
 		draft_error(draft, place, "metrics.listen", "%s is the control socket", listen);
@@ -142,7 +142,7 @@ config_check_socket_place(struct draft *draft, const struct draft_service *servi
 	size_t length = strlen(runtime);
 	char *directory;
 
-	if (path[0] == '@' && settings->crowd.allow_users == NULL && settings->crowd.allow_groups == NULL)
+	if (path[0] == '@' && settings->clients.allow_users == NULL && settings->clients.allow_groups == NULL)
 		draft_warning(draft, place, "listen.path", "%s: an abstract socket has no mode and no owner: "
 		    "everybody may connect unless allow_users or allow_groups say who", path);
 	if (path[0] == '@' || (strncmp(path, runtime, length) == 0 && path[length] == '/'))
@@ -254,9 +254,9 @@ config_check_service_files(struct draft *draft, const struct draft_service *serv
 	config_check_catalog(draft, service, settings->upstream.lookup.catalog);
 	config_check_hello(draft, service);
 	config_check_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
-	    settings->crowd.allow_users, false);
+	    settings->clients.allow_users, false);
 	config_check_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
-	    settings->crowd.allow_groups, true);
+	    settings->clients.allow_groups, true);
 	config_check_names(draft, draft_service_place(service, "lookup.owners"), "lookup.owners",
 	    settings->upstream.lookup.owners, false);
 }
@@ -341,11 +341,11 @@ config_check_files_of(const struct service_settings *settings)
 {
 	const struct upstream_settings *upstream = &settings->upstream;
 	unsigned warm = upstream->pconn.warm == UPSTREAM_WARM_AUTO ? 1 : upstream->pconn.warm;
-	unsigned clients = settings->crowd.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->crowd.max_clients;
+	unsigned clients = settings->clients.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->clients.max_clients;
 
 	if (settings->mode == SERVICE_SHARED)
 		return clients + 1 + upstream->standby + 1;
-	return 2 * clients + settings->crowd.max_held + warm + 1;
+	return 2 * clients + settings->clients.max_held + warm + 1;
 }
 
 static void
@@ -370,7 +370,7 @@ config_hint_peer(struct draft *draft, const struct draft_service *service)
 	const struct service_settings *settings = service->settings;
 	char *const *addresses = settings->upstream.lookup.addresses;
 
-	if (settings->crowd.allow_users != NULL || settings->crowd.allow_groups != NULL ||
+	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL ||
 	    (settings->listener.path[0] != '@' && (settings->listener.mode & S_IWOTH) == 0))
 		return;
 	for (; addresses != NULL && *addresses != NULL; addresses++)
@@ -399,9 +399,9 @@ config_hint_service(struct draft *draft, const struct draft_service *service)
 	config_hint_backlog(draft, service);
 	config_hint_peer(draft, service);
 	config_hint_names(draft, draft_service_place(service, "listen.allow_users"), "listen.allow_users",
-	    service->settings->crowd.allow_users, false);
+	    service->settings->clients.allow_users, false);
 	config_hint_names(draft, draft_service_place(service, "listen.allow_groups"), "listen.allow_groups",
-	    service->settings->crowd.allow_groups, true);
+	    service->settings->clients.allow_groups, true);
 }
 
 static void

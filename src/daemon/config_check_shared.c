@@ -36,7 +36,7 @@ check_replies(struct draft *draft, const struct draft_service *service)
 	if (settings->shared.replies != SHARED_NONE)
 		check_error(draft, service, "replies", "nobody can be answered over listen.type = \"dgram\": say "
 		    "\"none\"");
-	if (settings->crowd.allow_users != NULL || settings->crowd.allow_groups != NULL)
+	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL)
 		check_error(draft, service, "listen.type", "who sends a datagram is not known: allow_users and "
 		    "allow_groups cannot be kept; use listen.mode and listen.group");
 }

@@ -13,7 +13,7 @@
 
 #include "base/mem.h"
 #include "client/listener.h"
-#include "control/metrics_door.h"
+#include "control/metrics_listener.h"
 #include "daemon/config_check.h"
 
 struct try {
@@ -182,16 +182,16 @@ try_metrics(const struct try *try)
 	char *wrong;
 	int fd;
 
-	if (try->running || config->metrics_listen == NULL || metrics_door_check(config->metrics_listen) != NULL)
+	if (try->running || config->metrics_listen == NULL || metrics_listener_check(config->metrics_listen) != NULL)
 		return;
-	wrong = metrics_door_open(config->metrics_listen, config->runtime_directory, &fd);
+	wrong = metrics_listener_open(config->metrics_listen, config->runtime_directory, &fd);
 	if (wrong != NULL) {
 		draft_warning(try->draft, &place, "metrics.listen", "%s", wrong);
 		mem_free(wrong);
 		return;
 	}
-	metrics_door_place(fd, &made);
-	metrics_door_unlink(fd, &made);
+	metrics_listener_place(fd, &made);
+	metrics_listener_unlink(fd, &made);
 	close(fd);
 }
 

@@ -34,9 +34,9 @@ daemon_on_event(void *arg, struct service *service, const struct upstream_event 
 static void
 daemon_end_if_done(struct daemon *daemon)
 {
-	struct fleet_sum sum;
+	struct services_sum sum;
 
-	fleet_get_sum(daemon->fleet, &sum);
+	services_get_sum(daemon->services, &sum);
 	if (daemon->stopping && sum.clients == 0 && sum.lingering == 0)
 		event_base_loopbreak(daemon->loop);
 }
@@ -52,7 +52,7 @@ daemon_service_at(void *arg, size_t index)
 {
 	const struct daemon *daemon = arg;
 
-	return fleet_at(daemon->fleet, index);
+	return services_at(daemon->services, index);
 }
 
 static struct service *
@@ -60,7 +60,7 @@ daemon_with_clients_at(void *arg, size_t index)
 {
 	const struct daemon *daemon = arg;
 
-	return fleet_at_all(daemon->fleet, index);
+	return services_at_all(daemon->services, index);
 }
 
 /* The whole configuration in force, as people may see it. */
@@ -84,7 +84,7 @@ daemon_config(void *arg, const char *name)
 
 	if (name == NULL)
 		return daemon_show_config(daemon);
-	service = fleet_find(daemon->fleet, name);
+	service = services_find(daemon->services, name);
 	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
 }
 
@@ -103,7 +103,7 @@ daemon_on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	fleet_stop(daemon->fleet, true);
+	services_stop(daemon->services, true);
 	event_base_loopbreak(daemon->loop);
 }
 
@@ -119,7 +119,7 @@ daemon_stop(struct daemon *daemon)
 		header->stop_deadline = clock_after(clock_now(), daemon->config->stop_timeout);
 	log_info(NULL, "stopping; sessions have %.1f s", (double)daemon->config->stop_timeout / (double)CLOCK_SECOND);
 	table_status_set(daemon->table, "stopping");
-	fleet_stop(daemon->fleet, false);
+	services_stop(daemon->services, false);
 	loop_timer_at(&daemon->stop, header->stop_deadline);
 	daemon_end_if_done(daemon);
 }
@@ -133,7 +133,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (bits & TABLE_REQUEST_DUMP)
-		fleet_dump(daemon->fleet);
+		services_dump(daemon->services);
 	if (bits & TABLE_REQUEST_RELOADING) {
 		daemon->asked_to_reload = true;
 		loop_timer_soon(&daemon->reloading);
@@ -151,13 +151,13 @@ static void
 daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 {
 	const char *error = daemon->table->header->config_error;
-	const char *given = daemon->table->header->given_error;
+	const char *given = daemon->table->header->passed_fds_error;
 	const char *wrong[] = { daemon->control_error, daemon->lock_error, daemon->metrics_error,
 		given[0] != '\0' ? given : NULL };
-	struct fleet_sum sum;
+	struct services_sum sum;
 	size_t n;
 
-	fleet_get_sum(daemon->fleet, &sum);
+	services_get_sum(daemon->services, &sum);
 	n = (size_t)snprintf(ret_text, TABLE_STATUS_SIZE, "%zu of %zu services up, %u clients, %u held", sum.up,
 	    sum.services, sum.clients, sum.held);
 	if (error[0] != '\0')
@@ -323,7 +323,7 @@ daemon_start(struct daemon *daemon)
 	STAILQ_INIT(&daemon->reading_waiters);
 	STAILQ_INIT(&daemon->upgrade_waiters);
 	daemon->events = events_new();
-	daemon->fleet = fleet_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
+	daemon->services = services_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
 	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);
@@ -347,7 +347,7 @@ daemon_start(struct daemon *daemon)
 	if (!daemon_start_control(daemon))
 		return false;
 	daemon_start_metrics(daemon);
-	fleet_start(daemon->fleet, daemon->config);
+	services_start(daemon->services, daemon->config);
 	daemon_look_after_files(daemon);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
 		recover_close_strays(daemon->table);
@@ -364,7 +364,7 @@ daemon_end(struct daemon *daemon)
 	control_free(daemon->control);
 	daemon_end_metrics(daemon);
 	daemon_end_watching(daemon);
-	fleet_free(daemon->fleet);
+	services_free(daemon->services);
 	pipes_clear(daemon->table);
 	events_free(daemon->events);
 	loop_event_stop(&daemon->requests);
@@ -389,11 +389,11 @@ daemon_say_ready(struct daemon *daemon)
 
 	if (header->ready)
 		return;
-	daemon_refuse_given(daemon);
+	daemon_refuse_passed_fds(daemon);
 	header->was_ready = 1;
 	header->reloads += header->reloads % 2; /* one that died with its worker */
 	header->ready = 1;
-	upgrade_forget(daemon->table, TABLE_FILE_FORMER); /* nobody will go back */
+	upgrade_forget(daemon->table, TABLE_FILE_MIGRATE); /* nobody will go back */
 	CRASH_POINT(RECOVER_READY);
 	daemon_update_status(daemon);
 	keeper_nudge(daemon->table); /* the status may be as before, but it is ready now */

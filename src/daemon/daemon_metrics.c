@@ -6,7 +6,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "client/listener.h"
-#include "control/metrics_door.h"
+#include "control/metrics_listener.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
 #include "keep/crash.h"
@@ -44,8 +44,8 @@ daemon_has_metrics(const struct daemon *daemon, const struct config *config)
 {
 	int fd = *daemon_metrics_fd(daemon);
 
-	return config->metrics_listen == NULL ? fd == -1 : metrics_door_is_at(fd, config->metrics_listen) &&
-	    metrics_door_is_there(fd, &daemon->table->header->metrics_place);
+	return config->metrics_listen == NULL ? fd == -1 : metrics_listener_is_at(fd, config->metrics_listen) &&
+	    metrics_listener_is_there(fd, &daemon->table->header->metrics_place);
 }
 
 /* What a dead worker had opened already, or a new one.  NULL or what is wrong. */
@@ -57,10 +57,10 @@ daemon_open_metrics(const struct daemon *daemon, const struct config *config, in
 	char *wrong = NULL;
 
 	*ret_fd = -1;
-	if (metrics_door_name_unix(config->metrics_listen, &name, &length))
+	if (metrics_listener_name_unix(config->metrics_listen, &name, &length))
 		*ret_fd = recover_take_stray(daemon->table, &name, length);
 	if (*ret_fd == -1)
-		wrong = metrics_door_open(config->metrics_listen, config->runtime_directory, ret_fd);
+		wrong = metrics_listener_open(config->metrics_listen, config->runtime_directory, ret_fd);
 	return wrong;
 }
 
@@ -94,13 +94,13 @@ daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd
 
 	if (fd == -1 && daemon_has_metrics(daemon, config))
 		return;
-	metrics_door_unlink(before, place);
+	metrics_listener_unlink(before, place);
 	if (before != -1)
 		listener_shut(before);
 	*named = -1;
 	table_barrier();
 	CRASH_POINT(METRICS_UNNAMED);
-	metrics_door_place(fd, place);
+	metrics_listener_place(fd, place);
 	table_barrier();
 	CRASH_POINT(METRICS_PLACED);
 	*named = fd;
@@ -117,8 +117,8 @@ daemon_undo_metrics(int fd)
 
 	if (fd == -1)
 		return;
-	metrics_door_place(fd, &place);
-	metrics_door_unlink(fd, &place);
+	metrics_listener_place(fd, &place);
+	metrics_listener_unlink(fd, &place);
 	close(fd);
 }
 
@@ -169,7 +169,7 @@ daemon_look_after_metrics(struct daemon *daemon)
 	} else if (daemon->metrics_error != NULL && !gone) {
 		daemon_on_metrics_retry(-1, 0, daemon);
 	}
-	watch_path(daemon->metrics_watch, listen != NULL && metrics_door_name_unix(listen, &name, &length) ?
+	watch_path(daemon->metrics_watch, listen != NULL && metrics_listener_name_unix(listen, &name, &length) ?
 	    name.sun_path : "", false);
 }
 
@@ -186,5 +186,5 @@ daemon_end_metrics(struct daemon *daemon)
 	loop_timer_stop(&daemon->metrics_retry);
 	mem_free(daemon->metrics_error);
 	metrics_http_free(daemon->metrics);
-	metrics_door_unlink(*daemon_metrics_fd(daemon), &daemon->table->header->metrics_place);
+	metrics_listener_unlink(*daemon_metrics_fd(daemon), &daemon->table->header->metrics_place);
 }

@@ -17,7 +17,7 @@
 #include "daemon/config.h"
 #include "daemon/config_reading.h"
 #include "daemon/daemon.h"
-#include "daemon/fleet.h"
+#include "daemon/services.h"
 #include "daemon/waiting.h"
 
 struct daemon {
@@ -25,7 +25,7 @@ struct daemon {
 	struct table *table;          /* borrowed */
 	const char *version;
 	struct config *config;        /* owned; its services are taken */
-	struct fleet *fleet;          /* owned */
+	struct services *services;          /* owned */
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */
 	struct metrics_http *metrics; /* owned; NULL none */
@@ -100,7 +100,7 @@ char *daemon_open_control(struct daemon *daemon);
 bool daemon_has_control(const struct daemon *daemon);
 
 /* Closes the sockets that systemd has handed over under a name that no service has, or under one twice, and tells. */
-void daemon_refuse_given(struct daemon *daemon);
+void daemon_refuse_passed_fds(struct daemon *daemon);
 
 /* What others have removed of our sockets' files and the lock is made again, and told: now, at a change, and every
  * 30 s. */

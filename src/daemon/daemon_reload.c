@@ -40,9 +40,9 @@ daemon_beat(void *arg)
 }
 
 static void
-daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan, int metrics)
+daemon_relay_buffer_out(struct daemon *daemon, struct config *config, struct reload_plan *plan, int metrics)
 {
-	fleet_apply(daemon->fleet, config, plan);
+	services_apply(daemon->services, config, plan);
 	daemon_open_log(daemon, config);
 	daemon_bound_memory(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
@@ -97,7 +97,7 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 {
 	char *wrong;
 
-	fleet_plan(daemon->fleet, daemon->config, config, dry, plan, errors);
+	services_plan(daemon->services, daemon->config, config, dry, plan, errors);
 	if (!daemon->reading_is_forced)
 		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
 	if (errors->count > 0)
@@ -129,7 +129,7 @@ daemon_commit(struct daemon *daemon, const struct config *config, bool dry, stru
 static void
 daemon_undo_guards(struct daemon *daemon)
 {
-	fleet_guard(daemon->fleet);
+	services_guard(daemon->services);
 	if (daemon_has_control(daemon))
 		mem_free(listener_guard(&daemon->config->control.listener));
 }
@@ -149,7 +149,7 @@ daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct
 		daemon_commit(daemon, config, dry, errors);
 	if (!dry && errors->count == 0) {
 		CRASH_POINT(RELOAD_COMMITTED);
-		daemon_carry_out(daemon, config, plan, metrics);
+		daemon_relay_buffer_out(daemon, config, plan, metrics);
 		return;
 	}
 	daemon_undo_metrics(metrics);

@@ -149,22 +149,22 @@ watch_is_second(const struct table_header *header, uint32_t i)
 }
 
 void
-daemon_refuse_given(struct daemon *daemon)
+daemon_refuse_passed_fds(struct daemon *daemon)
 {
 	struct table_header *header = daemon->table->header;
 
 	for (uint32_t i = 0; i < header->activated_count; i++) {
 		const char *name = header->activated[i].name;
-		bool known = fleet_find(daemon->fleet, name) != NULL;
+		bool known = services_find(daemon->services, name) != NULL;
 		int fd = header->activated[i].fd;
 
 		if (fd == -1 || (known && !watch_is_second(header, i)))
 			continue;
-		snprintf(header->given_error, sizeof header->given_error, known ?
+		snprintf(header->passed_fds_error, sizeof header->passed_fds_error, known ?
 		    "a second socket handed over under the name \"%.64s\" is closed" :
 		    "a socket handed over under the name \"%.64s\" (FileDescriptorName=), which no service has, "
 		    "is closed", name);
-		log_error(NULL, "%s", header->given_error);
+		log_error(NULL, "%s", header->passed_fds_error);
 		header->activated[i].fd = -1;
 		close(fd);
 	}
@@ -183,7 +183,7 @@ daemon_look_after_files(struct daemon *daemon)
 	watch_lock(daemon);
 	watch_control(daemon);
 	daemon_look_after_metrics(daemon);
-	fleet_look_after_sockets(daemon->fleet);
+	services_look_after_sockets(daemon->services);
 	watch_path(daemon->control_watch, daemon->config->control.listener.path, false);
 	watch_path(daemon->lock_watch, lock, false);
 	mem_free(lock);

@@ -419,7 +419,7 @@ draft_complete_service(struct draft *draft, struct draft_service *service)
 	if (settings->listener.type == LISTENER_DGRAM && !draft_is_named(service, "replies"))
 		settings->shared.replies = SHARED_NONE;
 	if (!draft_is_named(service, "abort_on_close") && upstream->shared && settings->shared.replies == SHARED_NONE)
-		settings->crowd.abort_on_close = false;
+		settings->clients.abort_on_close = false;
 }
 
 /* systemd may give several, separated by colons. */

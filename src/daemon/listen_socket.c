@@ -26,7 +26,7 @@ struct listen_socket {
 	char *runtime_directory;   /* owned */
 	const struct listener_settings *settings; /* borrowed */
 	int64_t delay;             /* retry.delay */
-	struct crowd *crowd;       /* borrowed */
+	struct clients *clients;       /* borrowed */
 	struct shared *shared;     /* borrowed; NULL in session mode */
 	char *error;               /* owned: why the socket could not be opened; NULL: it is as the settings say */
 	struct loop_timer retry;   /* that is tried again */
@@ -104,11 +104,11 @@ listen_socket_set(const struct prepared_socket *prepared, const struct listener_
 }
 
 char *
-listen_socket_prepare_given(const struct table_service *giver, const struct listener_settings *settings,
+listen_socket_prepare_passed(const struct table_service *giver, const struct listener_settings *settings,
     struct prepared_socket *ret_prepared)
 {
 	listen_socket_of_record(giver, ret_prepared);
-	ret_prepared->given = true;
+	ret_prepared->passed = true;
 	return listen_socket_set(ret_prepared, settings);
 }
 
@@ -213,7 +213,7 @@ listen_socket_shut(const struct table_service *record)
 static void
 prepared_socket_drop(struct prepared_socket *prepared)
 {
-	if (prepared->there && !prepared->activated && !prepared->given)
+	if (prepared->there && !prepared->activated && !prepared->passed)
 		close(prepared->fd);
 	*prepared = (struct prepared_socket){ 0 };
 }
@@ -234,7 +234,7 @@ listen_socket_end(struct table_service *record)
 void
 prepared_socket_close(struct prepared_socket *prepared)
 {
-	if (prepared->there && !prepared->activated && !prepared->given)
+	if (prepared->there && !prepared->activated && !prepared->passed)
 		place_unlink(&prepared->place, prepared->bound.sun_path);
 	prepared_socket_drop(prepared);
 }
@@ -273,7 +273,7 @@ listen_socket_listen(struct listen_socket *self, int fd)
 	if (self->settings->type == LISTENER_DGRAM)
 		shared_set_datagrams(self->shared, fd);
 	else
-		crowd_listen(self->crowd, fd);
+		clients_listen(self->clients, fd);
 }
 
 /* To a socket that is open already.  Who has come to the old one is a client before it goes; a worker that dies on
@@ -285,7 +285,7 @@ listen_socket_move(struct listen_socket *self, struct prepared_socket *prepared)
 	struct prepared_socket before;
 
 	listen_socket_shut(record);
-	crowd_accept_rest(self->crowd);
+	clients_accept_rest(self->clients);
 	listen_socket_commit(record, prepared, &before);
 	listen_socket_listen(self, record->listener_fd);
 	prepared_socket_drop(&before);
@@ -450,7 +450,7 @@ listen_socket_give(struct listen_socket *self)
 
 	listen_socket_listen(self, -1);
 	listen_socket_take_away(self->record, &prepared);
-	CRASH_POINT(LISTENER_GIVEN);
+	CRASH_POINT(LISTENER_PASSED_FDS);
 }
 
 const char *
@@ -476,7 +476,7 @@ listen_socket_settle(struct listen_socket *self, const struct listener_settings 
 
 struct listen_socket *
 listen_socket_new(struct event_base *loop, struct table *table, uint16_t service, const char *runtime_directory,
-    const struct listener_settings *settings, struct crowd *crowd, struct shared *shared)
+    const struct listener_settings *settings, struct clients *clients, struct shared *shared)
 {
 	struct listen_socket *self = mem_new(1, sizeof *self);
 
@@ -486,7 +486,7 @@ listen_socket_new(struct event_base *loop, struct table *table, uint16_t service
 	self->record = &table->services[service];
 	self->runtime_directory = mem_copy_text(runtime_directory);
 	self->settings = settings;
-	self->crowd = crowd;
+	self->clients = clients;
 	self->shared = shared;
 	loop_timer_init(&self->retry, loop, listen_socket_on_retry, self);
 	listen_socket_listen(self, self->record->listener_fd);

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "client/crowd.h"
+#include "client/clients.h"
 #include "client/listener.h"
 #include "client/shared.h"
 #include "keep/table.h"
@@ -23,7 +23,7 @@
 struct prepared_socket {
 	bool there;
 	bool activated;           /* systemd's: never unlinked or closed */
-	bool given;               /* another service's until the plan is carried out: likewise */
+	bool passed;                   /* another service's until the plan is carried out: likewise */
 	int fd;
 	struct sockaddr_un bound;
 	socklen_t length;
@@ -40,7 +40,7 @@ bool listen_socket_is_activated(const struct table *table, const char *name);
 
 /* The socket of another service's record, which is to be this one's with these settings; sets its owner, mode and
  * backlog.  NULL, or what is wrong; likewise. */
-char *listen_socket_prepare_given(const struct table_service *giver, const struct listener_settings *settings,
+char *listen_socket_prepare_passed(const struct table_service *giver, const struct listener_settings *settings,
     struct prepared_socket *ret_prepared);
 
 /* What listen_socket_prepare() would complain about; opens nothing that stays.  Likewise. */
@@ -64,7 +64,7 @@ struct listen_socket;
 /* Of the service with this index in the table, at the socket that it has there, if any.  settings, crowd and shared,
  * NULL in session mode, are borrowed. */
 struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, uint16_t service,
-    const char *runtime_directory, const struct listener_settings *settings, struct crowd *crowd,
+    const char *runtime_directory, const struct listener_settings *settings, struct clients *clients,
     struct shared *shared);
 
 /* Frees the process's side only; or its socket is closed and removed as well.  NULL is fine, here and below but for

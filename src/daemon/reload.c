@@ -135,7 +135,7 @@ reload_prepare_socket(struct table *table, struct service *const *services, size
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
 		    "again", listener->path, service_name(owner));
 	return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
-	    listen_socket_prepare_given(&table->services[service_index(owner)], listener, ret_prepared);
+	    listen_socket_prepare_passed(&table->services[service_index(owner)], listener, ret_prepared);
 }
 
 static bool

@@ -22,7 +22,7 @@ struct service {
 	uint16_t index;           /* of the record */
 	struct table_service *record; /* borrowed: the table's */
 	struct service_settings *settings; /* owned */
-	struct crowd *crowd;      /* owned */
+	struct clients *clients;      /* owned */
 	struct shared *shared;    /* owned; NULL in session mode */
 	struct upstream *upstream; /* owned; NULL once removed */
 	struct listen_socket *listen_socket; /* owned; NULL once removed or stopped */
@@ -104,15 +104,15 @@ service_share_set(struct service *service)
 		return;
 	for (size_t i = 0; i < settings->upstream.hello.count; i++)
 		service_note_step(&settings->upstream.hello.steps[i], &resp);
-	shared_set(service->shared, &settings->shared, settings->crowd.hold_timeout,
-	    settings->crowd.on_down == CROWD_REFUSE, settings->crowd.abort_on_close, &resp);
+	shared_set(service->shared, &settings->shared, settings->clients.hold_timeout,
+	    settings->clients.on_down == CLIENTS_REFUSE, settings->clients.abort_on_close, &resp);
 }
 
 /* A connection that is kept for the last clients only ends with them (P20): looks. */
 static void
 service_share_leave(struct service *service)
 {
-	if (service->shared == NULL || crowd_count(service->crowd) > 0 || service->upstream == NULL ||
+	if (service->shared == NULL || clients_count(service->clients) > 0 || service->upstream == NULL ||
 	    !upstream_refuses(service->upstream) || !shared_is_connected(service->shared))
 		return;
 	shared_lose(service->shared, "its last client has gone");
@@ -122,7 +122,7 @@ service_share_leave(struct service *service)
 static bool
 service_is_empty(const struct service *service)
 {
-	return crowd_count(service->crowd) == 0 && crowd_lingering(service->crowd) == 0;
+	return clients_count(service->clients) == 0 && clients_lingering(service->clients) == 0;
 }
 
 static void
@@ -150,7 +150,7 @@ service_on_ready(void *arg)
 
 	if (service->shared != NULL)
 		shared_serve(service->shared);
-	crowd_serve(service->crowd);
+	clients_serve(service->clients);
 	service_share_leave(service);
 }
 
@@ -162,7 +162,7 @@ service_on_lost(void *arg, uint16_t endpoint)
 	if (service->shared != NULL)
 		shared_drop(service->shared);
 	else
-		crowd_cut(service->crowd, endpoint, CLOSING_WITHDRAWN);
+		clients_cut(service->clients, endpoint, CLOSING_WITHDRAWN);
 }
 
 static const struct upstream_callbacks service_upstream_callbacks = {
@@ -186,12 +186,12 @@ service_on_ending(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (crowd_count(service->crowd) > 0) {
+	if (clients_count(service->clients) > 0) {
 		log_notice(service_name(service), "drain_timeout over: the last %u clients are closed",
-		    crowd_count(service->crowd));
-		crowd_close(service->crowd, CLOSING_REMOVED, true);
+		    clients_count(service->clients));
+		clients_close(service->clients, CLOSING_REMOVED, true);
 	}
-	crowd_finish(service->crowd);
+	clients_finish(service->clients);
 	service_end(service);
 	service->callbacks->gone(service->arg, service);
 }
@@ -207,7 +207,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	service->index = index;
 	service->record = &table->services[index];
 	service->settings = settings;
-	settings->crowd.dial = &settings->upstream.dial;
+	settings->clients.dial = &settings->upstream.dial;
 	service->callbacks = callbacks;
 	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
@@ -242,7 +242,7 @@ service_create_record(struct service *service)
 static void
 service_obey_pause(struct service *service, bool kill)
 {
-	crowd_pause(service->crowd, kill);
+	clients_pause(service->clients, kill);
 	upstream_let_go(service->upstream, false);
 	if (service->shared == NULL)
 		return;
@@ -268,7 +268,7 @@ service_obey_failure(struct service *service)
 
 	upstream_fail(service->upstream, service_user(order->uid));
 	if (order->value != 0)
-		crowd_cut(service->crowd, 0, CLOSING_UPSTREAM);
+		clients_cut(service->clients, 0, CLOSING_UPSTREAM);
 }
 
 /* With those whom the table holds. */
@@ -282,9 +282,9 @@ service_make_clients(struct service *service, bool log_clients)
 		    service->upstream);
 		service_share_set(service);
 	}
-	service->crowd = crowd_new(service->loop, service->table, service->index, &settings->crowd, log_clients,
+	service->clients = clients_new(service->loop, service->table, service->index, &settings->clients, log_clients,
 	    service->upstream, service->shared, service_on_client_ended, service);
-	upstream_set_held(service->upstream, crowd_held(service->crowd));
+	upstream_set_held(service->upstream, clients_held(service->clients));
 	if (service->shared != NULL)
 		shared_begin(service->shared, service->removed ? -1 : service->record->listener_fd);
 }
@@ -305,12 +305,12 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 	record->settings_hash = hash;
 	service_make_clients(service, log_clients);
 	service->listen_socket = listen_socket_new(service->loop, service->table, service->index, runtime_directory,
-	    &settings->listener, service->crowd, service->shared);
+	    &settings->listener, service->clients, service->shared);
 	if (record->pause.value != 0)
 		service_obey_pause(service, false);
 	if (record->failing.value != 0)
 		service_obey_failure(service);
-	crowd_serve(service->crowd);
+	clients_serve(service->clients);
 	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
 }
 
@@ -351,7 +351,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 		settings->mode = SERVICE_SHARED;
 	service->removed = true;
 	service_make_clients(service, false);
-	crowd_close(service->crowd, CLOSING_REMOVED, false);
+	clients_close(service->clients, CLOSING_REMOVED, false);
 	if (service_is_empty(service))
 		deadline = clock_now();
 	loop_timer_at(&service->ending, deadline == 0 ? CLOCK_NEVER : deadline);
@@ -365,7 +365,7 @@ service_free(struct service *service)
 		return;
 	loop_timer_stop(&service->ending);
 	listen_socket_free(service->listen_socket);
-	crowd_free(service->crowd);
+	clients_free(service->clients);
 	shared_free(service->shared);
 	upstream_free(service->upstream);
 	service_settings_clear(service->settings);
@@ -387,9 +387,9 @@ service_remove(struct service *service)
 	service->listen_socket = NULL;
 	upstream_free(service->upstream);
 	service->upstream = NULL;
-	crowd_leave_upstream(service->crowd);
+	clients_leave_upstream(service->clients);
 	shared_leave_upstream(service->shared);
-	crowd_close(service->crowd, CLOSING_REMOVED, false);
+	clients_close(service->clients, CLOSING_REMOVED, false);
 	if (service_is_empty(service)) {
 		service_end(service);
 		return true;
@@ -408,7 +408,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
 
 	service->settings = settings;
-	settings->crowd.dial = &settings->upstream.dial;
+	settings->clients.dial = &settings->upstream.dial;
 	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
@@ -417,7 +417,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	    : " in place");
 	upstream_renew(service->upstream, &settings->upstream, anew);
 	record->settings_hash = service_hash(settings);
-	crowd_set(service->crowd, &settings->crowd, log_clients);
+	clients_set(service->clients, &settings->clients, log_clients);
 	service_settings_clear(old);
 	mem_free(old);
 }
@@ -425,7 +425,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 void
 service_log_clients(struct service *service, bool log_clients)
 {
-	crowd_set(service->crowd, &service->settings->crowd, log_clients);
+	clients_set(service->clients, &service->settings->clients, log_clients);
 }
 
 void
@@ -433,9 +433,9 @@ service_stop(struct service *service, bool all)
 {
 	listen_socket_close(service->listen_socket);
 	service->listen_socket = NULL;
-	crowd_close(service->crowd, CLOSING_STOP, all);
+	clients_close(service->clients, CLOSING_STOP, all);
 	if (all)
-		crowd_finish(service->crowd);
+		clients_finish(service->clients);
 }
 
 static void
@@ -473,7 +473,7 @@ service_resume(struct service *service, uid_t uid)
 	table_barrier();
 	order->since = clock_now();
 	service_note(service, "resumed by %s after %.1f s", service_user(uid), (double)paused / CLOCK_SECOND);
-	crowd_unpause(service->crowd);
+	clients_unpause(service->clients);
 	upstream_let_go(service->upstream, false);
 	if (service->shared != NULL)
 		shared_unpause(service->shared);
@@ -554,18 +554,18 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->record = record;
 	if (service->upstream != NULL)
 		upstream_get_status(service->upstream, &ret_status->upstream);
-	ret_status->clients = crowd_count(service->crowd);
-	ret_status->lingering = crowd_lingering(service->crowd);
-	ret_status->held = crowd_held(service->crowd);
-	ret_status->held_longest = crowd_held_longest(service->crowd);
-	crowd_get_bytes(service->crowd, ret_status->bytes);
+	ret_status->clients = clients_count(service->clients);
+	ret_status->lingering = clients_lingering(service->clients);
+	ret_status->held = clients_held(service->clients);
+	ret_status->held_longest = clients_held_longest(service->clients);
+	clients_get_bytes(service->clients, ret_status->bytes);
 	ret_status->mode = service->settings->mode;
 	if (service->shared != NULL) {
 		shared_get_status(service->shared, &ret_status->shared);
 		ret_status->held = ret_status->shared.waiting;
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
-	ret_status->accepting_paused = crowd_why_paused(service->crowd);
+	ret_status->accepting_paused = clients_why_paused(service->clients);
 	ret_status->removed = service->removed;
 	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
 	    service->settings->listener.path;
@@ -592,14 +592,14 @@ service_close(struct service *service, uid_t uid, bool kill)
 {
 	service_administer(service, TABLE_ADMIN_CLOSED, uid, kill ? "closed, with all clients," : "closed",
 	    PCONN_CLOSE);
-	crowd_close(service->crowd, CLOSING_OPERATOR, kill);
+	clients_close(service->clients, CLOSING_OPERATOR, kill);
 }
 
 void
 service_drain(struct service *service, uid_t uid)
 {
 	service_administer(service, TABLE_ADMIN_DRAINED, uid, "drained", PCONN_DRAIN);
-	crowd_serve(service->crowd);
+	clients_serve(service->clients);
 }
 
 void
@@ -655,7 +655,7 @@ service_each_client(struct service *service, bool (*visit)(void *arg, const stru
 {
 	struct service_visit each = { .table = service->table, .visit = visit, .arg = arg };
 
-	crowd_each(service->crowd, service_on_visit, &each);
+	clients_each(service->clients, service_on_visit, &each);
 }
 
 unsigned
@@ -666,7 +666,7 @@ service_each_left(struct service *service, bool (*visit)(void *arg, const struct
 	if (service->shared != NULL)
 		shared_each_in_flight(service->shared, service_on_visit, &each);
 	else
-		crowd_each(service->crowd, service_on_visit, &each);
+		clients_each(service->clients, service_on_visit, &each);
 	return each.count;
 }
 
@@ -681,5 +681,5 @@ service_get_left(struct service *service, struct service_left *ret_left)
 void
 service_kill(struct service *service, uint32_t session)
 {
-	crowd_kill(service->crowd, session);
+	clients_kill(service->clients, session);
 }

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/crowd.h"
+#include "client/clients.h"
 #include "client/listener.h"
 #include "client/shared.h"
 #include "keep/table.h"
@@ -19,7 +19,7 @@ struct service_settings {
 	char *name;                  /* owned */
 	enum service_mode mode;
 	struct listener_settings listener;
-	struct crowd_settings crowd;
+	struct clients_settings clients;
 	struct shared_settings shared;
 	struct upstream_settings upstream;
 	int64_t drain_timeout;       /* 0: no limit */

@@ -16,7 +16,7 @@
 #define YEAR (365.0 * 86400)
 
 #define SERVICE(field) offsetof(struct service_settings, field)
-#define CROWD(field)   offsetof(struct service_settings, crowd.field)
+#define CLIENTS(field)   offsetof(struct service_settings, clients.field)
 #define SHARED(field)  offsetof(struct service_settings, shared.field)
 #define UPSTREAM(field)    offsetof(struct service_settings, upstream.field)
 #define TOP(field)     offsetof(struct config, field)
@@ -50,10 +50,10 @@ static const struct setting_choice picks[] = {
 	{ "rotate", ENDPOINTS_ROTATE }, { "least", ENDPOINTS_LEAST }, { NULL, 0 }
 };
 static const struct setting_choice on_downs[] = {
-	{ "hold", CROWD_HOLD }, { "refuse", CROWD_REFUSE }, { NULL, 0 }
+	{ "hold", CLIENTS_HOLD }, { "refuse", CLIENTS_REFUSE }, { NULL, 0 }
 };
 static const struct setting_choice on_upstream_ends[] = {
-	{ "close", CROWD_CLOSE }, { "reconnect", CROWD_RECONNECT }, { NULL, 0 }
+	{ "close", CLIENTS_CLOSE }, { "reconnect", CLIENTS_RECONNECT }, { NULL, 0 }
 };
 static const struct setting_choice log_levels[] = {
 	{ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
@@ -74,8 +74,8 @@ static const struct setting service_rows[] = {
 	{ "listen.owner", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.owner), NULL },
 	{ "listen.group", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.group), NULL },
 	{ "listen.backlog", "4096", SETTING_INTEGER, 1, 65535, SETTING_IN_PLACE, SERVICE(listener.backlog), NULL },
-	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_users), NULL },
-	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CROWD(allow_groups), NULL },
+	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_users), NULL },
+	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_groups), NULL },
 	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, UPSTREAM(lookup.addresses), NULL },
 	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
 	    NULL },
@@ -119,18 +119,18 @@ static const struct setting service_rows[] = {
 	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, UPSTREAM(on_event), NULL },
 	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, UPSTREAM(on_event_timeout), NULL },
 	{ "notify", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, UPSTREAM(notify), NULL },
-	{ "on_down", "\"hold\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_down), on_downs },
-	{ "hold_timeout", "60", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CROWD(hold_timeout), NULL },
-	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_held), NULL },
-	{ "abort_on_close", "true", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, CROWD(abort_on_close), NULL },
+	{ "on_down", "\"hold\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CLIENTS(on_down), on_downs },
+	{ "hold_timeout", "60", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CLIENTS(hold_timeout), NULL },
+	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_held), NULL },
+	{ "abort_on_close", "true", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, CLIENTS(abort_on_close), NULL },
 	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(pconn.hold_retry), NULL },
-	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CROWD(down_reply), NULL },
+	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CLIENTS(down_reply), NULL },
 	{ "drain_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SERVICE(drain_timeout), NULL },
-	{ "max_clients", "4096", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_clients), NULL },
-	{ "max_clients_per_user", "0", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CROWD(max_clients_per_user),
+	{ "max_clients", "4096", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_clients), NULL },
+	{ "max_clients_per_user", "0", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_clients_per_user),
 	    NULL },
-	{ "idle_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CROWD(idle_timeout), NULL },
-	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CROWD(on_upstream_end),
+	{ "idle_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CLIENTS(idle_timeout), NULL },
+	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CLIENTS(on_upstream_end),
 	    on_upstream_ends },
 	{ "warm", "\"auto\"", SETTING_COUNT_OR_AUTO, 0, 64, SETTING_IN_PLACE, UPSTREAM(pconn.warm), NULL },
 	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, UPSTREAM(warm_max_age), NULL },

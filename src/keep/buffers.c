@@ -199,7 +199,7 @@ buffers_mark_named(struct table *table)
 
 		buffers_mark(table, payer, table->services[i].shared.in);
 		buffers_mark(table, payer, table->services[i].shared.out);
-		buffers_mark(table, payer, table->services[i].shared.owed);
+		buffers_mark(table, payer, table->services[i].shared.pending);
 	}
 }
 

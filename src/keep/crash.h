@@ -19,30 +19,30 @@
 	X(BUFFER_CLAIMED, "buffer.claimed") \
 	X(BUFFER_NAMED, "buffer.named") \
 	X(BUFFER_UNNAMED, "buffer.unnamed") \
-	X(CALL_RECEIVE_MARKED, "call.receive-marked") \
-	X(CALL_RECEIVED, "call.received") \
-	X(CALL_RECEIVE_STORED, "call.receive-stored") \
-	X(CALL_SEND_MARKED, "call.send-marked") \
-	X(CALL_SENT, "call.sent") \
-	X(CALL_SEND_STORED, "call.send-stored") \
-	X(CALL_FILLED, "call.filled") \
-	X(CALL_DRAIN_MARKED, "call.drain-marked") \
-	X(CALL_DRAINED, "call.drained") \
-	X(CALL_DRAIN_STORED, "call.drain-stored") \
-	X(CALL_PACKET_MARKED, "call.packet-marked") \
-	X(CALL_PACKET_SENT, "call.packet-sent") \
-	X(CALL_PACKET_STORED, "call.packet-stored") \
-	X(CALL_GIVE_MARKED, "call.give-marked") \
-	X(CALL_GIVEN, "call.given") \
-	X(CALL_GIVE_STORED, "call.give-stored") \
-	X(FLOW_COPIED, "flow.copied") \
-	X(FLOW_RENAMED, "flow.renamed") \
-	X(FLOW_UNNAMED, "flow.unnamed") \
+	X(IO_JOURNAL_RECEIVE_MARKED, "call.receive-marked") \
+	X(IO_JOURNAL_RECEIVED, "call.received") \
+	X(IO_JOURNAL_RECEIVE_STORED, "call.receive-stored") \
+	X(IO_JOURNAL_SEND_MARKED, "call.send-marked") \
+	X(IO_JOURNAL_SENT, "call.sent") \
+	X(IO_JOURNAL_SEND_STORED, "call.send-stored") \
+	X(IO_JOURNAL_FILLED, "call.filled") \
+	X(IO_JOURNAL_DRAIN_MARKED, "call.drain-marked") \
+	X(IO_JOURNAL_DRAINED, "call.drained") \
+	X(IO_JOURNAL_DRAIN_STORED, "call.drain-stored") \
+	X(IO_JOURNAL_PACKET_MARKED, "call.packet-marked") \
+	X(IO_JOURNAL_PACKET_SENT, "call.packet-sent") \
+	X(IO_JOURNAL_PACKET_STORED, "call.packet-stored") \
+	X(IO_JOURNAL_GIVE_MARKED, "call.give-marked") \
+	X(IO_JOURNAL_GIVEN, "call.given") \
+	X(IO_JOURNAL_GIVE_STORED, "call.give-stored") \
+	X(RING_COPIED, "flow.copied") \
+	X(RING_RENAMED, "flow.renamed") \
+	X(RING_UNNAMED, "flow.unnamed") \
 	X(SHARED_COPIED, "shared.copied") \
 	X(SHARED_ASKED, "shared.asked") \
 	X(SHARED_ANSWERED, "shared.answered") \
 	X(SHARED_ANSWERED_HERE, "shared.answered-here") \
-	X(SHARED_CAST, "shared.cast") \
+	X(SHARED_BROADCAST, "shared.cast") \
 	X(SHARED_LENT, "shared.lent") \
 	X(SHARED_NAMED, "shared.named") \
 	X(SHARED_LOST, "shared.lost") \
@@ -51,7 +51,7 @@
 	X(PIPE_OPENED, "pipe.opened") \
 	X(PIPE_NAMED, "pipe.named") \
 	X(PIPE_TAKEN, "pipe.taken") \
-	X(PIPE_GIVEN_BACK, "pipe.given-back") \
+	X(PIPE_PASSED_FDS_BACK, "pipe.given-back") \
 	X(PIPE_UNNAMED, "pipe.unnamed") \
 	X(SHUTDOWN_BEFORE, "shutdown.before") \
 	X(SHUTDOWN_AFTER, "shutdown.after") \
@@ -82,7 +82,7 @@
 	X(UPSTREAM_STEPPED, "upstream.stepped") \
 	X(UPSTREAM_COMMITTED, "upstream.committed") \
 	X(UPSTREAM_ACTED, "upstream.acted") \
-	X(TAKEOVER_GIVEN, "takeover.given") \
+	X(TAKEOVER_PASSED_FDS, "takeover.given") \
 	X(TAKEOVER_TOLD, "takeover.told") \
 	X(RELOAD_COMMITTED, "reload.committed") \
 	X(CONTROL_OPENED, "control.opened") \
@@ -96,7 +96,7 @@
 	X(LOCK_OPENED, "lock.opened") \
 	X(LOCK_REPLACED, "lock.replaced") \
 	X(LISTENER_OPENED, "listener.opened") \
-	X(LISTENER_GIVEN, "listener.given") \
+	X(LISTENER_PASSED_FDS, "listener.given") \
 	X(LISTENER_UNLINKED, "listener.unlinked") \
 	X(LISTENER_SHUT, "listener.shut") \
 	X(LISTENER_UNNAMED, "listener.unnamed") \
@@ -109,7 +109,7 @@
 	X(ENDPOINT_HEALTH, "endpoint.health") \
 	X(ENDPOINT_CUT, "endpoint.cut") \
 	X(RECOVER_REDONE, "recover.redone") \
-	X(RECOVER_CALL, "recover.call") \
+	X(RECOVER_IO_JOURNAL, "recover.call") \
 	X(RECOVER_CLOSING, "recover.closing") \
 	X(RECOVER_CLOSED, "recover.closed") \
 	X(RECOVER_ADOPTED, "recover.adopted") \

@@ -15,7 +15,7 @@
 #include "keep/notify.h"
 #include "keep/recover.h"
 #include "keep/upgrade.h"
-#include "keep/vault.h"
+#include "keep/fdstore.h"
 #include "keep/watchdog.h"
 
 #define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
@@ -60,31 +60,31 @@ struct keeper {
 };
 
 static void
-keeper_activate(struct table *table, const struct given *given)
+keeper_activate(struct table *table, const struct passed_fds *passed_fds)
 {
 	struct table_header *header = table->header;
 
-	for (size_t i = 0; i < given->count && header->activated_count < TABLE_ACTIVATED; i++) {
+	for (size_t i = 0; i < passed_fds->count && header->activated_count < TABLE_ACTIVATED; i++) {
 		struct table_activated *activated = &header->activated[header->activated_count];
 
-		if (given->files[i].fd == -1)
+		if (passed_fds->files[i].fd == -1)
 			continue;
-		activated->fd = table_note_file(table, given->files[i].fd);
-		snprintf(activated->name, sizeof activated->name, "%s", given->files[i].name);
-		given->files[i].fd = -1;
+		activated->fd = table_note_file(table, passed_fds->files[i].fd);
+		snprintf(activated->name, sizeof activated->name, "%s", passed_fds->files[i].name);
+		passed_fds->files[i].fd = -1;
 		header->activated_count++;
 	}
 }
 
 int
-keeper_prepare(struct table *table, const struct given *given)
+keeper_prepare(struct table *table, const struct passed_fds *passed_fds)
 {
 	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (fd == -1)
 		return -errno;
 	table->header->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
-	keeper_activate(table, given);
+	keeper_activate(table, passed_fds);
 	return notify_open(table);
 }
 
@@ -205,7 +205,7 @@ keeper_tell_hung(struct keeper *keeper, const struct table_death *death)
 static unsigned
 keeper_count_unready(const struct keeper *keeper)
 {
-	if (keeper->table->header->file[TABLE_FILE_FORMER] == -1)
+	if (keeper->table->header->file[TABLE_FILE_MIGRATE] == -1)
 		return 0;
 	return keeper->hung ? KEEPER_BACK : 1;
 }
@@ -387,7 +387,7 @@ keeper_upgrade(struct keeper *keeper)
 static void
 keeper_take_back(struct keeper *keeper)
 {
-	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
+	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_MIGRATE] == -1)
 		return;
 	keeper->unready = 0;
 	keeper_end_worker(keeper);
@@ -401,7 +401,7 @@ keeper_hand_over(struct keeper *keeper)
 	notify_stopping(keeper->table);
 	keeper_end_worker(keeper);
 	recover_end_programs(keeper->table);
-	if (vault_store(keeper->table) == 0)
+	if (fdstore_store(keeper->table) == 0)
 		return true;
 	keeper->start_at = clock_now();
 	return false;

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-#include "keep/given.h"
+#include "keep/passed_fds.h"
 #include "keep/table.h"
 
 /* Runs in the worker; its result is the worker's exit code. */
@@ -16,7 +16,7 @@ typedef int keeper_worker(void *arg);
 /* Makes the files that the keeper needs and names them in the table: the request eventfd and, when
  * $NOTIFY_SOCKET is set, a datagram socket; the files that are left in given become activated sockets (K2).
  * 0 or -errno. */
-int keeper_prepare(struct table *table, const struct given *given);
+int keeper_prepare(struct table *table, const struct passed_fds *passed_fds);
 
 /* The same in a program that was executed in an upgrade: the files are there already. */
 int keeper_resume(struct table *table);

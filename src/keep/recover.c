@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/hangup.h"
+#include "base/peer_closed.h"
 #include "base/mem.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
@@ -22,28 +22,29 @@ struct recover_named {
 };
 
 static void
-recover_call(struct table *table)
+recover_io_journal(struct table *table)
 {
-	struct table_call *call = &table->header->call;
-	struct table_buffer *buffer = &table->buffers[call->buffer];
-	struct table_client *client = &table->clients[call->session];
+	struct table_io_journal *io_journal = &table->header->io_journal;
+	struct table_buffer *buffer = &table->buffers[io_journal->buffer];
+	struct table_client *client = &table->clients[io_journal->session];
 
-	if (call->phase == TABLE_CALL_RECEIVE) {
-		buffer->tail = call->base + call->message.msg_len;
-	} else if (call->phase == TABLE_CALL_SEND) {
-		client->bytes[call->direction] = call->base_bytes + call->message.msg_len;
-		buffer->head = call->base + call->message.msg_len;
-	} else if (call->phase == TABLE_CALL_DRAIN) {
-		client->bytes[call->direction] = call->base_bytes + call->base -
-		    pipes_level(table, client->pipe[call->direction]);
-	} else if (call->phase == TABLE_CALL_PACKET && call->message.msg_len > 0) {
-		client->bytes[call->direction] = call->base_bytes + call->whole;
-		buffer->head = call->base + call->whole;
-	} else if (call->phase == TABLE_CALL_GIVE) {
-		table->services[call->session].shared.sent = call->base_bytes + call->message.msg_len;
+	if (io_journal->phase == TABLE_IO_JOURNAL_RECEIVE) {
+		buffer->tail = io_journal->base + io_journal->message.msg_len;
+	} else if (io_journal->phase == TABLE_IO_JOURNAL_SEND) {
+		client->bytes[io_journal->direction] = io_journal->base_bytes + io_journal->message.msg_len;
+		buffer->head = io_journal->base + io_journal->message.msg_len;
+	} else if (io_journal->phase == TABLE_IO_JOURNAL_DRAIN) {
+		client->bytes[io_journal->direction] = io_journal->base_bytes + io_journal->base -
+		    pipes_level(table, client->pipe[io_journal->direction]);
+	} else if (io_journal->phase == TABLE_IO_JOURNAL_PACKET && io_journal->message.msg_len > 0) {
+		client->bytes[io_journal->direction] = io_journal->base_bytes + io_journal->whole;
+		buffer->head = io_journal->base + io_journal->whole;
+	} else if (io_journal->phase == TABLE_IO_JOURNAL_GIVE) {
+		table->services[io_journal->session].shared.sent =
+		    io_journal->base_bytes + io_journal->message.msg_len;
 	}
 	table_barrier();
-	call->phase = TABLE_CALL_NONE;
+	io_journal->phase = TABLE_IO_JOURNAL_NONE;
 }
 
 void
@@ -224,7 +225,7 @@ recover_adopt(struct table *table, int fd)
 	int service = recover_service_of(table, fd);
 	uint32_t index;
 
-	if (service == -1 || hangup_is_final(fd))
+	if (service == -1 || peer_closed_is_final(fd))
 		return false;
 	index = table_client_claim(table);
 	if (index == 0)
@@ -251,7 +252,7 @@ recover_is_listener(int fd)
 	    length > offsetof(struct sockaddr_un, sun_path) &&
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == 0 &&
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == 0 && (listening || type == SOCK_DGRAM) &&
-	    !hangup_was_shut(fd);
+	    !peer_closed_was_shut(fd);
 }
 
 /* A reload was opening it, or giving it from one service to another. */
@@ -327,8 +328,8 @@ recover_run(struct table *table)
 	table->stray_count = 0; /* the sweep finds those that are still open */
 	redo_replay(table);
 	CRASH_POINT(RECOVER_REDONE);
-	recover_call(table);
-	CRASH_POINT(RECOVER_CALL);
+	recover_io_journal(table);
+	CRASH_POINT(RECOVER_IO_JOURNAL);
 	recover_finish_closing(table);
 	CRASH_POINT(RECOVER_CLOSED);
 	recover_sweep(table);

@@ -161,29 +161,30 @@ struct table_buffer {
 
 /* Who is owed a reply: the client's generation and slot in one word (X3), or TABLE_OWED_NOBODY; and where its request
  * ends in the stream of all of the service's requests. */
-struct table_owed {
+struct table_pending {
 	uint64_t who;
 	uint64_t end;
 };
 
-#define TABLE_OWED_NOBODY UINT64_C(0) /* a heartbeat's */
+#define TABLE_PENDING_NOBODY UINT64_C(0) /* a heartbeat's */
 #define TABLE_STUCK_GUILTY UINT32_MAX /* the oldest request is why the connection is given up: it ends as lost */
 
-/* What the clients of a service share (shared mode).  What is beyond out's tail and owed_tail does not count (X2). */
+/* What the clients of a service share (shared mode).  What is beyond the tails does not count (X2). */
 struct table_shared {
 	volatile uint32_t upstream;   /* the connection in use, or one that ended and is not settled; 0 none */
 	volatile uint32_t in;         /* buffer of what came from it and was not handed out yet; 0 none */
 	volatile uint32_t out;        /* the same, of the requests that are owed a reply, and those to be sent */
-	volatile uint32_t owed;       /* the same, of a ring of struct table_owed */
+	volatile uint32_t pending;       /* the same, of a ring of struct table_owed */
 	uint32_t stuck;               /* losses in a row at which stuck_at was the oldest that was owed; or GUILTY */
 	uint64_t stuck_at;
 	int64_t stuck_since;          /* monotonic */
-	uint64_t owed_head, owed_tail; /* count up */
+	uint64_t pending_head, pending_tail; /* count up */
 	uint64_t out_end;             /* offset in the stream of requests of out's end */
 	volatile uint64_t sent;       /* and of the end of what the connection in use was given */
-	uint64_t cast_slot;           /* a broadcast under way: clients from this slot on still miss it; 0 none */
-	uint64_t cast_length;         /* bytes of it at the head of what came from the upstream */
-	uint64_t cast_messages;
+	/* a broadcast under way: clients from this slot on still miss it; 0 none */
+	uint64_t broadcast_slot;
+	uint64_t broadcast_length;         /* bytes of it at the head of what came from the upstream */
+	uint64_t broadcast_messages;
 	uint8_t framing, replies, type; /* settings that a service which is being removed still goes by */
 	uint32_t max_message;
 	uint64_t messages[2];         /* of clients, and to them */
@@ -268,7 +269,7 @@ enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY }
 
 /* The one system call under way whose result must not be lost (B1).  The worker has one thread, so one
  * record is enough.  Prepared by client/call, done again by keep/recover. */
-struct table_call {
+struct table_io_journal {
 	volatile uint32_t phase;     /* TABLE_CALL_* */
 	uint32_t session;            /* the client; GIVE: the service */
 	uint32_t buffer;
@@ -280,10 +281,10 @@ struct table_call {
 	struct iovec vector;
 };
 
-enum table_call_phase {
-	TABLE_CALL_NONE = 0, TABLE_CALL_RECEIVE, TABLE_CALL_SEND, TABLE_CALL_DRAIN,
-	TABLE_CALL_PACKET, /* one message to a client of packets */
-	TABLE_CALL_GIVE    /* requests to the connection that all share */
+enum table_io_journal_phase {
+	TABLE_IO_JOURNAL_NONE = 0, TABLE_IO_JOURNAL_RECEIVE, TABLE_IO_JOURNAL_SEND, TABLE_IO_JOURNAL_DRAIN,
+	TABLE_IO_JOURNAL_PACKET, /* one message to a client of packets */
+	TABLE_IO_JOURNAL_GIVE    /* requests to the connection that all share */
 };
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */
@@ -304,7 +305,7 @@ enum table_file {
 	TABLE_FILE_CONTROL, /* listener of the control socket; the worker's, named here */
 	TABLE_FILE_METRICS, /* listener of the metrics; likewise */
 	TABLE_FILE_PROGRAM, /* the program that runs, to be executed again (U1) */
-	TABLE_FILE_FORMER,  /* and the one before an upgrade, until a worker of this one was ready */
+	TABLE_FILE_MIGRATE,  /* and the one before an upgrade, until a worker of this one was ready */
 	TABLE_FILE_NEXT,    /* and the one of an upgrade, while it is tried */
 	TABLE_FILE_DIRECTORY, /* the runtime directory, locked too: its lock file can be removed */
 	TABLE_FILES = 12    /* room for further ones */
@@ -387,7 +388,7 @@ struct table_header {
 	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
 	int64_t stop_deadline; /* monotonic: when clients are closed, once stopping; 0 not yet */
 	uint64_t crash_hits[TABLE_CRASHES]; /* of a test build's crash points */
-	struct table_call call;
+	struct table_io_journal io_journal;
 	struct table_redo redo;
 	struct table_pipe pipe[TABLE_PIPES + 1]; /* the first is never used, so that 0 means none */
 
@@ -399,7 +400,7 @@ struct table_header {
 
 	/* upgrade and restart */
 	volatile uint32_t reloads;            /* counts up at begin and end of each: odd while one is carried out */
-	volatile uint32_t vault;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
+	volatile uint32_t fdstore;              /* files that lie in the vault, plus 1; 0: it is void (U3) */
 	volatile int32_t trial;               /* process group of the new program that is tried; 0 none */
 	volatile int32_t reading;             /* likewise, of the child that reads the configuration */
 	uint32_t upgrades, restarts;          /* so far */
@@ -407,7 +408,8 @@ struct table_header {
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
 	struct sink_counts log;               /* lines that nobody took */
 	struct place control_place, metrics_place; /* their files */
-	char given_error[256];                /* of sockets that systemd has handed over for no service; "" none */
+	/* of sockets that systemd has handed over for no service; "" none */
+	char passed_fds_error[256];
 	char version[32];                     /* of the program that runs */
 	char program[4096];                   /* its file's absolute path */
 #ifdef HOLDFAST_NEXT_LAYOUT

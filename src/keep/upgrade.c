@@ -12,7 +12,7 @@
 #include "keep/files.h"
 
 #define UPGRADE_TABLE   "HOLDFAST_TABLE"   /* in the environment of the next program: the table's file */
-#define UPGRADE_FORMER  "HOLDFAST_FORMER"  /* and its predecessor's */
+#define UPGRADE_MIGRATE  "HOLDFAST_FORMER"  /* and its predecessor's */
 #define UPGRADE_REFUSED "HOLDFAST_REFUSED" /* why a predecessor is executed again */
 
 static char **upgrade_argv;
@@ -171,16 +171,16 @@ upgrade_execute(struct table *table)
 	volatile int32_t *file = table->header->file;
 	int error;
 
-	upgrade_close(&file[TABLE_FILE_FORMER]);
-	file[TABLE_FILE_FORMER] = file[TABLE_FILE_PROGRAM];
+	upgrade_close(&file[TABLE_FILE_MIGRATE]);
+	file[TABLE_FILE_MIGRATE] = file[TABLE_FILE_PROGRAM];
 	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_NEXT];
 	file[TABLE_FILE_NEXT] = -1;
-	upgrade_set_number(UPGRADE_FORMER, file[TABLE_FILE_FORMER]);
+	upgrade_set_number(UPGRADE_MIGRATE, file[TABLE_FILE_MIGRATE]);
 	error = upgrade_exec(table, file[TABLE_FILE_PROGRAM]);
-	unsetenv(UPGRADE_FORMER);
+	unsetenv(UPGRADE_MIGRATE);
 	upgrade_close(&file[TABLE_FILE_PROGRAM]);
-	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_FORMER];
-	file[TABLE_FILE_FORMER] = -1;
+	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_MIGRATE];
+	file[TABLE_FILE_MIGRATE] = -1;
 	return error;
 }
 
@@ -189,12 +189,12 @@ upgrade_go_back(struct table *table, const char *reason)
 {
 	int error;
 
-	if (table->header->file[TABLE_FILE_FORMER] == -1)
+	if (table->header->file[TABLE_FILE_MIGRATE] == -1)
 		return -ENOENT;
 	setenv(UPGRADE_REFUSED, reason, 1);
-	error = upgrade_exec(table, table->header->file[TABLE_FILE_FORMER]);
+	error = upgrade_exec(table, table->header->file[TABLE_FILE_MIGRATE]);
 	unsetenv(UPGRADE_REFUSED);
-	upgrade_close(&table->header->file[TABLE_FILE_FORMER]);
+	upgrade_close(&table->header->file[TABLE_FILE_MIGRATE]);
 	return error;
 }
 
@@ -206,13 +206,13 @@ upgrade_table_file(void)
 
 /* The former program goes on: what followed it is nobody's. */
 static void
-upgrade_be_former(struct table_header *header, const char *reason)
+upgrade_be_migrate(struct table_header *header, const char *reason)
 {
 	header->origin = TABLE_REFUSED;
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%s", reason);
 	upgrade_close(&header->file[TABLE_FILE_PROGRAM]);
-	header->file[TABLE_FILE_PROGRAM] = header->file[TABLE_FILE_FORMER];
-	header->file[TABLE_FILE_FORMER] = -1;
+	header->file[TABLE_FILE_PROGRAM] = header->file[TABLE_FILE_MIGRATE];
+	header->file[TABLE_FILE_MIGRATE] = -1;
 }
 
 void
@@ -223,26 +223,26 @@ upgrade_accept(struct table *table, bool copied)
 
 	upgrade_set_all_flags(table, FD_CLOEXEC);
 	if (refused != NULL) {
-		upgrade_be_former(header, refused);
+		upgrade_be_migrate(header, refused);
 	} else {
 		header->origin = TABLE_UPGRADED;
 		header->upgrades++;
 		header->upgrade_error[0] = '\0';
 	}
 	if (copied) /* it could not read that */
-		upgrade_close(&header->file[TABLE_FILE_FORMER]);
+		upgrade_close(&header->file[TABLE_FILE_MIGRATE]);
 	unsetenv(UPGRADE_REFUSED);
-	unsetenv(UPGRADE_FORMER);
+	unsetenv(UPGRADE_MIGRATE);
 }
 
 void
 upgrade_refuse(int table_file, char **argv, const char *reason)
 {
-	int former = upgrade_get_number(UPGRADE_FORMER);
+	int migrate = upgrade_get_number(UPGRADE_MIGRATE);
 
-	if (former == -1)
+	if (migrate == -1)
 		return;
 	upgrade_set_number(UPGRADE_TABLE, table_file);
 	setenv(UPGRADE_REFUSED, reason, 1);
-	fexecve(former, argv, environ);
+	fexecve(migrate, argv, environ);
 }

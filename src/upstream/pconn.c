@@ -236,7 +236,7 @@ attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pcon
 static unsigned
 ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	bool crowd = in->held > in->ready + in->dialling;
+	bool clients = in->held > in->ready + in->dialling;
 
 	p->deadline = CLOCK_NEVER;
 	if (p->lost || attempt_is_ending(p))
@@ -250,7 +250,7 @@ ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	}
 	if (p->looking)
 		return 0;
-	if (in->now < p->fill_at && !(crowd && (!p->slow || in->ready + in->dialling == 0))) {
+	if (in->now < p->fill_at && !(clients && (!p->slow || in->ready + in->dialling == 0))) {
 		p->deadline = p->fill_at;
 		return 0;
 	}

@@ -98,7 +98,7 @@ begin(void)
 	keeper = fork();
 	if (keeper == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(keeper_prepare(&table, &(struct given){ .count = 0 }) == 0 ? keeper_run(&table, work, NULL)
+		_exit(keeper_prepare(&table, &(struct passed_fds){ .count = 0 }) == 0 ? keeper_run(&table, work, NULL)
 		    : 99);
 	}
 }

@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/call.h"
+#include "client/io_journal.h"
 #include "keep/recover.h"
 #include "keep_side.h"
 
@@ -69,7 +69,7 @@ static inline void
 passage_begin(struct passage *passage)
 {
 	side_clear(&table);
-	memset(&table.header->call, 0, sizeof table.header->call);
+	memset(&table.header->io_journal, 0, sizeof table.header->io_journal);
 	side_pair(passage->from);
 	side_pair(passage->to);
 	passage->session = side_session(&table, passage->from[0], passage->to[0]);

@@ -1,6 +1,6 @@
 /* relay_flow.h - a session under a relay, its far ends, and the streams that pass. */
-#ifndef HOLDFAST_TESTS_RELAY_FLOW_H
-#define HOLDFAST_TESTS_RELAY_FLOW_H
+#ifndef HOLDFAST_TESTS_RELAY_RING_H
+#define HOLDFAST_TESTS_RELAY_RING_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@
 #define MANY  200
 
 /* A session, its far ends, and what has passed. */
-struct flow {
+struct ring {
 	struct relay relay;
 	uint32_t session;
 	int client, upstream;       /* far ends; -1 once closed */
@@ -39,12 +39,12 @@ struct flow {
 
 static struct event_base *loop;
 static struct table table;
-static struct flow flow;
+static struct ring ring;
 
 static inline void
 on_attached(void *arg)
 {
-	struct flow *f = arg;
+	struct ring *f = arg;
 
 	f->attached++;
 }
@@ -52,7 +52,7 @@ on_attached(void *arg)
 static inline bool
 on_upstream_ended(void *arg)
 {
-	struct flow *f = arg;
+	struct ring *f = arg;
 
 	f->upstream_ended++;
 	return false;
@@ -61,7 +61,7 @@ on_upstream_ended(void *arg)
 static inline void
 on_ended(void *arg)
 {
-	struct flow *f = arg;
+	struct ring *f = arg;
 
 	f->ended++;
 	relay_stop(&f->relay);
@@ -73,7 +73,7 @@ static const struct relay_callbacks callbacks = {
 };
 
 static inline void
-flow_begin(struct flow *f, bool tcp)
+ring_begin(struct ring *f, bool tcp)
 {
 	int client[2], upstream[2];
 
@@ -92,7 +92,7 @@ flow_begin(struct flow *f, bool tcp)
 }
 
 static inline void
-flow_end(struct flow *f)
+ring_end(struct ring *f)
 {
 	if (f->ended == 0 && f->session != 0)
 		on_ended(f);
@@ -108,8 +108,8 @@ set_up(void **state)
 	(void)state;
 	signal(SIGPIPE, SIG_IGN); /* as every worker does: splice() has no MSG_NOSIGNAL */
 	loop = loop_new();
-	memset(&flow, 0, sizeof flow);
-	flow.client = flow.upstream = -1;
+	memset(&ring, 0, sizeof ring);
+	ring.client = ring.upstream = -1;
 	return table_new(2 * MANY + 10, &table);
 }
 
@@ -117,7 +117,7 @@ static inline int
 tear_down(void **state)
 {
 	(void)state;
-	flow_end(&flow);
+	ring_end(&ring);
 	loop_free(loop);
 	table_free(&table);
 	return 0;
@@ -125,7 +125,7 @@ tear_down(void **state)
 
 /* Moves a piece of the far ends' bytes of one direction; false if nothing moved. */
 static inline bool
-flow_move_piece(struct flow *f, enum table_direction d)
+ring_move_piece(struct ring *f, enum table_direction d)
 {
 	int from = d == TABLE_UP ? f->client : f->upstream, to = d == TABLE_UP ? f->upstream : f->client;
 	uint64_t seed = f->session * 2 + (uint64_t)d, before = f->sent[d] + f->received[d];
@@ -147,37 +147,37 @@ flow_move_piece(struct flow *f, enum table_direction d)
 
 /* Gives whether all have come, with their end. */
 static inline bool
-flow_move(struct flow *f, enum table_direction d)
+ring_move(struct ring *f, enum table_direction d)
 {
-	for (int pieces = 0; pieces < 32 && flow_move_piece(f, d); pieces++)
+	for (int pieces = 0; pieces < 32 && ring_move_piece(f, d); pieces++)
 		;
 	return f->at_end[d] && f->received[d] == f->to_send[d];
 }
 
 static inline bool
-flow_exchange(void *arg)
+ring_exchange(void *arg)
 {
-	bool up = flow_move(arg, TABLE_UP), down = flow_move(arg, TABLE_DOWN);
+	bool up = ring_move(arg, TABLE_UP), down = ring_move(arg, TABLE_DOWN);
 
-	return up && down && ((struct flow *)arg)->ended == 1;
+	return up && down && ((struct ring *)arg)->ended == 1;
 }
 
 static inline bool
-flow_up_is_through(void *arg)
+ring_up_is_through(void *arg)
 {
-	return flow_move(arg, TABLE_UP);
+	return ring_move(arg, TABLE_UP);
 }
 
 static inline bool
-flow_down_is_through(void *arg)
+ring_down_is_through(void *arg)
 {
-	return flow_move(arg, TABLE_DOWN);
+	return ring_move(arg, TABLE_DOWN);
 }
 
 static inline bool
-flow_is_over(void *arg)
+ring_is_over(void *arg)
 {
-	return ((struct flow *)arg)->ended > 0;
+	return ((struct ring *)arg)->ended > 0;
 }
 
 /* Both kinds of upstream. */
@@ -185,11 +185,11 @@ static inline void
 with_both(void (*story)(void))
 {
 	for (int tcp = 0; tcp < 2; tcp++) {
-		flow_begin(&flow, tcp != 0);
+		ring_begin(&ring, tcp != 0);
 		story();
-		flow_end(&flow);
-		memset(&flow, 0, sizeof flow);
-		flow.client = flow.upstream = -1;
+		ring_end(&ring);
+		memset(&ring, 0, sizeof ring);
+		ring.client = ring.upstream = -1;
 		assert_int_equal(table.header->handling, 0);
 	}
 }

@@ -21,7 +21,7 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct session_stock stock;
+static struct session_slab slab;
 static struct session *session;
 static struct table_client *record;
 static int client; /* the far end */
@@ -79,12 +79,12 @@ set_up(void **state)
 		return -1;
 	signal(SIGPIPE, SIG_IGN); /* as every worker does: splice() has no MSG_NOSIGNAL */
 	loop = loop_new();
-	session_stock_init(&stock);
+	session_slab_init(&slab);
 	attached = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
 	client = pair[1];
-	session = session_new(&stock, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
+	session = session_new(&slab, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
 	record = session_record(session);
 	session_begin(session);
 	return 0;
@@ -96,7 +96,7 @@ tear_down(void **state)
 	(void)state;
 	session_close(session);
 	close(client);
-	session_stock_clear(&stock);
+	session_slab_clear(&slab);
 	loop_free(loop);
 	table_free(&table);
 	return 0;

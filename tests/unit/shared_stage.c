@@ -5,14 +5,14 @@
 
 #include "base/log.h"
 #include "client/lingering.h"
-#include "client/owed.h"
+#include "client/pending.h"
 
 #define WORLD_TURNS 6
 #define WORLD_NEVER UINT32_MAX
 
 struct world world;
 
-static struct session_stock stock;
+static struct session_slab slab;
 static struct lingering *lingering;
 static struct session_list sessions;
 
@@ -60,7 +60,7 @@ static const struct session_callbacks session_callbacks = { .ended = on_ended };
 static struct session *
 world_add(uint32_t index)
 {
-	struct session *session = session_new(&stock, world.loop, &world.table, index, &session_callbacks, NULL);
+	struct session *session = session_new(&slab, world.loop, &world.table, index, &session_callbacks, NULL);
 
 	session->shared = world.shared;
 	TAILQ_INSERT_TAIL(&sessions, session, entry);
@@ -73,7 +73,7 @@ world_begin(void)
 	const struct table *table = &world.table;
 
 	world.loop = loop_new();
-	session_stock_init(&stock);
+	session_slab_init(&slab);
 	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
 	TAILQ_INIT(&sessions);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, NULL);
@@ -101,7 +101,7 @@ world_end(void)
 	}
 	shared_free(world.shared);
 	world.shared = NULL;
-	session_stock_clear(&stock);
+	session_slab_clear(&slab);
 	lingering_free(lingering);
 	loop_free(world.loop);
 }

@@ -65,7 +65,7 @@ fake_end(struct fake *fake)
 }
 
 static void
-an_answer_is_given(void **state)
+an_answer_is_passed_fds(void **state)
 {
 	struct fake fake = { .answer = "{\"ok\":true,\"n\":7}\n", .stays = true };
 	json_t *answer;
@@ -121,7 +121,7 @@ int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_answer_is_given),
+		cmocka_unit_test(an_answer_is_passed_fds),
 		cmocka_unit_test(why_there_is_no_answer_is_told),
 		cmocka_unit_test(a_daemon_that_is_not_reached_is_told_from_one_that_is_silent),
 	};

@@ -31,15 +31,15 @@
 #define LIMIT   (30 * CLOCK_SECOND)
 
 /* The far ends of a session. */
-struct flow {
+struct ring {
 	int end[2];              /* the client's, the upstream's */
 	uint64_t sent[2], received[2];
 	bool finished[2], at_end[2];
 };
 
 static struct table table;
-static struct session_stock stock;
-static struct flow flows[FLOWS];
+static struct session_slab slab;
+static struct ring flows[FLOWS];
 static unsigned wrong;
 static pid_t keeper;
 static unsigned seed = 1;
@@ -106,7 +106,7 @@ work(void *arg)
 	(void)arg;
 	recover_run(&table);
 	worker.loop = loop_new();
-	session_stock_init(&stock);
+	session_slab_init(&slab);
 	loop_timer_init(&worker.heartbeat, worker.loop, on_heartbeat, &worker);
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);
@@ -114,7 +114,7 @@ work(void *arg)
 	on_heartbeat(-1, 0, &worker);
 	for (uint32_t i = 1; i < table.header->client_high; i++)
 		if (table_client_is_open(&table, i))
-			session_begin(session_new(&stock, worker.loop, &table, i, &callbacks, NULL));
+			session_begin(session_new(&slab, worker.loop, &table, i, &callbacks, NULL));
 	table.header->was_ready = table.header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
 	if (!table.header->stopping)
@@ -123,47 +123,47 @@ work(void *arg)
 }
 
 static uint64_t
-seed_of(const struct flow *flow, int direction)
+seed_of(const struct ring *ring, int direction)
 {
-	return (uint64_t)(flow - flows) * 2 + (uint64_t)direction + 1;
+	return (uint64_t)(ring - flows) * 2 + (uint64_t)direction + 1;
 }
 
 /* Every other pair of flows writes all that it can: that passes through pipes, the others' through buffers. */
 static bool
-is_bulk(const struct flow *flow)
+is_bulk(const struct ring *ring)
 {
-	return (flow - flows) % 4 >= 2;
+	return (ring - flows) % 4 >= 2;
 }
 
 static void
-flow_write(struct flow *flow, int d)
+ring_write(struct ring *ring, int d)
 {
 	size_t size = 1 + (size_t)rand_r(&seed) % PIECE, sent;
 
 	do {
-		sent = side_write(flow->end[d], seed_of(flow, d), flow->sent[d], size);
-		flow->sent[d] += sent;
-	} while (is_bulk(flow) && sent == size);
+		sent = side_write(ring->end[d], seed_of(ring, d), ring->sent[d], size);
+		ring->sent[d] += sent;
+	} while (is_bulk(ring) && sent == size);
 }
 
 /* One piece each way, or more.  With finish, what is not written yet is not written any more. */
 static void
-flow_move(struct flow *flow, bool finish)
+ring_move(struct ring *ring, bool finish)
 {
 	long n;
 
 	for (int d = 0; d < 2; d++) {
 		if (!finish) {
-			flow_write(flow, d);
-		} else if (!flow->finished[d]) {
-			flow->finished[d] = true;
-			shutdown(flow->end[d], SHUT_WR);
+			ring_write(ring, d);
+		} else if (!ring->finished[d]) {
+			ring->finished[d] = true;
+			shutdown(ring->end[d], SHUT_WR);
 		}
-		if (flow->at_end[d] || (!finish && rand_r(&seed) % 4 == 0))
+		if (ring->at_end[d] || (!finish && rand_r(&seed) % 4 == 0))
 			continue;
-		n = side_read(flow->end[1 - d], seed_of(flow, d), flow->received[d], PIECE, &wrong);
-		flow->at_end[d] = n == -1;
-		flow->received[d] += n > 0 ? (uint64_t)n : 0;
+		n = side_read(ring->end[1 - d], seed_of(ring, d), ring->received[d], PIECE, &wrong);
+		ring->at_end[d] = n == -1;
+		ring->received[d] += n > 0 ? (uint64_t)n : 0;
 	}
 }
 
@@ -184,7 +184,7 @@ move_all(int64_t span)
 
 	do {
 		for (int i = 0; i < FLOWS; i++)
-			flow_move(&flows[i], false);
+			ring_move(&flows[i], false);
 	} while (clock_now() < end);
 }
 
@@ -197,7 +197,7 @@ finish(int first, int count)
 	while (!done && clock_now() < end) {
 		done = true;
 		for (int i = first; i < first + count; i++) {
-			flow_move(&flows[i], true);
+			ring_move(&flows[i], true);
 			done = done && flows[i].at_end[0] && flows[i].at_end[1];
 		}
 		if (!done)
@@ -235,7 +235,7 @@ begin(const char *crash)
 		setenv("HOLDFAST_CRASH", crash, 1);
 		if (freopen("/dev/null", "w", stderr) == NULL) /* a test build tells each death */
 			_exit(99);
-		if (keeper_prepare(&table, &(struct given){ .count = 0 }) < 0 || !crash_open(&table))
+		if (keeper_prepare(&table, &(struct passed_fds){ .count = 0 }) < 0 || !crash_open(&table))
 			_exit(99);
 		_exit(keeper_run(&table, work, NULL));
 	}
@@ -327,7 +327,7 @@ no_end_is_lost_by_deaths_at_random(void **state)
 			pid_t worker = table.header->worker_pid;
 
 			for (int j = 0; j < FLOWS; j++)
-				flow_move(&flows[j], true);
+				ring_move(&flows[j], true);
 			if (worker > 0)
 				kill(worker, SIGKILL);
 			wait_for_any(0, FLOWS, 1 + (int64_t)((unsigned)rand_r(&seed) % 4000));

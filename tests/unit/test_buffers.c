@@ -73,14 +73,14 @@ a_buffer_has_at_least_the_size_that_was_asked_for(void **state)
 {
 	static const size_t wanted[] = { 1, TABLE_BUFFER_SIZE, TABLE_BUFFER_SIZE + 1, TABLE_BUFFER_SIZE * 4,
 		TABLE_BUFFER_SIZE * 16 + 1 };
-	static const size_t given[] = { 1, 1, 4, 4, 64 };
+	static const size_t passed_fds[] = { 1, 1, 4, 4, 64 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
 		uint32_t buffer = buffers_claim(&table, side_payer, wanted[i]);
 		unsigned char *bytes = buffers_bytes(&table, buffer);
 
-		assert_int_equal(buffers_size(&table, buffer), given[i] * TABLE_BUFFER_SIZE);
+		assert_int_equal(buffers_size(&table, buffer), passed_fds[i] * TABLE_BUFFER_SIZE);
 		memset(bytes, 'x', buffers_size(&table, buffer));
 		assert_int_equal(table.buffers[buffer].tail, 0);
 	}
@@ -143,17 +143,17 @@ static void
 what_a_service_shares_is_in_use(void **state)
 {
 	uint32_t out = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE + 1);
-	uint32_t owed = buffers_claim(&table, side_payer, 1);
+	uint32_t pending = buffers_claim(&table, side_payer, 1);
 	uint32_t lost = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE + 1);
 
 	(void)state;
 	table.services[0].word = TABLE_LIVE;
 	table.services[0].shared.out = out;
-	table.services[0].shared.owed = owed;
+	table.services[0].shared.pending = pending;
 	table.buffers[out].tail = 7;
 	table_derive(&table);
 	assert_int_equal(buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE + 1), lost);
-	assert_int_not_equal(buffers_claim(&table, side_payer, 1), owed);
+	assert_int_not_equal(buffers_claim(&table, side_payer, 1), pending);
 	assert_int_equal(table.buffers[out].tail, 7);
 }
 

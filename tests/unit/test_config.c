@@ -72,11 +72,11 @@ a_service_overrides_defaults_which_override_what_is_built_in(void **state)
 
 	(void)state;
 	assert_int_equal(service(config, "a")->upstream.pconn.warm, 4);
-	assert_int_equal(service(config, "a")->crowd.max_held, 3);
+	assert_int_equal(service(config, "a")->clients.max_held, 3);
 	assert_int_equal(service(config, "b")->upstream.pconn.warm, 2);
 	assert_int_equal(service(config, "b")->listener.mode, 0600);
 	assert_int_equal(service(config, "b")->listener.backlog, 5);
-	assert_int_equal(service(config, "b")->crowd.hold_timeout, 60 * CLOCK_SECOND);
+	assert_int_equal(service(config, "b")->clients.hold_timeout, 60 * CLOCK_SECOND);
 	config_free(config);
 }
 

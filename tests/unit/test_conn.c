@@ -31,7 +31,7 @@ static bool done, local;
 static char why[CONN_TEXT_SIZE];
 static const struct sockaddr_in *bound; /* where the next socket is bound to; NULL: nowhere */
 static int denied;                      /* the errno of the next socket but so many; 0: it is given */
-static unsigned given_before;
+static unsigned passed_fds_before;
 
 /* Stands in for the C library's. */
 int
@@ -39,7 +39,7 @@ socket(int domain, int type, int protocol)
 {
 	int fd;
 
-	if (denied != 0 && given_before-- == 0) {
+	if (denied != 0 && passed_fds_before-- == 0) {
 		errno = denied;
 		return -1;
 	}
@@ -457,7 +457,7 @@ what_this_host_lacks_for_any_dial_is_no_fault_of_the_endpoint(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
 		for (unsigned of_probe = 0; of_probe < 2; of_probe++) {
 			denied = rows[i].error;
-			given_before = of_probe;
+			passed_fds_before = of_probe;
 			expect_failure(&address, of_probe ? &aside : &settings, denied);
 			assert_int_equal(local, rows[i].local);
 		}

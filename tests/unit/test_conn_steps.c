@@ -39,9 +39,9 @@ prepare_both(void)
 	int ends[2];
 
 	side_clear(&table);
-	memset(&table.header->call, 0, sizeof table.header->call);
+	memset(&table.header->io_journal, 0, sizeof table.header->io_journal);
 	loop = loop_new();
-	session_stock_init(&stock);
+	session_slab_init(&slab);
 	side_pair(ends);
 	near_client = ends[0];
 	client = ends[1];
@@ -49,7 +49,7 @@ prepare_both(void)
 	near_upstream = ends[0];
 	far_upstream = ends[1];
 	conn = side_conn(&table, TABLE_READY, near_upstream);
-	session = session_new(&stock, loop, &table, side_client(&table, near_client), &callbacks, NULL);
+	session = session_new(&slab, loop, &table, side_client(&table, near_client), &callbacks, NULL);
 	record = session_record(session);
 	table.clients[side_client(&table, client)].service = 1;
 	table.clients[side_client(&table, far_upstream)].service = 1;
@@ -61,7 +61,7 @@ leave_process(void)
 {
 	session_free(session);
 	session = NULL;
-	session_stock_clear(&stock);
+	session_slab_clear(&slab);
 	loop_free(loop);
 }
 
@@ -174,7 +174,7 @@ give_back(void *arg)
 }
 
 static void
-check_given_back(void *arg, bool finished)
+check_passed_fds_back(void *arg, bool finished)
 {
 	(void)arg;
 	recover();
@@ -195,7 +195,7 @@ static void
 a_client_is_held_or_has_its_connection_wherever_it_is_given_back(void **state)
 {
 	(void)state;
-	if (!side_every_step(prepare_open, give_back, check_given_back, NULL))
+	if (!side_every_step(prepare_open, give_back, check_passed_fds_back, NULL))
 		skip();
 }
 

@@ -16,7 +16,7 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct session_stock stock;
+static struct session_slab slab;
 static struct hold *hold;
 static struct session *session[WAITING];
 static unsigned expired;
@@ -40,11 +40,11 @@ set_up(void **state)
 	if (table_new(20, &table) < 0)
 		return -1;
 	loop = loop_new();
-	session_stock_init(&stock);
+	session_slab_init(&slab);
 	expired = 0;
 	hold = hold_new(loop, TIMEOUT, on_expired, NULL);
 	for (int i = 0; i < WAITING; i++)
-		session[i] = session_new(&stock, loop, &table, side_client(&table, -1), &none, NULL);
+		session[i] = session_new(&slab, loop, &table, side_client(&table, -1), &none, NULL);
 	return 0;
 }
 
@@ -55,7 +55,7 @@ tear_down(void **state)
 	hold_free(hold);
 	for (int i = 0; i < WAITING; i++)
 		session_free(session[i]);
-	session_stock_clear(&stock);
+	session_slab_clear(&slab);
 	loop_free(loop);
 	table_free(&table);
 	return 0;

@@ -256,7 +256,7 @@ before_a_death(void *arg)
 {
 	(void)arg;
 	side_clear(&table);
-	memset(&table.header->call, 0, sizeof table.header->call);
+	memset(&table.header->io_journal, 0, sizeof table.header->io_journal);
 	begin();
 	side_session(&table, client, -1);
 	side_say(client, "GET / HTTP/1.0\r\n\r\n");

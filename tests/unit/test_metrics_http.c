@@ -44,7 +44,7 @@ take(void *arg, enum metrics_format format)
 }
 
 static int
-call(void)
+io_journal(void)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -85,7 +85,7 @@ static void
 a_long_answer_comes_whole_over_many_turns(void **state)
 {
 	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
-	int fd = call();
+	int fd = io_journal();
 	size_t heard;
 
 	(void)state;
@@ -102,7 +102,7 @@ without_files_it_rests_and_then_goes_on(void **state)
 {
 	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
 	struct rlimit limit, none;
-	int fd = call();
+	int fd = io_journal();
 	size_t heard;
 
 	(void)state;
@@ -124,7 +124,7 @@ static void
 the_last_numbers_are_not_for_it(void **state)
 {
 	struct metrics_http *http = metrics_http_new(loop, listening, 3, take, NULL);
-	int fd = call();
+	int fd = io_journal();
 	size_t heard;
 
 	(void)state;
@@ -145,7 +145,7 @@ answers_that_are_cut_short_by_either_side_leave_nothing(void **state)
 	services = 500;
 	before = lowest_file();
 	for (int i = 0; i < 6; i++) {
-		fd[i] = call();
+		fd[i] = io_journal();
 		length = write(fd[i], GET, i == 5 ? 10 : sizeof GET - 1);
 		assert_true(length > 0);
 	}

@@ -181,19 +181,19 @@ b2_a_new_worker_finds_the_bytes_where_they_were(void **state)
 static void
 b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 {
-	struct table_call *call = &table.header->call;
+	struct table_io_journal *io_journal = &table.header->io_journal;
 
 	(void)state;
 	table.clients[session].pipe[TABLE_UP] = pipes_claim(&table, side_payer);
 	put(table.clients[session].pipe[TABLE_UP], "four");
-	call->session = session;
-	call->direction = TABLE_UP;
-	call->base = 10; /* so 6 are gone */
-	call->base_bytes = 100;
-	call->phase = TABLE_CALL_DRAIN;
+	io_journal->session = session;
+	io_journal->direction = TABLE_UP;
+	io_journal->base = 10; /* so 6 are gone */
+	io_journal->base_bytes = 100;
+	io_journal->phase = TABLE_IO_JOURNAL_DRAIN;
 	recover_twice();
 	assert_int_equal(table.clients[session].bytes[TABLE_UP], 106);
-	assert_int_equal(call->phase, TABLE_CALL_NONE);
+	assert_int_equal(io_journal->phase, TABLE_IO_JOURNAL_NONE);
 }
 
 static void
@@ -243,8 +243,8 @@ passage_act(void *arg)
 	uint16_t pipe = pipes_claim(&table, side_payer);
 
 	record->pipe[TABLE_UP] = pipe;
-	call_fill(&table, passage->session, TABLE_UP, passage->from[0]);
-	call_drain(&table, passage->session, TABLE_UP, passage->to[0], 10);
+	io_journal_fill(&table, passage->session, TABLE_UP, passage->from[0]);
+	io_journal_drain(&table, passage->session, TABLE_UP, passage->to[0], 10);
 	record->pipe[TABLE_UP] = 0;
 	pipes_release(&table, side_payer, pipe, 0);
 	pipes_trim(&table);

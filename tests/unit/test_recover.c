@@ -6,7 +6,7 @@ a_receive_that_was_done_is_counted(void **state)
 {
 	int client[2], upstream[2];
 	uint32_t session;
-	struct table_call *call = &table.header->call;
+	struct table_io_journal *io_journal = &table.header->io_journal;
 	struct table_buffer *buffer;
 
 	(void)state;
@@ -14,17 +14,17 @@ a_receive_that_was_done_is_counted(void **state)
 	side_pair(upstream);
 	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_UP, "abc");
-	call->session = session;
-	call->direction = TABLE_UP;
-	call->buffer = table.clients[session].buffer[TABLE_UP];
-	buffer = &table.buffers[call->buffer];
-	call->base = 3;
-	call->message.msg_len = 5;
-	call->phase = TABLE_CALL_RECEIVE;
+	io_journal->session = session;
+	io_journal->direction = TABLE_UP;
+	io_journal->buffer = table.clients[session].buffer[TABLE_UP];
+	buffer = &table.buffers[io_journal->buffer];
+	io_journal->base = 3;
+	io_journal->message.msg_len = 5;
+	io_journal->phase = TABLE_IO_JOURNAL_RECEIVE;
 	recover_twice();
 	assert_int_equal(buffer->tail, 8);
 	assert_int_equal(buffer->head, 0);
-	assert_int_equal(call->phase, TABLE_CALL_NONE);
+	assert_int_equal(io_journal->phase, TABLE_IO_JOURNAL_NONE);
 }
 
 static void
@@ -32,7 +32,7 @@ a_send_that_was_done_is_counted_once(void **state)
 {
 	int client[2], upstream[2];
 	uint32_t session;
-	struct table_call *call = &table.header->call;
+	struct table_io_journal *io_journal = &table.header->io_journal;
 
 	(void)state;
 	side_pair(client);
@@ -40,13 +40,13 @@ a_send_that_was_done_is_counted_once(void **state)
 	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_DOWN, "abcdef");
 	table.clients[session].bytes[TABLE_DOWN] = 104; /* the count is stored, the head is not */
-	call->session = session;
-	call->direction = TABLE_DOWN;
-	call->buffer = table.clients[session].buffer[TABLE_DOWN];
-	call->base = 0;
-	call->base_bytes = 100;
-	call->message.msg_len = 4;
-	call->phase = TABLE_CALL_SEND;
+	io_journal->session = session;
+	io_journal->direction = TABLE_DOWN;
+	io_journal->buffer = table.clients[session].buffer[TABLE_DOWN];
+	io_journal->base = 0;
+	io_journal->base_bytes = 100;
+	io_journal->message.msg_len = 4;
+	io_journal->phase = TABLE_IO_JOURNAL_SEND;
 	recover_twice();
 	assert_int_equal(table.clients[session].bytes[TABLE_DOWN], 104);
 	assert_int_equal(table.buffers[table.clients[session].buffer[TABLE_DOWN]].head, 4);
@@ -68,8 +68,9 @@ passage_act(void *arg)
 {
 	const struct passage *passage = arg;
 
-	call_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0], CALL_MOST);
-	call_send(&table, passage->session, TABLE_UP, passage->to[0]);
+	io_journal_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0],
+	    IO_JOURNAL_MOST);
+	io_journal_send(&table, passage->session, TABLE_UP, passage->to[0]);
 }
 
 static void
@@ -121,7 +122,7 @@ packets_act(void *arg)
 	const struct passage *passage = arg;
 
 	for (int i = 0; i < 2; i++)
-		call_send_packet(&table, passage->session, TABLE_UP, passage->to[0], 0, 5, 6);
+		io_journal_send_packet(&table, passage->session, TABLE_UP, passage->to[0], 0, 5, 6);
 }
 
 static void

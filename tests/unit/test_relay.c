@@ -7,12 +7,12 @@
 static void
 exchange_story(void)
 {
-	flow.to_send[TABLE_UP] = 3000000;
-	flow.to_send[TABLE_DOWN] = 2000001;
-	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
-	assert_int_equal(flow.attached, 1);
-	assert_int_equal(table_client_state(&table, flow.session), TABLE_FREE);
+	ring.to_send[TABLE_UP] = 3000000;
+	ring.to_send[TABLE_DOWN] = 2000001;
+	assert_true(side_run(loop, ring_exchange, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
+	assert_int_equal(ring.attached, 1);
+	assert_int_equal(table_client_state(&table, ring.session), TABLE_FREE);
 }
 
 static void
@@ -27,13 +27,13 @@ bytes_pass_both_ways_at_once(void **state)
 static void
 client_half_close_story(void)
 {
-	flow.to_send[TABLE_UP] = 4 << 20;
-	assert_true(side_run(loop, flow_up_is_through, &flow, LIMIT)); /* and the upstream has read the end */
-	assert_int_equal(flow.ended, 0);
+	ring.to_send[TABLE_UP] = 4 << 20;
+	assert_true(side_run(loop, ring_up_is_through, &ring, LIMIT)); /* and the upstream has read the end */
+	assert_int_equal(ring.ended, 0);
 	assert_rest();
-	flow.to_send[TABLE_DOWN] = 4 << 20;
-	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
+	ring.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, ring_exchange, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
 }
 
 static void
@@ -46,15 +46,15 @@ a_client_that_shut_down_reads_the_whole_answer(void **state)
 static void
 upstream_half_close_story(void)
 {
-	flow.to_send[TABLE_DOWN] = 4 << 20;
-	assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
-	assert_int_equal(flow.upstream_ended, 1);
-	assert_int_equal(flow.ended, 0);
+	ring.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, ring_down_is_through, &ring, LIMIT));
+	assert_int_equal(ring.upstream_ended, 1);
+	assert_int_equal(ring.ended, 0);
 	assert_rest();
-	flow.to_send[TABLE_UP] = 4 << 20;
-	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
-	assert_int_equal(flow.upstream_ended, 1);
+	ring.to_send[TABLE_UP] = 4 << 20;
+	assert_true(side_run(loop, ring_exchange, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
+	assert_int_equal(ring.upstream_ended, 1);
 }
 
 static void
@@ -67,19 +67,19 @@ an_upstream_that_shut_down_hears_the_whole_of_the_client(void **state)
 static void
 slow_reader_story(enum table_direction d)
 {
-	flow.to_send[d] = 16 << 20; /* more than any buffers of the kernel */
-	flow.deaf[d] = true;
-	for (uint64_t before = 1; before != flow.sent[d];) {
-		before = flow.sent[d];
-		flow_move(&flow, d);
+	ring.to_send[d] = 16 << 20; /* more than any buffers of the kernel */
+	ring.deaf[d] = true;
+	for (uint64_t before = 1; before != ring.sent[d];) {
+		before = ring.sent[d];
+		ring_move(&ring, d);
 		side_turns(loop, 10 * CLOCK_MILLISECOND);
 	}
-	assert_true(flow.sent[d] < flow.to_send[d]);
+	assert_true(ring.sent[d] < ring.to_send[d]);
 	assert_rest(); /* blocked, and at rest */
-	assert_int_equal(table.clients[flow.session].buffer[1 - d], 0);
-	flow.deaf[d] = false;
-	assert_true(side_run(loop, flow_exchange, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
+	assert_int_equal(table.clients[ring.session].buffer[1 - d], 0);
+	ring.deaf[d] = false;
+	assert_true(side_run(loop, ring_exchange, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
 }
 
 static void
@@ -115,20 +115,20 @@ is_hastened(int fd)
 static void
 say(const char *text)
 {
-	side_say(flow.client, text);
+	side_say(ring.client, text);
 	side_turns(loop, 5 * CLOCK_MILLISECOND);
-	assert_string_equal(side_hear(flow.upstream), text);
+	assert_string_equal(side_hear(ring.upstream), text);
 }
 
 static void
 no_piece_waits_for_the_acknowledgement_of_another(void **state)
 {
 	(void)state;
-	flow_begin(&flow, true);
+	ring_begin(&ring, true);
 	say("one");
-	assert_false(is_hastened(flow.near_upstream)); /* none is on its way before it */
+	assert_false(is_hastened(ring.near_upstream)); /* none is on its way before it */
 	say("two");
-	assert_true(is_hastened(flow.near_upstream));
+	assert_true(is_hastened(ring.near_upstream));
 }
 
 static void
@@ -137,15 +137,15 @@ a_new_worker_lets_no_piece_wait_either(void **state)
 	int off = 0;
 
 	(void)state;
-	flow_begin(&flow, true);
+	ring_begin(&ring, true);
 	say("one");
-	relay_stop(&flow.relay);
-	setsockopt(flow.near_upstream, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
-	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
-	flow.relay.attached = true;
-	relay_start(&flow.relay);
+	relay_stop(&ring.relay);
+	setsockopt(ring.near_upstream, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
+	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	ring.relay.attached = true;
+	relay_start(&ring.relay);
 	say("two");
-	assert_true(is_hastened(flow.near_upstream));
+	assert_true(is_hastened(ring.near_upstream));
 }
 
 static void
@@ -154,23 +154,23 @@ a_blocked_way_holds_its_pipe_and_a_free_one_nothing(void **state)
 	const struct table_client *record;
 
 	(void)state;
-	flow_begin(&flow, true);
-	record = &table.clients[flow.session];
-	flow.relay.way[TABLE_DOWN].carry.splices = true;
-	flow.to_send[TABLE_DOWN] = 4 << 20;
-	flow.deaf[TABLE_DOWN] = true;
-	for (uint64_t before = 1; before != flow.sent[TABLE_DOWN];) {
-		before = flow.sent[TABLE_DOWN];
-		flow_move(&flow, TABLE_DOWN);
+	ring_begin(&ring, true);
+	record = &table.clients[ring.session];
+	ring.relay.way[TABLE_DOWN].relay_buffer.splices = true;
+	ring.to_send[TABLE_DOWN] = 4 << 20;
+	ring.deaf[TABLE_DOWN] = true;
+	for (uint64_t before = 1; before != ring.sent[TABLE_DOWN];) {
+		before = ring.sent[TABLE_DOWN];
+		ring_move(&ring, TABLE_DOWN);
 		side_turns(loop, 5 * CLOCK_MILLISECOND);
 	}
 	assert_int_not_equal(record->pipe[TABLE_DOWN], 0);
 	assert_int_equal(record->buffer[TABLE_DOWN], 0);
 	assert_int_equal(record->buffer[TABLE_UP] | record->pipe[TABLE_UP], 0);
-	flow.deaf[TABLE_DOWN] = false;
-	assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
+	ring.deaf[TABLE_DOWN] = false;
+	assert_true(side_run(loop, ring_down_is_through, &ring, LIMIT));
 	assert_int_equal(record->buffer[TABLE_DOWN] | record->pipe[TABLE_DOWN], 0);
-	assert_int_equal(flow.wrong, 0);
+	assert_int_equal(ring.wrong, 0);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -6,18 +6,18 @@
 static void
 end_behind_much_story(void)
 {
-	flow.to_send[TABLE_DOWN] = 200000;
-	flow.deaf[TABLE_DOWN] = true;
-	while (!flow.finished[TABLE_DOWN]) {
-		flow_move(&flow, TABLE_DOWN);
+	ring.to_send[TABLE_DOWN] = 200000;
+	ring.deaf[TABLE_DOWN] = true;
+	while (!ring.finished[TABLE_DOWN]) {
+		ring_move(&ring, TABLE_DOWN);
 		side_turns(loop, CLOCK_MILLISECOND);
 	}
-	close(flow.upstream);
-	flow.upstream = -1;
+	close(ring.upstream);
+	ring.upstream = -1;
 	assert_rest();
-	flow.deaf[TABLE_DOWN] = false;
-	assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
+	ring.deaf[TABLE_DOWN] = false;
+	assert_true(side_run(loop, ring_down_is_through, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
 }
 
 static void
@@ -44,53 +44,53 @@ upstream_data_then_reset(void **state)
 		int arrived = 0;
 		uint64_t seed;
 
-		flow_begin(&flow, true);
-		seed = flow.session * 2 + 1;
-		while (flow.sent[TABLE_DOWN] < size) {
-			size_t n = side_write(flow.upstream, seed, flow.sent[TABLE_DOWN],
-			    size - flow.sent[TABLE_DOWN]);
+		ring_begin(&ring, true);
+		seed = ring.session * 2 + 1;
+		while (ring.sent[TABLE_DOWN] < size) {
+			size_t n = side_write(ring.upstream, seed, ring.sent[TABLE_DOWN],
+			    size - ring.sent[TABLE_DOWN]);
 
 			if (n == 0)
 				break;
-			flow.sent[TABLE_DOWN] += n;
+			ring.sent[TABLE_DOWN] += n;
 		}
-		assert_int_equal(ioctl(flow.near_upstream, FIONREAD, &arrived), 0);
-		reset(flow.upstream);
-		flow.upstream = -1;
+		assert_int_equal(ioctl(ring.near_upstream, FIONREAD, &arrived), 0);
+		reset(ring.upstream);
+		ring.upstream = -1;
 		assert_true(arrived > 0);
-		flow.to_send[TABLE_DOWN] = flow.sent[TABLE_DOWN] = (uint64_t)arrived;
-		flow.finished[TABLE_DOWN] = true;
-		assert_true(side_run(loop, flow_down_is_through, &flow, LIMIT));
-		assert_int_equal(flow.wrong, 0);
+		ring.to_send[TABLE_DOWN] = ring.sent[TABLE_DOWN] = (uint64_t)arrived;
+		ring.finished[TABLE_DOWN] = true;
+		assert_true(side_run(loop, ring_down_is_through, &ring, LIMIT));
+		assert_int_equal(ring.wrong, 0);
 		assert_rest();
-		side_write(flow.client, 0, 0, 1); /* to a dead upstream: the end of all */
-		assert_true(side_run(loop, flow_is_over, &flow, LIMIT));
-		flow_end(&flow);
+		side_write(ring.client, 0, 0, 1); /* to a dead upstream: the end of all */
+		assert_true(side_run(loop, ring_is_over, &ring, LIMIT));
+		ring_end(&ring);
 	}
-	flow.client = flow.upstream = -1;
-	flow.ended = 1;
+	ring.client = ring.upstream = -1;
+	ring.ended = 1;
 }
 
 /* A Unix client that closes with unread bytes resets; what it wrote before must arrive. */
 static void
 client_reset_story(void)
 {
-	uint64_t seed = flow.session * 2;
+	uint64_t seed = ring.session * 2;
 
-	side_say(flow.upstream, "never read");
+	side_say(ring.upstream, "never read");
 	side_turns(loop, 10 * CLOCK_MILLISECOND);
-	flow.to_send[TABLE_UP] = 100000;
-	while (flow.sent[TABLE_UP] < flow.to_send[TABLE_UP])
-		flow.sent[TABLE_UP] += side_write(flow.client, seed, flow.sent[TABLE_UP],
-		    flow.to_send[TABLE_UP] - flow.sent[TABLE_UP]);
-	flow.finished[TABLE_UP] = true;
-	close(flow.client);
-	flow.client = -1;
-	assert_true(side_run(loop, flow_up_is_through, &flow, LIMIT));
-	assert_int_equal(flow.wrong, 0);
-	close(flow.upstream);
-	flow.upstream = -1;
-	assert_true(side_run(loop, flow_is_over, &flow, LIMIT));
+	ring.to_send[TABLE_UP] = 100000;
+	while (ring.sent[TABLE_UP] < ring.to_send[TABLE_UP])
+		ring.sent[TABLE_UP] += side_write(ring.client, seed, ring.sent[TABLE_UP],
+		    ring.to_send[TABLE_UP] - ring.sent[TABLE_UP]);
+	ring.finished[TABLE_UP] = true;
+	close(ring.client);
+	ring.client = -1;
+	assert_true(side_run(loop, ring_up_is_through, &ring, LIMIT));
+	assert_int_equal(ring.wrong, 0);
+	close(ring.upstream);
+	ring.upstream = -1;
+	assert_true(side_run(loop, ring_is_over, &ring, LIMIT));
 }
 
 static void
@@ -103,7 +103,7 @@ client_data_then_reset(void **state)
 static bool
 upstream_wrote_all(void *arg)
 {
-	struct flow *f = arg;
+	struct ring *f = arg;
 
 	if (f->sent[TABLE_DOWN] < f->to_send[TABLE_DOWN])
 		f->sent[TABLE_DOWN] += side_write(f->upstream, 1, 0, 16384);
@@ -113,20 +113,20 @@ upstream_wrote_all(void *arg)
 static void
 client_gone_story(void)
 {
-	side_say(flow.client, "last words");
-	close(flow.client);
-	flow.client = -1;
-	flow.to_send[TABLE_DOWN] = 4 << 20;
-	assert_true(side_run(loop, upstream_wrote_all, &flow, LIMIT)); /* it is not held up */
-	assert_string_equal(side_hear(flow.upstream), "last words");
-	assert_string_equal(side_hear(flow.upstream), "EOF");
-	assert_true(relay_is_client_gone(&flow.relay));
+	side_say(ring.client, "last words");
+	close(ring.client);
+	ring.client = -1;
+	ring.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, upstream_wrote_all, &ring, LIMIT)); /* it is not held up */
+	assert_string_equal(side_hear(ring.upstream), "last words");
+	assert_string_equal(side_hear(ring.upstream), "EOF");
+	assert_true(relay_is_client_gone(&ring.relay));
 	assert_rest();
-	assert_int_equal(flow.ended, 0);
-	close(flow.upstream);
-	flow.upstream = -1;
-	assert_true(side_run(loop, flow_is_over, &flow, LIMIT));
-	assert_int_equal(flow.upstream_ended, 0);
+	assert_int_equal(ring.ended, 0);
+	close(ring.upstream);
+	ring.upstream = -1;
+	assert_true(side_run(loop, ring_is_over, &ring, LIMIT));
+	assert_int_equal(ring.upstream_ended, 0);
 }
 
 static void
@@ -139,19 +139,19 @@ an_upstream_may_go_on_for_a_client_that_is_gone(void **state)
 static void
 client_gone_while_blocked_story(void)
 {
-	flow.to_send[TABLE_DOWN] = 16 << 20;
+	ring.to_send[TABLE_DOWN] = 16 << 20;
 	for (int i = 0; i < 100; i++) {
-		side_write(flow.upstream, 1, 0, 16384);
+		side_write(ring.upstream, 1, 0, 16384);
 		side_turns(loop, CLOCK_MILLISECOND);
 	}
-	assert_int_not_equal(table.clients[flow.session].buffer[TABLE_DOWN], 0);
-	close(flow.client);
-	flow.client = -1;
-	flow.to_send[TABLE_DOWN] = 4 << 20;
-	assert_true(side_run(loop, upstream_wrote_all, &flow, LIMIT));
-	close(flow.upstream);
-	flow.upstream = -1;
-	assert_true(side_run(loop, flow_is_over, &flow, LIMIT));
+	assert_int_not_equal(table.clients[ring.session].buffer[TABLE_DOWN], 0);
+	close(ring.client);
+	ring.client = -1;
+	ring.to_send[TABLE_DOWN] = 4 << 20;
+	assert_true(side_run(loop, upstream_wrote_all, &ring, LIMIT));
+	close(ring.upstream);
+	ring.upstream = -1;
+	assert_true(side_run(loop, ring_is_over, &ring, LIMIT));
 }
 
 static void
@@ -166,51 +166,51 @@ static void
 bytes_in_buffers_are_delivered_first(void **state)
 {
 	(void)state;
-	flow_begin(&flow, false);
-	relay_stop(&flow.relay);
-	side_put(&table, flow.session, TABLE_UP, "old ");
-	side_put(&table, flow.session, TABLE_DOWN, "alt ");
-	side_say(flow.client, "new");
-	side_say(flow.upstream, "neu");
-	shutdown(flow.client, SHUT_WR);
-	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
-	relay_start(&flow.relay);
+	ring_begin(&ring, false);
+	relay_stop(&ring.relay);
+	side_put(&table, ring.session, TABLE_UP, "old ");
+	side_put(&table, ring.session, TABLE_DOWN, "alt ");
+	side_say(ring.client, "new");
+	side_say(ring.upstream, "neu");
+	shutdown(ring.client, SHUT_WR);
+	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_start(&ring.relay);
 	assert_rest();
-	assert_string_equal(side_hear(flow.upstream), "old new");
-	assert_string_equal(side_hear(flow.upstream), "EOF");
-	assert_string_equal(side_hear(flow.client), "alt neu");
+	assert_string_equal(side_hear(ring.upstream), "old new");
+	assert_string_equal(side_hear(ring.upstream), "EOF");
+	assert_string_equal(side_hear(ring.client), "alt neu");
 }
 
 static void
 bytes_in_buffers_wait_for_nothing(void **state)
 {
 	(void)state;
-	flow_begin(&flow, false);
-	relay_stop(&flow.relay);
-	side_put(&table, flow.session, TABLE_UP, "old");
-	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
-	relay_start(&flow.relay);
+	ring_begin(&ring, false);
+	relay_stop(&ring.relay);
+	side_put(&table, ring.session, TABLE_UP, "old");
+	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_start(&ring.relay);
 	assert_rest();
-	assert_string_equal(side_hear(flow.upstream), "old");
+	assert_string_equal(side_hear(ring.upstream), "old");
 }
 
 static void
 an_empty_buffer_that_a_death_left_is_given_back(void **state)
 {
 	(void)state;
-	flow_begin(&flow, false);
-	relay_stop(&flow.relay);
-	side_put(&table, flow.session, TABLE_UP, "");
-	relay_init(&flow.relay, loop, &table, flow.session, &callbacks, &flow);
-	relay_start(&flow.relay);
+	ring_begin(&ring, false);
+	relay_stop(&ring.relay);
+	side_put(&table, ring.session, TABLE_UP, "");
+	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_start(&ring.relay);
 	assert_rest();
-	assert_int_equal(table.clients[flow.session].buffer[TABLE_UP], 0);
-	side_say(flow.client, "x");
+	assert_int_equal(table.clients[ring.session].buffer[TABLE_UP], 0);
+	side_say(ring.client, "x");
 	assert_rest();
-	assert_string_equal(side_hear(flow.upstream), "x");
+	assert_string_equal(side_hear(ring.upstream), "x");
 }
 
-static struct flow flows[MANY];
+static struct ring flows[MANY];
 
 static bool
 all_exchange(void *arg)
@@ -219,7 +219,7 @@ all_exchange(void *arg)
 
 	(void)arg;
 	for (unsigned i = 0; i < MANY; i++)
-		done = flow_exchange(&flows[i]) && done;
+		done = ring_exchange(&flows[i]) && done;
 	return done;
 }
 
@@ -228,7 +228,7 @@ many_sessions_side_by_side(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < MANY; i++) {
-		flow_begin(&flows[i], i % 2 == 0);
+		ring_begin(&flows[i], i % 2 == 0);
 		flows[i].to_send[TABLE_UP] = 20000 + 317 * i;
 		flows[i].to_send[TABLE_DOWN] = 100 * i;
 	}
@@ -236,7 +236,7 @@ many_sessions_side_by_side(void **state)
 	for (unsigned i = 0; i < MANY; i++) {
 		assert_int_equal(flows[i].wrong, 0);
 		assert_int_equal(flows[i].ended, 1);
-		flow_end(&flows[i]);
+		ring_end(&flows[i]);
 	}
 	assert_int_equal(table.header->client_high, MANY + 1);
 }

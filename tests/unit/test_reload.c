@@ -20,7 +20,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "daemon/config.h"
-#include "daemon/fleet.h"
+#include "daemon/services.h"
 #include "daemon/reload.h"
 #include "daemon/settings.h"
 
@@ -125,7 +125,7 @@ static const struct change top_changes[] = {
 
 static struct {
 	struct table table;
-	struct fleet *fleet;
+	struct services *services;
 	int upstreams[2];
 	unsigned events;
 } play;
@@ -211,7 +211,7 @@ status(void)
 {
 	struct service_status status;
 
-	service_get_status(fleet_at(play.fleet, 0), &status);
+	service_get_status(services_at(play.services, 0), &status);
 	return status.upstream;
 }
 
@@ -265,8 +265,8 @@ begin(const char *before)
 	table_derive(&play.table);
 	play.table.header->next_id = 1;
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
-	play.fleet = fleet_new(stage_loop, &play.table, on_event, on_drained, NULL);
-	fleet_start(play.fleet, config);
+	play.services = services_new(stage_loop, &play.table, on_event, on_drained, NULL);
+	services_start(play.services, config);
 	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; status().state != UPSTREAM_IS_CONNECTED; turn())
 		assert_true(clock_now() < until);
 	play.events = 0;
@@ -276,8 +276,8 @@ begin(const char *before)
 static void
 end(struct config *config)
 {
-	fleet_stop(play.fleet, true);
-	fleet_free(play.fleet);
+	services_stop(play.services, true);
+	services_free(play.services);
 	turn();
 	config_free(config);
 	table_free(&play.table);
@@ -285,14 +285,14 @@ end(struct config *config)
 
 /* Gives the service the new settings, lets what follows from that happen, and sees that they are in force. */
 static void
-carry_out(struct config *new, struct reload_plan *plan)
+relay_buffer_out(struct config *new, struct reload_plan *plan)
 {
 	char *wanted = config_dump_settings(new->services[0]), *got;
 
-	fleet_apply(play.fleet, new, plan);
+	services_apply(play.services, new, plan);
 	for (int i = 0; i < 4; i++)
 		turn();
-	got = config_dump_settings(service_get_settings(fleet_at(play.fleet, 0)));
+	got = config_dump_settings(service_get_settings(services_at(play.services, 0)));
 	assert_string_equal(got, wanted);
 	free(wanted);
 	free(got);
@@ -316,7 +316,7 @@ check_row(const struct setting *row, const struct change *change)
 	struct upstream_status before = status(), after;
 	struct reload_plan plan;
 
-	fleet_plan(play.fleet, old, new, false, &plan, &errors);
+	services_plan(play.services, old, new, false, &plan, &errors);
 	if (plan.changed_count != 1 || !tells(&plan.changed[0], row->name))
 		fail_msg("%s: the plan does not tell it", row->name);
 	/* A service of the other mode differs in framing too, which is the same class. */
@@ -326,7 +326,7 @@ check_row(const struct setting *row, const struct change *change)
 	assert_int_equal(errors.count > 0, row->reload == SETTING_RESTART);
 	assert_int_equal(reload_effect(&plan.changed[0]) != NULL, row->reload == SETTING_RENEW);
 	if (errors.count == 0)
-		carry_out(new, &plan);
+		relay_buffer_out(new, &plan);
 	after = status();
 	if (after.counters.disconnects - before.counters.disconnects != (row->reload == SETTING_RENEW))
 		fail_msg("%s: %llu disconnects", row->name,
@@ -401,7 +401,7 @@ no_change_is_no_change(void **state)
 	struct reload_plan plan;
 
 	(void)state;
-	fleet_plan(play.fleet, old, new, false, &plan, &errors);
+	services_plan(play.services, old, new, false, &plan, &errors);
 	assert_int_equal(plan.added_count + plan.changed_count + mem_list_length(plan.removed) + errors.count, 0);
 	assert_int_equal(plan.daemon.how, SETTING_SAME);
 	reload_plan_clear(&plan);

@@ -38,7 +38,7 @@ a_new_worker_takes_up_an_open_session(void **state)
 	settle();
 	session_free(session);
 	assert_string_equal(side_hear(upstream), "before");
-	session = session_new(&stock, loop, &table, index, &callbacks, NULL);
+	session = session_new(&slab, loop, &table, index, &callbacks, NULL);
 	session_begin(session);
 	side_say(upstream, "after");
 	settle();
@@ -79,7 +79,7 @@ keep_in_order(bool by_pipe)
 	long n;
 
 	gives_back = true;
-	session->relay->way[TABLE_UP].carry.splices = by_pipe;
+	session->relay->way[TABLE_UP].relay_buffer.splices = by_pipe;
 	for (int i = 0; i < 100; i++) {
 		sent += side_write(client, 5, sent, 16384);
 		side_turns(loop, CLOCK_MILLISECOND);
@@ -127,7 +127,7 @@ a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
 	uint64_t sent = 0, before;
 
 	(void)state;
-	session->relay->way[TABLE_UP].carry.splices = true;
+	session->relay->way[TABLE_UP].relay_buffer.splices = true;
 	do {
 		before = sent;
 		sent += side_write(client, 5, sent, 16384);

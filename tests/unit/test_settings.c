@@ -225,7 +225,7 @@ times_are_numbers_of_seconds_or_texts_with_a_unit(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		assert_null(take(row, rows[i].text, &service));
-		assert_int_equal(service.crowd.hold_timeout, rows[i].time);
+		assert_int_equal(service.clients.hold_timeout, rows[i].time);
 	}
 }
 

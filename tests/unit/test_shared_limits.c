@@ -20,7 +20,7 @@ story_max_in_flight_makes_the_next_wait_for_a_reply(void)
 	second = world_come();
 	world_say(first, "a\nb\nc\n");
 	world_say(second, "o\n");
-	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, 4); /* they have their places */
+	assert_int_equal(world_record()->pending_tail - world_record()->pending_head, 4); /* they have their places */
 	world_expect(upstream, "a\nb\n");
 	world_say(upstream, "A\nB\n");
 	world_expect(first, "A\nB\n");
@@ -121,7 +121,7 @@ the_queue_has_65536_places_and_who_finds_none_waits(void **state)
 		n = send(client, said + i, sizeof said - 1 - i < 1000 ? sizeof said - 1 - i : 1000, MSG_DONTWAIT);
 		world_settle();
 	}
-	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, QUEUE);
+	assert_int_equal(world_record()->pending_tail - world_record()->pending_head, QUEUE);
 	upstream = world_bring();
 	for (size_t i = 0, turns = 0; i < sizeof said - 1 && turns < 10000; i += n > 0 ? (size_t)n : 0, turns++) {
 		world_wait(CLOCK_MILLISECOND);
@@ -147,7 +147,7 @@ who_waits_for_a_place_stays_watched(void **state)
 	world_say_long(other, WORLD_LONG);
 	events = event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED);
 	world_say_long(client, WORLD_LONG);
-	assert_int_equal(world_record()->owed_tail - world_record()->owed_head, 1);
+	assert_int_equal(world_record()->pending_tail - world_record()->pending_head, 1);
 	assert_int_equal(event_base_get_num_events(world.loop, EVENT_BASE_COUNT_ADDED), events);
 }
 
@@ -256,7 +256,7 @@ ask_for_much(int *ret_client, int *ret_other)
 
 /* They come, and the client does not read. */
 static int
-choke(int *ret_client, int *ret_other)
+backpressure(int *ret_client, int *ret_other)
 {
 	int upstream = ask_for_much(ret_client, ret_other);
 
@@ -278,7 +278,7 @@ who_takes_nothing_makes_the_others_wait_until_it_is_closed(void **state)
 	int client, other, upstream;
 
 	(void)state;
-	upstream = choke(&client, &other);
+	upstream = backpressure(&client, &other);
 	world_expect(other, "");
 	assert_true(side_run(world.loop, one_has_ended, NULL, 5 * CLOCK_SECOND));
 	assert_true(clock_now() - begun >= 500 * CLOCK_MILLISECOND);
@@ -296,7 +296,7 @@ who_takes_its_replies_in_time_gets_all(void **state)
 	ssize_t n;
 
 	(void)state;
-	upstream = choke(&client, &other);
+	upstream = backpressure(&client, &other);
 	world_die(); /* the next one finds again whom all wait for */
 	world_wait(300 * CLOCK_MILLISECOND);
 	for (int i = 0; i < 5000 && length < 8 * LARGE; i++) {

@@ -48,7 +48,7 @@ story_what_the_gone_have_asked_is_not_sent(void)
 	world_say(upstream, "1\n2\n3\n");
 	world_expect(client[0], "1\n");
 	world_expect(client[2], "2\n3\n");
-	assert_int_equal(world_record()->owed_head, world_record()->owed_tail);
+	assert_int_equal(world_record()->pending_head, world_record()->pending_tail);
 	assert_int_equal(world_count_buffers(), 0);
 	world_say(client[0], "d\n");
 	world_expect(upstream, "d\n");

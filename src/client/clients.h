@@ -1,0 +1,104 @@
+/* clients.h - all clients of one service: who may come, who waits, who is served.
+ *
+ * Session mode: each client gets an upstream connection of its own.
+ */
+#ifndef HOLDFAST_CLIENT_CLIENTS_H
+#define HOLDFAST_CLIENT_CLIENTS_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "client/closing.h"
+#include "keep/table.h"
+
+struct conn_settings;
+struct shared;
+struct upstream;
+
+enum clients_on_down { CLIENTS_HOLD, CLIENTS_REFUSE };
+enum clients_on_upstream_end { CLIENTS_CLOSE, CLIENTS_RECONNECT };
+
+struct clients_settings {
+	char **allow_users, **allow_groups; /* owned lists; both NULL: everybody */
+	enum clients_on_down on_down;
+	int64_t hold_timeout;        /* microseconds, 0: no limit */
+	unsigned max_held;           /* beyond: refused while the service is down, in the backlog while it is up */
+	bool abort_on_close;         /* what a held client wrote that has gone is not carried out */
+	char *down_reply;            /* owned; NULL none.  Configuration texts hold no NUL */
+	unsigned max_clients;        /* 0: no limit */
+	unsigned max_clients_per_user;
+	int64_t idle_timeout;        /* microseconds, 0: never */
+	enum clients_on_upstream_end on_upstream_end;
+	const struct conn_settings *dial; /* borrowed: socket options of connections */
+};
+
+struct clients;
+
+/* Takes up the sessions that the table holds for this service.  Everything is borrowed; upstream is NULL where no
+ * connection will come any more, shared in session mode.  ended is called when a client has ended, or has heard why
+ * it was turned away, but not before this returns: with the last one gone an ending service may end. */
+struct clients *clients_new(struct event_base *loop, struct table *table, uint16_t service,
+    const struct clients_settings *settings, bool log_clients, struct upstream *upstream, struct shared *shared,
+    void (*ended)(void *arg), void *arg);
+
+/* Frees the process's side only. */
+void clients_free(struct clients *clients);
+
+/* Other settings (borrowed) from now on; clients stay. */
+void clients_set(struct clients *clients, const struct clients_settings *settings, bool log_clients);
+
+/* No connection will come any more: the upstream was freed. */
+void clients_leave_upstream(struct clients *clients);
+
+/* Accepts from fd (borrowed) from now on; -1 for no more. */
+void clients_listen(struct clients *clients, int fd);
+
+/* Accepts all who have connected to a socket that was shut and is to go. */
+void clients_accept_rest(struct clients *clients);
+
+/* Gives ready connections to those who wait, and refuses them if none will come. */
+void clients_serve(struct clients *clients);
+
+/* Ends all who wait; then, with open too, all others; the cause is for the log. */
+void clients_close(struct clients *clients, enum closing_cause cause, bool open);
+
+/* Closes at once who was turned away and is still being told why. */
+void clients_finish(struct clients *clients);
+
+/* How many are still being told why they are turned away; they count neither as served nor as held. */
+unsigned clients_lingering(const struct clients *clients);
+
+/* The table says now that the service is paused: nobody's time to wait runs out any more, and who is not attached yet
+ * (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or wait
+ * as well with on_upstream_end = "reconnect".  May be called again. */
+void clients_pause(struct clients *clients, bool kill);
+
+/* It is paused no more: hold_timeout begins anew for all who wait. */
+void clients_unpause(struct clients *clients);
+
+/* Ends all upstream connections to this endpoint (its number; 0: to all), and so their clients, as if the far end
+ * were gone.  Session mode. */
+void clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause);
+
+/* How many are served, without the held; how many are held. */
+unsigned clients_count(const struct clients *clients);
+unsigned clients_held(const struct clients *clients);
+
+/* How long the one who has waited longest has done so, in microseconds; 0 if nobody is held. */
+int64_t clients_held_longest(const struct clients *clients);
+
+/* Why nobody is accepted for now. */
+enum table_pause clients_why_paused(const struct clients *clients);
+
+/* Bytes of the ended and the living, held ones included, by direction; they never go down. */
+void clients_get_bytes(const struct clients *clients, uint64_t ret_bytes[2]);
+
+/* Calls visit with each record's index until it gives false; clients_kill() of the one shown is allowed. */
+void clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t session), void *arg);
+
+/* Ends the client of this record; nothing happens if it is not one of this crowd's. */
+void clients_kill(struct clients *clients, uint32_t session);
+
+#endif

@@ -1,0 +1,169 @@
+#include "client/io_journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "keep/buffers.h"
+#include "keep/crash.h"
+#include "keep/pipes.h"
+
+/* Writes the call's record but for its phase.  The rest of the message's header stays zero; the kernel may write
+ * msg_flags, but does not read it back. */
+static struct table_io_journal *
+io_journal_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t buffer,
+    uint32_t begin,
+    uint32_t end)
+{
+	struct table_io_journal *io_journal = &table->header->io_journal;
+
+	io_journal->session = session;
+	io_journal->direction = (uint32_t)direction;
+	io_journal->buffer = buffer;
+	io_journal->base = begin;
+	io_journal->vector.iov_base = buffers_bytes(table, buffer) + begin;
+	io_journal->vector.iov_len = end - begin;
+	io_journal->message.msg_hdr.msg_iov = &io_journal->vector; /* where this process has it */
+	io_journal->message.msg_hdr.msg_iovlen = 1;
+	io_journal->message.msg_len = 0;
+	return io_journal;
+}
+
+static void
+io_journal_mark(struct table_io_journal *io_journal, enum table_io_journal_phase phase)
+{
+	table_barrier();
+	io_journal->phase = phase;
+}
+
+static uint32_t
+io_journal_bounded(size_t bytes)
+{
+	return bytes < IO_JOURNAL_MOST ? (uint32_t)bytes : IO_JOURNAL_MOST;
+}
+
+ssize_t
+io_journal_receive(struct table *table, uint32_t index, int fd, size_t want)
+{
+	struct table_buffer *buffer = &table->buffers[index];
+	uint32_t begin = buffer->tail, end = buffers_open(table, index, begin, io_journal_bounded(want));
+	struct table_io_journal *io_journal;
+	int n;
+
+	end = begin + io_journal_bounded(end - begin);
+	io_journal = io_journal_prepare(table, 0, TABLE_UP, index, begin, end);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_RECEIVE);
+	CRASH_POINT(IO_JOURNAL_RECEIVE_MARKED);
+	n = recvmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT, NULL);
+	CRASH_POINT(IO_JOURNAL_RECEIVED);
+	buffer->tail = io_journal->base + io_journal->message.msg_len;
+	CRASH_POINT(IO_JOURNAL_RECEIVE_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	if (buffer->tail == end)
+		buffers_open(table, index, end, io_journal_bounded(end));
+	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+ssize_t
+io_journal_send(struct table *table, uint32_t session, enum table_direction direction, int fd)
+{
+	struct table_client *record = &table->clients[session];
+	uint32_t index = record->buffer[direction];
+	struct table_buffer *buffer = &table->buffers[index];
+	struct table_io_journal *io_journal = io_journal_prepare(table, session, direction, index, buffer->head,
+	    buffer->tail);
+	int n;
+
+	io_journal->base_bytes = record->bytes[direction];
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_SEND);
+	CRASH_POINT(IO_JOURNAL_SEND_MARKED);
+	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(IO_JOURNAL_SENT);
+	record->bytes[direction] = io_journal->base_bytes + io_journal->message.msg_len;
+	buffer->head = io_journal->base + io_journal->message.msg_len;
+	CRASH_POINT(IO_JOURNAL_SEND_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+ssize_t
+io_journal_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t offset,
+    uint32_t length, uint32_t whole)
+{
+	struct table_client *record = &table->clients[session];
+	uint32_t index = record->buffer[direction];
+	struct table_buffer *buffer = &table->buffers[index];
+	uint32_t begin = buffer->head + offset;
+	struct table_io_journal *io_journal = io_journal_prepare(table, session, direction, index, begin,
+	    begin + length);
+	int n;
+
+	io_journal->base = buffer->head;
+	io_journal->whole = whole;
+	io_journal->base_bytes = record->bytes[direction];
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_PACKET);
+	CRASH_POINT(IO_JOURNAL_PACKET_MARKED);
+	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(IO_JOURNAL_PACKET_SENT);
+	if (n == 1) {
+		record->bytes[direction] = io_journal->base_bytes + whole;
+		buffer->head = io_journal->base + whole;
+	}
+	CRASH_POINT(IO_JOURNAL_PACKET_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+ssize_t
+io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until)
+{
+	struct table_shared *shared = &table->services[service].shared;
+	uint32_t tail = table->buffers[shared->out].tail;
+	uint32_t begin = tail - (uint32_t)(shared->out_end - shared->sent);
+	struct table_io_journal *io_journal = io_journal_prepare(table, service, TABLE_UP, shared->out, begin,
+	    begin + (uint32_t)(until - shared->sent));
+	int n;
+
+	io_journal->base_bytes = shared->sent;
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_GIVE);
+	CRASH_POINT(IO_JOURNAL_GIVE_MARKED);
+	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(IO_JOURNAL_GIVEN);
+	shared->sent = io_journal->base_bytes + io_journal->message.msg_len;
+	CRASH_POINT(IO_JOURNAL_GIVE_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+ssize_t
+io_journal_fill(struct table *table, uint32_t session, enum table_direction direction, int fd)
+{
+	const struct table_pipe *pipe = &table->header->pipe[table->clients[session].pipe[direction]];
+	ssize_t n = splice(fd, NULL, pipe->write_fd, NULL, PIPES_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+
+	CRASH_POINT(IO_JOURNAL_FILLED);
+	return n == -1 ? -errno : n;
+}
+
+ssize_t
+io_journal_drain(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t level)
+{
+	struct table_client *record = &table->clients[session];
+	const struct table_pipe *pipe = &table->header->pipe[record->pipe[direction]];
+	struct table_io_journal *io_journal = &table->header->io_journal;
+	ssize_t n;
+
+	io_journal->session = session;
+	io_journal->direction = (uint32_t)direction;
+	io_journal->base = level;
+	io_journal->base_bytes = record->bytes[direction];
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_DRAIN);
+	CRASH_POINT(IO_JOURNAL_DRAIN_MARKED);
+	n = splice(pipe->read_fd, NULL, fd, NULL, level, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	CRASH_POINT(IO_JOURNAL_DRAINED);
+	if (n > 0)
+		record->bytes[direction] = io_journal->base_bytes + (uint64_t)n;
+	CRASH_POINT(IO_JOURNAL_DRAIN_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return n == -1 ? -errno : n;
+}

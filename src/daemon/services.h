@@ -1,0 +1,58 @@
+/* services.h - all services of the daemon: those in force, and the removed ones whose clients end. */
+#ifndef HOLDFAST_DAEMON_SERVICES_H
+#define HOLDFAST_DAEMON_SERVICES_H
+
+#include <event2/event.h>
+
+#include "daemon/config.h"
+#include "daemon/reload.h"
+#include "daemon/service.h"
+
+struct services;
+
+struct services_sum {
+	size_t services, up;
+	unsigned clients, held; /* clients without the held, those of removed services included */
+	unsigned lingering;     /* turned away, and still being told why */
+	size_t shut;            /* services whose socket could not be opened */
+	const char *shut_service, *shut_error; /* borrowed: of the first of them; NULL none */
+};
+
+/* event is told each event of each service; drained when a removed service's last client has gone. */
+struct services *services_new(struct event_base *loop, struct table *table,
+    void (*event)(void *arg, struct service *service, const struct upstream_event *event),
+    void (*drained)(void *arg), void *arg);
+void services_free(struct services *services);
+
+/* Starts or resumes the services of the configuration (which then has none), and lets end what the table has
+ * beyond them.  One whose socket cannot be opened is down, and tries again. */
+void services_start(struct services *services, struct config *config);
+
+/* What a new configuration would change, with all that it needs opened; see daemon/reload.h.  Must not be carried out
+ * if errors were added.  dry: the plan is only looked at, nothing is opened, changed or touched. */
+void services_plan(const struct services *services, const struct config *old, const struct config *new, bool dry,
+    struct reload_plan *ret_plan, struct config_errors *errors);
+
+/* After a plan that will not be carried out: the sockets have the owner and mode of the settings in force again. */
+void services_guard(const struct services *services);
+
+/* Carries the plan out with the services of the new configuration. */
+void services_apply(struct services *services, struct config *new, struct reload_plan *plan);
+
+/* Makes the sockets again whose files somebody has removed. */
+void services_look_after_sockets(const struct services *services);
+
+/* Closes listeners and held clients; with all set the others too. */
+void services_stop(struct services *services, bool all);
+
+/* Number index in the order of the configuration, or NULL; and by name. */
+struct service *services_at(const struct services *services, size_t index);
+struct service *services_at_all(const struct services *services, size_t index); /* behind them the removed ones */
+struct service *services_find(const struct services *services, const char *name);
+
+void services_get_sum(const struct services *services, struct services_sum *ret_sum);
+
+/* Writes the state of each service to the log (USR1). */
+void services_dump(const struct services *services);
+
+#endif

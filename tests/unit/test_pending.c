@@ -1,0 +1,262 @@
+/* The queue of who is owed a reply: its order, its growth, and that only who asked is answered. */
+#include "client/ring.h"
+#include "client/pending.h"
+#include "recover_stage.h"
+
+#define SMALLEST ((uint32_t)(TABLE_BUFFER_SIZE / sizeof(struct table_pending)))
+
+static struct table_shared *
+shared(void)
+{
+	return &table.services[0].shared;
+}
+
+static void
+begin(void)
+{
+	memset(shared(), 0, sizeof *shared());
+	table.services[0].word = TABLE_LIVE;
+}
+
+/* A request of so many bytes, which are not written at all; who is just a number here. */
+static bool
+push(uint64_t who, uint64_t bytes)
+{
+	if (!pending_room(&table, side_payer, shared(), 1))
+		return false;
+	shared()->out_end += bytes;
+	*pending_at(&table, shared(), shared()->pending_tail) = (struct table_pending){
+		.who = who, .end = shared()->out_end };
+	shared()->pending_tail++;
+	return true;
+}
+
+static uint64_t
+pop(void)
+{
+	return pending_at(&table, shared(), shared()->pending_head++)->who;
+}
+
+static void
+who_asked_first_is_first(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(pending_count(shared()), 0);
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_true(push(i, 10));
+	assert_int_equal(pending_count(shared()), 3);
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(pop(), i);
+	assert_int_equal(pending_count(shared()), 0);
+}
+
+static void
+numbers_go_on_beyond_the_ring_and_beyond_all_numbers(void **state)
+{
+	(void)state;
+	begin();
+	shared()->pending_head = shared()->pending_tail = UINT64_MAX - SMALLEST - 2;
+	for (uint64_t i = 0; i < 5; i++)
+		push(i, 1);
+	for (uint64_t i = 5; i < 3 * SMALLEST; i++) {
+		push(i, 1);
+		assert_int_equal(pop(), i - 5);
+	}
+	assert_int_equal(pending_count(shared()), 5);
+	assert_int_equal(buffers_size(&table, shared()->pending), TABLE_BUFFER_SIZE);
+}
+
+/* The ring is full, and its oldest entry stands in its midst. */
+static void
+growth_across_the_rings_end_keeps_the_order(void **state)
+{
+	uint32_t old;
+
+	(void)state;
+	begin();
+	shared()->pending_head = shared()->pending_tail = UINT64_MAX - SMALLEST / 2;
+	for (uint64_t i = 0; i < SMALLEST; i++)
+		push(i, 1);
+	old = shared()->pending;
+	for (uint64_t i = SMALLEST; i < 3 * SMALLEST; i++)
+		push(i, 1);
+	assert_int_not_equal(shared()->pending, old);
+	assert_int_equal(buffers_size(&table, shared()->pending), 4 * TABLE_BUFFER_SIZE);
+	for (uint64_t i = 0; i < 3 * SMALLEST; i++) {
+		assert_int_equal(pending_at(&table, shared(), shared()->pending_head)->end, i + 1);
+		assert_int_equal(pop(), i);
+	}
+}
+
+static void
+one_that_was_given_in_part_has_begun(void **state)
+{
+	static const struct {
+		uint64_t sent, whole, begun, end;
+	} rows[] = { { 10, 1, 1, 10 }, { 11, 1, 2, 20 }, { 19, 1, 2, 20 }, { 20, 2, 2, 20 }, { 30, 3, 3, 30 } };
+	uint64_t end;
+
+	(void)state;
+	begin();
+	for (uint64_t i = 1; i <= 3; i++)
+		push(i, 10);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		shared()->sent = rows[i].sent;
+		assert_int_equal(pending_sent(&table, shared()), rows[i].whole);
+		assert_int_equal(pending_begun(&table, shared(), &end), rows[i].begun);
+		assert_int_equal(end, rows[i].end);
+	}
+}
+
+static void
+room_for_many_comes_at_once(void **state)
+{
+	(void)state;
+	begin();
+	push(7, 1);
+	assert_true(pending_room(&table, side_payer, shared(), SMALLEST));
+	assert_int_equal(pop(), 7);
+}
+
+static void
+without_memory_the_ring_stays_as_it_is(void **state)
+{
+	uint32_t taken[300], count = 0;
+
+	(void)state;
+	begin();
+	for (uint64_t i = 0; i < SMALLEST; i++)
+		push(i, 1);
+	while (count < 300 && (taken[count] = buffers_claim(&table, side_payer, 2 * TABLE_BUFFER_SIZE)) != 0)
+		count++;
+	assert_in_range(count, 1, 299);
+	assert_false(push(SMALLEST, 1));
+	for (uint64_t i = 0; i < SMALLEST; i++)
+		assert_int_equal(pop(), i);
+	assert_true(push(SMALLEST, 1));
+	while (count > 0)
+		buffers_free(&table, side_payer, taken[--count]);
+}
+
+/* Requests of 10, 20 and 30 bytes; so many are sent. */
+static void
+only_what_was_sent_as_a_whole_counts_as_sent(void **state)
+{
+	static const struct {
+		uint64_t sent, count;
+	} rows[] = { { 0, 0 }, { 9, 0 }, { 10, 1 }, { 11, 1 }, { 29, 1 }, { 30, 2 }, { 59, 2 }, { 60, 3 } };
+
+	(void)state;
+	begin();
+	for (uint64_t i = 1; i <= 3; i++)
+		push(i, i * 10);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		shared()->sent = rows[i].sent;
+		assert_int_equal(pending_sent(&table, shared()), rows[i].count);
+	}
+	shared()->sent = 40;
+	pop();
+	assert_int_equal(pending_sent(&table, shared()), 1);
+	pop();
+	assert_int_equal(pending_sent(&table, shared()), 0);
+}
+
+static void
+a_request_begins_where_the_one_before_it_ends(void **state)
+{
+	const uint64_t base = UINT64_C(5) << 30; /* beyond what 32 bits hold */
+	struct redo redo;
+
+	(void)state;
+	begin();
+	shared()->out_end = base;
+	assert_non_null(ring_room(&table, side_payer, &shared()->out, 60));
+	redo_begin(&redo, &table);
+	ring_redo(&redo, &table, shared()->out, 0, 60);
+	redo_commit(&redo);
+	for (uint64_t i = 1; i <= 3; i++)
+		push(i, i * 10);
+	assert_int_equal(pending_begin(&table, shared(), 0), base);
+	assert_int_equal(pending_begin(&table, shared(), 1), base + 10);
+	assert_int_equal(pending_begin(&table, shared(), 2), base + 30);
+	assert_int_equal(pending_begin(&table, shared(), 3), base + 60);
+	assert_int_equal(pending_bytes(&table, shared(), 1), 10);
+	assert_int_equal(pending_bytes(&table, shared(), 3), 60);
+	ring_take(&table, shared()->out, 10);
+	pop();
+	assert_int_equal(pending_bytes(&table, shared(), 1), 20);
+	assert_int_equal(pending_begin(&table, shared(), 1), base + 10);
+	assert_int_equal(pending_begin(&table, shared(), 3), base + 60);
+	ring_drop(&table, side_payer, &shared()->out);
+}
+
+static void
+the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
+{
+	uint32_t session = side_session(&table, -1, -1);
+	uint64_t who = pending_word(&table, session);
+
+	(void)state;
+	assert_int_not_equal(who, TABLE_PENDING_NOBODY);
+	assert_int_equal(pending_client(&table, who), session);
+	table_client_set(&table, session, TABLE_CLOSING);
+	assert_int_equal(pending_client(&table, who), 0);
+	table_client_free(&table, session);
+	assert_int_equal(pending_client(&table, who), 0);
+	assert_int_equal(pending_client(&table, TABLE_PENDING_NOBODY), 0);
+}
+
+static void
+who_has_the_slot_of_one_that_is_gone_is_not_that_one(void **state)
+{
+	uint32_t session = side_session(&table, -1, -1), next;
+	uint64_t who = pending_word(&table, session);
+
+	(void)state;
+	table_client_free(&table, session);
+	next = side_session(&table, -1, -1);
+	assert_int_equal(next, session);
+	assert_int_equal(pending_client(&table, who), 0);
+	assert_int_equal(pending_client(&table, pending_word(&table, next)), next);
+}
+
+/* A worker has copied the entries to a larger ring, and died before that was named. */
+static void
+a_ring_that_no_record_names_is_free_again(void **state)
+{
+	uint32_t larger;
+
+	(void)state;
+	begin();
+	for (uint64_t i = 0; i < SMALLEST; i++)
+		push(i, 1);
+	larger = buffers_claim(&table, side_payer, 2 * TABLE_BUFFER_SIZE);
+	recover_run(&table);
+	assert_true(pending_room(&table, side_payer, shared(), 1));
+	assert_int_equal(shared()->pending, larger);
+	for (uint64_t i = 0; i < SMALLEST; i++)
+		assert_int_equal(pop(), i);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(who_asked_first_is_first),
+		ROW(numbers_go_on_beyond_the_ring_and_beyond_all_numbers),
+		ROW(growth_across_the_rings_end_keeps_the_order),
+		ROW(one_that_was_given_in_part_has_begun),
+		ROW(room_for_many_comes_at_once),
+		ROW(without_memory_the_ring_stays_as_it_is),
+		ROW(only_what_was_sent_as_a_whole_counts_as_sent),
+		ROW(a_request_begins_where_the_one_before_it_ends),
+		ROW(the_word_of_a_client_leads_to_it_while_it_is_open),
+		ROW(who_has_the_slot_of_one_that_is_gone_is_not_that_one),
+		ROW(a_ring_that_no_record_names_is_free_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,260 @@
+/* A worker that resumes services whose sockets a dead one was to give to others: none is closed, none is missed. */
+#include "stage.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "daemon/config.h"
+#include "daemon/listen_socket.h"
+#include "daemon/services.h"
+#include "keep/recover.h"
+
+static struct table table;
+static struct services *services;
+
+static void
+on_event(void *arg, struct service *service, const struct upstream_event *event)
+{
+	(void)arg;
+	(void)service;
+	(void)event;
+}
+
+static void
+on_drained(void *arg)
+{
+	(void)arg;
+}
+
+/* Services named by the letters of names, at the sockets named by those of paths. */
+static struct config *
+parse(const char *names, const char *paths)
+{
+	struct config_errors errors = { 0 };
+	char *text = mem_print("runtime_directory = \"%s\"; services: {", stage_folder), *longer;
+	struct config *config;
+
+	for (size_t i = 0; names[i] != '\0'; i++) {
+		longer = mem_print("%s %c: { address = \"unix:/no\"; warm = 0; listen: { path = \"%c.sock\"; }; };",
+		    text, names[i], paths[i]);
+		mem_free(text);
+		text = longer;
+	}
+	longer = mem_print("%s };", text);
+	config = config_parse_text(longer, strlen(longer), "test", &errors);
+	if (config == NULL)
+		fail_msg("%s\n%s", errors.errors[0], longer);
+	config_errors_clear(&errors);
+	mem_free(longer);
+	mem_free(text);
+	return config;
+}
+
+/* As a new worker does, with this configuration in force. */
+static void
+start(const char *names, const char *paths)
+{
+	struct config *config = parse(names, paths);
+
+	services_free(services);
+	services = services_new(stage_loop, &table, on_event, on_drained, NULL);
+	services_start(services, config);
+	config_free(config);
+}
+
+static struct table_service *
+record_named(char name)
+{
+	char text[2] = { name, '\0' };
+	struct service *service = services_find(services, text);
+
+	assert_non_null(service);
+	return &table.services[service_index(service)];
+}
+
+static void
+give_away(char name)
+{
+	struct prepared_socket prepared;
+
+	listen_socket_take_away(record_named(name), &prepared);
+	recover_add_stray(&table, prepared.fd);
+}
+
+static bool
+can_connect(const char *path)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool can;
+
+	snprintf(name.sun_path, sizeof name.sun_path, "%s", stage_path(path));
+	can = connect(fd, (struct sockaddr *)&name, sizeof name) == 0;
+	close(fd);
+	return can;
+}
+
+/* Each service listens at the very file that had this path before, numbers being those of the paths' first owners. */
+static void
+assert_listening(const char *names, const char *paths, const int *files)
+{
+	char path[] = "x.sock";
+
+	for (size_t i = 0; names[i] != '\0'; i++) {
+		path[0] = paths[i];
+		assert_int_equal(record_named(names[i])->listener_fd, files[paths[i] - 'a']);
+		assert_true(listen_socket_is_named(record_named(names[i]), stage_path(path)));
+		assert_true(can_connect(path));
+	}
+	assert_int_equal(table.stray_count, 0);
+}
+
+static void
+begin(const char *names, int *ret_files)
+{
+	start(names, names);
+	for (size_t i = 0; names[i] != '\0'; i++)
+		ret_files[i] = record_named(names[i])->listener_fd;
+}
+
+static int
+set_up(void **state)
+{
+	int failed = stage_open(state);
+
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+	services = NULL;
+	if (failed != 0 || table_new(100, &table) < 0)
+		return -1;
+	table_derive(&table);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	services_stop(services, true);
+	services_free(services);
+	table_free(&table);
+	return stage_close(state);
+}
+
+static void
+an_exchange_is_done_of_which_nothing_was(void **state)
+{
+	int files[2];
+
+	(void)state;
+	begin("ab", files);
+	start("ab", "ba");
+	assert_listening("ab", "ba", files);
+}
+
+static void
+an_exchange_is_done_of_which_one_half_was_given(void **state)
+{
+	int files[2];
+
+	(void)state;
+	begin("ab", files);
+	give_away('a');
+	start("ab", "ba");
+	assert_listening("ab", "ba", files);
+}
+
+static void
+a_round_of_three_is_done_wherever_it_stood(void **state)
+{
+	static const char *const passed_fds[] = { "", "a", "b", "c", "ab", "ca", "abc" };
+	int files[3];
+
+	(void)state;
+	begin("abc", files);
+	for (size_t i = 0; i < sizeof passed_fds / sizeof *passed_fds; i++) {
+		for (const char *name = passed_fds[i]; *name != '\0'; name++)
+			give_away(*name);
+		start("abc", "bca");
+		assert_listening("abc", "bca", files);
+		start("abc", "abc");
+		assert_listening("abc", "abc", files);
+	}
+}
+
+static void
+a_new_service_gets_the_socket_of_a_removed_one_with_its_backlog(void **state)
+{
+	int files[1];
+
+	(void)state;
+	begin("a", files);
+	start("b", "a");
+	assert_listening("b", "a", files);
+}
+
+static void
+a_socket_that_one_gives_while_it_moves_elsewhere_stays(void **state)
+{
+	int files[2];
+
+	(void)state;
+	begin("ab", files);
+	start("ab", "ca");
+	assert_int_equal(record_named('b')->listener_fd, files[0]);
+	assert_true(can_connect("a.sock") && can_connect("c.sock"));
+	assert_false(can_connect("b.sock"));
+}
+
+static void
+a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it(void **state)
+{
+	struct config_errors errors = { 0 };
+	struct reload_plan plan;
+	struct config *old, *new;
+	int files[1];
+
+	(void)state;
+	begin("a", files);
+	stage_write("b.sock", "not a socket", 0644);
+	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+	start("a", "b");
+	assert_int_equal(record_named('a')->listener_fd, files[0]);
+	assert_true(can_connect("a.sock"));
+	unlink(stage_path("b.sock"));
+	old = parse("a", "b");
+	new = parse("a", "b");
+	services_plan(services, old, new, false, &plan, &errors);
+	assert_int_equal(errors.count, 0);
+	assert_int_equal(plan.changed_count, 0);
+	services_apply(services, new, &plan);
+	assert_true(can_connect("b.sock"));
+	assert_false(can_connect("a.sock"));
+	reload_plan_clear(&plan);
+	config_free(old);
+	config_free(new);
+}
+
+#define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		ROW(an_exchange_is_done_of_which_nothing_was),
+		ROW(an_exchange_is_done_of_which_one_half_was_given),
+		ROW(a_round_of_three_is_done_wherever_it_stood),
+		ROW(a_new_service_gets_the_socket_of_a_removed_one_with_its_backlog),
+		ROW(a_socket_that_one_gives_while_it_moves_elsewhere_stays),
+		ROW(a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
