@@ -263,7 +263,7 @@ child_launch(struct child *child, const struct child_job *job, struct child_plan
 static void child_on_end(evutil_socket_t fd, short what, void *arg);
 static void child_on_output(evutil_socket_t fd, short what, void *arg);
 static void child_on_errors(evutil_socket_t fd, short what, void *arg);
-static void child_on_timer(evutil_socket_t fd, short what, void *arg);
+static void child_on_timer(void *arg);
 
 static void
 child_watch(struct child *child, struct child_file *file, event_callback_fn callback)
@@ -648,12 +648,10 @@ child_time_out(struct child *child)
 }
 
 static void
-child_on_timer(evutil_socket_t fd, short what, void *arg)
+child_on_timer(void *arg)
 {
 	struct child *child = arg;
 
-	(void)fd;
-	(void)what;
 	switch (child->state) {
 	case CHILD_RUNNING:
 		if (child_is_overdue(child))

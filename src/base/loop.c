@@ -120,7 +120,7 @@ static void
 loop_timer_run(struct loop_timer *timer)
 {
 	loop_timer_stop(timer);
-	timer->callback(-1, EV_TIMEOUT, timer->arg);
+	timer->callback(timer->arg);
 }
 
 /* Those that come to the list meanwhile have their turn after all other events that are due. */
@@ -193,7 +193,7 @@ loop_timers_free(struct loop_timers *clock)
 }
 
 void
-loop_timer_init(struct loop_timer *timer, struct event_base *loop, event_callback_fn callback, void *arg)
+loop_timer_init(struct loop_timer *timer, struct event_base *loop, void (*callback)(void *arg), void *arg)
 {
 	*timer = (struct loop_timer){ .clock = loop_timers_of(loop), .callback = callback, .arg = arg };
 	assert(timer->clock != NULL);

@@ -19,7 +19,7 @@ struct loop_timers;
 /* A timer; all zero is one that was never initialised. */
 struct loop_timer {
 	struct loop_timers *clock; /* borrowed: of its loop */
-	event_callback_fn callback;
+	void (*callback)(void *arg);
 	void *arg;                /* borrowed */
 	int64_t deadline;
 	uint64_t order;           /* of being set, among equal deadlines */
@@ -34,8 +34,8 @@ struct event_base *loop_new(void);
 /* Frees it; its timers must be stopped.  NULL is fine. */
 void loop_free(struct event_base *loop);
 
-/* Prepares a timer; callback(-1, EV_TIMEOUT, arg) runs once after each loop_timer_at(). */
-void loop_timer_init(struct loop_timer *timer, struct event_base *loop, event_callback_fn callback, void *arg);
+/* Prepares a timer; callback(arg) runs once after each loop_timer_at(). */
+void loop_timer_init(struct loop_timer *timer, struct event_base *loop, void (*callback)(void *arg), void *arg);
 
 /* Runs the timer at deadline, or in the loop's next turn if that is past; CLOCK_NEVER stops it.  Replaces an earlier
  * one. */

@@ -114,14 +114,12 @@ clients_scan_open(struct clients *clients, int64_t now, bool regular)
 }
 
 static void
-clients_on_scan(evutil_socket_t fd, short what, void *arg)
+clients_on_scan(void *arg)
 {
 	struct clients *clients = arg;
 	int64_t now = clock_now(), due;
 	bool regular = now >= clients->regular;
 
-	(void)fd;
-	(void)what;
 	if (regular) {
 		clients->fresh = false;
 		clients_scan_held(clients, now);
@@ -137,12 +135,10 @@ clients_on_scan(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-clients_on_watching(evutil_socket_t fd, short what, void *arg)
+clients_on_watching(void *arg)
 {
 	struct clients *clients = arg;
 
-	(void)fd;
-	(void)what;
 	for (struct session *session = hold_first(clients->hold); session != NULL; session = hold_next(session))
 		session_begin(session);
 }

@@ -72,14 +72,12 @@ hold_arm(struct hold *hold, int64_t end)
 }
 
 static void
-hold_on_timer(evutil_socket_t fd, short what, void *arg)
+hold_on_timer(void *arg)
 {
 	struct hold *hold = arg;
 	struct session *session;
 	int64_t now = clock_now();
 
-	(void)fd;
-	(void)what;
 	hold->armed = CLOCK_NEVER;
 	while ((session = hold_first_over(hold, now)) != NULL)
 		hold->expired(hold->arg, session);

@@ -92,13 +92,11 @@ lingering_end(struct lingering_client *client)
 }
 
 static void
-lingering_on_timer(evutil_socket_t fd, short what, void *arg)
+lingering_on_timer(void *arg)
 {
 	struct lingering *lingering = arg;
 	int64_t now = clock_now();
 
-	(void)fd;
-	(void)what;
 	while (!TAILQ_EMPTY(&lingering->clients) && TAILQ_FIRST(&lingering->clients)->deadline <= now)
 		lingering_close_client(TAILQ_FIRST(&lingering->clients));
 	lingering_arm(lingering);

@@ -348,10 +348,8 @@ listener_rest(struct listener *listener, int error)
 }
 
 static void
-listener_on_again(evutil_socket_t fd, short what, void *arg)
+listener_on_again(void *arg)
 {
-	(void)fd;
-	(void)what;
 	listener_watch(arg);
 }
 

@@ -47,12 +47,10 @@ give(struct shared *shared)
 }
 
 void
-shared_on_giving(evutil_socket_t fd, short what, void *arg)
+shared_on_giving(void *arg)
 {
 	struct shared *shared = arg;
 
-	(void)fd;
-	(void)what;
 	if (shared->fd != -1 && !shared->reading && shared->choked == NULL && shared->wait == NULL)
 		shared_unchoke(shared);
 	give(shared);

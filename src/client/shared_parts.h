@@ -189,7 +189,7 @@ void shared_make_texts(struct shared *shared);
 bool shared_is_pulse(const struct shared *shared, const unsigned char *message, size_t length);
 
 /* shared_tick.c */
-void shared_on_tick(evutil_socket_t fd, short what, void *arg);
+void shared_on_tick(void *arg);
 /* Runs the timer of all that waits for time, if it does not run. */
 void shared_tick_soon(struct shared *shared);
 
@@ -198,7 +198,7 @@ void shared_tell_waiting(struct shared *shared);
 
 /* shared_give.c: something is there for the upstream; who waits may go on. */
 void shared_give_soon(struct shared *shared);
-void shared_on_giving(evutil_socket_t fd, short what, void *arg);
+void shared_on_giving(void *arg);
 void shared_on_writable(evutil_socket_t fd, short what, void *arg);
 void shared_serve_waiting(struct shared *shared);
 /* Appends a heartbeat. */

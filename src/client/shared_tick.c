@@ -91,13 +91,11 @@ shared_tick_soon(struct shared *shared)
 }
 
 void
-shared_on_tick(evutil_socket_t fd, short what, void *arg)
+shared_on_tick(void *arg)
 {
 	struct shared *shared = arg;
 	int64_t now = clock_now();
 
-	(void)fd;
-	(void)what;
 	if (shared->blocked > 0 || shared->choked != NULL)
 		shared_check_deaf(shared, now);
 	tick_check_liveness(shared, now);

@@ -111,13 +111,11 @@ metrics_visit_look(struct metrics_http *http, struct metrics_visit *visit, int64
 }
 
 static void
-metrics_http_on_tick(evutil_socket_t fd, short what, void *arg)
+metrics_http_on_tick(void *arg)
 {
 	struct metrics_http *http = arg;
 	int64_t now = clock_now();
 
-	(void)fd;
-	(void)what;
 	for (size_t i = 0; i < METRICS_HTTP_CONNECTIONS; i++)
 		if (http->visit[i].stream != NULL)
 			metrics_visit_look(http, &http->visit[i], now);

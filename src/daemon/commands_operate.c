@@ -49,14 +49,12 @@ drain_cancel(void *arg)
 }
 
 static void
-drain_look(evutil_socket_t fd, short what, void *arg)
+drain_look(void *arg)
 {
 	struct drain *drain = arg;
 	unsigned left = drain_left(drain->context, drain->name);
 	int64_t now = clock_now();
 
-	(void)fd;
-	(void)what;
 	if (left > 0 && now < drain->deadline) {
 		loop_timer_at(&drain->timer, now + DRAIN_LOOK < drain->deadline ? now + DRAIN_LOOK
 		    : drain->deadline);

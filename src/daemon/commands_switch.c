@@ -127,13 +127,11 @@ pause_answer(const struct pause *pause)
 }
 
 static void
-pause_look(evutil_socket_t fd, short what, void *arg)
+pause_look(void *arg)
 {
 	struct pause *pause = arg;
 	int64_t next = clock_now() + pause->gap;
 
-	(void)fd;
-	(void)what;
 	if (pause_answer(pause)) {
 		pause_free(pause);
 		return;

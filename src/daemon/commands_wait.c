@@ -94,14 +94,12 @@ describe(const struct service *service)
 }
 
 static void
-wait_too_long(evutil_socket_t fd, short what, void *arg)
+wait_too_long(void *arg)
 {
 	struct wait *wait = arg;
 	struct service *service = command_find(wait->context, wait->name);
 	char *text = service == NULL ? mem_copy_text("removed") : describe(service);
 
-	(void)fd;
-	(void)what;
 	control_fail(wait->request, json_pack("{s:b, s:s}", "timed_out", 1, "service", wait->name),
 	    "%s: time ran out after %.1f s: %s", wait->name, (double)wait->span / 1e6, text);
 	mem_free(text);

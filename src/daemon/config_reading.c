@@ -192,12 +192,10 @@ reading_is_overdue(struct config_reading *reading)
 }
 
 static void
-reading_on_limit(evutil_socket_t fd, short what, void *arg)
+reading_on_limit(void *arg)
 {
 	struct config_reading *reading = arg;
 
-	(void)fd;
-	(void)what;
 	if (reading->fd != -1 && !reading_is_overdue(reading)) {
 		reading_look_again(reading);
 	} else if (reading->fd != -1) {

@@ -97,12 +97,10 @@ daemon_log_level(void *arg)
 }
 
 static void
-daemon_on_stop_timeout(evutil_socket_t fd, short what, void *arg)
+daemon_on_stop_timeout(void *arg)
 {
 	struct daemon *daemon = arg;
 
-	(void)fd;
-	(void)what;
 	services_stop(daemon->services, true);
 	event_base_loopbreak(daemon->loop);
 }
@@ -141,7 +139,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	if (bits & TABLE_REQUEST_UPGRADING)
 		daemon_try_upgrade(daemon);
 	if (bits & TABLE_REQUEST_STOP_NOW)
-		daemon_on_stop_timeout(-1, 0, daemon);
+		daemon_on_stop_timeout(daemon);
 	else if (bits & TABLE_REQUEST_STOP)
 		daemon_stop(daemon);
 }
@@ -214,13 +212,11 @@ daemon_tell_want(struct daemon *daemon)
 }
 
 static void
-daemon_on_heartbeat(evutil_socket_t fd, short what, void *arg)
+daemon_on_heartbeat(void *arg)
 {
 	struct daemon *daemon = arg;
 	struct table_header *header = daemon->table->header;
 
-	(void)fd;
-	(void)what;
 	daemon_beat(daemon);
 	log_tell_suppressed(clock_now());
 	if (header->heartbeat % 4 == 0) {
@@ -354,7 +350,7 @@ daemon_start(struct daemon *daemon)
 	CRASH_POINT(RECOVER_EVENTS);
 	event_add(&daemon->requests, NULL);
 	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
-	daemon_on_heartbeat(-1, 0, daemon);
+	daemon_on_heartbeat(daemon);
 	return true;
 }
 

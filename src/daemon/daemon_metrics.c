@@ -138,14 +138,12 @@ daemon_note_metrics(struct daemon *daemon, char *wrong)
 }
 
 void
-daemon_on_metrics_retry(evutil_socket_t fd, short what, void *arg)
+daemon_on_metrics_retry(void *arg)
 {
 	struct daemon *daemon = arg;
 	char *wrong;
 	int opened;
 
-	(void)fd;
-	(void)what;
 	if (daemon->stopping)
 		return;
 	wrong = daemon_prepare_metrics(daemon, daemon->config, &opened);
@@ -163,11 +161,11 @@ daemon_look_after_metrics(struct daemon *daemon)
 	bool gone = *daemon_metrics_fd(daemon) != -1 && !daemon_has_metrics(daemon, daemon->config);
 
 	if (daemon->metrics_error == NULL && gone) {
-		daemon_on_metrics_retry(-1, 0, daemon);
+		daemon_on_metrics_retry(daemon);
 		if (daemon->metrics_error == NULL)
 			log_warning(NULL, "metrics.listen: socket %s was removed; created again", listen);
 	} else if (daemon->metrics_error != NULL && !gone) {
-		daemon_on_metrics_retry(-1, 0, daemon);
+		daemon_on_metrics_retry(daemon);
 	}
 	watch_path(daemon->metrics_watch, listen != NULL && metrics_listener_name_unix(listen, &name, &length) ?
 	    name.sun_path : "", false);
@@ -177,7 +175,7 @@ void
 daemon_start_metrics(struct daemon *daemon)
 {
 	daemon_serve_metrics(daemon);
-	daemon_on_metrics_retry(-1, 0, daemon);
+	daemon_on_metrics_retry(daemon);
 }
 
 void

@@ -70,16 +70,16 @@ void daemon_update_status(struct daemon *daemon);
 void daemon_say_ready(struct daemon *daemon);
 
 /* The timer's callback that does a reload; arg is the daemon. */
-void daemon_on_reload(evutil_socket_t fd, short what, void *arg);
+void daemon_on_reload(void *arg);
 
 /* Tries the program file; if it is good the keeper executes it. */
 void daemon_try_upgrade(struct daemon *daemon);
-void daemon_on_upgrading(evutil_socket_t fd, short what, void *arg);
+void daemon_on_upgrading(void *arg);
 
 /* Serves the metrics where the configuration says: at the socket that an earlier worker opened there, or a new one.
  * One that cannot be opened, which is logged, is tried again: no service waits for it. */
 void daemon_start_metrics(struct daemon *daemon);
-void daemon_on_metrics_retry(evutil_socket_t fd, short what, void *arg);
+void daemon_on_metrics_retry(void *arg);
 
 /* Stops serving; the socket is closed with the daemon, and its path is gone. */
 void daemon_end_metrics(struct daemon *daemon);

@@ -49,7 +49,7 @@ daemon_relay_buffer_out(struct daemon *daemon, struct config *config, struct rel
 	daemon_change_metrics(daemon, config, metrics);
 	config_free(daemon->config);
 	daemon->config = config;
-	daemon_on_metrics_retry(-1, 0, daemon); /* what is not there yet, or is wanted no more */
+	daemon_on_metrics_retry(daemon); /* what is not there yet, or is wanted no more */
 }
 
 static void
@@ -211,15 +211,13 @@ daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
 }
 
 void
-daemon_on_reload(evutil_socket_t fd, short what, void *arg)
+daemon_on_reload(void *arg)
 {
 	struct daemon *daemon = arg;
 	bool dry = !STAILQ_EMPTY(&daemon->dry_waiters);
 	struct waiting_list *waiters = dry ? &daemon->dry_waiters : &daemon->reload_waiters;
 	bool *forced = dry ? &daemon->dry_forced : &daemon->reload_forced;
 
-	(void)fd;
-	(void)what;
 	if (daemon->reading != NULL || (!dry && !daemon->asked_to_reload))
 		return;
 	daemon->reading_is_dry = dry;

@@ -94,12 +94,10 @@ upgrade_on_tried(void *arg, const struct child_result *result)
 }
 
 void
-daemon_on_upgrading(evutil_socket_t fd, short what, void *arg)
+daemon_on_upgrading(void *arg)
 {
 	struct daemon *daemon = arg;
 
-	(void)fd;
-	(void)what;
 	if (daemon->upgrade_again)
 		keeper_request(daemon->table, TABLE_REQUEST_UPGRADE); /* for the new program's worker (U2) */
 	keeper_upgrade_tried(daemon->table, true);

@@ -202,10 +202,8 @@ watch_on_change(void *arg)
 }
 
 static void
-daemon_on_watching(evutil_socket_t fd, short what, void *arg)
+daemon_on_watching(void *arg)
 {
-	(void)fd;
-	(void)what;
 	daemon_look_after_files(arg);
 }
 

@@ -422,10 +422,8 @@ listen_socket_look_after(struct listen_socket *self)
 }
 
 static void
-listen_socket_on_retry(evutil_socket_t fd, short what, void *arg)
+listen_socket_on_retry(void *arg)
 {
-	(void)fd;
-	(void)what;
 	listen_socket_look(arg, NULL);
 }
 

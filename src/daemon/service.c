@@ -180,12 +180,10 @@ service_end(struct service *service)
 }
 
 static void
-service_on_ending(evutil_socket_t fd, short what, void *arg)
+service_on_ending(void *arg)
 {
 	struct service *service = arg;
 
-	(void)fd;
-	(void)what;
 	if (clients_count(service->clients) > 0) {
 		log_notice(service_name(service), "drain_timeout over: the last %u clients are closed",
 		    clients_count(service->clients));

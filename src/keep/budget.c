@@ -191,12 +191,10 @@ budget_resume(struct budget *budget, struct budget_payer payer)
 }
 
 static void
-budget_on_look(evutil_socket_t fd, short what, void *arg)
+budget_on_look(void *arg)
 {
 	struct budget *budget = arg;
 
-	(void)fd;
-	(void)what;
 	for (uint16_t i = 0; i < TABLE_SERVICES && budget->waiting > 0; i++)
 		if (budget->service[i].waiting > 0) {
 			budget_resume(budget, (struct budget_payer){ .service = i, .moves_on = true });

@@ -480,13 +480,11 @@ catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries
 }
 
 static void
-catalog_on_timer(evutil_socket_t fd, short what, void *arg)
+catalog_on_timer(void *arg)
 {
 	struct catalog *catalog = arg;
 	unsigned differs;
 
-	(void)fd;
-	(void)what;
 	catalog_look(catalog);
 	differs = catalog->untold;
 	catalog->untold = 0;

@@ -292,12 +292,10 @@ conn_connect(struct conn *conn)
 }
 
 static void
-conn_on_timer(evutil_socket_t fd, short what, void *arg)
+conn_on_timer(void *arg)
 {
 	struct conn *conn = arg;
 
-	(void)fd;
-	(void)what;
 	if (conn->ready)
 		conn_tune_aged(conn->maker, conn->index);
 	else if (conn->over)

@@ -286,12 +286,10 @@ hello_run(struct hello *hello)
 }
 
 static void
-hello_on_timer(evutil_socket_t fd, short what, void *arg)
+hello_on_timer(void *arg)
 {
 	struct hello *hello = arg;
 
-	(void)fd;
-	(void)what;
 	hello->parting = false; /* it was long enough */
 	if (event_initialized(&hello->event) && clock_now() >= hello->talk.deadline)
 		hello_talk_late(&hello->talk, hello->settings);

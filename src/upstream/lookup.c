@@ -418,14 +418,12 @@ lookup_ask_script(struct lookup_run *run)
 }
 
 static void
-lookup_on_timer(evutil_socket_t fd, short what, void *arg)
+lookup_on_timer(void *arg)
 {
 	static const struct lookup_result gone = { .error = "the service was changed or removed meanwhile",
 		.output = "", .errors = "" };
 	struct lookup_run *run = arg;
 
-	(void)fd;
-	(void)what;
 	if (run->lookup == NULL)
 		lookup_tell(run, &gone);
 	else if (run->ended)
@@ -523,12 +521,10 @@ lookup_on_refreshed(void *arg, const struct lookup_result *result)
 }
 
 static void
-lookup_on_due(evutil_socket_t fd, short what, void *arg)
+lookup_on_due(void *arg)
 {
 	struct lookup *lookup = arg;
 
-	(void)fd;
-	(void)what;
 	lookup->wanted_at = CLOCK_NEVER;
 	lookup->refresher = lookup_join(lookup, true, true, lookup_on_refreshed, lookup);
 }

@@ -338,21 +338,17 @@ machine_is_up(const struct machine *machine)
 }
 
 static void
-machine_on_soon(evutil_socket_t fd, short what, void *arg)
+machine_on_soon(void *arg)
 {
 	struct machine *machine = arg;
 
-	(void)fd;
-	(void)what;
 	machine->looking = false;
 	machine->turn(machine->arg);
 }
 
 static void
-machine_on_deadline(evutil_socket_t fd, short what, void *arg)
+machine_on_deadline(void *arg)
 {
-	(void)fd;
-	(void)what;
 	machine_push_event(arg, PCONN_DEADLINE);
 }
 

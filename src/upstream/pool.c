@@ -184,13 +184,11 @@ pool_lose(struct pool_race *race, uint16_t number, const char *error)
 }
 
 static void
-pool_on_race(evutil_socket_t fd, short what, void *arg)
+pool_on_race(void *arg)
 {
 	struct pool_race *race = arg;
 	unsigned todo = 0;
 
-	(void)fd;
-	(void)what;
 	if (race->offered != 0 && race->race.state == RACE_RUNS) {
 		todo = pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = race->offered });
 		race->offered = 0;
@@ -307,10 +305,8 @@ pool_tell_standby(struct pool *pool, enum standby_event event)
 }
 
 static void
-pool_on_looking(evutil_socket_t fd, short what, void *arg)
+pool_on_looking(void *arg)
 {
-	(void)fd;
-	(void)what;
 	pool_tell_standby(arg, STANDBY_LOOK);
 }
 

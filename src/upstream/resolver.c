@@ -346,13 +346,11 @@ resolver_finish(struct resolver *resolver)
 }
 
 static void
-resolver_on_timer(evutil_socket_t fd, short what, void *arg)
+resolver_on_timer(void *arg)
 {
 	struct resolver *resolver = arg;
 	char text[40];
 
-	(void)fd;
-	(void)what;
 	if (resolver->ended) {
 		resolver_finish(resolver);
 		return;

@@ -413,12 +413,10 @@ static const struct pool_callbacks upstream_pool_callbacks = {
 
 /* By order no more. */
 static void
-upstream_on_failed(evutil_socket_t fd, short what, void *arg)
+upstream_on_failed(void *arg)
 {
 	struct upstream *upstream = arg;
 
-	(void)fd;
-	(void)what;
 	upstream->table->services[upstream->service].failing.value = 0;
 	upstream_log_end_order(upstream->log);
 	machine_push_event(upstream->machine, PCONN_HELD);

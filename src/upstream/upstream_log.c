@@ -419,14 +419,12 @@ upstream_log_note_state(struct upstream_log *log, bool in_use, bool refuses)
 }
 
 static void
-log_on_still(evutil_socket_t fd, short what, void *arg)
+log_on_still(void *arg)
 {
 	struct upstream_log *log = arg;
 	struct upstream_record *record = log->record;
 	char since[CLOCK_TEXT_SIZE], next[ADDRESS_TEXT_SIZE + 64];
 
-	(void)fd;
-	(void)what;
 	if (clock_now() >= record->still_down_at) {
 		clock_format(record->down_since, since);
 		log_next(log, next, sizeof next);

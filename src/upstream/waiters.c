@@ -67,15 +67,13 @@ waiters_free(struct waiters *waiters, const char *error)
 }
 
 static void
-waiters_on_timer(evutil_socket_t fd, short what, void *arg)
+waiters_on_timer(void *arg)
 {
 	struct waiter *waiter = arg;
 	waiters_callback *answer = waiter->answer;
 	void *answer_arg = waiter->arg;
 	char *error = waiter->error;
 
-	(void)fd;
-	(void)what;
 	waiter->error = NULL;
 	waiters_leave(waiter);
 	answer(answer_arg, error);

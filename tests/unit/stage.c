@@ -88,10 +88,8 @@ stage_script(const char *name, const char *body)
 }
 
 static void
-stage_on_limit(evutil_socket_t fd, short what, void *arg)
+stage_on_limit(void *arg)
 {
-	(void)fd;
-	(void)what;
 	(void)arg;
 }
 

@@ -77,12 +77,10 @@ static const struct session_callbacks callbacks = {
 };
 
 static void
-on_heartbeat(evutil_socket_t fd, short what, void *arg)
+on_heartbeat(void *arg)
 {
 	struct work *worker = arg;
 
-	(void)fd;
-	(void)what;
 	table.header->heartbeat++;
 	loop_timer_at(&worker->heartbeat, clock_now() + 250 * CLOCK_MILLISECOND);
 }
@@ -111,7 +109,7 @@ work(void *arg)
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);
 	event_add(&worker.requests, NULL);
-	on_heartbeat(-1, 0, &worker);
+	on_heartbeat(&worker);
 	for (uint32_t i = 1; i < table.header->client_high; i++)
 		if (table_client_is_open(&table, i))
 			session_begin(session_new(&slab, worker.loop, &table, i, &callbacks, NULL));

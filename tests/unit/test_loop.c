@@ -22,10 +22,8 @@ static size_t ran[4 * MANY]; /* numbers of those that ran, in order */
 static size_t count;
 
 static void
-on_timer(evutil_socket_t fd, short what, void *arg)
+on_timer(void *arg)
 {
-	assert_int_equal(fd, -1);
-	assert_int_equal(what, EV_TIMEOUT);
 	ran[count++] = (size_t)((struct loop_timer *)arg - timer);
 }
 
@@ -137,9 +135,9 @@ any_number_set_and_stopped_at_random_keep_their_order(void **state)
 
 /* Sets others, stops one that is due, and itself again. */
 static void
-on_busy(evutil_socket_t fd, short what, void *arg)
+on_busy(void *arg)
 {
-	on_timer(fd, what, arg);
+	on_timer(arg);
 	loop_timer_stop(&timer[1]);
 	loop_timer_at(&timer[2], clock_now() - 1);
 	loop_timer_soon(&timer[3]);
@@ -163,9 +161,9 @@ a_callback_may_set_and_stop_any_timer(void **state)
 }
 
 static void
-on_soon(evutil_socket_t fd, short what, void *arg)
+on_soon(void *arg)
 {
-	on_timer(fd, what, arg);
+	on_timer(arg);
 	if (arg == &timer[0])
 		loop_timer_soon(&timer[1]);
 }
@@ -195,9 +193,9 @@ on_file(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-on_eager(evutil_socket_t fd, short what, void *arg)
+on_eager(void *arg)
 {
-	on_timer(fd, what, arg);
+	on_timer(arg);
 	if (count < 2 * MANY)
 		loop_timer_at(arg, clock_now() - CLOCK_SECOND);
 }
