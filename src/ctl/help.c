@@ -5,37 +5,11 @@
 
 #include "base/nearest.h"
 
+#define COMMAND(name, run, arguments, least, most, changes, repeatable, patient, help) \
+	{ #name, arguments, help, least, most, repeatable, patient },
+
 const struct help_command help_commands[] = {
-	{ "status", "[SERVICE]", "how the services are", 0, 1, true, false },
-	{ "endpoints", "[SERVICE]", "where the services are, and how each endpoint is", 0, 1, true, false },
-	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, true,
-	    false },
-	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, true, true },
-	{ "try", "SERVICE [SECONDS]", "answers when connected, or with the next failure", 1, 2, true, true },
-	{ "close", "SERVICE [--kill]", "refuses new and held clients; --kill: ends the others too", 1, 2, false,
-	    true },
-	{ "disable", "SERVICE [--kill]", "the same as close", 1, 2, false, true },
-	{ "drain", "SERVICE|--all [--wait SECONDS]", "lets the clients end, takes no new ones", 1, 3, false, true },
-	{ "open", "SERVICE|--all", "starts anew after close, drain or abort", 1, 1, false, false },
-	{ "enable", "SERVICE|--all", "the same as open", 1, 1, false, false },
-	{ "kill", "SERVICE --id N|--user U|--unit U|--address A", "ends those clients", 3, 3, false, false },
-	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, false, false },
-	{ "pause", "SERVICE [SECONDS] [--kill]", "holds new work, answers when the rest has ended", 1, 3, true,
-	    true },
-	{ "resume", "SERVICE", "lets new work go on after a pause", 1, 1, true, false },
-	{ "fail", "SERVICE SECONDS", "treats the upstream as down for so long; 0: no more", 2, 2, true, false },
-	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, true, true },
-	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, true, true },
-	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, true, false },
-	{ "reload", "[--dry-run] [--force]", "reads the configuration anew; --dry-run: only says what that would do; "
-	    "--force: even if no service is left", 0, 2, true, true },
-	{ "upgrade", "", "restarts with the new program file; connections stay", 0, 0, false, true },
-	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, true, false },
-	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0,
-	    1, true, false },
-	{ "log", "[LEVEL|default]", "sets or tells the log level", 0, 1, false, false },
-	{ "ping", "", "answers", 0, 0, true, false },
-	{ "help", "", "lists the commands", 0, 0, true, false },
+#include "base/commands.def"
 	{ NULL, NULL, NULL, 0, 0, false, false },
 };
 

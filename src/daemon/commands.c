@@ -104,47 +104,10 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 	events_subscribe(context->events, request, argv[1]);
 }
 
+#define COMMAND(name, run, arguments, least, most, changes, repeatable, patient, help) \
+	{ #name, arguments, help, least, most, changes, commands_##run },
+
 const struct control_command commands_register[] = {
-	{ "status", "[SERVICE]", "how the services are", 0, 1, false, commands_status },
-	{ "endpoints", "[SERVICE]", "where the services are, and how each endpoint is", 0, 1, false,
-	    commands_endpoints },
-	{ "clients", "[SERVICE] [--by user|unit|pid|address]", "each client, or how many of whom", 0, 3, false,
-	    commands_clients },
-	{ "wait", "SERVICE [SECONDS]", "answers when connected; 0: says whether it is", 1, 2, false,
-	    commands_wait },
-	{ "try", "SERVICE [SECONDS]", "answers when connected, or with the next failure", 1, 2, false,
-	    commands_try },
-	{ "close", "SERVICE [--kill]", "refuses new and held clients; --kill: ends the others too", 1, 2, true,
-	    commands_close },
-	{ "disable", "SERVICE [--kill]", "the same as close", 1, 2, true, commands_close },
-	{ "drain", "SERVICE|--all [--wait SECONDS]", "lets the clients end, takes no new ones", 1, 3, true,
-	    commands_drain },
-	{ "open", "SERVICE|--all", "starts anew after close, drain or abort", 1, 1, true, commands_open },
-	{ "enable", "SERVICE|--all", "the same as open", 1, 1, true, commands_open },
-	{ "kill", "SERVICE --id N|--user U|--unit U|--address A", "ends those clients", 3, 3, true,
-	    commands_kill },
-	{ "reconnect", "SERVICE", "drops the upstream and connects anew, at once", 1, 1, true,
-	    commands_reconnect },
-	{ "pause", "SERVICE [SECONDS] [--kill]", "holds new work, answers when the rest has ended", 1, 3, true,
-	    commands_pause },
-	{ "resume", "SERVICE", "lets new work go on after a pause", 1, 1, true, commands_resume },
-	{ "fail", "SERVICE SECONDS", "treats the upstream as down for so long; 0: no more", 2, 2, true,
-	    commands_fail },
-	{ "lookup", "SERVICE [-v]", "runs the look-up and shows its result; changes nothing", 1, 2, false,
-	    commands_lookup },
-	{ "events", "[SERVICE]", "prints each event as it happens, the last one first", 0, 1, false,
-	    commands_events },
-	{ "explain", "SERVICE", "the last 64 events, look-up results and errors", 1, 1, false,
-	    commands_explain },
-	{ "reload", "[--dry-run] [--force]", "reads the configuration anew; --dry-run: only says what that would do; "
-	    "--force: even if no service is left", 0, 2, true, commands_reload },
-	{ "upgrade", "", "restarts with the new program file; connections stay", 0, 0, true,
-	    commands_upgrade },
-	{ "config", "[SERVICE]", "the settings in force, defaults filled in", 0, 1, false, commands_config },
-	{ "metrics", "[--openmetrics]", "the metrics in the text format of Prometheus, or as strict OpenMetrics", 0,
-	    1, false, commands_metrics },
-	{ "log", "[LEVEL|default]", "sets or tells the log level", 0, 1, true, commands_log },
-	{ "ping", "", "answers", 0, 0, false, commands_ping },
-	{ "help", "", "lists the commands", 0, 0, false, commands_help },
+#include "base/commands.def"
 	{ NULL, NULL, NULL, 0, 0, false, NULL },
 };

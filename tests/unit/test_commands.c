@@ -1,4 +1,4 @@
-/* The daemon's commands, with services and upstreams of ours behind them; and holdfastctl's list of the same. */
+/* The daemon's commands, with services and upstreams of ours behind them. */
 #include "commands_side.h"
 
 #include <stdlib.h>
@@ -432,25 +432,6 @@ the_plain_ones_answer(void **state)
 }
 
 static void
-both_lists_have_the_same_commands(void **state)
-{
-	size_t i;
-
-	(void)state;
-	for (i = 0; commands_register[i].name != NULL; i++) {
-		const struct help_command *known = &help_commands[i];
-
-		assert_non_null(known->name);
-		assert_string_equal(known->name, commands_register[i].name);
-		assert_string_equal(known->arguments, commands_register[i].arguments);
-		assert_string_equal(known->help, commands_register[i].help);
-		assert_int_equal(known->least, commands_register[i].least);
-		assert_int_equal(known->most, commands_register[i].most);
-	}
-	assert_null(help_commands[i].name);
-}
-
-static void
 what_may_be_asked_again_changes_nothing_the_second_time(void **state)
 {
 	static const char *const idempotent[] = { "reload", "pause", "resume", "fail" };
@@ -510,7 +491,6 @@ main(void)
 		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),
 		TEST(a_dry_run_tells_each_setting_and_what_a_renewal_does),
 		TEST(the_plain_ones_answer),
-		cmocka_unit_test(both_lists_have_the_same_commands),
 		cmocka_unit_test(what_may_be_asked_again_changes_nothing_the_second_time),
 		cmocka_unit_test(a_mistyped_command_has_a_nearest_one),
 	};
