@@ -8,8 +8,8 @@
 
 #include "base/mem.h"
 #include "base/standard_files.h"
+#include "config/config.h"
 #include "daemon/begin.h"
-#include "daemon/config.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 

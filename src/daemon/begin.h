@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "daemon/config.h"
+#include "config/config.h"
 
 struct begin_options {
 	const char *config;   /* borrowed; path of the main file */

@@ -6,7 +6,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "client/listener.h"
-#include "control/metrics_listener.h"
+#include "client/metrics_listener.h"
 #include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
 #include "keep/crash.h"

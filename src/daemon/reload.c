@@ -4,7 +4,7 @@
 
 #include "base/mem.h"
 #include "client/listener.h"
-#include "daemon/settings.h"
+#include "config/settings.h"
 #include "daemon/listen_socket.h"
 
 static const struct service *

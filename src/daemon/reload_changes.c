@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "daemon/config.h"
-#include "daemon/setting_types.h"
+#include "config/config.h"
+#include "config/setting_types.h"
 
 /* The value as people may see it, at most RELOAD_VALUE_MAX bytes and dots. */
 static char *

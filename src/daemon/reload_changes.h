@@ -2,7 +2,7 @@
 #ifndef HOLDFAST_DAEMON_RELOAD_CHANGES_H
 #define HOLDFAST_DAEMON_RELOAD_CHANGES_H
 
-#include "daemon/settings.h"
+#include "config/settings.h"
 
 struct config;
 

@@ -7,23 +7,10 @@
 #include <stdint.h>
 
 #include "client/clients.h"
-#include "client/listener.h"
 #include "client/shared.h"
+#include "config/settings.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
-
-/* All a service can be told.  Filled from daemon/settings' table; owns what its parts own. */
-enum service_mode { SERVICE_SESSION, SERVICE_SHARED };
-
-struct service_settings {
-	char *name;                  /* owned */
-	enum service_mode mode;
-	struct listener_settings listener;
-	struct clients_settings clients;
-	struct shared_settings shared;
-	struct upstream_settings upstream;
-	int64_t drain_timeout;       /* 0: no limit */
-};
 
 struct service;
 struct listen_socket;
@@ -131,8 +118,5 @@ void service_kill(struct service *service, uint32_t session);
 /* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many there were. */
 unsigned service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);
-
-/* Frees what the settings own, not the struct. */
-void service_settings_clear(struct service_settings *settings);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "daemon/config.h"
+#include "config/config.h"
 #include "temporary.h"
 
 static char folder[TEMPORARY_SIZE];

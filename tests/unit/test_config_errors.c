@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "daemon/config.h"
-#include "daemon/source.h"
-#include "daemon/source_grammar.h"
+#include "config/config.h"
+#include "config/source.h"
+#include "config/source_grammar.h"
 #include "temporary.h"
 
 static char folder[TEMPORARY_SIZE];

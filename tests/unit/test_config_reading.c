@@ -11,7 +11,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "daemon/config_reading.h"
+#include "config/config_reading.h"
 #include "stage.h"
 
 struct outcome {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "control/metrics_listener.h"
+#include "client/metrics_listener.h"
 #include "temporary.h"
 
 static char folder[TEMPORARY_SIZE];

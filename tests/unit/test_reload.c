@@ -19,10 +19,10 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "daemon/config.h"
-#include "daemon/services.h"
+#include "config/config.h"
+#include "config/settings.h"
 #include "daemon/reload.h"
-#include "daemon/settings.h"
+#include "daemon/services.h"
 
 #define SESSION "address = \"unix:FOLDER/1\"; "
 #define SHARED  "mode = \"shared\"; framing = \"line\"; address = \"unix:FOLDER/1\"; "

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "daemon/config.h"
+#include "config/config.h"
 #include "daemon/listen_socket.h"
 #include "daemon/services.h"
 #include "keep/recover.h"

@@ -12,10 +12,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "daemon/config.h"
-#include "daemon/setting_types.h"
-#include "daemon/settings.h"
-#include "daemon/values.h"
+#include "config/config.h"
+#include "config/setting_types.h"
+#include "config/settings.h"
+#include "config/values.h"
 
 /* Takes "value = TEXT;" into the row's field.  The error, to be freed, or NULL. */
 static char *

@@ -1,0 +1,334 @@
+/* The table of all settings.  tests/settings-papers reads its rows: each begins with a tab, a brace and the name,
+ * and has its default beside the name. */
+#include "config/settings.h"
+
+#include <assert.h>
+#include <libconfig.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/nearest.h"
+#include "config/config.h"
+#include "config/setting_types.h"
+
+#define YEAR (365.0 * 86400)
+
+#define SERVICE(field) offsetof(struct service_settings, field)
+#define CLIENTS(field)   offsetof(struct service_settings, clients.field)
+#define SHARED(field)  offsetof(struct service_settings, shared.field)
+#define UPSTREAM(field)    offsetof(struct service_settings, upstream.field)
+#define TOP(field)     offsetof(struct config, field)
+
+static const struct setting_choice modes[] = {
+	{ "session", SERVICE_SESSION }, { "shared", SERVICE_SHARED }, { NULL, 0 }
+};
+static const struct setting_choice listener_types[] = {
+	{ "stream", LISTENER_STREAM }, { "seqpacket", LISTENER_SEQPACKET }, { "dgram", LISTENER_DGRAM }, { NULL, 0 }
+};
+static const struct setting_choice framings[] = {
+	{ "", FRAMING_NONE }, { "line", FRAMING_LINE }, { "netstring", FRAMING_NETSTRING },
+	{ "length8", FRAMING_LENGTH8 }, { "length16be", FRAMING_LENGTH16BE }, { "length16le", FRAMING_LENGTH16LE },
+	{ "length32be", FRAMING_LENGTH32BE }, { "length32le", FRAMING_LENGTH32LE }, { "resp", FRAMING_RESP },
+	{ NULL, 0 }
+};
+static const struct setting_choice replies[] = {
+	{ "ordered", SHARED_ORDERED }, { "none", SHARED_NONE }, { "broadcast", SHARED_BROADCAST }, { NULL, 0 }
+};
+static const struct setting_choice probes[] = {
+	{ "", PROBE_NONE }, { "postgresql", PROBE_POSTGRESQL }, { "redis", PROBE_REDIS }, { "mysql", PROBE_MYSQL },
+	{ "http", PROBE_HTTP }, { NULL, 0 }
+};
+static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
+static const struct setting_choice on_withdrawns[] = {
+	{ "keep", ENDPOINTS_ON_KEEP }, { "drain", ENDPOINTS_ON_DRAIN }, { "drop", ENDPOINTS_ON_DROP }, { NULL, 0 }
+};
+
+static const struct setting_choice picks[] = {
+	{ "auto", ENDPOINTS_AUTO }, { "ordered", ENDPOINTS_ORDERED }, { "random", ENDPOINTS_RANDOM },
+	{ "rotate", ENDPOINTS_ROTATE }, { "least", ENDPOINTS_LEAST }, { NULL, 0 }
+};
+static const struct setting_choice on_downs[] = {
+	{ "hold", CLIENTS_HOLD }, { "refuse", CLIENTS_REFUSE }, { NULL, 0 }
+};
+static const struct setting_choice on_upstream_ends[] = {
+	{ "close", CLIENTS_CLOSE }, { "reconnect", CLIENTS_RECONNECT }, { NULL, 0 }
+};
+static const struct setting_choice log_levels[] = {
+	{ "error", LOG_LEVEL_ERROR }, { "warning", LOG_LEVEL_WARNING }, { "notice", LOG_LEVEL_NOTICE },
+	{ "info", LOG_LEVEL_INFO }, { "debug", LOG_LEVEL_DEBUG }, { NULL, 0 }
+};
+static const struct setting_choice log_targets[] = {
+	{ "auto", LOG_TARGET_AUTO }, { "journal", LOG_TARGET_JOURNAL }, { "stderr", LOG_TARGET_STDERR }, { NULL, 0 }
+};
+
+/* name, default, type, least, most, reload, field, choices */
+static const struct setting service_rows[] = {
+	{ "name", "\"\"", SETTING_TEXT, 0, TABLE_NAME_SIZE - 1, SETTING_RESTART, SERVICE(name), NULL },
+	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(mode), modes },
+	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL },
+	{ "listen.type", "\"stream\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(listener.type),
+	    listener_types },
+	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL },
+	{ "listen.owner", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.owner), NULL },
+	{ "listen.group", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.group), NULL },
+	{ "listen.backlog", "4096", SETTING_INTEGER, 1, 65535, SETTING_IN_PLACE, SERVICE(listener.backlog), NULL },
+	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_users), NULL },
+	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_groups), NULL },
+	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, UPSTREAM(lookup.addresses), NULL },
+	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
+	    NULL },
+	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, UPSTREAM(lookup.script), NULL },
+	{ "lookup.args", "[]", SETTING_ARGUMENTS, 0, 256, SETTING_RENEW, UPSTREAM(lookup.arguments), NULL },
+	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, UPSTREAM(lookup.timeout), NULL },
+	{ "lookup.min_interval", "0.1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(lookup.min_interval),
+	    NULL },
+	{ "lookup.refresh", "30", SETTING_TIME, 0, 86400, SETTING_IN_PLACE, UPSTREAM(lookup.refresh), NULL },
+	{ "lookup.environment", "[]", SETTING_ENVIRONMENT, 0, 256, SETTING_RENEW, UPSTREAM(lookup.environment),
+	    NULL },
+	{ "lookup.secret_environment", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, UPSTREAM(lookup.secrets), NULL },
+	{ "lookup.catalog", "\"" HOLDFAST_LOCALSTATEDIR "/catalog\"", SETTING_PATH, 0, 4095, SETTING_RENEW,
+	    UPSTREAM(lookup.catalog), NULL },
+	{ "lookup.max_age", "0", SETTING_LIMIT, 0, YEAR, SETTING_RENEW, UPSTREAM(lookup.max_age), NULL },
+	{ "lookup.owners", "[]", SETTING_NAMES, 0, 256, SETTING_RENEW, UPSTREAM(lookup.owners), NULL },
+	{ "lookup.keep_last", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, UPSTREAM(lookup.keep_last), NULL },
+	{ "pick", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, UPSTREAM(endpoints.pick), picks },
+	{ "connect_stagger", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(endpoints.stagger), NULL },
+	{ "health.interval", "0", SETTING_TIME, 0, 86400, SETTING_IN_PLACE, UPSTREAM(endpoints.health_interval),
+	    NULL },
+	{ "on_withdrawn", "\"drain\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, UPSTREAM(endpoints.on_withdrawn),
+	    on_withdrawns },
+	{ "withdrawn_timeout", "0", SETTING_TIME, 0, 31536000, SETTING_IN_PLACE,
+	    UPSTREAM(endpoints.withdrawn_timeout), NULL },
+	{ "retry.delay", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, UPSTREAM(pconn.delay), NULL },
+	{ "retry.jitter", "0.3", SETTING_NUMBER, 0, 1, SETTING_IN_PLACE, UPSTREAM(pconn.jitter), NULL },
+	{ "retry.factor", "1", SETTING_NUMBER, 1, 100, SETTING_IN_PLACE, UPSTREAM(pconn.factor), NULL },
+	{ "retry.max", "60", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, UPSTREAM(pconn.max), NULL },
+	{ "retry.spread", "1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(pconn.spread), NULL },
+	{ "connect_timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, UPSTREAM(dial.connect_timeout), NULL },
+	{ "hello", "()", SETTING_HELLO, 0, HELLO_STEPS, SETTING_RENEW, UPSTREAM(hello), NULL },
+	{ "probe", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, UPSTREAM(dial.probe.kind), probes },
+	{ "probe_path", "\"/\"", SETTING_TEXT, 1, PROBE_PATH_MAX, SETTING_RENEW, UPSTREAM(dial.probe.path), NULL },
+	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_idle), NULL },
+	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_interval),
+	    NULL },
+	{ "keepalive.count", "3", SETTING_INTEGER, 1, 127, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_count), NULL },
+	{ "keepalive.user_timeout", "30", SETTING_MILLISECONDS, 0, 86400, SETTING_IN_PLACE,
+	    UPSTREAM(dial.user_timeout), NULL },
+	{ "on_event", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, UPSTREAM(on_event), NULL },
+	{ "on_event_timeout", "3", SETTING_TIME, 0.01, 3600, SETTING_IN_PLACE, UPSTREAM(on_event_timeout), NULL },
+	{ "notify", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_IN_PLACE, UPSTREAM(notify), NULL },
+	{ "on_down", "\"hold\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CLIENTS(on_down), on_downs },
+	{ "hold_timeout", "60", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CLIENTS(hold_timeout), NULL },
+	{ "max_held", "1024", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_held), NULL },
+	{ "abort_on_close", "true", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, CLIENTS(abort_on_close), NULL },
+	{ "hold_retry", "0.25", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(pconn.hold_retry), NULL },
+	{ "down_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, CLIENTS(down_reply), NULL },
+	{ "drain_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SERVICE(drain_timeout), NULL },
+	{ "max_clients", "4096", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_clients), NULL },
+	{ "max_clients_per_user", "0", SETTING_COUNT, 0, 1000000, SETTING_IN_PLACE, CLIENTS(max_clients_per_user),
+	    NULL },
+	{ "idle_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, CLIENTS(idle_timeout), NULL },
+	{ "on_upstream_end", "\"close\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, CLIENTS(on_upstream_end),
+	    on_upstream_ends },
+	{ "warm", "\"auto\"", SETTING_COUNT_OR_AUTO, 0, 64, SETTING_IN_PLACE, UPSTREAM(pconn.warm), NULL },
+	{ "warm_max_age", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, UPSTREAM(warm_max_age), NULL },
+	{ "framing", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(framing), framings },
+	{ "replies", "\"ordered\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(replies), replies },
+	{ "max_message", "1048576", SETTING_SIZE, 1, SHARED_MESSAGE_MAX, SETTING_IN_PLACE, SHARED(max_message),
+	    NULL },
+	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL },
+	{ "reply_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
+	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses },
+	{ "loss_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(loss_reply), NULL },
+	{ "heartbeat.send", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_send), NULL },
+	{ "heartbeat.expect", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_expect), NULL },
+	{ "heartbeat.interval", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_interval), NULL },
+	{ "heartbeat.timeout", "5", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_timeout), NULL },
+	{ "standby", "0", SETTING_COUNT, 0, 16, SETTING_RENEW, UPSTREAM(standby), NULL },
+};
+
+static const struct setting top_rows[] = {
+	{ "runtime_directory", "\"/run/holdfast\"", SETTING_PATH, 1, 4095, SETTING_RESTART, TOP(runtime_directory),
+	    NULL },
+	{ "include_directory", "\"services.d\"", SETTING_TEXT, 0, 4095, SETTING_IN_PLACE, TOP(include_directory),
+	    NULL },
+	{ "stop_timeout", "10", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, TOP(stop_timeout), NULL },
+	{ "max_memory", "0", SETTING_MEMORY, 4 << 20, 1e15, SETTING_IN_PLACE, TOP(max_memory), NULL },
+	{ "log.level", "\"info\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.level), log_levels },
+	{ "log.target", "\"auto\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, TOP(log.target), log_targets },
+	{ "log.clients", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, TOP(log.clients), NULL },
+	{ "control.path", "\"control.sock\"", SETTING_TEXT, 1, 4095, SETTING_RESTART, TOP(control.listener.path),
+	    NULL },
+	{ "control.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, TOP(control.listener.mode), NULL },
+	{ "control.owner", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, TOP(control.listener.owner), NULL },
+	{ "control.group", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, TOP(control.listener.group), NULL },
+	{ "control.admin_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, TOP(control.admin_users), NULL },
+	{ "control.admin_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, TOP(control.admin_groups), NULL },
+	{ "metrics.listen", "\"\"", SETTING_TEXT, 0, 128, SETTING_IN_PLACE, TOP(metrics_listen), NULL },
+};
+
+#define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
+
+static const char *const service_sections[] = { NULL };
+static const char *const top_sections[] = { "defaults", "services", NULL };
+
+const struct settings settings_service = { ROWS(service_rows), service_sections };
+const struct settings settings_top = { ROWS(top_rows), top_sections };
+
+_Static_assert(sizeof service_rows / sizeof service_rows[0] <= SETTINGS_MAX, "SETTINGS_MAX");
+_Static_assert(sizeof top_rows / sizeof top_rows[0] <= SETTINGS_MAX, "SETTINGS_MAX");
+
+const struct setting *
+settings_find(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (strcmp(settings->rows[i].name, name) == 0)
+			return &settings->rows[i];
+	return NULL;
+}
+
+size_t
+settings_index(const struct settings *settings, const char *name)
+{
+	const struct setting *setting = settings_find(settings, name);
+
+	assert(setting != NULL);
+	return (size_t)(setting - settings->rows);
+}
+
+bool
+settings_is_group(const struct settings *settings, const char *group)
+{
+	size_t length = strlen(group);
+
+	for (size_t i = 0; i < settings->count; i++)
+		if (strncmp(settings->rows[i].name, group, length) == 0 && settings->rows[i].name[length] == '.')
+			return true;
+	return false;
+}
+
+/* The names that may stand in one group. */
+struct names {
+	size_t count;
+	char name[SETTINGS_MAX + 2][SETTINGS_NAME_SIZE];
+};
+
+/* The part of a row's name that stands in the group; "" if none does. */
+static void
+settings_name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZE])
+{
+	size_t length = strlen(group);
+
+	*ret_name = '\0';
+	if (length > 0 && strncmp(name, group, length) == 0 && name[length] == '.')
+		snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", name + length + 1);
+	else if (length == 0)
+		snprintf(ret_name, SETTINGS_NAME_SIZE, "%.*s", (int)strcspn(name, "."), name);
+}
+
+static const char *
+settings_name_at(const void *arg, size_t index)
+{
+	const struct names *names = arg;
+
+	return index < names->count ? names->name[index] : NULL;
+}
+
+/* A row of some group whose last part is this name. */
+static bool
+settings_elsewhere(const struct settings *settings, const char *name, char ret_name[SETTINGS_NAME_SIZE])
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		const char *row = settings->rows[i].name, *dot = strchr(row, '.');
+
+		if (strcmp(dot == NULL ? row : dot + 1, name) == 0) {
+			snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", row);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+settings_nearest(const struct settings *settings, const char *group, const char *name,
+    char ret_name[SETTINGS_NAME_SIZE])
+{
+	struct names names = { 0 };
+	const char *nearest;
+
+	if (settings_elsewhere(settings, name, ret_name))
+		return true;
+	for (size_t i = 0; i < settings->count; i++) {
+		settings_name_within(settings->rows[i].name, group, names.name[names.count]);
+		if (*names.name[names.count] != '\0')
+			names.count++;
+	}
+	for (size_t i = 0; *group == '\0' && settings->sections[i] != NULL; i++)
+		snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%s", settings->sections[i]);
+	if ((nearest = nearest_name(name, settings_name_at, &names)) == NULL)
+		return false;
+	snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", nearest);
+	return true;
+}
+
+/* Takes a setting's default from its own text. */
+static void
+settings_take_default(const struct setting *setting, void *object)
+{
+	char *text = mem_print("value = %s;", setting->fallback);
+	config_t config;
+	char *error;
+	int parsed;
+
+	config_init(&config);
+	parsed = config_read_string(&config, text);
+	assert(parsed == CONFIG_TRUE);
+	error = setting_take(setting, config_lookup(&config, "value"), object);
+	assert(error == NULL);
+	config_destroy(&config);
+	mem_free(text);
+}
+
+void
+settings_defaults(const struct settings *settings, void *object)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		settings_take_default(&settings->rows[i], object);
+}
+
+void
+settings_copy(const struct settings *settings, void *to, const void *from)
+{
+	for (size_t i = 0; i < settings->count; i++) {
+		setting_clear(&settings->rows[i], to);
+		setting_copy(&settings->rows[i], to, from);
+	}
+}
+
+enum setting_reload
+settings_compare(const struct settings *settings, const void *a, const void *b)
+{
+	enum setting_reload strongest = SETTING_SAME;
+
+	for (size_t i = 0; i < settings->count; i++)
+		if (settings->rows[i].reload > strongest && !setting_is_same(&settings->rows[i], a, b))
+			strongest = settings->rows[i].reload;
+	return strongest;
+}
+
+void
+settings_clear(const struct settings *settings, void *object)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		setting_clear(&settings->rows[i], object);
+}
+
+void
+service_settings_clear(struct service_settings *settings)
+{
+	settings_clear(&settings_service, settings);
+	mem_free(settings->name);
+	settings->name = NULL;
+}
