@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/peer.h"
+#include "upstream/upstream.h"
 
 #define ADMISSION_LOGGED 64 /* users whose last log line is remembered */
 #define ADMISSION_SILENT (60 * CLOCK_SECOND)
@@ -160,6 +161,13 @@ admission_rejoin(struct admission *admission, int fd, uid_t *uid)
 		return;
 	admission_find_or_add(admission, peer.uid)->count++;
 	*uid = peer.uid;
+}
+
+bool
+admission_is_closed(const struct table *table, uint16_t service, const struct upstream *upstream, bool refuses)
+{
+	return upstream_refuses(upstream) ||
+	    (refuses && !table_is_paused(table, service) && !upstream_is_up(upstream));
 }
 
 void

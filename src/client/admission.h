@@ -6,6 +6,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "keep/table.h"
+
+struct upstream;
 struct admission;
 
 enum admission_result { ADMISSION_YES, ADMISSION_NOT_ALLOWED, ADMISSION_TOO_MANY };
@@ -27,6 +30,11 @@ enum admission_result admission_ask(struct admission *admission, int fd, uid_t *
 /* For a client that was let in earlier, by a dead worker or while there was no limit: counts it if there is a limit
  * now and *uid is still (uid_t)-1. */
 void admission_rejoin(struct admission *admission, int fd, uid_t *uid);
+
+/* Whether who comes to the service now, or waits for a connection, is turned away: operators have closed it, or it is
+ * down, not paused, and not to hold anybody then (refuses: on_down is "refuse").  upstream is borrowed; NULL: no
+ * connection will come. */
+bool admission_is_closed(const struct table *table, uint16_t service, const struct upstream *upstream, bool refuses);
 
 /* uid as the functions above gave it. */
 void admission_leave(struct admission *admission, uid_t uid);

@@ -33,7 +33,7 @@ clients_is_lagging(const struct clients *clients)
 {
 	unsigned max = clients->settings->max_held > 0 ? clients->settings->max_held : 1;
 
-	return hold_count(clients->hold) >= max && clients_is_dialling(clients);
+	return clients->held.count >= max && clients_is_dialling(clients);
 }
 
 void
@@ -44,7 +44,7 @@ clients_limit(struct clients *clients)
 
 	if (clients->listener == NULL)
 		return;
-	if (max > 0 && clients->open_count + hold_count(clients->hold) >= max)
+	if (max > 0 && clients->open_count + clients->held.count >= max)
 		why = TABLE_PAUSE_MAX_CLIENTS;
 	else if (clients_is_lagging(clients))
 		why = TABLE_PAUSE_MAX_HELD;
@@ -58,35 +58,44 @@ clients_limit(struct clients *clients)
 void
 clients_tell_held(struct clients *clients)
 {
-	upstream_set_held(clients->upstream, hold_count(clients->hold));
+	upstream_set_held(clients->upstream, clients->held.count);
 }
 
 /* Takes the session out of its list; it is to be closed or to go to the other list. */
 static void
-clients_unlist(struct clients *clients, struct session *session)
+clients_unlist(struct clients *clients, struct client *client)
 {
-	if (session_is_held(session)) {
-		hold_remove(clients->hold, session);
+	if (client_is_held(client)) {
+		waiting_leave(&clients->held, &client->waiting);
 	} else {
-		TAILQ_REMOVE(&clients->open, session, entry);
+		TAILQ_REMOVE(&clients->open, client, entry);
 		clients->open_count--;
 	}
 }
 
-void
-clients_end(struct clients *clients, struct session *session, enum closing_cause cause, const char *reply)
+/* It leaves those who share, if it is one of them. */
+static void
+clients_unshare(struct client *client)
 {
-	bool held = session_is_held(session);
+	mux_client_free(client->mux_client);
+	client->mux_client = NULL;
+}
 
-	clients_log_end(clients, session, cause);
-	admission_leave(clients->admission, session->uid);
-	clients_unlist(clients, session);
-	if (clients->placed == session)
+void
+clients_end(struct clients *clients, struct client *client, enum closing_cause cause, const char *reply)
+{
+	bool held = client_is_held(client);
+
+	clients_log_end(clients, client, cause);
+	admission_leave(clients->admission, client->uid);
+	clients_unlist(clients, client);
+	clients_unshare(client);
+	if (clients->placed == client)
 		clients->placed = NULL;
 	if (reply != NULL)
-		session_refuse(session, clients->lingering, reply);
+		client_refuse(client, clients->lingering, reply);
 	else
-		session_close(session);
+		client_close(client);
 	if (held)
 		clients_tell_held(clients);
 	clients_limit(clients);
@@ -95,71 +104,71 @@ clients_end(struct clients *clients, struct session *session, enum closing_cause
 
 /* A client that gets no connection: told why if the settings say so, and counted. */
 static void
-clients_refuse(struct clients *clients, struct session *session, uint64_t *counter, enum closing_cause cause)
+clients_refuse(struct clients *clients, struct client *client, uint64_t *counter, enum closing_cause cause)
 {
 	const char *reply = clients->settings->down_reply;
 
 	++*counter;
-	clients_end(clients, session, cause, reply != NULL ? reply : "");
+	clients_end(clients, client, cause, reply != NULL ? reply : "");
 }
 
 static void
-clients_on_attached(void *arg, struct session *session)
+clients_on_attached(void *arg, struct client *client)
 {
 	struct clients *clients = arg;
 
-	(void)session;
+	(void)client;
 	upstream_tell(clients->upstream, PCONN_RELAYED);
 }
 
 void
-clients_put_back(struct clients *clients, struct session *session)
+clients_put_back(struct clients *clients, struct client *client)
 {
 	uint64_t lost;
 
-	clients_unlist(clients, session);
-	session_return(session, &lost);
+	clients_unlist(clients, client);
+	client_return(client, &lost);
 	clients_counters(clients)->lost_bytes += lost;
-	hold_add(clients->hold, session);
+	clients_wait(clients, client);
 }
 
 static bool
-clients_on_upstream_ended(void *arg, struct session *session)
+clients_on_upstream_ended(void *arg, struct client *client)
 {
 	struct clients *clients = arg;
 
-	if ((session_was_attached(session) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
+	if ((client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
 	    upstream_refuses(clients->upstream))
 		return false;
-	if (session_is_unused(session))
-		upstream_unused(clients->upstream, session_record(session)->conn);
-	clients_put_back(clients, session);
+	if (client_is_unused(client))
+		upstream_unused(clients->upstream, client_record(client)->conn);
+	clients_put_back(clients, client);
 	clients_tell_held(clients);
 	clients_serve(clients);
 	return true;
 }
 
 static void
-clients_on_ended(void *arg, struct session *session)
+clients_on_ended(void *arg, struct client *client)
 {
 	/* Who shares may have said what nobody has read. */
-	clients_end(arg, session, session->cause, session->mux_client != NULL ? "" : NULL);
+	clients_end(arg, client, client->cause, client->mux_client != NULL ? "" : NULL);
 }
 
 bool
-clients_has_left(const struct clients *clients, const struct session *session)
+clients_has_left(const struct clients *clients, const struct client *client)
 {
-	return clients->settings->abort_on_close ? session_is_gone(session) : session_has_left(session);
+	return clients->settings->abort_on_close ? client_is_gone(client) : client_has_left(client);
 }
 
 static void
-clients_on_left(void *arg, struct session *session)
+clients_on_left(void *arg, struct client *client)
 {
-	if (clients_has_left(arg, session))
-		clients_end(arg, session, CLOSING_CLIENT, NULL);
+	if (clients_has_left(arg, client))
+		clients_end(arg, client, CLOSING_CLIENT, NULL);
 }
 
-static const struct session_callbacks clients_session_callbacks = {
+static const struct client_callbacks clients_session_callbacks = {
 	.attached = clients_on_attached,
 	.upstream_ended = clients_on_upstream_ended,
 	.ended = clients_on_ended,
@@ -167,25 +176,51 @@ static const struct session_callbacks clients_session_callbacks = {
 };
 
 static void
-clients_on_expired(void *arg, struct session *session)
+clients_on_expiry(void *arg)
 {
 	struct clients *clients = arg;
+	struct client *client;
+	int64_t now = clock_now();
 
-	clients_note_refused(clients, CLIENTS_LIMIT_TIME);
-	clients_refuse(clients, session, &clients_counters(clients)->refused_hold_timeout, CLOSING_HOLD_TIMEOUT);
+	while ((client = client_of(waiting_over(&clients->held, now))) != NULL) {
+		clients_note_refused(clients, CLIENTS_LIMIT_TIME);
+		clients_refuse(clients, client, &clients_counters(clients)->refused_hold_timeout,
+		    CLOSING_HOLD_TIMEOUT);
+	}
+	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
+}
+
+/* Since when it waits: its coming, or the loss of the connection it had, whose time is not limited; after a worker's
+ * death that is known to the tick.  Its place is its id, so that a new worker finds the same order. */
+void
+clients_wait(struct clients *clients, struct client *client)
+{
+	const struct table_client *record = client_record(client);
+	int64_t end;
+
+	client->waiting.place = record->id;
+	client->waiting.unlimited = client_was_attached(client);
+	client->waiting.since = record->since;
+	if (client->waiting.unlimited)
+		client->waiting.since = client->returned != 0 ? client->returned : record->active * CLOCK_TICK;
+	waiting_enter(&clients->held, &client->waiting);
+	end = waiting_end(&clients->held, &client->waiting);
+	/* A new worker adds them in the order of the table, not of their ends. */
+	if (end != CLOCK_NEVER && (!loop_timer_is_set(&clients->expiry) || end < clients->expiry.deadline))
+		loop_timer_at(&clients->expiry, end);
 }
 
 static void
-clients_open(struct clients *clients, struct session *session, uint32_t conn)
+clients_open(struct clients *clients, struct client *client, uint32_t conn)
 {
-	int64_t since = hold_since(session);
+	int64_t since = client->waiting.since;
 
-	session_open(session, conn);
+	client_open(client, conn);
 	upstream_taken(clients->upstream, conn);
 	CRASH_POINT(OPEN_TAKEN);
-	if (session != clients->placed)
-		histogram_count(clients->table, clients->service, TABLE_HISTOGRAM_HOLD, session->opened - since);
-	TAILQ_INSERT_TAIL(&clients->open, session, entry);
+	if (client != clients->placed)
+		histogram_count(clients->table, clients->service, TABLE_HISTOGRAM_HOLD, client->opened - since);
+	TAILQ_INSERT_TAIL(&clients->open, client, entry);
 	clients->open_count++;
 	if (clients->fresh)
 		return;
@@ -196,8 +231,8 @@ clients_open(struct clients *clients, struct session *session, uint32_t conn)
 bool
 clients_is_closed_now(const struct clients *clients)
 {
-	return upstream_refuses(clients->upstream) || (clients->settings->on_down == CLIENTS_REFUSE &&
-	    !table_is_paused(clients->table, clients->service) && !upstream_is_up(clients->upstream));
+	return admission_is_closed(clients->table, clients->service, clients->upstream,
+	    clients->settings->on_down == CLIENTS_REFUSE);
 }
 
 /* With max_held = 0 the one who waits while a connection is being made does so no longer than that. */
@@ -210,91 +245,97 @@ clients_holds_nobody(const struct clients *clients)
 void
 clients_serve(struct clients *clients)
 {
-	unsigned before = hold_count(clients->hold);
-	struct session *session;
+	unsigned before = clients->held.count;
+	struct client *client;
 	uint32_t conn;
 
-	while ((session = hold_first(clients->hold)) != NULL) {
+	while ((client = clients_first_held(clients)) != NULL) {
 		if (upstream_refuses(clients->upstream)) {
-			clients_refuse(clients, session, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
+			clients_refuse(clients, client, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
 			continue;
 		}
 		/* One that has only just come, and does not wait, is not looked at: it costs a call. */
-		if (session->waits && clients->settings->abort_on_close && session_is_gone(session)) {
-			clients_end(clients, session, CLOSING_CLIENT, NULL);
+		if (client->waits && clients->settings->abort_on_close && client_is_gone(client)) {
+			clients_end(clients, client, CLOSING_CLIENT, NULL);
 			continue;
 		}
 		conn = upstream_take(clients->upstream);
 		if (conn != 0) {
-			hold_remove(clients->hold, session);
-			clients_open(clients, session, conn);
-		} else if (clients_is_closed_now(clients) && !session_was_attached(session)) {
-			clients_refuse(clients, session, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
-		} else if (clients_holds_nobody(clients) && !session_was_attached(session)) {
+			waiting_leave(&clients->held, &client->waiting);
+			clients_open(clients, client, conn);
+		} else if (clients_is_closed_now(clients) && !client_was_attached(client)) {
+			clients_refuse(clients, client, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
+		} else if (clients_holds_nobody(clients) && !client_was_attached(client)) {
 			clients_note_refused(clients, CLIENTS_LIMIT_HELD);
-			clients_refuse(clients, session, &clients_counters(clients)->refused_held_max, CLOSING_LIMIT);
+			clients_refuse(clients, client, &clients_counters(clients)->refused_held_max, CLOSING_LIMIT);
 		} else {
 			break;
 		}
 	}
-	if (hold_count(clients->hold) != before)
+	if (clients->held.count != before)
 		clients_tell_held(clients);
 	clients_limit(clients);
 }
 
+void
+clients_share_out(struct clients *clients, struct client *client)
+{
+	client->mux_client = mux_client_new(clients->shared, client);
+}
+
 /* In shared mode a client is served at once, whether the service is up or not. */
 static void
-clients_share(struct clients *clients, struct session *session)
+clients_share(struct clients *clients, struct client *client)
 {
-	hold_remove(clients->hold, session);
-	TAILQ_INSERT_TAIL(&clients->open, session, entry);
+	waiting_leave(&clients->held, &client->waiting);
+	TAILQ_INSERT_TAIL(&clients->open, client, entry);
 	clients->open_count++;
-	session_share(session);
+	client_share(client);
+	clients_share_out(clients, client);
 }
 
 /* The client's record is there: serve it, hold it, or refuse it. */
 static void
-clients_place(struct clients *clients, struct session *session)
+clients_place(struct clients *clients, struct client *client)
 {
 	struct table_counters *counters = clients_counters(clients);
 	const struct clients_settings *settings = clients->settings;
 
-	hold_add(clients->hold, session);
+	clients_wait(clients, client);
 	if (clients_is_closed_now(clients)) {
-		clients_refuse(clients, session, &counters->refused_down, CLOSING_REFUSED);
+		clients_refuse(clients, client, &counters->refused_down, CLOSING_REFUSED);
 		return;
 	}
 	if (clients->shared != NULL) {
-		clients_share(clients, session);
+		clients_share(clients, client);
 		return;
 	}
-	clients->placed = session;
-	if (hold_first(clients->hold) == session)
+	clients->placed = client;
+	if (clients_first_held(clients) == client)
 		clients_serve(clients);
 	if (clients->placed == NULL) /* what was found out by trying to serve it has refused it */
 		return;
 	clients->placed = NULL;
-	if (!session_is_held(session))
+	if (!client_is_held(client))
 		return;
-	if (hold_count(clients->hold) > settings->max_held && !clients_is_dialling(clients)) {
+	if (clients->held.count > settings->max_held && !clients_is_dialling(clients)) {
 		clients_note_refused(clients, CLIENTS_LIMIT_HELD);
-		clients_refuse(clients, session, &counters->refused_held_max, CLOSING_LIMIT);
+		clients_refuse(clients, client, &counters->refused_held_max, CLOSING_LIMIT);
 		return;
 	}
-	session->waits = true;
+	client->waits = true;
 	clients_watch_later(clients);
 	clients_tell_held(clients);
 }
 
-struct session *
+struct client *
 clients_add(struct clients *clients, uint32_t index, uid_t uid)
 {
-	struct session *session = session_new(&clients->slab, clients->loop, clients->table, index,
+	struct client *client = client_new(&clients->slab, clients->loop, clients->table, index,
 	    &clients_session_callbacks, clients);
 
-	session->shared = clients->shared;
-	session->uid = uid;
-	return session;
+	client->uid = uid;
+	return client;
 }
 
 enum admission_result
@@ -401,10 +442,11 @@ clients_new(struct event_base *loop, struct table *table, uint16_t service, cons
 	clients->shared = shared;
 	clients->ended = ended;
 	clients->arg = arg;
-	session_slab_init(&clients->slab);
+	client_slab_init(&clients->slab);
 	TAILQ_INIT(&clients->open);
 	clients->admission = admission_new(clients->name);
-	clients->hold = hold_new(loop, settings->hold_timeout, clients_on_expired, clients);
+	waiting_init(&clients->held, settings->hold_timeout);
+	loop_timer_init(&clients->expiry, loop, clients_on_expiry, clients);
 	clients->lingering = lingering_new(loop, table,
 	    shared == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, clients_on_lingered, clients);
 	clients_scan_init(clients);
@@ -417,25 +459,26 @@ clients_new(struct event_base *loop, struct table *table, uint16_t service, cons
 void
 clients_free(struct clients *clients)
 {
-	struct session *session;
+	struct client *client;
 
 	if (clients == NULL)
 		return;
 	listener_free(clients->listener);
 	loop_timer_stop(&clients->scan);
 	loop_timer_stop(&clients->watching);
-	while ((session = hold_first(clients->hold)) != NULL) {
-		hold_remove(clients->hold, session);
-		session_free(session);
+	loop_timer_stop(&clients->expiry);
+	while ((client = clients_first_held(clients)) != NULL) {
+		waiting_leave(&clients->held, &client->waiting);
+		client_free(client);
 	}
-	while ((session = TAILQ_FIRST(&clients->open)) != NULL) {
-		TAILQ_REMOVE(&clients->open, session, entry);
-		session_free(session);
+	while ((client = TAILQ_FIRST(&clients->open)) != NULL) {
+		TAILQ_REMOVE(&clients->open, client, entry);
+		clients_unshare(client);
+		client_free(client);
 	}
-	hold_free(clients->hold);
 	lingering_free(clients->lingering);
 	admission_free(clients->admission);
-	session_slab_clear(&clients->slab);
+	client_slab_clear(&clients->slab);
 	mem_free(clients);
 }
 
@@ -443,12 +486,12 @@ clients_free(struct clients *clients)
 static void
 clients_count_users(struct clients *clients)
 {
-	struct session *session;
+	struct client *client;
 
-	TAILQ_FOREACH(session, &clients->open, entry)
-		admission_rejoin(clients->admission, session_record(session)->fd, &session->uid);
-	for (session = hold_first(clients->hold); session != NULL; session = hold_next(session))
-		admission_rejoin(clients->admission, session_record(session)->fd, &session->uid);
+	TAILQ_FOREACH(client, &clients->open, entry)
+		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
+	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
+		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
 }
 
 void
@@ -459,7 +502,8 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
 	    settings->max_clients_per_user);
 	clients_count_users(clients);
-	hold_set_timeout(clients->hold, settings->hold_timeout);
+	clients->held.timeout = settings->hold_timeout;
+	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
 	clients_scan_later(clients);
 	clients_limit(clients);
 }
@@ -494,12 +538,12 @@ clients_accept_rest(struct clients *clients)
 void
 clients_close(struct clients *clients, enum closing_cause cause, bool open)
 {
-	struct session *session;
+	struct client *client;
 
-	while ((session = hold_first(clients->hold)) != NULL)
-		clients_refuse(clients, session, &clients_counters(clients)->refused_down, cause);
-	while (open && (session = TAILQ_FIRST(&clients->open)) != NULL)
-		clients_end(clients, session, cause, NULL);
+	while ((client = clients_first_held(clients)) != NULL)
+		clients_refuse(clients, client, &clients_counters(clients)->refused_down, cause);
+	while (open && (client = TAILQ_FIRST(&clients->open)) != NULL)
+		clients_end(clients, client, cause, NULL);
 }
 
 void

@@ -4,7 +4,7 @@
 #include "client/clients_parts.h"
 
 void
-clients_log_end(const struct clients *clients, const struct session *session, enum closing_cause cause)
+clients_log_end(const struct clients *clients, const struct client *client, enum closing_cause cause)
 {
 	enum log_level level = clients->log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	struct closing_state state = { .held = false };
@@ -13,14 +13,16 @@ clients_log_end(const struct clients *clients, const struct session *session, en
 
 	if (level > log_get_level())
 		return;
-	if (session != NULL)
-		session_get_closing(session, &state);
+	if (client != NULL)
+		client_get_closing(client, &state);
+	if (client != NULL && client->mux_client != NULL)
+		state.asking = state.asking || mux_client_is_asking(client->mux_client);
 	closing_code(cause, &state, code);
-	if (session == NULL) {
+	if (client == NULL) {
 		log_line(level, clients->name, "client %s code=%s", closing_words(cause), code);
 		return;
 	}
-	record = session_record(session);
+	record = client_record(client);
 	log_line(level, clients->name, "client %llu %s code=%s seconds=%.3f bytes_in=%llu bytes_out=%llu",
 	    (unsigned long long)record->id, closing_words(cause), code,
 	    (double)(clock_now() - record->since) / (double)CLOCK_SECOND,

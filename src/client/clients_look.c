@@ -35,14 +35,15 @@ clients_scan_interval(const struct clients *clients)
 static void
 clients_scan_held(struct clients *clients, int64_t now)
 {
-	struct session *session = hold_first(clients->hold), *next;
+	struct client *client = clients_first_held(clients), *next;
 
-	for (; session != NULL; session = next) {
-		next = hold_next(session);
-		if (clients_has_left(clients, session))
-			clients_end(clients, session, CLOSING_CLIENT, NULL);
-		else if (session_gone_for(session, now) >= CLIENTS_GHOST && !hold_is_limited(clients->hold, session))
-			clients_end(clients, session, CLOSING_CLIENT, NULL);
+	for (; client != NULL; client = next) {
+		next = clients_next_held(client);
+		if (clients_has_left(clients, client))
+			clients_end(clients, client, CLOSING_CLIENT, NULL);
+		else if (client_gone_for(client, now) >= CLIENTS_GHOST &&
+		    waiting_end(&clients->held, &client->waiting) == CLOCK_NEVER)
+			clients_end(clients, client, CLOSING_CLIENT, NULL);
 	}
 }
 
@@ -66,9 +67,9 @@ clients_heed(const struct clients *clients, uint32_t conn, uint32_t active, bool
 
 /* One that was kept ready for long was tuned there. */
 static void
-clients_tune(struct clients *clients, struct session *session, int64_t now)
+clients_tune(struct clients *clients, struct client *client, int64_t now)
 {
-	const struct table_client *record = session_record(session);
+	const struct table_client *record = client_record(client);
 	struct table_conn *conn;
 
 	if (clients->shared != NULL)
@@ -78,7 +79,7 @@ clients_tune(struct clients *clients, struct session *session, int64_t now)
 		clients_heed(clients, record->conn, record->active, false);
 		return;
 	}
-	if (now - session->opened < TABLE_TUNE_AGE) {
+	if (now - client->opened < TABLE_TUNE_AGE) {
 		clients->fresh = true;
 		return;
 	}
@@ -86,27 +87,39 @@ clients_tune(struct clients *clients, struct session *session, int64_t now)
 	conn->flags |= TABLE_CONN_TUNED;
 }
 
+/* Has a client gone unnoticed?  true if that was its end. */
+static bool
+clients_look(struct client *client)
+{
+	if (client->mux_client == NULL)
+		return client_look(client);
+	if (!mux_client_is_gone(client->mux_client))
+		return false;
+	client_is_over(client, CLOSING_CLIENT);
+	return true;
+}
+
 /* Who has been idle for too long ends; what takes system calls is looked at less often.  Gives when the next client
  * will have been idle for too long, if it stays so. */
 static int64_t
 clients_scan_open(struct clients *clients, int64_t now, bool regular)
 {
-	struct session *session = TAILQ_FIRST(&clients->open), *next;
+	struct client *client = TAILQ_FIRST(&clients->open), *next;
 	int64_t idle, limit = clients->settings->idle_timeout, longest = 0;
 
-	for (; session != NULL; session = next) {
-		next = TAILQ_NEXT(session, entry);
-		if (regular && session_look(session))
+	for (; client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		if (regular && clients_look(client))
 			continue;
 		if (regular)
-			clients_tune(clients, session, now);
+			clients_tune(clients, client, now);
 		/* Rounded: never early. */
-		idle = now - (session_record(session)->active + INT64_C(1)) * CLOCK_TICK;
+		idle = now - (client_record(client)->active + INT64_C(1)) * CLOCK_TICK;
 		if (limit > 0 && idle >= limit)
-			clients_end(clients, session, CLOSING_IDLE, NULL);
-		else if (session_is_client_gone(session) &&
-		    idle >= (session_has_words(session) ? CLIENTS_GHOST : CLIENTS_LINGER))
-			clients_end(clients, session, CLOSING_CLIENT, NULL);
+			clients_end(clients, client, CLOSING_IDLE, NULL);
+		else if (client_is_client_gone(client) &&
+		    idle >= (client_has_words(client) ? CLIENTS_GHOST : CLIENTS_LINGER))
+			clients_end(clients, client, CLOSING_CLIENT, NULL);
 		else if (idle > longest)
 			longest = idle;
 	}
@@ -139,8 +152,10 @@ clients_on_watching(void *arg)
 {
 	struct clients *clients = arg;
 
-	for (struct session *session = hold_first(clients->hold); session != NULL; session = hold_next(session))
-		session_begin(session);
+	struct client *client = clients_first_held(clients);
+
+	for (; client != NULL; client = clients_next_held(client))
+		client_begin(client);
 }
 
 void
@@ -183,13 +198,13 @@ clients_lingering(const struct clients *clients)
 unsigned
 clients_held(const struct clients *clients)
 {
-	return hold_count(clients->hold);
+	return clients->held.count;
 }
 
 int64_t
 clients_held_longest(const struct clients *clients)
 {
-	return hold_longest(clients->hold);
+	return waiting_longest(&clients->held, clock_now());
 }
 
 enum table_pause
@@ -204,54 +219,54 @@ clients_why_paused(const struct clients *clients)
 void
 clients_get_bytes(const struct clients *clients, uint64_t ret_bytes[2])
 {
-	struct session *session;
+	struct client *client;
 
 	memcpy(ret_bytes, clients_counters(clients)->bytes, sizeof clients_counters(clients)->bytes);
-	TAILQ_FOREACH(session, &clients->open, entry)
+	TAILQ_FOREACH(client, &clients->open, entry)
 		for (int d = 0; d < 2; d++)
-			ret_bytes[d] += session_record(session)->bytes[d];
+			ret_bytes[d] += client_record(client)->bytes[d];
 	/* Those who wait for a reconnect. */
-	for (session = hold_first(clients->hold); session != NULL; session = hold_next(session))
+	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
 		for (int d = 0; d < 2; d++)
-			ret_bytes[d] += session_record(session)->bytes[d];
+			ret_bytes[d] += client_record(client)->bytes[d];
 }
 
 void
-clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t session), void *arg)
+clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t client), void *arg)
 {
-	struct session *session, *next;
+	struct client *client, *next;
 
-	for (session = TAILQ_FIRST(&clients->open); session != NULL; session = next) {
-		next = TAILQ_NEXT(session, entry);
-		if (!visit(arg, session->index))
+	for (client = TAILQ_FIRST(&clients->open); client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		if (!visit(arg, client->index))
 			return;
 	}
-	for (session = hold_first(clients->hold); session != NULL; session = next) {
-		next = hold_next(session);
-		if (!visit(arg, session->index))
+	for (client = clients_first_held(clients); client != NULL; client = next) {
+		next = clients_next_held(client);
+		if (!visit(arg, client->index))
 			return;
 	}
 }
 
-static struct session *
+static struct client *
 clients_find(struct clients *clients, uint32_t index)
 {
-	struct session *session;
+	struct client *client;
 
-	TAILQ_FOREACH(session, &clients->open, entry)
-		if (session->index == index)
-			return session;
-	for (session = hold_first(clients->hold); session != NULL; session = hold_next(session))
-		if (session->index == index)
-			return session;
+	TAILQ_FOREACH(client, &clients->open, entry)
+		if (client->index == index)
+			return client;
+	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
+		if (client->index == index)
+			return client;
 	return NULL;
 }
 
 void
 clients_kill(struct clients *clients, uint32_t index)
 {
-	struct session *session = clients_find(clients, index);
+	struct client *client = clients_find(clients, index);
 
-	if (session != NULL)
-		clients_end(clients, session, CLOSING_OPERATOR, NULL);
+	if (client != NULL)
+		clients_end(clients, client, CLOSING_OPERATOR, NULL);
 }

@@ -7,10 +7,10 @@
 #include "base/loop.h"
 #include "client/admission.h"
 #include "client/clients.h"
-#include "client/hold.h"
 #include "client/lingering.h"
 #include "client/listener.h"
-#include "client/session.h"
+#include "client/mux_client.h"
+#include "client/client.h"
 #include "upstream/upstream.h"
 
 /* What is said again and again is said this seldom. */
@@ -33,12 +33,13 @@ struct clients {
 	bool log_clients;
 	struct listener *listener;    /* owned; NULL while not listening */
 	struct admission *admission;  /* owned */
-	struct hold *hold;            /* owned: who waits */
+	struct waiting_queue held;          /* who waits */
+	struct loop_timer expiry;     /* of the first whose time is over */
 	struct lingering *lingering;        /* owned: who was turned away, and is not gone yet */
-	struct session_list open;     /* owned: who is served */
+	struct client_list open;      /* owned: who is served */
 	unsigned open_count;
-	const struct session *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
-	struct session_slab slab;
+	const struct client *placed; /* borrowed: who has just come, and has not waited yet; NULL nobody */
+	struct client_slab slab;
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
 	struct shared *shared;        /* borrowed; NULL in session mode */
 	enum table_pause paused;      /* why nobody is accepted; files that have run out are the listener's */
@@ -53,17 +54,34 @@ struct clients {
 	void *arg;                    /* borrowed */
 };
 
+/* Who waits longest, and who after one; NULL: nobody. */
+static inline struct client *
+clients_first_held(const struct clients *clients)
+{
+	return client_of(waiting_first(&clients->held));
+}
+
+static inline struct client *
+clients_next_held(const struct client *client)
+{
+	return client_of(waiting_next(&client->waiting));
+}
+
 /* The service's counters in the table. */
 struct table_counters *clients_counters(const struct clients *clients);
 
 /* The process's side of a client's record. */
-struct session *clients_add(struct clients *clients, uint32_t index, uid_t uid);
+struct client *clients_add(struct clients *clients, uint32_t index, uid_t uid);
+
+/* It is held from now on; it is open, and shares the connection. */
+void clients_wait(struct clients *clients, struct client *client);
+void clients_share_out(struct clients *clients, struct client *client);
 
 /* Whether the client at the other end may come in; counts it if not. */
 enum admission_result clients_admit(struct clients *clients, int fd, uid_t *ret_uid);
 
 /* Whether a held client has gone so that nothing is to be done for it any more. */
-bool clients_has_left(const struct clients *clients, const struct session *session);
+bool clients_has_left(const struct clients *clients, const struct client *client);
 
 /* Whether who comes now is turned away. */
 bool clients_is_closed_now(const struct clients *clients);
@@ -72,10 +90,10 @@ bool clients_is_closed_now(const struct clients *clients);
 void clients_resume(struct clients *clients);
 
 /* Ends a session, held or open; the cause is for the log.  A reply that is not NULL is said first. */
-void clients_end(struct clients *clients, struct session *session, enum closing_cause cause, const char *reply);
+void clients_end(struct clients *clients, struct client *client, enum closing_cause cause, const char *reply);
 
 /* The closing line of a client, at debug, or at info if each is to have one; NULL: of one that was not let in. */
-void clients_log_end(const struct clients *clients, const struct session *session, enum closing_cause cause);
+void clients_log_end(const struct clients *clients, const struct client *client, enum closing_cause cause);
 
 /* A client was refused for this limit: said at once, then once a minute at most, with how many there were. */
 void clients_note_refused(struct clients *clients, enum clients_limit limit);
@@ -91,7 +109,7 @@ void clients_note_paused(struct clients *clients, enum table_pause why);
 void clients_tell_refused(struct clients *clients, int64_t now);
 
 /* An open session's upstream connection is closed, and it waits for another; clients_tell_held() is to follow. */
-void clients_put_back(struct clients *clients, struct session *session);
+void clients_put_back(struct clients *clients, struct client *client);
 void clients_tell_held(struct clients *clients);
 
 /* Before any session is there: what of a pause, or of one that is over, counts for those who wait. */

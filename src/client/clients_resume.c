@@ -10,7 +10,7 @@ clients_admit_adopted(struct clients *clients, uint32_t index, uid_t *ret_uid)
 {
 	struct table_client *record = &clients->table->clients[index];
 	const char *reply = clients->settings->down_reply;
-	struct session *session;
+	struct client *client;
 
 	switch (clients_admit(clients, record->fd, ret_uid)) {
 	case ADMISSION_NOT_ALLOWED:
@@ -29,9 +29,9 @@ clients_admit_adopted(struct clients *clients, uint32_t index, uid_t *ret_uid)
 		return true;
 	clients_counters(clients)->refused_down++;
 	admission_leave(clients->admission, *ret_uid);
-	session = clients_add(clients, index, (uid_t)-1);
-	clients_log_end(clients, session, CLOSING_REFUSED);
-	session_refuse(session, clients->lingering, reply);
+	client = clients_add(clients, index, (uid_t)-1);
+	clients_log_end(clients, client, CLOSING_REFUSED);
+	client_refuse(client, clients->lingering, reply);
 	return false;
 }
 
@@ -40,26 +40,28 @@ clients_resume_session(struct clients *clients, uint32_t index)
 {
 	struct table_client *record = &clients->table->clients[index];
 	bool adopted = record->flags & TABLE_CLIENT_ADOPTED;
-	struct session *session;
+	struct client *client;
 	uid_t uid = (uid_t)-1;
 
 	if (adopted && !clients_admit_adopted(clients, index, &uid))
 		return;
 	if (!adopted)
 		admission_rejoin(clients->admission, record->fd, &uid);
-	session = clients_add(clients, index, uid);
-	session->waits = true;
-	if (session_is_held(session) && clients->shared == NULL) {
-		hold_add(clients->hold, session);
-		session_begin(session);
+	client = clients_add(clients, index, uid);
+	client->waits = true;
+	if (client_is_held(client) && clients->shared == NULL) {
+		clients_wait(clients, client);
+		client_begin(client);
 		return;
 	}
-	TAILQ_INSERT_TAIL(&clients->open, session, entry);
+	TAILQ_INSERT_TAIL(&clients->open, client, entry);
 	clients->open_count++;
-	if (session_is_held(session))
-		session_share(session);
+	if (client_is_held(client))
+		client_share(client);
+	if (clients->shared != NULL)
+		clients_share_out(clients, client);
 	else
-		session_begin(session);
+		client_begin(client);
 }
 
 void

@@ -9,30 +9,31 @@ clients_resume_pause(struct clients *clients)
 {
 	int64_t now = clock_now(), ended = clients->table->services[clients->service].pause.since;
 
-	hold_pause(clients->hold, table_is_paused(clients->table, clients->service), ended < now ? ended : now);
+	waiting_pause(&clients->held, table_is_paused(clients->table, clients->service), ended < now ? ended : now);
 }
 
 static void
-clients_pause_session(struct clients *clients, struct session *session, bool kill)
+clients_pause_session(struct clients *clients, struct client *client, bool kill)
 {
-	bool returns = session_can_return(session);
+	bool returns = client_can_return(client);
 
-	if (returns && (session_is_unused(session) || (kill &&
+	if (returns && (client_is_unused(client) || (kill &&
 	    clients->settings->on_upstream_end == CLIENTS_RECONNECT)))
-		clients_put_back(clients, session);
+		clients_put_back(clients, client);
 	else if (kill)
-		clients_end(clients, session, CLOSING_OPERATOR, NULL);
+		clients_end(clients, client, CLOSING_OPERATOR, NULL);
 }
 
 void
 clients_pause(struct clients *clients, bool kill)
 {
-	struct session *session, *next;
+	struct client *client, *next;
 
-	hold_pause(clients->hold, true, 0);
-	for (session = TAILQ_FIRST(&clients->open); clients->shared == NULL && session != NULL; session = next) {
-		next = TAILQ_NEXT(session, entry);
-		clients_pause_session(clients, session, kill);
+	waiting_pause(&clients->held, true, 0);
+	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
+	for (client = TAILQ_FIRST(&clients->open); clients->shared == NULL && client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		clients_pause_session(clients, client, kill);
 	}
 	clients_tell_held(clients);
 	clients_limit(clients);
@@ -41,7 +42,8 @@ clients_pause(struct clients *clients, bool kill)
 void
 clients_unpause(struct clients *clients)
 {
-	hold_pause(clients->hold, false, clock_now());
+	waiting_pause(&clients->held, false, clock_now());
+	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
 	clients_limit(clients);
 }
 
@@ -49,15 +51,15 @@ clients_unpause(struct clients *clients)
 void
 clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause)
 {
-	struct session *session;
+	struct client *client;
 
 	if (clients->shared != NULL)
 		return;
-	TAILQ_FOREACH(session, &clients->open, entry) {
-		const struct table_conn *conn = &clients->table->conns[session_record(session)->conn];
+	TAILQ_FOREACH(client, &clients->open, entry) {
+		const struct table_conn *conn = &clients->table->conns[client_record(client)->conn];
 
 		if (endpoint == 0 || conn->endpoint == endpoint)
-			relay_cut(session->relay, cause);
+			relay_cut(client->relay, cause);
 		CRASH_POINT(ENDPOINT_CUT);
 	}
 }

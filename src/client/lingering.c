@@ -11,7 +11,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/slab.h"
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "client/ring.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"

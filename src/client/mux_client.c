@@ -8,7 +8,7 @@
 #include "base/peer_closed.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "client/shared_parts.h"
 #include "keep/buffers.h"
 
@@ -110,9 +110,9 @@ mux_client_clean(struct mux_client *mux_client)
 void
 mux_client_finish(struct mux_client *mux_client, enum closing_cause cause)
 {
-	if (mux_client->session != NULL && mux_client->session->cause == CLOSING_UNKNOWN) {
-		mux_client->session->cause = cause;
-		mux_client->session->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
+	if (mux_client->client != NULL && mux_client->client->cause == CLOSING_UNKNOWN) {
+		mux_client->client->cause = cause;
+		mux_client->client->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
 		    cause != CLOSING_CLIENT;
 	}
 	mux_client_record(mux_client)->flags |= TABLE_CLIENT_LAST;
@@ -135,10 +135,10 @@ mux_client_end_if_through(struct mux_client *mux_client)
 	    mux_client->in_flight == 0));
 
 	/* of who is gone it is nobody's */
-	if (mux_client->session == NULL || (!through && !(silent && mux_client->gone)))
+	if (mux_client->client == NULL || (!through && !(silent && mux_client->gone)))
 		return false;
 	/* That it was to end may have been decided by a worker that has died. */
-	session_is_over(mux_client->session, mux_client_is_last(mux_client) ? CLOSING_UNKNOWN : CLOSING_CLIENT);
+	client_is_over(mux_client->client, mux_client_is_last(mux_client) ? CLOSING_UNKNOWN : CLOSING_CLIENT);
 	return true;
 }
 
@@ -198,7 +198,7 @@ mux_client_flush(struct mux_client *mux_client)
 		if (error == -EMSGSIZE)
 			log_notice(shared->name, "a reply to client %llu is longer than a packet may be "
 			    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(mux_client)->id);
-		session_is_over(mux_client->session, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
+		client_is_over(mux_client->client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
 		return;
 	}
 	if (error != 0)
@@ -234,7 +234,7 @@ mux_client_give_up(struct mux_client *mux_client)
 {
 	log_warning(mux_client->shared->name, "client %llu does not finish its message while memory is short: closed",
 	    (unsigned long long)mux_client_record(mux_client)->id);
-	if (mux_client->session != NULL)
+	if (mux_client->client != NULL)
 		mux_client_finish(mux_client, CLOSING_MEMORY);
 	else
 		ring_drop(mux_client->shared->table, mux_client_payer(mux_client), mux_client_in(mux_client));
@@ -319,7 +319,7 @@ mux_client_make_room_for(struct mux_client *mux_client, size_t length)
 static void
 mux_client_refuse_packet(struct mux_client *mux_client, int fd)
 {
-	if (mux_client->session == NULL) {
+	if (mux_client->client == NULL) {
 		mux_client->shared->record->lost++;
 		recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 	} else if (mux_client->in_flight > 0) {
@@ -359,7 +359,7 @@ mux_client_expect_packet(struct mux_client *mux_client, int fd)
 	}
 	if (n == 0) { /* an empty packet, or the end */
 		recv(fd, NULL, 0, MSG_DONTWAIT);
-		return mux_client->session != NULL && peer_closed_is_silence(fd) ? 0 : -EAGAIN;
+		return mux_client->client != NULL && peer_closed_is_silence(fd) ? 0 : -EAGAIN;
 	}
 	return mux_client_make_room_for(mux_client, (size_t)n) ? n : -ENOMEM;
 }
@@ -377,7 +377,8 @@ mux_client_receive(struct mux_client *mux_client, int fd)
 		n = (ssize_t)mux_client_missing(mux_client);
 	if (n <= 0)
 		return n;
-	return io_journal_receive(mux_client->shared->table, *mux_client_in(mux_client), fd, (size_t)n);
+	return io_journal_receive(mux_client->shared->table, *mux_client_in(mux_client), fd, (size_t)n,
+	    NULL);
 }
 
 /* Nothing more is read; whether it still hears is seen now, or once in a while. */
@@ -401,7 +402,7 @@ mux_client_read(struct mux_client *mux_client, int fd)
 	}
 	if (n > 0)
 		mux_client_record(mux_client)->active = clock_tick();
-	if (n <= 0 && n != -EAGAIN && mux_client->session != NULL)
+	if (n <= 0 && n != -EAGAIN && mux_client->client != NULL)
 		mux_client_note_end(mux_client, fd);
 	if (n != -EAGAIN || mux_client_is_last(mux_client))
 		mux_client_ask(mux_client);
@@ -462,12 +463,12 @@ mux_client_size_packets(const struct mux_client *mux_client, int fd)
 }
 
 struct mux_client *
-mux_client_begin(struct shared *shared, struct session *session, uint32_t index, int fd)
+mux_client_begin(struct shared *shared, struct client *client, uint32_t index, int fd)
 {
 	struct mux_client *mux_client = slab_take(&shared->slab);
 
 	mux_client->shared = shared;
-	mux_client->session = session;
+	mux_client->client = client;
 	mux_client->index = index;
 	mux_client->window = SHARED_WINDOW_FIRST;
 	event_assign(&mux_client->read, shared->loop, fd, EV_READ | EV_PERSIST, mux_client_on_readable, mux_client);
@@ -479,9 +480,9 @@ mux_client_begin(struct shared *shared, struct session *session, uint32_t index,
 }
 
 struct mux_client *
-mux_client_new(struct shared *shared, struct session *session)
+mux_client_new(struct shared *shared, struct client *client)
 {
-	return mux_client_begin(shared, session, session->index, session_record(session)->fd);
+	return mux_client_begin(shared, client, client->index, client_record(client)->fd);
 }
 
 void

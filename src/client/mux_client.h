@@ -5,12 +5,12 @@
 #include <stdbool.h>
 
 struct mux_client;
-struct session;
+struct client;
 struct shared;
 
 /* The client of the session, which is open, joins; the session is borrowed, and told of its end by
- * session_is_over(). */
-struct mux_client *mux_client_new(struct shared *shared, struct session *session);
+ * client_is_over(). */
+struct mux_client *mux_client_new(struct shared *shared, struct client *client);
 
 /* It leaves; what it asked is answered to nobody.  NULL is fine. */
 void mux_client_free(struct mux_client *mux_client);

@@ -340,7 +340,7 @@ ask_refuse_packet(struct mux_client *mux_client)
 {
 	if (mux_client->in_flight > 0) /* its replies come first */
 		return ASK_STUCK;
-	if (mux_client->session != NULL) {
+	if (mux_client->client != NULL) {
 		mux_client_reject(mux_client, FRAMING_MALFORMED);
 		return ASK_READ;
 	}

@@ -208,10 +208,6 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 	relay_buffer_drop(&way->relay_buffer);
 	if (n == -EAGAIN || n == -ENOMEM)
 		return false;
-	if (n < 0 && !way->failed) {
-		way->failed = true; /* B3: the error comes before the bytes that are queued; read on to the end */
-		return true;
-	}
 	return relay_end_way(relay, d);
 }
 

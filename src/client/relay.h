@@ -31,7 +31,6 @@ struct relay_way {
 	struct event read;  /* of where the bytes come from */
 	struct event write; /* of where they go */
 	struct relay_buffer relay_buffer; /* what is held between them */
-	bool failed;        /* an error was read, before the bytes that are queued (B3) */
 	bool ended;         /* the source has no more */
 	bool broken;        /* the destination takes no more */
 	bool passed;        /* the end has been passed on */

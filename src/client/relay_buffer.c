@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
@@ -150,7 +150,7 @@ relay_buffer_receive_by_buffer(struct relay_buffer *relay_buffer, int fd, bool *
 {
 	ssize_t n = io_journal_receive(relay_buffer->table,
 	    relay_buffer_record(relay_buffer)->buffer[relay_buffer->direction], fd,
-	    IO_JOURNAL_MOST);
+	    IO_JOURNAL_MOST, NULL);
 	size_t bytes = n > 0 ? (size_t)n : 0;
 
 	*ret_more = n > 0 && bytes == buffers_size(relay_buffer->table,

@@ -14,7 +14,7 @@
 
 #include "client/listener.h"
 #include "client/liveness.h"
-#include "client/session.h"
+#include "client/client.h"
 #include "framing/framing.h"
 #include "framing/resp_command.h"
 #include "keep/table.h"

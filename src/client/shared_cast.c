@@ -24,7 +24,7 @@ broadcast_close(struct shared *shared, struct mux_client *mux_client)
 	log_notice(shared->name, "client %llu does not keep up, %zu bytes wait for it: closed",
 	    (unsigned long long)mux_client_record(mux_client)->id, ring_length(shared->table,
 	    *mux_client_out(mux_client)));
-	session_is_over(mux_client->session, CLOSING_BEHIND);
+	client_is_over(mux_client->client, CLOSING_BEHIND);
 }
 
 /* Room for a client's copy.  Where memory is short, those who are furthest behind are closed for it. */

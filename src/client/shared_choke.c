@@ -82,7 +82,7 @@ backpressure_close(struct shared *shared, struct mux_client *mux_client)
 	log_notice(shared->name, "client %llu does not take its replies, %zu bytes wait: closed",
 	    (unsigned long long)mux_client_record(mux_client)->id, ring_length(shared->table,
 	    *mux_client_out(mux_client)));
-	session_is_over(mux_client->session, CLOSING_BEHIND);
+	client_is_over(mux_client->client, CLOSING_BEHIND);
 }
 
 bool

@@ -4,7 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "base/clock.h"
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "client/shared_parts.h"
 
 /* Without replies: so many entries or bytes are kept before the kernel is asked what has been acknowledged. */

@@ -95,9 +95,9 @@ gone_look(struct shared *shared)
 
 	for (size_t i = 0; i < shared->mux_client_slots; i++) {
 		mux_client = shared->members[i];
-		if (mux_client != NULL && mux_client->session != NULL && mux_client_is_asking(mux_client) &&
+		if (mux_client != NULL && mux_client->client != NULL && mux_client_is_asking(mux_client) &&
 		    peer_closed_has_come(mux_client_record(mux_client)->fd))
-			session_is_over(mux_client->session, CLOSING_CLIENT);
+			client_is_over(mux_client->client, CLOSING_CLIENT);
 	}
 }
 

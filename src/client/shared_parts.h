@@ -58,7 +58,7 @@ struct shared_mark {
 struct mux_client {
 	TAILQ_ENTRY(mux_client) waiting_entry, dirty_entry;
 	struct shared *shared;   /* borrowed */
-	struct session *session; /* borrowed */
+	struct client *client; /* borrowed */
 	uint32_t index;          /* of its record */
 	unsigned in_flight;      /* requests that it is owed a reply for */
 	unsigned window;         /* how many there may be */
@@ -289,7 +289,7 @@ mux_client_is_last(const struct mux_client *mux_client)
 }
 
 /* mux_client.c: one whose record has this index and who is heard over fd; session is NULL for who sends datagrams. */
-struct mux_client *mux_client_begin(struct shared *shared, struct session *session, uint32_t index, int fd);
+struct mux_client *mux_client_begin(struct shared *shared, struct client *client, uint32_t index, int fd);
 /* So many replies more are owed to it. */
 void mux_client_owe(struct mux_client *mux_client, int change);
 /* Has something to be given at the end of what is being done. */

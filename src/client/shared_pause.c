@@ -2,6 +2,7 @@
  * to be replaced, is given nothing that it was not given in part already, and goes when it owes nothing. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "client/admission.h"
 #include "client/shared_parts.h"
 
 bool
@@ -13,8 +14,7 @@ shared_is_paused(const struct shared *shared)
 bool
 shared_refuses(const struct shared *shared)
 {
-	return upstream_refuses(shared->upstream) ||
-	    (shared->refuses && !shared_is_paused(shared) && !upstream_is_up(shared->upstream));
+	return admission_is_closed(shared->table, shared->service, shared->upstream, shared->refuses);
 }
 
 bool

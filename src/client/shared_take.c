@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "client/shared_parts.h"
 #include "keep/crash.h"
 
@@ -310,7 +310,8 @@ take_read(struct shared *shared)
 
 	if (shared_room(shared, shared_in(shared), TAKE_ROOM) == NULL)
 		return take_want(shared);
-	n = io_journal_receive(shared->table, *shared_in(shared), shared->fd, TAKE_ROOM);
+	n = io_journal_receive(shared->table, *shared_in(shared), shared->fd, TAKE_ROOM,
+	    &shared->error);
 	if (n > 0) {
 		shared->liveness.heard = clock_now();
 		shared->starved_since = 0;
@@ -321,10 +322,6 @@ take_read(struct shared *shared)
 	ring_release(shared->table, shared_payer(shared), shared_in(shared));
 	if (n == -EAGAIN)
 		return false;
-	if (n < 0 && shared->error == 0) { /* B3: what came before it is still to be read */
-		shared->error = (int)-n;
-		return true;
-	}
 	shared_lose(shared, shared->error != 0 ? strerror(shared->error) : "ended by the server");
 	return false;
 }

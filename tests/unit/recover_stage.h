@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "keep/recover.h"
 #include "keep_side.h"
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "client/lingering.h"
+#include "client/mux_client.h"
 #include "client/pending.h"
 
 #define WORLD_TURNS 6
@@ -12,9 +13,9 @@
 
 struct world world;
 
-static struct session_slab slab;
+static struct client_slab slab;
 static struct lingering *lingering;
-static struct session_list sessions;
+static struct client_list all;
 
 /* The turn after which the worker dies, and how many there were. */
 static unsigned death, turns;
@@ -39,13 +40,14 @@ take(void)
 
 /* As the crowd does it. */
 static void
-on_ended(void *arg, struct session *session)
+on_ended(void *arg, struct client *client)
 {
 	(void)arg;
 	world.ended++;
-	TAILQ_REMOVE(&sessions, session, entry);
-	session_refuse(session, lingering, "");
-	if (world.drains && TAILQ_EMPTY(&sessions))
+	TAILQ_REMOVE(&all, client, entry);
+	mux_client_free(client->mux_client);
+	client_refuse(client, lingering, "");
+	if (world.drains && TAILQ_EMPTY(&all))
 		shared_drop(world.shared);
 }
 
@@ -55,16 +57,21 @@ on_lingered(void *arg)
 	(void)arg;
 }
 
-static const struct session_callbacks session_callbacks = { .ended = on_ended };
+static const struct client_callbacks client_callbacks = { .ended = on_ended };
 
-static struct session *
+static struct client *
 world_add(uint32_t index)
 {
-	struct session *session = session_new(&slab, world.loop, &world.table, index, &session_callbacks, NULL);
+	struct client *client = client_new(&slab, world.loop, &world.table, index, &client_callbacks, NULL);
 
-	session->shared = world.shared;
-	TAILQ_INSERT_TAIL(&sessions, session, entry);
-	return session;
+	TAILQ_INSERT_TAIL(&all, client, entry);
+	return client;
+}
+
+static void
+world_join(struct client *client)
+{
+	client->mux_client = mux_client_new(world.shared, client);
 }
 
 void
@@ -73,15 +80,15 @@ world_begin(void)
 	const struct table *table = &world.table;
 
 	world.loop = loop_new();
-	session_slab_init(&slab);
+	client_slab_init(&slab);
 	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
-	TAILQ_INIT(&sessions);
+	TAILQ_INIT(&all);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, NULL);
 	shared_set(world.shared, &world.settings, world.hold_timeout, false, world.aborts, &world.resp);
 	for (uint32_t i = 1; i < table->header->client_high; i++)
 		if (table_client_is_open(table, i) && table->clients[i].service == 0 &&
 		    !(table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
-			session_begin(world_add(i));
+			world_join(world_add(i));
 		else if (table_client_state(table, i) == TABLE_LINGERING)
 			lingering_resume(lingering, i, NULL);
 	shared_begin(world.shared, world.datagrams);
@@ -91,17 +98,18 @@ world_begin(void)
 static void
 world_end(void)
 {
-	struct session *session;
+	struct client *client;
 
 	if (world.shared == NULL)
 		return;
-	while ((session = TAILQ_FIRST(&sessions)) != NULL) {
-		TAILQ_REMOVE(&sessions, session, entry);
-		session_free(session);
+	while ((client = TAILQ_FIRST(&all)) != NULL) {
+		TAILQ_REMOVE(&all, client, entry);
+		mux_client_free(client->mux_client);
+		client_free(client);
 	}
 	shared_free(world.shared);
 	world.shared = NULL;
-	session_slab_clear(&slab);
+	client_slab_clear(&slab);
 	lingering_free(lingering);
 	loop_free(world.loop);
 }
@@ -176,9 +184,12 @@ int
 world_come(void)
 {
 	int type = world.settings.type == LISTENER_SEQPACKET ? SOCK_SEQPACKET : SOCK_STREAM, pair[2];
+	struct client *client;
 
 	assert_int_equal(socketpair(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
-	session_share(world_add(side_client(&world.table, pair[0])));
+	client = world_add(side_client(&world.table, pair[0]));
+	client_share(client);
+	world_join(client);
 	return world_name(pair[1]);
 }
 

@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
-#include "client/session.h"
+#include "client/client.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 #include "keep/recover.h"
@@ -38,7 +38,7 @@ struct ring {
 };
 
 static struct table table;
-static struct session_slab slab;
+static struct client_slab slab;
 static struct ring flows[FLOWS];
 static unsigned wrong;
 static pid_t keeper;
@@ -51,28 +51,28 @@ struct work {
 };
 
 static void
-on_attached(void *arg, struct session *session)
+on_attached(void *arg, struct client *client)
 {
 	(void)arg;
-	(void)session;
+	(void)client;
 }
 
 static bool
-on_upstream_ended(void *arg, struct session *session)
+on_upstream_ended(void *arg, struct client *client)
 {
 	(void)arg;
-	(void)session;
+	(void)client;
 	return false;
 }
 
 static void
-on_ended(void *arg, struct session *session)
+on_ended(void *arg, struct client *client)
 {
 	(void)arg;
-	session_close(session);
+	client_close(client);
 }
 
-static const struct session_callbacks callbacks = {
+static const struct client_callbacks callbacks = {
 	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_ended,
 };
 
@@ -104,7 +104,7 @@ work(void *arg)
 	(void)arg;
 	recover_run(&table);
 	worker.loop = loop_new();
-	session_slab_init(&slab);
+	client_slab_init(&slab);
 	loop_timer_init(&worker.heartbeat, worker.loop, on_heartbeat, &worker);
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);
@@ -112,7 +112,7 @@ work(void *arg)
 	on_heartbeat(&worker);
 	for (uint32_t i = 1; i < table.header->client_high; i++)
 		if (table_client_is_open(&table, i))
-			session_begin(session_new(&slab, worker.loop, &table, i, &callbacks, NULL));
+			client_begin(client_new(&slab, worker.loop, &table, i, &callbacks, NULL));
 	table.header->was_ready = table.header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
 	if (!table.header->stopping)

@@ -283,8 +283,8 @@ but_no_longer_than_a_minute(void **state)
 	}
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	assert_int_equal(clients_held(clients), 2);
-	hold_first(clients->hold)->gone -= 61 * CLOCK_SECOND;
-	hold_next(hold_first(clients->hold))->gone -= 50 * CLOCK_SECOND;
+	client_of(waiting_first(&clients->held))->gone -= 61 * CLOCK_SECOND;
+	client_of(waiting_next(waiting_first(&clients->held)))->gone -= 50 * CLOCK_SECOND;
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	assert_int_equal(clients_held(clients), 1);
 }
@@ -302,22 +302,23 @@ with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects(void **state)
 		side_say(client[i], "fire and forget");
 		close(client[i]);
 	}
-	session_record(hold_first(clients->hold))->bytes[TABLE_UP] = 1; /* it was attached */
+	client_record(client_of(waiting_first(&clients->held)))->bytes[TABLE_UP] = 1; /* it was attached */
+	waiting_first(&clients->held)->unlimited = true;
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	hold_first(clients->hold)->gone -= 61 * CLOCK_SECOND;
-	hold_next(hold_first(clients->hold))->gone -= 61 * CLOCK_SECOND;
+	client_of(waiting_first(&clients->held))->gone -= 61 * CLOCK_SECOND;
+	client_of(waiting_next(waiting_first(&clients->held)))->gone -= 61 * CLOCK_SECOND;
 	side_turns(loop, 400 * CLOCK_MILLISECOND);
 	assert_int_equal(clients_held(clients), 1);
-	assert_int_equal(session_record(hold_first(clients->hold))->bytes[TABLE_UP], 0);
+	assert_int_equal(client_record(client_of(waiting_first(&clients->held)))->bytes[TABLE_UP], 0);
 }
 
 static bool
-visit(void *arg, uint32_t session)
+visit(void *arg, uint32_t client)
 {
 	unsigned *count = arg;
 
 	++*count;
-	clients_kill(clients, session);
+	clients_kill(clients, client);
 	return true;
 }
 

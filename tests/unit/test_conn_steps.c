@@ -2,7 +2,7 @@
  * and closing, and what its table says then is whole.  No file descriptor stands in two records, none is lost, and no
  * connection is two clients' or idle and in use.
  */
-#include "session_stage.h"
+#include "client_stage.h"
 
 #include "base/mem.h"
 #include "keep/files.h"
@@ -41,17 +41,17 @@ prepare_both(void)
 	side_clear(&table);
 	memset(&table.header->io_journal, 0, sizeof table.header->io_journal);
 	loop = loop_new();
-	session_slab_init(&slab);
+	client_slab_init(&slab);
 	side_pair(ends);
 	near_client = ends[0];
-	client = ends[1];
+	far = ends[1];
 	side_pair(ends);
 	near_upstream = ends[0];
 	far_upstream = ends[1];
 	conn = side_conn(&table, TABLE_READY, near_upstream);
-	session = session_new(&slab, loop, &table, side_client(&table, near_client), &callbacks, NULL);
-	record = session_record(session);
-	table.clients[side_client(&table, client)].service = 1;
+	client = client_new(&slab, loop, &table, side_client(&table, near_client), &callbacks, NULL);
+	record = client_record(client);
+	table.clients[side_client(&table, far)].service = 1;
 	table.clients[side_client(&table, far_upstream)].service = 1;
 }
 
@@ -59,9 +59,9 @@ prepare_both(void)
 static void
 leave_process(void)
 {
-	session_free(session);
-	session = NULL;
-	session_slab_clear(&slab);
+	client_free(client);
+	client = NULL;
+	client_slab_clear(&slab);
 	loop_free(loop);
 }
 
@@ -120,16 +120,16 @@ prepare_idle(void *arg)
 {
 	(void)arg;
 	prepare_both();
-	session_begin(session);
+	client_begin(client);
 	record->bytes[TABLE_UP] = 5; /* it had another before, and waits first of all */
-	session->before = 5;
+	client->before = 5;
 }
 
 static void
 take(void *arg)
 {
 	(void)arg;
-	session_open(session, conn);
+	client_open(client, conn);
 }
 
 static void
@@ -160,8 +160,8 @@ static void
 prepare_open(void *arg)
 {
 	prepare_idle(arg);
-	session_open(session, conn);
-	side_put(&table, session->index, TABLE_UP, "kept for the next");
+	client_open(client, conn);
+	side_put(&table, client->index, TABLE_UP, "kept for the next");
 }
 
 static void
@@ -170,7 +170,7 @@ give_back(void *arg)
 	uint64_t lost_bytes;
 
 	(void)arg;
-	session_return(session, &lost_bytes);
+	client_return(client, &lost_bytes);
 }
 
 static void
@@ -203,7 +203,7 @@ static void
 close_it(void *arg)
 {
 	(void)arg;
-	session_close(session);
+	client_close(client);
 }
 
 static void
@@ -216,7 +216,7 @@ check_closed(void *arg, bool finished)
 	if (table_client_state(&table, 1) == TABLE_FREE) {
 		assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
 		assert_string_equal(side_hear(far_upstream), "EOF");
-		assert_string_equal(side_hear(client), "EOF");
+		assert_string_equal(side_hear(far), "EOF");
 		assert_int_equal(table.services[0].counters.bytes[TABLE_UP], 5);
 		table.services[0].counters.bytes[TABLE_UP] = 0;
 	} else {
@@ -244,7 +244,7 @@ check_condemned(void *arg, bool finished)
 	recover_run(&table);
 	check_whole();
 	assert_int_equal(table_client_state(&table, 1), TABLE_FREE);
-	assert_string_equal(side_hear(client), "EOF");
+	assert_string_equal(side_hear(far), "EOF");
 	assert_true(table_conn_state(&table, conn) == TABLE_FREE || table.conns[conn].fd == near_upstream);
 }
 

@@ -69,7 +69,7 @@ passage_act(void *arg)
 	const struct passage *passage = arg;
 
 	io_journal_receive(&table, table.clients[passage->session].buffer[TABLE_UP], passage->from[0],
-	    IO_JOURNAL_MOST);
+	    IO_JOURNAL_MOST, NULL);
 	io_journal_send(&table, passage->session, TABLE_UP, passage->to[0]);
 }
 

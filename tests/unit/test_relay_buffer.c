@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 #include "client/relay_buffer.h"
 #include "keep/buffers.h"
 #include "keep/pipes.h"
@@ -148,7 +148,7 @@ a_read_fills_the_pages_that_are_there_and_the_next_one_finds_twice_as_many(void 
 	record->buffer[TABLE_UP] = buffer;
 	write_all(30000);
 	for (size_t i = 0; i < sizeof reads / sizeof *reads; i++)
-		assert_int_equal(io_journal_receive(&table, buffer, from[0], 100), reads[i]);
+		assert_int_equal(io_journal_receive(&table, buffer, from[0], 100, NULL), reads[i]);
 	assert_int_equal(deliver(), 0);
 	read_all();
 	assert_int_equal(received, sent);

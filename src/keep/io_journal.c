@@ -1,4 +1,4 @@
-#include "client/io_journal.h"
+#include "keep/io_journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,8 @@ io_journal_bounded(size_t bytes)
 	return bytes < IO_JOURNAL_MOST ? (uint32_t)bytes : IO_JOURNAL_MOST;
 }
 
-ssize_t
-io_journal_receive(struct table *table, uint32_t index, int fd, size_t want)
+static ssize_t
+io_journal_try_receive(struct table *table, uint32_t index, int fd, size_t want)
 {
 	struct table_buffer *buffer = &table->buffers[index];
 	uint32_t begin = buffer->tail, end = buffers_open(table, index, begin, io_journal_bounded(want));
@@ -62,6 +62,18 @@ io_journal_receive(struct table *table, uint32_t index, int fd, size_t want)
 	if (buffer->tail == end)
 		buffers_open(table, index, end, io_journal_bounded(end));
 	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+ssize_t
+io_journal_receive(struct table *table, uint32_t buffer, int fd, size_t want, int *ret_error)
+{
+	ssize_t n = io_journal_try_receive(table, buffer, fd, want);
+
+	if (n >= 0 || n == -EAGAIN)
+		return n;
+	if (ret_error != NULL)
+		*ret_error = (int)-n;
+	return io_journal_try_receive(table, buffer, fd, want);
 }
 
 ssize_t

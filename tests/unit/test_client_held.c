@@ -1,5 +1,5 @@
 /* A client that is held: watched, refused, closed. */
-#include "session_stage.h"
+#include "client_stage.h"
 
 #include <time.h>
 
@@ -7,9 +7,9 @@ static void
 a_held_client_is_not_read_from(void **state)
 {
 	(void)state;
-	side_say(client, "patience");
+	side_say(far, "patience");
 	settle();
-	assert_true(session_is_held(session));
+	assert_true(client_is_held(client));
 	assert_int_equal(record->buffer[TABLE_UP], 0);
 	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
 }
@@ -18,8 +18,8 @@ static void
 a_held_client_that_leaves_is_seen(void **state)
 {
 	(void)state;
-	close(client);
-	client = -1;
+	close(far);
+	far = -1;
 	settle();
 	assert_int_equal(left, 1);
 }
@@ -30,9 +30,9 @@ a_held_client_that_wrote_and_left_is_served_all_the_same(void **state)
 	int upstream;
 
 	(void)state;
-	side_say(client, "do it");
-	close(client);
-	client = -1;
+	side_say(far, "do it");
+	close(far);
+	far = -1;
 	settle();
 	assert_int_equal(left, 0);
 	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
@@ -47,7 +47,7 @@ static void
 a_held_client_that_only_shut_down_is_held_on(void **state)
 {
 	(void)state;
-	shutdown(client, SHUT_WR);
+	shutdown(far, SHUT_WR);
 	settle();
 	assert_int_equal(left, 0);
 	assert_in_range(side_turns(loop, 30 * CLOCK_MILLISECOND), 0, 3);
@@ -66,9 +66,9 @@ a_held_client_that_dies_with_unread_bytes_is_seen_and_does_not_make_the_loop_spi
 	settle();
 	close(upstream);
 	settle();
-	assert_true(session_is_held(session));
-	close(client);
-	client = -1;
+	assert_true(client_is_held(client));
+	close(far);
+	far = -1;
 	begin = clock(); /* CPU time: libevent turns without coming back */
 	side_turns(loop, 100 * CLOCK_MILLISECOND);
 	assert_in_range(clock() - begin, 0, CLOCKS_PER_SEC / 20);
@@ -82,8 +82,8 @@ closing_a_held_client_closes_no_connection_of_others(void **state)
 
 	(void)state;
 	side_conn(&table, TABLE_READY, other);
-	session_close(session);
-	session = NULL;
+	client_close(client);
+	client = NULL;
 	assert_true(side_is_open(other));
 	close(other);
 }
@@ -92,18 +92,18 @@ static void
 a_held_client_is_gone_for_good_from_when_it_was_first_seen_so(void **state)
 {
 	(void)state;
-	assert_int_equal(session_gone_for(session, 1000), 0);
-	shutdown(client, SHUT_WR);
-	assert_int_equal(session_gone_for(session, 2000), 0);
-	assert_false(session_has_left(session));
-	side_put(&table, session->index, TABLE_UP, "kept for the next");
-	close(client);
-	client = -1;
-	assert_int_equal(session_gone_for(session, 3000), 0);
-	assert_int_equal(session_gone_for(session, 7000), 4000);
-	assert_false(session_has_left(session));
+	assert_int_equal(client_gone_for(client, 1000), 0);
+	shutdown(far, SHUT_WR);
+	assert_int_equal(client_gone_for(client, 2000), 0);
+	assert_false(client_has_left(client));
+	side_put(&table, client->index, TABLE_UP, "kept for the next");
+	close(far);
+	far = -1;
+	assert_int_equal(client_gone_for(client, 3000), 0);
+	assert_int_equal(client_gone_for(client, 7000), 4000);
+	assert_false(client_has_left(client));
 	table.buffers[record->buffer[TABLE_UP]].head = table.buffers[record->buffer[TABLE_UP]].tail;
-	assert_true(session_has_left(session));
+	assert_true(client_has_left(client));
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

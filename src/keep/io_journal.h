@@ -4,8 +4,8 @@
  * before a signal can strike.  Large data goes through the pipe that client.pipe[direction] names: what the pipe
  * holds tells the count.  keep/recover does the rest of an interrupted call.
  */
-#ifndef HOLDFAST_CLIENT_IO_JOURNAL_H
-#define HOLDFAST_CLIENT_IO_JOURNAL_H
+#ifndef HOLDFAST_KEEP_IO_JOURNAL_H
+#define HOLDFAST_KEEP_IO_JOURNAL_H
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -16,8 +16,11 @@
 
 /* Fills the rest of this buffer, which a record names, from fd, IO_JOURNAL_MOST bytes at most, as far as its pages
  * are there: they are made for want bytes, and as many again whenever they have been filled.  A page costs time and
- * memory, and most who speak say little.  Bytes, 0 at the end of the file, or -errno. */
-ssize_t io_journal_receive(struct table *table, uint32_t buffer, int fd, size_t want);
+ * memory, and most who speak say little.  Bytes, 0 at the end of the file, or -errno.
+ *
+ * A socket tells of an error once, before the bytes that it had (B3): it is put into *ret_error (a positive errno;
+ * may be NULL), and what follows is read, at last the end.  An error that is given is one that came twice. */
+ssize_t io_journal_receive(struct table *table, uint32_t buffer, int fd, size_t want, int *ret_error);
 
 /* Sends what the buffer holds to fd and counts it as delivered.  Bytes or -errno. */
 ssize_t io_journal_send(struct table *table, uint32_t session, enum table_direction direction, int fd);

@@ -1,5 +1,5 @@
 /* One client: opened, given back with its bytes, closed. */
-#include "session_stage.h"
+#include "client_stage.h"
 
 static void
 a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
@@ -10,17 +10,17 @@ a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
 	gives_back = true;
 	settle();
 	assert_int_equal(attached, 0);
-	assert_true(session_is_unused(session));
-	side_say(client, "one");
+	assert_true(client_is_unused(client));
+	side_say(far, "one");
 	settle();
 	assert_int_equal(attached, 1);
-	assert_false(session_is_unused(session));
+	assert_false(client_is_unused(client));
 	close(upstream);
 	settle();
-	assert_true(session_is_held(session));
+	assert_true(client_is_held(client));
 	upstream = open_with(false);
-	assert_true(session_is_unused(session));
-	assert_true(session_was_attached(session));
+	assert_true(client_is_unused(client));
+	assert_true(client_was_attached(client));
 	side_say(upstream, "two");
 	settle();
 	assert_int_equal(attached, 2);
@@ -31,18 +31,18 @@ static void
 a_new_worker_takes_up_an_open_session(void **state)
 {
 	int upstream = open_with(false);
-	uint32_t index = session->index;
+	uint32_t index = client->index;
 
 	(void)state;
-	side_say(client, "before");
+	side_say(far, "before");
 	settle();
-	session_free(session);
+	client_free(client);
 	assert_string_equal(side_hear(upstream), "before");
-	session = session_new(&slab, loop, &table, index, &callbacks, NULL);
-	session_begin(session);
+	client = client_new(&slab, loop, &table, index, &callbacks, NULL);
+	client_begin(client);
 	side_say(upstream, "after");
 	settle();
-	assert_string_equal(side_hear(client), "after");
+	assert_string_equal(side_hear(far), "after");
 	assert_int_equal(attached, 1); /* by the dead one */
 	close(upstream);
 }
@@ -57,11 +57,11 @@ what_the_dead_upstream_did_not_take_goes_to_the_next(void **state)
 	gives_back = true;
 	setsockopt(upstream, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 	close(upstream); /* a reset: the next send fails */
-	side_say(client, "hello");
+	side_say(far, "hello");
 	settle();
 	assert_int_equal(upstream_ended, 1);
-	assert_true(session_is_held(session));
-	assert_false(session_was_attached(session));
+	assert_true(client_is_held(client));
+	assert_false(client_was_attached(client));
 	assert_int_equal(record->conn, 0);
 	upstream = open_with(false);
 	settle();
@@ -79,9 +79,9 @@ keep_in_order(bool by_pipe)
 	long n;
 
 	gives_back = true;
-	session->relay->way[TABLE_UP].relay_buffer.splices = by_pipe;
+	client->relay->way[TABLE_UP].relay_buffer.splices = by_pipe;
 	for (int i = 0; i < 100; i++) {
-		sent += side_write(client, 5, sent, 16384);
+		sent += side_write(far, 5, sent, 16384);
 		side_turns(loop, CLOCK_MILLISECOND);
 	}
 	assert_int_equal(record->pipe[TABLE_UP] != 0, by_pipe);
@@ -90,9 +90,9 @@ keep_in_order(bool by_pipe)
 		received += (uint64_t)n; /* without the relay's turning: the rest is in its hands */
 	close(upstream);
 	settle();
-	assert_true(session_is_held(session));
-	assert_false(session_has_left(session));
-	assert_true(session_was_attached(session));
+	assert_true(client_is_held(client));
+	assert_false(client_has_left(client));
+	assert_true(client_was_attached(client));
 	assert_int_equal(record->bytes[TABLE_UP], received);
 	next = open_with(by_pipe);
 	for (int i = 0; i < 1000 && received < sent; i++) {
@@ -127,19 +127,19 @@ a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
 	uint64_t sent = 0, before;
 
 	(void)state;
-	session->relay->way[TABLE_UP].relay_buffer.splices = true;
+	client->relay->way[TABLE_UP].relay_buffer.splices = true;
 	do {
 		before = sent;
-		sent += side_write(client, 5, sent, 16384);
+		sent += side_write(far, 5, sent, 16384);
 		side_turns(loop, CLOCK_MILLISECOND);
 	} while (sent > before);
-	assert_false(session_look(session));
-	assert_false(session_is_client_gone(session));
-	close(client);
-	client = -1;
-	assert_false(session_look(session));
-	assert_true(session_is_client_gone(session));
-	assert_true(session_has_words(session));
+	assert_false(client_look(client));
+	assert_false(client_is_client_gone(client));
+	close(far);
+	far = -1;
+	assert_false(client_look(client));
+	assert_true(client_is_client_gone(client));
+	assert_true(client_has_words(client));
 	close(upstream);
 }
 
@@ -150,7 +150,7 @@ the_options_of_a_connection_go_with_it(void **state)
 
 	(void)state;
 	gives_back = true;
-	side_say(client, "x");
+	side_say(far, "x");
 	settle();
 	table.conns[record->conn].flags |= TABLE_CONN_TUNED;
 	close(upstream);
@@ -167,9 +167,9 @@ return_unused(int64_t since, int64_t lasted)
 	gives_back = true;
 	record->since = since;
 	close(open_with(false));
-	session->opened -= lasted;
+	client->opened -= lasted;
 	settle();
-	assert_true(session_is_held(session));
+	assert_true(client_is_held(client));
 }
 
 static void
@@ -195,15 +195,15 @@ a_client_gone_after_its_end_is_found_by_a_look(void **state)
 	int upstream = open_with(false);
 
 	(void)state;
-	shutdown(client, SHUT_WR);
+	shutdown(far, SHUT_WR);
 	settle();
-	session_look(session);
-	assert_false(session_is_client_gone(session));
-	close(client);
-	client = -1;
+	client_look(client);
+	assert_false(client_is_client_gone(client));
+	close(far);
+	far = -1;
 	settle();
-	session_look(session);
-	assert_true(session_is_client_gone(session));
+	client_look(client);
+	assert_true(client_is_client_gone(client));
 	close(upstream);
 	settle();
 	assert_int_equal(ended, 1);
@@ -216,16 +216,16 @@ a_client_found_gone_behind_its_upstreams_end_is_over_at_once(void **state)
 	int upstream = open_with(false);
 
 	(void)state;
-	shutdown(client, SHUT_WR);
+	shutdown(far, SHUT_WR);
 	settle();
-	side_put(&table, session->index, TABLE_DOWN, "not taken");
-	session->relay->way[TABLE_DOWN].ended = true;
-	event_del(&session->relay->way[TABLE_DOWN].read);
-	close(client);
-	client = -1;
-	assert_true(session_look(session));
+	side_put(&table, client->index, TABLE_DOWN, "not taken");
+	client->relay->way[TABLE_DOWN].ended = true;
+	event_del(&client->relay->way[TABLE_DOWN].read);
+	close(far);
+	far = -1;
+	assert_true(client_look(client));
 	assert_int_equal(ended, 1);
-	assert_null(session);
+	assert_null(client);
 	close(upstream);
 }
 

@@ -1,6 +1,6 @@
-/* session_stage.h - a held client, whose session is ours to open with any upstream. */
-#ifndef HOLDFAST_TESTS_SESSION_STAGE_H
-#define HOLDFAST_TESTS_SESSION_STAGE_H
+/* client_stage.h - a held client, whose session is ours to open with any upstream. */
+#ifndef HOLDFAST_TESTS_CLIENT_STAGE_H
+#define HOLDFAST_TESTS_CLIENT_STAGE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,22 +15,22 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
-#include "client/session.h"
+#include "client/client.h"
 #include "keep/recover.h"
 #include "keep_side.h"
 
 static struct event_base *loop;
 static struct table table;
-static struct session_slab slab;
-static struct session *session;
+static struct client_slab slab;
+static struct client *client;
 static struct table_client *record;
-static int client; /* the far end */
+static int far; /* the far end */
 static unsigned attached, upstream_ended, ended, left;
 static bool gives_back;
 static uint64_t lost;
 
 static inline void
-on_attached(void *arg, struct session *s)
+on_attached(void *arg, struct client *s)
 {
 	(void)arg;
 	(void)s;
@@ -38,34 +38,34 @@ on_attached(void *arg, struct session *s)
 }
 
 static inline bool
-on_upstream_ended(void *arg, struct session *s)
+on_upstream_ended(void *arg, struct client *s)
 {
 	(void)arg;
 	upstream_ended++;
 	if (gives_back)
-		session_return(s, &lost);
+		client_return(s, &lost);
 	return gives_back;
 }
 
 static inline void
-on_ended(void *arg, struct session *s)
+on_ended(void *arg, struct client *s)
 {
 	(void)arg;
 	ended++;
-	session_close(s);
-	session = NULL;
+	client_close(s);
+	client = NULL;
 }
 
 static inline void
-on_left(void *arg, struct session *s)
+on_left(void *arg, struct client *s)
 {
-	if (!session_has_left(s))
+	if (!client_has_left(s))
 		return;
 	left++;
 	on_ended(arg, s);
 }
 
-static const struct session_callbacks callbacks = {
+static const struct client_callbacks callbacks = {
 	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_left,
 };
 
@@ -79,14 +79,14 @@ set_up(void **state)
 		return -1;
 	signal(SIGPIPE, SIG_IGN); /* as every worker does: splice() has no MSG_NOSIGNAL */
 	loop = loop_new();
-	session_slab_init(&slab);
+	client_slab_init(&slab);
 	attached = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
-	client = pair[1];
-	session = session_new(&slab, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
-	record = session_record(session);
-	session_begin(session);
+	far = pair[1];
+	client = client_new(&slab, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
+	record = client_record(client);
+	client_begin(client);
 	return 0;
 }
 
@@ -94,9 +94,9 @@ static inline int
 tear_down(void **state)
 {
 	(void)state;
-	session_close(session);
-	close(client);
-	session_slab_clear(&slab);
+	client_close(client);
+	close(far);
+	client_slab_clear(&slab);
 	loop_free(loop);
 	table_free(&table);
 	return 0;
@@ -117,7 +117,7 @@ open_with(bool tcp)
 		side_tcp_pair(pair);
 	else
 		side_pair(pair);
-	session_open(session, side_conn(&table, TABLE_READY, pair[0]));
+	client_open(client, side_conn(&table, TABLE_READY, pair[0]));
 	return pair[1];
 }
 
