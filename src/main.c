@@ -31,15 +31,15 @@ static const char main_help[] =
     "\n"
     "  -c, --config FILE  the main file (" HOLDFAST_SYSCONFDIR "/holdfast.conf)\n"
     "  -t, --test         check the configuration and every file it needs, start nothing\n"
-    "      --check-table FILE  whether this program can go on with that memory; an upgrade asks so\n"
+    "      --check-table FILE  say whether this program can take over that memory; an upgrade asks this\n"
     "  -T, --dump         print the effective configuration with every default\n"
-    "      --no-keeper    run in one process, for debuggers; a crash then ends everything\n"
+    "      --no-keeper    run in one process, for debuggers; all connections are lost in a crash\n"
     "  -v, --verbose      log debug messages too\n"
     "  -V, --version      print the version\n"
     "  -h, --help         print this\n"
     "\n"
-    "Signals: TERM, INT end it (twice: at once; TERM under systemd: sessions are kept for a restart), HUP reloads,\n"
-    "USR1 logs the state of all services, USR2 upgrades: the program file is executed anew and takes over\n"
+    "Signals: TERM, INT end it (twice: at once; TERM under systemd: clients are kept for a restart), HUP reloads,\n"
+    "USR1 logs the state of all services, USR2 upgrades: the new program file is executed and takes over\n"
     "everything.\n"
     "Exit codes: 0 ended as asked, 1 failure, 2 usage, 75 another instance runs, 78 bad configuration.\n"
     "See holdfastd(8), holdfast.conf(5), holdfastctl(1), holdfast-lookup(7).\n";
@@ -125,7 +125,7 @@ main_load(const struct main_options *options, int *ret_code)
 	main_print_errors(&errors);
 	if (access(options->config, F_OK) == -1 && errno == ENOENT)
 		fputs("holdfastd: there is no configuration yet: " HOLDFAST_DOCDIR "/holdfast.conf is a sample, and "
-		    "holdfast.conf(5) tells about it; -c FILE names another file\n", stderr);
+		    "holdfast.conf(5) describes it; -c FILE names another file\n", stderr);
 	config_errors_clear(&errors);
 	return config;
 }

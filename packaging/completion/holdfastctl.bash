@@ -3,8 +3,8 @@
 #
 # holdfastctl itself says what can stand where, and asks the daemon for names ("holdfastctl --complete WORD...").
 
-# Takes candidates, a line each with a tab behind the word, and keeps those that begin as typed.  bash takes what is
-# behind a colon for a word of its own, so what is before it is left out of the reply.
+# Takes candidates, a line each with a tab after the word, and keeps those that begin as typed.  For bash what follows
+# a colon is a word of its own, so what is before it is left out of the reply.
 _holdfast_reply()
 {
 	local typed=$1 before= word rest

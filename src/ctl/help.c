@@ -14,7 +14,7 @@ const struct help_command help_commands[] = {
 };
 
 static const struct help_command help_own[] = {
-	{ "top", "", "all services live, on a terminal; ? tells its keys", 0, 0, true, true },
+	{ "top", "", "all services live, on a terminal; ? shows the keys", 0, 0, true, true },
 	{ "check", "[-w SECONDS] [-c SECONDS] [SERVICE]", "for monitoring; has exit codes of its own", 0, 5, true,
 	    false },
 	{ NULL, NULL, NULL, 0, 0, false, false },

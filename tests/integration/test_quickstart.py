@@ -11,6 +11,6 @@ def test_quickstart(folder):
     done = holdfast.run(os.path.join(holdfast.SOURCE, "packaging/quickstart"), bound=240,
                         env=holdfast.environment(TMPDIR=folder))
     assert done.returncode == 0, done.stdout + done.stderr
-    for shown in ("hello from copy one", "hello from copy two", "all of it went well"):
+    for shown in ("hello from instance one", "hello from instance two", "every step succeeded"):
         assert shown in done.stdout, done.stdout
     assert os.listdir(folder) == []
