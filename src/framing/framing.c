@@ -1,6 +1,203 @@
 #include "framing/framing.h"
 
 #include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* line: a message ends with "\n".  A "\r" before it is content, as any other byte is. */
+
+static enum framing_result
+line_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
+    size_t *ret_length)
+{
+	size_t view = length > max ? max + 1 : length;
+	const unsigned char *end;
+
+	if (progress->at < view) {
+		end = memchr(bytes + progress->at, '\n', view - progress->at);
+		if (end != NULL) {
+			*ret_length = (size_t)(end - bytes) + 1;
+			return FRAMING_WHOLE;
+		}
+		progress->at = view;
+	}
+	return length > max ? FRAMING_TOO_LONG : FRAMING_MORE;
+}
+
+static size_t
+line_wrap(const unsigned char *contents, size_t length, unsigned char *to)
+{
+	if (length > 0 && memchr(contents, '\n', length) != NULL)
+		return 0;
+	if (length > 0)
+		memcpy(to, contents, length);
+	to[length] = '\n';
+	return length + 1;
+}
+
+static size_t
+line_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
+{
+	(void)message;
+	*ret_length = length - 1;
+	return 0;
+}
+
+static const struct framing framing_line = {
+	.name = "line",
+	.request = line_parse,
+	.reply = line_parse,
+	.wrap = line_wrap,
+	.unwrap = line_unwrap,
+};
+
+/* netstring: the length in decimal digits, ":", the contents, ",".  See https://cr.yp.to/proto/netstrings.txt. */
+
+/* No length has a zero before it, and none that max allows has more digits than max. */
+static enum framing_result
+netstring_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
+    size_t *ret_length)
+{
+	size_t at, contents = 0;
+
+	if (length < progress->expected)
+		return FRAMING_MORE;
+	for (at = 0; at < length && bytes[at] >= '0' && bytes[at] <= '9'; at++) {
+		size_t digit = bytes[at] - (size_t)'0';
+
+		if (at > 0 && contents == 0)
+			return FRAMING_MALFORMED;
+		if (contents > max / 10 || digit > max - contents * 10)
+			return FRAMING_TOO_LONG;
+		contents = contents * 10 + digit;
+	}
+	if (at == length)
+		return FRAMING_MORE;
+	if (at == 0 || bytes[at] != ':')
+		return FRAMING_MALFORMED;
+	progress->at = at + 1;
+	progress->expected = at + contents + 2;
+	if (length < progress->expected)
+		return FRAMING_MORE;
+	if (bytes[progress->expected - 1] != ',')
+		return FRAMING_MALFORMED;
+	*ret_length = progress->expected;
+	return FRAMING_WHOLE;
+}
+
+static size_t
+netstring_wrap(const unsigned char *contents, size_t length, unsigned char *to)
+{
+	char head[24];
+	size_t at = (size_t)snprintf(head, sizeof head, "%zu:", length);
+
+	memcpy(to, head, at);
+	if (length > 0)
+		memcpy(to + at, contents, length);
+	to[at + length] = ',';
+	return at + length + 1;
+}
+
+static size_t
+netstring_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
+{
+	size_t offset = 0;
+
+	while (message[offset] != ':')
+		offset++;
+	offset++;
+	*ret_length = length - offset - 1;
+	return offset;
+}
+
+static const struct framing framing_netstring = {
+	.name = "netstring",
+	.request = netstring_parse,
+	.reply = netstring_parse,
+	.wrap = netstring_wrap,
+	.unwrap = netstring_unwrap,
+};
+
+/* length8, length16be and so on: a length of one, two or four bytes, then so many bytes of contents. */
+
+enum length_order { LENGTH_BIG, LENGTH_LITTLE };
+
+static size_t
+length_read(const unsigned char *field, size_t width, enum length_order order)
+{
+	size_t value = 0;
+
+	for (size_t i = 0; i < width; i++)
+		value = value << 8 | field[order == LENGTH_BIG ? i : width - 1 - i];
+	return value;
+}
+
+static inline enum framing_result
+length_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
+    size_t width, enum length_order order, size_t *ret_length)
+{
+	if (progress->expected == 0) {
+		size_t contents;
+
+		if (length < width)
+			return FRAMING_MORE;
+		contents = length_read(bytes, width, order);
+		if (contents > max)
+			return FRAMING_TOO_LONG;
+		progress->at = width;
+		progress->expected = width + contents;
+	}
+	if (length < progress->expected)
+		return FRAMING_MORE;
+	*ret_length = progress->expected;
+	return FRAMING_WHOLE;
+}
+
+static size_t
+length_wrap(const unsigned char *contents, size_t length, unsigned char *to, size_t width, enum length_order order)
+{
+	if ((uint64_t)length >> 8 * width != 0)
+		return 0;
+	for (size_t i = 0; i < width; i++)
+		to[order == LENGTH_LITTLE ? i : width - 1 - i] = (unsigned char)(length >> 8 * i);
+	if (length > 0)
+		memcpy(to + width, contents, length);
+	return width + length;
+}
+
+/* The functions of one kind, which differ in width and order alone. */
+#define LENGTH_KIND(KIND, WIDTH, ORDER)                                                                             \
+	static enum framing_result                                                                                  \
+	KIND##_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,      \
+	    size_t *ret_length)                                                                                     \
+	{                                                                                                           \
+		return length_parse(progress, bytes, length, max, WIDTH, ORDER, ret_length);                        \
+	}                                                                                                           \
+	static size_t                                                                                               \
+	KIND##_wrap(const unsigned char *contents, size_t length, unsigned char *to)                                \
+	{                                                                                                           \
+		return length_wrap(contents, length, to, WIDTH, ORDER);                                             \
+	}                                                                                                           \
+	static size_t                                                                                               \
+	KIND##_unwrap(const unsigned char *message, size_t length, size_t *ret_length)                              \
+	{                                                                                                           \
+		(void)message;                                                                                      \
+		*ret_length = length - WIDTH;                                                                       \
+		return WIDTH;                                                                                       \
+	}                                                                                                           \
+	static const struct framing framing_##KIND = {                                                              \
+		.name = #KIND,                                                                                      \
+		.request = KIND##_parse,                                                                            \
+		.reply = KIND##_parse,                                                                              \
+		.wrap = KIND##_wrap,                                                                                \
+		.unwrap = KIND##_unwrap,                                                                            \
+	}
+
+LENGTH_KIND(length8, 1, LENGTH_BIG);
+LENGTH_KIND(length16be, 2, LENGTH_BIG);
+LENGTH_KIND(length16le, 2, LENGTH_LITTLE);
+LENGTH_KIND(length32be, 4, LENGTH_BIG);
+LENGTH_KIND(length32le, 4, LENGTH_LITTLE);
 
 static const struct framing *const framings[FRAMING_KINDS] = {
 	[FRAMING_LINE] = &framing_line,

@@ -1,6 +1,6 @@
 /* framing.h - where a message ends.
  *
- * Pure parsers, one file a framing.  Told the bytes from a message's begin on, they say how long it is.  Any split of
+ * Pure parsers.  Told the bytes from a message's begin on, they say how long it is.  Any split of
  * the bytes gives the same result, and nothing but a length field of some digits is looked at twice.
  */
 #ifndef HOLDFAST_FRAMING_FRAMING_H
@@ -60,8 +60,7 @@ struct framing {
 	size_t (*error)(const char *text, char *to, size_t size);
 };
 
-extern const struct framing framing_line, framing_netstring, framing_length8, framing_length16be, framing_length16le,
-    framing_length32be, framing_length32le, framing_resp;
+extern const struct framing framing_resp; /* framing/resp.c; the others' are in framing/framing.c */
 
 /* The framing of this kind, not FRAMING_NONE; borrowed, constant. */
 const struct framing *framing_of(enum framing_kind kind);

@@ -71,8 +71,6 @@ resp_string(struct framing_progress *progress, const unsigned char *bytes, size_
 	return FRAMING_WHOLE;
 }
 
-/* Requests --------------------------------------------------------------------------------------- */
-
 static inline enum framing_result
 resp_request_word(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
     size_t *at)
@@ -181,8 +179,6 @@ resp_request(struct framing_progress *progress, const unsigned char *bytes, size
 		    resp_request_line(progress, bytes, view, ret_length);
 	return result == FRAMING_MORE && length >= max ? FRAMING_TOO_LONG : result;
 }
-
-/* Replies ---------------------------------------------------------------------------------------- */
 
 /* What is only as long as its line.  Nothing in it needs a look but its end. */
 static inline enum framing_result
@@ -306,8 +302,6 @@ resp_reply(struct framing_progress *progress, const unsigned char *bytes, size_t
 		*progress = now;
 	return result == FRAMING_MORE && length >= max ? FRAMING_TOO_LONG : result;
 }
-
-/* The rest of the framing ------------------------------------------------------------------------ */
 
 static size_t
 resp_wrap(const unsigned char *contents, size_t length, unsigned char *to)

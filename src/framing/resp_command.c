@@ -1,12 +1,135 @@
 #include "framing/resp_command.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "framing/framing.h"
-#include "framing/resp_table.h"
 #include "framing/resp_words.h"
+
+#define RESP_NAME_SIZE 48 /* a command's and its subcommand's */
+
+enum resp_rule {
+	RESP_RULE_OWN,        /* refused: needs a connection of its own */
+	RESP_RULE_HARMFUL,    /* refused: could end or block the connection of all */
+	RESP_RULE_UNKNOWN,    /* an offer that clients do without where the server does not know it */
+	RESP_RULE_SELECT, RESP_RULE_HELLO, RESP_RULE_XREAD,
+	RESP_RULE_LABEL,      /* names the connection: what all share keeps its own name */
+	RESP_RULE_QUIT,
+	RESP_RULE_HTTP,       /* Redis takes it for a browser that was led astray, and closes */
+	RESP_RULE_SUBCOMMAND, /* the next word decides */
+};
+
+/* A command that is not simply forwarded. */
+struct resp_command {
+	const char *name;      /* in capitals */
+	int arity;             /* words of the whole request; negative: at least so many */
+	enum resp_rule rule;
+	const struct resp_command *subcommands; /* of RESP_RULE_SUBCOMMAND, up to one without a name */
+};
+
+#define OWN(NAME, ARITY)          { NAME, ARITY, RESP_RULE_OWN, NULL }
+#define HARMFUL(NAME, ARITY)      { NAME, ARITY, RESP_RULE_HARMFUL, NULL }
+#define JUDGED(NAME, ARITY, RULE) { NAME, ARITY, RESP_RULE_##RULE, NULL }
+#define ROWS(...)                 (const struct resp_command []){ __VA_ARGS__, { NULL, 0, RESP_RULE_OWN, NULL } }
+#define CONTAINER(NAME, ...)      { NAME, -1, RESP_RULE_SUBCOMMAND, ROWS(__VA_ARGS__) }
+
+/* Decided with the list of all commands of Redis 7.0 (COMMAND), and what later versions add.  Refused is what gives
+ * the connection a state (a transaction, a subscription, a user, a protocol), what makes it wait, and what could take
+ * the connection or the server from all.  What is only slow, or changes data or settings for all, is the server's own
+ * affair.
+ *
+ * By the length of their names: most commands that are forwarded meet a handful of others' first letters. */
+static const struct resp_command *const commands[] = {
+	[3] = ROWS(
+		/* What closes connections, perhaps this one. */
+		CONTAINER("ACL", HARMFUL("DELUSER", -3), HARMFUL("LOAD", 2))),
+	[4] = ROWS(
+		OWN("AUTH", -2),
+		OWN("EXEC", 1),
+		JUDGED("POST", -1, HTTP),
+		JUDGED("QUIT", -1, QUIT),
+		OWN("SYNC", 1),
+		OWN("WAIT", 3)),
+	[5] = ROWS(
+		OWN("BLPOP", -3),
+		OWN("BRPOP", -3),
+		HARMFUL("DEBUG", -2),
+		JUDGED("HELLO", -1, HELLO),
+		JUDGED("HOST:", -1, HTTP),
+		OWN("MULTI", 1),
+		OWN("PSYNC", -3),
+		OWN("RESET", 1),
+		OWN("WATCH", -2),
+		JUDGED("XREAD", -4, XREAD)),
+	[6] = ROWS(
+		OWN("ASKING", 1),
+		OWN("BLMOVE", 6),
+		OWN("BLMPOP", -5),
+		OWN("BZMPOP", -5),
+		CONTAINER("CLIENT",
+		    JUDGED("SETNAME", 3, LABEL),
+		    JUDGED("SETINFO", 4, LABEL),
+		    OWN("CACHING", 3),
+		    OWN("CAPA", -3),
+		    OWN("IMPORT-SOURCE", 3),
+		    HARMFUL("KILL", -3),
+		    JUDGED("MAINT_NOTIFICATIONS", -3, UNKNOWN),
+		    OWN("NO-EVICT", 3),
+		    OWN("NO-TOUCH", 3),
+		    HARMFUL("PAUSE", -3),
+		    OWN("REPLY", 3),
+		    OWN("TRACKING", -3),
+		    HARMFUL("UNBLOCK", -3),
+		    HARMFUL("UNPAUSE", 2)),
+		/* After it the next script is debugged: its connection speaks another protocol. */
+		CONTAINER("SCRIPT", OWN("DEBUG", 3)),
+		JUDGED("SELECT", 2, SELECT)),
+	[7] = ROWS(
+		CONTAINER("CLUSTER",
+		    HARMFUL("FAILOVER", -2),
+		    HARMFUL("REPLICATE", 3),
+		    HARMFUL("RESET", -2)),
+		OWN("DISCARD", 1),
+		OWN("MONITOR", 1),
+		HARMFUL("SLAVEOF", 3),
+		OWN("UNWATCH", 1),
+		OWN("WAITAOF", 4)),
+	[8] = ROWS(
+		OWN("BZPOPMAX", -3),
+		OWN("BZPOPMIN", -3),
+		HARMFUL("FAILOVER", -1),
+		OWN("READONLY", 1),
+		OWN("REPLCONF", -1),
+		HARMFUL("SHUTDOWN", -1)),
+	[9] = ROWS(
+		OWN("READWRITE", 1),
+		HARMFUL("REPLICAOF", 3),
+		OWN("SUBSCRIBE", -2)),
+	[10] = ROWS(
+		OWN("BRPOPLPUSH", 4),
+		OWN("PSUBSCRIBE", -2),
+		OWN("SSUBSCRIBE", -2),
+		JUDGED("XREADGROUP", -7, XREAD)),
+	[11] = ROWS(
+		OWN("UNSUBSCRIBE", -1)),
+	[12] = ROWS(
+		OWN("PUNSUBSCRIBE", -1),
+		OWN("SUNSUBSCRIBE", -1)),
+};
+
+/* The row of this name, in capitals or not; NULL: it is forwarded. */
+static const struct resp_command *
+resp_find(const struct resp_command *rows, const struct resp_word *word)
+{
+	for (; rows->name != NULL; rows++)
+		/* A letter without this bit is capital; the rest is compared byte by byte. */
+		if (((word->bytes[0] ^ (unsigned char)rows->name[0]) & ~0x20) == 0 && resp_word_is(word, rows->name))
+			return rows;
+	return NULL;
+}
 
 /* A request that is being judged, behind its command's name. */
 struct resp_trial {
@@ -18,84 +141,54 @@ struct resp_trial {
 	size_t length;                            /* of answer */
 };
 
-/* Answers ---------------------------------------------------------------------------------------- */
-
-static void
-trial_say(struct resp_trial *trial, const char *text)
+static enum resp_verdict __attribute__((format(printf, 3, 4)))
+trial_end(struct resp_trial *trial, enum resp_verdict verdict, const char *format, ...)
 {
-	size_t length = strlen(text);
+	va_list arguments;
 
-	assert(length <= RESP_ANSWER_SIZE - trial->length);
-	memcpy(trial->answer + trial->length, text, length);
-	trial->length += length;
+	va_start(arguments, format);
+	trial->length = (size_t)vsnprintf(trial->answer, RESP_ANSWER_SIZE, format, arguments);
+	va_end(arguments);
+	assert(trial->length < RESP_ANSWER_SIZE);
+	return verdict;
 }
 
-static void
-trial_say_number(struct resp_trial *trial, unsigned number)
+/* The whole name, this between a command and its subcommand. */
+static const char *
+trial_name(const struct resp_trial *trial, const struct resp_command *command, char between,
+    char ret_name[RESP_NAME_SIZE])
 {
-	char digits[11], *first = digits + sizeof digits - 1;
-
-	*first = '\0';
-	do
-		*--first = (char)('0' + number % 10);
-	while ((number /= 10) > 0);
-	trial_say(trial, first);
-}
-
-static void
-trial_say_small(struct resp_trial *trial, const char *name)
-{
-	for (; *name != '\0'; name++) {
-		char letter[2] = { *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name, '\0' };
-
-		trial_say(trial, letter);
-	}
-}
-
-static enum resp_verdict
-trial_answer(struct resp_trial *trial, const char *text)
-{
-	trial_say(trial, text);
-	return RESP_ANSWER;
-}
-
-static void
-trial_say_name(struct resp_trial *trial, const struct resp_command *command)
-{
-	if (trial->container != NULL) {
-		trial_say(trial, trial->container->name);
-		trial_say(trial, " ");
-	}
-	trial_say(trial, command->name);
+	if (trial->container != NULL)
+		snprintf(ret_name, RESP_NAME_SIZE, "%s%c%s", trial->container->name, between, command->name);
+	else
+		snprintf(ret_name, RESP_NAME_SIZE, "%s", command->name);
+	return ret_name;
 }
 
 /* what: of the command, or "". */
 static enum resp_verdict
 trial_refuse(struct resp_trial *trial, const struct resp_command *command, const char *what)
 {
-	trial_say(trial, "-ERR ");
-	trial_say_name(trial, command);
-	trial_say(trial, what);
-	trial_say(trial, command->rule == RESP_RULE_HARMFUL ? " could end or block the connection of all clients" :
+	char name[RESP_NAME_SIZE];
+
+	return trial_end(trial, RESP_REFUSE, "-ERR %s%s%s; this service is shared: use a service with "
+	    "mode = \"session\"\r\n", trial_name(trial, command, ' ', name), what,
+	    command->rule == RESP_RULE_HARMFUL ? " could end or block the connection of all clients" :
 	    " needs a connection of its own");
-	trial_say(trial, "; this service is shared: use a service with mode = \"session\"\r\n");
-	return RESP_REFUSE;
 }
 
 /* In Redis's words. */
 static enum resp_verdict
 trial_answer_arity(struct resp_trial *trial, const struct resp_command *command)
 {
-	trial_say(trial, "-ERR wrong number of arguments for '");
-	if (trial->container != NULL) {
-		trial_say_small(trial, trial->container->name);
-		trial_say(trial, "|");
-	}
-	trial_say_small(trial, command->name);
-	return trial_answer(trial, "' command\r\n");
-}
+	char name[RESP_NAME_SIZE];
 
-/* Commands --------------------------------------------------------------------------------------- */
+	trial_name(trial, command, '|', name);
+	for (char *letter = name; *letter != '\0'; letter++)
+		if (*letter >= 'A' && *letter <= 'Z')
+			*letter = (char)(*letter - 'A' + 'a');
+	return trial_end(trial, RESP_ANSWER, "-ERR wrong number of arguments for '%s' command\r\n", name);
+}
 
 static enum resp_verdict
 judge_select(struct resp_trial *trial)
@@ -104,14 +197,12 @@ judge_select(struct resp_trial *trial)
 	unsigned database;
 
 	if (!resp_words_next(&trial->words, &word) || !resp_word_number(&word, &database))
-		return trial_answer(trial, "-ERR value is not an integer or out of range\r\n");
+		return trial_end(trial, RESP_ANSWER, "-ERR value is not an integer or out of range\r\n");
 	if (database == trial->connection->database)
-		return trial_answer(trial, "+OK\r\n");
-	trial_say(trial, "-ERR SELECT of a database other than ");
-	trial_say_number(trial, trial->connection->database);
-	trial_say(trial, " needs a connection of its own; this service is shared: use a service with "
-	    "mode = \"session\", or one whose hello selects it\r\n");
-	return RESP_REFUSE;
+		return trial_end(trial, RESP_ANSWER, "+OK\r\n");
+	return trial_end(trial, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its own; "
+	    "this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
+	    trial->connection->database);
 }
 
 /* Of the version we only say what any server of these protocols has; clients look at it for what they may use. */
@@ -128,18 +219,19 @@ judge_hello(struct resp_trial *trial, const struct resp_command *command)
 
 	if (resp_words_next(&trial->words, &word)) {
 		if (!resp_word_number(&word, &protocol))
-			return trial_answer(trial, "-ERR Protocol version is not an integer or out of range\r\n");
+			return trial_end(trial, RESP_ANSWER,
+			    "-ERR Protocol version is not an integer or out of range\r\n");
 		if (protocol != trial->connection->protocol)
-			return trial_answer(trial, "-NOPROTO unsupported protocol version\r\n");
+			return trial_end(trial, RESP_ANSWER, "-NOPROTO unsupported protocol version\r\n");
 	}
 	while (resp_words_next(&trial->words, &word)) {
 		if (resp_word_is(&word, "AUTH"))
 			return trial_refuse(trial, command, " with AUTH");
 		if (!resp_word_is(&word, "SETNAME") || !resp_words_next(&trial->words, &word))
-			return trial_answer(trial, "-ERR Syntax error in HELLO option\r\n");
+			return trial_end(trial, RESP_ANSWER, "-ERR Syntax error in HELLO option\r\n");
 	}
 	trial->protocol = protocol;
-	return trial_answer(trial, protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
+	return trial_end(trial, RESP_ANSWER, "%s", protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
 	    "*14\r\n" HELLO_PAIRS("2"));
 }
 
@@ -164,12 +256,11 @@ judge_xread(struct resp_trial *trial, const struct resp_command *command)
 static enum resp_verdict
 judge_unknown(struct resp_trial *trial, const struct resp_command *command)
 {
-	trial_say(trial, "-ERR unknown subcommand '");
-	trial_say_name(trial, command);
-	return trial_answer(trial, "'\r\n");
-}
+	char name[RESP_NAME_SIZE];
 
-/* Judging ---------------------------------------------------------------------------------------- */
+	return trial_end(trial, RESP_ANSWER, "-ERR unknown subcommand '%s'\r\n",
+	    trial_name(trial, command, ' ', name));
+}
 
 static bool
 resp_arity_fits(const struct resp_trial *trial, int arity)
@@ -195,9 +286,10 @@ resp_judge_command(struct resp_trial *trial, const struct resp_command *command)
 	case RESP_RULE_SELECT: return judge_select(trial);
 	case RESP_RULE_HELLO: return judge_hello(trial, command);
 	case RESP_RULE_XREAD: return judge_xread(trial, command);
-	case RESP_RULE_LABEL: return trial_answer(trial, "+OK\r\n");
-	case RESP_RULE_QUIT: (void)trial_answer(trial, "+OK\r\n"); return RESP_QUIT;
-	case RESP_RULE_HTTP: (void)trial_answer(trial, "-ERR holdfast: this is no HTTP server\r\n"); return RESP_QUIT;
+	case RESP_RULE_LABEL: return trial_end(trial, RESP_ANSWER, "+OK\r\n");
+	case RESP_RULE_QUIT: return trial_end(trial, RESP_QUIT, "+OK\r\n");
+	case RESP_RULE_HTTP: return trial_end(trial, RESP_QUIT, "-ERR holdfast: this is no HTTP "
+	    "server\r\n");
 	case RESP_RULE_SUBCOMMAND: return resp_judge_subcommand(trial, command);
 	case RESP_RULE_UNKNOWN: return judge_unknown(trial, command);
 	case RESP_RULE_OWN:
@@ -213,7 +305,7 @@ resp_judge_subcommand(struct resp_trial *trial, const struct resp_command *comma
 	struct resp_word word;
 
 	if (resp_words_next(&trial->words, &word))
-		subcommand = resp_table_find_subcommand(command, &word);
+		subcommand = word.length == 0 ? NULL : resp_find(command->subcommands, &word);
 	if (subcommand == NULL)
 		return RESP_FORWARD;
 	trial->container = command;
@@ -226,10 +318,9 @@ resp_judge_protocol(struct resp_trial *trial)
 {
 	if (trial->protocol == trial->connection->protocol)
 		return RESP_FORWARD;
-	(void)trial_answer(trial, trial->connection->protocol == 3 ?
+	return trial_end(trial, RESP_REFUSE, "%s", trial->connection->protocol == 3 ?
 	    "-ERR this service is shared and speaks RESP3: say HELLO 3 first, or take HELLO 3 out of its hello\r\n" :
 	    "-ERR this service is shared and speaks RESP2 now: connect again\r\n");
-	return RESP_REFUSE;
 }
 
 enum resp_verdict
@@ -237,14 +328,15 @@ resp_judge(const unsigned char *request, size_t length, const struct resp_connec
     char *answer, size_t *ret_length)
 {
 	struct resp_trial trial = { .connection = connection, .protocol = *protocol, .answer = answer };
-	const struct resp_command *command;
+	const struct resp_command *command = NULL;
 	enum resp_verdict verdict;
 	struct resp_word word;
 
 	resp_words_begin(&trial.words, request, length);
 	if (!resp_words_next(&trial.words, &word))
 		return RESP_SKIP;
-	command = resp_table_find(&word);
+	if (word.length < sizeof commands / sizeof commands[0] && commands[word.length] != NULL)
+		command = resp_find(commands[word.length], &word);
 	verdict = command == NULL ? RESP_FORWARD : resp_judge_command(&trial, command);
 	if (verdict == RESP_FORWARD)
 		verdict = resp_judge_protocol(&trial);

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 /* A number that the parser has seen, up to its "\r\n". */
 static size_t
@@ -170,17 +171,7 @@ resp_words_next(struct resp_words *words, struct resp_word *ret_word)
 bool
 resp_word_is(const struct resp_word *word, const char *name)
 {
-	size_t i;
-
-	for (i = 0; i < word->length && name[i] != '\0'; i++) {
-		unsigned char byte = word->bytes[i];
-
-		if (byte >= 'a' && byte <= 'z')
-			byte = (unsigned char)(byte - 'a' + 'A');
-		if (byte != (unsigned char)name[i])
-			return false;
-	}
-	return i == word->length && name[i] == '\0';
+	return strlen(name) == word->length && strncasecmp((const char *)word->bytes, name, word->length) == 0;
 }
 
 bool
