@@ -335,7 +335,7 @@ commands_lookup(void *arg, struct control_request *request, int argc, char **arg
 	question->name = mem_copy_text(argv[1]);
 	question->source = mem_copy_text(status.upstream.lookup);
 	question->verbose = verbose;
-	question->waiter = lookup_ask(upstream_lookup(service_upstream(service)), false, question_answered,
+	question->waiter = lookup_ask(upstream_lookup(service_upstream(service)), 0, question_answered,
 	    question);
 	control_on_cancel(request, question_cancel, question);
 }

@@ -5,31 +5,28 @@
 #include "base/mem.h"
 
 struct handlers {
-	struct event_base *loop;              /* borrowed */
-	const struct upstream_settings *settings; /* borrowed */
-	struct table_service *service;        /* borrowed */
-	struct upstream_record *record;           /* borrowed */
-	struct child *handler;                /* owned; NULL none */
-	struct child *notifier;               /* owned; NULL none */
+	const struct upstream_context *context; /* borrowed */
+	struct machine *machine;                /* borrowed */
+	struct child *handler;                  /* owned; NULL none */
+	struct child *notifier;                 /* owned; NULL none */
 	enum upstream_event_kind handling;
-	void (*handled)(void *arg);
-	void *arg;                            /* borrowed */
 };
 
 static struct child *
 handlers_start(struct handlers *handlers, const char *program, const struct upstream_event *event,
     enum table_group group, child_callback *callback)
 {
+	const struct upstream_context *context = handlers->context;
+	struct table_service *record = &context->table->services[context->service];
 	const char *name = upstream_event_name(event->kind);
-	char *service = handlers->service->name, *failures = mem_print("%u", event->failures);
+	char *service = record->name, *failures = mem_print("%u", event->failures);
 	char *arguments[] = { (char *)(uintptr_t)name, service, NULL };
 	char **environment = child_environment((const char *[]){ "HOLDFAST_EVENT", name, "HOLDFAST_SERVICE", service,
 		"HOLDFAST_ADDRESS", event->address, "HOLDFAST_ERROR", event->error, "HOLDFAST_FAILURES", failures,
 		NULL });
 	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
-		.timeout = handlers->settings->on_event_timeout };
-	struct child *child = child_start(handlers->loop, &job, &handlers->service->groups[group], callback,
-	    handlers);
+		.timeout = context->settings->on_event_timeout };
+	struct child *child = child_start(context->loop, &job, &record->groups[group], callback, handlers);
 
 	mem_list_free(environment);
 	mem_free(failures);
@@ -45,8 +42,8 @@ handlers_report(struct handlers *handlers, const char *setting, enum upstream_ev
 
 	if (result->error == NULL)
 		return;
-	handlers->record->counters.handler_failures++;
-	log_warning(handlers->service->name, "%s %s: %s%s%s", setting, upstream_event_name(kind), result->error,
+	handlers->context->record->counters.handler_failures++;
+	log_warning(handlers->context->name, "%s %s: %s%s%s", setting, upstream_event_name(kind), result->error,
 	    *line == '\0' ? "" : ": ", line);
 }
 
@@ -57,42 +54,46 @@ handlers_on_handled(void *arg, const struct child_result *result)
 
 	handlers->handler = NULL;
 	handlers_report(handlers, "on_event", handlers->handling, result);
-	handlers->handled(handlers->arg);
+	machine_push_event(handlers->machine, PCONN_HANDLED);
 }
 
 bool
 handlers_run(struct handlers *handlers, const struct upstream_event *event)
 {
-	if (handlers->settings->on_event == NULL)
+	const char *program = handlers->context->settings->on_event;
+
+	if (program == NULL)
 		return false;
 	handlers->handling = event->kind;
-	handlers->handler = handlers_start(handlers, handlers->settings->on_event, event, TABLE_GROUP_HANDLER,
-	    handlers_on_handled);
+	handlers->handler = handlers_start(handlers, program, event, TABLE_GROUP_HANDLER, handlers_on_handled);
 	return true;
 }
 
 static void handlers_on_notified(void *arg, const struct child_result *result);
 
-/* Runs notify for the oldest notice. */
+/* Runs notify for the oldest notice, if there is a program still. */
 static void
 handlers_next_notice(struct handlers *handlers)
 {
-	struct upstream_record *record = handlers->record;
+	struct upstream_record *record = handlers->context->record;
 	const struct record_notice *notice = &record->notice[record->notice_first % RECORD_NOTICES];
 	struct upstream_event event = { .kind = (enum upstream_event_kind)notice->kind, .address = notice->address,
 		.error = notice->error, .failures = notice->failures };
 
-	if (handlers->notifier != NULL || record->notice_first == record->notice_next)
-		return;
-	handlers->notifier = handlers_start(handlers, handlers->settings->notify, &event, TABLE_GROUP_NOTIFY,
-	    handlers_on_notified);
+	const char *program = handlers->context->settings->notify;
+
+	if (program == NULL)
+		record->notice_first = record->notice_next;
+	if (handlers->notifier == NULL && record->notice_first != record->notice_next)
+		handlers->notifier = handlers_start(handlers, program, &event, TABLE_GROUP_NOTIFY,
+		    handlers_on_notified);
 }
 
 static void
 handlers_on_notified(void *arg, const struct child_result *result)
 {
 	struct handlers *handlers = arg;
-	struct upstream_record *record = handlers->record;
+	struct upstream_record *record = handlers->context->record;
 
 	handlers->notifier = NULL;
 	handlers_report(handlers, "notify",
@@ -105,7 +106,7 @@ handlers_on_notified(void *arg, const struct child_result *result)
 static void
 handlers_drop_notice(struct handlers *handlers)
 {
-	struct upstream_record *record = handlers->record;
+	struct upstream_record *record = handlers->context->record;
 	uint32_t oldest = record->notice_first + (handlers->notifier != NULL);
 
 	record->counters.notify_dropped++;
@@ -117,10 +118,10 @@ handlers_drop_notice(struct handlers *handlers)
 void
 handlers_notify(struct handlers *handlers, const struct upstream_event *event)
 {
-	struct upstream_record *record = handlers->record;
+	struct upstream_record *record = handlers->context->record;
 	struct record_notice *notice;
 
-	if (handlers->settings->notify == NULL)
+	if (handlers->context->settings->notify == NULL)
 		return;
 	if (record->notice_next - record->notice_first == RECORD_NOTICES)
 		handlers_drop_notice(handlers);
@@ -135,32 +136,17 @@ handlers_notify(struct handlers *handlers, const struct upstream_event *event)
 }
 
 struct handlers *
-handlers_new(struct event_base *loop, const struct upstream_settings *settings, struct table_service *service,
-    struct upstream_record *record, void (*handled)(void *arg), void *arg)
+handlers_new(const struct upstream_context *context, struct machine *machine)
 {
+	struct upstream_record *record = context->record;
 	struct handlers *handlers = mem_new(1, sizeof *handlers);
 
-	handlers->loop = loop;
-	handlers->settings = settings;
-	handlers->service = service;
-	handlers->record = record;
-	handlers->handled = handled;
-	handlers->arg = arg;
-	if (settings->notify == NULL || record->notice_next - record->notice_first > RECORD_NOTICES)
+	handlers->context = context;
+	handlers->machine = machine;
+	if (record->notice_next - record->notice_first > RECORD_NOTICES)
 		record->notice_first = record->notice_next;
-	if (settings->notify != NULL)
-		handlers_next_notice(handlers);
+	handlers_next_notice(handlers);
 	return handlers;
-}
-
-void
-handlers_set(struct handlers *handlers, const struct upstream_settings *settings)
-{
-	struct upstream_record *record = handlers->record;
-
-	handlers->settings = settings;
-	if (settings->notify == NULL)
-		record->notice_next = record->notice_first + (handlers->notifier != NULL);
 }
 
 void

@@ -6,28 +6,21 @@
 #ifndef HOLDFAST_UPSTREAM_HANDLERS_H
 #define HOLDFAST_UPSTREAM_HANDLERS_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 
-#include "keep/table.h"
+#include "upstream/machine.h"
 #include "upstream/upstream_log.h"
-#include "upstream/upstream_settings.h"
-#include "upstream/record.h"
 
 struct handlers;
 
-/* Goes on with notices that wait.  settings, service and record are borrowed; handled is called whenever a
- * program begun by handlers_run() has ended, well or not (P11). */
-struct handlers *handlers_new(struct event_base *loop, const struct upstream_settings *settings,
-    struct table_service *service, struct upstream_record *record, void (*handled)(void *arg), void *arg);
-
-/* Goes on with these settings in place of the former ones; a program that runs goes on. */
-void handlers_set(struct handlers *handlers, const struct upstream_settings *settings);
+/* Resumes notices that wait.  All is borrowed; PCONN_HANDLED is pushed whenever a program begun by handlers_run() has
+ * ended, well or not (P11). */
+struct handlers *handlers_new(const struct upstream_context *context, struct machine *machine);
 
 /* Kills what runs. */
 void handlers_free(struct handlers *handlers);
 
-/* Runs on_event.  false: there is none, and handled will not be called. */
+/* Runs on_event.  false: there is none, and nothing will be pushed. */
 bool handlers_run(struct handlers *handlers, const struct upstream_event *event);
 
 /* Queues the event for notify, if there is one: one at a time, at most RECORD_NOTICES waiting, the oldest dropped

@@ -7,8 +7,12 @@
 #define LOOK_AGAIN CLOCK_SECOND /* at the earliest */
 
 struct in_use {
-	struct in_use_parts parts;
-	const struct upstream_settings *settings; /* borrowed */
+	const struct upstream_context *context;   /* borrowed */
+	struct machine *machine;                  /* borrowed */
+	struct upstream_log *log;                 /* borrowed */
+	struct pool *pool;                        /* borrowed */
+	in_use_leave *leave;
+	void *arg;                                /* borrowed */
 	struct upstream_record *record;           /* borrowed: the table's */
 	uint32_t lent;                            /* 0: none */
 	int64_t lent_since;                       /* its connect, known when it has ended, too */
@@ -22,13 +26,13 @@ struct in_use {
 static struct table_conn *
 in_use_conn(const struct in_use *in_use)
 {
-	return &in_use->parts.table->conns[in_use->lent];
+	return &in_use->context->table->conns[in_use->lent];
 }
 
 static unsigned
 in_use_ready(const struct in_use *in_use)
 {
-	return pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) + (in_use->lent != 0);
+	return pool_idle(in_use->pool, TABLE_ROLE_NEXT) + (in_use->lent != 0);
 }
 
 static void
@@ -46,7 +50,7 @@ in_use_drop(struct in_use *in_use)
 	if (in_use->lent == 0)
 		return;
 	in_use_set_lent(in_use, 0);
-	in_use->parts.lost(in_use->parts.arg, 0);
+	in_use->leave(in_use->arg, 0);
 }
 
 /* The service is connected to this endpoint now. */
@@ -56,7 +60,7 @@ in_use_give(struct in_use *in_use, uint16_t number, int64_t age)
 	record_address(in_use->record, number, in_use->record->taking_over);
 	in_use->record->number = number;
 	CRASH_POINT(TAKEOVER_PASSED_FDS);
-	machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+	machine_push(in_use->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
 }
 
 bool
@@ -64,9 +68,9 @@ in_use_take_over(struct in_use *in_use, int64_t age)
 {
 	uint16_t number;
 
-	if (!in_use->settings->shared || !machine_is_to_stay(in_use->parts.machine))
+	if (!in_use->context->settings->shared || !machine_is_to_stay(in_use->machine))
 		return false;
-	number = pool_take_over(in_use->parts.pool);
+	number = pool_take_over(in_use->pool);
 	if (number == 0)
 		return false;
 	in_use_give(in_use, number, age);
@@ -81,19 +85,19 @@ in_use_lose(struct in_use *in_use)
 	int64_t age = in_use->lent_since == 0 ? 0 : clock_now() - in_use->lent_since;
 
 	in_use->lost = true;
-	if (!machine_has_begun(in_use->parts.machine))
+	if (!machine_has_begun(in_use->machine))
 		return;
 	if (in_use_take_over(in_use, age))
 		in_use->lost = false;
 	else
-		machine_push(in_use->parts.machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
+		machine_push(in_use->machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
 }
 
 void
 in_use_lost(struct in_use *in_use, const char *reason)
 {
 	in_use_set_lent(in_use, 0);
-	upstream_log_set_end(in_use->parts.log, reason);
+	upstream_log_set_end(in_use->log, reason);
 	in_use_lose(in_use);
 }
 
@@ -105,7 +109,7 @@ in_use_note(struct in_use *in_use, enum pconn_event event)
 	if (event != PCONN_TAKEN_OVER)
 		return;
 	/* Its connection is like any other from now on. */
-	pool_own(in_use->parts.pool);
+	pool_own(in_use->pool);
 	if (in_use->lent != 0)
 		in_use_conn(in_use)->role = TABLE_ROLE_SHARED;
 	CRASH_POINT(TAKEOVER_TOLD);
@@ -116,26 +120,26 @@ in_use_note(struct in_use *in_use, enum pconn_event event)
 static void
 in_use_withdraw(struct in_use *in_use)
 {
-	if (!in_use->settings->shared && pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) > 0) {
-		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN);
-		in_use_give(in_use, pool_first(in_use->parts.pool), 0);
+	if (!in_use->context->settings->shared && pool_idle(in_use->pool, TABLE_ROLE_NEXT) > 0) {
+		upstream_log_set_purpose(in_use->log, RECORD_WITHDRAWN);
+		in_use_give(in_use, pool_first(in_use->pool), 0);
 		return;
 	}
-	if (in_use->lent != 0 && pool_idle(in_use->parts.pool, TABLE_ROLE_STANDBY) > 0) {
-		upstream_log_set_purpose(in_use->parts.log, RECORD_WITHDRAWN); /* before it is gone: no outage */
+	if (in_use->lent != 0 && pool_idle(in_use->pool, TABLE_ROLE_STANDBY) > 0) {
+		upstream_log_set_purpose(in_use->log, RECORD_WITHDRAWN); /* before it is gone: no outage */
 		in_use_drop(in_use);
 		in_use_lose(in_use);
 		return;
 	}
-	upstream_log_set_reconnect(in_use->parts.log, RECORD_WITHDRAWN);
-	machine_push_event(in_use->parts.machine, PCONN_RECONNECT);
+	upstream_log_set_reconnect(in_use->log, RECORD_WITHDRAWN);
+	machine_push_event(in_use->machine, PCONN_RECONNECT);
 }
 
 /* When withdrawn_timeout is over for one whose endpoint lost its place, of which nothing else is known. */
 static int64_t
 in_use_left_until(const struct in_use *in_use, const struct table_conn *conn)
 {
-	const struct endpoints_settings *settings = in_use->parts.endpoints;
+	const struct endpoints_settings *settings = &in_use->context->endpoints;
 
 	return settings->on_withdrawn != ENDPOINTS_ON_DRAIN || settings->withdrawn_timeout == 0 ||
 	    conn->left_at == 0 ? CLOCK_NEVER : conn->left_at + settings->withdrawn_timeout;
@@ -144,7 +148,7 @@ in_use_left_until(const struct in_use *in_use, const struct table_conn *conn)
 static enum endpoints_verdict
 in_use_judge(const struct in_use *in_use, const struct table_conn *conn, int64_t now)
 {
-	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, in_use->parts.endpoints,
+	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, &in_use->context->endpoints,
 	    conn->endpoint, false, now);
 
 	return verdict == ENDPOINTS_MOVE && now >= in_use_left_until(in_use, conn) ? ENDPOINTS_DROP : verdict;
@@ -156,7 +160,7 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 	enum endpoints_verdict verdict = in_use_judge(in_use, in_use_conn(in_use), now);
 	bool moves = verdict == ENDPOINTS_MOVE;
 
-	if (!machine_is_to_stay(in_use->parts.machine))
+	if (!machine_is_to_stay(in_use->machine))
 		return;
 	if (verdict == ENDPOINTS_DROP || (moves && in_use->moving && in_use->let_go)) {
 		in_use_withdraw(in_use);
@@ -171,22 +175,22 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 static int64_t
 in_use_cut_left(const struct in_use *in_use, int64_t now)
 {
-	const struct in_use_parts *parts = &in_use->parts;
-	const struct table *table = parts->table;
+	const struct upstream_context *context = in_use->context;
+	const struct table *table = context->table;
 	unsigned char told[(UINT16_MAX + 1) / 8] = { 0 };
-	bool drain = parts->endpoints->on_withdrawn == ENDPOINTS_ON_DRAIN;
-	int64_t next = now + (drain ? parts->endpoints->withdrawn_timeout : 0);
+	bool drain = context->endpoints.on_withdrawn == ENDPOINTS_ON_DRAIN;
+	int64_t next = now + (drain ? context->endpoints.withdrawn_timeout : 0);
 
 	for (uint32_t i = 1; i < table->header->conn_high; i++) {
 		const struct table_conn *conn = &table->conns[i];
 		unsigned char *byte = &told[conn->endpoint / 8], bit = (unsigned char)(1u << (conn->endpoint % 8));
 
-		if (table_conn_state(table, i) != TABLE_READY || conn->service != parts->service ||
+		if (table_conn_state(table, i) != TABLE_READY || conn->service != context->service ||
 		    (*byte & bit) != 0 || endpoints_find(&in_use->record->endpoints, conn->endpoint) != NULL)
 			continue;
 		if (in_use_judge(in_use, conn, now) == ENDPOINTS_DROP) {
 			*byte |= bit;
-			parts->lost(parts->arg, conn->endpoint);
+			in_use->leave(in_use->arg, conn->endpoint);
 		} else if (in_use_left_until(in_use, conn) < next) {
 			next = in_use_left_until(in_use, conn);
 		}
@@ -198,15 +202,15 @@ in_use_cut_left(const struct in_use *in_use, int64_t now)
 static int64_t
 in_use_judge_left(struct in_use *in_use, int64_t now)
 {
-	const struct in_use_parts *parts = &in_use->parts;
-	const struct endpoints_settings *settings = parts->endpoints;
+	const struct upstream_context *context = in_use->context;
+	const struct endpoints_settings *settings = &context->endpoints;
 
-	if (table_conns_open(parts->table, parts->service, 0) == 0 || settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
+	if (table_conns_open(context->table, context->service, 0) == 0 || settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
 	    (settings->on_withdrawn == ENDPOINTS_ON_DRAIN && settings->withdrawn_timeout == 0)) {
 		in_use->look_at = 0;
 		return CLOCK_NEVER;
 	}
-	if (in_use->settings->shared)
+	if (in_use->context->settings->shared)
 		return in_use->lent == 0 ? CLOCK_NEVER : in_use_left_until(in_use, in_use_conn(in_use));
 	if (now >= in_use->look_at)
 		in_use->look_at = in_use_cut_left(in_use, now);
@@ -220,7 +224,7 @@ in_use_judge_clients(struct in_use *in_use, int64_t now)
 	const struct endpoints *e = &in_use->record->endpoints;
 	uint16_t told = record_current(in_use->record)->told;
 	const struct endpoint *current = endpoints_find(e, told);
-	const struct endpoints_settings *settings = in_use->parts.endpoints;
+	const struct endpoints_settings *settings = &in_use->context->endpoints;
 
 	for (uint32_t i = 0; i < e->high; i++) {
 		const struct endpoint *one = &e->list[i];
@@ -229,10 +233,10 @@ in_use_judge_clients(struct in_use *in_use, int64_t now)
 		uint32_t left = drop ? one->open : 0;
 
 		if (left > in_use->left[i])
-			in_use->parts.lost(in_use->parts.arg, one->number);
+			in_use->leave(in_use->arg, one->number);
 		in_use->left[i] = left;
 	}
-	if (machine_is_to_stay(in_use->parts.machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
+	if (machine_is_to_stay(in_use->machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
 	    told != 0 && endpoints_elsewhere(e) &&
 	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN))
 		in_use_withdraw(in_use);
@@ -246,13 +250,13 @@ in_use_note_dropped(struct in_use *in_use)
 	const struct endpoint *current = endpoints_find(e, in_use->record->number);
 	bool failed = current != NULL && endpoints_state(e, current) == ENDPOINT_FAILED;
 
-	if (!in_use->settings->shared || in_use_ready(in_use) > 0) {
-		machine_push_event(in_use->parts.machine, PCONN_HELD);
+	if (!in_use->context->settings->shared || in_use_ready(in_use) > 0) {
+		machine_push_event(in_use->machine, PCONN_HELD);
 		return;
 	}
-	upstream_log_set_purpose(in_use->parts.log, failed ? "its endpoint failed, another is in good health" :
+	upstream_log_set_purpose(in_use->log, failed ? "its endpoint failed, another is in good health" :
 	    RECORD_WITHDRAWN);
-	machine_push_event(in_use->parts.machine, PCONN_LOST);
+	machine_push_event(in_use->machine, PCONN_LOST);
 }
 
 void
@@ -262,17 +266,17 @@ in_use_tend(struct in_use *in_use)
 	unsigned before = in_use_ready(in_use);
 	uint8_t state = record_pconn(in_use->record)->state;
 
-	if (machine_is_to_stay(in_use->parts.machine) || machine_is_idle_down(in_use->parts.machine))
-		next = pool_tend(in_use->parts.pool, now);
+	if (machine_is_to_stay(in_use->machine) || machine_is_idle_down(in_use->machine))
+		next = pool_tend(in_use->pool, now);
 	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
-		pool_drop(in_use->parts.pool, TABLE_ROLE_NEXT); /* dials in the background */
-	timeout = endpoints_timeout(&in_use->record->endpoints, in_use->parts.endpoints, now);
+		pool_drop(in_use->pool, TABLE_ROLE_NEXT); /* dials in the background */
+	timeout = endpoints_timeout(&in_use->record->endpoints, &in_use->context->endpoints, now);
 	left = in_use_judge_left(in_use, now);
 	next = timeout < next ? timeout : next;
-	machine_look_at(in_use->parts.machine, left > now && left < next ? left : next);
+	machine_look_at(in_use->machine, left > now && left < next ? left : next);
 	if (in_use->lent != 0)
 		in_use_judge_lent(in_use, now);
-	else if (!in_use->settings->shared)
+	else if (!in_use->context->settings->shared)
 		in_use_judge_clients(in_use, now);
 	if (in_use_ready(in_use) < before)
 		in_use_note_dropped(in_use);
@@ -281,17 +285,17 @@ in_use_tend(struct in_use *in_use)
 void
 in_use_tend_standby(struct in_use *in_use)
 {
-	bool connected = machine_is_to_stay(in_use->parts.machine) && in_use_ready(in_use) > 0;
+	bool connected = machine_is_to_stay(in_use->machine) && in_use_ready(in_use) > 0;
 
-	if (in_use->settings->shared)
-		pool_stand_by(in_use->parts.pool, connected ? in_use->settings->standby : 0,
-		    in_use->lent != 0 ? in_use_conn(in_use)->endpoint : pool_first(in_use->parts.pool));
+	if (in_use->context->settings->shared)
+		pool_stand_by(in_use->pool, connected ? in_use->context->settings->standby : 0,
+		    in_use->lent != 0 ? in_use_conn(in_use)->endpoint : pool_first(in_use->pool));
 }
 
 void
 in_use_lend(struct in_use *in_use, uint32_t conn)
 {
-	pool_tune_shared(in_use->parts.pool, conn);
+	pool_tune_shared(in_use->pool, conn);
 	in_use_set_lent(in_use, conn);
 }
 
@@ -323,10 +327,10 @@ void
 in_use_let_go(struct in_use *in_use, bool lets)
 {
 	in_use->let_go = lets;
-	if (lets && in_use->moving && !table_is_paused(in_use->parts.table, in_use->parts.service))
-		machine_look(in_use->parts.machine); /* its borrower is at work with it */
+	if (lets && in_use->moving && !table_is_paused(in_use->context->table, in_use->context->service))
+		machine_look(in_use->machine); /* its borrower is at work with it */
 	else
-		machine_push_event(in_use->parts.machine, PCONN_HELD);
+		machine_push_event(in_use->machine, PCONN_HELD);
 }
 
 void
@@ -346,27 +350,32 @@ in_use_resume(struct in_use *in_use)
 		in_use_drop(in_use);
 		in_use->lost = false;
 	} else if (in_use->lent != 0) {
-		pool_tune_shared(in_use->parts.pool, in_use->lent);
+		pool_tune_shared(in_use->pool, in_use->lent);
 		if (in_use_conn(in_use)->role == TABLE_ROLE_TAKEOVER)
-			machine_push_event(in_use->parts.machine, PCONN_TAKEN_OVER);
-	} else if (in_use->settings->shared && pool_idle(in_use->parts.pool, TABLE_ROLE_NEXT) == 0) {
+			machine_push_event(in_use->machine, PCONN_TAKEN_OVER);
+	} else if (in_use->context->settings->shared && pool_idle(in_use->pool, TABLE_ROLE_NEXT) == 0) {
 		if (!in_use->lost && !in_use->record->purposely)
-			upstream_log_set_end(in_use->parts.log, "it ended while the worker was restarted");
+			upstream_log_set_end(in_use->log, "it ended while the worker was restarted");
 		in_use_lose(in_use);
 	}
 }
 
 struct in_use *
-in_use_new(const struct in_use_parts *parts, const struct upstream_settings *settings)
+in_use_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
+    struct pool *pool, in_use_leave *leave, void *arg)
 {
-	const struct table *table = parts->table;
+	const struct table *table = context->table;
 	struct in_use *in_use = mem_new(1, sizeof *in_use);
 
-	in_use->parts = *parts;
-	in_use->settings = settings;
-	in_use->record = record_of(table, parts->service);
+	in_use->context = context;
+	in_use->machine = machine;
+	in_use->log = log;
+	in_use->pool = pool;
+	in_use->leave = leave;
+	in_use->arg = arg;
+	in_use->record = context->record;
 	for (uint32_t i = 1; i < table->header->conn_high; i++)
-		if (table_conn_is_shared(table, i) && table->conns[i].service == parts->service)
+		if (table_conn_is_shared(table, i) && table->conns[i].service == context->service)
 			in_use_set_lent(in_use, i);
 	return in_use;
 }
@@ -378,8 +387,7 @@ in_use_free(struct in_use *in_use)
 }
 
 void
-in_use_set(struct in_use *in_use, const struct upstream_settings *settings)
+in_use_set(struct in_use *in_use)
 {
-	in_use->settings = settings;
 	in_use->look_at = 0;
 }

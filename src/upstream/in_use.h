@@ -9,28 +9,20 @@
 #include "upstream/machine.h"
 #include "upstream/pool.h"
 #include "upstream/upstream_log.h"
-#include "upstream/upstream_settings.h"
-
-/* What is around it.  All borrowed. */
-struct in_use_parts {
-	struct table *table;
-	uint16_t service;
-	const struct endpoints_settings *endpoints;
-	struct upstream_log *log;
-	struct machine *machine;
-	struct pool *pool;
-	/* The connections to this endpoint are to be ended, which may come again; 0: the lent one is given up, and is
-	 * ended without a call of in_use_lost(). */
-	void (*lost)(void *arg, uint16_t endpoint);
-	void *arg;
-};
 
 struct in_use;
 
-/* Finds what a dead worker had lent.  settings are borrowed, of in_use_set() likewise. */
-struct in_use *in_use_new(const struct in_use_parts *parts, const struct upstream_settings *settings);
+/* The connections to this endpoint are to be ended, which may come again; 0: the lent one is given up, and is ended
+ * without a call of in_use_lost(). */
+typedef void in_use_leave(void *arg, uint16_t endpoint);
+
+/* Finds what a dead worker had lent.  All is borrowed. */
+struct in_use *in_use_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
+    struct pool *pool, in_use_leave *leave, void *arg);
 void in_use_free(struct in_use *in_use);
-void in_use_set(struct in_use *in_use, const struct upstream_settings *settings);
+
+/* The context has other settings. */
+void in_use_set(struct in_use *in_use);
 
 /* From the loop, once the pool has taken over what there is: the lent connection is gone on with, and those that
  * stand by; or given up. */

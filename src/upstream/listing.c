@@ -7,20 +7,15 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
-#include "upstream/machine.h"
 #include "upstream/upstream_log.h"
 
 struct listing {
-	struct event_base *loop;                   /* borrowed */
-	struct table *table;                       /* borrowed */
-	uint16_t service;
-	const char *name;                          /* borrowed: the table's */
-	struct upstream_record *record;            /* borrowed: the table's */
-	const struct listing_callbacks *callbacks; /* borrowed */
-	void *arg;                                 /* borrowed */
-	struct lookup *lookup;                     /* owned */
-	struct lookup_waiter *asking[2];           /* owned, by asker; NULL: it does not */
-	bool failing;                              /* that the last refresh failed was told */
+	struct upstream_context *context; /* borrowed */
+	struct machine *machine;          /* borrowed */
+	struct upstream_record *record;   /* borrowed: the table's */
+	struct lookup *lookup;            /* owned */
+	bool failing;                     /* that the last refresh failed was told */
+	int64_t refreshed_at;             /* the last good refresh; 0 none by this worker */
 };
 
 static void
@@ -33,7 +28,7 @@ listing_tell_withdrawn(const struct listing *listing, uint64_t bits)
 		if ((bits & ENDPOINTS_BIT(i)) == 0 || e->list[i].open == 0)
 			continue;
 		record_address(listing->record, e->list[i].number, address);
-		upstream_note(listing->table, listing->service, LOG_LEVEL_NOTICE,
+		upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_NOTICE,
 		    "endpoint %.110s withdrawn by the look-up; connections left: %u", address, e->list[i].open);
 	}
 }
@@ -58,7 +53,7 @@ listing_tell(const struct listing *listing, const struct lookup_result *result)
 	if (hash == listing->record->noted)
 		return;
 	listing->record->noted = hash;
-	upstream_note(listing->table, listing->service, LOG_LEVEL_DEBUG, "%s", text);
+	upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_DEBUG, "%s", text);
 }
 
 /* Of a good look-up; the last addresses, which are kept, are listed still.  Whether the list has changed. */
@@ -72,7 +67,8 @@ listing_put(struct listing *listing, const struct lookup_result *result)
 	if (result->kept_error == NULL) {
 		listing->failing = false;
 		listing->record->random = result->random;
-		record_count_open(listing->table, listing->service, e);
+		upstream_context_set(listing->context, listing->context->settings);
+		record_count_open(listing->context->table, listing->context->service, e);
 		changes = endpoints_list(e, result->endpoints, result->listed_count, clock_now());
 	}
 	CRASH_POINT(ENDPOINT_LISTED);
@@ -84,39 +80,6 @@ listing_put(struct listing *listing, const struct lookup_result *result)
 	return changed;
 }
 
-static void
-listing_on_attempt(void *arg, const struct lookup_result *result)
-{
-	struct listing *listing = arg;
-	bool aborts = result->error == NULL && result->abort_reason != NULL;
-	char text[RECORD_ERROR_SIZE];
-
-	listing->asking[LISTING_ATTEMPT] = NULL;
-	histogram_count(listing->table, listing->service, TABLE_HISTOGRAM_LOOKUP, result->took);
-	if (result->error == NULL && !aborts) {
-		listing_put(listing, result);
-		listing->callbacks->listed(listing->arg, LISTING_ATTEMPT, NULL, false);
-		return;
-	}
-	listing->record->counters.lookup_failures++;
-	snprintf(text, sizeof text, "%s%s", aborts ? "abort: " : "", aborts ? result->abort_reason : result->error);
-	listing->callbacks->listed(listing->arg, LISTING_ATTEMPT, text, aborts);
-}
-
-static void
-listing_on_standby(void *arg, const struct lookup_result *result)
-{
-	struct listing *listing = arg;
-	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
-
-	listing->asking[LISTING_STANDBY] = NULL;
-	if (wrong != NULL)
-		log_debug(listing->name, "look-up for a standby: %s", wrong);
-	else
-		listing_put(listing, result);
-	listing->callbacks->listed(listing->arg, LISTING_STANDBY, wrong, false);
-}
-
 /* Nothing else would tell that the addresses are out of date while all is well. */
 static void
 listing_tell_refresh(struct listing *listing, const char *wrong)
@@ -124,34 +87,42 @@ listing_tell_refresh(struct listing *listing, const char *wrong)
 	static const char format[] = "the look-up fails, the addresses stay as they are: %.160s";
 
 	if (listing->failing)
-		log_debug(listing->name, format, wrong);
+		log_debug(listing->context->name, format, wrong);
 	else
-		upstream_note(listing->table, listing->service, LOG_LEVEL_WARNING, format, wrong);
+		upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_WARNING, format, wrong);
 	listing->failing = true;
 }
 
-/* What failed, or is not the whole answer, changes nothing; nor does an abort, which is an attempt's to say. */
+/* An answer that is not whole is one for who waits, and nothing to a refresh; nor is an abort, which is an attempt's
+ * to say. */
 static void
-listing_on_refreshed(void *arg, const struct lookup_result *result)
+listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 {
 	struct listing *listing = arg;
-	const char *wrong = result->error != NULL ? result->error : result->abort_reason != NULL ?
-	    result->abort_reason : result->kept_error != NULL ? result->kept_error : result->incomplete;
-	bool changed;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
+	const char *partly = wrong != NULL ? wrong : result->kept_error != NULL ? result->kept_error :
+	    result->incomplete;
+	bool refresh = (askers & LOOKUP_REFRESH) != 0, changed = false;
 
-	histogram_count(listing->table, listing->service, TABLE_HISTOGRAM_LOOKUP, result->took);
-	if (wrong != NULL) {
+	if ((askers & ~LOOKUP_STANDBY) != 0)
+		histogram_count(listing->context->table, listing->context->service, TABLE_HISTOGRAM_LOOKUP,
+		    result->took);
+	if ((refresh && partly != NULL) || ((askers & LOOKUP_ATTEMPT) != 0 && wrong != NULL))
 		listing->record->counters.lookup_failures++;
-		listing_tell_refresh(listing, wrong);
-		listing->callbacks->listed(listing->arg, LISTING_REFRESH, wrong, false);
+	if (askers == LOOKUP_REFRESH ? partly == NULL : wrong == NULL)
+		changed = listing_put(listing, result);
+	if (!refresh)
+		return;
+	machine_look(listing->machine); /* that of clients' connections none may be left */
+	if (partly != NULL) {
+		listing_tell_refresh(listing, partly);
 		return;
 	}
-	changed = listing_put(listing, result);
-	listing->callbacks->listed(listing->arg, LISTING_REFRESH, NULL, false);
-	if (changed) {
-		log_debug(listing->name, "the list of addresses has changed");
-		listing->callbacks->changed(listing->arg);
-	}
+	listing->refreshed_at = clock_now();
+	if (!changed)
+		return;
+	log_debug(listing->context->name, "the list of addresses has changed");
+	machine_push_event(listing->machine, PCONN_WAKE);
 }
 
 /* It is looked up at once where refreshes are on (P32). */
@@ -160,9 +131,9 @@ listing_on_changed(void *arg)
 {
 	struct listing *listing = arg;
 
-	log_debug(listing->name, "the catalog's list has changed");
+	log_debug(listing->context->name, "the catalog's list has changed");
 	lookup_refresh_by(listing->lookup, clock_now());
-	listing->callbacks->changed(listing->arg);
+	machine_push_event(listing->machine, PCONN_WAKE);
 }
 
 /* Whether its line stands in the log already. */
@@ -194,7 +165,7 @@ listing_tell_passed_over(void *arg)
 		snprintf(text, sizeof text, "catalog entry %s is passed over: %s", passed[i].name, passed[i].cause);
 		hashes[i] = repeats_hash(text);
 		if (!listing_has_told(listing, hashes[i]))
-			log_notice(listing->name, "%s", text);
+			log_notice(listing->context->name, "%s", text);
 	}
 	memcpy(listing->record->passed_over, hashes, sizeof hashes);
 }
@@ -202,32 +173,29 @@ listing_tell_passed_over(void *arg)
 static const struct lookup_callbacks listing_lookup_callbacks = {
 	.catalog = { .changed = listing_on_changed, .passed_over = listing_tell_passed_over },
 	.roll = machine_roll,
-	.refreshed = listing_on_refreshed,
+	.ended = listing_on_ended,
 };
 
 static void
-listing_make_lookup(struct listing *listing, const struct lookup_settings *settings)
+listing_make_lookup(struct listing *listing)
 {
-	listing->lookup = lookup_new(listing->loop, listing->name, settings,
-	    &listing->table->services[listing->service].groups[TABLE_GROUP_LOOKUP], listing->record,
+	const struct upstream_context *context = listing->context;
+
+	listing->lookup = lookup_new(context->loop, context->name, &context->settings->lookup,
+	    &context->table->services[context->service].groups[TABLE_GROUP_LOOKUP], listing->record,
 	    &listing_lookup_callbacks, listing);
 	listing_tell_passed_over(listing);
 }
 
 struct listing *
-listing_new(struct event_base *loop, struct table *table, uint16_t service, const struct lookup_settings *settings,
-    const struct listing_callbacks *callbacks, void *arg)
+listing_new(struct upstream_context *context, struct machine *machine)
 {
 	struct listing *listing = mem_new(1, sizeof *listing);
 
-	listing->loop = loop;
-	listing->table = table;
-	listing->service = service;
-	listing->name = table->services[service].name;
-	listing->record = record_of(table, service);
-	listing->callbacks = callbacks;
-	listing->arg = arg;
-	listing_make_lookup(listing, settings);
+	listing->context = context;
+	listing->machine = machine;
+	listing->record = context->record;
+	listing_make_lookup(listing);
 	return listing;
 }
 
@@ -236,31 +204,27 @@ listing_free(struct listing *listing)
 {
 	if (listing == NULL)
 		return;
-	lookup_leave(listing->asking[LISTING_ATTEMPT]);
-	lookup_leave(listing->asking[LISTING_STANDBY]);
 	lookup_free(listing->lookup);
 	mem_free(listing);
 }
 
 void
-listing_set(struct listing *listing, const struct lookup_settings *settings)
+listing_set(struct listing *listing)
 {
-	lookup_set(listing->lookup, settings);
+	lookup_set(listing->lookup, &listing->context->settings->lookup);
 }
 
 void
-listing_renew(struct listing *listing, const struct lookup_settings *settings)
+listing_renew(struct listing *listing)
 {
 	struct upstream_record *record = listing->record;
 
-	listing_leave(listing, LISTING_ATTEMPT);
-	listing_leave(listing, LISTING_STANDBY);
 	lookup_free(listing->lookup);
 	endpoints_renew(&record->endpoints);
 	record->lookup = (struct lookup_record){ 0 };
 	memset(record->passed_over, 0, sizeof record->passed_over);
 	listing->failing = false;
-	listing_make_lookup(listing, settings);
+	listing_make_lookup(listing);
 }
 
 void
@@ -270,21 +234,10 @@ listing_resume(struct listing *listing)
 	    endpoints_doubtful_until(&listing->record->endpoints));
 }
 
-void
-listing_ask(struct listing *listing, enum listing_asker asker)
+int64_t
+listing_found_at(const struct listing *listing)
 {
-	bool attempt = asker == LISTING_ATTEMPT;
-
-	listing_leave(listing, asker);
-	listing->asking[asker] = lookup_ask(listing->lookup, attempt,
-	    attempt ? listing_on_attempt : listing_on_standby, listing);
-}
-
-void
-listing_leave(struct listing *listing, enum listing_asker asker)
-{
-	lookup_leave(listing->asking[asker]);
-	listing->asking[asker] = NULL;
+	return endpoints_found_at(&listing->record->endpoints, listing->refreshed_at);
 }
 
 struct lookup *

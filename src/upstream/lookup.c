@@ -19,6 +19,7 @@
 struct lookup_waiter {
 	TAILQ_ENTRY(lookup_waiter) next;
 	struct lookup_run *run;      /* borrowed */
+	unsigned asker;
 	lookup_callback *callback;
 	void *arg;                   /* borrowed */
 };
@@ -36,8 +37,8 @@ struct lookup_lead {
 struct lookup_run {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed: those who still wait are told so */
 	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
-	bool counts;                 /* for one of them */
-	bool patient;                /* they are no more than a refresh */
+	bool refreshes;              /* it is a refresh, too */
+	bool patient;                /* it is no more than that */
 	bool ended, telling;
 	int64_t since;               /* 0: the script may not be run yet */
 	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
@@ -64,7 +65,6 @@ struct lookup {
 	const struct lookup_callbacks *callbacks; /* borrowed */
 	void *arg;                   /* borrowed */
 	bool refreshing;
-	struct lookup_waiter *refresher; /* owned; NULL: no refresh is under way */
 	int64_t wanted_at;           /* a refresh is, not later than this; CLOCK_NEVER */
 	struct loop_timer refresh;   /* until it is */
 };
@@ -169,7 +169,7 @@ lookup_schedule(struct lookup *lookup)
 {
 	int64_t due;
 
-	if (!lookup->refreshing || lookup->refresher != NULL) {
+	if (!lookup->refreshing || (lookup->run != NULL && lookup->run->refreshes)) {
 		loop_timer_stop(&lookup->refresh);
 		return;
 	}
@@ -184,8 +184,6 @@ lookup_note(const struct lookup_run *run, bool failed)
 	struct lookup_record *record = &run->lookup->record->lookup;
 	bool names = false;
 
-	if (!run->counts)
-		return;
 	for (size_t i = 0; i < run->lead_count; i++)
 		names = names || run->leads[i].listed.address.kind == ADDRESS_HOST;
 	if (!failed || names)
@@ -227,6 +225,8 @@ static void
 lookup_run_end(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
+	const struct lookup_waiter *waiter;
+	unsigned askers = run->refreshes ? LOOKUP_REFRESH : 0;
 	struct lookup_result result = { .abort_reason = run->abort_reason, .random = run->random,
 		.good_for = run->good_for, .took = clock_now() - run->since,
 		.output = run->output != NULL ? run->output : "", .errors = run->errors != NULL ? run->errors : "" };
@@ -245,10 +245,17 @@ lookup_run_end(struct lookup_run *run)
 	}
 	result.endpoints = run->endpoints;
 	result.listed_count = run->count;
+	TAILQ_FOREACH(waiter, &run->waiters, next)
+		askers |= waiter->asker;
 	lookup->run = NULL;
 	lookup->telling = run;
-	lookup_note(run, result.error != NULL || result.kept_error != NULL);
-	lookup_tell(run, &result);
+	run->telling = true;
+	if (askers != 0) {
+		lookup_note(run, result.error != NULL || result.kept_error != NULL);
+		lookup->callbacks->ended(lookup->arg, askers, &result);
+	}
+	if (run->lookup != NULL) /* else the loop tells that it is freed */
+		lookup_tell(run, &result);
 }
 
 static void
@@ -452,35 +459,33 @@ lookup_run_start(struct lookup *lookup, bool patient)
 		lookup_ask_fixed(run);
 }
 
-static void
-lookup_hurry(struct lookup_run *run)
-{
-	run->patient = false;
-	for (size_t i = 0; i < run->lead_count; i++)
-		resolver_hurry(run->leads[i].resolver);
-}
-
-static struct lookup_waiter *
-lookup_join(struct lookup *lookup, bool counts, bool patient, lookup_callback *callback, void *arg)
+struct lookup_waiter *
+lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg)
 {
 	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
 
 	if (lookup->run == NULL)
-		lookup_run_start(lookup, patient);
-	else if (!patient)
-		lookup_hurry(lookup->run);
+		lookup_run_start(lookup, false);
+	lookup->run->patient = false;
+	for (size_t i = 0; i < lookup->run->lead_count; i++)
+		resolver_hurry(lookup->run->leads[i].resolver);
 	waiter->run = lookup->run;
+	waiter->asker = asker;
 	waiter->callback = callback;
 	waiter->arg = arg;
 	TAILQ_INSERT_TAIL(&lookup->run->waiters, waiter, next);
-	lookup->run->counts = lookup->run->counts || counts;
 	return waiter;
 }
 
-struct lookup_waiter *
-lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
+/* What nobody waits for any more is ended. */
+static void
+lookup_end_unwanted(struct lookup_run *run)
 {
-	return lookup_join(lookup, counts, false, callback, arg);
+	if (run->telling || run->refreshes || !TAILQ_EMPTY(&run->waiters))
+		return;
+	if (run->lookup != NULL)
+		run->lookup->run = NULL;
+	lookup_run_free(run);
 }
 
 void
@@ -493,11 +498,7 @@ lookup_leave(struct lookup_waiter *waiter)
 	run = waiter->run;
 	TAILQ_REMOVE(&run->waiters, waiter, next);
 	mem_free(waiter);
-	if (run->telling || !TAILQ_EMPTY(&run->waiters))
-		return;
-	if (run->lookup != NULL)
-		run->lookup->run = NULL;
-	lookup_run_free(run);
+	lookup_end_unwanted(run);
 }
 
 static void
@@ -505,19 +506,10 @@ lookup_abandon(struct lookup_run *run)
 {
 	if (run == NULL)
 		return;
+	run->refreshes = false;
 	lookup_run_stop(run);
 	run->lookup = NULL;
 	loop_timer_soon(&run->timer);
-}
-
-static void
-lookup_on_refreshed(void *arg, const struct lookup_result *result)
-{
-	struct lookup *lookup = arg;
-
-	lookup->refresher = NULL;
-	lookup_schedule(lookup);
-	lookup->callbacks->refreshed(lookup->arg, result);
 }
 
 static void
@@ -526,18 +518,22 @@ lookup_on_due(void *arg)
 	struct lookup *lookup = arg;
 
 	lookup->wanted_at = CLOCK_NEVER;
-	lookup->refresher = lookup_join(lookup, true, true, lookup_on_refreshed, lookup);
+	if (lookup->run == NULL)
+		lookup_run_start(lookup, true);
+	lookup->run->refreshes = true;
 }
 
 void
 lookup_refresh(struct lookup *lookup, bool on)
 {
+	struct lookup_run *run = lookup->run;
+
 	if (on == lookup->refreshing)
 		return;
 	lookup->refreshing = on;
-	if (!on) {
-		lookup_leave(lookup->refresher);
-		lookup->refresher = NULL;
+	if (!on && run != NULL && run->refreshes) {
+		run->refreshes = false;
+		lookup_end_unwanted(run);
 	}
 	lookup_schedule(lookup);
 }
@@ -593,7 +589,6 @@ lookup_free(struct lookup *lookup)
 {
 	if (lookup == NULL)
 		return;
-	lookup_leave(lookup->refresher);
 	loop_timer_stop(&lookup->refresh);
 	lookup_abandon(lookup->run);
 	lookup_abandon(lookup->telling);

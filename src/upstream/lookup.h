@@ -52,10 +52,16 @@ struct lookup_result {
 
 typedef void lookup_callback(void *arg, const struct lookup_result *result);
 
+/* Who asks, a bit each; 0: an operator, whose answer is told and nothing else. */
+#define LOOKUP_ATTEMPT 1u
+#define LOOKUP_STANDBY 2u
+#define LOOKUP_REFRESH 4u
+
 struct lookup_callbacks {
 	struct catalog_callbacks catalog; /* P24 */
 	uint32_t (*roll)(void *arg);      /* 32 random bits */
-	lookup_callback *refreshed;       /* a refresh has ended, well or not */
+	/* A look-up of these has ended, well or not; who waits for it is told after that. */
+	void (*ended)(void *arg, unsigned askers, const struct lookup_result *result);
 };
 
 struct upstream_record;
@@ -85,13 +91,13 @@ void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
  * callback of this very look-up. */
 void lookup_free(struct lookup *lookup);
 
-/* Joins the look-up under way, or starts one: all who wait share its result.  counts: the owner goes by it, so that
- * the next refresh comes so much later.  Never calls back before it returns.  The result is the waiter's handle, for
- * lookup_leave(). */
+/* Joins the look-up under way, or starts one, for one of these askers: all who wait share its result.  The next refresh
+ * comes after it, unless an operator alone has asked.  Never calls back before it returns.  The result is the
+ * waiter's handle, for lookup_leave(). */
 struct lookup_waiter;
-struct lookup_waiter *lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg);
+struct lookup_waiter *lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg);
 
-/* Waits no longer; no callback.  The look-up itself goes on for the others, or is ended if there are none. */
+/* Waits no longer; no callback.  NULL is fine.  The look-up itself goes on for the others, or is ended if there are none. */
 void lookup_leave(struct lookup_waiter *waiter);
 
 /* Since when a look-up runs (monotonic), or 0; one whose script may not be run yet does not. */

@@ -8,8 +8,7 @@
 #include "base/mem.h"
 
 struct machine {
-	struct table *table;            /* borrowed */
-	uint16_t service;
+	const struct upstream_context *context; /* borrowed */
 	struct upstream_record *record; /* borrowed: the table's */
 	void (*turn)(void *arg);
 	void *arg;                      /* borrowed */
@@ -86,10 +85,16 @@ machine_push_abort(struct machine *machine, const char *error)
 	machine_push_event(machine, PCONN_ABORT);
 }
 
+static enum table_admin
+machine_admin(const struct machine *machine)
+{
+	return (enum table_admin)machine->context->table->services[machine->context->service].administered;
+}
+
 void
 machine_push_renewal(struct machine *machine)
 {
-	enum table_admin admin = (enum table_admin)machine->table->services[machine->service].administered;
+	enum table_admin admin = machine_admin(machine);
 	const struct pconn *p = record_pconn(machine->record);
 
 	if (p->state == PCONN_CLOSED && admin != TABLE_ADMIN_NONE) {
@@ -137,7 +142,7 @@ machine_begin(struct machine *machine)
 void
 machine_began(struct machine *machine)
 {
-	enum table_admin admin = (enum table_admin)machine->table->services[machine->service].administered;
+	enum table_admin admin = machine_admin(machine);
 	const struct pconn *p = record_pconn(machine->record);
 
 	if (admin != TABLE_ADMIN_NONE && !pconn_is_closed(p))
@@ -226,15 +231,14 @@ machine_compare(const struct upstream_record *record, struct record_place *place
 }
 
 unsigned
-machine_step(struct machine *machine, const struct pconn_settings *settings, struct pconn_input *in,
-    struct record_place **ret_place)
+machine_step(struct machine *machine, struct pconn_input *in, struct record_place **ret_place)
 {
 	struct upstream_record *record = machine->record;
 	struct record_place *place = record_open(record);
 	unsigned todo;
 
 	machine_compare(record, place, in);
-	todo = pconn_step(&place->pconn, settings, in);
+	todo = pconn_step(&place->pconn, &machine->context->pconn, in);
 	if (in->event == PCONN_TAKEN_OVER || (in->event == PCONN_DIALED && (todo & PCONN_DO_REPORT) != 0))
 		place->told = record->number;
 	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING) {
@@ -274,8 +278,8 @@ machine_rest(struct machine *machine)
 bool
 machine_gives(const struct machine *machine)
 {
-	return machine->begun && !machine->asked_to_end && !table_is_paused(machine->table, machine->service) &&
-	    !table_is_failing(machine->table, machine->service);
+	return machine->begun && !machine->asked_to_end && !table_is_paused(machine->context->table, machine->context->service) &&
+	    !table_is_failing(machine->context->table, machine->context->service);
 }
 
 bool
@@ -302,7 +306,7 @@ machine_end_idleness(struct machine *machine, bool asked, int64_t found_at)
 	const struct pconn *p = record_pconn(machine->record);
 	bool found = machine_is_idle_down(machine) && found_at > p->attempt_at;
 
-	if (p->state == PCONN_IDLE && (asked || found) && !table_is_paused(machine->table, machine->service))
+	if (p->state == PCONN_IDLE && (asked || found) && !table_is_paused(machine->context->table, machine->context->service))
 		machine_push_event(machine, PCONN_RECONNECT);
 }
 
@@ -320,7 +324,7 @@ machine_is_up(const struct machine *machine)
 {
 	const struct pconn *p = record_pconn(machine->record);
 
-	if (table_is_failing(machine->table, machine->service))
+	if (table_is_failing(machine->context->table, machine->context->service))
 		return false;
 	switch ((enum pconn_state)p->state) {
 	case PCONN_NEW: case PCONN_IDLE:
@@ -353,19 +357,18 @@ machine_on_deadline(void *arg)
 }
 
 struct machine *
-machine_new(struct event_base *loop, struct table *table, uint16_t service, void (*turn)(void *arg), void *arg)
+machine_new(const struct upstream_context *context, void (*turn)(void *arg), void *arg)
 {
 	struct machine *machine = mem_new(1, sizeof *machine);
 
-	machine->table = table;
-	machine->service = service;
-	machine->record = record_of(table, service);
+	machine->context = context;
+	machine->record = context->record;
 	machine->turn = turn;
 	machine->arg = arg;
 	if (!machine->record->begun)
 		record_clear(machine->record);
-	loop_timer_init(&machine->soon, loop, machine_on_soon, machine);
-	loop_timer_init(&machine->deadline, loop, machine_on_deadline, machine);
+	loop_timer_init(&machine->soon, context->loop, machine_on_soon, machine);
+	loop_timer_init(&machine->deadline, context->loop, machine_on_deadline, machine);
 	machine_look(machine);
 	return machine;
 }

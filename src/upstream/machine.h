@@ -3,12 +3,10 @@
 #ifndef HOLDFAST_UPSTREAM_MACHINE_H
 #define HOLDFAST_UPSTREAM_MACHINE_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "keep/table.h"
-#include "upstream/record.h"
+#include "upstream/upstream_settings.h"
 
 struct machine_input {
 	struct pconn_input input;
@@ -20,8 +18,7 @@ struct machine;
 
 /* turn is called once in the loop's turn whenever something was pushed, first of all to begin: there it is told all,
  * with machine_next() and machine_step(), and machine_rest() follows. */
-struct machine *machine_new(struct event_base *loop, struct table *table, uint16_t service,
-    void (*turn)(void *arg), void *arg);
+struct machine *machine_new(const struct upstream_context *context, void (*turn)(void *arg), void *arg);
 void machine_free(struct machine *machine);
 
 /* What is pushed from here on comes before what was pushed until now; it ends with what operators set and a dead
@@ -57,8 +54,7 @@ bool machine_next(struct machine *machine, struct machine_input *ret_input);
 
 /* Makes a step, with what was reported before in mind (P8, P23): in->fresh and in->same are set.  What is to be done,
  * and the place in which the step was made: record_commit() puts it in force. */
-unsigned machine_step(struct machine *machine, const struct pconn_settings *settings, struct pconn_input *in,
-    struct record_place **ret_place);
+unsigned machine_step(struct machine *machine, struct pconn_input *in, struct record_place **ret_place);
 
 /* 32 random bits, never DELAY_EXACT; also a callback, whose arg is nothing. */
 uint32_t machine_roll(void *arg);

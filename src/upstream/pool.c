@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "upstream/race.h"
-#include "upstream/record.h"
 
 #define POOL_ROLES (TABLE_ROLE_STANDBY + 1)
 
@@ -25,12 +24,13 @@ struct pool_race {
 };
 
 struct pool {
-	struct table *table;                    /* borrowed */
+	const struct upstream_context *context; /* borrowed */
+	struct machine *machine;                /* borrowed */
+	struct upstream_log *log;               /* borrowed */
+	struct listing *listing;                /* borrowed */
 	struct endpoints *endpoints;            /* borrowed: the table's */
-	const struct endpoints_settings *settings; /* borrowed */
-	const struct pconn_settings *pconn;     /* borrowed */
 	struct conn_maker maker;
-	const struct pool_callbacks *callbacks; /* borrowed */
+	pool_ended *ended;
 	void *arg;                              /* borrowed */
 	TAILQ_HEAD(, pool_race) races;          /* owned */
 	struct pool_race *attempt;              /* borrowed: of these; NULL none */
@@ -39,6 +39,7 @@ struct pool {
 	unsigned dialling[POOL_ROLES];          /* races */
 	unsigned idle[POOL_ROLES];
 	struct standby_plan plan;
+	struct lookup_waiter *asking;           /* owned: for a standby; NULL: none */
 	unsigned standbys;                      /* so many are wanted */
 	struct loop_timer looking;              /* plan.deadline */
 };
@@ -59,18 +60,25 @@ pool_next(const struct pool *pool, struct conn *conn, enum table_role role)
 	return conn;
 }
 
+/* How many connections each endpoint has. */
+static void
+pool_count(const struct pool *pool)
+{
+	record_count_open(pool->context->table, pool->context->service, pool->endpoints);
+}
+
 static void
 pool_tell(struct pool *pool, struct endpoints_input in)
 {
 	unsigned turned;
 
 	in.now = clock_now();
-	in.roll = pool->callbacks->roll(pool->arg);
-	turned = endpoints_tell(pool->endpoints, pool->settings, &in);
+	in.roll = machine_roll(NULL);
+	turned = endpoints_tell(pool->endpoints, &pool->context->endpoints, &in);
 	CRASH_POINT(ENDPOINT_TOLD);
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
-	if (turned != 0)
-		pool->callbacks->turned(pool->arg, in.number, (turned & ENDPOINTS_ROSE) != 0);
+	pool_count(pool);
+	if (turned != 0 && record_pconn(pool->context->record)->state == PCONN_CONNECTED)
+		upstream_log_turned(pool->log, in.number, (turned & ENDPOINTS_ROSE) != 0);
 }
 
 static void
@@ -126,8 +134,8 @@ pool_step(struct pool_race *race, struct race_input in)
 	struct pool *pool = race->pool;
 
 	in.now = clock_now();
-	in.roll = pool->callbacks->roll(pool->arg);
-	return race_step(&race->race, pool->endpoints, pool->settings, &in);
+	in.roll = machine_roll(NULL);
+	return race_step(&race->race, pool->endpoints, &pool->context->endpoints, &in);
 }
 
 /* The stagger runs from the dial, not from the offer. */
@@ -136,7 +144,7 @@ pool_go_on(struct pool_race *race, uint16_t number)
 {
 	race->offered = 0;
 	race->dialled = true;
-	race_begun(&race->race, race->pool->settings, clock_now());
+	race_begun(&race->race, &race->pool->context->endpoints, clock_now());
 	loop_timer_at(&race->timer, race->race.deadline);
 	if (endpoints_find(race->pool->endpoints, number) != NULL) {
 		pool_dial(race->pool, number, pool_role(race->purpose), race);
@@ -165,8 +173,31 @@ pool_act(struct pool_race *race, unsigned todo)
 	}
 	loop_timer_at(&race->timer, CLOCK_NEVER);
 	race->offered = race->race.dial;
-	pool->callbacks->offered(pool->arg, race->offered);
+	machine_push_dial(pool->machine, PCONN_OFFERED, race->offered, NULL, false);
 }
+
+/* One endpoint's word is not the service's: only where no other has done better it ends all attempts (P23).  A
+ * standby's or a health dial's word ends none. */
+static void
+pool_push_failed(struct pool *pool, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
+    const char *abort)
+{
+	char address[ADDRESS_TEXT_SIZE];
+
+	record_address(pool->context->record, number, address);
+	if (purpose != POOL_ATTEMPT)
+		log_debug(pool->context->name, "%sdial %s: %s%s", purpose == POOL_STANDBY ? "standby: " : "", address,
+		    error, further ? "; others are dialled" : "");
+	if (purpose == POOL_ATTEMPT || (purpose == POOL_FILL && !further)) {
+		if (abort != NULL)
+			machine_push_abort(pool->machine, abort);
+		machine_push_dial(pool->machine, PCONN_DIAL_FAILED, number, error, further);
+	}
+	if (!further)
+		machine_look(pool->machine);
+}
+
+static void pool_tell_standby(struct pool *pool, enum standby_event event);
 
 static void
 pool_lose(struct pool_race *race, uint16_t number, const char *error)
@@ -179,7 +210,7 @@ pool_lose(struct pool_race *race, uint16_t number, const char *error)
 	pool_free_race(race);
 	if (purpose == POOL_STANDBY)
 		pool_tell_standby(pool, STANDBY_DIAL_FAILED);
-	pool->callbacks->failed(pool->arg, purpose, number, error, false, abort);
+	pool_push_failed(pool, purpose, number, error, false, abort);
 	mem_free(abort);
 }
 
@@ -213,7 +244,7 @@ pool_start_race(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 	if (purpose == POOL_ATTEMPT)
 		pool->attempt = race;
 	pool->dialling[pool_role(purpose)]++;
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
+	pool_count(pool);
 	pool_act(race, pool_step(race, (struct race_input){ .event = RACE_START, .without = without }));
 }
 
@@ -243,7 +274,7 @@ pool_close(struct pool *pool, struct conn *conn)
 {
 	pool_remove(pool, conn);
 	conn_close(conn);
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
+	pool_count(pool);
 }
 
 void
@@ -277,28 +308,41 @@ void
 pool_drop(struct pool *pool, enum table_role role)
 {
 	if (role == TABLE_ROLE_STANDBY) {
-		pool->callbacks->look_up(pool->arg, false);
+		lookup_leave(pool->asking);
+		pool->asking = NULL;
 		pool->plan.looking = false;
 	}
 	pool_stop_dials(pool, role);
 	pool_trim(pool, role, 0);
 }
 
-void
+static void
+pool_on_looked_up(void *arg, const struct lookup_result *result)
+{
+	struct pool *pool = arg;
+	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
+
+	pool->asking = NULL;
+	if (wrong != NULL)
+		log_debug(pool->context->name, "look-up for a standby: %s", wrong);
+	pool_tell_standby(pool, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
+}
+
+static void
 pool_tell_standby(struct pool *pool, enum standby_event event)
 {
-	struct standby_input in = { .event = event, .now = clock_now(), .roll = pool->callbacks->roll(pool->arg),
+	struct standby_input in = { .event = event, .now = clock_now(), .roll = machine_roll(NULL),
 		.wanted = pool->standbys, .ready = pool->idle[TABLE_ROLE_STANDBY],
 		.dialling = pool->dialling[TABLE_ROLE_STANDBY] };
 	unsigned todo;
 
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
+	pool_count(pool);
 	in.others = (unsigned)__builtin_popcountll(endpoints_unused(pool->endpoints));
-	todo = standby_step(&pool->plan, pool->pconn, &in);
+	todo = standby_step(&pool->plan, &pool->context->pconn, &in);
 	if ((todo & STANDBY_DO_DROP) != 0)
 		pool_drop(pool, TABLE_ROLE_STANDBY);
 	if ((todo & STANDBY_DO_LOOKUP) != 0)
-		pool->callbacks->look_up(pool->arg, true);
+		pool->asking = lookup_ask(listing_lookup(pool->listing), LOOKUP_STANDBY, pool_on_looked_up, pool);
 	if ((todo & STANDBY_DO_DIAL) != 0)
 		pool_start_race(pool, POOL_STANDBY, ~endpoints_unused(pool->endpoints));
 	loop_timer_at(&pool->looking, pool->plan.deadline);
@@ -308,6 +352,12 @@ static void
 pool_on_looking(void *arg)
 {
 	pool_tell_standby(arg, STANDBY_LOOK);
+}
+
+void
+pool_wake_standby(struct pool *pool)
+{
+	pool_tell_standby(pool, STANDBY_WAKE);
 }
 
 void
@@ -331,21 +381,27 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 	struct pool *pool = arg;
 	struct pool_race *race = conn->owner;
 	enum pool_purpose purpose = race == NULL ? POOL_HEALTH : race->purpose;
+	char address[ADDRESS_TEXT_SIZE];
 	uint16_t number = conn->number;
 
 	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CONNECTED, .number = number, .began = began });
 	TAILQ_REMOVE(&pool->conns, conn, entry);
 	if (race == NULL) {
 		conn_close(conn);
-		record_count_open(pool->table, pool->maker.service, pool->endpoints);
+		pool_count(pool);
 	} else {
 		pool_step(race, (struct race_input){ .event = RACE_CONNECTED, .number = number });
 		pool_add(pool, conn);
 		pool_free_race(race);
 	}
-	if (purpose == POOL_STANDBY)
+	if (purpose == POOL_STANDBY) {
 		pool_tell_standby(pool, STANDBY_DIALED);
-	pool->callbacks->dialled(pool->arg, purpose, number);
+		record_address(pool->context->record, number, address);
+		log_debug(pool->context->name, "standby %s is ready", address);
+	}
+	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
+		machine_push_dial(pool->machine, PCONN_DIALED, number, NULL, false);
+	machine_look(pool->machine);
 }
 
 static void
@@ -362,7 +418,7 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_close(conn);
 	if (race == NULL) {
-		pool->callbacks->failed(pool->arg, POOL_HEALTH, number, error, false, NULL);
+		pool_push_failed(pool, POOL_HEALTH, number, error, false, NULL);
 		return;
 	}
 	if (aborts && race->abort == NULL)
@@ -374,7 +430,7 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 		pool_lose(race, number, error);
 		return;
 	}
-	pool->callbacks->failed(pool->arg, race->purpose, number, error, true, NULL);
+	pool_push_failed(pool, race->purpose, number, error, true, NULL);
 	pool_act(race, todo);
 }
 
@@ -392,7 +448,7 @@ pool_on_ended(void *arg, struct conn *conn, const char *text)
 	pool_close(pool, conn);
 	if (role == TABLE_ROLE_STANDBY)
 		pool_tell_standby(pool, STANDBY_LOOK);
-	pool->callbacks->ended(pool->arg, role, number, clock_now() - since, why);
+	pool->ended(pool->arg, role, number, clock_now() - since, why);
 }
 
 static void
@@ -401,54 +457,49 @@ pool_on_spoke(void *arg, struct conn *conn)
 	struct pool *pool = arg;
 
 	if (conn->role == TABLE_ROLE_NEXT)
-		pool->callbacks->spoke(pool->arg);
+		machine_push_event(pool->machine, PCONN_SPOKE);
 }
 
 static const struct conn_callbacks pool_conn_callbacks = {
 	.ready = pool_on_ready, .failed = pool_on_failed, .ended = pool_on_ended, .spoke = pool_on_spoke
 };
 
-static void
-pool_note_settings(struct pool *pool, const struct pool_settings *settings)
-{
-	pool->maker.dial = settings->dial;
-	pool->maker.hello = settings->hello;
-	pool->settings = settings->endpoints;
-	pool->pconn = settings->pconn;
-}
-
 struct pool *
-pool_new(struct event_base *loop, struct table *table, uint16_t service, struct endpoints *endpoints,
-    const struct pool_settings *settings, const struct pool_callbacks *callbacks, void *arg)
+pool_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
+    struct listing *listing, pool_ended *ended, void *arg)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
-	pool->table = table;
-	pool->endpoints = endpoints;
-	pool->maker = (struct conn_maker){ .loop = loop, .table = table, .service = service,
+	pool->context = context;
+	pool->machine = machine;
+	pool->log = log;
+	pool->listing = listing;
+	pool->endpoints = &context->record->endpoints;
+	pool->maker = (struct conn_maker){ .loop = context->loop, .table = context->table,
+		.service = context->service, .dial = &context->settings->dial, .hello = &context->settings->hello,
 		.callbacks = &pool_conn_callbacks, .arg = pool };
-	pool_note_settings(pool, settings);
-	pool->callbacks = callbacks;
+	pool->ended = ended;
 	pool->arg = arg;
 	TAILQ_INIT(&pool->races);
 	TAILQ_INIT(&pool->conns);
-	loop_timer_init(&pool->looking, loop, pool_on_looking, pool);
+	loop_timer_init(&pool->looking, context->loop, pool_on_looking, pool);
 	return pool;
 }
 
 void
-pool_set(struct pool *pool, const struct pool_settings *settings)
+pool_set(struct pool *pool, const struct upstream_settings *next)
 {
 	struct conn *conn;
 
-	if (!hello_settings_are_same(pool->maker.hello, settings->hello) ||
-	    pool->maker.dial->probe.kind != settings->dial->probe.kind) {
+	if (!hello_settings_are_same(pool->maker.hello, &next->hello) ||
+	    pool->maker.dial->probe.kind != next->dial.probe.kind) {
 		pool_stop_dials(pool, TABLE_ROLE_NEXT);
 		pool_stop_dials(pool, TABLE_ROLE_STANDBY);
 	}
 	TAILQ_FOREACH(conn, &pool->conns, entry)
-		hello_set(conn->hello, settings->hello, &settings->dial->probe);
-	pool_note_settings(pool, settings);
+		hello_set(conn->hello, &next->hello, &next->dial.probe);
+	pool->maker.dial = &next->dial;
+	pool->maker.hello = &next->hello;
 }
 
 void
@@ -465,15 +516,15 @@ pool_free(struct pool *pool)
 void
 pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 {
-	unsigned char *taken = table_conns_taken(pool->table, pool->maker.service);
+	unsigned char *taken = table_conns_taken(pool->context->table, pool->context->service);
 	struct conn *conn;
 
-	for (uint32_t i = 1; i < pool->table->header->conn_high; i++) {
-		const struct table_conn *record = &pool->table->conns[i];
-		enum table_state state = table_conn_state(pool->table, i);
+	for (uint32_t i = 1; i < pool->context->table->header->conn_high; i++) {
+		const struct table_conn *record = &pool->context->table->conns[i];
+		enum table_state state = table_conn_state(pool->context->table, i);
 		bool standby = record->role == TABLE_ROLE_STANDBY;
 
-		if (record->service != pool->maker.service || (!standby && record->role != TABLE_ROLE_NEXT))
+		if (record->service != pool->context->service || (!standby && record->role != TABLE_ROLE_NEXT))
 			continue;
 		if (state != TABLE_DIALLING && (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))) != 0))
 			continue;
@@ -481,7 +532,7 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 			pool_add(pool, conn);
 	}
 	mem_free(taken);
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
+	pool_count(pool);
 }
 
 void
@@ -522,14 +573,14 @@ pool_tend(struct pool *pool, int64_t now)
 	uint16_t number;
 	int64_t due;
 
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
+	pool_count(pool);
 	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (conn->ready && endpoints_judge(pool->endpoints, pool->settings, conn->number, true, now) ==
+		if (conn->ready && endpoints_judge(pool->endpoints, &pool->context->endpoints, conn->number, true, now) ==
 		    ENDPOINTS_DROP)
 			pool_close(pool, conn);
 	}
-	while ((due = endpoints_due(pool->endpoints, pool->settings, &number)) <= now) {
+	while ((due = endpoints_due(pool->endpoints, &pool->context->endpoints, &number)) <= now) {
 		pool_dial(pool, number, TABLE_ROLE_NEXT, NULL);
 		CRASH_POINT(ENDPOINT_HEALTH);
 	}
@@ -547,8 +598,8 @@ pool_in_use(struct pool *pool)
 {
 	unsigned open;
 
-	record_count_open(pool->table, pool->maker.service, pool->endpoints);
-	open = table_conns_open(pool->table, pool->maker.service, 0);
+	pool_count(pool);
+	open = table_conns_open(pool->context->table, pool->context->service, 0);
 	for (uint32_t i = 0; i < pool->endpoints->high; i++)
 		open += pool->endpoints->list[i].open;
 	return open - pool->idle[TABLE_ROLE_NEXT] - pool->idle[TABLE_ROLE_STANDBY];
@@ -590,7 +641,7 @@ pool_own(struct pool *pool)
 	struct conn *conn = NULL;
 
 	while ((conn = pool_next(pool, conn, TABLE_ROLE_NEXT)) != NULL)
-		pool->table->conns[conn->index].role = TABLE_ROLE_NEXT;
+		pool->context->table->conns[conn->index].role = TABLE_ROLE_NEXT;
 }
 
 uint32_t

@@ -6,16 +6,13 @@
 #ifndef HOLDFAST_UPSTREAM_POOL_H
 #define HOLDFAST_UPSTREAM_POOL_H
 
-#include <event2/event.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "base/address.h"
-#include "keep/table.h"
-#include "upstream/conn.h"
-#include "upstream/endpoints.h"
+#include "upstream/listing.h"
+#include "upstream/machine.h"
 #include "upstream/standby_plan.h"
+#include "upstream/upstream_log.h"
 
 /* What a dial is for. */
 enum pool_purpose {
@@ -25,47 +22,19 @@ enum pool_purpose {
 	POOL_HEALTH   /* in the background: is an endpoint well?  Closed when that is known */
 };
 
-/* All borrowed. */
-struct pool_settings {
-	const struct conn_settings *dial;
-	const struct hello_settings *hello;
-	const struct endpoints_settings *endpoints;
-	const struct pconn_settings *pconn;
-};
-
-struct pool_callbacks {
-	/* The attempt's next endpoint; pool_go() dials it.  The pool must not be changed in it. */
-	void (*offered)(void *arg, uint16_t number);
-	/* A dial has succeeded: its connection is among the idle ones, or was closed (health). */
-	void (*dialled)(void *arg, enum pool_purpose purpose, uint16_t number);
-	/* A dial has failed.  With further set others are under way or will be, and the pool must not be changed in
-	 * it; else it was the last, and abort is why one of them wants all attempts ended (P21, P23), or NULL.
-	 * number 0: there was no endpoint to dial. */
-	void (*failed)(void *arg, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
-	    const char *abort);
-	/* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or
-	 * is "". */
-	void (*ended)(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text);
-	/* An endpoint is in good health again, or is not any more.  The pool must not be changed in it. */
-	void (*turned)(void *arg, uint16_t number, bool good);
-	/* The server has spoken on an idle one, which nobody asked it for; what it said stays unread.  It must not be
-	 * closed at once. */
-	void (*spoke)(void *arg);
-	/* wanted: a look-up for standbys is to be made; then STANDBY_LOOKED_UP or STANDBY_LOOKUP_FAILED, never before
-	 * it returns.  Else it is not wanted any more. */
-	void (*look_up)(void *arg, bool wanted);
-	uint32_t (*roll)(void *arg); /* 32 random bits */
-};
-
 struct pool;
 
-/* callbacks and endpoints, which lie in the table, are borrowed. */
-struct pool *pool_new(struct event_base *loop, struct table *table, uint16_t service, struct endpoints *endpoints,
-    const struct pool_settings *settings, const struct pool_callbacks *callbacks, void *arg);
+/* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or is "". */
+typedef void pool_ended(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text);
 
-/* Goes on with these settings in place of the former ones, which must still be there.  Where hello says something
- * else, dials are ended without a callback: the owner is about to begin anew. */
-void pool_set(struct pool *pool, const struct pool_settings *settings);
+/* All is borrowed.  What becomes of dials for clients is pushed to the machine: OFFERED, DIALED, DIAL_FAILED with ABORT
+ * before it, SPOKE; of others it is told to look.  What becomes of an endpoint's health is logged. */
+struct pool *pool_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
+    struct listing *listing, pool_ended *ended, void *arg);
+
+/* These settings are about to take the place of the context's.  Where hello says something else, dials are ended: the
+ * owner is about to begin anew. */
+void pool_set(struct pool *pool, const struct upstream_settings *next);
 
 /* Closes all that is idle or on its way, and frees it. */
 void pool_free(struct pool *pool);
@@ -89,8 +58,8 @@ bool pool_is_attempting(const struct pool *pool);
  * connected to yet; 0: the service is not connected, or ends. */
 void pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current);
 
-/* LOOKED_UP, LOOKUP_FAILED, WAKE: what the pool cannot know. */
-void pool_tell_standby(struct pool *pool, enum standby_event event);
+/* P24: what did not succeed for a standby may do so now. */
+void pool_wake_standby(struct pool *pool);
 
 /* Dials in the background what is due (P31), and drops idle connections that the next client must not get (P33,
  * P31); to be called when endpoints may have changed, while no attempt is under way.  When it is to be called
@@ -98,7 +67,7 @@ void pool_tell_standby(struct pool *pool, enum standby_event event);
 int64_t pool_tend(struct pool *pool, int64_t now);
 
 /* Closes all idle ones of a role and ends the dials for it (of NEXT, those of attempt and health too; of STANDBY, the
- * look-up is left); no other callback. */
+ * look-up is left). */
 void pool_drop(struct pool *pool, enum table_role role);
 
 /* How many clients have, counted anew, as endpoints are told. */

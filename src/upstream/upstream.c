@@ -13,12 +13,7 @@
 #include "upstream/listing.h"
 
 struct upstream {
-	struct table *table;                        /* borrowed */
-	uint16_t service;
-	const char *name;                           /* borrowed: the table's */
-	const struct upstream_settings *settings;   /* borrowed */
-	struct pconn_settings pconn;                /* theirs, as the machine is to see them */
-	struct endpoints_settings endpoints;        /* likewise */
+	struct upstream_context context;
 	const struct upstream_callbacks *callbacks; /* borrowed */
 	void *arg;                                  /* borrowed */
 	struct upstream_record *record;             /* borrowed: the table's */
@@ -29,10 +24,9 @@ struct upstream {
 	struct in_use *in_use;                      /* owned */
 	struct handlers *handlers;                  /* owned */
 	struct waiters *waiters;                    /* owned */
+	struct lookup_waiter *looking;              /* owned: the attempt's look-up; NULL: none */
 	struct loop_timer failing;                  /* the end of a failure by order */
 	bool refused, was_up, moved;                /* as it was when clients were served */
-	int64_t refreshed_at;                       /* the last good refresh; 0 none by this worker */
-	unsigned held;
 	int64_t ended_age;                          /* of the last unused one that ended */
 };
 
@@ -41,7 +35,7 @@ struct upstream {
 static unsigned
 upstream_waiting(const struct upstream *upstream)
 {
-	return upstream->settings->shared && upstream->held > 1 ? 1 : upstream->held;
+	return upstream->context.settings->shared && upstream->context.held > 1 ? 1 : upstream->context.held;
 }
 
 static unsigned
@@ -56,7 +50,8 @@ upstream_end_attempt(struct upstream *upstream, bool fails)
 {
 	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
 
-	listing_leave(upstream->listing, LISTING_ATTEMPT);
+	lookup_leave(upstream->looking);
+	upstream->looking = NULL;
 	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
 	machine_forget(upstream->machine, false);
 	if (!fails)
@@ -97,6 +92,34 @@ upstream_dial(struct upstream *upstream, bool go)
 		pool_go(upstream->pool);
 }
 
+static void
+upstream_on_looked_up(void *arg, const struct lookup_result *result)
+{
+	struct upstream *upstream = arg;
+	bool aborts = result->error == NULL && result->abort_reason != NULL;
+	char error[RECORD_ERROR_SIZE];
+
+	upstream->looking = NULL;
+	if (result->error == NULL && !aborts) {
+		machine_push_event(upstream->machine, PCONN_LOOKED_UP);
+		return;
+	}
+	snprintf(error, sizeof error, "%s%s", aborts ? "abort: " : "", aborts ? result->abort_reason : result->error);
+	upstream_log_set_error(upstream->log, "", error);
+	if (aborts)
+		machine_push_abort(upstream->machine, error);
+	machine_push_event(upstream->machine, PCONN_LOOKUP_FAILED);
+}
+
+/* Anew, if it does so already. */
+static void
+upstream_look_up(struct upstream *upstream)
+{
+	lookup_leave(upstream->looking);
+	upstream->looking = lookup_ask(listing_lookup(upstream->listing), LOOKUP_ATTEMPT, upstream_on_looked_up,
+	    upstream);
+}
+
 /* Does what the machine says; in is what it was told. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
@@ -106,21 +129,21 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 	if ((todo & PCONN_DO_EXPIRED) != 0)
 		upstream->record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
-		upstream_log_rest(upstream->log, upstream->ended_age);
+		upstream_log_rest(upstream->log, in->event == PCONN_SPOKE ? 0 : upstream->ended_age);
 	waiters_act(upstream->waiters, todo, record_closed_error(upstream->record), upstream->record->last_error);
 	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
 		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
 	if ((todo & PCONN_DO_FAIL) != 0)
 		upstream_end_attempt(upstream, true);
 	if ((todo & PCONN_DO_LOOKUP) != 0)
-		listing_ask(upstream->listing, LISTING_ATTEMPT);
+		upstream_look_up(upstream);
 	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
 		upstream_dial(upstream, (todo & PCONN_DO_GO) != 0);
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
 		machine_forget(upstream->machine, true); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
 		pool_start(upstream->pool, POOL_FILL,
-		    pconn_wanted(record_pconn(upstream->record), &upstream->pconn, in));
+		    pconn_wanted(record_pconn(upstream->record), &upstream->context.pconn, in));
 	CRASH_POINT(UPSTREAM_ACTED);
 }
 
@@ -137,19 +160,21 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->held = upstream_waiting(upstream);
 	in->ready = upstream_ready(upstream);
 	in->dialling = pool_dialling(upstream->pool);
-	in->paused = table_is_paused(upstream->table, upstream->service);
+	in->paused = table_is_paused(upstream->context.table, upstream->context.service);
 	in->in_use = in_use_is_busy(upstream->in_use);
-	in->failing = table_is_failing(upstream->table, upstream->service);
+	in->failing = table_is_failing(upstream->context.table, upstream->context.service);
 	if (in->event == PCONN_ENDED)
 		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
-	todo = machine_step(upstream->machine, &upstream->pconn, in, &place);
+	todo = machine_step(upstream->machine, in, &place);
 	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo);
 	record_commit(upstream->record);
 	in_use_note(upstream->in_use, in->event);
 	if (in->event == PCONN_RENEW)
 		upstream->record->renewed = 0;
+	if (in->event == PCONN_WAKE)
+		pool_wake_standby(upstream->pool);
 	if (in->same)
-		log_debug(upstream->name, "%s, again", upstream->record->last_error);
+		log_debug(upstream->context.name, "%s, again", upstream->record->last_error);
 	upstream_act(upstream, todo, in);
 }
 
@@ -174,7 +199,7 @@ upstream_serve(struct upstream *upstream)
 {
 	const struct pconn *p = record_pconn(upstream->record);
 	bool refuses = upstream_refuses(upstream), up = upstream_is_up(upstream), moves = upstream_moves(upstream);
-	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->pconn), held;
+	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->context.pconn), held;
 
 	if (pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || refuses != upstream->refused ||
 	    up != upstream->was_up || moves != upstream->moved) {
@@ -196,7 +221,7 @@ upstream_resume(struct upstream *upstream)
 	const struct pconn *p = record_pconn(upstream->record);
 	struct pconn_input in = { .event = PCONN_HELD, .held = upstream_waiting(upstream) };
 	unsigned todo = pconn_resume(p);
-	bool connected = p->state == PCONN_CONNECTED && !p->lost, standby = connected && upstream->settings->shared;
+	bool connected = p->state == PCONN_CONNECTED && !p->lost, standby = connected && upstream->context.settings->shared;
 	bool dialling = p->state == PCONN_DIAL && !p->doomed;
 
 	endpoints_resume(&upstream->record->endpoints, clock_now());
@@ -229,7 +254,7 @@ upstream_begin(struct upstream *upstream)
 static void
 upstream_refresh(struct upstream *upstream)
 {
-	bool in_use = pool_in_use(upstream->pool) > 0 && !table_is_paused(upstream->table, upstream->service);
+	bool in_use = pool_in_use(upstream->pool) > 0 && !table_is_paused(upstream->context.table, upstream->context.service);
 
 	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine) ||
 	    machine_is_idle_down(upstream->machine));
@@ -256,94 +281,7 @@ upstream_on_turn(void *arg)
 	upstream_serve(upstream);
 	in_use_tend_standby(upstream->in_use);
 	machine_end_idleness(upstream->machine, waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT),
-	    endpoints_found_at(&upstream->record->endpoints, upstream->refreshed_at));
-}
-
-static void
-upstream_on_handled(void *arg)
-{
-	const struct upstream *upstream = arg;
-
-	machine_push_event(upstream->machine, PCONN_HANDLED);
-}
-
-static void
-upstream_on_listed(void *arg, enum listing_asker asker, const char *error, bool aborts)
-{
-	struct upstream *upstream = arg;
-
-	upstream->endpoints = upstream_settings_endpoints(upstream->settings, upstream->record->random);
-	if (asker == LISTING_STANDBY)
-		pool_tell_standby(upstream->pool, error != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
-	if (asker == LISTING_REFRESH)
-		machine_look(upstream->machine); /* that of clients' connections none may be left */
-	if (asker == LISTING_REFRESH && error == NULL)
-		upstream->refreshed_at = clock_now();
-	if (asker != LISTING_ATTEMPT)
-		return;
-	if (error != NULL)
-		upstream_log_set_error(upstream->log, "", error);
-	if (aborts)
-		machine_push_abort(upstream->machine, error);
-	machine_push_event(upstream->machine, error != NULL ? PCONN_LOOKUP_FAILED : PCONN_LOOKED_UP);
-}
-
-static void
-upstream_on_changed(void *arg)
-{
-	struct upstream *upstream = arg;
-
-	pool_tell_standby(upstream->pool, STANDBY_WAKE);
-	machine_push_event(upstream->machine, PCONN_WAKE);
-}
-
-static const struct listing_callbacks upstream_listing_callbacks = {
-	.listed = upstream_on_listed, .changed = upstream_on_changed
-};
-
-static void
-upstream_on_offered(void *arg, uint16_t number)
-{
-	const struct upstream *upstream = arg;
-
-	machine_push_dial(upstream->machine, PCONN_OFFERED, number, NULL, false);
-}
-
-static void
-upstream_on_dialled(void *arg, enum pool_purpose purpose, uint16_t number)
-{
-	struct upstream *upstream = arg;
-	char address[ADDRESS_TEXT_SIZE];
-
-	if (purpose == POOL_STANDBY) {
-		record_address(upstream->record, number, address);
-		log_debug(upstream->name, "standby %s is ready", address);
-	}
-	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
-		machine_push_dial(upstream->machine, PCONN_DIALED, number, NULL, false);
-	machine_look(upstream->machine);
-}
-
-/* One endpoint's word is not the service's: only where no other has done better it ends all attempts (P23).  A
- * standby's or a health dial's word ends none. */
-static void
-upstream_on_dial_failed(void *arg, enum pool_purpose purpose, uint16_t number, const char *error, bool further,
-    const char *abort)
-{
-	struct upstream *upstream = arg;
-	char address[ADDRESS_TEXT_SIZE];
-
-	record_address(upstream->record, number, address);
-	if (purpose != POOL_ATTEMPT)
-		log_debug(upstream->name, "%sdial %s: %s%s", purpose == POOL_STANDBY ? "standby: " : "", address,
-		    error, further ? "; others are dialled" : "");
-	if (purpose == POOL_ATTEMPT || (purpose == POOL_FILL && !further)) {
-		if (abort != NULL)
-			machine_push_abort(upstream->machine, abort);
-		machine_push_dial(upstream->machine, PCONN_DIAL_FAILED, number, error, further);
-	}
-	if (!further)
-		machine_look(upstream->machine);
+	    listing_found_at(upstream->listing));
 }
 
 static void
@@ -351,13 +289,13 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 {
 	struct upstream *upstream = arg;
 	char error[RECORD_ERROR_SIZE], address[ADDRESS_TEXT_SIZE];
-	bool lasts = upstream->settings->shared && age >= PCONN_YOUNG;
+	bool lasts = upstream->context.settings->shared && age >= PCONN_YOUNG;
 
 	record_address(upstream->record, number, address);
 	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
 	    *text == '\0' ? "" : ": ", text);
 	if (role == TABLE_ROLE_STANDBY) {
-		log_debug(upstream->name, "standby %s: %s", address, error);
+		log_debug(upstream->context.name, "standby %s: %s", address, error);
 		return;
 	}
 	if (in_use_lent(upstream->in_use) != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
@@ -373,43 +311,10 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 	else if (lasts)
 		upstream_log_set_reason(upstream->log, error);
 	else
-		log_debug(upstream->name, "%s: %s", address, error);
+		log_debug(upstream->context.name, "%s: %s", address, error);
 	machine_push(upstream->machine,
 	    (struct pconn_input){ .event = lasts ? PCONN_LOST : PCONN_ENDED, .age = age });
 }
-
-/* While connected no event tells it. */
-static void
-upstream_on_turned(void *arg, uint16_t number, bool good)
-{
-	const struct upstream *upstream = arg;
-
-	if (record_pconn(upstream->record)->state == PCONN_CONNECTED)
-		upstream_log_turned(upstream->log, number, good);
-}
-
-static void
-upstream_on_spoke(void *arg)
-{
-	struct upstream *upstream = arg;
-
-	upstream->ended_age = 0;
-	machine_push_event(upstream->machine, PCONN_SPOKE);
-}
-
-static void
-upstream_look_up_standby(void *arg, bool wanted)
-{
-	const struct upstream *upstream = arg;
-
-	(wanted ? listing_ask : listing_leave)(upstream->listing, LISTING_STANDBY);
-}
-
-static const struct pool_callbacks upstream_pool_callbacks = {
-	.offered = upstream_on_offered, .dialled = upstream_on_dialled, .failed = upstream_on_dial_failed,
-	.ended = upstream_on_ended, .turned = upstream_on_turned, .spoke = upstream_on_spoke,
-	.look_up = upstream_look_up_standby, .roll = machine_roll
-};
 
 /* By order no more. */
 static void
@@ -417,40 +322,9 @@ upstream_on_failed(void *arg)
 {
 	struct upstream *upstream = arg;
 
-	upstream->table->services[upstream->service].failing.value = 0;
+	upstream->context.table->services[upstream->context.service].failing.value = 0;
 	upstream_log_end_order(upstream->log);
 	machine_push_event(upstream->machine, PCONN_HELD);
-}
-
-static void
-upstream_set(struct upstream *upstream, const struct upstream_settings *settings)
-{
-	upstream->settings = settings;
-	upstream->pconn = upstream_settings_pconn(settings);
-	upstream->endpoints = upstream_settings_endpoints(settings, upstream->record->random);
-}
-
-static void
-upstream_make_parts(struct upstream *upstream, struct event_base *loop)
-{
-	const struct upstream_settings *settings = upstream->settings;
-	struct table *table = upstream->table;
-	uint16_t service = upstream->service;
-
-	upstream->machine = machine_new(loop, table, service, upstream_on_turn, upstream);
-	upstream->log = upstream_log_new(loop, table, service);
-	upstream->listing = listing_new(loop, table, service, &settings->lookup, &upstream_listing_callbacks,
-	    upstream);
-	upstream->pool = pool_new(loop, table, service, &upstream->record->endpoints,
-	    &(struct pool_settings){ &settings->dial, &settings->hello, &upstream->endpoints, &upstream->pconn },
-	    &upstream_pool_callbacks, upstream);
-	upstream->in_use = in_use_new(&(struct in_use_parts){ .table = table, .service = service,
-	    .endpoints = &upstream->endpoints, .log = upstream->log, .machine = upstream->machine,
-	    .pool = upstream->pool,
-	    .lost = upstream->callbacks->lost, .arg = upstream->arg }, settings);
-	upstream->handlers = handlers_new(loop, settings, &table->services[service], upstream->record,
-	    upstream_on_handled, upstream);
-	upstream->waiters = waiters_new(loop);
 }
 
 struct upstream *
@@ -458,17 +332,24 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
     const struct upstream_callbacks *callbacks, void *arg)
 {
 	struct upstream *upstream = mem_new(1, sizeof *upstream);
+	struct upstream_context *context = &upstream->context;
 
-	upstream->table = table;
-	upstream->service = service;
-	upstream->name = table->services[service].name;
+	*context = (struct upstream_context){ .loop = loop, .table = table, .service = service,
+		.name = table->services[service].name, .record = record_of(table, service) };
+	upstream_context_set(context, settings);
 	upstream->callbacks = callbacks;
 	upstream->arg = arg;
-	upstream->record = record_of(table, service);
-	upstream_set(upstream, settings);
+	upstream->record = context->record;
 	recover_end_programs_of(&table->services[service]);
 	loop_timer_init(&upstream->failing, loop, upstream_on_failed, upstream);
-	upstream_make_parts(upstream, loop);
+	upstream->machine = machine_new(context, upstream_on_turn, upstream);
+	upstream->log = upstream_log_new(context);
+	upstream->listing = listing_new(context, upstream->machine);
+	upstream->pool = pool_new(context, upstream->machine, upstream->log, upstream->listing, upstream_on_ended,
+	    upstream);
+	upstream->in_use = in_use_new(context, upstream->machine, upstream->log, upstream->pool, callbacks->lost, arg);
+	upstream->handlers = handlers_new(context, upstream->machine);
+	upstream->waiters = waiters_new(loop);
 	return upstream;
 }
 
@@ -481,6 +362,7 @@ upstream_free(struct upstream *upstream)
 		pool_adopt(upstream->pool, false, false);
 	pool_free(upstream->pool);
 	in_use_free(upstream->in_use);
+	lookup_leave(upstream->looking);
 	listing_free(upstream->listing);
 	handlers_free(upstream->handlers);
 	waiters_free(upstream->waiters, "the service was removed");
@@ -494,10 +376,9 @@ upstream_free(struct upstream *upstream)
 void
 upstream_set_held(struct upstream *upstream, unsigned held)
 {
-	if (upstream == NULL || held == upstream->held)
+	if (upstream == NULL || held == upstream->context.held)
 		return;
-	upstream->held = held;
-	upstream_log_set_held(upstream->log, upstream->settings->pconn.hold_retry > 0 ? held : 0);
+	upstream->context.held = held;
 	machine_push_event(upstream->machine, PCONN_HELD);
 }
 
@@ -511,11 +392,11 @@ upstream_take(struct upstream *upstream)
 	if (upstream == NULL)
 		return 0;
 	p = record_pconn(upstream->record);
-	shared = upstream->settings->shared;
+	shared = upstream->context.settings->shared;
 	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
 	    (shared && (in_use_lent(upstream->in_use) != 0 || p->lost)))
 		return 0;
-	conn = pool_take(upstream->pool, shared ? 0 : upstream->settings->warm_max_age);
+	conn = pool_take(upstream->pool, shared ? 0 : upstream->context.settings->warm_max_age);
 	/* All were too old; of one that has ended the loop will tell. */
 	if (conn == 0 && !shared && pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0)
 		machine_push_event(upstream->machine, PCONN_HELD);
@@ -526,11 +407,11 @@ void
 upstream_taken(struct upstream *upstream, uint32_t conn)
 {
 	pool_taken(upstream->pool, conn);
-	if (!upstream->settings->shared) {
+	if (!upstream->context.settings->shared) {
 		machine_push_event(upstream->machine, PCONN_TAKEN);
 		return;
 	}
-	assert(table_conn_is_shared(upstream->table, conn));
+	assert(table_conn_is_shared(upstream->context.table, conn));
 	in_use_lend(upstream->in_use, conn);
 }
 
@@ -541,9 +422,9 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 	const struct table_conn *record;
 	int64_t age;
 
-	if (upstream == NULL || table_is_failing(upstream->table, upstream->service))
+	if (upstream == NULL || table_is_failing(upstream->context.table, upstream->context.service))
 		return;
-	record = &upstream->table->conns[conn];
+	record = &upstream->context.table->conns[conn];
 	age = clock_now() - record->since;
 	if (age < PCONN_YOUNG) {
 		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
@@ -611,7 +492,7 @@ upstream_is_at_rest(const struct upstream *upstream)
 void
 upstream_fail(struct upstream *upstream, const char *by)
 {
-	int64_t until = (int64_t)upstream->table->services[upstream->service].failing.value;
+	int64_t until = (int64_t)upstream->context.table->services[upstream->context.service].failing.value;
 
 	if (until != 0)
 		upstream_log_set_order(upstream->log, by);
@@ -622,19 +503,18 @@ upstream_fail(struct upstream *upstream, const char *by)
 void
 upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew)
 {
-	upstream_set(upstream, settings);
-	upstream_log_set_held(upstream->log, settings->pconn.hold_retry > 0 ? upstream->held : 0);
-	in_use_set(upstream->in_use, settings);
-	pool_set(upstream->pool,
-	    &(struct pool_settings){ &settings->dial, &settings->hello, &upstream->endpoints, &upstream->pconn });
-	handlers_set(upstream->handlers, settings);
+	pool_set(upstream->pool, settings);
+	upstream_context_set(&upstream->context, settings);
+	in_use_set(upstream->in_use);
 	if (!anew) {
-		listing_set(upstream->listing, &settings->lookup);
+		listing_set(upstream->listing);
 		machine_push_event(upstream->machine, PCONN_HELD); /* perhaps more or fewer are to be kept warm */
 		return;
 	}
+	lookup_leave(upstream->looking);
+	upstream->looking = NULL;
 	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
-	listing_renew(upstream->listing, &settings->lookup); /* what was found out is void */
+	listing_renew(upstream->listing); /* what was found out is void */
 	upstream->record->renewed = 1;
 	if (machine_has_begun(upstream->machine))
 		machine_push_renewal(upstream->machine);
@@ -673,11 +553,11 @@ upstream_get_status(const struct upstream *upstream, struct upstream_status *ret
 
 	*ret_status = (struct upstream_status){ .state = upstream_state(p, in_use_lent(upstream->in_use) != 0),
 		.up = upstream_log_is_well(upstream->log, upstream_refuses(upstream)),
-		.resting = p->resting || (p->cold && upstream->pconn.fades),
+		.resting = p->resting || (p->cold && upstream->context.pconn.fades),
 		.address = record->address, .since = record->since, .down_since = record->down_since,
 		.next_attempt = p->state == PCONN_WAIT ? p->deadline : 0, .last_error = record->last_error,
 		.last_error_at = record->last_error_at, .failures = p->failures, .counters = record->counters,
-		.warm = upstream->settings->shared ? 0 : pool_idle(upstream->pool, TABLE_ROLE_NEXT),
+		.warm = upstream->context.settings->shared ? 0 : pool_idle(upstream->pool, TABLE_ROLE_NEXT),
 		.standby = pool_idle(upstream->pool, TABLE_ROLE_STANDBY),
 		.dialling = pool_dialling(upstream->pool), .lookup = lookup_describe(lookup),
 		.lookup_running_since = lookup_running_since(lookup),
@@ -685,5 +565,5 @@ upstream_get_status(const struct upstream *upstream, struct upstream_status *ret
 	for (uint32_t i = 0; i < record->endpoints.high; i++)
 		ret_status->endpoints += endpoints_is_listed(&record->endpoints, &record->endpoints.list[i]);
 	if (ret_status->since == 0)
-		ret_status->since = upstream->table->services[upstream->service].since;
+		ret_status->since = upstream->context.table->services[upstream->context.service].since;
 }

@@ -13,11 +13,8 @@
 #define LOG_STILL (60 * CLOCK_SECOND)
 
 struct upstream_log {
-	struct table *table;            /* borrowed */
-	uint16_t service;
-	const char *name;               /* borrowed: the table's */
+	const struct upstream_context *context; /* borrowed */
 	struct upstream_record *record; /* borrowed: the table's */
-	unsigned held;
 	const char *reconnect;          /* borrowed: why it is that, next; NULL by an operator */
 	char failing[UPSTREAM_BY_SIZE + 48]; /* the error while it fails by order: who has it fail */
 	struct loop_timer still;        /* "still down" */
@@ -78,12 +75,6 @@ upstream_note(struct table *table, uint16_t service, enum log_level level, const
 }
 
 void
-upstream_log_set_held(struct upstream_log *log, unsigned held)
-{
-	log->held = held;
-}
-
-void
 upstream_log_set_order(struct upstream_log *log, const char *by)
 {
 	snprintf(log->failing, sizeof log->failing, "made to fail by %.*s", UPSTREAM_BY_SIZE - 1, by);
@@ -92,8 +83,8 @@ upstream_log_set_order(struct upstream_log *log, const char *by)
 void
 upstream_log_end_order(const struct upstream_log *log)
 {
-	table_history_add(log->table, log->service, UPSTREAM_NOTE, "the failure by order is over");
-	log_notice(log->name, "the failure by order of %s is over; it is connected anew",
+	table_history_add(log->context->table, log->context->service, UPSTREAM_NOTE, "the failure by order is over");
+	log_notice(log->context->name, "the failure by order of %s is over; it is connected anew",
 	    log->failing + sizeof "made to fail by " - 1);
 }
 
@@ -101,7 +92,7 @@ upstream_log_end_order(const struct upstream_log *log)
 static double
 log_failing_left(const struct upstream_log *log)
 {
-	int64_t left = (int64_t)log->table->services[log->service].failing.value - clock_now();
+	int64_t left = (int64_t)log->context->table->services[log->context->service].failing.value - clock_now();
 
 	return left > 0 ? (double)left / CLOCK_SECOND : 0;
 }
@@ -191,7 +182,7 @@ upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum
 	bool lost = connected && (after->state != PCONN_CONNECTED || after->lost);
 
 	if (lost && (todo & PCONN_DO_GIVE_UP) != 0)
-		upstream_log_set_purpose(log, table_is_failing(log->table, log->service) ? log->failing :
+		upstream_log_set_purpose(log, table_is_failing(log->context->table, log->context->service) ? log->failing :
 		    "paused by an operator");
 	else if (lost && event == PCONN_RECONNECT)
 		upstream_log_set_purpose(log, log->reconnect != NULL ? log->reconnect : "reconnect by an operator");
@@ -235,21 +226,22 @@ log_next(const struct upstream_log *log, char *text, size_t size)
 {
 	const struct pconn *p = record_pconn(log->record);
 	int64_t left = p->retry_at - clock_now();
+	unsigned held = log->context->settings->pconn.hold_retry > 0 ? log->context->held : 0;
 
 	if (p->ending == PCONN_END_ABORT)
 		snprintf(text, size, "no further attempt until it is opened");
 	else if (p->closing || p->ending != PCONN_END_NONE)
 		snprintf(text, size, "no further attempt");
-	else if (table_is_paused(log->table, log->service))
+	else if (table_is_paused(log->context->table, log->context->service))
 		snprintf(text, size, "no attempt until it is resumed");
-	else if (table_is_failing(log->table, log->service))
+	else if (table_is_failing(log->context->table, log->context->service))
 		snprintf(text, size, "it is connected anew in %.1f s", log_failing_left(log));
 	else if (p->state == PCONN_CONNECTED && !p->lost)
 		snprintf(text, size, "%s takes over", log->record->taking_over);
 	else if (p->state == PCONN_FAILED && !p->last)
 		snprintf(text, size, "the other endpoints are tried");
-	else if (log->held > 0)
-		snprintf(text, size, "next attempt soon, for %u held", log->held);
+	else if (held > 0)
+		snprintf(text, size, "next attempt soon, for %u held", held);
 	else
 		snprintf(text, size, "next attempt in %.1f s", left > 0 ? (double)left / CLOCK_SECOND : 0.0);
 }
@@ -263,19 +255,19 @@ log_tell_event(const struct upstream_log *log, const struct upstream_event *even
 	log_next(log, next, sizeof next);
 	switch (event->kind) {
 	case UPSTREAM_ATTEMPTING:
-		log_event(LOG_LEVEL_DEBUG, log->name, name, NULL, "attempting to connect");
+		log_event(LOG_LEVEL_DEBUG, log->context->name, name, NULL, "attempting to connect");
 		break;
 	case UPSTREAM_OBTAINED:
-		log_event(LOG_LEVEL_DEBUG, log->name, name, address, "obtained address %s", address);
+		log_event(LOG_LEVEL_DEBUG, log->context->name, name, address, "obtained address %s", address);
 		break;
 	case UPSTREAM_FAILED:
-		log_event(LOG_LEVEL_WARNING, log->name, name, address, "%s; %s", log->record->last_error, next);
+		log_event(LOG_LEVEL_WARNING, log->context->name, name, address, "%s; %s", log->record->last_error, next);
 		break;
 	case UPSTREAM_CONNECTED:
-		log_event(LOG_LEVEL_INFO, log->name, name, address, "connected to %s", address);
+		log_event(LOG_LEVEL_INFO, log->context->name, name, address, "connected to %s", address);
 		break;
 	case UPSTREAM_DISCONNECTED:
-		log_event(LOG_LEVEL_WARNING, log->name, name, address, "lost %s: %s; %s", address, event->error,
+		log_event(LOG_LEVEL_WARNING, log->context->name, name, address, "lost %s: %s; %s", address, event->error,
 		    next);
 		break;
 	case UPSTREAM_NOTE:
@@ -292,8 +284,8 @@ log_end_outage(const struct upstream_log *log)
 
 	if (record->outage_at == 0)
 		return;
-	redo_begin(&redo, log->table);
-	histogram_add(&redo, log->service, TABLE_HISTOGRAM_OUTAGE, clock_now() - (int64_t)record->outage_at);
+	redo_begin(&redo, log->context->table);
+	histogram_add(&redo, log->context->service, TABLE_HISTOGRAM_OUTAGE, clock_now() - (int64_t)record->outage_at);
 	redo_add(&redo, &record->outage_at, 0);
 	redo_commit(&redo);
 }
@@ -303,7 +295,7 @@ static void
 log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 {
 	struct upstream_record *record = log->record;
-	bool down = false, ordered = table_is_failing(log->table, log->service); /* none of the service's */
+	bool down = false, ordered = table_is_failing(log->context->table, log->context->service); /* none of the service's */
 
 	if (kind == UPSTREAM_CONNECTED) {
 		record->counters.connects++;
@@ -351,7 +343,7 @@ upstream_log_report(const struct upstream_log *log)
 	else
 		snprintf(text, sizeof text, "%.100s%s%.120s", event.address, *event.error == '\0' ? "" : ": ",
 		    event.error);
-	table_history_add(log->table, log->service, event.kind, text);
+	table_history_add(log->context->table, log->context->service, event.kind, text);
 	log_tell_event(log, &event);
 	return event;
 }
@@ -368,8 +360,8 @@ upstream_log_rest(const struct upstream_log *log, int64_t age)
 	else
 		snprintf(text, sizeof text, "the server ends unused connections after %.1f s; %s",
 		    (double)age / CLOCK_SECOND, until);
-	table_history_add(log->table, log->service, UPSTREAM_NOTE, text);
-	log_notice(log->name, "%s; warm = 0 says so for good", text);
+	table_history_add(log->context->table, log->context->service, UPSTREAM_NOTE, text);
+	log_notice(log->context->name, "%s; warm = 0 says so for good", text);
 }
 
 void
@@ -380,10 +372,10 @@ upstream_log_turned(const struct upstream_log *log, uint16_t number, bool good)
 
 	record_address(log->record, number, address);
 	if (good)
-		upstream_note(log->table, log->service, LOG_LEVEL_INFO,
+		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
 		    "endpoint %.110s is in good health again", address);
 	else
-		upstream_note(log->table, log->service, LOG_LEVEL_INFO,
+		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
 		    "endpoint %.80s failed: %.90s; tried again in %.1f s", address, endpoint->error,
 		    (double)(endpoint->failed_until - clock_now()) / CLOCK_SECOND);
 }
@@ -394,7 +386,7 @@ upstream_log_is_well(const struct upstream_log *log, bool refuses)
 	const struct upstream_record *record = log->record;
 	const struct pconn *p = record_pconn(record);
 
-	return !refuses && !table_is_failing(log->table, log->service) && !record->outage &&
+	return !refuses && !table_is_failing(log->context->table, log->context->service) && !record->outage &&
 	    (p->state != PCONN_CONNECTED || !p->lost || record->purposely);
 }
 
@@ -428,23 +420,21 @@ log_on_still(void *arg)
 	if (clock_now() >= record->still_down_at) {
 		clock_format(record->down_since, since);
 		log_next(log, next, sizeof next);
-		log_warning(log->name, "still down since %s: %s; %s", since, record->last_error, next);
+		log_warning(log->context->name, "still down since %s: %s; %s", since, record->last_error, next);
 		record->still_down_at = clock_after(clock_now(), LOG_STILL);
 	}
 	loop_timer_at(&log->still, record->still_down_at);
 }
 
 struct upstream_log *
-upstream_log_new(struct event_base *loop, struct table *table, uint16_t service)
+upstream_log_new(const struct upstream_context *context)
 {
 	struct upstream_log *log = mem_new(1, sizeof *log);
 
-	log->table = table;
-	log->service = service;
-	log->name = table->services[service].name;
-	log->record = record_of(table, service);
+	log->context = context;
+	log->record = context->record;
 	upstream_log_set_order(log, "an operator");
-	loop_timer_init(&log->still, loop, log_on_still, log);
+	loop_timer_init(&log->still, context->loop, log_on_still, log);
 	return log;
 }
 

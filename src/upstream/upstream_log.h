@@ -2,13 +2,13 @@
 #ifndef HOLDFAST_UPSTREAM_UPSTREAM_LOG_H
 #define HOLDFAST_UPSTREAM_UPSTREAM_LOG_H
 
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/log.h"
 #include "keep/table.h"
 #include "upstream/pconn.h"
+#include "upstream/upstream_settings.h"
 
 #define UPSTREAM_BY_SIZE 64 /* a user's name */
 
@@ -48,12 +48,9 @@ void upstream_note(struct table *table, uint16_t service, enum log_level level, 
 
 struct upstream_log;
 
-/* Of the service with this index.  It keeps its record's texts, times and counts of events.  All is borrowed. */
-struct upstream_log *upstream_log_new(struct event_base *loop, struct table *table, uint16_t service);
+/* It keeps the texts, times and counts of events in the record.  context is borrowed. */
+struct upstream_log *upstream_log_new(const struct upstream_context *context);
 void upstream_log_free(struct upstream_log *log);
-
-/* So many are held for whom the next attempt comes early. */
-void upstream_log_set_held(struct upstream_log *log, unsigned held);
 
 /* Who has it fail by order (copied). */
 void upstream_log_set_order(struct upstream_log *log, const char *by);

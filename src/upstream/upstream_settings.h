@@ -1,4 +1,4 @@
-/* upstream_settings.h - all that a service's upstream can be told.  Pure. */
+/* upstream_settings.h - all that a service's upstream can be told, and what its parts work on. */
 #ifndef HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
 #define HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
 
@@ -11,6 +11,7 @@
 #include "upstream/hello.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
+#include "upstream/record.h"
 
 #define UPSTREAM_WARM_AUTO UINT_MAX /* of pconn.warm: 1 where that does no harm, else none */
 
@@ -28,8 +29,20 @@ struct upstream_settings {
 	char *notify;                /* owned; NULL none */
 };
 
-/* What the machine, and the choice of endpoints, are to go by; random: the look-up's source means no order. */
-struct pconn_settings upstream_settings_pconn(const struct upstream_settings *settings);
-struct endpoints_settings upstream_settings_endpoints(const struct upstream_settings *settings, bool random);
+/* What the parts of one service's upstream share.  All borrowed. */
+struct upstream_context {
+	struct event_base *loop;
+	struct table *table;
+	uint16_t service;
+	const char *name;                    /* the table's */
+	struct upstream_record *record;      /* the table's */
+	const struct upstream_settings *settings;
+	struct pconn_settings pconn;         /* theirs, as the machine is to see them */
+	struct endpoints_settings endpoints; /* likewise, with what the source of look-ups means by its order */
+	unsigned held;                       /* clients that wait */
+};
+
+/* These settings count from now on; or the same ones, with another source. */
+void upstream_context_set(struct upstream_context *context, const struct upstream_settings *settings);
 
 #endif

@@ -48,11 +48,11 @@ upstream_lookup(const struct upstream *upstream)
 }
 
 struct lookup_waiter *
-lookup_ask(struct lookup *lookup, bool counts, lookup_callback *callback, void *arg)
+lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg)
 {
 	struct upstream *upstream = (struct upstream *)(void *)lookup;
 
-	(void)counts;
+	(void)asker;
 	upstream->lookup = mem_new(1, sizeof *upstream->lookup);
 	*upstream->lookup = (struct lookup_waiter){ callback, arg };
 	return upstream->lookup;

@@ -74,13 +74,21 @@ on_lookup(void *arg, const struct lookup_result *result)
 	if (outcome->leave_this != NULL)
 		lookup_leave(outcome->leave_this);
 	if (outcome->ask_again != NULL)
-		lookup_ask(outcome->ask_again, false, on_lookup, outcome->next);
+		lookup_ask(outcome->ask_again, 0, on_lookup, outcome->next);
 	if (outcome->free_this != NULL)
 		lookup_free(outcome->free_this);
 }
 
+static void
+ignore_end(void *arg, unsigned askers, const struct lookup_result *result)
+{
+	(void)arg;
+	(void)askers;
+	(void)result;
+}
+
 static const struct lookup_callbacks no_callbacks = { .catalog = { .changed = ignore, .passed_over = ignore },
-	.roll = always_zero, .refreshed = on_lookup };
+	.roll = always_zero, .ended = ignore_end };
 
 static struct lookup_settings
 settings_of_script(const char *path)
@@ -98,7 +106,7 @@ look(const struct lookup_settings *settings, struct outcome *outcome)
 	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, &record, &no_callbacks, NULL);
 
 	memset(outcome, 0, sizeof *outcome);
-	lookup_ask(lookup, false, on_lookup, outcome);
+	lookup_ask(lookup, 0, on_lookup, outcome);
 	assert_int_equal(outcome->calls, 0);
 	assert_true(lookup_running_since(lookup) > 0);
 	assert_true(stage_run(&outcome->done, 10 * CLOCK_SECOND));

@@ -116,15 +116,9 @@ notify_is_not_waited_for(void **state)
 }
 
 static void
-never(void *arg)
-{
-	(void)arg;
-	fail_msg("nothing is handled");
-}
-
-static void
 at_most_64_wait_for_notify_and_the_oldest_is_dropped(void **state)
 {
+	struct upstream_context context;
 	struct upstream_record *record;
 	struct handlers *handlers;
 	struct upstream_event event = { .kind = UPSTREAM_FAILED, .address = "a", .error = "e" };
@@ -134,7 +128,9 @@ at_most_64_wait_for_notify_and_the_oldest_is_dropped(void **state)
 	world_make(1, 0);
 	w.settings.notify = mem_copy_text(script);
 	record = record_of(&w.table, SERVICE);
-	handlers = handlers_new(w.loop, &w.settings, &w.table.services[SERVICE], record, never, NULL);
+	context = (struct upstream_context){ .loop = w.loop, .table = &w.table, .service = SERVICE, .record = record,
+		.name = w.table.services[SERVICE].name, .settings = &w.settings };
+	handlers = handlers_new(&context, NULL);
 	for (unsigned i = 0; i < 70; i++) {
 		event.failures = i;
 		handlers_notify(handlers, &event);

@@ -78,7 +78,7 @@ all_who_wait_share_one_look_up(void **state)
 	settings.timeout = 5 * CLOCK_SECOND;
 	memset(outcomes, 0, sizeof outcomes);
 	for (int i = 0; i < 3; i++)
-		waiters[i] = lookup_ask(lookup, false, on_lookup, &outcomes[i]);
+		waiters[i] = lookup_ask(lookup, 0, on_lookup, &outcomes[i]);
 	lookup_leave(waiters[1]);
 	assert_true(stage_run(&outcomes[0].done, 5 * CLOCK_SECOND));
 	assert_true(outcomes[2].done);
@@ -100,7 +100,7 @@ the_last_who_leaves_ends_it(void **state)
 	(void)state;
 	settings.timeout = CLOCK_NEVER;
 	memset(&outcome, 0, sizeof outcome);
-	waiter = lookup_ask(lookup, false, on_lookup, &outcome);
+	waiter = lookup_ask(lookup, 0, on_lookup, &outcome);
 	assert_true(group > 0);
 	lookup_leave(waiter);
 	assert_int_equal(group, 0);
@@ -124,8 +124,8 @@ a_callback_may_leave_ask_anew_and_free(void **state)
 	settings = settings_of_addresses(texts);
 	lookup = lookup_new(stage_loop, "cache", &settings, NULL, &record, &no_callbacks, NULL);
 	memset(outcomes, 0, sizeof outcomes);
-	lookup_ask(lookup, false, on_lookup, &outcomes[0]);
-	outcomes[0].leave_this = lookup_ask(lookup, false, on_lookup, &outcomes[1]);
+	lookup_ask(lookup, 0, on_lookup, &outcomes[0]);
+	outcomes[0].leave_this = lookup_ask(lookup, 0, on_lookup, &outcomes[1]);
 	outcomes[0].ask_again = lookup;
 	outcomes[0].next = &outcomes[2];
 	assert_true(stage_run(&outcomes[2].done, 5 * CLOCK_SECOND));
@@ -133,9 +133,9 @@ a_callback_may_leave_ask_anew_and_free(void **state)
 	/* Freed by the first who is told: the second is told that, through the loop. */
 	outcomes[2].calls = 0;
 	outcomes[2].free_this = lookup;
-	lookup_ask(lookup, false, on_lookup, &outcomes[2]);
-	lookup_ask(lookup, false, on_lookup, &outcomes[3]);
-	lookup_leave(lookup_ask(lookup, false, on_lookup, &outcomes[4]));
+	lookup_ask(lookup, 0, on_lookup, &outcomes[2]);
+	lookup_ask(lookup, 0, on_lookup, &outcomes[3]);
+	lookup_leave(lookup_ask(lookup, 0, on_lookup, &outcomes[4]));
 	assert_true(stage_run(&outcomes[3].done, 5 * CLOCK_SECOND));
 	assert_string_equal(outcomes[2].error, "");
 	assert_string_equal(outcomes[3].error, "the service was changed or removed meanwhile");
@@ -154,8 +154,8 @@ freeing_kills_the_script_and_tells_who_waits(void **state)
 
 	(void)state;
 	memset(&outcome, 0, sizeof outcome);
-	lookup_ask(lookup, false, on_lookup, &outcome);
-	waiter = lookup_ask(lookup, false, on_lookup, &second);
+	lookup_ask(lookup, 0, on_lookup, &outcome);
+	waiter = lookup_ask(lookup, 0, on_lookup, &second);
 	lookup_free(lookup);
 	assert_true(stage_no_children());
 	lookup_leave(waiter);
@@ -181,7 +181,7 @@ keep_last_gives_the_last_ones_and_says_so(void **state)
 	stage_write("script.bad", "", 0644);
 	for (int i = 0; i < 3; i++) {
 		memset(&outcome, 0, sizeof outcome);
-		lookup_ask(lookup, false, on_lookup, &outcome);
+		lookup_ask(lookup, 0, on_lookup, &outcome);
 		assert_true(stage_run(&outcome.done, 5 * CLOCK_SECOND));
 		if (i == 0) { /* nothing to keep yet */
 			assert_string_equal(outcome.error, "look-up script: exit 9");
@@ -214,7 +214,7 @@ a_catalog_is_asked_afresh_and_its_folder_means_no_order(void **state)
 	stage_publish("catalog/cache/a", "10.0.0.1:1\n");
 	for (size_t count = 1; count <= 2; count++) {
 		memset(&outcome, 0, sizeof outcome);
-		lookup_ask(lookup, false, on_lookup, &outcome);
+		lookup_ask(lookup, 0, on_lookup, &outcome);
 		assert_true(stage_run(&outcome.done, 5 * CLOCK_SECOND));
 		assert_int_equal(outcome.count, count);
 		assert_true(outcome.random);

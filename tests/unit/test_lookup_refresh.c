@@ -7,14 +7,15 @@
 static struct outcome refreshed;
 
 static void
-on_refreshed(void *arg, const struct lookup_result *result)
+on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 {
 	(void)arg;
-	on_lookup(&refreshed, result);
+	if ((askers & LOOKUP_REFRESH) != 0)
+		on_lookup(&refreshed, result);
 }
 
 static const struct lookup_callbacks callbacks = { .catalog = { .changed = ignore, .passed_over = ignore },
-	.roll = always_zero, .refreshed = on_refreshed };
+	.roll = always_zero, .ended = on_ended };
 
 /* Waits for so many refreshes. */
 static void
@@ -58,7 +59,7 @@ static void
 ask(struct lookup *lookup, bool counts)
 {
 	outcome.done = false;
-	lookup_ask(lookup, counts, on_lookup, &outcome);
+	lookup_ask(lookup, counts ? LOOKUP_ATTEMPT : 0, on_lookup, &outcome);
 	assert_true(stage_run(&outcome.done, 5 * S));
 }
 
@@ -205,13 +206,13 @@ another_min_interval_counts_at_once(void **state)
 	shorter.min_interval = 200 * MS;
 	ask(lookup, true);
 	outcome.done = false;
-	lookup_ask(lookup, true, on_lookup, &outcome);
+	lookup_ask(lookup, LOOKUP_ATTEMPT, on_lookup, &outcome);
 	assert_false(stage_run(&outcome.done, 50 * MS));
 	assert_int_equal(lookup_running_since(lookup), 0); /* it waits */
 	lookup_set(lookup, &shorter);
 	assert_int_equal(runs(), 1);
 	assert_true(stage_run(&outcome.done, 5 * S));
-	lookup_ask(lookup, true, on_lookup, &outcome);
+	lookup_ask(lookup, LOOKUP_ATTEMPT, on_lookup, &outcome);
 	lookup_set(lookup, &settings);
 	stage_idle(300 * MS);
 	assert_int_equal(runs(), 2);
@@ -235,7 +236,7 @@ a_script_that_a_shorter_min_interval_has_started_is_started_once(void **state)
 	shorter.min_interval = 0;
 	ask(lookup, true);
 	outcome.done = false;
-	lookup_ask(lookup, true, on_lookup, &outcome);
+	lookup_ask(lookup, LOOKUP_ATTEMPT, on_lookup, &outcome);
 	lookup_set(lookup, &shorter); /* it still runs when the longer one would have ended */
 	assert_true(stage_run(&outcome.done, 5 * S));
 	stage_idle(100 * MS);

@@ -38,6 +38,7 @@ a_service_that_stays_down_says_so_once_a_minute(void **state)
 	uint16_t port = 0;
 	int listener = world_listen(&port);
 	struct upstream_record *record;
+	struct upstream_context context;
 	struct upstream_log *told;
 
 	(void)state;
@@ -46,7 +47,9 @@ a_service_that_stays_down_says_so_once_a_minute(void **state)
 	world_begin();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
 	record = record_of(&w.table, SERVICE);
-	told = upstream_log_new(w.loop, &w.table, SERVICE);
+	context = (struct upstream_context){ .loop = w.loop, .table = &w.table, .service = SERVICE, .record = record,
+		.name = w.table.services[SERVICE].name, .settings = &w.settings };
+	told = upstream_log_new(&context);
 	assert_in_range(record->still_down_at - clock_now(), 58 * CLOCK_SECOND, 60 * CLOCK_SECOND);
 	assert_false(says_still_down(told));
 	for (int minute = 0; minute < 3; minute++) {
