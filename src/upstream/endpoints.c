@@ -319,15 +319,6 @@ endpoints_resume(struct endpoints *e, int64_t now)
 	}
 }
 
-bool
-endpoints_elsewhere(const struct endpoints *e)
-{
-	for (uint32_t i = 0; i < e->high; i++)
-		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0)
-			return true;
-	return false;
-}
-
 int64_t
 endpoints_found_at(const struct endpoints *e, int64_t listed_at)
 {
@@ -343,15 +334,17 @@ endpoints_found_at(const struct endpoints *e, int64_t listed_at)
 	return at;
 }
 
+bool
+endpoints_elsewhere(const struct endpoints *e)
+{
+	return endpoints_found_at(e, 1) != 0;
+}
+
 /* Whether one of those has answered already, so that a connection can move there without an outage. */
 static bool
 is_proven_elsewhere(const struct endpoints *e)
 {
-	for (uint32_t i = 0; i < e->high; i++)
-		if (endpoints_is_listed(e, &e->list[i]) && e->list[i].failed_until == 0 &&
-		    e->list[i].connected_at != 0)
-			return true;
-	return false;
+	return endpoints_found_at(e, 0) != 0;
 }
 
 /* P31.  What began before the last failure tells nothing new, so that a crowd of dials that fail together is one
@@ -440,12 +433,12 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 		count_down(endpoint);
 		endpoint->result_at = in->now;
 		return fail(endpoint, s, in, false);
-	case ENDPOINTS_CANCELLED:
+	case ENDPOINTS_PUT_OFF:
+		e->put_off_until = in->now + delay_jitter(s->delay, s->jitter, in->roll);
 		count_down(endpoint);
 		return 0;
-	case ENDPOINTS_PUT_OFF:
+	case ENDPOINTS_CANCELLED:
 		count_down(endpoint);
-		e->put_off_until = in->now + delay_jitter(s->delay, s->jitter, in->roll);
 		return 0;
 	case ENDPOINTS_LATE:
 		if (endpoint->failed_until == 0)

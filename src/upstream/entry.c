@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #define ENTRY_BLANKS     " \t"
 #define ENTRY_TTL_MAX    1e9 /* seconds */
 #define ENTRY_NUMBER_MAX 65535
+#define ENTRY_SHOWN_MAX  80 /* bytes of a malformed line in an error */
 
 /* A plain decimal number: no sign, no exponent, no hexadecimal. */
 static bool
@@ -91,4 +93,83 @@ entry_parse(char *line, struct endpoint_listed *ret_listed, int64_t *ret_ttl)
 	if (ret_ttl != NULL)
 		*ret_ttl = ttl;
 	return NULL;
+}
+
+/* One line that says something; NULL or what is wrong with it, to be freed. */
+static char *
+entry_read_line(size_t number, char *line, struct endpoint_listed *endpoints, size_t *count, char **abort_reason)
+{
+	bool aborts = strncmp(line, "abort:", 6) == 0, cut = strlen(line) > ENTRY_SHOWN_MAX;
+	char shown[ENTRY_SHOWN_MAX + 1] = "";
+	const char *error;
+
+	for (size_t n = 0; n < ENTRY_SHOWN_MAX && line[n] != '\0'; n++)
+		shown[n] = line[n] >= ' ' && line[n] < 0x7f ? line[n] : '?';
+	if (strchr(line, '\r') != NULL) {
+		error = "carriage return (lines end with a newline alone)";
+	} else if (*abort_reason != NULL || (*count > 0 && aborts)) {
+		return mem_print("line %zu: \"abort:\" must be the only line", number);
+	} else if (aborts) {
+		line += 6 + strspn(line + 6, ENTRY_BLANKS);
+		*abort_reason = mem_copy_text(line[0] != '\0' ? line : "no reason given");
+		return NULL;
+	} else if (*count == ENDPOINTS_MAX) {
+		return mem_print("more than %d addresses", ENDPOINTS_MAX);
+	} else {
+		error = entry_parse(line, &endpoints[*count], NULL);
+	}
+	*count += error == NULL;
+	return error == NULL ? NULL :
+	    mem_print("line %zu: %s: \"%s\"%s", number, error, shown, cut ? "..." : "");
+}
+
+/* The line without blanks at its ends; NULL if there is nothing in it for us. */
+static char *
+entry_trim(char *line)
+{
+	size_t length;
+
+	line += strspn(line, ENTRY_BLANKS);
+	length = strlen(line);
+	while (length > 0 && strchr(ENTRY_BLANKS, line[length - 1]) != NULL)
+		line[--length] = '\0';
+	return length == 0 || line[0] == '#' ? NULL : line;
+}
+
+static char *
+entry_read_output(const char *output, size_t length, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX],
+    size_t *ret_count, char **ret_abort)
+{
+	char *copy = mem_copy_bytes(output, length), *rest = copy, *line, *abort_reason = NULL, *error = NULL;
+	size_t count = 0;
+
+	if (memchr(output, '\0', length) != NULL)
+		error = mem_copy_text("a NUL byte in the output");
+	for (size_t number = 1; error == NULL && (line = strsep(&rest, "\n")) != NULL; number++)
+		if ((line = entry_trim(line)) != NULL)
+			error = entry_read_line(number, line, ret_endpoints, &count, &abort_reason);
+	if (error == NULL && count == 0 && abort_reason == NULL)
+		error = mem_copy_text("no address in the output");
+	mem_free(copy);
+	if (error != NULL) {
+		mem_free(abort_reason);
+		return error;
+	}
+	*ret_count = count;
+	*ret_abort = abort_reason;
+	return NULL;
+}
+
+char *
+entry_read_script(const struct child_result *child, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX],
+    size_t *ret_count, char **ret_abort)
+{
+	const char *line = child->last_line;
+	char *cause = child->error != NULL ? mem_copy_text(child->error) :
+	    entry_read_output(child->output, child->output_length, ret_endpoints, ret_count, ret_abort);
+	char *error = cause == NULL ? NULL :
+	    mem_print("look-up script: %s%s%s", cause, line[0] != '\0' ? ": " : "", line);
+
+	mem_free(cause);
+	return error;
 }

@@ -6,7 +6,6 @@
 
 struct handlers {
 	const struct upstream_context *context; /* borrowed */
-	struct machine *machine;                /* borrowed */
 	struct child *handler;                  /* owned; NULL none */
 	struct child *notifier;                 /* owned; NULL none */
 	enum upstream_event_kind handling;
@@ -54,7 +53,7 @@ handlers_on_handled(void *arg, const struct child_result *result)
 
 	handlers->handler = NULL;
 	handlers_report(handlers, "on_event", handlers->handling, result);
-	machine_push_event(handlers->machine, PCONN_HANDLED);
+	machine_push_event(handlers->context->machine, PCONN_HANDLED);
 }
 
 bool
@@ -136,13 +135,12 @@ handlers_notify(struct handlers *handlers, const struct upstream_event *event)
 }
 
 struct handlers *
-handlers_new(const struct upstream_context *context, struct machine *machine)
+handlers_new(const struct upstream_context *context)
 {
 	struct upstream_record *record = context->record;
 	struct handlers *handlers = mem_new(1, sizeof *handlers);
 
 	handlers->context = context;
-	handlers->machine = machine;
 	if (record->notice_next - record->notice_first > RECORD_NOTICES)
 		record->notice_first = record->notice_next;
 	handlers_next_notice(handlers);

@@ -13,9 +13,9 @@
 
 struct handlers;
 
-/* Resumes notices that wait.  All is borrowed; PCONN_HANDLED is pushed whenever a program begun by handlers_run() has
- * ended, well or not (P11). */
-struct handlers *handlers_new(const struct upstream_context *context, struct machine *machine);
+/* Resumes notices that wait.  context is borrowed; PCONN_HANDLED is pushed whenever a program begun by handlers_run()
+ * has ended, well or not (P11). */
+struct handlers *handlers_new(const struct upstream_context *context);
 
 /* Kills what runs. */
 void handlers_free(struct handlers *handlers);

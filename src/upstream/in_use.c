@@ -8,11 +8,7 @@
 
 struct in_use {
 	const struct upstream_context *context;   /* borrowed */
-	struct machine *machine;                  /* borrowed */
-	struct upstream_log *log;                 /* borrowed */
 	struct pool *pool;                        /* borrowed */
-	in_use_leave *leave;
-	void *arg;                                /* borrowed */
 	struct upstream_record *record;           /* borrowed: the table's */
 	uint32_t lent;                            /* 0: none */
 	int64_t lent_since;                       /* its connect, known when it has ended, too */
@@ -27,6 +23,12 @@ static struct table_conn *
 in_use_conn(const struct in_use *in_use)
 {
 	return &in_use->context->table->conns[in_use->lent];
+}
+
+static void
+in_use_leave(const struct in_use *in_use, uint16_t endpoint)
+{
+	in_use->context->callbacks->lost(in_use->context->arg, endpoint);
 }
 
 static unsigned
@@ -50,7 +52,7 @@ in_use_drop(struct in_use *in_use)
 	if (in_use->lent == 0)
 		return;
 	in_use_set_lent(in_use, 0);
-	in_use->leave(in_use->arg, 0);
+	in_use_leave(in_use, 0);
 }
 
 /* The service is connected to this endpoint now. */
@@ -60,7 +62,7 @@ in_use_give(struct in_use *in_use, uint16_t number, int64_t age)
 	record_address(in_use->record, number, in_use->record->taking_over);
 	in_use->record->number = number;
 	CRASH_POINT(TAKEOVER_PASSED_FDS);
-	machine_push(in_use->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+	machine_push(in_use->context->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
 }
 
 bool
@@ -68,7 +70,7 @@ in_use_take_over(struct in_use *in_use, int64_t age)
 {
 	uint16_t number;
 
-	if (!in_use->context->settings->shared || !machine_is_to_stay(in_use->machine))
+	if (!in_use->context->settings->shared || !machine_is_to_stay(in_use->context->machine))
 		return false;
 	number = pool_take_over(in_use->pool);
 	if (number == 0)
@@ -85,19 +87,19 @@ in_use_lose(struct in_use *in_use)
 	int64_t age = in_use->lent_since == 0 ? 0 : clock_now() - in_use->lent_since;
 
 	in_use->lost = true;
-	if (!machine_has_begun(in_use->machine))
+	if (!machine_has_begun(in_use->context->machine))
 		return;
 	if (in_use_take_over(in_use, age))
 		in_use->lost = false;
 	else
-		machine_push(in_use->machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
+		machine_push(in_use->context->machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
 }
 
 void
 in_use_lost(struct in_use *in_use, const char *reason)
 {
 	in_use_set_lent(in_use, 0);
-	upstream_log_set_end(in_use->log, reason);
+	upstream_log_set_end(in_use->context->log, reason);
 	in_use_lose(in_use);
 }
 
@@ -121,18 +123,18 @@ static void
 in_use_withdraw(struct in_use *in_use)
 {
 	if (!in_use->context->settings->shared && pool_idle(in_use->pool, TABLE_ROLE_NEXT) > 0) {
-		upstream_log_set_purpose(in_use->log, RECORD_WITHDRAWN);
+		upstream_log_set_purpose(in_use->context->log, RECORD_WITHDRAWN);
 		in_use_give(in_use, pool_first(in_use->pool), 0);
 		return;
 	}
 	if (in_use->lent != 0 && pool_idle(in_use->pool, TABLE_ROLE_STANDBY) > 0) {
-		upstream_log_set_purpose(in_use->log, RECORD_WITHDRAWN); /* before it is gone: no outage */
+		upstream_log_set_purpose(in_use->context->log, RECORD_WITHDRAWN); /* before it is gone: no outage */
 		in_use_drop(in_use);
 		in_use_lose(in_use);
 		return;
 	}
-	upstream_log_set_reconnect(in_use->log, RECORD_WITHDRAWN);
-	machine_push_event(in_use->machine, PCONN_RECONNECT);
+	upstream_log_set_reconnect(in_use->context->log, RECORD_WITHDRAWN);
+	machine_push_event(in_use->context->machine, PCONN_RECONNECT);
 }
 
 /* When withdrawn_timeout is over for one whose endpoint lost its place, of which nothing else is known. */
@@ -160,7 +162,7 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 	enum endpoints_verdict verdict = in_use_judge(in_use, in_use_conn(in_use), now);
 	bool moves = verdict == ENDPOINTS_MOVE;
 
-	if (!machine_is_to_stay(in_use->machine))
+	if (!machine_is_to_stay(in_use->context->machine))
 		return;
 	if (verdict == ENDPOINTS_DROP || (moves && in_use->moving && in_use->let_go)) {
 		in_use_withdraw(in_use);
@@ -190,7 +192,7 @@ in_use_cut_left(const struct in_use *in_use, int64_t now)
 			continue;
 		if (in_use_judge(in_use, conn, now) == ENDPOINTS_DROP) {
 			*byte |= bit;
-			in_use->leave(in_use->arg, conn->endpoint);
+			in_use_leave(in_use, conn->endpoint);
 		} else if (in_use_left_until(in_use, conn) < next) {
 			next = in_use_left_until(in_use, conn);
 		}
@@ -205,7 +207,8 @@ in_use_judge_left(struct in_use *in_use, int64_t now)
 	const struct upstream_context *context = in_use->context;
 	const struct endpoints_settings *settings = &context->endpoints;
 
-	if (table_conns_open(context->table, context->service, 0) == 0 || settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
+	if (table_conns_open(context->table, context->service, 0) == 0 ||
+	    settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
 	    (settings->on_withdrawn == ENDPOINTS_ON_DRAIN && settings->withdrawn_timeout == 0)) {
 		in_use->look_at = 0;
 		return CLOCK_NEVER;
@@ -233,10 +236,10 @@ in_use_judge_clients(struct in_use *in_use, int64_t now)
 		uint32_t left = drop ? one->open : 0;
 
 		if (left > in_use->left[i])
-			in_use->leave(in_use->arg, one->number);
+			in_use_leave(in_use, one->number);
 		in_use->left[i] = left;
 	}
-	if (machine_is_to_stay(in_use->machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
+	if (machine_is_to_stay(in_use->context->machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
 	    told != 0 && endpoints_elsewhere(e) &&
 	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN))
 		in_use_withdraw(in_use);
@@ -251,12 +254,12 @@ in_use_note_dropped(struct in_use *in_use)
 	bool failed = current != NULL && endpoints_state(e, current) == ENDPOINT_FAILED;
 
 	if (!in_use->context->settings->shared || in_use_ready(in_use) > 0) {
-		machine_push_event(in_use->machine, PCONN_HELD);
+		machine_push_event(in_use->context->machine, PCONN_HELD);
 		return;
 	}
-	upstream_log_set_purpose(in_use->log, failed ? "its endpoint failed, another is in good health" :
+	upstream_log_set_purpose(in_use->context->log, failed ? "its endpoint failed, another is in good health" :
 	    RECORD_WITHDRAWN);
-	machine_push_event(in_use->machine, PCONN_LOST);
+	machine_push_event(in_use->context->machine, PCONN_LOST);
 }
 
 void
@@ -266,14 +269,14 @@ in_use_tend(struct in_use *in_use)
 	unsigned before = in_use_ready(in_use);
 	uint8_t state = record_pconn(in_use->record)->state;
 
-	if (machine_is_to_stay(in_use->machine) || machine_is_idle_down(in_use->machine))
+	if (machine_is_to_stay(in_use->context->machine) || machine_is_idle_down(in_use->context->machine))
 		next = pool_tend(in_use->pool, now);
 	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
 		pool_drop(in_use->pool, TABLE_ROLE_NEXT); /* dials in the background */
 	timeout = endpoints_timeout(&in_use->record->endpoints, &in_use->context->endpoints, now);
 	left = in_use_judge_left(in_use, now);
 	next = timeout < next ? timeout : next;
-	machine_look_at(in_use->machine, left > now && left < next ? left : next);
+	machine_look_at(in_use->context->machine, left > now && left < next ? left : next);
 	if (in_use->lent != 0)
 		in_use_judge_lent(in_use, now);
 	else if (!in_use->context->settings->shared)
@@ -285,7 +288,7 @@ in_use_tend(struct in_use *in_use)
 void
 in_use_tend_standby(struct in_use *in_use)
 {
-	bool connected = machine_is_to_stay(in_use->machine) && in_use_ready(in_use) > 0;
+	bool connected = machine_is_to_stay(in_use->context->machine) && in_use_ready(in_use) > 0;
 
 	if (in_use->context->settings->shared)
 		pool_stand_by(in_use->pool, connected ? in_use->context->settings->standby : 0,
@@ -327,10 +330,10 @@ void
 in_use_let_go(struct in_use *in_use, bool lets)
 {
 	in_use->let_go = lets;
-	if (lets && in_use->moving && !table_is_paused(in_use->context->table, in_use->context->service))
-		machine_look(in_use->machine); /* its borrower is at work with it */
+	if (lets && in_use->moving && !upstream_context_is_paused(in_use->context))
+		machine_look(in_use->context->machine); /* its borrower is at work with it */
 	else
-		machine_push_event(in_use->machine, PCONN_HELD);
+		machine_push_event(in_use->context->machine, PCONN_HELD);
 }
 
 void
@@ -352,27 +355,22 @@ in_use_resume(struct in_use *in_use)
 	} else if (in_use->lent != 0) {
 		pool_tune_shared(in_use->pool, in_use->lent);
 		if (in_use_conn(in_use)->role == TABLE_ROLE_TAKEOVER)
-			machine_push_event(in_use->machine, PCONN_TAKEN_OVER);
+			machine_push_event(in_use->context->machine, PCONN_TAKEN_OVER);
 	} else if (in_use->context->settings->shared && pool_idle(in_use->pool, TABLE_ROLE_NEXT) == 0) {
 		if (!in_use->lost && !in_use->record->purposely)
-			upstream_log_set_end(in_use->log, "it ended while the worker was restarted");
+			upstream_log_set_end(in_use->context->log, "it ended while the worker was restarted");
 		in_use_lose(in_use);
 	}
 }
 
 struct in_use *
-in_use_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
-    struct pool *pool, in_use_leave *leave, void *arg)
+in_use_new(const struct upstream_context *context, struct pool *pool)
 {
 	const struct table *table = context->table;
 	struct in_use *in_use = mem_new(1, sizeof *in_use);
 
 	in_use->context = context;
-	in_use->machine = machine;
-	in_use->log = log;
 	in_use->pool = pool;
-	in_use->leave = leave;
-	in_use->arg = arg;
 	in_use->record = context->record;
 	for (uint32_t i = 1; i < table->header->conn_high; i++)
 		if (table_conn_is_shared(table, i) && table->conns[i].service == context->service)

@@ -12,13 +12,8 @@
 
 struct in_use;
 
-/* The connections to this endpoint are to be ended, which may come again; 0: the lent one is given up, and is ended
- * without a call of in_use_lost(). */
-typedef void in_use_leave(void *arg, uint16_t endpoint);
-
 /* Finds what a dead worker had lent.  All is borrowed. */
-struct in_use *in_use_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
-    struct pool *pool, in_use_leave *leave, void *arg);
+struct in_use *in_use_new(const struct upstream_context *context, struct pool *pool);
 void in_use_free(struct in_use *in_use);
 
 /* The context has other settings. */

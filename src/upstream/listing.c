@@ -11,7 +11,6 @@
 
 struct listing {
 	struct upstream_context *context; /* borrowed */
-	struct machine *machine;          /* borrowed */
 	struct upstream_record *record;   /* borrowed: the table's */
 	struct lookup *lookup;            /* owned */
 	bool failing;                     /* that the last refresh failed was told */
@@ -113,7 +112,7 @@ listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 		changed = listing_put(listing, result);
 	if (!refresh)
 		return;
-	machine_look(listing->machine); /* that of clients' connections none may be left */
+	machine_look(listing->context->machine); /* that of clients' connections none may be left */
 	if (partly != NULL) {
 		listing_tell_refresh(listing, partly);
 		return;
@@ -122,7 +121,7 @@ listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 	if (!changed)
 		return;
 	log_debug(listing->context->name, "the list of addresses has changed");
-	machine_push_event(listing->machine, PCONN_WAKE);
+	machine_push_event(listing->context->machine, PCONN_WAKE);
 }
 
 /* It is looked up at once where refreshes are on (P32). */
@@ -133,7 +132,7 @@ listing_on_changed(void *arg)
 
 	log_debug(listing->context->name, "the catalog's list has changed");
 	lookup_refresh_by(listing->lookup, clock_now());
-	machine_push_event(listing->machine, PCONN_WAKE);
+	machine_push_event(listing->context->machine, PCONN_WAKE);
 }
 
 /* Whether its line stands in the log already. */
@@ -188,12 +187,11 @@ listing_make_lookup(struct listing *listing)
 }
 
 struct listing *
-listing_new(struct upstream_context *context, struct machine *machine)
+listing_new(struct upstream_context *context)
 {
 	struct listing *listing = mem_new(1, sizeof *listing);
 
 	listing->context = context;
-	listing->machine = machine;
 	listing->record = context->record;
 	listing_make_lookup(listing);
 	return listing;

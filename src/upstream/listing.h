@@ -10,9 +10,9 @@
 
 struct listing;
 
-/* All is borrowed; the context is told what the source of look-ups means, and PCONN_WAKE is pushed when the list has
- * changed, or is going to: what did not succeed may do so now (P24).  Resumes what a dead worker knew. */
-struct listing *listing_new(struct upstream_context *context, struct machine *machine);
+/* context is borrowed, and told what the source of look-ups means; PCONN_WAKE is pushed when the list has changed, or
+ * is going to: what did not succeed may do so now (P24).  Resumes what a dead worker knew. */
+struct listing *listing_new(struct upstream_context *context);
 void listing_free(struct listing *listing);
 
 /* The context has other settings: of the same source; or anew: what was found out is void, and who asks the look-up

@@ -10,9 +10,9 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "upstream/delay.h"
+#include "upstream/entry.h"
 #include "upstream/record.h"
 #include "upstream/resolver.h"
-#include "upstream/script.h"
 
 #define LOOKUP_REFRESH_JITTER 0.3
 
@@ -373,7 +373,7 @@ lookup_on_script(void *arg, const struct child_result *result)
 	size_t count = 0;
 
 	run->script = NULL;
-	run->error = lookup_mask(settings, script_read(result, listed, &count, &run->abort_reason));
+	run->error = lookup_mask(settings, entry_read_script(result, listed, &count, &run->abort_reason));
 	lookup_mask(settings, run->abort_reason);
 	run->output = lookup_mask(settings, mem_copy_text(result->output));
 	run->errors = lookup_mask(settings, mem_copy_text(result->errors));
@@ -394,7 +394,7 @@ lookup_start_script(struct lookup_run *run)
 	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", lookup->service,
 		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", record->address, NULL });
 	struct child_job job = { .program = settings->script, .timeout = settings->timeout,
-		.output_max = SCRIPT_OUTPUT_MAX };
+		.output_max = ENTRY_OUTPUT_MAX };
 
 	mem_list_add(&arguments, lookup->service);
 	for (char *const *setting = settings->environment; setting != NULL && *setting != NULL; setting++)

@@ -91,13 +91,14 @@ void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
  * callback of this very look-up. */
 void lookup_free(struct lookup *lookup);
 
-/* Joins the look-up under way, or starts one, for one of these askers: all who wait share its result.  The next refresh
- * comes after it, unless an operator alone has asked.  Never calls back before it returns.  The result is the
+/* Joins the look-up under way, or starts one, for one of these askers: all who wait share its result.  The next
+ * refresh comes after it, unless operators alone have asked.  Never calls back before it returns.  The result is the
  * waiter's handle, for lookup_leave(). */
 struct lookup_waiter;
 struct lookup_waiter *lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg);
 
-/* Waits no longer; no callback.  NULL is fine.  The look-up itself goes on for the others, or is ended if there are none. */
+/* Waits no longer; no callback.  NULL is fine.  The look-up itself goes on for others, or is ended if there are
+ * none. */
 void lookup_leave(struct lookup_waiter *waiter);
 
 /* Since when a look-up runs (monotonic), or 0; one whose script may not be run yet does not. */

@@ -278,8 +278,8 @@ machine_rest(struct machine *machine)
 bool
 machine_gives(const struct machine *machine)
 {
-	return machine->begun && !machine->asked_to_end && !table_is_paused(machine->context->table, machine->context->service) &&
-	    !table_is_failing(machine->context->table, machine->context->service);
+	return machine->begun && !machine->asked_to_end && !upstream_context_is_paused(machine->context) &&
+	    !upstream_context_is_failing(machine->context);
 }
 
 bool
@@ -306,7 +306,7 @@ machine_end_idleness(struct machine *machine, bool asked, int64_t found_at)
 	const struct pconn *p = record_pconn(machine->record);
 	bool found = machine_is_idle_down(machine) && found_at > p->attempt_at;
 
-	if (p->state == PCONN_IDLE && (asked || found) && !table_is_paused(machine->context->table, machine->context->service))
+	if (p->state == PCONN_IDLE && (asked || found) && !upstream_context_is_paused(machine->context))
 		machine_push_event(machine, PCONN_RECONNECT);
 }
 
@@ -324,21 +324,20 @@ machine_is_up(const struct machine *machine)
 {
 	const struct pconn *p = record_pconn(machine->record);
 
-	if (table_is_failing(machine->context->table, machine->context->service))
+	if (upstream_context_is_failing(machine->context))
 		return false;
 	switch ((enum pconn_state)p->state) {
 	case PCONN_NEW: case PCONN_IDLE:
 		return true;
+	case PCONN_CLOSED:
+		return false;
 	case PCONN_CONNECTED:
 		return !p->lost;
-	case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL: case PCONN_FAILED:
-		return p->failures == 0;
 	case PCONN_WAIT: case PCONN_DISCONNECTED:
 		return p->failures == 0 && p->retry_at <= clock_now();
-	case PCONN_CLOSED: case PCONN_STATES:
-		return false;
+	default:
+		return p->failures == 0;
 	}
-	return false;
 }
 
 static void

@@ -25,8 +25,6 @@ struct pool_race {
 
 struct pool {
 	const struct upstream_context *context; /* borrowed */
-	struct machine *machine;                /* borrowed */
-	struct upstream_log *log;               /* borrowed */
 	struct listing *listing;                /* borrowed */
 	struct endpoints *endpoints;            /* borrowed: the table's */
 	struct conn_maker maker;
@@ -78,7 +76,7 @@ pool_tell(struct pool *pool, struct endpoints_input in)
 	CRASH_POINT(ENDPOINT_TOLD);
 	pool_count(pool);
 	if (turned != 0 && record_pconn(pool->context->record)->state == PCONN_CONNECTED)
-		upstream_log_turned(pool->log, in.number, (turned & ENDPOINTS_ROSE) != 0);
+		upstream_log_turned(pool->context->log, in.number, (turned & ENDPOINTS_ROSE) != 0);
 }
 
 static void
@@ -173,7 +171,7 @@ pool_act(struct pool_race *race, unsigned todo)
 	}
 	loop_timer_at(&race->timer, CLOCK_NEVER);
 	race->offered = race->race.dial;
-	machine_push_dial(pool->machine, PCONN_OFFERED, race->offered, NULL, false);
+	machine_push_dial(pool->context->machine, PCONN_OFFERED, race->offered, NULL, false);
 }
 
 /* One endpoint's word is not the service's: only where no other has done better it ends all attempts (P23).  A
@@ -190,11 +188,11 @@ pool_push_failed(struct pool *pool, enum pool_purpose purpose, uint16_t number, 
 		    error, further ? "; others are dialled" : "");
 	if (purpose == POOL_ATTEMPT || (purpose == POOL_FILL && !further)) {
 		if (abort != NULL)
-			machine_push_abort(pool->machine, abort);
-		machine_push_dial(pool->machine, PCONN_DIAL_FAILED, number, error, further);
+			machine_push_abort(pool->context->machine, abort);
+		machine_push_dial(pool->context->machine, PCONN_DIAL_FAILED, number, error, further);
 	}
 	if (!further)
-		machine_look(pool->machine);
+		machine_look(pool->context->machine);
 }
 
 static void pool_tell_standby(struct pool *pool, enum standby_event event);
@@ -400,8 +398,8 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 		log_debug(pool->context->name, "standby %s is ready", address);
 	}
 	if (purpose == POOL_ATTEMPT || purpose == POOL_FILL)
-		machine_push_dial(pool->machine, PCONN_DIALED, number, NULL, false);
-	machine_look(pool->machine);
+		machine_push_dial(pool->context->machine, PCONN_DIALED, number, NULL, false);
+	machine_look(pool->context->machine);
 }
 
 static void
@@ -457,7 +455,7 @@ pool_on_spoke(void *arg, struct conn *conn)
 	struct pool *pool = arg;
 
 	if (conn->role == TABLE_ROLE_NEXT)
-		machine_push_event(pool->machine, PCONN_SPOKE);
+		machine_push_event(pool->context->machine, PCONN_SPOKE);
 }
 
 static const struct conn_callbacks pool_conn_callbacks = {
@@ -465,14 +463,11 @@ static const struct conn_callbacks pool_conn_callbacks = {
 };
 
 struct pool *
-pool_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
-    struct listing *listing, pool_ended *ended, void *arg)
+pool_new(const struct upstream_context *context, struct listing *listing, pool_ended *ended, void *arg)
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
 	pool->context = context;
-	pool->machine = machine;
-	pool->log = log;
 	pool->listing = listing;
 	pool->endpoints = &context->record->endpoints;
 	pool->maker = (struct conn_maker){ .loop = context->loop, .table = context->table,
@@ -576,8 +571,8 @@ pool_tend(struct pool *pool, int64_t now)
 	pool_count(pool);
 	for (conn = TAILQ_FIRST(&pool->conns); conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, entry);
-		if (conn->ready && endpoints_judge(pool->endpoints, &pool->context->endpoints, conn->number, true, now) ==
-		    ENDPOINTS_DROP)
+		if (conn->ready && endpoints_judge(pool->endpoints, &pool->context->endpoints, conn->number, true,
+		    now) == ENDPOINTS_DROP)
 			pool_close(pool, conn);
 	}
 	while ((due = endpoints_due(pool->endpoints, &pool->context->endpoints, &number)) <= now) {

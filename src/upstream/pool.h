@@ -24,13 +24,13 @@ enum pool_purpose {
 
 struct pool;
 
-/* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or is "". */
+/* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or is
+ * "". */
 typedef void pool_ended(void *arg, enum table_role role, uint16_t number, int64_t age, const char *text);
 
-/* All is borrowed.  What becomes of dials for clients is pushed to the machine: OFFERED, DIALED, DIAL_FAILED with ABORT
- * before it, SPOKE; of others it is told to look.  What becomes of an endpoint's health is logged. */
-struct pool *pool_new(const struct upstream_context *context, struct machine *machine, struct upstream_log *log,
-    struct listing *listing, pool_ended *ended, void *arg);
+/* All is borrowed.  What becomes of dials for clients is pushed to the machine: OFFERED, DIALED, DIAL_FAILED with
+ * ABORT before it, SPOKE; of others it is told to look.  What becomes of an endpoint's health is logged. */
+struct pool *pool_new(const struct upstream_context *context, struct listing *listing, pool_ended *ended, void *arg);
 
 /* These settings are about to take the place of the context's.  Where hello says something else, dials are ended: the
  * owner is about to begin anew. */

@@ -14,8 +14,6 @@
 
 struct upstream {
 	struct upstream_context context;
-	const struct upstream_callbacks *callbacks; /* borrowed */
-	void *arg;                                  /* borrowed */
 	struct upstream_record *record;             /* borrowed: the table's */
 	struct machine *machine;                    /* owned */
 	struct upstream_log *log;                   /* owned */
@@ -75,7 +73,7 @@ upstream_report(struct upstream *upstream, bool report, bool handle)
 	struct upstream_event event = report ? upstream_log_report(upstream->log) : upstream_log_last(upstream->log);
 
 	if (report) {
-		upstream->callbacks->event(upstream->arg, &event);
+		upstream->context.callbacks->event(upstream->context.arg, &event);
 		handlers_notify(upstream->handlers, &event);
 	}
 	if (handle && !handlers_run(upstream->handlers, &event))
@@ -160,9 +158,9 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->held = upstream_waiting(upstream);
 	in->ready = upstream_ready(upstream);
 	in->dialling = pool_dialling(upstream->pool);
-	in->paused = table_is_paused(upstream->context.table, upstream->context.service);
+	in->paused = upstream_context_is_paused(&upstream->context);
 	in->in_use = in_use_is_busy(upstream->in_use);
-	in->failing = table_is_failing(upstream->context.table, upstream->context.service);
+	in->failing = upstream_context_is_failing(&upstream->context);
 	if (in->event == PCONN_ENDED)
 		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
 	todo = machine_step(upstream->machine, in, &place);
@@ -206,7 +204,7 @@ upstream_serve(struct upstream *upstream)
 		upstream->refused = refuses;
 		upstream->was_up = up;
 		upstream->moved = moves;
-		upstream->callbacks->ready(upstream->arg);
+		upstream->context.callbacks->ready(upstream->context.arg);
 	}
 	held = upstream_waiting(upstream);
 	if (p->state == PCONN_CONNECTED)
@@ -221,7 +219,8 @@ upstream_resume(struct upstream *upstream)
 	const struct pconn *p = record_pconn(upstream->record);
 	struct pconn_input in = { .event = PCONN_HELD, .held = upstream_waiting(upstream) };
 	unsigned todo = pconn_resume(p);
-	bool connected = p->state == PCONN_CONNECTED && !p->lost, standby = connected && upstream->context.settings->shared;
+	bool connected = p->state == PCONN_CONNECTED && !p->lost;
+	bool standby = connected && upstream->context.settings->shared;
 	bool dialling = p->state == PCONN_DIAL && !p->doomed;
 
 	endpoints_resume(&upstream->record->endpoints, clock_now());
@@ -254,7 +253,7 @@ upstream_begin(struct upstream *upstream)
 static void
 upstream_refresh(struct upstream *upstream)
 {
-	bool in_use = pool_in_use(upstream->pool) > 0 && !table_is_paused(upstream->context.table, upstream->context.service);
+	bool in_use = pool_in_use(upstream->pool) > 0 && !upstream_context_is_paused(&upstream->context);
 
 	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine) ||
 	    machine_is_idle_down(upstream->machine));
@@ -335,20 +334,18 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	struct upstream_context *context = &upstream->context;
 
 	*context = (struct upstream_context){ .loop = loop, .table = table, .service = service,
-		.name = table->services[service].name, .record = record_of(table, service) };
+		.name = table->services[service].name, .record = record_of(table, service),
+		.callbacks = callbacks, .arg = arg };
 	upstream_context_set(context, settings);
-	upstream->callbacks = callbacks;
-	upstream->arg = arg;
 	upstream->record = context->record;
 	recover_end_programs_of(&table->services[service]);
 	loop_timer_init(&upstream->failing, loop, upstream_on_failed, upstream);
-	upstream->machine = machine_new(context, upstream_on_turn, upstream);
-	upstream->log = upstream_log_new(context);
-	upstream->listing = listing_new(context, upstream->machine);
-	upstream->pool = pool_new(context, upstream->machine, upstream->log, upstream->listing, upstream_on_ended,
-	    upstream);
-	upstream->in_use = in_use_new(context, upstream->machine, upstream->log, upstream->pool, callbacks->lost, arg);
-	upstream->handlers = handlers_new(context, upstream->machine);
+	upstream->machine = context->machine = machine_new(context, upstream_on_turn, upstream);
+	upstream->log = context->log = upstream_log_new(context);
+	upstream->listing = listing_new(context);
+	upstream->pool = pool_new(context, upstream->listing, upstream_on_ended, upstream);
+	upstream->in_use = in_use_new(context, upstream->pool);
+	upstream->handlers = handlers_new(context);
 	upstream->waiters = waiters_new(loop);
 	return upstream;
 }
@@ -422,7 +419,7 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 	const struct table_conn *record;
 	int64_t age;
 
-	if (upstream == NULL || table_is_failing(upstream->context.table, upstream->context.service))
+	if (upstream == NULL || upstream_context_is_failing(&upstream->context))
 		return;
 	record = &upstream->context.table->conns[conn];
 	age = clock_now() - record->since;

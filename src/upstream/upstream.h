@@ -19,17 +19,6 @@
 #include "upstream/upstream_settings.h"
 #include "upstream/waiters.h"
 
-struct upstream_callbacks {
-	/* P12: sees each event before the handler does. */
-	void (*event)(void *arg, const struct upstream_event *event);
-	/* Something has changed for clients: a connection may be there for upstream_take(), or is to be let go
-	 * (upstream_moves()), or they are refused from now on, or are not any more (upstream_refuses()). */
-	void (*ready)(void *arg);
-	/* Connections of clients to this endpoint are to be ended (P33); may come again.  0, of shared mode: the lent
-	 * one is given up (reconnect, renewal, close), and the callee ends it without upstream_lost(). */
-	void (*lost)(void *arg, uint16_t endpoint);
-};
-
 /* For status.  Texts are valid until the next turn of the loop. */
 struct upstream_status {
 	enum upstream_state state;

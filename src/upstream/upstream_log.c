@@ -54,11 +54,9 @@ upstream_state(const struct pconn *p, bool in_use)
 		return UPSTREAM_WAITING;
 	case PCONN_CONNECTED:
 		return p->lost ? UPSTREAM_WAITING : UPSTREAM_IS_CONNECTED;
-	case PCONN_NEW: case PCONN_ATTEMPTING: case PCONN_LOOKUP: case PCONN_OBTAINED: case PCONN_DIAL:
-	case PCONN_FAILED: case PCONN_CLOSED: case PCONN_STATES:
+	default:
 		return UPSTREAM_CONNECTING;
 	}
-	return UPSTREAM_CONNECTING;
 }
 
 void
@@ -182,7 +180,7 @@ upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum
 	bool lost = connected && (after->state != PCONN_CONNECTED || after->lost);
 
 	if (lost && (todo & PCONN_DO_GIVE_UP) != 0)
-		upstream_log_set_purpose(log, table_is_failing(log->context->table, log->context->service) ? log->failing :
+		upstream_log_set_purpose(log, upstream_context_is_failing(log->context) ? log->failing :
 		    "paused by an operator");
 	else if (lost && event == PCONN_RECONNECT)
 		upstream_log_set_purpose(log, log->reconnect != NULL ? log->reconnect : "reconnect by an operator");
@@ -232,9 +230,9 @@ log_next(const struct upstream_log *log, char *text, size_t size)
 		snprintf(text, size, "no further attempt until it is opened");
 	else if (p->closing || p->ending != PCONN_END_NONE)
 		snprintf(text, size, "no further attempt");
-	else if (table_is_paused(log->context->table, log->context->service))
+	else if (upstream_context_is_paused(log->context))
 		snprintf(text, size, "no attempt until it is resumed");
-	else if (table_is_failing(log->context->table, log->context->service))
+	else if (upstream_context_is_failing(log->context))
 		snprintf(text, size, "it is connected anew in %.1f s", log_failing_left(log));
 	else if (p->state == PCONN_CONNECTED && !p->lost)
 		snprintf(text, size, "%s takes over", log->record->taking_over);
@@ -249,30 +247,20 @@ log_next(const struct upstream_log *log, char *text, size_t size)
 static void
 log_tell_event(const struct upstream_log *log, const struct upstream_event *event)
 {
-	const char *name = upstream_event_name(event->kind), *address = event->address;
+	const char *service = log->context->name, *name = upstream_event_name(event->kind), *address = event->address;
 	char next[ADDRESS_TEXT_SIZE + 64];
 
 	log_next(log, next, sizeof next);
-	switch (event->kind) {
-	case UPSTREAM_ATTEMPTING:
-		log_event(LOG_LEVEL_DEBUG, log->context->name, name, NULL, "attempting to connect");
-		break;
-	case UPSTREAM_OBTAINED:
-		log_event(LOG_LEVEL_DEBUG, log->context->name, name, address, "obtained address %s", address);
-		break;
-	case UPSTREAM_FAILED:
-		log_event(LOG_LEVEL_WARNING, log->context->name, name, address, "%s; %s", log->record->last_error, next);
-		break;
-	case UPSTREAM_CONNECTED:
-		log_event(LOG_LEVEL_INFO, log->context->name, name, address, "connected to %s", address);
-		break;
-	case UPSTREAM_DISCONNECTED:
-		log_event(LOG_LEVEL_WARNING, log->context->name, name, address, "lost %s: %s; %s", address, event->error,
-		    next);
-		break;
-	case UPSTREAM_NOTE:
-		break;
-	}
+	if (event->kind == UPSTREAM_ATTEMPTING)
+		log_event(LOG_LEVEL_DEBUG, service, name, NULL, "attempting to connect");
+	else if (event->kind == UPSTREAM_OBTAINED)
+		log_event(LOG_LEVEL_DEBUG, service, name, address, "obtained address %s", address);
+	else if (event->kind == UPSTREAM_FAILED)
+		log_event(LOG_LEVEL_WARNING, service, name, address, "%s; %s", log->record->last_error, next);
+	else if (event->kind == UPSTREAM_CONNECTED)
+		log_event(LOG_LEVEL_INFO, service, name, address, "connected to %s", address);
+	else
+		log_event(LOG_LEVEL_WARNING, service, name, address, "lost %s: %s; %s", address, event->error, next);
 }
 
 /* Its length is counted and it is over, both at once. */
@@ -295,7 +283,7 @@ static void
 log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 {
 	struct upstream_record *record = log->record;
-	bool down = false, ordered = table_is_failing(log->context->table, log->context->service); /* none of the service's */
+	bool down = false, ordered = upstream_context_is_failing(log->context); /* none of the service's */
 
 	if (kind == UPSTREAM_CONNECTED) {
 		record->counters.connects++;
@@ -386,7 +374,7 @@ upstream_log_is_well(const struct upstream_log *log, bool refuses)
 	const struct upstream_record *record = log->record;
 	const struct pconn *p = record_pconn(record);
 
-	return !refuses && !table_is_failing(log->context->table, log->context->service) && !record->outage &&
+	return !refuses && !upstream_context_is_failing(log->context) && !record->outage &&
 	    (p->state != PCONN_CONNECTED || !p->lost || record->purposely);
 }
 

@@ -29,6 +29,19 @@ struct upstream_settings {
 	char *notify;                /* owned; NULL none */
 };
 
+struct upstream_event;
+
+struct upstream_callbacks {
+	/* P12: sees each event before the handler does. */
+	void (*event)(void *arg, const struct upstream_event *event);
+	/* Something has changed for clients: a connection may be there for upstream_take(), or is to be let go
+	 * (upstream_moves()), or they are refused from now on, or are not any more (upstream_refuses()). */
+	void (*ready)(void *arg);
+	/* Connections of clients to this endpoint are to be ended (P33); may come again.  0, of shared mode: the lent
+	 * one is given up (reconnect, renewal, close), and the callee ends it without upstream_lost(). */
+	void (*lost)(void *arg, uint16_t endpoint);
+};
+
 /* What the parts of one service's upstream share.  All borrowed. */
 struct upstream_context {
 	struct event_base *loop;
@@ -40,9 +53,26 @@ struct upstream_context {
 	struct pconn_settings pconn;         /* theirs, as the machine is to see them */
 	struct endpoints_settings endpoints; /* likewise, with what the source of look-ups means by its order */
 	unsigned held;                       /* clients that wait */
+	struct machine *machine;             /* what has happened is pushed there */
+	struct upstream_log *log;            /* and told there */
+	const struct upstream_callbacks *callbacks;
+	void *arg;
 };
 
 /* These settings count from now on; or the same ones, with another source. */
 void upstream_context_set(struct upstream_context *context, const struct upstream_settings *settings);
+
+/* What an operator has set for a while. */
+static inline bool
+upstream_context_is_paused(const struct upstream_context *context)
+{
+	return table_is_paused(context->table, context->service);
+}
+
+static inline bool
+upstream_context_is_failing(const struct upstream_context *context)
+{
+	return table_is_failing(context->table, context->service);
+}
 
 #endif

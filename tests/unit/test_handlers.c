@@ -130,7 +130,7 @@ at_most_64_wait_for_notify_and_the_oldest_is_dropped(void **state)
 	record = record_of(&w.table, SERVICE);
 	context = (struct upstream_context){ .loop = w.loop, .table = &w.table, .service = SERVICE, .record = record,
 		.name = w.table.services[SERVICE].name, .settings = &w.settings };
-	handlers = handlers_new(&context, NULL);
+	handlers = handlers_new(&context);
 	for (unsigned i = 0; i < 70; i++) {
 		event.failures = i;
 		handlers_notify(handlers, &event);
