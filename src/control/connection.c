@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
 
@@ -15,6 +16,7 @@
 struct connection {
 	int fd;               /* owned */
 	struct event event;   /* edge-triggered: each wake-up looks at everything */
+	struct loop_timer again; /* after a look at other files */
 	struct evbuffer *out; /* owned */
 	size_t *sum;          /* borrowed; bytes that all have buffered */
 	size_t counted;       /* in it */
@@ -44,7 +46,7 @@ connection_count(struct connection *connection)
 	connection->counted = unwritten;
 }
 
-static bool
+bool
 connection_has_room(const struct connection *connection, size_t length)
 {
 	return connection_unwritten(connection) + length < CONNECTION_OUTPUT_MAX &&
@@ -123,12 +125,17 @@ connection_fill(struct connection *connection)
 static void
 connection_flush(struct connection *connection)
 {
-	while (!connection->broken && connection_unwritten(connection) > 0)
-		if (evbuffer_write(connection->out, connection->fd) == -1) {
-			if (errno == EAGAIN)
-				break;
-			connection->broken = errno != EINTR;
-		}
+	ssize_t count, left = CONNECTION_TURN;
+
+	while (!connection->broken && connection_unwritten(connection) > 0 && left > 0) {
+		count = evbuffer_write_atmost(connection->out, connection->fd, left);
+		if (count == -1 && errno == EAGAIN)
+			break;
+		connection->broken = count == -1 && errno != EINTR;
+		left -= count > 0 ? count : 0;
+	}
+	if (left <= 0)
+		loop_timer_at(&connection->again, clock_now());
 	if (connection->broken)
 		evbuffer_drain(connection->out, connection_unwritten(connection));
 	connection_count(connection);
@@ -178,15 +185,21 @@ connection_work(struct connection *connection)
 }
 
 static void
-connection_wake(evutil_socket_t fd, short what, void *arg)
+connection_look(void *arg)
 {
 	struct connection *connection = arg;
 
-	(void)fd;
-	(void)what;
 	connection_work(connection);
 	if (connection_is_over(connection))
 		connection->callbacks->ended(connection->arg);
+}
+
+static void
+connection_wake(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	connection_look(arg);
 }
 
 struct connection *
@@ -202,6 +215,7 @@ connection_new(struct event_base *loop, int fd, size_t *sum, const struct connec
 	event_assign(&connection->event, loop, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, connection_wake,
 	    connection);
 	event_add(&connection->event, NULL);
+	loop_timer_init(&connection->again, loop, connection_look, connection);
 	return connection;
 }
 
@@ -211,6 +225,7 @@ connection_free(struct connection *connection)
 	if (connection == NULL)
 		return;
 	loop_event_stop(&connection->event);
+	loop_timer_stop(&connection->again);
 	*connection->sum -= connection->counted;
 	evbuffer_free(connection->out);
 	close(connection->fd);

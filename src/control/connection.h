@@ -16,6 +16,7 @@
 #define CONNECTION_OUTPUT_MAX (12u << 20)  /* bytes buffered: the metrics of 1024 services with long names */
 #define CONNECTION_LAG        (256u << 10) /* bytes buffered at which the reader lags */
 #define CONNECTION_ALL_MAX    (64u << 20)  /* bytes buffered for all connections that share a sum */
+#define CONNECTION_TURN      (1u << 20)   /* bytes written before others have their turn */
 #define CONNECTION_SMALL      4096         /* bytes that are buffered whatever the sum is */
 
 struct connection;
@@ -33,6 +34,9 @@ struct connection_callbacks {
 struct connection *connection_new(struct event_base *loop, int fd, size_t *sum,
     const struct connection_callbacks *callbacks, void *arg);
 void connection_free(struct connection *connection);
+
+/* Whether so many bytes more may be buffered. */
+bool connection_has_room(const struct connection *connection, size_t length);
 
 /* Puts out text and a newline.  False, and nothing is put out, if that were too much to be buffered. */
 bool connection_say(struct connection *connection, const char *text);

@@ -15,7 +15,7 @@
 #include "client/listener.h"
 #include "client/peer.h"
 #include "control/connection.h"
-#include "control/quote.h"
+#include "control/stats.h"
 #include "control/words.h"
 
 #define IDLE_LONG     CLOCK_SECOND /* a connection that has asked nothing for so long gives up its place */
@@ -29,6 +29,9 @@ struct control_request {
 	void (*drained)(void *arg);
 	void *drained_arg;                     /* borrowed */
 	bool waits;
+	struct evbuffer *text;                 /* owned; of an answer in pieces; NULL none */
+	size_t counted;                        /* of it, in control.buffered: bytes */
+	bool too_long;                         /* nothing is kept any more */
 };
 
 /* Who is at the other end of a connection. */
@@ -54,32 +57,6 @@ struct control {
 	LIST_HEAD(, operator) operators;
 };
 
-json_t *
-control_text(const char *text)
-{
-	json_t *result;
-	char *copy;
-
-	if (text == NULL)
-		return json_null();
-	result = json_string(text);
-	if (result != NULL)
-		return result;
-	copy = mem_copy_text(text);
-	for (char *at = copy; *at != '\0'; at++)
-		if ((unsigned char)*at >= 0x80)
-			*at = '?';
-	result = json_string(copy);
-	mem_free(copy);
-	return result;
-}
-
-json_t *
-control_text_or_null(const char *text)
-{
-	return control_text(text == NULL || text[0] == '\0' ? NULL : text);
-}
-
 static json_t *
 control_ok(json_t *more)
 {
@@ -94,7 +71,7 @@ control_ok(json_t *more)
 static json_t *
 control_error(const char *text)
 {
-	return json_pack("{s:b, s:o}", "ok", 0, "error", control_text(text));
+	return json_pack("{s:b, s:o}", "ok", 0, "error", stats_text(text));
 }
 
 static void
@@ -132,8 +109,11 @@ request_free(struct control_request *request)
 	struct operator *operator = request->operator;
 
 	operator->control->waiting -= request->waits;
+	operator->control->buffered -= request->counted;
 	operator->request = NULL;
 	operator->idle_since = clock_now();
+	if (request->text != NULL)
+		evbuffer_free(request->text);
 	mem_free(request);
 	return operator;
 }
@@ -151,18 +131,68 @@ control_answer(struct control_request *request, json_t *more)
 	request_end(request, control_ok(more));
 }
 
-void
-control_answer_text(struct control_request *request, const char *key, struct evbuffer *text)
+/* Keeps some of an answer, as long as it may become as long. */
+static void
+request_put(struct control_request *request, const char *text, size_t length)
 {
-	struct operator *operator = request_free(request);
-	struct evbuffer *line = evbuffer_new();
+	struct control *control = request->operator->control;
 
-	evbuffer_add_printf(line, "{\"ok\":true,\"%s\":", key);
-	quote_text(text, line);
-	evbuffer_add(line, "}", 1);
-	if (!connection_say_buffer(operator->connection, line))
+	if (request->too_long)
+		return;
+	if (request->text == NULL) {
+		request->text = evbuffer_new();
+		evbuffer_add_printf(request->text, "{\"ok\":true,");
+	}
+	evbuffer_add(request->text, text, length);
+	control->buffered -= request->counted;
+	request->counted = evbuffer_get_length(request->text);
+	request->too_long = !connection_has_room(request->operator->connection, request->counted);
+	if (request->too_long)
+		request->counted = 0;
+	control->buffered += request->counted;
+}
+
+void
+control_put(struct control_request *request, const char *text)
+{
+	request_put(request, text, strlen(text));
+}
+
+void
+control_put_json(struct control_request *request, json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT);
+
+	json_decref(value);
+	if (text != NULL)
+		control_put(request, text);
+	free(text);
+}
+
+void
+control_put_inside(struct control_request *request, json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+
+	json_decref(value);
+	if (text != NULL)
+		request_put(request, text + 1, strlen(text) - 2);
+	free(text);
+}
+
+void
+control_finish(struct control_request *request)
+{
+	struct evbuffer *text = request->text;
+	bool too_long = request->too_long;
+	struct operator *operator;
+
+	request->text = NULL;
+	operator = request_free(request);
+	evbuffer_add(text, "}", 1);
+	if (too_long || !connection_say_buffer(operator->connection, text))
 		operator_say_too_long(operator);
-	evbuffer_free(line);
+	evbuffer_free(text);
 }
 
 void
@@ -388,7 +418,7 @@ control_end_idle(struct control *control)
 static void
 control_refuse(int fd, char *error)
 {
-	json_t *object = json_pack("{s:b, s:o, s:b}", "ok", 0, "error", control_text(error), "full", 1);
+	json_t *object = json_pack("{s:b, s:o, s:b}", "ok", 0, "error", stats_text(error), "full", 1);
 	char *text = json_dumps(object, JSON_COMPACT), *line = mem_print("%s\n", text == NULL ? "" : text);
 
 	send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -9,7 +9,6 @@
 #ifndef HOLDFAST_CONTROL_CONTROL_H
 #define HOLDFAST_CONTROL_CONTROL_H
 
-#include <event2/buffer.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <stdbool.h>
@@ -56,17 +55,16 @@ const struct control_command *control_commands(const struct control_request *req
 /* The user at the other end of the socket, by the kernel's word. */
 uid_t control_uid(const struct control_request *request);
 
-/* A text as JSON: NULL is null, what is not UTF-8 becomes question marks. */
-json_t *control_text(const char *text);
-
-/* Likewise, and "" is null too. */
-json_t *control_text_or_null(const char *text);
-
 /* Answers {"ok":true, ...} with the members of more (its reference is taken; NULL none); the request is gone. */
 void control_answer(struct control_request *request, json_t *more);
 
-/* Answers {"ok":true,KEY:...} with a long text, valid UTF-8, which is empty then; the request is gone. */
-void control_answer_text(struct control_request *request, const char *key, struct evbuffer *text);
+/* A long answer in pieces, {"ok":true,PIECES}: what is put is kept until control_finish(), when the request is gone.
+ * A piece is JSON; a value (its reference is taken); or a value, an object or a text, without what is around it.  Of
+ * an answer that is too long nothing is kept, and an error is answered. */
+void control_put(struct control_request *request, const char *text);
+void control_put_json(struct control_request *request, json_t *value);
+void control_put_inside(struct control_request *request, json_t *value);
+void control_finish(struct control_request *request);
 
 /* Answers {"ok":false,"error":..., ...} likewise. */
 void control_fail(struct control_request *request, json_t *more, const char *format, ...)

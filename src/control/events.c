@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "control/explain.h"
+#include "control/stats.h"
 
 struct subscriber {
 	LIST_ENTRY(subscriber) entry;
@@ -88,11 +88,52 @@ events_set_last(struct events *events, const char *service, json_t *event)
 	last->event = json_incref(event);
 }
 
+static const struct table_event *
+events_history_entry_at(const struct table_service *service, uint64_t number)
+{
+	return &service->history[number % TABLE_HISTORY];
+}
+
+static uint64_t
+events_history_oldest(const struct table_service *service)
+{
+	uint64_t next = service->history_next;
+
+	return next > TABLE_HISTORY ? next - TABLE_HISTORY : 0;
+}
+
+static json_t *
+events_history_entry(const struct table_event *entry)
+{
+	return json_pack("{s:o, s:s, s:o}", "time", stats_time(entry->wall), "event",
+	    upstream_event_name((enum upstream_event_kind)entry->kind),
+	    "text", stats_text(entry->text));
+}
+
+json_t *
+events_history(const struct table_service *service)
+{
+	json_t *list = json_array();
+
+	for (uint64_t i = events_history_oldest(service); i < service->history_next; i++)
+		json_array_append_new(list, events_history_entry(events_history_entry_at(service, i)));
+	return list;
+}
+
+const struct table_event *
+events_last(const struct table_service *service)
+{
+	for (uint64_t i = service->history_next; i-- > events_history_oldest(service);)
+		if (events_history_entry_at(service, i)->kind != UPSTREAM_NOTE)
+			return events_history_entry_at(service, i);
+	return NULL;
+}
+
 /* The wall clock's time of an event: the history's, so that all who tell of it tell the same. */
 static int64_t
 events_time(const struct table_service *service, const struct upstream_event *event)
 {
-	const struct table_event *noted = explain_last_event(service);
+	const struct table_event *noted = events_last(service);
 	int64_t now = clock_wall();
 
 	return noted != NULL && noted->kind == (uint32_t)event->kind && now - noted->wall < CLOCK_SECOND
@@ -102,21 +143,16 @@ events_time(const struct table_service *service, const struct upstream_event *ev
 static json_t *
 events_object(const struct table_service *service, const struct upstream_event *event)
 {
-	char time[CLOCK_TEXT_SIZE];
-
-	clock_format(events_time(service, event), time);
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:i}", "event", upstream_event_name(event->kind),
-	    "service", service->name, "time", time, "address", control_text_or_null(event->address),
-	    "error", control_text_or_null(event->error), "failures", (int)event->failures);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:i}", "event", upstream_event_name(event->kind),
+	    "service", service->name, "time", stats_time(events_time(service, event)),
+	    "address", stats_text_or_null(event->address), "error", stats_text_or_null(event->error),
+	    "failures", (int)event->failures);
 }
 
 static json_t *
 events_missed(unsigned missed)
 {
-	char time[CLOCK_TEXT_SIZE];
-
-	clock_format(clock_wall(), time);
-	return json_pack("{s:s, s:n, s:s, s:i}", "event", "missed", "service", "time", time,
+	return json_pack("{s:s, s:n, s:o, s:i}", "event", "missed", "service", "time", stats_time(clock_wall()),
 	    "missed", (int)missed);
 }
 
@@ -167,14 +203,12 @@ events_publish(struct events *events, const struct table_service *service, const
 static json_t *
 events_from_history(const struct table_service *service)
 {
-	const struct table_event *event = explain_last_event(service);
-	char time[CLOCK_TEXT_SIZE];
+	const struct table_event *event = events_last(service);
 
 	if (event == NULL)
 		return NULL;
-	clock_format(event->wall, time);
-	return json_pack("{s:s, s:s, s:s, s:o}", "event", upstream_event_name((enum upstream_event_kind)event->kind),
-	    "service", service->name, "time", time, "text", control_text_or_null(event->text));
+	return json_pack("{s:s, s:s, s:o, s:o}", "event", upstream_event_name((enum upstream_event_kind)event->kind),
+	    "service", service->name, "time", stats_time(event->wall), "text", stats_text_or_null(event->text));
 }
 
 void

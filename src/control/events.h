@@ -1,4 +1,5 @@
-/* events.h - who has asked to see the events of services, over the control socket (P12).
+/* events.h - what happens to services, and did ("why was it down at 03:12?"): who has asked to see their events, over
+ * the control socket (P12), and their history.
  *
  * A new subscriber is first given the last event of each service it asked for.  One that does not read never
  * slows anybody: events are left out for it, and when it has caught up it is told how many.
@@ -25,6 +26,12 @@ void events_publish(struct events *events, const struct table_service *service, 
 /* Tells request the last event of a service; out of its history, where none was published yet. */
 void events_tell_last(const struct events *events, struct control_request *request,
     const struct table_service *service);
+
+/* A new list of the history's entries, the oldest first: {"time","event","text"} each. */
+json_t *events_history(const struct table_service *service);
+
+/* The newest entry of the history that is an event and no note, or NULL. */
+const struct table_event *events_last(const struct table_service *service);
 
 /* Answers request with events until its connection goes: of one service, or of all (service NULL). */
 void events_subscribe(struct events *events, struct control_request *request, const char *service);

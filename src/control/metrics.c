@@ -1,5 +1,6 @@
 #include "control/metrics.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,22 +8,74 @@
 #include "base/mem.h"
 #include "keep/histogram.h"
 
-#define LINE_SIZE 512 /* names have 64 bytes, the version 64, each twice as much when escaped */
+#define VALUE_SIZE 32 /* of a number as text */
 
-/* A line in the making; cut where it is full, which no line is. */
-struct metrics_line {
-	size_t length;
-	char text[LINE_SIZE];
+/* The numbers of an object, in the order of its table's rows that are metrics. */
+struct metrics_numbers {
+	char *labels;     /* owned; escaped; "" none */
+	unsigned sort;
+	uint64_t *number; /* owned; a histogram takes several */
 };
 
+struct metrics_table {
+	const struct stats_row *rows;     /* borrowed */
+	size_t width;                     /* of an object: numbers */
+	struct metrics_numbers *objects;  /* owned */
+	size_t count;
+};
+
+struct metrics {
+	enum metrics_format format;
+	char *info;                       /* owned; label of the daemon's STATS_INFO */
+	struct metrics_table table[METRICS_TABLES];
+	/* what is written next: an object's part of a row; and where its numbers begin */
+	size_t next_table, next_row, next_object, next_number;
+	struct metrics_taker taker;
+	bool taken, ended;
+};
+
+/* How many numbers a row is. */
+static size_t
+row_width(const struct stats_row *row)
+{
+	if (row->metric == NULL)
+		return 0;
+	return row->kind == STATS_HISTOGRAM ? row->size / sizeof(uint64_t) : 1;
+}
+
+/* A label and its value, escaped: a text of the caller's, or NULL without a value. */
+static char *
+label_new(const char *label, const char *value)
+{
+	struct evbuffer *text = evbuffer_new();
+	char *result;
+
+	evbuffer_add_printf(text, "%s=\"", label);
+	for (; *value != '\0'; value++) {
+		if (*value == '\\' || *value == '"')
+			evbuffer_add(text, "\\", 1);
+		evbuffer_add(text, *value == '\n' ? "\\n" : value, *value == '\n' ? 2 : 1);
+	}
+	evbuffer_add(text, "\"", 2);
+	result = mem_copy_text((const char *)evbuffer_pullup(text, -1));
+	evbuffer_free(text);
+	return result;
+}
+
 struct metrics *
-metrics_new(enum metrics_format format, size_t count)
+metrics_new(enum metrics_format format, const struct stats_row *const rows[METRICS_TABLES], const char *version,
+    const struct metrics_taker *taker)
 {
 	struct metrics *metrics = mem_new(1, sizeof *metrics);
 
 	metrics->format = format;
-	metrics->count = count;
-	metrics->services = count == 0 ? NULL : mem_new(count, sizeof *metrics->services);
+	metrics->taker = *taker;
+	metrics->info = label_new("version", version);
+	for (size_t i = 0; i < METRICS_TABLES; i++) {
+		metrics->table[i].rows = rows[i];
+		for (const struct stats_row *row = rows[i]; !stats_is_end(row); row++)
+			metrics->table[i].width += row_width(row);
+	}
 	return metrics;
 }
 
@@ -31,10 +84,56 @@ metrics_free(struct metrics *metrics)
 {
 	if (metrics == NULL)
 		return;
-	for (size_t i = 0; i < metrics->count; i++)
-		mem_free(metrics->services[i].endpoints);
-	mem_free(metrics->services);
+	metrics->taker.end(metrics->taker.arg);
+	for (struct metrics_table *table = metrics->table; table < metrics->table + METRICS_TABLES; table++) {
+		for (size_t i = 0; i < table->count; i++) {
+			mem_free(table->objects[i].labels);
+			mem_free(table->objects[i].number);
+		}
+		mem_free(table->objects);
+	}
+	mem_free(metrics->info);
 	mem_free(metrics);
+}
+
+static char *
+labels_new(const char *service, const char *address)
+{
+	char *first, *second, *both;
+
+	if (service == NULL)
+		return mem_copy_text("");
+	first = label_new("service", service);
+	if (address == NULL)
+		return first;
+	second = label_new("address", address);
+	both = mem_print("%s,%s", first, second);
+	mem_free(first);
+	mem_free(second);
+	return both;
+}
+
+void
+metrics_add(struct metrics *metrics, enum metrics_of of, const struct stats_object *object, const char *service,
+    const char *address)
+{
+	struct metrics_table *table = &metrics->table[of];
+	struct metrics_numbers *numbers;
+	uint64_t *number;
+
+	if ((table->count & (table->count - 1)) == 0)
+		table->objects = mem_resize(table->objects, table->count == 0 ? 1 : table->count * 2,
+		    sizeof *table->objects);
+	numbers = &table->objects[table->count++];
+	numbers->labels = labels_new(service, address);
+	numbers->sort = object->sort;
+	numbers->number = number = mem_new(table->width, sizeof *number);
+	for (const struct stats_row *row = table->rows; !stats_is_end(row); number += row_width(row), row++) {
+		if (row_width(row) > 1)
+			memcpy(number, stats_place(row, object), row->size);
+		else if (row->metric != NULL)
+			*number = stats_metric(row, object);
+	}
 }
 
 const char *
@@ -45,246 +144,157 @@ metrics_content_type(enum metrics_format format)
 }
 
 static void
-line_add_bytes(struct metrics_line *line, const char *bytes, size_t length)
+value_print(uint64_t number, char ret_text[VALUE_SIZE])
 {
-	if (length > sizeof line->text - line->length)
-		length = sizeof line->text - line->length;
-	memcpy(line->text + line->length, bytes, length);
-	line->length += length;
-}
-
-static void
-line_add(struct metrics_line *line, const char *text)
-{
-	line_add_bytes(line, text, strlen(text));
-}
-
-/* A label's value. */
-static void
-line_add_escaped(struct metrics_line *line, const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if (*text == '\\' || *text == '"')
-			line_add_bytes(line, "\\", 1);
-		if (*text == '\n')
-			line_add(line, "\\n");
-		else
-			line_add_bytes(line, text, 1);
-	}
-}
-
-static void
-line_add_number(struct metrics_line *line, uint64_t number)
-{
-	char digits[20];
-	size_t at = sizeof digits;
-
-	do
-		digits[--at] = (char)('0' + number % 10);
-	while ((number /= 10) > 0);
-	line_add_bytes(line, digits + at, sizeof digits - at);
+	snprintf(ret_text, VALUE_SIZE, "%llu", (unsigned long long)number);
 }
 
 /* Microseconds as seconds, with at least one digit behind the point and none that says nothing. */
 static void
-line_add_seconds(struct metrics_line *line, uint64_t span)
+value_print_seconds(uint64_t span, char ret_text[VALUE_SIZE])
 {
-	char digits[] = ".000000";
-	uint64_t rest = span % CLOCK_SECOND;
-	size_t length = sizeof digits - 1;
+	int length = snprintf(ret_text, VALUE_SIZE, "%llu.%06u", (unsigned long long)(span / CLOCK_SECOND),
+	    (unsigned)(span % CLOCK_SECOND));
 
-	for (size_t i = length - 1; i > 0; i--, rest /= 10)
-		digits[i] = (char)('0' + rest % 10);
-	while (length > 2 && digits[length - 1] == '0')
-		length--;
-	line_add_number(line, span / CLOCK_SECOND);
-	line_add_bytes(line, digits, length);
+	while (ret_text[length - 1] == '0' && ret_text[length - 2] != '.')
+		ret_text[--length] = '\0';
 }
 
-static void
-line_end(struct metrics_line *line, struct evbuffer *out)
+/* What a family is called, and what its one line's name ends with. */
+static const char *
+row_type(const struct metrics *metrics, const struct stats_row *row)
 {
-	line_add_bytes(line, "\n", 1);
-	evbuffer_add(out, line->text, line->length);
-	line->length = 0;
+	static const char *const types[] = { "gauge", "counter", "info" };
+
+	if (row->kind == STATS_HISTOGRAM)
+		return "histogram";
+	return types[row->type == STATS_INFO && metrics->format == METRICS_PROMETHEUS ? STATS_GAUGE : row->type];
+}
+
+static const char *
+row_suffix(const struct stats_row *row)
+{
+	static const char *const suffixes[] = { "", "_total", "_info" };
+
+	return row->kind == STATS_HISTOGRAM ? "" : suffixes[row->type];
 }
 
 /* "# WHAT NAME TEXT": for Prometheus the name is that of the lines below. */
 static void
-family_describe(const struct metrics *metrics, const struct metrics_family *family, const char *what,
-    const char *text, struct evbuffer *out)
-{
-	struct metrics_line line = { 0 };
-
-	line_add(&line, what);
-	line_add(&line, family->name);
-	if (metrics->format == METRICS_PROMETHEUS)
-		line_add(&line, metrics_suffix(family->type));
-	line_add(&line, " ");
-	line_add(&line, text);
-	line_end(&line, out);
-}
-
-static void
-family_head(const struct metrics *metrics, const struct metrics_family *family, struct evbuffer *out)
-{
-	bool open = metrics->format == METRICS_OPENMETRICS;
-	const char *type = metrics_type_name(family->type);
-
-	if (!open && family->type == METRICS_INFO)
-		type = "gauge";
-	family_describe(metrics, family, "# TYPE ", type, out);
-	if (open && family->unit != NULL)
-		family_describe(metrics, family, "# UNIT ", family->unit, out);
-	family_describe(metrics, family, "# HELP ", family->help, out);
-}
-
-/* "NAME_SUFFIX{service="..."" */
-static void
-line_begin(struct metrics_line *line, const struct metrics_family *family, const char *suffix,
-    const struct metrics_service *service)
-{
-	line_add(line, family->name);
-	line_add(line, suffix);
-	if (service == NULL)
-		return;
-	line_add(line, "{service=\"");
-	line_add_escaped(line, service->name);
-	line_add_bytes(line, "\"", 1);
-}
-
-static void
-line_add_value(struct metrics_line *line, const struct metrics_family *family, const void *object, size_t offset)
-{
-	uint64_t value;
-
-	memcpy(&value, (const char *)object + offset, sizeof value);
-	if (metrics_is_time(family))
-		line_add_seconds(line, value);
-	else
-		line_add_number(line, value);
-}
-
-static void
-family_write_histogram(const struct metrics_family *family, const struct metrics_service *service,
+family_describe(const struct metrics *metrics, const struct stats_row *row, const char *what, const char *text,
     struct evbuffer *out)
 {
-	const struct table_histogram *histogram = &service->histogram[family->kind];
-	struct metrics_line line = { 0 };
+	evbuffer_add_printf(out, "# %s %s%s %s\n", what, row->metric,
+	    metrics->format == METRICS_PROMETHEUS ? row_suffix(row) : "", text);
+}
+
+static void
+family_head(const struct metrics *metrics, const struct stats_row *row, struct evbuffer *out)
+{
+	family_describe(metrics, row, "TYPE", row_type(metrics, row), out);
+	if (metrics->format == METRICS_OPENMETRICS && row->unit != NULL)
+		family_describe(metrics, row, "UNIT", row->unit, out);
+	family_describe(metrics, row, "HELP", row->help, out);
+}
+
+/* "NAME_SUFFIX{LABELS,LABEL} VALUE"; label may be NULL, labels "". */
+static void
+row_write_line(const struct stats_row *row, const char *suffix, const char *labels, const char *label,
+    const char *value, struct evbuffer *out)
+{
+	bool some = labels[0] != '\0', more = label != NULL;
+
+	evbuffer_add_printf(out, "%s%s%s%s%s%s%s %s\n", row->metric, suffix, some || more ? "{" : "", labels,
+	    some && more ? "," : "", more ? label : "", some || more ? "}" : "", value);
+}
+
+/* number: the steps of a struct table_histogram, and their sum. */
+static void
+row_write_histogram(const struct stats_row *row, const char *labels, const uint64_t *number, struct evbuffer *out)
+{
+	char value[VALUE_SIZE], bound[VALUE_SIZE], label[VALUE_SIZE + 8];
 	size_t count;
-	const int64_t *bounds = histogram_bounds(family->kind, &count);
+	const int64_t *bounds = histogram_bounds(row->histogram, &count);
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i <= count; i++) {
-		sum += histogram->step[i];
-		line_begin(&line, family, "_bucket", service);
-		line_add(&line, ",le=\"");
+		sum += number[i];
+		value_print(sum, value);
 		if (i < count)
-			line_add_seconds(&line, (uint64_t)bounds[i]);
-		else
-			line_add(&line, "+Inf");
-		line_add(&line, "\"} ");
-		line_add_number(&line, sum);
-		line_end(&line, out);
+			value_print_seconds((uint64_t)bounds[i], bound);
+		snprintf(label, sizeof label, "le=\"%s\"", i < count ? bound : "+Inf");
+		row_write_line(row, "_bucket", labels, label, value, out);
 	}
-	line_begin(&line, family, "_sum", service);
-	line_add(&line, "} ");
-	line_add_seconds(&line, histogram->sum);
-	line_end(&line, out);
-	line_begin(&line, family, "_count", service);
-	line_add(&line, "} ");
-	line_add_number(&line, sum);
-	line_end(&line, out);
+	value_print_seconds(number[TABLE_HISTOGRAM], bound);
+	row_write_line(row, "_sum", labels, NULL, bound, out);
+	row_write_line(row, "_count", labels, NULL, value, out);
 }
 
 static void
-family_write_endpoints(const struct metrics_family *family, const struct metrics_service *service,
-    struct evbuffer *out)
+row_write(const struct metrics *metrics, const struct stats_row *row, const struct metrics_numbers *numbers,
+    const uint64_t *number, struct evbuffer *out)
 {
-	struct metrics_line line = { 0 };
+	char value[VALUE_SIZE] = "1";
 
-	for (size_t i = 0; i < service->endpoint_count; i++) {
-		line_begin(&line, family, metrics_suffix(family->type), service);
-		line_add(&line, ",address=\"");
-		line_add_escaped(&line, service->endpoints[i].address);
-		line_add(&line, "\"} ");
-		line_add_value(&line, family, &service->endpoints[i], family->samples->offset);
-		line_end(&line, out);
-	}
-}
-
-static void
-family_write_service(const struct metrics_family *family, const struct metrics_service *service, struct evbuffer *out)
-{
-	struct metrics_line line = { 0 };
-
-	if (family->of == METRICS_OF_ENDPOINTS) {
-		family_write_endpoints(family, service, out);
+	if (row->metric_sorts != 0 && (row->metric_sorts & numbers->sort) == 0)
+		return;
+	if (row->kind == STATS_HISTOGRAM) {
+		row_write_histogram(row, numbers->labels, number, out);
 		return;
 	}
-	if ((service->shared ? METRICS_OF_SHARED : METRICS_OF_SESSIONS) & ~family->of)
-		return;
-	if (family->type == METRICS_HISTOGRAM) {
-		family_write_histogram(family, service, out);
-		return;
-	}
-	for (const struct metrics_sample *sample = family->samples; sample->there; sample++) {
-		line_begin(&line, family, metrics_suffix(family->type), service);
-		if (sample->label != NULL) {
-			line_add(&line, ",");
-			line_add(&line, sample->label);
-		}
-		line_add(&line, "} ");
-		line_add_value(&line, family, service, sample->offset);
-		line_end(&line, out);
-	}
+	if (stats_is_time(row))
+		value_print_seconds(*number, value);
+	else if (row->type != STATS_INFO)
+		value_print(*number, value);
+	row_write_line(row, row_suffix(row), numbers->labels, row->type == STATS_INFO ? metrics->info : row->label,
+	    value, out);
 }
 
+/* The next row of a table, with no object yet. */
 static void
-family_write_daemon(const struct metrics_family *family, const struct metrics_daemon *of, struct evbuffer *out)
+metrics_next_row(struct metrics *metrics, const struct stats_row *row)
 {
-	struct metrics_line line = { 0 };
-
-	line_begin(&line, family, metrics_suffix(family->type), NULL);
-	if (family->type == METRICS_INFO) {
-		line_add(&line, "{version=\"");
-		line_add_escaped(&line, of->version);
-		line_add(&line, "\"} 1");
-	} else {
-		line_add(&line, " ");
-		line_add_value(&line, family, of, family->samples->offset);
-	}
-	line_end(&line, out);
+	metrics->next_number += row_width(row);
+	metrics->next_object = 0;
+	metrics->next_row++;
 }
 
-/* One service's part of the family that is written next, or the daemon's; goes on to what comes then. */
-static void
+/* Writes one object's part of the row that is next, and goes on to what comes then.  false: there is none. */
+static bool
 metrics_write_one(struct metrics *metrics, struct evbuffer *out)
 {
-	const struct metrics_family *family = &metrics_families[metrics->family];
-	bool whole = family->of == METRICS_OF_DAEMON;
+	const struct metrics_table *table = &metrics->table[metrics->next_table];
+	const struct stats_row *row = &table->rows[metrics->next_row];
 
-	if (metrics->service == 0 && (whole || metrics->count > 0))
-		family_head(metrics, family, out);
-	if (whole)
-		family_write_daemon(family, &metrics->daemon, out);
-	else if (metrics->service < metrics->count)
-		family_write_service(family, &metrics->services[metrics->service++], out);
-	if (whole || metrics->service == metrics->count) {
-		metrics->service = 0;
-		metrics->family++;
+	if (stats_is_end(row)) {
+		metrics->next_row = metrics->next_number = 0;
+		return ++metrics->next_table < METRICS_TABLES;
 	}
+	if (row->metric == NULL || metrics->next_object == table->count) {
+		metrics_next_row(metrics, row);
+		return true;
+	}
+	if (metrics->next_object == 0 &&
+	    (row == table->rows || row[-1].metric == NULL || strcmp(row[-1].metric, row->metric) != 0))
+		family_head(metrics, row, out);
+	row_write(metrics, row, &table->objects[metrics->next_object],
+	    table->objects[metrics->next_object].number + metrics->next_number, out);
+	metrics->next_object++;
+	return true;
 }
 
 bool
 metrics_write(struct metrics *metrics, struct evbuffer *out, size_t size)
 {
-	while (metrics_families[metrics->family].name != NULL && evbuffer_get_length(out) < size)
-		metrics_write_one(metrics, out);
-	if (metrics_families[metrics->family].name != NULL)
+	if (!metrics->taken) {
+		metrics->taken = !metrics->taker.take(metrics->taker.arg, metrics);
 		return true;
-	if (!metrics->ended) /* for Prometheus a comment, by which a reader sees that nothing is missing */
-		evbuffer_add(out, "# EOF\n", 6);
-	metrics->ended = true;
-	return false;
+	}
+	while (!metrics->ended && evbuffer_get_length(out) < size)
+		if (!metrics_write_one(metrics, out)) {
+			/* for Prometheus a comment, by which a reader sees that nothing is missing */
+			evbuffer_add(out, "# EOF\n", 6);
+			metrics->ended = true;
+		}
+	return !metrics->ended;
 }

@@ -13,6 +13,7 @@
 
 #define METRICS_HTTP_TICK  (100 * CLOCK_MILLISECOND)
 #define METRICS_HTTP_PIECE 65536 /* bytes of a text that are written at a time */
+#define METRICS_HTTP_BITS  16    /* of a snapshot that are taken in one turn of the loop */
 
 /* A connection.  evhttp does not say when one ends, so its bufferevent is held for as long as it is not known. */
 struct metrics_visit {
@@ -24,6 +25,7 @@ struct metrics_visit {
 
 struct metrics_http {
 	LIST_ENTRY(metrics_http) entry;
+	struct event_base *loop;          /* borrowed */
 	struct evhttp *http;              /* owned */
 	struct evconnlistener *listener;  /* borrowed: the evhttp's */
 	unsigned file_max;
@@ -42,6 +44,7 @@ struct metrics_answer {
 	struct metrics_http *http;        /* borrowed */
 	struct evhttp_request *request;   /* evhttp's, until its connection ends before it */
 	struct metrics *metrics;          /* owned */
+	struct loop_timer next;
 };
 
 static struct metrics_visit *
@@ -138,9 +141,12 @@ metrics_http_on_exhausted(struct evconnlistener *listener, void *arg)
 			loop_timer_at(&http->tick, clock_now() + METRICS_HTTP_TICK);
 }
 
+static void metrics_answer_on_written(struct evhttp_connection *connection, void *arg);
+
 static void
 metrics_answer_free(struct metrics_answer *answer)
 {
+	loop_timer_stop(&answer->next);
 	metrics_free(answer->metrics);
 	mem_free(answer);
 }
@@ -167,21 +173,34 @@ metrics_answer_on_closed(struct evhttp_connection *connection, void *arg)
 	metrics_answer_free(answer);
 }
 
-/* Writes the next piece, when the one before is on its way. */
+/* Takes some more, or writes the next piece, when the one before is on its way. */
 static void
-metrics_answer_go_on(struct evhttp_connection *connection, void *arg)
+metrics_answer_go_on(void *arg)
 {
 	struct metrics_answer *answer = arg;
 	struct evbuffer *piece = evbuffer_new();
-	bool more = metrics_write(answer->metrics, piece, METRICS_HTTP_PIECE);
+	bool more = true;
 
-	evhttp_send_reply_chunk_with_cb(answer->request, piece, metrics_answer_go_on, answer);
+	for (int i = 0; i < METRICS_HTTP_BITS && more && evbuffer_get_length(piece) == 0; i++)
+		more = metrics_write(answer->metrics, piece, METRICS_HTTP_PIECE);
+	if (evbuffer_get_length(piece) > 0)
+		evhttp_send_reply_chunk_with_cb(answer->request, piece, metrics_answer_on_written, answer);
+	else
+		loop_timer_at(&answer->next, clock_now());
 	evbuffer_free(piece);
 	if (more)
 		return;
-	evhttp_connection_set_closecb(connection, metrics_http_on_closed, answer->http);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(answer->request), metrics_http_on_closed,
+	    answer->http);
 	evhttp_send_reply_end(answer->request);
 	metrics_answer_free(answer);
+}
+
+static void
+metrics_answer_on_written(struct evhttp_connection *connection, void *arg)
+{
+	(void)connection;
+	metrics_answer_go_on(arg);
 }
 
 /* OpenMetrics for whoever names it; the text format is what everybody reads. */
@@ -208,7 +227,8 @@ metrics_http_answer(struct metrics_http *http, struct evhttp_request *request, s
 	evhttp_add_header(headers, "Connection", "close");
 	evhttp_connection_set_closecb(connection, metrics_answer_on_closed, answer);
 	evhttp_send_reply_start(request, 200, "OK");
-	metrics_answer_go_on(connection, answer);
+	loop_timer_init(&answer->next, http->loop, metrics_answer_go_on, answer);
+	metrics_answer_go_on(answer);
 }
 
 static void
@@ -252,6 +272,7 @@ metrics_http_new(struct event_base *loop, int fd, unsigned file_max,
 	struct metrics_http *http = mem_new(1, sizeof *http);
 
 	LIST_INSERT_HEAD(&metrics_https, http, entry);
+	http->loop = loop;
 	http->file_max = file_max;
 	http->take = take;
 	http->arg = arg;

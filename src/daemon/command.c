@@ -3,24 +3,81 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/nearest.h"
 
 struct service *
-command_find(const struct command_context *context, const char *name)
+command_next(const struct command_context *context, const char *name, size_t *at)
 {
 	struct service *service;
 
-	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
-		if (strcmp(service_name(service), name) == 0)
+	while ((service = services_at(context->services, *at)) != NULL) {
+		++*at;
+		if (name == NULL || strcmp(service_name(service), name) == 0)
 			return service;
+	}
 	return NULL;
+}
+
+struct service *
+command_next_of_all(const struct command_context *context, const char *name, size_t *at)
+{
+	struct service *service;
+
+	while ((service = services_at_all(context->services, *at)) != NULL) {
+		++*at;
+		if (name == NULL || strcmp(service_name(service), name) == 0)
+			return service;
+	}
+	return NULL;
+}
+
+void
+command_walk_begin(struct command_walk *walk, const struct command_context *context, const char *name, bool all)
+{
+	struct service *(*next)(const struct command_context *, const char *, size_t *) = all ? command_next_of_all
+	    : command_next;
+	struct service *service;
+	size_t count = 0;
+
+	while (services_at_all(context->services, count) != NULL)
+		count++;
+	*walk = (struct command_walk){ .services = mem_new(count + 1, sizeof(struct service *)) };
+	for (size_t i = 0; (service = next(context, name, &i)) != NULL;)
+		walk->services[walk->count++] = service;
+}
+
+bool
+command_has(const struct command_context *context, const struct service *service)
+{
+	const struct service *one;
+
+	for (size_t i = 0; (one = services_at_all(context->services, i)) != NULL; i++)
+		if (one == service)
+			return true;
+	return false;
+}
+
+struct service *
+command_walk_next(struct command_walk *walk, const struct command_context *context)
+{
+	while (walk->at < walk->count)
+		if (command_has(context, walk->services[walk->at++]))
+			return walk->services[walk->at - 1];
+	return NULL;
+}
+
+void
+command_walk_end(struct command_walk *walk)
+{
+	mem_free(walk->services);
 }
 
 static const char *
 command_name_at(const void *arg, size_t index)
 {
 	const struct command_context *context = arg;
-	const struct service *service = context->with_clients_at(context->daemon, index);
+	const struct service *service = services_at_all(context->services, index);
 
 	return service == NULL ? NULL : service_name(service);
 }
@@ -40,7 +97,7 @@ command_fail_unknown(const struct command_context *context, struct control_reque
 struct service *
 command_need(const struct command_context *context, struct control_request *request, const char *name)
 {
-	struct service *service = command_find(context, name);
+	struct service *service = services_find(context->services, name);
 
 	if (service == NULL)
 		command_fail_unknown(context, request, name);
@@ -64,11 +121,10 @@ command_need_open(const struct command_context *context, struct control_request 
 bool
 command_need_clients(const struct command_context *context, struct control_request *request, const char *name)
 {
-	struct service *service;
+	size_t at = 0;
 
-	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
-		if (strcmp(service_name(service), name) == 0)
-			return true;
+	if (command_next_of_all(context, name, &at) != NULL)
+		return true;
 	command_fail_unknown(context, request, name);
 	return false;
 }
@@ -116,24 +172,7 @@ command_read_seconds(struct control_request *request, const char *word, int64_t 
 }
 
 json_t *
-command_span(int64_t span)
-{
-	return json_real((double)((span + 500) / 1000) / 1e3);
-}
-
-json_t *
 command_pid(pid_t pid)
 {
 	return pid == 0 ? json_null() : json_integer(pid);
-}
-
-json_t *
-command_time(int64_t wall)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	if (wall == 0)
-		return json_null();
-	clock_format(wall, text);
-	return json_string(text);
 }

@@ -11,10 +11,21 @@
 #include "base/log.h"
 #include "control/control.h"
 #include "control/events.h"
+#include "control/metrics.h"
+#include "control/pending.h"
+#include "control/stats.h"
 #include "daemon/reload.h"
 #include "daemon/service.h"
-#include "daemon/waiting.h"
+#include "daemon/services.h"
 #include "keep/table.h"
+
+/* What requests wait to be told of (control/pending.h), the daemon saying so. */
+enum command_topic {
+	COMMAND_RELOAD = 1, /* the next reload; or what one would do: a struct command_reload_result */
+	COMMAND_DRY_RUN,
+	COMMAND_READING,    /* the one of them that is being read for */
+	COMMAND_UPGRADE,    /* whether the new program is good: NULL, it is executed at once; or a text, why not */
+};
 
 /* How a reload ended, or would end.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback
  * only. */
@@ -30,14 +41,9 @@ struct command_context {
 	struct table *table;     /* borrowed */
 	const char *version;     /* borrowed */
 	struct events *events;   /* borrowed */
+	struct services *services; /* borrowed */
+	struct pendings pendings;
 	void *daemon;            /* borrowed; handed to the functions below */
-
-	/* The services, in the order in which they are shown; NULL when index is past the last.  Removed ones
-	 * whose clients have not ended are not among them. */
-	struct service *(*service_at)(void *daemon, size_t index);
-
-	/* The same and behind them the removed ones: all that may have clients. */
-	struct service *(*with_clients_at)(void *daemon, size_t index);
 
 	/* The effective settings as a valid configuration, of one service or (NULL) of all: a text to be freed
 	 * with mem_free(). */
@@ -46,24 +52,31 @@ struct command_context {
 	/* log.level of the configuration in force. */
 	enum log_level (*log_level)(void *daemon);
 
-	/* Reads the configuration anew; done(arg) comes once, never before this returns, with a struct
-	 * command_reload_result.  Several may be asked for at the same time.  dry: only tells what would be done.
-	 * force: even if no service is left then. */
-	void (*reload)(void *daemon, bool dry, bool force, waiting_done *done, void *arg);
-
-	/* Waits no longer for the reload that was asked for with this arg: no callback; the reload goes on. */
-	void (*reload_forget)(void *daemon, void *arg);
-
-	/* Tries the program file; done(arg, error) comes once, never before this returns: error is a text, or NULL:
-	 * the keeper executes it at once.  Several may ask at the same time. */
-	void (*upgrade)(void *daemon, waiting_done *done, void *arg);
-	void (*upgrade_forget)(void *daemon, void *arg);
+	/* Reads the configuration anew for who waits for COMMAND_RELOAD, or (dry) COMMAND_DRY_RUN, who are never told
+	 * before this returns.  force: even if no service is left then. */
+	void (*reload)(void *daemon, bool dry, bool force);
 };
 
-/* The service of this name, or NULL. */
-struct service *command_find(const struct command_context *context, const char *name);
+/* The next service of this name (NULL: of any), from number *at on, which must be 0 first; NULL behind the last.
+ * They come in the order in which they are shown; those that a reload has removed, whose clients have not ended, come
+ * behind them, or not at all. */
+struct service *command_next(const struct command_context *context, const char *name, size_t *at);
+struct service *command_next_of_all(const struct command_context *context, const char *name, size_t *at);
 
-/* Likewise; answers the request with an error if there is none. */
+/* The same services, as they are now, to be gone through in pieces: later ones are left out, and those that go.
+ * To be freed with command_walk_end(). */
+struct command_walk {
+	struct service **services; /* owned */
+	size_t count, at;
+};
+void command_walk_begin(struct command_walk *walk, const struct command_context *context, const char *name, bool all);
+struct service *command_walk_next(struct command_walk *walk, const struct command_context *context);
+void command_walk_end(struct command_walk *walk);
+
+/* Whether a service that was there before still is, in force or removed. */
+bool command_has(const struct command_context *context, const struct service *service);
+
+/* The service of this name; answers the request with an error if there is none. */
 struct service *command_need(const struct command_context *context, struct control_request *request,
     const char *name);
 
@@ -86,40 +99,27 @@ bool command_expect(struct control_request *request, int argc, char **argv, int 
 /* Reads a request's word as seconds (base/clock) into microseconds; if it is none the request is answered so. */
 bool command_read_seconds(struct control_request *request, const char *word, int64_t *ret_span);
 
-/* JSON: microseconds as seconds; a point of the wall clock, 0 as null. */
-json_t *command_span(int64_t span);
-json_t *command_time(int64_t wall);
-
-/* A process's number; null for 0, which the kernel gives for one that cannot be seen from here. */
+/* JSON: a process's number; null for 0, which the kernel gives for one that cannot be seen from here. */
 json_t *command_pid(pid_t pid);
 
 typedef void commands_run(void *arg, struct control_request *request, int argc, char **argv);
 
-/* commands_status.c */
-commands_run commands_status;
-
-/* commands_endpoints.c */
-commands_run commands_endpoints;
+/* commands_show.c: answered in pieces. */
+commands_run commands_status, commands_endpoints, commands_metrics;
 
 /* A new list of the service's endpoints as "endpoints" tells them, those that have failed first. */
 json_t *commands_endpoints_of(const struct command_context *context, const struct service *service);
 
-/* commands_clients.c */
+/* A snapshot of all metrics, which is taken in bits (metrics_write()); to be freed with metrics_free(). */
+struct metrics *commands_take_metrics(const struct command_context *context, enum metrics_format format);
+
+/* commands_clients.c: the first in pieces. */
 commands_run commands_clients, commands_kill;
 
 /* commands_wait.c: answered later. */
-commands_run commands_wait, commands_try, commands_close, commands_lookup;
-
-/* commands_switch.c */
-commands_run commands_pause, commands_resume, commands_fail;
-
-/* commands_operate.c */
-commands_run commands_drain, commands_open, commands_reconnect;
+commands_run commands_wait, commands_try, commands_close, commands_lookup, commands_drain, commands_pause;
 
 /* commands_reload.c: answered later. */
-commands_run commands_reload;
-
-/* commands_upgrade.c */
-commands_run commands_upgrade;
+commands_run commands_reload, commands_upgrade;
 
 #endif

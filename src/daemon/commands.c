@@ -2,11 +2,12 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "control/explain.h"
 #include "daemon/command.h"
-#include "daemon/commands_metrics.h"
+
+#define FAIL_MAX (3600 * CLOCK_SECOND)
 
 static void
 commands_ping(void *arg, struct control_request *request, int argc, char **argv)
@@ -64,7 +65,7 @@ commands_config(void *arg, struct control_request *request, int argc, char **arg
 	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
 		return;
 	text = context->config(context->daemon, argv[1]);
-	control_answer(request, json_pack("{s:o}", "config", control_text(text)));
+	control_answer(request, json_pack("{s:o}", "config", stats_text(text)));
 	mem_free(text);
 }
 
@@ -80,10 +81,10 @@ commands_explain(void *arg, struct control_request *request, int argc, char **ar
 		return;
 	service_get_status(service, &status);
 	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "service", service_name(service),
-	    "state", upstream_state_name(status.upstream.state), "since", command_time(status.upstream.since),
-	    "down_since", command_time(status.upstream.down_since),
+	    "state", upstream_state_name(status.upstream.state), "since", stats_time(status.upstream.since),
+	    "down_since", stats_time(status.upstream.down_since),
 	    "endpoints", commands_endpoints_of(context, service),
-	    "entries", explain_entries(&context->table->services[service_index(service)])));
+	    "entries", events_history(&context->table->services[service_index(service)])));
 }
 
 static void
@@ -97,11 +98,99 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 		return;
 	if (!control_may_wait(request))
 		return;
-	for (size_t i = 0; (service = context->service_at(context->daemon, i)) != NULL; i++)
-		if (argv[1] == NULL || strcmp(argv[1], service_name(service)) == 0)
-			events_tell_last(context->events, request,
-			    &context->table->services[service_index(service)]);
+	for (size_t i = 0; (service = command_next(context, argv[1], &i)) != NULL;)
+		events_tell_last(context->events, request, &context->table->services[service_index(service)]);
 	events_subscribe(context->events, request, argv[1]);
+}
+
+static void
+open_all(const struct command_context *context, struct control_request *request)
+{
+	struct service *service;
+	int opened = 0;
+
+	for (size_t i = 0; (service = command_next(context, NULL, &i)) != NULL;)
+		if (upstream_refuses(service_upstream(service))) {
+			service_open(service, control_uid(request));
+			opened++;
+		}
+	control_answer(request, json_pack("{s:i}", "opened", opened));
+}
+
+static void
+commands_open(void *arg, struct control_request *request, int argc, char **argv)
+{
+	bool all = command_take_option(&argc, argv, "--all", NULL);
+	struct service_status status;
+	struct service *service;
+
+	if (!command_expect(request, argc, argv, !all, !all))
+		return;
+	if (all) {
+		open_all(arg, request);
+		return;
+	}
+	service = command_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	service_open(service, control_uid(request));
+	service_get_status(service, &status);
+	control_answer(request, json_pack("{s:s, s:b}", "service", argv[1],
+	    "paused", status.record->pause.value != 0));
+}
+
+static void
+commands_reconnect(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct service *service = command_need_open(arg, request, argv[1]);
+	struct service_status status;
+
+	(void)argc;
+	if (service == NULL)
+		return;
+	service_get_status(service, &status);
+	if (status.record->pause.value != 0) {
+		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
+		return;
+	}
+	upstream_tell(service_upstream(service), PCONN_RECONNECT);
+	control_answer(request, json_pack("{s:s}", "service", argv[1]));
+}
+
+static void
+commands_resume(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct service *service = command_need(arg, request, argv[1]);
+	bool paused;
+
+	(void)argc;
+	if (service == NULL)
+		return;
+	paused = service_resume(service, control_uid(request));
+	control_answer(request, json_pack("{s:s, s:b}", "service", argv[1], "was_paused", paused));
+}
+
+static void
+commands_fail(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct service *service;
+	int64_t span;
+
+	if (!command_expect(request, argc, argv, 2, 2))
+		return;
+	if (!command_read_seconds(request, argv[2], &span))
+		return;
+	service = span == 0 ? command_need(arg, request, argv[1]) : command_need_open(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	if (span > FAIL_MAX) {
+		control_fail(request, NULL, "%s: a service can be made to fail for 3600 s at most; nothing was "
+		    "changed", argv[1]);
+		return;
+	}
+	service_fail(service, control_uid(request), span);
+	control_answer(request, json_pack("{s:s, s:b, s:o}", "service", argv[1], "failing", span > 0,
+	    "left_seconds", stats_span(span)));
 }
 
 #define COMMAND(name, run, arguments, least, most, changes, repeatable, patient, help) \

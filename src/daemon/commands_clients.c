@@ -1,6 +1,7 @@
 /* clients and kill: who is connected, one by one or counted, and an end to some of them. */
+#include <assert.h>
 #include <ctype.h>
-#include <errno.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,13 +92,6 @@ property_get(struct process_cache *cache, const struct service_client *client, e
 		snprintf(ret_text, PROPERTY_SIZE, "%llu", (unsigned long long)client->id);
 }
 
-struct listing {
-	struct process_cache *cache; /* borrowed */
-	struct service *service;     /* borrowed */
-	json_t *clients;             /* owned until it is answered */
-	int64_t offset;              /* of the wall clock from the monotonic one */
-};
-
 static const char *
 clients_state(const struct service_client *client)
 {
@@ -106,178 +100,200 @@ clients_state(const struct service_client *client)
 	return client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN] > 0 ? "attached" : "connected";
 }
 
-static bool
-listing_client(void *arg, const struct service_client *client)
+/* offset: of the wall clock from the monotonic one. */
+static json_t *
+clients_one(struct process_cache *cache, const struct service *service, const struct service_client *client,
+    int64_t offset)
 {
-	struct listing *listing = arg;
 	const struct process *process;
 	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
 	char user[PROPERTY_SIZE], address[ADDRESS_TEXT_SIZE];
 
 	peer_get(client->fd, &peer);
 	peer_user(peer.uid, user, sizeof user);
-	process = process_get(listing->cache, peer.pid);
+	process = process_get(cache, peer.pid);
 	clients_upstream(client, address);
-	json_array_append_new(listing->clients, json_pack(
-	    "{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
-	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
-	    "uid", (json_int_t)peer.uid, "user", control_text(user), "unit", control_text_or_null(process->unit),
-	    "container", control_text_or_null(process->container), "state", clients_state(client),
-	    "since", command_time(client->since + listing->offset), "address", control_text_or_null(address),
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
+	    "service", service_name(service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
+	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
+	    "container", stats_text_or_null(process->container), "state", clients_state(client),
+	    "since", stats_time(client->since + offset), "address", stats_text_or_null(address),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
-	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]));
-	return true;
+	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]);
 }
 
+/* How many clients have the same property. */
 struct count {
 	char text[PROPERTY_SIZE];
-	unsigned clients;
-	unsigned held;
+	unsigned clients, held;
 };
 
-struct counting {
-	struct process_cache *cache; /* borrowed */
-	enum property property;
-	struct count *counts;        /* owned; one per client first */
-	size_t number;
+/* A request for clients, looked at one by one: those of one service after those of another. */
+struct listing {
+	struct pending pending;
+	struct command_walk walk;       /* owned */
+	struct process_cache cache;
+	enum property by;               /* PROPERTIES: each is told */
+	struct service *service;        /* borrowed; whose they are; NULL: of the next one */
+	struct service_client *clients; /* owned; as they were when they were listed */
+	size_t count, at;
+	void *counts;                   /* owned; a tree of struct count by its text */
+	struct count **sorted;          /* owned; those of the tree, once all are there */
+	size_t distinct, number, told;  /* in the tree; in sorted; of those, put into the answer */
 };
 
 static bool
-counting_client(void *arg, const struct service_client *client)
+listing_add(void *arg, const struct service_client *client)
 {
-	struct counting *counting = arg;
-	struct count *count;
+	struct listing *listing = arg;
 
-	if ((counting->number & (counting->number - 1)) == 0)
-		counting->counts = mem_resize(counting->counts, counting->number == 0 ? 1 : counting->number * 2,
-		    sizeof *counting->counts);
-	count = &counting->counts[counting->number++];
-	property_get(counting->cache, client, counting->property, count->text);
-	count->clients = !client->held;
-	count->held = client->held;
+	if ((listing->count & (listing->count - 1)) == 0)
+		listing->clients = mem_resize(listing->clients, listing->count == 0 ? 1 : listing->count * 2,
+		    sizeof *listing->clients);
+	listing->clients[listing->count++] = *client;
 	return true;
 }
 
 static int
-counting_compare_texts(const void *a, const void *b)
+count_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct count *)a)->text, ((const struct count *)b)->text);
 }
 
+static void
+listing_count(struct listing *listing, const struct service_client *client)
+{
+	struct count *count = mem_new(1, sizeof *count), **found;
+
+	property_get(&listing->cache, client, listing->by, count->text);
+	found = tsearch(count, &listing->counts, count_compare);
+	assert(found != NULL);
+	if (*found != count)
+		mem_free(count);
+	else
+		listing->distinct++;
+	(*found)->clients += !client->held;
+	(*found)->held += client->held;
+}
+
 /* Largest first. */
 static int
-counting_compare(const void *a, const void *b)
+count_compare_sizes(const void *a, const void *b)
 {
-	const struct count *left = a, *right = b;
+	const struct count *left = *(struct count *const *)a, *right = *(struct count *const *)b;
 	unsigned left_sum = left->clients + left->held, right_sum = right->clients + right->held;
 
 	if (left_sum != right_sum)
 		return left_sum < right_sum ? 1 : -1;
-	return counting_compare_texts(a, b);
-}
-
-/* Makes one of all counts with the same text. */
-static void
-counting_merge(struct counting *counting)
-{
-	struct count *counts = counting->counts;
-	size_t last = 0;
-
-	if (counting->number == 0)
-		return;
-	qsort(counts, counting->number, sizeof *counts, counting_compare_texts);
-	for (size_t i = 1; i < counting->number; i++) {
-		if (strcmp(counts[i].text, counts[last].text) == 0) {
-			counts[last].clients += counts[i].clients;
-			counts[last].held += counts[i].held;
-		} else {
-			counts[++last] = counts[i];
-		}
-	}
-	counting->number = last + 1;
-	qsort(counts, counting->number, sizeof *counts, counting_compare);
+	return strcmp(left->text, right->text);
 }
 
 static json_t *
 property_json(enum property property, const char *text)
 {
 	return property == BY_PID && text[0] != '\0' ? json_integer(strtoll(text, NULL, 10))
-	    : control_text_or_null(text);
-}
-
-static json_t *
-counting_object(struct counting *counting)
-{
-	const char *name = property_names[counting->property];
-	json_t *list = json_array();
-
-	counting_merge(counting);
-	for (size_t i = 0; i < counting->number; i++)
-		json_array_append_new(list, json_pack("{s:o, s:i, s:i}", name,
-		    property_json(counting->property, counting->counts[i].text),
-		    "clients", (int)counting->counts[i].clients, "held", (int)counting->counts[i].held));
-	return json_pack("{s:s, s:o}", "by", name, "counts", list);
+	    : stats_text_or_null(text);
 }
 
 static void
-clients_each_service(const struct command_context *context, const char *name,
-    void (*visit)(void *arg, struct service *service), void *arg)
-{
-	struct service *service;
-
-	for (size_t i = 0; (service = context->with_clients_at(context->daemon, i)) != NULL; i++)
-		if (name == NULL || strcmp(name, service_name(service)) == 0)
-			visit(arg, service);
-}
-
-static void
-listing_service(void *arg, struct service *service)
+listing_sort_count(const void *node, VISIT which, void *arg)
 {
 	struct listing *listing = arg;
 
-	listing->service = service;
-	service_each_client(service, listing_client, listing);
+	if (which == postorder || which == leaf)
+		listing->sorted[listing->number++] = *(struct count *const *)node;
 }
 
 static void
-counting_service(void *arg, struct service *service)
+listing_sort(struct listing *listing)
 {
-	service_each_client(service, counting_client, arg);
+	listing->sorted = mem_new(listing->distinct + 1, sizeof *listing->sorted);
+	twalk_r(listing->counts, listing_sort_count, listing);
+	qsort(listing->sorted, listing->number, sizeof *listing->sorted, count_compare_sizes);
 }
 
-static json_t *
-clients_list(const struct command_context *context, const char *service)
+static void
+listing_put_count(struct listing *listing, const struct count *count)
 {
-	struct listing listing = { .clients = json_array(), .offset = clock_wall() - clock_now() };
-
-	listing.cache = mem_new(1, sizeof *listing.cache);
-	clients_each_service(context, service, listing_service, &listing);
-	mem_free(listing.cache);
-	return json_pack("{s:o}", "clients", listing.clients);
+	control_put_json(listing->pending.request, json_pack("{s:o, s:i, s:i}", property_names[listing->by],
+	    property_json(listing->by, count->text), "clients", (int)count->clients, "held", (int)count->held));
 }
 
-static json_t *
-count_clients(const struct command_context *context, const char *service, enum property property)
+/* A client of the service that is gone through. */
+static void
+listing_client(struct listing *listing, struct service_client client)
 {
-	struct counting counting = { .property = property };
-	json_t *object;
-
-	counting.cache = mem_new(1, sizeof *counting.cache);
-	clients_each_service(context, service, counting_service, &counting);
-	object = counting_object(&counting);
-	mem_free(counting.cache);
-	mem_free(counting.counts);
-	return object;
+	if (!service_get_client(listing->service, client.session, client.id, &client))
+		return;
+	if (listing->by != PROPERTIES) {
+		listing_count(listing, &client);
+		return;
+	}
+	control_put(listing->pending.request, listing->told++ == 0 ? "" : ",");
+	control_put_json(listing->pending.request, clients_one(&listing->cache, listing->service, &client,
+	    clock_wall() - clock_now()));
 }
+
+/* The next service's clients; false: all services were gone through. */
+static bool
+listing_next_service(struct listing *listing)
+{
+	listing->at = listing->count = 0;
+	mem_free(listing->clients);
+	listing->clients = NULL;
+	listing->service = command_walk_next(&listing->walk, listing->pending.context);
+	if (listing->service != NULL)
+		service_each_client(listing->service, listing_add, listing);
+	return listing->service != NULL;
+}
+
+/* The next client, or service; then the next count. */
+static bool
+listing_work(struct pending *pending)
+{
+	struct listing *listing = (struct listing *)pending;
+
+	if (listing->at < listing->count && command_has(pending->context, listing->service)) {
+		listing_client(listing, listing->clients[listing->at++]);
+	} else if (listing_next_service(listing)) {
+		return true;
+	} else if (listing->by != PROPERTIES && listing->sorted == NULL) {
+		listing_sort(listing);
+	} else if (listing->told < listing->number) {
+		control_put(pending->request, listing->told == 0 ? "" : ",");
+		listing_put_count(listing, listing->sorted[listing->told++]);
+	} else {
+		control_put(pending->request, "]");
+		control_finish(pending->request);
+		return false;
+	}
+	return true;
+}
+
+static void
+listing_end(struct pending *pending)
+{
+	struct listing *listing = (struct listing *)pending;
+
+	command_walk_end(&listing->walk);
+	mem_free(listing->clients);
+	mem_free(listing->sorted);
+	tdestroy(listing->counts, mem_free);
+}
+
+static const struct pending_kind listing_kind = {
+	.size = sizeof(struct listing), .work = listing_work, .end = listing_end,
+};
 
 void
 commands_clients(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct command_context *context = arg;
+	struct command_context *context = arg;
 	enum property property = PROPERTIES;
 	const char *by = NULL;
 	bool counted = command_take_option(&argc, argv, "--by", &by);
+	struct listing *listing;
 
 	if (counted && !property_parse(by, BY_ID, &property)) {
 		control_usage(request);
@@ -287,8 +303,13 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 		return;
 	if (argc > 1 && !command_need_clients(context, request, argv[1]))
 		return;
-	control_answer(request, counted ? count_clients(context, argv[1], property)
-	    : clients_list(context, argv[1]));
+	listing = pending_new(&context->pendings, &listing_kind, request, context, NULL);
+	listing->by = property;
+	command_walk_begin(&listing->walk, context, argv[1], true);
+	if (counted)
+		control_put_inside(request, json_pack("{s:s}", "by", property_names[property]));
+	control_put(request, counted ? ",\"counts\":[" : "\"clients\":[");
+	pending_work(&listing->pending);
 }
 
 struct killing {
@@ -340,15 +361,6 @@ killing_take(int *argc, char **argv, enum property *ret_property, const char **r
 	return false;
 }
 
-static void
-killing_service(void *arg, struct service *service)
-{
-	struct killing *killing = arg;
-
-	killing->service = service;
-	service_each_client(service, killing_client, killing);
-}
-
 void
 commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 {
@@ -363,7 +375,8 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 	if (!command_need_clients(arg, request, argv[1]))
 		return;
 	killing.cache = mem_new(1, sizeof *killing.cache);
-	clients_each_service(arg, argv[1], killing_service, &killing);
+	for (size_t i = 0; (killing.service = command_next_of_all(arg, argv[1], &i)) != NULL;)
+		service_each_client(killing.service, killing_client, &killing);
 	mem_free(killing.cache);
 	if (killing.number == 0)
 		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", argv[1],

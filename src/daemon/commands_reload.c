@@ -1,17 +1,17 @@
-/* reload: a new configuration in force, or only what that would do. */
+/* reload: a new configuration in force, or only what that would do; and upgrade: both answered later. */
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "base/names.h"
 #include "daemon/command.h"
+#include "keep/keeper.h"
 
 /* Settings that one answer tells of: it has its limit. */
 #define RELOADING_SETTINGS 4096
 
 struct reloading {
-	const struct command_context *context; /* borrowed */
-	struct control_request *request;        /* borrowed */
+	struct pending pending;
 	bool dry;
 };
 
@@ -21,7 +21,7 @@ reloading_texts(char *const *texts)
 	json_t *list = json_array();
 
 	for (; texts != NULL && *texts != NULL; texts++)
-		json_array_append_new(list, control_text(*texts));
+		json_array_append_new(list, stats_text(*texts));
 	return list;
 }
 
@@ -33,8 +33,8 @@ reloading_name(enum names_kind kind, const char *set, uint32_t own)
 	uint32_t id = own;
 
 	if (set != NULL && !names_find(kind, set, &id))
-		return control_text(set);
-	return names_of(kind, id, name, sizeof name) ? control_text(name) : json_null();
+		return stats_text(set);
+	return names_of(kind, id, name, sizeof name) ? stats_text(name) : json_null();
 }
 
 /* What was added, with its socket, so that a typing error in it is seen. */
@@ -49,7 +49,7 @@ reloading_added(const struct reload_plan *plan)
 
 		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
 		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", plan->added[i].service,
-		    "socket", control_text(listener->path), "mode", mode,
+		    "socket", stats_text(listener->path), "mode", mode,
 		    "owner", reloading_name(NAMES_USER, listener->owner, geteuid()),
 		    "group", reloading_name(NAMES_GROUP, listener->group, getegid())));
 	}
@@ -76,8 +76,8 @@ reloading_settings(const struct reload_change *change, size_t *room)
 
 	for (size_t i = 0; i < change->count && *room > 0; i++, --*room)
 		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "setting", change->differences[i].setting,
-		    "from", control_text(change->differences[i].from),
-		    "to", control_text(change->differences[i].to)));
+		    "from", stats_text(change->differences[i].from),
+		    "to", stats_text(change->differences[i].to)));
 	return list;
 }
 
@@ -91,7 +91,7 @@ reloading_changes(const struct reload_plan *plan, size_t *room)
 
 		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "service", change->service,
 		    "how", change->how == SETTING_RENEW ? "renewed" : "in place",
-		    "effect", control_text(reload_effect(change)), "settings", reloading_settings(change, room)));
+		    "effect", stats_text(reload_effect(change)), "settings", reloading_settings(change, room)));
 	}
 	return list;
 }
@@ -110,44 +110,64 @@ reloading_answer(const struct reloading *reloading, const struct command_reload_
 }
 
 static void
-reloading_done(void *arg, const void *answer)
+reloading_done(struct pending *pending, const void *answer)
 {
-	struct reloading *reloading = arg;
+	const struct reloading *reloading = (struct reloading *)pending;
 	const struct command_reload_result *result = answer;
 	size_t errors = mem_list_length(result->errors);
 
 	if (errors == 0)
-		control_answer(reloading->request, reloading_answer(reloading, result));
+		control_answer(pending->request, reloading_answer(reloading, result));
 	else
-		control_fail(reloading->request, json_pack("{s:b, s:o, s:o}", "dry_run", reloading->dry,
+		control_fail(pending->request, json_pack("{s:b, s:o, s:o}", "dry_run", reloading->dry,
 		    "errors", reloading_texts(result->errors), "warnings", reloading_texts(result->warnings)),
 		    "%s: %s%s", reloading->dry ? "nothing would be changed" : "nothing was changed",
 		    result->errors[0], errors == 1 ? "" : " (and more errors)");
-	mem_free(reloading);
 }
 
-static void
-reloading_cancel(void *arg)
-{
-	struct reloading *reloading = arg;
-
-	reloading->context->reload_forget(reloading->context->daemon, reloading);
-	mem_free(reloading);
-}
+static const struct pending_kind reloading_kind = { .size = sizeof(struct reloading), .done = reloading_done };
 
 void
 commands_reload(void *arg, struct control_request *request, int argc, char **argv)
 {
+	struct command_context *context = arg;
 	bool dry = command_take_option(&argc, argv, "--dry-run", NULL);
 	bool force = command_take_option(&argc, argv, "--force", NULL);
 	struct reloading *reloading;
 
 	if (!command_expect(request, argc, argv, 0, 0))
 		return;
-	reloading = mem_new(1, sizeof *reloading);
-	reloading->context = arg;
-	reloading->request = request;
+	reloading = pending_new(&context->pendings, &reloading_kind, request, context, NULL);
 	reloading->dry = dry;
-	control_on_cancel(request, reloading_cancel, reloading);
-	reloading->context->reload(reloading->context->daemon, dry, force, reloading_done, reloading);
+	reloading->pending.topic = dry ? COMMAND_DRY_RUN : COMMAND_RELOAD;
+	context->reload(context->daemon, dry, force);
+}
+
+/* The new program was tried, and the keeper is about to execute it. */
+static void
+upgrading_done(struct pending *pending, const void *error)
+{
+	const struct command_context *context = pending->context;
+	const struct table_header *header = context->table->header;
+
+	if (error == NULL)
+		control_answer(pending->request, json_pack("{s:o, s:s, s:i}", "program",
+		    stats_text(header->program), "version", context->version, "upgrades", (int)header->upgrades));
+	else
+		control_fail(pending->request, NULL, "upgrade refused, version %s goes on: %s", context->version,
+		    (const char *)error);
+}
+
+static const struct pending_kind upgrading_kind = { .size = sizeof(struct pending), .done = upgrading_done };
+
+void
+commands_upgrade(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct command_context *context = arg;
+	struct pending *pending = pending_new(&context->pendings, &upgrading_kind, request, context, NULL);
+
+	(void)argc;
+	(void)argv;
+	pending->topic = COMMAND_UPGRADE;
+	keeper_request(context->table, TABLE_REQUEST_UPGRADE);
 }

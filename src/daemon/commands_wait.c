@@ -1,78 +1,76 @@
-/* wait, try, close, lookup: commands that an upstream answers later. */
+/* wait, try, close, lookup, drain, pause: commands that are answered later. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "base/loop.h"
 #include "base/mem.h"
+#include "client/peer.h"
 #include "daemon/command.h"
 
-/* A request that waits for an upstream.  Freed when it is answered or cancelled. */
+/* How often what is left is counted: often at first, since a pause holds clients meanwhile. */
+#define LOOK_FIRST  CLOCK_MILLISECOND
+#define LOOK_LAST   (50 * CLOCK_MILLISECOND)
+#define PAUSE_NAMED 5 /* of the clients left, so many are named */
+
+/* The service that a request waits for, if it still is there. */
+static struct service *
+service_of(const struct pending *pending)
+{
+	const struct command_context *context = pending->context;
+
+	return services_find(context->services, pending->name);
+}
+
+/* A request that waits for an upstream: wait and try (connected), close. */
 struct wait {
-	const struct command_context *context; /* borrowed */
-	struct control_request *request;        /* borrowed */
-	char *name;                             /* owned; of the service */
-	struct waiter *waiter;                  /* owned; NULL when it has answered */
-	int64_t span;                           /* 0: no limit */
-	struct loop_timer timer;
-	json_t *(*done)(const struct wait *wait); /* what a good answer says */
+	struct pending pending;
+	struct waiter *waiter; /* owned; NULL when it has answered */
+	bool connected;
 };
-
-static json_t *done_connected(const struct wait *wait);
-
-static void
-wait_free(struct wait *wait)
-{
-	loop_timer_stop(&wait->timer);
-	waiters_leave(wait->waiter);
-	mem_free(wait->name);
-	mem_free(wait);
-}
-
-static void
-wait_cancel(void *arg)
-{
-	wait_free(arg);
-}
 
 /* Whether it was closed, drained or aborted, and will not come by itself. */
 static bool
 wait_is_for_opening(const struct wait *wait)
 {
-	const struct service *service = command_find(wait->context, wait->name);
+	const struct service *service = service_of(&wait->pending);
 
 	return service != NULL && upstream_refuses(service_upstream(service));
 }
 
-/* Why nobody can connect to the service's socket; NULL if there is one. */
-static const char *
-wait_shut(const struct wait *wait)
+static void
+wait_answer(const struct wait *wait)
 {
-	const struct service *service = command_find(wait->context, wait->name);
-	struct service_status status = { .shut = false };
+	struct service *service = service_of(&wait->pending);
+	struct service_status status = { .upstream.address = "" };
+	struct control_request *request = wait->pending.request;
+	const char *name = wait->pending.name;
 
-	if (service != NULL && wait->done == done_connected)
+	if (service != NULL)
 		service_get_status(service, &status);
-	return status.shut ? status.socket_error : NULL;
+	if (!wait->connected)
+		control_answer(request, json_pack("{s:s, s:i}", "service", name, "clients", (int)status.clients));
+	else if (status.shut) /* nobody can connect to its socket */
+		control_fail(request, json_pack("{s:s}", "service", name), "%s: connected, but nobody can use it: %s",
+		    name, status.socket_error);
+	else
+		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", name, "connected", 1,
+		    "address", stats_text_or_null(status.upstream.address)));
 }
 
 static void
 wait_answered(void *arg, const char *error)
 {
 	struct wait *wait = arg;
-	struct control_request *request = wait->request;
-	const char *shut;
+	const char *name = wait->pending.name;
 
 	wait->waiter = NULL;
-	if (error == NULL && (shut = wait_shut(wait)) != NULL)
-		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: connected, but nobody can use "
-		    "it: %s", wait->name, shut);
-	else if (error == NULL)
-		control_answer(request, wait->done(wait));
+	if (error == NULL)
+		wait_answer(wait);
 	else
-		control_fail(request, json_pack("{s:s}", "service", wait->name), "%s: %s%s", wait->name, error,
+		control_fail(wait->pending.request, json_pack("{s:s}", "service", name), "%s: %s%s", name, error,
 		    wait_is_for_opening(wait) ? "; \"holdfastctl open\" with its name starts it again" : "");
-	wait_free(wait);
+	pending_free(&wait->pending);
 }
 
 /* The service's state and why, as the end of an error message. */
@@ -80,71 +78,53 @@ static char *
 describe(const struct service *service)
 {
 	struct service_status status;
+	const char *state;
 
 	service_get_status(service, &status);
+	state = upstream_state_name(status.upstream.state);
 	if (status.record->pause.value != 0)
-		return mem_print("%s, paused by an operator", upstream_state_name(status.upstream.state));
+		return mem_print("%s, paused by an operator", state);
 	if (status.record->failing.value != 0)
-		return mem_print("%s, made to fail for %.1f s more", upstream_state_name(status.upstream.state),
+		return mem_print("%s, made to fail for %.1f s more", state,
 		    (double)((int64_t)status.record->failing.value - clock_now()) / 1e6);
-	if (status.upstream.last_error[0] == '\0')
-		return mem_print("%s", upstream_state_name(status.upstream.state));
-	return mem_print("%s; last error: %s", upstream_state_name(status.upstream.state),
+	return mem_print("%s%s%s", state, status.upstream.last_error[0] == '\0' ? "" : "; last error: ",
 	    status.upstream.last_error);
 }
 
-static void
-wait_too_long(void *arg)
+/* Its time is over. */
+static int64_t
+wait_look(struct pending *pending, int64_t now)
 {
-	struct wait *wait = arg;
-	struct service *service = command_find(wait->context, wait->name);
+	struct service *service = service_of(pending);
 	char *text = service == NULL ? mem_copy_text("removed") : describe(service);
 
-	control_fail(wait->request, json_pack("{s:b, s:s}", "timed_out", 1, "service", wait->name),
-	    "%s: time ran out after %.1f s: %s", wait->name, (double)wait->span / 1e6, text);
+	(void)now;
+	control_fail(pending->request, json_pack("{s:b, s:s}", "timed_out", 1, "service", pending->name),
+	    "%s: time ran out after %.1f s: %s", pending->name, (double)pending->span / 1e6, text);
 	mem_free(text);
-	wait_free(wait);
+	return 0;
 }
 
 static void
-wait_start(const struct command_context *context, struct control_request *request, struct service *service,
-    unsigned kind, int64_t span, json_t *(*done)(const struct wait *wait))
+wait_end(struct pending *pending)
 {
-	struct wait *wait = mem_new(1, sizeof *wait);
+	waiters_leave(((struct wait *)pending)->waiter);
+}
 
-	wait->context = context;
-	wait->request = request;
-	wait->name = mem_copy_text(service_name(service));
-	wait->span = span;
-	wait->done = done;
+static const struct pending_kind wait_kind = { .size = sizeof(struct wait), .look = wait_look, .end = wait_end };
+
+/* Waits for one of WAITERS_*; span 0: without a limit. */
+static void
+wait_start(struct command_context *context, struct control_request *request, struct service *service, unsigned kind,
+    int64_t span)
+{
+	struct wait *wait = pending_new(&context->pendings, &wait_kind, request, context, service_name(service));
+
+	wait->pending.span = span;
+	wait->connected = kind != WAITERS_CLOSED;
 	wait->waiter = upstream_wait(service_upstream(service), kind, wait_answered, wait);
-	loop_timer_init(&wait->timer, context->loop, wait_too_long, wait);
 	if (span != 0)
-		loop_timer_at(&wait->timer, clock_after(clock_now(), span));
-	control_on_cancel(request, wait_cancel, wait);
-}
-
-static json_t *
-done_connected(const struct wait *wait)
-{
-	struct service *service = command_find(wait->context, wait->name);
-	struct service_status status = { .upstream.address = "" };
-
-	if (service != NULL)
-		service_get_status(service, &status);
-	return json_pack("{s:s, s:b, s:o}", "service", wait->name, "connected", 1,
-	    "address", control_text_or_null(status.upstream.address));
-}
-
-static json_t *
-done_closed(const struct wait *wait)
-{
-	struct service *service = command_find(wait->context, wait->name);
-	struct service_status status = { .clients = 0 };
-
-	if (service != NULL)
-		service_get_status(service, &status);
-	return json_pack("{s:s, s:i}", "service", wait->name, "clients", (int)status.clients);
+		pending_look_at(&wait->pending, clock_after(clock_now(), span));
 }
 
 /* "wait SERVICE 0": the yes/no question. */
@@ -157,7 +137,7 @@ answer_at_once(struct control_request *request, const struct service *service)
 	service_get_status(service, &status);
 	if (status.upstream.state == UPSTREAM_IS_CONNECTED) {
 		control_answer(request, json_pack("{s:s, s:b, s:o}", "service", service_name(service),
-		    "connected", 1, "address", control_text_or_null(status.upstream.address)));
+		    "connected", 1, "address", stats_text_or_null(status.upstream.address)));
 		return;
 	}
 	text = describe(service);
@@ -166,19 +146,14 @@ answer_at_once(struct control_request *request, const struct service *service)
 	mem_free(text);
 }
 
-/* The optional number of seconds; false, and the request is answered, if it is none. */
-static bool
-read_span(struct control_request *request, const char *word, int64_t *ret_span)
-{
-	*ret_span = 0;
-	return word == NULL || command_read_seconds(request, word, ret_span);
-}
-
 /* The service and the time that "wait" and "try" are asked with; NULL, and the request is answered, if wrong. */
 static struct service *
 wait_arguments(void *arg, struct control_request *request, char **argv, int64_t *ret_span)
 {
-	return read_span(request, argv[2], ret_span) ? command_need(arg, request, argv[1]) : NULL;
+	*ret_span = 0;
+	if (argv[2] != NULL && !command_read_seconds(request, argv[2], ret_span))
+		return NULL;
+	return command_need(arg, request, argv[1]);
 }
 
 void
@@ -190,13 +165,10 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	(void)argc;
 	if (service == NULL)
 		return;
-	if (argv[2] != NULL && span == 0) {
+	if (argv[2] != NULL && span == 0)
 		answer_at_once(request, service);
-		return;
-	}
-	if (!control_may_wait(request))
-		return;
-	wait_start(arg, request, service, WAITERS_CONNECTED, span, done_connected);
+	else if (control_may_wait(request))
+		wait_start(arg, request, service, WAITERS_CONNECTED, span);
 }
 
 void
@@ -212,7 +184,7 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 		span = 1;
 	else if (!control_may_wait(request))
 		return;
-	wait_start(arg, request, service, WAITERS_RESULT, span, done_connected);
+	wait_start(arg, request, service, WAITERS_RESULT, span);
 }
 
 void
@@ -227,34 +199,16 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	if (service == NULL)
 		return;
 	service_close(service, control_uid(request), kill);
-	wait_start(arg, request, service, WAITERS_CLOSED, 0, done_closed);
+	wait_start(arg, request, service, WAITERS_CLOSED, 0);
 }
 
 /* A request that waits for a look-up. */
 struct question {
-	struct control_request *request; /* borrowed */
-	struct lookup_waiter *waiter;    /* owned */
-	char *name;                      /* owned */
-	char *source;                    /* owned */
+	struct pending pending;
+	struct lookup_waiter *waiter; /* owned; NULL when it has answered */
+	char *source;                 /* owned */
 	bool verbose;
 };
-
-static void
-question_free(struct question *question)
-{
-	mem_free(question->name);
-	mem_free(question->source);
-	mem_free(question);
-}
-
-static void
-question_cancel(void *arg)
-{
-	struct question *question = arg;
-
-	lookup_leave(question->waiter);
-	question_free(question);
-}
 
 static json_t *
 addresses(const struct lookup_result *result)
@@ -264,7 +218,7 @@ addresses(const struct lookup_result *result)
 
 	for (size_t i = 0; i < result->endpoint_count; i++) {
 		address_format(&result->endpoints[i].address, text);
-		json_array_append_new(list, control_text(text));
+		json_array_append_new(list, stats_text(text));
 	}
 	return list;
 }
@@ -279,26 +233,24 @@ endpoints(const struct lookup_result *result)
 		const struct endpoint_listed *endpoint = &result->endpoints[i];
 
 		address_format(&endpoint->address, text);
-		json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:o}", "address", control_text(text),
+		json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:o}", "address", stats_text(text),
 		    "priority", endpoint->priority, "weight", endpoint->weight,
-		    "from", control_text(endpoint->from)));
+		    "from", stats_text(endpoint->from)));
 	}
 	return list;
 }
 
 static json_t *
-result_object(const struct question *question, const struct lookup_result *result)
+question_object(const struct question *question, const struct lookup_result *result)
 {
-	json_t *object = json_pack("{s:s, s:o, s:o}", "service", question->name,
-	    "lookup", control_text(question->source), "addresses", addresses(result));
+	json_t *object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "service", question->pending.name,
+	    "lookup", stats_text(question->source), "addresses", addresses(result), "endpoints", endpoints(result),
+	    "ttl_seconds", result->good_for == CLOCK_NEVER ? json_null() :
+	    json_real((double)result->good_for / CLOCK_SECOND), "abort", stats_text(result->abort_reason));
 
-	json_object_set_new(object, "endpoints", endpoints(result));
-	json_object_set_new(object, "ttl_seconds", result->good_for == CLOCK_NEVER ? json_null() :
-	    json_real((double)result->good_for / CLOCK_SECOND));
-	json_object_set_new(object, "abort", control_text(result->abort_reason));
 	if (question->verbose || result->error != NULL) {
-		json_object_set_new(object, "output", control_text(result->output));
-		json_object_set_new(object, "errors", control_text(result->errors));
+		json_object_set_new(object, "output", stats_text(result->output));
+		json_object_set_new(object, "errors", stats_text(result->errors));
 	}
 	return object;
 }
@@ -307,18 +259,32 @@ static void
 question_answered(void *arg, const struct lookup_result *result)
 {
 	struct question *question = arg;
-	json_t *object = result_object(question, result);
+	json_t *object = question_object(question, result);
 
+	question->waiter = NULL;
 	if (result->error == NULL)
-		control_answer(question->request, object);
+		control_answer(question->pending.request, object);
 	else
-		control_fail(question->request, object, "%s: %s", question->name, result->error);
-	question_free(question);
+		control_fail(question->pending.request, object, "%s: %s", question->pending.name, result->error);
+	pending_free(&question->pending);
 }
+
+static void
+question_end(struct pending *pending)
+{
+	struct question *question = (struct question *)pending;
+
+	if (question->waiter != NULL)
+		lookup_leave(question->waiter);
+	mem_free(question->source);
+}
+
+static const struct pending_kind question_kind = { .size = sizeof(struct question), .end = question_end };
 
 void
 commands_lookup(void *arg, struct control_request *request, int argc, char **argv)
 {
+	struct command_context *context = arg;
 	bool verbose = command_take_option(&argc, argv, "-v", NULL);
 	struct question *question;
 	struct service_status status;
@@ -326,16 +292,212 @@ commands_lookup(void *arg, struct control_request *request, int argc, char **arg
 
 	if (!command_expect(request, argc, argv, 1, 1))
 		return;
-	service = command_need(arg, request, argv[1]);
+	service = command_need(context, request, argv[1]);
 	if (service == NULL)
 		return;
 	service_get_status(service, &status);
-	question = mem_new(1, sizeof *question);
-	question->request = request;
-	question->name = mem_copy_text(argv[1]);
+	question = pending_new(&context->pendings, &question_kind, request, context, argv[1]);
 	question->source = mem_copy_text(status.upstream.lookup);
 	question->verbose = verbose;
 	question->waiter = lookup_ask(upstream_lookup(service_upstream(service)), 0, question_answered,
 	    question);
-	control_on_cancel(request, question_cancel, question);
+}
+
+/* A request that waits until nothing is left: drain, pause. */
+struct rest {
+	struct pending pending;
+	int64_t gap; /* until the next look */
+};
+
+/* Looks for the first time in this turn; limited: for span microseconds at most. */
+static void
+rest_start(struct command_context *context, struct control_request *request, const struct pending_kind *kind,
+    const char *name, int64_t span, bool limited)
+{
+	struct rest *rest = pending_new(&context->pendings, kind, request, context, name);
+
+	rest->gap = LOOK_FIRST;
+	rest->pending.span = span;
+	rest->pending.deadline = limited ? clock_after(clock_now(), span) : CLOCK_NEVER;
+	pending_look_at(&rest->pending, 0);
+}
+
+/* When to look again. */
+static int64_t
+rest_next(struct pending *pending, int64_t now)
+{
+	struct rest *rest = (struct rest *)pending;
+	int64_t next = now + rest->gap;
+
+	rest->gap = 2 * rest->gap < LOOK_LAST ? 2 * rest->gap : LOOK_LAST;
+	return next < pending->deadline ? next : pending->deadline;
+}
+
+/* Clients, the held included, of a service or of all (NULL); services that are gone have none.  In shared mode the
+ * held are clients of their own connection, and counted as such. */
+static unsigned
+drain_left(const struct command_context *context, const char *name)
+{
+	struct service_status status;
+	struct service *service;
+	unsigned left = 0;
+
+	for (size_t i = 0; (service = command_next_of_all(context, name, &i)) != NULL;) {
+		service_get_status(service, &status);
+		left += status.clients + (status.mode == SERVICE_SHARED ? 0 : status.held);
+	}
+	return left;
+}
+
+static int64_t
+drain_look(struct pending *pending, int64_t now)
+{
+	unsigned left = drain_left(pending->context, pending->name);
+
+	if (left > 0 && now < pending->deadline)
+		return rest_next(pending, now);
+	if (left == 0)
+		control_answer(pending->request, json_pack("{s:i}", "clients", 0));
+	else
+		control_fail(pending->request, json_pack("{s:b, s:i}", "timed_out", 1, "clients", (int)left),
+		    "time ran out after %.1f s: %u client%s left; no new ones are taken",
+		    (double)pending->span / 1e6, left, left == 1 ? " is" : "s are");
+	return 0;
+}
+
+static const struct pending_kind drain_kind = { .size = sizeof(struct rest), .look = drain_look };
+
+void
+commands_drain(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const char *word = NULL;
+	bool all = command_take_option(&argc, argv, "--all", NULL);
+	bool waits = command_take_option(&argc, argv, "--wait", &word);
+	struct service *service;
+	int64_t span = 0;
+
+	if (waits && !command_read_seconds(request, word, &span))
+		return;
+	if (!command_expect(request, argc, argv, !all, !all))
+		return;
+	if (!all && command_need(arg, request, argv[1]) == NULL)
+		return;
+	if (span > 0 && !control_may_wait(request))
+		return;
+	for (size_t i = 0; (service = command_next(arg, argv[1], &i)) != NULL;)
+		service_drain(service, control_uid(request));
+	if (waits)
+		rest_start(arg, request, &drain_kind, argv[1], span, true);
+	else
+		control_answer(request, json_pack("{s:i}", "clients", (int)drain_left(arg, argv[1])));
+}
+
+/* The clients left, as a list and in words; only the first few. */
+struct naming {
+	json_t *list; /* owned until it is answered */
+	char *words;  /* owned */
+};
+
+static bool
+naming_client(void *arg, const struct service_client *client)
+{
+	struct naming *naming = arg;
+	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
+	char user[PEER_UNIT_SIZE], unit[PEER_UNIT_SIZE], pid[32], *words = naming->words;
+
+	peer_get(client->fd, &peer);
+	peer_user(peer.uid, user, sizeof user);
+	peer_unit(peer.pid, unit);
+	json_array_append_new(naming->list, json_pack("{s:I, s:o, s:o, s:o}", "id", (json_int_t)client->id,
+	    "pid", command_pid(peer.pid), "user", stats_text(user), "unit", stats_text_or_null(unit)));
+	snprintf(pid, sizeof pid, "pid %ld, ", (long)peer.pid);
+	naming->words = mem_print("%s%s%llu (%suser %s%s%s)", words, *words == '\0' ? ": " : ", ",
+	    (unsigned long long)client->id, peer.pid == 0 ? "" : pid, user, unit[0] == '\0' ? "" : ", unit ", unit);
+	mem_free(words);
+	return json_array_size(naming->list) < PAUSE_NAMED;
+}
+
+/* "2 clients are left: 7 (pid 12, user bob), 9 (...)" */
+static char *
+pause_describe(const struct service_left *left, const struct naming *naming)
+{
+	size_t named = json_array_size(naming->list);
+	char *what, *more, *text;
+
+	if (left->requests > 0)
+		what = mem_print("%llu request%s of %u client%s %s in flight", (unsigned long long)left->requests,
+		    left->requests == 1 ? "" : "s", left->clients, left->clients == 1 ? "" : "s",
+		    left->requests == 1 ? "is" : "are");
+	else if (left->clients > 0)
+		what = mem_print("%u client%s left", left->clients, left->clients == 1 ? " is" : "s are");
+	else
+		what = mem_copy_text("an attempt to connect is under way");
+	more = left->clients > named ? mem_print(", and %zu more", left->clients - named) : mem_copy_text("");
+	text = mem_print("%s%s%s", what, naming->words, more);
+	mem_free(what);
+	mem_free(more);
+	return text;
+}
+
+static void
+pause_time_out(const struct pending *pending, struct service *service, const struct service_left *left)
+{
+	struct naming naming = { .list = json_array(), .words = mem_copy_text("") };
+	char *text;
+
+	service_each_left(service, naming_client, &naming);
+	text = pause_describe(left, &naming);
+	control_fail(pending->request, json_pack("{s:b, s:s, s:b, s:i, s:I, s:o}", "timed_out", 1, "service",
+	    pending->name, "paused", 1, "clients", (int)left->clients, "in_flight", (json_int_t)left->requests,
+	    "left", naming.list), "%s: time ran out after %.1f s, and it stays paused: %s", pending->name,
+	    (double)pending->span / 1e6, text);
+	mem_free(text);
+	mem_free(naming.words);
+}
+
+static int64_t
+pause_look(struct pending *pending, int64_t now)
+{
+	struct service *service = service_of(pending);
+	struct service_status status;
+	struct service_left left;
+
+	if (service == NULL) {
+		control_fail(pending->request, NULL, "%s: it was removed", pending->name);
+		return 0;
+	}
+	service_get_status(service, &status);
+	service_get_left(service, &left);
+	if (status.record->pause.value == 0)
+		control_fail(pending->request, NULL, "%s: it was resumed before all work had ended", pending->name);
+	else if (left.clients == 0 && left.requests == 0 && !left.connecting)
+		control_answer(pending->request, json_pack("{s:s, s:b, s:i}", "service", pending->name, "paused", 1,
+		    "held", (int)status.held));
+	else if (now >= pending->deadline)
+		pause_time_out(pending, service, &left);
+	else
+		return rest_next(pending, now);
+	return 0;
+}
+
+static const struct pending_kind pause_kind = { .size = sizeof(struct rest), .look = pause_look };
+
+void
+commands_pause(void *arg, struct control_request *request, int argc, char **argv)
+{
+	bool kill = command_take_option(&argc, argv, "--kill", NULL);
+	struct service *service;
+	int64_t span = 0;
+
+	if (!command_expect(request, argc, argv, 1, 2))
+		return;
+	if (argc > 2 && !command_read_seconds(request, argv[2], &span))
+		return;
+	service = command_need_open(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	if ((argc == 2 || span > 0) && !control_may_wait(request))
+		return;
+	service_pause(service, control_uid(request), kill);
+	rest_start(arg, request, &pause_kind, argv[1], span, argc > 2);
 }

@@ -47,22 +47,6 @@ daemon_on_drained(void *arg)
 	daemon_end_if_done(arg);
 }
 
-static struct service *
-daemon_service_at(void *arg, size_t index)
-{
-	const struct daemon *daemon = arg;
-
-	return services_at(daemon->services, index);
-}
-
-static struct service *
-daemon_with_clients_at(void *arg, size_t index)
-{
-	const struct daemon *daemon = arg;
-
-	return services_at_all(daemon->services, index);
-}
-
 /* The whole configuration in force, as people may see it. */
 static char *
 daemon_show_config(const struct daemon *daemon)
@@ -299,11 +283,10 @@ daemon_start_control(struct daemon *daemon)
 	}
 	daemon->commands = (struct command_context){
 		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
-		.daemon = daemon, .service_at = daemon_service_at,
-		.with_clients_at = daemon_with_clients_at, .config = daemon_config, .reload = daemon_reload,
-		.log_level = daemon_log_level, .reload_forget = daemon_reload_forget, .upgrade = daemon_upgrade,
-		.upgrade_forget = daemon_upgrade_forget,
+		.services = daemon->services, .daemon = daemon, .config = daemon_config,
+		.log_level = daemon_log_level, .reload = daemon_reload,
 	};
+	pendings_init(&daemon->commands.pendings, daemon->loop);
 	daemon->control = control_new(daemon->loop, daemon->table->header->file[TABLE_FILE_CONTROL],
 	    settings->admin_users, settings->admin_groups, commands_register, &daemon->commands);
 	return true;
@@ -314,10 +297,6 @@ daemon_start(struct daemon *daemon)
 {
 	struct table_header *header = daemon->table->header;
 
-	STAILQ_INIT(&daemon->reload_waiters);
-	STAILQ_INIT(&daemon->dry_waiters);
-	STAILQ_INIT(&daemon->reading_waiters);
-	STAILQ_INIT(&daemon->upgrade_waiters);
 	daemon->events = events_new();
 	daemon->services = services_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
@@ -358,6 +337,7 @@ static void
 daemon_end(struct daemon *daemon)
 {
 	control_free(daemon->control);
+	pendings_end(&daemon->commands.pendings);
 	daemon_end_metrics(daemon);
 	daemon_end_watching(daemon);
 	services_free(daemon->services);

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "client/metrics_listener.h"
-#include "daemon/commands_metrics.h"
 #include "daemon/daemon_parts.h"
 #include "keep/crash.h"
 #include "keep/recover.h"

@@ -18,7 +18,6 @@
 #include "daemon/command.h"
 #include "daemon/daemon.h"
 #include "daemon/services.h"
-#include "daemon/waiting.h"
 
 struct daemon {
 	struct event_base *loop;
@@ -32,12 +31,8 @@ struct daemon {
 	char *metrics_error;          /* owned: why their socket could not be opened; NULL: it is, or is not wanted */
 	struct loop_timer metrics_retry;
 	struct command_context commands;
-	struct waiting_list reload_waiters;
-	struct waiting_list dry_waiters; /* for what a reload would do */
-	struct waiting_list reading_waiters; /* for what is being read */
 	struct config_reading *reading; /* owned; of a reload; NULL none */
 	bool reading_is_dry, reading_is_forced;
-	struct waiting_list upgrade_waiters;
 	struct child *trial;          /* owned; the new program of an upgrade, tried; NULL none */
 	struct loop_timer upgrading;  /* it was good */
 	bool upgrade_again;           /* asked for since its file was opened: another one may stand there now */
@@ -110,9 +105,6 @@ void daemon_look_after_metrics(struct daemon *daemon);
 void daemon_end_watching(struct daemon *daemon);
 
 /* For struct command_context. */
-void daemon_upgrade(void *arg, waiting_done *done, void *done_arg);
-void daemon_upgrade_forget(void *arg, void *done_arg);
-void daemon_reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg);
-void daemon_reload_forget(void *arg, void *done_arg);
+void daemon_reload(void *arg, bool dry, bool force);
 
 #endif

@@ -200,7 +200,7 @@ daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
 		daemon_end_reload(daemon, errors, &plan);
 	result.errors = errors->errors;
 	result.warnings = errors->warnings;
-	waiting_answer(&daemon->reading_waiters, &result);
+	pending_answer(&daemon->commands.pendings, COMMAND_READING, &result);
 	reload_plan_clear(&plan);
 	config_errors_clear(errors);
 	if (!dry) {
@@ -214,8 +214,8 @@ void
 daemon_on_reload(void *arg)
 {
 	struct daemon *daemon = arg;
-	bool dry = !STAILQ_EMPTY(&daemon->dry_waiters);
-	struct waiting_list *waiters = dry ? &daemon->dry_waiters : &daemon->reload_waiters;
+	struct pendings *pendings = &daemon->commands.pendings;
+	bool dry = pending_waits(pendings, COMMAND_DRY_RUN);
 	bool *forced = dry ? &daemon->dry_forced : &daemon->reload_forced;
 
 	if (daemon->reading != NULL || (!dry && !daemon->asked_to_reload))
@@ -227,28 +227,17 @@ daemon_on_reload(void *arg)
 		daemon->asked_to_reload = false;
 		daemon_note_reload(daemon, true);
 	}
-	STAILQ_CONCAT(&daemon->reading_waiters, waiters);
+	pending_move(pendings, dry ? COMMAND_DRY_RUN : COMMAND_RELOAD, COMMAND_READING);
 	daemon->reading = config_reading_start(daemon->loop, daemon->table->header->config_path,
 	    CONFIG_READING_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
 }
 
 void
-daemon_reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg)
+daemon_reload(void *arg, bool dry, bool force)
 {
 	struct daemon *daemon = arg;
 
-	waiting_add(dry ? &daemon->dry_waiters : &daemon->reload_waiters, done, done_arg);
 	daemon->asked_to_reload |= !dry;
 	*(dry ? &daemon->dry_forced : &daemon->reload_forced) |= force;
 	loop_timer_soon(&daemon->reloading);
-}
-
-void
-daemon_reload_forget(void *arg, void *done_arg)
-{
-	struct daemon *daemon = arg;
-
-	waiting_forget(&daemon->reload_waiters, done_arg);
-	waiting_forget(&daemon->dry_waiters, done_arg);
-	waiting_forget(&daemon->reading_waiters, done_arg);
 }

@@ -15,6 +15,13 @@
 #define UPGRADE_OUTPUT  4096
 #define UPGRADE_GRACE   (20 * CLOCK_MILLISECOND) /* for the answers to go out */
 
+/* Tells who has asked; NULL: the program is good. */
+static void
+upgrade_tell(struct daemon *daemon, const char *error)
+{
+	pending_answer(&daemon->commands.pendings, COMMAND_UPGRADE, error);
+}
+
 static void
 upgrade_refused(struct daemon *daemon, const char *why)
 {
@@ -24,7 +31,7 @@ upgrade_refused(struct daemon *daemon, const char *why)
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.500s", why);
 	keeper_upgrade_tried(daemon->table, false);
 	log_error(NULL, "upgrade refused, version %s goes on: %s", daemon->version, header->upgrade_error);
-	waiting_answer(&daemon->upgrade_waiters, header->upgrade_error);
+	upgrade_tell(daemon, header->upgrade_error);
 }
 
 static void upgrade_on_tried(void *arg, const struct child_result *result);
@@ -89,7 +96,7 @@ upgrade_on_tried(void *arg, const struct child_result *result)
 		return;
 	}
 	log_notice(NULL, "upgrading: %s is executed now", program);
-	waiting_answer(&daemon->upgrade_waiters, NULL);
+	upgrade_tell(daemon, NULL);
 	loop_timer_at(&daemon->upgrading, clock_now() + UPGRADE_GRACE);
 }
 
@@ -107,33 +114,16 @@ void
 daemon_try_upgrade(struct daemon *daemon)
 {
 	if (daemon->table->header->requests & TABLE_REQUEST_EXECUTE) {
-		waiting_answer(&daemon->upgrade_waiters, NULL); /* the new program's worker does it again (U2) */
+		upgrade_tell(daemon, NULL); /* the new program's worker does it again (U2) */
 	} else if (daemon->trial != NULL) {
 		daemon->upgrade_again = true;
 	} else if (loop_timer_is_set(&daemon->upgrading)) {
 		daemon->upgrade_again = true;
-		waiting_answer(&daemon->upgrade_waiters, NULL);
+		upgrade_tell(daemon, NULL);
 	} else if (daemon->stopping || daemon->table->header->keeper_pid == 0) {
 		upgrade_refused(daemon, daemon->stopping ? "the daemon is ending"
 		    : "there is no keeper (--no-keeper) that could go on");
 	} else {
 		upgrade_open_and_try(daemon);
 	}
-}
-
-void
-daemon_upgrade(void *arg, waiting_done *done, void *done_arg)
-{
-	struct daemon *daemon = arg;
-
-	waiting_add(&daemon->upgrade_waiters, done, done_arg);
-	keeper_request(daemon->table, TABLE_REQUEST_UPGRADE);
-}
-
-void
-daemon_upgrade_forget(void *arg, void *done_arg)
-{
-	struct daemon *daemon = arg;
-
-	waiting_forget(&daemon->upgrade_waiters, done_arg);
 }

@@ -648,6 +648,15 @@ service_on_visit(void *arg, uint32_t index)
 	return each->visit == NULL || each->visit(each->arg, &client);
 }
 
+bool
+service_get_client(const struct service *service, uint32_t session, uint64_t id, struct service_client *ret_client)
+{
+	if (table_client_state(service->table, session) != TABLE_LIVE || service->table->clients[session].id != id)
+		return false;
+	*ret_client = service_client_of(service->table, session);
+	return true;
+}
+
 void
 service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
 {

@@ -115,6 +115,10 @@ void service_each_client(struct service *service, bool (*visit)(void *arg, const
     void *arg);
 void service_kill(struct service *service, uint32_t session);
 
+/* A client that was shown before, as it is now; false if it has gone. */
+bool service_get_client(const struct service *service, uint32_t session, uint64_t id,
+    struct service_client *ret_client);
+
 /* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many there were. */
 unsigned service_each_left(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);

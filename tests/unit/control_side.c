@@ -9,6 +9,7 @@
 
 #include "base/loop.h"
 #include "base/mem.h"
+#include "control/stats.h"
 
 struct side side;
 
@@ -20,7 +21,7 @@ run_echo(void *arg, struct control_request *request, int argc, char **argv)
 	(void)arg;
 	side.runs++;
 	for (int i = 1; i < argc; i++)
-		json_array_append_new(words, control_text(argv[i]));
+		json_array_append_new(words, stats_text(argv[i]));
 	control_answer(request, json_pack("{s:o}", "words", words));
 }
 

@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-struct service fake_services[2];
-struct upstream fake_upstreams[2];
+static struct service services[FAKE_SERVICES];
+struct service *fake_services = services;
+size_t fake_service_count = 2, fake_services_asked;
+struct upstream fake_upstreams[FAKE_SERVICES];
 
 const char *
 upstream_event_name(enum upstream_event_kind kind)
@@ -34,7 +36,7 @@ upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *answer
 void
 waiters_leave(struct waiter *waiter)
 {
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < fake_service_count; i++)
 		if (fake_upstreams[i].waiter == waiter)
 			fake_upstreams[i].waiter = NULL;
 	mem_free(waiter);
@@ -84,6 +86,29 @@ upstream_tell(struct upstream *upstream, enum pconn_event event)
 	upstream->reconnects += event == PCONN_RECONNECT;
 }
 
+struct service *
+services_at(const struct services *all, size_t index)
+{
+	(void)all;
+	return index < fake_service_count ? &services[index] : NULL;
+}
+
+struct service *
+services_at_all(const struct services *all, size_t index)
+{
+	return services_at(all, index);
+}
+
+struct service *
+services_find(const struct services *all, const char *name)
+{
+	(void)all;
+	for (size_t i = 0; i < fake_service_count; i++)
+		if (strcmp(services[i].name, name) == 0)
+			return &services[i];
+	return NULL;
+}
+
 const char *
 service_name(const struct service *service)
 {
@@ -99,7 +124,7 @@ service_upstream(const struct service *service)
 uint16_t
 service_index(const struct service *service)
 {
-	return (uint16_t)(service - fake_services);
+	return (uint16_t)(service - services);
 }
 
 const struct service_settings *
@@ -114,6 +139,7 @@ service_get_settings(const struct service *service)
 void
 service_get_status(const struct service *service, struct service_status *ret_status)
 {
+	fake_services_asked++;
 	*ret_status = service->status;
 }
 
@@ -180,16 +206,22 @@ service_each_left(struct service *service, bool (*visit)(void *arg, const struct
 	return service->left.clients;
 }
 
+bool
+service_get_client(const struct service *service, uint32_t session, uint64_t id, struct service_client *ret_client)
+{
+	fake_services_asked++;
+	*ret_client = (struct service_client){ .fd = service->pair[0], .upstream_fd = -1, .id = id,
+		.session = session, .held = session == 3, .bytes = { session == 1 ? 10 : 0 } };
+	return session != service->gone;
+}
+
 void
 service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client), void *arg)
 {
-	struct service_client client = { .fd = service->pair[0], .upstream_fd = -1 };
+	struct service_client client;
 
 	for (uint32_t i = 1; i <= 3; i++) {
-		client.id = 100 + i;
-		client.session = i;
-		client.held = i == 3;
-		client.bytes[TABLE_UP] = i == 1 ? 10 : 0;
+		service_get_client(service, i, 100 + i, &client);
 		if (!visit(arg, &client))
 			return;
 	}
@@ -204,7 +236,7 @@ service_kill(struct service *service, uint32_t session)
 void
 fake_service_setup(unsigned index, const char *name)
 {
-	struct service *service = &fake_services[index];
+	struct service *service = &services[index];
 
 	memset(&fake_upstreams[index], 0, sizeof fake_upstreams[index]);
 	memset(service, 0, sizeof *service);

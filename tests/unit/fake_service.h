@@ -3,7 +3,7 @@
 #ifndef HOLDFAST_TESTS_FAKE_SERVICE_H
 #define HOLDFAST_TESTS_FAKE_SERVICE_H
 
-#include "daemon/service.h"
+#include "daemon/services.h"
 
 struct waiter {
 	waiters_callback *answer;
@@ -28,13 +28,18 @@ struct service {
 	struct service_status status;
 	struct table_service record;
 	unsigned ended;  /* bits of sessions killed */
+	uint32_t gone;   /* a client that has gone since it was listed; 0 none */
 	bool drained, opened, killed;
 	struct service_left left;
 	int pair[2];     /* a client's socket and ours */
 };
 
-extern struct service fake_services[2];
-extern struct upstream fake_upstreams[2];
+#define FAKE_SERVICES 1024
+
+extern struct service *fake_services; /* FAKE_SERVICES of them */
+extern size_t fake_service_count;     /* of them are there */
+extern size_t fake_services_asked;    /* how often service_get_status() and service_get_client() were called */
+extern struct upstream fake_upstreams[FAKE_SERVICES];
 
 /* A service that waits after "Connection refused", with three clients. */
 void fake_service_setup(unsigned index, const char *name);

@@ -1,6 +1,7 @@
 /* The daemon's commands, with services and upstreams of ours behind them. */
 #include "commands_side.h"
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,21 +15,12 @@
 #include "upstream/record.h"
 
 static struct table_header header;
-static struct table_service records[2];
-static struct table_open conns_open[2 * (TABLE_ENDPOINTS + 1)];
+static struct table_service records[FAKE_SERVICES];
+static struct table_open conns_open[FAKE_SERVICES * (TABLE_ENDPOINTS + 1)];
 static struct table table = { .header = &header, .services = records, .conns_open = conns_open };
-static waiting_done *reload_done;
-static void *reload_arg;
-static bool reload_is_dry, reload_is_forced;
+static bool reload_is_asked, reload_is_dry, reload_is_forced;
 
 /* The daemon. */
-
-static struct service *
-service_at(void *arg, size_t index)
-{
-	(void)arg;
-	return index < 2 ? &fake_services[index] : NULL;
-}
 
 static char *
 config(void *arg, const char *service)
@@ -38,26 +30,16 @@ config(void *arg, const char *service)
 }
 
 static void
-reload(void *arg, bool dry, bool force, waiting_done *done, void *done_arg)
+reload(void *arg, bool dry, bool force)
 {
 	(void)arg;
+	reload_is_asked = true;
 	reload_is_dry = dry;
 	reload_is_forced = force;
-	reload_done = done;
-	reload_arg = done_arg;
-}
-
-static void
-reload_forget(void *arg, void *done_arg)
-{
-	(void)arg;
-	assert_ptr_equal(done_arg, reload_arg);
-	reload_done = NULL;
 }
 
 static struct command_context context = {
-	.table = &table, .version = "9.9", .service_at = service_at, .with_clients_at = service_at,
-	.config = config, .reload = reload, .reload_forget = reload_forget,
+	.table = &table, .version = "9.9", .config = config, .reload = reload,
 };
 
 static int
@@ -68,6 +50,7 @@ setup(void **state)
 	fake_service_setup(1, "two");
 	context.loop = side.loop;
 	context.events = side.events;
+	pendings_init(&context.pendings, side.loop);
 	control_free(side.control);
 	side.control = control_new(side.loop, side.listener, NULL, NULL, commands_register, &context);
 	return 0;
@@ -78,6 +61,7 @@ teardown(void **state)
 {
 	fake_service_teardown(0);
 	fake_service_teardown(1);
+	pendings_end(&context.pendings);
 	return side_teardown(state);
 }
 
@@ -255,6 +239,106 @@ clients_are_listed_counted_and_killed(void **state)
 }
 
 static void
+answer_is_of(int fd, const char *key, size_t size)
+{
+	json_t *answer = side_get(fd);
+
+	assert_int_equal(json_array_size(json_object_get(answer, key)), size);
+	json_decref(answer);
+}
+
+/* One look at what is ready, and no other. */
+static void
+turn_once(void)
+{
+	event_base_loop(side.loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+}
+
+static void
+put(int fd, const char *line)
+{
+	assert_int_equal(send(fd, line, strlen(line), MSG_NOSIGNAL), strlen(line));
+}
+
+/* Turns the loop until the answer to the line is there; no turn may ask for more than so much. */
+static json_t *
+ask_in_pieces(const char *line, size_t most, size_t *ret_turns)
+{
+	int fd = side_client();
+	struct pollfd file = { .fd = fd, .events = POLLIN };
+	size_t before;
+	json_t *answer;
+
+	put(fd, line);
+	for (*ret_turns = 0; poll(&file, 1, 0) == 0; ++*ret_turns) {
+		before = fake_services_asked;
+		turn_once();
+		assert_in_range(fake_services_asked - before, 0, most);
+	}
+	answer = side_get(fd);
+	close(fd);
+	return answer;
+}
+
+/* A look at a service costs some microseconds; a client's more: /proc is read. */
+static void
+no_turn_looks_at_more_than_a_few_of_a_thousand_services(void **state)
+{
+	static const struct { const char *line, *key; size_t size; } rows[] = {
+		{ "status\n", "services", FAKE_SERVICES }, { "clients\n", "clients", 3 * FAKE_SERVICES },
+		{ "clients --by pid\n", "counts", 1 }, { "endpoints\n", "endpoints", 0 },
+		{ "metrics\n", "metrics", 0 }, { "metrics --openmetrics\n", "metrics", 0 },
+	};
+	json_t *answer, *value;
+	size_t turns;
+
+	(void)state;
+	for (unsigned i = 2; i < FAKE_SERVICES; i++) {
+		fake_services[i] = fake_services[0];
+		fake_services[i].status.record = &fake_services[0].record;
+	}
+	fake_service_count = FAKE_SERVICES;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		/* The clients of a service are listed at once, three here. */
+		answer = ask_in_pieces(rows[i].line, 4 * PENDING_TURN, &turns);
+		value = json_object_get(answer, rows[i].key);
+		assert_non_null(value);
+		if (rows[i].size > 0)
+			assert_int_equal(json_array_size(value), rows[i].size);
+		assert_true(turns > FAKE_SERVICES / PENDING_TURN);
+		json_decref(answer);
+	}
+	fake_service_count = 2;
+}
+
+/* Half of an answer is no reason for a service to stay. */
+static void
+who_goes_while_an_answer_is_made_is_left_out(void **state)
+{
+	int fd = side_client(), other = side_client();
+
+	(void)state;
+	fake_services[1].gone = 2;
+	side_put(fd, "clients two\n");
+	answer_is_of(fd, "clients", 2);
+	for (unsigned i = 2; i < FAKE_SERVICES; i++)
+		fake_services[i] = fake_services[0];
+	fake_service_count = FAKE_SERVICES;
+	put(fd, "status\n");
+	put(other, "clients\n");
+	for (int i = 0; i < 5; i++)
+		turn_once();
+	fake_service_count = 500;
+	answer_is_of(fd, "services", 500);
+	put(fd, "status\n");
+	turn_once();
+	close(fd);
+	answer_is_of(other, "clients", 3 * 500 - 1);
+	close(other);
+	fake_service_count = 2;
+}
+
+static void
 lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 {
 	struct endpoint_listed endpoint = { .priority = 3, .weight = 1, .from = "a" };
@@ -355,6 +439,14 @@ endpoints_tells_first_what_is_not_well(void **state)
 }
 
 static void
+await_reload(void)
+{
+	for (int64_t until = clock_now() + SIDE_BOUND; !reload_is_asked; side_turn())
+		assert_true(clock_now() < until);
+	reload_is_asked = false;
+}
+
+static void
 reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 {
 	char *errors[] = { "x.conf:1: y: bad", "x.conf:2: z: bad", NULL };
@@ -363,22 +455,18 @@ reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 	int fd = side_client();
 
 	(void)state;
-	reload_done = NULL;
 	side_put(fd, "reload\nreload\nreload\n");
-	while (reload_done == NULL)
-		side_turn();
-	reload_done(reload_arg, &bad);
-	reload_done = NULL;
+	await_reload();
+	pending_answer(&context.pendings, COMMAND_RELOAD, &bad);
 	side_expect_error(fd, "x.conf:1: y: bad (and more errors)");
-	while (reload_done == NULL)
-		side_turn();
-	reload_done(reload_arg, &good);
-	reload_done = NULL;
+	await_reload();
+	pending_move(&context.pendings, COMMAND_RELOAD, COMMAND_READING);
+	pending_answer(&context.pendings, COMMAND_RELOAD, &bad); /* of one before it */
+	pending_answer(&context.pendings, COMMAND_READING, &good);
 	side_expect_ok(fd, "added", "[]");
-	while (reload_done == NULL)
-		side_turn();
+	await_reload();
 	close(fd);
-	while (reload_done != NULL)
+	while (pending_waits(&context.pendings, COMMAND_RELOAD))
 		side_turn();
 }
 
@@ -396,12 +484,10 @@ a_dry_run_tells_each_setting_and_what_a_renewal_does(void **state)
 	json_t *answer;
 
 	(void)state;
-	reload_done = NULL;
 	side_put(fd, "reload --dry-run\n");
-	while (reload_done == NULL)
-		side_turn();
+	await_reload();
 	assert_true(reload_is_dry && !reload_is_forced);
-	reload_done(reload_arg, &good);
+	pending_answer(&context.pendings, COMMAND_DRY_RUN, &good);
 	answer = side_get(fd);
 	assert_true(json_is_true(json_object_get(answer, "dry_run")));
 	assert_int_equal(json_array_size(json_object_get(answer, "changed")), 2);
@@ -486,6 +572,8 @@ main(void)
 		TEST(close_kills_if_told_and_answers_when_finished),
 		TEST(drain_waits_until_no_client_is_left),
 		TEST(clients_are_listed_counted_and_killed),
+		TEST(no_turn_looks_at_more_than_a_few_of_a_thousand_services),
+		TEST(who_goes_while_an_answer_is_made_is_left_out),
 		TEST(lookup_shows_the_result_and_is_left_with_its_connection),
 		TEST(endpoints_tells_first_what_is_not_well),
 		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),

@@ -10,21 +10,16 @@
 #include "daemon/commands.h"
 #include "fake_service.h"
 
-static struct service *
-service_at(void *arg, size_t index)
-{
-	(void)arg;
-	return index < 1 ? &fake_services[index] : NULL;
-}
-
-static struct command_context context = { .service_at = service_at, .with_clients_at = service_at };
+static struct command_context context;
 
 static int
 setup(void **state)
 {
 	side_setup(state);
 	fake_service_setup(0, "one");
+	fake_service_count = 1;
 	context.loop = side.loop;
+	pendings_init(&context.pendings, side.loop);
 	control_free(side.control);
 	side.control = control_new(side.loop, side.listener, NULL, NULL, commands_register, &context);
 	return 0;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "control/explain.h"
 
 static struct table_service services[2] = { { .name = "one" }, { .name = "two" } };
 
@@ -95,11 +94,11 @@ static void
 the_history_is_told_from_the_oldest_entry_kept(void **state)
 {
 	struct table_service *service = mem_new(1, sizeof *service);
-	json_t *entries = explain_entries(service);
+	json_t *entries = events_history(service);
 
 	(void)state;
 	assert_int_equal(json_array_size(entries), 0);
-	assert_null(explain_last_event(service));
+	assert_null(events_last(service));
 	json_decref(entries);
 	for (service->history_next = 0; service->history_next < 70; service->history_next++) {
 		struct table_event *entry = &service->history[service->history_next % TABLE_HISTORY];
@@ -107,10 +106,10 @@ the_history_is_told_from_the_oldest_entry_kept(void **state)
 		entry->kind = service->history_next == 69 ? UPSTREAM_NOTE : UPSTREAM_FAILED;
 		snprintf(entry->text, sizeof entry->text, "%d", (int)service->history_next);
 	}
-	entries = explain_entries(service);
+	entries = events_history(service);
 	assert_int_equal(json_array_size(entries), TABLE_HISTORY);
 	assert_string_equal(json_string_value(json_object_get(json_array_get(entries, 0), "text")), "6");
-	assert_string_equal(explain_last_event(service)->text, "68");
+	assert_string_equal(events_last(service)->text, "68");
 	json_decref(entries);
 	mem_free(service);
 }

@@ -9,12 +9,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "control/metrics.h"
-#include "control/metrics_families.h"
-#include "keep/histogram.h"
+#include "daemon/figures.h"
 
 static struct evbuffer *out;
+static unsigned services;
 
 /* All that is written of the snapshot, in pieces of at least size bytes; valid until the next. */
 static const char *
@@ -26,7 +27,7 @@ text_of(struct metrics *metrics, size_t size)
 	evbuffer_drain(out, evbuffer_get_length(out));
 	do {
 		more = metrics_write(metrics, piece, size);
-		assert_true(!more || evbuffer_get_length(piece) >= size);
+		assert_true(!more || evbuffer_get_length(piece) == 0 || evbuffer_get_length(piece) >= size);
 		evbuffer_add_buffer(out, piece);
 	} while (more);
 	assert_false(metrics_write(metrics, piece, size));
@@ -36,24 +37,57 @@ text_of(struct metrics *metrics, size_t size)
 	return (const char *)evbuffer_pullup(out, -1);
 }
 
+struct numbers {
+	struct figures_service figures;
+	struct table_service record;
+};
+
+static struct table_header header;
+static struct numbers one, two;
+static struct service_settings settings;
+
+static bool
+take(void *arg, struct metrics *metrics)
+{
+	struct figures_daemon daemon = { .version = "x" };
+	unsigned *count = arg;
+
+	if ((*count)++ == 0) {
+		daemon.object = (struct stats_object){ .part = { &daemon, &header } };
+		metrics_add(metrics, METRICS_OF_DAEMON, &daemon.object, NULL, NULL);
+		return services > 0;
+	}
+	metrics_add(metrics, METRICS_OF_SERVICES, *count == 2 ? &one.figures.object : &two.figures.object,
+	    *count == 2 ? "one" : "two-2", NULL);
+	return *count <= services;
+}
+
+static struct metrics *
+some_services(enum metrics_format format, unsigned count)
+{
+	services = count;
+	return metrics_new(format, figures_rows, "1.0 \"x\\y\"\nz",
+	    &(struct metrics_taker){ take, mem_free, mem_new(1, sizeof(unsigned)) });
+}
+
 static struct metrics *
 two_services(enum metrics_format format)
 {
-	struct metrics *metrics = metrics_new(format, 2);
-
-	snprintf(metrics->daemon.version, sizeof metrics->daemon.version, "1.0 \"x\\y\"\nz");
-	metrics->daemon.started = INT64_C(1700000000123000);
-	metrics->daemon.worker_restarts = 3;
-	snprintf(metrics->services[0].name, TABLE_NAME_SIZE, "one");
-	metrics->services[0].outages = 7;
-	metrics->services[0].down = 1500000;
-	metrics->services[0].bytes[TABLE_DOWN] = UINT64_MAX;
-	metrics->services[0].histogram[TABLE_HISTOGRAM_HOLD] = (struct table_histogram){
+	header.started = INT64_C(1700000000123000);
+	header.worker_restarts = 3;
+	strcpy(header.config_error, "bad");
+	one.figures.object = (struct stats_object){ .part = { &one.figures, &one.figures.status, &one.record,
+		&settings }, .sort = 1 };
+	one.figures.status.upstream.counters.outages = 7;
+	one.figures.status.upstream.down_since = clock_wall() - 1000 * CLOCK_SECOND;
+	one.figures.status.bytes[TABLE_DOWN] = UINT64_MAX;
+	one.record.histogram[TABLE_HISTOGRAM_HOLD] = (struct table_histogram){
 		.step = { 2, 0, 1, [13] = 4 }, .sum = 2000000250 };
-	snprintf(metrics->services[1].name, TABLE_NAME_SIZE, "two-2");
-	metrics->services[1].shared = true;
-	metrics->services[1].losses = 5;
-	return metrics;
+	two.figures.object = (struct stats_object){ .part = { &two.figures, &two.figures.status, &two.record,
+		&settings }, .sort = 2 };
+	two.figures.status.upstream.down_since = clock_wall() + 1000 * CLOCK_SECOND; /* it was set back */
+	two.figures.status.shared.lost = 5;
+	return some_services(format, 2);
 }
 
 static void
@@ -77,7 +111,8 @@ openmetrics_names_families_without_total_and_ends_with_eof(void **state)
 	expect(text, "# TYPE holdfast_build info\n");
 	expect(text, "holdfast_build_info{version=\"1.0 \\\"x\\\\y\\\"\\nz\"} 1\n");
 	expect(text, "holdfast_start_time_seconds 1700000000.123\n");
-	expect(text, "holdfast_down_seconds{service=\"one\"} 1.5\nholdfast_down_seconds{service=\"two-2\"} 0.0\n");
+	expect(text, "\nholdfast_down_seconds{service=\"two-2\"} 0.0\n");
+	expect(text, "\nholdfast_down_seconds{service=\"one\"} 10");
 	expect(text, "holdfast_worker_restarts_total 3\n");
 	assert_string_equal(text + strlen(text) - 7, "\n# EOF\n");
 	metrics_free(metrics);
@@ -132,12 +167,15 @@ static void
 pieces_make_the_same_text(void **state)
 {
 	struct metrics *metrics = two_services(METRICS_OPENMETRICS);
-	char *whole = mem_copy_text(text_of(metrics, SIZE_MAX));
+	char *whole;
 
 	(void)state;
+	one.figures.status.upstream.down_since = 0; /* the clock would go on */
+	whole = mem_copy_text(text_of(metrics, SIZE_MAX));
 	metrics_free(metrics);
 	for (size_t size = 1; size < 2000; size = size * 3 + 1) {
 		metrics = two_services(METRICS_OPENMETRICS);
+		one.figures.status.upstream.down_since = 0;
 		assert_string_equal(text_of(metrics, size), whole);
 		metrics_free(metrics);
 	}
@@ -147,7 +185,7 @@ pieces_make_the_same_text(void **state)
 static void
 no_service_is_no_sample(void **state)
 {
-	struct metrics *metrics = metrics_new(METRICS_OPENMETRICS, 0);
+	struct metrics *metrics = some_services(METRICS_OPENMETRICS, 0);
 	const char *text = text_of(metrics, 100);
 
 	(void)state;
@@ -163,20 +201,42 @@ ends_with(const char *text, const char *end)
 	return strlen(text) > strlen(end) && strcmp(text + strlen(text) - strlen(end), end) == 0;
 }
 
-/* OpenMetrics 1.0.0: a unit is the end of the name; a family's name is no other one's with a suffix. */
+/* How many rows before this one have its name. */
+static size_t
+families_before(size_t table, const struct stats_row *row)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i <= table; i++)
+		for (const struct stats_row *a = figures_rows[i]; !stats_is_end(a) && a != row; a++)
+			count += a->metric != NULL && strcmp(a->metric, row->metric) == 0;
+	return count;
+}
+
+/* OpenMetrics 1.0.0: a unit is the end of the name; a family's name is no other one's with a suffix.  Ours: a family
+ * has a help, and its rows stand together. */
 static void
 names_keep_the_rules(void **state)
 {
+	const struct stats_row *before;
+
 	(void)state;
-	for (const struct metrics_family *a = metrics_families; a->name != NULL; a++) {
-		assert_memory_equal(a->name, "holdfast_", 9);
-		assert_int_equal(strspn(a->name, "abcdefghijklmnopqrstuvwxyz_"), strlen(a->name));
-		assert_true(a->unit == NULL || ends_with(a->name, a->unit));
-		assert_false(ends_with(a->name, "_total") || ends_with(a->name, "_count"));
-		assert_true(strpbrk(a->help, "\\\n") == NULL && ends_with(a->help, "."));
-		for (const struct metrics_family *b = metrics_families; b->name != NULL; b++)
-			assert_true(a == b || strcmp(a->name, b->name) != 0);
-	}
+	for (size_t i = 0; i < METRICS_TABLES; i++)
+		for (const struct stats_row *a = figures_rows[i]; !stats_is_end(a); a++) {
+			before = a == figures_rows[i] || a[-1].metric == NULL ? NULL : a - 1;
+			if (a->metric == NULL)
+				continue;
+			assert_memory_equal(a->metric, "holdfast_", 9);
+			assert_int_equal(strspn(a->metric, "abcdefghijklmnopqrstuvwxyz_"), strlen(a->metric));
+			assert_true(a->unit == NULL || ends_with(a->metric, a->unit));
+			assert_false(ends_with(a->metric, "_total") || ends_with(a->metric, "_count"));
+			if (before != NULL && strcmp(before->metric, a->metric) == 0) {
+				assert_true(a->type == before->type && a->label != NULL && before->label != NULL);
+				continue;
+			}
+			assert_true(strpbrk(a->help, "\\\n") == NULL && ends_with(a->help, "."));
+			assert_int_equal(families_before(i, a), 0);
+		}
 }
 
 static int

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "base/loop.h"
+#include "base/mem.h"
 #include "control/metrics_http.h"
+#include "daemon/figures.h"
 #include "keep_side.h"
 
 #define GET "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -35,12 +37,30 @@ complain(int severity, const char *text)
 		fail_msg("libevent: %s", text);
 }
 
+static bool
+take_one(void *arg, struct metrics *metrics)
+{
+	static struct figures_service figures;
+	static struct table_service record;
+	static struct service_settings settings;
+	size_t *left = arg;
+
+	figures.object = (struct stats_object){ .part = { &figures, &figures.status, &record, &settings } };
+	if (*left == 0)
+		return false;
+	metrics_add(metrics, METRICS_OF_SERVICES, &figures.object, "", NULL);
+	return --*left > 0;
+}
+
 static struct metrics *
 take(void *arg, enum metrics_format format)
 {
+	size_t *left = mem_new(1, sizeof *left);
+
 	(void)arg;
 	taken++;
-	return metrics_new(format, services);
+	*left = services;
+	return metrics_new(format, figures_rows, "1.0", &(struct metrics_taker){ take_one, mem_free, left });
 }
 
 static int

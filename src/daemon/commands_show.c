@@ -1,0 +1,363 @@
+/* status, endpoints, metrics: the figures of all there is, a bit in each turn of the loop. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "daemon/command.h"
+#include "daemon/figures.h"
+#include "upstream/catalog.h"
+
+/* Of all services together: beyond so many endpoints are counted only, or left out of the metrics. */
+#define ENDPOINTS_SHOWN   8192
+#define ENDPOINTS_METRICS 4096
+
+#define METRICS_PIECE 4096 /* bytes that are quoted at a time */
+
+struct status {
+	struct pending pending;
+	struct command_walk walk; /* owned */
+	bool more;                /* one was told */
+};
+
+/* Services that a reload has removed, whose clients have not ended. */
+static json_t *
+status_removed(const struct command_context *context)
+{
+	json_t *list = json_array();
+	struct service_status status;
+	struct service *service;
+	size_t at = 0;
+
+	while (command_next(context, NULL, &at) != NULL)
+		continue;
+	while ((service = command_next_of_all(context, NULL, &at)) != NULL) { /* those behind the ones in force */
+		service_get_status(service, &status);
+		json_array_append_new(list, json_pack("{s:s, s:i, s:o}", "service", service_name(service),
+		    "clients", (int)status.clients,
+		    "closed_in_seconds", stats_between(clock_now(), status.record->drain_deadline)));
+	}
+	return list;
+}
+
+static void
+status_put_daemon(struct control_request *request, const struct command_context *context)
+{
+	struct figures_daemon figures;
+	json_t *object = json_object();
+
+	figures_of_daemon(&figures, context->table, context->version, 0);
+	stats_add_json(object, figures_rows[METRICS_OF_DAEMON], &figures.object);
+	json_object_set_new(object, "removed", status_removed(context));
+	control_put_inside(request, object);
+	control_put(request, ",\"services\":[");
+}
+
+static bool
+status_work(struct pending *pending)
+{
+	struct status *status = (struct status *)pending;
+	struct service *service = command_walk_next(&status->walk, pending->context);
+	struct figures_service figures;
+	json_t *object;
+
+	if (service == NULL) {
+		control_put(pending->request, "]");
+		control_finish(pending->request);
+		return false;
+	}
+	if (status->more)
+		control_put(pending->request, ",");
+	status->more = true;
+	figures_of_service(&figures, service);
+	stats_add_json(object = json_object(), figures_rows[METRICS_OF_SERVICES], &figures.object);
+	control_put_json(pending->request, object);
+	return true;
+}
+
+static void
+status_end(struct pending *pending)
+{
+	command_walk_end(&((struct status *)pending)->walk);
+}
+
+static const struct pending_kind status_kind = {
+	.size = sizeof(struct status), .work = status_work, .end = status_end,
+};
+
+void
+commands_status(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct command_context *context = arg;
+	struct status *status;
+
+	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
+		return;
+	status = pending_new(&context->pendings, &status_kind, request, context, NULL);
+	command_walk_begin(&status->walk, context, argv[1], false);
+	status_put_daemon(request, context);
+	pending_work(&status->pending);
+}
+
+/* What is not well is to be seen first, and is not what is left out. */
+static const enum endpoint_state endpoints_order[] = { ENDPOINT_FAILED, ENDPOINT_WITHDRAWN, ENDPOINT_OK };
+
+#define ENDPOINTS_ORDERS (sizeof endpoints_order / sizeof endpoints_order[0])
+
+struct listing {
+	struct pending pending;
+	struct command_walk walk; /* owned */
+	size_t order;             /* of which state they are told; ENDPOINTS_ORDERS: what was passed over is */
+	size_t shown, left_out, passed_left_out;
+	json_t *passed;           /* owned */
+};
+
+static json_t *
+endpoints_one(const struct table *table, const struct service *service, const struct endpoint *endpoint)
+{
+	struct figures_endpoint figures;
+	json_t *one = json_object();
+
+	figures_of_endpoint(&figures, table, service, endpoint);
+	stats_add_json(one, figures_rows[METRICS_OF_ENDPOINTS], &figures.object);
+	return one;
+}
+
+/* A service's endpoints of a state as a list, at most so many of them.  What nothing lists any more is told while it
+ * is known. */
+static json_t *
+endpoints_of_state(const struct table *table, const struct service *service, enum endpoint_state state, size_t most,
+    size_t *left_out)
+{
+	const struct endpoints *e = &record_of(table, service_index(service))->endpoints;
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		if (e->list[i].number == 0 || endpoints_state(e, &e->list[i]) != state)
+			continue;
+		if (json_array_size(list) >= most)
+			(*left_out)++;
+		else
+			json_array_append_new(list, endpoints_one(table, service, &e->list[i]));
+	}
+	return list;
+}
+
+json_t *
+commands_endpoints_of(const struct command_context *context, const struct service *service)
+{
+	json_t *list = json_array(), *some;
+	size_t left_out = 0;
+
+	for (size_t i = 0; i < ENDPOINTS_ORDERS; i++) {
+		some = endpoints_of_state(context->table, service, endpoints_order[i], SIZE_MAX, &left_out);
+		json_array_extend(list, some);
+		json_decref(some);
+	}
+	return list;
+}
+
+static void
+listing_add_passed(struct listing *listing, const struct service *service)
+{
+	const struct catalog *catalog = lookup_catalog(upstream_lookup(service_upstream(service)));
+	const struct catalog_passed *passed;
+	size_t count, more;
+
+	if (catalog == NULL)
+		return;
+	passed = catalog_passed_over(catalog, &count, &more);
+	listing->passed_left_out += more;
+	for (size_t i = 0; i < count; i++) {
+		if (json_array_size(listing->passed) >= ENDPOINTS_SHOWN)
+			listing->passed_left_out++;
+		else
+			json_array_append_new(listing->passed, json_pack("{s:s, s:o, s:o}",
+			    "service", service_name(service), "name", stats_text(passed[i].name),
+			    "reason", stats_text(passed[i].cause)));
+	}
+}
+
+static void
+listing_add(struct listing *listing, const struct service *service)
+{
+	const struct command_context *context = listing->pending.context;
+	json_t *some = endpoints_of_state(context->table, service, endpoints_order[listing->order],
+	    ENDPOINTS_SHOWN - listing->shown, &listing->left_out);
+
+	if (listing->shown > 0 && json_array_size(some) > 0)
+		control_put(listing->pending.request, ",");
+	listing->shown += json_array_size(some);
+	control_put_inside(listing->pending.request, some);
+}
+
+static void
+listing_finish(struct listing *listing)
+{
+	struct control_request *request = listing->pending.request;
+
+	control_put(request, "],");
+	control_put_inside(request, json_pack("{s:I, s:O, s:I}", "left_out", (json_int_t)listing->left_out,
+	    "passed_over", listing->passed, "passed_over_left_out", (json_int_t)listing->passed_left_out));
+	control_finish(request);
+}
+
+static bool
+listing_work(struct pending *pending)
+{
+	struct listing *listing = (struct listing *)pending;
+	struct service *service = command_walk_next(&listing->walk, pending->context);
+
+	if (service != NULL && listing->order < ENDPOINTS_ORDERS) {
+		listing_add(listing, service);
+	} else if (service != NULL) {
+		listing_add_passed(listing, service);
+	} else if (listing->order++ < ENDPOINTS_ORDERS) {
+		listing->walk.at = 0;
+	} else {
+		listing_finish(listing);
+		return false;
+	}
+	return true;
+}
+
+static void
+listing_end(struct pending *pending)
+{
+	struct listing *listing = (struct listing *)pending;
+
+	command_walk_end(&listing->walk);
+	json_decref(listing->passed);
+}
+
+static const struct pending_kind listing_kind = {
+	.size = sizeof(struct listing), .work = listing_work, .end = listing_end,
+};
+
+void
+commands_endpoints(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct command_context *context = arg;
+	struct listing *listing;
+
+	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
+		return;
+	listing = pending_new(&context->pendings, &listing_kind, request, context, NULL);
+	command_walk_begin(&listing->walk, context, argv[1], false);
+	listing->passed = json_array();
+	control_put(request, "\"endpoints\":[");
+	pending_work(&listing->pending);
+}
+
+struct taking {
+	const struct command_context *context; /* borrowed */
+	struct command_walk walk;               /* owned */
+	size_t endpoints;                       /* so far */
+};
+
+static void
+taking_add_endpoints(struct taking *taking, const struct service *service, struct metrics *metrics)
+{
+	const struct table *table = taking->context->table;
+	const struct endpoints *e = &record_of(table, service_index(service))->endpoints;
+	struct figures_endpoint figures;
+
+	for (uint32_t i = 0; i < e->high && taking->endpoints < ENDPOINTS_METRICS; i++) {
+		if (e->list[i].number == 0)
+			continue;
+		figures_of_endpoint(&figures, table, service, &e->list[i]);
+		metrics_add(metrics, METRICS_OF_ENDPOINTS, &figures.object, figures.service, figures.address);
+		taking->endpoints++;
+	}
+}
+
+/* The daemon first, then a service at a time. */
+static bool
+taking_take(void *arg, struct metrics *metrics)
+{
+	struct taking *taking = arg;
+	struct figures_service figures;
+	struct figures_daemon daemon;
+	struct service *service;
+
+	if (taking->walk.at == 0) {
+		figures_of_daemon(&daemon, taking->context->table, taking->context->version, taking->walk.count);
+		metrics_add(metrics, METRICS_OF_DAEMON, &daemon.object, NULL, NULL);
+	}
+	service = command_walk_next(&taking->walk, taking->context);
+	if (service == NULL)
+		return false;
+	figures_of_service(&figures, service);
+	metrics_add(metrics, METRICS_OF_SERVICES, &figures.object, figures.name, NULL);
+	taking_add_endpoints(taking, service, metrics);
+	return true;
+}
+
+static void
+taking_end(void *arg)
+{
+	struct taking *taking = arg;
+
+	command_walk_end(&taking->walk);
+	mem_free(taking);
+}
+
+struct metrics *
+commands_take_metrics(const struct command_context *context, enum metrics_format format)
+{
+	struct taking *taking = mem_new(1, sizeof *taking);
+
+	taking->context = context;
+	command_walk_begin(&taking->walk, context, NULL, false);
+	return metrics_new(format, figures_rows, context->version,
+	    &(struct metrics_taker){ .take = taking_take, .end = taking_end, .arg = taking });
+}
+
+struct metrics_text {
+	struct pending pending;
+	enum metrics_format format;
+	struct metrics *metrics; /* owned; NULL: not begun */
+};
+
+static bool
+metrics_text_work(struct pending *pending)
+{
+	struct metrics_text *text = (struct metrics_text *)pending;
+	struct evbuffer *piece = evbuffer_new();
+	bool more;
+
+	if (text->metrics == NULL)
+		text->metrics = commands_take_metrics(pending->context, text->format);
+	more = metrics_write(text->metrics, piece, METRICS_PIECE);
+	if (evbuffer_get_length(piece) > 0)
+		control_put_inside(pending->request, json_stringn((const char *)evbuffer_pullup(piece, -1),
+		    evbuffer_get_length(piece)));
+	evbuffer_free(piece);
+	if (more)
+		return true;
+	control_put(pending->request, "\"");
+	control_finish(pending->request);
+	return false;
+}
+
+static void
+metrics_text_end(struct pending *pending)
+{
+	metrics_free(((struct metrics_text *)pending)->metrics);
+}
+
+static const struct pending_kind metrics_text_kind = {
+	.size = sizeof(struct metrics_text), .work = metrics_text_work, .end = metrics_text_end,
+};
+
+void
+commands_metrics(void *arg, struct control_request *request, int argc, char **argv)
+{
+	struct command_context *context = arg;
+	bool open = command_take_option(&argc, argv, "--openmetrics", NULL);
+	struct metrics_text *text;
+
+	if (!command_expect(request, argc, argv, 0, 0))
+		return;
+	text = pending_new(&context->pendings, &metrics_text_kind, request, context, NULL);
+	text->format = open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;
+	control_put(request, "\"metrics\":\"");
+	pending_work(&text->pending);
+}
