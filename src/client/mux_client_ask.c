@@ -1,10 +1,8 @@
-#include <stddef.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "client/shared_parts.h"
-#include "keep/crash.h"
 
 /* Messages at the head of what a client said, up to one that cannot go on with them. */
 struct ask_run {
@@ -114,7 +112,7 @@ static uint64_t
 ask_vacant(const struct mux_client *mux_client)
 {
 	const struct shared *shared = mux_client->shared;
-	uint64_t pending = pending_count(shared->record), vacant = pending < SHARED_QUEUE ? SHARED_QUEUE - pending
+	uint64_t pending = mux_queue_count(&shared->queue), vacant = pending < SHARED_QUEUE ? SHARED_QUEUE - pending
 	    : 0;
 
 	if (shared->fd == -1 && shared_refuses(shared))
@@ -149,28 +147,16 @@ ask_has_room(const struct mux_client *mux_client, size_t bytes)
 	return bytes <= ask_room(mux_client) || ring_length(shared->table, shared->record->out) == 0;
 }
 
-/* The messages become the upstream's, and the client is owed the replies: one change (X2).  come: bytes that were
+/* The messages become the upstream's, and the client is owed the replies.  end: where each ends, of those that were
  * written for the upstream. */
 static void
-ask_commit(struct mux_client *mux_client, const struct ask_run *run, size_t come)
+ask_commit(struct mux_client *mux_client, const struct ask_run *run, const size_t *end)
 {
 	struct shared *shared = mux_client->shared;
-	struct table_shared *record = shared->record;
-	struct table_client *session = mux_client_record(mux_client);
-	struct redo redo;
 
-	CRASH_POINT(SHARED_COPIED);
-	if (shared->fd == -1 && pending_count(record) == 0)
+	if (shared->fd == -1 && mux_queue_count(&shared->queue) == 0)
 		shared->queued_since = clock_now();
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, *mux_client_in(mux_client), run->bytes, 0);
-	ring_redo(&redo, shared->table, record->out, 0, come);
-	redo_add(&redo, &record->out_end, record->out_end + come);
-	redo_add(&redo, &record->pending_tail, record->pending_tail + run->count);
-	redo_add(&redo, &record->messages[TABLE_UP], record->messages[TABLE_UP] + run->count);
-	redo_add(&redo, &session->bytes[TABLE_UP], session->bytes[TABLE_UP] + run->bytes);
-	redo_commit(&redo);
-	CRASH_POINT(SHARED_ASKED);
+	mux_queue_ask(&shared->queue, mux_client->index, run->bytes, end, run->count);
 	if (shared_is_ordered(shared))
 		mux_client_owe(mux_client, (int)run->count);
 	if (shared->fd != -1) {
@@ -185,70 +171,22 @@ ask_commit(struct mux_client *mux_client, const struct ask_run *run, size_t come
 static bool
 ask_move(struct mux_client *mux_client, const struct ask_run *run)
 {
-	struct shared *shared = mux_client->shared;
-	struct table_shared *record = shared->record;
-	uint64_t who = pending_word(shared->table, mux_client->index);
-	unsigned char *room;
+	unsigned char *room = mux_queue_room(&mux_client->shared->queue, run->count, run->bytes);
 
-	if (!shared_pending_room(shared, run->count))
-		return false;
-	room = shared_room(shared, &record->out, run->bytes);
 	if (room == NULL)
 		return false;
 	memcpy(room, ask_bytes(mux_client), run->bytes);
-	for (uint32_t i = 0; i < run->count; i++)
-		*pending_at(shared->table, record, record->pending_tail + i) =
-		    (struct table_pending){ .who = who, .end = record->out_end + run->end[i] };
-	ask_commit(mux_client, run, run->bytes);
+	ask_commit(mux_client, run, run->end);
 	return true;
 }
 
-/* What else changes with an answer that is given here. */
-struct ask_change {
-	size_t taken;        /* bytes of what the client said are done with */
-	bool lost;           /* as a request that was lost */
-	uint16_t flip;       /* flags of its record that become the opposite */
-};
-
-/* The record's flags, as the word of the table that they lie in. */
-static void
-ask_redo_flags(struct redo *redo, struct table_client *session, uint16_t flip)
-{
-	enum { BEGIN = offsetof(struct table_client, conn) };
-	struct { uint32_t conn; uint16_t service, flags; } change = { session->conn, session->service,
-		session->flags ^ flip };
-	uint64_t word;
-
-	_Static_assert(sizeof change == sizeof word && BEGIN % sizeof word == 0 &&
-	    offsetof(struct table_client, service) == BEGIN + 4 &&
-	    offsetof(struct table_client, flags) == BEGIN + 6, "the flags and their neighbours are one word");
-	memcpy(&word, &change, sizeof word);
-	redo_add(redo, (uint64_t *)(void *)((unsigned char *)session + BEGIN), word);
-}
-
-/* Gives the client an answer (length may be 0) to what is at the head of what it said.  One change (X1): a death
- * leaves no client that has its refusal and goes on.  false if no memory is left for it. */
+/* Gives the client an answer to what is at the head of what it said.  false if no memory is left for it. */
 static bool
-ask_answer_here(struct mux_client *mux_client, const char *text, size_t length, const struct ask_change *change)
+ask_answer_here(struct mux_client *mux_client, const struct mux_queue_answer *answer)
 {
-	struct shared *shared = mux_client->shared;
-	unsigned char *room = NULL;
-	struct redo redo;
-
-	if (length > 0 && (room = shared_room(shared, mux_client_out(mux_client), length)) == NULL)
+	if (!mux_queue_answer_here(&mux_client->shared->queue, mux_client->index, answer))
 		return false;
-	if (room != NULL)
-		memcpy(room, text, length);
-	CRASH_POINT(SHARED_COPIED);
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, *mux_client_in(mux_client), change->taken, 0);
-	if (room != NULL)
-		ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, length);
-	ask_redo_flags(&redo, mux_client_record(mux_client), change->flip);
-	redo_add(&redo, &shared->record->lost, shared->record->lost + change->lost);
-	redo_commit(&redo);
-	CRASH_POINT(SHARED_ANSWERED_HERE);
-	if (room != NULL)
+	if (answer->length > 0)
 		mux_client_dirty(mux_client);
 	return true;
 }
@@ -257,8 +195,8 @@ ask_answer_here(struct mux_client *mux_client, const char *text, size_t length, 
 static bool
 ask_answer_last(struct mux_client *mux_client, const char *text, size_t length, enum closing_cause cause)
 {
-	if (!ask_answer_here(mux_client, text, length, &(struct ask_change){ .taken = ask_length(mux_client),
-		.flip = TABLE_CLIENT_LAST }))
+	if (!ask_answer_here(mux_client, &(struct mux_queue_answer){ .text = text, .length = length,
+		.taken = ask_length(mux_client), .flip = TABLE_CLIENT_LAST }))
 		return false;
 	mux_client_finish(mux_client, cause);
 	return true;
@@ -305,7 +243,7 @@ ask_end(struct mux_client *mux_client, const struct ask_run *run)
 static enum ask_step
 ask_alone(struct mux_client *mux_client, const struct ask_run *run)
 {
-	struct ask_change change = { 0 };
+	struct mux_queue_answer answer = { .text = run->answer, .taken = run->next };
 
 	if (mux_client->in_flight > 0) /* its replies come first */
 		return ASK_STUCK;
@@ -315,12 +253,11 @@ ask_alone(struct mux_client *mux_client, const struct ask_run *run)
 	}
 	if (run->verdict == RESP_QUIT || run->verdict == RESP_REFUSE)
 		return ask_end(mux_client, run);
-	change.taken = run->next;
+	if (run->verdict != RESP_SKIP)
+		answer.length = run->answer_length;
 	if (run->protocol != ask_protocol(mux_client))
-		change.flip = TABLE_CLIENT_RESP3;
-	if (!ask_answer_here(mux_client, run->answer, run->verdict == RESP_SKIP ? 0 : run->answer_length, &change))
-		return ASK_WAIT;
-	return ASK_ON;
+		answer.flip = TABLE_CLIENT_RESP3;
+	return ask_answer_here(mux_client, &answer) ? ASK_ON : ASK_WAIT;
 }
 
 /* Bytes of the packet that count: many programs end a line with its newline though it is all of a packet. */
@@ -347,7 +284,7 @@ ask_refuse_packet(struct mux_client *mux_client)
 	log_notice(mux_client->shared->name,
 	    "a datagram of %zu bytes is no message of the framing: it is passed over",
 	    ask_length(mux_client));
-	ask_answer_here(mux_client, NULL, 0, &(struct ask_change){ .taken = ask_length(mux_client), .lost = true });
+	ask_answer_here(mux_client, &(struct mux_queue_answer){ .taken = ask_length(mux_client), .lost = true });
 	return ASK_ON;
 }
 
@@ -356,22 +293,19 @@ static enum ask_step
 ask_packet(struct mux_client *mux_client)
 {
 	struct shared *shared = mux_client->shared;
-	struct table_shared *record = shared->record;
 	struct ask_run run = { .count = 1, .bytes = ask_length(mux_client) };
 	unsigned char *room;
 	size_t length;
 
 	if (ask_window(mux_client) == 0)
 		return ASK_STUCK;
-	if (ask_vacant(mux_client) == 0 || !ask_has_room(mux_client, run.bytes) || !shared_pending_room(shared, 1) ||
-	    (room = shared_room(shared, &record->out, run.bytes + FRAMING_OVERHEAD)) == NULL)
+	if (ask_vacant(mux_client) == 0 || !ask_has_room(mux_client, run.bytes) ||
+	    (room = mux_queue_room(&shared->queue, 1, run.bytes + FRAMING_OVERHEAD)) == NULL)
 		return ASK_WAIT;
 	length = shared->framing->wrap(ask_bytes(mux_client), ask_packet_length(mux_client), room);
 	if (length == 0)
 		return ask_refuse_packet(mux_client);
-	*pending_at(shared->table, record, record->pending_tail) = (struct table_pending){
-		.who = pending_word(shared->table, mux_client->index), .end = record->out_end + length };
-	ask_commit(mux_client, &run, length);
+	ask_commit(mux_client, &run, &length);
 	return ASK_ON;
 }
 
@@ -430,8 +364,8 @@ ask_fail(struct mux_client *mux_client, enum closing_cause cause)
 		ask_first(mux_client, &run);
 		if (run.count == 0)
 			break;
-		if (!silent && ask_answer_here(mux_client, shared->loss_text, shared->loss_length,
-			&(struct ask_change){ .taken = run.bytes, .lost = true }))
+		if (!silent && ask_answer_here(mux_client, &(struct mux_queue_answer){ .text = shared->loss_text,
+			.length = shared->loss_length, .taken = run.bytes, .lost = true }))
 			continue;
 		shared->record->lost++;
 		mux_client_finish(mux_client, cause);

@@ -26,6 +26,7 @@ shared_new(struct event_base *loop, struct table *table, uint16_t service, const
 	shared->service = service;
 	shared->name = table->services[service].name;
 	shared->record = &table->services[service].shared;
+	shared->queue = (struct mux_queue){ .table = table, .record = shared->record, .service = service };
 	shared->settings = settings;
 	shared->upstream = upstream;
 	shared->framing = framing_of(settings->framing);
@@ -108,7 +109,7 @@ shared_has_spoken(const struct shared *shared)
 {
 	char byte;
 
-	return shared_is_ordered(shared) && pending_count(shared->record) > 0 &&
+	return shared_is_ordered(shared) && mux_queue_count(&shared->queue) > 0 &&
 	    recv(shared->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
@@ -188,7 +189,7 @@ shared_tell_waiting(struct shared *shared)
 
 	if (shared->fd == -1)
 		count = shared->owed_members + shared->waiting_count;
-	if (count == 0 && shared->fd == -1 && pending_count(shared->record) > 0)
+	if (count == 0 && shared->fd == -1 && mux_queue_count(&shared->queue) > 0)
 		count = 1;
 	if (count == shared->told_waiting || !shared->begun)
 		return;
@@ -204,13 +205,13 @@ shared_get_status(struct shared *shared, struct shared_status *ret_status)
 	uint64_t sent;
 
 	shared_retire(shared);
-	sent = shared->fd == -1 ? 0 : pending_sent(shared->table, record);
+	sent = shared->fd == -1 ? 0 : mux_queue_sent(&shared->queue);
 	*ret_status = (struct shared_status){ .in_flight = sent,
-		.queued = pending_count(record) - sent + shared->waiting_count,
+		.queued = mux_queue_count(&shared->queue) - sent + shared->waiting_count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
 		.retried = record->retried, .waiting = shared->told_waiting };
 	if (shared->fd == -1 && shared->told_waiting > 0) {
-		int64_t since = pending_count(record) > 0 || first == NULL ? shared->queued_since
+		int64_t since = mux_queue_count(&shared->queue) > 0 || first == NULL ? shared->queued_since
 		    : first->waiting_since;
 
 		ret_status->waiting_longest = clock_now() - since;

@@ -1,6 +1,6 @@
 /* shared.h - one upstream connection that all clients of a service share, message by message.
  *
- * Who asked what lies in the table (struct table_shared, client/owed, client/flow), so that a worker's death loses
+ * Who asked what lies in the table (struct table_shared, client/mux_queue), so that a worker's death loses
  * nothing; this is the process's side of it.  Clients are those whose conn is
  * TABLE_CONN_SHARED; client/member does their part.
  */

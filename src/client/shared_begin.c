@@ -26,11 +26,10 @@ begin_resume_connection(struct shared *shared)
 static void
 begin_resume_pending(struct shared *shared)
 {
-	const struct table_shared *record = shared->record;
 	uint32_t session;
 
-	for (uint64_t i = record->pending_head; shared_is_ordered(shared) && i != record->pending_tail; i++) {
-		session = pending_client(shared->table, pending_at(shared->table, record, i)->who);
+	for (size_t i = 0; shared_is_ordered(shared) && i < mux_queue_count(&shared->queue); i++) {
+		session = mux_queue_client(&shared->queue, mux_queue_at(&shared->queue, i)->who);
 		if (session != 0 && session < shared->mux_client_slots && shared->members[session] != NULL)
 			mux_client_owe(shared->members[session], 1);
 	}
@@ -39,12 +38,10 @@ begin_resume_pending(struct shared *shared)
 static void
 begin_resume_liveness(struct shared *shared)
 {
-	const struct table_shared *record = shared->record;
-
-	if (pending_count(record) == 0 || shared->fd == -1)
+	if (mux_queue_count(&shared->queue) == 0 || shared->fd == -1)
 		return;
 	shared->liveness.asked = clock_now();
-	if (pending_at(shared->table, record, record->pending_head)->who == TABLE_PENDING_NOBODY)
+	if (mux_queue_at(&shared->queue, 0)->who == TABLE_PENDING_NOBODY)
 		shared->liveness.beaten = shared->liveness.asked;
 }
 
@@ -138,14 +135,11 @@ shared_begin(struct shared *shared, int datagrams)
 void
 shared_end(struct shared *shared)
 {
-	struct table_shared *record = shared->record;
 	uint32_t datagrams = begin_find_datagrams(shared);
 
 	shared_set_datagrams(shared, -1);
 	if (datagrams != 0)
 		recover_close_client(shared->table, datagrams);
 	shared_drop(shared);
-	record->pending_head = record->pending_tail;
-	ring_drop(shared->table, shared_payer(shared), &record->out);
-	ring_drop(shared->table, shared_payer(shared), &record->pending);
+	mux_queue_drop(&shared->queue);
 }

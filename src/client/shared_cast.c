@@ -1,21 +1,11 @@
 /* What the upstream says where nobody is owed a reply: to all clients, or to nobody. */
-#include <string.h>
-
 #include "base/log.h"
 #include "client/shared_parts.h"
-#include "keep/crash.h"
 
 static bool
 broadcast_has_more(const struct shared *shared, size_t offset)
 {
 	return ring_length(shared->table, *shared_in(shared)) > offset;
-}
-
-/* How many bytes the broadcast under way has; a buffer holds them. */
-static size_t
-broadcast_length(const struct shared *shared)
-{
-	return (size_t)shared->record->broadcast_length;
 }
 
 static void
@@ -27,46 +17,32 @@ broadcast_close(struct shared *shared, struct mux_client *mux_client)
 	client_is_over(mux_client->client, CLOSING_BEHIND);
 }
 
-/* Room for a client's copy.  Where memory is short, those who are furthest behind are closed for it. */
-static unsigned char *
-broadcast_room(struct shared *shared, struct mux_client *mux_client)
+/* Where memory is short, those who are furthest behind are closed for a client's copy.  false: it cannot have one. */
+static bool
+broadcast_give(struct shared *shared, struct mux_client *mux_client)
 {
-	unsigned char *room;
 	struct mux_client *behind;
 
 	if (ring_length(shared->table, *mux_client_out(mux_client)) > shared_room_of_client(shared) ||
 	    (mux_client->writing && budget_is_over(shared->table->budget, shared->service)))
-		return NULL;
-	while ((room = shared_room(shared, mux_client_out(mux_client), broadcast_length(shared))) == NULL) {
+		return false;
+	while (!mux_queue_broadcast_to(&shared->queue, mux_client->index)) {
 		behind = shared_furthest_behind(shared);
 		if (behind == NULL || behind == mux_client)
-			return NULL;
+			return false;
 		broadcast_close(shared, behind);
 	}
-	return room;
+	return true;
 }
 
 /* One client's copy of the broadcast under way. */
 static void
 broadcast_to(struct shared *shared, struct mux_client *mux_client)
 {
-	struct table_shared *record = shared->record;
-	size_t length = broadcast_length(shared);
-	unsigned char *room = broadcast_room(shared, mux_client);
-	struct redo redo;
-
-	if (room == NULL) {
+	if (!broadcast_give(shared, mux_client)) {
 		broadcast_close(shared, mux_client);
 		return;
 	}
-	memcpy(room, ring_bytes(shared->table, *shared_in(shared)), length);
-	CRASH_POINT(SHARED_COPIED);
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, length);
-	redo_add(&redo, &record->broadcast_slot, mux_client->index + UINT64_C(1));
-	redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + record->broadcast_messages);
-	redo_commit(&redo);
-	CRASH_POINT(SHARED_BROADCAST);
 	mux_client_flush(mux_client);
 }
 
@@ -76,7 +52,6 @@ broadcast_all(struct shared *shared)
 {
 	struct table_shared *record = shared->record;
 	struct mux_client *mux_client;
-	struct redo redo;
 
 	for (uint64_t i = record->broadcast_slot; i < shared->mux_client_slots && shared->fd != -1; i++) {
 		mux_client = shared->members[i];
@@ -85,24 +60,15 @@ broadcast_all(struct shared *shared)
 	}
 	if (shared->fd == -1) /* the last client has gone, and the connection with it */
 		return;
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, *shared_in(shared), broadcast_length(shared), 0);
-	redo_add(&redo, &record->broadcast_slot, 0);
-	redo_commit(&redo);
+	mux_queue_broadcast_end(&shared->queue);
 }
 
 static void
 broadcast_begin(struct shared *shared, size_t length, uint64_t messages)
 {
-	struct table_shared *record = shared->record;
-
 	if (length == 0)
 		return;
-	record->broadcast_length = length;
-	record->broadcast_messages = messages;
-	table_barrier();
-	record->broadcast_slot = 1;
-	table_barrier();
+	mux_queue_broadcast_begin(&shared->queue, length, messages);
 	broadcast_all(shared);
 }
 

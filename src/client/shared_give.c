@@ -40,7 +40,8 @@ give(struct shared *shared)
 		n = io_journal_give(shared->table, shared->service, shared->fd, limit);
 	shared->broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
 	give_watch(shared, record->sent != limit && !shared->broken);
-	if (!shared_is_ordered(shared) && (pending_count(record) > GIVE_KEPT || shared_has_more(shared) ||
+	if (!shared_is_ordered(shared) &&
+	    (mux_queue_count(&shared->queue) > GIVE_KEPT || mux_queue_has_more(&shared->queue) ||
 	    ring_length(shared->table, record->out) > GIVE_KEPT_BYTES))
 		shared_retire(shared);
 	shared_tick_soon(shared);
@@ -109,21 +110,12 @@ shared_serve_waiting(struct shared *shared)
 void
 shared_beat(struct shared *shared)
 {
-	struct table_shared *record = shared->record;
-	size_t length = shared->beat_length;
-	unsigned char *room;
-	struct redo redo;
+	unsigned char *room = mux_queue_room(&shared->queue, 1, shared->beat_length);
 
-	if (!shared_pending_room(shared, 1) || (room = shared_room(shared, &record->out, length)) == NULL)
+	if (room == NULL)
 		return;
-	memcpy(room, shared->beat_text, length);
-	*pending_at(shared->table, record, record->pending_tail) = (struct table_pending){
-		.who = TABLE_PENDING_NOBODY, .end = record->out_end + length };
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, record->out, 0, length);
-	redo_add(&redo, &record->out_end, record->out_end + length);
-	redo_add(&redo, &record->pending_tail, record->pending_tail + 1);
-	redo_commit(&redo);
+	memcpy(room, shared->beat_text, shared->beat_length);
+	mux_queue_ask(&shared->queue, 0, 0, &shared->beat_length, 1);
 	shared->liveness.beaten = clock_now();
 	shared_give_soon(shared);
 }
@@ -143,29 +135,15 @@ give_unacknowledged(const struct shared *shared)
 void
 shared_retire(struct shared *shared)
 {
-	struct table_shared *record = shared->record;
-	uint64_t left, acknowledged;
-	size_t count = 0;
-	struct redo redo;
+	uint64_t left;
 
-	if (shared_is_ordered(shared) || shared->fd == -1 || pending_count(record) == 0)
+	if (shared_is_ordered(shared) || shared->fd == -1 || mux_queue_count(&shared->queue) == 0)
 		return;
 	left = give_unacknowledged(shared);
-	if (left > record->sent)
+	if (left > shared->record->sent || !mux_queue_retire(&shared->queue, shared->record->sent - left))
 		return;
-	acknowledged = record->sent - left;
-	while (count < pending_count(record) &&
-	    pending_at(shared->table, record, record->pending_head + count)->end <= acknowledged)
-		count++;
-	if (count == 0)
-		return;
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, count), 0);
-	redo_add(&redo, &record->pending_head, record->pending_head + count);
-	redo_commit(&redo);
-	ring_release(shared->table, shared_payer(shared), &record->out);
-	if (pending_count(record) == 0)
+	if (mux_queue_count(&shared->queue) == 0)
 		shared->liveness.asked = 0;
-	if (shared_has_more(shared))
+	if (mux_queue_has_more(&shared->queue))
 		shared_give_soon(shared);
 }

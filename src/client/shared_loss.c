@@ -13,7 +13,7 @@
 static struct mux_client *
 loss_mux_client(const struct shared *shared, uint64_t who)
 {
-	uint32_t session = pending_client(shared->table, who);
+	uint32_t session = mux_queue_client(&shared->queue, who);
 
 	return session == 0 || session >= shared->mux_client_slots ? NULL : shared->members[session];
 }
@@ -23,28 +23,15 @@ loss_mux_client(const struct shared *shared, uint64_t who)
 static void
 loss_fail(struct shared *shared, enum closing_cause cause)
 {
-	struct table_shared *record = shared->record;
-	const struct table_pending *entry = pending_at(shared->table, record, record->pending_head);
-	struct mux_client *mux_client = shared_is_ordered(shared) ? loss_mux_client(shared, entry->who) : NULL;
-	unsigned char *room = NULL;
-	struct redo redo;
+	uint64_t who = mux_queue_at(&shared->queue, 0)->who;
+	struct mux_client *mux_client = shared_is_ordered(shared) ? loss_mux_client(shared, who) : NULL;
 
-	if (mux_client != NULL && shared->loss_text != NULL && !mux_client_is_last(mux_client))
-		room = shared_room(shared, mux_client_out(mux_client), shared->loss_length);
-	if (room != NULL)
-		memcpy(room, shared->loss_text, shared->loss_length);
-	else if (mux_client != NULL)
-		mux_client_finish(mux_client, cause);
-	CRASH_POINT(SHARED_COPIED);
-	redo_begin(&redo, shared->table);
-	if (room != NULL)
-		ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, shared->loss_length);
-	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, 1), 0);
-	redo_add(&redo, &record->pending_head, record->pending_head + 1);
-	redo_add(&redo, &record->lost, record->lost + (entry->who != TABLE_PENDING_NOBODY));
-	if (record->sent < entry->end) /* it is not to be sent any more */
-		redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, entry->end);
-	redo_commit(&redo);
+	if (mux_client == NULL || shared->loss_text == NULL || mux_client_is_last(mux_client) ||
+	    !mux_queue_fail(&shared->queue, mux_client->index, shared->loss_text, shared->loss_length)) {
+		if (mux_client != NULL)
+			mux_client_finish(mux_client, cause);
+		mux_queue_fail(&shared->queue, 0, NULL, 0);
+	}
 	if (mux_client == NULL)
 		return;
 	mux_client_owe(mux_client, -1);
@@ -80,26 +67,16 @@ void
 shared_settle(struct shared *shared)
 {
 	struct table_shared *record = shared->record;
-	uint64_t sent = pending_sent(shared->table, record), failing = loss_count_failing(shared, sent);
-	struct redo redo;
+	uint64_t sent = mux_queue_sent(&shared->queue), failing = loss_count_failing(shared, sent);
 
 	ring_drop(shared->table, shared_payer(shared), &record->in); /* what was not handed out is nobody's */
 	for (uint64_t i = 0; i < failing; i++)
 		loss_fail(shared, CLOSING_UPSTREAM);
-	CRASH_POINT(SHARED_SETTLED);
-	redo_begin(&redo, shared->table);
-	redo_add(&redo, (uint64_t *)(uintptr_t)&record->sent, pending_begin(shared->table, record,
-	    record->pending_head));
-	redo_add(&redo, &record->retried, record->retried + sent - failing);
-	redo_add(&redo, &record->broadcast_slot, 0);
-	redo_commit(&redo);
-	record->upstream = 0;
-	CRASH_POINT(SHARED_UNNAMED);
+	mux_queue_settle(&shared->queue);
 	if (sent > 0)
 		upstream_note(shared->table, shared->service, LOG_LEVEL_INFO,
 		    "%llu requests were in flight: %llu end as lost, %llu are sent again", (unsigned long long)sent,
 		    (unsigned long long)failing, (unsigned long long)(sent - failing));
-	ring_release(shared->table, shared_payer(shared), &record->out);
 }
 
 void
@@ -143,7 +120,7 @@ loss_fail_until(struct shared *shared, uint64_t end, enum closing_cause cause)
 {
 	struct table_shared *record = shared->record;
 
-	while (record->pending_head < end && pending_count(record) > 0)
+	while (record->pending_head < end && mux_queue_count(&shared->queue) > 0)
 		loss_fail(shared, cause);
 	ring_release(shared->table, shared_payer(shared), &record->out);
 	shared_flush(shared);
@@ -194,7 +171,7 @@ shared_turn_away(struct shared *shared, int64_t now)
 		shared_tell_waiting(shared);
 		return;
 	}
-	if (pending_count(shared->record) > 0)
+	if (mux_queue_count(&shared->queue) > 0)
 		loss_fail_until(shared, refused ? UINT64_MAX : loss_mark(shared, now), cause);
 	while ((mux_client = TAILQ_FIRST(&shared->waiting)) != NULL && mux_client->in_flight == 0 &&
 	    (refused || loss_is_over(shared, loss_later(mux_client->waiting_since, shared->down_since), now))) {

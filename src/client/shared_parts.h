@@ -26,7 +26,7 @@
 #include "client/closing.h"
 #include "client/ring.h"
 #include "client/mux_client.h"
-#include "client/pending.h"
+#include "client/mux_queue.h"
 #include "client/shared.h"
 #include "upstream/upstream.h"
 
@@ -84,6 +84,7 @@ struct shared {
 	uint16_t service;
 	const char *name;        /* borrowed: the table's */
 	struct table_shared *record; /* borrowed: the table's */
+	struct mux_queue queue;
 	const struct shared_settings *settings; /* borrowed */
 	struct upstream *upstream; /* borrowed; NULL once no connection will come */
 	const struct framing *framing; /* borrowed */
@@ -158,18 +159,12 @@ shared_payer(const struct shared *shared)
 	return (struct budget_payer){ .service = shared->service, .moves_on = true };
 }
 
-/* Room in one of the service's flows, for what is here already; in its ring of those who are owed; in that of what a
- * client says.  NULL or false: there is none, or not now. */
+/* Room in one of the service's rings, for what is here already; in that of what a client says.  NULL: there is none,
+ * or not now. */
 static inline unsigned char *
 shared_room(const struct shared *shared, volatile uint32_t *name, size_t want)
 {
 	return ring_room(shared->table, shared_payer(shared), name, want);
-}
-
-static inline bool
-shared_pending_room(const struct shared *shared, uint32_t entries)
-{
-	return pending_room(shared->table, shared_payer(shared), shared->record, entries);
 }
 
 static inline unsigned char *
@@ -215,12 +210,6 @@ bool shared_refuses(const struct shared *shared);
 /* Whether the connection is given no further request. */
 bool shared_rests(const struct shared *shared);
 uint64_t shared_limit(const struct shared *shared);
-/* Whether there are requests that it was not given. */
-static inline bool
-shared_has_more(const struct shared *shared)
-{
-	return shared->record->sent != shared->record->out_end;
-}
 /* Looks whether nothing is in flight any more while it is paused. */
 void shared_check_rest(struct shared *shared);
 

@@ -30,13 +30,13 @@ shared_limit(const struct shared *shared)
 	uint64_t most = shared->settings->max_in_flight, end;
 
 	if (!shared_rests(shared)) {
-		if (pending_count(record) <= most)
+		if (mux_queue_count(&shared->queue) <= most)
 			return record->out_end;
-		end = pending_begin(shared->table, record, record->pending_head + most);
+		end = mux_queue_end(&shared->queue, most);
 		if (end >= record->sent) /* else max_in_flight has become less */
 			return end;
 	}
-	pending_begun(shared->table, record, &end);
+	mux_queue_begun(&shared->queue, &end);
 	return end;
 }
 
@@ -45,7 +45,7 @@ shared_in_flight(const struct shared *shared)
 {
 	uint64_t end;
 
-	return shared->fd == -1 ? 0 : pending_begun(shared->table, shared->record, &end);
+	return shared->fd == -1 ? 0 : mux_queue_begun(&shared->queue, &end);
 }
 
 void
@@ -88,14 +88,12 @@ shared_unpause(struct shared *shared)
 void
 shared_each_in_flight(const struct shared *shared, bool (*visit)(void *arg, uint32_t session), void *arg)
 {
-	const struct table_shared *record = shared->record;
 	uint64_t count = shared_in_flight(shared);
 	bool *seen = mem_new(shared->mux_client_slots + 1, sizeof *seen), more = true;
 	uint32_t session;
 
 	for (uint64_t i = 0; i < count && more; i++) {
-		session = pending_client(shared->table, pending_at(shared->table, record,
-		    record->pending_head + i)->who);
+		session = mux_queue_client(&shared->queue, mux_queue_at(&shared->queue, i)->who);
 		if (session == 0 || session >= shared->mux_client_slots || seen[session])
 			continue;
 		seen[session] = true;

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "keep/io_journal.h"
 #include "client/shared_parts.h"
-#include "keep/crash.h"
 
 /* Reads in one turn of the loop, so that others have theirs. */
 #define TAKE_READS 16
@@ -37,7 +36,7 @@ shared_parse(struct shared *shared, size_t offset, size_t *ret_length)
 static struct mux_client *
 take_mux_client(const struct shared *shared, uint64_t who)
 {
-	uint32_t session = pending_client(shared->table, who);
+	uint32_t session = mux_queue_client(&shared->queue, who);
 
 	if (session == 0 || session >= shared->mux_client_slots || shared->members[session] == NULL ||
 	    mux_client_is_last(shared->members[session]))
@@ -45,27 +44,16 @@ take_mux_client(const struct shared *shared, uint64_t who)
 	return shared->members[session];
 }
 
-/* The requests of the run are answered: that, and where the answers went, is one change. */
-static void
-take_commit(struct shared *shared, const struct take_run *run, struct mux_client *mux_client)
+/* The requests of the run are answered; whether there was memory for it. */
+static bool
+take_commit(struct shared *shared, const struct take_run *run, uint32_t client)
 {
-	struct table_shared *record = shared->record;
-	struct redo redo;
-
-	redo_begin(&redo, shared->table);
-	ring_redo(&redo, shared->table, *shared_in(shared), run->bytes, 0);
-	ring_redo(&redo, shared->table, record->out, pending_bytes(shared->table, record, run->count), 0);
-	redo_add(&redo, &record->pending_head, record->pending_head + run->count);
-	if (mux_client != NULL) {
-		ring_redo(&redo, shared->table, *mux_client_out(mux_client), 0, run->bytes);
-		redo_add(&redo, &record->messages[TABLE_DOWN], record->messages[TABLE_DOWN] + run->count);
-	}
-	redo_commit(&redo);
-	CRASH_POINT(SHARED_ANSWERED);
+	if (!mux_queue_answer(&shared->queue, client, run->count, run->bytes))
+		return false;
 	shared->starved_since = 0;
-	ring_release(shared->table, shared_payer(shared), &record->out);
-	if (pending_count(record) == 0)
+	if (mux_queue_count(&shared->queue) == 0)
 		shared->liveness.asked = 0;
+	return true;
 }
 
 /* Large replies are asked for a few at a time. */
@@ -95,7 +83,7 @@ take_backpressure(struct shared *shared, const struct take_run *run, struct mux_
 {
 	if (shared_backpressure(shared, mux_client) || shared->fd == -1) /* with the last client of a drain it goes */
 		return false;
-	take_commit(shared, run, NULL);
+	take_commit(shared, run, 0);
 	return true;
 }
 
@@ -117,25 +105,21 @@ static bool
 take_deliver(struct shared *shared, const struct take_run *run)
 {
 	struct mux_client *mux_client = take_mux_client(shared, run->who);
-	unsigned char *room;
 
 	if (run->who == TABLE_PENDING_NOBODY && !take_pulse(shared, run))
 		return false;
 	if (mux_client == NULL) {
-		take_commit(shared, run, NULL);
+		take_commit(shared, run, 0);
 		return true;
 	}
 	if (ring_length(shared->table,
 	    *mux_client_out(mux_client)) > SHARED_BACKPRESSURE * shared_room_of_client(shared) ||
 	    (mux_client->writing && budget_is_over(shared->table->budget, shared->service)))
 		return take_backpressure(shared, run, mux_client);
-	if ((room = shared_room(shared, mux_client_out(mux_client), run->bytes)) == NULL) {
+	if (!take_commit(shared, run, mux_client->index)) {
 		shared->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
 		return take_want(shared);
 	}
-	memcpy(room, ring_bytes(shared->table, *shared_in(shared)), run->bytes);
-	CRASH_POINT(SHARED_COPIED);
-	take_commit(shared, run, mux_client);
 	mux_client_owe(mux_client, -(int)run->count);
 	take_narrow(mux_client, run);
 	mux_client_flush(mux_client); /* at once: the same buffer then serves all in turn */
@@ -162,13 +146,12 @@ shared_lose_nonsense(struct shared *shared, enum framing_result result)
 static const struct table_pending *
 take_pending(const struct shared *shared, uint64_t i)
 {
-	const struct table_shared *record = shared->record;
 	const struct table_pending *entry;
 
-	if (i >= pending_count(record))
+	if (i >= mux_queue_count(&shared->queue))
 		return NULL;
-	entry = pending_at(shared->table, record, record->pending_head + i);
-	return entry->end <= record->sent ? entry : NULL;
+	entry = mux_queue_at(&shared->queue, i);
+	return entry->end <= shared->record->sent ? entry : NULL;
 }
 
 static bool
@@ -253,7 +236,7 @@ shared_hand_out(struct shared *shared)
 	*handling = before;
 	if (shared->fd != -1) {
 		ring_release(shared->table, shared_payer(shared), shared_in(shared));
-		if (shared_has_more(shared))
+		if (mux_queue_has_more(&shared->queue))
 			shared_give_soon(shared);
 	}
 	shared_flush(shared);

@@ -61,7 +61,7 @@ static int64_t
 tick_period(const struct shared *shared)
 {
 	const struct liveness_settings limits = tick_limits(shared);
-	bool queued = pending_count(shared->record) > 0, waiting = shared->waiting_count > 0;
+	bool queued = mux_queue_count(&shared->queue) > 0, waiting = shared->waiting_count > 0;
 	int64_t period = 0;
 
 	if (shared->blocked > 0)
@@ -73,7 +73,7 @@ tick_period(const struct shared *shared)
 	if (waiting && !queued) /* for want of memory, which others may give back */
 		period = tick_shorter(period, TICK_IDLE);
 	if (queued && !shared_is_ordered(shared))
-		period = tick_shorter(period, waiting || shared_has_more(shared) || shared_rests(shared) ?
+		period = tick_shorter(period, waiting || mux_queue_has_more(&shared->queue) || shared_rests(shared) ?
 		    TICK_RETIRE : TICK_IDLE);
 	return tick_shorter(period, liveness_period(&limits));
 }

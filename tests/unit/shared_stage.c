@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "client/lingering.h"
 #include "client/mux_client.h"
-#include "client/pending.h"
 
 #define WORLD_TURNS 6
 #define WORLD_NEVER UINT32_MAX

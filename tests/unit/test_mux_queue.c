@@ -1,9 +1,10 @@
 /* The queue of who is owed a reply: its order, its growth, and that only who asked is answered. */
-#include "client/ring.h"
-#include "client/pending.h"
+#include "client/mux_queue.h"
 #include "recover_stage.h"
 
 #define SMALLEST ((uint32_t)(TABLE_BUFFER_SIZE / sizeof(struct table_pending)))
+
+static struct mux_queue queue;
 
 static struct table_shared *
 shared(void)
@@ -16,25 +17,28 @@ begin(void)
 {
 	memset(shared(), 0, sizeof *shared());
 	table.services[0].word = TABLE_LIVE;
+	queue = (struct mux_queue){ .table = &table, .record = shared() };
 }
 
-/* A request of so many bytes, which are not written at all; who is just a number here. */
+/* A heartbeat of so many bytes, which are not written at all; its entry bears the number who afterwards. */
 static bool
-push(uint64_t who, uint64_t bytes)
+push(uint64_t who, size_t bytes)
 {
-	if (!pending_room(&table, side_payer, shared(), 1))
+	if (mux_queue_room(&queue, 1, bytes) == NULL)
 		return false;
-	shared()->out_end += bytes;
-	*pending_at(&table, shared(), shared()->pending_tail) = (struct table_pending){
-		.who = who, .end = shared()->out_end };
-	shared()->pending_tail++;
+	mux_queue_ask(&queue, 0, 0, &bytes, 1);
+	((struct table_pending *)(uintptr_t)mux_queue_at(&queue, mux_queue_count(&queue) - 1))->who = who;
 	return true;
 }
 
+/* The oldest is done with. */
 static uint64_t
 pop(void)
 {
-	return pending_at(&table, shared(), shared()->pending_head++)->who;
+	uint64_t who = mux_queue_at(&queue, 0)->who;
+
+	assert_true(mux_queue_retire(&queue, mux_queue_end(&queue, 1)));
+	return who;
 }
 
 static void
@@ -42,13 +46,13 @@ who_asked_first_is_first(void **state)
 {
 	(void)state;
 	begin();
-	assert_int_equal(pending_count(shared()), 0);
+	assert_int_equal(mux_queue_count(&queue), 0);
 	for (uint64_t i = 1; i <= 3; i++)
 		assert_true(push(i, 10));
-	assert_int_equal(pending_count(shared()), 3);
+	assert_int_equal(mux_queue_count(&queue), 3);
 	for (uint64_t i = 1; i <= 3; i++)
 		assert_int_equal(pop(), i);
-	assert_int_equal(pending_count(shared()), 0);
+	assert_int_equal(mux_queue_count(&queue), 0);
 }
 
 static void
@@ -63,7 +67,7 @@ numbers_go_on_beyond_the_ring_and_beyond_all_numbers(void **state)
 		push(i, 1);
 		assert_int_equal(pop(), i - 5);
 	}
-	assert_int_equal(pending_count(shared()), 5);
+	assert_int_equal(mux_queue_count(&queue), 5);
 	assert_int_equal(buffers_size(&table, shared()->pending), TABLE_BUFFER_SIZE);
 }
 
@@ -84,7 +88,7 @@ growth_across_the_rings_end_keeps_the_order(void **state)
 	assert_int_not_equal(shared()->pending, old);
 	assert_int_equal(buffers_size(&table, shared()->pending), 4 * TABLE_BUFFER_SIZE);
 	for (uint64_t i = 0; i < 3 * SMALLEST; i++) {
-		assert_int_equal(pending_at(&table, shared(), shared()->pending_head)->end, i + 1);
+		assert_int_equal(mux_queue_at(&queue, 0)->end, i + 1);
 		assert_int_equal(pop(), i);
 	}
 }
@@ -103,8 +107,8 @@ one_that_was_given_in_part_has_begun(void **state)
 		push(i, 10);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		shared()->sent = rows[i].sent;
-		assert_int_equal(pending_sent(&table, shared()), rows[i].whole);
-		assert_int_equal(pending_begun(&table, shared(), &end), rows[i].begun);
+		assert_int_equal(mux_queue_sent(&queue), rows[i].whole);
+		assert_int_equal(mux_queue_begun(&queue, &end), rows[i].begun);
 		assert_int_equal(end, rows[i].end);
 	}
 }
@@ -115,7 +119,7 @@ room_for_many_comes_at_once(void **state)
 	(void)state;
 	begin();
 	push(7, 1);
-	assert_true(pending_room(&table, side_payer, shared(), SMALLEST));
+	assert_non_null(mux_queue_room(&queue, SMALLEST, 1));
 	assert_int_equal(pop(), 7);
 }
 
@@ -153,72 +157,67 @@ only_what_was_sent_as_a_whole_counts_as_sent(void **state)
 		push(i, i * 10);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		shared()->sent = rows[i].sent;
-		assert_int_equal(pending_sent(&table, shared()), rows[i].count);
+		assert_int_equal(mux_queue_sent(&queue), rows[i].count);
 	}
 	shared()->sent = 40;
 	pop();
-	assert_int_equal(pending_sent(&table, shared()), 1);
+	assert_int_equal(mux_queue_sent(&queue), 1);
 	pop();
-	assert_int_equal(pending_sent(&table, shared()), 0);
+	assert_int_equal(mux_queue_sent(&queue), 0);
 }
 
 static void
 a_request_begins_where_the_one_before_it_ends(void **state)
 {
 	const uint64_t base = UINT64_C(5) << 30; /* beyond what 32 bits hold */
-	struct redo redo;
 
 	(void)state;
 	begin();
 	shared()->out_end = base;
-	assert_non_null(ring_room(&table, side_payer, &shared()->out, 60));
-	redo_begin(&redo, &table);
-	ring_redo(&redo, &table, shared()->out, 0, 60);
-	redo_commit(&redo);
 	for (uint64_t i = 1; i <= 3; i++)
 		push(i, i * 10);
-	assert_int_equal(pending_begin(&table, shared(), 0), base);
-	assert_int_equal(pending_begin(&table, shared(), 1), base + 10);
-	assert_int_equal(pending_begin(&table, shared(), 2), base + 30);
-	assert_int_equal(pending_begin(&table, shared(), 3), base + 60);
-	assert_int_equal(pending_bytes(&table, shared(), 1), 10);
-	assert_int_equal(pending_bytes(&table, shared(), 3), 60);
-	ring_take(&table, shared()->out, 10);
+	assert_int_equal(mux_queue_end(&queue, 0), base);
+	assert_int_equal(mux_queue_end(&queue, 1), base + 10);
+	assert_int_equal(mux_queue_end(&queue, 2), base + 30);
+	assert_int_equal(mux_queue_end(&queue, 3), base + 60);
+	assert_int_equal(ring_length(&table, shared()->out), 60);
 	pop();
-	assert_int_equal(pending_bytes(&table, shared(), 1), 20);
-	assert_int_equal(pending_begin(&table, shared(), 1), base + 10);
-	assert_int_equal(pending_begin(&table, shared(), 3), base + 60);
-	ring_drop(&table, side_payer, &shared()->out);
+	assert_int_equal(mux_queue_end(&queue, 0), base + 10);
+	assert_int_equal(mux_queue_end(&queue, 2), base + 60);
+	assert_int_equal(ring_length(&table, shared()->out), 50);
+	pop();
+	pop();
+	assert_int_equal(shared()->out, 0);
 }
 
 static void
 the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 {
 	uint32_t session = side_session(&table, -1, -1);
-	uint64_t who = pending_word(&table, session);
+	uint64_t who = mux_queue_word(&table, session);
 
 	(void)state;
 	assert_int_not_equal(who, TABLE_PENDING_NOBODY);
-	assert_int_equal(pending_client(&table, who), session);
+	assert_int_equal(mux_queue_client(&queue, who), session);
 	table_client_set(&table, session, TABLE_CLOSING);
-	assert_int_equal(pending_client(&table, who), 0);
+	assert_int_equal(mux_queue_client(&queue, who), 0);
 	table_client_free(&table, session);
-	assert_int_equal(pending_client(&table, who), 0);
-	assert_int_equal(pending_client(&table, TABLE_PENDING_NOBODY), 0);
+	assert_int_equal(mux_queue_client(&queue, who), 0);
+	assert_int_equal(mux_queue_client(&queue, TABLE_PENDING_NOBODY), 0);
 }
 
 static void
 who_has_the_slot_of_one_that_is_gone_is_not_that_one(void **state)
 {
 	uint32_t session = side_session(&table, -1, -1), next;
-	uint64_t who = pending_word(&table, session);
+	uint64_t who = mux_queue_word(&table, session);
 
 	(void)state;
 	table_client_free(&table, session);
 	next = side_session(&table, -1, -1);
 	assert_int_equal(next, session);
-	assert_int_equal(pending_client(&table, who), 0);
-	assert_int_equal(pending_client(&table, pending_word(&table, next)), next);
+	assert_int_equal(mux_queue_client(&queue, who), 0);
+	assert_int_equal(mux_queue_client(&queue, mux_queue_word(&table, next)), next);
 }
 
 /* A worker has copied the entries to a larger ring, and died before that was named. */
@@ -233,7 +232,7 @@ a_ring_that_no_record_names_is_free_again(void **state)
 		push(i, 1);
 	larger = buffers_claim(&table, side_payer, 2 * TABLE_BUFFER_SIZE);
 	recover_run(&table);
-	assert_true(pending_room(&table, side_payer, shared(), 1));
+	assert_non_null(mux_queue_room(&queue, 1, 1));
 	assert_int_equal(shared()->pending, larger);
 	for (uint64_t i = 0; i < SMALLEST; i++)
 		assert_int_equal(pop(), i);

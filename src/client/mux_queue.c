@@ -1,0 +1,404 @@
+#include "client/mux_queue.h"
+
+#include <string.h>
+
+#include "keep/buffers.h"
+#include "keep/crash.h"
+#include "keep/redo.h"
+
+/* Entry number i, counted from the first that there ever was, of the ring in this buffer.  Sizes are powers of two,
+ * so that numbers go on through the end of their range. */
+static struct table_pending *
+queue_entry_in(const struct table *table, uint32_t ring, uint64_t i)
+{
+	struct table_pending *entries = (struct table_pending *)(void *)buffers_bytes(table, ring);
+
+	return &entries[i & (buffers_size(table, ring) / sizeof *entries - 1)];
+}
+
+/* Beyond pending_tail it is there to be written. */
+static struct table_pending *
+queue_entry(const struct mux_queue *queue, uint64_t i)
+{
+	return queue_entry_in(queue->table, queue->record->pending, i);
+}
+
+const struct table_pending *
+mux_queue_at(const struct mux_queue *queue, uint64_t i)
+{
+	return queue_entry(queue, queue->record->pending_head + i);
+}
+
+uint64_t
+mux_queue_word(const struct table *table, uint32_t client)
+{
+	return (uint64_t)TABLE_GENERATION(table->clients[client].word) << 32 | client;
+}
+
+uint32_t
+mux_queue_client(const struct mux_queue *queue, uint64_t who)
+{
+	uint32_t client = (uint32_t)who;
+
+	if (who == TABLE_PENDING_NOBODY || table_client_state(queue->table, client) != TABLE_LIVE ||
+	    mux_queue_word(queue->table, client) != who)
+		return 0;
+	return client;
+}
+
+uint64_t
+mux_queue_end(const struct mux_queue *queue, size_t count)
+{
+	if (count == 0)
+		return queue->record->out_end - ring_length(queue->table, queue->record->out);
+	return mux_queue_at(queue, count - 1)->end;
+}
+
+/* Bytes of the oldest count requests; out begins with them. */
+static size_t
+queue_bytes(const struct mux_queue *queue, size_t count)
+{
+	return (size_t)(mux_queue_end(queue, count) - mux_queue_end(queue, 0));
+}
+
+/* Ends rise with the numbers. */
+size_t
+mux_queue_sent(const struct mux_queue *queue)
+{
+	size_t low = 0, high = mux_queue_count(queue), middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (mux_queue_at(queue, middle)->end <= queue->record->sent)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+size_t
+mux_queue_begun(const struct mux_queue *queue, uint64_t *ret_end)
+{
+	size_t sent = mux_queue_sent(queue);
+
+	*ret_end = queue->record->sent;
+	if (sent == mux_queue_count(queue) || mux_queue_end(queue, sent) == queue->record->sent)
+		return sent;
+	*ret_end = mux_queue_end(queue, sent + 1);
+	return sent + 1;
+}
+
+/* Sees to room for so many entries more: copied to a larger ring, which is then named in one store. */
+static bool
+queue_make_room(struct mux_queue *queue, uint32_t count)
+{
+	struct table_shared *record = queue->record;
+	uint32_t old = record->pending, new;
+	size_t capacity = old == 0 ? 0 : buffers_size(queue->table, old) / sizeof(struct table_pending);
+	size_t wanted = mux_queue_count(queue) + count;
+
+	if (wanted <= capacity)
+		return true;
+	wanted *= sizeof(struct table_pending);
+	if (wanted > buffers_largest() || (new = buffers_claim(queue->table, mux_queue_payer(queue), wanted)) == 0)
+		return false;
+	for (uint64_t i = record->pending_head; i != record->pending_tail; i++)
+		*queue_entry_in(queue->table, new, i) = *queue_entry_in(queue->table, old, i);
+	CRASH_POINT(RING_COPIED);
+	table_barrier();
+	record->pending = new;
+	table_barrier();
+	if (old != 0)
+		buffers_free(queue->table, mux_queue_payer(queue), old);
+	return true;
+}
+
+unsigned char *
+mux_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes)
+{
+	return queue_make_room(queue, count) ?
+	    ring_room(queue->table, mux_queue_payer(queue), &queue->record->out, bytes) : NULL;
+}
+
+static void
+queue_redo_add(struct redo *redo, uint64_t *word, uint64_t more)
+{
+	redo_add(redo, word, *word + more);
+}
+
+/* The oldest count requests are done with. */
+static void
+queue_redo_done(struct redo *redo, struct mux_queue *queue, size_t count)
+{
+	ring_redo(redo, queue->table, queue->record->out, queue_bytes(queue, count), 0);
+	queue_redo_add(redo, &queue->record->pending_head, count);
+}
+
+static void
+queue_redo_sent(struct redo *redo, struct mux_queue *queue, uint64_t sent)
+{
+	redo_add(redo, (uint64_t *)(uintptr_t)&queue->record->sent, sent);
+}
+
+void
+mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count)
+{
+	struct table_shared *record = queue->record;
+	uint64_t who = client == 0 ? TABLE_PENDING_NOBODY : mux_queue_word(queue->table, client);
+	struct redo redo;
+
+	for (uint32_t i = 0; i < count; i++)
+		*queue_entry(queue, record->pending_tail + i) =
+		    (struct table_pending){ .who = who, .end = record->out_end + end[i] };
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, record->out, 0, end[count - 1]);
+	queue_redo_add(&redo, &record->out_end, end[count - 1]);
+	queue_redo_add(&redo, &record->pending_tail, count);
+	if (client != 0) {
+		ring_redo(&redo, queue->table, *mux_queue_said(queue, client), taken, 0);
+		queue_redo_add(&redo, &record->messages[TABLE_UP], count);
+		queue_redo_add(&redo, &queue->table->clients[client].bytes[TABLE_UP], taken);
+	}
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_ASKED);
+}
+
+/* The record's flags, as the word of the table that they lie in. */
+static void
+queue_redo_flags(struct redo *redo, struct table_client *client, uint16_t flip)
+{
+	enum { BEGIN = offsetof(struct table_client, conn) };
+	struct { uint32_t conn; uint16_t service, flags; } change = { client->conn, client->service,
+		client->flags ^ flip };
+	uint64_t word;
+
+	_Static_assert(sizeof change == sizeof word && BEGIN % sizeof word == 0 &&
+	    offsetof(struct table_client, service) == BEGIN + 4 &&
+	    offsetof(struct table_client, flags) == BEGIN + 6, "the flags and their neighbours are one word");
+	memcpy(&word, &change, sizeof word);
+	redo_add(redo, (uint64_t *)(void *)((unsigned char *)client + BEGIN), word);
+}
+
+/* Writes what the client is to be told, behind what counts.  false: there is no memory for it. */
+static bool
+queue_write(struct mux_queue *queue, uint32_t client, const void *text, size_t length)
+{
+	unsigned char *room = ring_room(queue->table, mux_queue_payer(queue), mux_queue_told(queue, client), length);
+
+	if (room == NULL)
+		return false;
+	memcpy(room, text, length);
+	return true;
+}
+
+bool
+mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux_queue_answer *answer)
+{
+	struct redo redo;
+
+	if (answer->length > 0 && !queue_write(queue, client, answer->text, answer->length))
+		return false;
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, *mux_queue_said(queue, client), answer->taken, 0);
+	if (answer->length > 0)
+		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, answer->length);
+	queue_redo_flags(&redo, &queue->table->clients[client], answer->flip);
+	queue_redo_add(&redo, &queue->record->lost, answer->lost);
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_ANSWERED_HERE);
+	return true;
+}
+
+bool
+mux_queue_answer(struct mux_queue *queue, uint32_t client, uint32_t count, size_t bytes)
+{
+	struct redo redo;
+
+	if (client != 0 && !queue_write(queue, client, ring_bytes(queue->table, queue->record->in), bytes))
+		return false;
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, queue->record->in, bytes, 0);
+	queue_redo_done(&redo, queue, count);
+	if (client != 0) {
+		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
+		queue_redo_add(&redo, &queue->record->messages[TABLE_DOWN], count);
+	}
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_ANSWERED);
+	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
+	return true;
+}
+
+bool
+mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_t length)
+{
+	struct table_shared *record = queue->record;
+	const struct table_pending *entry = mux_queue_at(queue, 0);
+	struct redo redo;
+
+	if (client != 0 && !queue_write(queue, client, text, length))
+		return false;
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	if (client != 0)
+		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, length);
+	queue_redo_done(&redo, queue, 1);
+	queue_redo_add(&redo, &record->lost, entry->who != TABLE_PENDING_NOBODY);
+	if (record->sent < entry->end) /* it is not to be sent any more */
+		queue_redo_sent(&redo, queue, entry->end);
+	redo_commit(&redo);
+	return true;
+}
+
+bool
+mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged)
+{
+	size_t count = 0;
+	struct redo redo;
+
+	while (count < mux_queue_count(queue) && mux_queue_at(queue, count)->end <= acknowledged)
+		count++;
+	if (count == 0)
+		return false;
+	redo_begin(&redo, queue->table);
+	queue_redo_done(&redo, queue, count);
+	redo_commit(&redo);
+	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
+	return true;
+}
+
+/* Nobody's is a heartbeat. */
+static bool
+queue_is_kept(const struct mux_queue *queue, uint64_t i)
+{
+	uint64_t who = mux_queue_at(queue, i)->who;
+
+	return who == TABLE_PENDING_NOBODY || mux_queue_client(queue, who) != 0;
+}
+
+/* How many requests are kept, and their bytes. */
+static size_t
+queue_count_kept(const struct mux_queue *queue, size_t *ret_bytes)
+{
+	size_t kept = 0;
+
+	*ret_bytes = 0;
+	for (size_t i = 0; i < mux_queue_count(queue); i++)
+		if (queue_is_kept(queue, i)) {
+			kept++;
+			*ret_bytes += (size_t)(mux_queue_end(queue, i + 1) - mux_queue_end(queue, i));
+		}
+	return kept;
+}
+
+/* Those that are kept are copied behind all others, where they do not count yet (X2). */
+static void
+queue_copy_kept(struct mux_queue *queue, unsigned char *room)
+{
+	const struct table_shared *record = queue->record;
+	const unsigned char *bytes = ring_bytes(queue->table, record->out);
+	uint64_t next = record->pending_tail, end = record->out_end;
+	size_t length;
+
+	for (size_t i = 0; i < mux_queue_count(queue); i++, bytes += length) {
+		length = (size_t)(mux_queue_end(queue, i + 1) - mux_queue_end(queue, i));
+		if (!queue_is_kept(queue, i))
+			continue;
+		memcpy(room, bytes, length);
+		room += length;
+		end += length;
+		*queue_entry(queue, next++) =
+		    (struct table_pending){ .who = mux_queue_at(queue, i)->who, .end = end };
+	}
+}
+
+void
+mux_queue_forget_gone(struct mux_queue *queue)
+{
+	struct table_shared *record = queue->record;
+	size_t count = mux_queue_count(queue), bytes, kept = queue_count_kept(queue, &bytes);
+	unsigned char *room;
+	struct redo redo;
+
+	if (kept == count || (room = mux_queue_room(queue, (uint32_t)kept, bytes)) == NULL)
+		return; /* without room they are carried out */
+	queue_copy_kept(queue, room);
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, record->out, ring_length(queue->table, record->out), bytes);
+	queue_redo_sent(&redo, queue, record->out_end);
+	queue_redo_add(&redo, &record->out_end, bytes);
+	queue_redo_add(&redo, &record->pending_head, count);
+	queue_redo_add(&redo, &record->pending_tail, kept);
+	redo_commit(&redo);
+	ring_release(queue->table, mux_queue_payer(queue), &record->out);
+}
+
+void
+mux_queue_settle(struct mux_queue *queue)
+{
+	struct table_shared *record = queue->record;
+	struct redo redo;
+
+	CRASH_POINT(SHARED_SETTLED);
+	redo_begin(&redo, queue->table);
+	queue_redo_add(&redo, &record->retried, mux_queue_sent(queue));
+	queue_redo_sent(&redo, queue, mux_queue_end(queue, 0));
+	redo_add(&redo, &record->broadcast_slot, 0);
+	redo_commit(&redo);
+	record->upstream = 0;
+	CRASH_POINT(SHARED_UNNAMED);
+	ring_release(queue->table, mux_queue_payer(queue), &record->out);
+}
+
+void
+mux_queue_broadcast_begin(struct mux_queue *queue, size_t bytes, uint64_t messages)
+{
+	queue->record->broadcast_length = bytes;
+	queue->record->broadcast_messages = messages;
+	table_barrier();
+	queue->record->broadcast_slot = 1;
+	table_barrier();
+}
+
+bool
+mux_queue_broadcast_to(struct mux_queue *queue, uint32_t client)
+{
+	struct table_shared *record = queue->record;
+	size_t bytes = (size_t)record->broadcast_length;
+	struct redo redo;
+
+	if (!queue_write(queue, client, ring_bytes(queue->table, record->in), bytes))
+		return false;
+	CRASH_POINT(SHARED_COPIED);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
+	redo_add(&redo, &record->broadcast_slot, client + UINT64_C(1));
+	queue_redo_add(&redo, &record->messages[TABLE_DOWN], record->broadcast_messages);
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_BROADCAST);
+	return true;
+}
+
+void
+mux_queue_broadcast_end(struct mux_queue *queue)
+{
+	struct redo redo;
+
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, queue->record->in, (size_t)queue->record->broadcast_length, 0);
+	redo_add(&redo, &queue->record->broadcast_slot, 0);
+	redo_commit(&redo);
+}
+
+void
+mux_queue_drop(struct mux_queue *queue)
+{
+	queue->record->pending_head = queue->record->pending_tail;
+	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->out);
+	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->pending);
+}

@@ -1,0 +1,120 @@
+/* mux_queue.h - the requests of a service's clients, on their way to the one connection that they share, and who is
+ * owed the replies; and every change of these that a death must not tear (X1, X2).
+ *
+ * Requests lie one behind the other in the service's ring "out".  Each has an entry that says whose it is and where
+ * it ends; entries are numbered from pending_head to pending_tail, here from 0, the oldest.  What is written behind
+ * the tails counts only once a commit has moved those.  A client is named by the index of its record: "said" is the
+ * ring of what it says, "told" that of what it is to be given.
+ *
+ * A function that changes something is one change: it happens as a whole, or, where there is no memory, not at all.
+ */
+#ifndef HOLDFAST_CLIENT_MUX_QUEUE_H
+#define HOLDFAST_CLIENT_MUX_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/ring.h"
+#include "keep/budget.h"
+#include "keep/table.h"
+
+struct mux_queue {
+	struct table *table;         /* borrowed */
+	struct table_shared *record; /* borrowed: the table's, of this service */
+	uint16_t service;
+};
+
+/* Who pays for what is here already. */
+static inline struct budget_payer
+mux_queue_payer(const struct mux_queue *queue)
+{
+	return (struct budget_payer){ .service = queue->service, .moves_on = true };
+}
+
+static inline volatile uint32_t *
+mux_queue_said(const struct mux_queue *queue, uint32_t client)
+{
+	return &queue->table->clients[client].buffer[TABLE_UP];
+}
+
+static inline volatile uint32_t *
+mux_queue_told(const struct mux_queue *queue, uint32_t client)
+{
+	return &queue->table->clients[client].buffer[TABLE_DOWN];
+}
+
+/* How many requests there are; how many of them the connection in use was given as a whole; and of how many at least
+ * a part, with the end of the last of these in the stream of requests. */
+static inline size_t
+mux_queue_count(const struct mux_queue *queue)
+{
+	return (size_t)(queue->record->pending_tail - queue->record->pending_head);
+}
+
+size_t mux_queue_sent(const struct mux_queue *queue);
+size_t mux_queue_begun(const struct mux_queue *queue, uint64_t *ret_end);
+
+/* Where in the stream the first so many requests end. */
+uint64_t mux_queue_end(const struct mux_queue *queue, size_t count);
+
+/* Whether there are bytes that the connection was not given. */
+static inline bool
+mux_queue_has_more(const struct mux_queue *queue)
+{
+	return queue->record->sent != queue->record->out_end;
+}
+
+/* Entry number i, which there is; borrowed until the next change. */
+const struct table_pending *mux_queue_at(const struct mux_queue *queue, uint64_t i);
+
+/* The word for a client as it is now; and the index of the client that a word is for, if it is open and still the one
+ * that asked, else 0. */
+uint64_t mux_queue_word(const struct table *table, uint32_t client);
+uint32_t mux_queue_client(const struct mux_queue *queue, uint64_t who);
+
+/* Where so many bytes of at most so many (256) requests may be written, for mux_queue_ask(); NULL: there is no memory
+ * for them. */
+unsigned char *mux_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes);
+
+/* The requests that were written there are the client's; the taken bytes at the head of what it said are done with.
+ * end[i] is where number i ends, from the first one's begin.  client 0: a heartbeat. */
+void mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count);
+
+/* What is at the head of what the client said is answered here. */
+struct mux_queue_answer {
+	const char *text; /* borrowed */
+	size_t length;    /* 0: no answer is due */
+	size_t taken;     /* bytes of what it said are done with */
+	bool lost;        /* it counts as a request that was lost */
+	uint16_t flip;    /* flags of its record that become the opposite */
+};
+bool mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux_queue_answer *answer);
+
+/* The oldest count requests, of this client, are answered by the bytes at the head of what came from the upstream.
+ * client 0: their replies are nobody's any more, and memory is not needed. */
+bool mux_queue_answer(struct mux_queue *queue, uint32_t client, uint32_t count, size_t bytes);
+
+/* The oldest request ends as lost.  client 0: nobody is told; else that client is told so by text. */
+bool mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_t length);
+
+/* Without replies: the upstream's host has acknowledged the stream up to here.  Whether a request is done by it. */
+bool mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged);
+
+/* Nothing of the queue was sent yet: requests of clients that have gone are taken out of it, where there is memory
+ * for that. */
+void mux_queue_forget_gone(struct mux_queue *queue);
+
+/* The connection is gone, and its record too: what was in flight and has not failed is to be sent again. */
+void mux_queue_settle(struct mux_queue *queue);
+
+/* A broadcast: so many bytes at the head of what came from the upstream go to each client.  A worker that finds
+ * broadcast_slot other than 0 goes on from that client, and ends it. */
+void mux_queue_broadcast_begin(struct mux_queue *queue, size_t bytes, uint64_t messages);
+bool mux_queue_broadcast_to(struct mux_queue *queue, uint32_t client);
+void mux_queue_broadcast_end(struct mux_queue *queue);
+
+/* All that it holds is given up: the service is gone. */
+void mux_queue_drop(struct mux_queue *queue);
+
+#endif
