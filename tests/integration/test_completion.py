@@ -147,7 +147,7 @@ def test_no_daemon_is_no_noise(folder):
 def test_zsh_completes_with_descriptions(two, zsh):
     shell = zsh(two.control)
     text = shell.complete("holdfastctl re", "reconnect")
-    assert re.search(r"reconnect +-- drops the upstream and connects anew, at once", text)
+    assert re.search(r"reconnect +-- drops the upstream connection and connects again at once", text)
     assert re.search(r"reload +-- ", text)
     text = shell.complete("holdfastctl explain ca", "cards")
     assert re.search(r"cache .*-- UP", text) and "mail" not in text
