@@ -1,14 +1,21 @@
 #include "client/admission.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
+#include "client/client.h"
+#include "client/lingering.h"
+#include "client/listener.h"
 #include "client/peer.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
 #include "upstream/upstream.h"
 
 #define ADMISSION_LOGGED 64 /* users whose last log line is remembered */
+/* What is said again and again is said this seldom. */
 #define ADMISSION_SILENT (60 * CLOCK_SECOND)
 
 struct admission_user {
@@ -21,22 +28,46 @@ struct admission_logged {
 	int64_t at;
 };
 
+/* Refusals for a limit. */
+struct admission_refusals {
+	unsigned count; /* since they were last told of */
+	int64_t most;   /* the limit then */
+	int64_t told;   /* when; 0 never */
+};
+
 struct admission {
-	const char *name;         /* borrowed */
+	struct event_base *loop;  /* borrowed */
+	struct table *table;      /* borrowed */
+	uint16_t service;
+	const char *name;         /* borrowed: in the table */
+	struct listener *listener; /* owned; NULL while not listening */
+	struct lingering *lingering; /* borrowed */
+	enum table_pause paused;  /* file descriptors that have run out are the listener's to know */
+	int64_t told[TABLE_PAUSES]; /* when a pause for this reason was last told of; 0 never */
+	struct admission_refusals refusals[ADMISSION_LIMITS];
 	struct peer_rules *rules; /* owned; NULL: everybody */
 	unsigned per_user;
 	struct admission_user *counts; /* owned; one for each user who is here */
 	size_t count;
 	struct admission_logged logged[ADMISSION_LOGGED];
 	unsigned logged_next;
+	void (*came)(void *arg, uint32_t index);
+	void *arg;                /* borrowed */
 };
 
 struct admission *
-admission_new(const char *name)
+admission_new(struct event_base *loop, struct table *table, uint16_t service, struct lingering *lingering,
+    void (*came)(void *arg, uint32_t index), void *arg)
 {
 	struct admission *admission = mem_new(1, sizeof *admission);
 
-	admission->name = name;
+	admission->loop = loop;
+	admission->table = table;
+	admission->service = service;
+	admission->name = table->services[service].name;
+	admission->lingering = lingering;
+	admission->came = came;
+	admission->arg = arg;
 	return admission;
 }
 
@@ -45,6 +76,7 @@ admission_free(struct admission *admission)
 {
 	if (admission == NULL)
 		return;
+	listener_free(admission->listener);
 	peer_rules_free(admission->rules);
 	mem_free(admission->counts);
 	mem_free(admission);
@@ -179,4 +211,149 @@ admission_leave(struct admission *admission, uid_t uid)
 		return;
 	if (--user->count == 0)
 		*user = admission->counts[--admission->count];
+}
+
+static void
+admission_on_accepted(void *arg, int fd)
+{
+	struct admission *admission = arg;
+	struct table *table = admission->table;
+	uint32_t index = table_client_claim(table);
+	struct table_client *record = &table->clients[index];
+
+	if (index == 0) {
+		close(fd);
+		return;
+	}
+	record->fd = table_note_file(table, fd);
+	record->service = admission->service;
+	record->flags = TABLE_CLIENT_ADOPTED;
+	table_client_set(table, index, TABLE_LIVE);
+	CRASH_POINT(ACCEPT_RECORDED);
+	admission->came(admission->arg, index);
+}
+
+/* A pause is counted, and whether it is to be told of now. */
+static bool
+admission_note_pause(struct admission *admission, enum table_pause why)
+{
+	int64_t now = clock_now();
+
+	admission->table->services[admission->service].pauses[why]++;
+	if (admission->told[why] != 0 && now - admission->told[why] < ADMISSION_SILENT)
+		return false;
+	admission->told[why] = now;
+	return true;
+}
+
+/* The file descriptors of those who linger are needed more by who may come in. */
+static void
+admission_on_exhausted(void *arg, int error)
+{
+	struct admission *admission = arg;
+
+	log_error(admission->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
+	admission_note_pause(admission, TABLE_PAUSE_FILES);
+	lingering_close(admission->lingering);
+}
+
+void
+admission_listen(struct admission *admission, int fd)
+{
+	listener_free(admission->listener);
+	admission->listener = NULL;
+	admission->paused = TABLE_PAUSE_NONE;
+	if (fd == -1)
+		return;
+	admission->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
+	    admission);
+	listener_keep_reserve(admission->listener);
+}
+
+void
+admission_accept_rest(struct admission *admission)
+{
+	if (admission->listener != NULL)
+		listener_finish(admission->listener);
+}
+
+void
+admission_pause(struct admission *admission, enum table_pause why, unsigned most)
+{
+	if (admission->listener == NULL || why == admission->paused)
+		return;
+	listener_pause(admission->listener, why != TABLE_PAUSE_NONE);
+	admission->paused = why;
+	if (why == TABLE_PAUSE_NONE || !admission_note_pause(admission, why))
+		return;
+	if (why == TABLE_PAUSE_MAX_CLIENTS)
+		log_rare(LOG_LEVEL_WARNING, admission->name, "max_clients (%u) reached: accepting pauses, further "
+		    "clients wait in the backlog", most);
+	else
+		log_rare(LOG_LEVEL_NOTICE, admission->name, "max_held (%u) reached while connections are being made: "
+		    "accepting pauses, further clients wait in the backlog", most);
+}
+
+void
+admission_tell_refused(struct admission *admission, int64_t now)
+{
+	for (int limit = 0; limit < ADMISSION_LIMITS; limit++) {
+		struct admission_refusals *refusals = &admission->refusals[limit];
+		const char *were = refusals->count == 1 ? " was" : "s were";
+
+		if (refusals->count == 0 || (refusals->told != 0 && now - refusals->told < ADMISSION_SILENT))
+			continue;
+		if (limit == ADMISSION_MAX_HELD)
+			log_rare(LOG_LEVEL_WARNING, admission->name, "%u client%s refused: max_held (%u) reached",
+			    refusals->count, were, (unsigned)refusals->most);
+		else
+			log_rare(LOG_LEVEL_WARNING, admission->name,
+			    "%u client%s held in vain: hold_timeout (%.1f s) over", refusals->count, were,
+			    (double)refusals->most / (double)CLOCK_SECOND);
+		refusals->count = 0;
+		refusals->told = now;
+	}
+}
+
+void
+admission_note_refused(struct admission *admission, enum admission_limit limit, int64_t most, int64_t now)
+{
+	admission->refusals[limit].count++;
+	admission->refusals[limit].most = most;
+	admission_tell_refused(admission, now);
+}
+
+enum table_pause
+admission_why_paused(const struct admission *admission)
+{
+	if (admission->paused == TABLE_PAUSE_NONE && admission->listener != NULL &&
+	    listener_is_exhausted(admission->listener))
+		return TABLE_PAUSE_FILES;
+	return admission->paused;
+}
+
+bool
+admission_admit(struct admission *admission, uint32_t index, const char *reply, enum log_level level, uid_t *ret_uid)
+{
+	struct table_client *record = &admission->table->clients[index];
+	struct table_counters *counters = &admission->table->services[admission->service].counters;
+
+	switch (admission_ask(admission, record->fd, ret_uid)) {
+	case ADMISSION_NOT_ALLOWED: /* no file descriptor is kept for who may not come at all */
+		counters->refused_permission++;
+		client_log_end(NULL, admission->name, level, CLOSING_NOT_ALLOWED);
+		recover_close_client(admission->table, index);
+		return false;
+	case ADMISSION_TOO_MANY: /* is told so */
+		counters->refused_per_user++;
+		client_log_end(NULL, admission->name, level, CLOSING_LIMIT);
+		lingering_begin(admission->lingering, index, reply);
+		return false;
+	case ADMISSION_YES:
+		break;
+	}
+	record->since = clock_now();
+	record->flags = 0;
+	counters->clients++;
+	return true;
 }

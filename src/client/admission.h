@@ -1,26 +1,60 @@
-/* admission.h - may this client come in?  Who it is, and how many of its kind are here already. */
+/* admission.h - how clients of a service come in: accepted, asked who they are, counted, or turned away; and why
+ * nobody is accepted for now. */
 #ifndef HOLDFAST_CLIENT_ADMISSION_H
 #define HOLDFAST_CLIENT_ADMISSION_H
 
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/log.h"
 #include "keep/table.h"
 
+struct lingering;
 struct upstream;
 struct admission;
 
+/* Limits of waiting: clients; microseconds. */
+enum admission_limit { ADMISSION_MAX_HELD, ADMISSION_HOLD_TIMEOUT, ADMISSION_LIMITS };
+
 enum admission_result { ADMISSION_YES, ADMISSION_NOT_ALLOWED, ADMISSION_TOO_MANY };
 
-/* name is the service's, for the log; borrowed. */
-struct admission *admission_new(const char *name);
+/* Of the service with this index in the table; all is borrowed.  lingering has those who are turned away.  came is
+ * told the record of each client that is accepted; it says TABLE_CLIENT_ADOPTED, for admission_admit(): should this
+ * worker die before, the next one asks. */
+struct admission *admission_new(struct event_base *loop, struct table *table, uint16_t service,
+    struct lingering *lingering, void (*came)(void *arg, uint32_t index), void *arg);
 
 /* NULL is fine.  Whoever is counted is forgotten. */
 void admission_free(struct admission *admission);
 
 /* Lists as in peer_rules_new(): names are looked up now, and not again; per_user 0: no limit. */
 void admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user);
+
+/* Accepts from fd (borrowed) from now on, whatever has paused it; -1 for no more. */
+void admission_listen(struct admission *admission, int fd);
+
+/* Accepts all who have connected to a socket that was shut and is to go. */
+void admission_accept_rest(struct admission *admission);
+
+/* Accepting pauses for this reason, the limit of which is most, or goes on.  Counted, and said once a minute at most,
+ * since clients that come and go at the limit pause it again and again. */
+void admission_pause(struct admission *admission, enum table_pause why, unsigned most);
+
+/* A client was refused for this limit: said at once, then once a minute at most, with how many there were.  tell says
+ * what is left to be told. */
+void admission_note_refused(struct admission *admission, enum admission_limit limit, int64_t most, int64_t now);
+void admission_tell_refused(struct admission *admission, int64_t now);
+
+/* Why nobody is accepted for now; who came waits in the backlog. */
+enum table_pause admission_why_paused(const struct admission *admission);
+
+/* Lets the client of this record in, which says TABLE_CLIENT_ADOPTED, and counts it; false: it is turned away, the
+ * record is no more the caller's.  reply (borrowed; may be NULL) is said to who has too many connections; at level
+ * each closing is logged.  *ret_uid as from admission_ask(). */
+bool admission_admit(struct admission *admission, uint32_t index, const char *reply, enum log_level level,
+    uid_t *ret_uid);
 
 /* Decides on the client at the other end of fd.  Who is not let in is logged, once a minute per user.  With a limit
  * per user *ret_uid is counted until admission_leave(); without one no credentials are asked for where none are
@@ -31,12 +65,12 @@ enum admission_result admission_ask(struct admission *admission, int fd, uid_t *
  * now and *uid is still (uid_t)-1. */
 void admission_rejoin(struct admission *admission, int fd, uid_t *uid);
 
+/* uid as the functions above gave it. */
+void admission_leave(struct admission *admission, uid_t uid);
+
 /* Whether who comes to the service now, or waits for a connection, is turned away: operators have closed it, or it is
  * down, not paused, and not to hold anybody then (refuses: on_down is "refuse").  upstream is borrowed; NULL: no
  * connection will come. */
 bool admission_is_closed(const struct table *table, uint16_t service, const struct upstream *upstream, bool refuses);
-
-/* uid as the functions above gave it. */
-void admission_leave(struct admission *admission, uid_t uid);
 
 #endif

@@ -6,64 +6,49 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/peer_closed.h"
 #include "base/loop.h"
+#include "base/peer_closed.h"
 #include "client/lingering.h"
 #include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
+#include "upstream/conn.h"
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
 #define CLIENT_SERVED CLOCK_SECOND
 /* The least that the kernel takes in from an upstream, before it is doubled. */
 #define CLIENT_RECEIVE (64u << 10)
+/* One that is gone altogether leaves its upstream so long to end by itself; closing at once could reset the
+ * connection before the upstream has read what was delivered. */
+#define CLIENT_LINGER (30 * CLOCK_SECOND)
+/* One that is gone, but has left bytes, waits so long for somebody to take them: a held one where hold_timeout sets
+ * no end, another from when the upstream last took some. */
+#define CLIENT_GHOST  (60 * CLOCK_SECOND)
 /* Clients whose memory lies together. */
 #define CLIENT_SLAB   32
 
 void
-client_slab_init(struct client_slab *slab)
+client_owner_init(struct client_owner *owner, struct event_base *loop, struct table *table)
 {
-	slab->clients = (struct slab){ .size = sizeof(struct client), .number = CLIENT_SLAB };
-	slab->relays = (struct slab){ .size = sizeof(struct relay), .number = CLIENT_SLAB };
+	*owner = (struct client_owner){ .loop = loop, .table = table,
+		.clients = { .size = sizeof(struct client), .number = CLIENT_SLAB },
+		.relays = { .size = sizeof(struct relay), .number = CLIENT_SLAB } };
 }
 
 void
-client_slab_clear(struct client_slab *slab)
+client_owner_clear(struct client_owner *owner)
 {
-	slab_clear(&slab->clients);
-	slab_clear(&slab->relays);
-}
-
-struct table_client *
-client_record(const struct client *client)
-{
-	return &client->table->clients[client->index];
-}
-
-bool
-client_is_held(const struct client *client)
-{
-	return table_client_is_held(client->table, client->index);
-}
-
-static void
-client_on_attached(void *arg)
-{
-	struct client *client = arg;
-
-	client->callbacks->attached(client->arg, client);
+	slab_clear(&owner->clients);
+	slab_clear(&owner->relays);
 }
 
 static bool
-client_on_upstream_ended(void *arg)
+client_tell(struct client *client, enum client_event event)
 {
-	struct client *client = arg;
-
-	return client->callbacks->upstream_ended(client->arg, client);
+	return client->owner->on_event(client->owner->arg, client, event);
 }
 
 void
@@ -71,46 +56,51 @@ client_is_over(struct client *client, enum closing_cause cause)
 {
 	if (client->cause == CLOSING_UNKNOWN)
 		client->cause = cause;
-	client->callbacks->ended(client->arg, client);
+	client_tell(client, CLIENT_ENDED);
 }
 
-static void
-client_on_ended(void *arg)
-{
-	struct client *client = arg;
-
-	client_is_over(client, client->relay->first);
-}
-
-void
-client_get_closing(const struct client *client, struct closing_state *ret_state)
+/* How far it has come. */
+static struct closing_state
+client_get_closing(const struct client *client)
 {
 	bool held = client_is_held(client);
 
-	*ret_state = (struct closing_state){ .held = held && client->waits, .open = !held,
+	return (struct closing_state){ .held = held && client->waits, .open = !held,
 		.attached = client_was_attached(client), .asking = client->asked };
 }
 
-static const struct relay_callbacks client_relay_callbacks = {
-	.attached = client_on_attached,
-	.upstream_ended = client_on_upstream_ended,
-	.ended = client_on_ended,
-};
+void
+client_log_end(const struct client *client, const char *name, enum log_level level, enum closing_cause cause)
+{
+	struct closing_state state = { .held = false };
+	const struct table_client *record;
+	char code[CLOSING_CODE_SIZE];
+
+	if (level > log_get_level())
+		return;
+	if (client == NULL) {
+		closing_code(cause, &state, code);
+		log_line(level, name, "client %s code=%s", closing_words(cause), code);
+		return;
+	}
+	state = client_get_closing(client);
+	closing_code(cause, &state, code);
+	record = client_record(client);
+	log_line(level, name, "client %llu %s code=%s seconds=%.3f bytes_in=%llu bytes_out=%llu",
+	    (unsigned long long)record->id, closing_words(cause), code,
+	    (double)(clock_now() - record->since) / (double)CLOCK_SECOND,
+	    (unsigned long long)record->bytes[TABLE_UP], (unsigned long long)record->bytes[TABLE_DOWN]);
+}
 
 bool
 client_has_words(const struct client *client)
 {
+	const struct table *table = client->owner->table;
 	uint32_t buffer = client_record(client)->buffer[TABLE_UP];
 	uint16_t pipe = client_record(client)->pipe[TABLE_UP];
 
-	return (buffer != 0 && client->table->buffers[buffer].head != client->table->buffers[buffer].tail) ||
-	    (pipe != 0 && pipes_level(client->table, pipe) > 0);
-}
-
-bool
-client_has_left(const struct client *client)
-{
-	return !client_has_words(client) && peer_closed_is_final(client_record(client)->fd);
+	return (buffer != 0 && table->buffers[buffer].head != table->buffers[buffer].tail) ||
+	    (pipe != 0 && pipes_level(table, pipe) > 0);
 }
 
 bool
@@ -119,14 +109,40 @@ client_is_gone(const struct client *client)
 	return peer_closed_has_come(client_record(client)->fd);
 }
 
-int64_t
-client_gone_for(struct client *client, int64_t now)
+bool
+client_has_left(const struct client *client, bool aborts)
 {
+	return aborts ? client_is_gone(client) :
+	    !client_has_words(client) && peer_closed_is_final(client_record(client)->fd);
+}
+
+/* It is watched until its first word of an end only; one that has shut down its side may have gone since. */
+bool
+client_is_ghost(struct client *client, const struct waiting_queue *held, bool aborts, int64_t now)
+{
+	if (client_has_left(client, aborts))
+		return true;
 	if (!client_is_gone(client))
-		return 0;
+		return false;
 	if (client->gone == 0)
 		client->gone = now;
-	return now - client->gone;
+	return now - client->gone >= CLIENT_GHOST && waiting_end(held, &client->waiting) == CLOCK_NEVER;
+}
+
+enum closing_cause
+client_is_due(const struct client *client, int64_t now, int64_t idle_timeout, int64_t *ret_idle)
+{
+	/* Rounded: never early. */
+	int64_t idle = now - (client_record(client)->active + INT64_C(1)) * CLOCK_TICK;
+
+	*ret_idle = 0;
+	if (idle_timeout > 0 && idle >= idle_timeout)
+		return CLOSING_IDLE;
+	if (client->relay != NULL && relay_is_client_gone(client->relay) &&
+	    idle >= (client_has_words(client) ? CLIENT_GHOST : CLIENT_LINGER))
+		return CLOSING_CLIENT;
+	*ret_idle = idle;
+	return CLOSING_UNKNOWN;
 }
 
 /* A held client has shut down its side or gone.  One that has only shut down is held on; the event is edge-triggered,
@@ -136,30 +152,25 @@ static void
 client_on_watch(evutil_socket_t fd, short what, void *arg)
 {
 	struct client *client = arg;
-	struct table *table = client->table;
+	struct table_header *header = client->owner->table->header;
 
 	(void)fd;
 	(void)what;
-	table->header->handling = client->index;
-	client->callbacks->left(client->arg, client);
-	table->header->handling = 0;
+	header->handling = client->index;
+	client_tell(client, CLIENT_LEFT);
+	header->handling = 0;
 }
 
 struct client *
-client_new(struct client_slab *slab, struct event_base *loop, struct table *table, uint32_t index,
-    const struct client_callbacks *callbacks, void *arg)
+client_new(struct client_owner *owner, uint32_t index)
 {
-	struct client *client = slab_take(&slab->clients);
+	struct client *client = slab_take(&owner->clients);
 
-	client->slab = slab;
-	client->loop = loop;
-	client->table = table;
+	client->owner = owner;
 	client->index = index;
-	client->callbacks = callbacks;
-	client->arg = arg;
 	client->uid = (uid_t)-1;
-	event_assign(&client->watch, loop, client_record(client)->fd,
-	    EV_CLOSED | EV_READ | EV_ET | EV_PERSIST, client_on_watch, client);
+	event_assign(&client->watch, owner->loop, client_record(client)->fd, EV_CLOSED | EV_READ | EV_ET | EV_PERSIST,
+	    client_on_watch, client);
 	return client;
 }
 
@@ -179,20 +190,73 @@ client_was_attached(const struct client *client)
 	return record->bytes[TABLE_UP] > 0 || record->bytes[TABLE_DOWN] > 0;
 }
 
-static void
-client_free_relay(struct client *client)
+/* Does what follows from the relay's work; whether the client is gone. */
+static bool
+client_follow(struct client *client, bool was_attached, enum relay_result result)
 {
-	slab_give(&client->slab->relays, client->relay);
-	client->relay = NULL;
+	if (client->relay->attached && !was_attached)
+		client_tell(client, CLIENT_ATTACHED);
+	if (result == RELAY_UPSTREAM_ENDED) {
+		if (client_tell(client, CLIENT_UPSTREAM_ENDED))
+			return false;
+		result = relay_pass_on(client->relay);
+	}
+	if (result != RELAY_ENDED)
+		return false;
+	client_is_over(client, client->relay->first);
+	return true;
+}
+
+static void
+client_carry(struct client *client, enum table_direction d, short what)
+{
+	struct table_header *header = client->owner->table->header;
+	bool attached = client->relay->attached;
+
+	header->handling = client->index;
+	client_follow(client, attached, relay_work(client->relay, d, what));
+	header->handling = 0;
+}
+
+static void
+client_on_up(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	client_carry(arg, TABLE_UP, what);
+}
+
+static void
+client_on_down(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	client_carry(arg, TABLE_DOWN, what);
+}
+
+bool
+client_look(struct client *client)
+{
+	return client_follow(client, client->relay->attached, relay_look(client->relay));
 }
 
 static void
 client_start_relay(struct client *client)
 {
-	client->relay = slab_take(&client->slab->relays);
-	relay_init(client->relay, client->loop, client->table, client->index, &client_relay_callbacks, client);
+	static const event_callback_fn on_event[2] = { client_on_up, client_on_down };
+
+	client->relay = slab_take(&client->owner->relays);
+	relay_init(client->relay, client->owner->loop, client->owner->table, client->index, on_event, client);
 	client->relay->attached = !client_is_unused(client);
 	relay_start(client->relay);
+}
+
+static void
+client_stop_relay(struct client *client)
+{
+	if (client->relay == NULL)
+		return;
+	relay_stop(client->relay);
+	slab_give(&client->owner->relays, client->relay);
+	client->relay = NULL;
 }
 
 static int
@@ -210,45 +274,53 @@ client_bound(int fd, int level, int option, uint32_t value)
 static void
 client_bound_sockets(const struct client *client, int upstream_fd)
 {
-	uint32_t share = budget_socket_share(client->table->budget, client->table->clients_used);
+	const struct table *table = client->owner->table;
+	uint32_t share = budget_socket_share(table->budget, table->clients_used) / 4;
 
 	if (share == 0)
 		return;
-	client_bound(client_record(client)->fd, SOL_SOCKET, SO_SNDBUF, share / 4);
-	if (client_bound(upstream_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, share / 4) == -1)
-		client_bound(upstream_fd, SOL_SOCKET, SO_SNDBUF, share / 4);
-	client_bound(upstream_fd, SOL_SOCKET, SO_RCVBUF, share / 4 > CLIENT_RECEIVE ? share / 4 : CLIENT_RECEIVE);
-}
-
-static void
-client_start_watch(struct client *client)
-{
-	if (client->watched)
-		return;
-	client->watched = true;
-	event_add(&client->watch, NULL);
+	client_bound(client_record(client)->fd, SOL_SOCKET, SO_SNDBUF, share);
+	if (client_bound(upstream_fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, share) == -1)
+		client_bound(upstream_fd, SOL_SOCKET, SO_SNDBUF, share);
+	client_bound(upstream_fd, SOL_SOCKET, SO_RCVBUF, share > CLIENT_RECEIVE ? share : CLIENT_RECEIVE);
 }
 
 void
 client_begin(struct client *client)
 {
-	if (client_is_held(client))
-		client_start_watch(client);
-	else
+	if (!client_is_held(client)) {
 		client_start_relay(client);
+	} else if (!client->watched) {
+		client->watched = true;
+		event_add(&client->watch, NULL);
+	}
+}
+
+void
+client_wait(struct client *client, struct waiting_queue *held)
+{
+	const struct table_client *record = client_record(client);
+
+	client->waiting.place = record->id;
+	client->waiting.unlimited = client_was_attached(client);
+	client->waiting.since = record->since;
+	if (client->waiting.unlimited)
+		client->waiting.since = client->returned != 0 ? client->returned : record->active * CLOCK_TICK;
+	waiting_enter(held, &client->waiting);
 }
 
 void
 client_share(struct client *client)
 {
 	client_record(client)->active = clock_tick();
-	table_client_take(client->table, client->index, TABLE_CONN_SHARED);
+	table_client_take(client->owner->table, client->index, TABLE_CONN_SHARED);
 	CRASH_POINT(OPEN_COMMITTED);
 }
 
 void
 client_open(struct client *client, uint32_t conn)
 {
+	struct table *table = client->owner->table;
 	struct table_client *record = client_record(client);
 
 	loop_event_stop(&client->watch);
@@ -257,36 +329,36 @@ client_open(struct client *client, uint32_t conn)
 	client->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
 	record->active = clock_tick();
 	CRASH_POINT(OPEN_BEFORE);
-	table_client_take(client->table, client->index, conn);
+	table_client_take(table, client->index, conn);
 	CRASH_POINT(OPEN_COMMITTED);
-	client_bound_sockets(client, client->table->conns[conn].fd);
+	client_bound_sockets(client, table->conns[conn].fd);
 	client_start_relay(client);
 	relay_hear_client(client->relay);
 }
 
-void
-client_return(struct client *client, uint64_t *ret_lost)
+uint64_t
+client_return(struct client *client)
 {
+	struct table *table = client->owner->table;
 	struct table_client *record = client_record(client);
 	uint32_t conn = record->conn;
 	int unacknowledged = 0;
 
-	relay_stop(client->relay);
-	*ret_lost = 0;
-	if (ioctl(client->table->conns[conn].fd, SIOCOUTQ, &unacknowledged) == 0 && unacknowledged > 0)
-		*ret_lost = (uint64_t)unacknowledged;
-	if (!client_was_attached(client) && clock_now() - client->opened >= CLIENT_SERVED)
-		record->since = clock_now(); /* its time as a held one begins anew */
-	record->active = clock_tick();
+	if (ioctl(table->conns[conn].fd, SIOCOUTQ, &unacknowledged) == -1)
+		unacknowledged = 0;
 	client->returned = clock_now();
+	if (!client_was_attached(client) && client->returned - client->opened >= CLIENT_SERVED)
+		record->since = client->returned; /* its time as a held one begins anew */
+	record->active = clock_tick();
 	relay_buffer_drop(&client->relay->way[TABLE_DOWN].relay_buffer);
-	client_free_relay(client);
+	client_stop_relay(client);
 	client->waits = true;
-	table_conn_set(client->table, conn, TABLE_CLOSING);
+	table_conn_set(table, conn, TABLE_CLOSING);
 	CRASH_POINT(RETURN_HELD);
-	recover_end_own(client->table, client->index);
+	recover_end_own(table, client->index);
 	CRASH_POINT(RETURN_CLOSED);
-	client_start_watch(client);
+	client_begin(client);
+	return (uint64_t)unacknowledged;
 }
 
 bool
@@ -297,23 +369,28 @@ client_can_return(const struct client *client)
 	return relay != NULL && !relay->way[TABLE_UP].ended && !relay->way[TABLE_DOWN].broken;
 }
 
-static void
-client_stop(struct client *client)
+void
+client_free(struct client *client)
 {
-	if (client->relay != NULL)
-		relay_stop(client->relay);
-	client_free_relay(client);
+	if (client == NULL)
+		return;
+	client_stop_relay(client);
 	loop_event_stop(&client->watch);
+	slab_give(&client->owner->clients, client);
 }
 
 void
 client_close(struct client *client)
 {
+	struct table *table;
+	uint32_t index;
+
 	if (client == NULL)
 		return;
-	client_stop(client);
-	recover_close_client(client->table, client->index);
-	slab_give(&client->slab->clients, client);
+	table = client->owner->table;
+	index = client->index;
+	client_free(client);
+	recover_close_client(table, index);
 }
 
 void
@@ -321,28 +398,43 @@ client_refuse(struct client *client, struct lingering *lingering, const char *te
 {
 	uint32_t index = client->index;
 
-	client_stop(client);
-	slab_give(&client->slab->clients, client);
+	client_free(client);
 	lingering_begin(lingering, index, text);
 }
 
+static void
+client_heed_conn(struct table_conn *conn, const struct conn_settings *dial, bool patient)
+{
+	if (conn_heed(conn->fd, dial, patient) != patient)
+		conn->flags ^= TABLE_CONN_PATIENT;
+}
+
 void
-client_free(struct client *client)
+client_heed(struct table *table, uint32_t conn, const struct conn_settings *dial)
 {
-	if (client == NULL)
-		return;
-	client_stop(client);
-	slab_give(&client->slab->clients, client);
+	if (conn != 0 && dial->user_timeout != 0)
+		client_heed_conn(&table->conns[conn], dial, table->conns[conn].flags & TABLE_CONN_PATIENT);
 }
 
+/* One that was kept ready for long has its socket options already.  One that was silent for long has nothing
+ * outstanding, or is being patient with. */
 bool
-client_look(struct client *client)
+client_tune(struct client *client, const struct conn_settings *dial, int64_t now)
 {
-	return relay_look(client->relay);
-}
+	const struct table_client *record = client_record(client);
+	struct table_conn *conn = &client->owner->table->conns[record->conn];
+	bool patient = (conn->flags & TABLE_CONN_PATIENT) != 0;
+	int64_t silent = (int64_t)(clock_tick() - record->active) * CLOCK_TICK;
 
-bool
-client_is_client_gone(const struct client *client)
-{
-	return client->mux_client == NULL && relay_is_client_gone(client->relay);
+	if (conn->flags & TABLE_CONN_TUNED) {
+		if (dial->user_timeout != 0 && (patient ||
+		    silent <= dial->user_timeout * CLOCK_MILLISECOND + 60 * CLOCK_SECOND))
+			client_heed_conn(conn, dial, patient);
+		return false;
+	}
+	if (now - client->opened < TABLE_TUNE_AGE)
+		return true;
+	conn_tune(conn->fd, dial);
+	conn->flags |= TABLE_CONN_TUNED;
+	return false;
 }

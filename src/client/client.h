@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+#include "base/log.h"
 #include "base/slab.h"
 #include "client/closing.h"
 #include "client/relay.h"
@@ -20,34 +21,34 @@
 #include "keep/table.h"
 
 struct client;
+struct conn_settings;
 struct mux_client;
 struct lingering;
 TAILQ_HEAD(client_list, client);
 
-/* The memory that clients come from and go back to, so that clients come and go without an allocation. */
-struct client_slab {
-	struct slab clients, relays;
+enum client_event {
+	CLIENT_ATTACHED,       /* the first byte has passed over this upstream connection */
+	CLIENT_UPSTREAM_ENDED, /* all that it said is delivered, the client is still there and open for more; true: it
+	                        * has been put back among the held by client_return(); false: the end is passed on */
+	CLIENT_LEFT,           /* a held one has shut down its side or gone, or has said something: whether it is over
+	                        * for it is the callee's to find out */
+	CLIENT_ENDED,          /* for the cause that it holds: to be closed by client_close() or client_refuse() */
 };
 
-struct client_callbacks {
-	/* The first byte has passed over this upstream connection. */
-	void (*attached)(void *arg, struct client *client);
-	/* The upstream has ended, all is delivered, the client is still there and open for more.  true: it has been
-	 * put back among the held with client_return(); false: the end is passed on. */
-	bool (*upstream_ended)(void *arg, struct client *client);
-	/* The session is over, for the cause that it holds: to be closed with client_close(). */
-	void (*ended)(void *arg, struct client *client);
-	/* A held client has shut down its side or gone, or has said something: whether it is over for it is the
-	 * callee's to find out. */
-	void (*left)(void *arg, struct client *client);
+/* What all clients of a service have in common.  Their memory comes from the slabs, so that they come and go without
+ * an allocation. */
+struct client_owner {
+	struct event_base *loop; /* borrowed */
+	struct table *table;     /* borrowed */
+	struct slab clients, relays;
+	bool (*on_event)(void *arg, struct client *client, enum client_event event);
+	void *arg;               /* borrowed */
 };
 
 struct client {
-	TAILQ_ENTRY(client) entry; /* while it is open: in the service's list */
+	TAILQ_ENTRY(client) entry;  /* in the list of all of the service */
 	struct waiting_entry waiting; /* while it is held */
-	struct client_slab *slab; /* borrowed */
-	struct event_base *loop;    /* borrowed */
-	struct table *table;        /* borrowed */
+	struct client_owner *owner; /* borrowed */
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */
 	int64_t opened;             /* when it got its upstream connection; 0 under an earlier worker */
@@ -61,20 +62,36 @@ struct client {
 	enum closing_cause cause;   /* of its end, once that is decided */
 	struct relay *relay;        /* owned; NULL while it is held, and in shared mode */
 	struct mux_client *mux_client; /* owned by who shares it out: in shared mode, while it is open */
-	const struct client_callbacks *callbacks; /* borrowed */
-	void *arg;                  /* borrowed */
 };
 
-/* For a stock with nothing in it. */
-void client_slab_init(struct client_slab *slab);
+/* With no client; on_event and arg are the caller's to set.  Or frees what is kept, once all clients are gone. */
+void client_owner_init(struct client_owner *owner, struct event_base *loop, struct table *table);
+void client_owner_clear(struct client_owner *owner);
 
-/* Frees what is kept. */
-void client_slab_clear(struct client_slab *slab);
+/* The process's side of the record index, which is LIVE; the caller's, to be given to client_close(), client_refuse()
+ * or client_free().  client_begin() starts it, a held one's at once or later. */
+struct client *client_new(struct client_owner *owner, uint32_t index);
 
-/* The process's side of the record index, which is LIVE; the caller's, to be given to client_close(),
- * client_refuse() or client_free().  client_begin() starts it, a held one's at once or later. */
-struct client *client_new(struct client_slab *slab, struct event_base *loop, struct table *table, uint32_t index,
-    const struct client_callbacks *callbacks, void *arg);
+/* Whose part in what waits this is; NULL for NULL. */
+static inline struct client *
+client_of(struct waiting_entry *entry)
+{
+	return entry == NULL ? NULL : waiting_of(entry, struct client, waiting);
+}
+
+/* Its record: borrowed, in the table, valid until the client is closed. */
+static inline struct table_client *
+client_record(const struct client *client)
+{
+	return &client->owner->table->clients[client->index];
+}
+
+/* By the record; else it is open. */
+static inline bool
+client_is_held(const struct client *client)
+{
+	return table_client_is_held(client->owner->table, client->index);
+}
 
 /* Starts what the record's state asks for: relaying, or watching for a held client's leaving.  A held client may be
  * begun with again. */
@@ -86,63 +103,63 @@ void client_open(struct client *client, uint32_t conn);
 /* Held to open in shared mode: it is to become one of those who share. */
 void client_share(struct client *client);
 
-/* To be called by the parts of a session when it is over: ended is called, the session is gone.  A cause that was
- * decided before goes first. */
-void client_is_over(struct client *client, enum closing_cause cause);
+/* It is held from now on, and waits there.  Its place is its id, so that a new worker finds the same order.  It waits
+ * since it came; one that had a connection since the loss of that, and as long as it takes: after a worker's death
+ * that is known to the tick. */
+void client_wait(struct client *client, struct waiting_queue *held);
 
-/* Whose part in what waits this is; NULL for NULL. */
-static inline struct client *
-client_of(struct waiting_entry *entry)
-{
-	return entry == NULL ? NULL : waiting_of(entry, struct client, waiting);
-}
-
-/* How far it has come, but for what it asked in shared mode. */
-void client_get_closing(const struct client *client, struct closing_state *ret_state);
-
-/* Open to held: the upstream connection is closed; what it did not take is kept for the next.  Bytes that it took
- * but did not acknowledge are given in *ret_lost. */
-void client_return(struct client *client, uint64_t *ret_lost);
-
-/* Whether no byte has passed over this upstream connection; over any that it had. */
-bool client_is_unused(const struct client *client);
-bool client_was_attached(const struct client *client);
+/* Open to held: the upstream connection is closed; what it did not take is kept for the next.  Gives how many bytes
+ * it took but did not acknowledge. */
+uint64_t client_return(struct client *client);
 
 /* Whether client_return() may be: it is open in session mode, and its client is there and open for more. */
 bool client_can_return(const struct client *client);
 
-/* Closes, frees the record and the session.  NULL is fine. */
+/* It is over: CLIENT_ENDED, it is gone.  A cause that was decided before goes first. */
+void client_is_over(struct client *client, enum closing_cause cause);
+
+/* Closes, frees the record and the client.  NULL is fine. */
 void client_close(struct client *client);
 
 /* The client is turned away: it is told text (borrowed; may be NULL or "") and closed by lingering, whose its record
- * is then; the session is freed. */
+ * is then; the process's side is freed. */
 void client_refuse(struct client *client, struct lingering *lingering, const char *text);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */
 void client_free(struct client *client);
 
-/* The session's record: borrowed, in the table, valid until the session is closed. */
-struct table_client *client_record(const struct client *client);
-
-/* By the record; else it is open. */
-bool client_is_held(const struct client *client);
+/* Whether no byte has passed over this upstream connection; over any that it had. */
+bool client_is_unused(const struct client *client);
+bool client_was_attached(const struct client *client);
 
 /* Whether something that the client said is held, not delivered. */
 bool client_has_words(const struct client *client);
 
-/* Whether a held session's client has gone altogether, and left nothing to be delivered; or whatever it left. */
-bool client_has_left(const struct client *client);
+/* Whether a held one has gone altogether, whatever it left; or so that nothing is to be done for it any more, which
+ * with aborts (abort_on_close) is the same. */
 bool client_is_gone(const struct client *client);
+bool client_has_left(const struct client *client, bool aborts);
 
-/* For how many microseconds a held session's client has been gone altogether, whatever it left, counted from when
- * this worker first saw it so; 0 while it is there. */
-int64_t client_gone_for(struct client *client, int64_t now);
+/* The same of one that waits there, once in a while, where it may have left something: nobody has taken it for a
+ * minute since this worker first saw it gone, and its time to wait has no end. */
+bool client_is_ghost(struct client *client, const struct waiting_queue *held, bool aborts, int64_t now);
 
-/* Once in a while for an open session: has a client that had shut down its side gone for good?  true if that was the
- * end: ended has been called, the session is gone. */
+/* Why an open one is to be ended now: IDLE for idle_timeout (microseconds; 0: no limit), or CLIENT, gone long ago;
+ * else UNKNOWN, and *ret_idle is for how long it has been idle.  Else *ret_idle is 0. */
+enum closing_cause client_is_due(const struct client *client, int64_t now, int64_t idle_timeout, int64_t *ret_idle);
+
+/* Once in a while for one that has a connection of its own: has it, having shut down its side, gone for good?  true
+ * if that was the end: CLIENT_ENDED was told, it is gone. */
 bool client_look(struct client *client);
 
-/* Whether an open session's client has gone altogether, as far as has been seen. */
-bool client_is_client_gone(const struct client *client);
+/* Once in a while for one that has a connection of its own, which lives for a while (TABLE_TUNE_AGE): gives it its
+ * socket options, then looks after them.  true: it is too young. */
+bool client_tune(struct client *client, const struct conn_settings *dial, int64_t now);
+
+/* The same for the connection that all share, which has them; 0: none. */
+void client_heed(struct table *table, uint32_t conn, const struct conn_settings *dial);
+
+/* The closing line of a client, at this level; NULL: of one that was not let in. */
+void client_log_end(const struct client *client, const char *name, enum log_level level, enum closing_cause cause);
 
 #endif

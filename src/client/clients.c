@@ -1,20 +1,67 @@
 #include "client/clients.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "client/clients_parts.h"
+#include "client/admission.h"
+#include "client/client.h"
+#include "client/lingering.h"
+#include "client/mux_client.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
+#include "upstream/upstream.h"
 
-struct table_counters *
-clients_counters(const struct clients *clients)
+/* A connect to a service that is up takes less. */
+#define CLIENTS_MOMENT   (20 * CLOCK_MILLISECOND)
+#define CLIENTS_LOOK_MIN (100 * CLOCK_MILLISECOND)
+#define CLIENTS_LOOK_MAX (5 * CLOCK_SECOND)
+struct clients {
+	struct client_owner owner;    /* its arg is this */
+	struct table *table;          /* borrowed */
+	uint16_t service;
+	const char *name;             /* borrowed: in the table */
+	struct table_counters *counters; /* borrowed: likewise */
+	const struct clients_settings *settings; /* borrowed */
+	enum log_level log_level;     /* of each client's closing line */
+	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
+	struct shared *shared;        /* borrowed; NULL in session mode */
+	struct admission *admission;  /* owned */
+	struct lingering *lingering;  /* owned: who was turned away, and is not gone yet */
+	struct client_list all;       /* owned: held and open */
+	unsigned count;               /* of them */
+	struct waiting_queue held;
+	bool begun;                   /* the clients of a dead worker have been taken up */
+	struct loop_timer look;
+	int64_t watch_at;             /* when who waits is watched for leaving; CLOCK_NEVER: nobody came */
+	int64_t regular;              /* when all is looked at next, not only who is idle */
+	int64_t idle_at;              /* when the next client will have been idle for idle_timeout; CLOCK_NEVER */
+	bool fresh;                   /* some connections have no socket options yet */
+	void (*ended)(void *arg);
+	void *arg;                    /* borrowed */
+};
+
+/* Who is served next; who after that; NULL: nobody. */
+static struct client *
+clients_first_held(const struct clients *clients)
 {
-	return &clients->table->services[clients->service].counters;
+	return client_of(waiting_first(&clients->held));
+}
+
+static struct client *
+clients_next_held(const struct client *client)
+{
+	return client_of(waiting_next(&client->waiting));
+}
+
+/* Whether who comes now, or waits, is turned away. */
+static bool
+clients_is_closed(const struct clients *clients)
+{
+	return admission_is_closed(clients->table, clients->service, clients->upstream,
+	    clients->settings->on_down == CLIENTS_REFUSE);
 }
 
 /* Whether who is held waits for nothing but a connection that is being made: neither is the service down, nor does an
@@ -26,117 +73,147 @@ clients_is_dialling(const struct clients *clients)
 	    upstream_is_up(clients->upstream);
 }
 
-/* Those who come then are not refused for want of a place among the held: they wait in the backlog until connections
- * have been made for those who came before them.  One at least is held, or none would be made. */
-static bool
-clients_is_lagging(const struct clients *clients)
-{
-	unsigned max = clients->settings->max_held > 0 ? clients->settings->max_held : 1;
-
-	return clients->held.count >= max && clients_is_dialling(clients);
-}
-
-void
+/* Accepting pauses at max_clients, and goes on below.  While connections for max_held are being made those who come
+ * are not refused for want of a place among the held: they wait in the backlog.  One at least is held, or none would
+ * be made. */
+static void
 clients_limit(struct clients *clients)
 {
-	unsigned max = clients->settings->max_clients;
+	unsigned max = clients->settings->max_clients, held = clients->settings->max_held;
 	enum table_pause why = TABLE_PAUSE_NONE;
 
-	if (clients->listener == NULL)
-		return;
-	if (max > 0 && clients->open_count + clients->held.count >= max)
+	if (max > 0 && clients->count >= max)
 		why = TABLE_PAUSE_MAX_CLIENTS;
-	else if (clients_is_lagging(clients))
+	else if (clients->held.count >= (held > 0 ? held : 1) && clients_is_dialling(clients))
 		why = TABLE_PAUSE_MAX_HELD;
-	if (why == clients->paused)
-		return;
-	listener_pause(clients->listener, why != TABLE_PAUSE_NONE);
-	clients->paused = why;
-	clients_note_paused(clients, why);
+	admission_pause(clients->admission, why, why == TABLE_PAUSE_MAX_HELD ? held : max);
 }
 
-void
+static void
 clients_tell_held(struct clients *clients)
 {
 	upstream_set_held(clients->upstream, clients->held.count);
 }
 
-/* Takes the session out of its list; it is to be closed or to go to the other list. */
+/* clients_look() comes by then. */
 static void
-clients_unlist(struct clients *clients, struct client *client)
+clients_look_by(struct clients *clients, int64_t at)
 {
-	if (client_is_held(client)) {
-		waiting_leave(&clients->held, &client->waiting);
-	} else {
-		TAILQ_REMOVE(&clients->open, client, entry);
-		clients->open_count--;
-	}
+	if (at != CLOCK_NEVER && (!loop_timer_is_set(&clients->look) || at < clients->look.deadline))
+		loop_timer_at(&clients->look, at);
 }
 
-/* It leaves those who share, if it is one of them. */
-static void
-clients_unshare(struct client *client)
+/* How often all are looked at. */
+static int64_t
+clients_look_interval(const struct clients *clients)
 {
+	int64_t interval = clients->settings->idle_timeout / 4;
+
+	if (clients->fresh && (interval == 0 || interval > TABLE_TUNE_AGE))
+		return TABLE_TUNE_AGE;
+	if (interval == 0 || interval > CLIENTS_LOOK_MAX)
+		return CLIENTS_LOOK_MAX;
+	return interval < CLIENTS_LOOK_MIN ? CLIENTS_LOOK_MIN : interval;
+}
+
+/* Runs the timer when something will be due; it may have changed what, and for whom. */
+static void
+clients_look_soon(struct clients *clients, int64_t now)
+{
+	int64_t regular = now + clients_look_interval(clients);
+
+	if (clients->regular <= now || clients->regular > regular)
+		clients->regular = regular;
+	clients_look_by(clients, clients->regular);
+	clients_look_by(clients, clients->idle_at);
+	clients_look_by(clients, clients->watch_at);
+}
+
+/* It is held from now on. */
+static void
+clients_wait(struct clients *clients, struct client *client)
+{
+	client_wait(client, &clients->held);
+	clients_look_by(clients, waiting_end(&clients->held, &client->waiting));
+}
+
+static struct client *
+clients_add(struct clients *clients, uint32_t index)
+{
+	struct client *client = client_new(&clients->owner, index);
+
+	TAILQ_INSERT_TAIL(&clients->all, client, entry);
+	clients->count++;
+	return client;
+}
+
+/* Out of all lists. */
+static void
+clients_remove(struct clients *clients, struct client *client)
+{
+	if (client_is_held(client))
+		waiting_leave(&clients->held, &client->waiting);
+	TAILQ_REMOVE(&clients->all, client, entry);
+	clients->count--;
 	mux_client_free(client->mux_client);
 	client->mux_client = NULL;
 }
 
-void
+/* Ends a client, held or open; the cause is for the log.  A reply that is not NULL is said first. */
+static void
 clients_end(struct clients *clients, struct client *client, enum closing_cause cause, const char *reply)
 {
 	bool held = client_is_held(client);
 
-	clients_log_end(clients, client, cause);
+	if (client->mux_client != NULL && mux_client_is_asking(client->mux_client))
+		client->asked = true;
+	client_log_end(client, clients->name, clients->log_level, cause);
 	admission_leave(clients->admission, client->uid);
-	clients_unlist(clients, client);
-	clients_unshare(client);
-	if (clients->placed == client)
-		clients->placed = NULL;
+	clients_remove(clients, client);
 	if (reply != NULL)
 		client_refuse(client, clients->lingering, reply);
 	else
 		client_close(client);
+	if (!clients->begun)
+		return;
 	if (held)
 		clients_tell_held(clients);
 	clients_limit(clients);
 	clients->ended(clients->arg);
 }
 
-/* A client that gets no connection: told why if the settings say so, and counted. */
+/* A held client that gets no connection: counted, and told why if the settings say so.  For a limit the log says so
+ * at once, then once a minute at most. */
 static void
-clients_refuse(struct clients *clients, struct client *client, uint64_t *counter, enum closing_cause cause)
+clients_refuse(struct clients *clients, struct client *client, enum closing_cause cause)
 {
 	const char *reply = clients->settings->down_reply;
+	int64_t now = clock_now();
+	uint64_t *counter = &clients->counters->refused_down;
 
+	if (cause == CLOSING_LIMIT) {
+		counter = &clients->counters->refused_held_max;
+		admission_note_refused(clients->admission, ADMISSION_MAX_HELD, clients->settings->max_held, now);
+	} else if (cause == CLOSING_HOLD_TIMEOUT) {
+		counter = &clients->counters->refused_hold_timeout;
+		admission_note_refused(clients->admission, ADMISSION_HOLD_TIMEOUT, clients->held.timeout, now);
+	}
 	++*counter;
 	clients_end(clients, client, cause, reply != NULL ? reply : "");
 }
 
+/* An open client's upstream connection is closed, and it waits for another; clients_tell_held() is to follow. */
 static void
-clients_on_attached(void *arg, struct client *client)
-{
-	struct clients *clients = arg;
-
-	(void)client;
-	upstream_tell(clients->upstream, PCONN_RELAYED);
-}
-
-void
 clients_put_back(struct clients *clients, struct client *client)
 {
-	uint64_t lost;
-
-	clients_unlist(clients, client);
-	client_return(client, &lost);
-	clients_counters(clients)->lost_bytes += lost;
+	clients->counters->lost_bytes += client_return(client);
 	clients_wait(clients, client);
 }
 
+/* Whether it waits again. */
 static bool
-clients_on_upstream_ended(void *arg, struct client *client)
+clients_upstream_ended(struct clients *clients, struct client *client)
 {
-	struct clients *clients = arg;
-
 	if ((client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
 	    upstream_refuses(clients->upstream))
 		return false;
@@ -148,98 +225,69 @@ clients_on_upstream_ended(void *arg, struct client *client)
 	return true;
 }
 
-static void
-clients_on_ended(void *arg, struct client *client)
-{
-	/* Who shares may have said what nobody has read. */
-	clients_end(arg, client, client->cause, client->mux_client != NULL ? "" : NULL);
-}
-
-bool
-clients_has_left(const struct clients *clients, const struct client *client)
-{
-	return clients->settings->abort_on_close ? client_is_gone(client) : client_has_left(client);
-}
-
-static void
-clients_on_left(void *arg, struct client *client)
-{
-	if (clients_has_left(arg, client))
-		clients_end(arg, client, CLOSING_CLIENT, NULL);
-}
-
-static const struct client_callbacks clients_session_callbacks = {
-	.attached = clients_on_attached,
-	.upstream_ended = clients_on_upstream_ended,
-	.ended = clients_on_ended,
-	.left = clients_on_left,
-};
-
-static void
-clients_on_expiry(void *arg)
+static bool
+clients_on_event(void *arg, struct client *client, enum client_event event)
 {
 	struct clients *clients = arg;
-	struct client *client;
-	int64_t now = clock_now();
 
-	while ((client = client_of(waiting_over(&clients->held, now))) != NULL) {
-		clients_note_refused(clients, CLIENTS_LIMIT_TIME);
-		clients_refuse(clients, client, &clients_counters(clients)->refused_hold_timeout,
-		    CLOSING_HOLD_TIMEOUT);
+	switch (event) {
+	case CLIENT_ATTACHED:
+		upstream_tell(clients->upstream, PCONN_RELAYED);
+		break;
+	case CLIENT_UPSTREAM_ENDED:
+		return clients_upstream_ended(clients, client);
+	case CLIENT_LEFT:
+		if (client_has_left(client, clients->settings->abort_on_close))
+			clients_end(clients, client, CLOSING_CLIENT, NULL);
+		break;
+	case CLIENT_ENDED: /* who shares may have said what nobody has read */
+		clients_end(clients, client, client->cause, client->mux_client != NULL ? "" : NULL);
+		break;
 	}
-	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
+	return false;
 }
 
-/* Since when it waits: its coming, or the loss of the connection it had, whose time is not limited; after a worker's
- * death that is known to the tick.  Its place is its id, so that a new worker finds the same order. */
-void
-clients_wait(struct clients *clients, struct client *client)
-{
-	const struct table_client *record = client_record(client);
-	int64_t end;
-
-	client->waiting.place = record->id;
-	client->waiting.unlimited = client_was_attached(client);
-	client->waiting.since = record->since;
-	if (client->waiting.unlimited)
-		client->waiting.since = client->returned != 0 ? client->returned : record->active * CLOCK_TICK;
-	waiting_enter(&clients->held, &client->waiting);
-	end = waiting_end(&clients->held, &client->waiting);
-	/* A new worker adds them in the order of the table, not of their ends. */
-	if (end != CLOCK_NEVER && (!loop_timer_is_set(&clients->expiry) || end < clients->expiry.deadline))
-		loop_timer_at(&clients->expiry, end);
-}
-
+/* To the first of the held. */
 static void
 clients_open(struct clients *clients, struct client *client, uint32_t conn)
 {
-	int64_t since = client->waiting.since;
-
+	waiting_leave(&clients->held, &client->waiting);
 	client_open(client, conn);
 	upstream_taken(clients->upstream, conn);
 	CRASH_POINT(OPEN_TAKEN);
-	if (client != clients->placed)
-		histogram_count(clients->table, clients->service, TABLE_HISTOGRAM_HOLD, client->opened - since);
-	TAILQ_INSERT_TAIL(&clients->open, client, entry);
-	clients->open_count++;
+	if (client->waits)
+		histogram_count(clients->table, clients->service, TABLE_HISTOGRAM_HOLD,
+		    client->opened - client->waiting.since);
 	if (clients->fresh)
 		return;
 	clients->fresh = true;
-	clients_scan_later(clients);
+	clients_look_soon(clients, client->opened);
 }
 
-bool
-clients_is_closed_now(const struct clients *clients)
-{
-	return admission_is_closed(clients->table, clients->service, clients->upstream,
-	    clients->settings->on_down == CLIENTS_REFUSE);
-}
-
-/* With max_held = 0 the one who waits while a connection is being made does so no longer than that. */
+/* The first of the held is served, refused, or found gone; false: it waits on. */
 static bool
-clients_holds_nobody(const struct clients *clients)
+clients_serve_first(struct clients *clients, struct client *client)
 {
-	return clients->settings->max_held == 0 && !clients_is_dialling(clients);
+	uint32_t conn;
+
+	if (upstream_refuses(clients->upstream)) {
+		clients_refuse(clients, client, CLOSING_REFUSED);
+	/* One that has only just come, and does not wait, is not looked at: it takes a system call. */
+	} else if (client->waits && clients->settings->abort_on_close && client_is_gone(client)) {
+		clients_end(clients, client, CLOSING_CLIENT, NULL);
+	} else if ((conn = upstream_take(clients->upstream)) != 0) {
+		clients_open(clients, client, conn);
+	} else if (client_was_attached(client)) {
+		return false;
+	} else if (clients_is_closed(clients)) {
+		clients_refuse(clients, client, CLOSING_REFUSED);
+	/* With max_held = 0 one waits while a connection is being made, and no longer. */
+	} else if (clients->settings->max_held == 0 && !clients_is_dialling(clients)) {
+		clients_refuse(clients, client, CLOSING_LIMIT);
+	} else {
+		return false;
+	}
+	return true;
 }
 
 void
@@ -247,185 +295,130 @@ clients_serve(struct clients *clients)
 {
 	unsigned before = clients->held.count;
 	struct client *client;
-	uint32_t conn;
 
-	while ((client = clients_first_held(clients)) != NULL) {
-		if (upstream_refuses(clients->upstream)) {
-			clients_refuse(clients, client, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
-			continue;
-		}
-		/* One that has only just come, and does not wait, is not looked at: it costs a call. */
-		if (client->waits && clients->settings->abort_on_close && client_is_gone(client)) {
-			clients_end(clients, client, CLOSING_CLIENT, NULL);
-			continue;
-		}
-		conn = upstream_take(clients->upstream);
-		if (conn != 0) {
-			waiting_leave(&clients->held, &client->waiting);
-			clients_open(clients, client, conn);
-		} else if (clients_is_closed_now(clients) && !client_was_attached(client)) {
-			clients_refuse(clients, client, &clients_counters(clients)->refused_down, CLOSING_REFUSED);
-		} else if (clients_holds_nobody(clients) && !client_was_attached(client)) {
-			clients_note_refused(clients, CLIENTS_LIMIT_HELD);
-			clients_refuse(clients, client, &clients_counters(clients)->refused_held_max, CLOSING_LIMIT);
-		} else {
-			break;
-		}
-	}
+	while ((client = clients_first_held(clients)) != NULL && clients_serve_first(clients, client))
+		;
 	if (clients->held.count != before)
 		clients_tell_held(clients);
 	clients_limit(clients);
-}
-
-void
-clients_share_out(struct clients *clients, struct client *client)
-{
-	client->mux_client = mux_client_new(clients->shared, client);
 }
 
 /* In shared mode a client is served at once, whether the service is up or not. */
 static void
 clients_share(struct clients *clients, struct client *client)
 {
-	waiting_leave(&clients->held, &client->waiting);
-	TAILQ_INSERT_TAIL(&clients->open, client, entry);
-	clients->open_count++;
-	client_share(client);
-	clients_share_out(clients, client);
+	if (client_is_held(client))
+		client_share(client);
+	client->mux_client = mux_client_new(clients->shared, client);
 }
 
-/* The client's record is there: serve it, hold it, or refuse it. */
+/* A client has come in: serve it, hold it, or refuse it. */
 static void
 clients_place(struct clients *clients, struct client *client)
 {
-	struct table_counters *counters = clients_counters(clients);
-	const struct clients_settings *settings = clients->settings;
-
-	clients_wait(clients, client);
-	if (clients_is_closed_now(clients)) {
-		clients_refuse(clients, client, &counters->refused_down, CLOSING_REFUSED);
-		return;
-	}
-	if (clients->shared != NULL) {
+	if (clients->shared != NULL && !clients_is_closed(clients)) {
 		clients_share(clients, client);
 		return;
 	}
-	clients->placed = client;
-	if (clients_first_held(clients) == client)
+	clients_wait(clients, client);
+	if (clients_is_closed(clients)) {
+		clients_refuse(clients, client, CLOSING_REFUSED);
+		return;
+	}
+	if (clients_first_held(clients) == client) {
 		clients_serve(clients);
-	if (clients->placed == NULL) /* what was found out by trying to serve it has refused it */
-		return;
-	clients->placed = NULL;
-	if (!client_is_held(client))
-		return;
-	if (clients->held.count > settings->max_held && !clients_is_dialling(clients)) {
-		clients_note_refused(clients, CLIENTS_LIMIT_HELD);
-		clients_refuse(clients, client, &counters->refused_held_max, CLOSING_LIMIT);
+		if (clients_first_held(clients) != client) /* it is served, or what was found out has refused it */
+			return;
+	}
+	if (clients->held.count > clients->settings->max_held && !clients_is_dialling(clients)) {
+		clients_refuse(clients, client, CLOSING_LIMIT);
 		return;
 	}
 	client->waits = true;
-	clients_watch_later(clients);
+	if (clients->watch_at == CLOCK_NEVER) /* most are served before it is worth to be watched for leaving */
+		clients->watch_at = client_record(client)->since + CLIENTS_MOMENT;
+	clients_look_by(clients, clients->watch_at);
 	clients_tell_held(clients);
 }
 
-struct client *
-clients_add(struct clients *clients, uint32_t index, uid_t uid)
+/* Lets in a client that has a record only.  NULL: it is turned away. */
+static struct client *
+clients_admit(struct clients *clients, uint32_t index)
 {
-	struct client *client = client_new(&clients->slab, clients->loop, clients->table, index,
-	    &clients_session_callbacks, clients);
+	struct client *client;
+	uid_t uid;
 
+	if (!admission_admit(clients->admission, index, clients->settings->down_reply, clients->log_level,
+	    &uid))
+		return NULL;
+	client = clients_add(clients, index);
 	client->uid = uid;
 	return client;
 }
 
-enum admission_result
-clients_admit(struct clients *clients, int fd, uid_t *ret_uid)
-{
-	enum admission_result result = admission_ask(clients->admission, fd, ret_uid);
-
-	if (result == ADMISSION_NOT_ALLOWED) {
-		clients_counters(clients)->refused_permission++;
-		clients_log_end(clients, NULL, CLOSING_NOT_ALLOWED);
-	} else if (result == ADMISSION_TOO_MANY) {
-		clients_counters(clients)->refused_per_user++;
-		clients_log_end(clients, NULL, CLOSING_LIMIT);
-	}
-	return result;
-}
-
-/* A record for a client that has just been accepted.  0: there is none, the client is closed. */
-static uint32_t
-clients_record(struct clients *clients, int fd, uint16_t flags)
-{
-	uint32_t index = table_client_claim(clients->table);
-	struct table_client *record = &clients->table->clients[index];
-
-	if (index == 0) {
-		close(fd);
-		return 0;
-	}
-	record->fd = table_note_file(clients->table, fd);
-	record->service = clients->service;
-	record->since = clock_now();
-	record->flags = flags;
-	table_client_set(clients->table, index, TABLE_LIVE);
-	CRASH_POINT(ACCEPT_RECORDED);
-	return index;
-}
-
-/* Who has too many connections is told so.  Should this worker die here, the next one asks again who it is. */
 static void
-clients_turn_away(struct clients *clients, int fd)
-{
-	uint32_t index = clients_record(clients, fd, TABLE_CLIENT_ADOPTED);
-
-	if (index != 0)
-		lingering_begin(clients->lingering, index, clients->settings->down_reply);
-}
-
-static void
-clients_on_accepted(void *arg, int fd)
+clients_on_came(void *arg, uint32_t index)
 {
 	struct clients *clients = arg;
-	uint32_t index;
-	uid_t uid;
+	struct client *client = clients_admit(clients, index);
 
-	switch (clients_admit(clients, fd, &uid)) {
-	case ADMISSION_NOT_ALLOWED: /* no file is kept for who may not come at all */
-		close(fd);
+	if (client == NULL)
 		return;
-	case ADMISSION_TOO_MANY:
-		clients_turn_away(clients, fd);
-		return;
-	default:
-		break;
-	}
-	index = clients_record(clients, fd, 0);
-	if (index == 0) {
-		admission_leave(clients->admission, uid);
-		return;
-	}
-	clients_counters(clients)->clients++;
-	clients_place(clients, clients_add(clients, index, uid));
+	clients_place(clients, client);
 	clients_limit(clients);
 }
 
+/* A client of a dead worker's; one that it had accepted, and nothing more, is let in or turned away as any new one
+ * is. */
 static void
-clients_on_exhausted(void *arg, int error)
+clients_take_up(struct clients *clients, uint32_t index)
 {
-	struct clients *clients = arg;
+	const struct table_client *record = &clients->table->clients[index];
+	bool adopted = record->flags & TABLE_CLIENT_ADOPTED;
+	struct client *client = adopted ? clients_admit(clients, index) : clients_add(clients, index);
 
-	log_error(clients->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
-	clients_note_paused(clients, TABLE_PAUSE_FILES);
-	lingering_close(clients->lingering); /* their files are needed more by who may come in */
+	if (client == NULL)
+		return;
+	if (adopted && clients_is_closed(clients)) {
+		clients_wait(clients, client);
+		clients_refuse(clients, client, CLOSING_REFUSED);
+		return;
+	}
+	admission_rejoin(clients->admission, record->fd, &client->uid);
+	client->waits = true;
+	if (clients->shared != NULL) {
+		clients_share(clients, client);
+		return;
+	}
+	if (client_is_held(client))
+		clients_wait(clients, client);
+	client_begin(client);
 }
 
 static void
-clients_on_lingered(void *arg)
+clients_resume(struct clients *clients)
 {
-	struct clients *clients = arg;
+	const struct table *table = clients->table;
+	enum table_state state;
 
-	clients->ended(clients->arg);
+	for (uint32_t i = 1; i < table->header->client_high; i++) {
+		state = table_client_state(table, i);
+		if (table->clients[i].service != clients->service ||
+		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
+			continue;
+		if (state == TABLE_LIVE)
+			clients_take_up(clients, i);
+		else if (state == TABLE_LINGERING)
+			lingering_resume(clients->lingering, i, clients->settings->down_reply);
+	}
+	clients->begun = true;
+	clients_tell_held(clients);
+}
+
+static void
+clients_on_look(void *arg)
+{
+	clients_look(arg, clock_now());
 }
 
 struct clients *
@@ -433,24 +426,28 @@ clients_new(struct event_base *loop, struct table *table, uint16_t service, cons
     bool log_clients, struct upstream *upstream, struct shared *shared, void (*ended)(void *arg), void *arg)
 {
 	struct clients *clients = mem_new(1, sizeof *clients);
+	int64_t now = clock_now(), pause_ended = table->services[service].pause.since;
 
-	clients->loop = loop;
+	client_owner_init(&clients->owner, loop, table);
+	clients->owner.on_event = clients_on_event;
+	clients->owner.arg = clients;
 	clients->table = table;
 	clients->service = service;
 	clients->name = table->services[service].name;
+	clients->counters = &table->services[service].counters;
 	clients->upstream = upstream;
 	clients->shared = shared;
 	clients->ended = ended;
 	clients->arg = arg;
-	client_slab_init(&clients->slab);
-	TAILQ_INIT(&clients->open);
-	clients->admission = admission_new(clients->name);
+	TAILQ_INIT(&clients->all);
 	waiting_init(&clients->held, settings->hold_timeout);
-	loop_timer_init(&clients->expiry, loop, clients_on_expiry, clients);
-	clients->lingering = lingering_new(loop, table,
-	    shared == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, clients_on_lingered, clients);
-	clients_scan_init(clients);
-	clients_resume_pause(clients);
+	clients->lingering = lingering_new(loop, table, shared == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, ended,
+	    arg);
+	clients->admission = admission_new(loop, table, service, clients->lingering, clients_on_came, clients);
+	clients->watch_at = clients->idle_at = CLOCK_NEVER;
+	loop_timer_init(&clients->look, loop, clients_on_look, clients);
+	/* A worker that died between a pause's end and noting when it was has left a point of the wall clock. */
+	waiting_pause(&clients->held, table_is_paused(table, service), pause_ended < now ? pause_ended : now);
 	clients_set(clients, settings, log_clients);
 	clients_resume(clients);
 	return clients;
@@ -463,48 +460,30 @@ clients_free(struct clients *clients)
 
 	if (clients == NULL)
 		return;
-	listener_free(clients->listener);
-	loop_timer_stop(&clients->scan);
-	loop_timer_stop(&clients->watching);
-	loop_timer_stop(&clients->expiry);
-	while ((client = clients_first_held(clients)) != NULL) {
-		waiting_leave(&clients->held, &client->waiting);
-		client_free(client);
-	}
-	while ((client = TAILQ_FIRST(&clients->open)) != NULL) {
-		TAILQ_REMOVE(&clients->open, client, entry);
-		clients_unshare(client);
+	loop_timer_stop(&clients->look);
+	while ((client = TAILQ_FIRST(&clients->all)) != NULL) {
+		clients_remove(clients, client);
 		client_free(client);
 	}
 	lingering_free(clients->lingering);
 	admission_free(clients->admission);
-	client_slab_clear(&clients->slab);
+	client_owner_clear(&clients->owner);
 	mem_free(clients);
-}
-
-/* Who came before there was a limit per user is counted from now on. */
-static void
-clients_count_users(struct clients *clients)
-{
-	struct client *client;
-
-	TAILQ_FOREACH(client, &clients->open, entry)
-		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
-	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
-		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
 }
 
 void
 clients_set(struct clients *clients, const struct clients_settings *settings, bool log_clients)
 {
+	struct client *client;
+
 	clients->settings = settings;
-	clients->log_clients = log_clients;
+	clients->log_level = log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
 	    settings->max_clients_per_user);
-	clients_count_users(clients);
+	TAILQ_FOREACH(client, &clients->all, entry) /* who came before there was a limit per user */
+		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
 	clients->held.timeout = settings->hold_timeout;
-	loop_timer_at(&clients->expiry, waiting_next_end(&clients->held));
-	clients_scan_later(clients);
+	clients_look_soon(clients, clock_now());
 	clients_limit(clients);
 }
 
@@ -517,22 +496,14 @@ clients_leave_upstream(struct clients *clients)
 void
 clients_listen(struct clients *clients, int fd)
 {
-	listener_free(clients->listener);
-	clients->listener = NULL;
-	clients->paused = TABLE_PAUSE_NONE;
-	if (fd != -1) {
-		clients->listener = listener_new(clients->loop, fd, clients_on_accepted, clients_on_exhausted,
-		    clients);
-		listener_keep_reserve(clients->listener);
-	}
+	admission_listen(clients->admission, fd);
 	clients_limit(clients);
 }
 
 void
 clients_accept_rest(struct clients *clients)
 {
-	if (clients->listener != NULL)
-		listener_finish(clients->listener);
+	admission_accept_rest(clients->admission);
 }
 
 void
@@ -541,8 +512,8 @@ clients_close(struct clients *clients, enum closing_cause cause, bool open)
 	struct client *client;
 
 	while ((client = clients_first_held(clients)) != NULL)
-		clients_refuse(clients, client, &clients_counters(clients)->refused_down, cause);
-	while (open && (client = TAILQ_FIRST(&clients->open)) != NULL)
+		clients_refuse(clients, client, cause);
+	while (open && (client = TAILQ_FIRST(&clients->all)) != NULL)
 		clients_end(clients, client, cause, NULL);
 }
 
@@ -550,4 +521,179 @@ void
 clients_finish(struct clients *clients)
 {
 	lingering_close(clients->lingering);
+}
+
+static void
+clients_pause_client(struct clients *clients, struct client *client, bool kill)
+{
+	if (client->mux_client != NULL)
+		return;
+	if (client_can_return(client) && (client_is_unused(client) || (kill &&
+	    clients->settings->on_upstream_end == CLIENTS_RECONNECT)))
+		clients_put_back(clients, client);
+	else if (kill && !client_is_held(client))
+		clients_end(clients, client, CLOSING_OPERATOR, NULL);
+}
+
+void
+clients_pause(struct clients *clients, bool kill)
+{
+	bool paused = table_is_paused(clients->table, clients->service);
+	struct client *client, *next;
+
+	waiting_pause(&clients->held, paused, paused ? 0 : clock_now());
+	for (client = paused ? TAILQ_FIRST(&clients->all) : NULL; client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		clients_pause_client(clients, client, kill);
+	}
+	clients_look_by(clients, waiting_next_end(&clients->held));
+	clients_tell_held(clients);
+	clients_limit(clients);
+}
+
+/* What has arrived is still delivered, as after any end of an upstream. */
+void
+clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause)
+{
+	const struct table_conn *conns = clients->table->conns;
+	struct client *client;
+
+	TAILQ_FOREACH(client, &clients->all, entry) {
+		if (client->relay == NULL)
+			continue;
+		if (endpoint == 0 || conns[client_record(client)->conn].endpoint == endpoint)
+			relay_cut(client->relay, cause);
+		CRASH_POINT(ENDPOINT_CUT);
+	}
+}
+
+/* What takes system calls.  Has the client gone unnoticed?  true if that was its end. */
+static bool
+clients_look_at(struct clients *clients, struct client *client, int64_t now)
+{
+	if (client->mux_client == NULL) {
+		if (client_look(client))
+			return true;
+		clients->fresh |= client_tune(client, clients->settings->dial, now);
+		return false;
+	}
+	if (!mux_client_is_gone(client->mux_client))
+		return false;
+	client_is_over(client, CLOSING_CLIENT);
+	return true;
+}
+
+/* Who has been idle for too long, or has gone, ends; what takes system calls is looked at less often.  Gives
+ * when the next client will have been idle for too long, if it stays so. */
+static int64_t
+clients_look_at_all(struct clients *clients, int64_t now, bool regular)
+{
+	struct client *client = TAILQ_FIRST(&clients->all), *next;
+	int64_t idle, limit = clients->settings->idle_timeout, longest = 0;
+	bool aborts = clients->settings->abort_on_close;
+	enum closing_cause cause;
+
+	for (; client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		cause = CLOSING_UNKNOWN;
+		if (client_is_held(client)) {
+			if (regular && client_is_ghost(client, &clients->held, aborts, now))
+				cause = CLOSING_CLIENT;
+		} else if (!regular || !clients_look_at(clients, client, now)) {
+			cause = client_is_due(client, now, limit, &idle);
+			longest = idle > longest ? idle : longest;
+		}
+		if (cause != CLOSING_UNKNOWN)
+			clients_end(clients, client, cause, NULL);
+	}
+	return limit == 0 ? CLOCK_NEVER : clock_after(now, limit - longest);
+}
+
+/* Those whose time to wait is over; who has waited for more than a moment is watched for leaving. */
+static void
+clients_look_at_waiting(struct clients *clients, int64_t now)
+{
+	struct client *client;
+
+	while ((client = client_of(waiting_over(&clients->held, now))) != NULL)
+		clients_refuse(clients, client, CLOSING_HOLD_TIMEOUT);
+	if (now < clients->watch_at)
+		return;
+	clients->watch_at = CLOCK_NEVER;
+	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
+		client_begin(client);
+}
+
+void
+clients_look(struct clients *clients, int64_t now)
+{
+	bool regular = now >= clients->regular;
+	int64_t idle_at;
+
+	clients_look_at_waiting(clients, now);
+	if (regular)
+		clients->fresh = false;
+	if (regular || now >= clients->idle_at) {
+		idle_at = clients_look_at_all(clients, now, regular);
+		/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its
+		 * own. */
+		clients->idle_at = idle_at - now < CLIENTS_LOOK_MIN ? now + CLIENTS_LOOK_MIN : idle_at;
+	}
+	if (regular && clients->shared != NULL)
+		client_heed(clients->table, upstream_lent(clients->upstream), clients->settings->dial);
+	if (regular)
+		admission_tell_refused(clients->admission, now);
+	clients_look_soon(clients, now);
+	clients_look_by(clients, waiting_next_end(&clients->held));
+}
+
+unsigned
+clients_count(const struct clients *clients)
+{
+	return clients->count - clients->held.count;
+}
+
+bool
+clients_is_empty(const struct clients *clients)
+{
+	return clients_count(clients) == 0 && lingering_count(clients->lingering) == 0;
+}
+
+void
+clients_get_status(const struct clients *clients, struct clients_status *ret_status)
+{
+	const struct client *client;
+
+	*ret_status = (struct clients_status){ .open = clients_count(clients), .held = clients->held.count,
+		.lingering = lingering_count(clients->lingering),
+		.held_longest = waiting_longest(&clients->held, clock_now()),
+		.paused = admission_why_paused(clients->admission) };
+	memcpy(ret_status->bytes, clients->counters->bytes, sizeof ret_status->bytes);
+	TAILQ_FOREACH(client, &clients->all, entry)
+		for (int d = 0; d < 2; d++)
+			ret_status->bytes[d] += client_record(client)->bytes[d];
+}
+
+void
+clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t client), void *arg)
+{
+	struct client *client = TAILQ_FIRST(&clients->all), *next;
+	bool more = true;
+
+	for (; more && client != NULL; client = next) {
+		next = TAILQ_NEXT(client, entry);
+		more = visit(arg, client->index);
+	}
+}
+
+void
+clients_kill(struct clients *clients, uint32_t index)
+{
+	struct client *client;
+
+	TAILQ_FOREACH(client, &clients->all, entry)
+		if (client->index == index) {
+			clients_end(clients, client, CLOSING_OPERATOR, NULL);
+			return;
+		}
 }

@@ -36,7 +36,7 @@ struct clients_settings {
 
 struct clients;
 
-/* Takes up the sessions that the table holds for this service.  Everything is borrowed; upstream is NULL where no
+/* Takes up the clients that the table holds for this service.  Everything is borrowed; upstream is NULL where no
  * connection will come any more, shared in session mode.  ended is called when a client has ended, or has heard why
  * it was turned away, but not before this returns: with the last one gone an ending service may end. */
 struct clients *clients_new(struct event_base *loop, struct table *table, uint16_t service,
@@ -61,44 +61,44 @@ void clients_accept_rest(struct clients *clients);
 /* Gives ready connections to those who wait, and refuses them if none will come. */
 void clients_serve(struct clients *clients);
 
+/* Does what is due at this point of the monotonic clock: hold_timeout, idle_timeout, clients that have gone
+ * unnoticed, socket options of connections, what is told once a minute.  A timer calls it. */
+void clients_look(struct clients *clients, int64_t now);
+
 /* Ends all who wait; then, with open too, all others; the cause is for the log. */
 void clients_close(struct clients *clients, enum closing_cause cause, bool open);
 
 /* Closes at once who was turned away and is still being told why. */
 void clients_finish(struct clients *clients);
 
-/* How many are still being told why they are turned away; they count neither as served nor as held. */
-unsigned clients_lingering(const struct clients *clients);
-
-/* The table says now that the service is paused: nobody's time to wait runs out any more, and who is not attached yet
- * (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or wait
- * as well with on_upstream_end = "reconnect".  May be called again. */
+/* The table says now whether the service is paused.  If so nobody's time to wait runs out, and who is not attached
+ * yet (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or
+ * wait as well with on_upstream_end = "reconnect".  May be called again.  If not, hold_timeout begins anew for
+ * all. */
 void clients_pause(struct clients *clients, bool kill);
-
-/* It is paused no more: hold_timeout begins anew for all who wait. */
-void clients_unpause(struct clients *clients);
 
 /* Ends all upstream connections to this endpoint (its number; 0: to all), and so their clients, as if the far end
  * were gone.  Session mode. */
 void clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause);
 
-/* How many are served, without the held; how many are held. */
+/* For status. */
+struct clients_status {
+	unsigned open, held;     /* who is served; who waits */
+	unsigned lingering;      /* who is still being told why he is turned away; neither served nor held */
+	int64_t held_longest;    /* microseconds; 0 if nobody is held */
+	uint64_t bytes[2];       /* of the ended and the living, held ones included, by direction; never less */
+	enum table_pause paused; /* why nobody is accepted for now */
+};
+void clients_get_status(const struct clients *clients, struct clients_status *ret_status);
+
+/* How many are served, without the held.  Whether nobody is, nor still being told why he is turned away. */
 unsigned clients_count(const struct clients *clients);
-unsigned clients_held(const struct clients *clients);
-
-/* How long the one who has waited longest has done so, in microseconds; 0 if nobody is held. */
-int64_t clients_held_longest(const struct clients *clients);
-
-/* Why nobody is accepted for now. */
-enum table_pause clients_why_paused(const struct clients *clients);
-
-/* Bytes of the ended and the living, held ones included, by direction; they never go down. */
-void clients_get_bytes(const struct clients *clients, uint64_t ret_bytes[2]);
+bool clients_is_empty(const struct clients *clients);
 
 /* Calls visit with each record's index until it gives false; clients_kill() of the one shown is allowed. */
-void clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t session), void *arg);
+void clients_each(struct clients *clients, bool (*visit)(void *arg, uint32_t client), void *arg);
 
-/* Ends the client of this record; nothing happens if it is not one of this crowd's. */
-void clients_kill(struct clients *clients, uint32_t session);
+/* Ends the client of this record; nothing happens if it is not one of these. */
+void clients_kill(struct clients *clients, uint32_t client);
 
 #endif

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/peer_closed.h"
 #include "base/loop.h"
+#include "base/peer_closed.h"
 #include "keep/crash.h"
 
 /* Reads in one turn of the loop after which others have theirs. */
@@ -18,24 +18,12 @@
 /* Bytes for a client that is gone, after which an upstream that has all its words is not heard any more. */
 #define RELAY_WASTE (8u << 20)
 
-static struct table_client *
-relay_record(const struct relay *relay)
-{
-	return &relay->table->clients[relay->session];
-}
-
 /* The side that bytes come from (or, with gone, go to) in this direction has ended. */
 static void
 relay_note_end(struct relay *relay, enum table_direction d, bool gone)
 {
 	if (relay->first == CLOSING_UNKNOWN)
 		relay->first = (d == TABLE_UP) != gone ? CLOSING_CLIENT : CLOSING_UPSTREAM;
-}
-
-static int
-relay_source(const struct relay *relay, enum table_direction d)
-{
-	return event_get_fd(&relay->way[d].read);
 }
 
 static int
@@ -67,12 +55,9 @@ relay_send(struct relay *relay, enum table_direction d)
 	error = relay_buffer_deliver(&relay->way[d].relay_buffer, relay_destination(relay, d), &sent);
 	if (sent == 0)
 		return error;
-	relay_record(relay)->active = clock_tick();
+	relay->table->clients[relay->index].active = clock_tick();
 	relay->spoke |= d == TABLE_UP;
-	if (!relay->attached) {
-		relay->attached = true;
-		relay->callbacks->attached(relay->arg);
-	}
+	relay->attached = true;
 	return error;
 }
 
@@ -105,12 +90,6 @@ relay_deliver(struct relay *relay, enum table_direction d)
 	return true;
 }
 
-static bool
-relay_is_done(const struct relay *relay, enum table_direction d)
-{
-	return relay->way[d].passed;
-}
-
 /* The source has ended and nothing is held: passes the end on, unless closing does. */
 static void
 relay_pass_end(struct relay *relay, enum table_direction d)
@@ -129,42 +108,29 @@ relay_pass_end(struct relay *relay, enum table_direction d)
 	way->passed = true;
 }
 
-/* After each piece of work: is there an end to be passed on, or the end of all?  The relay may be gone then: true
- * after ended. */
-static bool
-relay_settle(struct relay *relay)
+/* After each piece of work: is there an end to be passed on, or the end of all?  asks: the upstream's is not passed
+ * on without the owner's word. */
+static enum relay_result
+relay_settle(struct relay *relay, bool asks)
 {
 	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
 
 	if (up->ended && relay_buffer_is_empty(&up->relay_buffer))
 		relay_pass_end(relay, TABLE_UP);
 	if (down->ended && relay_buffer_is_empty(&down->relay_buffer) && !down->passed) {
-		if (!up->ended && !down->broken && relay->callbacks->upstream_ended(relay->arg))
-			return false;
+		if (asks && !up->ended && !down->broken)
+			return RELAY_UPSTREAM_ENDED;
 		relay_pass_end(relay, TABLE_DOWN);
 	}
 	if (down->passed && up->broken)
 		relay_pass_end(relay, TABLE_UP);
-	if (!relay_is_done(relay, TABLE_UP) || !relay_is_done(relay, TABLE_DOWN))
-		return false;
-	relay->callbacks->ended(relay->arg);
-	return true;
+	return up->passed && down->passed ? RELAY_ENDED : RELAY_GOES_ON;
 }
 
-/* The client is gone altogether: what the upstream still says is thrown away. */
-static void
-relay_client_gone(struct relay *relay)
+enum relay_result
+relay_pass_on(struct relay *relay)
 {
-	struct relay_way *down = &relay->way[TABLE_DOWN];
-
-	if (down->broken)
-		return;
-	down->broken = true;
-	relay_note_end(relay, TABLE_DOWN, true);
-	event_del(&down->write);
-	relay_buffer_drop(&down->relay_buffer);
-	if (!down->ended)
-		event_add(&down->read, NULL);
+	return relay_settle(relay, false);
 }
 
 /* Whether the upstream's kernel has all that the client said, and its end. */
@@ -199,100 +165,49 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 
 	if (way->broken)
 		relay_buffer_use_buffers(&way->relay_buffer);
-	n = relay_buffer_receive(&way->relay_buffer, relay_source(relay, d), ready, &more);
+	n = relay_buffer_receive(&way->relay_buffer, event_get_fd(&way->read), ready, &more);
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay_has_delivered_up(relay))
 		return relay_end_way(relay, d);
 	if (n > 0)
 		return relay_deliver(relay, d) && more;
 	relay_buffer_drop(&way->relay_buffer);
-	if (n == -EAGAIN || n == -ENOMEM)
-		return false;
-	return relay_end_way(relay, d);
+	return n == -EAGAIN || n == -ENOMEM ? false : relay_end_way(relay, d);
 }
 
-static void
-relay_work(struct relay *relay, enum table_direction d, bool ready)
+enum relay_result
+relay_work(struct relay *relay, enum table_direction d, short what)
 {
 	struct relay_way *way = &relay->way[d];
+	bool writable = (what & EV_WRITE) != 0, more = relay_deliver(relay, d);
 
-	for (int reads = 0; reads < RELAY_READS && !way->ended; reads++)
-		if (!relay_receive(relay, d, ready && reads == 0))
-			break;
-}
-
-static void
-relay_on_readable(struct relay *relay, enum table_direction d)
-{
-	relay->table->header->handling = relay->session;
-	if (relay_deliver(relay, d))
-		relay_work(relay, d, true);
-	relay_settle(relay);
-}
-
-static void
-relay_on_writable(struct relay *relay, enum table_direction d)
-{
-	struct relay_way *way = &relay->way[d];
-
-	relay->table->header->handling = relay->session;
-	/* What has come meanwhile may block the way again: then epoll need not be told of anything. */
-	if (relay_deliver(relay, d))
-		relay_work(relay, d, false);
-	if (relay_buffer_is_empty(&way->relay_buffer)) {
+	/* To one that was blocked so much may have come meanwhile that it blocks again: epoll need not be told. */
+	for (int reads = 0; reads < RELAY_READS && more && !way->ended; reads++)
+		more = relay_receive(relay, d, !writable && reads == 0);
+	if (writable && relay_buffer_is_empty(&way->relay_buffer)) {
 		event_del(&way->write);
 		if (!way->ended)
 			event_add(&way->read, NULL);
 	}
-	relay_settle(relay);
-}
-
-/* The callbacks may free the relay, so the table is remembered. */
-static void
-relay_on_event(struct relay *relay, short what, enum table_direction d)
-{
-	struct table *table = relay->table;
-
-	if (what & EV_WRITE)
-		relay_on_writable(relay, d);
-	else
-		relay_on_readable(relay, d);
-	table->header->handling = 0;
-}
-
-static void
-relay_on_up(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	relay_on_event(arg, what, TABLE_UP);
-}
-
-static void
-relay_on_down(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	relay_on_event(arg, what, TABLE_DOWN);
+	return relay_settle(relay, true);
 }
 
 void
-relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
-    const struct relay_callbacks *callbacks, void *arg)
+relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t index,
+    const event_callback_fn on_event[2], void *arg)
 {
-	static const event_callback_fn on_event[2] = { relay_on_up, relay_on_down };
-	const struct table_client *record = &table->clients[session];
+	const struct table_client *record = &table->clients[index];
 	int fd[2] = { record->fd, table->conns[record->conn].fd };
 
 	memset(relay, 0, sizeof *relay);
 	relay->table = table;
-	relay->session = session;
-	relay->callbacks = callbacks;
-	relay->arg = arg;
+	relay->index = index;
 	for (int d = 0; d < 2; d++) {
 		struct relay_way *way = &relay->way[d];
 
-		relay_buffer_init(&way->relay_buffer, table, session, (enum table_direction)d);
-		event_assign(&way->read, loop, fd[d], EV_READ | EV_PERSIST, on_event[d], relay);
-		event_assign(&way->write, loop, fd[1 - d], EV_WRITE | EV_PERSIST, on_event[d], relay);
+		relay_buffer_init(&way->relay_buffer, table, index, (enum table_direction)d);
+		event_assign(&way->read, loop, fd[d], EV_READ | EV_PERSIST, on_event[d], arg);
+		event_assign(&way->write, loop, fd[1 - d], EV_WRITE | EV_PERSIST, on_event[d], arg);
 	}
 }
 
@@ -333,22 +248,20 @@ relay_stop(struct relay *relay)
 	}
 }
 
-bool
+enum relay_result
 relay_look(struct relay *relay)
 {
-	const struct relay_way *up = &relay->way[TABLE_UP];
+	struct relay_way *up = &relay->way[TABLE_UP], *down = &relay->way[TABLE_DOWN];
 
 	/* An upstream that takes no more stops our reading, so the client's end is not seen otherwise. */
-	if ((!up->ended && !up->broken && relay_buffer_is_empty(&up->relay_buffer)) ||
-	    relay->way[TABLE_DOWN].broken ||
-	    !peer_closed_has_come(relay_record(relay)->fd))
-		return false;
-	relay_client_gone(relay);
-	return relay_settle(relay);
-}
-
-bool
-relay_is_client_gone(const struct relay *relay)
-{
-	return relay->way[TABLE_DOWN].broken;
+	if ((!up->ended && !up->broken && relay_buffer_is_empty(&up->relay_buffer)) || down->broken ||
+	    !peer_closed_has_come(relay->table->clients[relay->index].fd))
+		return RELAY_GOES_ON;
+	down->broken = true;
+	relay_note_end(relay, TABLE_DOWN, true);
+	event_del(&down->write);
+	relay_buffer_drop(&down->relay_buffer);
+	if (!down->ended)
+		event_add(&down->read, NULL);
+	return relay_settle(relay, true);
 }

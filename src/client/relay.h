@@ -1,8 +1,9 @@
 /* relay.h - carries the bytes of a client and its own connection both ways, and each side's end.
  *
  * Level-triggered: read a piece, write it at once; what cannot be written is held, which stops reading until it is
- * gone (back-pressure).  An end of file is passed on as a half-close when all before
- * it has been delivered.  End-of-file flags are derived again after a death (B5).
+ * gone (back-pressure).  An end of file is passed on as a half-close when all before it has been delivered.
+ * End-of-file flags are derived again after a death (B5).  The owner has the events call relay_work(), and does what
+ * follows from its result.
  */
 #ifndef HOLDFAST_CLIENT_RELAY_H
 #define HOLDFAST_CLIENT_RELAY_H
@@ -12,18 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/relay_buffer.h"
 #include "client/closing.h"
+#include "client/relay_buffer.h"
 #include "keep/table.h"
 
-struct relay_callbacks {
-	/* The first byte has been delivered, either way; not called if attached was set before relay_start(). */
-	void (*attached)(void *arg);
-	/* The upstream's end was reached and all it said is delivered, the client's side is still open.  true: the
-	 * callee has stopped the relay and goes on by itself; false: the end is passed on. */
-	bool (*upstream_ended)(void *arg);
-	/* Nothing is left to carry: the session is to be closed. */
-	void (*ended)(void *arg);
+enum relay_result {
+	RELAY_GOES_ON,
+	RELAY_UPSTREAM_ENDED, /* all that it said is delivered, the client's side is still open: the owner stops the
+	                       * relay, or has the end passed on by relay_pass_on() */
+	RELAY_ENDED,          /* nothing is left to carry */
 };
 
 /* One way of a relay.  All flags can be derived again. */
@@ -39,39 +37,46 @@ struct relay_way {
 
 struct relay {
 	struct table *table;     /* borrowed */
-	uint32_t session;
-	bool attached;
+	uint32_t index;          /* of the client's record */
+	bool attached;           /* a byte has been delivered, either way; may be set before relay_start() */
 	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
 	bool nodelay;            /* it was asked for */
 	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
 	struct relay_way way[2]; /* by enum table_direction */
-	const struct relay_callbacks *callbacks; /* borrowed */
-	void *arg;               /* borrowed */
 };
 
-/* Prepares a relay of a client that has a connection of its own. */
-void relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t session,
-    const struct relay_callbacks *callbacks, void *arg);
+/* Prepares a relay of a client that has a connection of its own; the events of each way call on_event. */
+void relay_init(struct relay *relay, struct event_base *loop, struct table *table, uint32_t index,
+    const event_callback_fn on_event[2], void *arg);
 
-/* Watches both sides; what is already held is sent by the next turn of the loop.  Calls nothing back. */
+/* Watches both sides; what is already held is sent by the next turn of the loop. */
 void relay_start(struct relay *relay);
 
 /* The client has probably spoken already: it is read in this turn of the loop. */
 void relay_hear_client(struct relay *relay);
 
-/* Ends the upstream's connection by ourselves: what has arrived from it is still delivered, then the session ends,
- * whether the client ends its side or not. */
+/* What an event (EV_READ or EV_WRITE) of this way tells is done. */
+enum relay_result relay_work(struct relay *relay, enum table_direction d, short what);
+
+/* After RELAY_UPSTREAM_ENDED: the client is told of the end too. */
+enum relay_result relay_pass_on(struct relay *relay);
+
+/* Ends the upstream's connection by ourselves: what has arrived from it is still delivered, then the client ends,
+ * whether it ends its side or not. */
 void relay_cut(struct relay *relay, enum closing_cause cause);
 
-/* Deletes all events.  The session's files and what it holds are as they were. */
+/* Deletes all events.  The file descriptors and what is held are as they were. */
 void relay_stop(struct relay *relay);
 
 /* Once in a while for a client that has shut down its side, or whose upstream takes no more, and who is not watched
- * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on.  true if that was
- * the end: ended has been called. */
-bool relay_look(struct relay *relay);
+ * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on. */
+enum relay_result relay_look(struct relay *relay);
 
 /* Whether the client has gone altogether, as far as has been seen. */
-bool relay_is_client_gone(const struct relay *relay);
+static inline bool
+relay_is_client_gone(const struct relay *relay)
+{
+	return relay->way[TABLE_DOWN].broken;
+}
 
 #endif

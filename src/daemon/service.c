@@ -118,19 +118,12 @@ service_share_leave(struct service *service)
 	shared_lose(service->shared, "its last client has gone");
 }
 
-/* Nobody is served, and nobody is still being told why he is turned away. */
-static bool
-service_is_empty(const struct service *service)
-{
-	return clients_count(service->clients) == 0 && clients_lingering(service->clients) == 0;
-}
-
 static void
 service_on_client_ended(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->removed && service_is_empty(service))
+	if (service->removed && clients_is_empty(service->clients))
 		loop_timer_soon(&service->ending);
 	service_share_leave(service);
 }
@@ -282,7 +275,6 @@ service_make_clients(struct service *service, bool log_clients)
 	}
 	service->clients = clients_new(service->loop, service->table, service->index, &settings->clients, log_clients,
 	    service->upstream, service->shared, service_on_client_ended, service);
-	upstream_set_held(service->upstream, clients_held(service->clients));
 	if (service->shared != NULL)
 		shared_begin(service->shared, service->removed ? -1 : service->record->listener_fd);
 }
@@ -350,7 +342,7 @@ service_resume_removed(struct event_base *loop, struct table *table, uint16_t in
 	service->removed = true;
 	service_make_clients(service, false);
 	clients_close(service->clients, CLOSING_REMOVED, false);
-	if (service_is_empty(service))
+	if (clients_is_empty(service->clients))
 		deadline = clock_now();
 	loop_timer_at(&service->ending, deadline == 0 ? CLOCK_NEVER : deadline);
 	return service;
@@ -388,7 +380,7 @@ service_remove(struct service *service)
 	clients_leave_upstream(service->clients);
 	shared_leave_upstream(service->shared);
 	clients_close(service->clients, CLOSING_REMOVED, false);
-	if (service_is_empty(service)) {
+	if (clients_is_empty(service->clients)) {
 		service_end(service);
 		return true;
 	}
@@ -471,7 +463,7 @@ service_resume(struct service *service, uid_t uid)
 	table_barrier();
 	order->since = clock_now();
 	service_note(service, "resumed by %s after %.1f s", service_user(uid), (double)paused / CLOCK_SECOND);
-	clients_unpause(service->clients);
+	clients_pause(service->clients, false);
 	upstream_let_go(service->upstream, false);
 	if (service->shared != NULL)
 		shared_unpause(service->shared);
@@ -547,23 +539,25 @@ void
 service_get_status(const struct service *service, struct service_status *ret_status)
 {
 	const struct table_service *record = service->record;
+	struct clients_status clients;
 
 	memset(ret_status, 0, sizeof *ret_status);
+	clients_get_status(service->clients, &clients);
 	ret_status->record = record;
 	if (service->upstream != NULL)
 		upstream_get_status(service->upstream, &ret_status->upstream);
-	ret_status->clients = clients_count(service->clients);
-	ret_status->lingering = clients_lingering(service->clients);
-	ret_status->held = clients_held(service->clients);
-	ret_status->held_longest = clients_held_longest(service->clients);
-	clients_get_bytes(service->clients, ret_status->bytes);
+	ret_status->clients = clients.open;
+	ret_status->lingering = clients.lingering;
+	ret_status->held = clients.held;
+	ret_status->held_longest = clients.held_longest;
+	memcpy(ret_status->bytes, clients.bytes, sizeof ret_status->bytes);
 	ret_status->mode = service->settings->mode;
 	if (service->shared != NULL) {
 		shared_get_status(service->shared, &ret_status->shared);
 		ret_status->held = ret_status->shared.waiting;
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
-	ret_status->accepting_paused = clients_why_paused(service->clients);
+	ret_status->accepting_paused = clients.paused;
 	ret_status->removed = service->removed;
 	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
 	    service->settings->listener.path;

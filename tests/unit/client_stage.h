@@ -21,7 +21,7 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct client_slab slab;
+static struct client_owner owner;
 static struct client *client;
 static struct table_client *record;
 static int far; /* the far end */
@@ -29,45 +29,31 @@ static unsigned attached, upstream_ended, ended, left;
 static bool gives_back;
 static uint64_t lost;
 
-static inline void
-on_attached(void *arg, struct client *s)
-{
-	(void)arg;
-	(void)s;
-	attached++;
-}
-
 static inline bool
-on_upstream_ended(void *arg, struct client *s)
+on_event(void *arg, struct client *c, enum client_event event)
 {
 	(void)arg;
-	upstream_ended++;
-	if (gives_back)
-		client_return(s, &lost);
-	return gives_back;
+	switch (event) {
+	case CLIENT_ATTACHED:
+		attached++;
+		break;
+	case CLIENT_UPSTREAM_ENDED:
+		upstream_ended++;
+		if (gives_back)
+			lost = client_return(c);
+		return gives_back;
+	case CLIENT_LEFT:
+		if (!client_has_left(c, false))
+			break;
+		left++;
+		/* fall through */
+	case CLIENT_ENDED:
+		ended++;
+		client_close(c);
+		client = NULL;
+	}
+	return false;
 }
-
-static inline void
-on_ended(void *arg, struct client *s)
-{
-	(void)arg;
-	ended++;
-	client_close(s);
-	client = NULL;
-}
-
-static inline void
-on_left(void *arg, struct client *s)
-{
-	if (!client_has_left(s))
-		return;
-	left++;
-	on_ended(arg, s);
-}
-
-static const struct client_callbacks callbacks = {
-	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_left,
-};
 
 static inline int
 set_up(void **state)
@@ -79,12 +65,13 @@ set_up(void **state)
 		return -1;
 	signal(SIGPIPE, SIG_IGN); /* as every worker does: splice() has no MSG_NOSIGNAL */
 	loop = loop_new();
-	client_slab_init(&slab);
+	client_owner_init(&owner, loop, &table);
+	owner.on_event = on_event;
 	attached = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
 	far = pair[1];
-	client = client_new(&slab, loop, &table, side_client(&table, pair[0]), &callbacks, NULL);
+	client = client_new(&owner, side_client(&table, pair[0]));
 	record = client_record(client);
 	client_begin(client);
 	return 0;
@@ -96,7 +83,7 @@ tear_down(void **state)
 	(void)state;
 	client_close(client);
 	close(far);
-	client_slab_clear(&slab);
+	client_owner_clear(&owner);
 	loop_free(loop);
 	table_free(&table);
 	return 0;

@@ -125,6 +125,22 @@ hang_up(int fd)
 	settle();
 }
 
+static inline struct clients_status
+status(void)
+{
+	struct clients_status now;
+
+	clients_get_status(clients, &now);
+	return now;
+}
+
+/* So much later, as far as the clients know. */
+static inline void
+after(int64_t span)
+{
+	clients_look(clients, clock_now() + span);
+}
+
 static const struct table_counters *
 counters(void)
 {

@@ -42,35 +42,41 @@ static struct table table;
 static struct ring ring;
 
 static inline void
-on_attached(void *arg)
+on_ended(struct ring *f)
 {
-	struct ring *f = arg;
-
-	f->attached++;
-}
-
-static inline bool
-on_upstream_ended(void *arg)
-{
-	struct ring *f = arg;
-
-	f->upstream_ended++;
-	return false;
-}
-
-static inline void
-on_ended(void *arg)
-{
-	struct ring *f = arg;
-
 	f->ended++;
 	relay_stop(&f->relay);
 	recover_close_client(&table, f->session);
 }
 
-static const struct relay_callbacks callbacks = {
-	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended,
-};
+/* As the client of a relay does it. */
+static inline void
+ring_follow(struct ring *f, enum relay_result result)
+{
+	f->attached = f->relay.attached;
+	if (result == RELAY_UPSTREAM_ENDED) {
+		f->upstream_ended++;
+		result = relay_pass_on(&f->relay);
+	}
+	if (result == RELAY_ENDED)
+		on_ended(f);
+}
+
+static inline void
+ring_on_up(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	ring_follow(arg, relay_work(&((struct ring *)arg)->relay, TABLE_UP, what));
+}
+
+static inline void
+ring_on_down(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	ring_follow(arg, relay_work(&((struct ring *)arg)->relay, TABLE_DOWN, what));
+}
+
+static const event_callback_fn ring_events[2] = { ring_on_up, ring_on_down };
 
 static inline void
 ring_begin(struct ring *f, bool tcp)
@@ -87,7 +93,7 @@ ring_begin(struct ring *f, bool tcp)
 	f->upstream = upstream[1];
 	f->near_upstream = upstream[0];
 	f->session = side_session(&table, client[0], upstream[0]);
-	relay_init(&f->relay, loop, &table, f->session, &callbacks, f);
+	relay_init(&f->relay, loop, &table, f->session, ring_events, f);
 	relay_start(&f->relay);
 }
 

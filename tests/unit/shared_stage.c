@@ -12,7 +12,7 @@
 
 struct world world;
 
-static struct client_slab slab;
+static struct client_owner owner;
 static struct lingering *lingering;
 static struct client_list all;
 
@@ -38,16 +38,19 @@ take(void)
 }
 
 /* As the crowd does it. */
-static void
-on_ended(void *arg, struct client *client)
+static bool
+on_event(void *arg, struct client *client, enum client_event event)
 {
 	(void)arg;
+	if (event != CLIENT_ENDED)
+		return false;
 	world.ended++;
 	TAILQ_REMOVE(&all, client, entry);
 	mux_client_free(client->mux_client);
 	client_refuse(client, lingering, "");
 	if (world.drains && TAILQ_EMPTY(&all))
 		shared_drop(world.shared);
+	return false;
 }
 
 static void
@@ -56,12 +59,10 @@ on_lingered(void *arg)
 	(void)arg;
 }
 
-static const struct client_callbacks client_callbacks = { .ended = on_ended };
-
 static struct client *
 world_add(uint32_t index)
 {
-	struct client *client = client_new(&slab, world.loop, &world.table, index, &client_callbacks, NULL);
+	struct client *client = client_new(&owner, index);
 
 	TAILQ_INSERT_TAIL(&all, client, entry);
 	return client;
@@ -79,7 +80,8 @@ world_begin(void)
 	const struct table *table = &world.table;
 
 	world.loop = loop_new();
-	client_slab_init(&slab);
+	client_owner_init(&owner, world.loop, &world.table);
+	owner.on_event = on_event;
 	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
 	TAILQ_INIT(&all);
 	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, NULL);
@@ -108,7 +110,7 @@ world_end(void)
 	}
 	shared_free(world.shared);
 	world.shared = NULL;
-	client_slab_clear(&slab);
+	client_owner_clear(&owner);
 	lingering_free(lingering);
 	loop_free(world.loop);
 }

@@ -18,6 +18,8 @@
 
 #define NOBODY ((uid_t)-1)
 
+static struct table_service services[1];
+static struct table table = { .services = services };
 static struct admission *admission;
 static int pair[2];
 static char *strangers[] = { (char[]){ "4000000000" }, NULL };
@@ -27,7 +29,8 @@ set_up(void **state)
 {
 	(void)state;
 	side_pair(pair);
-	admission = admission_new("cache");
+	strcpy(services[0].name, "cache");
+	admission = admission_new(NULL, &table, 0, NULL, NULL, NULL);
 	return 0;
 }
 

@@ -38,7 +38,7 @@ struct ring {
 };
 
 static struct table table;
-static struct client_slab slab;
+static struct client_owner owner;
 static struct ring flows[FLOWS];
 static unsigned wrong;
 static pid_t keeper;
@@ -50,31 +50,14 @@ struct work {
 	struct event requests;
 };
 
-static void
-on_attached(void *arg, struct client *client)
-{
-	(void)arg;
-	(void)client;
-}
-
 static bool
-on_upstream_ended(void *arg, struct client *client)
+on_event(void *arg, struct client *client, enum client_event event)
 {
 	(void)arg;
-	(void)client;
+	if (event == CLIENT_LEFT || event == CLIENT_ENDED)
+		client_close(client);
 	return false;
 }
-
-static void
-on_ended(void *arg, struct client *client)
-{
-	(void)arg;
-	client_close(client);
-}
-
-static const struct client_callbacks callbacks = {
-	.attached = on_attached, .upstream_ended = on_upstream_ended, .ended = on_ended, .left = on_ended,
-};
 
 static void
 on_heartbeat(void *arg)
@@ -104,7 +87,8 @@ work(void *arg)
 	(void)arg;
 	recover_run(&table);
 	worker.loop = loop_new();
-	client_slab_init(&slab);
+	client_owner_init(&owner, worker.loop, &table);
+	owner.on_event = on_event;
 	loop_timer_init(&worker.heartbeat, worker.loop, on_heartbeat, &worker);
 	event_assign(&worker.requests, worker.loop, table.header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    on_requests, &worker);
@@ -112,7 +96,7 @@ work(void *arg)
 	on_heartbeat(&worker);
 	for (uint32_t i = 1; i < table.header->client_high; i++)
 		if (table_client_is_open(&table, i))
-			client_begin(client_new(&slab, worker.loop, &table, i, &callbacks, NULL));
+			client_begin(client_new(&owner, i));
 	table.header->was_ready = table.header->ready = 1;
 	CRASH_POINT(RECOVER_READY);
 	if (!table.header->stopping)

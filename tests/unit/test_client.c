@@ -38,7 +38,7 @@ a_new_worker_takes_up_an_open_session(void **state)
 	settle();
 	client_free(client);
 	assert_string_equal(side_hear(upstream), "before");
-	client = client_new(&slab, loop, &table, index, &callbacks, NULL);
+	client = client_new(&owner, index);
 	client_begin(client);
 	side_say(upstream, "after");
 	settle();
@@ -91,7 +91,7 @@ keep_in_order(bool by_pipe)
 	close(upstream);
 	settle();
 	assert_true(client_is_held(client));
-	assert_false(client_has_left(client));
+	assert_false(client_has_left(client, false));
 	assert_true(client_was_attached(client));
 	assert_int_equal(record->bytes[TABLE_UP], received);
 	next = open_with(by_pipe);
@@ -134,11 +134,11 @@ a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
 		side_turns(loop, CLOCK_MILLISECOND);
 	} while (sent > before);
 	assert_false(client_look(client));
-	assert_false(client_is_client_gone(client));
+	assert_false(relay_is_client_gone(client->relay));
 	close(far);
 	far = -1;
 	assert_false(client_look(client));
-	assert_true(client_is_client_gone(client));
+	assert_true(relay_is_client_gone(client->relay));
 	assert_true(client_has_words(client));
 	close(upstream);
 }
@@ -198,12 +198,12 @@ a_client_gone_after_its_end_is_found_by_a_look(void **state)
 	shutdown(far, SHUT_WR);
 	settle();
 	client_look(client);
-	assert_false(client_is_client_gone(client));
+	assert_false(relay_is_client_gone(client->relay));
 	close(far);
 	far = -1;
 	settle();
 	client_look(client);
-	assert_true(client_is_client_gone(client));
+	assert_true(relay_is_client_gone(client->relay));
 	close(upstream);
 	settle();
 	assert_int_equal(ended, 1);

@@ -89,21 +89,29 @@ closing_a_held_client_closes_no_connection_of_others(void **state)
 }
 
 static void
-a_held_client_is_gone_for_good_from_when_it_was_first_seen_so(void **state)
+a_held_client_is_a_ghost_a_minute_after_it_was_first_seen_gone(void **state)
 {
+	struct waiting_queue held;
+
 	(void)state;
-	assert_int_equal(client_gone_for(client, 1000), 0);
+	waiting_init(&held, 0);
+	client_wait(client, &held);
+	assert_false(client_is_ghost(client, &held, false, CLOCK_SECOND));
 	shutdown(far, SHUT_WR);
-	assert_int_equal(client_gone_for(client, 2000), 0);
-	assert_false(client_has_left(client));
+	assert_false(client_is_ghost(client, &held, false, 100 * CLOCK_SECOND));
 	side_put(&table, client->index, TABLE_UP, "kept for the next");
 	close(far);
 	far = -1;
-	assert_int_equal(client_gone_for(client, 3000), 0);
-	assert_int_equal(client_gone_for(client, 7000), 4000);
-	assert_false(client_has_left(client));
+	assert_false(client_is_ghost(client, &held, false, 200 * CLOCK_SECOND));
+	assert_true(client_is_ghost(client, &held, true, 200 * CLOCK_SECOND));
+	assert_false(client_is_ghost(client, &held, false, 260 * CLOCK_SECOND - 1));
+	assert_true(client_is_ghost(client, &held, false, 260 * CLOCK_SECOND));
+	held.timeout = 3600 * CLOCK_SECOND;
+	assert_false(client_is_ghost(client, &held, false, 260 * CLOCK_SECOND));
+	assert_false(client_has_left(client, false));
 	table.buffers[record->buffer[TABLE_UP]].head = table.buffers[record->buffer[TABLE_UP]].tail;
-	assert_true(client_has_left(client));
+	assert_true(client_has_left(client, false));
+	assert_true(client_is_ghost(client, &held, false, 260 * CLOCK_SECOND));
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -118,7 +126,7 @@ main(void)
 		ROW(a_held_client_that_only_shut_down_is_held_on),
 		ROW(a_held_client_that_dies_with_unread_bytes_is_seen_and_does_not_make_the_loop_spin),
 		ROW(closing_a_held_client_closes_no_connection_of_others),
-		ROW(a_held_client_is_gone_for_good_from_when_it_was_first_seen_so),
+		ROW(a_held_client_is_a_ghost_a_minute_after_it_was_first_seen_gone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,4 @@
 /* All clients of one service: who is served, who is held, who is refused. */
-#include "client/clients_parts.h"
 #include "clients_stage.h"
 #include "log_lines.h"
 
@@ -15,8 +14,8 @@ a_client_gets_the_connection_that_is_ready(void **state)
 	int upstream = bring(), client = come();
 
 	(void)state;
-	assert_int_equal(clients_count(clients), 1);
-	assert_int_equal(clients_held(clients), 0);
+	assert_int_equal(status().open, 1);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(remote.taken, 1);
 	side_say(client, "question");
 	settle();
@@ -34,7 +33,7 @@ clients_are_held_and_served_in_their_order(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		client[i] = come();
-	assert_int_equal(clients_held(clients), 3);
+	assert_int_equal(status().held, 3);
 	assert_int_equal(remote.held, 3);
 	for (int i = 0; i < 3; i++) {
 		upstream = bring();
@@ -58,7 +57,7 @@ a_newcomer_does_not_overtake_those_who_wait(void **state)
 	side_say(second, "second");
 	settle();
 	assert_string_equal(side_hear(upstream), "first");
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	close(first);
 	close(second);
 }
@@ -67,7 +66,7 @@ static bool
 nobody_is_held(void *arg)
 {
 	(void)arg;
-	return clients_held(clients) == 0;
+	return status().held == 0;
 }
 
 static void
@@ -78,7 +77,7 @@ a_client_that_leaves_while_held_is_forgotten(void **state)
 	(void)state;
 	close(client);
 	assert_true(side_run(loop, nobody_is_held, NULL, CLOCK_SECOND)); /* sooner than the scan */
-	assert_int_equal(clients_held(clients), 0);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(remote.held, 0);
 	assert_int_equal(side.ended, 1);
 }
@@ -93,7 +92,7 @@ beyond_max_held_a_client_is_told_and_counted(void **state)
 	settings.down_reply = later;
 	for (int i = 0; i < 3; i++)
 		client[i] = come();
-	assert_int_equal(clients_held(clients), 2);
+	assert_int_equal(status().held, 2);
 	assert_int_equal(counters()->refused_held_max, 1);
 	assert_string_equal(side_hear(client[2]), "421 later\r\n");
 	assert_string_equal(side_hear(client[2]), "EOF");
@@ -112,20 +111,20 @@ beyond_max_held_of_a_service_that_is_up_clients_wait_in_the_backlog(void **state
 	remote.up = true;
 	for (int i = 0; i < 4; i++)
 		client[i] = come();
-	assert_int_equal(clients_held(clients), 2);
-	assert_int_equal(clients_why_paused(clients), TABLE_PAUSE_MAX_HELD);
+	assert_int_equal(status().held, 2);
+	assert_int_equal(status().paused, TABLE_PAUSE_MAX_HELD);
 	bring();
 	clients_serve(clients);
 	settle();
-	assert_int_equal(clients_count(clients), 1);
-	assert_int_equal(clients_held(clients), 2); /* the third has come in */
+	assert_int_equal(status().open, 1);
+	assert_int_equal(status().held, 2); /* the third has come in */
 	remote.up = false;
 	clients_serve(clients);
 	settle();
-	assert_int_equal(clients_held(clients), 2);
+	assert_int_equal(status().held, 2);
 	assert_int_equal(counters()->refused_held_max, 1);
 	assert_string_equal(side_hear(client[3]), "EOF");
-	assert_int_equal(clients_why_paused(clients), TABLE_PAUSE_NONE);
+	assert_int_equal(status().paused, TABLE_PAUSE_NONE);
 	assert_int_equal(table.services[0].pauses[TABLE_PAUSE_MAX_HELD], 2);
 	for (int i = 0; i < 4; i++)
 		close(client[i]);
@@ -137,13 +136,14 @@ hold_timeout_ends_the_waiting(void **state)
 	int client;
 
 	(void)state;
-	settings.hold_timeout = 30 * CLOCK_MILLISECOND;
+	settings.hold_timeout = 30 * CLOCK_SECOND;
 	settings.down_reply = unavailable;
 	clients_set(clients, &settings, false);
 	client = come();
-	assert_int_equal(clients_held(clients), 1);
-	side_turns(loop, 60 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 0);
+	after(29 * CLOCK_SECOND);
+	assert_int_equal(status().held, 1);
+	after(30 * CLOCK_SECOND);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(counters()->refused_hold_timeout, 1);
 	assert_string_equal(side_hear(client), "503");
 	close(client);
@@ -162,7 +162,7 @@ on_down_refuse_refuses_only_while_down(void **state)
 	close(client);
 	remote.up = true;
 	client = come();
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	close(client);
 }
 
@@ -187,13 +187,6 @@ a_closed_service_refuses_new_and_held_and_keeps_the_open(void **state)
 }
 
 /* As a new worker finds it, too. */
-static bool
-is_tuned(void *arg)
-{
-	(void)arg;
-	return (table.conns[1].flags & TABLE_CONN_TUNED) != 0;
-}
-
 static void
 a_connection_that_has_lived_for_a_second_gets_its_socket_options(void **state)
 {
@@ -203,9 +196,11 @@ a_connection_that_has_lived_for_a_second_gets_its_socket_options(void **state)
 	(void)state;
 	bring();
 	client = come();
-	assert_int_equal(clients_count(clients), 1);
-	assert_true(side_run(loop, is_tuned, NULL, 3 * CLOCK_SECOND));
-	assert_true(clock_now() - since >= CLOCK_SECOND);
+	assert_int_equal(status().open, 1);
+	clients_look(clients, since + CLOCK_SECOND);
+	assert_false(table.conns[1].flags & TABLE_CONN_TUNED);
+	after(CLOCK_SECOND);
+	assert_true(table.conns[1].flags & TABLE_CONN_TUNED);
 	close(client);
 }
 
@@ -218,16 +213,16 @@ at_max_clients_accepting_pauses(void **state)
 	settings.max_clients = 2;
 	for (int i = 0; i < 3; i++)
 		client[i] = come();
-	assert_int_equal(clients_held(clients), 2);
-	assert_true(clients_why_paused(clients));
+	assert_int_equal(status().held, 2);
+	assert_true(status().paused);
 	close(client[0]);
 	settle();
-	assert_int_equal(clients_held(clients), 2);
+	assert_int_equal(status().held, 2);
 	assert_int_equal(counters()->clients, 3);
 	close(client[1]);
 	close(client[2]);
 	settle();
-	assert_false(clients_why_paused(clients));
+	assert_false(status().paused);
 }
 
 static unsigned
@@ -239,7 +234,7 @@ warnings(void (*act)(void), const char *text)
 static bool
 is_paused(void *wanted)
 {
-	return clients_why_paused(clients) == (wanted != NULL);
+	return status().paused == (wanted != NULL);
 }
 
 static void
@@ -277,15 +272,14 @@ static void
 refused_in_the_next_minute(void)
 {
 	refused_five_times();
-	clients->refusals[CLIENTS_LIMIT_HELD].told -= 60 * CLOCK_SECOND;
-	clients_tell_refused(clients, clock_now());
-	clients_tell_refused(clients, clock_now());
+	after(61 * CLOCK_SECOND);
+	after(62 * CLOCK_SECOND);
 }
 
 static void
 timed_out(void)
 {
-	side_turns(loop, 200 * CLOCK_MILLISECOND);
+	after(3600 * CLOCK_SECOND);
 }
 
 static void
@@ -300,11 +294,17 @@ refusals_are_told_of_once_a_minute_with_their_number(void **state)
 	assert_int_equal(warnings(refused_in_the_next_minute, " 14 clients were refused: max_held (0) reached"),
 	    1);
 	settings.max_held = 5;
-	settings.hold_timeout = 50 * CLOCK_MILLISECOND;
+	settings.hold_timeout = 3600 * CLOCK_SECOND;
 	clients_set(clients, &settings, false);
 	client = come();
-	assert_int_equal(warnings(timed_out, " 1 client was held in vain: hold_timeout (0.1 s) over"), 1);
+	assert_int_equal(warnings(timed_out, " 1 client was held in vain: hold_timeout (3600.0 s) over"), 1);
 	close(client);
+}
+
+static bool
+somebody_is_held(void *arg)
+{
+	return !nobody_is_held(arg);
 }
 
 static void
@@ -320,12 +320,11 @@ without_files_accepting_pauses_too(void **state)
 	none.rlim_cur = 3;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	settle();
-	paused = clients_why_paused(clients);
+	paused = status().paused;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_true(paused);
-	side_turns(loop, 200 * CLOCK_MILLISECOND);
-	assert_false(clients_why_paused(clients));
-	assert_int_equal(clients_held(clients), 1);
+	assert_true(side_run(loop, somebody_is_held, NULL, 5 * CLOCK_SECOND));
+	assert_false(status().paused);
 	close(client);
 }
 
@@ -347,7 +346,7 @@ a_client_without_a_record_is_not_counted_as_its_users(void **state)
 		table_client_free(&table, record[--count]);
 	client = come();
 	assert_int_equal(counters()->refused_per_user, 0);
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	close(client);
 }
 

@@ -1,5 +1,4 @@
 /* All clients of one service: what follows the end of a connection, of a worker, of a client. */
-#include "client/clients_parts.h"
 #include "clients_stage.h"
 
 /* Settings' texts; they are read until the test is torn down. */
@@ -12,7 +11,7 @@ a_connection_that_ended_unused_puts_the_client_back(void **state)
 
 	(void)state;
 	hang_up(upstream);
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	assert_int_equal(remote.unused, 1);
 	assert_true(remote.unused_age < CLOCK_SECOND);
 	upstream = bring();
@@ -36,7 +35,7 @@ an_attached_client_ends_with_its_upstream(void **state)
 	assert_int_equal(remote.unused, 0);
 	close(client);
 	settle();
-	assert_int_equal(clients_count(clients), 0);
+	assert_int_equal(status().open, 0);
 	assert_int_equal(counters()->bytes[TABLE_DOWN], 10);
 }
 
@@ -54,7 +53,7 @@ with_reconnect_a_client_stays(void **state)
 		settle();
 		assert_string_equal(side_hear(upstream), "line");
 		hang_up(upstream);
-		assert_int_equal(clients_held(clients), 1);
+		assert_int_equal(status().held, 1);
 		upstream = bring();
 		clients_serve(clients);
 	}
@@ -79,7 +78,7 @@ with_reconnect_an_unused_connection_is_told_too(void **state)
 	clients_serve(clients);
 	hang_up(upstream);
 	assert_int_equal(remote.unused, 1);
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	close(client);
 }
 
@@ -91,14 +90,14 @@ a_silent_client_is_closed_by_idle_timeout_and_not_early(void **state)
 
 	(void)state;
 	bring();
-	settings.idle_timeout = 300 * CLOCK_MILLISECOND;
+	settings.idle_timeout = 30 * CLOCK_SECOND;
 	clients_set(clients, &settings, false);
 	begun = clock_now();
 	client = come();
-	while (clients_count(clients) > 0 && clock_now() < begun + 5 * CLOCK_SECOND)
-		settle();
-	assert_true(clock_now() - begun >= settings.idle_timeout);
-	assert_int_equal(clients_count(clients), 0);
+	clients_look(clients, begun + 30 * CLOCK_SECOND);
+	assert_int_equal(status().open, 1);
+	after(31 * CLOCK_SECOND);
+	assert_int_equal(status().open, 0);
 	assert_string_equal(side_hear(client), "EOF");
 	close(client);
 }
@@ -114,8 +113,8 @@ all_are_taken_up_by_the_next_worker(void **state)
 	clients_free(clients);
 	table_derive(&table);
 	begin();
-	assert_int_equal(clients_count(clients), 1);
-	assert_int_equal(clients_held(clients), 2);
+	assert_int_equal(status().open, 1);
+	assert_int_equal(status().held, 2);
 	side_say(served, "on");
 	settle();
 	assert_string_equal(side_hear(upstream), "on");
@@ -145,7 +144,7 @@ adopted_clients_are_counted_and_asked_who_they_are(void **state)
 		if (i == 1)
 			settings.allow_users = strangers;
 		begin();
-		assert_int_equal(clients_held(clients), 1);
+		assert_int_equal(status().held, 1);
 		assert_int_equal(counters()->clients, 1);
 		if (i == 0)
 			clients_free(clients);
@@ -172,7 +171,7 @@ an_adopted_client_is_refused_while_down_as_any_new_one_is(void **state)
 	settings.down_reply = later;
 	table.clients[side_client(&table, accepted)].flags = TABLE_CLIENT_ADOPTED;
 	begin();
-	assert_int_equal(clients_held(clients), 0);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(counters()->clients, 1);
 	assert_int_equal(counters()->refused_down, 1);
 	assert_string_equal(side_hear(client), "421 later\r\n");
@@ -181,16 +180,8 @@ an_adopted_client_is_refused_while_down_as_any_new_one_is(void **state)
 	remote.up = true;
 	client = come();
 	assert_int_equal(counters()->refused_per_user, 0);
-	assert_int_equal(clients_held(clients), 1);
+	assert_int_equal(status().held, 1);
 	close(client);
-}
-
-/* With the shortest time between looks. */
-static void
-look_often(void)
-{
-	settings.idle_timeout = CLOCK_SECOND; /* not for the held */
-	clients_set(clients, &settings, false);
 }
 
 static void
@@ -199,28 +190,37 @@ a_held_client_that_shut_down_and_went_later_is_found(void **state)
 	int client = come();
 
 	(void)state;
-	look_often();
 	shutdown(client, SHUT_WR);
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 1);
+	settle();
+	after(10 * CLOCK_SECOND);
+	assert_int_equal(status().held, 1);
 	close(client);
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 0);
+	after(20 * CLOCK_SECOND);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(remote.held, 0);
 	assert_int_equal(side.ended, 1);
+}
+
+/* Comes, says this, and is gone. */
+static void
+haunt(const char *said)
+{
+	int client = come();
+
+	side_say(client, said);
+	close(client);
 }
 
 static void
 a_held_client_that_wrote_and_went_is_kept_for_its_bytes(void **state)
 {
-	int client = come(), upstream;
+	int upstream;
 
 	(void)state;
-	look_often();
-	side_say(client, "fire and forget");
-	close(client);
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 1);
+	haunt("fire and forget");
+	after(10 * CLOCK_SECOND);
+	after(60 * CLOCK_SECOND);
+	assert_int_equal(status().held, 1);
 	upstream = bring();
 	clients_serve(clients);
 	settle();
@@ -240,13 +240,13 @@ with_abort_on_close_a_ghost_is_given_no_connection(void **state)
 	side_say(ghost, "buy");
 	side_say(client, "look");
 	settle();
-	assert_int_equal(clients_held(clients), 2);
+	assert_int_equal(status().held, 2);
 	close(ghost);
 	upstream = bring();
 	clients_serve(clients);
 	settle();
 	assert_string_equal(side_hear(upstream), "look");
-	assert_int_equal(clients_held(clients), 0);
+	assert_int_equal(status().held, 0);
 	assert_int_equal(remote.taken, 1);
 	assert_int_equal(remote.held, 0);
 	close(client);
@@ -261,7 +261,8 @@ with_abort_on_close_who_has_only_shut_down_is_served(void **state)
 	settings.abort_on_close = true;
 	side_say(client, "buy");
 	shutdown(client, SHUT_WR);
-	side_turns(loop, 50 * CLOCK_MILLISECOND); /* it is watched by now */
+	after(CLOCK_SECOND); /* it is watched by now */
+	settle();
 	upstream = bring();
 	clients_serve(clients);
 	settle();
@@ -272,44 +273,41 @@ with_abort_on_close_who_has_only_shut_down_is_served(void **state)
 static void
 but_no_longer_than_a_minute(void **state)
 {
-	int client[2];
-
 	(void)state;
-	look_often();
-	for (int i = 0; i < 2; i++) {
-		client[i] = come();
-		side_say(client[i], "fire and forget");
-		close(client[i]);
-	}
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 2);
-	client_of(waiting_first(&clients->held))->gone -= 61 * CLOCK_SECOND;
-	client_of(waiting_next(waiting_first(&clients->held)))->gone -= 50 * CLOCK_SECOND;
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 1);
+	haunt("fire and forget");
+	after(10 * CLOCK_SECOND);
+	haunt("the same");
+	after(20 * CLOCK_SECOND);
+	after(69 * CLOCK_SECOND);
+	assert_int_equal(status().held, 2);
+	after(75 * CLOCK_SECOND);
+	assert_int_equal(status().held, 1);
 }
 
 static void
 with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects(void **state)
 {
-	int client[2];
+	int upstream = bring(), client = come();
 
 	(void)state;
+	settings.on_upstream_end = CLIENTS_RECONNECT;
 	settings.hold_timeout = 3600 * CLOCK_SECOND;
-	look_often();
-	for (int i = 0; i < 2; i++) {
-		client[i] = come();
-		side_say(client[i], "fire and forget");
-		close(client[i]);
-	}
-	client_record(client_of(waiting_first(&clients->held)))->bytes[TABLE_UP] = 1; /* it was attached */
-	waiting_first(&clients->held)->unlimited = true;
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	client_of(waiting_first(&clients->held))->gone -= 61 * CLOCK_SECOND;
-	client_of(waiting_next(waiting_first(&clients->held)))->gone -= 61 * CLOCK_SECOND;
-	side_turns(loop, 400 * CLOCK_MILLISECOND);
-	assert_int_equal(clients_held(clients), 1);
-	assert_int_equal(client_record(client_of(waiting_first(&clients->held)))->bytes[TABLE_UP], 0);
+	clients_set(clients, &settings, false);
+	side_say(upstream, "hello");
+	settle();
+	hang_up(upstream);
+	assert_string_equal(side_hear(client), "hello");
+	side_say(client, "I was attached");
+	close(client);
+	haunt("fire and forget");
+	after(10 * CLOCK_SECOND);
+	assert_int_equal(status().held, 2);
+	after(75 * CLOCK_SECOND);
+	assert_int_equal(status().held, 1);
+	upstream = bring();
+	clients_serve(clients);
+	settle();
+	assert_string_equal(side_hear(upstream), "fire and forget");
 }
 
 static bool
@@ -335,7 +333,7 @@ each_client_can_be_ended_while_they_are_looked_at(void **state)
 		client[i] = come();
 	clients_each(clients, visit, &count);
 	assert_int_equal(count, 4);
-	assert_int_equal(clients_count(clients) + clients_held(clients), 0);
+	assert_int_equal(status().open + status().held, 0);
 	assert_int_equal(side.ended, 4);
 	for (int i = 0; i < 4; i++) {
 		assert_string_equal(side_hear(client[i]), "EOF");
@@ -346,7 +344,6 @@ each_client_can_be_ended_while_they_are_looked_at(void **state)
 static void
 bytes_are_those_of_the_living_and_of_the_dead(void **state)
 {
-	uint64_t bytes[2];
 	int client[2];
 
 	(void)state;
@@ -356,13 +353,11 @@ bytes_are_those_of_the_living_and_of_the_dead(void **state)
 		side_say(client[i], "hi");
 		settle();
 	}
-	clients_get_bytes(clients, bytes);
-	assert_int_equal(bytes[TABLE_UP], 4);
-	assert_int_equal(bytes[TABLE_DOWN], 12);
+	assert_int_equal(status().bytes[TABLE_UP], 4);
+	assert_int_equal(status().bytes[TABLE_DOWN], 12);
 	clients_close(clients, CLOSING_OPERATOR, true);
-	clients_get_bytes(clients, bytes);
-	assert_int_equal(bytes[TABLE_UP], 4);
-	assert_int_equal(bytes[TABLE_DOWN], 12);
+	assert_int_equal(status().bytes[TABLE_UP], 4);
+	assert_int_equal(status().bytes[TABLE_DOWN], 12);
 	close(client[0]);
 	close(client[1]);
 }
@@ -371,16 +366,14 @@ static void
 bytes_of_who_waits_for_a_reconnect_are_counted_on(void **state)
 {
 	int upstream = bring(), client = come();
-	uint64_t bytes[2];
 
 	(void)state;
 	settings.on_upstream_end = CLIENTS_RECONNECT;
 	side_say(client, "line");
 	settle();
 	hang_up(upstream);
-	assert_int_equal(clients_held(clients), 1);
-	clients_get_bytes(clients, bytes);
-	assert_int_equal(bytes[TABLE_UP], 4);
+	assert_int_equal(status().held, 1);
+	assert_int_equal(status().bytes[TABLE_UP], 4);
 	close(client);
 }
 
@@ -394,10 +387,10 @@ closing_ends_the_held_and_on_wish_the_others(void **state)
 	client[0] = come();
 	client[1] = come();
 	clients_close(clients, CLOSING_OPERATOR, false);
-	assert_int_equal(clients_held(clients), 0);
-	assert_int_equal(clients_count(clients), 1);
+	assert_int_equal(status().held, 0);
+	assert_int_equal(status().open, 1);
 	clients_close(clients, CLOSING_OPERATOR, true);
-	assert_int_equal(clients_count(clients), 0);
+	assert_int_equal(status().open, 0);
 	close(client[0]);
 	close(client[1]);
 }

@@ -41,7 +41,8 @@ prepare_both(void)
 	side_clear(&table);
 	memset(&table.header->io_journal, 0, sizeof table.header->io_journal);
 	loop = loop_new();
-	client_slab_init(&slab);
+	client_owner_init(&owner, loop, &table);
+	owner.on_event = on_event;
 	side_pair(ends);
 	near_client = ends[0];
 	far = ends[1];
@@ -49,7 +50,7 @@ prepare_both(void)
 	near_upstream = ends[0];
 	far_upstream = ends[1];
 	conn = side_conn(&table, TABLE_READY, near_upstream);
-	client = client_new(&slab, loop, &table, side_client(&table, near_client), &callbacks, NULL);
+	client = client_new(&owner, side_client(&table, near_client));
 	record = client_record(client);
 	table.clients[side_client(&table, far)].service = 1;
 	table.clients[side_client(&table, far_upstream)].service = 1;
@@ -61,7 +62,7 @@ leave_process(void)
 {
 	client_free(client);
 	client = NULL;
-	client_slab_clear(&slab);
+	client_owner_clear(&owner);
 	loop_free(loop);
 }
 
@@ -167,10 +168,8 @@ prepare_open(void *arg)
 static void
 give_back(void *arg)
 {
-	uint64_t lost_bytes;
-
 	(void)arg;
-	client_return(client, &lost_bytes);
+	client_return(client);
 }
 
 static void

@@ -141,7 +141,7 @@ a_new_worker_lets_no_piece_wait_either(void **state)
 	say("one");
 	relay_stop(&ring.relay);
 	setsockopt(ring.near_upstream, IPPROTO_TCP, TCP_NODELAY, &off, sizeof off);
-	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_init(&ring.relay, loop, &table, ring.session, ring_events, &ring);
 	ring.relay.attached = true;
 	relay_start(&ring.relay);
 	say("two");

@@ -266,7 +266,7 @@ what_the_destination_does_not_take_stays_in_the_pipe(void **state)
 static void
 a_new_worker_goes_on_with_what_the_pipe_holds(void **state)
 {
-	uint32_t session = relay_buffer.session;
+	uint32_t session = relay_buffer.client;
 
 	(void)state;
 	make_it_splice();
@@ -284,7 +284,7 @@ a_new_worker_goes_on_with_what_the_pipe_holds(void **state)
 static void
 a_new_worker_gives_back_a_pipe_that_was_just_taken(void **state)
 {
-	uint32_t session = relay_buffer.session;
+	uint32_t session = relay_buffer.client;
 
 	(void)state;
 	record->pipe[TABLE_UP] = pipes_claim(&table, side_payer);

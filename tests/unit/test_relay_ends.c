@@ -173,7 +173,7 @@ bytes_in_buffers_are_delivered_first(void **state)
 	side_say(ring.client, "new");
 	side_say(ring.upstream, "neu");
 	shutdown(ring.client, SHUT_WR);
-	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_init(&ring.relay, loop, &table, ring.session, ring_events, &ring);
 	relay_start(&ring.relay);
 	assert_rest();
 	assert_string_equal(side_hear(ring.upstream), "old new");
@@ -188,7 +188,7 @@ bytes_in_buffers_wait_for_nothing(void **state)
 	ring_begin(&ring, false);
 	relay_stop(&ring.relay);
 	side_put(&table, ring.session, TABLE_UP, "old");
-	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_init(&ring.relay, loop, &table, ring.session, ring_events, &ring);
 	relay_start(&ring.relay);
 	assert_rest();
 	assert_string_equal(side_hear(ring.upstream), "old");
@@ -201,7 +201,7 @@ an_empty_buffer_that_a_death_left_is_given_back(void **state)
 	ring_begin(&ring, false);
 	relay_stop(&ring.relay);
 	side_put(&table, ring.session, TABLE_UP, "");
-	relay_init(&ring.relay, loop, &table, ring.session, &callbacks, &ring);
+	relay_init(&ring.relay, loop, &table, ring.session, ring_events, &ring);
 	relay_start(&ring.relay);
 	assert_rest();
 	assert_int_equal(table.clients[ring.session].buffer[TABLE_UP], 0);
