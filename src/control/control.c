@@ -1,5 +1,9 @@
 #include "control/control.h"
 
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event_struct.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +14,24 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/nearest.h"
 #include "client/listener.h"
 #include "client/peer.h"
-#include "control/connection.h"
 #include "control/stats.h"
 #include "control/words.h"
 
 #define IDLE_LONG     CLOCK_SECOND /* a connection that has asked nothing for so long gives up its place */
 #define WAITING_SHARE 4            /* of the files that can be open, one in so many at most is for who waits */
+#define TURN_LINES    16           /* of one connection before others have their turn */
+
+/* Bytes. */
+#define OUTPUT_MAX  (12u << 20)    /* that one connection may have buffered: metrics of 1024 services, long names */
+#define OUTPUT_LAG  (256u << 10)   /* at which its reader lags */
+#define OUTPUT_TURN (1u << 20)     /* that are written before others have their turn */
+#define ALL_MAX     (64u << 20)    /* that all may have buffered */
+#define ALL_SMALL   4096           /* that are buffered whatever all have */
 
 struct control_request {
 	struct operator *operator;             /* borrowed */
@@ -38,8 +50,15 @@ struct control_request {
 struct operator {
 	LIST_ENTRY(operator) entry;
 	struct control *control;         /* borrowed */
-	struct connection *connection;   /* owned */
-	int fd;                          /* borrowed; the connection's */
+	int fd;                          /* owned */
+	struct event event;              /* edge-triggered: each wake-up looks at everything */
+	struct loop_timer again;         /* after a look at other files */
+	struct evbuffer *in, *out;       /* owned */
+	size_t counted;                  /* of out, in control.buffered */
+	bool eof;                        /* nothing more will be read */
+	bool broken;                     /* nothing can be written any more */
+	bool lagging;
+	bool skipping;                   /* the rest of a line that was too long */
 	struct peer peer;
 	struct control_request *request; /* owned; NULL: none under way */
 	int64_t idle_since;              /* monotonic; without a request */
@@ -57,31 +76,44 @@ struct control {
 	LIST_HEAD(, operator) operators;
 };
 
-static json_t *
-control_ok(json_t *more)
-{
-	json_t *object = json_pack("{s:b}", "ok", 1);
-
-	if (more != NULL)
-		json_object_update(object, more);
-	json_decref(more);
-	return object;
-}
-
-static json_t *
-control_error(const char *text)
-{
-	return json_pack("{s:b, s:o}", "ok", 0, "error", stats_text(text));
-}
-
+/* Keeps the sum true. */
 static void
-operator_say_too_long(struct operator *operator)
+operator_count(struct operator *operator)
 {
-	bool others = operator->control->buffered >= CONNECTION_ALL_MAX - CONNECTION_OUTPUT_MAX;
+	size_t unwritten = evbuffer_get_length(operator->out);
 
-	connection_say(operator->connection, others
-	    ? "{\"ok\":false,\"error\":\"too many answers wait to be read by others; try again\",\"full\":true}"
-	    : "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}");
+	operator->control->buffered += unwritten - operator->counted;
+	operator->counted = unwritten;
+}
+
+static bool
+operator_has_room(const struct operator *operator, size_t length)
+{
+	return evbuffer_get_length(operator->out) + length < OUTPUT_MAX &&
+	    (length <= ALL_SMALL || operator->control->buffered + length <= ALL_MAX);
+}
+
+static const char others_do_not_read[] =
+    "{\"ok\":false,\"error\":\"too many answers wait to be read by others; try again\",\"full\":true}";
+static const char answer_too_long[] =
+    "{\"ok\":false,\"error\":\"the answer has more than 12 MiB; ask for one service\"}";
+
+/* Says a line, text or (NULL) all of line; an error in its place if that were too much to be buffered. */
+static void
+operator_say_line(struct operator *operator, const char *text, struct evbuffer *line)
+{
+	bool others = operator->control->buffered >= ALL_MAX - OUTPUT_MAX;
+	size_t length = text == NULL ? evbuffer_get_length(line) : strlen(text);
+
+	if (!operator_has_room(operator, length))
+		text = others ? others_do_not_read : answer_too_long;
+	if (text == NULL)
+		evbuffer_add_buffer(operator->out, line);
+	else
+		evbuffer_add(operator->out, text, strlen(text));
+	evbuffer_add(operator->out, "\n", 1);
+	operator_count(operator);
+	event_active(&operator->event, EV_WRITE, 0);
 }
 
 /* Says the object, whose reference it takes. */
@@ -91,9 +123,14 @@ operator_say(struct operator *operator, json_t *object)
 	char *text = json_dumps(object, JSON_COMPACT);
 
 	json_decref(object);
-	if (text == NULL || !connection_say(operator->connection, text))
-		operator_say_too_long(operator);
+	operator_say_line(operator, text == NULL ? answer_too_long : text, NULL);
 	free(text);
+}
+
+static json_t *
+control_error(const char *text)
+{
+	return json_pack("{s:b, s:o}", "ok", 0, "error", stats_text(text));
 }
 
 static void
@@ -118,19 +155,6 @@ request_free(struct control_request *request)
 	return operator;
 }
 
-/* Ends the request with its answer. */
-static void
-request_end(struct control_request *request, json_t *answer)
-{
-	operator_say(request_free(request), answer);
-}
-
-void
-control_answer(struct control_request *request, json_t *more)
-{
-	request_end(request, control_ok(more));
-}
-
 /* Keeps some of an answer, as long as it may become as long. */
 static void
 request_put(struct control_request *request, const char *text, size_t length)
@@ -146,7 +170,7 @@ request_put(struct control_request *request, const char *text, size_t length)
 	evbuffer_add(request->text, text, length);
 	control->buffered -= request->counted;
 	request->counted = evbuffer_get_length(request->text);
-	request->too_long = !connection_has_room(request->operator->connection, request->counted);
+	request->too_long = !operator_has_room(request->operator, request->counted);
 	if (request->too_long)
 		request->counted = 0;
 	control->buffered += request->counted;
@@ -190,9 +214,25 @@ control_finish(struct control_request *request)
 	request->text = NULL;
 	operator = request_free(request);
 	evbuffer_add(text, "}", 1);
-	if (too_long || !connection_say_buffer(operator->connection, text))
-		operator_say_too_long(operator);
+	operator_say_line(operator, too_long ? answer_too_long : NULL, text);
 	evbuffer_free(text);
+}
+
+static json_t *
+control_ok(json_t *more)
+{
+	json_t *object = json_pack("{s:b}", "ok", 1);
+
+	if (more != NULL)
+		json_object_update(object, more);
+	json_decref(more);
+	return object;
+}
+
+void
+control_answer(struct control_request *request, json_t *more)
+{
+	operator_say(request_free(request), control_ok(more));
 }
 
 void
@@ -210,7 +250,7 @@ control_fail(struct control_request *request, json_t *more, const char *format, 
 	if (more != NULL)
 		json_object_update_missing(object, more);
 	json_decref(more);
-	request_end(request, object);
+	operator_say(request_free(request), object);
 }
 
 void
@@ -247,12 +287,16 @@ control_on_cancel(struct control_request *request, void (*cancel)(void *arg), vo
 bool
 control_stream(struct control_request *request, json_t *more)
 {
-	if (connection_lags(request->operator->connection)) {
+	struct operator *operator = request->operator;
+	size_t unwritten = evbuffer_get_length(operator->out);
+
+	if (unwritten >= OUTPUT_LAG || (unwritten > 0 && operator->control->buffered > ALL_MAX))
+		operator->lagging = true;
+	if (operator->lagging)
 		json_decref(more);
-		return false;
-	}
-	operator_say(request->operator, control_ok(more));
-	return true;
+	else
+		operator_say(operator, control_ok(more));
+	return !operator->lagging;
 }
 
 void
@@ -327,10 +371,10 @@ operator_run(struct operator *operator, const struct control_command *command, i
 		command->run(operator->control->arg, request, argc, argv);
 }
 
+/* A line without its newline, which it may change. */
 static void
-operator_line(void *arg, char *line)
+operator_line(struct operator *operator, char *line)
 {
-	struct operator *operator = arg;
 	char *words[CONTROL_WORDS + 1];
 	const struct control_command *command;
 	const char *error;
@@ -350,33 +394,111 @@ operator_line(void *arg, char *line)
 		operator_run(operator, command, count, words);
 }
 
-static void
-operator_malformed(void *arg, const char *error)
-{
-	operator_say_error(arg, error);
-}
-
+/* Handles one line of what was read.  False if there is no whole one. */
 static bool
-operator_busy(void *arg)
+operator_next_line(struct operator *operator)
 {
-	const struct operator *operator = arg;
+	size_t length = 0, left;
+	char *line = evbuffer_readln(operator->in, &length, EVBUFFER_EOL_LF);
 
-	return operator->request != NULL;
+	if (line != NULL) {
+		if (length > 0 && line[length - 1] == '\r')
+			line[--length] = '\0';
+		if (operator->skipping)
+			operator->skipping = false;
+		else if (strlen(line) != length)
+			operator_say_error(operator, "the line holds a NUL byte");
+		else
+			operator_line(operator, line);
+		free(line);
+		return true;
+	}
+	left = evbuffer_get_length(operator->in);
+	if (left > CONTROL_LINE_MAX) {
+		if (!operator->skipping)
+			operator_say_error(operator, "the line is longer than 4096 bytes");
+		operator->skipping = true;
+		evbuffer_drain(operator->in, left);
+	}
+	return false;
+}
+
+/* Reads on.  False if there is nothing to be read now. */
+static bool
+operator_fill(struct operator *operator)
+{
+	int count;
+
+	if (operator->eof)
+		return false;
+	do
+		count = evbuffer_read(operator->in, operator->fd,
+		    CONTROL_LINE_MAX + 1 - (int)evbuffer_get_length(operator->in));
+	while (count == -1 && errno == EINTR);
+	if (count > 0 || (count == -1 && errno == EAGAIN))
+		return count > 0;
+	operator->eof = true;
+	if (evbuffer_get_length(operator->in) > 0 && !operator->skipping)
+		operator_say_error(operator, "the last line has no newline");
+	evbuffer_drain(operator->in, evbuffer_get_length(operator->in));
+	return false;
 }
 
 static void
-operator_drained(void *arg)
+operator_flush(struct operator *operator)
 {
-	const struct operator *operator = arg;
+	struct control_request *request = operator->request;
+	ssize_t count, left = OUTPUT_TURN;
 
-	if (operator->request != NULL && operator->request->drained != NULL)
-		operator->request->drained(operator->request->drained_arg);
+	while (!operator->broken && evbuffer_get_length(operator->out) > 0 && left > 0) {
+		count = evbuffer_write_atmost(operator->out, operator->fd, left);
+		if (count == -1 && errno == EAGAIN)
+			break;
+		operator->broken = count == -1 && errno != EINTR;
+		left -= count > 0 ? count : 0;
+	}
+	if (left <= 0)
+		loop_timer_at(&operator->again, clock_now());
+	if (operator->broken)
+		evbuffer_drain(operator->out, evbuffer_get_length(operator->out));
+	operator_count(operator);
+	if (operator->lagging && evbuffer_get_length(operator->out) <= OUTPUT_LAG / 4) {
+		operator->lagging = false;
+		if (request != NULL && request->drained != NULL)
+			request->drained(request->drained_arg);
+	}
+}
+
+/* Writes, handles lines and reads until one of them has to wait. */
+static void
+operator_work(struct operator *operator)
+{
+	for (int turn = 0; turn < TURN_LINES; turn++) {
+		operator_flush(operator);
+		if (operator->request != NULL || evbuffer_get_length(operator->out) >= OUTPUT_LAG)
+			return;
+		if (!operator_next_line(operator) && !operator_fill(operator)) {
+			operator_flush(operator);
+			return;
+		}
+	}
+	loop_timer_at(&operator->again, clock_now());
+}
+
+/* A mere shutdown of the other side's writing is no end: answers are still wanted. */
+static bool
+operator_is_over(const struct operator *operator)
+{
+	struct pollfd file = { .fd = operator->fd };
+
+	if (operator->request == NULL)
+		return operator->eof && evbuffer_get_length(operator->out) == 0;
+	return operator->broken || (poll(&file, 1, 0) == 1 && (file.revents & (POLLHUP | POLLERR)) != 0);
 }
 
 static void
-operator_end(void *arg)
+operator_end(struct operator *operator)
 {
-	struct operator *operator = arg;
 	struct control_request *request = operator->request;
 
 	LIST_REMOVE(operator, entry);
@@ -386,17 +508,32 @@ operator_end(void *arg)
 		request->cancel(request->cancel_arg);
 	if (request != NULL)
 		request_free(request);
-	connection_free(operator->connection);
+	loop_event_stop(&operator->event);
+	loop_timer_stop(&operator->again);
+	operator->control->buffered -= operator->counted;
+	evbuffer_free(operator->in);
+	evbuffer_free(operator->out);
+	close(operator->fd);
 	mem_free(operator);
 }
 
-static const struct connection_callbacks operator_callbacks = {
-	.line = operator_line,
-	.malformed = operator_malformed,
-	.busy = operator_busy,
-	.drained = operator_drained,
-	.ended = operator_end,
-};
+static void
+operator_look(void *arg)
+{
+	struct operator *operator = arg;
+
+	operator_work(operator);
+	if (operator_is_over(operator))
+		operator_end(operator);
+}
+
+static void
+operator_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	operator_look(arg);
+}
 
 /* Makes room for a new connection where all are taken: the one goes that has asked nothing for longest. */
 static void
@@ -430,10 +567,28 @@ control_refuse(int fd, char *error)
 }
 
 static void
+operator_new(struct control *control, int fd, const struct peer *peer)
+{
+	struct operator *operator = mem_new(1, sizeof *operator);
+
+	operator->control = control;
+	operator->fd = fd;
+	operator->peer = *peer;
+	operator->in = evbuffer_new();
+	operator->out = evbuffer_new();
+	operator->idle_since = clock_now();
+	LIST_INSERT_HEAD(&control->operators, operator, entry);
+	control->count++;
+	event_assign(&operator->event, control->loop, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, operator_on_event,
+	    operator);
+	event_add(&operator->event, NULL);
+	loop_timer_init(&operator->again, control->loop, operator_look, operator);
+}
+
+static void
 control_accepted(void *arg, int fd)
 {
 	struct control *control = arg;
-	struct operator *operator;
 	struct peer peer;
 	int error;
 
@@ -447,14 +602,7 @@ control_accepted(void *arg, int fd)
 		control_refuse(fd, mem_print("the kernel does not say who you are: %s", strerror(-error)));
 		return;
 	}
-	operator = mem_new(1, sizeof *operator);
-	operator->control = control;
-	operator->fd = fd;
-	operator->peer = peer;
-	LIST_INSERT_HEAD(&control->operators, operator, entry);
-	control->count++;
-	operator->idle_since = clock_now();
-	operator->connection = connection_new(control->loop, fd, &control->buffered, &operator_callbacks, operator);
+	operator_new(control, fd, &peer);
 }
 
 static void

@@ -1,10 +1,10 @@
 /* control.h - the control socket: its connections, the line protocol, the register of commands.
  *
- * One command a line in, one JSON object a line out (control/connection.h carries them, control/words.h splits
- * them).  Commands of one connection are run one after the other: the next begins when the one before was
- * answered.  Nothing here blocks or grows without a bound: a reader that does not read gets no further command
- * run, and a stream (control_stream) that lags is told to leave out what it would say.  Who comes when all
- * connections are taken has the place of one that has asked nothing for a second, if there is one.
+ * One command a line in, one JSON object a line out (control/words.h splits them).  Commands of one connection are
+ * run one after the other: the next begins when the one before was answered.  Nothing here blocks or grows without a
+ * bound: a reader that does not read gets no further command run, and a stream (control_stream) that lags is told to
+ * leave out what it would say.  Who comes when all connections are taken has the place of one that has asked nothing
+ * for a second, if there is one.
  */
 #ifndef HOLDFAST_CONTROL_CONTROL_H
 #define HOLDFAST_CONTROL_CONTROL_H
@@ -19,6 +19,7 @@
 #define CONTROL_SPARE       8    /* beyond them, for commands that do not wait; further ones get an error line */
 #define CONTROL_CONNECTIONS (CONTROL_WAITING + CONTROL_SPARE)
 #define CONTROL_WORDS       64   /* of a command */
+#define CONTROL_LINE_MAX    4096 /* bytes of one, the newline not counted */
 
 struct control;
 struct control_request; /* a command that has not been answered yet */

@@ -15,17 +15,9 @@ struct subscriber {
 	unsigned missed;
 };
 
-/* The last event of a service, perhaps one that was removed. */
-struct last {
-	TAILQ_ENTRY(last) entry;
-	char name[TABLE_NAME_SIZE];
-	json_t *event;                   /* owned */
-};
-
 struct events {
 	LIST_HEAD(, subscriber) subscribers;
-	TAILQ_HEAD(last_list, last) lasts; /* the newest first */
-	size_t last_count;
+	json_t *lasts; /* owned; the last event of each service by name, also of removed ones; the newest come last */
 };
 
 struct events *
@@ -34,17 +26,8 @@ events_new(void)
 	struct events *events = mem_new(1, sizeof *events);
 
 	LIST_INIT(&events->subscribers);
-	TAILQ_INIT(&events->lasts);
+	events->lasts = json_object();
 	return events;
-}
-
-static void
-events_forget(struct events *events, struct last *last)
-{
-	TAILQ_REMOVE(&events->lasts, last, entry);
-	events->last_count--;
-	json_decref(last->event);
-	mem_free(last);
 }
 
 void
@@ -52,40 +35,18 @@ events_free(struct events *events)
 {
 	if (events == NULL)
 		return;
-	while (!TAILQ_EMPTY(&events->lasts))
-		events_forget(events, TAILQ_FIRST(&events->lasts));
+	json_decref(events->lasts);
 	mem_free(events);
-}
-
-static struct last *
-events_find_last(const struct events *events, const char *service)
-{
-	struct last *last;
-
-	TAILQ_FOREACH(last, &events->lasts, entry)
-		if (strcmp(last->name, service) == 0)
-			return last;
-	return NULL;
 }
 
 /* Keeps event (borrowed) as the service's last, and forgets the oldest beyond as many as there may be services. */
 static void
 events_set_last(struct events *events, const char *service, json_t *event)
 {
-	struct last *last = events_find_last(events, service);
-
-	if (last == NULL) {
-		last = mem_new(1, sizeof *last);
-		snprintf(last->name, sizeof last->name, "%s", service);
-		events->last_count++;
-	} else {
-		TAILQ_REMOVE(&events->lasts, last, entry);
-		json_decref(last->event);
-	}
-	TAILQ_INSERT_HEAD(&events->lasts, last, entry);
-	while (events->last_count > TABLE_SERVICES)
-		events_forget(events, TAILQ_LAST(&events->lasts, last_list));
-	last->event = json_incref(event);
+	json_object_del(events->lasts, service);
+	json_object_set(events->lasts, service, event);
+	if (json_object_size(events->lasts) > TABLE_SERVICES)
+		json_object_del(events->lasts, json_object_iter_key(json_object_iter(events->lasts)));
 }
 
 static const struct table_event *
@@ -215,8 +176,8 @@ void
 events_tell_last(const struct events *events, struct control_request *request,
     const struct table_service *service)
 {
-	const struct last *last = events_find_last(events, service->name);
-	json_t *event = last == NULL ? events_from_history(service) : json_incref(last->event);
+	json_t *last = json_object_get(events->lasts, service->name);
+	json_t *event = last == NULL ? events_from_history(service) : json_incref(last);
 
 	if (event != NULL)
 		control_stream(request, event);

@@ -135,12 +135,15 @@ stats_set(json_t *json, const char *key, json_t *value)
 	json_object_set_new(inner, dot + 1, value);
 }
 
-void
-stats_add_json(json_t *json, const struct stats_row *rows, const struct stats_object *object)
+json_t *
+stats_json(const struct stats_row *rows, const struct stats_object *object)
 {
+	json_t *json = json_object();
+
 	for (; !stats_is_end(rows); rows++)
 		if (rows->key != NULL && (rows->sorts == 0 || (rows->sorts & object->sort) != 0))
 			stats_set(json, rows->key, stats_value(rows, object));
+	return json;
 }
 
 bool

@@ -58,8 +58,8 @@ struct stats_row {
 /* A table of rows, which ends with one that has neither a key nor a metric. */
 bool stats_is_end(const struct stats_row *row);
 
-/* Adds to an object of JSON what the rows tell of it. */
-void stats_add_json(json_t *json, const struct stats_row *rows, const struct stats_object *object);
+/* What the rows tell of an object in JSON. */
+json_t *stats_json(const struct stats_row *rows, const struct stats_object *object);
 
 /* A row's metric: a number, of microseconds if stats_is_time(). */
 uint64_t stats_metric(const struct stats_row *row, const struct stats_object *object);

@@ -42,7 +42,7 @@ command_walk_begin(struct command_walk *walk, const struct command_context *cont
 
 	while (services_at_all(context->services, count) != NULL)
 		count++;
-	*walk = (struct command_walk){ .services = mem_new(count + 1, sizeof(struct service *)) };
+	*walk = (struct command_walk){ context, .services = mem_new(count + 1, sizeof(struct service *)) };
 	for (size_t i = 0; (service = next(context, name, &i)) != NULL;)
 		walk->services[walk->count++] = service;
 }
@@ -59,18 +59,36 @@ command_has(const struct command_context *context, const struct service *service
 }
 
 struct service *
-command_walk_next(struct command_walk *walk, const struct command_context *context)
+command_walk_next(struct command_walk *walk)
 {
 	while (walk->at < walk->count)
-		if (command_has(context, walk->services[walk->at++]))
+		if (command_has(walk->context, walk->services[walk->at++]))
 			return walk->services[walk->at - 1];
 	return NULL;
 }
 
-void
-command_walk_end(struct command_walk *walk)
+void *
+command_bits_new(struct command_context *context, const struct pending_kind *kind, struct control_request *request,
+    const char *name, bool all)
 {
-	mem_free(walk->services);
+	struct command_bits *bits = pending_new(&context->pendings, kind, request, context, NULL);
+
+	command_walk_begin(&bits->walk, context, name, all);
+	pending_work(&bits->pending);
+	return bits;
+}
+
+void
+command_bits_end(struct pending *pending)
+{
+	mem_free(((struct command_bits *)pending)->walk.services);
+}
+
+void
+command_bits_put(struct command_bits *bits, json_t *value)
+{
+	control_put(bits->pending.request, bits->told++ == 0 ? "" : ",");
+	control_put_json(bits->pending.request, value);
 }
 
 static const char *

@@ -63,15 +63,28 @@ struct command_context {
 struct service *command_next(const struct command_context *context, const char *name, size_t *at);
 struct service *command_next_of_all(const struct command_context *context, const char *name, size_t *at);
 
-/* The same services, as they are now, to be gone through in pieces: later ones are left out, and those that go.
- * To be freed with command_walk_end(). */
+/* The same services, as they are now, to be gone through in bits: later ones are left out, and those that go. */
 struct command_walk {
-	struct service **services; /* owned */
+	const struct command_context *context; /* borrowed */
+	struct service **services;             /* owned: to be freed with mem_free() */
 	size_t count, at;
 };
 void command_walk_begin(struct command_walk *walk, const struct command_context *context, const char *name, bool all);
-struct service *command_walk_next(struct command_walk *walk, const struct command_context *context);
-void command_walk_end(struct command_walk *walk);
+struct service *command_walk_next(struct command_walk *walk);
+
+/* A request that is answered in bits, of each service; its kind's struct begins with this, and its function end calls
+ * command_bits_end() or is that. */
+struct command_bits {
+	struct pending pending;
+	struct command_walk walk; /* owned */
+	size_t told;              /* values in the list that is put */
+};
+void *command_bits_new(struct command_context *context, const struct pending_kind *kind,
+    struct control_request *request, const char *name, bool all);
+void command_bits_end(struct pending *pending);
+
+/* Puts a value (its reference is taken) into the list. */
+void command_bits_put(struct command_bits *bits, json_t *value);
 
 /* Whether a service that was there before still is, in force or removed. */
 bool command_has(const struct command_context *context, const struct service *service);

@@ -1,7 +1,4 @@
-/* clients and kill: who is connected, one by one or counted, and an end to some of them. */
-#include <assert.h>
-#include <ctype.h>
-#include <search.h>
+/* clients and kill: who is connected, one by one or counted, and an end to some of them; a client at a time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +12,8 @@
 
 #define PROCESSES 256 /* whose unit is remembered while one command runs */
 
+#define PROPERTY_SIZE (PEER_UNIT_SIZE > ADDRESS_TEXT_SIZE ? PEER_UNIT_SIZE : ADDRESS_TEXT_SIZE)
+
 /* What /proc says of a process: asked once for its many clients. */
 struct process {
 	pid_t pid;
@@ -22,20 +21,32 @@ struct process {
 	char container[PEER_UNIT_SIZE];
 };
 
-struct process_cache {
+/* What clients are counted by, the first of them, or ended by: members of what is told of each. */
+static const char *const properties[] = { "user", "unit", "address", "pid", "id" };
+
+#define PROPERTIES         (sizeof properties / sizeof properties[0])
+#define PROPERTIES_COUNTED (PROPERTIES - 1)
+
+/* A request for clients, looked at one by one: those of one service after those of another. */
+struct listing {
+	struct command_bits bits;
 	struct process processes[PROCESSES];
+	const char *by;                 /* borrowed; of properties; NULL: each is told */
+	char *whom;                     /* owned; the property of those that are killed; NULL: they are counted */
+	char *name;                     /* owned; of their service */
+	int killed;
+	struct service *service;        /* borrowed; whose they are; NULL: of the next one */
+	struct service_client *clients; /* owned; as they were when they were listed */
+	size_t count, at;
+	json_t *counts;                 /* owned; by the property's text: how many have it, as it is told */
+	void **sorted;                  /* owned; the places in counts, once all are there */
+	size_t number;                  /* of sorted */
 };
 
-enum property { BY_USER, BY_UNIT, BY_PID, BY_ADDRESS, BY_ID, PROPERTIES };
-
-static const char *const property_names[PROPERTIES] = { "user", "unit", "pid", "address", "id" };
-
-#define PROPERTY_SIZE ADDRESS_TEXT_SIZE
-
 static const struct process *
-process_get(struct process_cache *cache, pid_t pid)
+listing_process(struct listing *listing, pid_t pid)
 {
-	struct process *process = &cache->processes[(unsigned)pid % PROCESSES];
+	struct process *process = &listing->processes[(unsigned)pid % PROCESSES];
 
 	if (process->pid != pid) {
 		process->pid = pid;
@@ -45,20 +56,9 @@ process_get(struct process_cache *cache, pid_t pid)
 	return process;
 }
 
-static bool
-property_parse(const char *name, enum property count, enum property *ret_property)
-{
-	for (enum property i = 0; name != NULL && i < count; i++)
-		if (strcmp(property_names[i], name) == 0) {
-			*ret_property = i;
-			return true;
-		}
-	return false;
-}
-
 /* Where the client's upstream is, or "". */
 static void
-clients_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
+client_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
 {
 	struct sockaddr_storage socket;
 	socklen_t length = sizeof socket;
@@ -68,42 +68,16 @@ clients_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT
 		address_format_socket((struct sockaddr *)&socket, length, ret_text);
 }
 
-/* The client's property as text. */
-static void
-property_get(struct process_cache *cache, const struct service_client *client, enum property property,
-    char ret_text[PROPERTY_SIZE])
-{
-	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
-
-	if (property == BY_ADDRESS) {
-		clients_upstream(client, ret_text);
-		return;
-	}
-	peer_get(client->fd, &peer);
-	if (property == BY_USER)
-		peer_user(peer.uid, ret_text, PROPERTY_SIZE);
-	else if (property == BY_UNIT)
-		snprintf(ret_text, PROPERTY_SIZE, "%s", process_get(cache, peer.pid)->unit);
-	else if (property == BY_PID && peer.pid == 0)
-		ret_text[0] = '\0';
-	else if (property == BY_PID)
-		snprintf(ret_text, PROPERTY_SIZE, "%ld", (long)peer.pid);
-	else
-		snprintf(ret_text, PROPERTY_SIZE, "%llu", (unsigned long long)client->id);
-}
-
 static const char *
-clients_state(const struct service_client *client)
+client_state(const struct service_client *client)
 {
 	if (client->held)
 		return "held";
 	return client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN] > 0 ? "attached" : "connected";
 }
 
-/* offset: of the wall clock from the monotonic one. */
 static json_t *
-clients_one(struct process_cache *cache, const struct service *service, const struct service_client *client,
-    int64_t offset)
+client_json(struct listing *listing, const struct service_client *client)
 {
 	const struct process *process;
 	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
@@ -111,37 +85,111 @@ clients_one(struct process_cache *cache, const struct service *service, const st
 
 	peer_get(client->fd, &peer);
 	peer_user(peer.uid, user, sizeof user);
-	process = process_get(cache, peer.pid);
-	clients_upstream(client, address);
+	process = listing_process(listing, peer.pid);
+	client_upstream(client, address);
 	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
-	    "service", service_name(service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
+	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
-	    "container", stats_text_or_null(process->container), "state", clients_state(client),
-	    "since", stats_time(client->since + offset), "address", stats_text_or_null(address),
+	    "container", stats_text_or_null(process->container), "state", client_state(client),
+	    "since", stats_time(client->since + clock_wall() - clock_now()), "address", stats_text_or_null(address),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
 	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]);
 }
 
-/* How many clients have the same property. */
-struct count {
-	char text[PROPERTY_SIZE];
-	unsigned clients, held;
-};
+/* A client's property as text; null is "". */
+static void
+property_get(const json_t *client, const char *name, char ret_text[PROPERTY_SIZE])
+{
+	const json_t *value = json_object_get(client, name);
 
-/* A request for clients, looked at one by one: those of one service after those of another. */
-struct listing {
-	struct pending pending;
-	struct command_walk walk;       /* owned */
-	struct process_cache cache;
-	enum property by;               /* PROPERTIES: each is told */
-	struct service *service;        /* borrowed; whose they are; NULL: of the next one */
-	struct service_client *clients; /* owned; as they were when they were listed */
-	size_t count, at;
-	void *counts;                   /* owned; a tree of struct count by its text */
-	struct count **sorted;          /* owned; those of the tree, once all are there */
-	size_t distinct, number, told;  /* in the tree; in sorted; of those, put into the answer */
-};
+	if (json_is_integer(value))
+		snprintf(ret_text, PROPERTY_SIZE, "%lld", (long long)json_integer_value(value));
+	else
+		snprintf(ret_text, PROPERTY_SIZE, "%s", json_is_string(value) ? json_string_value(value) : "");
+}
+
+static void
+listing_count(struct listing *listing, const json_t *client)
+{
+	char text[PROPERTY_SIZE];
+	json_t *count, *number;
+
+	property_get(client, listing->by, text);
+	count = json_object_get(listing->counts, text);
+	if (count == NULL) {
+		count = json_pack("{s:O, s:i, s:i}", listing->by, json_object_get(client, listing->by), "clients", 0,
+		    "held", 0);
+		json_object_set_new_nocheck(listing->counts, text, count);
+	}
+	number = json_object_get(count, strcmp(json_string_value(json_object_get(client, "state")), "held") == 0 ?
+	    "held" : "clients");
+	json_integer_set(number, json_integer_value(number) + 1);
+}
+
+/* Ends it if it is one of those; a user may be named by number. */
+static void
+listing_kill(struct listing *listing, const json_t *json, const struct service_client *client)
+{
+	char text[PROPERTY_SIZE], number[PROPERTY_SIZE];
+
+	property_get(json, listing->by, text);
+	property_get(json, "uid", number);
+	if (strcmp(text, listing->whom) != 0 &&
+	    (strcmp(listing->by, "user") != 0 || strcmp(number, listing->whom) != 0))
+		return;
+	listing->killed++;
+	service_kill(listing->service, client->session);
+}
+
+static int64_t
+count_sum(void *place)
+{
+	const json_t *count = json_object_iter_value(place);
+
+	return json_integer_value(json_object_get(count, "clients")) +
+	    json_integer_value(json_object_get(count, "held"));
+}
+
+/* The largest first. */
+static int
+count_compare(const void *a, const void *b)
+{
+	void *left = *(void *const *)a, *right = *(void *const *)b;
+	int64_t left_sum = count_sum(left), right_sum = count_sum(right);
+
+	if (left_sum != right_sum)
+		return left_sum < right_sum ? 1 : -1;
+	return strcmp(json_object_iter_key(left), json_object_iter_key(right));
+}
+
+static void
+listing_sort(struct listing *listing)
+{
+	listing->sorted = mem_new(json_object_size(listing->counts) + 1, sizeof *listing->sorted);
+	for (void *place = json_object_iter(listing->counts); place != NULL;
+	    place = json_object_iter_next(listing->counts, place))
+		listing->sorted[listing->number++] = place;
+	qsort(listing->sorted, listing->number, sizeof *listing->sorted, count_compare);
+}
+
+/* A client of the service that is gone through. */
+static void
+listing_client(struct listing *listing, struct service_client client)
+{
+	json_t *json;
+
+	if (!service_get_client(listing->service, client.session, client.id, &client))
+		return;
+	json = client_json(listing, &client);
+	if (listing->whom != NULL)
+		listing_kill(listing, json, &client);
+	else if (listing->by != NULL)
+		listing_count(listing, json);
+	else
+		command_bits_put(&listing->bits, json_incref(json));
+	json_decref(json);
+}
 
 static bool
 listing_add(void *arg, const struct service_client *client)
@@ -155,86 +203,6 @@ listing_add(void *arg, const struct service_client *client)
 	return true;
 }
 
-static int
-count_compare(const void *a, const void *b)
-{
-	return strcmp(((const struct count *)a)->text, ((const struct count *)b)->text);
-}
-
-static void
-listing_count(struct listing *listing, const struct service_client *client)
-{
-	struct count *count = mem_new(1, sizeof *count), **found;
-
-	property_get(&listing->cache, client, listing->by, count->text);
-	found = tsearch(count, &listing->counts, count_compare);
-	assert(found != NULL);
-	if (*found != count)
-		mem_free(count);
-	else
-		listing->distinct++;
-	(*found)->clients += !client->held;
-	(*found)->held += client->held;
-}
-
-/* Largest first. */
-static int
-count_compare_sizes(const void *a, const void *b)
-{
-	const struct count *left = *(struct count *const *)a, *right = *(struct count *const *)b;
-	unsigned left_sum = left->clients + left->held, right_sum = right->clients + right->held;
-
-	if (left_sum != right_sum)
-		return left_sum < right_sum ? 1 : -1;
-	return strcmp(left->text, right->text);
-}
-
-static json_t *
-property_json(enum property property, const char *text)
-{
-	return property == BY_PID && text[0] != '\0' ? json_integer(strtoll(text, NULL, 10))
-	    : stats_text_or_null(text);
-}
-
-static void
-listing_sort_count(const void *node, VISIT which, void *arg)
-{
-	struct listing *listing = arg;
-
-	if (which == postorder || which == leaf)
-		listing->sorted[listing->number++] = *(struct count *const *)node;
-}
-
-static void
-listing_sort(struct listing *listing)
-{
-	listing->sorted = mem_new(listing->distinct + 1, sizeof *listing->sorted);
-	twalk_r(listing->counts, listing_sort_count, listing);
-	qsort(listing->sorted, listing->number, sizeof *listing->sorted, count_compare_sizes);
-}
-
-static void
-listing_put_count(struct listing *listing, const struct count *count)
-{
-	control_put_json(listing->pending.request, json_pack("{s:o, s:i, s:i}", property_names[listing->by],
-	    property_json(listing->by, count->text), "clients", (int)count->clients, "held", (int)count->held));
-}
-
-/* A client of the service that is gone through. */
-static void
-listing_client(struct listing *listing, struct service_client client)
-{
-	if (!service_get_client(listing->service, client.session, client.id, &client))
-		return;
-	if (listing->by != PROPERTIES) {
-		listing_count(listing, &client);
-		return;
-	}
-	control_put(listing->pending.request, listing->told++ == 0 ? "" : ",");
-	control_put_json(listing->pending.request, clients_one(&listing->cache, listing->service, &client,
-	    clock_wall() - clock_now()));
-}
-
 /* The next service's clients; false: all services were gone through. */
 static bool
 listing_next_service(struct listing *listing)
@@ -242,10 +210,26 @@ listing_next_service(struct listing *listing)
 	listing->at = listing->count = 0;
 	mem_free(listing->clients);
 	listing->clients = NULL;
-	listing->service = command_walk_next(&listing->walk, listing->pending.context);
+	listing->service = command_walk_next(&listing->bits.walk);
 	if (listing->service != NULL)
 		service_each_client(listing->service, listing_add, listing);
 	return listing->service != NULL;
+}
+
+static void
+listing_finish(struct listing *listing)
+{
+	struct control_request *request = listing->bits.pending.request;
+
+	if (listing->whom == NULL) {
+		control_put(request, "]");
+		control_finish(request);
+	} else if (listing->killed > 0) {
+		control_answer(request, json_pack("{s:i}", "killed", listing->killed));
+	} else {
+		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", listing->name,
+		    listing->by, listing->whom);
+	}
 }
 
 /* The next client, or service; then the next count. */
@@ -258,14 +242,13 @@ listing_work(struct pending *pending)
 		listing_client(listing, listing->clients[listing->at++]);
 	} else if (listing_next_service(listing)) {
 		return true;
-	} else if (listing->by != PROPERTIES && listing->sorted == NULL) {
+	} else if (listing->sorted == NULL) {
 		listing_sort(listing);
-	} else if (listing->told < listing->number) {
-		control_put(pending->request, listing->told == 0 ? "" : ",");
-		listing_put_count(listing, listing->sorted[listing->told++]);
+	} else if (listing->bits.told < listing->number) {
+		command_bits_put(&listing->bits,
+		    json_incref(json_object_iter_value(listing->sorted[listing->bits.told])));
 	} else {
-		control_put(pending->request, "]");
-		control_finish(pending->request);
+		listing_finish(listing);
 		return false;
 	}
 	return true;
@@ -276,111 +259,69 @@ listing_end(struct pending *pending)
 {
 	struct listing *listing = (struct listing *)pending;
 
-	command_walk_end(&listing->walk);
+	command_bits_end(pending);
 	mem_free(listing->clients);
 	mem_free(listing->sorted);
-	tdestroy(listing->counts, mem_free);
+	mem_free(listing->whom);
+	mem_free(listing->name);
+	json_decref(listing->counts);
 }
 
 static const struct pending_kind listing_kind = {
 	.size = sizeof(struct listing), .work = listing_work, .end = listing_end,
 };
 
+static void
+listing_start(void *arg, struct control_request *request, const char *name, const char *by, const char *whom)
+{
+	struct listing *listing = command_bits_new(arg, &listing_kind, request, name, true);
+
+	listing->by = by;
+	listing->whom = mem_copy_text(whom);
+	listing->name = mem_copy_text(name);
+	listing->counts = json_object();
+}
+
 void
 commands_clients(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct command_context *context = arg;
-	enum property property = PROPERTIES;
-	const char *by = NULL;
-	bool counted = command_take_option(&argc, argv, "--by", &by);
-	struct listing *listing;
+	const char *word = NULL, *by = NULL;
+	bool counted = command_take_option(&argc, argv, "--by", &word);
 
-	if (counted && !property_parse(by, BY_ID, &property)) {
+	for (size_t i = 0; word != NULL && i < PROPERTIES_COUNTED; i++)
+		if (strcmp(properties[i], word) == 0)
+			by = properties[i];
+	if (counted && by == NULL) {
 		control_usage(request);
 		return;
 	}
 	if (!command_expect(request, argc, argv, 0, 1))
 		return;
-	if (argc > 1 && !command_need_clients(context, request, argv[1]))
+	if (argc > 1 && !command_need_clients(arg, request, argv[1]))
 		return;
-	listing = pending_new(&context->pendings, &listing_kind, request, context, NULL);
-	listing->by = property;
-	command_walk_begin(&listing->walk, context, argv[1], true);
+	listing_start(arg, request, argv[1], by, NULL);
 	if (counted)
-		control_put_inside(request, json_pack("{s:s}", "by", property_names[property]));
+		control_put_inside(request, json_pack("{s:s}", "by", by));
 	control_put(request, counted ? ",\"counts\":[" : "\"clients\":[");
-	pending_work(&listing->pending);
-}
-
-struct killing {
-	struct process_cache *cache; /* borrowed */
-	struct service *service;     /* borrowed */
-	enum property property;
-	const char *text;            /* borrowed; what the property must be */
-	unsigned number;
-};
-
-/* Whether the client's user has this number. */
-static bool
-killing_is_user(const struct service_client *client, const char *text)
-{
-	struct peer peer;
-
-	return isdigit((unsigned char)text[0]) && peer_get(client->fd, &peer) == 0 &&
-	    strtoull(text, NULL, 10) == peer.uid && text[strspn(text, "0123456789")] == '\0';
-}
-
-static bool
-killing_client(void *arg, const struct service_client *client)
-{
-	struct killing *killing = arg;
-	char text[PROPERTY_SIZE];
-
-	property_get(killing->cache, client, killing->property, text);
-	if (strcmp(text, killing->text) == 0 ||
-	    (killing->property == BY_USER && killing_is_user(client, killing->text))) {
-		killing->number++;
-		service_kill(killing->service, client->session);
-	}
-	return true;
-}
-
-/* Takes the one option that says whom. */
-static bool
-killing_take(int *argc, char **argv, enum property *ret_property, const char **ret_text)
-{
-	for (enum property i = 0; i < PROPERTIES; i++) {
-		char option[16];
-
-		snprintf(option, sizeof option, "--%s", property_names[i]);
-		if (i != BY_PID && command_take_option(argc, argv, option, ret_text)) {
-			*ret_property = i;
-			return *ret_text != NULL && (*ret_text)[0] != '\0';
-		}
-	}
-	return false;
 }
 
 void
 commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct killing killing = { .number = 0 };
+	const char *by = NULL, *whom = NULL;
+	char option[16];
 
-	if (!killing_take(&argc, argv, &killing.property, &killing.text)) {
+	for (size_t i = 0; i < PROPERTIES && by == NULL; i++) {
+		snprintf(option, sizeof option, "--%s", properties[i]);
+		if (strcmp(properties[i], "pid") != 0 && command_take_option(&argc, argv, option, &whom))
+			by = properties[i];
+	}
+	if (whom == NULL || whom[0] == '\0') {
 		control_usage(request);
 		return;
 	}
 	if (!command_expect(request, argc, argv, 1, 1))
 		return;
-	if (!command_need_clients(arg, request, argv[1]))
-		return;
-	killing.cache = mem_new(1, sizeof *killing.cache);
-	for (size_t i = 0; (killing.service = command_next_of_all(arg, argv[1], &i)) != NULL;)
-		service_each_client(killing.service, killing_client, &killing);
-	mem_free(killing.cache);
-	if (killing.number == 0)
-		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", argv[1],
-		    property_names[killing.property], killing.text);
-	else
-		control_answer(request, json_pack("{s:i}", "killed", (int)killing.number));
+	if (command_need_clients(arg, request, argv[1]))
+		listing_start(arg, request, argv[1], by, whom);
 }

@@ -11,12 +11,6 @@
 
 #define METRICS_PIECE 4096 /* bytes that are quoted at a time */
 
-struct status {
-	struct pending pending;
-	struct command_walk walk; /* owned */
-	bool more;                /* one was told */
-};
-
 /* Services that a reload has removed, whose clients have not ended. */
 static json_t *
 status_removed(const struct command_context *context)
@@ -41,10 +35,10 @@ static void
 status_put_daemon(struct control_request *request, const struct command_context *context)
 {
 	struct figures_daemon figures;
-	json_t *object = json_object();
+	json_t *object;
 
 	figures_of_daemon(&figures, context->table, context->version, 0);
-	stats_add_json(object, figures_rows[METRICS_OF_DAEMON], &figures.object);
+	object = stats_json(figures_rows[METRICS_OF_DAEMON], &figures.object);
 	json_object_set_new(object, "removed", status_removed(context));
 	control_put_inside(request, object);
 	control_put(request, ",\"services\":[");
@@ -53,47 +47,31 @@ status_put_daemon(struct control_request *request, const struct command_context 
 static bool
 status_work(struct pending *pending)
 {
-	struct status *status = (struct status *)pending;
-	struct service *service = command_walk_next(&status->walk, pending->context);
+	struct command_bits *bits = (struct command_bits *)pending;
+	struct service *service = command_walk_next(&bits->walk);
 	struct figures_service figures;
-	json_t *object;
 
 	if (service == NULL) {
 		control_put(pending->request, "]");
 		control_finish(pending->request);
 		return false;
 	}
-	if (status->more)
-		control_put(pending->request, ",");
-	status->more = true;
 	figures_of_service(&figures, service);
-	stats_add_json(object = json_object(), figures_rows[METRICS_OF_SERVICES], &figures.object);
-	control_put_json(pending->request, object);
+	command_bits_put(bits, stats_json(figures_rows[METRICS_OF_SERVICES], &figures.object));
 	return true;
 }
 
-static void
-status_end(struct pending *pending)
-{
-	command_walk_end(&((struct status *)pending)->walk);
-}
-
 static const struct pending_kind status_kind = {
-	.size = sizeof(struct status), .work = status_work, .end = status_end,
+	.size = sizeof(struct command_bits), .work = status_work, .end = command_bits_end,
 };
 
 void
 commands_status(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct command_context *context = arg;
-	struct status *status;
-
-	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
+	if (argc > 1 && command_need(arg, request, argv[1]) == NULL)
 		return;
-	status = pending_new(&context->pendings, &status_kind, request, context, NULL);
-	command_walk_begin(&status->walk, context, argv[1], false);
-	status_put_daemon(request, context);
-	pending_work(&status->pending);
+	status_put_daemon(request, arg);
+	command_bits_new(arg, &status_kind, request, argv[1], false);
 }
 
 /* What is not well is to be seen first, and is not what is left out. */
@@ -102,55 +80,47 @@ static const enum endpoint_state endpoints_order[] = { ENDPOINT_FAILED, ENDPOINT
 #define ENDPOINTS_ORDERS (sizeof endpoints_order / sizeof endpoints_order[0])
 
 struct listing {
-	struct pending pending;
-	struct command_walk walk; /* owned */
-	size_t order;             /* of which state they are told; ENDPOINTS_ORDERS: what was passed over is */
-	size_t shown, left_out, passed_left_out;
-	json_t *passed;           /* owned */
+	struct command_bits bits;
+	size_t order;   /* of which state they are told; ENDPOINTS_ORDERS: what was passed over is */
+	size_t left_out, passed_left_out;
+	json_t *passed; /* owned */
 };
+
+/* Number *at or a later one of a service's endpoints, if it is of this state; *at is behind it then.  What nothing
+ * lists any more is told while it is known. */
+static const struct endpoint *
+endpoints_next(const struct table *table, const struct service *service, enum endpoint_state state, uint32_t *at)
+{
+	const struct endpoints *e = &record_of(table, service_index(service))->endpoints;
+
+	while (*at < e->high) {
+		const struct endpoint *endpoint = &e->list[(*at)++];
+
+		if (endpoint->number != 0 && endpoints_state(e, endpoint) == state)
+			return endpoint;
+	}
+	return NULL;
+}
 
 static json_t *
 endpoints_one(const struct table *table, const struct service *service, const struct endpoint *endpoint)
 {
 	struct figures_endpoint figures;
-	json_t *one = json_object();
 
 	figures_of_endpoint(&figures, table, service, endpoint);
-	stats_add_json(one, figures_rows[METRICS_OF_ENDPOINTS], &figures.object);
-	return one;
-}
-
-/* A service's endpoints of a state as a list, at most so many of them.  What nothing lists any more is told while it
- * is known. */
-static json_t *
-endpoints_of_state(const struct table *table, const struct service *service, enum endpoint_state state, size_t most,
-    size_t *left_out)
-{
-	const struct endpoints *e = &record_of(table, service_index(service))->endpoints;
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < e->high; i++) {
-		if (e->list[i].number == 0 || endpoints_state(e, &e->list[i]) != state)
-			continue;
-		if (json_array_size(list) >= most)
-			(*left_out)++;
-		else
-			json_array_append_new(list, endpoints_one(table, service, &e->list[i]));
-	}
-	return list;
+	return stats_json(figures_rows[METRICS_OF_ENDPOINTS], &figures.object);
 }
 
 json_t *
 commands_endpoints_of(const struct command_context *context, const struct service *service)
 {
-	json_t *list = json_array(), *some;
-	size_t left_out = 0;
+	const struct table *table = context->table;
+	const struct endpoint *one;
+	json_t *list = json_array();
 
-	for (size_t i = 0; i < ENDPOINTS_ORDERS; i++) {
-		some = endpoints_of_state(context->table, service, endpoints_order[i], SIZE_MAX, &left_out);
-		json_array_extend(list, some);
-		json_decref(some);
-	}
+	for (size_t i = 0; i < ENDPOINTS_ORDERS; i++)
+		for (uint32_t at = 0; (one = endpoints_next(table, service, endpoints_order[i], &at)) != NULL;)
+			json_array_append_new(list, endpoints_one(table, service, one));
 	return list;
 }
 
@@ -178,20 +148,20 @@ listing_add_passed(struct listing *listing, const struct service *service)
 static void
 listing_add(struct listing *listing, const struct service *service)
 {
-	const struct command_context *context = listing->pending.context;
-	json_t *some = endpoints_of_state(context->table, service, endpoints_order[listing->order],
-	    ENDPOINTS_SHOWN - listing->shown, &listing->left_out);
+	const struct table *table = listing->bits.walk.context->table;
+	const struct endpoint *one;
 
-	if (listing->shown > 0 && json_array_size(some) > 0)
-		control_put(listing->pending.request, ",");
-	listing->shown += json_array_size(some);
-	control_put_inside(listing->pending.request, some);
+	for (uint32_t at = 0; (one = endpoints_next(table, service, endpoints_order[listing->order], &at)) != NULL;)
+		if (listing->bits.told >= ENDPOINTS_SHOWN)
+			listing->left_out++;
+		else
+			command_bits_put(&listing->bits, endpoints_one(table, service, one));
 }
 
 static void
 listing_finish(struct listing *listing)
 {
-	struct control_request *request = listing->pending.request;
+	struct control_request *request = listing->bits.pending.request;
 
 	control_put(request, "],");
 	control_put_inside(request, json_pack("{s:I, s:O, s:I}", "left_out", (json_int_t)listing->left_out,
@@ -203,14 +173,14 @@ static bool
 listing_work(struct pending *pending)
 {
 	struct listing *listing = (struct listing *)pending;
-	struct service *service = command_walk_next(&listing->walk, pending->context);
+	struct service *service = command_walk_next(&listing->bits.walk);
 
 	if (service != NULL && listing->order < ENDPOINTS_ORDERS) {
 		listing_add(listing, service);
 	} else if (service != NULL) {
 		listing_add_passed(listing, service);
 	} else if (listing->order++ < ENDPOINTS_ORDERS) {
-		listing->walk.at = 0;
+		listing->bits.walk.at = 0;
 	} else {
 		listing_finish(listing);
 		return false;
@@ -221,10 +191,8 @@ listing_work(struct pending *pending)
 static void
 listing_end(struct pending *pending)
 {
-	struct listing *listing = (struct listing *)pending;
-
-	command_walk_end(&listing->walk);
-	json_decref(listing->passed);
+	command_bits_end(pending);
+	json_decref(((struct listing *)pending)->passed);
 }
 
 static const struct pending_kind listing_kind = {
@@ -234,28 +202,24 @@ static const struct pending_kind listing_kind = {
 void
 commands_endpoints(void *arg, struct control_request *request, int argc, char **argv)
 {
-	struct command_context *context = arg;
 	struct listing *listing;
 
-	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
+	if (argc > 1 && command_need(arg, request, argv[1]) == NULL)
 		return;
-	listing = pending_new(&context->pendings, &listing_kind, request, context, NULL);
-	command_walk_begin(&listing->walk, context, argv[1], false);
+	listing = command_bits_new(arg, &listing_kind, request, argv[1], false);
 	listing->passed = json_array();
 	control_put(request, "\"endpoints\":[");
-	pending_work(&listing->pending);
 }
 
 struct taking {
-	const struct command_context *context; /* borrowed */
-	struct command_walk walk;               /* owned */
-	size_t endpoints;                       /* so far */
+	struct command_walk walk; /* owned */
+	size_t endpoints;         /* so far */
 };
 
 static void
 taking_add_endpoints(struct taking *taking, const struct service *service, struct metrics *metrics)
 {
-	const struct table *table = taking->context->table;
+	const struct table *table = taking->walk.context->table;
 	const struct endpoints *e = &record_of(table, service_index(service))->endpoints;
 	struct figures_endpoint figures;
 
@@ -273,15 +237,16 @@ static bool
 taking_take(void *arg, struct metrics *metrics)
 {
 	struct taking *taking = arg;
+	const struct command_context *context = taking->walk.context;
 	struct figures_service figures;
 	struct figures_daemon daemon;
 	struct service *service;
 
 	if (taking->walk.at == 0) {
-		figures_of_daemon(&daemon, taking->context->table, taking->context->version, taking->walk.count);
+		figures_of_daemon(&daemon, context->table, context->version, taking->walk.count);
 		metrics_add(metrics, METRICS_OF_DAEMON, &daemon.object, NULL, NULL);
 	}
-	service = command_walk_next(&taking->walk, taking->context);
+	service = command_walk_next(&taking->walk);
 	if (service == NULL)
 		return false;
 	figures_of_service(&figures, service);
@@ -295,7 +260,7 @@ taking_end(void *arg)
 {
 	struct taking *taking = arg;
 
-	command_walk_end(&taking->walk);
+	mem_free(taking->walk.services);
 	mem_free(taking);
 }
 
@@ -304,7 +269,6 @@ commands_take_metrics(const struct command_context *context, enum metrics_format
 {
 	struct taking *taking = mem_new(1, sizeof *taking);
 
-	taking->context = context;
 	command_walk_begin(&taking->walk, context, NULL, false);
 	return metrics_new(format, figures_rows, context->version,
 	    &(struct metrics_taker){ .take = taking_take, .end = taking_end, .arg = taking });

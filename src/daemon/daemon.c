@@ -72,6 +72,14 @@ daemon_config(void *arg, const char *name)
 	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
 }
 
+static struct metrics *
+daemon_take_metrics(void *arg, enum metrics_format format)
+{
+	const struct daemon *daemon = arg;
+
+	return commands_take_metrics(&daemon->commands, format);
+}
+
 static enum log_level
 daemon_log_level(void *arg)
 {
@@ -134,7 +142,7 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 {
 	const char *error = daemon->table->header->config_error;
 	const char *given = daemon->table->header->passed_fds_error;
-	const char *wrong[] = { daemon->control_error, daemon->lock_error, daemon->metrics_error,
+	const char *wrong[] = { daemon->control_error, daemon->lock_error, metrics_socket_error(daemon->metrics),
 		given[0] != '\0' ? given : NULL };
 	struct services_sum sum;
 	size_t n;
@@ -303,7 +311,6 @@ daemon_start(struct daemon *daemon)
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
 	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);
 	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
-	loop_timer_init(&daemon->metrics_retry, daemon->loop, daemon_on_metrics_retry, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
 	daemon_begin_watching(daemon);
@@ -321,7 +328,8 @@ daemon_start(struct daemon *daemon)
 	recover_end_group(&header->reading);
 	if (!daemon_start_control(daemon))
 		return false;
-	daemon_start_metrics(daemon);
+	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
+	metrics_socket_set(daemon->metrics, daemon->config);
 	services_start(daemon->services, daemon->config);
 	daemon_look_after_files(daemon);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
@@ -338,7 +346,7 @@ daemon_end(struct daemon *daemon)
 {
 	control_free(daemon->control);
 	pendings_end(&daemon->commands.pendings);
-	daemon_end_metrics(daemon);
+	metrics_socket_free(daemon->metrics);
 	daemon_end_watching(daemon);
 	services_free(daemon->services);
 	pipes_clear(daemon->table);

@@ -1,5 +1,5 @@
 /* daemon_parts.h - the inside of the daemon, for daemon.c (its life), daemon_reload.c (new configurations),
- * daemon_metrics.c (where the metrics are served), daemon_upgrade.c (new programs) alone. */
+ * daemon_upgrade.c (new programs), daemon_watch.c (what somebody removes) alone. */
 #ifndef HOLDFAST_DAEMON_DAEMON_PARTS_H
 #define HOLDFAST_DAEMON_DAEMON_PARTS_H
 
@@ -14,9 +14,9 @@
 #include "config/config_reading.h"
 #include "control/control.h"
 #include "control/events.h"
-#include "control/metrics_http.h"
 #include "daemon/command.h"
 #include "daemon/daemon.h"
+#include "daemon/metrics_socket.h"
 #include "daemon/services.h"
 
 struct daemon {
@@ -27,9 +27,7 @@ struct daemon {
 	struct services *services;          /* owned */
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */
-	struct metrics_http *metrics; /* owned; NULL none */
-	char *metrics_error;          /* owned: why their socket could not be opened; NULL: it is, or is not wanted */
-	struct loop_timer metrics_retry;
+	struct metrics_socket *metrics; /* owned */
 	struct command_context commands;
 	struct config_reading *reading; /* owned; of a reload; NULL none */
 	bool reading_is_dry, reading_is_forced;
@@ -71,22 +69,6 @@ void daemon_on_reload(void *arg);
 void daemon_try_upgrade(struct daemon *daemon);
 void daemon_on_upgrading(void *arg);
 
-/* Serves the metrics where the configuration says: at the socket that an earlier worker opened there, or a new one.
- * One that cannot be opened, which is logged, is tried again: no service waits for it. */
-void daemon_start_metrics(struct daemon *daemon);
-void daemon_on_metrics_retry(void *arg);
-
-/* Stops serving; the socket is closed with the daemon, and its path is gone. */
-void daemon_end_metrics(struct daemon *daemon);
-
-/* A reload: opens what the new configuration needs, *ret_fd or -1 for nothing to open.  NULL, or what is wrong: a
- * text to free with mem_free(). */
-char *daemon_prepare_metrics(const struct daemon *daemon, const struct config *config, int *ret_fd);
-
-/* What was prepared comes in the place of what was there; with a reload that is refused it is closed. */
-void daemon_change_metrics(struct daemon *daemon, const struct config *config, int fd);
-void daemon_undo_metrics(int fd);
-
 /* If there is no control socket yet: the one that a dead worker had opened, or a new one.  NULL, or what is wrong: a
  * text to free with mem_free(). */
 char *daemon_open_control(struct daemon *daemon);
@@ -101,7 +83,6 @@ void daemon_refuse_passed_fds(struct daemon *daemon);
  * 30 s. */
 void daemon_begin_watching(struct daemon *daemon);
 void daemon_look_after_files(struct daemon *daemon);
-void daemon_look_after_metrics(struct daemon *daemon);
 void daemon_end_watching(struct daemon *daemon);
 
 /* For struct command_context. */

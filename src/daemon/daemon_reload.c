@@ -46,10 +46,10 @@ daemon_relay_buffer_out(struct daemon *daemon, struct config *config, struct rel
 	daemon_open_log(daemon, config);
 	daemon_bound_memory(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
-	daemon_change_metrics(daemon, config, metrics);
+	metrics_socket_change(daemon->metrics, config, metrics);
 	config_free(daemon->config);
 	daemon->config = config;
-	daemon_on_metrics_retry(daemon); /* what is not there yet, or is wanted no more */
+	metrics_socket_set(daemon->metrics, config);
 }
 
 static void
@@ -103,7 +103,7 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 	if (errors->count > 0)
 		return;
 	daemon_guard_control(daemon, config, dry, errors);
-	wrong = daemon_prepare_metrics(daemon, config, ret_metrics);
+	wrong = metrics_socket_prepare(daemon->metrics, config, ret_metrics);
 	if (wrong != NULL && daemon_wants_same_metrics(daemon, config)) /* it could not be opened before either */
 		config_warning(errors, "%s; it is tried again", wrong);
 	else if (wrong != NULL)
@@ -152,7 +152,7 @@ daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct
 		daemon_relay_buffer_out(daemon, config, plan, metrics);
 		return;
 	}
-	daemon_undo_metrics(metrics);
+	metrics_socket_undo(metrics);
 	if (!dry)
 		daemon_undo_guards(daemon);
 	config_free(config);

@@ -173,7 +173,7 @@ daemon_refuse_passed_fds(struct daemon *daemon)
 void
 daemon_look_after_files(struct daemon *daemon)
 {
-	char *lock = lock_path(daemon->config->runtime_directory);
+	char *lock = lock_path(daemon->config->runtime_directory), metrics[METRICS_SOCKET_PATH];
 
 	if (daemon->stopping || daemon->table->header->stopping) {
 		mem_free(lock);
@@ -182,10 +182,11 @@ daemon_look_after_files(struct daemon *daemon)
 	loop_timer_at(&daemon->watching, clock_now() + WATCH_INTERVAL);
 	watch_lock(daemon);
 	watch_control(daemon);
-	daemon_look_after_metrics(daemon);
+	metrics_socket_look(daemon->metrics, metrics);
 	services_look_after_sockets(daemon->services);
 	watch_path(daemon->control_watch, daemon->config->control.listener.path, false);
 	watch_path(daemon->lock_watch, lock, false);
+	watch_path(daemon->metrics_watch, metrics, false);
 	mem_free(lock);
 	daemon_update_status(daemon);
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "control/connection.h"
 
 /* Lines. */
 
@@ -78,20 +77,20 @@ malformed_lines_get_an_error_and_the_connection_stays(void **state)
 static void
 a_line_of_4096_bytes_is_taken_and_a_longer_one_skipped(void **state)
 {
-	char line[3 * CONNECTION_LINE_MAX];
+	char line[3 * CONTROL_LINE_MAX];
 	int fd = side_client();
 
 	(void)state;
 	memset(line, ' ', sizeof line);
 	memcpy(line, "echo a", 6);
-	line[CONNECTION_LINE_MAX] = '\n';
-	side_put_bytes(fd, line, CONNECTION_LINE_MAX + 1);
+	line[CONTROL_LINE_MAX] = '\n';
+	side_put_bytes(fd, line, CONTROL_LINE_MAX + 1);
 	side_expect_ok(fd, "words", "[\"a\"]");
-	line[CONNECTION_LINE_MAX] = ' ';
-	line[CONNECTION_LINE_MAX + 1] = '\n';
-	side_put_bytes(fd, line, CONNECTION_LINE_MAX + 2);
+	line[CONTROL_LINE_MAX] = ' ';
+	line[CONTROL_LINE_MAX + 1] = '\n';
+	side_put_bytes(fd, line, CONTROL_LINE_MAX + 2);
 	side_expect_error(fd, "longer than 4096 bytes");
-	line[CONNECTION_LINE_MAX + 1] = ' ';
+	line[CONTROL_LINE_MAX + 1] = ' ';
 	line[sizeof line - 1] = '\n';
 	side_put_bytes(fd, line, sizeof line);
 	side_expect_error(fd, "longer than 4096 bytes");
