@@ -4,6 +4,7 @@
 
 Each proxy listens on a Unix socket and goes on to a TCP server on loopback.  In each of the windows every proxy works
 for the same time, one after the other, so that a machine that becomes slower does so for all; medians are compared.
+HOLDFAST_BEFORE=FOLDER adds the build in that folder as the peer holdfast-before.
 Runs as root in a network namespace of its own and installs the peers from the distribution.
 """
 import argparse

@@ -32,7 +32,11 @@ class Holdfast(peers.Holdfast):
         services = (f's: {{ mode = "shared"; framing = "resp"; address = "127.0.0.1:{self.port}"; '
                     "listen: { backlog = 1024; }; };\n")
         self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
-        self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
+        self.spawn(os.path.join(self.build, "holdfastd"), "-c", self.daemon.config)
+
+
+class HoldfastBefore(peers.Before, Holdfast):
+    pass
 
 
 class Nutcracker(peers.Peer):
@@ -68,6 +72,7 @@ class DirectUnix(peers.Direct):
 
 
 ALL = [Holdfast, PlainMux, Nutcracker, peers.Haproxy, peers.Direct, DirectUnix]
+ALL += [HoldfastBefore] * bool(peers.Before.build)
 
 
 class Server:

@@ -140,16 +140,27 @@ class Peer:
 
 class Holdfast(Peer):
     name = "holdfast"
+    build = holdfast.BUILD
 
     def launch(self):
         services = holdfast.fixed("s", f"127.0.0.1:{self.port}", f"max_clients = 9000; max_held = 9000; "
                                   f"hold_timeout = 3600; listen: {{ backlog = 4096; }}; ")
         self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
-        self.spawn(os.path.join(holdfast.BUILD, "holdfastd"), "-c", self.daemon.config)
+        self.spawn(os.path.join(self.build, "holdfastd"), "-c", self.daemon.config)
 
-    @staticmethod
-    def version():
-        return holdfast.run(os.path.join(holdfast.BUILD, "holdfastd"), "-V").stdout.split()[1]
+    @classmethod
+    def version(cls):
+        return holdfast.run(os.path.join(cls.build, "holdfastd"), "-V").stdout.split()[1]
+
+
+class Before:
+    """Another build of Holdfast, to be compared with: the one before a change."""
+    name = "holdfast-before"
+    build = os.environ.get("HOLDFAST_BEFORE", "")
+
+
+class HoldfastBefore(Before, Holdfast):
+    pass
 
 
 class Haproxy(Peer):
@@ -231,7 +242,7 @@ class Direct(Peer):
         return "-"
 
 
-ALL = [Holdfast, Haproxy, HaproxySplice, Nginx, Proxyd, Socat, Direct]
+ALL = [Holdfast, Haproxy, HaproxySplice, Nginx, Proxyd, Socat, Direct] + [HoldfastBefore] * bool(Before.build)
 
 
 def missing(kinds):
