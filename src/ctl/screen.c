@@ -1,6 +1,8 @@
 #include "ctl/screen.h"
 
-#include <stdint.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
@@ -22,8 +24,19 @@ screen_new(int width, int height, bool ascii)
 	screen->width = width < 1 ? 1 : width > SCREEN_SIDE ? SCREEN_SIDE : width;
 	screen->height = height < 1 ? 1 : height > SCREEN_SIDE ? SCREEN_SIDE : height;
 	screen->ascii = ascii;
-	screen->lines = mem_new((size_t)screen->height, sizeof *screen->lines);
+	screen->out = open_memstream(&screen->text, &screen->length);
+	if (screen->out == NULL)
+		abort();
 	return screen;
+}
+
+struct screen *
+screen_new_page(const struct screen *screen)
+{
+	struct screen *page = screen_new(screen->width, 1, screen->ascii);
+
+	page->height = INT_MAX - 1;
+	return page;
 }
 
 void
@@ -31,68 +44,48 @@ screen_free(struct screen *screen)
 {
 	if (screen == NULL)
 		return;
-	for (int i = 0; i < screen->height; i++)
-		mem_free(screen->lines[i].text);
-	mem_free(screen->lines);
+	fclose(screen->out);
+	free(screen->text);
 	mem_free(screen);
 }
 
-/* How many bytes the character has that begins with this one, or 0 if none does. */
-static size_t
-screen_length(unsigned char first)
+const char *
+screen_text(struct screen *screen)
 {
-	if (first < 0x80)
-		return 1;
-	if (first < 0xc2 || first > 0xf4)
-		return 0;
-	return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	fflush(screen->out);
+	return screen->text;
 }
 
-/* The code point that begins at text and its length, or 0 for what is none. */
-static uint32_t
-screen_decode(const unsigned char *text, size_t *ret_length)
-{
-	size_t length = screen_length(text[0]);
-	uint32_t code = length == 1 ? text[0] : length == 0 ? 0 : text[0] & (0x7fu >> length);
-
-	*ret_length = 1;
-	for (size_t i = 1; i < length; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (text[i] & 0x3f);
-	}
-	if (length > 1)
-		*ret_length = length;
-	return code;
-}
-
-/* The character at text, which has not ended. */
+/* The character at text, which has not ended.  Bytes that are none are shown one by one. */
 static struct glyph
 screen_glyph(const struct screen *screen, const char *text)
 {
-	struct glyph glyph = { .bytes = text };
-	uint32_t code = screen_decode((const unsigned char *)text, &glyph.taken);
+	bool foreign = screen->ascii && (unsigned char)*text >= 0x80;
+	mbstate_t state = { 0 };
+	wchar_t wide = L'\0';
+	size_t length = foreign ? (size_t)-1 : mbrtowc(&wide, text, strnlen(text, MB_LEN_MAX), &state);
+	struct glyph glyph = { .bytes = text, .length = length, .taken = length, .width = -1 };
 
-	glyph.length = glyph.taken;
-	glyph.width = code < 0x80 ? 1 : screen->ascii ? -1 : wcwidth((wchar_t)code);
-	if (code < ' ' || code == 0x7f || glyph.width < 0) {
-		glyph.bytes = code == '\n' || code == '\t' ? " " : "?";
-		glyph.length = 1;
-		glyph.width = 1;
-	}
+	if (length <= MB_LEN_MAX)
+		glyph.width = wcwidth(wide);
+	else
+		glyph.taken = 1;
+	while (foreign && ((unsigned char)text[glyph.taken] & 0xc0) == 0x80)
+		glyph.taken++;
+	if (glyph.width < 0)
+		glyph = (struct glyph){ *text == '\n' || *text == '\t' ? " " : "?", 1, glyph.taken, 1 };
 	return glyph;
 }
 
 int
 screen_width(const struct screen *screen, const char *text)
 {
+	struct glyph glyph;
 	int width = 0;
 
-	while (*text != '\0') {
-		struct glyph glyph = screen_glyph(screen, text);
-
+	for (; *text != '\0'; text += glyph.taken) {
+		glyph = screen_glyph(screen, text);
 		width += glyph.width;
-		text += glyph.taken;
 	}
 	return width;
 }
@@ -101,17 +94,14 @@ size_t
 screen_fold(const struct screen *screen, const char *text, int width, const char **ret_next)
 {
 	const char *at = text, *blank = NULL;
-	int used = 0;
+	struct glyph glyph;
 
-	while (*at != '\0') {
-		struct glyph glyph = screen_glyph(screen, at);
-
+	for (int used = 0; *at != '\0'; used += glyph.width, at += glyph.taken) {
+		glyph = screen_glyph(screen, at);
 		if (used + glyph.width > width && at > text)
 			break;
 		if (*at == ' ' && at > text)
 			blank = at;
-		used += glyph.width;
-		at += glyph.taken;
 	}
 	if (*at != '\0' && *at != ' ' && blank != NULL)
 		at = blank;
@@ -122,6 +112,9 @@ screen_fold(const struct screen *screen, const char *text, int width, const char
 void
 screen_line(struct screen *screen)
 {
+	if (screen->count > 0 && screen->count < screen->height)
+		putc('\n', screen->out);
+	screen->column = 0;
 	if (screen->count <= screen->height)
 		screen->count++;
 }
@@ -132,139 +125,88 @@ screen_left(const struct screen *screen)
 	return screen->count < screen->height ? screen->height - screen->count : 0;
 }
 
-/* The current line, or NULL when the screen is full. */
-static struct screen_line *
-screen_current(struct screen *screen)
-{
-	return screen->count < 1 || screen->count > screen->height ? NULL : &screen->lines[screen->count - 1];
-}
-
 int
 screen_room(const struct screen *screen)
 {
-	return screen->count < 1 || screen->count > screen->height ? 0
-	    : screen->width - screen->lines[screen->count - 1].width;
+	return screen->count < 1 || screen->count > screen->height ? 0 : screen->width - screen->column;
 }
 
 void
 screen_choose(struct screen *screen)
 {
-	struct screen_line *line = screen_current(screen);
-
-	if (line != NULL)
-		line->chosen = true;
+	if (screen_room(screen) > 0)
+		putc(SCREEN_LOOK_BYTE + SCREEN_CHOSEN, screen->out);
 }
 
-/* Adds bytes of so many columns, which have their place. */
-static void
-screen_append(struct screen_line *line, const char *bytes, size_t length, int width)
-{
-	if (line->length + length + 1 > line->size) {
-		line->size = (line->length + length + 1) * 2;
-		line->text = mem_resize(line->text, line->size, 1);
-	}
-	memcpy(line->text + line->length, bytes, length);
-	line->length += length;
-	line->text[line->length] = '\0';
-	line->width += width;
-}
-
-static void
-screen_blanks(struct screen_line *line, int width)
-{
-	while (width-- > 0)
-		screen_append(line, " ", 1, 1);
-}
-
-/* Adds what fits into so many columns; gives how many it took. */
+/* Writes what fits into so many columns; gives how many it took. */
 static int
-screen_add(const struct screen *screen, struct screen_line *line, const char *text, int width)
+screen_write(struct screen *screen, const char *text, int width)
 {
 	bool cut = screen_width(screen, text) > width;
-	int used = 0, room = cut ? width - 1 : width;
+	struct glyph glyph;
+	int used = 0;
 
-	while (*text != '\0') {
-		struct glyph glyph = screen_glyph(screen, text);
-
-		if (used + glyph.width > room)
+	for (; *text != '\0'; text += glyph.taken, used += glyph.width) {
+		glyph = screen_glyph(screen, text);
+		if (used + glyph.width > width - cut)
 			break;
-		screen_append(line, glyph.bytes, glyph.length, glyph.width);
-		used += glyph.width;
-		text += glyph.taken;
+		fwrite(glyph.bytes, 1, glyph.length, screen->out);
 	}
-	if (cut && width > 0) {
-		screen_append(line, screen->ascii ? "~" : "\u2026", screen->ascii ? 1 : strlen("\u2026"), 1);
-		used++;
-	}
-	return used;
-}
-
-/* What was added from begin on looks like this. */
-static void
-screen_span(struct screen_line *line, size_t begin, enum screen_look look)
-{
-	struct screen_span *last = line->span_count == 0 ? NULL : &line->spans[line->span_count - 1];
-
-	if (begin == line->length)
-		return;
-	if (last != NULL && (last->look == look || line->span_count == SCREEN_SPANS)) {
-		last->end = line->length;
-		return;
-	}
-	line->spans[line->span_count++] = (struct screen_span){ begin, line->length, look };
-}
-
-/* Puts text into width columns, blanks before or behind it. */
-static void
-screen_put_into(struct screen *screen, enum screen_look look, int width, bool right, const char *text)
-{
-	struct screen_line *line = screen_current(screen);
-	size_t begin;
-	int used;
-
-	if (line == NULL)
-		return;
-	if (width > screen->width - line->width)
-		width = screen->width - line->width;
-	begin = line->length;
-	used = screen_width(screen, text);
-	if (right)
-		screen_blanks(line, width - used);
-	used = screen_add(screen, line, text, width);
-	if (!right)
-		screen_blanks(line, width - used);
-	screen_span(line, begin, look);
+	if (cut)
+		fputs(screen->ascii ? "~" : "\u2026", screen->out);
+	return used + cut;
 }
 
 void
-screen_put(struct screen *screen, enum screen_look look, const char *text)
+screen_put_cell(struct screen *screen, enum screen_look look, int width, const char *text)
 {
-	screen_put_into(screen, look, screen_width(screen, text), false, text);
+	int room = screen_room(screen), blanks = 0;
+	bool right = width > 0;
+
+	width = abs(width) < room ? abs(width) : room;
+	if (width == 0)
+		return;
+	putc(SCREEN_LOOK_BYTE + (int)look, screen->out);
+	if (right && screen_width(screen, text) < width)
+		blanks = width - screen_width(screen, text);
+	fprintf(screen->out, "%*s", blanks, "");
+	blanks += screen_write(screen, text, width - blanks);
+	fprintf(screen->out, "%*s", width - blanks, "");
+	screen->column += width;
 }
 
 void
-screen_put_left(struct screen *screen, enum screen_look look, int width, const char *text)
+screen_put(struct screen *screen, enum screen_look look, const char *format, ...)
 {
-	screen_put_into(screen, look, width, false, text);
-}
+	va_list args;
+	char *text;
 
-void
-screen_put_right(struct screen *screen, enum screen_look look, int width, const char *text)
-{
-	screen_put_into(screen, look, width, true, text);
+	va_start(args, format);
+	text = mem_vprint(format, args);
+	va_end(args);
+	screen_put_cell(screen, look, -screen_width(screen, text), text);
+	mem_free(text);
 }
 
 void
 screen_put_end(struct screen *screen, enum screen_look look, const char *text)
 {
-	struct screen_line *line = screen_current(screen);
-
-	if (line != NULL && screen_width(screen, text) <= screen->width - line->width)
-		screen_put_into(screen, look, screen->width - line->width, true, text);
+	if (screen_width(screen, text) <= screen_room(screen))
+		screen_put_cell(screen, look, screen_room(screen), text);
 }
 
 void
-screen_fill(struct screen *screen, enum screen_look look)
+screen_put_lines(struct screen *screen, struct screen *page, size_t first, int most)
 {
-	screen_put_into(screen, look, screen->width, false, "");
+	const char *line = screen_text(page);
+
+	for (int i = 0; i < (int)first + most && *line != '\0'; i++) {
+		size_t length = strcspn(line, "\n");
+
+		if (i >= (int)first) {
+			screen_line(screen);
+			fwrite(line, 1, screen_room(screen) > 0 ? length : 0, screen->out);
+		}
+		line += length + (line[length] == '\n');
+	}
 }

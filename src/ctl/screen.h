@@ -1,5 +1,5 @@
-/* screen.h - a screen of text as data: lines, and how the parts of each look.  ncurses paints it (ctl/top.c), tests
- * read it.
+/* screen.h - a screen as one text of lines, and in them bytes that say how what follows looks.  ncurses paints it
+ * (ctl/top.c), tests read it.
  *
  * Pure.  Texts are UTF-8; what has no place is cut, with an ellipsis; what could not be shown, or would move the
  * cursor, becomes a question mark.  No line is ever wider than the screen.
@@ -9,66 +9,61 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 enum screen_look {
 	SCREEN_PLAIN, SCREEN_DIM, SCREEN_BOLD,
-	SCREEN_HEAD,  /* of a table */
-	SCREEN_ALARM, /* what must be seen */
+	SCREEN_HEAD,   /* of a table */
+	SCREEN_ALARM,  /* what must be seen */
 	SCREEN_UP, SCREEN_DOWN, SCREEN_HOLD, SCREEN_PAUSED, SCREEN_CLOSED, /* states of services */
-	SCREEN_LOOKS
+	SCREEN_LOOKS,
+	SCREEN_CHOSEN = SCREEN_LOOKS /* begins the line where the user is */
 };
 
-#define SCREEN_SPANS 64  /* of a line; further ones look like the last */
-#define SCREEN_SIDE  1000 /* columns and lines at most; a larger terminal is used in part */
-
-struct screen_span {
-	size_t begin, end;     /* bytes of the line's text */
-	enum screen_look look;
-};
-
-struct screen_line {
-	char *text;            /* owned */
-	size_t length, size;
-	int width;             /* columns so far */
-	struct screen_span spans[SCREEN_SPANS];
-	size_t span_count;
-	bool chosen;           /* the line where the user is */
-};
+#define SCREEN_SIDE      1000       /* columns and lines at most; a larger terminal is used in part */
+#define SCREEN_LOOK_BYTE 0x10       /* in the text: with the look that follows added; else no control characters */
 
 struct screen {
-	int width, height;         /* columns, lines */
-	bool ascii;                /* nothing but ASCII can be shown */
-	struct screen_line *lines; /* owned; height of them */
-	int count;                 /* lines begun */
+	int width, height;          /* columns, lines */
+	bool ascii;                 /* nothing but ASCII can be shown */
+	int count;                  /* lines begun; with one too many nothing is put any more */
+	int column;                 /* of the current line, where the next text stands */
+	FILE *out;                  /* owned; writes text */
+	char *text;                 /* owned; see screen_text() */
+	size_t length;
 };
 
 struct screen *screen_new(int width, int height, bool ascii);
+
+/* Likewise, with as many lines as are begun: of it screen_put_lines() shows a part. */
+struct screen *screen_new_page(const struct screen *screen);
 void screen_free(struct screen *screen);
+
+/* All that was put; stays the screen's. */
+const char *screen_text(struct screen *screen);
 
 /* Begins the next line; what is put when the screen is full is put nowhere. */
 void screen_line(struct screen *screen);
 
-/* How many lines can still be begun. */
+/* How many lines can still be begun, and how many columns of the current line are left. */
 int screen_left(const struct screen *screen);
-
-/* How many columns of the current line are left. */
 int screen_room(const struct screen *screen);
 
-/* The current line is where the user is. */
+/* The user is in the current line, which is empty. */
 void screen_choose(struct screen *screen);
 
-/* Puts text behind what the line has. */
-void screen_put(struct screen *screen, enum screen_look look, const char *text);
+/* Puts text, made as printf makes it, behind what the line has. */
+void screen_put(struct screen *screen, enum screen_look look, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
-/* Likewise, cut or filled with blanks to so many columns; with blanks before it. */
-void screen_put_left(struct screen *screen, enum screen_look look, int width, const char *text);
-void screen_put_right(struct screen *screen, enum screen_look look, int width, const char *text);
+/* Puts text cut or filled to so many columns, as "%*s" does: blanks before it, or behind it if width is negative. */
+void screen_put_cell(struct screen *screen, enum screen_look look, int width, const char *text);
 
 /* Puts text so that it ends with the screen's last column, blanks before it; left out if it has no place. */
 void screen_put_end(struct screen *screen, enum screen_look look, const char *text);
 
-/* Fills the line with blanks. */
-void screen_fill(struct screen *screen, enum screen_look look);
+/* Puts most lines of the page, from that with number first, counted from 0. */
+void screen_put_lines(struct screen *screen, struct screen *page, size_t first, int most);
 
 /* How many columns the text takes. */
 int screen_width(const struct screen *screen, const char *text);

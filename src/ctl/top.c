@@ -15,21 +15,33 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/ask.h"
-#include "ctl/sample.h"
 #include "ctl/screen.h"
-#include "ctl/top_ask.h"
+#include "ctl/show.h"
 #include "ctl/top_state.h"
 #include "ctl/top_view.h"
 
 #define ESCAPE_TIME 25                       /* milliseconds in which the rest of a key's sequence comes */
 #define PAINT_TIME  (CLOCK_SECOND - CLOCK_SECOND / 10) /* after which the spans of time that are shown are old */
 
+#define EVERY       CLOCK_SECOND             /* a status */
+#define AGAIN       (250 * CLOCK_MILLISECOND) /* between attempts to connect */
+#define SILENCE     (2 * CLOCK_SECOND)       /* without an answer: it is said */
+
 struct top {
-	struct top_ask ask;
+	/* The conversation: status once a second, over worker deaths and restarts; it never waits. */
+	const char *path;       /* borrowed; the control socket */
+	struct ask ask;
+	enum { TOP_AWAITS_NOTHING, TOP_AWAITS_STATUS, TOP_AWAITS_EXPLAIN } awaited;
+	int64_t asked_at;       /* monotonic; when the awaited was asked for */
+	int64_t next;           /* monotonic; when to ask, or to connect, again */
+	int64_t heard_at;       /* monotonic; when an answer came last */
+	char *reason;           /* owned; why there is no connection, or NULL */
+	/* What was heard. */
 	struct top_state state;
 	struct sample *sample;  /* owned; NULL before the first */
-	json_t *history;        /* owned; of state.explained, or NULL */
-	char history_of[TOP_NAME_SIZE];
+	json_t *history;        /* owned; or NULL */
+	char history_of[TOP_NAME_SIZE]; /* whose it is, or will be */
+	/* The terminal. */
 	SCREEN *terminal;       /* owned; ncurses' */
 	bool ascii;
 	bool changed;           /* since it was painted */
@@ -71,51 +83,73 @@ top_set_looks(attr_t looks[SCREEN_LOOKS])
 	}
 }
 
-static void
-top_paint_line(const struct top *top, int at, const struct screen_line *line)
+/* Why nothing is heard, or NULL while all is well. */
+static const char *
+top_away(const struct top *top, int64_t now)
 {
-	move(at, 0);
-	for (size_t i = 0; i < line->span_count; i++) {
-		const struct screen_span *span = &line->spans[i];
+	if (top->ask.fd == -1 && top->reason != NULL)
+		return top->reason;
+	return top->awaited != TOP_AWAITS_NOTHING && now - top->asked_at >= SILENCE
+	    ? "the daemon is connected and says nothing" : NULL;
+}
 
-		attrset((int)(top->looks[span->look] | (line->chosen ? A_REVERSE : 0)));
-		addnstr(line->text + span->begin, (int)(span->end - span->begin));
+static bool
+top_has_history(const struct top *top)
+{
+	return strcmp(top->history_of, top->state.explained) == 0;
+}
+
+static void
+top_paint_text(const struct top *top, const char *text)
+{
+	attr_t chosen = A_NORMAL;
+
+	erase();
+	for (int line = 0; *text != '\0';) {
+		size_t length = 1;
+		int look = *text - SCREEN_LOOK_BYTE;
+
+		if (*text == '\n') {
+			chosen = A_NORMAL;
+			move(++line, 0);
+		} else if (look == SCREEN_CHOSEN) {
+			chosen = A_REVERSE;
+		} else if (look >= 0 && look < SCREEN_LOOKS) {
+			attrset((int)(top->looks[look] | chosen));
+		} else {
+			for (length = 0; (unsigned char)text[length] >= ' '; length++)
+				;
+			addnstr(text, (int)length);
+		}
+		text += length;
 	}
 	attrset(A_NORMAL);
+	refresh();
 }
 
 static void
 top_paint(struct top *top, int64_t now)
 {
-	char *away = top_ask_away(&top->ask, now);
-	bool of_this = strcmp(top->history_of, top->state.explained) == 0;
 	struct top_scene scene = {
-		.sample = top->sample, .history = of_this ? top->history : NULL, .away = away, .wall = clock_wall(),
-		.away_seconds = (double)(now - top->ask.heard_at) / (double)CLOCK_SECOND,
+		.sample = top->sample, .history = top_has_history(top) ? top->history : NULL,
+		.away = top_away(top, now), .away_seconds = (double)(now - top->heard_at) / (double)CLOCK_SECOND,
+		.wall = clock_wall(),
 	};
 	struct screen *screen = screen_new(COLS, LINES, top->ascii);
 
 	top_view_show(screen, &top->state, &scene);
-	erase();
-	for (int i = 0; i < screen->count && i < screen->height; i++)
-		top_paint_line(top, i, &screen->lines[i]);
-	refresh();
+	top_paint_text(top, screen_text(screen));
 	screen_free(screen);
 	top->changed = false;
-	top->away = away != NULL;
+	top->away = scene.away != NULL;
 	top->painted_at = now;
-	mem_free(away);
 }
 
 /* Whether what is painted is no longer so. */
 static bool
 top_is_old(const struct top *top, int64_t now)
 {
-	char *away = top_ask_away(&top->ask, now);
-	bool away_changed = top->away != (away != NULL);
-
-	mem_free(away);
-	return top->changed || away_changed || now - top->painted_at >= PAINT_TIME;
+	return top->changed || top->away != (top_away(top, now) != NULL) || now - top->painted_at >= PAINT_TIME;
 }
 
 static int
@@ -150,33 +184,110 @@ top_read_keys(struct top *top)
 			return false;
 		if (top->sample != NULL)
 			top_state_arrange(&top->state, top->sample);
-		if (top->state.page == TOP_EXPLAIN && strcmp(top->history_of, top->state.explained) != 0)
-			top_ask_hurry(&top->ask, clock_now());
+		if (top->state.page == TOP_EXPLAIN && !top_has_history(top) && top->awaited == TOP_AWAITS_NOTHING)
+			top->next = clock_now();
 	}
 	return true;
 }
 
-/* Takes the answers that have come. */
+/* The connection is gone; reason is taken over, NULL leaves the one before. */
 static void
-top_take_answers(struct top *top)
+top_lose(struct top *top, char *reason, int64_t next)
 {
-	struct sample *sample;
+	ask_close(&top->ask);
+	top->awaited = TOP_AWAITS_NOTHING;
+	top->next = next;
+	if (reason == NULL)
+		return;
+	mem_free(top->reason);
+	top->reason = reason;
+}
 
-	if (top->ask.status != NULL) {
-		sample = sample_new(top->ask.status, clock_now(), top->sample);
-		top->ask.status = NULL;
-		sample_free(top->sample);
-		top->sample = sample;
-		top_state_arrange(&top->state, sample);
-		top->changed = true;
+/* Asks for the status, or for the history of the service that is explained. */
+static void
+top_send(struct top *top, bool status, int64_t now)
+{
+	char *words[] = { (char[]){ "explain" }, top->state.explained };
+	char *line = status ? mem_copy_text("status") : ask_quote(2, words);
+	int error = ask_send(&top->ask, line);
+
+	mem_free(line);
+	if (error != 0) {
+		top_lose(top, NULL, now);
+		return;
 	}
-	if (top->ask.history != NULL) {
+	top->awaited = status ? TOP_AWAITS_STATUS : TOP_AWAITS_EXPLAIN;
+	top->asked_at = now;
+	if (status || top_has_history(top))
+		return;
+	json_decref(top->history);
+	top->history = NULL;
+	memcpy(top->history_of, top->state.explained, sizeof top->history_of);
+}
+
+/* Takes the status, which is taken over; the history follows it. */
+static void
+top_take_status(struct top *top, json_t *answer, int64_t now)
+{
+	struct sample *sample = sample_new(answer, now, top->sample);
+
+	sample_free(top->sample);
+	top->sample = sample;
+	top_state_arrange(&top->state, sample);
+	mem_free(top->reason);
+	top->reason = NULL;
+	top->heard_at = now;
+	if (top->state.page == TOP_EXPLAIN)
+		top_send(top, false, now);
+}
+
+/* An answer has come. */
+static void
+top_hear(struct top *top, const char *line, int64_t now)
+{
+	json_t *answer = json_loads(line, 0, NULL);
+	bool status = top->awaited == TOP_AWAITS_STATUS;
+
+	top->awaited = TOP_AWAITS_NOTHING;
+	top->changed = true;
+	if (!status && json_is_object(answer)) {
 		json_decref(top->history);
-		top->history = top->ask.history;
-		top->ask.history = NULL;
-		top->changed = true;
-		snprintf(top->history_of, sizeof top->history_of, "%s", top->state.explained);
+		top->history = answer;
+	} else if (status && json_is_array(json_object_get(answer, "services"))) {
+		top_take_status(top, answer, now);
+	} else {
+		const char *error = show_text(answer, "error");
+
+		top_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error), now + EVERY);
+		json_decref(answer);
 	}
+}
+
+/* Does what can be done now: connects again, reads, asks. */
+static void
+top_converse(struct top *top, int64_t now)
+{
+	const char *line;
+	int error;
+
+	if (top->ask.fd == -1 && now >= top->next) {
+		error = ask_connect(&top->ask, top->path);
+		if (error != 0)
+			top_lose(top, ask_reason(top->path, error), now + AGAIN);
+	}
+	while (top->awaited != TOP_AWAITS_NOTHING) {
+		line = ask_line(&top->ask, 0, &error);
+		if (line != NULL)
+			top_hear(top, line, now);
+		else if (error == ETIMEDOUT)
+			return;
+		else
+			top_lose(top, NULL, now);
+	}
+	if (top->ask.fd == -1 || now < top->next)
+		return;
+	top->next = now + EVERY;
+	top_send(top, true, now);
 }
 
 /* Waits for a key, an answer, or the time to do something; false when the terminal is gone. */
@@ -185,9 +296,10 @@ top_wait(const struct top *top)
 {
 	struct pollfd files[] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
-		{ .fd = top->ask.awaited == TOP_AWAITS_NOTHING ? -1 : top->ask.ask.fd, .events = POLLIN },
+		{ .fd = top->awaited == TOP_AWAITS_NOTHING ? -1 : top->ask.fd, .events = POLLIN },
 	};
-	int64_t left = (top_ask_deadline(&top->ask) - clock_now()) / 1000 + 1;
+	int64_t deadline = top->awaited == TOP_AWAITS_NOTHING ? top->next : top->asked_at + SILENCE;
+	int64_t left = (deadline - clock_now()) / 1000 + 1;
 	int timeout = left < 0 ? 1000 : left > 1000 ? 1000 : (int)left;
 
 	if (poll(files, 2, timeout) == -1)
@@ -199,11 +311,9 @@ static void
 top_loop(struct top *top)
 {
 	while (top_ended == 0) {
-		const char *explained = top->state.page == TOP_EXPLAIN ? top->state.explained : NULL;
 		int64_t now = clock_now();
 
-		top_ask_turn(&top->ask, explained, now);
-		top_take_answers(top);
+		top_converse(top, now);
 		if (top_is_old(top, now))
 			top_paint(top, now);
 		if (!top_wait(top) || !top_read_keys(top))
@@ -266,10 +376,11 @@ top_run(const char *socket, int argc, char **argv)
 		    stderr);
 		return ASK_USAGE;
 	}
-	path = ask_socket(socket);
+	top.path = path = ask_socket(socket);
+	top.next = top.heard_at = clock_now();
 	setlocale(LC_CTYPE, "");
 	top_state_init(&top.state);
-	error = top_ask_begin(&top.ask, path, clock_now());
+	error = ask_connect(&top.ask, path);
 	if (error != 0) {
 		ask_explain(path, error);
 		code = ASK_UNREACHED;
@@ -278,7 +389,8 @@ top_run(const char *socket, int argc, char **argv)
 		top_close_terminal(&top);
 		code = ASK_YES;
 	}
-	top_ask_end(&top.ask);
+	ask_close(&top.ask);
+	mem_free(top.reason);
 	top_state_free(&top.state);
 	sample_free(top.sample);
 	json_decref(top.history);

@@ -5,8 +5,84 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "ctl/show.h"
+
+/* How far a counter has come; one that is smaller than before has restarted. */
+static double
+sample_growth(const json_t *now, const json_t *before, const char *key)
+{
+	long long value = show_number(now, key), old = show_number(before, key);
+
+	return (double)(value >= old ? value - old : value);
+}
+
+static void
+sample_set_rates(struct sample_service *service, const json_t *before, double seconds)
+{
+	const json_t *now = service->json;
+	double *rates = service->rates, answers = sample_growth(now, before, "messages_to_clients");
+
+	rates[SAMPLE_IN] = sample_growth(now, before, "bytes_from_clients");
+	rates[SAMPLE_OUT] = sample_growth(now, before, "bytes_to_clients");
+	rates[SAMPLE_CLIENTS] = sample_growth(now, before, "clients_total");
+	/* A broadcast has messages to clients alone; a reply does not count beside its request. */
+	rates[SAMPLE_MESSAGES] = sample_growth(now, before, "messages_from_clients");
+	if (rates[SAMPLE_MESSAGES] < answers)
+		rates[SAMPLE_MESSAGES] = answers;
+	rates[SAMPLE_WORK] = rates[service->shared ? SAMPLE_MESSAGES : SAMPLE_CLIENTS];
+	for (enum sample_rate i = 0; i < SAMPLE_RATES; i++)
+		rates[i] /= seconds;
+	service->has_rates = true;
+}
+
+const struct sample_service *
+sample_find(const struct sample *sample, const char *name, size_t index)
+{
+	if (index < sample->count && strcmp(sample->services[index].name, name) == 0)
+		return &sample->services[index];
+	for (size_t i = 0; i < sample->count; i++)
+		if (strcmp(sample->services[i].name, name) == 0)
+			return &sample->services[i];
+	return NULL;
+}
+
+struct sample *
+sample_new(json_t *answer, int64_t at, const struct sample *before)
+{
+	json_t *list = json_object_get(answer, "services"), *json;
+	struct sample *sample = mem_new(1, sizeof *sample);
+	size_t i;
+
+	sample->answer = answer;
+	sample->at = at;
+	sample->count = json_array_size(list);
+	sample->services = mem_new(sample->count + 1, sizeof *sample->services);
+	json_array_foreach(list, i, json) {
+		struct sample_service *service = &sample->services[i];
+		const struct sample_service *old;
+
+		service->json = json;
+		service->name = show_text(json, "service");
+		service->state = show_state(json);
+		service->shared = strcmp(show_text(json, "mode"), "shared") == 0;
+		old = before == NULL || at <= before->at ? NULL : sample_find(before, service->name, i);
+		if (old != NULL)
+			sample_set_rates(service, old->json, (double)(at - before->at) / (double)CLOCK_SECOND);
+	}
+	return sample;
+}
+
+void
+sample_free(struct sample *sample)
+{
+	if (sample == NULL)
+		return;
+	json_decref(sample->answer);
+	mem_free(sample->services);
+	mem_free(sample);
+}
 
 /* What rows are sorted by: the text first, then the number, the smaller first. */
 struct top_rank {
@@ -28,7 +104,6 @@ void
 top_state_free(struct top_state *state)
 {
 	mem_free(state->rows);
-	state->rows = NULL;
 }
 
 /* What must be seen comes first. */
@@ -56,7 +131,7 @@ top_state_rank(const struct sample_service *service, size_t index, enum top_sort
 	case TOP_BY_HELD: rank.number = -show_real(service->json, "held"); break;
 	case TOP_BY_IN: rank.number = -service->rates[SAMPLE_IN]; break;
 	case TOP_BY_OUT: rank.number = -service->rates[SAMPLE_OUT]; break;
-	case TOP_BY_WORK: rank.number = -service->rates[service->shared ? SAMPLE_MESSAGES : SAMPLE_CLIENTS]; break;
+	case TOP_BY_WORK: rank.number = -service->rates[SAMPLE_WORK]; break;
 	case TOP_BY_ERROR: rank.text = show_text(service->json, "last_error_at"); break;
 	default: break;
 	}

@@ -1,18 +1,45 @@
-/* top_state.h - what the user of "holdfastctl top" has asked to see: order, filter, page, place; and what a key does.
+/* top_state.h - what "holdfastctl top" knows and is asked to show: the daemon's status at one moment, how fast things
+ * went since the moment before; order, filter, page, place; and what a key does.
  *
  * Pure.
  */
 #ifndef HOLDFAST_CTL_TOP_STATE_H
 #define HOLDFAST_CTL_TOP_STATE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ctl/sample.h"
-
 #define TOP_FILTER_SIZE 64
 #define TOP_NAME_SIZE   72
+
+/* Work is what a service does: messages in shared mode, clients otherwise. */
+enum sample_rate { SAMPLE_IN, SAMPLE_OUT, SAMPLE_CLIENTS, SAMPLE_MESSAGES, SAMPLE_WORK, SAMPLE_RATES };
+
+struct sample_service {
+	const json_t *json;         /* borrowed, from the answer */
+	const char *name;           /* borrowed, from the answer */
+	const char *state;          /* borrowed; the word for people */
+	bool shared;
+	bool has_rates;             /* it was there the moment before */
+	double rates[SAMPLE_RATES]; /* per second: bytes from and to clients, new clients, messages, work */
+};
+
+struct sample {
+	json_t *answer;                  /* owned */
+	int64_t at;                      /* monotonic */
+	struct sample_service *services; /* owned */
+	size_t count;
+};
+
+/* The answer to "status" (its reference is taken) at the time at; before: the sample before, or NULL.  Counters that
+ * restarted count from 0. */
+struct sample *sample_new(json_t *answer, int64_t at, const struct sample *before);
+void sample_free(struct sample *sample);
+
+/* The service of this name, most likely at the place index; NULL if there is none. */
+const struct sample_service *sample_find(const struct sample *sample, const char *name, size_t index);
 
 enum top_page { TOP_TABLE, TOP_EXPLAIN, TOP_HELP };
 
@@ -49,7 +76,7 @@ struct top_state {
 void top_state_init(struct top_state *state);
 void top_state_free(struct top_state *state);
 
-/* Filters and sorts anew: after a new sample, and after a key.  The chosen service stays chosen, wherever it goes. */
+/* Filters and sorts again: after a new sample, after a key.  The chosen service stays chosen, wherever it goes. */
 void top_state_arrange(struct top_state *state, const struct sample *sample);
 
 /* What a key (a character, or an enum top_key) does; others do nothing.  False: the user has had enough. */

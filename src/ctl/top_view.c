@@ -5,70 +5,314 @@
 
 #include "base/mem.h"
 #include "ctl/show.h"
-#include "ctl/top_columns.h"
 
-#define ROOMY 16         /* lines from which on there are empty ones between the parts */
-#define EXPLAIN_WIDE 100 /* columns from which on times are shown in full */
+#define ROOMY        16  /* lines from which on there are empty ones between the parts */
+#define WIDE         100 /* columns from which on spans of time have two units, "2min 3s" and not "2min" */
+#define WITH_ERROR   60  /* columns from which on the table has a place for errors */
 #define EXPLAIN_FOLD 60  /* columns below which an entry's text stands under its time */
 #define EVENT_WIDTH  21  /* of the longest name of an event, attempting_to_connect */
+#define SHORT_SIZE   32
+#define SHORT_COUNT  8
 
-static void
-top_view_take(struct screen *screen, enum screen_look look, char *text)
+/* What the table is made of. */
+struct table {
+	struct screen *screen;         /* borrowed */
+	struct top_state *state;       /* borrowed */
+	const struct top_scene *scene; /* borrowed */
+	int *widths;                   /* borrowed; of each column, 0: it is not shown */
+};
+
+enum column_kind {
+	COLUMN_TEXT, COLUMN_COUNT, COLUMN_SHORT, COLUMN_RATE, COLUMN_STATE, COLUMN_SINCE, COLUMN_OLDEST, COLUMN_ERROR
+};
+
+/* A column is on terminals at least so wide, and (until) less wide than that.  Its width grows with the longest of
+ * its texts up to most, and is what is left if most is 0. */
+static const struct column {
+	const char *head;      /* borrowed */
+	int from, until;
+	int width, most;
+	int sort;              /* enum top_sort, or -1 */
+	enum column_kind kind;
+	const char *key;       /* borrowed; the member of the service */
+	enum sample_rate rate;
+	bool shared;           /* services in session mode have none */
+} columns[] = {
+	{ "SERVICE", 0, 0, 7, 32, TOP_BY_NAME, COLUMN_TEXT, "service", 0, false },
+	{ "MODE", 160, 0, 7, 7, -1, COLUMN_TEXT, "mode", 0, false },
+	{ "STATE", 0, 0, 6, 6, TOP_BY_STATE, COLUMN_STATE, NULL, 0, false },
+	{ "SINCE", 50, WIDE, 5, 5, TOP_BY_SINCE, COLUMN_SINCE, NULL, 0, false },
+	{ "SINCE", WIDE, 0, 9, 9, TOP_BY_SINCE, COLUMN_SINCE, NULL, 0, false },
+	{ "CLIENTS", 40, 0, 7, 7, TOP_BY_CLIENTS, COLUMN_COUNT, "clients", 0, false },
+	{ "NEW/s", 120, 0, 5, 5, TOP_BY_WORK, COLUMN_RATE, NULL, SAMPLE_CLIENTS, false },
+	{ "HELD", 34, 0, 4, 4, TOP_BY_HELD, COLUMN_SHORT, "held", 0, false },
+	{ "OLDEST", 230, 0, 6, 6, -1, COLUMN_OLDEST, NULL, 0, false },
+	{ "IN/s", 70, 0, 4, 4, TOP_BY_IN, COLUMN_RATE, NULL, SAMPLE_IN, false },
+	{ "OUT/s", 70, 0, 5, 5, TOP_BY_OUT, COLUMN_RATE, NULL, SAMPLE_OUT, false },
+	{ "WORK/s", 78, 120, 6, 6, TOP_BY_WORK, COLUMN_RATE, NULL, SAMPLE_WORK, false },
+	{ "MSG/s", 120, 0, 5, 5, TOP_BY_WORK, COLUMN_RATE, NULL, SAMPLE_MESSAGES, true },
+	{ "FLIGHT", 160, 0, 6, 6, -1, COLUMN_SHORT, "in_flight", 0, true },
+	{ "WARM", 230, 0, 4, 4, -1, COLUMN_SHORT, "warm", 0, false },
+	{ "OUTAGES", 150, 0, 7, 7, -1, COLUMN_SHORT, "outages", 0, false },
+	{ "FAILURES", 230, 0, 8, 8, -1, COLUMN_SHORT, "failures", 0, false },
+	{ "ADDRESS", 140, 0, 7, 26, -1, COLUMN_TEXT, "address", 0, false },
+	{ "LAST ERROR", WITH_ERROR, 0, 10, 0, TOP_BY_ERROR, COLUMN_ERROR, NULL, 0, false },
+};
+
+#define COLUMNS (sizeof columns / sizeof columns[0])
+
+static const struct { const char *state; enum screen_look look; } states[] = {
+	{ "UP", SCREEN_UP }, { "DOWN", SCREEN_DOWN }, { "HOLD", SCREEN_HOLD }, { "PAUSED", SCREEN_PAUSED },
+	{ "CLOSED", SCREEN_CLOSED },
+};
+
+#define STATES (sizeof states / sizeof states[0])
+
+const char *
+top_view_short(double number, unsigned unit)
 {
-	screen_put(screen, look, text);
-	mem_free(text);
+	static const char *const signs = "\0KMGTPE";
+	static char texts[SHORT_COUNT][SHORT_SIZE];
+	static unsigned next;
+	char *text = texts[next++ % SHORT_COUNT];
+	size_t sign = 0;
+
+	for (; number >= 999.5 && sign < 6; sign++)
+		number /= unit;
+	snprintf(text, SHORT_SIZE, number > 0 && number < 9.95 && (sign > 0 || number < 0.95 || number != (int)number)
+	    ? "%.1f%.1s" : "%.0f%.1s", number, signs + sign);
+	return text;
+}
+
+enum screen_look
+top_view_look(const char *state)
+{
+	for (size_t i = 0; i < STATES; i++)
+		if (strcmp(states[i].state, state) == 0)
+			return states[i].look;
+	return SCREEN_PLAIN;
+}
+
+/* "s" behind what is not one. */
+static const char *
+plural(long long count)
+{
+	return count == 1 ? "" : "s";
+}
+
+/* Seconds as `status` would show them, or as the larger of the two units; to be freed with mem_free(). */
+static char *
+span_text(double seconds, bool wide)
+{
+	const char *span = show_span(seconds);
+
+	return mem_print("%.*s", (int)(wide ? strlen(span) : strcspn(span, " ")), span);
+}
+
+/* Why the service is as it is, or its last error. */
+static char *
+error_text(const struct table *table, const json_t *service)
+{
+	double age = show_age(show_text(service, "last_error_at"), table->scene->wall);
+	const char *error = show_text(service, "last_error");
+	char *why = show_why(service), *span;
+
+	if (why[0] != '\0' || error[0] == '\0')
+		return why;
+	mem_free(why);
+	span = span_text(age, table->screen->width >= WIDE);
+	why = mem_print("%s ago: %s", span, error);
+	mem_free(span);
+	return why;
+}
+
+/* What stands in the column, to be freed with mem_free(). */
+static char *
+column_text(const struct table *table, const struct column *column, const struct sample_service *service)
+{
+	const json_t *json = service->json;
+	double age;
+
+	if (column->shared && !service->shared)
+		return mem_copy_text("");
+	switch (column->kind) {
+	case COLUMN_COUNT:
+		return mem_print("%lld", show_number(json, column->key));
+	case COLUMN_SHORT:
+		return mem_copy_text(top_view_short(show_real(json, column->key), 1000));
+	case COLUMN_RATE:
+		return mem_copy_text(!service->has_rates ? "-" : top_view_short(service->rates[column->rate],
+		    column->rate == SAMPLE_IN || column->rate == SAMPLE_OUT ? 1024 : 1000));
+	case COLUMN_STATE:
+		return mem_copy_text(service->state);
+	case COLUMN_SINCE:
+		age = show_age(show_since_at(json), table->scene->wall);
+		return age < 0 ? mem_copy_text("") : span_text(age, table->screen->width >= WIDE);
+	case COLUMN_OLDEST:
+		return show_number(json, "held") == 0 ? mem_copy_text("")
+		    : span_text(show_real(json, "held_longest_seconds"), false);
+	case COLUMN_ERROR:
+		return error_text(table, json);
+	default:
+		return mem_copy_text(show_text(json, column->key));
+	}
+}
+
+/* Numbers and spans of time stand at the right. */
+static bool
+column_is_right(const struct column *column)
+{
+	return column->kind != COLUMN_TEXT && column->kind != COLUMN_STATE && column->kind != COLUMN_ERROR;
+}
+
+/* The width that the column's texts need, from width to most. */
+static int
+column_width(const struct table *table, const struct column *column, int width, int most)
+{
+	const struct sample *sample = table->scene->sample;
+
+	for (size_t i = 0; i < sample->count && width < most; i++) {
+		char *text = column_text(table, column, &sample->services[i]);
+		int needed = screen_width(table->screen, text);
+
+		width = needed > most ? most : needed > width ? needed : width;
+		mem_free(text);
+	}
+	return width;
+}
+
+/* A column grows to a fifth of the screen at most; the first one grows into what is left, where errors do not. */
+static void
+table_choose_columns(struct table *table)
+{
+	int screen_width = table->screen->width, left = screen_width - 1;
+
+	for (size_t i = 0; i < COLUMNS; i++) {
+		const struct column *column = &columns[i];
+		int most = column->most < screen_width / 5 ? column->most : screen_width / 5;
+
+		table->widths[i] = 0;
+		if (screen_width < column->from || (column->until != 0 && screen_width >= column->until))
+			continue;
+		table->widths[i] = column_width(table, column, column->width, most);
+		left -= table->widths[i] + 1;
+	}
+	if (screen_width < WITH_ERROR && left > 0)
+		table->widths[0] = column_width(table, &columns[0], table->widths[0], table->widths[0] + left);
+}
+
+/* Puts a cell.  The blank beside its column is before it if it is a right one, where a head's arrow has its place,
+ * else behind it. */
+static void
+table_put(const struct table *table, size_t i, enum screen_look look, const char *text)
+{
+	struct screen *screen = table->screen;
+	size_t before = i;
+
+	if (column_is_right(&columns[i])) {
+		screen_put_cell(screen, look, table->widths[i] + 1, text);
+		return;
+	}
+	while (before > 0 && table->widths[--before] == 0)
+		;
+	if (column_is_right(&columns[before]))
+		screen_put(screen, look == SCREEN_HEAD ? look : SCREEN_PLAIN, "  ");
+	if (columns[i].most == 0) {
+		screen_put_cell(screen, look, -screen->width, text);
+		return;
+	}
+	screen_put_cell(screen, look, -table->widths[i] - (look == SCREEN_HEAD), text);
+	if (look != SCREEN_HEAD)
+		screen_put(screen, SCREEN_PLAIN, " ");
+}
+
+/* An arrow shows by which column is sorted, and which way. */
+static void
+table_put_heads(const struct table *table)
+{
+	bool reverse = table->state->reverse;
+	const char *arrow = table->screen->ascii ? reverse ? "^" : "v" : reverse ? "\u25b2" : "\u25bc";
+
+	screen_line(table->screen);
+	for (size_t i = 0; i < COLUMNS; i++) {
+		bool sorted = columns[i].sort == (int)table->state->sort, right = column_is_right(&columns[i]);
+		char *text = mem_print("%s%s%s", sorted && right ? arrow : "", columns[i].head,
+		    sorted && !right ? arrow : "");
+
+		if (table->widths[i] > 0)
+			table_put(table, i, SCREEN_HEAD, text);
+		mem_free(text);
+	}
+	screen_put_cell(table->screen, SCREEN_HEAD, -table->screen->width, "");
+}
+
+/* Zeros and what is past step back. */
+static enum screen_look
+column_look(const struct column *column, const struct sample_service *service, const char *text)
+{
+	if (column->kind == COLUMN_STATE)
+		return top_view_look(service->state);
+	if (column->kind == COLUMN_ERROR)
+		return strcmp(service->state, "UP") == 0 ? SCREEN_DIM : SCREEN_PLAIN;
+	if (strcmp(text, "0") == 0 || strcmp(text, "-") == 0)
+		return SCREEN_DIM;
+	return column->sort == TOP_BY_HELD ? SCREEN_HOLD : SCREEN_PLAIN;
 }
 
 static void
-top_view_scroll(struct top_state *state, int lines, int page)
+table_put_row(const struct table *table, size_t row)
 {
-	state->page_rows = page < 1 ? 1 : (size_t)page;
-	state->scroll_most = lines > page ? (size_t)(lines - page) : 0;
-	if (state->scroll > state->scroll_most || (state->page == TOP_EXPLAIN && state->follow))
-		state->scroll = state->scroll_most;
+	const struct sample_service *service = &table->scene->sample->services[table->state->rows[row]];
+
+	screen_line(table->screen);
+	if (row == table->state->chosen)
+		screen_choose(table->screen);
+	for (size_t i = 0; i < COLUMNS; i++) {
+		char *text = table->widths[i] == 0 ? NULL : column_text(table, &columns[i], service);
+
+		if (text != NULL)
+			table_put(table, i, column_look(&columns[i], service, text), text);
+		mem_free(text);
+	}
 }
 
 /* Who the daemon is, and since when. */
 static void
-top_view_daemon(struct screen *screen, const struct top_scene *scene)
+view_daemon(struct screen *screen, const struct top_scene *scene)
 {
 	const json_t *answer = scene->sample->answer;
 	double age = show_age(show_text(answer, "started"), scene->wall);
 	long long restarts = show_number(answer, "worker_restarts");
 
 	screen_line(screen);
-	top_view_take(screen, SCREEN_BOLD, mem_print("holdfastd %s", show_text(answer, "version")));
+	screen_put(screen, SCREEN_BOLD, "holdfastd %s", show_text(answer, "version"));
 	if (age >= 0)
-		top_view_take(screen, SCREEN_PLAIN, mem_print("  up %s", show_span(age)));
-	top_view_take(screen, SCREEN_PLAIN, mem_print("  pid %lld", show_number(answer, "pid")));
+		screen_put(screen, SCREEN_PLAIN, "  up %s", show_span(age));
+	screen_put(screen, SCREEN_PLAIN, "  pid %lld", show_number(answer, "pid"));
 	if (restarts > 0)
-		top_view_take(screen, SCREEN_HOLD, mem_print("  worker restarted %lld time%s", restarts,
-		    restarts == 1 ? "" : "s"));
+		screen_put(screen, SCREEN_HOLD, "  worker restarted %lld time%s", restarts, plural(restarts));
 	else
 		screen_put(screen, SCREEN_DIM, "  worker never restarted");
 }
 
 /* How many services are in which state. */
 static void
-top_view_states(struct screen *screen, const struct sample *sample)
+view_states(struct screen *screen, const struct sample *sample)
 {
-	static const char *const states[] = { "UP", "DOWN", "HOLD", "PAUSED", "CLOSED" };
-
 	screen_line(screen);
-	top_view_take(screen, SCREEN_PLAIN, mem_print("%zu service%s", sample->count, sample->count == 1 ? "" : "s"));
-	for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+	screen_put(screen, SCREEN_PLAIN, "%zu service%s", sample->count, plural((long long)sample->count));
+	for (size_t i = 0; i < STATES; i++) {
 		size_t count = 0;
 
 		for (size_t j = 0; j < sample->count; j++)
-			count += strcmp(sample->services[j].state, states[i]) == 0;
-		top_view_take(screen, count == 0 ? SCREEN_DIM : top_columns_look(states[i]),
-		    mem_print("  %zu %s", count, states[i]));
+			count += strcmp(sample->services[j].state, states[i].state) == 0;
+		screen_put(screen, count == 0 ? SCREEN_DIM : states[i].look, "  %zu %s", count, states[i].state);
 	}
 }
 
 /* What all services do together. */
 static void
-top_view_sums(struct screen *screen, const struct sample *sample)
+view_sums(struct screen *screen, const struct sample *sample)
 {
 	double rates[SAMPLE_RATES] = { 0 };
 	long long clients = 0, held = 0;
@@ -80,95 +324,86 @@ top_view_sums(struct screen *screen, const struct sample *sample)
 			rates[j] += sample->services[i].rates[j];
 	}
 	screen_line(screen);
-	top_view_take(screen, SCREEN_PLAIN, mem_print("%lld client%s", clients, clients == 1 ? "" : "s"));
-	top_view_take(screen, held == 0 ? SCREEN_DIM : SCREEN_HOLD, mem_print("  %lld held", held));
-	top_view_take(screen, SCREEN_PLAIN, mem_print("  in %sB/s  out %sB/s  %s clients/s  %s messages/s",
-	    top_columns_short(rates[SAMPLE_IN], 1024), top_columns_short(rates[SAMPLE_OUT], 1024),
-	    top_columns_short(rates[SAMPLE_CLIENTS], 1000), top_columns_short(rates[SAMPLE_MESSAGES], 1000)));
+	screen_put(screen, SCREEN_PLAIN, "%lld client%s", clients, plural(clients));
+	screen_put(screen, held == 0 ? SCREEN_DIM : SCREEN_HOLD, "  %lld held", held);
+	screen_put(screen, SCREEN_PLAIN, "  in %sB/s  out %sB/s  %s clients/s  %s messages/s",
+	    top_view_short(rates[SAMPLE_IN], 1024), top_view_short(rates[SAMPLE_OUT], 1024),
+	    top_view_short(rates[SAMPLE_CLIENTS], 1000), top_view_short(rates[SAMPLE_MESSAGES], 1000));
 }
 
 static void
-top_view_away(struct screen *screen, const struct top_scene *scene)
+view_away(struct screen *screen, const struct top_scene *scene)
 {
 	if (scene->away == NULL)
 		return;
 	screen_line(screen);
-	top_view_take(screen, SCREEN_ALARM, mem_print("no answer for %s: %s", show_span(scene->away_seconds),
-	    scene->away));
-	screen_fill(screen, SCREEN_ALARM);
+	screen_put(screen, SCREEN_ALARM, "no answer for %s: %s", show_span(scene->away_seconds), scene->away);
+	screen_put_cell(screen, SCREEN_ALARM, -screen->width, "");
 }
 
-/* What is wrong with the daemon itself: nothing, a line, or two. */
+/* A screen with few lines keeps them for services.  What is wrong with the daemon itself is always said. */
 static void
-top_view_troubles(struct screen *screen, const struct top_scene *scene)
+view_header(struct screen *screen, const struct top_scene *scene)
 {
 	const char *error = scene->sample == NULL ? "" : show_text(scene->sample->answer, "config_error");
 
+	if (scene->sample != NULL && screen->height >= 5)
+		view_daemon(screen, scene);
+	if (scene->sample != NULL && screen->height >= 8)
+		view_states(screen, scene->sample);
+	if (scene->sample != NULL && screen->height >= 10)
+		view_sums(screen, scene->sample);
 	if (error[0] != '\0') {
 		screen_line(screen);
-		top_view_take(screen, SCREEN_HOLD,
-		    mem_print("configuration files are bad, the one before is in force: %s", error));
+		screen_put(screen, SCREEN_HOLD, "configuration files are bad, the one before is in force: %s", error);
 	}
-	top_view_away(screen, scene);
-}
-
-/* A screen with few lines keeps them for services. */
-static void
-top_view_header(struct screen *screen, const struct top_scene *scene)
-{
-	if (scene->sample != NULL && screen->height >= 5)
-		top_view_daemon(screen, scene);
-	if (scene->sample != NULL && screen->height >= 8)
-		top_view_states(screen, scene->sample);
-	if (scene->sample != NULL && screen->height >= 10)
-		top_view_sums(screen, scene->sample);
-	top_view_troubles(screen, scene);
+	view_away(screen, scene);
 	if (screen->height >= ROOMY)
 		screen_line(screen);
 }
 
+/* The last line: keys, as many as have a place, and at the right which lines of how many are seen. */
 static void
-top_view_keys(struct screen *screen, const char *const *keys)
+view_footer(struct screen *screen, const char *const *keys, size_t first, size_t most, size_t count)
 {
+	char *place = mem_print("%zu-%zu of %zu", count == 0 ? 0 : first + 1, first + most < count ? first + most
+	    : count, count);
+
 	for (; keys[0] != NULL; keys += 2) {
 		if (screen_width(screen, keys[0]) + screen_width(screen, keys[1]) + 3 > screen_room(screen))
-			return;
-		screen_put(screen, SCREEN_BOLD, keys[0]);
-		top_view_take(screen, SCREEN_DIM, mem_print(" %s  ", keys[1]));
+			break;
+		screen_put(screen, SCREEN_BOLD, "%s", keys[0]);
+		screen_put(screen, SCREEN_DIM, " %s  ", keys[1]);
 	}
+	screen_put_end(screen, SCREEN_DIM, place);
+	mem_free(place);
 }
 
-/* Keys, or the filter that is being typed; at the right which rows are seen. */
+/* The filter, or the keys. */
 static void
-top_view_footer(struct screen *screen, const struct top_state *state, const struct top_scene *scene)
+table_put_footer(const struct table *table)
 {
-	static const char *const keys[] = {
+	static const char *const all_keys[] = {
 		"q", "quit", "?", "help", "/", "filter", "Enter", "explain", "<>", "sort", "r", "reverse", NULL,
-	};
-	size_t all = scene->sample == NULL ? 0 : scene->sample->count;
-	size_t last = state->first + state->page_rows < state->row_count ? state->first + state->page_rows
-	    : state->row_count;
-	char *rows = mem_print("%zu-%zu of %zu", state->row_count == 0 ? 0 : state->first + 1, last,
-	    state->row_count);
+	}, *const no_keys[] = { NULL };
+	const struct top_state *state = table->state;
+	size_t all = table->scene->sample == NULL ? 0 : table->scene->sample->count;
+	bool filtered = state->typing || state->filter[0] != '\0';
 
-	screen_line(screen);
-	if (state->typing) {
-		top_view_take(screen, SCREEN_BOLD, mem_print("filter: %s_", state->filter));
-		screen_put(screen, SCREEN_DIM, "  Enter keep  Esc clear");
-	} else if (state->filter[0] != '\0') {
-		top_view_take(screen, SCREEN_BOLD, mem_print("filter: %s", state->filter));
-		top_view_take(screen, SCREEN_DIM, mem_print("  hides %zu of %zu  / change  Esc clear",
-		    all - state->row_count, all));
-	} else {
-		top_view_keys(screen, keys);
-	}
-	screen_put_end(screen, SCREEN_DIM, rows);
-	mem_free(rows);
+	screen_line(table->screen);
+	if (filtered)
+		screen_put(table->screen, SCREEN_BOLD, "filter: %s%s", state->filter, state->typing ? "_" : "");
+	if (state->typing)
+		screen_put(table->screen, SCREEN_DIM, "  Enter keep  Esc clear");
+	else if (filtered)
+		screen_put(table->screen, SCREEN_DIM, "  hides %zu of %zu  / change  Esc clear",
+		    all - state->row_count, all);
+	view_footer(table->screen, filtered ? no_keys : all_keys, state->first, state->page_rows, state->row_count);
 }
 
 /* The chosen row is on the screen. */
 static void
-top_view_place(struct top_state *state, int page)
+table_place(struct top_state *state, int page)
 {
 	state->page_rows = page < 1 ? 1 : (size_t)page;
 	if (state->chosen < state->first)
@@ -179,8 +414,9 @@ top_view_place(struct top_state *state, int page)
 		state->first = state->row_count > state->page_rows ? state->row_count - state->page_rows : 0;
 }
 
+/* Empty lines until so many are left. */
 static void
-top_view_down_to(struct screen *screen, int left)
+view_down_to(struct screen *screen, int left)
 {
 	while (screen_left(screen) > left)
 		screen_line(screen);
@@ -188,150 +424,130 @@ top_view_down_to(struct screen *screen, int left)
 
 /* The chosen service's error has a line of its own, where it is less likely to be cut. */
 static void
-top_view_chosen(struct screen *screen, const struct top_columns *columns, const struct top_state *state,
-    const struct sample *sample)
+table_put_chosen(const struct table *table)
 {
+	const struct top_state *state = table->state;
 	const struct sample_service *service;
 	char *error;
 
-	screen_line(screen);
+	screen_line(table->screen);
 	if (state->row_count == 0)
 		return;
-	service = &sample->services[state->rows[state->chosen]];
-	error = top_columns_error(columns, service);
-	top_view_take(screen, top_columns_look(service->state), mem_print("%s %s", service->name, service->state));
+	service = &table->scene->sample->services[state->rows[state->chosen]];
+	error = error_text(table, service->json);
+	screen_put(table->screen, top_view_look(service->state), "%s %s", service->name, service->state);
 	if (error[0] != '\0')
-		top_view_take(screen, SCREEN_PLAIN, mem_print("  %s", error));
+		screen_put(table->screen, SCREEN_PLAIN, "  %s", error);
 	mem_free(error);
 }
 
 static void
-top_view_rows(struct screen *screen, const struct top_columns *columns, const struct top_state *state,
-    const struct sample *sample)
+table_put_rows(const struct table *table)
 {
-	for (size_t i = state->first; i < state->row_count && i < state->first + state->page_rows; i++) {
-		top_columns_put_row(columns, screen, &sample->services[state->rows[i]]);
-		if (i == state->chosen)
-			screen_choose(screen);
-	}
-	if (state->row_count > 0 || screen_left(screen) < 2)
+	const struct top_state *state = table->state;
+
+	for (size_t i = state->first; i < state->row_count && i < state->first + state->page_rows; i++)
+		table_put_row(table, i);
+	if (state->row_count > 0 || screen_left(table->screen) < 2)
 		return;
-	screen_line(screen);
-	screen_put(screen, SCREEN_DIM, sample->count == 0 ? "No services are configured."
+	screen_line(table->screen);
+	screen_put(table->screen, SCREEN_DIM, table->scene->sample->count == 0 ? "No services are configured."
 	    : "No service matches the filter.");
 }
 
 /* A table; its last lines are for the chosen service, if there is room, and the keys. */
 static void
-top_view_table(struct screen *screen, struct top_state *state, const struct top_scene *scene)
+view_table(struct screen *screen, struct top_state *state, const struct top_scene *scene)
 {
 	bool roomy = screen->height >= ROOMY && scene->sample != NULL, tiny = screen->height < 3;
-	struct top_columns columns;
+	int widths[COLUMNS];
+	struct table table = { screen, state, scene, widths };
 
-	top_view_header(screen, scene);
+	view_header(screen, scene);
 	if (scene->sample != NULL) {
-		top_columns_choose(&columns, screen, scene->sample, scene->wall);
+		table_choose_columns(&table);
 		if (!tiny)
-			top_columns_put_heads(&columns, screen, state->sort, state->reverse);
-		top_view_place(state, screen_left(screen) - (roomy ? 2 : tiny ? 0 : 1));
-		top_view_rows(screen, &columns, state, scene->sample);
+			table_put_heads(&table);
+		table_place(state, screen_left(screen) - (roomy ? 2 : tiny ? 0 : 1));
+		table_put_rows(&table);
 	}
-	top_view_down_to(screen, roomy ? 2 : 1);
+	view_down_to(screen, roomy ? 2 : 1);
 	if (roomy)
-		top_view_chosen(screen, &columns, state, scene->sample);
-	top_view_footer(screen, state, scene);
+		table_put_chosen(&table);
+	table_put_footer(&table);
 }
 
-/* Lines of a page of which some are above the screen: they are put from the first that is seen. */
-struct page {
-	struct screen *screen; /* borrowed; NULL: lines are only counted */
-	int skip;              /* lines above the screen */
-	int lines;             /* so far */
-	int most;              /* how many are shown */
-};
-
-/* Whether the next line is seen; it then has begun. */
-static bool
-page_line(struct page *page)
-{
-	int line = page->lines++;
-
-	if (page->screen == NULL || line < page->skip || line >= page->skip + page->most)
-		return false;
-	screen_line(page->screen);
-	return true;
-}
-
-/* The keys at the left, which lines are seen at the right. */
+/* Shows the page from where it is scrolled to, and the keys; frees it. */
 static void
-page_footer(struct screen *screen, const struct page *page)
+view_page(struct screen *screen, struct top_state *state, struct screen *page)
 {
 	static const char *const keys[] = {
 		"Esc", "back", "Up Down PgUp PgDn", "scroll", "?", "help", NULL,
 	};
-	int last = page->skip + page->most < page->lines ? page->skip + page->most : page->lines;
-	char *place = mem_print("%d-%d of %d", page->lines == 0 ? 0 : page->skip + 1, last, page->lines);
+	int most = screen_left(screen) > 1 ? screen_left(screen) - 1 : 0;
 
-	top_view_down_to(screen, 1);
+	state->page_rows = most < 1 ? 1 : (size_t)most;
+	state->scroll_most = page->count > most ? (size_t)(page->count - most) : 0;
+	if (state->scroll > state->scroll_most || (state->page == TOP_EXPLAIN && state->follow))
+		state->scroll = state->scroll_most;
+	screen_put_lines(screen, page, state->scroll, most);
+	view_down_to(screen, 1);
 	screen_line(screen);
-	top_view_keys(screen, keys);
-	screen_put_end(screen, SCREEN_DIM, place);
-	mem_free(place);
+	view_footer(screen, keys, state->scroll, (size_t)most, (size_t)page->count);
+	screen_free(page);
 }
 
-static const char *const help_lines[] = {
-	"Up Down j k", "choose a service",
-	"PgUp PgDn g G", "a page up or down; to the first, to the last",
-	"Enter", "the service's endpoints, and what has happened to it (explain)",
-	"/", "show only what holds a text, which may be in the name, state,",
-	"", "address or error; Enter keeps it, Esc clears it",
-	"< > and r", "sort by the next column; reverse the order",
-	"n s t", "sort by name, by state (worst first), by since when",
-	"c h e", "by clients, by held clients, by the time of the last error",
-	"i o w", "by bytes in, by bytes out, by work; twice: reverse",
-	"q", "back, or quit",
-	"", "",
-	"UP", "connected, or idle until the first client comes",
-	"DOWN", "not connected, nobody waits",
-	"HOLD", "not connected, clients are held",
-	"PAUSED", "paused by an operator",
-	"CLOSED", "closed, drained or aborted: clients are refused",
-	"", "",
-	"IN/s OUT/s", "bytes per second from clients and to them, K is 1024",
-	"WORK/s", "new clients, or in shared mode messages, per second",
-	"NEW/s MSG/s", "new clients, messages, per second",
-	"OLDEST", "how long the first of the held has waited",
-	"FLIGHT", "requests that the upstream has been given",
-	"WARM", "connections that are ready",
-	"OUTAGES", "how often it went down; FAILURES: attempts in a row",
+static const char *const help_lines[][2] = {
+	{ "Up Down j k", "choose a service" },
+	{ "PgUp PgDn g G", "a page up or down; to the first, to the last" },
+	{ "Enter", "the service's endpoints, and what has happened to it (explain)" },
+	{ "/", "show only what holds a text, which may be in the name, state," },
+	{ "", "address or error; Enter keeps it, Esc clears it" },
+	{ "< > and r", "sort by the next column; reverse the order" },
+	{ "n s t", "sort by name, by state (worst first), by since when" },
+	{ "c h e", "by clients, by held clients, by the time of the last error" },
+	{ "i o w", "by bytes in, by bytes out, by work; twice: reverse" },
+	{ "q", "back, or quit" },
+	{ "", "" },
+	{ "UP", "connected, or idle until the first client comes" },
+	{ "DOWN", "not connected, nobody waits" },
+	{ "HOLD", "not connected, clients are held" },
+	{ "PAUSED", "paused by an operator" },
+	{ "CLOSED", "closed, drained or aborted: clients are refused" },
+	{ "", "" },
+	{ "IN/s OUT/s", "bytes per second from clients and to them, K is 1024" },
+	{ "WORK/s", "new clients, or in shared mode messages, per second" },
+	{ "NEW/s MSG/s", "new clients, messages, per second" },
+	{ "OLDEST", "how long the first of the held has waited" },
+	{ "FLIGHT", "requests that the upstream has been given" },
+	{ "WARM", "connections that are ready" },
+	{ "OUTAGES", "how often it went down; FAILURES: attempts in a row" },
 };
 
 static void
-top_view_help(struct screen *screen, struct top_state *state)
+view_help(struct screen *screen, struct top_state *state)
 {
-	struct page page = { .screen = screen, .most = screen->height - 3 };
-	int lines = sizeof help_lines / sizeof help_lines[0] / 2;
+	struct screen *page = screen_new_page(screen);
 
 	screen_line(screen);
 	screen_put(screen, SCREEN_BOLD, "holdfastctl top");
 	screen_put(screen, SCREEN_PLAIN, ": all services, asked for once a second");
 	screen_line(screen);
-	top_view_scroll(state, lines, page.most);
-	page.skip = (int)state->scroll;
-	for (int i = 0; i < lines; i++)
-		if (page_line(&page)) {
-			screen_put_left(screen, top_columns_look(help_lines[2 * i]) == SCREEN_PLAIN ? SCREEN_BOLD
-			    : top_columns_look(help_lines[2 * i]), 15, help_lines[2 * i]);
-			screen_put(screen, SCREEN_PLAIN, help_lines[2 * i + 1]);
-		}
-	page_footer(screen, &page);
+	for (size_t i = 0; i < sizeof help_lines / sizeof help_lines[0]; i++) {
+		enum screen_look look = top_view_look(help_lines[i][0]);
+
+		screen_line(page);
+		screen_put_cell(page, look == SCREEN_PLAIN ? SCREEN_BOLD : look, -15, help_lines[i][0]);
+		screen_put(page, SCREEN_PLAIN, "%s", help_lines[i][1]);
+	}
+	view_page(screen, state, page);
 }
 
-/* 2026-11-25T22:39:13.123Z in full, or 11-25 22:39:13. */
+/* 2026-11-25T22:39:13.123Z in full, or 11-25 22:39:13; to be freed with mem_free(). */
 static char *
-explain_time(const char *time, bool wide)
+explain_time(const struct screen *screen, const char *time)
 {
-	if (wide || strlen(time) < 19)
+	if (screen->width >= WIDE || strlen(time) < 19)
 		return mem_copy_text(time);
 	return mem_print("%.5s %.8s", time + 5, time + 11);
 }
@@ -348,41 +564,27 @@ explain_look(const char *event)
 
 /* One entry: time, event, and its text, folded. */
 static void
-explain_entry(struct page *page, const struct screen *screen, const json_t *entry)
+explain_entry(struct screen *page, const json_t *entry)
 {
-	bool wide = screen->width >= EXPLAIN_WIDE, folded = screen->width < EXPLAIN_FOLD;
 	const char *event = show_text(entry, "event"), *text = show_text(entry, "text"), *next;
-	char *time = explain_time(show_text(entry, "time"), wide);
-	int indent = folded ? 2 : screen_width(screen, time) + 2 + EVENT_WIDTH + 2;
-	bool seen = page_line(page);
+	char *time = explain_time(page, show_text(entry, "time"));
+	bool folded = page->width < EXPLAIN_FOLD;
+	int indent = folded ? 2 : screen_width(page, time) + 2 + EVENT_WIDTH + 2;
 
-	if (seen) {
-		screen_put(page->screen, SCREEN_DIM, time);
-		screen_put(page->screen, SCREEN_PLAIN, "  ");
-		screen_put_left(page->screen, explain_look(event), folded ? screen->width : EVENT_WIDTH + 2, event);
-	}
+	screen_line(page);
+	screen_put(page, SCREEN_DIM, "%s", time);
+	screen_put(page, SCREEN_PLAIN, "  ");
+	screen_put_cell(page, explain_look(event), folded ? -page->width : -EVENT_WIDTH - 2, event);
 	for (bool more = folded; *text != '\0'; text = next, more = true) {
-		size_t length = screen_fold(screen, text, screen->width > indent ? screen->width - indent : 1, &next);
+		size_t length = screen_fold(page, text, page->width > indent ? page->width - indent : 1, &next);
 
-		if (more)
-			seen = page_line(page);
-		if (seen && more)
-			screen_put_left(page->screen, SCREEN_PLAIN, indent, "");
-		if (seen)
-			top_view_take(page->screen, SCREEN_PLAIN, mem_copy_bytes(text, length));
+		if (more) {
+			screen_line(page);
+			screen_put_cell(page, SCREEN_PLAIN, -indent, "");
+		}
+		screen_put(page, SCREEN_PLAIN, "%.*s", (int)length, text);
 	}
 	mem_free(time);
-}
-
-static void
-explain_entries(struct page *page, const struct screen *screen, const json_t *history)
-{
-	json_t *entry;
-	size_t i;
-
-	page->lines = 0;
-	json_array_foreach(json_object_get(history, "entries"), i, entry)
-		explain_entry(page, screen, entry);
 }
 
 /* What the service is now. */
@@ -390,30 +592,30 @@ static void
 explain_head(struct screen *screen, const struct top_state *state, const struct top_scene *scene)
 {
 	const struct sample *sample = scene->sample;
-	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, state->explained);
+	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, state->explained, 0);
 	const char *address;
 	char *why;
 
 	screen_line(screen);
-	screen_put(screen, SCREEN_BOLD, state->explained);
+	screen_put(screen, SCREEN_BOLD, "%s", state->explained);
 	if (service == NULL) {
 		screen_put(screen, SCREEN_ALARM, "  is no longer configured");
 		return;
 	}
 	why = show_why(service->json);
 	screen_put(screen, SCREEN_PLAIN, "  ");
-	screen_put(screen, top_columns_look(service->state), service->state);
-	top_view_take(screen, SCREEN_PLAIN, mem_print(" for %s%s%s",
-	    show_span(show_age(show_since_at(service->json), scene->wall)), why[0] == '\0' ? "" : ": ", why));
+	screen_put(screen, top_view_look(service->state), "%s", service->state);
+	screen_put(screen, SCREEN_PLAIN, " for %s%s%s",
+	    show_span(show_age(show_since_at(service->json), scene->wall)), why[0] == '\0' ? "" : ": ", why);
 	mem_free(why);
 	if (screen->height < 10)
 		return;
 	address = show_text(service->json, "address");
 	screen_line(screen);
-	top_view_take(screen, SCREEN_DIM, mem_print("%s mode  %lld clients  %lld held  %lld outages  address %s  "
-	    "socket %s", service->shared ? "shared" : "session", show_number(service->json, "clients"),
+	screen_put(screen, SCREEN_DIM, "%s mode  %lld clients  %lld held  %lld outages  address %s  socket %s",
+	    service->shared ? "shared" : "session", show_number(service->json, "clients"),
 	    show_number(service->json, "held"), show_number(service->json, "outages"),
-	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket")));
+	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket"));
 }
 
 /* Each endpoint's story, those that have failed first; the screen's upper part has room for so many. */
@@ -421,69 +623,67 @@ static void
 explain_endpoints(struct screen *screen, const struct top_scene *scene)
 {
 	const json_t *list = json_object_get(scene->history, "endpoints");
-	size_t count = json_array_size(list), most = (size_t)screen->height / 4, shown;
+	size_t count = json_array_size(list), most = (size_t)screen->height / 4;
+	size_t shown = count <= most ? count : most - 1;
 
-	if (screen->height < 16)
-		return;
-	shown = count <= most ? count : most - 1;
 	for (size_t i = 0; i < shown; i++) {
 		const json_t *endpoint = json_array_get(list, i);
 		const char *state = show_text(endpoint, "state");
+		char *story = show_endpoint(endpoint, scene->wall);
 
 		screen_line(screen);
-		top_view_take(screen, strcmp(state, "failed") == 0 ? SCREEN_DOWN :
-		    strcmp(state, "withdrawn") == 0 ? SCREEN_HOLD : SCREEN_PLAIN,
-		    show_endpoint(endpoint, scene->wall));
+		screen_put(screen, strcmp(state, "failed") == 0 ? SCREEN_DOWN : strcmp(state, "withdrawn") == 0
+		    ? SCREEN_HOLD : SCREEN_PLAIN, "%s", story);
+		mem_free(story);
 	}
 	if (shown < count) {
 		screen_line(screen);
-		top_view_take(screen, SCREEN_DIM, mem_print("%zu more: holdfastctl endpoints", count - shown));
+		screen_put(screen, SCREEN_DIM, "%zu more: holdfastctl endpoints", count - shown);
 	}
 }
 
 static void
-explain_columns(struct screen *screen)
+explain_heads(struct screen *screen)
 {
-	char *sample = explain_time("2026-11-25T22:39:13.123Z", screen->width >= EXPLAIN_WIDE);
+	char *time = explain_time(screen, "2026-11-25T22:39:13.123Z");
 
 	screen_line(screen);
-	screen_put_left(screen, SCREEN_HEAD, screen_width(screen, sample) + 2, "TIME (UTC)");
-	screen_put_left(screen, SCREEN_HEAD, EVENT_WIDTH + 2, "EVENT");
-	screen_put_left(screen, SCREEN_HEAD, screen->width, screen->width < EXPLAIN_FOLD ? "" : "WHAT");
-	mem_free(sample);
+	screen_put_cell(screen, SCREEN_HEAD, -screen_width(screen, time) - 2, "TIME (UTC)");
+	screen_put_cell(screen, SCREEN_HEAD, -EVENT_WIDTH - 2, "EVENT");
+	screen_put_cell(screen, SCREEN_HEAD, -screen->width, screen->width < EXPLAIN_FOLD ? "" : "WHAT");
+	mem_free(time);
 }
 
 static void
-top_view_explain(struct screen *screen, struct top_state *state, const struct top_scene *scene)
+view_explain(struct screen *screen, struct top_state *state, const struct top_scene *scene)
 {
-	struct page page = { .screen = NULL };
+	struct screen *page = screen_new_page(screen);
+	json_t *entry;
+	size_t i;
 
 	explain_head(screen, state, scene);
-	top_view_away(screen, scene);
-	explain_endpoints(screen, scene);
-	if (screen->height >= 16)
+	view_away(screen, scene);
+	if (screen->height >= ROOMY) {
+		explain_endpoints(screen, scene);
 		screen_line(screen);
-	explain_columns(screen);
+	}
+	explain_heads(screen);
 	if (scene->history == NULL && screen_left(screen) > 1) {
 		screen_line(screen);
 		screen_put(screen, SCREEN_DIM, "asking ...");
 	}
-	explain_entries(&page, screen, scene->history);
-	page.most = screen_left(screen) - 1;
-	top_view_scroll(state, page.lines, page.most);
-	page.skip = (int)state->scroll;
-	page.screen = screen;
-	explain_entries(&page, screen, scene->history);
-	page_footer(screen, &page);
+	json_array_foreach(json_object_get(scene->history, "entries"), i, entry)
+		explain_entry(page, entry);
+	view_page(screen, state, page);
 }
 
 void
 top_view_show(struct screen *screen, struct top_state *state, const struct top_scene *scene)
 {
 	if (state->page == TOP_HELP)
-		top_view_help(screen, state);
+		view_help(screen, state);
 	else if (state->page == TOP_EXPLAIN)
-		top_view_explain(screen, state, scene);
+		view_explain(screen, state, scene);
 	else
-		top_view_table(screen, state, scene);
+		view_table(screen, state, scene);
 }

@@ -1,4 +1,4 @@
-/* top_view.h - what "holdfastctl top" shows: a state and a sample in, lines of text and how they look out.
+/* top_view.h - what "holdfastctl top" shows: a state and a sample in, a screen out.
  *
  * Pure: the time is told.  ctl/top.c paints it.
  */
@@ -8,7 +8,6 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "ctl/sample.h"
 #include "ctl/screen.h"
 #include "ctl/top_state.h"
 
@@ -19,6 +18,12 @@ struct top_scene {
 	double away_seconds;         /* for so long */
 	int64_t wall;                /* the wall clock, microseconds since 1970 UTC */
 };
+
+/* A number in four characters at most, thousands (units) as K, M ...; in one of a few buffers. */
+const char *top_view_short(double number, unsigned unit);
+
+/* How a service's state looks, by its word for people. */
+enum screen_look top_view_look(const char *state);
 
 /* Fills the screen, which is empty.  Told to the state: what can be seen at once, and how far one can scroll. */
 void top_view_show(struct screen *screen, struct top_state *state, const struct top_scene *scene);

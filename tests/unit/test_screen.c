@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "ctl/screen.h"
+#include "screen_lines.h"
 
 static struct screen *screen;
 
@@ -35,16 +35,16 @@ teardown(void **state)
 static const char *
 line(int i)
 {
-	return screen->lines[i].text == NULL ? "" : screen->lines[i].text;
+	return seen_line(screen, i)->text;
 }
 
 static void
 text_is_cut_or_filled_to_its_width(void **state)
 {
 	(void)state;
-	screen_put_left(screen, SCREEN_PLAIN, 4, "ab");
-	screen_put_right(screen, SCREEN_PLAIN, 4, "cd");
-	screen_put_left(screen, SCREEN_PLAIN, 2, "efg");
+	screen_put_cell(screen, SCREEN_PLAIN, -4, "ab");
+	screen_put_cell(screen, SCREEN_PLAIN, 4, "cd");
+	screen_put_cell(screen, SCREEN_PLAIN, -2, "efg");
 	assert_string_equal(line(0), "ab    cde…");
 	assert_int_equal(screen_room(screen), 0);
 	screen_put(screen, SCREEN_PLAIN, "x");
@@ -58,7 +58,7 @@ no_line_is_wider_than_the_screen(void **state)
 	screen_put(screen, SCREEN_PLAIN, "12345678901234");
 	assert_string_equal(line(0), "123456789…");
 	screen_line(screen);
-	screen_put_right(screen, SCREEN_PLAIN, 100, "x");
+	screen_put_cell(screen, SCREEN_PLAIN, 100, "x");
 	assert_string_equal(line(1), "         x");
 	screen_line(screen);
 	screen_put(screen, SCREEN_PLAIN, "1234567");
@@ -74,10 +74,10 @@ wide_and_combining_characters_count_as_they_are_shown(void **state)
 	(void)state;
 	assert_int_equal(screen_width(screen, "日本"), 4);
 	assert_int_equal(screen_width(screen, "e\u0301x"), 2);
-	screen_put_left(screen, SCREEN_PLAIN, 4, "日本語");
+	screen_put_cell(screen, SCREEN_PLAIN, -4, "日本語");
 	assert_string_equal(line(0), "日… ");
-	assert_int_equal(screen->lines[0].width, 4);
-	screen_put_left(screen, SCREEN_PLAIN, 3, "日");
+	assert_int_equal(screen->column, 4);
+	screen_put_cell(screen, SCREEN_PLAIN, -3, "日");
 	assert_string_equal(line(0), "日… 日 ");
 }
 
@@ -107,34 +107,45 @@ nothing_is_put_on_a_full_screen(void **state)
 	screen_put(screen, SCREEN_PLAIN, "x");
 	screen_choose(screen);
 	assert_string_equal(line(2), "");
-	assert_false(screen->lines[2].chosen);
+	assert_false(seen_line(screen, 2)->chosen);
 }
 
 static void
-spans_say_how_the_parts_look(void **state)
+bytes_say_how_the_parts_look(void **state)
 {
+	const struct seen *seen;
+
 	(void)state;
-	screen_put(screen, SCREEN_BOLD, "ab");
-	screen_put(screen, SCREEN_BOLD, "c");
-	screen_put(screen, SCREEN_UP, "é");
-	assert_int_equal(screen->lines[0].span_count, 2);
-	assert_int_equal(screen->lines[0].spans[0].end, 3);
-	assert_int_equal(screen->lines[0].spans[1].begin, 3);
-	assert_int_equal(screen->lines[0].spans[1].end, 5);
-	assert_int_equal(screen->lines[0].spans[1].look, SCREEN_UP);
+	screen_choose(screen);
+	screen_put(screen, SCREEN_BOLD, "%s", "ab");
+	screen_put(screen, SCREEN_UP, "%s", "é");
+	screen_put(screen, SCREEN_CLOSED, "%d", 7);
+	seen = seen_line(screen, 0);
+	assert_string_equal(seen->text, "abé7");
+	assert_int_equal(seen->looks[1], SCREEN_BOLD);
+	assert_int_equal(seen->looks[2], SCREEN_UP);
+	assert_int_equal(seen->looks[4], SCREEN_CLOSED);
+	assert_true(seen->chosen);
 }
 
 static void
-more_spans_than_there_is_place_for_look_like_the_last(void **state)
+of_a_page_those_lines_are_shown_that_have_a_place(void **state)
 {
+	struct screen *page = screen_new_page(screen);
+
 	(void)state;
-	screen_free(screen);
-	screen = screen_new(200, 1, false);
-	screen_line(screen);
-	for (int i = 0; i < SCREEN_SPANS + 10; i++)
-		screen_put(screen, i % 2 == 0 ? SCREEN_BOLD : SCREEN_DIM, "x");
-	assert_int_equal(screen->lines[0].span_count, SCREEN_SPANS);
-	assert_int_equal(screen->lines[0].spans[SCREEN_SPANS - 1].end, SCREEN_SPANS + 10);
+	for (int i = 0; i < 2000; i++) {
+		screen_line(page);
+		if (i != 1997)
+			screen_put(page, SCREEN_UP, "%d", i);
+	}
+	assert_int_equal(page->count, 2000);
+	screen_put_lines(screen, page, 1996, 3);
+	assert_string_equal(line(1), "1996");
+	assert_int_equal(seen_line(screen, 1)->looks[0], SCREEN_UP);
+	assert_string_equal(line(2), "");
+	assert_int_equal(screen_left(screen), 0);
+	screen_free(page);
 }
 
 static void
@@ -179,8 +190,8 @@ main(void)
 		TEST(wide_and_combining_characters_count_as_they_are_shown),
 		TEST(what_cannot_be_shown_is_a_question_mark),
 		TEST(nothing_is_put_on_a_full_screen),
-		TEST(spans_say_how_the_parts_look),
-		TEST(more_spans_than_there_is_place_for_look_like_the_last),
+		TEST(bytes_say_how_the_parts_look),
+		TEST(of_a_page_those_lines_are_shown_that_have_a_place),
 		TEST(folding_breaks_at_blanks_and_comes_to_the_end),
 		TEST(a_screen_has_a_least_and_a_greatest_size),
 	};

@@ -1,6 +1,6 @@
+#include "screen_lines.h"
 #include "top_stage.h"
 
-#include "ctl/top_columns.h"
 #include "ctl/top_view.h"
 
 static struct top_state view;
@@ -49,9 +49,15 @@ static const char *
 line(const char *begin)
 {
 	for (int i = 0; i < screen->height; i++)
-		if (screen->lines[i].text != NULL && strncmp(screen->lines[i].text, begin, strlen(begin)) == 0)
-			return screen->lines[i].text;
+		if (strncmp(seen_line(screen, i)->text, begin, strlen(begin)) == 0)
+			return seen_line(screen, i)->text;
 	return "";
+}
+
+static const char *
+line_at(int number)
+{
+	return seen_line(screen, number)->text;
 }
 
 /* How a text of the screen looks. */
@@ -59,12 +65,11 @@ static enum screen_look
 look(const char *text)
 {
 	for (int i = 0; i < screen->height; i++) {
-		const struct screen_line *one = &screen->lines[i];
-		const char *at = one->text == NULL ? NULL : strstr(one->text, text);
+		const struct seen *seen = seen_line(screen, i);
+		const char *at = strstr(seen->text, text);
 
-		for (size_t j = 0; at != NULL && j < one->span_count; j++)
-			if ((size_t)(at - one->text) < one->spans[j].end)
-				return one->spans[j].look;
+		if (at != NULL)
+			return seen->looks[at - seen->text];
 	}
 	return SCREEN_LOOKS;
 }
@@ -111,10 +116,10 @@ states_have_their_looks(void **state)
 	assert_int_equal(look("UP         1h"), SCREEN_UP);
 	assert_int_equal(look("HOLD     2min"), SCREEN_HOLD);
 	assert_int_equal(look("CLOSED   1min"), SCREEN_CLOSED);
-	assert_int_equal(top_columns_look("DOWN"), SCREEN_DOWN);
-	assert_int_equal(top_columns_look("PAUSED"), SCREEN_PAUSED);
+	assert_int_equal(top_view_look("DOWN"), SCREEN_DOWN);
+	assert_int_equal(top_view_look("PAUSED"), SCREEN_PAUSED);
 	assert_int_equal(look("SERVICE"), SCREEN_HEAD);
-	assert_true(screen->lines[5].chosen);
+	assert_true(seen_line(screen, 5)->chosen);
 }
 
 /* Whatever the size and the page, lines have their width, the right number, and nothing else. */
@@ -134,7 +139,7 @@ every_size_is_kept(void **state)
 				show(width, height);
 				assert_true(screen->count <= height + 1);
 				for (int i = 0; i < height; i++)
-					assert_true(screen->lines[i].width <= width);
+					assert_true(screen_width(screen, line_at(i)) <= width);
 			}
 	json_decref((json_t *)(uintptr_t)scene.history);
 }
@@ -161,8 +166,8 @@ many_services_scroll_so_that_the_chosen_one_is_seen(void **state)
 	top_state_arrange(&view, sample);
 	show(80, 24);
 	assert_non_null(strstr(line("q quit"), "984-1000 of 1000"));
-	assert_true(screen->lines[21].chosen);
-	assert_memory_equal(screen->lines[21].text, "s999", 4);
+	assert_true(seen_line(screen, 21)->chosen);
+	assert_memory_equal(line_at(21), "s999", 4);
 }
 
 static void
@@ -212,13 +217,13 @@ the_story_of_a_service_is_folded_and_followed(void **state)
 	show(80, 24);
 	assert_string_equal(line("database"),
 	    "database-of-the-north-sea-pilots  HOLD for 2min 5s: 10.0.0.5:5432: Connection r\u2026");
-	assert_string_equal(screen->lines[22].text, "                                       attempt in 9.1 s");
-	assert_string_equal(screen->lines[21].text,
+	assert_string_equal(line_at(22), "                                       attempt in 9.1 s");
+	assert_string_equal(line_at(21),
 	    "11-25 23:58:49  failed_to_connect      10.0.0.5:5432: Connection refused; next");
 	assert_non_null(strstr(line("Esc back"), "42-60 of 60"));
 	top_state_key(&view, TOP_KEY_HOME);
 	show(200, 60);
-	assert_string_equal(screen->lines[4].text, "2025-11-25T23:58:20.000Z  failed_to_connect      10.0.0.5:5432: "
+	assert_string_equal(line_at(4), "2025-11-25T23:58:20.000Z  failed_to_connect      10.0.0.5:5432: "
 	    "Connection refused; next attempt in 9.1 s");
 	json_decref((json_t *)(uintptr_t)scene.history);
 }
@@ -240,18 +245,18 @@ endpoints_have_their_stories_above_the_services(void **state)
 	scene.history = json_pack("{s:[], s:o}", "entries", "endpoints", list);
 	top_state_key(&view, TOP_KEY_ENTER);
 	show(100, 24);
-	assert_string_equal(screen->lines[2].text,
+	assert_string_equal(line_at(2),
 	    "10.0.0.5:5432 failed: hello: no answer within 5.0 s; tried again in 8.0 s");
 	assert_int_equal(look("10.0.0.5:5432 failed"), SCREEN_DOWN);
-	assert_string_equal(screen->lines[3].text, "10.0.0.6:5432 withdrawn by the look-up; connections left: 3");
+	assert_string_equal(line_at(3), "10.0.0.6:5432 withdrawn by the look-up; connections left: 3");
 	assert_int_equal(look("10.0.0.6:5432"), SCREEN_HOLD);
-	assert_string_equal(screen->lines[4].text, "10.0.0.7:5432 ok; connections: 2");
+	assert_string_equal(line_at(4), "10.0.0.7:5432 ok; connections: 2");
 	show(100, 12);
 	assert_null(strstr(line("TIME"), "10.0.0.7"));
 	for (int i = 0; i < 61; i++)
 		json_array_append_new(list, endpoint("10.0.0.8:5432", "ok", 0));
 	show(100, 24);
-	assert_string_equal(screen->lines[7].text, "59 more: holdfastctl endpoints");
+	assert_string_equal(line_at(7), "59 more: holdfastctl endpoints");
 	json_decref((json_t *)(uintptr_t)scene.history);
 }
 
@@ -267,7 +272,7 @@ numbers_take_four_characters_at_most(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		assert_string_equal(top_columns_short(rows[i].number, rows[i].unit), rows[i].text);
+		assert_string_equal(top_view_short(rows[i].number, rows[i].unit), rows[i].text);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

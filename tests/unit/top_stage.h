@@ -17,7 +17,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ctl/sample.h"
 #include "ctl/screen.h"
 #include "ctl/top_state.h"
 
