@@ -1,6 +1,5 @@
 #include "ctl/complete.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +8,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ctl/ask.h"
-#include "ctl/help.h"
 #include "ctl/show.h"
 
 #define ANSWER_TIME (2 * CLOCK_SECOND) /* a shell waits so long for names at most */
@@ -114,7 +112,7 @@ complete_decide_arguments(struct complete_plan *plan, const struct help_command 
 		complete_add_items(plan, &syntax, SYNTAX_VALUE, option->of);
 	else if (typed[0] == '-' || complete_add_items(plan, &syntax, SYNTAX_PLACE, place) == 0)
 		complete_add_items(plan, &syntax, SYNTAX_OPTION, 0);
-	if (option == NULL && typed[0] == '-' && !help_is_own(command))
+	if (option == NULL && typed[0] == '-' && !command->own)
 		complete_add_options(plan, true);
 }
 
@@ -153,7 +151,7 @@ complete_decide(struct complete_plan *plan, int argc, char *const *argv)
 	}
 	if (argv[i][0] == '-')
 		complete_add_options(plan, false);
-	for (size_t j = 0; argv[i][0] != '-' && (command = help_at(j)) != NULL; j++)
+	for (command = help_commands; argv[i][0] != '-' && command->name != NULL; command++)
 		complete_add(plan, command->name, command->help);
 }
 

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#include "ctl/syntax.h"
+#include "ctl/help.h"
 
 #define COMPLETE_WORDS 96
 

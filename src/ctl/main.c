@@ -1,7 +1,6 @@
 /* holdfastctl: asks and commands a running holdfastd. */
 #include <errno.h>
 #include <getopt.h>
-#include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +13,10 @@
 #include "ctl/check.h"
 #include "ctl/complete.h"
 #include "ctl/help.h"
+#include "ctl/print.h"
 #include "ctl/progress.h"
 #include "ctl/show.h"
-#include "ctl/syntax.h"
 #include "ctl/top.h"
-#include "ctl/upgrade.h"
 #include "version.h"
 
 #define ANSWER_TIME (30 * CLOCK_SECOND) /* for a command that has nothing to wait for */
@@ -64,13 +62,13 @@ errand_is_repeated(struct errand *errand, const json_t *event)
 static int
 errand_exit_code(const json_t *answer)
 {
-	if (json_is_true(json_object_get(answer, "ok")))
+	if (show_is_true(answer, "ok"))
 		return ASK_YES;
-	if (json_is_true(json_object_get(answer, "usage")))
+	if (show_is_true(answer, "usage"))
 		return ASK_USAGE;
-	if (json_is_true(json_object_get(answer, "full")))
+	if (show_is_true(answer, "full"))
 		return ASK_UNREACHED;
-	return json_is_true(json_object_get(answer, "timed_out")) ? ASK_TIME : ASK_NO;
+	return show_is_true(answer, "timed_out") ? ASK_TIME : ASK_NO;
 }
 
 static void
@@ -80,9 +78,9 @@ errand_print_answer(const struct errand *errand, const char *line, const json_t 
 		puts(line);
 		fflush(stdout);
 	} else if (errand_exit_code(answer) == ASK_YES) {
-		show_answer(errand->argc, errand->argv, answer);
+		print_answer(errand->argc, errand->argv, answer);
 	} else {
-		show_error(errand->argc, errand->argv, answer);
+		print_error(errand->argc, errand->argv, answer);
 	}
 }
 
@@ -100,7 +98,7 @@ errand_take_answer(struct errand *errand, const char *line)
 		errand_print_answer(errand, line, answer);
 	}
 	if (code == ASK_YES && strcmp(errand->command->name, "upgrade") == 0)
-		code = upgrade_follow(&errand->progress, answer, errand->json);
+		code = progress_follow_upgrade(&errand->progress, answer, errand->json);
 	json_decref(answer);
 	return code;
 }
@@ -297,7 +295,7 @@ errand_has_good_options(const struct errand *errand)
 		    command->name);
 		return false;
 	}
-	meant = !help_is_own(command) ? syntax_nearest(&syntax, bad) : NULL;
+	meant = !command->own ? syntax_nearest(&syntax, bad) : NULL;
 	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
 	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 	return false;
@@ -318,8 +316,7 @@ errand_is_well_formed(const struct errand *errand)
 		}
 	if (errand->argc - 1 >= command->least && errand->argc - 1 <= command->most)
 		return true;
-	fprintf(stderr, "holdfastctl: usage: holdfastctl %s%s%s\n", command->name,
-	    command->arguments[0] == '\0' ? "" : " ", command->arguments);
+	help_usage(stderr, "holdfastctl: usage: holdfastctl", command);
 	return false;
 }
 
@@ -352,8 +349,8 @@ main_run(const char *socket, bool json, int argc, char **argv)
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
 	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h")) {
-		printf("usage: holdfastctl %s%s%s\n%s\n", errand.command->name,
-		    errand.command->arguments[0] == '\0' ? "" : " ", errand.command->arguments, errand.command->help);
+		help_usage(stdout, "usage: holdfastctl", errand.command);
+		puts(errand.command->help);
 		return ASK_YES;
 	}
 	if (own != NULL && own->judges_words)

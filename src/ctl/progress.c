@@ -1,9 +1,9 @@
 #include "ctl/progress.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -13,6 +13,9 @@
 
 #define PROGRESS_PERIOD CLOCK_SECOND
 #define PROGRESS_WIDTH  80 /* where the terminal does not tell */
+#define FOLLOW_TIME  (30 * CLOCK_SECOND)
+#define FOLLOW_ASK   CLOCK_SECOND
+#define FOLLOW_PAUSE 20000000 /* nanoseconds between two looks */
 
 static const struct {
 	const char *command, *verb;
@@ -85,7 +88,7 @@ progress_describe(const struct progress *progress, const json_t *services)
 		return progress_count(show_number(first, "in_flight"), "request in flight", "requests in flight");
 	if (strcmp(progress->kind, "pause") == 0)
 		return progress_count(show_number(first, "clients"), "client left", "clients left");
-	if (json_is_true(json_object_get(first, "paused")))
+	if (show_is_true(first, "paused"))
 		return mem_copy_text("paused");
 	if (strcmp(progress->kind, "try") == 0)
 		return mem_print("attempt %lld, %s", show_number(first, "failures") + 1, show_text(first, "state"));
@@ -149,13 +152,6 @@ progress_show(struct progress *progress)
 }
 
 void
-progress_turn(struct progress *progress, const char *verb)
-{
-	if (progress->verb != NULL)
-		progress->verb = verb;
-}
-
-void
 progress_clear(struct progress *progress)
 {
 	if (!progress->shown)
@@ -163,4 +159,74 @@ progress_clear(struct progress *progress)
 	fputs("\r\033[K", stderr);
 	fflush(stderr);
 	progress->shown = false;
+}
+
+/* Whether the upgrade has come to an end: a new program that is not ready may still be taken back.  One that does not
+ * say whether it is, an older one, counts as ready. */
+static bool
+follow_is_over(const json_t *answer, const json_t *status)
+{
+	if (show_text(status, "upgrade_error")[0] != '\0')
+		return true;
+	return show_number(status, "upgrades") > show_number(answer, "upgrades") &&
+	    !json_is_false(json_object_get(status, "ready"));
+}
+
+static int
+follow_tell(const json_t *answer, const json_t *status, bool quiet)
+{
+	const char *error = show_text(status, "upgrade_error");
+
+	if (error[0] != '\0') {
+		fprintf(stderr, "holdfastctl: the upgrade was taken back, version %s goes on: %s\n",
+		    show_text(status, "version"), error);
+		return ASK_NO;
+	}
+	if (show_text(status, "config_error")[0] != '\0')
+		fprintf(stderr, "holdfastctl: warning: the configuration files are bad, what was in force stays: "
+		    "%s\n", show_text(status, "config_error"));
+	if (!quiet)
+		printf("upgraded: version %s goes on (was %s)\n", show_text(status, "version"),
+		    show_text(answer, "version"));
+	return ASK_YES;
+}
+
+/* The status at the end, to be given to json_decref(), or NULL when time has run out. */
+static json_t *
+follow_wait(struct progress *progress, const json_t *answer)
+{
+	const struct timespec pause = { .tv_nsec = FOLLOW_PAUSE };
+	int64_t now = clock_now(), deadline = now + FOLLOW_TIME;
+	json_t *status;
+	int error;
+
+	for (; now < deadline; now = clock_now()) {
+		status = ask_once(progress->path, "status", NULL, now + FOLLOW_ASK, &error);
+		if (status != NULL && follow_is_over(answer, status))
+			return status;
+		json_decref(status);
+		if (clock_now() >= progress_next(progress))
+			progress_show(progress);
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+int
+progress_follow_upgrade(struct progress *progress, const json_t *answer, bool quiet)
+{
+	json_t *status;
+	int code;
+
+	if (progress->verb != NULL)
+		progress->verb = "waiting for the new program";
+	status = follow_wait(progress, answer);
+	progress_clear(progress);
+	if (status == NULL) {
+		fputs("holdfastctl: time ran out: the new program is not ready; see the daemon's log\n", stderr);
+		return ASK_TIME;
+	}
+	code = follow_tell(answer, status, quiet);
+	json_decref(status);
+	return code;
 }

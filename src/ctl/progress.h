@@ -5,6 +5,7 @@
 #ifndef HOLDFAST_CTL_PROGRESS_H
 #define HOLDFAST_CTL_PROGRESS_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,10 +29,11 @@ int64_t progress_next(const struct progress *progress);
 /* Asks, for a second at most, and writes the line anew. */
 void progress_show(struct progress *progress);
 
-/* From now on this is waited for; the time goes on. */
-void progress_turn(struct progress *progress, const char *verb);
-
 /* Takes the line away, before anything else is written. */
 void progress_clear(struct progress *progress);
+
+/* After "upgrade" was answered: waits until the daemon is ready as the new program, or again as the old one.  Says
+ * which, unless quiet; what went wrong in any case.  The exit code. */
+int progress_follow_upgrade(struct progress *progress, const json_t *answer, bool quiet);
 
 #endif

@@ -1,14 +1,11 @@
 #include "ctl/show.h"
 
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "ctl/grid.h"
 
 #define SPAN_SIZE  32
 #define SPAN_COUNT 4
@@ -31,6 +28,26 @@ double
 show_real(const json_t *object, const char *key)
 {
 	return json_number_value(json_object_get(object, key));
+}
+
+bool
+show_is_true(const json_t *object, const char *key)
+{
+	return json_is_true(json_object_get(object, key));
+}
+
+bool
+show_has(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return value != NULL && !json_is_null(value);
+}
+
+const char *
+show_plural(long long count)
+{
+	return count == 1 ? "" : "s";
 }
 
 const char *
@@ -77,17 +94,113 @@ show_age(const char *time, int64_t wall)
 	return age < 0 ? 0 : age;
 }
 
-/* "tried again in 8.2 s". */
-static const char *
-show_again(const json_t *endpoint, int64_t wall, char *text, size_t size)
+const char *
+show_ago(const json_t *object, const char *key)
+{
+	double age = show_age(show_text(object, key), clock_wall());
+
+	return age < 0 ? "" : show_span(age);
+}
+
+/* Whether it stays so until somebody opens it. */
+static bool
+show_is_closed(const json_t *service)
+{
+	static const char *const closed[] = { "closed", "closing", "drained", "aborted" };
+
+	for (size_t i = 0; i < sizeof closed / sizeof closed[0]; i++)
+		if (strcmp(show_text(service, "state"), closed[i]) == 0)
+			return true;
+	return false;
+}
+
+const char *
+show_state(const json_t *service)
+{
+	if (show_is_closed(service))
+		return "CLOSED";
+	if (show_is_true(service, "paused"))
+		return "PAUSED";
+	if (!show_has(service, "failing") && show_is_true(service, "up"))
+		return "UP";
+	return show_number(service, "held") > 0 ? "HOLD" : "DOWN";
+}
+
+const char *
+show_since_at(const json_t *service)
+{
+	const json_t *administered = json_object_get(service, "administered");
+
+	if (show_is_closed(service))
+		return show_text(show_has(administered, "since") ? administered : service, "since");
+	if (show_is_true(service, "paused"))
+		return show_text(service, "paused_since");
+	return show_text(service, show_has(service, "down_since") ? "down_since" : "since");
+}
+
+static char *
+show_why_closed(const json_t *service)
+{
+	const json_t *administered = json_object_get(service, "administered");
+	const char *state = show_text(service, "state");
+
+	if (json_is_object(administered))
+		return mem_print("%s by %s", show_text(administered, "what"), show_text(administered, "by"));
+	return show_has(service, "last_error") ? mem_print("%s: %s", state, show_text(service, "last_error"))
+	    : mem_copy_text(state);
+}
+
+static char *
+show_why_down(const json_t *service)
+{
+	const char *error = show_text(service, "last_error");
+
+	if (error[0] == '\0')
+		error = show_text(service, "state");
+	if (show_has(service, "next_attempt_in_seconds"))
+		return mem_print("%s; next attempt in %.1f s", error, show_real(service, "next_attempt_in_seconds"));
+	return mem_copy_text(error);
+}
+
+const char *
+show_pause(const json_t *service)
+{
+	const char *by = show_text(service, "accepting_paused_by");
+
+	if (strcmp(by, "max_held") == 0)
+		return "connections for max_held clients are being made";
+	return strcmp(by, "files") == 0 ? "no file descriptor is left" : "max_clients is reached";
+}
+
+char *
+show_why(const json_t *service)
+{
+	const json_t *failing = json_object_get(service, "failing");
+
+	if (show_is_closed(service))
+		return show_why_closed(service);
+	if (show_is_true(service, "paused"))
+		return mem_print("paused by %s", show_text(service, "paused_by"));
+	if (json_is_object(failing))
+		return mem_print("made to fail by %s for %.1f s more", show_text(failing, "by"),
+		    show_real(failing, "left_seconds"));
+	if (strcmp(show_state(service), "UP") != 0)
+		return show_why_down(service);
+	if (show_is_true(service, "accepting_paused"))
+		return mem_print("accepting pauses: %s", show_pause(service));
+	if (show_is_true(service, "resting"))
+		return mem_copy_text("resting: the server ends unused connections");
+	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");
+}
+
+char *
+show_again(const json_t *endpoint, int64_t wall)
 {
 	double age;
 
 	if (!show_since(show_text(endpoint, "failed_until"), wall, &age) || age > -0.05)
-		snprintf(text, size, "tried again now");
-	else
-		snprintf(text, size, "tried again in %.1f s", -age);
-	return text;
+		return mem_copy_text("tried again now");
+	return mem_print("tried again in %.1f s", -age);
 }
 
 char *
@@ -95,29 +208,19 @@ show_endpoint(const json_t *endpoint, int64_t wall)
 {
 	const char *address = show_text(endpoint, "address"), *state = show_text(endpoint, "state");
 	long long connections = show_number(endpoint, "connections");
-	char again[40];
+	char *again, *left, *text;
 
 	if (strcmp(state, "withdrawn") == 0)
 		return mem_print("%s withdrawn by the look-up; connections left: %lld", address, connections);
-	if (strcmp(state, "failed") == 0 && connections == 0)
-		return mem_print("%s failed: %s; %s", address, show_text(endpoint, "last_error"),
-		    show_again(endpoint, wall, again, sizeof again));
-	if (strcmp(state, "failed") == 0)
-		return mem_print("%s failed: %s; connections left: %lld; %s", address,
-		    show_text(endpoint, "last_error"), connections,
-		    show_again(endpoint, wall, again, sizeof again));
-	if (json_is_true(json_object_get(endpoint, "late")))
-		return mem_print("%s late: no answer within connect_stagger; connections: %lld", address,
-		    connections);
-	return mem_print("%s ok; connections: %lld", address, connections);
-}
-
-const char *
-show_ago(const json_t *object, const char *key)
-{
-	double age = show_age(show_text(object, key), clock_wall());
-
-	return age < 0 ? "" : show_span(age);
+	if (strcmp(state, "failed") != 0)
+		return mem_print("%s %sconnections: %lld", address, show_is_true(endpoint, "late")
+		    ? "late: no answer within connect_stagger; " : "ok; ", connections);
+	again = show_again(endpoint, wall);
+	left = connections == 0 ? mem_copy_text("") : mem_print(" connections left: %lld;", connections);
+	text = mem_print("%s failed: %s;%s %s", address, show_text(endpoint, "last_error"), left, again);
+	mem_free(left);
+	mem_free(again);
+	return text;
 }
 
 void
@@ -138,411 +241,4 @@ show_print_line(FILE *file, const char *text)
 	show_print(file, text);
 	if (length == 0 || text[length - 1] != '\n')
 		putc('\n', file);
-}
-
-/* What a look-up script printed: the answer to "lookup -v", good or bad. */
-static void
-show_script_said(const json_t *answer)
-{
-	puts("output:");
-	show_print(stdout, show_text(answer, "output"));
-	puts("standard error:");
-	show_print(stdout, show_text(answer, "errors"));
-}
-
-void
-show_error(int argc, char *const *argv, const json_t *answer)
-{
-	const json_t *errors = json_object_get(answer, "errors");
-	json_t *error;
-	size_t i;
-
-	if (!json_is_array(errors)) {
-		fputs("holdfastctl: ", stderr);
-		show_print_line(stderr, show_text(answer, "error"));
-		if (argc > 2 && strcmp(argv[0], "lookup") == 0)
-			show_script_said(answer);
-		return;
-	}
-	fputs("holdfastctl: nothing was changed:\n", stderr);
-	json_array_foreach(errors, i, error) {
-		fputs("holdfastctl: ", stderr);
-		show_print_line(stderr, json_string_value(error));
-	}
-}
-
-static void
-show_counts(const json_t *answer)
-{
-	const char *by = show_text(answer, "by");
-	const struct grid_column columns[] = {
-		{ "CLIENTS", GRID_NUMBER }, { "HELD", GRID_NUMBER }, { by, GRID_TEXT }, { NULL, GRID_TEXT },
-	};
-	struct grid *grid;
-	json_t *count;
-	size_t i;
-
-	if (json_array_size(json_object_get(answer, "counts")) == 0) {
-		puts("no clients");
-		return;
-	}
-	grid = grid_new(columns, true);
-	json_array_foreach(json_object_get(answer, "counts"), i, count) {
-		grid_line(grid);
-		grid_cell_number(grid, show_number(count, "clients"));
-		grid_cell_number(grid, show_number(count, "held"));
-		if (json_is_integer(json_object_get(count, by)))
-			grid_cell_number(grid, show_number(count, by));
-		else
-			grid_cell(grid, show_text(count, by)[0] == '\0' ? "-" : show_text(count, by));
-	}
-	grid_print(grid);
-}
-
-static void
-show_clients(int argc, char *const *argv, const json_t *answer)
-{
-	static const struct grid_column columns[] = {
-		{ "SERVICE", GRID_TEXT }, { "ID", GRID_NUMBER }, { "PID", GRID_NUMBER }, { "USER", GRID_TEXT },
-		{ "UNIT", GRID_CUT }, { "STATE", GRID_TEXT }, { "SINCE", GRID_TEXT }, { "FROM", GRID_NUMBER },
-		{ "TO", GRID_NUMBER }, { "ADDRESS", GRID_CUT }, { NULL, GRID_TEXT },
-	};
-	struct grid *grid;
-	json_t *client;
-	size_t i;
-
-	(void)argc;
-	(void)argv;
-	if (json_object_get(answer, "counts") != NULL) {
-		show_counts(answer);
-		return;
-	}
-	if (json_array_size(json_object_get(answer, "clients")) == 0) {
-		puts("no clients");
-		return;
-	}
-	grid = grid_new(columns, true);
-	json_array_foreach(json_object_get(answer, "clients"), i, client) {
-		grid_line(grid);
-		grid_cell(grid, show_text(client, "service"));
-		grid_cell_number(grid, show_number(client, "id"));
-		if (json_is_integer(json_object_get(client, "pid")))
-			grid_cell_number(grid, show_number(client, "pid"));
-		else
-			grid_cell(grid, "-");
-		grid_cell(grid, show_text(client, "user"));
-		grid_cell(grid, show_text(client, "unit"));
-		grid_cell(grid, show_text(client, "state"));
-		grid_cell(grid, show_ago(client, "since"));
-		grid_cell_number(grid, show_number(client, "bytes_from_client"));
-		grid_cell_number(grid, show_number(client, "bytes_to_client"));
-		grid_cell(grid, show_text(client, "address"));
-	}
-	grid_print(grid);
-}
-
-static void
-show_services(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argv;
-	show_status(answer, argc > 1);
-}
-
-static void
-show_connected(int argc, char *const *argv, const json_t *answer)
-{
-	const char *address = show_text(answer, "address");
-
-	(void)argc;
-	printf("%s: connected%s%s\n", argv[1], address[0] == '\0' ? "" : " to ", address);
-}
-
-static void
-show_closed(int argc, char *const *argv, const json_t *answer)
-{
-	long long clients = show_number(answer, "clients");
-
-	(void)argc;
-	(void)argv;
-	printf("%s: closed", show_text(answer, "service"));
-	if (clients > 0)
-		printf("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay");
-	putchar('\n');
-}
-
-static void
-show_drained(int argc, char *const *argv, const json_t *answer)
-{
-	long long clients = show_number(answer, "clients");
-
-	(void)argc;
-	(void)argv;
-	if (clients == 0)
-		puts("drained: no clients are left");
-	else
-		printf("draining: %lld client%s left\n", clients, clients == 1 ? " is" : "s are");
-}
-
-static void
-show_done(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	if (json_object_get(answer, "opened") != NULL)
-		printf("opened: %lld of all services\n", show_number(answer, "opened"));
-	else if (json_is_true(json_object_get(answer, "paused")))
-		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", argv[1], argv[1]);
-	else
-		printf("%s: %s\n", argv[1], strcmp(argv[0], "reconnect") == 0 ? "connecting anew" : "open");
-}
-
-static void
-show_paused(int argc, char *const *argv, const json_t *answer)
-{
-	long long held = show_number(answer, "held");
-
-	(void)argc;
-	(void)argv;
-	printf("%s: paused; nothing is in flight", show_text(answer, "service"));
-	if (held > 0)
-		printf(", %lld client%s wait%s", held, held == 1 ? "" : "s", held == 1 ? "s" : "");
-	printf("; \"holdfastctl resume %s\" lets work go on\n", show_text(answer, "service"));
-}
-
-static void
-show_resumed(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	printf("%s: %s\n", argv[1], json_is_true(json_object_get(answer, "was_paused"))
-	    ? "resumed; connecting anew" : "was not paused");
-}
-
-static void
-show_failing(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	if (json_is_true(json_object_get(answer, "failing")))
-		printf("%s: treated as down for %.1f s; \"holdfastctl fail %s 0\" ends that early\n", argv[1],
-		    show_real(answer, "left_seconds"), argv[1]);
-	else
-		printf("%s: not made to fail any more\n", argv[1]);
-}
-
-static void
-show_killed(int argc, char *const *argv, const json_t *answer)
-{
-	long long killed = show_number(answer, "killed");
-
-	(void)argc;
-	(void)argv;
-	printf("%lld client%s ended\n", killed, killed == 1 ? "" : "s");
-}
-
-static void
-show_lookup(int argc, char *const *argv, const json_t *answer)
-{
-	json_t *address;
-	size_t i;
-
-	printf("%s: %s\n", argv[1], show_text(answer, "lookup"));
-	if (json_is_string(json_object_get(answer, "abort"))) {
-		fputs("abort: ", stdout);
-		show_print_line(stdout, show_text(answer, "abort"));
-	}
-	json_array_foreach(json_object_get(answer, "addresses"), i, address)
-		printf("  %s\n", json_string_value(address));
-	if (argc < 3)
-		return;
-	show_script_said(answer);
-}
-
-static void
-show_event(int argc, char *const *argv, const json_t *answer)
-{
-	static const char *const details[] = { "address", "error", "text" };
-
-	(void)argc;
-	(void)argv;
-	if (strcmp(show_text(answer, "event"), "missed") == 0) {
-		printf("%s  %lld events were left out\n", show_text(answer, "time"), show_number(answer, "missed"));
-		return;
-	}
-	printf("%s  %s  %s", show_text(answer, "time"), show_text(answer, "service"), show_text(answer, "event"));
-	for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
-		if (show_text(answer, details[i])[0] == '\0')
-			continue;
-		fputs("  ", stdout);
-		show_print(stdout, show_text(answer, details[i]));
-	}
-	putchar('\n');
-	fflush(stdout);
-}
-
-static void
-show_history(int argc, char *const *argv, const json_t *answer)
-{
-	static const struct grid_column columns[] = {
-		{ "TIME", GRID_TEXT }, { "EVENT", GRID_TEXT }, { "WHAT", GRID_WRAP }, { NULL, GRID_TEXT },
-	};
-	struct grid *grid = grid_new(columns, json_array_size(json_object_get(answer, "entries")) > 0);
-	json_t *entry;
-	char *story;
-	size_t i;
-
-	(void)argc;
-	json_array_foreach(json_object_get(answer, "entries"), i, entry) {
-		grid_line(grid);
-		grid_cell(grid, show_text(entry, "time"));
-		grid_cell(grid, show_text(entry, "event"));
-		grid_cell(grid, show_text(entry, "text"));
-	}
-	grid_print(grid);
-	json_array_foreach(json_object_get(answer, "endpoints"), i, entry) {
-		story = show_endpoint(entry, clock_wall());
-		fputs("endpoint ", stdout);
-		show_print_line(stdout, story);
-		mem_free(story);
-	}
-	printf("now: %s is %s, since %s\n", argv[1], show_text(answer, "state"), show_text(answer, "since"));
-}
-
-/* What is not well stands in capitals. */
-static const char *
-show_endpoint_state(const json_t *endpoint, char *text, size_t size)
-{
-	const char *state = show_text(endpoint, "state");
-	char again[40];
-
-	if (strcmp(state, "failed") == 0)
-		snprintf(text, size, "FAILED (%s)", show_again(endpoint, clock_wall(), again, sizeof again));
-	else if (strcmp(state, "withdrawn") == 0)
-		snprintf(text, size, "WITHDRAWN (%s ago)", show_ago(endpoint, "withdrawn_since"));
-	else
-		snprintf(text, size, "%s", json_is_true(json_object_get(endpoint, "late")) ? "late" : "ok");
-	return text;
-}
-
-/* How long the last connect took. */
-static const char *
-show_connect(const json_t *endpoint, char *text, size_t size)
-{
-	double took = json_number_value(json_object_get(endpoint, "connect_seconds"));
-
-	if (json_is_null(json_object_get(endpoint, "connect_seconds")))
-		return "never";
-	if (took >= 1)
-		snprintf(text, size, "%.1f s", took);
-	else
-		snprintf(text, size, took < 0.001 ? "<1 ms" : "%.0f ms", took * 1e3);
-	return text;
-}
-
-/* An error stays after a success: when it was tells whether it is of today. */
-static void
-show_last_error(struct grid *grid, const json_t *endpoint)
-{
-	const char *error = show_text(endpoint, "last_error");
-	char *text = error[0] == '\0' ? NULL : mem_print("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
-
-	grid_cell(grid, text == NULL ? "" : text);
-	mem_free(text);
-}
-
-static void
-show_endpoints(int argc, char *const *argv, const json_t *answer)
-{
-	static const struct grid_column columns[] = {
-		{ "SERVICE", GRID_TEXT }, { "ENDPOINT", GRID_TEXT }, { "STATE", GRID_TEXT },
-		{ "CONNS", GRID_NUMBER },
-		{ "CONNECT", GRID_NUMBER }, { "FAILURES", GRID_NUMBER }, { "PRIO", GRID_NUMBER },
-		{ "WEIGHT", GRID_NUMBER }, { "FROM", GRID_CUT }, { "LAST ERROR", GRID_WRAP }, { NULL, GRID_TEXT },
-	};
-	const json_t *list = json_object_get(answer, "endpoints");
-	struct grid *grid = grid_new(columns, json_array_size(list) > 0);
-	json_t *endpoint;
-	char text[64];
-	size_t i;
-
-	(void)argc;
-	(void)argv;
-	json_array_foreach(list, i, endpoint) {
-		grid_line(grid);
-		grid_cell(grid, show_text(endpoint, "service"));
-		grid_cell(grid, show_text(endpoint, "address"));
-		grid_cell(grid, show_endpoint_state(endpoint, text, sizeof text));
-		grid_cell_number(grid, show_number(endpoint, "connections"));
-		grid_cell(grid, show_connect(endpoint, text, sizeof text));
-		grid_cell_number(grid, show_number(endpoint, "failures"));
-		grid_cell_number(grid, show_number(endpoint, "priority"));
-		grid_cell_number(grid, show_number(endpoint, "weight"));
-		grid_cell(grid, show_text(endpoint, "from"));
-		show_last_error(grid, endpoint);
-	}
-	grid_print(grid);
-	if (show_number(answer, "left_out") > 0)
-		printf("%lld more are not shown; name a service\n", show_number(answer, "left_out"));
-	json_array_foreach(json_object_get(answer, "passed_over"), i, endpoint) {
-		printf("%s: catalog entry ", show_text(endpoint, "service"));
-		show_print(stdout, show_text(endpoint, "name"));
-		fputs(" is passed over: ", stdout);
-		show_print_line(stdout, show_text(endpoint, "reason"));
-	}
-	if (show_number(answer, "passed_over_left_out") > 0)
-		printf("%lld more entries of catalogs are passed over\n",
-		    show_number(answer, "passed_over_left_out"));
-}
-
-static void
-show_config(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	(void)argv;
-	fputs(show_text(answer, "config"), stdout);
-}
-
-static void
-show_metrics(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	(void)argv;
-	fputs(show_text(answer, "metrics"), stdout);
-}
-
-static void
-show_log(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argv;
-	printf("log level: %s", show_text(answer, "level"));
-	if (argc > 1)
-		printf(" (was %s)", show_text(answer, "previous"));
-	putchar('\n');
-}
-
-static void
-show_pong(int argc, char *const *argv, const json_t *answer)
-{
-	(void)argc;
-	(void)argv;
-	(void)answer;
-	puts("pong");
-}
-
-static const struct {
-	const char *name;
-	void (*show)(int argc, char *const *argv, const json_t *answer);
-} shows[] = {
-	{ "status", show_services }, { "endpoints", show_endpoints }, { "clients", show_clients },
-	{ "wait", show_connected },
-	{ "try", show_connected }, { "close", show_closed }, { "disable", show_closed }, { "drain", show_drained },
-	{ "pause", show_paused }, { "resume", show_resumed }, { "fail", show_failing },
-	{ "open", show_done }, { "enable", show_done }, { "reconnect", show_done }, { "kill", show_killed },
-	{ "lookup", show_lookup }, { "events", show_event }, { "explain", show_history }, { "reload", show_reload },
-	{ "config", show_config }, { "metrics", show_metrics }, { "log", show_log }, { "ping", show_pong },
-};
-
-void
-show_answer(int argc, char *const *argv, const json_t *answer)
-{
-	for (size_t i = 0; i < sizeof shows / sizeof shows[0]; i++)
-		if (strcmp(shows[i].name, argv[0]) == 0)
-			shows[i].show(argc, argv, answer);
 }

@@ -93,13 +93,6 @@ top_view_look(const char *state)
 	return SCREEN_PLAIN;
 }
 
-/* "s" behind what is not one. */
-static const char *
-plural(long long count)
-{
-	return count == 1 ? "" : "s";
-}
-
 /* Seconds as `status` would show them, or as the larger of the two units; to be freed with mem_free(). */
 static char *
 span_text(double seconds, bool wide)
@@ -290,7 +283,7 @@ view_daemon(struct screen *screen, const struct top_scene *scene)
 		screen_put(screen, SCREEN_PLAIN, "  up %s", show_span(age));
 	screen_put(screen, SCREEN_PLAIN, "  pid %lld", show_number(answer, "pid"));
 	if (restarts > 0)
-		screen_put(screen, SCREEN_HOLD, "  worker restarted %lld time%s", restarts, plural(restarts));
+		screen_put(screen, SCREEN_HOLD, "  worker restarted %lld time%s", restarts, show_plural(restarts));
 	else
 		screen_put(screen, SCREEN_DIM, "  worker never restarted");
 }
@@ -300,7 +293,7 @@ static void
 view_states(struct screen *screen, const struct sample *sample)
 {
 	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "%zu service%s", sample->count, plural((long long)sample->count));
+	screen_put(screen, SCREEN_PLAIN, "%zu service%s", sample->count, show_plural((long long)sample->count));
 	for (size_t i = 0; i < STATES; i++) {
 		size_t count = 0;
 
@@ -324,7 +317,7 @@ view_sums(struct screen *screen, const struct sample *sample)
 			rates[j] += sample->services[i].rates[j];
 	}
 	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "%lld client%s", clients, plural(clients));
+	screen_put(screen, SCREEN_PLAIN, "%lld client%s", clients, show_plural(clients));
 	screen_put(screen, held == 0 ? SCREEN_DIM : SCREEN_HOLD, "  %lld held", held);
 	screen_put(screen, SCREEN_PLAIN, "  in %sB/s  out %sB/s  %s clients/s  %s messages/s",
 	    top_view_short(rates[SAMPLE_IN], 1024), top_view_short(rates[SAMPLE_OUT], 1024),

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "ctl/complete.h"
-#include "ctl/help.h"
 
 static struct complete_plan plan;
 
@@ -44,7 +43,7 @@ the_first_word_is_a_command_or_an_option(void **state)
 	size_t commands = 0;
 
 	(void)state;
-	while (help_at(commands) != NULL)
+	while (help_commands[commands].name != NULL)
 		commands++;
 	decide("_");
 	assert_int_equal(plan.count, commands);
@@ -101,11 +100,10 @@ static void
 every_word_of_the_help_is_known(void **state)
 {
 	static const char *const free_words[] = { "SECONDS", "N" };
-	const struct help_command *command;
 	struct syntax syntax;
 
 	(void)state;
-	for (size_t i = 0; (command = help_at(i)) != NULL; i++) {
+	for (const struct help_command *command = help_commands; command->name != NULL; command++) {
 		char line[64];
 
 		syntax_read(&syntax, command->arguments);

@@ -6,7 +6,6 @@
 #include <cmocka.h>
 
 #include "ctl/help.h"
-#include "ctl/syntax.h"
 
 /* The items in short: 0SERVICE is what stands at the first place, =X a value of the option before it. */
 static const char *
@@ -77,11 +76,10 @@ an_unknown_option_is_found_and_a_value_is_none(void **state)
 static void
 all_commands_are_understood(void **state)
 {
-	const struct help_command *command;
 	struct syntax syntax;
 
 	(void)state;
-	for (size_t i = 0; (command = help_at(i)) != NULL; i++) {
+	for (const struct help_command *command = help_commands; command->name != NULL; command++) {
 		size_t words = 0;
 
 		for (const char *at = command->arguments; *(at += strspn(at, " |[]")) != '\0';

@@ -1,0 +1,621 @@
+#include "ctl/print.h"
+
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ctl/show.h"
+
+/* An answer and what was asked. */
+struct answer {
+	int argc;
+	char *const *argv;    /* borrowed; argv[0] is the command */
+	const json_t *json;   /* borrowed */
+};
+
+/* A column of a table: of each row the member key as it is, or the text that a function makes of the row, to be freed
+ * with mem_free(). */
+struct column {
+	const char *head;                   /* borrowed; NULL ends a list of columns */
+	int flags;                          /* of libsmartcols */
+	const char *key;                    /* borrowed */
+	char *(*text)(const json_t *row);   /* or NULL */
+};
+
+#define TEXT   0
+#define NUMBER SCOLS_FL_RIGHT
+#define CUT    SCOLS_FL_TRUNC
+#define WRAP   SCOLS_FL_WRAP
+
+/* There is memory, or the program ends. */
+static void
+table_need(bool good)
+{
+	if (good)
+		return;
+	fputs("holdfastctl: out of memory\n", stderr);
+	exit(1);
+}
+
+static void
+table_put(struct libscols_line *line, size_t cell, const struct column *column, const json_t *row)
+{
+	char *text = NULL;
+
+	if (column->text != NULL)
+		text = column->text(row);
+	else if (column->flags == NUMBER)
+		text = mem_print("%lld", show_number(row, column->key));
+	else
+		text = mem_copy_text(show_text(row, column->key));
+	table_need(scols_line_set_data(line, cell, text) == 0);
+	mem_free(text);
+}
+
+/* Prints a row for each object of the list, as wide as the terminal at most. */
+static void
+print_table(const struct column *columns, const json_t *list)
+{
+	struct libscols_table *table = scols_new_table();
+	json_t *row;
+	size_t i;
+
+	table_need(table != NULL);
+	scols_table_enable_noheadings(table, json_array_size(list) == 0);
+	for (i = 0; columns[i].head != NULL; i++)
+		table_need(scols_table_new_column(table, columns[i].head, 0, columns[i].flags) != NULL);
+	json_array_foreach(list, i, row) {
+		struct libscols_line *line = scols_table_new_line(table, NULL);
+
+		table_need(line != NULL);
+		for (size_t j = 0; columns[j].head != NULL; j++)
+			table_put(line, j, &columns[j], row);
+	}
+	scols_print_table(table);
+	scols_unref_table(table);
+}
+
+/* The answer to "status": a line per service, or all about one. */
+
+static char *
+status_state(const json_t *service)
+{
+	return mem_copy_text(show_state(service));
+}
+
+static const char *
+status_since(const json_t *service)
+{
+	double age = show_age(show_since_at(service), clock_wall());
+
+	return age < 0 ? "" : show_span(age);
+}
+
+static char *
+status_ago(const json_t *service)
+{
+	return mem_print("%s ago", status_since(service));
+}
+
+/* Prints a member as "  name: value", unless it is null. */
+static void
+print_member(const char *name, const json_t *value)
+{
+	char *text;
+
+	if (json_is_null(value))
+		return;
+	printf("%25s: ", name);
+	if (json_is_string(value)) {
+		show_print(stdout, json_string_value(value));
+	} else if (json_is_boolean(value)) {
+		fputs(json_is_true(value) ? "yes" : "no", stdout);
+	} else {
+		text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+		fputs(text == NULL ? "" : text, stdout);
+		free(text);
+	}
+	putchar('\n');
+}
+
+static void
+print_service(const json_t *service)
+{
+	char *reason = show_why(service);
+	const char *key, *inner;
+	json_t *value, *part;
+
+	printf("%s: %s for %s%s", show_text(service, "service"), show_state(service), status_since(service),
+	    reason[0] == '\0' ? "" : ": ");
+	show_print(stdout, reason);
+	putchar('\n');
+	mem_free(reason);
+	json_object_foreach((json_t *)(uintptr_t)service, key, value) {
+		if (!json_is_object(value) && strcmp(key, "service") != 0)
+			print_member(key, value);
+		json_object_foreach(value, inner, part) {
+			char *name = mem_print("%s %s", key, inner);
+
+			print_member(name, part);
+			mem_free(name);
+		}
+	}
+}
+
+/* Services that a reload has removed, whose clients have not ended. */
+static void
+print_removed(const json_t *list)
+{
+	json_t *removed;
+	size_t i;
+
+	json_array_foreach(list, i, removed) {
+		long long clients = show_number(removed, "clients");
+
+		printf("%s was removed by a reload; %lld client%s left", show_text(removed, "service"), clients,
+		    clients == 1 ? " is" : "s are");
+		if (show_has(removed, "closed_in_seconds"))
+			printf(", closed in %s", show_span(show_real(removed, "closed_in_seconds")));
+		putchar('\n');
+	}
+}
+
+static void
+print_daemon(const json_t *json)
+{
+	long long restarts = show_number(json, "worker_restarts");
+
+	printf("holdfastd %s, pid %lld, running for %s", show_text(json, "version"), show_number(json, "pid"),
+	    show_ago(json, "started"));
+	if (restarts > 0)
+		printf(", worker restarted %lld time%s", restarts, show_plural(restarts));
+	putchar('\n');
+	if (show_is_true(json, "stopping"))
+		printf("It is stopping: the clients left are closed in %s.\n",
+		    show_span(show_real(json, "stop_in_seconds")));
+	if (show_has(json, "config_error")) {
+		fputs("The configuration files are bad; the one before is in force: ", stdout);
+		show_print(stdout, show_text(json, "config_error"));
+		putchar('\n');
+	}
+	if (show_number(json, "short_of_memory") > 0)
+		printf("Buffers use %.1f of %.1f MiB (max_memory): %lld connections are slowed down.\n",
+		    (double)show_number(json, "memory_used") / (1 << 20),
+		    (double)show_number(json, "max_memory") / (1 << 20), show_number(json, "short_of_memory"));
+	print_removed(json_object_get(json, "removed"));
+}
+
+static void
+print_status(const struct answer *answer)
+{
+	static const struct column columns[] = {
+		{ "SERVICE", TEXT, "service", NULL }, { "STATE", TEXT, NULL, status_state },
+		{ "SINCE", TEXT, NULL, status_ago }, { "CLIENTS", NUMBER, "clients", NULL },
+		{ "HELD", NUMBER, "held", NULL }, { "ADDRESS", CUT, "address", NULL },
+		{ "WHY", CUT, NULL, show_why }, { NULL, 0, NULL, NULL },
+	};
+	const json_t *services = json_object_get(answer->json, "services");
+	json_t *service;
+	size_t i;
+
+	if (answer->argc > 1) {
+		json_array_foreach(services, i, service)
+			print_service(service);
+		return;
+	}
+	print_daemon(answer->json);
+	if (json_array_size(services) == 0)
+		puts("No services are configured.");
+	else
+		print_table(columns, services);
+}
+
+/* Clients: each, or how many there are of each kind. */
+
+static char *
+client_pid(const json_t *client)
+{
+	return json_is_integer(json_object_get(client, "pid")) ? mem_print("%lld", show_number(client, "pid"))
+	    : mem_copy_text("-");
+}
+
+static char *
+client_since(const json_t *client)
+{
+	return mem_copy_text(show_ago(client, "since"));
+}
+
+/* What they are counted by is the member that is neither of the two numbers. */
+static char *
+count_by(const json_t *count)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)count, key, value) {
+		if (strcmp(key, "clients") == 0 || strcmp(key, "held") == 0)
+			continue;
+		if (json_is_integer(value))
+			return mem_print("%lld", json_integer_value(value));
+		if (json_string_length(value) > 0)
+			return mem_copy_text(json_string_value(value));
+	}
+	return mem_copy_text("-");
+}
+
+static void
+print_clients(const struct answer *answer)
+{
+	static const struct column columns[] = {
+		{ "SERVICE", TEXT, "service", NULL }, { "ID", NUMBER, "id", NULL },
+		{ "PID", NUMBER, NULL, client_pid }, { "USER", TEXT, "user", NULL }, { "UNIT", CUT, "unit", NULL },
+		{ "STATE", TEXT, "state", NULL }, { "SINCE", TEXT, NULL, client_since },
+		{ "FROM", NUMBER, "bytes_from_client", NULL }, { "TO", NUMBER, "bytes_to_client", NULL },
+		{ "ADDRESS", CUT, "address", NULL }, { NULL, 0, NULL, NULL },
+	};
+	const struct column count_columns[] = {
+		{ "CLIENTS", NUMBER, "clients", NULL }, { "HELD", NUMBER, "held", NULL },
+		{ show_text(answer->json, "by"), TEXT, NULL, count_by }, { NULL, 0, NULL, NULL },
+	};
+	const json_t *counts = json_object_get(answer->json, "counts");
+	const json_t *list = counts != NULL ? counts : json_object_get(answer->json, "clients");
+
+	if (json_array_size(list) == 0)
+		puts("no clients");
+	else
+		print_table(counts != NULL ? count_columns : columns, list);
+}
+
+/* Endpoints. */
+
+/* What is not well stands in capitals. */
+static char *
+endpoint_state(const json_t *endpoint)
+{
+	const char *state = show_text(endpoint, "state");
+	char *again, *text;
+
+	if (strcmp(state, "withdrawn") == 0)
+		return mem_print("WITHDRAWN (%s ago)", show_ago(endpoint, "withdrawn_since"));
+	if (strcmp(state, "failed") != 0)
+		return mem_copy_text(show_is_true(endpoint, "late") ? "late" : "ok");
+	again = show_again(endpoint, clock_wall());
+	text = mem_print("FAILED (%s)", again);
+	mem_free(again);
+	return text;
+}
+
+/* How long the last connect took. */
+static char *
+endpoint_connect(const json_t *endpoint)
+{
+	double took = show_real(endpoint, "connect_seconds");
+
+	if (json_is_null(json_object_get(endpoint, "connect_seconds")))
+		return mem_copy_text("never");
+	if (took >= 1)
+		return mem_print("%.1f s", took);
+	return took < 0.001 ? mem_copy_text("<1 ms") : mem_print("%.0f ms", took * 1e3);
+}
+
+/* An error stays after a success: when it was tells whether it is of today. */
+static char *
+endpoint_error(const json_t *endpoint)
+{
+	const char *error = show_text(endpoint, "last_error");
+
+	return error[0] == '\0' ? mem_copy_text("")
+	    : mem_print("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
+}
+
+static void
+print_endpoints(const struct answer *answer)
+{
+	static const struct column columns[] = {
+		{ "SERVICE", TEXT, "service", NULL }, { "ENDPOINT", TEXT, "address", NULL },
+		{ "STATE", TEXT, NULL, endpoint_state }, { "CONNS", NUMBER, "connections", NULL },
+		{ "CONNECT", NUMBER, NULL, endpoint_connect }, { "FAILURES", NUMBER, "failures", NULL },
+		{ "PRIO", NUMBER, "priority", NULL }, { "WEIGHT", NUMBER, "weight", NULL },
+		{ "FROM", CUT, "from", NULL }, { "LAST ERROR", WRAP, NULL, endpoint_error }, { NULL, 0, NULL, NULL },
+	};
+	json_t *passed_over;
+	size_t i;
+
+	print_table(columns, json_object_get(answer->json, "endpoints"));
+	if (show_number(answer->json, "left_out") > 0)
+		printf("%lld more are not shown; name a service\n", show_number(answer->json, "left_out"));
+	json_array_foreach(json_object_get(answer->json, "passed_over"), i, passed_over) {
+		printf("%s: catalog entry ", show_text(passed_over, "service"));
+		show_print(stdout, show_text(passed_over, "name"));
+		fputs(" is passed over: ", stdout);
+		show_print_line(stdout, show_text(passed_over, "reason"));
+	}
+	if (show_number(answer->json, "passed_over_left_out") > 0)
+		printf("%lld more entries of catalogs are passed over\n",
+		    show_number(answer->json, "passed_over_left_out"));
+}
+
+/* What has happened, and what a look-up gives. */
+
+static void
+print_event(const struct answer *answer)
+{
+	static const char *const details[] = { "address", "error", "text" };
+	const json_t *event = answer->json;
+
+	printf("%s  ", show_text(event, "time"));
+	if (strcmp(show_text(event, "event"), "missed") == 0) {
+		printf("%lld events were left out\n", show_number(event, "missed"));
+		return;
+	}
+	printf("%s  %s", show_text(event, "service"), show_text(event, "event"));
+	for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
+		const char *detail = show_text(event, details[i]);
+
+		fputs(detail[0] == '\0' ? "" : "  ", stdout);
+		show_print(stdout, detail);
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
+static void
+print_history(const struct answer *answer)
+{
+	static const struct column columns[] = {
+		{ "TIME", TEXT, "time", NULL }, { "EVENT", TEXT, "event", NULL }, { "WHAT", WRAP, "text", NULL },
+		{ NULL, 0, NULL, NULL },
+	};
+	json_t *endpoint;
+	size_t i;
+
+	print_table(columns, json_object_get(answer->json, "entries"));
+	json_array_foreach(json_object_get(answer->json, "endpoints"), i, endpoint) {
+		char *story = show_endpoint(endpoint, clock_wall());
+
+		fputs("endpoint ", stdout);
+		show_print_line(stdout, story);
+		mem_free(story);
+	}
+	printf("now: %s is %s, since %s\n", answer->argv[1], show_text(answer->json, "state"),
+	    show_text(answer->json, "since"));
+}
+
+/* What a look-up script printed: the answer to "lookup -v", good or bad. */
+static void
+print_script_output(const json_t *json)
+{
+	puts("output:");
+	show_print(stdout, show_text(json, "output"));
+	puts("standard error:");
+	show_print(stdout, show_text(json, "errors"));
+}
+
+static void
+print_lookup(const struct answer *answer)
+{
+	json_t *address;
+	size_t i;
+
+	printf("%s: %s\n", answer->argv[1], show_text(answer->json, "lookup"));
+	if (json_is_string(json_object_get(answer->json, "abort"))) {
+		fputs("abort: ", stdout);
+		show_print_line(stdout, show_text(answer->json, "abort"));
+	}
+	json_array_foreach(json_object_get(answer->json, "addresses"), i, address)
+		printf("  %s\n", json_string_value(address));
+	if (answer->argc > 2)
+		print_script_output(answer->json);
+}
+
+/* What a reload has changed, or would. */
+
+static void
+print_value(const json_t *value)
+{
+	show_print(stdout, json_is_string(value) ? json_string_value(value) : "nothing");
+}
+
+/* A secret that has changed looks the same before and after. */
+static void
+print_differences(const json_t *differences)
+{
+	json_t *difference;
+	size_t i;
+
+	json_array_foreach(differences, i, difference) {
+		const json_t *from = json_object_get(difference, "from"), *to = json_object_get(difference, "to");
+
+		printf("  %s: ", show_text(difference, "setting"));
+		print_value(from);
+		if (json_equal(from, to)) {
+			puts(" (what is not shown of it changes)");
+			continue;
+		}
+		fputs(" -> ", stdout);
+		print_value(to);
+		putchar('\n');
+	}
+}
+
+static void
+print_reload(const struct answer *answer)
+{
+	const json_t *json = answer->json, *daemon = json_object_get(json, "daemon");
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(json, "warnings"), i, one)
+		show_print_line(stderr, json_string_value(one));
+	json_array_foreach(json_object_get(json, "added"), i, one)
+		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(one, "service"), show_text(one, "socket"),
+		    show_text(one, "mode"), show_text(one, "owner"), show_text(one, "group"));
+	json_array_foreach(json_object_get(json, "changes"), i, one) {
+		const char *effect = show_text(one, "effect");
+
+		printf("changed %s, %s%s%s\n", show_text(one, "service"), show_text(one, "how"),
+		    effect[0] == '\0' ? "" : ": ", effect);
+		print_differences(json_object_get(one, "settings"));
+	}
+	json_array_foreach(json_object_get(json, "removed"), i, one)
+		printf("removed %s: attached clients stay until they end, or its drain_timeout, if it has one, is "
+		    "over\n", json_string_value(one));
+	if (json_array_size(daemon) > 0)
+		puts("changed for the whole daemon");
+	print_differences(daemon);
+	puts(show_is_true(json, "dry_run") ? "nothing was changed: this was a dry run"
+	    : "the configuration is in force");
+}
+
+/* What operators have made: a sentence each. */
+
+static void
+print_connected(const struct answer *answer)
+{
+	const char *address = show_text(answer->json, "address");
+
+	printf("%s: connected%s%s\n", answer->argv[1], address[0] == '\0' ? "" : " to ", address);
+}
+
+static void
+print_closed(const struct answer *answer)
+{
+	long long clients = show_number(answer->json, "clients");
+
+	printf("%s: closed", show_text(answer->json, "service"));
+	if (clients > 0)
+		printf("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay");
+	putchar('\n');
+}
+
+static void
+print_drained(const struct answer *answer)
+{
+	long long clients = show_number(answer->json, "clients");
+
+	if (clients == 0)
+		puts("drained: no clients are left");
+	else
+		printf("draining: %lld client%s left\n", clients, clients == 1 ? " is" : "s are");
+}
+
+static void
+print_open(const struct answer *answer)
+{
+	const char *service = answer->argv[1];
+
+	if (json_object_get(answer->json, "opened") != NULL)
+		printf("opened: %lld of all services\n", show_number(answer->json, "opened"));
+	else if (show_is_true(answer->json, "paused"))
+		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", service, service);
+	else
+		printf("%s: %s\n", service, strcmp(answer->argv[0], "reconnect") == 0 ? "connecting anew" : "open");
+}
+
+static void
+print_paused(const struct answer *answer)
+{
+	const char *service = show_text(answer->json, "service");
+	long long held = show_number(answer->json, "held");
+
+	printf("%s: paused; nothing is in flight", service);
+	if (held > 0)
+		printf(", %lld client%s wait%s", held, show_plural(held), held == 1 ? "s" : "");
+	printf("; \"holdfastctl resume %s\" lets work go on\n", service);
+}
+
+static void
+print_resumed(const struct answer *answer)
+{
+	printf("%s: %s\n", answer->argv[1], show_is_true(answer->json, "was_paused") ? "resumed; connecting anew"
+	    : "was not paused");
+}
+
+static void
+print_failing(const struct answer *answer)
+{
+	const char *service = answer->argv[1];
+
+	if (show_is_true(answer->json, "failing"))
+		printf("%s: treated as down for %.1f s; \"holdfastctl fail %s 0\" ends that early\n", service,
+		    show_real(answer->json, "left_seconds"), service);
+	else
+		printf("%s: not made to fail any more\n", service);
+}
+
+static void
+print_killed(const struct answer *answer)
+{
+	long long killed = show_number(answer->json, "killed");
+
+	printf("%lld client%s ended\n", killed, show_plural(killed));
+}
+
+static void
+print_log(const struct answer *answer)
+{
+	printf("log level: %s", show_text(answer->json, "level"));
+	if (answer->argc > 1)
+		printf(" (was %s)", show_text(answer->json, "previous"));
+	putchar('\n');
+}
+
+/* The member that is named like the command, as it is. */
+static void
+print_raw(const struct answer *answer)
+{
+	fputs(show_text(answer->json, answer->argv[0]), stdout);
+}
+
+static void
+print_pong(const struct answer *answer)
+{
+	(void)answer;
+	puts("pong");
+}
+
+static const struct {
+	const char *name;
+	void (*print)(const struct answer *answer);
+} prints[] = {
+	{ "status", print_status }, { "endpoints", print_endpoints }, { "clients", print_clients },
+	{ "wait", print_connected }, { "try", print_connected }, { "close", print_closed },
+	{ "disable", print_closed }, { "drain", print_drained }, { "pause", print_paused },
+	{ "resume", print_resumed }, { "fail", print_failing }, { "open", print_open }, { "enable", print_open },
+	{ "reconnect", print_open }, { "kill", print_killed }, { "lookup", print_lookup }, { "events", print_event },
+	{ "explain", print_history }, { "reload", print_reload }, { "config", print_raw }, { "metrics", print_raw },
+	{ "log", print_log }, { "ping", print_pong },
+};
+
+void
+print_answer(int argc, char *const *argv, const json_t *json)
+{
+	const struct answer answer = { argc, argv, json };
+
+	for (size_t i = 0; i < sizeof prints / sizeof prints[0]; i++)
+		if (strcmp(prints[i].name, argv[0]) == 0)
+			prints[i].print(&answer);
+}
+
+void
+print_error(int argc, char *const *argv, const json_t *json)
+{
+	const json_t *errors = json_object_get(json, "errors");
+	json_t *error;
+	size_t i;
+
+	if (!json_is_array(errors)) {
+		fputs("holdfastctl: ", stderr);
+		show_print_line(stderr, show_text(json, "error"));
+		if (argc > 2 && strcmp(argv[0], "lookup") == 0)
+			print_script_output(json);
+		return;
+	}
+	fputs("holdfastctl: nothing was changed:\n", stderr);
+	json_array_foreach(errors, i, error) {
+		fputs("holdfastctl: ", stderr);
+		show_print_line(stderr, json_string_value(error));
+	}
+}
