@@ -301,7 +301,8 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 	if (record->failing.value != 0)
 		service_obey_failure(service);
 	clients_serve(service->clients);
-	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
+	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.retry.delay,
+	    prepared);
 }
 
 char *
@@ -399,7 +400,8 @@ service_renew(struct service *service, struct service_settings *settings, struct
 
 	service->settings = settings;
 	settings->clients.dial = &settings->upstream.dial;
-	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.delay, prepared);
+	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.retry.delay,
+	    prepared);
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
 	service_share_set(service);

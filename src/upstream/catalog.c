@@ -105,31 +105,24 @@ catalog_compare_files(const void *a, const void *b)
 	return strcmp(((const struct catalog_file *)a)->name, ((const struct catalog_file *)b)->name);
 }
 
-static int64_t
-catalog_first_age(const struct stat *st)
-{
-	int64_t changed = st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec / 1000;
-	int64_t age = clock_wall() - changed;
-
-	return age > 0 ? age : 0;
-}
-
 /* Notes the file's present state in file; before, if not NULL, is what was known of it. */
 static void
 catalog_see(struct catalog_file *file, const struct catalog_file *before, const struct stat *st,
     const struct catalog_reading *reading)
 {
-	if (before != NULL && before->inode == st->st_ino && before->size == st->st_size &&
-	    before->changed.tv_sec == st->st_mtim.tv_sec && before->changed.tv_nsec == st->st_mtim.tv_nsec) {
-		file->seen = before->seen;
-		file->age = before->age;
-	} else {
-		file->seen = reading->now;
-		file->age = reading->fresh ? catalog_first_age(st) : 0;
-	}
+	int64_t changed = st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec / 1000;
+	int64_t age = clock_wall() - changed;
+
 	file->changed = st->st_mtim;
 	file->inode = st->st_ino;
 	file->size = st->st_size;
+	file->seen = reading->now;
+	file->age = reading->fresh && age > 0 ? age : 0;
+	if (before == NULL || before->inode != file->inode || before->size != file->size ||
+	    before->changed.tv_sec != file->changed.tv_sec || before->changed.tv_nsec != file->changed.tv_nsec)
+		return;
+	file->seen = before->seen;
+	file->age = before->age;
 }
 
 static void
@@ -140,16 +133,6 @@ catalog_forget(struct catalog *catalog)
 	mem_free(catalog->files);
 	catalog->files = NULL;
 	catalog->file_count = 0;
-}
-
-/* A name whose file cannot be seen, for this reason.  It may be gone by now, which is no news. */
-static void
-catalog_miss(int folder, const char *name, int error, struct catalog_reading *reading)
-{
-	struct stat st;
-
-	if (error != ENOENT || fstatat(folder, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		catalog_pass_over(reading, name, strerror(error));
 }
 
 /* Replaces what is known of the files by the present state of those of these names.  The array becomes ours. */
@@ -164,7 +147,11 @@ catalog_see_all(struct catalog *catalog, int folder, struct catalog_file *files,
 	qsort(files, count, sizeof *files, catalog_compare_files);
 	for (size_t i = 0; i < count; i++) {
 		if (fstatat(folder, files[i].name, &st, 0) == -1) {
-			catalog_miss(folder, files[i].name, errno, reading);
+			const char *cause = strerror(errno);
+
+			/* It may be gone by now, which is no news. */
+			if (errno != ENOENT || fstatat(folder, files[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+				catalog_pass_over(reading, files[i].name, cause);
 			mem_free(files[i].name);
 			continue;
 		}
@@ -223,25 +210,22 @@ catalog_list(DIR *dir, size_t *ret_count)
 	return files;
 }
 
+/* Of this name, cut if need be. */
 static void
-catalog_add(struct catalog_reading *reading, const struct endpoint_listed *listed, const char *name)
+catalog_add(struct catalog_reading *reading, struct endpoint_listed listed, const char *name)
 {
-	struct endpoint_listed *entry;
-
-	reading->entries = mem_resize(reading->entries, reading->count + 1, sizeof *entry);
-	entry = &reading->entries[reading->count++];
-	*entry = *listed;
-	snprintf(entry->from, sizeof entry->from, "%.63s", name);
+	snprintf(listed.from, sizeof listed.from, "%.63s", name);
+	reading->entries = mem_resize(reading->entries, reading->count + 1, sizeof listed);
+	reading->entries[reading->count++] = listed;
 }
 
 static bool
 catalog_owner_counts(const struct catalog *catalog, uid_t uid)
 {
-	bool counts = uid == 0 || uid == geteuid();
-
-	for (size_t i = 0; !counts && i < catalog->owner_count; i++)
-		counts = catalog->owners[i] == uid;
-	return counts;
+	for (size_t i = 0; i < catalog->owner_count; i++)
+		if (catalog->owners[i] == uid)
+			return true;
+	return uid == 0 || uid == geteuid();
 }
 
 /* Nothing but a regular file is ever opened: an open alone can block (a FIFO) or act (a device). */
@@ -311,17 +295,8 @@ catalog_read_copy(const struct catalog *catalog, int folder, const struct catalo
 	if (error != NULL)
 		catalog_pass_over(reading, file->name, error);
 	else if (catalog_is_alive(catalog, file, ttl, reading))
-		catalog_add(reading, &listed, file->name);
+		catalog_add(reading, listed, file->name);
 	mem_free(bytes);
-}
-
-/* Whether what the known files are in is still the same; what is new to us is as old as it says. */
-static void
-catalog_identify(struct catalog *catalog, const struct stat *st, struct catalog_reading *reading)
-{
-	reading->fresh = catalog->device != st->st_dev || catalog->inode != st->st_ino;
-	catalog->device = st->st_dev;
-	catalog->inode = st->st_ino;
 }
 
 static void
@@ -340,7 +315,10 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 			closedir(dir);
 		return;
 	}
-	catalog_identify(catalog, &st, reading);
+	/* Whether what the known files are in is still the same; what is new to us is as old as it says. */
+	reading->fresh = catalog->device != st.st_dev || catalog->inode != st.st_ino;
+	catalog->device = st.st_dev;
+	catalog->inode = st.st_ino;
 	files = catalog_list(dir, &count);
 	catalog_see_all(catalog, dirfd(dir), files, count, reading);
 	for (size_t i = 0; i < catalog->file_count; i++) {
@@ -368,7 +346,7 @@ catalog_read_line(struct catalog *catalog, size_t number, char *line, struct cat
 		if (error != NULL)
 			catalog_pass_over(reading, where, error);
 		else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
-			catalog_add(reading, &listed, "");
+			catalog_add(reading, listed, "");
 	}
 }
 
@@ -376,10 +354,8 @@ static void
 catalog_read_lines(struct catalog *catalog, char *bytes, struct catalog_reading *reading)
 {
 	char *rest = bytes, *line, *word;
-	size_t number = 0;
 
-	while ((line = strsep(&rest, "\n")) != NULL) {
-		number++;
+	for (size_t number = 1; (line = strsep(&rest, "\n")) != NULL; number++) {
 		line += strspn(line, " \t");
 		word = strsep(&line, " \t");
 		if (line != NULL && strcmp(word, catalog->service) == 0)
@@ -408,22 +384,6 @@ catalog_read_single(struct catalog *catalog, struct catalog_reading *reading)
 }
 
 static void
-catalog_read_any(struct catalog *catalog, struct catalog_reading *reading)
-{
-	struct stat st;
-
-	if (stat(catalog->path, &st) == -1) {
-		catalog_problem(reading, NULL, strerror(errno));
-		return;
-	}
-	reading->folder = S_ISDIR(st.st_mode);
-	if (reading->folder)
-		catalog_read_folder(catalog, reading);
-	else
-		catalog_read_single(catalog, reading);
-}
-
-static void
 catalog_schedule(struct catalog *catalog, int64_t when)
 {
 	catalog->next_look = when;
@@ -448,9 +408,15 @@ static void
 catalog_look(struct catalog *catalog)
 {
 	struct catalog_reading reading = { .now = clock_now(), .expiry = CLOCK_NEVER };
+	struct stat st;
 
 	watch_path(catalog->watch, catalog->folder, true);
-	catalog_read_any(catalog, &reading);
+	if (stat(catalog->path, &st) == -1)
+		catalog_problem(&reading, NULL, strerror(errno));
+	else if ((reading.folder = S_ISDIR(st.st_mode)))
+		catalog_read_folder(catalog, &reading);
+	else
+		catalog_read_single(catalog, &reading);
 	catalog->untold |= catalog_compare(&catalog->last, &reading);
 	catalog_reading_clear(&catalog->last);
 	catalog->last = reading;
@@ -469,10 +435,10 @@ catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries
 	if (last->count == 0 && last->problems > 1)
 		return mem_print("catalog %s: no valid address: %s (and %u more)", catalog->path, last->problem,
 		    last->problems - 1);
-	if (last->count == 0 && last->problems == 1)
-		return mem_print("catalog %s: %s", catalog->path, last->problem);
-	if (last->count == 0)
+	if (last->count == 0 && last->problems == 0)
 		return mem_print("catalog %s: no copy of %s is listed", catalog->path, catalog->service);
+	if (last->count == 0)
+		return mem_print("catalog %s: %s", catalog->path, last->problem);
 	*ret_entries = last->entries;
 	*ret_count = last->count;
 	*ret_folder = last->folder;

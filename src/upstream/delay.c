@@ -8,14 +8,13 @@
 #define GAP_DOUBLE (10 * CLOCK_SECOND)
 
 int64_t
-delay_wanted(int64_t delay, double factor, int64_t max, unsigned failures)
+delay_wanted(const struct delay_settings *s, unsigned failures)
 {
-	double wanted = (double)delay;
+	int64_t max = s->max < s->delay ? s->delay : s->max;
+	double wanted = (double)s->delay;
 
-	if (max < delay)
-		max = delay;
-	for (unsigned i = 0; i < failures && factor > 1 && wanted < (double)max; i++)
-		wanted *= factor;
+	for (unsigned i = 0; i < failures && s->factor > 1 && wanted < (double)max; i++)
+		wanted *= s->factor;
 	return wanted < (double)max ? (int64_t)(wanted + 0.5) : max;
 }
 
@@ -30,6 +29,12 @@ delay_jitter(int64_t d, double jitter, uint32_t roll)
 		return d;
 	part = (int64_t)((double)(roll >> 1) / 2147483648.0 * (double)range);
 	return (roll & 1) != 0 ? d + part : d - part;
+}
+
+int64_t
+delay_draw(const struct delay_settings *s, unsigned failures, uint32_t roll)
+{
+	return delay_jitter(delay_wanted(s, failures), s->jitter, roll);
 }
 
 int64_t

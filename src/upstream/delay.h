@@ -9,9 +9,17 @@
 
 #define DELAY_EXACT UINT32_MAX
 
+struct delay_settings {
+	int64_t delay;  /* retry.delay */
+	double jitter;  /* retry.jitter: 0 to 1 of the delay (P5) */
+	double factor;  /* retry.factor: >= 1 */
+	int64_t max;    /* retry.max */
+};
+
 /* The wanted time between two attempts after so many failures: delay * factor^failures, at most max, but not
- * less than delay. */
-int64_t delay_wanted(int64_t delay, double factor, int64_t max, unsigned failures);
+ * less than delay; and what is drawn for it. */
+int64_t delay_wanted(const struct delay_settings *s, unsigned failures);
+int64_t delay_draw(const struct delay_settings *s, unsigned failures, uint32_t roll);
 
 /* P5: d + s*u, u uniform in [0, jitter*d), s plus or minus. */
 int64_t delay_jitter(int64_t d, double jitter, uint32_t roll);

@@ -362,7 +362,7 @@ fail(struct endpoint *endpoint, const struct endpoints_settings *s, const struct
 	if (good && young && in->began - endpoint->good_since < endpoint->quarantine)
 		before = endpoint->failures_before;
 	endpoint->failures = before + 1;
-	endpoint->quarantine = delay_jitter(delay_wanted(s->delay, s->factor, s->max, before), s->jitter, in->roll);
+	endpoint->quarantine = delay_draw(&s->retry, before, in->roll);
 	endpoint->failed_at = in->now;
 	barrier();
 	endpoint->failed_until = in->now + endpoint->quarantine;
@@ -376,12 +376,12 @@ fail(struct endpoint *endpoint, const struct endpoints_settings *s, const struct
 static void
 answer(struct endpoint *endpoint, const struct endpoints_settings *s, const struct endpoints_input *in)
 {
-	int64_t rest = s->max < s->delay ? s->delay : s->max;
+	int64_t rest = s->retry.max < s->retry.delay ? s->retry.delay : s->retry.max;
 
 	if (s->stagger == 0 || endpoint->took < s->stagger)
 		endpoint->slow_until = 0;
 	else if (endpoint->slow_until != 0 && in->began >= endpoint->slow_until)
-		endpoint->slow_until = in->now + delay_jitter(rest, s->jitter, in->roll);
+		endpoint->slow_until = in->now + delay_jitter(rest, s->retry.jitter, in->roll);
 }
 
 /* P31: only a dial that was begun after the failure makes it good, or any when nothing else is. */
@@ -434,7 +434,7 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 		endpoint->result_at = in->now;
 		return fail(endpoint, s, in, false);
 	case ENDPOINTS_PUT_OFF:
-		e->put_off_until = in->now + delay_jitter(s->delay, s->jitter, in->roll);
+		e->put_off_until = in->now + delay_draw(&s->retry, 0, in->roll);
 		count_down(endpoint);
 		return 0;
 	case ENDPOINTS_CANCELLED:
@@ -495,23 +495,6 @@ endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uin
 }
 
 int64_t
-endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now)
-{
-	bool runs = s->on_withdrawn == ENDPOINTS_ON_DRAIN && s->withdrawn_timeout > 0 && endpoints_elsewhere(e);
-	int64_t deadline = CLOCK_NEVER;
-
-	for (uint32_t i = 0; runs && i < e->high; i++) {
-		const struct endpoint *endpoint = &e->list[i];
-		int64_t timeout = endpoint->withdrawn_at + s->withdrawn_timeout;
-
-		if (endpoint->number != 0 && endpoint->open > 0 && timeout > now && timeout < deadline &&
-		    endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN)
-			deadline = timeout;
-	}
-	return deadline;
-}
-
-int64_t
 endpoints_doubtful_until(const struct endpoints *e)
 {
 	int64_t until = CLOCK_NEVER;
@@ -527,23 +510,38 @@ endpoints_doubtful_until(const struct endpoints *e)
 	return until;
 }
 
+/* Of connections in use. */
+static bool
+is_to_be_left(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
+{
+	return s->on_withdrawn != ENDPOINTS_ON_KEEP && endpoints_elsewhere(e) &&
+	    (endpoint == NULL || endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN);
+}
+
+int64_t
+endpoints_leaves_at(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number, int64_t left_at)
+{
+	const struct endpoint *endpoint = endpoints_find(e, number);
+	int64_t since = endpoint != NULL ? endpoint->withdrawn_at : left_at;
+
+	if (!is_to_be_left(e, s, endpoint))
+		return CLOCK_NEVER;
+	if (s->on_withdrawn == ENDPOINTS_ON_DROP)
+		return since;
+	return s->withdrawn_timeout == 0 || since == 0 ? CLOCK_NEVER : since + s->withdrawn_timeout;
+}
+
 enum endpoints_verdict
 endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number, bool idle,
     int64_t now)
 {
 	const struct endpoint *endpoint = endpoints_find(e, number);
-	bool listed = endpoint != NULL && endpoints_is_listed(e, endpoint);
-	bool elsewhere = endpoints_elsewhere(e);
 
 	if (idle)
-		return listed && (endpoint->failed_until == 0 || !elsewhere) ? ENDPOINTS_KEEP : ENDPOINTS_DROP;
-	if (listed || !elsewhere || s->on_withdrawn == ENDPOINTS_ON_KEEP)
-		return ENDPOINTS_KEEP;
-	if (endpoint != NULL && endpoint->withdrawn_at == 0)
-		return ENDPOINTS_KEEP;
-	if (s->on_withdrawn == ENDPOINTS_ON_DROP)
+		return endpoint != NULL && endpoints_is_listed(e, endpoint) &&
+		    (endpoint->failed_until == 0 || !endpoints_elsewhere(e)) ? ENDPOINTS_KEEP : ENDPOINTS_DROP;
+	if (now >= endpoints_leaves_at(e, s, number, 0))
 		return ENDPOINTS_DROP;
-	if (endpoint != NULL && s->withdrawn_timeout > 0 && now - endpoint->withdrawn_at >= s->withdrawn_timeout)
-		return ENDPOINTS_DROP;
-	return endpoint == NULL || is_proven_elsewhere(e) ? ENDPOINTS_MOVE : ENDPOINTS_KEEP;
+	return is_to_be_left(e, s, endpoint) && (endpoint == NULL || is_proven_elsewhere(e)) ? ENDPOINTS_MOVE :
+	    ENDPOINTS_KEEP;
 }

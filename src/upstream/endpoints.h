@@ -61,8 +61,7 @@ struct endpoints_settings {
 	enum endpoints_pick pick;
 	int64_t stagger;           /* connect_stagger; 0: dials are not begun beside each other */
 	int64_t health_interval;   /* health.interval; 0: only failed ones are dialled in the background */
-	int64_t delay, max;        /* retry.delay, retry.max */
-	double jitter, factor;     /* retry.jitter, retry.factor */
+	struct delay_settings retry;
 	enum endpoints_on_withdrawn on_withdrawn;
 	int64_t withdrawn_timeout; /* 0: never */
 };
@@ -166,9 +165,6 @@ unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s,
  * that was put off.  CLOCK_NEVER: not by time alone. */
 int64_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number);
 
-/* When withdrawn_timeout ends next for a connection; CLOCK_NEVER: for none. */
-int64_t endpoints_timeout(const struct endpoints *e, const struct endpoints_settings *s, int64_t now);
-
 /* When another look-up would tell whether what the last one did not list is withdrawn; CLOCK_NEVER: nothing is in
  * doubt. */
 int64_t endpoints_doubtful_until(const struct endpoints *e);
@@ -188,10 +184,14 @@ enum endpoints_verdict {
 };
 
 /* An idle connection serves nobody, and the next client must not get where no dial of its would go: it is dropped as
- * soon as a look-up has not listed its endpoint, or that has failed while another is in good health (P31).
- * For a stale number withdrawn_timeout is the caller's to run. */
+ * soon as a look-up has not listed its endpoint, or that has failed while another is in good health (P31). */
 enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
     bool idle, int64_t now);
+
+/* From when on a connection in use is to be closed; CLOCK_NEVER: not by time.  left_at: since when the number is
+ * stale, which is the caller's to know; 0: not known. */
+int64_t endpoints_leaves_at(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
+    int64_t left_at);
 
 /* A new worker's first call: no connection, no dial; what a death left half done is put right. */
 void endpoints_resume(struct endpoints *e, int64_t now);

@@ -137,34 +137,28 @@ in_use_withdraw(struct in_use *in_use)
 	machine_push_event(in_use->context->machine, PCONN_RECONNECT);
 }
 
-/* When withdrawn_timeout is over for one whose endpoint lost its place, of which nothing else is known. */
-static int64_t
-in_use_left_until(const struct in_use *in_use, const struct table_conn *conn)
+/* Whether a connection is to be closed now; else *next is not later than when it will be. */
+static bool
+in_use_drops(const struct in_use *in_use, uint16_t number, int64_t left_at, int64_t now, int64_t *next)
 {
-	const struct endpoints_settings *settings = &in_use->context->endpoints;
+	int64_t at = endpoints_leaves_at(&in_use->record->endpoints, &in_use->context->endpoints, number, left_at);
 
-	return settings->on_withdrawn != ENDPOINTS_ON_DRAIN || settings->withdrawn_timeout == 0 ||
-	    conn->left_at == 0 ? CLOCK_NEVER : conn->left_at + settings->withdrawn_timeout;
-}
-
-static enum endpoints_verdict
-in_use_judge(const struct in_use *in_use, const struct table_conn *conn, int64_t now)
-{
-	enum endpoints_verdict verdict = endpoints_judge(&in_use->record->endpoints, &in_use->context->endpoints,
-	    conn->endpoint, false, now);
-
-	return verdict == ENDPOINTS_MOVE && now >= in_use_left_until(in_use, conn) ? ENDPOINTS_DROP : verdict;
+	if (at > now && at < *next)
+		*next = at;
+	return at <= now;
 }
 
 static void
-in_use_judge_lent(struct in_use *in_use, int64_t now)
+in_use_judge_lent(struct in_use *in_use, int64_t now, int64_t *next)
 {
-	enum endpoints_verdict verdict = in_use_judge(in_use, in_use_conn(in_use), now);
-	bool moves = verdict == ENDPOINTS_MOVE;
+	const struct table_conn *conn = in_use_conn(in_use);
+	bool drop = in_use_drops(in_use, conn->endpoint, conn->left_at, now, next);
+	bool moves = !drop && endpoints_judge(&in_use->record->endpoints, &in_use->context->endpoints,
+	    conn->endpoint, false, now) == ENDPOINTS_MOVE;
 
 	if (!machine_is_to_stay(in_use->context->machine))
 		return;
-	if (verdict == ENDPOINTS_DROP || (moves && in_use->moving && in_use->let_go)) {
+	if (drop || (moves && in_use->moving && in_use->let_go)) {
 		in_use_withdraw(in_use);
 	} else if (moves != in_use->moving) {
 		in_use->moving = moves;
@@ -172,8 +166,8 @@ in_use_judge_lent(struct in_use *in_use, int64_t now)
 	}
 }
 
-/* Clients' connections to endpoints that lost their places.  When it is time to look again: with drain what is left
- * behind meanwhile has its whole withdrawn_timeout before it. */
+/* Clients' connections to endpoints that lost their places.  With drain what is left behind meanwhile has its whole
+ * withdrawn_timeout before it. */
 static int64_t
 in_use_cut_left(const struct in_use *in_use, int64_t now)
 {
@@ -181,7 +175,7 @@ in_use_cut_left(const struct in_use *in_use, int64_t now)
 	const struct table *table = context->table;
 	unsigned char told[(UINT16_MAX + 1) / 8] = { 0 };
 	bool drain = context->endpoints.on_withdrawn == ENDPOINTS_ON_DRAIN;
-	int64_t next = now + (drain ? context->endpoints.withdrawn_timeout : 0);
+	int64_t timeout = context->endpoints.withdrawn_timeout, next = now + (drain ? timeout : 0);
 
 	for (uint32_t i = 1; i < table->header->conn_high; i++) {
 		const struct table_conn *conn = &table->conns[i];
@@ -190,58 +184,46 @@ in_use_cut_left(const struct in_use *in_use, int64_t now)
 		if (table_conn_state(table, i) != TABLE_READY || conn->service != context->service ||
 		    (*byte & bit) != 0 || endpoints_find(&in_use->record->endpoints, conn->endpoint) != NULL)
 			continue;
-		if (in_use_judge(in_use, conn, now) == ENDPOINTS_DROP) {
+		if (in_use_drops(in_use, conn->endpoint, conn->left_at, now, &next)) {
 			*byte |= bit;
 			in_use_leave(in_use, conn->endpoint);
-		} else if (in_use_left_until(in_use, conn) < next) {
-			next = in_use_left_until(in_use, conn);
+		} else if (drain && conn->left_at != 0 && conn->left_at + timeout < next) {
+			next = conn->left_at + timeout; /* there is nothing to go to yet */
 		}
 	}
 	return next < now + LOOK_AGAIN ? now + LOOK_AGAIN : next;
 }
 
-/* Looks at them, but seldom, for that is a scan, and they are few.  When to be called again. */
-static int64_t
-in_use_judge_left(struct in_use *in_use, int64_t now)
+/* Clients' connections; and whether what was told as connected is withdrawn, and another is to be had.  Those to
+ * endpoints that lost their places are looked at seldom, for that is a scan, and they are few. */
+static void
+in_use_judge_clients(struct in_use *in_use, int64_t now, int64_t *next)
 {
 	const struct upstream_context *context = in_use->context;
 	const struct endpoints_settings *settings = &context->endpoints;
-
-	if (table_conns_open(context->table, context->service, 0) == 0 ||
-	    settings->on_withdrawn == ENDPOINTS_ON_KEEP ||
-	    (settings->on_withdrawn == ENDPOINTS_ON_DRAIN && settings->withdrawn_timeout == 0)) {
-		in_use->look_at = 0;
-		return CLOCK_NEVER;
-	}
-	if (in_use->context->settings->shared)
-		return in_use->lent == 0 ? CLOCK_NEVER : in_use_left_until(in_use, in_use_conn(in_use));
-	if (now >= in_use->look_at)
-		in_use->look_at = in_use_cut_left(in_use, now);
-	return in_use->look_at;
-}
-
-/* Clients' connections; and whether what was told as connected is withdrawn, and another is to be had. */
-static void
-in_use_judge_clients(struct in_use *in_use, int64_t now)
-{
 	const struct endpoints *e = &in_use->record->endpoints;
 	uint16_t told = record_current(in_use->record)->told;
 	const struct endpoint *current = endpoints_find(e, told);
-	const struct endpoints_settings *settings = &in_use->context->endpoints;
+	bool by_time = settings->on_withdrawn == ENDPOINTS_ON_DROP || settings->withdrawn_timeout > 0;
 
 	for (uint32_t i = 0; i < e->high; i++) {
 		const struct endpoint *one = &e->list[i];
-		bool drop = one->open > 0 && endpoints_state(e, one) == ENDPOINT_WITHDRAWN &&
-		    endpoints_judge(e, settings, one->number, false, now) == ENDPOINTS_DROP;
+		bool drop = one->open > 0 && in_use_drops(in_use, one->number, 0, now, next);
 		uint32_t left = drop ? one->open : 0;
 
 		if (left > in_use->left[i])
 			in_use_leave(in_use, one->number);
 		in_use->left[i] = left;
 	}
-	if (machine_is_to_stay(in_use->context->machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP &&
-	    told != 0 && endpoints_elsewhere(e) &&
-	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN))
+	if (settings->on_withdrawn == ENDPOINTS_ON_KEEP || !by_time ||
+	    table_conns_open(context->table, context->service, 0) == 0)
+		in_use->look_at = 0;
+	else if (now >= in_use->look_at)
+		in_use->look_at = in_use_cut_left(in_use, now);
+	if (in_use->look_at != 0 && in_use->look_at < *next)
+		*next = in_use->look_at;
+	if (machine_is_to_stay(context->machine) && settings->on_withdrawn != ENDPOINTS_ON_KEEP && told != 0 &&
+	    endpoints_elsewhere(e) && (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN))
 		in_use_withdraw(in_use);
 }
 
@@ -265,7 +247,7 @@ in_use_note_dropped(struct in_use *in_use)
 void
 in_use_tend(struct in_use *in_use)
 {
-	int64_t now = clock_now(), next = CLOCK_NEVER, timeout, left;
+	int64_t now = clock_now(), next = CLOCK_NEVER;
 	unsigned before = in_use_ready(in_use);
 	uint8_t state = record_pconn(in_use->record)->state;
 
@@ -273,14 +255,11 @@ in_use_tend(struct in_use *in_use)
 		next = pool_tend(in_use->pool, now);
 	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
 		pool_drop(in_use->pool, TABLE_ROLE_NEXT); /* dials in the background */
-	timeout = endpoints_timeout(&in_use->record->endpoints, &in_use->context->endpoints, now);
-	left = in_use_judge_left(in_use, now);
-	next = timeout < next ? timeout : next;
-	machine_look_at(in_use->context->machine, left > now && left < next ? left : next);
 	if (in_use->lent != 0)
-		in_use_judge_lent(in_use, now);
+		in_use_judge_lent(in_use, now, &next);
 	else if (!in_use->context->settings->shared)
-		in_use_judge_clients(in_use, now);
+		in_use_judge_clients(in_use, now, &next);
+	machine_look_at(in_use->context->machine, next);
 	if (in_use_ready(in_use) < before)
 		in_use_note_dropped(in_use);
 }

@@ -53,12 +53,6 @@ attempt_is_wanted(const struct pconn_settings *s, const struct pconn_input *in)
 	return !in->paused && (s->warm > 0 || s->eager || in->held > 0);
 }
 
-static int64_t
-attempt_delay(const struct pconn *p, const struct pconn_settings *s)
-{
-	return delay_wanted(s->delay, s->factor, s->max, p->failures);
-}
-
 /* An event that its handler holds up the next step for (P9). */
 static unsigned
 attempt_report(struct pconn *p, enum pconn_state state, enum pconn_report event)
@@ -75,7 +69,7 @@ attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn
 {
 	p->located = p->last = p->anew = 0;
 	p->attempt_at = in->now;
-	p->retry_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+	p->retry_at = in->now + delay_draw(&s->retry, p->failures, in->roll);
 }
 
 static unsigned
@@ -119,10 +113,10 @@ attempt_finish(struct pconn *p, const struct pconn_settings *s, const struct pco
 static void
 attempt_shorten(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	int64_t wanted = attempt_delay(p, s);
+	int64_t wanted = delay_wanted(&s->retry, p->failures);
 
-	if (p->retry_at - p->attempt_at > wanted + (int64_t)((double)wanted * s->jitter) + 1)
-		p->retry_at = p->attempt_at + delay_jitter(wanted, s->jitter, in->roll);
+	if (p->retry_at - p->attempt_at > wanted + (int64_t)((double)wanted * s->retry.jitter) + 1)
+		p->retry_at = p->attempt_at + delay_draw(&s->retry, p->failures, in->roll);
 }
 
 /* P24: what was called promising, as a moment of this wait. */
@@ -153,7 +147,7 @@ attempt_set_deadline(struct pconn *p, const struct pconn_settings *s, const stru
 static unsigned
 attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	int64_t wanted = attempt_delay(p, s), trying;
+	int64_t wanted = delay_wanted(&s->retry, p->failures), trying;
 
 	if (attempt_is_ending(p))
 		return attempt_finish(p, s, in);
@@ -305,7 +299,7 @@ ready_fill_failed(struct pconn *p, const struct pconn_settings *s, const struct 
 		return PCONN_DO_ANSWER_FAILED | ready_lose(p);
 	p->slow = 1;
 	p->expiring = 0;
-	p->fill_at = in->now + delay_jitter(attempt_delay(p, s), s->jitter, in->roll);
+	p->fill_at = in->now + delay_draw(&s->retry, p->failures, in->roll);
 	return 0;
 }
 

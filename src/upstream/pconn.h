@@ -18,10 +18,7 @@
 
 /* Times in microseconds. */
 struct pconn_settings {
-	int64_t delay;       /* retry.delay */
-	double jitter;       /* retry.jitter: 0 to 1 of the delay (P5) */
-	double factor;       /* retry.factor: >= 1 */
-	int64_t max;         /* retry.max */
+	struct delay_settings retry;
 	int64_t spread;      /* retry.spread (P24) */
 	int64_t hold_retry;  /* 0: attempts keep to the delay though clients are held */
 	unsigned warm;       /* P25, P30 */

@@ -40,7 +40,6 @@ standby_step(struct standby_plan *p, const struct pconn_settings *s, const struc
 		return 0;
 	}
 	p->looking = true;
-	p->retry_at = in->now + delay_jitter(delay_wanted(s->delay, s->factor, s->max, p->failures), s->jitter,
-	    in->roll);
+	p->retry_at = in->now + delay_draw(&s->retry, p->failures, in->roll);
 	return STANDBY_DO_LOOKUP;
 }

@@ -21,10 +21,7 @@ upstream_context_set(struct upstream_context *context, const struct upstream_set
 		pconn->fades = true;
 	}
 	*endpoints = settings->endpoints;
-	endpoints->delay = pconn->delay;
-	endpoints->max = pconn->max;
-	endpoints->jitter = pconn->jitter;
-	endpoints->factor = pconn->factor;
+	endpoints->retry = pconn->retry;
 	if (endpoints->pick == ENDPOINTS_AUTO)
 		endpoints->pick = context->record->random ? ENDPOINTS_RANDOM : ENDPOINTS_ORDERED;
 }

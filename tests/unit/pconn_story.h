@@ -50,7 +50,7 @@ struct row {
 };
 
 static const struct pconn_settings usual = {
-	.delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1, .max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND,
+	.retry = { 10 * CLOCK_SECOND, 0.3, 1, 60 * CLOCK_SECOND }, .spread = CLOCK_SECOND,
 	.hold_retry = CLOCK_SECOND / 4, .warm = 1,
 };
 

@@ -370,8 +370,9 @@ static void
 endpoints_setup(struct endpoints *e, int64_t now)
 {
 	static const char *const texts[] = { "10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1" };
-	static const struct endpoints_settings settings = { .delay = 10 * CLOCK_SECOND, .max = 60 * CLOCK_SECOND,
-		.factor = 1 };
+	static const struct endpoints_settings settings = {
+		.retry = { 10 * CLOCK_SECOND, 0, 1, 60 * CLOCK_SECOND }
+	};
 	struct endpoint_listed listed[3];
 	struct endpoints_input in = { .now = now, .roll = DELAY_EXACT };
 

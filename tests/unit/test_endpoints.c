@@ -390,7 +390,7 @@ p31_a_failure_grows_the_delay_by_the_factor_up_to_max(void **state)
 	int64_t ms = 1000;
 
 	(void)state;
-	s.factor = 2;
+	s.retry.factor = 2;
 	list(&e, "ab", ms);
 	for (uint32_t i = 0; i < 5; i++) {
 		dial(&e, &s, ENDPOINTS_FAILED, 'a', ms, ms);
@@ -427,7 +427,7 @@ p31_dials_that_fail_together_are_one_failure(void **state)
 	struct endpoints_settings s = usual;
 
 	(void)state;
-	s.factor = 2;
+	s.retry.factor = 2;
 	list(&e, "ab", 1000);
 	for (unsigned i = 0; i < 10; i++)
 		tell(&e, &s, ENDPOINTS_BEGAN, 'a', 1000, 1000);
@@ -463,7 +463,7 @@ p27_a_row_of_young_ends_grows_the_delay(void **state)
 	int64_t ms = 1000;
 
 	(void)state;
-	s.factor = 2;
+	s.retry.factor = 2;
 	list(&e, "ab", ms);
 	for (uint32_t i = 0; i < 3; i++) {
 		dial(&e, &s, ENDPOINTS_CONNECTED, 'a', ms, ms);

@@ -296,7 +296,7 @@ lack(struct model *m, struct dial *d)
 		obey(m, RACE_STOP, 0);
 		obey(m, RACE_FAILED, ended.number);
 	} else if (endpoints_find(&m->e, ended.number) != NULL) {
-		m->put_off_until = m->now + settings.delay;
+		m->put_off_until = m->now + settings.retry.delay;
 	}
 }
 
@@ -480,7 +480,7 @@ check_endpoint(struct model *m, char letter)
 	CHECK("health", (endpoint->failed_until != 0) == view->failed);
 	CHECK("late", view->failed || (endpoint->slow_until != 0) == view->late);
 	if (view->listed && view->failed && dialling == 0) {
-		CHECK("starved", endpoint->failed_until <= view->failed_at + settings.max);
+		CHECK("starved", endpoint->failed_until <= view->failed_at + settings.retry.max);
 		CHECK("starved", due_deadline(m) <= later(endpoint->failed_until, m->put_off_until));
 	}
 }
@@ -543,7 +543,7 @@ leave_alone(const struct model *before, bool well)
 			memset(m.conn, 0, sizeof m.conn);
 			for (i = 0; i < LETTERS; i++)
 				m.e.list[i].open = 0;
-		} else if (well && due_deadline(&m) - m.now < settings.max * 2) {
+		} else if (well && due_deadline(&m) - m.now < settings.retry.max * 2) {
 			if (settings.health_interval > 0 && any_good(&m, 0, false) && !m.view[0].failed &&
 			    !m.view[1].failed && !m.view[2].failed && !m.view[0].late && !m.view[1].late &&
 			    !m.view[2].late)
@@ -650,7 +650,7 @@ every_sequence_ordered(void **state)
 {
 	(void)state;
 	settings = usual;
-	settings.factor = 2;
+	settings.retry.factor = 2;
 	explore_with("ordered", 8);
 }
 

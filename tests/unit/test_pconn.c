@@ -122,7 +122,7 @@ p6_a_shorter_delay_holds_for_the_one_that_runs(void **state)
 	struct pconn p = { 0 };
 
 	(void)state;
-	quick.delay = CLOCK_SECOND;
+	quick.retry.delay = CLOCK_SECOND;
 	PLAY(&p, &usual, TO_DIAL, { 0, PCONN_DIAL_FAILED, REPORT | BAD, PCONN_FAILED, NO },
 	    { 10, PCONN_HANDLED, 0, PCONN_WAIT, 10000 }, { 20, PCONN_HELD, 0, PCONN_WAIT, 10000 });
 	PLAY(&p, &quick, { 30, PCONN_HELD, 0, PCONN_WAIT, 1000 }, { 1000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO });
@@ -170,11 +170,11 @@ p6_the_delay_is_asked_anew_for_each_attempt(void **state)
 
 	(void)state;
 	PLAY(&p, &s, TO_WAIT);
-	s.delay = 3 * CLOCK_SECOND;
+	s.retry.delay = 3 * CLOCK_SECOND;
 	PLAY(&p, &s, { 10000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO },
 	    { 10000, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 13000, .same = true });
-	s.factor = 2;
-	s.max = 10 * CLOCK_SECOND;
+	s.retry.factor = 2;
+	s.retry.max = 10 * CLOCK_SECOND;
 	PLAY(&p, &s, { 13000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO }, /* 2 failures: 12 s, but 10 at most */
 	    { 13000, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 23000, .same = true });
 }

@@ -244,8 +244,8 @@ p24_gaps_are_jittered_and_hold_retry_0_keeps_to_the_delay(void **state)
 	struct pconn_settings s = usual;
 
 	(void)state;
-	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.delay, 0x80000001u), 250 * MS * 115 / 100);
-	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.delay, 0x80000000u), 250 * MS * 85 / 100);
+	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.retry.delay, 0x80000001u), 250 * MS * 115 / 100);
+	assert_int_equal(delay_gap(4 * CLOCK_SECOND, s.hold_retry, s.retry.delay, 0x80000000u), 250 * MS * 85 / 100);
 	s.hold_retry = 0;
 	PLAY(&p, &s, TO_WAIT, { 1, PCONN_HELD, 0, PCONN_WAIT, 10000, .held = 1 });
 }

@@ -142,8 +142,8 @@ explore_with(unsigned warm, int64_t hold_retry, bool with_orders, unsigned depth
 	memset(&m, 0, sizeof m);
 	m.now = CLOCK_SECOND;
 	orders = with_orders;
-	settings = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
-		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = hold_retry, .warm = warm };
+	settings = (struct pconn_settings){ .retry = { 10 * CLOCK_SECOND, 0.3, 1, 60 * CLOCK_SECOND },
+		.spread = CLOCK_SECOND, .hold_retry = hold_retry, .warm = warm };
 	visited_begin();
 	steps = 0;
 	explore(&m, depth);

@@ -21,7 +21,7 @@ prepare(unsigned standby)
 	world_make(port[0], port[1]);
 	w.settings.shared = true;
 	w.settings.standby = standby;
-	w.settings.pconn.delay = 100 * CLOCK_MILLISECOND;
+	w.settings.pconn.retry.delay = 100 * CLOCK_MILLISECOND;
 	w.lends = true;
 }
 

@@ -24,8 +24,8 @@ struct row {
 	unsigned wanted, ready, dialling, others;
 };
 
-static const struct pconn_settings usual = { .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 2,
-	.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND };
+static const struct pconn_settings usual = { .retry = { 10 * CLOCK_SECOND, 0.3, 2, 60 * CLOCK_SECOND },
+	.spread = CLOCK_SECOND };
 
 static void
 play(struct standby_plan *p, const struct row *rows, size_t count)

@@ -110,7 +110,7 @@ a_storm_keeps_order(void **state)
 	world_make(port[0], port[1]);
 	w.settings.shared = w.lends = true;
 	w.settings.standby = 1;
-	w.settings.pconn.delay = 5 * CLOCK_MILLISECOND;
+	w.settings.pconn.retry.delay = 5 * CLOCK_MILLISECOND;
 	w.settings.pconn.spread = CLOCK_MILLISECOND;
 	world_begin();
 	while (clock_now() < limit) {

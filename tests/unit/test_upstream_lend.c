@@ -19,7 +19,7 @@ begin_shared(void)
 	listener = world_listen(&port);
 	world_make(port, 0);
 	w.settings.shared = true;
-	w.settings.pconn.delay = 50 * CLOCK_MILLISECOND;
+	w.settings.pconn.retry.delay = 50 * CLOCK_MILLISECOND;
 	w.settings.pconn.warm = 7;
 	world_begin();
 }

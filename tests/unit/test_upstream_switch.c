@@ -16,7 +16,7 @@ begin(bool shared)
 	listener = world_listen(&port);
 	world_make(port, 0);
 	w.settings.shared = shared;
-	w.settings.pconn.delay = 50 * CLOCK_MILLISECOND;
+	w.settings.pconn.retry.delay = 50 * CLOCK_MILLISECOND;
 	world_begin();
 }
 
@@ -186,7 +186,7 @@ a_upstream_that_is_down_stops_trying_in_a_pause(void **state)
 	listener = world_listen(&port);
 	close(listener);
 	world_make(port, 0);
-	w.settings.pconn.delay = 20 * CLOCK_MILLISECOND;
+	w.settings.pconn.retry.delay = 20 * CLOCK_MILLISECOND;
 	world_begin();
 	RUN_UNTIL(1000, world_status().counters.attempts > 1);
 	pause_it();
@@ -254,7 +254,7 @@ it_can_be_ended_early_and_is_tried_at_once(void **state)
 {
 	(void)state;
 	begin(true);
-	w.settings.pconn.delay = 60 * CLOCK_SECOND;
+	w.settings.pconn.retry.delay = 60 * CLOCK_SECOND;
 	lend();
 	fail_for(60 * CLOCK_SECOND);
 	RUN_UNTIL(1000, strstr(w.events, "F") != NULL);

@@ -121,8 +121,8 @@ world_make(uint16_t first, uint16_t second)
 	w.settings.lookup.timeout = CLOCK_SECOND;
 	w.settings.dial.connect_timeout = CLOCK_SECOND;
 	w.settings.on_event_timeout = 3 * CLOCK_SECOND;
-	w.settings.pconn = (struct pconn_settings){ .delay = 10 * CLOCK_SECOND, .jitter = 0.3, .factor = 1,
-		.max = 60 * CLOCK_SECOND, .spread = CLOCK_SECOND, .hold_retry = CLOCK_SECOND / 4, .warm = 1 };
+	w.settings.pconn = (struct pconn_settings){ .retry = { 10 * CLOCK_SECOND, 0.3, 1, 60 * CLOCK_SECOND },
+		.spread = CLOCK_SECOND, .hold_retry = CLOCK_SECOND / 4, .warm = 1 };
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 }
 
