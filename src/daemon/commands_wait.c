@@ -25,7 +25,7 @@ service_of(const struct pending *pending)
 /* A request that waits for an upstream: wait and try (connected), close. */
 struct wait {
 	struct pending pending;
-	struct waiter *waiter; /* owned; NULL when it has answered */
+	struct upstream_waiter *waiter; /* owned; NULL when it has answered */
 	bool connected;
 };
 
@@ -108,7 +108,7 @@ wait_look(struct pending *pending, int64_t now)
 static void
 wait_end(struct pending *pending)
 {
-	waiters_leave(((struct wait *)pending)->waiter);
+	upstream_leave(((struct wait *)pending)->waiter);
 }
 
 static const struct pending_kind wait_kind = { .size = sizeof(struct wait), .look = wait_look, .end = wait_end };
@@ -121,7 +121,7 @@ wait_start(struct command_context *context, struct control_request *request, str
 	struct wait *wait = pending_new(&context->pendings, &wait_kind, request, context, service_name(service));
 
 	wait->pending.span = span;
-	wait->connected = kind != WAITERS_CLOSED;
+	wait->connected = kind != UPSTREAM_WAIT_CLOSED;
 	wait->waiter = upstream_wait(service_upstream(service), kind, wait_answered, wait);
 	if (span != 0)
 		pending_look_at(&wait->pending, clock_after(clock_now(), span));
@@ -168,7 +168,7 @@ commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 	if (argv[2] != NULL && span == 0)
 		answer_at_once(request, service);
 	else if (control_may_wait(request))
-		wait_start(arg, request, service, WAITERS_CONNECTED, span);
+		wait_start(arg, request, service, UPSTREAM_WAIT_CONNECTED, span);
 }
 
 void
@@ -184,7 +184,7 @@ commands_try(void *arg, struct control_request *request, int argc, char **argv)
 		span = 1;
 	else if (!control_may_wait(request))
 		return;
-	wait_start(arg, request, service, WAITERS_RESULT, span);
+	wait_start(arg, request, service, UPSTREAM_WAIT_RESULT, span);
 }
 
 void
@@ -199,7 +199,7 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	if (service == NULL)
 		return;
 	service_close(service, control_uid(request), kill);
-	wait_start(arg, request, service, WAITERS_CLOSED, 0);
+	wait_start(arg, request, service, UPSTREAM_WAIT_CLOSED, 0);
 }
 
 /* A request that waits for a look-up. */

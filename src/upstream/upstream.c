@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -12,6 +13,15 @@
 #include "upstream/in_use.h"
 #include "upstream/listing.h"
 
+struct upstream_waiter {
+	LIST_ENTRY(upstream_waiter) next;
+	unsigned kind;       /* 0: its answer is on its way, and it is in no list */
+	upstream_answer *answer;
+	void *arg;           /* borrowed */
+	char *error;         /* owned; the answer */
+	struct loop_timer timer;
+};
+
 struct upstream {
 	struct upstream_context context;
 	struct upstream_record *record;             /* borrowed: the table's */
@@ -21,7 +31,7 @@ struct upstream {
 	struct pool *pool;                          /* owned */
 	struct in_use *in_use;                      /* owned */
 	struct handlers *handlers;                  /* owned */
-	struct waiters *waiters;                    /* owned */
+	LIST_HEAD(, upstream_waiter) waiters;       /* owned by themselves */
 	struct lookup_waiter *looking;              /* owned: the attempt's look-up; NULL: none */
 	struct loop_timer failing;                  /* the end of a failure by order */
 	bool refused, was_up, moved;                /* as it was when clients were served */
@@ -118,6 +128,43 @@ upstream_look_up(struct upstream *upstream)
 	    upstream);
 }
 
+static void
+upstream_answer_one(struct upstream_waiter *waiter, const char *error)
+{
+	LIST_REMOVE(waiter, next);
+	waiter->kind = 0;
+	waiter->error = mem_copy_text(error);
+	loop_timer_soon(&waiter->timer);
+}
+
+/* Of these kinds. */
+static void
+upstream_answer_all(struct upstream *upstream, unsigned kinds, const char *error)
+{
+	struct upstream_waiter *waiter, *next;
+
+	for (waiter = LIST_FIRST(&upstream->waiters); waiter != NULL; waiter = next) {
+		next = LIST_NEXT(waiter, next);
+		if ((waiter->kind & kinds) != 0)
+			upstream_answer_one(waiter, error);
+	}
+}
+
+static void
+upstream_act_answers(struct upstream *upstream, unsigned todo)
+{
+	unsigned either = UPSTREAM_WAIT_CONNECTED | UPSTREAM_WAIT_RESULT;
+
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		upstream_answer_all(upstream, either, NULL);
+	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
+		upstream_answer_all(upstream, either, record_closed_error(upstream->record));
+	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
+		upstream_answer_all(upstream, UPSTREAM_WAIT_RESULT, upstream->record->last_error);
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		upstream_answer_all(upstream, UPSTREAM_WAIT_CLOSED, NULL);
+}
+
 /* Does what the machine says; in is what it was told. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
@@ -128,7 +175,7 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 		upstream->record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, in->event == PCONN_SPOKE ? 0 : upstream->ended_age);
-	waiters_act(upstream->waiters, todo, record_closed_error(upstream->record), upstream->record->last_error);
+	upstream_act_answers(upstream, todo);
 	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
 		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
 	if ((todo & PCONN_DO_FAIL) != 0)
@@ -264,7 +311,9 @@ static void
 upstream_on_turn(void *arg)
 {
 	struct upstream *upstream = arg;
+	const struct upstream_waiter *waiter;
 	struct machine_input input;
+	bool asked = false;
 
 	if (!machine_has_begun(upstream->machine))
 		upstream_begin(upstream);
@@ -279,8 +328,9 @@ upstream_on_turn(void *arg)
 	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
 	in_use_tend_standby(upstream->in_use);
-	machine_end_idleness(upstream->machine, waiters_wait(upstream->waiters, WAITERS_CONNECTED | WAITERS_RESULT),
-	    listing_found_at(upstream->listing));
+	LIST_FOREACH(waiter, &upstream->waiters, next)
+		asked = asked || waiter->kind != UPSTREAM_WAIT_CLOSED;
+	machine_end_idleness(upstream->machine, asked, listing_found_at(upstream->listing));
 }
 
 static void
@@ -346,7 +396,7 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	upstream->pool = pool_new(context, upstream->listing, upstream_on_ended, upstream);
 	upstream->in_use = in_use_new(context, upstream->pool);
 	upstream->handlers = handlers_new(context);
-	upstream->waiters = waiters_new(loop);
+	LIST_INIT(&upstream->waiters);
 	return upstream;
 }
 
@@ -362,7 +412,7 @@ upstream_free(struct upstream *upstream)
 	lookup_leave(upstream->looking);
 	listing_free(upstream->listing);
 	handlers_free(upstream->handlers);
-	waiters_free(upstream->waiters, "the service was removed");
+	upstream_answer_all(upstream, ~0u, "the service was removed");
 	upstream_log_free(upstream->log);
 	machine_free(upstream->machine);
 	loop_timer_stop(&upstream->failing);
@@ -517,21 +567,52 @@ upstream_renew(struct upstream *upstream, const struct upstream_settings *settin
 		machine_push_renewal(upstream->machine);
 }
 
-struct waiter *
-upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callback, void *arg)
+static void
+upstream_on_answer(void *arg)
 {
-	struct waiter *waiter = waiters_add(upstream->waiters, kind, callback, arg);
-	bool refuses = upstream_refuses(upstream), closed = kind == WAITERS_CLOSED;
+	struct upstream_waiter *waiter = arg;
+	upstream_answer *answer = waiter->answer;
+	void *answer_arg = waiter->arg;
+	char *error = waiter->error;
+
+	waiter->error = NULL;
+	upstream_leave(waiter);
+	answer(answer_arg, error);
+	mem_free(error);
+}
+
+struct upstream_waiter *
+upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg)
+{
+	struct upstream_waiter *waiter = mem_new(1, sizeof *waiter);
+	bool refuses = upstream_refuses(upstream), closed = kind == UPSTREAM_WAIT_CLOSED;
 	const struct pconn *p = record_pconn(upstream->record);
 
+	waiter->kind = kind;
+	waiter->answer = answer;
+	waiter->arg = arg;
+	loop_timer_init(&waiter->timer, upstream->context.loop, upstream_on_answer, waiter);
+	LIST_INSERT_HEAD(&upstream->waiters, waiter, next);
 	if (closed ? refuses && p->state == PCONN_CLOSED : !refuses && pconn_is_connected(p) &&
 	    !in_use_is_lost(upstream->in_use))
-		waiters_answer_one(waiter, NULL);
+		upstream_answer_one(waiter, NULL);
 	else if (!closed && refuses)
-		waiters_answer_one(waiter, record_closed_error(upstream->record));
+		upstream_answer_one(waiter, record_closed_error(upstream->record));
 	else if (!closed)
 		machine_push_event(upstream->machine, PCONN_HELD);
 	return waiter;
+}
+
+void
+upstream_leave(struct upstream_waiter *waiter)
+{
+	if (waiter == NULL)
+		return;
+	if (waiter->kind != 0)
+		LIST_REMOVE(waiter, next);
+	loop_timer_stop(&waiter->timer);
+	mem_free(waiter->error);
+	mem_free(waiter);
 }
 
 struct lookup *

@@ -17,7 +17,6 @@
 #include "upstream/record.h"
 #include "upstream/upstream_log.h"
 #include "upstream/upstream_settings.h"
-#include "upstream/waiters.h"
 
 /* For status.  Texts are valid until the next turn of the loop. */
 struct upstream_status {
@@ -116,8 +115,17 @@ struct lookup *upstream_lookup(const struct upstream *upstream);
  * connects anew at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
 void upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew);
 
-/* Waits for one of WAITERS_*; see there.  The answer never comes before this returns; P13 (CONNECTED): on a closed
- * one an error at once; time-outs are the caller's.  When the upstream is freed, those who wait are told an error. */
-struct waiter *upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *callback, void *arg);
+/* What may be waited for, a bit each. */
+#define UPSTREAM_WAIT_CONNECTED 1u /* P13; on a closed one an error at once */
+#define UPSTREAM_WAIT_RESULT    2u /* P14 */
+#define UPSTREAM_WAIT_CLOSED    4u /* P18 */
+
+/* The answer, once: NULL for what was waited for, else why it does not come. */
+typedef void upstream_answer(void *arg, const char *error);
+
+/* Waits for one of these; freed by its answer, which never comes before this returns, or upstream_leave(), even after
+ * upstream_free(), with which those who wait are told an error.  Time-outs are the caller's. */
+struct upstream_waiter *upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg);
+void upstream_leave(struct upstream_waiter *waiter);
 
 #endif

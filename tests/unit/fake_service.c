@@ -24,17 +24,17 @@ upstream_state_name(enum upstream_state state)
 	return state == UPSTREAM_IS_CONNECTED ? "connected" : "waiting";
 }
 
-struct waiter *
-upstream_wait(struct upstream *upstream, unsigned kind, waiters_callback *answer, void *arg)
+struct upstream_waiter *
+upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg)
 {
 	(void)kind;
 	upstream->waiter = mem_new(1, sizeof *upstream->waiter);
-	*upstream->waiter = (struct waiter){ answer, arg };
+	*upstream->waiter = (struct upstream_waiter){ answer, arg };
 	return upstream->waiter;
 }
 
 void
-waiters_leave(struct waiter *waiter)
+upstream_leave(struct upstream_waiter *waiter)
 {
 	for (size_t i = 0; i < fake_service_count; i++)
 		if (fake_upstreams[i].waiter == waiter)

@@ -5,8 +5,8 @@
 
 #include "daemon/services.h"
 
-struct waiter {
-	waiters_callback *answer;
+struct upstream_waiter {
+	upstream_answer *answer;
 	void *arg;
 };
 
@@ -16,7 +16,7 @@ struct lookup_waiter {
 };
 
 struct upstream {
-	struct waiter *waiter; /* owned */
+	struct upstream_waiter *waiter; /* owned */
 	struct lookup_waiter *lookup; /* owned */
 	bool refuses;
 	unsigned reconnects;

@@ -69,7 +69,7 @@ teardown(void **state)
 static void
 answer_waiter(struct upstream *upstream, const char *error)
 {
-	struct waiter waiter;
+	struct upstream_waiter waiter;
 
 	for (int64_t until = clock_now() + SIDE_BOUND; upstream->waiter == NULL; side_turn())
 		assert_true(clock_now() < until);

@@ -333,7 +333,7 @@ p23_a_line_of_abort_on_ends_all_attempts_if_no_other_endpoint_answers(void **sta
 
 	(void)state;
 	begin_upstream(first, second);
-	upstream_wait(w.upstream, WAITERS_RESULT, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_RESULT, world_on_answer, NULL);
 	server = accept_hello(listener, "-WRONGPASS invalid\r\n");
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_ABORTED && strcmp(w.answer, "none") != 0);
 	assert_string_equal(w.answer, "hello: the server said \"-WRONGPASS invalid\"");

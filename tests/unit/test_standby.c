@@ -146,7 +146,7 @@ p13_there_is_a_connection_all_along(void **state)
 	(void)state;
 	begin();
 	lose();
-	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL);
 	event_base_loop(w.loop, EVLOOP_NONBLOCK);
 	RUN_UNTIL(100, strcmp(w.answer, "connected") == 0);
 	end();

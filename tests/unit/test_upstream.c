@@ -45,8 +45,8 @@ a_refused_dial_fails_and_waiters_are_told(void **state)
 	close(listener);
 	world_make(port, 0);
 	world_begin();
-	upstream_wait(w.upstream, WAITERS_RESULT, world_on_answer, NULL);
-	waiters_leave(upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL));
+	upstream_wait(w.upstream, UPSTREAM_WAIT_RESULT, world_on_answer, NULL);
+	upstream_leave(upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL));
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING && strcmp(w.answer, "none") != 0);
 	snprintf(expected, sizeof expected, "dial 127.0.0.1:%u: Connection refused", port);
 	assert_string_equal(w.answer, expected);
@@ -94,7 +94,7 @@ the_next_candidate_is_tried_at_once(void **state)
 	listener = world_listen(&port);
 	world_make(silent, port);
 	world_begin();
-	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
 	assert_string_equal(w.events, "TaFa+");
 	close(listener);
@@ -208,13 +208,13 @@ close_drops_and_open_begins_anew(void **state)
 	upstream_tell(w.upstream, PCONN_CLOSE);
 	assert_true(upstream_refuses(w.upstream));
 	assert_int_equal(world_take(), -1);
-	upstream_wait(w.upstream, WAITERS_CLOSED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CLOSED, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
 	assert_int_equal(world_status().state, UPSTREAM_CLOSED);
 	assert_int_equal(world_status().warm, 0);
 	assert_string_equal(w.events, "Ta+-");
 	w.answer = "none";
-	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL);
 	RUN_UNTIL(1000, strcmp(w.answer, "persistent connection closed") == 0);
 	upstream_tell(w.upstream, PCONN_OPEN);
 	assert_false(upstream_refuses(w.upstream));

@@ -84,7 +84,7 @@ its_end_is_a_loss_with_the_borrowers_reason(void **state)
 	lend();
 	world_close_lent();
 	upstream_lost(w.upstream, "it spoke nonsense");
-	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL);
 	assert_string_equal(w.answer, "none"); /* P13: not the dead one */
 	RUN_UNTIL(1000, strcmp(w.events, "Ta+-") == 0);
 	assert_string_equal(w.error, "it spoke nonsense");

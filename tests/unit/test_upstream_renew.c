@@ -142,7 +142,7 @@ a_waiting_one_tries_at_once_and_who_waits_is_answered(void **state)
 	world_make(silent, 0);
 	world_begin();
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_WAITING);
-	upstream_wait(w.upstream, WAITERS_CONNECTED, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_CONNECTED, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(NULL, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
@@ -175,7 +175,7 @@ a_look_up_under_way_is_begun_again(void **state)
 	renew(NULL, before, true);
 	RUN_UNTIL(1000, world_status().lookup_running_since != 0 && world_status().state == UPSTREAM_CONNECTING);
 	assert_int_equal(strncmp(world_status().lookup, "script ", 7), 0);
-	upstream_wait(w.upstream, WAITERS_RESULT, world_on_answer, NULL);
+	upstream_wait(w.upstream, UPSTREAM_WAIT_RESULT, world_on_answer, NULL);
 	now = settings_for_port(port);
 	renew(before, now, true);
 	RUN_UNTIL(1000, strcmp(w.answer, "connected") == 0);
