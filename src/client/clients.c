@@ -640,7 +640,7 @@ clients_look(struct clients *clients, int64_t now)
 		clients->idle_at = idle_at - now < CLIENTS_LOOK_MIN ? now + CLIENTS_LOOK_MIN : idle_at;
 	}
 	if (regular && clients->shared != NULL)
-		client_heed(clients->table, upstream_lent(clients->upstream), clients->settings->dial);
+		client_heed(clients->table, upstream_shared(clients->upstream), clients->settings->dial);
 	if (regular)
 		admission_tell_refused(clients->admission, now);
 	clients_look_soon(clients, now);

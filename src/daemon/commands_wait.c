@@ -113,7 +113,7 @@ wait_end(struct pending *pending)
 
 static const struct pending_kind wait_kind = { .size = sizeof(struct wait), .look = wait_look, .end = wait_end };
 
-/* Waits for one of WAITERS_*; span 0: without a limit. */
+/* Waits for one of UPSTREAM_WAIT_*; span 0: without a limit. */
 static void
 wait_start(struct command_context *context, struct control_request *request, struct service *service, unsigned kind,
     int64_t span)

@@ -383,7 +383,7 @@ conn_leads_home(const struct table *table, const struct address *address)
 	return false;
 }
 
-/* The file, named in a record of state DIALLING: 0, a positive errno, or CONN_LOOP. */
+/* The file descriptor, named in a record of state DIALLING: 0, a positive errno, or CONN_LOOP. */
 static int
 conn_name_file(struct conn *conn)
 {

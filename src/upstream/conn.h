@@ -33,7 +33,7 @@ struct conn_callbacks {
 	/* It is ready; its dial began then. */
 	void (*ready)(void *arg, struct conn *conn, int64_t began);
 	/* It has failed, and is closed, but not freed.  aborts: a server's answer to hello ends all attempts (P21);
-	 * local: this host has no file or memory for it, which tells nothing of the endpoint. */
+	 * local: this host has no file descriptor or memory for it, which tells nothing of the endpoint. */
 	void (*failed)(void *arg, struct conn *conn, const char *error, bool aborts, bool local);
 	/* The server has ended it while it was ready: it is still open.  text says more, or is "". */
 	void (*ended)(void *arg, struct conn *conn, const char *text);
@@ -66,7 +66,7 @@ struct conn {
 	int64_t deadline;                /* of the connect */
 	struct address address;          /* of a dial */
 	struct hello *hello;             /* owned; NULL none */
-	bool over;                       /* by the call that made its file or began to connect: the timer tells it */
+	bool over;                       /* by the call that opened it or began to connect: the timer tells it */
 	int error;                       /* with that: 0, a positive errno, or CONN_LOOP */
 	bool spoke;                      /* the server has: the event is edge-triggered, so that it comes once */
 	char end[CONN_TEXT_SIZE];        /* why it ended, as it was first seen: a socket tells its error once */
@@ -84,7 +84,7 @@ struct conn *conn_dial(const struct conn_maker *maker, enum table_role role, uin
  * NULL. */
 struct conn *conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep);
 
-/* Frees the process's side of a ready one; its record and file stay. */
+/* Frees the process's side of a ready one; its record and file descriptor stay. */
 void conn_free(struct conn *conn);
 
 /* Closes it and frees it. */
@@ -93,7 +93,7 @@ void conn_close(struct conn *conn);
 /* Whether a ready one has ended (P29), though the loop has not told so yet; then it will. */
 bool conn_has_ended(struct conn *conn);
 
-/* Before another event is added for a ready one's file: this one may not stand beside it. */
+/* Before another event is added for a ready one's descriptor: this one may not stand beside it. */
 void conn_make_room(struct conn *conn);
 
 /* Sets keepalive and user time-out on a connection; the same, once, on one of the table that all share: nothing of

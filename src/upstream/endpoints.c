@@ -347,7 +347,7 @@ is_proven_elsewhere(const struct endpoints *e)
 	return endpoints_found_at(e, 0) != 0;
 }
 
-/* P31.  What began before the last failure tells nothing new, so that a crowd of dials that fail together is one
+/* P31.  What began before the last failure tells nothing new, so that many dials that fail together are one
  * failure.  Nor does a success which ends unused at once end a row of failures (P27). */
 static unsigned
 fail(struct endpoint *endpoint, const struct endpoints_settings *s, const struct endpoints_input *in, bool young)

@@ -16,7 +16,7 @@
  * - counts of connections and dials are derived: those of connections are the table's, and whoever calls sets them
  *   before; those of dials a new worker begins with 0;
  * - counters and texts, for people only, may miss the event during which the worker died; a rotation that was half
- *   done begins anew.
+ *   done restarts.
  *
  * How it is used:
  *   a new worker       endpoints_resume()
@@ -25,7 +25,7 @@
  *   a client's dials   race_step(); a standby's: likewise, among endpoints_unused()
  *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
  *   while connected, after each of these and when it says: dial each that is endpoints_due() in the background
- *                      (telling BEGAN, so that it is not due again), and judge each connection anew.  What a
+ *                      (telling BEGAN, so that it is not due again), and judge each connection again.  What a
  *                      background dial brings may be kept as an idle connection, or closed.  While there is no
  *                      connection neither is asked: attempts try all (P23), and background dials beside them would
  *                      only beat a dead server.
@@ -78,7 +78,7 @@ struct endpoint_listed {
 struct endpoint_key {
 	struct sockaddr_storage socket;
 	socklen_t length;
-	char interface[IF_NAMESIZE]; /* behind the %, found anew for each dial; "" none */
+	char interface[IF_NAMESIZE]; /* behind the %, found for each dial; "" none */
 };
 
 /* What a look-up said of an endpoint. */
@@ -138,9 +138,9 @@ enum endpoints_event {
 	ENDPOINTS_BEGAN,     /* a dial, of whatever kind */
 	ENDPOINTS_CONNECTED, /* a dial has succeeded, hello was answered: it is a connection now */
 	ENDPOINTS_FAILED,    /* a dial, or its hello; with error */
-	ENDPOINTS_CANCELLED, /* a dial is not wanted any more, or there was no file or memory for it here */
+	ENDPOINTS_CANCELLED, /* a dial is not wanted any more, or there was no descriptor or memory for it */
 	ENDPOINTS_PUT_OFF,   /* the same lack, of one in the background: no fault of the endpoint's, tried later */
-	ENDPOINTS_LATE,      /* a dial has not answered within connect_stagger, and goes on: upstream/race tells it */
+	ENDPOINTS_LATE,      /* a dial has not answered within connect_stagger, but may: upstream/race tells it */
 	ENDPOINTS_ENDED      /* the server has ended a connection that nobody used (P27); with error */
 };
 

@@ -21,7 +21,7 @@ struct hello_probe {
 /* error is "" when done, else "hello: ..." or "probe: ..."; valid during the call. */
 typedef void hello_callback(void *arg, enum hello_end end, const char *error);
 
-/* Speaks on fd (borrowed, connected, non-blocking, with no other event in the loop when the loop goes on).  settings
+/* Speaks on fd (borrowed, connected, non-blocking, with no other event in the loop when it continues).  settings
  * are borrowed; probe's are, NULL for none.  Of what the server says nothing beyond the last line that is waited for,
  * or the probe's answer, is read. */
 struct hello *hello_start(struct event_base *loop, int fd, const struct hello_settings *settings,

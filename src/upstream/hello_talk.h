@@ -73,7 +73,7 @@ size_t hello_talk_heard(struct hello_talk *talk, const struct hello_settings *se
 /* talk->deadline has come. */
 void hello_talk_late(struct hello_talk *talk, const struct hello_settings *settings);
 
-/* The connection is at its end; or something else makes going on impossible. */
+/* The connection is at its end; or something else ends the talk. */
 void hello_talk_closed(struct hello_talk *talk);
 void hello_talk_failed(struct hello_talk *talk, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -10,8 +10,8 @@ struct in_use {
 	const struct upstream_context *context;   /* borrowed */
 	struct pool *pool;                        /* borrowed */
 	struct upstream_record *record;           /* borrowed: the table's */
-	uint32_t lent;                            /* 0: none */
-	int64_t lent_since;                       /* its connect, known when it has ended, too */
+	uint32_t shared;                          /* 0: none */
+	int64_t shared_since;                     /* its connect, known when it has ended, too */
 	bool moving;                              /* its endpoint is withdrawn: at rest it goes */
 	bool let_go;
 	bool lost;                                /* it has ended, and the machine was not told yet */
@@ -22,7 +22,7 @@ struct in_use {
 static struct table_conn *
 in_use_conn(const struct in_use *in_use)
 {
-	return &in_use->context->table->conns[in_use->lent];
+	return &in_use->context->table->conns[in_use->shared];
 }
 
 static void
@@ -34,24 +34,24 @@ in_use_leave(const struct in_use *in_use, uint16_t endpoint)
 static unsigned
 in_use_ready(const struct in_use *in_use)
 {
-	return pool_idle(in_use->pool, TABLE_ROLE_NEXT) + (in_use->lent != 0);
+	return pool_idle(in_use->pool, TABLE_ROLE_NEXT) + (in_use->shared != 0);
 }
 
 static void
-in_use_set_lent(struct in_use *in_use, uint32_t conn)
+in_use_set_shared(struct in_use *in_use, uint32_t conn)
 {
-	in_use->lent = conn;
+	in_use->shared = conn;
 	in_use->moving = in_use->let_go = false;
 	if (conn != 0)
-		in_use->lent_since = in_use_conn(in_use)->since;
+		in_use->shared_since = in_use_conn(in_use)->since;
 }
 
 void
 in_use_drop(struct in_use *in_use)
 {
-	if (in_use->lent == 0)
+	if (in_use->shared == 0)
 		return;
-	in_use_set_lent(in_use, 0);
+	in_use_set_shared(in_use, 0);
 	in_use_leave(in_use, 0);
 }
 
@@ -84,7 +84,7 @@ in_use_take_over(struct in_use *in_use, int64_t age)
 static void
 in_use_lose(struct in_use *in_use)
 {
-	int64_t age = in_use->lent_since == 0 ? 0 : clock_now() - in_use->lent_since;
+	int64_t age = in_use->shared_since == 0 ? 0 : clock_now() - in_use->shared_since;
 
 	in_use->lost = true;
 	if (!machine_has_begun(in_use->context->machine))
@@ -98,7 +98,7 @@ in_use_lose(struct in_use *in_use)
 void
 in_use_lost(struct in_use *in_use, const char *reason)
 {
-	in_use_set_lent(in_use, 0);
+	in_use_set_shared(in_use, 0);
 	upstream_log_set_end(in_use->context->log, reason);
 	in_use_lose(in_use);
 }
@@ -112,7 +112,7 @@ in_use_note(struct in_use *in_use, enum pconn_event event)
 		return;
 	/* Its connection is like any other from now on. */
 	pool_own(in_use->pool);
-	if (in_use->lent != 0)
+	if (in_use->shared != 0)
 		in_use_conn(in_use)->role = TABLE_ROLE_SHARED;
 	CRASH_POINT(TAKEOVER_TOLD);
 }
@@ -127,7 +127,7 @@ in_use_withdraw(struct in_use *in_use)
 		in_use_give(in_use, pool_first(in_use->pool), 0);
 		return;
 	}
-	if (in_use->lent != 0 && pool_idle(in_use->pool, TABLE_ROLE_STANDBY) > 0) {
+	if (in_use->shared != 0 && pool_idle(in_use->pool, TABLE_ROLE_STANDBY) > 0) {
 		upstream_log_set_purpose(in_use->context->log, RECORD_WITHDRAWN); /* before it is gone: no outage */
 		in_use_drop(in_use);
 		in_use_lose(in_use);
@@ -149,7 +149,7 @@ in_use_drops(const struct in_use *in_use, uint16_t number, int64_t left_at, int6
 }
 
 static void
-in_use_judge_lent(struct in_use *in_use, int64_t now, int64_t *next)
+in_use_judge_shared(struct in_use *in_use, int64_t now, int64_t *next)
 {
 	const struct table_conn *conn = in_use_conn(in_use);
 	bool drop = in_use_drops(in_use, conn->endpoint, conn->left_at, now, next);
@@ -255,8 +255,8 @@ in_use_tend(struct in_use *in_use)
 		next = pool_tend(in_use->pool, now);
 	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
 		pool_drop(in_use->pool, TABLE_ROLE_NEXT); /* dials in the background */
-	if (in_use->lent != 0)
-		in_use_judge_lent(in_use, now, &next);
+	if (in_use->shared != 0)
+		in_use_judge_shared(in_use, now, &next);
 	else if (!in_use->context->settings->shared)
 		in_use_judge_clients(in_use, now, &next);
 	machine_look_at(in_use->context->machine, next);
@@ -271,20 +271,20 @@ in_use_tend_standby(struct in_use *in_use)
 
 	if (in_use->context->settings->shared)
 		pool_stand_by(in_use->pool, connected ? in_use->context->settings->standby : 0,
-		    in_use->lent != 0 ? in_use_conn(in_use)->endpoint : pool_first(in_use->pool));
+		    in_use->shared != 0 ? in_use_conn(in_use)->endpoint : pool_first(in_use->pool));
 }
 
 void
-in_use_lend(struct in_use *in_use, uint32_t conn)
+in_use_share(struct in_use *in_use, uint32_t conn)
 {
 	pool_tune_shared(in_use->pool, conn);
-	in_use_set_lent(in_use, conn);
+	in_use_set_shared(in_use, conn);
 }
 
 uint32_t
-in_use_lent(const struct in_use *in_use)
+in_use_shared(const struct in_use *in_use)
 {
-	return in_use->lent;
+	return in_use->shared;
 }
 
 bool
@@ -302,7 +302,7 @@ in_use_is_lost(const struct in_use *in_use)
 bool
 in_use_is_busy(const struct in_use *in_use)
 {
-	return in_use->lent != 0 && !in_use->let_go;
+	return in_use->shared != 0 && !in_use->let_go;
 }
 
 void
@@ -310,7 +310,7 @@ in_use_let_go(struct in_use *in_use, bool lets)
 {
 	in_use->let_go = lets;
 	if (lets && in_use->moving && !upstream_context_is_paused(in_use->context))
-		machine_look(in_use->context->machine); /* its borrower is at work with it */
+		machine_look(in_use->context->machine); /* client/ is at work with it */
 	else
 		machine_push_event(in_use->context->machine, PCONN_HELD);
 }
@@ -331,8 +331,8 @@ in_use_resume(struct in_use *in_use)
 	if (p->state != PCONN_CONNECTED || p->lost) {
 		in_use_drop(in_use);
 		in_use->lost = false;
-	} else if (in_use->lent != 0) {
-		pool_tune_shared(in_use->pool, in_use->lent);
+	} else if (in_use->shared != 0) {
+		pool_tune_shared(in_use->pool, in_use->shared);
 		if (in_use_conn(in_use)->role == TABLE_ROLE_TAKEOVER)
 			machine_push_event(in_use->context->machine, PCONN_TAKEN_OVER);
 	} else if (in_use->context->settings->shared && pool_idle(in_use->pool, TABLE_ROLE_NEXT) == 0) {
@@ -353,7 +353,7 @@ in_use_new(const struct upstream_context *context, struct pool *pool)
 	in_use->record = context->record;
 	for (uint32_t i = 1; i < table->header->conn_high; i++)
 		if (table_conn_is_shared(table, i) && table->conns[i].service == context->service)
-			in_use_set_lent(in_use, i);
+			in_use_set_shared(in_use, i);
 	return in_use;
 }
 

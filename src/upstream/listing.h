@@ -15,8 +15,8 @@ struct listing;
 struct listing *listing_new(struct upstream_context *context);
 void listing_free(struct listing *listing);
 
-/* The context has other settings: of the same source; or anew: what was found out is void, and who asks the look-up
- * has left it before. */
+/* The context has other settings: of the same source; or of another: what was found out is void, and who asks the
+ * look-up has left it before. */
 void listing_set(struct listing *listing);
 void listing_renew(struct listing *listing);
 

@@ -196,7 +196,7 @@ lookup_note(const struct lookup_run *run, bool failed)
 	lookup_schedule(run->lookup);
 }
 
-/* Tells all who wait, and frees it.  Each may leave, ask anew, or free the look-up while it is told: then who still
+/* Tells all who wait, and frees it.  Each may leave, ask again, or free the look-up while it is told: then who still
  * waits is told that. */
 static void
 lookup_tell(struct lookup_run *run, const struct lookup_result *result)
@@ -409,7 +409,7 @@ lookup_start_script(struct lookup_run *run)
 	mem_free(failures);
 }
 
-/* At once, unless it was started just before; waits anew if it does already. */
+/* At once, unless it was started just before; waits again if it does already. */
 static void
 lookup_ask_script(struct lookup_run *run)
 {

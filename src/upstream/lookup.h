@@ -84,7 +84,7 @@ void lookup_refresh_by(struct lookup *lookup, int64_t at);
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 
 /* Goes on with these settings in place of the former ones, which say the same of where to look.  A wait for
- * min_interval or a refresh is made anew. */
+ * min_interval or a refresh restarts. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
@@ -97,7 +97,7 @@ void lookup_free(struct lookup *lookup);
 struct lookup_waiter;
 struct lookup_waiter *lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg);
 
-/* Waits no longer; no callback.  NULL is fine.  The look-up itself goes on for others, or is ended if there are
+/* Waits no longer; no callback.  NULL is fine.  The look-up itself continues for others, or is ended if there are
  * none. */
 void lookup_leave(struct lookup_waiter *waiter);
 

@@ -38,7 +38,7 @@ void machine_push_dial(struct machine *machine, enum pconn_event event, uint16_t
 /* P21; the end of the look-up or dial that says so is pushed next. */
 void machine_push_abort(struct machine *machine, const char *error);
 
-/* It shall begin anew, since a reload changed the service; what an operator ended stays so. */
+/* It shall restart, since a reload changed the service; what an operator ended stays so. */
 void machine_push_renewal(struct machine *machine);
 
 /* Likewise for an operator or client; of CLOSE, DRAIN and OPEN machine_refuses() knows at once. */

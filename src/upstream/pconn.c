@@ -67,7 +67,7 @@ attempt_report(struct pconn *p, enum pconn_state state, enum pconn_report event)
 static void
 attempt_draw(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	p->located = p->last = p->anew = 0;
+	p->located = p->last = p->renewed = 0;
 	p->attempt_at = in->now;
 	p->retry_at = in->now + delay_draw(&s->retry, p->failures, in->roll);
 }
@@ -109,7 +109,7 @@ attempt_finish(struct pconn *p, const struct pconn_settings *s, const struct pco
 	return PCONN_DO_FINISHED | (p->reopen ? attempt_start(p, s, in) : 0);
 }
 
-/* P6: a reload may have made the delay shorter than the one that runs; it is drawn anew then. */
+/* P6: a reload may have made the delay shorter than the one that runs; it is drawn again then. */
 static void
 attempt_shorten(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
@@ -198,7 +198,7 @@ attempt_dial(struct pconn *p, unsigned todo)
 static unsigned
 attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	if (p->anew)
+	if (p->renewed)
 		return PCONN_DO_DROP | attempt_wait(p, s, in);
 	return p->last ? attempt_wait(p, s, in) : attempt_dial(p, PCONN_DO_DIAL);
 }
@@ -225,8 +225,8 @@ attempt_renew(struct pconn *p, const struct pconn_settings *s, const struct pcon
 	return todo | (attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in));
 }
 
-/* While connected: begins further dials if they are wanted and due, or leaves the deadline for it.  A crowd
- * of clients makes them due. */
+/* While connected: begins further dials if they are wanted and due, or leaves the deadline for it.  Many
+ * clients make them due. */
 static unsigned
 ready_fill(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
@@ -437,14 +437,14 @@ in_idle(struct pconn *p, const struct pconn_settings *s, const struct pconn_inpu
 	}
 }
 
-/* ATTEMPTING, OBTAINED, FAILED, DISCONNECTED: a handler runs, its end alone goes on (P9). */
+/* ATTEMPTING, OBTAINED, FAILED, DISCONNECTED: a handler runs, and its end alone leads on (P9). */
 static unsigned
 in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
 	switch (in->event) {
 	case PCONN_HANDLED:
 		if (p->state == PCONN_OBTAINED)
-			return p->anew ? attempt_renew(p, s, in) : attempt_dial(p, PCONN_DO_GO);
+			return p->renewed ? attempt_renew(p, s, in) : attempt_dial(p, PCONN_DO_GO);
 		if (p->state == PCONN_ATTEMPTING)
 			return attempt_is_ending(p) ? attempt_finish(p, s, in) : attempt_begin(p, s, in);
 		return p->state == PCONN_FAILED ? attempt_after_failure(p, s, in) : attempt_wait(p, s, in);
@@ -458,7 +458,7 @@ in_handler(struct pconn *p, const struct pconn_settings *s, const struct pconn_i
 	case PCONN_RENEW:
 		if (p->state != PCONN_ATTEMPTING)
 			p->retry_at = in->now;
-		p->anew = 1;
+		p->renewed = 1;
 		return 0;
 	default:
 		return 0;
@@ -574,7 +574,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		return in->paused && in->event == PCONN_RECONNECT ? 0 : ready_lose(p);
 	case PCONN_LOST:
 		if (in->age >= PCONN_YOUNG)
-			p->early_first = 0; /* P24: it was good, early attempts begin anew */
+			p->early_first = 0; /* P24: it was good, early attempts restart */
 		return ready_lose(p);
 	case PCONN_CLOSE:
 		return ready_lose(p);

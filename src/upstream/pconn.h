@@ -59,12 +59,12 @@ enum pconn_event {
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */
 	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
-	PCONN_RECONNECT,     /* drop it and connect anew, at once: an operator's, or the upstream's own */
+	PCONN_RECONNECT,     /* drop it and connect again, at once: an operator's, or the upstream's own */
 	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
 	PCONN_CLOSE,         /* P16 */
 	PCONN_DRAIN,         /* P20 */
 	PCONN_ABORT,         /* P21; the attempt's own end is told after it */
-	PCONN_OPEN,          /* anew after any of these */
+	PCONN_OPEN,          /* restart after any of these */
 	PCONN_EVENTS
 };
 
@@ -81,7 +81,7 @@ struct pconn_input {
 	bool further;        /* DIAL_FAILED: other dials of the attempt are under way, or come */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
 	int64_t age;         /* ENDED, LOST, TAKEN_OVER: since its connect */
-	/* what operators order for a while, as it is after the event */
+	/* operator settings, as they are after the event */
 	bool paused;         /* nothing is begun or kept ready; an attempt under way comes to its end */
 	bool in_use;         /* the current connection is, and a pause waits for it */
 	bool failing;        /* the upstream counts as down */
@@ -100,10 +100,10 @@ struct pconn_input {
 #define PCONN_DO_FINISHED         0x200u /* P16, P18: closed now */
 #define PCONN_DO_EXPIRED          0x400u /* P27: count an expiry */
 #define PCONN_DO_REST             0x800u /* P28: say it */
-#define PCONN_DO_FAIL             0x1000u /* end the look-up or dial under way; then *_FAILED, by order */
+#define PCONN_DO_FAIL             0x1000u /* end the look-up or dial under way; then *_FAILED, for an operator */
 #define PCONN_DO_GO               0x4000u /* dial what was offered */
 #define PCONN_DO_STOP             0x8000u /* offer no further one (P16) */
-#define PCONN_DO_GIVE_UP          0x2000u /* the connection is lost by order: say by which */
+#define PCONN_DO_GIVE_UP          0x2000u /* an operator setting ends the connection: say which */
 
 /* In their order: PCONN_REPORT_x is what the handler is run for. */
 enum pconn_report {
@@ -127,11 +127,11 @@ struct pconn {
 	uint8_t woken;       /* a wake came during the attempt */
 	uint8_t located;     /* the attempt's look-up has given endpoints */
 	uint8_t last;        /* FAILED: with that the attempt is over */
-	uint8_t anew;        /* a reload came while a handler ran */
+	uint8_t renewed;     /* a reload came while a handler ran */
 	/* while connected */
 	uint8_t handling;    /* the handler of p->event runs (P10) */
 	uint8_t lost;        /* its end is waited for */
-	uint8_t taken_over;  /* the same, and the events of TAKEN_OVER, or obtained_address anew, come then */
+	uint8_t taken_over;  /* the same, and the events of TAKEN_OVER, or obtained_address again, come then */
 	uint8_t looking;     /* a look-up for further dials is under way */
 	uint8_t known;       /* the endpoints are good for further dials */
 	uint8_t replacing;   /* an unused one ended, its replacement is not there yet */
@@ -143,7 +143,7 @@ struct pconn {
 	uint32_t failures;   /* P22 */
 	uint32_t failures_before; /* the last success */
 	uint8_t ordered;     /* paused or failing, as of the last step */
-	uint8_t doomed;      /* LOOKUP, DIAL: it fails by order, whatever comes of it */
+	uint8_t doomed;      /* LOOKUP, DIAL: it fails for an operator, whatever comes of it */
 	int64_t deadline;    /* CLOCK_NEVER: none */
 	int64_t attempt_at;  /* start of the last attempt */
 	int64_t retry_at;    /* P4: end of its delay */

@@ -421,7 +421,7 @@ pool_on_failed(void *arg, struct conn *conn, const char *error, bool aborts, boo
 	}
 	if (aborts && race->abort == NULL)
 		race->abort = mem_copy_text(error);
-	if (local) /* without a file or memory no further dial can be */
+	if (local) /* without a descriptor or memory no further dial can be */
 		pool_step(race, (struct race_input){ .event = RACE_STOP });
 	todo = pool_step(race, (struct race_input){ .event = RACE_FAILED, .number = number });
 	if ((todo & RACE_DO_FAIL) != 0) {

@@ -33,7 +33,7 @@ typedef void pool_ended(void *arg, enum table_role role, uint16_t number, int64_
 struct pool *pool_new(const struct upstream_context *context, struct listing *listing, pool_ended *ended, void *arg);
 
 /* These settings are about to take the place of the context's.  Where hello says something else, dials are ended: the
- * owner is about to begin anew. */
+ * owner is about to restart. */
 void pool_set(struct pool *pool, const struct upstream_settings *next);
 
 /* Closes all that is idle or on its way, and frees it. */
@@ -70,7 +70,7 @@ int64_t pool_tend(struct pool *pool, int64_t now);
  * look-up is left). */
 void pool_drop(struct pool *pool, enum table_role role);
 
-/* How many clients have, counted anew, as endpoints are told. */
+/* How many clients have, counted again, as endpoints are told. */
 unsigned pool_in_use(struct pool *pool);
 
 /* How many are idle; how many dials for clients, an attempt counting as one, are under way. */
@@ -90,7 +90,7 @@ void pool_own(struct pool *pool);
 
 /* The oldest idle one for clients that is alive and not older than max_age (0: any age) (P29), or 0.  It counts as
  * idle until pool_taken(), which must follow: by then the table says whose it is, and the caller has its own event
- * for its file in the loop. */
+ * for its descriptor in the loop. */
 uint32_t pool_take(struct pool *pool, int64_t max_age);
 void pool_taken(struct pool *pool, uint32_t conn);
 

@@ -1,7 +1,7 @@
 /* race.h - where a client's dials go: one endpoint after the other, or beside each other, until one answers.
  *
  * Pure: told what became of its dials and when, it answers with what to do (RACE_DO_*) and leaves in r->deadline when
- * to be told RACE_DEADLINE; told that later, it only goes on later.  P23 and RFC 8305: the next endpoint is dialled
+ * to be told RACE_DEADLINE; told that later, it only acts later.  P23 and RFC 8305: the next endpoint is dialled
  * when the dial before has failed, or beside it when that has not answered, connect and hello, within
  * connect_stagger; each endpoint once; the first that has answered wins.
  *
@@ -21,7 +21,7 @@
 enum race_state { RACE_NEW, RACE_RUNS, RACE_WON, RACE_LOST };
 
 enum race_event {
-	RACE_START,     /* anew, whatever was before: its dials must have ended */
+	RACE_START,     /* or restart, whatever was before: its dials must have ended */
 	RACE_DEADLINE,  /* r->deadline has come, or there may be one more to dial */
 	RACE_FAILED,    /* dial number has failed, or was cancelled before the race was over */
 	RACE_CONNECTED, /* dial number has answered hello */

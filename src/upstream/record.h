@@ -1,4 +1,4 @@
-/* record.h - an upstream's part of the table: what a new worker goes on with (P26).
+/* record.h - an upstream's part of the table: what a new worker resumes (P26).
  *
  * The state of the machine, and what of the outage was reported, lie in one of two places; a step is made in the
  * other one, and current, one word, is its commit (T4).  Texts and counters are written before it.
@@ -118,7 +118,7 @@ void record_commit(struct upstream_record *record);
 /* Forgets everything but the counters. */
 void record_clear(struct upstream_record *record);
 
-/* Nobody goes on with what a dead worker had for the service: its programs and connections are ended, but those that
+/* Nobody resumes what a dead worker had for the service: its programs and connections are ended, but those that
  * clients have, and its record forgotten. */
 void record_forget(struct table *table, uint16_t service);
 

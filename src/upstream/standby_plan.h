@@ -1,4 +1,4 @@
-/* standby_plan.h - decides when connections to other copies are looked up and dialled, to be ready for a failover.
+/* standby_plan.h - decides when connections to other endpoints are looked up and dialled, to be ready for a failover.
  *
  * Pure, like upstream/pconn: told what has happened and when, it answers with what to do (STANDBY_DO_*) and leaves in
  * p->deadline when to be told STANDBY_LOOK.  Silent: nothing of this is an event of the service.  All zero is a

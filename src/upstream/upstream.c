@@ -33,13 +33,13 @@ struct upstream {
 	struct handlers *handlers;                  /* owned */
 	LIST_HEAD(, upstream_waiter) waiters;       /* owned by themselves */
 	struct lookup_waiter *looking;              /* owned: the attempt's look-up; NULL: none */
-	struct loop_timer failing;                  /* the end of a failure by order */
+	struct loop_timer failing;                  /* the end of a failure that an operator set */
 	bool refused, was_up, moved;                /* as it was when clients were served */
 	int64_t ended_age;                          /* of the last unused one that ended */
 };
 
 /* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
- * lent. */
+ * shared. */
 static unsigned
 upstream_waiting(const struct upstream *upstream)
 {
@@ -49,10 +49,10 @@ upstream_waiting(const struct upstream *upstream)
 static unsigned
 upstream_ready(const struct upstream *upstream)
 {
-	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (in_use_lent(upstream->in_use) != 0);
+	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (in_use_shared(upstream->in_use) != 0);
 }
 
-/* The attempt's look-up and dials, of which no more is told, but that it fails by order. */
+/* The attempt's look-up and dials, of which no more is told, but that it fails for an operator. */
 static void
 upstream_end_attempt(struct upstream *upstream, bool fails)
 {
@@ -223,7 +223,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	upstream_act(upstream, todo, in);
 }
 
-/* P20 keeps the current connection; here that is the clients', or the lent one, and the ones nobody has are of no
+/* P20 keeps the current connection; here that is the clients', or the shared one, and the ones nobody has are of no
  * use. */
 static void
 upstream_end_unused(struct upstream *upstream)
@@ -231,7 +231,7 @@ upstream_end_unused(struct upstream *upstream)
 	const struct pconn *p = record_pconn(upstream->record);
 
 	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE ||
-	    in_use_lent(upstream->in_use) != 0)
+	    in_use_shared(upstream->in_use) != 0)
 		return;
 	upstream_drop(upstream);
 	upstream_log_set_end(upstream->log, "");
@@ -256,7 +256,7 @@ upstream_serve(struct upstream *upstream)
 	held = upstream_waiting(upstream);
 	if (p->state == PCONN_CONNECTED)
 		pool_trim(upstream->pool, TABLE_ROLE_NEXT,
-		    in_use_lent(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
+		    in_use_shared(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
 }
 
 /* P26: with no event and no new attempt. */
@@ -324,7 +324,7 @@ upstream_on_turn(void *arg)
 	}
 	machine_rest(upstream->machine);
 	upstream_refresh(upstream);
-	upstream_log_note_state(upstream->log, in_use_lent(upstream->in_use) != 0, upstream_refuses(upstream));
+	upstream_log_note_state(upstream->log, in_use_shared(upstream->in_use) != 0, upstream_refuses(upstream));
 	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
 	in_use_tend_standby(upstream->in_use);
@@ -347,7 +347,7 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 		log_debug(upstream->context.name, "standby %s: %s", address, error);
 		return;
 	}
-	if (in_use_lent(upstream->in_use) != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
+	if (in_use_shared(upstream->in_use) != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
 	    machine_undo_dialled(upstream->machine, error)))
 		return; /* it was one too many, or the machine did not know it yet */
 	upstream->ended_age = age;
@@ -441,7 +441,7 @@ upstream_take(struct upstream *upstream)
 	p = record_pconn(upstream->record);
 	shared = upstream->context.settings->shared;
 	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
-	    (shared && (in_use_lent(upstream->in_use) != 0 || p->lost)))
+	    (shared && (in_use_shared(upstream->in_use) != 0 || p->lost)))
 		return 0;
 	conn = pool_take(upstream->pool, shared ? 0 : upstream->context.settings->warm_max_age);
 	/* All were too old; of one that has ended the loop will tell. */
@@ -459,7 +459,7 @@ upstream_taken(struct upstream *upstream, uint32_t conn)
 		return;
 	}
 	assert(table_conn_is_shared(upstream->context.table, conn));
-	in_use_lend(upstream->in_use, conn);
+	in_use_share(upstream->in_use, conn);
 }
 
 void
@@ -483,9 +483,9 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 }
 
 uint32_t
-upstream_lent(const struct upstream *upstream)
+upstream_shared(const struct upstream *upstream)
 {
-	return upstream == NULL ? 0 : in_use_lent(upstream->in_use);
+	return upstream == NULL ? 0 : in_use_shared(upstream->in_use);
 }
 
 bool
@@ -504,7 +504,7 @@ upstream_lost(struct upstream *upstream, const char *reason)
 bool
 upstream_refuses(const struct upstream *upstream)
 {
-	return upstream == NULL || machine_refuses(upstream->machine, in_use_lent(upstream->in_use) != 0);
+	return upstream == NULL || machine_refuses(upstream->machine, in_use_shared(upstream->in_use) != 0);
 }
 
 bool
@@ -629,7 +629,7 @@ upstream_get_status(const struct upstream *upstream, struct upstream_status *ret
 	const struct pconn *p = record_pconn(upstream->record);
 	struct lookup *lookup = listing_lookup(upstream->listing);
 
-	*ret_status = (struct upstream_status){ .state = upstream_state(p, in_use_lent(upstream->in_use) != 0),
+	*ret_status = (struct upstream_status){ .state = upstream_state(p, in_use_shared(upstream->in_use) != 0),
 		.up = upstream_log_is_well(upstream->log, upstream_refuses(upstream)),
 		.resting = p->resting || (p->cold && upstream->context.pconn.fades),
 		.address = record->address, .since = record->since, .down_since = record->down_since,

@@ -1,9 +1,9 @@
 /* upstream.h - does what upstream/pconn decides for one service: looks up, dials, runs handlers, keeps time.
  *
- * Its state lies in the table (struct upstream_record), so that a new worker goes on where the dead one was (P26),
+ * Its state lies in the table (struct upstream_record), so that a new worker resumes where the dead one was (P26),
  * and so do its connections (keep/table.h).
  *
- * In session mode a client takes a ready connection away.  In shared mode all clients use one, which is lent, and
+ * In session mode a client takes a ready connection away.  In shared mode all clients share one, which
  * stays the current one of the machine until it ends.
  */
 #ifndef HOLDFAST_UPSTREAM_UPSTREAM_H
@@ -49,7 +49,7 @@ struct upstream *upstream_new(struct event_base *loop, struct table *table, uint
     const struct upstream_settings *settings, const struct upstream_callbacks *callbacks, void *arg);
 
 /* Ends it: programs are killed, its connections that are idle or on their way closed, its part of the record zeroed.
- * A lent connection is left to its borrower, without a call of lost. */
+ * A shared connection is left to client/, without a call of lost. */
 void upstream_free(struct upstream *upstream);
 
 /* Down to upstream_let_go(): NULL is the upstream of a service that is removed, which has nothing for clients, and
@@ -60,8 +60,8 @@ void upstream_set_held(struct upstream *upstream, unsigned held);
 
 /* A ready connection that was looked at (P29), or 0.  The caller says in the table whose it is, the commit: a
  * client's, or in shared mode, where its own event is in the loop by then, table_conn_share().  Then it calls
- * upstream_taken(), which tells the state machine (P25), or sets the socket options of one that is lent.  After a
- * worker's death whoever finds it shared is its borrower, without calling that again. */
+ * upstream_taken(), which tells the state machine (P25), or sets the socket options of one that is shared.  After a
+ * worker's death whoever finds it shared has it, without calling that again. */
 uint32_t upstream_take(struct upstream *upstream);
 void upstream_taken(struct upstream *upstream, uint32_t conn);
 
@@ -69,39 +69,39 @@ void upstream_taken(struct upstream *upstream, uint32_t conn);
  * is to wait again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */
 void upstream_unused(struct upstream *upstream, uint32_t conn);
 
-/* The connection that is lent, or 0. */
-uint32_t upstream_lent(const struct upstream *upstream);
+/* The connection that is shared, or 0. */
+uint32_t upstream_shared(const struct upstream *upstream);
 
-/* P33: whether the lent connection is to be replaced as soon as nothing is in flight; upstream_let_go() says so. */
+/* P33: whether the shared connection is to be replaced as soon as nothing is in flight; upstream_let_go() says so. */
 bool upstream_moves(const struct upstream *upstream);
 
-/* The lent connection has ended, and the caller has ended its record: `disconnected` with this
+/* The shared connection has ended, and the caller has ended its record: `disconnected` with this
  * reason, from the loop, and on by P4 and P7.  While a drain waits for this (P20), upstream_refuses() says so, and it
- * is for the borrower to end the connection as soon as nobody needs it. */
+ * is for client/ to end the connection as soon as nobody needs it. */
 void upstream_lost(struct upstream *upstream, const char *reason);
 
 /* Whether clients are refused now because it has ended for good: closed, drained, aborted; or is going to, when the
- * lent connection ends. */
+ * shared connection ends. */
 bool upstream_refuses(const struct upstream *upstream);
 
 /* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */
 bool upstream_is_up(const struct upstream *upstream);
 
 /* What has happened outside: the first byte has passed over a connection that was taken, whose replacement may be
- * dialled now (PCONN_RELAYED, P25); or an operator's order: drop what is ready and connect anew, at once, or when it
+ * dialled now (PCONN_RELAYED, P25); or an operator's: drop what is ready and connect again, at once, or when it
  * is paused no more (PCONN_RECONNECT); PCONN_CLOSE (P16), PCONN_DRAIN (P20), PCONN_OPEN after either or an abort. */
 void upstream_tell(struct upstream *upstream, enum pconn_event event);
 
 /* An operator's pause has begun, or is over: the table says which, false is to be said here.  While it lasts nothing
- * is looked up, dialled, or kept ready, and the upstream is idle.  A lent connection stays until it is let go, true:
- * its borrower has nothing in flight any more, or shall end what it has.  Once it is over the upstream connects anew,
- * unless the lent connection is still there. */
+ * is looked up, dialled, or kept ready, and the upstream is idle.  A shared one stays until it is let go, true:
+ * client/ has nothing in flight any more, or shall end what it has.  Once it is over the upstream connects again,
+ * unless the shared connection is still there. */
 void upstream_let_go(struct upstream *upstream, bool lets);
 
 /* Whether a paused one has come to rest: no connection, and no attempt under way. */
 bool upstream_is_at_rest(const struct upstream *upstream);
 
-/* The table says now until when it is treated as down, by the order of this user (copied).  Whatever is ready or lent
+/* The table says now until when this user (copied) has it treated as down.  Whatever is ready or shared
  * is dropped, and attempts fail at once.  When the time is over, or with 0 in the table, an attempt begins. */
 void upstream_fail(struct upstream *upstream, const char *by);
 
@@ -110,9 +110,9 @@ void upstream_get_status(const struct upstream *upstream, struct upstream_status
 /* Where it looks, for operators to ask; what they are told is not listed.  Borrowed, until the next reload. */
 struct lookup *upstream_lookup(const struct upstream *upstream);
 
-/* Goes on with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
- * of the upstream has changed.  Then the source of look-ups is made anew, ready connections are dropped, and it
- * connects anew at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
+/* Resumes with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
+ * of the upstream has changed.  Then the source of look-ups restarts, ready connections are dropped, and it
+ * connects again at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
 void upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew);
 
 /* What may be waited for, a bit each. */

@@ -16,7 +16,7 @@ struct upstream_log {
 	const struct upstream_context *context; /* borrowed */
 	struct upstream_record *record; /* borrowed: the table's */
 	const char *reconnect;          /* borrowed: why it is that, next; NULL by an operator */
-	char failing[UPSTREAM_BY_SIZE + 48]; /* the error while it fails by order: who has it fail */
+	char failing[UPSTREAM_BY_SIZE + 48]; /* the error while an operator has it fail: who */
 	struct loop_timer still;        /* "still down" */
 };
 
@@ -86,7 +86,7 @@ upstream_log_end_order(const struct upstream_log *log)
 	    log->failing + sizeof "made to fail by " - 1);
 }
 
-/* How long it fails by order yet, in seconds. */
+/* How long an operator has it fail yet, in seconds. */
 static double
 log_failing_left(const struct upstream_log *log)
 {

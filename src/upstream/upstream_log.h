@@ -39,7 +39,7 @@ enum upstream_state {
 };
 const char *upstream_state_name(enum upstream_state state); /* "idle" ... as status shows it */
 
-/* The state of a machine; in_use: a connection is lent, whose end a drain waits for (P20). */
+/* The state of a machine; in_use: a connection is shared, whose end a drain waits for (P20). */
 enum upstream_state upstream_state(const struct pconn *p, bool in_use);
 
 /* A line of the service's history, and of the log. */
@@ -52,17 +52,17 @@ struct upstream_log;
 struct upstream_log *upstream_log_new(const struct upstream_context *context);
 void upstream_log_free(struct upstream_log *log);
 
-/* Who has it fail by order (copied). */
+/* Which operator has it fail (copied). */
 void upstream_log_set_order(struct upstream_log *log, const char *by);
 void upstream_log_end_order(const struct upstream_log *log);
 
 /* A failure: as the handler is told it; what failed ("dial 10.0.0.1:5", "" for nothing to add) for people.  Or that
- * of an attempt that fails by order. */
+ * of an attempt that fails for an operator. */
 void upstream_log_set_error(const struct upstream_log *log, const char *what, const char *error);
 void upstream_log_set_failing(const struct upstream_log *log);
 
 /* Why the connection is lost or given up, for the handler of disconnected; no error.  On purpose: no outage.  The
- * lent one has ended: for this reason, unless its end was waited for. */
+ * shared one has ended: for this reason, unless its end was waited for. */
 void upstream_log_set_reason(const struct upstream_log *log, const char *reason);
 void upstream_log_set_purpose(const struct upstream_log *log, const char *reason);
 void upstream_log_set_end(const struct upstream_log *log, const char *reason);

@@ -23,7 +23,7 @@ struct upstream_settings {
 	struct hello_settings hello;
 	int64_t warm_max_age;        /* 0: any age is fine; session mode only */
 	bool shared;                 /* one connection, whatever pconn.warm says; no P27, no P28 */
-	unsigned standby;            /* shared mode: connections to other copies, kept ready for a failover */
+	unsigned standby;            /* shared mode: connections to other endpoints, kept ready for a failover */
 	char *on_event;              /* owned; NULL none */
 	int64_t on_event_timeout;
 	char *notify;                /* owned; NULL none */
@@ -37,8 +37,8 @@ struct upstream_callbacks {
 	/* Something has changed for clients: a connection may be there for upstream_take(), or is to be let go
 	 * (upstream_moves()), or they are refused from now on, or are not any more (upstream_refuses()). */
 	void (*ready)(void *arg);
-	/* Connections of clients to this endpoint are to be ended (P33); may come again.  0, of shared mode: the lent
-	 * one is given up (reconnect, renewal, close), and the callee ends it without upstream_lost(). */
+	/* Connections of clients to this endpoint are to be ended (P33); may come again.  0, of shared mode: the
+	 * shared one is given up (reconnect, renewal, close), and the callee ends it without upstream_lost(). */
 	void (*lost)(void *arg, uint16_t endpoint);
 };
 

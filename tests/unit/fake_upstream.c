@@ -28,7 +28,7 @@ upstream_taken(struct upstream *upstream, uint32_t conn)
 }
 
 uint32_t
-upstream_lent(const struct upstream *upstream)
+upstream_shared(const struct upstream *upstream)
 {
 	(void)upstream;
 	return 0;

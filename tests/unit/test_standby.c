@@ -270,7 +270,7 @@ p26_a_new_worker_keeps_them(void **state)
 	world_begin();
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_int_equal(world_status().standby, 1);
-	assert_true(upstream_lent(w.upstream) != 0);
+	assert_true(upstream_shared(w.upstream) != 0);
 	assert_string_equal(w.events, "");
 	assert_int_equal(came_to(0, false), 1);
 	assert_int_equal(came_to(1, false), 1);

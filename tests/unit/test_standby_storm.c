@@ -122,7 +122,7 @@ a_storm_keeps_order(void **state)
 		if (rand() % 3 == 0)
 			world_turn();
 		check_order();
-		assert_int_equal(upstream_lent(w.upstream), w.lent);
+		assert_int_equal(upstream_shared(w.upstream), w.lent);
 		if (w.lent != 0)
 			assert_true(table_conn_is_shared(&w.table, w.lent));
 	}

@@ -66,7 +66,7 @@ one_connection_serves_all_whatever_warm_says(void **state)
 	turn_for(50 * CLOCK_MILLISECOND);
 	assert_int_equal(world_lend(), -1);
 	assert_string_equal(w.events, "Ta+");
-	assert_true(upstream_lent(w.upstream) != 0);
+	assert_true(upstream_shared(w.upstream) != 0);
 	assert_int_equal(world_status().warm, 0);
 	assert_int_equal(world_status().dialling, 0);
 	assert_int_equal(world_status().state, UPSTREAM_IS_CONNECTED);
@@ -159,7 +159,7 @@ p16_a_close_takes_it_back(void **state)
 	upstream_tell(w.upstream, PCONN_CLOSE);
 	RUN_UNTIL(1000, world_status().state == UPSTREAM_CLOSED);
 	assert_int_equal(w.drops, 1);
-	assert_int_equal(upstream_lent(w.upstream), 0);
+	assert_int_equal(upstream_shared(w.upstream), 0);
 	assert_string_equal(w.events, "Ta+-");
 	end_shared();
 }
@@ -193,7 +193,7 @@ p26_a_new_worker_finds_it_lent(void **state)
 	world_begin();
 	turn_for(20 * CLOCK_MILLISECOND);
 	assert_string_equal(w.events, "");
-	assert_true(upstream_lent(w.upstream) != 0);
+	assert_true(upstream_shared(w.upstream) != 0);
 	assert_int_equal(w.drops, 0);
 	assert_int_equal(world_lend(), -1);
 	world_close_lent();
