@@ -28,7 +28,7 @@ struct lingering_client {
 	unsigned dropped;      /* bytes */
 	bool said, silent;     /* all that is to be said; it, for good */
 	int64_t deadline;
-	struct event read, write, closed;
+	struct event read, write; /* the first of its end alone, once it is not read any more */
 };
 
 struct lingering {
@@ -56,7 +56,6 @@ lingering_remove(struct lingering_client *client)
 
 	loop_event_stop(&client->read);
 	loop_event_stop(&client->write);
-	loop_event_stop(&client->closed);
 	TAILQ_REMOVE(&lingering->clients, client, entry);
 	lingering->count--;
 	lingering->table->lingering--;
@@ -73,12 +72,15 @@ lingering_close_client(struct lingering_client *client)
 	recover_close_client(table, session);
 }
 
+/* Those whose time is over by then. */
 static void
-lingering_arm(struct lingering *lingering)
+lingering_close_until(struct lingering *lingering, int64_t now)
 {
-	const struct lingering_client *first = TAILQ_FIRST(&lingering->clients);
+	struct lingering_client *client;
 
-	loop_timer_at(&lingering->timer, first == NULL ? CLOCK_NEVER : first->deadline);
+	while ((client = TAILQ_FIRST(&lingering->clients)) != NULL && client->deadline <= now)
+		lingering_close_client(client);
+	loop_timer_at(&lingering->timer, client == NULL ? CLOCK_NEVER : client->deadline);
 }
 
 static void
@@ -87,7 +89,6 @@ lingering_end(struct lingering_client *client)
 	struct lingering *lingering = client->lingering;
 
 	lingering_close_client(client);
-	lingering_arm(lingering);
 	lingering->ended(lingering->arg);
 }
 
@@ -95,11 +96,8 @@ static void
 lingering_on_timer(void *arg)
 {
 	struct lingering *lingering = arg;
-	int64_t now = clock_now();
 
-	while (!TAILQ_EMPTY(&lingering->clients) && TAILQ_FIRST(&lingering->clients)->deadline <= now)
-		lingering_close_client(TAILQ_FIRST(&lingering->clients));
-	lingering_arm(lingering);
+	lingering_close_until(lingering, clock_now());
 	lingering->ended(lingering->arg);
 }
 
@@ -123,6 +121,15 @@ lingering_say(struct lingering_client *client)
 	return true;
 }
 
+/* A client that has only shut down its side may still read. */
+static void
+lingering_on_closed(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	if (peer_closed_has_come((int)fd))
+		lingering_end(arg);
+}
+
 /* Reads and drops.  Beyond the limit nothing is read, which stops a client that speaks on without a broken pipe; that
  * it ends is seen all the same. */
 static void
@@ -144,8 +151,11 @@ lingering_hear(struct lingering_client *client)
 			client->silent = true;
 	}
 	event_del(&client->read);
-	if (!client->silent)
-		event_add(&client->closed, NULL);
+	if (client->silent)
+		return;
+	event_assign(&client->read, client->lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, lingering_on_closed,
+	    client);
+	event_add(&client->read, NULL);
 }
 
 /* Whether nothing is left to be said or heard. */
@@ -170,15 +180,6 @@ lingering_on_ready(evutil_socket_t fd, short what, void *arg)
 	if (lingering_go_on(client))
 		lingering_end(client);
 	header->handling = 0;
-}
-
-/* A client that has only shut down its side may still read. */
-static void
-lingering_on_closed(evutil_socket_t fd, short what, void *arg)
-{
-	(void)what;
-	if (peer_closed_has_come((int)fd))
-		lingering_end(arg);
 }
 
 struct lingering *
@@ -259,8 +260,6 @@ lingering_add(struct lingering *lingering, uint32_t session)
 	client->deadline = clock_after(clock_now(), LINGERING_TIME);
 	event_assign(&client->read, lingering->loop, fd, EV_READ | EV_PERSIST, lingering_on_ready, client);
 	event_assign(&client->write, lingering->loop, fd, EV_WRITE, lingering_on_ready, client);
-	event_assign(&client->closed, lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, lingering_on_closed,
-	    client);
 	TAILQ_INSERT_TAIL(&lingering->clients, client, entry);
 	lingering->count++;
 	lingering->table->lingering++;
@@ -277,7 +276,8 @@ lingering_resume(struct lingering *lingering, uint32_t session, const char *text
 	client = lingering_add(lingering, session);
 	if (lingering_go_on(client))
 		lingering_close_client(client);
-	lingering_arm(lingering);
+	else if (!loop_timer_is_set(&lingering->timer))
+		loop_timer_at(&lingering->timer, client->deadline);
 }
 
 void
@@ -298,9 +298,7 @@ lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
 void
 lingering_close(struct lingering *lingering)
 {
-	while (!TAILQ_EMPTY(&lingering->clients))
-		lingering_close_client(TAILQ_FIRST(&lingering->clients));
-	lingering_arm(lingering);
+	lingering_close_until(lingering, CLOCK_NEVER);
 }
 
 unsigned

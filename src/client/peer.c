@@ -27,45 +27,40 @@ peer_get(int fd, struct peer *ret_peer)
 	return 0;
 }
 
+/* What the kernel shows for a user or group of another user namespace; asked once. */
 static uint32_t
-peer_read_overflow(const char *path)
+peer_overflow(enum names_kind kind)
 {
-	unsigned number = PEER_OVERFLOW;
-	FILE *file = fopen(path, "re");
+	static const char *const paths[] = { [NAMES_USER] = "/proc/sys/kernel/overflowuid",
+		[NAMES_GROUP] = "/proc/sys/kernel/overflowgid" };
+	static uint32_t overflow[2]; /* 0: not read yet */
+	FILE *file;
 
-	if (file == NULL)
-		return number;
-	if (fscanf(file, "%u", &number) != 1)
-		number = PEER_OVERFLOW;
-	fclose(file);
-	return number;
+	if (overflow[kind] != 0)
+		return overflow[kind];
+	file = fopen(paths[kind], "re");
+	if (file == NULL || fscanf(file, "%u", &overflow[kind]) != 1 || overflow[kind] == 0)
+		overflow[kind] = PEER_OVERFLOW;
+	if (file != NULL)
+		fclose(file);
+	return overflow[kind];
+}
+
+static bool
+peer_is_unknown(enum names_kind kind, uint32_t id)
+{
+	return id == peer_overflow(kind) || id == UINT32_MAX;
 }
 
 bool
 peer_is_unknown_user(uid_t uid)
 {
-	static uid_t overflow; /* 0: not read yet */
-
-	if (overflow == 0)
-		overflow = peer_read_overflow("/proc/sys/kernel/overflowuid");
-	return uid == overflow || uid == (uid_t)-1;
+	return peer_is_unknown(NAMES_USER, uid);
 }
 
-static bool
-peer_is_unknown_group(gid_t gid)
-{
-	static gid_t overflow; /* 0: not read yet */
-
-	if (overflow == 0)
-		overflow = peer_read_overflow("/proc/sys/kernel/overflowgid");
-	return gid == overflow || gid == (gid_t)-1;
-}
-
-/* Sizes in numbers. */
 struct peer_rules {
-	uid_t *users;  /* owned */
-	gid_t *groups; /* owned */
-	size_t user_count, group_count;
+	uint32_t *ids[2]; /* owned; by enum names_kind */
+	size_t count[2];
 };
 
 /* false if the text is not a number; one that no user or group can have is (uid_t)-1. */
@@ -91,27 +86,28 @@ peer_find(enum names_kind kind, const char *name, uint32_t *ret_id)
 bool
 peer_name_is_unknown(const char *name, bool group)
 {
+	enum names_kind kind = group ? NAMES_GROUP : NAMES_USER;
 	uint32_t id;
 
-	return peer_find(group ? NAMES_GROUP : NAMES_USER, name, &id) &&
-	    (group ? peer_is_unknown_group(id) : peer_is_unknown_user(id));
+	return peer_find(kind, name, &id) && peer_is_unknown(kind, id);
 }
 
 struct peer_rules *
 peer_rules_new(char *const *users, char *const *groups)
 {
-	size_t user_names = mem_list_length(users), group_names = mem_list_length(groups);
+	char *const *lists[2] = { [NAMES_USER] = users, [NAMES_GROUP] = groups };
 	struct peer_rules *rules;
 
-	if (user_names + group_names == 0)
+	if (mem_list_length(users) + mem_list_length(groups) == 0)
 		return NULL;
 	rules = mem_new(1, sizeof *rules);
-	rules->users = mem_new(user_names + 1, sizeof *rules->users);
-	rules->groups = mem_new(group_names + 1, sizeof *rules->groups);
-	for (size_t i = 0; i < user_names; i++)
-		rules->user_count += peer_find(NAMES_USER, users[i], &rules->users[rules->user_count]);
-	for (size_t i = 0; i < group_names; i++)
-		rules->group_count += peer_find(NAMES_GROUP, groups[i], &rules->groups[rules->group_count]);
+	for (int kind = 0; kind < 2; kind++) {
+		size_t names = mem_list_length(lists[kind]), *count = &rules->count[kind];
+
+		rules->ids[kind] = mem_new(names + 1, sizeof **rules->ids);
+		for (size_t i = 0; i < names; i++)
+			*count += peer_find((enum names_kind)kind, lists[kind][i], &rules->ids[kind][*count]);
+	}
 	return rules;
 }
 
@@ -120,25 +116,16 @@ peer_rules_free(struct peer_rules *rules)
 {
 	if (rules == NULL)
 		return;
-	mem_free(rules->users);
-	mem_free(rules->groups);
+	mem_free(rules->ids[NAMES_USER]);
+	mem_free(rules->ids[NAMES_GROUP]);
 	mem_free(rules);
 }
 
 static bool
-peer_is_user(const struct peer_rules *rules, uid_t uid)
+peer_is_listed(const struct peer_rules *rules, enum names_kind kind, uint32_t id)
 {
-	for (size_t i = 0; i < rules->user_count && !peer_is_unknown_user(uid); i++)
-		if (rules->users[i] == uid)
-			return true;
-	return false;
-}
-
-static bool
-peer_is_group(const struct peer_rules *rules, gid_t gid)
-{
-	for (size_t i = 0; i < rules->group_count && !peer_is_unknown_group(gid); i++)
-		if (rules->groups[i] == gid)
+	for (size_t i = 0; i < rules->count[kind] && !peer_is_unknown(kind, id); i++)
+		if (rules->ids[kind][i] == id)
 			return true;
 	return false;
 }
@@ -149,12 +136,12 @@ peer_is_in_group(const struct peer_rules *rules, int fd, const struct peer *peer
 	gid_t supplementary[PEER_GROUPS_MAX];
 	socklen_t length = sizeof supplementary;
 
-	if (peer_is_group(rules, peer->gid))
+	if (peer_is_listed(rules, NAMES_GROUP, peer->gid))
 		return true;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, supplementary, &length) == -1)
 		return false;
 	for (size_t i = 0; i < length / sizeof supplementary[0]; i++)
-		if (peer_is_group(rules, supplementary[i]))
+		if (peer_is_listed(rules, NAMES_GROUP, supplementary[i]))
 			return true;
 	return false;
 }
@@ -162,8 +149,8 @@ peer_is_in_group(const struct peer_rules *rules, int fd, const struct peer *peer
 bool
 peer_rules_allow(const struct peer_rules *rules, int fd, const struct peer *peer)
 {
-	return rules == NULL || peer_is_user(rules, peer->uid) ||
-	    (rules->group_count > 0 && peer_is_in_group(rules, fd, peer));
+	return rules == NULL || peer_is_listed(rules, NAMES_USER, peer->uid) ||
+	    (rules->count[NAMES_GROUP] > 0 && peer_is_in_group(rules, fd, peer));
 }
 
 bool

@@ -92,7 +92,7 @@ tear_down(void **state)
 static inline void
 settle(void)
 {
-	side_turns(loop, 15 * CLOCK_MILLISECOND);
+	side_settle(loop);
 }
 
 static inline int

@@ -94,7 +94,7 @@ tear_down(void **state)
 static inline void
 settle(void)
 {
-	side_turns(loop, 10 * CLOCK_MILLISECOND);
+	side_settle(loop);
 }
 
 /* A further connection is ready; its far end. */
@@ -118,6 +118,22 @@ come(void)
 	return fd;
 }
 
+/* So much later, as far as the clients know. */
+static inline void
+after(int64_t span)
+{
+	clients_look(clients, clock_now() + span);
+}
+
+/* Who is held is watched for that after a moment. */
+static inline void
+leave(int fd)
+{
+	close(fd);
+	after(CLOCK_SECOND);
+	settle();
+}
+
 static inline void
 hang_up(int fd)
 {
@@ -132,13 +148,6 @@ status(void)
 
 	clients_get_status(clients, &now);
 	return now;
-}
-
-/* So much later, as far as the clients know. */
-static inline void
-after(int64_t span)
-{
-	clients_look(clients, clock_now() + span);
 }
 
 static const struct table_counters *

@@ -218,6 +218,12 @@ side_run(struct event_base *loop, bool (*done)(void *arg), void *arg, int64_t li
 	return true;
 }
 
+void
+side_settle(struct event_base *loop)
+{
+	event_base_loop(loop, EVLOOP_NONBLOCK);
+}
+
 unsigned
 side_turns(struct event_base *loop, int64_t span)
 {

@@ -58,6 +58,9 @@ long side_read(int fd, uint64_t seed, uint64_t offset, size_t size, unsigned *re
 /* Runs the loop until done(arg), at most limit microseconds; gives whether it is done. */
 bool side_run(struct event_base *loop, bool (*done)(void *arg), void *arg, int64_t limit);
 
+/* Runs the loop until nothing is ready, without waiting: over Unix sockets all that follows from what was done. */
+void side_settle(struct event_base *loop);
+
 /* Runs the loop for span microseconds and gives how often it turned: a loop at rest turns once. */
 unsigned side_turns(struct event_base *loop, int64_t span);
 

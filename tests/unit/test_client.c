@@ -82,7 +82,7 @@ keep_in_order(bool by_pipe)
 	client->relay->way[TABLE_UP].relay_buffer.splices = by_pipe;
 	for (int i = 0; i < 100; i++) {
 		sent += side_write(far, 5, sent, 16384);
-		side_turns(loop, CLOCK_MILLISECOND);
+		settle();
 	}
 	assert_int_equal(record->pipe[TABLE_UP] != 0, by_pipe);
 	assert_int_equal(record->buffer[TABLE_UP] != 0, !by_pipe);
@@ -131,7 +131,7 @@ a_client_that_vanishes_behind_a_full_pipe_is_found_by_a_look(void **state)
 	do {
 		before = sent;
 		sent += side_write(far, 5, sent, 16384);
-		side_turns(loop, CLOCK_MILLISECOND);
+		settle();
 	} while (sent > before);
 	assert_false(client_look(client));
 	assert_false(relay_is_client_gone(client->relay));

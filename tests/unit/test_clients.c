@@ -197,7 +197,7 @@ a_connection_that_has_lived_for_a_second_gets_its_socket_options(void **state)
 	bring();
 	client = come();
 	assert_int_equal(status().open, 1);
-	clients_look(clients, since + CLOCK_SECOND);
+	clients_look(clients, since + CLOCK_SECOND - 1);
 	assert_false(table.conns[1].flags & TABLE_CONN_TUNED);
 	after(CLOCK_SECOND);
 	assert_true(table.conns[1].flags & TABLE_CONN_TUNED);
@@ -215,13 +215,11 @@ at_max_clients_accepting_pauses(void **state)
 		client[i] = come();
 	assert_int_equal(status().held, 2);
 	assert_true(status().paused);
-	close(client[0]);
-	settle();
+	leave(client[0]);
 	assert_int_equal(status().held, 2);
 	assert_int_equal(counters()->clients, 3);
-	close(client[1]);
-	close(client[2]);
-	settle();
+	leave(client[1]);
+	leave(client[2]);
 	assert_false(status().paused);
 }
 
@@ -361,8 +359,7 @@ a_limit_per_user_counts_those_who_are_here_already(void **state)
 	second = come();
 	assert_string_equal(side_hear(second), "EOF");
 	assert_int_equal(counters()->refused_per_user, 1);
-	close(first);
-	settle();
+	leave(first);
 	close(second);
 	second = come();
 	assert_string_equal(side_hear(second), "");

@@ -94,7 +94,7 @@ state_of(uint32_t index)
 static void
 settle(void)
 {
-	side_turns(loop, 10 * CLOCK_MILLISECOND);
+	side_settle(loop);
 }
 
 static void

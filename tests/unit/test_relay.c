@@ -112,11 +112,20 @@ is_hastened(int fd)
 	return on != 0;
 }
 
+static bool
+upstream_has_words(void *arg)
+{
+	char byte;
+
+	(void)arg;
+	return recv(ring.upstream, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 static void
 say(const char *text)
 {
 	side_say(ring.client, text);
-	side_turns(loop, 5 * CLOCK_MILLISECOND);
+	assert_true(side_run(loop, upstream_has_words, NULL, LIMIT));
 	assert_string_equal(side_hear(ring.upstream), text);
 }
 
