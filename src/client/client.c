@@ -348,7 +348,7 @@ client_return(struct client *client)
 		unacknowledged = 0;
 	client->returned = clock_now();
 	if (!client_was_attached(client) && client->returned - client->opened >= CLIENT_SERVED)
-		record->since = client->returned; /* its time as a held one begins anew */
+		record->since = client->returned; /* its time as a held one restarts */
 	record->active = clock_tick();
 	relay_buffer_drop(&client->relay->way[TABLE_DOWN].relay_buffer);
 	client_stop_relay(client);

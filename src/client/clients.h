@@ -73,8 +73,7 @@ void clients_finish(struct clients *clients);
 
 /* The table says now whether the service is paused.  If so nobody's time to wait runs out, and who is not attached
  * yet (no byte has passed) waits again.  kill: the connections of the attached end too; their clients are closed, or
- * wait as well with on_upstream_end = "reconnect".  May be called again.  If not, hold_timeout begins anew for
- * all. */
+ * wait as well with on_upstream_end = "reconnect".  May be called again.  If not, hold_timeout restarts for all. */
 void clients_pause(struct clients *clients, bool kill);
 
 /* Ends all upstream connections to this endpoint (its number; 0: to all), and so their clients, as if the far end

@@ -24,7 +24,7 @@
 struct lingering_client {
 	TAILQ_ENTRY(lingering_client) entry;
 	struct lingering *lingering; /* borrowed */
-	uint32_t session;      /* its record */
+	uint32_t index;      /* its record */
 	unsigned dropped;      /* bytes */
 	bool said, silent;     /* all that is to be said; it, for good */
 	int64_t deadline;
@@ -46,7 +46,7 @@ struct lingering {
 static struct table_client *
 lingering_record(const struct lingering_client *client)
 {
-	return &client->lingering->table->clients[client->session];
+	return &client->lingering->table->clients[client->index];
 }
 
 static void
@@ -66,10 +66,10 @@ static void
 lingering_close_client(struct lingering_client *client)
 {
 	struct table *table = client->lingering->table;
-	uint32_t session = client->session;
+	uint32_t index = client->index;
 
 	lingering_remove(client);
-	recover_close_client(table, session);
+	recover_close_client(table, index);
 }
 
 /* Those whose time is over by then. */
@@ -110,12 +110,12 @@ lingering_say(struct lingering_client *client)
 	ssize_t n = 1;
 
 	while (n > 0 && ring_length(table, record->buffer[TABLE_DOWN]) > 0)
-		n = io_journal_send(table, client->session, TABLE_DOWN, record->fd);
+		n = io_journal_send(table, client->index, TABLE_DOWN, record->fd);
 	if (n == -EAGAIN) {
 		event_add(&client->write, NULL);
 		return false;
 	}
-	ring_drop(table, buffers_payer(table, client->session, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
+	ring_drop(table, buffers_payer(table, client->index, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
 	CRASH_POINT(LINGER_SAID);
 	shutdown(record->fd, SHUT_WR);
 	return true;
@@ -176,7 +176,7 @@ lingering_on_ready(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	header->handling = client->session;
+	header->handling = client->index;
 	if (lingering_go_on(client))
 		lingering_end(client);
 	header->handling = 0;
@@ -212,10 +212,10 @@ lingering_free(struct lingering *lingering)
 
 /* Room for the answer; where max_memory permits no other, in a lean buffer.  NULL: it is too long for that. */
 static unsigned char *
-lingering_room(struct table *table, uint32_t session, size_t length)
+lingering_room(struct table *table, uint32_t index, size_t length)
 {
-	volatile uint32_t *name = &table->clients[session].buffer[TABLE_DOWN];
-	struct budget_payer payer = buffers_payer(table, session, TABLE_DOWN);
+	volatile uint32_t *name = &table->clients[index].buffer[TABLE_DOWN];
+	struct budget_payer payer = buffers_payer(table, index, TABLE_DOWN);
 	unsigned char *room = ring_room(table, payer, name, length);
 
 	if (room == NULL && length <= buffers_class_size(TABLE_LEAN)) {
@@ -227,16 +227,16 @@ lingering_room(struct table *table, uint32_t session, size_t length)
 
 /* What it had is let go, and its answer put into its buffer: done again as a whole after a death. */
 static void
-lingering_prepare(struct table *table, uint32_t session, const char *text)
+lingering_prepare(struct table *table, uint32_t index, const char *text)
 {
-	struct table_client *record = &table->clients[session];
+	struct table_client *record = &table->clients[index];
 	size_t length = text == NULL ? 0 : strlen(text);
 	unsigned char *room;
 
 	if (!(record->flags & TABLE_CLIENT_UNTOLD))
 		return;
-	recover_release(table, session);
-	room = length == 0 ? NULL : lingering_room(table, session, length);
+	recover_release(table, index);
+	room = length == 0 ? NULL : lingering_room(table, index, length);
 	if (room != NULL) {
 		memcpy(room, text, length);
 		table->buffers[record->buffer[TABLE_DOWN]].tail += (uint32_t)length;
@@ -247,16 +247,16 @@ lingering_prepare(struct table *table, uint32_t session, const char *text)
 }
 
 static struct lingering_client *
-lingering_add(struct lingering *lingering, uint32_t session)
+lingering_add(struct lingering *lingering, uint32_t index)
 {
 	struct lingering_client *client;
-	int fd = lingering->table->clients[session].fd;
+	int fd = lingering->table->clients[index].fd;
 
 	if (lingering->table->lingering >= LINGERING_MOST && lingering->count > 0)
 		lingering_close_client(TAILQ_FIRST(&lingering->clients));
 	client = slab_take(&lingering->slab);
 	client->lingering = lingering;
-	client->session = session;
+	client->index = index;
 	client->deadline = clock_after(clock_now(), LINGERING_TIME);
 	event_assign(&client->read, lingering->loop, fd, EV_READ | EV_PERSIST, lingering_on_ready, client);
 	event_assign(&client->write, lingering->loop, fd, EV_WRITE, lingering_on_ready, client);
@@ -268,12 +268,12 @@ lingering_add(struct lingering *lingering, uint32_t session)
 }
 
 void
-lingering_resume(struct lingering *lingering, uint32_t session, const char *text)
+lingering_resume(struct lingering *lingering, uint32_t index, const char *text)
 {
 	struct lingering_client *client;
 
-	lingering_prepare(lingering->table, session, text);
-	client = lingering_add(lingering, session);
+	lingering_prepare(lingering->table, index, text);
+	client = lingering_add(lingering, index);
 	if (lingering_go_on(client))
 		lingering_close_client(client);
 	else if (!loop_timer_is_set(&lingering->timer))
@@ -281,18 +281,18 @@ lingering_resume(struct lingering *lingering, uint32_t session, const char *text
 }
 
 void
-lingering_begin(struct lingering *lingering, uint32_t session, const char *text)
+lingering_begin(struct lingering *lingering, uint32_t index, const char *text)
 {
-	struct table_client *record = &lingering->table->clients[session];
+	struct table_client *record = &lingering->table->clients[index];
 
 	if (text != NULL && text[0] != '\0') /* else a later worker has nothing to tell it either */
 		record->flags |= TABLE_CLIENT_UNTOLD;
-	table_client_set(lingering->table, session, TABLE_LINGERING);
+	table_client_set(lingering->table, index, TABLE_LINGERING);
 	CRASH_POINT(LINGER_MARKED);
 	record->conn = 0;
 	if (!(record->flags & TABLE_CLIENT_UNTOLD))
-		recover_release(lingering->table, session);
-	lingering_resume(lingering, session, text);
+		recover_release(lingering->table, index);
+	lingering_resume(lingering, index, text);
 }
 
 void

@@ -5,11 +5,11 @@
  * read and dropped until it ends, for a second at most and up to a number of bytes; then it is closed.
  *
  * To turn a client away: it has a record in the table (held, or of shared mode), its events are
- * stopped, and nobody else goes on with it; lingering_begin() then is the last that is done to it.  Shared mode need
+ * stopped, and nobody else has it; lingering_begin() then is the last that is done to it.  Shared mode need
  * not come here: a client that ends by mux_client_finish() is given the replies that it is owed first, and its end,
  * by client_is_over(), leads here.
  *
- * The record is LINGERING meanwhile, so that a new worker goes on where a dead one was: the answer lies in a buffer
+ * The record is LINGERING meanwhile, so that a new worker resumes where a dead one was: the answer lies in a buffer
  * of the record, and is given once.
  */
 #ifndef HOLDFAST_CLIENT_LINGERING_H
@@ -40,10 +40,10 @@ void lingering_free(struct lingering *lingering);
 
 /* The client of this record is turned away; text (borrowed; may be NULL or "") is said to it.  The record may be free
  * when this returns: a client that has ended already is closed at once. */
-void lingering_begin(struct lingering *lingering, uint32_t session, const char *text);
+void lingering_begin(struct lingering *lingering, uint32_t index, const char *text);
 
 /* The same for a record that a dead worker has left LINGERING. */
-void lingering_resume(struct lingering *lingering, uint32_t session, const char *text);
+void lingering_resume(struct lingering *lingering, uint32_t index, const char *text);
 
 /* Closes all at once. */
 void lingering_close(struct lingering *lingering);

@@ -20,13 +20,13 @@
 /* Clients accepted in one turn of the loop at most, so that those who are already here have theirs. */
 #define LISTENER_TURN  32
 #define LISTENER_AGAIN (100 * CLOCK_MILLISECOND)
-/* Files that clients may not take, so that those who wait can be given upstream connections. */
+/* File descriptors that clients may not take, so that those who wait can be given upstream connections. */
 #define LISTENER_RESERVE 64
 
 struct listener {
 	int fd; /* borrowed */
 	struct event event;
-	struct loop_timer again; /* after files ran out */
+	struct loop_timer again; /* after file descriptors ran out */
 	int turn;           /* clients expected in one turn, so that nobody is asked for in vain */
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
@@ -335,7 +335,7 @@ listener_watch(struct listener *listener)
 		event_add(&listener->event, NULL);
 }
 
-/* No file or memory is left: nothing is accepted for a moment. */
+/* No file descriptor or memory is left: nothing is accepted for a moment. */
 static void
 listener_rest(struct listener *listener, int error)
 {
@@ -359,7 +359,7 @@ listener_is_exhaustion(int error)
 	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-/* The kernel gives the lowest free number: if that is at the ceiling, so many files are open. */
+/* The kernel gives the lowest free number: if that is at the ceiling, so many are open. */
 static bool
 listener_is_at_ceiling(const struct listener *listener)
 {
@@ -374,7 +374,7 @@ listener_is_at_ceiling(const struct listener *listener)
 bool
 listener_is_exhausted(const struct listener *listener)
 {
-	/* It rests for a moment at a time, and does not learn that files are free again before a client comes. */
+	/* It rests for a moment at a time, and does not learn that some are free again before a client comes. */
 	return listener->exhausted &&
 	    (loop_timer_is_set(&listener->again) || listener_is_at_ceiling(listener));
 }

@@ -57,15 +57,15 @@ char *listener_rehearse(const struct listener_settings *settings, const char *ru
 typedef void listener_callback(void *arg, int fd);
 
 /* Accepts from the listening fd (borrowed), several clients per turn of the loop, until paused or freed.
- * exhausted is called once whenever no file is left, until accepting works again. */
+ * exhausted is called once whenever no file descriptor is left, until accepting works again. */
 struct listener *listener_new(struct event_base *loop, int fd, listener_callback *accepted,
     void (*exhausted)(void *arg, int error), void *arg);
 void listener_free(struct listener *listener);
 
-/* The last open files are not for clients: accepting rests there as if no file were left. */
+/* The last file descriptors are not for clients: accepting rests there as if none were left. */
 void listener_keep_reserve(struct listener *listener);
 
-/* Whether no file is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
+/* Whether no file descriptor is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
 bool listener_is_exhausted(const struct listener *listener);
 
 /* Nobody can connect any more (ECONNREFUSED); who has connected is still to be accepted. */

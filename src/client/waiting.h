@@ -39,7 +39,8 @@ void waiting_leave(struct waiting_queue *waiting, struct waiting_entry *entry);
 struct waiting_entry *waiting_first(const struct waiting_queue *waiting);
 struct waiting_entry *waiting_next(const struct waiting_entry *entry);
 
-/* Nobody's time runs out while it is paused; then all begin to wait anew, from this point of the monotonic clock. */
+/* Nobody's time runs out while it is paused; then the time of all restarts, from this point of the monotonic
+ * clock. */
 void waiting_pause(struct waiting_queue *waiting, bool paused, int64_t from);
 
 /* When the time of one is over, or of the first whose is; CLOCK_NEVER: never.  The latter looks at all. */

@@ -61,8 +61,8 @@ bool listen_socket_is_named(const struct table_service *record, const char *path
 
 struct listen_socket;
 
-/* Of the service with this index in the table, at the socket that it has there, if any.  settings, crowd and shared,
- * NULL in session mode, are borrowed. */
+/* Of the service with this index in the table, at the socket that it has there, if any.  settings, clients and
+ * shared, NULL in session mode, are borrowed. */
 struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, uint16_t service,
     const char *runtime_directory, const struct listener_settings *settings, struct clients *clients,
     struct shared *shared);
