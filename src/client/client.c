@@ -27,6 +27,8 @@
 /* One that is gone, but has left bytes, waits so long for somebody to take them: a held one where hold_timeout sets
  * no end, another from when the upstream last took some. */
 #define CLIENT_GHOST  (60 * CLOCK_SECOND)
+/* The clock of ticks may be so much behind. */
+#define CLIENT_COARSE (10 * CLOCK_MILLISECOND)
 /* Clients whose memory lies together. */
 #define CLIENT_SLAB   32
 
@@ -133,7 +135,7 @@ enum closing_cause
 client_is_due(const struct client *client, int64_t now, int64_t idle_timeout, int64_t *ret_idle)
 {
 	/* Rounded: never early. */
-	int64_t idle = now - (client_record(client)->active + INT64_C(1)) * CLOCK_TICK;
+	int64_t idle = now - (client_record(client)->active + INT64_C(1)) * CLOCK_TICK - CLIENT_COARSE;
 
 	*ret_idle = 0;
 	if (idle_timeout > 0 && idle >= idle_timeout)
