@@ -29,7 +29,7 @@
 /* Bytes. */
 #define OUTPUT_MAX  (12u << 20)    /* that one connection may have buffered: metrics of 1024 services, long names */
 #define OUTPUT_LAG  (256u << 10)   /* at which its reader lags */
-#define OUTPUT_TURN (1u << 20)     /* that are written before others have their turn */
+#define OUTPUT_TURN (256u << 10)   /* that are written before others have their turn */
 #define ALL_MAX     (64u << 20)    /* that all may have buffered */
 #define ALL_SMALL   4096           /* that are buffered whatever all have */
 
@@ -182,26 +182,28 @@ control_put(struct control_request *request, const char *text)
 	request_put(request, text, strlen(text));
 }
 
-void
-control_put_json(struct control_request *request, json_t *value)
-{
-	char *text = json_dumps(value, JSON_COMPACT);
-
-	json_decref(value);
-	if (text != NULL)
-		control_put(request, text);
-	free(text);
-}
-
-void
-control_put_inside(struct control_request *request, json_t *value)
+/* A value's text but so many bytes at each end of it. */
+static void
+request_put_value(struct control_request *request, json_t *value, size_t cut)
 {
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 
 	json_decref(value);
 	if (text != NULL)
-		request_put(request, text + 1, strlen(text) - 2);
+		request_put(request, text + cut, strlen(text) - 2 * cut);
 	free(text);
+}
+
+void
+control_put_json(struct control_request *request, json_t *value)
+{
+	request_put_value(request, value, 0);
+}
+
+void
+control_put_inside(struct control_request *request, json_t *value)
+{
+	request_put_value(request, value, 1);
 }
 
 void
@@ -304,12 +306,6 @@ control_on_drained(struct control_request *request, void (*drained)(void *arg), 
 {
 	request->drained = drained;
 	request->drained_arg = arg;
-}
-
-const struct control_command *
-control_commands(const struct control_request *request)
-{
-	return request->operator->control->commands;
 }
 
 uid_t

@@ -50,9 +50,6 @@ void control_listen(struct control *control, int fd);
 /* New lists of administrators, after a reload. */
 void control_set_admins(struct control *control, char *const *users, char *const *groups);
 
-/* The register, for the command "help". */
-const struct control_command *control_commands(const struct control_request *request);
-
 /* The user at the other end of the socket, by the kernel's word. */
 uid_t control_uid(const struct control_request *request);
 

@@ -43,20 +43,33 @@ row_width(const struct stats_row *row)
 	return row->kind == STATS_HISTOGRAM ? row->size / sizeof(uint64_t) : 1;
 }
 
-/* A label and its value, escaped: a text of the caller's, or NULL without a value. */
-static char *
-label_new(const char *label, const char *value)
+/* Adds a label and its value, escaped. */
+static void
+label_add(struct evbuffer *text, const char *label, const char *value)
 {
-	struct evbuffer *text = evbuffer_new();
-	char *result;
-
 	evbuffer_add_printf(text, "%s=\"", label);
 	for (; *value != '\0'; value++) {
 		if (*value == '\\' || *value == '"')
 			evbuffer_add(text, "\\", 1);
 		evbuffer_add(text, *value == '\n' ? "\\n" : value, *value == '\n' ? 2 : 1);
 	}
-	evbuffer_add(text, "\"", 2);
+	evbuffer_add(text, "\"", 1);
+}
+
+/* The labels with these values (NULL: none) as a text of the caller's. */
+static char *
+labels_new(const char *version, const char *service, const char *address)
+{
+	struct evbuffer *text = evbuffer_new();
+	char *result;
+
+	if (version != NULL)
+		label_add(text, "version", version);
+	if (service != NULL)
+		label_add(text, "service", service);
+	if (address != NULL)
+		label_add(text, ",address", address);
+	evbuffer_add(text, "", 1);
 	result = mem_copy_text((const char *)evbuffer_pullup(text, -1));
 	evbuffer_free(text);
 	return result;
@@ -70,7 +83,7 @@ metrics_new(enum metrics_format format, const struct stats_row *const rows[METRI
 
 	metrics->format = format;
 	metrics->taker = *taker;
-	metrics->info = label_new("version", version);
+	metrics->info = labels_new(version, NULL, NULL);
 	for (size_t i = 0; i < METRICS_TABLES; i++) {
 		metrics->table[i].rows = rows[i];
 		for (const struct stats_row *row = rows[i]; !stats_is_end(row); row++)
@@ -96,23 +109,6 @@ metrics_free(struct metrics *metrics)
 	mem_free(metrics);
 }
 
-static char *
-labels_new(const char *service, const char *address)
-{
-	char *first, *second, *both;
-
-	if (service == NULL)
-		return mem_copy_text("");
-	first = label_new("service", service);
-	if (address == NULL)
-		return first;
-	second = label_new("address", address);
-	both = mem_print("%s,%s", first, second);
-	mem_free(first);
-	mem_free(second);
-	return both;
-}
-
 void
 metrics_add(struct metrics *metrics, enum metrics_of of, const struct stats_object *object, const char *service,
     const char *address)
@@ -125,7 +121,7 @@ metrics_add(struct metrics *metrics, enum metrics_of of, const struct stats_obje
 		table->objects = mem_resize(table->objects, table->count == 0 ? 1 : table->count * 2,
 		    sizeof *table->objects);
 	numbers = &table->objects[table->count++];
-	numbers->labels = labels_new(service, address);
+	numbers->labels = labels_new(NULL, service, address);
 	numbers->sort = object->sort;
 	numbers->number = number = mem_new(table->width, sizeof *number);
 	for (const struct stats_row *row = table->rows; !stats_is_end(row); number += row_width(row), row++) {

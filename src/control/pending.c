@@ -82,7 +82,10 @@ pending_work(struct pending *pending)
 	bool first = TAILQ_EMPTY(&all->working);
 
 	pending->works = true;
-	TAILQ_INSERT_TAIL(&all->working, pending, work_entry);
+	if (pending->kind->urgent)
+		TAILQ_INSERT_HEAD(&all->working, pending, work_entry);
+	else
+		TAILQ_INSERT_TAIL(&all->working, pending, work_entry);
 	if (first)
 		loop_timer_soon(&all->timer);
 }

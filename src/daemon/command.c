@@ -71,7 +71,7 @@ void *
 command_bits_new(struct command_context *context, const struct pending_kind *kind, struct control_request *request,
     const char *name, bool all)
 {
-	struct command_bits *bits = pending_new(&context->pendings, kind, request, context, NULL);
+	struct command_bits *bits = pending_new(&context->pendings, kind, request, context, name);
 
 	command_walk_begin(&bits->walk, context, name, all);
 	pending_work(&bits->pending);

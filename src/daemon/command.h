@@ -2,7 +2,6 @@
 #ifndef HOLDFAST_DAEMON_COMMAND_H
 #define HOLDFAST_DAEMON_COMMAND_H
 
-#include <event2/event.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,7 +36,6 @@ struct command_reload_result {
 
 /* What the daemon gives to the commands.  It is the arg of control_new(). */
 struct command_context {
-	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
 	const char *version;     /* borrowed */
 	struct events *events;   /* borrowed */
@@ -45,8 +43,8 @@ struct command_context {
 	struct pendings pendings;
 	void *daemon;            /* borrowed; handed to the functions below */
 
-	/* The effective settings as a valid configuration, of one service or (NULL) of all: a text to be freed
-	 * with mem_free(). */
+	/* The effective settings as a configuration, of one service or (NULL) all but those of services, whose group
+	 * at its end is empty: a text to be freed with mem_free(). */
 	char *(*config)(void *daemon, const char *service);
 
 	/* log.level of the configuration in force. */
@@ -115,10 +113,13 @@ bool command_read_seconds(struct control_request *request, const char *word, int
 /* JSON: a process's number; null for 0, which the kernel gives for one that cannot be seen from here. */
 json_t *command_pid(pid_t pid);
 
+/* For control_new(), whose arg is a struct command_context. */
+extern const struct control_command commands_register[];
+
 typedef void commands_run(void *arg, struct control_request *request, int argc, char **argv);
 
 /* commands_show.c: answered in pieces. */
-commands_run commands_status, commands_endpoints, commands_metrics;
+commands_run commands_status, commands_endpoints, commands_metrics, commands_config;
 
 /* A new list of the service's endpoints as "endpoints" tells them, those that have failed first. */
 json_t *commands_endpoints_of(const struct command_context *context, const struct service *service);
@@ -130,6 +131,7 @@ struct metrics *commands_take_metrics(const struct command_context *context, enu
 commands_run commands_clients, commands_kill;
 
 /* commands_wait.c: answered later. */
+void commands_open_all(struct command_context *context, struct control_request *request);
 commands_run commands_wait, commands_try, commands_close, commands_lookup, commands_drain, commands_pause;
 
 /* commands_reload.c: answered later. */

@@ -1,5 +1,4 @@
-#include "daemon/commands.h"
-
+/* The register of commands, and those that are answered at once. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -21,7 +20,7 @@ commands_ping(void *arg, struct control_request *request, int argc, char **argv)
 static void
 commands_help(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct control_command *command = control_commands(request);
+	const struct control_command *command = commands_register;
 	json_t *list = json_array();
 
 	(void)arg;
@@ -54,19 +53,6 @@ commands_log(void *arg, struct control_request *request, int argc, char **argv)
 	}
 	control_answer(request, json_pack("{s:s, s:s}", "level", log_level_name(level),
 	    "previous", log_level_name(before)));
-}
-
-static void
-commands_config(void *arg, struct control_request *request, int argc, char **argv)
-{
-	const struct command_context *context = arg;
-	char *text;
-
-	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
-		return;
-	text = context->config(context->daemon, argv[1]);
-	control_answer(request, json_pack("{s:o}", "config", stats_text(text)));
-	mem_free(text);
 }
 
 static void
@@ -104,20 +90,6 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 }
 
 static void
-open_all(const struct command_context *context, struct control_request *request)
-{
-	struct service *service;
-	int opened = 0;
-
-	for (size_t i = 0; (service = command_next(context, NULL, &i)) != NULL;)
-		if (upstream_refuses(service_upstream(service))) {
-			service_open(service, control_uid(request));
-			opened++;
-		}
-	control_answer(request, json_pack("{s:i}", "opened", opened));
-}
-
-static void
 commands_open(void *arg, struct control_request *request, int argc, char **argv)
 {
 	bool all = command_take_option(&argc, argv, "--all", NULL);
@@ -127,7 +99,7 @@ commands_open(void *arg, struct control_request *request, int argc, char **argv)
 	if (!command_expect(request, argc, argv, !all, !all))
 		return;
 	if (all) {
-		open_all(arg, request);
+		commands_open_all(arg, request);
 		return;
 	}
 	service = command_need(arg, request, argv[1]);

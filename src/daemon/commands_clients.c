@@ -33,7 +33,6 @@ struct listing {
 	struct process processes[PROCESSES];
 	const char *by;                 /* borrowed; of properties; NULL: each is told */
 	char *whom;                     /* owned; the property of those that are killed; NULL: they are counted */
-	char *name;                     /* owned; of their service */
 	int killed;
 	struct service *service;        /* borrowed; whose they are; NULL: of the next one */
 	struct service_client *clients; /* owned; as they were when they were listed */
@@ -227,8 +226,8 @@ listing_finish(struct listing *listing)
 	} else if (listing->killed > 0) {
 		control_answer(request, json_pack("{s:i}", "killed", listing->killed));
 	} else {
-		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s", listing->name,
-		    listing->by, listing->whom);
+		control_fail(request, json_pack("{s:i}", "killed", 0), "no client of %s has %s %s",
+		    listing->bits.pending.name, listing->by, listing->whom);
 	}
 }
 
@@ -263,7 +262,6 @@ listing_end(struct pending *pending)
 	mem_free(listing->clients);
 	mem_free(listing->sorted);
 	mem_free(listing->whom);
-	mem_free(listing->name);
 	json_decref(listing->counts);
 }
 
@@ -271,14 +269,18 @@ static const struct pending_kind listing_kind = {
 	.size = sizeof(struct listing), .work = listing_work, .end = listing_end,
 };
 
+static const struct pending_kind killing_kind = {
+	.size = sizeof(struct listing), .urgent = true, .work = listing_work, .end = listing_end,
+};
+
 static void
 listing_start(void *arg, struct control_request *request, const char *name, const char *by, const char *whom)
 {
-	struct listing *listing = command_bits_new(arg, &listing_kind, request, name, true);
+	struct listing *listing = command_bits_new(arg, whom != NULL ? &killing_kind : &listing_kind, request, name,
+	    true);
 
 	listing->by = by;
 	listing->whom = mem_copy_text(whom);
-	listing->name = mem_copy_text(name);
 	listing->counts = json_object();
 }
 

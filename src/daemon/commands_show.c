@@ -1,4 +1,6 @@
-/* status, endpoints, metrics: the figures of all there is, a bit in each turn of the loop. */
+/* status, endpoints, metrics, config: of all there is, a bit in each turn of the loop. */
+#include <string.h>
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "daemon/command.h"
@@ -10,6 +12,10 @@
 #define ENDPOINTS_METRICS 4096
 
 #define METRICS_PIECE 4096 /* bytes that are quoted at a time */
+
+/* How a configuration ends, with its group of services. */
+#define CONFIG_END        "};\n"
+#define CONFIG_END_QUOTED "};\\n"
 
 /* Services that a reload has removed, whose clients have not ended. */
 static json_t *
@@ -209,6 +215,60 @@ commands_endpoints(void *arg, struct control_request *request, int argc, char **
 	listing = command_bits_new(arg, &listing_kind, request, argv[1], false);
 	listing->passed = json_array();
 	control_put(request, "\"endpoints\":[");
+}
+
+/* A service of a whole configuration, whose lines stand in its group of services. */
+static void
+config_put_service(struct control_request *request, char *text)
+{
+	char *rest = text, *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
+		control_put(request, "\\t");
+		control_put_inside(request, stats_text(line));
+		control_put(request, "\\n");
+	}
+	mem_free(text);
+}
+
+static bool
+config_work(struct pending *pending)
+{
+	struct command_bits *bits = (struct command_bits *)pending;
+	const struct command_context *context = pending->context;
+	const struct service *service = command_walk_next(&bits->walk);
+
+	if (service != NULL) {
+		config_put_service(pending->request, context->config(context->daemon, service_name(service)));
+		return true;
+	}
+	control_put(pending->request, CONFIG_END_QUOTED "\"");
+	control_finish(pending->request);
+	return false;
+}
+
+static const struct pending_kind config_kind = {
+	.size = sizeof(struct command_bits), .work = config_work, .end = command_bits_end,
+};
+
+void
+commands_config(void *arg, struct control_request *request, int argc, char **argv)
+{
+	const struct command_context *context = arg;
+	char *text;
+
+	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
+		return;
+	text = context->config(context->daemon, argv[1]);
+	if (argc > 1) {
+		control_answer(request, json_pack("{s:o}", "config", stats_text(text)));
+	} else {
+		text[strlen(text) - strlen(CONFIG_END)] = '\0';
+		command_bits_new(arg, &config_kind, request, NULL, false);
+		control_put(request, "\"config\":\"");
+		control_put_inside(request, stats_text(text));
+	}
+	mem_free(text);
 }
 
 struct taking {

@@ -211,43 +211,24 @@ struct question {
 };
 
 static json_t *
-addresses(const struct lookup_result *result)
+question_object(const struct question *question, const struct lookup_result *result)
 {
-	json_t *list = json_array();
-	char text[ADDRESS_TEXT_SIZE];
-
-	for (size_t i = 0; i < result->endpoint_count; i++) {
-		address_format(&result->endpoints[i].address, text);
-		json_array_append_new(list, stats_text(text));
-	}
-	return list;
-}
-
-static json_t *
-endpoints(const struct lookup_result *result)
-{
-	json_t *list = json_array();
+	json_t *addresses = json_array(), *endpoints = json_array(), *object;
 	char text[ADDRESS_TEXT_SIZE];
 
 	for (size_t i = 0; i < result->endpoint_count; i++) {
 		const struct endpoint_listed *endpoint = &result->endpoints[i];
 
 		address_format(&endpoint->address, text);
-		json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:o}", "address", stats_text(text),
+		json_array_append_new(addresses, stats_text(text));
+		json_array_append_new(endpoints, json_pack("{s:o, s:i, s:i, s:o}", "address", stats_text(text),
 		    "priority", endpoint->priority, "weight", endpoint->weight,
 		    "from", stats_text(endpoint->from)));
 	}
-	return list;
-}
-
-static json_t *
-question_object(const struct question *question, const struct lookup_result *result)
-{
-	json_t *object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "service", question->pending.name,
-	    "lookup", stats_text(question->source), "addresses", addresses(result), "endpoints", endpoints(result),
+	object = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "service", question->pending.name,
+	    "lookup", stats_text(question->source), "addresses", addresses, "endpoints", endpoints,
 	    "ttl_seconds", result->good_for == CLOCK_NEVER ? json_null() :
 	    json_real((double)result->good_for / CLOCK_SECOND), "abort", stats_text(result->abort_reason));
-
 	if (question->verbose || result->error != NULL) {
 		json_object_set_new(object, "output", stats_text(result->output));
 		json_object_set_new(object, "errors", stats_text(result->errors));
@@ -333,8 +314,15 @@ rest_next(struct pending *pending, int64_t now)
 	return next < pending->deadline ? next : pending->deadline;
 }
 
-/* Clients, the held included, of a service or of all (NULL); services that are gone have none.  In shared mode the
- * held are clients of their own connection, and counted as such. */
+/* A service's clients, the held included.  In shared mode these are clients of their own connection, and counted as
+ * such. */
+static unsigned
+drain_clients(const struct service_status *status)
+{
+	return status->clients + (status->mode == SERVICE_SHARED ? 0 : status->held);
+}
+
+/* Those of a service or of all (NULL); services that are gone have none. */
 static unsigned
 drain_left(const struct command_context *context, const char *name)
 {
@@ -344,7 +332,7 @@ drain_left(const struct command_context *context, const char *name)
 
 	for (size_t i = 0; (service = command_next_of_all(context, name, &i)) != NULL;) {
 		service_get_status(service, &status);
-		left += status.clients + (status.mode == SERVICE_SHARED ? 0 : status.held);
+		left += drain_clients(&status);
 	}
 	return left;
 }
@@ -367,14 +355,47 @@ drain_look(struct pending *pending, int64_t now)
 
 static const struct pending_kind drain_kind = { .size = sizeof(struct rest), .look = drain_look };
 
+/* A request to drain some services, or to open all, a few in each turn. */
+struct order {
+	struct command_bits bits;
+	int64_t span; /* of a drain: how long it waits; below 0: it does not */
+	int count;    /* of clients left, or services opened */
+};
+
+static bool
+drain_work(struct pending *pending)
+{
+	struct order *order = (struct order *)pending;
+	struct service *service = command_walk_next(&order->bits.walk);
+	struct service_status status;
+
+	if (service != NULL) {
+		service_get_status(service, &status);
+		if (!status.removed) {
+			service_drain(service, control_uid(pending->request));
+			service_get_status(service, &status);
+		}
+		order->count += (int)drain_clients(&status);
+	} else if (order->span >= 0) {
+		rest_start(pending->context, pending->request, &drain_kind, pending->name, order->span, true);
+	} else {
+		control_answer(pending->request, json_pack("{s:i}", "clients", order->count));
+	}
+	return service != NULL;
+}
+
+static const struct pending_kind draining_kind = {
+	.size = sizeof(struct order), .urgent = true, .work = drain_work, .end = command_bits_end,
+};
+
 void
 commands_drain(void *arg, struct control_request *request, int argc, char **argv)
 {
 	const char *word = NULL;
 	bool all = command_take_option(&argc, argv, "--all", NULL);
 	bool waits = command_take_option(&argc, argv, "--wait", &word);
-	struct service *service;
-	int64_t span = 0;
+	struct order *order;
+	int64_t span = -1;
 
 	if (waits && !command_read_seconds(request, word, &span))
 		return;
@@ -384,12 +405,33 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 		return;
 	if (span > 0 && !control_may_wait(request))
 		return;
-	for (size_t i = 0; (service = command_next(arg, argv[1], &i)) != NULL;)
-		service_drain(service, control_uid(request));
-	if (waits)
-		rest_start(arg, request, &drain_kind, argv[1], span, true);
-	else
-		control_answer(request, json_pack("{s:i}", "clients", (int)drain_left(arg, argv[1])));
+	order = command_bits_new(arg, &draining_kind, request, argv[1], true);
+	order->span = span;
+}
+
+static bool
+open_work(struct pending *pending)
+{
+	struct order *order = (struct order *)pending;
+	struct service *service = command_walk_next(&order->bits.walk);
+
+	if (service == NULL) {
+		control_answer(pending->request, json_pack("{s:i}", "opened", order->count));
+	} else if (upstream_refuses(service_upstream(service))) {
+		service_open(service, control_uid(pending->request));
+		order->count++;
+	}
+	return service != NULL;
+}
+
+static const struct pending_kind opening_kind = {
+	.size = sizeof(struct order), .urgent = true, .work = open_work, .end = command_bits_end,
+};
+
+void
+commands_open_all(struct command_context *context, struct control_request *request)
+{
+	command_bits_new(context, &opening_kind, request, NULL, false);
 }
 
 /* The clients left, as a list and in words; only the first few. */

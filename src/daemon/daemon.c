@@ -1,4 +1,3 @@
-#include "daemon/commands.h"
 #include "daemon/daemon_parts.h"
 
 #include <signal.h>
@@ -47,19 +46,6 @@ daemon_on_drained(void *arg)
 	daemon_end_if_done(arg);
 }
 
-/* The whole configuration in force, as people may see it. */
-static char *
-daemon_show_config(const struct daemon *daemon)
-{
-	struct config_errors errors = { 0 };
-	struct config *config = config_in_force(daemon->table, &errors);
-	char *shown = config == NULL ? NULL : config_show(config);
-
-	config_errors_clear(&errors);
-	config_free(config);
-	return shown;
-}
-
 static char *
 daemon_config(void *arg, const char *name)
 {
@@ -67,7 +53,7 @@ daemon_config(void *arg, const char *name)
 	const struct service *service;
 
 	if (name == NULL)
-		return daemon_show_config(daemon);
+		return config_show(daemon->config); /* its services are taken */
 	service = services_find(daemon->services, name);
 	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
 }
@@ -290,7 +276,7 @@ daemon_start_control(struct daemon *daemon)
 		return false;
 	}
 	daemon->commands = (struct command_context){
-		.loop = daemon->loop, .table = daemon->table, .version = daemon->version, .events = daemon->events,
+		.table = daemon->table, .version = daemon->version, .events = daemon->events,
 		.services = daemon->services, .daemon = daemon, .config = daemon_config,
 		.log_level = daemon_log_level, .reload = daemon_reload,
 	};

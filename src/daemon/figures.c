@@ -31,6 +31,9 @@
 
 #define GAUGE(name, text)     .metric = (name), .type = STATS_GAUGE, .help = (text)
 #define COUNTER(name, text)   .metric = (name), .type = STATS_COUNTER, .help = (text)
+/* One more row of the family above. */
+#define MORE(name, text)      COUNTER(name, NULL), .label = (text)
+#define REASON(name, text)    MORE(name, "reason=\"" text "\"")
 #define HISTOGRAM(name, of, text) \
 	NULL, STATS_HISTOGRAM, OF_RECORD(histogram[of]), .histogram = (of), GAUGE(name, text), .unit = "seconds"
 
@@ -156,7 +159,7 @@ static const struct stats_row rows_of_services[] = {
 	{ "bytes_from_clients", STATS_COUNT, OF_STATUS(bytes[TABLE_UP]), .unit = "bytes",
 	    COUNTER("holdfast_bytes", "What was passed on."), .label = "direction=\"from_clients\"" },
 	{ "bytes_to_clients", STATS_COUNT, OF_STATUS(bytes[TABLE_DOWN]),
-	    COUNTER("holdfast_bytes", NULL), .label = "direction=\"to_clients\"" },
+	    MORE("holdfast_bytes", "direction=\"to_clients\"") },
 	{ "socket", STATS_TEXT, OF_STATUS(socket) },
 	{ "socket_error", STATS_TEXT, OF_STATUS(socket_error) },
 	{ "clients_total", STATS_COUNT, OF_RECORD(counters.clients),
@@ -179,16 +182,16 @@ static const struct stats_row rows_of_services[] = {
 	    COUNTER("holdfast_accepting_pauses", "How often clients began to wait in the backlog."),
 	    .label = "reason=\"max_clients\"" },
 	{ "accepting_pauses.max_held", STATS_COUNT, OF_RECORD(pauses[TABLE_PAUSE_MAX_HELD]),
-	    COUNTER("holdfast_accepting_pauses", NULL), .label = "reason=\"max_held\"" },
+	    REASON("holdfast_accepting_pauses", "max_held") },
 	{ "accepting_pauses.files", STATS_COUNT, OF_RECORD(pauses[TABLE_PAUSE_FILES]),
-	    COUNTER("holdfast_accepting_pauses", NULL), .label = "reason=\"files\"" },
+	    REASON("holdfast_accepting_pauses", "files") },
 	{ "queued", STATS_COUNT, OF_STATUS(shared.queued), .sorts = SHARED, .metric_sorts = SHARED,
 	    GAUGE("holdfast_requests_queued", "Requests that were not sent yet.") },
 	{ "messages_from_clients", STATS_COUNT, OF_STATUS(shared.messages[TABLE_UP]), .sorts = SHARED,
 	    .metric_sorts = SHARED, COUNTER("holdfast_messages", "Messages that were passed on."),
 	    .label = "direction=\"from_clients\"" },
 	{ "messages_to_clients", STATS_COUNT, OF_STATUS(shared.messages[TABLE_DOWN]), .sorts = SHARED,
-	    .metric_sorts = SHARED, COUNTER("holdfast_messages", NULL), .label = "direction=\"to_clients\"" },
+	    .metric_sorts = SHARED, MORE("holdfast_messages", "direction=\"to_clients\"") },
 	{ "losses", STATS_COUNT, OF_STATUS(shared.lost), .sorts = SHARED, .metric_sorts = SHARED,
 	    COUNTER("holdfast_requests_lost", "Requests that failed with their connection.") },
 	{ "retries", STATS_COUNT, OF_STATUS(shared.retried), .sorts = SHARED, .metric_sorts = SHARED,
@@ -198,13 +201,13 @@ static const struct stats_row rows_of_services[] = {
 	{ "refused.down", STATS_COUNT, OF_RECORD(counters.refused_down),
 	    COUNTER("holdfast_refused", "Clients that were turned away."), .label = "reason=\"down\"" },
 	{ "refused.max_held", STATS_COUNT, OF_RECORD(counters.refused_held_max),
-	    COUNTER("holdfast_refused", NULL), .label = "reason=\"max_held\"" },
+	    REASON("holdfast_refused", "max_held") },
 	{ "refused.hold_timeout", STATS_COUNT, OF_RECORD(counters.refused_hold_timeout),
-	    COUNTER("holdfast_refused", NULL), .label = "reason=\"hold_timeout\"" },
+	    REASON("holdfast_refused", "hold_timeout") },
 	{ "refused.permission", STATS_COUNT, OF_RECORD(counters.refused_permission),
-	    COUNTER("holdfast_refused", NULL), .label = "reason=\"permission\"" },
+	    REASON("holdfast_refused", "permission") },
 	{ "refused.max_clients_per_user", STATS_COUNT, OF_RECORD(counters.refused_per_user),
-	    COUNTER("holdfast_refused", NULL), .label = "reason=\"max_clients_per_user\"" },
+	    REASON("holdfast_refused", "max_clients_per_user") },
 	{ "administered", STATS_MADE, MADE_BY(figures_administered) },
 	{ "paused_by", STATS_MADE, MADE_BY(figures_paused_by) },
 	{ "paused_since", STATS_TIME, OF_SERVICE(paused_since) },

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "ctl/help.h"
 #include "daemon/command.h"
-#include "daemon/commands.h"
 #include "fake_service.h"
 #include "keep/budget.h"
 #include "upstream/record.h"
@@ -48,7 +47,6 @@ setup(void **state)
 	side_setup(state);
 	fake_service_setup(0, "one");
 	fake_service_setup(1, "two");
-	context.loop = side.loop;
 	context.events = side.events;
 	pendings_init(&context.pendings, side.loop);
 	control_free(side.control);
@@ -288,6 +286,7 @@ no_turn_looks_at_more_than_a_few_of_a_thousand_services(void **state)
 		{ "status\n", "services", FAKE_SERVICES }, { "clients\n", "clients", 3 * FAKE_SERVICES },
 		{ "clients --by pid\n", "counts", 1 }, { "endpoints\n", "endpoints", 0 },
 		{ "metrics\n", "metrics", 0 }, { "metrics --openmetrics\n", "metrics", 0 },
+		{ "config\n", "config", 0 }, { "drain --all\n", "clients", 0 }, { "open --all\n", "opened", 0 },
 	};
 	json_t *answer, *value;
 	size_t turns;

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 #include "daemon/command.h"
-#include "daemon/commands.h"
 #include "fake_service.h"
 
 static struct command_context context;
@@ -18,7 +17,6 @@ setup(void **state)
 	side_setup(state);
 	fake_service_setup(0, "one");
 	fake_service_count = 1;
-	context.loop = side.loop;
 	pendings_init(&context.pendings, side.loop);
 	control_free(side.control);
 	side.control = control_new(side.loop, side.listener, NULL, NULL, commands_register, &context);
