@@ -5,7 +5,6 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/secret.h"
-#include "config/source.h"
 #include "config/values.h"
 
 static char *
@@ -200,25 +199,21 @@ setting_print_single(const struct setting *setting, const void *field, FILE *out
 	values_print_text(out, list == NULL ? NULL : list[0]);
 }
 
-/* libconfig reads 0660 as 660 up to 1.5 and as 432 from 1.7 on: taken where it makes no difference. */
+/* A number of several digits with a zero before them is no syntax, see syntax.c. */
 static char *
 setting_take_bare_mode(const config_setting_t *value, void *field)
 {
 	int number = config_setting_get_int(value);
-	char *written, *error;
+	char digits[VALUES_TEXT_SIZE];
 
+	snprintf(digits, sizeof digits, "%04d", number);
 	if (number >= 0 && number <= 7) {
 		*(mode_t *)field = (mode_t)number;
 		return NULL;
 	}
-	written = source_written(value);
-	if (written != NULL && strspn(written, "01234567") == strlen(written) && strlen(written) <= 4)
-		error = mem_print("a mode is a text of octal digits: write \"%s%s\", in quotation marks",
-		    *written == '0' ? "" : "0", written);
-	else
-		error = mem_copy_text("a mode is a text of octal digits, in quotation marks, such as \"0660\"");
-	mem_free(written);
-	return error;
+	if (config_setting_get_format(value) == CONFIG_FORMAT_HEX || strspn(digits, "01234567") != 4 || digits[4] != '\0')
+		return mem_copy_text("a mode is a text of octal digits, in quotation marks, such as \"0660\"");
+	return mem_print("a mode is a text of octal digits: write \"%s\", in quotation marks", digits);
 }
 
 char *

@@ -6,7 +6,6 @@
 #include "config/setting_hello.h"
 #include "config/setting_numbers.h"
 #include "config/setting_texts.h"
-#include "config/source.h"
 #include "upstream/hello.h"
 
 /* What a field owns: nothing but itself, a text, a list of texts, or steps. */
@@ -89,28 +88,9 @@ setting_field(const struct setting *setting, const void *object)
 	return (char *)(uintptr_t)object + setting->offset;
 }
 
-/* libconfig reads 010 as 10 up to 1.5 and as 8 from 1.7 on.  NULL or what is wrong. */
-static char *
-setting_check_zeros(const config_setting_t *value)
-{
-	bool whole = config_setting_type(value) == CONFIG_TYPE_INT || config_setting_type(value) == CONFIG_TYPE_INT64;
-	char *written = whole ? source_written(value) : NULL, *error = NULL;
-	size_t zeros = written == NULL ? 0 : strspn(written, "0");
-
-	if (zeros > 0 && strspn(written, "0123456789") == strlen(written) && strlen(written) > zeros + 1)
-		error = mem_print("%s is read as octal by some versions of libconfig: write %s", written,
-		    written + zeros);
-	mem_free(written);
-	return error;
-}
-
 char *
 setting_take(const struct setting *setting, const config_setting_t *value, void *object)
 {
-	char *error = setting->type == SETTING_MODE ? NULL : setting_check_zeros(value);
-
-	if (error != NULL)
-		return error;
 	return types[setting->type].take(setting, value, setting_field(setting, object));
 }
 
