@@ -8,7 +8,8 @@
 
 #include "base/mem.h"
 #include "base/standard_files.h"
-#include "config/config.h"
+#include "config/load.h"
+#include "config/write.h"
 #include "daemon/begin.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"

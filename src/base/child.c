@@ -75,9 +75,7 @@ struct child_remains {
 
 /* What a new process needs; all borrowed. */
 struct child_plan {
-	const char *program;
-	char *const *arguments; /* after argv[0] */
-	char *const *environment;
+	const struct child_job *job;
 	int out, err;      /* write ends; out may be -1: /dev/null */
 	pid_t parent;      /* getpid() of the caller */
 	volatile pid_t *group; /* gets the process group as soon as there is one; NULL: nobody wants it */
@@ -155,6 +153,15 @@ child_place_files(const struct child_plan *plan)
 	return 0;
 }
 
+/* Ends in a way that runs no handler and reports no leak of what is the parent's. */
+static void __attribute__((noreturn))
+child_run(const struct child_job *job)
+{
+	prctl(PR_SET_NAME, job->program);
+	job->run(job->run_arg);
+	_exit(0);
+}
+
 static void __attribute__((noreturn))
 child_become(const struct child_plan *plan, char *const *argv)
 {
@@ -163,9 +170,11 @@ child_become(const struct child_plan *plan, char *const *argv)
 	if (leads && plan->group != NULL)
 		*plan->group = getpid(); /* before there is anything that the caller's death could leave behind */
 	if (leads && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
-	    child_place_files(plan) == 0 && chdir("/") == 0) {
+	    child_place_files(plan) == 0 && (plan->job->run != NULL || chdir("/") == 0)) {
 		child_reset_signals();
-		execve(plan->program, argv, plan->environment);
+		if (plan->job->run != NULL)
+			child_run(plan->job);
+		execve(plan->job->program, argv, plan->job->environment);
 	}
 	*plan->exec_error = errno;
 	_exit(CHILD_NOT_EXECUTED);
@@ -193,19 +202,20 @@ child_pipe(int *ret_read, int *ret_write)
 static pid_t
 child_spawn(const struct child_plan *plan)
 {
-	size_t count = mem_list_length(plan->arguments);
+	const struct child_job *job = plan->job;
+	size_t count = mem_list_length(job->arguments);
 	char **argv = mem_new(count + 2, sizeof *argv);
 	sigset_t all, old;
 	pid_t pid;
 
-	argv[0] = (char *)(uintptr_t)plan->program;
+	argv[0] = (char *)(uintptr_t)job->program;
 	for (size_t i = 0; i < count; i++)
-		argv[i + 1] = plan->arguments[i];
+		argv[i + 1] = job->arguments[i];
 
 	/* No handler of ours may run in the child while it shares our memory. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &old);
-	pid = vfork();
+	pid = job->run != NULL ? fork() : vfork();
 	if (pid == 0)
 		child_become(plan, argv);
 	/* Under valgrind vfork is fork, and the child may not have come so far. */
@@ -327,8 +337,7 @@ child_is_overdue(struct child *child)
 static void
 child_begin(struct child *child, const struct child_job *job)
 {
-	struct child_plan plan = { .program = job->program, .arguments = job->arguments,
-		.environment = job->environment, .out = -1, .err = -1, .parent = getpid() };
+	struct child_plan plan = { .job = job, .out = -1, .err = -1, .parent = getpid() };
 	const char *what;
 	int result;
 

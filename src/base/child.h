@@ -1,4 +1,5 @@
-/* child.h - runs a program of the operator's (look-up script, event handler) and tells how it ended.
+/* child.h - runs a program of the operator's (look-up script, event handler), or a function of ours that might hang,
+ * and tells how it ended.
  *
  * The program has its own process group, empty standard input, no inherited files, folder "/", and just
  * the environment given.  On time-out the whole group is killed (SIGTERM, and SIGKILL 200 ms later).
@@ -19,7 +20,10 @@
 struct child;
 
 struct child_job {
-	const char *program;            /* borrowed; absolute path */
+	const char *program;            /* borrowed; absolute path; of a function, its name as a process */
+	void (*run)(void *arg);         /* NULL, or called in place of a program by a copy of this process, with its
+	                                 * environment and folder: writes to standard output and returns */
+	void *run_arg;                  /* borrowed */
 	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */
 	char *const *environment;       /* borrowed; NAME=VALUE; NULL-terminated */
 	int64_t timeout;                /* microseconds */

@@ -10,8 +10,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/nearest.h"
-#include "config/config.h"
-#include "config/setting_types.h"
+#include "base/secret.h"
+#include "upstream/hello_talk.h"
 
 #define YEAR (365.0 * 86400)
 
@@ -169,12 +169,22 @@ static const struct setting top_rows[] = {
 	{ "metrics.listen", "\"\"", SETTING_TEXT, 0, 128, SETTING_IN_PLACE, TOP(metrics_listen), NULL },
 };
 
+#define STEP(field) offsetof(struct hello_step, field)
+
+static const struct setting step_rows[] = {
+	{ "send", "\"\"", SETTING_TEXT, 0, HELLO_TEXT_MAX, SETTING_RENEW, STEP(send), NULL },
+	{ "send_file", "\"\"", SETTING_TEXT, 0, 4095, SETTING_RENEW, STEP(send_file), NULL },
+	{ "expect", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(expect), NULL },
+	{ "timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, STEP(timeout), NULL },
+	{ "abort_on", "\"\"", SETTING_TEXT, 0, HELLO_LINE_MAX, SETTING_RENEW, STEP(abort_on), NULL },
+};
 #define ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
 
-static const char *const service_sections[] = { NULL };
+static const char *const no_sections[] = { NULL };
 static const char *const top_sections[] = { "defaults", "services", NULL };
 
-const struct settings settings_service = { ROWS(service_rows), service_sections };
+const struct settings settings_service = { ROWS(service_rows), no_sections };
+static const struct settings settings_step = { ROWS(step_rows), no_sections };
 const struct settings settings_top = { ROWS(top_rows), top_sections };
 
 _Static_assert(sizeof service_rows / sizeof service_rows[0] <= SETTINGS_MAX, "SETTINGS_MAX");
@@ -273,11 +283,217 @@ settings_nearest(const struct settings *settings, const char *group, const char 
 	return true;
 }
 
+static char *
+hello_check_send_file(const char *name)
+{
+	const char *credential = name + strlen(HELLO_CREDENTIAL);
+
+	if (strncmp(name, HELLO_CREDENTIAL, strlen(HELLO_CREDENTIAL)) != 0)
+		return *name == '/' ? NULL : mem_print("send_file: \"%s\" must be an absolute path, or "
+		    "credential:NAME", name);
+	if (*credential == '\0' || strchr(credential, '/') != NULL || strcmp(credential, ".") == 0 ||
+	    strcmp(credential, "..") == 0)
+		return mem_print("send_file: \"%s\" is not credential:NAME", name);
+	return NULL;
+}
+
+/* What is wrong with a step as a whole. */
+static char *
+hello_check_step(const struct hello_step *step)
+{
+	const char *heard[] = { step->expect, step->abort_on };
+
+	if ((step->send != NULL && strcmp(step->send, SECRET_HIDDEN) == 0) ||
+	    (step->expect != NULL && strcmp(step->expect, SECRET_HIDDEN) == 0))
+		return mem_copy_text("\"" SECRET_HIDDEN "\" is what is shown in a secret's place: write the secret "
+		    "itself");
+	if (step->send != NULL && step->send_file != NULL)
+		return mem_copy_text("send and send_file exclude each other in a step");
+	if (step->send == NULL && step->send_file == NULL && step->expect == NULL && step->abort_on == NULL)
+		return mem_copy_text("a step needs send, send_file, expect or abort_on");
+	for (size_t i = 0; i < sizeof heard / sizeof heard[0]; i++)
+		if (heard[i] != NULL && strpbrk(heard[i], "\r\n") != NULL)
+			return mem_copy_text("expect and abort_on are compared with a line without its end: "
+			    "\\r and \\n never stand in it");
+	return step->send_file == NULL ? NULL : hello_check_send_file(step->send_file);
+}
+
+static char *
+hello_take_of_step(const config_setting_t *value, struct hello_step *step)
+{
+	const char *name = config_setting_name(value);
+	const struct setting *row = settings_find(&settings_step, name);
+	char nearest[SETTINGS_NAME_SIZE], *wrong, *error;
+	const config_setting_t *part;
+
+	if (row == NULL)
+		return settings_nearest(&settings_step, "", name, nearest)
+		    ? mem_print("unknown setting \"%s\" in a step; did you mean \"%s\"?", name, nearest)
+		    : mem_print("unknown setting \"%s\" in a step", name);
+	wrong = setting_take(row, value, step, &part);
+	error = wrong == NULL ? NULL : mem_print("%s: %s", row->name, wrong);
+	mem_free(wrong);
+	return error;
+}
+
+static char *
+hello_take_step(const config_setting_t *group, struct hello_step *step, const config_setting_t **ret_where)
+{
+	char *error = NULL;
+
+	*ret_where = group;
+	settings_defaults(&settings_step, step);
+	if (!config_setting_is_group(group))
+		return mem_copy_text("each step must be a group: { send = ...; expect = ...; }");
+	for (int i = 0; i < config_setting_length(group) && error == NULL; i++) {
+		const config_setting_t *value = config_setting_get_elem(group, (unsigned)i);
+
+		error = hello_take_of_step(value, step);
+		if (error != NULL)
+			*ret_where = value;
+	}
+	return error == NULL ? hello_check_step(step) : error;
+}
+
+static char *
+hello_take_steps(const config_setting_t *value, struct hello_settings *hello, const config_setting_t **ret_where)
+{
+	int length = config_setting_is_list(value) ? config_setting_length(value) : 0;
+	char *error = NULL;
+
+	if (length > HELLO_STEPS)
+		return mem_print("has %d steps, %d is the most", length, HELLO_STEPS);
+	hello->steps = length == 0 ? NULL : mem_new((size_t)length, sizeof *hello->steps);
+	for (int i = 0; i < length && error == NULL; i++)
+		error = hello_take_step(config_setting_get_elem(value, (unsigned)i), &hello->steps[hello->count++],
+		    ret_where);
+	return error;
+}
+
+static char *
+hello_take(const struct setting *setting, const config_setting_t *value, struct hello_settings *field,
+    const config_setting_t **ret_where)
+{
+	struct hello_settings hello = { 0 };
+	char *error;
+
+	/* A list without items is an array to libconfig if it was written [ ]. */
+	if (!config_setting_is_list(value) && !(config_setting_is_array(value) && config_setting_length(value) == 0))
+		return type_wrong(setting, value);
+	error = hello_take_steps(value, &hello, ret_where);
+	hello_settings_clear(error == NULL ? field : &hello);
+	if (error == NULL)
+		*field = hello;
+	return error;
+}
+
+/* The timeout, and what is not empty. */
+static void
+hello_print_step(const struct hello_step *step, FILE *out)
+{
+	fputs("{ ", out);
+	for (size_t i = 0; i < settings_step.count; i++) {
+		const struct setting *row = &step_rows[i];
+		const void *field = (const char *)step + row->offset;
+
+		if (row->type == SETTING_TEXT && *(char *const *)field == NULL)
+			continue;
+		fprintf(out, "%s = ", row->name);
+		setting_print(row, step, out);
+		fputs("; ", out);
+	}
+	fputc('}', out);
+}
+
+static void
+hello_print(const struct hello_settings *hello, bool hide, FILE *out)
+{
+	char hidden[] = SECRET_HIDDEN;
+
+	fputc('(', out);
+	for (size_t i = 0; i < hello->count; i++) {
+		struct hello_step step = hello->steps[i];
+
+		if (hide && step.send != NULL)
+			step.send = hidden;
+		fputs(i > 0 ? ", " : "", out);
+		hello_print_step(&step, out);
+	}
+	fputc(')', out);
+}
+
+static void *
+setting_field(const struct setting *setting, const void *object)
+{
+	return (char *)(uintptr_t)object + setting->offset;
+}
+
+char *
+setting_take(const struct setting *setting, const config_setting_t *value, void *object,
+    const config_setting_t **ret_where)
+{
+	void *field = setting_field(setting, object);
+
+	*ret_where = value;
+	return setting->type == SETTING_HELLO ? hello_take(setting, value, field, ret_where)
+	    : type_take(setting, value, field);
+}
+
+void
+setting_print(const struct setting *setting, const void *object, FILE *out)
+{
+	if (setting->type == SETTING_HELLO)
+		hello_print(setting_field(setting, object), false, out);
+	else
+		type_print(setting, setting_field(setting, object), out);
+}
+
+void
+setting_show(const struct setting *setting, const void *object, FILE *out)
+{
+	const struct service_settings *service = object;
+
+	if (setting->type == SETTING_HELLO)
+		hello_print(setting_field(setting, object), true, out);
+	else if (setting->type == SETTING_ARGUMENTS || setting->type == SETTING_ENVIRONMENT)
+		type_show_list(setting, setting_field(setting, object), service->upstream.lookup.secrets, out);
+	else
+		setting_print(setting, object, out);
+}
+
+bool
+setting_is_same(const struct setting *setting, const void *a, const void *b)
+{
+	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
+
+	return setting->type == SETTING_HELLO ? hello_settings_are_same(left, right)
+	    : type_is_same(setting, left, right);
+}
+
+static void
+setting_clear(const struct setting *setting, void *object)
+{
+	if (setting->type == SETTING_HELLO)
+		hello_settings_clear(setting_field(setting, object));
+	else
+		type_clear(setting, setting_field(setting, object));
+}
+
+static void
+setting_copy(const struct setting *setting, void *to, const void *from)
+{
+	if (setting->type == SETTING_HELLO)
+		hello_settings_copy(setting_field(setting, to), setting_field(setting, from));
+	else
+		type_copy(setting, setting_field(setting, to), setting_field(setting, from));
+}
+
 /* Takes a setting's default from its own text. */
 static void
 settings_take_default(const struct setting *setting, void *object)
 {
 	char *text = mem_print("value = %s;", setting->fallback);
+	const config_setting_t *where;
 	config_t config;
 	char *error;
 	int parsed;
@@ -285,7 +501,7 @@ settings_take_default(const struct setting *setting, void *object)
 	config_init(&config);
 	parsed = config_read_string(&config, text);
 	assert(parsed == CONFIG_TRUE);
-	error = setting_take(setting, config_lookup(&config, "value"), object);
+	error = setting_take(setting, config_lookup(&config, "value"), object, &where);
 	assert(error == NULL);
 	config_destroy(&config);
 	mem_free(text);
@@ -329,6 +545,37 @@ void
 service_settings_clear(struct service_settings *settings)
 {
 	settings_clear(&settings_service, settings);
-	mem_free(settings->name);
-	settings->name = NULL;
+}
+
+const struct service_settings *
+config_find_service(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->service_count; i++)
+		if (config->services[i] != NULL && strcmp(config->services[i]->name, name) == 0)
+			return config->services[i];
+	return NULL;
+}
+
+struct service_settings *
+config_take_service(struct config *config, size_t i)
+{
+	struct service_settings *settings = config->services[i];
+
+	config->services[i] = NULL;
+	return settings;
+}
+
+void
+config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < config->service_count; i++) {
+		if (config->services[i] != NULL)
+			service_settings_clear(config->services[i]);
+		mem_free(config->services[i]);
+	}
+	mem_free(config->services);
+	settings_clear(&settings_top, config);
+	mem_free(config);
 }

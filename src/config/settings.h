@@ -1,6 +1,6 @@
-/* settings.h - the table of all settings: what may stand in the file, of which type, and where it is kept.
+/* settings.h - the tables of all settings: what may stand in the file, of which type, and where it is kept.
  *
- * The checker, the dump (-T), holdfastctl config and the check of the papers read this table.  Service
+ * The reader, the checks, the dump (-T), holdfastctl config and the check of the papers read these tables.  Service
  * settings lie in struct service_settings, the others in struct config.
  */
 #ifndef HOLDFAST_CONFIG_SETTINGS_H
@@ -10,9 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "client/clients.h"
 #include "client/listener.h"
 #include "client/shared.h"
+#include "config/types.h"
+#include "keep/table.h"
 #include "upstream/upstream_settings.h"
 
 /* All a service can be told.  Filled by the table; owns what its parts own. */
@@ -28,59 +31,32 @@ struct service_settings {
 	int64_t drain_timeout;       /* 0: no limit */
 };
 
-/* What stands in the file, and the type of the field it fills. */
-enum setting_type {
-	SETTING_TEXT,         /* char *; "" is NULL */
-	SETTING_PATH,         /* the same, absolute */
-	SETTING_PROGRAM,      /* the same, of a program */
-	SETTING_TEXTS,        /* char **: a list of texts, or one text */
-	SETTING_NAMES,        /* char **: users or groups, names or numbers */
-	SETTING_ADDRESS,      /* char **: one address */
-	SETTING_ADDRESSES,    /* char **: several */
-	SETTING_ENVIRONMENT,  /* char **: NAME=VALUE */
-	SETTING_ARGUMENTS,    /* char **: a list of texts, of which some may be secret */
-	SETTING_BOOL,         /* bool */
-	SETTING_COUNT,        /* unsigned */
-	SETTING_COUNT_OR_AUTO, /* the same; "auto" is UINT_MAX */
-	SETTING_SIZE,         /* unsigned, bytes */
-	SETTING_MEMORY,       /* int64_t, bytes; 0 is a default that depends */
-	SETTING_INTEGER,      /* int */
-	SETTING_NUMBER,       /* double */
-	SETTING_TIME,         /* int64_t, microseconds */
-	SETTING_LIMIT,        /* int64_t, microseconds; 0 in the file is CLOCK_NEVER */
-	SETTING_SECONDS,      /* int, whole seconds */
-	SETTING_MILLISECONDS, /* int, milliseconds */
-	SETTING_MODE,         /* mode_t: text of octal digits */
-	SETTING_ID,           /* char *: a user or group, name or number; whether there is one is not asked */
-	SETTING_CHOICE,       /* an enum, by name */
-	SETTING_HELLO,        /* struct hello_settings: a list of groups */
-	SETTING_TYPES
+#define CONFIG_SERVICES_MAX TABLE_SERVICES
+
+struct config_log {
+	enum log_level level;
+	enum log_target target;
+	bool clients;          /* a line per client */
 };
 
-/* How a reload brings a changed value in force; the later, the stronger. */
-enum setting_reload {
-	SETTING_SAME,     /* no value has changed */
-	SETTING_IN_PLACE, /* without touching a connection or a timer; seen by what begins afterwards */
-	SETTING_RENEW,    /* the service's upstream side begins anew; attached and held clients stay */
-	SETTING_RESTART,  /* not while running: the reload is refused */
+struct config_control {
+	struct listener_settings listener; /* path is absolute, or "@name" */
+	char **admin_users, **admin_groups; /* owned; both empty: everybody who can open the socket */
 };
 
-struct setting_choice {
-	const char *name; /* borrowed; NULL ends the list */
-	int value;
+struct config {
+	char *runtime_directory;           /* owned; absolute */
+	char *include_directory;           /* owned; as written; NULL none */
+	int64_t stop_timeout;              /* microseconds */
+	int64_t max_memory;                /* bytes; 0: by what the machine allows */
+	struct config_log log;
+	struct config_control control;
+	char *metrics_listen;              /* owned; NULL nowhere */
+	struct service_settings **services; /* owned, each too; NULL where taken */
+	size_t service_count;
 };
 
-struct setting {
-	const char *name;     /* borrowed; "retry.delay"; at most one dot */
-	const char *fallback; /* borrowed; default, as it would be written in the file */
-	enum setting_type type;
-	double min, max;      /* numbers; times in seconds; lengths of texts and lists; modes */
-	enum setting_reload reload;
-	size_t offset;        /* of the field */
-	const struct setting_choice *choices; /* borrowed; SETTING_CHOICE only */
-};
-
-#define SETTINGS_MAX 96 /* rows of either table, at most */
+#define SETTINGS_MAX 96 /* rows of a table, at most */
 #define SETTINGS_NAME_SIZE 40
 
 /* A table: rows of service settings, or those of the top level. */
@@ -92,6 +68,19 @@ struct settings {
 
 extern const struct settings settings_service; /* fills struct service_settings */
 extern const struct settings settings_top;     /* fills struct config */
+
+/* Stores the value in the object's field, whose old value is freed; on an error the field stays.  NULL, or what is
+ * wrong, to be freed with mem_free(), and *ret_where is the part of the value that it is about. */
+char *setting_take(const struct setting *setting, const config_setting_t *value, void *object,
+    const config_setting_t **ret_where);
+
+/* Prints the field as the file would have it, without name; the second for people, secrets hidden: what hello sends,
+ * and what arguments and variables of a service hold. */
+void setting_print(const struct setting *setting, const void *object, FILE *out);
+void setting_show(const struct setting *setting, const void *object, FILE *out);
+
+/* Whether both objects have the same value in the field. */
+bool setting_is_same(const struct setting *setting, const void *a, const void *b);
 
 /* The row of this name, or NULL. */
 const struct setting *settings_find(const struct settings *settings, const char *name);
@@ -119,7 +108,16 @@ enum setting_reload settings_compare(const struct settings *settings, const void
 /* Frees what fields own and makes them zero. */
 void settings_clear(const struct settings *settings, void *object);
 
-/* Frees what a service's settings own, its name too, not the struct. */
+/* Frees what a service's settings own, not the struct. */
 void service_settings_clear(struct service_settings *settings);
+
+/* The service of this name, borrowed, or NULL. */
+const struct service_settings *config_find_service(const struct config *config, const char *name);
+
+/* Service number i becomes the caller's: service_settings_clear() and mem_free().  NULL if it was taken. */
+struct service_settings *config_take_service(struct config *config, size_t i);
+
+/* Frees it; NULL is fine. */
+void config_free(struct config *config);
 
 #endif

@@ -223,11 +223,11 @@ syntax_number(struct syntax *s, enum kind kind, const char *word, int length)
 	    number[zeros] < '8'))
 		return;
 	else if (syntax_is_mode(s) && digits <= 4 && strspn(word, "01234567") >= (size_t)length)
-		syntax_fail(s, s->name.line, mem_print("a mode is a text of octal digits: write \"%.*s\", in quotation "
-		    "marks", length, word));
+		syntax_fail(s, s->name.line, mem_print("a mode is a text of octal digits: write \"%.*s\", in "
+		    "quotation marks", length, word));
 	else
-		syntax_fail(s, s->line, mem_print("%.*s is read as octal by some versions of libconfig: write %.*s%.*s",
-		    length, word, (int)(number - word), word, digits - zeros, number + zeros));
+		syntax_fail(s, s->line, mem_print("%.*s is read as octal by some versions of libconfig: write "
+		    "%.*s%.*s", length, word, (int)(number - word), word, digits - zeros, number + zeros));
 }
 
 static enum kind
@@ -383,10 +383,12 @@ syntax_no_name(struct syntax *s)
 	else if (*s->at == '"')
 		syntax_fail_text(s, s->line, "a name stands without quotation marks");
 	else if (word > name && name > 0 && strchr(NAME_LETTERS, *s->at) != NULL)
-		syntax_fail(s, s->line, mem_print("%.*s: a name has no dot here; write %.*s: { name = \"%.*s\"; ... }",
-		    word, s->at, name, s->at, word, s->at));
+		syntax_fail(s, s->line, mem_print("%.*s: a name has no dot here; write %.*s: { name = \"%.*s\"; "
+		    "... }", word, s->at, name, s->at, word, s->at));
 	else if (word > 0 && strchr(NAME_LETTERS, *s->at) == NULL)
 		syntax_fail(s, s->line, mem_print("%.*s: a name begins with a letter", word, s->at));
+	else if (word > 0)
+		syntax_fail(s, s->line, mem_print("%.*s: is a value, and no name", word, s->at));
 	else
 		syntax_fail(s, s->line, mem_print("\"%.1s\" stands where a name is expected", s->at));
 }
@@ -396,7 +398,7 @@ syntax_setting(struct syntax *s)
 {
 	int length = strchr(NAME_LETTERS, *s->at) == NULL ? 0 : (int)strspn(s->at, NAME_OTHERS);
 
-	if (length == 0 || s->at[length] == '.') {
+	if (length == 0 || s->at[length] == '.' || syntax_kind(s->at, (size_t)length) != KIND_NONE) {
 		syntax_no_name(s);
 		return;
 	}
@@ -443,7 +445,8 @@ syntax_check(const char *text, size_t length, unsigned *ret_line)
 	else
 		syntax_settings(&s);
 	if (*s.at == '}')
-		syntax_fail_text(&s, s.line, "\"}\" closes nothing: there is one too many, or a \"{\" is missing before");
+		syntax_fail_text(&s, s.line, "\"}\" closes nothing: there is one too many, or a \"{\" is missing "
+		    "before");
 	mem_free(s.named);
 	if (s.error != NULL)
 		*ret_line = s.error_line;

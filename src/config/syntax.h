@@ -1,10 +1,10 @@
 /* syntax.h - whether libconfig may be given a text, and what is wrong with it if not.
  *
- * libconfig 1.5 includes files on its own (and calls exit() for a directory, and hangs at a FIFO), nests as deep as it
- * is told to, cuts numbers to 32 bits without a word, ends texts at a NUL byte, takes a time that grows with the square
- * of a group's names, and says "syntax error" to nearly everything, often some lines too late.  1.7 includes whole
- * directories, and reads 010 as 8.  So this reads the same language first, and lets through only what every version
- * takes, and takes alike; tests/fuzz/config.c holds it to that.
+ * libconfig 1.5 includes files on its own (and calls exit() for a directory, and hangs at a FIFO), nests as deep as
+ * it is told to, cuts numbers to 32 bits without a word, ends texts at a NUL byte, takes a time that grows with the
+ * square of a group's names, and says "syntax error" to nearly everything, often some lines too late.  1.7 reads 010
+ * as 8.  So this reads the same language first, and lets through only what every version takes, and takes alike;
+ * tests/fuzz/config.c holds it to that.
  */
 #ifndef HOLDFAST_CONFIG_SYNTAX_H
 #define HOLDFAST_CONFIG_SYNTAX_H

@@ -13,16 +13,18 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/listener.h"
+#include "config/load.h"
+#include "config/write.h"
 #include "daemon/daemon.h"
 #include "daemon/listen_socket.h"
 #include "daemon/lock.h"
 #include "keep/crash.h"
+#include "keep/fdstore.h"
 #include "keep/files.h"
-#include "keep/migrate.h"
 #include "keep/keeper.h"
+#include "keep/migrate.h"
 #include "keep/notify.h"
 #include "keep/upgrade.h"
-#include "keep/fdstore.h"
 
 static struct passed_fds begin_passed_fds; /* of systemd's files, those that are still to be claimed */
 static bool begin_forgets;       /* what systemd has kept is of no use */
@@ -154,7 +156,7 @@ begin_kept_config(void)
 {
 	struct config_errors errors = { 0 };
 	struct config *config = begin_kept == NULL ? NULL :
-	    config_parse_text(begin_kept, strlen(begin_kept), "the configuration before the restart", &errors);
+	    config_parse_text(begin_kept, "the configuration before the restart", &errors);
 
 	begin_keeps = config != NULL;
 	config_errors_clear(&errors);

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "config/config.h"
+#include "config/settings.h"
 
 struct begin_options {
 	const char *config;   /* borrowed; path of the main file */

@@ -11,6 +11,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/sink.h"
+#include "config/write.h"
 #include "keep/budget.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"

@@ -5,6 +5,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/memory_limit.h"
+#include "config/write.h"
 #include "daemon/daemon_parts.h"
 #include "keep/budget.h"
 #include "keep/crash.h"

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 #include <sys/un.h>
 
-#include "config/config.h"
+#include "config/settings.h"
 #include "control/metrics_http.h"
 #include "keep/table.h"
 

@@ -2,7 +2,7 @@
 #ifndef HOLDFAST_DAEMON_RELOAD_H
 #define HOLDFAST_DAEMON_RELOAD_H
 
-#include "config/config.h"
+#include "config/read.h"
 #include "daemon/listen_socket.h"
 #include "daemon/reload_changes.h"
 #include "daemon/service.h"

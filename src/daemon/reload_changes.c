@@ -1,27 +1,21 @@
 #include "daemon/reload_changes.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "config/config.h"
-#include "config/setting_types.h"
+#include "config/settings.h"
+#include "config/write.h"
 
 /* The value as people may see it, at most RELOAD_VALUE_MAX bytes and dots. */
 static char *
 changes_text(const struct setting *setting, const void *object)
 {
-	char *whole = NULL, *text;
-	size_t length;
-	FILE *out = open_memstream(&whole, &length);
+	char *whole = config_show_value(setting, object), *text;
 
-	if (out == NULL)
-		abort();
-	setting_show(setting, object, out);
-	fclose(out);
-	text = length <= RELOAD_VALUE_MAX ? mem_copy_text(whole) : mem_print("%.*s...", RELOAD_VALUE_MAX, whole);
-	free(whole);
+	if (strlen(whole) <= RELOAD_VALUE_MAX)
+		return whole;
+	text = mem_print("%.*s...", RELOAD_VALUE_MAX, whole);
+	mem_free(whole);
 	return text;
 }
 

@@ -4,7 +4,7 @@
 
 #include <event2/event.h>
 
-#include "config/config.h"
+#include "config/read.h"
 #include "daemon/reload.h"
 #include "daemon/service.h"
 

@@ -1,5 +1,5 @@
-/* What config/syntax lets through libconfig reads: it ends nobody, includes no file and leaves none open, and nests no
- * deeper than it may.  The input is the file's text. */
+/* What config/syntax lets through libconfig reads: it ends nobody, includes no file and leaves none open, and nests
+ * no deeper than it may.  The input is the file's text. */
 #include <libconfig.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -13,7 +13,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "config/load.h"
+#include "config/write.h"
 #include "temporary.h"
 
 static char folder[TEMPORARY_SIZE];
@@ -206,7 +207,7 @@ the_dump_gives_the_same_dump_again(void **state)
 
 	(void)state;
 	config_free(config);
-	config = config_parse_text(first, strlen(first), "kept", &errors);
+	config = config_parse_text(first, "kept", &errors);
 	assert_non_null(config);
 	assert_int_equal(errors.count + errors.warning_count, 0);
 	second = config_dump(config);
@@ -248,7 +249,7 @@ text_that_is_kept_is_taken_though_its_files_are_gone(void **state)
 	const char *text = "services: { a: { lookup: { script = \"/nonexistent\"; };"
 	    "listen: { allow_users = [\"no-such-user\"]; }; }; };";
 	struct config_errors errors = { 0 };
-	struct config *config = config_parse_text(text, strlen(text), "kept", &errors);
+	struct config *config = config_parse_text(text, "kept", &errors);
 
 	(void)state;
 	assert_non_null(config);

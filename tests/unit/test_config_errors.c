@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "config/config.h"
-#include "config/source.h"
+#include "config/load.h"
+#include "config/read.h"
 #include "config/syntax.h"
 #include "temporary.h"
 
@@ -301,12 +301,14 @@ static const struct {
 	{ "services: {\n 1db: { };\n};", "m.conf:2: services: 1db: a name begins with a letter" },
 	{ "services: {\n my-db.prod: { };\n};",
 	    "m.conf:2: services: my-db.prod: a name has no dot here; write my-db: { name = \"my-db.prod\"; ... }" },
+	{ "services: {\n true: { };\n};", "m.conf:2: services: true: is a value, and no name" },
 	{ "services: {\n \"db\": { };\n};", "m.conf:2: services: a name stands without quotation marks" },
-	{ S("addresses = [\"h:1\", 2];"), "m.conf:5: services.a.addresses: between \"[\" and \"]\" all items must be of "
-	    "one type" },
+	{ S("addresses = [\"h:1\", 2];"), "m.conf:5: services.a.addresses: between \"[\" and \"]\" all items must be "
+	    "of one type" },
 	{ S("addresses = [\"h:1\", [\"h:2\"]];"), "m.conf:5: services.a.addresses: groups and lists stand in a list "
 	    "between \"(\" and \")\"" },
-	{ S("addresses = [\"h:1\",\n ];"), "m.conf:5: services.a.addresses: a comma with nothing behind it in a list" },
+	{ S("addresses = [\"h:1\",\n ];"), "m.conf:5: services.a.addresses: a comma with nothing behind it in a "
+	    "list" },
 	{ S("lookup: { owners = [ 010 ]; };"), "m.conf:5: services.a.lookup.owners: 010 is read as octal by some "
 	    "versions of libconfig: write 10" },
 	{ S("warm = 09;"), "m.conf:5: services.a.warm: 09 is read as octal by some versions of libconfig: write 9" },
@@ -417,7 +419,7 @@ all_errors_of_all_files_are_reported(void **state)
 static void
 a_hostile_file_cannot_end_or_hang_the_program(void **state)
 {
-	size_t huge = SOURCE_MAX + 1;
+	size_t huge = READ_FILE_MAX + 1;
 	char *bytes = mem_new(huge, 1), *fifo = path_of("fifo");
 
 	(void)state;
@@ -446,8 +448,8 @@ a_hostile_file_cannot_end_or_hang_the_program(void **state)
 static void
 any_text_can_be_explained(void **state)
 {
-	static const char text[] = "a: { b = \"c\\\"d\"; e: ( { f = (1, 2.5e3, 0x1fL, [2, -3]); }, true ); /* g */ h = -1;\n"
-	    "# i\n};\n";
+	static const char text[] = "a: { b = \"c\\\"d\"; e: ( { f = (1, 2.5e3, 0x1fL, [2, -3]); }, true );\n"
+	    "/* g */ h = -1; # i\n};\n";
 	static const char letters[] = "a1.{}[]();:=,\"\\/*#\n -";
 	char changed[sizeof text], *explained;
 	unsigned line, seed = 1;
@@ -472,7 +474,7 @@ any_text_can_be_explained(void **state)
 static void
 a_group_with_too_many_names_is_not_read(void **state)
 {
-	char *text = mem_new(SOURCE_MAX, 1), *at = text;
+	char *text = mem_new(READ_FILE_MAX, 1), *at = text;
 
 	(void)state;
 	for (unsigned i = 0; i < 70000; i++)

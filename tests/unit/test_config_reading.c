@@ -11,7 +11,7 @@
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "config/config_reading.h"
+#include "config/load.h"
 #include "stage.h"
 
 struct outcome {

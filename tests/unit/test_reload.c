@@ -19,8 +19,9 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "config/load.h"
 #include "config/settings.h"
+#include "config/write.h"
 #include "daemon/reload.h"
 #include "daemon/services.h"
 
@@ -164,7 +165,7 @@ parse(const char *top, const char *service)
 	char *pattern = mem_print("%s%s\nservices: { s: { %s }; };", top,
 	    strstr(top, "runtime_directory") != NULL ? "" : "runtime_directory = \"FOLDER\";", service);
 	char *text = fill_in(pattern);
-	struct config *config = config_parse_text(text, strlen(text), "test", &errors);
+	struct config *config = config_parse_text(text, "test", &errors);
 
 	if (config == NULL)
 		fail_msg("%s\n%s", errors.errors[0], text);

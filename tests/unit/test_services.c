@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "config/load.h"
 #include "daemon/listen_socket.h"
 #include "daemon/services.h"
 #include "keep/recover.h"
@@ -50,7 +50,7 @@ parse(const char *names, const char *paths)
 		text = longer;
 	}
 	longer = mem_print("%s };", text);
-	config = config_parse_text(longer, strlen(longer), "test", &errors);
+	config = config_parse_text(longer, "test", &errors);
 	if (config == NULL)
 		fail_msg("%s\n%s", errors.errors[0], longer);
 	config_errors_clear(&errors);

@@ -12,21 +12,22 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "config/config.h"
-#include "config/setting_types.h"
+#include "config/load.h"
+#include "config/read.h"
 #include "config/settings.h"
-#include "config/values.h"
+#include "config/write.h"
 
 /* Takes "value = TEXT;" into the row's field.  The error, to be freed, or NULL. */
 static char *
 take(const struct setting *row, const char *text, void *object)
 {
 	char *whole = mem_print("value = %s;", text), *error;
+	const config_setting_t *where;
 	config_t config;
 
 	config_init(&config);
 	assert_int_equal(config_read_string(&config, whole), CONFIG_TRUE);
-	error = setting_take(row, config_lookup(&config, "value"), object);
+	error = setting_take(row, config_lookup(&config, "value"), object, &where);
 	config_destroy(&config);
 	mem_free(whole);
 	return error;
@@ -200,7 +201,7 @@ paths_of_the_same_place_become_the_same_text(void **state)
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		char *path = mem_copy_text(rows[i][0]);
 
-		values_clean_path(path);
+		config_clean_path(path);
 		assert_string_equal(path, rows[i][1]);
 		mem_free(path);
 	}
@@ -305,24 +306,22 @@ names_that_are_nearly_right_are_recognised(void **state)
 static void
 texts_are_printed_so_that_libconfig_reads_the_same_bytes(void **state)
 {
-	char all[256], *printed = NULL, *whole;
-	size_t length;
-	FILE *out = open_memstream(&printed, &length);
+	struct service_settings service = { .clients.down_reply = mem_new(256, 1) };
+	char *all = service.clients.down_reply, *printed, *whole;
 	config_t config;
 
 	(void)state;
 	for (unsigned i = 1; i < 256; i++)
 		all[i - 1] = (char)i;
-	all[255] = '\0';
-	values_print_text(out, all);
-	fclose(out);
+	printed = config_show_value(settings_find(&settings_service, "down_reply"), &service);
 	whole = mem_print("value = %s;", printed);
 	config_init(&config);
 	assert_int_equal(config_read_string(&config, whole), CONFIG_TRUE);
 	assert_string_equal(config_setting_get_string(config_lookup(&config, "value")), all);
 	config_destroy(&config);
 	mem_free(whole);
-	free(printed);
+	mem_free(printed);
+	mem_free(all);
 }
 
 static void
@@ -331,7 +330,7 @@ what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker(void **state
 	const char *text = "services: { a: { address = \"h:1\"; hello = ( { send = \"AUTH s3cret\\r\\n\"; "
 	    "abort_on = \"-WRONGPASS\"; }, { send = \"PING\\r\\n\"; expect = \"+PONG\"; timeout = 0.5; } ); }; };";
 	struct config_errors errors = { 0 };
-	struct config *config = config_parse_text(text, strlen(text), "first", &errors), *again;
+	struct config *config = config_parse_text(text, "first", &errors), *again;
 	const struct hello_settings *hello;
 	char *kept = config_dump(config), *shown = config_show(config);
 	char *service = config_show_settings(config->services[0]);
@@ -341,8 +340,8 @@ what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker(void **state
 	    "{ send = \"***\"; expect = \"+PONG\"; timeout = 0.5; });\n"));
 	assert_null(strstr(shown, "s3cret"));
 	assert_null(strstr(service, "s3cret"));
-	again = config_parse_text(kept, strlen(kept), "kept", &errors);
-	assert_null(config_parse_text(shown, strlen(shown), "shown", &errors));
+	again = config_parse_text(kept, "kept", &errors);
+	assert_null(config_parse_text(shown, "shown", &errors));
 	assert_string_equal(strstr(errors.errors[0], "services.a.hello"), "services.a.hello: \"***\" is what is "
 	    "shown in a secret's place: write the secret itself");
 	config_errors_clear(&errors);

@@ -1,16 +1,15 @@
+#include "config/write.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "config/config.h"
-#include "config/setting_types.h"
-#include "config/settings.h"
 
-typedef void config_printer(const struct setting *setting, const void *object, FILE *out);
+typedef void write_value(const struct setting *setting, const void *object, FILE *out);
 
 static void
-config_dump_indent(FILE *out, unsigned depth)
+write_indent(FILE *out, unsigned depth)
 {
 	for (unsigned i = 0; i < depth; i++)
 		fputc('\t', out);
@@ -39,7 +38,7 @@ config_is_written(const struct setting *setting, const struct service_settings *
 
 /* Ends the group that was open if this name is not in it, and begins its own. */
 static void
-config_dump_change_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
+write_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
 {
 	char next[SETTINGS_NAME_SIZE] = "";
 
@@ -48,20 +47,20 @@ config_dump_change_group(FILE *out, unsigned depth, const char *name, char group
 	if (strcmp(next, group) == 0)
 		return;
 	if (*group != '\0') {
-		config_dump_indent(out, depth);
+		write_indent(out, depth);
 		fputs("};\n", out);
 	}
 	if (*next != '\0') {
-		config_dump_indent(out, depth);
+		write_indent(out, depth);
 		fprintf(out, "%s:\n", next);
-		config_dump_indent(out, depth);
+		write_indent(out, depth);
 		fputs("{\n", out);
 	}
 	strcpy(group, next);
 }
 
 static void
-config_dump_rows(FILE *out, config_printer *print, const struct settings *settings, const void *object,
+write_rows(FILE *out, write_value *print, const struct settings *settings, const void *object,
     const struct service_settings *service, unsigned depth)
 {
 	char group[SETTINGS_NAME_SIZE] = "";
@@ -72,18 +71,18 @@ config_dump_rows(FILE *out, config_printer *print, const struct settings *settin
 
 		if (!config_is_written(row, service))
 			continue;
-		config_dump_change_group(out, depth, row->name, group);
-		config_dump_indent(out, depth + (dot != NULL));
+		write_group(out, depth, row->name, group);
+		write_indent(out, depth + (dot != NULL));
 		fprintf(out, "%s = ", dot != NULL ? dot + 1 : row->name);
 		print(row, object, out);
 		fputs(";\n", out);
 	}
-	config_dump_change_group(out, depth, "", group);
+	write_group(out, depth, "", group);
 }
 
 /* The name as a group can have it.  An asterisk is in no service's name, so that this is no other's. */
 static void
-config_dump_name(FILE *out, const char *name)
+write_name(FILE *out, const char *name)
 {
 	for (; *name != '\0'; name++)
 		fputc(*name == '.' ? '*' : *name, out);
@@ -91,80 +90,96 @@ config_dump_name(FILE *out, const char *name)
 }
 
 static void
-config_dump_service(FILE *out, config_printer *print, const struct service_settings *service, unsigned depth)
+write_service(FILE *out, write_value *print, const struct service_settings *service, unsigned depth)
 {
-	config_dump_indent(out, depth);
-	config_dump_name(out, service->name);
-	config_dump_indent(out, depth);
+	write_indent(out, depth);
+	write_name(out, service->name);
+	write_indent(out, depth);
 	fputs("{\n", out);
-	config_dump_rows(out, print, &settings_service, service, service, depth + 1);
-	config_dump_indent(out, depth);
+	write_rows(out, print, &settings_service, service, service, depth + 1);
+	write_indent(out, depth);
 	fputs("};\n", out);
 }
 
-/* A stream into memory; open_memstream fails only without memory. */
-static FILE *
-config_dump_open(char **text, size_t *length)
-{
-	FILE *out = open_memstream(text, length);
-
-	if (out == NULL)
-		abort();
-	return out;
-}
-
-static char *
-config_dump_by(config_printer *print, const struct config *config)
+static void
+write_config(FILE *out, write_value *print, const struct config *config)
 {
 	struct config top = *config;
-	char *text = NULL;
-	size_t length;
-	FILE *out = config_dump_open(&text, &length);
 
 	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
 	top.include_directory = NULL; /* its services are here */
-	config_dump_rows(out, print, &settings_top, &top, NULL, 0);
+	write_rows(out, print, &settings_top, &top, NULL, 0);
 	fputs("services:\n{\n", out);
 	for (size_t i = 0; i < config->service_count; i++)
 		if (config->services[i] != NULL)
-			config_dump_service(out, print, config->services[i], 1);
+			write_service(out, print, config->services[i], 1);
 	fputs("};\n", out);
-	fclose(out);
-	return text;
+}
+
+/* A text to write to; open_memstream fails only without memory. */
+struct sheet {
+	FILE *out;
+	char *text;
+	size_t length;
+};
+
+static FILE *
+sheet_open(struct sheet *sheet)
+{
+	*sheet = (struct sheet){ 0 };
+	if ((sheet->out = open_memstream(&sheet->text, &sheet->length)) == NULL)
+		abort();
+	return sheet->out;
 }
 
 static char *
-config_dump_settings_by(config_printer *print, const struct service_settings *settings)
+sheet_close(struct sheet *sheet)
 {
-	char *text = NULL;
-	size_t length;
-	FILE *out = config_dump_open(&text, &length);
-
-	config_dump_service(out, print, settings, 0);
-	fclose(out);
-	return text;
+	fclose(sheet->out);
+	return sheet->text;
 }
 
 char *
 config_dump(const struct config *config)
 {
-	return config_dump_by(setting_print, config);
+	struct sheet sheet;
+
+	write_config(sheet_open(&sheet), setting_print, config);
+	return sheet_close(&sheet);
 }
 
 char *
 config_show(const struct config *config)
 {
-	return config_dump_by(setting_show, config);
+	struct sheet sheet;
+
+	write_config(sheet_open(&sheet), setting_show, config);
+	return sheet_close(&sheet);
 }
 
 char *
 config_dump_settings(const struct service_settings *settings)
 {
-	return config_dump_settings_by(setting_print, settings);
+	struct sheet sheet;
+
+	write_service(sheet_open(&sheet), setting_print, settings, 0);
+	return sheet_close(&sheet);
 }
 
 char *
 config_show_settings(const struct service_settings *settings)
 {
-	return config_dump_settings_by(setting_show, settings);
+	struct sheet sheet;
+
+	write_service(sheet_open(&sheet), setting_show, settings, 0);
+	return sheet_close(&sheet);
+}
+
+char *
+config_show_value(const struct setting *setting, const void *object)
+{
+	struct sheet sheet;
+
+	setting_show(setting, object, sheet_open(&sheet));
+	return sheet_close(&sheet);
 }

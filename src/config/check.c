@@ -1,0 +1,657 @@
+#include "config/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/mem.h"
+#include "base/secret.h"
+#include "client/metrics_listener.h"
+#include "client/peer.h"
+
+#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
+#define MYSQL_PORT      3306
+#define OWN_FILES       64 /* of the daemon besides the services' */
+#define UNBOUNDED_CLIENTS 4096u /* that are reckoned with where max_clients = 0 */
+
+/* What a service says of its mode that does not go together, or means nothing there. */
+
+static void
+check_session(struct reader *reader, const struct read_service *service)
+{
+	const struct service_settings *settings = service->settings;
+
+	if (settings->listener.type != LISTENER_STREAM)
+		reader_say(reader, READ_ERROR, service, "listen.type", "is for mode = \"shared\" only");
+	if (settings->shared.framing != FRAMING_NONE && reader_is_own(reader, service, "framing"))
+		reader_say(reader, READ_ERROR, service, "framing", "is for mode = \"shared\" only; say mode = "
+		    "\"shared\" too, or leave it out");
+}
+
+static void
+check_replies(struct reader *reader, const struct read_service *service)
+{
+	const struct service_settings *settings = service->settings;
+
+	if (settings->shared.framing == FRAMING_RESP && settings->shared.replies != SHARED_ORDERED)
+		reader_say(reader, READ_ERROR, service, "replies", "framing \"resp\" has ordered replies");
+	if (settings->listener.type != LISTENER_DGRAM)
+		return;
+	if (settings->shared.replies != SHARED_NONE)
+		reader_say(reader, READ_ERROR, service, "replies", "nobody can be answered over listen.type = "
+		    "\"dgram\": say \"none\"");
+	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL)
+		reader_say(reader, READ_ERROR, service, "listen.type", "who sends a datagram is not known: "
+		    "allow_users and allow_groups cannot be kept; use listen.mode and listen.group");
+}
+
+/* What the service says by itself must be a message. */
+static void
+check_texts(struct reader *reader, const struct read_service *service)
+{
+	const struct shared_settings *shared = &service->settings->shared;
+	char *loss = shared_check_loss_reply(shared), *beat = shared_check_heartbeat(shared);
+
+	if (shared->heartbeat_send != NULL && shared->replies == SHARED_NONE)
+		reader_say(reader, READ_WARNING, service, "heartbeat.send",
+		    "the upstream must answer it, though nothing else has replies: one that is silent is given up");
+	if (shared->heartbeat_send == NULL && shared->heartbeat_expect != NULL)
+		reader_say(reader, READ_ERROR, service, "heartbeat.expect", "needs heartbeat.send");
+	if (loss != NULL)
+		reader_say(reader, READ_ERROR, service, "loss_reply", "%s", loss);
+	if (beat != NULL)
+		reader_say(reader, READ_ERROR, service, "heartbeat.send", "%s", beat);
+	mem_free(loss);
+	mem_free(beat);
+}
+
+/* An answer that hello does not wait for would be taken for the reply to a client's request. */
+static void
+check_steps(struct reader *reader, const struct read_service *service)
+{
+	const struct hello_settings *hello = &service->settings->upstream.hello;
+
+	for (size_t i = 0; i < hello->count && service->settings->shared.replies == SHARED_ORDERED; i++)
+		if (hello->steps[i].expect == NULL && hello->steps[i].abort_on == NULL)
+			reader_say(reader, READ_ERROR, service, "hello", "step %zu: with replies = \"ordered\" each "
+			    "step needs expect or abort_on: an answer that nobody waits for would be taken for the "
+			    "reply to a client", i + 1);
+}
+
+/* Settings that have no meaning in the service's mode are mistakes, or left over. */
+static void
+check_meaning(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
+{
+	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "reply_timeout",
+		"on_loss", "loss_reply", "heartbeat.send", "heartbeat.expect", "heartbeat.interval",
+		"heartbeat.timeout", "standby", NULL };
+	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
+	bool shared = service->settings->mode == SERVICE_SHARED;
+
+	for (const char *const *name = shared ? of_session : of_shared; *name != NULL; name++)
+		if (reader_is_own(reader, service, *name) &&
+		    !setting_is_same(settings_find(&settings_service, *name), service->settings, usual))
+			reader_say(reader, READ_WARNING, service, *name, "has no meaning with mode = \"%s\"",
+			    shared ? "shared" : "session");
+}
+
+static void
+check_mode(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
+{
+	check_meaning(reader, service, usual);
+	if (service->settings->mode != SERVICE_SHARED) {
+		check_session(reader, service);
+	} else if (service->settings->shared.framing == FRAMING_NONE) {
+		reader_say(reader, READ_ERROR, service, "framing", "is required with mode = \"shared\": line, "
+		    "netstring, length8, length16be, length16le, length32be, length32le or resp");
+	} else {
+		check_replies(reader, service);
+		check_texts(reader, service);
+		check_steps(reader, service);
+	}
+}
+
+/* The path stands in a request as it is. */
+static void
+check_probe(struct reader *reader, const struct read_service *service)
+{
+	const struct probe_settings *probe = &service->settings->upstream.dial.probe;
+	const char *path = probe->path;
+	bool wrong = path[0] != '/';
+
+	for (size_t i = 0; path[i] != '\0'; i++)
+		wrong = wrong || path[i] <= ' ' || path[i] == 0x7f;
+	if (wrong)
+		reader_say(reader, READ_ERROR, service, "probe_path",
+		    "\"%s\": must begin with / and be without spaces, in ASCII (others as %%XX)", path);
+	if (probe->kind == PROBE_MYSQL && service->settings->mode == SERVICE_SHARED)
+		reader_say(reader, READ_ERROR, service, "probe", "\"mysql\" leaves the greeting to the client, which "
+		    "in shared mode there is none for");
+}
+
+/* What -T has shown in a secret's place is given back. */
+static void
+check_hidden(struct reader *reader, const struct read_service *service, const char *setting, char *const *list)
+{
+	char *const *names = service->settings->upstream.lookup.secrets;
+	bool arguments = strcmp(setting, "lookup.args") == 0;
+
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+		if (secret_is_hidden(list[i], arguments && i > 0 ? list[i - 1] : NULL, names))
+			reader_say(reader, READ_ERROR, service, setting, "\"%s\": \"" SECRET_HIDDEN "\" is what is "
+			    "shown in a secret's place: write the secret itself", list[i]);
+}
+
+/* Sockets. */
+
+static bool
+check_has_dots(const char *path)
+{
+	for (const char *part = path; part != NULL; part = strchr(part, '/')) {
+		part += *part == '/';
+		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static void
+check_socket_path(struct reader *reader, const struct read_service *service, const char *setting, const char *path)
+{
+	size_t length = strlen(path);
+
+	if (strcmp(path, "@") == 0)
+		reader_say(reader, READ_ERROR, service, setting, "an abstract socket needs a name behind the @");
+	else if (length > SOCKET_PATH_MAX)
+		reader_say(reader, READ_ERROR, service, setting, "the socket's path is %zu bytes long, %zu is the "
+		    "most: %s", length, SOCKET_PATH_MAX, path);
+	else if (*path == '/' && check_has_dots(path))
+		reader_say(reader, READ_ERROR, service, setting, "the socket's path must not hold \"..\": %s", path);
+	else if (*path == '/' && path[length - 1] == '/')
+		reader_say(reader, READ_ERROR, service, setting, "the socket's path names a directory: %s", path);
+}
+
+static bool
+check_is_control(const struct reader *reader, const char *path)
+{
+	return strcmp(path, reader->config->control.listener.path) == 0;
+}
+
+/* The first of so many services that has the socket at this path; NULL if none. */
+static const struct read_service *
+check_find_socket(const struct reader *reader, const char *path, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(path, reader->services[i]->settings->listener.path) == 0)
+			return reader->services[i];
+	return NULL;
+}
+
+/* Whether the control socket, or one of so many services, is at this path.  shown is how the setting has it. */
+static void
+check_socket_twice(struct reader *reader, const struct read_service *service, const char *setting, const char *path,
+    const char *shown, size_t count)
+{
+	const struct read_service *other = check_find_socket(reader, path, count);
+
+	if (check_is_control(reader, path))
+		reader_say(reader, READ_ERROR, service, setting, "%s is the control socket", shown);
+	if (other != NULL)
+		reader_say(reader, READ_ERROR, service, setting, "%s is the socket of service %s (%s:%u)", shown,
+		    other->settings->name, other->place.file, other->place.line);
+}
+
+static void
+check_sockets(struct reader *reader)
+{
+	const char *listen = reader->config->metrics_listen, *path, *wrong;
+
+	check_socket_path(reader, NULL, "control.path", reader->config->control.listener.path);
+	for (size_t i = 0; i < reader->service_count; i++) {
+		path = reader->services[i]->settings->listener.path;
+		check_socket_path(reader, reader->services[i], "listen.path", path);
+		check_socket_twice(reader, reader->services[i], "listen.path", path, path, i);
+	}
+	if (listen == NULL)
+		return;
+	if ((wrong = metrics_listener_check(listen)) != NULL)
+		reader_say(reader, READ_ERROR, NULL, "metrics.listen", "\"%s\": %s", listen, wrong);
+	else if (strncmp(listen, "unix:", 5) == 0)
+		check_socket_twice(reader, NULL, "metrics.listen", listen + 5, listen, reader->service_count);
+}
+
+/* Seen here as far as the files tell; a script's and a catalog's addresses are looked at when they are dialled. */
+static void
+check_loop(struct reader *reader, const struct read_service *service)
+{
+	char *const *addresses = service->settings->upstream.lookup.addresses;
+	const char *name = mem_list_length(addresses) > 1 ? "addresses" : "address";
+
+	for (; addresses != NULL && *addresses != NULL; addresses++)
+		if (strncmp(*addresses, "unix:", 5) == 0 && (check_is_control(reader, *addresses + 5) ||
+		    check_find_socket(reader, *addresses + 5, reader->service_count) != NULL))
+			reader_say(reader, READ_ERROR, service, name, "%s is one of this daemon's own sockets: a "
+			    "loop", *addresses);
+}
+
+/* Files, users and groups that the settings name. */
+
+static void
+check_program(struct reader *reader, const struct read_service *service, const char *setting, const char *path)
+{
+	struct stat status;
+
+	if (path == NULL)
+		return;
+	if (stat(path, &status) == -1)
+		reader_say(reader, READ_ERROR, service, setting, "%s: %s", path, strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		reader_say(reader, READ_ERROR, service, setting, "%s: is not a regular file", path);
+	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1)
+		reader_say(reader, READ_ERROR, service, setting, "%s: is not executable", path);
+}
+
+/* Directories below the runtime directory are made; another one must be there.  An abstract socket has no
+ * permissions. */
+static void
+check_socket_place(struct reader *reader, const struct read_service *service)
+{
+	const struct service_settings *settings = service->settings;
+	const char *path = settings->listener.path, *runtime = reader->config->runtime_directory;
+	size_t length = strlen(runtime);
+	char *directory;
+
+	if (path[0] == '@' && settings->clients.allow_users == NULL && settings->clients.allow_groups == NULL)
+		reader_say(reader, READ_WARNING, service, "listen.path", "%s: an abstract socket has no mode and no "
+		    "owner: everybody may connect unless allow_users or allow_groups say who", path);
+	if (path[0] == '@' || (strncmp(path, runtime, length) == 0 && path[length] == '/'))
+		return;
+	directory = mem_copy_bytes(path, (size_t)(strrchr(path, '/') - path));
+	if (access(directory[0] == '\0' ? "/" : directory, F_OK) == -1)
+		reader_say(reader, READ_MOMENTARY, service, "listen.path", "%s: directory %s: %s", path, directory,
+		    strerror(errno));
+	mem_free(directory);
+}
+
+static void
+check_catalog(struct reader *reader, const struct read_service *service, const char *path)
+{
+	/* With an error elsewhere the built-in catalog may stand for a source that was misspelt. */
+	if (path != NULL && reader->errors->count == 0 && access(path, R_OK) == -1)
+		reader_say(reader, READ_WARNING, service, "lookup.catalog", "%s: %s; the service stays down until it "
+		    "is there", path, strerror(errno));
+}
+
+/* Only what systemd started is given credentials: whoever tests the file by hand cannot see them.  A file is read for
+ * each connection. */
+static void
+check_hello_files(struct reader *reader, const struct read_service *service)
+{
+	const struct hello_settings *hello = &service->settings->upstream.hello;
+	bool blind = reader->test && getenv("CREDENTIALS_DIRECTORY") == NULL;
+	char *wrong, *text;
+	size_t length = 0;
+
+	for (size_t i = 0; i < hello->count; i++) {
+		const char *name = hello->steps[i].send_file;
+
+		if (name == NULL)
+			continue;
+		text = NULL;
+		wrong = hello_load(name, &text, &length);
+		hello_forget(&text, length);
+		if (wrong != NULL && blind && *name != '/')
+			reader_say(reader, READ_WARNING, service, "hello", "%s", wrong);
+		else if (wrong != NULL)
+			reader_say(reader, READ_MOMENTARY, service, "hello", "%s; attempts fail until it is there",
+			    wrong);
+		mem_free(wrong);
+	}
+}
+
+static bool
+check_name_exists(const char *name, bool group)
+{
+	struct passwd user, *found_user = NULL;
+	struct group group_of, *found_group = NULL;
+	char buffer[16384];
+
+	if (type_parse_id(name) >= 0)
+		return true;
+	if (group)
+		return getgrnam_r(name, &group_of, buffer, sizeof buffer, &found_group) == 0 && found_group != NULL;
+	return getpwnam_r(name, &user, buffer, sizeof buffer, &found_user) == 0 && found_user != NULL;
+}
+
+/* A directory service may not answer at this moment; until it does nobody is let in by the name.  Of those that let
+ * clients in, -t tells which do not. */
+static void
+check_names(struct reader *reader, const struct read_service *service, const char *setting, char *const *names)
+{
+	bool groups = strstr(setting, "_groups") != NULL, owners = strcmp(setting, "lookup.owners") == 0;
+
+	for (; names != NULL && *names != NULL; names++) {
+		if (!check_name_exists(*names, groups))
+			reader_say(reader, READ_MOMENTARY, service, setting, "there is no %s \"%s\" now; it is asked "
+			    "for again at a %s", groups ? "group" : "user", *names, owners ? "restart" : "reload");
+		if (reader->test && !owners && peer_name_is_unknown(*names, groups))
+			reader_say(reader, READ_WARNING, service, setting, "\"%s\" lets nobody in: its number is "
+			    "also shown of users of other user namespaces that have none here", *names);
+	}
+}
+
+static void
+check_service_files(struct reader *reader, const struct read_service *service)
+{
+	const struct service_settings *settings = service->settings;
+
+	check_socket_place(reader, service);
+	check_program(reader, service, "lookup.script", settings->upstream.lookup.script);
+	check_program(reader, service, "on_event", settings->upstream.on_event);
+	check_program(reader, service, "notify", settings->upstream.notify);
+	check_catalog(reader, service, settings->upstream.lookup.catalog);
+	check_hello_files(reader, service);
+	check_names(reader, service, "listen.allow_users", settings->clients.allow_users);
+	check_names(reader, service, "listen.allow_groups", settings->clients.allow_groups);
+	check_names(reader, service, "lookup.owners", settings->upstream.lookup.owners);
+}
+
+/* Hints of -t. */
+
+/* By itself none is kept ready for such a server; but MySQL counts even the connection that an attempt makes. */
+static void
+check_warm(struct reader *reader, const struct read_service *service)
+{
+	/* Servers that dislike connections that say nothing, by the ports of their protocols. */
+	static const struct {
+		unsigned port;
+		const char *what;
+	} silent[] = { { 22, "SSH" }, { 25, "SMTP" }, { MYSQL_PORT, "MySQL" }, { 5672, "AMQP" } };
+	const struct upstream_settings *upstream = &service->settings->upstream;
+	const char *address = upstream->lookup.addresses == NULL ? "" : upstream->lookup.addresses[0];
+	const char *colon = strncmp(address, "unix:", 5) == 0 ? NULL : strrchr(address, ':');
+	unsigned port = colon == NULL ? 0 : (unsigned)strtoul(colon + 1, NULL, 10), warm = upstream->pconn.warm;
+
+	if (warm == UPSTREAM_WARM_AUTO && port == MYSQL_PORT && upstream->dial.probe.kind == PROBE_NONE)
+		reader_say(reader, READ_WARNING, service, "address", "port %u is MySQL's, which counts each "
+		    "attempt's connection as broken off: probe = \"mysql\" suits it", port);
+	for (size_t i = 0; warm != UPSTREAM_WARM_AUTO && warm != 0 && i < sizeof silent / sizeof silent[0]; i++)
+		if (port == silent[i].port)
+			reader_say(reader, READ_WARNING, service, "warm", "port %u is %s's, whose servers end "
+			    "connections that say nothing, or block the host: remove warm", port, silent[i].what);
+}
+
+/* Whom the kernel does not keep cannot connect while accepting pauses: connect() blocks or says EAGAIN. */
+static void
+check_backlog(struct reader *reader, const struct read_service *service)
+{
+	FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
+	int most, backlog = service->settings->listener.backlog;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%d", &most) == 1 && backlog > most)
+		reader_say(reader, READ_WARNING, service, "listen.backlog", "the kernel keeps at most %d clients "
+		    "(net.core.somaxconn), not %d", most, backlog);
+	fclose(file);
+}
+
+/* Many servers behind a Unix socket go by the user at its other end. */
+static void
+check_peer(struct reader *reader, const struct read_service *service)
+{
+	const struct service_settings *settings = service->settings;
+	char *const *address = settings->upstream.lookup.addresses;
+
+	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL ||
+	    (settings->listener.path[0] != '@' && (settings->listener.mode & S_IWOTH) == 0))
+		return;
+	while (address != NULL && *address != NULL && strncmp(*address, "unix:", 5) != 0)
+		address++;
+	if (address != NULL && *address != NULL)
+		reader_say(reader, READ_WARNING, service, "address", "%s: the server sees each client as the "
+		    "daemon's user, and every local user may connect: listen.allow_users, allow_groups or a narrower "
+		    "mode say who", *address);
+}
+
+/* How many files a service may need: one for its listener; for a session two, a held one one; in shared mode one for
+ * a client, one for the connection, one for each standby. */
+static unsigned
+check_files_of(const struct service_settings *settings)
+{
+	const struct upstream_settings *upstream = &settings->upstream;
+	unsigned warm = upstream->pconn.warm == UPSTREAM_WARM_AUTO ? 1 : upstream->pconn.warm;
+	unsigned clients = settings->clients.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->clients.max_clients;
+
+	if (settings->mode == SERVICE_SHARED)
+		return clients + 1 + upstream->standby + 1;
+	return 2 * clients + settings->clients.max_held + warm + 1;
+}
+
+static void
+check_open_files(struct reader *reader)
+{
+	struct rlimit limit;
+	uint64_t needed = OWN_FILES;
+
+	for (size_t i = 0; i < reader->service_count; i++)
+		needed += check_files_of(reader->services[i]->settings);
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max != RLIM_INFINITY && needed > limit.rlim_max)
+		config_warning(reader->errors, "%s: max_clients and max_held of all services need %llu file "
+		    "descriptors; the hard limit here, of whoever runs -t, is %llu (ulimit -Hn); the unit has its "
+		    "own: LimitNOFILE=", reader->files[0], (unsigned long long)needed,
+		    (unsigned long long)limit.rlim_max);
+}
+
+/* What a start would do, tried, for -t.  Nobody connects to a socket, and what is made is made beside and taken
+ * away. */
+
+static const char *
+try_user(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	return user == NULL ? "this user" : user->pw_name;
+}
+
+/* systemd makes it before it starts the daemon. */
+static bool
+try_is_made_by_systemd(const char *directory)
+{
+	const char *own = getenv("XDG_RUNTIME_DIR");
+	size_t length = own == NULL ? 0 : strlen(own);
+
+	return strncmp(directory, "/run/", 5) == 0 ||
+	    (length > 0 && strncmp(directory, own, length) == 0 && directory[length] == '/');
+}
+
+static void
+try_missing_directory(struct reader *reader, const char *directory)
+{
+	char *parent = mem_copy_bytes(directory, (size_t)(strrchr(directory, '/') - directory));
+	int error = faccessat(AT_FDCWD, *parent == '\0' ? "/" : parent, W_OK | X_OK, AT_EACCESS) == -1 ? errno : 0;
+
+	mem_free(parent);
+	if (error != 0 && try_is_made_by_systemd(directory))
+		reader_say(reader, READ_WARNING, NULL, "runtime_directory", "%s: is missing, and %s cannot make it "
+		    "(%s); systemd does, with RuntimeDirectory= in the unit", directory, try_user(), strerror(error));
+	else if (error != 0)
+		reader_say(reader, READ_FAILURE, NULL, "runtime_directory", "%s: is missing, and %s cannot make it: "
+		    "%s", directory, try_user(), strerror(error));
+}
+
+static void
+try_hint_user(struct reader *reader, const char *directory, uid_t owner)
+{
+	const struct passwd *user = owner == geteuid() || geteuid() != 0 ? NULL : getpwuid(owner);
+
+	if (user != NULL)
+		reader_say(reader, READ_WARNING, NULL, "runtime_directory", "%s belongs to %s, and root may do more "
+		    "than %s: test as the user that the daemon runs as (sudo -u %s holdfastd -t)", directory,
+		    user->pw_name, user->pw_name, user->pw_name);
+}
+
+/* Whether sockets can be made in it. */
+static bool
+try_runtime_directory(struct reader *reader)
+{
+	const char *directory = reader->config->runtime_directory;
+	char *lock = mem_print("%s/holdfastd.lock", directory);
+	struct stat status;
+	bool good = false;
+
+	if (stat(directory, &status) == -1 && errno == ENOENT)
+		try_missing_directory(reader, directory);
+	else if (stat(directory, &status) == -1)
+		reader_say(reader, READ_FAILURE, NULL, "runtime_directory", "%s: %s", directory, strerror(errno));
+	else if (!S_ISDIR(status.st_mode))
+		reader_say(reader, READ_FAILURE, NULL, "runtime_directory", "%s: is not a directory", directory);
+	else if (faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == -1 ||
+	    (faccessat(AT_FDCWD, lock, R_OK | W_OK, AT_EACCESS) == -1 && errno != ENOENT))
+		reader_say(reader, READ_FAILURE, NULL, "runtime_directory", "%s: %s cannot use it: %s; test as the "
+		    "user that the daemon runs as", directory, try_user(), strerror(errno));
+	else
+		good = true;
+	if (good)
+		try_hint_user(reader, directory, status.st_uid);
+	mem_free(lock);
+	return good;
+}
+
+/* What is wrong with making the socket; *ret_setting becomes its owner's or group's if that alone is. */
+static char *
+try_rehearse(const struct listener_settings *listener, const char *runtime_directory, const char **ret_setting)
+{
+	struct listener_settings own = *listener;
+	char *wrong;
+
+	own.owner = own.group = NULL;
+	if ((wrong = listener_rehearse(&own, runtime_directory, true)) != NULL)
+		return wrong;
+	own.owner = listener->owner;
+	*ret_setting = "listen.owner";
+	if ((wrong = listener_rehearse(&own, runtime_directory, true)) != NULL)
+		return wrong;
+	*ret_setting = "listen.group";
+	return listener_rehearse(listener, runtime_directory, true);
+}
+
+/* The socket of a service, or (NULL) for control.  running: a daemon is, and the sockets that are there are its. */
+static void
+try_socket(struct reader *reader, const struct read_service *service, bool running)
+{
+	const struct listener_settings *listener = service == NULL ? &reader->config->control.listener
+	    : &service->settings->listener;
+	const char *setting = "listen.path";
+	enum read_severity severity = READ_FAILURE;
+	struct stat status;
+	char *wrong = NULL;
+
+	if (*listener->path != '@' && lstat(listener->path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+		wrong = mem_print("socket %s: there is a file that is not a socket; it is left alone",
+		    listener->path);
+	} else if (!running && listener_is_listening(listener->path)) {
+		severity = service == NULL ? READ_FAILURE : READ_WARNING;
+		wrong = mem_print("socket %s: somebody listens there now; the daemon cannot, unless systemd listens "
+		    "there for this service", listener->path);
+	} else {
+		wrong = try_rehearse(listener, reader->config->runtime_directory, &setting);
+	}
+	if (wrong != NULL)
+		reader_say(reader, severity, service, service == NULL ? "control.path" : setting, "%s", wrong);
+	mem_free(wrong);
+}
+
+/* The daemon begins without it, too. */
+static void
+try_metrics(struct reader *reader)
+{
+	const struct config *config = reader->config;
+	struct place made;
+	char *wrong;
+	int fd;
+
+	if (config->metrics_listen == NULL || metrics_listener_check(config->metrics_listen) != NULL)
+		return;
+	wrong = metrics_listener_open(config->metrics_listen, config->runtime_directory, &fd);
+	if (wrong != NULL) {
+		reader_say(reader, READ_WARNING, NULL, "metrics.listen", "%s", wrong);
+		mem_free(wrong);
+		return;
+	}
+	metrics_listener_place(fd, &made);
+	metrics_listener_unlink(fd, &made);
+	close(fd);
+}
+
+static void
+try_start(struct reader *reader)
+{
+	bool running = listener_is_listening(reader->config->control.listener.path);
+
+	if (!try_runtime_directory(reader))
+		return;
+	try_socket(reader, NULL, running);
+	if (!running)
+		try_metrics(reader);
+	for (size_t i = 0; i < reader->service_count; i++)
+		if (strlen(reader->services[i]->settings->listener.path) <= SOCKET_PATH_MAX)
+			try_socket(reader, reader->services[i], running);
+}
+
+static void
+check_service(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
+{
+	const struct lookup_settings *lookup = &service->settings->upstream.lookup;
+
+	check_mode(reader, service, usual);
+	check_probe(reader, service);
+	check_hidden(reader, service, "lookup.args", lookup->arguments);
+	check_hidden(reader, service, "lookup.environment", lookup->environment);
+	if (!reader->text_only)
+		check_loop(reader, service);
+}
+
+static void
+check_hints(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->service_count; i++) {
+		check_warm(reader, reader->services[i]);
+		check_backlog(reader, reader->services[i]);
+		check_peer(reader, reader->services[i]);
+	}
+	check_open_files(reader);
+	try_start(reader);
+}
+
+void
+config_check(struct reader *reader)
+{
+	const struct config_control *control = &reader->config->control;
+	struct service_settings usual = { 0 };
+
+	settings_defaults(&settings_service, &usual);
+	check_sockets(reader);
+	for (size_t i = 0; i < reader->service_count; i++)
+		check_service(reader, reader->services[i], &usual);
+	settings_clear(&settings_service, &usual);
+	if (reader->text_only)
+		return;
+	if (reader->service_count == 0)
+		config_warning(reader->errors, "%s: no services", reader->files[0]);
+	check_names(reader, NULL, "control.admin_users", control->admin_users);
+	check_names(reader, NULL, "control.admin_groups", control->admin_groups);
+	for (size_t i = 0; i < reader->service_count; i++)
+		check_service_files(reader, reader->services[i]);
+	if (reader->test)
+		check_hints(reader);
+}

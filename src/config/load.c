@@ -1,0 +1,209 @@
+#include "config/load.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/child.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/names.h"
+#include "config/check.h"
+#include "config/write.h"
+
+/* Of what the child says: the configuration, and a thousand errors of any length that a line has. */
+#define READING_MAX ((size_t)TABLE_CONFIG_MAX + (8u << 20))
+
+/* The child says texts that end with NUL, each behind one of these. */
+enum reading_kind { READING_ERROR = 'e', READING_WARNING = 'w', READING_CONFIG = 'c', READING_END = '.' };
+
+struct config_reading {
+	struct child *child; /* owned */
+	int64_t timeout;
+	config_reading_callback *callback;
+	void *arg;           /* borrowed */
+};
+
+/* What does not fit into the table cannot outlive a worker. */
+static void
+config_check_size(const struct reader *reader)
+{
+	char *text = config_dump(reader->config);
+
+	if (strlen(text) > TABLE_CONFIG_MAX)
+		config_error(reader->errors, "%s: the whole configuration is larger than %u MiB", reader->files[0],
+		    TABLE_CONFIG_MAX >> 20);
+	mem_free(text);
+}
+
+/* Checks what was read; the configuration, or NULL. */
+static struct config *
+config_end(struct reader *reader, bool whole)
+{
+	struct config *config = reader->config;
+
+	if (whole)
+		config_check(reader);
+	if (whole && reader->errors->count == 0)
+		config_check_size(reader);
+	reader_clear(reader);
+	if (reader->errors->count == 0)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+struct config *
+config_load(const char *path, bool test, struct config_errors *ret_errors)
+{
+	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors, .test = test };
+
+	return config_end(&reader, reader_read(&reader, path));
+}
+
+struct config *
+config_parse_text(const char *text, const char *source, struct config_errors *ret_errors)
+{
+	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors,
+		.text_only = true };
+
+	return config_end(&reader, reader_read_text(&reader, text, source));
+}
+
+struct config *
+config_in_force(const struct table *table, struct config_errors *ret_errors)
+{
+	size_t length;
+	char *text = table_config_copy(table, &length);
+	struct config *config = config_parse_text(text, "the configuration in force", ret_errors);
+
+	mem_free(text);
+	return config;
+}
+
+static void
+config_number(char **name, enum names_kind kind)
+{
+	uint32_t id;
+
+	if (*name == NULL || !names_ask(kind, *name, &id))
+		return;
+	mem_free(*name);
+	*name = mem_print("%u", id);
+}
+
+static void
+config_number_list(char **names, enum names_kind kind)
+{
+	for (; names != NULL && *names != NULL; names++)
+		config_number(names, kind);
+}
+
+void
+config_number_names(struct config *config)
+{
+	config_number(&config->control.listener.owner, NAMES_USER);
+	config_number(&config->control.listener.group, NAMES_GROUP);
+	config_number_list(config->control.admin_users, NAMES_USER);
+	config_number_list(config->control.admin_groups, NAMES_GROUP);
+	for (size_t i = 0; i < config->service_count; i++) {
+		struct service_settings *settings = config->services[i];
+
+		config_number(&settings->listener.owner, NAMES_USER);
+		config_number(&settings->listener.group, NAMES_GROUP);
+		config_number_list(settings->clients.allow_users, NAMES_USER);
+		config_number_list(settings->clients.allow_groups, NAMES_GROUP);
+		config_number_list(settings->upstream.lookup.owners, NAMES_USER);
+	}
+}
+
+static void
+reading_say(FILE *out, enum reading_kind kind, const char *text)
+{
+	fputc((int)kind, out);
+	fputs(text, out);
+	fputc('\0', out);
+}
+
+/* The child. */
+static void
+reading_run(void *arg)
+{
+	struct config_errors errors = { 0 };
+	struct config *config = config_load(arg, false, &errors);
+	FILE *out = fdopen(STDOUT_FILENO, "w");
+
+	if (out == NULL)
+		return;
+	for (size_t i = 0; i < errors.warning_count; i++)
+		reading_say(out, READING_WARNING, errors.warnings[i]);
+	for (size_t i = 0; i < errors.count; i++)
+		reading_say(out, READING_ERROR, errors.errors[i]);
+	if (config != NULL) {
+		config_number_names(config);
+		reading_say(out, READING_CONFIG, config_dump(config));
+	}
+	reading_say(out, READING_END, "");
+	fclose(out);
+}
+
+/* What was said, whole, as errors and a configuration. */
+static struct config *
+reading_understand(const struct config_reading *reading, const struct child_result *result,
+    struct config_errors *errors)
+{
+	const char *at = result->output, *end = at + result->output_length, *text = NULL;
+	bool whole = false;
+
+	for (; at < end && !whole; at += strlen(at) + 1) {
+		if (*at == READING_ERROR)
+			config_error(errors, "%s", at + 1);
+		else if (*at == READING_WARNING)
+			config_warning(errors, "%s", at + 1);
+		else if (*at == READING_CONFIG)
+			text = at + 1;
+		whole = *at == READING_END && at + 1 < end;
+	}
+	if (!whole)
+		config_error(errors, result->timed_out ? "the configuration could not be read within %d s: its "
+		    "files, or those it names, or the names of users and groups are out of reach" : "the "
+		    "configuration could not be read: the process that reads it has ended",
+		    (int)(reading->timeout / CLOCK_SECOND));
+	return !whole || text == NULL ? NULL : config_parse_text(text, "the configuration", errors);
+}
+
+static void
+reading_on_end(void *arg, const struct child_result *result)
+{
+	struct config_reading reading = *(struct config_reading *)arg;
+	struct config_errors errors = { 0 };
+	struct config *config;
+
+	mem_free(arg);
+	config = reading_understand(&reading, result, &errors);
+	reading.callback(reading.arg, config, &errors);
+}
+
+struct config_reading *
+config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
+    volatile int32_t *ret_group, config_reading_callback *callback, void *arg)
+{
+	struct config_reading *reading = mem_new(1, sizeof *reading);
+	struct child_job job = { .program = "hf-config", .run = reading_run, .run_arg = (char *)(uintptr_t)path,
+		.timeout = timeout, .patient = true, .output_max = READING_MAX };
+
+	reading->timeout = timeout;
+	reading->callback = callback;
+	reading->arg = arg;
+	reading->child = child_start(loop, &job, ret_group, reading_on_end, reading);
+	return reading;
+}
+
+void
+config_reading_cancel(struct config_reading *reading)
+{
+	if (reading == NULL)
+		return;
+	child_cancel(reading->child);
+	mem_free(reading);
+}
