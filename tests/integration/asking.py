@@ -1,13 +1,9 @@
 """asking - clients of a shared service: the load generator of messages, and single clients of Redis."""
-import json
-import os
-import select
 import signal
-import subprocess
 import threading
 
 import holdfast
-from holdfast import BOUND, TookTooLong
+from holdfast import BOUND
 
 LOST = "-ERR holdfast: connection to the service was lost"
 IDEMPOTENT = "set,get,mset,mget,echo"
@@ -15,70 +11,23 @@ ACK = 50  # messages of a feed between two acknowledgements of a reader
 AHEAD = 8 * ACK  # messages that a feed is ahead of its readers, at most, until one more ACK is due
 
 
-class Ask:
-    """The load generator: many clients of one socket, each of whom checks its answers."""
+class Ask(holdfast.Generator):
+    """The load generator of messages: many clients of one socket, each of whom checks its answers.  It is running
+    when each client has had an answer; of one-way messages and feeds, when each is connected."""
 
-    def __init__(self, folder):
-        self.folder = folder
-        self.process = None
-
-    def command(self):
-        return [os.environ.get("HOLDFAST_ASK") or os.path.join(holdfast.BUILD, "tests/integration/ask")]
+    name = "ask"
 
     def start(self, path, mode, **options):
         """path: of a Unix socket, or a port; an option that is True has no value."""
         words = ["--port" if isinstance(path, int) else "--socket", str(path), "--mode", mode]
         for name, value in options.items():
             words += ["--" + name.replace("_", "-")] + ([] if value is True else [str(value)])
-        self.errors = os.path.join(self.folder, f"ask.{id(self)}.log")
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen([*self.command(), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                            stderr=errors, bufsize=0, env=holdfast.environment())
-        return self
-
-    def readline(self, bound):
-        if not select.select([self.process.stdout], [], [], bound)[0]:
-            raise TookTooLong(f"ask said nothing for {bound} s")
-        return self.process.stdout.readline().decode().strip()
-
-    def complaints(self):
-        with open(self.errors, errors="replace") as file:
-            return file.read()[-4000:]
-
-    def wait_running(self, bound=BOUND):
-        """Each client has had an answer; of one-way messages and feeds, each is connected."""
-        line = self.readline(bound)
-        assert line == "running", f"ask: {line}\n{self.complaints()}"
-        return self
-
-    def ended_within(self, seconds):
-        """Lets so much time pass unless the load ends first."""
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
-
-    def mark(self):
-        """New measurements begin."""
-        self.process.stdin.write(b"\n")
+        return self.launch(*words)
 
     def finish(self):
         """Nothing further is asked."""
         self.process.send_signal(signal.SIGTERM)
         return self
-
-    def result(self, bound=60 + BOUND):
-        """Waits for the end; fails unless every answer was right."""
-        line = self.readline(bound)
-        if line == "running":
-            line = self.readline(bound)
-        code = holdfast.wait_exit(self.process)
-        assert code == 0, f"ask: exit {code}: {line}\n{self.complaints()}"
-        return json.loads(line)
-
-    def end(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait(BOUND)
-            self.process.stdin.close()
-            self.process.stdout.close()
 
 
 class Feed:

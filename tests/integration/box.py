@@ -208,7 +208,6 @@ class Load(holdfast.Load):
     def __init__(self, box, user):
         self.box, self.user = box, user
         super().__init__(box.folder)
-        self.errors += f".{self.port}"
 
     def listen(self):
         return next(self.box.ports)

@@ -89,16 +89,11 @@ def daemon(folder, request):
 @pytest.fixture
 def upstream():
     """upstream(serve) starts a scriptable server on a port of its own."""
-    made = []
-
-    def start(serve=upstream_module.echo_lines, start=True, port=None, host="127.0.0.1"):
+    def make(serve=upstream_module.echo_lines, start=True, port=None, host="127.0.0.1"):
         one = upstream_module.Upstream(serve, port, host)
-        made.append(one)
         return one.start() if start else one
 
-    yield start
-    for one in made:
-        one.stop()
+    yield from holdfast.each_ends(make, upstream_module.Upstream.stop)
 
 
 @pytest.fixture
@@ -122,42 +117,22 @@ def catalog(folder):
     return upstream_module.Catalog(os.path.join(folder, "catalog"))
 
 
-def generators(kind, folder):
-    """make() gives a load generator of this kind; all end with the test."""
-    made = []
-
-    def make():
-        one = kind(folder)
-        made.append(one)
-        return one
-
-    yield make
-    for one in made:
-        one.end()
-
-
 @pytest.fixture
 def load(folder):
-    yield from generators(holdfast.Load, folder)
+    """load() gives a load generator of bytes."""
+    yield from holdfast.each_ends(lambda: holdfast.Load(folder))
 
 
 @pytest.fixture
 def ask(folder):
-    yield from generators(asking.Ask, folder)
+    """ask() gives a load generator of messages."""
+    yield from holdfast.each_ends(lambda: asking.Ask(folder))
 
 
 @pytest.fixture
 def name_server():
     """name_server(zone, ...) starts one; one at a time."""
-    made = []
-
-    def start(*args, **named):
-        made.append(name_server_module.NameServer(*args, **named))
-        return made[-1]
-
-    yield start
-    for each in made:
-        each.stop()
+    yield from holdfast.each_ends(name_server_module.NameServer, name_server_module.NameServer.stop)
 
 
 @pytest.fixture
@@ -171,16 +146,11 @@ def network():
 @pytest.fixture
 def redis(folder):
     """redis(persistent) starts one."""
-    made = []
-
-    def start(persistent=False, start=True):
+    def make(persistent=False, start=True):
         one = real_servers.Redis(folder, persistent)
-        made.append(one)
         return one.start() if start else one
 
-    yield start
-    for one in made:
-        one.kill()
+    yield from holdfast.each_ends(make, real_servers.Redis.kill)
 
 
 @pytest.fixture(scope="session")

@@ -362,15 +362,74 @@ class Daemon:
             self.notify.close()
 
 
-class Load:
-    """The load generator: clients of a service and, at its other end, the server."""
+class Generator:
+    """A program that makes load; it says "running" when it does so, and at its end what it has measured."""
+
+    name = None  # the program's
+    process = None
 
     def __init__(self, folder):
+        self.errors = os.path.join(folder, f"{self.name}.{id(self)}.err")
+
+    def command(self):
+        return [os.environ.get(f"HOLDFAST_{self.name.upper()}") or
+                os.path.join(BUILD, f"tests/integration/{self.name}")]
+
+    def launch(self, *words, **files):
+        with open(self.errors, "wb") as errors:
+            self.process = subprocess.Popen([*self.command(), *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            stderr=errors, bufsize=0, env=environment(), **files)
+        return self
+
+    def readline(self, bound):
+        if not select.select([self.process.stdout], [], [], bound)[0]:
+            raise TookTooLong(f"{self.name} said nothing for {bound} s")
+        return self.process.stdout.readline().decode().strip()
+
+    def complaints(self):
+        with open(self.errors, errors="replace") as file:
+            return file.read()[-4000:]
+
+    def wait_running(self, bound=BOUND):
+        line = self.readline(bound)
+        assert line == "running", f"{self.name}: {line}\n{self.complaints()}"
+        return self
+
+    def ended_within(self, seconds):
+        """Lets so much time pass unless the load ends first."""
+        return bool(select.select([self.process.stdout], [], [], seconds)[0])
+
+    def mark(self):
+        """New measurements begin."""
+        self.process.stdin.write(b"\n")
+
+    def result(self, bound=60 + BOUND):
+        """Waits for the end; fails unless every byte, every answer was right."""
+        line = self.readline(bound)
+        if line == "running":
+            line = self.readline(bound)
+        code = wait_exit(self.process)
+        assert code == 0, f"{self.name}: exit {code}: {line}\n{self.complaints()}"
+        return json.loads(line)
+
+    def end(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait(BOUND)
+            self.process.stdin.close()
+            self.process.stdout.close()
+
+
+class Load(Generator):
+    """Clients of a service and, at its other end, the server."""
+
+    name = "load"
+
+    def __init__(self, folder):
+        super().__init__(folder)
         self.listener = None
         self.port = self.listen()
         self.address = f"127.0.0.1:{self.port}"
-        self.errors = os.path.join(folder, "load.err")
-        self.process = None
 
     def listen(self):
         """Makes self.listener; gives its port."""
@@ -383,61 +442,48 @@ class Load:
 
     def command(self):
         """The program, with its listening socket."""
-        program = os.environ.get("HOLDFAST_LOAD") or os.path.join(BUILD, "tests/integration/load")
-        return [program, "--listen-fd", str(self.listener.fileno())]
+        return [*super().command(), "--listen-fd", str(self.listener.fileno())]
 
     def start(self, path, seconds, **counts):
         words = [word for name, value in counts.items() for word in ("--" + name.replace("_", "-"), str(value))]
-        files = [self.listener.fileno()] if self.listener else []
-        with open(self.errors, "wb") as errors:
-            self.process = subprocess.Popen(
-                [*self.command(), "--socket", path, "--seconds", str(seconds), *words], stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE, stderr=errors, bufsize=0, pass_fds=files, env=environment())
-        return self
-
-    def readline(self, bound):
-        if not select.select([self.process.stdout], [], [], bound)[0]:
-            raise TookTooLong(f"load said nothing for {bound} s")
-        return self.process.stdout.readline().decode().strip()
-
-    def wait_running(self, bound=BOUND):
-        line = self.readline(bound)
-        assert line == "running", f"load: {line}\n{self.complaints()}"
-
-    def mark(self):
-        """A new measurement of the worst round trip begins."""
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
+        return self.launch("--socket", path, "--seconds", str(seconds), *words,
+                           pass_fds=[self.listener.fileno()] if self.listener else [])
 
     def finish(self):
         """No further exchange begins; result() as usual."""
         self.process.stdin.close()
 
-    def ended_within(self, seconds):
-        """Lets so much time pass unless the load ends first."""
-        return bool(select.select([self.process.stdout], [], [], seconds)[0])
-
-    def complaints(self):
-        with open(self.errors) as file:
-            return file.read()
-
-    def result(self, bound=60 + BOUND):
-        """Waits for the end; fails unless every byte was right."""
-        line = self.readline(bound)
-        if line == "running":
-            line = self.readline(bound)
-        code = wait_exit(self.process)
-        assert code == 0, f"load: exit {code}: {line}\n{self.complaints()}"
-        return json.loads(line)
-
     def end(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait(BOUND)
-            self.process.stdin.close()
-            self.process.stdout.close()
+        super().end()
         if self.listener:
             self.listener.close()
+
+
+def come_and_go(one, seconds=0, enough=lambda: True):
+    """Clients of the service "s" come and go for so long, and until enough(): how many, and the longest that one
+    took, in seconds."""
+    count, worst, begin = 0, 0.0, time.monotonic()
+    while time.monotonic() - begin < seconds or not enough():
+        now = time.monotonic()
+        assert now - begin < seconds + BOUND, f"{count} clients were not enough"
+        with one.client("s") as client:
+            assert client.ask("x") == b"x\n"
+        worst = max(worst, time.monotonic() - now)
+        count += 1
+    return count, worst
+
+
+def each_ends(make, end=lambda one: one.end()):
+    """What a fixture yields from: a function that makes one, of whom each ends with the test."""
+    made = []
+
+    def start(*arguments, **named):
+        made.append(make(*arguments, **named))
+        return made[-1]
+
+    yield start
+    for one in made:
+        end(one)
 
 
 def fixed(name, address, more=""):

@@ -75,15 +75,7 @@ class Zsh:
 
 @pytest.fixture
 def zsh(folder):
-    made = []
-
-    def start(socket):
-        made.append(Zsh(folder, socket))
-        return made[-1]
-
-    yield start
-    for one in made:
-        one.end()
+    yield from holdfast.each_ends(lambda socket: Zsh(folder, socket))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import manager
 from lookup_script import Source
 from storm import Blows
 from test_withdrawn_session import REFRESH
-from upstream import stall
+from upstream import answering, stall
 from visits import Visits
 
 pytestmark = [pytest.mark.long, pytest.mark.plain]  # two builds, and real time
@@ -27,11 +27,7 @@ MORE = HELLO + "connect_timeout = 1; connect_stagger = 0.1; health: { interval =
 
 def answers(name):
     """Each line is answered with the server's name and the line."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(b"PONG\n" if line == b"PING\n" else name.encode() + b" " + line)
-    return serve
+    return answering(lambda line: b"PONG\n" if line == b"PING\n" else name.encode() + b" " + line)
 
 
 class Lives(Blows):

@@ -7,6 +7,7 @@ import pytest
 import asking
 import holdfast
 import manager
+from upstream import answering
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -85,12 +86,7 @@ def test_what_the_server_said_before_is_delivered(daemon, upstream):
 
 @pytest.mark.parametrize("on_loss", ["fail", "retry"])
 def test_in_shared_mode_it_is_a_loss(daemon, upstream, on_loss):
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                if server.accepted > 1:
-                    connection.sendall(line)
-    server = upstream(serve)
+    server = upstream(answering(lambda line: line if server.accepted > 1 else None))
     one = daemon(asking.shared("s", server.address, f'on_loss = "{on_loss}"; loss_reply = "gone"; ', "line"))
     with one.client("s") as client:
         client.send(b"one\n")

@@ -4,6 +4,7 @@ import socket
 import pytest
 
 import holdfast
+from upstream import answering
 
 # Attempts come when somebody is held; the server is there when the test says so.
 SETTINGS = "retry: { delay = 0.1; jitter = 0.0; }; hold_retry = 0.1; "
@@ -11,12 +12,7 @@ SETTINGS = "retry: { delay = 0.1; jitter = 0.0; }; hold_retry = 0.1; "
 
 def said(server_lines):
     """A server that notes each line and sends it back."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                server_lines.append(line)
-                connection.sendall(line)
-    return serve
+    return answering(lambda line: line, server_lines)
 
 
 def held_ghost(one, words=b"buy\n"):

@@ -16,19 +16,6 @@ TO_FIRST = ["bash", "-c", 'to=$1; shift; exec "$@" 2>"$to"', "bash"]  # standard
 LOST = re.compile(rb"(\d+) log lines were lost: nobody read standard error")
 
 
-def visit(one, enough):
-    """Clients come and go until enough(); how many, and the longest that one took, in seconds."""
-    count, worst, deadline = 0, 0.0, time.monotonic() + holdfast.BOUND
-    while not enough():
-        begin = time.monotonic()
-        assert begin < deadline, f"{count} clients were not enough"
-        with one.client("s", 5) as client:
-            assert client.ask("x") == b"x\n"
-        worst = max(worst, time.monotonic() - begin)
-        count += 1
-    return count, worst
-
-
 def lost(one):
     return one.status()["log_lines_lost"]
 
@@ -46,7 +33,8 @@ def read_until_told(one, fd):
 def check_nobody_waits(one, figure, go_on, fd):
     """Nobody reads, under clients that each are a line or two; then go_on() and read fd."""
     worker = one.worker()
-    count, worst = visit(one, lambda: lost(one) > 500)
+    count, worst = holdfast.come_and_go(one, enough=lambda: lost(one) > 500)
+    assert worst < 5
     assert (one.worker(), one.restarts()) == (worker, 0)
     before = lost(one)
     told = re.search(r"^holdfast_log_lines_lost_total (\d+)$", one.command("metrics")["metrics"], re.MULTILINE)

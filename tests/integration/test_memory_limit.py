@@ -155,13 +155,7 @@ def test_a_worker_s_death_at_the_bound_loses_nothing(start, connect):
 def test_shared_clients_that_do_not_read_are_closed_before_memory_is_gone(start, connect, group):
     """A hundred of them ask for 64 KiB each, again and again, and read nothing; one asks and reads."""
     reply = b"r" * 65000 + b"\n"
-
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(reply if line == b"much\n" else line)
-
-    server = upstream.Upstream(serve).start()
+    server = upstream.Upstream(upstream.answering(lambda line: reply if line == b"much\n" else line)).start()
     one = start(f's: {{ mode = "shared"; framing = "line"; address = "{server.address}"; }};')
     deaf = connect(one, "s", 100)
     with holdfast.Client(one.socket("s")) as bystander:
@@ -174,12 +168,7 @@ def test_shared_clients_that_do_not_read_are_closed_before_memory_is_gone(start,
 
 def test_shared_clients_with_more_than_there_is_room_for_are_all_answered(start, connect):
     """Each has said the beginning of a message; nobody may wait for memory that only the ends of messages free."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(line[:1] + b"\n")
-
-    server = upstream.Upstream(serve).start()
+    server = upstream.Upstream(upstream.answering(lambda line: line[:1] + b"\n")).start()
     one = start(f's: {{ mode = "shared"; framing = "line"; address = "{server.address}"; }};',
                 top='max_memory = "4MiB";')
     clients = connect(one, "s", 100)

@@ -52,14 +52,7 @@ def namespaces():
 
 @pytest.fixture
 def inside():
-    made = []
-
-    def start(path, *wrapper):
-        made.append(Inside(path, *wrapper))
-        return made[-1]
-    yield start
-    for one in made:
-        one.end()
+    yield from holdfast.each_ends(Inside)
 
 
 def in_a_user_namespace(daemon, folder, services, top=""):

@@ -59,18 +59,6 @@ def beside():
             end(process)
 
 
-def visit(one, seconds):
-    """Clients come and go: how many, and the longest that one took."""
-    count, worst, begin = 0, 0.0, time.monotonic()
-    while time.monotonic() - begin < seconds:
-        now = time.monotonic()
-        with one.client("s") as client:
-            assert client.ask("x") == b"x\n"
-        worst = max(worst, time.monotonic() - now)
-        count += 1
-    return count, worst
-
-
 def ask(one, line):
     operator = holdfast.Client(one.control)
     operator.send(line.encode() + b"\n")
@@ -95,7 +83,7 @@ def test_reload_over_a_dead_mount(folder, daemon, upstream, beside, figure):
         file.write(text.replace('include_directory = ""', f'include_directory = "{mount}"'))
     worker = one.worker()
     operator = ask(one, "reload")
-    count, worst = visit(one, 3)
+    count, worst = holdfast.come_and_go(one, 3)
     assert one.command("ping")
     assert (one.worker(), one.restarts()) == (worker, 0)
     beside.end(dead)
@@ -114,7 +102,7 @@ def test_names_that_are_not_answered(daemon, upstream, beside, figure):
     worker = one.worker()
     one.configure(holdfast.fixed("s", one.status("s")["address"], 'listen: { allow_users = [ "root", "nobody" ]; };'))
     operator = ask(one, "reload")
-    count, worst = visit(one, 3)
+    count, worst = holdfast.come_and_go(one, 3)
     assert answer(operator)["ok"]
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"

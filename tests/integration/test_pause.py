@@ -10,6 +10,7 @@ import holdfast
 import manager
 import test_crash_points
 from asking import Resp
+from upstream import answering, collecting
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
 
@@ -203,12 +204,7 @@ def test_a_worker_that_dies_over_an_order_leaves_it_to_the_next(daemon, upstream
 
 def when_told(go):
     """Each line comes back once the event has come."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                go.wait(holdfast.BOUND)
-                connection.sendall(line)
-    return serve
+    return answering(lambda line: line if go.wait(holdfast.BOUND) else line)
 
 
 def test_requests_in_flight_are_answered_and_others_wait(daemon, upstream):
@@ -241,13 +237,7 @@ def test_requests_in_flight_are_answered_and_others_wait(daemon, upstream):
 @pytest.mark.parametrize("on_loss", ["fail", "retry"])
 def test_with_kill_requests_in_flight_end_as_on_loss_says(daemon, upstream, on_loss):
     answers = threading.Event()
-
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                if answers.is_set():
-                    connection.sendall(line)
-    server = upstream(serve)
+    server = upstream(answering(lambda line: line if answers.is_set() else None))
     one = daemon(asking.shared("s", server.address, f'on_loss = "{on_loss}"; loss_reply = "gone"; ', "line"))
     with one.client("s") as client:
         client.send(b"one\n")
@@ -283,8 +273,7 @@ def test_datagrams_and_broadcasts_wait_too(daemon, upstream):
 
     def serve(connection):
         connection.sendall(b"hello\n")
-        with connection.makefile("rb") as lines:
-            told.extend(lines)
+        collecting(told)(connection)
     server = upstream(serve)
     one = daemon(asking.shared("b", server.address, 'replies = "broadcast"; ', "line"))
     with one.client("b") as client:

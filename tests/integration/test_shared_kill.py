@@ -5,6 +5,7 @@ import asking
 import holdfast
 import storm
 from holdfast import until
+from upstream import collecting
 
 KILLS = 500 if holdfast.LONG else 20
 MEAN = 0.06  # seconds between two
@@ -66,11 +67,7 @@ def test_counters_are_as_many_as_answers(cache, ask, figure, depth):
 def test_one_way_lines(daemon, upstream, ask):
     """Each arrives once."""
     heard = []
-
-    def collect(connection):
-        with connection.makefile("rb") as lines:
-            heard.extend(lines)
-    one = daemon(asking.shared("log", upstream(collect).address, 'replies = "none"; ', "line"))
+    one = daemon(asking.shared("log", upstream(collecting(heard)).address, 'replies = "none"; ', "line"))
     one.wait_connected("log")
     load = ask().start(one.socket("log"), "tell", clients=20, rate=20000, half_close=True)
     storm.strike(one, load, KILLS, MEAN)

@@ -5,6 +5,7 @@ import threading
 import asking
 import holdfast
 from asking import Resp
+from upstream import answering, collecting
 
 
 def cli(server, *words):
@@ -72,11 +73,7 @@ def test_a_removed_service_serves_its_clients_over_a_workers_death(daemon, redis
 def test_a_datagram_of_a_removed_service_goes_nowhere(daemon, upstream):
     """Its place in the table is the next one's."""
     heard = []
-
-    def collect(connection):
-        with connection.makefile("rb") as lines:
-            heard.extend(lines)
-    server = upstream(collect)
+    server = upstream(collecting(heard))
     dgram = 'replies = "none"; max_message = 131072; listen: { type = "dgram"; }; '
     one = daemon(asking.shared("old", f"127.0.0.1:{holdfast.free_port()}", dgram, "line"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as client:
@@ -192,11 +189,8 @@ def test_deaf_clients_cost_the_others_one_moment(daemon, redis):
 
 def test_a_large_request_has_its_turn(daemon, upstream):
     """Others that come all the time, and find the place that it needs, do not go before it again and again."""
-    def answer(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(line[:1] + b"\n")
-    one = daemon(asking.shared("s", upstream(answer).address, "", "line"))
+    server = upstream(answering(lambda line: line[:1] + b"\n"))
+    one = daemon(asking.shared("s", server.address, "", "line"))
     answered, over = [], threading.Event()
 
     def ask():

@@ -7,6 +7,7 @@ import pytest
 
 import asking
 import holdfast
+from upstream import answering, collecting
 
 
 def connect(one, service, kind):
@@ -87,11 +88,7 @@ def test_a_packet_that_cannot_be_one_message_closes_its_client_alone(daemon, ups
 
 def test_datagrams_go_one_way(daemon, upstream):
     heard = []
-
-    def collect(connection):
-        with connection.makefile("rb") as lines:
-            heard.extend(lines)
-    server = upstream(collect, start=False)
+    server = upstream(collecting(heard), start=False)
     one = daemon(asking.shared("log", server.address, 'replies = "none"; listen: { type = "dgram"; }; ', "line"))
     with connect(one, "log", socket.SOCK_DGRAM) as first, connect(one, "log", socket.SOCK_DGRAM) as second:
         for number in range(50):
@@ -105,12 +102,8 @@ def test_datagrams_go_one_way(daemon, upstream):
 
 def test_a_datagram_that_cannot_be_one_message_is_passed_over(daemon, upstream):
     heard = []
-
-    def collect(connection):
-        with connection.makefile("rb") as lines:
-            heard.extend(lines)
-    one = daemon(asking.shared("log", upstream(collect).address, 'replies = "none"; listen: { type = "dgram"; }; ',
-                               "line"))
+    server = upstream(collecting(heard))
+    one = daemon(asking.shared("log", server.address, 'replies = "none"; listen: { type = "dgram"; }; ', "line"))
     with connect(one, "log", socket.SOCK_DGRAM) as client:
         for text in (b"good", b"two\nlines", b"better"):
             client.send(text)
@@ -133,17 +126,12 @@ def test_packets_and_the_workers_death(daemon, upstream):
                                               ("dgram", socket.SOCK_DGRAM, 'replies = "none"; ')])
 def test_sockets_that_systemd_hands_over(folder, daemon, upstream, name, kind, more):
     heard = []
-
-    def answer(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                heard.append(line)
-                connection.sendall(line)
+    server = upstream(answering(lambda line: line, heard))
     with socket.socket(socket.AF_UNIX, kind) as listener:
         listener.bind(f"{folder}/given")
         if kind == socket.SOCK_SEQPACKET:
             listener.listen()
-        one = daemon(asking.shared("s", upstream(answer).address, f'{more}listen: {{ type = "{name}"; }}; ', "line"),
+        one = daemon(asking.shared("s", server.address, f'{more}listen: {{ type = "{name}"; }}; ', "line"),
                      **holdfast.given(listener, "s"))
     with socket.socket(socket.AF_UNIX, kind) as client:
         client.settimeout(holdfast.BOUND)

@@ -1,6 +1,5 @@
 """A journal that is stopped, or away: clients are served all along, and the lines that are missing are counted."""
 import re
-import time
 
 import pytest
 
@@ -21,19 +20,6 @@ def talking(box):
     return box
 
 
-def visit(box, seconds, enough=lambda: True):
-    """Clients come and go for so long, and until enough(): how many, and the longest that one took."""
-    count, worst, begin = 0, 0.0, time.monotonic()
-    while time.monotonic() - begin < seconds or not enough():
-        now = time.monotonic()
-        assert now - begin < seconds + holdfast.BOUND, f"{count} clients were not enough"
-        with box.client("s") as client:
-            assert client.ask("x") == b"x\n"
-        worst = max(worst, time.monotonic() - now)
-        count += 1
-    return count, worst
-
-
 def lost(box):
     return box.status()["log_lines_lost"]
 
@@ -44,12 +30,12 @@ def told(box):
 
 
 def test_stopped_journal(talking, figure):
-    visit(talking, 0.1)
+    holdfast.come_and_go(talking, 0.1)
     before = talking.status()
     journal = talking.main_pid(JOURNAL)
     talking.kill(journal, "STOP")
     try:
-        count, worst = visit(talking, STOPPED, lambda: lost(talking) > 100)
+        count, worst = holdfast.come_and_go(talking, STOPPED, lambda: lost(talking) > 100)
         during = talking.status()
     finally:
         talking.kill(journal, "CONT")
@@ -65,10 +51,10 @@ def test_stopped_journal_and_a_dead_worker(talking):
     journal = talking.main_pid(JOURNAL)
     talking.kill(journal, "STOP")
     try:
-        visit(talking, 0, lambda: lost(talking) > 0)
+        holdfast.come_and_go(talking, 0, lambda: lost(talking) > 0)
         talking.kill(talking.status()["worker_pid"])
         holdfast.until(lambda: talking.status()["worker_restarts"] == 1, "another worker")
-        visit(talking, 0.5)
+        holdfast.come_and_go(talking, 0.5)
         talking.do("holdfastctl", "reload")
         during = talking.status()
         assert during["worker_restarts"] == 1
@@ -78,7 +64,7 @@ def test_stopped_journal_and_a_dead_worker(talking):
 
 
 def test_restarted_journal(talking):
-    visit(talking, 0.1)
+    holdfast.come_and_go(talking, 0.1)
     talking.do("systemctl", "restart", JOURNAL)
     talking.do("holdfastctl", "log", "info")
     talking.do("holdfastctl", "reload")

@@ -31,32 +31,20 @@ def fleet():
 
 @pytest.fixture
 def terminal():
-    made = []
-
-    def start(path, **more):
-        one = Terminal(PROGRAM, "-s", path, "top", **more)
-        made.append(one)
-        return one
-
-    yield start
-    for one in made:
-        one.end()
+    yield from holdfast.each_ends(lambda path, **more: Terminal(PROGRAM, "-s", path, "top", **more))
 
 
 @pytest.fixture
 def control(folder):
-    made = []
+    path = os.path.join(folder, "control.sock")
 
-    def start(*services, **more):
-        made.append(Control(os.path.join(folder, "control.sock"), *services, **more))
-        return made[-1]
-
-    yield start
-    for one in made:
+    def end(one):
         try:
             one.stop()
         except OSError:
             pass
+
+    yield from holdfast.each_ends(lambda *services, **more: Control(path, *services, **more), end)
 
 
 def at_column(line, text):

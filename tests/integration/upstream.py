@@ -7,20 +7,30 @@ import threading
 import holdfast
 
 
-def echo_lines(connection):
-    """Each line comes back."""
-    with connection.makefile("rb") as lines:
-        for line in lines:
-            connection.sendall(line)
+def answering(answer, heard=None):
+    """Each line is noted, if heard is a list, and answered with answer(line), if that is not None."""
+    def serve(connection):
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                if heard is not None:
+                    heard.append(line)
+                reply = answer(line)
+                if reply is not None:
+                    connection.sendall(reply)
+    return serve
+
+
+echo_lines = answering(lambda line: line)
 
 
 def named(name):
     """Each line is answered with the server's name and the line."""
-    def serve(connection):
-        with connection.makefile("rb") as lines:
-            for line in lines:
-                connection.sendall(name.encode() + b" " + line)
-    return serve
+    return answering(lambda line: name.encode() + b" " + line)
+
+
+def collecting(heard):
+    """Each line is noted, none is answered."""
+    return answering(lambda line: None, heard)
 
 
 def stall(connection):

@@ -1,16 +1,6 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <string.h>
+#include "status_stage.h"
 
-#include <cmocka.h>
-
-#include "base/clock.h"
-#include "base/mem.h"
 #include "ctl/verdict.h"
-
-#define NOW INT64_C(1764115200000000) /* 2025-11-26T00:00:00Z */
 
 static char *said;
 
@@ -23,40 +13,19 @@ teardown(void **state)
 	return 0;
 }
 
-/* A point in time so many seconds before NOW; in one of a few buffers. */
-static const char *
-ago(int seconds)
+/* Services of two clients. */
+static json_t *
+well(const char *name, const char *state, bool up)
 {
-	static char texts[4][CLOCK_TEXT_SIZE];
-	static unsigned next;
-	char *text = texts[next++ % 4];
-
-	clock_format(NOW - seconds * CLOCK_SECOND, text);
-	return text;
+	return with(service(name, state, up, 3600), "clients", json_integer(2));
 }
 
 static json_t *
-service(const char *name, const char *state, bool up)
+lost(const char *name, int seconds, const char *error)
 {
-	return json_pack("{s:s, s:s, s:b, s:i, s:i, s:s}", "service", name, "state", state, "up", up, "clients", 2,
-	    "held", 0, "since", ago(3600));
-}
+	json_t *object = with(down(name, 3600, error), "clients", json_integer(2));
 
-static json_t *
-down(const char *name, int seconds, const char *error)
-{
-	json_t *object = service(name, "waiting", false);
-
-	json_object_set_new(object, "down_since", json_string(ago(seconds)));
-	json_object_set_new(object, "last_error", json_string(error));
-	return object;
-}
-
-static json_t *
-with(json_t *object, const char *key, json_t *value)
-{
-	json_object_set_new(object, key, value);
-	return object;
+	return with(object, "down_since", json_string(ago(seconds)));
 }
 
 /* Judges these services (taken over, NULL behind the last) with the limits 10 and 60. */
@@ -74,7 +43,7 @@ judge(const char *config_error, ...)
 	va_end(args);
 	object = json_pack("{s:s?, s:o}", "config_error", config_error, "services", services);
 	mem_free(said);
-	level = verdict_judge(object, &limits, NOW, &said);
+	level = verdict_judge(object, &limits, WALL, &said);
 	json_decref(object);
 	return level;
 }
@@ -83,7 +52,7 @@ static void
 all_up_is_one_line(void **state)
 {
 	(void)state;
-	assert_int_equal(judge(NULL, service("a", "connected", true), service("b", "idle", true), NULL), VERDICT_OK);
+	assert_int_equal(judge(NULL, well("a", "connected", true), well("b", "idle", true), NULL), VERDICT_OK);
 	assert_string_equal(said, "HOLDFAST OK - 2 of 2 services up | services=2;;;0 up=2;;;0 down=0.000s;10;60;0 "
 	    "clients=4;;;0 held=0;;;0 a_down=0.000s;10;60;0 a_clients=2;;;0 a_held=0;;;0 b_down=0.000s;10;60;0 "
 	    "b_clients=2;;;0 b_held=0;;;0\n");
@@ -108,8 +77,8 @@ down_is_judged_by_its_time(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-		assert_int_equal(judge(NULL, down("a", rows[i].seconds, "refused"), NULL), rows[i].level);
-	judge(NULL, down("a", 123, "refused"), service("b", "connected", true), NULL);
+		assert_int_equal(judge(NULL, lost("a", rows[i].seconds, "refused"), NULL), rows[i].level);
+	judge(NULL, lost("a", 123, "refused"), well("b", "connected", true), NULL);
 	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 1 of 2 services up; a down for 2min 3s: refused | "),
 	    said);
 	assert_non_null(strstr(said, " a_down=123.000s;10;60;0 "));
@@ -120,7 +89,7 @@ static void
 the_held_are_told(void **state)
 {
 	(void)state;
-	judge(NULL, with(down("a", 20, "refused"), "held", json_integer(7)), NULL);
+	judge(NULL, with(lost("a", 20, "refused"), "held", json_integer(7)), NULL);
 	assert_non_null(strstr(said, "WARNING: a down for 20s, 7 held: refused\n"));
 	assert_non_null(strstr(said, " held=7;;;0 "));
 }
@@ -128,16 +97,16 @@ the_held_are_told(void **state)
 static void
 aborted_is_critical_at_once_and_closed_a_warning_with_by_whom(void **state)
 {
-	json_t *closed = with(service("b", "closed", false), "administered", json_pack("{s:s, s:s, s:s}",
+	json_t *closed = with(well("b", "closed", false), "administered", json_pack("{s:s, s:s, s:s}",
 	    "what", "closed", "by", "root", "since", ago(300)));
-	json_t *drained = with(service("c", "drained", false), "administered", json_pack("{s:s, s:s, s:s}",
+	json_t *drained = with(well("c", "drained", false), "administered", json_pack("{s:s, s:s, s:s}",
 	    "what", "drained", "by", "ann", "since", ago(100000)));
 
 	(void)state;
 	assert_int_equal(judge(NULL, closed, drained, NULL), VERDICT_WARNING);
 	assert_non_null(strstr(said, "WARNING: b closed by root for 5min 0s\n"));
 	assert_non_null(strstr(said, "WARNING: c drained by ann for 1d 3h\n"));
-	assert_int_equal(judge(NULL, with(with(service("a", "aborted", false), "since", json_string(ago(0))),
+	assert_int_equal(judge(NULL, with(with(well("a", "aborted", false), "since", json_string(ago(0))),
 	    "last_error", json_string("abort: gone")), NULL), VERDICT_CRITICAL);
 	assert_non_null(strstr(said, "CRITICAL: a aborted for 0s: abort: gone\n"));
 }
@@ -145,27 +114,27 @@ aborted_is_critical_at_once_and_closed_a_warning_with_by_whom(void **state)
 static void
 a_pause_is_told_after_ten_minutes(void **state)
 {
-	json_t *late = down("b", 700, "paused");
+	json_t *late = lost("b", 700, "paused");
 
 	(void)state;
-	assert_int_equal(judge(NULL, with(with(down("a", 600, "x"), "paused", json_true()), "paused_since",
+	assert_int_equal(judge(NULL, with(with(lost("a", 600, "x"), "paused", json_true()), "paused_since",
 	    json_string(ago(600))), NULL), VERDICT_OK);
 	assert_ptr_equal(strstr(said, "HOLDFAST OK - 0 of 1 service up, 1 paused | "), said);
 	with(with(with(late, "paused", json_true()), "paused_since", json_string(ago(601))), "paused_by",
 	    json_string("ann"));
 	assert_int_equal(judge(NULL, late, NULL), VERDICT_WARNING);
 	assert_non_null(strstr(said, "WARNING: b paused by ann for 10min 1s\n"));
-	assert_int_equal(judge(NULL, with(service("c", "connected", true), "paused", json_true()), NULL), VERDICT_OK);
+	assert_int_equal(judge(NULL, with(well("c", "connected", true), "paused", json_true()), NULL), VERDICT_OK);
 }
 
 static void
 bad_files_and_full_services_are_warnings(void **state)
 {
 	(void)state;
-	assert_int_equal(judge("a.conf:3: mode: bad", service("a", "connected", true), NULL), VERDICT_WARNING);
+	assert_int_equal(judge("a.conf:3: mode: bad", well("a", "connected", true), NULL), VERDICT_WARNING);
 	assert_non_null(strstr(said, "; the configuration files are bad, the one before is in force: "
 	    "a.conf:3: mode: bad |"));
-	assert_int_equal(judge(NULL, with(service("a", "connected", true), "accepting_paused", json_true()), NULL),
+	assert_int_equal(judge(NULL, with(well("a", "connected", true), "accepting_paused", json_true()), NULL),
 	    VERDICT_WARNING);
 	assert_non_null(strstr(said, "a accepting pauses"));
 }
@@ -174,7 +143,7 @@ static void
 what_an_error_says_breaks_no_line_and_no_perfdata(void **state)
 {
 	(void)state;
-	judge(NULL, down("a", 20, "one\ntwo | three"), NULL);
+	judge(NULL, lost("a", 20, "one\ntwo | three"), NULL);
 	assert_non_null(strstr(said, "one?two ? three"));
 	assert_ptr_equal(strchr(said, '|'), strrchr(said, '|'));
 	mem_free(said);
@@ -186,7 +155,7 @@ static void
 the_worst_comes_first(void **state)
 {
 	(void)state;
-	judge(NULL, down("a", 20, "x"), down("b", 70, "y"), down("c", 80, "z"), NULL);
+	judge(NULL, lost("a", 20, "x"), lost("b", 70, "y"), lost("c", 80, "z"), NULL);
 	assert_ptr_equal(strstr(said, "HOLDFAST CRITICAL - 0 of 3 services up; b down for 1min 10s: y; and 2 more |"),
 	    said);
 	assert_true(strstr(said, "\nCRITICAL: c") < strstr(said, "\nWARNING: a"));
@@ -203,9 +172,9 @@ many_services_give_a_bounded_text(void **state)
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
 		snprintf(name, sizeof name, "service-%d", i);
-		json_array_append_new(services, down(name, 61, "refused"));
+		json_array_append_new(services, lost(name, 61, "refused"));
 	}
-	assert_int_equal(verdict_judge(answer, &limits, NOW, &said), VERDICT_CRITICAL);
+	assert_int_equal(verdict_judge(answer, &limits, WALL, &said), VERDICT_CRITICAL);
 	json_decref(answer);
 	for (const char *at = said; (at = strchr(at, '\n')) != NULL; at++)
 		lines++;
