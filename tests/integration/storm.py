@@ -32,18 +32,18 @@ def assert_no_file_leaked(one, before):
     until(lambda: one.files() <= before, f"not more than {before} open files (now {one.files()})")
 
 
-class Blows(threading.Thread):
-    """blow(), which is a subclass's, again and again, a random time of this mean (seconds) after the last; what it
+class Again(threading.Thread):
+    """once(), which is a subclass's, again and again, a random time of this mean (seconds) after the last; what it
     raises fails the test."""
 
-    def __init__(self, mean):
+    def __init__(self, mean=0.0):
         super().__init__()
         self.mean, self.over, self.count, self.failure = mean, threading.Event(), 0, None
 
     def run(self):
         try:
             while not self.over.wait(random.uniform(0, 2 * self.mean)):
-                self.blow()
+                self.once()
                 self.count += 1
         except Exception as failure:  # told by the test
             self.failure = failure
@@ -58,12 +58,12 @@ class Blows(threading.Thread):
         assert self.failure is None, self.failure
 
 
-class Deaths(Blows):
+class Deaths(Again):
     """Of the worker."""
 
     def __init__(self, one, mean=0.1):
         super().__init__(mean)
         self.one = one
 
-    def blow(self):
+    def once(self):
         self.one.kill_worker()

@@ -9,7 +9,7 @@ import pytest
 import holdfast
 import manager
 from lookup_script import Source
-from storm import Blows
+from storm import Again
 from test_withdrawn_session import REFRESH
 from upstream import answering, stall
 from visits import Visits
@@ -30,7 +30,7 @@ def answers(name):
     return answering(lambda line: b"PONG\n" if line == b"PING\n" else name.encode() + b" " + line)
 
 
-class Lives(Blows):
+class Lives(Again):
     """What may happen to the daemon, and what its script says."""
 
     def __init__(self, one, source, lists):
@@ -39,7 +39,7 @@ class Lives(Blows):
         self.counts = dict.fromkeys(("deaths", "upgrades", "restarts", "reloads", "moves"), 0)
         self.moved = time.monotonic()
 
-    def blow(self):
+    def once(self):
         if time.monotonic() - self.moved > MOVE:
             self.counts["moves"] += 1
             self.source.say(*self.lists[self.counts["moves"] % 2])

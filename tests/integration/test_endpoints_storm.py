@@ -10,7 +10,7 @@ import time
 import pytest
 
 import holdfast
-from storm import Blows
+from storm import Again
 from visits import Visits
 
 pytestmark = pytest.mark.plain  # real programs at full speed
@@ -23,7 +23,7 @@ LONG_WAIT = 0.3
 STAGGER = 0.25
 
 
-class Storm(Blows):
+class Storm(Again):
     """Blows to Redis servers at random; who was ill when is kept."""
 
     def __init__(self, servers):
@@ -41,7 +41,7 @@ class Storm(Blows):
         self.state[port] = "well"
         self.ill[port][-1][1] = time.monotonic()
 
-    def blow(self):
+    def once(self):
         port = random.choice(list(self.servers))
         server, state = self.servers[port], self.state[port]
         if state == "well" and list(self.state.values()).count("well") <= WELL:

@@ -1,47 +1,37 @@
 """Upgrades while one reload follows the other: none is refused or taken back for it."""
 import os
 import signal
-import threading
 
 import pytest
 
 import holdfast
+import storm
 
 pytestmark = pytest.mark.plain  # a reload of so many takes long otherwise
 MANY = 40  # services: so many that one reload or another comes while the trial reads the configuration
 
 
-class Reloads:
+class Reloads(storm.Again):
     """Reloads without end, between two configurations, each of which is good."""
 
     def __init__(self, one, address):
+        super().__init__()
         self.one, self.address = one, address
-        self.over = threading.Event()
         self.done = 0
         self.wrong = []
-        self.thread = threading.Thread(target=self.run)
 
     def services(self, delay):
         return "".join(holdfast.fixed(f"s{i}", self.address, f"retry: {{ delay = {delay}; }};") for i in range(MANY))
 
-    def run(self):
-        while not self.over.is_set():
-            self.one.configure(self.services(("0.5", "10.25")[self.done % 2] + "0" * (self.done % 7)))
-            try:
-                answer = self.one.command_raw("reload")
-            except ConnectionError:
-                continue  # that worker is gone
-            if answer and not answer["ok"]:
-                self.wrong.append(answer)
-            self.done += 1
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
+    def once(self):
+        self.one.configure(self.services(("0.5", "10.25")[self.done % 2] + "0" * (self.done % 7)))
+        try:
+            answer = self.one.command_raw("reload")
+        except ConnectionError:
+            return  # that worker is gone
+        if answer and not answer["ok"]:
+            self.wrong.append(answer)
+        self.done += 1
 
 
 def run_storm(daemon, upstream, figure, count, ask):

@@ -1,14 +1,13 @@
 """visitor - clients that come and go while a daemon is given new configurations."""
-import threading
-
 import holdfast
+import storm
 
 
 def at(name, address, path, more=""):
     return holdfast.fixed(name, address, f'listen: {{ path = "{path}"; {more} }};')
 
 
-class Visitor(threading.Thread):
+class Visitor(storm.Again):
     """Connects to one of several paths, whichever is there, asks, and goes, again and again.  What must not happen is
     that none is there, or that a client that was let in is not answered."""
 
@@ -17,35 +16,26 @@ class Visitor(threading.Thread):
         self.paths = paths
         self.visits = 0
         self.failures = []
-        self.over = threading.Event()
 
-    def visit(self):
+    def fail(self, text):
+        self.failures.append(text)
+        self.over.set()
+
+    def once(self):
         errors = []
         for path in self.paths:
             try:
                 with holdfast.Client(path) as client:
                     if not client.ask("x").endswith(b"x\n"):
-                        self.failures.append(f"{path}: no answer")
+                        self.fail(f"{path}: no answer")
                     self.visits += 1
                     return
             except (FileNotFoundError, ConnectionRefusedError) as error:
                 errors.append(f"{path}: {error}")
             except OSError as error:
-                self.failures.append(f"{path}: {error}")
+                self.fail(f"{path}: {error}")
                 return
-        self.failures.append("; ".join(errors))
-
-    def run(self):
-        while not self.over.is_set() and not self.failures:
-            self.visit()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.join()
+        self.fail("; ".join(errors))
 
 
 def reloaded(one):
