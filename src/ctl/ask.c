@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 #define SYSTEM_SOCKET "/run/holdfast/control.sock"
 #define LINE_MAX_BYTES (16u << 20)
 #define CONNECT_TIME   5 /* seconds that a full backlog may take */
+#define AGAIN_PAUSE    20000000 /* nanoseconds between two attempts */
 
 char *
 ask_socket(const char *named)
@@ -212,6 +214,12 @@ ask_close(struct ask *ask)
 	ask->fd = -1;
 }
 
+void
+ask_pause(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = AGAIN_PAUSE }, NULL);
+}
+
 char *
 ask_quote(int argc, char *const *argv)
 {
@@ -239,29 +247,20 @@ ask_quote(int argc, char *const *argv)
 	return line;
 }
 
-/* The answer as it came, or NULL and *ret_error. */
-static const char *
-ask_converse(struct ask *ask, int argc, char *const *argv, int64_t deadline, int *ret_error)
-{
-	char *line = ask_quote(argc, argv);
-
-	*ret_error = ask_send(ask, line);
-	mem_free(line);
-	return *ret_error != 0 ? NULL : ask_line(ask, deadline, ret_error);
-}
-
 json_t *
 ask_once(const char *path, const char *command, const char *service, int64_t deadline, int *ret_error)
 {
-	char *words[] = { (char *)(uintptr_t)command, (char *)(uintptr_t)service };
+	char *words[] = { (char *)(uintptr_t)command, (char *)(uintptr_t)service }, *line;
 	json_t *answer = NULL;
-	const char *line;
 	struct ask ask;
 
 	*ret_error = -ask_connect(&ask, path);
 	if (*ret_error != 0)
 		return NULL;
-	line = ask_converse(&ask, service == NULL ? 1 : 2, words, deadline, ret_error);
+	line = ask_quote(service == NULL ? 1 : 2, words);
+	*ret_error = ask_send(&ask, line);
+	mem_free(line);
+	line = *ret_error != 0 ? NULL : ask_line(&ask, deadline, ret_error);
 	if (line != NULL) {
 		answer = json_loads(line, 0, NULL);
 		*ret_error = answer == NULL ? EBADMSG : 0;

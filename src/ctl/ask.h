@@ -38,6 +38,9 @@ char *ask_line(struct ask *ask, int64_t deadline, int *ret_error);
 
 void ask_close(struct ask *ask);
 
+/* Waits a moment before the next attempt, where a worker's death ended the last one. */
+void ask_pause(void);
+
 /* The words as a line of the protocol, quoted where needed; to be freed with mem_free(). */
 char *ask_quote(int argc, char *const *argv);
 

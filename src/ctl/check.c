@@ -5,7 +5,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -14,7 +13,6 @@
 #include "ctl/verdict.h"
 
 #define CHECK_TIME   (10 * CLOCK_SECOND) /* for all of it, as plugins have */
-#define AGAIN_PAUSE  20000000            /* nanoseconds between attempts when the connection ended */
 #define WARNING_TIME  0                  /* seconds down, unless -w and -c say otherwise */
 #define CRITICAL_TIME 60
 
@@ -116,7 +114,6 @@ check_unreached(const struct check *check, int error)
 static int
 check_ask(const struct check *check)
 {
-	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE };
 	bool reached = false;
 	json_t *answer;
 	int code, error;
@@ -134,7 +131,7 @@ check_ask(const struct check *check)
 		if (clock_now() >= check->deadline)
 			return check_end(VERDICT_CRITICAL, mem_copy_text(error == ETIMEDOUT
 			    ? "the daemon does not answer" : "the daemon ends each connection before it answers"));
-		nanosleep(&pause, NULL);
+		ask_pause();
 	}
 }
 

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -23,7 +22,6 @@
 #define GRACE       (2 * CLOCK_SECOND)  /* beyond the time that the daemon was given */
 #define AGAIN_TIME  (5 * CLOCK_SECOND)  /* to come back when the connection has ended */
 #define ERRAND_TIMED_WORDS 4            /* of a command that is given a time, at most */
-#define AGAIN_PAUSE 20000000            /* nanoseconds between attempts at that */
 
 /* One command, asked until it is answered. */
 struct errand {
@@ -178,7 +176,6 @@ errand_connection_lost(const struct errand *errand)
 static int
 errand_run(struct errand *errand)
 {
-	const struct timespec pause = { .tv_nsec = AGAIN_PAUSE };
 	int64_t again_until = 0;
 	struct ask ask;
 	int code, error;
@@ -200,7 +197,7 @@ errand_run(struct errand *errand)
 		if (!errand->command->repeatable || clock_now() >= again_until)
 			return errand_connection_lost(errand);
 		json_object_update(errand->repeated, errand->seen);
-		nanosleep(&pause, NULL);
+		ask_pause();
 	}
 }
 

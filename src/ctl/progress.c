@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -15,7 +14,6 @@
 #define PROGRESS_WIDTH  80 /* where the terminal does not tell */
 #define FOLLOW_TIME  (30 * CLOCK_SECOND)
 #define FOLLOW_ASK   CLOCK_SECOND
-#define FOLLOW_PAUSE 20000000 /* nanoseconds between two looks */
 
 static const struct {
 	const char *command, *verb;
@@ -68,26 +66,21 @@ progress_left(const json_t *services)
 	return left;
 }
 
-static char *
-progress_count(long long number, const char *one, const char *many)
-{
-	return mem_print("%lld %s", number, number == 1 ? one : many);
-}
-
 /* What is waited for, of services that status has. */
 static char *
 progress_describe(const struct progress *progress, const json_t *services)
 {
 	const json_t *first = json_array_get(services, 0);
+	bool drain = strcmp(progress->kind, "drain") == 0, pause = strcmp(progress->kind, "pause") == 0;
+	long long left = drain ? progress_left(services) : show_number(first, "clients");
 
 	if (first == NULL)
 		return mem_copy_text("no answer");
-	if (strcmp(progress->kind, "drain") == 0)
-		return progress_count(progress_left(services), "client left", "clients left");
-	if (strcmp(progress->kind, "pause") == 0 && progress_is_shared(first))
-		return progress_count(show_number(first, "in_flight"), "request in flight", "requests in flight");
-	if (strcmp(progress->kind, "pause") == 0)
-		return progress_count(show_number(first, "clients"), "client left", "clients left");
+	if (pause && progress_is_shared(first))
+		return mem_print("%lld request%s in flight", show_number(first, "in_flight"),
+		    show_plural(show_number(first, "in_flight")));
+	if (drain || pause)
+		return mem_print("%lld client%s left", left, show_plural(left));
 	if (show_is_true(first, "paused"))
 		return mem_copy_text("paused");
 	if (strcmp(progress->kind, "try") == 0)
@@ -195,7 +188,6 @@ follow_tell(const json_t *answer, const json_t *status, bool quiet)
 static json_t *
 follow_wait(struct progress *progress, const json_t *answer)
 {
-	const struct timespec pause = { .tv_nsec = FOLLOW_PAUSE };
 	int64_t now = clock_now(), deadline = now + FOLLOW_TIME;
 	json_t *status;
 	int error;
@@ -207,7 +199,7 @@ follow_wait(struct progress *progress, const json_t *answer)
 		json_decref(status);
 		if (clock_now() >= progress_next(progress))
 			progress_show(progress);
-		nanosleep(&pause, NULL);
+		ask_pause();
 	}
 	return NULL;
 }

@@ -61,12 +61,15 @@ static const struct column {
 
 #define COLUMNS (sizeof columns / sizeof columns[0])
 
-static const struct { const char *state; enum screen_look look; } states[] = {
+/* How words look: first those for the states of services, then those of events and of endpoints. */
+static const struct { const char *word; enum screen_look look; } looks[] = {
 	{ "UP", SCREEN_UP }, { "DOWN", SCREEN_DOWN }, { "HOLD", SCREEN_HOLD }, { "PAUSED", SCREEN_PAUSED },
 	{ "CLOSED", SCREEN_CLOSED },
+	{ "connected", SCREEN_UP }, { "disconnected", SCREEN_DOWN }, { "failed_to_connect", SCREEN_DOWN },
+	{ "failed", SCREEN_DOWN }, { "withdrawn", SCREEN_HOLD },
 };
 
-#define STATES (sizeof states / sizeof states[0])
+#define STATES 5 /* of these */
 
 const char *
 top_view_short(double number, unsigned unit)
@@ -85,11 +88,11 @@ top_view_short(double number, unsigned unit)
 }
 
 enum screen_look
-top_view_look(const char *state)
+top_view_look(const char *word)
 {
-	for (size_t i = 0; i < STATES; i++)
-		if (strcmp(states[i].state, state) == 0)
-			return states[i].look;
+	for (size_t i = 0; i < sizeof looks / sizeof looks[0]; i++)
+		if (strcmp(looks[i].word, word) == 0)
+			return looks[i].look;
 	return SCREEN_PLAIN;
 }
 
@@ -298,8 +301,8 @@ view_states(struct screen *screen, const struct sample *sample)
 		size_t count = 0;
 
 		for (size_t j = 0; j < sample->count; j++)
-			count += strcmp(sample->services[j].state, states[i].state) == 0;
-		screen_put(screen, count == 0 ? SCREEN_DIM : states[i].look, "  %zu %s", count, states[i].state);
+			count += strcmp(sample->services[j].state, looks[i].word) == 0;
+		screen_put(screen, count == 0 ? SCREEN_DIM : looks[i].look, "  %zu %s", count, looks[i].word);
 	}
 }
 
@@ -545,16 +548,6 @@ explain_time(const struct screen *screen, const char *time)
 	return mem_print("%.5s %.8s", time + 5, time + 11);
 }
 
-static enum screen_look
-explain_look(const char *event)
-{
-	if (strcmp(event, "connected") == 0)
-		return SCREEN_UP;
-	if (strcmp(event, "disconnected") == 0 || strcmp(event, "failed_to_connect") == 0)
-		return SCREEN_DOWN;
-	return SCREEN_PLAIN;
-}
-
 /* One entry: time, event, and its text, folded. */
 static void
 explain_entry(struct screen *page, const json_t *entry)
@@ -567,7 +560,7 @@ explain_entry(struct screen *page, const json_t *entry)
 	screen_line(page);
 	screen_put(page, SCREEN_DIM, "%s", time);
 	screen_put(page, SCREEN_PLAIN, "  ");
-	screen_put_cell(page, explain_look(event), folded ? -page->width : -EVENT_WIDTH - 2, event);
+	screen_put_cell(page, top_view_look(event), folded ? -page->width : -EVENT_WIDTH - 2, event);
 	for (bool more = folded; *text != '\0'; text = next, more = true) {
 		size_t length = screen_fold(page, text, page->width > indent ? page->width - indent : 1, &next);
 
@@ -621,12 +614,10 @@ explain_endpoints(struct screen *screen, const struct top_scene *scene)
 
 	for (size_t i = 0; i < shown; i++) {
 		const json_t *endpoint = json_array_get(list, i);
-		const char *state = show_text(endpoint, "state");
 		char *story = show_endpoint(endpoint, scene->wall);
 
 		screen_line(screen);
-		screen_put(screen, strcmp(state, "failed") == 0 ? SCREEN_DOWN : strcmp(state, "withdrawn") == 0
-		    ? SCREEN_HOLD : SCREEN_PLAIN, "%s", story);
+		screen_put(screen, top_view_look(show_text(endpoint, "state")), "%s", story);
 		mem_free(story);
 	}
 	if (shown < count) {

@@ -22,8 +22,8 @@ struct top_scene {
 /* A number in four characters at most, thousands (units) as K, M ...; in one of a few buffers. */
 const char *top_view_short(double number, unsigned unit);
 
-/* How a service's state looks, by its word for people. */
-enum screen_look top_view_look(const char *state);
+/* How a word looks: the one for a service's state, a kind of event, an endpoint's state. */
+enum screen_look top_view_look(const char *word);
 
 /* Fills the screen, which is empty.  Told to the state: what can be seen at once, and how far one can scroll. */
 void top_view_show(struct screen *screen, struct top_state *state, const struct top_scene *scene);
