@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "base/names.h"
 #include "base/secret.h"
 #include "client/metrics_listener.h"
 #include "client/peer.h"
@@ -25,51 +25,47 @@
 
 /* What a service says of its mode that does not go together, or means nothing there. */
 
+/* What is wrong by itself: each of these is told where it is so. */
 static void
-check_session(struct reader *reader, const struct read_service *service)
+check_rules(struct reader *reader, const struct read_service *service)
 {
 	const struct service_settings *settings = service->settings;
+	const struct shared_settings *own = &settings->shared;
+	bool shared = settings->mode == SERVICE_SHARED, framed = shared && own->framing != FRAMING_NONE;
+	bool dgram = framed && settings->listener.type == LISTENER_DGRAM;
+	char *loss = framed ? shared_check_loss_reply(own) : NULL;
+	char *beat = framed ? shared_check_heartbeat(own) : NULL;
+	const struct {
+		bool wrong;
+		const char *setting, *what;
+	} rules[] = {
+		{ !shared && settings->listener.type != LISTENER_STREAM, "listen.type",
+		    "is for mode = \"shared\" only" },
+		{ !shared && own->framing != FRAMING_NONE && reader_is_own(reader, service, "framing"), "framing",
+		    "is for mode = \"shared\" only; say mode = \"shared\" too, or leave it out" },
+		{ shared && !framed, "framing", "is required with mode = \"shared\": line, netstring, length8, "
+		    "length16be, length16le, length32be, length32le or resp" },
+		{ shared && settings->upstream.dial.probe.kind == PROBE_MYSQL, "probe",
+		    "\"mysql\" leaves the greeting to the client, which in shared mode there is none for" },
+		{ framed && own->framing == FRAMING_RESP && own->replies != SHARED_ORDERED, "replies",
+		    "framing \"resp\" has ordered replies" },
+		{ dgram && own->replies != SHARED_NONE, "replies",
+		    "nobody can be answered over listen.type = \"dgram\": say \"none\"" },
+		{ dgram && (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL),
+		    "listen.type", "who sends a datagram is not known: allow_users and allow_groups cannot be kept; "
+		    "use listen.mode and listen.group" },
+		{ framed && own->heartbeat_send == NULL && own->heartbeat_expect != NULL, "heartbeat.expect",
+		    "needs heartbeat.send" },
+		{ loss != NULL, "loss_reply", loss },
+		{ beat != NULL, "heartbeat.send", beat },
+	};
 
-	if (settings->listener.type != LISTENER_STREAM)
-		reader_say(reader, READ_ERROR, service, "listen.type", "is for mode = \"shared\" only");
-	if (settings->shared.framing != FRAMING_NONE && reader_is_own(reader, service, "framing"))
-		reader_say(reader, READ_ERROR, service, "framing", "is for mode = \"shared\" only; say mode = "
-		    "\"shared\" too, or leave it out");
-}
-
-static void
-check_replies(struct reader *reader, const struct read_service *service)
-{
-	const struct service_settings *settings = service->settings;
-
-	if (settings->shared.framing == FRAMING_RESP && settings->shared.replies != SHARED_ORDERED)
-		reader_say(reader, READ_ERROR, service, "replies", "framing \"resp\" has ordered replies");
-	if (settings->listener.type != LISTENER_DGRAM)
-		return;
-	if (settings->shared.replies != SHARED_NONE)
-		reader_say(reader, READ_ERROR, service, "replies", "nobody can be answered over listen.type = "
-		    "\"dgram\": say \"none\"");
-	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL)
-		reader_say(reader, READ_ERROR, service, "listen.type", "who sends a datagram is not known: "
-		    "allow_users and allow_groups cannot be kept; use listen.mode and listen.group");
-}
-
-/* What the service says by itself must be a message. */
-static void
-check_texts(struct reader *reader, const struct read_service *service)
-{
-	const struct shared_settings *shared = &service->settings->shared;
-	char *loss = shared_check_loss_reply(shared), *beat = shared_check_heartbeat(shared);
-
-	if (shared->heartbeat_send != NULL && shared->replies == SHARED_NONE)
+	for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+		if (rules[i].wrong)
+			reader_say(reader, READ_ERROR, service, rules[i].setting, "%s", rules[i].what);
+	if (framed && own->heartbeat_send != NULL && own->replies == SHARED_NONE)
 		reader_say(reader, READ_WARNING, service, "heartbeat.send",
 		    "the upstream must answer it, though nothing else has replies: one that is silent is given up");
-	if (shared->heartbeat_send == NULL && shared->heartbeat_expect != NULL)
-		reader_say(reader, READ_ERROR, service, "heartbeat.expect", "needs heartbeat.send");
-	if (loss != NULL)
-		reader_say(reader, READ_ERROR, service, "loss_reply", "%s", loss);
-	if (beat != NULL)
-		reader_say(reader, READ_ERROR, service, "heartbeat.send", "%s", beat);
 	mem_free(loss);
 	mem_free(beat);
 }
@@ -79,8 +75,11 @@ static void
 check_steps(struct reader *reader, const struct read_service *service)
 {
 	const struct hello_settings *hello = &service->settings->upstream.hello;
+	const struct shared_settings *shared = &service->settings->shared;
+	bool ordered = service->settings->mode == SERVICE_SHARED && shared->framing != FRAMING_NONE &&
+	    shared->replies == SHARED_ORDERED;
 
-	for (size_t i = 0; i < hello->count && service->settings->shared.replies == SHARED_ORDERED; i++)
+	for (size_t i = 0; i < hello->count && ordered; i++)
 		if (hello->steps[i].expect == NULL && hello->steps[i].abort_on == NULL)
 			reader_say(reader, READ_ERROR, service, "hello", "step %zu: with replies = \"ordered\" each "
 			    "step needs expect or abort_on: an answer that nobody waits for would be taken for the "
@@ -104,28 +103,11 @@ check_meaning(struct reader *reader, const struct read_service *service, const s
 			    shared ? "shared" : "session");
 }
 
-static void
-check_mode(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
-{
-	check_meaning(reader, service, usual);
-	if (service->settings->mode != SERVICE_SHARED) {
-		check_session(reader, service);
-	} else if (service->settings->shared.framing == FRAMING_NONE) {
-		reader_say(reader, READ_ERROR, service, "framing", "is required with mode = \"shared\": line, "
-		    "netstring, length8, length16be, length16le, length32be, length32le or resp");
-	} else {
-		check_replies(reader, service);
-		check_texts(reader, service);
-		check_steps(reader, service);
-	}
-}
-
 /* The path stands in a request as it is. */
 static void
 check_probe(struct reader *reader, const struct read_service *service)
 {
-	const struct probe_settings *probe = &service->settings->upstream.dial.probe;
-	const char *path = probe->path;
+	const char *path = service->settings->upstream.dial.probe.path;
 	bool wrong = path[0] != '/';
 
 	for (size_t i = 0; path[i] != '\0'; i++)
@@ -133,9 +115,6 @@ check_probe(struct reader *reader, const struct read_service *service)
 	if (wrong)
 		reader_say(reader, READ_ERROR, service, "probe_path",
 		    "\"%s\": must begin with / and be without spaces, in ASCII (others as %%XX)", path);
-	if (probe->kind == PROBE_MYSQL && service->settings->mode == SERVICE_SHARED)
-		reader_say(reader, READ_ERROR, service, "probe", "\"mysql\" leaves the greeting to the client, which "
-		    "in shared mode there is none for");
 }
 
 /* What -T has shown in a secret's place is given back. */
@@ -318,29 +297,16 @@ check_hello_files(struct reader *reader, const struct read_service *service)
 	}
 }
 
-static bool
-check_name_exists(const char *name, bool group)
-{
-	struct passwd user, *found_user = NULL;
-	struct group group_of, *found_group = NULL;
-	char buffer[16384];
-
-	if (type_parse_id(name) >= 0)
-		return true;
-	if (group)
-		return getgrnam_r(name, &group_of, buffer, sizeof buffer, &found_group) == 0 && found_group != NULL;
-	return getpwnam_r(name, &user, buffer, sizeof buffer, &found_user) == 0 && found_user != NULL;
-}
-
 /* A directory service may not answer at this moment; until it does nobody is let in by the name.  Of those that let
  * clients in, -t tells which do not. */
 static void
 check_names(struct reader *reader, const struct read_service *service, const char *setting, char *const *names)
 {
 	bool groups = strstr(setting, "_groups") != NULL, owners = strcmp(setting, "lookup.owners") == 0;
+	uint32_t id;
 
 	for (; names != NULL && *names != NULL; names++) {
-		if (!check_name_exists(*names, groups))
+		if (!names_ask(groups ? NAMES_GROUP : NAMES_USER, *names, &id))
 			reader_say(reader, READ_MOMENTARY, service, setting, "there is no %s \"%s\" now; it is asked "
 			    "for again at a %s", groups ? "group" : "user", *names, owners ? "restart" : "reload");
 		if (reader->test && !owners && peer_name_is_unknown(*names, groups))
@@ -613,7 +579,9 @@ check_service(struct reader *reader, const struct read_service *service, const s
 {
 	const struct lookup_settings *lookup = &service->settings->upstream.lookup;
 
-	check_mode(reader, service, usual);
+	check_meaning(reader, service, usual);
+	check_rules(reader, service);
+	check_steps(reader, service);
 	check_probe(reader, service);
 	check_hidden(reader, service, "lookup.args", lookup->arguments);
 	check_hidden(reader, service, "lookup.environment", lookup->environment);

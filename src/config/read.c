@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -402,42 +403,27 @@ reader_take_text(struct reader *reader, const char *name, const char *text)
 	config_destroy(&tree);
 }
 
-/* All of an open file, up to a byte more than READ_FILE_MAX.  0 or -errno. */
-static int
-reader_get_bytes(int fd, char *text, size_t *ret_length)
-{
-	size_t length = 0;
-	ssize_t n;
-
-	while (length <= READ_FILE_MAX && (n = read(fd, text + length, READ_FILE_MAX + 1 - length)) != 0) {
-		if (n == -1 && errno != EINTR)
-			return -errno;
-		length += n == -1 ? 0 : (size_t)n;
-	}
-	*ret_length = length;
-	return 0;
-}
-
 /* Reads a regular file, and ends its last line.  NULL or what is wrong, a static text. */
 static const char *
 reader_get_text(const char *path, char text[READ_FILE_MAX + 2], size_t *ret_length)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), error;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	FILE *file = fd == -1 ? NULL : fdopen(fd, "r");
 	const char *wrong = NULL;
 	struct stat status;
 
-	if (fd == -1 || fstat(fd, &status) == -1)
+	if (file == NULL || fstat(fd, &status) == -1)
 		wrong = strerror(errno);
 	else if (!S_ISREG(status.st_mode))
 		wrong = S_ISDIR(status.st_mode) ? "is a directory" : "is not a regular file";
-	else if ((error = reader_get_bytes(fd, text, ret_length)) < 0)
-		wrong = strerror(-error);
-	else if (*ret_length > READ_FILE_MAX)
+	else if ((*ret_length = fread(text, 1, READ_FILE_MAX + 1, file)) > READ_FILE_MAX)
 		wrong = "is larger than 1 MiB";
+	else if (ferror(file))
+		wrong = strerror(errno);
 	else if (*ret_length > 0 && text[*ret_length - 1] != '\n')
 		text[*ret_length] = '\n'; /* not counted */
-	if (fd != -1)
-		close(fd);
+	if (file != NULL)
+		fclose(file);
 	return wrong;
 }
 

@@ -225,19 +225,6 @@ struct names {
 	char name[SETTINGS_MAX + 2][SETTINGS_NAME_SIZE];
 };
 
-/* The part of a row's name that stands in the group; "" if none does. */
-static void
-settings_name_within(const char *name, const char *group, char ret_name[SETTINGS_NAME_SIZE])
-{
-	size_t length = strlen(group);
-
-	*ret_name = '\0';
-	if (length > 0 && strncmp(name, group, length) == 0 && name[length] == '.')
-		snprintf(ret_name, SETTINGS_NAME_SIZE, "%s", name + length + 1);
-	else if (length == 0)
-		snprintf(ret_name, SETTINGS_NAME_SIZE, "%.*s", (int)strcspn(name, "."), name);
-}
-
 static const char *
 settings_name_at(const void *arg, size_t index)
 {
@@ -266,14 +253,18 @@ settings_nearest(const struct settings *settings, const char *group, const char 
     char ret_name[SETTINGS_NAME_SIZE])
 {
 	struct names names = { 0 };
+	size_t length = strlen(group);
 	const char *nearest;
 
 	if (settings_elsewhere(settings, name, ret_name))
 		return true;
 	for (size_t i = 0; i < settings->count; i++) {
-		settings_name_within(settings->rows[i].name, group, names.name[names.count]);
-		if (*names.name[names.count] != '\0')
-			names.count++;
+		const char *row = settings->rows[i].name;
+
+		if (length == 0)
+			snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%.*s", (int)strcspn(row, "."), row);
+		else if (strncmp(row, group, length) == 0 && row[length] == '.')
+			snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%s", row + length + 1);
 	}
 	for (size_t i = 0; *group == '\0' && settings->sections[i] != NULL; i++)
 		snprintf(names.name[names.count++], SETTINGS_NAME_SIZE, "%s", settings->sections[i]);
@@ -422,12 +413,6 @@ hello_print(const struct hello_settings *hello, bool hide, FILE *out)
 	fputc(')', out);
 }
 
-static void *
-setting_field(const struct setting *setting, const void *object)
-{
-	return (char *)(uintptr_t)object + setting->offset;
-}
-
 char *
 setting_take(const struct setting *setting, const config_setting_t *value, void *object,
     const config_setting_t **ret_where)
@@ -459,33 +444,6 @@ setting_show(const struct setting *setting, const void *object, FILE *out)
 		type_show_list(setting, setting_field(setting, object), service->upstream.lookup.secrets, out);
 	else
 		setting_print(setting, object, out);
-}
-
-bool
-setting_is_same(const struct setting *setting, const void *a, const void *b)
-{
-	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
-
-	return setting->type == SETTING_HELLO ? hello_settings_are_same(left, right)
-	    : type_is_same(setting, left, right);
-}
-
-static void
-setting_clear(const struct setting *setting, void *object)
-{
-	if (setting->type == SETTING_HELLO)
-		hello_settings_clear(setting_field(setting, object));
-	else
-		type_clear(setting, setting_field(setting, object));
-}
-
-static void
-setting_copy(const struct setting *setting, void *to, const void *from)
-{
-	if (setting->type == SETTING_HELLO)
-		hello_settings_copy(setting_field(setting, to), setting_field(setting, from));
-	else
-		type_copy(setting, setting_field(setting, to), setting_field(setting, from));
 }
 
 /* Takes a setting's default from its own text. */

@@ -79,9 +79,6 @@ char *setting_take(const struct setting *setting, const config_setting_t *value,
 void setting_print(const struct setting *setting, const void *object, FILE *out);
 void setting_show(const struct setting *setting, const void *object, FILE *out);
 
-/* Whether both objects have the same value in the field. */
-bool setting_is_same(const struct setting *setting, const void *a, const void *b);
-
 /* The row of this name, or NULL. */
 const struct setting *settings_find(const struct settings *settings, const char *name);
 

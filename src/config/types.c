@@ -9,11 +9,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "upstream/hello_talk.h"
 
 #define NUMBER_SIZE 40
 
-/* What a field owns: nothing but itself, a text, or a list of texts. */
-enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST };
+/* What a field owns: nothing but itself, a text, a list of texts, or steps. */
+enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST, STORE_HELLO };
 
 /* take gives NULL, or what is wrong: a text to be freed. */
 struct type {
@@ -319,7 +320,8 @@ type_print_text(const struct setting *setting, const void *field, FILE *out)
 	type_write_text(out, *(char *const *)field);
 }
 
-int64_t
+/* A user's or group's number written in digits; -1 if it is none. */
+static int64_t
 type_parse_id(const char *text)
 {
 	size_t length = strlen(text);
@@ -546,16 +548,18 @@ type_show_list(const struct setting *setting, const void *field, char *const *se
 }
 
 #define PLAIN(noun, field, kind) { noun, STORE_PLAIN, sizeof(field), type_take_##kind, type_print_##kind }
+#define TEXT(noun, kind) { noun, STORE_TEXT, sizeof(char *), type_take_##kind, type_print_text }
+#define LIST(noun) { noun, STORE_LIST, sizeof(char **), type_take_list, type_print_list }
 
 static const struct type types[SETTING_TYPES] = {
-	[SETTING_TEXT] = { "a text", STORE_TEXT, 0, type_take_text, type_print_text },
-	[SETTING_PATH] = { "a path as text", STORE_TEXT, 0, type_take_text, type_print_text },
-	[SETTING_PROGRAM] = { "a path as text", STORE_TEXT, 0, type_take_text, type_print_text },
-	[SETTING_ARGUMENTS] = { "a list of texts", STORE_LIST, 0, type_take_list, type_print_list },
-	[SETTING_NAMES] = { "a list of names", STORE_LIST, 0, type_take_list, type_print_list },
-	[SETTING_ADDRESS] = { "an address as text", STORE_LIST, 0, type_take_list, type_print_list },
-	[SETTING_ADDRESSES] = { "a list of addresses", STORE_LIST, 0, type_take_list, type_print_list },
-	[SETTING_ENVIRONMENT] = { "a list of NAME=VALUE", STORE_LIST, 0, type_take_list, type_print_list },
+	[SETTING_TEXT] = TEXT("a text", text),
+	[SETTING_PATH] = TEXT("a path as text", text),
+	[SETTING_PROGRAM] = TEXT("a path as text", text),
+	[SETTING_ARGUMENTS] = LIST("a list of texts"),
+	[SETTING_NAMES] = LIST("a list of names"),
+	[SETTING_ADDRESS] = LIST("an address as text"),
+	[SETTING_ADDRESSES] = LIST("a list of addresses"),
+	[SETTING_ENVIRONMENT] = LIST("a list of NAME=VALUE"),
 	[SETTING_BOOL] = PLAIN("true or false", bool, bool),
 	[SETTING_COUNT] = PLAIN("a whole number", unsigned, whole),
 	[SETTING_COUNT_OR_AUTO] = PLAIN("a whole number or \"auto\"", unsigned, whole),
@@ -568,9 +572,10 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_SECONDS] = PLAIN("a time", int, time),
 	[SETTING_MILLISECONDS] = PLAIN("a time", int, time),
 	[SETTING_MODE] = PLAIN("a mode as text", mode_t, mode),
-	[SETTING_ID] = { "a name or a number", STORE_TEXT, 0, type_take_id, type_print_text },
+	[SETTING_ID] = TEXT("a name or a number", id),
 	[SETTING_CHOICE] = PLAIN("a text", int, choice),
-	[SETTING_HELLO] = { "a list of groups", STORE_PLAIN, 0, NULL, NULL }, /* settings.c does all with it */
+	/* Taken and printed by settings.c. */
+	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, sizeof(struct hello_settings), NULL, NULL },
 };
 
 char *
@@ -585,15 +590,27 @@ type_print(const struct setting *setting, const void *field, FILE *out)
 	types[setting->type].print(setting, field, out);
 }
 
-void
-type_copy(const struct setting *setting, void *to, const void *from)
+void *
+setting_field(const struct setting *setting, const void *object)
 {
-	if (types[setting->type].storage == STORE_TEXT)
-		*(char **)to = mem_copy_text(*(char *const *)from);
-	else if (types[setting->type].storage == STORE_LIST)
-		*(char ***)to = mem_list_copy(*(char **const *)from);
+	return (char *)(uintptr_t)object + setting->offset;
+}
+
+void
+setting_copy(const struct setting *setting, void *to, const void *from)
+{
+	const struct type *type = &types[setting->type];
+	void *target = setting_field(setting, to);
+	const void *source = setting_field(setting, from);
+
+	if (type->storage == STORE_TEXT)
+		*(char **)target = mem_copy_text(*(char *const *)source);
+	else if (type->storage == STORE_LIST)
+		*(char ***)target = mem_list_copy(*(char **const *)source);
+	else if (type->storage == STORE_HELLO)
+		hello_settings_copy(target, source);
 	else
-		memcpy(to, from, types[setting->type].size);
+		memcpy(target, source, type->size);
 }
 
 static bool
@@ -613,21 +630,30 @@ type_lists_are_same(char *const *a, char *const *b)
 }
 
 bool
-type_is_same(const struct setting *setting, const void *a, const void *b)
+setting_is_same(const struct setting *setting, const void *a, const void *b)
 {
-	if (types[setting->type].storage == STORE_TEXT)
-		return type_texts_are_same(*(char *const *)a, *(char *const *)b);
-	if (types[setting->type].storage == STORE_LIST)
-		return type_lists_are_same(*(char **const *)a, *(char **const *)b);
-	return memcmp(a, b, types[setting->type].size) == 0;
+	const struct type *type = &types[setting->type];
+	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
+
+	if (type->storage == STORE_TEXT)
+		return type_texts_are_same(*(char *const *)left, *(char *const *)right);
+	if (type->storage == STORE_LIST)
+		return type_lists_are_same(*(char **const *)left, *(char **const *)right);
+	return type->storage == STORE_HELLO ? hello_settings_are_same(left, right)
+	    : memcmp(left, right, type->size) == 0;
 }
 
 void
-type_clear(const struct setting *setting, void *field)
+setting_clear(const struct setting *setting, void *object)
 {
-	if (types[setting->type].storage == STORE_LIST)
-		mem_list_free(*(char ***)field);
-	else if (types[setting->type].storage == STORE_TEXT)
+	const struct type *type = &types[setting->type];
+	void *field = setting_field(setting, object);
+
+	if (type->storage == STORE_TEXT)
 		mem_free(*(char **)field);
-	memset(field, 0, types[setting->type].storage == STORE_PLAIN ? types[setting->type].size : sizeof(char *));
+	else if (type->storage == STORE_LIST)
+		mem_list_free(*(char ***)field);
+	else if (type->storage == STORE_HELLO)
+		hello_settings_clear(field);
+	memset(field, 0, type->size);
 }

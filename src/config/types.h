@@ -60,7 +60,7 @@ struct setting {
 };
 
 /* Stores the value in the field, whose old value is freed; on an error the field stays.  NULL, or what is wrong: a
- * text to be freed with mem_free().  Not for SETTING_HELLO, as all here but the next. */
+ * text to be freed with mem_free().  Not for SETTING_HELLO, as type_print(). */
 char *type_take(const struct setting *setting, const config_setting_t *value, void *field);
 
 /* "must be a time, not a list": a text to be freed with mem_free(). */
@@ -72,14 +72,14 @@ void type_print(const struct setting *setting, const void *field, FILE *out);
 /* The same of arguments and variables for people: "***" for what secret.h finds to be a secret, with these names. */
 void type_show_list(const struct setting *setting, const void *field, char *const *secrets, FILE *out);
 
-/* Copies the field into one that owns nothing; frees what a field owns and makes it zero. */
-void type_copy(const struct setting *setting, void *to, const void *from);
-void type_clear(const struct setting *setting, void *field);
+/* The object's field, borrowed. */
+void *setting_field(const struct setting *setting, const void *object);
 
-/* Whether both fields have the same value. */
-bool type_is_same(const struct setting *setting, const void *a, const void *b);
+/* Copies the field of an object into one that owns nothing; frees what a field owns and makes it zero. */
+void setting_copy(const struct setting *setting, void *to, const void *from);
+void setting_clear(const struct setting *setting, void *object);
 
-/* A user's or group's number written in digits; -1 if it is none. */
-int64_t type_parse_id(const char *text);
+/* Whether both objects have the same value in the field. */
+bool setting_is_same(const struct setting *setting, const void *a, const void *b);
 
 #endif

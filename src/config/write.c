@@ -8,12 +8,7 @@
 
 typedef void write_value(const struct setting *setting, const void *object, FILE *out);
 
-static void
-write_indent(FILE *out, unsigned depth)
-{
-	for (unsigned i = 0; i < depth; i++)
-		fputc('\t', out);
-}
+static const char tabs[] = "\t\t\t"; /* the first so many indent */
 
 bool
 config_is_written(const struct setting *setting, const struct service_settings *service)
@@ -38,7 +33,7 @@ config_is_written(const struct setting *setting, const struct service_settings *
 
 /* Ends the group that was open if this name is not in it, and begins its own. */
 static void
-write_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAME_SIZE])
+write_group(FILE *out, int depth, const char *name, char group[SETTINGS_NAME_SIZE])
 {
 	char next[SETTINGS_NAME_SIZE] = "";
 
@@ -46,22 +41,16 @@ write_group(FILE *out, unsigned depth, const char *name, char group[SETTINGS_NAM
 		snprintf(next, sizeof next, "%.*s", (int)strcspn(name, "."), name);
 	if (strcmp(next, group) == 0)
 		return;
-	if (*group != '\0') {
-		write_indent(out, depth);
-		fputs("};\n", out);
-	}
-	if (*next != '\0') {
-		write_indent(out, depth);
-		fprintf(out, "%s:\n", next);
-		write_indent(out, depth);
-		fputs("{\n", out);
-	}
+	if (*group != '\0')
+		fprintf(out, "%.*s};\n", depth, tabs);
+	if (*next != '\0')
+		fprintf(out, "%.*s%s:\n%.*s{\n", depth, tabs, next, depth, tabs);
 	strcpy(group, next);
 }
 
 static void
 write_rows(FILE *out, write_value *print, const struct settings *settings, const void *object,
-    const struct service_settings *service, unsigned depth)
+    const struct service_settings *service, int depth)
 {
 	char group[SETTINGS_NAME_SIZE] = "";
 
@@ -72,33 +61,23 @@ write_rows(FILE *out, write_value *print, const struct settings *settings, const
 		if (!config_is_written(row, service))
 			continue;
 		write_group(out, depth, row->name, group);
-		write_indent(out, depth + (dot != NULL));
-		fprintf(out, "%s = ", dot != NULL ? dot + 1 : row->name);
+		fprintf(out, "%.*s%s = ", depth + (dot != NULL), tabs, dot != NULL ? dot + 1 : row->name);
 		print(row, object, out);
 		fputs(";\n", out);
 	}
 	write_group(out, depth, "", group);
 }
 
-/* The name as a group can have it.  An asterisk is in no service's name, so that this is no other's. */
+/* The name is as a group can have it: an asterisk is in no service's name, so that this is no other's. */
 static void
-write_name(FILE *out, const char *name)
+write_service(FILE *out, write_value *print, const struct service_settings *service, int depth)
 {
-	for (; *name != '\0'; name++)
-		fputc(*name == '.' ? '*' : *name, out);
-	fputs(":\n", out);
-}
-
-static void
-write_service(FILE *out, write_value *print, const struct service_settings *service, unsigned depth)
-{
-	write_indent(out, depth);
-	write_name(out, service->name);
-	write_indent(out, depth);
-	fputs("{\n", out);
+	fprintf(out, "%.*s", depth, tabs);
+	for (const char *c = service->name; *c != '\0'; c++)
+		fputc(*c == '.' ? '*' : *c, out);
+	fprintf(out, ":\n%.*s{\n", depth, tabs);
 	write_rows(out, print, &settings_service, service, service, depth + 1);
-	write_indent(out, depth);
-	fputs("};\n", out);
+	fprintf(out, "%.*s};\n", depth, tabs);
 }
 
 static void
