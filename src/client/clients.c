@@ -9,7 +9,7 @@
 #include "client/admission.h"
 #include "client/client.h"
 #include "client/lingering.h"
-#include "client/mux_client.h"
+#include "client/mux.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/upstream.h"
@@ -27,7 +27,7 @@ struct clients {
 	const struct clients_settings *settings; /* borrowed */
 	enum log_level log_level;     /* of each client's closing line */
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
-	struct shared *shared;        /* borrowed; NULL in session mode */
+	struct mux *mux;              /* borrowed; NULL in session mode */
 	struct admission *admission;  /* owned */
 	struct lingering *lingering;  /* owned: who was turned away, and is not gone yet */
 	struct client_list all;       /* owned: held and open */
@@ -155,7 +155,7 @@ clients_remove(struct clients *clients, struct client *client)
 		waiting_leave(&clients->held, &client->waiting);
 	TAILQ_REMOVE(&clients->all, client, entry);
 	clients->count--;
-	mux_client_free(client->mux_client);
+	mux_leave(clients->mux, client->mux_client);
 	client->mux_client = NULL;
 }
 
@@ -165,7 +165,7 @@ clients_end(struct clients *clients, struct client *client, enum closing_cause c
 {
 	bool held = client_is_held(client);
 
-	if (client->mux_client != NULL && mux_client_is_asking(client->mux_client))
+	if (client->mux_client != NULL && mux_is_asking(client->mux_client))
 		client->asked = true;
 	client_log_end(client, clients->name, clients->log_level, cause);
 	admission_leave(clients->admission, client->uid);
@@ -309,14 +309,14 @@ clients_share(struct clients *clients, struct client *client)
 {
 	if (client_is_held(client))
 		client_share(client);
-	client->mux_client = mux_client_new(clients->shared, client);
+	client->mux_client = mux_join(clients->mux, client);
 }
 
 /* A client has come in: serve it, hold it, or refuse it. */
 static void
 clients_place(struct clients *clients, struct client *client)
 {
-	if (clients->shared != NULL && !clients_is_closed(clients)) {
+	if (clients->mux != NULL && !clients_is_closed(clients)) {
 		clients_share(clients, client);
 		return;
 	}
@@ -386,7 +386,7 @@ clients_take_up(struct clients *clients, uint32_t index)
 	}
 	admission_rejoin(clients->admission, record->fd, &client->uid);
 	client->waits = true;
-	if (clients->shared != NULL) {
+	if (clients->mux != NULL) {
 		clients_share(clients, client);
 		return;
 	}
@@ -423,7 +423,7 @@ clients_on_look(void *arg)
 
 struct clients *
 clients_new(struct event_base *loop, struct table *table, uint16_t service, const struct clients_settings *settings,
-    bool log_clients, struct upstream *upstream, struct shared *shared, void (*ended)(void *arg), void *arg)
+    bool log_clients, struct upstream *upstream, struct mux *mux, void (*ended)(void *arg), void *arg)
 {
 	struct clients *clients = mem_new(1, sizeof *clients);
 	int64_t now = clock_now(), pause_ended = table->services[service].pause.since;
@@ -436,12 +436,12 @@ clients_new(struct event_base *loop, struct table *table, uint16_t service, cons
 	clients->name = table->services[service].name;
 	clients->counters = &table->services[service].counters;
 	clients->upstream = upstream;
-	clients->shared = shared;
+	clients->mux = mux;
 	clients->ended = ended;
 	clients->arg = arg;
 	TAILQ_INIT(&clients->all);
 	waiting_init(&clients->held, settings->hold_timeout);
-	clients->lingering = lingering_new(loop, table, shared == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, ended,
+	clients->lingering = lingering_new(loop, table, mux == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, ended,
 	    arg);
 	clients->admission = admission_new(loop, table, service, clients->lingering, clients_on_came, clients);
 	clients->watch_at = clients->idle_at = CLOCK_NEVER;
@@ -577,7 +577,7 @@ clients_look_at(struct clients *clients, struct client *client, int64_t now)
 		clients->fresh |= client_tune(client, clients->settings->dial, now);
 		return false;
 	}
-	if (!mux_client_is_gone(client->mux_client))
+	if (!mux_is_gone(client->mux_client))
 		return false;
 	client_is_over(client, CLOSING_CLIENT);
 	return true;
@@ -639,7 +639,7 @@ clients_look(struct clients *clients, int64_t now)
 		 * own. */
 		clients->idle_at = idle_at - now < CLIENTS_LOOK_MIN ? now + CLIENTS_LOOK_MIN : idle_at;
 	}
-	if (regular && clients->shared != NULL)
+	if (regular && clients->mux != NULL)
 		client_heed(clients->table, upstream_shared(clients->upstream), clients->settings->dial);
 	if (regular)
 		admission_tell_refused(clients->admission, now);

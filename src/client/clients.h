@@ -14,7 +14,7 @@
 #include "keep/table.h"
 
 struct conn_settings;
-struct shared;
+struct mux;
 struct upstream;
 
 enum clients_on_down { CLIENTS_HOLD, CLIENTS_REFUSE };
@@ -37,10 +37,10 @@ struct clients_settings {
 struct clients;
 
 /* Takes up the clients that the table holds for this service.  Everything is borrowed; upstream is NULL where no
- * connection will come any more, shared in session mode.  ended is called when a client has ended, or has heard why
+ * connection will come any more, mux in session mode.  ended is called when a client has ended, or has heard why
  * it was turned away, but not before this returns: with the last one gone an ending service may end. */
 struct clients *clients_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct clients_settings *settings, bool log_clients, struct upstream *upstream, struct shared *shared,
+    const struct clients_settings *settings, bool log_clients, struct upstream *upstream, struct mux *mux,
     void (*ended)(void *arg), void *arg);
 
 /* Frees the process's side only. */

@@ -1,523 +1,650 @@
 #include "client/mux_client.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/peer_closed.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "keep/io_journal.h"
-#include "client/shared_parts.h"
+#include "base/peer_closed.h"
+#include "client/client.h"
+#include "keep/budget.h"
 #include "keep/buffers.h"
+#include "keep/io_journal.h"
 
+/* Requests of one client moved in one go, so that others have their turn. */
+#define ASK_RUN 256
+/* Requests of a service that wait for replies, or to be given to the connection, at most. */
+#define ASK_QUEUE 65536
 /* A client's buffer has at least this much room before it is read. */
-#define MUX_CLIENT_ROOM (TABLE_BUFFER_SIZE / 4)
+#define READ_ROOM (TABLE_BUFFER_SIZE / 4)
 /* And so much is read of what is not known to be longer: a page. */
-#define MUX_CLIENT_READ 4096
+#define READ_PAGE 4096
+/* Who does not come to the end of its message while others wait for its memory has so long. */
+#define READ_FAVOUR (10 * CLOCK_SECOND)
+
+/* Who pays for what a client says. */
+static struct budget_payer
+mux_client_payer(const struct mux_client *client)
+{
+	return (struct budget_payer){ .service = client->clients->rules.queue.service };
+}
+
+static volatile uint32_t *
+mux_client_said(const struct mux_client *client)
+{
+	return mux_queue_said(&client->clients->rules.queue, client->asker.index);
+}
+
+/* Whether it asks nothing more, and is closed when it has been given what is there. */
+static bool
+mux_client_is_last(const struct mux_client *client)
+{
+	return mux_client_record(client)->flags & TABLE_CLIENT_LAST;
+}
+
+struct mux_client *
+mux_clients_at(const struct mux_clients *clients, uint32_t index)
+{
+	return index == 0 || index >= clients->slots ? NULL : clients->slot[index];
+}
+
+struct mux_client *
+mux_clients_alive(const struct mux_clients *clients, uint32_t index)
+{
+	struct mux_client *client = mux_clients_at(clients, index);
+
+	return client == NULL || mux_client_is_last(client) ? NULL : client;
+}
+
+struct mux_client *
+mux_clients_furthest_behind(const struct mux_clients *clients)
+{
+	struct mux_client *behind = NULL, *client;
+	size_t most = 0;
+
+	for (uint32_t i = 1; clients->blocked > 0 && i < clients->slots; i++) {
+		client = clients->slot[i];
+		if (client == NULL || !mux_reader_is_blocked(&client->asker.reader) ||
+		    mux_bytes_told(&clients->rules, i) < most)
+			continue;
+		behind = client;
+		most = mux_bytes_told(&clients->rules, i);
+	}
+	return behind;
+}
+
+void
+mux_client_input(struct mux_client *client, unsigned input)
+{
+	struct mux_clients *clients = client->clients;
+
+	if (client->state == MUX_CLIENT_OVER)
+		return;
+	if (client->inputs == 0)
+		TAILQ_INSERT_TAIL(&clients->work, client, entry);
+	client->inputs |= input;
+	if (!loop_timer_is_set(clients->turn))
+		loop_timer_soon(clients->turn);
+}
+
+static void
+mux_client_take_inputs(struct mux_client *client)
+{
+	if (client->inputs != 0)
+		TAILQ_REMOVE(&client->clients->work, client, entry);
+	client->inputs = 0;
+}
 
 static bool
-mux_client_is_of_packets(const struct mux_client *mux_client)
+mux_client_is_read(const struct mux_client *client)
 {
-	return mux_client->shared->settings->type != LISTENER_STREAM;
+	return client->state == MUX_CLIENT_ASKS && client->end == MUX_CLIENT_THERE && client->wait == NULL &&
+	    !mux_reader_is_blocked(&client->asker.reader) && !mux_client_is_last(client);
 }
 
 /* Who is not read stays watched until it says something more: most clients wait for their replies first, and two
  * changes of the watch for each turn of theirs would cost as much as the turn. */
-void
-mux_client_update_reading(struct mux_client *mux_client)
+static void
+mux_client_watch(struct mux_client *client)
 {
-	bool reading = !mux_client->ended && !mux_client->stuck && !mux_client->waiting && !mux_client->writing &&
-	    mux_client->wait == NULL && !mux_client_is_last(mux_client);
-
-	mux_client->reading = reading;
-	if (!reading || mux_client->watched)
+	if (client->watched || !mux_client_is_read(client))
 		return;
-	mux_client->watched = true;
-	event_add(&mux_client->read, NULL);
+	client->watched = true;
+	event_add(&client->read, NULL);
 }
 
 static void
-mux_client_update_writing(struct mux_client *mux_client, bool writing)
+mux_client_wait(struct mux_client *client, int64_t now)
 {
-	if (writing == mux_client->writing)
-		return;
-	mux_client->writing = writing;
-	if (writing) {
-		mux_client->shared->blocked++;
-		event_add(&mux_client->write, NULL);
-		shared_tick_soon(mux_client->shared);
-	} else {
-		mux_client->shared->blocked--;
-		mux_client->deaf_since = 0;
-		event_del(&mux_client->write);
+	struct mux_clients *clients = client->clients;
+
+	if (client->waiting.since == 0) { /* else it keeps its place */
+		client->waiting.since = now;
+		client->waiting.place = ++clients->places;
+		client->waiting.unlimited = !mux_is_ordered(&clients->rules);
 	}
-}
-
-void
-mux_client_wait(struct mux_client *mux_client)
-{
-	struct shared *shared = mux_client->shared;
-
-	if (mux_client->waiting)
-		return;
-	mux_client->waiting = true;
-	if (mux_client->waiting_since == 0)
-		mux_client->waiting_since = clock_now();
-	TAILQ_INSERT_TAIL(&shared->waiting, mux_client, waiting_entry);
-	shared->waiting_count++;
-	shared_tell_waiting(shared);
-	shared_tick_soon(shared);
-}
-
-void
-mux_client_wait_no_more(struct mux_client *mux_client)
-{
-	if (!mux_client->waiting)
-		return;
-	mux_client->waiting = false;
-	TAILQ_REMOVE(&mux_client->shared->waiting, mux_client, waiting_entry);
-	mux_client->shared->waiting_count--;
-}
-
-void
-mux_client_owe(struct mux_client *mux_client, int change)
-{
-	bool pending = mux_client->in_flight > 0;
-
-	mux_client->in_flight += (unsigned)change;
-	mux_client->shared->owed_members += (unsigned)((mux_client->in_flight > 0) - pending);
-}
-
-void
-mux_client_dirty(struct mux_client *mux_client)
-{
-	if (mux_client->dirty)
-		return;
-	mux_client->dirty = true;
-	TAILQ_INSERT_TAIL(&mux_client->shared->dirty, mux_client, dirty_entry);
+	client->state = MUX_CLIENT_WAITS;
+	waiting_enter(&clients->waiting, &client->waiting);
 }
 
 static void
-mux_client_clean(struct mux_client *mux_client)
+mux_client_wait_no_more(struct mux_client *client)
 {
-	if (mux_client->dirty)
-		TAILQ_REMOVE(&mux_client->shared->dirty, mux_client, dirty_entry);
-	mux_client->dirty = false;
+	if (client->state != MUX_CLIENT_WAITS)
+		return;
+	client->state = MUX_CLIENT_ASKS;
+	waiting_leave(&client->clients->waiting, &client->waiting);
 }
 
 void
-mux_client_finish(struct mux_client *mux_client, enum closing_cause cause)
+mux_client_owe(struct mux_client *client, uint32_t count)
 {
-	if (mux_client->client != NULL && mux_client->client->cause == CLOSING_UNKNOWN) {
-		mux_client->client->cause = cause;
-		mux_client->client->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
+	client->clients->owed += client->asker.reader.in_flight == 0 && count > 0;
+	client->asker.reader.in_flight += count;
+}
+
+void
+mux_client_answer(struct mux_client *client, uint32_t count, size_t bytes)
+{
+	if (bytes > 0)
+		mux_reader_answer(&client->asker.reader, count, bytes);
+	else
+		client->asker.reader.in_flight -= count;
+	client->clients->owed -= client->asker.reader.in_flight == 0 && count > 0;
+}
+
+/* It is blocked, or no more. */
+static void
+mux_client_set_blocked(struct mux_client *client, bool blocked)
+{
+	client->clients->blocked += blocked ? 1u : -1u;
+	if (blocked)
+		event_add(&client->write, NULL);
+	else
+		event_del(&client->write);
+}
+
+void
+mux_client_finish(struct mux_client *client, enum closing_cause cause)
+{
+	if (client->state == MUX_CLIENT_OVER)
+		return;
+	if (client->owner != NULL && client->owner->cause == CLOSING_UNKNOWN) {
+		client->owner->cause = cause;
+		client->owner->asked = cause != CLOSING_PROTOCOL && cause != CLOSING_STATE &&
 		    cause != CLOSING_CLIENT;
 	}
-	mux_client_record(mux_client)->flags |= TABLE_CLIENT_LAST;
+	mux_client_record(client)->flags |= TABLE_CLIENT_LAST;
 	table_barrier();
-	mux_client_wait_no_more(mux_client);
-	mux_client->stuck = false;
-	ring_drop(mux_client->shared->table, mux_client_payer(mux_client), mux_client_in(mux_client));
-	mux_client_update_reading(mux_client);
-	mux_client_dirty(mux_client);
+	mux_client_wait_no_more(client);
+	client->state = MUX_CLIENT_ASKS;
+	ring_drop(client->clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
+	mux_client_input(client, MUX_INPUT_FLUSH);
 }
 
-bool
-mux_client_end_if_through(struct mux_client *mux_client)
+/* Its memory is free at once.  A worker that dies before it is closed leaves none that goes on without what it was to
+ * be told: it is its last. */
+void
+mux_client_close(struct mux_client *client, enum closing_cause cause)
 {
-	/* all that it asked has been moved on */
-	bool silent = mux_client->ended && !mux_client->stuck && !mux_client->waiting;
-	bool given = ring_length(mux_client->shared->table, *mux_client_out(mux_client)) == 0;
-	bool hears = silent && mux_client->shared->settings->replies == SHARED_BROADCAST;
-	bool through = given && (mux_client_is_last(mux_client) || (silent && !hears &&
-	    mux_client->in_flight == 0));
+	struct mux_clients *clients = client->clients;
+	struct table *table = clients->rules.queue.table;
 
-	/* of who is gone it is nobody's */
-	if (mux_client->client == NULL || (!through && !(silent && mux_client->gone)))
-		return false;
-	/* That it was to end may have been decided by a worker that has died. */
-	client_is_over(mux_client->client, mux_client_is_last(mux_client) ? CLOSING_UNKNOWN : CLOSING_CLIENT);
-	return true;
+	if (client->state == MUX_CLIENT_OVER || client->owner == NULL)
+		return;
+	mux_client_record(client)->flags |= TABLE_CLIENT_LAST;
+	table_barrier();
+	client->asked = mux_client_is_asking(client);
+	client->cause = cause;
+	mux_client_wait_no_more(client);
+	mux_client_take_inputs(client);
+	client->state = MUX_CLIENT_OVER;
+	TAILQ_INSERT_TAIL(&clients->over, client, entry);
+	if (mux_reader_is_blocked(&client->asker.reader))
+		mux_client_set_blocked(client, false);
+	client->asker.reader.deaf_since = 0;
+	ring_drop(table, mux_client_payer(client), mux_client_said(client));
+	ring_drop(table, mux_queue_payer(&clients->rules.queue),
+	    mux_queue_told(&clients->rules.queue, client->asker.index));
+	if (!loop_timer_is_set(clients->turn))
+		loop_timer_soon(clients->turn);
+}
+
+/* Whether all that it asked has been moved on and answered, and it has been given all that is there. */
+static void
+mux_client_end_if_through(struct mux_client *client)
+{
+	const struct mux_rules *rules = &client->clients->rules;
+	bool silent = client->end != MUX_CLIENT_THERE && client->state == MUX_CLIENT_ASKS;
+	bool hears = rules->settings->replies == SHARED_BROADCAST, last = mux_client_is_last(client);
+	bool through = mux_bytes_told(rules, client->asker.index) == 0 &&
+	    (last || (silent && !hears && client->asker.reader.in_flight == 0));
+
+	/* of who is gone it is nobody's; that it was to end may have been decided by a worker that has died */
+	if (through || (silent && client->end == MUX_CLIENT_GONE))
+		mux_client_close(client, last ? CLOSING_UNKNOWN : CLOSING_CLIENT);
 }
 
 /* Sends the next message to a client of packets, without its framing.  Bytes, or -errno. */
 static ssize_t
-mux_client_send_packet(struct mux_client *mux_client)
+mux_client_send_packet(struct mux_client *client)
 {
-	struct shared *shared = mux_client->shared;
-	const unsigned char *bytes = ring_bytes(shared->table, *mux_client_out(mux_client));
-	size_t length = ring_length(shared->table, *mux_client_out(mux_client)), whole, offset, contents;
+	struct mux_queue *queue = &client->clients->rules.queue;
+	const struct framing *framing = client->clients->rules.framing;
+	const unsigned char *bytes = ring_bytes(queue->table, *mux_queue_told(queue, client->asker.index));
+	size_t length = mux_bytes_told(&client->clients->rules, client->asker.index), whole, offset, contents;
 	struct framing_progress progress = { 0 };
 
-	if (shared->framing->reply(&progress, bytes, length, length, &whole) != FRAMING_WHOLE)
+	if (framing->reply(&progress, bytes, length, length, &whole) != FRAMING_WHOLE)
 		return -EPROTO;
-	offset = shared->framing->unwrap(bytes, whole, &contents);
-	return io_journal_send_packet(shared->table, mux_client->index, TABLE_DOWN, mux_client_record(mux_client)->fd,
+	offset = framing->unwrap(bytes, whole, &contents);
+	return io_journal_send_packet(queue->table, client->asker.index, TABLE_DOWN, mux_client_record(client)->fd,
 	    (uint32_t)offset, (uint32_t)contents, (uint32_t)whole);
 }
 
-/* All that is there.  0 when it is gone, or -errno. */
+/* All that is there.  0 when it is gone, or -errno; *ret_took: it took some. */
 static int
-mux_client_send(struct mux_client *mux_client)
+mux_client_send(struct mux_client *client, bool *ret_took)
 {
-	struct table *table = mux_client->shared->table;
-	int fd = mux_client_record(mux_client)->fd;
+	struct mux_queue *queue = &client->clients->rules.queue;
 	ssize_t n;
 
-	while (ring_length(table, *mux_client_out(mux_client)) > 0) {
-		n = mux_client_is_of_packets(mux_client) ? mux_client_send_packet(mux_client) :
-		    io_journal_send(table, mux_client->index, TABLE_DOWN, fd);
+	*ret_took = false;
+	while (mux_bytes_told(&client->clients->rules, client->asker.index) > 0) {
+		n = mux_has_packets(&client->clients->rules) ? mux_client_send_packet(client) :
+		    io_journal_send(queue->table, client->asker.index, TABLE_DOWN, mux_client_record(client)->fd);
 		if (n < 0)
 			return (int)n;
-		mux_client_record(mux_client)->active = clock_tick();
+		mux_client_record(client)->active = clock_tick();
+		*ret_took = true;
 	}
-	ring_release(table, shared_payer(mux_client->shared), mux_client_out(mux_client));
+	ring_release(queue->table, mux_queue_payer(queue), mux_queue_told(queue, client->asker.index));
 	return 0;
 }
 
-/* It has taken what it was given: it may have more on the way, up to a limit. */
-static void
-mux_client_widen(struct mux_client *mux_client)
+/* Bytes that the client's host has for it, in the kernel's measure. */
+static int
+mux_client_queued(const struct mux_client *client)
 {
-	if (mux_client->window < SHARED_WINDOW_MOST && mux_client->in_flight * 2 <= mux_client->window)
-		mux_client->window *= 2;
+	int bytes = 0;
+
+	ioctl(mux_client_record(client)->fd, SIOCOUTQ, &bytes);
+	return bytes;
 }
 
 void
-mux_client_flush(struct mux_client *mux_client)
+mux_client_look(struct mux_client *client, int64_t now)
 {
-	struct shared *shared = mux_client->shared;
-	uint64_t before = mux_client_record(mux_client)->bytes[TABLE_DOWN];
-	int error;
-
-	mux_client_clean(mux_client);
-	error = mux_client_send(mux_client);
-	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
-		if (error == -EMSGSIZE)
-			log_notice(shared->name, "a reply to client %llu is longer than a packet may be "
-			    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(mux_client)->id);
-		client_is_over(mux_client->client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
-		return;
-	}
-	if (error != 0)
-		mux_client_note_blocked(mux_client, mux_client_record(mux_client)->bytes[TABLE_DOWN] != before);
-	mux_client_update_writing(mux_client, error != 0);
-	if (error == 0) {
-		mux_client_widen(mux_client);
-		if (mux_client_end_if_through(mux_client))
-			return;
-	}
-	mux_client_ask(mux_client);
-	if (shared->choked == mux_client &&
-	    ring_length(shared->table, *mux_client_out(mux_client)) <= SHARED_UNCHOKE * shared_room_of_client(shared))
-		shared_unchoke(shared);
+	mux_reader_look(&client->asker.reader, mux_client_queued(client), now);
 }
 
 static void
-mux_client_on_writable(evutil_socket_t fd, short what, void *arg)
+mux_client_fail_to_send(struct mux_client *client, int error)
 {
-	struct mux_client *mux_client = arg;
-	struct table_header *header = mux_client->shared->table->header;
+	if (error == -EMSGSIZE)
+		log_notice(client->clients->rules.name, "a reply to client %llu is longer than a packet may be "
+		    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(client)->id);
+	mux_client_close(client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
+}
 
-	(void)fd;
-	(void)what;
-	header->handling = mux_client->index;
-	mux_client_flush(mux_client);
-	header->handling = 0;
+void
+mux_client_flush(struct mux_client *client, int64_t now)
+{
+	bool blocked = mux_reader_is_blocked(&client->asker.reader), took;
+	int error = mux_client_send(client, &took);
+
+	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
+		mux_client_fail_to_send(client, error);
+		return;
+	}
+	if (error != 0)
+		mux_reader_block(&client->asker.reader, mux_client_queued(client), took, now);
+	else
+		mux_reader_take_all(&client->asker.reader);
+	if (blocked != (error != 0))
+		mux_client_set_blocked(client, error != 0);
+	if (error == 0 && (blocked || client->state == MUX_CLIENT_STUCK || *mux_client_said(client) != 0 ||
+	    client->end != MUX_CLIENT_THERE || mux_client_is_last(client)))
+		mux_client_input(client, MUX_INPUT_ASK); /* else nothing of it waits for that */
 }
 
 /* What it says is not whole, and others wait for the memory that it has. */
 static void
-mux_client_give_up(struct mux_client *mux_client)
+mux_client_give_up(struct mux_client *client)
 {
-	log_warning(mux_client->shared->name, "client %llu does not finish its message while memory is short: closed",
-	    (unsigned long long)mux_client_record(mux_client)->id);
-	if (mux_client->client != NULL)
-		mux_client_finish(mux_client, CLOSING_MEMORY);
+	log_warning(client->clients->rules.name,
+	    "client %llu does not finish its message while memory is short: closed",
+	    (unsigned long long)mux_client_record(client)->id);
+	if (client->owner != NULL)
+		mux_client_finish(client, CLOSING_MEMORY);
 	else
-		ring_drop(mux_client->shared->table, mux_client_payer(mux_client), mux_client_in(mux_client));
+		ring_drop(client->clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
 }
 
 /* While memory is short one client after the other gets what its message needs to be whole: it is moved on then, and
  * its memory is free for the next.  One that does not come to the end of its message makes others wait, and is closed
  * after a while. */
 static bool
-mux_client_is_favoured(struct mux_client *mux_client)
+mux_client_is_favoured(struct mux_client *client, int64_t now)
 {
-	struct shared *shared = mux_client->shared;
-	struct mux_client *favoured = shared->favoured;
-	int64_t now = clock_now();
+	struct mux_clients *clients = client->clients;
+	struct mux_client *favoured = clients->favoured;
 
-	if (favoured == mux_client)
+	if (favoured == client)
 		return true;
-	if (favoured != NULL && ring_length(shared->table, *mux_client_in(favoured)) > 0) {
-		if (favoured->reading && now - shared->favoured_since >= SHARED_STARVED)
+	if (favoured != NULL && mux_bytes_said(&clients->rules, favoured->asker.index) > 0) {
+		if (mux_client_is_read(favoured) && now - clients->favoured_since >= READ_FAVOUR)
 			mux_client_give_up(favoured);
 		return false;
 	}
-	shared->favoured = mux_client;
-	shared->favoured_since = now;
+	clients->favoured = client;
+	clients->favoured_since = now;
 	return true;
-}
-
-/* Room for at least one byte, if that may be; for want of memory less than wanted. */
-static bool
-mux_client_squeeze(struct mux_client *mux_client, size_t want)
-{
-	struct shared *shared = mux_client->shared;
-	struct budget_payer payer = mux_client_payer(mux_client);
-
-	if (ring_spare(shared->table, *mux_client_in(mux_client)) > 0)
-		return true;
-	if (*mux_client_in(mux_client) == 0)
-		*mux_client_in(mux_client) = buffers_claim_lean(shared->table, payer);
-	else if (mux_client_is_favoured(mux_client))
-		payer.anyway = true;
-	if (!payer.anyway)
-		return ring_spare(shared->table, *mux_client_in(mux_client)) > 0;
-	return ring_room(shared->table, payer, mux_client_in(mux_client), want) != NULL;
 }
 
 /* How many bytes the message is known to lack. */
 static size_t
-mux_client_missing(const struct mux_client *mux_client)
+mux_client_missing(const struct mux_client *client)
 {
-	size_t length = ring_length(mux_client->shared->table, *mux_client_in(mux_client));
+	size_t length = mux_bytes_said(&client->clients->rules, client->asker.index);
 
-	return mux_client->progress.expected > length ? mux_client->progress.expected - length : 0;
+	return client->asker.progress.expected > length ? client->asker.progress.expected - length : 0;
 }
 
-/* Sees to room for what comes.  A message of known length gets it as it comes, not before. */
+/* Sees to room for so much; for want of memory, of a stream, for less than wanted, or of who is favoured. */
 static bool
-mux_client_make_room(struct mux_client *mux_client)
+mux_client_make_room(struct mux_client *client, size_t want, int64_t now)
 {
-	struct table *table = mux_client->shared->table;
-	size_t length = ring_length(table, *mux_client_in(mux_client)), want = MUX_CLIENT_ROOM, missing =
-	    mux_client_missing(mux_client);
+	struct table *table = client->clients->rules.queue.table;
+	struct budget_payer payer = mux_client_payer(client);
+	volatile uint32_t *said = mux_client_said(client);
+	bool packets = mux_has_packets(&client->clients->rules);
+
+	if (ring_room(table, payer, said, want) != NULL || (!packets && ring_spare(table, *said) > 0))
+		return true;
+	if (!packets && *said == 0) {
+		*said = buffers_claim_lean(table, payer);
+		return ring_spare(table, *said) > 0;
+	}
+	payer.anyway = mux_client_is_favoured(client, now);
+	return payer.anyway && ring_room(table, payer, said, want) != NULL;
+}
+
+/* A message of known length gets room as it comes, not before. */
+static size_t
+mux_client_wanted(const struct mux_client *client)
+{
+	size_t length = mux_bytes_said(&client->clients->rules, client->asker.index), want = READ_ROOM,
+	    missing = mux_client_missing(client);
 
 	if (missing > want)
 		want = missing < length ? missing : length > want ? length : want;
-	return mux_client_room(mux_client, mux_client_in(mux_client), want) != NULL || mux_client_squeeze(mux_client,
-	    want);
+	return want;
 }
 
-/* For a packet, which is taken whole. */
-static bool
-mux_client_make_room_for(struct mux_client *mux_client, size_t length)
+/* Does what is to be done after what it asked. */
+static void
+mux_client_obey(struct mux_client *client, const struct mux_asked *asked, int64_t now)
 {
-	struct budget_payer payer = mux_client_payer(mux_client);
+	struct mux_clients *clients = client->clients;
 
-	if (mux_client_room(mux_client, mux_client_in(mux_client), length) != NULL)
-		return true;
-	payer.anyway = mux_client_is_favoured(mux_client);
-	return payer.anyway && ring_room(mux_client->shared->table, payer, mux_client_in(mux_client), length) != NULL;
+	clients->owed += asked->owed > 0 && client->asker.reader.in_flight == asked->owed;
+	if (asked->told)
+		mux_client_input(client, MUX_INPUT_FLUSH);
+	client->state = asked->why == MUX_ASKED_STUCK ? MUX_CLIENT_STUCK : MUX_CLIENT_ASKS;
+	if (asked->why == MUX_ASKED_WAIT)
+		mux_client_wait(client, now);
+	else
+		client->waiting.since = 0;
+	if (asked->why == MUX_ASKED_LAST)
+		mux_client_finish(client, asked->cause);
 }
 
 /* The next packet is too long for a message.  A client's is left where it is until its replies have come. */
 static void
-mux_client_refuse_packet(struct mux_client *mux_client, int fd)
+mux_client_refuse_packet(struct mux_client *client, int fd, int64_t now)
 {
-	if (mux_client->client == NULL) {
-		mux_client->shared->record->lost++;
+	struct mux_asked rejected;
+
+	if (client->owner == NULL) {
+		client->clients->rules.queue.record->lost++;
 		recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
-	} else if (mux_client->in_flight > 0) {
-		mux_client->stuck = true;
-		mux_client_update_reading(mux_client);
+	} else if (client->asker.reader.in_flight > 0) {
+		client->state = MUX_CLIENT_STUCK;
 	} else {
-		mux_client_reject(mux_client, FRAMING_TOO_LONG);
+		rejected = mux_ask_reject(&client->clients->rules, &client->asker, FRAMING_TOO_LONG);
+		mux_client_obey(client, &rejected, now);
 	}
+}
+
+/* The next packet: its bytes, 0 at the end of the file, or -errno. */
+static ssize_t
+mux_client_expect_packet(struct mux_client *client, int fd, int64_t now)
+{
+	ssize_t n = -1;
+
+	/* B3: an error is told once, and first */
+	for (int i = 0; i < 2 && n == -1 && (i == 0 || errno != EAGAIN); i++)
+		n = recv(fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+	if (n == -1)
+		return -errno;
+	if ((size_t)n > client->clients->rules.settings->max_message) {
+		mux_client_refuse_packet(client, fd, now);
+		return -EAGAIN;
+	}
+	if (n > 0)
+		return n;
+	recv(fd, NULL, 0, MSG_DONTWAIT); /* an empty packet, or the end */
+	return client->owner != NULL && peer_closed_is_silence(fd) ? 0 : -EAGAIN;
+}
+
+static ssize_t
+mux_client_receive(struct mux_client *client, int fd, int64_t now)
+{
+	bool packets = mux_has_packets(&client->clients->rules);
+	ssize_t n = packets ? mux_client_expect_packet(client, fd, now) : (ssize_t)mux_client_missing(client);
+
+	if (packets && n <= 0)
+		return n;
+	if (!mux_client_make_room(client, packets ? (size_t)n : mux_client_wanted(client), now))
+		return -ENOMEM;
+	if (!packets && n < READ_PAGE)
+		n = READ_PAGE;
+	return io_journal_receive(client->clients->rules.queue.table, *mux_client_said(client), fd, (size_t)n, NULL);
 }
 
 static void mux_client_on_memory(void *arg);
 
-/* No buffer is free for what it says: it is not read until there is one. */
-static void
-mux_client_starve(struct mux_client *mux_client)
+/* Whether there is more to ask, or it has ended. */
+static bool
+mux_client_read(struct mux_client *client, int64_t now)
 {
-	struct budget_payer payer = mux_client_payer(mux_client);
+	struct budget_payer payer = mux_client_payer(client);
+	int fd = (int)event_get_fd(&client->read);
+	ssize_t n = mux_client_receive(client, fd, now);
 
-	payer.moves_on = true; /* it is resumed at each look: favour may be what it waits for */
-	if (mux_client->wait == NULL)
-		mux_client->wait = budget_wait_start(mux_client->shared->table->budget, payer, mux_client_on_memory,
-		    mux_client);
-	mux_client_update_reading(mux_client);
-}
-
-/* Makes room for the packet that is next: bytes of it, 0 at the end of the file, or -errno. */
-static ssize_t
-mux_client_expect_packet(struct mux_client *mux_client, int fd)
-{
-	ssize_t n = recv(fd, NULL, 0, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
-
-	if (n < 0)
-		return -errno;
-	if ((size_t)n > mux_client->shared->settings->max_message) {
-		mux_client_refuse_packet(mux_client, fd);
-		return -EAGAIN;
+	if (n == -ENOMEM) { /* not read until there may be a buffer, be it by favour: it is resumed at each look */
+		payer.moves_on = true;
+		client->wait = budget_wait_start(client->clients->rules.queue.table->budget, payer,
+		    mux_client_on_memory, client);
+		return false;
 	}
-	if (n == 0) { /* an empty packet, or the end */
-		recv(fd, NULL, 0, MSG_DONTWAIT);
-		return mux_client->client != NULL && peer_closed_is_silence(fd) ? 0 : -EAGAIN;
+	if (n == -EAGAIN)
+		return mux_client_is_last(client);
+	if (n > 0) {
+		mux_client_record(client)->active = clock_tick();
+	} else if (client->owner != NULL) { /* whether it still hears is seen now, or once in a while */
+		client->end = peer_closed_has_come(fd) ? MUX_CLIENT_GONE : MUX_CLIENT_ENDED;
 	}
-	return mux_client_make_room_for(mux_client, (size_t)n) ? n : -ENOMEM;
-}
-
-static ssize_t
-mux_client_receive(struct mux_client *mux_client, int fd)
-{
-	ssize_t n = MUX_CLIENT_READ;
-
-	if (mux_client_is_of_packets(mux_client))
-		n = mux_client_expect_packet(mux_client, fd);
-	else if (!mux_client_make_room(mux_client))
-		n = -ENOMEM;
-	else if (mux_client_missing(mux_client) > MUX_CLIENT_READ)
-		n = (ssize_t)mux_client_missing(mux_client);
-	if (n <= 0)
-		return n;
-	return io_journal_receive(mux_client->shared->table, *mux_client_in(mux_client), fd, (size_t)n,
-	    NULL);
-}
-
-/* Nothing more is read; whether it still hears is seen now, or once in a while. */
-static void
-mux_client_note_end(struct mux_client *mux_client, int fd)
-{
-	mux_client->ended = true;
-	mux_client->gone = peer_closed_has_come(fd);
-}
-
-static void
-mux_client_read(struct mux_client *mux_client, int fd)
-{
-	ssize_t n = mux_client_receive(mux_client, fd);
-
-	if (n < 0 && n != -EAGAIN && n != -ENOMEM) /* B3: the error is told once, before what was said */
-		n = mux_client_receive(mux_client, fd);
-	if (n == -ENOMEM) {
-		mux_client_starve(mux_client);
-		n = -EAGAIN;
-	}
-	if (n > 0)
-		mux_client_record(mux_client)->active = clock_tick();
-	if (n <= 0 && n != -EAGAIN && mux_client->client != NULL)
-		mux_client_note_end(mux_client, fd);
-	if (n != -EAGAIN || mux_client_is_last(mux_client))
-		mux_client_ask(mux_client);
+	return true;
 }
 
 static void
 mux_client_on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	struct mux_client *mux_client = arg;
-	struct table_header *header = mux_client->shared->table->header;
+	struct mux_client *client = arg;
 
+	(void)fd;
 	(void)what;
-	if (!mux_client->reading) {
-		mux_client->watched = false;
-		event_del(&mux_client->read);
+	if (mux_client_is_read(client)) {
+		mux_client_input(client, MUX_INPUT_READ);
 		return;
 	}
-	header->handling = mux_client->index;
-	mux_client_read(mux_client, (int)fd);
-	header->handling = 0;
+	client->watched = false;
+	event_del(&client->read);
+}
+
+static void
+mux_client_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	mux_client_input(arg, MUX_INPUT_FLUSH);
 }
 
 /* There may be memory again; what is read finds its place at once, before another has it. */
 static void
 mux_client_on_memory(void *arg)
 {
-	struct mux_client *mux_client = arg;
+	struct mux_client *client = arg;
+	struct table_header *header = client->clients->rules.queue.table->header;
 
-	mux_client->wait = NULL;
-	mux_client_update_reading(mux_client);
-	if (mux_client->reading)
-		mux_client_on_readable(event_get_fd(&mux_client->read), EV_READ, mux_client);
+	client->wait = NULL;
+	mux_client_watch(client);
+	if (!mux_client_is_read(client))
+		return;
+	header->handling = client->asker.index;
+	if (mux_client_read(client, clock_now()))
+		mux_client_input(client, MUX_INPUT_ASK);
+	header->handling = 0;
 }
 
+/* Moves its messages on, as far as they go. */
 static void
-mux_client_enroll(struct shared *shared, struct mux_client *mux_client)
+mux_client_ask(struct mux_client *client, bool first, int64_t now)
 {
-	size_t slots = shared->mux_client_slots;
+	struct mux_clients *clients = client->clients;
+	struct mux_asked asked = { 0 };
 
-	if (mux_client->index >= slots) {
-		shared->mux_client_slots = mux_client->index + 64;
-		shared->members = mem_resize(shared->members, shared->mux_client_slots, sizeof *shared->members);
-		for (; slots < shared->mux_client_slots; slots++)
-			shared->members[slots] = NULL;
-	}
-	shared->members[mux_client->index] = mux_client;
+	if (!mux_reader_is_blocked(&client->asker.reader) && !mux_client_is_last(client))
+		asked = mux_ask(&clients->rules, &client->asker, first || clients->waiting.count == 0);
+	ring_release(clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
+	mux_client_obey(client, &asked, now);
+	mux_client_watch(client);
+	mux_client_end_if_through(client);
+}
+
+bool
+mux_client_resume(struct mux_client *client, int64_t now)
+{
+	mux_client_wait_no_more(client);
+	mux_client_ask(client, true, now);
+	return client->state != MUX_CLIENT_WAITS;
+}
+
+void
+mux_client_fail_waiting(struct mux_client *client, enum closing_cause cause, int64_t now)
+{
+	struct mux_asked asked;
+
+	mux_client_wait_no_more(client);
+	asked = mux_ask_fail(&client->clients->rules, &client->asker, cause);
+	mux_client_obey(client, &asked, now);
+	mux_client_ask(client, false, now);
+}
+
+void
+mux_client_work(struct mux_client *client, int64_t now)
+{
+	struct table_header *header = client->clients->rules.queue.table->header;
+	unsigned inputs = client->inputs;
+	bool asks = inputs & ~MUX_INPUT_READ;
+
+	mux_client_take_inputs(client);
+	header->handling = client->asker.index; /* K7 */
+	if ((inputs & MUX_INPUT_READ) && mux_client_is_read(client))
+		asks = mux_client_read(client, now) || asks;
+	if (inputs & MUX_INPUT_FLUSH)
+		mux_client_flush(client, now);
+	if (asks && (client->state == MUX_CLIENT_ASKS || client->state == MUX_CLIENT_STUCK))
+		mux_client_ask(client, false, now);
+	header->handling = 0;
 }
 
 /* A packet goes whole or not at all: as long a one as the settings allow, if the kernel does. */
 static void
-mux_client_size_packets(const struct mux_client *mux_client, int fd)
+mux_client_size_packets(const struct mux_client *client, int fd)
 {
-	int size = (int)mux_client->shared->settings->max_message;
+	int size = (int)client->clients->rules.settings->max_message;
 
-	if (mux_client->shared->settings->type == LISTENER_SEQPACKET &&
+	if (client->clients->rules.settings->type == LISTENER_SEQPACKET &&
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
 
-struct mux_client *
-mux_client_begin(struct shared *shared, struct client *client, uint32_t index, int fd)
+static void
+mux_client_enroll(struct mux_client *client)
 {
-	struct mux_client *mux_client = slab_take(&shared->slab);
+	struct mux_clients *clients = client->clients;
+	size_t slots = clients->slots;
 
-	mux_client->shared = shared;
-	mux_client->client = client;
-	mux_client->index = index;
-	mux_client->window = SHARED_WINDOW_FIRST;
-	event_assign(&mux_client->read, shared->loop, fd, EV_READ | EV_PERSIST, mux_client_on_readable, mux_client);
-	event_assign(&mux_client->write, shared->loop, fd, EV_WRITE | EV_PERSIST, mux_client_on_writable, mux_client);
-	mux_client_enroll(shared, mux_client);
-	mux_client_size_packets(mux_client, fd);
-	mux_client_update_reading(mux_client);
-	return mux_client;
+	if (client->asker.index >= slots) {
+		clients->slots = client->asker.index + 64;
+		clients->slot = mem_resize(clients->slot, clients->slots, sizeof(struct mux_client *));
+		for (; slots < clients->slots; slots++)
+			clients->slot[slots] = NULL;
+	}
+	clients->slot[client->asker.index] = client;
 }
 
 struct mux_client *
-mux_client_new(struct shared *shared, struct client *client)
+mux_client_new(struct mux_clients *clients, struct client *owner, uint32_t index, int fd)
 {
-	return mux_client_begin(shared, client, client->index, client_record(client)->fd);
+	struct mux_client *client = slab_take(&clients->slab);
+
+	client->clients = clients;
+	client->owner = owner;
+	client->asker = (struct mux_asker){ .index = index, .datagrams = owner == NULL,
+		.reader.window = MUX_WINDOW_FIRST };
+	event_assign(&client->read, clients->loop, fd, EV_READ | EV_PERSIST, mux_client_on_readable, client);
+	event_assign(&client->write, clients->loop, fd, EV_WRITE | EV_PERSIST, mux_client_on_writable, client);
+	mux_client_enroll(client);
+	mux_client_size_packets(client, fd);
+	mux_client_watch(client);
+	return client;
 }
 
 void
-mux_client_free(struct mux_client *mux_client)
+mux_client_free(struct mux_client *client)
 {
-	struct shared *shared;
+	struct mux_clients *clients;
 
-	if (mux_client == NULL)
+	if (client == NULL)
 		return;
-	shared = mux_client->shared;
-	mux_client_owe(mux_client, -(int)mux_client->in_flight);
-	mux_client_wait_no_more(mux_client);
-	mux_client_clean(mux_client);
-	mux_client_update_writing(mux_client, false);
-	budget_wait_cancel(mux_client->wait);
-	if (shared->favoured == mux_client)
-		shared->favoured = NULL;
-	loop_event_stop(&mux_client->read);
-	loop_event_stop(&mux_client->write);
-	shared->members[mux_client->index] = NULL;
-	slab_give(&shared->slab, mux_client);
-	if (shared->choked == mux_client) {
-		shared_note_choked(shared);
-		shared_give_soon(shared); /* and goes on reading */
-	}
+	clients = client->clients;
+	mux_client_answer(client, client->asker.reader.in_flight, 0);
+	mux_client_wait_no_more(client);
+	mux_client_take_inputs(client);
+	if (client->state == MUX_CLIENT_OVER)
+		TAILQ_REMOVE(&clients->over, client, entry);
+	if (mux_reader_is_blocked(&client->asker.reader))
+		mux_client_set_blocked(client, false);
+	budget_wait_cancel(client->wait);
+	if (clients->favoured == client)
+		clients->favoured = NULL;
+	loop_event_stop(&client->read);
+	loop_event_stop(&client->write);
+	clients->slot[client->asker.index] = NULL;
+	slab_give(&clients->slab, client);
 }
 
 bool
-mux_client_is_asking(const struct mux_client *mux_client)
+mux_client_is_asking(const struct mux_client *client)
 {
-	return mux_client->in_flight > 0 || mux_client->waiting || mux_client->stuck;
-}
-
-bool
-mux_client_is_gone(const struct mux_client *mux_client)
-{
-	return !mux_client_is_asking(mux_client) && peer_closed_is_final(mux_client_record(mux_client)->fd);
+	return client->state == MUX_CLIENT_OVER ? client->asked :
+	    client->asker.reader.in_flight > 0 || client->state != MUX_CLIENT_ASKS;
 }

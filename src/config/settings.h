@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "client/clients.h"
 #include "client/listener.h"
-#include "client/shared.h"
+#include "client/shared_settings.h"
 #include "config/types.h"
 #include "keep/table.h"
 #include "upstream/upstream_settings.h"

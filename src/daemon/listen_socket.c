@@ -27,7 +27,7 @@ struct listen_socket {
 	const struct listener_settings *settings; /* borrowed */
 	int64_t delay;             /* retry.delay */
 	struct clients *clients;       /* borrowed */
-	struct shared *shared;     /* borrowed; NULL in session mode */
+	struct mux *mux;           /* borrowed; NULL in session mode */
 	char *error;               /* owned: why the socket could not be opened; NULL: it is as the settings say */
 	struct loop_timer retry;   /* that is tried again */
 	struct watch *watch;       /* owned: for changes where the socket is; NULL not yet */
@@ -271,7 +271,7 @@ static void
 listen_socket_listen(struct listen_socket *self, int fd)
 {
 	if (self->settings->type == LISTENER_DGRAM)
-		shared_set_datagrams(self->shared, fd);
+		mux_set_datagrams(self->mux, fd);
 	else
 		clients_listen(self->clients, fd);
 }
@@ -474,7 +474,7 @@ listen_socket_settle(struct listen_socket *self, const struct listener_settings 
 
 struct listen_socket *
 listen_socket_new(struct event_base *loop, struct table *table, uint16_t service, const char *runtime_directory,
-    const struct listener_settings *settings, struct clients *clients, struct shared *shared)
+    const struct listener_settings *settings, struct clients *clients, struct mux *mux)
 {
 	struct listen_socket *self = mem_new(1, sizeof *self);
 
@@ -485,7 +485,7 @@ listen_socket_new(struct event_base *loop, struct table *table, uint16_t service
 	self->runtime_directory = mem_copy_text(runtime_directory);
 	self->settings = settings;
 	self->clients = clients;
-	self->shared = shared;
+	self->mux = mux;
 	loop_timer_init(&self->retry, loop, listen_socket_on_retry, self);
 	listen_socket_listen(self, self->record->listener_fd);
 	return self;

@@ -16,7 +16,7 @@
 
 #include "client/clients.h"
 #include "client/listener.h"
-#include "client/shared.h"
+#include "client/mux.h"
 #include "keep/table.h"
 
 /* A listening socket that no record names yet, or not any more.  Zero is none. */
@@ -65,7 +65,7 @@ struct listen_socket;
  * shared, NULL in session mode, are borrowed. */
 struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, uint16_t service,
     const char *runtime_directory, const struct listener_settings *settings, struct clients *clients,
-    struct shared *shared);
+    struct mux *mux);
 
 /* Frees the process's side only; or its socket is closed and removed as well.  NULL is fine, here and below but for
  * settle and give: of a service that ends, whose socket is gone. */

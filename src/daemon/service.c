@@ -23,7 +23,7 @@ struct service {
 	struct table_service *record; /* borrowed: the table's */
 	struct service_settings *settings; /* owned */
 	struct clients *clients;      /* owned */
-	struct shared *shared;    /* owned; NULL in session mode */
+	struct mux *mux;          /* owned; NULL in session mode */
 	struct upstream *upstream; /* owned; NULL once removed */
 	struct listen_socket *listen_socket; /* owned; NULL once removed or stopped */
 	bool removed;
@@ -100,11 +100,11 @@ service_share_set(struct service *service)
 	const struct service_settings *settings = service->settings;
 	struct resp_connection resp = { .database = 0, .protocol = 2 };
 
-	if (service->shared == NULL)
+	if (service->mux == NULL)
 		return;
 	for (size_t i = 0; i < settings->upstream.hello.count; i++)
 		service_note_step(&settings->upstream.hello.steps[i], &resp);
-	shared_set(service->shared, &settings->shared, settings->clients.hold_timeout,
+	mux_set(service->mux, &settings->shared, settings->clients.hold_timeout,
 	    settings->clients.on_down == CLIENTS_REFUSE, settings->clients.abort_on_close, &resp);
 }
 
@@ -112,10 +112,10 @@ service_share_set(struct service *service)
 static void
 service_share_leave(struct service *service)
 {
-	if (service->shared == NULL || clients_count(service->clients) > 0 || service->upstream == NULL ||
-	    !upstream_refuses(service->upstream) || !shared_is_connected(service->shared))
+	if (service->mux == NULL || clients_count(service->clients) > 0 || service->upstream == NULL ||
+	    !upstream_refuses(service->upstream) || !mux_is_connected(service->mux))
 		return;
-	shared_lose(service->shared, "its last client has gone");
+	mux_lose(service->mux, "its last client has gone");
 }
 
 static void
@@ -141,8 +141,8 @@ service_on_ready(void *arg)
 {
 	struct service *service = arg;
 
-	if (service->shared != NULL)
-		shared_serve(service->shared);
+	if (service->mux != NULL)
+		mux_serve(service->mux);
 	clients_serve(service->clients);
 	service_share_leave(service);
 }
@@ -152,8 +152,8 @@ service_on_lost(void *arg, uint16_t endpoint)
 {
 	struct service *service = arg;
 
-	if (service->shared != NULL)
-		shared_drop(service->shared);
+	if (service->mux != NULL)
+		mux_drop(service->mux);
 	else
 		clients_cut(service->clients, endpoint, CLOSING_WITHDRAWN);
 }
@@ -166,8 +166,8 @@ static const struct upstream_callbacks service_upstream_callbacks = {
 static void
 service_end(struct service *service)
 {
-	if (service->shared != NULL)
-		shared_end(service->shared);
+	if (service->mux != NULL)
+		mux_end(service->mux);
 	service_clear_record(service->record);
 	service_set_state(service->record, TABLE_FREE);
 }
@@ -235,9 +235,9 @@ service_obey_pause(struct service *service, bool kill)
 {
 	clients_pause(service->clients, kill);
 	upstream_let_go(service->upstream, false);
-	if (service->shared == NULL)
+	if (service->mux == NULL)
 		return;
-	shared_pause(service->shared);
+	mux_pause(service->mux);
 	if (kill)
 		upstream_let_go(service->upstream, true);
 }
@@ -269,14 +269,14 @@ service_make_clients(struct service *service, bool log_clients)
 	const struct service_settings *settings = service->settings;
 
 	if (settings->mode == SERVICE_SHARED) {
-		service->shared = shared_new(service->loop, service->table, service->index, &settings->shared,
+		service->mux = mux_new(service->loop, service->table, service->index, &settings->shared,
 		    service->upstream);
 		service_share_set(service);
 	}
 	service->clients = clients_new(service->loop, service->table, service->index, &settings->clients, log_clients,
-	    service->upstream, service->shared, service_on_client_ended, service);
-	if (service->shared != NULL)
-		shared_begin(service->shared, service->removed ? -1 : service->record->listener_fd);
+	    service->upstream, service->mux, service_on_client_ended, service);
+	if (service->mux != NULL)
+		mux_begin(service->mux, service->removed ? -1 : service->record->listener_fd);
 }
 
 /* What the record holds is gone on with, so nothing here may fail. */
@@ -295,7 +295,7 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 	record->settings_hash = hash;
 	service_make_clients(service, log_clients);
 	service->listen_socket = listen_socket_new(service->loop, service->table, service->index, runtime_directory,
-	    &settings->listener, service->clients, service->shared);
+	    &settings->listener, service->clients, service->mux);
 	if (record->pause.value != 0)
 		service_obey_pause(service, false);
 	if (record->failing.value != 0)
@@ -357,7 +357,7 @@ service_free(struct service *service)
 	loop_timer_stop(&service->ending);
 	listen_socket_free(service->listen_socket);
 	clients_free(service->clients);
-	shared_free(service->shared);
+	mux_free(service->mux);
 	upstream_free(service->upstream);
 	service_settings_clear(service->settings);
 	mem_free(service->settings);
@@ -379,7 +379,7 @@ service_remove(struct service *service)
 	upstream_free(service->upstream);
 	service->upstream = NULL;
 	clients_leave_upstream(service->clients);
-	shared_leave_upstream(service->shared);
+	mux_leave_upstream(service->mux);
 	clients_close(service->clients, CLOSING_REMOVED, false);
 	if (clients_is_empty(service->clients)) {
 		service_end(service);
@@ -467,8 +467,8 @@ service_resume(struct service *service, uid_t uid)
 	service_note(service, "resumed by %s after %.1f s", service_user(uid), (double)paused / CLOCK_SECOND);
 	clients_pause(service->clients, false);
 	upstream_let_go(service->upstream, false);
-	if (service->shared != NULL)
-		shared_unpause(service->shared);
+	if (service->mux != NULL)
+		mux_unpause(service->mux);
 	return true;
 }
 
@@ -554,8 +554,8 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	ret_status->held_longest = clients.held_longest;
 	memcpy(ret_status->bytes, clients.bytes, sizeof ret_status->bytes);
 	ret_status->mode = service->settings->mode;
-	if (service->shared != NULL) {
-		shared_get_status(service->shared, &ret_status->shared);
+	if (service->mux != NULL) {
+		mux_get_status(service->mux, &ret_status->shared);
 		ret_status->held = ret_status->shared.waiting;
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
@@ -666,8 +666,8 @@ service_each_left(struct service *service, bool (*visit)(void *arg, const struct
 {
 	struct service_visit each = { .table = service->table, .left = true, .visit = visit, .arg = arg };
 
-	if (service->shared != NULL)
-		shared_each_in_flight(service->shared, service_on_visit, &each);
+	if (service->mux != NULL)
+		mux_each_in_flight(service->mux, service_on_visit, &each);
 	else
 		clients_each(service->clients, service_on_visit, &each);
 	return each.count;
@@ -677,7 +677,7 @@ void
 service_get_left(struct service *service, struct service_left *ret_left)
 {
 	*ret_left = (struct service_left){ .clients = service_each_left(service, NULL, NULL),
-		.requests = service->shared == NULL ? 0 : shared_in_flight(service->shared),
+		.requests = service->mux == NULL ? 0 : mux_in_flight(service->mux),
 		.connecting = !upstream_refuses(service->upstream) && !upstream_is_at_rest(service->upstream) };
 }
 

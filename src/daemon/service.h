@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "client/clients.h"
-#include "client/shared.h"
+#include "client/mux.h"
 #include "config/settings.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
@@ -31,7 +31,7 @@ struct service_status {
 	unsigned lingering;          /* turned away, and still being told why */
 	int64_t held_longest;        /* microseconds, 0 none */
 	uint64_t bytes[2];
-	struct shared_status shared; /* zero in session mode */
+	struct mux_status shared; /* zero in session mode */
 	enum service_mode mode;
 	enum table_pause accepting_paused; /* why nobody is accepted for now */
 	bool removed;                /* by a reload: its last clients end */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "client/client.h"
 #include "client/lingering.h"
-#include "client/mux_client.h"
 
 #define WORLD_TURNS 6
 #define WORLD_NEVER UINT32_MAX
@@ -46,10 +46,10 @@ on_event(void *arg, struct client *client, enum client_event event)
 		return false;
 	world.ended++;
 	TAILQ_REMOVE(&all, client, entry);
-	mux_client_free(client->mux_client);
+	mux_leave(world.mux, client->mux_client);
 	client_refuse(client, lingering, "");
 	if (world.drains && TAILQ_EMPTY(&all))
-		shared_drop(world.shared);
+		mux_drop(world.mux);
 	return false;
 }
 
@@ -71,7 +71,7 @@ world_add(uint32_t index)
 static void
 world_join(struct client *client)
 {
-	client->mux_client = mux_client_new(world.shared, client);
+	client->mux_client = mux_join(world.mux, client);
 }
 
 void
@@ -84,15 +84,15 @@ world_begin(void)
 	owner.on_event = on_event;
 	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
 	TAILQ_INIT(&all);
-	world.shared = shared_new(world.loop, &world.table, 0, &world.settings, NULL);
-	shared_set(world.shared, &world.settings, world.hold_timeout, false, world.aborts, &world.resp);
+	world.mux = mux_new(world.loop, &world.table, 0, &world.settings, NULL);
+	mux_set(world.mux, &world.settings, world.hold_timeout, false, world.aborts, &world.resp);
 	for (uint32_t i = 1; i < table->header->client_high; i++)
 		if (table_client_is_open(table, i) && table->clients[i].service == 0 &&
 		    !(table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
 			world_join(world_add(i));
 		else if (table_client_state(table, i) == TABLE_LINGERING)
 			lingering_resume(lingering, i, NULL);
-	shared_begin(world.shared, world.datagrams);
+	mux_begin(world.mux, world.datagrams);
 }
 
 /* The process's side goes, the table stays. */
@@ -101,15 +101,15 @@ world_end(void)
 {
 	struct client *client;
 
-	if (world.shared == NULL)
+	if (world.mux == NULL)
 		return;
 	while ((client = TAILQ_FIRST(&all)) != NULL) {
 		TAILQ_REMOVE(&all, client, entry);
-		mux_client_free(client->mux_client);
+		mux_leave(world.mux, client->mux_client);
 		client_free(client);
 	}
-	shared_free(world.shared);
-	world.shared = NULL;
+	mux_free(world.mux);
+	world.mux = NULL;
 	client_owner_clear(&owner);
 	lingering_free(lingering);
 	loop_free(world.loop);
@@ -212,7 +212,7 @@ world_bring(void)
 {
 	int fd = world_prepare();
 
-	shared_serve(world.shared);
+	mux_serve(world.mux);
 	return fd;
 }
 

@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
-#include "client/shared.h"
+#include "client/mux.h"
 #include "keep/recover.h"
 #include "fake_upstream.h"
 #include "keep_side.h"
@@ -28,7 +28,7 @@
 struct world {
 	struct event_base *loop;
 	struct table table;
-	struct shared *shared;
+	struct mux *mux;
 	struct shared_settings settings; /* line, ordered, stream, no limits to speak of */
 	struct resp_connection resp; /* database 0, RESP2 */
 	int64_t hold_timeout;

@@ -136,7 +136,7 @@ go_on(void)
 {
 	char asked[64] = "", first[64] = "", second[64] = "";
 
-	if (!shared_is_connected(world.shared))
+	if (!mux_is_connected(world.mux))
 		upstream = world_bring();
 	side_say(client, "c\n");
 	world_say(other, "p\n");
@@ -187,8 +187,8 @@ prepare_to_refuse(void *arg)
 static void
 refuse(void *arg)
 {
-	(void)arg;
-	shared_serve(world.shared);
+	mux_serve(world.mux);
+	act(arg);
 }
 
 /* The next worker finds that a connection will come after all: what was not turned away is asked. */

@@ -65,13 +65,13 @@ max_in_flight_may_become_less(void **state)
 	world_say(client, "a\nb\nc\nd\ne\n");
 	world_expect(upstream, "a\nb\nc\n");
 	world.settings.max_in_flight = 1;
-	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	mux_set(world.mux, &world.settings, 0, false, false, &world.resp);
 	world_say(upstream, "A\nB\n");
 	world_expect(upstream, "");
 	world_say(upstream, "C\n");
 	world_expect(upstream, "d\n");
 	world.settings.max_in_flight = 1000;
-	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	mux_set(world.mux, &world.settings, 0, false, false, &world.resp);
 	world_say(upstream, "D\n");
 	world_expect(upstream, "e\n");
 	world_expect(client, "A\nB\nC\nD\n");
@@ -92,7 +92,7 @@ a_request_that_was_begun_is_sent_to_its_end(void **state)
 	world_say_long(client, 2);
 	world_say_long(client, WORLD_LONG);
 	world.settings.max_in_flight = 1;
-	shared_set(world.shared, &world.settings, 0, false, false, &world.resp);
+	mux_set(world.mux, &world.settings, 0, false, false, &world.resp);
 	world_say(client, "b\n");
 	world_hear_long(upstream, 2);
 	world_hear_long(upstream, WORLD_LONG);
@@ -325,7 +325,7 @@ the_last_client_of_a_drain_may_be_one_that_reads_nothing(void **state)
 	assert_int_equal(world.ended, 1);
 	feed(upstream); /* more than may wait for it: it is closed over a reply, and the connection with it */
 	assert_int_equal(world.ended, 2);
-	assert_false(shared_is_connected(world.shared));
+	assert_false(mux_is_connected(world.mux));
 	world.drains = false;
 	client = world_come();
 	upstream = world_bring();

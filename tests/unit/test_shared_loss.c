@@ -316,7 +316,7 @@ story_all_who_wait_are_turned_away_when_none_will_come(void)
 	world_say_long(other, WORLD_LONG);
 	world_say_long(client, WORLD_LONG); /* has no place in the queue */
 	remote.refuses = true;
-	shared_serve(world.shared);
+	mux_serve(world.mux);
 	world_expect(client, "closed\nclosed\nclosed\n");
 	world_expect(other, "closed\n");
 	assert_int_equal(world_record()->lost, 4);

@@ -5,7 +5,7 @@ static void
 pause_it(void)
 {
 	world.table.services[0].pause.value = 1;
-	shared_pause(world.shared);
+	mux_pause(world.mux);
 	world_settle();
 }
 
@@ -13,7 +13,7 @@ static void
 resume_it(void)
 {
 	world.table.services[0].pause.value = 0;
-	shared_unpause(world.shared);
+	mux_unpause(world.mux);
 	world_settle();
 }
 
@@ -30,20 +30,20 @@ story_what_is_in_flight_is_answered_and_the_rest_waits(void)
 	pause_it();
 	world_say(client, "c\nd\n");
 	world_expect(upstream, "");
-	assert_int_equal(shared_in_flight(world.shared), 2);
+	assert_int_equal(mux_in_flight(world.mux), 2);
 	world_say(upstream, "1\n");
 	world_expect(client, "1\n");
 	assert_int_equal(remote.let_go, 0);
 	world_say(upstream, "2\n");
 	world_expect(client, "2\n");
 	assert_true(remote.let_go > 0);
-	assert_int_equal(shared_in_flight(world.shared), 0);
-	shared_drop(world.shared);
+	assert_int_equal(mux_in_flight(world.mux), 0);
+	mux_drop(world.mux);
 	upstream = world_bring();
 	world_expect(upstream, "");
 	assert_int_equal(remote.taken, 1);
 	resume_it();
-	shared_serve(world.shared);
+	mux_serve(world.mux);
 	world_expect(upstream, "c\nd\n");
 	world_say(upstream, "3\n4\n");
 	world_expect(client, "3\n4\n");
@@ -92,7 +92,7 @@ a_request_that_was_given_in_part_is_given_as_a_whole(void **state)
 		n = send(client, text + said, length - said, MSG_DONTWAIT);
 		said += n > 0 ? (size_t)n : 0;
 	}
-	assert_int_equal(shared_in_flight(world.shared), 1);
+	assert_int_equal(mux_in_flight(world.mux), 1);
 	pause_it();
 	world_say(client, "later\n");
 	while (heard < length) {
@@ -160,7 +160,7 @@ story_a_one_way_message_is_in_flight_until_the_other_host_has_it(void)
 	pause_it();
 	world_say(client, "b\n");
 	world_wait(20 * CLOCK_MILLISECOND);
-	assert_int_equal(shared_in_flight(world.shared), 0);
+	assert_int_equal(mux_in_flight(world.mux), 0);
 	assert_true(remote.let_go > 0);
 	world_expect(upstream, "");
 	resume_it();
@@ -191,12 +191,12 @@ each_client_in_flight_is_named_once(void **state)
 	world_say(clients[0], "a\nb\n");
 	pause_it();
 	world_say(clients[1], "c\n");
-	shared_each_in_flight(world.shared, on_client, &count);
+	mux_each_in_flight(world.mux, on_client, &count);
 	assert_int_equal(count, 1);
 	resume_it();
 	world_say(clients[2], "d\n");
 	count = 0;
-	shared_each_in_flight(world.shared, on_client, &count);
+	mux_each_in_flight(world.mux, on_client, &count);
 	assert_int_equal(count, 2); /* and no further one, since the second was enough */
 	world_expect(upstream, "a\nb\nc\nd\n");
 }

@@ -1,0 +1,632 @@
+#include "client/mux.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/peer_closed.h"
+#include "client/admission.h"
+#include "client/client.h"
+#include "client/mux_client.h"
+#include "client/mux_conn.h"
+#include "keep/crash.h"
+#include "keep/recover.h"
+#include "upstream/upstream.h"
+
+/* Clients whose memory lies together. */
+#define MUX_SLAB 32
+
+struct mux {
+	struct mux_clients clients;
+	struct mux_conn conn;
+	struct mux_expiry expiry;
+	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
+	struct mux_client *datagrams; /* owned: stands for who sends them; NULL none */
+	bool aborts, refuses;         /* settings */
+	bool begun;
+	bool looks;                   /* the tick has come */
+	unsigned told_waiting;
+	int64_t queued_since;         /* while it is down: of the oldest request in the queue; 0 there is none */
+	struct loop_timer turn, tick;
+};
+
+static struct mux_queue *
+mux_queue(const struct mux *mux)
+{
+	return (struct mux_queue *)(uintptr_t)&mux->clients.rules.queue;
+}
+
+static struct table *
+mux_table(const struct mux *mux)
+{
+	return mux->clients.rules.queue.table;
+}
+
+static struct table_shared *
+mux_record(const struct mux *mux)
+{
+	return mux->clients.rules.queue.record;
+}
+
+static void
+mux_turn_soon(struct mux *mux)
+{
+	if (!loop_timer_is_set(&mux->turn))
+		loop_timer_soon(&mux->turn);
+}
+
+static bool
+mux_is_paused(const struct mux *mux)
+{
+	return table_is_paused(mux_table(mux), mux_queue(mux)->service);
+}
+
+uint64_t
+mux_in_flight(const struct mux *mux)
+{
+	return mux_conn_in_flight(&mux->conn);
+}
+
+bool
+mux_is_connected(const struct mux *mux)
+{
+	return mux->conn.fd != -1;
+}
+
+/* The oldest request ends as lost: its client is told so, or closed.  Its end is marked first, so that no death
+ * leaves a client that waits for what nobody owes it. */
+static void
+mux_fail_oldest(struct mux *mux, enum closing_cause cause)
+{
+	struct mux_rules *rules = &mux->clients.rules;
+	uint32_t index = mux_queue_client(&rules->queue, mux_queue_at(&rules->queue, 0)->who);
+	struct mux_client *client = mux_is_ordered(rules) ? mux_clients_at(&mux->clients, index) : NULL;
+
+	if (client == NULL || rules->loss.bytes == NULL || mux_clients_alive(&mux->clients, index) == NULL ||
+	    !mux_queue_fail(&rules->queue, index, rules->loss.bytes, rules->loss.length)) {
+		if (client != NULL)
+			mux_client_finish(client, cause);
+		mux_queue_fail(&rules->queue, 0, NULL, 0);
+	}
+	if (client == NULL)
+		return;
+	mux_client_answer(client, 1, 0);
+	mux_client_input(client, MUX_INPUT_FLUSH);
+}
+
+/* What a dead worker did not come to do, too: requests end as lost, or are to be sent again. */
+static void
+mux_settle(struct mux *mux, int64_t now)
+{
+	struct mux_queue *queue = mux_queue(mux);
+	uint64_t sent = mux_queue_sent(queue), failing = mux_policy_failing(queue->record,
+	    mux->clients.rules.settings->on_loss == SHARED_RETRY, sent, now);
+
+	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->in); /* what was not handed out is nobody's */
+	for (uint64_t i = 0; i < failing; i++)
+		mux_fail_oldest(mux, CLOSING_UPSTREAM);
+	mux_queue_settle(queue);
+	if (sent > 0)
+		upstream_note(queue->table, queue->service, LOG_LEVEL_INFO,
+		    "%llu requests were in flight: %llu end as lost, %llu are sent again", (unsigned long long)sent,
+		    (unsigned long long)failing, (unsigned long long)(sent - failing));
+}
+
+void
+mux_drop(struct mux *mux)
+{
+	uint32_t conn = mux_record(mux)->upstream;
+	int64_t now = clock_now();
+
+	if (mux->conn.fd == -1)
+		return;
+	mux_conn_retire(&mux->conn); /* while it can be asked */
+	mux_conn_close(&mux->conn, now);
+	mux->expiry.since = mux->clients.waiting.from = now;
+	recover_close_conn(mux_table(mux), conn);
+	CRASH_POINT(SHARED_LOST);
+	mux_settle(mux, now);
+	mux_turn_soon(mux);
+}
+
+void
+mux_lose(struct mux *mux, const char *reason)
+{
+	if (mux->conn.fd == -1)
+		return;
+	mux_drop(mux);
+	upstream_lost(mux->upstream, reason);
+}
+
+/* The connection has found that it is. */
+static void
+mux_check_lost(struct mux *mux)
+{
+	char reason[sizeof mux->conn.lost];
+
+	if (mux->conn.fd == -1 || mux->conn.lost[0] == '\0')
+		return;
+	memcpy(reason, mux->conn.lost, sizeof reason); /* there may be another connection at once */
+	mux_lose(mux, reason);
+}
+
+/* What clients say, and take. */
+static void
+mux_work(struct mux *mux, int64_t now)
+{
+	struct mux_client *client;
+	bool takes;
+
+	while ((client = TAILQ_FIRST(&mux->clients.work)) != NULL) {
+		takes = client->inputs & MUX_INPUT_FLUSH;
+		mux_client_work(client, now);
+		if (takes)
+			mux_conn_release(&mux->conn, client, false, now);
+	}
+}
+
+/* First come first served; who finds no place is first again. */
+static void
+mux_serve_waiting(struct mux *mux, int64_t now)
+{
+	struct waiting_entry *entry;
+
+	while ((entry = waiting_first(&mux->clients.waiting)) != NULL)
+		if (!mux_client_resume(waiting_of(entry, struct mux_client, waiting), now))
+			return;
+}
+
+static bool
+mux_refuses(const struct mux *mux)
+{
+	return admission_is_closed(mux_table(mux), mux_queue(mux)->service, mux->upstream, mux->refuses);
+}
+
+/* Turns away who has waited too long for a connection, or all if none will come.  The queue first: who waits for a
+ * place in it asked later. */
+static void
+mux_turn_away(struct mux *mux, int64_t now)
+{
+	struct mux_queue *queue = mux_queue(mux);
+	struct waiting_queue *waiting = &mux->clients.waiting;
+	bool refused = mux_refuses(mux);
+	enum closing_cause cause = refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT;
+	uint64_t end = UINT64_MAX;
+	struct waiting_entry *entry;
+	struct mux_client *client;
+
+	if (!refused && mux_is_paused(mux))
+		return;
+	if (!refused)
+		end = mux_expiry_look(&mux->expiry, mux_is_ordered(&mux->clients.rules) ? waiting->timeout : 0,
+		    queue->record->pending_tail, now);
+	while (mux_queue_count(queue) > 0 && queue->record->pending_head < end)
+		mux_fail_oldest(mux, cause);
+	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
+	while ((entry = waiting_first(waiting)) != NULL && (refused || waiting_end(waiting, entry) <= now)) {
+		client = waiting_of(entry, struct mux_client, waiting);
+		if (client->asker.reader.in_flight > 0)
+			return;
+		mux_client_fail_waiting(client, cause, now);
+	}
+}
+
+static void
+mux_tell_waiting(struct mux *mux, int64_t now)
+{
+	bool queued = mux->conn.fd == -1 && mux_queue_count(mux_queue(mux)) > 0;
+	unsigned count = mux->conn.fd == -1 ? mux->clients.owed + mux->clients.waiting.count : 0;
+
+	if (!queued)
+		mux->queued_since = 0;
+	else if (mux->queued_since == 0)
+		mux->queued_since = now;
+	if (queued && count == 0)
+		count = 1;
+	if (count == mux->told_waiting)
+		return;
+	mux->told_waiting = count;
+	upstream_set_held(mux->upstream, count);
+}
+
+/* Their owner has them leave. */
+static void
+mux_close_over(struct mux *mux)
+{
+	struct mux_client *client;
+
+	while ((client = TAILQ_FIRST(&mux->clients.over)) != NULL)
+		client_is_over(client->owner, client->cause);
+}
+
+static void
+mux_on_turn(void *arg)
+{
+	struct mux *mux = arg;
+	int64_t now = clock_now(), period;
+
+	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
+	mux_conn_take(&mux->conn, now);
+	mux_check_lost(mux);
+	mux_work(mux, now);
+	if (mux->looks)
+		mux_conn_look(&mux->conn, now);
+	mux->looks = false;
+	mux_check_lost(mux);
+	if (mux->conn.fd != -1)
+		mux_serve_waiting(mux, now);
+	else
+		mux_turn_away(mux, now);
+	mux_conn_give(&mux->conn, now);
+	mux_close_over(mux);
+	mux_tell_waiting(mux, now);
+	if (mux->conn.fd != -1 && mux_conn_rests(&mux->conn) && mux_conn_in_flight(&mux->conn) == 0)
+		upstream_let_go(mux->upstream, true);
+	period = mux_conn_period(&mux->conn);
+	if (period != 0 && (!loop_timer_is_set(&mux->tick) || mux->tick.deadline > now + period))
+		loop_timer_at(&mux->tick, now + period);
+}
+
+static void
+mux_on_tick(void *arg)
+{
+	struct mux *mux = arg;
+
+	mux->looks = true;
+	mux_turn_soon(mux);
+}
+
+/* What comes before anything was asked would be taken for the reply to what is asked first. */
+static bool
+mux_has_spoken(const struct mux *mux)
+{
+	char byte;
+
+	return mux_is_ordered(&mux->clients.rules) && mux_queue_count(mux_queue(mux)) > 0 &&
+	    recv(mux->conn.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* With a connection that nothing of the queue was sent to yet: requests whose clients have gone are not carried out,
+ * though nothing may have told yet of their going. */
+static void
+mux_forget_gone(struct mux *mux)
+{
+	struct mux_client *client;
+
+	if (!mux->aborts || !mux_is_ordered(&mux->clients.rules) || mux->conn.fd == -1 || mux_in_flight(mux) > 0)
+		return;
+	for (uint32_t i = 1; i < mux->clients.slots; i++) {
+		client = mux->clients.slot[i];
+		if (client != NULL && client->owner != NULL && mux_client_is_asking(client) &&
+		    peer_closed_has_come(mux_client_record(client)->fd))
+			mux_client_close(client, CLOSING_CLIENT);
+	}
+	mux_close_over(mux);
+	if (mux->conn.fd != -1)
+		mux_queue_forget_gone(mux_queue(mux));
+}
+
+static void
+mux_lend(struct mux *mux)
+{
+	uint32_t conn = upstream_take(mux->upstream);
+
+	if (conn == 0)
+		return;
+	mux_conn_open(&mux->conn, conn, clock_now());
+	table_conn_share(mux_table(mux), conn);
+	CRASH_POINT(SHARED_LENT);
+	mux_record(mux)->upstream = conn;
+	CRASH_POINT(SHARED_NAMED);
+	upstream_taken(mux->upstream, conn);
+	if (mux_has_spoken(mux))
+		mux_lose(mux, "it spoke before anything was asked; what it says first is a matter of hello");
+	mux_forget_gone(mux);
+}
+
+static void
+mux_move(struct mux *mux, bool moves)
+{
+	if (mux->conn.policy.moves == moves)
+		return;
+	mux->conn.policy.moves = moves;
+	if (moves)
+		mux_conn_retire(&mux->conn);
+}
+
+void
+mux_serve(struct mux *mux)
+{
+	if (!mux->begun)
+		return;
+	if (mux->conn.fd == -1)
+		mux_lend(mux);
+	else
+		mux_move(mux, upstream_moves(mux->upstream));
+	mux_turn_soon(mux);
+}
+
+void
+mux_leave_upstream(struct mux *mux)
+{
+	if (mux == NULL)
+		return;
+	mux->upstream = NULL;
+	mux_serve(mux);
+}
+
+void
+mux_pause(struct mux *mux)
+{
+	if (!mux->begun)
+		return;
+	mux_conn_retire(&mux->conn);
+	mux_turn_soon(mux); /* which looks whether it owes nothing */
+}
+
+void
+mux_unpause(struct mux *mux)
+{
+	if (mux->conn.fd == -1)
+		mux->expiry.since = mux->clients.waiting.from = clock_now();
+	else if (mux_conn_in_flight(&mux->conn) == 0)
+		mux->conn.policy.asked = 0; /* what is in the queue was not asked yet */
+	mux_turn_soon(mux);
+}
+
+struct mux_client *
+mux_join(struct mux *mux, struct client *client)
+{
+	return mux_client_new(&mux->clients, client, client->index, mux_table(mux)->clients[client->index].fd);
+}
+
+void
+mux_leave(struct mux *mux, struct mux_client *client)
+{
+	if (client != NULL)
+		mux_conn_release(&mux->conn, client, true, clock_now());
+	mux_client_free(client);
+}
+
+bool
+mux_is_asking(const struct mux_client *client)
+{
+	return mux_client_is_asking(client);
+}
+
+bool
+mux_is_gone(const struct mux_client *client)
+{
+	return !mux_client_is_asking(client) && peer_closed_is_final(mux_client_record(client)->fd);
+}
+
+/* The record that stands for who sends datagrams; 0: there is none. */
+static uint32_t
+mux_find_datagrams(const struct mux *mux)
+{
+	const struct table *table = mux_table(mux);
+
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) == TABLE_LIVE &&
+		    table->clients[i].service == mux_queue(mux)->service &&
+		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
+			return i;
+	return 0;
+}
+
+/* The same, made if need be; 0 if none is free. */
+static uint32_t
+mux_make_datagrams(const struct mux *mux)
+{
+	struct table *table = mux_table(mux);
+	uint32_t index = mux_find_datagrams(mux);
+
+	if (index != 0 || (index = table_client_claim(table)) == 0)
+		return index;
+	table->clients[index].service = mux_queue(mux)->service;
+	table->clients[index].flags = TABLE_CLIENT_DATAGRAMS;
+	table->clients[index].since = clock_now();
+	table->clients[index].conn = TABLE_CONN_SHARED;
+	table_client_set(table, index, TABLE_LIVE);
+	return index;
+}
+
+void
+mux_set_datagrams(struct mux *mux, int fd)
+{
+	uint32_t index;
+
+	mux_leave(mux, mux->datagrams);
+	mux->datagrams = NULL;
+	if (fd == -1 || mux->clients.rules.settings->type != LISTENER_DGRAM || (index = mux_make_datagrams(mux)) == 0)
+		return;
+	mux->datagrams = mux_client_new(&mux->clients, NULL, index, fd);
+	mux_client_input(mux->datagrams, MUX_INPUT_ASK);
+}
+
+/* A connection that a dead worker was lent but did not come to name, or had named. */
+static void
+mux_resume_connection(struct mux *mux)
+{
+	struct table *table = mux_table(mux);
+	struct table_shared *record = mux_record(mux);
+	uint16_t service = mux_queue(mux)->service;
+
+	for (uint32_t i = 1; i < table->header->conn_high && record->upstream == 0; i++)
+		if (table_conn_is_shared(table, i) && table->conns[i].service == service)
+			record->upstream = i;
+	if (record->upstream == 0)
+		return;
+	if (table_conn_is_shared(table, record->upstream) && table->conns[record->upstream].service == service)
+		mux_conn_open(&mux->conn, record->upstream, clock_now());
+	else
+		mux_settle(mux, clock_now());
+}
+
+/* What is owed to whom, as the clients count it. */
+static void
+mux_resume_pending(struct mux *mux)
+{
+	const struct mux_queue *queue = mux_queue(mux);
+	struct mux_client *client;
+
+	for (size_t i = 0; mux_is_ordered(&mux->clients.rules) && i < mux_queue_count(queue); i++) {
+		client = mux_clients_at(&mux->clients, mux_queue_client(queue, mux_queue_at(queue, i)->who));
+		if (client != NULL)
+			mux_client_owe(client, 1);
+	}
+}
+
+static void
+mux_resume_liveness(struct mux *mux, int64_t now)
+{
+	if (mux_queue_count(mux_queue(mux)) == 0 || mux->conn.fd == -1)
+		return;
+	mux->conn.policy.asked = now;
+	if (mux_queue_at(mux_queue(mux), 0)->who == TABLE_PENDING_NOBODY)
+		mux->conn.policy.beaten = now;
+}
+
+void
+mux_begin(struct mux *mux, int datagrams)
+{
+	int64_t now = clock_now();
+
+	mux->begun = true;
+	mux_resume_pending(mux); /* first: it may be owed no more since the connection is lost */
+	mux_resume_connection(mux);
+	mux_resume_liveness(mux, now);
+	mux_set_datagrams(mux, datagrams);
+	for (uint32_t i = 1; i < mux->clients.slots; i++)
+		if (mux->clients.slot[i] != NULL)
+			mux_client_input(mux->clients.slot[i], MUX_INPUT_FLUSH | MUX_INPUT_ASK);
+	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
+	mux_work(mux, now); /* who is blocked is known then */
+	mux->conn.hands_out = mux->conn.fd != -1;
+	mux_forget_gone(mux);
+	mux_serve(mux);
+	mux_on_turn(mux);
+}
+
+struct mux *
+mux_new(struct event_base *loop, struct table *table, uint16_t service, const struct shared_settings *settings,
+    struct upstream *upstream)
+{
+	struct mux *mux = mem_new(1, sizeof *mux);
+	struct mux_clients *clients = &mux->clients;
+
+	clients->loop = loop;
+	clients->rules = (struct mux_rules){ .queue = { .table = table, .record = &table->services[service].shared,
+		.service = service }, .name = table->services[service].name, .settings = settings,
+		.framing = framing_of(settings->framing) };
+	clients->turn = &mux->turn;
+	clients->slab = (struct slab){ .size = sizeof(struct mux_client), .number = MUX_SLAB };
+	TAILQ_INIT(&clients->work);
+	TAILQ_INIT(&clients->over);
+	waiting_init(&clients->waiting, 0);
+	mux->upstream = upstream;
+	mux->conn.clients = clients;
+	mux->conn.fd = -1;
+	mux->expiry.since = clients->waiting.from = clock_now();
+	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
+	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
+	return mux;
+}
+
+/* What was found out about messages that are not whole does not hold with another limit. */
+static void
+mux_forget_progress(struct mux *mux)
+{
+	mux->conn.progress = (struct framing_progress){ 0 };
+	for (size_t i = 0; i < mux->clients.slots; i++)
+		if (mux->clients.slot[i] != NULL)
+			mux->clients.slot[i]->asker.progress = (struct framing_progress){ 0 };
+}
+
+void
+mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_timeout, bool refuses, bool aborts,
+    const struct resp_connection *resp)
+{
+	struct mux_rules *rules = &mux->clients.rules;
+
+	if (rules->settings->max_message != settings->max_message)
+		mux_forget_progress(mux);
+	rules->settings = settings;
+	rules->resp = *resp;
+	shared_note(mux_record(mux), settings);
+	shared_make_loss_reply(settings, &rules->loss);
+	shared_make_heartbeat(settings, &mux->conn.beat);
+	mux->clients.waiting.timeout = hold_timeout;
+	mux->refuses = refuses;
+	mux->aborts = aborts;
+	loop_timer_stop(&mux->tick);
+	if (mux->begun)
+		mux_turn_soon(mux);
+}
+
+void
+mux_free(struct mux *mux)
+{
+	if (mux == NULL)
+		return;
+	mux_set_datagrams(mux, -1);
+	mux_conn_close(&mux->conn, clock_now());
+	loop_timer_stop(&mux->turn);
+	loop_timer_stop(&mux->tick);
+	slab_clear(&mux->clients.slab);
+	mem_free(mux->clients.slot);
+	mem_free(mux->clients.rules.loss.bytes);
+	mem_free(mux->conn.beat.bytes);
+	mem_free(mux);
+}
+
+void
+mux_end(struct mux *mux)
+{
+	uint32_t datagrams = mux_find_datagrams(mux);
+
+	mux_set_datagrams(mux, -1);
+	if (datagrams != 0)
+		recover_close_client(mux_table(mux), datagrams);
+	mux_drop(mux);
+	mux_queue_drop(mux_queue(mux));
+}
+
+void
+mux_each_in_flight(const struct mux *mux, bool (*visit)(void *arg, uint32_t client), void *arg)
+{
+	const struct mux_queue *queue = mux_queue(mux);
+	uint64_t count = mux_conn_in_flight(&mux->conn);
+	bool *seen = mem_new(mux->clients.slots + 1, sizeof *seen), more = true;
+	uint32_t client;
+
+	for (uint64_t i = 0; i < count && more; i++) {
+		client = mux_queue_client(queue, mux_queue_at(queue, i)->who);
+		if (mux_clients_at(&mux->clients, client) == NULL || seen[client])
+			continue;
+		seen[client] = true;
+		more = visit(arg, client);
+	}
+	mem_free(seen);
+}
+
+void
+mux_get_status(struct mux *mux, struct mux_status *ret_status)
+{
+	const struct table_shared *record = mux_record(mux);
+	const struct waiting_entry *first = waiting_first(&mux->clients.waiting);
+	uint64_t sent;
+
+	mux_conn_retire(&mux->conn);
+	sent = mux->conn.fd == -1 ? 0 : mux_queue_sent(mux_queue(mux));
+	*ret_status = (struct mux_status){ .in_flight = sent,
+		.queued = mux_queue_count(mux_queue(mux)) - sent + mux->clients.waiting.count,
+		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
+		.retried = record->retried, .waiting = mux->told_waiting };
+	if (mux->told_waiting > 0)
+		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :
+		    first != NULL ? first->since : mux->expiry.since);
+}

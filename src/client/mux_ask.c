@@ -1,0 +1,346 @@
+#include "client/mux_ask.h"
+
+#include <string.h>
+
+#include "base/log.h"
+
+/* Requests of one client moved in one go, so that others have their turn. */
+#define ASK_RUN 256
+/* Requests of a service that wait for replies, or to be given to the connection, at most. */
+#define ASK_QUEUE 65536
+
+/* A client's turn. */
+struct ask {
+	struct mux_rules *rules;
+	struct mux_asker *asker;
+	bool vacant;             /* nobody has come before it for a place in the queue */
+	struct mux_asked result;
+};
+
+/* Messages at the head of what a client said, up to one that cannot go on with them. */
+struct ask_run {
+	uint32_t count;
+	size_t bytes;
+	size_t end[ASK_RUN];        /* of each */
+	enum framing_result result; /* of the one after them */
+	enum resp_verdict verdict;  /* on it, if it is whole */
+	size_t next;                /* its length, if it is answered here */
+	unsigned protocol;          /* that the client speaks after it (resp) */
+	size_t answer_length;
+	char answer[RESP_ANSWER_SIZE];
+};
+
+static const unsigned char *
+ask_bytes(const struct ask *ask)
+{
+	return ring_bytes(ask->rules->queue.table, *mux_queue_said(&ask->rules->queue, ask->asker->index));
+}
+
+static size_t
+ask_length(const struct ask *ask)
+{
+	return mux_bytes_said(ask->rules, ask->asker->index);
+}
+
+static const struct table_client *
+ask_record(const struct ask *ask)
+{
+	return &ask->rules->queue.table->clients[ask->asker->index];
+}
+
+/* No more is to be done for this reason.  false. */
+static bool
+ask_stop(struct ask *ask, enum mux_asked_why why)
+{
+	ask->result.why = why;
+	return false;
+}
+
+/* The next message of a stream; a packet must be one. */
+static enum framing_result
+ask_parse(struct ask *ask, size_t offset, size_t *ret_length)
+{
+	size_t length = ask_length(ask) - offset;
+	enum framing_result result = ask->rules->framing->request(&ask->asker->progress, ask_bytes(ask) + offset,
+	    length, ask->rules->settings->max_message, ret_length);
+
+	if (result != FRAMING_MORE)
+		ask->asker->progress = (struct framing_progress){ 0 };
+	if (mux_has_packets(ask->rules) && (result == FRAMING_MORE || (result == FRAMING_WHOLE &&
+	    *ret_length != length)))
+		return FRAMING_MALFORMED;
+	return result;
+}
+
+static unsigned
+ask_protocol(const struct ask *ask)
+{
+	return ask_record(ask)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
+}
+
+static void
+ask_judge(struct ask *ask, struct ask_run *run, size_t length)
+{
+	run->verdict = RESP_FORWARD;
+	run->next = length;
+	run->answer_length = 0;
+	run->protocol = ask_protocol(ask);
+	if (ask->rules->settings->framing == FRAMING_RESP)
+		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp, &run->protocol,
+		    run->answer, &run->answer_length);
+}
+
+/* Collects what can go on together: most messages, room bytes; one at least is looked at. */
+static void
+ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
+{
+	size_t length;
+
+	run->count = 0;
+	run->bytes = 0;
+	do {
+		if (ask_length(ask) == run->bytes) {
+			run->result = FRAMING_MORE;
+			return;
+		}
+		run->result = ask_parse(ask, run->bytes, &length);
+		if (run->result != FRAMING_WHOLE)
+			return;
+		ask_judge(ask, run, length);
+		if (run->verdict != RESP_FORWARD || (run->count > 0 && run->bytes + length > room))
+			return;
+		run->bytes += length;
+		run->end[run->count++] = run->bytes;
+	} while (run->count < most);
+}
+
+/* A packet becomes one message as a whole, whatever it holds. */
+static bool
+ask_is_packet(const struct ask *ask)
+{
+	return mux_has_packets(ask->rules) && ask->rules->settings->framing != FRAMING_RESP;
+}
+
+/* How many requests more may be the client's; how many the queue has places for, and how many bytes. */
+static uint32_t
+ask_window(const struct ask *ask)
+{
+	return mux_is_ordered(ask->rules) ? mux_reader_left(&ask->asker->reader) : ASK_RUN;
+}
+
+static uint32_t
+ask_places(const struct ask *ask)
+{
+	size_t count = mux_queue_count(&ask->rules->queue), places = count < ASK_QUEUE ? ASK_QUEUE - count : 0;
+
+	if (!ask->vacant || ask->rules->closed)
+		return 0;
+	return places < ASK_RUN ? (uint32_t)places : ASK_RUN;
+}
+
+static size_t
+ask_room(const struct ask *ask)
+{
+	const struct mux_queue *queue = &ask->rules->queue;
+	size_t most = mux_most_bytes(ask->rules), there = ring_length(queue->table, queue->record->out);
+
+	return most > there ? most - there : 0;
+}
+
+/* Where count messages of so many bytes may be written for the upstream; more than framed are needed for them there.
+ * NULL: there is no place for them now.  An empty queue has one for anything. */
+static unsigned char *
+ask_place(const struct ask *ask, uint32_t count, size_t bytes, size_t more)
+{
+	struct mux_queue *queue = &ask->rules->queue;
+
+	if (ask_places(ask) < count ||
+	    (bytes > ask_room(ask) && ring_length(queue->table, queue->record->out) > 0))
+		return NULL;
+	return mux_queue_room(queue, count, bytes + more);
+}
+
+/* The messages become the upstream's, and the client is owed the replies.  end: where each ends, of those that were
+ * written there.  true: there may be more. */
+static bool
+ask_commit(struct ask *ask, const struct ask_run *run, const size_t *end)
+{
+	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->bytes, end, run->count);
+	if (mux_is_ordered(ask->rules)) {
+		ask->asker->reader.in_flight += run->count;
+		ask->result.owed += run->count;
+	}
+	return true;
+}
+
+/* false if no memory is left for it. */
+static bool
+ask_answer(struct ask *ask, const struct mux_queue_answer *answer)
+{
+	if (!mux_queue_answer_here(&ask->rules->queue, ask->asker->index, answer))
+		return ask_stop(ask, MUX_ASKED_WAIT);
+	ask->result.told = ask->result.told || answer->length > 0;
+	return true;
+}
+
+static void
+ask_end(struct ask *ask, enum closing_cause cause)
+{
+	ask->result.why = MUX_ASKED_LAST;
+	ask->result.cause = cause;
+}
+
+/* It is the last answer that the client gets, and nothing behind the message is looked at. */
+static bool
+ask_answer_last(struct ask *ask, const char *text, size_t length, enum closing_cause cause)
+{
+	if (!ask_answer(ask, &(struct mux_queue_answer){ .text = text, .length = length,
+		.taken = ask_length(ask), .flip = TABLE_CLIENT_LAST }))
+		return false;
+	ask_end(ask, cause);
+	return true;
+}
+
+static bool
+ask_reject(struct ask *ask, enum framing_result result)
+{
+	const struct framing *framing = ask->rules->framing;
+	char error[128];
+	size_t length;
+
+	log_notice(ask->rules->name, "client %llu sent %s: closed", (unsigned long long)ask_record(ask)->id,
+	    result == FRAMING_TOO_LONG ? "a message of more than max_message" : "what is no message of the framing");
+	if (framing->error != NULL) {
+		length = framing->error(result == FRAMING_TOO_LONG ?
+		    "Protocol error: holdfast: the request is longer than max_message" :
+		    "Protocol error: holdfast: this is no request", error, sizeof error);
+		if (ask_answer_last(ask, error, length, CLOSING_PROTOCOL))
+			return false;
+	}
+	ask_end(ask, CLOSING_PROTOCOL);
+	return false;
+}
+
+/* The client ends with the answer: it asked for that, or for what it cannot have. */
+static bool
+ask_answer_end(struct ask *ask, const struct ask_run *run)
+{
+	bool refused = run->verdict == RESP_REFUSE;
+
+	if (ask_answer_last(ask, run->answer, run->answer_length, refused ? CLOSING_STATE : CLOSING_CLIENT) &&
+	    refused)
+		log_notice(ask->rules->name, "client %llu closed: %.*s", (unsigned long long)ask_record(ask)->id,
+		    (int)(run->answer_length - strlen("-ERR \r\n")), run->answer + strlen("-ERR "));
+	return false;
+}
+
+/* The first message is not for the upstream. */
+static bool
+ask_alone(struct ask *ask, const struct ask_run *run)
+{
+	struct mux_queue_answer answer = { .text = run->answer, .taken = run->next };
+
+	if (ask->asker->reader.in_flight > 0) /* its replies come first */
+		return ask_stop(ask, MUX_ASKED_STUCK);
+	if (run->result != FRAMING_WHOLE)
+		return ask_reject(ask, run->result);
+	if (run->verdict == RESP_QUIT || run->verdict == RESP_REFUSE)
+		return ask_answer_end(ask, run);
+	if (run->verdict != RESP_SKIP)
+		answer.length = run->answer_length;
+	if (run->protocol != ask_protocol(ask))
+		answer.flip = TABLE_CLIENT_RESP3;
+	return ask_answer(ask, &answer);
+}
+
+/* The packet cannot be a message. */
+static bool
+ask_refuse_packet(struct ask *ask)
+{
+	if (ask->asker->reader.in_flight > 0) /* its replies come first */
+		return ask_stop(ask, MUX_ASKED_STUCK);
+	if (!ask->asker->datagrams)
+		return ask_reject(ask, FRAMING_MALFORMED);
+	log_notice(ask->rules->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
+	    ask_length(ask));
+	return ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .lost = true });
+}
+
+/* A packet's contents become one message.  Many programs end a line with its newline though it is all of a packet:
+ * that does not count. */
+static bool
+ask_packet(struct ask *ask)
+{
+	struct ask_run run = { .count = 1, .bytes = ask_length(ask) };
+	size_t length = run.bytes;
+	unsigned char *room;
+
+	if (ask_window(ask) == 0)
+		return ask_stop(ask, MUX_ASKED_STUCK);
+	if ((room = ask_place(ask, 1, length, FRAMING_OVERHEAD)) == NULL)
+		return ask_stop(ask, MUX_ASKED_WAIT);
+	if (ask->rules->settings->framing == FRAMING_LINE && ask_bytes(ask)[length - 1] == '\n')
+		length--;
+	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
+	return length == 0 ? ask_refuse_packet(ask) : ask_commit(ask, &run, &length);
+}
+
+static bool
+ask_messages(struct ask *ask)
+{
+	uint32_t window = ask_window(ask), places = ask_places(ask), most = window < places ? window : places;
+	unsigned char *room;
+	struct ask_run run;
+
+	ask_collect(ask, &run, most > 0 ? most : 1, ask_room(ask));
+	if (run.count == 0)
+		return run.result == FRAMING_MORE ? ask_stop(ask, MUX_ASKED_ALL) : ask_alone(ask, &run);
+	room = window == 0 ? NULL : ask_place(ask, run.count, run.bytes, 0);
+	if (room == NULL) {
+		ask->asker->progress = (struct framing_progress){ 0 }; /* it was that of the message after them */
+		return ask_stop(ask, window == 0 ? MUX_ASKED_STUCK : MUX_ASKED_WAIT);
+	}
+	memcpy(room, ask_bytes(ask), run.bytes);
+	return ask_commit(ask, &run, run.end);
+}
+
+struct mux_asked
+mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool vacant)
+{
+	struct ask ask = { .rules = rules, .asker = asker, .vacant = vacant };
+
+	while (ask_length(&ask) > 0 && (ask_is_packet(&ask) ? ask_packet(&ask) : ask_messages(&ask)))
+		;
+	return ask.result;
+}
+
+struct mux_asked
+mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_cause cause)
+{
+	struct mux_queue_answer answer = { .text = rules->loss.bytes, .length = rules->loss.length, .lost = true };
+	struct ask ask = { .rules = rules, .asker = asker };
+	struct ask_run run;
+
+	while (ask.result.why != MUX_ASKED_LAST && (answer.taken = ask_length(&ask)) > 0) {
+		if (!ask_is_packet(&ask)) {
+			ask_collect(&ask, &run, 1, SIZE_MAX);
+			answer.taken = run.bytes;
+		}
+		if (answer.taken == 0)
+			break;
+		if ((mux_is_ordered(rules) && answer.text == NULL) || !ask_answer(&ask, &answer)) {
+			rules->queue.record->lost++;
+			ask_end(&ask, cause);
+		}
+	}
+	return ask.result;
+}
+
+struct mux_asked
+mux_ask_reject(struct mux_rules *rules, struct mux_asker *asker, enum framing_result result)
+{
+	struct ask ask = { .rules = rules, .asker = asker };
+
+	ask_reject(&ask, result);
+	return ask.result;
+}

@@ -1,0 +1,691 @@
+#include "client/mux_conn.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/loop.h"
+#include "keep/budget.h"
+#include "keep/io_journal.h"
+
+/* A client may have so many times its share waiting for it, since replies that are on the way cannot be stopped;
+ * others wait for it until it is down to so many times. */
+#define CONN_PRESS   4
+#define CONN_RELEASE 3
+/* Reads in one turn of the loop, so that others have theirs; there is room for at least so much, and at first no more
+ * is read. */
+#define CONN_READS 16
+#define CONN_ROOM  (TABLE_BUFFER_SIZE / 4)
+/* Without replies: so many entries or bytes are kept before the kernel is asked what has been acknowledged. */
+#define CONN_KEPT       256
+#define CONN_KEPT_BYTES (TABLE_BUFFER_SIZE / 2)
+
+/* Replies in a row to one client. */
+struct conn_run {
+	uint64_t who;
+	uint32_t count;
+	size_t bytes;
+};
+
+static struct mux_queue *
+conn_queue(const struct mux_conn *conn)
+{
+	return &conn->clients->rules.queue;
+}
+
+static struct table *
+conn_table(const struct mux_conn *conn)
+{
+	return conn->clients->rules.queue.table;
+}
+
+static struct table_shared *
+conn_record(const struct mux_conn *conn)
+{
+	return conn->clients->rules.queue.record;
+}
+
+/* How many bytes came from the upstream and were not handed out yet; the first of them. */
+static size_t
+conn_came(const struct mux_conn *conn)
+{
+	return ring_length(conn_table(conn), conn_record(conn)->in);
+}
+
+static const unsigned char *
+conn_bytes(const struct mux_conn *conn)
+{
+	return ring_bytes(conn_table(conn), conn_record(conn)->in);
+}
+
+static void
+conn_turn_soon(struct mux_conn *conn)
+{
+	if (!loop_timer_is_set(conn->clients->turn))
+		loop_timer_soon(conn->clients->turn);
+}
+
+/* The mux is told when it looks. */
+static void
+conn_lose(struct mux_conn *conn, const char *reason)
+{
+	snprintf(conn->lost, sizeof conn->lost, "%s", reason);
+	conn->policy.state = MUX_DOWN;
+	conn_turn_soon(conn);
+}
+
+bool
+mux_conn_rests(const struct mux_conn *conn)
+{
+	return conn->policy.moves || table_is_paused(conn_table(conn), conn_queue(conn)->service);
+}
+
+uint64_t
+mux_conn_in_flight(const struct mux_conn *conn)
+{
+	uint64_t end;
+
+	return conn->fd == -1 ? 0 : mux_queue_begun(conn_queue(conn), &end);
+}
+
+/* How far the connection is given requests: until it owes max_in_flight replies.  A paused service's, or one that is
+ * to be replaced, is given nothing that it was not given in part already, and goes when it owes nothing. */
+static uint64_t
+conn_limit(const struct mux_conn *conn)
+{
+	const struct table_shared *record = conn_record(conn);
+	size_t most = conn->clients->rules.settings->max_in_flight;
+	uint64_t end;
+
+	if (!mux_conn_rests(conn)) {
+		if (mux_queue_count(conn_queue(conn)) <= most)
+			return record->out_end;
+		end = mux_queue_end(conn_queue(conn), most);
+		if (end >= record->sent) /* else max_in_flight has become less */
+			return end;
+	}
+	mux_queue_begun(conn_queue(conn), &end);
+	return end;
+}
+
+/* Bytes that the other host has not acknowledged.  A Unix socket counts memory, not bytes: then it is none, or all
+ * that this may be. */
+static uint64_t
+conn_unacknowledged(const struct mux_conn *conn)
+{
+	int bytes = 0;
+
+	if (ioctl(conn->fd, SIOCOUTQ, &bytes) == -1 || bytes < 0)
+		return UINT64_MAX;
+	return (uint64_t)bytes;
+}
+
+void
+mux_conn_retire(struct mux_conn *conn)
+{
+	uint64_t left, sent = conn_record(conn)->sent;
+
+	if (mux_is_ordered(&conn->clients->rules) || conn->fd == -1 || mux_queue_count(conn_queue(conn)) == 0)
+		return;
+	left = conn_unacknowledged(conn);
+	if (left > sent || !mux_queue_retire(conn_queue(conn), sent - left))
+		return;
+	if (mux_queue_count(conn_queue(conn)) == 0)
+		conn->policy.asked = 0;
+	if (mux_queue_has_more(conn_queue(conn)) || conn->clients->waiting.count > 0)
+		conn_turn_soon(conn); /* there is room for it now */
+}
+
+static void
+conn_watch_writing(struct mux_conn *conn, bool writing)
+{
+	if (event_pending(&conn->write, EV_WRITE, NULL) == writing)
+		return;
+	if (writing)
+		event_add(&conn->write, NULL);
+	else
+		event_del(&conn->write);
+}
+
+/* Gives what there is, in one write, more only if the kernel has taken a part. */
+void
+mux_conn_give(struct mux_conn *conn, int64_t now)
+{
+	struct mux_queue *queue = conn_queue(conn);
+	const struct table_shared *record = queue->record;
+	uint64_t limit;
+	ssize_t n = 0;
+
+	if (conn->fd == -1 || conn->policy.broken)
+		return;
+	limit = conn_limit(conn);
+	if (record->sent != limit && conn->policy.asked == 0)
+		conn->policy.asked = now;
+	while (record->sent != limit && n >= 0)
+		n = io_journal_give(queue->table, queue->service, conn->fd, limit);
+	conn->policy.broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
+	conn_watch_writing(conn, record->sent != limit && !conn->policy.broken);
+	if (mux_queue_count(queue) > CONN_KEPT || mux_queue_has_more(queue) ||
+	    ring_length(queue->table, record->out) > CONN_KEPT_BYTES)
+		mux_conn_retire(conn);
+}
+
+static void
+conn_beat(struct mux_conn *conn, int64_t now)
+{
+	unsigned char *room = mux_queue_room(conn_queue(conn), 1, conn->beat.length);
+
+	if (room == NULL)
+		return;
+	memcpy(room, conn->beat.bytes, conn->beat.length);
+	mux_queue_ask(conn_queue(conn), 0, 0, &conn->beat.length, 1);
+	conn->policy.beaten = now;
+}
+
+/* It sent what is no message, or too long a one. */
+static void
+conn_lose_nonsense(struct mux_conn *conn, enum framing_result result)
+{
+	char text[128];
+
+	if (result == FRAMING_TOO_LONG)
+		snprintf(text, sizeof text, "it sent a message of more than max_message (%u bytes)",
+		    conn->clients->rules.settings->max_message);
+	else
+		snprintf(text, sizeof text, "it sent what is no message of framing %s",
+		    conn->clients->rules.framing->name);
+	conn_record(conn)->stuck = TABLE_STUCK_GUILTY;
+	conn_lose(conn, text);
+}
+
+/* The next message from the upstream at this offset of what came. */
+static enum framing_result
+conn_parse(struct mux_conn *conn, size_t offset, size_t *ret_length)
+{
+	const struct mux_rules *rules = &conn->clients->rules;
+	enum framing_result result = rules->framing->reply(&conn->progress, conn_bytes(conn) + offset,
+	    conn_came(conn) - offset, rules->settings->max_message, ret_length);
+
+	if (result == FRAMING_WHOLE)
+		conn->progress = (struct framing_progress){ 0 };
+	return result;
+}
+
+static bool
+conn_is_pulse(const struct mux_conn *conn, size_t offset, size_t length)
+{
+	return shared_is_pulse(conn->clients->rules.settings, conn_bytes(conn) + offset, length);
+}
+
+/* It is read again; what came and found no place is handed out. */
+static void
+conn_read_again(struct mux_conn *conn, int64_t now)
+{
+	conn->pressed = NULL;
+	mux_policy_resume(&conn->policy, now);
+	event_add(&conn->read, NULL);
+	conn->hands_out = true;
+	conn_turn_soon(conn);
+}
+
+static void
+conn_on_memory(void *arg)
+{
+	struct mux_conn *conn = arg;
+
+	conn->wait = NULL;
+	if (conn->policy.state == MUX_STARVED)
+		conn_read_again(conn, clock_now());
+}
+
+static void
+conn_close_slow(struct mux_conn *conn, struct mux_client *client, bool broadcast)
+{
+	log_notice(conn->clients->rules.name, broadcast ?
+	    "client %llu does not keep up, %zu bytes wait for it: closed" :
+	    "client %llu does not take its replies, %zu bytes wait: closed",
+	    (unsigned long long)mux_client_record(client)->id, mux_bytes_told(&conn->clients->rules,
+	    client->asker.index));
+	mux_client_close(client, CLOSING_BEHIND);
+}
+
+/* Too much waits for this client: all wait for it.  false: it has been closed instead. */
+static bool
+conn_press(struct mux_conn *conn, struct mux_client *client, int64_t now)
+{
+	if (!mux_policy_press(&conn->policy, &client->asker.reader, now)) {
+		conn_close_slow(conn, client, false);
+		return false;
+	}
+	conn->pressed = client;
+	conn->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
+	event_del(&conn->read);
+	return true;
+}
+
+/* There is no memory for the replies, or to read them.  Who does not take what it was given has it, and must take
+ * some first; if nobody is to blame it is waited for.  Whether to try again now: somebody was closed for it. */
+static bool
+conn_want(struct mux_conn *conn, int64_t now)
+{
+	struct mux_client *behind = mux_clients_furthest_behind(conn->clients);
+
+	conn->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
+	if (behind != NULL)
+		return !conn_press(conn, behind, now);
+	if (!mux_policy_starve(&conn->policy, now)) {
+		conn_lose(conn, "there is no memory for what it sends");
+		return false;
+	}
+	event_del(&conn->read);
+	if (conn->wait == NULL)
+		conn->wait = budget_wait_start(conn_table(conn)->budget, mux_queue_payer(conn_queue(conn)),
+		    conn_on_memory, conn);
+	return false;
+}
+
+/* Whether what waits for the client is so much that no more may. */
+static bool
+conn_is_too_much(const struct mux_conn *conn, const struct mux_client *client, unsigned times)
+{
+	const struct mux_rules *rules = &conn->clients->rules;
+
+	return mux_bytes_told(rules, client->asker.index) > times * mux_most_bytes(rules) ||
+	    (mux_reader_is_blocked(&client->asker.reader) &&
+	    budget_is_over(rules->queue.table->budget, rules->queue.service));
+}
+
+/* Hands a run to its client, or to nobody; false if that must wait, or the connection is lost. */
+static bool
+conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
+{
+	struct mux_client *client = mux_clients_alive(conn->clients, mux_queue_client(conn_queue(conn), run->who));
+
+	if (run->who == TABLE_PENDING_NOBODY) {
+		conn->policy.beaten = 0;
+		if (!conn_is_pulse(conn, 0, run->bytes)) {
+			conn_lose(conn, "the answer to the heartbeat is not the one expected");
+			return false;
+		}
+	}
+	if (client != NULL && conn_is_too_much(conn, client, CONN_PRESS)) {
+		if (conn_press(conn, client, now))
+			return false;
+		client = NULL;
+	}
+	if (!mux_queue_answer(conn_queue(conn), client == NULL ? 0 : client->asker.index, run->count, run->bytes))
+		return conn_want(conn, now);
+	conn->policy.starved = 0;
+	if (mux_queue_count(conn_queue(conn)) == 0)
+		conn->policy.asked = 0;
+	if (client != NULL) {
+		mux_client_answer(client, run->count, run->bytes);
+		mux_client_flush(client, now); /* at once: the same buffer then serves all in turn */
+	}
+	return true;
+}
+
+/* Entry number i of those that the connection was given and owes; NULL if there is none. */
+static const struct table_pending *
+conn_pending(const struct mux_conn *conn, uint64_t i)
+{
+	const struct table_pending *entry;
+
+	if (i >= mux_queue_count(conn_queue(conn)))
+		return NULL;
+	entry = mux_queue_at(conn_queue(conn), i);
+	return entry->end <= conn_record(conn)->sent ? entry : NULL;
+}
+
+static bool
+conn_is_reply(const struct mux_conn *conn, size_t offset, size_t length)
+{
+	const struct framing *framing = conn->clients->rules.framing;
+
+	return framing->is_reply == NULL || framing->is_reply(conn_bytes(conn) + offset, length);
+}
+
+/* The replies at the begin that go to one client; none in the run: there are none yet, or the connection is lost. */
+static void
+conn_collect(struct mux_conn *conn, struct conn_run *run)
+{
+	const struct table_pending *entry;
+	enum framing_result result;
+	size_t length;
+
+	for (*run = (struct conn_run){ 0 };; run->bytes += length, run->count++) {
+		entry = conn_pending(conn, run->count);
+		if (run->count > 0 && (entry == NULL || entry->who != run->who))
+			return;
+		result = conn_parse(conn, run->bytes, &length);
+		if (result == FRAMING_WHOLE && !conn_is_reply(conn, run->bytes, length))
+			return;
+		if (result != FRAMING_WHOLE || entry == NULL) {
+			if (result != FRAMING_MORE && result != FRAMING_WHOLE && run->count == 0)
+				conn_lose_nonsense(conn, result);
+			else if (result == FRAMING_WHOLE)
+				conn_lose(conn, "it sent a reply that nobody asked for");
+			return;
+		}
+		run->who = entry->who;
+	}
+}
+
+/* What is first is no reply to anybody, and is whole: its first byte tells. */
+static bool
+conn_skip_push(struct mux_conn *conn)
+{
+	size_t length;
+
+	if (conn_is_reply(conn, 0, conn_came(conn)) || conn_parse(conn, 0, &length) != FRAMING_WHOLE)
+		return false;
+	ring_take(conn_table(conn), conn_record(conn)->in, length);
+	return true;
+}
+
+static void
+conn_take_replies(struct mux_conn *conn, int64_t now)
+{
+	struct conn_run run;
+
+	while (conn->policy.state == MUX_OPEN && conn_came(conn) > 0) {
+		if (conn_skip_push(conn))
+			continue;
+		conn_collect(conn, &run);
+		if (run.count == 0 || !conn_deliver(conn, &run, now))
+			return;
+	}
+}
+
+/* false: it cannot have its copy of the broadcast under way.  Where memory is short, those who are furthest behind
+ * are closed for it. */
+static bool
+conn_broadcast_to(struct mux_conn *conn, struct mux_client *client)
+{
+	struct mux_client *behind;
+
+	while (!conn_is_too_much(conn, client, 1)) {
+		if (mux_queue_broadcast_to(conn_queue(conn), client->asker.index))
+			return true;
+		behind = mux_clients_furthest_behind(conn->clients);
+		if (behind == NULL || behind == client)
+			return false;
+		conn_close_slow(conn, behind, true);
+	}
+	return false;
+}
+
+/* Goes on with the broadcast under way, from client to client, and ends it. */
+static void
+conn_broadcast_on(struct mux_conn *conn, int64_t now)
+{
+	struct mux_client *client;
+
+	for (uint64_t i = conn_record(conn)->broadcast_slot; i < conn->clients->slots; i++) {
+		client = mux_clients_alive(conn->clients, (uint32_t)i);
+		if (client == NULL || client->owner == NULL)
+			continue;
+		if (conn_broadcast_to(conn, client))
+			mux_client_flush(client, now);
+		else
+			conn_close_slow(conn, client, true);
+	}
+	mux_queue_broadcast_end(conn_queue(conn));
+}
+
+static void
+conn_broadcast_begin(struct mux_conn *conn, size_t bytes, uint64_t messages, int64_t now)
+{
+	if (bytes == 0)
+		return;
+	mux_queue_broadcast_begin(conn_queue(conn), bytes, messages);
+	conn_broadcast_on(conn, now);
+}
+
+/* A message that comes while a heartbeat is out: whether it is its answer, which is nobody else's.  If nothing is
+ * expected any message is a sign of life, and everybody's. */
+static bool
+conn_is_broadcast_pulse(struct mux_conn *conn, size_t offset, size_t length)
+{
+	if (conn->policy.beaten == 0 || !conn_is_pulse(conn, offset, length))
+		return false;
+	conn->policy.beaten = 0;
+	return conn->clients->rules.settings->heartbeat_expect != NULL;
+}
+
+/* What came goes to all clients. */
+static void
+conn_take_broadcast(struct mux_conn *conn, int64_t now)
+{
+	size_t bytes = 0, length;
+	uint64_t messages = 0;
+	enum framing_result result = FRAMING_MORE;
+
+	if (conn_record(conn)->broadcast_slot != 0)
+		conn_broadcast_on(conn, now);
+	while (conn_came(conn) > bytes && (result = conn_parse(conn, bytes, &length)) == FRAMING_WHOLE) {
+		bytes += length;
+		messages++;
+		if (!conn_is_broadcast_pulse(conn, bytes - length, length))
+			continue;
+		conn_broadcast_begin(conn, bytes - length, messages - 1, now); /* all before it */
+		ring_take(conn_table(conn), conn_record(conn)->in, length);
+		bytes = 0;
+		messages = 0;
+	}
+	conn_broadcast_begin(conn, bytes, messages, now);
+	if (result == FRAMING_MALFORMED || result == FRAMING_TOO_LONG)
+		conn_lose_nonsense(conn, result);
+}
+
+/* What came is nobody's.  With a heartbeat it must speak the framing. */
+static void
+conn_discard(struct mux_conn *conn)
+{
+	enum framing_result result = FRAMING_MORE;
+	size_t length;
+
+	if (conn->beat.bytes == NULL)
+		ring_take(conn_table(conn), conn_record(conn)->in, conn_came(conn));
+	while (conn_came(conn) > 0 && (result = conn_parse(conn, 0, &length)) == FRAMING_WHOLE) {
+		if (conn_is_pulse(conn, 0, length))
+			conn->policy.beaten = 0;
+		ring_take(conn_table(conn), conn_record(conn)->in, length);
+	}
+	if (result == FRAMING_MALFORMED || result == FRAMING_TOO_LONG)
+		conn_lose_nonsense(conn, result);
+}
+
+/* Hands out what came from the upstream, as far as it is whole. */
+static void
+conn_hand_out(struct mux_conn *conn, int64_t now)
+{
+	struct mux_queue *queue = conn_queue(conn);
+	volatile uint32_t *handling = &queue->table->header->handling;
+
+	conn->hands_out = false;
+	*handling = TABLE_HANDLING_CONN | queue->record->upstream; /* K7: three deaths over what it says end it */
+	switch (conn->clients->rules.settings->replies) {
+	case SHARED_ORDERED:
+		conn_take_replies(conn, now);
+		break;
+	case SHARED_BROADCAST:
+		conn_take_broadcast(conn, now);
+		break;
+	case SHARED_NONE:
+		conn_discard(conn);
+		break;
+	}
+	*handling = 0;
+	ring_release(queue->table, mux_queue_payer(queue), &queue->record->in);
+}
+
+/* One read.  Whether there may be more at once. */
+static bool
+conn_read(struct mux_conn *conn, int64_t now)
+{
+	struct mux_queue *queue = conn_queue(conn);
+	bool full;
+	ssize_t n;
+
+	if (ring_room(queue->table, mux_queue_payer(queue), &queue->record->in, CONN_ROOM) == NULL)
+		return conn_want(conn, now);
+	n = io_journal_receive(queue->table, queue->record->in, conn->fd, CONN_ROOM, &conn->error);
+	if (n > 0) {
+		mux_policy_hear(&conn->policy, now);
+		full = n == IO_JOURNAL_MOST || ring_spare(queue->table, queue->record->in) == 0;
+		conn_hand_out(conn, now);
+		return full;
+	}
+	ring_release(queue->table, mux_queue_payer(queue), &queue->record->in);
+	if (n != -EAGAIN)
+		conn_lose(conn, conn->error != 0 ? strerror(conn->error) : "ended by the server");
+	return false;
+}
+
+void
+mux_conn_take(struct mux_conn *conn, int64_t now)
+{
+	if (conn->hands_out && conn->policy.state == MUX_OPEN)
+		conn_hand_out(conn, now);
+	for (int i = 0; i < CONN_READS && conn->reads && conn->policy.state == MUX_OPEN; i++)
+		conn->reads = conn_read(conn, now);
+	conn->reads = false;
+}
+
+static struct mux_limits
+conn_limits(const struct mux_conn *conn)
+{
+	const struct shared_settings *settings = conn->clients->rules.settings;
+
+	return (struct mux_limits){
+		.reply_timeout = mux_is_ordered(&conn->clients->rules) ? settings->reply_timeout : 0,
+		.beats = conn->beat.bytes != NULL, .interval = settings->heartbeat_interval,
+		.timeout = settings->heartbeat_timeout };
+}
+
+static void
+conn_check_liveness(struct mux_conn *conn, int64_t now)
+{
+	const struct mux_limits limits = conn_limits(conn);
+
+	if (mux_conn_rests(conn) && mux_conn_in_flight(conn) == 0)
+		return;
+	switch (mux_policy_judge(&conn->policy, &limits, now)) {
+	case MUX_ALIVE:
+		return;
+	case MUX_BEAT:
+		conn_beat(conn, now);
+		return;
+	case MUX_BROKEN:
+		conn_lose(conn, "it takes nothing more");
+		return;
+	case MUX_SILENT:
+		conn_record(conn)->stuck = TABLE_STUCK_GUILTY;
+		conn_lose(conn, "no reply within reply_timeout");
+		return;
+	case MUX_NO_PULSE:
+		conn_lose(conn, "no answer to the heartbeat");
+		return;
+	}
+}
+
+/* Looks who takes nothing.  While others are short of memory it is not for those who do not take what they were
+ * given. */
+static void
+conn_check_slow(struct mux_conn *conn, int64_t now)
+{
+	struct mux_clients *clients = conn->clients;
+	struct mux_client *behind;
+
+	for (uint32_t i = 1; clients->blocked > 0 && i < clients->slots; i++)
+		if (clients->slot[i] != NULL && mux_reader_is_blocked(&clients->slot[i]->asker.reader))
+			mux_client_look(clients->slot[i], now);
+	if (conn->pressed != NULL && mux_policy_is_hopeless(&conn->policy, &conn->pressed->asker.reader, now))
+		conn_close_slow(conn, conn->pressed, false);
+	behind = mux_clients_furthest_behind(clients);
+	if (mux_policy_check_short(&conn->policy, behind == NULL ? NULL : &behind->asker.reader,
+	    budget_short(conn_table(conn)->budget, conn_queue(conn)->service) > 0, now))
+		conn_close_slow(conn, behind, false);
+}
+
+static void
+conn_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct mux_conn *conn = arg;
+
+	(void)fd;
+	(void)what;
+	conn->reads = true;
+	conn_turn_soon(conn);
+}
+
+static void
+conn_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_turn_soon(arg);
+}
+
+void
+mux_conn_open(struct mux_conn *conn, uint32_t index, int64_t now)
+{
+	conn->fd = conn_table(conn)->conns[index].fd;
+	conn->error = 0;
+	conn->progress = (struct framing_progress){ 0 };
+	conn->lost[0] = '\0';
+	mux_policy_open(&conn->policy, now);
+	event_assign(&conn->read, conn->clients->loop, conn->fd, EV_READ | EV_PERSIST, conn_on_readable, conn);
+	event_assign(&conn->write, conn->clients->loop, conn->fd, EV_WRITE | EV_PERSIST, conn_on_writable, conn);
+	event_add(&conn->read, NULL);
+}
+
+void
+mux_conn_close(struct mux_conn *conn, int64_t now)
+{
+	loop_event_stop(&conn->read);
+	loop_event_stop(&conn->write);
+	budget_wait_cancel(conn->wait);
+	conn->wait = NULL;
+	conn->fd = -1;
+	conn->pressed = NULL;
+	conn->reads = conn->hands_out = false;
+	mux_policy_close(&conn->policy, now);
+}
+
+void
+mux_conn_release(struct mux_conn *conn, const struct mux_client *client, bool left, int64_t now)
+{
+	const struct mux_rules *rules = &conn->clients->rules;
+
+	if (client == conn->pressed && conn->policy.state == MUX_PRESSED &&
+	    (left || mux_bytes_told(rules, client->asker.index) <= CONN_RELEASE * mux_most_bytes(rules)))
+		conn_read_again(conn, now);
+}
+
+void
+mux_conn_look(struct mux_conn *conn, int64_t now)
+{
+	conn_check_slow(conn, now);
+	conn_check_liveness(conn, now);
+	mux_conn_retire(conn);
+}
+
+int64_t
+mux_conn_period(const struct mux_conn *conn)
+{
+	const struct mux_limits limits = conn_limits(conn);
+	const struct mux_clients *clients = conn->clients;
+	const struct mux_queue *queue = conn_queue(conn);
+	struct mux_waits waits = { .blocked = clients->blocked > 0, .waiting = clients->waiting.count > 0,
+		.queued = mux_queue_count(queue) > 0, .acknowledges = !mux_is_ordered(&clients->rules),
+		.hold_timeout = clients->waiting.timeout };
+
+	waits.is_due = waits.waiting || mux_queue_has_more(queue) || mux_conn_rests(conn);
+	return mux_policy_period(&conn->policy, &limits, &waits);
+}

@@ -1,0 +1,112 @@
+#include "client/shared_settings.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+void
+shared_note(struct table_shared *record, const struct shared_settings *settings)
+{
+	record->framing = (uint8_t)settings->framing;
+	record->replies = (uint8_t)settings->replies;
+	record->type = (uint8_t)settings->type;
+	record->max_message = settings->max_message;
+}
+
+bool
+shared_recall(const struct table_shared *record, struct shared_settings *ret_settings)
+{
+	if (record->framing == FRAMING_NONE)
+		return false;
+	*ret_settings = (struct shared_settings){ .framing = (enum framing_kind)record->framing,
+		.replies = (enum shared_replies)record->replies, .type = (enum listener_type)record->type,
+		.max_message = record->max_message, .max_in_flight = 1 };
+	return true;
+}
+
+/* A message that is one already, or one to be made of these bytes.  None for NULL, or if none can be made. */
+static struct shared_text
+shared_frame(const struct shared_settings *settings, const char *text, bool request)
+{
+	const struct framing *framing = framing_of(settings->framing);
+	framing_parser *parse = request ? framing->request : framing->reply;
+	struct framing_progress progress = { 0 };
+	struct shared_text framed = { 0 };
+	size_t length, whole;
+
+	if (text == NULL)
+		return framed;
+	length = strlen(text);
+	framed.bytes = mem_new(1, length + FRAMING_OVERHEAD);
+	if ((settings->framing == FRAMING_LINE || settings->framing == FRAMING_RESP) &&
+	    parse(&progress, (const unsigned char *)text, length, length, &whole) == FRAMING_WHOLE &&
+	    whole == length) {
+		memcpy(framed.bytes, text, length);
+		framed.length = length;
+	} else if (settings->framing != FRAMING_RESP) {
+		framed.length = framing->wrap((const unsigned char *)text, length, (unsigned char *)framed.bytes);
+	}
+	if (framed.length == 0) {
+		mem_free(framed.bytes);
+		framed.bytes = NULL;
+	}
+	return framed;
+}
+
+static char *
+shared_check(const struct shared_settings *settings, const char *text, bool request)
+{
+	struct shared_text framed = shared_frame(settings, text, request);
+
+	if (text != NULL && framed.bytes == NULL)
+		return mem_print("is not one message of framing %s", framing_of(settings->framing)->name);
+	mem_free(framed.bytes);
+	return NULL;
+}
+
+char *
+shared_check_loss_reply(const struct shared_settings *settings)
+{
+	return shared_check(settings, settings->loss_reply, false);
+}
+
+char *
+shared_check_heartbeat(const struct shared_settings *settings)
+{
+	return shared_check(settings, settings->heartbeat_send, true);
+}
+
+void
+shared_make_loss_reply(const struct shared_settings *settings, struct shared_text *text)
+{
+	const struct framing *framing = framing_of(settings->framing);
+	char error[256];
+
+	mem_free(text->bytes);
+	*text = (struct shared_text){ 0 };
+	if (settings->replies != SHARED_ORDERED)
+		return;
+	if (settings->loss_reply != NULL) {
+		*text = shared_frame(settings, settings->loss_reply, false);
+	} else if (framing->error != NULL) {
+		text->length = framing->error("holdfast: connection to the service was lost", error, sizeof error);
+		text->bytes = mem_copy_bytes(error, text->length);
+	}
+}
+
+void
+shared_make_heartbeat(const struct shared_settings *settings, struct shared_text *text)
+{
+	mem_free(text->bytes);
+	*text = shared_frame(settings, settings->heartbeat_send, true);
+}
+
+bool
+shared_is_pulse(const struct shared_settings *settings, const unsigned char *message, size_t length)
+{
+	const char *expect = settings->heartbeat_expect;
+	size_t contents, offset = framing_of(settings->framing)->unwrap(message, length, &contents);
+
+	return expect == NULL ||
+	    (contents >= strlen(expect) && memcmp(message + offset, expect, strlen(expect)) == 0);
+}

@@ -1,0 +1,57 @@
+/* shared_settings.h - what may be set of a service whose clients share a connection (mode = "shared"), and the
+ * messages that are made of it. */
+#ifndef HOLDFAST_CLIENT_SHARED_SETTINGS_H
+#define HOLDFAST_CLIENT_SHARED_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/listener.h"
+#include "framing/framing.h"
+#include "keep/table.h"
+
+enum shared_replies { SHARED_ORDERED, SHARED_NONE, SHARED_BROADCAST };
+enum shared_on_loss { SHARED_FAIL, SHARED_RETRY };
+
+#define SHARED_MESSAGE_MAX (16u << 20) /* max_message, at most */
+#define SHARED_SLACK       (1u << 20)  /* what a client may have waiting for it beyond max_message */
+
+struct shared_settings {
+	enum framing_kind framing;
+	enum shared_replies replies;
+	enum listener_type type;     /* of the service's socket */
+	unsigned max_message;        /* bytes */
+	unsigned max_in_flight;
+	int64_t reply_timeout;       /* microseconds; 0: none */
+	enum shared_on_loss on_loss;
+	char *loss_reply;            /* owned; NULL none */
+	char *heartbeat_send, *heartbeat_expect; /* owned; NULL none */
+	int64_t heartbeat_interval, heartbeat_timeout;
+};
+
+/* What a worker must know of a service that is in no configuration any more is written to the table, and read from
+ * it; false: the service has no shared mode. */
+void shared_note(struct table_shared *record, const struct shared_settings *settings);
+bool shared_recall(const struct table_shared *record, struct shared_settings *ret_settings);
+
+/* Whether loss_reply, and heartbeat.send, is or can be made one message: NULL, or what is wrong, to be freed with
+ * mem_free(). */
+char *shared_check_loss_reply(const struct shared_settings *settings);
+char *shared_check_heartbeat(const struct shared_settings *settings);
+
+/* A message, framed. */
+struct shared_text {
+	char *bytes;   /* owned; NULL: there is none */
+	size_t length;
+};
+
+/* The reply to a request that is lost, and a heartbeat; they replace what *text holds.  Without the former the client
+ * is closed. */
+void shared_make_loss_reply(const struct shared_settings *settings, struct shared_text *text);
+void shared_make_heartbeat(const struct shared_settings *settings, struct shared_text *text);
+
+/* Whether the upstream's message answers a heartbeat: anything will do if nothing is expected. */
+bool shared_is_pulse(const struct shared_settings *settings, const unsigned char *message, size_t length);
+
+#endif
