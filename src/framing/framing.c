@@ -5,7 +5,6 @@
 #include <string.h>
 
 /* line: a message ends with "\n".  A "\r" before it is content, as any other byte is. */
-
 static enum framing_result
 line_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
     size_t *ret_length)
@@ -42,14 +41,6 @@ line_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
 	*ret_length = length - 1;
 	return 0;
 }
-
-static const struct framing framing_line = {
-	.name = "line",
-	.request = line_parse,
-	.reply = line_parse,
-	.wrap = line_wrap,
-	.unwrap = line_unwrap,
-};
 
 /* netstring: the length in decimal digits, ":", the contents, ",".  See https://cr.yp.to/proto/netstrings.txt. */
 
@@ -110,38 +101,20 @@ netstring_unwrap(const unsigned char *message, size_t length, size_t *ret_length
 	return offset;
 }
 
-static const struct framing framing_netstring = {
-	.name = "netstring",
-	.request = netstring_parse,
-	.reply = netstring_parse,
-	.wrap = netstring_wrap,
-	.unwrap = netstring_unwrap,
-};
-
 /* length8, length16be and so on: a length of one, two or four bytes, then so many bytes of contents. */
-
 enum length_order { LENGTH_BIG, LENGTH_LITTLE };
-
-static size_t
-length_read(const unsigned char *field, size_t width, enum length_order order)
-{
-	size_t value = 0;
-
-	for (size_t i = 0; i < width; i++)
-		value = value << 8 | field[order == LENGTH_BIG ? i : width - 1 - i];
-	return value;
-}
 
 static inline enum framing_result
 length_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
     size_t width, enum length_order order, size_t *ret_length)
 {
 	if (progress->expected == 0) {
-		size_t contents;
+		size_t contents = 0;
 
 		if (length < width)
 			return FRAMING_MORE;
-		contents = length_read(bytes, width, order);
+		for (size_t i = 0; i < width; i++)
+			contents = contents << 8 | bytes[order == LENGTH_BIG ? i : width - 1 - i];
 		if (contents > max)
 			return FRAMING_TOO_LONG;
 		progress->at = width;
@@ -184,29 +157,25 @@ length_wrap(const unsigned char *contents, size_t length, unsigned char *to, siz
 		(void)message;                                                                                      \
 		*ret_length = length - WIDTH;                                                                       \
 		return WIDTH;                                                                                       \
-	}                                                                                                           \
-	static const struct framing framing_##KIND = {                                                              \
-		.name = #KIND,                                                                                      \
-		.request = KIND##_parse,                                                                            \
-		.reply = KIND##_parse,                                                                              \
-		.wrap = KIND##_wrap,                                                                                \
-		.unwrap = KIND##_unwrap,                                                                            \
 	}
 
-LENGTH_KIND(length8, 1, LENGTH_BIG);
-LENGTH_KIND(length16be, 2, LENGTH_BIG);
-LENGTH_KIND(length16le, 2, LENGTH_LITTLE);
-LENGTH_KIND(length32be, 4, LENGTH_BIG);
-LENGTH_KIND(length32le, 4, LENGTH_LITTLE);
+LENGTH_KIND(length8, 1, LENGTH_BIG)
+LENGTH_KIND(length16be, 2, LENGTH_BIG)
+LENGTH_KIND(length16le, 2, LENGTH_LITTLE)
+LENGTH_KIND(length32be, 4, LENGTH_BIG)
+LENGTH_KIND(length32le, 4, LENGTH_LITTLE)
+
+#define FRAMING(NAME) &(const struct framing){ .name = #NAME, .request = NAME##_parse, .reply = NAME##_parse, \
+	.wrap = NAME##_wrap, .unwrap = NAME##_unwrap }
 
 static const struct framing *const framings[FRAMING_KINDS] = {
-	[FRAMING_LINE] = &framing_line,
-	[FRAMING_NETSTRING] = &framing_netstring,
-	[FRAMING_LENGTH8] = &framing_length8,
-	[FRAMING_LENGTH16BE] = &framing_length16be,
-	[FRAMING_LENGTH16LE] = &framing_length16le,
-	[FRAMING_LENGTH32BE] = &framing_length32be,
-	[FRAMING_LENGTH32LE] = &framing_length32le,
+	[FRAMING_LINE] = FRAMING(line),
+	[FRAMING_NETSTRING] = FRAMING(netstring),
+	[FRAMING_LENGTH8] = FRAMING(length8),
+	[FRAMING_LENGTH16BE] = FRAMING(length16be),
+	[FRAMING_LENGTH16LE] = FRAMING(length16le),
+	[FRAMING_LENGTH32BE] = FRAMING(length32be),
+	[FRAMING_LENGTH32LE] = FRAMING(length32le),
 	[FRAMING_RESP] = &framing_resp,
 };
 

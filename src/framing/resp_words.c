@@ -1,6 +1,7 @@
 #include "framing/resp_words.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,12 +36,6 @@ resp_words_begin(struct resp_words *words, const unsigned char *request, size_t 
 		words->end--;
 }
 
-static bool
-words_is_blank(unsigned char byte)
-{
-	return byte == ' ' || (byte >= '\t' && byte <= '\r');
-}
-
 /* What a digit of "\x41" stands for; -1 if it is none. */
 static int
 words_hex(unsigned char byte)
@@ -54,14 +49,10 @@ words_hex(unsigned char byte)
 static unsigned char
 words_escaped(unsigned char byte)
 {
-	switch (byte) {
-	case 'n': return '\n';
-	case 'r': return '\r';
-	case 't': return '\t';
-	case 'b': return '\b';
-	case 'a': return '\a';
-	default: return byte;
-	}
+	static const char letters[] = "nrtba", meant[] = "\n\r\t\b\a";
+	const char *at = byte == '\0' ? NULL : strchr(letters, byte);
+
+	return at == NULL ? byte : (unsigned char)meant[at - letters];
 }
 
 static void
@@ -102,7 +93,7 @@ words_quoted(struct resp_words *words, unsigned char quote, struct resp_word *wo
 		unsigned char byte = *words->at++;
 
 		if (byte == quote)
-			return words->at == words->end || words_is_blank(*words->at);
+			return words->at == words->end || isspace(*words->at);
 		if (byte == '\\' && words->at < words->end)
 			words_unescape(words, quote, word);
 		else
@@ -116,7 +107,7 @@ words_next_of_line(struct resp_words *words, struct resp_word *word)
 {
 	word->bytes = word->room;
 	word->length = 0;
-	while (words->at < words->end && words_is_blank(*words->at))
+	while (words->at < words->end && isspace(*words->at))
 		words->at++;
 	if (words->at == words->end || words->unbalanced)
 		return false;

@@ -302,11 +302,7 @@ hello_start(struct event_base *loop, int fd, const struct hello_settings *settin
 {
 	struct hello *hello = mem_new(1, sizeof *hello);
 
-	hello->loop = loop;
-	hello->fd = fd;
-	hello->settings = settings;
-	hello->callback = callback;
-	hello->arg = arg;
+	*hello = (struct hello){ .loop = loop, .fd = fd, .settings = settings, .callback = callback, .arg = arg };
 	if (probe != NULL) {
 		hello->probe = *probe;
 		hello->talk.probe = probe->settings->kind;

@@ -553,15 +553,10 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 {
 	struct lookup *lookup = mem_new(1, sizeof *lookup);
 
-	lookup->loop = loop;
-	lookup->service = mem_copy_text(service);
-	lookup->settings = settings;
-	lookup->ret_group = ret_group;
-	lookup->record = record;
-	lookup->callbacks = callbacks;
-	lookup->arg = arg;
+	*lookup = (struct lookup){ .loop = loop, .service = mem_copy_text(service), .settings = settings,
+		.ret_group = ret_group, .record = record, .callbacks = callbacks, .arg = arg,
+		.wanted_at = CLOCK_NEVER };
 	loop_timer_init(&lookup->refresh, loop, lookup_on_due, lookup);
-	lookup->wanted_at = CLOCK_NEVER;
 	if (settings->script != NULL)
 		lookup->description = mem_print("script %s", settings->script);
 	else if (settings->catalog != NULL)

@@ -467,14 +467,10 @@ pool_new(const struct upstream_context *context, struct listing *listing, pool_e
 {
 	struct pool *pool = mem_new(1, sizeof *pool);
 
-	pool->context = context;
-	pool->listing = listing;
-	pool->endpoints = &context->record->endpoints;
-	pool->maker = (struct conn_maker){ .loop = context->loop, .table = context->table,
+	*pool = (struct pool){ .context = context, .listing = listing, .endpoints = &context->record->endpoints,
+		.ended = ended, .arg = arg, .maker = { .loop = context->loop, .table = context->table,
 		.service = context->service, .dial = &context->settings->dial, .hello = &context->settings->hello,
-		.callbacks = &pool_conn_callbacks, .arg = pool };
-	pool->ended = ended;
-	pool->arg = arg;
+		.callbacks = &pool_conn_callbacks, .arg = pool } };
 	TAILQ_INIT(&pool->races);
 	TAILQ_INIT(&pool->conns);
 	loop_timer_init(&pool->looking, context->loop, pool_on_looking, pool);

@@ -179,19 +179,14 @@ resolver_seek(const struct ares_addrinfo_node *node, bool ipv4)
 static void
 resolver_interleave(struct resolver *resolver, const struct ares_addrinfo_node *nodes)
 {
+	const struct ares_addrinfo_node *next[2] = { resolver_seek(nodes, false), resolver_seek(nodes, true) };
 	bool ipv4 = nodes != NULL && nodes->ai_family == AF_INET;
-	const struct ares_addrinfo_node *one = resolver_seek(nodes, ipv4), *other = resolver_seek(nodes, !ipv4);
 
-	while (one != NULL || other != NULL) {
-		if (one != NULL) {
-			resolver_add(resolver, one);
-			one = resolver_seek(one->ai_next, ipv4);
+	for (; next[0] != NULL || next[1] != NULL; ipv4 = !ipv4)
+		if (next[ipv4] != NULL) {
+			resolver_add(resolver, next[ipv4]);
+			next[ipv4] = resolver_seek(next[ipv4]->ai_next, ipv4);
 		}
-		if (other != NULL) {
-			resolver_add(resolver, other);
-			other = resolver_seek(other->ai_next, !ipv4);
-		}
-	}
 }
 
 /* What no server was asked for, /etc/hosts has, and that knows of no ttl. */
@@ -390,17 +385,10 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 	struct resolver *resolver = mem_new(1, sizeof *resolver);
 	int status;
 
-	resolver->loop = loop;
-	resolver->callback = callback;
-	resolver->arg = arg;
-	resolver->host = *host;
-	resolver->timeout = timeout;
-	resolver->expected = expected;
-	resolver->patient = patient;
-	resolver->ttl = CLOCK_NEVER;
-	resolver->deadline = clock_after(clock_now(), timeout);
-	resolver->apart_at = clock_now() + RESOLVER_DELAY;
-	resolver->addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses);
+	*resolver = (struct resolver){ .loop = loop, .callback = callback, .arg = arg, .host = *host,
+		.timeout = timeout, .expected = expected, .patient = patient, .ttl = CLOCK_NEVER,
+		.deadline = clock_after(clock_now(), timeout), .apart_at = clock_now() + RESOLVER_DELAY,
+		.addresses = mem_new(RESOLVER_ADDRESSES, sizeof *resolver->addresses) };
 	LIST_INIT(&resolver->sockets);
 	loop_timer_init(&resolver->timer, loop, resolver_on_timer, resolver);
 	ares_library_init(ARES_LIB_INIT_ALL);
