@@ -213,31 +213,32 @@ machine_undo_dialled(struct machine *machine, const char *error)
 	return false;
 }
 
-/* Compares what has come with what was reported. */
+/* Compares what has come of this endpoint with what was reported. */
 static void
-machine_compare(const struct upstream_record *record, struct record_place *place, struct pconn_input *in)
+machine_compare(const struct upstream_record *record, struct record_place *place, struct pconn_input *in,
+    uint16_t number)
 {
+	struct repeats *repeats = &place->repeats;
 	bool looking = place->pconn.state == PCONN_LOOKUP;
-	uint64_t address = repeats_hash(record->address), error = repeats_hash(record->error);
 
 	if (in->event == PCONN_LOOKED_UP && looking && !place->pconn.doomed)
-		repeats_attempt(&place->repeats);
+		repeats_attempt(repeats);
 	else if (in->event == PCONN_OFFERED)
-		in->fresh = repeats_try(&place->repeats, address);
+		in->fresh = repeats_try(repeats, number);
 	else if (in->event == PCONN_LOOKUP_FAILED && looking)
-		in->same = repeats_lookup_failed(&place->repeats, error);
+		in->same = repeats_lookup_failed(repeats, repeats_hash(record->error));
 	else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL)
-		in->same = repeats_dial_failed(&place->repeats, address, error);
+		in->same = repeats_dial_failed(repeats, number, repeats_hash(record->error));
 }
 
 unsigned
-machine_step(struct machine *machine, struct pconn_input *in, struct record_place **ret_place)
+machine_step(struct machine *machine, struct pconn_input *in, uint16_t number, struct record_place **ret_place)
 {
-	struct upstream_record *record = machine->record;
-	struct record_place *place = record_open(record);
+	const struct upstream_record *record = machine->record;
+	struct record_place *place = record_open(machine->record);
 	unsigned todo;
 
-	machine_compare(record, place, in);
+	machine_compare(record, place, in, number);
 	todo = pconn_step(&place->pconn, &machine->context->pconn, in);
 	if (in->event == PCONN_TAKEN_OVER || (in->event == PCONN_DIALED && (todo & PCONN_DO_REPORT) != 0))
 		place->told = record->number;
@@ -246,7 +247,7 @@ machine_step(struct machine *machine, struct pconn_input *in, struct record_plac
 	} else if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_OBTAINED &&
 	    place->pconn.state == PCONN_CONNECTED) {
 		repeats_attempt(&place->repeats);
-		repeats_try(&place->repeats, repeats_hash(record->taking_over));
+		repeats_try(&place->repeats, record->number); /* it has taken over */
 	}
 	*ret_place = place;
 	return todo;

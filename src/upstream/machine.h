@@ -52,9 +52,10 @@ void machine_look_at(struct machine *machine, int64_t at);
  * have told waits while a handler runs (P9). */
 bool machine_next(struct machine *machine, struct machine_input *ret_input);
 
-/* Makes a step, with what was reported before in mind (P8, P23): in->fresh and in->same are set.  What is to be done,
- * and the place in which the step was made: record_commit() puts it in force. */
-unsigned machine_step(struct machine *machine, struct pconn_input *in, struct record_place **ret_place);
+/* Makes a step, with what was reported before of this endpoint in mind (P8, P23): in->fresh and in->same are set.
+ * What is to be done, and the place in which the step was made: record_commit() puts it in force. */
+unsigned machine_step(struct machine *machine, struct pconn_input *in, uint16_t number,
+    struct record_place **ret_place);
 
 /* 32 random bits, never DELAY_EXACT; also a callback, whose arg is nothing. */
 uint32_t machine_roll(void *arg);

@@ -1,7 +1,5 @@
 #include "upstream/repeats.h"
 
-#include <string.h>
-
 /* FNV-1a. */
 uint64_t
 repeats_hash(const char *text)
@@ -16,48 +14,43 @@ repeats_hash(const char *text)
 void
 repeats_begin(struct repeats *r)
 {
-	memset(r, 0, sizeof *r);
+	*r = (struct repeats){ 0 };
 }
 
 void
 repeats_attempt(struct repeats *r)
 {
-	r->before_count = r->count;
-	memcpy(r->before, r->tried, r->count * sizeof *r->tried);
-	r->count = 0;
-}
-
-static struct repeats_tried *
-repeats_find(struct repeats_tried *list, uint32_t count, uint64_t address)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (list[i].address == address)
-			return &list[i];
-	return NULL;
+	r->before = r->tried;
+	r->tried = 0;
 }
 
 bool
-repeats_try(struct repeats *r, uint64_t address)
+repeats_try(struct repeats *r, uint16_t number)
 {
-	const struct repeats_tried *before = repeats_find(r->before, r->before_count, address);
+	uint64_t bit = ENDPOINTS_BIT(number);
+	bool known = r->number[number % ENDPOINTS_MAX] == number, before = known && (r->before & bit) != 0;
 
-	if (repeats_find(r->tried, r->count, address) != NULL)
+	if (known && (r->tried & bit) != 0)
 		return false;
-	if (r->count < REPEATS_ADDRESSES)
-		r->tried[r->count++] = (struct repeats_tried){ .address = address,
-			.error = before == NULL ? 0 : before->error };
-	return before == NULL;
+	r->number[number % ENDPOINTS_MAX] = number;
+	r->tried |= bit;
+	if (!before) {
+		r->before &= ~bit;
+		r->error[number % ENDPOINTS_MAX] = 0;
+	}
+	return !before;
 }
 
 bool
-repeats_dial_failed(struct repeats *r, uint64_t address, uint64_t error)
+repeats_dial_failed(struct repeats *r, uint16_t number, uint64_t error)
 {
-	struct repeats_tried *tried = repeats_find(r->tried, r->count, address);
-	bool alone = r->count <= 1 && r->before_count <= 1;
-	bool same = (alone || tried == NULL ? r->last_error : tried->error) == error;
+	bool tried = r->number[number % ENDPOINTS_MAX] == number && (r->tried & ENDPOINTS_BIT(number)) != 0;
+	bool alone = (r->tried & (r->tried - 1)) == 0 && (r->before & (r->before - 1)) == 0; /* one bit or none */
+	uint64_t *own = &r->error[number % ENDPOINTS_MAX];
+	bool same = (alone || !tried ? r->last_error : *own) == error;
 
-	if (tried != NULL)
-		tried->error = error;
+	if (tried)
+		*own = error;
 	r->last_error = error;
 	return same;
 }

@@ -210,7 +210,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->failing = upstream_context_is_failing(&upstream->context);
 	if (in->event == PCONN_ENDED)
 		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
-	todo = machine_step(upstream->machine, in, &place);
+	todo = machine_step(upstream->machine, in, input->number, &place);
 	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo);
 	record_commit(upstream->record);
 	in_use_note(upstream->in_use, in->event);

@@ -11,7 +11,7 @@
  *  7. a later abort replaces a drain ....................... p21_the_first_of_abort_and_drain_wins
  *  8. failures begin at 1 after a young end ................ p27_a_young_one_that_ends_is_a_failed_attempt
  *  9. an address that is not fresh reported ................ p23_endpoints_are_tried_in_one_attempt
- * 10. the errors of addresses forgotten by a look-up ....... p23_repeats_are_by_address
+ * 10. the errors of addresses forgotten by a look-up ....... p23_repeats_are_by_endpoint
  * 11. a later wake replaces an earlier moment .............. p24_a_wake_comes_within_spread_when_nobody_is_held
  * 12. a wake sooner than 10 ms after an attempt; forgotten . p24_a_wake_is_at_once_when_somebody_is_held
  * 13. lost though another dial is under way; 65 dials ...... p25_a_crowd_is_dialled_for_side_by_side, p25_several_...
@@ -243,7 +243,7 @@ static unsigned
 offer(struct world *w)
 {
 	return tell(w, (struct pconn_input){ .event = PCONN_OFFERED,
-	    .fresh = repeats_try(&w->repeats, (uint64_t)w->address) });
+	    .fresh = repeats_try(&w->repeats, (uint16_t)w->address) });
 }
 
 static unsigned
@@ -253,7 +253,7 @@ dial_one(struct world *w)
 	if (w->error == '+')
 		return tell(w, (struct pconn_input){ .event = PCONN_DIALED });
 	return tell(w, (struct pconn_input){ .event = PCONN_DIAL_FAILED,
-	    .same = repeats_dial_failed(&w->repeats, (uint64_t)w->address, (uint64_t)w->error) });
+	    .same = repeats_dial_failed(&w->repeats, (uint16_t)w->address, (uint64_t)w->error) });
 }
 
 /* Lives until `end`, or until connected with nothing more to do. */

@@ -99,7 +99,7 @@ p23_an_abort_by_one_endpoint_ends_it_alone(void **state)
 
 /* P8, P23: what one attempt after the other would report. */
 static void
-p23_repeats_are_by_address(void **state)
+p23_repeats_are_by_endpoint(void **state)
 {
 	struct repeats r;
 
@@ -125,7 +125,7 @@ p23_repeats_are_by_address(void **state)
 static void
 p8_an_address_that_is_the_only_one_is_compared_with_the_last(void **state)
 {
-	static const uint64_t obtained[] = { 1, 1, 2, 1 };
+	static const uint16_t obtained[] = { 1, 1, 2, 1 };
 	static const bool told[] = { true, false, true, true }; /* A, A, B, A gives A, B, A */
 	struct repeats r;
 
@@ -151,9 +151,9 @@ p8_an_address_that_is_the_only_one_is_compared_with_the_last(void **state)
 	assert_true(repeats_try(&r, 2));
 }
 
-/* There are as many as a look-up can give; one more would be reported each time. */
+/* There are as many as a look-up can give; whose place another has taken is as good as new. */
 static void
-p23_repeats_know_as_many_addresses_as_there_can_be(void **state)
+p23_repeats_know_as_many_endpoints_as_there_can_be(void **state)
 {
 	struct repeats r;
 
@@ -161,13 +161,19 @@ p23_repeats_know_as_many_addresses_as_there_can_be(void **state)
 	repeats_begin(&r);
 	for (size_t attempt = 0; attempt < 2; attempt++) {
 		repeats_attempt(&r);
-		for (uint64_t i = 1; i <= REPEATS_ADDRESSES; i++)
+		for (uint16_t i = 1; i <= ENDPOINTS_MAX; i++)
 			assert_int_equal(repeats_try(&r, i), attempt == 0);
-		for (uint64_t i = 1; i <= REPEATS_ADDRESSES; i++)
-			assert_int_equal(repeats_dial_failed(&r, i, i + 7), attempt == 1);
-		assert_true(repeats_try(&r, REPEATS_ADDRESSES + 1));
+		for (uint16_t i = 1; i <= ENDPOINTS_MAX; i++)
+			assert_int_equal(repeats_dial_failed(&r, i, i + 7u), attempt == 1);
 	}
-	assert_int_equal(r.count, REPEATS_ADDRESSES);
+	repeats_attempt(&r);
+	assert_true(repeats_try(&r, ENDPOINTS_MAX + 1));
+	assert_false(repeats_try(&r, 2));
+	assert_false(repeats_dial_failed(&r, ENDPOINTS_MAX + 1, 8)); /* the error of 1, whose place it has */
+	assert_true(repeats_dial_failed(&r, ENDPOINTS_MAX + 1, 8));
+	assert_true(repeats_dial_failed(&r, 2, 9));
+	repeats_attempt(&r);
+	assert_true(repeats_try(&r, 1));
 }
 
 static void
@@ -592,9 +598,9 @@ main(void)
 		cmocka_unit_test(p23_an_offer_waits_for_the_handler_of_a_failure),
 		cmocka_unit_test(p23_one_that_gets_connected_while_another_is_told_of_wins),
 		cmocka_unit_test(p23_an_abort_by_one_endpoint_ends_it_alone),
-		cmocka_unit_test(p23_repeats_are_by_address),
+		cmocka_unit_test(p23_repeats_are_by_endpoint),
 		cmocka_unit_test(p8_an_address_that_is_the_only_one_is_compared_with_the_last),
-		cmocka_unit_test(p23_repeats_know_as_many_addresses_as_there_can_be),
+		cmocka_unit_test(p23_repeats_know_as_many_endpoints_as_there_can_be),
 		cmocka_unit_test(p24_a_wake_comes_within_spread_when_nobody_is_held),
 		cmocka_unit_test(p24_a_wake_is_at_once_when_somebody_is_held),
 		cmocka_unit_test(p24_gaps_grow_while_somebody_is_held),
