@@ -13,7 +13,6 @@
 
 #define METRICS_HTTP_TICK  (100 * CLOCK_MILLISECOND)
 #define METRICS_HTTP_PIECE 65536 /* bytes of a text that are written at a time */
-#define METRICS_HTTP_BITS  16    /* of a snapshot that are taken in one turn of the loop */
 
 /* A connection.  evhttp does not say when one ends, so its bufferevent is held for as long as it is not known. */
 struct metrics_visit {

@@ -17,6 +17,7 @@
 #define METRICS_HTTP_BODY_MAX    4096                     /* bytes that may follow, for nothing */
 #define METRICS_HTTP_TIME        (10 * CLOCK_SECOND)      /* of a connection, from its accept to the answer's end */
 #define METRICS_HTTP_SILENT      (100 * CLOCK_MILLISECOND) /* without a request: goes, when others want in */
+#define METRICS_HTTP_BITS        16                       /* of a snapshot, taken in one turn of the loop */
 #define METRICS_HTTP_SLOW        (1 * CLOCK_SECOND)       /* with its answer: the same */
 
 struct metrics_http;

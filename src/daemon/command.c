@@ -7,24 +7,12 @@
 #include "base/nearest.h"
 
 struct service *
-command_next(const struct command_context *context, const char *name, size_t *at)
+command_next(const struct command_context *context, const char *name, bool all, size_t *at)
 {
+	struct service *(*service_at)(const struct services *, size_t) = all ? services_at_all : services_at;
 	struct service *service;
 
-	while ((service = services_at(context->services, *at)) != NULL) {
-		++*at;
-		if (name == NULL || strcmp(service_name(service), name) == 0)
-			return service;
-	}
-	return NULL;
-}
-
-struct service *
-command_next_of_all(const struct command_context *context, const char *name, size_t *at)
-{
-	struct service *service;
-
-	while ((service = services_at_all(context->services, *at)) != NULL) {
+	while ((service = service_at(context->services, *at)) != NULL) {
 		++*at;
 		if (name == NULL || strcmp(service_name(service), name) == 0)
 			return service;
@@ -35,15 +23,13 @@ command_next_of_all(const struct command_context *context, const char *name, siz
 void
 command_walk_begin(struct command_walk *walk, const struct command_context *context, const char *name, bool all)
 {
-	struct service *(*next)(const struct command_context *, const char *, size_t *) = all ? command_next_of_all
-	    : command_next;
 	struct service *service;
 	size_t count = 0;
 
 	while (services_at_all(context->services, count) != NULL)
 		count++;
 	*walk = (struct command_walk){ context, .services = mem_new(count + 1, sizeof(struct service *)) };
-	for (size_t i = 0; (service = next(context, name, &i)) != NULL;)
+	for (size_t i = 0; (service = command_next(context, name, all, &i)) != NULL;)
 		walk->services[walk->count++] = service;
 }
 
@@ -141,7 +127,7 @@ command_need_clients(const struct command_context *context, struct control_reque
 {
 	size_t at = 0;
 
-	if (command_next_of_all(context, name, &at) != NULL)
+	if (command_next(context, name, true, &at) != NULL)
 		return true;
 	command_fail_unknown(context, request, name);
 	return false;

@@ -56,10 +56,9 @@ struct command_context {
 };
 
 /* The next service of this name (NULL: of any), from number *at on, which must be 0 first; NULL behind the last.
- * They come in the order in which they are shown; those that a reload has removed, whose clients have not ended, come
- * behind them, or not at all. */
-struct service *command_next(const struct command_context *context, const char *name, size_t *at);
-struct service *command_next_of_all(const struct command_context *context, const char *name, size_t *at);
+ * They come in the order in which they are shown; all: behind them come those that a reload has removed, whose
+ * clients have not ended. */
+struct service *command_next(const struct command_context *context, const char *name, bool all, size_t *at);
 
 /* The same services, as they are now, to be gone through in bits: later ones are left out, and those that go. */
 struct command_walk {

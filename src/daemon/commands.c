@@ -84,7 +84,7 @@ commands_events(void *arg, struct control_request *request, int argc, char **arg
 		return;
 	if (!control_may_wait(request))
 		return;
-	for (size_t i = 0; (service = command_next(context, argv[1], &i)) != NULL;)
+	for (size_t i = 0; (service = command_next(context, argv[1], false, &i)) != NULL;)
 		events_tell_last(context->events, request, &context->table->services[service_index(service)]);
 	events_subscribe(context->events, request, argv[1]);
 }

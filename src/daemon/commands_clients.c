@@ -30,7 +30,7 @@ static const char *const properties[] = { "user", "unit", "address", "pid", "id"
 /* A request for clients, looked at one by one: those of one service after those of another. */
 struct listing {
 	struct command_bits bits;
-	struct process processes[PROCESSES];
+	struct process *processes;      /* owned; PROCESSES of them, once the first is asked for */
 	const char *by;                 /* borrowed; of properties; NULL: each is told */
 	char *whom;                     /* owned; the property of those that are killed; NULL: they are counted */
 	int killed;
@@ -45,8 +45,11 @@ struct listing {
 static const struct process *
 listing_process(struct listing *listing, pid_t pid)
 {
-	struct process *process = &listing->processes[(unsigned)pid % PROCESSES];
+	struct process *process;
 
+	if (listing->processes == NULL)
+		listing->processes = mem_new(PROCESSES, sizeof *listing->processes);
+	process = &listing->processes[(unsigned)pid % PROCESSES];
 	if (process->pid != pid) {
 		process->pid = pid;
 		peer_unit(pid, process->unit);
@@ -259,6 +262,7 @@ listing_end(struct pending *pending)
 	struct listing *listing = (struct listing *)pending;
 
 	command_bits_end(pending);
+	mem_free(listing->processes);
 	mem_free(listing->clients);
 	mem_free(listing->sorted);
 	mem_free(listing->whom);

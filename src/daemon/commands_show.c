@@ -26,9 +26,9 @@ status_removed(const struct command_context *context)
 	struct service *service;
 	size_t at = 0;
 
-	while (command_next(context, NULL, &at) != NULL)
+	while (command_next(context, NULL, false, &at) != NULL)
 		continue;
-	while ((service = command_next_of_all(context, NULL, &at)) != NULL) { /* those behind the ones in force */
+	while ((service = command_next(context, NULL, true, &at)) != NULL) { /* those behind the ones in force */
 		service_get_status(service, &status);
 		json_array_append_new(list, json_pack("{s:s, s:i, s:o}", "service", service_name(service),
 		    "clients", (int)status.clients,

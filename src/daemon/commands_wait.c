@@ -146,45 +146,38 @@ answer_at_once(struct control_request *request, const struct service *service)
 	mem_free(text);
 }
 
-/* The service and the time that "wait" and "try" are asked with; NULL, and the request is answered, if wrong. */
-static struct service *
-wait_arguments(void *arg, struct control_request *request, char **argv, int64_t *ret_span)
+/* wait and try; with 0 seconds the one says whether it is connected, and the other takes what is there already. */
+static void
+wait_or_try(void *arg, struct control_request *request, char **argv, unsigned kind)
 {
-	*ret_span = 0;
-	if (argv[2] != NULL && !command_read_seconds(request, argv[2], ret_span))
-		return NULL;
-	return command_need(arg, request, argv[1]);
+	struct service *service;
+	int64_t span = 0;
+	bool at_once;
+
+	if (argv[2] != NULL && !command_read_seconds(request, argv[2], &span))
+		return;
+	service = command_need(arg, request, argv[1]);
+	if (service == NULL)
+		return;
+	at_once = argv[2] != NULL && span == 0;
+	if (at_once && kind == UPSTREAM_WAIT_CONNECTED)
+		answer_at_once(request, service);
+	else if (at_once || control_may_wait(request))
+		wait_start(arg, request, service, kind, at_once ? 1 : span);
 }
 
 void
 commands_wait(void *arg, struct control_request *request, int argc, char **argv)
 {
-	int64_t span;
-	struct service *service = wait_arguments(arg, request, argv, &span);
-
 	(void)argc;
-	if (service == NULL)
-		return;
-	if (argv[2] != NULL && span == 0)
-		answer_at_once(request, service);
-	else if (control_may_wait(request))
-		wait_start(arg, request, service, UPSTREAM_WAIT_CONNECTED, span);
+	wait_or_try(arg, request, argv, UPSTREAM_WAIT_CONNECTED);
 }
 
 void
 commands_try(void *arg, struct control_request *request, int argc, char **argv)
 {
-	int64_t span;
-	struct service *service = wait_arguments(arg, request, argv, &span);
-
 	(void)argc;
-	if (service == NULL)
-		return;
-	if (argv[2] != NULL && span == 0)
-		span = 1;
-	else if (!control_may_wait(request))
-		return;
-	wait_start(arg, request, service, UPSTREAM_WAIT_RESULT, span);
+	wait_or_try(arg, request, argv, UPSTREAM_WAIT_RESULT);
 }
 
 void
@@ -330,7 +323,7 @@ drain_left(const struct command_context *context, const char *name)
 	struct service *service;
 	unsigned left = 0;
 
-	for (size_t i = 0; (service = command_next_of_all(context, name, &i)) != NULL;) {
+	for (size_t i = 0; (service = command_next(context, name, true, &i)) != NULL;) {
 		service_get_status(service, &status);
 		left += drain_clients(&status);
 	}

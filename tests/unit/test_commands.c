@@ -338,6 +338,31 @@ who_goes_while_an_answer_is_made_is_left_out(void **state)
 }
 
 static void
+an_order_goes_before_long_answers(void **state)
+{
+	int fd = side_client(), other = side_client();
+	struct pollfd file = { .fd = fd, .events = POLLIN };
+
+	(void)state;
+	for (unsigned i = 2; i < FAKE_SERVICES; i++)
+		fake_services[i] = fake_services[0];
+	fake_service_count = FAKE_SERVICES;
+	put(fd, "clients\n");
+	for (int i = 0; i < 5; i++)
+		turn_once();
+	put(other, "kill two --id 102\n");
+	for (int i = 0; i < 10 && fake_services[1].ended == 0; i++)
+		turn_once();
+	assert_int_equal(fake_services[1].ended, 1u << 2);
+	assert_int_equal(poll(&file, 1, 0), 0);
+	answer_is_of(fd, "clients", 3 * FAKE_SERVICES);
+	side_expect_ok(other, "killed", "1");
+	close(fd);
+	close(other);
+	fake_service_count = 2;
+}
+
+static void
 lookup_shows_the_result_and_is_left_with_its_connection(void **state)
 {
 	struct endpoint_listed endpoint = { .priority = 3, .weight = 1, .from = "a" };
@@ -574,6 +599,7 @@ main(void)
 		TEST(clients_are_listed_counted_and_killed),
 		TEST(no_turn_looks_at_more_than_a_few_of_a_thousand_services),
 		TEST(who_goes_while_an_answer_is_made_is_left_out),
+		TEST(an_order_goes_before_long_answers),
 		TEST(lookup_shows_the_result_and_is_left_with_its_connection),
 		TEST(endpoints_tells_first_what_is_not_well),
 		TEST(reload_answers_when_done_and_is_forgotten_with_its_connection),

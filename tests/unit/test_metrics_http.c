@@ -27,7 +27,7 @@ static struct event_base *loop;
 static struct sockaddr_un name;
 static socklen_t name_length;
 static int listening;
-static size_t services, taken;
+static size_t services, taken, bits;
 
 /* libevent complains where events and files do not go together. */
 static void
@@ -46,6 +46,7 @@ take_one(void *arg, struct metrics *metrics)
 	size_t *left = arg;
 
 	figures.object = (struct stats_object){ .part = { &figures, &figures.status, &record, &settings } };
+	bits++;
 	if (*left == 0)
 		return false;
 	metrics_add(metrics, METRICS_OF_SERVICES, &figures.object, "", NULL);
@@ -113,6 +114,27 @@ a_long_answer_comes_whole_over_many_turns(void **state)
 	assert_int_equal(write(fd, GET, sizeof GET - 1), sizeof GET - 1);
 	assert_true(hear_end(fd, &heard));
 	assert_in_range(heard, 1000000, 100000000);
+	close(fd);
+	metrics_http_free(http);
+}
+
+static void
+no_turn_takes_many_services(void **state)
+{
+	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
+	int fd = io_journal();
+	size_t heard, before;
+
+	(void)state;
+	services = 500;
+	bits = 0;
+	assert_int_equal(write(fd, GET, sizeof GET - 1), sizeof GET - 1);
+	while (bits < services) {
+		before = bits;
+		event_base_loop(loop, EVLOOP_ONCE);
+		assert_in_range(bits - before, 0, METRICS_HTTP_BITS);
+	}
+	assert_true(hear_end(fd, &heard));
 	close(fd);
 	metrics_http_free(http);
 }
@@ -215,6 +237,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ROW(a_long_answer_comes_whole_over_many_turns),
+		ROW(no_turn_takes_many_services),
 		ROW(without_files_it_rests_and_then_goes_on),
 		ROW(the_last_numbers_are_not_for_it),
 		ROW(answers_that_are_cut_short_by_either_side_leave_nothing),
