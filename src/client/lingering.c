@@ -92,13 +92,20 @@ lingering_end(struct lingering_client *client)
 	lingering->ended(lingering->arg);
 }
 
+void
+lingering_look(struct lingering *lingering, int64_t now)
+{
+	unsigned before = lingering->count;
+
+	lingering_close_until(lingering, now);
+	if (lingering->count < before)
+		lingering->ended(lingering->arg);
+}
+
 static void
 lingering_on_timer(void *arg)
 {
-	struct lingering *lingering = arg;
-
-	lingering_close_until(lingering, clock_now());
-	lingering->ended(lingering->arg);
+	lingering_look(arg, clock_now());
 }
 
 /* Gives what is left of the answer, then shuts down writing.  Whether all is said that can be. */

@@ -45,6 +45,9 @@ void lingering_begin(struct lingering *lingering, uint32_t index, const char *te
 /* The same for a record that a dead worker has left LINGERING. */
 void lingering_resume(struct lingering *lingering, uint32_t index, const char *text);
 
+/* Closes those whose time is over at this point of the monotonic clock.  A timer calls it. */
+void lingering_look(struct lingering *lingering, int64_t now);
+
 /* Closes all at once. */
 void lingering_close(struct lingering *lingering);
 
