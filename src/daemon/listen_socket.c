@@ -186,13 +186,6 @@ listen_socket_commit(struct table_service *record, struct prepared_socket *prepa
 	CRASH_POINT(LISTENER_NAMED);
 }
 
-void
-listen_socket_take_away(struct table_service *record, struct prepared_socket *ret_before)
-{
-	listen_socket_of_record(record, ret_before);
-	record->listener_fd = -1;
-}
-
 /* The record's socket leads nowhere from now on: its name is gone, nobody can connect.  Who has connected can still
  * be accepted.  Not of systemd's. */
 static void
@@ -218,6 +211,7 @@ prepared_socket_drop(struct prepared_socket *prepared)
 	*prepared = (struct prepared_socket){ 0 };
 }
 
+/* Who comes after a death does it again, while the record names it. */
 void
 listen_socket_end(struct table_service *record)
 {
@@ -225,9 +219,8 @@ listen_socket_end(struct table_service *record)
 
 	listen_socket_of_record(record, &before);
 	if (before.there && !before.activated)
-		/* While the record names it: whoever comes after a death does it again. */
 		place_unlink(&before.place, before.bound.sun_path);
-	listen_socket_take_away(record, &before);
+	record->listener_fd = -1;
 	prepared_socket_drop(&before);
 }
 
@@ -444,10 +437,8 @@ listen_socket_is_missing(const struct listen_socket *self)
 void
 listen_socket_give(struct listen_socket *self)
 {
-	struct prepared_socket prepared;
-
 	listen_socket_listen(self, -1);
-	listen_socket_take_away(self->record, &prepared);
+	self->record->listener_fd = -1;
 	CRASH_POINT(LISTENER_PASSED_FDS);
 }
 

@@ -47,9 +47,6 @@ char *listen_socket_prepare_passed(const struct table_service *giver, const stru
 char *listen_socket_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
     const char *runtime_directory);
 
-/* The record names no socket from now on. */
-void listen_socket_take_away(struct table_service *record, struct prepared_socket *ret_before);
-
 /* Unlinks and closes; systemd's are left to it, none is fine. */
 void prepared_socket_close(struct prepared_socket *prepared);
 

@@ -116,16 +116,16 @@ static void
 services_give_again(struct services *services, const struct config *config)
 {
 	uint32_t used = table_services_used(services->table);
-	struct prepared_socket prepared;
 
 	for (uint32_t i = 0; i < used; i++) {
 		struct table_service *record = &services->table->services[i];
+		int fd = record->listener_fd;
 
 		if (TABLE_STATE(record->word) == TABLE_FREE || !services_must_give(services, record, config))
 			continue;
-		listen_socket_take_away(record, &prepared);
+		record->listener_fd = -1;
 		CRASH_POINT(LISTENER_PASSED_FDS);
-		recover_add_stray(services->table, prepared.fd);
+		recover_add_stray(services->table, fd);
 	}
 }
 

@@ -84,10 +84,10 @@ record_named(char name)
 static void
 give_away(char name)
 {
-	struct prepared_socket prepared;
+	int fd = record_named(name)->listener_fd;
 
-	listen_socket_take_away(record_named(name), &prepared);
-	recover_add_stray(&table, prepared.fd);
+	record_named(name)->listener_fd = -1;
+	recover_add_stray(&table, fd);
 }
 
 static bool
