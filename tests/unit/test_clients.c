@@ -349,6 +349,25 @@ a_client_without_a_record_is_not_counted_as_its_users(void **state)
 }
 
 static void
+a_stranger_is_closed_and_leaves_no_record(void **state)
+{
+	char *strangers[] = { (char[]){ "4000000000" }, NULL };
+	int client;
+
+	(void)state;
+	settings.allow_users = strangers;
+	clients_set(clients, &settings, false);
+	client = come();
+	assert_string_equal(side_hear(client), "EOF");
+	assert_int_equal(counters()->refused_permission, 1);
+	assert_int_equal(counters()->clients, 0);
+	assert_int_equal(table.clients_used, 0);
+	close(client);
+	settings.allow_users = NULL;
+	clients_set(clients, &settings, false);
+}
+
+static void
 a_limit_per_user_counts_those_who_are_here_already(void **state)
 {
 	int first = come(), second;
@@ -383,6 +402,7 @@ main(void)
 		ROW(a_closed_service_refuses_new_and_held_and_keeps_the_open),
 		ROW(a_connection_that_has_lived_for_a_second_gets_its_socket_options),
 		ROW(at_max_clients_accepting_pauses),
+		ROW(a_stranger_is_closed_and_leaves_no_record),
 		ROW(a_limit_per_user_counts_those_who_are_here_already),
 		ROW(the_limit_is_warned_of_once_a_minute_whatever_else_is_logged),
 		ROW(refusals_are_told_of_once_a_minute_with_their_number),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -153,6 +154,29 @@ a_read_fills_the_pages_that_are_there_and_the_next_one_finds_twice_as_many(void 
 	read_all();
 	assert_int_equal(received, sent);
 	assert_int_equal(wrong, 0);
+}
+
+/* It has read nothing, so that its close is a reset. */
+static void
+b3_an_error_is_told_and_what_came_before_it_is_read(void **state)
+{
+	uint32_t buffer = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+	struct pollfd ready = { .events = POLLHUP };
+	struct linger reset = { .l_onoff = 1 };
+	int pair[2], error = 0;
+
+	(void)state;
+	record->buffer[TABLE_UP] = buffer;
+	side_tcp_pair(pair);
+	assert_int_equal(send(pair[1], "last words", 10, 0), 10);
+	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+	close(pair[1]);
+	ready.fd = pair[0];
+	assert_int_equal(poll(&ready, 1, 10000), 1);
+	assert_int_equal(io_journal_receive(&table, buffer, pair[0], 100, &error), 10);
+	assert_int_equal(error, ECONNRESET);
+	assert_int_equal(io_journal_receive(&table, buffer, pair[0], 100, &error), 0);
+	close(pair[0]);
 }
 
 static void
@@ -358,6 +382,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(reads_that_find_nothing_are_not_large),
 		ROW(a_read_fills_the_pages_that_are_there_and_the_next_one_finds_twice_as_many),
+		ROW(b3_an_error_is_told_and_what_came_before_it_is_read),
 		ROW(small_pieces_go_through_a_buffer),
 		ROW(two_large_reads_in_a_row_change_to_a_pipe),
 		ROW(eight_small_pieces_in_a_row_change_back),
