@@ -24,11 +24,11 @@
 #define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
 
 static void
-daemon_on_event(void *arg, struct service *service, const struct upstream_event *event)
+daemon_on_event(void *arg, const struct table_service *service, const struct upstream_event *event)
 {
-	struct daemon *daemon = arg;
+	const struct daemon *daemon = arg;
 
-	events_publish(daemon->events, &daemon->table->services[service_index(service)], event);
+	events_publish(daemon->events, service, event);
 }
 
 static void
@@ -293,7 +293,8 @@ daemon_start(struct daemon *daemon)
 	struct table_header *header = daemon->table->header;
 
 	daemon->events = events_new();
-	daemon->services = services_new(daemon->loop, daemon->table, daemon_on_event, daemon_on_drained, daemon);
+	daemon->watcher = (struct upstream_watcher){ .event = daemon_on_event, .arg = daemon };
+	daemon->services = services_new(daemon->loop, daemon->table, &daemon->watcher, daemon_on_drained, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
 	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);

@@ -23,6 +23,7 @@ struct daemon {
 	struct table *table;          /* borrowed */
 	const char *version;
 	struct config *config;        /* owned; its services are taken */
+	struct upstream_watcher watcher;
 	struct services *services;          /* owned */
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */

@@ -28,8 +28,8 @@ struct service {
 	struct listen_socket *listen_socket; /* owned; NULL once removed or stopped */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
-	const struct service_callbacks *callbacks; /* borrowed */
-	void *arg;
+	void (*gone)(void *arg, struct service *service);
+	void *arg;                /* borrowed */
 };
 
 /* Notes what was done to the service, for the log and for explain. */
@@ -129,14 +129,6 @@ service_on_client_ended(void *arg)
 }
 
 static void
-service_on_event(void *arg, const struct upstream_event *event)
-{
-	struct service *service = arg;
-
-	service->callbacks->event(service->arg, service, event);
-}
-
-static void
 service_on_ready(void *arg)
 {
 	struct service *service = arg;
@@ -159,7 +151,7 @@ service_on_lost(void *arg, uint16_t endpoint)
 }
 
 static const struct upstream_callbacks service_upstream_callbacks = {
-	.event = service_on_event, .ready = service_on_ready, .lost = service_on_lost
+	.ready = service_on_ready, .lost = service_on_lost
 };
 
 /* Its record is free for another. */
@@ -184,12 +176,12 @@ service_on_ending(void *arg)
 	}
 	clients_finish(service->clients);
 	service_end(service);
-	service->callbacks->gone(service->arg, service);
+	service->gone(service->arg, service);
 }
 
 static struct service *
 service_make(struct event_base *loop, struct table *table, uint16_t index, struct service_settings *settings,
-    const struct service_callbacks *callbacks, void *arg)
+    void (*gone)(void *arg, struct service *service), void *arg)
 {
 	struct service *service = mem_new(1, sizeof *service);
 
@@ -199,7 +191,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 	service->record = &table->services[index];
 	service->settings = settings;
 	settings->clients.dial = &settings->upstream.dial;
-	service->callbacks = callbacks;
+	service->gone = gone;
 	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
 	return service;
@@ -282,13 +274,13 @@ service_make_clients(struct service *service, bool log_clients)
 /* What the record holds is gone on with, so nothing here may fail. */
 static void
 service_begin(struct service *service, const char *runtime_directory, struct prepared_socket *prepared,
-    bool log_clients)
+    bool log_clients, const struct upstream_watcher *watcher)
 {
 	const struct service_settings *settings = service->settings;
 	struct table_service *record = service->record;
 	uint64_t hash = service_hash(settings);
 
-	service->upstream = upstream_new(service->loop, service->table, service->index, &settings->upstream,
+	service->upstream = upstream_new(service->loop, service->table, service->index, &settings->upstream, watcher,
 	    &service_upstream_callbacks, service);
 	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
 		upstream_renew(service->upstream, &settings->upstream, true);
@@ -308,17 +300,18 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 char *
 service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
     struct service_settings *settings, struct prepared_socket *prepared, bool log_clients,
-    const struct service_callbacks *callbacks, void *arg, struct service **ret_service)
+    const struct upstream_watcher *watcher, void (*gone)(void *arg, struct service *service), void *arg,
+    struct service **ret_service)
 {
 	int index = service_find_record(table, settings->name);
 	struct service *service;
 
 	if (index == -1)
 		return mem_print("no room for a further service");
-	service = service_make(loop, table, (uint16_t)index, settings, callbacks, arg);
+	service = service_make(loop, table, (uint16_t)index, settings, gone, arg);
 	if (TABLE_STATE(service->record->word) == TABLE_FREE)
 		service_create_record(service);
-	service_begin(service, runtime_directory, prepared, log_clients);
+	service_begin(service, runtime_directory, prepared, log_clients, watcher);
 	CRASH_POINT(RECOVER_SERVICE);
 	*ret_service = service;
 	return NULL;
@@ -326,10 +319,10 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 
 struct service *
 service_resume_removed(struct event_base *loop, struct table *table, uint16_t index,
-    const struct service_callbacks *callbacks, void *arg)
+    void (*gone)(void *arg, struct service *service), void *arg)
 {
 	struct service_settings *settings = mem_new(1, sizeof *settings);
-	struct service *service = service_make(loop, table, index, settings, callbacks, arg);
+	struct service *service = service_make(loop, table, index, settings, gone, arg);
 	struct table_service *record = service->record;
 	int64_t deadline = record->drain_deadline;
 

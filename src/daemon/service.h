@@ -16,12 +16,6 @@ struct service;
 struct listen_socket;
 struct prepared_socket;
 
-/* What the service tells the daemon. */
-struct service_callbacks {
-	void (*event)(void *arg, struct service *service, const struct upstream_event *event);
-	void (*gone)(void *arg, struct service *service); /* a removed service has no clients left: free it */
-};
-
 /* For status. */
 struct service_status {
 	const struct table_service *record; /* borrowed: what it counts, and what was ordered of it */
@@ -45,11 +39,13 @@ struct service_status {
  * tried again: service_status.socket_error.  NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
     struct service_settings *settings, struct prepared_socket *prepared, bool log_clients,
-    const struct service_callbacks *callbacks, void *arg, struct service **ret_service);
+    const struct upstream_watcher *watcher, void (*gone)(void *arg, struct service *service), void *arg,
+    struct service **ret_service);
 
-/* A service that an earlier worker was removing: its clients go on to their end. */
+/* A service that an earlier worker was removing: its clients go on to their end; then gone is called, as for one that
+ * is removed now: it is to be freed. */
 struct service *service_resume_removed(struct event_base *loop, struct table *table, uint16_t index,
-    const struct service_callbacks *callbacks, void *arg);
+    void (*gone)(void *arg, struct service *service), void *arg);
 
 /* Frees the process's side only; the table still holds the service and its clients. */
 void service_free(struct service *service);

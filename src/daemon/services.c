@@ -15,7 +15,7 @@ struct services {
 	size_t count;
 	struct service **removed;  /* owned; their clients end */
 	size_t removed_count;
-	void (*event)(void *arg, struct service *service, const struct upstream_event *event);
+	const struct upstream_watcher *watcher; /* borrowed */
 	void (*drained)(void *arg);
 	void *arg;
 };
@@ -25,14 +25,6 @@ services_add(struct service ***list, size_t *count, struct service *service)
 {
 	*list = mem_resize(*list, *count + 1, sizeof **list);
 	(*list)[(*count)++] = service;
-}
-
-static void
-services_on_event(void *arg, struct service *service, const struct upstream_event *event)
-{
-	struct services *services = arg;
-
-	services->event(services->arg, service, event);
 }
 
 static void
@@ -47,18 +39,15 @@ services_on_gone(void *arg, struct service *service)
 	services->drained(services->arg);
 }
 
-static const struct service_callbacks services_callbacks = { .event = services_on_event, .gone = services_on_gone };
-
 struct services *
-services_new(struct event_base *loop, struct table *table,
-    void (*event)(void *arg, struct service *service, const struct upstream_event *event),
+services_new(struct event_base *loop, struct table *table, const struct upstream_watcher *watcher,
     void (*drained)(void *arg), void *arg)
 {
 	struct services *services = mem_new(1, sizeof *services);
 
 	services->loop = loop;
 	services->table = table;
-	services->event = event;
+	services->watcher = watcher;
 	services->drained = drained;
 	services->arg = arg;
 	return services;
@@ -91,7 +80,7 @@ services_resume_removed(struct services *services, const struct config *config)
 		if (state == TABLE_CLOSING ||
 		    (state == TABLE_LIVE && config_find_service(config, record->name) == NULL))
 			services_add(&services->removed, &services->removed_count,
-			    service_resume_removed(services->loop, services->table, i, &services_callbacks,
+			    service_resume_removed(services->loop, services->table, i, services_on_gone,
 			    services));
 	}
 }
@@ -136,7 +125,7 @@ services_start_service(struct services *services, struct config *config, size_t 
 	struct service_settings *settings = config_take_service(config, i);
 	struct service *service;
 	char *wrong = service_new(services->loop, services->table, config->runtime_directory, settings, prepared,
-	    config->log.clients, &services_callbacks, services, &service);
+	    config->log.clients, services->watcher, services_on_gone, services, &service);
 
 	if (wrong == NULL) {
 		services_add(&services->services, &services->count, service);

@@ -18,9 +18,8 @@ struct services_sum {
 	const char *shut_service, *shut_error; /* borrowed: of the first of them; NULL none */
 };
 
-/* event is told each event of each service; drained when a removed service's last client has gone. */
-struct services *services_new(struct event_base *loop, struct table *table,
-    void (*event)(void *arg, struct service *service, const struct upstream_event *event),
+/* watcher (borrowed) is told each event of each service; drained when a removed service's last client has gone. */
+struct services *services_new(struct event_base *loop, struct table *table, const struct upstream_watcher *watcher,
     void (*drained)(void *arg), void *arg);
 void services_free(struct services *services);
 

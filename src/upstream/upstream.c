@@ -80,10 +80,11 @@ upstream_drop(struct upstream *upstream)
 static void
 upstream_report(struct upstream *upstream, bool report, bool handle)
 {
+	const struct upstream_watcher *watcher = upstream->context.watcher;
 	struct upstream_event event = report ? upstream_log_report(upstream->log) : upstream_log_last(upstream->log);
 
 	if (report) {
-		upstream->context.callbacks->event(upstream->context.arg, &event);
+		watcher->event(watcher->arg, &upstream->context.table->services[upstream->context.service], &event);
 		handlers_notify(upstream->handlers, &event);
 	}
 	if (handle && !handlers_run(upstream->handlers, &event))
@@ -378,14 +379,14 @@ upstream_on_failed(void *arg)
 
 struct upstream *
 upstream_new(struct event_base *loop, struct table *table, uint16_t service, const struct upstream_settings *settings,
-    const struct upstream_callbacks *callbacks, void *arg)
+    const struct upstream_watcher *watcher, const struct upstream_callbacks *callbacks, void *arg)
 {
 	struct upstream *upstream = mem_new(1, sizeof *upstream);
 	struct upstream_context *context = &upstream->context;
 
 	*context = (struct upstream_context){ .loop = loop, .table = table, .service = service,
 		.name = table->services[service].name, .record = record_of(table, service),
-		.callbacks = callbacks, .arg = arg };
+		.watcher = watcher, .callbacks = callbacks, .arg = arg };
 	upstream_context_set(context, settings);
 	upstream->record = context->record;
 	recover_end_programs_of(&table->services[service]);

@@ -42,11 +42,12 @@ struct upstream_status {
 
 struct upstream;
 
-/* Makes the upstream of the service with this index in the table; a record that a dead worker left is gone on with, a
- * fresh one (all zero) begins.  settings and callbacks are borrowed and must stay.  Calls back from the event loop
- * only. */
+/* Makes the upstream of the service with this index in the table; a record that a dead worker left is resumed, a
+ * fresh one (all zero) begins.  settings, watcher and callbacks are borrowed and must stay.  Calls back from the
+ * event loop only. */
 struct upstream *upstream_new(struct event_base *loop, struct table *table, uint16_t service,
-    const struct upstream_settings *settings, const struct upstream_callbacks *callbacks, void *arg);
+    const struct upstream_settings *settings, const struct upstream_watcher *watcher,
+    const struct upstream_callbacks *callbacks, void *arg);
 
 /* Ends it: programs are killed, its connections that are idle or on their way closed, its part of the record zeroed.
  * A shared connection is left to client/, without a call of lost. */

@@ -31,9 +31,13 @@ struct upstream_settings {
 
 struct upstream_event;
 
+/* Who subscribes to the events of all services (P12): sees each before its handler does. */
+struct upstream_watcher {
+	void (*event)(void *arg, const struct table_service *service, const struct upstream_event *event);
+	void *arg; /* borrowed */
+};
+
 struct upstream_callbacks {
-	/* P12: sees each event before the handler does. */
-	void (*event)(void *arg, const struct upstream_event *event);
 	/* Something has changed for clients: a connection may be there for upstream_take(), or is to be let go
 	 * (upstream_moves()), or they are refused from now on, or are not any more (upstream_refuses()). */
 	void (*ready)(void *arg);
@@ -55,6 +59,7 @@ struct upstream_context {
 	unsigned held;                       /* clients that wait */
 	struct machine *machine;             /* what has happened is pushed there */
 	struct upstream_log *log;            /* and told there */
+	const struct upstream_watcher *watcher;
 	const struct upstream_callbacks *callbacks;
 	void *arg;
 };

@@ -176,13 +176,15 @@ parse(const char *top, const char *service)
 }
 
 static void
-on_event(void *arg, struct service *service, const struct upstream_event *event)
+on_event(void *arg, const struct table_service *service, const struct upstream_event *event)
 {
 	(void)arg;
 	(void)service;
 	(void)event;
 	play.events++;
 }
+
+static const struct upstream_watcher watcher = { .event = on_event };
 
 static void
 on_drained(void *arg)
@@ -266,7 +268,7 @@ begin(const char *before)
 	table_derive(&play.table);
 	play.table.header->next_id = 1;
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
-	play.services = services_new(stage_loop, &play.table, on_event, on_drained, NULL);
+	play.services = services_new(stage_loop, &play.table, &watcher, on_drained, NULL);
 	services_start(play.services, config);
 	for (int64_t until = clock_now() + 5 * CLOCK_SECOND; status().state != UPSTREAM_IS_CONNECTED; turn())
 		assert_true(clock_now() < until);

@@ -22,12 +22,14 @@ static struct table table;
 static struct services *services;
 
 static void
-on_event(void *arg, struct service *service, const struct upstream_event *event)
+on_event(void *arg, const struct table_service *service, const struct upstream_event *event)
 {
 	(void)arg;
 	(void)service;
 	(void)event;
 }
+
+static const struct upstream_watcher watcher = { .event = on_event };
 
 static void
 on_drained(void *arg)
@@ -66,7 +68,7 @@ start(const char *names, const char *paths)
 	struct config *config = parse(names, paths);
 
 	services_free(services);
-	services = services_new(stage_loop, &table, on_event, on_drained, NULL);
+	services = services_new(stage_loop, &table, &watcher, on_drained, NULL);
 	services_start(services, config);
 	config_free(config);
 }

@@ -11,12 +11,13 @@
 struct world w;
 
 static void
-on_event(void *arg, const struct upstream_event *event)
+on_event(void *arg, const struct table_service *service, const struct upstream_event *event)
 {
 	static const char letters[] = "TaF+-";
 	size_t length = strlen(w.events);
 
 	(void)arg;
+	(void)service;
 	if (length + 1 < sizeof w.events)
 		w.events[length] = letters[event->kind];
 	snprintf(w.error, sizeof w.error, "%s", event->error);
@@ -41,7 +42,8 @@ on_lost(void *arg, uint16_t endpoint)
 	world_close_lent();
 }
 
-static const struct upstream_callbacks callbacks = { .event = on_event, .ready = on_ready, .lost = on_lost };
+static const struct upstream_callbacks callbacks = { .ready = on_ready, .lost = on_lost };
+static const struct upstream_watcher watcher = { .event = on_event };
 
 int
 world_listen(uint16_t *port)
@@ -129,7 +131,7 @@ world_make(uint16_t first, uint16_t second)
 void
 world_begin(void)
 {
-	w.upstream = upstream_new(w.loop, &w.table, SERVICE, &w.settings, &callbacks, &w);
+	w.upstream = upstream_new(w.loop, &w.table, SERVICE, &w.settings, &watcher, &callbacks, &w);
 }
 
 void
