@@ -38,7 +38,7 @@ void admission_listen(struct admission *admission, int fd);
 /* Accepts all who have connected to a socket that was shut and is to go. */
 void admission_accept_rest(struct admission *admission);
 
-/* Accepting pauses for this reason, the limit of which is most, or goes on.  Counted, and said once a minute at most,
+/* Accepting pauses for this reason, the limit of which is most, or resumes.  Counted, and said once a minute at most,
  * since clients that come and go at the limit pause it again and again. */
 void admission_pause(struct admission *admission, enum table_pause why, unsigned most);
 
@@ -68,7 +68,7 @@ void admission_rejoin(struct admission *admission, int fd, uid_t *uid);
 /* uid as the functions above gave it. */
 void admission_leave(struct admission *admission, uid_t uid);
 
-/* Whether who comes to the service now, or waits for a connection, is turned away: operators have closed it, or it is
+/* Whether clients that connect now, or wait for a connection, are turned away: operators have closed it, or it is
  * down, not paused, and not to hold anybody then (refuses: on_down is "refuse").  upstream is borrowed; NULL: no
  * connection will come. */
 bool admission_is_closed(const struct table *table, uint16_t service, const struct upstream *upstream, bool refuses);

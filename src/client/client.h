@@ -1,7 +1,7 @@
 /* client.h - one client of a service from its accept to its end: held, open (it has a connection, or shares one),
  * turned away or closed.
  *
- * The record in the table is what counts; this is the process's side of it, made anew by each worker.
+ * The record in the table is what counts; this is the process's side of it, made by each worker for itself.
  */
 #ifndef HOLDFAST_CLIENT_CLIENT_H
 #define HOLDFAST_CLIENT_CLIENT_H

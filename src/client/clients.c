@@ -56,7 +56,7 @@ clients_next_held(const struct client *client)
 	return client_of(waiting_next(&client->waiting));
 }
 
-/* Whether who comes now, or waits, is turned away. */
+/* Whether clients that connect now, or wait, are turned away. */
 static bool
 clients_is_closed(const struct clients *clients)
 {
@@ -73,9 +73,8 @@ clients_is_dialling(const struct clients *clients)
 	    upstream_is_up(clients->upstream);
 }
 
-/* Accepting pauses at max_clients, and goes on below.  While connections for max_held are being made those who come
- * are not refused for want of a place among the held: they wait in the backlog.  One at least is held, or none would
- * be made. */
+/* Accepting pauses at max_clients, and resumes below.  While connections for max_held are being made further clients
+ * are not refused: they wait in the backlog.  One at least is held, or no connection would be made. */
 static void
 clients_limit(struct clients *clients)
 {
@@ -635,8 +634,8 @@ clients_look(struct clients *clients, int64_t now)
 		clients->fresh = false;
 	if (regular || now >= clients->idle_at) {
 		idle_at = clients_look_at_all(clients, now, regular);
-		/* A byte can only put it off, so nobody's end is missed; who comes meanwhile is looked at before its
-		 * own. */
+		/* A byte can only put it off, so nobody's end is missed; one that connects meanwhile is looked at
+		 * before its own. */
 		clients->idle_at = idle_at - now < CLIENTS_LOOK_MIN ? now + CLIENTS_LOOK_MIN : idle_at;
 	}
 	if (regular && clients->mux != NULL)

@@ -6,7 +6,7 @@
  *
  * To turn a client away: it has a record in the table (held, or of shared mode), its events are
  * stopped, and nobody else has it; lingering_begin() then is the last that is done to it.  Shared mode need
- * not come here: a client that ends by mux_client_finish() is given the replies that it is owed first, and its end,
+ * not come here: a client that ends by mux_client_finish() is given its pending replies first, and its end,
  * by client_is_over(), leads here.
  *
  * The record is LINGERING meanwhile, so that a new worker resumes where a dead one was: the answer lies in a buffer

@@ -27,10 +27,10 @@ struct listener {
 	int fd; /* borrowed */
 	struct event event;
 	struct loop_timer again; /* after file descriptors ran out */
-	int turn;           /* clients expected in one turn, so that nobody is asked for in vain */
+	int turn;           /* clients expected in one turn, so that none is asked for that is not there */
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
-	int ceiling;        /* file numbers from here on are not for clients */
+	int ceiling;        /* file descriptors from here on are not for clients */
 	listener_callback *accepted;
 	void (*on_exhausted)(void *arg, int error);
 	void *arg;          /* borrowed */

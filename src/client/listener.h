@@ -74,7 +74,7 @@ void listener_shut(int fd);
 /* Accepts all who have connected to a socket that was shut, whatever the limits: it goes. */
 void listener_finish(struct listener *listener);
 
-/* Stops and starts accepting; the backlog keeps who comes meanwhile. */
+/* Stops and starts accepting; the backlog keeps clients that connect meanwhile. */
 void listener_pause(struct listener *listener, bool paused);
 
 #endif

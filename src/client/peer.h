@@ -28,7 +28,7 @@ bool peer_name_is_unknown(const char *name, bool group);
 struct peer_rules;
 
 /* From lists of names or numbers, ended by NULL, used during the call only.  Names are looked up here, once: that may
- * ask other hosts and wait for them (NSS).  An unknown one is passed over.  NULL if both lists are empty or NULL:
+ * ask other hosts and wait for them (NSS).  An unknown one is ignored.  NULL if both lists are empty or NULL:
  * everybody may; with unknown names alone nobody may. */
 struct peer_rules *peer_rules_new(char *const *users, char *const *groups);
 void peer_rules_free(struct peer_rules *rules);

@@ -269,8 +269,8 @@ listen_socket_listen(struct listen_socket *self, int fd)
 		clients_listen(self->clients, fd);
 }
 
-/* To a socket that is open already.  Who has come to the old one is a client before it goes; a worker that dies on
- * the way leaves it named, for the next to do this again. */
+/* To a socket that is open already.  Clients that connected to the old one are taken in before it goes; a worker that
+ * dies on the way leaves it named, for the next to do this again. */
 static void
 listen_socket_move(struct listen_socket *self, struct prepared_socket *prepared)
 {

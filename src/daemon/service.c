@@ -271,7 +271,7 @@ service_make_clients(struct service *service, bool log_clients)
 		mux_begin(service->mux, service->removed ? -1 : service->record->listener_fd);
 }
 
-/* What the record holds is gone on with, so nothing here may fail. */
+/* What the record holds is resumed, so nothing here may fail. */
 static void
 service_begin(struct service *service, const char *runtime_directory, struct prepared_socket *prepared,
     bool log_clients, const struct upstream_watcher *watcher)

@@ -55,7 +55,7 @@ void service_free(struct service *service);
 bool service_remove(struct service *service);
 
 /* Changed settings (same name), which become the service's; prepared, unless none, is its new listening socket.
- * Clients stay; the upstream side begins anew only if settings changed that it cannot take over in place. */
+ * Clients stay; the upstream side restarts only if settings changed that it cannot take over in place. */
 void service_renew(struct service *service, struct service_settings *settings, struct prepared_socket *prepared,
     bool log_clients);
 
