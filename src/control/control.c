@@ -23,7 +23,7 @@
 #include "control/words.h"
 
 #define IDLE_LONG     CLOCK_SECOND /* a connection that has asked nothing for so long gives up its place */
-#define WAITING_SHARE 4            /* of the files that can be open, one in so many at most is for who waits */
+#define WAITING_SHARE 4            /* of all file descriptors, one in so many at most is for who waits */
 #define TURN_LINES    16           /* of one connection before others have their turn */
 
 /* Bytes. */
@@ -52,7 +52,7 @@ struct operator {
 	struct control *control;         /* borrowed */
 	int fd;                          /* owned */
 	struct event event;              /* edge-triggered: each wake-up looks at everything */
-	struct loop_timer again;         /* after a look at other files */
+	struct loop_timer again;         /* after a look at other connections */
 	struct evbuffer *in, *out;       /* owned */
 	size_t counted;                  /* of out, in control.buffered */
 	bool eof;                        /* nothing more will be read */
@@ -608,7 +608,7 @@ control_exhausted(void *arg, int error)
 	log_warning(NULL, "control: accept: %s; the control socket waits for a free file", strerror(error));
 }
 
-/* Who waits leaves most files to clients. */
+/* Who waits leaves most file descriptors to clients. */
 static unsigned
 control_waiting_max(void)
 {

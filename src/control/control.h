@@ -3,8 +3,8 @@
  * One command a line in, one JSON object a line out (control/words.h splits them).  Commands of one connection are
  * run one after the other: the next begins when the one before was answered.  Nothing here blocks or grows without a
  * bound: a reader that does not read gets no further command run, and a stream (control_stream) that lags is told to
- * leave out what it would say.  Who comes when all connections are taken has the place of one that has asked nothing
- * for a second, if there is one.
+ * leave out what it would say.  Who connects when all connections are taken gets the place of one that has asked
+ * nothing for a second, if there is one.
  */
 #ifndef HOLDFAST_CONTROL_CONTROL_H
 #define HOLDFAST_CONTROL_CONTROL_H
@@ -44,7 +44,7 @@ struct control *control_new(struct event_base *loop, int fd, char *const *admin_
 /* Ends all connections, cancelling what they wait for. */
 void control_free(struct control *control);
 
-/* Listens to this file (borrowed) from now on; who has connected to the one before, which is shut, is served. */
+/* Listens to this socket (borrowed) from now on; who has connected to the one before, which is shut, is served. */
 void control_listen(struct control *control, int fd);
 
 /* New lists of administrators, after a reload. */

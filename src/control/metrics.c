@@ -255,7 +255,7 @@ metrics_next_row(struct metrics *metrics, const struct stats_row *row)
 	metrics->next_row++;
 }
 
-/* Writes one object's part of the row that is next, and goes on to what comes then.  false: there is none. */
+/* Writes one object's part of the row that is next, and steps to the next.  false: there is none. */
 static bool
 metrics_write_one(struct metrics *metrics, struct evbuffer *out)
 {

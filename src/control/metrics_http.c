@@ -127,7 +127,7 @@ metrics_http_on_tick(void *arg)
 		loop_timer_at(&http->tick, now + METRICS_HTTP_TICK);
 }
 
-/* No file is left, or no memory: again after a moment. */
+/* No file descriptor is left, or no memory: again after a moment. */
 static void
 metrics_http_on_exhausted(struct evconnlistener *listener, void *arg)
 {

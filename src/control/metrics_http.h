@@ -2,7 +2,7 @@
  *
  * Nobody who connects can slow the daemon or keep others from their answer: a text is written as fast as it is read,
  * piece by piece; each connection is for one request; and when METRICS_HTTP_CONNECTIONS are there, those that have
- * said nothing for a moment make room for who comes next.
+ * said nothing for a moment make room for the next.
  */
 #ifndef HOLDFAST_CONTROL_METRICS_HTTP_H
 #define HOLDFAST_CONTROL_METRICS_HTTP_H
@@ -22,7 +22,7 @@
 
 struct metrics_http;
 
-/* Serves at the listening socket fd, which stays the caller's.  Connections whose file number is file_max or above
+/* Serves at the listening socket fd, which stays the caller's.  Connections whose descriptor is file_max or above
  * are closed: the last ones are for others.  take(arg) makes the snapshot of an answer. */
 struct metrics_http *metrics_http_new(struct event_base *loop, int fd, unsigned file_max,
     struct metrics *(*take)(void *arg, enum metrics_format format), void *arg);

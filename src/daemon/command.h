@@ -50,8 +50,8 @@ struct command_context {
 	/* log.level of the configuration in force. */
 	enum log_level (*log_level)(void *daemon);
 
-	/* Reads the configuration anew for who waits for COMMAND_RELOAD, or (dry) COMMAND_DRY_RUN, who are never told
-	 * before this returns.  force: even if no service is left then. */
+	/* Reads the configuration again for who waits for COMMAND_RELOAD, or (dry) COMMAND_DRY_RUN; they are never
+	 * told before this returns.  force: even if no service is left then. */
 	void (*reload)(void *daemon, bool dry, bool force);
 };
 

@@ -56,7 +56,7 @@ reloading_added(const struct reload_plan *plan)
 	return list;
 }
 
-/* Names of changed services, or of those alone whose upstream side begins anew. */
+/* Names of changed services, or of those alone whose upstream side restarts. */
 static json_t *
 reloading_changed(const struct reload_plan *plan, enum setting_reload least)
 {

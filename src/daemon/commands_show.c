@@ -87,7 +87,7 @@ static const enum endpoint_state endpoints_order[] = { ENDPOINT_FAILED, ENDPOINT
 
 struct listing {
 	struct command_bits bits;
-	size_t order;   /* of which state they are told; ENDPOINTS_ORDERS: what was passed over is */
+	size_t order;   /* of which state they are told; ENDPOINTS_ORDERS: what is ignored is */
 	size_t left_out, passed_left_out;
 	json_t *passed; /* owned */
 };
