@@ -70,8 +70,13 @@ void world_die(void);
  * so. */
 void world_settle(void);
 
-/* Time goes by. */
+/* Time goes by, a millisecond a turn of the loop, though none does outside: clock_now() says what it is.  Or until
+ * something is done, for limit at most; false: it is not. */
 void world_wait(int64_t span);
+bool world_run(bool (*done)(void), int64_t limit);
+
+/* Settles, and looks whether the loop finds nothing more to do. */
+bool world_is_idle(void);
 
 /* Settles, and checks what there is to hear: see side_hear(). */
 void world_expect(int fd, const char *text);

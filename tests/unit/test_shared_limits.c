@@ -265,9 +265,8 @@ backpressure(int *ret_client, int *ret_other)
 }
 
 static bool
-one_has_ended(void *arg)
+one_has_ended(void)
 {
-	(void)arg;
 	return world.ended == 1;
 }
 
@@ -280,7 +279,7 @@ who_takes_nothing_makes_the_others_wait_until_it_is_closed(void **state)
 	(void)state;
 	upstream = backpressure(&client, &other);
 	world_expect(other, "");
-	assert_true(side_run(world.loop, one_has_ended, NULL, 5 * CLOCK_SECOND));
+	assert_true(world_run(one_has_ended, 5 * CLOCK_SECOND));
 	assert_true(clock_now() - begun >= 500 * CLOCK_MILLISECOND);
 	feed(upstream);
 	world_expect(other, "O\n");
@@ -336,9 +335,8 @@ the_last_client_of_a_drain_may_be_one_that_reads_nothing(void **state)
 }
 
 static bool
-has_lost(void *arg)
+has_lost(void)
 {
-	(void)arg;
 	return remote.lost > 0;
 }
 
@@ -357,7 +355,7 @@ who_owes_a_reply_for_too_long_is_lost(void **state)
 	world_wait(120 * CLOCK_MILLISECOND); /* who owes nothing may be silent */
 	assert_int_equal(remote.lost, 0);
 	world_say(client, "a\nb\n");
-	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_true(world_run(has_lost, CLOCK_SECOND));
 	assert_string_equal(remote.reason, "no reply within reply_timeout");
 	world_expect(client, "gone\n");
 	upstream = world_bring();
@@ -424,7 +422,7 @@ no_answer_to_the_heartbeat_is_a_loss(void **state)
 	set_heartbeat();
 	world_begin();
 	world_bring();
-	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_true(world_run(has_lost, CLOCK_SECOND));
 	assert_string_equal(remote.reason, "no answer to the heartbeat");
 }
 
@@ -446,7 +444,7 @@ any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected(void **state)
 	world_expect(client, "news\n"); /* it may well be news */
 	world_wait(50 * CLOCK_MILLISECOND);
 	assert_int_equal(remote.lost, 0);
-	assert_true(side_run(world.loop, has_lost, NULL, CLOCK_SECOND));
+	assert_true(world_run(has_lost, CLOCK_SECOND));
 	assert_string_equal(remote.reason, "no answer to the heartbeat");
 }
 
