@@ -12,8 +12,8 @@
 
 struct world world;
 
-/* Time goes by here when a story says so; the clock is asked in place of base/clock's (the linker's --wrap).  It is an
- * hour early: to the kernel's timer no deadline of the loop is ever due.  Another timer has the loop look then. */
+/* Time goes by here when a story says so; the clock is asked in place of base/clock's (the linker's --wrap).  It is
+ * an hour early: to the kernel's timer no deadline of the loop is ever due.  Another timer has the loop look then. */
 static int64_t world_now;
 static struct loop_timer kick;
 

@@ -1,5 +1,9 @@
-/* The queue of who is owed a reply: its order, its growth, and that only who asked is answered. */
+/* The queue of who is owed a reply: its order, its growth, that only who asked is answered, and that each change is
+ * one, wherever a worker dies. */
 #include "client/mux_queue.h"
+
+#include <stdio.h>
+
 #include "recover_stage.h"
 
 #define SMALLEST ((uint32_t)(TABLE_BUFFER_SIZE / sizeof(struct table_pending)))
@@ -238,6 +242,204 @@ a_ring_that_no_record_names_is_free_again(void **state)
 		assert_int_equal(pop(), i);
 }
 
+/* Two clients, one that is gone, and what the upstream said: as text, with all that counts. */
+static uint32_t first, second;
+static char before[512], after[512];
+
+static int
+describe_ring(char *text, size_t size, const char *name, uint32_t ring)
+{
+	size_t length = ring_length(&table, ring);
+
+	return snprintf(text, size, " %s=%.*s", name, (int)length, length == 0 ? "" :
+	    (const char *)ring_bytes(&table, ring));
+}
+
+static void
+describe(char text[512])
+{
+	const struct table_shared *record = shared();
+	size_t n = 0;
+
+	for (size_t i = 0; i < mux_queue_count(&queue); i++)
+		n += (size_t)snprintf(text + n, 512 - n, "%u:%u ",
+		    mux_queue_client(&queue, mux_queue_at(&queue, i)->who),
+		    (unsigned)(mux_queue_end(&queue, i + 1) - mux_queue_end(&queue, i)));
+	n += (size_t)snprintf(text + n, 512 - n, "sent=%d slot=%u lost=%u retried=%u messages=%u,%u flags=%x",
+	    (int)(record->sent - mux_queue_end(&queue, 0)), (unsigned)record->broadcast_slot, (unsigned)record->lost,
+	    (unsigned)record->retried, (unsigned)record->messages[0], (unsigned)record->messages[1],
+	    table.clients[first].flags);
+	n += (size_t)describe_ring(text + n, 512 - n, "out", record->out);
+	n += (size_t)describe_ring(text + n, 512 - n, "in", record->in);
+	n += (size_t)describe_ring(text + n, 512 - n, "said", *mux_queue_said(&queue, first));
+	n += (size_t)describe_ring(text + n, 512 - n, "told", *mux_queue_told(&queue, first));
+	describe_ring(text + n, 512 - n, "told", *mux_queue_told(&queue, second));
+}
+
+static void
+ask(uint32_t client, const char *text)
+{
+	size_t length = strlen(text);
+
+	memcpy(mux_queue_room(&queue, 1, length), text, length);
+	mux_queue_ask(&queue, client, length, &length, 1);
+}
+
+/* One that is gone asked between two that are there. */
+static void
+prepare_requests(void *arg)
+{
+	uint32_t gone;
+
+	(void)arg;
+	side_clear(&table);
+	begin();
+	recover_run(&table); /* all buffers are free */
+	first = side_session(&table, -1, -1);
+	gone = side_session(&table, -1, -1);
+	second = side_session(&table, -1, -1);
+	side_put(&table, first, TABLE_UP, "one,more,");
+	side_put(&table, gone, TABLE_UP, "buy,");
+	side_put(&table, second, TABLE_UP, "two,");
+	ask(first, "one,");
+	ask(gone, "buy,");
+	ask(second, "two,");
+	ring_drop(&table, side_payer, mux_queue_said(&queue, gone));
+	ring_drop(&table, side_payer, mux_queue_said(&queue, second));
+	table_client_free(&table, gone);
+	memcpy(ring_room(&table, side_payer, &shared()->in, 10), "1,2,3,4,5,", 10);
+	table.buffers[shared()->in].tail += 10;
+	describe(before);
+}
+
+/* All requests, and a half of the last, were given to the connection. */
+static void
+prepare_sent(void *arg)
+{
+	prepare_requests(arg);
+	shared()->sent = mux_queue_end(&queue, 3) - 2;
+	describe(before);
+}
+
+static void
+prepare_broadcast(void *arg)
+{
+	prepare_requests(arg);
+	mux_queue_broadcast_begin(&queue, 4, 2);
+	describe(before);
+}
+
+static void
+act_ask(void *arg)
+{
+	(void)arg;
+	ask(first, "more,");
+}
+
+static void
+act_answer_here(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_answer_here(&queue, first, &(struct mux_queue_answer){ .text = "no!", .length = 3,
+		.taken = 5, .lost = true, .flip = TABLE_CLIENT_LAST }));
+}
+
+static void
+act_answer(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_answer(&queue, first, 1, 2));
+}
+
+static void
+act_fail(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_fail(&queue, first, "lost,", 5));
+}
+
+static void
+act_retire(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_retire(&queue, mux_queue_end(&queue, 2)));
+}
+
+static void
+act_forget_gone(void *arg)
+{
+	(void)arg;
+	mux_queue_forget_gone(&queue);
+}
+
+static void
+act_settle(void *arg)
+{
+	(void)arg;
+	mux_queue_settle(&queue);
+}
+
+static void
+act_broadcast_to(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_broadcast_to(&queue, first));
+}
+
+static void
+act_broadcast_end(void *arg)
+{
+	(void)arg;
+	mux_queue_broadcast_end(&queue);
+}
+
+static const struct {
+	void (*prepare)(void *arg), (*act)(void *arg);
+	const char *after;
+} changes[] = {
+	{ prepare_requests, act_ask, "1:4 0:4 3:4 1:5 sent=0 slot=0 lost=0 retried=0 messages=4,0 flags=0"
+	    " out=one,buy,two,more, in=1,2,3,4,5, said= told= told=" },
+	{ prepare_requests, act_answer_here, "1:4 0:4 3:4 sent=0 slot=0 lost=1 retried=0 messages=3,0 flags=2"
+	    " out=one,buy,two, in=1,2,3,4,5, said= told=no! told=" },
+	{ prepare_sent, act_answer, "0:4 3:4 sent=6 slot=0 lost=0 retried=0 messages=3,1 flags=0"
+	    " out=buy,two, in=2,3,4,5, said=more, told=1, told=" },
+	{ prepare_sent, act_fail, "0:4 3:4 sent=6 slot=0 lost=1 retried=0 messages=3,0 flags=0"
+	    " out=buy,two, in=1,2,3,4,5, said=more, told=lost, told=" },
+	{ prepare_requests, act_fail, "0:4 3:4 sent=0 slot=0 lost=1 retried=0 messages=3,0 flags=0"
+	    " out=buy,two, in=1,2,3,4,5, said=more, told=lost, told=" },
+	{ prepare_sent, act_retire, "3:4 sent=2 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " out=two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_requests, act_forget_gone, "1:4 3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " out=one,two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_sent, act_settle, "1:4 0:4 3:4 sent=0 slot=0 lost=0 retried=2 messages=3,0 flags=0"
+	    " out=one,buy,two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_broadcast, act_broadcast_to, "1:4 0:4 3:4 sent=0 slot=2 lost=0 retried=0 messages=3,2 flags=0"
+	    " out=one,buy,two, in=1,2,3,4,5, said=more, told=1,2, told=" },
+	{ prepare_broadcast, act_broadcast_end, "1:4 0:4 3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " out=one,buy,two, in=3,4,5, said=more, told= told=" },
+};
+
+static void
+check_whole(void *arg, bool finished)
+{
+	const size_t *i = arg;
+
+	recover_run(&table);
+	describe(after);
+	if (finished || strcmp(after, before) != 0)
+		assert_string_equal(after, changes[*i].after);
+	assert_string_not_equal(before, changes[*i].after);
+}
+
+static void
+a_death_before_any_instruction_leaves_each_change_whole_or_undone(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++)
+		if (!side_every_step(changes[i].prepare, changes[i].act, check_whole, &i))
+			skip();
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -255,6 +457,7 @@ main(void)
 		ROW(the_word_of_a_client_leads_to_it_while_it_is_open),
 		ROW(who_has_the_slot_of_one_that_is_gone_is_not_that_one),
 		ROW(a_ring_that_no_record_names_is_free_again),
+		ROW(a_death_before_any_instruction_leaves_each_change_whole_or_undone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
