@@ -22,7 +22,8 @@ struct child;
 struct child_job {
 	const char *program;            /* borrowed; absolute path; of a function, its name as a process */
 	void (*run)(void *arg);         /* NULL, or called in place of a program by a copy of this process, with its
-	                                 * environment and folder: writes to standard output and returns */
+	                                 * environment and folder: writes to standard output and returns, then the
+	                                 * copy is killed, which result.error says */
 	void *run_arg;                  /* borrowed */
 	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */
 	char *const *environment;       /* borrowed; NAME=VALUE; NULL-terminated */
