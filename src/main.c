@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
-#include "base/standard_files.h"
 #include "config/load.h"
 #include "config/write.h"
 #include "daemon/begin.h"
@@ -178,7 +178,7 @@ main(int argc, char **argv)
 	int code;
 
 	keeper_block_signals(&signals); /* first: until there is a keeper they would end the program */
-	if (!standard_files_open())
+	if (!file_open_standard())
 		return BEGIN_FAILURE;
 	code = main_parse(argc, argv, &options);
 	if (code != -1)

@@ -45,6 +45,8 @@ static struct {
 	struct log_rate rates[LOG_LIMITED_MAX];
 } log_state = { .level = LOG_LEVEL_INFO };
 
+const char log_event_rare[] = "";
+
 static const char *const log_names[] = { "error", "warning", "notice", "info", "debug" };
 
 /* sd-daemon's and syslog's priorities of our levels. */
@@ -193,15 +195,16 @@ log_put_message(const struct log_message *message)
 	}
 }
 
+/* text is not escaped yet. */
 static void
-log_put(enum log_level level, const char *service, const char *event, const char *address, const char *text)
+log_put(struct log_message message, const char *text)
 {
 	char whole[LOG_TEXT_MAX], escaped[LOG_TEXT_MAX];
-	struct log_message message = { .level = level, .service = service, .event = event, .address = address,
-		.text = escaped };
 
-	snprintf(whole, sizeof whole, "%s%s%s", service != NULL ? service : "", service != NULL ? ": " : "", text);
+	snprintf(whole, sizeof whole, "%s%s%s", message.service != NULL ? message.service : "",
+	    message.service != NULL ? ": " : "", text);
 	escape(whole, strlen(whole), 0, escaped, sizeof escaped);
+	message.text = escaped;
 	log_tell_lost();
 	log_put_message(&message);
 }
@@ -226,7 +229,7 @@ log_end_window(struct log_rate *rate)
 		return;
 	snprintf(text, sizeof text, "suppressed %u", rate->suppressed);
 	rate->suppressed = 0;
-	log_put(LOG_LEVEL_WARNING, rate->service, NULL, NULL, text);
+	log_put((struct log_message){ .level = LOG_LEVEL_WARNING, .service = rate->service }, text);
 }
 
 void
@@ -270,56 +273,19 @@ log_may(const char *service)
 	return true;
 }
 
-/* Whether a line of this level is wanted, and within the service's limit. */
-static bool
-log_wants(enum log_level level, const char *service)
-{
-	return level <= log_state.level && (service == NULL || level >= LOG_LEVEL_DEBUG || log_may(service));
-}
-
-static void
-log_vput(enum log_level level, const char *service, const char *event, const char *address,
-    const char *format, va_list args)
-{
-	char text[LOG_TEXT_MAX];
-
-	vsnprintf(text, sizeof text, format, args);
-	log_put(level, service, event, address, text);
-}
-
-void
-log_line(enum log_level level, const char *service, const char *format, ...)
-{
-	va_list args;
-
-	if (!log_wants(level, service))
-		return;
-	va_start(args, format);
-	log_vput(level, service, NULL, NULL, format, args);
-	va_end(args);
-}
-
-void
-log_rare(enum log_level level, const char *service, const char *format, ...)
-{
-	va_list args;
-
-	if (level > log_state.level)
-		return;
-	va_start(args, format);
-	log_vput(level, service, NULL, NULL, format, args);
-	va_end(args);
-}
-
 void
 log_event(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, ...)
 {
+	char text[LOG_TEXT_MAX];
 	va_list args;
 
-	if (!log_wants(level, service))
+	if (level > log_state.level ||
+	    (service != NULL && event != log_event_rare && level < LOG_LEVEL_DEBUG && !log_may(service)))
 		return;
 	va_start(args, format);
-	log_vput(level, service, event, address, format, args);
+	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	log_put((struct log_message){ .level = level, .service = service,
+	    .event = event == log_event_rare ? NULL : event, .address = address }, text);
 }

@@ -28,17 +28,17 @@ enum log_level log_get_level(void);
 const char *log_level_name(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *ret_level);
 
-/* One line.  service may be NULL; else it is put in front of the text and limited in rate. */
-void log_line(enum log_level level, const char *service, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same, but not counted by the limit of rate: for what its caller says once in a while only. */
-void log_rare(enum log_level level, const char *service, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* The same with journal fields HOLDFAST_EVENT and HOLDFAST_ADDRESS; either may be NULL. */
+/* One line.  service may be NULL; else it is put in front of the text and limited in rate.  With journal fields
+ * HOLDFAST_EVENT and HOLDFAST_ADDRESS; either may be NULL. */
 void log_event(enum log_level level, const char *service, const char *event, const char *address,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* Without these fields. */
+#define log_line(level, service, ...) log_event(level, service, NULL, NULL, __VA_ARGS__)
+
+/* The same, but not counted by the limit of rate: for what its caller says once in a while only. */
+#define log_rare(level, service, ...) log_event(level, service, log_event_rare, NULL, __VA_ARGS__)
+extern const char log_event_rare[];
 
 /* Tells of lines that were left out, once their 10 s are over and though no further line comes, and of those that
  * were lost; gives away what waits (base/sink.h).  To be called every 250 ms or so. */

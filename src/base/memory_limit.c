@@ -1,28 +1,16 @@
 #include "base/memory_limit.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <unistd.h>
+
+#include "base/file.h"
 
 #define LIMIT_PATH 4096
 #define LIMIT_FILE 8192
-
-/* The file's beginning as a text; "" if it cannot be read. */
-static void
-limit_read(const char *path, char *ret_text, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	ssize_t n = fd == -1 ? 0 : read(fd, ret_text, size - 1);
-
-	ret_text[n > 0 ? n : 0] = '\0';
-	if (fd != -1)
-		close(fd);
-}
 
 /* The number in a group's file; "max", or no such file, limits nothing. */
 static uint64_t
@@ -32,7 +20,7 @@ limit_number(const char *folder, const char *name)
 	uint64_t number;
 
 	snprintf(path, sizeof path, "%s/%s", folder, name);
-	limit_read(path, text, sizeof text);
+	file_read(path, text, sizeof text);
 	return sscanf(text, "%" SCNu64, &number) == 1 && number > 0 ? number : UINT64_MAX;
 }
 
@@ -117,6 +105,6 @@ memory_limit(void)
 	char groups[LIMIT_FILE];
 	uint64_t machine = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : UINT64_MAX;
 
-	limit_read("/proc/self/cgroup", groups, sizeof groups);
+	file_read("/proc/self/cgroup", groups, sizeof groups);
 	return limit_least(machine, memory_limit_of(groups, "/sys/fs/cgroup"));
 }

@@ -3,20 +3,13 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
-bool
-peer_closed_has_come(int fd)
+/* Whether any of these has come; POLLHUP always may. */
+static bool
+peer_closed_shows(int fd, short events)
 {
-	struct pollfd poll_fd = { .fd = fd };
+	struct pollfd poll_fd = { .fd = fd, .events = (short)(events & POLLRDHUP) };
 
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP);
-}
-
-bool
-peer_closed_was_shut(int fd)
-{
-	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
-
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLRDHUP);
+	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & events);
 }
 
 static bool
@@ -28,6 +21,18 @@ peer_closed_left_nothing(int fd)
 }
 
 bool
+peer_closed_has_come(int fd)
+{
+	return peer_closed_shows(fd, POLLHUP);
+}
+
+bool
+peer_closed_was_shut(int fd)
+{
+	return peer_closed_shows(fd, POLLRDHUP);
+}
+
+bool
 peer_closed_is_final(int fd)
 {
 	return peer_closed_has_come(fd) && peer_closed_left_nothing(fd);
@@ -36,7 +41,5 @@ peer_closed_is_final(int fd)
 bool
 peer_closed_is_silence(int fd)
 {
-	struct pollfd poll_fd = { .fd = fd, .events = POLLRDHUP };
-
-	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP)) && peer_closed_left_nothing(fd);
+	return peer_closed_shows(fd, POLLRDHUP | POLLHUP) && peer_closed_left_nothing(fd);
 }

@@ -11,7 +11,7 @@
 #include "client/listener.h"
 #include "client/peer.h"
 #include "keep/crash.h"
-#include "keep/recover.h"
+#include "keep/table.h"
 #include "upstream/upstream.h"
 
 #define ADMISSION_LOGGED 64 /* users whose last log line is remembered */
@@ -342,7 +342,7 @@ admission_admit(struct admission *admission, uint32_t index, const char *reply, 
 	case ADMISSION_NOT_ALLOWED: /* no file descriptor is kept for who may not come at all */
 		counters->refused_permission++;
 		client_log_end(NULL, admission->name, level, CLOSING_NOT_ALLOWED);
-		recover_close_client(admission->table, index);
+		table_client_close(admission->table, index);
 		return false;
 	case ADMISSION_TOO_MANY: /* is told so */
 		counters->refused_per_user++;

@@ -14,7 +14,7 @@
 #include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
-#include "keep/recover.h"
+#include "keep/table.h"
 #include "upstream/conn.h"
 
 /* A connection that lasted so long was one, though no byte passed: who had it has waited no longer. */
@@ -357,7 +357,7 @@ client_return(struct client *client)
 	client->waits = true;
 	table_conn_set(table, conn, TABLE_CLOSING);
 	CRASH_POINT(RETURN_HELD);
-	recover_end_own(table, client->index);
+	table_conn_close(table, conn);
 	CRASH_POINT(RETURN_CLOSED);
 	client_begin(client);
 	return (uint64_t)unacknowledged;
@@ -392,7 +392,7 @@ client_close(struct client *client)
 	table = client->owner->table;
 	index = client->index;
 	client_free(client);
-	recover_close_client(table, index);
+	table_client_close(table, index);
 }
 
 void

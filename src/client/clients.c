@@ -400,10 +400,10 @@ clients_resume(struct clients *clients)
 	const struct table *table = clients->table;
 	enum table_state state;
 
-	for (uint32_t i = 1; i < table->header->client_high; i++) {
+	for (uint32_t i = table_client_next(table, clients->service, 0), next; i != 0; i = next) {
+		next = table_client_next(table, clients->service, i);
 		state = table_client_state(table, i);
-		if (table->clients[i].service != clients->service ||
-		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
+		if (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS)
 			continue;
 		if (state == TABLE_LIVE)
 			clients_take_up(clients, i);

@@ -15,7 +15,7 @@
 #include "client/ring.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
-#include "keep/recover.h"
+#include "keep/table.h"
 
 #define LINGERING_TIME  CLOCK_SECOND
 #define LINGERING_READS 4 /* in one turn of the loop, so that others have theirs */
@@ -69,7 +69,7 @@ lingering_close_client(struct lingering_client *client)
 	uint32_t index = client->index;
 
 	lingering_remove(client);
-	recover_close_client(table, index);
+	table_client_close(table, index);
 }
 
 /* Those whose time is over by then. */
@@ -225,7 +225,7 @@ lingering_room(struct table *table, uint32_t index, size_t length)
 	struct budget_payer payer = buffers_payer(table, index, TABLE_DOWN);
 	unsigned char *room = ring_room(table, payer, name, length);
 
-	if (room == NULL && length <= buffers_class_size(TABLE_LEAN)) {
+	if (room == NULL && length <= table_class_size(TABLE_LEAN)) {
 		*name = buffers_claim_lean(table, payer);
 		room = *name == 0 ? NULL : buffers_bytes(table, *name);
 	}
@@ -242,7 +242,7 @@ lingering_prepare(struct table *table, uint32_t index, const char *text)
 
 	if (!(record->flags & TABLE_CLIENT_UNTOLD))
 		return;
-	recover_release(table, index);
+	table_client_release(table, index);
 	room = length == 0 ? NULL : lingering_room(table, index, length);
 	if (room != NULL) {
 		memcpy(room, text, length);
@@ -298,7 +298,7 @@ lingering_begin(struct lingering *lingering, uint32_t index, const char *text)
 	CRASH_POINT(LINGER_MARKED);
 	record->conn = 0;
 	if (!(record->flags & TABLE_CLIENT_UNTOLD))
-		recover_release(lingering->table, index);
+		table_client_release(lingering->table, index);
 	lingering_resume(lingering, index, text);
 }
 

@@ -13,7 +13,7 @@
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
 #include "keep/crash.h"
-#include "keep/recover.h"
+#include "keep/table.h"
 #include "upstream/upstream.h"
 
 /* Clients whose memory lies together. */
@@ -126,7 +126,7 @@ mux_drop(struct mux *mux)
 	mux_conn_retire(&mux->conn); /* while it can be asked */
 	mux_conn_close(&mux->conn, now);
 	mux->expiry.since = mux->clients.waiting.from = now;
-	recover_close_conn(mux_table(mux), conn);
+	table_conn_close(mux_table(mux), conn);
 	CRASH_POINT(SHARED_LOST);
 	mux_settle(mux, now);
 	mux_turn_soon(mux);
@@ -590,7 +590,7 @@ mux_end(struct mux *mux)
 
 	mux_set_datagrams(mux, -1);
 	if (datagrams != 0)
-		recover_close_client(mux_table(mux), datagrams);
+		table_client_close(mux_table(mux), datagrams);
 	mux_drop(mux);
 	mux_queue_drop(mux_queue(mux));
 }

@@ -107,7 +107,7 @@ relay_buffer_drop_pipe(struct relay_buffer *self)
 	if (pipe == 0)
 		return;
 	*relay_buffer_pipe(self) = 0;
-	CRASH_POINT(PIPE_PASSED_FDS_BACK);
+	CRASH_POINT(PIPE_GIVEN_BACK);
 	pipes_release(self->table, relay_buffer_payer(self), pipe, self->level);
 	self->level = 0;
 }

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/standard_files.h"
+#include "base/file.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
 #include "ctl/complete.h"
@@ -376,7 +376,7 @@ main(int argc, char **argv)
 	bool json = false;
 	int option;
 
-	if (!standard_files_open())
+	if (!file_open_standard())
 		return ASK_NO;
 	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
 		return complete_run(argc - 2, argv + 2);

@@ -20,10 +20,10 @@
 #include "daemon/lock.h"
 #include "keep/crash.h"
 #include "keep/fdstore.h"
-#include "keep/files.h"
 #include "keep/keeper.h"
 #include "keep/migrate.h"
 #include "keep/notify.h"
+#include "keep/table.h"
 #include "keep/upgrade.h"
 
 static struct passed_fds begin_passed_fds; /* of systemd's files, those that are still to be claimed */
@@ -91,24 +91,10 @@ begin_close_files(const struct table *table)
 			close(table->header->file[i]);
 }
 
-struct begin_work {
-	struct table *table;
-	const char *version;
-};
-
-static int
-begin_worker(void *arg)
-{
-	const struct begin_work *work = arg;
-
-	return daemon_run(work->table, work->version);
-}
-
 /* Everything is in the table: keeper and worker until their end. */
 static int
 begin_run(const struct begin_options *options, struct table *table)
 {
-	struct begin_work work = { .table = table, .version = options->version };
 	int code;
 
 	upgrade_note_program(table, options->argv, options->version);
@@ -118,9 +104,9 @@ begin_run(const struct begin_options *options, struct table *table)
 	}
 	if (options->no_keeper) {
 		keeper_worker_signals(table);
-		code = begin_worker(&work);
+		code = daemon_run(table);
 	} else {
-		code = keeper_run(table, begin_worker, &work);
+		code = keeper_run(table, daemon_run);
 	}
 	begin_close_files(table);
 	table_free(table);
@@ -304,12 +290,12 @@ begin_upgraded(const struct begin_options *options, int fd)
 	begin_raise_files();
 	upgrade_accept(&table, copied);
 	begin_reset(table.header);
-	error = keeper_resume(&table);
+	error = notify_open(&table);
 	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
 }
 
 static void
-begin_close_file(void *arg, enum files_kind kind, volatile int32_t *fd)
+begin_close_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	const struct table *table = arg;
 
@@ -322,7 +308,7 @@ begin_close_file(void *arg, enum files_kind kind, volatile int32_t *fd)
 static int
 begin_give_up(struct table *table, int error)
 {
-	files_each(table, begin_close_file, table);
+	table_each_file(table, begin_close_file, table);
 	table_free(table);
 	return error;
 }

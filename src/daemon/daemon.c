@@ -1,6 +1,5 @@
-#include "daemon/daemon_parts.h"
+#include "daemon/daemon.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -10,18 +9,54 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/sink.h"
+#include "base/memory_limit.h"
+#include "base/watch.h"
+#include "config/load.h"
 #include "config/write.h"
-#include "keep/budget.h"
+#include "daemon/command.h"
+#include "daemon/control_socket.h"
+#include "daemon/lock.h"
+#include "daemon/metrics_socket.h"
+#include "daemon/trial.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/keeper.h"
 #include "keep/pipes.h"
 #include "keep/recover.h"
 #include "keep/upgrade.h"
-#include "keep/victim.h"
 
-#define DAEMON_HEARTBEAT (250 * CLOCK_MILLISECOND)
+#define DAEMON_HEARTBEAT      (250 * CLOCK_MILLISECOND)
+#define DAEMON_LOOK           (30 * CLOCK_SECOND) /* for removed files that inotify does not see */
+#define DAEMON_LOOK_AGAIN     CLOCK_SECOND
+#define DAEMON_LOOK_SOON      (100 * CLOCK_MILLISECOND) /* whoever removes a folder does so file by file */
+#define DAEMON_MEMORY_SHARE   4u /* the share of what may be used that is taken without being told */
+#define DAEMON_MEMORY_LEAST   (4u << 20)
+
+struct daemon {
+	struct event_base *loop;
+	struct table *table;          /* borrowed */
+	const char *version;          /* borrowed */
+	struct config *config;        /* owned; its services are taken */
+	struct services *services;    /* owned */
+	struct control *control;      /* owned */
+	struct events *events;        /* owned */
+	struct upstream_watcher watcher; /* of all upstreams: what happens is published */
+	struct metrics_socket *metrics; /* owned */
+	struct trial *trial;          /* owned */
+	struct command_context commands;
+	struct config_reading *reading; /* owned; of a reload; NULL none */
+	bool reading_is_dry, reading_is_forced;
+	bool asked_to_reload;         /* not only for what a reload would do */
+	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
+	struct event requests;
+	struct loop_timer heartbeat, reloading;
+	struct loop_timer stop;       /* stop_timeout */
+	struct loop_timer looking;    /* for files that somebody has removed */
+	struct watch *control_watch, *lock_watch, *metrics_watch; /* owned: likewise */
+	char *control_error, *lock_error; /* owned: why it cannot be made again; NULL none */
+	bool stopping;
+	int64_t want_told;            /* when it was logged that buffers are at their bound; 0 never */
+};
 
 static void
 daemon_on_event(void *arg, const struct table_service *service, const struct upstream_event *event)
@@ -32,19 +67,14 @@ daemon_on_event(void *arg, const struct table_service *service, const struct ups
 }
 
 static void
-daemon_end_if_done(struct daemon *daemon)
+daemon_end_if_done(void *arg)
 {
+	struct daemon *daemon = arg;
 	struct services_sum sum;
 
 	services_get_sum(daemon->services, &sum);
 	if (daemon->stopping && sum.clients == 0 && sum.lingering == 0)
 		event_base_loopbreak(daemon->loop);
-}
-
-static void
-daemon_on_drained(void *arg)
-{
-	daemon_end_if_done(arg);
 }
 
 static char *
@@ -116,7 +146,7 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 		loop_timer_soon(&daemon->reloading);
 	}
 	if (bits & TABLE_REQUEST_UPGRADING)
-		daemon_try_upgrade(daemon);
+		trial_ask(daemon->trial);
 	if (bits & TABLE_REQUEST_STOP_NOW)
 		daemon_on_stop_timeout(daemon);
 	else if (bits & TABLE_REQUEST_STOP)
@@ -149,7 +179,7 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 			n += (size_t)snprintf(ret_text + n, TABLE_STATUS_SIZE - n, "; %.160s", wrong[i]);
 }
 
-void
+static void
 daemon_update_status(struct daemon *daemon)
 {
 	char text[TABLE_STATUS_SIZE];
@@ -159,15 +189,6 @@ daemon_update_status(struct daemon *daemon)
 		table_status_set(daemon->table, text);
 		keeper_nudge(daemon->table);
 	}
-}
-
-/* What the clients of a busy time needed is given back. */
-static void
-daemon_tidy(struct daemon *daemon)
-{
-	pipes_trim(daemon->table);
-	buffers_trim(daemon->table);
-	mem_trim();
 }
 
 /* Once a minute: buffers are at their bound, and whose connections are slower for that. */
@@ -196,10 +217,12 @@ daemon_on_heartbeat(void *arg)
 	struct daemon *daemon = arg;
 	struct table_header *header = daemon->table->header;
 
-	daemon_beat(daemon);
+	table_beat(daemon->table);
 	log_tell_suppressed(clock_now());
 	if (header->heartbeat % 4 == 0) {
-		daemon_tidy(daemon);
+		pipes_trim(daemon->table); /* what the clients of a busy time needed is given back */
+		buffers_trim(daemon->table);
+		mem_trim();
 		daemon_tell_want(daemon);
 	}
 	if (header->heartbeat % 4 == 0 && header->ready && !daemon->stopping)
@@ -252,6 +275,280 @@ daemon_log_origin(const struct daemon *daemon)
 	header->origin = TABLE_NEW;
 }
 
+/* Log and memory.  The level that an operator has set goes before the configured one. */
+static void
+daemon_obey(const struct daemon *daemon, const struct config *config)
+{
+	uint32_t set = daemon->table->header->log_level;
+	uint64_t most = config->max_memory > 0 ? (uint64_t)config->max_memory : memory_limit() / DAEMON_MEMORY_SHARE;
+
+	log_open(config->log.target, set > 0 ? (enum log_level)(set - 1) : config->log.level);
+	budget_set(daemon->table->budget, most > DAEMON_MEMORY_LEAST ? most : DAEMON_MEMORY_LEAST);
+}
+
+/* Takes the text over; NULL: all is well.  Told once for each reason. */
+static void
+daemon_note_removed(struct daemon *daemon, char **error, char *wrong)
+{
+	if (wrong != NULL && (*error == NULL || strcmp(*error, wrong) != 0))
+		log_error(NULL, "%s; it is tried again", wrong);
+	mem_free(*error);
+	*error = wrong;
+	if (wrong != NULL)
+		loop_timer_at(&daemon->looking, clock_now() + DAEMON_LOOK_AGAIN);
+}
+
+/* What others have removed of our sockets' files and the lock is made again, and told: now, at a change, and every
+ * 30 s. */
+static void
+daemon_look(void *arg)
+{
+	struct daemon *daemon = arg;
+	const struct table_header *header = daemon->table->header;
+	struct lock lock = { .file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] };
+	char metrics[METRICS_SOCKET_PATH], *path;
+
+	if (daemon->stopping || header->stopping)
+		return;
+	loop_timer_at(&daemon->looking, clock_now() + DAEMON_LOOK);
+	daemon_note_removed(daemon, &daemon->lock_error, lock_look(daemon->config->runtime_directory, &lock));
+	daemon_note_removed(daemon, &daemon->control_error,
+	    control_socket_look(daemon->table, daemon->config, daemon->control));
+	metrics_socket_look(daemon->metrics, metrics);
+	services_look_after_sockets(daemon->services);
+	path = lock_path(daemon->config->runtime_directory);
+	watch_path(daemon->lock_watch, path, false);
+	watch_path(daemon->control_watch, daemon->config->control.listener.path, false);
+	watch_path(daemon->metrics_watch, metrics, false);
+	mem_free(path);
+	daemon_update_status(daemon);
+}
+
+static void
+daemon_on_removed(void *arg)
+{
+	struct daemon *daemon = arg;
+	bool tried = daemon->control_error != NULL || daemon->lock_error != NULL;
+	int64_t soon = clock_now() + (tried ? DAEMON_LOOK_AGAIN : DAEMON_LOOK_SOON);
+
+	if (daemon->looking.deadline > soon)
+		loop_timer_at(&daemon->looking, soon);
+}
+
+/* Once, when all that the configuration says is begun: the keeper tells systemd. */
+static void
+daemon_say_ready(struct daemon *daemon)
+{
+	struct table_header *header = daemon->table->header;
+
+	if (header->ready)
+		return;
+	services_refuse_passed_fds(daemon->services);
+	header->was_ready = 1;
+	header->reloads += header->reloads % 2; /* one that died with its worker */
+	header->ready = 1;
+	upgrade_forget(daemon->table, TABLE_FILE_FORMER); /* nobody will go back */
+	CRASH_POINT(RECOVER_READY);
+	daemon_update_status(daemon);
+	keeper_nudge(daemon->table); /* the status may be as before, but it is ready now */
+	log_info(NULL, "ready services=%zu worker_pid=%d", daemon->config->service_count, (int)getpid());
+}
+
+static void
+daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan, int metrics)
+{
+	services_apply(daemon->services, config, plan);
+	daemon_obey(daemon, config);
+	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
+	metrics_socket_change(daemon->metrics, config, metrics);
+	config_free(daemon->config);
+	daemon->config = config;
+	metrics_socket_set(daemon->metrics, config);
+}
+
+static void
+daemon_log_reload(const struct config_errors *errors, const struct reload_plan *plan)
+{
+	for (size_t i = 0; i < errors->warning_count; i++)
+		log_warning(NULL, "%s", errors->warnings[i]);
+	for (size_t i = 0; i < errors->count; i++)
+		log_error(NULL, "%s", errors->errors[i]);
+	if (errors->count > 0)
+		log_error(NULL, "reload refused, the configuration in force stays errors=%zu", errors->count);
+	else
+		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", plan->added_count, plan->changed_count,
+		    mem_list_length(plan->removed));
+}
+
+/* The control socket gets the new owner and mode; what is wrong with them, or would be, is an error. */
+static void
+daemon_guard_control(const struct daemon *daemon, const struct config *config, bool dry,
+    struct config_errors *errors)
+{
+	const struct listener_settings *listener = &config->control.listener;
+	char *wrong = NULL;
+
+	if (control_socket_is_there(daemon->table, daemon->config)) /* else it is tried again anyway */
+		wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
+
+	if (wrong != NULL)
+		config_error(errors, "control: %s", wrong);
+	mem_free(wrong);
+}
+
+/* Makes a plan for which everything is ready, *ret_metrics too; or adds errors. */
+static void
+daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool dry, struct reload_plan *plan,
+    int *ret_metrics, struct config_errors *errors)
+{
+	const char *old = daemon->config->metrics_listen, *new = config->metrics_listen;
+	char *wrong;
+
+	services_plan(daemon->services, daemon->config, config, dry, plan, errors);
+	if (!daemon->reading_is_forced)
+		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
+	if (errors->count > 0)
+		return;
+	daemon_guard_control(daemon, config, dry, errors);
+	wrong = metrics_socket_prepare(daemon->metrics, config, ret_metrics);
+	if (wrong != NULL && old != NULL && strcmp(old, new) == 0) /* it could not be opened before either */
+		config_warning(errors, "%s; it is tried again", wrong);
+	else if (wrong != NULL)
+		config_error(errors, "%s", wrong);
+	mem_free(wrong);
+}
+
+/* Puts the text in force, the commit of a reload; or adds an error. */
+static void
+daemon_commit(struct daemon *daemon, const struct config *config, bool dry, struct config_errors *errors)
+{
+	char *text = config_dump(config);
+	size_t length = strlen(text);
+
+	if (length > TABLE_CONFIG_MAX)
+		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
+	else if (!dry && errors->count == 0)
+		table_config_set(daemon->table, text, length);
+	mem_free(text);
+}
+
+/* After a configuration that is refused the sockets are as the one in force says. */
+static void
+daemon_undo_guards(struct daemon *daemon)
+{
+	services_guard(daemon->services);
+	if (control_socket_is_there(daemon->table, daemon->config))
+		mem_free(listener_guard(&daemon->config->control.listener));
+}
+
+/* Plans what was read and, with no error and unless dry, carries it out. */
+static void
+daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct config_errors *errors,
+    struct reload_plan *plan)
+{
+	int metrics = -1;
+
+	if (daemon->stopping)
+		config_error(errors, "the daemon is ending");
+	if (config != NULL && errors->count == 0)
+		daemon_prepare_reload(daemon, config, dry, plan, &metrics, errors);
+	if (config != NULL)
+		daemon_commit(daemon, config, dry, errors);
+	if (!dry && errors->count == 0) {
+		CRASH_POINT(RELOAD_COMMITTED);
+		daemon_carry_out(daemon, config, plan, metrics);
+		return;
+	}
+	metrics_socket_undo(metrics);
+	if (!dry)
+		daemon_undo_guards(daemon);
+	config_free(config);
+}
+
+/* Only what it would do is told, or it was carried out or refused. */
+static void
+daemon_end_reload(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
+{
+	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
+	if (!daemon->asked_to_reload)
+		keeper_reloaded(daemon->table);
+	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s",
+	    errors->count > 0 ? errors->errors[0] : "");
+	daemon_update_status(daemon);
+	daemon_log_reload(errors, plan);
+}
+
+/* For systemd, which is told by the keeper.  One at the start is part of it; one that a dead worker had begun, by the
+ * control socket, ends with the next worker's start. */
+static void
+daemon_note_reload(struct daemon *daemon, bool begins)
+{
+	volatile uint32_t *reloads = &daemon->table->header->reloads;
+
+	if (*reloads % 2 == begins || (begins && !daemon->table->header->ready))
+		return;
+	(*reloads)++;
+	keeper_nudge(daemon->table);
+}
+
+static void
+daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
+{
+	struct daemon *daemon = arg;
+	struct reload_plan plan = { 0 };
+	struct command_reload_result result = { .plan = &plan };
+	bool dry = daemon->reading_is_dry;
+
+	daemon->reading = NULL;
+	if (!dry)
+		daemon_look(daemon);
+	daemon_try_reload(daemon, config, dry, errors, &plan);
+	if (!dry)
+		daemon_end_reload(daemon, errors, &plan);
+	result.errors = errors->errors;
+	result.warnings = errors->warnings;
+	pending_answer(&daemon->commands.pendings, COMMAND_READING, &result);
+	reload_plan_clear(&plan);
+	config_errors_clear(errors);
+	if (!dry) {
+		daemon_note_reload(daemon, false);
+		daemon_say_ready(daemon); /* if it was begun before this worker: at a restart, an upgrade, a death */
+	}
+	loop_timer_soon(&daemon->reloading); /* who has asked meanwhile wants what the files say now */
+}
+
+static void
+daemon_on_reload(void *arg)
+{
+	struct daemon *daemon = arg;
+	struct pendings *pendings = &daemon->commands.pendings;
+	bool dry = pending_waits(pendings, COMMAND_DRY_RUN);
+	bool *forced = dry ? &daemon->dry_forced : &daemon->reload_forced;
+
+	if (daemon->reading != NULL || (!dry && !daemon->asked_to_reload))
+		return;
+	daemon->reading_is_dry = dry;
+	daemon->reading_is_forced = *forced;
+	*forced = false;
+	if (!dry) {
+		daemon->asked_to_reload = false;
+		daemon_note_reload(daemon, true);
+	}
+	pending_move(pendings, dry ? COMMAND_DRY_RUN : COMMAND_RELOAD, COMMAND_READING);
+	daemon->reading = config_reading_start(daemon->loop, daemon->table->header->config_path,
+	    CONFIG_READING_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
+}
+
+static void
+daemon_reload(void *arg, bool dry, bool force)
+{
+	struct daemon *daemon = arg;
+
+	daemon->asked_to_reload |= !dry;
+	*(dry ? &daemon->dry_forced : &daemon->reload_forced) |= force;
+	loop_timer_soon(&daemon->reloading);
+}
+
 static bool
 daemon_read_config(struct daemon *daemon)
 {
@@ -269,7 +566,7 @@ static bool
 daemon_start_control(struct daemon *daemon)
 {
 	struct config_control *settings = &daemon->config->control;
-	char *wrong = daemon_open_control(daemon);
+	char *wrong = control_socket_open(daemon->table, daemon->config);
 
 	if (wrong != NULL) {
 		log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
@@ -282,6 +579,8 @@ daemon_start_control(struct daemon *daemon)
 		.log_level = daemon_log_level, .reload = daemon_reload,
 	};
 	pendings_init(&daemon->commands.pendings, daemon->loop);
+	daemon->trial = trial_new(daemon->loop, daemon->table, daemon->version, &daemon->commands.pendings,
+	    COMMAND_UPGRADE);
 	daemon->control = control_new(daemon->loop, daemon->table->header->file[TABLE_FILE_CONTROL],
 	    settings->admin_users, settings->admin_groups, commands_register, &daemon->commands);
 	return true;
@@ -294,20 +593,21 @@ daemon_start(struct daemon *daemon)
 
 	daemon->events = events_new();
 	daemon->watcher = (struct upstream_watcher){ .event = daemon_on_event, .arg = daemon };
-	daemon->services = services_new(daemon->loop, daemon->table, &daemon->watcher, daemon_on_drained, daemon);
+	daemon->services = services_new(daemon->loop, daemon->table, &daemon->watcher, daemon_end_if_done, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
 	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
-	loop_timer_init(&daemon->upgrading, daemon->loop, daemon_on_upgrading, daemon);
 	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
-	daemon_begin_watching(daemon);
+	loop_timer_init(&daemon->looking, daemon->loop, daemon_look, daemon);
+	daemon->control_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
+	daemon->lock_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
+	daemon->metrics_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
 	header->heartbeat++;
 	sink_count_in(&header->log);
 	if (!daemon_read_config(daemon))
 		return false;
-	daemon_open_log(daemon, daemon->config);
-	daemon_bound_memory(daemon, daemon->config);
+	daemon_obey(daemon, daemon->config);
 	budget_run(daemon->table->budget, daemon->loop);
 	log_set_starting(!header->was_ready);
 	daemon_log_death(header);
@@ -319,7 +619,7 @@ daemon_start(struct daemon *daemon)
 	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
 	metrics_socket_set(daemon->metrics, daemon->config);
 	services_start(daemon->services, daemon->config);
-	daemon_look_after_files(daemon);
+	daemon_look(daemon);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
 		recover_close_strays(daemon->table);
 	CRASH_POINT(RECOVER_EVENTS);
@@ -335,52 +635,37 @@ daemon_end(struct daemon *daemon)
 	control_free(daemon->control);
 	pendings_end(&daemon->commands.pendings);
 	metrics_socket_free(daemon->metrics);
-	daemon_end_watching(daemon);
+	loop_timer_stop(&daemon->looking);
+	watch_free(daemon->control_watch);
+	watch_free(daemon->lock_watch);
+	watch_free(daemon->metrics_watch);
+	mem_free(daemon->control_error);
+	mem_free(daemon->lock_error);
 	services_free(daemon->services);
 	pipes_clear(daemon->table);
 	events_free(daemon->events);
 	loop_event_stop(&daemon->requests);
 	loop_timer_stop(&daemon->heartbeat);
 	loop_timer_stop(&daemon->reloading);
-	loop_timer_stop(&daemon->upgrading);
 	loop_timer_stop(&daemon->stop);
-	child_cancel(daemon->trial);
+	trial_free(daemon->trial);
 	config_reading_cancel(daemon->reading);
-	if (daemon->config != NULL && daemon->table->header->file[TABLE_FILE_CONTROL] != -1)
-		place_unlink(&daemon->table->header->control_place, daemon->config->control.listener.path);
+	if (daemon->config != NULL)
+		control_socket_unlink(daemon->table, daemon->config);
 	config_free(daemon->config);
 	budget_run(daemon->table->budget, NULL);
 	loop_free(daemon->loop);
 	log_end();
 }
 
-void
-daemon_say_ready(struct daemon *daemon)
-{
-	struct table_header *header = daemon->table->header;
-
-	if (header->ready)
-		return;
-	daemon_refuse_passed_fds(daemon);
-	header->was_ready = 1;
-	header->reloads += header->reloads % 2; /* one that died with its worker */
-	header->ready = 1;
-	upgrade_forget(daemon->table, TABLE_FILE_MIGRATE); /* nobody will go back */
-	CRASH_POINT(RECOVER_READY);
-	daemon_update_status(daemon);
-	keeper_nudge(daemon->table); /* the status may be as before, but it is ready now */
-	log_info(NULL, "ready services=%zu worker_pid=%d", daemon->config->service_count, (int)getpid());
-}
-
 int
-daemon_run(struct table *table, const char *version)
+daemon_run(struct table *table)
 {
-	struct daemon daemon = { .table = table, .version = version };
+	struct daemon daemon = { .table = table, .version = table->header->version };
 	struct table_header *header = table->header;
 
 	recover_run(table);
-	if (header->keeper_pid != 0)
-		victim_volunteer();
+	keeper_volunteer(table);
 	daemon.loop = loop_new();
 	if (!daemon_start(&daemon)) {
 		daemon_end(&daemon);

@@ -6,6 +6,6 @@
 
 /* Runs a worker on the table, which holds the configuration in force: recovers what an earlier worker left, serves
  * until asked to stop.  The exit code: 0, or 1 if it could not start. */
-int daemon_run(struct table *table, const char *version);
+int daemon_run(struct table *table);
 
 #endif

@@ -439,7 +439,7 @@ listen_socket_give(struct listen_socket *self)
 {
 	listen_socket_listen(self, -1);
 	self->record->listener_fd = -1;
-	CRASH_POINT(LISTENER_PASSED_FDS);
+	CRASH_POINT(LISTENER_GIVEN);
 }
 
 const char *

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "keep/crash.h"
 
@@ -116,14 +118,8 @@ lock_has_directory(const struct lock *lock, const char *directory)
 	return stat(directory, &there) == 0 && lock_is_same(&there, lock->directory);
 }
 
-bool
-lock_is_there(const struct lock *lock, const char *directory)
-{
-	return lock_has_file(lock, directory) && lock_has_directory(lock, directory);
-}
-
 /* Each by itself: a worker may have died when it had one of the two, and would meet its own lock. */
-int
+static int
 lock_take_again(const char *directory, const struct lock *lock)
 {
 	int file = -1, folder = -1, error = lock_make_directory(directory);
@@ -143,4 +139,25 @@ lock_take_again(const char *directory, const struct lock *lock)
 	if (folder != -1)
 		lock_replace(folder, lock->directory);
 	return 0;
+}
+
+char *
+lock_look(const char *directory, const struct lock *lock)
+{
+	char *path, *wrong = NULL;
+	int error;
+
+	if (lock->file == -1 || lock->directory == -1 ||
+	    (lock_has_file(lock, directory) && lock_has_directory(lock, directory)))
+		return NULL;
+	error = lock_take_again(directory, lock);
+	path = lock_path(directory);
+	if (error == -EWOULDBLOCK)
+		wrong = mem_print("%s was removed, and another instance has it now", path);
+	else if (error < 0)
+		wrong = mem_print("%s was removed, and cannot be created again: %s", path, strerror(-error));
+	else
+		log_warning(NULL, "lock file %s was removed; created again", path);
+	mem_free(path);
+	return wrong;
 }

@@ -14,12 +14,10 @@ struct lock {
  * left of a former instance, or has locked the directory for a moment, is waited for 2 s. */
 int lock_take(const char *directory, struct lock *ret_lock);
 
-/* Whether what is at their paths now is what is locked. */
-bool lock_is_there(const struct lock *lock, const char *directory);
-
-/* The lock file or the directory has been removed: takes what is at their paths now, under the numbers of the files
- * that were locked before.  Waits for nobody; else likewise, and the locks are as they were after an error. */
-int lock_take_again(const char *directory, const struct lock *lock);
+/* If the lock file or the directory has been removed: takes what is at their paths now, under the numbers that the
+ * locked files had before, waits for nobody, and tells.  NULL, or what is wrong, a text to free with mem_free(), and
+ * the locks are as they were. */
+char *lock_look(const char *directory, const struct lock *lock);
 
 /* The lock file's path, to be freed. */
 char *lock_path(const char *directory);

@@ -5,9 +5,80 @@
 #include "base/mem.h"
 #include "client/listener.h"
 #include "config/settings.h"
+#include "config/write.h"
 #include "daemon/listen_socket.h"
 
-static const struct service *
+/* The value as people may see it, at most RELOAD_VALUE_MAX bytes and dots. */
+static char *
+reload_text(const struct setting *setting, const void *object)
+{
+	char *whole = config_show_value(setting, object), *text;
+
+	if (strlen(whole) <= RELOAD_VALUE_MAX)
+		return whole;
+	text = mem_print("%.*s...", RELOAD_VALUE_MAX, whole);
+	mem_free(whole);
+	return text;
+}
+
+static void
+reload_add_difference(struct reload_change *change, const struct setting *setting, char *from, char *to)
+{
+	struct reload_difference *difference;
+
+	change->differences = mem_resize(change->differences, change->count + 1, sizeof *difference);
+	difference = &change->differences[change->count++];
+	difference->setting = setting->name;
+	difference->from = from;
+	difference->to = to;
+	if (setting->reload > change->how)
+		change->how = setting->reload;
+}
+
+void
+reload_compare_services(const struct service_settings *old, const struct service_settings *new,
+    struct reload_change *ret_change)
+{
+	memset(ret_change, 0, sizeof *ret_change);
+	ret_change->service = mem_copy_text(new->name);
+	ret_change->mode = new->mode;
+	for (size_t i = 0; i < settings_service.count; i++) {
+		const struct setting *row = &settings_service.rows[i];
+		bool before = config_is_written(row, old), after = config_is_written(row, new);
+
+		/* address and addresses are the same field: the one that is written tells. */
+		if ((before || after) && !setting_is_same(row, old, new))
+			reload_add_difference(ret_change, row, before ? reload_text(row, old) : NULL,
+			    after ? reload_text(row, new) : NULL);
+	}
+}
+
+static void
+reload_compare_top(const struct config *old, const struct config *new, struct reload_change *ret_change)
+{
+	memset(ret_change, 0, sizeof *ret_change);
+	for (size_t i = 0; i < settings_top.count; i++) {
+		const struct setting *row = &settings_top.rows[i];
+
+		/* The text in force holds all services itself. */
+		if (strcmp(row->name, "include_directory") != 0 && !setting_is_same(row, old, new))
+			reload_add_difference(ret_change, row, reload_text(row, old), reload_text(row, new));
+	}
+}
+
+void
+reload_change_clear(struct reload_change *change)
+{
+	for (size_t i = 0; i < change->count; i++) {
+		mem_free(change->differences[i].from);
+		mem_free(change->differences[i].to);
+	}
+	mem_free(change->differences);
+	mem_free(change->service);
+	memset(change, 0, sizeof *change);
+}
+
+static struct service *
 reload_find(struct service *const *services, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -51,7 +122,8 @@ reload_add(struct reload_plan *plan, const struct service_settings *settings)
 	addition->listener.group = settings->listener.group == NULL ? NULL : mem_copy_text(settings->listener.group);
 }
 
-static void
+/* Whether anything of it changes. */
+static bool
 reload_compare(const struct service *service, const struct service_settings *settings, struct reload_plan *plan,
     struct config_errors *errors)
 {
@@ -60,11 +132,12 @@ reload_compare(const struct service *service, const struct service_settings *set
 	reload_compare_services(service_get_settings(service), settings, &change);
 	if (change.how == SETTING_SAME) {
 		reload_change_clear(&change);
-		return;
+		return false;
 	}
 	reload_check_change(&change, errors);
 	plan->changed = mem_resize(plan->changed, plan->changed_count + 1, sizeof change);
 	plan->changed[plan->changed_count++] = change;
+	return true;
 }
 
 void
@@ -74,13 +147,18 @@ reload_make_plan(struct service *const *services, size_t count, const struct con
 	memset(ret_plan, 0, sizeof *ret_plan);
 	reload_check_fixed(old, new, errors);
 	reload_compare_top(old, new, &ret_plan->daemon);
+	ret_plan->step_count = new->service_count;
+	ret_plan->steps = mem_new(new->service_count, sizeof *ret_plan->steps);
 	for (size_t i = 0; i < new->service_count; i++) {
-		const struct service *service = reload_find(services, count, new->services[i]->name);
+		struct reload_step *step = &ret_plan->steps[i];
 
-		if (service == NULL)
+		step->service = reload_find(services, count, new->services[i]->name);
+		if (step->service == NULL) {
+			step->what = RELOAD_ADD;
 			reload_add(ret_plan, new->services[i]);
-		else
-			reload_compare(service, new->services[i], ret_plan, errors);
+		} else if (reload_compare(step->service, new->services[i], ret_plan, errors)) {
+			step->what = RELOAD_CHANGE;
+		}
 	}
 	for (size_t i = 0; i < count; i++)
 		if (config_find_service(new, service_name(services[i])) == NULL)
@@ -113,10 +191,9 @@ reload_owner(const struct table *table, struct service *const *services, size_t 
  * tried. */
 static char *
 reload_prepare_socket(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct service_settings *settings, struct prepared_socket *ret_prepared)
+    const struct service *self, const struct service_settings *settings, struct prepared_socket *ret_prepared)
 {
 	const struct listener_settings *listener = &settings->listener;
-	const struct service *self = reload_find(services, count, settings->name);
 	const struct service *owner = reload_owner(table, services, count, listener->path);
 
 	if (self != NULL && table->services[service_index(self)].activated)
@@ -164,38 +241,20 @@ reload_prepare(struct table *table, struct service *const *services, size_t coun
 {
 	char *wrong;
 
-	plan->socket_count = dry ? 0 : new->service_count;
-	plan->sockets = mem_new(plan->socket_count, sizeof *plan->sockets);
-	for (size_t i = 0; i < new->service_count; i++) {
+	for (size_t i = 0; i < plan->step_count; i++) {
 		const struct service_settings *settings = new->services[i];
+		struct reload_step *step = &plan->steps[i];
 
-		if (!reload_adds(plan, settings->name) && !reload_changes(plan, settings->name))
+		if (step->what == RELOAD_SAME)
 			continue;
-		wrong = reload_prepare_socket(table, services, count, new, settings, dry ? NULL : &plan->sockets[i]);
-		if (wrong != NULL && reload_is_shut_already(reload_find(services, count, settings->name), settings))
+		wrong = reload_prepare_socket(table, services, count, new, step->service, settings,
+		    dry ? NULL : &step->socket);
+		if (wrong != NULL && reload_is_shut_already(step->service, settings))
 			config_warning(errors, "%s: %s; it is tried again", settings->name, wrong);
 		else if (wrong != NULL)
 			config_error(errors, "%s: %s", settings->name, wrong);
 		mem_free(wrong);
 	}
-}
-
-bool
-reload_adds(const struct reload_plan *plan, const char *name)
-{
-	for (size_t i = 0; i < plan->added_count; i++)
-		if (strcmp(plan->added[i].service, name) == 0)
-			return true;
-	return false;
-}
-
-bool
-reload_changes(const struct reload_plan *plan, const char *name)
-{
-	for (size_t i = 0; i < plan->changed_count; i++)
-		if (strcmp(plan->changed[i].service, name) == 0)
-			return true;
-	return false;
 }
 
 bool
@@ -218,12 +277,12 @@ reload_plan_clear(struct reload_plan *plan)
 	}
 	for (size_t i = 0; i < plan->changed_count; i++)
 		reload_change_clear(&plan->changed[i]);
-	for (size_t i = 0; i < plan->socket_count; i++)
-		prepared_socket_close(&plan->sockets[i]);
+	for (size_t i = 0; i < plan->step_count; i++)
+		prepared_socket_close(&plan->steps[i].socket);
 	reload_change_clear(&plan->daemon);
 	mem_free(plan->added);
 	mem_free(plan->changed);
 	mem_list_free(plan->removed);
-	mem_free(plan->sockets);
+	mem_free(plan->steps);
 	memset(plan, 0, sizeof *plan);
 }

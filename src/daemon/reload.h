@@ -4,8 +4,25 @@
 
 #include "config/read.h"
 #include "daemon/listen_socket.h"
-#include "daemon/reload_changes.h"
 #include "daemon/service.h"
+
+/* Longer values are cut: an answer has its limit. */
+#define RELOAD_VALUE_MAX 120
+
+/* One setting, with its values as the file would have them, secrets hidden. */
+struct reload_difference {
+	const char *setting; /* borrowed: the row's name */
+	char *from, *to;     /* owned; NULL where the setting has no say, as lookup.script beside an address */
+};
+
+/* What changes of one service, or of the top level. */
+struct reload_change {
+	char *service;                          /* owned; NULL: the top level */
+	enum service_mode mode;
+	enum setting_reload how;                /* SETTING_SAME: nothing changes */
+	struct reload_difference *differences;  /* owned */
+	size_t count;
+};
 
 /* A service to be added, for people: its socket, so that a typing error in it is seen. */
 struct reload_addition {
@@ -13,8 +30,14 @@ struct reload_addition {
 	struct listener_settings listener; /* its texts are owned */
 };
 
-/* What is to be done; and the sockets that were opened for it, one for each service of the new configuration, most of
- * them none.  All is owned. */
+/* What becomes of one service of the new configuration. */
+struct reload_step {
+	enum reload_what { RELOAD_SAME, RELOAD_ADD, RELOAD_CHANGE } what;
+	struct service *service;       /* borrowed: the one that runs; NULL: it is added */
+	struct prepared_socket socket; /* owned: opened for it; mostly none */
+};
+
+/* What is to be done, with the sockets that were opened for it.  All is owned. */
 struct reload_plan {
 	struct reload_addition *added;
 	size_t added_count;
@@ -22,9 +45,16 @@ struct reload_plan {
 	size_t changed_count;
 	struct reload_change daemon;   /* what changes of the settings of the top level */
 	char **removed;                /* names */
-	struct prepared_socket *sockets;
-	size_t socket_count;
+	struct reload_step *steps;     /* one for each service of the new configuration, in its order */
+	size_t step_count;
 };
+
+/* Compares two services of the same name. */
+void reload_compare_services(const struct service_settings *old, const struct service_settings *new,
+    struct reload_change *ret_change);
+
+/* Frees what it owns and makes it zero. */
+void reload_change_clear(struct reload_change *change);
 
 /* Compares the services that run with a new configuration.  What cannot change while running is added to errors. */
 void reload_make_plan(struct service *const *services, size_t count, const struct config *old,
@@ -40,8 +70,17 @@ void reload_check_emptiness(const struct reload_plan *plan, const struct config 
 void reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
     bool dry, struct reload_plan *plan, struct config_errors *errors);
 
-bool reload_adds(const struct reload_plan *plan, const char *name);
-bool reload_changes(const struct reload_plan *plan, const char *name);
+/* What a renewal does to connections and clients, for people; NULL for a change in place. */
+static inline const char *
+reload_effect(const struct reload_change *change)
+{
+	if (change->how != SETTING_RENEW)
+		return NULL;
+	if (change->mode == SERVICE_SHARED)
+		return "the connection is dropped and looked up anew; requests in flight end as on_loss says";
+	return "connections kept ready are dropped and looked up anew; clients keep theirs";
+}
+
 bool reload_removes(const struct reload_plan *plan, const char *name);
 
 /* Closes the sockets that nobody has taken, and frees. */

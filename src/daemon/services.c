@@ -1,7 +1,9 @@
 #include "daemon/services.h"
 #include "daemon/listen_socket.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/mem.h"
@@ -113,7 +115,7 @@ services_give_again(struct services *services, const struct config *config)
 		if (TABLE_STATE(record->word) == TABLE_FREE || !services_must_give(services, record, config))
 			continue;
 		record->listener_fd = -1;
-		CRASH_POINT(LISTENER_PASSED_FDS);
+		CRASH_POINT(LISTENER_GIVEN);
 		recover_add_stray(services->table, fd);
 	}
 }
@@ -207,8 +209,8 @@ services_guard(const struct services *services)
 static void
 services_give_sockets(struct services *services, const struct reload_plan *plan)
 {
-	for (size_t i = 0; i < plan->socket_count; i++) {
-		const struct prepared_socket *prepared = &plan->sockets[i];
+	for (size_t i = 0; i < plan->step_count; i++) {
+		const struct prepared_socket *prepared = &plan->steps[i].socket;
 
 		for (size_t k = 0; prepared->passed && k < services->count; k++) {
 			struct service *service = services->services[k];
@@ -227,16 +229,15 @@ services_apply(struct services *services, struct config *new, struct reload_plan
 	for (size_t i = 0; i < services->count; i++)
 		service_log_clients(services->services[i], new->log.clients);
 	for (size_t i = 0; i < new->service_count; i++) {
-		const char *name = new->services[i]->name;
+		struct reload_step *step = &plan->steps[i];
 
 		table_beat(services->table);
-		if (reload_changes(plan, name))
-			service_renew(services_find(services, name), config_take_service(new, i), &plan->sockets[i],
-			    new->log.clients);
-		else if (reload_adds(plan, name))
-			services_start_service(services, new, i, &plan->sockets[i]);
+		if (step->what == RELOAD_CHANGE)
+			service_renew(step->service, config_take_service(new, i), &step->socket, new->log.clients);
+		else if (step->what == RELOAD_ADD)
+			services_start_service(services, new, i, &step->socket);
 		else
-			listen_socket_retry(service_listen_socket(services_find(services, name)));
+			listen_socket_retry(service_listen_socket(step->service));
 	}
 }
 
@@ -278,6 +279,39 @@ services_find(const struct services *services, const char *name)
 		if (strcmp(service_name(services->services[i]), name) == 0)
 			return services->services[i];
 	return NULL;
+}
+
+/* Whether an earlier socket was handed over under this name. */
+static bool
+services_is_second(const struct table_header *header, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (header->activated[k].fd != -1 &&
+		    strcmp(header->activated[k].name, header->activated[i].name) == 0)
+			return true;
+	return false;
+}
+
+void
+services_refuse_passed_fds(struct services *services)
+{
+	struct table_header *header = services->table->header;
+
+	for (uint32_t i = 0; i < header->activated_count; i++) {
+		const char *name = header->activated[i].name;
+		bool known = services_find(services, name) != NULL;
+		int fd = header->activated[i].fd;
+
+		if (fd == -1 || (known && !services_is_second(header, i)))
+			continue;
+		snprintf(header->passed_fds_error, sizeof header->passed_fds_error, known ?
+		    "a second socket handed over under the name \"%.64s\" is closed" :
+		    "a socket handed over under the name \"%.64s\" (FileDescriptorName=), which no service has, "
+		    "is closed", name);
+		log_error(NULL, "%s", header->passed_fds_error);
+		header->activated[i].fd = -1;
+		close(fd);
+	}
 }
 
 void

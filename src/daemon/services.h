@@ -41,6 +41,9 @@ void services_apply(struct services *services, struct config *new, struct reload
 /* Makes the sockets again whose files somebody has removed. */
 void services_look_after_sockets(const struct services *services);
 
+/* Closes the sockets that systemd has handed over under a name that no service has, or under one twice, and tells. */
+void services_refuse_passed_fds(struct services *services);
+
 /* Closes listeners and held clients; with all set the others too. */
 void services_stop(struct services *services, bool all);
 

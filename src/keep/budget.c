@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "keep/table.h"
 
 /* So many who wait are resumed at a look: most will wait on. */
 #define BUDGET_RESUMED 16u
@@ -40,15 +39,19 @@ struct budget {
 	unsigned lean, waiting;
 	struct event_base *loop;  /* borrowed; NULL: not running */
 	struct loop_timer look;
-	struct budget_service service[TABLE_SERVICES];
+	uint32_t least;
+	uint16_t services;
+	struct budget_service service[];
 };
 
 struct budget *
-budget_new(void)
+budget_new(uint16_t services, uint32_t least)
 {
-	struct budget *budget = mem_new(1, sizeof *budget);
+	struct budget *budget = mem_new(1, sizeof *budget + services * sizeof budget->service[0]);
 
-	for (size_t i = 0; i < TABLE_SERVICES; i++) {
+	budget->services = services;
+	budget->least = least;
+	for (size_t i = 0; i < services; i++) {
 		TAILQ_INIT(&budget->service[i].waits[false]);
 		TAILQ_INIT(&budget->service[i].waits[true]);
 	}
@@ -67,7 +70,7 @@ budget_free(struct budget *budget)
 void
 budget_forget(struct budget *budget)
 {
-	for (size_t i = 0; i < TABLE_SERVICES; i++)
+	for (size_t i = 0; i < budget->services; i++)
 		budget->service[i].taken = budget->service[i].moves_on = budget->service[i].lean = 0;
 	budget->taken = budget->lean = 0;
 }
@@ -86,7 +89,6 @@ budget_free_now(const struct budget *budget)
 	return own > budget->taken ? own - budget->taken : 0;
 }
 
-/* A service always has one buffer of the smallest size to take something in. */
 bool
 budget_permits(const struct budget *budget, struct budget_payer payer, uint64_t bytes)
 {
@@ -95,7 +97,7 @@ budget_permits(const struct budget *budget, struct budget_payer payer, uint64_t 
 	if (budget->most == 0 || payer.moves_on || payer.anyway)
 		return true;
 	return service->taken + bytes <= budget_free_now(budget) / 2 ||
-	    service->taken - service->moves_on + bytes <= TABLE_BUFFER_SIZE;
+	    service->taken - service->moves_on + bytes <= budget->least;
 }
 
 bool
@@ -176,13 +178,11 @@ static void
 budget_resume(struct budget *budget, struct budget_payer payer)
 {
 	struct budget_service *service = &budget->service[payer.service];
-	struct budget_wait *wait;
+	struct budget_wait *wait, done;
 
 	for (unsigned n = service->waiting < BUDGET_RESUMED ? service->waiting : BUDGET_RESUMED; n > 0; n--) {
-		struct budget_wait done;
-
 		wait = TAILQ_FIRST(&service->waits[payer.moves_on]);
-		if (wait == NULL || !budget_permits(budget, payer, TABLE_BUFFER_SIZE))
+		if (wait == NULL || !budget_permits(budget, payer, budget->least))
 			return;
 		done = *wait;
 		budget_wait_cancel(wait);
@@ -195,7 +195,7 @@ budget_on_look(void *arg)
 {
 	struct budget *budget = arg;
 
-	for (uint16_t i = 0; i < TABLE_SERVICES && budget->waiting > 0; i++)
+	for (uint16_t i = 0; i < budget->services && budget->waiting > 0; i++)
 		if (budget->service[i].waiting > 0) {
 			budget_resume(budget, (struct budget_payer){ .service = i, .moves_on = true });
 			budget_resume(budget, (struct budget_payer){ .service = i });

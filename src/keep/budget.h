@@ -26,8 +26,9 @@ struct budget_payer {
 struct budget;
 struct budget_wait;
 
-/* One without a bound.  It is freed with budget_free(), which takes NULL. */
-struct budget *budget_new(void);
+/* One without a bound, for so many services, each of which always finds least bytes to take something in.  To be
+ * freed with budget_free(), which takes NULL. */
+struct budget *budget_new(uint16_t services, uint32_t least);
 void budget_free(struct budget *budget);
 
 /* Nothing is taken: the sums are about to be made again. */

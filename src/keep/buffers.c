@@ -9,21 +9,10 @@
 #define BUFFERS_WARM       1024u
 #define BUFFERS_WARM_LARGE 2u
 
-/* Each class has as many bytes as the smallest one, but at least so many buffers. */
-#define BUFFERS_LEAST 4u
-
-uint32_t
-buffers_number(uint32_t class, uint32_t files)
-{
-	uint32_t number = class == TABLE_LEAN ? 2 * files : 2 * files >> 2 * class;
-
-	return number > BUFFERS_LEAST ? number : BUFFERS_LEAST;
-}
-
 size_t
 buffers_largest(void)
 {
-	return buffers_class_size(TABLE_CLASSES - 1);
+	return table_class_size(TABLE_CLASSES - 1);
 }
 
 static void
@@ -62,28 +51,23 @@ buffers_cool(struct table *table, struct table_class *class, uint32_t buffer)
 	class->cold = buffer;
 }
 
+/* One with pages if there is any; 0: none is free. */
 static uint32_t
-buffers_claim_warm(struct table *table, struct table_class *class)
+buffers_claim_of(struct table *table, struct table_class *class)
 {
-	uint32_t buffer = class->warm;
+	uint32_t *high = &table->header->buffer_high[class - table->class];
+	uint32_t buffer = class->warm != 0 ? class->warm : class->cold;
 
+	if (buffer == 0)
+		return *high < class->end ? (*high)++ : 0;
+	if (buffer != class->warm) {
+		class->cold = table->buffers[buffer].head;
+		return buffer;
+	}
 	class->warm = table->buffers[buffer].head;
 	class->warm_count--;
 	if (class->warm_count < class->warm_least)
 		class->warm_least = class->warm_count;
-	return buffer;
-}
-
-static uint32_t
-buffers_claim_cold(struct table *table, struct table_class *class)
-{
-	uint32_t *high = &table->header->buffer_high[class - table->class];
-	uint32_t buffer = class->cold;
-
-	if (buffer != 0)
-		class->cold = table->buffers[buffer].head;
-	else if (*high < class->end)
-		buffer = (*high)++;
 	return buffer;
 }
 
@@ -93,12 +77,6 @@ buffers_charge(struct table *table, struct budget_payer payer, uint32_t buffer)
 	budget_take(table->budget, payer, buffers_size(table, buffer));
 	if (buffer >= table->class[TABLE_LEAN].first)
 		budget_note_lean(table->budget, payer, 1);
-}
-
-static uint32_t
-buffers_claim_of(struct table *table, struct table_class *class)
-{
-	return class->warm != 0 ? buffers_claim_warm(table, class) : buffers_claim_cold(table, class);
 }
 
 /* It is the payer's from now on. */
@@ -118,10 +96,10 @@ buffers_claim(struct table *table, struct budget_payer payer, size_t size)
 {
 	uint32_t class = 0, buffer = 0;
 
-	while (class < TABLE_CLASSES && buffers_class_size(class) < size)
+	while (class < TABLE_CLASSES && table_class_size(class) < size)
 		class++;
 	assert(class < TABLE_CLASSES);
-	if (!budget_permits(table->budget, payer, buffers_class_size(class)))
+	if (!budget_permits(table->budget, payer, table_class_size(class)))
 		return 0;
 	for (; buffer == 0 && class < TABLE_CLASSES; class++)
 		buffer = buffers_claim_of(table, &table->class[class]);
@@ -148,7 +126,7 @@ void
 buffers_free(struct table *table, struct budget_payer payer, uint32_t buffer)
 {
 	struct table_class *class = &table->class[buffers_class(table, buffer)];
-	size_t size = buffers_class_size((uint32_t)(class - table->class));
+	size_t size = table_class_size((uint32_t)(class - table->class));
 
 	table->buffers[buffer].tail = 0;
 	budget_give(table->budget, payer, size);
@@ -176,7 +154,7 @@ buffers_payer(const struct table *table, uint32_t session, enum table_direction 
 /* A buffer's tail beyond any size marks it as named while the free ones are looked for. */
 #define BUFFERS_MARK (UINT32_C(1) << 31)
 
-static void
+void
 buffers_mark(struct table *table, struct budget_payer payer, uint32_t buffer)
 {
 	if (buffer == 0 || table->buffers[buffer].tail & BUFFERS_MARK)
@@ -185,31 +163,11 @@ buffers_mark(struct table *table, struct budget_payer payer, uint32_t buffer)
 	buffers_charge(table, payer, buffer);
 }
 
-static void
-buffers_mark_named(struct table *table)
-{
-	uint32_t services = table_services_used(table);
-
-	for (uint32_t i = 1; i < table->header->client_high; i++)
-		if (table_client_state(table, i) != TABLE_FREE)
-			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
-				buffers_mark(table, buffers_payer(table, i, d), table->clients[i].buffer[d]);
-	for (uint32_t i = 0; i < services; i++) {
-		struct budget_payer payer = { .service = (uint16_t)i, .moves_on = true };
-
-		buffers_mark(table, payer, table->services[i].shared.in);
-		buffers_mark(table, payer, table->services[i].shared.out);
-		buffers_mark(table, payer, table->services[i].shared.pending);
-	}
-}
-
 void
-buffers_derive(struct table *table)
+buffers_find_free(struct table *table)
 {
 	struct table_class *class;
 
-	budget_forget(table->budget);
-	buffers_mark_named(table);
 	for (uint32_t c = 0; c <= TABLE_LEAN; c++) {
 		class = &table->class[c];
 		class->warm = class->cold = class->warm_count = class->warm_least = 0;

@@ -7,16 +7,7 @@
 #define HOLDFAST_KEEP_BUFFERS_H
 
 #include "keep/budget.h"
-#include "keep/table.h"
-
-/* How many buffers there are of a class (0 to TABLE_LEAN) for so many files, and the bytes of each. */
-uint32_t buffers_number(uint32_t class, uint32_t files);
-
-static inline size_t
-buffers_class_size(uint32_t class)
-{
-	return class == TABLE_LEAN ? TABLE_BUFFER_SIZE / 16 : (size_t)TABLE_BUFFER_SIZE << (2 * class);
-}
+#include "keep/layout.h"
 
 /* The most that buffers_claim() can be asked for. */
 size_t buffers_largest(void);
@@ -49,7 +40,7 @@ buffers_class(const struct table *table, uint32_t buffer)
 static inline size_t
 buffers_size(const struct table *table, uint32_t buffer)
 {
-	return buffers_class_size(buffers_class(table, buffer));
+	return table_class_size(buffers_class(table, buffer));
 }
 
 static inline unsigned char *
@@ -57,15 +48,16 @@ buffers_bytes(const struct table *table, uint32_t buffer)
 {
 	uint32_t class = buffers_class(table, buffer);
 
-	return table->class[class].bytes + (size_t)(buffer - table->class[class].first) * buffers_class_size(class);
+	return table->class[class].bytes + (size_t)(buffer - table->class[class].first) * table_class_size(class);
 }
 
 /* Sees to it that the pages of want bytes from begin on are there (B1), as far as the buffer goes.  Up to where all
  * are: it may be more. */
 uint32_t buffers_open(struct table *table, uint32_t buffer, size_t begin, size_t want);
 
-/* Finds the free ones; by each new worker before the first claim. */
-void buffers_derive(struct table *table);
+/* For table_derive(): one, unless 0, is named and paid for; then all that are not marked are free. */
+void buffers_mark(struct table *table, struct budget_payer payer, uint32_t buffer);
+void buffers_find_free(struct table *table);
 
 /* Gives the memory of those free buffers back that nobody has needed since the last call; once in a while. */
 void buffers_trim(struct table *table);

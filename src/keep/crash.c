@@ -2,27 +2,56 @@
 
 #ifdef HOLDFAST_CRASH_POINTS
 
+#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static const char *const crash_names[] = {
-#define CRASH_NAME(name, text) text,
-	CRASH_POINTS(CRASH_NAME)
-#undef CRASH_NAME
-};
+#define CRASH_NAME 64
+
+/* All CRASH_POINT()s of the program, gathered by the linker. */
+extern const char *const __start_crash_points[], *const __stop_crash_points[];
 
 static struct {
 	struct table *table;
 	int signal;
 	unsigned count;
 	struct {
-		unsigned point;
+		char name[CRASH_NAME];
 		unsigned long every;
 	} wanted[TABLE_CRASHES];
 } crash_state;
+
+static void
+crash_name(const char *point, char ret_name[CRASH_NAME])
+{
+	bool first = true;
+	size_t i;
+
+	for (i = 0; point[i] != '\0' && i + 1 < CRASH_NAME; i++) {
+		ret_name[i] = (char)tolower((unsigned char)point[i]);
+		if (point[i] == '_') {
+			ret_name[i] = first ? '.' : '-';
+			first = false;
+		}
+	}
+	ret_name[i] = '\0';
+}
+
+static bool
+crash_is_known(const char *name)
+{
+	char known[CRASH_NAME];
+
+	for (const char *const *point = __start_crash_points; point < __stop_crash_points; point++) {
+		crash_name(*point, known);
+		if (strcmp(known, name) == 0)
+			return true;
+	}
+	return false;
+}
 
 /* Adds one NAME:COUNT. */
 static bool
@@ -32,14 +61,10 @@ crash_add(const char *text, size_t length)
 
 	if (colon == NULL || crash_state.count == TABLE_CRASHES)
 		return false;
-	for (unsigned i = 0; i < CRASH_COUNT; i++)
-		if (strlen(crash_names[i]) == (size_t)(colon - text) &&
-		    strncmp(crash_names[i], text, (size_t)(colon - text)) == 0) {
-			crash_state.wanted[crash_state.count].point = i;
-			crash_state.wanted[crash_state.count].every = strtoul(colon + 1, NULL, 10);
-			return crash_state.wanted[crash_state.count++].every > 0;
-		}
-	return false;
+	snprintf(crash_state.wanted[crash_state.count].name, CRASH_NAME, "%.*s", (int)(colon - text), text);
+	crash_state.wanted[crash_state.count].every = strtoul(colon + 1, NULL, 10);
+	return crash_state.wanted[crash_state.count].every > 0 &&
+	    crash_is_known(crash_state.wanted[crash_state.count++].name);
 }
 
 bool
@@ -60,23 +85,35 @@ crash_open(struct table *table)
 	return true;
 }
 
+/* Some stand at two places. */
 bool
 crash_list(void)
 {
-	for (unsigned i = 0; i < CRASH_COUNT; i++)
-		puts(crash_names[i]);
+	const char *const *before;
+	char name[CRASH_NAME];
+
+	for (const char *const *point = __start_crash_points; point < __stop_crash_points; point++) {
+		for (before = __start_crash_points; before < point && strcmp(*before, *point) != 0;)
+			before++;
+		crash_name(*point, name);
+		if (before == point)
+			puts(name);
+	}
 	return true;
 }
 
 void
-crash_here(enum crash_point point)
+crash_here(const char *point)
 {
+	char name[CRASH_NAME];
+
 	if (crash_state.count == 0 || crash_state.table->header->keeper_pid == getpid())
 		return; /* the keeper finishes what a worker left: nobody would go on after its own death */
+	crash_name(point, name);
 	for (unsigned i = 0; i < crash_state.count; i++)
-		if (crash_state.wanted[i].point == point &&
+		if (strcmp(crash_state.wanted[i].name, name) == 0 &&
 		    ++crash_state.table->header->crash_hits[i] % crash_state.wanted[i].every == 0) {
-			dprintf(STDERR_FILENO, "crash point %s\n", crash_names[point]); /* for tests to count */
+			dprintf(STDERR_FILENO, "crash point %s\n", name); /* for tests to count */
 			kill(getpid(), crash_state.signal);
 			pause(); /* signal 0: it hangs */
 		}
@@ -95,12 +132,6 @@ bool
 crash_list(void)
 {
 	return false;
-}
-
-void
-crash_here(enum crash_point point)
-{
-	(void)point;
 }
 
 #endif

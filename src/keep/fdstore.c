@@ -2,213 +2,161 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "keep/files.h"
+#include "base/mem.h"
 #include "keep/migrate.h"
 #include "keep/notify.h"
 #include "keep/rights.h"
+#include "keep/table.h"
 
-#define FDSTORE_PAIRS    16    /* each takes as many messages as its buffer, about 250 */
-#define FDSTORE_MARK     '.'   /* what their names begin with; a service's begins with a letter */
-#define FDSTORE_TABLE    ".table"
-#define FDSTORE_LISTENER ".listener"
-#define FDSTORE_FILE     ".file-%d" /* of header.file[] */
-#define FDSTORE_PAIR     ".pair-%d"
-#define FDSTORE_NAME     32    /* bytes of such a name */
+#define FDSTORE_PAIRS 16    /* each takes as many messages as its buffer, about 250 */
+#define FDSTORE_MARK  '.'   /* what their names begin with; a service's begins with a letter */
+#define FDSTORE_TABLE ".table"
+#define FDSTORE_PAIR  ".pair-%d"
+#define FDSTORE_NAME  32    /* bytes of such a name */
 
-/* Files of header.file[] that go along: listeners. */
-static const enum table_file fdstore_daemon_files[] = { TABLE_FILE_CONTROL, TABLE_FILE_METRICS };
+/* Whether the file that is named here goes along; in the table it keeps its place. */
+static bool
+fdstore_is_kept(const struct table *table, enum table_kind kind, const volatile int32_t *fd)
+{
+	const volatile int32_t *file = table->header->file;
 
-#define FDSTORE_COUNT(array) (sizeof(array) / sizeof(array)[0])
+	return kind == TABLE_OF_DAEMON ? fd == &file[TABLE_FILE_CONTROL] || fd == &file[TABLE_FILE_METRICS]
+	    : kind != TABLE_OF_SYSTEMD;
+}
 
-/* What is being put in. */
-struct fdstore_filling {
-	int pairs;
-	int read_fd[FDSTORE_PAIRS], write_fd;
-	int files[RIGHTS_MAX];
-	unsigned count;              /* of files */
-	uint32_t total;
-	int error;                   /* 0 or the first -errno */
+/* Files in the table's order, gathered from it or to be named there. */
+struct fdstore_files {
+	struct table *table; /* borrowed */
+	int *files;          /* owned */
+	uint32_t count, room;
+};
+
+static void
+fdstore_gather(void *arg, enum table_kind kind, volatile int32_t *fd)
+{
+	struct fdstore_files *all = arg;
+
+	if (!fdstore_is_kept(all->table, kind, fd))
+		return;
+	if (all->count == all->room) {
+		all->room = 2 * all->room + RIGHTS_MAX;
+		all->files = mem_resize(all->files, all->room, sizeof *all->files);
+	}
+	all->files[all->count++] = *fd;
+}
+
+/* Socket pairs, as many as their buffers make necessary. */
+struct fdstore_pairs {
+	int count;
+	int read_fd[FDSTORE_PAIRS], write_fd[FDSTORE_PAIRS];
 };
 
 static int
-fdstore_open_pair(struct fdstore_filling *filling)
+fdstore_open_pair(struct fdstore_pairs *pairs)
 {
 	int pair[2];
 
-	if (filling->pairs == FDSTORE_PAIRS)
+	if (pairs->count == FDSTORE_PAIRS)
 		return -E2BIG;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == -1)
 		return -errno;
-	if (filling->write_fd != -1)
-		close(filling->write_fd);
-	filling->read_fd[filling->pairs++] = pair[0];
-	filling->write_fd = pair[1];
+	pairs->read_fd[pairs->count] = pair[0];
+	pairs->write_fd[pairs->count++] = pair[1];
 	return 0;
 }
 
-static int
-fdstore_send(const struct fdstore_filling *filling)
-{
-	return rights_send(filling->write_fd, NULL, 0, "f", filling->files, filling->count);
-}
-
 /* A pair whose buffer is full is followed by another one. */
-static void
-fdstore_flush(struct fdstore_filling *filling)
+static int
+fdstore_fill(struct fdstore_pairs *pairs, const struct fdstore_files *all)
 {
-	if (filling->error < 0 || filling->count == 0)
-		return;
-	filling->error = filling->write_fd == -1 ? -EAGAIN : fdstore_send(filling);
-	if (filling->error == -EAGAIN) {
-		filling->error = fdstore_open_pair(filling);
-		if (filling->error == 0)
-			filling->error = fdstore_send(filling);
+	int error = 0;
+
+	for (uint32_t i = 0, n; i < all->count && error == 0; i += n) {
+		n = all->count - i < RIGHTS_MAX ? all->count - i : RIGHTS_MAX;
+		error = pairs->count == 0 ? -EAGAIN
+		    : rights_send(pairs->write_fd[pairs->count - 1], NULL, 0, "f", all->files + i, n);
+		if (error == -EAGAIN && (error = fdstore_open_pair(pairs)) == 0)
+			n = 0;
 	}
-	filling->total += filling->count;
-	filling->count = 0;
-}
-
-static bool
-fdstore_is_in_pairs(enum files_kind kind)
-{
-	return kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN;
+	return error;
 }
 
 static void
-fdstore_fill(void *arg, enum files_kind kind, volatile int32_t *fd)
+fdstore_close_pairs(const struct fdstore_pairs *pairs)
 {
-	struct fdstore_filling *filling = arg;
-
-	if (!fdstore_is_in_pairs(kind) || filling->error < 0)
-		return;
-	filling->files[filling->count++] = *fd;
-	if (filling->count == RIGHTS_MAX)
-		fdstore_flush(filling);
+	for (int i = 0; i < pairs->count; i++) {
+		close(pairs->read_fd[i]);
+		close(pairs->write_fd[i]);
+	}
 }
 
-/* Hands files over to systemd under a name. */
+/* Tells systemd something of what it keeps, or shall keep, under this name. */
 static int
-fdstore_hand_over(const struct table *table, const char *name, const int *files, unsigned count)
+fdstore_tell(const struct table *table, const char *what, const char *name, const int *fd)
 {
-	char text[FDSTORE_NAME + 32];
+	char text[FDSTORE_NAME + 64];
 
-	snprintf(text, sizeof text, "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-	return notify_hand_over(table, text, files, count);
+	snprintf(text, sizeof text, "%s\nFDNAME=%s", what, name);
+	return notify_hand_over(table, text, fd, fd != NULL);
 }
 
-struct fdstore_listeners {
-	const struct table *table;
-	int files[RIGHTS_MAX];
-	unsigned count;
-	int error;
-};
-
-static void
-fdstore_flush_listeners(struct fdstore_listeners *listeners)
+static const char *
+fdstore_pair_name(int number, char ret_name[FDSTORE_NAME])
 {
-	if (listeners->count > 0 && listeners->error == 0)
-		listeners->error = fdstore_hand_over(listeners->table, FDSTORE_LISTENER, listeners->files,
-		    listeners->count);
-	listeners->count = 0;
+	snprintf(ret_name, FDSTORE_NAME, FDSTORE_PAIR, number);
+	return ret_name;
 }
 
-static void
-fdstore_gather_listener(void *arg, enum files_kind kind, volatile int32_t *fd)
-{
-	struct fdstore_listeners *listeners = arg;
-
-	if (kind != FILES_LISTENER)
-		return;
-	listeners->files[listeners->count++] = *fd;
-	if (listeners->count == RIGHTS_MAX)
-		fdstore_flush_listeners(listeners);
-}
-
+/* The table first: it tells what must come with it. */
 static int
-fdstore_hand_over_listeners(struct table *table)
+fdstore_hand_over(const struct table *table, const struct fdstore_pairs *pairs)
 {
-	struct fdstore_listeners listeners = { .table = table };
+	int memory = table->header->file[TABLE_FILE_MEMORY];
+	int error = fdstore_tell(table, "FDSTORE=1\nFDPOLL=0", FDSTORE_TABLE, &memory);
 	char name[FDSTORE_NAME];
 
-	files_each(table, fdstore_gather_listener, &listeners);
-	fdstore_flush_listeners(&listeners);
-	for (size_t i = 0; i < FDSTORE_COUNT(fdstore_daemon_files) && listeners.error == 0; i++) {
-		int fd = table->header->file[fdstore_daemon_files[i]];
-
-		snprintf(name, sizeof name, FDSTORE_FILE, (int)fdstore_daemon_files[i]);
-		if (fd != -1)
-			listeners.error = fdstore_hand_over(table, name, &fd, 1);
-	}
-	return listeners.error;
-}
-
-static int
-fdstore_hand_over_all(struct table *table, const struct fdstore_filling *filling)
-{
-	int error = filling->error, memory = table->header->file[TABLE_FILE_MEMORY];
-	char name[FDSTORE_NAME];
-
-	if (error == 0)
-		/* first: it tells what must come with it */
-		error = fdstore_hand_over(table, FDSTORE_TABLE, &memory, 1);
-	for (int i = 0; i < filling->pairs && error == 0; i++) {
-		snprintf(name, sizeof name, FDSTORE_PAIR, i);
-		error = fdstore_hand_over(table, name, &filling->read_fd[i], 1);
-	}
-	if (error == 0)
-		error = fdstore_hand_over_listeners(table);
+	for (int i = 0; i < pairs->count && error == 0; i++)
+		error = fdstore_tell(table, "FDSTORE=1\nFDPOLL=0", fdstore_pair_name(i, name), &pairs->read_fd[i]);
 	return error < 0 ? error : notify_barrier(table);
-}
-
-/* Whether systemd could be told. */
-static bool
-fdstore_remove(const struct table *table, const char *format, int number)
-{
-	char name[FDSTORE_NAME], text[FDSTORE_NAME + 32];
-
-	snprintf(name, sizeof name, format, number);
-	snprintf(text, sizeof text, "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	return notify_hand_over(table, text, NULL, 0) == 0;
 }
 
 bool
 fdstore_forget(struct table *table)
 {
-	bool heard = fdstore_remove(table, FDSTORE_LISTENER, 0);
+	char name[FDSTORE_NAME];
+	int error = 0;
 
-	for (size_t i = 0; i < FDSTORE_COUNT(fdstore_daemon_files); i++)
-		heard = heard && fdstore_remove(table, FDSTORE_FILE, (int)fdstore_daemon_files[i]);
-	for (int i = 0; i < FDSTORE_PAIRS; i++)
-		heard = heard && fdstore_remove(table, FDSTORE_PAIR, i);
-	heard = heard && fdstore_remove(table, FDSTORE_TABLE, 0);
+	for (int i = 0; i < FDSTORE_PAIRS && error == 0; i++)
+		error = fdstore_tell(table, "FDSTOREREMOVE=1", fdstore_pair_name(i, name), NULL);
+	if (error == 0)
+		error = fdstore_tell(table, "FDSTOREREMOVE=1", FDSTORE_TABLE, NULL);
 	table->header->fdstore = 0;
-	return heard;
+	return error == 0;
 }
 
 int
 fdstore_store(struct table *table)
 {
-	struct fdstore_filling filling = { .write_fd = -1 };
+	struct fdstore_files all = { .table = table };
+	struct fdstore_pairs pairs = { .count = 0 };
 	int error = notify_barrier(table); /* is it alive?  What it has been sent and does not read stays open. */
 
 	if (error < 0)
 		return error;
 	if (!fdstore_forget(table)) /* of an earlier start that could not say so: names are there once */
 		return -EAGAIN;
-	files_each(table, fdstore_fill, &filling);
-	fdstore_flush(&filling);
-	table->header->fdstore = filling.total + 1;
-	error = fdstore_hand_over_all(table, &filling);
+	table_each_file(table, fdstore_gather, &all);
+	table->header->fdstore = all.count + 1;
+	error = fdstore_fill(&pairs, &all);
+	if (error == 0)
+		error = fdstore_hand_over(table, &pairs);
 	if (error < 0)
 		fdstore_forget(table);
-	for (int i = 0; i < filling.pairs; i++)
-		close(filling.read_fd[i]);
-	if (filling.write_fd != -1)
-		close(filling.write_fd);
+	fdstore_close_pairs(&pairs);
+	mem_free(all.files);
 	return error;
 }
 
@@ -221,138 +169,6 @@ fdstore_is_given(const struct passed_fds *passed_fds)
 	return false;
 }
 
-/* What is being taken out. */
-struct fdstore_emptying {
-	struct table *table;
-	struct passed_fds *passed_fds;
-	int pairs;
-	int pair;                    /* -1 none */
-	int files[RIGHTS_MAX];
-	unsigned count, next;
-	uint32_t total;
-	int error;
-};
-
-static void
-fdstore_close_pair(struct fdstore_emptying *emptying)
-{
-	if (emptying->pair != -1)
-		close(emptying->pair);
-	emptying->pair = -1;
-}
-
-/* The next pair; it is only looked into, from its begin. */
-static bool
-fdstore_next_pair(struct fdstore_emptying *emptying)
-{
-	char name[FDSTORE_NAME];
-	int begin = 0;
-
-	fdstore_close_pair(emptying);
-	snprintf(name, sizeof name, FDSTORE_PAIR, emptying->pairs++);
-	emptying->pair = passed_fds_claim(emptying->passed_fds, name);
-	return emptying->pair != -1 &&
-	    setsockopt(emptying->pair, SOL_SOCKET, SO_PEEK_OFF, &begin, sizeof begin) == 0;
-}
-
-static bool
-fdstore_refill(struct fdstore_emptying *emptying)
-{
-	emptying->next = emptying->count = 0;
-	do {
-		if (emptying->pair != -1)
-			emptying->count = rights_look(emptying->pair, emptying->files);
-	} while (emptying->count == 0 && fdstore_next_pair(emptying));
-	return emptying->count > 0;
-}
-
-static void
-fdstore_empty(void *arg, enum files_kind kind, volatile int32_t *fd)
-{
-	struct fdstore_emptying *emptying = arg;
-
-	if (!fdstore_is_in_pairs(kind) || emptying->error < 0)
-		return;
-	if (emptying->next == emptying->count && !fdstore_refill(emptying)) {
-		emptying->error = -EMFILE;
-		return;
-	}
-	*fd = table_note_file(emptying->table, emptying->files[emptying->next++]);
-	emptying->total++;
-}
-
-/* Those that were opened, when there were not enough. */
-static void
-fdstore_close_opened(void *arg, enum files_kind kind, volatile int32_t *fd)
-{
-	struct fdstore_emptying *emptying = arg;
-
-	if (fdstore_is_in_pairs(kind) && emptying->total > 0) {
-		emptying->total--;
-		close(*fd);
-	}
-}
-
-static int
-fdstore_take_pairs(struct passed_fds *passed_fds, struct table *table)
-{
-	struct fdstore_emptying emptying = { .table = table, .passed_fds = passed_fds, .pair = -1 };
-
-	files_each(table, fdstore_empty, &emptying);
-	fdstore_close_pair(&emptying);
-	if (emptying.error == 0 && emptying.total + 1 == table->header->fdstore)
-		return 0;
-	while (emptying.next < emptying.count)
-		close(emptying.files[emptying.next++]);
-	files_each(table, fdstore_close_opened, &emptying);
-	return -EMFILE;
-}
-
-/* The listener goes to the service that it was bound for.  One that a reload was about to give to another stays open:
- * the first worker's sweep finds it. */
-static void
-fdstore_place_listener(struct table *table, int fd)
-{
-	struct sockaddr_un name = { 0 };
-	socklen_t length = sizeof name;
-	uint32_t used = table_services_used(table);
-
-	getsockname(fd, (struct sockaddr *)&name, &length);
-	for (uint32_t i = 0; i < used; i++) {
-		struct table_service *service = &table->services[i];
-
-		if (TABLE_STATE(service->word) == TABLE_LIVE && service->listener_fd == -1 && !service->activated &&
-		    service->bound_length == length && memcmp(&service->bound, &name, length) == 0) {
-			service->listener_fd = table_note_file(table, fd);
-			return;
-		}
-	}
-	table_note_file(table, fd);
-}
-
-/* The numbers that the records still have are those of a process that has ended. */
-static void
-fdstore_take_listeners(struct passed_fds *passed_fds, struct table *table)
-{
-	uint32_t used = table_services_used(table);
-	char name[FDSTORE_NAME];
-	int fd;
-
-	for (uint32_t i = 0; i < used; i++)
-		table->services[i].listener_fd = -1;
-	while ((fd = passed_fds_claim(passed_fds, FDSTORE_LISTENER)) != -1)
-		fdstore_place_listener(table, fd);
-	for (int i = 0; i < TABLE_FILES; i++)
-		if (i != TABLE_FILE_MEMORY)
-			table->header->file[i] = -1;
-	for (size_t i = 0; i < FDSTORE_COUNT(fdstore_daemon_files); i++) {
-		snprintf(name, sizeof name, FDSTORE_FILE, (int)fdstore_daemon_files[i]);
-		fd = passed_fds_claim(passed_fds, name);
-		table->header->file[fdstore_daemon_files[i]] = fd == -1 ? -1 : table_note_file(table, fd);
-	}
-	table->header->activated_count = 0;
-}
-
 void
 fdstore_decline(struct passed_fds *passed_fds)
 {
@@ -363,14 +179,72 @@ fdstore_decline(struct passed_fds *passed_fds)
 		}
 }
 
-static int
-fdstore_take_all(struct passed_fds *passed_fds, struct table *table)
+/* Opens what lies in a pair, which is only looked into, from its begin, and is closed. */
+static void
+fdstore_look_into(int pair, struct fdstore_files *all)
 {
-	int error = table->header->fdstore == 0 ? -ENODATA : fdstore_take_pairs(passed_fds, table);
+	int begin = 0, files[RIGHTS_MAX];
+	unsigned n;
 
-	if (error == 0)
-		fdstore_take_listeners(passed_fds, table);
-	return error;
+	setsockopt(pair, SOL_SOCKET, SO_PEEK_OFF, &begin, sizeof begin);
+	while ((n = rights_look(pair, files)) > 0)
+		for (unsigned i = 0; i < n; i++)
+			if (all->count < all->room)
+				all->files[all->count++] = files[i];
+			else
+				close(files[i]);
+	close(pair);
+}
+
+/* The numbers that the table has are those of a process that has ended. */
+static void
+fdstore_put(void *arg, enum table_kind kind, volatile int32_t *fd)
+{
+	struct fdstore_files *all = arg;
+
+	if (fdstore_is_kept(all->table, kind, fd))
+		*fd = all->count < all->room ? table_note_file(all->table, all->files[all->count++]) : -1;
+	else if (fd != &all->table->header->file[TABLE_FILE_MEMORY])
+		*fd = -1;
+}
+
+/* What the table does not name are listeners that a reload had open: the first worker's sweep finds them. */
+static void
+fdstore_put_all(struct fdstore_files *all)
+{
+	struct table *table = all->table;
+	uint32_t used = table_services_used(table);
+
+	all->count = 0;
+	table_each_file(table, fdstore_put, all);
+	while (all->count < all->room)
+		table_note_file(table, all->files[all->count++]);
+	for (uint32_t i = 0; i < used; i++)
+		if (table->services[i].activated)
+			table->services[i].listener_fd = -1;
+	table->header->activated_count = 0;
+}
+
+static int
+fdstore_take_files(struct passed_fds *passed_fds, struct table *table)
+{
+	uint32_t stored = table->header->fdstore;
+	struct fdstore_files all = { .table = table, .room = stored - 1 };
+	char name[FDSTORE_NAME];
+	int pair;
+
+	if (stored == 0 || stored > TABLE_FILES_MAX)
+		return stored == 0 ? -ENODATA : -EPROTO;
+	all.files = mem_new(all.room, sizeof *all.files);
+	for (int i = 0; (pair = passed_fds_claim(passed_fds, fdstore_pair_name(i, name))) != -1; i++)
+		fdstore_look_into(pair, &all);
+	if (all.count == all.room)
+		fdstore_put_all(&all);
+	else
+		for (uint32_t i = 0; i < all.count; i++)
+			close(all.files[i]);
+	mem_free(all.files);
+	return all.count == all.room ? 0 : -EMFILE;
 }
 
 int
@@ -384,7 +258,7 @@ fdstore_take(struct passed_fds *passed_fds, struct table *ret_table, char **ret_
 
 	*ret_config = NULL;
 	if (opened)
-		error = fdstore_take_all(passed_fds, ret_table);
+		error = fdstore_take_files(passed_fds, ret_table);
 	if (opened && error < 0) {
 		*ret_config = table_config_copy(ret_table, &length);
 		table_free(ret_table);

@@ -1,6 +1,6 @@
 /* fdstore.h - all open files and the table are left with systemd, for the next start to go on with (U3).
  *
- * Sessions' files lie in socket pairs, as messages; the table says in which order.  What is taken out is only looked
+ * They lie in socket pairs, as messages, in the table's order (table_each_file()).  What is taken out is only looked
  * at until all of it is there, so that a start that dies can be repeated.
  */
 #ifndef HOLDFAST_KEEP_FDSTORE_H

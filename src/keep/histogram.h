@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "keep/redo.h"
-#include "keep/table.h"
+#include "keep/layout.h"
 
 /* The upper bounds of a kind's steps, which include them: microseconds, ascending, at most TABLE_HISTOGRAM - 1.  One
  * more step, the last, is without an end. */

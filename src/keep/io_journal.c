@@ -12,8 +12,7 @@
  * msg_flags, but does not read it back. */
 static struct table_io_journal *
 io_journal_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t buffer,
-    uint32_t begin,
-    uint32_t end)
+    uint32_t begin, uint32_t end)
 {
 	struct table_io_journal *io_journal = &table->header->io_journal;
 
@@ -27,6 +26,48 @@ io_journal_prepare(struct table *table, uint32_t session, enum table_direction d
 	io_journal->message.msg_hdr.msg_iovlen = 1;
 	io_journal->message.msg_len = 0;
 	return io_journal;
+}
+
+static void
+io_journal_store_packet(struct table *table)
+{
+	const struct table_io_journal *io_journal = &table->header->io_journal;
+
+	table->clients[io_journal->session].bytes[io_journal->direction] = io_journal->base_bytes + io_journal->whole;
+	table->buffers[io_journal->buffer].head = io_journal->base + io_journal->whole;
+}
+
+/* What the record says was moved is stored where it belongs; harmless to repeat. */
+static void
+io_journal_store(struct table *table)
+{
+	const struct table_io_journal *io_journal = &table->header->io_journal;
+	struct table_buffer *buffer = &table->buffers[io_journal->buffer];
+	struct table_client *client = &table->clients[io_journal->session];
+	uint32_t moved = io_journal->message.msg_len;
+
+	switch ((enum table_io_journal_phase)io_journal->phase) {
+	case TABLE_IO_JOURNAL_RECEIVE:
+		buffer->tail = io_journal->base + moved;
+		break;
+	case TABLE_IO_JOURNAL_SEND:
+		client->bytes[io_journal->direction] = io_journal->base_bytes + moved;
+		buffer->head = io_journal->base + moved;
+		break;
+	case TABLE_IO_JOURNAL_DRAIN:
+		client->bytes[io_journal->direction] = io_journal->base_bytes + io_journal->base -
+		    pipes_level(table, client->pipe[io_journal->direction]);
+		break;
+	case TABLE_IO_JOURNAL_PACKET:
+		if (moved > 0)
+			io_journal_store_packet(table);
+		break;
+	case TABLE_IO_JOURNAL_GIVE:
+		table->services[io_journal->session].shared.sent = io_journal->base_bytes + moved;
+		break;
+	case TABLE_IO_JOURNAL_NONE:
+		break;
+	}
 }
 
 static void
@@ -53,11 +94,11 @@ io_journal_try_receive(struct table *table, uint32_t index, int fd, size_t want)
 	end = begin + io_journal_bounded(end - begin);
 	io_journal = io_journal_prepare(table, 0, TABLE_UP, index, begin, end);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_RECEIVE);
-	CRASH_POINT(IO_JOURNAL_RECEIVE_MARKED);
+	CRASH_POINT(JOURNAL_RECEIVE_MARKED);
 	n = recvmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT, NULL);
-	CRASH_POINT(IO_JOURNAL_RECEIVED);
-	buffer->tail = io_journal->base + io_journal->message.msg_len;
-	CRASH_POINT(IO_JOURNAL_RECEIVE_STORED);
+	CRASH_POINT(JOURNAL_RECEIVED);
+	io_journal_store(table);
+	CRASH_POINT(JOURNAL_RECEIVE_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	if (buffer->tail == end)
 		buffers_open(table, index, end, io_journal_bounded(end));
@@ -88,12 +129,11 @@ io_journal_send(struct table *table, uint32_t session, enum table_direction dire
 
 	io_journal->base_bytes = record->bytes[direction];
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_SEND);
-	CRASH_POINT(IO_JOURNAL_SEND_MARKED);
+	CRASH_POINT(JOURNAL_SEND_MARKED);
 	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	CRASH_POINT(IO_JOURNAL_SENT);
-	record->bytes[direction] = io_journal->base_bytes + io_journal->message.msg_len;
-	buffer->head = io_journal->base + io_journal->message.msg_len;
-	CRASH_POINT(IO_JOURNAL_SEND_STORED);
+	CRASH_POINT(JOURNAL_SENT);
+	io_journal_store(table);
+	CRASH_POINT(JOURNAL_SEND_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
 }
@@ -114,14 +154,12 @@ io_journal_send_packet(struct table *table, uint32_t session, enum table_directi
 	io_journal->whole = whole;
 	io_journal->base_bytes = record->bytes[direction];
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_PACKET);
-	CRASH_POINT(IO_JOURNAL_PACKET_MARKED);
+	CRASH_POINT(JOURNAL_PACKET_MARKED);
 	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	CRASH_POINT(IO_JOURNAL_PACKET_SENT);
-	if (n == 1) {
-		record->bytes[direction] = io_journal->base_bytes + whole;
-		buffer->head = io_journal->base + whole;
-	}
-	CRASH_POINT(IO_JOURNAL_PACKET_STORED);
+	CRASH_POINT(JOURNAL_PACKET_SENT);
+	if (n == 1) /* it may be empty */
+		io_journal_store_packet(table);
+	CRASH_POINT(JOURNAL_PACKET_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
 }
@@ -138,11 +176,11 @@ io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until)
 
 	io_journal->base_bytes = shared->sent;
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_GIVE);
-	CRASH_POINT(IO_JOURNAL_GIVE_MARKED);
+	CRASH_POINT(JOURNAL_GIVE_MARKED);
 	n = sendmmsg(fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-	CRASH_POINT(IO_JOURNAL_GIVEN);
-	shared->sent = io_journal->base_bytes + io_journal->message.msg_len;
-	CRASH_POINT(IO_JOURNAL_GIVE_STORED);
+	CRASH_POINT(JOURNAL_GIVEN);
+	io_journal_store(table);
+	CRASH_POINT(JOURNAL_GIVE_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
 }
@@ -153,7 +191,7 @@ io_journal_fill(struct table *table, uint32_t session, enum table_direction dire
 	const struct table_pipe *pipe = &table->header->pipe[table->clients[session].pipe[direction]];
 	ssize_t n = splice(fd, NULL, pipe->write_fd, NULL, PIPES_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
-	CRASH_POINT(IO_JOURNAL_FILLED);
+	CRASH_POINT(JOURNAL_FILLED);
 	return n == -1 ? -errno : n;
 }
 
@@ -170,12 +208,19 @@ io_journal_drain(struct table *table, uint32_t session, enum table_direction dir
 	io_journal->base = level;
 	io_journal->base_bytes = record->bytes[direction];
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_DRAIN);
-	CRASH_POINT(IO_JOURNAL_DRAIN_MARKED);
+	CRASH_POINT(JOURNAL_DRAIN_MARKED);
 	n = splice(pipe->read_fd, NULL, fd, NULL, level, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-	CRASH_POINT(IO_JOURNAL_DRAINED);
+	CRASH_POINT(JOURNAL_DRAINED);
 	if (n > 0)
 		record->bytes[direction] = io_journal->base_bytes + (uint64_t)n;
-	CRASH_POINT(IO_JOURNAL_DRAIN_STORED);
+	CRASH_POINT(JOURNAL_DRAIN_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : n;
+}
+
+void
+io_journal_replay(struct table *table)
+{
+	io_journal_store(table);
+	io_journal_mark(&table->header->io_journal, TABLE_IO_JOURNAL_NONE);
 }

@@ -2,7 +2,7 @@
  *
  * Small data goes through the buffer that client.buffer[direction] names: the kernel writes the count into the table
  * before a signal can strike.  Large data goes through the pipe that client.pipe[direction] names: what the pipe
- * holds tells the count.  keep/recover does the rest of an interrupted call.
+ * holds tells the count.  io_journal_replay() does the rest of an interrupted call.
  */
 #ifndef HOLDFAST_KEEP_IO_JOURNAL_H
 #define HOLDFAST_KEEP_IO_JOURNAL_H
@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "keep/table.h"
+#include "keep/layout.h"
 
 #define IO_JOURNAL_MOST (256u << 10)
 
@@ -41,5 +41,8 @@ ssize_t io_journal_fill(struct table *table, uint32_t session, enum table_direct
 /* Moves what the pipe holds, level bytes, to fd and counts it as delivered.  Bytes or -errno. */
 ssize_t io_journal_drain(struct table *table, uint32_t session, enum table_direction direction, int fd,
     uint32_t level);
+
+/* A new worker: does the rest of a call that was under way. */
+void io_journal_replay(struct table *table);
 
 #endif

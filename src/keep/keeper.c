@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "keep/fdstore.h"
 #include "keep/notify.h"
 #include "keep/recover.h"
 #include "keep/upgrade.h"
-#include "keep/fdstore.h"
 #include "keep/watchdog.h"
 
 #define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
@@ -30,6 +31,10 @@
 /* Milliseconds before the next start, by the number of young deaths in a row. */
 static const int64_t keeper_delays[] = { 0, 0, 10, 50, 200, 1000, 5000 };
 
+#define KEEPER_STATUS 4096 /* bytes of /proc/PID/status */
+#define KEEPER_SCORE  200  /* a worker's oom_score_adj is so much higher */
+#define KEEPER_SCORE_MOST 1000
+
 #define KEEPER_COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* Signals that mean something to the daemon; up to a 0. */
@@ -41,7 +46,6 @@ static const int keeper_own_making[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABR
 struct keeper {
 	struct table *table; /* borrowed */
 	keeper_worker *worker;
-	void *arg;
 	sigset_t signals;
 	pid_t pid;           /* of the worker; 0 none */
 	pid_t ended;         /* of the one that the keeper has ended itself; 0 none */
@@ -88,12 +92,6 @@ keeper_prepare(struct table *table, const struct passed_fds *passed_fds)
 	return notify_open(table);
 }
 
-int
-keeper_resume(struct table *table)
-{
-	return notify_open(table);
-}
-
 /* In the clone: becomes a worker (K3). */
 static void
 keeper_be_worker(struct keeper *keeper)
@@ -104,7 +102,7 @@ keeper_be_worker(struct keeper *keeper)
 	keeper->table->header->worker_pid = getpid(); /* it may be asked for before the keeper has noted it */
 	prctl(PR_SET_NAME, "holdfastd");
 	keeper_worker_signals(keeper->table);
-	_exit(keeper->worker(keeper->arg));
+	_exit(keeper->worker(keeper->table));
 }
 
 /* A child with the same open files and the right thread id of glibc's (K3). */
@@ -205,7 +203,7 @@ keeper_tell_hung(struct keeper *keeper, const struct table_death *death)
 static unsigned
 keeper_count_unready(const struct keeper *keeper)
 {
-	if (keeper->table->header->file[TABLE_FILE_MIGRATE] == -1)
+	if (keeper->table->header->file[TABLE_FILE_FORMER] == -1)
 		return 0;
 	return keeper->hung ? KEEPER_BACK : 1;
 }
@@ -275,6 +273,16 @@ keeper_worker_is_stopped(pid_t worker)
 	return waitid(P_PID, (id_t)worker, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0 && info.si_pid == worker;
 }
 
+static long
+keeper_read_tracer(pid_t worker)
+{
+	char path[64], text[KEEPER_STATUS];
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)worker);
+	file_read(path, text, sizeof text);
+	return file_find_number(text, "TracerPid");
+}
+
 /* Whether a debugger has stopped the worker.  Asked in a child with files of its own (K1). */
 static bool
 keeper_worker_is_traced(pid_t worker)
@@ -283,7 +291,7 @@ keeper_worker_is_traced(pid_t worker)
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(notify_is_traced(worker) ? 1 : 0);
+		_exit(keeper_read_tracer(worker) > 0 ? 1 : 0);
 	if (pid == -1 || waitpid(pid, &status, 0) != pid)
 		return false;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
@@ -387,7 +395,7 @@ keeper_upgrade(struct keeper *keeper)
 static void
 keeper_take_back(struct keeper *keeper)
 {
-	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_MIGRATE] == -1)
+	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
 		return;
 	keeper->unready = 0;
 	keeper_end_worker(keeper);
@@ -495,9 +503,9 @@ keeper_heed_signals(void)
 }
 
 int
-keeper_run(struct table *table, keeper_worker *worker, void *arg)
+keeper_run(struct table *table, keeper_worker *worker)
 {
-	struct keeper keeper = { .table = table, .worker = worker, .arg = arg };
+	struct keeper keeper = { .table = table, .worker = worker };
 	siginfo_t info;
 	int code;
 
@@ -583,6 +591,22 @@ keeper_nudge(struct table *table)
 		kill(table->header->keeper_pid, SIGRTMIN);
 	else
 		notify_update(table);
+}
+
+void
+keeper_volunteer(const struct table *table)
+{
+	FILE *file = table->header->keeper_pid == 0 ? NULL : fopen("/proc/self/oom_score_adj", "r+e");
+	int score;
+
+	if (file == NULL)
+		return;
+	if (fscanf(file, "%d", &score) == 1) {
+		score = score + KEEPER_SCORE < KEEPER_SCORE_MOST ? score + KEEPER_SCORE : KEEPER_SCORE_MOST;
+		rewind(file);
+		fprintf(file, "%d", score);
+	}
+	fclose(file);
 }
 
 static struct table *keeper_signal_table;

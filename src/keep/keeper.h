@@ -11,15 +11,12 @@
 #include "keep/table.h"
 
 /* Runs in the worker; its result is the worker's exit code. */
-typedef int keeper_worker(void *arg);
+typedef int keeper_worker(struct table *table);
 
 /* Makes the files that the keeper needs and names them in the table: the request eventfd and, when
- * $NOTIFY_SOCKET is set, a datagram socket; the files that are left in given become activated sockets (K2).
+ * $NOTIFY_SOCKET is set, a datagram socket; the files that are left in passed_fds become activated sockets (K2).
  * 0 or -errno. */
 int keeper_prepare(struct table *table, const struct passed_fds *passed_fds);
-
-/* The same in a program that was executed in an upgrade: the files are there already. */
-int keeper_resume(struct table *table);
 
 /* All signals that the keeper waits for (K4) are left to wait for it, also those that are ignored: the first thing
  * that a program does.  *ret_before: the mask before. */
@@ -27,11 +24,15 @@ void keeper_block_signals(sigset_t *ret_before);
 
 /* Becomes the keeper: starts workers until one ends with the daemon stopping.  Gives the exit code of the
  * whole: 0, or the worker's own if no worker ever was ready. */
-int keeper_run(struct table *table, keeper_worker *worker, void *arg);
+int keeper_run(struct table *table, keeper_worker *worker);
 
 /* In a worker, or alone under --no-keeper: takes TERM, INT, HUP, USR1 and USR2 either to the keeper or, without one,
  * as requests; notes signals that were sent from outside (K7). */
 void keeper_worker_signals(struct table *table);
+
+/* In a worker: when memory runs out, the kernel shall take it and spare the keeper (K8); needs no privilege.  Opens a
+ * file: not before the sweep. */
+void keeper_volunteer(const struct table *table);
 
 /* Adds bits TABLE_REQUEST_* and rings the eventfd.  Safe in a signal handler. */
 void keeper_request(struct table *table, uint32_t bits);

@@ -8,216 +8,149 @@
 #include <unistd.h>
 
 #include "keep/buffers.h"
+#include "keep/table.h"
 
-#define MIGRATE_PAGE 4096u
-
-/* A table of the layout before, as bytes. */
+/* From the layout before to this one; the first is only bytes, for its records are shorter. */
 struct migrate {
-	struct table_shape shape;
-	const unsigned char *header, *services, *clients, *conns, *buffers, *config, *bytes; /* borrowed */
+	const struct table_shape *shape; /* borrowed: of the layout before */
+	struct table from, *to;
 };
 
-static const unsigned char *
-migrate_place(const unsigned char **next, size_t size)
-{
-	const unsigned char *place = *next;
-
-	*next += (size + MIGRATE_PAGE - 1) & ~(size_t)(MIGRATE_PAGE - 1);
-	return place;
-}
-
-/* Where the arrays begin, by the sizes that the header tells. */
-static void
-migrate_lay_out(struct migrate *migrate, const unsigned char *memory)
-{
-	const struct table_shape *shape = &migrate->shape;
-	const unsigned char *next = memory;
-
-	migrate->header = migrate_place(&next, shape->header_size);
-	migrate->services = migrate_place(&next, (size_t)shape->services * shape->service_size);
-	migrate->clients = migrate_place(&next, (size_t)shape->files * shape->client_size);
-	migrate->conns = migrate_place(&next, (size_t)shape->files * shape->conn_size);
-	migrate->buffers = migrate_place(&next, (size_t)shape->buffers * shape->buffer_size);
-	migrate->config = migrate_place(&next, 2 * (size_t)TABLE_CONFIG_MAX);
-	migrate->bytes = next;
-}
-
+/* Whether records only grew, and all else is as it was. */
 static bool
-migrate_is_smaller(const struct table_shape *migrate, const struct table_shape *own)
+migrate_is_smaller(const struct table_shape *before, const struct table_shape *own)
 {
-	return migrate->header_size <= own->header_size && migrate->service_size <= own->service_size &&
-	    migrate->client_size <= own->client_size && migrate->conn_size <= own->conn_size &&
-	    migrate->buffer_size == own->buffer_size &&
-	    migrate->services == own->services && migrate->buffers == own->buffers &&
-	    migrate->classes == own->classes && migrate->smallest == own->smallest;
+	return before->header_size <= own->header_size && before->service_size <= own->service_size &&
+	    before->client_size <= own->client_size && before->conn_size <= own->conn_size &&
+	    before->buffer_size == own->buffer_size &&
+	    before->services == own->services && before->buffers == own->buffers &&
+	    before->classes == own->classes && before->smallest == own->smallest;
 }
 
-/* Which layout it has, if it is one to go on with. */
+/* Reads the shape of the table in the file, if it is one to go on with: of this layout, or of the one before. */
 static int
-migrate_check(int fd, uint32_t *ret_layout)
+migrate_check(int fd, struct table_shape *ret_shape)
 {
-	struct table_shape found, own;
+	struct table_shape own;
 	struct stat status;
+	struct table places;
 
-	*ret_layout = 0;
 	if (fstat(fd, &status) == -1)
 		return -errno;
-	if (pread(fd, &found, sizeof found, 0) != sizeof found ||
-	    memcmp(found.magic, TABLE_MAGIC, sizeof found.magic) != 0 || found.layout < TABLE_LAYOUT_FIRST ||
-	    found.files == 0 || found.files > TABLE_FILES_MAX)
+	if (pread(fd, ret_shape, sizeof *ret_shape, 0) != sizeof *ret_shape ||
+	    memcmp(ret_shape->magic, TABLE_MAGIC, sizeof ret_shape->magic) != 0 ||
+	    ret_shape->layout < TABLE_LAYOUT_FIRST || ret_shape->files == 0 || ret_shape->files > TABLE_FILES_MAX ||
+	    (uint64_t)status.st_size != ret_shape->size)
 		return -EPROTO;
-	*ret_layout = found.layout;
-	table_shape(found.files, &own);
-	if ((uint64_t)status.st_size != found.size)
-		return -EPROTO;
-	if (found.layout == TABLE_LAYOUT)
-		return memcmp(&found, &own, sizeof own) == 0 ? 0 : -EPROTO;
-	return found.layout + 1 == TABLE_LAYOUT && migrate_is_smaller(&found, &own) ? 0 : -EPROTO;
+	table_shape(ret_shape->files, &own);
+	if (ret_shape->layout == TABLE_LAYOUT)
+		return memcmp(ret_shape, &own, sizeof own) == 0 ? 0 : -EPROTO;
+	return ret_shape->layout + 1 == TABLE_LAYOUT && migrate_is_smaller(ret_shape, &own) &&
+	    table_lay_out(&places, NULL, ret_shape) == ret_shape->size ? 0 : -EPROTO;
 }
 
 /* Copies number records, each longer now, of which the last bytes stay 0. */
 static void
-migrate_copy_records(void *to, size_t to_size, const unsigned char *from, size_t from_size, size_t number)
+migrate_copy_records(void *to, size_t to_size, const void *from, size_t from_size, size_t number)
 {
 	for (size_t i = 0; i < number; i++)
-		memcpy((unsigned char *)to + i * to_size, from + i * from_size, from_size);
+		memcpy((unsigned char *)to + i * to_size, (const unsigned char *)from + i * from_size, from_size);
+}
+
+/* The bytes of a buffer that somebody names; the others hold nothing. */
+static void
+migrate_copy_buffer(void *arg, const struct table_held *held)
+{
+	const struct migrate *migrate = arg;
+
+	if (held->buffer != 0 && held->buffer < migrate->shape->buffers)
+		memcpy(buffers_bytes(migrate->to, held->buffer), buffers_bytes(&migrate->from, held->buffer),
+		    buffers_size(migrate->to, held->buffer));
 }
 
 static void
-migrate_copy_buffer(const struct migrate *migrate, struct table *table, uint32_t buffer)
+migrate_copy_header(const struct migrate *migrate)
 {
-	unsigned char *bytes;
-
-	if (buffer == 0 || buffer >= migrate->shape.buffers)
-		return;
-	bytes = buffers_bytes(table, buffer);
-	memcpy(bytes, migrate->bytes + (bytes - table->class[0].bytes), buffers_size(table, buffer));
-}
-
-/* The bytes of those buffers that somebody names; the others hold nothing. */
-static void
-migrate_copy_buffers(const struct migrate *migrate, struct table *table)
-{
-	uint32_t used = table_services_used(table);
-
-	for (uint32_t i = 1; i < table->header->client_high; i++)
-		if (table_client_state(table, i) != TABLE_FREE)
-			for (int d = 0; d < 2; d++)
-				migrate_copy_buffer(migrate, table, table->clients[i].buffer[d]);
-	for (uint32_t i = 0; i < used; i++) {
-		migrate_copy_buffer(migrate, table, table->services[i].shared.in);
-		migrate_copy_buffer(migrate, table, table->services[i].shared.out);
-		migrate_copy_buffer(migrate, table, table->services[i].shared.pending);
-	}
-}
-
-static void
-migrate_copy_header(const struct migrate *migrate, struct table *table)
-{
-	struct table_header *header = table->header;
+	struct table_header *header = migrate->to->header;
 	struct table_shape own = header->shape;
 	int memory_fd = header->file[TABLE_FILE_MEMORY];
 
-	memcpy(header, migrate->header, migrate->shape.header_size);
+	memcpy(header, migrate->from.header, migrate->shape->header_size);
 	header->shape = own;
-	header->file[TABLE_FILE_MEMORY] = table_note_file(table, memory_fd);
+	header->file[TABLE_FILE_MEMORY] = table_note_file(migrate->to, memory_fd);
 }
 
 /* As table_services_used(): to copy those beyond would give them memory. */
 static size_t
 migrate_services_used(const struct migrate *migrate)
 {
+	const unsigned char *service = (const unsigned char *)migrate->from.services;
 	size_t used = 0;
 	uint32_t word;
 
-	for (; used < migrate->shape.services; used++) {
-		memcpy(&word, migrate->services + used * migrate->shape.service_size, sizeof word);
+	for (; used < migrate->shape->services; used++) {
+		memcpy(&word, service + used * migrate->shape->service_size, sizeof word);
 		if (word == 0)
 			break;
 	}
 	return used;
 }
 
-/* Whether the arrays, by the sizes that the header tells, are as long as the memory. */
-static bool
-migrate_is_whole(const struct migrate *migrate, const struct table *table)
-{
-	const unsigned char *own = (const unsigned char *)table->header;
-	size_t of_buffers = (size_t)table->header->shape.size - (size_t)(table->class[0].bytes - own);
-
-	return (size_t)(migrate->bytes - migrate->header) + of_buffers == migrate->shape.size;
-}
-
 /* false: what is there is no table of ours, whatever it says. */
 static bool
-migrate_copy(const struct migrate *migrate, struct table *table)
+migrate_copy(struct migrate *migrate)
 {
-	struct table_header *header = table->header;
+	const struct table_shape *shape = migrate->shape;
+	struct table *to = migrate->to, *from = &migrate->from;
+	struct table_header *header = to->header;
 
-	if (!migrate_is_whole(migrate, table))
+	migrate_copy_header(migrate);
+	if (!table_is_sane(to))
 		return false;
-	migrate_copy_header(migrate, table);
-	if (!table_is_sane(table))
-		return false;
-	migrate_copy_records(table->services, sizeof *table->services, migrate->services, migrate->shape.service_size,
+	migrate_copy_records(to->services, sizeof *to->services, from->services, shape->service_size,
 	    migrate_services_used(migrate));
-	migrate_copy_records(table->clients, sizeof *table->clients, migrate->clients, migrate->shape.client_size,
+	migrate_copy_records(to->clients, sizeof *to->clients, from->clients, shape->client_size,
 	    header->client_high);
-	migrate_copy_records(table->conns, sizeof *table->conns, migrate->conns, migrate->shape.conn_size,
-	    header->conn_high);
-	migrate_copy_buffers(migrate, table);
+	migrate_copy_records(to->conns, sizeof *to->conns, from->conns, shape->conn_size, header->conn_high);
+	table_each_held(to, migrate_copy_buffer, migrate);
 	for (size_t i = 0; i < 2; i++)
-		memcpy(table->config + i * TABLE_CONFIG_MAX, migrate->config + i * TABLE_CONFIG_MAX,
+		memcpy(to->config + i * TABLE_CONFIG_MAX, from->config + i * TABLE_CONFIG_MAX,
 		    header->config_length[i]);
 	for (uint32_t c = 0; c <= TABLE_LEAN; c++)
-		memcpy(table->buffers + table->class[c].first,
-		    migrate->buffers + (size_t)table->class[c].first * migrate->shape.buffer_size,
-		    (header->buffer_high[c] - table->class[c].first) * sizeof *table->buffers);
+		memcpy(to->buffers + to->class[c].first, from->buffers + to->class[c].first,
+		    (header->buffer_high[c] - to->class[c].first) * sizeof *to->buffers);
 	return true;
 }
 
 static int
-migrate_convert(int fd, struct table *ret_table)
+migrate_convert(int fd, const struct table_shape *shape, struct table *ret_table)
 {
-	struct migrate migrate;
-	void *memory;
+	struct migrate migrate = { .shape = shape, .to = ret_table };
+	void *memory = mmap(NULL, (size_t)shape->size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	int error;
 
-	if (pread(fd, &migrate.shape, sizeof migrate.shape, 0) != sizeof migrate.shape ||
-	    migrate.shape.size > SIZE_MAX)
-		return -EPROTO;
-	memory = mmap(NULL, (size_t)migrate.shape.size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	migrate_lay_out(&migrate, memory);
-	error = table_new(migrate.shape.files - 1, ret_table);
-	if (error == 0 && !migrate_copy(&migrate, ret_table)) {
+	table_lay_out(&migrate.from, memory, shape);
+	error = table_new(shape->files - 1, ret_table);
+	if (error == 0 && !migrate_copy(&migrate)) {
 		table_free(ret_table);
 		error = -EPROTO;
 	}
-	munmap(memory, (size_t)migrate.shape.size);
+	munmap(memory, (size_t)shape->size);
 	return error;
-}
-
-static int
-migrate_take(int fd, bool copy, struct table *ret_table, bool *ret_copied)
-{
-	uint32_t layout;
-	int error = migrate_check(fd, &layout);
-
-	*ret_copied = false;
-	if (error < 0)
-		return error;
-	if (layout == TABLE_LAYOUT)
-		return table_open(fd, copy, ret_table);
-	*ret_copied = true;
-	return migrate_convert(fd, ret_table);
 }
 
 int
 migrate_open(int fd, struct table *ret_table, bool *ret_copied)
 {
-	return migrate_take(fd, false, ret_table, ret_copied);
+	struct table_shape shape;
+	int error = migrate_check(fd, &shape);
+
+	*ret_copied = error == 0 && shape.layout != TABLE_LAYOUT;
+	if (error < 0)
+		return error;
+	return *ret_copied ? migrate_convert(fd, &shape, ret_table) : table_open(fd, false, ret_table);
 }
 
 /* Whether another configuration was put in force while the table was copied: it may be torn. */
@@ -233,11 +166,14 @@ migrate_has_changed(int fd, const struct table *table)
 int
 migrate_look(int fd, struct table *ret_table)
 {
-	bool copied;
-	int error;
+	struct table_shape shape;
+	int error = migrate_check(fd, &shape);
 
-	while ((error = migrate_take(fd, true, ret_table, &copied)) == 0 && copied &&
-	    migrate_has_changed(fd, ret_table))
+	if (error < 0)
+		return error;
+	if (shape.layout == TABLE_LAYOUT)
+		return table_open(fd, true, ret_table);
+	while ((error = migrate_convert(fd, &shape, ret_table)) == 0 && migrate_has_changed(fd, ret_table))
 		table_free(ret_table);
 	return error;
 }

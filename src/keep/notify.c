@@ -178,21 +178,3 @@ notify_barrier(const struct table *table)
 	close(ends[0]);
 	return error;
 }
-
-bool
-notify_is_traced(pid_t pid)
-{
-	char path[64], line[128];
-	int tracer = 0;
-	FILE *file;
-
-	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	if (file == NULL)
-		return false;
-	while (fgets(line, sizeof line, file) != NULL)
-		if (sscanf(line, "TracerPid: %d", &tracer) == 1)
-			break;
-	fclose(file);
-	return tracer != 0;
-}

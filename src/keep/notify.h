@@ -6,9 +6,8 @@
 #define HOLDFAST_KEEP_NOTIFY_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
-#include "keep/table.h"
+#include "keep/layout.h"
 
 /* Opens the socket and names it in the table, unless it is there from before an upgrade.  0 or -errno. */
 int notify_open(struct table *table);
@@ -33,8 +32,5 @@ int notify_hand_over(const struct table *table, const char *text, const int *fil
 
 /* Waits until all that was sent has been read.  -ETIMEDOUT: whoever it is does not answer.  Opens files. */
 int notify_barrier(const struct table *table);
-
-/* Whether a debugger holds the process (TracerPid of /proc/PID/status).  Opens files. */
-bool notify_is_traced(pid_t pid);
 
 #endif

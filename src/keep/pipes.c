@@ -4,7 +4,6 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "keep/buffers.h"
 #include "keep/crash.h"
 
 /* A pipe of fewer bytes costs more calls than it saves copies; an unprivileged user gets such ones beyond
@@ -67,20 +66,22 @@ pipes_release(struct table *table, struct budget_payer payer, uint16_t pipe, uin
 	budget_give(table->budget, payer, PIPES_SIZE);
 }
 
+/* Until the free ones are found, those that are not idle. */
 void
-pipes_derive(struct table *table)
+pipes_mark(struct table *table, struct budget_payer payer, uint16_t pipe)
 {
-	uint64_t used = 0;
+	if (pipe == 0)
+		return;
+	table->idle_pipes |= pipes_bit(pipe);
+	budget_take(table->budget, payer, PIPES_SIZE);
+}
 
-	for (uint32_t i = 1; i < table->header->client_high; i++)
-		if (table_client_state(table, i) != TABLE_FREE)
-			for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
-				if (table->clients[i].pipe[d] != 0) {
-					used |= pipes_bit(table->clients[i].pipe[d]);
-					budget_take(table->budget, buffers_payer(table, i, d), PIPES_SIZE);
-				}
-	table->free_pipes = table->idle_pipes = 0;
-	table->no_pipes = false;
+void
+pipes_find_free(struct table *table)
+{
+	uint64_t used = table->idle_pipes;
+
+	table->idle_pipes = 0;
 	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
 		if (pipes_is_open(table, pipe) && !(used & pipes_bit(pipe)))
 			pipes_put(table, pipe, pipes_level(table, pipe));

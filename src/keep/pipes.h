@@ -8,15 +8,15 @@
 
 #include <stdint.h>
 
-#include "keep/budget.h"
-#include "keep/table.h"
+#include "keep/layout.h"
 
 /* Bytes that a pipe takes. */
 #define PIPES_SIZE (256u << 10)
 
-/* Derives which are free, as each worker must before its first claim, once all CLOSING records are done; closes those
- * that are nobody's and not empty. */
-void pipes_derive(struct table *table);
+/* For table_derive(): one, unless 0, is named and paid for; then all that are not marked are free, but for those that
+ * are not empty, which are closed. */
+void pipes_mark(struct table *table, struct budget_payer payer, uint16_t pipe);
+void pipes_find_free(struct table *table);
 
 /* A free pipe, empty; or 0: all are in use, no more can be had for now, or max_memory does not permit it (budget.h).
  * It is in use as soon as a session names it. */

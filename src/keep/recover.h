@@ -15,20 +15,6 @@
  * closes. */
 void recover_run(struct table *table);
 
-/* Takes a client through the order of T3: CLOSING, its own connection, its file, buffers, FREE.  Its events must have
- * been deleted.  Its bytes are added to the service's counters. */
-void recover_close_client(struct table *table, uint32_t client);
-
-/* Ends the client's own connection, if it has one: CLOSING, its file, un-named, FREE; a client that is not closing is
- * held from the first of these on. */
-void recover_end_own(struct table *table, uint32_t client);
-
-/* Ends a connection that no client names: CLOSING, its file, FREE. */
-void recover_close_conn(struct table *table, uint32_t conn);
-
-/* Lets go of the buffers and pipes of a client, whatever they hold. */
-void recover_release(struct table *table, uint32_t client);
-
 /* Kills the process groups of programs that a dead worker left running: of one service; of all, and the upgrade
  * that was being tried; one group.  Their numbers are forgotten. */
 void recover_end_programs_of(struct table_service *service);

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "keep/table.h"
+#include "keep/layout.h"
 
 struct redo {
 	struct table *table; /* borrowed */

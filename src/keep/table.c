@@ -1,242 +1,61 @@
 #include "keep/table.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "keep/budget.h"
 #include "keep/buffers.h"
+#include "keep/crash.h"
+#include "keep/pipes.h"
+#include "keep/redo.h"
 
-#define TABLE_PAGE         4096u
-#define TABLE_LEAST        64u       /* files */
-#define TABLE_OPEN         (TABLE_ENDPOINTS + 1)
-#define TABLE_OPEN_SIZE    (TABLE_SERVICES * TABLE_OPEN * sizeof(struct table_open))
-#define TABLE_FILE_SIZE (2u * TABLE_CLASSES * TABLE_BUFFER_SIZE + 65536u) /* more than is mapped for each */
 
-/* Takes size bytes of memory at *offset, whole pages; NULL while memory is NULL and only counted. */
-static void *
-table_place(unsigned char *memory, size_t *offset, size_t size)
+/* Puts the record between two of its service's; 0 is the end. */
+static void
+table_index_put(struct table_index *index, uint16_t service, uint32_t record, uint32_t before, uint32_t next)
 {
-	void *place = memory == NULL ? NULL : memory + *offset;
-
-	*offset += (size + TABLE_PAGE - 1) & ~(size_t)(TABLE_PAGE - 1);
-	return place;
-}
-
-/* Gives each class of buffers its indexes, from 1 on; how many there are in all, with the one that is none. */
-static size_t
-table_place_classes(struct table *table, uint32_t files)
-{
-	uint32_t next = 1;
-
-	for (uint32_t i = 0; i <= TABLE_LEAN; i++) {
-		table->class[i].first = next;
-		next += buffers_number(i, files);
-		table->class[i].end = next;
-	}
-	return next;
-}
-
-/* Sets the pointers into memory, or with memory NULL counts only; gives the size of all. */
-static size_t
-table_lay_out(struct table *table, void *memory, uint32_t files)
-{
-	size_t offset = 0, buffers = table_place_classes(table, files);
-
-	table->header = table_place(memory, &offset, sizeof *table->header);
-	table->services = table_place(memory, &offset, TABLE_SERVICES * sizeof *table->services);
-	table->clients = table_place(memory, &offset, files * sizeof *table->clients);
-	table->conns = table_place(memory, &offset, files * sizeof *table->conns);
-	table->buffers = table_place(memory, &offset, buffers * sizeof *table->buffers);
-	table->config = table_place(memory, &offset, 2 * (size_t)TABLE_CONFIG_MAX);
-	for (struct table_class *class = table->class; class <= &table->class[TABLE_LEAN]; class++)
-		class->bytes = table_place(memory, &offset,
-		    (class->end - class->first) * buffers_class_size((uint32_t)(class - table->class)));
-	return offset;
-}
-
-void
-table_shape(uint32_t files, struct table_shape *ret_shape)
-{
-	struct table table = { 0 };
-	size_t size = table_lay_out(&table, NULL, files);
-
-	*ret_shape = (struct table_shape){
-		.magic = TABLE_MAGIC, .layout = TABLE_LAYOUT, .services = TABLE_SERVICES, .files = files,
-		.buffers = table.class[TABLE_LEAN].end, .size = size,
-		.header_size = sizeof(struct table_header), .service_size = sizeof(struct table_service),
-		.client_size = sizeof(struct table_client),
-		.conn_size = sizeof(struct table_conn), .buffer_size = sizeof(struct table_buffer),
-		.classes = TABLE_CLASSES, .smallest = TABLE_BUFFER_SIZE,
-	};
+	if (service >= index->services)
+		index->services = service + 1u;
+	index->record[record].before = before;
+	index->record[record].next = next;
+	*(before == 0 ? &index->service[service].first : &index->record[before].next) = record;
+	*(next == 0 ? &index->service[service].last : &index->record[next].before) = record;
 }
 
 static void
-table_write_header(const struct table *table, uint32_t files, int memory_fd)
+table_index_remove(struct table_index *index, uint16_t service, uint32_t record)
 {
-	struct table_header *header = table->header;
+	uint32_t before = index->record[record].before, next = index->record[record].next;
 
-	for (int i = 0; i < TABLE_FILES; i++)
-		header->file[i] = -1;
-	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
-		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
-	header->file[TABLE_FILE_MEMORY] = memory_fd;
-	header->client_high = header->conn_high = 1;
-	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
-		header->buffer_high[i] = table->class[i].first;
-	header->next_id = 1;
-	header->started = clock_wall();
-	table_shape(files, &header->shape);
+	*(before == 0 ? &index->service[service].first : &index->record[before].next) = next;
+	*(next == 0 ? &index->service[service].last : &index->record[next].before) = before;
 }
 
-/* Maps fd, which has the size of a table for so many files. */
-static int
-table_map(int fd, int flags, uint32_t files, struct table *ret_table)
+static uint32_t
+table_index_next(const struct table_index *index, uint16_t service, uint32_t record)
 {
-	struct table table = { 0 };
-	size_t size = table_lay_out(&table, NULL, files);
-	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE, fd, 0);
-
-	if (memory == MAP_FAILED)
-		return -errno;
-	madvise(memory, size, MADV_DONTDUMP);
-	table_lay_out(&table, memory, files);
-	table.budget = budget_new();
-	table.pages = mem_new(table.class[TABLE_LEAN].end, sizeof *table.pages);
-	*ret_table = table;
-	return 0;
+	return record == 0 ? index->service[service].first : index->record[record].next;
 }
 
-static bool
-table_fits(uint32_t files)
+static void
+table_index_clear(struct table_index *index)
 {
-	struct table table = { 0 };
-	size_t size;
-	void *room;
-
-	if ((uint64_t)files * TABLE_FILE_SIZE > SIZE_MAX / 4)
-		return false;
-	size = table_lay_out(&table, NULL, files);
-	size += size / 4;
-	room = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	return room != MAP_FAILED && munmap(room, size) == 0;
+	memset(index->service, 0, index->services * sizeof *index->service);
 }
 
 uint32_t
-table_fitting(uint32_t files_max)
+table_client_next(const struct table *table, uint16_t service, uint32_t client)
 {
-	uint32_t files = files_max < TABLE_FILES_MAX ? files_max : TABLE_FILES_MAX;
-
-	while (files > TABLE_LEAST && !table_fits(files))
-		files = files - files / 8 > TABLE_LEAST ? files - files / 8 : TABLE_LEAST;
-	return files;
+	return table_index_next(&table->client_index, service, client);
 }
 
-int
-table_new(uint32_t files_max, struct table *ret_table)
+uint32_t
+table_conn_next(const struct table *table, uint16_t service, uint32_t conn)
 {
-	uint32_t files = files_max < TABLE_FILES_MAX ? files_max + 1 : TABLE_FILES_MAX;
-	struct table table = { 0 };
-	int error, fd = memfd_create("holdfast", MFD_CLOEXEC);
-
-	if (fd == -1)
-		return -errno;
-	error = ftruncate(fd, (off_t)table_lay_out(&table, NULL, files)) == -1 ? -errno
-	    : table_map(fd, MAP_SHARED, files, &table);
-	if (error < 0) {
-		close(fd);
-		return error;
-	}
-	table_write_header(&table, files, fd);
-	*ret_table = table;
-	return 0;
-}
-
-bool
-table_is_sane(const struct table *table)
-{
-	const struct table_header *header = table->header;
-
-	if (header->client_high == 0 || header->client_high > header->shape.files ||
-	    header->conn_high == 0 || header->conn_high > header->shape.files ||
-	    header->activated_count > TABLE_ACTIVATED)
-		return false;
-	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
-		if (header->buffer_high[i] < table->class[i].first || header->buffer_high[i] > table->class[i].end)
-			return false;
-	return header->config_length[0] <= TABLE_CONFIG_MAX && header->config_length[1] <= TABLE_CONFIG_MAX;
-}
-
-int
-table_open(int fd, bool copy, struct table *ret_table)
-{
-	struct table_shape found, own;
-	struct stat status;
-	int error;
-
-	if (fstat(fd, &status) == -1)
-		return -errno;
-	if (pread(fd, &found, sizeof found, 0) != sizeof found)
-		return -EPROTO;
-	if (found.files == 0 || found.files > TABLE_FILES_MAX)
-		return -EPROTO;
-	table_shape(found.files, &own);
-	if (memcmp(&found, &own, sizeof own) != 0 || (uint64_t)status.st_size != own.size)
-		return -EPROTO;
-	error = table_map(fd, copy ? MAP_PRIVATE : MAP_SHARED, found.files, ret_table);
-	if (error == 0 && !table_is_sane(ret_table)) {
-		munmap(ret_table->header, (size_t)own.size);
-		budget_free(ret_table->budget);
-		mem_free(ret_table->pages);
-		return -EPROTO;
-	}
-	if (error == 0)
-		ret_table->header->file[TABLE_FILE_MEMORY] = fd;
-	return error;
-}
-
-/* Pages that are not needed are never there. */
-static void
-table_free_open(struct table *table)
-{
-	if (table->conns_open != NULL)
-		munmap(table->conns_open, TABLE_OPEN_SIZE);
-	table->conns_open = NULL;
-}
-
-void
-table_free(struct table *table)
-{
-	int fd;
-
-	if (table->header == NULL)
-		return;
-	fd = table->header->file[TABLE_FILE_MEMORY];
-	munmap(table->header, (size_t)table->header->shape.size);
-	close(fd);
-	mem_free(table->stray);
-	table_free_open(table);
-	budget_free(table->budget);
-	mem_free(table->pages);
-	*table = (struct table){ 0 };
-}
-
-static void
-table_derive_clients(struct table *table)
-{
-	table->free_client = table->clients_used = 0;
-	for (uint32_t i = table->header->client_high - 1; i > 0; i--)
-		if (table_client_state(table, i) == TABLE_FREE) {
-			table->clients[i].fd = (int32_t)table->free_client;
-			table->free_client = i;
-		} else {
-			table->clients_used++;
-		}
+	return table_index_next(&table->conn_index, service, conn);
 }
 
 static struct table_open *
@@ -260,26 +79,51 @@ void
 table_name_endpoints(struct table *table, uint16_t service, const uint16_t numbers[TABLE_ENDPOINTS], int64_t now)
 {
 	struct table_open *all = &table->conns_open[service * TABLE_OPEN];
-	uint32_t open = all[TABLE_ENDPOINTS].count;
 	bool same = true;
 
-	for (size_t i = 0; i < TABLE_ENDPOINTS; i++) {
+	for (size_t i = 0; i < TABLE_ENDPOINTS; i++)
 		same = same && numbers[i] == all[i].number;
-		open += all[i].count;
-	}
 	if (same)
 		return;
 	for (size_t i = 0; i < TABLE_OPEN; i++)
 		all[i] = (struct table_open){ .number = i < TABLE_ENDPOINTS ? numbers[i] : 0 };
-	for (uint32_t i = 1; i < table->header->conn_high && open > 0; i++) {
+	for (uint32_t i = 0; (i = table_conn_next(table, service, i)) != 0;) {
 		struct table_conn *conn = &table->conns[i];
 
-		if (table_conn_state(table, i) != TABLE_READY || conn->service != service)
+		if (table_conn_state(table, i) != TABLE_READY)
 			continue;
-		open--;
 		table_count_open(table, i, 1);
 		if (table_open_of(table, service, conn->endpoint)->number == 0 && conn->left_at == 0)
 			conn->left_at = now;
+	}
+}
+
+uint32_t
+table_conns_open(const struct table *table, uint16_t service, uint16_t endpoint)
+{
+	return table_open_of(table, service, endpoint)->count;
+}
+
+static void
+table_derive_clients(struct table *table)
+{
+	struct table_index *index = &table->client_index;
+
+	table->free_client = table->clients_used = table->lingering = 0;
+	table_index_clear(index);
+	memset(table->taken_by, 0, table->header->conn_high * sizeof *table->taken_by);
+	for (uint32_t i = table->header->client_high - 1; i > 0; i--) {
+		struct table_client *client = &table->clients[i];
+
+		if (table_client_state(table, i) == TABLE_FREE) {
+			client->fd = (int32_t)table->free_client;
+			table->free_client = i;
+			continue;
+		}
+		table->clients_used++;
+		table_index_put(index, client->service, i, 0, index->service[client->service].first);
+		if (table_client_own(table, i) != 0)
+			table->taken_by[client->conn] = i;
 	}
 }
 
@@ -296,21 +140,37 @@ table_guess_endpoint(const struct table *table, const struct table_conn *conn)
 static void
 table_derive_conns(struct table *table)
 {
+	struct table_index *index = &table->conn_index;
+
 	table->free_conn = 0;
+	table_index_clear(index);
 	table_free_open(table);
 	table->conns_open = mmap(NULL, TABLE_OPEN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (table->conns_open == MAP_FAILED)
 		abort(); /* as mem_new() */
 	for (uint32_t i = table->header->conn_high - 1; i > 0; i--) {
+		struct table_conn *conn = &table->conns[i];
+
+		if (table_conn_state(table, i) == TABLE_FREE) {
+			conn->fd = (int32_t)table->free_conn;
+			table->free_conn = i;
+			continue;
+		}
+		table_index_put(index, conn->service, i, 0, index->service[conn->service].first);
 		if (table_conn_state(table, i) == TABLE_READY) {
-			table_guess_endpoint(table, &table->conns[i]);
+			table_guess_endpoint(table, conn);
 			table_count_open(table, i, 1);
 		}
-		if (table_conn_state(table, i) != TABLE_FREE)
-			continue;
-		table->conns[i].fd = (int32_t)table->free_conn;
-		table->free_conn = i;
 	}
+}
+
+static void
+table_mark_held(void *arg, const struct table_held *held)
+{
+	struct table *table = arg;
+
+	buffers_mark(table, held->payer, held->buffer);
+	pipes_mark(table, held->payer, held->pipe);
 }
 
 void
@@ -318,7 +178,12 @@ table_derive(struct table *table)
 {
 	table_derive_clients(table);
 	table_derive_conns(table);
-	buffers_derive(table);
+	budget_forget(table->budget);
+	table->free_pipes = table->idle_pipes = 0;
+	table->no_pipes = false;
+	table_each_held(table, table_mark_held, table);
+	buffers_find_free(table);
+	pipes_find_free(table);
 }
 
 uint32_t
@@ -329,6 +194,72 @@ table_services_used(const struct table *table)
 	while (used < table->header->shape.services && table->services[used].word != 0)
 		used++;
 	return used;
+}
+
+void
+table_each_held(const struct table *table, void (*visit)(void *arg, const struct table_held *held), void *arg)
+{
+	uint32_t services = table_services_used(table);
+
+	for (uint32_t i = 1; i < table->header->client_high; i++) {
+		if (table_client_state(table, i) == TABLE_FREE)
+			continue;
+		for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
+			visit(arg, &(struct table_held){ .payer = buffers_payer(table, i, d),
+			    .buffer = table->clients[i].buffer[d], .pipe = table->clients[i].pipe[d] });
+	}
+	for (uint32_t i = 0; i < services; i++) {
+		const struct table_shared *shared = &table->services[i].shared;
+		const uint32_t buffers[] = { shared->in, shared->out, shared->pending };
+
+		for (size_t k = 0; k < sizeof buffers / sizeof buffers[0]; k++)
+			visit(arg, &(struct table_held){ .payer = { .service = (uint16_t)i, .moves_on = true },
+			    .buffer = buffers[k] });
+	}
+}
+
+static void
+table_one_file(volatile int32_t *fd, enum table_kind kind,
+    void (*visit)(void *arg, enum table_kind kind, volatile int32_t *fd), void *arg)
+{
+	if (*fd != -1)
+		visit(arg, kind, fd);
+}
+
+static void
+table_each_file_but_records(const struct table *table,
+    void (*visit)(void *arg, enum table_kind kind, volatile int32_t *fd), void *arg)
+{
+	struct table_header *header = table->header;
+	uint32_t used = table_services_used(table);
+
+	for (int i = 0; i < TABLE_FILES; i++)
+		table_one_file(&header->file[i], TABLE_OF_DAEMON, visit, arg);
+	for (uint32_t i = 0; i < header->activated_count; i++)
+		table_one_file(&header->activated[i].fd, TABLE_OF_SYSTEMD, visit, arg);
+	for (uint32_t i = 0; i < used; i++)
+		if (TABLE_STATE(table->services[i].word) != TABLE_FREE && !table->services[i].activated)
+			table_one_file(&table->services[i].listener_fd, TABLE_OF_LISTENERS, visit, arg);
+	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
+		if (header->pipe[i].read_fd != -1) {
+			table_one_file(&header->pipe[i].read_fd, TABLE_OF_PIPES, visit, arg);
+			table_one_file(&header->pipe[i].write_fd, TABLE_OF_PIPES, visit, arg);
+		}
+}
+
+void
+table_each_file(const struct table *table, void (*visit)(void *arg, enum table_kind kind, volatile int32_t *fd),
+    void *arg)
+{
+	table_each_file_but_records(table, visit, arg);
+	for (uint32_t i = 1; i < table->header->client_high; i++)
+		if (table_client_state(table, i) != TABLE_FREE)
+			table_one_file(&table->clients[i].fd, TABLE_OF_CLIENTS, visit, arg);
+	for (uint32_t i = 1; i < table->header->conn_high; i++)
+		if (table_conn_state(table, i) != TABLE_FREE)
+			table_one_file(&table->conns[i].fd, TABLE_OF_CONNS, visit, arg);
+	for (size_t i = 0; i < table->stray_count; i++)
+		table_one_file(&table->stray[i], TABLE_OF_STRAYS, visit, arg);
 }
 
 uint32_t
@@ -369,19 +300,8 @@ table_conn_claim(struct table *table)
 	conn = &table->conns[index];
 	memset((unsigned char *)conn + sizeof conn->word, 0, sizeof *conn - sizeof conn->word);
 	conn->fd = -1;
+	table->taken_by[index] = 0;
 	return index;
-}
-
-enum table_state
-table_client_state(const struct table *table, uint32_t client)
-{
-	return TABLE_STATE(table->clients[client].word);
-}
-
-enum table_state
-table_conn_state(const struct table *table, uint32_t conn)
-{
-	return TABLE_STATE(table->conns[conn].word);
 }
 
 static void
@@ -392,25 +312,36 @@ table_set_state(volatile uint32_t *word, enum table_state state)
 	table_barrier();
 }
 
+/* State FREE, with the next generation. */
+static void
+table_set_free(volatile uint32_t *word)
+{
+	table_barrier();
+	*word = (TABLE_GENERATION(*word) + 1) << 8;
+}
+
 void
 table_client_set(struct table *table, uint32_t client, enum table_state state)
 {
+	struct table_index *index = &table->client_index;
+	uint16_t service = table->clients[client].service;
+
+	if (table_client_state(table, client) == TABLE_FREE)
+		table_index_put(index, service, client, index->service[service].last, 0);
 	table_set_state(&table->clients[client].word, state);
 }
 
 void
 table_conn_set(struct table *table, uint32_t conn, enum table_state state)
 {
-	int change = (state == TABLE_READY) - (table_conn_state(table, conn) == TABLE_READY);
+	struct table_index *index = &table->conn_index;
+	uint16_t service = table->conns[conn].service;
+	enum table_state before = table_conn_state(table, conn);
 
+	if (before == TABLE_FREE)
+		table_index_put(index, service, conn, index->service[service].last, 0);
 	table_set_state(&table->conns[conn].word, state);
-	table_count_open(table, conn, change);
-}
-
-uint32_t
-table_conns_open(const struct table *table, uint16_t service, uint16_t endpoint)
-{
-	return table_open_of(table, service, endpoint)->count;
+	table_count_open(table, conn, (state == TABLE_READY) - (before == TABLE_READY));
 }
 
 void
@@ -418,8 +349,9 @@ table_client_free(struct table *table, uint32_t client)
 {
 	struct table_client *record = &table->clients[client];
 
-	table_barrier();
-	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
+	if (table_client_state(table, client) != TABLE_FREE)
+		table_index_remove(&table->client_index, record->service, client);
+	table_set_free(&record->word);
 	record->fd = (int32_t)table->free_client;
 	table->free_client = client;
 	table->clients_used--;
@@ -430,10 +362,11 @@ table_conn_free(struct table *table, uint32_t conn)
 {
 	struct table_conn *record = &table->conns[conn];
 
+	if (table_conn_state(table, conn) != TABLE_FREE)
+		table_index_remove(&table->conn_index, record->service, conn);
 	if (table_conn_state(table, conn) == TABLE_READY)
 		table_count_open(table, conn, -1);
-	table_barrier();
-	record->word = (TABLE_GENERATION(record->word) + 1) << 8;
+	table_set_free(&record->word);
 	record->fd = (int32_t)table->free_conn;
 	table->free_conn = conn;
 }
@@ -456,6 +389,8 @@ table_client_take(struct table *table, uint32_t client, uint32_t conn)
 	table_barrier();
 	table->clients[client].conn = conn;
 	table_barrier();
+	if (table_client_own(table, client) != 0)
+		table->taken_by[conn] = client;
 }
 
 uint32_t
@@ -464,6 +399,90 @@ table_client_own(const struct table *table, uint32_t client)
 	uint32_t conn = table->clients[client].conn;
 
 	return conn == TABLE_CONN_SHARED ? 0 : conn;
+}
+
+void
+table_client_release(struct table *table, uint32_t index)
+{
+	struct table_client *client = &table->clients[index];
+
+	for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++) {
+		struct budget_payer payer = buffers_payer(table, index, d);
+		uint32_t buffer = client->buffer[d];
+		uint16_t pipe = client->pipe[d];
+
+		client->buffer[d] = 0;
+		client->pipe[d] = 0;
+		if (buffer != 0)
+			buffers_free(table, payer, buffer);
+		if (pipe != 0)
+			pipes_release(table, payer, pipe, pipes_level(table, pipe));
+	}
+}
+
+/* The counters of the client become the service's, at once with their end here. */
+static void
+table_count_bytes(struct table *table, struct table_client *client)
+{
+	struct table_counters *counters = &table->services[client->service].counters;
+	struct redo redo;
+
+	if (client->bytes[TABLE_UP] == 0 && client->bytes[TABLE_DOWN] == 0)
+		return;
+	redo_begin(&redo, table);
+	for (int d = 0; d < 2; d++) {
+		redo_add(&redo, &counters->bytes[d], counters->bytes[d] + client->bytes[d]);
+		redo_add(&redo, &client->bytes[d], 0);
+	}
+	redo_commit(&redo);
+}
+
+static void
+table_close_file(volatile int32_t *fd)
+{
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+/* No client names a record that is free. */
+void
+table_conn_close(struct table *table, uint32_t conn)
+{
+	if (conn == 0)
+		return;
+	table_conn_set(table, conn, TABLE_CLOSING);
+	CRASH_POINT(CONN_MARKED);
+	table_close_file(&table->conns[conn].fd);
+	CRASH_POINT(CONN_CLOSED);
+	if (table->taken_by[conn] != 0)
+		table->clients[table->taken_by[conn]].conn = 0;
+	table->taken_by[conn] = 0;
+	CRASH_POINT(CONN_UNNAMED);
+	table_conn_free(table, conn);
+	CRASH_POINT(CONN_FREED);
+}
+
+void
+table_client_close(struct table *table, uint32_t client)
+{
+	table_client_set(table, client, TABLE_CLOSING);
+	CRASH_POINT(CLOSE_MARKED);
+	table_conn_close(table, table_client_own(table, client));
+	CRASH_POINT(CLOSE_UPSTREAM);
+	table_close_file(&table->clients[client].fd);
+	CRASH_POINT(CLOSE_CLIENT);
+	table_client_release(table, client);
+	table_count_bytes(table, &table->clients[client]);
+	CRASH_POINT(CLOSE_RELEASED);
+	table_client_free(table, client);
+	CRASH_POINT(CLOSE_FREED);
+}
+
+bool
+table_conn_is_taken(const struct table *table, uint32_t conn)
+{
+	return table->taken_by[conn] != 0;
 }
 
 bool
@@ -483,28 +502,6 @@ table_conn_share(struct table *table, uint32_t conn)
 	table_barrier();
 	*role = *role == TABLE_ROLE_STANDBY ? TABLE_ROLE_TAKEOVER : TABLE_ROLE_SHARED;
 	table_barrier();
-}
-
-unsigned char *
-table_conns_taken(const struct table *table, uint16_t service)
-{
-	unsigned char *taken = mem_new(table->header->conn_high / 8 + 1, 1);
-
-	for (uint32_t i = 1; i < table->header->client_high; i++) {
-		uint32_t conn = table_client_own(table, i);
-
-		if (table_client_state(table, i) == TABLE_LIVE && table->clients[i].service == service)
-			taken[conn / 8] |= (unsigned char)(1u << (conn % 8));
-	}
-	return taken;
-}
-
-int
-table_note_file(struct table *table, int fd)
-{
-	if (fd > 0 && (uint32_t)fd > table->header->file_high)
-		table->header->file_high = (uint32_t)fd;
-	return fd;
 }
 
 char *

@@ -6,13 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "keep/files.h"
+#include "base/mem.h"
+#include "keep/table.h"
 
 #define UPGRADE_TABLE   "HOLDFAST_TABLE"   /* in the environment of the next program: the table's file */
-#define UPGRADE_MIGRATE  "HOLDFAST_FORMER"  /* and its predecessor's */
+#define UPGRADE_FORMER  "HOLDFAST_FORMER"  /* and its predecessor's */
 #define UPGRADE_REFUSED "HOLDFAST_REFUSED" /* why a predecessor is executed again */
 
 static char **upgrade_argv;
@@ -55,51 +57,27 @@ upgrade_is_own_file(const char *path)
 	    found.st_dev == own.st_dev && found.st_ino == own.st_ino;
 }
 
-/* As it was called: a link there is followed anew at each upgrade. */
-static bool
-upgrade_find_called(const char *called, char *ret_path, size_t size)
-{
-	char folder[PATH_MAX];
-
-	if (strchr(called, '/') == NULL || getcwd(folder, sizeof folder) == NULL)
-		return false;
-	if (strncmp(called, "./", 2) == 0)
-		called += 2;
-	if (called[0] == '/')
-		folder[0] = '\0';
-	return (size_t)snprintf(ret_path, size, "%s%s%s", folder, called[0] == '/' ? "" : "/", called) < size &&
-	    upgrade_is_own_file(ret_path);
-}
-
-/* By a search of $PATH, as a shell has done it. */
-static bool
-upgrade_find_searched(const char *called, char *ret_path, size_t size)
-{
-	const char *folders = getenv("PATH");
-
-	if (folders == NULL || strchr(called, '/') != NULL)
-		return false;
-	for (size_t length; *folders != '\0'; folders += length + (folders[length] == ':')) {
-		length = strcspn(folders, ":");
-		snprintf(ret_path, size, "%.*s/%s", (int)length, folders, called);
-		if (upgrade_is_own_file(ret_path))
-			return true;
-	}
-	return false;
-}
-
+/* By the path that was executed: a link there is followed anew at each upgrade. */
 static void
-upgrade_find_path(struct table_header *header, const char *called)
+upgrade_find_path(struct table_header *header)
 {
-	char path[sizeof header->program];
+	const char *called = (const char *)getauxval(AT_EXECFN);
+	char folder[PATH_MAX] = "", *path;
 	ssize_t length;
 
-	if (upgrade_find_called(called, header->program, sizeof header->program) ||
-	    upgrade_find_searched(called, header->program, sizeof header->program))
-		return;
-	length = readlink("/proc/self/exe", path, sizeof path - 1);
-	path[length > 0 ? length : 0] = '\0';
-	snprintf(header->program, sizeof header->program, "%s", path);
+	if (called != NULL && strncmp(called, "./", 2) == 0)
+		called += 2;
+	if (called != NULL && (called[0] == '/' || getcwd(folder, sizeof folder) != NULL)) {
+		path = mem_print("%s%s%s", folder, called[0] == '/' ? "" : "/", called);
+		if (strlen(path) < sizeof header->program && upgrade_is_own_file(path)) {
+			strcpy(header->program, path);
+			mem_free(path);
+			return;
+		}
+		mem_free(path);
+	}
+	length = readlink("/proc/self/exe", header->program, sizeof header->program - 1);
+	header->program[length > 0 ? length : 0] = '\0';
 }
 
 void
@@ -111,7 +89,7 @@ upgrade_note_program(struct table *table, char **argv, const char *version)
 	snprintf(header->version, sizeof header->version, "%s", version);
 	if (header->file[TABLE_FILE_PROGRAM] != -1)
 		return; /* executed in an upgrade */
-	upgrade_find_path(header, argv[0]);
+	upgrade_find_path(header);
 	header->file[TABLE_FILE_PROGRAM] = table_note_file(table, open("/proc/self/exe", O_PATH | O_CLOEXEC));
 }
 
@@ -136,7 +114,7 @@ upgrade_forget(struct table *table, enum table_file file)
 }
 
 static void
-upgrade_set_flags(void *arg, enum files_kind kind, volatile int32_t *fd)
+upgrade_set_flags(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	const int *flags = arg;
 
@@ -147,7 +125,7 @@ upgrade_set_flags(void *arg, enum files_kind kind, volatile int32_t *fd)
 static void
 upgrade_set_all_flags(const struct table *table, int flags)
 {
-	files_each(table, upgrade_set_flags, &flags);
+	table_each_file(table, upgrade_set_flags, &flags);
 }
 
 /* Executes the file with all that the table names.  Comes back with -errno. */
@@ -171,16 +149,16 @@ upgrade_execute(struct table *table)
 	volatile int32_t *file = table->header->file;
 	int error;
 
-	upgrade_close(&file[TABLE_FILE_MIGRATE]);
-	file[TABLE_FILE_MIGRATE] = file[TABLE_FILE_PROGRAM];
+	upgrade_close(&file[TABLE_FILE_FORMER]);
+	file[TABLE_FILE_FORMER] = file[TABLE_FILE_PROGRAM];
 	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_NEXT];
 	file[TABLE_FILE_NEXT] = -1;
-	upgrade_set_number(UPGRADE_MIGRATE, file[TABLE_FILE_MIGRATE]);
+	upgrade_set_number(UPGRADE_FORMER, file[TABLE_FILE_FORMER]);
 	error = upgrade_exec(table, file[TABLE_FILE_PROGRAM]);
-	unsetenv(UPGRADE_MIGRATE);
+	unsetenv(UPGRADE_FORMER);
 	upgrade_close(&file[TABLE_FILE_PROGRAM]);
-	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_MIGRATE];
-	file[TABLE_FILE_MIGRATE] = -1;
+	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_FORMER];
+	file[TABLE_FILE_FORMER] = -1;
 	return error;
 }
 
@@ -189,12 +167,12 @@ upgrade_go_back(struct table *table, const char *reason)
 {
 	int error;
 
-	if (table->header->file[TABLE_FILE_MIGRATE] == -1)
+	if (table->header->file[TABLE_FILE_FORMER] == -1)
 		return -ENOENT;
 	setenv(UPGRADE_REFUSED, reason, 1);
-	error = upgrade_exec(table, table->header->file[TABLE_FILE_MIGRATE]);
+	error = upgrade_exec(table, table->header->file[TABLE_FILE_FORMER]);
 	unsetenv(UPGRADE_REFUSED);
-	upgrade_close(&table->header->file[TABLE_FILE_MIGRATE]);
+	upgrade_close(&table->header->file[TABLE_FILE_FORMER]);
 	return error;
 }
 
@@ -206,13 +184,13 @@ upgrade_table_file(void)
 
 /* The former program goes on: what followed it is nobody's. */
 static void
-upgrade_be_migrate(struct table_header *header, const char *reason)
+upgrade_be_former(struct table_header *header, const char *reason)
 {
 	header->origin = TABLE_REFUSED;
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%s", reason);
 	upgrade_close(&header->file[TABLE_FILE_PROGRAM]);
-	header->file[TABLE_FILE_PROGRAM] = header->file[TABLE_FILE_MIGRATE];
-	header->file[TABLE_FILE_MIGRATE] = -1;
+	header->file[TABLE_FILE_PROGRAM] = header->file[TABLE_FILE_FORMER];
+	header->file[TABLE_FILE_FORMER] = -1;
 }
 
 void
@@ -223,26 +201,26 @@ upgrade_accept(struct table *table, bool copied)
 
 	upgrade_set_all_flags(table, FD_CLOEXEC);
 	if (refused != NULL) {
-		upgrade_be_migrate(header, refused);
+		upgrade_be_former(header, refused);
 	} else {
 		header->origin = TABLE_UPGRADED;
 		header->upgrades++;
 		header->upgrade_error[0] = '\0';
 	}
 	if (copied) /* it could not read that */
-		upgrade_close(&header->file[TABLE_FILE_MIGRATE]);
+		upgrade_close(&header->file[TABLE_FILE_FORMER]);
 	unsetenv(UPGRADE_REFUSED);
-	unsetenv(UPGRADE_MIGRATE);
+	unsetenv(UPGRADE_FORMER);
 }
 
 void
 upgrade_refuse(int table_file, char **argv, const char *reason)
 {
-	int migrate = upgrade_get_number(UPGRADE_MIGRATE);
+	int former = upgrade_get_number(UPGRADE_FORMER);
 
-	if (migrate == -1)
+	if (former == -1)
 		return;
 	upgrade_set_number(UPGRADE_TABLE, table_file);
 	setenv(UPGRADE_REFUSED, reason, 1);
-	fexecve(migrate, argv, environ);
+	fexecve(former, argv, environ);
 }

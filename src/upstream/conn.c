@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
-#include "keep/recover.h"
+#include "keep/table.h"
 
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
 #define CONN_RETRY (10 * CLOCK_MILLISECOND)
@@ -58,7 +58,7 @@ conn_end(struct conn *conn)
 {
 	conn_stop(conn);
 	if (conn->index != 0)
-		recover_close_conn(conn->maker->table, conn->index);
+		table_conn_close(conn->maker->table, conn->index);
 	conn->index = 0;
 	conn->ready = false;
 }
@@ -485,7 +485,7 @@ conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep)
 		record->since = clock_now();
 	}
 	if (!keep) {
-		recover_close_conn(maker->table, index);
+		table_conn_close(maker->table, index);
 		return NULL;
 	}
 	table_conn_set(maker->table, index, TABLE_READY);

@@ -61,7 +61,7 @@ in_use_give(struct in_use *in_use, uint16_t number, int64_t age)
 {
 	record_address(in_use->record, number, in_use->record->taking_over);
 	in_use->record->number = number;
-	CRASH_POINT(TAKEOVER_PASSED_FDS);
+	CRASH_POINT(TAKEOVER_GIVEN);
 	machine_push(in_use->context->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
 }
 

@@ -507,22 +507,23 @@ pool_free(struct pool *pool)
 void
 pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 {
-	unsigned char *taken = table_conns_taken(pool->context->table, pool->context->service);
+	const struct table *table = pool->context->table;
+	uint16_t service = pool->context->service;
 	struct conn *conn;
 
-	for (uint32_t i = 1; i < pool->context->table->header->conn_high; i++) {
-		const struct table_conn *record = &pool->context->table->conns[i];
-		enum table_state state = table_conn_state(pool->context->table, i);
+	for (uint32_t i = table_conn_next(table, service, 0), next; i != 0; i = next) {
+		const struct table_conn *record = &table->conns[i];
+		enum table_state state = table_conn_state(table, i);
 		bool standby = record->role == TABLE_ROLE_STANDBY;
 
-		if (record->service != pool->context->service || (!standby && record->role != TABLE_ROLE_NEXT))
+		next = table_conn_next(table, service, i);
+		if (!standby && record->role != TABLE_ROLE_NEXT)
 			continue;
-		if (state != TABLE_DIALLING && (state != TABLE_READY || (taken[i / 8] & (1u << (i % 8))) != 0))
+		if (state != TABLE_DIALLING && (state != TABLE_READY || table_conn_is_taken(table, i)))
 			continue;
 		if ((conn = conn_adopt(&pool->maker, i, standby ? keep_standby : keep)) != NULL)
 			pool_add(pool, conn);
 	}
-	mem_free(taken);
 	pool_count(pool);
 }
 

@@ -86,13 +86,11 @@ record_address(const struct upstream_record *record, uint16_t number, char ret_t
 void
 record_forget(struct table *table, uint16_t service)
 {
-	unsigned char *taken = table_conns_taken(table, service);
-
-	for (uint32_t i = 1; i < table->header->conn_high; i++)
-		if (table_conn_state(table, i) != TABLE_FREE && table->conns[i].service == service &&
-		    !table_conn_is_shared(table, i) && !(taken[i / 8] & (1u << (i % 8))))
-			recover_close_conn(table, i);
-	mem_free(taken);
+	for (uint32_t i = table_conn_next(table, service, 0), next; i != 0; i = next) {
+		next = table_conn_next(table, service, i);
+		if (!table_conn_is_shared(table, i) && !table_conn_is_taken(table, i))
+			table_conn_close(table, i);
+	}
 	recover_end_programs_of(&table->services[service]);
 	memset(table->services[service].upstream, 0, sizeof table->services[service].upstream);
 }

@@ -11,11 +11,11 @@ KINDS = dict(bulk=2, ping=8, ask=8, half=1, slow=1, server_reset=1, client_reset
 WANTED = 50 if holdfast.LONG else 8
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
-COUNTS = {"call": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "conn": 20, "dial": 20,
-          "upstream": 40, "pipe": 40, "recover": 2}
+COUNTS = {"journal": 400, "buffer": 200, "shutdown": 20, "accept": 20, "open": 20, "close": 20, "conn": 20,
+          "dial": 20, "upstream": 40, "pipe": 40, "recover": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
-    "recover.call": "call.received:200",
+    "recover.journal": "journal.received:200",
     "recover.closing": "close.marked:20",
     "recover.closed": "close.client:20",
     "recover.adopted": "accept.accepted:20",
@@ -29,7 +29,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
              "linger.said", "endpoint.listed", "endpoint.beside", "endpoint.told", "endpoint.health", "endpoint.cut"}
 # Shared mode's, which have a file of their own.
-SHARED = ("shared.", "flow.", "call.packet", "call.give", "call.given")
+SHARED = ("shared.", "ring.", "journal.packet", "journal.give", "journal.given")
 
 
 # What a server says that speaks without end: no two pages alike.

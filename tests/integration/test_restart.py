@@ -98,7 +98,7 @@ def test_a_restart_during_the_start_loses_nothing(daemon, upstream):
             assert client.ask("two") == b"two\n"
 
 
-@pytest.mark.parametrize("kept", [".pair-0", ".listener", ".table"])
+@pytest.mark.parametrize("kept", [".pair-0", ".table"])
 def test_what_is_left_of_a_store_is_given_up(daemon, upstream, kept):
     """A keeper that was killed while it stored, or had something forgotten: all begins anew, nobody hangs."""
     server = upstream()

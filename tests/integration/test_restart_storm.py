@@ -55,9 +55,9 @@ def test_restarts_beside_deaths_reloads_and_upgrades_lose_nothing(daemon, upstre
     figure(f"{one.status()['restarts']} restarts")
 
 
-@pytest.mark.parametrize("wanted", [".table", ".pair-0", ".listener", ".file-4", "all", "half"])
+@pytest.mark.parametrize("wanted", [".table", ".pair-0", "all", "half"])
 def test_a_store_that_has_lost_something(daemon, upstream, wanted):
-    """Each entry by itself, all, or any of them: new clients are served; a listener's loss ends no connection."""
+    """Each entry by itself, all, or any of them: new clients are served."""
     one = two(daemon, upstream())
     with one.client("s") as client:
         assert client.ask("one") == b"one\n"
@@ -66,8 +66,6 @@ def test_a_store_that_has_lost_something(daemon, upstream, wanted):
             one.drop(lambda name: wanted == "all" or (random.random() < 0.5 if wanted == "half" else name == wanted))
             one.start()
             assert_serves(one)
-        if wanted in (".listener", ".file-4"):
-            assert client.ask("one") == b"one\n"
 
 
 def test_what_was_in_force_serves_when_the_rest_is_lost_and_the_files_are_bad(daemon, upstream):

@@ -11,22 +11,22 @@ from test_crash_points import crash, deaths, points
 WANTED = 20 if holdfast.LONG else 3
 
 # Each COUNT-th pass kills; seldom enough that work is done in between.
-COUNTS = {"shared": 400, "flow": 100, "room": 100, "owed": 400, "call": 400, "redo": 400, "recover": 2}
+COUNTS = {"shared": 400, "ring": 100, "room": 100, "owed": 400, "journal": 400, "redo": 400, "recover": 2}
 # Places that only another death leads to: it is provoked by a second point.
 LED_TO_BY = {
     "recover.redone": "redo.committed:200",
-    "recover.call": "call.received:200",
+    "recover.journal": "journal.received:200",
     "recover.closing": "close.marked:20",
     "recover.closed": "close.client:20",
     "recover.adopted": "accept.accepted:20",
 }
 # Of large data in session mode, which has a test of its own.
-ELSEWHERE = {"call.filled", "call.drain-marked", "call.drained", "call.drain-stored"}
+ELSEWHERE = {"journal.filled", "journal.drain-marked", "journal.drained", "journal.drain-stored"}
 # Passed when a connection is lost and the next one is lent; by broadcasts; by packets; by what is answered here.
 AT_A_TAKEOVER = ["takeover.given", "takeover.told"]
 AT_A_LOSS = ["shared.lent", "shared.named", "shared.lost", "shared.settled", "shared.unnamed"]
-OF_A_CAST = ["shared.cast"]
-OF_PACKETS = ["call.packet-marked", "call.packet-sent", "call.packet-stored"]
+OF_A_CAST = ["shared.broadcast"]
+OF_PACKETS = ["journal.packet-marked", "journal.packet-sent", "journal.packet-stored"]
 ANSWERED_HERE = ["shared.answered-here"]
 
 pytestmark = pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
@@ -151,7 +151,7 @@ def test_of_what_is_answered_here(daemon, redis, point):
 
 
 @pytest.mark.parametrize("last", [b"MULTI\r\n", b"QUIT\r\n", b"*x\r\n"], ids=["refused", "quit", "no request"])
-@pytest.mark.parametrize("point", known([*ANSWERED_HERE, "redo.committed", "flow.unnamed"]))
+@pytest.mark.parametrize("point", known([*ANSWERED_HERE, "redo.committed", "ring.unnamed"]))
 def test_of_a_last_answer(redis, daemon, point, last):
     """It is given once and whole, the client ends with it, and nothing that came behind it is done.  The daemon ends
     before the server: what it counts of attempts would let it die again and again."""

@@ -85,7 +85,7 @@ tear_down(void **state)
 	for (unsigned i = 0; i < side.ready; i++) {
 		close(side.far[i]);
 		if (i >= remote.taken)
-			recover_close_conn(&table, side.conn[i]);
+			table_conn_close(&table, side.conn[i]);
 	}
 	table_free(&table);
 	return 0;

@@ -60,14 +60,14 @@ work_requests(struct table_header *header, bool *ret_end)
 }
 
 static inline int
-work(void *arg)
+work(struct table *kept)
 {
 	struct table_header *header = table.header;
 	struct pollfd request = { .fd = header->file[TABLE_FILE_REQUEST], .events = POLLIN };
 	uint32_t number = play->workers;
 	bool end = false;
 
-	(void)arg;
+	(void)kept;
 	if (number < 64)
 		play->started[number] = clock_now();
 	play->own_id_right = raise(0) == 0 && getppid() == header->keeper_pid;
@@ -98,7 +98,7 @@ begin(void)
 	keeper = fork();
 	if (keeper == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(keeper_prepare(&table, &(struct passed_fds){ .count = 0 }) == 0 ? keeper_run(&table, work, NULL)
+		_exit(keeper_prepare(&table, &(struct passed_fds){ .count = 0 }) == 0 ? keeper_run(&table, work)
 		    : 99);
 	}
 }

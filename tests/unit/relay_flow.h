@@ -46,7 +46,7 @@ on_ended(struct ring *f)
 {
 	f->ended++;
 	relay_stop(&f->relay);
-	recover_close_client(&table, f->session);
+	table_client_close(&table, f->session);
 }
 
 /* As the client of a relay does it. */

@@ -198,7 +198,7 @@ world_leave(int fd)
 	for (uint32_t i = 1; i < world.table.header->client_high; i++)
 		if (table_client_is_open(&world.table, i) && world.table.clients[i].service == 1 &&
 		    world.table.clients[i].fd == fd) {
-			recover_close_client(&world.table, i);
+			table_client_close(&world.table, i);
 			return;
 		}
 	fail_msg("no far end has the number %d", fd);

@@ -80,11 +80,11 @@ on_requests(evutil_socket_t fd, short what, void *arg)
 }
 
 static int
-work(void *arg)
+work(struct table *kept)
 {
 	struct work worker = { 0 };
 
-	(void)arg;
+	(void)kept;
 	recover_run(&table);
 	worker.loop = loop_new();
 	client_owner_init(&owner, worker.loop, &table);
@@ -219,7 +219,7 @@ begin(const char *crash)
 			_exit(99);
 		if (keeper_prepare(&table, &(struct passed_fds){ .count = 0 }) < 0 || !crash_open(&table))
 			_exit(99);
-		_exit(keeper_run(&table, work, NULL));
+		_exit(keeper_run(&table, work));
 	}
 	for (int i = 0; i < FLOWS * 2; i++)
 		close(near[i / 2][i % 2]);
@@ -321,16 +321,16 @@ no_end_is_lost_by_deaths_at_random(void **state)
 #ifdef HOLDFAST_CRASH_POINTS
 /* The crash points of what is here, each alone, and with a second one in the recovery behind it. */
 static const char *const points[] = {
-	"buffer.claimed", "buffer.named", "buffer.unnamed", "call.receive-marked", "call.received",
-	"call.receive-stored", "call.send-marked", "call.sent", "call.send-stored", "call.filled",
-	"call.drain-marked", "call.drained", "call.drain-stored", "pipe.opened", "pipe.named", "pipe.taken",
+	"buffer.claimed", "buffer.named", "buffer.unnamed", "journal.receive-marked", "journal.received",
+	"journal.receive-stored", "journal.send-marked", "journal.sent", "journal.send-stored", "journal.filled",
+	"journal.drain-marked", "journal.drained", "journal.drain-stored", "pipe.opened", "pipe.named", "pipe.taken",
 	"pipe.given-back", "shutdown.before", "shutdown.after",
 	"close.marked", "conn.marked", "conn.closed", "conn.unnamed", "conn.freed", "close.upstream", "close.client",
 	"close.released", "close.freed", "redo.committed",
 };
 
 static const char *const recoveries[] = {
-	"recover.redone", "recover.call", "recover.closing", "recover.closed", "recover.swept", "recover.ready",
+	"recover.redone", "recover.journal", "recover.closing", "recover.closed", "recover.swept", "recover.ready",
 };
 
 /* Each so many-th pass kills: rarely enough that work is done in between. */
@@ -341,7 +341,7 @@ interval(const char *point)
 		const char *begin;
 		int interval;
 	} rows[] = {
-		{ "buffer.", 50 }, { "call.receive", 50 }, { "call.send", 50 }, { "call.sent", 50 },
+		{ "buffer.", 50 }, { "journal.receive", 50 }, { "journal.send", 50 }, { "journal.sent", 50 },
 		{ "pipe.", 2 }, /* they are made once, and used again */
 		{ "", 3 },
 	};

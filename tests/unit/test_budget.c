@@ -20,7 +20,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	budget = budget_new();
+	budget = budget_new(TABLE_SERVICES, TABLE_BUFFER_SIZE);
 	budget_set(budget, MOST);
 	budget_run(budget, stage_loop);
 	return 0;

@@ -573,7 +573,7 @@ static int
 open_budget(void **state)
 {
 	(void)state;
-	table.budget = budget_new();
+	table.budget = budget_new(TABLE_SERVICES, TABLE_BUFFER_SIZE);
 	return 0;
 }
 

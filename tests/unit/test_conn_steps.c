@@ -5,7 +5,7 @@
 #include "client_stage.h"
 
 #include "base/mem.h"
-#include "keep/files.h"
+#include "keep/table.h"
 
 static uint32_t conn, role_before;
 static int near_client, near_upstream, far_upstream;
@@ -67,11 +67,11 @@ leave_process(void)
 }
 
 static void
-note_file(void *arg, enum files_kind kind, volatile int32_t *fd)
+note_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	unsigned *seen = arg;
 
-	if (kind != FILES_CLIENT && kind != FILES_CONN)
+	if (kind != TABLE_OF_CLIENTS && kind != TABLE_OF_CONNS)
 		return;
 	assert_true(side_is_open(*fd));
 	assert_in_range(*fd, 0, 199);
@@ -84,7 +84,7 @@ check_whole(void)
 {
 	unsigned seen[200] = { 0 }, users[200] = { 0 };
 
-	files_each(&table, note_file, seen);
+	table_each_file(&table, note_file, seen);
 	for (uint32_t i = 1; i < table.header->client_high; i++) {
 		if (table_client_state(&table, i) == TABLE_FREE)
 			continue;
@@ -136,14 +136,10 @@ take(void *arg)
 static void
 check_taken(void *arg, bool finished)
 {
-	unsigned char *taken;
-
 	(void)arg;
 	recover();
 	check_both_are_there();
-	taken = table_conns_taken(&table, 0);
-	assert_int_equal((taken[conn / 8] & (1u << (conn % 8))) != 0, table.clients[1].conn == conn);
-	mem_free(taken);
+	assert_int_equal(table_conn_is_taken(&table, conn), table.clients[1].conn == conn);
 	if (finished)
 		assert_int_equal(table.clients[1].conn, conn);
 	assert_int_equal(table.clients[1].bytes[TABLE_UP], 5);

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
-#include "keep/files.h"
+#include "keep/table.h"
 #include "keep/notify.h"
 #include "keep/recover.h"
 #include "keep/rights.h"
@@ -47,10 +47,10 @@ inode_of(int fd)
 }
 
 static void
-note_inode(void *arg, enum files_kind kind, volatile int32_t *fd)
+note_inode(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	(void)arg;
-	if (kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN)
+	if (kind == TABLE_OF_PIPES || kind == TABLE_OF_CLIENTS || kind == TABLE_OF_CONNS)
 		inodes[inode_count++] = inode_of(*fd);
 }
 
@@ -110,7 +110,7 @@ fill_table(unsigned sessions)
 		else
 			side_conn(&table, TABLE_READY, ends[1]);
 	}
-	files_each(&table, note_inode, NULL);
+	table_each_file(&table, note_inode, NULL);
 }
 
 /* One message of the daemon's: what it stores is added to given.  false at the barrier that ends the storing. */
@@ -164,11 +164,11 @@ struct comparison {
 };
 
 static void
-compare(void *arg, enum files_kind kind, volatile int32_t *fd)
+compare(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	struct comparison *comparison = arg;
 
-	if (kind == FILES_PIPE || kind == FILES_CLIENT || kind == FILES_CONN)
+	if (kind == TABLE_OF_PIPES || kind == TABLE_OF_CLIENTS || kind == TABLE_OF_CONNS)
 		comparison->wrong = comparison->wrong || inode_of(*fd) != inodes[comparison->next++];
 }
 
@@ -202,7 +202,7 @@ take(struct passed_fds *passed_fds)
 	mem_free(config);
 	if (error < 0)
 		return -error;
-	files_each(&taken, compare, &comparison);
+	table_each_file(&taken, compare, &comparison);
 	if (comparison.wrong || comparison.next != inode_count)
 		return 201;
 	if (getsockname(taken.services[0].listener_fd, (struct sockaddr *)&name, &length) == -1 ||

@@ -206,7 +206,7 @@ b2_the_end_of_a_session_frees_its_pipes(void **state)
 	table.clients[session].pipe[TABLE_UP] = up;
 	table.clients[session].pipe[TABLE_DOWN] = down;
 	put(up, "not delivered");
-	recover_close_client(&table, session);
+	table_client_close(&table, session);
 	assert_false(side_is_open(up_fd));
 	assert_true(side_is_open(down_fd));
 	assert_int_equal(pipes_claim(&table, side_payer), down);
@@ -232,7 +232,7 @@ static void
 passage_prepare(void *arg)
 {
 	passage_begin(arg);
-	pipes_derive(&table);
+	table_derive(&table);
 }
 
 static void
@@ -269,7 +269,7 @@ passage_check(void *arg, bool finished)
 	for (uint16_t pipe = 1; pipe <= TABLE_PIPES; pipe++)
 		if (table.header->pipe[pipe].read_fd != -1)
 			assert_true(side_is_open(table.header->pipe[pipe].read_fd) && side_is_open(end_of(pipe)));
-	recover_close_client(&table, passage->session);
+	table_client_close(&table, passage->session);
 	passage_end(passage);
 }
 
@@ -279,7 +279,7 @@ b2_no_byte_of_a_pipe_is_lost_or_doubled_by_a_death_before_any_instruction(void *
 	struct passage passage;
 
 	(void)state;
-	recover_close_client(&table, session);
+	table_client_close(&table, session);
 	if (!side_every_step(passage_prepare, passage_act, passage_check, &passage))
 		skip();
 }

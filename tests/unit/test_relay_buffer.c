@@ -296,7 +296,7 @@ a_new_worker_goes_on_with_what_the_pipe_holds(void **state)
 	make_it_splice();
 	write_all(50000);
 	assert_int_equal(receive(), 50000);
-	pipes_derive(&table);
+	table_derive(&table);
 	relay_buffer_init(&relay_buffer, &table, session, TABLE_UP);
 	assert_int_equal(relay_buffer.level, 50000);
 	assert_int_equal(deliver(), 0);

@@ -153,7 +153,7 @@ without_a_free_buffer_there_is_no_room_and_the_bytes_stay(void **state)
 	(void)state;
 	begin();
 	put("a");
-	while (count < 300 && (taken[count] = buffers_claim(&table, side_payer, buffers_class_size(largest))) != 0)
+	while (count < 300 && (taken[count] = buffers_claim(&table, side_payer, table_class_size(largest))) != 0)
 		count++;
 	assert_in_range(count, 1, 299);
 	assert_null(ring_room(&table, side_payer, name(), buffers_largest() / 2));

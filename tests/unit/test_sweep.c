@@ -1,7 +1,7 @@
 /* A new worker's sweep: what is closed, what stays, and which clients are adopted. */
 #include "recover_stage.h"
 
-#include "keep/files.h"
+#include "keep/table.h"
 
 static void
 the_sweep_closes_what_no_record_names(void **state)
@@ -38,11 +38,11 @@ listeners_of_living_services_stay_and_others_go(void **state)
 }
 
 static void
-note_listener(void *arg, enum files_kind kind, volatile int32_t *fd)
+note_listener(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	int *noted = arg;
 
-	if (kind == FILES_LISTENER && *fd == noted[0])
+	if (kind == TABLE_OF_STRAYS && *fd == noted[0])
 		noted[1]++;
 }
 
@@ -57,7 +57,7 @@ a_listener_that_no_record_names_stays_open_and_goes_along_once(void **state)
 	recover_twice();
 	assert_int_equal(table.stray_count, 1);
 	assert_int_equal(fcntl(stray, F_GETFD), FD_CLOEXEC);
-	files_each(&table, note_listener, noted);
+	table_each_file(&table, note_listener, noted);
 	assert_int_equal(noted[1], 1);
 	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), stray);
 	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), -1);

@@ -113,16 +113,6 @@ connections_are_claimed_and_freed_as_clients_are(void **state)
 	assert_int_equal(table.header->conn_high, table.header->shape.files);
 }
 
-static bool
-is_taken(uint32_t conn)
-{
-	unsigned char *taken = table_conns_taken(&table, 0);
-	bool is = taken[conn / 8] & (1u << (conn % 8));
-
-	mem_free(taken);
-	return is;
-}
-
 static void
 a_connection_is_in_use_while_a_client_names_it(void **state)
 {
@@ -130,14 +120,48 @@ a_connection_is_in_use_while_a_client_names_it(void **state)
 
 	(void)state;
 	side_session(&table, -1, -1); /* shares one */
-	assert_false(is_taken(conn));
+	assert_false(table_conn_is_taken(&table, conn));
 	table_client_take(&table, held, conn);
-	assert_true(is_taken(conn));
+	assert_true(table_conn_is_taken(&table, conn));
 	assert_false(table_client_is_held(&table, held));
 	assert_true(table_client_is_open(&table, held));
 	assert_int_equal(table_client_own(&table, held), conn);
-	table.clients[held].service = 1;
-	assert_false(is_taken(conn));
+	table_derive(&table);
+	assert_true(table_conn_is_taken(&table, conn));
+	table_client_close(&table, held);
+	assert_false(table_conn_is_taken(&table, conn));
+	assert_int_equal(table_conn_state(&table, conn), TABLE_FREE);
+}
+
+/* Ends what is of the other service, so that its records come from the middle and from both ends. */
+static void
+the_records_of_a_service_are_found_in_the_order_in_which_they_came(void **state)
+{
+	uint32_t client[6], found, count = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 6; i++) {
+		client[i] = table_client_claim(&table);
+		table.clients[client[i]].service = i == 1 || i == 4;
+		table_client_set(&table, client[i], TABLE_LIVE);
+	}
+	assert_int_equal(table_client_next(&table, 1, 0), client[1]);
+	assert_int_equal(table_client_next(&table, 1, client[1]), client[4]);
+	assert_int_equal(table_client_next(&table, 1, client[4]), 0);
+	assert_int_equal(table_client_next(&table, 2, 0), 0);
+	for (uint32_t i = 0; i < 6; i += 2)
+		table_client_close(&table, client[i == 4 ? 5 : i]);
+	for (int derived = 0; derived < 2; derived++) {
+		assert_int_equal(table_client_next(&table, 0, 0), client[3]);
+		assert_int_equal(table_client_next(&table, 0, client[3]), 0);
+		assert_int_equal(table_client_next(&table, 1, 0), client[1]);
+		table_derive(&table);
+	}
+	client[0] = table_client_claim(&table);
+	table_client_set(&table, client[0], TABLE_LIVE);
+	for (found = 0; (found = table_client_next(&table, 0, found)) != 0; count++)
+		assert_int_equal(found, count == 0 ? client[3] : client[0]);
+	assert_int_equal(count, 2);
 }
 
 static void
@@ -400,6 +424,7 @@ main(void)
 		TEST(all_records_can_be_used_and_not_one_more),
 		TEST(connections_are_claimed_and_freed_as_clients_are),
 		TEST(a_connection_is_in_use_while_a_client_names_it),
+		TEST(the_records_of_a_service_are_found_in_the_order_in_which_they_came),
 		TEST(connections_are_counted_by_endpoint_and_those_that_are_left_behind_apart),
 		TEST(a_connection_that_is_shared_says_whether_it_stood_by),
 		TEST(what_was_claimed_and_not_committed_is_derived_as_free),

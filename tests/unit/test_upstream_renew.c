@@ -388,7 +388,7 @@ a_copy_that_ends_young_ones_is_tried_last(void **state)
 	conn = world_take_conn();
 	assert_true(conn != 0);
 	upstream_unused(w.upstream, conn);
-	recover_close_conn(&w.table, conn);
+	table_conn_close(&w.table, conn);
 	RUN_UNTIL(1000, world_status().warm == 1);
 	assert_string_equal(world_status().address, w.addresses[1]);
 	close(local);

@@ -307,7 +307,7 @@ one_that_ended_unused_for_it_is_no_failure_of_the_server(void **state)
 	conn = world_take_conn();
 	fail_for(60 * CLOCK_SECOND);
 	upstream_unused(w.upstream, conn);
-	recover_close_conn(&w.table, conn);
+	table_conn_close(&w.table, conn);
 	RUN_UNTIL(1000, strstr(w.events, "F") != NULL);
 	assert_null(strstr(world_status().last_error, "unused"));
 	end();

@@ -188,7 +188,7 @@ void
 world_close_lent(void)
 {
 	assert_true(table_conn_is_shared(&w.table, w.lent));
-	recover_close_conn(&w.table, w.lent);
+	table_conn_close(&w.table, w.lent);
 	w.lent = 0;
 }
 

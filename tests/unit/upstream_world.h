@@ -55,7 +55,7 @@ void world_turn(void);
 struct upstream_status world_status(void);
 
 /* A client takes a connection; 0: there is none.  Without a record of its own, so that it is to be ended with
- * recover_close_conn(). */
+ * table_conn_close(). */
 uint32_t world_take_conn(void);
 
 /* The same, but only its file stays, the caller's; -1: there is none. */
