@@ -51,13 +51,6 @@ mux_record(const struct mux *mux)
 	return mux->clients.rules.queue.record;
 }
 
-static void
-mux_turn_soon(struct mux *mux)
-{
-	if (!loop_timer_is_set(&mux->turn))
-		loop_timer_soon(&mux->turn);
-}
-
 static bool
 mux_is_paused(const struct mux *mux)
 {
@@ -129,7 +122,7 @@ mux_drop(struct mux *mux)
 	table_conn_close(mux_table(mux), conn);
 	CRASH_POINT(SHARED_LOST);
 	mux_settle(mux, now);
-	mux_turn_soon(mux);
+	mux_turn_soon(&mux->clients);
 }
 
 void
@@ -276,7 +269,7 @@ mux_on_tick(void *arg)
 	struct mux *mux = arg;
 
 	mux->looks = true;
-	mux_turn_soon(mux);
+	mux_turn_soon(&mux->clients);
 }
 
 /* What comes before anything was asked would be taken for the reply to what is asked first. */
@@ -346,7 +339,7 @@ mux_serve(struct mux *mux)
 		mux_lend(mux);
 	else
 		mux_move(mux, upstream_moves(mux->upstream));
-	mux_turn_soon(mux);
+	mux_turn_soon(&mux->clients);
 }
 
 void
@@ -364,7 +357,7 @@ mux_pause(struct mux *mux)
 	if (!mux->begun)
 		return;
 	mux_conn_retire(&mux->conn);
-	mux_turn_soon(mux); /* which looks whether it owes nothing */
+	mux_turn_soon(&mux->clients); /* which looks whether it owes nothing */
 }
 
 void
@@ -374,7 +367,7 @@ mux_unpause(struct mux *mux)
 		mux->expiry.since = mux->clients.waiting.from = clock_now();
 	else if (mux_conn_in_flight(&mux->conn) == 0)
 		mux->conn.policy.asked = 0; /* what is in the queue was not asked yet */
-	mux_turn_soon(mux);
+	mux_turn_soon(&mux->clients);
 }
 
 struct mux_client *
@@ -564,7 +557,7 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 	mux->aborts = aborts;
 	loop_timer_stop(&mux->tick);
 	if (mux->begun)
-		mux_turn_soon(mux);
+		mux_turn_soon(&mux->clients);
 }
 
 void

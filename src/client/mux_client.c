@@ -15,10 +15,6 @@
 #include "keep/buffers.h"
 #include "keep/io_journal.h"
 
-/* Requests of one client moved in one go, so that others have their turn. */
-#define ASK_RUN 256
-/* Requests of a service that wait for replies, or to be given to the connection, at most. */
-#define ASK_QUEUE 65536
 /* A client's buffer has at least this much room before it is read. */
 #define READ_ROOM (TABLE_BUFFER_SIZE / 4)
 /* And so much is read of what is not known to be longer: a page. */
@@ -87,8 +83,7 @@ mux_client_input(struct mux_client *client, unsigned input)
 	if (client->inputs == 0)
 		TAILQ_INSERT_TAIL(&clients->work, client, entry);
 	client->inputs |= input;
-	if (!loop_timer_is_set(clients->turn))
-		loop_timer_soon(clients->turn);
+	mux_turn_soon(clients);
 }
 
 static void
@@ -210,11 +205,11 @@ mux_client_close(struct mux_client *client, enum closing_cause cause)
 	ring_drop(table, mux_client_payer(client), mux_client_said(client));
 	ring_drop(table, mux_queue_payer(&clients->rules.queue),
 	    mux_queue_told(&clients->rules.queue, client->asker.index));
-	if (!loop_timer_is_set(clients->turn))
-		loop_timer_soon(clients->turn);
+	mux_turn_soon(clients);
 }
 
-/* Whether all that it asked has been moved on and answered, and it has been given all that is there. */
+/* Closes it when all that it asked has been moved on and answered, and it has been given all that is there; of who is
+ * gone all is nobody's.  That it was to end may have been decided by a worker that has died. */
 static void
 mux_client_end_if_through(struct mux_client *client)
 {
@@ -224,7 +219,6 @@ mux_client_end_if_through(struct mux_client *client)
 	bool through = mux_bytes_told(rules, client->asker.index) == 0 &&
 	    (last || (silent && !hears && client->asker.reader.in_flight == 0));
 
-	/* of who is gone it is nobody's; that it was to end may have been decided by a worker that has died */
 	if (through || (silent && client->end == MUX_CLIENT_GONE))
 		mux_client_close(client, last ? CLOSING_UNKNOWN : CLOSING_CLIENT);
 }

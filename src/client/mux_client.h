@@ -77,6 +77,14 @@ struct mux_client {
 	struct budget_wait *wait;      /* owned: it is not read, for want of memory; NULL: it is */
 };
 
+/* The mux looks at all that was left for it in this turn of the loop. */
+static inline void
+mux_turn_soon(struct mux_clients *clients)
+{
+	if (!loop_timer_is_set(clients->turn))
+		loop_timer_soon(clients->turn);
+}
+
 static inline struct table_client *
 mux_client_record(const struct mux_client *client)
 {

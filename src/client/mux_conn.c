@@ -62,20 +62,13 @@ conn_bytes(const struct mux_conn *conn)
 	return ring_bytes(conn_table(conn), conn_record(conn)->in);
 }
 
-static void
-conn_turn_soon(struct mux_conn *conn)
-{
-	if (!loop_timer_is_set(conn->clients->turn))
-		loop_timer_soon(conn->clients->turn);
-}
-
 /* The mux is told when it looks. */
 static void
 conn_lose(struct mux_conn *conn, const char *reason)
 {
 	snprintf(conn->lost, sizeof conn->lost, "%s", reason);
 	conn->policy.state = MUX_DOWN;
-	conn_turn_soon(conn);
+	mux_turn_soon(conn->clients);
 }
 
 bool
@@ -137,7 +130,7 @@ mux_conn_retire(struct mux_conn *conn)
 	if (mux_queue_count(conn_queue(conn)) == 0)
 		conn->policy.asked = 0;
 	if (mux_queue_has_more(conn_queue(conn)) || conn->clients->waiting.count > 0)
-		conn_turn_soon(conn); /* there is room for it now */
+		mux_turn_soon(conn->clients); /* there is room for it now */
 }
 
 static void
@@ -229,7 +222,7 @@ conn_read_again(struct mux_conn *conn, int64_t now)
 	mux_policy_resume(&conn->policy, now);
 	event_add(&conn->read, NULL);
 	conn->hands_out = true;
-	conn_turn_soon(conn);
+	mux_turn_soon(conn->clients);
 }
 
 static void
@@ -621,15 +614,17 @@ conn_on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	conn->reads = true;
-	conn_turn_soon(conn);
+	mux_turn_soon(conn->clients);
 }
 
 static void
 conn_on_writable(evutil_socket_t fd, short what, void *arg)
 {
+	const struct mux_conn *conn = arg;
+
 	(void)fd;
 	(void)what;
-	conn_turn_soon(arg);
+	mux_turn_soon(conn->clients);
 }
 
 void
