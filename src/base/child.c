@@ -194,11 +194,11 @@ child_pipe(int *ret_read, int *ret_write)
 	return 0;
 }
 
-/* Gives the process: leader of its own group, in the folder "/", standard input empty, no other files, all signals as
- * by default, killed when the caller dies.  Or -1 and errno.  A failure after vfork is seen in its exit status
+/* Gives the process: leader of its own group, in the directory "/", standard input empty, no other files, all signals
+ * as by default, killed when the caller dies.  Or -1 and errno.  A failure after vfork is seen in its exit status
  * CHILD_NOT_EXECUTED and in *exec_error.
  *
- * By hand, because posix_spawn can set neither the parent-death signal nor the folder everywhere, and because fork
+ * By hand, because posix_spawn can set neither the parent-death signal nor the directory everywhere, and because fork
  * would copy the page tables of everything that is mapped. */
 static pid_t
 child_spawn(const struct child_plan *plan)

@@ -1,7 +1,7 @@
-/* child.h - runs a program of the operator's (look-up script, event handler), or a function of ours that might hang,
+/* child.h - runs a program of the operator's (lookup script, event handler), or a function of ours that might hang,
  * and tells how it ended.
  *
- * The program has its own process group, empty standard input, no inherited files, folder "/", and just
+ * The program has its own process group, empty standard input, no inherited files, directory "/", and just
  * the environment given.  On time-out the whole group is killed (SIGTERM, and SIGKILL 200 ms later).
  * What it leaves in its group behind its end is killed too, so that a grandchild that holds the pipe
  * cannot hold us up.
@@ -22,7 +22,7 @@ struct child;
 struct child_job {
 	const char *program;            /* borrowed; absolute path; of a function, its name as a process */
 	void (*run)(void *arg);         /* NULL, or called in place of a program by a copy of this process, with its
-	                                 * environment and folder: writes to standard output and returns, then the
+	                                 * environment and directory: writes to standard output and returns, then the
 	                                 * copy is killed, which result.error says */
 	void *run_arg;                  /* borrowed */
 	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */

@@ -21,7 +21,7 @@ enum sink_kind {
 
 /* May lie in shared memory, so that what a dead process had not got rid of is counted too. */
 struct sink_counts {
-	volatile uint64_t lost;    /* records, since the begin */
+	volatile uint64_t lost;    /* records, since the start */
 	volatile uint64_t told;    /* of which the log itself has told */
 	volatile uint64_t waiting; /* records in this process's room */
 };

@@ -14,14 +14,14 @@
 #define WATCH_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB | \
 	IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK | IN_MASK_ADD)
 
-/* Of sockets and the like: what bears a name in a folder, not what is written into it. */
+/* Of sockets and the like: what bears a name in a directory, not what is written into it. */
 #define WATCH_NAMES (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | \
 	IN_ONLYDIR | IN_MASK_ADD)
 
 #define WATCH_FOLDERS 3 /* at most, in one watch */
 
 struct watch_place {
-	int number;    /* inotify's watch descriptor: one for each folder, however many watch it */
+	int number;    /* inotify's watch descriptor: one for each directory, however many watch it */
 	char *name;    /* owned; NULL: all names */
 };
 
@@ -124,8 +124,8 @@ watch_add(struct watch *watch, const char *path, const char *name, uint32_t even
 		watch->places[watch->place_count++] = (struct watch_place){ number, mem_copy_text(name) };
 }
 
-/* Watches the folder that the path is in for the path's last part, and before it, so that nothing falls between, the
- * folder that this one is in. */
+/* Watches the directory that the path is in for the path's last part, and before it, so that nothing falls between,
+ * the directory that this one is in. */
 static void
 watch_above(struct watch *watch, char *path, unsigned levels, uint32_t events)
 {
@@ -152,7 +152,7 @@ watch_path(struct watch *watch, const char *path, bool contents)
 	if (contents)
 		watch_add(watch, path, NULL, WATCH_EVENTS);
 	for (unsigned i = 0; i < before_count; i++) {
-		/* A folder that is gone has taken its number along; the kernel then refuses, which is fine. */
+		/* A directory that is gone has taken its number along; the kernel then refuses, which is fine. */
 		if (!watch_is_used(before[i].number))
 			inotify_rm_watch(watch_shared.fd, before[i].number);
 		mem_free(before[i].name);

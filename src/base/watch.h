@@ -1,7 +1,7 @@
 /* watch.h - is told when something changes at a path (inotify).
  *
  * All watches of a process share one inotify file, for a user may have but 128 of them.  A watch that cannot be had
- * (none left, the folder is missing) is silently none: who watches looks from time to time anyway.
+ * (none left, the directory is missing) is silently none: who watches looks from time to time anyway.
  */
 #ifndef HOLDFAST_BASE_WATCH_H
 #define HOLDFAST_BASE_WATCH_H
@@ -16,9 +16,10 @@ struct watch;
 struct watch *watch_new(struct event_base *loop, void (*changed)(void *arg), void *arg);
 void watch_free(struct watch *watch);
 
-/* Replaces what is watched, without a gap for what was watched before.  Is told when a file, or folder, comes or goes
- * at this path, or the folder that it is in; with contents also when the file is written to, or anything in the
- * folder changes.  A path that does not begin with a slash, an abstract socket's name, is passed over, as "" is. */
+/* Replaces what is watched, without a gap for what was watched before.  Is told when a file, or directory, comes or
+ * goes at this path, or the directory that it is in; with contents also when the file is written to, or anything in
+ * the directory changes.  A path that does not begin with a slash, an abstract socket's name, is ignored, as ""
+ * is. */
 void watch_path(struct watch *watch, const char *path, bool contents);
 
 #endif

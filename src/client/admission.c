@@ -252,7 +252,7 @@ admission_on_exhausted(void *arg, int error)
 {
 	struct admission *admission = arg;
 
-	log_error(admission->name, "cannot accept: %s; accepting goes on as soon as it can", strerror(error));
+	log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible", strerror(error));
 	admission_note_pause(admission, TABLE_PAUSE_FILES);
 	lingering_close(admission->lingering);
 }
@@ -299,17 +299,17 @@ admission_tell_refused(struct admission *admission, int64_t now)
 {
 	for (int limit = 0; limit < ADMISSION_LIMITS; limit++) {
 		struct admission_refusals *refusals = &admission->refusals[limit];
-		const char *were = refusals->count == 1 ? " was" : "s were";
+		bool one = refusals->count == 1;
 
 		if (refusals->count == 0 || (refusals->told != 0 && now - refusals->told < ADMISSION_SILENT))
 			continue;
 		if (limit == ADMISSION_MAX_HELD)
 			log_rare(LOG_LEVEL_WARNING, admission->name, "%u client%s refused: max_held (%u) reached",
-			    refusals->count, were, (unsigned)refusals->most);
+			    refusals->count, one ? " was" : "s were", (unsigned)refusals->most);
 		else
 			log_rare(LOG_LEVEL_WARNING, admission->name,
-			    "%u client%s held in vain: hold_timeout (%.1f s) over", refusals->count, were,
-			    (double)refusals->most / (double)CLOCK_SECOND);
+			    "%u client%s timed out waiting: hold_timeout (%.1f s) over", refusals->count,
+			    one ? "" : "s", (double)refusals->most / (double)CLOCK_SECOND);
 		refusals->count = 0;
 		refusals->told = now;
 	}

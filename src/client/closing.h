@@ -16,7 +16,7 @@ enum closing_cause {
 	CLOSING_LIMIT,        /* max_held, max_clients_per_user, or a reply longer than a packet */
 	CLOSING_NOT_ALLOWED,
 	CLOSING_IDLE,
-	CLOSING_WITHDRAWN,    /* the look-up lists its endpoint no more: on_withdrawn, withdrawn_timeout */
+	CLOSING_WITHDRAWN,    /* the lookup lists its endpoint no more: on_withdrawn, withdrawn_timeout */
 	CLOSING_OPERATOR,     /* kill, close */
 	CLOSING_REMOVED,      /* the service, by a reload */
 	CLOSING_STOP,         /* the daemon ends */

@@ -26,7 +26,7 @@ struct upstream;
 struct mux *mux_new(struct event_base *loop, struct table *table, uint16_t service,
     const struct shared_settings *settings, struct upstream *upstream);
 
-/* Goes on with what the table holds.  datagrams is the socket that datagrams come from; -1 none. */
+/* Takes over what the table holds.  datagrams is the socket that datagrams come from; -1 none. */
 void mux_begin(struct mux *mux, int datagrams);
 
 /* Frees the process's side; no client is joined any more. */
@@ -60,7 +60,7 @@ void mux_serve(struct mux *mux);
  * owes nothing.  May be called again. */
 void mux_pause(struct mux *mux);
 
-/* It is paused no more: the queue flows, and hold_timeout begins anew for what waits. */
+/* It is paused no more: the queue flows, and hold_timeout starts afresh for what waits. */
 void mux_unpause(struct mux *mux);
 
 /* Requests that the connection was given, at least in part, and that it owes; and the record of each client that has

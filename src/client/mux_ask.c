@@ -17,7 +17,7 @@ struct ask {
 	struct mux_asked result;
 };
 
-/* Messages at the head of what a client said, up to one that cannot go on with them. */
+/* Messages at the head of what a client said, up to one that cannot be taken with them. */
 struct ask_run {
 	uint32_t count;
 	size_t bytes;
@@ -261,7 +261,7 @@ ask_refuse_packet(struct ask *ask)
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (!ask->asker->datagrams)
 		return ask_reject(ask, FRAMING_MALFORMED);
-	log_notice(ask->rules->name, "a datagram of %zu bytes is no message of the framing: it is passed over",
+	log_notice(ask->rules->name, "a datagram of %zu bytes is no message of the framing: it is dropped",
 	    ask_length(ask));
 	return ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .lost = true });
 }

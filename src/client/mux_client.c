@@ -181,8 +181,8 @@ mux_client_finish(struct mux_client *client, enum closing_cause cause)
 	mux_client_input(client, MUX_INPUT_FLUSH);
 }
 
-/* Its memory is free at once.  A worker that dies before it is closed leaves none that goes on without what it was to
- * be told: it is its last. */
+/* Its memory is free at once.  A worker that dies before it is closed leaves none that continues without what it was
+ * to be told: it is its last. */
 void
 mux_client_close(struct mux_client *client, enum closing_cause cause)
 {
@@ -349,7 +349,7 @@ mux_client_missing(const struct mux_client *client)
 	return client->asker.progress.expected > length ? client->asker.progress.expected - length : 0;
 }
 
-/* Sees to room for so much; for want of memory, of a stream, for less than wanted, or of who is favoured. */
+/* Sees to room for so much; for lack of memory, of a stream, for less than wanted, or of who is favoured. */
 static bool
 mux_client_make_room(struct mux_client *client, size_t want, int64_t now)
 {

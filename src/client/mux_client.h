@@ -49,7 +49,7 @@ struct mux_clients {
 #define MUX_INPUT_ASK   4u /* its next message may go on */
 
 enum mux_client_state {
-	MUX_CLIENT_ASKS,  /* what it says goes on */
+	MUX_CLIENT_ASKS,  /* what it says continues */
 	MUX_CLIENT_STUCK, /* its next message waits for the replies before it */
 	MUX_CLIENT_WAITS, /* its next message waits for a place in the queue */
 	MUX_CLIENT_OVER,  /* it is to be closed */
@@ -74,7 +74,7 @@ struct mux_client {
 	bool watched;                  /* read is in the loop */
 	enum closing_cause cause;      /* OVER */
 	struct event read, write;
-	struct budget_wait *wait;      /* owned: it is not read, for want of memory; NULL: it is */
+	struct budget_wait *wait;      /* owned: it is not read, for lack of memory; NULL: it is */
 };
 
 /* The mux looks at all that was left for it in this turn of the loop. */
@@ -121,7 +121,7 @@ void mux_client_answer(struct mux_client *client, uint32_t count, size_t bytes);
 /* Sends it what is there. */
 void mux_client_flush(struct mux_client *client, int64_t now);
 
-/* The first of those that wait for a place: its message goes on now; false: it finds no place again. */
+/* The first of those that wait for a place: its message continues now; false: it finds no place again. */
 bool mux_client_resume(struct mux_client *client, int64_t now);
 
 /* It waits no more: what it waits with is answered with the loss reply, or it ends, for this cause. */

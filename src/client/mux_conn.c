@@ -342,7 +342,7 @@ conn_is_reply(const struct mux_conn *conn, size_t offset, size_t length)
 	return framing->is_reply == NULL || framing->is_reply(conn_bytes(conn) + offset, length);
 }
 
-/* The replies at the begin that go to one client; none in the run: there are none yet, or the connection is lost. */
+/* The replies at the start that go to one client; none in the run: there are none yet, or the connection is lost. */
 static void
 conn_collect(struct mux_conn *conn, struct conn_run *run)
 {
@@ -412,7 +412,7 @@ conn_broadcast_to(struct mux_conn *conn, struct mux_client *client)
 	return false;
 }
 
-/* Goes on with the broadcast under way, from client to client, and ends it. */
+/* Takes over the broadcast under way, from client to client, and ends it. */
 static void
 conn_broadcast_on(struct mux_conn *conn, int64_t now)
 {

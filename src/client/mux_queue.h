@@ -109,7 +109,7 @@ void mux_queue_forget_gone(struct mux_queue *queue);
 void mux_queue_settle(struct mux_queue *queue);
 
 /* A broadcast: so many bytes at the head of what came from the upstream go to each client.  A worker that finds
- * broadcast_slot other than 0 goes on from that client, and ends it. */
+ * broadcast_slot other than 0 continues from that client, and ends it. */
 void mux_queue_broadcast_begin(struct mux_queue *queue, size_t bytes, uint64_t messages);
 bool mux_queue_broadcast_to(struct mux_queue *queue, uint32_t client);
 void mux_queue_broadcast_end(struct mux_queue *queue);

@@ -1,6 +1,6 @@
 /* ring.h - bytes in the table that come at one end and go at the other, in a buffer that a record names.
  *
- * The buffer grows as needed, and the bytes move to the begin of another one when there is no room behind them:
+ * The buffer grows as needed, and the bytes move to the start of another one when there is no room behind them:
  * copied first, then named in one store, so that a death loses nothing.  Bytes that are written behind the end count
  * only when a redo record has moved it (X2).  An empty flow needs no buffer.
  */
@@ -41,11 +41,11 @@ ring_spare(const struct table *table, uint32_t name)
  * good. */
 unsigned char *ring_room(struct table *table, struct budget_payer payer, volatile uint32_t *name, size_t want);
 
-/* Adds to the redo that so many bytes are gone from the begin and so many have come at the end; there must be a
+/* Adds to the redo that so many bytes are gone from the start and so many have come at the end; there must be a
  * buffer. */
 void ring_redo(struct redo *redo, struct table *table, uint32_t name, size_t gone, size_t come);
 
-/* So many bytes are gone from the begin, at once. */
+/* So many bytes are gone from the start, at once. */
 void ring_take(struct table *table, uint32_t name, size_t gone);
 
 /* Gives the buffer back if it is empty; or whatever it holds. */

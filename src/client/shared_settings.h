@@ -46,8 +46,8 @@ struct shared_text {
 	size_t length;
 };
 
-/* The reply to a request that is lost, and a heartbeat; they replace what *text holds.  Without the former the client
- * is closed. */
+/* The reply to a request that is lost, and a heartbeat; they replace what *text holds.  Without the first the
+ * client is closed. */
 void shared_make_loss_reply(const struct shared_settings *settings, struct shared_text *text);
 void shared_make_heartbeat(const struct shared_settings *settings, struct shared_text *text);
 

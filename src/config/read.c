@@ -476,7 +476,7 @@ reader_take_directory(struct reader *reader, const char *path)
 	    written);
 	count = scandir(directory, &entries, reader_is_further, reader_by_name);
 	if (count > READ_FILES_MAX)
-		config_error(reader->errors, "%s: holds %d files, %d is the most", directory, count, READ_FILES_MAX);
+		config_error(reader->errors, "%s: has %d files, %d is the most", directory, count, READ_FILES_MAX);
 	else if (count == -1 && named)
 		reader_say(reader, READ_ERROR, NULL, "include_directory", "%s: %s", directory, strerror(errno));
 	else if (count == -1 && errno != ENOENT)

@@ -32,7 +32,7 @@ struct syntax {
 	unsigned depth, nested;  /* open groups; these and lists */
 	struct name open[SYNTAX_DEPTH];
 	struct name name;        /* of the setting that is being read */
-	struct name odd;         /* of the first group whose end is not below its begin */
+	struct name odd;         /* of the first group whose end is not below its start */
 	struct name *named;      /* owned; what stands in the open groups, for what stands there twice */
 	size_t count;
 	char *error;             /* owned; NULL none so far */

@@ -40,7 +40,7 @@ enum setting_type {
 enum setting_reload {
 	SETTING_SAME,     /* no value has changed */
 	SETTING_IN_PLACE, /* without touching a connection or a timer; seen by what begins afterwards */
-	SETTING_RENEW,    /* the service's upstream side begins anew; attached and held clients stay */
+	SETTING_RENEW,    /* the service's upstream side starts afresh; attached and held clients stay */
 	SETTING_RESTART,  /* not while running: the reload is refused */
 };
 

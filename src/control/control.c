@@ -605,7 +605,8 @@ static void
 control_exhausted(void *arg, int error)
 {
 	(void)arg;
-	log_warning(NULL, "control: accept: %s; the control socket waits for a free file", strerror(error));
+	log_warning(NULL, "control: accept: %s; the control socket waits for a free file descriptor",
+	    strerror(error));
 }
 
 /* Who waits leaves most file descriptors to clients. */

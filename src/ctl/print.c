@@ -329,15 +329,15 @@ print_endpoints(const struct answer *answer)
 	json_array_foreach(json_object_get(answer->json, "passed_over"), i, passed_over) {
 		printf("%s: catalog entry ", show_text(passed_over, "service"));
 		show_print(stdout, show_text(passed_over, "name"));
-		fputs(" is passed over: ", stdout);
+		fputs(" is ignored: ", stdout);
 		show_print_line(stdout, show_text(passed_over, "reason"));
 	}
 	if (show_number(answer->json, "passed_over_left_out") > 0)
-		printf("%lld more entries of catalogs are passed over\n",
+		printf("%lld more entries of catalogs are ignored\n",
 		    show_number(answer->json, "passed_over_left_out"));
 }
 
-/* What has happened, and what a look-up gives. */
+/* What has happened, and what a lookup gives. */
 
 static void
 print_event(const struct answer *answer)
@@ -383,7 +383,7 @@ print_history(const struct answer *answer)
 	    show_text(answer->json, "since"));
 }
 
-/* What a look-up script printed: the answer to "lookup -v", good or bad. */
+/* What a lookup script printed: the answer to "lookup -v", good or bad. */
 static void
 print_script_output(const json_t *json)
 {
@@ -511,7 +511,7 @@ print_open(const struct answer *answer)
 	else if (show_is_true(answer->json, "paused"))
 		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", service, service);
 	else
-		printf("%s: %s\n", service, strcmp(answer->argv[0], "reconnect") == 0 ? "connecting anew" : "open");
+		printf("%s: %s\n", service, strcmp(answer->argv[0], "reconnect") == 0 ? "connecting again" : "open");
 }
 
 static void
@@ -523,13 +523,13 @@ print_paused(const struct answer *answer)
 	printf("%s: paused; nothing is in flight", service);
 	if (held > 0)
 		printf(", %lld client%s wait%s", held, show_plural(held), held == 1 ? "s" : "");
-	printf("; \"holdfastctl resume %s\" lets work go on\n", service);
+	printf("; \"holdfastctl resume %s\" ends the pause\n", service);
 }
 
 static void
 print_resumed(const struct answer *answer)
 {
-	printf("%s: %s\n", answer->argv[1], show_is_true(answer->json, "was_paused") ? "resumed; connecting anew"
+	printf("%s: %s\n", answer->argv[1], show_is_true(answer->json, "was_paused") ? "resumed; connecting again"
 	    : "was not paused");
 }
 

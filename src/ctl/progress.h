@@ -26,7 +26,7 @@ void progress_begin(struct progress *progress, const char *path, int argc, char 
 /* When progress_show() is due, or CLOCK_NEVER. */
 int64_t progress_next(const struct progress *progress);
 
-/* Asks, for a second at most, and writes the line anew. */
+/* Asks, for a second at most, and writes the line again. */
 void progress_show(struct progress *progress);
 
 /* Takes the line away, before anything else is written. */

@@ -211,7 +211,7 @@ show_endpoint(const json_t *endpoint, int64_t wall)
 	char *again, *left, *text;
 
 	if (strcmp(state, "withdrawn") == 0)
-		return mem_print("%s withdrawn by the look-up; connections left: %lld", address, connections);
+		return mem_print("%s withdrawn by the lookup; connections left: %lld", address, connections);
 	if (strcmp(state, "failed") != 0)
 		return mem_print("%s %sconnections: %lld", address, show_is_true(endpoint, "late")
 		    ? "late: no answer within connect_stagger; " : "ok; ", connections);

@@ -347,7 +347,7 @@ top_open_terminal(struct top *top)
 	}
 	if (tigetstr("cup") == NULL) {
 		top_close_terminal(top);
-		fprintf(stderr, "holdfastctl: \"top\" cannot paint on the terminal \"%s\" (TERM)\n", name);
+		fprintf(stderr, "holdfastctl: \"top\" cannot draw on the terminal \"%s\" (TERM)\n", name);
 		return false;
 	}
 	top->ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;

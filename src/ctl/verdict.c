@@ -97,7 +97,7 @@ verdict_complain(struct verdict *verdict, enum verdict_level level, const char *
 		mem_free(text);
 }
 
-/* Aborted: the look-up said that trying again is of no use.  Closed by an operator: meant, not to be forgotten. */
+/* Aborted: the lookup said that trying again is of no use.  Closed by an operator: meant, not to be forgotten. */
 static void
 verdict_closed(struct verdict *verdict, const char *name, const json_t *service)
 {

@@ -31,7 +31,7 @@ static bool begin_forgets;       /* what systemd has kept is of no use */
 static char *begin_kept;         /* owned; the configuration in it all the same; NULL none */
 static bool begin_keeps;         /* with that it begins */
 
-/* How long what is left of a former instance may take to end: the worker of a keeper that was killed, a child that
+/* How long what is left of a previous instance may take to end: the worker of a keeper that was killed, a child that
  * has not yet executed its program.  Until then its lock and its sockets are there. */
 #define BEGIN_PATIENCE (2 * CLOCK_SECOND)
 #define BEGIN_PAUSE    10 /* milliseconds */
@@ -162,8 +162,8 @@ begin_finds_server(const struct table *table, const struct config *config)
 	return false;
 }
 
-/* With the lock ours, whoever still listens is what is left of a former instance, in the midst of its end; or another
- * server for good, and is left alone. */
+/* With the lock ours, whoever still listens is what is left of a previous instance, in the midst of its end; or
+ * another server for good, and is left alone. */
 static void
 begin_await_sockets(const struct table *table, const struct config *config)
 {
@@ -212,12 +212,12 @@ begin_first(const struct begin_options *options, struct config *config)
 		return begin_cannot(error);
 	begin_forget(&table);
 	begin_await_sockets(&table, config);
-	if (begin_keeps) /* the worker reads the files anew, and says what is wrong with them */
+	if (begin_keeps) /* the worker reads the files again, and says what is wrong with them */
 		table.header->requests |= TABLE_REQUEST_RELOADING;
 	return begin_run(options, &table);
 }
 
-/* The configuration in force, whose files may have changed; the first worker reads those anew. */
+/* The configuration in force, whose files may have changed; the first worker reads those again. */
 static struct config *
 begin_read_kept(const struct table *table)
 {
@@ -250,7 +250,7 @@ begin_reason(int error)
 	case -EPROTO: return "its table has an unknown layout";
 	case -ENOENT: return "its table is missing";
 	case -ENODATA: return "it was taken before, and its keeper has died";
-	case -EMFILE: return "not all of its files came, or can be open at once: perhaps LimitNOFILE= or "
+	case -EMFILE: return "not all of its file descriptors came, or can be open at once: perhaps LimitNOFILE= or "
 	    "FileDescriptorStoreMax= is too low";
 	case -EINVAL: return "this program does not understand its configuration";
 	default: return strerror(-error);
@@ -262,7 +262,7 @@ begin_execute_migrate(const struct begin_options *options, int fd, int error)
 {
 	char reason[256];
 
-	snprintf(reason, sizeof reason, "version %s cannot go on: %s", options->version, begin_reason(error));
+	snprintf(reason, sizeof reason, "version %s cannot take over: %s", options->version, begin_reason(error));
 	upgrade_refuse(fd, options->argv, reason);
 }
 
@@ -282,7 +282,7 @@ begin_upgraded(const struct begin_options *options, int fd)
 	}
 	if (error < 0) {
 		begin_execute_migrate(options, fd, error);
-		fprintf(stderr, "holdfastd: cannot go on after the upgrade: %s\n", begin_reason(error));
+		fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s\n", begin_reason(error));
 		return BEGIN_FAILURE;
 	}
 	if (copied)
@@ -304,7 +304,7 @@ begin_close_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 		close(*fd);
 }
 
-/* What was taken and cannot be gone on with: its files, the lock too, are not there when all begins anew. */
+/* What was taken and cannot be taken over: its files, the lock too, are not there when the daemon starts afresh. */
 static int
 begin_give_up(struct table *table, int error)
 {
@@ -313,7 +313,7 @@ begin_give_up(struct table *table, int error)
 	return error;
 }
 
-/* From the vault.  0, or -errno and there is nothing to go on with. */
+/* From the fdstore.  0, or -errno and there is nothing to take over. */
 static int
 begin_take_fdstore(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
 {
@@ -355,8 +355,8 @@ begin_restarted(const struct begin_options *options, int *ret_code)
 		return true;
 	}
 	if (error < 0) {
-		fprintf(stderr, "holdfastd: cannot go on with what was kept over the restart: %s; its clients are "
-		    "closed, all begins anew\n", begin_reason(error));
+		fprintf(stderr, "holdfastd: cannot take over what was kept over the restart: %s; its clients are "
+		    "closed, the daemon starts afresh\n", begin_reason(error));
 		begin_forgets = true;
 		return false;
 	}
@@ -401,7 +401,7 @@ begin_check_table(const char *path)
 	if (error == 0)
 		error = migrate_look(fd, &table);
 	if (error < 0) {
-		fprintf(stderr, "holdfastd: cannot go on with the table: %s\n", begin_reason(error));
+		fprintf(stderr, "holdfastd: cannot take over the table: %s\n", begin_reason(error));
 		return BEGIN_FAILURE;
 	}
 	config = begin_read_kept(&table);

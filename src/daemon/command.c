@@ -117,7 +117,7 @@ command_need_open(const struct command_context *context, struct control_request 
 	if (service == NULL || !upstream_refuses(service_upstream(service)))
 		return service;
 	service_get_status(service, &status);
-	control_fail(request, NULL, "%s: %s; \"open %s\" starts it anew", name,
+	control_fail(request, NULL, "%s: %s; \"open %s\" starts it again", name,
 	    upstream_state_name(status.upstream.state), name);
 	return NULL;
 }

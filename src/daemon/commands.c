@@ -122,7 +122,7 @@ commands_reconnect(void *arg, struct control_request *request, int argc, char **
 		return;
 	service_get_status(service, &status);
 	if (status.record->pause.value != 0) {
-		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it anew", argv[1], argv[1]);
+		control_fail(request, NULL, "%s: paused; \"resume %s\" connects it again", argv[1], argv[1]);
 		return;
 	}
 	upstream_tell(service_upstream(service), PCONN_RECONNECT);

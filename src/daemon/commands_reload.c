@@ -154,7 +154,7 @@ upgrading_done(struct pending *pending, const void *error)
 		control_answer(pending->request, json_pack("{s:o, s:s, s:i}", "program",
 		    stats_text(header->program), "version", context->version, "upgrades", (int)header->upgrades));
 	else
-		control_fail(pending->request, NULL, "upgrade refused, version %s goes on: %s", context->version,
+		control_fail(pending->request, NULL, "upgrade refused, version %s continues: %s", context->version,
 		    (const char *)error);
 }
 

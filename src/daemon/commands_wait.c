@@ -195,7 +195,7 @@ commands_close(void *arg, struct control_request *request, int argc, char **argv
 	wait_start(arg, request, service, UPSTREAM_WAIT_CLOSED, 0);
 }
 
-/* A request that waits for a look-up. */
+/* A request that waits for a lookup. */
 struct question {
 	struct pending pending;
 	struct lookup_waiter *waiter; /* owned; NULL when it has answered */

@@ -28,7 +28,7 @@
 #define DAEMON_HEARTBEAT      (250 * CLOCK_MILLISECOND)
 #define DAEMON_LOOK           (30 * CLOCK_SECOND) /* for removed files that inotify does not see */
 #define DAEMON_LOOK_AGAIN     CLOCK_SECOND
-#define DAEMON_LOOK_SOON      (100 * CLOCK_MILLISECOND) /* whoever removes a folder does so file by file */
+#define DAEMON_LOOK_SOON      (100 * CLOCK_MILLISECOND) /* whoever removes a directory does so file by file */
 #define DAEMON_MEMORY_SHARE   4u /* the share of what may be used that is taken without being told */
 #define DAEMON_MEMORY_LEAST   (4u << 20)
 
@@ -124,7 +124,8 @@ daemon_stop(struct daemon *daemon)
 	daemon->stopping = true;
 	if (header->stop_deadline == 0)
 		header->stop_deadline = clock_after(clock_now(), daemon->config->stop_timeout);
-	log_info(NULL, "stopping; sessions have %.1f s", (double)daemon->config->stop_timeout / (double)CLOCK_SECOND);
+	log_info(NULL, "stopping; attached clients have %.1f s",
+	    (double)daemon->config->stop_timeout / (double)CLOCK_SECOND);
 	table_status_set(daemon->table, "stopping");
 	services_stop(daemon->services, false);
 	loop_timer_at(&daemon->stop, header->stop_deadline);
@@ -268,9 +269,9 @@ daemon_log_origin(const struct daemon *daemon)
 	if (origin == TABLE_RESTARTED)
 		log_notice(NULL, "restarted as version %s, with all that was connected before", daemon->version);
 	else if (origin == TABLE_UPGRADED)
-		log_notice(NULL, "upgraded: version %s goes on", daemon->version);
+		log_notice(NULL, "upgraded: version %s has taken over", daemon->version);
 	else if (origin == TABLE_REFUSED)
-		log_error(NULL, "the upgrade is taken back, version %s goes on again: %s", daemon->version,
+		log_error(NULL, "the upgrade is taken back, version %s continues: %s", daemon->version,
 		    header->upgrade_error);
 	header->origin = TABLE_NEW;
 }
@@ -672,8 +673,8 @@ daemon_run(struct table *table)
 		return 1;
 	}
 	if (!header->was_ready)
-		log_info(NULL, "at most %u files can be open: enough for %u sessions", header->shape.files - 1,
-		    (header->shape.files - 1) / 2);
+		log_info(NULL, "at most %u file descriptors can be open: enough for %u clients",
+		    header->shape.files - 1, (header->shape.files - 1) / 2);
 	if (!header->was_ready)
 		log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
 		    (double)budget_most(table->budget) / (1 << 20));

@@ -338,8 +338,8 @@ listen_socket_note_open(struct listen_socket *self)
 	upstream_note(self->table, self->service, LOG_LEVEL_NOTICE, "its socket is open now");
 }
 
-/* What cannot be made now is not tried at each change, some of which are the trials' own.  Whoever removes a folder
- * does so file by file. */
+/* What cannot be made now is not tried at each change, some of which are the trials' own.  Whoever removes a
+ * directory does so file by file. */
 static void
 listen_socket_on_change(void *arg)
 {

@@ -23,7 +23,7 @@ lock_path(const char *directory)
 	return mem_print("%s/holdfastd.lock", directory);
 }
 
-/* The file, locked, or -errno.  Waits for what is left of a former instance, and for no other. */
+/* The file, locked, or -errno.  Waits for what is left of a previous instance, and for no other. */
 static int
 lock_open_patiently(const char *path, int flags, int64_t patience)
 {

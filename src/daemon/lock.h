@@ -11,7 +11,7 @@ struct lock {
 };
 
 /* Makes the directory if it is missing, and takes both.  0, -EWOULDBLOCK: another daemon has it, or -errno.  What is
- * left of a former instance, or has locked the directory for a moment, is waited for 2 s. */
+ * left of a previous instance, or has locked the directory for a moment, is waited for 2 s. */
 int lock_take(const char *directory, struct lock *ret_lock);
 
 /* If the lock file or the directory has been removed: takes what is at their paths now, under the numbers that the

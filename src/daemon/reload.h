@@ -77,8 +77,8 @@ reload_effect(const struct reload_change *change)
 	if (change->how != SETTING_RENEW)
 		return NULL;
 	if (change->mode == SERVICE_SHARED)
-		return "the connection is dropped and looked up anew; requests in flight end as on_loss says";
-	return "connections kept ready are dropped and looked up anew; clients keep theirs";
+		return "the connection is dropped and looked up again; requests in flight end as on_loss says";
+	return "connections kept ready are dropped and looked up again; clients keep theirs";
 }
 
 bool reload_removes(const struct reload_plan *plan, const char *name);

@@ -398,7 +398,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
 		listen(record->listener_fd, settings->listener.backlog);
 	service_share_set(service);
-	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side begins anew"
+	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side starts afresh"
 	    : " in place");
 	upstream_renew(service->upstream, &settings->upstream, anew);
 	record->settings_hash = service_hash(settings);
@@ -475,7 +475,7 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 		return;
 	service_order(order, uid, span == 0 ? 0 : (uint64_t)clock_after(clock_now(), span));
 	if (span == 0)
-		service_note(service, "the failure by order was ended by %s", service_user(uid));
+		service_note(service, "no longer made to fail: ended by %s", service_user(uid));
 	else
 		service_note(service, "made to fail by %s for %.1f s", service_user(uid),
 		    (double)span / CLOCK_SECOND);

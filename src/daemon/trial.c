@@ -35,7 +35,7 @@ trial_refuse(struct trial *trial, char *why)
 	upgrade_forget(trial->table, TABLE_FILE_NEXT);
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.500s", why);
 	keeper_upgrade_tried(trial->table, false);
-	log_error(NULL, "upgrade refused, version %s goes on: %s", trial->version, header->upgrade_error);
+	log_error(NULL, "upgrade refused, version %s continues: %s", trial->version, header->upgrade_error);
 	pending_answer(trial->pendings, trial->topic, header->upgrade_error);
 	mem_free(why);
 }
@@ -120,7 +120,7 @@ trial_ask(struct trial *trial)
 		pending_answer(trial->pendings, trial->topic, NULL);
 	} else if (header->stop_deadline != 0 || header->keeper_pid == 0) {
 		trial_refuse(trial, mem_copy_text(header->stop_deadline != 0 ? "the daemon is ending"
-		    : "there is no keeper (--no-keeper) that could go on"));
+		    : "there is no keeper (--no-keeper) that could execute it"));
 	} else {
 		trial_begin(trial);
 	}

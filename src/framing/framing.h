@@ -19,12 +19,12 @@ enum framing_kind {
 
 enum framing_result {
 	FRAMING_WHOLE,     /* the first *ret_length bytes are a message */
-	FRAMING_MORE,      /* it goes on beyond the bytes that are there */
+	FRAMING_MORE,      /* it continues beyond the bytes that are there */
 	FRAMING_MALFORMED, /* no message is like this */
 	FRAMING_TOO_LONG,  /* it has, or is going to have, more than max bytes without its framing */
 };
 
-/* What is known of a message that is not whole yet.  All zero at its begin; to be forgotten when it was whole.  A new
+/* What is known of a message that is not whole yet.  All zero at its start; to be forgotten when it was whole.  A new
  * worker begins with zero at the message's first byte again. */
 struct framing_progress {
 	size_t at;        /* bytes that need not be looked at again */

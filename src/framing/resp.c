@@ -164,7 +164,7 @@ resp_request_line(struct framing_progress *progress, const unsigned char *bytes,
 	return FRAMING_WHOLE;
 }
 
-/* Nothing beyond max is looked at, so that what goes on there is too long whatever it is. */
+/* Nothing beyond max is looked at, so that what continues there is too long whatever it is. */
 static enum framing_result
 resp_request(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
     size_t *ret_length)

@@ -179,7 +179,7 @@ fdstore_decline(struct passed_fds *passed_fds)
 		}
 }
 
-/* Opens what lies in a pair, which is only looked into, from its begin, and is closed. */
+/* Opens what lies in a pair, which is only looked into, from its start, and is closed. */
 static void
 fdstore_look_into(int pair, struct fdstore_files *all)
 {

@@ -1,4 +1,4 @@
-/* fdstore.h - all open files and the table are left with systemd, for the next start to go on with (U3).
+/* fdstore.h - all open files and the table are left with systemd, for the next start to take over (U3).
  *
  * They lie in socket pairs, as messages, in the table's order (table_each_file()).  What is taken out is only looked
  * at until all of it is there, so that a start that dies can be repeated.
@@ -16,7 +16,7 @@ int fdstore_store(struct table *table);
 /* Whether something was stored. */
 bool fdstore_is_given(const struct passed_fds *passed_fds);
 
-/* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to go on with, and all
+/* Claims all that was stored; systemd's sockets are left.  0, or -errno when there is nothing to take over, and all
  * that was stored is closed: -ENOENT without a table, -EPROTO for one of an unknown layout (U4), -ENODATA for
  * one that was taken before, -EMFILE if not all files could be opened.  *ret_config is then the configuration that
  * was in force, a text for mem_free(), or NULL. */

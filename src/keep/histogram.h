@@ -1,8 +1,8 @@
 /* histogram.h - how long things took, counted in steps in the table, for the metrics.
  *
  * What is counted, and when:
- * CONNECT  an upstream connection is ready: from the begin of its connect, hello included
- * LOOKUP   a look-up for an attempt has ended, well or not; one that several waited for counts once
+ * CONNECT  an upstream connection is ready: from the start of its connect, hello included
+ * LOOKUP   a lookup for an attempt has ended, well or not; one that several waited for counts once
  * HOLD     a client gets the connection that it waited for: from its coming, or from the loss of the one it had.
  *          Who found one ready has not waited and is not counted, nor who never got one; session mode
  * OUTAGE   the service is connected again: from the loss, or the attempt's failure, that was counted as an outage

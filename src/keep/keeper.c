@@ -52,7 +52,7 @@ struct keeper {
 	int64_t born;        /* of the worker */
 	struct watchdog watchdog;
 	int64_t heard_at;    /* when its heartbeat was last seen to change */
-	bool hung;           /* killed for want of one */
+	bool hung;           /* killed for lack of one */
 	unsigned failures;   /* young deaths of its own making in a row */
 	unsigned unready;    /* deaths of its own making before any worker of an upgrade's program was ready */
 	int64_t start_at;    /* of the next worker, when there is none */
@@ -114,7 +114,7 @@ keeper_clone(void)
 
 	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
 		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-	/* The child's tid address is the fourth or the fifth argument, by architecture; the other is passed over. */
+	/* The child's tid address is the fourth or the fifth argument, by architecture; the other is ignored. */
 	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
 }
 
@@ -402,7 +402,7 @@ keeper_take_back(struct keeper *keeper)
 	upgrade_go_back(keeper->table, "its workers died before any was ready");
 }
 
-/* U3: ends the worker and leaves all with systemd.  Whether systemd has everything; if not, all goes on. */
+/* U3: ends the worker and leaves all with systemd.  Whether systemd has everything; if not, all continues. */
 static bool
 keeper_hand_over(struct keeper *keeper)
 {

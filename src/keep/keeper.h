@@ -45,7 +45,7 @@ uint32_t keeper_take_requests(struct table *table);
 void keeper_reloaded(struct table *table);
 
 /* In a worker: the new program of an upgrade (TABLE_REQUEST_UPGRADING) was tried.  If it is good the keeper kills
- * this worker and executes it; else all goes on. */
+ * this worker and executes it; else all continues. */
 void keeper_upgrade_tried(struct table *table, bool good);
 
 /* In a worker: makes the keeper look at ready and status now instead of at its next tick.  Without a keeper systemd

@@ -69,7 +69,7 @@
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
 #define TABLE_REDO           16
-#define TABLE_LAST_FILES     8           /* numbers left to look-ups and the control socket: operators must see */
+#define TABLE_LAST_FILES     8           /* numbers left to lookups and the control socket: operators must see */
 #define TABLE_CRASHES        4
 #define TABLE_HISTOGRAM      16          /* steps of a histogram, the one without an end included */
 #define TABLE_PIPES          64u         /* of 256 KiB: a quarter of pipe-user-pages-soft's default */
@@ -102,7 +102,7 @@ struct table_client {
 	volatile uint16_t pipe[2];   /* of each direction, which then has no buffer; 0 none */
 	uint32_t active;             /* tick of the monotonic clock of the last byte */
 	uint64_t id;                 /* counts up: the order of arrival, and the operators' name for it */
-	int64_t since;               /* monotonic microseconds of the accept, or of when it began to wait anew */
+	int64_t since;               /* monotonic microseconds of the accept, or of when it began to wait again */
 	uint64_t bytes[2];           /* delivered, of each direction */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next;
@@ -225,7 +225,7 @@ enum table_histogram_kind {
 enum table_pause { TABLE_PAUSE_NONE, TABLE_PAUSE_MAX_CLIENTS, TABLE_PAUSE_MAX_HELD, TABLE_PAUSE_FILES, TABLE_PAUSES };
 
 /* Who has set something of a service, and when; it holds while value is not 0, the commit.  Of a pause that is over
- * since is the end, by the monotonic clock: hold_timeout begins anew there. */
+ * since is the end, by the monotonic clock: hold_timeout starts afresh there. */
 struct table_order {
 	volatile uint64_t value;
 	int64_t since;               /* wall clock, but see above */
@@ -383,7 +383,7 @@ struct table_header {
 	uint64_t next_id;
 	uint32_t client_high, conn_high; /* records beyond were never used */
 	uint32_t buffer_high[TABLE_CLASSES + 1]; /* the same, of each class of buffers */
-	uint32_t file_high;    /* the highest file number seen */
+	uint32_t file_high;    /* the highest file descriptor seen */
 	uint32_t log_level;    /* as an operator set it, plus 1; 0: as configured */
 	int64_t stop_deadline; /* monotonic: when clients are closed, once stopping; 0 not yet */
 	uint64_t crash_hits[TABLE_CRASHES]; /* of a test build's crash points */
@@ -451,7 +451,7 @@ struct table {
 	struct table_buffer *buffers;
 	struct table_class class[TABLE_CLASSES + 1];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
-	uint16_t *pages;       /* owned: how many pages of each buffer are known to be there, from its begin on */
+	uint16_t *pages;       /* owned: how many pages of each buffer are known to be there, from its start on */
 	struct table_index client_index, conn_index;
 	uint32_t *taken_by;    /* owned: the client that names each connection, 0 none */
 	struct table_open *conns_open; /* owned: table_conns_open() counts, of each service; pages that are not needed
@@ -482,7 +482,7 @@ table_beat(const struct table *table)
 	table->header->heartbeat++;
 }
 
-/* Notes that this file number is in use, for the sweep's bound.  Gives fd back. */
+/* Notes that this file descriptor is in use, for the sweep's bound.  Gives fd back. */
 static inline int
 table_note_file(struct table *table, int fd)
 {

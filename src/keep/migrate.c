@@ -27,7 +27,7 @@ migrate_is_smaller(const struct table_shape *before, const struct table_shape *o
 	    before->classes == own->classes && before->smallest == own->smallest;
 }
 
-/* Reads the shape of the table in the file, if it is one to go on with: of this layout, or of the one before. */
+/* Reads the shape of the table in the file, if it is one to take over: of this layout, or of the one before. */
 static int
 migrate_check(int fd, struct table_shape *ret_shape)
 {

@@ -27,7 +27,7 @@ static struct {
 	uint32_t reloads;        /* of header.reloads, what it has been told of */
 } notify_state;
 
-/* Reads $NOTIFY_SOCKET, which stays for the vault and for an upgrade's program.  0 or -errno. */
+/* Reads $NOTIFY_SOCKET, which stays for the fdstore and for an upgrade's program.  0 or -errno. */
 static int
 notify_read_address(void)
 {
@@ -53,7 +53,7 @@ notify_open(struct table *table)
 {
 	int fd, error = notify_read_address();
 
-	notify_state.reloads = table->header->reloads & ~1u; /* one that was begun is told of anew */
+	notify_state.reloads = table->header->reloads & ~1u; /* one that was begun is told of again */
 	if (error < 0 || notify_state.length == 0 || notify_is_open(table))
 		return error;
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -69,7 +69,7 @@ notify_is_open(const struct table *table)
 	return table->header->file[TABLE_FILE_NOTIFY] != -1;
 }
 
-/* false if it is to be tried again: systemd's queue is full, or systemd is being executed anew. */
+/* false if it is to be tried again: systemd's queue is full, or systemd is being executed again. */
 static bool
 notify_send(struct table *table, const char *text)
 {

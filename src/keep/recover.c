@@ -47,8 +47,9 @@ recover_name(void *arg, enum table_kind kind, volatile int32_t *fd)
 		named->bits[*fd / 8] |= (unsigned char)(1u << (*fd % 8));
 }
 
-/* How many file numbers the process may have in use.  Opens and closes a file, which harms nobody here: all that had
- * to be closed by its number is closed, and the numbers that records name are in use, so it gets none of those. */
+/* How many file descriptors the process may have in use.  Opens and closes a file, which harms nobody here: all that
+ * had to be closed by its number is closed, and the numbers that records name are in use, so it gets none of
+ * those. */
 static uint32_t
 recover_count_files(const struct table *table)
 {

@@ -1,6 +1,6 @@
 /* recover.h - a new worker's first acts, steps 1 to 3 of surviving.md: redo, finish closing, sweep.
  *
- * After it, each open file number is named by one live record, the calls that were under way when the last
+ * After it, each open file descriptor is named by one live record, the calls that were under way when the last
  * worker died are accounted for, and clients that it had accepted but not recorded are held ones with
  * TABLE_CLIENT_ADOPTED.
  */

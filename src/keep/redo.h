@@ -15,7 +15,7 @@ struct redo {
 	uint32_t count;
 };
 
-/* Begins anew in the caller's redo, which is forgotten by just not committing it.  One at a time: all share the
+/* Starts afresh in the caller's redo, which is forgotten by just not committing it.  One at a time: all share the
  * table's one record. */
 void redo_begin(struct redo *redo, struct table *table);
 

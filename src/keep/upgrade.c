@@ -57,7 +57,7 @@ upgrade_is_own_file(const char *path)
 	    found.st_dev == own.st_dev && found.st_ino == own.st_ino;
 }
 
-/* By the path that was executed: a link there is followed anew at each upgrade. */
+/* By the path that was executed: a link there is followed again at each upgrade. */
 static void
 upgrade_find_path(struct table_header *header)
 {
@@ -182,7 +182,7 @@ upgrade_table_file(void)
 	return upgrade_get_number(UPGRADE_TABLE);
 }
 
-/* The former program goes on: what followed it is nobody's. */
+/* The previous program continues: what followed it is nobody's. */
 static void
 upgrade_be_former(struct table_header *header, const char *reason)
 {

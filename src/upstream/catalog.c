@@ -33,7 +33,7 @@ struct catalog_file {
 /* What one look has seen. */
 struct catalog_reading {
 	int64_t now;
-	bool fresh;                 /* the folder (or file) is not the one we knew */
+	bool fresh;                 /* the directory (or file) is not the one we knew */
 	bool folder;
 	struct endpoint_listed *entries; /* owned; the valid ones */
 	size_t count;
@@ -64,7 +64,7 @@ struct catalog {
 };
 
 #define CATALOG_CHANGED 1u /* the list */
-#define CATALOG_PASSES  2u /* what is passed over */
+#define CATALOG_PASSES  2u /* what is ignored */
 
 static void
 catalog_problem(struct catalog_reading *reading, const char *name, const char *cause)
@@ -184,7 +184,7 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
 	return true;
 }
 
-/* Whether a name in the folder is a copy's: not hidden, not something half-written. */
+/* Whether a name in the directory is a copy's: not hidden, not something half-written. */
 static bool
 catalog_is_name(const char *name)
 {
@@ -436,7 +436,7 @@ catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries
 		return mem_print("catalog %s: no valid address: %s (and %u more)", catalog->path, last->problem,
 		    last->problems - 1);
 	if (last->count == 0 && last->problems == 0)
-		return mem_print("catalog %s: no copy of %s is listed", catalog->path, catalog->service);
+		return mem_print("catalog %s: no instance of %s is listed", catalog->path, catalog->service);
 	if (last->count == 0)
 		return mem_print("catalog %s: %s", catalog->path, last->problem);
 	*ret_entries = last->entries;

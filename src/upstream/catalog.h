@@ -1,6 +1,6 @@
-/* catalog.h - where copies of a service publish their addresses: a folder with a file each, or one file for all.
+/* catalog.h - where copies of a service publish their addresses: a directory with a file each, or one file for all.
  *
- * The form is that of the specification (section Catalog); which of the two it is, is seen anew each time.  Watched
+ * The form is that of the specification (section Catalog); which of the two it is, is seen again each time.  Watched
  * by inotify, and looked at every 30 s for what inotify does not see.
  *
  * A file's age runs from when we saw it change, by the monotonic clock, so that clock steps and skew withdraw
@@ -16,8 +16,8 @@
 
 #include "upstream/endpoints.h"
 
-#define CATALOG_FILES      4096 /* in one folder; further ones are not looked at */
-#define CATALOG_PASSED     64   /* entries that are passed over; further ones are counted only */
+#define CATALOG_FILES      4096 /* in one directory; further ones are not looked at */
+#define CATALOG_PASSED     64   /* entries that are ignored; further ones are counted only */
 #define CATALOG_CAUSE_SIZE 96
 
 struct catalog;
@@ -32,7 +32,7 @@ struct catalog_passed {
 struct catalog_callbacks {
 	/* The list of valid entries differs from before.  May free the catalog. */
 	void (*changed)(void *arg);
-	/* Which entries are passed over, or why, may differ from before. */
+	/* Which entries are ignored, or why, may differ from before. */
 	void (*passed_over)(void *arg);
 };
 
@@ -43,7 +43,7 @@ struct catalog *catalog_new(struct event_base *loop, const char *path, const cha
 void catalog_free(struct catalog *catalog);
 
 /* Reads it afresh.  NULL, the valid entries in the order of their names (1 to ENDPOINTS_MAX, none resolved; borrowed,
- * until the loop's next turn), and whether it is a folder; or an error (owned by the caller): "catalog /x/y: ...".
+ * until the loop's next turn), and whether it is a directory; or an error (owned by the caller): "catalog /x/y: ...".
  * What differs from before is told as ever. */
 char *catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries, size_t *ret_count,
     bool *ret_folder);

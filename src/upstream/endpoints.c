@@ -37,7 +37,7 @@ endpoints_listing(const struct endpoints *e, const struct endpoint *endpoint)
 	const struct endpoint_listing *now = &endpoint->listing[e->listing & 1];
 	const struct endpoint_listing *before = &endpoint->listing[~e->listing & 1];
 
-	/* That of a look-up which was never put in force has a higher number than any. */
+	/* That of a lookup which was never put in force has a higher number than any. */
 	return now->in >= before->in || before->in > e->listing ? now : before;
 }
 
@@ -122,7 +122,7 @@ is_lesser(const struct endpoint *a, const struct endpoint *b)
 	return (uint64_t)a->missed_at - 1 < (uint64_t)b->missed_at - 1; /* 0, not missed yet, comes last */
 }
 
-/* A place for an endpoint that is new with this look-up: a free one, or that of one which is not in it.  There is
+/* A place for an endpoint that is new with this lookup: a free one, or that of one which is not in it.  There is
  * one, for at most 64 are. */
 static struct endpoint *
 claim(struct endpoints *e, uint32_t look_up)
@@ -160,7 +160,7 @@ make(struct endpoints *e, const struct endpoint_key *key, uint32_t look_up, int6
 	return endpoint;
 }
 
-/* Writes down what the look-up says of an endpoint that has its place.  Whether the shares of a rotation change. */
+/* Writes down what the lookup says of an endpoint that has its place.  Whether the shares of a rotation change. */
 static bool
 mark(struct endpoints *e, struct endpoint *endpoint, uint32_t look_up, const struct endpoint_listed *listed,
     bool *ret_reordered)
@@ -210,7 +210,7 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 	return changed;
 }
 
-/* What is withdrawn and unused was shown until now; and a dead worker's half of a look-up is none. */
+/* What is withdrawn and unused was shown until now; and a dead worker's half of a lookup is none. */
 static void
 tidy(struct endpoints *e, uint32_t look_up)
 {
@@ -372,7 +372,7 @@ fail(struct endpoint *endpoint, const struct endpoints_settings *s, const struct
 }
 
 /* A dial that was begun before it was found late is no new answer: it is dialled again at once.  One that answers
- * late then too is left alone for retry.max: it is in good health, and clients' dials tell the same. */
+ * late then too is left alone for retry.max: it is healthy, and clients' dials tell the same. */
 static void
 answer(struct endpoint *endpoint, const struct endpoints_settings *s, const struct endpoints_input *in)
 {

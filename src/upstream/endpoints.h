@@ -1,6 +1,6 @@
 /* endpoints.h - where a service is: its endpoints, and how each of them is.
  *
- * Pure: told what a look-up listed, what became of dials and connections, and when, it answers which one is to be
+ * Pure: told what a lookup listed, what became of dials and connections, and when, it answers which one is to be
  * dialled in the background, what becomes of connections to one that is withdrawn, and when to look again.  Rules
  * P27, P31 and P33.  Which one the next connection goes to is upstream/race's.
  *
@@ -10,9 +10,9 @@
  *
  * It lies in the shared table, holds no pointer, and all zero is an empty one.  A worker may die at any instruction:
  * - an endpoint is made by the store of its number, the last one; it is un-made by the same word, the first one;
- * - a look-up's result is written beside the one in force and put in force by one word, listing;
+ * - a lookup's result is written beside the one in force and put in force by one word, listing;
  * - what makes an endpoint failed, slow or withdrawn, and good again, is one word each, stored last: a death before
- *   it forgets an event, which the next dial or look-up tells again;
+ *   it forgets an event, which the next dial or lookup tells again;
  * - counts of connections and dials are derived: those of connections are the table's, and whoever calls sets them
  *   before; those of dials a new worker begins with 0;
  * - counters and texts, for people only, may miss the event during which the worker died; a rotation that was half
@@ -20,7 +20,7 @@
  *
  * How it is used:
  *   a new worker       endpoints_resume()
- *   a good look-up     endpoints_list(); then endpoints_judge() for each connection.  A failed one changes nothing:
+ *   a good lookup     endpoints_list(); then endpoints_judge() for each connection.  A failed one changes nothing:
  *                      what is listed stays so, which is all that lookup.keep_last needs
  *   a client's dials   race_step(); a standby's: likewise, among endpoints_unused()
  *   any dial's and connection's fate: endpoints_tell(), whoever wanted it
@@ -45,7 +45,7 @@
 #define ENDPOINTS_MAX        64
 #define ENDPOINT_ERROR_SIZE  128 /* longer texts are cut */
 #define ENDPOINT_FROM_SIZE   64
-#define ENDPOINTS_GRACE      INT64_C(1000000) /* P33: two look-ups are at least so far apart */
+#define ENDPOINTS_GRACE      INT64_C(1000000) /* P33: two lookups are at least so far apart */
 
 /* An endpoint's bit in a mask. */
 #define ENDPOINTS_BIT(number) (UINT64_C(1) << ((number) % ENDPOINTS_MAX))
@@ -66,7 +66,7 @@ struct endpoints_settings {
 	int64_t withdrawn_timeout; /* 0: never */
 };
 
-/* One of what a look-up has given. */
+/* One of what a lookup has given. */
 struct endpoint_listed {
 	struct address address;        /* an ADDRESS_SOCKET; of a source, an ADDRESS_HOST too */
 	char from[ENDPOINT_FROM_SIZE]; /* whose address it is, a host name, a catalog's file, perhaps cut; or "" */
@@ -81,9 +81,9 @@ struct endpoint_key {
 	char interface[IF_NAMESIZE]; /* behind the %, found for each dial; "" none */
 };
 
-/* What a look-up said of an endpoint. */
+/* What a lookup said of an endpoint. */
 struct endpoint_listing {
-	volatile uint32_t in;          /* the look-up: listed if it is the one in force */
+	volatile uint32_t in;          /* the lookup: listed if it is the one in force */
 	uint16_t priority, weight, order;
 };
 
@@ -91,10 +91,10 @@ struct endpoint {
 	volatile uint16_t number;      /* 0: nothing of this counts.  The commit */
 	uint16_t generation;           /* of the number */
 	uint32_t open, dialling;       /* connections, which the caller sets; dials under way.  Derived */
-	struct endpoint_listing listing[2]; /* that of look-up n at n & 1 */
-	volatile int64_t failed_until; /* 0: in good health; else dialled in the background then (P31) */
+	struct endpoint_listing listing[2]; /* that of lookup n at n & 1 */
+	volatile int64_t failed_until; /* 0: healthy; else dialled in the background then (P31) */
 	volatile int64_t slow_until;   /* 0: in time; else the last choice of the good ones, and dialled likewise */
-	volatile int64_t missed_at;    /* first look-up in a row that did not list it; 0 none */
+	volatile int64_t missed_at;    /* first lookup in a row that did not list it; 0 none */
 	volatile int64_t withdrawn_at; /* 0: not, or not yet.  It does not count while listed */
 	int64_t turn;                  /* rotation by weight */
 	int64_t failed_at;             /* last time that it turned or stayed failed */
@@ -112,25 +112,25 @@ struct endpoint {
 };
 
 struct endpoints {
-	volatile uint32_t listing;     /* good look-ups so far: the one in force.  A commit */
+	volatile uint32_t listing;     /* good lookups so far: the one in force.  A commit */
 	volatile uint32_t high;        /* places from here on were never used */
 	int64_t put_off_until;         /* no dial in the background before */
 	struct endpoint list[ENDPOINTS_MAX];
 };
 
-/* What a look-up has changed, as bits of numbers.  Further connections may have become stale: judge all. */
+/* What a lookup has changed, as bits of numbers.  Further connections may have become stale: judge all. */
 struct endpoints_changes {
 	uint64_t fresh;                /* listed, and was not before */
-	uint64_t withdrawn;            /* is so from now on; gone with the next look-up if nothing uses it any more */
+	uint64_t withdrawn;            /* is so from now on; gone with the next lookup if nothing uses it any more */
 	bool reordered;                /* priority, weight or order of one that was listed have changed */
 };
 
-/* Puts a good look-up's result in force, best first.  Of equal addresses the first counts, of more than 64 the first
+/* Puts a good lookup's result in force, best first.  Of equal addresses the first counts, of more than 64 the first
  * 64. */
 struct endpoints_changes endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t count,
     int64_t now);
 
-/* Another source is asked from now on, or dials are made in another way: nothing is listed until the next look-up,
+/* Another source is asked from now on, or dials are made in another way: nothing is listed until the next lookup,
  * the first of the two that withdraw what they do not list; no failure is remembered, nor that dials were put off. */
 void endpoints_renew(struct endpoints *e);
 
@@ -154,8 +154,8 @@ struct endpoints_input {
 };
 
 /* What it has changed. */
-#define ENDPOINTS_FELL 1u    /* it was in good health and has failed, until failed_until */
-#define ENDPOINTS_ROSE 2u    /* it had failed and is in good health again */
+#define ENDPOINTS_FELL 1u    /* it was healthy and has failed, until failed_until */
+#define ENDPOINTS_ROSE 2u    /* it had failed and is healthy again */
 
 unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in);
 
@@ -165,11 +165,11 @@ unsigned endpoints_tell(struct endpoints *e, const struct endpoints_settings *s,
  * that was put off.  CLOCK_NEVER: not by time alone. */
 int64_t endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number);
 
-/* When another look-up would tell whether what the last one did not list is withdrawn; CLOCK_NEVER: nothing is in
+/* When another lookup would tell whether what the last one did not list is withdrawn; CLOCK_NEVER: nothing is in
  * doubt. */
 int64_t endpoints_doubtful_until(const struct endpoints *e);
 
-/* Whether there is anything to go to: a listed one in good health, proven or not yet. */
+/* Whether there is anything to go to: a listed one healthy, proven or not yet. */
 bool endpoints_elsewhere(const struct endpoints *e);
 
 /* When one of those was last known to be there: it answered a dial, or was listed, at listed_at; 0: there is none. */
@@ -184,7 +184,7 @@ enum endpoints_verdict {
 };
 
 /* An idle connection serves nobody, and the next client must not get where no dial of its would go: it is dropped as
- * soon as a look-up has not listed its endpoint, or that has failed while another is in good health (P31). */
+ * soon as a lookup has not listed its endpoint, or that has failed while another is healthy (P31). */
 enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
     bool idle, int64_t now);
 
@@ -202,7 +202,7 @@ enum endpoint_state { ENDPOINT_OK, ENDPOINT_FAILED, ENDPOINT_WITHDRAWN };
 const struct endpoint *endpoints_find(const struct endpoints *e, uint16_t number);
 enum endpoint_state endpoints_state(const struct endpoints *e, const struct endpoint *endpoint);
 
-/* What the look-up in force says of it, or the last one that listed it. */
+/* What the lookup in force says of it, or the last one that listed it. */
 const struct endpoint_listing *endpoints_listing(const struct endpoints *e, const struct endpoint *endpoint);
 bool endpoints_is_listed(const struct endpoints *e, const struct endpoint *endpoint);
 

@@ -168,7 +168,7 @@ entry_read_script(const struct child_result *child, struct endpoint_listed ret_e
 	char *cause = child->error != NULL ? mem_copy_text(child->error) :
 	    entry_read_output(child->output, child->output_length, ret_endpoints, ret_count, ret_abort);
 	char *error = cause == NULL ? NULL :
-	    mem_print("look-up script: %s%s%s", cause, line[0] != '\0' ? ": " : "", line);
+	    mem_print("lookup script: %s%s%s", cause, line[0] != '\0' ? ": " : "", line);
 
 	mem_free(cause);
 	return error;

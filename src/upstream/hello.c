@@ -29,7 +29,7 @@ struct hello {
 	size_t length, sent;                   /* of it */
 	struct event event;                    /* from the first time on that there is something to wait for */
 	bool parting;                          /* all is said, the connection's own end is waited for */
-	struct loop_timer timer;               /* the begin, then talk.deadline, or the end of parting */
+	struct loop_timer timer;               /* the start, then talk.deadline, or the end of parting */
 };
 
 /* The file's path, to be freed; or NULL and what is wrong. */

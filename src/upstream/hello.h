@@ -28,7 +28,7 @@ struct hello *hello_start(struct event_base *loop, int fd, const struct hello_se
     const struct hello_probe *probe, hello_callback *callback, void *arg);
 void hello_cancel(struct hello *hello);
 
-/* Goes on with these settings, which say the same as the former ones; a probe's path may be another. */
+/* Takes over these settings, which say the same as the previous ones; a probe's path may be another. */
 void hello_set(struct hello *hello, const struct hello_settings *settings, const struct probe_settings *probe);
 
 /* What a send_file holds now, as it is, in *ret_text (not NUL-terminated, to be ended with hello_forget()); or what

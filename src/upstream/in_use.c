@@ -239,7 +239,7 @@ in_use_note_dropped(struct in_use *in_use)
 		machine_push_event(in_use->context->machine, PCONN_HELD);
 		return;
 	}
-	upstream_log_set_purpose(in_use->context->log, failed ? "its endpoint failed, another is in good health" :
+	upstream_log_set_purpose(in_use->context->log, failed ? "its endpoint failed, another is healthy" :
 	    RECORD_WITHDRAWN);
 	machine_push_event(in_use->context->machine, PCONN_LOST);
 }

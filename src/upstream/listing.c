@@ -28,11 +28,11 @@ listing_tell_withdrawn(const struct listing *listing, uint64_t bits)
 			continue;
 		record_address(listing->record, e->list[i].number, address);
 		upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_NOTICE,
-		    "endpoint %.110s withdrawn by the look-up; connections left: %u", address, e->list[i].open);
+		    "endpoint %.110s withdrawn by the lookup; connections left: %u", address, e->list[i].open);
 	}
 }
 
-/* What a look-up gave, if it differs from before. */
+/* What a lookup gave, if it differs from before. */
 static void
 listing_tell(const struct listing *listing, const struct lookup_result *result)
 {
@@ -43,7 +43,7 @@ listing_tell(const struct listing *listing, const struct lookup_result *result)
 	if (result->kept_error != NULL)
 		at = (size_t)snprintf(text, sizeof text, "the last addresses are kept (%.120s):", result->kept_error);
 	else
-		at = (size_t)snprintf(text, sizeof text, "look-up:");
+		at = (size_t)snprintf(text, sizeof text, "lookup:");
 	for (size_t i = 0; i < result->endpoint_count && at < sizeof text; i++) {
 		address_format(&result->endpoints[i].address, one);
 		at += (size_t)snprintf(text + at, sizeof text - at, " %s", one);
@@ -55,7 +55,7 @@ listing_tell(const struct listing *listing, const struct lookup_result *result)
 	upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_DEBUG, "%s", text);
 }
 
-/* Of a good look-up; the last addresses, which are kept, are listed still.  Whether the list has changed. */
+/* Of a good lookup; the last addresses, which are kept, are listed still.  Whether the list has changed. */
 static bool
 listing_put(struct listing *listing, const struct lookup_result *result)
 {
@@ -83,7 +83,7 @@ listing_put(struct listing *listing, const struct lookup_result *result)
 static void
 listing_tell_refresh(struct listing *listing, const char *wrong)
 {
-	static const char format[] = "the look-up fails, the addresses stay as they are: %.160s";
+	static const char format[] = "the lookup fails, the addresses stay as they are: %.160s";
 
 	if (listing->failing)
 		log_debug(listing->context->name, format, wrong);
@@ -145,7 +145,7 @@ listing_has_told(const struct listing *listing, uint64_t hash)
 	return false;
 }
 
-/* Logs what of the catalog is passed over and was not told yet, by a dead worker neither.  What is noted last: a
+/* Logs what of the catalog is ignored and was not told yet, by a dead worker neither.  What is noted last: a
  * death before it has a line told twice, and none lost. */
 static void
 listing_tell_passed_over(void *arg)
@@ -161,7 +161,7 @@ listing_tell_passed_over(void *arg)
 		return;
 	passed = catalog_passed_over(catalog, &count, &more);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(text, sizeof text, "catalog entry %s is passed over: %s", passed[i].name, passed[i].cause);
+		snprintf(text, sizeof text, "catalog entry %s is ignored: %s", passed[i].name, passed[i].cause);
 		hashes[i] = repeats_hash(text);
 		if (!listing_has_told(listing, hashes[i]))
 			log_notice(listing->context->name, "%s", text);

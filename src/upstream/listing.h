@@ -1,4 +1,4 @@
-/* listing.h - where a service is: its look-ups, whoever wants them, and the list of endpoints that they give. */
+/* listing.h - where a service is: its lookups, whoever wants them, and the list of endpoints that they give. */
 #ifndef HOLDFAST_UPSTREAM_LISTING_H
 #define HOLDFAST_UPSTREAM_LISTING_H
 
@@ -10,13 +10,13 @@
 
 struct listing;
 
-/* context is borrowed, and told what the source of look-ups means; PCONN_WAKE is pushed when the list has changed, or
+/* context is borrowed, and told what the source of lookups means; PCONN_WAKE is pushed when the list has changed, or
  * is going to: what did not succeed may do so now (P24).  Resumes what a dead worker knew. */
 struct listing *listing_new(struct upstream_context *context);
 void listing_free(struct listing *listing);
 
 /* The context has other settings: of the same source; or of another: what was found out is void, and who asks the
- * look-up has left it before. */
+ * lookup has left it before. */
 void listing_set(struct listing *listing);
 void listing_renew(struct listing *listing);
 
@@ -24,7 +24,7 @@ void listing_renew(struct listing *listing);
  * changed, is looked for. */
 void listing_resume(struct listing *listing);
 
-/* When an endpoint in good health was last known to be there: endpoints_found_at(). */
+/* When a healthy endpoint was last known to be there: endpoints_found_at(). */
 int64_t listing_found_at(const struct listing *listing);
 
 /* To be asked, which puts what it gives in the table before who asks is told.  Borrowed, until listing_renew(). */

@@ -33,7 +33,7 @@ struct lookup_lead {
 	size_t found_count;
 };
 
-/* One look-up. */
+/* One lookup. */
 struct lookup_run {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed: those who still wait are told so */
 	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
@@ -196,7 +196,7 @@ lookup_note(const struct lookup_run *run, bool failed)
 	lookup_schedule(run->lookup);
 }
 
-/* Tells all who wait, and frees it.  Each may leave, ask again, or free the look-up while it is told: then who still
+/* Tells all who wait, and frees it.  Each may leave, ask again, or free the lookup while it is told: then who still
  * waits is told that. */
 static void
 lookup_tell(struct lookup_run *run, const struct lookup_result *result)

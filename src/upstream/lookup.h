@@ -1,6 +1,6 @@
 /* lookup.h - where are the endpoints of this service now?  Asks whichever source the settings name.
  *
- * One look-up gives endpoints, best first, host names resolved (upstream/resolver), in the source's
+ * One lookup gives endpoints, best first, host names resolved (upstream/resolver), in the source's
  * order.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
  *
  * While its owner wants that it looks again by itself (P32): a script is run, and host names are resolved, every
@@ -34,14 +34,14 @@ struct lookup_settings {
 	bool keep_last;
 };
 
-/* The end of a look-up.  Valid during the callback only. */
+/* The end of a lookup.  Valid during the callback only. */
 struct lookup_result {
-	const char *error;         /* NULL on success; else the cause, whole: "look-up script: exit 1: no route" */
+	const char *error;         /* NULL on success; else the cause, whole: "lookup script: exit 1: no route" */
 	const char *abort_reason;  /* not NULL: the script said abort: (P21); error is NULL then */
 	const struct endpoint_listed *endpoints; /* those of one order are one name's */
 	size_t endpoint_count;     /* 1 to ENDPOINTS_MAX on success */
 	size_t listed_count;       /* with those behind them that stay listed: of a name that gave nothing */
-	bool random;               /* no order is meant: a catalog's folder */
+	bool random;               /* no order is meant: a catalog's directory */
 	int64_t good_for;          /* microseconds: the shortest ttl of the names among them; CLOCK_NEVER: no limit */
 	const char *incomplete;    /* not NULL: the error of a name that gave nothing, or no answer for a kind of
 	                            * addresses that it had, while there is something else */
@@ -60,7 +60,7 @@ typedef void lookup_callback(void *arg, const struct lookup_result *result);
 struct lookup_callbacks {
 	struct catalog_callbacks catalog; /* P24 */
 	uint32_t (*roll)(void *arg);      /* 32 random bits */
-	/* A look-up of these has ended, well or not; who waits for it is told after that. */
+	/* A lookup of these has ended, well or not; who waits for it is told after that. */
 	void (*ended)(void *arg, unsigned askers, const struct lookup_result *result);
 };
 
@@ -83,28 +83,28 @@ void lookup_refresh_by(struct lookup *lookup, int64_t at);
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */
 int64_t lookup_due(const struct lookup_record *record, const struct lookup_settings *settings);
 
-/* Goes on with these settings in place of the former ones, which say the same of where to look.  A wait for
+/* Takes over these settings in place of the previous ones, which say the same of where to look.  A wait for
  * min_interval or a refresh restarts. */
 void lookup_set(struct lookup *lookup, const struct lookup_settings *settings);
 
 /* Who still waits gets an error through the loop (the owner leaves first and gets none); may be called from a
- * callback of this very look-up. */
+ * callback of this very lookup. */
 void lookup_free(struct lookup *lookup);
 
-/* Joins the look-up under way, or starts one, for one of these askers: all who wait share its result.  The next
+/* Joins the lookup under way, or starts one, for one of these askers: all who wait share its result.  The next
  * refresh comes after it, unless operators alone have asked.  Never calls back before it returns.  The result is the
  * waiter's handle, for lookup_leave(). */
 struct lookup_waiter;
 struct lookup_waiter *lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg);
 
-/* Waits no longer; no callback.  NULL is fine.  The look-up itself continues for others, or is ended if there are
+/* Waits no longer; no callback.  NULL is fine.  The lookup itself continues for others, or is ended if there are
  * none. */
 void lookup_leave(struct lookup_waiter *waiter);
 
-/* Since when a look-up runs (monotonic), or 0; one whose script may not be run yet does not. */
+/* Since when a lookup runs (monotonic), or 0; one whose script may not be run yet does not. */
 int64_t lookup_running_since(const struct lookup *lookup);
 
-/* The catalog, to ask what is passed over; NULL where the source is another.  Borrowed. */
+/* The catalog, to ask what is ignored; NULL where the source is another.  Borrowed. */
 const struct catalog *lookup_catalog(const struct lookup *lookup);
 
 /* "address 10.0.0.1:5", "script /x/y", "catalog /x/y": for status. */

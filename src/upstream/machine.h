@@ -35,7 +35,7 @@ void machine_push_event(struct machine *machine, enum pconn_event event);
 void machine_push_dial(struct machine *machine, enum pconn_event event, uint16_t number, const char *error,
     bool further);
 
-/* P21; the end of the look-up or dial that says so is pushed next. */
+/* P21; the end of the lookup or dial that says so is pushed next. */
 void machine_push_abort(struct machine *machine, const char *error);
 
 /* It shall restart, since a reload changed the service; what an operator ended stays so. */
@@ -76,7 +76,7 @@ bool machine_undo_dialled(struct machine *machine, const char *error);
 bool machine_gives(const struct machine *machine);
 bool machine_is_to_stay(const struct machine *machine);
 
-/* Whether attempts have failed and are not gone on with, since no client waits (P30). */
+/* Whether attempts have failed and are not continued, since no client waits (P30). */
 bool machine_is_idle_down(const struct machine *machine);
 
 /* An idle service (P30) has an attempt for an operator who asked to be told of a connection, as for a client; and,

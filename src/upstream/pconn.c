@@ -203,7 +203,7 @@ attempt_after_failure(struct pconn *p, const struct pconn_settings *s, const str
 	return p->last ? attempt_wait(p, s, in) : attempt_dial(p, PCONN_DO_DIAL);
 }
 
-/* P3: a look-up or a dial of the attempt has failed. */
+/* P3: a lookup or a dial of the attempt has failed. */
 static unsigned
 attempt_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
@@ -288,7 +288,7 @@ ready_connected(struct pconn *p, const struct pconn_settings *s, const struct pc
 	return todo | PCONN_DO_ANSWER_CONNECTED | ready_fill(p, s, in);
 }
 
-/* While connected a further dial has failed on all endpoints, or its look-up, or young ones end: without
+/* While connected a further dial has failed on all endpoints, or its lookup, or young ones end: without
  * any other connection that is the loss (P25). */
 static unsigned
 ready_fill_failed(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)

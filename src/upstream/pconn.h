@@ -30,7 +30,7 @@ enum pconn_state {
 	PCONN_NEW,
 	PCONN_IDLE,         /* P30: no client has come, or attempts have failed and none waits */
 	PCONN_ATTEMPTING,   /* the handler of attempting_to_connect runs */
-	PCONN_LOOKUP,       /* an attempt: the look-up is under way */
+	PCONN_LOOKUP,       /* an attempt: the lookup is under way */
 	PCONN_OBTAINED,     /* the handler of obtained_address runs */
 	PCONN_DIAL,         /* an attempt: its dials are under way, or the next one is about to be offered */
 	PCONN_FAILED,       /* the handler of failed_to_connect runs */
@@ -60,7 +60,7 @@ enum pconn_event {
 	PCONN_TAKEN_OVER,    /* the same, but one that was kept ready has taken its place; with age */
 	PCONN_WAKE,          /* P24: the catalog's list has changed */
 	PCONN_RECONNECT,     /* drop it and connect again, at once: an operator's, or the upstream's own */
-	PCONN_RENEW,         /* a reload changed the service: what was known is void, its look-up was ended */
+	PCONN_RENEW,         /* a reload changed the service: what was known is void, its lookup was ended */
 	PCONN_CLOSE,         /* P16 */
 	PCONN_DRAIN,         /* P20 */
 	PCONN_ABORT,         /* P21; the attempt's own end is told after it */
@@ -76,7 +76,7 @@ struct pconn_input {
 	unsigned held;       /* clients that wait */
 	unsigned ready;      /* connections nobody has taken */
 	unsigned dialling;   /* dials under way */
-	bool elsewhere;      /* ENDED: there is an endpoint in good health */
+	bool elsewhere;      /* ENDED: there is a healthy endpoint */
 	bool fresh;          /* OFFERED: the endpoint is to be reported (P8, P23) */
 	bool further;        /* DIAL_FAILED: other dials of the attempt are under way, or come */
 	bool same;           /* *_FAILED: the error is not to be reported (P8, P23) */
@@ -93,14 +93,14 @@ struct pconn_input {
 #define PCONN_DO_LOOKUP           0x004u /* then LOOKED_UP or LOOKUP_FAILED */
 #define PCONN_DO_DIAL             0x008u /* begin the attempt's dials, unless they are; then OFFERED, DIALED, ... */
 #define PCONN_DO_FILL             0x010u /* pconn_wanted() further dials, each over all endpoints */
-#define PCONN_DO_DROP             0x020u /* close what is ready, end dials and the look-up for further ones */
+#define PCONN_DO_DROP             0x020u /* close what is ready, end dials and the lookup for further ones */
 #define PCONN_DO_ANSWER_CONNECTED 0x040u /* P13, P14: who waits has a connection */
 #define PCONN_DO_ANSWER_FAILED    0x080u /* P14: the attempt has failed with the last error */
 #define PCONN_DO_ANSWER_CLOSED    0x100u /* P13, P14: closed, or the abort's error */
 #define PCONN_DO_FINISHED         0x200u /* P16, P18: closed now */
 #define PCONN_DO_EXPIRED          0x400u /* P27: count an expiry */
 #define PCONN_DO_REST             0x800u /* P28: say it */
-#define PCONN_DO_FAIL             0x1000u /* end the look-up or dial under way; then *_FAILED, for an operator */
+#define PCONN_DO_FAIL             0x1000u /* end the lookup or dial under way; then *_FAILED, for an operator */
 #define PCONN_DO_GO               0x4000u /* dial what was offered */
 #define PCONN_DO_STOP             0x8000u /* offer no further one (P16) */
 #define PCONN_DO_GIVE_UP          0x2000u /* an operator setting ends the connection: say which */
@@ -125,14 +125,14 @@ struct pconn {
 	uint8_t reopen;      /* PCONN_OPEN came while closing */
 	uint8_t outage;      /* attempting_to_connect was reported, connected not yet */
 	uint8_t woken;       /* a wake came during the attempt */
-	uint8_t located;     /* the attempt's look-up has given endpoints */
+	uint8_t located;     /* the attempt's lookup has given endpoints */
 	uint8_t last;        /* FAILED: with that the attempt is over */
 	uint8_t renewed;     /* a reload came while a handler ran */
 	/* while connected */
 	uint8_t handling;    /* the handler of p->event runs (P10) */
 	uint8_t lost;        /* its end is waited for */
 	uint8_t taken_over;  /* the same, and the events of TAKEN_OVER, or obtained_address again, come then */
-	uint8_t looking;     /* a look-up for further dials is under way */
+	uint8_t looking;     /* a lookup for further dials is under way */
 	uint8_t known;       /* the endpoints are good for further dials */
 	uint8_t replacing;   /* an unused one ended, its replacement is not there yet */
 	uint8_t expiring;    /* that is counted if the replacement succeeds (P27) */

@@ -322,7 +322,7 @@ pool_on_looked_up(void *arg, const struct lookup_result *result)
 
 	pool->asking = NULL;
 	if (wrong != NULL)
-		log_debug(pool->context->name, "look-up for a standby: %s", wrong);
+		log_debug(pool->context->name, "lookup for a standby: %s", wrong);
 	pool_tell_standby(pool, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
 }
 

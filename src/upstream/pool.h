@@ -67,7 +67,7 @@ void pool_wake_standby(struct pool *pool);
 int64_t pool_tend(struct pool *pool, int64_t now);
 
 /* Closes all idle ones of a role and ends the dials for it (of NEXT, those of attempt and health too; of STANDBY, the
- * look-up is left). */
+ * lookup is left). */
 void pool_drop(struct pool *pool, enum table_role role);
 
 /* How many clients have, counted again, as endpoints are told. */

@@ -19,7 +19,7 @@
 #define RECORD_ERROR_SIZE 512
 #define RECORD_ADDRESS_SIZE 120 /* of a socket: "unix:" and 107 bytes */
 #define RECORD_NOTICES    65 /* one with the notify program, 64 that wait */
-#define RECORD_WITHDRAWN  "withdrawn by the look-up" /* why a connection is given up */
+#define RECORD_WITHDRAWN  "withdrawn by the lookup" /* why a connection is given up */
 
 struct record_place {
 	struct pconn pconn;
@@ -40,10 +40,10 @@ struct record_counters {
 	    notify_dropped;
 };
 
-/* Of look-ups; times are monotonic. */
+/* Of lookups; times are monotonic. */
 struct lookup_record {
 	volatile int64_t script_at; /* the last start of the script, 0 none */
-	volatile int64_t ended_at;  /* the end of the last look-up that counts, 0 none */
+	volatile int64_t ended_at;  /* the end of the last lookup that counts, 0 none */
 	volatile int64_t good_for;  /* of the last one that was good, at least 1 s; 0: no limit */
 	volatile uint32_t roll;     /* of the next refresh */
 	volatile uint32_t names;    /* host names were among what it gave */
@@ -62,8 +62,8 @@ struct upstream_record {
 	char error[RECORD_ERROR_SIZE];   /* of the last failure, as the handler is told it */
 	char last_error[RECORD_ERROR_SIZE + ADDRESS_TEXT_SIZE + 16]; /* the same, as people are told it */
 	char abort_error[RECORD_ERROR_SIZE];
-	uint64_t noted;                /* hash of the last look-up result in the history */
-	uint64_t passed_over[CATALOG_PASSED]; /* hashes of the log's lines of entries that are passed over now */
+	uint64_t noted;                /* hash of the last lookup result in the history */
+	uint64_t passed_over[CATALOG_PASSED]; /* hashes of the log's lines of entries that are ignored now */
 	int64_t last_error_at;         /* wall clock, 0 none */
 	int64_t since;                 /* wall clock: of the state shown */
 	int64_t down_since;            /* wall clock, 0 while up */

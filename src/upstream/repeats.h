@@ -22,7 +22,7 @@ uint64_t repeats_hash(const char *text);
 /* attempting_to_connect is reported: nothing has been said since then. */
 void repeats_begin(struct repeats *r);
 
-/* An attempt's look-up has given endpoints. */
+/* An attempt's lookup has given endpoints. */
 void repeats_attempt(struct repeats *r);
 
 /* The attempt tries this endpoint: whether the one before did not. */
@@ -32,7 +32,7 @@ bool repeats_try(struct repeats *r, uint16_t number);
  * the last one of all. */
 bool repeats_dial_failed(struct repeats *r, uint16_t number, uint64_t error);
 
-/* A look-up has failed: whether the error was the last one of all. */
+/* A lookup has failed: whether the error was the last one of all. */
 bool repeats_lookup_failed(struct repeats *r, uint64_t error);
 
 #endif

@@ -1,6 +1,6 @@
 /* resolver.h - the addresses of a host name, without blocking (c-ares; /etc/hosts counts).
  *
- * A name server that answers for one kind of addresses alone and drops the questions for the other delays the look-up
+ * A name server that answers for one kind of addresses alone and drops the questions for the other delays the lookup
  * by 50 ms (RFC 8305); one for which nobody waits, till its time-out.  The answer is incomplete if there were
  * addresses of the other kind before: that there is none of a kind now must be said.
  *

@@ -17,7 +17,7 @@ standby_note(struct standby_plan *p, const struct pconn_settings *s, const struc
 		p->retry_at = woken;
 }
 
-/* P2, P4: an attempt starts with a look-up, and its delay with it; so what lived longer than that is replaced at
+/* P2, P4: an attempt starts with a lookup, and its delay with it; so what lived longer than that is replaced at
  * once. */
 unsigned
 standby_step(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)

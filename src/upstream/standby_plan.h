@@ -14,7 +14,7 @@ enum standby_event {
 	STANDBY_LOOKED_UP,
 	STANDBY_LOOKUP_FAILED,
 	STANDBY_DIALED,
-	STANDBY_DIAL_FAILED,   /* on all that are left of the look-up's addresses */
+	STANDBY_DIAL_FAILED,   /* on all that are left of the lookup's addresses */
 	STANDBY_WAKE,          /* P24: the catalog's list has changed */
 };
 
@@ -25,7 +25,7 @@ struct standby_input {
 	/* counts as they are after the event */
 	unsigned wanted;       /* 0: the service is not connected, or ends */
 	unsigned ready, dialling;
-	unsigned others;       /* addresses of the last look-up at which there is no connection */
+	unsigned others;       /* addresses of the last lookup at which there is no connection */
 };
 
 #define STANDBY_DO_LOOKUP 1u /* then LOOKED_UP or LOOKUP_FAILED */
@@ -35,7 +35,7 @@ struct standby_input {
 struct standby_plan {
 	bool looking;
 	uint32_t failures;     /* in a row */
-	int64_t retry_at;      /* P4: the next look-up is not before */
+	int64_t retry_at;      /* P4: the next lookup is not before */
 	int64_t deadline;      /* CLOCK_NEVER: none */
 };
 

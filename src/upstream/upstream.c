@@ -32,7 +32,7 @@ struct upstream {
 	struct in_use *in_use;                      /* owned */
 	struct handlers *handlers;                  /* owned */
 	LIST_HEAD(, upstream_waiter) waiters;       /* owned by themselves */
-	struct lookup_waiter *looking;              /* owned: the attempt's look-up; NULL: none */
+	struct lookup_waiter *looking;              /* owned: the attempt's lookup; NULL: none */
 	struct loop_timer failing;                  /* the end of a failure that an operator set */
 	bool refused, was_up, moved;                /* as it was when clients were served */
 	int64_t ended_age;                          /* of the last unused one that ended */
@@ -52,7 +52,7 @@ upstream_ready(const struct upstream *upstream)
 	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (in_use_shared(upstream->in_use) != 0);
 }
 
-/* The attempt's look-up and dials, of which no more is told, but that it fails for an operator. */
+/* The attempt's lookup and dials, of which no more is told, but that it fails for an operator. */
 static void
 upstream_end_attempt(struct upstream *upstream, bool fails)
 {
@@ -281,7 +281,7 @@ upstream_resume(struct upstream *upstream)
 	machine_push_event(upstream->machine, PCONN_HELD);
 }
 
-/* Goes on with what the record says, or begins. */
+/* Takes over what the record says, or begins. */
 static void
 upstream_begin(struct upstream *upstream)
 {
@@ -297,7 +297,7 @@ upstream_begin(struct upstream *upstream)
 }
 
 /* P32, P33: while connected, as long as clients have connections that may be withdrawn, and while attempts that have
- * failed are not gone on with. */
+ * failed are not continued. */
 static void
 upstream_refresh(struct upstream *upstream)
 {

@@ -111,8 +111,8 @@ void upstream_get_status(const struct upstream *upstream, struct upstream_status
 /* Where it looks, for operators to ask; what they are told is not listed.  Borrowed, until the next reload. */
 struct lookup *upstream_lookup(const struct upstream *upstream);
 
-/* Resumes with these settings (borrowed) in place of the former ones, which may be freed then.  anew: what they say
- * of the upstream has changed.  Then the source of look-ups restarts, ready connections are dropped, and it
+/* Resumes with these settings (borrowed) in place of the previous ones, which may be freed then.  again: what they
+ * say of the upstream has changed.  Then the source of lookups restarts, ready connections are dropped, and it
  * connects again at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
 void upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew);
 

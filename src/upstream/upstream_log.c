@@ -81,8 +81,8 @@ upstream_log_set_order(struct upstream_log *log, const char *by)
 void
 upstream_log_end_order(const struct upstream_log *log)
 {
-	table_history_add(log->context->table, log->context->service, UPSTREAM_NOTE, "the failure by order is over");
-	log_notice(log->context->name, "the failure by order of %s is over; it is connected anew",
+	table_history_add(log->context->table, log->context->service, UPSTREAM_NOTE, "no longer made to fail");
+	log_notice(log->context->name, "no longer made to fail by %s; it is connected again",
 	    log->failing + sizeof "made to fail by " - 1);
 }
 
@@ -233,7 +233,7 @@ log_next(const struct upstream_log *log, char *text, size_t size)
 	else if (upstream_context_is_paused(log->context))
 		snprintf(text, size, "no attempt until it is resumed");
 	else if (upstream_context_is_failing(log->context))
-		snprintf(text, size, "it is connected anew in %.1f s", log_failing_left(log));
+		snprintf(text, size, "it is connected again in %.1f s", log_failing_left(log));
 	else if (p->state == PCONN_CONNECTED && !p->lost)
 		snprintf(text, size, "%s takes over", log->record->taking_over);
 	else if (p->state == PCONN_FAILED && !p->last)
@@ -361,7 +361,7 @@ upstream_log_turned(const struct upstream_log *log, uint16_t number, bool good)
 	record_address(log->record, number, address);
 	if (good)
 		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
-		    "endpoint %.110s is in good health again", address);
+		    "endpoint %.110s is healthy again", address);
 	else
 		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
 		    "endpoint %.80s failed: %.90s; tried again in %.1f s", address, endpoint->error,

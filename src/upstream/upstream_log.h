@@ -19,7 +19,7 @@ enum upstream_event_kind {
 	UPSTREAM_FAILED,       /* failed_to_connect */
 	UPSTREAM_CONNECTED,
 	UPSTREAM_DISCONNECTED,
-	UPSTREAM_NOTE,         /* history only: look-up results, rest, expiry, what operators did */
+	UPSTREAM_NOTE,         /* history only: lookup results, rest, expiry, what operators did */
 };
 
 /* What subscribers and handlers are told. */
@@ -88,7 +88,7 @@ struct upstream_event upstream_log_report(const struct upstream_log *log);
 /* P28; how old the unused connection was that the server ended; 0: it spoke first. */
 void upstream_log_rest(const struct upstream_log *log, int64_t age);
 
-/* An endpoint is in good health again, or is not any more. */
+/* An endpoint is healthy again, or is not any more. */
 void upstream_log_turned(const struct upstream_log *log, uint16_t number, bool good);
 
 /* Whether it can be used as far as is known: the last thing that was learnt of it is no failure, and clients are not

@@ -55,7 +55,7 @@ struct upstream_context {
 	struct upstream_record *record;      /* the table's */
 	const struct upstream_settings *settings;
 	struct pconn_settings pconn;         /* theirs, as the machine is to see them */
-	struct endpoints_settings endpoints; /* likewise, with what the source of look-ups means by its order */
+	struct endpoints_settings endpoints; /* likewise, with what the source of lookups means by its order */
 	unsigned held;                       /* clients that wait */
 	struct machine *machine;             /* what has happened is pushed there */
 	struct upstream_log *log;            /* and told there */

@@ -1,4 +1,4 @@
-"""lookup_script - a look-up script whose answer a test changes."""
+"""lookup_script - a lookup script whose answer a test changes."""
 import os
 
 

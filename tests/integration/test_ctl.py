@@ -75,7 +75,7 @@ def test_events_go_on_without_the_last_one_twice(path):
 
 
 @pytest.mark.parametrize("ends, code, said", [
-    ([{"upgrades": 3, "ready": True}], 0, "upgraded: version 2 goes on (was 1)"),
+    ([{"upgrades": 3, "ready": True}], 0, "upgraded: version 2 has taken over (was 1)"),
     ([{"upgrades": 3, "ready": False, "upgrade_error": "its workers died"}], 1, "taken back"),
     ([{"upgrades": 3}], 0, "upgraded")])
 def test_an_upgrade_is_one_when_the_new_program_is_ready(path, ends, code, said):

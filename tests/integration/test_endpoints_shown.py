@@ -105,19 +105,19 @@ def test_what_a_catalog_passes_over(daemon, catalog, upstream):
     catalog.publish("s", "nonsense", "10.0.0.7")
     one = daemon(f's: {{ lookup: {{ catalog = "{catalog.folder}"; }}; }};\n')
     one.wait_connected("s")
-    line = "s: catalog entry nonsense is passed over: no port"
+    line = "s: catalog entry nonsense is ignored: no port"
     assert one.command("endpoints s")["passed_over"] == [{"service": "s", "name": "nonsense", "reason": "no port"}]
     assert line in one.ctl("endpoints", "s").stdout.splitlines()
     one.wait_log(line)
     catalog.publish("s", "odd\x1bname", "10.0.0.8:0")
-    one.wait_log("is passed over: port 0 is not a port")
+    one.wait_log("is ignored: port 0 is not a port")
     text = one.ctl("endpoints", "s").stdout
-    assert "is passed over: port 0 is not a port" in text and "\x1b" not in text
+    assert "is ignored: port 0 is not a port" in text and "\x1b" not in text
     restarts = one.restarts()
     one.kill_worker(signal.SIGKILL)
     holdfast.until(lambda: one.restarts() > restarts and len(one.command("endpoints s")["passed_over"]) == 2, "again")
     catalog.publish("s", "late", "nowhere")
-    one.wait_log("catalog entry late is passed over")
+    one.wait_log("catalog entry late is ignored")
     assert one.log().count(line) == 1 and one.log().count("port 0 is not a port") == 1, "each once"
     catalog.publish("s", "nonsense", server.address)
     holdfast.until(lambda: [entry["name"] for entry in one.command("endpoints s")["passed_over"]] ==
@@ -144,7 +144,7 @@ def test_one_that_is_withdrawn(daemon, folder, upstream):
         old, = [endpoint for endpoint in one.command("endpoints")["endpoints"] if endpoint["address"] == a.address]
         assert (old["state"], old["connections"]) == ("withdrawn", 1) and old["withdrawn_since"]
         assert one.ctl("endpoints").stdout.count("WITHDRAWN") == 1
-        text = f"endpoint {a.address} withdrawn by the look-up; connections left: 1"
+        text = f"endpoint {a.address} withdrawn by the lookup; connections left: 1"
         assert text in one.ctl("explain", "s").stdout
 
 

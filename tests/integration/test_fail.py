@@ -29,7 +29,7 @@ def test_attached_clients_are_closed_and_new_ones_held_until_it_is_over(daemon, 
     status = one.status("s")
     assert status["failing"] is None and status["outages"] == 0
     story = str(one.command("explain s"))
-    assert f"made to fail by {ME} for 0.7 s" in story and "the failure by order is over" in story
+    assert f"made to fail by {ME} for 0.7 s" in story and "no longer made to fail" in story
     assert "failed_to_connect" in story
 
 

@@ -1,4 +1,4 @@
-"""Whatever a look-up script does is a failed attempt that names the cause, in bounded time, and leaves nothing."""
+"""Whatever a lookup script does is a failed attempt that names the cause, in bounded time, and leaves nothing."""
 import contextlib
 import os
 import signal
@@ -9,7 +9,7 @@ import holdfast
 
 # name: (the script after #!/bin/sh, what last_error must contain)
 KINDS = {
-    "exit-1": ("exit 1", "look-up script: exit 1"),
+    "exit-1": ("exit 1", "lookup script: exit 1"),
     "exit-1-with-reason": ("echo no route >&2; exit 1", "no route"),
     "exit-255": ("exit 255", "exit 255"),
     "address-but-exit-3": ("echo 127.0.0.1:5; exit 3", "exit 3"),
@@ -138,5 +138,5 @@ def test_nothing_is_left_behind(hostile, folder):
 
 
 def in_own_session(pid):
-    """A grandchild that has left the look-up's process group is nobody's to kill; it must not be a zombie."""
+    """A grandchild that has left the lookup's process group is nobody's to kill; it must not be a zombie."""
     return holdfast.proc_state(pid) == "S" and os.getsid(pid) == pid

@@ -1,4 +1,4 @@
-"""Look-ups that are asked for often, that fail, or whose source comes late."""
+"""Lookups that are asked for often, that fail, or whose source comes late."""
 import os
 import signal
 

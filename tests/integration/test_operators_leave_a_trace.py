@@ -25,7 +25,7 @@ def test_a_reload_is_explained(daemon, upstream):
     one = daemon(holdfast.fixed("s", server.address) + holdfast.fixed("t", server.address))
     one.configure(holdfast.fixed("s", other.address) + holdfast.fixed("t", server.address, "max_held = 5;"))
     one.command("reload")
-    assert "a reload has changed its settings; its upstream side begins anew" in notes(one, "s")
+    assert "a reload has changed its settings; its upstream side starts afresh" in notes(one, "s")
     assert "a reload has changed its settings in place" in notes(one, "t")
 
 

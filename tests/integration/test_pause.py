@@ -69,7 +69,7 @@ def test_when_its_time_is_over_it_stays_paused_and_names_who_is_left(daemon, ups
         assert one.command_raw("pause s 0")["left"][0]["pid"] == os.getpid()
         done = one.ctl("pause", "--kill", "s", "5")
         assert (done.returncode, attached.at_end()) == (0, True)
-    assert one.ctl("resume", "s").stdout == "s: resumed; connecting anew\n"
+    assert one.ctl("resume", "s").stdout == "s: resumed; connecting again\n"
     assert one.ctl("resume", "s").stdout == "s: was not paused\n"
 
 

@@ -34,7 +34,7 @@ def test_new_clients_follow_a_script_whose_answer_changes(daemon, folder, two):
     with one.client("s") as old:
         assert old.ask("x") == b"a x\n"
         source.say(b.address)
-        told(one, f"look-up: {b.address}")
+        told(one, f"lookup: {b.address}")
         server_of(one)  # takes what was ready
         assert [server_of(one) for _ in range(5)] == [b"b"] * 5
         assert old.ask("y") == b"a y\n"
@@ -49,7 +49,7 @@ def test_another_order_is_a_change_too(daemon, folder, two):
     one.wait_connected("s")
     assert server_of(one) == b"a"
     source.say(b.address, a.address)
-    told(one, f"look-up: {b.address} {a.address}")
+    told(one, f"lookup: {b.address} {a.address}")
     server_of(one)
     assert server_of(one) == b"b"
 
@@ -61,7 +61,7 @@ def test_a_shared_service_keeps_its_connection_and_notices(daemon, folder, two):
     with one.client("s") as client:
         assert client.ask("x") == b"a x\n"
         source.say(b.address)
-        told(one, f"look-up: {b.address}")
+        told(one, f"lookup: {b.address}")
         assert client.ask("y") == b"a y\n"
         a.stop()
         one.wait_status("s", address=b.address, state="connected")
@@ -80,11 +80,11 @@ def test_what_fails_changes_nothing_and_is_counted(daemon, folder, two):
     status = one.status("s")
     assert (status["state"], status["up"], status["attempts"], status["candidates"]) == ("connected", True, 1, 1)
     assert status["last_error"] is None, status
-    fails = "the look-up fails, the addresses stay as they are"
-    assert one.log().count(f"warning s: {fails}") == 1, "it is told, and not again at each look-up"
+    fails = "the lookup fails, the addresses stay as they are"
+    assert one.log().count(f"warning s: {fails}") == 1, "it is told, and not again at each lookup"
     assert one.ctl("explain", "s").stdout.count(fails) == 1
     source.say(b.address)
-    told(one, f"look-up: {b.address}")
+    told(one, f"lookup: {b.address}")
 
 
 @pytest.mark.parametrize("min_interval,refresh", [(0.5, 0.2), (0, 0.3)], ids=["min_interval", "refresh"])
@@ -148,7 +148,7 @@ def test_nothing_is_looked_up_while_paused(daemon, folder, upstream):
 
 @pytest.mark.parametrize("order", ["close s", "drain s", "fail s 20"])
 def test_the_look_ups_go_on_while_clients_have_connections(daemon, folder, two, order):
-    """And no longer, once the service is not connected any more: another one's look-ups tell how time goes by."""
+    """And no longer, once the service is not connected any more: another one's lookups tell how time goes by."""
     a, b = two
     os.mkdir(f"{folder}/t")
     source, clock = Source(folder, a.address), Source(f"{folder}/t", b.address)
@@ -161,7 +161,7 @@ def test_the_look_ups_go_on_while_clients_have_connections(daemon, folder, two, 
         assert client.at_end()
     one.wait_status("s", clients=0)
     count, begun = len(source.runs()), len(clock.runs())
-    holdfast.until(lambda: len(clock.runs()) >= begun + 6, "the other's look-ups")
+    holdfast.until(lambda: len(clock.runs()) >= begun + 6, "the other's lookups")
     assert len(source.runs()) <= count + 1, "one may have been under way"
 
 
@@ -189,12 +189,12 @@ def test_what_is_listed_again_is_not_withdrawn_any_more(daemon, folder, two):
     with one.client("s") as client:
         assert client.ask("x") == b"a x\n"
         source.say(b.address)
-        told(one, f"{a.address} withdrawn by the look-up")
+        told(one, f"{a.address} withdrawn by the lookup")
         source.say(a.address, b.address)
-        told(one, f"look-up: {a.address} {b.address}")
+        told(one, f"lookup: {a.address} {b.address}")
         assert [each["state"] for each in one.command("endpoints s")["endpoints"]] == ["ok", "ok"]
         count = len(source.runs())
-        holdfast.until(lambda: len(source.runs()) >= count + 16, "look-ups for more than 3 s, withdrawn_timeout")
+        holdfast.until(lambda: len(source.runs()) >= count + 16, "lookups for more than 3 s, withdrawn_timeout")
         assert client.ask("y") == b"a y\n"
 
 
@@ -210,7 +210,7 @@ def test_new_connections_follow_a_zone_when_its_time_to_live_is_over(daemon, fol
     assert server_of(one) == b"a"
     begun = time.monotonic()
     names.zone = {A: [(b"\x7f\0\0\1", 1)], AAAA: []}
-    told(one, f"look-up: {b.address}")
+    told(one, f"lookup: {b.address}")
     took = time.monotonic() - begun
     figure(f"noticed after {took:.2f} s")
     assert took < 4
@@ -235,8 +235,8 @@ def test_a_name_server_that_gives_another_order_changes_nothing(daemon, folder, 
     for zone in ([twos, ones], [ones, twos], [twos, ones]):
         names.zone = {A: zone, AAAA: []}
         asked = len(names.asked)
-        holdfast.until(lambda: len(names.asked) >= asked + 4, "two look-ups")
-    assert one.ctl("explain", "s").stdout.count("look-up:") == 1
+        holdfast.until(lambda: len(names.asked) >= asked + 4, "two lookups")
+    assert one.ctl("explain", "s").stdout.count("lookup:") == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
@@ -259,10 +259,10 @@ def test_a_kind_of_addresses_is_withdrawn_only_if_the_answer_says_so(daemon, fol
         names.failing.add(AAAA)
     else:
         names.zone = {A: ones}
-    # Three look-ups: the first and the last are more than a second apart.
+    # Three lookups: the first and the last are more than a second apart.
     asked, failed = len(names.asked), one.status("s")["lookup_failures"]
     holdfast.until(lambda: len(names.asked) >= asked + 8 if how == "late" else
-                   one.status("s")["lookup_failures"] >= failed + 3, "look-ups")
+                   one.status("s")["lookup_failures"] >= failed + 3, "lookups")
     status = one.status("s")
     assert listed() == 2 and (status["lookup_failures"] == 0) == (how == "late"), status
     answer = one.command("lookup s")

@@ -42,7 +42,7 @@ def test_it_tells_what_the_reload_then_does_and_touches_nothing(daemon, upstream
     assert (place["service"], place["how"], place["effect"]) == ("place", "in place", None)
     assert place["settings"] == [{"setting": "listen.mode", "from": '"0660"', "to": '"0666"'},
                                  {"setting": "hold_timeout", "from": "60", "to": "5"}]
-    assert (renew["service"], renew["how"]) == ("renew", "renewed") and "looked up anew" in renew["effect"]
+    assert (renew["service"], renew["how"]) == ("renew", "renewed") and "looked up again" in renew["effect"]
     assert renew["settings"] == [{"setting": "address", "from": f'"{first.address}"', "to": f'"{second.address}"'}]
     assert [change["setting"] for change in dry["daemon"]] == ["stop_timeout", "control.mode"]
     real = one.command("reload")

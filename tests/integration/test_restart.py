@@ -100,7 +100,7 @@ def test_a_restart_during_the_start_loses_nothing(daemon, upstream):
 
 @pytest.mark.parametrize("kept", [".pair-0", ".table"])
 def test_what_is_left_of_a_store_is_given_up(daemon, upstream, kept):
-    """A keeper that was killed while it stored, or had something forgotten: all begins anew, nobody hangs."""
+    """A keeper that was killed while it stored, or had something forgotten: all starts afresh, nobody hangs."""
     server = upstream()
     one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
     with one.client("s") as client:
@@ -112,7 +112,7 @@ def test_what_is_left_of_a_store_is_given_up(daemon, upstream, kept):
         one.store = [entry for entry in one.store if entry[0] == kept]
         one.start()
         assert client.at_end()
-        assert "cannot go on with what was kept" in one.log()
+        assert "cannot take over what was kept" in one.log()
     with one.client("s") as client:
         assert client.ask("two") == b"two\n"
     holdfast.until(lambda: one.store == [], "an empty store")

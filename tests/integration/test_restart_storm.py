@@ -51,7 +51,7 @@ def test_restarts_beside_deaths_reloads_and_upgrades_lose_nothing(daemon, upstre
             strike(one)
             one.restart()
         assert client.ask("one") == b"one\n" and other.ask("two") == b"two\n"
-    assert "another instance" not in one.log() and "cannot go on" not in one.log()
+    assert "another instance" not in one.log() and "cannot take over" not in one.log()
     figure(f"{one.status()['restarts']} restarts")
 
 

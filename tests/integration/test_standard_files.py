@@ -23,7 +23,7 @@ def assert_null(pid, closed):
 
 @pytest.mark.parametrize("closed", COMBINATIONS, ids=NAMES)
 def test_the_daemon_serves(daemon, upstream, folder, closed):
-    """Through a look-up script, a worker's death and an upgrade."""
+    """Through a lookup script, a worker's death and an upgrade."""
     server = upstream()
     script = f"{folder}/lookup"
     with open(script, "w") as file:

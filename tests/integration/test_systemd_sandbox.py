@@ -27,7 +27,7 @@ while True:
     names.sendto(question[:2] + bytes([0x81, 0x80]) + counts + question[12:end] + answer, asker)
 """
 
-# What look-up scripts do: name resolution, HTTP, temporary files, other languages, some of which compile as they run.
+# What lookup scripts do: name resolution, HTTP, temporary files, other languages, some of which compile as they run.
 SCRIPT = f"""#!/bin/bash
 set -euo pipefail
 aside=$(mktemp /tmp/lookup.XXXXXX)
@@ -75,7 +75,7 @@ def test_units_are_well_formed(box):
 
 
 def test_script_and_traffic(network, figure):
-    """A look-up script that uses the network, and the worker's death under load."""
+    """A lookup script that uses the network, and the worker's death under load."""
     box, load = network, network.load()
     box.write("/srv/address", load.address + "\n")
     box.write("/usr/local/libexec/find", SCRIPT, 0o755)

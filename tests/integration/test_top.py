@@ -9,7 +9,7 @@ import holdfast
 from screen import Control, Terminal, ago, service
 
 PROGRAM = os.path.join(holdfast.BUILD, "holdfastctl")
-LONG_ERROR = "look-up script /usr/local/libexec/find-feed: exit 3: no copy of feed answers in any of the three places"
+LONG_ERROR = "lookup script /usr/local/libexec/find-feed: exit 3: no copy of feed answers in any of the three places"
 HEADS_80 = "SERVICE          STATE▼  SINCE CLIENTS HELD IN/s OUT/s WORK/s  LAST ERROR"
 
 
@@ -62,7 +62,7 @@ def test_80x24_has_the_main_columns_and_nothing_overlaps(control, terminal):
     assert lines[3] == "" and lines[4] == HEADS_80
     assert [line[17:23].strip() for line in lines[5:11]] == ["HOLD", "DOWN", "PAUSED", "CLOSED", "UP", "UP"]
     assert lines[5].startswith("database-primar… HOLD     2min       0    7")
-    assert lines[6].startswith("feed             DOWN       1h") and lines[6].endswith("look-up script /…")
+    assert lines[6].startswith("feed             DOWN       1h") and lines[6].endswith("lookup script /u…")
     assert lines[8].endswith("closed by root") and "3h ago: 10.0.0.4…" in lines[9]
     assert lines[22].startswith("database-primary-europe-west HOLD  10.1.2.3:5432: Connection timed out")
     assert lines[23] == "q quit  ? help  / filter  Enter explain  <> sort  r reverse           1-17 of 30"

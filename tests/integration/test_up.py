@@ -69,7 +69,7 @@ def test_an_idle_service_whose_look_up_fails_is_looked_up_and_tried_when_it_give
         holdfast.until(lambda: one.status("s")["failures"] > 0, "a failed attempt")
     one.wait_status("s", state="idle", clients=0, held=0)
     attempts, count = one.status("s")["attempts"], len(source.runs())
-    holdfast.until(lambda: len(source.runs()) >= count + 4, "look-ups")
+    holdfast.until(lambda: len(source.runs()) >= count + 4, "lookups")
     assert one.status("s")["attempts"] == attempts, "nobody waits, and nothing has changed"
     source.say(server.address)
     wait_seen(one, "s", True)

@@ -36,7 +36,7 @@ def assert_refused(one, client, why):
     upgrades, worker = one.status()["upgrades"], one.worker()
     done = one.ctl("upgrade", bound=30)
     assert done.returncode == 1
-    assert why in done.stderr and "goes on" in done.stderr
+    assert why in done.stderr and "continues" in done.stderr
     status = one.status()
     assert why in status["upgrade_error"] and status["upgrades"] == upgrades
     assert one.worker() == worker

@@ -10,7 +10,7 @@ from lookup_script import Source
 from test_refresh import server_of, told
 from upstream import named
 
-WITHDRAWN = "withdrawn by the look-up"
+WITHDRAWN = "withdrawn by the lookup"
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def begin(daemon, folder, two, more):
     client = one.client("s")
     assert client.ask("x") == b"a x\n"
     source.say(two[1].address)
-    told(one, f"look-up: {two[1].address}")
+    told(one, f"lookup: {two[1].address}")
     return source, one, client
 
 
@@ -45,7 +45,7 @@ def test_session_mode(daemon, folder, two, how, warm):
         assert [server_of(one) for _ in range(5)] == [b"b"] * 5
     assert one.status("s")["outages"] == 0
     source.say(two[0].address)
-    holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"look-up: {two[0].address}") == 2, "back")
+    holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"lookup: {two[0].address}") == 2, "back")
     assert [server_of(one) for _ in range(5)] == [b"a"] * 5
 
 
@@ -97,7 +97,7 @@ def test_who_has_lost_its_place_to_another_is_withdrawn_too(daemon, folder, two,
     with one.client("s") as client:
         assert client.ask("x") == b"a x\n"
         source.say(two[1].address, *others[63:])
-        told(one, f"look-up: {two[1].address}")
+        told(one, f"lookup: {two[1].address}")
         shown = {each["address"]: each["connections"] for each in one.command("endpoints s")["endpoints"]}
         assert two[0].address not in shown and sum(shown.values()) == 0, shown
         if killed:
@@ -113,7 +113,7 @@ def test_with_nothing_else_to_go_to_all_stays(daemon, folder, two):
         assert client.ask("x") == b"a x\n"
         source.say("# none")
         before = one.status("s")["lookup_failures"]
-        holdfast.until(lambda: one.status("s")["lookup_failures"] >= before + 5, "failed look-ups")
+        holdfast.until(lambda: one.status("s")["lookup_failures"] >= before + 5, "failed lookups")
         assert client.ask("y") == b"a y\n"
 
 
@@ -136,7 +136,7 @@ def test_a_shared_connection_moves_only_where_somebody_answers(daemon, folder, u
 
 
 def test_a_reload_withdraws_nothing_by_itself(daemon, folder, two):
-    """The first look-up after it is one of two, as any other."""
+    """The first lookup after it is one of two, as any other."""
     source = Source(folder, two[0].address, two[1].address)
     more = 'on_withdrawn = "drop"; warm = 1;'
     one = daemon(source.service("refresh = 30;", more))
@@ -145,9 +145,9 @@ def test_a_reload_withdraws_nothing_by_itself(daemon, folder, two):
         source.say(two[1].address)
         one.configure(source.service("refresh = 30; timeout = 4;", more))
         assert one.command("reload")["ok"]
-        told(one, f"look-up: {two[1].address}")
+        told(one, f"lookup: {two[1].address}")
         source.say(two[0].address, two[1].address)
-        holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"look-up: {two[0].address}") == 2, "back")
+        holdfast.until(lambda: one.ctl("explain", "s").stdout.count(f"lookup: {two[0].address}") == 2, "back")
         assert client.ask("y") == b"a y\n"
 
 

@@ -13,7 +13,7 @@ from visits import Visits
 pytestmark = pytest.mark.long
 
 REFRESH = 0.4
-GRACE = 1.0  # two look-ups at least so far apart do not list it
+GRACE = 1.0  # two lookups at least so far apart do not list it
 SLACK = 2.0  # for a loaded machine
 NOTICED = GRACE + 2 * 1.3 * REFRESH + SLACK  # a server is withdrawn by then
 
@@ -44,10 +44,10 @@ class Moving:
     def move(self, name):
         """The script gives this one; returns when the daemon has seen it."""
         address = self.servers[name].address
-        before = self.one.ctl("explain", "s").stdout.count(f"look-up: {address}")
+        before = self.one.ctl("explain", "s").stdout.count(f"lookup: {address}")
         self.source.say(address)
-        holdfast.until(lambda: self.one.ctl("explain", "s").stdout.count(f"look-up: {address}") > before,
-                       "the look-up")
+        holdfast.until(lambda: self.one.ctl("explain", "s").stdout.count(f"lookup: {address}") > before,
+                       "the lookup")
         return time.monotonic()
 
     def endpoint(self, name):
@@ -93,7 +93,7 @@ def test_new_clients_go_to_the_other_and_back(moving, policy):
             else:
                 service.wait_endpoint(old, "withdrawn", 3)
                 story = service.one.ctl("explain", "s").stdout
-                assert f"{service.servers[old].address} withdrawn by the look-up" in story, story
+                assert f"{service.servers[old].address} withdrawn by the lookup" in story, story
                 for client in here:
                     assert client.ask("y") == f"{old} y\n".encode()
                     client.close()

@@ -63,7 +63,7 @@ def test_keep(daemon, folder, pair):
         assert client.ask("x") == b"a x\n"
         with one.client("s") as new:
             assert new.ask("x") == b"a x\n"
-        assert f"{a.address} withdrawn by the look-up" in one.ctl("explain", "s").stdout
+        assert f"{a.address} withdrawn by the lookup" in one.ctl("explain", "s").stdout
         a.stop()
         one.wait_status("s", address=b.address, up=True)
         assert client.ask("x") == b"b x\n"

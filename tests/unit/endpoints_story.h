@@ -1,6 +1,6 @@
 /* endpoints_story.h - how the tests of upstream/endpoints and race tell their stories.
  *
- * Endpoints are letters, "ab" is a look-up that lists a, then b; times are milliseconds.  Rolls are DELAY_EXACT
+ * Endpoints are letters, "ab" is a lookup that lists a, then b; times are milliseconds.  Rolls are DELAY_EXACT
  * unless a test is about chance.
  */
 #ifndef TESTS_UNIT_ENDPOINTS_STORY_H

@@ -42,7 +42,7 @@ upstream_leave(struct upstream_waiter *waiter)
 	mem_free(waiter);
 }
 
-/* An upstream is its own look-up. */
+/* An upstream is its own lookup. */
 struct lookup *
 upstream_lookup(const struct upstream *upstream)
 {

@@ -1,4 +1,4 @@
-/* lookup_outcome.h - what a look-up gave, for test_lookup.c and test_lookup_script.c. */
+/* lookup_outcome.h - what a lookup gave, for test_lookup.c and test_lookup_script.c. */
 #ifndef TESTS_UNIT_LOOKUP_OUTCOME_H
 #define TESTS_UNIT_LOOKUP_OUTCOME_H
 
@@ -97,7 +97,7 @@ settings_of_script(const char *path)
 		.max_age = CLOCK_NEVER };
 }
 
-/* One look-up from beginning to end, which must leave nothing open, no child, no group. */
+/* One lookup from beginning to end, which must leave nothing open, no child, no group. */
 static inline void
 look(const struct lookup_settings *settings, struct outcome *outcome)
 {

@@ -27,7 +27,7 @@ struct model {
 	uint8_t handler, lookup, dialling, ready, held, taken;
 	/* the attempt's dials */
 	uint8_t race;      /* there are some, or come */
-	uint8_t endpoints; /* that the look-up gave */
+	uint8_t endpoints; /* that the lookup gave */
 	uint8_t left;      /* of these, not offered yet */
 	uint8_t offered;   /* enum offer: of the one that is not dialled yet */
 	uint8_t flying;    /* under way */
@@ -259,7 +259,7 @@ race_happens(struct model *m, enum pconn_event event)
 	}
 }
 
-/* A look-up or further dial has ended, or the attempt by order.  Its failure is still to come then. */
+/* A lookup or further dial has ended, or the attempt by order.  Its failure is still to come then. */
 static void
 end_of_attempt(struct model *m, enum pconn_event event)
 {

@@ -88,7 +88,7 @@ errors_name_the_cause(void **state)
 	catalog_free(catalog);
 	clear();
 	catalog = open_catalog(CLOCK_NEVER, NULL);
-	assert_string_equal(list(catalog), "error: /c: no copy of cache is listed");
+	assert_string_equal(list(catalog), "error: /c: no instance of cache is listed");
 	stage_publish("c/cache/a", "10.0.0.1:0\n");
 	assert_string_equal(list(catalog), "error: /c: a: port 0 is not a port");
 	stage_publish("c/cache/b", "x\n");
@@ -180,7 +180,7 @@ one_file_lists_all_services(void **state)
 	stage_publish("c", "cache 10.0.0.1:0\n");
 	assert_string_equal(list(catalog), "error: /c: line 1: port 0 is not a port");
 	stage_publish("c", "db 10.0.0.1:1\n");
-	assert_string_equal(list(catalog), "error: /c: no copy of cache is listed");
+	assert_string_equal(list(catalog), "error: /c: no instance of cache is listed");
 	stage_publish("c", "cache 10.0.0.1:1");
 	assert_string_equal(list(catalog), "error: /c: no newline at its end");
 	unlink(stage_path("c"));

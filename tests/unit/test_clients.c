@@ -295,7 +295,7 @@ refusals_are_told_of_once_a_minute_with_their_number(void **state)
 	settings.hold_timeout = 3600 * CLOCK_SECOND;
 	clients_set(clients, &settings, false);
 	client = come();
-	assert_int_equal(warnings(timed_out, " 1 client was held in vain: hold_timeout (3600.0 s) over"), 1);
+	assert_int_equal(warnings(timed_out, " 1 client timed out waiting: hold_timeout (3600.0 s) over"), 1);
 	close(client);
 }
 

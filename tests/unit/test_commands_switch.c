@@ -123,8 +123,8 @@ what_is_closed_is_neither_paused_nor_made_to_fail(void **state)
 {
 	(void)state;
 	fake_upstreams[0].refuses = true;
-	expect_error("pause one", "one: waiting; \"open one\" starts it anew");
-	expect_error("fail one 5", "one: waiting; \"open one\" starts it anew");
+	expect_error("pause one", "one: waiting; \"open one\" starts it again");
+	expect_error("fail one 5", "one: waiting; \"open one\" starts it again");
 	assert_false(fake_services[0].record.pause.value != 0);
 	expect("fail one 0", "failing", "false");
 	expect("resume one", "was_paused", "false");
@@ -138,7 +138,7 @@ others_are_told_of_a_pause_and_of_a_failure_by_order(void **state)
 	expect_error("wait one 0", "one: not connected: waiting, made to fail for ");
 	fake_services[0].record.pause.value = 1;
 	expect_error("wait one 0", "one: not connected: waiting, paused by an operator");
-	expect_error("reconnect one", "one: paused; \"resume one\" connects it anew");
+	expect_error("reconnect one", "one: paused; \"resume one\" connects it again");
 }
 
 static void

@@ -165,7 +165,7 @@ p33_from_the_first_lookup_on_no_new_connection_goes_there(void **state)
 	assert_int_equal(choose(&e, &usual, ""), 'b');
 }
 
-/* What becomes of a connection to a, in use and idle, when a look-up says b: K keep, M move, D drop. */
+/* What becomes of a connection to a, in use and idle, when a lookup says b: K keep, M move, D drop. */
 static void
 p33_connections_are_judged(void **state)
 {
@@ -271,7 +271,7 @@ numbers_stay_while_used_and_are_known_when_stale(void **state)
 		list(&e, "b", ms);
 	assert_int_equal(number_of(&e, 'a'), a);
 	count_open(&e, 'a', -1);
-	assert_int_equal(number_of(&e, 'a'), a); /* shown until the next look-up */
+	assert_int_equal(number_of(&e, 'a'), a); /* shown until the next lookup */
 	list(&e, "bc", 7000);
 	c = number_of(&e, 'c');
 	assert_int_equal(c % ENDPOINTS_MAX, a % ENDPOINTS_MAX);

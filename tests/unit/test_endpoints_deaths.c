@@ -1,7 +1,7 @@
 /* test_endpoints_deaths.c - a worker's death at every instruction of each change of upstream/endpoints.
  *
  * A process makes the change in shared memory and is stepped through it; each state of the memory that it leaves on
- * the way is what a death there would leave.  A new worker resumes from a copy of each: it must find the look-up
+ * the way is what a death there would leave.  A new worker resumes from a copy of each: it must find the lookup
  * before or the new one whole, no two endpoints with one number or place, and counts that are those of its
  * connections; and when it is told the same again, it comes to where it would have come without the death.
  */
@@ -166,7 +166,7 @@ check_numbers(struct endpoints *e)
 	}
 }
 
-/* A look-up that a death has cut short counts as one that has missed what it did not list. */
+/* A lookup that a death has cut short counts as one that has missed what it did not list. */
 static void
 check_missed(const struct endpoints *e)
 {
@@ -193,7 +193,7 @@ check_same(struct endpoints *e, struct endpoints *wanted)
 	}
 }
 
-/* Another look-up than the one that was under way comes first. */
+/* Another lookup than the one that was under way comes first. */
 static void
 list_after(const struct endpoints *dead)
 {

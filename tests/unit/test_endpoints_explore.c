@@ -1,10 +1,10 @@
-/* test_endpoints_explore.c - tries every sequence of look-ups, dials, connections' ends and deaths of the worker, of
+/* test_endpoints_explore.c - tries every sequence of lookups, dials, connections' ends and deaths of the worker, of
  * three endpoints, to a depth, with upstream/endpoints and race as they are used; and checks after each step:
  *
  * health      no client's dial goes to a failed endpoint while one in good health is listed that this race has not
  *             tried; an endpoint turns failed and good by P27 and P31, and by nothing else
  * late        none goes to a late one while one that is not late is there
- * listed      no dial goes to one that the last look-up did not list; it is withdrawn by P33, and by nothing else
+ * listed      no dial goes to one that the last lookup did not list; it is withdrawn by P33, and by nothing else
  * race        each dial that was begun has failed, was cancelled or is used; one is used at most; an endpoint is
  *             dialled once; a race that runs has a dial, and a deadline if there is one more to dial beside it
  * counts      connections and dials are as many as there are, after a death too
@@ -381,7 +381,7 @@ die(struct model *m)
 	memset(&m->race, 0, sizeof m->race);
 	endpoints_resume(&m->e, m->now);
 	count_conns(m);
-	for (unsigned i = 0; i < LETTERS; i++) /* perhaps a look-up was cut short */
+	for (unsigned i = 0; i < LETTERS; i++) /* perhaps a lookup was cut short */
 		if (m->view[i].number != 0 && !m->view[i].listed && m->view[i].missed_at == 0)
 			m->view[i].missed_at = m->now;
 }

@@ -87,7 +87,7 @@ a_handler_that_hangs_is_killed_and_things_go_on(void **state)
 	w.settings.on_event = mem_copy_text(script);
 	w.settings.on_event_timeout = 50 * CLOCK_MILLISECOND;
 	world_begin();
-	RUN_UNTIL(100, strcmp(w.events, "T") == 0); /* no look-up before its end */
+	RUN_UNTIL(100, strcmp(w.events, "T") == 0); /* no lookup before its end */
 	RUN_UNTIL(3000, world_status().warm == 1);
 	assert_true(world_status().counters.handler_failures >= 2);
 	close(listener);

@@ -1,4 +1,4 @@
-/* Look-ups: every source, what is shared, the order. */
+/* Lookups: every source, what is shared, the order. */
 #include "lookup_outcome.h"
 
 #include <sys/stat.h>
@@ -184,13 +184,13 @@ keep_last_gives_the_last_ones_and_says_so(void **state)
 		lookup_ask(lookup, 0, on_lookup, &outcome);
 		assert_true(stage_run(&outcome.done, 5 * CLOCK_SECOND));
 		if (i == 0) { /* nothing to keep yet */
-			assert_string_equal(outcome.error, "look-up script: exit 9");
+			assert_string_equal(outcome.error, "lookup script: exit 9");
 			remove(stage_path("script.bad"));
 			continue;
 		}
 		assert_string_equal(outcome.error, "");
 		assert_string_equal(outcome.list, "10.0.0.2:1 10.0.0.1:1");
-		assert_string_equal(outcome.kept, i == 2 ? "look-up script: exit 9" : "");
+		assert_string_equal(outcome.kept, i == 2 ? "lookup script: exit 9" : "");
 		endpoints_list(&record.endpoints, listed, 2, clock_now());
 		stage_write("script.bad", "", 0644);
 	}

@@ -1,4 +1,4 @@
-/* P32: when a look-up is made again by itself, and what counts as a change. */
+/* P32: when a lookup is made again by itself, and what counts as a change. */
 #include "lookup_outcome.h"
 
 #define MS CLOCK_MILLISECOND
@@ -54,7 +54,7 @@ begin(const char *body, int64_t refresh)
 	return settings;
 }
 
-/* A look-up that counts, as an attempt makes. */
+/* A lookup that counts, as an attempt makes. */
 static void
 ask(struct lookup *lookup, bool counts)
 {
@@ -140,7 +140,7 @@ p32_a_failure_is_told_and_tried_again(void **state)
 	assert_string_equal(outcome.error, "");
 	lookup_refresh(lookup, true);
 	await(3);
-	assert_string_equal(refreshed.error, "look-up script: exit 1");
+	assert_string_equal(refreshed.error, "lookup script: exit 1");
 	lookup_free(lookup);
 }
 

@@ -1,9 +1,9 @@
-/* Look-up scripts, also such that do everything wrong. */
+/* Lookup scripts, also such that do everything wrong. */
 #include "lookup_outcome.h"
 
 #define LONG_NAME "n=xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; n=$n$n$n$n$n$n$n$n; "
 
-/* kind, body, what the error is ("look-up script: " before it). */
+/* kind, body, what the error is ("lookup script: " before it). */
 static const struct {
 	const char *kind, *body, *error;
 } hostile[] = {
@@ -77,7 +77,7 @@ hostile_scripts_fail_with_the_cause_in_time(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
 		settings = settings_of_script(stage_script("script", hostile[i].body));
-		snprintf(expected, sizeof expected, "look-up script: %s", hostile[i].error);
+		snprintf(expected, sizeof expected, "lookup script: %s", hostile[i].error);
 		if (hostile[i].error[0] == '\0')
 			snprintf(expected, sizeof expected, "resolve nobody.onion: ");
 		began = clock_now();
@@ -99,20 +99,20 @@ scripts_that_cannot_run_fail_with_the_cause(void **state)
 	(void)state;
 	settings = settings_of_script(stage_path("missing"));
 	look(&settings, &outcome);
-	assert_string_equal(outcome.error, "look-up script: No such file or directory");
+	assert_string_equal(outcome.error, "lookup script: No such file or directory");
 	settings = settings_of_script(stage_write("plain", "#!/bin/sh\n", 0644));
 	look(&settings, &outcome);
-	assert_string_equal(outcome.error, "look-up script: not executable: Permission denied");
+	assert_string_equal(outcome.error, "lookup script: not executable: Permission denied");
 	settings = settings_of_script(stage_folder);
 	look(&settings, &outcome);
-	assert_string_equal(outcome.error, "look-up script: is a directory");
+	assert_string_equal(outcome.error, "lookup script: is a directory");
 	settings = settings_of_script(stage_write("bad", "#!/no/such/shell\n", 0755));
 	look(&settings, &outcome);
 	assert_string_equal(outcome.error,
-	    "look-up script: its interpreter (the #! line): No such file or directory");
+	    "lookup script: its interpreter (the #! line): No such file or directory");
 	settings = settings_of_script(stage_write("empty", "", 0755));
 	look(&settings, &outcome);
-	assert_string_equal(outcome.error, "look-up script: Exec format error");
+	assert_string_equal(outcome.error, "lookup script: Exec format error");
 }
 
 static void

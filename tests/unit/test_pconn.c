@@ -7,16 +7,16 @@
  *  3. disconnected without waiting for connected's handler . p10_disconnected_waits_..., explore: pairs
  *  4. an attempt begun after close or drain ................ p16_close_cuts_a_wait_short_..., explore: ends
  *  5. a further endpoint offered after close ............... p16_close_dials_no_further_endpoint
- *  6. a dial after a drain's look-up; connected reported ... p20_drain_closes_what_an_attempt_brings_...
+ *  6. a dial after a drain's lookup; connected reported ... p20_drain_closes_what_an_attempt_brings_...
  *  7. a later abort replaces a drain ....................... p21_the_first_of_abort_and_drain_wins
  *  8. failures begin at 1 after a young end ................ p27_a_young_one_that_ends_is_a_failed_attempt
  *  9. an address that is not fresh reported ................ p23_endpoints_are_tried_in_one_attempt
- * 10. the errors of addresses forgotten by a look-up ....... p23_repeats_are_by_endpoint
+ * 10. the errors of addresses forgotten by a lookup ....... p23_repeats_are_by_endpoint
  * 11. a later wake replaces an earlier moment .............. p24_a_wake_comes_within_spread_when_nobody_is_held
  * 12. a wake sooner than 10 ms after an attempt; forgotten . p24_a_wake_is_at_once_when_somebody_is_held
  * 13. lost though another dial is under way; 65 dials ...... p25_a_crowd_is_dialled_for_side_by_side, p25_several_...
- * 14. a drop forgets the look-up under way ................. explore: resumes
- * 15. a second look-up while connected ..................... explore: one_in_flight
+ * 14. a drop forgets the lookup under way ................. explore: resumes
+ * 15. a second lookup while connected ..................... explore: one_in_flight
  * 16. several that end together counted each ............... p28_several_that_end_together_are_one_expiry
  * 17. a client between does not count ...................... p28_a_wake_ends_the_rest_and_a_client_between_...
  * 18. attempts without a client with warm = 0 .............. p30_without_a_client_no_further_attempt
@@ -179,15 +179,15 @@ p6_the_delay_is_asked_anew_for_each_attempt(void **state)
 	    { 13000, PCONN_LOOKUP_FAILED, BAD, PCONN_WAIT, 23000, .same = true });
 }
 
-/* A world in which look-ups and dials give what a script says; the events as letters: T attempting,
+/* A world in which lookups and dials give what a script says; the events as letters: T attempting,
  * a-z address, upper-case or digit error, + connected, - disconnected. */
 struct world {
 	struct pconn p;
 	struct pconn_settings s;
 	struct repeats repeats;
 	int64_t now;
-	const char *addresses; /* of each look-up in turn; '!' a failed one */
-	const char *results;   /* of each dial or failed look-up in turn: '+', or an error's letter */
+	const char *addresses; /* of each lookup in turn; '!' a failed one */
+	const char *results;   /* of each dial or failed lookup in turn: '+', or an error's letter */
 	char address, error;
 	char events[4096];
 	size_t length;

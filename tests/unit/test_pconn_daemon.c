@@ -143,7 +143,7 @@ p8_an_address_that_is_the_only_one_is_compared_with_the_last(void **state)
 	assert_true(repeats_lookup_failed(&r, 10));
 	assert_false(repeats_lookup_failed(&r, 30));
 	repeats_attempt(&r);
-	assert_false(repeats_try(&r, 2)); /* a failed look-up between tries nothing */
+	assert_false(repeats_try(&r, 2)); /* a failed lookup between tries nothing */
 	assert_false(repeats_dial_failed(&r, 2, 10));
 	repeats_begin(&r);
 	assert_false(repeats_lookup_failed(&r, 10));
@@ -151,7 +151,7 @@ p8_an_address_that_is_the_only_one_is_compared_with_the_last(void **state)
 	assert_true(repeats_try(&r, 2));
 }
 
-/* There are as many as a look-up can give; whose place another has taken is as good as new. */
+/* There are as many as a lookup can give; whose place another has taken is as good as new. */
 static void
 p23_repeats_know_as_many_endpoints_as_there_can_be(void **state)
 {

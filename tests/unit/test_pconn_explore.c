@@ -1,21 +1,21 @@
 /* test_pconn_explore.c - tries every sequence of events of upstream/pconn to a depth, and checks after each step:
  *
- * one_in_flight   outside CONNECTED exactly one of handler, look-up, race of dials is what is waited for, or none
- *                 and the state waits; while connected at most one handler and one look-up, and PCONN_DIALS
+ * one_in_flight   outside CONNECTED exactly one of handler, lookup, race of dials is what is waited for, or none
+ *                 and the state waits; while connected at most one handler and one lookup, and PCONN_DIALS
  *                 dials; nothing is begun that is under way already
  * race            the attempt's dials are begun once, or anew after a worker's death; in DIAL one at least is under
  *                 way; each endpoint that is offered is dialled, after the handler of its address if that was
  *                 fresh (P9); none outlives the attempt; after an end no other is offered (P16)
  * deadline        a state that waits has a deadline, no other but CONNECTED has one; a connected one that wants
  *                 further connections has a deadline or something under way
- * drop            only what was begun is dropped: connections, further dials and their look-up
+ * drop            only what was begun is dropped: connections, further dials and their lookup
  * pairs           connected and disconnected alternate (P10), attempting_to_connect comes once in an outage (P7)
  * order           obtained_address comes only in an outage, connected only after it (P7)
- * ends            finished comes once for each end, nothing is ready or under way then; once closed no look-up
+ * ends            finished comes once for each end, nothing is ready or under way then; once closed no lookup
  *                 begins and nobody is answered "connected" (P13, P17)
  * gap             two attempts are at least 7 ms apart unless an operator wants it so (P24)
  * closes          left alone with handlers that end and dials that fail, whatever was closed comes to its end
- * connects        left alone with look-ups and dials that succeed, it gets connected, or idles with warm = 0
+ * connects        left alone with lookups and dials that succeed, it gets connected, or idles with warm = 0
  * resumes         what pconn_resume() names is what is under way (P26)
  * failing         while it fails by order nothing is looked up or dialled, what is there is lost or ends as failed
  * paused          in a pause nothing is begun, and what is there is in use or lost; left alone it comes to rest;

@@ -248,7 +248,7 @@ endpoints_have_their_stories_above_the_services(void **state)
 	assert_string_equal(line_at(2),
 	    "10.0.0.5:5432 failed: hello: no answer within 5.0 s; tried again in 8.0 s");
 	assert_int_equal(look("10.0.0.5:5432 failed"), SCREEN_DOWN);
-	assert_string_equal(line_at(3), "10.0.0.6:5432 withdrawn by the look-up; connections left: 3");
+	assert_string_equal(line_at(3), "10.0.0.6:5432 withdrawn by the lookup; connections left: 3");
 	assert_int_equal(look("10.0.0.6:5432"), SCREEN_HOLD);
 	assert_string_equal(line_at(4), "10.0.0.7:5432 ok; connections: 2");
 	show(100, 12);

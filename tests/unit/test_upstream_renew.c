@@ -123,7 +123,7 @@ nothing_happens_when_the_upstream_part_is_the_same(void **state)
 	close(world_take());
 	RUN_UNTIL(1000, world_status().warm == 1); /* its dials have the new settings */
 	upstream_tell(w.upstream, PCONN_RECONNECT);
-	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0); /* its look-up too */
+	RUN_UNTIL(1000, strcmp(w.events, "Ta+-Ta+") == 0); /* its lookup too */
 	close(listener);
 	world_end();
 	settings_free(second);
@@ -153,7 +153,7 @@ a_waiting_one_tries_at_once_and_who_waits_is_answered(void **state)
 	settings_free(now);
 }
 
-/* A script that first sleeps: the attempt's look-up and an operator's are under way when the reload comes. */
+/* A script that first sleeps: the attempt's lookup and an operator's are under way when the reload comes. */
 static void
 a_look_up_under_way_is_begun_again(void **state)
 {
