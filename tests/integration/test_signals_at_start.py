@@ -7,14 +7,15 @@ import pytest
 
 import holdfast
 
-FILES = 250  # each is parsed by a child of its own: for long enough to come in between
+FILES = 250  # so many of so many bytes are read for long enough to come in between
+COMMENT = "#" + "x" * 100_000 + "\n"
 
 
 def reads_configuration(pid):
-    """Whether it is at that: a child of it parses, and it is no keeper yet."""
+    """Whether it is at that: it has read a few of the files, and it is no keeper yet."""
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file, open(f"/proc/{pid}/comm") as name:
-            return file.read() != "" and name.read() == "holdfastd\n"
+        with open(f"/proc/{pid}/io") as file, open(f"/proc/{pid}/comm") as name:
+            return name.read() == "holdfastd\n" and int(file.readline().split()[1]) > 3 * len(COMMENT)
     except OSError:
         return False
 
@@ -29,7 +30,7 @@ def reading(daemon, **options):
     os.mkdir(os.path.join(one.folder, "more"))
     for number in range(FILES):
         with open(os.path.join(one.folder, "more", f"{number}.conf"), "w") as file:
-            file.write("services: {" + holdfast.fixed(f"s{number}", "127.0.0.1:9") + "};")
+            file.write(COMMENT + "services: {" + holdfast.fixed(f"s{number}", "127.0.0.1:9") + "};")
     one.spawn()
     deadline = time.monotonic() + holdfast.BOUND
     while not reads_configuration(one.process.pid):
@@ -67,8 +68,8 @@ def test_one_that_was_ignored_is_heard(daemon):
     begun(daemon, signal.SIGHUP, wrapper=["nohup"]).wait_log("reloaded added=0")
 
 
-def test_one_for_all_processes_does_not_end_the_parser(daemon):
-    """As "systemctl kill" sends it: the child that parses is none of its business."""
+def test_one_for_all_processes_waits_too(daemon):
+    """As "systemctl kill" sends it."""
     one = reading(daemon)
     os.killpg(one.process.pid, signal.SIGHUP)
     one.wait_notice("READY=1")
