@@ -1,4 +1,4 @@
-/* address.h - where a copy of a service is: as people write it, and as the kernel wants it.
+/* address.h - where an endpoint of a service is: as people write it, and as the kernel wants it.
  *
  * HOST:PORT, IPv4:PORT, [IPv6]:PORT, unix:/PATH.  Only numeric and unix addresses have a socket
  * address of their own; host names go through upstream/resolver first.

@@ -311,7 +311,7 @@ clients_share(struct clients *clients, struct client *client)
 	client->mux_client = mux_join(clients->mux, client);
 }
 
-/* A client has come in: serve it, hold it, or refuse it. */
+/* A client connected: serve it, hold it, or refuse it. */
 static void
 clients_place(struct clients *clients, struct client *client)
 {

@@ -36,7 +36,7 @@ static bool begin_keeps;         /* with that it begins */
 #define BEGIN_PATIENCE (2 * CLOCK_SECOND)
 #define BEGIN_PAUSE    10 /* milliseconds */
 
-/* Soft limits of open files are raised to the hard ones.  The number that can be open. */
+/* Soft limits of file descriptors are raised to the hard ones.  The number that can be open. */
 static uint32_t
 begin_raise_files(void)
 {

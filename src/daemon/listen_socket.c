@@ -211,7 +211,7 @@ prepared_socket_drop(struct prepared_socket *prepared)
 	*prepared = (struct prepared_socket){ 0 };
 }
 
-/* Who comes after a death does it again, while the record names it. */
+/* A worker after a death does it again, while the record names it. */
 void
 listen_socket_end(struct table_service *record)
 {

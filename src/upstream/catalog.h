@@ -1,4 +1,4 @@
-/* catalog.h - where copies of a service publish their addresses: a directory with a file each, or one file for all.
+/* catalog.h - where instances of a service publish their addresses: a directory of files, or one file for all.
  *
  * The form is that of the specification (section Catalog); which of the two it is, is seen again each time.  Watched
  * by inotify, and looked at every 30 s for what inotify does not see.

@@ -120,7 +120,7 @@ upstream_on_looked_up(void *arg, const struct lookup_result *result)
 	machine_push_event(upstream->machine, PCONN_LOOKUP_FAILED);
 }
 
-/* Anew, if it does so already. */
+/* Again, if it does so already. */
 static void
 upstream_look_up(struct upstream *upstream)
 {

@@ -302,7 +302,7 @@ log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 	record->counters.outages++;
 }
 
-/* The last error: this loss, unless it already is what is told as the reason, where it was dialled in vain. */
+/* The last error: this loss, unless it already is what is told as the reason, where a dial failed. */
 static void
 log_set_loss(struct upstream_record *record, const struct upstream_event *event)
 {
