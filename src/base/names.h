@@ -2,7 +2,7 @@
  *
  * Looks into /etc/passwd and /etc/group first.  What is not there a child asks the name services for, which is waited
  * for 200 ms; if it takes longer it is not known, and for a minute no other is asked.  All waits in a second together
- * are no longer: who comes beyond is not known.
+ * are no longer: a name that is asked for after them is not known.
  */
 #ifndef HOLDFAST_BASE_NAMES_H
 #define HOLDFAST_BASE_NAMES_H

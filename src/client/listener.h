@@ -53,7 +53,7 @@ char *listener_guard(const struct listener_settings *settings);
  * what it would refuse.  NULL or a text to free. */
 char *listener_rehearse(const struct listener_settings *settings, const char *runtime_directory, bool open);
 
-/* A client has come: fd is the callee's. */
+/* A client has connected: fd is the callee's. */
 typedef void listener_callback(void *arg, int fd);
 
 /* Accepts from the listening fd (borrowed), several clients per turn of the loop, until paused or freed.

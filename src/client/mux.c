@@ -440,7 +440,7 @@ mux_set_datagrams(struct mux *mux, int fd)
 	mux_client_input(mux->datagrams, MUX_INPUT_ASK);
 }
 
-/* A connection that a dead worker was lent but did not come to name, or had named. */
+/* A connection that a dead worker had taken, and had named or not yet. */
 static void
 mux_resume_connection(struct mux *mux)
 {

@@ -1,4 +1,4 @@
-/* fdstore.h - all open files and the table are left with systemd, for the next start to take over (U3).
+/* fdstore.h - systemd keeps all file descriptors and the table for the next start (U3).
  *
  * They lie in socket pairs, as messages, in the table's order (table_each_file()).  What is taken out is only looked
  * at until all of it is there, so that a start that dies can be repeated.

@@ -221,7 +221,7 @@ enum table_histogram_kind {
 	TABLE_HISTOGRAM_KINDS
 };
 
-/* Why a service accepts nobody for now: those who come wait in its socket's backlog. */
+/* Why a service accepts nobody for now: new clients wait in its socket's backlog. */
 enum table_pause { TABLE_PAUSE_NONE, TABLE_PAUSE_MAX_CLIENTS, TABLE_PAUSE_MAX_HELD, TABLE_PAUSE_FILES, TABLE_PAUSES };
 
 /* Who has set something of a service, and when; it holds while value is not 0, the commit.  Of a pause that is over
@@ -502,8 +502,8 @@ table_class_size(uint32_t class)
  * bounded by RLIMIT_AS, or by 32 bits.  64 at least. */
 uint32_t table_fitting(uint32_t files_max);
 
-/* Makes the memory for as many clients, and as many connections, as files may be open, maps it and writes the
- * header.  0 or -errno. */
+/* Makes the memory for as many clients, and as many connections, as there may be file descriptors, maps it and
+ * writes the header.  0 or -errno. */
 int table_new(uint32_t files_max, struct table *ret_table);
 
 /* Forgets the counts of open connections. */

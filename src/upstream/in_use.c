@@ -322,7 +322,7 @@ in_use_forget(struct in_use *in_use)
 	in_use->lost = false;
 }
 
-/* A worker may have died between any two steps of lending, losing and taking over. */
+/* A worker may have died between any two steps of sharing, losing and taking over. */
 void
 in_use_resume(struct in_use *in_use)
 {

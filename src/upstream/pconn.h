@@ -28,7 +28,7 @@ struct pconn_settings {
 
 enum pconn_state {
 	PCONN_NEW,
-	PCONN_IDLE,         /* P30: no client has come, or attempts have failed and none waits */
+	PCONN_IDLE,         /* P30: no client has connected, or attempts have failed and none waits */
 	PCONN_ATTEMPTING,   /* the handler of attempting_to_connect runs */
 	PCONN_LOOKUP,       /* an attempt: the lookup is under way */
 	PCONN_OBTAINED,     /* the handler of obtained_address runs */

@@ -67,8 +67,8 @@ void upstream_log_set_reason(const struct upstream_log *log, const char *reason)
 void upstream_log_set_purpose(const struct upstream_log *log, const char *reason);
 void upstream_log_set_end(const struct upstream_log *log, const char *reason);
 
-/* Before a step: of which endpoint it tells, 0 none, and what is wrong with that, NULL nothing.  While connected, one
- * that was dialled in vain is not the one that is told of. */
+/* Before a step: of which endpoint it tells, 0 none, and what is wrong with that, NULL nothing.  While connected, it
+ * tells of no endpoint whose dial failed. */
 void upstream_log_note_dial(const struct upstream_log *log, enum pconn_event event, uint16_t number,
     const char *error);
 
