@@ -13,6 +13,11 @@ CLIENTS = 10000 if holdfast.LONG else 800
 DEVIATIONS = 4.5  # that chance may have: one run in 100,000 has more
 
 
+def chance(share, count):
+    """What a share of so many may differ by chance; with 10,000 at most 2.25 %."""
+    return DEVIATIONS * (share * (1 - share) / count) ** 0.5
+
+
 @pytest.fixture
 def spread(daemon, upstream, catalog):
     def start(pick, weights, serve=None, more="warm = 0;"):
@@ -52,10 +57,10 @@ def test_rotate_is_exact(spread, figure, more):
 
 
 def test_random_by_weight(spread, figure):
-    """Within 5 % of all, and as near to each share as chance alone allows."""
+    """As near to each share as chance alone allows."""
     found, count = shares(visit(spread("random", WEIGHTS)), figure)
     for name, (wanted, real) in found.items():
-        assert abs(real - wanted) < min(0.05, DEVIATIONS * (wanted * (1 - wanted) / count) ** 0.5), name
+        assert abs(real - wanted) < chance(wanted, count), name
 
 
 def test_least_gives_a_slow_one_the_fewest(spread, figure):
@@ -86,6 +91,7 @@ def test_shares_while_the_worker_dies(spread, figure, pick):
         while not visits.over.wait(0.1):
             one.kill_worker()
             kills += 1
-    found, _ = shares(visits, figure)
+    found, count = shares(visits, figure)
     figure(f"{kills} kills")
-    assert all(abs(real - wanted) < 0.05 for wanted, real in found.values()), found
+    for name, (wanted, real) in found.items():
+        assert abs(real - wanted) < max(0.05, chance(wanted, count) if pick == "random" else 0), name
