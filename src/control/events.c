@@ -1,6 +1,5 @@
 #include "control/events.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 

@@ -1,6 +1,5 @@
 #include "ctl/top_state.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

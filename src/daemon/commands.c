@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "daemon/command.h"
 
 #define FAIL_MAX (3600 * CLOCK_SECOND)

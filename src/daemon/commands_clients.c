@@ -141,7 +141,7 @@ listing_kill(struct listing *listing, const json_t *json, const struct service_c
 	    (strcmp(listing->by, "user") != 0 || strcmp(number, listing->whom) != 0))
 		return;
 	listing->killed++;
-	service_kill(listing->service, client->session);
+	service_kill(listing->service, client->index);
 }
 
 static int64_t
@@ -181,7 +181,7 @@ listing_client(struct listing *listing, struct service_client client)
 {
 	json_t *json;
 
-	if (!service_get_client(listing->service, client.session, client.id, &client))
+	if (!service_get_client(listing->service, client.index, client.id, &client))
 		return;
 	json = client_json(listing, &client);
 	if (listing->whom != NULL)

@@ -1,6 +1,5 @@
 /* wait, try, close, lookup, drain, pause: commands that are answered later. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/address.h"
 #include "base/clock.h"

@@ -254,7 +254,7 @@ daemon_log_death(struct table_header *header)
 	    header->worker_restarts);
 	if (death->condemned)
 		log_error(NULL, "%s %u was being handled at three such deaths within 10 s: it is closed",
-		    death->handled & TABLE_HANDLING_CONN ? "connection" : "session",
+		    death->handled & TABLE_HANDLING_CONN ? "connection" : "client",
 		    death->handled & ~TABLE_HANDLING_CONN);
 	header->last_death_new = 0;
 }

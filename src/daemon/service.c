@@ -13,7 +13,6 @@
 #include "config/write.h"
 #include "daemon/listen_socket.h"
 #include "keep/crash.h"
-#include "keep/recover.h"
 #include "upstream/hello.h"
 
 struct service {
@@ -612,7 +611,7 @@ service_client_of(const struct table *table, uint32_t index)
 {
 	const struct table_client *record = &table->clients[index];
 
-	return (struct service_client){ .id = record->id, .session = index, .fd = record->fd,
+	return (struct service_client){ .id = record->id, .index = index, .fd = record->fd,
 		.upstream_fd = service_upstream_of(table, index), .held = table_client_is_held(table, index),
 		.since = record->since, .bytes = { record->bytes[0], record->bytes[1] } };
 }
@@ -638,11 +637,11 @@ service_on_visit(void *arg, uint32_t index)
 }
 
 bool
-service_get_client(const struct service *service, uint32_t session, uint64_t id, struct service_client *ret_client)
+service_get_client(const struct service *service, uint32_t index, uint64_t id, struct service_client *ret_client)
 {
-	if (table_client_state(service->table, session) != TABLE_LIVE || service->table->clients[session].id != id)
+	if (table_client_state(service->table, index) != TABLE_LIVE || service->table->clients[index].id != id)
 		return false;
-	*ret_client = service_client_of(service->table, session);
+	*ret_client = service_client_of(service->table, index);
 	return true;
 }
 
@@ -675,7 +674,7 @@ service_get_left(struct service *service, struct service_left *ret_left)
 }
 
 void
-service_kill(struct service *service, uint32_t session)
+service_kill(struct service *service, uint32_t index)
 {
-	clients_kill(service->clients, session);
+	clients_kill(service->clients, index);
 }

@@ -98,7 +98,7 @@ void service_get_left(struct service *service, struct service_left *ret_left);
 /* One client, for "clients" and "kill". */
 struct service_client {
 	uint64_t id;
-	uint32_t session;
+	uint32_t index;    /* of its record */
 	int fd;            /* borrowed: peer_get() */
 	int upstream_fd;   /* borrowed, in shared mode that of all; -1 while held or down */
 	bool held;
@@ -109,10 +109,10 @@ struct service_client {
 /* Calls visit for each client until it gives false; it may service_kill() the client it is shown. */
 void service_each_client(struct service *service, bool (*visit)(void *arg, const struct service_client *client),
     void *arg);
-void service_kill(struct service *service, uint32_t session);
+void service_kill(struct service *service, uint32_t index);
 
 /* A client that was shown before, as it is now; false if it has gone. */
-bool service_get_client(const struct service *service, uint32_t session, uint64_t id,
+bool service_get_client(const struct service *service, uint32_t index, uint64_t id,
     struct service_client *ret_client);
 
 /* Likewise for each of service_left.clients, none of whom may be killed; visit may be NULL.  How many there were. */

@@ -11,12 +11,12 @@
 /* Writes the call's record but for its phase.  The rest of the message's header stays zero; the kernel may write
  * msg_flags, but does not read it back. */
 static struct table_io_journal *
-io_journal_prepare(struct table *table, uint32_t session, enum table_direction direction, uint32_t buffer,
+io_journal_prepare(struct table *table, uint32_t client, enum table_direction direction, uint32_t buffer,
     uint32_t begin, uint32_t end)
 {
 	struct table_io_journal *io_journal = &table->header->io_journal;
 
-	io_journal->session = session;
+	io_journal->index = client;
 	io_journal->direction = (uint32_t)direction;
 	io_journal->buffer = buffer;
 	io_journal->base = begin;
@@ -33,7 +33,7 @@ io_journal_store_packet(struct table *table)
 {
 	const struct table_io_journal *io_journal = &table->header->io_journal;
 
-	table->clients[io_journal->session].bytes[io_journal->direction] = io_journal->base_bytes + io_journal->whole;
+	table->clients[io_journal->index].bytes[io_journal->direction] = io_journal->base_bytes + io_journal->whole;
 	table->buffers[io_journal->buffer].head = io_journal->base + io_journal->whole;
 }
 
@@ -43,7 +43,7 @@ io_journal_store(struct table *table)
 {
 	const struct table_io_journal *io_journal = &table->header->io_journal;
 	struct table_buffer *buffer = &table->buffers[io_journal->buffer];
-	struct table_client *client = &table->clients[io_journal->session];
+	struct table_client *client = &table->clients[io_journal->index];
 	uint32_t moved = io_journal->message.msg_len;
 
 	switch ((enum table_io_journal_phase)io_journal->phase) {
@@ -63,7 +63,7 @@ io_journal_store(struct table *table)
 			io_journal_store_packet(table);
 		break;
 	case TABLE_IO_JOURNAL_GIVE:
-		table->services[io_journal->session].shared.sent = io_journal->base_bytes + moved;
+		table->services[io_journal->index].shared.sent = io_journal->base_bytes + moved;
 		break;
 	case TABLE_IO_JOURNAL_NONE:
 		break;
@@ -118,12 +118,12 @@ io_journal_receive(struct table *table, uint32_t buffer, int fd, size_t want, in
 }
 
 ssize_t
-io_journal_send(struct table *table, uint32_t session, enum table_direction direction, int fd)
+io_journal_send(struct table *table, uint32_t client, enum table_direction direction, int fd)
 {
-	struct table_client *record = &table->clients[session];
+	struct table_client *record = &table->clients[client];
 	uint32_t index = record->buffer[direction];
 	struct table_buffer *buffer = &table->buffers[index];
-	struct table_io_journal *io_journal = io_journal_prepare(table, session, direction, index, buffer->head,
+	struct table_io_journal *io_journal = io_journal_prepare(table, client, direction, index, buffer->head,
 	    buffer->tail);
 	int n;
 
@@ -139,14 +139,14 @@ io_journal_send(struct table *table, uint32_t session, enum table_direction dire
 }
 
 ssize_t
-io_journal_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t offset,
+io_journal_send_packet(struct table *table, uint32_t client, enum table_direction direction, int fd, uint32_t offset,
     uint32_t length, uint32_t whole)
 {
-	struct table_client *record = &table->clients[session];
+	struct table_client *record = &table->clients[client];
 	uint32_t index = record->buffer[direction];
 	struct table_buffer *buffer = &table->buffers[index];
 	uint32_t begin = buffer->head + offset;
-	struct table_io_journal *io_journal = io_journal_prepare(table, session, direction, index, begin,
+	struct table_io_journal *io_journal = io_journal_prepare(table, client, direction, index, begin,
 	    begin + length);
 	int n;
 
@@ -186,9 +186,9 @@ io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until)
 }
 
 ssize_t
-io_journal_fill(struct table *table, uint32_t session, enum table_direction direction, int fd)
+io_journal_fill(struct table *table, uint32_t client, enum table_direction direction, int fd)
 {
-	const struct table_pipe *pipe = &table->header->pipe[table->clients[session].pipe[direction]];
+	const struct table_pipe *pipe = &table->header->pipe[table->clients[client].pipe[direction]];
 	ssize_t n = splice(fd, NULL, pipe->write_fd, NULL, PIPES_SIZE, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 
 	CRASH_POINT(JOURNAL_FILLED);
@@ -196,14 +196,14 @@ io_journal_fill(struct table *table, uint32_t session, enum table_direction dire
 }
 
 ssize_t
-io_journal_drain(struct table *table, uint32_t session, enum table_direction direction, int fd, uint32_t level)
+io_journal_drain(struct table *table, uint32_t client, enum table_direction direction, int fd, uint32_t level)
 {
-	struct table_client *record = &table->clients[session];
+	struct table_client *record = &table->clients[client];
 	const struct table_pipe *pipe = &table->header->pipe[record->pipe[direction]];
 	struct table_io_journal *io_journal = &table->header->io_journal;
 	ssize_t n;
 
-	io_journal->session = session;
+	io_journal->index = client;
 	io_journal->direction = (uint32_t)direction;
 	io_journal->base = level;
 	io_journal->base_bytes = record->bytes[direction];

@@ -1,4 +1,4 @@
-/* io_journal.h - moves a session's bytes by calls whose result a SIGKILL cannot lose (B1, B2).
+/* io_journal.h - moves a client's bytes by calls whose result a SIGKILL cannot lose (B1, B2).
  *
  * Small data goes through the buffer that client.buffer[direction] names: the kernel writes the count into the table
  * before a signal can strike.  Large data goes through the pipe that client.pipe[direction] names: what the pipe
@@ -23,12 +23,12 @@
 ssize_t io_journal_receive(struct table *table, uint32_t buffer, int fd, size_t want, int *ret_error);
 
 /* Sends what the buffer holds to fd and counts it as delivered.  Bytes or -errno. */
-ssize_t io_journal_send(struct table *table, uint32_t session, enum table_direction direction, int fd);
+ssize_t io_journal_send(struct table *table, uint32_t client, enum table_direction direction, int fd);
 
 /* Sends length bytes at offset from the buffer's head as one packet, and takes whole bytes (of the message with its
  * framing) from it.  Bytes or -errno.  A death may have an empty packet sent a second time: its count tells
  * nothing. */
-ssize_t io_journal_send_packet(struct table *table, uint32_t session, enum table_direction direction, int fd,
+ssize_t io_journal_send_packet(struct table *table, uint32_t client, enum table_direction direction, int fd,
     uint32_t offset, uint32_t length, uint32_t whole);
 
 /* Gives what the service's shared requests hold beyond what was sent, up to the offset until of their stream, to fd.
@@ -36,10 +36,10 @@ ssize_t io_journal_send_packet(struct table *table, uint32_t session, enum table
 ssize_t io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until);
 
 /* Fills the pipe, which must be empty, from fd.  Bytes, 0 at the end of the file, or -errno. */
-ssize_t io_journal_fill(struct table *table, uint32_t session, enum table_direction direction, int fd);
+ssize_t io_journal_fill(struct table *table, uint32_t client, enum table_direction direction, int fd);
 
 /* Moves what the pipe holds, level bytes, to fd and counts it as delivered.  Bytes or -errno. */
-ssize_t io_journal_drain(struct table *table, uint32_t session, enum table_direction direction, int fd,
+ssize_t io_journal_drain(struct table *table, uint32_t client, enum table_direction direction, int fd,
     uint32_t level);
 
 /* A new worker: does the rest of a call that was under way. */

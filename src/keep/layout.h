@@ -267,10 +267,10 @@ enum table_admin { TABLE_ADMIN_NONE = 0, TABLE_ADMIN_CLOSED, TABLE_ADMIN_DRAINED
 enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY };
 
 /* The one system call under way whose result must not be lost (B1).  The worker has one thread, so one
- * record is enough.  Prepared by client/io_journal, done again by keep/recover. */
+ * record is enough.  Prepared, and done again after a death, by keep/io_journal. */
 struct table_io_journal {
 	volatile uint32_t phase;     /* TABLE_IO_JOURNAL_* */
-	uint32_t session;            /* the client; GIVE: the service */
+	uint32_t index;              /* the client's; GIVE: the service's */
 	uint32_t buffer;
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call */

@@ -16,7 +16,7 @@
 
 #define RECOVER_STATUS 4096 /* bytes of /proc/self/status */
 
-/* The files that some record names, one bit each. */
+/* The file descriptors that some record names, one bit each. */
 struct recover_named {
 	unsigned char *bits;
 	uint32_t count;

@@ -24,9 +24,9 @@ struct watchdog {
 /* What is seen of the worker at a tick. */
 struct watchdog_look {
 	uint32_t heartbeat;
-	int64_t used;       /* processor's time in microseconds, -1 unknown; passed over with a new heartbeat */
+	int64_t used;       /* processor's time in microseconds, -1 unknown; ignored with a new heartbeat */
 	bool ready;         /* it is, or was */
-	bool stopped;       /* by a signal: it will not go on by itself */
+	bool stopped;       /* by a signal: it will not continue by itself */
 };
 
 enum watchdog_verdict {

@@ -1,7 +1,7 @@
 /* lookup.h - where are the endpoints of this service now?  Asks whichever source the settings name.
  *
  * One lookup gives endpoints, best first, host names resolved (upstream/resolver), in the source's
- * order.  Sources: fixed addresses, a script (upstream/script), a catalog (upstream/catalog).
+ * order.  Sources: fixed addresses, a script, a catalog (upstream/catalog).
  *
  * While its owner wants that it looks again by itself (P32): a script is run, and host names are resolved, every
  * lookup.refresh; host names, unless a script gave them, as soon as the shortest time to live among them is over.

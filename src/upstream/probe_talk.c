@@ -1,7 +1,6 @@
 #include "upstream/probe_talk.h"
 
 #include <ctype.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
 

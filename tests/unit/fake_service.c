@@ -211,7 +211,7 @@ service_get_client(const struct service *service, uint32_t session, uint64_t id,
 {
 	fake_services_asked++;
 	*ret_client = (struct service_client){ .fd = service->pair[0], .upstream_fd = -1, .id = id,
-		.session = session, .held = session == 3, .bytes = { session == 1 ? 10 : 0 } };
+		.index = session, .held = session == 3, .bytes = { session == 1 ? 10 : 0 } };
 	return session != service->gone;
 }
 

@@ -186,7 +186,7 @@ b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 	(void)state;
 	table.clients[session].pipe[TABLE_UP] = pipes_claim(&table, side_payer);
 	put(table.clients[session].pipe[TABLE_UP], "four");
-	io_journal->session = session;
+	io_journal->index = session;
 	io_journal->direction = TABLE_UP;
 	io_journal->base = 10; /* so 6 are gone */
 	io_journal->base_bytes = 100;

@@ -14,7 +14,7 @@ a_receive_that_was_done_is_counted(void **state)
 	side_pair(upstream);
 	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_UP, "abc");
-	io_journal->session = session;
+	io_journal->index = session;
 	io_journal->direction = TABLE_UP;
 	io_journal->buffer = table.clients[session].buffer[TABLE_UP];
 	buffer = &table.buffers[io_journal->buffer];
@@ -40,7 +40,7 @@ a_send_that_was_done_is_counted_once(void **state)
 	session = side_session(&table, client[0], upstream[0]);
 	side_put(&table, session, TABLE_DOWN, "abcdef");
 	table.clients[session].bytes[TABLE_DOWN] = 104; /* the count is stored, the head is not */
-	io_journal->session = session;
+	io_journal->index = session;
 	io_journal->direction = TABLE_DOWN;
 	io_journal->buffer = table.clients[session].buffer[TABLE_DOWN];
 	io_journal->base = 0;
