@@ -166,12 +166,12 @@ child_run(const struct child_job *job)
 static void __attribute__((noreturn))
 child_become(const struct child_plan *plan, char *const *argv)
 {
-	bool leads = setpgid(0, 0) == 0;
+	/* A caller that has died by now is not told: what it named may be the next one's child. */
+	bool lives = setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent;
 
-	if (leads && plan->group != NULL)
+	if (lives && plan->group != NULL)
 		*plan->group = getpid(); /* before there is anything that the caller's death could leave behind */
-	if (leads && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == plan->parent &&
-	    child_place_files(plan) == 0 && (plan->job->run != NULL || chdir("/") == 0)) {
+	if (lives && child_place_files(plan) == 0 && (plan->job->run != NULL || chdir("/") == 0)) {
 		child_reset_signals();
 		if (plan->job->run != NULL)
 			child_run(plan->job);

@@ -482,6 +482,7 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	TAILQ_FOREACH(client, &clients->all, entry) /* who came before there was a limit per user */
 		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
 	clients->held.timeout = settings->hold_timeout;
+	clients_look_by(clients, waiting_next_end(&clients->held));
 	clients_look_soon(clients, clock_now());
 	clients_limit(clients);
 }

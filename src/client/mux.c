@@ -199,7 +199,8 @@ mux_turn_away(struct mux *mux, int64_t now)
 	while (mux_queue_count(queue) > 0 && queue->record->pending_head < end)
 		mux_fail_oldest(mux, cause);
 	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
-	while ((entry = waiting_first(waiting)) != NULL && (refused || waiting_end(waiting, entry) <= now)) {
+	for (unsigned left = waiting->count; left > 0 && (entry = waiting_first(waiting)) != NULL &&
+	    (refused || waiting_end(waiting, entry) <= now); left--) {
 		client = waiting_of(entry, struct mux_client, waiting);
 		if (client->asker.reader.in_flight > 0)
 			return;

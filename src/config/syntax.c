@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "config/settings.h"
 
+#define INDENT_LOOK 4096 /* bytes of a line before a brace */
 #define BLANKS       " \t\r\n\f"
 #define DIGITS       "0123456789"
 #define NAME_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz*"
@@ -96,14 +97,15 @@ syntax_skip(struct syntax *s)
 	}
 }
 
-/* Of the line in which at stands; *ret_first: nothing else stands before it. */
+/* Of the line in which at stands; *ret_first: nothing else stands before it.  A line that is longer is one that no
+ * person wrote: looking at all of it each time would take minutes for a file of one line. */
 static size_t
 syntax_indent(const struct syntax *s, const char *at, bool *ret_first)
 {
 	const char *begin = at;
 	size_t indent = 0;
 
-	while (begin > s->text && begin[-1] != '\n')
+	while (begin > s->text && begin[-1] != '\n' && at - begin < INDENT_LOOK)
 		begin--;
 	for (; *begin == ' ' || *begin == '\t'; begin++)
 		indent += *begin == '\t' ? 8 - indent % 8 : 1;

@@ -81,11 +81,14 @@ pending_work(struct pending *pending)
 	struct pendings *all = pending->all;
 	bool first = TAILQ_EMPTY(&all->working);
 
+	if (pending->kind->order) {
+		while (pending->kind->work(pending))
+			;
+		pending_free(pending);
+		return;
+	}
 	pending->works = true;
-	if (pending->kind->urgent)
-		TAILQ_INSERT_HEAD(&all->working, pending, work_entry);
-	else
-		TAILQ_INSERT_TAIL(&all->working, pending, work_entry);
+	TAILQ_INSERT_TAIL(&all->working, pending, work_entry);
 	if (first)
 		loop_timer_soon(&all->timer);
 }

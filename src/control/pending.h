@@ -22,7 +22,7 @@ struct pending;
 
 struct pending_kind {
 	size_t size; /* of its struct: bytes */
-	bool urgent; /* an order, which works before all long answers */
+	bool order; /* all its work is done at once: it outlives its connection, and orders keep their sequence */
 	/* It is time: answers the request and gives 0, or gives when to look again (monotonic, or CLOCK_NEVER). */
 	int64_t (*look)(struct pending *pending, int64_t now);
 	/* What pending_answer() has told: answers the request. */
@@ -66,7 +66,8 @@ void pending_free(struct pending *pending);
 /* Looks at this time (monotonic) for the first time; 0: in this turn of the loop. */
 void pending_look_at(struct pending *pending, int64_t when);
 
-/* Works when those before it have ended: its first bits in this turn of the loop if there are none. */
+/* Works when those before it have ended: its first bits in this turn of the loop if there are none.  An order works
+ * before this returns, and is freed. */
 void pending_work(struct pending *pending);
 
 /* Tells all who wait for the topic the result, which is theirs during the call only. */

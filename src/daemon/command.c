@@ -60,7 +60,6 @@ command_bits_new(struct command_context *context, const struct pending_kind *kin
 	struct command_bits *bits = pending_new(&context->pendings, kind, request, context, name);
 
 	command_walk_begin(&bits->walk, context, name, all);
-	pending_work(&bits->pending);
 	return bits;
 }
 

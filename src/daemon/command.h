@@ -70,7 +70,7 @@ void command_walk_begin(struct command_walk *walk, const struct command_context 
 struct service *command_walk_next(struct command_walk *walk);
 
 /* A request that is answered in bits, of each service; its kind's struct begins with this, and its function end calls
- * command_bits_end() or is that. */
+ * command_bits_end() or is that.  pending_work() starts it. */
 struct command_bits {
 	struct pending pending;
 	struct command_walk walk; /* owned */

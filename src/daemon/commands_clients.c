@@ -274,7 +274,7 @@ static const struct pending_kind listing_kind = {
 };
 
 static const struct pending_kind killing_kind = {
-	.size = sizeof(struct listing), .urgent = true, .work = listing_work, .end = listing_end,
+	.size = sizeof(struct listing), .order = true, .work = listing_work, .end = listing_end,
 };
 
 static void
@@ -286,6 +286,7 @@ listing_start(void *arg, struct control_request *request, const char *name, cons
 	listing->by = by;
 	listing->whom = mem_copy_text(whom);
 	listing->counts = json_object();
+	pending_work(&listing->bits.pending);
 }
 
 void

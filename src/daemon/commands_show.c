@@ -74,10 +74,13 @@ static const struct pending_kind status_kind = {
 void
 commands_status(void *arg, struct control_request *request, int argc, char **argv)
 {
+	struct command_bits *bits;
+
 	if (argc > 1 && command_need(arg, request, argv[1]) == NULL)
 		return;
 	status_put_daemon(request, arg);
-	command_bits_new(arg, &status_kind, request, argv[1], false);
+	bits = command_bits_new(arg, &status_kind, request, argv[1], false);
+	pending_work(&bits->pending);
 }
 
 /* What is not well is to be seen first, and is not what is left out. */
@@ -215,6 +218,7 @@ commands_endpoints(void *arg, struct control_request *request, int argc, char **
 	listing = command_bits_new(arg, &listing_kind, request, argv[1], false);
 	listing->passed = json_array();
 	control_put(request, "\"endpoints\":[");
+	pending_work(&listing->bits.pending);
 }
 
 /* A service of a whole configuration, whose lines stand in its group of services. */
@@ -255,6 +259,7 @@ void
 commands_config(void *arg, struct control_request *request, int argc, char **argv)
 {
 	const struct command_context *context = arg;
+	struct command_bits *bits;
 	char *text;
 
 	if (argc > 1 && command_need(context, request, argv[1]) == NULL)
@@ -264,9 +269,10 @@ commands_config(void *arg, struct control_request *request, int argc, char **arg
 		control_answer(request, json_pack("{s:o}", "config", stats_text(text)));
 	} else {
 		text[strlen(text) - strlen(CONFIG_END)] = '\0';
-		command_bits_new(arg, &config_kind, request, NULL, false);
+		bits = command_bits_new(arg, &config_kind, request, NULL, false);
 		control_put(request, "\"config\":\"");
 		control_put_inside(request, stats_text(text));
+		pending_work(&bits->pending);
 	}
 	mem_free(text);
 }

@@ -347,7 +347,7 @@ drain_look(struct pending *pending, int64_t now)
 
 static const struct pending_kind drain_kind = { .size = sizeof(struct rest), .look = drain_look };
 
-/* A request to drain some services, or to open all, a few in each turn. */
+/* A request to drain some services, or to open all: at once. */
 struct order {
 	struct command_bits bits;
 	int64_t span; /* of a drain: how long it waits; below 0: it does not */
@@ -377,7 +377,7 @@ drain_work(struct pending *pending)
 }
 
 static const struct pending_kind draining_kind = {
-	.size = sizeof(struct order), .urgent = true, .work = drain_work, .end = command_bits_end,
+	.size = sizeof(struct order), .order = true, .work = drain_work, .end = command_bits_end,
 };
 
 void
@@ -399,6 +399,7 @@ commands_drain(void *arg, struct control_request *request, int argc, char **argv
 		return;
 	order = command_bits_new(arg, &draining_kind, request, argv[1], true);
 	order->span = span;
+	pending_work(&order->bits.pending);
 }
 
 static bool
@@ -417,13 +418,15 @@ open_work(struct pending *pending)
 }
 
 static const struct pending_kind opening_kind = {
-	.size = sizeof(struct order), .urgent = true, .work = open_work, .end = command_bits_end,
+	.size = sizeof(struct order), .order = true, .work = open_work, .end = command_bits_end,
 };
 
 void
 commands_open_all(struct command_context *context, struct control_request *request)
 {
-	command_bits_new(context, &opening_kind, request, NULL, false);
+	struct order *order = command_bits_new(context, &opening_kind, request, NULL, false);
+
+	pending_work(&order->bits.pending);
 }
 
 /* The clients left, as a list and in words; only the first few. */

@@ -123,12 +123,16 @@ fdstore_hand_over(const struct table *table, const struct fdstore_pairs *pairs)
 	return error < 0 ? error : notify_barrier(table);
 }
 
+/* Sockets that earlier builds left by themselves go too: nobody would accept from them. */
 bool
 fdstore_forget(struct table *table)
 {
+	static const char *const earlier[] = { ".listener", ".file-4", ".file-5" };
 	char name[FDSTORE_NAME];
 	int error = 0;
 
+	for (size_t i = 0; i < sizeof earlier / sizeof earlier[0] && error == 0; i++)
+		error = fdstore_tell(table, "FDSTOREREMOVE=1", earlier[i], NULL);
 	for (int i = 0; i < FDSTORE_PAIRS && error == 0; i++)
 		error = fdstore_tell(table, "FDSTOREREMOVE=1", fdstore_pair_name(i, name), NULL);
 	if (error == 0)

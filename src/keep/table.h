@@ -4,8 +4,8 @@
 
 #include "keep/layout.h"
 
-/* Derives all that a process knows of the memory (struct table); to be called by each worker before the first claim,
- * once all CLOSING records are done.  Closes pipes that are nobody's and not empty. */
+/* Derives all that a process knows of the memory (struct table); to be called by each worker before anything is
+ * claimed or closed, CLOSING records too.  Opens nothing.  Closes pipes that are nobody's and not empty. */
 void table_derive(struct table *table);
 
 /* Whether an operator has paused the service: new work is held. */

@@ -8,8 +8,8 @@
 #include "keep/table.h"
 
 /* What a program that is tried says if it can take over the table: another one that merely ends well is none of
- * ours. */
-#define UPGRADE_CAN_GO_ON "holdfastd can take over the table"
+ * ours.  Other versions compare it: the text never changes. */
+#define UPGRADE_CAN_GO_ON "holdfastd can go" " on with the table"
 
 /* Notes which program runs, and its arguments (borrowed, for good): to be executed again.  Opens its file. */
 void upgrade_note_program(struct table *table, char **argv, const char *version);

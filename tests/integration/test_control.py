@@ -51,6 +51,19 @@ def test_clients_and_kill(daemon, upstream):
         assert second.ask("z") == b"z\n"
 
 
+def test_orders_are_carried_out_in_their_order_though_nobody_waits_for_the_answer(daemon):
+    one = daemon("".join(holdfast.fixed(f"s{number}", "127.0.0.1:9") for number in range(40)))
+    with holdfast.Client(one.control) as control:
+        control.send(b"drain --all\n")
+    holdfast.until(lambda: all(service["state"] == "drained" for service in one.status()["services"]), "all drained")
+    with holdfast.Client(one.control) as first, holdfast.Client(one.control) as second:
+        first.send(b"open --all\n")
+        second.send(b"drain s39\n")
+        assert json.loads(first.line())["opened"] == 40 and json.loads(second.line())["ok"]
+    states = [service["state"] for service in one.status()["services"]]
+    assert states[39] == "drained" and "drained" not in states[:39]
+
+
 def test_events_are_seen_as_they_happen(daemon, upstream):
     server = upstream()
     one = daemon(holdfast.fixed("s", server.address, "retry: { delay = 0.05; };"))

@@ -1,4 +1,6 @@
 """Who waits while a service is down, for how long, and what the others are told."""
+import time
+
 import holdfast
 
 
@@ -10,6 +12,18 @@ def test_hold_timeout_and_reply(daemon):
     one = daemon(down('hold_timeout = 0.2; down_reply = "421 later\\r\\n";'))
     with one.client("s") as client:
         assert client.read_all() == b"421 later\r\n"
+
+
+def test_a_reload_that_shortens_hold_timeout_is_followed_at_once(daemon):
+    address = f"127.0.0.1:{holdfast.free_port()}"
+    one = daemon(holdfast.fixed("s", address, "hold_timeout = 60;"))
+    with one.client("s") as client:
+        holdfast.until(lambda: one.wait_status("s", held=1)["held_longest_seconds"] > 0.3, "it has waited a while")
+        one.configure(holdfast.fixed("s", address, 'hold_timeout = 0.4; down_reply = "late\n";'))
+        one.command("reload")
+        begun = time.monotonic()
+        assert client.read_all() == b"late\n"
+        assert time.monotonic() - begun < 3, "not at the next look, which comes after 5 s"
 
 
 def test_max_held(daemon):
