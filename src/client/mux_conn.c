@@ -678,6 +678,7 @@ mux_conn_period(const struct mux_conn *conn)
 	const struct mux_clients *clients = conn->clients;
 	const struct mux_queue *queue = conn_queue(conn);
 	struct mux_waits waits = { .blocked = clients->blocked > 0, .waiting = clients->waiting.count > 0,
+		.refused = clients->rules.closed,
 		.queued = mux_queue_count(queue) > 0, .acknowledges = !mux_is_ordered(&clients->rules),
 		.hold_timeout = clients->waiting.timeout };
 

@@ -218,6 +218,8 @@ mux_policy_period(const struct mux_policy *policy, const struct mux_limits *limi
 
 	if (waits->blocked)
 		period = policy->state == MUX_PRESSED ? PERIOD_PRESSED : PERIOD_IDLE;
+	if (waits->refused && waits->waiting)
+		period = policy_shorter(period, PERIOD_IDLE);
 	if (policy->state == MUX_DOWN)
 		return waits->queued || waits->waiting ?
 		    policy_shorter(period, waits->hold_timeout / EXPIRY_LOOKS) : period;

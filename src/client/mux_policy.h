@@ -108,6 +108,7 @@ enum mux_verdict mux_policy_judge(const struct mux_policy *policy, const struct 
 struct mux_waits {
 	bool blocked;      /* clients do not take all */
 	bool waiting;      /* clients wait for a place in the queue */
+	bool refused;      /* whoever waits is turned away: who still does had no memory for its answer */
 	bool queued;       /* requests wait for a reply, or to be sent */
 	bool acknowledges; /* without replies; is_due: somebody waits for what is acknowledged */
 	bool is_due;

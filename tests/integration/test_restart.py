@@ -1,5 +1,6 @@
 """A restart by a service manager that keeps files: who is connected or held notices a pause, no more (U3)."""
 import os
+import socket
 import signal
 
 import pytest
@@ -115,6 +116,23 @@ def test_what_is_left_of_a_store_is_given_up(daemon, upstream, kept):
         assert "cannot take over what was kept" in one.log()
     with one.client("s") as client:
         assert client.ask("two") == b"two\n"
+    holdfast.until(lambda: one.store == [], "an empty store")
+
+
+def test_sockets_that_an_earlier_build_stored_are_given_up(daemon, upstream):
+    """It stored listeners by themselves: nobody would accept from them, and the same paths are needed."""
+    server = upstream()
+    one = daemon(holdfast.fixed("s", server.address), kind=manager.Managed)
+    one.wait_connected("s")
+    assert one.term() == 0
+    for name in (".listener", ".file-4"):
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind("")  # a name that the kernel chooses
+            listener.listen()
+            one.keep(name, listener.fileno(), False)
+    one.start()
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
     holdfast.until(lambda: one.store == [], "an empty store")
 
 

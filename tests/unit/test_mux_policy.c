@@ -105,6 +105,18 @@ it_is_asked_often_enough(void **state)
 		assert_int_equal(mux_policy_period(&open, &periods[i].limits, &nothing_waits), periods[i].period);
 }
 
+/* Its answer found no memory, which comes back without a word. */
+static void
+who_is_refused_and_still_waits_is_looked_at_again(void **state)
+{
+	const struct mux_policy down = { .state = MUX_DOWN };
+	const struct mux_waits waits = { .waiting = true, .refused = true }, held = { .waiting = true };
+
+	(void)state;
+	assert_in_range(mux_policy_period(&down, &periods[0].limits, &waits), 1, 250 * CLOCK_MILLISECOND);
+	assert_int_equal(mux_policy_period(&down, &periods[0].limits, &held), 0);
+}
+
 static void
 a_client_may_ask_twice_as_much_whenever_it_has_taken_all(void **state)
 {
@@ -334,6 +346,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verdict_comes_at_its_time),
 		cmocka_unit_test(it_is_asked_often_enough),
+		cmocka_unit_test(who_is_refused_and_still_waits_is_looked_at_again),
 		cmocka_unit_test(a_client_may_ask_twice_as_much_whenever_it_has_taken_all),
 		cmocka_unit_test(large_replies_are_asked_for_a_few_at_a_time),
 		cmocka_unit_test(who_takes_some_is_not_deaf),
