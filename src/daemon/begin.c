@@ -50,28 +50,27 @@ begin_raise_files(void)
 	return limit.rlim_cur > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)limit.rlim_cur;
 }
 
-/* Makes the runtime directory and takes its lock; or false, after printing why and setting *ret_code. */
-static bool
-begin_lock(const char *directory, struct lock *ret_lock, int *ret_code)
+/* Makes the runtime directory, takes its lock and names it in the table.  BEGIN_OK, or another exit code after
+ * printing why. */
+static int
+begin_lock(struct table *table, const char *directory)
 {
-	int error = lock_take(directory, ret_lock);
+	volatile int32_t *file = table->header->file;
+	struct lock lock;
+	int error = lock_take(directory, &lock);
 
-	if (error == 0)
-		return true;
-	*ret_code = error == -EWOULDBLOCK ? BEGIN_ANOTHER_RUNS : BEGIN_FAILURE;
-	if (error == -EWOULDBLOCK)
+	if (error == -EWOULDBLOCK) {
 		fprintf(stderr, "holdfastd: another instance runs in %s\n", directory);
-	else
+		return BEGIN_ANOTHER_RUNS;
+	}
+	if (error < 0) {
 		fprintf(stderr, "holdfastd: cannot start: runtime_directory %s: holdfastd.lock: %s\n", directory,
 		    strerror(-error));
-	return false;
-}
-
-static void
-begin_note_lock(struct table *table, const struct lock *lock)
-{
-	table->header->file[TABLE_FILE_LOCK] = table_note_file(table, lock->file);
-	table->header->file[TABLE_FILE_DIRECTORY] = table_note_file(table, lock->directory);
+		return BEGIN_FAILURE;
+	}
+	file[TABLE_FILE_LOCK] = table_note_file(table, lock.file);
+	file[TABLE_FILE_DIRECTORY] = table_note_file(table, lock.directory);
+	return BEGIN_OK;
 }
 
 static void
@@ -120,21 +119,34 @@ begin_cannot(int error)
 	return BEGIN_FAILURE;
 }
 
-/* Writes into the table what the worker starts from.  0 or -errno. */
+/* What a keeper needs in the table, unless it is there from before an upgrade.  0, -errno, or an exit code after
+ * printing why. */
 static int
-begin_fill_table(struct table *table, const struct begin_options *options, const struct config *config,
-    const struct lock *lock)
+begin_prepare(const struct begin_options *options, struct table *table, const char *runtime_directory)
 {
-	struct table_header *header = table->header;
-	char *text = config_dump(config);
-	int error = table_config_set(table, text, strlen(text));
+	int code = BEGIN_OK;
 
+	if (table->header->file[TABLE_FILE_LOCK] == -1) {
+		code = begin_lock(table, runtime_directory);
+		begin_note_config_path(table->header, options->config);
+		if (options->verbose)
+			table->header->log_level = LOG_LEVEL_DEBUG + 1;
+	}
+	return code != BEGIN_OK ? code : keeper_prepare(table, &begin_passed_fds);
+}
+
+/* Puts in force what the worker starts from.  0 or -errno. */
+static int
+begin_put_config(struct table *table, struct config *config)
+{
+	char *text;
+	int error;
+
+	config_number_names(config);
+	text = config_dump(config);
+	error = table_config_set(table, text, strlen(text));
 	mem_free(text);
-	begin_note_config_path(header, options->config);
-	begin_note_lock(table, lock);
-	if (options->verbose)
-		header->log_level = LOG_LEVEL_DEBUG + 1;
-	return error < 0 ? error : keeper_prepare(table, &begin_passed_fds);
+	return error;
 }
 
 struct config *
@@ -173,15 +185,6 @@ begin_await_sockets(const struct table *table, const struct config *config)
 		poll(NULL, 0, BEGIN_PAUSE);
 }
 
-/* What is of no use in systemd's store is gone from there before anybody opens the same sockets. */
-static void
-begin_forget(struct table *table)
-{
-	passed_fds_clear(&begin_passed_fds);
-	if (begin_forgets && fdstore_forget(table))
-		notify_barrier(table);
-}
-
 /* A table for as many files as can be open, or as the address space has room for. */
 static int
 begin_make_table(struct table *ret_table)
@@ -198,19 +201,17 @@ int
 begin_first(const struct begin_options *options, struct config *config)
 {
 	struct table table;
-	struct lock lock;
-	int code, error;
+	int error = begin_make_table(&table);
 
-	if (!begin_lock(config->runtime_directory, &lock, &code))
-		return code;
-	config_number_names(config);
-	error = begin_make_table(&table);
 	if (error == 0)
-		error = begin_fill_table(&table, options, config, &lock);
+		error = begin_prepare(options, &table, config->runtime_directory);
+	if (error == 0)
+		error = begin_put_config(&table, config);
 	mem_free(begin_kept);
-	if (error < 0)
-		return begin_cannot(error);
-	begin_forget(&table);
+	if (error != 0)
+		return error > 0 ? error : begin_cannot(error);
+	if (begin_forgets && fdstore_forget(&table)) /* before anybody opens the same sockets */
+		notify_barrier(&table);
 	begin_await_sockets(&table, config);
 	if (begin_keeps) /* the worker reads the files again, and says what is wrong with them */
 		table.header->requests |= TABLE_REQUEST_RELOADING;
@@ -258,43 +259,6 @@ begin_reason(int error)
 }
 
 static void
-begin_execute_migrate(const struct begin_options *options, int fd, int error)
-{
-	char reason[256];
-
-	snprintf(reason, sizeof reason, "version %s cannot take over: %s", options->version, begin_reason(error));
-	upgrade_refuse(fd, options->argv, reason);
-}
-
-static int
-begin_upgraded(const struct begin_options *options, int fd)
-{
-	struct table table;
-	struct config *config;
-	bool copied;
-	int error = migrate_open(fd, &table, &copied);
-
-	if (error == 0) {
-		config = begin_read_kept(&table);
-		if (config == NULL)
-			error = -EINVAL;
-		config_free(config);
-	}
-	if (error < 0) {
-		begin_execute_migrate(options, fd, error);
-		fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s\n", begin_reason(error));
-		return BEGIN_FAILURE;
-	}
-	if (copied)
-		close(fd);
-	begin_raise_files();
-	upgrade_accept(&table, copied);
-	begin_reset(table.header);
-	error = notify_open(&table);
-	return error < 0 ? begin_cannot(error) : begin_run(options, &table);
-}
-
-static void
 begin_close_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	const struct table *table = arg;
@@ -304,91 +268,90 @@ begin_close_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 		close(*fd);
 }
 
-/* What was taken and cannot be taken over: its files, the lock too, are not there when the daemon starts afresh. */
+/* Opens what another program left, in the file of an upgrade's table or, -1, with systemd, and makes it ours.  0;
+ * -errno: it cannot be taken over; an exit code, after printing why: nobody can start now. */
 static int
-begin_give_up(struct table *table, int error)
+begin_take_over(const struct begin_options *options, int fd, struct table *ret_table)
 {
-	table_each_file(table, begin_close_file, table);
-	table_free(table);
-	return error;
-}
+	struct config *config;
+	bool copied = false;
+	int error = fd == -1 ? fdstore_take(&begin_passed_fds, ret_table, &begin_kept)
+	    : migrate_open(fd, ret_table, &copied);
 
-/* From the fdstore.  0, or -errno and there is nothing to take over. */
-static int
-begin_take_fdstore(const struct begin_options *options, struct table *ret_table, int *ret_lock_code)
-{
-	struct config *config = NULL;
-	struct lock lock;
-	int error = fdstore_take(&begin_passed_fds, ret_table, &begin_kept);
-	bool locked;
-
-	*ret_lock_code = BEGIN_OK;
 	if (error < 0)
 		return error;
 	config = begin_read_kept(ret_table);
 	if (config == NULL)
-		return begin_give_up(ret_table, -EINVAL);
-	locked = begin_lock(config->runtime_directory, &lock, ret_lock_code);
+		return -EINVAL;
+	error = begin_prepare(options, ret_table, config->runtime_directory);
 	config_free(config);
-	if (!locked)
-		return -EBUSY;
-	begin_note_lock(ret_table, &lock);
+	if (error != 0)
+		return error;
 	begin_reset(ret_table->header);
-	begin_note_config_path(ret_table->header, options->config);
-	if (options->verbose)
-		ret_table->header->log_level = LOG_LEVEL_DEBUG + 1;
-	ret_table->header->origin = TABLE_RESTARTED;
-	error = keeper_prepare(ret_table, &begin_passed_fds);
-	return error < 0 ? begin_give_up(ret_table, error) : 0;
+	if (fd == -1) {
+		ret_table->header->origin = TABLE_RESTARTED;
+		ret_table->header->restarts++;
+		fdstore_forget(ret_table);
+	} else {
+		upgrade_accept(ret_table, copied);
+	}
+	if (copied)
+		close(fd);
+	return 0;
 }
 
-static bool
-begin_restarted(const struct begin_options *options, int *ret_code)
+/* The program before this one takes the table in this file over again. */
+static int
+begin_refuse_upgrade(const struct begin_options *options, int fd, int error)
 {
-	struct table table;
-	int lock_code, error;
+	char reason[256];
 
-	begin_raise_files();
-	error = begin_take_fdstore(options, &table, &lock_code);
-	if (lock_code != BEGIN_OK) {
-		*ret_code = lock_code;
-		return true;
-	}
-	if (error < 0) {
-		fprintf(stderr, "holdfastd: cannot take over what was kept over the restart: %s; its clients are "
-		    "closed, the daemon starts afresh\n", begin_reason(error));
-		begin_forgets = true;
-		return false;
-	}
-	table.header->restarts++;
-	passed_fds_clear(&begin_passed_fds);
-	fdstore_forget(&table);
-	*ret_code = begin_run(options, &table);
-	return true;
+	snprintf(reason, sizeof reason, "version %s cannot take over: %s", options->version, begin_reason(error));
+	upgrade_refuse(fd, options->argv, reason);
+	fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s\n", begin_reason(error));
+	return BEGIN_FAILURE;
+}
+
+/* What was kept is of no use: its files, the lock too, are not there when the daemon starts afresh. */
+static void
+begin_give_up(struct table *table)
+{
+	if (table->header != NULL)
+		table_each_file(table, begin_close_file, table);
+	table_free(table);
+	fdstore_decline(&begin_passed_fds);
+	begin_forgets = true;
 }
 
 bool
 begin_again(const struct begin_options *options, int *ret_code)
 {
-	int fd = upgrade_table_file(), error;
+	struct table table = { 0 };
+	int fd = upgrade_table_file(), error = fd != -1 ? 0 : passed_fds_take(&begin_passed_fds);
 
-	if (fd != -1) {
-		*ret_code = begin_upgraded(options, fd);
-		return true;
-	}
-	error = passed_fds_take(&begin_passed_fds);
 	if (error < 0) {
 		*ret_code = begin_cannot(error);
 		return true;
 	}
-	if (!fdstore_is_given(&begin_passed_fds))
+	if (fd == -1 && !fdstore_is_given(&begin_passed_fds))
 		return false;
-	if (!options->no_keeper)
-		return begin_restarted(options, ret_code);
-	fputs("holdfastd: what was kept over the restart is not for --no-keeper; its clients are closed\n", stderr);
-	fdstore_decline(&begin_passed_fds);
-	begin_forgets = true;
-	return false;
+	if (fd == -1 && options->no_keeper) {
+		fputs("holdfastd: what was kept over the restart is not for --no-keeper; its clients are closed\n",
+		    stderr);
+		begin_give_up(&table);
+		return false;
+	}
+	begin_raise_files();
+	error = begin_take_over(options, fd, &table);
+	if (error < 0 && fd == -1) {
+		fprintf(stderr, "holdfastd: cannot take over what was kept over the restart: %s; its clients are "
+		    "closed, the daemon starts afresh\n", begin_reason(error));
+		begin_give_up(&table);
+		return false;
+	}
+	*ret_code = error < 0 ? begin_refuse_upgrade(options, fd, error) : error > 0 ? error
+	    : begin_run(options, &table);
+	return true;
 }
 
 int

@@ -316,28 +316,45 @@ service_new(struct event_base *loop, struct table *table, const char *runtime_di
 	return NULL;
 }
 
+/* It is removed, now or by a worker that died since: nobody comes in any more, clients may end by themselves until
+ * the deadline (0: whenever they like).  Whether none is left. */
+static bool
+service_leave(struct service *service, int64_t deadline)
+{
+	struct table_service *record = service->record;
+
+	record->pause.value = record->failing.value = 0;
+	record->drain_deadline = deadline;
+	service_set_state(record, TABLE_CLOSING);
+	listen_socket_close(service->listen_socket);
+	service->listen_socket = NULL;
+	listen_socket_end(record);
+	upstream_free(service->upstream);
+	service->upstream = NULL;
+	clients_leave_upstream(service->clients);
+	mux_leave_upstream(service->mux);
+	clients_close(service->clients, CLOSING_REMOVED, false);
+	if (deadline != 0)
+		loop_timer_at(&service->ending, deadline);
+	return clients_is_empty(service->clients);
+}
+
 struct service *
 service_resume_removed(struct event_base *loop, struct table *table, uint16_t index,
     void (*gone)(void *arg, struct service *service), void *arg)
 {
 	struct service_settings *settings = mem_new(1, sizeof *settings);
 	struct service *service = service_make(loop, table, index, settings, gone, arg);
-	struct table_service *record = service->record;
-	int64_t deadline = record->drain_deadline;
+	const struct table_service *record = service->record;
 
-	service_set_state(record, TABLE_CLOSING);
-	record->pause.value = record->failing.value = 0;
-	listen_socket_end(record);
 	record_forget(table, index);
-	settings->name = mem_copy_text(service->record->name);
+	settings->name = mem_copy_text(record->name);
 	if (shared_recall(&record->shared, &settings->shared))
 		settings->mode = SERVICE_SHARED;
 	service->removed = true;
 	service_make_clients(service, false);
-	clients_close(service->clients, CLOSING_REMOVED, false);
-	if (clients_is_empty(service->clients))
-		deadline = clock_now();
-	loop_timer_at(&service->ending, deadline == 0 ? CLOCK_NEVER : deadline);
+	if (service_leave(service, record->drain_deadline))
+		loop_timer_soon(&service->ending);
 	return service;
 }
 
@@ -359,27 +376,14 @@ service_free(struct service *service)
 bool
 service_remove(struct service *service)
 {
-	struct table_service *record = service->record;
 	int64_t limit = service->settings->drain_timeout;
+	bool empty;
 
 	service->removed = true;
-	record->pause.value = record->failing.value = 0;
-	record->drain_deadline = limit == 0 ? 0 : clock_after(clock_now(), limit);
-	service_set_state(record, TABLE_CLOSING);
-	listen_socket_close(service->listen_socket);
-	service->listen_socket = NULL;
-	upstream_free(service->upstream);
-	service->upstream = NULL;
-	clients_leave_upstream(service->clients);
-	mux_leave_upstream(service->mux);
-	clients_close(service->clients, CLOSING_REMOVED, false);
-	if (clients_is_empty(service->clients)) {
+	empty = service_leave(service, limit == 0 ? 0 : clock_after(clock_now(), limit));
+	if (empty)
 		service_end(service);
-		return true;
-	}
-	if (limit != 0)
-		loop_timer_at(&service->ending, record->drain_deadline);
-	return false;
+	return empty;
 }
 
 void

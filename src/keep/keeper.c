@@ -64,7 +64,7 @@ struct keeper {
 };
 
 static void
-keeper_activate(struct table *table, const struct passed_fds *passed_fds)
+keeper_activate(struct table *table, struct passed_fds *passed_fds)
 {
 	struct table_header *header = table->header;
 
@@ -78,16 +78,18 @@ keeper_activate(struct table *table, const struct passed_fds *passed_fds)
 		passed_fds->files[i].fd = -1;
 		header->activated_count++;
 	}
+	passed_fds_clear(passed_fds);
 }
 
 int
-keeper_prepare(struct table *table, const struct passed_fds *passed_fds)
+keeper_prepare(struct table *table, struct passed_fds *passed_fds)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	volatile int32_t *request = &table->header->file[TABLE_FILE_REQUEST];
+	int fd = *request != -1 ? *request : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	if (fd == -1)
 		return -errno;
-	table->header->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
+	*request = table_note_file(table, fd);
 	keeper_activate(table, passed_fds);
 	return notify_open(table);
 }

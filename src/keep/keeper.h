@@ -13,10 +13,10 @@
 /* Runs in the worker; its result is the worker's exit code. */
 typedef int keeper_worker(struct table *table);
 
-/* Makes the files that the keeper needs and names them in the table: the request eventfd and, when
- * $NOTIFY_SOCKET is set, a datagram socket; the files that are left in passed_fds become activated sockets (K2).
- * 0 or -errno. */
-int keeper_prepare(struct table *table, const struct passed_fds *passed_fds);
+/* Makes the files that the keeper needs and that are not there from before an upgrade, and names them in the table:
+ * the request eventfd and, when $NOTIFY_SOCKET is set, a datagram socket.  The files that are left in passed_fds,
+ * which is cleared, become activated sockets (K2).  0 or -errno. */
+int keeper_prepare(struct table *table, struct passed_fds *passed_fds);
 
 /* All signals that the keeper waits for (K4) are left to wait for it, also those that are ignored: the first thing
  * that a program does.  *ret_before: the mask before. */
