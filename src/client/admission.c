@@ -5,9 +5,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "client/client.h"
-#include "client/lingering.h"
 #include "client/listener.h"
 #include "client/peer.h"
 #include "keep/crash.h"
@@ -41,7 +40,6 @@ struct admission {
 	uint16_t service;
 	const char *name;         /* borrowed: in the table */
 	struct listener *listener; /* owned; NULL while not listening */
-	struct lingering *lingering; /* borrowed */
 	enum table_pause paused;  /* file descriptors that have run out are the listener's to know */
 	int64_t told[TABLE_PAUSES]; /* when a pause for this reason was last told of; 0 never */
 	struct admission_refusals refusals[ADMISSION_LIMITS];
@@ -52,22 +50,18 @@ struct admission {
 	struct admission_logged logged[ADMISSION_LOGGED];
 	unsigned logged_next;
 	void (*came)(void *arg, uint32_t index);
+	void (*exhausted)(void *arg);
 	void *arg;                /* borrowed */
 };
 
 struct admission *
-admission_new(struct event_base *loop, struct table *table, uint16_t service, struct lingering *lingering,
-    void (*came)(void *arg, uint32_t index), void *arg)
+admission_new(struct event_base *loop, struct table *table, uint16_t service,
+    void (*came)(void *arg, uint32_t index), void (*exhausted)(void *arg), void *arg)
 {
 	struct admission *admission = mem_new(1, sizeof *admission);
 
-	admission->loop = loop;
-	admission->table = table;
-	admission->service = service;
-	admission->name = table->services[service].name;
-	admission->lingering = lingering;
-	admission->came = came;
-	admission->arg = arg;
+	*admission = (struct admission){ .loop = loop, .table = table, .service = service,
+		.name = table->services[service].name, .came = came, .exhausted = exhausted, .arg = arg };
 	return admission;
 }
 
@@ -99,16 +93,15 @@ admission_may_log(struct admission *admission, uid_t uid)
 
 	for (unsigned i = 0; i < ADMISSION_LOGGED; i++) {
 		logged = &admission->logged[i];
-		if (logged->at != 0 && logged->uid == uid) {
-			if (now - logged->at < ADMISSION_SILENT)
-				return false;
-			logged->at = now;
-			return true;
-		}
+		if (logged->at == 0 || logged->uid != uid)
+			continue;
+		if (now - logged->at < ADMISSION_SILENT)
+			return false;
+		logged->at = now;
+		return true;
 	}
-	logged = &admission->logged[admission->logged_next++ % ADMISSION_LOGGED];
-	logged->uid = uid;
-	logged->at = now;
+	admission->logged[admission->logged_next++ % ADMISSION_LOGGED] =
+	    (struct admission_logged){ .uid = uid, .at = now };
 	return true;
 }
 
@@ -148,40 +141,35 @@ admission_find_or_add(struct admission *admission, uid_t uid)
 	return user;
 }
 
-/* false if the user has as many clients as it may. */
-static bool
-admission_count(struct admission *admission, uid_t uid)
-{
-	struct admission_user *user = admission_find_or_add(admission, uid);
-
-	if (user->count >= admission->per_user)
-		return false;
-	user->count++;
-	return true;
-}
-
-enum admission_result
+enum closing_cause
 admission_ask(struct admission *admission, int fd, uid_t *ret_uid)
 {
+	struct table_counters *counters = &admission->table->services[admission->service].counters;
+	struct admission_user *user;
 	struct peer peer = { 0 };
+	bool known;
 
 	*ret_uid = (uid_t)-1;
 	if (admission->rules == NULL && admission->per_user == 0)
-		return ADMISSION_YES;
-	if (peer_get(fd, &peer) < 0)
-		return ADMISSION_NOT_ALLOWED;
-	if (!peer_rules_allow(admission->rules, fd, &peer)) {
-		admission_log(admission, &peer, "not in allow_users or allow_groups");
-		return ADMISSION_NOT_ALLOWED;
+		return CLOSING_UNKNOWN;
+	known = peer_get(fd, &peer) == 0;
+	if (!known || !peer_rules_allow(admission->rules, fd, &peer)) {
+		counters->refused_permission++;
+		if (known)
+			admission_log(admission, &peer, "not in allow_users or allow_groups");
+		return CLOSING_NOT_ALLOWED;
 	}
 	if (admission->per_user == 0)
-		return ADMISSION_YES;
-	if (!admission_count(admission, peer.uid)) {
+		return CLOSING_UNKNOWN;
+	user = admission_find_or_add(admission, peer.uid);
+	if (user->count >= admission->per_user) {
+		counters->refused_per_user++;
 		admission_log(admission, &peer, "max_clients_per_user reached");
-		return ADMISSION_TOO_MANY;
+		return CLOSING_LIMIT;
 	}
+	user->count++;
 	*ret_uid = peer.uid;
-	return ADMISSION_YES;
+	return CLOSING_UNKNOWN;
 }
 
 void
@@ -246,7 +234,6 @@ admission_note_pause(struct admission *admission, enum table_pause why)
 	return true;
 }
 
-/* The file descriptors of those who linger are needed more by who may come in. */
 static void
 admission_on_exhausted(void *arg, int error)
 {
@@ -254,7 +241,7 @@ admission_on_exhausted(void *arg, int error)
 
 	log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible", strerror(error));
 	admission_note_pause(admission, TABLE_PAUSE_FILES);
-	lingering_close(admission->lingering);
+	admission->exhausted(admission->arg);
 }
 
 void
@@ -330,30 +317,4 @@ admission_why_paused(const struct admission *admission)
 	    listener_is_exhausted(admission->listener))
 		return TABLE_PAUSE_FILES;
 	return admission->paused;
-}
-
-bool
-admission_admit(struct admission *admission, uint32_t index, const char *reply, enum log_level level, uid_t *ret_uid)
-{
-	struct table_client *record = &admission->table->clients[index];
-	struct table_counters *counters = &admission->table->services[admission->service].counters;
-
-	switch (admission_ask(admission, record->fd, ret_uid)) {
-	case ADMISSION_NOT_ALLOWED: /* no file descriptor is kept for who may not come at all */
-		counters->refused_permission++;
-		client_log_end(NULL, admission->name, level, CLOSING_NOT_ALLOWED);
-		table_client_close(admission->table, index);
-		return false;
-	case ADMISSION_TOO_MANY: /* is told so */
-		counters->refused_per_user++;
-		client_log_end(NULL, admission->name, level, CLOSING_LIMIT);
-		lingering_begin(admission->lingering, index, reply);
-		return false;
-	case ADMISSION_YES:
-		break;
-	}
-	record->since = clock_now();
-	record->flags = 0;
-	counters->clients++;
-	return true;
 }

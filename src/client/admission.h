@@ -1,5 +1,5 @@
-/* admission.h - how clients of a service come in: accepted, asked who they are, counted, or turned away; and why
- * nobody is accepted for now. */
+/* admission.h - how clients of a service come in: accepted, asked who they are, counted; and why nobody is accepted
+ * for now. */
 #ifndef HOLDFAST_CLIENT_ADMISSION_H
 #define HOLDFAST_CLIENT_ADMISSION_H
 
@@ -8,23 +8,20 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/log.h"
+#include "client/closing.h"
 #include "keep/table.h"
 
-struct lingering;
 struct upstream;
 struct admission;
 
 /* Limits of waiting: clients; microseconds. */
 enum admission_limit { ADMISSION_MAX_HELD, ADMISSION_HOLD_TIMEOUT, ADMISSION_LIMITS };
 
-enum admission_result { ADMISSION_YES, ADMISSION_NOT_ALLOWED, ADMISSION_TOO_MANY };
-
-/* Of the service with this index in the table; all is borrowed.  lingering has those who are turned away.  came is
- * told the record of each client that is accepted; it says TABLE_CLIENT_ADOPTED, for admission_admit(): should this
- * worker die before, the next one asks. */
+/* Of the service with this index in the table; all is borrowed.  came is told the record of each client that is
+ * accepted; it says TABLE_CLIENT_ADOPTED until admission_ask() has been called for it: should this worker die before,
+ * the next one asks.  exhausted is told that no file descriptor is left. */
 struct admission *admission_new(struct event_base *loop, struct table *table, uint16_t service,
-    struct lingering *lingering, void (*came)(void *arg, uint32_t index), void *arg);
+    void (*came)(void *arg, uint32_t index), void (*exhausted)(void *arg), void *arg);
 
 /* NULL is fine.  Whoever is counted is forgotten. */
 void admission_free(struct admission *admission);
@@ -50,16 +47,10 @@ void admission_tell_refused(struct admission *admission, int64_t now);
 /* Why nobody is accepted for now; who came waits in the backlog. */
 enum table_pause admission_why_paused(const struct admission *admission);
 
-/* Lets the client of this record in, which says TABLE_CLIENT_ADOPTED, and counts it; false: it is turned away, the
- * record is no more the caller's.  reply (borrowed; may be NULL) is said to who has too many connections; at level
- * each closing is logged.  *ret_uid as from admission_ask(). */
-bool admission_admit(struct admission *admission, uint32_t index, const char *reply, enum log_level level,
-    uid_t *ret_uid);
-
-/* Decides on the client at the other end of fd.  Who is not let in is logged, once a minute per user.  With a limit
- * per user *ret_uid is counted until admission_leave(); without one no credentials are asked for where none are
- * needed, and *ret_uid is (uid_t)-1. */
-enum admission_result admission_ask(struct admission *admission, int fd, uid_t *ret_uid);
+/* Decides on the client at the other end of fd: why it may not come in, NOT_ALLOWED or LIMIT, which is counted, and
+ * logged once a minute per user; UNKNOWN: it may.  With a limit per user *ret_uid is counted then, until
+ * admission_leave(); without one no credentials are asked for where none are needed, and *ret_uid is (uid_t)-1. */
+enum closing_cause admission_ask(struct admission *admission, int fd, uid_t *ret_uid);
 
 /* For a client that was let in earlier, by a dead worker or while there was no limit: counts it if there is a limit
  * now and *uid is still (uid_t)-1. */

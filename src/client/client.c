@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/peer_closed.h"
-#include "client/lingering.h"
 #include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
@@ -36,7 +35,8 @@ client_owner_init(struct client_owner *owner, struct event_base *loop, struct ta
 {
 	*owner = (struct client_owner){ .loop = loop, .table = table,
 		.clients = { .size = sizeof(struct client), .number = CLIENT_SLAB },
-		.relays = { .size = sizeof(struct relay), .number = CLIENT_SLAB } };
+		.relays = { .size = sizeof(struct relay), .number = CLIENT_SLAB },
+		.lingering = { .size = sizeof(struct lingering), .number = CLIENT_SLAB } };
 }
 
 void
@@ -44,6 +44,7 @@ client_owner_clear(struct client_owner *owner)
 {
 	slab_clear(&owner->clients);
 	slab_clear(&owner->relays);
+	slab_clear(&owner->lingering);
 }
 
 static bool
@@ -375,6 +376,12 @@ client_free(struct client *client)
 {
 	if (client == NULL)
 		return;
+	waiting_leave(&client->waiting);
+	if (client->lingering != NULL) {
+		lingering_stop(client->lingering);
+		slab_give(&client->owner->lingering, client->lingering);
+		client->owner->table->lingering--;
+	}
 	client_stop_relay(client);
 	loop_event_stop(&client->watch);
 	slab_give(&client->owner->clients, client);
@@ -394,13 +401,32 @@ client_close(struct client *client)
 	table_client_close(table, index);
 }
 
-void
-client_refuse(struct client *client, struct lingering *lingering, const char *text)
+static void
+client_on_lingering(evutil_socket_t fd, short what, void *arg)
 {
-	uint32_t index = client->index;
+	struct client *client = arg;
+	struct table_header *header = client->owner->table->header;
 
-	client_free(client);
-	lingering_begin(lingering, index, text);
+	(void)fd;
+	(void)what;
+	header->handling = client->index;
+	if (lingering_work(client->lingering))
+		client_tell(client, CLIENT_HEARD);
+	header->handling = 0;
+}
+
+bool
+client_turn_away(struct client *client, const char *text)
+{
+	struct client_owner *owner = client->owner;
+
+	waiting_leave(&client->waiting);
+	loop_event_stop(&client->watch);
+	client->lingering = slab_take(&owner->lingering);
+	owner->table->lingering++;
+	lingering_begin(client->lingering, owner->loop, owner->table, client->index, text, owner->drops,
+	    client_on_lingering, client);
+	return lingering_work(client->lingering);
 }
 
 static void

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/slab.h"
 #include "client/closing.h"
+#include "client/lingering.h"
 #include "client/relay.h"
 #include "client/waiting.h"
 #include "keep/table.h"
@@ -23,7 +24,6 @@
 struct client;
 struct conn_settings;
 struct mux_client;
-struct lingering;
 TAILQ_HEAD(client_list, client);
 
 enum client_event {
@@ -32,7 +32,8 @@ enum client_event {
 	                        * has been put back among the held by client_return(); false: the end is passed on */
 	CLIENT_LEFT,           /* a held one has shut down its side or gone, or has said something: whether it is over
 	                        * for it is the callee's to find out */
-	CLIENT_ENDED,          /* for the cause that it holds: to be closed by client_close() or client_refuse() */
+	CLIENT_ENDED,          /* for the cause that it holds: to be closed, or turned away */
+	CLIENT_HEARD,          /* it was turned away, and nothing is left to be said or heard: to be closed */
 };
 
 /* What all clients of a service have in common.  Their memory comes from the slabs, so that they come and go without
@@ -40,14 +41,15 @@ enum client_event {
 struct client_owner {
 	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
-	struct slab clients, relays;
+	struct slab clients, relays, lingering;
+	unsigned drops;          /* bytes of one that is turned away, at most: LINGERING_* */
 	bool (*on_event)(void *arg, struct client *client, enum client_event event);
 	void *arg;               /* borrowed */
 };
 
 struct client {
 	TAILQ_ENTRY(client) entry;  /* in the list of all of the service */
-	struct waiting_entry waiting; /* while it is held */
+	struct waiting_entry waiting; /* while it is held, or was turned away */
 	struct client_owner *owner; /* borrowed */
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */
@@ -60,16 +62,19 @@ struct client {
 	bool waits;                 /* it has been taken among the held */
 	bool asked;                 /* a request of it had no reply when its end was decided */
 	enum closing_cause cause;   /* of its end, once that is decided */
-	struct relay *relay;        /* owned; NULL while it is held, and in shared mode */
-	struct mux_client *mux_client; /* owned by who shares it out: in shared mode, while it is open */
+	/* What moves its bytes, if anything does: one of these. */
+	struct relay *relay;        /* owned: over a connection of its own */
+	struct mux_client *mux_client; /* owned by the mux: over the one that all share */
+	struct lingering *lingering; /* owned: it was turned away */
 };
 
-/* With no client; on_event and arg are the caller's to set.  Or frees what is kept, once all clients are gone. */
+/* With no client; on_event, arg and drops are the caller's to set.  Or frees what is kept, once all clients are
+ * gone. */
 void client_owner_init(struct client_owner *owner, struct event_base *loop, struct table *table);
 void client_owner_clear(struct client_owner *owner);
 
-/* The process's side of the record index, which is LIVE; the caller's, to be given to client_close(), client_refuse()
- * or client_free().  client_begin() starts it, a held one's at once or later. */
+/* The process's side of the record index; the caller's, to be given to client_close() or client_free().
+ * client_begin() starts one that is LIVE, a held one at once or later; client_turn_away() resumes a LINGERING one. */
 struct client *client_new(struct client_owner *owner, uint32_t index);
 
 /* Whose part in what waits this is; NULL for NULL. */
@@ -118,12 +123,12 @@ bool client_can_return(const struct client *client);
 /* It is over: CLIENT_ENDED, it is gone.  A cause that was decided before goes first. */
 void client_is_over(struct client *client, enum closing_cause cause);
 
-/* Closes, frees the record and the client.  NULL is fine. */
+/* Closes, frees the record and the client, which waits nowhere any more.  NULL is fine. */
 void client_close(struct client *client);
 
-/* The client is turned away: it is told text (borrowed; may be NULL or "") and closed by lingering, whose its record
- * is then; the process's side is freed. */
-void client_refuse(struct client *client, struct lingering *lingering, const char *text);
+/* A held one, or one that shared a connection and has left, is turned away: it is told text (borrowed; may be NULL or
+ * ""), unless a dead worker has told it.  true: it is to be closed at once; else CLIENT_HEARD may follow. */
+bool client_turn_away(struct client *client, const char *text);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */
 void client_free(struct client *client);

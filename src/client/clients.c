@@ -8,7 +8,6 @@
 #include "base/mem.h"
 #include "client/admission.h"
 #include "client/client.h"
-#include "client/lingering.h"
 #include "client/mux.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
@@ -18,6 +17,9 @@
 #define CLIENTS_MOMENT   (20 * CLOCK_MILLISECOND)
 #define CLIENTS_LOOK_MIN (100 * CLOCK_MILLISECOND)
 #define CLIENTS_LOOK_MAX (5 * CLOCK_SECOND)
+/* Who is turned away has so long to hear why. */
+#define CLIENTS_LINGERING_TIME CLOCK_SECOND
+
 struct clients {
 	struct client_owner owner;    /* its arg is this */
 	struct table *table;          /* borrowed */
@@ -29,10 +31,10 @@ struct clients {
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
 	struct mux *mux;              /* borrowed; NULL in session mode */
 	struct admission *admission;  /* owned */
-	struct lingering *lingering;  /* owned: who was turned away, and is not gone yet */
 	struct client_list all;       /* owned: held and open */
 	unsigned count;               /* of them */
 	struct waiting_queue held;
+	struct waiting_queue lingering; /* owned: who was turned away, and is not gone yet; the oldest first */
 	bool begun;                   /* the clients of a dead worker have been taken up */
 	struct loop_timer look;
 	int64_t watch_at;             /* when who waits is watched for leaving; CLOCK_NEVER: nobody came */
@@ -43,17 +45,11 @@ struct clients {
 	void *arg;                    /* borrowed */
 };
 
-/* Who is served next; who after that; NULL: nobody. */
+/* Who is served next; NULL: nobody. */
 static struct client *
 clients_first_held(const struct clients *clients)
 {
 	return client_of(waiting_first(&clients->held));
-}
-
-static struct client *
-clients_next_held(const struct client *client)
-{
-	return client_of(waiting_next(&client->waiting));
 }
 
 /* Whether clients that connect now, or wait, are turned away. */
@@ -88,12 +84,6 @@ clients_limit(struct clients *clients)
 	admission_pause(clients->admission, why, why == TABLE_PAUSE_MAX_HELD ? held : max);
 }
 
-static void
-clients_tell_held(struct clients *clients)
-{
-	upstream_set_held(clients->upstream, clients->held.count);
-}
-
 /* clients_look() comes by then. */
 static void
 clients_look_by(struct clients *clients, int64_t at)
@@ -102,25 +92,16 @@ clients_look_by(struct clients *clients, int64_t at)
 		loop_timer_at(&clients->look, at);
 }
 
-/* How often all are looked at. */
-static int64_t
-clients_look_interval(const struct clients *clients)
-{
-	int64_t interval = clients->settings->idle_timeout / 4;
-
-	if (clients->fresh && (interval == 0 || interval > TABLE_TUNE_AGE))
-		return TABLE_TUNE_AGE;
-	if (interval == 0 || interval > CLIENTS_LOOK_MAX)
-		return CLIENTS_LOOK_MAX;
-	return interval < CLIENTS_LOOK_MIN ? CLIENTS_LOOK_MIN : interval;
-}
-
 /* Runs the timer when something will be due; it may have changed what, and for whom. */
 static void
 clients_look_soon(struct clients *clients, int64_t now)
 {
-	int64_t regular = now + clients_look_interval(clients);
+	int64_t interval = clients->settings->idle_timeout / 4, regular;
+	int64_t most = clients->fresh ? TABLE_TUNE_AGE : CLIENTS_LOOK_MAX;
 
+	if (interval == 0 || interval > most)
+		interval = most;
+	regular = now + (interval < CLIENTS_LOOK_MIN ? CLIENTS_LOOK_MIN : interval);
 	if (clients->regular <= now || clients->regular > regular)
 		clients->regular = regular;
 	clients_look_by(clients, clients->regular);
@@ -136,26 +117,42 @@ clients_wait(struct clients *clients, struct client *client)
 	clients_look_by(clients, waiting_end(&clients->held, &client->waiting));
 }
 
-static struct client *
-clients_add(struct clients *clients, uint32_t index)
-{
-	struct client *client = client_new(&clients->owner, index);
-
-	TAILQ_INSERT_TAIL(&clients->all, client, entry);
-	clients->count++;
-	return client;
-}
-
-/* Out of all lists. */
+/* It is none of those who are held or open; that it waits ends with it, or when it is turned away. */
 static void
 clients_remove(struct clients *clients, struct client *client)
 {
-	if (client_is_held(client))
-		waiting_leave(&clients->held, &client->waiting);
 	TAILQ_REMOVE(&clients->all, client, entry);
 	clients->count--;
 	mux_leave(clients->mux, client->mux_client);
 	client->mux_client = NULL;
+}
+
+/* Closes those who have had their time by then to hear why they were turned away.  Whether there were any. */
+static bool
+clients_close_lingering(struct clients *clients, int64_t now)
+{
+	unsigned before = clients->lingering.count;
+	struct client *client;
+
+	while ((client = client_of(waiting_first(&clients->lingering))) != NULL &&
+	    waiting_end(&clients->lingering, &client->waiting) <= now)
+		client_close(client);
+	return clients->lingering.count < before;
+}
+
+/* One of no list is told why (client_turn_away()), and closed when it has heard it, or its time is over. */
+static void
+clients_turn_away(struct clients *clients, struct client *client, const char *text)
+{
+	if (clients->table->lingering >= CLIENTS_LINGERING_MOST)
+		client_close(client_of(waiting_first(&clients->lingering)));
+	if (client_turn_away(client, text)) {
+		client_close(client);
+		return;
+	}
+	client->waiting = (struct waiting_entry){ .since = clock_now() };
+	waiting_enter(&clients->lingering, &client->waiting);
+	clients_look_by(clients, waiting_end(&clients->lingering, &client->waiting));
 }
 
 /* Ends a client, held or open; the cause is for the log.  A reply that is not NULL is said first. */
@@ -170,13 +167,13 @@ clients_end(struct clients *clients, struct client *client, enum closing_cause c
 	admission_leave(clients->admission, client->uid);
 	clients_remove(clients, client);
 	if (reply != NULL)
-		client_refuse(client, clients->lingering, reply);
+		clients_turn_away(clients, client, reply);
 	else
 		client_close(client);
 	if (!clients->begun)
 		return;
 	if (held)
-		clients_tell_held(clients);
+		upstream_set_held(clients->upstream, clients->held.count);
 	clients_limit(clients);
 	clients->ended(clients->arg);
 }
@@ -201,27 +198,12 @@ clients_refuse(struct clients *clients, struct client *client, enum closing_caus
 	clients_end(clients, client, cause, reply != NULL ? reply : "");
 }
 
-/* An open client's upstream connection is closed, and it waits for another; clients_tell_held() is to follow. */
+/* An open client's upstream connection is closed, and it waits for another; the upstream is to be told. */
 static void
 clients_put_back(struct clients *clients, struct client *client)
 {
 	clients->counters->lost_bytes += client_return(client);
 	clients_wait(clients, client);
-}
-
-/* Whether it waits again. */
-static bool
-clients_upstream_ended(struct clients *clients, struct client *client)
-{
-	if ((client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
-	    upstream_refuses(clients->upstream))
-		return false;
-	if (client_is_unused(client))
-		upstream_unused(clients->upstream, client_record(client)->conn);
-	clients_put_back(clients, client);
-	clients_tell_held(clients);
-	clients_serve(clients);
-	return true;
 }
 
 static bool
@@ -234,13 +216,25 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 		upstream_tell(clients->upstream, PCONN_RELAYED);
 		break;
 	case CLIENT_UPSTREAM_ENDED:
-		return clients_upstream_ended(clients, client);
+		if ((client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
+		    upstream_refuses(clients->upstream))
+			return false;
+		if (client_is_unused(client))
+			upstream_unused(clients->upstream, client_record(client)->conn);
+		clients_put_back(clients, client);
+		upstream_set_held(clients->upstream, clients->held.count);
+		clients_serve(clients);
+		return true;
 	case CLIENT_LEFT:
 		if (client_has_left(client, clients->settings->abort_on_close))
 			clients_end(clients, client, CLOSING_CLIENT, NULL);
 		break;
 	case CLIENT_ENDED: /* who shares may have said what nobody has read */
 		clients_end(clients, client, client->cause, client->mux_client != NULL ? "" : NULL);
+		break;
+	case CLIENT_HEARD:
+		client_close(client);
+		clients->ended(clients->arg);
 		break;
 	}
 	return false;
@@ -250,7 +244,7 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 static void
 clients_open(struct clients *clients, struct client *client, uint32_t conn)
 {
-	waiting_leave(&clients->held, &client->waiting);
+	waiting_leave(&client->waiting);
 	client_open(client, conn);
 	upstream_taken(clients->upstream, conn);
 	CRASH_POINT(OPEN_TAKEN);
@@ -298,7 +292,7 @@ clients_serve(struct clients *clients)
 	while ((client = clients_first_held(clients)) != NULL && clients_serve_first(clients, client))
 		;
 	if (clients->held.count != before)
-		clients_tell_held(clients);
+		upstream_set_held(clients->upstream, clients->held.count);
 	clients_limit(clients);
 }
 
@@ -337,22 +331,37 @@ clients_place(struct clients *clients, struct client *client)
 	if (clients->watch_at == CLOCK_NEVER) /* most are served before it is worth to be watched for leaving */
 		clients->watch_at = client_record(client)->since + CLIENTS_MOMENT;
 	clients_look_by(clients, clients->watch_at);
-	clients_tell_held(clients);
+	upstream_set_held(clients->upstream, clients->held.count);
 }
 
 /* Lets in a client that has a record only.  NULL: it is turned away. */
 static struct client *
 clients_admit(struct clients *clients, uint32_t index)
 {
-	struct client *client;
-	uid_t uid;
+	struct client *client = client_new(&clients->owner, index);
+	struct table_client *record = client_record(client);
 
-	if (!admission_admit(clients->admission, index, clients->settings->down_reply, clients->log_level,
-	    &uid))
-		return NULL;
-	client = clients_add(clients, index);
-	client->uid = uid;
-	return client;
+	enum closing_cause cause = admission_ask(clients->admission, record->fd, &client->uid);
+
+	if (cause == CLOSING_UNKNOWN) {
+		record->since = clock_now();
+		record->flags = 0;
+		clients->counters->clients++;
+		return client;
+	}
+	client_log_end(NULL, clients->name, clients->log_level, cause);
+	if (cause == CLOSING_NOT_ALLOWED) /* no file descriptor is kept for who may not come at all */
+		client_close(client);
+	else
+		clients_turn_away(clients, client, clients->settings->down_reply);
+	return NULL;
+}
+
+static void
+clients_add(struct clients *clients, struct client *client)
+{
+	TAILQ_INSERT_TAIL(&clients->all, client, entry);
+	clients->count++;
 }
 
 static void
@@ -363,6 +372,7 @@ clients_on_came(void *arg, uint32_t index)
 
 	if (client == NULL)
 		return;
+	clients_add(clients, client);
 	clients_place(clients, client);
 	clients_limit(clients);
 }
@@ -374,10 +384,11 @@ clients_take_up(struct clients *clients, uint32_t index)
 {
 	const struct table_client *record = &clients->table->clients[index];
 	bool adopted = record->flags & TABLE_CLIENT_ADOPTED;
-	struct client *client = adopted ? clients_admit(clients, index) : clients_add(clients, index);
+	struct client *client = adopted ? clients_admit(clients, index) : client_new(&clients->owner, index);
 
 	if (client == NULL)
 		return;
+	clients_add(clients, client);
 	if (adopted && clients_is_closed(clients)) {
 		clients_wait(clients, client);
 		clients_refuse(clients, client, CLOSING_REFUSED);
@@ -408,10 +419,17 @@ clients_resume(struct clients *clients)
 		if (state == TABLE_LIVE)
 			clients_take_up(clients, i);
 		else if (state == TABLE_LINGERING)
-			lingering_resume(clients->lingering, i, clients->settings->down_reply);
+			clients_turn_away(clients, client_new(&clients->owner, i), clients->settings->down_reply);
 	}
 	clients->begun = true;
-	clients_tell_held(clients);
+	upstream_set_held(clients->upstream, clients->held.count);
+}
+
+/* The file descriptors of those who linger are needed more by who may come in. */
+static void
+clients_on_exhausted(void *arg)
+{
+	clients_finish(arg);
 }
 
 static void
@@ -427,23 +445,17 @@ clients_new(struct event_base *loop, struct table *table, uint16_t service, cons
 	struct clients *clients = mem_new(1, sizeof *clients);
 	int64_t now = clock_now(), pause_ended = table->services[service].pause.since;
 
+	*clients = (struct clients){ .table = table, .service = service, .name = table->services[service].name,
+		.counters = &table->services[service].counters, .upstream = upstream, .mux = mux,
+		.watch_at = CLOCK_NEVER, .idle_at = CLOCK_NEVER, .ended = ended, .arg = arg };
 	client_owner_init(&clients->owner, loop, table);
 	clients->owner.on_event = clients_on_event;
 	clients->owner.arg = clients;
-	clients->table = table;
-	clients->service = service;
-	clients->name = table->services[service].name;
-	clients->counters = &table->services[service].counters;
-	clients->upstream = upstream;
-	clients->mux = mux;
-	clients->ended = ended;
-	clients->arg = arg;
+	clients->owner.drops = mux == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE;
 	TAILQ_INIT(&clients->all);
 	waiting_init(&clients->held, settings->hold_timeout);
-	clients->lingering = lingering_new(loop, table, mux == NULL ? LINGERING_REQUEST : LINGERING_MESSAGE, ended,
-	    arg);
-	clients->admission = admission_new(loop, table, service, clients->lingering, clients_on_came, clients);
-	clients->watch_at = clients->idle_at = CLOCK_NEVER;
+	waiting_init(&clients->lingering, CLIENTS_LINGERING_TIME);
+	clients->admission = admission_new(loop, table, service, clients_on_came, clients_on_exhausted, clients);
 	loop_timer_init(&clients->look, loop, clients_on_look, clients);
 	/* A worker that died between a pause's end and noting when it was has left a point of the wall clock. */
 	waiting_pause(&clients->held, table_is_paused(table, service), pause_ended < now ? pause_ended : now);
@@ -464,7 +476,8 @@ clients_free(struct clients *clients)
 		clients_remove(clients, client);
 		client_free(client);
 	}
-	lingering_free(clients->lingering);
+	while ((client = client_of(waiting_first(&clients->lingering))) != NULL)
+		client_free(client);
 	admission_free(clients->admission);
 	client_owner_clear(&clients->owner);
 	mem_free(clients);
@@ -520,34 +533,26 @@ clients_close(struct clients *clients, enum closing_cause cause, bool open)
 void
 clients_finish(struct clients *clients)
 {
-	lingering_close(clients->lingering);
-}
-
-static void
-clients_pause_client(struct clients *clients, struct client *client, bool kill)
-{
-	if (client->mux_client != NULL)
-		return;
-	if (client_can_return(client) && (client_is_unused(client) || (kill &&
-	    clients->settings->on_upstream_end == CLIENTS_RECONNECT)))
-		clients_put_back(clients, client);
-	else if (kill && !client_is_held(client))
-		clients_end(clients, client, CLOSING_OPERATOR, NULL);
+	clients_close_lingering(clients, CLOCK_NEVER);
 }
 
 void
 clients_pause(struct clients *clients, bool kill)
 {
 	bool paused = table_is_paused(clients->table, clients->service);
+	bool returns = kill && clients->settings->on_upstream_end == CLIENTS_RECONNECT;
 	struct client *client, *next;
 
 	waiting_pause(&clients->held, paused, paused ? 0 : clock_now());
 	for (client = paused ? TAILQ_FIRST(&clients->all) : NULL; client != NULL; client = next) {
 		next = TAILQ_NEXT(client, entry);
-		clients_pause_client(clients, client, kill);
+		if (client_can_return(client) && (client_is_unused(client) || returns))
+			clients_put_back(clients, client);
+		else if (kill && client->relay != NULL)
+			clients_end(clients, client, CLOSING_OPERATOR, NULL);
 	}
 	clients_look_by(clients, waiting_next_end(&clients->held));
-	clients_tell_held(clients);
+	upstream_set_held(clients->upstream, clients->held.count);
 	clients_limit(clients);
 }
 
@@ -609,28 +614,20 @@ clients_look_at_all(struct clients *clients, int64_t now, bool regular)
 	return limit == 0 ? CLOCK_NEVER : clock_after(now, limit - longest);
 }
 
-/* Those whose time to wait is over; who has waited for more than a moment is watched for leaving. */
-static void
-clients_look_at_waiting(struct clients *clients, int64_t now)
-{
-	struct client *client;
-
-	while ((client = client_of(waiting_over(&clients->held, now))) != NULL)
-		clients_refuse(clients, client, CLOSING_HOLD_TIMEOUT);
-	if (now < clients->watch_at)
-		return;
-	clients->watch_at = CLOCK_NEVER;
-	for (client = clients_first_held(clients); client != NULL; client = clients_next_held(client))
-		client_begin(client);
-}
-
 void
 clients_look(struct clients *clients, int64_t now)
 {
 	bool regular = now >= clients->regular;
+	struct waiting_entry *entry;
 	int64_t idle_at;
 
-	clients_look_at_waiting(clients, now);
+	while ((entry = waiting_over(&clients->held, now)) != NULL)
+		clients_refuse(clients, client_of(entry), CLOSING_HOLD_TIMEOUT);
+	if (now >= clients->watch_at) { /* who has waited for more than a moment is watched for leaving */
+		clients->watch_at = CLOCK_NEVER;
+		for (entry = waiting_first(&clients->held); entry != NULL; entry = waiting_next(entry))
+			client_begin(client_of(entry));
+	}
 	if (regular)
 		clients->fresh = false;
 	if (regular || now >= clients->idle_at) {
@@ -645,6 +642,8 @@ clients_look(struct clients *clients, int64_t now)
 		admission_tell_refused(clients->admission, now);
 	clients_look_soon(clients, now);
 	clients_look_by(clients, waiting_next_end(&clients->held));
+	if (clients_close_lingering(clients, now))
+		clients->ended(clients->arg);
 }
 
 unsigned
@@ -656,22 +655,23 @@ clients_count(const struct clients *clients)
 bool
 clients_is_empty(const struct clients *clients)
 {
-	return clients_count(clients) == 0 && lingering_count(clients->lingering) == 0;
+	return clients_count(clients) == 0 && clients->lingering.count == 0;
 }
 
 void
 clients_get_status(const struct clients *clients, struct clients_status *ret_status)
 {
-	const struct client *client;
+	const struct table *table = clients->table;
+	uint32_t i = 0;
 
 	*ret_status = (struct clients_status){ .open = clients_count(clients), .held = clients->held.count,
-		.lingering = lingering_count(clients->lingering),
+		.lingering = clients->lingering.count,
 		.held_longest = waiting_longest(&clients->held, clock_now()),
 		.paused = admission_why_paused(clients->admission) };
 	memcpy(ret_status->bytes, clients->counters->bytes, sizeof ret_status->bytes);
-	TAILQ_FOREACH(client, &clients->all, entry)
+	while ((i = table_client_next(table, clients->service, i)) != 0)
 		for (int d = 0; d < 2; d++)
-			ret_status->bytes[d] += client_record(client)->bytes[d];
+			ret_status->bytes[d] += table->clients[i].bytes[d];
 }
 
 void

@@ -131,7 +131,7 @@ mux_client_wait_no_more(struct mux_client *client)
 	if (client->state != MUX_CLIENT_WAITS)
 		return;
 	client->state = MUX_CLIENT_ASKS;
-	waiting_leave(&client->clients->waiting, &client->waiting);
+	waiting_leave(&client->waiting);
 }
 
 void

@@ -22,14 +22,18 @@ waiting_enter(struct waiting_queue *waiting, struct waiting_entry *entry)
 		TAILQ_INSERT_HEAD(&waiting->list, entry, entry);
 	else
 		TAILQ_INSERT_AFTER(&waiting->list, other, entry, entry);
+	entry->queue = waiting;
 	waiting->count++;
 }
 
 void
-waiting_leave(struct waiting_queue *waiting, struct waiting_entry *entry)
+waiting_leave(struct waiting_entry *entry)
 {
-	TAILQ_REMOVE(&waiting->list, entry, entry);
-	waiting->count--;
+	if (entry->queue == NULL)
+		return;
+	TAILQ_REMOVE(&entry->queue->list, entry, entry);
+	entry->queue->count--;
+	entry->queue = NULL;
 }
 
 struct waiting_entry *

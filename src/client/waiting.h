@@ -1,4 +1,5 @@
-/* waiting.h - who waits for a connection: first come first served, each for a limited time.  Of both modes.
+/* waiting.h - who waits: first come first served, each for a limited time.  For a connection, in both modes, or to
+ * have heard why it was turned away.
  *
  * Pure: the time is told, and the owner has the timer.  An entry is a part of what waits; waiting_of() gives the
  * whole.
@@ -11,12 +12,13 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-/* Filled before waiting_enter(). */
+/* Filled before waiting_enter(), but for where it waits. */
 struct waiting_entry {
 	TAILQ_ENTRY(waiting_entry) entry;
 	uint64_t place;  /* the lower is served first */
 	int64_t since;   /* when it began to wait */
 	bool unlimited;  /* it may wait as long as it takes */
+	struct waiting_queue *queue; /* borrowed: where it waits; NULL: nowhere */
 };
 
 struct waiting_queue {
@@ -33,7 +35,9 @@ void waiting_init(struct waiting_queue *waiting, int64_t timeout);
 
 /* In its place; those of the same place in the order of coming.  It must wait nowhere. */
 void waiting_enter(struct waiting_queue *waiting, struct waiting_entry *entry);
-void waiting_leave(struct waiting_queue *waiting, struct waiting_entry *entry);
+
+/* It waits no more.  Harmless where it does not wait. */
+void waiting_leave(struct waiting_entry *entry);
 
 /* Who is next, or NULL; who after that. */
 struct waiting_entry *waiting_first(const struct waiting_queue *waiting);

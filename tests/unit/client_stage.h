@@ -48,6 +48,7 @@ on_event(void *arg, struct client *c, enum client_event event)
 		left++;
 		/* fall through */
 	case CLIENT_ENDED:
+	case CLIENT_HEARD:
 		ended++;
 		client_close(c);
 		client = NULL;

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "client/client.h"
-#include "client/lingering.h"
 
 #define WORLD_TURNS 6
 #define WORLD_NEVER UINT32_MAX
@@ -27,8 +26,7 @@ __wrap_clock_now(void)
 }
 
 static struct client_owner owner;
-static struct lingering *lingering;
-static struct client_list all;
+static struct client_list all, lingering;
 
 /* The turn after which the worker dies, and how many there were. */
 static unsigned death, turns;
@@ -51,26 +49,33 @@ take(void)
 	return 0;
 }
 
-/* As the crowd does it. */
+static void
+world_turn_away(struct client *client)
+{
+	if (client_turn_away(client, ""))
+		client_close(client);
+	else
+		TAILQ_INSERT_TAIL(&lingering, client, entry);
+}
+
+/* As client/clients does it. */
 static bool
 on_event(void *arg, struct client *client, enum client_event event)
 {
 	(void)arg;
+	if (event == CLIENT_HEARD) {
+		TAILQ_REMOVE(&lingering, client, entry);
+		client_close(client);
+	}
 	if (event != CLIENT_ENDED)
 		return false;
 	world.ended++;
 	TAILQ_REMOVE(&all, client, entry);
 	mux_leave(world.mux, client->mux_client);
-	client_refuse(client, lingering, "");
+	world_turn_away(client);
 	if (world.drains && TAILQ_EMPTY(&all))
 		mux_drop(world.mux);
 	return false;
-}
-
-static void
-on_lingered(void *arg)
-{
-	(void)arg;
 }
 
 static struct client *
@@ -103,8 +108,9 @@ world_begin(void)
 	loop_timer_init(&kick, world.loop, on_kick, NULL);
 	client_owner_init(&owner, world.loop, &world.table);
 	owner.on_event = on_event;
-	lingering = lingering_new(world.loop, &world.table, LINGERING_MESSAGE, on_lingered, NULL);
+	owner.drops = LINGERING_MESSAGE;
 	TAILQ_INIT(&all);
+	TAILQ_INIT(&lingering);
 	world.mux = mux_new(world.loop, &world.table, 0, &world.settings, NULL);
 	mux_set(world.mux, &world.settings, world.hold_timeout, false, world.aborts, &world.resp);
 	for (uint32_t i = 1; i < table->header->client_high; i++)
@@ -112,7 +118,7 @@ world_begin(void)
 		    !(table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
 			world_join(world_add(i));
 		else if (table_client_state(table, i) == TABLE_LINGERING)
-			lingering_resume(lingering, i, NULL);
+			world_turn_away(client_new(&owner, i));
 	mux_begin(world.mux, world.datagrams);
 }
 
@@ -129,10 +135,13 @@ world_end(void)
 		mux_leave(world.mux, client->mux_client);
 		client_free(client);
 	}
+	while ((client = TAILQ_FIRST(&lingering)) != NULL) {
+		TAILQ_REMOVE(&lingering, client, entry);
+		client_free(client);
+	}
 	mux_free(world.mux);
 	world.mux = NULL;
 	client_owner_clear(&owner);
-	lingering_free(lingering);
 	loop_timer_stop(&kick);
 	loop_free(world.loop);
 }

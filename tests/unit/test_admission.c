@@ -50,7 +50,7 @@ without_rules_everybody_comes_in_unasked(void **state)
 	uid_t uid = 5;
 
 	(void)state;
-	assert_int_equal(admission_ask(admission, -1, &uid), ADMISSION_YES); /* no credentials were looked at */
+	assert_int_equal(admission_ask(admission, -1, &uid), CLOSING_UNKNOWN); /* no credentials were looked at */
 	assert_int_equal(uid, NOBODY);
 }
 
@@ -61,15 +61,15 @@ a_user_has_so_many_clients_and_no_more(void **state)
 
 	(void)state;
 	admission_set(admission, NULL, NULL, 2);
-	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), ADMISSION_YES);
-	assert_int_equal(admission_ask(admission, pair[0], &uid[1]), ADMISSION_YES);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), CLOSING_UNKNOWN);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[1]), CLOSING_UNKNOWN);
 	assert_int_equal(uid[1], geteuid());
-	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), ADMISSION_TOO_MANY);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), CLOSING_LIMIT);
 	assert_int_equal(uid[2], NOBODY);
 	admission_leave(admission, uid[2]);
-	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), ADMISSION_TOO_MANY);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[2]), CLOSING_LIMIT);
 	admission_leave(admission, uid[0]);
-	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), ADMISSION_YES);
+	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), CLOSING_UNKNOWN);
 	admission_leave(admission, uid[0]);
 	admission_leave(admission, uid[1]);
 }
@@ -86,9 +86,9 @@ who_was_here_before_counts_too(void **state)
 	admission_rejoin(admission, pair[0], &old);
 	assert_int_equal(old, geteuid());
 	admission_rejoin(admission, pair[0], &old); /* once is enough */
-	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_TOO_MANY);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_LIMIT);
 	admission_leave(admission, old);
-	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_UNKNOWN);
 	admission_leave(admission, uid);
 }
 
@@ -106,7 +106,7 @@ strangers_are_turned_away_and_named_once_a_minute(void **state)
 	fflush(stderr);
 	dup2(fileno(log), STDERR_FILENO);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_NOT_ALLOWED);
+		assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_NOT_ALLOWED);
 	fflush(stderr);
 	dup2(old, STDERR_FILENO);
 	close(old);
@@ -155,7 +155,7 @@ names_are_looked_up_once_not_for_each_client(void **state)
 	admission_set(admission, users, groups, 0);
 	assert_int_equal(*asked, 3);
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+		assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_UNKNOWN);
 	assert_int_equal(*asked, 3);
 }
 
@@ -167,9 +167,9 @@ unknown_names_let_nobody_in(void **state)
 
 	(void)state;
 	admission_set(admission, names, names, 0);
-	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_NOT_ALLOWED);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_NOT_ALLOWED);
 	admission_set(admission, NULL, NULL, 0);
-	assert_int_equal(admission_ask(admission, pair[0], &uid), ADMISSION_YES);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_UNKNOWN);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

@@ -91,7 +91,7 @@ closing_a_held_client_closes_no_connection_of_others(void **state)
 static void
 a_held_client_is_a_ghost_a_minute_after_it_was_first_seen_gone(void **state)
 {
-	struct waiting_queue held;
+	static struct waiting_queue held; /* outlives the client */
 
 	(void)state;
 	waiting_init(&held, 0);

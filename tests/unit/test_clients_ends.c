@@ -411,6 +411,68 @@ without_a_listener_nobody_comes_and_all_stay(void **state)
 	close(late);
 }
 
+/* A refused one that does not end by itself. */
+static int
+come_and_be_refused(void)
+{
+	settings.on_down = CLIENTS_REFUSE;
+	settings.down_reply = later;
+	clients_set(clients, &settings, false);
+	return come();
+}
+
+static void
+one_that_is_turned_away_is_closed_after_a_second(void **state)
+{
+	int64_t begun = clock_now();
+	int client = come_and_be_refused();
+
+	(void)state;
+	assert_string_equal(side_hear(client), later);
+	assert_string_equal(side_hear(client), "EOF");
+	clients_look(clients, begun + CLOCK_SECOND - 1);
+	assert_int_equal(status().lingering, 1);
+	assert_int_equal(status().bytes[TABLE_DOWN], strlen(later)); /* never less */
+	assert_false(clients_is_empty(clients));
+	side.ended = 0;
+	after(CLOCK_SECOND);
+	assert_int_equal(status().lingering, 0);
+	assert_true(clients_is_empty(clients));
+	assert_int_equal(side.ended, 1);
+	close(client);
+}
+
+static void
+one_that_is_turned_away_and_ends_is_closed_then(void **state)
+{
+	int client = come_and_be_refused();
+
+	(void)state;
+	side.ended = 0;
+	close(client);
+	settle();
+	assert_int_equal(status().lingering, 0);
+	assert_int_equal(side.ended, 1);
+}
+
+static void
+beyond_the_most_who_was_turned_away_first_is_closed(void **state)
+{
+	int first = come_and_be_refused(), second;
+
+	(void)state;
+	assert_int_equal(table.lingering, 1);
+	table.lingering = CLIENTS_LINGERING_MOST; /* of other services */
+	second = come_and_be_refused();
+	assert_int_equal(status().lingering, 1);
+	assert_string_equal(side_hear(second), later);
+	table.lingering -= CLIENTS_LINGERING_MOST - 1;
+	close(second);
+	settle();
+	assert_int_equal(status().lingering, 0);
+	close(first);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -436,6 +498,9 @@ main(void)
 		ROW(but_no_longer_than_a_minute),
 		ROW(with_a_hold_timeout_that_is_the_limit_but_not_for_reconnects),
 		ROW(bytes_of_who_waits_for_a_reconnect_are_counted_on),
+		ROW(one_that_is_turned_away_is_closed_after_a_second),
+		ROW(one_that_is_turned_away_and_ends_is_closed_then),
+		ROW(beyond_the_most_who_was_turned_away_first_is_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

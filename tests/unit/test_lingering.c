@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/loop.h"
-#include "client/lingering.h"
+#include "client/client.h"
 #include "keep/recover.h"
 #include "keep_side.h"
 
@@ -21,18 +21,37 @@
 
 static struct event_base *loop;
 static struct table table;
-static struct lingering *lingering;
+static struct client_owner owner;
+static struct client *turned_away; /* NULL: none, or it has been closed */
 static int client; /* the far end */
 static uint32_t session;
 static unsigned ended;
-static unsigned most; /* bytes that are dropped */
 static const char *answer;
 
 static void
-on_ended(void *arg)
+close_turned_away(void)
+{
+	client_close(turned_away);
+	turned_away = NULL;
+}
+
+static bool
+on_event(void *arg, struct client *which, enum client_event event)
 {
 	(void)arg;
+	assert_ptr_equal(which, turned_away);
+	assert_int_equal(event, CLIENT_HEARD);
 	ended++;
+	close_turned_away();
+	return false;
+}
+
+static void
+turn_away_with(const char *text)
+{
+	turned_away = client_new(&owner, session);
+	if (client_turn_away(turned_away, text))
+		close_turned_away();
 }
 
 static void
@@ -49,13 +68,17 @@ static void
 loop_begin(void)
 {
 	loop = loop_new();
-	lingering = lingering_new(loop, &table, most, on_ended, NULL);
+	client_owner_init(&owner, loop, &table);
+	owner.on_event = on_event;
+	owner.drops = LINGERING_REQUEST;
 }
 
 static void
 loop_end(void)
 {
-	lingering_free(lingering);
+	client_free(turned_away);
+	turned_away = NULL;
+	client_owner_clear(&owner);
 	loop_free(loop);
 }
 
@@ -64,9 +87,8 @@ set_up(void **state)
 {
 	(void)state;
 	signal(SIGPIPE, SIG_IGN);
-	if (table_new(LINGERING_MOST + 10, &table) < 0)
+	if (table_new(10, &table) < 0)
 		return -1;
-	most = LINGERING_REQUEST;
 	answer = REPLY;
 	loop_begin();
 	ended = 0;
@@ -78,7 +100,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	lingering_close(lingering);
+	close_turned_away();
 	loop_end();
 	close(client);
 	table_free(&table);
@@ -102,7 +124,7 @@ it_hears_why_may_speak_on_and_is_closed_when_it_ends(void **state)
 {
 	(void)state;
 	side_say(client, "GET / HTTP/1.0\r\n");
-	lingering_begin(lingering, session, REPLY);
+	turn_away_with(REPLY);
 	assert_string_equal(side_hear(client), REPLY);
 	assert_string_equal(side_hear(client), "EOF");
 	for (int i = 0; i < 10; i++) {
@@ -114,7 +136,7 @@ it_hears_why_may_speak_on_and_is_closed_when_it_ends(void **state)
 	settle();
 	assert_int_equal(state_of(session), TABLE_FREE);
 	assert_int_equal(ended, 1);
-	assert_int_equal(lingering_count(lingering), 0);
+	assert_int_equal(table.lingering, 0);
 }
 
 static void
@@ -123,27 +145,11 @@ one_that_has_ended_is_closed_at_once_and_hears_why(void **state)
 	(void)state;
 	side_say(client, "do it");
 	shutdown(client, SHUT_WR);
-	lingering_begin(lingering, session, REPLY);
+	turn_away_with(REPLY);
 	assert_int_equal(state_of(session), TABLE_FREE);
 	assert_int_equal(ended, 0);
 	assert_string_equal(side_hear(client), REPLY);
 	assert_string_equal(side_hear(client), "EOF");
-}
-
-static void
-one_that_does_not_end_is_closed_after_a_second(void **state)
-{
-	int64_t begun = clock_now();
-
-	(void)state;
-	lingering_begin(lingering, session, NULL);
-	assert_string_equal(side_hear(client), "EOF");
-	lingering_look(lingering, begun + CLOCK_SECOND - 1);
-	assert_int_equal(state_of(session), TABLE_LINGERING);
-	assert_int_equal(ended, 0);
-	lingering_look(lingering, clock_now() + CLOCK_SECOND);
-	assert_int_equal(state_of(session), TABLE_FREE);
-	assert_int_equal(ended, 1);
 }
 
 /* What it says beyond is left where it is: it is stopped, not broken, and can still read. */
@@ -155,7 +161,7 @@ no_more_than_64_kib_are_read_and_nothing_spins(void **state)
 	ssize_t n;
 
 	(void)state;
-	lingering_begin(lingering, session, REPLY);
+	turn_away_with(REPLY);
 	for (int i = 0; i < 1000; i++) {
 		n = send(client, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1)
@@ -180,10 +186,8 @@ a_message_that_is_too_long_is_dropped_whole_but_not_in_one_turn(void **state)
 	ssize_t n;
 
 	(void)state;
-	loop_end();
-	most = LINGERING_MESSAGE;
-	loop_begin();
-	lingering_begin(lingering, session, REPLY);
+	owner.drops = LINGERING_MESSAGE;
+	turn_away_with(REPLY);
 	for (unsigned turns = 0; taken < 8 << 20; turns++) {
 		assert_in_range(turns, 0, 1000);
 		while ((n = send(client, words, sizeof words, MSG_DONTWAIT | MSG_NOSIGNAL)) > 0)
@@ -204,7 +208,7 @@ an_answer_that_does_not_fit_goes_as_the_client_reads(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
-	lingering_begin(lingering, session, text);
+	turn_away_with(text);
 	shutdown(client, SHUT_WR);
 	while ((n = recv(client, heard, sizeof heard, MSG_DONTWAIT)) != 0 && length < sizeof text) {
 		length += n == -1 ? 0 : (size_t)n;
@@ -215,27 +219,6 @@ an_answer_that_does_not_fit_goes_as_the_client_reads(void **state)
 }
 
 static void
-beyond_the_most_the_oldest_is_closed(void **state)
-{
-	static int far[LINGERING_MOST];
-	uint32_t oldest = session;
-	int pair[2];
-
-	(void)state;
-	lingering_begin(lingering, session, NULL);
-	for (unsigned i = 0; i < LINGERING_MOST; i++) {
-		assert_int_equal(state_of(oldest), TABLE_LINGERING);
-		side_pair(pair);
-		far[i] = pair[1];
-		lingering_begin(lingering, side_client(&table, pair[0]), NULL);
-	}
-	assert_int_not_equal(state_of(oldest), TABLE_LINGERING);
-	assert_int_equal(lingering_count(lingering), LINGERING_MOST);
-	for (unsigned i = 0; i < LINGERING_MOST; i++)
-		close(far[i]);
-}
-
-static void
 what_it_had_is_let_go(void **state)
 {
 	int other = side_file();
@@ -243,10 +226,10 @@ what_it_had_is_let_go(void **state)
 	(void)state;
 	side_conn(&table, TABLE_READY, other);
 	side_put(&table, session, TABLE_UP, "kept for the next");
-	lingering_begin(lingering, session, REPLY);
+	turn_away_with(REPLY);
 	assert_int_equal(table.clients[session].buffer[TABLE_UP], 0);
 	assert_int_equal(table.clients[session].buffer[TABLE_DOWN], 0);
-	lingering_close(lingering);
+	close_turned_away();
 	assert_true(side_is_open(other));
 	close(other);
 }
@@ -268,7 +251,7 @@ static void
 turn_away(void *arg)
 {
 	(void)arg;
-	lingering_begin(lingering, session, answer);
+	turn_away_with(answer);
 }
 
 /* As a new worker does it: turned away anew as long as that had not been settled. */
@@ -281,9 +264,9 @@ after_a_death(void *arg, bool finished)
 	recover_run(&table);
 	loop_begin();
 	if (state_of(session) == TABLE_LIVE)
-		lingering_begin(lingering, session, answer);
+		turn_away_with(answer);
 	else if (state_of(session) == TABLE_LINGERING)
-		lingering_resume(lingering, session, REPLY);
+		turn_away_with(REPLY);
 	if (answer[0] != '\0')
 		assert_string_equal(side_hear(client), answer);
 	assert_string_equal(side_hear(client), "EOF");
@@ -291,7 +274,7 @@ after_a_death(void *arg, bool finished)
 	close(client);
 	settle();
 	assert_int_equal(state_of(session), TABLE_FREE);
-	assert_int_equal(lingering_count(lingering), 0);
+	assert_int_equal(table.lingering, 0);
 	loop_end();
 }
 
@@ -334,11 +317,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ROW(it_hears_why_may_speak_on_and_is_closed_when_it_ends),
 		ROW(one_that_has_ended_is_closed_at_once_and_hears_why),
-		ROW(one_that_does_not_end_is_closed_after_a_second),
 		ROW(no_more_than_64_kib_are_read_and_nothing_spins),
 		ROW(a_message_that_is_too_long_is_dropped_whole_but_not_in_one_turn),
 		ROW(an_answer_that_does_not_fit_goes_as_the_client_reads),
-		ROW(beyond_the_most_the_oldest_is_closed),
 		ROW(what_it_had_is_let_go),
 		ROW(t4_whenever_the_worker_dies_the_answer_is_heard_once),
 		ROW(t4_whenever_the_worker_dies_who_was_told_nothing_is_told_nothing),

@@ -35,7 +35,7 @@ expire(int64_t now)
 	unsigned count = 0;
 
 	for (; (over = waiting_over(&waiting, now)) != NULL; count++)
-		waiting_leave(&waiting, over);
+		waiting_leave(over);
 	return count;
 }
 
@@ -53,7 +53,7 @@ places_are_by_arrival_whoever_is_added_when(void **state)
 	for (struct waiting_entry *e = waiting_first(&waiting); e != NULL; e = waiting_next(e))
 		assert_ptr_equal(e, &entry[i++]);
 	assert_int_equal(i, COUNT);
-	waiting_leave(&waiting, &entry[0]);
+	waiting_leave(&entry[0]);
 	assert_ptr_equal(waiting_first(&waiting), &entry[1]);
 	assert_int_equal(waiting.count, COUNT - 1);
 }
@@ -68,7 +68,7 @@ those_of_one_place_are_in_the_order_of_coming(void **state)
 	}
 	for (int i = 0; i < COUNT; i++) {
 		assert_ptr_equal(waiting_first(&waiting), &entry[i]);
-		waiting_leave(&waiting, &entry[i]);
+		waiting_leave(&entry[i]);
 	}
 }
 
