@@ -329,12 +329,19 @@ control_find(const struct control_command *commands, const char *name)
 	return NULL;
 }
 
+char *
+control_unknown(const struct control_command *commands, const char *name)
+{
+	const char *meant = nearest_name(name, control_command_name, commands);
+
+	return meant == NULL ? mem_print("no command \"%s\"; \"help\" lists them", name)
+	    : mem_print("no command \"%s\"; did you mean \"%s\"?", name, meant);
+}
+
 static void
 operator_say_unknown(struct operator *operator, const char *name)
 {
-	const char *meant = nearest_name(name, control_command_name, operator->control->commands);
-	char *text = meant == NULL ? mem_print("no command \"%s\"; \"help\" lists them", name)
-	    : mem_print("no command \"%s\"; did you mean \"%s\"?", name, meant);
+	char *text = control_unknown(operator->control->commands, name);
 
 	operator_say_error(operator, text);
 	mem_free(text);

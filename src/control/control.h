@@ -71,6 +71,9 @@ void control_fail(struct control_request *request, json_t *more, const char *for
 /* Answers how the command is used: {"ok":false,"error":"usage: ...","usage":true}. */
 void control_usage(struct control_request *request);
 
+/* What is said of a command that is none of these, with the nearest of them; to be freed with mem_free(). */
+char *control_unknown(const struct control_command *commands, const char *name);
+
 /* To be called before a command begins something that may wait for ever, or for as long as its user likes.  False,
  * and the request was answered ("full":true), if as many wait as may. */
 bool control_may_wait(struct control_request *request);

@@ -53,6 +53,13 @@ complete_add_options(struct complete_plan *plan, bool behind)
 			complete_add(plan, complete_options[i].option, complete_options[i].help);
 }
 
+static void
+complete_add_commands(struct complete_plan *plan)
+{
+	for (const struct help_command *command = help_commands; command->name != NULL; command++)
+		complete_add(plan, command->name, command->help);
+}
+
 /* A value or a place: small letters are meant as they are, capitals stand for something. */
 static void
 complete_add_item(struct complete_plan *plan, const struct syntax *syntax, const struct syntax_item *item)
@@ -63,6 +70,8 @@ complete_add_item(struct complete_plan *plan, const struct syntax *syntax, const
 		complete_add(plan, item->text, "");
 		return;
 	}
+	if (strcmp(item->text, "COMMAND") == 0)
+		complete_add_commands(plan);
 	for (size_t i = 0; i < sizeof complete_names / sizeof complete_names[0]; i++)
 		if (strcmp(complete_names[i].name, item->text) == 0 && (complete_names[i].option == NULL ||
 		    (option != NULL && strcmp(complete_names[i].option, option) == 0)))
@@ -151,8 +160,8 @@ complete_decide(struct complete_plan *plan, int argc, char *const *argv)
 	}
 	if (argv[i][0] == '-')
 		complete_add_options(plan, false);
-	for (command = help_commands; argv[i][0] != '-' && command->name != NULL; command++)
-		complete_add(plan, command->name, command->help);
+	else
+		complete_add_commands(plan);
 }
 
 /* The daemon's answer, or NULL. */

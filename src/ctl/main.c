@@ -256,6 +256,23 @@ main_unknown_command(const char *name)
 	return ASK_USAGE;
 }
 
+/* Says how a command is used, or without a name which there are. */
+static int
+main_help(const char *name)
+{
+	const struct help_command *command = name == NULL ? NULL : help_find(name);
+
+	if (name == NULL) {
+		help_print(stdout);
+		return ASK_YES;
+	}
+	if (command == NULL)
+		return main_unknown_command(name);
+	help_usage(stdout, "usage: holdfastctl", command);
+	puts(command->help);
+	return ASK_YES;
+}
+
 /* What the daemon does not answer itself. */
 static const struct main_own {
 	const char *name;
@@ -345,11 +362,8 @@ main_run(const char *socket, bool json, int argc, char **argv)
 
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
-	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h")) {
-		help_usage(stdout, "usage: holdfastctl", errand.command);
-		puts(errand.command->help);
-		return ASK_YES;
-	}
+	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h"))
+		return main_help(errand.command->name);
 	if (own != NULL && own->judges_words)
 		return own->run(socket, argc, argv);
 	errand.json = own == NULL && (main_take_word(&argc, argv, "--json") || json);
@@ -358,10 +372,8 @@ main_run(const char *socket, bool json, int argc, char **argv)
 		return ASK_USAGE;
 	if (own != NULL)
 		return own->run(socket, argc, argv);
-	if (strcmp(argv[0], "help") == 0 && !errand.json) {
-		help_print(stdout);
-		return ASK_YES;
-	}
+	if (strcmp(argv[0], "help") == 0 && !errand.json)
+		return main_help(argv[1]);
 	return main_ask(socket, &errand);
 }
 
@@ -381,15 +393,19 @@ main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "--complete") == 0)
 		return complete_run(argc - 2, argv + 2);
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "+s:hV", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "+:s:hV", options, NULL)) != -1)
 		switch (option) {
 		case 's': socket = optarg; break;
 		case 'j': json = true; break;
 		case 'h': help_print(stdout); return ASK_YES;
 		case 'V': puts("holdfastctl " HOLDFAST_VERSION); return ASK_YES;
+		case ':':
+			fprintf(stderr, "holdfastctl: %s needs the name of a socket\n", argv[optind - 1]);
+			return ASK_USAGE;
 		default:
+			/* of several letters in one word it is this one */
 			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n",
-			    argv[optind - 1]);
+			    strchr("sjhV", optopt) != NULL ? argv[optind - 1] : (char[]){ '-', (char)optopt, '\0' });
 			return ASK_USAGE;
 		}
 	if (optind == argc) {

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "daemon/command.h"
 
 #define FAIL_MAX (3600 * CLOCK_SECOND)
@@ -19,16 +20,22 @@ commands_ping(void *arg, struct control_request *request, int argc, char **argv)
 static void
 commands_help(void *arg, struct control_request *request, int argc, char **argv)
 {
-	const struct control_command *command = commands_register;
 	json_t *list = json_array();
+	char *unknown;
 
 	(void)arg;
-	(void)argc;
-	(void)argv;
-	for (; command->name != NULL; command++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command", command->name,
-		    "arguments", command->arguments, "help", command->help));
-	control_answer(request, json_pack("{s:o}", "commands", list));
+	for (const struct control_command *command = commands_register; command->name != NULL; command++)
+		if (argc < 2 || strcmp(command->name, argv[1]) == 0)
+			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "command", command->name,
+			    "arguments", command->arguments, "help", command->help));
+	if (json_array_size(list) > 0) {
+		control_answer(request, json_pack("{s:o}", "commands", list));
+		return;
+	}
+	json_decref(list);
+	unknown = control_unknown(commands_register, argv[1]);
+	control_fail(request, NULL, "%s", unknown);
+	mem_free(unknown);
 }
 
 static void

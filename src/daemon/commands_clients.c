@@ -312,6 +312,17 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 	control_put(request, counted ? ",\"counts\":[" : "\"clients\":[");
 }
 
+/* A number without the zeros before it, as clients have theirs; anything else as it is. */
+static const char *
+without_zeros(const char *whom)
+{
+	size_t zeros = strspn(whom, "0");
+
+	if (whom[strspn(whom, "0123456789")] != '\0')
+		return whom;
+	return zeros > 0 && whom[zeros] == '\0' ? whom + zeros - 1 : whom + zeros;
+}
+
 void
 commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 {
@@ -330,5 +341,5 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 	if (!command_expect(request, argc, argv, 1, 1))
 		return;
 	if (command_need_clients(arg, request, argv[1]))
-		listing_start(arg, request, argv[1], by, whom);
+		listing_start(arg, request, argv[1], by, without_zeros(whom));
 }

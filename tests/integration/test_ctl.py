@@ -133,10 +133,33 @@ def test_the_socket_comes_from_the_environment(path):
 
 @pytest.mark.parametrize("words, part", [
     ([], "which command"), (["pnig"], 'did you mean "ping"'), (["wait"], "usage: holdfastctl wait SERVICE"),
-    (["ping", "x"], "usage"), (["-x"], "bad option"), (["status", "a\nb"], "newline"),
+    (["ping", "x"], "usage"), (["-x"], "bad option -x;"), (["-xV"], "bad option -x;"),
+    (["--xy"], "bad option --xy;"), (["status", "a\nb"], "newline"),
     (["status", "--jsn"], '"status" has no option --jsn; did you mean --json?'),
     (["kill", "s", "--uint", "x"], "no option --uint; did you mean --unit?"),
     (["wait", "s", "-5"], "no option -5"), (["lookup", "-x", "s"], '"lookup" has no option -x')])
 def test_usage_errors_need_no_daemon(path, words, part):
     done = ctl(path, *words)
     assert done.returncode == 2 and part in done.stderr and done.stdout == ""
+
+
+@pytest.mark.parametrize("words", [["help", "reload"], ["reload", "--help"], ["reload", "-h"], ["help", "check"],
+                                   ["check", "--help"], ["top", "--help"], ["help", "help"]])
+def test_help_of_one_command_is_its_usage_and_what_it_does(path, words):
+    done = ctl(path, *words)
+    command = next(word for word in words[::-1] if not word.startswith("-"))
+    usage, does = done.stdout.splitlines()
+    assert done.returncode == 0 and done.stderr == "" and usage.startswith(f"usage: holdfastctl {command}")
+    assert does in ctl(path, "help").stdout
+
+
+def test_help_of_a_misspelt_command_names_the_nearest(path):
+    done = ctl(path, "help", "relaod")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == 'holdfastctl: no command "relaod"; did you mean "reload"?\n'
+
+
+@pytest.mark.parametrize("option", ["-s", "--socket"])
+def test_a_socket_that_is_not_named_is_told(option):
+    done = holdfast.run(os.path.join(holdfast.BUILD, "holdfastctl"), option)
+    assert done.returncode == 2 and done.stderr == f"holdfastctl: {option} needs the name of a socket\n"

@@ -70,3 +70,19 @@ def test_an_answer_that_is_nothing_says_so(one):
 def test_an_option_in_the_wrong_place_is_told_the_right_one(one):
     done = one.ctl("status", "-s", one.control)
     assert done.returncode == USAGE and "-s stands before the command" in done.stderr
+
+
+def test_the_daemon_tells_of_one_command_too(one):
+    answer = one.command("help reload")
+    assert [command["command"] for command in answer["commands"]] == ["reload"]
+    assert one.command_raw("help relaod") == {"ok": False, "error": 'no command "relaod"; did you mean "reload"?'}
+
+
+def test_numbers_of_users_and_clients_may_have_zeros_before_them(one):
+    for option, key in (("--user", "uid"), ("--id", "id")):
+        with one.client("cache") as client:
+            client.ask("x")
+            number = one.command("clients cache")["clients"][0][key]
+            assert one.command_raw(f"kill cache {option} 1000{number}")["ok"] is False
+            assert one.command(f"kill cache {option} 000{number}")["killed"] == 1
+            assert client.at_end()

@@ -49,6 +49,8 @@ the_first_word_is_a_command_or_an_option(void **state)
 	assert_int_equal(plan.count, commands);
 	assert_string_equal(plan.words[0].text, "status");
 	assert_string_equal(plan.words[0].help, help_find("status")->help);
+	decide("help _");
+	assert_int_equal(plan.count, commands);
 	decide("--json -");
 	assert_string_equal(words(), "-s --socket --json -V --version -h --help");
 	decide("-s _");
