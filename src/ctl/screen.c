@@ -56,7 +56,7 @@ screen_text(struct screen *screen)
 	return screen->text;
 }
 
-/* The character at text, which has not ended.  Bytes that are none are shown one by one. */
+/* The character at text, which has not ended.  Bytes that are none are shown one by one, looks not at all. */
 static struct glyph
 screen_glyph(const struct screen *screen, const char *text)
 {
@@ -66,6 +66,8 @@ screen_glyph(const struct screen *screen, const char *text)
 	size_t length = foreign ? (size_t)-1 : mbrtowc(&wide, text, strnlen(text, MB_LEN_MAX), &state);
 	struct glyph glyph = { .bytes = text, .length = length, .taken = length, .width = -1 };
 
+	if ((unsigned char)*text >= SCREEN_MARK(SCREEN_PLAIN))
+		return (struct glyph){ text, 1, 1, 0 };
 	if (length <= MB_LEN_MAX)
 		glyph.width = wcwidth(wide);
 	else
@@ -109,16 +111,6 @@ screen_fold(const struct screen *screen, const char *text, int width, const char
 	return (size_t)(at - text);
 }
 
-void
-screen_line(struct screen *screen)
-{
-	if (screen->count > 0 && screen->count < screen->height)
-		putc('\n', screen->out);
-	screen->column = 0;
-	if (screen->count <= screen->height)
-		screen->count++;
-}
-
 int
 screen_left(const struct screen *screen)
 {
@@ -131,21 +123,15 @@ screen_room(const struct screen *screen)
 	return screen->count < 1 || screen->count > screen->height ? 0 : screen->width - screen->column;
 }
 
-void
-screen_choose(struct screen *screen)
+/* Writes text cut or filled to so many columns, of which there are as many: blanks before it, or behind it. */
+static void
+screen_write(struct screen *screen, const char *text, int width, bool right)
 {
-	if (screen_room(screen) > 0)
-		putc(SCREEN_LOOK_BYTE + SCREEN_CHOSEN, screen->out);
-}
-
-/* Writes what fits into so many columns; gives how many it took. */
-static int
-screen_write(struct screen *screen, const char *text, int width)
-{
-	bool cut = screen_width(screen, text) > width;
+	int needed = screen_width(screen, text), blanks = needed < width ? width - needed : 0, used = 0;
+	bool cut = needed > width;
 	struct glyph glyph;
-	int used = 0;
 
+	fprintf(screen->out, "%*s", right ? blanks : 0, "");
 	for (; *text != '\0'; text += glyph.taken, used += glyph.width) {
 		glyph = screen_glyph(screen, text);
 		if (used + glyph.width > width - cut)
@@ -153,46 +139,56 @@ screen_write(struct screen *screen, const char *text, int width)
 		fwrite(glyph.bytes, 1, glyph.length, screen->out);
 	}
 	if (cut)
-		fputs(screen->ascii ? "~" : "\u2026", screen->out);
-	return used + cut;
+		fprintf(screen->out, "%s%*s", screen->ascii ? "~" : "\u2026", width - used - 1, "");
+	fprintf(screen->out, "%*s", right ? 0 : blanks, "");
+	screen->column += width;
 }
 
 void
 screen_put_cell(struct screen *screen, enum screen_look look, int width, const char *text)
 {
-	int room = screen_room(screen), blanks = 0;
-	bool right = width > 0;
+	int room = screen_room(screen);
 
-	width = abs(width) < room ? abs(width) : room;
-	if (width == 0)
+	if (width == 0 || room == 0)
 		return;
-	putc(SCREEN_LOOK_BYTE + (int)look, screen->out);
-	if (right && screen_width(screen, text) < width)
-		blanks = width - screen_width(screen, text);
-	fprintf(screen->out, "%*s", blanks, "");
-	blanks += screen_write(screen, text, width - blanks);
-	fprintf(screen->out, "%*s", width - blanks, "");
-	screen->column += width;
+	putc(SCREEN_MARK(look), screen->out);
+	screen_write(screen, text, abs(width) < room ? abs(width) : room, width > 0);
 }
 
-void
-screen_put(struct screen *screen, enum screen_look look, const char *format, ...)
+static void __attribute__((format(printf, 2, 0)))
+screen_vput(struct screen *screen, const char *format, va_list args)
 {
-	va_list args;
-	char *text;
+	char *text = mem_vprint(format, args);
+	int width = screen_width(screen, text), room = screen_room(screen);
 
-	va_start(args, format);
-	text = mem_vprint(format, args);
-	va_end(args);
-	screen_put_cell(screen, look, -screen_width(screen, text), text);
+	if (room > 0)
+		screen_write(screen, text, width < room ? width : room, false);
 	mem_free(text);
 }
 
 void
-screen_put_end(struct screen *screen, enum screen_look look, const char *text)
+screen_put(struct screen *screen, const char *format, ...)
 {
-	if (screen_width(screen, text) <= screen_room(screen))
-		screen_put_cell(screen, look, screen_room(screen), text);
+	va_list args;
+
+	va_start(args, format);
+	screen_vput(screen, format, args);
+	va_end(args);
+}
+
+void
+screen_line(struct screen *screen, const char *format, ...)
+{
+	va_list args;
+
+	if (screen->count > 0 && screen->count < screen->height)
+		putc('\n', screen->out);
+	screen->column = 0;
+	if (screen->count <= screen->height)
+		screen->count++;
+	va_start(args, format);
+	screen_vput(screen, format, args);
+	va_end(args);
 }
 
 void
@@ -201,12 +197,12 @@ screen_put_lines(struct screen *screen, struct screen *page, size_t first, int m
 	const char *line = screen_text(page);
 
 	for (int i = 0; i < (int)first + most && *line != '\0'; i++) {
-		size_t length = strcspn(line, "\n");
+		const char *end = strchrnul(line, '\n');
 
 		if (i >= (int)first) {
-			screen_line(screen);
-			fwrite(line, 1, screen_room(screen) > 0 ? length : 0, screen->out);
+			screen_line(screen, AS_PLAIN);
+			fwrite(line, 1, screen_room(screen) > 0 ? (size_t)(end - line) : 0, screen->out);
 		}
-		line += length + (line[length] == '\n');
+		line = end + (*end == '\n');
 	}
 }

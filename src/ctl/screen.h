@@ -17,11 +17,21 @@ enum screen_look {
 	SCREEN_ALARM,  /* what must be seen */
 	SCREEN_UP, SCREEN_DOWN, SCREEN_HOLD, SCREEN_PAUSED, SCREEN_CLOSED, /* states of services */
 	SCREEN_LOOKS,
-	SCREEN_CHOSEN = SCREEN_LOOKS /* begins the line where the user is */
+	SCREEN_CHOSEN = SCREEN_LOOKS /* the whole line, where the user is */
 };
 
-#define SCREEN_SIDE      1000       /* columns and lines at most; a larger terminal is used in part */
-#define SCREEN_LOOK_BYTE 0x10       /* in the text: with the look that follows added; else no control characters */
+/* A look stands in texts, given and made, as a byte that UTF-8 never has (so that no text of the daemon's holds one).
+ * It is good to the line's end, or the next; a line begins plain. */
+#define SCREEN_MARK(look) (0xf5 + (int)(look)) /* for %c */
+#define AS_PLAIN  "\xf5"
+#define AS_DIM    "\xf6"
+#define AS_BOLD   "\xf7"
+#define AS_ALARM  "\xf9"
+#define AS_HOLD   "\xfc"
+#define AS_CHOSEN "\xff"
+#define SCREEN_MARKS "\xf5\xf6\xf7\xf8\xf9\xfa\xfb\xfc\xfd\xfe\xff"
+
+#define SCREEN_SIDE 1000 /* columns and lines at most; a larger terminal is used in part */
 
 struct screen {
 	int width, height;          /* columns, lines */
@@ -42,25 +52,18 @@ void screen_free(struct screen *screen);
 /* All that was put; stays the screen's. */
 const char *screen_text(struct screen *screen);
 
-/* Begins the next line; what is put when the screen is full is put nowhere. */
-void screen_line(struct screen *screen);
-
 /* How many lines can still be begun, and how many columns of the current line are left. */
 int screen_left(const struct screen *screen);
 int screen_room(const struct screen *screen);
 
-/* The user is in the current line, which is empty. */
-void screen_choose(struct screen *screen);
+/* Begins the next line with text, made as printf makes it; what is put when the screen is full is put nowhere. */
+void screen_line(struct screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Puts text, made as printf makes it, behind what the line has. */
-void screen_put(struct screen *screen, enum screen_look look, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Puts text behind what the line has. */
+void screen_put(struct screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Puts text cut or filled to so many columns, as "%*s" does: blanks before it, or behind it if width is negative. */
 void screen_put_cell(struct screen *screen, enum screen_look look, int width, const char *text);
-
-/* Puts text so that it ends with the screen's last column, blanks before it; left out if it has no place. */
-void screen_put_end(struct screen *screen, enum screen_look look, const char *text);
 
 /* Puts most lines of the page, from that with number first, counted from 0. */
 void screen_put_lines(struct screen *screen, struct screen *page, size_t first, int most);

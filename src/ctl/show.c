@@ -1,5 +1,6 @@
 #include "ctl/show.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -7,8 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define SPAN_SIZE  32
-#define SPAN_COUNT 4
+#define BRIEF_SIZE  64
+#define BRIEF_COUNT 8
 
 const char *
 show_text(const json_t *object, const char *key)
@@ -50,23 +51,31 @@ show_plural(long long count)
 	return count == 1 ? "" : "s";
 }
 
-const char *
+char *
+show_brief(const char *format, ...)
+{
+	static char texts[BRIEF_COUNT][BRIEF_SIZE];
+	static unsigned next;
+	char *text = texts[next++ % BRIEF_COUNT];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, BRIEF_SIZE, format, args);
+	va_end(args);
+	return text;
+}
+
+char *
 show_span(double seconds)
 {
-	static char texts[SPAN_COUNT][SPAN_SIZE];
-	static unsigned next;
-	char *text = texts[next++ % SPAN_COUNT];
 	long long whole = seconds < 0 ? 0 : (long long)seconds;
 
 	if (whole < 60)
-		snprintf(text, SPAN_SIZE, "%llds", whole);
-	else if (whole < 3600)
-		snprintf(text, SPAN_SIZE, "%lldmin %llds", whole / 60, whole % 60);
-	else if (whole < 86400)
-		snprintf(text, SPAN_SIZE, "%lldh %lldmin", whole / 3600, whole / 60 % 60);
-	else
-		snprintf(text, SPAN_SIZE, "%lldd %lldh", whole / 86400, whole / 3600 % 24);
-	return text;
+		return show_brief("%llds", whole);
+	if (whole < 3600)
+		return show_brief("%lldmin %llds", whole / 60, whole % 60);
+	return whole < 86400 ? show_brief("%lldh %lldmin", whole / 3600, whole / 60 % 60)
+	    : show_brief("%lldd %lldh", whole / 86400, whole / 3600 % 24);
 }
 
 /* Seconds from a point in time to wall, less than 0 if it is yet to come; false if it is none. */

@@ -25,8 +25,11 @@ const char *show_plural(long long count);
 /* How many seconds before wall (microseconds since 1970 UTC) a point in time was, or -1 if it is none. */
 double show_age(const char *time, int64_t wall);
 
-/* A span of seconds, "5min 3s"; in one of a few buffers. */
-const char *show_span(double seconds);
+/* A text of less than 64 bytes, made as printf makes it; in one of eight buffers. */
+char *show_brief(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A span of seconds, "5min 3s", likewise. */
+char *show_span(double seconds);
 
 /* How long ago, in the same form, a point in time of a member was, or "" without one. */
 const char *show_ago(const json_t *object, const char *key);

@@ -1,7 +1,5 @@
 #include "ctl/top.h"
 
-#define NCURSES_NOMACROS
-#include <curses.h>
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -31,7 +29,7 @@ struct top {
 	/* The conversation: status once a second, over worker deaths and restarts; it never waits. */
 	const char *path;       /* borrowed; the control socket */
 	struct ask ask;
-	enum { TOP_AWAITS_NOTHING, TOP_AWAITS_STATUS, TOP_AWAITS_EXPLAIN } awaited;
+	bool awaits_status, awaits_history;
 	int64_t asked_at;       /* monotonic; when the awaited was asked for */
 	int64_t next;           /* monotonic; when to ask, or to connect, again */
 	int64_t heard_at;       /* monotonic; when an answer came last */
@@ -39,8 +37,7 @@ struct top {
 	/* What was heard. */
 	struct top_state state;
 	struct sample *sample;  /* owned; NULL before the first */
-	json_t *history;        /* owned; or NULL */
-	char history_of[TOP_NAME_SIZE]; /* whose it is, or will be */
+	json_t *history;        /* owned; of the member "service"; or NULL */
 	/* The terminal. */
 	SCREEN *terminal;       /* owned; ncurses' */
 	bool ascii;
@@ -83,42 +80,48 @@ top_set_looks(attr_t looks[SCREEN_LOOKS])
 	}
 }
 
+static bool
+top_awaits(const struct top *top)
+{
+	return top->awaits_status || top->awaits_history;
+}
+
 /* Why nothing is heard, or NULL while all is well. */
 static const char *
 top_away(const struct top *top, int64_t now)
 {
 	if (top->ask.fd == -1 && top->reason != NULL)
 		return top->reason;
-	return top->awaited != TOP_AWAITS_NOTHING && now - top->asked_at >= SILENCE
-	    ? "the daemon is connected and says nothing" : NULL;
+	return top_awaits(top) && now - top->asked_at >= SILENCE ? "the daemon is connected and says nothing" : NULL;
 }
 
-static bool
-top_has_history(const struct top *top)
+/* That of the service that is explained, or NULL. */
+static const json_t *
+top_history(const struct top *top)
 {
-	return strcmp(top->history_of, top->state.explained) == 0;
+	return strcmp(show_text(top->history, "service"), top->state.explained) == 0 ? top->history : NULL;
 }
 
 static void
 top_paint_text(const struct top *top, const char *text)
 {
-	attr_t chosen = A_NORMAL;
+	attr_t look = A_NORMAL, chosen = A_NORMAL;
 
 	erase();
 	for (int line = 0; *text != '\0';) {
 		size_t length = 1;
-		int look = *text - SCREEN_LOOK_BYTE;
+		int mark = (unsigned char)*text - SCREEN_MARK(SCREEN_PLAIN);
 
 		if (*text == '\n') {
-			chosen = A_NORMAL;
+			look = chosen = A_NORMAL;
 			move(++line, 0);
-		} else if (look == SCREEN_CHOSEN) {
+		} else if (mark == SCREEN_CHOSEN) {
 			chosen = A_REVERSE;
-		} else if (look >= 0 && look < SCREEN_LOOKS) {
-			attrset((int)(top->looks[look] | chosen));
+		} else if (mark >= 0) {
+			look = top->looks[mark];
 		} else {
-			for (length = 0; (unsigned char)text[length] >= ' '; length++)
-				;
+			length = strcspn(text, "\n" SCREEN_MARKS);
+			attrset((int)(look | chosen));
 			addnstr(text, (int)length);
 		}
 		text += length;
@@ -131,9 +134,8 @@ static void
 top_paint(struct top *top, int64_t now)
 {
 	struct top_scene scene = {
-		.sample = top->sample, .history = top_has_history(top) ? top->history : NULL,
-		.away = top_away(top, now), .away_seconds = (double)(now - top->heard_at) / (double)CLOCK_SECOND,
-		.wall = clock_wall(),
+		.sample = top->sample, .history = top_history(top), .away = top_away(top, now),
+		.away_seconds = (double)(now - top->heard_at) / (double)CLOCK_SECOND, .wall = clock_wall(),
 	};
 	struct screen *screen = screen_new(COLS, LINES, top->ascii);
 
@@ -152,24 +154,6 @@ top_is_old(const struct top *top, int64_t now)
 	return top->changed || top->away != (top_away(top, now) != NULL) || now - top->painted_at >= PAINT_TIME;
 }
 
-static int
-top_key(int key)
-{
-	static const struct { int curses, key; } keys[] = {
-		{ KEY_UP, TOP_KEY_UP }, { KEY_DOWN, TOP_KEY_DOWN }, { KEY_LEFT, TOP_KEY_LEFT },
-		{ KEY_RIGHT, TOP_KEY_RIGHT }, { KEY_PPAGE, TOP_KEY_PAGE_UP }, { KEY_NPAGE, TOP_KEY_PAGE_DOWN },
-		{ KEY_HOME, TOP_KEY_HOME }, { KEY_END, TOP_KEY_END },
-		{ KEY_ENTER, TOP_KEY_ENTER }, { '\r', TOP_KEY_ENTER }, { '\n', TOP_KEY_ENTER },
-		{ KEY_BACKSPACE, TOP_KEY_ERASE }, { 0x7f, TOP_KEY_ERASE }, { '\b', TOP_KEY_ERASE },
-		{ 0x1b, TOP_KEY_ESCAPE }, { KEY_F(1), TOP_KEY_HELP },
-	};
-
-	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-		if (keys[i].curses == key)
-			return keys[i].key;
-	return key < 256 ? key : 0;
-}
-
 /* All keys that were pressed, a change of the terminal's size being one; false when the user has had enough. */
 static bool
 top_read_keys(struct top *top)
@@ -180,11 +164,15 @@ top_read_keys(struct top *top)
 		top->changed = true;
 		if (key == '\f')
 			clearok(curscr, TRUE);
-		if (!top_state_key(&top->state, top_key(key)))
+		if (key == '\n' || key == KEY_ENTER)
+			key = TOP_KEY_ENTER;
+		if (key == '\b' || key == 0x7f)
+			key = TOP_KEY_ERASE;
+		if (!top_state_key(&top->state, key))
 			return false;
 		if (top->sample != NULL)
 			top_state_arrange(&top->state, top->sample);
-		if (top->state.page == TOP_EXPLAIN && !top_has_history(top) && top->awaited == TOP_AWAITS_NOTHING)
+		if (top->state.page == TOP_EXPLAIN && top_history(top) == NULL && !top_awaits(top))
 			top->next = clock_now();
 	}
 	return true;
@@ -195,7 +183,7 @@ static void
 top_lose(struct top *top, char *reason, int64_t next)
 {
 	ask_close(&top->ask);
-	top->awaited = TOP_AWAITS_NOTHING;
+	top->awaits_status = top->awaits_history = false;
 	top->next = next;
 	if (reason == NULL)
 		return;
@@ -203,29 +191,25 @@ top_lose(struct top *top, char *reason, int64_t next)
 	top->reason = reason;
 }
 
-/* Asks for the status, or for the history of the service that is explained. */
+/* Asks for the status, and for the history of the service that is explained. */
 static void
-top_send(struct top *top, bool status, int64_t now)
+top_send(struct top *top, int64_t now)
 {
 	char *words[] = { (char[]){ "explain" }, top->state.explained };
-	char *line = status ? mem_copy_text("status") : ask_quote(2, words);
-	int error = ask_send(&top->ask, line);
+	char *explain = ask_quote(2, words), *line;
 
-	mem_free(line);
-	if (error != 0) {
-		top_lose(top, NULL, now);
-		return;
-	}
-	top->awaited = status ? TOP_AWAITS_STATUS : TOP_AWAITS_EXPLAIN;
+	top->awaits_history = top->state.page == TOP_EXPLAIN;
+	line = top->awaits_history ? mem_print("status\n%s", explain) : mem_copy_text("status");
+	top->awaits_status = true;
 	top->asked_at = now;
-	if (status || top_has_history(top))
-		return;
-	json_decref(top->history);
-	top->history = NULL;
-	memcpy(top->history_of, top->state.explained, sizeof top->history_of);
+	top->next = now + EVERY;
+	if (ask_send(&top->ask, line) != 0)
+		top_lose(top, NULL, now);
+	mem_free(line);
+	mem_free(explain);
 }
 
-/* Takes the status, which is taken over; the history follows it. */
+/* The status, which is taken over. */
 static void
 top_take_status(struct top *top, json_t *answer, int64_t now)
 {
@@ -237,27 +221,33 @@ top_take_status(struct top *top, json_t *answer, int64_t now)
 	mem_free(top->reason);
 	top->reason = NULL;
 	top->heard_at = now;
-	if (top->state.page == TOP_EXPLAIN)
-		top_send(top, false, now);
+	top->awaits_status = false;
 }
 
-/* An answer has come. */
+/* The history, which is taken over; of a service that is gone it is an error, which names none. */
+static void
+top_take_history(struct top *top, json_t *answer)
+{
+	if (!show_has(answer, "service"))
+		json_object_set_new(answer, "service", json_string(top->state.explained));
+	json_decref(top->history);
+	top->history = answer;
+	top->awaits_history = false;
+}
+
+/* An answer has come: that to status first. */
 static void
 top_hear(struct top *top, const char *line, int64_t now)
 {
 	json_t *answer = json_loads(line, 0, NULL);
-	bool status = top->awaited == TOP_AWAITS_STATUS;
+	const char *error = show_text(answer, "error");
 
-	top->awaited = TOP_AWAITS_NOTHING;
 	top->changed = true;
-	if (!status && json_is_object(answer)) {
-		json_decref(top->history);
-		top->history = answer;
-	} else if (status && json_is_array(json_object_get(answer, "services"))) {
+	if (top->awaits_status && json_is_array(json_object_get(answer, "services"))) {
 		top_take_status(top, answer, now);
+	} else if (!top->awaits_status && json_is_object(answer)) {
+		top_take_history(top, answer);
 	} else {
-		const char *error = show_text(answer, "error");
-
 		top_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error), now + EVERY);
 		json_decref(answer);
 	}
@@ -275,7 +265,7 @@ top_converse(struct top *top, int64_t now)
 		if (error != 0)
 			top_lose(top, ask_reason(top->path, error), now + AGAIN);
 	}
-	while (top->awaited != TOP_AWAITS_NOTHING) {
+	while (top_awaits(top)) {
 		line = ask_line(&top->ask, 0, &error);
 		if (line != NULL)
 			top_hear(top, line, now);
@@ -284,10 +274,8 @@ top_converse(struct top *top, int64_t now)
 		else
 			top_lose(top, NULL, now);
 	}
-	if (top->ask.fd == -1 || now < top->next)
-		return;
-	top->next = now + EVERY;
-	top_send(top, true, now);
+	if (top->ask.fd != -1 && now >= top->next)
+		top_send(top, now);
 }
 
 /* Waits for a key, an answer, or the time to do something; false when the terminal is gone. */
@@ -296,9 +284,9 @@ top_wait(const struct top *top)
 {
 	struct pollfd files[] = {
 		{ .fd = STDIN_FILENO, .events = POLLIN },
-		{ .fd = top->awaited == TOP_AWAITS_NOTHING ? -1 : top->ask.fd, .events = POLLIN },
+		{ .fd = top_awaits(top) ? top->ask.fd : -1, .events = POLLIN },
 	};
-	int64_t deadline = top->awaited == TOP_AWAITS_NOTHING ? top->next : top->asked_at + SILENCE;
+	int64_t deadline = top_awaits(top) ? top->asked_at + SILENCE : top->next;
 	int64_t left = (deadline - clock_now()) / 1000 + 1;
 	int timeout = left < 0 ? 1000 : left > 1000 ? 1000 : (int)left;
 

@@ -20,19 +20,19 @@ sample_growth(const json_t *now, const json_t *before, const char *key)
 static void
 sample_set_rates(struct sample_service *service, const json_t *before, double seconds)
 {
-	const json_t *now = service->json;
-	double *rates = service->rates, answers = sample_growth(now, before, "messages_to_clients");
+	static const char *const counters[SAMPLE_WORK] = {
+		[SAMPLE_IN] = "bytes_from_clients", [SAMPLE_OUT] = "bytes_to_clients",
+		[SAMPLE_CLIENTS] = "clients_total", [SAMPLE_MESSAGES] = "messages_from_clients",
+	};
+	double *rates = service->rates;
+	double answers = sample_growth(service->json, before, "messages_to_clients") / seconds;
 
-	rates[SAMPLE_IN] = sample_growth(now, before, "bytes_from_clients");
-	rates[SAMPLE_OUT] = sample_growth(now, before, "bytes_to_clients");
-	rates[SAMPLE_CLIENTS] = sample_growth(now, before, "clients_total");
+	for (enum sample_rate i = 0; i < SAMPLE_WORK; i++)
+		rates[i] = sample_growth(service->json, before, counters[i]) / seconds;
 	/* A broadcast has messages to clients alone; a reply does not count beside its request. */
-	rates[SAMPLE_MESSAGES] = sample_growth(now, before, "messages_from_clients");
 	if (rates[SAMPLE_MESSAGES] < answers)
 		rates[SAMPLE_MESSAGES] = answers;
 	rates[SAMPLE_WORK] = rates[service->shared ? SAMPLE_MESSAGES : SAMPLE_CLIENTS];
-	for (enum sample_rate i = 0; i < SAMPLE_RATES; i++)
-		rates[i] /= seconds;
 	service->has_rates = true;
 }
 
@@ -83,15 +83,6 @@ sample_free(struct sample *sample)
 	mem_free(sample);
 }
 
-/* What rows are sorted by: the text first, then the number, the smaller first. */
-struct top_rank {
-	size_t index;
-	const char *name; /* borrowed */
-	const char *text; /* borrowed; "" unless texts are compared */
-	double number;
-	bool reverse;
-};
-
 void
 top_state_init(struct top_state *state)
 {
@@ -117,52 +108,60 @@ top_state_urgency(const char *state)
 	return (double)i;
 }
 
-/* The rank of what a sort compares; RFC 3339 texts compare like the times, and the newest is first. */
-static struct top_rank
-top_state_rank(const struct sample_service *service, size_t index, enum top_sort sort, bool reverse)
+/* What sorts by a number compare, the greatest first. */
+static double
+top_state_rank(const struct sample_service *service, enum top_sort sort)
 {
-	struct top_rank rank = { .index = index, .name = service->name, .text = "", .reverse = reverse };
-
 	switch (sort) {
-	case TOP_BY_STATE: rank.number = top_state_urgency(service->state); break;
-	case TOP_BY_SINCE: rank.text = show_since_at(service->json); break;
-	case TOP_BY_CLIENTS: rank.number = -show_real(service->json, "clients"); break;
-	case TOP_BY_HELD: rank.number = -show_real(service->json, "held"); break;
-	case TOP_BY_IN: rank.number = -service->rates[SAMPLE_IN]; break;
-	case TOP_BY_OUT: rank.number = -service->rates[SAMPLE_OUT]; break;
-	case TOP_BY_WORK: rank.number = -service->rates[SAMPLE_WORK]; break;
-	case TOP_BY_ERROR: rank.text = show_text(service->json, "last_error_at"); break;
-	default: break;
+	case TOP_BY_STATE: return -top_state_urgency(service->state);
+	case TOP_BY_CLIENTS: return show_real(service->json, "clients");
+	case TOP_BY_HELD: return show_real(service->json, "held");
+	case TOP_BY_IN: return service->rates[SAMPLE_IN];
+	case TOP_BY_OUT: return service->rates[SAMPLE_OUT];
+	case TOP_BY_WORK: return service->rates[SAMPLE_WORK];
+	default: return 0;
 	}
-	return rank;
 }
 
-static int
-top_rank_compare(const void *left, const void *right)
+/* What the others compare, likewise: RFC 3339 texts compare like the times. */
+static const char *
+top_state_time(const struct sample_service *service, enum top_sort sort)
 {
-	const struct top_rank *a = left, *b = right;
-	int order = strcmp(b->text, a->text);
+	return sort == TOP_BY_SINCE ? show_since_at(service->json) : sort == TOP_BY_ERROR
+	    ? show_text(service->json, "last_error_at") : "";
+}
+
+struct top_order {
+	const struct sample_service *services; /* borrowed */
+	const struct top_state *state;         /* borrowed */
+};
+
+static int
+top_order_compare(const void *left, const void *right, void *arg)
+{
+	const struct top_order *by = arg;
+	const struct sample_service *a = &by->services[*(const size_t *)left];
+	const struct sample_service *b = &by->services[*(const size_t *)right];
+	double rank = top_state_rank(a, by->state->sort), other = top_state_rank(b, by->state->sort);
+	int order = (rank < other) - (rank > other);
 
 	if (order == 0)
-		order = (a->number > b->number) - (a->number < b->number);
+		order = strcmp(top_state_time(b, by->state->sort), top_state_time(a, by->state->sort));
 	if (order == 0)
 		order = strverscmp(a->name, b->name);
-	return a->reverse ? -order : order;
+	return by->state->reverse ? -order : order;
 }
 
 /* Whether anything that is shown of the service holds the filter's text. */
 static bool
 top_state_matches(const struct top_state *state, const struct sample_service *service)
 {
-	char *why;
-	bool matches;
+	char *why = show_why(service->json);
+	const char *texts[] = { service->name, service->state, show_text(service->json, "address"), why };
+	bool matches = false;
 
-	if (state->filter[0] == '\0' || strcasestr(service->name, state->filter) != NULL ||
-	    strcasestr(service->state, state->filter) != NULL ||
-	    strcasestr(show_text(service->json, "address"), state->filter) != NULL)
-		return true;
-	why = show_why(service->json);
-	matches = strcasestr(why, state->filter) != NULL;
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		matches = matches || strcasestr(texts[i], state->filter) != NULL;
 	mem_free(why);
 	return matches;
 }
@@ -181,18 +180,14 @@ top_state_choose_again(struct top_state *state, const struct sample *sample)
 void
 top_state_arrange(struct top_state *state, const struct sample *sample)
 {
-	struct top_rank *ranks = mem_new(sample->count + 1, sizeof *ranks);
+	struct top_order order = { sample->services, state };
 
 	state->row_count = 0;
+	state->rows = mem_resize(state->rows, sample->count + 1, sizeof *state->rows);
 	for (size_t i = 0; i < sample->count; i++)
 		if (top_state_matches(state, &sample->services[i]))
-			ranks[state->row_count++] = top_state_rank(&sample->services[i], i, state->sort,
-			    state->reverse);
-	qsort(ranks, state->row_count, sizeof *ranks, top_rank_compare);
-	state->rows = mem_resize(state->rows, sample->count + 1, sizeof *state->rows);
-	for (size_t i = 0; i < state->row_count; i++)
-		state->rows[i] = ranks[i].index;
-	mem_free(ranks);
+			state->rows[state->row_count++] = i;
+	qsort_r(state->rows, state->row_count, sizeof *state->rows, top_order_compare, &order);
 	top_state_choose_again(state, sample);
 	if (state->row_count > 0)
 		snprintf(state->chosen_name, sizeof state->chosen_name, "%s",
@@ -221,29 +216,24 @@ top_state_move(int key, size_t *place, size_t most, size_t page)
 	return true;
 }
 
-/* The first key of a column sorts by it, the next turns the order around. */
-static bool
+/* The first key of a column sorts by it, the next turns the order around, as r does. */
+static void
 top_state_sort_key(struct top_state *state, int key)
 {
 	static const char keys[] = "nstchiowe"; /* in the order of enum top_sort */
-	const char *at = key > 0 && key < 256 ? strchr(keys, key) : NULL;
+	const char *at = key > 0 && key < 0x80 ? strchr(keys, key) : NULL;
 	enum top_sort sort = state->sort;
 
-	if (key == 'r') {
-		state->reverse = !state->reverse;
-		return true;
-	}
 	if (at != NULL)
 		sort = (enum top_sort)(at - keys);
 	else if (key == '<' || key == TOP_KEY_LEFT)
 		sort = (sort + TOP_SORTS - 1) % TOP_SORTS;
 	else if (key == '>' || key == TOP_KEY_RIGHT)
 		sort = (sort + 1) % TOP_SORTS;
-	else
-		return false;
+	else if (key != 'r')
+		return;
 	state->reverse = sort == state->sort && !state->reverse;
 	state->sort = sort;
-	return true;
 }
 
 static void
@@ -251,18 +241,14 @@ top_state_typing_key(struct top_state *state, int key)
 {
 	size_t length = strlen(state->filter);
 
-	if (key == TOP_KEY_ENTER || key == TOP_KEY_ESCAPE)
+	if (key == TOP_KEY_ENTER || key == TOP_KEY_ESCAPE || (key == TOP_KEY_ERASE && length == 0))
 		state->typing = false;
 	if (key == TOP_KEY_ESCAPE)
 		state->filter[0] = '\0';
-	if (key == TOP_KEY_ERASE && length > 0)
+	else if (key == TOP_KEY_ERASE && length > 0)
 		state->filter[length - 1] = '\0';
-	else if (key == TOP_KEY_ERASE)
-		state->typing = false;
-	if (key >= ' ' && key < 0x7f && length + 1 < sizeof state->filter) {
-		state->filter[length] = (char)key;
-		state->filter[length + 1] = '\0';
-	}
+	else if (key >= ' ' && key < 0x7f && length + 1 < sizeof state->filter)
+		snprintf(state->filter + length, 2, "%c", key);
 }
 
 static void
@@ -291,28 +277,26 @@ top_state_page_key(struct top_state *state, int key)
 {
 	if (top_state_move(key, &state->scroll, state->scroll_most, state->page_rows))
 		state->follow = state->scroll == state->scroll_most;
-	else if (key == TOP_KEY_ESCAPE || key == TOP_KEY_ENTER || key == TOP_KEY_LEFT || key == TOP_KEY_ERASE)
+	else if (key == 'q' || key == TOP_KEY_ESCAPE || key == TOP_KEY_ENTER || key == TOP_KEY_LEFT ||
+	    key == TOP_KEY_ERASE)
 		state->page = TOP_TABLE;
 }
 
 bool
 top_state_key(struct top_state *state, int key)
 {
-	if (state->page == TOP_TABLE && state->typing) {
+	bool table = state->page == TOP_TABLE;
+
+	if (table && state->typing) {
 		top_state_typing_key(state, key);
-		return true;
-	}
-	if (key == 'q' && state->page == TOP_TABLE)
-		return false;
-	if (key == 'q') {
-		state->page = TOP_TABLE;
 	} else if (key == '?' || key == TOP_KEY_HELP) {
 		state->page = state->page == TOP_HELP ? TOP_TABLE : TOP_HELP;
 		state->scroll = 0;
-	} else if (state->page == TOP_TABLE) {
-		top_state_table_key(state, key);
-	} else {
+	} else if (!table) {
 		top_state_page_key(state, key);
+	} else {
+		top_state_table_key(state, key);
+		return key != 'q';
 	}
 	return true;
 }

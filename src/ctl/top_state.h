@@ -6,6 +6,10 @@
 #ifndef HOLDFAST_CTL_TOP_STATE_H
 #define HOLDFAST_CTL_TOP_STATE_H
 
+#ifndef NCURSES_NOMACROS
+#define NCURSES_NOMACROS
+#endif
+#include <curses.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,10 +52,11 @@ enum top_sort {
 	TOP_BY_ERROR, TOP_SORTS
 };
 
-/* Keys that are no characters. */
+/* Keys that are no characters: as ncurses has them, but where one has several names. */
 enum top_key {
-	TOP_KEY_UP = 256, TOP_KEY_DOWN, TOP_KEY_PAGE_UP, TOP_KEY_PAGE_DOWN, TOP_KEY_HOME, TOP_KEY_END, TOP_KEY_ENTER,
-	TOP_KEY_ESCAPE, TOP_KEY_ERASE, TOP_KEY_LEFT, TOP_KEY_RIGHT, TOP_KEY_HELP
+	TOP_KEY_UP = KEY_UP, TOP_KEY_DOWN = KEY_DOWN, TOP_KEY_PAGE_UP = KEY_PPAGE, TOP_KEY_PAGE_DOWN = KEY_NPAGE,
+	TOP_KEY_HOME = KEY_HOME, TOP_KEY_END = KEY_END, TOP_KEY_LEFT = KEY_LEFT, TOP_KEY_RIGHT = KEY_RIGHT,
+	TOP_KEY_ENTER = '\r', TOP_KEY_ERASE = KEY_BACKSPACE, TOP_KEY_ESCAPE = 0x1b, TOP_KEY_HELP = KEY_F(1)
 };
 
 struct top_state {

@@ -1,6 +1,5 @@
 #include "ctl/top_view.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -11,19 +10,17 @@
 #define WITH_ERROR   60  /* columns from which on the table has a place for errors */
 #define EXPLAIN_FOLD 60  /* columns below which an entry's text stands under its time */
 #define EVENT_WIDTH  21  /* of the longest name of an event, attempting_to_connect */
-#define SHORT_SIZE   32
-#define SHORT_COUNT  8
 
-/* What the table is made of. */
-struct table {
+/* What is shown, and where. */
+struct view {
 	struct screen *screen;         /* borrowed */
 	struct top_state *state;       /* borrowed */
 	const struct top_scene *scene; /* borrowed */
-	int *widths;                   /* borrowed; of each column, 0: it is not shown */
 };
 
+/* Those from COUNT on stand at the right. */
 enum column_kind {
-	COLUMN_TEXT, COLUMN_COUNT, COLUMN_SHORT, COLUMN_RATE, COLUMN_STATE, COLUMN_SINCE, COLUMN_OLDEST, COLUMN_ERROR
+	COLUMN_TEXT, COLUMN_STATE, COLUMN_ERROR, COLUMN_COUNT, COLUMN_SHORT, COLUMN_RATE, COLUMN_SINCE, COLUMN_OLDEST
 };
 
 /* A column is on terminals at least so wide, and (until) less wide than that.  Its width grows with the longest of
@@ -71,22 +68,6 @@ static const struct { const char *word; enum screen_look look; } looks[] = {
 
 #define STATES 5 /* of these */
 
-const char *
-top_view_short(double number, unsigned unit)
-{
-	static const char *const signs = "\0KMGTPE";
-	static char texts[SHORT_COUNT][SHORT_SIZE];
-	static unsigned next;
-	char *text = texts[next++ % SHORT_COUNT];
-	size_t sign = 0;
-
-	for (; number >= 999.5 && sign < 6; sign++)
-		number /= unit;
-	snprintf(text, SHORT_SIZE, number > 0 && number < 9.95 && (sign > 0 || number < 0.95 || number != (int)number)
-	    ? "%.1f%.1s" : "%.0f%.1s", number, signs + sign);
-	return text;
-}
-
 enum screen_look
 top_view_look(const char *word)
 {
@@ -96,80 +77,97 @@ top_view_look(const char *word)
 	return SCREEN_PLAIN;
 }
 
-/* Seconds as `status` would show them, or as the larger of the two units; to be freed with mem_free(). */
-static char *
-span_text(double seconds, bool wide)
+const char *
+top_view_short(double number, unsigned unit)
 {
-	const char *span = show_span(seconds);
+	static const char *const signs = "\0KMGTPE";
+	size_t sign = 0;
 
-	return mem_print("%.*s", (int)(wide ? strlen(span) : strcspn(span, " ")), span);
+	for (; number >= 999.5 && sign < 6; sign++)
+		number /= unit;
+	return show_brief("%.*f%.1s", number > 0 && number < 9.95 &&
+	    (sign > 0 || number < 0.95 || number != (int)number), number, signs + sign);
+}
+
+/* The same as a byte in a text. */
+static int
+view_mark(const char *word)
+{
+	return SCREEN_MARK(top_view_look(word));
+}
+
+/* Seconds as `status` would show them, or as the larger of the two units. */
+static const char *
+view_span(double seconds, bool wide)
+{
+	char *span = show_span(seconds);
+
+	if (!wide)
+		span[strcspn(span, " ")] = '\0';
+	return span;
 }
 
 /* Why the service is as it is, or its last error. */
 static char *
-error_text(const struct table *table, const json_t *service)
+view_error(const struct view *view, const json_t *service)
 {
-	double age = show_age(show_text(service, "last_error_at"), table->scene->wall);
+	double age = show_age(show_text(service, "last_error_at"), view->scene->wall);
 	const char *error = show_text(service, "last_error");
-	char *why = show_why(service), *span;
+	char *why = show_why(service);
 
 	if (why[0] != '\0' || error[0] == '\0')
 		return why;
 	mem_free(why);
-	span = span_text(age, table->screen->width >= WIDE);
-	why = mem_print("%s ago: %s", span, error);
-	mem_free(span);
-	return why;
+	return mem_print("%s ago: %s", view_span(age, view->screen->width >= WIDE), error);
 }
 
 /* What stands in the column, to be freed with mem_free(). */
 static char *
-column_text(const struct table *table, const struct column *column, const struct sample_service *service)
+column_text(const struct view *view, const struct column *column, const struct sample_service *service)
 {
 	const json_t *json = service->json;
+	const char *text = "";
 	double age;
 
 	if (column->shared && !service->shared)
 		return mem_copy_text("");
 	switch (column->kind) {
-	case COLUMN_COUNT:
-		return mem_print("%lld", show_number(json, column->key));
-	case COLUMN_SHORT:
-		return mem_copy_text(top_view_short(show_real(json, column->key), 1000));
+	case COLUMN_TEXT: text = show_text(json, column->key); break;
+	case COLUMN_STATE: text = service->state; break;
+	case COLUMN_ERROR: return view_error(view, json);
+	case COLUMN_COUNT: return mem_print("%lld", show_number(json, column->key));
+	case COLUMN_SHORT: text = top_view_short(show_real(json, column->key), 1000); break;
 	case COLUMN_RATE:
-		return mem_copy_text(!service->has_rates ? "-" : top_view_short(service->rates[column->rate],
-		    column->rate == SAMPLE_IN || column->rate == SAMPLE_OUT ? 1024 : 1000));
-	case COLUMN_STATE:
-		return mem_copy_text(service->state);
+		text = !service->has_rates ? "-" : top_view_short(service->rates[column->rate],
+		    column->rate == SAMPLE_IN || column->rate == SAMPLE_OUT ? 1024 : 1000);
+		break;
 	case COLUMN_SINCE:
-		age = show_age(show_since_at(json), table->scene->wall);
-		return age < 0 ? mem_copy_text("") : span_text(age, table->screen->width >= WIDE);
+		age = show_age(show_since_at(json), view->scene->wall);
+		text = age < 0 ? "" : view_span(age, view->screen->width >= WIDE);
+		break;
 	case COLUMN_OLDEST:
-		return show_number(json, "held") == 0 ? mem_copy_text("")
-		    : span_text(show_real(json, "held_longest_seconds"), false);
-	case COLUMN_ERROR:
-		return error_text(table, json);
-	default:
-		return mem_copy_text(show_text(json, column->key));
+		if (show_number(json, "held") > 0)
+			text = view_span(show_real(json, "held_longest_seconds"), false);
+		break;
 	}
+	return mem_copy_text(text);
 }
 
-/* Numbers and spans of time stand at the right. */
 static bool
 column_is_right(const struct column *column)
 {
-	return column->kind != COLUMN_TEXT && column->kind != COLUMN_STATE && column->kind != COLUMN_ERROR;
+	return column->kind >= COLUMN_COUNT;
 }
 
 /* The width that the column's texts need, from width to most. */
 static int
-column_width(const struct table *table, const struct column *column, int width, int most)
+column_width(const struct view *view, const struct column *column, int width, int most)
 {
-	const struct sample *sample = table->scene->sample;
+	const struct sample *sample = view->scene->sample;
 
 	for (size_t i = 0; i < sample->count && width < most; i++) {
-		char *text = column_text(table, column, &sample->services[i]);
-		int needed = screen_width(table->screen, text);
+		char *text = column_text(view, column, &sample->services[i]);
+		int needed = screen_width(view->screen, text);
 
 		width = needed > most ? most : needed > width ? needed : width;
 		mem_free(text);
@@ -177,69 +175,66 @@ column_width(const struct table *table, const struct column *column, int width, 
 	return width;
 }
 
-/* A column grows to a fifth of the screen at most; the first one grows into what is left, where errors do not. */
+/* A column grows to a fifth of the screen at most; the first one grows into what is left, where errors do not.  The
+ * width of what is not shown is 0. */
 static void
-table_choose_columns(struct table *table)
+table_choose_columns(const struct view *view, int widths[COLUMNS])
 {
-	int screen_width = table->screen->width, left = screen_width - 1;
+	int all = view->screen->width, left = all - 1;
 
 	for (size_t i = 0; i < COLUMNS; i++) {
 		const struct column *column = &columns[i];
-		int most = column->most < screen_width / 5 ? column->most : screen_width / 5;
 
-		table->widths[i] = 0;
-		if (screen_width < column->from || (column->until != 0 && screen_width >= column->until))
+		widths[i] = 0;
+		if (all < column->from || (column->until != 0 && all >= column->until))
 			continue;
-		table->widths[i] = column_width(table, column, column->width, most);
-		left -= table->widths[i] + 1;
+		widths[i] = column_width(view, column, column->width,
+		    column->most < all / 5 ? column->most : all / 5);
+		left -= widths[i] + 1;
 	}
-	if (screen_width < WITH_ERROR && left > 0)
-		table->widths[0] = column_width(table, &columns[0], table->widths[0], table->widths[0] + left);
+	if (all < WITH_ERROR && left > 0)
+		widths[0] = column_width(view, &columns[0], widths[0], widths[0] + left);
 }
 
 /* Puts a cell.  The blank beside its column is before it if it is a right one, where a head's arrow has its place,
  * else behind it. */
 static void
-table_put(const struct table *table, size_t i, enum screen_look look, const char *text)
+table_put(struct screen *screen, const int widths[COLUMNS], size_t i, enum screen_look look, const char *text)
 {
-	struct screen *screen = table->screen;
+	bool head = look == SCREEN_HEAD;
 	size_t before = i;
 
 	if (column_is_right(&columns[i])) {
-		screen_put_cell(screen, look, table->widths[i] + 1, text);
+		screen_put_cell(screen, look, widths[i] + 1, text);
 		return;
 	}
-	while (before > 0 && table->widths[--before] == 0)
+	while (before > 0 && widths[--before] == 0)
 		;
 	if (column_is_right(&columns[before]))
-		screen_put(screen, look == SCREEN_HEAD ? look : SCREEN_PLAIN, "  ");
-	if (columns[i].most == 0) {
-		screen_put_cell(screen, look, -screen->width, text);
-		return;
-	}
-	screen_put_cell(screen, look, -table->widths[i] - (look == SCREEN_HEAD), text);
-	if (look != SCREEN_HEAD)
-		screen_put(screen, SCREEN_PLAIN, " ");
+		screen_put_cell(screen, head ? look : SCREEN_PLAIN, 2, "");
+	screen_put_cell(screen, look, columns[i].most == 0 ? -screen->width : -widths[i] - head, text);
+	if (columns[i].most != 0 && !head)
+		screen_put(screen, AS_PLAIN " ");
 }
 
 /* An arrow shows by which column is sorted, and which way. */
 static void
-table_put_heads(const struct table *table)
+table_put_heads(const struct view *view, const int widths[COLUMNS])
 {
-	bool reverse = table->state->reverse;
-	const char *arrow = table->screen->ascii ? reverse ? "^" : "v" : reverse ? "\u25b2" : "\u25bc";
+	static const char *const arrows[2][2] = { { "\u25bc", "\u25b2" }, { "v", "^" } };
+	const char *arrow = arrows[view->screen->ascii][view->state->reverse];
 
-	screen_line(table->screen);
+	screen_line(view->screen, AS_PLAIN);
 	for (size_t i = 0; i < COLUMNS; i++) {
-		bool sorted = columns[i].sort == (int)table->state->sort, right = column_is_right(&columns[i]);
+		bool sorted = columns[i].sort == (int)view->state->sort, right = column_is_right(&columns[i]);
 		char *text = mem_print("%s%s%s", sorted && right ? arrow : "", columns[i].head,
 		    sorted && !right ? arrow : "");
 
-		if (table->widths[i] > 0)
-			table_put(table, i, SCREEN_HEAD, text);
+		if (widths[i] > 0)
+			table_put(view->screen, widths, i, SCREEN_HEAD, text);
 		mem_free(text);
 	}
-	screen_put_cell(table->screen, SCREEN_HEAD, -table->screen->width, "");
+	screen_put_cell(view->screen, SCREEN_HEAD, -view->screen->width, "");
 }
 
 /* Zeros and what is past step back. */
@@ -256,18 +251,16 @@ column_look(const struct column *column, const struct sample_service *service, c
 }
 
 static void
-table_put_row(const struct table *table, size_t row)
+table_put_row(const struct view *view, const int widths[COLUMNS], size_t row)
 {
-	const struct sample_service *service = &table->scene->sample->services[table->state->rows[row]];
+	const struct sample_service *service = &view->scene->sample->services[view->state->rows[row]];
 
-	screen_line(table->screen);
-	if (row == table->state->chosen)
-		screen_choose(table->screen);
+	screen_line(view->screen, row == view->state->chosen ? AS_CHOSEN : AS_PLAIN);
 	for (size_t i = 0; i < COLUMNS; i++) {
-		char *text = table->widths[i] == 0 ? NULL : column_text(table, &columns[i], service);
+		char *text = widths[i] == 0 ? NULL : column_text(view, &columns[i], service);
 
 		if (text != NULL)
-			table_put(table, i, column_look(&columns[i], service, text), text);
+			table_put(view->screen, widths, i, column_look(&columns[i], service, text), text);
 		mem_free(text);
 	}
 }
@@ -280,29 +273,26 @@ view_daemon(struct screen *screen, const struct top_scene *scene)
 	double age = show_age(show_text(answer, "started"), scene->wall);
 	long long restarts = show_number(answer, "worker_restarts");
 
-	screen_line(screen);
-	screen_put(screen, SCREEN_BOLD, "holdfastd %s", show_text(answer, "version"));
-	if (age >= 0)
-		screen_put(screen, SCREEN_PLAIN, "  up %s", show_span(age));
-	screen_put(screen, SCREEN_PLAIN, "  pid %lld", show_number(answer, "pid"));
+	screen_line(screen, AS_BOLD "holdfastd %s" AS_PLAIN "%s%s  pid %lld", show_text(answer, "version"),
+	    age < 0 ? "" : "  up ", age < 0 ? "" : show_span(age), show_number(answer, "pid"));
 	if (restarts > 0)
-		screen_put(screen, SCREEN_HOLD, "  worker restarted %lld time%s", restarts, show_plural(restarts));
+		screen_put(screen, AS_HOLD "  worker restarted %lld time%s", restarts, show_plural(restarts));
 	else
-		screen_put(screen, SCREEN_DIM, "  worker never restarted");
+		screen_put(screen, AS_DIM "  worker never restarted");
 }
 
 /* How many services are in which state. */
 static void
 view_states(struct screen *screen, const struct sample *sample)
 {
-	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "%zu service%s", sample->count, show_plural((long long)sample->count));
+	screen_line(screen, "%zu service%s", sample->count, show_plural((long long)sample->count));
 	for (size_t i = 0; i < STATES; i++) {
 		size_t count = 0;
 
 		for (size_t j = 0; j < sample->count; j++)
 			count += strcmp(sample->services[j].state, looks[i].word) == 0;
-		screen_put(screen, count == 0 ? SCREEN_DIM : looks[i].look, "  %zu %s", count, looks[i].word);
+		screen_put(screen, "%c  %zu %s", SCREEN_MARK(count == 0 ? SCREEN_DIM : looks[i].look), count,
+		    looks[i].word);
 	}
 }
 
@@ -319,10 +309,9 @@ view_sums(struct screen *screen, const struct sample *sample)
 		for (enum sample_rate j = 0; j < SAMPLE_RATES; j++)
 			rates[j] += sample->services[i].rates[j];
 	}
-	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "%lld client%s", clients, show_plural(clients));
-	screen_put(screen, held == 0 ? SCREEN_DIM : SCREEN_HOLD, "  %lld held", held);
-	screen_put(screen, SCREEN_PLAIN, "  in %sB/s  out %sB/s  %s clients/s  %s messages/s",
+	screen_line(screen, "%lld client%s%c  %lld held" AS_PLAIN
+	    "  in %sB/s  out %sB/s  %s clients/s  %s messages/s",
+	    clients, show_plural(clients), SCREEN_MARK(held == 0 ? SCREEN_DIM : SCREEN_HOLD), held,
 	    top_view_short(rates[SAMPLE_IN], 1024), top_view_short(rates[SAMPLE_OUT], 1024),
 	    top_view_short(rates[SAMPLE_CLIENTS], 1000), top_view_short(rates[SAMPLE_MESSAGES], 1000));
 }
@@ -332,8 +321,7 @@ view_away(struct screen *screen, const struct top_scene *scene)
 {
 	if (scene->away == NULL)
 		return;
-	screen_line(screen);
-	screen_put(screen, SCREEN_ALARM, "no answer for %s: %s", show_span(scene->away_seconds), scene->away);
+	screen_line(screen, AS_ALARM "no answer for %s: %s", show_span(scene->away_seconds), scene->away);
 	screen_put_cell(screen, SCREEN_ALARM, -screen->width, "");
 }
 
@@ -341,60 +329,59 @@ view_away(struct screen *screen, const struct top_scene *scene)
 static void
 view_header(struct screen *screen, const struct top_scene *scene)
 {
+	int height = scene->sample == NULL ? 0 : screen->height;
 	const char *error = scene->sample == NULL ? "" : show_text(scene->sample->answer, "config_error");
 
-	if (scene->sample != NULL && screen->height >= 5)
+	if (height >= 5)
 		view_daemon(screen, scene);
-	if (scene->sample != NULL && screen->height >= 8)
+	if (height >= 8)
 		view_states(screen, scene->sample);
-	if (scene->sample != NULL && screen->height >= 10)
+	if (height >= 10)
 		view_sums(screen, scene->sample);
-	if (error[0] != '\0') {
-		screen_line(screen);
-		screen_put(screen, SCREEN_HOLD, "configuration files are bad, the one before is in force: %s", error);
-	}
+	if (error[0] != '\0')
+		screen_line(screen, AS_HOLD "configuration files are bad, the one before is in force: %s", error);
 	view_away(screen, scene);
 	if (screen->height >= ROOMY)
-		screen_line(screen);
+		screen_line(screen, AS_PLAIN);
 }
 
-/* The last line: keys, as many as have a place, and at the right which lines of how many are seen. */
+/* The end of the last line: keys, as many as have a place, and at the right which lines of how many are seen. */
 static void
 view_footer(struct screen *screen, const char *const *keys, size_t first, size_t most, size_t count)
 {
 	char *place = mem_print("%zu-%zu of %zu", count == 0 ? 0 : first + 1, first + most < count ? first + most
 	    : count, count);
 
-	for (; keys[0] != NULL; keys += 2) {
-		if (screen_width(screen, keys[0]) + screen_width(screen, keys[1]) + 3 > screen_room(screen))
-			break;
-		screen_put(screen, SCREEN_BOLD, "%s", keys[0]);
-		screen_put(screen, SCREEN_DIM, " %s  ", keys[1]);
-	}
-	screen_put_end(screen, SCREEN_DIM, place);
+	for (; *keys != NULL && screen_width(screen, *keys) <= screen_room(screen); keys++)
+		screen_put(screen, "%s", *keys);
+	if (screen_width(screen, place) <= screen_room(screen))
+		screen_put_cell(screen, SCREEN_DIM, screen_room(screen), place);
 	mem_free(place);
 }
 
+#define KEY(key, does) AS_BOLD key AS_DIM " " does "  "
+
 /* The filter, or the keys. */
 static void
-table_put_footer(const struct table *table)
+table_put_footer(const struct view *view)
 {
-	static const char *const all_keys[] = {
-		"q", "quit", "?", "help", "/", "filter", "Enter", "explain", "<>", "sort", "r", "reverse", NULL,
-	}, *const no_keys[] = { NULL };
-	const struct top_state *state = table->state;
-	size_t all = table->scene->sample == NULL ? 0 : table->scene->sample->count;
+	static const char *const keys[] = {
+		KEY("q", "quit"), KEY("?", "help"), KEY("/", "filter"), KEY("Enter", "explain"), KEY("<>", "sort"),
+		KEY("r", "reverse"), NULL,
+	};
+	const struct top_state *state = view->state;
+	size_t all = view->scene->sample == NULL ? 0 : view->scene->sample->count;
 	bool filtered = state->typing || state->filter[0] != '\0';
 
-	screen_line(table->screen);
+	screen_line(view->screen, AS_PLAIN);
 	if (filtered)
-		screen_put(table->screen, SCREEN_BOLD, "filter: %s%s", state->filter, state->typing ? "_" : "");
+		screen_put(view->screen, AS_BOLD "filter: %s%s" AS_DIM, state->filter, state->typing ? "_" : "");
 	if (state->typing)
-		screen_put(table->screen, SCREEN_DIM, "  Enter keep  Esc clear");
+		screen_put(view->screen, "  Enter keep  Esc clear");
 	else if (filtered)
-		screen_put(table->screen, SCREEN_DIM, "  hides %zu of %zu  / change  Esc clear",
-		    all - state->row_count, all);
-	view_footer(table->screen, filtered ? no_keys : all_keys, state->first, state->page_rows, state->row_count);
+		screen_put(view->screen, "  hides %zu of %zu  / change  Esc clear", all - state->row_count, all);
+	view_footer(view->screen, filtered ? &(const char *){ NULL } : keys, state->first, state->page_rows,
+	    state->row_count);
 }
 
 /* The chosen row is on the screen. */
@@ -415,62 +402,59 @@ static void
 view_down_to(struct screen *screen, int left)
 {
 	while (screen_left(screen) > left)
-		screen_line(screen);
+		screen_line(screen, AS_PLAIN);
 }
 
 /* The chosen service's error has a line of its own, where it is less likely to be cut. */
 static void
-table_put_chosen(const struct table *table)
+table_put_chosen(const struct view *view)
 {
-	const struct top_state *state = table->state;
+	const struct top_state *state = view->state;
 	const struct sample_service *service;
 	char *error;
 
-	screen_line(table->screen);
+	screen_line(view->screen, AS_PLAIN);
 	if (state->row_count == 0)
 		return;
-	service = &table->scene->sample->services[state->rows[state->chosen]];
-	error = error_text(table, service->json);
-	screen_put(table->screen, top_view_look(service->state), "%s %s", service->name, service->state);
-	if (error[0] != '\0')
-		screen_put(table->screen, SCREEN_PLAIN, "  %s", error);
+	service = &view->scene->sample->services[state->rows[state->chosen]];
+	error = view_error(view, service->json);
+	screen_put(view->screen, "%c%s %s" AS_PLAIN "%s%s", view_mark(service->state), service->name, service->state,
+	    error[0] == '\0' ? "" : "  ", error);
 	mem_free(error);
 }
 
+/* Heads and rows; below is for so many lines. */
 static void
-table_put_rows(const struct table *table)
+table_put_rows(const struct view *view, int below)
 {
-	const struct top_state *state = table->state;
+	struct top_state *state = view->state;
+	struct screen *screen = view->screen;
+	int widths[COLUMNS];
 
+	table_choose_columns(view, widths);
+	if (screen->height >= 3)
+		table_put_heads(view, widths);
+	table_place(state, screen_left(screen) - below);
 	for (size_t i = state->first; i < state->row_count && i < state->first + state->page_rows; i++)
-		table_put_row(table, i);
-	if (state->row_count > 0 || screen_left(table->screen) < 2)
-		return;
-	screen_line(table->screen);
-	screen_put(table->screen, SCREEN_DIM, table->scene->sample->count == 0 ? "No services are configured."
-	    : "No service matches the filter.");
+		table_put_row(view, widths, i);
+	if (state->row_count == 0 && screen_left(screen) >= 2)
+		screen_line(screen, AS_DIM "%s", view->scene->sample->count == 0 ? "No services are configured."
+		    : "No service matches the filter.");
 }
 
 /* A table; its last lines are for the chosen service, if there is room, and the keys. */
 static void
-view_table(struct screen *screen, struct top_state *state, const struct top_scene *scene)
+view_table(const struct view *view)
 {
-	bool roomy = screen->height >= ROOMY && scene->sample != NULL, tiny = screen->height < 3;
-	int widths[COLUMNS];
-	struct table table = { screen, state, scene, widths };
+	bool roomy = view->screen->height >= ROOMY && view->scene->sample != NULL;
 
-	view_header(screen, scene);
-	if (scene->sample != NULL) {
-		table_choose_columns(&table);
-		if (!tiny)
-			table_put_heads(&table);
-		table_place(state, screen_left(screen) - (roomy ? 2 : tiny ? 0 : 1));
-		table_put_rows(&table);
-	}
-	view_down_to(screen, roomy ? 2 : 1);
+	view_header(view->screen, view->scene);
+	if (view->scene->sample != NULL)
+		table_put_rows(view, roomy ? 2 : view->screen->height >= 3 ? 1 : 0);
+	view_down_to(view->screen, roomy ? 2 : 1);
 	if (roomy)
-		table_put_chosen(&table);
-	table_put_footer(&table);
+		table_put_chosen(view);
+	table_put_footer(view);
 }
 
 /* Shows the page from where it is scrolled to, and the keys; frees it. */
@@ -478,7 +462,7 @@ static void
 view_page(struct screen *screen, struct top_state *state, struct screen *page)
 {
 	static const char *const keys[] = {
-		"Esc", "back", "Up Down PgUp PgDn", "scroll", "?", "help", NULL,
+		KEY("Esc", "back"), KEY("Up Down PgUp PgDn", "scroll"), KEY("?", "help"), NULL,
 	};
 	int most = screen_left(screen) > 1 ? screen_left(screen) - 1 : 0;
 
@@ -488,7 +472,7 @@ view_page(struct screen *screen, struct top_state *state, struct screen *page)
 		state->scroll = state->scroll_most;
 	screen_put_lines(screen, page, state->scroll, most);
 	view_down_to(screen, 1);
-	screen_line(screen);
+	screen_line(screen, AS_PLAIN);
 	view_footer(screen, keys, state->scroll, (size_t)most, (size_t)page->count);
 	screen_free(page);
 }
@@ -521,22 +505,20 @@ static const char *const help_lines[][2] = {
 };
 
 static void
-view_help(struct screen *screen, struct top_state *state)
+view_help(const struct view *view)
 {
-	struct screen *page = screen_new_page(screen);
+	struct screen *page = screen_new_page(view->screen);
 
-	screen_line(screen);
-	screen_put(screen, SCREEN_BOLD, "holdfastctl top");
-	screen_put(screen, SCREEN_PLAIN, ": all services, asked for once a second");
-	screen_line(screen);
+	screen_line(view->screen, AS_BOLD "holdfastctl top" AS_PLAIN ": all services, asked for once a second");
+	screen_line(view->screen, AS_PLAIN);
 	for (size_t i = 0; i < sizeof help_lines / sizeof help_lines[0]; i++) {
 		enum screen_look look = top_view_look(help_lines[i][0]);
 
-		screen_line(page);
+		screen_line(page, AS_PLAIN);
 		screen_put_cell(page, look == SCREEN_PLAIN ? SCREEN_BOLD : look, -15, help_lines[i][0]);
-		screen_put(page, SCREEN_PLAIN, "%s", help_lines[i][1]);
+		screen_put(page, AS_PLAIN "%s", help_lines[i][1]);
 	}
-	view_page(screen, state, page);
+	view_page(view->screen, view->state, page);
 }
 
 /* 2026-11-25T22:39:13.123Z in full, or 11-25 22:39:13; to be freed with mem_free(). */
@@ -557,48 +539,42 @@ explain_entry(struct screen *page, const json_t *entry)
 	bool folded = page->width < EXPLAIN_FOLD;
 	int indent = folded ? 2 : screen_width(page, time) + 2 + EVENT_WIDTH + 2;
 
-	screen_line(page);
-	screen_put(page, SCREEN_DIM, "%s", time);
-	screen_put(page, SCREEN_PLAIN, "  ");
+	screen_line(page, AS_DIM "%s" AS_PLAIN "  ", time);
 	screen_put_cell(page, top_view_look(event), folded ? -page->width : -EVENT_WIDTH - 2, event);
+	screen_put(page, AS_PLAIN);
 	for (bool more = folded; *text != '\0'; text = next, more = true) {
 		size_t length = screen_fold(page, text, page->width > indent ? page->width - indent : 1, &next);
 
-		if (more) {
-			screen_line(page);
-			screen_put_cell(page, SCREEN_PLAIN, -indent, "");
-		}
-		screen_put(page, SCREEN_PLAIN, "%.*s", (int)length, text);
+		if (more)
+			screen_line(page, "%*s", indent, "");
+		screen_put(page, "%.*s", (int)length, text);
 	}
 	mem_free(time);
 }
 
 /* What the service is now. */
 static void
-explain_head(struct screen *screen, const struct top_state *state, const struct top_scene *scene)
+explain_head(const struct view *view)
 {
-	const struct sample *sample = scene->sample;
-	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, state->explained, 0);
-	const char *address;
+	const struct sample *sample = view->scene->sample;
+	const char *name = view->state->explained, *address;
+	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, name, 0);
+	struct screen *screen = view->screen;
 	char *why;
 
-	screen_line(screen);
-	screen_put(screen, SCREEN_BOLD, "%s", state->explained);
+	screen_line(screen, AS_BOLD "%s", name);
 	if (service == NULL) {
-		screen_put(screen, SCREEN_ALARM, "  is no longer configured");
+		screen_put(screen, AS_ALARM "  is no longer configured");
 		return;
 	}
 	why = show_why(service->json);
-	screen_put(screen, SCREEN_PLAIN, "  ");
-	screen_put(screen, top_view_look(service->state), "%s", service->state);
-	screen_put(screen, SCREEN_PLAIN, " for %s%s%s",
-	    show_span(show_age(show_since_at(service->json), scene->wall)), why[0] == '\0' ? "" : ": ", why);
+	screen_put(screen, AS_PLAIN "  %c%s" AS_PLAIN " for %s%s%s", view_mark(service->state), service->state,
+	    show_span(show_age(show_since_at(service->json), view->scene->wall)), why[0] == '\0' ? "" : ": ", why);
 	mem_free(why);
 	if (screen->height < 10)
 		return;
 	address = show_text(service->json, "address");
-	screen_line(screen);
-	screen_put(screen, SCREEN_DIM, "%s mode  %lld clients  %lld held  %lld outages  address %s  socket %s",
+	screen_line(screen, AS_DIM "%s mode  %lld clients  %lld held  %lld outages  address %s  socket %s",
 	    service->shared ? "shared" : "session", show_number(service->json, "clients"),
 	    show_number(service->json, "held"), show_number(service->json, "outages"),
 	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket"));
@@ -616,58 +592,52 @@ explain_endpoints(struct screen *screen, const struct top_scene *scene)
 		const json_t *endpoint = json_array_get(list, i);
 		char *story = show_endpoint(endpoint, scene->wall);
 
-		screen_line(screen);
-		screen_put(screen, top_view_look(show_text(endpoint, "state")), "%s", story);
+		screen_line(screen, "%c%s", view_mark(show_text(endpoint, "state")), story);
 		mem_free(story);
 	}
-	if (shown < count) {
-		screen_line(screen);
-		screen_put(screen, SCREEN_DIM, "%zu more: holdfastctl endpoints", count - shown);
-	}
+	if (shown < count)
+		screen_line(screen, AS_DIM "%zu more: holdfastctl endpoints", count - shown);
 }
 
 static void
 explain_heads(struct screen *screen)
 {
-	char *time = explain_time(screen, "2026-11-25T22:39:13.123Z");
+	int time_width = screen->width >= WIDE ? 26 : 16; /* as explain_time() makes them, and two blanks */
 
-	screen_line(screen);
-	screen_put_cell(screen, SCREEN_HEAD, -screen_width(screen, time) - 2, "TIME (UTC)");
+	screen_line(screen, AS_PLAIN);
+	screen_put_cell(screen, SCREEN_HEAD, -time_width, "TIME (UTC)");
 	screen_put_cell(screen, SCREEN_HEAD, -EVENT_WIDTH - 2, "EVENT");
 	screen_put_cell(screen, SCREEN_HEAD, -screen->width, screen->width < EXPLAIN_FOLD ? "" : "WHAT");
-	mem_free(time);
 }
 
 static void
-view_explain(struct screen *screen, struct top_state *state, const struct top_scene *scene)
+view_explain(const struct view *view)
 {
-	struct screen *page = screen_new_page(screen);
+	struct screen *screen = view->screen, *page = screen_new_page(screen);
+	const struct top_scene *scene = view->scene;
 	json_t *entry;
 	size_t i;
 
-	explain_head(screen, state, scene);
+	explain_head(view);
 	view_away(screen, scene);
 	if (screen->height >= ROOMY) {
 		explain_endpoints(screen, scene);
-		screen_line(screen);
+		screen_line(screen, AS_PLAIN);
 	}
 	explain_heads(screen);
-	if (scene->history == NULL && screen_left(screen) > 1) {
-		screen_line(screen);
-		screen_put(screen, SCREEN_DIM, "asking ...");
-	}
+	if (scene->history == NULL && screen_left(screen) > 1)
+		screen_line(screen, AS_DIM "asking ...");
 	json_array_foreach(json_object_get(scene->history, "entries"), i, entry)
 		explain_entry(page, entry);
-	view_page(screen, state, page);
+	view_page(screen, view->state, page);
 }
 
 void
 top_view_show(struct screen *screen, struct top_state *state, const struct top_scene *scene)
 {
-	if (state->page == TOP_HELP)
-		view_help(screen, state);
-	else if (state->page == TOP_EXPLAIN)
-		view_explain(screen, state, scene);
-	else
-		view_table(screen, state, scene);
+	static void (*const pages[])(const struct view *) = {
+		[TOP_TABLE] = view_table, [TOP_EXPLAIN] = view_explain, [TOP_HELP] = view_help,
+	};
+
+	pages[state->page](&(struct view){ screen, state, scene });
 }

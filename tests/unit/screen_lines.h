@@ -27,10 +27,10 @@ seen_line(struct screen *screen, int number)
 	for (; *at != '\0' && number >= 0; at++) {
 		if (*at == '\n')
 			number--;
-		else if (number == 0 && *at == SCREEN_LOOK_BYTE + SCREEN_CHOSEN)
+		else if (number == 0 && (unsigned char)*at == SCREEN_MARK(SCREEN_CHOSEN))
 			seen.chosen = true;
-		else if (number == 0 && (unsigned char)*at < ' ')
-			look = (enum screen_look)(*at - SCREEN_LOOK_BYTE);
+		else if (number == 0 && (unsigned char)*at >= SCREEN_MARK(SCREEN_PLAIN))
+			look = (enum screen_look)((unsigned char)*at - SCREEN_MARK(SCREEN_PLAIN));
 		else if (number == 0) {
 			seen.looks[length] = look;
 			seen.text[length++] = *at;

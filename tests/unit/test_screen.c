@@ -20,7 +20,7 @@ setup(void **state)
 	(void)state;
 	assert_non_null(setlocale(LC_CTYPE, "C.UTF-8"));
 	screen = screen_new(10, 3, false);
-	screen_line(screen);
+	screen_line(screen, AS_PLAIN);
 	return 0;
 }
 
@@ -47,7 +47,7 @@ text_is_cut_or_filled_to_its_width(void **state)
 	screen_put_cell(screen, SCREEN_PLAIN, -2, "efg");
 	assert_string_equal(line(0), "ab    cde…");
 	assert_int_equal(screen_room(screen), 0);
-	screen_put(screen, SCREEN_PLAIN, "x");
+	screen_put(screen, "x");
 	assert_string_equal(line(0), "ab    cde…");
 }
 
@@ -55,16 +55,14 @@ static void
 no_line_is_wider_than_the_screen(void **state)
 {
 	(void)state;
-	screen_put(screen, SCREEN_PLAIN, "12345678901234");
+	screen_put(screen, AS_BOLD "12345" AS_PLAIN "678901234");
 	assert_string_equal(line(0), "123456789…");
-	screen_line(screen);
+	screen_line(screen, AS_PLAIN);
 	screen_put_cell(screen, SCREEN_PLAIN, 100, "x");
 	assert_string_equal(line(1), "         x");
-	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "1234567");
-	screen_put_end(screen, SCREEN_PLAIN, "abcd");
-	assert_string_equal(line(2), "1234567");
-	screen_put_end(screen, SCREEN_PLAIN, "ab");
+	screen_line(screen, AS_PLAIN);
+	screen_put(screen, "1234567");
+	screen_put_cell(screen, SCREEN_PLAIN, screen_room(screen), "ab");
 	assert_string_equal(line(2), "1234567 ab");
 }
 
@@ -85,11 +83,11 @@ static void
 what_cannot_be_shown_is_a_question_mark(void **state)
 {
 	(void)state;
-	screen_put(screen, SCREEN_PLAIN, "\x1b[2J\xff\xc3\xe6\x97" "a\nb");
+	screen_put(screen, "\x1b[2J\xf4\xc3\xe6\x97" "a\nb");
 	assert_string_equal(line(0), "?[2J????a…");
 	screen->ascii = true;
-	screen_line(screen);
-	screen_put(screen, SCREEN_PLAIN, "é日x1234567890");
+	screen_line(screen, AS_PLAIN);
+	screen_put(screen, "é日x1234567890");
 	assert_string_equal(line(1), "??x123456~");
 }
 
@@ -98,14 +96,14 @@ nothing_is_put_on_a_full_screen(void **state)
 {
 	(void)state;
 	assert_int_equal(screen_left(screen), 2);
-	screen_line(screen);
-	screen_line(screen);
+	screen_line(screen, AS_PLAIN);
+	screen_line(screen, AS_PLAIN);
 	assert_int_equal(screen_left(screen), 0);
 	for (int i = 0; i < 5; i++)
-		screen_line(screen);
+		screen_line(screen, AS_PLAIN);
 	assert_int_equal(screen_room(screen), 0);
-	screen_put(screen, SCREEN_PLAIN, "x");
-	screen_choose(screen);
+	screen_put(screen, "x");
+	screen_put(screen, AS_CHOSEN);
 	assert_string_equal(line(2), "");
 	assert_false(seen_line(screen, 2)->chosen);
 }
@@ -116,10 +114,8 @@ bytes_say_how_the_parts_look(void **state)
 	const struct seen *seen;
 
 	(void)state;
-	screen_choose(screen);
-	screen_put(screen, SCREEN_BOLD, "%s", "ab");
-	screen_put(screen, SCREEN_UP, "%s", "é");
-	screen_put(screen, SCREEN_CLOSED, "%d", 7);
+	screen_put(screen, AS_CHOSEN AS_BOLD "%s%cé", "ab", SCREEN_MARK(SCREEN_UP));
+	screen_put_cell(screen, SCREEN_CLOSED, 1, "7");
 	seen = seen_line(screen, 0);
 	assert_string_equal(seen->text, "abé7");
 	assert_int_equal(seen->looks[1], SCREEN_BOLD);
@@ -135,9 +131,9 @@ of_a_page_those_lines_are_shown_that_have_a_place(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2000; i++) {
-		screen_line(page);
+		screen_line(page, AS_PLAIN);
 		if (i != 1997)
-			screen_put(page, SCREEN_UP, "%d", i);
+			screen_put(page, "%c%d", SCREEN_MARK(SCREEN_UP), i);
 	}
 	assert_int_equal(page->count, 2000);
 	screen_put_lines(screen, page, 1996, 3);
