@@ -9,12 +9,16 @@
 #include "keep/histogram.h"
 #include "upstream/upstream_log.h"
 
+#define LOOK_AGAIN CLOCK_SECOND /* at the earliest */
+
 struct listing {
 	struct upstream_context *context; /* borrowed */
 	struct upstream_record *record;   /* borrowed: the table's */
 	struct lookup *lookup;            /* owned */
 	bool failing;                     /* that the last refresh failed was told */
 	int64_t refreshed_at;             /* the last good refresh; 0 none by this worker */
+	uint32_t left[ENDPOINTS_MAX];     /* P33: clients' connections to each that end, but are still open */
+	int64_t look_at;                  /* not before, at those to endpoints that lost their places */
 };
 
 static void
@@ -209,6 +213,7 @@ listing_free(struct listing *listing)
 void
 listing_set(struct listing *listing)
 {
+	listing->look_at = 0;
 	lookup_set(listing->lookup, &listing->context->settings->lookup);
 }
 
@@ -222,6 +227,7 @@ listing_renew(struct listing *listing)
 	record->lookup = (struct lookup_record){ 0 };
 	memset(record->passed_over, 0, sizeof record->passed_over);
 	listing->failing = false;
+	listing->look_at = 0;
 	listing_make_lookup(listing);
 }
 
@@ -236,6 +242,74 @@ int64_t
 listing_found_at(const struct listing *listing)
 {
 	return endpoints_found_at(&listing->record->endpoints, listing->refreshed_at);
+}
+
+bool
+listing_drops(const struct listing *listing, uint16_t number, int64_t left_at, int64_t now, int64_t *next)
+{
+	int64_t at = endpoints_leaves_at(&listing->record->endpoints, &listing->context->endpoints, number, left_at);
+
+	if (at > now && at < *next)
+		*next = at;
+	return at <= now;
+}
+
+/* Clients' connections to endpoints that lost their places.  With drain what is left behind meanwhile has its whole
+ * withdrawn_timeout before it. */
+static int64_t
+listing_cut_left(const struct listing *listing, int64_t now)
+{
+	const struct upstream_context *context = listing->context;
+	const struct table *table = context->table;
+	unsigned char told[(UINT16_MAX + 1) / 8] = { 0 };
+	bool drain = context->endpoints.on_withdrawn == ENDPOINTS_ON_DRAIN;
+	int64_t timeout = context->endpoints.withdrawn_timeout, next = now + (drain ? timeout : 0);
+
+	for (uint32_t i = 1; i < table->header->conn_high; i++) {
+		const struct table_conn *conn = &table->conns[i];
+		unsigned char *byte = &told[conn->endpoint / 8], bit = (unsigned char)(1u << (conn->endpoint % 8));
+
+		if (table_conn_state(table, i) != TABLE_READY || conn->service != context->service ||
+		    (*byte & bit) != 0 || endpoints_find(&listing->record->endpoints, conn->endpoint) != NULL)
+			continue;
+		if (listing_drops(listing, conn->endpoint, conn->left_at, now, &next)) {
+			*byte |= bit;
+			context->callbacks->lost(context->arg, conn->endpoint);
+		} else if (drain && conn->left_at != 0 && conn->left_at + timeout < next) {
+			next = conn->left_at + timeout; /* there is nothing to go to yet */
+		}
+	}
+	return next < now + LOOK_AGAIN ? now + LOOK_AGAIN : next;
+}
+
+/* Connections to endpoints that lost their places are looked at seldom, for that is a scan, and they are few. */
+bool
+listing_judge_clients(struct listing *listing, int64_t now, int64_t *next)
+{
+	const struct upstream_context *context = listing->context;
+	const struct endpoints_settings *settings = &context->endpoints;
+	const struct endpoints *e = &listing->record->endpoints;
+	uint16_t told = record_current(listing->record)->told;
+	const struct endpoint *current = endpoints_find(e, told);
+	bool keeps = settings->on_withdrawn == ENDPOINTS_ON_KEEP;
+	bool by_time = settings->on_withdrawn == ENDPOINTS_ON_DROP || settings->withdrawn_timeout > 0;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *one = &e->list[i];
+		uint32_t left = one->open > 0 && listing_drops(listing, one->number, 0, now, next) ? one->open : 0;
+
+		if (left > listing->left[i])
+			context->callbacks->lost(context->arg, one->number);
+		listing->left[i] = left;
+	}
+	if (keeps || !by_time || table_conns_open(context->table, context->service, 0) == 0)
+		listing->look_at = 0;
+	else if (now >= listing->look_at)
+		listing->look_at = listing_cut_left(listing, now);
+	if (listing->look_at != 0 && listing->look_at < *next)
+		*next = listing->look_at;
+	return machine_is_to_stay(context->machine) && !keeps && told != 0 && endpoints_elsewhere(e) &&
+	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN);
 }
 
 struct lookup *

@@ -1,4 +1,5 @@
-/* listing.h - where a service is: its lookups, whoever wants them, and the list of endpoints that they give. */
+/* listing.h - where a service is: its lookups, whoever wants them, the list of endpoints that they give, and which
+ * connections that clients have are to be left, since their endpoint is (P33). */
 #ifndef HOLDFAST_UPSTREAM_LISTING_H
 #define HOLDFAST_UPSTREAM_LISTING_H
 
@@ -26,6 +27,14 @@ void listing_resume(struct listing *listing);
 
 /* When a healthy endpoint was last known to be there: endpoints_found_at(). */
 int64_t listing_found_at(const struct listing *listing);
+
+/* Whether a connection in use, to this endpoint, left at that time (0: not known), is to be closed now; else *next
+ * becomes no later than when it will be. */
+bool listing_drops(const struct listing *listing, uint16_t number, int64_t left_at, int64_t now, int64_t *next);
+
+/* In session mode: has clients leave what is to be left now, by the context's callback; *next as above.  Whether what
+ * was told as connected is withdrawn, and another is to be had. */
+bool listing_judge_clients(struct listing *listing, int64_t now, int64_t *next);
 
 /* To be asked, which puts what it gives in the table before who asks is told.  Borrowed, until listing_renew(). */
 struct lookup *listing_lookup(const struct listing *listing);

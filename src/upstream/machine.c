@@ -1,17 +1,28 @@
 #include "upstream/machine.h"
 
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
 
+struct upstream_waiter {
+	LIST_ENTRY(upstream_waiter) next;
+	unsigned kind;       /* 0: its answer is on its way, and it is in no list */
+	upstream_answer *answer;
+	void *arg;           /* borrowed */
+	char *error;         /* owned; the answer */
+	struct loop_timer timer;
+};
+
 struct machine {
 	const struct upstream_context *context; /* borrowed */
 	struct upstream_record *record; /* borrowed: the table's */
 	void (*turn)(void *arg);
 	void *arg;                      /* borrowed */
+	LIST_HEAD(, upstream_waiter) waiters; /* owned by themselves */
 	struct machine_input *waiting;  /* owned; oldest first */
 	size_t count, room;
 	size_t early;                   /* at the front, what was pushed before machine_begin() */
@@ -21,6 +32,32 @@ struct machine {
 	struct loop_timer soon;         /* turn */
 	struct loop_timer deadline;     /* the machine's */
 };
+
+void
+upstream_context_set(struct upstream_context *context, const struct upstream_settings *settings)
+{
+	struct endpoints_settings *endpoints = &context->endpoints;
+	struct pconn_settings *pconn = &context->pconn;
+	enum probe_kind probe = settings->dial.probe.kind;
+
+	context->settings = settings;
+	*pconn = settings->pconn;
+	if (settings->shared) {
+		pconn->warm = 1;
+	} else if (pconn->warm == UPSTREAM_WARM_AUTO) {
+		/* A connection that says nothing keeps a server with one worker from all others, and one that shuts
+		 * down from its end; MySQL counts it as broken off.  So one is kept only where something was said on
+		 * it.  One that is not kept still proves that the server is there, but for MySQL, which would count
+		 * that too. */
+		pconn->warm = settings->hello.count > 0 || probe == PROBE_REDIS ? 1 : 0;
+		pconn->eager = probe != PROBE_MYSQL;
+		pconn->fades = true;
+	}
+	*endpoints = settings->endpoints;
+	endpoints->retry = pconn->retry;
+	if (endpoints->pick == ENDPOINTS_AUTO)
+		endpoints->pick = context->record->random ? ENDPOINTS_RANDOM : ENDPOINTS_ORDERED;
+}
 
 static bool
 machine_is_idempotent(enum pconn_event event)
@@ -302,11 +339,14 @@ machine_is_idle_down(const struct machine *machine)
 }
 
 void
-machine_end_idleness(struct machine *machine, bool asked, int64_t found_at)
+machine_end_idleness(struct machine *machine, int64_t found_at)
 {
 	const struct pconn *p = record_pconn(machine->record);
-	bool found = machine_is_idle_down(machine) && found_at > p->attempt_at;
+	bool found = machine_is_idle_down(machine) && found_at > p->attempt_at, asked = false;
+	const struct upstream_waiter *waiter;
 
+	LIST_FOREACH(waiter, &machine->waiters, next)
+		asked = asked || waiter->kind != UPSTREAM_WAIT_CLOSED;
 	if (p->state == PCONN_IDLE && (asked || found) && !upstream_context_is_paused(machine->context))
 		machine_push_event(machine, PCONN_RECONNECT);
 }
@@ -342,6 +382,89 @@ machine_is_up(const struct machine *machine)
 }
 
 static void
+machine_answer_one(struct upstream_waiter *waiter, const char *error)
+{
+	LIST_REMOVE(waiter, next);
+	waiter->kind = 0;
+	waiter->error = mem_copy_text(error);
+	loop_timer_soon(&waiter->timer);
+}
+
+static void
+machine_answer_all(struct machine *machine, unsigned kinds, const char *error)
+{
+	struct upstream_waiter *waiter, *next;
+
+	for (waiter = LIST_FIRST(&machine->waiters); waiter != NULL; waiter = next) {
+		next = LIST_NEXT(waiter, next);
+		if ((waiter->kind & kinds) != 0)
+			machine_answer_one(waiter, error);
+	}
+}
+
+void
+machine_answer(struct machine *machine, unsigned todo)
+{
+	unsigned either = UPSTREAM_WAIT_CONNECTED | UPSTREAM_WAIT_RESULT;
+
+	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
+		machine_answer_all(machine, either, NULL);
+	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
+		machine_answer_all(machine, either, record_closed_error(machine->record));
+	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
+		machine_answer_all(machine, UPSTREAM_WAIT_RESULT, machine->record->last_error);
+	if ((todo & PCONN_DO_FINISHED) != 0)
+		machine_answer_all(machine, UPSTREAM_WAIT_CLOSED, NULL);
+}
+
+static void
+machine_on_answer(void *arg)
+{
+	struct upstream_waiter *waiter = arg;
+	upstream_answer *answer = waiter->answer;
+	void *answer_arg = waiter->arg;
+	char *error = waiter->error;
+
+	waiter->error = NULL;
+	machine_leave(waiter);
+	answer(answer_arg, error);
+	mem_free(error);
+}
+
+struct upstream_waiter *
+machine_wait(struct machine *machine, unsigned kind, bool connected, bool refuses, upstream_answer *answer,
+    void *arg)
+{
+	struct upstream_waiter *waiter = mem_new(1, sizeof *waiter);
+	bool closed = kind == UPSTREAM_WAIT_CLOSED;
+
+	waiter->kind = kind;
+	waiter->answer = answer;
+	waiter->arg = arg;
+	loop_timer_init(&waiter->timer, machine->context->loop, machine_on_answer, waiter);
+	LIST_INSERT_HEAD(&machine->waiters, waiter, next);
+	if (closed ? refuses && record_pconn(machine->record)->state == PCONN_CLOSED : !refuses && connected)
+		machine_answer_one(waiter, NULL);
+	else if (!closed && refuses)
+		machine_answer_one(waiter, record_closed_error(machine->record));
+	else if (!closed)
+		machine_push_event(machine, PCONN_HELD);
+	return waiter;
+}
+
+void
+machine_leave(struct upstream_waiter *waiter)
+{
+	if (waiter == NULL)
+		return;
+	if (waiter->kind != 0)
+		LIST_REMOVE(waiter, next);
+	loop_timer_stop(&waiter->timer);
+	mem_free(waiter->error);
+	mem_free(waiter);
+}
+
+static void
 machine_on_soon(void *arg)
 {
 	struct machine *machine = arg;
@@ -365,6 +488,7 @@ machine_new(const struct upstream_context *context, void (*turn)(void *arg), voi
 	machine->record = context->record;
 	machine->turn = turn;
 	machine->arg = arg;
+	LIST_INIT(&machine->waiters);
 	if (!machine->record->begun)
 		record_clear(machine->record);
 	loop_timer_init(&machine->soon, context->loop, machine_on_soon, machine);
@@ -378,6 +502,7 @@ machine_free(struct machine *machine)
 {
 	if (machine == NULL)
 		return;
+	machine_answer_all(machine, ~0u, "the service was removed");
 	machine_forget(machine, false);
 	loop_timer_stop(&machine->soon);
 	loop_timer_stop(&machine->deadline);

@@ -1,12 +1,47 @@
-/* machine.h - one service's upstream/pconn as it lies in the table; what has happened that it was not told yet; and
- * what it says of the service. */
+/* machine.h - one service's upstream/pconn as it lies in the table; what has happened that it was not told yet; what
+ * it says of the service, and who waits for that. */
 #ifndef HOLDFAST_UPSTREAM_MACHINE_H
 #define HOLDFAST_UPSTREAM_MACHINE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "upstream/record.h"
 #include "upstream/upstream_settings.h"
+
+/* What the parts of one service's upstream share.  All borrowed. */
+struct upstream_context {
+	struct event_base *loop;
+	struct table *table;
+	uint16_t service;
+	const char *name;                    /* the table's */
+	struct upstream_record *record;      /* the table's */
+	const struct upstream_settings *settings;
+	struct pconn_settings pconn;         /* theirs, as the machine is to see them */
+	struct endpoints_settings endpoints; /* likewise, with what the source of lookups means by its order */
+	unsigned held;                       /* clients that wait */
+	struct machine *machine;             /* what has happened is pushed there */
+	struct upstream_log *log;            /* and told there */
+	const struct upstream_watcher *watcher;
+	const struct upstream_callbacks *callbacks;
+	void *arg;
+};
+
+/* These settings count from now on; or the same ones, with another source. */
+void upstream_context_set(struct upstream_context *context, const struct upstream_settings *settings);
+
+/* What an operator has set for a while. */
+static inline bool
+upstream_context_is_paused(const struct upstream_context *context)
+{
+	return table_is_paused(context->table, context->service);
+}
+
+static inline bool
+upstream_context_is_failing(const struct upstream_context *context)
+{
+	return table_is_failing(context->table, context->service);
+}
 
 struct machine_input {
 	struct pconn_input input;
@@ -79,10 +114,18 @@ bool machine_is_to_stay(const struct machine *machine);
 /* Whether attempts have failed and are not continued, since no client waits (P30). */
 bool machine_is_idle_down(const struct machine *machine);
 
-/* An idle service (P30) has an attempt for an operator who asked to be told of a connection, as for a client; and,
+/* An idle service (P30) has an attempt for an operator who waits to be told of a connection, as for a client; and,
  * after attempts that failed, once an endpoint was found since the last of them (endpoints_found_at()): the attempt
  * tells whether the outage is over. */
-void machine_end_idleness(struct machine *machine, bool asked, int64_t found_at);
+void machine_end_idleness(struct machine *machine, int64_t found_at);
+
+/* Answers who waits, as the step says (PCONN_DO_ANSWER_*, FINISHED). */
+void machine_answer(struct machine *machine, unsigned todo);
+
+/* upstream_wait() and upstream_leave(); whether there is a connection, whether it machine_refuses(). */
+struct upstream_waiter *machine_wait(struct machine *machine, unsigned kind, bool connected, bool refuses,
+    upstream_answer *answer, void *arg);
+void machine_leave(struct upstream_waiter *waiter);
 
 /* Whether it has ended for good, or is going to; in_use: a drain waits for the end of a connection (P20). */
 bool machine_refuses(const struct machine *machine, bool in_use);

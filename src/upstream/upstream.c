@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
@@ -10,17 +9,8 @@
 #include "keep/crash.h"
 #include "keep/recover.h"
 #include "upstream/handlers.h"
-#include "upstream/in_use.h"
 #include "upstream/listing.h"
-
-struct upstream_waiter {
-	LIST_ENTRY(upstream_waiter) next;
-	unsigned kind;       /* 0: its answer is on its way, and it is in no list */
-	upstream_answer *answer;
-	void *arg;           /* borrowed */
-	char *error;         /* owned; the answer */
-	struct loop_timer timer;
-};
+#include "upstream/pool.h"
 
 struct upstream {
 	struct upstream_context context;
@@ -29,13 +19,17 @@ struct upstream {
 	struct upstream_log *log;                   /* owned */
 	struct listing *listing;                    /* owned */
 	struct pool *pool;                          /* owned */
-	struct in_use *in_use;                      /* owned */
 	struct handlers *handlers;                  /* owned */
-	LIST_HEAD(, upstream_waiter) waiters;       /* owned by themselves */
 	struct lookup_waiter *looking;              /* owned: the attempt's lookup; NULL: none */
 	struct loop_timer failing;                  /* the end of a failure that an operator set */
-	bool refused, was_up, moved;                /* as it was when clients were served */
+	unsigned served;                            /* how it was when clients were: a bit each */
 	int64_t ended_age;                          /* of the last unused one that ended */
+	/* shared mode: the connection that all share */
+	uint32_t shared;                            /* 0: none */
+	int64_t shared_since;                       /* its connect, known when it has ended, too */
+	bool moving;                                /* its endpoint is withdrawn: at rest it goes */
+	bool let_go;                                /* client/ has no use for it, while it is paused or moving */
+	bool lost;                                  /* it has ended, and the machine was not told yet */
 };
 
 /* The counts that the machine is given.  A shared connection serves all who wait, and is there as long as it is
@@ -49,56 +43,100 @@ upstream_waiting(const struct upstream *upstream)
 static unsigned
 upstream_ready(const struct upstream *upstream)
 {
-	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (in_use_shared(upstream->in_use) != 0);
+	return pool_idle(upstream->pool, TABLE_ROLE_NEXT) + (upstream->shared != 0);
 }
 
-/* The attempt's lookup and dials, of which no more is told, but that it fails for an operator. */
-static void
-upstream_end_attempt(struct upstream *upstream, bool fails)
+static struct table_conn *
+upstream_conn(const struct upstream *upstream)
 {
-	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
+	return &upstream->context.table->conns[upstream->shared];
+}
 
+static void
+upstream_set_shared(struct upstream *upstream, uint32_t conn)
+{
+	upstream->shared = conn;
+	upstream->moving = upstream->let_go = false;
+	if (conn != 0)
+		upstream->shared_since = upstream_conn(upstream)->since;
+}
+
+/* Gives up the shared one. */
+static void
+upstream_drop_shared(struct upstream *upstream)
+{
+	if (upstream->shared == 0)
+		return;
+	upstream_set_shared(upstream, 0);
+	upstream->context.callbacks->lost(upstream->context.arg, 0);
+}
+
+/* The attempt's lookup and dials, of which no more is told. */
+static void
+upstream_end_attempt(struct upstream *upstream)
+{
 	lookup_leave(upstream->looking);
 	upstream->looking = NULL;
 	pool_drop(upstream->pool, TABLE_ROLE_NEXT);
 	machine_forget(upstream->machine, false);
-	if (!fails)
-		return;
-	upstream_log_set_failing(upstream->log);
-	machine_push_event(upstream->machine, dialling ? PCONN_DIAL_FAILED : PCONN_LOOKUP_FAILED);
 }
 
 static void
 upstream_drop(struct upstream *upstream)
 {
-	upstream_end_attempt(upstream, false);
+	upstream_end_attempt(upstream);
 	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
-	in_use_drop(upstream->in_use);
+	upstream_drop_shared(upstream);
 }
 
-/* Tells the event to whoever wants it; then, with handle, runs its handler. */
+/* The service is connected to this endpoint now. */
+static void
+upstream_give(struct upstream *upstream, uint16_t number, int64_t age)
+{
+	record_address(upstream->record, number, upstream->record->taking_over);
+	upstream->record->number = number;
+	CRASH_POINT(TAKEOVER_GIVEN);
+	machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
+}
+
+/* The current connection has ended so long after its connect: a standby takes over, if one is ready. */
+static bool
+upstream_take_over(struct upstream *upstream, int64_t age)
+{
+	bool stays = upstream->context.settings->shared && machine_is_to_stay(upstream->machine);
+	uint16_t number = stays ? pool_take_over(upstream->pool) : 0;
+
+	if (number != 0)
+		upstream_give(upstream, number, age);
+	return number != 0;
+}
+
+/* The machine is told in this turn of the loop, and lets its taker know what there is now; before it has begun, when
+ * it does. */
+static void
+upstream_lose(struct upstream *upstream)
+{
+	int64_t age = upstream->shared_since == 0 ? 0 : clock_now() - upstream->shared_since;
+
+	upstream->lost = true;
+	if (!machine_has_begun(upstream->machine))
+		return;
+	if (upstream_take_over(upstream, age))
+		upstream->lost = false;
+	else
+		machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
+}
+
+/* Tells the event, where that is not done, to whoever wants it; then runs its handler. */
 static void
 upstream_report(struct upstream *upstream, bool report, bool handle)
 {
-	const struct upstream_watcher *watcher = upstream->context.watcher;
 	struct upstream_event event = report ? upstream_log_report(upstream->log) : upstream_log_last(upstream->log);
 
-	if (report) {
-		watcher->event(watcher->arg, &upstream->context.table->services[upstream->context.service], &event);
+	if (report)
 		handlers_notify(upstream->handlers, &event);
-	}
 	if (handle && !handlers_run(upstream->handlers, &event))
 		machine_push_event(upstream->machine, PCONN_HANDLED);
-}
-
-/* Of dials that are over all is told already; of a dead worker's nothing is left. */
-static void
-upstream_dial(struct upstream *upstream, bool go)
-{
-	if (!pool_is_attempting(upstream->pool) && !machine_has_dials(upstream->machine))
-		pool_start(upstream->pool, POOL_ATTEMPT, 1);
-	else if (go)
-		pool_go(upstream->pool);
 }
 
 static void
@@ -120,71 +158,37 @@ upstream_on_looked_up(void *arg, const struct lookup_result *result)
 	machine_push_event(upstream->machine, PCONN_LOOKUP_FAILED);
 }
 
-/* Again, if it does so already. */
-static void
-upstream_look_up(struct upstream *upstream)
-{
-	lookup_leave(upstream->looking);
-	upstream->looking = lookup_ask(listing_lookup(upstream->listing), LOOKUP_ATTEMPT, upstream_on_looked_up,
-	    upstream);
-}
-
-static void
-upstream_answer_one(struct upstream_waiter *waiter, const char *error)
-{
-	LIST_REMOVE(waiter, next);
-	waiter->kind = 0;
-	waiter->error = mem_copy_text(error);
-	loop_timer_soon(&waiter->timer);
-}
-
-/* Of these kinds. */
-static void
-upstream_answer_all(struct upstream *upstream, unsigned kinds, const char *error)
-{
-	struct upstream_waiter *waiter, *next;
-
-	for (waiter = LIST_FIRST(&upstream->waiters); waiter != NULL; waiter = next) {
-		next = LIST_NEXT(waiter, next);
-		if ((waiter->kind & kinds) != 0)
-			upstream_answer_one(waiter, error);
-	}
-}
-
-static void
-upstream_act_answers(struct upstream *upstream, unsigned todo)
-{
-	unsigned either = UPSTREAM_WAIT_CONNECTED | UPSTREAM_WAIT_RESULT;
-
-	if ((todo & PCONN_DO_ANSWER_CONNECTED) != 0)
-		upstream_answer_all(upstream, either, NULL);
-	if ((todo & PCONN_DO_ANSWER_CLOSED) != 0)
-		upstream_answer_all(upstream, either, record_closed_error(upstream->record));
-	if ((todo & PCONN_DO_ANSWER_FAILED) != 0)
-		upstream_answer_all(upstream, UPSTREAM_WAIT_RESULT, upstream->record->last_error);
-	if ((todo & PCONN_DO_FINISHED) != 0)
-		upstream_answer_all(upstream, UPSTREAM_WAIT_CLOSED, NULL);
-}
-
-/* Does what the machine says; in is what it was told. */
+/* Does what the machine says; in is what it was told.  What is looked up is so again; of dials that are over all is
+ * told already, and of a dead worker's nothing is left. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
 {
+	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
+
 	if ((todo & PCONN_DO_DROP) != 0)
 		upstream_drop(upstream);
 	if ((todo & PCONN_DO_EXPIRED) != 0)
 		upstream->record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, in->event == PCONN_SPOKE ? 0 : upstream->ended_age);
-	upstream_act_answers(upstream, todo);
+	machine_answer(upstream->machine, todo);
 	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
 		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
-	if ((todo & PCONN_DO_FAIL) != 0)
-		upstream_end_attempt(upstream, true);
-	if ((todo & PCONN_DO_LOOKUP) != 0)
-		upstream_look_up(upstream);
-	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
-		upstream_dial(upstream, (todo & PCONN_DO_GO) != 0);
+	if ((todo & PCONN_DO_FAIL) != 0) {
+		upstream_end_attempt(upstream);
+		upstream_log_set_failing(upstream->log);
+		machine_push_event(upstream->machine, dialling ? PCONN_DIAL_FAILED : PCONN_LOOKUP_FAILED);
+	}
+	if ((todo & PCONN_DO_LOOKUP) != 0) {
+		lookup_leave(upstream->looking);
+		upstream->looking = lookup_ask(listing_lookup(upstream->listing), LOOKUP_ATTEMPT,
+		    upstream_on_looked_up, upstream);
+	}
+	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0 && !pool_is_attempting(upstream->pool) &&
+	    !machine_has_dials(upstream->machine))
+		pool_start(upstream->pool, POOL_ATTEMPT, 1);
+	else if ((todo & PCONN_DO_GO) != 0)
+		pool_go(upstream->pool);
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
 		machine_forget(upstream->machine, true); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
@@ -207,14 +211,21 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->ready = upstream_ready(upstream);
 	in->dialling = pool_dialling(upstream->pool);
 	in->paused = upstream_context_is_paused(&upstream->context);
-	in->in_use = in_use_is_busy(upstream->in_use);
+	in->in_use = upstream->shared != 0 && !upstream->let_go;
 	in->failing = upstream_context_is_failing(&upstream->context);
 	if (in->event == PCONN_ENDED)
 		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
 	todo = machine_step(upstream->machine, in, input->number, &place);
 	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo);
 	record_commit(upstream->record);
-	in_use_note(upstream->in_use, in->event);
+	if (in->event == PCONN_LOST)
+		upstream->lost = false;
+	if (in->event == PCONN_TAKEN_OVER) { /* its connection is like any other from now on */
+		pool_own(upstream->pool);
+		if (upstream->shared != 0)
+			upstream_conn(upstream)->role = TABLE_ROLE_SHARED;
+		CRASH_POINT(TAKEOVER_TOLD);
+	}
 	if (in->event == PCONN_RENEW)
 		upstream->record->renewed = 0;
 	if (in->event == PCONN_WAKE)
@@ -231,12 +242,79 @@ upstream_end_unused(struct upstream *upstream)
 {
 	const struct pconn *p = record_pconn(upstream->record);
 
-	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE ||
-	    in_use_shared(upstream->in_use) != 0)
+	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE || upstream->shared != 0)
 		return;
 	upstream_drop(upstream);
 	upstream_log_set_end(upstream->log, "");
 	machine_push_event(upstream->machine, PCONN_LOST);
+}
+
+/* P33: gives up the connection whose endpoint is withdrawn.  In session mode the clients have it, and one that is
+ * ready is as good as a standby. */
+static void
+upstream_withdraw(struct upstream *upstream)
+{
+	bool shared = upstream->context.settings->shared;
+
+	if (!shared && pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0) {
+		upstream_log_set_purpose(upstream->log, RECORD_WITHDRAWN);
+		upstream_give(upstream, pool_first(upstream->pool), 0);
+	} else if (upstream->shared != 0 && pool_idle(upstream->pool, TABLE_ROLE_STANDBY) > 0) {
+		upstream_log_set_purpose(upstream->log, RECORD_WITHDRAWN); /* before it is gone: no outage */
+		upstream_drop_shared(upstream);
+		upstream_lose(upstream);
+	} else {
+		upstream_log_set_reconnect(upstream->log, RECORD_WITHDRAWN);
+		machine_push_event(upstream->machine, PCONN_RECONNECT);
+	}
+}
+
+static void
+upstream_judge_shared(struct upstream *upstream, int64_t now, int64_t *next)
+{
+	const struct table_conn *conn = upstream_conn(upstream);
+	bool drop = listing_drops(upstream->listing, conn->endpoint, conn->left_at, now, next);
+	bool moves = !drop && endpoints_judge(&upstream->record->endpoints, &upstream->context.endpoints,
+	    conn->endpoint, false, now) == ENDPOINTS_MOVE;
+
+	if (!machine_is_to_stay(upstream->machine))
+		return;
+	if (drop || (moves && upstream->moving && upstream->let_go)) {
+		upstream_withdraw(upstream);
+	} else if (moves != upstream->moving) {
+		upstream->moving = moves;
+		upstream->let_go = false;
+	}
+}
+
+/* Sees to the endpoints, now that the machine has come to rest.  Dials in the background are for a service that is
+ * connected, or idle though its last attempts failed (P31).  Where an idle connection that the next client must not
+ * get is gone, another is to be had. */
+static void
+upstream_tend(struct upstream *upstream)
+{
+	const struct endpoints *e = &upstream->record->endpoints;
+	const struct endpoint *current = endpoints_find(e, upstream->record->number);
+	bool shared = upstream->context.settings->shared;
+	int64_t now = clock_now(), next = CLOCK_NEVER;
+	unsigned before = upstream_ready(upstream);
+	uint8_t state = record_pconn(upstream->record)->state;
+
+	if (machine_is_to_stay(upstream->machine) || machine_is_idle_down(upstream->machine))
+		next = pool_tend(upstream->pool, now);
+	else if (state == PCONN_IDLE || state == PCONN_CLOSED)
+		pool_drop(upstream->pool, TABLE_ROLE_NEXT); /* dials in the background */
+	if (upstream->shared != 0)
+		upstream_judge_shared(upstream, now, &next);
+	else if (!shared && listing_judge_clients(upstream->listing, now, &next))
+		upstream_withdraw(upstream);
+	machine_look_at(upstream->machine, next);
+	if (upstream_ready(upstream) >= before)
+		return;
+	if (shared && upstream_ready(upstream) == 0)
+		upstream_log_set_purpose(upstream->log, current != NULL && endpoints_state(e, current) ==
+		    ENDPOINT_FAILED ? "its endpoint failed, another is healthy" : RECORD_WITHDRAWN);
+	machine_push_event(upstream->machine, shared && upstream_ready(upstream) == 0 ? PCONN_LOST : PCONN_HELD);
 }
 
 /* Lets clients have what is ready, or have them refused, or leave what they share. */
@@ -244,23 +322,38 @@ static void
 upstream_serve(struct upstream *upstream)
 {
 	const struct pconn *p = record_pconn(upstream->record);
-	bool refuses = upstream_refuses(upstream), up = upstream_is_up(upstream), moves = upstream_moves(upstream);
+	unsigned served = upstream_refuses(upstream) | upstream_is_up(upstream) << 1u | upstream->moving << 2u;
 	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->context.pconn), held;
 
-	if (pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || refuses != upstream->refused ||
-	    up != upstream->was_up || moves != upstream->moved) {
-		upstream->refused = refuses;
-		upstream->was_up = up;
-		upstream->moved = moves;
+	if (pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || served != upstream->served) {
+		upstream->served = served;
 		upstream->context.callbacks->ready(upstream->context.arg);
 	}
 	held = upstream_waiting(upstream);
 	if (p->state == PCONN_CONNECTED)
 		pool_trim(upstream->pool, TABLE_ROLE_NEXT,
-		    in_use_shared(upstream->in_use) != 0 ? 0 : warm > held ? warm : held);
+		    upstream->shared != 0 ? 0 : warm > held ? warm : held);
 }
 
-/* P26: with no event and no new attempt. */
+/* A worker may have died between any two steps of sharing, losing and taking over. */
+static void
+upstream_resume_shared(struct upstream *upstream, bool connected)
+{
+	if (!connected) {
+		upstream_drop_shared(upstream);
+		upstream->lost = false;
+	} else if (upstream->shared != 0) {
+		pool_tune_shared(upstream->pool, upstream->shared);
+		if (upstream_conn(upstream)->role == TABLE_ROLE_TAKEOVER)
+			machine_push_event(upstream->machine, PCONN_TAKEN_OVER);
+	} else if (upstream->context.settings->shared && pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0) {
+		if (!upstream->lost && !upstream->record->purposely)
+			upstream_log_set_end(upstream->log, "it ended while the worker was restarted");
+		upstream_lose(upstream);
+	}
+}
+
+/* Takes over what the record says, with no event and no new attempt (P26). */
 static void
 upstream_resume(struct upstream *upstream)
 {
@@ -268,70 +361,56 @@ upstream_resume(struct upstream *upstream)
 	struct pconn_input in = { .event = PCONN_HELD, .held = upstream_waiting(upstream) };
 	unsigned todo = pconn_resume(p);
 	bool connected = p->state == PCONN_CONNECTED && !p->lost;
-	bool standby = connected && upstream->context.settings->shared;
 	bool dialling = p->state == PCONN_DIAL && !p->doomed;
 
+	if (!upstream->record->begun || p->state == PCONN_NEW) {
+		upstream->record->begun = 1;
+		pool_adopt(upstream->pool, false, false);
+		upstream_resume_shared(upstream, false);
+		return;
+	}
 	endpoints_resume(&upstream->record->endpoints, clock_now());
-	pool_adopt(upstream->pool, connected || dialling, standby);
+	pool_adopt(upstream->pool, connected || dialling, connected && upstream->context.settings->shared);
 	listing_resume(upstream->listing);
-	in_use_resume(upstream->in_use);
+	upstream_resume_shared(upstream, connected);
 	if (dialling && pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0)
 		machine_push_dial(upstream->machine, PCONN_DIALED, pool_first(upstream->pool), NULL, false);
 	upstream_act(upstream, todo, &in);
 	machine_push_event(upstream->machine, PCONN_HELD);
 }
 
-/* Takes over what the record says, or begins. */
-static void
-upstream_begin(struct upstream *upstream)
-{
-	machine_begin(upstream->machine);
-	if (upstream->record->begun && record_pconn(upstream->record)->state != PCONN_NEW) {
-		upstream_resume(upstream);
-	} else {
-		upstream->record->begun = 1;
-		pool_adopt(upstream->pool, false, false);
-		in_use_forget(upstream->in_use);
-	}
-	machine_began(upstream->machine);
-}
-
-/* P32, P33: while connected, as long as clients have connections that may be withdrawn, and while attempts that have
- * failed are not continued. */
-static void
-upstream_refresh(struct upstream *upstream)
-{
-	bool in_use = pool_in_use(upstream->pool) > 0 && !upstream_context_is_paused(&upstream->context);
-
-	lookup_refresh(listing_lookup(upstream->listing), in_use || machine_is_to_stay(upstream->machine) ||
-	    machine_is_idle_down(upstream->machine));
-}
-
-/* Tells the machine all that was pushed, and does what it says. */
+/* Tells the machine all that was pushed, and does what it says.  Refreshes are on (P32, P33) while connected, as long
+ * as clients have connections that may be withdrawn, and while attempts that have failed are not continued. */
 static void
 upstream_on_turn(void *arg)
 {
 	struct upstream *upstream = arg;
-	const struct upstream_waiter *waiter;
+	struct machine *machine = upstream->machine;
 	struct machine_input input;
-	bool asked = false;
+	bool in_use, connected;
 
-	if (!machine_has_begun(upstream->machine))
-		upstream_begin(upstream);
-	while (machine_next(upstream->machine, &input)) {
+	if (!machine_has_begun(machine)) {
+		machine_begin(machine);
+		upstream_resume(upstream);
+		machine_began(machine);
+	}
+	while (machine_next(machine, &input)) {
 		upstream_step(upstream, &input);
 		mem_free(input.error);
 		upstream_end_unused(upstream);
 	}
-	machine_rest(upstream->machine);
-	upstream_refresh(upstream);
-	upstream_log_note_state(upstream->log, in_use_shared(upstream->in_use) != 0, upstream_refuses(upstream));
-	in_use_tend(upstream->in_use); /* before anybody is given what must not be given any more */
+	machine_rest(machine);
+	in_use = pool_in_use(upstream->pool) > 0 && !upstream_context_is_paused(&upstream->context);
+	lookup_refresh(listing_lookup(upstream->listing),
+	    in_use || machine_is_to_stay(machine) || machine_is_idle_down(machine));
+	upstream_log_note_state(upstream->log, upstream->shared != 0, upstream_refuses(upstream));
+	upstream_tend(upstream); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
-	in_use_tend_standby(upstream->in_use);
-	LIST_FOREACH(waiter, &upstream->waiters, next)
-		asked = asked || waiter->kind != UPSTREAM_WAIT_CLOSED;
-	machine_end_idleness(upstream->machine, asked, listing_found_at(upstream->listing));
+	connected = machine_is_to_stay(machine) && upstream_ready(upstream) > 0;
+	if (upstream->context.settings->shared)
+		pool_stand_by(upstream->pool, connected ? upstream->context.settings->standby : 0,
+		    upstream->shared != 0 ? upstream_conn(upstream)->endpoint : pool_first(upstream->pool));
+	machine_end_idleness(machine, listing_found_at(upstream->listing));
 }
 
 static void
@@ -348,11 +427,11 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 		log_debug(upstream->context.name, "standby %s: %s", address, error);
 		return;
 	}
-	if (in_use_shared(upstream->in_use) != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
+	if (upstream->shared != 0 || (pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
 	    machine_undo_dialled(upstream->machine, error)))
 		return; /* it was one too many, or the machine did not know it yet */
 	upstream->ended_age = age;
-	if (in_use_take_over(upstream->in_use, age)) {
+	if (upstream_take_over(upstream, age)) {
 		upstream_log_set_reason(upstream->log, error);
 		return;
 	}
@@ -395,9 +474,10 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	upstream->log = context->log = upstream_log_new(context);
 	upstream->listing = listing_new(context);
 	upstream->pool = pool_new(context, upstream->listing, upstream_on_ended, upstream);
-	upstream->in_use = in_use_new(context, upstream->pool);
 	upstream->handlers = handlers_new(context);
-	LIST_INIT(&upstream->waiters);
+	for (uint32_t i = 0; (i = table_conn_next(table, service, i)) != 0;)
+		if (table_conn_is_shared(table, i))
+			upstream_set_shared(upstream, i);
 	return upstream;
 }
 
@@ -409,11 +489,9 @@ upstream_free(struct upstream *upstream)
 	if (!machine_has_begun(upstream->machine))
 		pool_adopt(upstream->pool, false, false);
 	pool_free(upstream->pool);
-	in_use_free(upstream->in_use);
 	lookup_leave(upstream->looking);
 	listing_free(upstream->listing);
 	handlers_free(upstream->handlers);
-	upstream_answer_all(upstream, ~0u, "the service was removed");
 	upstream_log_free(upstream->log);
 	machine_free(upstream->machine);
 	loop_timer_stop(&upstream->failing);
@@ -442,7 +520,7 @@ upstream_take(struct upstream *upstream)
 	p = record_pconn(upstream->record);
 	shared = upstream->context.settings->shared;
 	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
-	    (shared && (in_use_shared(upstream->in_use) != 0 || p->lost)))
+	    (shared && (upstream->shared != 0 || p->lost)))
 		return 0;
 	conn = pool_take(upstream->pool, shared ? 0 : upstream->context.settings->warm_max_age);
 	/* All were too old; of one that has ended the loop will tell. */
@@ -460,7 +538,8 @@ upstream_taken(struct upstream *upstream, uint32_t conn)
 		return;
 	}
 	assert(table_conn_is_shared(upstream->context.table, conn));
-	in_use_share(upstream->in_use, conn);
+	pool_tune_shared(upstream->pool, conn);
+	upstream_set_shared(upstream, conn);
 }
 
 void
@@ -474,11 +553,10 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 		return;
 	record = &upstream->context.table->conns[conn];
 	age = clock_now() - record->since;
-	if (age < PCONN_YOUNG) {
-		snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-		record_address(upstream->record, record->endpoint, address);
+	snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
+	record_address(upstream->record, record->endpoint, address);
+	if (age < PCONN_YOUNG)
 		upstream_log_set_error(upstream->log, address, text);
-	}
 	pool_note_unused(upstream->pool, record->endpoint, record->since);
 	machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_ENDED, .age = age });
 }
@@ -486,26 +564,29 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 uint32_t
 upstream_shared(const struct upstream *upstream)
 {
-	return upstream == NULL ? 0 : in_use_shared(upstream->in_use);
+	return upstream == NULL ? 0 : upstream->shared;
 }
 
 bool
 upstream_moves(const struct upstream *upstream)
 {
-	return upstream != NULL && in_use_moves(upstream->in_use);
+	return upstream != NULL && upstream->moving;
 }
 
 void
 upstream_lost(struct upstream *upstream, const char *reason)
 {
-	if (upstream != NULL)
-		in_use_lost(upstream->in_use, reason);
+	if (upstream == NULL)
+		return;
+	upstream_set_shared(upstream, 0);
+	upstream_log_set_end(upstream->log, reason);
+	upstream_lose(upstream);
 }
 
 bool
 upstream_refuses(const struct upstream *upstream)
 {
-	return upstream == NULL || machine_refuses(upstream->machine, in_use_shared(upstream->in_use) != 0);
+	return upstream == NULL || machine_refuses(upstream->machine, upstream->shared != 0);
 }
 
 bool
@@ -524,8 +605,13 @@ upstream_tell(struct upstream *upstream, enum pconn_event event)
 void
 upstream_let_go(struct upstream *upstream, bool lets)
 {
-	if (upstream != NULL)
-		in_use_let_go(upstream->in_use, lets);
+	if (upstream == NULL)
+		return;
+	upstream->let_go = lets;
+	if (lets && upstream->moving && !upstream_context_is_paused(&upstream->context))
+		machine_look(upstream->machine); /* client/ is at work with it */
+	else
+		machine_push_event(upstream->machine, PCONN_HELD);
 }
 
 bool
@@ -553,7 +639,6 @@ upstream_renew(struct upstream *upstream, const struct upstream_settings *settin
 {
 	pool_set(upstream->pool, settings);
 	upstream_context_set(&upstream->context, settings);
-	in_use_set(upstream->in_use);
 	if (!anew) {
 		listing_set(upstream->listing);
 		machine_push_event(upstream->machine, PCONN_HELD); /* perhaps more or fewer are to be kept warm */
@@ -568,52 +653,18 @@ upstream_renew(struct upstream *upstream, const struct upstream_settings *settin
 		machine_push_renewal(upstream->machine);
 }
 
-static void
-upstream_on_answer(void *arg)
-{
-	struct upstream_waiter *waiter = arg;
-	upstream_answer *answer = waiter->answer;
-	void *answer_arg = waiter->arg;
-	char *error = waiter->error;
-
-	waiter->error = NULL;
-	upstream_leave(waiter);
-	answer(answer_arg, error);
-	mem_free(error);
-}
-
 struct upstream_waiter *
 upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg)
 {
-	struct upstream_waiter *waiter = mem_new(1, sizeof *waiter);
-	bool refuses = upstream_refuses(upstream), closed = kind == UPSTREAM_WAIT_CLOSED;
-	const struct pconn *p = record_pconn(upstream->record);
+	bool connected = pconn_is_connected(record_pconn(upstream->record)) && !upstream->lost;
 
-	waiter->kind = kind;
-	waiter->answer = answer;
-	waiter->arg = arg;
-	loop_timer_init(&waiter->timer, upstream->context.loop, upstream_on_answer, waiter);
-	LIST_INSERT_HEAD(&upstream->waiters, waiter, next);
-	if (closed ? refuses && p->state == PCONN_CLOSED : !refuses && pconn_is_connected(p) &&
-	    !in_use_is_lost(upstream->in_use))
-		upstream_answer_one(waiter, NULL);
-	else if (!closed && refuses)
-		upstream_answer_one(waiter, record_closed_error(upstream->record));
-	else if (!closed)
-		machine_push_event(upstream->machine, PCONN_HELD);
-	return waiter;
+	return machine_wait(upstream->machine, kind, connected, upstream_refuses(upstream), answer, arg);
 }
 
 void
 upstream_leave(struct upstream_waiter *waiter)
 {
-	if (waiter == NULL)
-		return;
-	if (waiter->kind != 0)
-		LIST_REMOVE(waiter, next);
-	loop_timer_stop(&waiter->timer);
-	mem_free(waiter->error);
-	mem_free(waiter);
+	machine_leave(waiter);
 }
 
 struct lookup *
@@ -630,7 +681,7 @@ upstream_get_status(const struct upstream *upstream, struct upstream_status *ret
 	const struct pconn *p = record_pconn(upstream->record);
 	struct lookup *lookup = listing_lookup(upstream->listing);
 
-	*ret_status = (struct upstream_status){ .state = upstream_state(p, in_use_shared(upstream->in_use) != 0),
+	*ret_status = (struct upstream_status){ .state = upstream_state(p, upstream->shared != 0),
 		.up = upstream_log_is_well(upstream->log, upstream_refuses(upstream)),
 		.resting = p->resting || (p->cold && upstream->context.pconn.fades),
 		.address = record->address, .since = record->since, .down_since = record->down_since,

@@ -116,14 +116,6 @@ struct lookup *upstream_lookup(const struct upstream *upstream);
  * connects again at once, after an abort too, but not if an operator has closed or drained it; who waits stays. */
 void upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew);
 
-/* What may be waited for, a bit each. */
-#define UPSTREAM_WAIT_CONNECTED 1u /* P13; on a closed one an error at once */
-#define UPSTREAM_WAIT_RESULT    2u /* P14 */
-#define UPSTREAM_WAIT_CLOSED    4u /* P18 */
-
-/* The answer, once: NULL for what was waited for, else why it does not come. */
-typedef void upstream_answer(void *arg, const char *error);
-
 /* Waits for one of these; freed by its answer, which never comes before this returns, or upstream_leave(), even after
  * upstream_free(), with which those who wait are told an error.  Time-outs are the caller's. */
 struct upstream_waiter *upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg);

@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "keep/histogram.h"
+#include "upstream/machine.h"
 #include "upstream/record.h"
 
 #define LOG_STILL (60 * CLOCK_SECOND)
@@ -314,6 +315,7 @@ log_set_loss(struct upstream_record *record, const struct upstream_event *event)
 struct upstream_event
 upstream_log_report(const struct upstream_log *log)
 {
+	const struct upstream_context *context = log->context;
 	struct upstream_record *record = log->record;
 	const struct pconn *p = record_pconn(record);
 	char text[TABLE_HISTORY_TEXT];
@@ -331,8 +333,9 @@ upstream_log_report(const struct upstream_log *log)
 	else
 		snprintf(text, sizeof text, "%.100s%s%.120s", event.address, *event.error == '\0' ? "" : ": ",
 		    event.error);
-	table_history_add(log->context->table, log->context->service, event.kind, text);
+	table_history_add(context->table, context->service, event.kind, text);
 	log_tell_event(log, &event);
+	context->watcher->event(context->watcher->arg, &context->table->services[context->service], &event);
 	return event;
 }
 

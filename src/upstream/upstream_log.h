@@ -47,6 +47,7 @@ void upstream_note(struct table *table, uint16_t service, enum log_level level, 
     __attribute__((format(printf, 4, 5)));
 
 struct upstream_log;
+struct upstream_context;
 
 /* It keeps the texts, times and counts of events in the record.  context is borrowed. */
 struct upstream_log *upstream_log_new(const struct upstream_context *context);
@@ -82,7 +83,7 @@ void upstream_log_note_step(struct upstream_log *log, const struct pconn *after,
 /* The event that the machine reported last. */
 struct upstream_event upstream_log_last(const struct upstream_log *log);
 
-/* Counts it, and tells it in history and log. */
+/* Counts it, and tells it in history and log, and to whom watches. */
 struct upstream_event upstream_log_report(const struct upstream_log *log);
 
 /* P28; how old the unused connection was that the server ended; 0: it spoke first. */

@@ -1,4 +1,4 @@
-/* upstream_settings.h - all that a service's upstream can be told, and what its parts work on. */
+/* upstream_settings.h - all that a service's upstream can be told, and whom it tells. */
 #ifndef HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
 #define HOLDFAST_UPSTREAM_UPSTREAM_SETTINGS_H
 
@@ -11,7 +11,6 @@
 #include "upstream/hello.h"
 #include "upstream/lookup.h"
 #include "upstream/pconn.h"
-#include "upstream/record.h"
 
 #define UPSTREAM_WARM_AUTO UINT_MAX /* of pconn.warm: 1 where that does no harm, else none */
 
@@ -46,38 +45,12 @@ struct upstream_callbacks {
 	void (*lost)(void *arg, uint16_t endpoint);
 };
 
-/* What the parts of one service's upstream share.  All borrowed. */
-struct upstream_context {
-	struct event_base *loop;
-	struct table *table;
-	uint16_t service;
-	const char *name;                    /* the table's */
-	struct upstream_record *record;      /* the table's */
-	const struct upstream_settings *settings;
-	struct pconn_settings pconn;         /* theirs, as the machine is to see them */
-	struct endpoints_settings endpoints; /* likewise, with what the source of lookups means by its order */
-	unsigned held;                       /* clients that wait */
-	struct machine *machine;             /* what has happened is pushed there */
-	struct upstream_log *log;            /* and told there */
-	const struct upstream_watcher *watcher;
-	const struct upstream_callbacks *callbacks;
-	void *arg;
-};
+/* What may be waited for, a bit each. */
+#define UPSTREAM_WAIT_CONNECTED 1u /* P13; on a closed one an error at once */
+#define UPSTREAM_WAIT_RESULT    2u /* P14 */
+#define UPSTREAM_WAIT_CLOSED    4u /* P18 */
 
-/* These settings count from now on; or the same ones, with another source. */
-void upstream_context_set(struct upstream_context *context, const struct upstream_settings *settings);
-
-/* What an operator has set for a while. */
-static inline bool
-upstream_context_is_paused(const struct upstream_context *context)
-{
-	return table_is_paused(context->table, context->service);
-}
-
-static inline bool
-upstream_context_is_failing(const struct upstream_context *context)
-{
-	return table_is_failing(context->table, context->service);
-}
+/* The answer, once: NULL for what was waited for, else why it does not come. */
+typedef void upstream_answer(void *arg, const char *error);
 
 #endif

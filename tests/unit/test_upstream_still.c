@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "upstream/record.h"
+#include "upstream/machine.h"
 #include "upstream/upstream_log.h"
 
 /* Whether a look at the time says so. */
