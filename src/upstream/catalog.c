@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,7 @@ static void
 catalog_see(struct catalog_file *file, const struct catalog_file *before, const struct stat *st,
     const struct catalog_reading *reading)
 {
-	int64_t changed = st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec / 1000;
-	int64_t age = clock_wall() - changed;
+	int64_t age = clock_wall() - (st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec / 1000);
 
 	file->changed = st->st_mtim;
 	file->inode = st->st_ino;
@@ -184,18 +184,7 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
 	return true;
 }
 
-/* Whether a name in the directory is a copy's: not hidden, not something half-written. */
-static bool
-catalog_is_name(const char *name)
-{
-	size_t length = strlen(name);
-
-	if (length == 0 || name[0] == '.' || name[length - 1] == '~')
-		return false;
-	return length < 4 || strcmp(name + length - 4, ".tmp") != 0;
-}
-
-/* Names of copies in no order; the array and the names are the caller's. */
+/* Names of instances' files, not hidden, not half-written, in no order; the array and the names are the caller's. */
 static struct catalog_file *
 catalog_list(DIR *dir, size_t *ret_count)
 {
@@ -204,7 +193,8 @@ catalog_list(DIR *dir, size_t *ret_count)
 	size_t n = 0;
 
 	while (n < CATALOG_FILES && (item = readdir(dir)) != NULL)
-		if (catalog_is_name(item->d_name))
+		if (fnmatch(".*", item->d_name, 0) != 0 && fnmatch("*~", item->d_name, 0) != 0 &&
+		    fnmatch("*.tmp", item->d_name, 0) != 0)
 			files[n++].name = mem_copy_text(item->d_name);
 	*ret_count = n;
 	return files;
@@ -330,36 +320,28 @@ catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
 	closedir(dir);
 }
 
-/* The addresses of one line behind the service's name. */
-static void
-catalog_read_line(struct catalog *catalog, size_t number, char *line, struct catalog_reading *reading)
-{
-	struct endpoint_listed listed = { .weight = 1 };
-	const char *word, *error;
-	char where[32];
-
-	snprintf(where, sizeof where, "line %zu", number);
-	while (reading->count < ENDPOINTS_MAX && (word = strsep(&line, " \t")) != NULL) {
-		if (word[0] == '\0')
-			continue;
-		error = address_parse(word, &listed.address);
-		if (error != NULL)
-			catalog_pass_over(reading, where, error);
-		else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
-			catalog_add(reading, listed, "");
-	}
-}
-
+/* The addresses behind the service's name. */
 static void
 catalog_read_lines(struct catalog *catalog, char *bytes, struct catalog_reading *reading)
 {
-	char *rest = bytes, *line, *word;
+	struct endpoint_listed listed = { .weight = 1 };
+	char *rest = bytes, *line, *word, where[32];
+	const char *error;
 
 	for (size_t number = 1; (line = strsep(&rest, "\n")) != NULL; number++) {
+		snprintf(where, sizeof where, "line %zu", number);
 		line += strspn(line, " \t");
 		word = strsep(&line, " \t");
-		if (line != NULL && strcmp(word, catalog->service) == 0)
-			catalog_read_line(catalog, number, line, reading);
+		if (line == NULL || strcmp(word, catalog->service) != 0)
+			continue;
+		while (reading->count < ENDPOINTS_MAX && (word = strsep(&line, " \t")) != NULL) {
+			if (word[0] == '\0')
+				continue;
+			if ((error = address_parse(word, &listed.address)) != NULL)
+				catalog_pass_over(reading, where, error);
+			else if (catalog_is_alive(catalog, &catalog->files[0], CLOCK_NEVER, reading))
+				catalog_add(reading, listed, "");
+		}
 	}
 }
 
@@ -381,13 +363,6 @@ catalog_read_single(struct catalog *catalog, struct catalog_reading *reading)
 	if (catalog->file_count == 1)
 		catalog_read_lines(catalog, bytes, reading);
 	mem_free(bytes);
-}
-
-static void
-catalog_schedule(struct catalog *catalog, int64_t when)
-{
-	catalog->next_look = when;
-	loop_timer_at(&catalog->timer, when);
 }
 
 /* What differs. */
@@ -420,8 +395,10 @@ catalog_look(struct catalog *catalog)
 	catalog->untold |= catalog_compare(&catalog->last, &reading);
 	catalog_reading_clear(&catalog->last);
 	catalog->last = reading;
-	catalog_schedule(catalog, reading.expiry < reading.now + CATALOG_LOOK_EVERY ? reading.expiry :
-	    reading.now + CATALOG_LOOK_EVERY);
+	catalog->next_look = reading.now + CATALOG_LOOK_EVERY;
+	if (reading.expiry < catalog->next_look)
+		catalog->next_look = reading.expiry;
+	loop_timer_at(&catalog->timer, catalog->next_look);
 }
 
 char *
@@ -468,8 +445,10 @@ catalog_on_change(void *arg)
 	struct catalog *catalog = arg;
 	int64_t when = catalog->last.now + CATALOG_LOOK_LEAST;
 
-	if (when < catalog->next_look)
-		catalog_schedule(catalog, when);
+	if (when >= catalog->next_look)
+		return;
+	catalog->next_look = when;
+	loop_timer_at(&catalog->timer, when);
 }
 
 struct catalog *

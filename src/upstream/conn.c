@@ -208,28 +208,20 @@ conn_socket(const struct address *address)
 	return fd == -1 ? -errno : fd;
 }
 
-/* IPv4 and IPv6 have it at the same place. */
-static in_port_t
-conn_port(const struct sockaddr_storage *socket)
-{
-	return ((const struct sockaddr_in *)(const void *)socket)->sin_port;
-}
-
 /* A connect to a port of this host that nobody listens at may by chance be given that very port as its own, and then
  * meets itself (TCP's simultaneous open, RFC 9293, 3.5). */
 static bool
 conn_met_itself(const struct conn *conn)
 {
 	struct address own = conn->address, other = conn->address;
+	const struct sockaddr_in *mine = (const void *)&own.socket, *dialled = (const void *)&conn->address.socket;
 
-	if (own.socket.ss_family == AF_UNIX)
-		return false;
+	/* IPv6 has the port at the same place.  What was dialled may have been the address of any host (0.0.0.0). */
 	own.socket_length = other.socket_length = sizeof own.socket;
-	if (getsockname(conn->fd, (struct sockaddr *)&own.socket, &own.socket_length) == -1 ||
-	    conn_port(&own.socket) != conn_port(&conn->address.socket))
-		return false;
-	/* What was dialled may have been the address of any host (0.0.0.0). */
-	return getpeername(conn->fd, (struct sockaddr *)&other.socket, &other.socket_length) == 0 &&
+	return own.socket.ss_family != AF_UNIX &&
+	    getsockname(conn->fd, (struct sockaddr *)&own.socket, &own.socket_length) == 0 &&
+	    mine->sin_port == dialled->sin_port &&
+	    getpeername(conn->fd, (struct sockaddr *)&other.socket, &other.socket_length) == 0 &&
 	    address_equal(&own, &other);
 }
 
@@ -323,17 +315,12 @@ conn_on_hello(void *arg, enum hello_end end, const char *error)
 	}
 }
 
-/* What this host lacks for any dial.  Not of that kind is what it lacks for this address: its family, a way to it, an
- * address or a port of its own to go from (EADDRNOTAVAIL); another endpoint may well be within reach. */
-static bool
-conn_is_local(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
-}
-
+/* local is what this host lacks for any dial.  Not of that kind is what it lacks for this address: its family, a way
+ * to it, an address or a port of its own to go from (EADDRNOTAVAIL); another endpoint may well be within reach. */
 static void
 conn_dialled(struct conn *conn, int error)
 {
+	bool local = error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 	static const struct hello_settings nothing;
 	const struct conn_maker *maker = conn->maker;
 	const struct hello_settings *hello = conn->aside ? &nothing : maker->hello;
@@ -345,7 +332,7 @@ conn_dialled(struct conn *conn, int error)
 		error = ECONNREFUSED;
 	if (error != 0) {
 		conn_fail(conn, error == CONN_LOOP ? "it is one of this daemon's own sockets: a loop" :
-		    strerror(error), false, conn_is_local(error));
+		    strerror(error), false, local);
 	} else if (hello->count == 0 && !asks) {
 		conn_connected(conn);
 	} else {

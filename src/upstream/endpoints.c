@@ -98,32 +98,14 @@ endpoint_address(const struct endpoint *endpoint, struct address *ret_address)
 		ret_address->port = ntohs(from6->sin6_port);
 }
 
-static struct endpoint *
-find_key(struct endpoints *e, const struct endpoint_key *key)
-{
-	for (uint32_t i = 0; i < e->high; i++)
-		if (e->list[i].number != 0 && memcmp(&e->list[i].key, key, sizeof *key) == 0)
-			return &e->list[i];
-	return NULL;
-}
-
 static bool
 is_used(const struct endpoint *endpoint)
 {
 	return endpoint->open + endpoint->dialling > 0;
 }
 
-/* Whether a is to give its place up rather than b: one that nothing uses; the one that was missed first. */
-static bool
-is_lesser(const struct endpoint *a, const struct endpoint *b)
-{
-	if (is_used(a) != is_used(b))
-		return is_used(b);
-	return (uint64_t)a->missed_at - 1 < (uint64_t)b->missed_at - 1; /* 0, not missed yet, comes last */
-}
-
-/* A place for an endpoint that is new with this lookup: a free one, or that of one which is not in it.  There is
- * one, for at most 64 are. */
+/* A place for an endpoint that is new with this lookup: a free one, or that of one which is not in it, rather of one
+ * that nothing uses, the one that was missed first.  There is one, for at most 64 are. */
 static struct endpoint *
 claim(struct endpoints *e, uint32_t look_up)
 {
@@ -136,7 +118,8 @@ claim(struct endpoints *e, uint32_t look_up)
 			return endpoint;
 		if (endpoint->listing[look_up & 1].in == look_up)
 			continue;
-		if (least == NULL || is_lesser(endpoint, least))
+		if (least == NULL || (is_used(endpoint) != is_used(least) ? is_used(least) : /* 0, not yet, is last */
+		    (uint64_t)endpoint->missed_at - 1 < (uint64_t)least->missed_at - 1))
 			least = endpoint;
 	}
 	if (e->high < ENDPOINTS_MAX)
@@ -195,10 +178,12 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 	for (int pass = 0; pass < 2; pass++) {
 		for (size_t i = 0; i < count && i < ENDPOINTS_MAX; i++) {
 			struct endpoint_key key;
-			struct endpoint *endpoint;
+			struct endpoint *endpoint = NULL;
 
 			make_key(&key, &listed[i].address);
-			endpoint = find_key(e, &key);
+			for (uint32_t k = 0; k < e->high && endpoint == NULL; k++)
+				if (e->list[k].number != 0 && memcmp(&e->list[k].key, &key, sizeof key) == 0)
+					endpoint = &e->list[k];
 			if (endpoint == NULL && pass == 1) {
 				endpoint = make(e, &key, look_up, now);
 				*ret_made |= ENDPOINTS_BIT(endpoint->number);
@@ -246,20 +231,7 @@ endpoints_unused(const struct endpoints *e)
 	return bits;
 }
 
-/* P33.  True if it is withdrawn from now on. */
-static bool
-miss(struct endpoint *endpoint, int64_t now)
-{
-	if (endpoint->missed_at == 0) {
-		endpoint->missed_at = now;
-		return false;
-	}
-	if (endpoint->withdrawn_at != 0 || now - endpoint->missed_at < ENDPOINTS_GRACE)
-		return false;
-	endpoint->withdrawn_at = now;
-	return true;
-}
-
+/* P33: what is not listed is missed, and withdrawn by a second lookup. */
 struct endpoints_changes
 endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t count, int64_t now)
 {
@@ -276,10 +248,15 @@ endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t
 	for (uint32_t i = 0; i < e->high; i++) {
 		struct endpoint *endpoint = &e->list[i];
 
-		if (endpoints_is_listed(e, endpoint))
+		if (endpoints_is_listed(e, endpoint)) {
 			endpoint->missed_at = endpoint->withdrawn_at = 0;
-		else if (endpoint->number != 0 && miss(endpoint, now))
+		} else if (endpoint->number != 0 && endpoint->missed_at == 0) {
+			endpoint->missed_at = now;
+		} else if (endpoint->number != 0 && endpoint->withdrawn_at == 0 &&
+		    now - endpoint->missed_at >= ENDPOINTS_GRACE) {
+			endpoint->withdrawn_at = now;
 			changes.withdrawn |= ENDPOINTS_BIT(i);
+		}
 		if (turns)
 			endpoint->turn = 0;
 	}
@@ -407,14 +384,7 @@ succeed(struct endpoints *e, struct endpoint *endpoint, const struct endpoints_s
 	return ENDPOINTS_ROSE;
 }
 
-/* A dial has ended; one that a dead worker began is not counted any more. */
-static void
-count_down(struct endpoint *endpoint)
-{
-	if (endpoint->dialling > 0)
-		endpoint->dialling--;
-}
-
+/* A dial that has ended is not counted any more, one that a dead worker began never was. */
 unsigned
 endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const struct endpoints_input *in)
 {
@@ -422,23 +392,21 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 
 	if (endpoints_find(e, in->number) == NULL)
 		return 0;
+	if (in->event != ENDPOINTS_BEGAN && in->event != ENDPOINTS_LATE && in->event != ENDPOINTS_ENDED)
+		endpoint->dialling -= endpoint->dialling > 0;
 	switch (in->event) {
 	case ENDPOINTS_BEGAN:
 		endpoint->dialling++;
 		return 0;
 	case ENDPOINTS_CONNECTED:
-		count_down(endpoint);
 		return succeed(e, endpoint, s, in);
 	case ENDPOINTS_FAILED:
-		count_down(endpoint);
 		endpoint->result_at = in->now;
 		return fail(endpoint, s, in, false);
 	case ENDPOINTS_PUT_OFF:
 		e->put_off_until = in->now + delay_draw(&s->retry, 0, in->roll);
-		count_down(endpoint);
 		return 0;
 	case ENDPOINTS_CANCELLED:
-		count_down(endpoint);
 		return 0;
 	case ENDPOINTS_LATE:
 		if (endpoint->failed_until == 0)
@@ -448,16 +416,6 @@ endpoints_tell(struct endpoints *e, const struct endpoints_settings *s, const st
 		return in->now - in->began < PCONN_YOUNG ? fail(endpoint, s, in, true) : 0;
 	}
 	return 0;
-}
-
-/* P33: a connection is to move, and it is not known of any endpoint that it is well. */
-static bool
-is_proof_wanted(const struct endpoints *e, const struct endpoints_settings *s)
-{
-	for (uint32_t i = 0; i < e->high && s->on_withdrawn == ENDPOINTS_ON_DRAIN; i++)
-		if (e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN)
-			return !is_proven_elsewhere(e);
-	return false;
 }
 
 /* When it is to be dialled in the background; CLOCK_NEVER: not, or a dial under way will tell. */
@@ -477,12 +435,16 @@ due_at(const struct endpoints *e, const struct endpoints_settings *s, const stru
 	return endpoint->result_at == 0 ? endpoint->listed_at : endpoint->result_at + s->health_interval;
 }
 
+/* P33: proof is wanted where a connection is to move, and it is not known of any endpoint that it is well. */
 int64_t
 endpoints_due(const struct endpoints *e, const struct endpoints_settings *s, uint16_t *ret_number)
 {
-	bool prove = is_proof_wanted(e, s);
+	bool moves = false, prove;
 	int64_t deadline = CLOCK_NEVER;
 
+	for (uint32_t i = 0; i < e->high && s->on_withdrawn == ENDPOINTS_ON_DRAIN; i++)
+		moves = moves || (e->list[i].open > 0 && endpoints_state(e, &e->list[i]) == ENDPOINT_WITHDRAWN);
+	prove = moves && !is_proven_elsewhere(e);
 	for (uint32_t i = 0; i < e->high; i++) {
 		int64_t due = due_at(e, s, &e->list[i], prove);
 

@@ -136,40 +136,29 @@ entry_trim(char *line)
 	return length == 0 || line[0] == '#' ? NULL : line;
 }
 
-static char *
-entry_read_output(const char *output, size_t length, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX],
-    size_t *ret_count, char **ret_abort)
-{
-	char *copy = mem_copy_bytes(output, length), *rest = copy, *line, *abort_reason = NULL, *error = NULL;
-	size_t count = 0;
-
-	if (memchr(output, '\0', length) != NULL)
-		error = mem_copy_text("a NUL byte in the output");
-	for (size_t number = 1; error == NULL && (line = strsep(&rest, "\n")) != NULL; number++)
-		if ((line = entry_trim(line)) != NULL)
-			error = entry_read_line(number, line, ret_endpoints, &count, &abort_reason);
-	if (error == NULL && count == 0 && abort_reason == NULL)
-		error = mem_copy_text("no address in the output");
-	mem_free(copy);
-	if (error != NULL) {
-		mem_free(abort_reason);
-		return error;
-	}
-	*ret_count = count;
-	*ret_abort = abort_reason;
-	return NULL;
-}
-
 char *
 entry_read_script(const struct child_result *child, struct endpoint_listed ret_endpoints[ENDPOINTS_MAX],
     size_t *ret_count, char **ret_abort)
 {
-	const char *line = child->last_line;
-	char *cause = child->error != NULL ? mem_copy_text(child->error) :
-	    entry_read_output(child->output, child->output_length, ret_endpoints, ret_count, ret_abort);
-	char *error = cause == NULL ? NULL :
-	    mem_print("lookup script: %s%s%s", cause, line[0] != '\0' ? ": " : "", line);
+	char *copy = mem_copy_bytes(child->output, child->output_length), *rest = copy, *line, *abort_reason = NULL;
+	char *cause = mem_copy_text(child->error), *error;
+	size_t count = 0;
 
+	if (cause == NULL && memchr(copy, '\0', child->output_length) != NULL)
+		cause = mem_copy_text("a NUL byte in the output");
+	for (size_t number = 1; cause == NULL && (line = strsep(&rest, "\n")) != NULL; number++)
+		if ((line = entry_trim(line)) != NULL)
+			cause = entry_read_line(number, line, ret_endpoints, &count, &abort_reason);
+	if (cause == NULL && count == 0 && abort_reason == NULL)
+		cause = mem_copy_text("no address in the output");
+	mem_free(copy);
+	if (cause == NULL) {
+		*ret_count = count;
+		*ret_abort = abort_reason;
+		return NULL;
+	}
+	mem_free(abort_reason);
+	error = mem_print("lookup script: %s%s%s", cause, child->last_line[0] != '\0' ? ": " : "", child->last_line);
 	mem_free(cause);
 	return error;
 }

@@ -101,29 +101,21 @@ handlers_on_notified(void *arg, const struct child_result *result)
 	handlers_next_notice(handlers);
 }
 
-/* The oldest that waits; the one that runs is not waiting any more. */
-static void
-handlers_drop_notice(struct handlers *handlers)
-{
-	struct upstream_record *record = handlers->context->record;
-	uint32_t oldest = record->notice_first + (handlers->notifier != NULL);
-
-	record->counters.notify_dropped++;
-	for (uint32_t i = oldest; i + 1 != record->notice_next; i++)
-		record->notice[i % RECORD_NOTICES] = record->notice[(i + 1) % RECORD_NOTICES];
-	record->notice_next--;
-}
-
 void
 handlers_notify(struct handlers *handlers, const struct upstream_event *event)
 {
 	struct upstream_record *record = handlers->context->record;
+	uint32_t oldest = record->notice_first + (handlers->notifier != NULL); /* the one that runs waits no more */
 	struct record_notice *notice;
 
 	if (handlers->context->settings->notify == NULL)
 		return;
-	if (record->notice_next - record->notice_first == RECORD_NOTICES)
-		handlers_drop_notice(handlers);
+	if (record->notice_next - record->notice_first == RECORD_NOTICES) {
+		record->counters.notify_dropped++;
+		for (uint32_t i = oldest; i + 1 != record->notice_next; i++)
+			record->notice[i % RECORD_NOTICES] = record->notice[(i + 1) % RECORD_NOTICES];
+		record->notice_next--;
+	}
 	notice = &record->notice[record->notice_next % RECORD_NOTICES];
 	notice->kind = event->kind;
 	notice->failures = event->failures;

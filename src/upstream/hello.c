@@ -32,21 +32,6 @@ struct hello {
 	struct loop_timer timer;               /* the start, then talk.deadline, or the end of parting */
 };
 
-/* The file's path, to be freed; or NULL and what is wrong. */
-static char *
-hello_path(const char *name, char **ret_wrong)
-{
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-
-	if (strncmp(name, HELLO_CREDENTIAL, strlen(HELLO_CREDENTIAL)) != 0)
-		return mem_copy_text(name);
-	if (directory == NULL || *directory == '\0') {
-		*ret_wrong = mem_print("%s: $CREDENTIALS_DIRECTORY is not set", name);
-		return NULL;
-	}
-	return mem_print("%s/%s", directory, name + strlen(HELLO_CREDENTIAL));
-}
-
 /* Reads an open file whole.  NULL or what is wrong. */
 static const char *
 hello_read_file(int fd, char **ret_text, size_t *ret_length)
@@ -75,20 +60,20 @@ hello_read_file(int fd, char **ret_text, size_t *ret_length)
 char *
 hello_load(const char *name, char **ret_text, size_t *ret_length)
 {
-	char *wrong = NULL, *path = hello_path(name, &wrong);
-	const char *why;
+	bool handed = strncmp(name, HELLO_CREDENTIAL, strlen(HELLO_CREDENTIAL)) == 0;
+	const char *directory = handed ? getenv("CREDENTIALS_DIRECTORY") : "", *why;
+	char *path;
 	int fd;
 
-	if (path == NULL)
-		return wrong;
+	if (handed && (directory == NULL || *directory == '\0'))
+		return mem_print("%s: $CREDENTIALS_DIRECTORY is not set", name);
+	path = handed ? mem_print("%s/%s", directory, name + strlen(HELLO_CREDENTIAL)) : mem_copy_text(name);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	mem_free(path);
 	why = hello_read_file(fd, ret_text, ret_length);
-	if (why != NULL)
-		wrong = mem_print("%s: %s", name, why);
 	if (fd != -1)
 		close(fd);
-	mem_free(path);
-	return wrong;
+	return why == NULL ? NULL : mem_print("%s: %s", name, why);
 }
 
 void
@@ -100,34 +85,13 @@ hello_forget(char **text, size_t length)
 	*text = NULL;
 }
 
-/* All texts stay, for the talk to find in them what must not be shown; a probe's question may be.  No copy is left in
- * freed memory. */
-static void
-hello_append(struct hello *hello, char *text, size_t length)
-{
-	char *all = mem_new(hello->length + length + 1, 1);
-
-	if (hello->text != NULL)
-		memcpy(all, hello->text, hello->length);
-	hello_forget(&hello->text, hello->length);
-	all[hello->length] = '\n';
-	hello->sent = hello->length + 1;
-	if (length > 0)
-		memcpy(all + hello->sent, text, length);
-	hello_forget(&text, length);
-	hello->text = all;
-	hello->length = hello->sent + length;
-	hello->talk.sent = all;
-	if (!hello->talk.probing)
-		hello->talk.sent_length = hello->length;
-}
-
-/* What is to be sent now: NULL, or what is wrong, to be freed. */
+/* What is to be sent now: NULL, or what is wrong, to be freed.  All texts stay, for the talk to find in them what
+ * must not be shown; a probe's question may be.  No copy is left in freed memory. */
 static char *
 hello_prepare_text(struct hello *hello)
 {
 	const struct hello_step *step;
-	char address[ADDRESS_TEXT_SIZE], *text = NULL, *wrong = NULL;
+	char address[ADDRESS_TEXT_SIZE], *text = NULL, *all, *wrong;
 	size_t length = 0;
 
 	if (hello->talk.probing) {
@@ -137,12 +101,23 @@ hello_prepare_text(struct hello *hello)
 	} else if ((step = &hello->settings->steps[hello->talk.step])->send != NULL) {
 		text = mem_copy_text(step->send);
 		length = strlen(step->send);
-	} else {
-		wrong = hello_load(step->send_file, &text, &length);
+	} else if ((wrong = hello_load(step->send_file, &text, &length)) != NULL) {
+		return wrong;
 	}
-	if (wrong == NULL)
-		hello_append(hello, text, length);
-	return wrong;
+	all = mem_new(hello->length + length + 1, 1);
+	if (hello->text != NULL)
+		memcpy(all, hello->text, hello->length);
+	hello_forget(&hello->text, hello->length);
+	all[hello->length] = '\n';
+	hello->sent = hello->length + 1;
+	if (length > 0)
+		memcpy(all + hello->sent, text, length);
+	hello_forget(&text, length);
+	hello->talk.sent = hello->text = all;
+	hello->length = hello->sent + length;
+	if (!hello->talk.probing)
+		hello->talk.sent_length = hello->length;
+	return NULL;
 }
 
 /* Whether there is more to do at once. */

@@ -10,10 +10,16 @@
 #include "base/escape.h"
 #include "base/mem.h"
 
-static char *
-hello_copy_text(const char *text)
+#define HELLO_TEXTS 4 /* of a step */
+
+/* The text with this number, all steps' counted through. */
+static char **
+hello_text(const struct hello_settings *settings, size_t number)
 {
-	return text == NULL ? NULL : mem_copy_text(text);
+	struct hello_step *step = &settings->steps[number / HELLO_TEXTS];
+	char **texts[HELLO_TEXTS] = { &step->send, &step->send_file, &step->expect, &step->abort_on };
+
+	return texts[number % HELLO_TEXTS];
 }
 
 void
@@ -23,45 +29,33 @@ hello_settings_copy(struct hello_settings *to, const struct hello_settings *from
 	if (from->count == 0)
 		return;
 	to->steps = mem_new(from->count, sizeof *to->steps);
-	for (size_t i = 0; i < from->count; i++)
-		to->steps[i] = (struct hello_step){ hello_copy_text(from->steps[i].send),
-			hello_copy_text(from->steps[i].send_file), hello_copy_text(from->steps[i].expect),
-			hello_copy_text(from->steps[i].abort_on), from->steps[i].timeout };
+	memcpy(to->steps, from->steps, from->count * sizeof *to->steps);
+	for (size_t i = 0; i < HELLO_TEXTS * from->count; i++)
+		*hello_text(to, i) = mem_copy_text(*hello_text(from, i));
 }
 
 void
 hello_settings_clear(struct hello_settings *settings)
 {
-	for (size_t i = 0; i < settings->count; i++) {
-		mem_free(settings->steps[i].send);
-		mem_free(settings->steps[i].send_file);
-		mem_free(settings->steps[i].expect);
-		mem_free(settings->steps[i].abort_on);
-	}
+	for (size_t i = 0; i < HELLO_TEXTS * settings->count; i++)
+		mem_free(*hello_text(settings, i));
 	mem_free(settings->steps);
 	*settings = (struct hello_settings){ 0 };
-}
-
-static bool
-hello_texts_are_same(const char *a, const char *b)
-{
-	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
 }
 
 bool
 hello_settings_are_same(const struct hello_settings *a, const struct hello_settings *b)
 {
-	if (a->count != b->count)
-		return false;
-	for (size_t i = 0; i < a->count; i++) {
-		const struct hello_step *x = &a->steps[i], *y = &b->steps[i];
+	bool same = a->count == b->count;
 
-		if (!hello_texts_are_same(x->send, y->send) || !hello_texts_are_same(x->send_file, y->send_file) ||
-		    !hello_texts_are_same(x->expect, y->expect) ||
-		    !hello_texts_are_same(x->abort_on, y->abort_on) || x->timeout != y->timeout)
-			return false;
+	for (size_t i = 0; same && i < a->count; i++)
+		same = a->steps[i].timeout == b->steps[i].timeout;
+	for (size_t i = 0; same && i < HELLO_TEXTS * a->count; i++) {
+		const char *one = *hello_text(a, i), *other = *hello_text(b, i);
+
+		same = strcmp(one == NULL ? "" : one, other == NULL ? "" : other) == 0;
 	}
-	return true;
+	return same;
 }
 
 static void
@@ -235,17 +229,6 @@ hello_judge(struct hello_talk *talk, const struct hello_settings *settings, int6
 	}
 }
 
-/* Bytes of a text whose length was said. */
-static size_t
-hello_skip(struct hello_talk *talk, const struct hello_settings *settings, size_t length, int64_t now)
-{
-	size_t taken = length < talk->skip ? length : (size_t)talk->skip;
-
-	talk->skip -= taken;
-	hello_go_on(talk, settings, now);
-	return taken;
-}
-
 /* What is there of an answer that is not whole is kept for people. */
 static size_t
 hello_judge_probe(struct hello_talk *talk, const char *bytes, size_t length)
@@ -278,8 +261,12 @@ hello_talk_heard(struct hello_talk *talk, const struct hello_settings *settings,
 
 	if (talk->probing)
 		return hello_judge_probe(talk, bytes, length);
-	if (talk->skip > 0)
-		return hello_skip(talk, settings, length, now);
+	if (talk->skip > 0) { /* bytes of a text whose length was said */
+		taken = length < talk->skip ? length : (size_t)talk->skip;
+		talk->skip -= taken;
+		hello_go_on(talk, settings, now);
+		return taken;
+	}
 	if (talk->length + taken > HELLO_LINE_MAX) {
 		hello_talk_failed(talk, "the server's line is longer than %u bytes", HELLO_LINE_MAX);
 		return 0;

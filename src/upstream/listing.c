@@ -83,49 +83,40 @@ listing_put(struct listing *listing, const struct lookup_result *result)
 	return changed;
 }
 
-/* Nothing else would tell that the addresses are out of date while all is well. */
-static void
-listing_tell_refresh(struct listing *listing, const char *wrong)
-{
-	static const char format[] = "the lookup fails, the addresses stay as they are: %.160s";
-
-	if (listing->failing)
-		log_debug(listing->context->name, format, wrong);
-	else
-		upstream_note(listing->context->table, listing->context->service, LOG_LEVEL_WARNING, format, wrong);
-	listing->failing = true;
-}
-
 /* An answer that is not whole is one for who waits, and nothing to a refresh; nor is an abort, which is an attempt's
- * to say. */
+ * to say.  Nothing but the line about a refresh would tell that the addresses are out of date while all is well. */
 static void
 listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 {
+	static const char format[] = "the lookup fails, the addresses stay as they are: %.160s";
 	struct listing *listing = arg;
+	const struct upstream_context *context = listing->context;
 	const char *wrong = result->error != NULL ? result->error : result->abort_reason;
 	const char *partly = wrong != NULL ? wrong : result->kept_error != NULL ? result->kept_error :
 	    result->incomplete;
 	bool refresh = (askers & LOOKUP_REFRESH) != 0, changed = false;
 
 	if ((askers & ~LOOKUP_STANDBY) != 0)
-		histogram_count(listing->context->table, listing->context->service, TABLE_HISTOGRAM_LOOKUP,
-		    result->took);
+		histogram_count(context->table, context->service, TABLE_HISTOGRAM_LOOKUP, result->took);
 	if ((refresh && partly != NULL) || ((askers & LOOKUP_ATTEMPT) != 0 && wrong != NULL))
 		listing->record->counters.lookup_failures++;
 	if (askers == LOOKUP_REFRESH ? partly == NULL : wrong == NULL)
 		changed = listing_put(listing, result);
 	if (!refresh)
 		return;
-	machine_look(listing->context->machine); /* that of clients' connections none may be left */
-	if (partly != NULL) {
-		listing_tell_refresh(listing, partly);
-		return;
+	machine_look(context->machine); /* that of clients' connections none may be left */
+	if (partly != NULL && listing->failing) {
+		log_debug(context->name, format, partly);
+	} else if (partly != NULL) {
+		upstream_note(context->table, context->service, LOG_LEVEL_WARNING, format, partly);
+		listing->failing = true;
+	} else {
+		listing->refreshed_at = clock_now();
 	}
-	listing->refreshed_at = clock_now();
-	if (!changed)
+	if (partly != NULL || !changed)
 		return;
-	log_debug(listing->context->name, "the list of addresses has changed");
-	machine_push_event(listing->context->machine, PCONN_WAKE);
+	log_debug(context->name, "the list of addresses has changed");
+	machine_push_event(context->machine, PCONN_WAKE);
 }
 
 /* It is looked up at once where refreshes are on (P32). */
@@ -139,16 +130,6 @@ listing_on_changed(void *arg)
 	machine_push_event(listing->context->machine, PCONN_WAKE);
 }
 
-/* Whether its line stands in the log already. */
-static bool
-listing_has_told(const struct listing *listing, uint64_t hash)
-{
-	for (size_t i = 0; i < CATALOG_PASSED; i++)
-		if (listing->record->passed_over[i] == hash)
-			return true;
-	return false;
-}
-
 /* Logs what of the catalog is ignored and was not told yet, by a dead worker neither.  What is noted last: a
  * death before it has a line told twice, and none lost. */
 static void
@@ -156,9 +137,9 @@ listing_tell_passed_over(void *arg)
 {
 	struct listing *listing = arg;
 	const struct catalog *catalog = lookup_catalog(listing->lookup);
-	uint64_t hashes[CATALOG_PASSED] = { 0 };
+	uint64_t hashes[CATALOG_PASSED] = { 0 }, *told = listing->record->passed_over;
 	const struct catalog_passed *passed;
-	size_t count, more;
+	size_t count, more, at;
 	char text[64 + sizeof passed->name + sizeof passed->cause];
 
 	if (catalog == NULL)
@@ -167,10 +148,12 @@ listing_tell_passed_over(void *arg)
 	for (size_t i = 0; i < count; i++) {
 		snprintf(text, sizeof text, "catalog entry %s is ignored: %s", passed[i].name, passed[i].cause);
 		hashes[i] = repeats_hash(text);
-		if (!listing_has_told(listing, hashes[i]))
+		for (at = 0; at < CATALOG_PASSED && told[at] != hashes[i];)
+			at++;
+		if (at == CATALOG_PASSED)
 			log_notice(listing->context->name, "%s", text);
 	}
-	memcpy(listing->record->passed_over, hashes, sizeof hashes);
+	memcpy(told, hashes, sizeof hashes);
 }
 
 static const struct lookup_callbacks listing_lookup_callbacks = {

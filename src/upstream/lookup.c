@@ -116,21 +116,6 @@ lookup_add(struct lookup_run *run, const struct endpoint_listed *listed, const s
 	run->endpoints[run->count++].address = *address;
 }
 
-/* All that the leads led to, in the source's order. */
-static void
-lookup_collect(struct lookup_run *run)
-{
-	run->endpoints = mem_new(ENDPOINTS_MAX, sizeof *run->endpoints);
-	for (size_t i = 0; i < run->lead_count; i++) {
-		const struct lookup_lead *lead = &run->leads[i];
-
-		if (lead->listed.address.kind == ADDRESS_SOCKET)
-			lookup_add(run, &lead->listed, &lead->listed.address);
-		for (size_t k = 0; k < lead->found_count; k++)
-			lookup_add(run, &lead->listed, &lead->found[k]);
-	}
-}
-
 /* What was found before, by a dead worker perhaps, in that order. */
 static void
 lookup_add_last(struct lookup_run *run)
@@ -221,6 +206,7 @@ lookup_tell(struct lookup_run *run, const struct lookup_result *result)
 	lookup_run_free(run);
 }
 
+/* All that the leads led to is the result, in the source's order. */
 static void
 lookup_run_end(struct lookup_run *run)
 {
@@ -231,7 +217,15 @@ lookup_run_end(struct lookup_run *run)
 		.good_for = run->good_for, .took = clock_now() - run->since,
 		.output = run->output != NULL ? run->output : "", .errors = run->errors != NULL ? run->errors : "" };
 
-	lookup_collect(run);
+	run->endpoints = mem_new(ENDPOINTS_MAX, sizeof *run->endpoints);
+	for (size_t i = 0; i < run->lead_count; i++) {
+		const struct lookup_lead *lead = &run->leads[i];
+
+		if (lead->listed.address.kind == ADDRESS_SOCKET)
+			lookup_add(run, &lead->listed, &lead->listed.address);
+		for (size_t k = 0; k < lead->found_count; k++)
+			lookup_add(run, &lead->listed, &lead->found[k]);
+	}
 	result.endpoint_count = run->count;
 	if (run->error != NULL && (run->count > 0 || lookup->settings->keep_last))
 		lookup_add_last(run);
@@ -293,17 +287,20 @@ lookup_expected(const struct lookup_lead *lead)
 	return kinds;
 }
 
-/* The source has answered, well or not: resolves the host names among it, or reports at once. */
+/* The source has answered this, well or not: resolves the host names among it, or reports at once. */
 static void
-lookup_follow(struct lookup_run *run)
+lookup_follow(struct lookup_run *run, const struct endpoint_listed *listed, size_t count)
 {
 	const struct lookup *lookup = run->lookup;
 
-	for (size_t i = 0; i < run->lead_count; i++) {
-		struct lookup_lead *lead = &run->leads[i];
+	for (size_t i = 0; i < count; i++) {
+		struct lookup_lead *lead = &run->leads[run->lead_count++];
 
-		if (lead->listed.address.kind == ADDRESS_SOCKET)
+		*lead = (struct lookup_lead){ .run = run, .listed = listed[i] };
+		lead->listed.order = (uint16_t)i;
+		if (listed[i].address.kind == ADDRESS_SOCKET)
 			continue;
+		record_text(lead->listed.from, sizeof lead->listed.from, listed[i].address.host);
 		run->resolving++;
 		lead->resolver = resolver_start(lookup->loop, &lead->listed.address, lookup->settings->timeout,
 		    lookup_expected(lead), run->patient, lookup_on_resolved, lead);
@@ -313,46 +310,24 @@ lookup_follow(struct lookup_run *run)
 }
 
 static void
-lookup_add_lead(struct lookup_run *run, const struct endpoint_listed *listed)
-{
-	struct lookup_lead *lead = &run->leads[run->lead_count];
-
-	lead->run = run;
-	lead->listed = *listed;
-	lead->listed.order = (uint16_t)run->lead_count++;
-	if (listed->address.kind == ADDRESS_HOST)
-		record_text(lead->listed.from, sizeof lead->listed.from, listed->address.host);
-}
-
-static void
 lookup_ask_fixed(struct lookup_run *run)
 {
 	char *const *texts = run->lookup->settings->addresses;
-	struct endpoint_listed listed = { .weight = 1 };
+	struct endpoint_listed *listed = mem_new(ENDPOINTS_MAX, sizeof *listed);
+	size_t count = 0;
 	const char *error;
 
-	for (; texts != NULL && *texts != NULL && run->lead_count < ENDPOINTS_MAX; texts++) {
-		error = address_parse(*texts, &listed.address);
-		if (error == NULL)
-			lookup_add_lead(run, &listed);
-		else if (run->error == NULL)
+	for (; texts != NULL && *texts != NULL && count < ENDPOINTS_MAX; texts++) {
+		listed[count].weight = 1;
+		error = address_parse(*texts, &listed[count].address);
+		count += error == NULL;
+		if (error != NULL && run->error == NULL)
 			run->error = mem_print("address %s: %s", *texts, error);
 	}
-	if (run->error == NULL && run->lead_count == 0)
+	if (run->error == NULL && count == 0)
 		run->error = mem_copy_text("no address");
-	lookup_follow(run);
-}
-
-static void
-lookup_ask_catalog(struct lookup_run *run)
-{
-	const struct endpoint_listed *listed;
-	size_t count = 0;
-
-	run->error = catalog_read(run->lookup->catalog, &listed, &count, &run->random);
-	for (size_t i = 0; i < count; i++)
-		lookup_add_lead(run, &listed[i]);
-	lookup_follow(run);
+	lookup_follow(run, listed, count);
+	mem_free(listed);
 }
 
 /* A script may say what it was given.  Changes the text, which may be NULL. */
@@ -377,10 +352,8 @@ lookup_on_script(void *arg, const struct child_result *result)
 	lookup_mask(settings, run->abort_reason);
 	run->output = lookup_mask(settings, mem_copy_text(result->output));
 	run->errors = lookup_mask(settings, mem_copy_text(result->errors));
-	for (size_t i = 0; i < count; i++)
-		lookup_add_lead(run, &listed[i]);
+	lookup_follow(run, listed, count);
 	mem_free(listed);
-	lookup_follow(run);
 }
 
 static void
@@ -443,6 +416,8 @@ static void
 lookup_run_start(struct lookup *lookup, bool patient)
 {
 	struct lookup_run *run = mem_new(1, sizeof *run);
+	const struct endpoint_listed *listed = NULL;
+	size_t count = 0;
 
 	TAILQ_INIT(&run->waiters);
 	run->lookup = lookup;
@@ -451,12 +426,14 @@ lookup_run_start(struct lookup *lookup, bool patient)
 	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->timer, lookup->loop, lookup_on_timer, run);
 	lookup->run = run;
-	if (lookup->settings->script != NULL)
+	if (lookup->settings->script != NULL) {
 		lookup_ask_script(run);
-	else if (lookup->catalog != NULL)
-		lookup_ask_catalog(run);
-	else
+	} else if (lookup->catalog == NULL) {
 		lookup_ask_fixed(run);
+	} else {
+		run->error = catalog_read(lookup->catalog, &listed, &count, &run->random);
+		lookup_follow(run, listed, count);
+	}
 }
 
 struct lookup_waiter *

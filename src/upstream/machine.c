@@ -60,13 +60,6 @@ upstream_context_set(struct upstream_context *context, const struct upstream_set
 }
 
 static bool
-machine_is_idempotent(enum pconn_event event)
-{
-	return event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED || event == PCONN_DEADLINE ||
-	    event == PCONN_RECONNECT;
-}
-
-static bool
 machine_is_of_dial(const struct machine_input *input)
 {
 	return input->input.event == PCONN_OFFERED || input->input.event == PCONN_DIALED ||
@@ -96,7 +89,11 @@ machine_add(struct machine *machine, struct machine_input input)
 void
 machine_push(struct machine *machine, struct pconn_input input)
 {
-	for (size_t i = machine->early; i < machine->count && machine_is_idempotent(input.event); i++)
+	enum pconn_event event = input.event;
+	bool idempotent = event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED ||
+	    event == PCONN_DEADLINE || event == PCONN_RECONNECT;
+
+	for (size_t i = machine->early; i < machine->count && idempotent; i++)
 		if (machine->waiting[i].input.event == input.event)
 			return;
 	machine_add(machine, (struct machine_input){ .input = input });
@@ -250,41 +247,33 @@ machine_undo_dialled(struct machine *machine, const char *error)
 	return false;
 }
 
-/* Compares what has come of this endpoint with what was reported. */
-static void
-machine_compare(const struct upstream_record *record, struct record_place *place, struct pconn_input *in,
-    uint16_t number)
-{
-	struct repeats *repeats = &place->repeats;
-	bool looking = place->pconn.state == PCONN_LOOKUP;
-
-	if (in->event == PCONN_LOOKED_UP && looking && !place->pconn.doomed)
-		repeats_attempt(repeats);
-	else if (in->event == PCONN_OFFERED)
-		in->fresh = repeats_try(repeats, number);
-	else if (in->event == PCONN_LOOKUP_FAILED && looking)
-		in->same = repeats_lookup_failed(repeats, repeats_hash(record->error));
-	else if (in->event == PCONN_DIAL_FAILED && place->pconn.state == PCONN_DIAL)
-		in->same = repeats_dial_failed(repeats, number, repeats_hash(record->error));
-}
-
 unsigned
 machine_step(struct machine *machine, struct pconn_input *in, uint16_t number, struct record_place **ret_place)
 {
 	const struct upstream_record *record = machine->record;
 	struct record_place *place = record_open(machine->record);
+	struct repeats *repeats = &place->repeats;
+	struct pconn *p = &place->pconn;
+	bool reports;
 	unsigned todo;
 
-	machine_compare(record, place, in, number);
-	todo = pconn_step(&place->pconn, &machine->context->pconn, in);
-	if (in->event == PCONN_TAKEN_OVER || (in->event == PCONN_DIALED && (todo & PCONN_DO_REPORT) != 0))
+	if (in->event == PCONN_LOOKED_UP && p->state == PCONN_LOOKUP && !p->doomed)
+		repeats_attempt(repeats);
+	else if (in->event == PCONN_OFFERED)
+		in->fresh = repeats_try(repeats, number);
+	else if (in->event == PCONN_LOOKUP_FAILED && p->state == PCONN_LOOKUP)
+		in->same = repeats_lookup_failed(repeats, repeats_hash(record->error));
+	else if (in->event == PCONN_DIAL_FAILED && p->state == PCONN_DIAL)
+		in->same = repeats_dial_failed(repeats, number, repeats_hash(record->error));
+	todo = pconn_step(p, &machine->context->pconn, in);
+	reports = (todo & PCONN_DO_REPORT) != 0;
+	if (in->event == PCONN_TAKEN_OVER || (in->event == PCONN_DIALED && reports))
 		place->told = record->number;
-	if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_ATTEMPTING) {
-		repeats_begin(&place->repeats);
-	} else if ((todo & PCONN_DO_REPORT) != 0 && place->pconn.event == PCONN_REPORT_OBTAINED &&
-	    place->pconn.state == PCONN_CONNECTED) {
-		repeats_attempt(&place->repeats);
-		repeats_try(&place->repeats, record->number); /* it has taken over */
+	if (reports && p->event == PCONN_REPORT_ATTEMPTING) {
+		repeats_begin(repeats);
+	} else if (reports && p->event == PCONN_REPORT_OBTAINED && p->state == PCONN_CONNECTED) {
+		repeats_attempt(repeats);
+		repeats_try(repeats, record->number); /* it has taken over */
 	}
 	*ret_place = place;
 	return todo;

@@ -9,7 +9,13 @@
 #include "keep/crash.h"
 #include "upstream/race.h"
 
-#define POOL_ROLES (TABLE_ROLE_STANDBY + 1)
+/* What a dial is for. */
+enum pool_purpose {
+	POOL_ATTEMPT, /* pconn's; each endpoint is offered before it is dialled */
+	POOL_FILL,    /* while connected: for a client, or to be kept ready */
+	POOL_STANDBY, /* shared mode: to be kept for a failover */
+	POOL_HEALTH   /* in the background: is an endpoint well?  Closed when that is known */
+};
 
 /* One client's dials, beside each other or one after the other. */
 struct pool_race {
@@ -34,8 +40,6 @@ struct pool {
 	struct pool_race *attempt;              /* borrowed: of these; NULL none */
 	TAILQ_HEAD(pool_conns, conn) conns;     /* owned: on their way, owner being the race, NULL for health; and
 	                                         * idle, the oldest first */
-	unsigned dialling[POOL_ROLES];          /* races */
-	unsigned idle[POOL_ROLES];
 	struct standby_plan plan;
 	struct lookup_waiter *asking;           /* owned: for a standby; NULL: none */
 	unsigned standbys;                      /* so many are wanted */
@@ -56,6 +60,27 @@ pool_next(const struct pool *pool, struct conn *conn, enum table_role role)
 		conn = conn == NULL ? TAILQ_FIRST(&pool->conns) : TAILQ_NEXT(conn, entry);
 	} while (conn != NULL && (!conn->ready || conn->role != role));
 	return conn;
+}
+
+unsigned
+pool_idle(const struct pool *pool, enum table_role role)
+{
+	unsigned count = 0;
+
+	for (struct conn *conn = NULL; (conn = pool_next(pool, conn, role)) != NULL;)
+		count++;
+	return count;
+}
+
+unsigned
+pool_dialling(const struct pool *pool, enum table_role role)
+{
+	const struct pool_race *race;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(race, &pool->races, entry)
+		count += pool_role(race->purpose) == role;
+	return count;
 }
 
 /* How many connections each endpoint has. */
@@ -118,7 +143,6 @@ pool_free_race(struct pool_race *race)
 
 	pool_cancel(pool, race);
 	TAILQ_REMOVE(&pool->races, race, entry);
-	pool->dialling[pool_role(race->purpose)]--;
 	if (pool->attempt == race)
 		pool->attempt = NULL;
 	loop_timer_stop(&race->timer);
@@ -195,8 +219,6 @@ pool_push_failed(struct pool *pool, enum pool_purpose purpose, uint16_t number, 
 		machine_look(pool->context->machine);
 }
 
-static void pool_tell_standby(struct pool *pool, enum standby_event event);
-
 static void
 pool_lose(struct pool_race *race, uint16_t number, const char *error)
 {
@@ -231,7 +253,7 @@ pool_on_race(void *arg)
 }
 
 static void
-pool_start_race(struct pool *pool, enum pool_purpose purpose, uint64_t without)
+pool_start(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 {
 	struct pool_race *race = mem_new(1, sizeof *race);
 
@@ -241,36 +263,32 @@ pool_start_race(struct pool *pool, enum pool_purpose purpose, uint64_t without)
 	TAILQ_INSERT_TAIL(&pool->races, race, entry);
 	if (purpose == POOL_ATTEMPT)
 		pool->attempt = race;
-	pool->dialling[pool_role(purpose)]++;
 	pool_count(pool);
 	pool_act(race, pool_step(race, (struct race_input){ .event = RACE_START, .without = without }));
 }
 
 void
-pool_start(struct pool *pool, enum pool_purpose purpose, unsigned count)
+pool_fill(struct pool *pool, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		pool_start_race(pool, purpose, 0);
+	for (; count > 0; count--)
+		pool_start(pool, POOL_FILL, 0);
 }
 
-static void
-pool_add(struct pool *pool, struct conn *conn)
+void
+pool_attempt(struct pool *pool, bool go)
 {
-	TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
-	pool->idle[conn->role]++;
-}
+	struct pool_race *attempt = pool->attempt;
 
-static void
-pool_remove(struct pool *pool, struct conn *conn)
-{
-	TAILQ_REMOVE(&pool->conns, conn, entry);
-	pool->idle[conn->role]--;
+	if (attempt == NULL && !machine_has_dials(pool->context->machine))
+		pool_start(pool, POOL_ATTEMPT, 0);
+	else if (go && attempt != NULL && attempt->offered != 0)
+		pool_go_on(attempt, attempt->offered);
 }
 
 static void
 pool_close(struct pool *pool, struct conn *conn)
 {
-	pool_remove(pool, conn);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_close(conn);
 	pool_count(pool);
 }
@@ -280,7 +298,7 @@ pool_trim(struct pool *pool, enum table_role role, unsigned keep)
 {
 	struct conn *conn;
 
-	while (pool->idle[role] > keep) {
+	while (pool_idle(pool, role) > keep) {
 		TAILQ_FOREACH_REVERSE(conn, &pool->conns, pool_conns, entry)
 			if (conn->ready && conn->role == role)
 				break;
@@ -326,12 +344,12 @@ pool_on_looked_up(void *arg, const struct lookup_result *result)
 	pool_tell_standby(pool, wrong != NULL ? STANDBY_LOOKUP_FAILED : STANDBY_LOOKED_UP);
 }
 
-static void
+void
 pool_tell_standby(struct pool *pool, enum standby_event event)
 {
 	struct standby_input in = { .event = event, .now = clock_now(), .roll = machine_roll(NULL),
-		.wanted = pool->standbys, .ready = pool->idle[TABLE_ROLE_STANDBY],
-		.dialling = pool->dialling[TABLE_ROLE_STANDBY] };
+		.wanted = pool->standbys, .ready = pool_idle(pool, TABLE_ROLE_STANDBY),
+		.dialling = pool_dialling(pool, TABLE_ROLE_STANDBY) };
 	unsigned todo;
 
 	pool_count(pool);
@@ -342,7 +360,7 @@ pool_tell_standby(struct pool *pool, enum standby_event event)
 	if ((todo & STANDBY_DO_LOOKUP) != 0)
 		pool->asking = lookup_ask(listing_lookup(pool->listing), LOOKUP_STANDBY, pool_on_looked_up, pool);
 	if ((todo & STANDBY_DO_DIAL) != 0)
-		pool_start_race(pool, POOL_STANDBY, ~endpoints_unused(pool->endpoints));
+		pool_start(pool, POOL_STANDBY, ~endpoints_unused(pool->endpoints));
 	loop_timer_at(&pool->looking, pool->plan.deadline);
 }
 
@@ -350,12 +368,6 @@ static void
 pool_on_looking(void *arg)
 {
 	pool_tell_standby(arg, STANDBY_LOOK);
-}
-
-void
-pool_wake_standby(struct pool *pool)
-{
-	pool_tell_standby(pool, STANDBY_WAKE);
 }
 
 void
@@ -389,7 +401,7 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 		pool_count(pool);
 	} else {
 		pool_step(race, (struct race_input){ .event = RACE_CONNECTED, .number = number });
-		pool_add(pool, conn);
+		TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 		pool_free_race(race);
 	}
 	if (purpose == POOL_STANDBY) {
@@ -522,22 +534,9 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 		if (state != TABLE_DIALLING && (state != TABLE_READY || table_conn_is_taken(table, i)))
 			continue;
 		if ((conn = conn_adopt(&pool->maker, i, standby ? keep_standby : keep)) != NULL)
-			pool_add(pool, conn);
+			TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 	}
 	pool_count(pool);
-}
-
-void
-pool_go(struct pool *pool)
-{
-	if (pool->attempt != NULL && pool->attempt->offered != 0)
-		pool_go_on(pool->attempt, pool->attempt->offered);
-}
-
-bool
-pool_is_attempting(const struct pool *pool)
-{
-	return pool->attempt != NULL;
 }
 
 bool
@@ -580,12 +579,6 @@ pool_tend(struct pool *pool, int64_t now)
 }
 
 unsigned
-pool_idle(const struct pool *pool, enum table_role role)
-{
-	return pool->idle[role];
-}
-
-unsigned
 pool_in_use(struct pool *pool)
 {
 	unsigned open;
@@ -594,13 +587,7 @@ pool_in_use(struct pool *pool)
 	open = table_conns_open(pool->context->table, pool->context->service, 0);
 	for (uint32_t i = 0; i < pool->endpoints->high; i++)
 		open += pool->endpoints->list[i].open;
-	return open - pool->idle[TABLE_ROLE_NEXT] - pool->idle[TABLE_ROLE_STANDBY];
-}
-
-unsigned
-pool_dialling(const struct pool *pool)
-{
-	return pool->dialling[TABLE_ROLE_NEXT];
+	return open - pool_idle(pool, TABLE_ROLE_NEXT) - pool_idle(pool, TABLE_ROLE_STANDBY);
 }
 
 uint16_t
@@ -619,9 +606,9 @@ pool_take_over(struct pool *pool)
 	while ((conn = pool_next(pool, conn, TABLE_ROLE_STANDBY)) != NULL) {
 		if (conn_has_ended(conn))
 			continue;
-		pool_remove(pool, conn);
+		TAILQ_REMOVE(&pool->conns, conn, entry); /* it is the youngest of the others */
 		conn->role = TABLE_ROLE_NEXT;
-		pool_add(pool, conn);
+		TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 		return conn->number;
 	}
 	return 0;
@@ -663,7 +650,7 @@ pool_taken(struct pool *pool, uint32_t index)
 
 	while (conn->index != index)
 		conn = TAILQ_NEXT(conn, entry);
-	pool_remove(pool, conn);
+	TAILQ_REMOVE(&pool->conns, conn, entry);
 	conn_free(conn);
 }
 

@@ -14,14 +14,6 @@
 #include "upstream/standby_plan.h"
 #include "upstream/upstream_log.h"
 
-/* What a dial is for. */
-enum pool_purpose {
-	POOL_ATTEMPT, /* pconn's; each endpoint is offered before it is dialled */
-	POOL_FILL,    /* while connected: for a client, or to be kept ready */
-	POOL_STANDBY, /* shared mode: to be kept for a failover */
-	POOL_HEALTH   /* in the background: is an endpoint well?  Closed when that is known */
-};
-
 struct pool;
 
 /* The server has ended an idle one of this role so long after its connect; it is closed.  text says more, or is
@@ -44,22 +36,21 @@ void pool_free(struct pool *pool);
  * had come is not known.  keep_standby: likewise of those that stand by. */
 void pool_adopt(struct pool *pool, bool keep, bool keep_standby);
 
-/* Begins so many times to dial, for an ATTEMPT or a FILL: one endpoint after or beside the other until one
- * succeeds. */
-void pool_start(struct pool *pool, enum pool_purpose purpose, unsigned count);
+/* While connected: begins so many times to dial, one endpoint after or beside the other until one succeeds. */
+void pool_fill(struct pool *pool, unsigned count);
 
-/* The attempt's dials (P23): dials the one that is offered; offers no further one (P16), and takes back what is
- * offered if one was dialled before, which it says; whether they are under way. */
-void pool_go(struct pool *pool);
+/* The attempt's dials (P23): begins them likewise, each endpoint being offered before, unless they are under way or
+ * what became of them waits for the machine; with go, dials the one that is offered.  Offers no further one (P16),
+ * and takes back what is offered if one was dialled before, which it says. */
+void pool_attempt(struct pool *pool, bool go);
 bool pool_stop(struct pool *pool);
-bool pool_is_attempting(const struct pool *pool);
 
 /* So many shall stand by beside the connection to the current endpoint, each at one of its own, where nothing is
  * connected to yet; 0: the service is not connected, or ends. */
 void pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current);
 
-/* P24: what did not succeed for a standby may do so now. */
-void pool_wake_standby(struct pool *pool);
+/* Something has happened that concerns standbys: STANDBY_WAKE. */
+void pool_tell_standby(struct pool *pool, enum standby_event event);
 
 /* Dials in the background what is due (P31), and drops idle connections that the next client must not get (P33,
  * P31); to be called when endpoints may have changed, while no attempt is under way.  When it is to be called
@@ -73,9 +64,9 @@ void pool_drop(struct pool *pool, enum table_role role);
 /* How many clients have, counted again, as endpoints are told. */
 unsigned pool_in_use(struct pool *pool);
 
-/* How many are idle; how many dials for clients, an attempt counting as one, are under way. */
+/* How many are idle; how many dials, an attempt counting as one, are under way.  Both count: they are few. */
 unsigned pool_idle(const struct pool *pool, enum table_role role);
-unsigned pool_dialling(const struct pool *pool);
+unsigned pool_dialling(const struct pool *pool, enum table_role role);
 
 /* Closes the newest idle ones of a role beyond so many. */
 void pool_trim(struct pool *pool, enum table_role role, unsigned keep);

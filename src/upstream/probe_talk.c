@@ -17,39 +17,26 @@ probe_is_aside(enum probe_kind kind)
 	return kind == PROBE_POSTGRESQL || kind == PROBE_HTTP;
 }
 
-/* Protocol 3.0; the length is that of all of it. */
-static size_t
-postgresql_request(char ret_text[PROBE_TEXT_SIZE])
-{
-	static const char words[] = "user\0holdfast\0database\0postgres\0application_name\0holdfast\0";
-	static const char head[] = { 0, 0, 0, 8 + sizeof words, 0, 3, 0, 0 };
-
-	memcpy(ret_text, head, sizeof head);
-	memcpy(ret_text + sizeof head, words, sizeof words);
-	return sizeof head + sizeof words;
-}
-
-/* A Unix socket has no name that HTTP knows. */
-static size_t
-http_request(const char *path, const char *address, char ret_text[PROBE_TEXT_SIZE])
-{
-	const char *host = strncmp(address, "unix:", 5) == 0 ? "localhost" : address;
-
-	return (size_t)snprintf(ret_text, PROBE_TEXT_SIZE, "GET %.*s HTTP/1.1\r\nHost: %.200s\r\n"
-	    "User-Agent: holdfast\r\nConnection: close\r\n\r\n", PROBE_PATH_MAX, path == NULL ? "/" : path, host);
-}
-
+/* PostgreSQL: protocol 3.0; the length is that of all of it.  HTTP: a Unix socket has no name that it knows. */
 size_t
 probe_request(const struct probe_settings *settings, const char *address, char ret_text[PROBE_TEXT_SIZE])
 {
+	static const char words[] = "user\0holdfast\0database\0postgres\0application_name\0holdfast\0";
+	static const char head[] = { 0, 0, 0, 8 + sizeof words, 0, 3, 0, 0 };
+	const char *host = strncmp(address, "unix:", 5) == 0 ? "localhost" : address;
+
 	switch (settings->kind) {
 	case PROBE_POSTGRESQL:
-		return postgresql_request(ret_text);
+		memcpy(ret_text, head, sizeof head);
+		memcpy(ret_text + sizeof head, words, sizeof words);
+		return sizeof head + sizeof words;
 	case PROBE_REDIS:
 		memcpy(ret_text, "PING\r\n", 6);
 		return 6;
 	case PROBE_HTTP:
-		return http_request(settings->path, address, ret_text);
+		return (size_t)snprintf(ret_text, PROBE_TEXT_SIZE, "GET %.*s HTTP/1.1\r\nHost: %.200s\r\n"
+		    "User-Agent: holdfast\r\nConnection: close\r\n\r\n", PROBE_PATH_MAX,
+		    settings->path == NULL ? "/" : settings->path, host);
 	case PROBE_NONE: case PROBE_MYSQL:
 		return 0;
 	}
@@ -113,12 +100,6 @@ postgresql_judge(const unsigned char *answer, size_t length, char ret_why[PROBE_
 	return not_ready(message, strlen(message), ret_why);
 }
 
-static bool
-begins(const unsigned char *line, size_t length, const char *text)
-{
-	return length >= strlen(text) && memcmp(line, text, strlen(text)) == 0;
-}
-
 /* Errors that a client's own commands need not get: without a password, without the permission to PING, or writes
  * refused because the disk is full, the server serves. */
 static enum probe_result
@@ -131,7 +112,7 @@ redis_judge(const unsigned char *answer, size_t length, size_t *ret_taken, char 
 		return length < PROBE_ANSWER_MAX ? PROBE_MORE : not_ready(answer, length, ret_why);
 	*ret_taken = (size_t)(end - answer) + 1;
 	for (size_t i = 0; i < sizeof ready / sizeof ready[0]; i++)
-		if (begins(answer, *ret_taken, ready[i]))
+		if (*ret_taken >= strlen(ready[i]) && memcmp(answer, ready[i], strlen(ready[i])) == 0)
 			return PROBE_READY;
 	length = (size_t)(end - answer);
 	return not_ready(answer, length > 0 && answer[length - 1] == '\r' ? length - 1 : length, ret_why);

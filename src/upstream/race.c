@@ -7,14 +7,6 @@
 /* How good a choice is. */
 enum tier { TIER_GOOD, TIER_SLOW, TIER_FAILED, TIER_NONE };
 
-static enum tier
-tier_of(const struct endpoint *endpoint)
-{
-	if (endpoint->failed_until != 0)
-		return TIER_FAILED;
-	return endpoint->slow_until != 0 ? TIER_SLOW : TIER_GOOD;
-}
-
 static const struct endpoint_listing *
 says(const struct endpoints *e, const struct endpoint *endpoint)
 {
@@ -39,7 +31,8 @@ best_group(struct endpoints *e, uint64_t without, struct endpoint *ret_group[END
 
 	for (uint32_t i = 0; i < e->high; i++) {
 		struct endpoint *endpoint = &e->list[i];
-		enum tier tier = tier_of(endpoint);
+		enum tier tier = endpoint->failed_until != 0 ? TIER_FAILED :
+		    endpoint->slow_until != 0 ? TIER_SLOW : TIER_GOOD;
 		uint16_t listed = says(e, endpoint)->priority;
 
 		if (!endpoints_is_listed(e, endpoint) || (without & ENDPOINTS_BIT(i)) != 0 || tier > best ||

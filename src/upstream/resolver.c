@@ -363,26 +363,14 @@ resolver_on_timer(void *arg)
 }
 
 /* c-ares' own time-out of a server is so short that each is asked within ours. */
-static int
-resolver_open(struct resolver *resolver)
-{
-	struct ares_options options;
-	int64_t each = resolver->timeout / RESOLVER_TRIES / CLOCK_MILLISECOND;
-
-	memset(&options, 0, sizeof options);
-	options.timeout = each < 250 ? 250 : each > 5000 ? 5000 : (int)each;
-	options.tries = RESOLVER_TRIES;
-	options.sock_state_cb = resolver_on_state;
-	options.sock_state_cb_data = resolver;
-	return ares_init_options(&resolver->channel, &options,
-	    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
-}
-
 struct resolver *
 resolver_start(struct event_base *loop, const struct address *host, int64_t timeout, unsigned expected, bool patient,
     resolver_callback *callback, void *arg)
 {
 	struct resolver *resolver = mem_new(1, sizeof *resolver);
+	int64_t each = timeout / RESOLVER_TRIES / CLOCK_MILLISECOND;
+	struct ares_options options = { .timeout = each < 250 ? 250 : each > 5000 ? 5000 : (int)each,
+		.tries = RESOLVER_TRIES, .sock_state_cb = resolver_on_state, .sock_state_cb_data = resolver };
 	int status;
 
 	*resolver = (struct resolver){ .loop = loop, .callback = callback, .arg = arg, .host = *host,
@@ -392,7 +380,8 @@ resolver_start(struct event_base *loop, const struct address *host, int64_t time
 	LIST_INIT(&resolver->sockets);
 	loop_timer_init(&resolver->timer, loop, resolver_on_timer, resolver);
 	ares_library_init(ARES_LIB_INIT_ALL);
-	status = resolver_open(resolver);
+	status = ares_init_options(&resolver->channel, &options,
+	    ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 	if (status != ARES_SUCCESS) {
 		resolver->channel = NULL;
 		resolver_end(resolver, ares_strerror(status));

@@ -2,11 +2,15 @@
 
 #include "base/clock.h"
 
-static void
-standby_note(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)
+/* P2, P4: an attempt starts with a lookup, and its delay with it; so what lived longer than that is replaced at
+ * once. */
+unsigned
+standby_step(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)
 {
+	bool fresh = in->event == STANDBY_LOOKED_UP || in->event == STANDBY_DIALED;
 	int64_t woken = in->now + delay_spread(s->spread, in->roll);
 
+	p->deadline = CLOCK_NEVER;
 	if (in->event == STANDBY_LOOKED_UP || in->event == STANDBY_LOOKUP_FAILED)
 		p->looking = false;
 	if (in->event == STANDBY_LOOKUP_FAILED || in->event == STANDBY_DIAL_FAILED)
@@ -15,17 +19,6 @@ standby_note(struct standby_plan *p, const struct pconn_settings *s, const struc
 		p->failures = 0;
 	if (in->event == STANDBY_WAKE && woken < p->retry_at)
 		p->retry_at = woken;
-}
-
-/* P2, P4: an attempt starts with a lookup, and its delay with it; so what lived longer than that is replaced at
- * once. */
-unsigned
-standby_step(struct standby_plan *p, const struct pconn_settings *s, const struct standby_input *in)
-{
-	bool fresh = in->event == STANDBY_LOOKED_UP || in->event == STANDBY_DIALED;
-
-	p->deadline = CLOCK_NEVER;
-	standby_note(p, s, in);
 	if (in->wanted == 0) {
 		fresh = in->ready > 0 || in->dialling > 0 || p->looking;
 		p->looking = false;

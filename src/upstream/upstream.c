@@ -158,8 +158,7 @@ upstream_on_looked_up(void *arg, const struct lookup_result *result)
 	machine_push_event(upstream->machine, PCONN_LOOKUP_FAILED);
 }
 
-/* Does what the machine says; in is what it was told.  What is looked up is so again; of dials that are over all is
- * told already, and of a dead worker's nothing is left. */
+/* Does what the machine says; in is what it was told.  What is looked up is so again. */
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
 {
@@ -184,16 +183,12 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 		upstream->looking = lookup_ask(listing_lookup(upstream->listing), LOOKUP_ATTEMPT,
 		    upstream_on_looked_up, upstream);
 	}
-	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0 && !pool_is_attempting(upstream->pool) &&
-	    !machine_has_dials(upstream->machine))
-		pool_start(upstream->pool, POOL_ATTEMPT, 1);
-	else if ((todo & PCONN_DO_GO) != 0)
-		pool_go(upstream->pool);
+	if ((todo & (PCONN_DO_DIAL | PCONN_DO_GO)) != 0)
+		pool_attempt(upstream->pool, (todo & PCONN_DO_GO) != 0);
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
 		machine_forget(upstream->machine, true); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
-		pool_start(upstream->pool, POOL_FILL,
-		    pconn_wanted(record_pconn(upstream->record), &upstream->context.pconn, in));
+		pool_fill(upstream->pool, pconn_wanted(record_pconn(upstream->record), &upstream->context.pconn, in));
 	CRASH_POINT(UPSTREAM_ACTED);
 }
 
@@ -209,7 +204,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->roll = machine_roll(NULL);
 	in->held = upstream_waiting(upstream);
 	in->ready = upstream_ready(upstream);
-	in->dialling = pool_dialling(upstream->pool);
+	in->dialling = pool_dialling(upstream->pool, TABLE_ROLE_NEXT);
 	in->paused = upstream_context_is_paused(&upstream->context);
 	in->in_use = upstream->shared != 0 && !upstream->let_go;
 	in->failing = upstream_context_is_failing(&upstream->context);
@@ -229,7 +224,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	if (in->event == PCONN_RENEW)
 		upstream->record->renewed = 0;
 	if (in->event == PCONN_WAKE)
-		pool_wake_standby(upstream->pool);
+		pool_tell_standby(upstream->pool, STANDBY_WAKE);
 	if (in->same)
 		log_debug(upstream->context.name, "%s, again", upstream->record->last_error);
 	upstream_act(upstream, todo, in);
@@ -619,8 +614,8 @@ upstream_is_at_rest(const struct upstream *upstream)
 {
 	uint8_t state = record_pconn(upstream->record)->state;
 
-	return upstream_ready(upstream) == 0 && pool_dialling(upstream->pool) == 0 && (state == PCONN_IDLE ||
-	    state == PCONN_WAIT || state == PCONN_DISCONNECTED || state == PCONN_CLOSED);
+	return upstream_ready(upstream) == 0 && pool_dialling(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
+	    (state == PCONN_IDLE || state == PCONN_WAIT || state == PCONN_DISCONNECTED || state == PCONN_CLOSED);
 }
 
 void
@@ -689,7 +684,7 @@ upstream_get_status(const struct upstream *upstream, struct upstream_status *ret
 		.last_error_at = record->last_error_at, .failures = p->failures, .counters = record->counters,
 		.warm = upstream->context.settings->shared ? 0 : pool_idle(upstream->pool, TABLE_ROLE_NEXT),
 		.standby = pool_idle(upstream->pool, TABLE_ROLE_STANDBY),
-		.dialling = pool_dialling(upstream->pool), .lookup = lookup_describe(lookup),
+		.dialling = pool_dialling(upstream->pool, TABLE_ROLE_NEXT), .lookup = lookup_describe(lookup),
 		.lookup_running_since = lookup_running_since(lookup),
 		.withdrawn = current != NULL && endpoints_state(&record->endpoints, current) == ENDPOINT_WITHDRAWN };
 	for (uint32_t i = 0; i < record->endpoints.high; i++)

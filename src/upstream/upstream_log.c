@@ -176,19 +176,17 @@ upstream_log_set_reconnect(struct upstream_log *log, const char *reason)
 void
 upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum pconn_event event, unsigned todo)
 {
+	static const char *const reasons[PCONN_EVENTS] = { [PCONN_RECONNECT] = "reconnect by an operator",
+		[PCONN_CLOSE] = "closed by an operator", [PCONN_RENEW] = "reload" };
 	const struct pconn *before = record_pconn(log->record);
 	bool connected = before->state == PCONN_CONNECTED && !before->lost;
 	bool lost = connected && (after->state != PCONN_CONNECTED || after->lost);
+	const char *reason = event == PCONN_RECONNECT && log->reconnect != NULL ? log->reconnect : reasons[event];
 
-	if (lost && (todo & PCONN_DO_GIVE_UP) != 0)
-		upstream_log_set_purpose(log, upstream_context_is_failing(log->context) ? log->failing :
-		    "paused by an operator");
-	else if (lost && event == PCONN_RECONNECT)
-		upstream_log_set_purpose(log, log->reconnect != NULL ? log->reconnect : "reconnect by an operator");
-	else if (lost && event == PCONN_CLOSE)
-		upstream_log_set_purpose(log, "closed by an operator");
-	else if (lost && event == PCONN_RENEW)
-		upstream_log_set_purpose(log, "reload");
+	if ((todo & PCONN_DO_GIVE_UP) != 0)
+		reason = upstream_context_is_failing(log->context) ? log->failing : "paused by an operator";
+	if (lost && reason != NULL)
+		upstream_log_set_purpose(log, reason);
 	if ((todo & PCONN_DO_REPORT) != 0 && after->event == PCONN_REPORT_CONNECTED)
 		record_text(log->record->told, sizeof log->record->told, log->record->address);
 	if (after->state == PCONN_LOOKUP && ((todo & PCONN_DO_LOOKUP) != 0 || before->state != PCONN_LOOKUP))
@@ -197,13 +195,8 @@ upstream_log_note_step(struct upstream_log *log, const struct pconn *after, enum
 		log->reconnect = NULL;
 }
 
-/* Whether it is told that an endpoint is left which is withdrawn; further dials may have led elsewhere already. */
-static bool
-log_is_withdrawn(const struct upstream_record *record, enum upstream_event_kind kind)
-{
-	return kind == UPSTREAM_DISCONNECTED && record->purposely && strcmp(record->error, RECORD_WITHDRAWN) == 0;
-}
-
+/* Of an endpoint that is left since it is withdrawn the address is what was told: further dials may have led
+ * elsewhere already. */
 struct upstream_event
 upstream_log_last(const struct upstream_log *log)
 {
@@ -215,7 +208,9 @@ upstream_log_last(const struct upstream_log *log)
 	if (event.kind == UPSTREAM_FAILED || event.kind == UPSTREAM_DISCONNECTED)
 		event.error = record->error;
 	if (event.kind != UPSTREAM_ATTEMPTING && !(event.kind == UPSTREAM_FAILED && !p->located))
-		event.address = log_is_withdrawn(record, event.kind) ? record->told : record->address;
+		event.address = record->address;
+	if (event.kind == UPSTREAM_DISCONNECTED && record->purposely && strcmp(record->error, RECORD_WITHDRAWN) == 0)
+		event.address = record->told;
 	return event;
 }
 
@@ -264,31 +259,24 @@ log_tell_event(const struct upstream_log *log, const struct upstream_event *even
 		log_event(LOG_LEVEL_WARNING, service, name, address, "lost %s: %s; %s", address, event->error, next);
 }
 
-/* Its length is counted and it is over, both at once. */
-static void
-log_end_outage(const struct upstream_log *log)
-{
-	struct upstream_record *record = log->record;
-	struct redo redo;
-
-	if (record->outage_at == 0)
-		return;
-	redo_begin(&redo, log->context->table);
-	histogram_add(&redo, log->context->service, TABLE_HISTOGRAM_OUTAGE, clock_now() - (int64_t)record->outage_at);
-	redo_add(&redo, &record->outage_at, 0);
-	redo_commit(&redo);
-}
-
-/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
+/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none.  Its length is
+ * counted and it is over, both at once. */
 static void
 log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 {
 	struct upstream_record *record = log->record;
 	bool down = false, ordered = upstream_context_is_failing(log->context); /* none of the service's */
+	struct redo redo;
 
 	if (kind == UPSTREAM_CONNECTED) {
 		record->counters.connects++;
-		log_end_outage(log);
+		if (record->outage_at != 0) {
+			redo_begin(&redo, log->context->table);
+			histogram_add(&redo, log->context->service, TABLE_HISTOGRAM_OUTAGE,
+			    clock_now() - (int64_t)record->outage_at);
+			redo_add(&redo, &record->outage_at, 0);
+			redo_commit(&redo);
+		}
 		record->outage = record->purposely = 0;
 	} else if (kind == UPSTREAM_DISCONNECTED) {
 		record->counters.disconnects++;
@@ -301,15 +289,6 @@ log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 	record->outage_at = (uint64_t)clock_now();
 	record->outage = 1;
 	record->counters.outages++;
-}
-
-/* The last error: this loss, unless it already is what is told as the reason, where a dial failed. */
-static void
-log_set_loss(struct upstream_record *record, const struct upstream_event *event)
-{
-	record->last_error_at = clock_wall();
-	if (strcmp(record->last_error, event->error) != 0)
-		snprintf(record->last_error, sizeof record->last_error, "lost %s: %s", event->address, event->error);
 }
 
 struct upstream_event
@@ -326,8 +305,12 @@ upstream_log_report(const struct upstream_log *log)
 		record_text(record->address, sizeof record->address, record->taking_over);
 	event = upstream_log_last(log);
 	log_count(log, event.kind);
-	if (event.kind == UPSTREAM_DISCONNECTED && !record->purposely)
-		log_set_loss(record, &event);
+	if (event.kind == UPSTREAM_DISCONNECTED && !record->purposely) {
+		record->last_error_at = clock_wall();
+		if (strcmp(record->last_error, event.error) != 0) /* else that is a dial's that failed */
+			snprintf(record->last_error, sizeof record->last_error, "lost %s: %s", event.address,
+			    event.error);
+	}
 	if (event.kind == UPSTREAM_FAILED)
 		record_text(text, sizeof text, record->last_error);
 	else
@@ -359,14 +342,15 @@ void
 upstream_log_turned(const struct upstream_log *log, uint16_t number, bool good)
 {
 	const struct endpoint *endpoint = endpoints_find(&log->record->endpoints, number);
+	const struct upstream_context *context = log->context;
 	char address[ADDRESS_TEXT_SIZE];
 
 	record_address(log->record, number, address);
 	if (good)
-		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
-		    "endpoint %.110s is healthy again", address);
+		upstream_note(context->table, context->service, LOG_LEVEL_INFO, "endpoint %.110s is healthy again",
+		    address);
 	else
-		upstream_note(log->context->table, log->context->service, LOG_LEVEL_INFO,
+		upstream_note(context->table, context->service, LOG_LEVEL_INFO,
 		    "endpoint %.80s failed: %.90s; tried again in %.1f s", address, endpoint->error,
 		    (double)(endpoint->failed_until - clock_now()) / CLOCK_SECOND);
 }
