@@ -134,7 +134,7 @@ main_load(const struct main_options *options, int *ret_code)
 static int
 main_dump(const struct config *config)
 {
-	char *text = config_show(config);
+	char *text = config_text(config, setting_show);
 	bool good = fputs(text, stdout) != EOF && fflush(stdout) == 0;
 
 	mem_free(text);

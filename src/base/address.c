@@ -270,36 +270,27 @@ address_advise(const char *text, char ret_text[ADDRESS_TEXT_SIZE])
 	return n < ADDRESS_TEXT_SIZE && address_parse(ret_text, &address) == NULL;
 }
 
-void
-address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE])
+static void
+address_format_ip6(const struct sockaddr_in6 *ip, const char *interface, char ret_text[ADDRESS_TEXT_SIZE])
 {
 	char number[INET6_ADDRSTRLEN];
 
-	if (address->kind == ADDRESS_SOCKET && address->socket.ss_family == AF_INET6 && address->host[0] != '\0') {
-		inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)&address->socket)->sin6_addr, number,
-		    sizeof number);
-		snprintf(ret_text, ADDRESS_TEXT_SIZE, "[%s%%%.*s]:%u", number, IF_NAMESIZE, address->host,
-		    address->port);
-		return;
-	}
-	if (address->kind == ADDRESS_HOST)
-		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", ADDRESS_HOST_SIZE - 1, address->host, address->port);
-	else
-		address_format_socket((const struct sockaddr *)(const void *)&address->socket, address->socket_length,
-		    ret_text);
+	inet_ntop(AF_INET6, &ip->sin6_addr, number, sizeof number);
+	snprintf(ret_text, ADDRESS_TEXT_SIZE, "[%s%s%.*s]:%u", number, interface[0] == '\0' ? "" : "%", IF_NAMESIZE,
+	    interface, ntohs(ip->sin6_port));
 }
 
-static void
-address_format_ip6(const struct sockaddr_in6 *ip, char ret_text[ADDRESS_TEXT_SIZE])
+void
+address_format(const struct address *address, char ret_text[ADDRESS_TEXT_SIZE])
 {
-	char number[INET6_ADDRSTRLEN], name[IF_NAMESIZE], scope[IF_NAMESIZE + 16] = "";
+	const struct sockaddr *socket = (const struct sockaddr *)(const void *)&address->socket;
 
-	inet_ntop(AF_INET6, &ip->sin6_addr, number, sizeof number);
-	if (ip->sin6_scope_id != 0 && if_indextoname(ip->sin6_scope_id, name) != NULL)
-		snprintf(scope, sizeof scope, "%%%s", name);
-	else if (ip->sin6_scope_id != 0)
-		snprintf(scope, sizeof scope, "%%%u", ip->sin6_scope_id);
-	snprintf(ret_text, ADDRESS_TEXT_SIZE, "[%s%s]:%u", number, scope, ntohs(ip->sin6_port));
+	if (address->kind == ADDRESS_HOST)
+		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", ADDRESS_HOST_SIZE - 1, address->host, address->port);
+	else if (socket->sa_family == AF_INET6 && address->host[0] != '\0')
+		address_format_ip6((const void *)socket, address->host, ret_text);
+	else
+		address_format_socket(socket, address->socket_length, ret_text);
 }
 
 /* An abstract name begins with a NUL, which is shown as "@", and may hold any bytes. */
@@ -325,16 +316,19 @@ address_format_unix(const struct sockaddr_un *un, socklen_t length, char ret_tex
 void
 address_format_socket(const struct sockaddr *socket, socklen_t length, char ret_text[ADDRESS_TEXT_SIZE])
 {
-	const struct sockaddr_in *ip = (const struct sockaddr_in *)(const void *)socket;
-	char number[INET_ADDRSTRLEN];
+	const struct sockaddr_in *ip = (const void *)socket;
+	const struct sockaddr_in6 *ip6 = (const void *)socket;
+	char number[INET_ADDRSTRLEN], name[IF_NAMESIZE] = "";
 
-	if (length >= sizeof(struct sockaddr_in) && socket->sa_family == AF_INET) {
+	if (length >= sizeof *ip && socket->sa_family == AF_INET) {
 		inet_ntop(AF_INET, &ip->sin_addr, number, sizeof number);
 		snprintf(ret_text, ADDRESS_TEXT_SIZE, "%s:%u", number, ntohs(ip->sin_port));
-	} else if (length >= sizeof(struct sockaddr_in6) && socket->sa_family == AF_INET6) {
-		address_format_ip6((const struct sockaddr_in6 *)(const void *)socket, ret_text);
+	} else if (length >= sizeof *ip6 && socket->sa_family == AF_INET6) {
+		if (ip6->sin6_scope_id != 0 && if_indextoname(ip6->sin6_scope_id, name) == NULL)
+			snprintf(name, sizeof name, "%u", ip6->sin6_scope_id); /* it is gone */
+		address_format_ip6(ip6, name, ret_text);
 	} else if (length >= sizeof socket->sa_family && socket->sa_family == AF_UNIX) {
-		address_format_unix((const struct sockaddr_un *)(const void *)socket, length, ret_text);
+		address_format_unix((const void *)socket, length, ret_text);
 	} else {
 		snprintf(ret_text, ADDRESS_TEXT_SIZE, "unknown");
 	}

@@ -1,6 +1,7 @@
 #include "base/child.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,6 +42,7 @@ enum child_state {
 struct child_file {
 	int fd;
 	struct event event;
+	struct evbuffer *said;        /* owned; of the pidfd NULL */
 };
 
 struct child {
@@ -58,19 +60,10 @@ struct child {
 	int64_t timeout, began;
 	bool patient;
 	int64_t used;                 /* of the processor, at the last look; patient ones alone */
-	char *output;                 /* owned; room for output_max and a NUL */
-	size_t output_length, output_room, output_max;
-	char errors[CHILD_ERRORS_MAX + CHILD_CHUNK + 1];
-	size_t errors_length;
+	size_t output_max;
 	char error[CHILD_TEXT_SIZE];  /* the cause so far, "" if none */
 	bool timed_out;
 	int status;
-};
-
-/* A killed process that is not dead yet (it hangs in the kernel): reaped whenever it is. */
-struct child_remains {
-	pid_t pid;
-	struct child_file end;
 };
 
 /* What a new process needs; all borrowed. */
@@ -181,7 +174,8 @@ child_become(const struct child_plan *plan, char *const *argv)
 	_exit(CHILD_NOT_EXECUTED);
 }
 
-int
+/* The read end does not block.  0 or -errno. */
+static int
 child_pipe(int *ret_read, int *ret_write)
 {
 	int ends[2];
@@ -272,8 +266,7 @@ child_launch(struct child *child, const struct child_job *job, struct child_plan
 }
 
 static void child_on_end(evutil_socket_t fd, short what, void *arg);
-static void child_on_output(evutil_socket_t fd, short what, void *arg);
-static void child_on_errors(evutil_socket_t fd, short what, void *arg);
+static void child_on_said(evutil_socket_t fd, short what, void *arg);
 static void child_on_timer(void *arg);
 
 static void
@@ -358,8 +351,8 @@ child_begin(struct child *child, const struct child_job *job)
 	}
 	child->state = CHILD_RUNNING;
 	child_watch_end(child);
-	child_watch(child, &child->out, child_on_output);
-	child_watch(child, &child->err, child_on_errors);
+	child_watch(child, &child->out, child_on_said);
+	child_watch(child, &child->err, child_on_said);
 	child->began = clock_now();
 	child_look_again(child);
 }
@@ -379,6 +372,8 @@ child_start(struct event_base *loop, const struct child_job *job, volatile pid_t
 	child->patient = job->patient;
 	child->output_max = job->output_max;
 	child->end.fd = child->out.fd = child->err.fd = -1;
+	child->out.said = evbuffer_new();
+	child->err.said = evbuffer_new();
 	child->status = -1;
 	loop_timer_init(&child->timer, loop, child_on_timer, child);
 	child_begin(child, job);
@@ -394,6 +389,7 @@ child_close(struct child_file *file)
 	file->fd = -1;
 }
 
+/* Frees it but for the memory of what it said. */
 static void
 child_free(struct child *child)
 {
@@ -405,7 +401,6 @@ child_free(struct child *child)
 	child_close(&child->err);
 	if (child->exec_error != NULL)
 		munmap(child->exec_error, sizeof(int));
-	mem_free(child->output);
 	mem_free(child->program);
 	mem_free(child);
 }
@@ -413,27 +408,20 @@ child_free(struct child *child)
 static void
 child_on_remains(evutil_socket_t fd, short what, void *arg)
 {
-	struct child_remains *remains = arg;
-
-	(void)fd;
 	(void)what;
-	waitpid(remains->pid, NULL, WNOHANG);
-	child_close(&remains->end);
-	mem_free(remains);
+	waitpid((pid_t)(intptr_t)arg, NULL, WNOHANG);
+	close(fd);
 }
 
-/* The process will not die just now; the loop reaps it when it does. */
+/* The process will not die just now (it hangs in the kernel); the loop reaps it when it does. */
 static void
 child_leave_remains(struct child *child)
 {
-	struct child_remains *remains = mem_new(1, sizeof *remains);
-
-	remains->pid = child->pid;
-	remains->end.fd = child->end.fd;
 	loop_event_stop(&child->end.event);
+	if (child->end.fd != -1)
+		event_base_once(child->loop, child->end.fd, EV_READ, child_on_remains, (void *)(intptr_t)child->pid,
+		    NULL);
 	child->end.fd = -1;
-	event_assign(&remains->end.event, child->loop, remains->end.fd, EV_READ, child_on_remains, remains);
-	event_add(&remains->end.event, NULL);
 }
 
 /* Why execve did not come about, in words that say what to mend. */
@@ -487,23 +475,25 @@ child_last_line(const char *text, size_t length, char ret_line[CHILD_LINE_SIZE])
 static void
 child_finish(struct child *child)
 {
-	child_callback *callback = child->callback;
-	char *output = child->output, *errors, *error, line[CHILD_LINE_SIZE];
-	struct child_result result;
-	void *arg = child->arg;
+	struct child ended = *child;
+	size_t length = evbuffer_get_length(ended.out.said), errors_length = evbuffer_get_length(ended.err.said);
+	struct child_result result = { .error = ended.error[0] != '\0' ? ended.error : NULL,
+		.timed_out = ended.timed_out, .status = ended.status };
+	char line[CHILD_LINE_SIZE], *output;
 
-	errors = mem_copy_bytes(child->errors, child->errors_length);
-	error = child->error[0] != '\0' ? mem_copy_text(child->error) : NULL;
-	child_last_line(errors, child->errors_length, line);
-	result = (struct child_result){ .error = error, .output = output != NULL ? output : "",
-		.output_length = child->output_length, .last_line = line, .errors = errors,
-		.timed_out = child->timed_out, .status = child->status };
-	child->output = NULL;
 	child_free(child);
-	callback(arg, &result);
-	mem_free(output);
-	mem_free(errors);
-	mem_free(error);
+	evbuffer_add(ended.out.said, "", 1);
+	evbuffer_add(ended.err.said, "", 1);
+	output = (char *)evbuffer_pullup(ended.out.said, -1);
+	result.output = output;
+	result.output_length = length < ended.output_max ? length : ended.output_max;
+	output[result.output_length] = '\0';
+	result.errors = (const char *)evbuffer_pullup(ended.err.said, -1);
+	result.last_line = line;
+	child_last_line(result.errors, errors_length, line);
+	ended.callback(ended.arg, &result);
+	evbuffer_free(ended.out.said);
+	evbuffer_free(ended.err.said);
 }
 
 static void
@@ -524,64 +514,34 @@ child_cancel(struct child *child)
 		if (!child_reap(child, CHILD_CANCEL_WAIT))
 			child_leave_remains(child);
 	}
+	evbuffer_free(child->out.said);
+	evbuffer_free(child->err.said);
 	child_free(child);
 }
 
-/* Takes in bytes of standard output; what is beyond the limit ends it. */
-static void
-child_add_output(struct child *child, const char *bytes, size_t length)
-{
-	size_t room = child->output_max - child->output_length;
-
-	if (length > room && child->error[0] == '\0')
-		snprintf(child->error, sizeof child->error, "more than %zu bytes of output", child->output_max);
-	if (length > room)
-		length = room;
-	if (child->output_length + length + 1 > child->output_room) {
-		child->output_room = 2 * (child->output_length + length + 1);
-		child->output = mem_resize(child->output, child->output_room, 1);
-	}
-	memcpy(child->output + child->output_length, bytes, length);
-	child->output_length += length;
-	child->output[child->output_length] = '\0';
-}
-
-/* Takes in bytes of standard error, at most CHILD_CHUNK; the last 4 KiB are kept. */
-static void
-child_add_errors(struct child *child, const char *bytes, size_t length)
-{
-	size_t excess;
-
-	memcpy(child->errors + child->errors_length, bytes, length);
-	child->errors_length += length;
-	if (child->errors_length > CHILD_ERRORS_MAX) {
-		excess = child->errors_length - CHILD_ERRORS_MAX;
-		memmove(child->errors, child->errors + excess, CHILD_ERRORS_MAX);
-		child->errors_length = CHILD_ERRORS_MAX;
-	}
-}
-
-/* One read: how much came, 0 if nothing is there now or ever again (then the file is closed). */
+/* One read: how much came, 0 if nothing is there now or ever again (then the file is closed).  Of standard error the
+ * last 4 KiB are kept; of output, what is beyond the limit ends it. */
 static size_t
 child_read(struct child *child, struct child_file *file)
 {
-	char chunk[CHILD_CHUNK];
-	ssize_t n;
+	size_t max = file == &child->out ? child->output_max : CHILD_ERRORS_MAX;
+	size_t length = evbuffer_get_length(file->said);
+	int n;
 
 	if (file->fd == -1)
 		return 0;
-	n = read(file->fd, chunk, sizeof chunk);
+	n = evbuffer_read(file->said, file->fd, file == &child->out && max - length < CHILD_CHUNK
+	    ? (int)(max - length) + 1 : CHILD_CHUNK);
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n <= 0) {
+	length = evbuffer_get_length(file->said);
+	if (length > max && file == &child->err)
+		evbuffer_drain(file->said, length - max);
+	else if (length > max && child->error[0] == '\0')
+		snprintf(child->error, sizeof child->error, "more than %zu bytes of output", max);
+	if (n <= 0 || (length > max && file == &child->out))
 		child_close(file);
-		return 0;
-	}
-	if (file == &child->out)
-		child_add_output(child, chunk, (size_t)n);
-	else
-		child_add_errors(child, chunk, (size_t)n);
-	return (size_t)n;
+	return n > 0 ? (size_t)n : 0;
 }
 
 /* Reads what is there at this moment and no more: a grandchild may write for ever. */
@@ -598,27 +558,14 @@ child_drain(struct child *child, struct child_file *file)
 }
 
 static void
-child_on_output(evutil_socket_t fd, short what, void *arg)
+child_on_said(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *child = arg;
 
-	(void)fd;
 	(void)what;
-	child_read(child, &child->out);
-	if (child->error[0] != '\0' && child->state == CHILD_RUNNING) {
-		child_close(&child->out);
+	child_read(child, fd == child->out.fd ? &child->out : &child->err);
+	if (child->error[0] != '\0' && child->state == CHILD_RUNNING)
 		child_kill_now(child);
-	}
-}
-
-static void
-child_on_errors(evutil_socket_t fd, short what, void *arg)
-{
-	struct child *child = arg;
-
-	(void)fd;
-	(void)what;
-	child_read(child, &child->err);
 }
 
 /* The main process has ended.  Its group is killed before it is reaped, for until then the number is its own. */

@@ -71,7 +71,4 @@ char **child_environment(const char *const *values);
 /* Adds NAME=VALUE to it, in the place of an earlier one of the same name. */
 void child_add_variable(char ***environment, const char *setting);
 
-/* A pipe for a program to write to: the read end does not block.  0 or -errno. */
-int child_pipe(int *ret_read, int *ret_write);
-
 #endif

@@ -69,30 +69,35 @@ clock_after(int64_t now, int64_t span)
 	return span >= CLOCK_NEVER - now ? CLOCK_NEVER : now + span;
 }
 
-double
-clock_unit(const char *name)
+const char *
+clock_parse(const char *text, const char *alone, double *ret_seconds)
 {
+	size_t digits = strspn(text, "0123456789.");
+	const char *unit = text + digits + strspn(text + digits, " ");
+	char *end;
+	double number = strtod(text, &end);
+
+	if (digits == 0 || end != text + digits) /* strtod() takes hexadecimal numbers and exponents, too */
+		return "a time is a number and a unit (ms, s, min, h), such as \"250ms\"";
+	if (*end == '\0' && alone != NULL)
+		unit = alone;
+	if (*unit == '\0')
+		return "a time as a text needs a unit (ms, s, min, h)";
 	for (size_t i = 0; i < sizeof clock_units / sizeof clock_units[0]; i++)
-		if (strcmp(name, clock_units[i].name) == 0)
-			return clock_units[i].seconds;
-	return 0;
+		if (strcmp(unit, clock_units[i].name) == 0) {
+			*ret_seconds = number * clock_units[i].seconds;
+			return NULL;
+		}
+	return "the unit is not one of ms, s, min, h";
 }
 
 bool
 clock_read_seconds(const char *text, int64_t *ret_span)
 {
-	size_t digits = text == NULL ? 0 : strspn(text, "0123456789.");
-	double seconds, unit;
-	char *end;
+	double seconds;
 
-	if (digits == 0)
+	if (text == NULL || clock_parse(text, "s", &seconds) != NULL || seconds > SECONDS_MAX)
 		return false;
-	seconds = strtod(text, &end);
-	if (end != text + digits) /* strtod() takes hexadecimal numbers and exponents, too */
-		return false;
-	unit = *end == '\0' ? 1 : clock_unit(end + strspn(end, " "));
-	if (unit <= 0 || seconds * unit > SECONDS_MAX)
-		return false;
-	*ret_span = (int64_t)(seconds * unit * (double)CLOCK_SECOND + 0.5);
+	*ret_span = (int64_t)(seconds * (double)CLOCK_SECOND + 0.5);
 	return true;
 }

@@ -31,11 +31,12 @@ void clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE]);
 /* now + span, staying at CLOCK_NEVER instead of overflowing. */
 int64_t clock_after(int64_t now, int64_t span);
 
-/* How many seconds the unit has: ms, s, min, h; 0 for no unit. */
-double clock_unit(const char *name);
+/* A time as people write it: a number and a unit ("250ms", "5s", "2.5min", "1h"); a number alone has the unit alone, if
+ * that is not NULL.  NULL, or what is wrong: a static text. */
+const char *clock_parse(const char *text, const char *alone, double *ret_seconds);
 
-/* A time from 0 to 1e9 seconds as people write it: seconds ("2", "0.5"), or a number and a unit ("250ms", "5s",
- * "2min", "1h"); false, and *ret_span as it was, for anything else, NULL too. */
+/* The same of 0 to 1e9 seconds, which a number alone is in, in microseconds; false, and *ret_span as it was, for
+ * anything else, NULL too. */
 bool clock_read_seconds(const char *text, int64_t *ret_span);
 
 #endif

@@ -23,23 +23,23 @@ struct loop_timers {
 };
 
 /* One for each loop of the process, which is one but in tests. */
-static LIST_HEAD(, loop_timers) loop_timerss = LIST_HEAD_INITIALIZER(loop_timerss);
+static LIST_HEAD(, loop_timers) loop_all = LIST_HEAD_INITIALIZER(loop_all);
 
 static struct loop_timers *
 loop_timers_of(const struct event_base *loop)
 {
-	struct loop_timers *clock;
+	struct loop_timers *timers;
 
-	LIST_FOREACH(clock, &loop_timerss, entry)
-		if (clock->loop == loop)
+	LIST_FOREACH(timers, &loop_all, entry)
+		if (timers->loop == loop)
 			break;
-	return clock;
+	return timers;
 }
 
 static void
-loop_timers_put(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+loop_timers_put(struct loop_timers *timers, struct loop_timer *timer, size_t place)
 {
-	clock->heap[place] = timer;
+	timers->heap[place] = timer;
 	timer->place = place;
 }
 
@@ -51,69 +51,59 @@ loop_timer_is_before(const struct loop_timer *a, const struct loop_timer *b)
 
 /* The place is free: timer goes there, or up to where it belongs. */
 static void
-loop_timers_rise(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+loop_timers_rise(struct loop_timers *timers, struct loop_timer *timer, size_t place)
 {
-	for (; place > 1 && loop_timer_is_before(timer, clock->heap[place / 2]); place /= 2)
-		loop_timers_put(clock, clock->heap[place / 2], place);
-	loop_timers_put(clock, timer, place);
+	for (; place > 1 && loop_timer_is_before(timer, timers->heap[place / 2]); place /= 2)
+		loop_timers_put(timers, timers->heap[place / 2], place);
+	loop_timers_put(timers, timer, place);
 }
 
 /* The same, down. */
 static void
-loop_timers_sink(struct loop_timers *clock, struct loop_timer *timer, size_t place)
+loop_timers_sink(struct loop_timers *timers, struct loop_timer *timer, size_t place)
 {
 	size_t child;
 
-	while ((child = place * 2) <= clock->count) {
-		if (child < clock->count && loop_timer_is_before(clock->heap[child + 1], clock->heap[child]))
+	while ((child = place * 2) <= timers->count) {
+		if (child < timers->count && loop_timer_is_before(timers->heap[child + 1], timers->heap[child]))
 			child++;
-		if (!loop_timer_is_before(clock->heap[child], timer))
+		if (!loop_timer_is_before(timers->heap[child], timer))
 			break;
-		loop_timers_put(clock, clock->heap[child], place);
+		loop_timers_put(timers, timers->heap[child], place);
 		place = child;
 	}
-	loop_timers_put(clock, timer, place);
+	loop_timers_put(timers, timer, place);
 }
 
 static void
-loop_timers_add(struct loop_timers *clock, struct loop_timer *timer)
+loop_timers_remove(struct loop_timers *timers, struct loop_timer *timer)
 {
-	if (clock->count + 1 >= clock->room) {
-		clock->room = clock->room == 0 ? 16 : clock->room * 2;
-		clock->heap = mem_resize(clock->heap, clock->room, sizeof(struct loop_timer *));
-	}
-	loop_timers_rise(clock, timer, ++clock->count);
-}
-
-static void
-loop_timers_remove(struct loop_timers *clock, struct loop_timer *timer)
-{
-	struct loop_timer *last = clock->heap[clock->count--];
+	struct loop_timer *last = timers->heap[timers->count--];
 	size_t place = timer->place;
 
 	timer->place = 0;
 	if (last == timer)
 		return;
-	if (place > 1 && loop_timer_is_before(last, clock->heap[place / 2]))
-		loop_timers_rise(clock, last, place);
+	if (place > 1 && loop_timer_is_before(last, timers->heap[place / 2]))
+		loop_timers_rise(timers, last, place);
 	else
-		loop_timers_sink(clock, last, place);
+		loop_timers_sink(timers, last, place);
 }
 
 /* The file is to be readable at the time; CLOCK_NEVER: no more.  Setting it also
  * clears an expiry, so that nothing need be read. */
 static void
-loop_timers_arm(struct loop_timers *clock, int64_t at)
+loop_timers_arm(struct loop_timers *timers, int64_t at)
 {
 	struct itimerspec spec = { 0 };
 	int64_t time = at > 0 ? at : 1; /* 0 would disarm it */
 
-	clock->armed = at;
+	timers->armed = at;
 	if (at != CLOCK_NEVER) {
 		spec.it_value.tv_sec = (time_t)(time / CLOCK_SECOND);
 		spec.it_value.tv_nsec = (long)(time % CLOCK_SECOND * 1000);
 	}
-	timerfd_settime(clock->fd, TFD_TIMER_ABSTIME, &spec, NULL);
+	timerfd_settime(timers->fd, TFD_TIMER_ABSTIME, &spec, NULL);
 }
 
 static void
@@ -125,105 +115,109 @@ loop_timer_run(struct loop_timer *timer)
 
 /* Those that come to the list meanwhile have their turn after all other events that are due. */
 static void
-loop_timers_run_soon(struct loop_timers *clock)
+loop_timers_run_soon(struct loop_timers *timers)
 {
-	uint64_t limit = clock->order;
+	uint64_t limit = timers->order;
 	struct loop_timer *timer;
 
-	while ((timer = TAILQ_FIRST(&clock->soon)) != NULL && timer->order < limit)
+	while ((timer = TAILQ_FIRST(&timers->soon)) != NULL && timer->order < limit)
 		loop_timer_run(timer);
 	if (timer != NULL)
-		event_active(&clock->event, EV_TIMEOUT, 0);
+		event_active(&timers->event, EV_TIMEOUT, 0);
 }
 
 /* Those that are set meanwhile, be it for the past, have their turn after the next look at files. */
 static void
-loop_timers_run_due(struct loop_timers *clock)
+loop_timers_run_due(struct loop_timers *timers)
 {
-	uint64_t limit = clock->order;
+	uint64_t limit = timers->order;
 	int64_t now = clock_now();
 	struct loop_timer *timer;
 
-	while (clock->count > 0 && (timer = clock->heap[1])->deadline <= now && timer->order < limit)
+	while (timers->count > 0 && (timer = timers->heap[1])->deadline <= now && timer->order < limit)
 		loop_timer_run(timer);
-	loop_timers_arm(clock, clock->count > 0 ? clock->heap[1]->deadline : CLOCK_NEVER);
+	loop_timers_arm(timers, timers->count > 0 ? timers->heap[1]->deadline : CLOCK_NEVER);
 }
 
 static void
 loop_timers_on_event(evutil_socket_t fd, short what, void *arg)
 {
-	struct loop_timers *clock = arg;
+	struct loop_timers *timers = arg;
 
 	(void)fd;
 	if (what & EV_TIMEOUT)
-		loop_timers_run_soon(clock);
+		loop_timers_run_soon(timers);
 	if (what & EV_READ)
-		loop_timers_run_due(clock);
+		loop_timers_run_due(timers);
 }
 
 static struct loop_timers *
 loop_timers_new(struct event_base *loop)
 {
-	struct loop_timers *clock;
+	struct loop_timers *timers;
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 
 	if (fd == -1)
 		return NULL;
-	clock = mem_new(1, sizeof *clock);
-	clock->loop = loop;
-	clock->fd = fd;
-	clock->armed = CLOCK_NEVER;
-	TAILQ_INIT(&clock->soon);
-	event_assign(&clock->event, loop, fd, EV_READ | EV_PERSIST, loop_timers_on_event, clock);
-	event_add(&clock->event, NULL);
-	LIST_INSERT_HEAD(&loop_timerss, clock, entry);
-	return clock;
+	timers = mem_new(1, sizeof *timers);
+	timers->loop = loop;
+	timers->fd = fd;
+	timers->armed = CLOCK_NEVER;
+	TAILQ_INIT(&timers->soon);
+	event_assign(&timers->event, loop, fd, EV_READ | EV_PERSIST, loop_timers_on_event, timers);
+	event_add(&timers->event, NULL);
+	LIST_INSERT_HEAD(&loop_all, timers, entry);
+	return timers;
 }
 
 static void
-loop_timers_free(struct loop_timers *clock)
+loop_timers_free(struct loop_timers *timers)
 {
-	if (clock == NULL)
+	if (timers == NULL)
 		return;
-	LIST_REMOVE(clock, entry);
-	event_del(&clock->event);
-	close(clock->fd);
-	mem_free(clock->heap);
-	mem_free(clock);
+	LIST_REMOVE(timers, entry);
+	event_del(&timers->event);
+	close(timers->fd);
+	mem_free(timers->heap);
+	mem_free(timers);
 }
 
 void
 loop_timer_init(struct loop_timer *timer, struct event_base *loop, void (*callback)(void *arg), void *arg)
 {
-	*timer = (struct loop_timer){ .clock = loop_timers_of(loop), .callback = callback, .arg = arg };
-	assert(timer->clock != NULL);
+	*timer = (struct loop_timer){ .timers = loop_timers_of(loop), .callback = callback, .arg = arg };
+	assert(timer->timers != NULL);
 }
 
 void
 loop_timer_at(struct loop_timer *timer, int64_t deadline)
 {
-	struct loop_timers *clock = timer->clock;
+	struct loop_timers *timers = timer->timers;
 
 	loop_timer_stop(timer);
 	if (deadline == CLOCK_NEVER)
 		return;
 	timer->deadline = deadline;
-	timer->order = clock->order++;
-	loop_timers_add(clock, timer);
-	if (deadline < clock->armed)
-		loop_timers_arm(clock, deadline);
+	timer->order = timers->order++;
+	if (timers->count + 1 >= timers->room) {
+		timers->room = timers->room == 0 ? 16 : timers->room * 2;
+		timers->heap = mem_resize(timers->heap, timers->room, sizeof(struct loop_timer *));
+	}
+	loop_timers_rise(timers, timer, ++timers->count);
+	if (deadline < timers->armed)
+		loop_timers_arm(timers, deadline);
 }
 
 void
 loop_timer_soon(struct loop_timer *timer)
 {
-	struct loop_timers *clock = timer->clock;
+	struct loop_timers *timers = timer->timers;
 
 	loop_timer_stop(timer);
-	timer->order = clock->order++;
+	timer->order = timers->order++;
 	timer->soon = true;
-	TAILQ_INSERT_TAIL(&clock->soon, timer, entry);
-	event_active(&clock->event, EV_TIMEOUT, 0);
+	TAILQ_INSERT_TAIL(&timers->soon, timer, entry);
+	event_active(&timers->event, EV_TIMEOUT, 0);
 }
 
 bool
@@ -236,10 +230,10 @@ void
 loop_timer_stop(struct loop_timer *timer)
 {
 	if (timer->soon)
-		TAILQ_REMOVE(&timer->clock->soon, timer, entry);
+		TAILQ_REMOVE(&timer->timers->soon, timer, entry);
 	timer->soon = false;
 	if (timer->place != 0)
-		loop_timers_remove(timer->clock, timer);
+		loop_timers_remove(timer->timers, timer);
 }
 
 /* libevent itself would write to standard error, and wait for who reads it. */

@@ -18,7 +18,7 @@ struct loop_timers;
 
 /* A timer; all zero is one that was never initialised. */
 struct loop_timer {
-	struct loop_timers *clock; /* borrowed: of its loop */
+	struct loop_timers *timers; /* borrowed: of its loop */
 	void (*callback)(void *arg);
 	void *arg;                /* borrowed */
 	int64_t deadline;

@@ -8,6 +8,12 @@
 
 #define SECRET_LEAST 4
 
+/* Where a secret begins, and how long it is; borrowed from the text. */
+struct secret {
+	const char *begin;
+	size_t length;
+};
+
 /* A name with one of these in it is a secret's. */
 static const char *const secret_parts[] = {
 	"password", "passwd", "passphrase", "secret", "token", "credential", "apikey", "privatekey", "authorization",
@@ -78,7 +84,7 @@ secret_find_in_url(const char *text, struct secret *ret_secret)
 	return true;
 }
 
-bool
+static bool
 secret_find(const char *text, const char *before, char *const *names, struct secret *ret_secret)
 {
 	size_t name = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");

@@ -17,10 +17,10 @@
 /* The child says texts that end with NUL, each behind one of these. */
 enum reading_kind { READING_ERROR = 'e', READING_WARNING = 'w', READING_CONFIG = 'c', READING_END = '.' };
 
-struct config_reading {
+struct config_load {
 	struct child *child; /* owned */
 	int64_t timeout;
-	config_reading_callback *callback;
+	config_load_callback *callback;
 	void *arg;           /* borrowed */
 };
 
@@ -28,7 +28,7 @@ struct config_reading {
 static void
 config_check_size(const struct reader *reader)
 {
-	char *text = config_dump(reader->config);
+	char *text = config_text(reader->config, setting_print);
 
 	if (strlen(text) > TABLE_CONFIG_MAX)
 		config_error(reader->errors, "%s: the whole configuration is larger than %u MiB", reader->files[0],
@@ -58,7 +58,7 @@ config_load(const char *path, bool test, struct config_errors *ret_errors)
 {
 	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors, .test = test };
 
-	return config_end(&reader, reader_read(&reader, path));
+	return config_end(&reader, reader_read(&reader, path, NULL));
 }
 
 struct config *
@@ -67,7 +67,7 @@ config_parse_text(const char *text, const char *source, struct config_errors *re
 	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors,
 		.text_only = true };
 
-	return config_end(&reader, reader_read_text(&reader, text, source));
+	return config_end(&reader, reader_read(&reader, source, text));
 }
 
 struct config *
@@ -141,7 +141,7 @@ reading_run(void *arg)
 		reading_say(out, READING_ERROR, errors.errors[i]);
 	if (config != NULL) {
 		config_number_names(config);
-		reading_say(out, READING_CONFIG, config_dump(config));
+		reading_say(out, READING_CONFIG, config_text(config, setting_print));
 	}
 	reading_say(out, READING_END, "");
 	fclose(out);
@@ -149,7 +149,7 @@ reading_run(void *arg)
 
 /* What was said, whole, as errors and a configuration. */
 static struct config *
-reading_understand(const struct config_reading *reading, const struct child_result *result,
+reading_understand(const struct config_load *reading, const struct child_result *result,
     struct config_errors *errors)
 {
 	const char *at = result->output, *end = at + result->output_length, *text = NULL;
@@ -175,7 +175,7 @@ reading_understand(const struct config_reading *reading, const struct child_resu
 static void
 reading_on_end(void *arg, const struct child_result *result)
 {
-	struct config_reading reading = *(struct config_reading *)arg;
+	struct config_load reading = *(struct config_load *)arg;
 	struct config_errors errors = { 0 };
 	struct config *config;
 
@@ -184,11 +184,11 @@ reading_on_end(void *arg, const struct child_result *result)
 	reading.callback(reading.arg, config, &errors);
 }
 
-struct config_reading *
-config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
-    volatile int32_t *ret_group, config_reading_callback *callback, void *arg)
+struct config_load *
+config_load_start(struct event_base *loop, const char *path, int64_t timeout,
+    volatile int32_t *ret_group, config_load_callback *callback, void *arg)
 {
-	struct config_reading *reading = mem_new(1, sizeof *reading);
+	struct config_load *reading = mem_new(1, sizeof *reading);
 	struct child_job job = { .program = "hf-config", .run = reading_run, .run_arg = (char *)(uintptr_t)path,
 		.timeout = timeout, .patient = true, .output_max = READING_MAX };
 
@@ -200,7 +200,7 @@ config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
 }
 
 void
-config_reading_cancel(struct config_reading *reading)
+config_load_cancel(struct config_load *reading)
 {
 	if (reading == NULL)
 		return;

@@ -14,7 +14,7 @@
 #include "config/settings.h"
 #include "keep/table.h"
 
-#define CONFIG_READING_TIMEOUT (30 * CLOCK_SECOND)
+#define CONFIG_LOAD_TIMEOUT (30 * CLOCK_SECOND)
 
 /* Reads the main file and the files of its include_directory, and checks the files that they name.  The
  * configuration, or NULL with at least one error.  test (-t): also hints, and what a start could not do now. */
@@ -23,7 +23,7 @@ struct config *config_load(const char *path, bool test, struct config_errors *re
 /* Names of users and groups that are known become numbers: the worker need not ask for them.  May wait (NSS). */
 void config_number_names(struct config *config);
 
-/* Reads what config_dump() gave, and NUL behind it: no other file is opened or looked at, and nothing is asked of the
+/* Reads what config_text() gave, and NUL behind it: no other file is opened or looked at, and nothing is asked of the
  * user database.  source stands for the file in errors. */
 struct config *config_parse_text(const char *text, const char *source, struct config_errors *ret_errors);
 
@@ -32,18 +32,18 @@ struct config *config_in_force(const struct table *table, struct config_errors *
 
 /* Both of the first by a child, so that a name service that does not answer or a file on a mount that is dead holds
  * nobody up. */
-struct config_reading;
+struct config_load;
 
 /* The configuration, or NULL with at least one error; it, the errors and the warnings are the callee's. */
-typedef void config_reading_callback(void *arg, struct config *config, struct config_errors *errors);
+typedef void config_load_callback(void *arg, struct config *config, struct config_errors *errors);
 
 /* As config_load() without test.  timeout, in microseconds, is a patient job's (base/child.h).  *ret_group is the
  * child's process group while it runs, else 0, as child_start().
- * Never calls back before it returns; freed before the callback, which never comes after config_reading_cancel(). */
-struct config_reading *config_reading_start(struct event_base *loop, const char *path, int64_t timeout,
-    volatile int32_t *ret_group, config_reading_callback *callback, void *arg);
+ * Never calls back before it returns; freed before the callback, which never comes after config_load_cancel(). */
+struct config_load *config_load_start(struct event_base *loop, const char *path, int64_t timeout,
+    volatile int32_t *ret_group, config_load_callback *callback, void *arg);
 
 /* Kills the child.  NULL is fine. */
-void config_reading_cancel(struct config_reading *reading);
+void config_load_cancel(struct config_load *reading);
 
 #endif

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "config/syntax.h"
 
 #define CONTROL_BACKLOG 4096
@@ -27,9 +25,9 @@ struct taking {
 	struct read_place *named;        /* borrowed; by number of row */
 };
 
-/* Takes the line over.  What is wrong in defaults is found again in each service, and told once. */
-static void
-errors_add(struct config_errors *errors, enum read_severity severity, char *line)
+/* What is wrong in defaults is found again in each service, and told once. */
+void
+config_tell(struct config_errors *errors, enum read_severity severity, char *line)
 {
 	bool warning = severity == READ_WARNING;
 	char ***lines = warning ? &errors->warnings : &errors->errors;
@@ -50,26 +48,6 @@ errors_add(struct config_errors *errors, enum read_severity severity, char *line
 }
 
 void
-config_error(struct config_errors *errors, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	errors_add(errors, READ_ERROR, mem_vprint(format, args));
-	va_end(args);
-}
-
-void
-config_warning(struct config_errors *errors, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	errors_add(errors, READ_WARNING, mem_vprint(format, args));
-	va_end(args);
-}
-
-void
 config_errors_clear(struct config_errors *errors)
 {
 	mem_list_free(errors->errors);
@@ -84,35 +62,25 @@ reader_add(struct reader *reader, enum read_severity severity, const struct read
 {
 	if (severity == READ_MOMENTARY)
 		severity = reader->test ? READ_FAILURE : READ_WARNING;
-	errors_add(reader->errors, severity, mem_print("%s:%u: %s%s%s: %s", place->file, place->line, place->section,
+	config_tell(reader->errors, severity, mem_print("%s:%u: %s%s%s: %s", place->file, place->line, place->section,
 	    *place->section != '\0' ? "." : "", setting, wrong));
 	mem_free(wrong);
 }
 
-static void __attribute__((format(printf, 4, 5)))
-reader_error(struct reader *reader, const struct read_place *place, const char *setting, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	reader_add(reader, READ_ERROR, place, setting, mem_vprint(format, args));
-	va_end(args);
-}
+#define reader_error(reader, place, setting, ...) \
+	reader_add(reader, READ_ERROR, place, setting, mem_print(__VA_ARGS__))
 
 void
-reader_say(struct reader *reader, enum read_severity severity, const struct read_service *service,
-    const char *setting, const char *format, ...)
+reader_tell(struct reader *reader, enum read_severity severity, const struct read_service *service,
+    const char *setting, char *wrong)
 {
 	const struct read_place *place = service == NULL ? &reader->top[settings_index(&settings_top, setting)]
 	    : &service->named[settings_index(&settings_service, setting)];
 	struct read_place first = { reader->files[0], "", 1 };
-	va_list args;
 
 	if (place->line == 0)
 		place = service == NULL ? &first : &service->place;
-	va_start(args, format);
-	reader_add(reader, severity, place, setting, mem_vprint(format, args));
-	va_end(args);
+	reader_add(reader, severity, place, setting, wrong);
 }
 
 static struct read_place
@@ -144,13 +112,12 @@ reader_take_row(const struct taking *taking, const struct setting *row, const co
 	const config_setting_t *where;
 	char *error = setting_take(row, value, taking->object, &where);
 
-	if (error != NULL)
-		place.line = config_setting_source_line(where);
-	if (error != NULL)
-		reader_error(taking->reader, &place, row->name, "%s", error);
-	else
+	if (error == NULL) {
 		taking->named[row - taking->settings->rows] = place;
-	mem_free(error);
+		return;
+	}
+	place.line = config_setting_source_line(where);
+	reader_add(taking->reader, READ_ERROR, &place, row->name, error);
 }
 
 static bool
@@ -254,15 +221,6 @@ reader_name_error(const char *name, bool dots)
 	return NULL;
 }
 
-static const struct read_service *
-reader_find_service(const struct reader *reader, const char *name)
-{
-	for (size_t i = 0; i < reader->service_count; i++)
-		if (strcmp(reader->services[i]->settings->name, name) == 0)
-			return reader->services[i];
-	return NULL;
-}
-
 static void
 reader_add_service(struct reader *reader, const char *file, const config_setting_t *group, const char *name)
 {
@@ -307,9 +265,12 @@ reader_take_service(struct reader *reader, const char *file, const config_settin
 	const config_setting_t *own;
 	const char *name = reader_find_name(group, &own), *wrong = reader_name_error(name, own != NULL);
 	struct read_place place = { file, "services", config_setting_source_line(own != NULL ? own : group) };
-	const struct read_service *other = reader_find_service(reader, name);
+	const struct read_service *other = NULL;
 	char *setting = mem_print("%s%s", config_setting_name(group), own != NULL ? ".name" : "");
 
+	for (size_t i = 0; i < reader->service_count; i++)
+		if (strcmp(reader->services[i]->settings->name, name) == 0)
+			other = reader->services[i];
 	if (wrong != NULL)
 		reader_error(reader, &place, setting, "%s", wrong);
 	else if (other != NULL)
@@ -601,33 +562,20 @@ reader_complete(struct reader *reader)
 		reader_complete_service(reader, reader->services[i]);
 }
 
-static void
-reader_begin(struct reader *reader)
+bool
+reader_read(struct reader *reader, const char *path, const char *text)
 {
 	settings_defaults(&settings_top, reader->config);
 	settings_defaults(&settings_service, &reader->defaults);
 	reader->config->control.listener.backlog = CONTROL_BACKLOG;
-}
-
-bool
-reader_read(struct reader *reader, const char *path)
-{
-	reader_begin(reader);
-	reader_take_file(reader, path);
+	if (text != NULL)
+		reader_take_text(reader, path, text);
+	else
+		reader_take_file(reader, path);
 	if (reader->files == NULL)
 		return false;
-	reader_take_directory(reader, path);
-	reader_complete(reader);
-	return true;
-}
-
-bool
-reader_read_text(struct reader *reader, const char *text, const char *name)
-{
-	reader_begin(reader);
-	reader_take_text(reader, name, text);
-	if (reader->files == NULL)
-		return false;
+	if (text == NULL)
+		reader_take_directory(reader, path);
 	reader_complete(reader);
 	return true;
 }

@@ -8,11 +8,19 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/mem.h"
 #include "config/settings.h"
 
 #define READ_FILE_MAX     (1u << 20) /* bytes of one file */
 #define READ_FILES_MAX    256        /* files of include_directory */
 #define CONFIG_ERRORS_MAX 1000       /* further ones are counted only */
+
+enum read_severity {
+	READ_ERROR,
+	READ_FAILURE,   /* what the configuration says is understood, but could not be done now */
+	READ_WARNING,
+	READ_MOMENTARY, /* may be otherwise in a moment: for -t a failure; else a warning, for all go on without it */
+};
 
 /* What was found.  Zero before use; config_errors_clear() frees. */
 struct config_errors {
@@ -24,9 +32,10 @@ struct config_errors {
 	size_t warning_count;
 };
 
-/* Adds a line that is not there yet. */
-void config_error(struct config_errors *errors, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void config_warning(struct config_errors *errors, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds a line that is not there yet, and takes it over; or one that printf makes. */
+void config_tell(struct config_errors *errors, enum read_severity severity, char *line);
+#define config_error(errors, ...)   config_tell(errors, READ_ERROR, mem_print(__VA_ARGS__))
+#define config_warning(errors, ...) config_tell(errors, READ_WARNING, mem_print(__VA_ARGS__))
 
 /* Frees what was collected and makes it zero. */
 void config_errors_clear(struct config_errors *errors);
@@ -58,26 +67,20 @@ struct reader {
 	size_t service_count;
 };
 
-enum read_severity {
-	READ_ERROR,
-	READ_FAILURE,   /* what the configuration says is understood, but could not be done now */
-	READ_WARNING,
-	READ_MOMENTARY, /* may be otherwise in a moment: for -t a failure; else a warning, for all go on without it */
-};
-
 /* Adds "FILE:LINE: SECTION.SETTING: what is wrong": at the place where the service (NULL: the top level) names the
- * setting, or at its beginning. */
-void reader_say(struct reader *reader, enum read_severity severity, const struct read_service *service,
-    const char *setting, const char *format, ...) __attribute__((format(printf, 5, 6)));
+ * setting, or at its beginning.  Takes wrong over. */
+void reader_tell(struct reader *reader, enum read_severity severity, const struct read_service *service,
+    const char *setting, char *wrong);
+#define reader_say(reader, severity, service, setting, ...) \
+	reader_tell(reader, severity, service, setting, mem_print(__VA_ARGS__))
 
 /* Whether the service itself names the setting, not defaults alone. */
 bool reader_is_own(const struct reader *reader, const struct read_service *service, const char *setting);
 
 /* Fills config, which is zero, with defaults, then the reader, whose first fields are set, with the main file and
- * those of its include_directory; or with a text that config_dump() gave, which ends with NUL.  Whether there is
- * anything to be checked. */
-bool reader_read(struct reader *reader, const char *path);
-bool reader_read_text(struct reader *reader, const char *text, const char *name);
+ * those of its include_directory; or (text not NULL) with a text that config_text() gave, for which path stands in
+ * errors.  Whether there is anything to be checked. */
+bool reader_read(struct reader *reader, const char *path, const char *text);
 
 /* Frees all but config and errors. */
 void reader_clear(struct reader *reader);

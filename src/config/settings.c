@@ -499,12 +499,6 @@ settings_clear(const struct settings *settings, void *object)
 		setting_clear(&settings->rows[i], object);
 }
 
-void
-service_settings_clear(struct service_settings *settings)
-{
-	settings_clear(&settings_service, settings);
-}
-
 const struct service_settings *
 config_find_service(const struct config *config, const char *name)
 {
@@ -530,7 +524,7 @@ config_free(struct config *config)
 		return;
 	for (size_t i = 0; i < config->service_count; i++) {
 		if (config->services[i] != NULL)
-			service_settings_clear(config->services[i]);
+			settings_clear(&settings_service, config->services[i]);
 		mem_free(config->services[i]);
 	}
 	mem_free(config->services);

@@ -105,13 +105,10 @@ enum setting_reload settings_compare(const struct settings *settings, const void
 /* Frees what fields own and makes them zero. */
 void settings_clear(const struct settings *settings, void *object);
 
-/* Frees what a service's settings own, not the struct. */
-void service_settings_clear(struct service_settings *settings);
-
 /* The service of this name, borrowed, or NULL. */
 const struct service_settings *config_find_service(const struct config *config, const char *name);
 
-/* Service number i becomes the caller's: service_settings_clear() and mem_free().  NULL if it was taken. */
+/* Service number i becomes the caller's: settings_clear() and mem_free().  NULL if it was taken. */
 struct service_settings *config_take_service(struct config *config, size_t i);
 
 /* Frees it; NULL is fine. */

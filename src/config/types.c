@@ -30,19 +30,11 @@ static const struct type types[SETTING_TYPES];
 static const char *
 type_value_noun(const config_setting_t *value)
 {
-	switch (config_setting_type(value)) {
-	case CONFIG_TYPE_GROUP:
-		return "a group";
-	case CONFIG_TYPE_ARRAY:
-	case CONFIG_TYPE_LIST:
-		return "a list";
-	case CONFIG_TYPE_STRING:
-		return "a text";
-	case CONFIG_TYPE_BOOL:
-		return "true or false";
-	default:
-		return "a number";
-	}
+	static const char *const nouns[] = { [CONFIG_TYPE_GROUP] = "a group", [CONFIG_TYPE_ARRAY] = "a list",
+		[CONFIG_TYPE_LIST] = "a list", [CONFIG_TYPE_STRING] = "a text", [CONFIG_TYPE_BOOL] = "true or false",
+		[CONFIG_TYPE_INT] = "a number", [CONFIG_TYPE_INT64] = "a number", [CONFIG_TYPE_FLOAT] = "a number" };
+
+	return nouns[config_setting_type(value)];
 }
 
 char *
@@ -197,25 +189,6 @@ type_from_seconds(double seconds)
 	return time < 1 ? seconds > 0 : (int64_t)time;
 }
 
-/* "250ms", "5s", "2.5min", "1h" to microseconds.  NULL or what is wrong, a static text. */
-static const char *
-type_parse_time(const char *text, int64_t *ret_time)
-{
-	size_t digits = strspn(text, "0123456789.");
-	const char *unit = text + digits + strspn(text + digits, " ");
-	char *end;
-	double number = strtod(text, &end);
-
-	if (digits == 0 || end != text + digits)
-		return "a time is a number and a unit (ms, s, min, h), such as \"250ms\"";
-	if (*unit == '\0')
-		return "a time as a text needs a unit (ms, s, min, h)";
-	if (clock_unit(unit) <= 0)
-		return "the unit is not one of ms, s, min, h";
-	*ret_time = type_from_seconds(number * clock_unit(unit));
-	return NULL;
-}
-
 /* What the field counts, if it is an int for the kernel; else a microsecond. */
 static int64_t
 type_unit(const struct setting *setting)
@@ -234,13 +207,12 @@ type_take_time(const struct setting *setting, const config_setting_t *value, voi
 
 	if (text == NULL && !type_get_number(value, &seconds))
 		return type_wrong(setting, value);
-	if (text != NULL && (wrong = type_parse_time(text, &time)) != NULL)
+	if (text != NULL && (wrong = clock_parse(text, NULL, &seconds)) != NULL)
 		return mem_print("\"%s\": %s", text, wrong);
-	if (text != NULL)
-		seconds = (double)time / (double)CLOCK_SECOND;
-	if ((error = type_check_range(setting, seconds, " seconds")) != NULL)
+	time = type_from_seconds(seconds);
+	if ((error = type_check_range(setting, text == NULL ? seconds : (double)time / (double)CLOCK_SECOND,
+	    " seconds")) != NULL)
 		return error;
-	time = text != NULL ? time : type_from_seconds(seconds);
 	if (time % type_unit(setting) != 0)
 		return mem_print("must be in whole %s", setting->type == SETTING_SECONDS ? "seconds"
 		    : "milliseconds");
@@ -614,12 +586,6 @@ setting_copy(const struct setting *setting, void *to, const void *from)
 }
 
 static bool
-type_texts_are_same(const char *a, const char *b)
-{
-	return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) == 0;
-}
-
-static bool
 type_lists_are_same(char *const *a, char *const *b)
 {
 	size_t length = mem_list_length(a), i = 0;
@@ -635,8 +601,11 @@ setting_is_same(const struct setting *setting, const void *a, const void *b)
 	const struct type *type = &types[setting->type];
 	const void *left = setting_field(setting, a), *right = setting_field(setting, b);
 
-	if (type->storage == STORE_TEXT)
-		return type_texts_are_same(*(char *const *)left, *(char *const *)right);
+	if (type->storage == STORE_TEXT) {
+		const char *one = *(char *const *)left, *other = *(char *const *)right;
+
+		return strcmp(one == NULL ? "" : one, other == NULL ? "" : other) == 0;
+	}
 	if (type->storage == STORE_LIST)
 		return type_lists_are_same(*(char **const *)left, *(char **const *)right);
 	return type->storage == STORE_HELLO ? hello_settings_are_same(left, right)

@@ -1,12 +1,9 @@
 #include "config/write.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-typedef void write_value(const struct setting *setting, const void *object, FILE *out);
 
 static const char tabs[] = "\t\t\t"; /* the first so many indent */
 
@@ -80,10 +77,24 @@ write_service(FILE *out, write_value *print, const struct service_settings *serv
 	fprintf(out, "%.*s};\n", depth, tabs);
 }
 
-static void
-write_config(FILE *out, write_value *print, const struct config *config)
+/* open_memstream fails only without memory. */
+static FILE *
+write_begin(char **ret_text, size_t *ret_length)
+{
+	FILE *out = open_memstream(ret_text, ret_length);
+
+	if (out == NULL)
+		abort();
+	return out;
+}
+
+char *
+config_text(const struct config *config, write_value *print)
 {
 	struct config top = *config;
+	size_t length;
+	char *text;
+	FILE *out = write_begin(&text, &length);
 
 	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
 	top.include_directory = NULL; /* its services are here */
@@ -93,72 +104,30 @@ write_config(FILE *out, write_value *print, const struct config *config)
 		if (config->services[i] != NULL)
 			write_service(out, print, config->services[i], 1);
 	fputs("};\n", out);
+	fclose(out);
+	return text;
 }
 
-/* A text to write to; open_memstream fails only without memory. */
-struct sheet {
-	FILE *out;
-	char *text;
+char *
+config_service_text(const struct service_settings *settings, write_value *print)
+{
 	size_t length;
-};
+	char *text;
+	FILE *out = write_begin(&text, &length);
 
-static FILE *
-sheet_open(struct sheet *sheet)
-{
-	*sheet = (struct sheet){ 0 };
-	if ((sheet->out = open_memstream(&sheet->text, &sheet->length)) == NULL)
-		abort();
-	return sheet->out;
-}
-
-static char *
-sheet_close(struct sheet *sheet)
-{
-	fclose(sheet->out);
-	return sheet->text;
+	write_service(out, print, settings, 0);
+	fclose(out);
+	return text;
 }
 
 char *
-config_dump(const struct config *config)
+config_value_text(const struct setting *setting, const void *object, write_value *print)
 {
-	struct sheet sheet;
+	size_t length;
+	char *text;
+	FILE *out = write_begin(&text, &length);
 
-	write_config(sheet_open(&sheet), setting_print, config);
-	return sheet_close(&sheet);
-}
-
-char *
-config_show(const struct config *config)
-{
-	struct sheet sheet;
-
-	write_config(sheet_open(&sheet), setting_show, config);
-	return sheet_close(&sheet);
-}
-
-char *
-config_dump_settings(const struct service_settings *settings)
-{
-	struct sheet sheet;
-
-	write_service(sheet_open(&sheet), setting_print, settings, 0);
-	return sheet_close(&sheet);
-}
-
-char *
-config_show_settings(const struct service_settings *settings)
-{
-	struct sheet sheet;
-
-	write_service(sheet_open(&sheet), setting_show, settings, 0);
-	return sheet_close(&sheet);
-}
-
-char *
-config_show_value(const struct setting *setting, const void *object)
-{
-	struct sheet sheet;
-
-	setting_show(setting, object, sheet_open(&sheet));
-	return sheet_close(&sheet);
+	print(setting, object, out);
+	fclose(out);
+	return text;
 }

@@ -3,22 +3,20 @@
 #define HOLDFAST_CONFIG_WRITE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "config/settings.h"
 
+/* How values are written: setting_print(), or setting_show() for people. */
+typedef void write_value(const struct setting *setting, const void *object, FILE *out);
+
 /* The effective configuration, every setting of every service written out: a valid file that gives the same again.
  * Services that were taken are left out.  All texts here are to be freed with mem_free(). */
-char *config_dump(const struct config *config);
+char *config_text(const struct config *config, write_value *print);
 
-/* The same for people: secrets are hidden. */
-char *config_show(const struct config *config);
-
-/* One service's settings likewise. */
-char *config_dump_settings(const struct service_settings *settings);
-char *config_show_settings(const struct service_settings *settings);
-
-/* The value of one of a service's settings, or of the top level's, for people. */
-char *config_show_value(const struct setting *setting, const void *object);
+/* One service's settings likewise; the value of one of them, or of the top level's. */
+char *config_service_text(const struct service_settings *settings, write_value *print);
+char *config_value_text(const struct setting *setting, const void *object, write_value *print);
 
 /* Whether a row stands in the dump of a service (NULL: of the top level).  Only the source of addresses that is in
  * force does: two would be an error. */

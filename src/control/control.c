@@ -127,16 +127,22 @@ operator_say(struct operator *operator, json_t *object)
 	free(text);
 }
 
+/* {"ok":false,"error":TEXT} and the members of more, whose reference it takes; NULL none. */
 static json_t *
-control_error(const char *text)
+control_error(const char *text, json_t *more)
 {
-	return json_pack("{s:b, s:o}", "ok", 0, "error", stats_text(text));
+	json_t *object = json_pack("{s:b, s:o}", "ok", 0, "error", stats_text(text));
+
+	if (more != NULL)
+		json_object_update_missing(object, more);
+	json_decref(more);
+	return object;
 }
 
 static void
 operator_say_error(struct operator *operator, const char *text)
 {
-	operator_say(operator, control_error(text));
+	operator_say(operator, control_error(text, NULL));
 }
 
 /* The request is gone.  Its operator. */
@@ -240,19 +246,14 @@ control_answer(struct control_request *request, json_t *more)
 void
 control_fail(struct control_request *request, json_t *more, const char *format, ...)
 {
-	json_t *object;
 	va_list args;
 	char *text;
 
 	va_start(args, format);
 	text = mem_vprint(format, args);
 	va_end(args);
-	object = control_error(text);
+	operator_say(request_free(request), control_error(text, more));
 	mem_free(text);
-	if (more != NULL)
-		json_object_update_missing(object, more);
-	json_decref(more);
-	operator_say(request_free(request), object);
 }
 
 void
@@ -320,15 +321,6 @@ control_command_name(const void *arg, size_t index)
 	return ((const struct control_command *)arg)[index].name;
 }
 
-static const struct control_command *
-control_find(const struct control_command *commands, const char *name)
-{
-	for (; commands->name != NULL; commands++)
-		if (strcmp(commands->name, name) == 0)
-			return commands;
-	return NULL;
-}
-
 char *
 control_unknown(const struct control_command *commands, const char *name)
 {
@@ -379,19 +371,19 @@ static void
 operator_line(struct operator *operator, char *line)
 {
 	char *words[CONTROL_WORDS + 1];
-	const struct control_command *command;
-	const char *error;
+	const struct control_command *command = operator->control->commands;
 	int count;
+	const char *error = words_split(line, CONTROL_WORDS, words, &count);
 
-	error = words_split(line, CONTROL_WORDS, words, &count);
 	if (error == NULL && count == 0)
 		error = "no command; \"help\" lists them";
 	if (error != NULL) {
 		operator_say_error(operator, error);
 		return;
 	}
-	command = control_find(operator->control->commands, words[0]);
-	if (command == NULL)
+	while (command->name != NULL && strcmp(command->name, words[0]) != 0)
+		command++;
+	if (command->name == NULL)
 		operator_say_unknown(operator, words[0]);
 	else
 		operator_run(operator, command, count, words);
@@ -558,7 +550,7 @@ control_end_idle(struct control *control)
 static void
 control_refuse(int fd, char *error)
 {
-	json_t *object = json_pack("{s:b, s:o, s:b}", "ok", 0, "error", stats_text(error), "full", 1);
+	json_t *object = control_error(error, json_pack("{s:b}", "full", 1));
 	char *text = json_dumps(object, JSON_COMPACT), *line = mem_print("%s\n", text == NULL ? "" : text);
 
 	send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);

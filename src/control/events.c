@@ -38,16 +38,6 @@ events_free(struct events *events)
 	mem_free(events);
 }
 
-/* Keeps event (borrowed) as the service's last, and forgets the oldest beyond as many as there may be services. */
-static void
-events_set_last(struct events *events, const char *service, json_t *event)
-{
-	json_object_del(events->lasts, service);
-	json_object_set(events->lasts, service, event);
-	if (json_object_size(events->lasts) > TABLE_SERVICES)
-		json_object_del(events->lasts, json_object_iter_key(json_object_iter(events->lasts)));
-}
-
 static const struct table_event *
 events_history_entry_at(const struct table_service *service, uint64_t number)
 {
@@ -62,21 +52,17 @@ events_history_oldest(const struct table_service *service)
 	return next > TABLE_HISTORY ? next - TABLE_HISTORY : 0;
 }
 
-static json_t *
-events_history_entry(const struct table_event *entry)
-{
-	return json_pack("{s:o, s:s, s:o}", "time", stats_time(entry->wall), "event",
-	    upstream_event_name((enum upstream_event_kind)entry->kind),
-	    "text", stats_text(entry->text));
-}
-
 json_t *
 events_history(const struct table_service *service)
 {
 	json_t *list = json_array();
 
-	for (uint64_t i = events_history_oldest(service); i < service->history_next; i++)
-		json_array_append_new(list, events_history_entry(events_history_entry_at(service, i)));
+	for (uint64_t i = events_history_oldest(service); i < service->history_next; i++) {
+		const struct table_event *entry = events_history_entry_at(service, i);
+
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "time", stats_time(entry->wall), "event",
+		    upstream_event_name((enum upstream_event_kind)entry->kind), "text", stats_text(entry->text)));
+	}
 	return list;
 }
 
@@ -89,52 +75,34 @@ events_last(const struct table_service *service)
 	return NULL;
 }
 
-/* The wall clock's time of an event: the history's, so that all who tell of it tell the same. */
-static int64_t
-events_time(const struct table_service *service, const struct upstream_event *event)
-{
-	const struct table_event *noted = events_last(service);
-	int64_t now = clock_wall();
-
-	return noted != NULL && noted->kind == (uint32_t)event->kind && now - noted->wall < CLOCK_SECOND
-	    ? noted->wall : now;
-}
-
+/* Its time is the history's, so that all who tell of it tell the same. */
 static json_t *
 events_object(const struct table_service *service, const struct upstream_event *event)
 {
+	const struct table_event *noted = events_last(service);
+	int64_t now = clock_wall();
+	bool same = noted != NULL && noted->kind == (uint32_t)event->kind && now - noted->wall < CLOCK_SECOND;
+
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:i}", "event", upstream_event_name(event->kind),
-	    "service", service->name, "time", stats_time(events_time(service, event)),
+	    "service", service->name, "time", stats_time(same ? noted->wall : now),
 	    "address", stats_text_or_null(event->address), "error", stats_text_or_null(event->error),
 	    "failures", (int)event->failures);
 }
 
-static json_t *
-events_missed(unsigned missed)
+/* Tells first how many events it has missed; whether that is done. */
+static bool
+subscriber_catch_up(struct subscriber *subscriber)
 {
-	return json_pack("{s:s, s:n, s:o, s:i}", "event", "missed", "service", "time", stats_time(clock_wall()),
-	    "missed", (int)missed);
-}
-
-/* Says event (its reference is taken), after how many were missed before it. */
-static void
-subscriber_tell(struct subscriber *subscriber, json_t *event)
-{
-	if (subscriber->missed > 0 && control_stream(subscriber->request, events_missed(subscriber->missed)))
+	if (subscriber->missed > 0 && control_stream(subscriber->request, json_pack("{s:s, s:n, s:o, s:i}", "event",
+	    "missed", "service", "time", stats_time(clock_wall()), "missed", (int)subscriber->missed)))
 		subscriber->missed = 0;
-	if (subscriber->missed > 0)
-		json_decref(event);
-	if (subscriber->missed > 0 || !control_stream(subscriber->request, event))
-		subscriber->missed++;
+	return subscriber->missed == 0;
 }
 
 static void
 subscriber_drained(void *arg)
 {
-	struct subscriber *subscriber = arg;
-
-	if (subscriber->missed > 0 && control_stream(subscriber->request, events_missed(subscriber->missed)))
-		subscriber->missed = 0;
+	subscriber_catch_up(arg);
 }
 
 static void
@@ -153,10 +121,14 @@ events_publish(struct events *events, const struct table_service *service, const
 	json_t *object = events_object(service, event);
 	struct subscriber *subscriber;
 
-	events_set_last(events, service->name, object);
+	json_object_del(events->lasts, service->name);
+	json_object_set(events->lasts, service->name, object);
+	if (json_object_size(events->lasts) > TABLE_SERVICES) /* of services that were removed the oldest goes */
+		json_object_del(events->lasts, json_object_iter_key(json_object_iter(events->lasts)));
 	LIST_FOREACH(subscriber, &events->subscribers, entry)
-		if (subscriber->service == NULL || strcmp(subscriber->service, service->name) == 0)
-			subscriber_tell(subscriber, json_incref(object));
+		if ((subscriber->service == NULL || strcmp(subscriber->service, service->name) == 0) &&
+		    (!subscriber_catch_up(subscriber) || !control_stream(subscriber->request, json_incref(object))))
+			subscriber->missed++;
 	json_decref(object);
 }
 

@@ -143,7 +143,7 @@ begin_put_config(struct table *table, struct config *config)
 	int error;
 
 	config_number_names(config);
-	text = config_dump(config);
+	text = config_text(config, setting_print);
 	error = table_config_set(table, text, strlen(text));
 	mem_free(text);
 	return error;

@@ -44,7 +44,7 @@ struct daemon {
 	struct metrics_socket *metrics; /* owned */
 	struct trial *trial;          /* owned */
 	struct command_context commands;
-	struct config_reading *reading; /* owned; of a reload; NULL none */
+	struct config_load *reading; /* owned; of a reload; NULL none */
 	bool reading_is_dry, reading_is_forced;
 	bool asked_to_reload;         /* not only for what a reload would do */
 	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
@@ -84,9 +84,9 @@ daemon_config(void *arg, const char *name)
 	const struct service *service;
 
 	if (name == NULL)
-		return config_show(daemon->config); /* its services are taken */
+		return config_text(daemon->config, setting_show); /* its services are taken */
 	service = services_find(daemon->services, name);
-	return service == NULL ? NULL : config_show_settings(service_get_settings(service));
+	return service == NULL ? NULL : config_service_text(service_get_settings(service), setting_show);
 }
 
 static struct metrics *
@@ -423,7 +423,7 @@ daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool d
 static void
 daemon_commit(struct daemon *daemon, const struct config *config, bool dry, struct config_errors *errors)
 {
-	char *text = config_dump(config);
+	char *text = config_text(config, setting_print);
 	size_t length = strlen(text);
 
 	if (length > TABLE_CONFIG_MAX)
@@ -536,8 +536,8 @@ daemon_on_reload(void *arg)
 		daemon_note_reload(daemon, true);
 	}
 	pending_move(pendings, dry ? COMMAND_DRY_RUN : COMMAND_RELOAD, COMMAND_READING);
-	daemon->reading = config_reading_start(daemon->loop, daemon->table->header->config_path,
-	    CONFIG_READING_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
+	daemon->reading = config_load_start(daemon->loop, daemon->table->header->config_path,
+	    CONFIG_LOAD_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
 }
 
 static void
@@ -650,7 +650,7 @@ daemon_end(struct daemon *daemon)
 	loop_timer_stop(&daemon->reloading);
 	loop_timer_stop(&daemon->stop);
 	trial_free(daemon->trial);
-	config_reading_cancel(daemon->reading);
+	config_load_cancel(daemon->reading);
 	if (daemon->config != NULL)
 		control_socket_unlink(daemon->table, daemon->config);
 	config_free(daemon->config);

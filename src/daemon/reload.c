@@ -12,7 +12,7 @@
 static char *
 reload_text(const struct setting *setting, const void *object)
 {
-	char *whole = config_show_value(setting, object), *text;
+	char *whole = config_value_text(setting, object, setting_show), *text;
 
 	if (strlen(whole) <= RELOAD_VALUE_MAX)
 		return whole;

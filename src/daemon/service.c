@@ -200,7 +200,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 static uint64_t
 service_hash(const struct service_settings *settings)
 {
-	char *text = config_dump_settings(settings);
+	char *text = config_service_text(settings, setting_print);
 	uint64_t hash = repeats_hash(text);
 
 	mem_free(text);
@@ -368,7 +368,7 @@ service_free(struct service *service)
 	clients_free(service->clients);
 	mux_free(service->mux);
 	upstream_free(service->upstream);
-	service_settings_clear(service->settings);
+	settings_clear(&settings_service, service->settings);
 	mem_free(service->settings);
 	mem_free(service);
 }
@@ -406,7 +406,7 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	upstream_renew(service->upstream, &settings->upstream, anew);
 	record->settings_hash = service_hash(settings);
 	clients_set(service->clients, &settings->clients, log_clients);
-	service_settings_clear(old);
+	settings_clear(&settings_service, old);
 	mem_free(old);
 }
 

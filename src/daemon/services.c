@@ -135,7 +135,7 @@ services_start_service(struct services *services, struct config *config, size_t 
 	}
 	log_error(settings->name, "%s; the service is not started", wrong);
 	mem_free(wrong);
-	service_settings_clear(settings);
+	settings_clear(&settings_service, settings);
 	mem_free(settings);
 }
 

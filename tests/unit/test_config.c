@@ -203,19 +203,19 @@ the_dump_gives_the_same_dump_again(void **state)
 	    "environment = \"A=b\"; keep_last = true; }; on_down = \"refuse\"; max_clients = 0; };"
 	    "c: { addresses = (\"h:1\", \"[::1]:2\", \"unix:/x\"); keepalive: { user_timeout = 0.25; }; }; };");
 	struct config_errors errors = { 0 };
-	char *first = config_dump(config), *second;
+	char *first = config_text(config, setting_print), *second;
 
 	(void)state;
 	config_free(config);
 	config = config_parse_text(first, "kept", &errors);
 	assert_non_null(config);
 	assert_int_equal(errors.count + errors.warning_count, 0);
-	second = config_dump(config);
+	second = config_text(config, setting_print);
 	assert_string_equal(first, second);
 	mem_free(second);
 	config_free(config);
 	config = load_text(first);
-	second = config_dump(config);
+	second = config_text(config, setting_print);
 	assert_string_equal(first, second);
 	mem_free(second);
 	mem_free(first);
@@ -229,7 +229,7 @@ a_dump_names_each_setting_of_a_service(void **state)
 		"keep_last", "pick", "spread", "connect_timeout", "user_timeout", "on_event_timeout", "notify",
 		"on_down", "hold_retry", "drain_timeout", "max_clients_per_user", "on_upstream_end", "warm_max_age" };
 	struct config *config = load_text("services: { a: { address = \"h:1\"; }; };");
-	char *text = config_dump_settings(config_find_service(config, "a"));
+	char *text = config_service_text(config_find_service(config, "a"), setting_print);
 
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -319,7 +319,7 @@ what_is_taken_is_left_out(void **state)
 	assert_null(config_find_service(config, "a"));
 	assert_non_null(config_find_service(config, "b"));
 	config_free(config);
-	service_settings_clear(settings);
+	settings_clear(&settings_service, settings);
 	mem_free(settings);
 }
 
@@ -360,10 +360,10 @@ the_sample_shows_the_defaults(void **state)
 	fclose(file);
 	assert_non_null(strstr(sample, "\nservices:\n{"));
 	config = load_text(sample);
-	shown = config_dump(config);
+	shown = config_text(config, setting_print);
 	config_free(config);
 	config = load_text("runtime_directory = \"/run/holdfast\"; services: { NAME: { pick = \"ordered\"; }; };");
-	built_in = config_dump(config);
+	built_in = config_text(config, setting_print);
 	config_free(config);
 	assert_string_equal(shown, built_in);
 	mem_free(sample);

@@ -57,7 +57,7 @@ a_child_that_took_too_long_leaves_no_zombie(void **state)
 	volatile int32_t group = 0;
 
 	(void)state;
-	config_reading_start(stage_loop, path, CLOCK_SECOND / 5, &group, on_read, &outcome);
+	config_load_start(stage_loop, path, CLOCK_SECOND / 5, &group, on_read, &outcome);
 	while (group == 0)
 		continue;
 	assert_int_equal(kill(-group, SIGSTOP), 0);

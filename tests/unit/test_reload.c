@@ -290,12 +290,12 @@ end(struct config *config)
 static void
 relay_buffer_out(struct config *new, struct reload_plan *plan)
 {
-	char *wanted = config_dump_settings(new->services[0]), *got;
+	char *wanted = config_service_text(new->services[0], setting_print), *got;
 
 	services_apply(play.services, new, plan);
 	for (int i = 0; i < 4; i++)
 		turn();
-	got = config_dump_settings(service_get_settings(services_at(play.services, 0)));
+	got = config_service_text(service_get_settings(services_at(play.services, 0)), setting_print);
 	assert_string_equal(got, wanted);
 	free(wanted);
 	free(got);

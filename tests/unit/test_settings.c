@@ -89,11 +89,11 @@ a_copy_prints_the_same_and_shares_nothing(void **state)
 	one.name = mem_copy_text("x");
 	two.name = mem_copy_text("x");
 	one.upstream.endpoints.pick = two.upstream.endpoints.pick = ENDPOINTS_ROTATE;
-	first = config_dump_settings(&one);
-	service_settings_clear(&one);
-	second = config_dump_settings(&two);
+	first = config_service_text(&one, setting_print);
+	settings_clear(&settings_service, &one);
+	second = config_service_text(&two, setting_print);
 	assert_string_equal(first, second);
-	service_settings_clear(&two);
+	settings_clear(&settings_service, &two);
 	free(first);
 	free(second);
 }
@@ -313,7 +313,7 @@ texts_are_printed_so_that_libconfig_reads_the_same_bytes(void **state)
 	(void)state;
 	for (unsigned i = 1; i < 256; i++)
 		all[i - 1] = (char)i;
-	printed = config_show_value(settings_find(&settings_service, "down_reply"), &service);
+	printed = config_value_text(settings_find(&settings_service, "down_reply"), &service, setting_show);
 	whole = mem_print("value = %s;", printed);
 	config_init(&config);
 	assert_int_equal(config_read_string(&config, whole), CONFIG_TRUE);
@@ -332,8 +332,8 @@ what_hello_sends_is_hidden_from_people_but_not_from_the_next_worker(void **state
 	struct config_errors errors = { 0 };
 	struct config *config = config_parse_text(text, "first", &errors), *again;
 	const struct hello_settings *hello;
-	char *kept = config_dump(config), *shown = config_show(config);
-	char *service = config_show_settings(config->services[0]);
+	char *kept = config_text(config, setting_print), *shown = config_text(config, setting_show);
+	char *service = config_service_text(config->services[0], setting_show);
 
 	(void)state;
 	assert_non_null(strstr(shown, "\n\t\thello = ({ send = \"***\"; timeout = 5; abort_on = \"-WRONGPASS\"; }, "
