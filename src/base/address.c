@@ -13,24 +13,10 @@
 #define ADDRESS_LABEL_MAX 63
 #define ADDRESS_NAME_MAX  253
 
-/* IPv4 and IPv6 have their own structs; each is filled through a pointer into the storage, which is aligned for
- * all of them. */
-static struct sockaddr_in *
-address_ip4(struct address *address)
-{
-	return (struct sockaddr_in *)(void *)&address->socket;
-}
-
-static struct sockaddr_in6 *
-address_ip6(struct address *address)
-{
-	return (struct sockaddr_in6 *)(void *)&address->socket;
-}
-
 static const char *
 address_parse_unix(const char *path, struct address *address)
 {
-	struct sockaddr_un *un = (struct sockaddr_un *)(void *)&address->socket;
+	struct sockaddr_un *un = (void *)&address->socket;
 	size_t length = strlen(path);
 
 	if (path[0] != '/')
@@ -88,7 +74,7 @@ address_find_interface(struct address *address)
 		number = (unsigned)strtoul(address->host, NULL, 10);
 	if (number == 0)
 		return -ENODEV;
-	address_ip6(address)->sin6_scope_id = number;
+	((struct sockaddr_in6 *)(void *)&address->socket)->sin6_scope_id = number;
 	return 0;
 }
 
@@ -98,7 +84,7 @@ address_parse_ip6(const char *text, struct address *address)
 {
 	const char *end = strchr(text, ']');
 	char number[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE];
-	struct sockaddr_in6 *ip = address_ip6(address);
+	struct sockaddr_in6 *ip = (void *)&address->socket;
 	const char *error;
 	char *scope;
 
@@ -162,7 +148,7 @@ static const char *
 address_parse_host(const char *text, struct address *address)
 {
 	const char *colon = strrchr(text, ':');
-	struct sockaddr_in *ip = address_ip4(address);
+	struct sockaddr_in *ip = (void *)&address->socket;
 	const char *error;
 
 	if (colon == NULL)
@@ -188,15 +174,6 @@ address_parse_host(const char *text, struct address *address)
 	return NULL;
 }
 
-/* What shows addresses need not escape them. */
-static bool
-address_has_control(const char *text)
-{
-	while (*text != '\0' && !iscntrl((unsigned char)*text))
-		text++;
-	return *text != '\0';
-}
-
 const char *
 address_parse(const char *text, struct address *ret_address)
 {
@@ -217,8 +194,9 @@ address_parse(const char *text, struct address *ret_address)
 		error = address_parse_ip6(text + 1, &address);
 	else
 		error = address_parse_host(text, &address);
-	if (error == NULL && address_has_control(text))
-		error = "the address has a control character";
+	for (const char *c = text; error == NULL && *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c)) /* what shows addresses need not escape them */
+			error = "the address has a control character";
 	if (error == NULL)
 		*ret_address = address;
 	return error;
@@ -234,22 +212,13 @@ static const struct {
 	{ "ws", 80 }, { "wss", 443 },
 };
 
-static unsigned
-address_scheme_port(const char *scheme, size_t length)
-{
-	for (size_t i = 0; i < sizeof address_schemes / sizeof address_schemes[0]; i++)
-		if (strlen(address_schemes[i].scheme) == length &&
-		    strncasecmp(address_schemes[i].scheme, scheme, length) == 0)
-			return address_schemes[i].port;
-	return 0;
-}
-
 bool
 address_advise(const char *text, char ret_text[ADDRESS_TEXT_SIZE])
 {
 	const char *rest = strstr(text, "://"), *at;
 	size_t scheme = rest == NULL ? 0 : (size_t)(rest - text);
 	struct address address;
+	unsigned port = 0;
 	int length, n;
 
 	rest = rest == NULL ? text : rest + 3;
@@ -266,7 +235,11 @@ address_advise(const char *text, char ret_text[ADDRESS_TEXT_SIZE])
 	n = snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s", length, rest);
 	if (n < ADDRESS_TEXT_SIZE && address_parse(ret_text, &address) == NULL)
 		return true;
-	n = snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", length, rest, address_scheme_port(text, scheme));
+	for (size_t i = 0; i < sizeof address_schemes / sizeof address_schemes[0]; i++)
+		if (strlen(address_schemes[i].scheme) == scheme &&
+		    strncasecmp(address_schemes[i].scheme, text, scheme) == 0)
+			port = address_schemes[i].port;
+	n = snprintf(ret_text, ADDRESS_TEXT_SIZE, "%.*s:%u", length, rest, port);
 	return n < ADDRESS_TEXT_SIZE && address_parse(ret_text, &address) == NULL;
 }
 

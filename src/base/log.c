@@ -116,13 +116,6 @@ log_line_of(enum log_level level, const char *text, char ret_line[LOG_LINE_MAX])
 	return n < LOG_LINE_MAX ? (size_t)n : LOG_LINE_MAX - 1;
 }
 
-/* Standard error being the journal: "<3>" tells it the priority, it knows the rest. */
-static size_t
-log_stream_of(enum log_level level, const char *text, char ret_line[LOG_LINE_MAX])
-{
-	return (size_t)snprintf(ret_line, LOG_LINE_MAX, "<%c>%.*s\n", log_priorities[level], LOG_TEXT_MAX, text);
-}
-
 static size_t
 log_message_of(const struct log_message *message, char ret_record[SINK_RECORD_MAX])
 {
@@ -149,8 +142,10 @@ log_record_of(const struct log_message *message, char ret_record[SINK_RECORD_MAX
 		*ret_length = log_message_of(message, ret_record);
 		return SINK_JOURNAL;
 	}
-	*ret_length = log_state.journal ? log_stream_of(message->level, message->text, ret_record)
-	    : log_line_of(message->level, message->text, ret_record);
+	/* Standard error being the journal: "<3>" tells it the priority, it knows the rest. */
+	*ret_length = !log_state.journal ? log_line_of(message->level, message->text, ret_record)
+	    : (size_t)snprintf(ret_record, LOG_LINE_MAX, "<%c>%.*s\n", log_priorities[message->level], LOG_TEXT_MAX,
+	    message->text);
 	return SINK_STDERR;
 }
 
@@ -209,16 +204,6 @@ log_put(struct log_message message, const char *text)
 	log_put_message(&message);
 }
 
-static struct log_rate *
-log_rate_of(const char *service)
-{
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	for (const char *c = service; *c != '\0'; c++)
-		hash = (hash ^ (unsigned char)*c) * 16777619u;
-	return &log_state.rates[hash % LOG_LIMITED_MAX];
-}
-
 /* The window is over: how many lines were left out in it? */
 static void
 log_end_window(struct log_rate *rate)
@@ -256,9 +241,13 @@ log_tell_suppressed(int64_t now)
 static bool
 log_may(const char *service)
 {
-	struct log_rate *rate = log_rate_of(service);
+	uint32_t hash = 2166136261u; /* FNV-1a */
 	int64_t now = clock_now();
+	struct log_rate *rate;
 
+	for (const char *c = service; *c != '\0'; c++)
+		hash = (hash ^ (unsigned char)*c) * 16777619u;
+	rate = &log_state.rates[hash % LOG_LIMITED_MAX];
 	if (rate->since == 0 || now - rate->since >= LOG_WINDOW) {
 		log_end_window(rate);
 		rate->since = now;

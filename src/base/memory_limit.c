@@ -1,10 +1,10 @@
 #include "base/memory_limit.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/sysinfo.h>
 
 #include "base/file.h"
@@ -24,27 +24,23 @@ limit_number(const char *folder, const char *name)
 	return sscanf(text, "%" SCNu64, &number) == 1 && number > 0 ? number : UINT64_MAX;
 }
 
-static uint64_t
-limit_least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Of this group and all above it.  Within a container the path may be that of the host: then the part of it that is
  * there counts, the hierarchy's own root at least. */
 static uint64_t
 limit_walk(const char *hierarchy, const char *group)
 {
-	uint64_t limit = UINT64_MAX;
+	static const char *const names[] = { "memory.max", "memory.high", "memory.limit_in_bytes" };
+	uint64_t limit = UINT64_MAX, number;
 	char folder[LIMIT_PATH];
 	size_t root = strlen(hierarchy);
 	char *slash;
 
 	snprintf(folder, sizeof folder, "%s%s", hierarchy, strcmp(group, "/") == 0 ? "" : group);
 	for (;;) {
-		limit = limit_least(limit, limit_number(folder, "memory.max"));
-		limit = limit_least(limit, limit_number(folder, "memory.high"));
-		limit = limit_least(limit, limit_number(folder, "memory.limit_in_bytes"));
+		for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+			number = limit_number(folder, names[i]);
+			limit = MIN(limit, number);
+		}
 		slash = strrchr(folder, '/');
 		if (slash == NULL || (size_t)(slash - folder) < root)
 			return limit;
@@ -52,35 +48,21 @@ limit_walk(const char *hierarchy, const char *group)
 	}
 }
 
-static bool
-limit_has_memory(const char *controllers)
-{
-	char list[256];
-	char *rest, *name;
-
-	snprintf(list, sizeof list, "%s", controllers);
-	for (name = strtok_r(list, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest))
-		if (strcmp(name, "memory") == 0)
-			return true;
-	return false;
-}
-
 /* "4:memory:/path" of version 1, "0::/path" of version 2. */
 static uint64_t
 limit_of_line(char *line, const char *root)
 {
 	char *controllers = strchr(line, ':'), *path = controllers == NULL ? NULL : strchr(controllers + 1, ':');
-	uint64_t limit = UINT64_MAX;
-	char hierarchy[LIMIT_PATH];
+	char hierarchy[LIMIT_PATH], list[256];
 
 	if (path == NULL)
-		return limit;
+		return UINT64_MAX;
 	*path++ = '\0';
-	controllers++;
-	if (*controllers != '\0' && !limit_has_memory(controllers))
-		return limit;
-	if (*controllers == '\0')
+	if (*++controllers == '\0')
 		return limit_walk(root, path);
+	snprintf(list, sizeof list, ",%s,", controllers);
+	if (strstr(list, ",memory,") == NULL)
+		return UINT64_MAX;
 	snprintf(hierarchy, sizeof hierarchy, "%s/memory", root);
 	return limit_walk(hierarchy, path);
 }
@@ -88,13 +70,15 @@ limit_of_line(char *line, const char *root)
 uint64_t
 memory_limit_of(const char *groups, const char *root)
 {
-	uint64_t limit = UINT64_MAX;
+	uint64_t limit = UINT64_MAX, found;
 	char text[LIMIT_FILE];
 	char *rest, *line;
 
 	snprintf(text, sizeof text, "%s", groups);
-	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest))
-		limit = limit_least(limit, limit_of_line(line, root));
+	for (line = strtok_r(text, "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
+		found = limit_of_line(line, root);
+		limit = MIN(limit, found);
+	}
 	return limit;
 }
 
@@ -103,8 +87,9 @@ memory_limit(void)
 {
 	struct sysinfo info;
 	char groups[LIMIT_FILE];
-	uint64_t machine = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : UINT64_MAX;
+	uint64_t machine = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit : UINT64_MAX, limit;
 
 	file_read("/proc/self/cgroup", groups, sizeof groups);
-	return limit_least(machine, memory_limit_of(groups, "/sys/fs/cgroup"));
+	limit = memory_limit_of(groups, "/sys/fs/cgroup");
+	return MIN(machine, limit);
 }

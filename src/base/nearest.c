@@ -1,15 +1,10 @@
 #include "base/nearest.h"
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/param.h>
 
 #define NEAREST_LENGTH_MAX 64 /* longer names are like nothing */
-
-static size_t
-least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
 
 /* The number of letters to insert, remove, change or swap with the next to make one of the other; at most
  * NEAREST_LENGTH_MAX + 1. */
@@ -26,9 +21,9 @@ nearest_distance(const char *a, const char *b)
 	for (size_t i = 1; i <= a_length; i++) {
 		row[0] = i;
 		for (size_t j = 1; j <= b_length; j++) {
-			row[j] = least(least(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
+			row[j] = MIN(MIN(last[j], row[j - 1]) + 1, last[j - 1] + (a[i - 1] != b[j - 1]));
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				row[j] = least(row[j], before[j - 2] + 1);
+				row[j] = MIN(row[j], before[j - 2] + 1);
 		}
 		spare = before;
 		before = last;
@@ -38,25 +33,20 @@ nearest_distance(const char *a, const char *b)
 	return last[b_length];
 }
 
-/* Two single letters are not like each other. */
-static bool
-nearest_is_like(const char *a, const char *b)
-{
-	size_t length = strlen(a) > strlen(b) ? strlen(a) : strlen(b), distance = nearest_distance(a, b);
-
-	return distance <= (length + 2) / 3 && distance < length;
-}
-
 const char *
 nearest_name(const char *word, const char *(*name)(const void *arg, size_t index), const void *arg)
 {
+	size_t least = SIZE_MAX, length, distance;
 	const char *best = NULL, *candidate;
 
 	for (size_t i = 0; (candidate = name(arg, i)) != NULL; i++) {
-		if (!nearest_is_like(word, candidate))
-			continue;
-		if (best == NULL || nearest_distance(word, candidate) < nearest_distance(word, best))
+		length = MAX(strlen(word), strlen(candidate));
+		distance = nearest_distance(word, candidate);
+		/* Two single letters are not like each other. */
+		if (distance <= (length + 2) / 3 && distance < length && distance < least) {
 			best = candidate;
+			least = distance;
+		}
 	}
 	return best;
 }

@@ -26,6 +26,9 @@ struct sink_record {
 	uint32_t kind;
 };
 
+static struct sink_counts sink_counts;
+static char sink_room[SINK_ROOM];
+
 static struct {
 	struct sink_counts *counts; /* borrowed */
 	const char *journal_path;   /* borrowed */
@@ -35,17 +38,8 @@ static struct {
 	dev_t device;               /* what standard error was when that was found out */
 	ino_t inode;
 	bool torn;                  /* the last line was written in part */
-	size_t head, tail;
-	char room[SINK_ROOM];
-} sink;
-
-static struct sink_counts sink_counts;
-
-static struct sink_counts *
-sink_get_counts(void)
-{
-	return sink.counts != NULL ? sink.counts : &sink_counts;
-}
+	size_t head, tail;          /* of what waits in the room */
+} sink = { .counts = &sink_counts };
 
 void
 sink_count_in(struct sink_counts *counts)
@@ -58,15 +52,13 @@ sink_count_in(struct sink_counts *counts)
 uint64_t
 sink_untold(void)
 {
-	const struct sink_counts *counts = sink_get_counts();
-
-	return counts->lost - counts->told;
+	return sink.counts->lost - sink.counts->told;
 }
 
 void
 sink_note_told(uint64_t records)
 {
-	sink_get_counts()->told += records;
+	sink.counts->told += records;
 }
 
 void
@@ -75,19 +67,8 @@ sink_set_journal(const char *path)
 	sink.journal_path = path;
 }
 
-/* Pipes and terminals: O_NONBLOCK of an opening of our own is nobody else's. */
-static void
-sink_open_again(const struct stat *st)
-{
-	sink.own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (sink.own == -1)
-		sink.own = 0;
-	sink.way = sink.own == 0 ? SINK_NOWAIT : SINK_PLAINLY;
-	sink.device = st->st_dev;
-	sink.inode = st->st_ino;
-}
-
-/* Finds out what standard error is, once, and again if another file has come in its place. */
+/* Finds out what standard error is, once, and again if another file has come in its place.  Of pipes and terminals:
+ * O_NONBLOCK of an opening of our own is nobody else's. */
 static void
 sink_look_at_stderr(void)
 {
@@ -95,16 +76,19 @@ sink_look_at_stderr(void)
 
 	if (fstat(STDERR_FILENO, &st) == -1 || (st.st_dev == sink.device && st.st_ino == sink.inode))
 		return;
+	sink.device = st.st_dev;
+	sink.inode = st.st_ino;
 	if (sink.own != 0)
 		close(sink.own);
 	sink.own = 0;
-	if (S_ISFIFO(st.st_mode) || isatty(STDERR_FILENO)) {
-		sink_open_again(&st);
-		return;
-	}
 	sink.way = S_ISSOCK(st.st_mode) ? SINK_SEND : SINK_PLAINLY;
-	sink.device = st.st_dev;
-	sink.inode = st.st_ino;
+	if (!S_ISFIFO(st.st_mode) && !isatty(STDERR_FILENO))
+		return;
+	sink.own = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (sink.own == -1) {
+		sink.own = 0;
+		sink.way = SINK_NOWAIT;
+	}
 }
 
 /* Kernels before 6.4 know no RWF_NOWAIT for pipes, and none does for terminals.  What poll() says holds for one line
@@ -200,17 +184,16 @@ sink_is_full(int error)
 void
 sink_flush(void)
 {
-	struct sink_counts *counts = sink_get_counts();
 	struct sink_record record;
 	int error;
 
 	while (sink.head < sink.tail) {
-		memcpy(&record, sink.room + sink.head, sizeof record);
-		error = sink_try((enum sink_kind)record.kind, sink.room + sink.head + sizeof record, record.length);
+		memcpy(&record, sink_room + sink.head, sizeof record);
+		error = sink_try((enum sink_kind)record.kind, sink_room + sink.head + sizeof record, record.length);
 		if (sink_is_full(error))
 			return;
-		counts->lost += error < 0;
-		counts->waiting--;
+		sink.counts->lost += error < 0;
+		sink.counts->waiting--;
 		sink.head += sizeof record + record.length;
 	}
 	sink.head = sink.tail = 0;
@@ -225,23 +208,22 @@ sink_is_waiting(void)
 static void
 sink_wait(enum sink_kind kind, const void *bytes, size_t length)
 {
-	struct sink_counts *counts = sink_get_counts();
 	struct sink_record record = { .length = (uint32_t)length, .kind = (uint32_t)kind };
 
-	if (sink.tail + sizeof record + length > sizeof sink.room) {
-		memmove(sink.room, sink.room + sink.head, sink.tail - sink.head);
+	if (sink.tail + sizeof record + length > sizeof sink_room) {
+		memmove(sink_room, sink_room + sink.head, sink.tail - sink.head);
 		sink.tail -= sink.head;
 		sink.head = 0;
 	}
 	/* Once one is lost all are until the log has told of it: what is missing is in one place. */
-	if (sink_untold() > 0 || sink.tail + sizeof record + length > sizeof sink.room) {
-		counts->lost++;
+	if (sink_untold() > 0 || sink.tail + sizeof record + length > sizeof sink_room) {
+		sink.counts->lost++;
 		return;
 	}
-	memcpy(sink.room + sink.tail, &record, sizeof record);
-	memcpy(sink.room + sink.tail + sizeof record, bytes, length);
+	memcpy(sink_room + sink.tail, &record, sizeof record);
+	memcpy(sink_room + sink.tail + sizeof record, bytes, length);
 	sink.tail += sizeof record + length;
-	counts->waiting++;
+	sink.counts->waiting++;
 }
 
 int
@@ -256,7 +238,7 @@ sink_put(enum sink_kind kind, const void *record, size_t length)
 	else if (error < 0 && kind == SINK_JOURNAL)
 		return error;
 	else if (error < 0)
-		sink_get_counts()->lost++;
+		sink.counts->lost++;
 	return 0;
 }
 

@@ -42,7 +42,7 @@ struct syntax {
 
 /* Takes the text wrong over, and puts "services.a.hold_timeout: " before it, if a name is open. */
 static void
-syntax_fail(struct syntax *s, unsigned line, char *wrong)
+syntax_fail_with(struct syntax *s, unsigned line, char *wrong)
 {
 	char *path = mem_copy_text(""), *longer;
 
@@ -63,11 +63,7 @@ syntax_fail(struct syntax *s, unsigned line, char *wrong)
 	mem_free(wrong);
 }
 
-static void
-syntax_fail_text(struct syntax *s, unsigned line, const char *wrong)
-{
-	syntax_fail(s, line, mem_copy_text(wrong));
-}
+#define syntax_fail(s, line, ...) syntax_fail_with(s, line, mem_print(__VA_ARGS__))
 
 static void
 syntax_skip_comment(struct syntax *s)
@@ -77,7 +73,7 @@ syntax_skip_comment(struct syntax *s)
 	for (s->at += 2; *s->at != '\0' && strncmp(s->at, "*/", 2) != 0; s->at++)
 		s->line += *s->at == '\n';
 	if (*s->at == '\0')
-		syntax_fail_text(s, begin, "a comment is not closed");
+		syntax_fail(s, begin, "a comment is not closed");
 	else
 		s->at += 2;
 }
@@ -134,10 +130,10 @@ syntax_unclosed(struct syntax *s)
 	s->depth = 0;
 	s->name.at = NULL;
 	if (name.at == NULL)
-		syntax_fail_text(s, name.line, "a group is not closed: \"}\" is missing");
+		syntax_fail(s, name.line, "a group is not closed: \"}\" is missing");
 	else
-		syntax_fail(s, name.line, mem_print("%.*s: the group that begins here%s is not closed: \"};\" is "
-		    "missing", name.length, name.at, s->odd.at != NULL ? "" : ", or one in it,"));
+		syntax_fail(s, name.line, "%.*s: the group that begins here%s is not closed: \"};\" is "
+		    "missing", name.length, name.at, s->odd.at != NULL ? "" : ", or one in it,");
 }
 
 /* Texts that follow each other are one. */
@@ -150,12 +146,12 @@ syntax_texts(struct syntax *s)
 		begin = s->line;
 		for (s->at++; *s->at != '\0' && *s->at != '"'; s->at++) {
 			if (strncasecmp(s->at, "\\x00", 4) == 0)
-				syntax_fail_text(s, s->line, "a text must not hold a NUL byte");
+				syntax_fail(s, s->line, "a text must not hold a NUL byte");
 			s->at += *s->at == '\\' && s->at[1] != '\0';
 			s->line += *s->at == '\n';
 		}
 		if (*s->at == '\0')
-			syntax_fail_text(s, begin, "a text is not closed");
+			syntax_fail(s, begin, "a text is not closed");
 		else
 			s->at++;
 	}
@@ -220,16 +216,16 @@ syntax_number(struct syntax *s, enum kind kind, const char *word, int length)
 
 	if (hexadecimal ? digits > (kind == KIND_INT ? 8 : 17) : kind == KIND_INT
 	    ? digits > 10 || strtoll(number, NULL, 10) > INT_MAX : digits > 18)
-		syntax_fail_text(s, s->line, "a number is too large");
+		syntax_fail(s, s->line, "a number is too large");
 	else if (hexadecimal || kind == KIND_INT64 || zeros == 0 || zeros == digits || (zeros + 1 == digits &&
 	    number[zeros] < '8'))
 		return;
 	else if (syntax_is_mode(s) && digits <= 4 && strspn(word, "01234567") >= (size_t)length)
-		syntax_fail(s, s->name.line, mem_print("a mode is a text of octal digits: write \"%.*s\", in "
-		    "quotation marks", length, word));
+		syntax_fail(s, s->name.line, "a mode is a text of octal digits: write \"%.*s\", in "
+		    "quotation marks", length, word);
 	else
-		syntax_fail(s, s->line, mem_print("%.*s is read as octal by some versions of libconfig: write "
-		    "%.*s%.*s", length, word, (int)(number - word), word, digits - zeros, number + zeros));
+		syntax_fail(s, s->line, "%.*s is read as octal by some versions of libconfig: write "
+		    "%.*s%.*s", length, word, (int)(number - word), word, digits - zeros, number + zeros);
 }
 
 static enum kind
@@ -245,12 +241,12 @@ syntax_word(struct syntax *s)
 			kind = syntax_kind(s->at, (size_t)(length = i));
 	for (size_t i = 0; i < sizeof booleans / sizeof booleans[0]; i++)
 		if (strlen(booleans[i]) == (size_t)length && strncasecmp(s->at, booleans[i], (size_t)length) == 0)
-			syntax_fail(s, s->line, mem_print("%.*s: write true or false", length, s->at));
+			syntax_fail(s, s->line, "%.*s: write true or false", length, s->at);
 	if (length == 0)
-		syntax_fail(s, s->line, mem_print("a value is missing before \"%.1s\"", s->at));
+		syntax_fail(s, s->line, "a value is missing before \"%.1s\"", s->at);
 	else if (kind == KIND_NONE)
-		syntax_fail(s, s->line, mem_print("%.*s needs quotation marks: write \"%.*s\"", length, s->at, length,
-		    s->at));
+		syntax_fail(s, s->line, "%.*s needs quotation marks: write \"%.*s\"", length, s->at, length,
+		    s->at);
 	else if (kind == KIND_INT || kind == KIND_INT64)
 		syntax_number(s, kind, s->at, length);
 	s->at += length;
@@ -292,9 +288,9 @@ syntax_list_next(struct syntax *s, char end)
 		s->at++;
 		syntax_skip(s);
 		if (*s->at == end) /* 1.7 takes it */
-			syntax_fail_text(s, comma, "a comma with nothing behind it in a list");
+			syntax_fail(s, comma, "a comma with nothing behind it in a list");
 	} else if (*s->at != end && *s->at != '\0' && strchr(";}", *s->at) == NULL) {
-		syntax_fail_text(s, s->line, "a comma is missing between two items of a list");
+		syntax_fail(s, s->line, "a comma is missing between two items of a list");
 	}
 }
 
@@ -311,16 +307,16 @@ syntax_list(struct syntax *s)
 	while (s->error == NULL && *s->at != end) {
 		line = s->line;
 		if (*s->at == '\0' || *s->at == ';' || *s->at == '}') {
-			syntax_fail(s, begin, mem_print("the list that begins here is not closed: \"%c\" is missing",
-			    end));
+			syntax_fail(s, begin, "the list that begins here is not closed: \"%c\" is missing",
+			    end);
 			return;
 		}
 		kind = syntax_value(s);
 		first = first == KIND_NONE ? kind : first;
 		if (end == ']' && (kind == KIND_GROUP || kind == KIND_LIST))
-			syntax_fail_text(s, line, "groups and lists stand in a list between \"(\" and \")\"");
+			syntax_fail(s, line, "groups and lists stand in a list between \"(\" and \")\"");
 		else if (end == ']' && kind != first)
-			syntax_fail_text(s, line, "between \"[\" and \"]\" all items must be of one type");
+			syntax_fail(s, line, "between \"[\" and \"]\" all items must be of one type");
 		syntax_skip(s);
 		if (s->error == NULL)
 			syntax_list_next(s, end);
@@ -340,7 +336,7 @@ syntax_value(struct syntax *s)
 	if (*s->at == '\0' || strchr("{[(", *s->at) == NULL)
 		return syntax_word(s);
 	if (s->nested == SYNTAX_DEPTH) {
-		syntax_fail_text(s, s->line, "groups and lists are nested too deep");
+		syntax_fail(s, s->line, "groups and lists are nested too deep");
 		return kind;
 	}
 	s->nested++;
@@ -363,12 +359,12 @@ syntax_add_name(struct syntax *s)
 
 		if (other->length != s->name.length || memcmp(other->at, s->name.at, (size_t)other->length) != 0)
 			continue;
-		syntax_fail(s, s->line, mem_print("stands here for the second time, the first is in line %u",
-		    other->line));
+		syntax_fail(s, s->line, "stands here for the second time, the first is in line %u",
+		    other->line);
 		return;
 	}
 	if (others == SYNTAX_NAMES)
-		syntax_fail(s, s->line, mem_print("a group has %d names at most", SYNTAX_NAMES));
+		syntax_fail(s, s->line, "a group has %d names at most", SYNTAX_NAMES);
 	if ((s->count & (s->count - 1)) == 0)
 		s->named = mem_resize(s->named, s->count == 0 ? 1 : 2 * s->count, sizeof *s->named);
 	s->named[s->count++] = s->name;
@@ -381,18 +377,18 @@ syntax_no_name(struct syntax *s)
 	int word = (int)strspn(s->at, NAME_OTHERS "."), name = (int)strspn(s->at, NAME_OTHERS);
 
 	if (*s->at == '@')
-		syntax_fail_text(s, s->line, "@include is not supported: use include_directory (services.d)");
+		syntax_fail(s, s->line, "@include is not supported: use include_directory (services.d)");
 	else if (*s->at == '"')
-		syntax_fail_text(s, s->line, "a name stands without quotation marks");
+		syntax_fail(s, s->line, "a name stands without quotation marks");
 	else if (word > name && name > 0 && strchr(NAME_LETTERS, *s->at) != NULL)
-		syntax_fail(s, s->line, mem_print("%.*s: a name has no dot here; write %.*s: { name = \"%.*s\"; "
-		    "... }", word, s->at, name, s->at, word, s->at));
+		syntax_fail(s, s->line, "%.*s: a name has no dot here; write %.*s: { name = \"%.*s\"; "
+		    "... }", word, s->at, name, s->at, word, s->at);
 	else if (word > 0 && strchr(NAME_LETTERS, *s->at) == NULL)
-		syntax_fail(s, s->line, mem_print("%.*s: a name begins with a letter", word, s->at));
+		syntax_fail(s, s->line, "%.*s: a name begins with a letter", word, s->at);
 	else if (word > 0)
-		syntax_fail(s, s->line, mem_print("%.*s: is a value, and no name", word, s->at));
+		syntax_fail(s, s->line, "%.*s: is a value, and no name", word, s->at);
 	else
-		syntax_fail(s, s->line, mem_print("\"%.1s\" stands where a name is expected", s->at));
+		syntax_fail(s, s->line, "\"%.1s\" stands where a name is expected", s->at);
 }
 
 static void
@@ -409,8 +405,8 @@ syntax_setting(struct syntax *s)
 	s->at += length;
 	syntax_skip(s);
 	if (*s->at != '=' && *s->at != ':') {
-		syntax_fail(s, s->name.line, mem_print("\"=\" or \":\" is missing behind the name%s",
-		    *s->at == '{' ? ": write \": {\"" : ""));
+		syntax_fail(s, s->name.line, "\"=\" or \":\" is missing behind the name%s",
+		    *s->at == '{' ? ": write \": {\"" : "");
 		return;
 	}
 	s->at++;
@@ -441,13 +437,13 @@ syntax_check(const char *text, size_t length, unsigned *ret_line)
 	for (const char *at = text; zero != NULL && at < zero; at++)
 		s.line += *at == '\n';
 	if (zero != NULL)
-		syntax_fail_text(&s, s.line, "the file holds a NUL byte");
+		syntax_fail(&s, s.line, "the file holds a NUL byte");
 	else if (strncmp(text, "\xef\xbb\xbf", 3) == 0)
-		syntax_fail_text(&s, 1, "the file begins with a byte order mark");
+		syntax_fail(&s, 1, "the file begins with a byte order mark");
 	else
 		syntax_settings(&s);
 	if (*s.at == '}')
-		syntax_fail_text(&s, s.line, "\"}\" closes nothing: there is one too many, or a \"{\" is missing "
+		syntax_fail(&s, s.line, "\"}\" closes nothing: there is one too many, or a \"{\" is missing "
 		    "before");
 	mem_free(s.named);
 	if (s.error != NULL)
