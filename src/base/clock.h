@@ -31,8 +31,8 @@ void clock_format(int64_t wall, char ret_text[CLOCK_TEXT_SIZE]);
 /* now + span, staying at CLOCK_NEVER instead of overflowing. */
 int64_t clock_after(int64_t now, int64_t span);
 
-/* A time as people write it: a number and a unit ("250ms", "5s", "2.5min", "1h"); a number alone has the unit alone, if
- * that is not NULL.  NULL, or what is wrong: a static text. */
+/* A time as people write it: a number and a unit ("250ms", "5s", "2.5min", "1h"); a number alone has the unit alone,
+ * if that is not NULL.  NULL, or what is wrong: a static text. */
 const char *clock_parse(const char *text, const char *alone, double *ret_seconds);
 
 /* The same of 0 to 1e9 seconds, which a number alone is in, in microseconds; false, and *ret_span as it was, for

@@ -1,8 +1,8 @@
 /* secret.h - which part of an argument or a variable is a secret, a password or a token: people are shown "***".
  *
  * A secret stands behind a name that looks secret and "=" or ":"; is all of an argument if that before it (before,
- * NULL none) is such a name with a dash; or is the password in a URL.  A name looks secret if a word of it is one such
- * as password, token or key.  Others are named by the operator (names, a list that ends with NULL, or NULL).
+ * NULL none) is such a name with a dash; or is the password in a URL.  A name looks secret if a word of it is one
+ * such as password, token or key.  Others are named by the operator (names, a list that ends with NULL, or NULL).
  */
 #ifndef HOLDFAST_BASE_SECRET_H
 #define HOLDFAST_BASE_SECRET_H
