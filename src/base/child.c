@@ -406,7 +406,7 @@ child_free(struct child *child)
 }
 
 static void
-child_on_remains(evutil_socket_t fd, short what, void *arg)
+child_on_late_end(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
 	waitpid((pid_t)(intptr_t)arg, NULL, WNOHANG);
@@ -415,11 +415,11 @@ child_on_remains(evutil_socket_t fd, short what, void *arg)
 
 /* The process will not die just now (it hangs in the kernel); the loop reaps it when it does. */
 static void
-child_leave_remains(struct child *child)
+child_leave_unreaped(struct child *child)
 {
 	loop_event_stop(&child->end.event);
 	if (child->end.fd != -1)
-		event_base_once(child->loop, child->end.fd, EV_READ, child_on_remains, (void *)(intptr_t)child->pid,
+		event_base_once(child->loop, child->end.fd, EV_READ, child_on_late_end, (void *)(intptr_t)child->pid,
 		    NULL);
 	child->end.fd = -1;
 }
@@ -512,7 +512,7 @@ child_cancel(struct child *child)
 	if (child->state != CHILD_FAILED) {
 		child_kill(child, SIGKILL);
 		if (!child_reap(child, CHILD_CANCEL_WAIT))
-			child_leave_remains(child);
+			child_leave_unreaped(child);
 	}
 	evbuffer_free(child->out.said);
 	evbuffer_free(child->err.said);
@@ -621,7 +621,7 @@ child_on_timer(void *arg)
 		break;
 	case CHILD_KILLED:
 		if (!child_reap(child, 0))
-			child_leave_remains(child);
+			child_leave_unreaped(child);
 		child_finish(child);
 		break;
 	case CHILD_FAILED:

@@ -16,10 +16,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define NAMES_PATIENCE 200                /* milliseconds */
+#define NAMES_TIMEOUT 200                /* milliseconds */
 #define NAMES_PAUSE    (60 * CLOCK_SECOND)
 #define NAMES_ROOM     (256 * 1024)       /* for a line of either file: a group may have many members */
-#define NAMES_MEMORIES 256
+#define NAMES_CACHED 256
 
 /* One question: by name or, if that is empty, by number; and its answer. */
 struct names_question {
@@ -30,14 +30,14 @@ struct names_question {
 };
 
 /* Answers to questions by number, so that many clients of one user are one question. */
-struct names_memory {
+struct names_cached {
 	int64_t until;
 	struct names_question answer;
 };
 
 static int64_t names_slow_until; /* a question was not answered in time */
 static int64_t names_spent_since, names_spent; /* waited for answers, in this second */
-static struct names_memory names_memories[NAMES_MEMORIES];
+static struct names_cached names_cache[NAMES_CACHED];
 
 static bool
 names_parse(const char *name, uint32_t *ret_id)
@@ -88,7 +88,7 @@ names_match_next(struct names_question *question, FILE *file, char *buffer)
 }
 
 static void
-names_look(struct names_question *question)
+names_read_file(struct names_question *question)
 {
 	FILE *file = fopen(question->kind == NAMES_GROUP ? "/etc/group" : "/etc/passwd", "re");
 	char *buffer;
@@ -104,7 +104,7 @@ names_look(struct names_question *question)
 
 /* Asks the name services, however long that takes. */
 static void
-names_be_told(struct names_question *question)
+names_ask_services(struct names_question *question)
 {
 	const struct passwd *user;
 	const struct group *group;
@@ -122,7 +122,7 @@ names_be_told(struct names_question *question)
 
 /* Keeps nothing open of what the parent has: a connection that it closes must end. */
 static void __attribute__((noreturn))
-names_be_child(struct names_question *question, int out)
+names_run_child(struct names_question *question, int out)
 {
 	sigset_t none;
 
@@ -134,7 +134,7 @@ names_be_child(struct names_question *question, int out)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	alarm(1);
-	names_be_told(question);
+	names_ask_services(question);
 	(void)!write(out, question, sizeof *question);
 	_exit(0);
 }
@@ -146,7 +146,7 @@ names_hear(pid_t child, int in, struct names_question *question)
 	struct names_question answer;
 	struct pollfd look = { .fd = in, .events = POLLIN };
 
-	if (poll(&look, 1, NAMES_PATIENCE) == 1 && read(in, &answer, sizeof answer) == (ssize_t)sizeof answer)
+	if (poll(&look, 1, NAMES_TIMEOUT) == 1 && read(in, &answer, sizeof answer) == (ssize_t)sizeof answer)
 		*question = answer;
 	else
 		names_slow_until = clock_now() + NAMES_PAUSE;
@@ -163,7 +163,7 @@ names_may_ask(int64_t now)
 		names_spent_since = now;
 		names_spent = 0;
 	}
-	return now >= names_slow_until && names_spent < NAMES_PATIENCE * CLOCK_MILLISECOND;
+	return now >= names_slow_until && names_spent < NAMES_TIMEOUT * CLOCK_MILLISECOND;
 }
 
 static void
@@ -177,7 +177,7 @@ names_ask_shortly(struct names_question *question)
 		return;
 	child = fork();
 	if (child == 0)
-		names_be_child(question, ends[1]);
+		names_run_child(question, ends[1]);
 	close(ends[1]);
 	if (child > 0)
 		names_hear(child, ends[0], question);
@@ -188,7 +188,7 @@ names_ask_shortly(struct names_question *question)
 static void
 names_answer(struct names_question *question)
 {
-	names_look(question);
+	names_read_file(question);
 	if (!question->known)
 		names_ask_shortly(question);
 }
@@ -218,18 +218,18 @@ names_find(enum names_kind kind, const char *name, uint32_t *ret_id)
 bool
 names_ask(enum names_kind kind, const char *name, uint32_t *ret_id)
 {
-	return names_find_by(kind, name, names_be_told, ret_id);
+	return names_find_by(kind, name, names_ask_services, ret_id);
 }
 
 bool
 names_of(enum names_kind kind, uint32_t id, char *ret_name, size_t size)
 {
-	struct names_memory *memory = &names_memories[(id * 2 + kind) % NAMES_MEMORIES];
-	struct names_question *answer = &memory->answer;
+	struct names_cached *cached = &names_cache[(id * 2 + kind) % NAMES_CACHED];
+	struct names_question *answer = &cached->answer;
 	int64_t now = clock_now();
 
-	if (now >= memory->until || answer->kind != kind || answer->id != id) {
-		memory->until = now + NAMES_PAUSE;
+	if (now >= cached->until || answer->kind != kind || answer->id != id) {
+		cached->until = now + NAMES_PAUSE;
 		*answer = (struct names_question){ .kind = kind, .id = id };
 		names_answer(answer);
 	}

@@ -24,7 +24,7 @@ static const char *const secret_words[] = { "pass", "pw", "pwd", "key", "auth" }
 
 /* Letters of the name alone, small: "API_KEY" and "api-key" are the same. */
 static void
-secret_squeeze(const char *name, size_t length, char ret_name[64])
+secret_normalize(const char *name, size_t length, char ret_name[64])
 {
 	size_t n = 0;
 
@@ -53,16 +53,16 @@ secret_has_word(const char *name, size_t length)
 static bool
 secret_is_name(const char *name, size_t length, char *const *names)
 {
-	char squeezed[64];
+	char normalized[64];
 
 	for (; length > 0 && *name == '-'; length--)
 		name++;
 	for (; names != NULL && *names != NULL; names++)
 		if (strlen(*names) == length && strncmp(*names, name, length) == 0)
 			return true;
-	secret_squeeze(name, length, squeezed);
+	secret_normalize(name, length, normalized);
 	for (size_t i = 0; i < sizeof secret_parts / sizeof secret_parts[0]; i++)
-		if (strstr(squeezed, secret_parts[i]) != NULL)
+		if (strstr(normalized, secret_parts[i]) != NULL)
 			return true;
 	return secret_has_word(name, length);
 }

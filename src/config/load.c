@@ -24,28 +24,22 @@ struct config_load {
 	void *arg;           /* borrowed */
 };
 
-/* What does not fit into the table cannot outlive a worker. */
-static void
-config_check_size(const struct reader *reader)
-{
-	char *text = config_text(reader->config, setting_print);
-
-	if (strlen(text) > TABLE_CONFIG_MAX)
-		config_error(reader->errors, "%s: the whole configuration is larger than %u MiB", reader->files[0],
-		    TABLE_CONFIG_MAX >> 20);
-	mem_free(text);
-}
-
 /* Checks what was read; the configuration, or NULL. */
 static struct config *
 config_end(struct reader *reader, bool whole)
 {
 	struct config *config = reader->config;
+	char *text;
 
 	if (whole)
 		config_check(reader);
-	if (whole && reader->errors->count == 0)
-		config_check_size(reader);
+	if (whole && reader->errors->count == 0) {
+		text = config_text(config, setting_print);
+		if (strlen(text) > TABLE_CONFIG_MAX) /* it could not outlive a worker */
+			config_error(reader->errors, "%s: the whole configuration is larger than %u MiB",
+			    reader->files[0], TABLE_CONFIG_MAX >> 20);
+		mem_free(text);
+	}
 	reader_clear(reader);
 	if (reader->errors->count == 0)
 		return config;

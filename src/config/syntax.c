@@ -33,7 +33,7 @@ struct syntax {
 	unsigned depth, nested;  /* open groups; these and lists */
 	struct name open[SYNTAX_DEPTH];
 	struct name name;        /* of the setting that is being read */
-	struct name odd;         /* of the first group whose end is not below its start */
+	struct name misindented;        /* of the first group whose end is not below its start */
 	struct name *named;      /* owned; what stands in the open groups, for what stands there twice */
 	size_t count;
 	char *error;             /* owned; NULL none so far */
@@ -118,14 +118,14 @@ syntax_pop(struct syntax *s)
 
 	while (s->count > 0 && s->named[s->count - 1].depth > s->depth)
 		s->count--;
-	if (s->odd.at == NULL && open->at != NULL && syntax_indent(s, s->at, &first) != open->indent && first)
-		s->odd = *open;
+	if (s->misindented.at == NULL && open->at != NULL && syntax_indent(s, s->at, &first) != open->indent && first)
+		s->misindented = *open;
 }
 
 static void
 syntax_unclosed(struct syntax *s)
 {
-	struct name name = s->odd.at != NULL ? s->odd : s->open[s->depth - 1];
+	struct name name = s->misindented.at != NULL ? s->misindented : s->open[s->depth - 1];
 
 	s->depth = 0;
 	s->name.at = NULL;
@@ -133,7 +133,7 @@ syntax_unclosed(struct syntax *s)
 		syntax_fail(s, name.line, "a group is not closed: \"}\" is missing");
 	else
 		syntax_fail(s, name.line, "%.*s: the group that begins here%s is not closed: \"};\" is "
-		    "missing", name.length, name.at, s->odd.at != NULL ? "" : ", or one in it,");
+		    "missing", name.length, name.at, s->misindented.at != NULL ? "" : ", or one in it,");
 }
 
 /* Texts that follow each other are one. */

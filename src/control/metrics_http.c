@@ -15,7 +15,7 @@
 #define METRICS_HTTP_PIECE 65536 /* bytes of a text that are written at a time */
 
 /* A connection.  evhttp does not say when one ends, so its bufferevent is held for as long as it is not known. */
-struct metrics_visit {
+struct metrics_connection {
 	struct bufferevent *stream; /* a reference, owned; NULL: the place is free */
 	int64_t since;
 	bool answering;             /* its request was read */
@@ -30,7 +30,7 @@ struct metrics_http {
 	unsigned file_max;
 	struct metrics *(*take)(void *arg, enum metrics_format format);
 	void *arg;                        /* borrowed */
-	struct metrics_visit visit[METRICS_HTTP_CONNECTIONS];
+	struct metrics_connection connection[METRICS_HTTP_CONNECTIONS];
 	unsigned count;                   /* of places that are taken */
 	struct loop_timer tick;
 };
@@ -46,12 +46,12 @@ struct metrics_answer {
 	struct loop_timer next;
 };
 
-static struct metrics_visit *
+static struct metrics_connection *
 metrics_http_find(struct metrics_http *http, const struct bufferevent *stream)
 {
 	for (size_t i = 0; i < METRICS_HTTP_CONNECTIONS; i++)
-		if (http->visit[i].stream == stream)
-			return &http->visit[i];
+		if (http->connection[i].stream == stream)
+			return &http->connection[i];
 	return NULL;
 }
 
@@ -63,14 +63,14 @@ metrics_http_on_accept(struct event_base *loop, void *arg)
 {
 	struct metrics_http *http = arg;
 	struct bufferevent *stream = bufferevent_socket_new(loop, -1, BEV_OPT_CLOSE_ON_FREE);
-	struct metrics_visit *visit = metrics_http_find(http, NULL);
+	struct metrics_connection *place = metrics_http_find(http, NULL);
 
-	if (stream == NULL || visit == NULL)
+	if (stream == NULL || place == NULL)
 		return stream;
 	/* evhttp reads on while it writes, and would keep whatever comes. */
 	bufferevent_setwatermark(stream, EV_READ, 0, 2 * METRICS_HTTP_HEAD_MAX);
 	bufferevent_incref(stream);
-	*visit = (struct metrics_visit){ .stream = stream, .since = clock_now() };
+	*place = (struct metrics_connection){ .stream = stream, .since = clock_now() };
 	if (++http->count == METRICS_HTTP_CONNECTIONS)
 		evconnlistener_disable(http->listener);
 	loop_timer_soon(&http->tick);
@@ -79,36 +79,36 @@ metrics_http_on_accept(struct event_base *loop, void *arg)
 
 /* evhttp takes its callbacks away from a stream that it is done with. */
 static bool
-metrics_visit_is_over(const struct metrics_visit *visit)
+metrics_connection_is_over(const struct metrics_connection *place)
 {
 	bufferevent_event_cb event = NULL;
 
-	bufferevent_getcb(visit->stream, NULL, NULL, &event, NULL);
+	bufferevent_getcb(place->stream, NULL, NULL, &event, NULL);
 	return event == NULL;
 }
 
 static bool
-metrics_visit_must_go(const struct metrics_http *http, const struct metrics_visit *visit, int64_t now)
+metrics_connection_must_go(const struct metrics_http *http, const struct metrics_connection *place, int64_t now)
 {
-	int64_t age = now - visit->since;
+	int64_t age = now - place->since;
 
-	if ((unsigned)bufferevent_getfd(visit->stream) >= http->file_max)
+	if ((unsigned)bufferevent_getfd(place->stream) >= http->file_max)
 		return true;
 	if (http->count == METRICS_HTTP_CONNECTIONS)
-		return age >= (visit->answering ? METRICS_HTTP_SLOW : METRICS_HTTP_SILENT);
+		return age >= (place->answering ? METRICS_HTTP_SLOW : METRICS_HTTP_SILENT);
 	return age >= METRICS_HTTP_TIME;
 }
 
 static void
-metrics_visit_look(struct metrics_http *http, struct metrics_visit *visit, int64_t now)
+metrics_connection_look(struct metrics_http *http, struct metrics_connection *place, int64_t now)
 {
-	if (metrics_visit_is_over(visit)) {
-		bufferevent_decref(visit->stream);
-		*visit = (struct metrics_visit){ 0 };
+	if (metrics_connection_is_over(place)) {
+		bufferevent_decref(place->stream);
+		*place = (struct metrics_connection){ 0 };
 		http->count--;
-	} else if (!visit->closed && metrics_visit_must_go(http, visit, now)) {
-		visit->closed = true;
-		shutdown(bufferevent_getfd(visit->stream), SHUT_RDWR); /* evhttp sees that, and closes */
+	} else if (!place->closed && metrics_connection_must_go(http, place, now)) {
+		place->closed = true;
+		shutdown(bufferevent_getfd(place->stream), SHUT_RDWR); /* evhttp sees that, and closes */
 	}
 }
 
@@ -119,8 +119,8 @@ metrics_http_on_tick(void *arg)
 	int64_t now = clock_now();
 
 	for (size_t i = 0; i < METRICS_HTTP_CONNECTIONS; i++)
-		if (http->visit[i].stream != NULL)
-			metrics_visit_look(http, &http->visit[i], now);
+		if (http->connection[i].stream != NULL)
+			metrics_connection_look(http, &http->connection[i], now);
 	if (http->count < METRICS_HTTP_CONNECTIONS)
 		evconnlistener_enable(http->listener);
 	if (http->count > 0)
@@ -250,11 +250,11 @@ metrics_http_on_request(struct evhttp_request *request, void *arg)
 {
 	struct metrics_http *http = arg;
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
-	struct metrics_visit *visit = metrics_http_find(http, evhttp_connection_get_bufferevent(connection));
+	struct metrics_connection *place = metrics_http_find(http, evhttp_connection_get_bufferevent(connection));
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request));
 
-	if (visit != NULL)
-		visit->answering = true;
+	if (place != NULL)
+		place->answering = true;
 	evhttp_connection_set_closecb(connection, metrics_http_on_closed, http);
 	if (path == NULL || strcmp(path, "/metrics") != 0)
 		metrics_http_refuse(request, 404, "Not Found", "there is only /metrics here");
@@ -297,8 +297,8 @@ metrics_http_free(struct metrics_http *http)
 	LIST_REMOVE(http, entry);
 	evhttp_free(http->http);
 	for (size_t i = 0; i < METRICS_HTTP_CONNECTIONS; i++)
-		if (http->visit[i].stream != NULL)
-			bufferevent_decref(http->visit[i].stream);
+		if (http->connection[i].stream != NULL)
+			bufferevent_decref(http->connection[i].stream);
 	loop_timer_stop(&http->tick);
 	mem_free(http);
 }

@@ -131,7 +131,7 @@ resp_find(const struct resp_command *rows, const struct resp_word *word)
 }
 
 /* A request that is being judged, behind its command's name. */
-struct resp_trial {
+struct resp_judged {
 	struct resp_words words;
 	const struct resp_connection *connection; /* borrowed */
 	const struct resp_command *container;     /* of a subcommand; borrowed; else NULL */
@@ -141,24 +141,24 @@ struct resp_trial {
 };
 
 static enum resp_verdict __attribute__((format(printf, 3, 4)))
-trial_end(struct resp_trial *trial, enum resp_verdict verdict, const char *format, ...)
+judged_end(struct resp_judged *judged, enum resp_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	trial->length = (size_t)vsnprintf(trial->answer, RESP_ANSWER_SIZE, format, arguments);
+	judged->length = (size_t)vsnprintf(judged->answer, RESP_ANSWER_SIZE, format, arguments);
 	va_end(arguments);
-	assert(trial->length < RESP_ANSWER_SIZE);
+	assert(judged->length < RESP_ANSWER_SIZE);
 	return verdict;
 }
 
 /* The whole name, this between a command and its subcommand. */
 static const char *
-trial_name(const struct resp_trial *trial, const struct resp_command *command, char between,
+judged_name(const struct resp_judged *judged, const struct resp_command *command, char between,
     char ret_name[RESP_NAME_SIZE])
 {
-	if (trial->container != NULL)
-		snprintf(ret_name, RESP_NAME_SIZE, "%s%c%s", trial->container->name, between, command->name);
+	if (judged->container != NULL)
+		snprintf(ret_name, RESP_NAME_SIZE, "%s%c%s", judged->container->name, between, command->name);
 	else
 		snprintf(ret_name, RESP_NAME_SIZE, "%s", command->name);
 	return ret_name;
@@ -166,42 +166,42 @@ trial_name(const struct resp_trial *trial, const struct resp_command *command, c
 
 /* what: of the command, or "". */
 static enum resp_verdict
-trial_refuse(struct resp_trial *trial, const struct resp_command *command, const char *what)
+judged_refuse(struct resp_judged *judged, const struct resp_command *command, const char *what)
 {
 	char name[RESP_NAME_SIZE];
 
-	return trial_end(trial, RESP_REFUSE, "-ERR %s%s%s; this service is shared: use a service with "
-	    "mode = \"session\"\r\n", trial_name(trial, command, ' ', name), what,
+	return judged_end(judged, RESP_REFUSE, "-ERR %s%s%s; this service is shared: use a service with "
+	    "mode = \"session\"\r\n", judged_name(judged, command, ' ', name), what,
 	    command->rule == RESP_RULE_HARMFUL ? " could end or block the connection of all clients" :
 	    " needs a connection of its own");
 }
 
 /* In Redis's words. */
 static enum resp_verdict
-trial_answer_arity(struct resp_trial *trial, const struct resp_command *command)
+judged_answer_arity(struct resp_judged *judged, const struct resp_command *command)
 {
 	char name[RESP_NAME_SIZE];
 
-	trial_name(trial, command, '|', name);
+	judged_name(judged, command, '|', name);
 	for (char *letter = name; *letter != '\0'; letter++)
 		if (*letter >= 'A' && *letter <= 'Z')
 			*letter = (char)(*letter - 'A' + 'a');
-	return trial_end(trial, RESP_ANSWER, "-ERR wrong number of arguments for '%s' command\r\n", name);
+	return judged_end(judged, RESP_ANSWER, "-ERR wrong number of arguments for '%s' command\r\n", name);
 }
 
 static enum resp_verdict
-judge_select(struct resp_trial *trial)
+judge_select(struct resp_judged *judged)
 {
 	struct resp_word word;
 	unsigned database;
 
-	if (!resp_words_next(&trial->words, &word) || !resp_word_number(&word, &database))
-		return trial_end(trial, RESP_ANSWER, "-ERR value is not an integer or out of range\r\n");
-	if (database == trial->connection->database)
-		return trial_end(trial, RESP_ANSWER, "+OK\r\n");
-	return trial_end(trial, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its own; "
-	    "this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
-	    trial->connection->database);
+	if (!resp_words_next(&judged->words, &word) || !resp_word_number(&word, &database))
+		return judged_end(judged, RESP_ANSWER, "-ERR value is not an integer or out of range\r\n");
+	if (database == judged->connection->database)
+		return judged_end(judged, RESP_ANSWER, "+OK\r\n");
+	return judged_end(judged, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its "
+	    "own; this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
+	    judged->connection->database);
 }
 
 /* Of the version we only say what any server of these protocols has; clients look at it for what they may use. */
@@ -211,41 +211,41 @@ judge_select(struct resp_trial *trial)
 	"$7\r\nmodules\r\n*0\r\n"
 
 static enum resp_verdict
-judge_hello(struct resp_trial *trial, const struct resp_command *command)
+judge_hello(struct resp_judged *judged, const struct resp_command *command)
 {
-	unsigned protocol = trial->protocol;
+	unsigned protocol = judged->protocol;
 	struct resp_word word;
 
-	if (resp_words_next(&trial->words, &word)) {
+	if (resp_words_next(&judged->words, &word)) {
 		if (!resp_word_number(&word, &protocol))
-			return trial_end(trial, RESP_ANSWER,
+			return judged_end(judged, RESP_ANSWER,
 			    "-ERR Protocol version is not an integer or out of range\r\n");
-		if (protocol != trial->connection->protocol)
-			return trial_end(trial, RESP_ANSWER, "-NOPROTO unsupported protocol version\r\n");
+		if (protocol != judged->connection->protocol)
+			return judged_end(judged, RESP_ANSWER, "-NOPROTO unsupported protocol version\r\n");
 	}
-	while (resp_words_next(&trial->words, &word)) {
+	while (resp_words_next(&judged->words, &word)) {
 		if (resp_word_is(&word, "AUTH"))
-			return trial_refuse(trial, command, " with AUTH");
-		if (!resp_word_is(&word, "SETNAME") || !resp_words_next(&trial->words, &word))
-			return trial_end(trial, RESP_ANSWER, "-ERR Syntax error in HELLO option\r\n");
+			return judged_refuse(judged, command, " with AUTH");
+		if (!resp_word_is(&word, "SETNAME") || !resp_words_next(&judged->words, &word))
+			return judged_end(judged, RESP_ANSWER, "-ERR Syntax error in HELLO option\r\n");
 	}
-	trial->protocol = protocol;
-	return trial_end(trial, RESP_ANSWER, "%s", protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
+	judged->protocol = protocol;
+	return judged_end(judged, RESP_ANSWER, "%s", protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
 	    "*14\r\n" HELLO_PAIRS("2"));
 }
 
 /* The names of group and consumer could be "STREAMS"; whatever else stands before it is an option or its number. */
 static enum resp_verdict
-judge_xread(struct resp_trial *trial, const struct resp_command *command)
+judge_xread(struct resp_judged *judged, const struct resp_command *command)
 {
 	struct resp_word word;
 
-	while (resp_words_next(&trial->words, &word) && !resp_word_is(&word, "STREAMS")) {
+	while (resp_words_next(&judged->words, &word) && !resp_word_is(&word, "STREAMS")) {
 		if (resp_word_is(&word, "BLOCK"))
-			return trial_refuse(trial, command, " with BLOCK");
+			return judged_refuse(judged, command, " with BLOCK");
 		if (resp_word_is(&word, "GROUP")) {
-			(void)resp_words_next(&trial->words, &word);
-			(void)resp_words_next(&trial->words, &word);
+			(void)resp_words_next(&judged->words, &word);
+			(void)resp_words_next(&judged->words, &word);
 		}
 	}
 	return RESP_FORWARD;
@@ -253,20 +253,20 @@ judge_xread(struct resp_trial *trial, const struct resp_command *command)
 
 /* A server that does not know it answers likewise. */
 static enum resp_verdict
-judge_unknown(struct resp_trial *trial, const struct resp_command *command)
+judge_unknown(struct resp_judged *judged, const struct resp_command *command)
 {
 	char name[RESP_NAME_SIZE];
 
-	return trial_end(trial, RESP_ANSWER, "-ERR unknown subcommand '%s'\r\n",
-	    trial_name(trial, command, ' ', name));
+	return judged_end(judged, RESP_ANSWER, "-ERR unknown subcommand '%s'\r\n",
+	    judged_name(judged, command, ' ', name));
 }
 
 static bool
-resp_arity_fits(const struct resp_trial *trial, int arity)
+resp_arity_fits(const struct resp_judged *judged, int arity)
 {
-	struct resp_words words = trial->words;
+	struct resp_words words = judged->words;
 	struct resp_word word;
-	int count = trial->container != NULL ? 2 : 1;
+	int count = judged->container != NULL ? 2 : 1;
 	int most = arity < 0 ? -arity : arity + 1;
 
 	while (count < most && resp_words_next(&words, &word))
@@ -274,50 +274,50 @@ resp_arity_fits(const struct resp_trial *trial, int arity)
 	return arity < 0 ? count >= most : count == arity;
 }
 
-static enum resp_verdict resp_judge_subcommand(struct resp_trial *trial, const struct resp_command *command);
+static enum resp_verdict resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *command);
 
 static enum resp_verdict
-resp_judge_command(struct resp_trial *trial, const struct resp_command *command)
+resp_judge_command(struct resp_judged *judged, const struct resp_command *command)
 {
-	if (!resp_arity_fits(trial, command->arity))
-		return trial_answer_arity(trial, command);
+	if (!resp_arity_fits(judged, command->arity))
+		return judged_answer_arity(judged, command);
 	switch (command->rule) {
-	case RESP_RULE_SELECT: return judge_select(trial);
-	case RESP_RULE_HELLO: return judge_hello(trial, command);
-	case RESP_RULE_XREAD: return judge_xread(trial, command);
-	case RESP_RULE_LABEL: return trial_end(trial, RESP_ANSWER, "+OK\r\n");
-	case RESP_RULE_QUIT: return trial_end(trial, RESP_QUIT, "+OK\r\n");
-	case RESP_RULE_HTTP: return trial_end(trial, RESP_QUIT, "-ERR holdfast: this is no HTTP "
+	case RESP_RULE_SELECT: return judge_select(judged);
+	case RESP_RULE_HELLO: return judge_hello(judged, command);
+	case RESP_RULE_XREAD: return judge_xread(judged, command);
+	case RESP_RULE_LABEL: return judged_end(judged, RESP_ANSWER, "+OK\r\n");
+	case RESP_RULE_QUIT: return judged_end(judged, RESP_QUIT, "+OK\r\n");
+	case RESP_RULE_HTTP: return judged_end(judged, RESP_QUIT, "-ERR holdfast: this is no HTTP "
 	    "server\r\n");
-	case RESP_RULE_SUBCOMMAND: return resp_judge_subcommand(trial, command);
-	case RESP_RULE_UNKNOWN: return judge_unknown(trial, command);
+	case RESP_RULE_SUBCOMMAND: return resp_judge_subcommand(judged, command);
+	case RESP_RULE_UNKNOWN: return judge_unknown(judged, command);
 	case RESP_RULE_OWN:
 	case RESP_RULE_HARMFUL: break;
 	}
-	return trial_refuse(trial, command, "");
+	return judged_refuse(judged, command, "");
 }
 
 static enum resp_verdict
-resp_judge_subcommand(struct resp_trial *trial, const struct resp_command *command)
+resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *command)
 {
 	const struct resp_command *subcommand = NULL;
 	struct resp_word word;
 
-	if (resp_words_next(&trial->words, &word))
+	if (resp_words_next(&judged->words, &word))
 		subcommand = word.length == 0 ? NULL : resp_find(command->subcommands, &word);
 	if (subcommand == NULL)
 		return RESP_FORWARD;
-	trial->container = command;
-	return resp_judge_command(trial, subcommand);
+	judged->container = command;
+	return resp_judge_command(judged, subcommand);
 }
 
 /* Replies of the server are in the connection's protocol, whoever asks. */
 static enum resp_verdict
-resp_judge_protocol(struct resp_trial *trial)
+resp_judge_protocol(struct resp_judged *judged)
 {
-	if (trial->protocol == trial->connection->protocol)
+	if (judged->protocol == judged->connection->protocol)
 		return RESP_FORWARD;
-	return trial_end(trial, RESP_REFUSE, "%s", trial->connection->protocol == 3 ?
+	return judged_end(judged, RESP_REFUSE, "%s", judged->connection->protocol == 3 ?
 	    "-ERR this service is shared and speaks RESP3: say HELLO 3 first, or take HELLO 3 out of its hello\r\n" :
 	    "-ERR this service is shared and speaks RESP2 now: connect again\r\n");
 }
@@ -326,21 +326,21 @@ enum resp_verdict
 resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection, unsigned *protocol,
     char *answer, size_t *ret_length)
 {
-	struct resp_trial trial = { .connection = connection, .protocol = *protocol, .answer = answer };
+	struct resp_judged judged = { .connection = connection, .protocol = *protocol, .answer = answer };
 	const struct resp_command *command = NULL;
 	enum resp_verdict verdict;
 	struct resp_word word;
 
-	resp_words_begin(&trial.words, request, length);
-	if (!resp_words_next(&trial.words, &word))
+	resp_words_begin(&judged.words, request, length);
+	if (!resp_words_next(&judged.words, &word))
 		return RESP_SKIP;
 	if (word.length < sizeof commands / sizeof commands[0] && commands[word.length] != NULL)
 		command = resp_find(commands[word.length], &word);
-	verdict = command == NULL ? RESP_FORWARD : resp_judge_command(&trial, command);
+	verdict = command == NULL ? RESP_FORWARD : resp_judge_command(&judged, command);
 	if (verdict == RESP_FORWARD)
-		verdict = resp_judge_protocol(&trial);
-	*protocol = trial.protocol;
-	*ret_length = trial.length;
+		verdict = resp_judge_protocol(&judged);
+	*protocol = judged.protocol;
+	*ret_length = judged.length;
 	return verdict;
 }
 
