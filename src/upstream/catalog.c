@@ -51,7 +51,7 @@ struct catalog {
 	int64_t max_age;
 	uid_t *owners;              /* owned: whose files count, besides root's and our own */
 	size_t owner_count;
-	const struct catalog_callbacks *callbacks; /* borrowed; NULL none */
+	catalog_callback *callback; /* NULL none */
 	void *arg;                  /* borrowed */
 	struct watch *watch;        /* owned */
 	struct loop_timer timer;    /* the next look */
@@ -63,9 +63,6 @@ struct catalog {
 	struct catalog_reading last;
 	unsigned untold;            /* CATALOG_*: what it has seen that the one told last had not */
 };
-
-#define CATALOG_CHANGED 1u /* the list */
-#define CATALOG_PASSES  2u /* what is ignored */
 
 static void
 catalog_problem(struct catalog_reading *reading, const char *name, const char *cause)
@@ -431,12 +428,8 @@ catalog_on_timer(void *arg)
 	catalog_look(catalog);
 	differs = catalog->untold;
 	catalog->untold = 0;
-	if (catalog->callbacks == NULL)
-		return;
-	if (differs & CATALOG_PASSES)
-		catalog->callbacks->passed_over(catalog->arg);
-	if (differs & CATALOG_CHANGED)
-		catalog->callbacks->changed(catalog->arg);
+	if (catalog->callback != NULL && differs != 0)
+		catalog->callback(catalog->arg, differs);
 }
 
 static void
@@ -453,7 +446,7 @@ catalog_on_change(void *arg)
 
 struct catalog *
 catalog_new(struct event_base *loop, const char *path, const char *service, int64_t max_age, char *const *owners,
-    const struct catalog_callbacks *callbacks, void *arg)
+    catalog_callback *callback, void *arg)
 {
 	struct catalog *catalog = mem_new(1, sizeof *catalog);
 	size_t length = strlen(path);
@@ -468,7 +461,7 @@ catalog_new(struct event_base *loop, const char *path, const char *service, int6
 	for (size_t i = 0; i < mem_list_length(owners); i++)
 		if (names_find(NAMES_USER, owners[i], &catalog->owners[catalog->owner_count]))
 			catalog->owner_count++;
-	catalog->callbacks = callbacks;
+	catalog->callback = callback;
 	catalog->arg = arg;
 	loop_timer_init(&catalog->timer, loop, catalog_on_timer, catalog);
 	catalog->watch = watch_new(loop, catalog_on_change, catalog);

@@ -28,18 +28,17 @@ struct catalog_passed {
 	char cause[CATALOG_CAUSE_SIZE];
 };
 
-/* Both are called from the loop alone. */
-struct catalog_callbacks {
-	/* The list of valid entries differs from before.  May free the catalog. */
-	void (*changed)(void *arg);
-	/* Which entries are ignored, or why, may differ from before. */
-	void (*passed_over)(void *arg);
-};
+/* What differs from before, a bit each: the list of valid entries; which entries are ignored, or why. */
+#define CATALOG_CHANGED 1u
+#define CATALOG_PASSES  2u
 
-/* max_age: microseconds or CLOCK_NEVER; owners: names of users, NULL none.  Both texts are copied; callbacks are
- * borrowed, NULL: nothing is told. */
+/* Called from the loop alone; may free the catalog. */
+typedef void catalog_callback(void *arg, unsigned differs);
+
+/* max_age: microseconds or CLOCK_NEVER; owners: names of users, NULL none.  Both texts are copied; callback NULL:
+ * nothing is told. */
 struct catalog *catalog_new(struct event_base *loop, const char *path, const char *service, int64_t max_age,
-    char *const *owners, const struct catalog_callbacks *callbacks, void *arg);
+    char *const *owners, catalog_callback *callback, void *arg);
 void catalog_free(struct catalog *catalog);
 
 /* Reads it afresh.  NULL, the valid entries in the order of their names (1 to ENDPOINTS_MAX, none resolved; borrowed,

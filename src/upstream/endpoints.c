@@ -195,20 +195,6 @@ mark_all(struct endpoints *e, uint32_t look_up, const struct endpoint_listed *li
 	return changed;
 }
 
-/* What is withdrawn and unused was shown until now; and a dead worker's half of a lookup is none. */
-static void
-tidy(struct endpoints *e, uint32_t look_up)
-{
-	for (uint32_t i = 0; i < e->high; i++) {
-		struct endpoint *endpoint = &e->list[i];
-
-		if (endpoint->listing[look_up & 1].in == look_up)
-			endpoint->listing[look_up & 1].in = 0;
-		if (endpoint->number != 0 && endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN && !is_used(endpoint))
-			endpoint->number = 0;
-	}
-}
-
 static uint64_t
 listed_bits(const struct endpoints *e)
 {
@@ -231,7 +217,8 @@ endpoints_unused(const struct endpoints *e)
 	return bits;
 }
 
-/* P33: what is not listed is missed, and withdrawn by a second lookup. */
+/* P33: what is not listed is missed, and withdrawn by a second lookup; unused, it is shown until the one behind that.
+ * A dead worker's half of a lookup is none. */
 struct endpoints_changes
 endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t count, int64_t now)
 {
@@ -240,7 +227,14 @@ endpoints_list(struct endpoints *e, const struct endpoint_listed *listed, size_t
 	struct endpoints_changes changes = { 0, 0, false };
 	bool turns;
 
-	tidy(e, look_up);
+	for (uint32_t i = 0; i < e->high; i++) {
+		struct endpoint *endpoint = &e->list[i];
+
+		if (endpoint->listing[look_up & 1].in == look_up)
+			endpoint->listing[look_up & 1].in = 0;
+		if (endpoint->number != 0 && endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN && !is_used(endpoint))
+			endpoint->number = 0;
+	}
 	turns = mark_all(e, look_up, listed, count, now, &made, &changes.reordered);
 	barrier();
 	e->listing = look_up;
@@ -472,10 +466,11 @@ endpoints_doubtful_until(const struct endpoints *e)
 	return until;
 }
 
-/* Of connections in use. */
-static bool
-is_to_be_left(const struct endpoints *e, const struct endpoints_settings *s, const struct endpoint *endpoint)
+bool
+endpoints_is_left(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number)
 {
+	const struct endpoint *endpoint = endpoints_find(e, number);
+
 	return s->on_withdrawn != ENDPOINTS_ON_KEEP && endpoints_elsewhere(e) &&
 	    (endpoint == NULL || endpoints_state(e, endpoint) == ENDPOINT_WITHDRAWN);
 }
@@ -486,7 +481,7 @@ endpoints_leaves_at(const struct endpoints *e, const struct endpoints_settings *
 	const struct endpoint *endpoint = endpoints_find(e, number);
 	int64_t since = endpoint != NULL ? endpoint->withdrawn_at : left_at;
 
-	if (!is_to_be_left(e, s, endpoint))
+	if (!endpoints_is_left(e, s, number))
 		return CLOCK_NEVER;
 	if (s->on_withdrawn == ENDPOINTS_ON_DROP)
 		return since;
@@ -504,6 +499,6 @@ endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, u
 		    (endpoint->failed_until == 0 || !endpoints_elsewhere(e)) ? ENDPOINTS_KEEP : ENDPOINTS_DROP;
 	if (now >= endpoints_leaves_at(e, s, number, 0))
 		return ENDPOINTS_DROP;
-	return is_to_be_left(e, s, endpoint) && (endpoint == NULL || is_proven_elsewhere(e)) ? ENDPOINTS_MOVE :
+	return endpoints_is_left(e, s, number) && (endpoint == NULL || is_proven_elsewhere(e)) ? ENDPOINTS_MOVE :
 	    ENDPOINTS_KEEP;
 }

@@ -188,6 +188,9 @@ enum endpoints_verdict {
 enum endpoints_verdict endpoints_judge(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,
     bool idle, int64_t now);
 
+/* Whether connections in use to this endpoint are to be left at all, now or later. */
+bool endpoints_is_left(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number);
+
 /* From when on a connection in use is to be closed; CLOCK_NEVER: not by time.  left_at: since when the number is
  * stale, which is the caller's to know; 0: not known. */
 int64_t endpoints_leaves_at(const struct endpoints *e, const struct endpoints_settings *s, uint16_t number,

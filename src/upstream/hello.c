@@ -150,23 +150,9 @@ hello_say(struct hello *hello)
 	return true;
 }
 
-/* An answer aside is known. */
-static void
-hello_part(struct hello *hello, const char *answer, size_t length)
-{
-	char text[PROBE_TEXT_SIZE];
-	size_t farewell = probe_farewell(hello->talk.probe, (const unsigned char *)answer, length, text);
-
-	hello->parting = true;
-	loop_timer_at(&hello->timer, clock_now() + HELLO_LINGER);
-	if (farewell > 0)
-		send(hello->fd, text, farewell, MSG_NOSIGNAL | MSG_DONTWAIT);
-	shutdown(hello->fd, SHUT_WR);
-}
-
 /* Reads what the server still says; true when it has closed: closing over unread bytes would be a reset. */
 static bool
-hello_drain(struct hello *hello)
+hello_drain(const struct hello *hello)
 {
 	char bytes[4096];
 	ssize_t n = 1;
@@ -183,9 +169,9 @@ hello_hear(struct hello *hello)
 {
 	struct pollfd look = { .fd = hello->fd, .events = POLLRDHUP };
 	bool ended = hello->talk.probing && poll(&look, 1, 0) == 1;
-	char bytes[HELLO_LINE_MAX + 2];
+	char bytes[HELLO_LINE_MAX + 2], text[PROBE_TEXT_SIZE];
 	ssize_t n = recv(hello->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
-	size_t taken;
+	size_t taken, farewell;
 
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return errno == EINTR;
@@ -194,12 +180,18 @@ hello_hear(struct hello *hello)
 		return true;
 	}
 	taken = n == 0 ? 0 : hello_talk_heard(&hello->talk, hello->settings, bytes, (size_t)n, clock_now());
-	if (hello->talk.wants == HELLO_OVER && hello->probe.aside)
-		hello_part(hello, bytes, (size_t)n);
-	else if (taken > 0 && recv(hello->fd, bytes, taken, MSG_DONTWAIT) != (ssize_t)taken)
+	if (hello->talk.wants == HELLO_OVER && hello->probe.aside) { /* the answer is known */
+		farewell = probe_farewell(hello->talk.probe, (const unsigned char *)bytes, (size_t)n, text);
+		hello->parting = true;
+		loop_timer_at(&hello->timer, clock_now() + HELLO_LINGER);
+		if (farewell > 0)
+			send(hello->fd, text, farewell, MSG_NOSIGNAL | MSG_DONTWAIT);
+		shutdown(hello->fd, SHUT_WR);
+	} else if (taken > 0 && recv(hello->fd, bytes, taken, MSG_DONTWAIT) != (ssize_t)taken) {
 		hello_talk_failed(&hello->talk, "bytes that were there are gone");
-	else if (hello->talk.wants == HELLO_HEAR && (n == 0 || (taken == 0 && ended)))
+	} else if (hello->talk.wants == HELLO_HEAR && (n == 0 || (taken == 0 && ended))) {
 		hello_talk_closed(&hello->talk);
+	}
 	CRASH_POINT(HELLO_HEARD);
 	return taken > 0;
 }
@@ -213,19 +205,6 @@ hello_cancel(struct hello *hello)
 	loop_timer_stop(&hello->timer);
 	hello_forget(&hello->text, hello->length);
 	mem_free(hello);
-}
-
-static void
-hello_finish(struct hello *hello)
-{
-	hello_callback *callback = hello->callback;
-	enum hello_end end = hello->talk.end;
-	char error[HELLO_ERROR_SIZE];
-	void *arg = hello->arg;
-
-	memcpy(error, hello->talk.error, sizeof error);
-	hello_cancel(hello);
-	callback(arg, end, error);
 }
 
 static void hello_run(struct hello *hello);
@@ -243,12 +222,19 @@ hello_on_event(evutil_socket_t fd, short what, void *arg)
 static void
 hello_run(struct hello *hello)
 {
+	hello_callback *callback = hello->callback;
+	char error[HELLO_ERROR_SIZE];
+	enum hello_end end;
+	void *arg = hello->arg;
 	bool more = true;
 
 	while (more && hello->talk.wants != HELLO_OVER)
 		more = hello->talk.wants == HELLO_SAY ? hello_say(hello) : hello_hear(hello);
 	if (hello->talk.wants == HELLO_OVER && (!hello->parting || hello_drain(hello))) {
-		hello_finish(hello);
+		end = hello->talk.end;
+		memcpy(error, hello->talk.error, sizeof error);
+		hello_cancel(hello);
+		callback(arg, end, error);
 		return;
 	}
 	if (!event_initialized(&hello->event)) {

@@ -119,23 +119,11 @@ listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 	machine_push_event(context->machine, PCONN_WAKE);
 }
 
-/* It is looked up at once where refreshes are on (P32). */
-static void
-listing_on_changed(void *arg)
-{
-	struct listing *listing = arg;
-
-	log_debug(listing->context->name, "the catalog's list has changed");
-	lookup_refresh_by(listing->lookup, clock_now());
-	machine_push_event(listing->context->machine, PCONN_WAKE);
-}
-
 /* Logs what of the catalog is ignored and was not told yet, by a dead worker neither.  What is noted last: a
  * death before it has a line told twice, and none lost. */
 static void
-listing_tell_passed_over(void *arg)
+listing_tell_passed_over(const struct listing *listing)
 {
-	struct listing *listing = arg;
 	const struct catalog *catalog = lookup_catalog(listing->lookup);
 	uint64_t hashes[CATALOG_PASSED] = { 0 }, *told = listing->record->passed_over;
 	const struct catalog_passed *passed;
@@ -156,20 +144,31 @@ listing_tell_passed_over(void *arg)
 	memcpy(told, hashes, sizeof hashes);
 }
 
-static const struct lookup_callbacks listing_lookup_callbacks = {
-	.catalog = { .changed = listing_on_changed, .passed_over = listing_tell_passed_over },
-	.roll = machine_roll,
-	.ended = listing_on_ended,
-};
+/* It is looked up at once where refreshes are on (P32). */
+static void
+listing_on_catalog(void *arg, unsigned differs)
+{
+	struct listing *listing = arg;
+
+	if ((differs & CATALOG_PASSES) != 0)
+		listing_tell_passed_over(listing);
+	if ((differs & CATALOG_CHANGED) == 0)
+		return;
+	log_debug(listing->context->name, "the catalog's list has changed");
+	lookup_refresh_by(listing->lookup, clock_now());
+	machine_push_event(listing->context->machine, PCONN_WAKE);
+}
 
 static void
 listing_make_lookup(struct listing *listing)
 {
+	static const struct lookup_callbacks callbacks = { .catalog = listing_on_catalog, .roll = machine_roll,
+		.ended = listing_on_ended };
 	const struct upstream_context *context = listing->context;
 
 	listing->lookup = lookup_new(context->loop, context->name, &context->settings->lookup,
-	    &context->table->services[context->service].groups[TABLE_GROUP_LOOKUP], listing->record,
-	    &listing_lookup_callbacks, listing);
+	    &context->table->services[context->service].groups[TABLE_GROUP_LOOKUP], listing->record, &callbacks,
+	    listing);
 	listing_tell_passed_over(listing);
 }
 
@@ -273,9 +272,8 @@ listing_judge_clients(struct listing *listing, int64_t now, int64_t *next)
 	const struct endpoints_settings *settings = &context->endpoints;
 	const struct endpoints *e = &listing->record->endpoints;
 	uint16_t told = record_current(listing->record)->told;
-	const struct endpoint *current = endpoints_find(e, told);
-	bool keeps = settings->on_withdrawn == ENDPOINTS_ON_KEEP;
-	bool by_time = settings->on_withdrawn == ENDPOINTS_ON_DROP || settings->withdrawn_timeout > 0;
+	bool by_time = settings->on_withdrawn == ENDPOINTS_ON_DROP ||
+	    (settings->on_withdrawn == ENDPOINTS_ON_DRAIN && settings->withdrawn_timeout > 0);
 
 	for (uint32_t i = 0; i < e->high; i++) {
 		const struct endpoint *one = &e->list[i];
@@ -285,14 +283,13 @@ listing_judge_clients(struct listing *listing, int64_t now, int64_t *next)
 			context->callbacks->lost(context->arg, one->number);
 		listing->left[i] = left;
 	}
-	if (keeps || !by_time || table_conns_open(context->table, context->service, 0) == 0)
+	if (!by_time || table_conns_open(context->table, context->service, 0) == 0)
 		listing->look_at = 0;
 	else if (now >= listing->look_at)
 		listing->look_at = listing_cut_left(listing, now);
 	if (listing->look_at != 0 && listing->look_at < *next)
 		*next = listing->look_at;
-	return machine_is_to_stay(context->machine) && !keeps && told != 0 && endpoints_elsewhere(e) &&
-	    (current == NULL || endpoints_state(e, current) == ENDPOINT_WITHDRAWN);
+	return machine_is_to_stay(context->machine) && told != 0 && endpoints_is_left(e, settings, told);
 }
 
 struct lookup *

@@ -38,8 +38,7 @@ struct lookup_run {
 	struct lookup *lookup;       /* borrowed; NULL once that is freed: those who still wait are told so */
 	TAILQ_HEAD(, lookup_waiter) waiters; /* in the order in which they asked */
 	bool refreshes;              /* it is a refresh, too */
-	bool patient;                /* it is no more than that */
-	bool ended, telling;
+	bool telling;                /* who waits is just being told */
 	int64_t since;               /* 0: the script may not be run yet */
 	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
 	struct child *script;        /* owned; NULL when it has ended */
@@ -94,13 +93,6 @@ lookup_run_free(struct lookup_run *run)
 	mem_free(run->output);
 	mem_free(run->errors);
 	mem_free(run);
-}
-
-static void
-lookup_end_soon(struct lookup_run *run)
-{
-	run->ended = true;
-	loop_timer_soon(&run->timer);
 }
 
 /* Each place once, the first one's. */
@@ -268,7 +260,7 @@ lookup_on_resolved(void *arg, const struct resolver_result *result)
 	if (run->error == NULL)
 		run->error = mem_copy_text(result->error != NULL ? result->error : result->incomplete);
 	if (--run->resolving == 0)
-		lookup_end_soon(run);
+		loop_timer_soon(&run->timer);
 }
 
 /* The kinds of addresses that the name had. */
@@ -287,7 +279,8 @@ lookup_expected(const struct lookup_lead *lead)
 	return kinds;
 }
 
-/* The source has answered this, well or not: resolves the host names among it, or reports at once. */
+/* The source has answered this, well or not: resolves the host names among it, patiently where nobody waits, or
+ * reports at once. */
 static void
 lookup_follow(struct lookup_run *run, const struct endpoint_listed *listed, size_t count)
 {
@@ -303,10 +296,10 @@ lookup_follow(struct lookup_run *run, const struct endpoint_listed *listed, size
 		record_text(lead->listed.from, sizeof lead->listed.from, listed[i].address.host);
 		run->resolving++;
 		lead->resolver = resolver_start(lookup->loop, &lead->listed.address, lookup->settings->timeout,
-		    lookup_expected(lead), run->patient, lookup_on_resolved, lead);
+		    lookup_expected(lead), TAILQ_EMPTY(&run->waiters), lookup_on_resolved, lead);
 	}
 	if (run->resolving == 0)
-		lookup_end_soon(run);
+		loop_timer_soon(&run->timer);
 }
 
 static void
@@ -406,14 +399,14 @@ lookup_on_timer(void *arg)
 
 	if (run->lookup == NULL)
 		lookup_tell(run, &gone);
-	else if (run->ended)
-		lookup_run_end(run);
-	else
+	else if (run->since == 0)
 		lookup_start_script(run);
+	else
+		lookup_run_end(run);
 }
 
 static void
-lookup_run_start(struct lookup *lookup, bool patient)
+lookup_run_start(struct lookup *lookup)
 {
 	struct lookup_run *run = mem_new(1, sizeof *run);
 	const struct endpoint_listed *listed = NULL;
@@ -421,7 +414,6 @@ lookup_run_start(struct lookup *lookup, bool patient)
 
 	TAILQ_INIT(&run->waiters);
 	run->lookup = lookup;
-	run->patient = patient;
 	run->since = clock_now();
 	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->timer, lookup->loop, lookup_on_timer, run);
@@ -442,8 +434,7 @@ lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, voi
 	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
 
 	if (lookup->run == NULL)
-		lookup_run_start(lookup, false);
-	lookup->run->patient = false;
+		lookup_run_start(lookup);
 	for (size_t i = 0; i < lookup->run->lead_count; i++)
 		resolver_hurry(lookup->run->leads[i].resolver);
 	waiter->run = lookup->run;
@@ -496,7 +487,7 @@ lookup_on_due(void *arg)
 
 	lookup->wanted_at = CLOCK_NEVER;
 	if (lookup->run == NULL)
-		lookup_run_start(lookup, true);
+		lookup_run_start(lookup);
 	lookup->run->refreshes = true;
 }
 
@@ -543,7 +534,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 		    settings->addresses[0] : "none", mem_list_length(settings->addresses) > 1 ? " ..." : "");
 	if (settings->script == NULL && settings->catalog != NULL)
 		lookup->catalog = catalog_new(loop, settings->catalog, service, settings->max_age, settings->owners,
-		    &callbacks->catalog, arg);
+		    callbacks->catalog, arg);
 	return lookup;
 }
 

@@ -58,7 +58,7 @@ typedef void lookup_callback(void *arg, const struct lookup_result *result);
 #define LOOKUP_REFRESH 4u
 
 struct lookup_callbacks {
-	struct catalog_callbacks catalog; /* P24 */
+	catalog_callback *catalog;        /* P24 */
 	uint32_t (*roll)(void *arg);      /* 32 random bits */
 	/* A lookup of these has ended, well or not; who waits for it is told after that. */
 	void (*ended)(void *arg, unsigned askers, const struct lookup_result *result);

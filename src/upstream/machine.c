@@ -250,13 +250,14 @@ machine_undo_dialled(struct machine *machine, const char *error)
 unsigned
 machine_step(struct machine *machine, struct pconn_input *in, uint16_t number, struct record_place **ret_place)
 {
-	const struct upstream_record *record = machine->record;
-	struct record_place *place = record_open(machine->record);
+	struct upstream_record *record = machine->record;
+	struct record_place *place = &record->place[1 - (record->current & 1)];
 	struct repeats *repeats = &place->repeats;
 	struct pconn *p = &place->pconn;
 	bool reports;
 	unsigned todo;
 
+	*place = *record_current(record);
 	if (in->event == PCONN_LOOKED_UP && p->state == PCONN_LOOKUP && !p->doomed)
 		repeats_attempt(repeats);
 	else if (in->event == PCONN_OFFERED)

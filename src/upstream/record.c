@@ -6,15 +6,6 @@
 #include "keep/crash.h"
 #include "keep/recover.h"
 
-struct record_place *
-record_open(struct upstream_record *record)
-{
-	uint32_t current = record->current & 1;
-
-	record->place[1 - current] = record->place[current];
-	return &record->place[1 - current];
-}
-
 void
 record_commit(struct upstream_record *record)
 {

@@ -111,8 +111,7 @@ void record_count_open(struct table *table, uint16_t service, struct endpoints *
 /* Where an endpoint is, for people; "" for a number that is stale. */
 void record_address(const struct upstream_record *record, uint16_t number, char ret_text[ADDRESS_TEXT_SIZE]);
 
-/* A copy of it to make a step in; record_commit() puts it in force. */
-struct record_place *record_open(struct upstream_record *record);
+/* Puts the other place in force. */
 void record_commit(struct upstream_record *record);
 
 /* Forgets everything but the counters. */

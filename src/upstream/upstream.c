@@ -127,18 +127,6 @@ upstream_lose(struct upstream *upstream)
 		machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_LOST, .age = age });
 }
 
-/* Tells the event, where that is not done, to whoever wants it; then runs its handler. */
-static void
-upstream_report(struct upstream *upstream, bool report, bool handle)
-{
-	struct upstream_event event = report ? upstream_log_report(upstream->log) : upstream_log_last(upstream->log);
-
-	if (report)
-		handlers_notify(upstream->handlers, &event);
-	if (handle && !handlers_run(upstream->handlers, &event))
-		machine_push_event(upstream->machine, PCONN_HANDLED);
-}
-
 static void
 upstream_on_looked_up(void *arg, const struct lookup_result *result)
 {
@@ -163,6 +151,7 @@ static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
 {
 	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
+	struct upstream_event event;
 
 	if ((todo & PCONN_DO_DROP) != 0)
 		upstream_drop(upstream);
@@ -171,8 +160,15 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, in->event == PCONN_SPOKE ? 0 : upstream->ended_age);
 	machine_answer(upstream->machine, todo);
-	if ((todo & (PCONN_DO_REPORT | PCONN_DO_HANDLE)) != 0)
-		upstream_report(upstream, (todo & PCONN_DO_REPORT) != 0, (todo & PCONN_DO_HANDLE) != 0);
+	if ((todo & PCONN_DO_REPORT) != 0) {
+		event = upstream_log_report(upstream->log);
+		handlers_notify(upstream->handlers, &event);
+	}
+	if ((todo & PCONN_DO_HANDLE) != 0) {
+		event = upstream_log_last(upstream->log);
+		if (!handlers_run(upstream->handlers, &event))
+			machine_push_event(upstream->machine, PCONN_HANDLED);
+	}
 	if ((todo & PCONN_DO_FAIL) != 0) {
 		upstream_end_attempt(upstream);
 		upstream_log_set_failing(upstream->log);

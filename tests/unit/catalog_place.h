@@ -26,24 +26,14 @@ struct listener {
 };
 
 static void
-on_changed(void *arg)
+on_catalog(void *arg, unsigned differs)
 {
 	struct listener *listener = arg;
 
 	listener->told = true;
-	listener->calls++;
+	listener->calls += (differs & CATALOG_CHANGED) != 0;
+	listener->passed_over += (differs & CATALOG_PASSES) != 0;
 }
-
-static void
-on_passed_over(void *arg)
-{
-	struct listener *listener = arg;
-
-	listener->told = true;
-	listener->passed_over++;
-}
-
-static const struct catalog_callbacks on_catalog = { .changed = on_changed, .passed_over = on_passed_over };
 
 /* What is passed over, "NAME: CAUSE" each; valid until the next call. */
 static inline const char *
@@ -109,7 +99,7 @@ open_catalog(int64_t max_age, struct listener *listener)
 	if (listener != NULL)
 		memset(listener, 0, sizeof *listener);
 	return catalog_new(stage_loop, stage_path("c"), "cache", max_age, NULL,
-	    listener != NULL ? &on_catalog : NULL, listener);
+	    listener != NULL ? on_catalog : NULL, listener);
 }
 
 static void

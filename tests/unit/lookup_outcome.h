@@ -32,9 +32,10 @@ struct outcome {
 static struct upstream_record record = { .address = "10.9.9.9:9", .place = { { .pconn = { .failures = 3 } } } };
 
 static void
-ignore(void *arg)
+ignore(void *arg, unsigned differs)
 {
 	(void)arg;
+	(void)differs;
 }
 
 static uint32_t
@@ -87,8 +88,7 @@ ignore_end(void *arg, unsigned askers, const struct lookup_result *result)
 	(void)result;
 }
 
-static const struct lookup_callbacks no_callbacks = { .catalog = { .changed = ignore, .passed_over = ignore },
-	.roll = always_zero, .ended = ignore_end };
+static const struct lookup_callbacks no_callbacks = { .catalog = ignore, .roll = always_zero, .ended = ignore_end };
 
 static struct lookup_settings
 settings_of_script(const char *path)
