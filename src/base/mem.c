@@ -60,6 +60,12 @@ mem_vprint(const char *format, va_list args)
 	return mem_checked(text);
 }
 
+FILE *
+mem_stream(char **ret_text, size_t *ret_length)
+{
+	return mem_checked(open_memstream(ret_text, ret_length));
+}
+
 char *
 mem_print(const char *format, ...)
 {

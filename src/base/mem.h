@@ -9,6 +9,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /* Zeroed memory for count items of size bytes. */
 void *mem_new(size_t count, size_t size);
@@ -25,6 +26,9 @@ char *mem_copy_bytes(const void *bytes, size_t length);
 /* A text made as printf makes it. */
 char *mem_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *mem_vprint(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
+/* Writes a text that grows, as open_memstream() does. */
+FILE *mem_stream(char **ret_text, size_t *ret_length);
 
 /* Gives free memory back to the kernel, if 256 KiB more are free than after the last time; for a slow timer. */
 void mem_trim(void);

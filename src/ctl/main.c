@@ -42,17 +42,15 @@ struct errand {
 static bool
 errand_is_repeated(struct errand *errand, const json_t *event)
 {
-	const char *service = show_text(event, "service");
-	char *key;
-	bool repeated;
+	const char *service = show_text(event, "service"), *time = show_text(event, "time");
+	const json_t *before = json_object_get(errand->repeated, service);
+	bool repeated = strcmp(show_text(before, "time"), time) == 0 &&
+	    strcmp(show_text(before, "event"), show_text(event, "event")) == 0;
 
-	if (json_object_get(event, "event") == NULL)
+	if (!show_has(event, "event"))
 		return false;
-	key = mem_print("%s %s", show_text(event, "event"), show_text(event, "time"));
-	repeated = strcmp(show_text(errand->repeated, service), key) == 0;
 	json_object_del(errand->repeated, service);
-	json_object_set_new(errand->seen, service, json_string(key));
-	mem_free(key);
+	json_object_set(errand->seen, service, (json_t *)(uintptr_t)event);
 	return repeated;
 }
 
@@ -273,25 +271,6 @@ main_help(const char *name)
 	return ASK_YES;
 }
 
-/* What the daemon does not answer itself. */
-static const struct main_own {
-	const char *name;
-	int (*run)(const char *socket, int argc, char **argv);
-	bool judges_words;     /* says by itself what is wrong with its words */
-} main_own[] = {
-	{ "check", check_run, true }, { "top", top_run, false }, { NULL, NULL, false },
-};
-
-static const struct main_own *
-main_find_own(const char *name)
-{
-	const struct main_own *own = main_own;
-
-	while (own->name != NULL && strcmp(own->name, name) != 0)
-		own++;
-	return own->name == NULL ? NULL : own;
-}
-
 /* Whether all options are the command's; if not it is said which one is none. */
 static bool
 errand_has_good_options(const struct errand *errand)
@@ -353,25 +332,24 @@ main_ask(const char *socket, struct errand *errand)
 	return code;
 }
 
-/* Runs the command whose words are argv. */
+/* Runs the command whose words are argv; what the daemon does not know runs here. */
 static int
 main_run(const char *socket, bool json, int argc, char **argv)
 {
 	struct errand errand = { .argv = argv, .command = help_find(argv[0]) };
-	const struct main_own *own = main_find_own(argv[0]);
 
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
 	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h"))
 		return main_help(errand.command->name);
-	if (own != NULL && own->judges_words)
-		return own->run(socket, argc, argv);
-	errand.json = own == NULL && (main_take_word(&argc, argv, "--json") || json);
+	if (strcmp(argv[0], "check") == 0) /* whose errors are plugins' */
+		return check_run(socket, argc, argv);
+	errand.json = !errand.command->own && (main_take_word(&argc, argv, "--json") || json);
 	errand.argc = argc;
 	if (!errand_is_well_formed(&errand))
 		return ASK_USAGE;
-	if (own != NULL)
-		return own->run(socket, argc, argv);
+	if (strcmp(argv[0], "top") == 0)
+		return top_run(socket);
 	if (strcmp(argv[0], "help") == 0 && !errand.json)
 		return main_help(argv[1]);
 	return main_ask(socket, &errand);

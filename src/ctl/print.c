@@ -99,49 +99,35 @@ status_ago(const json_t *service)
 	return mem_print("%s ago", status_since(service));
 }
 
-/* Prints a member as "  name: value", unless it is null. */
+/* Prints a member, or what is in one, as "  name: value", unless it is null. */
 static void
 print_member(const char *name, const json_t *value)
 {
-	char *text;
+	const char *key, *word = json_is_string(value) ? json_string_value(value) : json_is_true(value) ? "yes"
+	    : json_is_false(value) ? "no" : NULL;
+	char *text = word != NULL ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
+	json_t *part;
 
-	if (json_is_null(value))
-		return;
-	printf("%25s: ", name);
-	if (json_is_string(value)) {
-		show_print(stdout, json_string_value(value));
-	} else if (json_is_boolean(value)) {
-		fputs(json_is_true(value) ? "yes" : "no", stdout);
-	} else {
-		text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
-		fputs(text == NULL ? "" : text, stdout);
-		free(text);
-	}
-	putchar('\n');
+	if (!json_is_null(value) && !json_is_object(value))
+		show_printf(stdout, "%25s: %s\n", name, word != NULL ? word : text == NULL ? "" : text);
+	free(text);
+	json_object_foreach((json_t *)(uintptr_t)value, key, part)
+		print_member(show_brief("%s %s", name, key), part);
 }
 
 static void
 print_service(const json_t *service)
 {
 	char *reason = show_why(service);
-	const char *key, *inner;
-	json_t *value, *part;
+	const char *key;
+	json_t *value;
 
-	printf("%s: %s for %s%s", show_text(service, "service"), show_state(service), status_since(service),
-	    reason[0] == '\0' ? "" : ": ");
-	show_print(stdout, reason);
-	putchar('\n');
+	show_printf(stdout, "%s: %s for %s%s%s\n", show_text(service, "service"), show_state(service),
+	    status_since(service), reason[0] == '\0' ? "" : ": ", reason);
 	mem_free(reason);
-	json_object_foreach((json_t *)(uintptr_t)service, key, value) {
-		if (!json_is_object(value) && strcmp(key, "service") != 0)
+	json_object_foreach((json_t *)(uintptr_t)service, key, value)
+		if (strcmp(key, "service") != 0)
 			print_member(key, value);
-		json_object_foreach(value, inner, part) {
-			char *name = mem_print("%s %s", key, inner);
-
-			print_member(name, part);
-			mem_free(name);
-		}
-	}
 }
 
 /* Services that a reload has removed, whose clients have not ended. */
@@ -153,12 +139,11 @@ print_removed(const json_t *list)
 
 	json_array_foreach(list, i, removed) {
 		long long clients = show_number(removed, "clients");
+		bool closes = show_has(removed, "closed_in_seconds");
 
-		printf("%s was removed by a reload; %lld client%s left", show_text(removed, "service"), clients,
-		    clients == 1 ? " is" : "s are");
-		if (show_has(removed, "closed_in_seconds"))
-			printf(", closed in %s", show_span(show_real(removed, "closed_in_seconds")));
-		putchar('\n');
+		show_printf(stdout, "%s was removed by a reload; %lld client%s left%s%s\n",
+		    show_text(removed, "service"), clients, clients == 1 ? " is" : "s are",
+		    closes ? ", closed in " : "", closes ? show_span(show_real(removed, "closed_in_seconds")) : "");
 	}
 }
 
@@ -167,19 +152,15 @@ print_daemon(const json_t *json)
 {
 	long long restarts = show_number(json, "worker_restarts");
 
-	printf("holdfastd %s, pid %lld, running for %s", show_text(json, "version"), show_number(json, "pid"),
-	    show_ago(json, "started"));
-	if (restarts > 0)
-		printf(", worker restarted %lld time%s", restarts, show_plural(restarts));
-	putchar('\n');
+	show_printf(stdout, "holdfastd %s, pid %lld, running for %s%s\n", show_text(json, "version"),
+	    show_number(json, "pid"), show_ago(json, "started"), restarts == 0 ? ""
+	    : show_brief(", worker restarted %lld time%s", restarts, show_plural(restarts)));
 	if (show_is_true(json, "stopping"))
 		printf("It is stopping: the clients left are closed in %s.\n",
 		    show_span(show_real(json, "stop_in_seconds")));
-	if (show_has(json, "config_error")) {
-		fputs("The configuration files are bad; the one before is in force: ", stdout);
-		show_print(stdout, show_text(json, "config_error"));
-		putchar('\n');
-	}
+	if (show_has(json, "config_error"))
+		show_printf(stdout, "The configuration files are bad; the one before is in force: %s\n",
+		    show_text(json, "config_error"));
 	if (show_number(json, "short_of_memory") > 0)
 		printf("Buffers use %.1f of %.1f MiB (max_memory): %lld connections are slowed down.\n",
 		    (double)show_number(json, "memory_used") / (1 << 20),
@@ -326,12 +307,9 @@ print_endpoints(const struct answer *answer)
 	print_table(columns, json_object_get(answer->json, "endpoints"));
 	if (show_number(answer->json, "left_out") > 0)
 		printf("%lld more are not shown; name a service\n", show_number(answer->json, "left_out"));
-	json_array_foreach(json_object_get(answer->json, "passed_over"), i, passed_over) {
-		printf("%s: catalog entry ", show_text(passed_over, "service"));
-		show_print(stdout, show_text(passed_over, "name"));
-		fputs(" is ignored: ", stdout);
-		show_print_line(stdout, show_text(passed_over, "reason"));
-	}
+	json_array_foreach(json_object_get(answer->json, "passed_over"), i, passed_over)
+		show_printf(stdout, "%s: catalog entry %s is ignored: %s\n", show_text(passed_over, "service"),
+		    show_text(passed_over, "name"), show_text(passed_over, "reason"));
 	if (show_number(answer->json, "passed_over_left_out") > 0)
 		printf("%lld more entries of catalogs are ignored\n",
 		    show_number(answer->json, "passed_over_left_out"));
@@ -345,18 +323,14 @@ print_event(const struct answer *answer)
 	static const char *const details[] = { "address", "error", "text" };
 	const json_t *event = answer->json;
 
-	printf("%s  ", show_text(event, "time"));
-	if (strcmp(show_text(event, "event"), "missed") == 0) {
-		printf("%lld events were left out\n", show_number(event, "missed"));
-		return;
-	}
-	printf("%s  %s", show_text(event, "service"), show_text(event, "event"));
-	for (size_t i = 0; i < sizeof details / sizeof details[0]; i++) {
-		const char *detail = show_text(event, details[i]);
-
-		fputs(detail[0] == '\0' ? "" : "  ", stdout);
-		show_print(stdout, detail);
-	}
+	if (strcmp(show_text(event, "event"), "missed") == 0)
+		printf("%s  %lld events were left out", show_text(event, "time"), show_number(event, "missed"));
+	else
+		show_printf(stdout, "%s  %s  %s", show_text(event, "time"), show_text(event, "service"),
+		    show_text(event, "event"));
+	for (size_t i = 0; i < sizeof details / sizeof details[0]; i++)
+		if (show_text(event, details[i])[0] != '\0')
+			show_printf(stdout, "  %s", show_text(event, details[i]));
 	putchar('\n');
 	fflush(stdout);
 }
@@ -375,8 +349,7 @@ print_history(const struct answer *answer)
 	json_array_foreach(json_object_get(answer->json, "endpoints"), i, endpoint) {
 		char *story = show_endpoint(endpoint, clock_wall());
 
-		fputs("endpoint ", stdout);
-		show_print_line(stdout, story);
+		show_printf(stdout, "endpoint %s\n", story);
 		mem_free(story);
 	}
 	printf("now: %s is %s, since %s\n", answer->argv[1], show_text(answer->json, "state"),
@@ -387,10 +360,7 @@ print_history(const struct answer *answer)
 static void
 print_script_output(const json_t *json)
 {
-	puts("output:");
-	show_print(stdout, show_text(json, "output"));
-	puts("standard error:");
-	show_print(stdout, show_text(json, "errors"));
+	show_printf(stdout, "output:\n%sstandard error:\n%s", show_text(json, "output"), show_text(json, "errors"));
 }
 
 static void
@@ -400,10 +370,8 @@ print_lookup(const struct answer *answer)
 	size_t i;
 
 	printf("%s: %s\n", answer->argv[1], show_text(answer->json, "lookup"));
-	if (json_is_string(json_object_get(answer->json, "abort"))) {
-		fputs("abort: ", stdout);
-		show_print_line(stdout, show_text(answer->json, "abort"));
-	}
+	if (json_is_string(json_object_get(answer->json, "abort")))
+		show_printf(stdout, "abort: %s\n", show_text(answer->json, "abort"));
 	json_array_foreach(json_object_get(answer->json, "addresses"), i, address)
 		printf("  %s\n", json_string_value(address));
 	if (answer->argc > 2)
@@ -411,12 +379,6 @@ print_lookup(const struct answer *answer)
 }
 
 /* What a reload has changed, or would. */
-
-static void
-print_value(const json_t *value)
-{
-	show_print(stdout, json_is_string(value) ? json_string_value(value) : "nothing");
-}
 
 /* A secret that has changed looks the same before and after. */
 static void
@@ -427,16 +389,12 @@ print_differences(const json_t *differences)
 
 	json_array_foreach(differences, i, difference) {
 		const json_t *from = json_object_get(difference, "from"), *to = json_object_get(difference, "to");
+		const char *before = json_is_string(from) ? json_string_value(from) : "nothing";
+		const char *after = json_is_string(to) ? json_string_value(to) : "nothing";
+		bool same = json_equal(from, to);
 
-		printf("  %s: ", show_text(difference, "setting"));
-		print_value(from);
-		if (json_equal(from, to)) {
-			puts(" (what is not shown of it changes)");
-			continue;
-		}
-		fputs(" -> ", stdout);
-		print_value(to);
-		putchar('\n');
+		show_printf(stdout, "  %s: %s%s%s\n", show_text(difference, "setting"), before, same ? "" : " -> ",
+		    same ? " (what is not shown of it changes)" : after);
 	}
 }
 
@@ -448,7 +406,7 @@ print_reload(const struct answer *answer)
 	size_t i;
 
 	json_array_foreach(json_object_get(json, "warnings"), i, one)
-		show_print_line(stderr, json_string_value(one));
+		show_printf(stderr, "%s\n", json_string_value(one));
 	json_array_foreach(json_object_get(json, "added"), i, one)
 		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(one, "service"), show_text(one, "socket"),
 		    show_text(one, "mode"), show_text(one, "owner"), show_text(one, "group"));
@@ -476,7 +434,7 @@ print_connected(const struct answer *answer)
 {
 	const char *address = show_text(answer->json, "address");
 
-	printf("%s: connected%s%s\n", answer->argv[1], address[0] == '\0' ? "" : " to ", address);
+	show_printf(stdout, "%s: connected%s%s\n", answer->argv[1], address[0] == '\0' ? "" : " to ", address);
 }
 
 static void
@@ -484,10 +442,8 @@ print_closed(const struct answer *answer)
 {
 	long long clients = show_number(answer->json, "clients");
 
-	printf("%s: closed", show_text(answer->json, "service"));
-	if (clients > 0)
-		printf("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay");
-	putchar('\n');
+	show_printf(stdout, "%s: closed%s\n", show_text(answer->json, "service"), clients == 0 ? ""
+	    : show_brief("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay"));
 }
 
 static void
@@ -506,7 +462,7 @@ print_open(const struct answer *answer)
 {
 	const char *service = answer->argv[1];
 
-	if (json_object_get(answer->json, "opened") != NULL)
+	if (show_has(answer->json, "opened"))
 		printf("opened: %lld of all services\n", show_number(answer->json, "opened"));
 	else if (show_is_true(answer->json, "paused"))
 		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", service, service);
@@ -520,10 +476,8 @@ print_paused(const struct answer *answer)
 	const char *service = show_text(answer->json, "service");
 	long long held = show_number(answer->json, "held");
 
-	printf("%s: paused; nothing is in flight", service);
-	if (held > 0)
-		printf(", %lld client%s wait%s", held, show_plural(held), held == 1 ? "s" : "");
-	printf("; \"holdfastctl resume %s\" ends the pause\n", service);
+	show_printf(stdout, "%s: paused; nothing is in flight%s; \"holdfastctl resume %s\" ends the pause\n", service,
+	    held == 0 ? "" : show_brief(", %lld client%s", held, held == 1 ? " waits" : "s wait"), service);
 }
 
 static void
@@ -556,10 +510,8 @@ print_killed(const struct answer *answer)
 static void
 print_log(const struct answer *answer)
 {
-	printf("log level: %s", show_text(answer->json, "level"));
-	if (answer->argc > 1)
-		printf(" (was %s)", show_text(answer->json, "previous"));
-	putchar('\n');
+	printf("log level: %s%s\n", show_text(answer->json, "level"), answer->argc == 1 ? ""
+	    : show_brief(" (was %s)", show_text(answer->json, "previous")));
 }
 
 /* The member that is named like the command, as it is. */
@@ -607,15 +559,12 @@ print_error(int argc, char *const *argv, const json_t *json)
 	size_t i;
 
 	if (!json_is_array(errors)) {
-		fputs("holdfastctl: ", stderr);
-		show_print_line(stderr, show_text(json, "error"));
+		show_printf(stderr, "holdfastctl: %s\n", show_text(json, "error"));
 		if (argc > 2 && strcmp(argv[0], "lookup") == 0)
 			print_script_output(json);
 		return;
 	}
 	fputs("holdfastctl: nothing was changed:\n", stderr);
-	json_array_foreach(errors, i, error) {
-		fputs("holdfastctl: ", stderr);
-		show_print_line(stderr, json_string_value(error));
-	}
+	json_array_foreach(errors, i, error)
+		show_printf(stderr, "holdfastctl: %s\n", json_string_value(error));
 }

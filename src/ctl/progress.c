@@ -135,8 +135,7 @@ progress_show(struct progress *progress)
 
 	progress_cut(line, strlen(end));
 	fputs("\r\033[K", stderr);
-	show_print(stderr, line);
-	fputs(end, stderr);
+	show_printf(stderr, "%s%s", line, end);
 	fflush(stderr);
 	progress->shown = true;
 	progress->next = clock_now() + PROGRESS_PERIOD;

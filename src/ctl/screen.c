@@ -24,9 +24,7 @@ screen_new(int width, int height, bool ascii)
 	screen->width = width < 1 ? 1 : width > SCREEN_SIDE ? SCREEN_SIDE : width;
 	screen->height = height < 1 ? 1 : height > SCREEN_SIDE ? SCREEN_SIDE : height;
 	screen->ascii = ascii;
-	screen->out = open_memstream(&screen->text, &screen->length);
-	if (screen->out == NULL)
-		abort();
+	screen->out = mem_stream(&screen->text, &screen->length);
 	return screen;
 }
 

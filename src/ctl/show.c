@@ -233,21 +233,17 @@ show_endpoint(const json_t *endpoint, int64_t wall)
 }
 
 void
-show_print(FILE *file, const char *text)
+show_printf(FILE *file, const char *format, ...)
 {
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
+	va_list args;
+	char *text;
 
-		putc((c < ' ' && c != '\n' && c != '\t') || c == 0x7f ? '?' : c, file);
-	}
-}
-
-void
-show_print_line(FILE *file, const char *text)
-{
-	size_t length = strlen(text);
-
-	show_print(file, text);
-	if (length == 0 || text[length - 1] != '\n')
-		putc('\n', file);
+	va_start(args, format);
+	text = mem_vprint(format, args);
+	va_end(args);
+	for (char *at = text; *at != '\0'; at++)
+		if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f)
+			*at = '?';
+	fputs(text, file);
+	mem_free(text);
 }

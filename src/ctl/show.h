@@ -1,6 +1,6 @@
 /* show.h - what the daemon's answers say, in words for people.
  *
- * Pure, but for the two functions that write to a file and those that take the age of something now.
+ * Pure, but for the function that writes to a file and those that take the age of something now.
  */
 #ifndef HOLDFAST_CTL_SHOW_H
 #define HOLDFAST_CTL_SHOW_H
@@ -50,8 +50,7 @@ char *show_endpoint(const json_t *endpoint, int64_t wall);
 /* When it is tried again: "tried again in 8.2 s".  To be freed with mem_free(). */
 char *show_again(const json_t *endpoint, int64_t wall);
 
-/* Prints text, control characters but newline and tab replaced; with a newline after it if it has none. */
-void show_print(FILE *file, const char *text);
-void show_print_line(FILE *file, const char *text);
+/* Prints as fprintf() does, control characters but newline and tab replaced. */
+void show_printf(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -351,14 +351,12 @@ top_open_terminal(struct top *top)
 }
 
 int
-top_run(const char *socket, int argc, char **argv)
+top_run(const char *socket)
 {
 	struct top top = { .sample = NULL };
 	int code = ASK_USAGE, error;
 	char *path;
 
-	(void)argc;
-	(void)argv;
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
 		fputs("holdfastctl: \"top\" needs a terminal; for a script there is holdfastctl --json status\n",
 		    stderr);

@@ -2,8 +2,8 @@
 #ifndef HOLDFAST_CTL_TOP_H
 #define HOLDFAST_CTL_TOP_H
 
-/* Runs it until the user has had enough; argv[0] is the command.  socket: the control socket as it was named, or
- * NULL.  The exit code (enum ask_exit). */
-int top_run(const char *socket, int argc, char **argv);
+/* Runs it until the user has had enough.  socket: the control socket as it was named, or NULL.  The exit code (enum
+ * ask_exit). */
+int top_run(const char *socket);
 
 #endif

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -10,69 +9,36 @@
 
 static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 
-/* A text that grows. */
-struct growing {
-	FILE *out;     /* owned; writes text */
-	char *text;    /* owned */
-	size_t length;
-};
-
 struct verdict {
 	const struct verdict_limits *limits; /* borrowed */
 	int64_t wall;
 	enum verdict_level level;
 	long long services, up, paused, clients, held;
 	double down;                         /* seconds; the longest */
-	struct {
-		char *first;                 /* owned */
-		struct growing lines;
-		size_t count;
-	} complaints[VERDICT_CRITICAL + 1];  /* of each level */
-	struct growing perfdata;
+	json_t *complaints[VERDICT_CRITICAL + 1]; /* owned; of each level; texts */
+	char perfdata[VERDICT_PERFDATA + 1];      /* of services */
 	size_t perfdata_length;
-	bool full;                           /* perfdata has no more place */
+	bool full;                                /* perfdata has no more place */
 };
 
-static void
-growing_begin(struct growing *growing)
-{
-	growing->out = open_memstream(&growing->text, &growing->length);
-	if (growing->out == NULL)
-		abort();
-}
-
-/* The text, which is the caller's to free with mem_free(). */
+/* What would end the line, or begin the perfdata, becomes a question mark; the text, which is changed. */
 static char *
-growing_end(struct growing *growing)
+verdict_clean(char *text)
 {
-	fclose(growing->out);
-	return growing->text;
-}
-
-/* Adds a part of a line; what would end the line, or begin the perfdata, becomes a question mark. */
-static void __attribute__((format(printf, 2, 3)))
-growing_add(struct growing *growing, const char *format, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	text = mem_vprint(format, args);
-	va_end(args);
-	for (const char *at = text; *at != '\0'; at++)
-		putc((unsigned char)*at < ' ' || *at == '|' || *at == 0x7f ? '?' : *at, growing->out);
-	mem_free(text);
+	for (char *at = text; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' || *at == '|' || *at == 0x7f)
+			*at = '?';
+	return text;
 }
 
 char *
 verdict_alone(enum verdict_level level, const char *reason)
 {
-	struct growing text;
+	char *clean = verdict_clean(mem_copy_text(reason));
+	char *line = mem_print("HOLDFAST %s - %s\n", names[level], clean);
 
-	growing_begin(&text);
-	growing_add(&text, "HOLDFAST %s - %s", names[level], reason);
-	putc('\n', text.out);
-	return growing_end(&text);
+	mem_free(clean);
+	return line;
 }
 
 /* A line about what is not well. */
@@ -83,18 +49,12 @@ verdict_complain(struct verdict *verdict, enum verdict_level level, const char *
 	char *text;
 
 	va_start(args, format);
-	text = mem_vprint(format, args);
+	text = verdict_clean(mem_vprint(format, args));
 	va_end(args);
 	if (level > verdict->level)
 		verdict->level = level;
-	if (verdict->complaints[level].count++ < VERDICT_LINES) {
-		growing_add(&verdict->complaints[level].lines, "%s: %s", names[level], text);
-		putc('\n', verdict->complaints[level].lines.out);
-	}
-	if (verdict->complaints[level].first == NULL)
-		verdict->complaints[level].first = text;
-	else
-		mem_free(text);
+	json_array_append_new(verdict->complaints[level], json_string(text));
+	mem_free(text);
 }
 
 /* Aborted: the lookup said that trying again is of no use.  Closed by an operator: meant, not to be forgotten. */
@@ -147,16 +107,17 @@ verdict_down(struct verdict *verdict, const char *name, const json_t *service)
 static void
 verdict_service_perfdata(struct verdict *verdict, const char *name, const json_t *service, double down)
 {
-	char *text = mem_print(" %s_down=%.3fs;%g;%g;0 %s_clients=%lld;;;0 %s_held=%lld;;;0", name, down,
-	    verdict->limits->warning, verdict->limits->critical, name, show_number(service, "clients"), name,
-	    show_number(service, "held"));
+	char *end = verdict->perfdata + verdict->perfdata_length;
+	size_t room = sizeof verdict->perfdata - verdict->perfdata_length;
+	size_t length = (size_t)snprintf(end, room,
+	    " %s_down=%.3fs;%g;%g;0 %s_clients=%lld;;;0 %s_held=%lld;;;0", name, down, verdict->limits->warning,
+	    verdict->limits->critical, name, show_number(service, "clients"), name, show_number(service, "held"));
 
-	verdict->full = verdict->full || verdict->perfdata_length + strlen(text) > VERDICT_PERFDATA;
-	if (!verdict->full) {
-		fputs(text, verdict->perfdata.out);
-		verdict->perfdata_length += strlen(text);
-	}
-	mem_free(text);
+	verdict->full = verdict->full || length >= room;
+	if (verdict->full)
+		*end = '\0';
+	else
+		verdict->perfdata_length += length;
 }
 
 static void
@@ -184,44 +145,36 @@ verdict_service(struct verdict *verdict, const json_t *service)
 
 /* How many are well, the first of what is worst, and how much else there is. */
 static void
-verdict_first_line(struct verdict *verdict, struct growing *text)
+verdict_first_line(const struct verdict *verdict, FILE *out)
 {
-	const char *first = verdict->complaints[verdict->level].first;
-	size_t more = verdict->complaints[VERDICT_WARNING].count + verdict->complaints[VERDICT_CRITICAL].count - 1;
-	char *perfdata = growing_end(&verdict->perfdata);
+	const char *first = json_string_value(json_array_get(verdict->complaints[verdict->level], 0));
+	size_t count = json_array_size(verdict->complaints[VERDICT_WARNING]) +
+	    json_array_size(verdict->complaints[VERDICT_CRITICAL]);
 
-	growing_add(text, "HOLDFAST %s - %lld of %lld service%s up", names[verdict->level], verdict->up,
+	fprintf(out, "HOLDFAST %s - %lld of %lld service%s up", names[verdict->level], verdict->up,
 	    verdict->services, show_plural(verdict->services));
 	if (verdict->paused > 0)
-		growing_add(text, ", %lld paused", verdict->paused);
+		fprintf(out, ", %lld paused", verdict->paused);
 	if (first != NULL)
-		growing_add(text, "; %s", first);
-	if (first != NULL && more > 0)
-		growing_add(text, "; and %zu more", more);
-	fprintf(text->out, " | services=%lld;;;0 up=%lld;;;0 down=%.3fs;%g;%g;0 clients=%lld;;;0 held=%lld;;;0%s\n",
+		fprintf(out, "; %s", first);
+	if (count > 1)
+		fprintf(out, "; and %zu more", count - 1);
+	fprintf(out, " | services=%lld;;;0 up=%lld;;;0 down=%.3fs;%g;%g;0 clients=%lld;;;0 held=%lld;;;0%s\n",
 	    verdict->services, verdict->up, verdict->down, verdict->limits->warning, verdict->limits->critical,
-	    verdict->clients, verdict->held, perfdata);
-	mem_free(perfdata);
+	    verdict->clients, verdict->held, verdict->perfdata);
 }
 
-static char *
-verdict_text(struct verdict *verdict)
+/* The complaints of a level, which are given back. */
+static void
+verdict_lines(json_t *complaints, int level, FILE *out)
 {
-	struct growing text;
+	size_t count = json_array_size(complaints);
 
-	growing_begin(&text);
-	verdict_first_line(verdict, &text);
-	for (int level = VERDICT_CRITICAL; level >= VERDICT_OK; level--) {
-		char *lines = growing_end(&verdict->complaints[level].lines);
-
-		fputs(lines, text.out);
-		if (verdict->complaints[level].count > VERDICT_LINES)
-			fprintf(text.out, "%s: %zu more\n", names[level],
-			    verdict->complaints[level].count - VERDICT_LINES);
-		mem_free(lines);
-		mem_free(verdict->complaints[level].first);
-	}
-	return growing_end(&text);
+	for (size_t i = 0; i < count && i < VERDICT_LINES; i++)
+		fprintf(out, "%s: %s\n", names[level], json_string_value(json_array_get(complaints, i)));
+	if (count > VERDICT_LINES)
+		fprintf(out, "%s: %zu more\n", names[level], count - VERDICT_LINES);
+	json_decref(complaints);
 }
 
 enum verdict_level
@@ -230,11 +183,11 @@ verdict_judge(const json_t *answer, const struct verdict_limits *limits, int64_t
 	struct verdict verdict = { .limits = limits, .wall = wall };
 	const char *config_error = show_text(answer, "config_error");
 	json_t *service;
-	size_t i;
+	size_t i, length;
+	FILE *out;
 
-	growing_begin(&verdict.perfdata);
 	for (int level = VERDICT_OK; level <= VERDICT_CRITICAL; level++)
-		growing_begin(&verdict.complaints[level].lines);
+		verdict.complaints[level] = json_array();
 	json_array_foreach(json_object_get(answer, "services"), i, service)
 		verdict_service(&verdict, service);
 	if (verdict.services == 0)
@@ -242,6 +195,10 @@ verdict_judge(const json_t *answer, const struct verdict_limits *limits, int64_t
 	if (config_error[0] != '\0')
 		verdict_complain(&verdict, VERDICT_WARNING,
 		    "the configuration files are bad, the one before is in force: %s", config_error);
-	*ret_text = verdict_text(&verdict);
+	out = mem_stream(ret_text, &length);
+	verdict_first_line(&verdict, out);
+	for (int level = VERDICT_CRITICAL; level >= VERDICT_OK; level--)
+		verdict_lines(verdict.complaints[level], level, out);
+	fclose(out);
 	return verdict.level;
 }
