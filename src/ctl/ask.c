@@ -1,6 +1,7 @@
 #include "ctl/ask.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <grp.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -47,8 +48,7 @@ ask_connect(struct ask *ask, const char *path)
 	struct timeval limit = { .tv_sec = CONNECT_TIME };
 	size_t length = strlen(path);
 
-	memset(ask, 0, sizeof *ask);
-	ask->fd = -1;
+	*ask = (struct ask){ .fd = -1 };
 	if (length >= sizeof name.sun_path)
 		return ENAMETOOLONG;
 	memcpy(name.sun_path, path, length);
@@ -65,6 +65,9 @@ ask_connect(struct ask *ask, const char *path)
 		ask_close(ask);
 		return error;
 	}
+	ask->in = evbuffer_new();
+	if (ask->in == NULL)
+		abort();
 	return 0;
 }
 
@@ -132,15 +135,6 @@ ask_send(struct ask *ask, const char *text)
 	return error;
 }
 
-/* Forgets the line given out last. */
-static void
-ask_drop_given(struct ask *ask)
-{
-	ask->length -= ask->given;
-	memmove(ask->buffer, ask->buffer + ask->given, ask->length);
-	ask->given = 0;
-}
-
 /* Waits until something can be read: 0 or a positive errno. */
 static int
 ask_wait_readable(int fd, int64_t deadline)
@@ -159,49 +153,26 @@ ask_wait_readable(int fd, int64_t deadline)
 	return ready == 1 ? 0 : ready == 0 ? ETIMEDOUT : errno;
 }
 
-/* Reads on; false and *ret_error at the end. */
-static bool
-ask_read_on(struct ask *ask, int64_t deadline, int *ret_error)
-{
-	ssize_t count;
-
-	*ret_error = ask_wait_readable(ask->fd, deadline);
-	if (*ret_error != 0)
-		return false;
-	if (ask->length == ask->size) {
-		*ret_error = EMSGSIZE;
-		if (ask->size >= LINE_MAX_BYTES)
-			return false;
-		ask->size = ask->size == 0 ? 4096 : ask->size * 2;
-		ask->buffer = mem_resize(ask->buffer, ask->size, 1);
-	}
-	count = read(ask->fd, ask->buffer + ask->length, ask->size - ask->length);
-	*ret_error = count == -1 ? errno : 0;
-	if (count <= 0)
-		return count == -1 && errno == EINTR;
-	ask->length += (size_t)count;
-	return true;
-}
-
 char *
 ask_line(struct ask *ask, int64_t deadline, int *ret_error)
 {
 	size_t searched = 0;
-	char *newline;
+	int count = 1;
 
-	if (ask->given > 0)
-		ask_drop_given(ask);
-	for (;;) {
-		newline = ask->length == 0 ? NULL : memchr(ask->buffer + searched, '\n', ask->length - searched);
-		if (newline != NULL)
-			break;
-		searched = ask->length;
-		if (!ask_read_on(ask, deadline, ret_error))
-			return NULL;
+	free(ask->line);
+	ask->line = NULL;
+	for (*ret_error = 0; *ret_error == 0 && count > 0;) {
+		struct evbuffer_ptr from;
+
+		evbuffer_ptr_set(ask->in, &from, searched, EVBUFFER_PTR_SET);
+		if (evbuffer_search(ask->in, "\n", 1, &from).pos != -1)
+			return ask->line = evbuffer_readln(ask->in, NULL, EVBUFFER_EOL_LF);
+		searched = evbuffer_get_length(ask->in);
+		*ret_error = searched >= LINE_MAX_BYTES ? EMSGSIZE : ask_wait_readable(ask->fd, deadline);
+		if (*ret_error == 0 && (count = evbuffer_read(ask->in, ask->fd, -1)) == -1)
+			*ret_error = errno;
 	}
-	*newline = '\0';
-	ask->given = (size_t)(newline - ask->buffer) + 1;
-	return ask->buffer;
+	return NULL;
 }
 
 void
@@ -209,9 +180,10 @@ ask_close(struct ask *ask)
 {
 	if (ask->fd != -1)
 		close(ask->fd);
-	mem_free(ask->buffer);
-	memset(ask, 0, sizeof *ask);
-	ask->fd = -1;
+	if (ask->in != NULL)
+		evbuffer_free(ask->in);
+	free(ask->line);
+	*ask = (struct ask){ .fd = -1 };
 }
 
 void

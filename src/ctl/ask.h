@@ -10,10 +10,9 @@
 enum ask_exit { ASK_YES = 0, ASK_NO = 1, ASK_USAGE = 2, ASK_UNREACHED = 3, ASK_TIME = 4 };
 
 struct ask {
-	int fd;          /* -1: not connected */
-	char *buffer;    /* owned; what was read and not yet given out */
-	size_t length, size;
-	size_t given;    /* length of the line given out last, its newline included */
+	int fd;              /* -1: not connected */
+	struct evbuffer *in; /* owned; what was read and not yet given out */
+	char *line;          /* owned; the one given out last */
 };
 
 /* The control socket: named (unless NULL), $HOLDFAST_SOCKET, the user's own if there is one, the system's.  To be

@@ -25,16 +25,23 @@ static const struct {
 
 #define OPTIONS (sizeof complete_options / sizeof complete_options[0])
 
-/* What the names of values and places in the commands' help stand for. */
-static const struct {
+/* What the names of values and places in the commands' help stand for, and where the daemon tells of them: the member
+ * of each object of the list in the answer to the command, with what describes it. */
+static const struct complete_name {
 	const char *option; /* whose value it is, or NULL */
 	const char *name;
 	enum complete_kind kind;
+	const char *command, *list, *member;
 } complete_names[] = {
-	{ NULL, "SERVICE", COMPLETE_SERVICES }, { NULL, "LEVEL", COMPLETE_LEVELS }, { NULL, "FILE", COMPLETE_FILES },
-	{ "--id", "N", COMPLETE_IDS }, { "--user", "U", COMPLETE_USERS }, { "--unit", "U", COMPLETE_UNITS },
-	{ "--address", "A", COMPLETE_ADDRESSES },
+	{ NULL, "SERVICE", COMPLETE_SERVICES, "status", "services", "service" },
+	{ NULL, "LEVEL", COMPLETE_LEVELS, NULL, NULL, NULL }, { NULL, "FILE", COMPLETE_FILES, NULL, NULL, NULL },
+	{ "--id", "N", COMPLETE_IDS, "clients", "clients", "id" },
+	{ "--user", "U", COMPLETE_USERS, "clients", "clients", "user" },
+	{ "--unit", "U", COMPLETE_UNITS, "clients", "clients", "unit" },
+	{ "--address", "A", COMPLETE_ADDRESSES, "clients", "clients", "address" },
 };
+
+#define NAMES (sizeof complete_names / sizeof complete_names[0])
 
 static void
 complete_add(struct complete_plan *plan, const char *text, const char *help)
@@ -72,7 +79,7 @@ complete_add_item(struct complete_plan *plan, const struct syntax *syntax, const
 	}
 	if (strcmp(item->text, "COMMAND") == 0)
 		complete_add_commands(plan);
-	for (size_t i = 0; i < sizeof complete_names / sizeof complete_names[0]; i++)
+	for (size_t i = 0; i < NAMES; i++)
 		if (strcmp(complete_names[i].name, item->text) == 0 && (complete_names[i].option == NULL ||
 		    (option != NULL && strcmp(complete_names[i].option, option) == 0)))
 			plan->kinds |= complete_names[i].kind;
@@ -164,19 +171,6 @@ complete_decide(struct complete_plan *plan, int argc, char *const *argv)
 		complete_add_commands(plan);
 }
 
-/* The daemon's answer, or NULL. */
-static json_t *
-complete_ask(const struct complete_plan *plan, const char *command)
-{
-	char *path = ask_socket(plan->socket);
-	json_t *answer;
-	int error;
-
-	answer = ask_once(path, command, plan->service, clock_now() + ANSWER_TIME, &error);
-	mem_free(path);
-	return answer;
-}
-
 /* A name from the daemon is one word on one line. */
 static void
 complete_print(const char *word, const char *help)
@@ -185,38 +179,29 @@ complete_print(const char *word, const char *help)
 		printf("%s\t%s\n", word, help);
 }
 
+/* What the daemon has of a name, each once; a service with its state, a client's number with its user. */
 static void
-complete_print_services(const struct complete_plan *plan)
+complete_print_names(const struct complete_plan *plan, const struct complete_name *name)
 {
-	struct complete_plan all = { .socket = plan->socket };
-	json_t *answer = complete_ask(&all, "status"), *service;
+	const char *about = name->kind == COMPLETE_SERVICES ? NULL : plan->service;
+	json_t *seen = json_object(), *answer, *object;
+	char *path = ask_socket(plan->socket);
 	size_t i;
+	int error;
 
-	json_array_foreach(json_object_get(answer, "services"), i, service)
-		complete_print(show_text(service, "service"), show_state(service));
-	json_decref(answer);
-}
+	answer = ask_once(path, name->command, about, clock_now() + ANSWER_TIME, &error);
+	json_array_foreach(json_object_get(answer, name->list), i, object) {
+		const char *word = name->kind == COMPLETE_IDS ? show_brief("%lld", show_number(object, name->member))
+		    : show_text(object, name->member);
 
-/* One property of the clients, each value once. */
-static void
-complete_print_clients(const json_t *answer, const char *property)
-{
-	json_t *seen = json_object(), *client;
-	char number[32];
-	size_t i;
-
-	json_array_foreach(json_object_get(answer, "clients"), i, client) {
-		const char *value = show_text(client, property);
-
-		if (strcmp(property, "id") == 0) {
-			snprintf(number, sizeof number, "%lld", show_number(client, "id"));
-			complete_print(number, show_text(client, "user"));
-		} else if (json_object_get(seen, value) == NULL) {
-			complete_print(value, "");
-			json_object_set_new(seen, value, json_true());
-		}
+		if (!show_has(seen, word))
+			complete_print(word, name->kind == COMPLETE_SERVICES ? show_state(object)
+			    : name->kind == COMPLETE_IDS ? show_text(object, "user") : "");
+		json_object_set_new(seen, word, json_true());
 	}
 	json_decref(seen);
+	json_decref(answer);
+	mem_free(path);
 }
 
 static void
@@ -224,26 +209,6 @@ complete_print_levels(void)
 {
 	for (int level = LOG_LEVEL_ERROR; level <= LOG_LEVEL_DEBUG; level++)
 		complete_print(log_level_name((enum log_level)level), "");
-}
-
-/* What of the clients the plan wants. */
-static void
-complete_print_properties(const struct complete_plan *plan)
-{
-	static const struct { enum complete_kind kind; const char *property; } properties[] = {
-		{ COMPLETE_IDS, "id" }, { COMPLETE_USERS, "user" }, { COMPLETE_UNITS, "unit" },
-		{ COMPLETE_ADDRESSES, "address" },
-	};
-	json_t *answer = NULL;
-
-	for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++) {
-		if ((plan->kinds & properties[i].kind) == 0)
-			continue;
-		if (answer == NULL)
-			answer = complete_ask(plan, "clients");
-		complete_print_clients(answer, properties[i].property);
-	}
-	json_decref(answer);
 }
 
 int
@@ -254,12 +219,12 @@ complete_run(int argc, char **argv)
 	complete_decide(&plan, argc, argv);
 	for (size_t i = 0; i < plan.count; i++)
 		complete_print(plan.words[i].text, plan.words[i].help);
-	if ((plan.kinds & COMPLETE_SERVICES) != 0)
-		complete_print_services(&plan);
+	for (size_t i = 0; i < NAMES; i++)
+		if ((plan.kinds & complete_names[i].kind) != 0 && complete_names[i].command != NULL)
+			complete_print_names(&plan, &complete_names[i]);
 	if ((plan.kinds & COMPLETE_LEVELS) != 0)
 		complete_print_levels();
 	if ((plan.kinds & COMPLETE_FILES) != 0)
 		puts(":files");
-	complete_print_properties(&plan);
 	return ASK_YES;
 }
