@@ -224,18 +224,7 @@ top_take_status(struct top *top, json_t *answer, int64_t now)
 	top->awaits_status = false;
 }
 
-/* The history, which is taken over; of a service that is gone it is an error, which names none. */
-static void
-top_take_history(struct top *top, json_t *answer)
-{
-	if (!show_has(answer, "service"))
-		json_object_set_new(answer, "service", json_string(top->state.explained));
-	json_decref(top->history);
-	top->history = answer;
-	top->awaits_history = false;
-}
-
-/* An answer has come: that to status first. */
+/* An answer has come: that to status first.  A history that is an error, of a service that is gone, names none. */
 static void
 top_hear(struct top *top, const char *line, int64_t now)
 {
@@ -244,13 +233,17 @@ top_hear(struct top *top, const char *line, int64_t now)
 
 	top->changed = true;
 	if (top->awaits_status && json_is_array(json_object_get(answer, "services"))) {
-		top_take_status(top, answer, now);
+		top_take_status(top, json_incref(answer), now);
 	} else if (!top->awaits_status && json_is_object(answer)) {
-		top_take_history(top, answer);
+		if (!show_has(answer, "service"))
+			json_object_set_new(answer, "service", json_string(top->state.explained));
+		json_decref(top->history);
+		top->history = json_incref(answer);
+		top->awaits_history = false;
 	} else {
 		top_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error), now + EVERY);
-		json_decref(answer);
 	}
+	json_decref(answer);
 }
 
 /* Does what can be done now: connects again, reads, asks. */
@@ -321,7 +314,7 @@ static bool
 top_open_terminal(struct top *top)
 {
 	struct sigaction action = { .sa_handler = top_end_signal };
-	const char *name = getenv("TERM");
+	const char *name = getenv("TERM"), *wrong = NULL;
 
 	/* ncurses would end the program on these, without closing its screen on HUP. */
 	sigaction(SIGINT, &action, NULL);
@@ -329,13 +322,14 @@ top_open_terminal(struct top *top)
 	sigaction(SIGHUP, &action, NULL);
 	top->terminal = name == NULL ? NULL : newterm(NULL, stdout, stdin);
 	if (top->terminal == NULL) {
-		fprintf(stderr, "holdfastctl: \"top\" does not know the terminal \"%s\" (TERM)\n",
-		    name == NULL ? "" : name);
-		return false;
-	}
-	if (tigetstr("cup") == NULL) {
+		wrong = "does not know";
+	} else if (tigetstr("cup") == NULL) {
+		wrong = "cannot draw on";
 		top_close_terminal(top);
-		fprintf(stderr, "holdfastctl: \"top\" cannot draw on the terminal \"%s\" (TERM)\n", name);
+	}
+	if (wrong != NULL) {
+		fprintf(stderr, "holdfastctl: \"top\" %s the terminal \"%s\" (TERM)\n", wrong,
+		    name == NULL ? "" : name);
 		return false;
 	}
 	top->ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;

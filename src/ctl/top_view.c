@@ -153,12 +153,6 @@ column_text(const struct view *view, const struct column *column, const struct s
 	return mem_copy_text(text);
 }
 
-static bool
-column_is_right(const struct column *column)
-{
-	return column->kind >= COLUMN_COUNT;
-}
-
 /* The width that the column's texts need, from width to most. */
 static int
 column_width(const struct view *view, const struct column *column, int width, int most)
@@ -196,47 +190,6 @@ table_choose_columns(const struct view *view, int widths[COLUMNS])
 		widths[0] = column_width(view, &columns[0], widths[0], widths[0] + left);
 }
 
-/* Puts a cell.  The blank beside its column is before it if it is a right one, where a head's arrow has its place,
- * else behind it. */
-static void
-table_put(struct screen *screen, const int widths[COLUMNS], size_t i, enum screen_look look, const char *text)
-{
-	bool head = look == SCREEN_HEAD;
-	size_t before = i;
-
-	if (column_is_right(&columns[i])) {
-		screen_put_cell(screen, look, widths[i] + 1, text);
-		return;
-	}
-	while (before > 0 && widths[--before] == 0)
-		;
-	if (column_is_right(&columns[before]))
-		screen_put_cell(screen, head ? look : SCREEN_PLAIN, 2, "");
-	screen_put_cell(screen, look, columns[i].most == 0 ? -screen->width : -widths[i] - head, text);
-	if (columns[i].most != 0 && !head)
-		screen_put(screen, AS_PLAIN " ");
-}
-
-/* An arrow shows by which column is sorted, and which way. */
-static void
-table_put_heads(const struct view *view, const int widths[COLUMNS])
-{
-	static const char *const arrows[2][2] = { { "\u25bc", "\u25b2" }, { "v", "^" } };
-	const char *arrow = arrows[view->screen->ascii][view->state->reverse];
-
-	screen_line(view->screen, AS_PLAIN);
-	for (size_t i = 0; i < COLUMNS; i++) {
-		bool sorted = columns[i].sort == (int)view->state->sort, right = column_is_right(&columns[i]);
-		char *text = mem_print("%s%s%s", sorted && right ? arrow : "", columns[i].head,
-		    sorted && !right ? arrow : "");
-
-		if (widths[i] > 0)
-			table_put(view->screen, widths, i, SCREEN_HEAD, text);
-		mem_free(text);
-	}
-	screen_put_cell(view->screen, SCREEN_HEAD, -view->screen->width, "");
-}
-
 /* Zeros and what is past step back. */
 static enum screen_look
 column_look(const struct column *column, const struct sample_service *service, const char *text)
@@ -250,17 +203,42 @@ column_look(const struct column *column, const struct sample_service *service, c
 	return column->sort == TOP_BY_HELD ? SCREEN_HOLD : SCREEN_PLAIN;
 }
 
-static void
-table_put_row(const struct view *view, const int widths[COLUMNS], size_t row)
+/* The column's head; an arrow shows by which it is sorted, and which way.  To be freed with mem_free(). */
+static char *
+column_head(const struct view *view, const struct column *column)
 {
-	const struct sample_service *service = &view->scene->sample->services[view->state->rows[row]];
+	static const char *const arrows[2][2] = { { "\u25bc", "\u25b2" }, { "v", "^" } };
+	const char *arrow = column->sort != (int)view->state->sort ? ""
+	    : arrows[view->screen->ascii][view->state->reverse];
 
-	screen_line(view->screen, row == view->state->chosen ? AS_CHOSEN : AS_PLAIN);
+	return column->kind >= COLUMN_COUNT ? mem_print("%s%s", arrow, column->head)
+	    : mem_print("%s%s", column->head, arrow);
+}
+
+/* Puts a service, or without one the heads.  The blank beside a column is before it if it is a right one, where a
+ * head's arrow has its place, else behind it; of a right one and a left one there are two. */
+static void
+table_put(const struct view *view, const int widths[COLUMNS], const struct sample_service *service)
+{
+	bool head = service == NULL, after_right = false;
+
 	for (size_t i = 0; i < COLUMNS; i++) {
-		char *text = widths[i] == 0 ? NULL : column_text(view, &columns[i], service);
+		const struct column *column = &columns[i];
+		bool right = column->kind >= COLUMN_COUNT;
+		enum screen_look look;
+		char *text;
 
-		if (text != NULL)
-			table_put(view->screen, widths, i, column_look(&columns[i], service, text), text);
+		if (widths[i] == 0)
+			continue;
+		text = head ? column_head(view, column) : column_text(view, column, service);
+		look = head ? SCREEN_HEAD : column_look(column, service, text);
+		if (after_right && !right)
+			screen_put_cell(view->screen, head ? look : SCREEN_PLAIN, 2, "");
+		screen_put_cell(view->screen, look, right ? widths[i] + 1 : column->most == 0 ? -view->screen->width
+		    : -widths[i] - head, text);
+		if (!right && !head)
+			screen_put(view->screen, AS_PLAIN " ");
+		after_right = right;
 		mem_free(text);
 	}
 }
@@ -432,11 +410,16 @@ table_put_rows(const struct view *view, int below)
 	int widths[COLUMNS];
 
 	table_choose_columns(view, widths);
-	if (screen->height >= 3)
-		table_put_heads(view, widths);
+	if (screen->height >= 3) {
+		screen_line(screen, AS_PLAIN);
+		table_put(view, widths, NULL);
+		screen_put_cell(screen, SCREEN_HEAD, -screen->width, "");
+	}
 	table_place(state, screen_left(screen) - below);
-	for (size_t i = state->first; i < state->row_count && i < state->first + state->page_rows; i++)
-		table_put_row(view, widths, i);
+	for (size_t i = state->first; i < state->row_count && i < state->first + state->page_rows; i++) {
+		screen_line(screen, i == state->chosen ? AS_CHOSEN : AS_PLAIN);
+		table_put(view, widths, &view->scene->sample->services[state->rows[i]]);
+	}
 	if (state->row_count == 0 && screen_left(screen) >= 2)
 		screen_line(screen, AS_DIM "%s", view->scene->sample->count == 0 ? "No services are configured."
 		    : "No service matches the filter.");
