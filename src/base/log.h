@@ -2,8 +2,11 @@
  *
  * Only code that knows which service it works for logs; lower layers return errors.  A service may
  * log 20 lines in 10 s, the rest is counted and told as "suppressed N".  Control characters in the
- * text are escaped.  No line ever waits: what neither the journal nor standard error takes is lost, counted and told
- * (base/sink.h).
+ * text are escaped.
+ *
+ * No caller ever waits.  What is not taken at once (a pipe that is full, a terminal that is stopped, a journal that
+ * is slow) waits in 64 KiB of our own, in order; when they are full further lines are lost, counted and told.  An
+ * inherited file is never set to non-blocking: others share it.
  */
 #ifndef HOLDFAST_BASE_LOG_H
 #define HOLDFAST_BASE_LOG_H
@@ -13,6 +16,19 @@
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_JOURNAL, LOG_TARGET_STDERR };
+
+/* May lie in shared memory, so that what a dead process had not got rid of is counted too. */
+struct log_counts {
+	volatile uint64_t lost;    /* lines, since the start */
+	volatile uint64_t told;    /* of which the log itself has told */
+	volatile uint64_t waiting; /* lines that this process still has */
+};
+
+/* Counts there from now on (borrowed); lines that wait there by its word were another process's and are lost. */
+void log_count_in(struct log_counts *counts);
+
+/* The journal's socket, instead of the system's: for tests.  The text is borrowed; NULL: the system's. */
+void log_set_journal(const char *path);
 
 /* AUTO is the journal if standard error is connected to it ($JOURNAL_STREAM), else standard error. */
 void log_open(enum log_target target, enum log_level level);
@@ -41,7 +57,7 @@ void log_event(enum log_level level, const char *service, const char *event, con
 extern const char log_event_rare[];
 
 /* Tells of lines that were left out, once their 10 s are over and though no further line comes, and of those that
- * were lost; gives away what waits (base/sink.h).  To be called every 250 ms or so. */
+ * were lost; gives away what waits.  To be called every 250 ms or so. */
 void log_tell_suppressed(int64_t now);
 
 /* The process is going to end: waits up to 200 ms until what waits is taken. */

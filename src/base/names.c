@@ -18,7 +18,6 @@
 
 #define NAMES_TIMEOUT 200                /* milliseconds */
 #define NAMES_PAUSE    (60 * CLOCK_SECOND)
-#define NAMES_ROOM     (256 * 1024)       /* for a line of either file: a group may have many members */
 #define NAMES_CACHED 256
 
 /* One question: by name or, if that is empty, by number; and its answer. */
@@ -60,46 +59,27 @@ names_take(struct names_question *question, const char *name, uint32_t id)
 	question->known = true;
 }
 
-/* If this is whom the question is of, it is answered. */
-static void
-names_match(struct names_question *question, const char *name, uint32_t id)
-{
-	if (question->name[0] != '\0' ? strcmp(question->name, name) == 0 : question->id == id)
-		names_take(question, name, id);
-}
-
-/* The next line of the file: whether there is one. */
-static bool
-names_match_next(struct names_question *question, FILE *file, char *buffer)
-{
-	struct passwd user, *found_user;
-	struct group group, *found_group;
-
-	if (question->kind == NAMES_GROUP) {
-		if (fgetgrent_r(file, &group, buffer, NAMES_ROOM, &found_group) != 0)
-			return false;
-		names_match(question, group.gr_name, group.gr_gid);
-	} else {
-		if (fgetpwent_r(file, &user, buffer, NAMES_ROOM, &found_user) != 0)
-			return false;
-		names_match(question, user.pw_name, user.pw_uid);
-	}
-	return true;
-}
-
+/* Both files begin each line with "NAME:PASSWORD:NUMBER:". */
 static void
 names_read_file(struct names_question *question)
 {
 	FILE *file = fopen(question->kind == NAMES_GROUP ? "/etc/group" : "/etc/passwd", "re");
-	char *buffer;
+	char *line = NULL, *rest, *name, *number;
+	size_t size = 0;
+	uint32_t id;
 
-	if (file == NULL)
-		return;
-	buffer = mem_new(NAMES_ROOM, 1);
-	while (!question->known && names_match_next(question, file, buffer))
-		continue;
-	mem_free(buffer);
-	fclose(file);
+	while (file != NULL && !question->known && getline(&line, &size, file) != -1) {
+		rest = line;
+		name = strsep(&rest, ":");
+		strsep(&rest, ":");
+		number = strsep(&rest, ":");
+		if (number != NULL && names_parse(number, &id) &&
+		    (question->name[0] != '\0' ? strcmp(question->name, name) == 0 : question->id == id))
+			names_take(question, name, id);
+	}
+	free(line);
+	if (file != NULL)
+		fclose(file);
 }
 
 /* Asks the name services, however long that takes. */

@@ -414,12 +414,6 @@ reader_is_further(const struct dirent *entry)
 	return *entry->d_name != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
 }
 
-static int
-reader_by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 /* Takes the files of include_directory, which is relative to the main file's.  Only a directory that the file names
  * must be there. */
 static void
@@ -435,7 +429,7 @@ reader_take_directory(struct reader *reader, const char *path)
 		return;
 	directory = mem_print("%.*s%s", *written == '/' || slash == NULL ? 0 : (int)(slash - path + 1), path,
 	    written);
-	count = scandir(directory, &entries, reader_is_further, reader_by_name);
+	count = scandir(directory, &entries, reader_is_further, alphasort);
 	if (count > READ_FILES_MAX)
 		config_error(reader->errors, "%s: has %d files, %d is the most", directory, count, READ_FILES_MAX);
 	else if (count == -1 && named)

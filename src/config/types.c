@@ -27,20 +27,14 @@ struct type {
 
 static const struct type types[SETTING_TYPES];
 
-static const char *
-type_value_noun(const config_setting_t *value)
+char *
+type_wrong(const struct setting *setting, const config_setting_t *value)
 {
 	static const char *const nouns[] = { [CONFIG_TYPE_GROUP] = "a group", [CONFIG_TYPE_ARRAY] = "a list",
 		[CONFIG_TYPE_LIST] = "a list", [CONFIG_TYPE_STRING] = "a text", [CONFIG_TYPE_BOOL] = "true or false",
 		[CONFIG_TYPE_INT] = "a number", [CONFIG_TYPE_INT64] = "a number", [CONFIG_TYPE_FLOAT] = "a number" };
 
-	return nouns[config_setting_type(value)];
-}
-
-char *
-type_wrong(const struct setting *setting, const config_setting_t *value)
-{
-	return mem_print("must be %s, not %s", types[setting->type].noun, type_value_noun(value));
+	return mem_print("must be %s, not %s", types[setting->type].noun, nouns[config_setting_type(value)]);
 }
 
 /* Numbers. */

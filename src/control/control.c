@@ -4,7 +4,6 @@
 #include <event2/buffer.h>
 #include <event2/event_struct.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -244,16 +243,10 @@ control_answer(struct control_request *request, json_t *more)
 }
 
 void
-control_fail(struct control_request *request, json_t *more, const char *format, ...)
+control_fail_with(struct control_request *request, json_t *more, char *error)
 {
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	text = mem_vprint(format, args);
-	va_end(args);
-	operator_say(request_free(request), control_error(text, more));
-	mem_free(text);
+	operator_say(request_free(request), control_error(error, more));
+	mem_free(error);
 }
 
 void

@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "base/mem.h"
+
 #define CONTROL_WAITING     1024 /* connections at once whose command waits for something to happen */
 #define CONTROL_SPARE       8    /* beyond them, for commands that do not wait; further ones get an error line */
 #define CONTROL_CONNECTIONS (CONTROL_WAITING + CONTROL_SPARE)
@@ -65,8 +67,8 @@ void control_put_inside(struct control_request *request, json_t *value);
 void control_finish(struct control_request *request);
 
 /* Answers {"ok":false,"error":..., ...} likewise. */
-void control_fail(struct control_request *request, json_t *more, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+#define control_fail(request, more, ...) control_fail_with(request, more, mem_print(__VA_ARGS__))
+void control_fail_with(struct control_request *request, json_t *more, char *error); /* frees the error */
 
 /* Answers how the command is used: {"ok":false,"error":"usage: ...","usage":true}. */
 void control_usage(struct control_request *request);

@@ -605,7 +605,7 @@ daemon_start(struct daemon *daemon)
 	daemon->lock_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
 	daemon->metrics_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
 	header->heartbeat++;
-	sink_count_in(&header->log);
+	log_count_in(&header->log);
 	if (!daemon_read_config(daemon))
 		return false;
 	daemon_obey(daemon, daemon->config);

@@ -34,7 +34,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-#include "base/sink.h"
+#include "base/log.h"
 #include "keep/budget.h"
 #include "keep/place.h"
 
@@ -405,7 +405,7 @@ struct table_header {
 	uint32_t upgrades, restarts;          /* so far */
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
-	struct sink_counts log;               /* lines that nobody took */
+	struct log_counts log;                /* lines that nobody took */
 	struct place control_place, metrics_place; /* their files */
 	/* of sockets that systemd has handed over for no service; "" none */
 	char passed_fds_error[256];
