@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ctl/show.h"
 
 #define SYSTEM_SOCKET "/run/holdfast/control.sock"
 #define LINE_MAX_BYTES (16u << 20)
@@ -84,7 +85,7 @@ ask_socket_group(const char *path)
 	return group == NULL ? NULL : group->gr_name;
 }
 
-char *
+const char *
 ask_reason(const char *path, int error)
 {
 	const char *group;
@@ -92,28 +93,25 @@ ask_reason(const char *path, int error)
 	switch (error) {
 	case ENOENT:
 	case ENOTDIR:
-		return mem_print("no socket at %s: start the daemon (systemctl start holdfast), or name its control "
-		    "socket with -s", path);
+		return show_format("no socket at %s: start the daemon (systemctl start holdfast), or name its "
+		    "control socket with -s", path);
 	case ECONNREFUSED:
-		return mem_print("nobody listens at %s: the daemon has ended; start it (systemctl start holdfast)",
+		return show_format("nobody listens at %s: the daemon has ended; start it (systemctl start holdfast)",
 		    path);
 	case EACCES:
 	case EPERM:
 		group = ask_socket_group(path);
-		return mem_print("permission denied at %s: use sudo, or become a member of %s%s", path,
+		return show_format("permission denied at %s: use sudo, or become a member of %s%s", path,
 		    group == NULL ? "the socket's group" : "the group ", group == NULL ? "" : group);
 	default:
-		return mem_print("%s: %s", path, strerror(error));
+		return show_format("%s: %s", path, strerror(error));
 	}
 }
 
 void
 ask_explain(const char *path, int error)
 {
-	char *reason = ask_reason(path, error);
-
-	fprintf(stderr, "holdfastctl: %s\n", reason);
-	mem_free(reason);
+	fprintf(stderr, "holdfastctl: %s\n", ask_reason(path, error));
 }
 
 int

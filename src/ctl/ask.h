@@ -22,8 +22,8 @@ char *ask_socket(const char *named);
 /* Connects.  0 or a positive errno. */
 int ask_connect(struct ask *ask, const char *path);
 
-/* Why path was not reached and what to do; to be freed with mem_free(). */
-char *ask_reason(const char *path, int error);
+/* Why path was not reached and what to do; good as long as a text of show_format(). */
+const char *ask_reason(const char *path, int error);
 
 /* Prints that to standard error. */
 void ask_explain(const char *path, int error);

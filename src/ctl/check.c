@@ -23,20 +23,19 @@ struct check {
 	int64_t deadline;    /* monotonic */
 };
 
-/* Prints the one line that says why nothing is judged; text is taken over. */
+/* Prints the one line that says why nothing is judged. */
 static int
-check_end(enum verdict_level level, char *text)
+check_end(enum verdict_level level, const char *text)
 {
 	char *line = verdict_alone(level, text);
 
 	fputs(line, stdout);
 	mem_free(line);
-	mem_free(text);
 	return (int)level;
 }
 
-/* What is wrong with the words, to be freed with mem_free(), or NULL. */
-static char *
+/* What is wrong with the words, or NULL. */
+static const char *
 check_parse(struct check *check, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -49,20 +48,20 @@ check_parse(struct check *check, int argc, char **argv)
 	optind = 0;
 	while ((option = getopt_long(argc, argv, ":w:c:", options, NULL)) != -1) {
 		if (option == ':')
-			return mem_print("%s needs a time", argv[optind - 1]);
+			return show_format("%s needs a time", argv[optind - 1]);
 		if (option == '?')
-			return mem_print("\"check\" has no option %s", argv[optind - 1]);
+			return show_format("\"check\" has no option %s", argv[optind - 1]);
 		if (!clock_read_seconds(optarg, &span))
-			return mem_print("-%c %s: not a time, such as 30, 5s, 2min or 1h", option, optarg);
+			return show_format("-%c %s: not a time, such as 30, 5s, 2min or 1h", option, optarg);
 		*(option == 'w' ? &check->limits.warning : &check->limits.critical) = (double)span / 1e6;
 	}
 	if (check->limits.critical < check->limits.warning)
-		return mem_print("-c (%g s) is less than -w (%g s)", check->limits.critical, check->limits.warning);
+		return show_format("-c (%g s) is less than -w (%g s)", check->limits.critical, check->limits.warning);
 	if (argc - optind > 1)
-		return mem_print("one service or none, and not also %s", argv[optind + 1]);
+		return show_format("one service or none, and not also %s", argv[optind + 1]);
 	check->service = argv[optind];
 	if (check->service != NULL && strpbrk(check->service, "\r\n") != NULL)
-		return mem_copy_text("the service's name holds a newline");
+		return "the service's name holds a newline";
 	return NULL;
 }
 
@@ -92,8 +91,8 @@ check_judge(const struct check *check, const json_t *answer)
 
 	if (!check_is_status(check, answer)) {
 		error = show_text(answer, "error");
-		return check_end(VERDICT_UNKNOWN, error[0] != '\0' ? mem_copy_text(error)
-		    : mem_print("the answer is not understood: is %s a control socket of holdfastd?", check->path));
+		return check_end(VERDICT_UNKNOWN, error[0] != '\0' ? error
+		    : show_format("the answer is not understood: is %s a control socket of holdfastd?", check->path));
 	}
 	level = verdict_judge(answer, &check->limits, clock_wall(), &text);
 	fputs(text, stdout);
@@ -105,7 +104,7 @@ check_judge(const struct check *check, const json_t *answer)
 static int
 check_unreached(const struct check *check, int error)
 {
-	char *reason = ask_reason(check->path, error);
+	const char *reason = ask_reason(check->path, error);
 
 	return check_end(error == EACCES || error == EPERM ? VERDICT_UNKNOWN : VERDICT_CRITICAL, reason);
 }
@@ -129,8 +128,8 @@ check_ask(const struct check *check)
 			return check_unreached(check, -error);
 		reached = true;
 		if (clock_now() >= check->deadline)
-			return check_end(VERDICT_CRITICAL, mem_copy_text(error == ETIMEDOUT
-			    ? "the daemon does not answer" : "the daemon ends each connection before it answers"));
+			return check_end(VERDICT_CRITICAL, error == ETIMEDOUT ? "the daemon does not answer"
+			    : "the daemon ends each connection before it answers");
 		ask_pause();
 	}
 }
@@ -139,7 +138,8 @@ int
 check_run(const char *socket, int argc, char **argv)
 {
 	struct check check = { .limits = { WARNING_TIME, CRITICAL_TIME }, .deadline = clock_now() + CHECK_TIME };
-	char *wrong = check_parse(&check, argc, argv), *path;
+	const char *wrong = check_parse(&check, argc, argv);
+	char *path;
 	int code;
 
 	if (wrong != NULL)

@@ -191,7 +191,7 @@ complete_print_names(const struct complete_plan *plan, const struct complete_nam
 
 	answer = ask_once(path, name->command, about, clock_now() + ANSWER_TIME, &error);
 	json_array_foreach(json_object_get(answer, name->list), i, object) {
-		const char *word = name->kind == COMPLETE_IDS ? show_brief("%lld", show_number(object, name->member))
+		const char *word = name->kind == COMPLETE_IDS ? show_format("%lld", show_number(object, name->member))
 		    : show_text(object, name->member);
 
 		if (!show_has(seen, word))

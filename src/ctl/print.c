@@ -15,13 +15,12 @@ struct answer {
 	const json_t *json;   /* borrowed */
 };
 
-/* A column of a table: of each row the member key as it is, or the text that a function makes of the row, to be freed
- * with mem_free(). */
+/* A column of a table: of each row the member key as it is, or the text that a function makes of the row. */
 struct column {
 	const char *head;                   /* borrowed; NULL ends a list of columns */
 	int flags;                          /* of libsmartcols */
 	const char *key;                    /* borrowed */
-	char *(*text)(const json_t *row);   /* or NULL */
+	const char *(*text)(const json_t *row); /* or NULL */
 };
 
 #define TEXT   0
@@ -42,16 +41,15 @@ table_need(bool good)
 static void
 table_put(struct libscols_line *line, size_t cell, const struct column *column, const json_t *row)
 {
-	char *text = NULL;
+	const char *text;
 
 	if (column->text != NULL)
 		text = column->text(row);
 	else if (column->flags == NUMBER)
-		text = mem_print("%lld", show_number(row, column->key));
+		text = show_format("%lld", show_number(row, column->key));
 	else
-		text = mem_copy_text(show_text(row, column->key));
+		text = show_text(row, column->key);
 	table_need(scols_line_set_data(line, cell, text) == 0);
-	mem_free(text);
 }
 
 /* Prints a row for each object of the list, as wide as the terminal at most. */
@@ -79,12 +77,6 @@ print_table(const struct column *columns, const json_t *list)
 
 /* The answer to "status": a line per service, or all about one. */
 
-static char *
-status_state(const json_t *service)
-{
-	return mem_copy_text(show_state(service));
-}
-
 static const char *
 status_since(const json_t *service)
 {
@@ -93,10 +85,10 @@ status_since(const json_t *service)
 	return age < 0 ? "" : show_span(age);
 }
 
-static char *
+static const char *
 status_ago(const json_t *service)
 {
-	return mem_print("%s ago", status_since(service));
+	return show_format("%s ago", status_since(service));
 }
 
 /* Prints a member, or what is in one, as "  name: value", unless it is null. */
@@ -111,20 +103,22 @@ print_member(const char *name, const json_t *value)
 	if (!json_is_null(value) && !json_is_object(value))
 		show_printf(stdout, "%25s: %s\n", name, word != NULL ? word : text == NULL ? "" : text);
 	free(text);
-	json_object_foreach((json_t *)(uintptr_t)value, key, part)
-		print_member(show_brief("%s %s", name, key), part);
+	json_object_foreach((json_t *)(uintptr_t)value, key, part) {
+		char *inner = mem_print("%s %s", name, key);
+
+		print_member(inner, part);
+		mem_free(inner);
+	}
 }
 
 static void
 print_service(const json_t *service)
 {
-	char *reason = show_why(service);
-	const char *key;
+	const char *key, *reason = show_why(service);
 	json_t *value;
 
 	show_printf(stdout, "%s: %s for %s%s%s\n", show_text(service, "service"), show_state(service),
 	    status_since(service), reason[0] == '\0' ? "" : ": ", reason);
-	mem_free(reason);
 	json_object_foreach((json_t *)(uintptr_t)service, key, value)
 		if (strcmp(key, "service") != 0)
 			print_member(key, value);
@@ -154,7 +148,7 @@ print_daemon(const json_t *json)
 
 	show_printf(stdout, "holdfastd %s, pid %lld, running for %s%s\n", show_text(json, "version"),
 	    show_number(json, "pid"), show_ago(json, "started"), restarts == 0 ? ""
-	    : show_brief(", worker restarted %lld time%s", restarts, show_plural(restarts)));
+	    : show_format(", worker restarted %lld time%s", restarts, show_plural(restarts)));
 	if (show_is_true(json, "stopping"))
 		printf("It is stopping: the clients left are closed in %s.\n",
 		    show_span(show_real(json, "stop_in_seconds")));
@@ -172,7 +166,7 @@ static void
 print_status(const struct answer *answer)
 {
 	static const struct column columns[] = {
-		{ "SERVICE", TEXT, "service", NULL }, { "STATE", TEXT, NULL, status_state },
+		{ "SERVICE", TEXT, "service", NULL }, { "STATE", TEXT, NULL, show_state },
 		{ "SINCE", TEXT, NULL, status_ago }, { "CLIENTS", NUMBER, "clients", NULL },
 		{ "HELD", NUMBER, "held", NULL }, { "ADDRESS", CUT, "address", NULL },
 		{ "WHY", CUT, NULL, show_why }, { NULL, 0, NULL, NULL },
@@ -195,21 +189,20 @@ print_status(const struct answer *answer)
 
 /* Clients: each, or how many there are of each kind. */
 
-static char *
+static const char *
 client_pid(const json_t *client)
 {
-	return json_is_integer(json_object_get(client, "pid")) ? mem_print("%lld", show_number(client, "pid"))
-	    : mem_copy_text("-");
+	return show_has(client, "pid") ? show_format("%lld", show_number(client, "pid")) : "-";
 }
 
-static char *
+static const char *
 client_since(const json_t *client)
 {
-	return mem_copy_text(show_ago(client, "since"));
+	return show_ago(client, "since");
 }
 
 /* What they are counted by is the member that is neither of the two numbers. */
-static char *
+static const char *
 count_by(const json_t *count)
 {
 	const char *key;
@@ -219,11 +212,11 @@ count_by(const json_t *count)
 		if (strcmp(key, "clients") == 0 || strcmp(key, "held") == 0)
 			continue;
 		if (json_is_integer(value))
-			return mem_print("%lld", json_integer_value(value));
+			return show_format("%lld", json_integer_value(value));
 		if (json_string_length(value) > 0)
-			return mem_copy_text(json_string_value(value));
+			return json_string_value(value);
 	}
-	return mem_copy_text("-");
+	return "-";
 }
 
 static void
@@ -252,43 +245,38 @@ print_clients(const struct answer *answer)
 /* Endpoints. */
 
 /* What is not well stands in capitals. */
-static char *
+static const char *
 endpoint_state(const json_t *endpoint)
 {
 	const char *state = show_text(endpoint, "state");
-	char *again, *text;
 
 	if (strcmp(state, "withdrawn") == 0)
-		return mem_print("WITHDRAWN (%s ago)", show_ago(endpoint, "withdrawn_since"));
-	if (strcmp(state, "failed") != 0)
-		return mem_copy_text(show_is_true(endpoint, "late") ? "late" : "ok");
-	again = show_again(endpoint, clock_wall());
-	text = mem_print("FAILED (%s)", again);
-	mem_free(again);
-	return text;
+		return show_format("WITHDRAWN (%s ago)", show_ago(endpoint, "withdrawn_since"));
+	if (strcmp(state, "failed") == 0)
+		return show_format("FAILED (%s)", show_again(endpoint, clock_wall()));
+	return show_is_true(endpoint, "late") ? "late" : "ok";
 }
 
 /* How long the last connect took. */
-static char *
+static const char *
 endpoint_connect(const json_t *endpoint)
 {
 	double took = show_real(endpoint, "connect_seconds");
 
 	if (json_is_null(json_object_get(endpoint, "connect_seconds")))
-		return mem_copy_text("never");
+		return "never";
 	if (took >= 1)
-		return mem_print("%.1f s", took);
-	return took < 0.001 ? mem_copy_text("<1 ms") : mem_print("%.0f ms", took * 1e3);
+		return show_format("%.1f s", took);
+	return took < 0.001 ? "<1 ms" : show_format("%.0f ms", took * 1e3);
 }
 
 /* An error stays after a success: when it was tells whether it is of today. */
-static char *
+static const char *
 endpoint_error(const json_t *endpoint)
 {
 	const char *error = show_text(endpoint, "last_error");
 
-	return error[0] == '\0' ? mem_copy_text("")
-	    : mem_print("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
+	return error[0] == '\0' ? "" : show_format("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
 }
 
 static void
@@ -346,12 +334,8 @@ print_history(const struct answer *answer)
 	size_t i;
 
 	print_table(columns, json_object_get(answer->json, "entries"));
-	json_array_foreach(json_object_get(answer->json, "endpoints"), i, endpoint) {
-		char *story = show_endpoint(endpoint, clock_wall());
-
-		show_printf(stdout, "endpoint %s\n", story);
-		mem_free(story);
-	}
+	json_array_foreach(json_object_get(answer->json, "endpoints"), i, endpoint)
+		show_printf(stdout, "endpoint %s\n", show_endpoint(endpoint, clock_wall()));
 	printf("now: %s is %s, since %s\n", answer->argv[1], show_text(answer->json, "state"),
 	    show_text(answer->json, "since"));
 }
@@ -443,7 +427,7 @@ print_closed(const struct answer *answer)
 	long long clients = show_number(answer->json, "clients");
 
 	show_printf(stdout, "%s: closed%s\n", show_text(answer->json, "service"), clients == 0 ? ""
-	    : show_brief("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay"));
+	    : show_format("; %lld attached client%s", clients, clients == 1 ? " stays" : "s stay"));
 }
 
 static void
@@ -477,7 +461,7 @@ print_paused(const struct answer *answer)
 	long long held = show_number(answer->json, "held");
 
 	show_printf(stdout, "%s: paused; nothing is in flight%s; \"holdfastctl resume %s\" ends the pause\n", service,
-	    held == 0 ? "" : show_brief(", %lld client%s", held, held == 1 ? " waits" : "s wait"), service);
+	    held == 0 ? "" : show_format(", %lld client%s", held, held == 1 ? " waits" : "s wait"), service);
 }
 
 static void
@@ -511,7 +495,7 @@ static void
 print_log(const struct answer *answer)
 {
 	printf("log level: %s%s\n", show_text(answer->json, "level"), answer->argc == 1 ? ""
-	    : show_brief(" (was %s)", show_text(answer->json, "previous")));
+	    : show_format(" (was %s)", show_text(answer->json, "previous")));
 }
 
 /* The member that is named like the command, as it is. */

@@ -67,7 +67,7 @@ progress_left(const json_t *services)
 }
 
 /* What is waited for, of services that status has. */
-static char *
+static const char *
 progress_describe(const struct progress *progress, const json_t *services)
 {
 	const json_t *first = json_array_get(services, 0);
@@ -75,19 +75,19 @@ progress_describe(const struct progress *progress, const json_t *services)
 	long long left = drain ? progress_left(services) : show_number(first, "clients");
 
 	if (first == NULL)
-		return mem_copy_text("no answer");
+		return "no answer";
 	if (pause && progress_is_shared(first))
-		return mem_print("%lld request%s in flight", show_number(first, "in_flight"),
+		return show_format("%lld request%s in flight", show_number(first, "in_flight"),
 		    show_plural(show_number(first, "in_flight")));
 	if (drain || pause)
-		return mem_print("%lld client%s left", left, show_plural(left));
+		return show_format("%lld client%s left", left, show_plural(left));
 	if (show_is_true(first, "paused"))
-		return mem_copy_text("paused");
+		return "paused";
 	if (strcmp(progress->kind, "try") == 0)
-		return mem_print("attempt %lld, %s", show_number(first, "failures") + 1, show_text(first, "state"));
+		return show_format("attempt %lld, %s", show_number(first, "failures") + 1, show_text(first, "state"));
 	if (strcmp(progress->kind, "wait") == 0 && show_text(first, "last_error")[0] != '\0')
-		return mem_print("%s: %s", show_text(first, "state"), show_text(first, "last_error"));
-	return mem_copy_text(show_text(first, "state"));
+		return show_format("%s: %s", show_text(first, "state"), show_text(first, "last_error"));
+	return show_text(first, "state");
 }
 
 /* Cuts the line so that with so many bytes more it does not wrap: what wraps cannot be taken away. */
@@ -111,18 +111,17 @@ progress_cut(char *line, size_t more)
 static char *
 progress_line(const struct progress *progress)
 {
+	const char *service = progress->service;
 	json_t *answer;
-	char *what, *line;
+	char *line;
 	int error;
 
 	if (!progress->asks)
-		return mem_print("%s%s%s", progress->verb, progress->service == NULL ? "" : " ",
-		    progress->service == NULL ? "" : progress->service);
-	answer = ask_once(progress->path, "status", progress->service, clock_now() + PROGRESS_PERIOD, &error);
-	what = progress_describe(progress, json_object_get(answer, "services"));
-	line = mem_print("%s %s: %s", progress->verb, progress->service == NULL ? "all services" : progress->service,
-	    what);
-	mem_free(what);
+		return show_format("%s%s%s", progress->verb, service == NULL ? "" : " ",
+		    service == NULL ? "" : service);
+	answer = ask_once(progress->path, "status", service, clock_now() + PROGRESS_PERIOD, &error);
+	line = show_format("%s %s: %s", progress->verb, service == NULL ? "all services" : service,
+	    progress_describe(progress, json_object_get(answer, "services")));
 	json_decref(answer);
 	return line;
 }
@@ -130,7 +129,7 @@ progress_line(const struct progress *progress)
 void
 progress_show(struct progress *progress)
 {
-	char *end = mem_print(", %lld s", (long long)((clock_now() - progress->begun) / CLOCK_SECOND));
+	const char *end = show_format(", %lld s", (long long)((clock_now() - progress->begun) / CLOCK_SECOND));
 	char *line = progress_line(progress);
 
 	progress_cut(line, strlen(end));
@@ -139,8 +138,6 @@ progress_show(struct progress *progress)
 	fflush(stderr);
 	progress->shown = true;
 	progress->next = clock_now() + PROGRESS_PERIOD;
-	mem_free(line);
-	mem_free(end);
 }
 
 void

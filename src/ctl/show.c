@@ -8,8 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#define BRIEF_SIZE  64
-#define BRIEF_COUNT 8
+#define SHOW_TEXTS 32
 
 const char *
 show_text(const json_t *object, const char *key)
@@ -52,17 +51,19 @@ show_plural(long long count)
 }
 
 char *
-show_brief(const char *format, ...)
+show_format(const char *format, ...)
 {
-	static char texts[BRIEF_COUNT][BRIEF_SIZE];
+	static char *texts[SHOW_TEXTS];
 	static unsigned next;
-	char *text = texts[next++ % BRIEF_COUNT];
+	char **text = &texts[next++ % SHOW_TEXTS], *made;
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, BRIEF_SIZE, format, args);
+	made = mem_vprint(format, args);
 	va_end(args);
-	return text;
+	mem_free(*text);
+	*text = made;
+	return made;
 }
 
 char *
@@ -71,11 +72,11 @@ show_span(double seconds)
 	long long whole = seconds < 0 ? 0 : (long long)seconds;
 
 	if (whole < 60)
-		return show_brief("%llds", whole);
+		return show_format("%llds", whole);
 	if (whole < 3600)
-		return show_brief("%lldmin %llds", whole / 60, whole % 60);
-	return whole < 86400 ? show_brief("%lldh %lldmin", whole / 3600, whole / 60 % 60)
-	    : show_brief("%lldd %lldh", whole / 86400, whole / 3600 % 24);
+		return show_format("%lldmin %llds", whole / 60, whole % 60);
+	return whole < 86400 ? show_format("%lldh %lldmin", whole / 3600, whole / 60 % 60)
+	    : show_format("%lldd %lldh", whole / 86400, whole / 3600 % 24);
 }
 
 /* Seconds from a point in time to wall, less than 0 if it is yet to come; false if it is none. */
@@ -147,28 +148,27 @@ show_since_at(const json_t *service)
 	return show_text(service, show_has(service, "down_since") ? "down_since" : "since");
 }
 
-static char *
+static const char *
 show_why_closed(const json_t *service)
 {
 	const json_t *administered = json_object_get(service, "administered");
 	const char *state = show_text(service, "state");
 
 	if (json_is_object(administered))
-		return mem_print("%s by %s", show_text(administered, "what"), show_text(administered, "by"));
-	return show_has(service, "last_error") ? mem_print("%s: %s", state, show_text(service, "last_error"))
-	    : mem_copy_text(state);
+		return show_format("%s by %s", show_text(administered, "what"), show_text(administered, "by"));
+	return show_has(service, "last_error") ? show_format("%s: %s", state, show_text(service, "last_error"))
+	    : state;
 }
 
-static char *
+static const char *
 show_why_down(const json_t *service)
 {
 	const char *error = show_text(service, "last_error");
 
 	if (error[0] == '\0')
 		error = show_text(service, "state");
-	if (show_has(service, "next_attempt_in_seconds"))
-		return mem_print("%s; next attempt in %.1f s", error, show_real(service, "next_attempt_in_seconds"));
-	return mem_copy_text(error);
+	return !show_has(service, "next_attempt_in_seconds") ? error
+	    : show_format("%s; next attempt in %.1f s", error, show_real(service, "next_attempt_in_seconds"));
 }
 
 const char *
@@ -181,7 +181,7 @@ show_pause(const json_t *service)
 	return strcmp(by, "files") == 0 ? "no file descriptor is left" : "max_clients is reached";
 }
 
-char *
+const char *
 show_why(const json_t *service)
 {
 	const json_t *failing = json_object_get(service, "failing");
@@ -189,47 +189,42 @@ show_why(const json_t *service)
 	if (show_is_closed(service))
 		return show_why_closed(service);
 	if (show_is_true(service, "paused"))
-		return mem_print("paused by %s", show_text(service, "paused_by"));
+		return show_format("paused by %s", show_text(service, "paused_by"));
 	if (json_is_object(failing))
-		return mem_print("made to fail by %s for %.1f s more", show_text(failing, "by"),
+		return show_format("made to fail by %s for %.1f s more", show_text(failing, "by"),
 		    show_real(failing, "left_seconds"));
 	if (strcmp(show_state(service), "UP") != 0)
 		return show_why_down(service);
 	if (show_is_true(service, "accepting_paused"))
-		return mem_print("accepting pauses: %s", show_pause(service));
+		return show_format("accepting pauses: %s", show_pause(service));
 	if (show_is_true(service, "resting"))
-		return mem_copy_text("resting: the server ends unused connections");
-	return mem_copy_text(strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "");
+		return "resting: the server ends unused connections";
+	return strcmp(show_text(service, "state"), "idle") == 0 ? "idle until a client comes" : "";
 }
 
-char *
+const char *
 show_again(const json_t *endpoint, int64_t wall)
 {
 	double age;
 
 	if (!show_since(show_text(endpoint, "failed_until"), wall, &age) || age > -0.05)
-		return mem_copy_text("tried again now");
-	return mem_print("tried again in %.1f s", -age);
+		return "tried again now";
+	return show_format("tried again in %.1f s", -age);
 }
 
-char *
+const char *
 show_endpoint(const json_t *endpoint, int64_t wall)
 {
 	const char *address = show_text(endpoint, "address"), *state = show_text(endpoint, "state");
 	long long connections = show_number(endpoint, "connections");
-	char *again, *left, *text;
 
 	if (strcmp(state, "withdrawn") == 0)
-		return mem_print("%s withdrawn by the lookup; connections left: %lld", address, connections);
+		return show_format("%s withdrawn by the lookup; connections left: %lld", address, connections);
 	if (strcmp(state, "failed") != 0)
-		return mem_print("%s %sconnections: %lld", address, show_is_true(endpoint, "late")
+		return show_format("%s %sconnections: %lld", address, show_is_true(endpoint, "late")
 		    ? "late: no answer within connect_stagger; " : "ok; ", connections);
-	again = show_again(endpoint, wall);
-	left = connections == 0 ? mem_copy_text("") : mem_print(" connections left: %lld;", connections);
-	text = mem_print("%s failed: %s;%s %s", address, show_text(endpoint, "last_error"), left, again);
-	mem_free(left);
-	mem_free(again);
-	return text;
+	return show_format("%s failed: %s;%s %s", address, show_text(endpoint, "last_error"), connections == 0 ? ""
+	    : show_format(" connections left: %lld;", connections), show_again(endpoint, wall));
 }
 
 void

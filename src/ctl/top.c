@@ -178,9 +178,9 @@ top_read_keys(struct top *top)
 	return true;
 }
 
-/* The connection is gone; reason is taken over, NULL leaves the one before. */
+/* The connection is gone, for this reason; NULL leaves the one before. */
 static void
-top_lose(struct top *top, char *reason, int64_t next)
+top_lose(struct top *top, const char *reason, int64_t next)
 {
 	ask_close(&top->ask);
 	top->awaits_status = top->awaits_history = false;
@@ -188,7 +188,7 @@ top_lose(struct top *top, char *reason, int64_t next)
 	if (reason == NULL)
 		return;
 	mem_free(top->reason);
-	top->reason = reason;
+	top->reason = mem_copy_text(reason);
 }
 
 /* Asks for the status, and for the history of the service that is explained. */
@@ -241,7 +241,7 @@ top_hear(struct top *top, const char *line, int64_t now)
 		top->history = json_incref(answer);
 		top->awaits_history = false;
 	} else {
-		top_lose(top, mem_copy_text(error[0] == '\0' ? "the answer is not understood" : error), now + EVERY);
+		top_lose(top, error[0] == '\0' ? "the answer is not understood" : error, now + EVERY);
 	}
 	json_decref(answer);
 }

@@ -156,14 +156,14 @@ top_order_compare(const void *left, const void *right, void *arg)
 static bool
 top_state_matches(const struct top_state *state, const struct sample_service *service)
 {
-	char *why = show_why(service->json);
-	const char *texts[] = { service->name, service->state, show_text(service->json, "address"), why };
-	bool matches = false;
+	const char *const texts[] = {
+		service->name, service->state, show_text(service->json, "address"), show_why(service->json),
+	};
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-		matches = matches || strcasestr(texts[i], state->filter) != NULL;
-	mem_free(why);
-	return matches;
+		if (strcasestr(texts[i], state->filter) != NULL)
+			return true;
+	return false;
 }
 
 /* The chosen row is where its service has gone, or stays at its place if that is no longer shown. */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "ctl/show.h"
 
 #define ROOMY        16  /* lines from which on there are empty ones between the parts */
@@ -85,7 +84,7 @@ top_view_short(double number, unsigned unit)
 
 	for (; number >= 999.5 && sign < 6; sign++)
 		number /= unit;
-	return show_brief("%.*f%.1s", number > 0 && number < 9.95 &&
+	return show_format("%.*f%.1s", number > 0 && number < 9.95 &&
 	    (sign > 0 || number < 0.95 || number != (int)number), number, signs + sign);
 }
 
@@ -108,49 +107,41 @@ view_span(double seconds, bool wide)
 }
 
 /* Why the service is as it is, or its last error. */
-static char *
+static const char *
 view_error(const struct view *view, const json_t *service)
 {
 	double age = show_age(show_text(service, "last_error_at"), view->scene->wall);
-	const char *error = show_text(service, "last_error");
-	char *why = show_why(service);
+	const char *error = show_text(service, "last_error"), *why = show_why(service);
 
-	if (why[0] != '\0' || error[0] == '\0')
-		return why;
-	mem_free(why);
-	return mem_print("%s ago: %s", view_span(age, view->screen->width >= WIDE), error);
+	return why[0] != '\0' || error[0] == '\0' ? why
+	    : show_format("%s ago: %s", view_span(age, view->screen->width >= WIDE), error);
 }
 
-/* What stands in the column, to be freed with mem_free(). */
-static char *
+static const char *
 column_text(const struct view *view, const struct column *column, const struct sample_service *service)
 {
 	const json_t *json = service->json;
-	const char *text = "";
 	double age;
 
 	if (column->shared && !service->shared)
-		return mem_copy_text("");
+		return "";
 	switch (column->kind) {
-	case COLUMN_TEXT: text = show_text(json, column->key); break;
-	case COLUMN_STATE: text = service->state; break;
+	case COLUMN_TEXT: return show_text(json, column->key);
+	case COLUMN_STATE: return service->state;
 	case COLUMN_ERROR: return view_error(view, json);
-	case COLUMN_COUNT: return mem_print("%lld", show_number(json, column->key));
-	case COLUMN_SHORT: text = top_view_short(show_real(json, column->key), 1000); break;
+	case COLUMN_COUNT: return show_format("%lld", show_number(json, column->key));
+	case COLUMN_SHORT: return top_view_short(show_real(json, column->key), 1000);
 	case COLUMN_RATE:
-		text = !service->has_rates ? "-" : top_view_short(service->rates[column->rate],
+		return !service->has_rates ? "-" : top_view_short(service->rates[column->rate],
 		    column->rate == SAMPLE_IN || column->rate == SAMPLE_OUT ? 1024 : 1000);
-		break;
 	case COLUMN_SINCE:
 		age = show_age(show_since_at(json), view->scene->wall);
-		text = age < 0 ? "" : view_span(age, view->screen->width >= WIDE);
-		break;
+		return age < 0 ? "" : view_span(age, view->screen->width >= WIDE);
 	case COLUMN_OLDEST:
-		if (show_number(json, "held") > 0)
-			text = view_span(show_real(json, "held_longest_seconds"), false);
-		break;
+		return show_number(json, "held") == 0 ? ""
+		    : view_span(show_real(json, "held_longest_seconds"), false);
 	}
-	return mem_copy_text(text);
+	return "";
 }
 
 /* The width that the column's texts need, from width to most. */
@@ -160,11 +151,9 @@ column_width(const struct view *view, const struct column *column, int width, in
 	const struct sample *sample = view->scene->sample;
 
 	for (size_t i = 0; i < sample->count && width < most; i++) {
-		char *text = column_text(view, column, &sample->services[i]);
-		int needed = screen_width(view->screen, text);
+		int needed = screen_width(view->screen, column_text(view, column, &sample->services[i]));
 
 		width = needed > most ? most : needed > width ? needed : width;
-		mem_free(text);
 	}
 	return width;
 }
@@ -203,16 +192,16 @@ column_look(const struct column *column, const struct sample_service *service, c
 	return column->sort == TOP_BY_HELD ? SCREEN_HOLD : SCREEN_PLAIN;
 }
 
-/* The column's head; an arrow shows by which it is sorted, and which way.  To be freed with mem_free(). */
-static char *
+/* The column's head; an arrow shows by which it is sorted, and which way. */
+static const char *
 column_head(const struct view *view, const struct column *column)
 {
 	static const char *const arrows[2][2] = { { "\u25bc", "\u25b2" }, { "v", "^" } };
 	const char *arrow = column->sort != (int)view->state->sort ? ""
 	    : arrows[view->screen->ascii][view->state->reverse];
 
-	return column->kind >= COLUMN_COUNT ? mem_print("%s%s", arrow, column->head)
-	    : mem_print("%s%s", column->head, arrow);
+	return column->kind >= COLUMN_COUNT ? show_format("%s%s", arrow, column->head)
+	    : show_format("%s%s", column->head, arrow);
 }
 
 /* Puts a service, or without one the heads.  The blank beside a column is before it if it is a right one, where a
@@ -226,7 +215,7 @@ table_put(const struct view *view, const int widths[COLUMNS], const struct sampl
 		const struct column *column = &columns[i];
 		bool right = column->kind >= COLUMN_COUNT;
 		enum screen_look look;
-		char *text;
+		const char *text;
 
 		if (widths[i] == 0)
 			continue;
@@ -239,7 +228,6 @@ table_put(const struct view *view, const int widths[COLUMNS], const struct sampl
 		if (!right && !head)
 			screen_put(view->screen, AS_PLAIN " ");
 		after_right = right;
-		mem_free(text);
 	}
 }
 
@@ -327,14 +315,13 @@ view_header(struct screen *screen, const struct top_scene *scene)
 static void
 view_footer(struct screen *screen, const char *const *keys, size_t first, size_t most, size_t count)
 {
-	char *place = mem_print("%zu-%zu of %zu", count == 0 ? 0 : first + 1, first + most < count ? first + most
-	    : count, count);
+	const char *place = show_format("%zu-%zu of %zu", count == 0 ? 0 : first + 1,
+	    first + most < count ? first + most : count, count);
 
 	for (; *keys != NULL && screen_width(screen, *keys) <= screen_room(screen); keys++)
 		screen_put(screen, "%s", *keys);
 	if (screen_width(screen, place) <= screen_room(screen))
 		screen_put_cell(screen, SCREEN_DIM, screen_room(screen), place);
-	mem_free(place);
 }
 
 #define KEY(key, does) AS_BOLD key AS_DIM " " does "  "
@@ -389,7 +376,7 @@ table_put_chosen(const struct view *view)
 {
 	const struct top_state *state = view->state;
 	const struct sample_service *service;
-	char *error;
+	const char *error;
 
 	screen_line(view->screen, AS_PLAIN);
 	if (state->row_count == 0)
@@ -398,7 +385,6 @@ table_put_chosen(const struct view *view)
 	error = view_error(view, service->json);
 	screen_put(view->screen, "%c%s %s" AS_PLAIN "%s%s", view_mark(service->state), service->name, service->state,
 	    error[0] == '\0' ? "" : "  ", error);
-	mem_free(error);
 }
 
 /* Heads and rows; below is for so many lines. */
@@ -504,13 +490,13 @@ view_help(const struct view *view)
 	view_page(view->screen, view->state, page);
 }
 
-/* 2026-11-25T22:39:13.123Z in full, or 11-25 22:39:13; to be freed with mem_free(). */
-static char *
+/* 2026-11-25T22:39:13.123Z in full, or 11-25 22:39:13. */
+static const char *
 explain_time(const struct screen *screen, const char *time)
 {
 	if (screen->width >= WIDE || strlen(time) < 19)
-		return mem_copy_text(time);
-	return mem_print("%.5s %.8s", time + 5, time + 11);
+		return time;
+	return show_format("%.5s %.8s", time + 5, time + 11);
 }
 
 /* One entry: time, event, and its text, folded. */
@@ -518,7 +504,7 @@ static void
 explain_entry(struct screen *page, const json_t *entry)
 {
 	const char *event = show_text(entry, "event"), *text = show_text(entry, "text"), *next;
-	char *time = explain_time(page, show_text(entry, "time"));
+	const char *time = explain_time(page, show_text(entry, "time"));
 	bool folded = page->width < EXPLAIN_FOLD;
 	int indent = folded ? 2 : screen_width(page, time) + 2 + EVENT_WIDTH + 2;
 
@@ -532,7 +518,6 @@ explain_entry(struct screen *page, const json_t *entry)
 			screen_line(page, "%*s", indent, "");
 		screen_put(page, "%.*s", (int)length, text);
 	}
-	mem_free(time);
 }
 
 /* What the service is now. */
@@ -543,7 +528,7 @@ explain_head(const struct view *view)
 	const char *name = view->state->explained, *address;
 	const struct sample_service *service = sample == NULL ? NULL : sample_find(sample, name, 0);
 	struct screen *screen = view->screen;
-	char *why;
+	const char *why;
 
 	screen_line(screen, AS_BOLD "%s", name);
 	if (service == NULL) {
@@ -553,7 +538,6 @@ explain_head(const struct view *view)
 	why = show_why(service->json);
 	screen_put(screen, AS_PLAIN "  %c%s" AS_PLAIN " for %s%s%s", view_mark(service->state), service->state,
 	    show_span(show_age(show_since_at(service->json), view->scene->wall)), why[0] == '\0' ? "" : ": ", why);
-	mem_free(why);
 	if (screen->height < 10)
 		return;
 	address = show_text(service->json, "address");
@@ -573,10 +557,9 @@ explain_endpoints(struct screen *screen, const struct top_scene *scene)
 
 	for (size_t i = 0; i < shown; i++) {
 		const json_t *endpoint = json_array_get(list, i);
-		char *story = show_endpoint(endpoint, scene->wall);
 
-		screen_line(screen, "%c%s", view_mark(show_text(endpoint, "state")), story);
-		mem_free(story);
+		screen_line(screen, "%c%s", view_mark(show_text(endpoint, "state")),
+		    show_endpoint(endpoint, scene->wall));
 	}
 	if (shown < count)
 		screen_line(screen, AS_DIM "%zu more: holdfastctl endpoints", count - shown);

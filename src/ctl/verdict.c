@@ -34,11 +34,7 @@ verdict_clean(char *text)
 char *
 verdict_alone(enum verdict_level level, const char *reason)
 {
-	char *clean = verdict_clean(mem_copy_text(reason));
-	char *line = mem_print("HOLDFAST %s - %s\n", names[level], clean);
-
-	mem_free(clean);
-	return line;
+	return mem_print("HOLDFAST %s - %s\n", names[level], verdict_clean(show_format("%s", reason)));
 }
 
 /* A line about what is not well. */
@@ -62,14 +58,13 @@ static void
 verdict_closed(struct verdict *verdict, const char *name, const json_t *service)
 {
 	const char *span = show_span(show_age(show_since_at(service), verdict->wall));
-	char *why = show_why(service);
+	const char *why = show_why(service);
 
 	if (strcmp(show_text(service, "state"), "aborted") == 0)
 		verdict_complain(verdict, VERDICT_CRITICAL, "%s aborted for %s: %s", name, span,
 		    show_text(service, "last_error"));
 	else
 		verdict_complain(verdict, VERDICT_WARNING, "%s %s for %s", name, why, span);
-	mem_free(why);
 }
 
 static void
