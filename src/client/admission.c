@@ -247,6 +247,8 @@ admission_on_exhausted(void *arg, int error)
 void
 admission_listen(struct admission *admission, int fd)
 {
+	if (fd != -1 && admission->listener != NULL)
+		listener_finish(admission->listener);
 	listener_free(admission->listener);
 	admission->listener = NULL;
 	admission->paused = TABLE_PAUSE_NONE;
@@ -255,13 +257,6 @@ admission_listen(struct admission *admission, int fd)
 	admission->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
 	    admission);
 	listener_keep_reserve(admission->listener);
-}
-
-void
-admission_accept_rest(struct admission *admission)
-{
-	if (admission->listener != NULL)
-		listener_finish(admission->listener);
 }
 
 void

@@ -29,11 +29,9 @@ void admission_free(struct admission *admission);
 /* Lists as in peer_rules_new(): names are looked up now, and not again; per_user 0: no limit. */
 void admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user);
 
-/* Accepts from fd (borrowed) from now on, whatever has paused it; -1 for no more. */
+/* Accepts from fd (borrowed) from now on, whatever has paused it, and all who have connected to the socket before it,
+ * which was shut and is to go; -1 for no more. */
 void admission_listen(struct admission *admission, int fd);
-
-/* Accepts all who have connected to a socket that was shut and is to go. */
-void admission_accept_rest(struct admission *admission);
 
 /* Accepting pauses for this reason, the limit of which is most, or resumes.  Counted, and said once a minute at most,
  * since clients that come and go at the limit pause it again and again. */

@@ -514,12 +514,6 @@ clients_listen(struct clients *clients, int fd)
 }
 
 void
-clients_accept_rest(struct clients *clients)
-{
-	admission_accept_rest(clients->admission);
-}
-
-void
 clients_close(struct clients *clients, enum closing_cause cause, bool open)
 {
 	struct client *client;

@@ -55,11 +55,9 @@ void clients_set(struct clients *clients, const struct clients_settings *setting
 /* No connection will come any more: the upstream was freed. */
 void clients_leave_upstream(struct clients *clients);
 
-/* Accepts from fd (borrowed) from now on; -1 for no more. */
+/* Accepts from fd (borrowed) from now on, and all who have connected to the socket before it, which was shut and is
+ * to go; -1 for no more. */
 void clients_listen(struct clients *clients, int fd);
-
-/* Accepts all who have connected to a socket that was shut and is to go. */
-void clients_accept_rest(struct clients *clients);
 
 /* Gives ready connections to those who wait, and refuses them if none will come. */
 void clients_serve(struct clients *clients);

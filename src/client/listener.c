@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -50,10 +51,17 @@ listener_socket(enum listener_type type)
 	return socket(AF_UNIX, listener_socket_type(type) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 }
 
+/* Whether it has no file. */
 static bool
 listener_is_abstract(const struct listener_settings *settings)
 {
-	return settings->path[0] == '@';
+	return settings->path[0] != '/';
+}
+
+static bool
+listener_is_tcp(const struct listener_settings *settings)
+{
+	return settings->path[0] != '/' && settings->path[0] != '@';
 }
 
 char *
@@ -62,7 +70,7 @@ listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_len
 	size_t length = strlen(path), room = sizeof ret_name->sun_path;
 
 	memset(ret_name, 0, sizeof *ret_name);
-	ret_name->sun_family = AF_UNIX;
+	ret_name->sun_family = path[0] == '/' || path[0] == '@' ? AF_UNIX : AF_UNSPEC;
 	if (length >= room)
 		return mem_print("socket path %s has %zu bytes, at most %zu are possible", path, length, room - 1);
 	memcpy(ret_name->sun_path, path, length);
@@ -113,7 +121,7 @@ listener_examine(const char *path, const struct sockaddr_un *name, socklen_t len
 	int alive;
 
 	*ret_stale = false;
-	if (path[0] == '@' || (lstat(path, &st) == -1 && errno == ENOENT))
+	if (path[0] != '/' || (lstat(path, &st) == -1 && errno == ENOENT))
 		return NULL;
 	if (lstat(path, &st) == -1)
 		return mem_print("socket %s: %s", path, strerror(errno));
@@ -204,6 +212,27 @@ listener_bind(const struct listener_settings *settings, int fd, const struct soc
 	return wrong;
 }
 
+static char *
+listener_open_tcp(const struct listener_settings *settings, int *ret_fd)
+{
+	struct address address;
+	const struct sockaddr *name = (const struct sockaddr *)(const void *)&address.socket;
+	const char *wrong = address_parse(settings->path, &address);
+	int fd, yes = 1, error;
+
+	if (wrong != NULL)
+		return mem_print("%s: %s", settings->path, wrong);
+	fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	*ret_fd = fd;
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+	    bind(fd, name, address.socket_length) == 0 && listen(fd, settings->backlog) == 0)
+		return NULL;
+	error = errno;
+	if (fd != -1)
+		close(fd);
+	return mem_print("%s: %s", settings->path, strerror(error));
+}
+
 char *
 listener_open(const struct listener_settings *settings, const char *runtime_directory, int *ret_fd,
     struct sockaddr_un *ret_bound, socklen_t *ret_length)
@@ -216,6 +245,8 @@ listener_open(const struct listener_settings *settings, const char *runtime_dire
 		wrong = listener_examine(settings->path, ret_bound, *ret_length, &stale);
 	if (wrong != NULL)
 		return wrong;
+	if (listener_is_tcp(settings))
+		return listener_open_tcp(settings, ret_fd);
 	fd = listener_socket(settings->type);
 	if (fd == -1)
 		return mem_print("socket %s: %s", settings->path, strerror(errno));
@@ -286,8 +317,14 @@ listener_rehearse(const struct listener_settings *settings, const char *runtime_
 	socklen_t length;
 	bool stale;
 	char *wrong = listener_name(settings->path, &name, &length);
-	int directory;
+	int directory, fd;
 
+	if (listener_is_tcp(settings)) {
+		wrong = listener_open_tcp(settings, &fd);
+		if (wrong == NULL)
+			close(fd);
+		return wrong;
+	}
 	if (wrong == NULL && !open)
 		wrong = listener_examine(settings->path, &name, length, &stale);
 	if (wrong != NULL || listener_is_abstract(settings))

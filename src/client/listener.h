@@ -1,4 +1,4 @@
-/* listener.h - the Unix socket of a service: made, guarded, accepted from. */
+/* listener.h - a listening socket, mostly a Unix socket: made, guarded, accepted from. */
 #ifndef HOLDFAST_CLIENT_LISTENER_H
 #define HOLDFAST_CLIENT_LISTENER_H
 
@@ -16,7 +16,7 @@ enum listener_type {
 
 struct listener_settings {
 	enum listener_type type;
-	char *path;          /* owned by who fills it; absolute, or "@name" for an abstract socket */
+	char *path;          /* owned by who fills it; absolute, "@name", or for TCP "HOST:PORT" in numbers */
 	mode_t mode;
 	/* Owned likewise: names or numbers, which are asked for when the socket is guarded.  NULL: the daemon's. */
 	char *owner, *group;
@@ -28,7 +28,8 @@ int listener_socket_type(enum listener_type type);
 
 struct listener;
 
-/* The kernel's name for a path, or "@name".  NULL, or what is wrong with it: a text to free with mem_free(). */
+/* The kernel's name for a path, or "@name"; of TCP's one that no socket has.  NULL, or what is wrong with it: a text
+ * to free with mem_free(). */
 char *listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_length);
 
 /* Opens a listening socket by the stale-socket rule: a socket file that nobody listens on is replaced, a live

@@ -6,32 +6,13 @@
 #ifndef HOLDFAST_CLIENT_METRICS_LISTENER_H
 #define HOLDFAST_CLIENT_METRICS_LISTENER_H
 
-#include <stdbool.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
-#include "keep/place.h"
+#include "client/listener.h"
 
 /* What is wrong with an address to listen at: a static text, or NULL. */
 const char *metrics_listener_check(const char *address);
 
-/* The kernel's name for an address that is right, if it is a Unix socket's. */
-bool metrics_listener_name_unix(const char *address, struct sockaddr_un *ret_name, socklen_t *ret_length);
-
-/* Opens the listening socket of an address that is right; a Unix socket by the rules of client/listener.h, "0660".
- * NULL and *ret_fd, or what is wrong: a text to free with mem_free(). */
-char *metrics_listener_open(const char *address, const char *runtime_directory, int *ret_fd);
-
-/* Whether the open socket fd listens at this address. */
-bool metrics_listener_is_at(int fd, const char *address);
-
-/* Where the file of a Unix socket is; unknown if it has none. */
-void metrics_listener_place(int fd, struct place *ret_place);
-
-/* Whether the path of a Unix socket still leads there; true for others. */
-bool metrics_listener_is_there(int fd, const struct place *place);
-
-/* Unlinks the path of a Unix socket, if it leads there.  -1 is fine. */
-void metrics_listener_unlink(int fd, const struct place *place);
+/* For the socket of an address that is right: a file, "0660", or a port.  Its path is the caller's to free with
+ * mem_free(). */
+void metrics_listener_settings(const char *address, struct listener_settings *ret_settings);
 
 #endif

@@ -542,21 +542,17 @@ static void
 try_metrics(struct reader *reader)
 {
 	const struct config *config = reader->config;
-	struct place made;
+	struct listener_settings settings;
 	char *wrong;
-	int fd;
 
 	if (config->metrics_listen == NULL || metrics_listener_check(config->metrics_listen) != NULL)
 		return;
-	wrong = metrics_listener_open(config->metrics_listen, config->runtime_directory, &fd);
-	if (wrong != NULL) {
+	metrics_listener_settings(config->metrics_listen, &settings);
+	wrong = listener_rehearse(&settings, config->runtime_directory, false);
+	if (wrong != NULL)
 		reader_say(reader, READ_WARNING, NULL, "metrics.listen", "%s", wrong);
-		mem_free(wrong);
-		return;
-	}
-	metrics_listener_place(fd, &made);
-	metrics_listener_unlink(fd, &made);
-	close(fd);
+	mem_free(settings.path);
+	mem_free(wrong);
 }
 
 static void

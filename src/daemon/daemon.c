@@ -10,11 +10,9 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/memory_limit.h"
-#include "base/watch.h"
 #include "config/load.h"
 #include "config/write.h"
 #include "daemon/command.h"
-#include "daemon/control_socket.h"
 #include "daemon/lock.h"
 #include "daemon/metrics_socket.h"
 #include "daemon/trial.h"
@@ -27,8 +25,7 @@
 
 #define DAEMON_HEARTBEAT      (250 * CLOCK_MILLISECOND)
 #define DAEMON_LOOK           (30 * CLOCK_SECOND) /* for removed files that inotify does not see */
-#define DAEMON_LOOK_AGAIN     CLOCK_SECOND
-#define DAEMON_LOOK_SOON      (100 * CLOCK_MILLISECOND) /* whoever removes a directory does so file by file */
+#define DAEMON_CONTROL_RETRY  CLOCK_SECOND         /* of the control socket */
 #define DAEMON_MEMORY_SHARE   4u /* the share of what may be used that is taken without being told */
 #define DAEMON_MEMORY_LEAST   (4u << 20)
 
@@ -41,6 +38,7 @@ struct daemon {
 	struct control *control;      /* owned */
 	struct events *events;        /* owned */
 	struct upstream_watcher watcher; /* of all upstreams: what happens is published */
+	struct listen_socket *control_socket; /* owned */
 	struct metrics_socket *metrics; /* owned */
 	struct trial *trial;          /* owned */
 	struct command_context commands;
@@ -52,8 +50,7 @@ struct daemon {
 	struct loop_timer heartbeat, reloading;
 	struct loop_timer stop;       /* stop_timeout */
 	struct loop_timer looking;    /* for files that somebody has removed */
-	struct watch *control_watch, *lock_watch, *metrics_watch; /* owned: likewise */
-	char *control_error, *lock_error; /* owned: why it cannot be made again; NULL none */
+	struct lock_keeper *lock;     /* owned */
 	bool stopping;
 	int64_t want_told;            /* when it was logged that buffers are at their bound; 0 never */
 };
@@ -160,8 +157,8 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 {
 	const char *error = daemon->table->header->config_error;
 	const char *given = daemon->table->header->passed_fds_error;
-	const char *wrong[] = { daemon->control_error, daemon->lock_error, metrics_socket_error(daemon->metrics),
-		given[0] != '\0' ? given : NULL };
+	const char *wrong[] = { listen_socket_error(daemon->control_socket), lock_keeper_error(daemon->lock),
+		listen_socket_error(metrics_socket_listen_socket(daemon->metrics)), given[0] != '\0' ? given : NULL };
 	struct services_sum sum;
 	size_t n;
 
@@ -287,53 +284,21 @@ daemon_obey(const struct daemon *daemon, const struct config *config)
 	budget_set(daemon->table->budget, most > DAEMON_MEMORY_LEAST ? most : DAEMON_MEMORY_LEAST);
 }
 
-/* Takes the text over; NULL: all is well.  Told once for each reason. */
-static void
-daemon_note_removed(struct daemon *daemon, char **error, char *wrong)
-{
-	if (wrong != NULL && (*error == NULL || strcmp(*error, wrong) != 0))
-		log_error(NULL, "%s; it is tried again", wrong);
-	mem_free(*error);
-	*error = wrong;
-	if (wrong != NULL)
-		loop_timer_at(&daemon->looking, clock_now() + DAEMON_LOOK_AGAIN);
-}
-
-/* What others have removed of our sockets' files and the lock is made again, and told: now, at a change, and every
- * 30 s. */
+/* What others have removed of our sockets' files and the lock is made again, and told: now, after a change in the
+ * runtime directory, at the place of a socket, and every 30 s. */
 static void
 daemon_look(void *arg)
 {
 	struct daemon *daemon = arg;
-	const struct table_header *header = daemon->table->header;
-	struct lock lock = { .file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] };
-	char metrics[METRICS_SOCKET_PATH], *path;
 
-	if (daemon->stopping || header->stopping)
+	if (daemon->stopping || daemon->table->header->stopping)
 		return;
 	loop_timer_at(&daemon->looking, clock_now() + DAEMON_LOOK);
-	daemon_note_removed(daemon, &daemon->lock_error, lock_look(daemon->config->runtime_directory, &lock));
-	daemon_note_removed(daemon, &daemon->control_error,
-	    control_socket_look(daemon->table, daemon->config, daemon->control));
-	metrics_socket_look(daemon->metrics, metrics);
+	lock_keeper_look(daemon->lock);
+	listen_socket_look_after(daemon->control_socket);
+	listen_socket_look_after(metrics_socket_listen_socket(daemon->metrics));
 	services_look_after_sockets(daemon->services);
-	path = lock_path(daemon->config->runtime_directory);
-	watch_path(daemon->lock_watch, path, false);
-	watch_path(daemon->control_watch, daemon->config->control.listener.path, false);
-	watch_path(daemon->metrics_watch, metrics, false);
-	mem_free(path);
 	daemon_update_status(daemon);
-}
-
-static void
-daemon_on_removed(void *arg)
-{
-	struct daemon *daemon = arg;
-	bool tried = daemon->control_error != NULL || daemon->lock_error != NULL;
-	int64_t soon = clock_now() + (tried ? DAEMON_LOOK_AGAIN : DAEMON_LOOK_SOON);
-
-	if (daemon->looking.deadline > soon)
-		loop_timer_at(&daemon->looking, soon);
 }
 
 /* Once, when all that the configuration says is begun: the keeper tells systemd. */
@@ -356,15 +321,16 @@ daemon_say_ready(struct daemon *daemon)
 }
 
 static void
-daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan, int metrics)
+daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan,
+    struct prepared_socket *metrics)
 {
 	services_apply(daemon->services, config, plan);
 	daemon_obey(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
-	metrics_socket_change(daemon->metrics, config, metrics);
+	listen_socket_settle(daemon->control_socket, &config->control.listener, DAEMON_CONTROL_RETRY, NULL);
+	metrics_socket_set(daemon->metrics, config, metrics);
 	config_free(daemon->config);
 	daemon->config = config;
-	metrics_socket_set(daemon->metrics, config);
 }
 
 static void
@@ -389,9 +355,8 @@ daemon_guard_control(const struct daemon *daemon, const struct config *config, b
 	const struct listener_settings *listener = &config->control.listener;
 	char *wrong = NULL;
 
-	if (control_socket_is_there(daemon->table, daemon->config)) /* else it is tried again anyway */
+	if (!listen_socket_is_missing(daemon->control_socket)) /* else it is tried again anyway */
 		wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
-
 	if (wrong != NULL)
 		config_error(errors, "control: %s", wrong);
 	mem_free(wrong);
@@ -400,7 +365,7 @@ daemon_guard_control(const struct daemon *daemon, const struct config *config, b
 /* Makes a plan for which everything is ready, *ret_metrics too; or adds errors. */
 static void
 daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool dry, struct reload_plan *plan,
-    int *ret_metrics, struct config_errors *errors)
+    struct prepared_socket *ret_metrics, struct config_errors *errors)
 {
 	const char *old = daemon->config->metrics_listen, *new = config->metrics_listen;
 	char *wrong;
@@ -438,7 +403,7 @@ static void
 daemon_undo_guards(struct daemon *daemon)
 {
 	services_guard(daemon->services);
-	if (control_socket_is_there(daemon->table, daemon->config))
+	if (!listen_socket_is_missing(daemon->control_socket))
 		mem_free(listener_guard(&daemon->config->control.listener));
 }
 
@@ -447,7 +412,7 @@ static void
 daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct config_errors *errors,
     struct reload_plan *plan)
 {
-	int metrics = -1;
+	struct prepared_socket metrics = { .there = false };
 
 	if (daemon->stopping)
 		config_error(errors, "the daemon is ending");
@@ -457,10 +422,10 @@ daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct
 		daemon_commit(daemon, config, dry, errors);
 	if (!dry && errors->count == 0) {
 		CRASH_POINT(RELOAD_COMMITTED);
-		daemon_carry_out(daemon, config, plan, metrics);
+		daemon_carry_out(daemon, config, plan, &metrics);
 		return;
 	}
-	metrics_socket_undo(metrics);
+	prepared_socket_close(&metrics);
 	if (!dry)
 		daemon_undo_guards(daemon);
 	config_free(config);
@@ -562,12 +527,45 @@ daemon_read_config(struct daemon *daemon)
 	return daemon->config != NULL;
 }
 
+static void
+daemon_listen(void *arg, int fd)
+{
+	struct daemon *daemon = arg;
+	const struct config_control *settings = &daemon->config->control;
+
+	if (fd == -1) {
+		control_free(daemon->control);
+		daemon->control = NULL;
+	} else if (daemon->control != NULL) {
+		control_listen(daemon->control, fd);
+	} else {
+		daemon->control = control_new(daemon->loop, fd, settings->admin_users, settings->admin_groups,
+		    commands_register, &daemon->commands);
+	}
+}
+
+/* Of the control socket. */
+static void
+daemon_tell(void *arg, enum listen_socket_news news, const char *text)
+{
+	(void)arg;
+	if (news == LISTEN_SOCKET_FAILED)
+		log_error(NULL, "%s; it is tried again", text);
+	else if (news == LISTEN_SOCKET_MADE_AGAIN)
+		log_warning(NULL, "control socket %s was removed; created again", text);
+}
+
 /* The control socket: the one that an earlier worker opened, or a new one. */
 static bool
 daemon_start_control(struct daemon *daemon)
 {
-	struct config_control *settings = &daemon->config->control;
-	char *wrong = control_socket_open(daemon->table, daemon->config);
+	const struct config *config = daemon->config;
+	struct listen_socket_user user = { .kind = LISTEN_SOCKET_CONTROL, .record = &daemon->table->header->control,
+		.wrong = "the control socket was removed, and cannot be created again: ", .listen = daemon_listen,
+		.tell = daemon_tell, .arg = daemon };
+	struct prepared_socket prepared = { .there = false };
+	char *wrong = user.record->fd != -1 ? NULL : listen_socket_prepare(daemon->table, user.kind, NULL,
+	    &config->control.listener, config->runtime_directory, &prepared);
 
 	if (wrong != NULL) {
 		log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
@@ -582,8 +580,8 @@ daemon_start_control(struct daemon *daemon)
 	pendings_init(&daemon->commands.pendings, daemon->loop);
 	daemon->trial = trial_new(daemon->loop, daemon->table, daemon->version, &daemon->commands.pendings,
 	    COMMAND_UPGRADE);
-	daemon->control = control_new(daemon->loop, daemon->table->header->file[TABLE_FILE_CONTROL],
-	    settings->admin_users, settings->admin_groups, commands_register, &daemon->commands);
+	daemon->control_socket = listen_socket_new(daemon->loop, daemon->table, config->runtime_directory, &user);
+	listen_socket_settle(daemon->control_socket, &config->control.listener, DAEMON_CONTROL_RETRY, &prepared);
 	return true;
 }
 
@@ -601,9 +599,6 @@ daemon_start(struct daemon *daemon)
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
 	loop_timer_init(&daemon->looking, daemon->loop, daemon_look, daemon);
-	daemon->control_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
-	daemon->lock_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
-	daemon->metrics_watch = watch_new(daemon->loop, daemon_on_removed, daemon);
 	header->heartbeat++;
 	log_count_in(&header->log);
 	if (!daemon_read_config(daemon))
@@ -615,10 +610,13 @@ daemon_start(struct daemon *daemon)
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
 	recover_end_group(&header->reading);
+	daemon->lock = lock_keeper_new(daemon->loop, daemon->config->runtime_directory, &(struct lock){
+		.file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] },
+	    daemon_look, daemon);
 	if (!daemon_start_control(daemon))
 		return false;
 	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
-	metrics_socket_set(daemon->metrics, daemon->config);
+	metrics_socket_set(daemon->metrics, daemon->config, NULL);
 	services_start(daemon->services, daemon->config);
 	daemon_look(daemon);
 	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
@@ -633,15 +631,11 @@ daemon_start(struct daemon *daemon)
 static void
 daemon_end(struct daemon *daemon)
 {
-	control_free(daemon->control);
+	listen_socket_close(daemon->control_socket);
 	pendings_end(&daemon->commands.pendings);
 	metrics_socket_free(daemon->metrics);
 	loop_timer_stop(&daemon->looking);
-	watch_free(daemon->control_watch);
-	watch_free(daemon->lock_watch);
-	watch_free(daemon->metrics_watch);
-	mem_free(daemon->control_error);
-	mem_free(daemon->lock_error);
+	lock_keeper_free(daemon->lock);
 	services_free(daemon->services);
 	pipes_clear(daemon->table);
 	events_free(daemon->events);
@@ -651,8 +645,6 @@ daemon_end(struct daemon *daemon)
 	loop_timer_stop(&daemon->stop);
 	trial_free(daemon->trial);
 	config_load_cancel(daemon->reading);
-	if (daemon->config != NULL)
-		control_socket_unlink(daemon->table, daemon->config);
 	config_free(daemon->config);
 	budget_run(daemon->table->budget, NULL);
 	loop_free(daemon->loop);

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,21 +12,26 @@
 #include "base/watch.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
-#include "upstream/upstream_log.h"
 
 #define LISTEN_SOCKET_PAUSE (100 * CLOCK_MILLISECOND) /* after a change where our socket is */
 #define LISTEN_SOCKET_RETRY CLOCK_SECOND              /* and where it could not be made */
 
+/* The same step of each user is a crash point of its own. */
+#define LISTEN_SOCKET_CRASH_POINT(kind, step) do { \
+	switch (kind) { \
+	case LISTEN_SOCKET_SERVICE: CRASH_POINT(LISTENER_##step); break; \
+	case LISTEN_SOCKET_CONTROL: CRASH_POINT(CONTROL_##step); break; \
+	case LISTEN_SOCKET_METRICS: CRASH_POINT(METRICS_##step); break; \
+	} \
+} while (0)
+
 struct listen_socket {
 	struct event_base *loop;   /* borrowed */
 	struct table *table;       /* borrowed */
-	uint16_t service;
-	struct table_service *record; /* borrowed: the table's */
+	struct listen_socket_user user;
 	char *runtime_directory;   /* owned */
 	const struct listener_settings *settings; /* borrowed */
-	int64_t delay;             /* retry.delay */
-	struct clients *clients;       /* borrowed */
-	struct mux *mux;           /* borrowed; NULL in session mode */
+	int64_t delay;             /* before it is tried again */
 	char *error;               /* owned: why the socket could not be opened; NULL: it is as the settings say */
 	struct loop_timer retry;   /* that is tried again */
 	struct watch *watch;       /* owned: for changes where the socket is; NULL not yet */
@@ -41,51 +45,43 @@ listen_socket_activated(const struct table *table, const char *name)
 	const struct table_header *header = table->header;
 
 	for (uint32_t i = 0; i < header->activated_count; i++)
-		if (strcmp(header->activated[i].name, name) == 0)
+		if (name != NULL && strcmp(header->activated[i].name, name) == 0)
 			return header->activated[i].fd;
 	return -1;
 }
 
-/* Whether what systemd has handed over is what the settings want; NULL or what is wrong. */
+/* Whether an open socket, which somebody else has made, is what the settings want; NULL or what is wrong. */
 static char *
-listen_socket_examine(const char *name, int fd, enum listener_type wanted, struct prepared_socket *ret_prepared)
+listen_socket_examine(const char *name, int fd, enum listener_type wanted, struct table_socket *ret_socket)
 {
-	struct prepared_socket prepared = { .there = true, .activated = true, .fd = fd,
-		.length = sizeof prepared.bound };
-	socklen_t int_length = sizeof(int);
+	struct table_socket found = { .fd = fd };
+	socklen_t length = sizeof found.bound, int_length = sizeof(int);
 	int listening = 0, type = 0;
 
-	if (getsockname(fd, (struct sockaddr *)&prepared.bound, &prepared.length) == -1 ||
-	    prepared.bound.sun_family != AF_UNIX ||
+	if (getsockname(fd, (struct sockaddr *)&found.bound, &length) == -1 || found.bound.sun_family != AF_UNIX ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 ||
 	    (!listening && wanted != LISTENER_DGRAM))
 		return mem_print("the socket handed over under the name \"%s\" is not a listening Unix socket", name);
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != listener_socket_type(wanted))
 		return mem_print("the socket handed over under the name \"%s\" is not of listen.type: ListenStream=, "
 		    "ListenSequentialPacket= and ListenDatagram= are for stream, seqpacket and dgram", name);
-	*ret_prepared = prepared;
+	found.length = length;
+	*ret_socket = found;
 	return NULL;
 }
 
 static char *
-listen_socket_adopt(const char *name, int fd, enum listener_type wanted, struct prepared_socket *ret_prepared)
+listen_socket_adopt(const char *name, int fd, enum listener_type wanted, struct table_socket *ret_socket)
 {
-	char *wrong = listen_socket_examine(name, fd, wanted, ret_prepared);
+	char *wrong = listen_socket_examine(name, fd, wanted, ret_socket);
 
 	if (wrong != NULL)
 		return wrong;
+	ret_socket->activated = true;
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
-	place_of(ret_prepared->bound.sun_path, &ret_prepared->place);
+	place_of(ret_socket->bound.sun_path, &ret_socket->place);
 	return NULL;
-}
-
-static void
-listen_socket_of_record(const struct table_service *record, struct prepared_socket *ret_prepared)
-{
-	*ret_prepared = (struct prepared_socket){ .there = record->listener_fd != -1, .activated = record->activated,
-		.fd = record->listener_fd, .bound = record->bound, .length = record->bound_length,
-		.place = record->place };
 }
 
 bool
@@ -96,62 +92,66 @@ listen_socket_is_activated(const struct table *table, const char *name)
 
 /* Owner, mode and backlog of a socket that is open already.  NULL or what is wrong. */
 static char *
-listen_socket_set(const struct prepared_socket *prepared, const struct listener_settings *settings)
+listen_socket_set(const struct table_socket *socket, const struct listener_settings *settings)
 {
 	if (settings->type != LISTENER_DGRAM)
-		listen(prepared->fd, settings->backlog);
+		listen(socket->fd, settings->backlog);
 	return listener_guard(settings);
 }
 
 char *
-listen_socket_prepare_passed(const struct table_service *giver, const struct listener_settings *settings,
+listen_socket_prepare_passed(const struct table_socket *giver, const struct listener_settings *settings,
     struct prepared_socket *ret_prepared)
 {
-	listen_socket_of_record(giver, ret_prepared);
-	ret_prepared->passed = true;
-	return listen_socket_set(ret_prepared, settings);
+	*ret_prepared = (struct prepared_socket){ .there = true, .passed = true, .socket = *giver };
+	return listen_socket_set(giver, settings);
 }
 
 /* What a dead worker had opened already, with who has connected to it: true if there is one, of the right type. */
 static bool
-listen_socket_find(struct table *table, const struct listener_settings *settings, struct prepared_socket *prepared)
+listen_socket_find(struct table *table, const struct listener_settings *settings, struct table_socket *socket)
 {
-	struct prepared_socket found;
-	char *wrong = listener_name(settings->path, &prepared->bound, &prepared->length);
+	struct table_socket found;
+	char *wrong;
 
-	if (wrong == NULL && (prepared->fd = recover_take_stray(table, &prepared->bound, prepared->length)) == -1)
+	socket->fd = recover_take_stray(table, &socket->bound, socket->length);
+	if (socket->fd == -1)
 		return false;
+	wrong = listen_socket_examine(settings->path, socket->fd, settings->type, &found);
 	if (wrong == NULL)
-		wrong = listen_socket_examine(settings->path, prepared->fd, settings->type, &found);
-	if (wrong == NULL)
-		wrong = listen_socket_set(prepared, settings);
-	place_of(prepared->bound.sun_path, &prepared->place);
-	if (wrong == NULL && (settings->path[0] == '@' || prepared->place.inode != 0))
+		wrong = listen_socket_set(socket, settings);
+	place_of(settings->path, &socket->place);
+	if (wrong == NULL && (settings->path[0] == '@' || socket->place.inode != 0))
 		return true;
 	mem_free(wrong);
-	if (prepared->fd != -1)
-		close(prepared->fd);
+	close(socket->fd);
 	return false;
 }
 
 char *
-listen_socket_prepare(struct table *table, const char *name, const struct listener_settings *settings,
-    const char *runtime_directory, struct prepared_socket *ret_prepared)
+listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
+    const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared)
 {
-	int activated = listen_socket_activated(table, name);
-	struct prepared_socket prepared = { .there = true, .fd = -1 };
-	char *wrong = NULL;
+	int activated = listen_socket_activated(table, name), fd;
+	struct table_socket socket = { .fd = -1 };
+	char *wrong;
 
-	if (activated != -1)
-		return listen_socket_adopt(name, activated, settings->type, ret_prepared);
-	if (!listen_socket_find(table, settings, &prepared))
-		wrong = listener_open(settings, runtime_directory, &prepared.fd, &prepared.bound, &prepared.length);
+	if (activated != -1) {
+		wrong = listen_socket_adopt(name, activated, settings->type, &socket);
+	} else {
+		wrong = listener_name(settings->path, &socket.bound, &socket.length);
+		if (wrong == NULL && !listen_socket_find(table, settings, &socket)) {
+			wrong = listener_open(settings, runtime_directory, &fd, &socket.bound, &socket.length);
+			socket.fd = wrong == NULL ? fd : -1;
+		}
+	}
 	if (wrong != NULL)
 		return wrong;
-	place_of(prepared.bound.sun_path, &prepared.place);
-	table_note_file(table, prepared.fd);
-	CRASH_POINT(LISTENER_OPENED);
-	*ret_prepared = prepared;
+	place_of(socket.bound.sun_path, &socket.place);
+	table_note_file(table, socket.fd);
+	if (!socket.activated)
+		LISTEN_SOCKET_CRASH_POINT(kind, OPENED);
+	*ret_prepared = (struct prepared_socket){ .there = true, .socket = socket };
 	return NULL;
 }
 
@@ -160,85 +160,76 @@ listen_socket_rehearse(const struct table *table, const char *name, const struct
     const char *runtime_directory)
 {
 	int activated = listen_socket_activated(table, name);
-	struct prepared_socket prepared;
+	struct table_socket socket;
 
 	return activated == -1 ? listener_rehearse(settings, runtime_directory, false) :
-	    listen_socket_examine(name, activated, settings->type, &prepared);
+	    listen_socket_examine(name, activated, settings->type, &socket);
 }
 
-/* The record names the socket from now on; the one that it named before is given in *ret_before. */
+/* The record names the socket from now on: name and number change together, or the number is nobody's. */
 static void
-listen_socket_commit(struct table_service *record, struct prepared_socket *prepared,
-    struct prepared_socket *ret_before)
+listen_socket_commit(enum listen_socket_kind kind, struct table_socket *record, struct prepared_socket *prepared)
 {
-	listen_socket_of_record(record, ret_before);
-	record->listener_fd = -1; /* the name and the number change together, or the number is nobody's */
+	int fd = prepared->socket.fd;
+
+	record->fd = -1;
 	table_barrier();
-	CRASH_POINT(LISTENER_UNNAMED);
-	record->bound = prepared->bound;
-	record->bound_length = prepared->length;
-	record->place = prepared->place;
-	record->activated = prepared->activated;
+	LISTEN_SOCKET_CRASH_POINT(kind, UNNAMED);
+	prepared->socket.fd = -1;
+	prepared->socket.shut_since = record->shut_since;
+	*record = prepared->socket;
 	table_barrier();
-	CRASH_POINT(LISTENER_PLACED);
-	record->listener_fd = prepared->fd;
+	LISTEN_SOCKET_CRASH_POINT(kind, PLACED);
+	record->fd = fd;
 	*prepared = (struct prepared_socket){ 0 };
-	CRASH_POINT(LISTENER_NAMED);
+	LISTEN_SOCKET_CRASH_POINT(kind, NAMED);
 }
 
 /* The record's socket leads nowhere from now on: its name is gone, nobody can connect.  Who has connected can still
  * be accepted.  Not of systemd's. */
 static void
-listen_socket_shut(const struct table_service *record)
+listen_socket_shut(const struct listen_socket *self)
 {
-	struct prepared_socket prepared;
+	const struct table_socket *record = self->user.record;
 
-	listen_socket_of_record(record, &prepared);
-	if (!prepared.there || prepared.activated)
+	if (record->fd == -1 || record->activated)
 		return;
-	place_unlink(&prepared.place, prepared.bound.sun_path);
-	CRASH_POINT(LISTENER_UNLINKED);
-	listener_shut(prepared.fd);
-	CRASH_POINT(LISTENER_SHUT);
-}
-
-/* Only closes one that was shut. */
-static void
-prepared_socket_drop(struct prepared_socket *prepared)
-{
-	if (prepared->there && !prepared->activated && !prepared->passed)
-		close(prepared->fd);
-	*prepared = (struct prepared_socket){ 0 };
+	place_unlink(&record->place, record->bound.sun_path);
+	if (self->user.kind == LISTEN_SOCKET_SERVICE)
+		CRASH_POINT(LISTENER_UNLINKED);
+	listener_shut(record->fd);
+	if (self->user.kind == LISTEN_SOCKET_SERVICE)
+		CRASH_POINT(LISTENER_SHUT);
 }
 
 /* A worker after a death does it again, while the record names it. */
 void
-listen_socket_end(struct table_service *record)
+listen_socket_end(struct table_socket *record)
 {
-	struct prepared_socket before;
+	int fd = record->fd;
 
-	listen_socket_of_record(record, &before);
-	if (before.there && !before.activated)
-		place_unlink(&before.place, before.bound.sun_path);
-	record->listener_fd = -1;
-	prepared_socket_drop(&before);
+	if (fd != -1 && !record->activated)
+		place_unlink(&record->place, record->bound.sun_path);
+	record->fd = -1;
+	if (fd != -1 && !record->activated)
+		close(fd);
 }
 
 void
 prepared_socket_close(struct prepared_socket *prepared)
 {
-	if (prepared->there && !prepared->activated && !prepared->passed)
-		place_unlink(&prepared->place, prepared->bound.sun_path);
-	prepared_socket_drop(prepared);
+	if (prepared->there && !prepared->passed)
+		listen_socket_end(&prepared->socket);
+	*prepared = (struct prepared_socket){ 0 };
 }
 
 bool
-listen_socket_is_named(const struct table_service *record, const char *path)
+listen_socket_is_named(const struct table_socket *record, const char *path)
 {
-	size_t length = record->bound_length - offsetof(struct sockaddr_un, sun_path);
+	size_t length = record->length - offsetof(struct sockaddr_un, sun_path);
 	const char *bound = record->bound.sun_path;
 
-	if (record->listener_fd == -1 || record->activated)
+	if (record->fd == -1 || record->activated)
 		return false;
 	if (path[0] == '@')
 		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
@@ -247,26 +238,16 @@ listen_socket_is_named(const struct table_service *record, const char *path)
 
 /* Whether the path of the record's socket, if it has one, still leads to it: nobody has removed or replaced it. */
 static bool
-listen_socket_is_there(const struct table_service *record)
+listen_socket_is_there(const struct table_socket *record)
 {
-	return record->listener_fd == -1 || place_is_at(&record->place, record->bound.sun_path);
+	return record->fd == -1 || place_is_at(&record->place, record->bound.sun_path);
 }
 
 /* Whether the record's socket is where the settings want it. */
 static bool
-listen_socket_is_at(const struct table_service *record, const struct listener_settings *settings)
+listen_socket_is_at(const struct table_socket *record, const struct listener_settings *settings)
 {
-	return (record->listener_fd != -1 && record->activated) || listen_socket_is_named(record, settings->path);
-}
-
-/* Where clients are accepted from; -1: no more. */
-static void
-listen_socket_listen(struct listen_socket *self, int fd)
-{
-	if (self->settings->type == LISTENER_DGRAM)
-		mux_set_datagrams(self->mux, fd);
-	else
-		clients_listen(self->clients, fd);
+	return (record->fd != -1 && record->activated) || listen_socket_is_named(record, settings->path);
 }
 
 /* To a socket that is open already.  Clients that connected to the old one are taken in before it goes; a worker that
@@ -274,21 +255,20 @@ listen_socket_listen(struct listen_socket *self, int fd)
 static void
 listen_socket_move(struct listen_socket *self, struct prepared_socket *prepared)
 {
-	struct table_service *record = self->record;
-	struct prepared_socket before;
+	struct table_socket *record = self->user.record, before = *record;
 
-	listen_socket_shut(record);
-	clients_accept_rest(self->clients);
-	listen_socket_commit(record, prepared, &before);
-	listen_socket_listen(self, record->listener_fd);
-	prepared_socket_drop(&before);
+	listen_socket_shut(self);
+	self->user.listen(self->user.arg, prepared->socket.fd);
+	listen_socket_commit(self->user.kind, record, prepared);
+	if (before.fd != -1 && !before.activated)
+		close(before.fd);
 }
 
-/* Whether no path leads to a socket of the service. */
+/* Whether no path leads to the socket. */
 static bool
 listen_socket_is_out(const struct listen_socket *self)
 {
-	return self->gone || self->record->listener_fd == -1;
+	return self->gone || self->user.record->fd == -1;
 }
 
 bool
@@ -297,45 +277,33 @@ listen_socket_is_shut(const struct listen_socket *self)
 	return self != NULL && self->error != NULL && listen_socket_is_out(self);
 }
 
-/* Told once for each reason. */
-static void
-listen_socket_tell(struct listen_socket *self, const char *wrong)
-{
-	char text[TABLE_HISTORY_TEXT];
-
-	if (self->error != NULL && strcmp(self->error, wrong) == 0)
-		return;
-	snprintf(text, sizeof text, "%s", wrong);
-	table_history_add(self->table, self->service, UPSTREAM_NOTE, text);
-	log_error(self->record->name, "%s; %s; it is tried again every %.1f s", wrong,
-	    listen_socket_is_out(self) ? "nobody can connect" : "the socket stays where it was",
-	    (double)self->delay / CLOCK_SECOND);
-}
-
-/* Takes the text over. */
+/* Takes the text over.  Told once for each reason. */
 static void
 listen_socket_note_shut(struct listen_socket *self, char *wrong)
 {
-	struct table_service *record = self->record;
+	struct table_socket *record = self->user.record;
+	char *before = self->error;
 
-	listen_socket_tell(self, wrong);
-	mem_free(self->error);
-	self->error = wrong;
+	self->error = mem_print("%s%s", self->user.wrong, wrong);
 	if (listen_socket_is_out(self) && record->shut_since == 0)
 		record->shut_since = clock_wall();
 	loop_timer_at(&self->retry, clock_after(clock_now(), self->delay));
+	if (before == NULL || strcmp(before, self->error) != 0)
+		self->user.tell(self->user.arg, LISTEN_SOCKET_FAILED, self->error);
+	mem_free(before);
+	mem_free(wrong);
 }
 
 static void
 listen_socket_note_open(struct listen_socket *self)
 {
 	loop_timer_stop(&self->retry);
-	self->record->shut_since = 0;
+	self->user.record->shut_since = 0;
 	if (self->error == NULL)
 		return;
 	mem_free(self->error);
 	self->error = NULL;
-	upstream_note(self->table, self->service, LOG_LEVEL_NOTICE, "its socket is open now");
+	self->user.tell(self->user.arg, LISTEN_SOCKET_OPEN, self->settings->path);
 }
 
 /* What cannot be made now is not tried at each change, some of which are the trials' own.  Whoever removes a
@@ -355,7 +323,7 @@ listen_socket_on_change(void *arg)
 static void
 listen_socket_watch(struct listen_socket *self)
 {
-	const struct table_service *record = self->record;
+	const struct table_socket *record = self->user.record;
 	const char *path = record->activated ? record->bound.sun_path : self->settings->path;
 
 	if (self->watch == NULL)
@@ -367,13 +335,14 @@ listen_socket_watch(struct listen_socket *self)
 static char *
 listen_socket_make(struct listen_socket *self, struct prepared_socket *ret_prepared)
 {
-	const struct table_service *record = self->record;
+	const struct table_socket *record = self->user.record;
 
 	if (record->activated && self->gone)
 		return mem_print("socket %s was removed; systemd has made it: restart its socket unit, then holdfast",
 		    record->bound.sun_path);
 	return !listen_socket_is_missing(self) ? NULL :
-	    listen_socket_prepare(self->table, record->name, self->settings, self->runtime_directory, ret_prepared);
+	    listen_socket_prepare(self->table, self->user.kind, self->user.name, self->settings,
+	    self->runtime_directory, ret_prepared);
 }
 
 static void
@@ -383,7 +352,7 @@ listen_socket_look(struct listen_socket *self, struct prepared_socket *prepared)
 	char *wrong = NULL;
 	bool again = false;
 
-	self->gone = !listen_socket_is_there(self->record);
+	self->gone = !listen_socket_is_there(self->user.record);
 	if (prepared == NULL || !prepared->there) {
 		wrong = listen_socket_make(self, &made);
 		prepared = &made;
@@ -398,8 +367,7 @@ listen_socket_look(struct listen_socket *self, struct prepared_socket *prepared)
 		listen_socket_note_open(self);
 	}
 	if (again)
-		upstream_note(self->table, self->service, LOG_LEVEL_NOTICE,
-		    "socket %s was removed; created again", self->settings->path);
+		self->user.tell(self->user.arg, LISTEN_SOCKET_MADE_AGAIN, self->settings->path);
 	listen_socket_watch(self);
 }
 
@@ -408,9 +376,9 @@ listen_socket_look_after(struct listen_socket *self)
 {
 	if (self == NULL)
 		return;
-	if (!listen_socket_is_missing(self) == (self->error == NULL))
+	if (listen_socket_is_missing(self) == (self->error != NULL))
 		listen_socket_watch(self);
-	else if (self->error == NULL || !listen_socket_is_missing(self))
+	else
 		listen_socket_look(self, NULL);
 }
 
@@ -430,15 +398,15 @@ listen_socket_retry(struct listen_socket *self)
 bool
 listen_socket_is_missing(const struct listen_socket *self)
 {
-	return self == NULL || !listen_socket_is_at(self->record, self->settings) ||
-	    !listen_socket_is_there(self->record);
+	return self == NULL || !listen_socket_is_at(self->user.record, self->settings) ||
+	    !listen_socket_is_there(self->user.record);
 }
 
 void
 listen_socket_give(struct listen_socket *self)
 {
-	listen_socket_listen(self, -1);
-	self->record->listener_fd = -1;
+	self->user.listen(self->user.arg, -1);
+	self->user.record->fd = -1;
 	CRASH_POINT(LISTENER_GIVEN);
 }
 
@@ -464,21 +432,16 @@ listen_socket_settle(struct listen_socket *self, const struct listener_settings 
 }
 
 struct listen_socket *
-listen_socket_new(struct event_base *loop, struct table *table, uint16_t service, const char *runtime_directory,
-    const struct listener_settings *settings, struct clients *clients, struct mux *mux)
+listen_socket_new(struct event_base *loop, struct table *table, const char *runtime_directory,
+    const struct listen_socket_user *user)
 {
 	struct listen_socket *self = mem_new(1, sizeof *self);
 
-	self->loop = loop;
-	self->table = table;
-	self->service = service;
-	self->record = &table->services[service];
-	self->runtime_directory = mem_copy_text(runtime_directory);
-	self->settings = settings;
-	self->clients = clients;
-	self->mux = mux;
+	*self = (struct listen_socket){ .loop = loop, .table = table, .user = *user,
+		.runtime_directory = mem_copy_text(runtime_directory) };
 	loop_timer_init(&self->retry, loop, listen_socket_on_retry, self);
-	listen_socket_listen(self, self->record->listener_fd);
+	if (user->record->fd != -1)
+		user->listen(user->arg, user->record->fd);
 	return self;
 }
 
@@ -499,7 +462,7 @@ listen_socket_close(struct listen_socket *self)
 {
 	if (self == NULL)
 		return;
-	listen_socket_listen(self, -1);
-	listen_socket_end(self->record);
+	self->user.listen(self->user.arg, -1);
+	listen_socket_end(self->user.record);
 	listen_socket_free(self);
 }

@@ -1,9 +1,10 @@
-/* listen_socket.h - where clients of a service come in: its socket is made here, or handed over by systemd; prepared,
- * committed, moved to another path, looked after, given to another service.
+/* listen_socket.h - where somebody comes in: clients of a service, operators, whoever reads the metrics.  The socket
+ * is made here, or handed over by systemd; prepared, committed, moved to another path, made again when somebody has
+ * removed its file, given to another service.
  *
  * A reload opens all new sockets before it changes anything, so that one that cannot be opened changes nothing.
- * Otherwise one that cannot be opened, which is logged, is tried again after retry.delay; until then the service
- * stays where it is, or nobody can connect.
+ * Otherwise one that cannot be opened is tried again after a delay; until then it stays where it is, or nobody can
+ * connect.
  */
 #ifndef HOLDFAST_DAEMON_LISTEN_SOCKET_H
 #define HOLDFAST_DAEMON_LISTEN_SOCKET_H
@@ -11,36 +12,31 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include "client/clients.h"
 #include "client/listener.h"
-#include "client/mux.h"
 #include "keep/table.h"
 
-/* A listening socket that no record names yet, or not any more.  Zero is none. */
+/* Whose it is. */
+enum listen_socket_kind { LISTEN_SOCKET_SERVICE, LISTEN_SOCKET_CONTROL, LISTEN_SOCKET_METRICS };
+
+/* A listening socket that no record names yet.  Zero is none. */
 struct prepared_socket {
 	bool there;
-	bool activated;           /* systemd's: never unlinked or closed */
-	bool passed;                   /* another service's until the plan is carried out: likewise */
-	int fd;
-	struct sockaddr_un bound;
-	socklen_t length;
-	struct place place;       /* of its file */
+	bool passed; /* another service's until the plan is carried out: never unlinked or closed, as systemd's */
+	struct table_socket socket;
 };
 
-/* Takes the socket that systemd has handed over under the service's name, or opens the one of the settings.  NULL, or
- * what is wrong, to be freed with mem_free(). */
-char *listen_socket_prepare(struct table *table, const char *name, const struct listener_settings *settings,
-    const char *runtime_directory, struct prepared_socket *ret_prepared);
+/* Takes the socket that systemd has handed over under this name (NULL: none), or what a dead worker had opened, or
+ * opens the one of the settings.  NULL, or what is wrong, to be freed with mem_free(). */
+char *listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
+    const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared);
 
 /* Whether this service's socket is systemd's, wherever its path leads. */
 bool listen_socket_is_activated(const struct table *table, const char *name);
 
 /* The socket of another service's record, which is to be this one's with these settings; sets its owner, mode and
  * backlog.  NULL, or what is wrong; likewise. */
-char *listen_socket_prepare_passed(const struct table_service *giver, const struct listener_settings *settings,
+char *listen_socket_prepare_passed(const struct table_socket *giver, const struct listener_settings *settings,
     struct prepared_socket *ret_prepared);
 
 /* What listen_socket_prepare() would complain about; opens nothing that stays.  Likewise. */
@@ -51,18 +47,35 @@ char *listen_socket_rehearse(const struct table *table, const char *name, const 
 void prepared_socket_close(struct prepared_socket *prepared);
 
 /* Unlinks and closes the record's socket, which it names no more then; systemd's is left to it, none is fine. */
-void listen_socket_end(struct table_service *record);
+void listen_socket_end(struct table_socket *record);
 
 /* Whether the record's socket is a socket of our own at this path, or "@name". */
-bool listen_socket_is_named(const struct table_service *record, const char *path);
+bool listen_socket_is_named(const struct table_socket *record, const char *path);
+
+/* What its user is told, with a text. */
+enum listen_socket_news {
+	LISTEN_SOCKET_FAILED,     /* it cannot be opened, and why: once for each reason */
+	LISTEN_SOCKET_OPEN,       /* it is now, at this path */
+	LISTEN_SOCKET_MADE_AGAIN  /* somebody had removed this path */
+};
+
+struct listen_socket_user {
+	enum listen_socket_kind kind;
+	struct table_socket *record; /* borrowed: the table's */
+	const char *name;            /* borrowed: under which systemd may have handed it over; NULL none */
+	const char *wrong;           /* borrowed: what a text of what is wrong begins with */
+	/* Accepts from this socket from now on, -1: from none.  Whoever has connected to the one before, if another
+	 * comes in its place, is accepted at once: it goes. */
+	void (*listen)(void *arg, int fd);
+	void (*tell)(void *arg, enum listen_socket_news news, const char *text);
+	void *arg;                   /* borrowed */
+};
 
 struct listen_socket;
 
-/* Of the service with this index in the table, at the socket that it has there, if any.  settings, clients and
- * shared, NULL in session mode, are borrowed. */
-struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, uint16_t service,
-    const char *runtime_directory, const struct listener_settings *settings, struct clients *clients,
-    struct mux *mux);
+/* At the socket that the record names, if any. */
+struct listen_socket *listen_socket_new(struct event_base *loop, struct table *table, const char *runtime_directory,
+    const struct listen_socket_user *user);
 
 /* Frees the process's side only; or its socket is closed and removed as well.  NULL is fine, here and below but for
  * settle and give: of a service that ends, whose socket is gone. */
@@ -70,8 +83,8 @@ void listen_socket_free(struct listen_socket *self);
 void listen_socket_close(struct listen_socket *self);
 
 /* To the socket that was prepared, unless none or NULL; else to where these settings (borrowed) want it, unless it is
- * there: a service that begins has none, and a dead worker may have left one in the midst of a reload that moves its
- * socket.  delay: retry.delay. */
+ * there: one that begins has none, and a dead worker may have left one in the midst of a reload that moves it.
+ * delay: before it is tried again. */
 void listen_socket_settle(struct listen_socket *self, const struct listener_settings *settings, int64_t delay,
     struct prepared_socket *prepared);
 

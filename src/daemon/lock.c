@@ -11,13 +11,27 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
+#include "base/watch.h"
 #include "keep/crash.h"
 
 #define LOCK_PATIENCE (2 * CLOCK_SECOND)
 #define LOCK_PAUSE    10 /* milliseconds */
+#define LOCK_SOON     (100 * CLOCK_MILLISECOND) /* after a change: whoever removes a directory does so file by file */
+#define LOCK_AGAIN    CLOCK_SECOND              /* and where it could not be taken */
 
-char *
+struct lock_keeper {
+	struct lock lock;
+	char *directory;         /* owned */
+	char *error;             /* owned: why it cannot be taken again; NULL: we have it */
+	struct watch *watch;     /* owned */
+	struct loop_timer again;
+	void (*look)(void *arg);
+	void *arg;               /* borrowed */
+};
+
+static char *
 lock_path(const char *directory)
 {
 	return mem_print("%s/holdfastd.lock", directory);
@@ -141,8 +155,10 @@ lock_take_again(const char *directory, const struct lock *lock)
 	return 0;
 }
 
-char *
-lock_look(const char *directory, const struct lock *lock)
+/* If something was removed: takes what is at the paths now, under the numbers that the locked files had before, and
+ * tells.  NULL or what is wrong, and the locks are as they were. */
+static char *
+lock_restore(const char *directory, const struct lock *lock)
 {
 	char *path, *wrong = NULL;
 	int error;
@@ -160,4 +176,67 @@ lock_look(const char *directory, const struct lock *lock)
 		log_warning(NULL, "lock file %s was removed; created again", path);
 	mem_free(path);
 	return wrong;
+}
+
+void
+lock_keeper_look(struct lock_keeper *keeper)
+{
+	char *before = keeper->error, *path = lock_path(keeper->directory);
+
+	keeper->error = lock_restore(keeper->directory, &keeper->lock);
+	if (keeper->error != NULL && (before == NULL || strcmp(before, keeper->error) != 0))
+		log_error(NULL, "%s; it is tried again", keeper->error);
+	loop_timer_at(&keeper->again, keeper->error == NULL ? CLOCK_NEVER : clock_now() + LOCK_AGAIN);
+	watch_path(keeper->watch, path, false);
+	mem_free(before);
+	mem_free(path);
+}
+
+static void
+lock_keeper_on_again(void *arg)
+{
+	struct lock_keeper *keeper = arg;
+
+	keeper->look(keeper->arg);
+}
+
+static void
+lock_keeper_on_change(void *arg)
+{
+	struct lock_keeper *keeper = arg;
+	int64_t soon = clock_now() + (keeper->error != NULL ? LOCK_AGAIN : LOCK_SOON);
+
+	if (!loop_timer_is_set(&keeper->again) || keeper->again.deadline > soon)
+		loop_timer_at(&keeper->again, soon);
+}
+
+const char *
+lock_keeper_error(const struct lock_keeper *keeper)
+{
+	return keeper->error;
+}
+
+struct lock_keeper *
+lock_keeper_new(struct event_base *loop, const char *directory, const struct lock *lock, void (*look)(void *arg),
+    void *arg)
+{
+	struct lock_keeper *keeper = mem_new(1, sizeof *keeper);
+
+	*keeper = (struct lock_keeper){ .lock = *lock, .directory = mem_copy_text(directory), .look = look,
+		.arg = arg };
+	keeper->watch = watch_new(loop, lock_keeper_on_change, keeper);
+	loop_timer_init(&keeper->again, loop, lock_keeper_on_again, keeper);
+	return keeper;
+}
+
+void
+lock_keeper_free(struct lock_keeper *keeper)
+{
+	if (keeper == NULL)
+		return;
+	loop_timer_stop(&keeper->again);
+	watch_free(keeper->watch);
+	mem_free(keeper->directory);
+	mem_free(keeper->error);
+	mem_free(keeper);
 }

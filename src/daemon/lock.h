@@ -4,7 +4,7 @@
 #ifndef HOLDFAST_DAEMON_LOCK_H
 #define HOLDFAST_DAEMON_LOCK_H
 
-#include <stdbool.h>
+#include <event2/event.h>
 
 struct lock {
 	int file, directory; /* open files that hold the locks */
@@ -14,12 +14,19 @@ struct lock {
  * left of a previous instance, or has locked the directory for a moment, is waited for 2 s. */
 int lock_take(const char *directory, struct lock *ret_lock);
 
-/* If the lock file or the directory has been removed: takes what is at their paths now, under the numbers that the
- * locked files had before, waits for nobody, and tells.  NULL, or what is wrong, a text to free with mem_free(), and
- * the locks are as they were. */
-char *lock_look(const char *directory, const struct lock *lock);
+/* Takes what stands at the paths of a lock that we have, when somebody has removed its file or the directory: at
+ * once, and again until nobody else has it; waits for nobody, and tells.  The numbers of the files stay.  look(arg)
+ * is called soon after a change there, by which other things may have gone too, and is to call
+ * lock_keeper_look(). */
+struct lock_keeper;
+struct lock_keeper *lock_keeper_new(struct event_base *loop, const char *directory, const struct lock *lock,
+    void (*look)(void *arg), void *arg);
+void lock_keeper_free(struct lock_keeper *keeper);
 
-/* The lock file's path, to be freed. */
-char *lock_path(const char *directory);
+/* Looks now, and watches from then on. */
+void lock_keeper_look(struct lock_keeper *keeper);
+
+/* Why it cannot be taken again (borrowed); NULL: we have it. */
+const char *lock_keeper_error(const struct lock_keeper *keeper);
 
 #endif

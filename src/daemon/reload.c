@@ -182,7 +182,7 @@ static const struct service *
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++)
-		if (listen_socket_is_named(&table->services[service_index(services[i])], path))
+		if (listen_socket_is_named(&table->services[service_index(services[i])].socket, path))
 			return services[i];
 	return NULL;
 }
@@ -196,7 +196,7 @@ reload_prepare_socket(struct table *table, struct service *const *services, size
 	const struct listener_settings *listener = &settings->listener;
 	const struct service *owner = reload_owner(table, services, count, listener->path);
 
-	if (self != NULL && table->services[service_index(self)].activated)
+	if (self != NULL && table->services[service_index(self)].socket.activated)
 		return NULL;
 	if (owner != NULL && owner == self && listen_socket_is_missing(service_listen_socket(self)))
 		return NULL; /* its file was removed */
@@ -206,13 +206,14 @@ reload_prepare_socket(struct table *table, struct service *const *services, size
 	if (owner == NULL || listen_socket_is_activated(table, settings->name))
 		return ret_prepared == NULL ?
 		    listen_socket_rehearse(table, settings->name, listener, new->runtime_directory) :
-		    listen_socket_prepare(table, settings->name, listener, new->runtime_directory, ret_prepared);
+		    listen_socket_prepare(table, LISTEN_SOCKET_SERVICE, settings->name, listener,
+		    new->runtime_directory, ret_prepared);
 	/* No two services of a configuration have the same path: its owner gives it up. */
 	if (service_get_settings(owner)->listener.type != listener->type)
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
 		    "again", listener->path, service_name(owner));
 	return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
-	    listen_socket_prepare_passed(&table->services[service_index(owner)], listener, ret_prepared);
+	    listen_socket_prepare_passed(&table->services[service_index(owner)].socket, listener, ret_prepared);
 }
 
 static bool

@@ -63,15 +63,12 @@ service_set_state(struct table_service *record, enum table_state state)
 	record->word = generation << 8 | (uint32_t)state;
 }
 
-/* All but the word, and without a listener. */
+/* All but the word, which no death may find 0: it would end the records.  Without a socket. */
 static void
 service_clear_record(struct table_service *record)
 {
-	uint32_t word = record->word;
-
-	memset(record, 0, sizeof *record);
-	record->word = word;
-	record->listener_fd = -1;
+	memset((unsigned char *)record + sizeof record->word, 0, sizeof *record - sizeof record->word);
+	record->socket.fd = -1;
 }
 
 /* What the step makes of the connection; a file as it is now. */
@@ -184,14 +181,9 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 {
 	struct service *service = mem_new(1, sizeof *service);
 
-	service->loop = loop;
-	service->table = table;
-	service->index = index;
-	service->record = &table->services[index];
-	service->settings = settings;
+	*service = (struct service){ .loop = loop, .table = table, .index = index, .record = &table->services[index],
+		.settings = settings, .gone = gone, .arg = arg };
 	settings->clients.dial = &settings->upstream.dial;
-	service->gone = gone;
-	service->arg = arg;
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
 	return service;
 }
@@ -216,7 +208,6 @@ service_create_record(struct service *service)
 	service_clear_record(record);
 	snprintf(record->name, sizeof record->name, "%s", service->settings->name);
 	record->since = clock_wall();
-	record->settings_hash = service_hash(service->settings);
 	service_set_state(record, TABLE_LIVE);
 }
 
@@ -267,7 +258,37 @@ service_make_clients(struct service *service, bool log_clients)
 	service->clients = clients_new(service->loop, service->table, service->index, &settings->clients, log_clients,
 	    service->upstream, service->mux, service_on_client_ended, service);
 	if (service->mux != NULL)
-		mux_begin(service->mux, service->removed ? -1 : service->record->listener_fd);
+		mux_begin(service->mux, service->removed ? -1 : service->record->socket.fd);
+}
+
+static void
+service_listen(void *arg, int fd)
+{
+	struct service *service = arg;
+
+	if (service->settings->listener.type == LISTENER_DGRAM)
+		mux_set_datagrams(service->mux, fd);
+	else
+		clients_listen(service->clients, fd);
+}
+
+/* Of its socket. */
+static void
+service_tell(void *arg, enum listen_socket_news news, const char *text)
+{
+	struct service *service = arg;
+
+	if (news == LISTEN_SOCKET_OPEN) {
+		service_note(service, "its socket is open now");
+	} else if (news == LISTEN_SOCKET_MADE_AGAIN) {
+		service_note(service, "socket %s was removed; created again", text);
+	} else {
+		table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
+		log_error(service_name(service), "%s; %s; it is tried again every %.1f s", text,
+		    listen_socket_is_shut(service->listen_socket) ? "nobody can connect"
+		    : "the socket stays where it was",
+		    (double)service->settings->upstream.pconn.retry.delay / CLOCK_SECOND);
+	}
 }
 
 /* What the record holds is resumed, so nothing here may fail. */
@@ -281,12 +302,13 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 
 	service->upstream = upstream_new(service->loop, service->table, service->index, &settings->upstream, watcher,
 	    &service_upstream_callbacks, service);
-	if (record->settings_hash != hash) /* a worker died between a new configuration and carrying it out */
+	if (record->settings_hash != 0 && record->settings_hash != hash) /* a worker died in a reload */
 		upstream_renew(service->upstream, &settings->upstream, true);
 	record->settings_hash = hash;
 	service_make_clients(service, log_clients);
-	service->listen_socket = listen_socket_new(service->loop, service->table, service->index, runtime_directory,
-	    &settings->listener, service->clients, service->mux);
+	service->listen_socket = listen_socket_new(service->loop, service->table, runtime_directory,
+	    &(struct listen_socket_user){ .kind = LISTEN_SOCKET_SERVICE, .record = &record->socket,
+		.name = record->name, .wrong = "", .listen = service_listen, .tell = service_tell, .arg = service });
 	if (record->pause.value != 0)
 		service_obey_pause(service, false);
 	if (record->failing.value != 0)
@@ -328,7 +350,7 @@ service_leave(struct service *service, int64_t deadline)
 	service_set_state(record, TABLE_CLOSING);
 	listen_socket_close(service->listen_socket);
 	service->listen_socket = NULL;
-	listen_socket_end(record);
+	listen_socket_end(&record->socket);
 	upstream_free(service->upstream);
 	service->upstream = NULL;
 	clients_leave_upstream(service->clients);
@@ -398,8 +420,8 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	settings->clients.dial = &settings->upstream.dial;
 	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.retry.delay,
 	    prepared);
-	if (record->listener_fd != -1 && !record->activated && settings->listener.type != LISTENER_DGRAM)
-		listen(record->listener_fd, settings->listener.backlog);
+	if (record->socket.fd != -1 && !record->socket.activated && settings->listener.type != LISTENER_DGRAM)
+		listen(record->socket.fd, settings->listener.backlog);
 	service_share_set(service);
 	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side starts afresh"
 	    : " in place");
@@ -523,13 +545,13 @@ service_show_shut(const struct service *service, struct upstream_status *upstrea
 
 	upstream->up = false;
 	upstream->last_error = listen_socket_error(service->listen_socket);
-	upstream->last_error_at = record->shut_since;
-	if (upstream->down_since == 0 || upstream->down_since > record->shut_since)
-		upstream->down_since = record->shut_since;
+	upstream->last_error_at = record->socket.shut_since;
+	if (upstream->down_since == 0 || upstream->down_since > record->socket.shut_since)
+		upstream->down_since = record->socket.shut_since;
 	if (service->upstream == NULL || upstream_refuses(service->upstream))
 		return;
 	upstream->state = UPSTREAM_WAITING;
-	upstream->since = record->shut_since;
+	upstream->since = record->socket.shut_since;
 	upstream->next_attempt = listen_socket_next(service->listen_socket);
 }
 
@@ -539,28 +561,22 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 	const struct table_service *record = service->record;
 	struct clients_status clients;
 
-	memset(ret_status, 0, sizeof *ret_status);
 	clients_get_status(service->clients, &clients);
-	ret_status->record = record;
+	*ret_status = (struct service_status){ .record = record, .mode = service->settings->mode,
+		.clients = clients.open, .lingering = clients.lingering, .held = clients.held,
+		.held_longest = clients.held_longest, .bytes = { clients.bytes[0], clients.bytes[1] },
+		.accepting_paused = clients.paused, .removed = service->removed,
+		.socket = record->socket.activated && record->socket.bound.sun_path[0] != '\0' ?
+		record->socket.bound.sun_path : service->settings->listener.path,
+		.socket_error = listen_socket_error(service->listen_socket),
+		.shut = listen_socket_is_shut(service->listen_socket) };
 	if (service->upstream != NULL)
 		upstream_get_status(service->upstream, &ret_status->upstream);
-	ret_status->clients = clients.open;
-	ret_status->lingering = clients.lingering;
-	ret_status->held = clients.held;
-	ret_status->held_longest = clients.held_longest;
-	memcpy(ret_status->bytes, clients.bytes, sizeof ret_status->bytes);
-	ret_status->mode = service->settings->mode;
 	if (service->mux != NULL) {
 		mux_get_status(service->mux, &ret_status->shared);
 		ret_status->held = ret_status->shared.waiting;
 		ret_status->held_longest = ret_status->shared.waiting_longest;
 	}
-	ret_status->accepting_paused = clients.paused;
-	ret_status->removed = service->removed;
-	ret_status->socket = record->activated && record->bound.sun_path[0] != '\0' ? record->bound.sun_path :
-	    service->settings->listener.path;
-	ret_status->socket_error = listen_socket_error(service->listen_socket);
-	ret_status->shut = listen_socket_is_shut(service->listen_socket);
 	if (ret_status->shut)
 		service_show_shut(service, &ret_status->upstream);
 }

@@ -94,7 +94,7 @@ services_must_give(const struct services *services, const struct table_service *
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct service_settings *settings = config->services[i];
 
-		if (listen_socket_is_named(record, settings->listener.path))
+		if (listen_socket_is_named(&record->socket, settings->listener.path))
 			return !listen_socket_is_activated(services->table, settings->name) &&
 			    (TABLE_STATE(record->word) != TABLE_LIVE || strcmp(settings->name, record->name) != 0);
 	}
@@ -110,11 +110,11 @@ services_give_again(struct services *services, const struct config *config)
 
 	for (uint32_t i = 0; i < used; i++) {
 		struct table_service *record = &services->table->services[i];
-		int fd = record->listener_fd;
+		int fd = record->socket.fd;
 
 		if (TABLE_STATE(record->word) == TABLE_FREE || !services_must_give(services, record, config))
 			continue;
-		record->listener_fd = -1;
+		record->socket.fd = -1;
 		CRASH_POINT(LISTENER_GIVEN);
 		recover_add_stray(services->table, fd);
 	}
@@ -199,7 +199,7 @@ void
 services_guard(const struct services *services)
 {
 	for (size_t i = 0; i < services->count; i++)
-		if (!services->table->services[service_index(services->services[i])].activated &&
+		if (!services->table->services[service_index(services->services[i])].socket.activated &&
 		    !listen_socket_is_missing(service_listen_socket(services->services[i])))
 			mem_free(listener_guard(&service_get_settings(services->services[i])->listener));
 }
@@ -215,7 +215,7 @@ services_give_sockets(struct services *services, const struct reload_plan *plan)
 		for (size_t k = 0; prepared->passed && k < services->count; k++) {
 			struct service *service = services->services[k];
 
-			if (services->table->services[service_index(service)].listener_fd == prepared->fd)
+			if (services->table->services[service_index(service)].socket.fd == prepared->socket.fd)
 				listen_socket_give(service_listen_socket(service));
 		}
 	}

@@ -17,14 +17,11 @@
 #define FDSTORE_PAIR  ".pair-%d"
 #define FDSTORE_NAME  32    /* bytes of such a name */
 
-/* Whether the file that is named here goes along; in the table it keeps its place. */
+/* Whether files of this kind go along; in the table they keep their places. */
 static bool
-fdstore_is_kept(const struct table *table, enum table_kind kind, const volatile int32_t *fd)
+fdstore_is_kept(enum table_kind kind)
 {
-	const volatile int32_t *file = table->header->file;
-
-	return kind == TABLE_OF_DAEMON ? fd == &file[TABLE_FILE_CONTROL] || fd == &file[TABLE_FILE_METRICS]
-	    : kind != TABLE_OF_SYSTEMD;
+	return kind != TABLE_OF_DAEMON && kind != TABLE_OF_SYSTEMD;
 }
 
 /* Files in the table's order, gathered from it or to be named there. */
@@ -39,7 +36,7 @@ fdstore_gather(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	struct fdstore_files *all = arg;
 
-	if (!fdstore_is_kept(all->table, kind, fd))
+	if (!fdstore_is_kept(kind))
 		return;
 	if (all->count == all->room) {
 		all->room = 2 * all->room + RIGHTS_MAX;
@@ -206,7 +203,7 @@ fdstore_put(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
 	struct fdstore_files *all = arg;
 
-	if (fdstore_is_kept(all->table, kind, fd))
+	if (fdstore_is_kept(kind))
 		*fd = all->count < all->room ? table_note_file(all->table, all->files[all->count++]) : -1;
 	else if (fd != &all->table->header->file[TABLE_FILE_MEMORY])
 		*fd = -1;
@@ -224,8 +221,8 @@ fdstore_put_all(struct fdstore_files *all)
 	while (all->count < all->room)
 		table_note_file(table, all->files[all->count++]);
 	for (uint32_t i = 0; i < used; i++)
-		if (table->services[i].activated)
-			table->services[i].listener_fd = -1;
+		if (table->services[i].socket.activated)
+			table->services[i].socket.fd = -1;
 	table->header->activated_count = 0;
 }
 

@@ -83,6 +83,7 @@ layout_write_header(const struct table *table, const struct table_shape *shape, 
 		header->file[i] = -1;
 	for (uint32_t i = 0; i <= TABLE_PIPES; i++)
 		header->pipe[i].read_fd = header->pipe[i].write_fd = -1;
+	header->control.fd = header->metrics.fd = -1;
 	header->file[TABLE_FILE_MEMORY] = memory_fd;
 	header->client_high = header->conn_high = 1;
 	for (uint32_t i = 0; i <= TABLE_LEAN; i++)

@@ -232,14 +232,21 @@ struct table_order {
 	uint32_t uid, reserved;
 };
 
+/* A listening socket; the worker's, named here. */
+struct table_socket {
+	volatile int32_t fd;         /* -1 none; the commit */
+	uint32_t length;             /* of bound; an accepted socket bears this name */
+	struct sockaddr_un bound;    /* of TCP's (AF_UNSPEC) the path is its address in words */
+	struct place place;          /* of its file, by which we know it from others' */
+	int64_t shut_since;          /* wall clock: it cannot be opened since then; 0: it is open */
+	uint8_t activated;           /* it came from systemd: never unlinked */
+	uint8_t reserved[7];
+};
+
 struct table_service {
 	volatile uint32_t word;      /* generation and state: the commit */
 	char name[TABLE_NAME_SIZE];
-	uint8_t activated;           /* the listener came from systemd: never unlinked */
-	uint16_t reserved;
-	volatile int32_t listener_fd;
-	uint32_t bound_length;       /* of bound; an accepted socket bears this name */
-	struct sockaddr_un bound;
+	struct table_socket socket;  /* where its clients come in */
 	int64_t since;               /* wall clock of its making */
 	volatile uint32_t administered; /* TABLE_ADMIN_*: what an operator set, outlives all */
 	uint32_t administered_uid;
@@ -255,8 +262,6 @@ struct table_service {
 	volatile uint64_t history_next; /* counts up; the newest is at (history_next - 1) % TABLE_HISTORY */
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char upstream[TABLE_UPSTREAM_SIZE]; /* upstream/upstream.c's */
-	struct place place;          /* of the listener's file, by which we know it from others' */
-	int64_t shut_since;          /* wall clock: its socket cannot be opened since then; 0: it is open */
 	uint64_t pauses[TABLE_PAUSES]; /* how often accepting paused, by reason */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next[9];
@@ -301,8 +306,6 @@ enum table_file {
 	TABLE_FILE_NOTIFY,  /* datagram socket towards systemd */
 	TABLE_FILE_REQUEST, /* eventfd: look at requests */
 	TABLE_FILE_LOCK,    /* another instance cannot take it */
-	TABLE_FILE_CONTROL, /* listener of the control socket; the worker's, named here */
-	TABLE_FILE_METRICS, /* listener of the metrics; likewise */
 	TABLE_FILE_PROGRAM, /* the program that runs, to be executed again (U1) */
 	TABLE_FILE_FORMER,  /* and the one before an upgrade, until a worker of this one was ready */
 	TABLE_FILE_NEXT,    /* and the one of an upgrade, while it is tried */
@@ -406,7 +409,7 @@ struct table_header {
 	volatile uint32_t origin;             /* enum table_origin, to be logged by the next worker */
 	char upgrade_error[TABLE_STATUS_SIZE]; /* of the last upgrade; "" none */
 	struct log_counts log;                /* lines that nobody took */
-	struct place control_place, metrics_place; /* their files */
+	struct table_socket control, metrics;
 	/* of sockets that systemd has handed over for no service; "" none */
 	char passed_fds_error[256];
 	char version[32];                     /* of the program that runs */

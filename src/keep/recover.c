@@ -71,8 +71,8 @@ recover_service_of(const struct table *table, const struct sockaddr_un *name, so
 	for (uint32_t i = 0; i < used; i++) {
 		const struct table_service *service = &table->services[i];
 
-		if (TABLE_STATE(service->word) == TABLE_LIVE && service->bound_length == length &&
-		    memcmp(&service->bound, name, length) == 0)
+		if (TABLE_STATE(service->word) == TABLE_LIVE && service->socket.length == length &&
+		    memcmp(&service->socket.bound, name, length) == 0)
 			return (int)i;
 	}
 	return -1;

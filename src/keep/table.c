@@ -237,9 +237,11 @@ table_each_file_but_records(const struct table *table,
 		table_one_file(&header->file[i], TABLE_OF_DAEMON, visit, arg);
 	for (uint32_t i = 0; i < header->activated_count; i++)
 		table_one_file(&header->activated[i].fd, TABLE_OF_SYSTEMD, visit, arg);
+	table_one_file(&header->control.fd, TABLE_OF_LISTENERS, visit, arg);
+	table_one_file(&header->metrics.fd, TABLE_OF_LISTENERS, visit, arg);
 	for (uint32_t i = 0; i < used; i++)
-		if (TABLE_STATE(table->services[i].word) != TABLE_FREE && !table->services[i].activated)
-			table_one_file(&table->services[i].listener_fd, TABLE_OF_LISTENERS, visit, arg);
+		if (TABLE_STATE(table->services[i].word) != TABLE_FREE && !table->services[i].socket.activated)
+			table_one_file(&table->services[i].socket.fd, TABLE_OF_LISTENERS, visit, arg);
 	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
 		if (header->pipe[i].read_fd != -1) {
 			table_one_file(&header->pipe[i].read_fd, TABLE_OF_PIPES, visit, arg);

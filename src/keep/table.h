@@ -107,7 +107,7 @@ void table_each_held(const struct table *table, void (*visit)(void *arg, const s
 enum table_kind {
 	TABLE_OF_DAEMON,    /* header.file[] */
 	TABLE_OF_SYSTEMD,   /* activated sockets, also where a service listens on one */
-	TABLE_OF_LISTENERS, /* a service's own */
+	TABLE_OF_LISTENERS, /* a service's own, and the daemon's */
 	TABLE_OF_PIPES,
 	TABLE_OF_CLIENTS,
 	TABLE_OF_CONNS,

@@ -359,13 +359,13 @@ conn_leads_home(const struct table *table, const struct address *address)
 
 	if (address->kind != ADDRESS_SOCKET || socket->sun_family != AF_UNIX || stat(socket->sun_path, &found) == -1)
 		return false;
-	if (conn_is_place(&header->control_place, &found) ||
-	    conn_is_place(&header->metrics_place, &found))
+	if (conn_is_place(&header->control.place, &found) ||
+	    conn_is_place(&header->metrics.place, &found))
 		return true;
 	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++)
-		if (table->services[i].listener_fd != -1 &&
-		    (conn_is_place(&table->services[i].place, &found) ||
-		    strcmp(table->services[i].bound.sun_path, socket->sun_path) == 0))
+		if (table->services[i].socket.fd != -1 &&
+		    (conn_is_place(&table->services[i].socket.place, &found) ||
+		    strcmp(table->services[i].socket.bound.sun_path, socket->sun_path) == 0))
 			return true;
 	return false;
 }

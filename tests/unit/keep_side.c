@@ -74,13 +74,13 @@ side_listener(struct table *table)
 	struct table_service *service = &table->services[0];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	service->bound.sun_family = AF_UNIX;
-	service->bound_length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-	    (size_t)snprintf(service->bound.sun_path + 1, 64, "holdfast-test-%d-%u", (int)getpid(), count++));
-	assert_int_equal(bind(fd, (struct sockaddr *)&service->bound, service->bound_length), 0);
+	service->socket.bound.sun_family = AF_UNIX;
+	service->socket.length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    (size_t)snprintf(service->socket.bound.sun_path + 1, 64, "holdfast-test-%d-%u", (int)getpid(), count++));
+	assert_int_equal(bind(fd, (struct sockaddr *)&service->socket.bound, service->socket.length), 0);
 	assert_int_equal(listen(fd, 64), 0);
 	strcpy(service->name, "cache");
-	service->listener_fd = fd;
+	service->socket.fd = fd;
 	service->word = TABLE_LIVE;
 	return fd;
 }
@@ -91,7 +91,7 @@ side_connect(const struct table *table)
 	const struct table_service *service = &table->services[0];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	assert_int_equal(connect(fd, (const struct sockaddr *)&service->bound, service->bound_length), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&service->socket.bound, service->socket.length), 0);
 	return fd;
 }
 

@@ -22,12 +22,12 @@ u4_layout_7(void **state)
 #endif
 	assert_int_equal(TABLE_LAYOUT, 7);
 	assert_int_equal(sizeof(struct table_shape), 64);
-	assert_int_equal(sizeof(struct table_header), 28360);
+	assert_int_equal(sizeof(struct table_header), 28632);
 	assert_int_equal(sizeof(struct table_client), 64);
 	assert_int_equal(sizeof(struct table_conn), 32);
 	assert_int_equal(sizeof(struct table_buffer), 8);
 	assert_int_equal(sizeof(struct table_service), 83072);
-	assert_int_equal(offsetof(struct table_service, shared), 912);
+	assert_int_equal(offsetof(struct table_service, shared), 944);
 	assert_int_equal(offsetof(struct table_service, upstream), 17472);
 	assert_int_equal(sizeof(struct upstream_record), 52976);
 }

@@ -36,28 +36,76 @@ only_this_host_is_listened_to(void **state)
 	assert_non_null(strstr(metrics_listener_check("localhost:1"), "127.0.0.1:PORT"));
 }
 
-static void
-a_socket_knows_where_it_is(void **state)
+static char *
+open_at(const char *address, int *ret_fd)
 {
-	struct place place;
+	struct listener_settings settings;
+	struct sockaddr_un bound;
+	socklen_t length;
+	char *wrong;
+
+	metrics_listener_settings(address, &settings);
+	wrong = listener_open(&settings, folder, ret_fd, &bound, &length);
+	if (wrong == NULL)
+		assert_string_equal(bound.sun_path, settings.path);
+	mem_free(settings.path);
+	return wrong;
+}
+
+static void
+a_socket_is_where_its_address_says(void **state)
+{
 	int fd;
 	char *address = mem_print("unix:%s/sub/m.sock", folder);
 	struct stat st;
 
 	(void)state;
-	assert_null(metrics_listener_open(address, folder, &fd));
-	assert_true(metrics_listener_is_at(fd, address));
-	assert_false(metrics_listener_is_at(fd, "unix:/other"));
-	assert_false(metrics_listener_is_at(fd, "127.0.0.1:9464"));
-	assert_false(metrics_listener_is_at(-1, address));
+	assert_null(open_at(address, &fd));
+	assert_true(listener_is_live(address + 5));
 	assert_int_equal(stat(address + 5, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
-	metrics_listener_place(fd, &place);
-	metrics_listener_unlink(fd, &place);
-	metrics_listener_unlink(-1, &place);
-	assert_int_equal(stat(address + 5, &st), -1);
+	unlink(address + 5);
 	close(fd);
 	mem_free(address);
+}
+
+static void
+an_address_has_one_name_however_it_is_written(void **state)
+{
+	struct listener_settings a, b;
+
+	(void)state;
+	metrics_listener_settings("[::1]:9464", &a);
+	metrics_listener_settings("[0:0::1]:9464", &b);
+	assert_string_equal(a.path, b.path);
+	mem_free(a.path);
+	mem_free(b.path);
+}
+
+/* As a check of the configuration does: nothing stays. */
+static void
+a_port_can_be_tried(void **state)
+{
+	struct listener_settings settings;
+	char *address = NULL, *wrong;
+	int fd = -1;
+
+	(void)state;
+	for (unsigned port = 20100; fd == -1 && port < 20200; port++) {
+		mem_free(address);
+		address = mem_print("127.0.0.1:%u", port);
+		mem_free(open_at(address, &fd));
+	}
+	metrics_listener_settings(address, &settings);
+	close(fd);
+	assert_null(listener_rehearse(&settings, folder, false));
+	assert_null(open_at(address, &fd));
+	wrong = listener_rehearse(&settings, folder, false);
+	assert_non_null(strstr(wrong, "in use"));
+	mem_free(wrong);
+	mem_free(settings.path);
+	mem_free(address);
+	close(fd);
 }
 
 static void
@@ -71,11 +119,10 @@ a_port_that_is_taken_is_an_error_that_names_it(void **state)
 		mem_free(address);
 		mem_free(wrong);
 		address = mem_print("127.0.0.1:%u", port);
-		wrong = metrics_listener_open(address, folder, &fd);
+		wrong = open_at(address, &fd);
 	}
 	assert_null(wrong);
-	assert_true(metrics_listener_is_at(fd, address));
-	wrong = metrics_listener_open(address, folder, &second);
+	wrong = open_at(address, &second);
 	assert_non_null(wrong);
 	assert_non_null(strstr(wrong, address));
 	assert_non_null(strstr(wrong, "in use"));
@@ -107,7 +154,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_this_host_is_listened_to),
-		cmocka_unit_test(a_socket_knows_where_it_is),
+		cmocka_unit_test(a_socket_is_where_its_address_says),
+		cmocka_unit_test(an_address_has_one_name_however_it_is_written),
+		cmocka_unit_test(a_port_can_be_tried),
 		cmocka_unit_test(a_port_that_is_taken_is_an_error_that_names_it),
 	};
 

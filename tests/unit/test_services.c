@@ -86,9 +86,9 @@ record_named(char name)
 static void
 give_away(char name)
 {
-	int fd = record_named(name)->listener_fd;
+	int fd = record_named(name)->socket.fd;
 
-	record_named(name)->listener_fd = -1;
+	record_named(name)->socket.fd = -1;
 	recover_add_stray(&table, fd);
 }
 
@@ -113,8 +113,8 @@ assert_listening(const char *names, const char *paths, const int *files)
 
 	for (size_t i = 0; names[i] != '\0'; i++) {
 		path[0] = paths[i];
-		assert_int_equal(record_named(names[i])->listener_fd, files[paths[i] - 'a']);
-		assert_true(listen_socket_is_named(record_named(names[i]), stage_path(path)));
+		assert_int_equal(record_named(names[i])->socket.fd, files[paths[i] - 'a']);
+		assert_true(listen_socket_is_named(&record_named(names[i])->socket, stage_path(path)));
 		assert_true(can_connect(path));
 	}
 	assert_int_equal(table.stray_count, 0);
@@ -125,7 +125,7 @@ begin(const char *names, int *ret_files)
 {
 	start(names, names);
 	for (size_t i = 0; names[i] != '\0'; i++)
-		ret_files[i] = record_named(names[i])->listener_fd;
+		ret_files[i] = record_named(names[i])->socket.fd;
 }
 
 static int
@@ -210,7 +210,7 @@ a_socket_that_one_gives_while_it_moves_elsewhere_stays(void **state)
 	(void)state;
 	begin("ab", files);
 	start("ab", "ca");
-	assert_int_equal(record_named('b')->listener_fd, files[0]);
+	assert_int_equal(record_named('b')->socket.fd, files[0]);
 	assert_true(can_connect("a.sock") && can_connect("c.sock"));
 	assert_false(can_connect("b.sock"));
 }
@@ -228,7 +228,7 @@ a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it(void **state
 	stage_write("b.sock", "not a socket", 0644);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	start("a", "b");
-	assert_int_equal(record_named('a')->listener_fd, files[0]);
+	assert_int_equal(record_named('a')->socket.fd, files[0]);
 	assert_true(can_connect("a.sock"));
 	unlink(stage_path("b.sock"));
 	old = parse("a", "b");

@@ -30,7 +30,7 @@ listeners_of_living_services_stay_and_others_go(void **state)
 	int listener = side_listener(&table), other = side_file();
 
 	(void)state;
-	table.services[1].listener_fd = other;
+	table.services[1].socket.fd = other;
 	table.services[1].word = TABLE_FREE | 1 << 8;
 	recover_twice();
 	assert_true(side_is_open(listener));
@@ -50,17 +50,18 @@ static void
 a_listener_that_no_record_names_stays_open_and_goes_along_once(void **state)
 {
 	int stray = side_listener(&table), noted[] = { stray, 0 };
+	struct table_socket *gone = &table.services[0].socket;
 
 	(void)state;
-	table.services[0].listener_fd = -1; /* given away */
+	gone->fd = -1;                      /* given away */
 	fcntl(stray, F_SETFD, 0);           /* inherited from the program before */
 	recover_twice();
 	assert_int_equal(table.stray_count, 1);
 	assert_int_equal(fcntl(stray, F_GETFD), FD_CLOEXEC);
 	table_each_file(&table, note_listener, noted);
 	assert_int_equal(noted[1], 1);
-	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), stray);
-	assert_int_equal(recover_take_stray(&table, &table.services[0].bound, table.services[0].bound_length), -1);
+	assert_int_equal(recover_take_stray(&table, &gone->bound, gone->length), stray);
+	assert_int_equal(recover_take_stray(&table, &gone->bound, gone->length), -1);
 	close(stray);
 }
 
@@ -74,7 +75,7 @@ a_listener_that_was_shut_is_closed_when_no_record_names_it(void **state)
 	assert_int_equal(shutdown(shut, SHUT_RD), 0);
 	recover_twice();
 	assert_true(side_is_open(shut)); /* it is named: who has connected is accepted still */
-	table.services[0].listener_fd = -1;
+	table.services[0].socket.fd = -1;
 	recover_twice();
 	assert_false(side_is_open(shut));
 	assert_int_equal(table.stray_count, 0);
@@ -84,7 +85,7 @@ a_listener_that_was_shut_is_closed_when_no_record_names_it(void **state)
 static int
 accept_unrecorded(int *ret_accepted)
 {
-	int listener = table.services[0].listener_fd, client = side_connect(&table);
+	int listener = table.services[0].socket.fd, client = side_connect(&table);
 
 	*ret_accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	assert_int_not_equal(*ret_accepted, -1);
