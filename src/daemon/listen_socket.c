@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -37,6 +38,41 @@ struct listen_socket {
 	struct watch *watch;       /* owned: for changes where the socket is; NULL not yet */
 	bool gone;                 /* its file was removed or replaced */
 };
+
+_Static_assert(sizeof(off_t) == 8 && sizeof(ino_t) == 8, "files of any size and number are found, on 32 bit too");
+
+/* What stands at the path now; unknown if nothing does, or where none is a file's. */
+static void
+place_of(const char *path, struct place *ret_place)
+{
+	struct stat st;
+
+	*ret_place = (struct place){ 0 };
+	if (path[0] == '/' && lstat(path, &st) == 0)
+		*ret_place = (struct place){ .device = st.st_dev, .inode = st.st_ino };
+}
+
+/* Whether the path still leads there: others may have removed or replaced the file.  Always true where none is a
+ * file's. */
+static bool
+place_is_at(const struct place *place, const char *path)
+{
+	struct stat st;
+
+	if (path[0] != '/')
+		return true;
+	if (lstat(path, &st) == -1)
+		return false;
+	return place->inode == 0 ? S_ISSOCK(st.st_mode) : st.st_dev == place->device && st.st_ino == place->inode;
+}
+
+/* What others have put at the path is not ours to unlink. */
+static void
+place_unlink(const struct place *place, const char *path)
+{
+	if (path[0] == '/' && place_is_at(place, path))
+		unlink(path);
+}
 
 /* The socket that systemd has handed over under this name, or -1. */
 static int

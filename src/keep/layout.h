@@ -36,7 +36,6 @@
 
 #include "base/log.h"
 #include "keep/budget.h"
-#include "keep/place.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -230,6 +229,12 @@ struct table_order {
 	volatile uint64_t value;
 	int64_t since;               /* wall clock, but see above */
 	uint32_t uid, reserved;
+};
+
+/* The file that we made at a path.  Zero is unknown: whatever socket stands at the path then counts as ours.  A bound
+ * socket keeps its file's inode in use, so that no other file gets that number while the socket lives. */
+struct place {
+	uint64_t device, inode;
 };
 
 /* A listening socket; the worker's, named here. */

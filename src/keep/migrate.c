@@ -27,7 +27,7 @@ migrate_is_smaller(const struct table_shape *before, const struct table_shape *o
 	    before->classes == own->classes && before->smallest == own->smallest;
 }
 
-/* Reads the shape of the table in the file, if it is one to take over: of this layout, or of the one before. */
+/* Reads the shape of the table in the file, if it is one of the layout before. */
 static int
 migrate_check(int fd, struct table_shape *ret_shape)
 {
@@ -39,14 +39,13 @@ migrate_check(int fd, struct table_shape *ret_shape)
 		return -errno;
 	if (pread(fd, ret_shape, sizeof *ret_shape, 0) != sizeof *ret_shape ||
 	    memcmp(ret_shape->magic, TABLE_MAGIC, sizeof ret_shape->magic) != 0 ||
-	    ret_shape->layout < TABLE_LAYOUT_FIRST || ret_shape->files == 0 || ret_shape->files > TABLE_FILES_MAX ||
+	    ret_shape->layout < TABLE_LAYOUT_FIRST || ret_shape->layout + 1 != TABLE_LAYOUT ||
+	    ret_shape->files == 0 || ret_shape->files > TABLE_FILES_MAX ||
 	    (uint64_t)status.st_size != ret_shape->size)
 		return -EPROTO;
 	table_shape(ret_shape->files, &own);
-	if (ret_shape->layout == TABLE_LAYOUT)
-		return memcmp(ret_shape, &own, sizeof own) == 0 ? 0 : -EPROTO;
-	return ret_shape->layout + 1 == TABLE_LAYOUT && migrate_is_smaller(ret_shape, &own) &&
-	    table_lay_out(&places, NULL, ret_shape) == ret_shape->size ? 0 : -EPROTO;
+	return migrate_is_smaller(ret_shape, &own) && table_lay_out(&places, NULL, ret_shape) == ret_shape->size ? 0
+	    : -EPROTO;
 }
 
 /* Copies number records, each longer now, of which the last bytes stay 0. */
@@ -123,34 +122,35 @@ migrate_copy(struct migrate *migrate)
 }
 
 static int
-migrate_convert(int fd, const struct table_shape *shape, struct table *ret_table)
+migrate_convert(int fd, struct table *ret_table)
 {
-	struct migrate migrate = { .shape = shape, .to = ret_table };
-	void *memory = mmap(NULL, (size_t)shape->size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	int error;
+	struct table_shape shape;
+	struct migrate migrate = { .shape = &shape, .to = ret_table };
+	int error = migrate_check(fd, &shape);
+	void *memory;
 
+	if (error < 0)
+		return error;
+	memory = mmap(NULL, (size_t)shape.size, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (memory == MAP_FAILED)
 		return -errno;
-	table_lay_out(&migrate.from, memory, shape);
-	error = table_new(shape->files - 1, ret_table);
+	table_lay_out(&migrate.from, memory, &shape);
+	error = table_new(shape.files - 1, ret_table);
 	if (error == 0 && !migrate_copy(&migrate)) {
 		table_free(ret_table);
 		error = -EPROTO;
 	}
-	munmap(memory, (size_t)shape->size);
+	munmap(memory, (size_t)shape.size);
 	return error;
 }
 
 int
 migrate_open(int fd, struct table *ret_table, bool *ret_copied)
 {
-	struct table_shape shape;
-	int error = migrate_check(fd, &shape);
+	int error = table_open(fd, false, ret_table);
 
-	*ret_copied = error == 0 && shape.layout != TABLE_LAYOUT;
-	if (error < 0)
-		return error;
-	return *ret_copied ? migrate_convert(fd, &shape, ret_table) : table_open(fd, false, ret_table);
+	*ret_copied = error == -EPROTO && (error = migrate_convert(fd, ret_table)) == 0;
+	return error;
 }
 
 /* Whether another configuration was put in force while the table was copied: it may be torn. */
@@ -166,14 +166,11 @@ migrate_has_changed(int fd, const struct table *table)
 int
 migrate_look(int fd, struct table *ret_table)
 {
-	struct table_shape shape;
-	int error = migrate_check(fd, &shape);
+	int error = table_open(fd, true, ret_table);
 
-	if (error < 0)
+	if (error != -EPROTO)
 		return error;
-	if (shape.layout == TABLE_LAYOUT)
-		return table_open(fd, true, ret_table);
-	while ((error = migrate_convert(fd, &shape, ret_table)) == 0 && migrate_has_changed(fd, ret_table))
+	while ((error = migrate_convert(fd, ret_table)) == 0 && migrate_has_changed(fd, ret_table))
 		table_free(ret_table);
 	return error;
 }
