@@ -223,15 +223,12 @@ static void
 pool_lose(struct pool_race *race, uint16_t number, const char *error)
 {
 	struct pool *pool = race->pool;
-	enum pool_purpose purpose = race->purpose;
-	char *abort = race->abort;
+	bool standby = race->purpose == POOL_STANDBY;
 
-	race->abort = NULL;
+	pool_push_failed(pool, race->purpose, number, error, false, race->abort);
 	pool_free_race(race);
-	if (purpose == POOL_STANDBY)
+	if (standby)
 		pool_tell_standby(pool, STANDBY_DIAL_FAILED);
-	pool_push_failed(pool, purpose, number, error, false, abort);
-	mem_free(abort);
 }
 
 static void

@@ -313,7 +313,8 @@ static void
 upstream_serve(struct upstream *upstream)
 {
 	const struct pconn *p = record_pconn(upstream->record);
-	unsigned served = upstream_refuses(upstream) | upstream_is_up(upstream) << 1u | upstream->moving << 2u;
+	unsigned served = (upstream_refuses(upstream) ? 1u : 0) | (upstream_is_up(upstream) ? 2u : 0) |
+	    (upstream->moving ? 4u : 0);
 	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->context.pconn), held;
 
 	if (pool_idle(upstream->pool, TABLE_ROLE_NEXT) > 0 || served != upstream->served) {
