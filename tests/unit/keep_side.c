@@ -320,6 +320,18 @@ side_can_trace(void)
 	return waitpid(pid, &status, 0) == pid && status == 0;
 }
 
+/* Who steps and who is stepped take turns: on one processor that costs a third less. */
+static void
+side_stay(cpu_set_t *ret_before)
+{
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET((size_t)sched_getcpu(), &here);
+	sched_getaffinity(0, sizeof *ret_before, ret_before);
+	sched_setaffinity(0, sizeof here, &here);
+}
+
 static void
 side_all_deaths(struct side_death *death, unsigned stride, void (*prepare)(void *arg), void (*act)(void *arg),
     void (*check)(void *arg, bool finished), void *arg)
@@ -340,9 +352,11 @@ side_every_step(void (*prepare)(void *arg), void (*act)(void *arg), void (*check
     void *arg)
 {
 	struct side_death death = { .step = PTRACE_SINGLESTEP, .count = SIDE_STEPS };
+	cpu_set_t before;
 
 	if (!side_can_trace())
 		return false;
+	side_stay(&before);
 	death.inside = mmap(NULL, sizeof *death.inside, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	prepare(arg);
 	side_die(&death, act, arg);
@@ -353,5 +367,6 @@ side_every_step(void (*prepare)(void *arg), void (*act)(void *arg), void (*check
 	death.step = PTRACE_SYSCALL;
 	side_all_deaths(&death, 1, prepare, act, check, arg);
 	munmap((void *)(uintptr_t)death.inside, sizeof *death.inside);
+	sched_setaffinity(0, sizeof before, &before);
 	return true;
 }

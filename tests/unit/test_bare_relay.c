@@ -167,6 +167,7 @@ move_all(int64_t span)
 	do {
 		for (int i = 0; i < FLOWS; i++)
 			ring_move(&flows[i], false);
+		wait_for_any(0, FLOWS, CLOCK_MILLISECOND);
 	} while (clock_now() < end);
 }
 
@@ -263,8 +264,10 @@ kill_at_random(unsigned kills, int64_t span)
 
 	for (unsigned i = 0; i < kills; i++) {
 		end = clock_now() + LIMIT;
-		while ((worker = table.header->worker_pid) == 0 || worker == last)
+		while ((worker = table.header->worker_pid) == 0 || worker == last) {
 			assert_true(clock_now() < end);
+			wait_for_any(0, 0, CLOCK_MILLISECOND);
+		}
 		move_all((int64_t)((uint64_t)rand_r(&seed) % (uint64_t)span));
 		kill(worker, SIGKILL);
 		last = worker;
