@@ -200,7 +200,7 @@ begin_make_table(struct table *ret_table)
 int
 begin_first(const struct begin_options *options, struct config *config)
 {
-	struct table table;
+	struct table table = { 0 };
 	int error = begin_make_table(&table);
 
 	if (error == 0)
@@ -208,8 +208,10 @@ begin_first(const struct begin_options *options, struct config *config)
 	if (error == 0)
 		error = begin_put_config(&table, config);
 	mem_free(begin_kept);
-	if (error != 0)
+	if (error != 0) {
+		table_free(&table);
 		return error > 0 ? error : begin_cannot(error);
+	}
 	if (begin_forgets && fdstore_forget(&table)) /* before anybody opens the same sockets */
 		notify_barrier(&table);
 	begin_await_sockets(&table, config);
@@ -351,6 +353,7 @@ begin_again(const struct begin_options *options, int *ret_code)
 	}
 	*ret_code = error < 0 ? begin_refuse_upgrade(options, fd, error) : error > 0 ? error
 	    : begin_run(options, &table);
+	table_free(&table);
 	return true;
 }
 
