@@ -9,6 +9,7 @@
 #include "client/admission.h"
 #include "client/client.h"
 #include "client/mux.h"
+#include "client/mux_client.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/upstream.h"
@@ -161,7 +162,7 @@ clients_end(struct clients *clients, struct client *client, enum closing_cause c
 {
 	bool held = client_is_held(client);
 
-	if (client->mux_client != NULL && mux_is_asking(client->mux_client))
+	if (client->mux_client != NULL && mux_client_is_asking(client->mux_client))
 		client->asked = true;
 	client_log_end(client, clients->name, clients->log_level, cause);
 	admission_leave(clients->admission, client->uid);
@@ -576,7 +577,7 @@ clients_look_at(struct clients *clients, struct client *client, int64_t now)
 		clients->fresh |= client_tune(client, clients->settings->dial, now);
 		return false;
 	}
-	if (!mux_is_gone(client->mux_client))
+	if (!mux_client_is_gone(client->mux_client))
 		return false;
 	client_is_over(client, CLOSING_CLIENT);
 	return true;

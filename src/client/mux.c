@@ -21,6 +21,7 @@
 
 struct mux {
 	struct mux_clients clients;
+	struct mux_queue *queue;      /* borrowed: the clients' */
 	struct mux_conn conn;
 	struct mux_expiry expiry;
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
@@ -32,30 +33,6 @@ struct mux {
 	int64_t queued_since;         /* while it is down: of the oldest request in the queue; 0 there is none */
 	struct loop_timer turn, tick;
 };
-
-static struct mux_queue *
-mux_queue(const struct mux *mux)
-{
-	return (struct mux_queue *)(uintptr_t)&mux->clients.rules.queue;
-}
-
-static struct table *
-mux_table(const struct mux *mux)
-{
-	return mux->clients.rules.queue.table;
-}
-
-static struct table_shared *
-mux_record(const struct mux *mux)
-{
-	return mux->clients.rules.queue.record;
-}
-
-static bool
-mux_is_paused(const struct mux *mux)
-{
-	return table_is_paused(mux_table(mux), mux_queue(mux)->service);
-}
 
 uint64_t
 mux_in_flight(const struct mux *mux)
@@ -94,7 +71,7 @@ mux_fail_oldest(struct mux *mux, enum closing_cause cause)
 static void
 mux_settle(struct mux *mux, int64_t now)
 {
-	struct mux_queue *queue = mux_queue(mux);
+	struct mux_queue *queue = mux->queue;
 	uint64_t sent = mux_queue_sent(queue), failing = mux_policy_failing(queue->record,
 	    mux->clients.rules.settings->on_loss == SHARED_RETRY, sent, now);
 
@@ -111,7 +88,7 @@ mux_settle(struct mux *mux, int64_t now)
 void
 mux_drop(struct mux *mux)
 {
-	uint32_t conn = mux_record(mux)->upstream;
+	uint32_t conn = mux->queue->record->upstream;
 	int64_t now = clock_now();
 
 	if (mux->conn.fd == -1)
@@ -119,7 +96,7 @@ mux_drop(struct mux *mux)
 	mux_conn_retire(&mux->conn); /* while it can be asked */
 	mux_conn_close(&mux->conn, now);
 	mux->expiry.since = mux->clients.waiting.from = now;
-	table_conn_close(mux_table(mux), conn);
+	table_conn_close(mux->queue->table, conn);
 	CRASH_POINT(SHARED_LOST);
 	mux_settle(mux, now);
 	mux_turn_soon(&mux->clients);
@@ -161,21 +138,10 @@ mux_work(struct mux *mux, int64_t now)
 	}
 }
 
-/* First come first served; who finds no place is first again. */
-static void
-mux_serve_waiting(struct mux *mux, int64_t now)
-{
-	struct waiting_entry *entry;
-
-	while ((entry = waiting_first(&mux->clients.waiting)) != NULL)
-		if (!mux_client_resume(waiting_of(entry, struct mux_client, waiting), now))
-			return;
-}
-
 static bool
 mux_refuses(const struct mux *mux)
 {
-	return admission_is_closed(mux_table(mux), mux_queue(mux)->service, mux->upstream, mux->refuses);
+	return admission_is_closed(mux->queue->table, mux->queue->service, mux->upstream, mux->refuses);
 }
 
 /* Turns away who has waited too long for a connection, or all if none will come.  The queue first: who waits for a
@@ -183,7 +149,7 @@ mux_refuses(const struct mux *mux)
 static void
 mux_turn_away(struct mux *mux, int64_t now)
 {
-	struct mux_queue *queue = mux_queue(mux);
+	struct mux_queue *queue = mux->queue;
 	struct waiting_queue *waiting = &mux->clients.waiting;
 	bool refused = mux_refuses(mux);
 	enum closing_cause cause = refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT;
@@ -191,7 +157,7 @@ mux_turn_away(struct mux *mux, int64_t now)
 	struct waiting_entry *entry;
 	struct mux_client *client;
 
-	if (!refused && mux_is_paused(mux))
+	if (!refused && table_is_paused(mux->queue->table, mux->queue->service))
 		return;
 	if (!refused)
 		end = mux_expiry_look(&mux->expiry, mux_is_ordered(&mux->clients.rules) ? waiting->timeout : 0,
@@ -211,7 +177,7 @@ mux_turn_away(struct mux *mux, int64_t now)
 static void
 mux_tell_waiting(struct mux *mux, int64_t now)
 {
-	bool queued = mux->conn.fd == -1 && mux_queue_count(mux_queue(mux)) > 0;
+	bool queued = mux->conn.fd == -1 && mux_queue_count(mux->queue) > 0;
 	unsigned count = mux->conn.fd == -1 ? mux->clients.owed + mux->clients.waiting.count : 0;
 
 	if (!queued)
@@ -240,6 +206,7 @@ static void
 mux_on_turn(void *arg)
 {
 	struct mux *mux = arg;
+	struct waiting_entry *entry;
 	int64_t now = clock_now(), period;
 
 	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
@@ -250,9 +217,11 @@ mux_on_turn(void *arg)
 		mux_conn_look(&mux->conn, now);
 	mux->looks = false;
 	mux_check_lost(mux);
-	if (mux->conn.fd != -1)
-		mux_serve_waiting(mux, now);
-	else
+	/* First come first served; who finds no place is first again. */
+	while (mux->conn.fd != -1 && (entry = waiting_first(&mux->clients.waiting)) != NULL)
+		if (!mux_client_resume(waiting_of(entry, struct mux_client, waiting), now))
+			break;
+	if (mux->conn.fd == -1)
 		mux_turn_away(mux, now);
 	mux_conn_give(&mux->conn, now);
 	mux_close_over(mux);
@@ -273,16 +242,6 @@ mux_on_tick(void *arg)
 	mux_turn_soon(&mux->clients);
 }
 
-/* What comes before anything was asked would be taken for the reply to what is asked first. */
-static bool
-mux_has_spoken(const struct mux *mux)
-{
-	char byte;
-
-	return mux_is_ordered(&mux->clients.rules) && mux_queue_count(mux_queue(mux)) > 0 &&
-	    recv(mux->conn.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
 /* With a connection that nothing of the queue was sent to yet: requests whose clients have gone are not carried out,
  * though nothing may have told yet of their going. */
 static void
@@ -300,46 +259,41 @@ mux_forget_gone(struct mux *mux)
 	}
 	mux_close_over(mux);
 	if (mux->conn.fd != -1)
-		mux_queue_forget_gone(mux_queue(mux));
+		mux_queue_forget_gone(mux->queue);
 }
 
 static void
 mux_lend(struct mux *mux)
 {
 	uint32_t conn = upstream_take(mux->upstream);
+	char byte;
 
 	if (conn == 0)
 		return;
 	mux_conn_open(&mux->conn, conn, clock_now());
-	table_conn_share(mux_table(mux), conn);
+	table_conn_share(mux->queue->table, conn);
 	CRASH_POINT(SHARED_LENT);
-	mux_record(mux)->upstream = conn;
+	mux->queue->record->upstream = conn;
 	CRASH_POINT(SHARED_NAMED);
 	upstream_taken(mux->upstream, conn);
-	if (mux_has_spoken(mux))
+	/* What comes before anything was asked would be taken for the reply to what is asked first. */
+	if (mux_is_ordered(&mux->clients.rules) && mux_queue_count(mux->queue) > 0 &&
+	    recv(mux->conn.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
 		mux_lose(mux, "it spoke before anything was asked; what it says first is a matter of hello");
 	mux_forget_gone(mux);
-}
-
-static void
-mux_move(struct mux *mux, bool moves)
-{
-	if (mux->conn.policy.moves == moves)
-		return;
-	mux->conn.policy.moves = moves;
-	if (moves)
-		mux_conn_retire(&mux->conn);
 }
 
 void
 mux_serve(struct mux *mux)
 {
+	bool moved = mux->conn.policy.moves;
+
 	if (!mux->begun)
 		return;
 	if (mux->conn.fd == -1)
 		mux_lend(mux);
-	else
-		mux_move(mux, upstream_moves(mux->upstream));
+	else if ((mux->conn.policy.moves = upstream_moves(mux->upstream)) && !moved)
+		mux_conn_retire(&mux->conn);
 	mux_turn_soon(&mux->clients);
 }
 
@@ -374,7 +328,7 @@ mux_unpause(struct mux *mux)
 struct mux_client *
 mux_join(struct mux *mux, struct client *client)
 {
-	return mux_client_new(&mux->clients, client, client->index, mux_table(mux)->clients[client->index].fd);
+	return mux_client_new(&mux->clients, client, client->index, mux->queue->table->clients[client->index].fd);
 }
 
 void
@@ -385,42 +339,29 @@ mux_leave(struct mux *mux, struct mux_client *client)
 	mux_client_free(client);
 }
 
-bool
-mux_is_asking(const struct mux_client *client)
-{
-	return mux_client_is_asking(client);
-}
-
-bool
-mux_is_gone(const struct mux_client *client)
-{
-	return !mux_client_is_asking(client) && peer_closed_is_final(mux_client_record(client)->fd);
-}
-
 /* The record that stands for who sends datagrams; 0: there is none. */
 static uint32_t
 mux_find_datagrams(const struct mux *mux)
 {
-	const struct table *table = mux_table(mux);
+	const struct table *table = mux->queue->table;
+	uint32_t i = 0;
 
-	for (uint32_t i = 1; i < table->header->client_high; i++)
-		if (table_client_state(table, i) == TABLE_LIVE &&
-		    table->clients[i].service == mux_queue(mux)->service &&
-		    (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
-			return i;
-	return 0;
+	while ((i = table_client_next(table, mux->queue->service, i)) != 0)
+		if (table_client_state(table, i) == TABLE_LIVE && (table->clients[i].flags & TABLE_CLIENT_DATAGRAMS))
+			break;
+	return i;
 }
 
 /* The same, made if need be; 0 if none is free. */
 static uint32_t
 mux_make_datagrams(const struct mux *mux)
 {
-	struct table *table = mux_table(mux);
+	struct table *table = mux->queue->table;
 	uint32_t index = mux_find_datagrams(mux);
 
 	if (index != 0 || (index = table_client_claim(table)) == 0)
 		return index;
-	table->clients[index].service = mux_queue(mux)->service;
+	table->clients[index].service = mux->queue->service;
 	table->clients[index].flags = TABLE_CLIENT_DATAGRAMS;
 	table->clients[index].since = clock_now();
 	table->clients[index].conn = TABLE_CONN_SHARED;
@@ -443,28 +384,35 @@ mux_set_datagrams(struct mux *mux, int fd)
 
 /* A connection that a dead worker had taken, and had named or not yet. */
 static void
-mux_resume_connection(struct mux *mux)
+mux_resume_connection(struct mux *mux, int64_t now)
 {
-	struct table *table = mux_table(mux);
-	struct table_shared *record = mux_record(mux);
-	uint16_t service = mux_queue(mux)->service;
+	const struct table *table = mux->queue->table;
+	struct table_shared *record = mux->queue->record;
+	uint16_t service = mux->queue->service;
+	uint32_t i = 0;
 
-	for (uint32_t i = 1; i < table->header->conn_high && record->upstream == 0; i++)
-		if (table_conn_is_shared(table, i) && table->conns[i].service == service)
+	while (record->upstream == 0 && (i = table_conn_next(table, service, i)) != 0)
+		if (table_conn_is_shared(table, i))
 			record->upstream = i;
 	if (record->upstream == 0)
 		return;
-	if (table_conn_is_shared(table, record->upstream) && table->conns[record->upstream].service == service)
-		mux_conn_open(&mux->conn, record->upstream, clock_now());
-	else
-		mux_settle(mux, clock_now());
+	if (!table_conn_is_shared(table, record->upstream) || table->conns[record->upstream].service != service) {
+		mux_settle(mux, now);
+		return;
+	}
+	mux_conn_open(&mux->conn, record->upstream, now);
+	if (mux_queue_count(mux->queue) == 0)
+		return;
+	mux->conn.policy.asked = now;
+	if (mux_queue_at(mux->queue, 0)->who == TABLE_PENDING_NOBODY)
+		mux->conn.policy.beaten = now;
 }
 
 /* What is owed to whom, as the clients count it. */
 static void
 mux_resume_pending(struct mux *mux)
 {
-	const struct mux_queue *queue = mux_queue(mux);
+	const struct mux_queue *queue = mux->queue;
 	struct mux_client *client;
 
 	for (size_t i = 0; mux_is_ordered(&mux->clients.rules) && i < mux_queue_count(queue); i++) {
@@ -474,16 +422,6 @@ mux_resume_pending(struct mux *mux)
 	}
 }
 
-static void
-mux_resume_liveness(struct mux *mux, int64_t now)
-{
-	if (mux_queue_count(mux_queue(mux)) == 0 || mux->conn.fd == -1)
-		return;
-	mux->conn.policy.asked = now;
-	if (mux_queue_at(mux_queue(mux), 0)->who == TABLE_PENDING_NOBODY)
-		mux->conn.policy.beaten = now;
-}
-
 void
 mux_begin(struct mux *mux, int datagrams)
 {
@@ -491,8 +429,7 @@ mux_begin(struct mux *mux, int datagrams)
 
 	mux->begun = true;
 	mux_resume_pending(mux); /* first: it may be owed no more since the connection is lost */
-	mux_resume_connection(mux);
-	mux_resume_liveness(mux, now);
+	mux_resume_connection(mux, now);
 	mux_set_datagrams(mux, datagrams);
 	for (uint32_t i = 1; i < mux->clients.slots; i++)
 		if (mux->clients.slot[i] != NULL)
@@ -511,33 +448,25 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 {
 	struct mux *mux = mem_new(1, sizeof *mux);
 	struct mux_clients *clients = &mux->clients;
+	struct table_service *record = &table->services[service];
 
-	clients->loop = loop;
-	clients->rules = (struct mux_rules){ .queue = { .table = table, .record = &table->services[service].shared,
-		.service = service }, .name = table->services[service].name, .settings = settings,
-		.framing = framing_of(settings->framing) };
-	clients->turn = &mux->turn;
-	clients->slab = (struct slab){ .size = sizeof(struct mux_client), .number = MUX_SLAB };
+	*clients = (struct mux_clients){ .loop = loop, .turn = &mux->turn,
+		.rules = { .queue = { .table = table, .record = &record->shared, .service = service },
+		.name = record->name, .settings = settings, .framing = framing_of(settings->framing) },
+		.slab = { .size = sizeof(struct mux_client), .number = MUX_SLAB } };
 	TAILQ_INIT(&clients->work);
 	TAILQ_INIT(&clients->over);
+	TAILQ_INIT(&clients->blocked);
 	waiting_init(&clients->waiting, 0);
 	mux->upstream = upstream;
+	mux->queue = mux->conn.queue = &clients->rules.queue;
 	mux->conn.clients = clients;
+	mux->conn.rules = &clients->rules;
 	mux->conn.fd = -1;
 	mux->expiry.since = clients->waiting.from = clock_now();
 	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
 	return mux;
-}
-
-/* What was found out about messages that are not whole does not hold with another limit. */
-static void
-mux_forget_progress(struct mux *mux)
-{
-	mux->conn.progress = (struct framing_progress){ 0 };
-	for (size_t i = 0; i < mux->clients.slots; i++)
-		if (mux->clients.slot[i] != NULL)
-			mux->clients.slot[i]->asker.progress = (struct framing_progress){ 0 };
 }
 
 void
@@ -546,11 +475,15 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 {
 	struct mux_rules *rules = &mux->clients.rules;
 
-	if (rules->settings->max_message != settings->max_message)
-		mux_forget_progress(mux);
+	if (rules->settings->max_message != settings->max_message) { /* what was found out does not hold any more */
+		mux->conn.progress = (struct framing_progress){ 0 };
+		for (size_t i = 0; i < mux->clients.slots; i++)
+			if (mux->clients.slot[i] != NULL)
+				mux->clients.slot[i]->asker.progress = (struct framing_progress){ 0 };
+	}
 	rules->settings = settings;
 	rules->resp = *resp;
-	shared_note(mux_record(mux), settings);
+	shared_note(mux->queue->record, settings);
 	shared_make_loss_reply(settings, &rules->loss);
 	shared_make_heartbeat(settings, &mux->conn.beat);
 	mux->clients.waiting.timeout = hold_timeout;
@@ -584,15 +517,15 @@ mux_end(struct mux *mux)
 
 	mux_set_datagrams(mux, -1);
 	if (datagrams != 0)
-		table_client_close(mux_table(mux), datagrams);
+		table_client_close(mux->queue->table, datagrams);
 	mux_drop(mux);
-	mux_queue_drop(mux_queue(mux));
+	mux_queue_drop(mux->queue);
 }
 
 void
 mux_each_in_flight(const struct mux *mux, bool (*visit)(void *arg, uint32_t client), void *arg)
 {
-	const struct mux_queue *queue = mux_queue(mux);
+	const struct mux_queue *queue = mux->queue;
 	uint64_t count = mux_conn_in_flight(&mux->conn);
 	bool *seen = mem_new(mux->clients.slots + 1, sizeof *seen), more = true;
 	uint32_t client;
@@ -610,14 +543,14 @@ mux_each_in_flight(const struct mux *mux, bool (*visit)(void *arg, uint32_t clie
 void
 mux_get_status(struct mux *mux, struct mux_status *ret_status)
 {
-	const struct table_shared *record = mux_record(mux);
+	const struct table_shared *record = mux->queue->record;
 	const struct waiting_entry *first = waiting_first(&mux->clients.waiting);
 	uint64_t sent;
 
 	mux_conn_retire(&mux->conn);
-	sent = mux->conn.fd == -1 ? 0 : mux_queue_sent(mux_queue(mux));
+	sent = mux->conn.fd == -1 ? 0 : mux_queue_sent(mux->queue);
 	*ret_status = (struct mux_status){ .in_flight = sent,
-		.queued = mux_queue_count(mux_queue(mux)) - sent + mux->clients.waiting.count,
+		.queued = mux_queue_count(mux->queue) - sent + mux->clients.waiting.count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
 		.retried = record->retried, .waiting = mux->told_waiting };
 	if (mux->told_waiting > 0)

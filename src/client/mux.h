@@ -44,11 +44,6 @@ struct mux_client *mux_join(struct mux *mux, struct client *client);
 /* It leaves; what it asked is answered to nobody.  NULL is fine. */
 void mux_leave(struct mux *mux, struct mux_client *client);
 
-/* Whether something that it asked has no reply yet; and, once in a while, whether it has gone for good, unnoticed
- * since nothing is read from it. */
-bool mux_is_asking(const struct mux_client *client);
-bool mux_is_gone(const struct mux_client *client);
-
 /* The socket that datagrams come from has been replaced; -1 none. */
 void mux_set_datagrams(struct mux *mux, int fd);
 

@@ -61,13 +61,11 @@ mux_clients_furthest_behind(const struct mux_clients *clients)
 	struct mux_client *behind = NULL, *client;
 	size_t most = 0;
 
-	for (uint32_t i = 1; clients->blocked > 0 && i < clients->slots; i++) {
-		client = clients->slot[i];
-		if (client == NULL || !mux_reader_is_blocked(&client->asker.reader) ||
-		    mux_bytes_told(&clients->rules, i) < most)
+	TAILQ_FOREACH(client, &clients->blocked, blocked) {
+		if (mux_bytes_told(&clients->rules, client->asker.index) < most)
 			continue;
 		behind = client;
-		most = mux_bytes_told(&clients->rules, i);
+		most = mux_bytes_told(&clients->rules, client->asker.index);
 	}
 	return behind;
 }
@@ -105,32 +103,15 @@ mux_client_is_read(const struct mux_client *client)
 static void
 mux_client_watch(struct mux_client *client)
 {
-	if (client->watched || !mux_client_is_read(client))
-		return;
-	client->watched = true;
-	event_add(&client->read, NULL);
-}
-
-static void
-mux_client_wait(struct mux_client *client, int64_t now)
-{
-	struct mux_clients *clients = client->clients;
-
-	if (client->waiting.since == 0) { /* else it keeps its place */
-		client->waiting.since = now;
-		client->waiting.place = ++clients->places;
-		client->waiting.unlimited = !mux_is_ordered(&clients->rules);
-	}
-	client->state = MUX_CLIENT_WAITS;
-	waiting_enter(&clients->waiting, &client->waiting);
+	if (mux_client_is_read(client) && !event_pending(&client->read, EV_READ, NULL))
+		event_add(&client->read, NULL);
 }
 
 static void
 mux_client_wait_no_more(struct mux_client *client)
 {
-	if (client->state != MUX_CLIENT_WAITS)
-		return;
-	client->state = MUX_CLIENT_ASKS;
+	if (client->state == MUX_CLIENT_WAITS)
+		client->state = MUX_CLIENT_ASKS;
 	waiting_leave(&client->waiting);
 }
 
@@ -151,15 +132,15 @@ mux_client_answer(struct mux_client *client, uint32_t count, size_t bytes)
 	client->clients->owed -= client->asker.reader.in_flight == 0 && count > 0;
 }
 
-/* It is blocked, or no more. */
+/* It takes what is there, or what there is is nobody's. */
 static void
-mux_client_set_blocked(struct mux_client *client, bool blocked)
+mux_client_unblock(struct mux_client *client)
 {
-	client->clients->blocked += blocked ? 1u : -1u;
-	if (blocked)
-		event_add(&client->write, NULL);
-	else
-		event_del(&client->write);
+	if (!mux_reader_is_blocked(&client->asker.reader))
+		return;
+	client->asker.reader.deaf_since = 0;
+	TAILQ_REMOVE(&client->clients->blocked, client, blocked);
+	event_del(&client->write);
 }
 
 void
@@ -198,9 +179,7 @@ mux_client_close(struct mux_client *client, enum closing_cause cause)
 	mux_client_take_inputs(client);
 	client->state = MUX_CLIENT_OVER;
 	TAILQ_INSERT_TAIL(&clients->over, client, entry);
-	if (mux_reader_is_blocked(&client->asker.reader))
-		mux_client_set_blocked(client, false);
-	client->asker.reader.deaf_since = 0;
+	mux_client_unblock(client);
 	ring_drop(table, mux_client_payer(client), mux_client_said(client));
 	ring_drop(table, mux_queue_payer(&clients->rules.queue),
 	    mux_queue_told(&clients->rules.queue, client->asker.index));
@@ -275,32 +254,31 @@ mux_client_look(struct mux_client *client, int64_t now)
 	mux_reader_look(&client->asker.reader, mux_client_queued(client), now);
 }
 
-static void
-mux_client_fail_to_send(struct mux_client *client, int error)
-{
-	if (error == -EMSGSIZE)
-		log_notice(client->clients->rules.name, "a reply to client %llu is longer than a packet may be "
-		    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(client)->id);
-	mux_client_close(client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
-}
-
 void
 mux_client_flush(struct mux_client *client, int64_t now)
 {
-	bool blocked = mux_reader_is_blocked(&client->asker.reader), took;
+	struct mux_reader *reader = &client->asker.reader;
+	bool blocked = mux_reader_is_blocked(reader), took;
 	int error = mux_client_send(client, &took);
 
+	if (error == -EMSGSIZE)
+		log_notice(client->clients->rules.name, "a reply to client %llu is longer than a packet may be "
+		    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(client)->id);
 	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
-		mux_client_fail_to_send(client, error);
+		mux_client_close(client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
 		return;
 	}
-	if (error != 0)
-		mux_reader_block(&client->asker.reader, mux_client_queued(client), took, now);
-	else
-		mux_reader_take_all(&client->asker.reader);
-	if (blocked != (error != 0))
-		mux_client_set_blocked(client, error != 0);
-	if (error == 0 && (blocked || client->state == MUX_CLIENT_STUCK || *mux_client_said(client) != 0 ||
+	if (error != 0) {
+		if (!blocked) {
+			TAILQ_INSERT_TAIL(&client->clients->blocked, client, blocked);
+			event_add(&client->write, NULL);
+		}
+		mux_reader_block(reader, mux_client_queued(client), took, now);
+		return;
+	}
+	mux_client_unblock(client);
+	mux_reader_take_all(reader);
+	if ((blocked || client->state == MUX_CLIENT_STUCK || *mux_client_said(client) != 0 ||
 	    client->end != MUX_CLIENT_THERE || mux_client_is_last(client)))
 		mux_client_input(client, MUX_INPUT_ASK); /* else nothing of it waits for that */
 }
@@ -367,18 +345,6 @@ mux_client_make_room(struct mux_client *client, size_t want, int64_t now)
 	return payer.anyway && ring_room(table, payer, said, want) != NULL;
 }
 
-/* A message of known length gets room as it comes, not before. */
-static size_t
-mux_client_wanted(const struct mux_client *client)
-{
-	size_t length = mux_bytes_said(&client->clients->rules, client->asker.index), want = READ_ROOM,
-	    missing = mux_client_missing(client);
-
-	if (missing > want)
-		want = missing < length ? missing : length > want ? length : want;
-	return want;
-}
-
 /* Does what is to be done after what it asked. */
 static void
 mux_client_obey(struct mux_client *client, const struct mux_asked *asked, int64_t now)
@@ -389,10 +355,15 @@ mux_client_obey(struct mux_client *client, const struct mux_asked *asked, int64_
 	if (asked->told)
 		mux_client_input(client, MUX_INPUT_FLUSH);
 	client->state = asked->why == MUX_ASKED_STUCK ? MUX_CLIENT_STUCK : MUX_CLIENT_ASKS;
-	if (asked->why == MUX_ASKED_WAIT)
-		mux_client_wait(client, now);
-	else
+	if (asked->why != MUX_ASKED_WAIT) {
 		client->waiting.since = 0;
+	} else {
+		client->state = MUX_CLIENT_WAITS;
+		if (client->waiting.since == 0) /* else it keeps its place */
+			client->waiting = (struct waiting_entry){ .since = now, .place = ++clients->places,
+				.unlimited = !mux_is_ordered(&clients->rules) };
+		waiting_enter(&clients->waiting, &client->waiting);
+	}
 	if (asked->why == MUX_ASKED_LAST)
 		mux_client_finish(client, asked->cause);
 }
@@ -438,16 +409,22 @@ mux_client_expect_packet(struct mux_client *client, int fd, int64_t now)
 static ssize_t
 mux_client_receive(struct mux_client *client, int fd, int64_t now)
 {
-	bool packets = mux_has_packets(&client->clients->rules);
+	const struct mux_rules *rules = &client->clients->rules;
+	bool packets = mux_has_packets(rules);
 	ssize_t n = packets ? mux_client_expect_packet(client, fd, now) : (ssize_t)mux_client_missing(client);
+	size_t want = (size_t)n, length = mux_bytes_said(rules, client->asker.index);
 
 	if (packets && n <= 0)
 		return n;
-	if (!mux_client_make_room(client, packets ? (size_t)n : mux_client_wanted(client), now))
+	if (!packets && want > length) /* a message of known length gets room as it comes, not before */
+		want = length;
+	if (!packets && want < READ_ROOM)
+		want = READ_ROOM;
+	if (!mux_client_make_room(client, want, now))
 		return -ENOMEM;
 	if (!packets && n < READ_PAGE)
 		n = READ_PAGE;
-	return io_journal_receive(client->clients->rules.queue.table, *mux_client_said(client), fd, (size_t)n, NULL);
+	return io_journal_receive(rules->queue.table, *mux_client_said(client), fd, (size_t)n, NULL);
 }
 
 static void mux_client_on_memory(void *arg);
@@ -477,26 +454,17 @@ mux_client_read(struct mux_client *client, int64_t now)
 }
 
 static void
-mux_client_on_readable(evutil_socket_t fd, short what, void *arg)
+mux_client_on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct mux_client *client = arg;
 
 	(void)fd;
-	(void)what;
-	if (mux_client_is_read(client)) {
+	if (what & EV_WRITE)
+		mux_client_input(client, MUX_INPUT_FLUSH);
+	else if (mux_client_is_read(client))
 		mux_client_input(client, MUX_INPUT_READ);
-		return;
-	}
-	client->watched = false;
-	event_del(&client->read);
-}
-
-static void
-mux_client_on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	mux_client_input(arg, MUX_INPUT_FLUSH);
+	else
+		event_del(&client->read);
 }
 
 /* There may be memory again; what is read finds its place at once, before another has it. */
@@ -568,17 +536,6 @@ mux_client_work(struct mux_client *client, int64_t now)
 	header->handling = 0;
 }
 
-/* A packet goes whole or not at all: as long a one as the settings allow, if the kernel does. */
-static void
-mux_client_size_packets(const struct mux_client *client, int fd)
-{
-	int size = (int)client->clients->rules.settings->max_message;
-
-	if (client->clients->rules.settings->type == LISTENER_SEQPACKET &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-}
-
 static void
 mux_client_enroll(struct mux_client *client)
 {
@@ -598,15 +555,19 @@ struct mux_client *
 mux_client_new(struct mux_clients *clients, struct client *owner, uint32_t index, int fd)
 {
 	struct mux_client *client = slab_take(&clients->slab);
+	int size = (int)clients->rules.settings->max_message;
 
 	client->clients = clients;
 	client->owner = owner;
 	client->asker = (struct mux_asker){ .index = index, .datagrams = owner == NULL,
 		.reader.window = MUX_WINDOW_FIRST };
-	event_assign(&client->read, clients->loop, fd, EV_READ | EV_PERSIST, mux_client_on_readable, client);
-	event_assign(&client->write, clients->loop, fd, EV_WRITE | EV_PERSIST, mux_client_on_writable, client);
+	event_assign(&client->read, clients->loop, fd, EV_READ | EV_PERSIST, mux_client_on_ready, client);
+	event_assign(&client->write, clients->loop, fd, EV_WRITE | EV_PERSIST, mux_client_on_ready, client);
 	mux_client_enroll(client);
-	mux_client_size_packets(client, fd);
+	/* A packet goes whole or not at all: as long a one as the settings allow, if the kernel does. */
+	if (clients->rules.settings->type == LISTENER_SEQPACKET &&
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	mux_client_watch(client);
 	return client;
 }
@@ -624,8 +585,7 @@ mux_client_free(struct mux_client *client)
 	mux_client_take_inputs(client);
 	if (client->state == MUX_CLIENT_OVER)
 		TAILQ_REMOVE(&clients->over, client, entry);
-	if (mux_reader_is_blocked(&client->asker.reader))
-		mux_client_set_blocked(client, false);
+	mux_client_unblock(client);
 	budget_wait_cancel(client->wait);
 	if (clients->favoured == client)
 		clients->favoured = NULL;
@@ -640,4 +600,10 @@ mux_client_is_asking(const struct mux_client *client)
 {
 	return client->state == MUX_CLIENT_OVER ? client->asked :
 	    client->asker.reader.in_flight > 0 || client->state != MUX_CLIENT_ASKS;
+}
+
+bool
+mux_client_is_gone(const struct mux_client *client)
+{
+	return !mux_client_is_asking(client) && peer_closed_is_final(mux_client_record(client)->fd);
 }

@@ -35,10 +35,10 @@ struct mux_clients {
 	struct slab slab;
 	struct mux_client_list work; /* who has inputs */
 	struct mux_client_list over; /* who is to be closed */
+	TAILQ_HEAD(, mux_client) blocked; /* who does not take what is there for it */
 	struct waiting_queue waiting; /* whose next message has no place in the queue */
 	uint64_t places;           /* that were given to those */
 	unsigned owed;             /* how many are owed a reply */
-	unsigned blocked;          /* how many do not take what is there for them */
 	struct mux_client *favoured; /* borrowed: whose message gets the memory to be whole; NULL none */
 	int64_t favoured_since;
 };
@@ -63,6 +63,7 @@ enum mux_client_end {
 
 struct mux_client {
 	TAILQ_ENTRY(mux_client) entry; /* in work, while it has inputs, or over */
+	TAILQ_ENTRY(mux_client) blocked;
 	struct waiting_entry waiting;  /* since is kept until its message has gone on; 0: it does not wait */
 	struct mux_clients *clients;   /* borrowed */
 	struct client *owner;          /* borrowed; NULL: it stands for who sends datagrams */
@@ -71,7 +72,6 @@ struct mux_client {
 	enum mux_client_state state;
 	enum mux_client_end end;
 	bool asked;                    /* OVER: a request had no reply when that was decided */
-	bool watched;                  /* read is in the loop */
 	enum closing_cause cause;      /* OVER */
 	struct event read, write;
 	struct budget_wait *wait;      /* owned: it is not read, for lack of memory; NULL: it is */
@@ -136,7 +136,9 @@ void mux_client_close(struct mux_client *client, enum closing_cause cause);
 /* Looks whether it takes something. */
 void mux_client_look(struct mux_client *client, int64_t now);
 
-/* Whether something that it asked has no reply yet. */
+/* Whether something that it asked has no reply yet; and, once in a while, whether it has gone for good, unnoticed
+ * since nothing is read from it. */
 bool mux_client_is_asking(const struct mux_client *client);
+bool mux_client_is_gone(const struct mux_client *client);
 
 #endif

@@ -31,35 +31,17 @@ struct conn_run {
 	size_t bytes;
 };
 
-static struct mux_queue *
-conn_queue(const struct mux_conn *conn)
-{
-	return &conn->clients->rules.queue;
-}
-
-static struct table *
-conn_table(const struct mux_conn *conn)
-{
-	return conn->clients->rules.queue.table;
-}
-
-static struct table_shared *
-conn_record(const struct mux_conn *conn)
-{
-	return conn->clients->rules.queue.record;
-}
-
 /* How many bytes came from the upstream and were not handed out yet; the first of them. */
 static size_t
 conn_came(const struct mux_conn *conn)
 {
-	return ring_length(conn_table(conn), conn_record(conn)->in);
+	return ring_length(conn->queue->table, conn->queue->record->in);
 }
 
 static const unsigned char *
 conn_bytes(const struct mux_conn *conn)
 {
-	return ring_bytes(conn_table(conn), conn_record(conn)->in);
+	return ring_bytes(conn->queue->table, conn->queue->record->in);
 }
 
 /* The mux is told when it looks. */
@@ -74,7 +56,7 @@ conn_lose(struct mux_conn *conn, const char *reason)
 bool
 mux_conn_rests(const struct mux_conn *conn)
 {
-	return conn->policy.moves || table_is_paused(conn_table(conn), conn_queue(conn)->service);
+	return conn->policy.moves || table_is_paused(conn->queue->table, conn->queue->service);
 }
 
 uint64_t
@@ -82,7 +64,7 @@ mux_conn_in_flight(const struct mux_conn *conn)
 {
 	uint64_t end;
 
-	return conn->fd == -1 ? 0 : mux_queue_begun(conn_queue(conn), &end);
+	return conn->fd == -1 ? 0 : mux_queue_begun(conn->queue, &end);
 }
 
 /* How far the connection is given requests: until it owes max_in_flight replies.  A paused service's, or one that is
@@ -90,68 +72,47 @@ mux_conn_in_flight(const struct mux_conn *conn)
 static uint64_t
 conn_limit(const struct mux_conn *conn)
 {
-	const struct table_shared *record = conn_record(conn);
-	size_t most = conn->clients->rules.settings->max_in_flight;
+	const struct table_shared *record = conn->queue->record;
+	size_t most = conn->rules->settings->max_in_flight;
 	uint64_t end;
 
 	if (!mux_conn_rests(conn)) {
-		if (mux_queue_count(conn_queue(conn)) <= most)
+		if (mux_queue_count(conn->queue) <= most)
 			return record->out_end;
-		end = mux_queue_end(conn_queue(conn), most);
+		end = mux_queue_end(conn->queue, most);
 		if (end >= record->sent) /* else max_in_flight has become less */
 			return end;
 	}
-	mux_queue_begun(conn_queue(conn), &end);
+	mux_queue_begun(conn->queue, &end);
 	return end;
-}
-
-/* Bytes that the other host has not acknowledged.  A Unix socket counts memory, not bytes: then it is none, or all
- * that this may be. */
-static uint64_t
-conn_unacknowledged(const struct mux_conn *conn)
-{
-	int bytes = 0;
-
-	if (ioctl(conn->fd, SIOCOUTQ, &bytes) == -1 || bytes < 0)
-		return UINT64_MAX;
-	return (uint64_t)bytes;
 }
 
 void
 mux_conn_retire(struct mux_conn *conn)
 {
-	uint64_t left, sent = conn_record(conn)->sent;
+	uint64_t sent = conn->queue->record->sent;
+	int left = 0; /* not acknowledged: bytes, of a Unix socket memory: then it is none, or all that may be */
 
-	if (mux_is_ordered(&conn->clients->rules) || conn->fd == -1 || mux_queue_count(conn_queue(conn)) == 0)
+	if (mux_is_ordered(conn->rules) || conn->fd == -1 || mux_queue_count(conn->queue) == 0)
 		return;
-	left = conn_unacknowledged(conn);
-	if (left > sent || !mux_queue_retire(conn_queue(conn), sent - left))
+	if (ioctl(conn->fd, SIOCOUTQ, &left) == -1 || left < 0 || (uint64_t)left > sent ||
+	    !mux_queue_retire(conn->queue, sent - (uint64_t)left))
 		return;
-	if (mux_queue_count(conn_queue(conn)) == 0)
+	if (mux_queue_count(conn->queue) == 0)
 		conn->policy.asked = 0;
-	if (mux_queue_has_more(conn_queue(conn)) || conn->clients->waiting.count > 0)
+	if (mux_queue_has_more(conn->queue) || conn->clients->waiting.count > 0)
 		mux_turn_soon(conn->clients); /* there is room for it now */
-}
-
-static void
-conn_watch_writing(struct mux_conn *conn, bool writing)
-{
-	if (event_pending(&conn->write, EV_WRITE, NULL) == writing)
-		return;
-	if (writing)
-		event_add(&conn->write, NULL);
-	else
-		event_del(&conn->write);
 }
 
 /* Gives what there is, in one write, more only if the kernel has taken a part. */
 void
 mux_conn_give(struct mux_conn *conn, int64_t now)
 {
-	struct mux_queue *queue = conn_queue(conn);
+	struct mux_queue *queue = conn->queue;
 	const struct table_shared *record = queue->record;
 	uint64_t limit;
 	ssize_t n = 0;
+	bool writing;
 
 	if (conn->fd == -1 || conn->policy.broken)
 		return;
@@ -161,22 +122,14 @@ mux_conn_give(struct mux_conn *conn, int64_t now)
 	while (record->sent != limit && n >= 0)
 		n = io_journal_give(queue->table, queue->service, conn->fd, limit);
 	conn->policy.broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
-	conn_watch_writing(conn, record->sent != limit && !conn->policy.broken);
+	writing = record->sent != limit && !conn->policy.broken;
+	if (writing && !event_pending(&conn->write, EV_WRITE, NULL))
+		event_add(&conn->write, NULL);
+	else if (!writing && event_pending(&conn->write, EV_WRITE, NULL))
+		event_del(&conn->write);
 	if (mux_queue_count(queue) > CONN_KEPT || mux_queue_has_more(queue) ||
 	    ring_length(queue->table, record->out) > CONN_KEPT_BYTES)
 		mux_conn_retire(conn);
-}
-
-static void
-conn_beat(struct mux_conn *conn, int64_t now)
-{
-	unsigned char *room = mux_queue_room(conn_queue(conn), 1, conn->beat.length);
-
-	if (room == NULL)
-		return;
-	memcpy(room, conn->beat.bytes, conn->beat.length);
-	mux_queue_ask(conn_queue(conn), 0, 0, &conn->beat.length, 1);
-	conn->policy.beaten = now;
 }
 
 /* It sent what is no message, or too long a one. */
@@ -187,11 +140,11 @@ conn_lose_nonsense(struct mux_conn *conn, enum framing_result result)
 
 	if (result == FRAMING_TOO_LONG)
 		snprintf(text, sizeof text, "it sent a message of more than max_message (%u bytes)",
-		    conn->clients->rules.settings->max_message);
+		    conn->rules->settings->max_message);
 	else
 		snprintf(text, sizeof text, "it sent what is no message of framing %s",
-		    conn->clients->rules.framing->name);
-	conn_record(conn)->stuck = TABLE_STUCK_GUILTY;
+		    conn->rules->framing->name);
+	conn->queue->record->stuck = TABLE_STUCK_GUILTY;
 	conn_lose(conn, text);
 }
 
@@ -199,7 +152,7 @@ conn_lose_nonsense(struct mux_conn *conn, enum framing_result result)
 static enum framing_result
 conn_parse(struct mux_conn *conn, size_t offset, size_t *ret_length)
 {
-	const struct mux_rules *rules = &conn->clients->rules;
+	const struct mux_rules *rules = conn->rules;
 	enum framing_result result = rules->framing->reply(&conn->progress, conn_bytes(conn) + offset,
 	    conn_came(conn) - offset, rules->settings->max_message, ret_length);
 
@@ -211,7 +164,7 @@ conn_parse(struct mux_conn *conn, size_t offset, size_t *ret_length)
 static bool
 conn_is_pulse(const struct mux_conn *conn, size_t offset, size_t length)
 {
-	return shared_is_pulse(conn->clients->rules.settings, conn_bytes(conn) + offset, length);
+	return shared_is_pulse(conn->rules->settings, conn_bytes(conn) + offset, length);
 }
 
 /* It is read again; what came and found no place is handed out. */
@@ -238,10 +191,10 @@ conn_on_memory(void *arg)
 static void
 conn_close_slow(struct mux_conn *conn, struct mux_client *client, bool broadcast)
 {
-	log_notice(conn->clients->rules.name, broadcast ?
+	log_notice(conn->rules->name, broadcast ?
 	    "client %llu does not keep up, %zu bytes wait for it: closed" :
 	    "client %llu does not take its replies, %zu bytes wait: closed",
-	    (unsigned long long)mux_client_record(client)->id, mux_bytes_told(&conn->clients->rules,
+	    (unsigned long long)mux_client_record(client)->id, mux_bytes_told(conn->rules,
 	    client->asker.index));
 	mux_client_close(client, CLOSING_BEHIND);
 }
@@ -276,7 +229,7 @@ conn_want(struct mux_conn *conn, int64_t now)
 	}
 	event_del(&conn->read);
 	if (conn->wait == NULL)
-		conn->wait = budget_wait_start(conn_table(conn)->budget, mux_queue_payer(conn_queue(conn)),
+		conn->wait = budget_wait_start(conn->queue->table->budget, mux_queue_payer(conn->queue),
 		    conn_on_memory, conn);
 	return false;
 }
@@ -285,7 +238,7 @@ conn_want(struct mux_conn *conn, int64_t now)
 static bool
 conn_is_too_much(const struct mux_conn *conn, const struct mux_client *client, unsigned times)
 {
-	const struct mux_rules *rules = &conn->clients->rules;
+	const struct mux_rules *rules = conn->rules;
 
 	return mux_bytes_told(rules, client->asker.index) > times * mux_most_bytes(rules) ||
 	    (mux_reader_is_blocked(&client->asker.reader) &&
@@ -296,7 +249,7 @@ conn_is_too_much(const struct mux_conn *conn, const struct mux_client *client, u
 static bool
 conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 {
-	struct mux_client *client = mux_clients_alive(conn->clients, mux_queue_client(conn_queue(conn), run->who));
+	struct mux_client *client = mux_clients_alive(conn->clients, mux_queue_client(conn->queue, run->who));
 
 	if (run->who == TABLE_PENDING_NOBODY) {
 		conn->policy.beaten = 0;
@@ -310,10 +263,10 @@ conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 			return false;
 		client = NULL;
 	}
-	if (!mux_queue_answer(conn_queue(conn), client == NULL ? 0 : client->asker.index, run->count, run->bytes))
+	if (!mux_queue_answer(conn->queue, client == NULL ? 0 : client->asker.index, run->count, run->bytes))
 		return conn_want(conn, now);
 	conn->policy.starved = 0;
-	if (mux_queue_count(conn_queue(conn)) == 0)
+	if (mux_queue_count(conn->queue) == 0)
 		conn->policy.asked = 0;
 	if (client != NULL) {
 		mux_client_answer(client, run->count, run->bytes);
@@ -328,16 +281,16 @@ conn_pending(const struct mux_conn *conn, uint64_t i)
 {
 	const struct table_pending *entry;
 
-	if (i >= mux_queue_count(conn_queue(conn)))
+	if (i >= mux_queue_count(conn->queue))
 		return NULL;
-	entry = mux_queue_at(conn_queue(conn), i);
-	return entry->end <= conn_record(conn)->sent ? entry : NULL;
+	entry = mux_queue_at(conn->queue, i);
+	return entry->end <= conn->queue->record->sent ? entry : NULL;
 }
 
 static bool
 conn_is_reply(const struct mux_conn *conn, size_t offset, size_t length)
 {
-	const struct framing *framing = conn->clients->rules.framing;
+	const struct framing *framing = conn->rules->framing;
 
 	return framing->is_reply == NULL || framing->is_reply(conn_bytes(conn) + offset, length);
 }
@@ -368,26 +321,18 @@ conn_collect(struct mux_conn *conn, struct conn_run *run)
 	}
 }
 
-/* What is first is no reply to anybody, and is whole: its first byte tells. */
-static bool
-conn_skip_push(struct mux_conn *conn)
-{
-	size_t length;
-
-	if (conn_is_reply(conn, 0, conn_came(conn)) || conn_parse(conn, 0, &length) != FRAMING_WHOLE)
-		return false;
-	ring_take(conn_table(conn), conn_record(conn)->in, length);
-	return true;
-}
-
 static void
 conn_take_replies(struct mux_conn *conn, int64_t now)
 {
 	struct conn_run run;
+	size_t length;
 
 	while (conn->policy.state == MUX_OPEN && conn_came(conn) > 0) {
-		if (conn_skip_push(conn))
+		/* What is first and whole may be no reply to anybody: its first byte tells. */
+		if (!conn_is_reply(conn, 0, conn_came(conn)) && conn_parse(conn, 0, &length) == FRAMING_WHOLE) {
+			ring_take(conn->queue->table, conn->queue->record->in, length);
 			continue;
+		}
 		conn_collect(conn, &run);
 		if (run.count == 0 || !conn_deliver(conn, &run, now))
 			return;
@@ -402,7 +347,7 @@ conn_broadcast_to(struct mux_conn *conn, struct mux_client *client)
 	struct mux_client *behind;
 
 	while (!conn_is_too_much(conn, client, 1)) {
-		if (mux_queue_broadcast_to(conn_queue(conn), client->asker.index))
+		if (mux_queue_broadcast_to(conn->queue, client->asker.index))
 			return true;
 		behind = mux_clients_furthest_behind(conn->clients);
 		if (behind == NULL || behind == client)
@@ -418,7 +363,7 @@ conn_broadcast_on(struct mux_conn *conn, int64_t now)
 {
 	struct mux_client *client;
 
-	for (uint64_t i = conn_record(conn)->broadcast_slot; i < conn->clients->slots; i++) {
+	for (uint64_t i = conn->queue->record->broadcast_slot; i < conn->clients->slots; i++) {
 		client = mux_clients_alive(conn->clients, (uint32_t)i);
 		if (client == NULL || client->owner == NULL)
 			continue;
@@ -427,7 +372,7 @@ conn_broadcast_on(struct mux_conn *conn, int64_t now)
 		else
 			conn_close_slow(conn, client, true);
 	}
-	mux_queue_broadcast_end(conn_queue(conn));
+	mux_queue_broadcast_end(conn->queue);
 }
 
 static void
@@ -435,22 +380,12 @@ conn_broadcast_begin(struct mux_conn *conn, size_t bytes, uint64_t messages, int
 {
 	if (bytes == 0)
 		return;
-	mux_queue_broadcast_begin(conn_queue(conn), bytes, messages);
+	mux_queue_broadcast_begin(conn->queue, bytes, messages);
 	conn_broadcast_on(conn, now);
 }
 
-/* A message that comes while a heartbeat is out: whether it is its answer, which is nobody else's.  If nothing is
- * expected any message is a sign of life, and everybody's. */
-static bool
-conn_is_broadcast_pulse(struct mux_conn *conn, size_t offset, size_t length)
-{
-	if (conn->policy.beaten == 0 || !conn_is_pulse(conn, offset, length))
-		return false;
-	conn->policy.beaten = 0;
-	return conn->clients->rules.settings->heartbeat_expect != NULL;
-}
-
-/* What came goes to all clients. */
+/* What came goes to all clients.  One that comes while a heartbeat is out may be its answer, which is nobody else's;
+ * if nothing is expected any message is a sign of life, and everybody's. */
 static void
 conn_take_broadcast(struct mux_conn *conn, int64_t now)
 {
@@ -458,15 +393,18 @@ conn_take_broadcast(struct mux_conn *conn, int64_t now)
 	uint64_t messages = 0;
 	enum framing_result result = FRAMING_MORE;
 
-	if (conn_record(conn)->broadcast_slot != 0)
+	if (conn->queue->record->broadcast_slot != 0)
 		conn_broadcast_on(conn, now);
 	while (conn_came(conn) > bytes && (result = conn_parse(conn, bytes, &length)) == FRAMING_WHOLE) {
 		bytes += length;
 		messages++;
-		if (!conn_is_broadcast_pulse(conn, bytes - length, length))
+		if (conn->policy.beaten == 0 || !conn_is_pulse(conn, bytes - length, length))
+			continue;
+		conn->policy.beaten = 0;
+		if (conn->rules->settings->heartbeat_expect == NULL)
 			continue;
 		conn_broadcast_begin(conn, bytes - length, messages - 1, now); /* all before it */
-		ring_take(conn_table(conn), conn_record(conn)->in, length);
+		ring_take(conn->queue->table, conn->queue->record->in, length);
 		bytes = 0;
 		messages = 0;
 	}
@@ -483,11 +421,11 @@ conn_discard(struct mux_conn *conn)
 	size_t length;
 
 	if (conn->beat.bytes == NULL)
-		ring_take(conn_table(conn), conn_record(conn)->in, conn_came(conn));
+		ring_take(conn->queue->table, conn->queue->record->in, conn_came(conn));
 	while (conn_came(conn) > 0 && (result = conn_parse(conn, 0, &length)) == FRAMING_WHOLE) {
 		if (conn_is_pulse(conn, 0, length))
 			conn->policy.beaten = 0;
-		ring_take(conn_table(conn), conn_record(conn)->in, length);
+		ring_take(conn->queue->table, conn->queue->record->in, length);
 	}
 	if (result == FRAMING_MALFORMED || result == FRAMING_TOO_LONG)
 		conn_lose_nonsense(conn, result);
@@ -497,12 +435,12 @@ conn_discard(struct mux_conn *conn)
 static void
 conn_hand_out(struct mux_conn *conn, int64_t now)
 {
-	struct mux_queue *queue = conn_queue(conn);
+	struct mux_queue *queue = conn->queue;
 	volatile uint32_t *handling = &queue->table->header->handling;
 
 	conn->hands_out = false;
 	*handling = TABLE_HANDLING_CONN | queue->record->upstream; /* K7: three deaths over what it says end it */
-	switch (conn->clients->rules.settings->replies) {
+	switch (conn->rules->settings->replies) {
 	case SHARED_ORDERED:
 		conn_take_replies(conn, now);
 		break;
@@ -521,7 +459,7 @@ conn_hand_out(struct mux_conn *conn, int64_t now)
 static bool
 conn_read(struct mux_conn *conn, int64_t now)
 {
-	struct mux_queue *queue = conn_queue(conn);
+	struct mux_queue *queue = conn->queue;
 	bool full;
 	ssize_t n;
 
@@ -553,10 +491,10 @@ mux_conn_take(struct mux_conn *conn, int64_t now)
 static struct mux_limits
 conn_limits(const struct mux_conn *conn)
 {
-	const struct shared_settings *settings = conn->clients->rules.settings;
+	const struct shared_settings *settings = conn->rules->settings;
 
 	return (struct mux_limits){
-		.reply_timeout = mux_is_ordered(&conn->clients->rules) ? settings->reply_timeout : 0,
+		.reply_timeout = mux_is_ordered(conn->rules) ? settings->reply_timeout : 0,
 		.beats = conn->beat.bytes != NULL, .interval = settings->heartbeat_interval,
 		.timeout = settings->heartbeat_timeout };
 }
@@ -565,25 +503,30 @@ static void
 conn_check_liveness(struct mux_conn *conn, int64_t now)
 {
 	const struct mux_limits limits = conn_limits(conn);
+	unsigned char *room;
 
 	if (mux_conn_rests(conn) && mux_conn_in_flight(conn) == 0)
 		return;
 	switch (mux_policy_judge(&conn->policy, &limits, now)) {
 	case MUX_ALIVE:
-		return;
+		break;
 	case MUX_BEAT:
-		conn_beat(conn, now);
-		return;
+		if ((room = mux_queue_room(conn->queue, 1, conn->beat.length)) == NULL)
+			break;
+		memcpy(room, conn->beat.bytes, conn->beat.length);
+		mux_queue_ask(conn->queue, 0, 0, &conn->beat.length, 1);
+		conn->policy.beaten = now;
+		break;
 	case MUX_BROKEN:
 		conn_lose(conn, "it takes nothing more");
-		return;
+		break;
 	case MUX_SILENT:
-		conn_record(conn)->stuck = TABLE_STUCK_GUILTY;
+		conn->queue->record->stuck = TABLE_STUCK_GUILTY;
 		conn_lose(conn, "no reply within reply_timeout");
-		return;
+		break;
 	case MUX_NO_PULSE:
 		conn_lose(conn, "no answer to the heartbeat");
-		return;
+		break;
 	}
 }
 
@@ -595,48 +538,37 @@ conn_check_slow(struct mux_conn *conn, int64_t now)
 	struct mux_clients *clients = conn->clients;
 	struct mux_client *behind;
 
-	for (uint32_t i = 1; clients->blocked > 0 && i < clients->slots; i++)
-		if (clients->slot[i] != NULL && mux_reader_is_blocked(&clients->slot[i]->asker.reader))
-			mux_client_look(clients->slot[i], now);
+	TAILQ_FOREACH(behind, &clients->blocked, blocked)
+		mux_client_look(behind, now);
 	if (conn->pressed != NULL && mux_policy_is_hopeless(&conn->policy, &conn->pressed->asker.reader, now))
 		conn_close_slow(conn, conn->pressed, false);
 	behind = mux_clients_furthest_behind(clients);
 	if (mux_policy_check_short(&conn->policy, behind == NULL ? NULL : &behind->asker.reader,
-	    budget_short(conn_table(conn)->budget, conn_queue(conn)->service) > 0, now))
+	    budget_short(conn->queue->table->budget, conn->queue->service) > 0, now))
 		conn_close_slow(conn, behind, false);
 }
 
 static void
-conn_on_readable(evutil_socket_t fd, short what, void *arg)
+conn_on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct mux_conn *conn = arg;
 
 	(void)fd;
-	(void)what;
-	conn->reads = true;
-	mux_turn_soon(conn->clients);
-}
-
-static void
-conn_on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	const struct mux_conn *conn = arg;
-
-	(void)fd;
-	(void)what;
+	if (what & EV_READ)
+		conn->reads = true;
 	mux_turn_soon(conn->clients);
 }
 
 void
 mux_conn_open(struct mux_conn *conn, uint32_t index, int64_t now)
 {
-	conn->fd = conn_table(conn)->conns[index].fd;
+	conn->fd = conn->queue->table->conns[index].fd;
 	conn->error = 0;
 	conn->progress = (struct framing_progress){ 0 };
 	conn->lost[0] = '\0';
 	mux_policy_open(&conn->policy, now);
-	event_assign(&conn->read, conn->clients->loop, conn->fd, EV_READ | EV_PERSIST, conn_on_readable, conn);
-	event_assign(&conn->write, conn->clients->loop, conn->fd, EV_WRITE | EV_PERSIST, conn_on_writable, conn);
+	event_assign(&conn->read, conn->clients->loop, conn->fd, EV_READ | EV_PERSIST, conn_on_ready, conn);
+	event_assign(&conn->write, conn->clients->loop, conn->fd, EV_WRITE | EV_PERSIST, conn_on_ready, conn);
 	event_add(&conn->read, NULL);
 }
 
@@ -656,7 +588,7 @@ mux_conn_close(struct mux_conn *conn, int64_t now)
 void
 mux_conn_release(struct mux_conn *conn, const struct mux_client *client, bool left, int64_t now)
 {
-	const struct mux_rules *rules = &conn->clients->rules;
+	const struct mux_rules *rules = conn->rules;
 
 	if (client == conn->pressed && conn->policy.state == MUX_PRESSED &&
 	    (left || mux_bytes_told(rules, client->asker.index) <= CONN_RELEASE * mux_most_bytes(rules)))
@@ -676,8 +608,8 @@ mux_conn_period(const struct mux_conn *conn)
 {
 	const struct mux_limits limits = conn_limits(conn);
 	const struct mux_clients *clients = conn->clients;
-	const struct mux_queue *queue = conn_queue(conn);
-	struct mux_waits waits = { .blocked = clients->blocked > 0, .waiting = clients->waiting.count > 0,
+	const struct mux_queue *queue = conn->queue;
+	struct mux_waits waits = { .blocked = !TAILQ_EMPTY(&clients->blocked), .waiting = clients->waiting.count > 0,
 		.refused = clients->rules.closed,
 		.queued = mux_queue_count(queue) > 0, .acknowledges = !mux_is_ordered(&clients->rules),
 		.hold_timeout = clients->waiting.timeout };

@@ -19,7 +19,9 @@
 struct budget_wait;
 
 struct mux_conn {
-	struct mux_clients *clients; /* borrowed */
+	struct mux_clients *clients; /* borrowed, as are: */
+	const struct mux_rules *rules;
+	struct mux_queue *queue;
 	struct mux_policy policy;
 	struct shared_text beat;    /* owned: a heartbeat */
 	int fd;                     /* -1 none */

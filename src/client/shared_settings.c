@@ -53,7 +53,7 @@ shared_frame(const struct shared_settings *settings, const char *text, bool requ
 	return framed;
 }
 
-static char *
+char *
 shared_check(const struct shared_settings *settings, const char *text, bool request)
 {
 	struct shared_text framed = shared_frame(settings, text, request);
@@ -62,18 +62,6 @@ shared_check(const struct shared_settings *settings, const char *text, bool requ
 		return mem_print("is not one message of framing %s", framing_of(settings->framing)->name);
 	mem_free(framed.bytes);
 	return NULL;
-}
-
-char *
-shared_check_loss_reply(const struct shared_settings *settings)
-{
-	return shared_check(settings, settings->loss_reply, false);
-}
-
-char *
-shared_check_heartbeat(const struct shared_settings *settings)
-{
-	return shared_check(settings, settings->heartbeat_send, true);
 }
 
 void

@@ -35,10 +35,9 @@ struct shared_settings {
 void shared_note(struct table_shared *record, const struct shared_settings *settings);
 bool shared_recall(const struct table_shared *record, struct shared_settings *ret_settings);
 
-/* Whether loss_reply, and heartbeat.send, is or can be made one message: NULL, or what is wrong, to be freed with
- * mem_free(). */
-char *shared_check_loss_reply(const struct shared_settings *settings);
-char *shared_check_heartbeat(const struct shared_settings *settings);
+/* Whether a text, that of a request (heartbeat.send) or of a reply (loss_reply), is or can be made one message: NULL,
+ * or what is wrong, to be freed with mem_free(). */
+char *shared_check(const struct shared_settings *settings, const char *text, bool request);
 
 /* A message, framed. */
 struct shared_text {

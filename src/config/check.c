@@ -33,8 +33,8 @@ check_rules(struct reader *reader, const struct read_service *service)
 	const struct shared_settings *own = &settings->shared;
 	bool shared = settings->mode == SERVICE_SHARED, framed = shared && own->framing != FRAMING_NONE;
 	bool dgram = framed && settings->listener.type == LISTENER_DGRAM;
-	char *loss = framed ? shared_check_loss_reply(own) : NULL;
-	char *beat = framed ? shared_check_heartbeat(own) : NULL;
+	char *loss = framed ? shared_check(own, own->loss_reply, false) : NULL;
+	char *beat = framed ? shared_check(own, own->heartbeat_send, true) : NULL;
 	const struct {
 		bool wrong;
 		const char *setting, *what;
