@@ -61,22 +61,13 @@ client_is_over(struct client *client, enum closing_cause cause)
 	client_tell(client, CLIENT_ENDED);
 }
 
-/* How far it has come. */
-static struct closing_state
-client_get_closing(const struct client *client)
-{
-	bool held = client_is_held(client);
-
-	return (struct closing_state){ .held = held && client->waits, .open = !held,
-		.attached = client_was_attached(client), .asking = client->asked };
-}
-
 void
 client_log_end(const struct client *client, const char *name, enum log_level level, enum closing_cause cause)
 {
 	struct closing_state state = { .held = false };
 	const struct table_client *record;
 	char code[CLOSING_CODE_SIZE];
+	bool held;
 
 	if (level > log_get_level())
 		return;
@@ -85,7 +76,9 @@ client_log_end(const struct client *client, const char *name, enum log_level lev
 		log_line(level, name, "client %s code=%s", closing_words(cause), code);
 		return;
 	}
-	state = client_get_closing(client);
+	held = client_is_held(client);
+	state = (struct closing_state){ .held = held && client->waits, .open = !held,
+		.attached = client_was_attached(client), .asking = client->asked };
 	closing_code(cause, &state, code);
 	record = client_record(client);
 	log_line(level, name, "client %llu %s code=%s seconds=%.3f bytes_in=%llu bytes_out=%llu",
@@ -429,18 +422,14 @@ client_turn_away(struct client *client, const char *text)
 	return lingering_work(client->lingering);
 }
 
-static void
-client_heed_conn(struct table_conn *conn, const struct conn_settings *dial, bool patient)
-{
-	if (conn_heed(conn->fd, dial, patient) != patient)
-		conn->flags ^= TABLE_CONN_PATIENT;
-}
-
 void
 client_heed(struct table *table, uint32_t conn, const struct conn_settings *dial)
 {
-	if (conn != 0 && dial->user_timeout != 0)
-		client_heed_conn(&table->conns[conn], dial, table->conns[conn].flags & TABLE_CONN_PATIENT);
+	struct table_conn *record = &table->conns[conn];
+	bool patient = record->flags & TABLE_CONN_PATIENT;
+
+	if (conn != 0 && dial->user_timeout != 0 && conn_heed(record->fd, dial, patient) != patient)
+		record->flags ^= TABLE_CONN_PATIENT;
 }
 
 /* One that was kept ready for long has its socket options already.  One that was silent for long has nothing
@@ -454,9 +443,8 @@ client_tune(struct client *client, const struct conn_settings *dial, int64_t now
 	int64_t silent = (int64_t)(clock_tick() - record->active) * CLOCK_TICK;
 
 	if (conn->flags & TABLE_CONN_TUNED) {
-		if (dial->user_timeout != 0 && (patient ||
-		    silent <= dial->user_timeout * CLOCK_MILLISECOND + 60 * CLOCK_SECOND))
-			client_heed_conn(conn, dial, patient);
+		if (patient || silent <= dial->user_timeout * CLOCK_MILLISECOND + 60 * CLOCK_SECOND)
+			client_heed(client->owner->table, record->conn, dial);
 		return false;
 	}
 	if (now - client->opened < TABLE_TUNE_AGE)

@@ -22,23 +22,17 @@ static const struct {
 	[CLOSING_MEMORY] = { 'M', "closed: no memory was left for it" },
 };
 
-static char
-closing_phase(const struct closing_state *state)
-{
-	if (state->held)
-		return state->attached ? 'R' : 'H';
-	if (!state->open)
-		return 'N';
-	if (state->asking)
-		return 'Q';
-	return state->attached ? 'A' : 'C';
-}
-
 void
 closing_code(enum closing_cause cause, const struct closing_state *state, char ret_code[CLOSING_CODE_SIZE])
 {
 	ret_code[0] = closing_causes[cause].letter;
-	ret_code[1] = closing_phase(state);
+	ret_code[1] = state->attached ? 'A' : 'C';
+	if (state->held)
+		ret_code[1] = state->attached ? 'R' : 'H';
+	else if (!state->open)
+		ret_code[1] = 'N';
+	else if (state->asking)
+		ret_code[1] = 'Q';
 	ret_code[2] = '\0';
 }
 

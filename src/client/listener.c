@@ -121,10 +121,10 @@ listener_examine(const char *path, const struct sockaddr_un *name, socklen_t len
 	int alive;
 
 	*ret_stale = false;
-	if (path[0] != '/' || (lstat(path, &st) == -1 && errno == ENOENT))
+	if (path[0] != '/')
 		return NULL;
 	if (lstat(path, &st) == -1)
-		return mem_print("socket %s: %s", path, strerror(errno));
+		return errno == ENOENT ? NULL : mem_print("socket %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.st_mode))
 		return mem_print("socket %s: there is a file that is not a socket; it is left alone", path);
 	alive = listener_probe(name, length);
@@ -291,14 +291,11 @@ listener_try(const struct listener_settings *settings, int directory)
 static int
 listener_open_nearest(const char *path, const char *runtime_directory)
 {
-	size_t base = strlen(runtime_directory), least;
+	size_t base = strlen(runtime_directory);
+	size_t least = strncmp(path, runtime_directory, base) == 0 && path[base] == '/' ? base : strlen(path);
 	char *place = mem_copy_text(path), *slash;
 	int directory = -1;
 
-	if (strncmp(path, runtime_directory, base) == 0 && path[base] == '/')
-		least = base;
-	else
-		least = strlen(path);
 	errno = ENOENT;
 	while (directory == -1 && errno == ENOENT && (slash = strrchr(place, '/')) != NULL) {
 		*slash = '\0';
@@ -338,34 +335,31 @@ listener_rehearse(const struct listener_settings *settings, const char *runtime_
 }
 
 /* A line of /proc/net/unix: "... Flags Type St Inode Path"; flag 0x10000 is __SO_ACCEPTCON. */
-static bool
-listener_is_line_of(const char *line, const char *path)
-{
-	unsigned flags;
-	int begin = 0;
-
-	return sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &begin) == 1 && begin > 0 &&
-	    (flags & 0x10000) != 0 && strncmp(line + begin, path, strlen(path)) == 0 &&
-	    strcmp(line + begin + strlen(path), "\n") == 0;
-}
-
 bool
 listener_is_listening(const char *path)
 {
 	FILE *list = fopen("/proc/net/unix", "re");
 	bool found = false;
 	char line[512];
+	unsigned flags;
+	int begin = 0;
 
-	while (list != NULL && !found && fgets(line, sizeof line, list) != NULL)
-		found = listener_is_line_of(line, path);
+	while (list != NULL && !found && fgets(line, sizeof line, list) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		found = sscanf(line, "%*s %*s %*s %x %*s %*s %*s %n", &flags, &begin) == 1 && begin > 0 &&
+		    (flags & 0x10000) != 0 && strcmp(line + begin, path) == 0;
+		begin = 0;
+	}
 	if (list != NULL)
 		fclose(list);
 	return found;
 }
 
 static void
-listener_watch(struct listener *listener)
+listener_watch(void *arg)
 {
+	struct listener *listener = arg;
+
 	if (listener->paused)
 		event_del(&listener->event);
 	else
@@ -382,18 +376,6 @@ listener_rest(struct listener *listener, int error)
 		listener->exhausted = true;
 		listener->on_exhausted(listener->arg, error);
 	}
-}
-
-static void
-listener_on_again(void *arg)
-{
-	listener_watch(arg);
-}
-
-static bool
-listener_is_exhaustion(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 /* The kernel gives the lowest free number: if that is at the ceiling, so many are open. */
@@ -430,7 +412,7 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 	for (int n = 0; n < listener->turn && !listener->paused; n++) {
 		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client == -1) {
-			if (listener_is_exhaustion(errno))
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 				listener_rest(listener, errno);
 			listener->turn = n > 0 ? n : 1;
 			return;
@@ -452,14 +434,10 @@ listener_new(struct event_base *loop, int fd, listener_callback *accepted, void 
 {
 	struct listener *listener = mem_new(1, sizeof *listener);
 
-	listener->fd = fd;
-	listener->ceiling = INT_MAX;
-	listener->turn = 1;
-	listener->accepted = accepted;
-	listener->on_exhausted = exhausted;
-	listener->arg = arg;
+	*listener = (struct listener){ .fd = fd, .ceiling = INT_MAX, .turn = 1, .accepted = accepted,
+		.on_exhausted = exhausted, .arg = arg };
 	event_assign(&listener->event, loop, fd, EV_READ | EV_PERSIST, listener_on_readable, listener);
-	loop_timer_init(&listener->again, loop, listener_on_again, listener);
+	loop_timer_init(&listener->again, loop, listener_watch, listener);
 	listener_watch(listener);
 	return listener;
 }

@@ -183,11 +183,11 @@ ask_answer(struct ask *ask, const struct mux_queue_answer *answer)
 	return true;
 }
 
-static void
+static bool
 ask_end(struct ask *ask, enum closing_cause cause)
 {
-	ask->result.why = MUX_ASKED_LAST;
 	ask->result.cause = cause;
+	return ask_stop(ask, MUX_ASKED_LAST);
 }
 
 /* It is the last answer that the client gets, and nothing behind the message is looked at. */
@@ -217,21 +217,7 @@ ask_reject(struct ask *ask, enum framing_result result)
 		if (ask_answer_last(ask, error, length, CLOSING_PROTOCOL))
 			return false;
 	}
-	ask_end(ask, CLOSING_PROTOCOL);
-	return false;
-}
-
-/* The client ends with the answer: it asked for that, or for what it cannot have. */
-static bool
-ask_answer_end(struct ask *ask, const struct ask_run *run)
-{
-	bool refused = run->verdict == RESP_REFUSE;
-
-	if (ask_answer_last(ask, run->answer, run->answer_length, refused ? CLOSING_STATE : CLOSING_CLIENT) &&
-	    refused)
-		log_notice(ask->rules->name, "client %llu closed: %.*s", (unsigned long long)ask_record(ask)->id,
-		    (int)(run->answer_length - strlen("-ERR \r\n")), run->answer + strlen("-ERR "));
-	return false;
+	return ask_end(ask, CLOSING_PROTOCOL);
 }
 
 /* The first message is not for the upstream. */
@@ -239,31 +225,25 @@ static bool
 ask_alone(struct ask *ask, const struct ask_run *run)
 {
 	struct mux_queue_answer answer = { .text = run->answer, .taken = run->next };
+	bool refused = run->verdict == RESP_REFUSE;
 
 	if (ask->asker->reader.in_flight > 0) /* its replies come first */
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (run->result != FRAMING_WHOLE)
 		return ask_reject(ask, run->result);
-	if (run->verdict == RESP_QUIT || run->verdict == RESP_REFUSE)
-		return ask_answer_end(ask, run);
+	if (run->verdict == RESP_QUIT || refused) { /* it ends with the answer */
+		if (ask_answer_last(ask, run->answer, run->answer_length,
+		    refused ? CLOSING_STATE : CLOSING_CLIENT) && refused)
+			log_notice(ask->rules->name, "client %llu closed: %.*s",
+			    (unsigned long long)ask_record(ask)->id,
+			    (int)(run->answer_length - strlen("-ERR \r\n")), run->answer + strlen("-ERR "));
+		return false;
+	}
 	if (run->verdict != RESP_SKIP)
 		answer.length = run->answer_length;
 	if (run->protocol != ask_protocol(ask))
 		answer.flip = TABLE_CLIENT_RESP3;
 	return ask_answer(ask, &answer);
-}
-
-/* The packet cannot be a message. */
-static bool
-ask_refuse_packet(struct ask *ask)
-{
-	if (ask->asker->reader.in_flight > 0) /* its replies come first */
-		return ask_stop(ask, MUX_ASKED_STUCK);
-	if (!ask->asker->datagrams)
-		return ask_reject(ask, FRAMING_MALFORMED);
-	log_notice(ask->rules->name, "a datagram of %zu bytes is no message of the framing: it is dropped",
-	    ask_length(ask));
-	return ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .lost = true });
 }
 
 /* A packet's contents become one message.  Many programs end a line with its newline though it is all of a packet:
@@ -282,7 +262,15 @@ ask_packet(struct ask *ask)
 	if (ask->rules->settings->framing == FRAMING_LINE && ask_bytes(ask)[length - 1] == '\n')
 		length--;
 	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
-	return length == 0 ? ask_refuse_packet(ask) : ask_commit(ask, &run, &length);
+	if (length > 0)
+		return ask_commit(ask, &run, &length);
+	if (ask->asker->reader.in_flight > 0) /* it cannot be a message: the replies before it come first */
+		return ask_stop(ask, MUX_ASKED_STUCK);
+	if (!ask->asker->datagrams)
+		return ask_reject(ask, FRAMING_MALFORMED);
+	log_notice(ask->rules->name, "a datagram of %zu bytes is no message of the framing: it is dropped",
+	    run.bytes);
+	return ask_answer(ask, &(struct mux_queue_answer){ .taken = run.bytes, .lost = true });
 }
 
 static bool

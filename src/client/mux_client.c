@@ -283,19 +283,6 @@ mux_client_flush(struct mux_client *client, int64_t now)
 		mux_client_input(client, MUX_INPUT_ASK); /* else nothing of it waits for that */
 }
 
-/* What it says is not whole, and others wait for the memory that it has. */
-static void
-mux_client_give_up(struct mux_client *client)
-{
-	log_warning(client->clients->rules.name,
-	    "client %llu does not finish its message while memory is short: closed",
-	    (unsigned long long)mux_client_record(client)->id);
-	if (client->owner != NULL)
-		mux_client_finish(client, CLOSING_MEMORY);
-	else
-		ring_drop(client->clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
-}
-
 /* While memory is short one client after the other gets what its message needs to be whole: it is moved on then, and
  * its memory is free for the next.  One that does not come to the end of its message makes others wait, and is closed
  * after a while. */
@@ -307,14 +294,20 @@ mux_client_is_favoured(struct mux_client *client, int64_t now)
 
 	if (favoured == client)
 		return true;
-	if (favoured != NULL && mux_bytes_said(&clients->rules, favoured->asker.index) > 0) {
-		if (mux_client_is_read(favoured) && now - clients->favoured_since >= READ_FAVOUR)
-			mux_client_give_up(favoured);
-		return false;
+	if (favoured == NULL || mux_bytes_said(&clients->rules, favoured->asker.index) == 0) {
+		clients->favoured = client;
+		clients->favoured_since = now;
+		return true;
 	}
-	clients->favoured = client;
-	clients->favoured_since = now;
-	return true;
+	if (!mux_client_is_read(favoured) || now - clients->favoured_since < READ_FAVOUR)
+		return false;
+	log_warning(clients->rules.name, "client %llu does not finish its message while memory is short: closed",
+	    (unsigned long long)mux_client_record(favoured)->id);
+	if (favoured->owner != NULL)
+		mux_client_finish(favoured, CLOSING_MEMORY);
+	else
+		ring_drop(clients->rules.queue.table, mux_client_payer(favoured), mux_client_said(favoured));
+	return false;
 }
 
 /* How many bytes the message is known to lack. */
@@ -536,34 +529,26 @@ mux_client_work(struct mux_client *client, int64_t now)
 	header->handling = 0;
 }
 
-static void
-mux_client_enroll(struct mux_client *client)
-{
-	struct mux_clients *clients = client->clients;
-	size_t slots = clients->slots;
-
-	if (client->asker.index >= slots) {
-		clients->slots = client->asker.index + 64;
-		clients->slot = mem_resize(clients->slot, clients->slots, sizeof(struct mux_client *));
-		for (; slots < clients->slots; slots++)
-			clients->slot[slots] = NULL;
-	}
-	clients->slot[client->asker.index] = client;
-}
-
 struct mux_client *
 mux_client_new(struct mux_clients *clients, struct client *owner, uint32_t index, int fd)
 {
 	struct mux_client *client = slab_take(&clients->slab);
 	int size = (int)clients->rules.settings->max_message;
+	size_t slots = clients->slots;
 
+	if (index >= slots) {
+		clients->slots = index + 64;
+		clients->slot = mem_resize(clients->slot, clients->slots, sizeof(struct mux_client *));
+		for (; slots < clients->slots; slots++)
+			clients->slot[slots] = NULL;
+	}
+	clients->slot[index] = client;
 	client->clients = clients;
 	client->owner = owner;
 	client->asker = (struct mux_asker){ .index = index, .datagrams = owner == NULL,
 		.reader.window = MUX_WINDOW_FIRST };
 	event_assign(&client->read, clients->loop, fd, EV_READ | EV_PERSIST, mux_client_on_ready, client);
 	event_assign(&client->write, clients->loop, fd, EV_WRITE | EV_PERSIST, mux_client_on_ready, client);
-	mux_client_enroll(client);
 	/* A packet goes whole or not at all: as long a one as the settings allow, if the kernel does. */
 	if (clients->rules.settings->type == LISTENER_SEQPACKET &&
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)

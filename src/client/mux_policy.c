@@ -197,24 +197,10 @@ policy_shorter(int64_t a, int64_t b)
 	return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* How often mux_policy_judge() is to be asked. */
-static int64_t
-policy_period_alive(const struct mux_limits *limits)
-{
-	int64_t period = limits->reply_timeout;
-
-	if (limits->beats)
-		period = policy_shorter(policy_shorter(period, limits->interval), limits->timeout);
-	if (period == 0)
-		return 0;
-	period = policy_later(period / 8, PERIOD_ALIVE);
-	return policy_shorter(period, CLOCK_SECOND);
-}
-
 int64_t
 mux_policy_period(const struct mux_policy *policy, const struct mux_limits *limits, const struct mux_waits *waits)
 {
-	int64_t period = 0;
+	int64_t period = 0, alive = limits->reply_timeout; /* how often mux_policy_judge() is to be asked */
 
 	if (waits->blocked)
 		period = policy->state == MUX_PRESSED ? PERIOD_PRESSED : PERIOD_IDLE;
@@ -228,7 +214,11 @@ mux_policy_period(const struct mux_policy *policy, const struct mux_limits *limi
 		period = policy_shorter(period, PERIOD_IDLE);
 	if (waits->queued && waits->acknowledges)
 		period = policy_shorter(period, waits->is_due ? PERIOD_DUE : PERIOD_IDLE);
-	return policy_shorter(period, policy_period_alive(limits));
+	if (limits->beats)
+		alive = policy_shorter(policy_shorter(alive, limits->interval), limits->timeout);
+	if (alive != 0)
+		alive = policy_shorter(policy_later(alive / 8, PERIOD_ALIVE), CLOCK_SECOND);
+	return policy_shorter(period, alive);
 }
 
 uint64_t

@@ -54,13 +54,6 @@ mux_queue_end(const struct mux_queue *queue, size_t count)
 	return mux_queue_at(queue, count - 1)->end;
 }
 
-/* Bytes of the oldest count requests; out begins with them. */
-static size_t
-queue_bytes(const struct mux_queue *queue, size_t count)
-{
-	return (size_t)(mux_queue_end(queue, count) - mux_queue_end(queue, 0));
-}
-
 /* Ends rise with the numbers. */
 size_t
 mux_queue_sent(const struct mux_queue *queue)
@@ -127,11 +120,13 @@ queue_redo_add(struct redo *redo, uint64_t *word, uint64_t more)
 	redo_add(redo, word, *word + more);
 }
 
-/* The oldest count requests are done with. */
+/* The oldest count requests are done with; out begins with their bytes. */
 static void
 queue_redo_done(struct redo *redo, struct mux_queue *queue, size_t count)
 {
-	ring_redo(redo, queue->table, queue->record->out, queue_bytes(queue, count), 0);
+	size_t bytes = (size_t)(mux_queue_end(queue, count) - mux_queue_end(queue, 0));
+
+	ring_redo(redo, queue->table, queue->record->out, bytes, 0);
 	queue_redo_add(redo, &queue->record->pending_head, count);
 }
 

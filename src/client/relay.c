@@ -34,24 +34,17 @@ relay_destination(const struct relay *relay, enum table_direction d)
 
 /* A small piece is held up behind one that is not acknowledged yet (Nagle's algorithm, RFC 896), unless the socket is
  * told not to: from the second on. */
-static void
-relay_set_nodelay(struct relay *relay)
-{
-	int on = 1;
-
-	relay->nodelay = true;
-	/* Fails, harmlessly, on a Unix one. */
-	setsockopt(relay_destination(relay, TABLE_UP), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-}
-
 static int
 relay_send(struct relay *relay, enum table_direction d)
 {
 	size_t sent;
-	int error;
+	int error, on = 1;
 
-	if (d == TABLE_UP && relay->spoke && !relay->nodelay)
-		relay_set_nodelay(relay);
+	if (d == TABLE_UP && relay->spoke && !relay->nodelay) {
+		relay->nodelay = true;
+		/* Fails, harmlessly, on a Unix one. */
+		setsockopt(relay_destination(relay, TABLE_UP), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	}
 	error = relay_buffer_deliver(&relay->way[d].relay_buffer, relay_destination(relay, d), &sent);
 	if (sent == 0)
 		return error;
@@ -133,16 +126,6 @@ relay_pass_on(struct relay *relay)
 	return relay_settle(relay, false);
 }
 
-/* Whether the upstream's kernel has all that the client said, and its end. */
-static bool
-relay_has_delivered_up(const struct relay *relay)
-{
-	int unacknowledged = 0;
-
-	return relay->way[TABLE_UP].passed &&
-	    ioctl(relay_destination(relay, TABLE_UP), SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0;
-}
-
 /* The way carries nothing more.  Gives false: it is not to be read again. */
 static bool
 relay_end_way(struct relay *relay, enum table_direction d)
@@ -160,14 +143,17 @@ static bool
 relay_receive(struct relay *relay, enum table_direction d, bool ready)
 {
 	struct relay_way *way = &relay->way[d];
+	int unacknowledged = 0;
 	bool more;
 	ssize_t n;
 
 	if (way->broken)
 		relay_buffer_use_buffers(&way->relay_buffer);
 	n = relay_buffer_receive(&way->relay_buffer, event_get_fd(&way->read), ready, &more);
+	/* Nobody hears it, and its kernel has all that the client said, and the end. */
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
-	    relay_has_delivered_up(relay))
+	    relay->way[TABLE_UP].passed &&
+	    ioctl(relay_destination(relay, TABLE_UP), SIOCOUTQ, &unacknowledged) == 0 && unacknowledged == 0)
 		return relay_end_way(relay, d);
 	if (n > 0)
 		return relay_deliver(relay, d) && more;

@@ -88,18 +88,6 @@ relay_buffer_take_pipe(struct relay_buffer *self)
 }
 
 static void
-relay_buffer_drop_buffer(struct relay_buffer *self)
-{
-	uint32_t buffer = *relay_buffer_buffer(self);
-
-	if (buffer == 0)
-		return;
-	*relay_buffer_buffer(self) = 0;
-	CRASH_POINT(BUFFER_UNNAMED);
-	buffers_free(self->table, relay_buffer_payer(self), buffer);
-}
-
-static void
 relay_buffer_drop_pipe(struct relay_buffer *self)
 {
 	uint16_t pipe = *relay_buffer_pipe(self);
@@ -115,7 +103,13 @@ relay_buffer_drop_pipe(struct relay_buffer *self)
 void
 relay_buffer_drop(struct relay_buffer *self)
 {
-	relay_buffer_drop_buffer(self);
+	uint32_t buffer = *relay_buffer_buffer(self);
+
+	if (buffer != 0) {
+		*relay_buffer_buffer(self) = 0;
+		CRASH_POINT(BUFFER_UNNAMED);
+		buffers_free(self->table, relay_buffer_payer(self), buffer);
+	}
 	relay_buffer_drop_pipe(self);
 }
 
