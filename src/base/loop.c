@@ -115,9 +115,8 @@ loop_timer_run(struct loop_timer *timer)
 
 /* Those that come to the list meanwhile have their turn after all other events that are due. */
 static void
-loop_timers_run_soon(struct loop_timers *timers)
+loop_timers_run_soon(struct loop_timers *timers, uint64_t limit)
 {
-	uint64_t limit = timers->order;
 	struct loop_timer *timer;
 
 	while ((timer = TAILQ_FIRST(&timers->soon)) != NULL && timer->order < limit)
@@ -128,9 +127,8 @@ loop_timers_run_soon(struct loop_timers *timers)
 
 /* Those that are set meanwhile, be it for the past, have their turn after the next look at files. */
 static void
-loop_timers_run_due(struct loop_timers *timers)
+loop_timers_run_due(struct loop_timers *timers, uint64_t limit)
 {
-	uint64_t limit = timers->order;
 	int64_t now = clock_now();
 	struct loop_timer *timer;
 
@@ -143,12 +141,13 @@ static void
 loop_timers_on_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop_timers *timers = arg;
+	uint64_t limit = timers->order;
 
 	(void)fd;
 	if (what & EV_TIMEOUT)
-		loop_timers_run_soon(timers);
+		loop_timers_run_soon(timers, limit);
 	if (what & EV_READ)
-		loop_timers_run_due(timers);
+		loop_timers_run_due(timers, limit);
 }
 
 static struct loop_timers *
@@ -237,6 +236,41 @@ loop_timer_stop(struct loop_timer *timer)
 }
 
 /* libevent itself would write to standard error, and wait for who reads it. */
+static void
+loop_work_on_turn(void *arg)
+{
+	struct loop_work *work = arg;
+
+	for (int i = 0; i < LOOP_BITS; i++)
+		if (!work->bit(work->arg)) {
+			if (work->done != NULL)
+				work->done(work->arg);
+			return;
+		}
+	loop_timer_at(&work->timer, clock_now());
+}
+
+void
+loop_work_init(struct loop_work *work, struct event_base *loop, void *arg)
+{
+	work->arg = arg;
+	loop_timer_init(&work->timer, loop, loop_work_on_turn, work);
+}
+
+void
+loop_work_start(struct loop_work *work, bool (*bit)(void *arg), void (*done)(void *arg))
+{
+	work->bit = bit;
+	work->done = done;
+	loop_timer_soon(&work->timer);
+}
+
+void
+loop_work_stop(struct loop_work *work)
+{
+	loop_timer_stop(&work->timer);
+}
+
 static void
 loop_log(int severity, const char *text)
 {

@@ -50,6 +50,26 @@ bool loop_timer_is_set(const struct loop_timer *timer);
 /* Stops the timer; harmless when it was never set, or never initialised. */
 void loop_timer_stop(struct loop_timer *timer);
 
+/* Work that would hold the loop for long, of many services perhaps, is done in bits, in each turn of the loop so many
+ * of them. */
+#define LOOP_BITS 16
+
+struct loop_work {
+	struct loop_timer timer;
+	bool (*bit)(void *arg);  /* false: that was the last one */
+	void (*done)(void *arg); /* NULL: nothing */
+	void *arg;               /* borrowed */
+};
+
+void loop_work_init(struct loop_work *work, struct event_base *loop, void *arg);
+
+/* Does the first bits in this turn of the loop, after all that is due.  With the last one done(arg) is called, which
+ * may free the work, or start the next; a bit does neither.  Replaces what was begun. */
+void loop_work_start(struct loop_work *work, bool (*bit)(void *arg), void (*done)(void *arg));
+
+/* Leaves it undone: done is not called.  Harmless when there is none, or it was never initialised. */
+void loop_work_stop(struct loop_work *work);
+
 /* Removes an event of any kind; harmless when it was never initialised (all zero). */
 void loop_event_stop(struct event *event);
 

@@ -6,6 +6,7 @@
 
 #include "base/child.h"
 #include "base/clock.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "config/check.h"
@@ -18,10 +19,15 @@
 enum reading_kind { READING_ERROR = 'e', READING_WARNING = 'w', READING_CONFIG = 'c', READING_END = '.' };
 
 struct config_load {
-	struct child *child; /* owned */
+	struct child *child;         /* owned; NULL: what it has said is taken */
 	int64_t timeout;
+	char *text;                  /* owned; the configuration that it has said; NULL not yet, or none */
+	const char *at;              /* in it: what is not taken yet */
+	struct reader reader;        /* owned */
+	struct config_errors errors; /* owned */
+	struct loop_work taking;
 	config_load_callback *callback;
-	void *arg;           /* borrowed */
+	void *arg;                   /* borrowed */
 };
 
 /* Checks what was read; the configuration, or NULL. */
@@ -52,24 +58,39 @@ config_load(const char *path, bool test, struct config_errors *ret_errors)
 {
 	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors, .test = test };
 
-	return config_end(&reader, reader_read(&reader, path, NULL));
+	return config_end(&reader, reader_read(&reader, path));
+}
+
+static struct reader
+config_text_reader(struct config_errors *errors)
+{
+	return (struct reader){ .config = mem_new(1, sizeof(struct config)), .errors = errors, .text_only = true };
+}
+
+static struct config *
+config_take_text(const char *text, const char *source, bool check, struct config_errors *ret_errors)
+{
+	struct reader reader = config_text_reader(ret_errors);
+	bool whole;
+
+	while (reader_read_bit(&reader, &text, source))
+		continue;
+	whole = reader_end_text(&reader);
+	return config_end(&reader, whole && check);
 }
 
 struct config *
 config_parse_text(const char *text, const char *source, struct config_errors *ret_errors)
 {
-	struct reader reader = { .config = mem_new(1, sizeof(struct config)), .errors = ret_errors,
-		.text_only = true };
-
-	return config_end(&reader, reader_read(&reader, source, text));
+	return config_take_text(text, source, true, ret_errors);
 }
 
 struct config *
-config_in_force(const struct table *table, struct config_errors *ret_errors)
+config_in_force(const struct table *table, bool check, struct config_errors *ret_errors)
 {
 	size_t length;
 	char *text = table_config_copy(table, &length);
-	struct config *config = config_parse_text(text, "the configuration in force", ret_errors);
+	struct config *config = config_take_text(text, "the configuration in force", check, ret_errors);
 
 	mem_free(text);
 	return config;
@@ -141,12 +162,12 @@ reading_run(void *arg)
 	fclose(out);
 }
 
-/* What was said, whole, as errors and a configuration. */
-static struct config *
-reading_understand(const struct config_load *reading, const struct child_result *result,
-    struct config_errors *errors)
+/* What was said, whole: errors, and the configuration's text. */
+static void
+reading_understand(struct config_load *reading, const struct child_result *result)
 {
 	const char *at = result->output, *end = at + result->output_length, *text = NULL;
+	struct config_errors *errors = &reading->errors;
 	bool whole = false;
 
 	for (; at < end && !whole; at += strlen(at) + 1) {
@@ -163,19 +184,55 @@ reading_understand(const struct config_load *reading, const struct child_result 
 		    "files, or those it names, or the names of users and groups are out of reach" : "the "
 		    "configuration could not be read: the process that reads it has ended",
 		    (int)(reading->timeout / CLOCK_SECOND));
-	return !whole || text == NULL ? NULL : config_parse_text(text, "the configuration", errors);
+	if (whole && text != NULL)
+		reading->text = mem_copy_text(text);
+}
+
+static void
+reading_end(struct config_load *all, struct config *config)
+{
+	struct config_load reading = *all;
+
+	mem_free(all);
+	if (config == NULL) {
+		mem_free(reading.text);
+		reading.text = NULL;
+	}
+	reading.callback(reading.arg, config, reading.text, &reading.errors);
+}
+
+static bool
+reading_take_bit(void *arg)
+{
+	struct config_load *reading = arg;
+
+	return reader_read_bit(&reading->reader, &reading->at, "the configuration");
+}
+
+/* The child has checked it. */
+static void
+reading_on_taken(void *arg)
+{
+	struct config_load *reading = arg;
+
+	reader_end_text(&reading->reader);
+	reading_end(reading, config_end(&reading->reader, false));
 }
 
 static void
 reading_on_end(void *arg, const struct child_result *result)
 {
-	struct config_load reading = *(struct config_load *)arg;
-	struct config_errors errors = { 0 };
-	struct config *config;
+	struct config_load *reading = arg;
 
-	mem_free(arg);
-	config = reading_understand(&reading, result, &errors);
-	reading.callback(reading.arg, config, &errors);
+	reading->child = NULL;
+	reading_understand(reading, result);
+	if (reading->text == NULL) {
+		reading_end(reading, NULL);
+		return;
+	}
+	reading->at = reading->text;
+	reading->reader = config_text_reader(&reading->errors);
+	loop_work_start(&reading->taking, reading_take_bit, reading_on_taken);
 }
 
 struct config_load *
@@ -189,6 +246,7 @@ config_load_start(struct event_base *loop, const char *path, int64_t timeout,
 	reading->timeout = timeout;
 	reading->callback = callback;
 	reading->arg = arg;
+	loop_work_init(&reading->taking, loop, reading);
 	reading->child = child_start(loop, &job, ret_group, reading_on_end, reading);
 	return reading;
 }
@@ -199,5 +257,10 @@ config_load_cancel(struct config_load *reading)
 	if (reading == NULL)
 		return;
 	child_cancel(reading->child);
+	loop_work_stop(&reading->taking);
+	reader_clear(&reading->reader);
+	config_free(reading->reader.config);
+	config_errors_clear(&reading->errors);
+	mem_free(reading->text);
 	mem_free(reading);
 }

@@ -27,18 +27,21 @@ void config_number_names(struct config *config);
  * user database.  source stands for the file in errors. */
 struct config *config_parse_text(const char *text, const char *source, struct config_errors *ret_errors);
 
-/* The same of the text in the table, whose files may have changed since. */
-struct config *config_in_force(const struct table *table, struct config_errors *ret_errors);
+/* The same of the text in the table, whose files may have changed since.  check: as another
+ * program, perhaps with other rules, has put it there. */
+struct config *config_in_force(const struct table *table, bool check, struct config_errors *ret_errors);
 
 /* Both of the first by a child, so that a name service that does not answer or a file on a mount that is dead holds
  * nobody up. */
 struct config_load;
 
-/* The configuration, or NULL with at least one error; it, the errors and the warnings are the callee's. */
-typedef void config_load_callback(void *arg, struct config *config, struct config_errors *errors);
+/* The configuration, with the text that config_text() would give, or NULL, NULL with at least one error; they, the
+ * errors and the warnings are the callee's. */
+typedef void config_load_callback(void *arg, struct config *config, char *text, struct config_errors *errors);
 
-/* As config_load() without test.  timeout, in microseconds, is a patient job's (base/child.h).  *ret_group is the
- * child's process group while it runs, else 0, as child_start().
+/* As config_load() without test; what the child has found is then taken in bits (loop_work_start()).  timeout, in
+ * microseconds, is a patient job's (base/child.h).  *ret_group is the child's process group while it runs, else 0, as
+ * child_start().
  * Never calls back before it returns; freed before the callback, which never comes after config_load_cancel(). */
 struct config_load *config_load_start(struct event_base *loop, const char *path, int64_t timeout,
     volatile int32_t *ret_group, config_load_callback *callback, void *arg);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "config/syntax.h"
+#include "config/write.h"
 
 #define CONTROL_BACKLOG 4096
 
@@ -556,20 +557,51 @@ reader_complete(struct reader *reader)
 		reader_complete_service(reader, reader->services[i]);
 }
 
-bool
-reader_read(struct reader *reader, const char *path, const char *text)
+static void
+reader_begin(struct reader *reader)
 {
 	settings_defaults(&settings_top, reader->config);
 	settings_defaults(&settings_service, &reader->defaults);
 	reader->config->control.listener.backlog = CONTROL_BACKLOG;
-	if (text != NULL)
-		reader_take_text(reader, path, text);
-	else
-		reader_take_file(reader, path);
+}
+
+bool
+reader_read(struct reader *reader, const char *path)
+{
+	reader_begin(reader);
+	reader_take_file(reader, path);
 	if (reader->files == NULL)
 		return false;
-	if (text == NULL)
-		reader_take_directory(reader, path);
+	reader_take_directory(reader, path);
+	reader_complete(reader);
+	return true;
+}
+
+bool
+reader_read_bit(struct reader *reader, const char **at, const char *name)
+{
+	bool first = reader->files == NULL;
+	const char *end = strstr(*at, first ? WRITE_SERVICES : WRITE_SERVICE_END);
+	char *piece;
+
+	if (first)
+		reader_begin(reader);
+	if (end == NULL && !first)
+		return false; /* all are taken */
+	end = end == NULL ? *at + strlen(*at) : end + strlen(first ? WRITE_SERVICES : WRITE_SERVICE_END);
+	piece = mem_print("%s%.*s%s", first ? "" : WRITE_SERVICES, (int)(end - *at), *at,
+	    first && *end == '\0' ? "" : WRITE_SERVICES_END);
+	reader_take_text(reader, name, piece);
+	mem_free(piece);
+	*at = end;
+	return reader->errors->count == 0 && *end != '\0';
+}
+
+bool
+reader_end_text(struct reader *reader)
+{
+	if (reader->files == NULL)
+		return false;
 	reader_complete(reader);
 	return true;
 }

@@ -78,9 +78,14 @@ void reader_tell(struct reader *reader, enum read_severity severity, const struc
 bool reader_is_own(const struct reader *reader, const struct read_service *service, const char *setting);
 
 /* Fills config, which is zero, with defaults, then the reader, whose first fields are set, with the main file and
- * those of its include_directory; or (text not NULL) with a text that config_text() gave, for which path stands in
- * errors.  Whether there is anything to be checked. */
-bool reader_read(struct reader *reader, const char *path, const char *text);
+ * those of its include_directory.  Whether there is anything to be checked. */
+bool reader_read(struct reader *reader, const char *path);
+
+/* Likewise with a text that config_text() gave, which ends with NUL, in bits: the first call takes all but the
+ * services, each further one a service; other texts are taken whole.  *at is the text first.  Whether there is more;
+ * reader_end_text() comes behind the last: whether there is anything to be checked. */
+bool reader_read_bit(struct reader *reader, const char **at, const char *name);
+bool reader_end_text(struct reader *reader);
 
 /* Frees all but config and errors. */
 void reader_clear(struct reader *reader);

@@ -14,6 +14,11 @@ typedef void write_value(const struct setting *setting, const void *object, FILE
  * Services that were taken are left out.  All texts here are to be freed with mem_free(). */
 char *config_text(const struct config *config, write_value *print);
 
+/* Where in it the services begin and end, and each of them ends: it has no such line elsewhere. */
+#define WRITE_SERVICES     "\nservices:\n{\n"
+#define WRITE_SERVICE_END  "\n\t};\n"
+#define WRITE_SERVICES_END "};\n"
+
 /* One service's settings likewise; the value of one of them, or of the top level's. */
 char *config_service_text(const struct service_settings *settings, write_value *print);
 char *config_value_text(const struct setting *setting, const void *object, write_value *print);

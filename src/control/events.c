@@ -4,27 +4,34 @@
 #include <sys/queue.h>
 
 #include "base/clock.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "control/stats.h"
 
 struct subscriber {
 	LIST_ENTRY(subscriber) entry;
 	struct control_request *request; /* borrowed */
+	const struct events *events;     /* borrowed */
 	char *service;                   /* owned; NULL all */
+	const struct table_service **untold; /* owned: whose last event it is told, from number told on */
+	size_t untold_count, told;
+	struct loop_work telling;
 	unsigned missed;
 };
 
 struct events {
+	struct event_base *loop; /* borrowed */
 	LIST_HEAD(, subscriber) subscribers;
 	json_t *lasts; /* owned; the last event of each service by name, also of removed ones; the newest come last */
 };
 
 struct events *
-events_new(void)
+events_new(struct event_base *loop)
 {
 	struct events *events = mem_new(1, sizeof *events);
 
 	LIST_INIT(&events->subscribers);
+	events->loop = loop;
 	events->lasts = json_object();
 	return events;
 }
@@ -99,6 +106,18 @@ subscriber_catch_up(struct subscriber *subscriber)
 	return subscriber->missed == 0;
 }
 
+/* Tells event, whose reference is taken. */
+static void
+subscriber_tell(struct subscriber *subscriber, json_t *event)
+{
+	if (subscriber_catch_up(subscriber)) {
+		subscriber->missed += !control_stream(subscriber->request, event);
+	} else {
+		json_decref(event);
+		subscriber->missed++;
+	}
+}
+
 static void
 subscriber_drained(void *arg)
 {
@@ -111,8 +130,22 @@ subscriber_end(void *arg)
 	struct subscriber *subscriber = arg;
 
 	LIST_REMOVE(subscriber, entry);
+	loop_work_stop(&subscriber->telling);
+	mem_free(subscriber->untold);
 	mem_free(subscriber->service);
 	mem_free(subscriber);
+}
+
+/* Whether it is interested, and has been told what was before: else this is to be the last event that it is told. */
+static bool
+subscriber_awaits(const struct subscriber *subscriber, const struct table_service *service)
+{
+	if (subscriber->service != NULL && strcmp(subscriber->service, service->name) != 0)
+		return false;
+	for (size_t i = subscriber->told; i < subscriber->untold_count; i++)
+		if (subscriber->untold[i] == service)
+			return false;
+	return true;
 }
 
 void
@@ -126,9 +159,8 @@ events_publish(struct events *events, const struct table_service *service, const
 	if (json_object_size(events->lasts) > TABLE_SERVICES) /* of services that were removed the oldest goes */
 		json_object_del(events->lasts, json_object_iter_key(json_object_iter(events->lasts)));
 	LIST_FOREACH(subscriber, &events->subscribers, entry)
-		if ((subscriber->service == NULL || strcmp(subscriber->service, service->name) == 0) &&
-		    (!subscriber_catch_up(subscriber) || !control_stream(subscriber->request, json_incref(object))))
-			subscriber->missed++;
+		if (subscriber_awaits(subscriber, service))
+			subscriber_tell(subscriber, json_incref(object));
 	json_decref(object);
 }
 
@@ -143,25 +175,42 @@ events_from_history(const struct table_service *service)
 	    "service", service->name, "time", stats_time(event->wall), "text", stats_text_or_null(event->text));
 }
 
-void
-events_tell_last(const struct events *events, struct control_request *request,
-    const struct table_service *service)
+json_t *
+events_get_last(const struct events *events, const struct table_service *service)
 {
 	json_t *last = json_object_get(events->lasts, service->name);
-	json_t *event = last == NULL ? events_from_history(service) : json_incref(last);
 
+	return last == NULL ? events_from_history(service) : json_incref(last);
+}
+
+static bool
+subscriber_tell_one(void *arg)
+{
+	struct subscriber *subscriber = arg;
+	json_t *event;
+
+	if (subscriber->told == subscriber->untold_count)
+		return false;
+	event = events_get_last(subscriber->events, subscriber->untold[subscriber->told++]);
 	if (event != NULL)
-		control_stream(request, event);
+		subscriber_tell(subscriber, event);
+	return true;
 }
 
 void
-events_subscribe(struct events *events, struct control_request *request, const char *service)
+events_subscribe(struct events *events, struct control_request *request, const char *service,
+    const struct table_service **records, size_t count)
 {
 	struct subscriber *subscriber = mem_new(1, sizeof *subscriber);
 
 	subscriber->request = request;
+	subscriber->events = events;
 	subscriber->service = mem_copy_text(service);
+	subscriber->untold = records;
+	subscriber->untold_count = count;
 	LIST_INSERT_HEAD(&events->subscribers, subscriber, entry);
 	control_on_cancel(request, subscriber_end, subscriber);
 	control_on_drained(request, subscriber_drained, subscriber);
+	loop_work_init(&subscriber->telling, events->loop, subscriber);
+	loop_work_start(&subscriber->telling, subscriber_tell_one, NULL);
 }

@@ -62,17 +62,15 @@ pending_look_at(struct pending *pending, int64_t when)
 }
 
 /* In the order in which they have come: only one at a time has a half of its answer in memory. */
-static void
-pendings_on_turn(void *arg)
+static bool
+pendings_work(void *arg)
 {
 	struct pendings *all = arg;
-	struct pending *pending;
+	struct pending *pending = TAILQ_FIRST(&all->working);
 
-	for (int i = 0; i < PENDING_TURN && (pending = TAILQ_FIRST(&all->working)) != NULL; i++)
-		if (!pending->kind->work(pending))
-			pending_free(pending);
-	if (!TAILQ_EMPTY(&all->working))
-		loop_timer_at(&all->timer, clock_now());
+	if (pending != NULL && !pending->kind->work(pending))
+		pending_free(pending);
+	return !TAILQ_EMPTY(&all->working);
 }
 
 void
@@ -90,11 +88,11 @@ pending_work(struct pending *pending)
 	pending->works = true;
 	TAILQ_INSERT_TAIL(&all->working, pending, work_entry);
 	if (first)
-		loop_timer_soon(&all->timer);
+		loop_work_start(&all->work, pendings_work, NULL);
 }
 
 void
-pending_answer(struct pendings *all, unsigned topic, const void *result)
+pending_answer(struct pendings *all, unsigned topic, void *result)
 {
 	struct pending *pending = TAILQ_FIRST(&all->list), *next;
 
@@ -102,8 +100,10 @@ pending_answer(struct pendings *all, unsigned topic, const void *result)
 		next = TAILQ_NEXT(pending, entry);
 		if (pending->topic != topic)
 			continue;
+		pending->topic = 0;
 		pending->kind->done(pending, result);
-		pending_free(pending);
+		if (!pending->works)
+			pending_free(pending);
 	}
 }
 
@@ -134,11 +134,11 @@ pendings_init(struct pendings *all, struct event_base *loop)
 	all->loop = loop;
 	TAILQ_INIT(&all->list);
 	TAILQ_INIT(&all->working);
-	loop_timer_init(&all->timer, loop, pendings_on_turn, all);
+	loop_work_init(&all->work, loop, all);
 }
 
 void
 pendings_end(struct pendings *all)
 {
-	loop_timer_stop(&all->timer);
+	loop_work_stop(&all->work);
 }

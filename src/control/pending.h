@@ -1,5 +1,5 @@
 /* pending.h - requests whose answer comes later, all in one list: they look now and then whether it is time, they are
- * told what they have waited for, or they work on a long answer, a bit in each turn of the loop.
+ * told what they have waited for, or they work on a long answer, LOOP_BITS bits of all such in a turn of the loop.
  *
  * A kind of request has a struct that begins with struct pending.
  */
@@ -15,9 +15,6 @@
 #include "base/loop.h"
 #include "control/control.h"
 
-/* What one turn of the loop does of all long answers: so many calls of pending_kind.work. */
-#define PENDING_TURN 16
-
 struct pending;
 
 struct pending_kind {
@@ -25,8 +22,8 @@ struct pending_kind {
 	bool order; /* all its work is done at once: it outlives its connection, and orders keep their sequence */
 	/* It is time: answers the request and gives 0, or gives when to look again (monotonic, or CLOCK_NEVER). */
 	int64_t (*look)(struct pending *pending, int64_t now);
-	/* What pending_answer() has told: answers the request. */
-	void (*done)(struct pending *pending, const void *result);
+	/* What pending_answer() has told: answers the request, or begins to (pending_work()). */
+	void (*done)(struct pending *pending, void *result);
 	/* Does one bit of the work; false: that was the last one, and the request was answered. */
 	bool (*work)(struct pending *pending);
 	/* It has been answered, or its connection has gone: leaves and frees what is its own.  NULL: nothing. */
@@ -49,7 +46,7 @@ struct pending {
 struct pendings {
 	struct event_base *loop;         /* borrowed */
 	TAILQ_HEAD(pending_list, pending) list, working;
-	struct loop_timer timer;
+	struct loop_work work;
 };
 
 void pendings_init(struct pendings *all, struct event_base *loop);
@@ -70,8 +67,8 @@ void pending_look_at(struct pending *pending, int64_t when);
  * before this returns, and is freed. */
 void pending_work(struct pending *pending);
 
-/* Tells all who wait for the topic the result, which is theirs during the call only. */
-void pending_answer(struct pendings *all, unsigned topic, const void *result);
+/* Tells all who wait for the topic the result, which is borrowed: it must last as its kinds say. */
+void pending_answer(struct pendings *all, unsigned topic, void *result);
 
 /* Whether somebody waits for the topic; makes all those wait for another one. */
 bool pending_waits(const struct pendings *all, unsigned topic);

@@ -225,7 +225,7 @@ static struct config *
 begin_read_kept(const struct table *table)
 {
 	struct config_errors errors = { 0 };
-	struct config *config = config_in_force(table, &errors);
+	struct config *config = config_in_force(table, true, &errors);
 
 	for (size_t i = 0; i < errors.count; i++)
 		fprintf(stderr, "%s\n", errors.errors[i]);

@@ -26,12 +26,12 @@ enum command_topic {
 	COMMAND_UPGRADE,    /* whether the new program is good: NULL, it is executed at once; or a text, why not */
 };
 
-/* How a reload ended, or would end.  Lists of texts end with NULL; a NULL list is empty.  Valid during the callback
- * only. */
+/* How a reload ended, or would end.  Who answers in pieces holds it meanwhile. */
 struct command_reload_result {
-	char *const *errors;   /* borrowed; FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
-	char *const *warnings; /* borrowed */
-	const struct reload_plan *plan; /* borrowed */
+	unsigned holders;            /* the last one frees it */
+	void (*free)(struct command_reload_result *result);
+	struct config_errors errors; /* owned; FILE:LINE: SETTING: what is wrong; not empty: nothing was changed */
+	struct reload_plan plan;     /* owned */
 };
 
 /* What the daemon gives to the commands.  It is the arg of control_new(). */

@@ -83,16 +83,19 @@ static void
 commands_events(void *arg, struct control_request *request, int argc, char **argv)
 {
 	const struct command_context *context = arg;
+	const struct table_service **records;
 	struct service *service;
+	size_t count = 0;
 
 	(void)argc;
 	if (argv[1] != NULL && command_need(context, request, argv[1]) == NULL)
 		return;
 	if (!control_may_wait(request))
 		return;
+	records = mem_new(TABLE_SERVICES, sizeof(const struct table_service *));
 	for (size_t i = 0; (service = command_next(context, argv[1], false, &i)) != NULL;)
-		events_tell_last(context->events, request, &context->table->services[service_index(service)]);
-	events_subscribe(context->events, request, argv[1]);
+		records[count++] = &context->table->services[service_index(service)];
+	events_subscribe(context->events, request, argv[1], records, count);
 }
 
 static void

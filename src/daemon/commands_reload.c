@@ -1,4 +1,5 @@
-/* reload: a new configuration in force, or only what that would do; and upgrade: both answered later. */
+/* reload: a new configuration in force, or only what that would do; and upgrade: both answered later, the first in
+ * pieces. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@
 struct reloading {
 	struct pending pending;
 	bool dry;
+	struct command_reload_result *result; /* held, while it is answered; else NULL */
+	size_t part, at, told;                /* which list of the answer, of what number, behind how many */
+	size_t room;                          /* settings that can still be told */
 };
 
 static json_t *
@@ -39,33 +43,35 @@ reloading_name(enum names_kind kind, const char *set, uint32_t own)
 
 /* What was added, with its socket, so that a typing error in it is seen. */
 static json_t *
-reloading_added(const struct reload_plan *plan)
+reloading_added(struct reloading *reloading, size_t i)
 {
-	json_t *list = json_array();
+	const struct reload_addition *addition = &reloading->result->plan.added[i];
+	const struct listener_settings *listener = &addition->listener;
+	char mode[16];
 
-	for (size_t i = 0; i < plan->added_count; i++) {
-		const struct listener_settings *listener = &plan->added[i].listener;
-		char mode[16];
-
-		snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", plan->added[i].service,
-		    "socket", stats_text(listener->path), "mode", mode,
-		    "owner", reloading_name(NAMES_USER, listener->owner, geteuid()),
-		    "group", reloading_name(NAMES_GROUP, listener->group, getegid())));
-	}
-	return list;
+	snprintf(mode, sizeof mode, "%04o", (unsigned)listener->mode);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o}", "service", addition->service, "socket",
+	    stats_text(listener->path), "mode", mode, "owner", reloading_name(NAMES_USER, listener->owner, geteuid()),
+	    "group", reloading_name(NAMES_GROUP, listener->group, getegid()));
 }
 
-/* Names of changed services, or of those alone whose upstream side restarts. */
 static json_t *
-reloading_changed(const struct reload_plan *plan, enum setting_reload least)
+reloading_changed(struct reloading *reloading, size_t i)
 {
-	json_t *list = json_array();
+	return json_string(reloading->result->plan.changed[i].service);
+}
 
-	for (size_t i = 0; i < plan->changed_count; i++)
-		if (plan->changed[i].how >= least)
-			json_array_append_new(list, json_string(plan->changed[i].service));
-	return list;
+/* Those alone whose upstream side restarts. */
+static json_t *
+reloading_renewed(struct reloading *reloading, size_t i)
+{
+	return reloading->result->plan.changed[i].how < SETTING_RENEW ? NULL : reloading_changed(reloading, i);
+}
+
+static json_t *
+reloading_removed(struct reloading *reloading, size_t i)
+{
+	return stats_text(reloading->result->plan.removed[i]);
 }
 
 /* Which settings, from what to what; as many as *room allows. */
@@ -82,50 +88,102 @@ reloading_settings(const struct reload_change *change, size_t *room)
 }
 
 static json_t *
-reloading_changes(const struct reload_plan *plan, size_t *room)
+reloading_changes(struct reloading *reloading, size_t i)
 {
-	json_t *list = json_array();
+	const struct reload_change *change = &reloading->result->plan.changed[i];
 
-	for (size_t i = 0; i < plan->changed_count && *room > 0; i++) {
-		const struct reload_change *change = &plan->changed[i];
-
-		json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o}", "service", change->service,
-		    "how", change->how == SETTING_RENEW ? "renewed" : "in place",
-		    "effect", stats_text(reload_effect(change)), "settings", reloading_settings(change, room)));
-	}
-	return list;
+	if (reloading->room == 0)
+		return NULL;
+	return json_pack("{s:s, s:s, s:o, s:o}", "service", change->service,
+	    "how", change->how == SETTING_RENEW ? "renewed" : "in place",
+	    "effect", stats_text(reload_effect(change)), "settings", reloading_settings(change, &reloading->room));
 }
 
-static json_t *
-reloading_answer(const struct reloading *reloading, const struct command_reload_result *result)
-{
-	const struct reload_plan *plan = result->plan;
-	size_t room = RELOADING_SETTINGS;
-	json_t *daemon = reloading_settings(&plan->daemon, &room), *changes = reloading_changes(plan, &room);
+/* The lists of the answer, each with what it tells of number i of those; NULL: nothing. */
+enum reloading_of { OF_ADDED, OF_CHANGED, OF_REMOVED };
+static const struct {
+	const char *begin;
+	enum reloading_of of;
+	json_t *(*tell)(struct reloading *reloading, size_t i);
+} reloading_parts[] = {
+	{ "\"added\":[", OF_ADDED, reloading_added },
+	{ "\"changed\":[", OF_CHANGED, reloading_changed },
+	{ "\"renewed\":[", OF_CHANGED, reloading_renewed },
+	{ "\"removed\":[", OF_REMOVED, reloading_removed },
+	{ "\"changes\":[", OF_CHANGED, reloading_changes },
+};
 
-	return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "dry_run", reloading->dry,
-	    "added", reloading_added(plan), "changed", reloading_changed(plan, SETTING_IN_PLACE),
-	    "renewed", reloading_changed(plan, SETTING_RENEW), "removed", reloading_texts(plan->removed),
-	    "changes", changes, "daemon", daemon, "warnings", reloading_texts(result->warnings));
+#define RELOADING_PARTS (sizeof reloading_parts / sizeof reloading_parts[0])
+
+static bool
+reloading_work(struct pending *pending)
+{
+	struct reloading *reloading = (struct reloading *)pending;
+	const struct reload_plan *plan = &reloading->result->plan;
+	size_t counts[] = { plan->added_count, plan->changed_count, plan->removed_count };
+	struct control_request *request = pending->request;
+	json_t *told;
+
+	if (reloading->part == RELOADING_PARTS) {
+		control_finish(request);
+		return false;
+	}
+	if (reloading->at == 0)
+		control_put(request, reloading_parts[reloading->part].begin);
+	if (reloading->at == counts[reloading_parts[reloading->part].of]) {
+		control_put(request, ++reloading->part == RELOADING_PARTS ? "]" : "],");
+		reloading->at = reloading->told = 0;
+	} else if ((told = reloading_parts[reloading->part].tell(reloading, reloading->at++)) != NULL) {
+		control_put(request, reloading->told++ == 0 ? "" : ",");
+		control_put_json(request, told);
+	}
+	return true;
+}
+
+/* What is short is told at once, the lists in pieces. */
+static void
+reloading_begin_answer(struct reloading *reloading, struct command_reload_result *result)
+{
+	struct control_request *request = reloading->pending.request;
+
+	result->holders++;
+	reloading->result = result;
+	reloading->room = RELOADING_SETTINGS;
+	control_put_inside(request, json_pack("{s:b, s:o, s:o}", "dry_run", reloading->dry,
+	    "daemon", reloading_settings(&result->plan.daemon, &reloading->room),
+	    "warnings", reloading_texts(result->errors.warnings)));
+	control_put(request, ",");
+	pending_work(&reloading->pending);
 }
 
 static void
-reloading_done(struct pending *pending, const void *answer)
+reloading_done(struct pending *pending, void *answer)
 {
-	const struct reloading *reloading = (struct reloading *)pending;
-	const struct command_reload_result *result = answer;
-	size_t errors = mem_list_length(result->errors);
+	struct reloading *reloading = (struct reloading *)pending;
+	struct command_reload_result *result = answer;
+	const struct config_errors *errors = &result->errors;
 
-	if (errors == 0)
-		control_answer(pending->request, reloading_answer(reloading, result));
+	if (errors->count == 0)
+		reloading_begin_answer(reloading, result);
 	else
 		control_fail(pending->request, json_pack("{s:b, s:o, s:o}", "dry_run", reloading->dry,
-		    "errors", reloading_texts(result->errors), "warnings", reloading_texts(result->warnings)),
+		    "errors", reloading_texts(errors->errors), "warnings", reloading_texts(errors->warnings)),
 		    "%s: %s%s", reloading->dry ? "nothing would be changed" : "nothing was changed",
-		    result->errors[0], errors == 1 ? "" : " (and more errors)");
+		    errors->errors[0], errors->count == 1 ? "" : " (and more errors)");
 }
 
-static const struct pending_kind reloading_kind = { .size = sizeof(struct reloading), .done = reloading_done };
+static void
+reloading_end(struct pending *pending)
+{
+	struct command_reload_result *result = ((struct reloading *)pending)->result;
+
+	if (result != NULL && --result->holders == 0)
+		result->free(result);
+}
+
+static const struct pending_kind reloading_kind = {
+	.size = sizeof(struct reloading), .done = reloading_done, .work = reloading_work, .end = reloading_end,
+};
 
 void
 commands_reload(void *arg, struct control_request *request, int argc, char **argv)
@@ -145,7 +203,7 @@ commands_reload(void *arg, struct control_request *request, int argc, char **arg
 
 /* The new program was tried, and the keeper is about to execute it. */
 static void
-upgrading_done(struct pending *pending, const void *error)
+upgrading_done(struct pending *pending, void *error)
 {
 	const struct command_context *context = pending->context;
 	const struct table_header *header = context->table->header;

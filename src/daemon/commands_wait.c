@@ -279,11 +279,12 @@ commands_lookup(void *arg, struct control_request *request, int argc, char **arg
 /* A request that waits until nothing is left: drain, pause. */
 struct rest {
 	struct pending pending;
-	int64_t gap; /* until the next look */
+	struct command_walk walk; /* owned; of a drain: the services that are not known to be empty */
+	int64_t gap;              /* until the next look */
 };
 
 /* Looks for the first time in this turn; limited: for span microseconds at most. */
-static void
+static struct rest *
 rest_start(struct command_context *context, struct control_request *request, const struct pending_kind *kind,
     const char *name, int64_t span, bool limited)
 {
@@ -293,6 +294,7 @@ rest_start(struct command_context *context, struct control_request *request, con
 	rest->pending.span = span;
 	rest->pending.deadline = limited ? clock_after(clock_now(), span) : CLOCK_NEVER;
 	pending_look_at(&rest->pending, 0);
+	return rest;
 }
 
 /* When to look again. */
@@ -329,13 +331,35 @@ drain_left(const struct command_context *context, const char *name)
 	return left;
 }
 
+/* Looks for the first service with clients, through LOOP_BITS services: what came of it. */
+static enum drain_stand { DRAIN_WAITS, DRAIN_LOOKS, DRAIN_DONE }
+drain_go_on(struct command_walk *walk)
+{
+	struct service_status status;
+	struct service *service;
+
+	for (int i = 0; i < LOOP_BITS; i++) {
+		service = command_walk_next(walk);
+		if (service == NULL)
+			return DRAIN_DONE;
+		service_get_status(service, &status);
+		if (drain_clients(&status) == 0)
+			continue;
+		walk->at--; /* it is looked at again */
+		return DRAIN_WAITS;
+	}
+	return DRAIN_LOOKS;
+}
+
 static int64_t
 drain_look(struct pending *pending, int64_t now)
 {
-	unsigned left = drain_left(pending->context, pending->name);
+	enum drain_stand stand = drain_go_on(&((struct rest *)pending)->walk);
+	unsigned left;
 
-	if (left > 0 && now < pending->deadline)
-		return rest_next(pending, now);
+	if (stand != DRAIN_DONE && now < pending->deadline)
+		return stand == DRAIN_WAITS ? rest_next(pending, now) : now;
+	left = stand == DRAIN_DONE ? 0 : drain_left(pending->context, pending->name);
 	if (left == 0)
 		control_answer(pending->request, json_pack("{s:i}", "clients", 0));
 	else
@@ -345,7 +369,15 @@ drain_look(struct pending *pending, int64_t now)
 	return 0;
 }
 
-static const struct pending_kind drain_kind = { .size = sizeof(struct rest), .look = drain_look };
+static void
+drain_end(struct pending *pending)
+{
+	mem_free(((struct rest *)pending)->walk.services);
+}
+
+static const struct pending_kind drain_kind = {
+	.size = sizeof(struct rest), .look = drain_look, .end = drain_end,
+};
 
 /* A request to drain some services, or to open all: at once. */
 struct order {
@@ -360,6 +392,7 @@ drain_work(struct pending *pending)
 	struct order *order = (struct order *)pending;
 	struct service *service = command_walk_next(&order->bits.walk);
 	struct service_status status;
+	struct rest *rest;
 
 	if (service != NULL) {
 		service_get_status(service, &status);
@@ -369,7 +402,10 @@ drain_work(struct pending *pending)
 		}
 		order->count += (int)drain_clients(&status);
 	} else if (order->span >= 0) {
-		rest_start(pending->context, pending->request, &drain_kind, pending->name, order->span, true);
+		rest = rest_start(pending->context, pending->request, &drain_kind, pending->name, order->span, true);
+		rest->walk = order->bits.walk;
+		rest->walk.at = 0;
+		order->bits.walk.services = NULL; /* which are the same */
 	} else {
 		control_answer(pending->request, json_pack("{s:i}", "clients", order->count));
 	}

@@ -13,8 +13,10 @@
 #include "config/load.h"
 #include "config/write.h"
 #include "daemon/command.h"
+#include "daemon/listen_socket.h"
 #include "daemon/lock.h"
 #include "daemon/metrics_socket.h"
+#include "daemon/reloads.h"
 #include "daemon/trial.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
@@ -39,17 +41,18 @@ struct daemon {
 	struct events *events;        /* owned */
 	struct upstream_watcher watcher; /* of all upstreams: what happens is published */
 	struct listen_socket *control_socket; /* owned */
+	struct prepared_socket control_prepared; /* owned: for it */
 	struct metrics_socket *metrics; /* owned */
 	struct trial *trial;          /* owned */
 	struct command_context commands;
-	struct config_load *reading; /* owned; of a reload; NULL none */
-	bool reading_is_dry, reading_is_forced;
-	bool asked_to_reload;         /* not only for what a reload would do */
-	bool reload_forced, dry_forced; /* by one of those who asked: it may remove all services */
+	struct reloads *reloads;      /* owned */
 	struct event requests;
-	struct loop_timer heartbeat, reloading;
+	struct loop_timer heartbeat;
+	struct loop_work starting;    /* of services */
 	struct loop_timer stop;       /* stop_timeout */
 	struct loop_timer looking;    /* for files that somebody has removed */
+	struct loop_work looking_at;  /* services' */
+	size_t looked_at;             /* so many of them */
 	struct lock_keeper *lock;     /* owned */
 	bool stopping;
 	int64_t want_told;            /* when it was logged that buffers are at their bound; 0 never */
@@ -139,15 +142,13 @@ daemon_on_requests(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (bits & TABLE_REQUEST_DUMP)
 		services_dump(daemon->services);
-	if (bits & TABLE_REQUEST_RELOADING) {
-		daemon->asked_to_reload = true;
-		loop_timer_soon(&daemon->reloading);
-	}
+	if (bits & TABLE_REQUEST_RELOADING)
+		reloads_ask(daemon->reloads, false, false);
 	if (bits & TABLE_REQUEST_UPGRADING)
 		trial_ask(daemon->trial);
 	if (bits & TABLE_REQUEST_STOP_NOW)
 		daemon_on_stop_timeout(daemon);
-	else if (bits & TABLE_REQUEST_STOP)
+	else if ((bits & TABLE_REQUEST_STOP) && !reloads_is_at_work(daemon->reloads)) /* else it ends first */
 		daemon_stop(daemon);
 }
 
@@ -284,6 +285,33 @@ daemon_obey(const struct daemon *daemon, const struct config *config)
 	budget_set(daemon->table->budget, most > DAEMON_MEMORY_LEAST ? most : DAEMON_MEMORY_LEAST);
 }
 
+static bool
+daemon_look_bit(void *arg)
+{
+	struct daemon *daemon = arg;
+	const struct service *service = services_at(daemon->services, daemon->looked_at++);
+
+	if (service == NULL || reloads_is_at_work(daemon->reloads)) /* which looks itself */
+		return false;
+	listen_socket_look_after(service_listen_socket(service));
+	return true;
+}
+
+static void
+daemon_on_looked(void *arg)
+{
+	daemon_update_status(arg);
+}
+
+/* The daemon's own files. */
+static void
+daemon_look_at_own(struct daemon *daemon)
+{
+	lock_keeper_look(daemon->lock);
+	listen_socket_look_after(daemon->control_socket);
+	listen_socket_look_after(metrics_socket_listen_socket(daemon->metrics));
+}
+
 /* What others have removed of our sockets' files and the lock is made again, and told: now, after a change in the
  * runtime directory, at the place of a socket, and every 30 s. */
 static void
@@ -291,14 +319,12 @@ daemon_look(void *arg)
 {
 	struct daemon *daemon = arg;
 
-	if (daemon->stopping || daemon->table->header->stopping)
+	if (daemon->stopping || daemon->table->header->stopping || daemon->reloads == NULL) /* it is starting */
 		return;
 	loop_timer_at(&daemon->looking, clock_now() + DAEMON_LOOK);
-	lock_keeper_look(daemon->lock);
-	listen_socket_look_after(daemon->control_socket);
-	listen_socket_look_after(metrics_socket_listen_socket(daemon->metrics));
-	services_look_after_sockets(daemon->services);
-	daemon_update_status(daemon);
+	daemon_look_at_own(daemon);
+	daemon->looked_at = 0;
+	loop_work_start(&daemon->looking_at, daemon_look_bit, daemon_on_looked);
 }
 
 /* Once, when all that the configuration says is begun: the keeper tells systemd. */
@@ -321,10 +347,10 @@ daemon_say_ready(struct daemon *daemon)
 }
 
 static void
-daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_plan *plan,
-    struct prepared_socket *metrics)
+daemon_take_config(void *arg, struct config *config, struct prepared_socket *metrics)
 {
-	services_apply(daemon->services, config, plan);
+	struct daemon *daemon = arg;
+
 	daemon_obey(daemon, config);
 	control_set_admins(daemon->control, config->control.admin_users, config->control.admin_groups);
 	listen_socket_settle(daemon->control_socket, &config->control.listener, DAEMON_CONTROL_RETRY, NULL);
@@ -333,186 +359,35 @@ daemon_carry_out(struct daemon *daemon, struct config *config, struct reload_pla
 	daemon->config = config;
 }
 
+/* Of a reload that changes something. */
 static void
-daemon_log_reload(const struct config_errors *errors, const struct reload_plan *plan)
+daemon_on_files_read(void *arg)
 {
-	for (size_t i = 0; i < errors->warning_count; i++)
-		log_warning(NULL, "%s", errors->warnings[i]);
-	for (size_t i = 0; i < errors->count; i++)
-		log_error(NULL, "%s", errors->errors[i]);
-	if (errors->count > 0)
-		log_error(NULL, "reload refused, the configuration in force stays errors=%zu", errors->count);
-	else
-		log_info(NULL, "reloaded added=%zu changed=%zu removed=%zu", plan->added_count, plan->changed_count,
-		    mem_list_length(plan->removed));
+	struct daemon *daemon = arg;
+
+	trial_hold(daemon->trial, true);
+	if (!daemon->stopping && !daemon->table->header->stopping)
+		daemon_look_at_own(daemon);
 }
 
-/* The control socket gets the new owner and mode; what is wrong with them, or would be, is an error. */
 static void
-daemon_guard_control(const struct daemon *daemon, const struct config *config, bool dry,
-    struct config_errors *errors)
+daemon_on_reloaded(void *arg)
 {
-	const struct listener_settings *listener = &config->control.listener;
-	char *wrong = NULL;
+	struct daemon *daemon = arg;
 
-	if (!listen_socket_is_missing(daemon->control_socket)) /* else it is tried again anyway */
-		wrong = dry ? listener_rehearse(listener, config->runtime_directory, true) : listener_guard(listener);
-	if (wrong != NULL)
-		config_error(errors, "control: %s", wrong);
-	mem_free(wrong);
-}
-
-/* Makes a plan for which everything is ready, *ret_metrics too; or adds errors. */
-static void
-daemon_prepare_reload(struct daemon *daemon, const struct config *config, bool dry, struct reload_plan *plan,
-    struct prepared_socket *ret_metrics, struct config_errors *errors)
-{
-	const char *old = daemon->config->metrics_listen, *new = config->metrics_listen;
-	char *wrong;
-
-	services_plan(daemon->services, daemon->config, config, dry, plan, errors);
-	if (!daemon->reading_is_forced)
-		reload_check_emptiness(plan, config, daemon->table->header->config_path, errors);
-	if (errors->count > 0)
-		return;
-	daemon_guard_control(daemon, config, dry, errors);
-	wrong = metrics_socket_prepare(daemon->metrics, config, ret_metrics);
-	if (wrong != NULL && old != NULL && strcmp(old, new) == 0) /* it could not be opened before either */
-		config_warning(errors, "%s; it is tried again", wrong);
-	else if (wrong != NULL)
-		config_error(errors, "%s", wrong);
-	mem_free(wrong);
-}
-
-/* Puts the text in force, the commit of a reload; or adds an error. */
-static void
-daemon_commit(struct daemon *daemon, const struct config *config, bool dry, struct config_errors *errors)
-{
-	char *text = config_text(config, setting_print);
-	size_t length = strlen(text);
-
-	if (length > TABLE_CONFIG_MAX)
-		config_error(errors, "the whole configuration is larger than %u bytes", TABLE_CONFIG_MAX);
-	else if (!dry && errors->count == 0)
-		table_config_set(daemon->table, text, length);
-	mem_free(text);
-}
-
-/* After a configuration that is refused the sockets are as the one in force says. */
-static void
-daemon_undo_guards(struct daemon *daemon)
-{
-	services_guard(daemon->services);
-	if (!listen_socket_is_missing(daemon->control_socket))
-		mem_free(listener_guard(&daemon->config->control.listener));
-}
-
-/* Plans what was read and, with no error and unless dry, carries it out. */
-static void
-daemon_try_reload(struct daemon *daemon, struct config *config, bool dry, struct config_errors *errors,
-    struct reload_plan *plan)
-{
-	struct prepared_socket metrics = { .there = false };
-
-	if (daemon->stopping)
-		config_error(errors, "the daemon is ending");
-	if (config != NULL && errors->count == 0)
-		daemon_prepare_reload(daemon, config, dry, plan, &metrics, errors);
-	if (config != NULL)
-		daemon_commit(daemon, config, dry, errors);
-	if (!dry && errors->count == 0) {
-		CRASH_POINT(RELOAD_COMMITTED);
-		daemon_carry_out(daemon, config, plan, &metrics);
-		return;
-	}
-	prepared_socket_close(&metrics);
-	if (!dry)
-		daemon_undo_guards(daemon);
-	config_free(config);
-}
-
-/* Only what it would do is told, or it was carried out or refused. */
-static void
-daemon_end_reload(struct daemon *daemon, const struct config_errors *errors, const struct reload_plan *plan)
-{
-	recover_close_strays(daemon->table); /* of a dead worker that had begun it */
-	if (!daemon->asked_to_reload)
-		keeper_reloaded(daemon->table);
-	snprintf(daemon->table->header->config_error, TABLE_STATUS_SIZE, "%s",
-	    errors->count > 0 ? errors->errors[0] : "");
 	daemon_update_status(daemon);
-	daemon_log_reload(errors, plan);
-}
-
-/* For systemd, which is told by the keeper.  One at the start is part of it; one that a dead worker had begun, by the
- * control socket, ends with the next worker's start. */
-static void
-daemon_note_reload(struct daemon *daemon, bool begins)
-{
-	volatile uint32_t *reloads = &daemon->table->header->reloads;
-
-	if (*reloads % 2 == begins || (begins && !daemon->table->header->ready))
-		return;
-	(*reloads)++;
-	keeper_nudge(daemon->table);
-}
-
-static void
-daemon_on_read(void *arg, struct config *config, struct config_errors *errors)
-{
-	struct daemon *daemon = arg;
-	struct reload_plan plan = { 0 };
-	struct command_reload_result result = { .plan = &plan };
-	bool dry = daemon->reading_is_dry;
-
-	daemon->reading = NULL;
-	if (!dry)
-		daemon_look(daemon);
-	daemon_try_reload(daemon, config, dry, errors, &plan);
-	if (!dry)
-		daemon_end_reload(daemon, errors, &plan);
-	result.errors = errors->errors;
-	result.warnings = errors->warnings;
-	pending_answer(&daemon->commands.pendings, COMMAND_READING, &result);
-	reload_plan_clear(&plan);
-	config_errors_clear(errors);
-	if (!dry) {
-		daemon_note_reload(daemon, false);
-		daemon_say_ready(daemon); /* if it was begun before this worker: at a restart, an upgrade, a death */
-	}
-	loop_timer_soon(&daemon->reloading); /* who has asked meanwhile wants what the files say now */
-}
-
-static void
-daemon_on_reload(void *arg)
-{
-	struct daemon *daemon = arg;
-	struct pendings *pendings = &daemon->commands.pendings;
-	bool dry = pending_waits(pendings, COMMAND_DRY_RUN);
-	bool *forced = dry ? &daemon->dry_forced : &daemon->reload_forced;
-
-	if (daemon->reading != NULL || (!dry && !daemon->asked_to_reload))
-		return;
-	daemon->reading_is_dry = dry;
-	daemon->reading_is_forced = *forced;
-	*forced = false;
-	if (!dry) {
-		daemon->asked_to_reload = false;
-		daemon_note_reload(daemon, true);
-	}
-	pending_move(pendings, dry ? COMMAND_DRY_RUN : COMMAND_RELOAD, COMMAND_READING);
-	daemon->reading = config_load_start(daemon->loop, daemon->table->header->config_path,
-	    CONFIG_LOAD_TIMEOUT, &daemon->table->header->reading, daemon_on_read, daemon);
+	daemon_say_ready(daemon); /* if it was begun before this worker: at a restart, an upgrade, a death */
+	trial_hold(daemon->trial, false);
+	if (daemon->table->header->stopping)
+		daemon_stop(daemon);
 }
 
 static void
 daemon_reload(void *arg, bool dry, bool force)
 {
-	struct daemon *daemon = arg;
+	const struct daemon *daemon = arg;
 
-	daemon->asked_to_reload |= !dry;
-	*(dry ? &daemon->dry_forced : &daemon->reload_forced) |= force;
-	loop_timer_soon(&daemon->reloading);
+	reloads_ask(daemon->reloads, dry, force);
 }
 
 static bool
@@ -520,7 +395,7 @@ daemon_read_config(struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
 
-	daemon->config = config_in_force(daemon->table, &errors);
+	daemon->config = config_in_force(daemon->table, false, &errors);
 	for (size_t i = 0; i < errors.count; i++)
 		log_error(NULL, "%s", errors.errors[i]);
 	config_errors_clear(&errors);
@@ -555,23 +430,31 @@ daemon_tell(void *arg, enum listen_socket_news news, const char *text)
 		log_warning(NULL, "control socket %s was removed; created again", text);
 }
 
-/* The control socket: the one that an earlier worker opened, or a new one. */
+/* The control socket: the one that an earlier worker opened, or a new one.  Who connects waits until all services
+ * have been started. */
 static bool
+daemon_open_control(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	char *wrong = daemon->table->header->control.fd != -1 ? NULL : listen_socket_prepare(daemon->table,
+	    LISTEN_SOCKET_CONTROL, NULL, &config->control.listener, config->runtime_directory,
+	    &daemon->control_prepared);
+
+	if (wrong == NULL)
+		return true;
+	log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
+	mem_free(wrong);
+	return false;
+}
+
+static void
 daemon_start_control(struct daemon *daemon)
 {
 	const struct config *config = daemon->config;
 	struct listen_socket_user user = { .kind = LISTEN_SOCKET_CONTROL, .record = &daemon->table->header->control,
 		.wrong = "the control socket was removed, and cannot be created again: ", .listen = daemon_listen,
 		.tell = daemon_tell, .arg = daemon };
-	struct prepared_socket prepared = { .there = false };
-	char *wrong = user.record->fd != -1 ? NULL : listen_socket_prepare(daemon->table, user.kind, NULL,
-	    &config->control.listener, config->runtime_directory, &prepared);
 
-	if (wrong != NULL) {
-		log_error(NULL, "control socket: %s; holdfastd cannot run without it", wrong);
-		mem_free(wrong);
-		return false;
-	}
 	daemon->commands = (struct command_context){
 		.table = daemon->table, .version = daemon->version, .events = daemon->events,
 		.services = daemon->services, .daemon = daemon, .config = daemon_config,
@@ -581,8 +464,65 @@ daemon_start_control(struct daemon *daemon)
 	daemon->trial = trial_new(daemon->loop, daemon->table, daemon->version, &daemon->commands.pendings,
 	    COMMAND_UPGRADE);
 	daemon->control_socket = listen_socket_new(daemon->loop, daemon->table, config->runtime_directory, &user);
-	listen_socket_settle(daemon->control_socket, &config->control.listener, DAEMON_CONTROL_RETRY, &prepared);
-	return true;
+	listen_socket_settle(daemon->control_socket, &config->control.listener, DAEMON_CONTROL_RETRY,
+	    &daemon->control_prepared);
+}
+
+static void
+daemon_start_reloads(struct daemon *daemon)
+{
+	daemon->reloads = reloads_new(&(struct reloads_daemon){
+		.loop = daemon->loop, .table = daemon->table, .services = daemon->services,
+		.control = daemon->control_socket, .metrics = daemon->metrics,
+		.pendings = &daemon->commands.pendings, .config = &daemon->config, .arg = daemon,
+		.read = daemon_on_files_read, .take = daemon_take_config, .ended = daemon_on_reloaded,
+	});
+}
+
+/* All services serve: now orders are taken. */
+static void
+daemon_on_started(void *arg)
+{
+	struct daemon *daemon = arg;
+	struct table_header *header = daemon->table->header;
+	bool reloads = header->requests & TABLE_REQUEST_RELOADING;
+
+	daemon_start_control(daemon);
+	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
+	metrics_socket_set(daemon->metrics, daemon->config, NULL);
+	daemon_start_reloads(daemon);
+	daemon_look(daemon);
+	if (!reloads) /* else the reload may want them */
+		recover_close_strays(daemon->table);
+	CRASH_POINT(RECOVER_EVENTS);
+	event_add(&daemon->requests, NULL);
+	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
+	log_set_starting(false);
+	if (!reloads) /* else it does, which comes when clients are served again */
+		daemon_say_ready(daemon);
+	if (header->stopping)
+		daemon_stop(daemon);
+}
+
+static bool
+daemon_start_bit(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	return services_start_bit(daemon->services, daemon->config);
+}
+
+static void
+daemon_tell_limits(const struct daemon *daemon)
+{
+	const struct table_header *header = daemon->table->header;
+
+	if (header->was_ready)
+		return;
+	log_info(NULL, "at most %u file descriptors can be open: enough for %u clients", header->shape.files - 1,
+	    (header->shape.files - 1) / 2);
+	log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
+	    (double)budget_most(daemon->table->budget) / (1 << 20));
 }
 
 static bool
@@ -590,11 +530,12 @@ daemon_start(struct daemon *daemon)
 {
 	struct table_header *header = daemon->table->header;
 
-	daemon->events = events_new();
+	daemon->events = events_new(daemon->loop);
 	daemon->watcher = (struct upstream_watcher){ .event = daemon_on_event, .arg = daemon };
 	daemon->services = services_new(daemon->loop, daemon->table, &daemon->watcher, daemon_end_if_done, daemon);
 	loop_timer_init(&daemon->heartbeat, daemon->loop, daemon_on_heartbeat, daemon);
-	loop_timer_init(&daemon->reloading, daemon->loop, daemon_on_reload, daemon);
+	loop_work_init(&daemon->starting, daemon->loop, daemon);
+	loop_work_init(&daemon->looking_at, daemon->loop, daemon);
 	loop_timer_init(&daemon->stop, daemon->loop, daemon_on_stop_timeout, daemon);
 	event_assign(&daemon->requests, daemon->loop, header->file[TABLE_FILE_REQUEST], EV_READ | EV_PERSIST,
 	    daemon_on_requests, daemon);
@@ -613,25 +554,23 @@ daemon_start(struct daemon *daemon)
 	daemon->lock = lock_keeper_new(daemon->loop, daemon->config->runtime_directory, &(struct lock){
 		.file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] },
 	    daemon_look, daemon);
-	if (!daemon_start_control(daemon))
+	if (!daemon_open_control(daemon))
 		return false;
-	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
-	metrics_socket_set(daemon->metrics, daemon->config, NULL);
-	services_start(daemon->services, daemon->config);
-	daemon_look(daemon);
-	if (!(header->requests & TABLE_REQUEST_RELOADING)) /* else the reload may want them */
-		recover_close_strays(daemon->table);
-	CRASH_POINT(RECOVER_EVENTS);
-	event_add(&daemon->requests, NULL);
-	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
 	daemon_on_heartbeat(daemon);
+	daemon_tell_limits(daemon);
+	services_resume(daemon->services, daemon->config);
+	loop_work_start(&daemon->starting, daemon_start_bit, daemon_on_started);
 	return true;
 }
 
 static void
 daemon_end(struct daemon *daemon)
 {
+	loop_work_stop(&daemon->starting);
+	loop_work_stop(&daemon->looking_at);
+	prepared_socket_close(&daemon->control_prepared);
 	listen_socket_close(daemon->control_socket);
+	reloads_free(daemon->reloads);
 	pendings_end(&daemon->commands.pendings);
 	metrics_socket_free(daemon->metrics);
 	loop_timer_stop(&daemon->looking);
@@ -641,10 +580,8 @@ daemon_end(struct daemon *daemon)
 	events_free(daemon->events);
 	loop_event_stop(&daemon->requests);
 	loop_timer_stop(&daemon->heartbeat);
-	loop_timer_stop(&daemon->reloading);
 	loop_timer_stop(&daemon->stop);
 	trial_free(daemon->trial);
-	config_load_cancel(daemon->reading);
 	config_free(daemon->config);
 	budget_run(daemon->table->budget, NULL);
 	loop_free(daemon->loop);
@@ -655,7 +592,6 @@ int
 daemon_run(struct table *table)
 {
 	struct daemon daemon = { .table = table, .version = table->header->version };
-	struct table_header *header = table->header;
 
 	recover_run(table);
 	keeper_volunteer(table);
@@ -664,17 +600,6 @@ daemon_run(struct table *table)
 		daemon_end(&daemon);
 		return 1;
 	}
-	if (!header->was_ready)
-		log_info(NULL, "at most %u file descriptors can be open: enough for %u clients",
-		    header->shape.files - 1, (header->shape.files - 1) / 2);
-	if (!header->was_ready)
-		log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
-		    (double)budget_most(table->budget) / (1 << 20));
-	log_set_starting(false);
-	if (!(header->requests & TABLE_REQUEST_RELOADING))
-		daemon_say_ready(&daemon); /* else the reload does, which comes when clients are served again */
-	if (header->stopping)
-		daemon_stop(&daemon);
 	event_base_dispatch(daemon.loop);
 	daemon_end(&daemon);
 	return 0;

@@ -442,6 +442,9 @@ void
 listen_socket_give(struct listen_socket *self)
 {
 	self->user.listen(self->user.arg, -1);
+	loop_timer_stop(&self->retry); /* nothing takes its place before that */
+	watch_free(self->watch);
+	self->watch = NULL;
 	self->user.record->fd = -1;
 	CRASH_POINT(LISTENER_GIVEN);
 }

@@ -88,8 +88,8 @@ void listen_socket_close(struct listen_socket *self);
 void listen_socket_settle(struct listen_socket *self, const struct listener_settings *settings, int64_t delay,
     struct prepared_socket *prepared);
 
-/* Its socket is to be another service's: it takes no clients until it has another.  In the turn of the loop in which
- * the other takes it. */
+/* Its socket is to be another service's: it takes no clients, and opens no socket, until listen_socket_settle() or
+ * listen_socket_close(), which must come. */
 void listen_socket_give(struct listen_socket *self);
 
 /* Whether the socket is not where the settings say: it could not be opened, or its file was removed.  Tries now, if

@@ -124,8 +124,7 @@ reload_add(struct reload_plan *plan, const struct service_settings *settings)
 
 /* Whether anything of it changes. */
 static bool
-reload_compare(const struct service *service, const struct service_settings *settings, struct reload_plan *plan,
-    struct config_errors *errors)
+reload_compare(const struct service *service, const struct service_settings *settings, struct reload_plan *plan)
 {
 	struct reload_change change;
 
@@ -134,51 +133,65 @@ reload_compare(const struct service *service, const struct service_settings *set
 		reload_change_clear(&change);
 		return false;
 	}
-	reload_check_change(&change, errors);
+	reload_check_change(&change, plan->errors);
 	plan->changed = mem_resize(plan->changed, plan->changed_count + 1, sizeof change);
 	plan->changed[plan->changed_count++] = change;
 	return true;
 }
 
 void
-reload_make_plan(struct service *const *services, size_t count, const struct config *old, const struct config *new,
-    struct reload_plan *ret_plan, struct config_errors *errors)
+reload_plan_begin(const struct config *old, struct config *new, bool dry, struct config_errors *errors,
+    struct reload_plan *ret_plan)
 {
-	memset(ret_plan, 0, sizeof *ret_plan);
+	*ret_plan = (struct reload_plan){ .old = old, .new = new, .dry = dry, .errors = errors };
 	reload_check_fixed(old, new, errors);
 	reload_compare_top(old, new, &ret_plan->daemon);
 	ret_plan->step_count = new->service_count;
 	ret_plan->steps = mem_new(new->service_count, sizeof *ret_plan->steps);
-	for (size_t i = 0; i < new->service_count; i++) {
-		struct reload_step *step = &ret_plan->steps[i];
-
-		step->service = reload_find(services, count, new->services[i]->name);
-		if (step->service == NULL) {
-			step->what = RELOAD_ADD;
-			reload_add(ret_plan, new->services[i]);
-		} else if (reload_compare(step->service, new->services[i], ret_plan, errors)) {
-			step->what = RELOAD_CHANGE;
-		}
-	}
-	for (size_t i = 0; i < count; i++)
-		if (config_find_service(new, service_name(services[i])) == NULL)
-			mem_list_add(&ret_plan->removed, service_name(services[i]));
 }
 
 void
-reload_check_emptiness(const struct reload_plan *plan, const struct config *new, const char *file,
-    struct config_errors *errors)
+reload_compare_step(struct reload_plan *plan, struct service *const *services, size_t count, size_t i)
 {
-	size_t removed = mem_list_length(plan->removed);
+	const struct service_settings *settings = plan->new->services[i];
+	struct reload_step *step = &plan->steps[i];
 
-	if (new->service_count > 0 || removed == 0)
+	step->service = reload_find(services, count, settings->name);
+	if (step->service == NULL) {
+		step->what = RELOAD_ADD;
+		reload_add(plan, settings);
+	} else if (reload_compare(step->service, settings, plan)) {
+		step->what = RELOAD_CHANGE;
+	}
+}
+
+void
+reload_compare_removed(struct reload_plan *plan, struct service *service)
+{
+	struct service_status status;
+
+	if (config_find_service(plan->new, service_name(service)) != NULL)
 		return;
-	config_error(errors, "%s: no services: the reload would remove %s%zu service%s; if that is meant: "
+	mem_list_add(&plan->removed, service_name(service));
+	plan->removing = mem_resize(plan->removing, plan->removed_count + 1, sizeof(struct service *));
+	plan->removing[plan->removed_count++] = service;
+	service_get_status(service, &status);
+	plan->lasting += status.clients > 0;
+}
+
+void
+reload_check_emptiness(const struct reload_plan *plan, const char *file)
+{
+	size_t removed = plan->removed_count;
+
+	if (plan->new->service_count > 0 || removed == 0)
+		return;
+	config_error(plan->errors, "%s: no services: the reload would remove %s%zu service%s; if that is meant: "
 	    "holdfastctl reload --force", file, removed == 1 ? "" : "all ", removed, removed == 1 ? "" : "s");
 }
 
 /* The service that has this socket now, or NULL.  Its settings may want another: see listen_socket_is_missing(). */
-static const struct service *
+static struct service *
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++)
@@ -187,33 +200,32 @@ reload_owner(const struct table *table, struct service *const *services, size_t 
 	return NULL;
 }
 
-/* What is wrong with giving the service the socket of its new settings, or NULL.  Without ret_prepared it is only
- * tried. */
+/* What is wrong with giving the step's service the socket of its new settings, or NULL.  A dry plan only tries. */
 static char *
-reload_prepare_socket(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    const struct service *self, const struct service_settings *settings, struct prepared_socket *ret_prepared)
+reload_prepare_socket(const struct reload_plan *plan, struct table *table, const struct service_settings *settings,
+    struct service *owner, struct reload_step *step)
 {
 	const struct listener_settings *listener = &settings->listener;
-	const struct service *owner = reload_owner(table, services, count, listener->path);
+	const char *directory = plan->new->runtime_directory;
+	const struct service *self = step->service;
 
 	if (self != NULL && table->services[service_index(self)].socket.activated)
 		return NULL;
 	if (owner != NULL && owner == self && listen_socket_is_missing(service_listen_socket(self)))
 		return NULL; /* its file was removed */
 	if (owner != NULL && owner == self)
-		return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
-		    listener_guard(listener);
+		return plan->dry ? listener_rehearse(listener, directory, true) : listener_guard(listener);
 	if (owner == NULL || listen_socket_is_activated(table, settings->name))
-		return ret_prepared == NULL ?
-		    listen_socket_rehearse(table, settings->name, listener, new->runtime_directory) :
-		    listen_socket_prepare(table, LISTEN_SOCKET_SERVICE, settings->name, listener,
-		    new->runtime_directory, ret_prepared);
+		return plan->dry ? listen_socket_rehearse(table, settings->name, listener, directory) :
+		    listen_socket_prepare(table, LISTEN_SOCKET_SERVICE, settings->name, listener, directory,
+		    &step->socket);
 	/* No two services of a configuration have the same path: its owner gives it up. */
 	if (service_get_settings(owner)->listener.type != listener->type)
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
 		    "again", listener->path, service_name(owner));
-	return ret_prepared == NULL ? listener_rehearse(listener, new->runtime_directory, true) :
-	    listen_socket_prepare_passed(&table->services[service_index(owner)].socket, listener, ret_prepared);
+	step->giver = owner;
+	return plan->dry ? listener_rehearse(listener, directory, true) :
+	    listen_socket_prepare_passed(&table->services[service_index(owner)].socket, listener, &step->socket);
 }
 
 static bool
@@ -237,34 +249,22 @@ reload_is_shut_already(const struct service *service, const struct service_setti
 }
 
 void
-reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    bool dry, struct reload_plan *plan, struct config_errors *errors)
+reload_prepare_step(struct reload_plan *plan, struct table *table, struct service *const *services, size_t count,
+    size_t i)
 {
+	const struct service_settings *settings = plan->new->services[i];
+	struct reload_step *step = &plan->steps[i];
 	char *wrong;
 
-	for (size_t i = 0; i < plan->step_count; i++) {
-		const struct service_settings *settings = new->services[i];
-		struct reload_step *step = &plan->steps[i];
-
-		if (step->what == RELOAD_SAME)
-			continue;
-		wrong = reload_prepare_socket(table, services, count, new, step->service, settings,
-		    dry ? NULL : &step->socket);
-		if (wrong != NULL && reload_is_shut_already(step->service, settings))
-			config_warning(errors, "%s: %s; it is tried again", settings->name, wrong);
-		else if (wrong != NULL)
-			config_error(errors, "%s: %s", settings->name, wrong);
-		mem_free(wrong);
-	}
-}
-
-bool
-reload_removes(const struct reload_plan *plan, const char *name)
-{
-	for (char *const *removed = plan->removed; removed != NULL && *removed != NULL; removed++)
-		if (strcmp(*removed, name) == 0)
-			return true;
-	return false;
+	if (step->what == RELOAD_SAME)
+		return;
+	wrong = reload_prepare_socket(plan, table, settings,
+	    reload_owner(table, services, count, settings->listener.path), step);
+	if (wrong != NULL && reload_is_shut_already(step->service, settings))
+		config_warning(plan->errors, "%s: %s; it is tried again", settings->name, wrong);
+	else if (wrong != NULL)
+		config_error(plan->errors, "%s: %s", settings->name, wrong);
+	mem_free(wrong);
 }
 
 void
@@ -284,6 +284,7 @@ reload_plan_clear(struct reload_plan *plan)
 	mem_free(plan->added);
 	mem_free(plan->changed);
 	mem_list_free(plan->removed);
+	mem_free(plan->removing);
 	mem_free(plan->steps);
 	memset(plan, 0, sizeof *plan);
 }

@@ -1,4 +1,5 @@
-/* reload.h - what a new configuration means for the services that run: planned first, then carried out. */
+/* reload.h - what a new configuration means for the services that run: planned first, then carried out, a service at
+ * a time (daemon/services.h, daemon/reloads.h). */
 #ifndef HOLDFAST_DAEMON_RELOAD_H
 #define HOLDFAST_DAEMON_RELOAD_H
 
@@ -34,19 +35,30 @@ struct reload_addition {
 struct reload_step {
 	enum reload_what { RELOAD_SAME, RELOAD_ADD, RELOAD_CHANGE } what;
 	struct service *service;       /* borrowed: the one that runs; NULL: it is added */
+	struct service *giver;         /* borrowed: whose socket becomes its own; NULL none */
 	struct prepared_socket socket; /* owned: opened for it; mostly none */
 };
 
-/* What is to be done, with the sockets that were opened for it.  All is owned. */
+/* What is to be done, with the sockets that were opened for it; and what is done of that so far.  All of it is owned
+ * but where it says borrowed. */
 struct reload_plan {
+	const struct config *old;      /* borrowed: in force */
+	struct config *new;            /* borrowed: its services are taken when they are applied */
+	struct config_errors *errors;  /* borrowed: what is wrong with it is added */
+	bool dry;                      /* the plan is only looked at: nothing is opened, changed or touched */
+	bool fits;                     /* what was compared has no error: sockets may be opened */
 	struct reload_addition *added;
 	size_t added_count;
 	struct reload_change *changed; /* in place or renewed */
 	size_t changed_count;
 	struct reload_change daemon;   /* what changes of the settings of the top level */
-	char **removed;                /* names */
+	char **removed;                /* names; ends with NULL */
+	struct service **removing;     /* those services, borrowed */
+	size_t removed_count;
+	size_t lasting;                /* so many of them have clients, and keep their records */
 	struct reload_step *steps;     /* one for each service of the new configuration, in its order */
 	size_t step_count;
+	size_t stage, at;              /* what is done now, of which service */
 };
 
 /* Compares two services of the same name. */
@@ -56,19 +68,23 @@ void reload_compare_services(const struct service_settings *old, const struct se
 /* Frees what it owns and makes it zero. */
 void reload_change_clear(struct reload_change *change);
 
-/* Compares the services that run with a new configuration.  What cannot change while running is added to errors. */
-void reload_make_plan(struct service *const *services, size_t count, const struct config *old,
-    const struct config *new, struct reload_plan *ret_plan, struct config_errors *errors);
+/* A plan, in which the top level is compared so far.  What cannot change while running is added to errors. */
+void reload_plan_begin(const struct config *old, struct config *new, bool dry, struct config_errors *errors,
+    struct reload_plan *ret_plan);
+
+/* Compares service number i of the new configuration with the one that runs, if any.  Likewise. */
+void reload_compare_step(struct reload_plan *plan, struct service *const *services, size_t count, size_t i);
+
+/* Adds a service that runs to those to be removed, if the new configuration does not have it. */
+void reload_compare_removed(struct reload_plan *plan, struct service *service);
 
 /* An error if services run and none would be left: more often an accident than a wish.  file is named in it. */
-void reload_check_emptiness(const struct reload_plan *plan, const struct config *new, const char *file,
-    struct config_errors *errors);
+void reload_check_emptiness(const struct reload_plan *plan, const char *file);
 
-/* Opens the sockets that the plan needs and sets owner and mode of those that stay, so that nothing can fail later.
- * What does is added to errors; reload_plan_clear() then undoes the opening.  dry: adds the same errors, and leaves
- * everything as it is. */
-void reload_prepare(struct table *table, struct service *const *services, size_t count, const struct config *new,
-    bool dry, struct reload_plan *plan, struct config_errors *errors);
+/* Opens the socket that step number i needs, or sets owner and mode of the one that stays, so that nothing can fail
+ * later.  What does is added to errors. */
+void reload_prepare_step(struct reload_plan *plan, struct table *table, struct service *const *services, size_t count,
+    size_t i);
 
 /* What a renewal does to connections and clients, for people; NULL for a change in place. */
 static inline const char *
@@ -80,8 +96,6 @@ reload_effect(const struct reload_change *change)
 		return "the connection is dropped and looked up again; requests in flight end as on_loss says";
 	return "connections kept ready are dropped and looked up again; clients keep theirs";
 }
-
-bool reload_removes(const struct reload_plan *plan, const char *name);
 
 /* Closes the sockets that nobody has taken, and frees. */
 void reload_plan_clear(struct reload_plan *plan);

@@ -15,6 +15,7 @@ struct services {
 	struct table *table;       /* borrowed */
 	struct service **services; /* owned; in force */
 	size_t count;
+	size_t started;            /* of the configuration with which it starts */
 	struct service **removed;  /* owned; their clients end */
 	size_t removed_count;
 	const struct upstream_watcher *watcher; /* borrowed */
@@ -120,6 +121,13 @@ services_give_again(struct services *services, const struct config *config)
 	}
 }
 
+static void
+services_drop_settings(struct service_settings *settings)
+{
+	settings_clear(&settings_service, settings);
+	mem_free(settings);
+}
+
 /* Starts or resumes service number i of the configuration; logs what is wrong. */
 static void
 services_start_service(struct services *services, struct config *config, size_t i, struct prepared_socket *prepared)
@@ -135,117 +143,196 @@ services_start_service(struct services *services, struct config *config, size_t 
 	}
 	log_error(settings->name, "%s; the service is not started", wrong);
 	mem_free(wrong);
-	settings_clear(&settings_service, settings);
-	mem_free(settings);
+	services_drop_settings(settings);
 }
 
 void
-services_start(struct services *services, struct config *config)
+services_resume(struct services *services, const struct config *config)
 {
 	services_give_again(services, config);
 	services_resume_removed(services, config);
-	for (size_t i = 0; i < config->service_count; i++) {
-		services_start_service(services, config, i, NULL);
-		table_beat(services->table);
+}
+
+bool
+services_start_bit(struct services *services, struct config *config)
+{
+	if (services->started == config->service_count)
+		return false;
+	services_start_service(services, config, services->started++, NULL);
+	table_beat(services->table);
+	return true;
+}
+
+/* One thing that is done with a service of number i, of those in force or those of the new configuration; false:
+ * there is none. */
+typedef bool services_stage(struct services *services, struct reload_plan *plan, size_t i);
+
+/* Does one bit of these stages, which end with NULL. */
+static bool
+services_work(struct services *services, struct reload_plan *plan, services_stage *const *stages)
+{
+	while (stages[plan->stage] != NULL && !stages[plan->stage](services, plan, plan->at++)) {
+		plan->stage++;
+		plan->at = 0;
 	}
+	if (stages[plan->stage] != NULL)
+		return true;
+	plan->stage = 0;
+	return false;
+}
+
+static bool
+services_compare(struct services *services, struct reload_plan *plan, size_t i)
+{
+	if (i == plan->step_count)
+		return false;
+	reload_compare_step(plan, services->services, services->count, i);
+	if (!plan->dry && plan->steps[i].service != NULL) /* somebody may have removed it just before */
+		listen_socket_look_after(service_listen_socket(plan->steps[i].service));
+	return true;
 }
 
 /* A removed service keeps its record while it has clients. */
 static void
-services_check_room(const struct services *services, const struct config *new, const struct reload_plan *plan,
-    struct config_errors *errors)
+services_check_room(const struct services *services, struct reload_plan *plan)
 {
-	struct service_status status;
-	size_t removed = services->removed_count;
+	size_t removed = services->removed_count + plan->lasting, count = plan->new->service_count;
 
-	for (size_t i = 0; i < services->count; i++) {
-		service_get_status(services->services[i], &status);
-		removed += status.clients > 0 && reload_removes(plan, service_name(services->services[i]));
-	}
-	if (new->service_count + removed > services->table->header->shape.services)
-		config_error(errors, "%zu services, and %zu removed ones whose clients have not ended, are more "
-		    "than %u", new->service_count, removed, services->table->header->shape.services);
+	if (count + removed > services->table->header->shape.services)
+		config_error(plan->errors, "%zu services, and %zu removed ones whose clients have not ended, are "
+		    "more than %u", count, removed, services->table->header->shape.services);
+	plan->fits = plan->errors->count == 0;
 }
 
-void
-services_plan(const struct services *services, const struct config *old, const struct config *new, bool dry,
-    struct reload_plan *ret_plan, struct config_errors *errors)
+static bool
+services_compare_removed(struct services *services, struct reload_plan *plan, size_t i)
 {
-	reload_make_plan(services->services, services->count, old, new, ret_plan, errors);
-	services_check_room(services, new, ret_plan, errors);
-	if (errors->count == 0)
-		reload_prepare(services->table, services->services, services->count, new, dry, ret_plan, errors);
+	if (i < services->count)
+		reload_compare_removed(plan, services->services[i]);
+	else
+		services_check_room(services, plan);
+	return i < services->count;
 }
 
-static void
-services_remove(struct services *services, const struct reload_plan *plan)
+static bool
+services_prepare(struct services *services, struct reload_plan *plan, size_t i)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < services->count; i++) {
-		struct service *service = services->services[i];
-
-		if (!reload_removes(plan, service_name(service)))
-			services->services[kept++] = service;
-		else if (service_remove(service))
-			service_free(service);
-		else
-			services_add(&services->removed, &services->removed_count, service);
-	}
-	services->count = kept;
+	if (!plan->fits || i == plan->step_count)
+		return false;
+	reload_prepare_step(plan, services->table, services->services, services->count, i);
+	return true;
 }
 
-void
-services_guard(const struct services *services)
+bool
+services_plan_bit(struct services *services, struct reload_plan *plan)
 {
-	for (size_t i = 0; i < services->count; i++)
-		if (!services->table->services[service_index(services->services[i])].socket.activated &&
-		    !listen_socket_is_missing(service_listen_socket(services->services[i])))
-			mem_free(listener_guard(&service_get_settings(services->services[i])->listener));
+	static services_stage *const stages[] = {
+		services_compare, services_compare_removed, services_prepare, NULL
+	};
+
+	return services_work(services, plan, stages);
 }
 
 /* Sockets that go from one service to another are given away first, and never closed.  A worker that dies now leaves
- * them open, for the next to find. */
-static void
-services_give_sockets(struct services *services, const struct reload_plan *plan)
+ * them open, for the next to find.  The giver may have made its socket again since it was prepared. */
+static bool
+services_give_socket(struct services *services, struct reload_plan *plan, size_t i)
 {
-	for (size_t i = 0; i < plan->step_count; i++) {
-		const struct prepared_socket *prepared = &plan->steps[i].socket;
+	struct reload_step *step;
 
-		for (size_t k = 0; prepared->passed && k < services->count; k++) {
-			struct service *service = services->services[k];
-
-			if (services->table->services[service_index(service)].socket.fd == prepared->socket.fd)
-				listen_socket_give(service_listen_socket(service));
-		}
-	}
+	if (i == plan->step_count)
+		return false;
+	step = &plan->steps[i];
+	if (!step->socket.passed)
+		return true;
+	mem_free(listen_socket_prepare_passed(&services->table->services[service_index(step->giver)].socket,
+	    &plan->new->services[i]->listener, &step->socket));
+	listen_socket_give(service_listen_socket(step->giver));
+	return true;
 }
 
-void
-services_apply(struct services *services, struct config *new, struct reload_plan *plan)
+static bool
+services_remove(struct services *services, struct reload_plan *plan, size_t i)
 {
-	services_give_sockets(services, plan);
-	services_remove(services, plan);
-	for (size_t i = 0; i < services->count; i++)
-		service_log_clients(services->services[i], new->log.clients);
-	for (size_t i = 0; i < new->service_count; i++) {
-		struct reload_step *step = &plan->steps[i];
+	struct service *service;
+	size_t at = 0;
 
-		table_beat(services->table);
-		if (step->what == RELOAD_CHANGE)
-			service_renew(step->service, config_take_service(new, i), &step->socket, new->log.clients);
-		else if (step->what == RELOAD_ADD)
-			services_start_service(services, new, i, &step->socket);
-		else
-			listen_socket_retry(service_listen_socket(step->service));
-	}
+	if (i == plan->removed_count)
+		return false;
+	service = plan->removing[i];
+	while (services->services[at] != service)
+		at++;
+	services->count--;
+	memmove(services->services + at, services->services + at + 1, (services->count - at) * sizeof service);
+	if (service_remove(service))
+		service_free(service);
+	else
+		services_add(&services->removed, &services->removed_count, service);
+	return true;
 }
 
-void
-services_look_after_sockets(const struct services *services)
+static bool
+services_apply(struct services *services, struct reload_plan *plan, size_t i)
 {
-	for (size_t i = 0; i < services->count; i++)
-		listen_socket_look_after(service_listen_socket(services->services[i]));
+	struct config *new = plan->new;
+	struct reload_step *step;
+
+	if (i == plan->step_count)
+		return false;
+	step = &plan->steps[i];
+	table_beat(services->table);
+	if (step->what == RELOAD_CHANGE) {
+		service_renew(step->service, config_take_service(new, i), &step->socket, new->log.clients);
+	} else if (step->what == RELOAD_ADD) {
+		services_start_service(services, new, i, &step->socket);
+	} else {
+		services_drop_settings(config_take_service(new, i));
+		service_log_clients(step->service, new->log.clients);
+		listen_socket_retry(service_listen_socket(step->service));
+	}
+	return true;
+}
+
+bool
+services_apply_bit(struct services *services, struct reload_plan *plan)
+{
+	static services_stage *const stages[] = { services_give_socket, services_remove, services_apply, NULL };
+
+	CRASH_POINT(RELOAD_APPLYING);
+	return services_work(services, plan, stages);
+}
+
+static bool
+services_close_prepared(struct services *services, struct reload_plan *plan, size_t i)
+{
+	(void)services;
+	if (i == plan->step_count)
+		return false;
+	prepared_socket_close(&plan->steps[i].socket);
+	services_drop_settings(config_take_service(plan->new, i));
+	return true;
+}
+
+static bool
+services_guard(struct services *services, struct reload_plan *plan, size_t i)
+{
+	struct service *service;
+
+	if (plan->dry || i == services->count)
+		return false;
+	service = services->services[i];
+	if (!services->table->services[service_index(service)].socket.activated &&
+	    !listen_socket_is_missing(service_listen_socket(service)))
+		mem_free(listener_guard(&service_get_settings(service)->listener));
+	return true;
+}
+
+bool
+services_undo_bit(struct services *services, struct reload_plan *plan)
+{
+	static services_stage *const stages[] = { services_close_prepared, services_guard, NULL };
+
+	return services_work(services, plan, stages);
 }
 
 void

@@ -23,23 +23,19 @@ struct services *services_new(struct event_base *loop, struct table *table, cons
     void (*drained)(void *arg), void *arg);
 void services_free(struct services *services);
 
-/* Starts or resumes the services of the configuration (which then has none), and lets end what the table has
- * beyond them.  One whose socket cannot be opened is down, and tries again. */
-void services_start(struct services *services, struct config *config);
+/* A start: first what the table has beyond the services of the configuration ends, then these are started or resumed,
+ * one with each call (the configuration then has it no more); false: that was the last.  One whose socket cannot be
+ * opened is down, and tries again. */
+void services_resume(struct services *services, const struct config *config);
+bool services_start_bit(struct services *services, struct config *config);
 
-/* What a new configuration would change, with all that it needs opened; see daemon/reload.h.  Must not be carried out
- * if errors were added.  dry: the plan is only looked at, nothing is opened, changed or touched. */
-void services_plan(const struct services *services, const struct config *old, const struct config *new, bool dry,
-    struct reload_plan *ret_plan, struct config_errors *errors);
-
-/* After a plan that will not be carried out: the sockets have the owner and mode of the settings in force again. */
-void services_guard(const struct services *services);
-
-/* Carries the plan out with the services of the new configuration. */
-void services_apply(struct services *services, struct config *new, struct reload_plan *plan);
-
-/* Makes the sockets again whose files somebody has removed. */
-void services_look_after_sockets(const struct services *services);
+/* A reload, of a plan that was begun (reload_plan_begin()), in bits, each of which does one thing with one service;
+ * false: that was the last.  First what would change, with all that it needs opened; then, if no error was added, the
+ * plan is carried out with the services of its new configuration; else it is undone: what was opened is closed, and
+ * the sockets have the owner and mode of the settings in force again. */
+bool services_plan_bit(struct services *services, struct reload_plan *plan);
+bool services_apply_bit(struct services *services, struct reload_plan *plan);
+bool services_undo_bit(struct services *services, struct reload_plan *plan);
 
 /* Closes the sockets that systemd has handed over under a name that no service has, or under one twice, and tells. */
 void services_refuse_passed_fds(struct services *services);

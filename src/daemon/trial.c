@@ -23,6 +23,7 @@ struct trial {
 	unsigned topic;
 	struct child *child;         /* owned; the new program, tried; NULL none */
 	struct loop_timer executing; /* it was good */
+	bool held, good;             /* it was good, but waits */
 	bool again;                  /* asked for since its file was opened: another one may stand there now */
 };
 
@@ -101,9 +102,22 @@ trial_on_good(void *arg)
 {
 	struct trial *trial = arg;
 
+	trial->good = trial->held;
+	if (trial->held)
+		return;
 	if (trial->again)
 		keeper_request(trial->table, TABLE_REQUEST_UPGRADE); /* for the new program's worker (U2) */
 	keeper_upgrade_tried(trial->table, true);
+}
+
+void
+trial_hold(struct trial *trial, bool held)
+{
+	trial->held = held;
+	if (held || !trial->good)
+		return;
+	trial->good = false;
+	loop_timer_at(&trial->executing, clock_now() + TRIAL_GRACE);
 }
 
 void
@@ -115,7 +129,7 @@ trial_ask(struct trial *trial)
 		pending_answer(trial->pendings, trial->topic, NULL); /* the new program's worker does it again (U2) */
 	} else if (trial->child != NULL) {
 		trial->again = true;
-	} else if (loop_timer_is_set(&trial->executing)) {
+	} else if (loop_timer_is_set(&trial->executing) || trial->good) {
 		trial->again = true;
 		pending_answer(trial->pendings, trial->topic, NULL);
 	} else if (header->stop_deadline != 0 || header->keeper_pid == 0) {

@@ -19,4 +19,7 @@ void trial_free(struct trial *trial);
  * by then (U2). */
 void trial_ask(struct trial *trial);
 
+/* While held a program that was found good waits to be executed. */
+void trial_hold(struct trial *trial, bool held);
+
 #endif

@@ -23,7 +23,8 @@ LED_TO_BY = {
 # Places that this load does not pass; each has a test of its own below, or later.
 ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named", "listener.given",
              "listener.unlinked", "listener.shut", "listener.unnamed", "listener.placed", "control.opened",
-             "control.unnamed", "control.placed", "control.named", "reload.committed", "metrics.opened",
+             "control.unnamed", "control.placed", "control.named", "reload.committed", "reload.applying",
+             "metrics.opened",
              "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",

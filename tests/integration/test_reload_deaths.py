@@ -58,8 +58,8 @@ def turn_places(one, places, visitors, moving, turn):
 
 
 @pytest.mark.parametrize("point", [
-    "reload.committed:2", "listener.opened:3", "listener.given:1", "listener.given:2", "listener.unlinked:2",
-    "listener.shut:2", "listener.named:2", "listener.named:3", "recover.service:11"])
+    "reload.committed:2", "reload.applying:23", "listener.opened:3", "listener.given:1", "listener.given:2",
+    "listener.unlinked:2", "listener.shut:2", "listener.named:2", "listener.named:3", "recover.service:11"])
 def test_nobody_misses_a_socket_and_no_session_ends(daemon, upstream, figure, point):
     servers = {name: upstream(named(name)) for name in "abcdemo"}
     places = Places(servers)

@@ -62,7 +62,7 @@ run_events(void *arg, struct control_request *request, int argc, char **argv)
 {
 	(void)arg;
 	(void)argc;
-	events_subscribe(side.events, request, argv[1]);
+	events_subscribe(side.events, request, argv[1], NULL, 0);
 }
 
 static void
@@ -77,11 +77,14 @@ static void
 run_last(void *arg, struct control_request *request, int argc, char **argv)
 {
 	struct table_service *service = mem_new(1, sizeof *service);
+	json_t *last;
 
 	(void)arg;
 	(void)argc;
 	snprintf(service->name, sizeof service->name, "%s", argv[1]);
-	events_tell_last(side.events, request, service);
+	last = events_get_last(side.events, service);
+	if (last != NULL)
+		control_stream(request, last);
 	control_answer(request, json_pack("{s:b}", "told", 1));
 	mem_free(service);
 }
@@ -117,7 +120,7 @@ side_setup(void **state)
 	side.name_length = sizeof side.name;
 	assert_int_equal(getsockname(side.listener, (struct sockaddr *)&side.name, &side.name_length), 0);
 	assert_int_equal(listen(side.listener, 128), 0);
-	side.events = events_new();
+	side.events = events_new(side.loop);
 	side.control = control_new(side.loop, side.listener, NULL, NULL, commands, NULL);
 	return 0;
 }

@@ -278,6 +278,44 @@ ask_in_pieces(const char *line, size_t most, size_t *ret_turns)
 	return answer;
 }
 
+/* Each service has had an event; another comes for the first and the last before they were told: it is told once. */
+static void
+events_tell_a_few_last_ones_in_a_turn_and_none_twice(void **state)
+{
+	struct upstream_event event = { UPSTREAM_CONNECTED, .address = "", .error = "", .failures = 1 };
+	unsigned told = 0, before, failures = 0;
+	int fd = side_client();
+	struct pollfd file = { .fd = fd, .events = POLLIN };
+	json_t *line;
+
+	(void)state;
+	fake_service_count = FAKE_SERVICES;
+	for (unsigned i = 0; i < FAKE_SERVICES; i++) {
+		fake_services[i] = fake_services[0];
+		snprintf(records[i].name, sizeof records[i].name, "s%u", i);
+		events_publish(side.events, &records[i], &event);
+	}
+	put(fd, "events\n");
+	for (int64_t until = clock_now() + SIDE_BOUND; told < FAKE_SERVICES + 1; turn_once()) {
+		assert_true(clock_now() < until);
+		for (before = told; poll(&file, 1, 0) > 0; told++) {
+			line = side_get(fd);
+			failures += (unsigned)json_integer_value(json_object_get(line, "failures"));
+			json_decref(line);
+		}
+		assert_in_range(told - before, 0, LOOP_BITS + 1);
+		event.failures = 2;
+		if (before == 0 && told > 0) {
+			events_publish(side.events, &records[0], &event);
+			events_publish(side.events, &records[FAKE_SERVICES - 1], &event);
+		}
+	}
+	assert_int_equal(failures, FAKE_SERVICES + 1 + 2);
+	close(fd);
+	fake_service_count = 2;
+	memset(records, 0, sizeof records);
+}
+
 /* A look at a service costs some microseconds; a client's more: /proc is read. */
 static void
 no_turn_looks_at_more_than_a_few_of_a_thousand_services(void **state)
@@ -299,12 +337,12 @@ no_turn_looks_at_more_than_a_few_of_a_thousand_services(void **state)
 	fake_service_count = FAKE_SERVICES;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		/* The clients of a service are listed at once, three here. */
-		answer = ask_in_pieces(rows[i].line, 4 * PENDING_TURN, &turns);
+		answer = ask_in_pieces(rows[i].line, 4 * LOOP_BITS, &turns);
 		value = json_object_get(answer, rows[i].key);
 		assert_non_null(value);
 		if (rows[i].size > 0)
 			assert_int_equal(json_array_size(value), rows[i].size);
-		assert_true(turns > FAKE_SERVICES / PENDING_TURN);
+		assert_true(turns > FAKE_SERVICES / LOOP_BITS);
 		json_decref(answer);
 	}
 	fake_service_count = 2;
@@ -474,8 +512,7 @@ static void
 reload_answers_when_done_and_is_forgotten_with_its_connection(void **state)
 {
 	char *errors[] = { "x.conf:1: y: bad", "x.conf:2: z: bad", NULL };
-	struct reload_plan plan = { .added = NULL };
-	struct command_reload_result bad = { .errors = errors, .plan = &plan }, good = { .plan = &plan };
+	struct command_reload_result bad = { .errors = { .errors = errors, .count = 2 } }, good = { .holders = 1 };
 	int fd = side_client();
 
 	(void)state;
@@ -502,8 +539,7 @@ a_dry_run_tells_each_setting_and_what_a_renewal_does(void **state)
 		{ .service = (char *)"one", .how = SETTING_RENEW, .differences = differences, .count = 1 },
 		{ .service = (char *)"two", .how = SETTING_IN_PLACE },
 	};
-	struct reload_plan plan = { .changed = changes, .changed_count = 2 };
-	struct command_reload_result good = { .plan = &plan };
+	struct command_reload_result good = { .holders = 1, .plan = { .changed = changes, .changed_count = 2 } };
 	int fd = side_client();
 	json_t *answer;
 
@@ -596,6 +632,7 @@ main(void)
 		TEST(close_kills_if_told_and_answers_when_finished),
 		TEST(drain_waits_until_no_client_is_left),
 		TEST(clients_are_listed_counted_and_killed),
+		TEST(events_tell_a_few_last_ones_in_a_turn_and_none_twice),
 		TEST(no_turn_looks_at_more_than_a_few_of_a_thousand_services),
 		TEST(who_goes_while_an_answer_is_made_is_left_out),
 		TEST(an_order_is_carried_out_at_once_and_outlives_its_connection),

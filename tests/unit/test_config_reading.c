@@ -20,7 +20,7 @@ struct outcome {
 };
 
 static void
-on_read(void *arg, struct config *config, struct config_errors *errors)
+on_read(void *arg, struct config *config, char *text, struct config_errors *errors)
 {
 	struct outcome *outcome = arg;
 
@@ -28,6 +28,7 @@ on_read(void *arg, struct config *config, struct config_errors *errors)
 	outcome->errors = errors->count;
 	outcome->done = true;
 	config_free(config);
+	mem_free(text);
 	config_errors_clear(errors);
 }
 

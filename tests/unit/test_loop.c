@@ -228,6 +228,43 @@ a_timer_that_is_always_due_starves_nobody(void **state)
 	close(pair[1]);
 }
 
+static bool
+work_bit(void *arg)
+{
+	(void)arg;
+	return ++count < 5 * LOOP_BITS / 2;
+}
+
+static void
+on_worked(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void
+long_work_leaves_the_loop_to_others_between_its_turns(void **state)
+{
+	static const size_t after[] = { LOOP_BITS, 2 * LOOP_BITS, 5 * LOOP_BITS / 2 };
+	struct loop_work work = { .arg = NULL };
+	bool done = false;
+
+	(void)state;
+	loop_work_init(&work, loop, &done);
+	loop_work_start(&work, work_bit, on_worked);
+	assert_int_equal(count, 0);
+	for (size_t i = 0; i < sizeof after / sizeof after[0]; i++) {
+		assert_false(done);
+		event_base_loop(loop, EVLOOP_ONCE);
+		assert_int_equal(count, after[i]);
+	}
+	assert_true(done);
+	done = false;
+	loop_work_start(&work, work_bit, on_worked);
+	loop_work_stop(&work);
+	side_turns(loop, 5 * CLOCK_MILLISECOND);
+	assert_false(done);
+}
+
 static void
 a_loop_with_far_timers_is_at_rest(void **state)
 {
@@ -252,6 +289,7 @@ main(void)
 		ROW(a_callback_may_set_and_stop_any_timer),
 		ROW(soon_is_in_this_turn_of_the_loop),
 		ROW(a_timer_that_is_always_due_starves_nobody),
+		ROW(long_work_leaves_the_loop_to_others_between_its_turns),
 		ROW(a_loop_with_far_timers_is_at_rest),
 	};
 

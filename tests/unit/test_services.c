@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/loop.h"
 #include "base/mem.h"
 #include "config/load.h"
 #include "daemon/listen_socket.h"
@@ -69,7 +70,9 @@ start(const char *names, const char *paths)
 
 	services_free(services);
 	services = services_new(stage_loop, &table, &watcher, on_drained, NULL);
-	services_start(services, config);
+	services_resume(services, config);
+	while (services_start_bit(services, config))
+		continue;
 	config_free(config);
 }
 
@@ -233,14 +236,130 @@ a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it(void **state
 	unlink(stage_path("b.sock"));
 	old = parse("a", "b");
 	new = parse("a", "b");
-	services_plan(services, old, new, false, &plan, &errors);
+	reload_plan_begin(old, new, false, &errors, &plan);
+	while (services_plan_bit(services, &plan))
+		continue;
 	assert_int_equal(errors.count, 0);
 	assert_int_equal(plan.changed_count, 0);
-	services_apply(services, new, &plan);
+	while (services_apply_bit(services, &plan))
+		continue;
 	assert_true(can_connect("b.sock"));
 	assert_false(can_connect("a.sock"));
 	reload_plan_clear(&plan);
 	config_free(old);
+	config_free(new);
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define ROTATED "bcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZa"
+
+/* A reload or a start as the daemon does it, in turns of the loop. */
+struct work {
+	struct loop_work work;
+	struct config *config;
+	struct reload_plan plan;
+	unsigned bits; /* so far */
+	bool done;
+};
+
+static bool
+start_bit(void *arg)
+{
+	struct work *work = arg;
+
+	work->bits++;
+	return services_start_bit(services, work->config);
+}
+
+static bool
+plan_bit(void *arg)
+{
+	struct work *work = arg;
+
+	work->bits++;
+	return services_plan_bit(services, &work->plan);
+}
+
+static bool
+apply_bit(void *arg)
+{
+	struct work *work = arg;
+
+	work->bits++;
+	return services_apply_bit(services, &work->plan);
+}
+
+static void
+on_worked(void *arg)
+{
+	((struct work *)arg)->done = true;
+}
+
+/* How many of the letters' services listen at a file other than the one noted; notes it. */
+static unsigned
+count_moved(int files[sizeof LETTERS])
+{
+	unsigned moved = 0;
+
+	for (size_t i = 0; LETTERS[i] != '\0'; i++) {
+		const char name[] = { LETTERS[i], '\0' };
+		const struct service *service = services_find(services, name);
+		int fd = service == NULL ? -1 : table.services[service_index(service)].socket.fd;
+
+		moved += fd != files[i];
+		files[i] = fd;
+	}
+	return moved;
+}
+
+/* Runs it to its end: no turn touches more than LOOP_BITS services, and with all nobody misses a socket between two
+ * turns. */
+static void
+run_work(struct work *work, bool (*bit)(void *arg), int files[sizeof LETTERS], bool all)
+{
+	char path[] = "x.sock";
+	unsigned before, turns = 0;
+
+	work->done = false;
+	work->bits = 0;
+	loop_work_init(&work->work, stage_loop, work);
+	loop_work_start(&work->work, bit, on_worked);
+	for (; !work->done; turns++) {
+		before = work->bits;
+		event_base_loop(stage_loop, EVLOOP_ONCE);
+		assert_in_range(work->bits - before, 0, LOOP_BITS);
+		assert_in_range(count_moved(files), 0, LOOP_BITS);
+		for (size_t i = 0; all && LETTERS[i] != '\0'; i++) {
+			path[0] = LETTERS[i];
+			assert_true(can_connect(path));
+		}
+	}
+	assert_true(turns > strlen(LETTERS) / LOOP_BITS);
+}
+
+static void
+start_and_reload_do_a_few_services_in_a_turn(void **state)
+{
+	struct work work = { .config = parse(LETTERS, LETTERS) };
+	struct config_errors errors = { 0 };
+	struct config *new = parse(LETTERS, ROTATED);
+	int files[sizeof LETTERS], first[sizeof LETTERS];
+
+	(void)state;
+	memset(files, -1, sizeof files);
+	services = services_new(stage_loop, &table, &watcher, on_drained, NULL);
+	services_resume(services, work.config);
+	run_work(&work, start_bit, files, false);
+	memcpy(first, files, sizeof files);
+	reload_plan_begin(work.config, new, false, &errors, &work.plan);
+	run_work(&work, plan_bit, files, true);
+	assert_int_equal(errors.count, 0);
+	assert_memory_equal(files, first, sizeof files); /* nothing has changed yet */
+	run_work(&work, apply_bit, files, true);
+	for (size_t i = 0; LETTERS[i] != '\0'; i++)
+		assert_int_equal(files[i], first[(i + 1) % strlen(LETTERS)]);
+	reload_plan_clear(&work.plan);
+	config_free(work.config);
 	config_free(new);
 }
 
@@ -256,6 +375,7 @@ main(void)
 		ROW(a_new_service_gets_the_socket_of_a_removed_one_with_its_backlog),
 		ROW(a_socket_that_one_gives_while_it_moves_elsewhere_stays),
 		ROW(a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it),
+		ROW(start_and_reload_do_a_few_services_in_a_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
