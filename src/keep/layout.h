@@ -43,11 +43,11 @@
 
 #define TABLE_MAGIC          "holdfast"
 #ifdef HOLDFAST_NEXT_LAYOUT
-#define TABLE_LAYOUT         8u          /* a test build: the layout that comes next, whatever that will be */
+#define TABLE_LAYOUT         9u          /* a test build: the layout that comes next, whatever that will be */
 #else
-#define TABLE_LAYOUT         7u
+#define TABLE_LAYOUT         8u
 #endif
-#define TABLE_LAYOUT_FIRST   7u          /* of those before, whose records were others */
+#define TABLE_LAYOUT_FIRST   8u          /* of those before, whose records were others */
 #define TABLE_SERVICES       1024u
 #define TABLE_FILES_MAX   (1u << 20)
 #ifdef HOLDFAST_TINY_BUFFERS
