@@ -99,7 +99,7 @@ config_text(const struct config *config, write_value *print)
 	fputs("# The effective configuration of holdfastd: every default is filled in.\n", out);
 	top.include_directory = NULL; /* its services are here */
 	write_rows(out, print, &settings_top, &top, NULL, 0);
-	fputs(WRITE_SERVICES + 1, out); /* a line has ended already */
+	fputs(&WRITE_SERVICES[1], out); /* a line has ended already */
 	for (size_t i = 0; i < config->service_count; i++)
 		if (config->services[i] != NULL)
 			write_service(out, print, config->services[i], 1);
