@@ -55,91 +55,161 @@ words_escaped(unsigned char byte)
 	return at == NULL ? byte : (unsigned char)meant[at - letters];
 }
 
-static void
-words_put(struct resp_word *word, unsigned char byte)
+enum line_state {
+	LINE_BLANK,
+	LINE_WORD,
+	LINE_QUOTED,
+	LINE_ESCAPE, /* behind a backslash within quotes */
+	LINE_HEX, LINE_HEX_SECOND,
+	LINE_CLOSED, /* behind the closing quote, which ends the word: a blank has to follow */
+};
+
+void
+resp_kept_add(struct resp_kept *kept, const unsigned char *bytes, size_t length)
 {
-	if (word->length < RESP_WORD_SIZE)
-		word->room[word->length] = byte;
-	word->length++;
+	if (kept->length < RESP_WORD_SIZE && length > 0) {
+		size_t room = RESP_WORD_SIZE - (size_t)kept->length;
+
+		memcpy(kept->bytes + kept->length, bytes, length < room ? length : room);
+	}
+	kept->length += length;
 }
 
-/* What stands behind a backslash, of which at least one byte is there. */
-static void
-words_unescape(struct resp_words *words, unsigned char quote, struct resp_word *word)
+void
+resp_kept_cut(struct resp_kept *kept)
 {
-	const unsigned char *at = words->at;
-	bool hex = quote == '"' && words->end - at >= 3 && at[0] == 'x' && words_hex(at[1]) != -1 &&
-	    words_hex(at[2]) != -1;
+	size_t there = kept->length > RESP_WORD_SIZE ? RESP_WORD_SIZE : (size_t)kept->length;
+	const unsigned char *end = memchr(kept->bytes, '\0', there);
 
-	if (hex) {
-		words_put(word, (unsigned char)(words_hex(at[1]) << 4 | words_hex(at[2])));
-		words->at += 3;
-	} else if (quote == '"') {
-		words_put(word, words_escaped(*at));
-		words->at++;
-	} else if (*at == '\'') {
-		words_put(word, '\'');
-		words->at++;
+	if (end != NULL)
+		kept->length = (uint64_t)(end - kept->bytes);
+}
+
+struct resp_word
+resp_kept_word(const struct resp_kept *kept)
+{
+	return (struct resp_word){ .bytes = kept->bytes, .length = (size_t)kept->length };
+}
+
+static void
+line_put(struct resp_kept *word, unsigned char byte)
+{
+	resp_kept_add(word, &byte, 1);
+}
+
+/* Behind "\x": two digits make a byte; what else stands there is itself. */
+static enum resp_line_step
+line_hex(struct resp_line *line, unsigned char byte, struct resp_kept *word)
+{
+	if (words_hex(byte) != -1 && line->state == LINE_HEX) {
+		line->hex = byte;
+		line->state = LINE_HEX_SECOND;
+		return RESP_LINE_MORE;
+	}
+	if (words_hex(byte) != -1) {
+		line_put(word, (unsigned char)(words_hex(line->hex) << 4 | words_hex(byte)));
+		line->state = LINE_QUOTED;
+		return RESP_LINE_MORE;
+	}
+	line_put(word, 'x');
+	if (line->state == LINE_HEX_SECOND)
+		line_put(word, line->hex);
+	line->state = LINE_QUOTED;
+	return resp_line_byte(line, byte, word);
+}
+
+/* Within single quotes, only they can be escaped. */
+static enum resp_line_step
+line_escape(struct resp_line *line, unsigned char byte, struct resp_kept *word)
+{
+	line->state = line->quote == '"' && byte == 'x' ? LINE_HEX : LINE_QUOTED;
+	if (line->state == LINE_HEX)
+		return RESP_LINE_MORE;
+	if (line->quote == '\'' && byte != '\'') {
+		line_put(word, '\\');
+		return resp_line_byte(line, byte, word);
+	}
+	line_put(word, line->quote == '"' ? words_escaped(byte) : byte);
+	return RESP_LINE_MORE;
+}
+
+static enum resp_line_step
+line_quoted(struct resp_line *line, unsigned char byte, struct resp_kept *word)
+{
+	if (byte == line->quote)
+		line->state = LINE_CLOSED;
+	else if (byte == '\\')
+		line->state = LINE_ESCAPE;
+	else
+		line_put(word, byte);
+	return RESP_LINE_MORE;
+}
+
+/* More bytes are blanks before a word than end one. */
+static enum resp_line_step
+line_plain(struct resp_line *line, unsigned char byte, struct resp_kept *word)
+{
+	if (line->state == LINE_BLANK && isspace(byte))
+		return RESP_LINE_MORE;
+	if (byte == ' ' || byte == '\t' || byte == '\r') {
+		line->state = LINE_BLANK;
+		return RESP_LINE_WORD;
+	}
+	line->state = LINE_WORD;
+	if (byte == '"' || byte == '\'') {
+		line->quote = byte;
+		line->state = LINE_QUOTED;
 	} else {
-		words_put(word, '\\');
+		line_put(word, byte);
+	}
+	return RESP_LINE_MORE;
+}
+
+enum resp_line_step
+resp_line_byte(struct resp_line *line, unsigned char byte, struct resp_kept *word)
+{
+	switch (line->state) {
+	case LINE_QUOTED: return line_quoted(line, byte, word);
+	case LINE_ESCAPE: return line_escape(line, byte, word);
+	case LINE_HEX: case LINE_HEX_SECOND: return line_hex(line, byte, word);
+	case LINE_CLOSED:
+		line->state = LINE_BLANK;
+		return isspace(byte) ? RESP_LINE_WORD : RESP_LINE_UNBALANCED;
+	default: return line_plain(line, byte, word);
 	}
 }
 
-/* The rest of a word from within its quotes on; the closing one ends the word, and a blank has to follow. */
-static bool
-words_quoted(struct resp_words *words, unsigned char quote, struct resp_word *word)
+enum resp_line_step
+resp_line_end(const struct resp_line *line)
 {
-	while (words->at < words->end) {
-		unsigned char byte = *words->at++;
-
-		if (byte == quote)
-			return words->at == words->end || isspace(*words->at);
-		if (byte == '\\' && words->at < words->end)
-			words_unescape(words, quote, word);
-		else
-			words_put(word, byte);
-	}
-	return false;
+	if (line->state == LINE_BLANK)
+		return RESP_LINE_MORE;
+	return line->state == LINE_WORD || line->state == LINE_CLOSED ? RESP_LINE_WORD : RESP_LINE_UNBALANCED;
 }
 
 static bool
 words_next_of_line(struct resp_words *words, struct resp_word *word)
 {
-	word->bytes = word->room;
-	word->length = 0;
-	while (words->at < words->end && isspace(*words->at))
-		words->at++;
-	if (words->at == words->end || words->unbalanced)
-		return false;
-	while (words->at < words->end) {
-		unsigned char byte = *words->at;
+	enum resp_line_step step = words->unbalanced ? RESP_LINE_UNBALANCED : RESP_LINE_MORE;
+	struct resp_line line = { 0 };
 
-		if (byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n')
-			break;
-		words->at++;
-		if (byte == '"' || byte == '\'') {
-			words->unbalanced = !words_quoted(words, byte, word);
-			return !words->unbalanced;
-		}
-		words_put(word, byte);
-	}
-	return true;
-}
-
-/* Redis compares words as C has them: what is behind a NUL makes no other word. */
-static void
-words_cut(struct resp_word *word)
-{
-	size_t there = word->bytes == word->room && word->length > RESP_WORD_SIZE ? RESP_WORD_SIZE : word->length;
-	const unsigned char *end = memchr(word->bytes, '\0', there);
-
-	if (end != NULL)
-		word->length = (size_t)(end - word->bytes);
+	word->kept.length = 0;
+	while (step == RESP_LINE_MORE && words->at < words->end)
+		step = resp_line_byte(&line, *words->at++, &word->kept);
+	if (step == RESP_LINE_MORE)
+		step = resp_line_end(&line);
+	words->unbalanced = step == RESP_LINE_UNBALANCED;
+	resp_kept_cut(&word->kept);
+	word->bytes = word->kept.bytes;
+	word->length = (size_t)word->kept.length;
+	return step == RESP_LINE_WORD;
 }
 
 static bool
 words_next_of_array(struct resp_words *words, struct resp_word *ret_word)
 {
+	const unsigned char *end;
+
 	if (words->left == 0)
 		return false;
 	words->left--;
@@ -147,16 +217,15 @@ words_next_of_array(struct resp_words *words, struct resp_word *ret_word)
 	ret_word->bytes = words->at;
 	words->at += ret_word->length + 2;
 	assert(words->at <= words->end);
+	if ((end = memchr(ret_word->bytes, '\0', ret_word->length)) != NULL)
+		ret_word->length = (size_t)(end - ret_word->bytes);
 	return true;
 }
 
 bool
 resp_words_next(struct resp_words *words, struct resp_word *ret_word)
 {
-	if (!(words->line ? words_next_of_line(words, ret_word) : words_next_of_array(words, ret_word)))
-		return false;
-	words_cut(ret_word);
-	return true;
+	return words->line ? words_next_of_line(words, ret_word) : words_next_of_array(words, ret_word);
 }
 
 bool

@@ -97,7 +97,7 @@ a_long_word_keeps_its_length_and_is_no_name(void **state)
 static void
 a_name_is_known_in_any_case(void **state)
 {
-	struct resp_word word = { (const unsigned char *)"no-EvicT", 8, "" };
+	struct resp_word word = { (const unsigned char *)"no-EvicT", 8, { 0 } };
 
 	(void)state;
 	assert_true(resp_word_is(&word, "NO-EVICT"));
@@ -121,7 +121,7 @@ a_number_has_no_sign_and_no_zeros_before_it(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(numbers); i++) {
-		struct resp_word word = { (const unsigned char *)numbers[i].text, strlen(numbers[i].text), "" };
+		struct resp_word word = { (const unsigned char *)numbers[i].text, strlen(numbers[i].text), { 0 } };
 		unsigned number = 12345;
 
 		assert_int_equal(resp_word_number(&word, &number), numbers[i].number >= 0);
