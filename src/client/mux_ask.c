@@ -23,11 +23,9 @@ struct ask_run {
 	size_t bytes;
 	size_t end[ASK_RUN];        /* of each */
 	enum framing_result result; /* of the one after them */
-	enum resp_verdict verdict;  /* on it, if it is whole */
+	enum resp_verdict verdict;  /* on it, if it is whole; with judgement */
 	size_t next;                /* its length, if it is answered here */
-	unsigned protocol;          /* that the client speaks after it (resp) */
-	size_t answer_length;
-	char answer[RESP_ANSWER_SIZE];
+	struct resp_judgement judgement;
 };
 
 static const unsigned char *
@@ -83,11 +81,11 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 {
 	run->verdict = RESP_FORWARD;
 	run->next = length;
-	run->answer_length = 0;
-	run->protocol = ask_protocol(ask);
+	run->judgement.length = 0;
+	run->judgement.protocol = ask_protocol(ask);
 	if (ask->rules->settings->framing == FRAMING_RESP)
-		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp, &run->protocol,
-		    run->answer, &run->answer_length);
+		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
+		    RESP_ON_STATE_REFUSE, &run->judgement);
 }
 
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */
@@ -224,7 +222,8 @@ ask_reject(struct ask *ask, enum framing_result result)
 static bool
 ask_alone(struct ask *ask, const struct ask_run *run)
 {
-	struct mux_queue_answer answer = { .text = run->answer, .taken = run->next };
+	const struct resp_judgement *judgement = &run->judgement;
+	struct mux_queue_answer answer = { .text = judgement->answer, .taken = run->next };
 	bool refused = run->verdict == RESP_REFUSE;
 
 	if (ask->asker->reader.in_flight > 0) /* its replies come first */
@@ -232,16 +231,16 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 	if (run->result != FRAMING_WHOLE)
 		return ask_reject(ask, run->result);
 	if (run->verdict == RESP_QUIT || refused) { /* it ends with the answer */
-		if (ask_answer_last(ask, run->answer, run->answer_length,
+		if (ask_answer_last(ask, judgement->answer, judgement->length,
 		    refused ? CLOSING_STATE : CLOSING_CLIENT) && refused)
 			log_notice(ask->rules->name, "client %llu closed: %.*s",
 			    (unsigned long long)ask_record(ask)->id,
-			    (int)(run->answer_length - strlen("-ERR \r\n")), run->answer + strlen("-ERR "));
+			    (int)(judgement->length - strlen("-ERR \r\n")), judgement->answer + strlen("-ERR "));
 		return false;
 	}
 	if (run->verdict != RESP_SKIP)
-		answer.length = run->answer_length;
-	if (run->protocol != ask_protocol(ask))
+		answer.length = judgement->length;
+	if (judgement->protocol != ask_protocol(ask))
 		answer.flip = TABLE_CLIENT_RESP3;
 	return ask_answer(ask, &answer);
 }

@@ -5,7 +5,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct resp_connection connection = { 0, 2 };
+	struct resp_connection connection = { .protocol = 2 };
 
 	resp_note_hello(data, size, &connection);
 	assert(connection.protocol == 2 || connection.protocol == 3);

@@ -1,27 +1,62 @@
 /* Requests, and what is said about them: an answer is always a whole reply, a refusal an error; the server sees none
- * of a client that does not speak its protocol. */
+ * of a client that does not speak its protocol.  Who may have a connection of its own is never refused. */
 #include "framing/resp_command.h"
 #include "pieces.h"
 
 static void
-check_judge(const uint8_t *request, size_t length, const struct resp_connection *connection, unsigned *protocol)
+check_reply(enum resp_verdict verdict, const struct resp_judgement *judgement)
 {
-	unsigned before = *protocol;
 	struct framing_progress progress = { 0 };
-	size_t answered = 0, whole = 0;
-	char answer[RESP_ANSWER_SIZE];
-	enum resp_verdict verdict;
+	size_t whole = 0;
 
-	verdict = resp_judge(request, length, connection, protocol, answer, &answered);
-	assert(*protocol == before || (verdict == RESP_ANSWER && *protocol == connection->protocol));
-	assert(verdict != RESP_FORWARD || *protocol == connection->protocol);
-	if (verdict == RESP_FORWARD || verdict == RESP_SKIP)
-		return;
-	assert(answered > 0 && answered <= RESP_ANSWER_SIZE);
-	assert(framing_of(FRAMING_RESP)->reply(&progress, (const unsigned char *)answer, answered, RESP_ANSWER_SIZE,
-	    &whole) == FRAMING_WHOLE);
-	assert(whole == answered);
-	assert(verdict != RESP_REFUSE || answer[0] == '-');
+	assert(judgement->length > 0 && judgement->length <= RESP_ANSWER_SIZE);
+	assert(framing_of(FRAMING_RESP)->reply(&progress, (const unsigned char *)judgement->answer, judgement->length,
+	    RESP_ANSWER_SIZE, &whole) == FRAMING_WHOLE);
+	assert(whole == judgement->length);
+	assert(verdict != RESP_REFUSE || judgement->answer[0] == '-');
+}
+
+static void
+check_label(const uint8_t *request, size_t length, const struct resp_label *label)
+{
+	assert(label->kind == RESP_LABEL_NONE || label->bytes == label->room ||
+	    (label->bytes >= request && label->bytes + label->length <= request + length));
+	for (size_t i = 0; label->kind != RESP_LABEL_NONE && i < label->length; i++)
+		assert(label->bytes[i] > ' ' && label->bytes[i] <= '~');
+}
+
+static enum resp_verdict
+check_judge(const uint8_t *request, size_t length, const struct resp_connection *connection,
+    enum resp_on_state on_state, unsigned *protocol)
+{
+	struct resp_judgement judgement = { .protocol = *protocol };
+	enum resp_verdict verdict = resp_judge(request, length, connection, on_state, &judgement);
+
+	assert(judgement.protocol == *protocol || judgement.protocol == connection->protocol);
+	assert(judgement.protocol == *protocol || verdict == RESP_ANSWER || judgement.instead != NULL);
+	assert(verdict != RESP_FORWARD || judgement.protocol == connection->protocol);
+	assert(judgement.instead == NULL || verdict == RESP_FORWARD);
+	assert(judgement.first == NULL || verdict == RESP_OWN);
+	assert(judgement.effect == RESP_EFFECT_NONE || verdict == RESP_OWN);
+	assert(verdict != (on_state == RESP_ON_STATE_OWN ? RESP_REFUSE : RESP_OWN));
+	check_label(request, length, &judgement.label);
+	*protocol = judgement.protocol;
+	if (verdict != RESP_FORWARD && verdict != RESP_SKIP && verdict != RESP_OWN)
+		check_reply(verdict, &judgement);
+	return verdict;
+}
+
+/* Both settings agree on what may not go over the shared connection, but for what ends another's script. */
+static void
+check_both(const uint8_t *request, size_t length, const struct resp_connection *connection, unsigned *protocol)
+{
+	unsigned other = *protocol;
+	enum resp_verdict own = check_judge(request, length, connection, RESP_ON_STATE_OWN, &other);
+	enum resp_verdict refuse = check_judge(request, length, connection, RESP_ON_STATE_REFUSE, protocol);
+
+	assert(refuse != RESP_REFUSE || own == RESP_OWN);
+	assert((refuse == RESP_QUIT) == (own == RESP_QUIT) && (refuse == RESP_SKIP) == (own == RESP_SKIP));
+	assert(own != RESP_FORWARD || refuse == RESP_FORWARD || refuse == RESP_ANSWER);
 }
 
 int
@@ -36,12 +71,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < PIECES_HEAD)
 		return 0;
-	connection = (struct resp_connection){ data[1] / 4 % 2, 2 + data[1] / 8 % 2 };
+	connection = (struct resp_connection){ data[1] / 4 % 2, 2 + data[1] / 8 % 2, false };
 	copy = malloc(left > 0 ? left : 1);
 	while (left > 0 && (whole = pieces_check(framing, framing->request, data, stream, left)) > 0) {
 		assert(framing->wrap(stream, whole, copy) == whole);
 		PIECES_HIDE(stream + whole, left - whole);
-		check_judge(stream, whole, &connection, &protocol);
+		check_both(stream, whole, &connection, &protocol);
 		PIECES_SHOW(stream + whole, left - whole);
 		stream += whole;
 		left -= whole;

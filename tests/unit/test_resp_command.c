@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "framing/framing.h"
 #include "framing/resp_command.h"
 
 #define COUNT(ROWS) (sizeof ROWS / sizeof ROWS[0])
 
-static const struct resp_connection plain = { 0, 2 };
+static const struct resp_connection plain = { .protocol = 2 };
 
 struct command_row {
 	const char *line; /* words that are parted by one space, without quotes */
@@ -26,6 +27,28 @@ struct command_row {
 /* What the client speaks, before and after a request. */
 static unsigned speaks = 2;
 
+static enum resp_on_state on_state;
+
+/* The last one. */
+static struct resp_judgement judgement;
+static char label[100]; /* its text */
+
+static int
+before_refuse(void **state)
+{
+	(void)state;
+	on_state = RESP_ON_STATE_REFUSE;
+	return 0;
+}
+
+static int
+before_own(void **state)
+{
+	(void)state;
+	on_state = RESP_ON_STATE_OWN;
+	return 0;
+}
+
 /* The verdict on a whole request.  The answer becomes a text, and must be a whole reply. */
 static enum resp_verdict
 judge(const char *request, size_t length, const struct resp_connection *connection, char text[RESP_ANSWER_SIZE + 1])
@@ -34,19 +57,27 @@ judge(const char *request, size_t length, const struct resp_connection *connecti
 	struct framing_progress of_request = { 0 }, of_reply = { 0 };
 	unsigned char *bytes = malloc(length);
 	enum resp_verdict verdict;
-	size_t whole, answer = 0;
+	size_t whole;
 
 	memcpy(bytes, request, length);
 	assert_int_equal(framing->request(&of_request, bytes, length, length, &whole), FRAMING_WHOLE);
 	assert_int_equal(whole, length);
-	verdict = resp_judge(bytes, length, connection, &speaks, text, &answer);
+	judgement.protocol = speaks;
+	verdict = resp_judge(bytes, length, connection, on_state, &judgement);
+	speaks = judgement.protocol;
+	if (judgement.label.kind != RESP_LABEL_NONE) {
+		assert_true(judgement.label.length < sizeof label);
+		memcpy(label, judgement.label.bytes, judgement.label.length);
+		label[judgement.label.length] = '\0';
+	}
 	free(bytes);
-	text[answer] = '\0';
-	if (verdict == RESP_FORWARD || verdict == RESP_SKIP)
+	memcpy(text, judgement.answer, judgement.length);
+	text[judgement.length] = '\0';
+	if (verdict == RESP_FORWARD || verdict == RESP_SKIP || verdict == RESP_OWN)
 		return verdict;
-	assert_int_equal(framing->reply(&of_reply, (unsigned char *)text, answer, RESP_ANSWER_SIZE, &whole),
+	assert_int_equal(framing->reply(&of_reply, (unsigned char *)text, judgement.length, RESP_ANSWER_SIZE, &whole),
 	    FRAMING_WHOLE);
-	assert_int_equal(whole, answer);
+	assert_int_equal(whole, judgement.length);
 	return verdict;
 }
 
@@ -132,6 +163,7 @@ static const struct command_row forwarded[] = {
 	FORWARD("NONE"),
 	FORWARD("ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOP"), FORWARD("LMPOP 1 a LEFT"), FORWARD("INFO"),
 	FORWARD("CLIENT|SETNAME x"), FORWARD("MULTI|EXEC"), FORWARD("LMOVE a b LEFT LEFT"),
+	FORWARD("ECHO a"), FORWARD("FUNCTION STATS"), FORWARD("SCRIPT EXISTS x"), FORWARD("FUNCTION"),
 };
 
 static void
@@ -227,7 +259,7 @@ what_would_change_nothing_is_answered(void **state)
 static void
 hello_made_the_connection_what_it_is(void **state)
 {
-	static const struct resp_connection three = { 7, 3 };
+	static const struct resp_connection three = { .database = 7, .protocol = 3 };
 	static const struct command_row rows[] = {
 		ANSWER("SELECT 7", "+OK\r\n"), ANSWER("HELLO", "%7\r\n$6\r\nserver\r\n"), ANSWER("HELLO 3", "%7\r\n"),
 		ANSWER("HELLO 2", "-NOPROTO"), ANSWER("HELLO 3 SETNAME x", "%7\r\n"),
@@ -258,7 +290,7 @@ check_protocol(unsigned begin, const struct resp_connection *connection, const s
 static void
 who_has_not_said_hello_3_gets_no_reply_of_resp3(void **state)
 {
-	static const struct resp_connection three = { 0, 3 };
+	static const struct resp_connection three = { .protocol = 3 };
 	static const struct command_row before[] = {
 		ANSWER("HELLO", "*14\r\n"), ANSWER("HELLO 2", "-NOPROTO"), ANSWER("CLIENT SETNAME x", "+OK\r\n"),
 		ANSWER("HELLO 3 OTHER", "-ERR Syntax error"), ANSWER("SELECT 0", "+OK\r\n"),
@@ -348,13 +380,17 @@ hello_lines_are_noted(void **state)
 		const char *text;
 		struct resp_connection connection;
 	} rows[] = {
-		{ "", { 0, 2 } }, { "PING\r\n", { 0, 2 } }, { "SELECT 3\r\n", { 3, 2 } }, { "select 3\n", { 3, 2 } },
-		{ "HELLO 3\r\n", { 0, 3 } }, { "HELLO 3 AUTH default secret\r\nSELECT 5\r\n", { 5, 3 } },
-		{ "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n", { 12, 2 } }, { "HELLO 3\r\nHELLO 2\r\n", { 0, 2 } },
-		{ "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n\"SELECT\" '4'\r\n", { 4, 3 } }, { "HELLO\r\n", { 0, 2 } },
-		{ "HELLO 4\r\n", { 0, 2 } }, { "SELECT x\r\n", { 0, 2 } }, { "SELECT 3", { 0, 2 } },
-		{ "AUTH SELECT 3\r\n", { 0, 2 } }, { "AUTH secret\r\nSELECT 1\r\nPING\r\n", { 1, 2 } },
-		{ "x \"\r\nSELECT 3\r\n", { 0, 2 } }, { "\r\n\r\n*0\r\nSELECT 3\r\n", { 3, 2 } },
+		{ "", { 0, 2, false } }, { "PING\r\n", { 0, 2, false } },
+		{ "SELECT 3\r\n", { 3, 2, false } }, { "select 3\n", { 3, 2, false } },
+		{ "HELLO 3\r\n", { 0, 3, false } }, { "HELLO 3 AUTH default secret\r\nSELECT 5\r\n", { 5, 3, true } },
+		{ "*2\r\n$6\r\nSELECT\r\n$2\r\n12\r\n", { 12, 2, false } },
+		{ "HELLO 3\r\nHELLO 2\r\n", { 0, 2, false } },
+		{ "*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n\"SELECT\" '4'\r\n", { 4, 3, false } },
+		{ "HELLO\r\n", { 0, 2, false } },
+		{ "HELLO 4\r\n", { 0, 2, false } }, { "SELECT x\r\n", { 0, 2, false } },
+		{ "SELECT 3", { 0, 2, false } },
+		{ "AUTH SELECT 3\r\n", { 0, 2, true } }, { "AUTH secret\r\nSELECT 1\r\nPING\r\n", { 1, 2, true } },
+		{ "x \"\r\nSELECT 3\r\n", { 0, 2, false } }, { "\r\n\r\n*0\r\nSELECT 3\r\n", { 3, 2, false } },
 	};
 
 	(void)state;
@@ -364,24 +400,228 @@ hello_lines_are_noted(void **state)
 		resp_note_hello((const unsigned char *)rows[i].text, strlen(rows[i].text), &connection);
 		assert_int_equal(connection.database, rows[i].connection.database);
 		assert_int_equal(connection.protocol, rows[i].connection.protocol);
+		assert_int_equal(connection.authenticated, rows[i].connection.authenticated);
 	}
+}
+
+struct own_row {
+	const char *line;
+	enum resp_effect effect;
+};
+
+static const struct own_row own[] = {
+	{ "AUTH x", RESP_EFFECT_AUTH }, { "AUTH user x", RESP_EFFECT_AUTH }, { "MULTI", RESP_EFFECT_MULTI },
+	{ "EXEC", RESP_EFFECT_EXEC }, { "DISCARD", RESP_EFFECT_DISCARD }, { "WATCH a b", RESP_EFFECT_WATCH },
+	{ "UNWATCH", RESP_EFFECT_UNWATCH }, { "SUBSCRIBE a b", RESP_EFFECT_SUBSCRIBE },
+	{ "PSUBSCRIBE a", RESP_EFFECT_PSUBSCRIBE }, { "UNSUBSCRIBE", RESP_EFFECT_UNSUBSCRIBE },
+	{ "PUNSUBSCRIBE a", RESP_EFFECT_PUNSUBSCRIBE }, { "SSUBSCRIBE a", RESP_EFFECT_LOST },
+	{ "SUNSUBSCRIBE", RESP_EFFECT_LOST }, { "MONITOR", RESP_EFFECT_LOST }, { "BLPOP a 0", RESP_EFFECT_NONE },
+	{ "BRPOP a 0", RESP_EFFECT_NONE }, { "BRPOPLPUSH a b 0", RESP_EFFECT_NONE },
+	{ "BLMOVE a b LEFT LEFT 0", RESP_EFFECT_NONE }, { "BLMPOP 0 1 a LEFT", RESP_EFFECT_NONE },
+	{ "BLMOVEM a b LEFT LEFT 0", RESP_EFFECT_NONE }, { "BZMOVE a b MIN 0", RESP_EFFECT_NONE },
+	{ "BZPOPMIN a 0", RESP_EFFECT_NONE }, { "BZPOPMAX a 0", RESP_EFFECT_NONE },
+	{ "BZMPOP 0 1 a MIN", RESP_EFFECT_NONE }, { "XREAD BLOCK 0 STREAMS a 0", RESP_EFFECT_NONE },
+	{ "XREADGROUP GROUP g c BLOCK 0 STREAMS a >", RESP_EFFECT_NONE }, { "WAIT 1 0", RESP_EFFECT_NONE },
+	{ "WAITAOF 1 0 0", RESP_EFFECT_NONE }, { "SELECT 1", RESP_EFFECT_SELECT }, { "HELLO 3", RESP_EFFECT_HELLO },
+	{ "HELLO 3 AUTH a b SETNAME x", RESP_EFFECT_HELLO }, { "HELLO 2 AUTH a b", RESP_EFFECT_HELLO },
+	{ "RESET", RESP_EFFECT_RESET }, { "ASKING", RESP_EFFECT_LASTING }, { "READONLY", RESP_EFFECT_LASTING },
+	{ "READWRITE", RESP_EFFECT_LASTING }, { "SYNC", RESP_EFFECT_LOST }, { "PSYNC ? -1", RESP_EFFECT_LOST },
+	{ "REPLCONF ACK 0", RESP_EFFECT_LOST }, { "CLIENT REPLY SKIP", RESP_EFFECT_LOST },
+	{ "CLIENT TRACKING ON", RESP_EFFECT_LASTING }, { "CLIENT CACHING YES", RESP_EFFECT_LASTING },
+	{ "CLIENT NO-EVICT ON", RESP_EFFECT_LASTING }, { "CLIENT NO-TOUCH ON", RESP_EFFECT_LASTING },
+	{ "CLIENT CAPA redirect", RESP_EFFECT_LASTING }, { "CLIENT IMPORT-SOURCE ON", RESP_EFFECT_LASTING },
+	{ "SCRIPT DEBUG YES", RESP_EFFECT_LOST }, { "CLUSTER SYNCSLOTS x", RESP_EFFECT_LOST },
+	{ "SHUTDOWN NOSAVE", RESP_EFFECT_NONE }, { "DEBUG SLEEP 5", RESP_EFFECT_NONE },
+	{ "REPLICAOF no one", RESP_EFFECT_NONE }, { "SLAVEOF a 1", RESP_EFFECT_NONE },
+	{ "FAILOVER", RESP_EFFECT_NONE }, { "CLUSTER FAILOVER", RESP_EFFECT_NONE },
+	{ "CLUSTER RESET", RESP_EFFECT_NONE }, { "CLUSTER REPLICATE x", RESP_EFFECT_NONE },
+	{ "CLIENT KILL ID 1", RESP_EFFECT_NONE }, { "CLIENT PAUSE 1", RESP_EFFECT_NONE },
+	{ "CLIENT UNPAUSE", RESP_EFFECT_NONE }, { "CLIENT UNBLOCK 1", RESP_EFFECT_NONE },
+	{ "ACL DELUSER me", RESP_EFFECT_NONE }, { "ACL LOAD", RESP_EFFECT_NONE },
+	{ "SCRIPT KILL", RESP_EFFECT_NONE }, { "FUNCTION KILL", RESP_EFFECT_NONE },
+};
+
+/* The first words of a line, as they are kept of a request that has passed. */
+static enum resp_effect
+effect_of(const char *line)
+{
+	struct resp_kept words[2] = { { 0 }, { 0 } };
+	uint64_t count = 0;
+
+	for (const char *at = line; *at != '\0'; at += *at == ' ', count++) {
+		size_t length = strcspn(at, " ");
+
+		if (count < COUNT(words))
+			resp_kept_add(&words[count], (const unsigned char *)at, length);
+		at += length;
+	}
+	return resp_effect_of(words, count);
+}
+
+static void
+who_needs_a_state_gets_a_connection_of_its_own(void **state)
+{
+	static const char publish[] = "*3\r\n$7\r\nPUBLISH\r\n";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(own); i++) {
+		struct command_row row = { own[i].line, RESP_OWN, NULL };
+
+		check_rows(&row, 1, &plain);
+		assert_int_equal(judgement.effect, own[i].effect);
+		assert_int_equal(effect_of(own[i].line), own[i].effect);
+		if (strncmp(own[i].line, "WAIT", 4) == 0)
+			assert_memory_equal(judgement.first, publish, sizeof publish - 1);
+		else
+			assert_null(judgement.first);
+	}
+}
+
+static void
+what_passes_leaves_nothing_behind(void **state)
+{
+	(void)state;
+	check_rows(forwarded, COUNT(forwarded), &plain);
+	check_rows(wrong, COUNT(wrong), &plain);
+	for (size_t i = 0; i < COUNT(forwarded); i++)
+		assert_int_equal(effect_of(forwarded[i].line), RESP_EFFECT_NONE);
+	assert_int_equal(effect_of(""), RESP_EFFECT_NONE);
+	assert_int_equal(effect_of("CLIENT"), RESP_EFFECT_NONE);
+	assert_int_equal(effect_of("client setname x"), RESP_EFFECT_LASTING);
+	assert_int_equal(effect_of("QUIT"), RESP_EFFECT_LOST);
+	assert_int_equal(effect_of("POST / HTTP/1.1"), RESP_EFFECT_LOST);
+}
+
+static const struct command_row own_answered[] = {
+	ANSWER("SELECT 0", "+OK\r\n"), ANSWER("SELECT x", "-ERR value is not an integer"),
+	ANSWER("CLIENT MAINT_NOTIFICATIONS ON moving-endpoint-type none", "-ERR unknown subcommand"),
+	ANSWER("HELLO 4", "-NOPROTO"), ANSWER("HELLO x", "-ERR Protocol version is not an integer"),
+	ANSWER("HELLO 2 SETNAME", "-ERR Syntax error in HELLO option"),
+	ANSWER("HELLO 2 OTHER x", "-ERR Syntax error in HELLO option"),
+	ANSWER("CLIENT SETNAME x\x01",
+	    "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"),
+	ANSWER("CLIENT SETINFO LIB-VER \xc3\xa9", "-ERR lib-ver cannot contain spaces, newlines or special"),
+	ANSWER("HELLO 2 SETNAME \xc3\xa9", "-ERR Client names cannot contain"),
+	{ "QUIT", RESP_QUIT, "+OK\r\n" },
+	{ "POST / HTTP/1.1", RESP_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
+};
+
+static void
+what_changes_nothing_needs_no_connection_of_its_own(void **state)
+{
+	(void)state;
+	check_rows(own_answered, COUNT(own_answered), &plain);
+}
+
+static void
+a_client_says_who_it_is_before_it_has_a_connection(void **state)
+{
+	static const struct {
+		const char *line;
+		enum resp_verdict verdict;
+		enum resp_label_kind kind;
+		const char *label;
+	} rows[] = {
+		{ "CLIENT SETNAME worker", RESP_ANSWER, RESP_LABEL_NAME, "worker" },
+		{ "CLIENT SETINFO LIB-NAME redis-py", RESP_ANSWER, RESP_LABEL_LIBRARY, "redis-py" },
+		{ "CLIENT SETINFO LIB-VER 5.0.1", RESP_ANSWER, RESP_LABEL_VERSION, "5.0.1" },
+		{ "HELLO 2 SETNAME worker", RESP_FORWARD, RESP_LABEL_NAME, "worker" },
+		{ "CLIENT SETNAME 1234567890123456789012345", RESP_ANSWER, RESP_LABEL_NAME,
+		    "1234567890123456789012345" },
+		{ "CLIENT SETINFO OTHER x", RESP_ANSWER, RESP_LABEL_NONE, NULL },
+		{ "HELLO 2", RESP_FORWARD, RESP_LABEL_NONE, NULL }, { "PING", RESP_FORWARD, RESP_LABEL_NONE, NULL },
+	};
+	char text[RESP_ANSWER_SIZE + 1], request[200];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		speaks = 2;
+		assert_int_equal(judge(request, make_array(rows[i].line, i % 2 == 0, request), &plain, text),
+		    rows[i].verdict);
+		assert_int_equal(judgement.label.kind, rows[i].kind);
+		if (rows[i].label != NULL)
+			assert_int_equal(strcasecmp(label, rows[i].label), 0);
+	}
+	/* An empty one takes it away; in a line, so long a one is not remembered. */
+	assert_int_equal(judge("CLIENT SETNAME \"\"\n", 18, &plain, text), RESP_ANSWER);
+	assert_int_equal(judgement.label.kind, RESP_LABEL_NAME);
+	assert_int_equal(judgement.label.length, 0);
+	assert_int_equal(judge("CLIENT SETNAME worker\n", 22, &plain, text), RESP_ANSWER);
+	assert_string_equal(label, "worker");
+	assert_int_equal(judge("CLIENT SETNAME 1234567890123456789012345\n", 41, &plain, text), RESP_ANSWER);
+	assert_int_equal(judgement.label.kind, RESP_LABEL_NONE);
+}
+
+static void
+hello_is_answered_by_the_server(void **state)
+{
+	static const struct resp_connection three = { .protocol = 3 };
+	static const struct command_row rows[] = {
+		FORWARD("HELLO"), FORWARD("HELLO 2"), FORWARD("HELLO 2 SETNAME x"),
+	};
+	static const struct command_row resp3[] = { FORWARD("HELLO 3"), FORWARD("HELLO"), FORWARD("GET a") };
+	/* Who does not speak the shared connection's protocol is never given a reply in it. */
+	static const struct command_row before[] = {
+		{ "HELLO", RESP_OWN, NULL }, { "GET a", RESP_OWN, NULL }, { "HELLO 2", RESP_OWN, NULL },
+		{ "MULTI", RESP_OWN, NULL }, ANSWER("CLIENT SETNAME x", "+OK\r\n"), ANSWER("SELECT 0", "+OK\r\n"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		check_rows(&rows[i], 1, &plain);
+		assert_string_equal(judgement.instead, "*1\r\n$5\r\nHELLO\r\n");
+	}
+	check_protocol(2, &three, before, COUNT(before), 2);
+	check_protocol(2, &three, resp3, COUNT(resp3), 3);
+	assert_null(judgement.instead);
+	check_protocol(3, &plain, rows + 1, 1, 2);
+}
+
+static void
+what_needs_no_order_is_known(void **state)
+{
+	static const char *const free_of_order[] = { "PING", "PING x", "ECHO x", "CLIENT LIST", "CLIENT KILL ID 1",
+		"CLIENT", "CLIENT UNBLOCK 1", "CLIENT UNPAUSE", "SCRIPT KILL", "FUNCTION KILL", "FUNCTION STATS" };
+	static const char *const ordered[] = { "GET a", "SCRIPT LOAD x", "SCRIPT", "FUNCTION LIST", "MULTI",
+		"CLIENT TRACKING ON", "CLIENT REPLY OFF", "SHUTDOWN", "SUBSCRIBE a", "NONE" };
+	char text[RESP_ANSWER_SIZE + 1], request[100];
+
+	(void)state;
+	speaks = 2;
+	for (size_t i = 0; i < COUNT(free_of_order); i++) {
+		judge(request, make_array(free_of_order[i], false, request), &plain, text);
+		assert_true(judgement.no_order);
+	}
+	for (size_t i = 0; i < COUNT(ordered); i++) {
+		judge(request, make_array(ordered[i], false, request), &plain, text);
+		assert_false(judgement.no_order);
+	}
+	on_state = RESP_ON_STATE_REFUSE;
+	assert_int_equal(judge("SCRIPT KILL\n", 12, &plain, text), RESP_FORWARD);
+	assert_int_equal(judge("FUNCTION KILL\n", 14, &plain, text), RESP_FORWARD);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_harms_nobody_is_forwarded),
-		cmocka_unit_test(what_changes_or_blocks_the_connection_is_refused),
-		cmocka_unit_test(a_wrong_number_of_words_is_told_in_redis_words),
-		cmocka_unit_test(what_would_change_nothing_is_answered),
-		cmocka_unit_test(hello_made_the_connection_what_it_is),
-		cmocka_unit_test(who_has_not_said_hello_3_gets_no_reply_of_resp3),
-		cmocka_unit_test(who_speaks_resp3_over_what_has_become_resp2_is_refused),
-		cmocka_unit_test(reading_of_streams_passes_unless_it_blocks),
-		cmocka_unit_test(what_redis_does_not_answer_is_skipped),
-		cmocka_unit_test(quotes_hide_no_command),
-		cmocka_unit_test(hello_lines_are_noted),
+		cmocka_unit_test_setup(what_harms_nobody_is_forwarded, before_refuse),
+		cmocka_unit_test_setup(what_changes_or_blocks_the_connection_is_refused, before_refuse),
+		cmocka_unit_test_setup(a_wrong_number_of_words_is_told_in_redis_words, before_refuse),
+		cmocka_unit_test_setup(what_would_change_nothing_is_answered, before_refuse),
+		cmocka_unit_test_setup(hello_made_the_connection_what_it_is, before_refuse),
+		cmocka_unit_test_setup(who_has_not_said_hello_3_gets_no_reply_of_resp3, before_refuse),
+		cmocka_unit_test_setup(who_speaks_resp3_over_what_has_become_resp2_is_refused, before_refuse),
+		cmocka_unit_test_setup(reading_of_streams_passes_unless_it_blocks, before_refuse),
+		cmocka_unit_test_setup(what_redis_does_not_answer_is_skipped, before_refuse),
+		cmocka_unit_test_setup(quotes_hide_no_command, before_refuse),
+		cmocka_unit_test_setup(hello_lines_are_noted, before_refuse),
+		cmocka_unit_test_setup(who_needs_a_state_gets_a_connection_of_its_own, before_own),
+		cmocka_unit_test_setup(what_passes_leaves_nothing_behind, before_own),
+		cmocka_unit_test_setup(what_changes_nothing_needs_no_connection_of_its_own, before_own),
+		cmocka_unit_test_setup(a_client_says_who_it_is_before_it_has_a_connection, before_own),
+		cmocka_unit_test_setup(hello_is_answered_by_the_server, before_own),
+		cmocka_unit_test_setup(what_needs_no_order_is_known, before_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

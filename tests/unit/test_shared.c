@@ -161,7 +161,7 @@ WORLD_STORY(a_request_too_long_is_refused_and_nothing_behind_it_is_done)
 static void
 story_only_who_has_said_hello_3_shares_a_connection_of_resp3(void)
 {
-	static const struct resp_connection three = { 0, 3 };
+	static const struct resp_connection three = { 0, 3, false };
 	int speaks, other, upstream;
 
 	world.settings.framing = FRAMING_RESP;
