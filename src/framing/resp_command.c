@@ -30,7 +30,8 @@ struct resp_command {
 	enum resp_rule rule;
 	enum resp_effect effect;
 	bool no_order;
-	const struct resp_command *subcommands; /* of RESP_RULE_SUBCOMMAND, up to one without a name */
+	/* Up to one without a name: of RESP_RULE_SUBCOMMAND; of others, those that have another effect. */
+	const struct resp_command *subcommands;
 };
 
 /* OWN() leaves nothing behind: it waits for something, or has been begun elsewhere. */
@@ -68,7 +69,8 @@ static const struct resp_command *const commands[] = {
 	[5] = ROWS(
 		OWN("BLPOP", -3),
 		OWN("BRPOP", -3),
-		HARMFUL("DEBUG", -2),
+		{ "DEBUG", -2, RESP_RULE_HARMFUL, RESP_EFFECT_NONE, false,
+		    ROWS(STATE("MARK-INTERNAL-CLIENT", -2, LASTING)) },
 		ROW("HELLO", -1, HELLO, HELLO, false),
 		ROW("HOST:", -1, HTTP, LOST, false),
 		STATE("MULTI", 1, MULTI),
@@ -484,17 +486,19 @@ resp_judge(const unsigned char *request, size_t length, const struct resp_connec
 enum resp_effect
 resp_effect_of(const struct resp_kept *words, uint64_t count)
 {
-	const struct resp_command *command;
+	const struct resp_command *command, *subcommand = NULL;
 	struct resp_word word;
 
 	if (count == 0)
 		return RESP_EFFECT_NONE;
 	word = resp_kept_word(&words[0]);
 	command = resp_find(&word);
-	if (command != NULL && command->rule == RESP_RULE_SUBCOMMAND && count > 1) {
+	if (command != NULL && command->subcommands != NULL && count > 1) {
 		word = resp_kept_word(&words[1]);
-		command = resp_find_row(command->subcommands, &word);
+		subcommand = resp_find_row(command->subcommands, &word);
 	}
+	if (subcommand != NULL)
+		command = subcommand;
 	return command == NULL ? RESP_EFFECT_NONE : command->effect;
 }
 

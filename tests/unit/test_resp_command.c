@@ -488,6 +488,8 @@ what_passes_leaves_nothing_behind(void **state)
 	assert_int_equal(effect_of(""), RESP_EFFECT_NONE);
 	assert_int_equal(effect_of("CLIENT"), RESP_EFFECT_NONE);
 	assert_int_equal(effect_of("client setname x"), RESP_EFFECT_LASTING);
+	assert_int_equal(effect_of("DEBUG MARK-INTERNAL-CLIENT"), RESP_EFFECT_LASTING);
+	assert_int_equal(effect_of("DEBUG RELOAD"), RESP_EFFECT_NONE);
 	assert_int_equal(effect_of("QUIT"), RESP_EFFECT_LOST);
 	assert_int_equal(effect_of("POST / HTTP/1.1"), RESP_EFFECT_LOST);
 }
