@@ -7,15 +7,9 @@
 #include "framing/framing.h"
 #include "framing/resp_words.h"
 
-#define RESP_WORDS_MAX 1048576   /* of an array */
-#define RESP_BULK_MAX  536870912 /* Redis's proto-max-bulk-len; it closes for a longer one */
-#define RESP_LINE_MAX  65536     /* of a line before its "\n"; Redis closes for a longer one */
-
 /* The least that one takes: "$0\r\n\r\n", "+\r\n". */
 #define RESP_WORD_LEAST    6
 #define RESP_ELEMENT_LEAST 3
-
-#define RESP_DIGITS 19 /* more could overflow 64 bits */
 
 struct resp_number {
 	uint64_t value;

@@ -3,15 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-/* Redis's limits: of an array's words, of one (proto-max-bulk-len), of a line before its "\n". */
-#define STREAM_WORDS_MAX 1048576
-#define STREAM_WORD_MAX  536870912
-#define STREAM_LINE_MAX  65536
-
 /* Of a reply's elements, and of one's bytes: so that nothing here can overflow. */
 #define STREAM_MOST ((uint64_t)1 << 48)
-
-#define STREAM_DIGITS 19
 
 enum stream_state {
 	STREAM_TYPE,       /* before an element */
@@ -122,7 +115,7 @@ stream_digit(struct resp_stream *stream, unsigned char byte)
 	}
 	if (byte == '\r' && stream->digits > 0)
 		return stream_go(stream, STREAM_NUMBER_LF);
-	if (digit > 9 || stream->digits == STREAM_DIGITS || (digit == 0 && stream->digits == 0 && stream->negative) ||
+	if (digit > 9 || stream->digits == RESP_DIGITS || (digit == 0 && stream->digits == 0 && stream->negative) ||
 	    (stream->digits > 0 && stream->number == 0))
 		return FRAMING_MALFORMED;
 	stream->number = stream->number * 10 + digit;
@@ -143,10 +136,10 @@ static enum framing_result
 stream_request_number(struct resp_stream *stream)
 {
 	if (stream->type == '$')
-		return stream->negative ? FRAMING_MALFORMED : stream_string(stream, STREAM_WORD_MAX);
+		return stream->negative ? FRAMING_MALFORMED : stream_string(stream, RESP_BULK_MAX);
 	if (stream->negative)
 		stream->number = 0;
-	if (stream->number > STREAM_WORDS_MAX)
+	if (stream->number > RESP_WORDS_MAX)
 		return FRAMING_TOO_LONG;
 	stream->pending += stream->number;
 	return stream_next(stream);
@@ -193,7 +186,7 @@ stream_line(struct resp_stream *stream, unsigned char byte)
 {
 	enum resp_line_step step;
 
-	if (byte != '\n' && stream->length == STREAM_LINE_MAX)
+	if (byte != '\n' && stream->length == RESP_LINE_MAX)
 		return FRAMING_TOO_LONG;
 	if (byte == '\0')
 		return FRAMING_MALFORMED;

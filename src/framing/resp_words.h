@@ -10,6 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Redis's limits, of requests: words of an array, bytes of one (proto-max-bulk-len), bytes of a line before its "\n".
+ * It closes for more. */
+#define RESP_WORDS_MAX 1048576
+#define RESP_BULK_MAX  536870912
+#define RESP_LINE_MAX  65536
+
+/* Of any number; more could overflow 64 bits. */
+#define RESP_DIGITS 19
+
 /* Of a word whose bytes pass, so many are kept; no name and no number that we know is longer. */
 #define RESP_WORD_SIZE 24
 
