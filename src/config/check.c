@@ -43,8 +43,8 @@ check_rules(struct reader *reader, const struct read_service *service)
 		    "is for mode = \"shared\" only" },
 		{ !shared && own->framing != FRAMING_NONE && reader_is_own(reader, service, "framing"), "framing",
 		    "is for mode = \"shared\" only; say mode = \"shared\" too, or leave it out" },
-		{ shared && !framed, "framing", "is required with mode = \"shared\": line, netstring, length8, "
-		    "length16be, length16le, length32be, length32le or resp" },
+		{ shared && !framed, "framing", "is required with mode = \"shared\": line, netstring, "
+		    "octet-counted, length8, length16be, length16le, length32be, length32le or resp" },
 		{ shared && settings->upstream.dial.probe.kind == PROBE_MYSQL, "probe",
 		    "\"mysql\" leaves the greeting to the client, which in shared mode there is none for" },
 		{ framed && own->framing == FRAMING_RESP && own->replies != SHARED_ORDERED, "replies",

@@ -42,11 +42,13 @@ line_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
 	return 0;
 }
 
-/* netstring: the length in decimal digits, ":", the contents, ",".  See https://cr.yp.to/proto/netstrings.txt. */
+/* netstring: the length in decimal digits, ":", the contents, ",".  See https://cr.yp.to/proto/netstrings.txt.
+ * octet-counted: the length, " ", the contents, which cannot be empty.  See RFC 6587, 3.4.1. */
+#define COUNTED_SPACE ' '
 
-/* No length has a zero before it, and none that max allows has more digits than max. */
-static enum framing_result
-netstring_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,
+/* No length has a zero before it, and none that max allows has more digits than max.  mark: behind the length. */
+static inline enum framing_result
+counted_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max, int mark,
     size_t *ret_length)
 {
 	size_t at, contents = 0;
@@ -64,40 +66,44 @@ netstring_parse(struct framing_progress *progress, const unsigned char *bytes, s
 	}
 	if (at == length)
 		return FRAMING_MORE;
-	if (at == 0 || bytes[at] != ':')
+	if (at == 0 || bytes[at] != mark || (contents == 0 && mark == COUNTED_SPACE))
 		return FRAMING_MALFORMED;
 	progress->at = at + 1;
-	progress->expected = at + contents + 2;
+	progress->expected = at + 1 + contents + (mark != COUNTED_SPACE);
 	if (length < progress->expected)
 		return FRAMING_MORE;
-	if (bytes[progress->expected - 1] != ',')
+	if (mark != COUNTED_SPACE && bytes[progress->expected - 1] != ',')
 		return FRAMING_MALFORMED;
 	*ret_length = progress->expected;
 	return FRAMING_WHOLE;
 }
 
 static size_t
-netstring_wrap(const unsigned char *contents, size_t length, unsigned char *to)
+counted_wrap(const unsigned char *contents, size_t length, unsigned char *to, char mark)
 {
 	char head[24];
-	size_t at = (size_t)snprintf(head, sizeof head, "%zu:", length);
+	size_t at = (size_t)snprintf(head, sizeof head, "%zu%c", length, mark);
 
+	if (length == 0 && mark == COUNTED_SPACE)
+		return 0;
 	memcpy(to, head, at);
 	if (length > 0)
 		memcpy(to + at, contents, length);
+	if (mark == COUNTED_SPACE)
+		return at + length;
 	to[at + length] = ',';
 	return at + length + 1;
 }
 
 static size_t
-netstring_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
+counted_unwrap(const unsigned char *message, size_t length, char mark, size_t *ret_length)
 {
 	size_t offset = 0;
 
-	while (message[offset] != ':')
+	while (message[offset] != mark)
 		offset++;
 	offset++;
-	*ret_length = length - offset - 1;
+	*ret_length = length - offset - (mark != COUNTED_SPACE);
 	return offset;
 }
 
@@ -138,45 +144,55 @@ length_wrap(const unsigned char *contents, size_t length, unsigned char *to, siz
 	return width + length;
 }
 
-/* The functions of one kind, which differ in width and order alone. */
-#define LENGTH_KIND(KIND, WIDTH, ORDER)                                                                             \
+static size_t
+length_unwrap(const unsigned char *message, size_t length, size_t width, enum length_order order, size_t *ret_length)
+{
+	(void)message;
+	(void)order;
+	*ret_length = length - width;
+	return width;
+}
+
+/* The functions of one kind of a family, which differ in these arguments alone. */
+#define KIND(NAME, FAMILY, ...)                                                                                     \
 	static enum framing_result                                                                                  \
-	KIND##_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,      \
+	NAME##_parse(struct framing_progress *progress, const unsigned char *bytes, size_t length, size_t max,      \
 	    size_t *ret_length)                                                                                     \
 	{                                                                                                           \
-		return length_parse(progress, bytes, length, max, WIDTH, ORDER, ret_length);                        \
+		return FAMILY##_parse(progress, bytes, length, max, __VA_ARGS__, ret_length);                       \
 	}                                                                                                           \
 	static size_t                                                                                               \
-	KIND##_wrap(const unsigned char *contents, size_t length, unsigned char *to)                                \
+	NAME##_wrap(const unsigned char *contents, size_t length, unsigned char *to)                                \
 	{                                                                                                           \
-		return length_wrap(contents, length, to, WIDTH, ORDER);                                             \
+		return FAMILY##_wrap(contents, length, to, __VA_ARGS__);                                            \
 	}                                                                                                           \
 	static size_t                                                                                               \
-	KIND##_unwrap(const unsigned char *message, size_t length, size_t *ret_length)                              \
+	NAME##_unwrap(const unsigned char *message, size_t length, size_t *ret_length)                              \
 	{                                                                                                           \
-		(void)message;                                                                                      \
-		*ret_length = length - WIDTH;                                                                       \
-		return WIDTH;                                                                                       \
+		return FAMILY##_unwrap(message, length, __VA_ARGS__, ret_length);                                   \
 	}
 
-LENGTH_KIND(length8, 1, LENGTH_BIG)
-LENGTH_KIND(length16be, 2, LENGTH_BIG)
-LENGTH_KIND(length16le, 2, LENGTH_LITTLE)
-LENGTH_KIND(length32be, 4, LENGTH_BIG)
-LENGTH_KIND(length32le, 4, LENGTH_LITTLE)
+KIND(netstring, counted, ':')
+KIND(octets, counted, COUNTED_SPACE)
+KIND(length8, length, 1, LENGTH_BIG)
+KIND(length16be, length, 2, LENGTH_BIG)
+KIND(length16le, length, 2, LENGTH_LITTLE)
+KIND(length32be, length, 4, LENGTH_BIG)
+KIND(length32le, length, 4, LENGTH_LITTLE)
 
-#define FRAMING(NAME) &(const struct framing){ .name = #NAME, .request = NAME##_parse, .reply = NAME##_parse, \
+#define FRAMING(NAME, FULL_NAME) &(const struct framing){ .name = FULL_NAME, .request = NAME##_parse, .reply = NAME##_parse, \
 	.wrap = NAME##_wrap, .unwrap = NAME##_unwrap }
 
 static const struct framing *const framings[FRAMING_KINDS] = {
-	[FRAMING_LINE] = FRAMING(line),
-	[FRAMING_NETSTRING] = FRAMING(netstring),
-	[FRAMING_LENGTH8] = FRAMING(length8),
-	[FRAMING_LENGTH16BE] = FRAMING(length16be),
-	[FRAMING_LENGTH16LE] = FRAMING(length16le),
-	[FRAMING_LENGTH32BE] = FRAMING(length32be),
-	[FRAMING_LENGTH32LE] = FRAMING(length32le),
+	[FRAMING_LINE] = FRAMING(line, "line"),
+	[FRAMING_NETSTRING] = FRAMING(netstring, "netstring"),
+	[FRAMING_LENGTH8] = FRAMING(length8, "length8"),
+	[FRAMING_LENGTH16BE] = FRAMING(length16be, "length16be"),
+	[FRAMING_LENGTH16LE] = FRAMING(length16le, "length16le"),
+	[FRAMING_LENGTH32BE] = FRAMING(length32be, "length32be"),
+	[FRAMING_LENGTH32LE] = FRAMING(length32le, "length32le"),
 	[FRAMING_RESP] = &framing_resp,
+	[FRAMING_OCTETS] = FRAMING(octets, "octet-counted"),
 };
 
 const struct framing *

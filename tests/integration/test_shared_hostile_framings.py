@@ -27,6 +27,16 @@ NETSTRINGS = {
     "an empty one": Answered(b"0:,", b"0:,"),
     "byte by byte": Answered(b"5:he,lo,0:,", b"5:he,lo,0:,", byte_by_byte=True),
 }
+OCTETS = {
+    "no number": Closed(b"<34>1 - "),
+    "an empty one": Closed(b"0 "),
+    "a huge length": Closed(b"99999999999999999999 "),
+    "a length that is too long": Closed(b"%d " % (LIMIT + 1)),
+    "a zero before the length": Closed(b"05 hello"),
+    "no space": Closed(b"5:hello"),
+    "half a string, then half-close": HalfCloses(b"50 half"),
+    "byte by byte": Answered(b"5 he lo1 \n", b"5 he lo1 \n", byte_by_byte=True),
+}
 LENGTHS = {
     "a huge length": Closed(b"\xff\xff\xff\xff"),
     "a length that is too long": Closed((LIMIT + 1).to_bytes(4, "big")),
@@ -64,6 +74,12 @@ def beside_a_bystander(one, kind, message):
 def test_netstrings(daemon, upstream, kind):
     one = daemon(asking.shared("s", upstream(echo_bytes).address, SMALL, "netstring"))
     beside_a_bystander(one, NETSTRINGS[kind], b"4:good,")
+
+
+@pytest.mark.parametrize("kind", OCTETS)
+def test_octet_counted(daemon, upstream, kind):
+    one = daemon(asking.shared("s", upstream(echo_bytes).address, SMALL, "octet-counted"))
+    beside_a_bystander(one, OCTETS[kind], b"4 good")
 
 
 @pytest.mark.parametrize("kind", LENGTHS)

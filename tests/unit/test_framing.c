@@ -39,6 +39,23 @@ a_netstring_says_its_length_in_plain_digits(void **state)
 	check_rows(framing_of(FRAMING_NETSTRING)->reply, netstrings, COUNT(netstrings));
 }
 
+static const struct parse_row octets[] = {
+	ALL("1 a", 1), ALL("3 a,b", 3), ALL("10 0123456789", 10), ALL("2 \0 ", 2), WHOLE("1 a1 b", 1, 3),
+	WHOLE("1 a\n", 5, 3), MORE("", 5), MORE("3", 5), MORE("3 ", 5), MORE("3 ab", 5),
+	MALFORMED(" ", 5), MALFORMED("0 ", 5), MALFORMED("0 a", 5), MALFORMED("x", 5), MALFORMED("-1 ", 5),
+	MALFORMED("01 a", 5), MALFORMED("1:a,", 5), MALFORMED("<34>1", 5), MALFORMED("1\ta", 5),
+	TOO_LONG("4", 3), TOO_LONG("4 abcd", 3), TOO_LONG("99999999999999999999 ", 1000),
+	TOO_LONG("18446744073709551617 ", SIZE_MAX / 2),
+};
+
+static void
+an_octet_counted_message_has_its_length_before_a_space(void **state)
+{
+	(void)state;
+	check_rows(framing_of(FRAMING_OCTETS)->request, octets, COUNT(octets));
+	check_rows(framing_of(FRAMING_OCTETS)->reply, octets, COUNT(octets));
+}
+
 static const struct parse_row length8[] = {
 	ALL("\0", 0), ALL("\1a", 1), ALL("\3abc", 3), WHOLE("\1a\1b", 5, 2), WHOLE("\0\0", 0, 1),
 	MORE("", 9), MORE("\3", 9), MORE("\3ab", 9), MORE("\xff", 255), TOO_LONG("\1", 0), TOO_LONG("\xff", 254),
@@ -86,6 +103,7 @@ what_is_needed_is_told_as_soon_as_it_is_known(void **state)
 	} rows[] = {
 		{ FRAMING_NETSTRING, "100", 3, 0 },
 		{ FRAMING_NETSTRING, "100:", 4, 105 },
+		{ FRAMING_OCTETS, "100 ", 4, 104 },
 		{ FRAMING_LENGTH8, "\x64", 1, 101 },
 		{ FRAMING_LENGTH16BE, "\1\0", 2, 258 },
 		{ FRAMING_LENGTH16LE, "\1\1", 2, 259 },
@@ -141,13 +159,13 @@ what_is_put_on_is_taken_off_again(void **state)
 	(void)state;
 	for (size_t i = 0; i < 100000; i++)
 		contents[i] = (unsigned char)"0:,\r1\0\xff"[i % 7];
-	for (int kind = FRAMING_LINE; kind < FRAMING_RESP; kind++)
-		for (size_t i = 0; i < COUNT(sizes); i++) {
+	for (int kind = FRAMING_LINE; kind < FRAMING_KINDS; kind++)
+		for (size_t i = 0; kind != FRAMING_RESP && i < COUNT(sizes); i++) {
 			const struct framing *framing = framing_of((enum framing_kind)kind);
 			struct framing_progress progress = { 0 };
 			size_t length = framing->wrap(contents, sizes[i], message), whole, inner;
 
-			if ((kind == FRAMING_LENGTH8 && sizes[i] > 255) ||
+			if ((kind == FRAMING_OCTETS && sizes[i] == 0) || (kind == FRAMING_LENGTH8 && sizes[i] > 255) ||
 			    ((kind == FRAMING_LENGTH16BE || kind == FRAMING_LENGTH16LE) && sizes[i] > 65535)) {
 				assert_int_equal(length, 0);
 				continue;
@@ -178,7 +196,7 @@ static void
 a_framing_has_the_settings_name(void **state)
 {
 	static const char *const names[FRAMING_KINDS] = { NULL, "line", "netstring", "length8", "length16be",
-		"length16le", "length32be", "length32le", "resp" };
+		"length16le", "length32be", "length32le", "resp", "octet-counted" };
 
 	(void)state;
 	for (int kind = FRAMING_LINE; kind < FRAMING_KINDS; kind++)
@@ -191,6 +209,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_ends_with_its_newline),
 		cmocka_unit_test(a_netstring_says_its_length_in_plain_digits),
+		cmocka_unit_test(an_octet_counted_message_has_its_length_before_a_space),
 		cmocka_unit_test(a_length_is_read_in_its_width_and_order),
 		cmocka_unit_test(what_is_needed_is_told_as_soon_as_it_is_known),
 		cmocka_unit_test(nothing_is_awaited_beyond_the_limit),
