@@ -36,6 +36,7 @@ client_owner_init(struct client_owner *owner, struct event_base *loop, struct ta
 	*owner = (struct client_owner){ .loop = loop, .table = table,
 		.clients = { .size = sizeof(struct client), .number = CLIENT_SLAB },
 		.relays = { .size = sizeof(struct relay), .number = CLIENT_SLAB },
+		.tracks = { .size = sizeof(struct track), .number = CLIENT_SLAB },
 		.lingering = { .size = sizeof(struct lingering), .number = CLIENT_SLAB } };
 }
 
@@ -44,6 +45,7 @@ client_owner_clear(struct client_owner *owner)
 {
 	slab_clear(&owner->clients);
 	slab_clear(&owner->relays);
+	slab_clear(&owner->tracks);
 	slab_clear(&owner->lingering);
 }
 
@@ -202,6 +204,33 @@ client_follow(struct client *client, bool was_attached, enum relay_result result
 	return true;
 }
 
+/* Whether it could go back to those who share. */
+static bool
+client_is_free(const struct client *client)
+{
+	return track_is_free(client->track) && relay_is_at_rest(client->relay);
+}
+
+static void
+client_on_linger(void *arg)
+{
+	struct client *client = arg;
+
+	if (client_is_free(client))
+		client_tell(client, CLIENT_FREE);
+}
+
+static void
+client_linger(struct client *client)
+{
+	struct loop_timer *linger = &client->track->linger;
+
+	if (!client_is_free(client))
+		loop_timer_stop(linger);
+	else if (!loop_timer_is_set(linger))
+		loop_timer_at(linger, clock_now() + client->owner->own_linger);
+}
+
 static void
 client_carry(struct client *client, enum table_direction d, short what)
 {
@@ -209,7 +238,8 @@ client_carry(struct client *client, enum table_direction d, short what)
 	bool attached = client->relay->attached;
 
 	header->handling = client->index;
-	client_follow(client, attached, relay_work(client->relay, d, what));
+	if (!client_follow(client, attached, relay_work(client->relay, d, what)) && client->track != NULL)
+		client_linger(client);
 	header->handling = 0;
 }
 
@@ -234,6 +264,18 @@ client_look(struct client *client)
 }
 
 static void
+client_start_track(struct client *client)
+{
+	client->track = slab_take(&client->owner->tracks);
+	client->track->table = client->owner->table;
+	client->track->client = client->index;
+	loop_timer_init(&client->track->linger, client->owner->loop, client_on_linger, client);
+	track_follow(client->track);
+	client->relay->track = client->track;
+	client_linger(client);
+}
+
+static void
 client_start_relay(struct client *client)
 {
 	static const event_callback_fn on_event[2] = { client_on_up, client_on_down };
@@ -241,7 +283,19 @@ client_start_relay(struct client *client)
 	client->relay = slab_take(&client->owner->relays);
 	relay_init(client->relay, client->owner->loop, client->owner->table, client->index, on_event, client);
 	client->relay->attached = !client_is_unused(client);
+	if (client_record(client)->flags & TABLE_CLIENT_TRACKED)
+		client_start_track(client);
 	relay_start(client->relay);
+}
+
+static void
+client_stop_track(struct client *client)
+{
+	if (client->track == NULL)
+		return;
+	loop_timer_stop(&client->track->linger);
+	slab_give(&client->owner->tracks, client->track);
+	client->track = NULL;
 }
 
 static void
@@ -250,6 +304,7 @@ client_stop_relay(struct client *client)
 	if (client->relay == NULL)
 		return;
 	relay_stop(client->relay);
+	client_stop_track(client);
 	slab_give(&client->owner->relays, client->relay);
 	client->relay = NULL;
 }
@@ -304,9 +359,17 @@ client_wait(struct client *client, struct waiting_queue *held)
 	waiting_enter(held, &client->waiting);
 }
 
+static void
+client_watch_no_more(struct client *client)
+{
+	loop_event_stop(&client->watch);
+	client->watched = false;
+}
+
 void
 client_share(struct client *client)
 {
+	client_watch_no_more(client);
 	client_record(client)->active = clock_tick();
 	table_client_take(client->owner->table, client->index, TABLE_CONN_SHARED);
 	CRASH_POINT(OPEN_COMMITTED);
@@ -318,8 +381,7 @@ client_open(struct client *client, uint32_t conn)
 	struct table *table = client->owner->table;
 	struct table_client *record = client_record(client);
 
-	loop_event_stop(&client->watch);
-	client->watched = false;
+	client_watch_no_more(client);
 	client->opened = clock_now();
 	client->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
 	record->active = clock_tick();
@@ -329,6 +391,17 @@ client_open(struct client *client, uint32_t conn)
 	client_bound_sockets(client, table->conns[conn].fd);
 	client_start_relay(client);
 	relay_hear_client(client->relay);
+}
+
+void
+client_own(struct client *client, uint32_t conn, const struct resp_connection *shared, unsigned protocol)
+{
+	client->mux_client = NULL;
+	CRASH_POINT(OWN_BEFORE);
+	track_begin(client->owner->table, client->index, shared, protocol);
+	CRASH_POINT(OWN_TRACKED);
+	client_open(client, conn);
+	client_tell(client, CLIENT_OWNS);
 }
 
 uint64_t
@@ -420,6 +493,31 @@ client_turn_away(struct client *client, const char *text)
 	lingering_begin(client->lingering, owner->loop, owner->table, client->index, text, owner->drops,
 	    client_on_lingering, client);
 	return lingering_work(client->lingering);
+}
+
+void
+client_linger_in(struct client *client, const char *text, struct waiting_queue *lingering)
+{
+	if (client->owner->table->lingering >= CLIENT_LINGERING_MOST)
+		client_close(client_of(waiting_first(lingering)));
+	if (client_turn_away(client, text)) {
+		client_close(client);
+		return;
+	}
+	client->waiting = (struct waiting_entry){ .since = clock_now() };
+	waiting_enter(lingering, &client->waiting);
+}
+
+bool
+client_close_lingering(struct waiting_queue *lingering, int64_t now)
+{
+	unsigned before = lingering->count;
+	struct client *client;
+
+	while ((client = client_of(waiting_first(lingering))) != NULL &&
+	    waiting_end(lingering, &client->waiting) <= now)
+		client_close(client);
+	return lingering->count < before;
 }
 
 void

@@ -24,12 +24,18 @@
 struct client;
 struct conn_settings;
 struct mux_client;
+struct resp_connection;
 TAILQ_HEAD(client_list, client);
+
+/* So many linger at once of all services; beyond, a service's oldest is closed at once. */
+#define CLIENT_LINGERING_MOST 1024u
 
 enum client_event {
 	CLIENT_ATTACHED,       /* the first byte has passed over this upstream connection */
 	CLIENT_UPSTREAM_ENDED, /* all that it said is delivered, the client is still there and open for more; true: it
 	                        * has been put back among the held by client_return(); false: the end is passed on */
+	CLIENT_OWNS,           /* of shared mode: it has a connection of its own now */
+	CLIENT_FREE,           /* it needs that no more, and has not for own_linger */
 	CLIENT_LEFT,           /* a held one has shut down its side or gone, or has said something: whether it is over
 	                        * for it is the callee's to find out */
 	CLIENT_ENDED,          /* for the cause that it holds: to be closed, or turned away */
@@ -41,7 +47,8 @@ enum client_event {
 struct client_owner {
 	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
-	struct slab clients, relays, lingering;
+	int64_t own_linger;      /* microseconds, of shared mode */
+	struct slab clients, tracks, relays, lingering;
 	unsigned drops;          /* bytes of one that is turned away, at most: LINGERING_* */
 	bool (*on_event)(void *arg, struct client *client, enum client_event event);
 	void *arg;               /* borrowed */
@@ -64,6 +71,7 @@ struct client {
 	enum closing_cause cause;   /* of its end, once that is decided */
 	/* What moves its bytes, if anything does: one of these. */
 	struct relay *relay;        /* owned: over a connection of its own */
+	struct track *track;        /* owned: of its own connection, in shared mode; NULL else */
 	struct mux_client *mux_client; /* owned by the mux: over the one that all share */
 	struct lingering *lingering; /* owned: it was turned away */
 };
@@ -108,6 +116,10 @@ void client_open(struct client *client, uint32_t conn);
 /* Held to open in shared mode: it is to become one of those who share. */
 void client_share(struct client *client);
 
+/* Shared to open, with this connection of the table, which was idle: CLIENT_OWNS.  What it has said and was not moved
+ * on goes there.  It has left the mux.  shared and protocol are as for track_begin(). */
+void client_own(struct client *client, uint32_t conn, const struct resp_connection *shared, unsigned protocol);
+
 /* It is held from now on, and waits there.  Its place is its id, so that a new worker finds the same order.  It waits
  * since it came; one that had a connection since the loss of that, and as long as it takes: after a worker's death
  * that is known to the tick. */
@@ -129,6 +141,11 @@ void client_close(struct client *client);
 /* A held one, or one that shared a connection and has left, is turned away: it is told text (borrowed; may be NULL or
  * ""), unless a dead worker has told it.  true: it is to be closed at once; else CLIENT_HEARD may follow. */
 bool client_turn_away(struct client *client, const char *text);
+
+/* One that waits nowhere: the same, waiting there until it has heard it; the first there makes room if too many do.
+ * It may be gone.  Then: closes those there who have had their time by now; whether there were any. */
+void client_linger_in(struct client *client, const char *text, struct waiting_queue *lingering);
+bool client_close_lingering(struct waiting_queue *lingering, int64_t now);
 
 /* Frees the process's side only; the record lives on (the worker ends, another comes). */
 void client_free(struct client *client);

@@ -124,36 +124,19 @@ clients_remove(struct clients *clients, struct client *client)
 {
 	TAILQ_REMOVE(&clients->all, client, entry);
 	clients->count--;
+	if (clients->mux != NULL && client->relay != NULL)
+		mux_note_own(clients->mux, -1);
 	mux_leave(clients->mux, client->mux_client);
 	client->mux_client = NULL;
 }
 
-/* Closes those who have had their time by then to hear why they were turned away.  Whether there were any. */
-static bool
-clients_close_lingering(struct clients *clients, int64_t now)
-{
-	unsigned before = clients->lingering.count;
-	struct client *client;
-
-	while ((client = client_of(waiting_first(&clients->lingering))) != NULL &&
-	    waiting_end(&clients->lingering, &client->waiting) <= now)
-		client_close(client);
-	return clients->lingering.count < before;
-}
-
-/* One of no list is told why (client_turn_away()), and closed when it has heard it, or its time is over. */
+/* One of no list is told why, and closed when it has heard it, or its time is over. */
 static void
 clients_turn_away(struct clients *clients, struct client *client, const char *text)
 {
-	if (clients->table->lingering >= CLIENTS_LINGERING_MOST)
-		client_close(client_of(waiting_first(&clients->lingering)));
-	if (client_turn_away(client, text)) {
-		client_close(client);
-		return;
-	}
-	client->waiting = (struct waiting_entry){ .since = clock_now() };
-	waiting_enter(&clients->lingering, &client->waiting);
-	clients_look_by(clients, waiting_end(&clients->lingering, &client->waiting));
+	client_linger_in(client, text, &clients->lingering);
+	if (clients->lingering.count > 0)
+		clients_look_by(clients, waiting_end(&clients->lingering, waiting_first(&clients->lingering)));
 }
 
 /* Ends a client, held or open; the cause is for the log.  A reply that is not NULL is said first. */
@@ -199,12 +182,27 @@ clients_refuse(struct clients *clients, struct client *client, enum closing_caus
 	clients_end(clients, client, cause, reply != NULL ? reply : "");
 }
 
-/* An open client's upstream connection is closed, and it waits for another; the upstream is to be told. */
+/* In shared mode a client is served at once, whether the service is up or not. */
+static void
+clients_share(struct clients *clients, struct client *client)
+{
+	if (client_is_held(client))
+		client_share(client);
+	client->mux_client = mux_join(clients->mux, client);
+}
+
+/* An open client's own connection is closed, and it waits for another, of which the upstream is to be told, or shares
+ * what its service shares. */
 static void
 clients_put_back(struct clients *clients, struct client *client)
 {
 	clients->counters->lost_bytes += client_return(client);
-	clients_wait(clients, client);
+	if (clients->mux == NULL) {
+		clients_wait(clients, client);
+		return;
+	}
+	mux_note_own(clients->mux, -1);
+	clients_share(clients, client);
 }
 
 static bool
@@ -214,17 +212,27 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 
 	switch (event) {
 	case CLIENT_ATTACHED:
-		upstream_tell(clients->upstream, PCONN_RELAYED);
+		if (clients->mux == NULL)
+			upstream_tell(clients->upstream, PCONN_RELAYED);
+		break;
+	case CLIENT_OWNS:
+		clients->fresh = true;
+		clients_look_soon(clients, client->opened);
+		break;
+	case CLIENT_FREE:
+		clients_put_back(clients, client);
 		break;
 	case CLIENT_UPSTREAM_ENDED:
-		if ((client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT) ||
-		    upstream_refuses(clients->upstream))
+		if (clients->mux != NULL ? !client_is_unused(client) : upstream_refuses(clients->upstream) ||
+		    (client_was_attached(client) && clients->settings->on_upstream_end != CLIENTS_RECONNECT))
 			return false;
-		if (client_is_unused(client))
+		if (clients->mux == NULL && client_is_unused(client))
 			upstream_unused(clients->upstream, client_record(client)->conn);
 		clients_put_back(clients, client);
-		upstream_set_held(clients->upstream, clients->held.count);
-		clients_serve(clients);
+		if (clients->mux == NULL) {
+			upstream_set_held(clients->upstream, clients->held.count);
+			clients_serve(clients);
+		}
 		return true;
 	case CLIENT_LEFT:
 		if (client_has_left(client, clients->settings->abort_on_close))
@@ -295,15 +303,6 @@ clients_serve(struct clients *clients)
 	if (clients->held.count != before)
 		upstream_set_held(clients->upstream, clients->held.count);
 	clients_limit(clients);
-}
-
-/* In shared mode a client is served at once, whether the service is up or not. */
-static void
-clients_share(struct clients *clients, struct client *client)
-{
-	if (client_is_held(client))
-		client_share(client);
-	client->mux_client = mux_join(clients->mux, client);
 }
 
 /* A client connected: serve it, hold it, or refuse it. */
@@ -397,10 +396,12 @@ clients_take_up(struct clients *clients, uint32_t index)
 	}
 	admission_rejoin(clients->admission, record->fd, &client->uid);
 	client->waits = true;
-	if (clients->mux != NULL) {
+	if (clients->mux != NULL && table_client_own(clients->table, index) == 0) {
 		clients_share(clients, client);
 		return;
 	}
+	if (clients->mux != NULL)
+		mux_note_own(clients->mux, 1);
 	if (client_is_held(client))
 		clients_wait(clients, client);
 	client_begin(client);
@@ -490,6 +491,7 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	struct client *client;
 
 	clients->settings = settings;
+	clients->owner.own_linger = clients->mux == NULL ? 0 : mux_own_linger(clients->mux);
 	clients->log_level = log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
 	    settings->max_clients_per_user);
@@ -528,7 +530,7 @@ clients_close(struct clients *clients, enum closing_cause cause, bool open)
 void
 clients_finish(struct clients *clients)
 {
-	clients_close_lingering(clients, CLOCK_NEVER);
+	client_close_lingering(&clients->lingering, CLOCK_NEVER);
 }
 
 void
@@ -541,7 +543,7 @@ clients_pause(struct clients *clients, bool kill)
 	waiting_pause(&clients->held, paused, paused ? 0 : clock_now());
 	for (client = paused ? TAILQ_FIRST(&clients->all) : NULL; client != NULL; client = next) {
 		next = TAILQ_NEXT(client, entry);
-		if (client_can_return(client) && (client_is_unused(client) || returns))
+		if (client_can_return(client) && (client_is_unused(client) || (returns && clients->mux == NULL)))
 			clients_put_back(clients, client);
 		else if (kill && client->relay != NULL)
 			clients_end(clients, client, CLOSING_OPERATOR, NULL);
@@ -637,7 +639,7 @@ clients_look(struct clients *clients, int64_t now)
 		admission_tell_refused(clients->admission, now);
 	clients_look_soon(clients, now);
 	clients_look_by(clients, waiting_next_end(&clients->held));
-	if (clients_close_lingering(clients, now))
+	if (client_close_lingering(&clients->lingering, now))
 		clients->ended(clients->arg);
 }
 

@@ -17,9 +17,6 @@ struct conn_settings;
 struct mux;
 struct upstream;
 
-/* So many linger at once of all services; beyond, a service's oldest is closed at once. */
-#define CLIENTS_LINGERING_MOST 1024u
-
 enum clients_on_down { CLIENTS_HOLD, CLIENTS_REFUSE };
 enum clients_on_upstream_end { CLIENTS_CLOSE, CLIENTS_RECONNECT };
 

@@ -10,6 +10,7 @@
 #include "base/peer_closed.h"
 #include "client/admission.h"
 #include "client/client.h"
+#include "client/label.h"
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
 #include "keep/crash.h"
@@ -29,6 +30,7 @@ struct mux {
 	bool aborts, refuses;         /* settings */
 	bool begun;
 	bool looks;                   /* the tick has come */
+	unsigned own;                 /* clients that have a connection of their own */
 	unsigned told_waiting;
 	int64_t queued_since;         /* while it is down: of the oldest request in the queue; 0 there is none */
 	struct loop_timer turn, tick;
@@ -138,6 +140,69 @@ mux_work(struct mux *mux, int64_t now)
 	}
 }
 
+int64_t
+mux_own_linger(const struct mux *mux)
+{
+	return mux->clients.rules.settings->own_linger;
+}
+
+void
+mux_note_own(struct mux *mux, int change)
+{
+	mux->own += (unsigned)change;
+	mux_turn_soon(&mux->clients);
+}
+
+/* Its bytes are relayed there from now on. */
+static void
+mux_move_out(struct mux *mux, struct mux_client *client, uint32_t conn)
+{
+	struct client *owner = client->owner;
+	struct own *own = client->own;
+
+	client->own = NULL;
+	mux_leave(mux, client);
+	client_own(owner, conn, &mux->clients.rules.resp,
+	    client_record(owner)->flags & TABLE_CLIENT_RESP3 ? 3 : 2);
+	own_taken(own);
+	mux_note_own(mux, 1);
+}
+
+/* On it, what the client has said of itself is said again. */
+static struct own *
+mux_ask_own(struct mux *mux, const struct mux_client *client)
+{
+	char *requests[LABEL_REQUESTS + 1];
+	size_t count = label_requests(mux->queue->table, client->asker.index, requests);
+	struct own *own = upstream_own_start(mux->upstream, (const char *const *)requests, count, client->first);
+
+	while (count > 0)
+		mem_free(requests[--count]);
+	return own;
+}
+
+/* Those whose commands need a connection of their own, as many as may have one. */
+static void
+mux_serve_wanting(struct mux *mux)
+{
+	unsigned most = mux->clients.rules.settings->max_own;
+	struct waiting_entry *entry = waiting_first(&mux->clients.wanting), *next;
+
+	for (unsigned coming = 0; entry != NULL && mux->own + coming < most; entry = next) {
+		struct mux_client *client = waiting_of(entry, struct mux_client, waiting);
+		uint32_t conn;
+
+		next = waiting_next(entry);
+		if (client->own == NULL)
+			client->own = mux_ask_own(mux, client);
+		conn = client->own == NULL ? 0 : own_take(client->own);
+		if (conn != 0)
+			mux_move_out(mux, client, conn);
+		else
+			coming++;
+	}
+}
+
 static bool
 mux_refuses(const struct mux *mux)
 {
@@ -172,6 +237,19 @@ mux_turn_away(struct mux *mux, int64_t now)
 			return;
 		mux_client_fail_waiting(client, cause, now);
 	}
+}
+
+/* Likewise who has waited too long for a connection of its own. */
+static void
+mux_turn_away_own(struct mux *mux, int64_t now)
+{
+	struct waiting_queue *wanting = &mux->clients.wanting;
+	bool refused = mux_refuses(mux);
+	struct waiting_entry *entry;
+
+	while ((entry = refused ? waiting_first(wanting) : waiting_over(wanting, now)) != NULL)
+		mux_client_fail_own(waiting_of(entry, struct mux_client, waiting),
+		    refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT, now);
 }
 
 static void
@@ -224,6 +302,8 @@ mux_on_turn(void *arg)
 	if (mux->conn.fd == -1)
 		mux_turn_away(mux, now);
 	mux_conn_give(&mux->conn, now);
+	mux_serve_wanting(mux);
+	mux_turn_away_own(mux, now);
 	mux_close_over(mux);
 	mux_tell_waiting(mux, now);
 	if (mux->conn.fd != -1 && mux_conn_rests(&mux->conn) && mux_conn_in_flight(&mux->conn) == 0)
@@ -300,15 +380,24 @@ mux_serve(struct mux *mux)
 void
 mux_leave_upstream(struct mux *mux)
 {
+	struct waiting_entry *entry;
+
 	if (mux == NULL)
 		return;
 	mux->upstream = NULL;
+	for (entry = waiting_first(&mux->clients.wanting); entry != NULL; entry = waiting_next(entry)) {
+		struct mux_client *client = waiting_of(entry, struct mux_client, waiting);
+
+		own_cancel(client->own);
+		client->own = NULL;
+	}
 	mux_serve(mux);
 }
 
 void
 mux_pause(struct mux *mux)
 {
+	waiting_pause(&mux->clients.wanting, true, 0);
 	if (!mux->begun)
 		return;
 	mux_conn_retire(&mux->conn);
@@ -318,6 +407,7 @@ mux_pause(struct mux *mux)
 void
 mux_unpause(struct mux *mux)
 {
+	waiting_pause(&mux->clients.wanting, false, clock_now());
 	if (mux->conn.fd == -1)
 		mux->expiry.since = mux->clients.waiting.from = clock_now();
 	else if (mux_conn_in_flight(&mux->conn) == 0)
@@ -458,6 +548,7 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	TAILQ_INIT(&clients->over);
 	TAILQ_INIT(&clients->blocked);
 	waiting_init(&clients->waiting, 0);
+	waiting_init(&clients->wanting, 0);
 	mux->upstream = upstream;
 	mux->queue = mux->conn.queue = &clients->rules.queue;
 	mux->conn.clients = clients;
@@ -486,7 +577,7 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 	shared_note(mux->queue->record, settings);
 	shared_make_loss_reply(settings, &rules->loss);
 	shared_make_heartbeat(settings, &mux->conn.beat);
-	mux->clients.waiting.timeout = hold_timeout;
+	mux->clients.waiting.timeout = mux->clients.wanting.timeout = hold_timeout;
 	mux->refuses = refuses;
 	mux->aborts = aborts;
 	loop_timer_stop(&mux->tick);
@@ -552,7 +643,8 @@ mux_get_status(struct mux *mux, struct mux_status *ret_status)
 	*ret_status = (struct mux_status){ .in_flight = sent,
 		.queued = mux_queue_count(mux->queue) - sent + mux->clients.waiting.count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
-		.retried = record->retried, .waiting = mux->told_waiting };
+		.retried = record->retried, .own = mux->own,
+		.own_waiting = mux->clients.wanting.count, .waiting = mux->told_waiting };
 	if (mux->told_waiting > 0)
 		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :
 		    first != NULL ? first->since : mux->expiry.since);

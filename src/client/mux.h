@@ -44,6 +44,12 @@ struct mux_client *mux_join(struct mux *mux, struct client *client);
 /* It leaves; what it asked is answered to nobody.  NULL is fine. */
 void mux_leave(struct mux *mux, struct mux_client *client);
 
+/* One client more has a connection of its own, or one fewer (-1); how many have. */
+void mux_note_own(struct mux *mux, int change);
+
+/* How long one keeps it after it needs it no more: microseconds. */
+int64_t mux_own_linger(const struct mux *mux);
+
 /* The socket that datagrams come from has been replaced; -1 none. */
 void mux_set_datagrams(struct mux *mux, int fd);
 
@@ -70,7 +76,7 @@ bool mux_is_connected(const struct mux *mux);
 void mux_drop(struct mux *mux);
 void mux_lose(struct mux *mux, const char *reason);
 
-/* No connection will come any more: the upstream was freed.  Who waits is turned away.  NULL is fine. */
+/* No connection will come any more: the upstream is about to be freed.  Who waits is turned away.  NULL is fine. */
 void mux_leave_upstream(struct mux *mux);
 
 /* Gives up all that the table holds for the service: the service is gone, and so are its clients. */
@@ -82,6 +88,8 @@ struct mux_status {
 	uint64_t queued;    /* those that it was not, and clients who wait to get theirs in */
 	uint64_t messages[2];
 	uint64_t lost, retried;
+	unsigned own;       /* clients that have a connection of their own */
+	unsigned own_waiting; /* those that wait for one */
 	unsigned waiting;   /* clients, while there is no connection */
 	int64_t waiting_longest; /* microseconds */
 };

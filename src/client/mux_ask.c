@@ -82,10 +82,14 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 	run->verdict = RESP_FORWARD;
 	run->next = length;
 	run->judgement.length = 0;
+	run->judgement.instead = NULL;
+	run->judgement.label.kind = RESP_LABEL_NONE;
 	run->judgement.protocol = ask_protocol(ask);
 	if (ask->rules->settings->framing == FRAMING_RESP)
 		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
-		    RESP_ON_STATE_REFUSE, &run->judgement);
+		    ask->rules->settings->on_state, &run->judgement);
+	if (run->verdict == RESP_FORWARD && run->judgement.no_order && ask->rules->stuck)
+		run->verdict = RESP_OWN;
 }
 
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */
@@ -105,7 +109,8 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 		if (run->result != FRAMING_WHOLE)
 			return;
 		ask_judge(ask, run, length);
-		if (run->verdict != RESP_FORWARD || (run->count > 0 && run->bytes + length > room))
+		if (run->verdict != RESP_FORWARD || run->judgement.instead != NULL ||
+		    (run->count > 0 && run->bytes + length > room))
 			return;
 		run->bytes += length;
 		run->end[run->count++] = run->bytes;
@@ -163,7 +168,7 @@ ask_place(const struct ask *ask, uint32_t count, size_t bytes, size_t more)
 static bool
 ask_commit(struct ask *ask, const struct ask_run *run, const size_t *end)
 {
-	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->bytes, end, run->count);
+	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->bytes, end, run->count, NULL);
 	if (mux_is_ordered(ask->rules)) {
 		ask->asker->reader.in_flight += run->count;
 		ask->result.owed += run->count;
@@ -193,7 +198,7 @@ static bool
 ask_answer_last(struct ask *ask, const char *text, size_t length, enum closing_cause cause)
 {
 	if (!ask_answer(ask, &(struct mux_queue_answer){ .text = text, .length = length,
-		.taken = ask_length(ask), .flip = TABLE_CLIENT_LAST }))
+		.taken = ask_length(ask), .change.flip = TABLE_CLIENT_LAST }))
 		return false;
 	ask_end(ask, cause);
 	return true;
@@ -218,7 +223,36 @@ ask_reject(struct ask *ask, enum framing_result result)
 	return ask_end(ask, CLOSING_PROTOCOL);
 }
 
-/* The first message is not for the upstream. */
+/* What the client says of itself, and speaks from now on. */
+static struct mux_queue_change
+ask_change(const struct ask *ask, const struct ask_run *run)
+{
+	const struct resp_judgement *judgement = &run->judgement;
+
+	return (struct mux_queue_change){ .flip = judgement->protocol != ask_protocol(ask) ? TABLE_CLIENT_RESP3 : 0,
+		.label = judgement->label.kind != RESP_LABEL_NONE ? &judgement->label : NULL };
+}
+
+/* The first message is for the upstream, but in other words. */
+static bool
+ask_instead(struct ask *ask, const struct ask_run *run)
+{
+	struct mux_queue_change change = ask_change(ask, run);
+	size_t length = strlen(run->judgement.instead);
+	unsigned char *room;
+
+	if (ask_window(ask) == 0)
+		return ask_stop(ask, MUX_ASKED_STUCK);
+	if ((room = ask_place(ask, 1, length, 0)) == NULL)
+		return ask_stop(ask, MUX_ASKED_WAIT);
+	memcpy(room, run->judgement.instead, length);
+	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->next, &length, 1, &change);
+	ask->asker->reader.in_flight++;
+	ask->result.owed++;
+	return true;
+}
+
+/* The first message is not for the upstream as it is. */
 static bool
 ask_alone(struct ask *ask, const struct ask_run *run)
 {
@@ -226,10 +260,16 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 	struct mux_queue_answer answer = { .text = judgement->answer, .taken = run->next };
 	bool refused = run->verdict == RESP_REFUSE;
 
+	if (run->result == FRAMING_WHOLE && run->verdict == RESP_FORWARD)
+		return ask_instead(ask, run);
 	if (ask->asker->reader.in_flight > 0) /* its replies come first */
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (run->result != FRAMING_WHOLE)
 		return ask_reject(ask, run->result);
+	if (run->verdict == RESP_OWN) {
+		ask->result.first = judgement->first;
+		return ask_stop(ask, MUX_ASKED_OWN);
+	}
 	if (run->verdict == RESP_QUIT || refused) { /* it ends with the answer */
 		if (ask_answer_last(ask, judgement->answer, judgement->length,
 		    refused ? CLOSING_STATE : CLOSING_CLIENT) && refused)
@@ -240,8 +280,7 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 	}
 	if (run->verdict != RESP_SKIP)
 		answer.length = judgement->length;
-	if (judgement->protocol != ask_protocol(ask))
-		answer.flip = TABLE_CLIENT_RESP3;
+	answer.change = ask_change(ask, run);
 	return ask_answer(ask, &answer);
 }
 
@@ -320,6 +359,18 @@ mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_caus
 			ask_end(&ask, cause);
 		}
 	}
+	return ask.result;
+}
+
+/* Nothing behind it is looked at, for it is meant for the state that the client cannot have. */
+struct mux_asked
+mux_ask_fail_own(struct mux_rules *rules, struct mux_asker *asker, enum closing_cause cause)
+{
+	struct ask ask = { .rules = rules, .asker = asker };
+
+	rules->queue.record->lost++;
+	if (rules->loss.bytes == NULL || ask_answer_last(&ask, rules->loss.bytes, rules->loss.length, cause))
+		ask_end(&ask, cause);
 	return ask.result;
 }
 

@@ -24,6 +24,7 @@ struct mux_rules {
 	const struct framing *framing; /* borrowed */
 	struct resp_connection resp;   /* what the connection has been made by hello */
 	struct shared_text loss;       /* owned: a failed request's reply */
+	bool stuck;                    /* the connection has owed the oldest reply for long */
 	bool closed;                   /* there is no connection, and none is waited for */
 };
 
@@ -40,8 +41,10 @@ struct mux_asked {
 		MUX_ASKED_ALL,  /* more must be read */
 		MUX_ASKED_WAIT, /* the next message needs a place in the queue, or memory */
 		MUX_ASKED_STUCK, /* the replies before it come first */
+		MUX_ASKED_OWN,  /* the next message needs a connection of the client's own */
 		MUX_ASKED_LAST, /* the client asks nothing more, and ends with what it is owed */
 	} why;
+	const char *first;        /* OWN: is said there before it; constant; NULL: nothing */
 	enum closing_cause cause; /* LAST */
 	uint32_t owed;  /* replies more that it is owed */
 	bool told;      /* there is an answer for it */
@@ -84,6 +87,9 @@ struct mux_asked mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool 
 
 /* All of them that are for the upstream, up to one that is not, end as lost, for this cause. */
 struct mux_asked mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_cause cause);
+
+/* What it says next cannot have a connection of its own: it is told, and ends, for this cause. */
+struct mux_asked mux_ask_fail_own(struct mux_rules *rules, struct mux_asker *asker, enum closing_cause cause);
 
 /* What it says next is no message: it is told, where that is possible, and ends. */
 struct mux_asked mux_ask_reject(struct mux_rules *rules, struct mux_asker *asker, enum framing_result result);

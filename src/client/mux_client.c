@@ -13,6 +13,7 @@
 #include "keep/budget.h"
 #include "keep/buffers.h"
 #include "keep/io_journal.h"
+#include "upstream/own.h"
 
 /* A client's buffer has at least this much room before it is read. */
 #define READ_ROOM (TABLE_BUFFER_SIZE / 4)
@@ -107,12 +108,27 @@ mux_client_watch(struct mux_client *client)
 		event_add(&client->read, NULL);
 }
 
+/* For a place in the queue, or a connection of its own. */
+static void
+mux_client_wait(struct mux_client *client, struct waiting_queue *queue, int64_t now)
+{
+	struct mux_clients *clients = client->clients;
+
+	client->state = queue == &clients->waiting ? MUX_CLIENT_WAITS : MUX_CLIENT_WANTS;
+	if (client->waiting.since == 0) /* else it keeps its place */
+		client->waiting = (struct waiting_entry){ .since = now, .place = ++clients->places,
+			.unlimited = !mux_is_ordered(&clients->rules) };
+	waiting_enter(queue, &client->waiting);
+}
+
 static void
 mux_client_wait_no_more(struct mux_client *client)
 {
-	if (client->state == MUX_CLIENT_WAITS)
+	if (client->state == MUX_CLIENT_WAITS || client->state == MUX_CLIENT_WANTS)
 		client->state = MUX_CLIENT_ASKS;
 	waiting_leave(&client->waiting);
+	own_cancel(client->own);
+	client->own = NULL;
 }
 
 void
@@ -348,15 +364,11 @@ mux_client_obey(struct mux_client *client, const struct mux_asked *asked, int64_
 	if (asked->told)
 		mux_client_input(client, MUX_INPUT_FLUSH);
 	client->state = asked->why == MUX_ASKED_STUCK ? MUX_CLIENT_STUCK : MUX_CLIENT_ASKS;
-	if (asked->why != MUX_ASKED_WAIT) {
+	client->first = asked->first;
+	if (asked->why == MUX_ASKED_WAIT || asked->why == MUX_ASKED_OWN)
+		mux_client_wait(client, asked->why == MUX_ASKED_WAIT ? &clients->waiting : &clients->wanting, now);
+	else
 		client->waiting.since = 0;
-	} else {
-		client->state = MUX_CLIENT_WAITS;
-		if (client->waiting.since == 0) /* else it keeps its place */
-			client->waiting = (struct waiting_entry){ .since = now, .place = ++clients->places,
-				.unlimited = !mux_is_ordered(&clients->rules) };
-		waiting_enter(&clients->waiting, &client->waiting);
-	}
 	if (asked->why == MUX_ASKED_LAST)
 		mux_client_finish(client, asked->cause);
 }
@@ -509,6 +521,16 @@ mux_client_fail_waiting(struct mux_client *client, enum closing_cause cause, int
 	asked = mux_ask_fail(&client->clients->rules, &client->asker, cause);
 	mux_client_obey(client, &asked, now);
 	mux_client_ask(client, false, now);
+}
+
+void
+mux_client_fail_own(struct mux_client *client, enum closing_cause cause, int64_t now)
+{
+	struct mux_asked asked;
+
+	mux_client_wait_no_more(client);
+	asked = mux_ask_fail_own(&client->clients->rules, &client->asker, cause);
+	mux_client_obey(client, &asked, now);
 }
 
 void

@@ -21,6 +21,7 @@
 #include "client/waiting.h"
 
 struct budget_wait;
+struct own;
 struct client;
 struct mux_client;
 TAILQ_HEAD(mux_client_list, mux_client);
@@ -37,6 +38,7 @@ struct mux_clients {
 	struct mux_client_list over; /* who is to be closed */
 	TAILQ_HEAD(, mux_client) blocked; /* who does not take what is there for it */
 	struct waiting_queue waiting; /* whose next message has no place in the queue */
+	struct waiting_queue wanting; /* whose next message needs a connection of their own */
 	uint64_t places;           /* that were given to those */
 	unsigned owed;             /* how many are owed a reply */
 	struct mux_client *favoured; /* borrowed: whose message gets the memory to be whole; NULL none */
@@ -52,6 +54,7 @@ enum mux_client_state {
 	MUX_CLIENT_ASKS,  /* what it says continues */
 	MUX_CLIENT_STUCK, /* its next message waits for the replies before it */
 	MUX_CLIENT_WAITS, /* its next message waits for a place in the queue */
+	MUX_CLIENT_WANTS, /* its next message waits for a connection of its own */
 	MUX_CLIENT_OVER,  /* it is to be closed */
 };
 
@@ -74,6 +77,8 @@ struct mux_client {
 	bool asked;                    /* OVER: a request had no reply when that was decided */
 	enum closing_cause cause;      /* OVER */
 	struct event read, write;
+	const char *first;             /* WANTS: is said there before its message; constant; NULL: nothing */
+	struct own *own;               /* owned: WANTS; NULL: no connection of its own is dialled */
 	struct budget_wait *wait;      /* owned: it is not read, for lack of memory; NULL: it is */
 };
 
@@ -126,6 +131,9 @@ bool mux_client_resume(struct mux_client *client, int64_t now);
 
 /* It waits no more: what it waits with is answered with the loss reply, or it ends, for this cause. */
 void mux_client_fail_waiting(struct mux_client *client, enum closing_cause cause, int64_t now);
+
+/* It gets no connection of its own: it is told so, and ends, for this cause. */
+void mux_client_fail_own(struct mux_client *client, enum closing_cause cause, int64_t now);
 
 /* Asks nothing more, and ends with what it is owed; the cause is for the log. */
 void mux_client_finish(struct mux_client *client, enum closing_cause cause);

@@ -514,7 +514,7 @@ conn_check_liveness(struct mux_conn *conn, int64_t now)
 		if ((room = mux_queue_room(conn->queue, 1, conn->beat.length)) == NULL)
 			break;
 		memcpy(room, conn->beat.bytes, conn->beat.length);
-		mux_queue_ask(conn->queue, 0, 0, &conn->beat.length, 1);
+		mux_queue_ask(conn->queue, 0, 0, &conn->beat.length, 1, NULL);
 		conn->policy.beaten = now;
 		break;
 	case MUX_BROKEN:
@@ -609,7 +609,8 @@ mux_conn_period(const struct mux_conn *conn)
 	const struct mux_limits limits = conn_limits(conn);
 	const struct mux_clients *clients = conn->clients;
 	const struct mux_queue *queue = conn->queue;
-	struct mux_waits waits = { .blocked = !TAILQ_EMPTY(&clients->blocked), .waiting = clients->waiting.count > 0,
+	struct mux_waits waits = { .blocked = !TAILQ_EMPTY(&clients->blocked),
+		.waiting = clients->waiting.count + clients->wanting.count > 0,
 		.refused = clients->rules.closed,
 		.queued = mux_queue_count(queue) > 0, .acknowledges = !mux_is_ordered(&clients->rules),
 		.hold_timeout = clients->waiting.timeout };

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "client/label.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/redo.h"
@@ -136,8 +137,28 @@ queue_redo_sent(struct redo *redo, struct mux_queue *queue, uint64_t sent)
 	redo_add(redo, (uint64_t *)(uintptr_t)&queue->record->sent, sent);
 }
 
+/* The record's flags are a part of a word of the table. */
+static void
+queue_redo_change(struct redo *redo, struct mux_queue *queue, uint32_t index, const struct mux_queue_change *change)
+{
+	enum { BEGIN = offsetof(struct table_client, conn) };
+	struct table_client *client = &queue->table->clients[index];
+	struct { uint32_t conn; uint16_t service, flags; } part = { client->conn, client->service,
+		client->flags ^ change->flip };
+	uint64_t word;
+
+	_Static_assert(sizeof part == sizeof word && BEGIN % sizeof word == 0 &&
+	    offsetof(struct table_client, service) == BEGIN + 4 &&
+	    offsetof(struct table_client, flags) == BEGIN + 6, "the flags and their neighbours are one word");
+	if (change->label != NULL)
+		label_redo(redo, queue->table, index, change->label, &part.flags);
+	memcpy(&word, &part, sizeof word);
+	redo_add(redo, (uint64_t *)(void *)((unsigned char *)client + BEGIN), word);
+}
+
 void
-mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count)
+mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count,
+    const struct mux_queue_change *change)
 {
 	struct table_shared *record = queue->record;
 	uint64_t who = client == 0 ? TABLE_PENDING_NOBODY : mux_queue_word(queue->table, client);
@@ -156,24 +177,10 @@ mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size
 		queue_redo_add(&redo, &record->messages[TABLE_UP], count);
 		queue_redo_add(&redo, &queue->table->clients[client].bytes[TABLE_UP], taken);
 	}
+	if (change != NULL)
+		queue_redo_change(&redo, queue, client, change);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ASKED);
-}
-
-/* The record's flags, as the word of the table that they lie in. */
-static void
-queue_redo_flags(struct redo *redo, struct table_client *client, uint16_t flip)
-{
-	enum { BEGIN = offsetof(struct table_client, conn) };
-	struct { uint32_t conn; uint16_t service, flags; } change = { client->conn, client->service,
-		client->flags ^ flip };
-	uint64_t word;
-
-	_Static_assert(sizeof change == sizeof word && BEGIN % sizeof word == 0 &&
-	    offsetof(struct table_client, service) == BEGIN + 4 &&
-	    offsetof(struct table_client, flags) == BEGIN + 6, "the flags and their neighbours are one word");
-	memcpy(&word, &change, sizeof word);
-	redo_add(redo, (uint64_t *)(void *)((unsigned char *)client + BEGIN), word);
 }
 
 /* Writes what the client is to be told, behind what counts.  false: there is no memory for it. */
@@ -200,7 +207,7 @@ mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux
 	ring_redo(&redo, queue->table, *mux_queue_said(queue, client), answer->taken, 0);
 	if (answer->length > 0)
 		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, answer->length);
-	queue_redo_flags(&redo, &queue->table->clients[client], answer->flip);
+	queue_redo_change(&redo, queue, client, &answer->change);
 	queue_redo_add(&redo, &queue->record->lost, answer->lost);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);

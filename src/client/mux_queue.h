@@ -77,9 +77,16 @@ uint32_t mux_queue_client(const struct mux_queue *queue, uint64_t who);
  * for them. */
 unsigned char *mux_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes);
 
+/* What changes of a client's record beside it all. */
+struct mux_queue_change {
+	uint16_t flip;                  /* flags that become the opposite */
+	const struct resp_label *label; /* borrowed: what it says of itself; NULL: nothing */
+};
+
 /* The requests that were written there are the client's; the taken bytes at the head of what it said are done with.
- * end[i] is where number i ends, from the first one's begin.  client 0: a heartbeat. */
-void mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count);
+ * end[i] is where number i ends, from the first one's begin.  client 0: a heartbeat.  change: NULL: none. */
+void mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size_t *end, uint32_t count,
+    const struct mux_queue_change *change);
 
 /* What is at the head of what the client said is answered here. */
 struct mux_queue_answer {
@@ -87,7 +94,7 @@ struct mux_queue_answer {
 	size_t length;    /* 0: no answer is due */
 	size_t taken;     /* bytes of what it said are done with */
 	bool lost;        /* it counts as a request that was lost */
-	uint16_t flip;    /* flags of its record that become the opposite */
+	struct mux_queue_change change;
 };
 bool mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux_queue_answer *answer);
 

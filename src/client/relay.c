@@ -147,9 +147,11 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 	bool more;
 	ssize_t n;
 
-	if (way->broken)
+	if (way->broken || (relay->track != NULL && !track_may_splice(relay->track, d)))
 		relay_buffer_use_buffers(&way->relay_buffer);
 	n = relay_buffer_receive(&way->relay_buffer, event_get_fd(&way->read), ready, &more);
+	if (n > 0 && relay->track != NULL)
+		track_follow(relay->track);
 	/* Nobody hears it, and its kernel has all that the client said, and the end. */
 	if (n > 0 && d == TABLE_DOWN && way->broken && (way->wasted += (uint64_t)n) > RELAY_WASTE &&
 	    relay->way[TABLE_UP].passed &&
@@ -204,6 +206,16 @@ relay_start(struct relay *relay)
 	for (int d = 0; d < 2; d++)
 		event_add(relay_buffer_is_empty(&relay->way[d].relay_buffer) ? &relay->way[d].read
 		    : &relay->way[d].write, NULL);
+}
+
+bool
+relay_is_at_rest(const struct relay *relay)
+{
+	for (int d = 0; d < 2; d++)
+		if (relay->way[d].ended || relay->way[d].broken ||
+		    !relay_buffer_is_empty(&relay->way[d].relay_buffer))
+			return false;
+	return true;
 }
 
 void

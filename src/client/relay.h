@@ -15,6 +15,7 @@
 
 #include "client/closing.h"
 #include "client/relay_buffer.h"
+#include "client/track.h"
 #include "keep/table.h"
 
 enum relay_result {
@@ -42,6 +43,7 @@ struct relay {
 	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
 	bool nodelay;            /* it was asked for */
 	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
+	struct track *track;     /* borrowed: follows what passes; NULL: nobody does.  Set before relay_start() */
 	struct relay_way way[2]; /* by enum table_direction */
 };
 
@@ -67,6 +69,9 @@ void relay_cut(struct relay *relay, enum closing_cause cause);
 
 /* Deletes all events.  The file descriptors and what is held are as they were. */
 void relay_stop(struct relay *relay);
+
+/* Whether nothing is held, and neither side has ended. */
+bool relay_is_at_rest(const struct relay *relay);
 
 /* Once in a while for a client that has shut down its side, or whose upstream takes no more, and who is not watched
  * any more: has it gone altogether?  Then what the upstream still says is thrown away from now on. */

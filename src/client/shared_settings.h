@@ -9,6 +9,7 @@
 
 #include "client/listener.h"
 #include "framing/framing.h"
+#include "framing/resp_command.h"
 #include "keep/table.h"
 
 enum shared_replies { SHARED_ORDERED, SHARED_NONE, SHARED_BROADCAST };
@@ -28,6 +29,9 @@ struct shared_settings {
 	char *loss_reply;            /* owned; NULL none */
 	char *heartbeat_send, *heartbeat_expect; /* owned; NULL none */
 	int64_t heartbeat_interval, heartbeat_timeout;
+	enum resp_on_state on_state; /* framing resp: what becomes of who needs a connection of its own */
+	unsigned max_own;            /* clients that have one, at most */
+	int64_t own_linger;          /* microseconds that one keeps it after it needs it no more */
 };
 
 /* What a worker must know of a service that is in no configuration any more is written to the table, and read from

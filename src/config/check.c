@@ -91,8 +91,8 @@ static void
 check_meaning(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
 {
 	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "reply_timeout",
-		"on_loss", "loss_reply", "heartbeat.send", "heartbeat.expect", "heartbeat.interval",
-		"heartbeat.timeout", "standby", NULL };
+		"on_loss", "loss_reply", "on_state", "max_own", "own_linger", "heartbeat.send", "heartbeat.expect",
+		"heartbeat.interval", "heartbeat.timeout", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
 	bool shared = service->settings->mode == SERVICE_SHARED;
 

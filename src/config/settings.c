@@ -40,6 +40,8 @@ static const struct setting_choice probes[] = {
 	{ "", PROBE_NONE }, { "postgresql", PROBE_POSTGRESQL }, { "redis", PROBE_REDIS }, { "mysql", PROBE_MYSQL },
 	{ "http", PROBE_HTTP }, { NULL, 0 }
 };
+static const struct setting_choice on_states[] = { { "own", RESP_ON_STATE_OWN },
+	{ "refuse", RESP_ON_STATE_REFUSE }, { NULL, 0 } };
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
 static const struct setting_choice on_withdrawns[] = {
 	{ "keep", ENDPOINTS_ON_KEEP }, { "drain", ENDPOINTS_ON_DRAIN }, { "drop", ENDPOINTS_ON_DROP }, { NULL, 0 }
@@ -141,6 +143,9 @@ static const struct setting service_rows[] = {
 	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL },
 	{ "reply_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
 	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses },
+	{ "on_state", "\"own\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_state), on_states },
+	{ "max_own", "256", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_own), NULL },
+	{ "own_linger", "0.05", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, SHARED(own_linger), NULL },
 	{ "loss_reply", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(loss_reply), NULL },
 	{ "heartbeat.send", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_send), NULL },
 	{ "heartbeat.expect", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_expect), NULL },

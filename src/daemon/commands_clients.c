@@ -75,6 +75,8 @@ client_state(const struct service_client *client)
 {
 	if (client->held)
 		return "held";
+	if (client->own)
+		return "own";
 	return client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN] > 0 ? "attached" : "connected";
 }
 

@@ -351,10 +351,10 @@ service_leave(struct service *service, int64_t deadline)
 	listen_socket_close(service->listen_socket);
 	service->listen_socket = NULL;
 	listen_socket_end(&record->socket);
-	upstream_free(service->upstream);
-	service->upstream = NULL;
 	clients_leave_upstream(service->clients);
 	mux_leave_upstream(service->mux);
+	upstream_free(service->upstream);
+	service->upstream = NULL;
 	clients_close(service->clients, CLOSING_REMOVED, false);
 	if (deadline != 0)
 		loop_timer_at(&service->ending, deadline);
@@ -631,9 +631,9 @@ service_client_of(const struct table *table, uint32_t index)
 {
 	const struct table_client *record = &table->clients[index];
 
-	return (struct service_client){ .id = record->id, .index = index, .fd = record->fd,
+	return (struct service_client){ .id = record->id, .index = index, .fd = record->fd, .since = record->since,
 		.upstream_fd = service_upstream_of(table, index), .held = table_client_is_held(table, index),
-		.since = record->since, .bytes = { record->bytes[0], record->bytes[1] } };
+		.own = table_client_is_apart(table, index), .bytes = { record->bytes[0], record->bytes[1] } };
 }
 
 struct service_visit {

@@ -102,6 +102,7 @@ struct service_client {
 	int fd;            /* borrowed: peer_get() */
 	int upstream_fd;   /* borrowed, in shared mode that of all; -1 while held or down */
 	bool held;
+	bool own;          /* it has a connection of its own, though others of its service share one */
 	int64_t since;     /* monotonic */
 	uint64_t bytes[2];
 };

@@ -180,8 +180,8 @@ KIND(length16le, length, 2, LENGTH_LITTLE)
 KIND(length32be, length, 4, LENGTH_BIG)
 KIND(length32le, length, 4, LENGTH_LITTLE)
 
-#define FRAMING(NAME, FULL_NAME) &(const struct framing){ .name = FULL_NAME, .request = NAME##_parse, .reply = NAME##_parse, \
-	.wrap = NAME##_wrap, .unwrap = NAME##_unwrap }
+#define FRAMING(NAME, FULL_NAME) &(const struct framing){ .name = FULL_NAME, .request = NAME##_parse, \
+	.reply = NAME##_parse, .wrap = NAME##_wrap, .unwrap = NAME##_unwrap }
 
 static const struct framing *const framings[FRAMING_KINDS] = {
 	[FRAMING_LINE] = FRAMING(line, "line"),

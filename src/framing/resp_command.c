@@ -237,8 +237,8 @@ judge_select(struct resp_judged *judged)
 		return judged_end(judged, RESP_ANSWER, "+OK\r\n");
 	if (judged->on_state == RESP_ON_STATE_OWN)
 		return judged_own(judged, RESP_EFFECT_SELECT);
-	return judged_end(judged, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its own; "
-	    "this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
+	return judged_end(judged, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its "
+	    "own; this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
 	    judged->connection->database);
 }
 

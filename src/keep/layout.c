@@ -52,6 +52,11 @@ table_lay_out(struct table *table, void *memory, const struct table_shape *shape
 	table->conns = layout_place(memory, &offset, (size_t)shape->files * shape->conn_size);
 	table->buffers = layout_place(memory, &offset, (size_t)shape->buffers * shape->buffer_size);
 	table->config = layout_place(memory, &offset, 2 * (size_t)TABLE_CONFIG_MAX);
+	if (shape->client_more != 0) {
+		table->labels = layout_place(memory, &offset, (size_t)shape->files * sizeof *table->labels);
+		table->tracks = layout_place(memory, &offset, (size_t)shape->files * (shape->client_more -
+		    sizeof *table->labels));
+	}
 	for (uint32_t i = 0; i <= TABLE_LEAN; i++)
 		table->class[i].bytes = layout_place(memory, &offset,
 		    (table->class[i].end - table->class[i].first) * table_class_size(i));
@@ -70,6 +75,7 @@ table_shape(uint32_t files, struct table_shape *ret_shape)
 		.client_size = sizeof(struct table_client),
 		.conn_size = sizeof(struct table_conn), .buffer_size = sizeof(struct table_buffer),
 		.classes = TABLE_CLASSES, .smallest = TABLE_BUFFER_SIZE,
+		.client_more = sizeof(struct table_label) + sizeof(struct table_track),
 	};
 	ret_shape->size = table_lay_out(&table, NULL, ret_shape);
 }

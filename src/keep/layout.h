@@ -5,8 +5,8 @@
  * lists, queues, events, end-of-file flags) is not here.
  *
  * The memory is one memfd, made at its full size (sparse), in this order: header, services, clients, connections,
- * buffer records, two places for the configuration, buffers.  Index 0 of clients, connections and buffers is never
- * used, so that 0 means none.
+ * buffer records, two places for the configuration, labels and tracks of clients, buffers.  Index 0 of clients,
+ * connections and buffers is never used, so that 0 means none.
  *
  * A client and its upstream connection are two records, and a file descriptor stands in one of all records.  The
  * client names its connection: client.conn is the one word that says who has which, so that a connection is taken by
@@ -14,6 +14,7 @@
  * death at any point of it leaves:
  *
  *   take      client.conn = i.  Before: idle, the client is held.  After: in use; the list of idle ones is derived.
+ *   own       as take, of a client that shares: client.conn goes from SHARED to i, and back again; then conn is idle.
  *   share     conn.role = SHARED, or TAKEOVER of a standby.  services[].shared.upstream, which names it, is derived.
  *   take over a standby's conn.role = TAKEOVER when it is shared; = SHARED (or NEXT, if it is not shared yet) when
  *             the upstream's machine was told.
@@ -64,6 +65,8 @@
 #define TABLE_STATUS_SIZE    512
 #define TABLE_ENDPOINTS      64          /* places for a service's endpoints (upstream/endpoints.h) */
 #define TABLE_UPSTREAM_SIZE  65536       /* room for struct upstream_record of upstream/upstream.c */
+#define TABLE_LABEL_TEXT     248u        /* what a client says of itself: bytes that are kept */
+#define TABLE_TRACK_SIZE     1528u       /* room for struct resp_track of framing/resp_track.h */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
@@ -122,12 +125,31 @@ struct table_client {
 /* It is turned away, and has not been told why: its answer is still to be put into its buffer. */
 #define TABLE_CLIENT_UNTOLD 16u
 
+/* It has said something of itself: its label counts.  Its own connection's track does. */
+#define TABLE_CLIENT_LABELLED 32u
+#define TABLE_CLIENT_TRACKED 64u
+
+/* What a client of shared mode has said of itself (client/label), in one of two places; of those that have. */
+struct table_label {
+	uint64_t place;
+	char text[2][TABLE_LABEL_TEXT];
+};
+
+/* What is known of the state of a client's own connection (client/own), in one of two places; of those that have such
+ * a connection. */
+struct table_track {
+	volatile uint64_t place;
+	_Alignas(8) unsigned char state[2][TABLE_TRACK_SIZE];
+};
+
 /* What a connection is for. */
 enum table_role {
 	TABLE_ROLE_NEXT,     /* for the next client; in use when one names it */
 	TABLE_ROLE_SHARED,   /* all clients of its service use it */
 	TABLE_ROLE_STANDBY,  /* kept for a failover */
 	TABLE_ROLE_TAKEOVER, /* it stood by and is shared now; the upstream's machine has not been told yet */
+	TABLE_ROLE_OWN,      /* shared mode: for a client whose commands need a connection of its own */
+	TABLE_ROLES
 };
 
 /* An upstream connection. */
@@ -360,7 +382,7 @@ struct table_shape {
 	uint64_t size;                        /* of the whole memory */
 	uint32_t header_size, service_size, client_size, conn_size, buffer_size; /* bytes of each record */
 	uint32_t classes, smallest;           /* of buffers: how many, and the bytes of the smallest */
-	uint32_t reserved;
+	uint32_t client_more;                 /* bytes of a client's label and track together; 0: there are none */
 };
 
 struct table_header {
@@ -459,6 +481,8 @@ struct table {
 	struct table_buffer *buffers;
 	struct table_class class[TABLE_CLASSES + 1];
 	char *config;          /* two places of TABLE_CONFIG_MAX */
+	struct table_label *labels; /* of clients, by index */
+	struct table_track *tracks;
 	uint16_t *pages;       /* owned: how many pages of each buffer are known to be there, from its start on */
 	struct table_index client_index, conn_index;
 	uint32_t *taken_by;    /* owned: the client that names each connection, 0 none */

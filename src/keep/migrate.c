@@ -22,6 +22,7 @@ migrate_is_smaller(const struct table_shape *before, const struct table_shape *o
 {
 	return before->header_size <= own->header_size && before->service_size <= own->service_size &&
 	    before->client_size <= own->client_size && before->conn_size <= own->conn_size &&
+	    (before->client_more == 0 || before->client_more == own->client_more) &&
 	    before->buffer_size == own->buffer_size &&
 	    before->services == own->services && before->buffers == own->buffers &&
 	    before->classes == own->classes && before->smallest == own->smallest;
@@ -95,6 +96,20 @@ migrate_services_used(const struct migrate *migrate)
 	return used;
 }
 
+/* Labels and tracks that count; to copy others would give them memory. */
+static void
+migrate_copy_more(const struct migrate *migrate)
+{
+	struct table *to = migrate->to;
+
+	for (uint32_t i = 1; migrate->shape->client_more != 0 && i < to->header->client_high; i++) {
+		if (to->clients[i].flags & TABLE_CLIENT_LABELLED)
+			to->labels[i] = migrate->from.labels[i];
+		if (to->clients[i].flags & TABLE_CLIENT_TRACKED)
+			to->tracks[i] = migrate->from.tracks[i];
+	}
+}
+
 /* false: what is there is no table of ours, whatever it says. */
 static bool
 migrate_copy(struct migrate *migrate)
@@ -111,6 +126,7 @@ migrate_copy(struct migrate *migrate)
 	migrate_copy_records(to->clients, sizeof *to->clients, from->clients, shape->client_size,
 	    header->client_high);
 	migrate_copy_records(to->conns, sizeof *to->conns, from->conns, shape->conn_size, header->conn_high);
+	migrate_copy_more(migrate);
 	table_each_held(to, migrate_copy_buffer, migrate);
 	for (size_t i = 0; i < 2; i++)
 		memcpy(to->config + i * TABLE_CONFIG_MAX, from->config + i * TABLE_CONFIG_MAX,

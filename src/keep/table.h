@@ -66,6 +66,13 @@ void table_client_take(struct table *table, uint32_t client, uint32_t conn);
 /* Its own connection, or 0: it is held, or shares. */
 uint32_t table_client_own(const struct table *table, uint32_t client);
 
+/* Whether it has its own though others of its service share one. */
+static inline bool
+table_client_is_apart(const struct table *table, uint32_t client)
+{
+	return (table->clients[client].flags & TABLE_CLIENT_TRACKED) != 0 && table_client_own(table, client) != 0;
+}
+
 /* Takes a client through the order of T3: CLOSING, its own connection, its file, buffers, FREE.  Its events must have
  * been deleted.  Its bytes are added to the service's counters. */
 void table_client_close(struct table *table, uint32_t client);

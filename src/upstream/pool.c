@@ -526,11 +526,12 @@ pool_adopt(struct pool *pool, bool keep, bool keep_standby)
 		bool standby = record->role == TABLE_ROLE_STANDBY;
 
 		next = table_conn_next(table, service, i);
-		if (!standby && record->role != TABLE_ROLE_NEXT)
+		if (record->role == TABLE_ROLE_SHARED || record->role == TABLE_ROLE_TAKEOVER)
 			continue;
 		if (state != TABLE_DIALLING && (state != TABLE_READY || table_conn_is_taken(table, i)))
 			continue;
-		if ((conn = conn_adopt(&pool->maker, i, standby ? keep_standby : keep)) != NULL)
+		if ((conn = conn_adopt(&pool->maker, i, standby ? keep_standby :
+		    keep && record->role == TABLE_ROLE_NEXT)) != NULL)
 			TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 	}
 	pool_count(pool);

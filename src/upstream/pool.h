@@ -33,7 +33,8 @@ void pool_free(struct pool *pool);
 
 /* Takes over what a dead worker left: with keep the idle connections for clients, and those that got connected
  * meanwhile; the others are closed (B6), and where hello or a probe is spoken all that were not ready: how far that
- * had come is not known.  keep_standby: likewise of those that stand by. */
+ * had come is not known; and those that were for one client (upstream/own).  keep_standby: likewise of those that
+ * stand by. */
 void pool_adopt(struct pool *pool, bool keep, bool keep_standby);
 
 /* While connected: begins so many times to dial, one endpoint after or beside the other until one succeeds. */

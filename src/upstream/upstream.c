@@ -14,11 +14,11 @@
 
 struct upstream {
 	struct upstream_context context;
-	struct upstream_record *record;             /* borrowed: the table's */
 	struct machine *machine;                    /* owned */
 	struct upstream_log *log;                   /* owned */
 	struct listing *listing;                    /* owned */
 	struct pool *pool;                          /* owned */
+	struct owns *owns;                          /* owned */
 	struct handlers *handlers;                  /* owned */
 	struct lookup_waiter *looking;              /* owned: the attempt's lookup; NULL: none */
 	struct loop_timer failing;                  /* the end of a failure that an operator set */
@@ -93,8 +93,8 @@ upstream_drop(struct upstream *upstream)
 static void
 upstream_give(struct upstream *upstream, uint16_t number, int64_t age)
 {
-	record_address(upstream->record, number, upstream->record->taking_over);
-	upstream->record->number = number;
+	record_address(upstream->context.record, number, upstream->context.record->taking_over);
+	upstream->context.record->number = number;
 	CRASH_POINT(TAKEOVER_GIVEN);
 	machine_push(upstream->machine, (struct pconn_input){ .event = PCONN_TAKEN_OVER, .age = age });
 }
@@ -150,13 +150,13 @@ upstream_on_looked_up(void *arg, const struct lookup_result *result)
 static void
 upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input *in)
 {
-	bool dialling = record_pconn(upstream->record)->state == PCONN_DIAL;
+	bool dialling = record_pconn(upstream->context.record)->state == PCONN_DIAL;
 	struct upstream_event event;
 
 	if ((todo & PCONN_DO_DROP) != 0)
 		upstream_drop(upstream);
 	if ((todo & PCONN_DO_EXPIRED) != 0)
-		upstream->record->counters.expiries++;
+		upstream->context.record->counters.expiries++;
 	if ((todo & PCONN_DO_REST) != 0)
 		upstream_log_rest(upstream->log, in->event == PCONN_SPOKE ? 0 : upstream->ended_age);
 	machine_answer(upstream->machine, todo);
@@ -184,7 +184,8 @@ upstream_act(struct upstream *upstream, unsigned todo, const struct pconn_input 
 	if ((todo & PCONN_DO_STOP) != 0 && pool_stop(upstream->pool))
 		machine_forget(upstream->machine, true); /* it was taken back */
 	if ((todo & PCONN_DO_FILL) != 0)
-		pool_fill(upstream->pool, pconn_wanted(record_pconn(upstream->record), &upstream->context.pconn, in));
+		pool_fill(upstream->pool,
+		    pconn_wanted(record_pconn(upstream->context.record), &upstream->context.pconn, in));
 	CRASH_POINT(UPSTREAM_ACTED);
 }
 
@@ -205,12 +206,11 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 	in->in_use = upstream->shared != 0 && !upstream->let_go;
 	in->failing = upstream_context_is_failing(&upstream->context);
 	if (in->event == PCONN_ENDED)
-		in->elsewhere = endpoints_elsewhere(&upstream->record->endpoints);
+		in->elsewhere = endpoints_elsewhere(&upstream->context.record->endpoints);
 	todo = machine_step(upstream->machine, in, input->number, &place);
 	upstream_log_note_step(upstream->log, &place->pconn, in->event, todo);
-	record_commit(upstream->record);
-	if (in->event == PCONN_LOST)
-		upstream->lost = false;
+	record_commit(upstream->context.record);
+	upstream->lost = upstream->lost && in->event != PCONN_LOST;
 	if (in->event == PCONN_TAKEN_OVER) { /* its connection is like any other from now on */
 		pool_own(upstream->pool);
 		if (upstream->shared != 0)
@@ -218,11 +218,11 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 		CRASH_POINT(TAKEOVER_TOLD);
 	}
 	if (in->event == PCONN_RENEW)
-		upstream->record->renewed = 0;
+		upstream->context.record->renewed = 0;
 	if (in->event == PCONN_WAKE)
 		pool_tell_standby(upstream->pool, STANDBY_WAKE);
 	if (in->same)
-		log_debug(upstream->context.name, "%s, again", upstream->record->last_error);
+		log_debug(upstream->context.name, "%s, again", upstream->context.record->last_error);
 	upstream_act(upstream, todo, in);
 }
 
@@ -231,7 +231,7 @@ upstream_step(struct upstream *upstream, const struct machine_input *input)
 static void
 upstream_end_unused(struct upstream *upstream)
 {
-	const struct pconn *p = record_pconn(upstream->record);
+	const struct pconn *p = record_pconn(upstream->context.record);
 
 	if (p->state != PCONN_CONNECTED || p->lost || p->ending == PCONN_END_NONE || upstream->shared != 0)
 		return;
@@ -265,7 +265,7 @@ upstream_judge_shared(struct upstream *upstream, int64_t now, int64_t *next)
 {
 	const struct table_conn *conn = upstream_conn(upstream);
 	bool drop = listing_drops(upstream->listing, conn->endpoint, conn->left_at, now, next);
-	bool moves = !drop && endpoints_judge(&upstream->record->endpoints, &upstream->context.endpoints,
+	bool moves = !drop && endpoints_judge(&upstream->context.record->endpoints, &upstream->context.endpoints,
 	    conn->endpoint, false, now) == ENDPOINTS_MOVE;
 
 	if (!machine_is_to_stay(upstream->machine))
@@ -284,12 +284,12 @@ upstream_judge_shared(struct upstream *upstream, int64_t now, int64_t *next)
 static void
 upstream_tend(struct upstream *upstream)
 {
-	const struct endpoints *e = &upstream->record->endpoints;
-	const struct endpoint *current = endpoints_find(e, upstream->record->number);
+	const struct endpoints *e = &upstream->context.record->endpoints;
+	const struct endpoint *current = endpoints_find(e, upstream->context.record->number);
 	bool shared = upstream->context.settings->shared;
 	int64_t now = clock_now(), next = CLOCK_NEVER;
 	unsigned before = upstream_ready(upstream);
-	uint8_t state = record_pconn(upstream->record)->state;
+	uint8_t state = record_pconn(upstream->context.record)->state;
 
 	if (machine_is_to_stay(upstream->machine) || machine_is_idle_down(upstream->machine))
 		next = pool_tend(upstream->pool, now);
@@ -312,7 +312,7 @@ upstream_tend(struct upstream *upstream)
 static void
 upstream_serve(struct upstream *upstream)
 {
-	const struct pconn *p = record_pconn(upstream->record);
+	const struct pconn *p = record_pconn(upstream->context.record);
 	unsigned served = (upstream_refuses(upstream) ? 1u : 0) | (upstream_is_up(upstream) ? 2u : 0) |
 	    (upstream->moving ? 4u : 0);
 	unsigned warm = p->resting ? 0 : pconn_warm(p, &upstream->context.pconn), held;
@@ -339,7 +339,7 @@ upstream_resume_shared(struct upstream *upstream, bool connected)
 		if (upstream_conn(upstream)->role == TABLE_ROLE_TAKEOVER)
 			machine_push_event(upstream->machine, PCONN_TAKEN_OVER);
 	} else if (upstream->context.settings->shared && pool_idle(upstream->pool, TABLE_ROLE_NEXT) == 0) {
-		if (!upstream->lost && !upstream->record->purposely)
+		if (!upstream->lost && !upstream->context.record->purposely)
 			upstream_log_set_end(upstream->log, "it ended while the worker was restarted");
 		upstream_lose(upstream);
 	}
@@ -349,19 +349,19 @@ upstream_resume_shared(struct upstream *upstream, bool connected)
 static void
 upstream_resume(struct upstream *upstream)
 {
-	const struct pconn *p = record_pconn(upstream->record);
+	const struct pconn *p = record_pconn(upstream->context.record);
 	struct pconn_input in = { .event = PCONN_HELD, .held = upstream_waiting(upstream) };
 	unsigned todo = pconn_resume(p);
 	bool connected = p->state == PCONN_CONNECTED && !p->lost;
 	bool dialling = p->state == PCONN_DIAL && !p->doomed;
 
-	if (!upstream->record->begun || p->state == PCONN_NEW) {
-		upstream->record->begun = 1;
+	if (!upstream->context.record->begun || p->state == PCONN_NEW) {
+		upstream->context.record->begun = 1;
 		pool_adopt(upstream->pool, false, false);
 		upstream_resume_shared(upstream, false);
 		return;
 	}
-	endpoints_resume(&upstream->record->endpoints, clock_now());
+	endpoints_resume(&upstream->context.record->endpoints, clock_now());
 	pool_adopt(upstream->pool, connected || dialling, connected && upstream->context.settings->shared);
 	listing_resume(upstream->listing);
 	upstream_resume_shared(upstream, connected);
@@ -379,7 +379,7 @@ upstream_on_turn(void *arg)
 	struct upstream *upstream = arg;
 	struct machine *machine = upstream->machine;
 	struct machine_input input;
-	bool in_use, connected;
+	uint16_t endpoint;
 
 	if (!machine_has_begun(machine)) {
 		machine_begin(machine);
@@ -392,16 +392,17 @@ upstream_on_turn(void *arg)
 		upstream_end_unused(upstream);
 	}
 	machine_rest(machine);
-	in_use = pool_in_use(upstream->pool) > 0 && !upstream_context_is_paused(&upstream->context);
-	lookup_refresh(listing_lookup(upstream->listing),
-	    in_use || machine_is_to_stay(machine) || machine_is_idle_down(machine));
+	lookup_refresh(listing_lookup(upstream->listing), (pool_in_use(upstream->pool) > 0 &&
+	    !upstream_context_is_paused(&upstream->context)) || machine_is_to_stay(machine) ||
+	    machine_is_idle_down(machine));
 	upstream_log_note_state(upstream->log, upstream->shared != 0, upstream_refuses(upstream));
 	upstream_tend(upstream); /* before anybody is given what must not be given any more */
 	upstream_serve(upstream);
-	connected = machine_is_to_stay(machine) && upstream_ready(upstream) > 0;
+	endpoint = upstream->shared != 0 ? upstream_conn(upstream)->endpoint : pool_first(upstream->pool);
 	if (upstream->context.settings->shared)
-		pool_stand_by(upstream->pool, connected ? upstream->context.settings->standby : 0,
-		    upstream->shared != 0 ? upstream_conn(upstream)->endpoint : pool_first(upstream->pool));
+		pool_stand_by(upstream->pool, machine_is_to_stay(machine) && upstream_ready(upstream) > 0 ?
+		    upstream->context.settings->standby : 0, endpoint);
+	owns_tend(upstream->owns, upstream->shared != 0 && machine_is_to_stay(machine) ? endpoint : 0);
 	machine_end_idleness(machine, listing_found_at(upstream->listing));
 }
 
@@ -412,7 +413,7 @@ upstream_on_ended(void *arg, enum table_role role, uint16_t number, int64_t age,
 	char error[RECORD_ERROR_SIZE], address[ADDRESS_TEXT_SIZE];
 	bool lasts = upstream->context.settings->shared && age >= PCONN_YOUNG;
 
-	record_address(upstream->record, number, address);
+	record_address(upstream->context.record, number, address);
 	snprintf(error, sizeof error, "ended by the server after %.1f s, unused%s%s", (double)age / CLOCK_SECOND,
 	    *text == '\0' ? "" : ": ", text);
 	if (role == TABLE_ROLE_STANDBY) {
@@ -456,16 +457,16 @@ upstream_new(struct event_base *loop, struct table *table, uint16_t service, con
 	struct upstream_context *context = &upstream->context;
 
 	*context = (struct upstream_context){ .loop = loop, .table = table, .service = service,
-		.name = table->services[service].name, .record = record_of(table, service),
-		.watcher = watcher, .callbacks = callbacks, .arg = arg };
+		.name = table->services[service].name, .record = record_of(table, service), .watcher = watcher,
+		.callbacks = callbacks, .arg = arg };
 	upstream_context_set(context, settings);
-	upstream->record = context->record;
 	recover_end_programs_of(&table->services[service]);
 	loop_timer_init(&upstream->failing, loop, upstream_on_failed, upstream);
 	upstream->machine = context->machine = machine_new(context, upstream_on_turn, upstream);
 	upstream->log = context->log = upstream_log_new(context);
 	upstream->listing = listing_new(context);
 	upstream->pool = pool_new(context, upstream->listing, upstream_on_ended, upstream);
+	upstream->owns = owns_new(context);
 	upstream->handlers = handlers_new(context);
 	for (uint32_t i = 0; (i = table_conn_next(table, service, i)) != 0;)
 		if (table_conn_is_shared(table, i))
@@ -481,13 +482,14 @@ upstream_free(struct upstream *upstream)
 	if (!machine_has_begun(upstream->machine))
 		pool_adopt(upstream->pool, false, false);
 	pool_free(upstream->pool);
+	owns_free(upstream->owns);
 	lookup_leave(upstream->looking);
 	listing_free(upstream->listing);
 	handlers_free(upstream->handlers);
 	upstream_log_free(upstream->log);
 	machine_free(upstream->machine);
 	loop_timer_stop(&upstream->failing);
-	record_clear(upstream->record);
+	record_clear(upstream->context.record);
 	mem_free(upstream);
 }
 
@@ -509,7 +511,7 @@ upstream_take(struct upstream *upstream)
 
 	if (upstream == NULL)
 		return 0;
-	p = record_pconn(upstream->record);
+	p = record_pconn(upstream->context.record);
 	shared = upstream->context.settings->shared;
 	if (!machine_gives(upstream->machine) || p->state != PCONN_CONNECTED ||
 	    (shared && (upstream->shared != 0 || p->lost)))
@@ -534,6 +536,12 @@ upstream_taken(struct upstream *upstream, uint32_t conn)
 	upstream_set_shared(upstream, conn);
 }
 
+struct own *
+upstream_own_start(struct upstream *upstream, const char *const *requests, size_t count, const char *first)
+{
+	return upstream == NULL ? NULL : own_start(upstream->owns, requests, count, first);
+}
+
 void
 upstream_unused(struct upstream *upstream, uint32_t conn)
 {
@@ -546,7 +554,7 @@ upstream_unused(struct upstream *upstream, uint32_t conn)
 	record = &upstream->context.table->conns[conn];
 	age = clock_now() - record->since;
 	snprintf(text, sizeof text, "ended by the server after %.1f s, unused", (double)age / CLOCK_SECOND);
-	record_address(upstream->record, record->endpoint, address);
+	record_address(upstream->context.record, record->endpoint, address);
 	if (age < PCONN_YOUNG)
 		upstream_log_set_error(upstream->log, address, text);
 	pool_note_unused(upstream->pool, record->endpoint, record->since);
@@ -609,7 +617,7 @@ upstream_let_go(struct upstream *upstream, bool lets)
 bool
 upstream_is_at_rest(const struct upstream *upstream)
 {
-	uint8_t state = record_pconn(upstream->record)->state;
+	uint8_t state = record_pconn(upstream->context.record)->state;
 
 	return upstream_ready(upstream) == 0 && pool_dialling(upstream->pool, TABLE_ROLE_NEXT) == 0 &&
 	    (state == PCONN_IDLE || state == PCONN_WAIT || state == PCONN_DISCONNECTED || state == PCONN_CLOSED);
@@ -630,6 +638,7 @@ void
 upstream_renew(struct upstream *upstream, const struct upstream_settings *settings, bool anew)
 {
 	pool_set(upstream->pool, settings);
+	owns_set(upstream->owns, settings);
 	upstream_context_set(&upstream->context, settings);
 	if (!anew) {
 		listing_set(upstream->listing);
@@ -640,7 +649,7 @@ upstream_renew(struct upstream *upstream, const struct upstream_settings *settin
 	upstream->looking = NULL;
 	pool_drop(upstream->pool, TABLE_ROLE_STANDBY);
 	listing_renew(upstream->listing); /* what was found out is void */
-	upstream->record->renewed = 1;
+	upstream->context.record->renewed = 1;
 	if (machine_has_begun(upstream->machine))
 		machine_push_renewal(upstream->machine);
 }
@@ -648,7 +657,7 @@ upstream_renew(struct upstream *upstream, const struct upstream_settings *settin
 struct upstream_waiter *
 upstream_wait(struct upstream *upstream, unsigned kind, upstream_answer *answer, void *arg)
 {
-	bool connected = pconn_is_connected(record_pconn(upstream->record)) && !upstream->lost;
+	bool connected = pconn_is_connected(record_pconn(upstream->context.record)) && !upstream->lost;
 
 	return machine_wait(upstream->machine, kind, connected, upstream_refuses(upstream), answer, arg);
 }
@@ -668,9 +677,9 @@ upstream_lookup(const struct upstream *upstream)
 void
 upstream_get_status(const struct upstream *upstream, struct upstream_status *ret_status)
 {
-	const struct upstream_record *record = upstream->record;
+	const struct upstream_record *record = upstream->context.record;
 	const struct endpoint *current = endpoints_find(&record->endpoints, record->number);
-	const struct pconn *p = record_pconn(upstream->record);
+	const struct pconn *p = record_pconn(upstream->context.record);
 	struct lookup *lookup = listing_lookup(upstream->listing);
 
 	*ret_status = (struct upstream_status){ .state = upstream_state(p, upstream->shared != 0),

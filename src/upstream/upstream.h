@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "keep/table.h"
+#include "upstream/own.h"
 #include "upstream/record.h"
 #include "upstream/upstream_log.h"
 #include "upstream/upstream_settings.h"
@@ -65,6 +66,11 @@ void upstream_set_held(struct upstream *upstream, unsigned held);
  * worker's death whoever finds it shared has it, without calling that again. */
 uint32_t upstream_take(struct upstream *upstream);
 void upstream_taken(struct upstream *upstream, uint32_t conn);
+
+/* Shared mode, for one client beside those who share: as own_start(), own_cancel(), own_take() and own_taken().  NULL
+ * where no connection will come any more. */
+struct own *upstream_own_start(struct upstream *upstream, const char *const *requests, size_t count,
+    const char *first);
 
 /* A taken connection, which is still open here, was ended by the server before a byte passed either way; its client
  * is to wait again.  Within 1 s of the connect that is a failed attempt (P27), else an expiry. */

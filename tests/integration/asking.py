@@ -88,7 +88,7 @@ class Resp:
         self.client.send(data)
 
     def reply(self):
-        """str, ReplyError, int, bytes, None, or a list of these; EOFError at the end of the connection."""
+        """str, ReplyError, int, bytes, None, a list or dict of these; EOFError at the end of the connection."""
         line = self.file.readline()
         if not line.endswith(b"\r\n"):
             raise EOFError(line)
@@ -103,6 +103,10 @@ class Resp:
             return None if int(rest) < 0 else self.file.read(int(rest) + 2)[:-2]
         if kind == b"*":
             return None if int(rest) < 0 else [self.reply() for _ in range(int(rest))]
+        if kind == b"%":
+            return {self.reply(): self.reply() for _ in range(int(rest))}
+        if kind == b"_":
+            return None
         raise AssertionError(f"no reply begins like {line}")
 
     def at_end(self):

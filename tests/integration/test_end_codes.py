@@ -221,7 +221,8 @@ def test_shared_what_is_no_message(daemon, upstream):
 
 
 def test_shared_what_needs_a_connection_of_its_own(daemon, upstream):
-    one = daemon(holdfast.fixed("s", upstream(stall).address, 'mode = "shared"; framing = "resp"; '))
+    one = daemon(holdfast.fixed("s", upstream(stall).address,
+                                'mode = "shared"; framing = "resp"; on_state = "refuse"; '))
     with one.client("s") as client:
         client.send(b"MULTI\r\n")
         assert client.read_all().startswith(b"-ERR MULTI needs a connection of its own")

@@ -139,7 +139,7 @@ def test_of_packets(daemon, upstream, point):
 @pytest.mark.parametrize("point", known(ANSWERED_HERE))
 def test_of_what_is_answered_here(daemon, redis, point):
     """Such an answer keeps its place among those of the server."""
-    one = daemon(asking.shared("cache", redis().address), **crash(f"{point}:20"))
+    one = daemon(asking.shared("cache", redis().address, 'on_state = "refuse"; '), **crash(f"{point}:20"))
     with Resp(one.socket("cache")) as client:
         number = 0
         while deaths(one, point) < WANTED:
@@ -155,7 +155,7 @@ def test_of_what_is_answered_here(daemon, redis, point):
 def test_of_a_last_answer(redis, daemon, point, last):
     """It is given once and whole, the client ends with it, and nothing that came behind it is done.  The daemon ends
     before the server: what it counts of attempts would let it die again and again."""
-    one = daemon(asking.shared("cache", redis().address), **crash(f"{point}:3"))
+    one = daemon(asking.shared("cache", redis().address, 'on_state = "refuse"; '), **crash(f"{point}:3"))
     number = 0
     while deaths(one, point) < WANTED:
         number += 1

@@ -88,7 +88,7 @@ RESP = {
 
 @pytest.mark.parametrize("kind", RESP)
 def test_nobody_else_notices(daemon, redis, ask, kind):
-    one = daemon(asking.shared("s", redis().address, SMALL))
+    one = daemon(asking.shared("s", redis().address, SMALL + 'on_state = "refuse"; '))
     with asking.Resp(one.socket("s")) as client:
         assert client.ask("SET", "big", b"x" * 60000) == "OK"
     bystander = ask().start(one.socket("s"), "redis-own", clients=2, depth=2, rate=5000)

@@ -146,7 +146,7 @@ def test_a_smaller_limit_shows_nobodys_bytes(daemon, redis):
 
 
 def test_a_nul_hides_no_command(daemon, redis):
-    one = daemon(asking.shared("cache", redis().address))
+    one = daemon(asking.shared("cache", redis().address, 'on_state = "refuse"; '))
     with Resp(one.socket("cache")) as bystander:
         for words in ((b"POST\0x",), (b"XREAD", b"BLOCK\0", "0", "STREAMS", "s", "$")):
             with Resp(one.socket("cache")) as client:

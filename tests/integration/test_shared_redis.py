@@ -19,6 +19,13 @@ def cache(daemon, redis):
     return one
 
 
+@pytest.fixture
+def refusing(daemon, redis):
+    one = daemon(asking.shared("cache", redis().address, 'on_state = "refuse"; '))
+    one.wait_connected("cache")
+    return one
+
+
 def program(one, **more):
     """As programs have it, but for the seconds that newer libraries let pass before they try again."""
     return redis_py.Redis(unix_socket_path=one.socket("cache"), retry=Retry(NoBackoff(), 1), **more)
@@ -46,9 +53,14 @@ def test_redis_cli(cache):
     assert cli(cache, "CLIENT", "SETNAME", "me") == "OK"
     assert cli(cache, "SELECT", "0") == "OK"
     assert cli(cache, "QUIT") == "OK"
-    assert cli(cache, "SELECT", "1").startswith("ERR ")
-    assert cli(cache, "MULTI").startswith("ERR ")
-    assert cli(cache, "BLPOP", "key", "1").startswith("ERR ")
+    assert cli(cache, "SELECT", "1") == "OK"
+    assert cli(cache, "MULTI") == "OK"
+    assert cli(cache, "BLPOP", "none", "0.01") == ""
+
+
+def test_redis_cli_is_refused_a_state(refusing):
+    for words in (["SELECT", "1"], ["MULTI"], ["BLPOP", "key", "1"]):
+        assert cli(refusing, *words).startswith("ERR ")
 
 
 def test_redis_cli_reads_commands(cache):
@@ -67,11 +79,11 @@ REFUSED = ["SELECT 1", "AUTH secret", "HELLO 2 AUTH me secret", "RESET", "UNWATC
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_who_asks_for_what_others_would_notice_is_told_so_and_closed(cache, text):
+def test_who_asks_for_what_others_would_notice_is_told_so_and_closed(refusing, text):
     forms = [asking.command(*text.split()), asking.command(*text.lower().split()), f"{text}\r\n".encode()]
-    with Resp(cache.socket("cache")) as other:
+    with Resp(refusing.socket("cache")) as other:
         for form in forms:
-            with Resp(cache.socket("cache")) as client:
+            with Resp(refusing.socket("cache")) as client:
                 client.send(form + asking.command("SET", "key", "behind"))
                 reply = client.reply()
                 assert isinstance(reply, ReplyError) and "this service is shared: use " in reply
@@ -88,10 +100,10 @@ TRANSACTION = b"".join(asking.command(*words) for words in [["MULTI"], ["DECR", 
 
 
 @pytest.mark.parametrize("split", [None, 20, 40, 1])
-def test_a_refused_transaction_changes_nothing(cache, split):
+def test_a_refused_transaction_changes_nothing(refusing, split):
     """In one write, or in two anywhere; what came before it is done, and answered first."""
     before = asking.command("SET", "stock", 10) + asking.command("INCR", "visits")
-    with Resp(cache.socket("cache")) as client:
+    with Resp(refusing.socket("cache")) as client:
         data = before + TRANSACTION
         parts = [data] if split is None else [data[:len(before) + split], data[len(before) + split:]]
         client.send(parts[0])
@@ -104,15 +116,15 @@ def test_a_refused_transaction_changes_nothing(cache, split):
         assert client.reply() == ("ERR MULTI needs a connection of its own; this service is shared: "
                                   'use a service with mode = "session"')
         assert client.at_end()
-    with Resp(cache.socket("cache")) as other:
+    with Resp(refusing.socket("cache")) as other:
         assert other.ask("MGET", "stock", "visits") == [b"10", b"1"]
         assert other.ask("EXISTS", "sold") == 0
-    assert "needs a connection of its own" in cache.log()
+    assert "needs a connection of its own" in refusing.log()
 
 
-def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(cache):
+def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(refusing):
     """As it is by default; and a program tries again."""
-    client = program(cache)
+    client = program(refusing)
     client.set("stock", 10)
     for _ in range(2):
         with pytest.raises(redis_py.RedisError):
@@ -123,11 +135,12 @@ def test_a_pipeline_of_redis_py_is_a_transaction_and_changes_nothing(cache):
     client.connection_pool.disconnect()
 
 
-def test_who_selects_another_database_writes_nothing_anywhere(cache, redis):
-    address = cache.status("cache")["address"]
-    done = holdfast.run("redis-cli", "-s", cache.socket("cache"), "-n", "1", stdin=None, input="SET key other\n" * 3)
+def test_who_selects_another_database_writes_nothing_anywhere(refusing, redis):
+    address = refusing.status("cache")["address"]
+    done = holdfast.run("redis-cli", "-s", refusing.socket("cache"), "-n", "1", stdin=None,
+                        input="SET key other\n" * 3)
     assert "needs a connection of its own" in done.stdout + done.stderr
-    client = program(cache, db=1)
+    client = program(refusing, db=1)
     with pytest.raises(redis_py.RedisError):
         client.set("key", "other")
     client.close()
@@ -143,9 +156,9 @@ def test_redis_cli_reads_the_error_to_a_request_too_long(cache):
     assert done.stdout.strip() == "ERR Protocol error: holdfast: the request is longer than max_message", done
 
 
-def test_who_asks_for_too_much_reads_the_error_whatever_it_sends_on(cache):
+def test_who_asks_for_too_much_reads_the_error_whatever_it_sends_on(refusing):
     """Its write does not fail: the end is that of the reply, not a broken pipe."""
-    with cache.client("cache") as client:
+    with refusing.client("cache") as client:
         client.send(asking.command("PING") + b"MULTI\r\n" + asking.command("SET", "key", "x" * 1000000) * 8)
         text = client.read_all()
         assert text.startswith(b"+PONG\r\n-ERR MULTI needs a connection of its own") and text.endswith(b"\r\n")
@@ -154,7 +167,7 @@ def test_who_asks_for_too_much_reads_the_error_whatever_it_sends_on(cache):
 @pytest.fixture
 def three(daemon, redis):
     one = daemon(asking.shared("cache", redis().address,
-                               'hello = ({ send = "HELLO 3\\r\\n"; expect = "%"; }); '))
+                               'on_state = "refuse"; hello = ({ send = "HELLO 3\\r\\n"; expect = "%"; }); '))
     one.wait_connected("cache")
     return one
 
@@ -182,7 +195,7 @@ def test_what_a_client_speaks_outlives_the_worker_and_a_reload_does_not_change_i
         assert client.ask("GET none") == b"_\r\n"
         three.kill_worker()
         assert client.ask("GET none") == b"_\r\n"
-        three.configure(asking.shared("cache", address))
+        three.configure(asking.shared("cache", address, 'on_state = "refuse"; '))
         assert three.ctl("reload").returncode == 0
         client.send(b"GET none\r\n")
         assert client.read_all() == b"-ERR this service is shared and speaks RESP2 now: connect again\r\n"
@@ -214,10 +227,10 @@ LIBRARIES = {
 
 @pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one write"])
 @pytest.mark.parametrize("name", LIBRARIES)
-def test_client_libraries_connect(cache, name, together):
+def test_client_libraries_connect(refusing, name, together):
     """Some send all of it at once, and read then."""
     greetings = LIBRARIES[name]
-    with Resp(cache.socket("cache")) as client:
+    with Resp(refusing.socket("cache")) as client:
         if together:
             client.send(b"".join(asking.command(*text.strip("()").split()) for text in greetings))
         for text in greetings:

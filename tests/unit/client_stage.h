@@ -34,6 +34,8 @@ on_event(void *arg, struct client *c, enum client_event event)
 {
 	(void)arg;
 	switch (event) {
+	case CLIENT_OWNS:
+	case CLIENT_FREE:
 	case CLIENT_ATTACHED:
 		attached++;
 		break;

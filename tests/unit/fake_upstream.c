@@ -82,6 +82,16 @@ upstream_is_up(const struct upstream *upstream)
 	return remote.up;
 }
 
+struct own *
+upstream_own_start(struct upstream *upstream, const char *const *requests, size_t count, const char *first)
+{
+	(void)first;
+	(void)upstream;
+	(void)requests;
+	(void)count;
+	return NULL;
+}
+
 bool
 upstream_moves(const struct upstream *upstream)
 {

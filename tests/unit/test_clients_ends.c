@@ -1,4 +1,5 @@
 /* All clients of one service: what follows the end of a connection, of a worker, of a client. */
+#include "client/client.h"
 #include "clients_stage.h"
 
 /* Settings' texts; they are read until the test is torn down. */
@@ -462,11 +463,11 @@ beyond_the_most_who_was_turned_away_first_is_closed(void **state)
 
 	(void)state;
 	assert_int_equal(table.lingering, 1);
-	table.lingering = CLIENTS_LINGERING_MOST; /* of other services */
+	table.lingering = CLIENT_LINGERING_MOST; /* of other services */
 	second = come_and_be_refused();
 	assert_int_equal(status().lingering, 1);
 	assert_string_equal(side_hear(second), later);
-	table.lingering -= CLIENTS_LINGERING_MOST - 1;
+	table.lingering -= CLIENT_LINGERING_MOST - 1;
 	close(second);
 	settle();
 	assert_int_equal(status().lingering, 0);

@@ -165,7 +165,8 @@ what_is_put_on_is_taken_off_again(void **state)
 			struct framing_progress progress = { 0 };
 			size_t length = framing->wrap(contents, sizes[i], message), whole, inner;
 
-			if ((kind == FRAMING_OCTETS && sizes[i] == 0) || (kind == FRAMING_LENGTH8 && sizes[i] > 255) ||
+			if ((kind == FRAMING_OCTETS && sizes[i] == 0) ||
+			    (kind == FRAMING_LENGTH8 && sizes[i] > 255) ||
 			    ((kind == FRAMING_LENGTH16BE || kind == FRAMING_LENGTH16LE) && sizes[i] > 65535)) {
 				assert_int_equal(length, 0);
 				continue;

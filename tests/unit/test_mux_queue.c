@@ -30,7 +30,7 @@ push(uint64_t who, size_t bytes)
 {
 	if (mux_queue_room(&queue, 1, bytes) == NULL)
 		return false;
-	mux_queue_ask(&queue, 0, 0, &bytes, 1);
+	mux_queue_ask(&queue, 0, 0, &bytes, 1, NULL);
 	((struct table_pending *)(uintptr_t)mux_queue_at(&queue, mux_queue_count(&queue) - 1))->who = who;
 	return true;
 }
@@ -282,7 +282,7 @@ ask(uint32_t client, const char *text)
 	size_t length = strlen(text);
 
 	memcpy(mux_queue_room(&queue, 1, length), text, length);
-	mux_queue_ask(&queue, client, length, &length, 1);
+	mux_queue_ask(&queue, client, length, &length, 1, NULL);
 }
 
 /* One that is gone asked between two that are there. */
@@ -341,7 +341,7 @@ act_answer_here(void *arg)
 {
 	(void)arg;
 	assert_true(mux_queue_answer_here(&queue, first, &(struct mux_queue_answer){ .text = "no!", .length = 3,
-		.taken = 5, .lost = true, .flip = TABLE_CLIENT_LAST }));
+		.taken = 5, .lost = true, .change.flip = TABLE_CLIENT_LAST }));
 }
 
 static void

@@ -1,0 +1,122 @@
+#include "client/track.h"
+
+#include <string.h>
+
+#include "framing/resp_track.h"
+#include "keep/buffers.h"
+#include "keep/crash.h"
+#include "keep/pipes.h"
+
+/* What a pipe takes at most (keep/pipes). */
+#define TRACK_PIPE (256u << 10)
+
+/* As it lies in the table. */
+struct track_state {
+	uint64_t followed[2]; /* bytes of each direction, of all that the client has said, or was told */
+	struct resp_track resp;
+};
+
+_Static_assert(sizeof(struct track_state) <= TABLE_TRACK_SIZE, "it has its place in the table");
+
+static struct track_state *
+track_place(struct table *table, uint32_t client, uint64_t place)
+{
+	return (struct track_state *)(void *)table->tracks[client].state[place & 1];
+}
+
+static const struct track_state *
+track_state(const struct track *track)
+{
+	return track_place(track->table, track->client, track->table->tracks[track->client].place);
+}
+
+/* Bytes of a direction that are in the buffer. */
+static size_t
+track_buffered(const struct table *table, uint32_t client, enum table_direction d)
+{
+	uint32_t buffer = table->clients[client].buffer[d];
+
+	return buffer == 0 ? 0 : table->buffers[buffer].tail - table->buffers[buffer].head;
+}
+
+/* All bytes of a direction that were received, and how many of them are not followed. */
+static uint64_t
+track_received(const struct table *table, uint32_t client, enum table_direction d)
+{
+	uint16_t pipe = table->clients[client].pipe[d];
+
+	return table->clients[client].bytes[d] + track_buffered(table, client, d) +
+	    (pipe == 0 ? 0 : pipes_level(table, pipe));
+}
+
+static uint64_t
+track_behind(const struct track *track, enum table_direction d)
+{
+	return track_received(track->table, track->client, d) - track_state(track)->followed[d];
+}
+
+void
+track_begin(struct table *table, uint32_t client, const struct resp_connection *shared, unsigned protocol)
+{
+	struct track_state *state = track_place(table, client, 0);
+
+	resp_track_begin(&state->resp, shared, protocol);
+	state->followed[TABLE_UP] = table->clients[client].bytes[TABLE_UP];
+	state->followed[TABLE_DOWN] = track_received(table, client, TABLE_DOWN);
+	table->tracks[client].place = 0;
+	table_barrier();
+	table->clients[client].flags |= TABLE_CLIENT_TRACKED;
+}
+
+/* The last bytes of what was received in this direction; those in a pipe are within a message. */
+static void
+track_follow_way(const struct track *track, struct track_state *state, enum table_direction d)
+{
+	const struct table *table = track->table;
+	uint64_t behind = track_behind(track, d);
+	size_t buffered = track_buffered(table, track->client, d);
+	const unsigned char *end;
+
+	if (behind <= buffered) {
+		end = buffers_bytes(table, table->clients[track->client].buffer[d]) +
+		    table->buffers[table->clients[track->client].buffer[d]].tail;
+		if (behind > 0)
+			(d == TABLE_UP ? resp_track_request : resp_track_reply)(&state->resp, end - behind,
+			    (size_t)behind);
+	} else {
+		(d == TABLE_UP ? resp_track_pass_request : resp_track_pass_reply)(&state->resp, behind);
+	}
+	state->followed[d] += behind;
+}
+
+void
+track_follow(struct track *track)
+{
+	struct table_track *record = &track->table->tracks[track->client];
+	uint64_t next = record->place + 1;
+	struct track_state *state = track_place(track->table, track->client, next);
+
+	if (track_behind(track, TABLE_UP) == 0 && track_behind(track, TABLE_DOWN) == 0)
+		return;
+	memcpy(state, track_state(track), sizeof *state);
+	track_follow_way(track, state, TABLE_UP); /* what is answered was asked before */
+	track_follow_way(track, state, TABLE_DOWN);
+	CRASH_POINT(OWN_FOLLOWED);
+	table_barrier();
+	record->place = next;
+	table_barrier();
+}
+
+bool
+track_may_splice(const struct track *track, enum table_direction d)
+{
+	const struct resp_track *resp = &track_state(track)->resp;
+
+	return (d == TABLE_UP ? resp_track_ahead_request(resp) : resp_track_ahead_reply(resp)) >= TRACK_PIPE;
+}
+
+bool
+track_is_free(const struct track *track)
+{
+	return resp_track_is_free(&track_state(track)->resp);
+}

@@ -1,0 +1,35 @@
+/* track.h - follows what passes over a client's own connection, beside the one that all share, until the client could
+ * go back (framing/resp_track).
+ *
+ * What is known lies in the table, and is changed there as one, so that a new worker continues with it: a byte is
+ * followed when it has been received, before it is delivered.
+ */
+#ifndef HOLDFAST_CLIENT_TRACK_H
+#define HOLDFAST_CLIENT_TRACK_H
+
+#include <stdbool.h>
+
+#include "base/loop.h"
+#include "framing/resp_command.h"
+#include "keep/table.h"
+
+struct track {
+	struct table *table;      /* borrowed */
+	uint32_t client;          /* its record */
+	struct loop_timer linger; /* the owner's: it goes back then */
+};
+
+/* Notes that what the client of this record has said, and nobody has taken yet, is the first that goes over its own
+ * connection, which speaks this protocol: it counts as soon as the connection is the client's. */
+void track_begin(struct table *table, uint32_t client, const struct resp_connection *shared, unsigned protocol);
+
+/* Follows what has been received: always, before it is delivered, and under a new worker at once. */
+void track_follow(struct track *track);
+
+/* Whether what comes next in this direction may be received by a pipe. */
+bool track_may_splice(const struct track *track, enum table_direction d);
+
+/* Whether the client could go back now. */
+bool track_is_free(const struct track *track);
+
+#endif

@@ -1,0 +1,238 @@
+"""A client of a shared service whose commands need a connection of their own gets one, and goes back."""
+import threading
+
+import pytest
+
+import asking
+import holdfast
+import storm
+from asking import ReplyError, Resp, command
+from holdfast import until
+from test_crash_points import crash, deaths
+
+CLIENTS = 50
+UNKNOWN_SETINFO = "ERR unknown"
+KILLS = 500 if holdfast.LONG else 20
+
+
+def service(daemon, redis, more="", **options):
+    server = redis(**options)
+    one = daemon(asking.shared("cache", server.address, more))
+    one.wait_connected("cache")
+    return one, server
+
+
+@pytest.fixture
+def cache(daemon, redis):
+    return service(daemon, redis)[0]
+
+
+def test_a_transaction_is_carried_out_at_once_and_alone(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("SET", "stock", 10) == "OK"
+        assert client.ask("MULTI") == "OK"
+        assert client.ask("DECR", "stock") == "QUEUED"
+        assert other.ask("GET", "stock") == b"10"
+        assert client.ask("EXEC") == [9]
+        assert other.ask("GET", "stock") == b"9"
+
+
+def test_what_was_asked_before_is_answered_first(cache):
+    with Resp(cache.socket("cache")) as client:
+        for _ in range(50):
+            client.send(command("SET", "a", 1) + command("INCR", "a") * 20 + command("MULTI") + command("INCR", "a") +
+                        command("EXEC") + command("GET", "a"))
+            assert client.reply() == "OK"
+            assert [client.reply() for _ in range(20)] == list(range(2, 22))
+            assert [client.reply() for _ in range(4)] == ["OK", "QUEUED", [22], b"22"]
+
+
+def test_a_watched_key_that_changes_ends_the_transaction(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("WATCH", "stock") == "OK"
+        assert other.ask("SET", "stock", 3) == "OK"
+        assert client.ask("MULTI") == "OK"
+        assert client.ask("INCR", "stock") == "QUEUED"
+        assert client.ask("EXEC") is None
+        assert client.ask("GET", "stock") == b"3"
+
+
+def test_another_database_is_the_client_s_alone(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("SELECT", 1) == "OK"
+        assert client.ask("SET", "key", "of 1") == "OK"
+        assert other.ask("GET", "key") is None
+        assert client.ask("SELECT", 0) == "OK"
+        assert client.ask("GET", "key") is None
+
+
+def test_who_waits_for_an_element_makes_nobody_wait(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        client.send(command("BLPOP", "queue", 0))
+        assert other.ask("PING") == "PONG"
+        assert other.ask("LPUSH", "queue", "x") == 1
+        assert client.reply() == [b"queue", b"x"]
+        assert client.ask("ECHO", "back") == b"back"
+
+
+def test_messages_of_a_channel(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("SUBSCRIBE", "news") == [b"subscribe", b"news", 1]
+        assert other.ask("PUBLISH", "news", "hello") == 1
+        assert client.reply() == [b"message", b"news", b"hello"]
+        assert client.ask("UNSUBSCRIBE", "news") == [b"unsubscribe", b"news", 0]
+        assert client.ask("ECHO", "back") == b"back"
+
+
+class Visitor(threading.Thread):
+    """Goes back and forth between the shared connection and its own, and checks each answer."""
+
+    def __init__(self, path, number, over):
+        super().__init__()
+        self.path, self.number, self.over = path, number, over
+        self.counted, self.failure = 0, None
+
+    def run(self):
+        try:
+            with Resp(self.path) as client:
+                while not self.over.is_set():
+                    self.round(client)
+        except Exception as failure:  # told by the test
+            self.failure = failure
+
+    def round(self, client):
+        mine, queue, channel = (f"{name}:{self.number}" for name in ["count", "queue", "channel"])
+        client.send(command("INCR", mine) + command("MULTI") + command("INCR", mine) + command("INCR", mine) +
+                    command("EXEC"))
+        self.counted += 3
+        last = self.counted
+        assert [client.reply() for _ in range(5)] == [last - 2, "OK", "QUEUED", "QUEUED", [last - 1, last]]
+        assert client.ask("GET", mine) == b"%d" % last
+        assert client.ask("RPUSH", queue, last) == 1
+        assert client.ask("BLPOP", queue, 0) == [queue.encode(), b"%d" % last]
+        assert client.ask("SUBSCRIBE", channel) == [b"subscribe", channel.encode(), 1]
+        assert client.ask("UNSUBSCRIBE", channel) == [b"unsubscribe", channel.encode(), 0]
+        assert client.ask("INCR", mine) == last + 1
+        self.counted += 1
+
+
+def visit(one, struck):
+    """All go back and forth until that is so."""
+    over = threading.Event()
+    visitors = [Visitor(one.socket("cache"), number, over) for number in range(CLIENTS)]
+    for visitor in visitors:
+        visitor.start()
+    until(lambda: struck() or any(visitor.failure for visitor in visitors), "deaths", bound=300)
+    over.set()
+    for visitor in visitors:
+        visitor.join()
+    assert [visitor.failure for visitor in visitors if visitor.failure] == []
+    with Resp(one.socket("cache")) as client:
+        for visitor in visitors:
+            assert client.ask("GET", f"count:{visitor.number}") == b"%d" % visitor.counted
+        until(lambda: connections(client) == 1, "one connection at Redis")
+    return sum(visitor.counted for visitor in visitors)
+
+
+def connections(client):
+    return int(client.ask("INFO", "clients").decode().split("connected_clients:")[1].split()[0])
+
+
+@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+@pytest.mark.parametrize("point", ["own.before:20", "own.tracked:20", "own.followed:200", "open.before:20",
+                                   "open.committed:20", "return.held:20", "return.closed:20", "dial.connected:120"])
+def test_a_death_on_the_way_there_or_back(daemon, redis, point):
+    one = daemon(asking.shared("cache", redis(persistent=False).address, "own_linger = 0; "), **crash(point))
+    one.wait_connected("cache")
+    visit(one, lambda: deaths(one, point.partition(":")[0]) >= 5)
+
+
+def test_deaths_of_the_worker_while_clients_go_back_and_forth(daemon, redis, figure):
+    one = service(daemon, redis, "own_linger = 0; ", persistent=False)[0]
+    with storm.Deaths(one, 0.06) as killer:
+        counted = visit(one, lambda: killer.count >= KILLS)
+    figure(f"{killer.count} deaths, {counted} counted")
+
+
+def test_what_a_client_said_of_itself_is_said_on_its_own_connection_too(cache):
+    with Resp(cache.socket("cache")) as client:
+        assert client.ask("CLIENT", "SETNAME", "first") == "OK"
+        assert client.ask("CLIENT", "SETINFO", "LIB-NAME", "mine") in ("OK", UNKNOWN_SETINFO)
+        assert client.ask("CLIENT", "SETNAME", "worker-7") == "OK"
+        assert client.ask("SELECT", 3) == "OK"
+        assert client.ask("CLIENT", "GETNAME") == b"worker-7"
+
+
+def test_hello_is_answered_by_the_server_itself(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        number = other.ask("CLIENT", "ID")
+        client.send(command("HELLO", 2, "SETNAME", "me") + command("SET", "a", 1))
+        said = client.reply()
+        assert dict(zip(said[::2], said[1::2]))[b"id"] == number and client.reply() == "OK"
+        assert client.ask("SELECT", 3) == "OK"
+        assert client.ask("CLIENT", "GETNAME") == b"me"
+
+
+def test_who_speaks_the_other_protocol_has_its_own_connection(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("HELLO", 3)[b"proto"] == 3
+        assert other.ask("HELLO", 2)[5] == 2
+        assert client.ask("HSET", "key", "field", "value") == 1
+        assert client.ask("HGETALL", "key") == {b"field": b"value"}
+        assert other.ask("HGETALL", "key") == [b"field", b"value"]
+
+
+STATES = {
+    "a transaction": [("MULTI",), ("INCR", "a"), ("EXEC",)],
+    "a transaction that is given up": [("MULTI",), ("INCR", "a"), ("DISCARD",)],
+    "a watched key": [("WATCH", "a"), ("UNWATCH",)],
+    "another database": [("SELECT", 5), ("SELECT", 0)],
+    "a wait": [("RPUSH", "q", "x"), ("BLPOP", "q", 0)],
+    "a subscription": [("SUBSCRIBE", "a"), ("PSUBSCRIBE", "b*"), ("UNSUBSCRIBE", "a"), ("PUNSUBSCRIBE", "b*")],
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_who_needs_it_no_more_goes_back(cache, state):
+    """With its last command; nothing of its own connection is left."""
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        for words in STATES[state][:-1]:
+            assert not isinstance(client.ask(*words), ReplyError)
+        if state != "a wait":
+            assert connections(other) == 2
+            assert cache.status("cache")["own"] == 1
+            assert sorted(one["state"] for one in cache.command("clients cache")["clients"]) == ["attached", "own"]
+        assert not isinstance(client.ask(*STATES[state][-1]), ReplyError)
+        until(lambda: connections(other) == 1, "one connection at Redis")
+        assert client.ask("ECHO", "back") == b"back"
+        assert connections(client) == 1
+
+
+def test_a_state_that_lasts_is_kept(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        assert client.ask("CLIENT", "NO-EVICT", "ON") == "OK"
+        assert client.ask("ECHO", "on") == b"on"
+        cache.kill_worker()
+        assert connections(other) == 2
+        assert " flags=e " in client.ask("CLIENT", "LIST", "ID", client.ask("CLIENT", "ID")).decode()
+
+
+GREETINGS = {
+    "redis-py, protocol 3": [("HELLO", 3), ("CLIENT", "SETINFO", "LIB-NAME", "redis-py")],
+    "go-redis": [("HELLO", 3, "SETNAME", "app"), ("CLIENT", "SETINFO", "LIB-VER", "9.5.1")],
+    "jedis": [("HELLO", 2, "SETNAME", "app"), ("CLIENT", "SETINFO", "LIB-NAME", "jedis"), ("SELECT", 0)],
+    "ioredis, database 2": [("INFO",), ("SELECT", 2), ("CLIENT", "SETNAME", "app")],
+}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one write"])
+@pytest.mark.parametrize("name", GREETINGS)
+def test_what_libraries_say_first_succeeds(cache, name, together):
+    with Resp(cache.socket("cache")) as client:
+        if together:
+            client.send(b"".join(command(*words) for words in GREETINGS[name]))
+        for words in GREETINGS[name]:
+            reply = client.reply() if together else client.ask(*words)
+            assert not isinstance(reply, ReplyError) or words[1] == "SETINFO"
+        assert client.ask("SET", "key", name) == "OK"
+        assert client.ask("GET", "key") == name.encode()
