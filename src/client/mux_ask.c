@@ -88,8 +88,6 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 	if (ask->rules->settings->framing == FRAMING_RESP)
 		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
 		    ask->rules->settings->on_state, &run->judgement);
-	if (run->verdict == RESP_FORWARD && run->judgement.no_order && ask->rules->stuck)
-		run->verdict = RESP_OWN;
 }
 
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */

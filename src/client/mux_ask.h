@@ -24,7 +24,6 @@ struct mux_rules {
 	const struct framing *framing; /* borrowed */
 	struct resp_connection resp;   /* what the connection has been made by hello */
 	struct shared_text loss;       /* owned: a failed request's reply */
-	bool stuck;                    /* the connection has owed the oldest reply for long */
 	bool closed;                   /* there is no connection, and none is waited for */
 };
 
