@@ -290,6 +290,7 @@ mux_on_turn(void *arg)
 	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
 	mux_conn_take(&mux->conn, now);
 	mux_check_lost(mux);
+	mux->clients.rules.stuck = mux_policy_is_stuck(&mux->conn.policy, now);
 	mux_work(mux, now);
 	if (mux->looks)
 		mux_conn_look(&mux->conn, now);

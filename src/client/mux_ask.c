@@ -76,18 +76,29 @@ ask_protocol(const struct ask *ask)
 	return ask_record(ask)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
 }
 
+/* The connection is stuck, and so would the request be behind others', in whose order it need not be. */
+static bool
+ask_overtakes(const struct ask *ask, const struct ask_run *run)
+{
+	return run->verdict == RESP_FORWARD && run->judgement.no_order && run->count == 0 &&
+	    ask->asker->reader.in_flight == 0 && ask->rules->settings->on_state == RESP_ON_STATE_OWN;
+}
+
 static void
 ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 {
 	run->verdict = RESP_FORWARD;
 	run->next = length;
 	run->judgement.length = 0;
-	run->judgement.instead = NULL;
+	run->judgement.instead = run->judgement.first = NULL;
+	run->judgement.no_order = false;
 	run->judgement.label.kind = RESP_LABEL_NONE;
 	run->judgement.protocol = ask_protocol(ask);
 	if (ask->rules->settings->framing == FRAMING_RESP)
 		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
 		    ask->rules->settings->on_state, &run->judgement);
+	if (ask->rules->stuck && ask_overtakes(ask, run))
+		run->verdict = RESP_OWN;
 }
 
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */

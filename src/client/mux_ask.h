@@ -25,6 +25,7 @@ struct mux_rules {
 	struct resp_connection resp;   /* what the connection has been made by hello */
 	struct shared_text loss;       /* owned: a failed request's reply */
 	bool closed;                   /* there is no connection, and none is waited for */
+	bool stuck;                    /* it owes a reply for long: what needs no order goes by another */
 };
 
 /* Who asks. */

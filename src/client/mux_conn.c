@@ -493,10 +493,24 @@ conn_limits(const struct mux_conn *conn)
 {
 	const struct shared_settings *settings = conn->rules->settings;
 
-	return (struct mux_limits){
-		.reply_timeout = mux_is_ordered(conn->rules) ? settings->reply_timeout : 0,
-		.beats = conn->beat.bytes != NULL, .interval = settings->heartbeat_interval,
+	struct mux_limits limits = { .beats = conn->beat.bytes != NULL, .interval = settings->heartbeat_interval,
 		.timeout = settings->heartbeat_timeout };
+
+	limits.reply_timeout = shared_reply_timeout(settings, &limits.spares);
+	return limits;
+}
+
+/* Whether others wait behind who is owed the oldest reply, who may wait for a place in the queue, too. */
+static bool
+conn_is_crowded(const struct mux_conn *conn)
+{
+	const struct mux_client *oldest;
+
+	if (mux_queue_count(conn->queue) == 0)
+		return false;
+	oldest = mux_clients_at(conn->clients, mux_queue_client(conn->queue, mux_queue_at(conn->queue, 0)->who));
+	return mux_queue_has_others(conn->queue) ||
+	    conn->clients->waiting.count > (oldest != NULL && oldest->state == MUX_CLIENT_WAITS);
 }
 
 static void
@@ -507,6 +521,8 @@ conn_check_liveness(struct mux_conn *conn, int64_t now)
 
 	if (mux_conn_rests(conn) && mux_conn_in_flight(conn) == 0)
 		return;
+	if (limits.spares)
+		mux_policy_note_others(&conn->policy, conn_is_crowded(conn), now);
 	switch (mux_policy_judge(&conn->policy, &limits, now)) {
 	case MUX_ALIVE:
 		break;

@@ -20,6 +20,9 @@
 /* An upstream that takes no more may say what it has to say; then it is lost. */
 #define BROKEN_MOST    CLOCK_SECOND
 
+/* An upstream that owes a reply and has said nothing for so long may be held up by one request. */
+#define STUCK_AFTER    CLOCK_SECOND
+
 /* So often it is looked whether who makes all others wait takes something; what was acknowledged, while somebody
  * waits for that, and otherwise; and how it lives, at least. */
 #define PERIOD_PRESSED (50 * CLOCK_MILLISECOND)
@@ -96,7 +99,7 @@ mux_policy_close(struct mux_policy *policy, int64_t now)
 {
 	policy_note_pressed(policy, now);
 	policy->state = MUX_DOWN;
-	policy->heard = policy->asked = policy->beaten = policy->starved = 0;
+	policy->heard = policy->asked = policy->crowded = policy->beaten = policy->starved = 0;
 }
 
 void
@@ -170,7 +173,41 @@ policy_later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* A reply ends the silence for all that are still owed one: the server works on them in turn. */
+void
+mux_policy_note_others(struct mux_policy *policy, bool others, int64_t now)
+{
+	if (!others)
+		policy->crowded = 0;
+	else if (policy->crowded == 0)
+		policy->crowded = now;
+}
+
+/* Since when a reply is owed in silence; 0: none is.  A reply ends the silence for all that are still owed one: the
+ * server works on them in turn. */
+static int64_t
+policy_silent_since(const struct mux_policy *policy)
+{
+	return policy->asked == 0 ? 0 : policy_later(policy->asked, policy->heard);
+}
+
+bool
+mux_policy_is_stuck(const struct mux_policy *policy, int64_t now)
+{
+	int64_t since = policy_silent_since(policy);
+
+	return policy->state == MUX_OPEN && since != 0 && now - since >= STUCK_AFTER;
+}
+
+static bool
+policy_is_too_silent(const struct mux_policy *policy, const struct mux_limits *limits, int64_t now)
+{
+	int64_t since = policy_silent_since(policy);
+
+	if (limits->reply_timeout == 0 || since == 0 || (limits->spares && policy->crowded == 0))
+		return false;
+	return now - (limits->spares ? policy_later(since, policy->crowded) : since) >= limits->reply_timeout;
+}
+
 enum mux_verdict
 mux_policy_judge(const struct mux_policy *policy, const struct mux_limits *limits, int64_t now)
 {
@@ -184,10 +221,7 @@ mux_policy_judge(const struct mux_policy *policy, const struct mux_limits *limit
 	} else if (limits->beats && policy->asked == 0 && now - policy->heard >= limits->interval) {
 		return MUX_BEAT;
 	}
-	if (limits->reply_timeout > 0 && policy->asked != 0 &&
-	    now - policy_later(policy->asked, policy->heard) >= limits->reply_timeout)
-		return MUX_SILENT;
-	return MUX_ALIVE;
+	return policy_is_too_silent(policy, limits, now) ? MUX_SILENT : MUX_ALIVE;
 }
 
 /* The shorter of two periods, of which 0 is none. */
@@ -200,7 +234,7 @@ policy_shorter(int64_t a, int64_t b)
 int64_t
 mux_policy_period(const struct mux_policy *policy, const struct mux_limits *limits, const struct mux_waits *waits)
 {
-	int64_t period = 0, alive = limits->reply_timeout; /* how often mux_policy_judge() is to be asked */
+	int64_t period = 0, alive = waits->queued ? limits->reply_timeout : 0; /* between two mux_policy_judge() */
 
 	if (waits->blocked)
 		period = policy->state == MUX_PRESSED ? PERIOD_PRESSED : PERIOD_IDLE;

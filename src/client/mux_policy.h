@@ -59,6 +59,7 @@ struct mux_policy {
 	bool broken;            /* it takes no more; its end is still to be read */
 	int64_t heard;          /* when something last came, or the connection began */
 	int64_t asked;          /* when it was given something while it owed nothing; 0: it owes nothing */
+	int64_t crowded;        /* since when others wait behind who is owed the oldest reply; 0: nobody does */
 	int64_t beaten;         /* when the heartbeat that is not answered yet was sent; 0: none is out */
 	int64_t pressed;        /* PRESSED: since when */
 	int64_t starved;        /* since when there was no memory for what came next; 0: there was */
@@ -70,6 +71,7 @@ struct mux_policy {
 /* Settings of the service, as far as they matter here. */
 struct mux_limits {
 	int64_t reply_timeout;       /* 0: none */
+	bool spares;                 /* it counts while others wait behind who is owed the oldest reply */
 	bool beats;                  /* a heartbeat is configured */
 	int64_t interval, timeout;   /* heartbeat.* */
 };
@@ -94,6 +96,12 @@ void mux_policy_resume(struct mux_policy *policy, int64_t now);
 /* Whether who is furthest behind of those that do not take all (NULL: nobody) is to be closed, since others are short
  * of memory. */
 bool mux_policy_check_short(struct mux_policy *policy, const struct mux_reader *behind, bool is_short, int64_t now);
+
+/* Whether others wait behind who is owed the oldest reply; before each judgement. */
+void mux_policy_note_others(struct mux_policy *policy, bool others, int64_t now);
+
+/* Whether it has owed a reply in silence for so long that one request may hold up all others. */
+bool mux_policy_is_stuck(const struct mux_policy *policy, int64_t now);
 
 enum mux_verdict {
 	MUX_ALIVE,

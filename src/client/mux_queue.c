@@ -47,6 +47,19 @@ mux_queue_client(const struct mux_queue *queue, uint64_t who)
 	return client;
 }
 
+bool
+mux_queue_has_others(const struct mux_queue *queue)
+{
+	uint64_t oldest = mux_queue_count(queue) == 0 ? 0 : mux_queue_at(queue, 0)->who, who;
+
+	for (size_t i = mux_queue_count(queue); i-- > 1;) { /* most often the newest is one */
+		who = mux_queue_at(queue, i)->who;
+		if (who != oldest && mux_queue_client(queue, who) != 0)
+			return true;
+	}
+	return false;
+}
+
 uint64_t
 mux_queue_end(const struct mux_queue *queue, size_t count)
 {

@@ -68,6 +68,9 @@ mux_queue_has_more(const struct mux_queue *queue)
 /* Entry number i, which there is; borrowed until the next change. */
 const struct table_pending *mux_queue_at(const struct mux_queue *queue, uint64_t i);
 
+/* Whether an open client other than the oldest request's, or than a heartbeat, has one behind it. */
+bool mux_queue_has_others(const struct mux_queue *queue);
+
 /* The word for a client as it is now; and the index of the client that a word is for, if it is open and still the one
  * that asked, else 0. */
 uint64_t mux_queue_word(const struct table *table, uint32_t client);

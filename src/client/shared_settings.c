@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+
+/* With framing resp: what a server's slowest command, but no endless script, comes to. */
+#define SHARED_REPLY_PATIENCE (30 * CLOCK_SECOND)
 
 void
 shared_note(struct table_shared *record, const struct shared_settings *settings)
@@ -22,6 +26,17 @@ shared_recall(const struct table_shared *record, struct shared_settings *ret_set
 		.replies = (enum shared_replies)record->replies, .type = (enum listener_type)record->type,
 		.max_message = record->max_message, .max_in_flight = 1 };
 	return true;
+}
+
+int64_t
+shared_reply_timeout(const struct shared_settings *settings, bool *ret_spares)
+{
+	bool automatic = settings->reply_timeout == SHARED_REPLY_AUTO, ordered = settings->replies == SHARED_ORDERED;
+
+	*ret_spares = automatic && ordered && settings->framing == FRAMING_RESP;
+	if (*ret_spares)
+		return SHARED_REPLY_PATIENCE;
+	return ordered && !automatic ? settings->reply_timeout : 0;
 }
 
 /* A message that is one already, or one to be made of these bytes.  None for NULL, or if none can be made. */

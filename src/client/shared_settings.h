@@ -18,13 +18,15 @@ enum shared_on_loss { SHARED_FAIL, SHARED_RETRY };
 #define SHARED_MESSAGE_MAX (16u << 20) /* max_message, at most */
 #define SHARED_SLACK       (1u << 20)  /* what a client may have waiting for it beyond max_message */
 
+#define SHARED_REPLY_AUTO  (-1)       /* reply_timeout: 30 s, while others wait, where one request can hold up all */
+
 struct shared_settings {
 	enum framing_kind framing;
 	enum shared_replies replies;
 	enum listener_type type;     /* of the service's socket */
 	unsigned max_message;        /* bytes */
 	unsigned max_in_flight;
-	int64_t reply_timeout;       /* microseconds; 0: none */
+	int64_t reply_timeout;       /* microseconds; 0: none; SHARED_REPLY_AUTO */
 	enum shared_on_loss on_loss;
 	char *loss_reply;            /* owned; NULL none */
 	char *heartbeat_send, *heartbeat_expect; /* owned; NULL none */
@@ -38,6 +40,10 @@ struct shared_settings {
  * it; false: the service has no shared mode. */
 void shared_note(struct table_shared *record, const struct shared_settings *settings);
 bool shared_recall(const struct table_shared *record, struct shared_settings *ret_settings);
+
+/* How long a reply may be owed in silence: microseconds, 0: for ever; *ret_spares: while nobody else waits for it, it
+ * may be so for ever too. */
+int64_t shared_reply_timeout(const struct shared_settings *settings, bool *ret_spares);
 
 /* Whether a text, that of a request (heartbeat.send) or of a reply (loss_reply), is or can be made one message: NULL,
  * or what is wrong, to be freed with mem_free(). */

@@ -141,7 +141,7 @@ static const struct setting service_rows[] = {
 	{ "max_message", "1048576", SETTING_SIZE, 1, SHARED_MESSAGE_MAX, SETTING_IN_PLACE, SHARED(max_message),
 	    NULL },
 	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL },
-	{ "reply_timeout", "0", SETTING_TIME, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
+	{ "reply_timeout", "\"auto\"", SETTING_TIME_OR_AUTO, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
 	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses },
 	{ "on_state", "\"own\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_state), on_states },
 	{ "max_own", "256", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_own), NULL },

@@ -201,6 +201,10 @@ type_take_time(const struct setting *setting, const config_setting_t *value, voi
 
 	if (text == NULL && !type_get_number(value, &seconds))
 		return type_wrong(setting, value);
+	if (text != NULL && setting->type == SETTING_TIME_OR_AUTO && strcmp(text, "auto") == 0) {
+		*(int64_t *)field = -1;
+		return NULL;
+	}
 	if (text != NULL && (wrong = clock_parse(text, NULL, &seconds)) != NULL)
 		return mem_print("\"%s\": %s", text, wrong);
 	time = type_from_seconds(seconds);
@@ -227,6 +231,10 @@ type_print_time(const struct setting *setting, const void *field, FILE *out)
 
 	if (setting->type == SETTING_LIMIT && time == CLOCK_NEVER)
 		time = 0;
+	if (setting->type == SETTING_TIME_OR_AUTO && time == -1) {
+		fputs("\"auto\"", out);
+		return;
+	}
 	length = snprintf(text, sizeof text, "%" PRId64 ".%06" PRId64, time / CLOCK_SECOND, time % CLOCK_SECOND);
 	while (text[length - 1] == '0')
 		length--;
@@ -534,6 +542,7 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_INTEGER] = PLAIN("a whole number", int, whole),
 	[SETTING_NUMBER] = PLAIN("a number", double, number),
 	[SETTING_TIME] = PLAIN("a time", int64_t, time),
+	[SETTING_TIME_OR_AUTO] = PLAIN("a time or \"auto\"", int64_t, time),
 	[SETTING_LIMIT] = PLAIN("a time", int64_t, time),
 	[SETTING_SECONDS] = PLAIN("a time", int, time),
 	[SETTING_MILLISECONDS] = PLAIN("a time", int, time),

@@ -26,6 +26,7 @@ enum setting_type {
 	SETTING_INTEGER,      /* int, not negative */
 	SETTING_NUMBER,       /* double */
 	SETTING_TIME,         /* int64_t, microseconds */
+	SETTING_TIME_OR_AUTO, /* the same; "auto" is -1 */
 	SETTING_LIMIT,        /* int64_t, microseconds; 0 in the file is CLOCK_NEVER */
 	SETTING_SECONDS,      /* int, whole seconds */
 	SETTING_MILLISECONDS, /* int, milliseconds */

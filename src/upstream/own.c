@@ -1,11 +1,13 @@
 #include "upstream/own.h"
 
+#include <string.h>
 #include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "framing/resp_words.h"
 #include "upstream/conn.h"
 #include "upstream/delay.h"
 #include "upstream/machine.h"
@@ -101,15 +103,40 @@ static const struct conn_callbacks own_callbacks = {
 	.ready = own_on_ready, .failed = own_on_failed, .ended = own_on_ended, .spoke = own_on_spoke
 };
 
-/* The service's hello with the client's own requests behind it, which are taken from there. */
+/* It leaves nothing, and who shares has had its answer; a server that carries out an endless script gives none but to
+ * what ends that, which may be what the connection is for. */
+static bool
+own_is_ping(const struct hello_step *step)
+{
+	struct resp_words words;
+	struct resp_word word;
+
+	if (step->send == NULL)
+		return false;
+	resp_words_begin(&words, (const unsigned char *)step->send, strlen(step->send));
+	return resp_words_next(&words, &word) && resp_word_is(&word, "PING");
+}
+
+static struct hello_step
+own_copy(const struct hello_step *step)
+{
+	return (struct hello_step){ .send = mem_copy_text(step->send), .send_file = mem_copy_text(step->send_file),
+		.expect = mem_copy_text(step->expect), .abort_on = mem_copy_text(step->abort_on),
+		.timeout = step->timeout };
+}
+
+/* The service's hello, where it says more than PING, with the client's own requests behind it, which are taken from
+ * there. */
 static void
 own_set_hello(struct own *own, const struct hello_settings *service)
 {
 	struct hello_settings all = { 0 };
 	size_t first = own->hello.count - own->said;
 
-	hello_settings_copy(&all, service);
-	all.steps = mem_resize(all.steps, all.count + own->said + 1, sizeof *all.steps);
+	all.steps = mem_new(service->count + own->said + 1, sizeof *all.steps);
+	for (size_t i = 0; i < service->count; i++)
+		if (!own_is_ping(&service->steps[i]))
+			all.steps[all.count++] = own_copy(&service->steps[i]);
 	for (size_t i = 0; i < own->said; i++) {
 		all.steps[all.count++] = own->hello.steps[first + i];
 		own->hello.steps[first + i] = (struct hello_step){ 0 };

@@ -178,6 +178,10 @@ static const struct {
 	{ S("probe_path = \"/a b\";"), "m.conf:5: services.a.probe_path: \"/a b\": must begin with / and be "
 	    "without spaces, in ASCII (others as %XX)" },
 	{ S("warm = \"many\";"), "m.conf:5: services.a.warm: must be a whole number or \"auto\", not a text" },
+	{ S("reply_timeout = \"often\";"), "m.conf:5: services.a.reply_timeout: \"often\": a time is a number and a "
+	    "unit (ms, s, min, h), such as \"250ms\"" },
+	{ S("reply_timeout = true;"),
+	    "m.conf:5: services.a.reply_timeout: must be a time or \"auto\", not true or false" },
 	{ S("warm = 1000;"), "m.conf:5: services.a.warm: 1000 is out of range, which is 0 to 64" },
 	{ S("retry: { factor = 0.5; };"),
 	    "m.conf:5: services.a.retry.factor: 0.5 is out of range, which is 1 to 100" },

@@ -98,11 +98,97 @@ static void
 it_is_asked_often_enough(void **state)
 {
 	const struct mux_policy open = { .state = MUX_OPEN };
-	const struct mux_waits nothing_waits = { 0 };
+	const struct mux_waits queued = { .queued = true };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof periods / sizeof periods[0]; i++)
-		assert_int_equal(mux_policy_period(&open, &periods[i].limits, &nothing_waits), periods[i].period);
+		assert_int_equal(mux_policy_period(&open, &periods[i].limits, &queued), periods[i].period);
+}
+
+static void
+one_that_owes_nothing_is_not_asked_for_its_replies(void **state)
+{
+	const struct mux_policy open = { .state = MUX_OPEN };
+	const struct mux_waits nothing_waits = { 0 };
+
+	(void)state;
+	assert_int_equal(mux_policy_period(&open, &replies, &nothing_waits), 0);
+	assert_int_equal(mux_policy_period(&open, &both, &nothing_waits),
+	    mux_policy_period(&open, &beats, &nothing_waits));
+}
+
+/* What a row of times is: each from 0, which is none but for now, to here. */
+#define TIMES 7
+
+/* How many moments before now count: in them a reply was owed, nothing came later, and, where that matters, others
+ * waited. */
+static int64_t
+count_silent(const struct mux_policy *policy, bool spares, int64_t now)
+{
+	int64_t count = 0;
+
+	for (int64_t moment = 0; moment < now; moment++)
+		count += policy->asked != 0 && moment >= policy->asked && moment >= policy->heard &&
+		    (!spares || (policy->crowded != 0 && moment >= policy->crowded));
+	return count;
+}
+
+static void
+silence_counts_while_a_reply_is_owed_and_where_one_is_spared_while_others_wait(void **state)
+{
+	struct mux_policy policy = { .state = MUX_OPEN };
+	struct mux_limits limits = { 0 };
+
+	(void)state;
+	for (unsigned row = 0; row < 2 * TIMES * TIMES * TIMES * TIMES * TIMES; row++) {
+		unsigned rest = row / 2;
+		int64_t now;
+
+		limits.spares = row % 2;
+		policy.asked = rest % TIMES, rest /= TIMES;
+		policy.heard = rest % TIMES, rest /= TIMES;
+		policy.crowded = rest % TIMES, rest /= TIMES;
+		limits.reply_timeout = rest % TIMES, rest /= TIMES;
+		now = rest;
+		assert_int_equal(mux_policy_judge(&policy, &limits, now) == MUX_SILENT, limits.reply_timeout > 0 &&
+		    count_silent(&policy, limits.spares, now) >= limits.reply_timeout);
+	}
+}
+
+static void
+others_wait_since_they_were_first_seen(void **state)
+{
+	struct mux_policy policy = { 0 };
+
+	(void)state;
+	mux_policy_open(&policy, 5);
+	assert_int_equal(policy.crowded, 0);
+	mux_policy_note_others(&policy, true, 10);
+	mux_policy_note_others(&policy, true, 20);
+	assert_int_equal(policy.crowded, 10);
+	mux_policy_note_others(&policy, false, 30);
+	assert_int_equal(policy.crowded, 0);
+	mux_policy_note_others(&policy, true, 40);
+	assert_int_equal(policy.crowded, 40);
+	mux_policy_close(&policy, 50);
+	assert_int_equal(policy.crowded, 0);
+}
+
+static void
+one_that_owes_a_reply_in_silence_for_a_second_is_stuck(void **state)
+{
+	static const int64_t times[] = { 0, 1, CLOCK_SECOND - 1, CLOCK_SECOND, CLOCK_SECOND + 1, 2 * CLOCK_SECOND,
+		2 * CLOCK_SECOND + 1 };
+
+	(void)state;
+	for (unsigned row = 0; row < 4 * TIMES * TIMES * TIMES; row++) {
+		struct mux_policy policy = { .state = (enum mux_state)(row % 4), .asked = times[row / 4 % TIMES],
+			.heard = times[row / 4 / TIMES % TIMES] };
+		int64_t now = times[row / 4 / TIMES / TIMES];
+
+		assert_int_equal(mux_policy_is_stuck(&policy, now), policy.state == MUX_OPEN && policy.asked != 0 &&
+		    now - policy.asked >= CLOCK_SECOND && now - policy.heard >= CLOCK_SECOND);
+	}
 }
 
 /* Its answer found no memory, which comes back without a word. */
@@ -346,6 +432,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_verdict_comes_at_its_time),
 		cmocka_unit_test(it_is_asked_often_enough),
+		cmocka_unit_test(one_that_owes_nothing_is_not_asked_for_its_replies),
+		cmocka_unit_test(silence_counts_while_a_reply_is_owed_and_where_one_is_spared_while_others_wait),
+		cmocka_unit_test(others_wait_since_they_were_first_seen),
+		cmocka_unit_test(one_that_owes_a_reply_in_silence_for_a_second_is_stuck),
 		cmocka_unit_test(who_is_refused_and_still_waits_is_looked_at_again),
 		cmocka_unit_test(a_client_may_ask_twice_as_much_whenever_it_has_taken_all),
 		cmocka_unit_test(large_replies_are_asked_for_a_few_at_a_time),

@@ -194,6 +194,37 @@ a_request_begins_where_the_one_before_it_ends(void **state)
 	assert_int_equal(shared()->out, 0);
 }
 
+/* One client's requests hold up nobody but itself; nor do those of who has gone wait, or a heartbeat. */
+static void
+others_are_open_clients_behind_the_first(void **state)
+{
+	uint64_t first, second;
+	uint32_t gone;
+
+	(void)state;
+	begin();
+	first = mux_queue_word(&table, side_session(&table, -1, -1));
+	second = mux_queue_word(&table, side_session(&table, -1, -1));
+	gone = side_session(&table, -1, -1);
+	assert_false(mux_queue_has_others(&queue));
+	push(first, 1);
+	assert_false(mux_queue_has_others(&queue));
+	push(first, 1);
+	push(TABLE_PENDING_NOBODY, 1);
+	push(mux_queue_word(&table, gone), 1);
+	assert_true(mux_queue_has_others(&queue));
+	table_client_close(&table, gone);
+	assert_false(mux_queue_has_others(&queue));
+	push(second, 1);
+	push(first, 1);
+	assert_true(mux_queue_has_others(&queue));
+	for (int i = 0; i < 4; i++)
+		pop();
+	assert_true(mux_queue_has_others(&queue)); /* the first behind the second */
+	pop();
+	assert_false(mux_queue_has_others(&queue));
+}
+
 static void
 the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 {
@@ -454,6 +485,7 @@ main(void)
 		ROW(without_memory_the_ring_stays_as_it_is),
 		ROW(only_what_was_sent_as_a_whole_counts_as_sent),
 		ROW(a_request_begins_where_the_one_before_it_ends),
+		ROW(others_are_open_clients_behind_the_first),
 		ROW(the_word_of_a_client_leads_to_it_while_it_is_open),
 		ROW(who_has_the_slot_of_one_that_is_gone_is_not_that_one),
 		ROW(a_ring_that_no_record_names_is_free_again),

@@ -340,6 +340,15 @@ has_lost(void)
 	return remote.lost > 0;
 }
 
+static unsigned
+own_waiting(void)
+{
+	struct mux_status status;
+
+	mux_get_status(world.mux, &status);
+	return status.own_waiting;
+}
+
 static void
 who_owes_a_reply_for_too_long_is_lost(void **state)
 {
@@ -362,6 +371,67 @@ who_owes_a_reply_for_too_long_is_lost(void **state)
 	world_expect(upstream, "b\n");
 	world_say(upstream, "B\n");
 	world_expect(client, "B\n");
+}
+
+/* As long as nobody else waits, it may be a long command. */
+static void
+who_makes_others_wait_for_too_long_is_lost(void **state)
+{
+	int client, other, upstream;
+
+	(void)state;
+	world.settings.framing = FRAMING_RESP;
+	world.settings.reply_timeout = SHARED_REPLY_AUTO;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	other = world_come();
+	world_say(client, "EVAL endless 0\r\nGET a\r\n");
+	world_wait(40 * CLOCK_SECOND);
+	assert_int_equal(remote.lost, 0);
+	world_say(other, "GET b\r\n");
+	world_wait(29 * CLOCK_SECOND);
+	assert_int_equal(remote.lost, 0);
+	assert_true(world_run(has_lost, 3 * CLOCK_SECOND));
+	assert_string_equal(remote.reason, "no reply within reply_timeout");
+	world_expect(other, "-ERR holdfast: connection to the service was lost\r\n");
+	upstream = world_bring();
+	world_say(other, "GET c\r\n");
+	world_expect(upstream, "GET c\r\n");
+}
+
+/* What needs no order is not for the connection that others are held up on, unless its client is owed something
+ * there. */
+static void
+what_needs_no_order_passes_by_one_that_is_stuck(void **state)
+{
+	int client, other, upstream;
+
+	(void)state;
+	world.settings.framing = FRAMING_RESP;
+	world.settings.on_state = RESP_ON_STATE_OWN;
+	world.hold_timeout = 3600 * CLOCK_SECOND;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	other = world_come();
+	world_say(client, "EVAL endless 0\r\n");
+	world_say(other, "PING\r\n");
+	world_expect(upstream, "EVAL endless 0\r\nPING\r\n");
+	world_wait(2 * CLOCK_SECOND);
+	world_say(other, "PING\r\n"); /* its answers keep their order */
+	world_expect(upstream, "PING\r\n");
+	other = world_come();
+	world_say(other, "GET a\r\n");
+	world_expect(upstream, "GET a\r\n");
+	other = world_come();
+	world_say(other, "PING\r\n");
+	world_expect(upstream, "");
+	assert_int_equal(own_waiting(), 1);
+	world_say(upstream, "+1\r\n+PONG\r\n+PONG\r\n+2\r\n");
+	other = world_come();
+	world_say(other, "PING\r\n"); /* it is not stuck any more */
+	world_expect(upstream, "PING\r\n");
 }
 
 static void
@@ -464,6 +534,8 @@ main(void)
 		WORLD_ROW(who_takes_its_replies_in_time_gets_all),
 		WORLD_ROW(the_last_client_of_a_drain_may_be_one_that_reads_nothing),
 		WORLD_ROW(who_owes_a_reply_for_too_long_is_lost),
+		WORLD_ROW(who_makes_others_wait_for_too_long_is_lost),
+		WORLD_ROW(what_needs_no_order_passes_by_one_that_is_stuck),
 		WORLD_ROW(an_idle_upstream_that_answers_the_heartbeat_stays),
 		WORLD_ROW(any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected),
 		WORLD_ROW(a_wrong_answer_to_the_heartbeat_is_a_loss),
