@@ -212,23 +212,24 @@ client_is_free(const struct client *client)
 }
 
 static void
-client_on_linger(void *arg)
+client_look_free(struct client *client)
 {
-	struct client *client = arg;
+	bool rests = client->waiting.queue != NULL;
 
-	if (client_is_free(client))
+	if (client_is_free(client) == rests)
+		return;
+	if (rests)
+		waiting_leave(&client->waiting);
+	else
 		client_tell(client, CLIENT_FREE);
 }
 
-static void
-client_linger(struct client *client)
+void
+client_go_back(struct client *client)
 {
-	struct loop_timer *linger = &client->track->linger;
-
-	if (!client_is_free(client))
-		loop_timer_stop(linger);
-	else if (!loop_timer_is_set(linger))
-		loop_timer_at(linger, clock_now() + client->owner->own_linger);
+	waiting_leave(&client->waiting);
+	if (client_is_free(client))
+		client_tell(client, CLIENT_BACK);
 }
 
 static void
@@ -239,7 +240,7 @@ client_carry(struct client *client, enum table_direction d, short what)
 
 	header->handling = client->index;
 	if (!client_follow(client, attached, relay_work(client->relay, d, what)) && client->track != NULL)
-		client_linger(client);
+		client_look_free(client);
 	header->handling = 0;
 }
 
@@ -269,10 +270,9 @@ client_start_track(struct client *client)
 	client->track = slab_take(&client->owner->tracks);
 	client->track->table = client->owner->table;
 	client->track->client = client->index;
-	loop_timer_init(&client->track->linger, client->owner->loop, client_on_linger, client);
 	track_follow(client->track);
 	client->relay->track = client->track;
-	client_linger(client);
+	client_look_free(client);
 }
 
 static void
@@ -293,7 +293,7 @@ client_stop_track(struct client *client)
 {
 	if (client->track == NULL)
 		return;
-	loop_timer_stop(&client->track->linger);
+	waiting_leave(&client->waiting);
 	slab_give(&client->owner->tracks, client->track);
 	client->track = NULL;
 }
@@ -336,14 +336,22 @@ client_bound_sockets(const struct client *client, int upstream_fd)
 }
 
 void
+client_watch(struct client *client, bool on)
+{
+	if (!on)
+		loop_event_stop(&client->watch);
+	else if (!client->watched)
+		event_add(&client->watch, NULL);
+	client->watched = on;
+}
+
+void
 client_begin(struct client *client)
 {
-	if (!client_is_held(client)) {
+	if (client_is_held(client))
+		client_watch(client, true);
+	else
 		client_start_relay(client);
-	} else if (!client->watched) {
-		client->watched = true;
-		event_add(&client->watch, NULL);
-	}
 }
 
 void
@@ -359,17 +367,10 @@ client_wait(struct client *client, struct waiting_queue *held)
 	waiting_enter(held, &client->waiting);
 }
 
-static void
-client_watch_no_more(struct client *client)
-{
-	loop_event_stop(&client->watch);
-	client->watched = false;
-}
-
 void
 client_share(struct client *client)
 {
-	client_watch_no_more(client);
+	client_watch(client, false);
 	client_record(client)->active = clock_tick();
 	table_client_take(client->owner->table, client->index, TABLE_CONN_SHARED);
 	CRASH_POINT(OPEN_COMMITTED);
@@ -381,7 +382,7 @@ client_open(struct client *client, uint32_t conn)
 	struct table *table = client->owner->table;
 	struct table_client *record = client_record(client);
 
-	client_watch_no_more(client);
+	client_watch(client, false);
 	client->opened = clock_now();
 	client->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
 	record->active = clock_tick();

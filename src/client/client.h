@@ -35,7 +35,8 @@ enum client_event {
 	CLIENT_UPSTREAM_ENDED, /* all that it said is delivered, the client is still there and open for more; true: it
 	                        * has been put back among the held by client_return(); false: the end is passed on */
 	CLIENT_OWNS,           /* of shared mode: it has a connection of its own now */
-	CLIENT_FREE,           /* it needs that no more, and has not for own_linger */
+	CLIENT_FREE,           /* it needs that no more; as long as it waits somewhere then, that stays so */
+	CLIENT_BACK,           /* the same, and it is to share again */
 	CLIENT_LEFT,           /* a held one has shut down its side or gone, or has said something: whether it is over
 	                        * for it is the callee's to find out */
 	CLIENT_ENDED,          /* for the cause that it holds: to be closed, or turned away */
@@ -47,7 +48,6 @@ enum client_event {
 struct client_owner {
 	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
-	int64_t own_linger;      /* microseconds, of shared mode */
 	struct slab clients, tracks, relays, lingering;
 	unsigned drops;          /* bytes of one that is turned away, at most: LINGERING_* */
 	bool (*on_event)(void *arg, struct client *client, enum client_event event);
@@ -56,7 +56,7 @@ struct client_owner {
 
 struct client {
 	TAILQ_ENTRY(client) entry;  /* in the list of all of the service */
-	struct waiting_entry waiting; /* while it is held, or was turned away */
+	struct waiting_entry waiting; /* while it is held, rests with its own connection, or was turned away */
 	struct client_owner *owner; /* borrowed */
 	uint32_t index;             /* of the record */
 	uid_t uid;                  /* of the client, where there is a limit per user; else (uid_t)-1 */
@@ -110,6 +110,10 @@ client_is_held(const struct client *client)
  * begun with again. */
 void client_begin(struct client *client);
 
+/* Of one that is not relayed: its leaving is watched for, CLIENT_LEFT, or no more.  No other event of its file may be
+ * in the loop meanwhile. */
+void client_watch(struct client *client, bool on);
+
 /* Held to open, with this connection of the table, which was idle.  The pool is to be told then. */
 void client_open(struct client *client, uint32_t conn);
 
@@ -119,6 +123,9 @@ void client_share(struct client *client);
 /* Shared to open, with this connection of the table, which was idle: CLIENT_OWNS.  What it has said and was not moved
  * on goes there.  It has left the mux.  shared and protocol are as for track_begin(). */
 void client_own(struct client *client, uint32_t conn, const struct resp_connection *shared, unsigned protocol);
+
+/* One that is free, and rests: CLIENT_BACK, if it is free still. */
+void client_go_back(struct client *client);
 
 /* It is held from now on, and waits there.  Its place is its id, so that a new worker finds the same order.  It waits
  * since it came; one that had a connection since the loss of that, and as long as it takes: after a worker's death

@@ -220,6 +220,9 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 		clients_look_soon(clients, client->opened);
 		break;
 	case CLIENT_FREE:
+		mux_rest(clients->mux, client);
+		break;
+	case CLIENT_BACK:
 		clients_put_back(clients, client);
 		break;
 	case CLIENT_UPSTREAM_ENDED:
@@ -491,7 +494,6 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	struct client *client;
 
 	clients->settings = settings;
-	clients->owner.own_linger = clients->mux == NULL ? 0 : mux_own_linger(clients->mux);
 	clients->log_level = log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
 	    settings->max_clients_per_user);

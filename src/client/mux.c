@@ -31,9 +31,10 @@ struct mux {
 	bool begun;
 	bool looks;                   /* the tick has come */
 	unsigned own;                 /* clients that have a connection of their own */
+	struct waiting_queue resting; /* those of them that need it no more */
 	unsigned told_waiting;
 	int64_t queued_since;         /* while it is down: of the oldest request in the queue; 0 there is none */
-	struct loop_timer turn, tick;
+	struct loop_timer turn, tick, rested; /* rested: the first of resting goes back */
 };
 
 uint64_t
@@ -140,16 +141,51 @@ mux_work(struct mux *mux, int64_t now)
 	}
 }
 
-int64_t
-mux_own_linger(const struct mux *mux)
-{
-	return mux->clients.rules.settings->own_linger;
-}
-
 void
 mux_note_own(struct mux *mux, int change)
 {
 	mux->own += (unsigned)change;
+	mux_turn_soon(&mux->clients);
+}
+
+static bool
+mux_is_short_of_own(const struct mux *mux)
+{
+	return mux->own + mux->clients.wanting.count > mux->clients.rules.settings->max_own;
+}
+
+void
+mux_rest(struct mux *mux, struct client *client)
+{
+	int64_t now = clock_now();
+
+	client->waiting = (struct waiting_entry){ .since = now, .place = ++mux->clients.places };
+	waiting_enter(&mux->resting, &client->waiting);
+	if (mux_is_short_of_own(mux))
+		mux_turn_soon(&mux->clients);
+	else if (!loop_timer_is_set(&mux->rested))
+		loop_timer_at(&mux->rested, now + mux->clients.rules.settings->own_linger);
+}
+
+/* Those who need theirs no more share again. */
+static void
+mux_take_back(struct mux *mux, int64_t now)
+{
+	int64_t linger = mux->clients.rules.settings->own_linger;
+	struct waiting_entry *entry;
+
+	while ((entry = waiting_first(&mux->resting)) != NULL &&
+	    (entry->since + linger <= now || mux_is_short_of_own(mux)))
+		client_go_back(client_of(entry));
+	if (entry != NULL && !loop_timer_is_set(&mux->rested))
+		loop_timer_at(&mux->rested, entry->since + linger);
+}
+
+static void
+mux_on_rested(void *arg)
+{
+	struct mux *mux = arg;
+
 	mux_turn_soon(&mux->clients);
 }
 
@@ -303,6 +339,7 @@ mux_on_turn(void *arg)
 	if (mux->conn.fd == -1)
 		mux_turn_away(mux, now);
 	mux_conn_give(&mux->conn, now);
+	mux_take_back(mux, now);
 	mux_serve_wanting(mux);
 	mux_turn_away_own(mux, now);
 	mux_close_over(mux);
@@ -550,6 +587,7 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	TAILQ_INIT(&clients->blocked);
 	waiting_init(&clients->waiting, 0);
 	waiting_init(&clients->wanting, 0);
+	waiting_init(&mux->resting, 0);
 	mux->upstream = upstream;
 	mux->queue = mux->conn.queue = &clients->rules.queue;
 	mux->conn.clients = clients;
@@ -558,6 +596,7 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	mux->expiry.since = clients->waiting.from = clock_now();
 	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
+	loop_timer_init(&mux->rested, loop, mux_on_rested, mux);
 	return mux;
 }
 
@@ -595,6 +634,7 @@ mux_free(struct mux *mux)
 	mux_conn_close(&mux->conn, clock_now());
 	loop_timer_stop(&mux->turn);
 	loop_timer_stop(&mux->tick);
+	loop_timer_stop(&mux->rested);
 	slab_clear(&mux->clients.slab);
 	mem_free(mux->clients.slot);
 	mem_free(mux->clients.rules.loss.bytes);

@@ -47,8 +47,8 @@ void mux_leave(struct mux *mux, struct mux_client *client);
 /* One client more has a connection of its own, or one fewer (-1); how many have. */
 void mux_note_own(struct mux *mux, int change);
 
-/* How long one keeps it after it needs it no more: microseconds. */
-int64_t mux_own_linger(const struct mux *mux);
+/* One needs its own no more, and rests: client_go_back() comes when own_linger is over, or others have none. */
+void mux_rest(struct mux *mux, struct client *client);
 
 /* The socket that datagrams come from has been replaced; -1 none. */
 void mux_set_datagrams(struct mux *mux, int fd);

@@ -108,6 +108,17 @@ mux_client_watch(struct mux_client *client)
 		event_add(&client->read, NULL);
 }
 
+/* Of who waits for a connection of its own, which may take long.  Beside that libevent takes no event of the same
+ * file; who does not take what it was told has one. */
+static void
+mux_client_watch_leaving(struct mux_client *client)
+{
+	if (client->state != MUX_CLIENT_WANTS || mux_reader_is_blocked(&client->asker.reader))
+		return;
+	event_del(&client->read);
+	client_watch(client->owner, true);
+}
+
 /* For a place in the queue, or a connection of its own. */
 static void
 mux_client_wait(struct mux_client *client, struct waiting_queue *queue, int64_t now)
@@ -119,11 +130,14 @@ mux_client_wait(struct mux_client *client, struct waiting_queue *queue, int64_t 
 		client->waiting = (struct waiting_entry){ .since = now, .place = ++clients->places,
 			.unlimited = !mux_is_ordered(&clients->rules) };
 	waiting_enter(queue, &client->waiting);
+	mux_client_watch_leaving(client);
 }
 
 static void
 mux_client_wait_no_more(struct mux_client *client)
 {
+	if (client->state == MUX_CLIENT_WANTS)
+		client_watch(client->owner, false);
 	if (client->state == MUX_CLIENT_WAITS || client->state == MUX_CLIENT_WANTS)
 		client->state = MUX_CLIENT_ASKS;
 	waiting_leave(&client->waiting);
@@ -286,6 +300,8 @@ mux_client_flush(struct mux_client *client, int64_t now)
 	}
 	if (error != 0) {
 		if (!blocked) {
+			if (client->state == MUX_CLIENT_WANTS)
+				client_watch(client->owner, false);
 			TAILQ_INSERT_TAIL(&client->clients->blocked, client, blocked);
 			event_add(&client->write, NULL);
 		}
@@ -293,6 +309,7 @@ mux_client_flush(struct mux_client *client, int64_t now)
 		return;
 	}
 	mux_client_unblock(client);
+	mux_client_watch_leaving(client);
 	mux_reader_take_all(reader);
 	if ((blocked || client->state == MUX_CLIENT_STUCK || *mux_client_said(client) != 0 ||
 	    client->end != MUX_CLIENT_THERE || mux_client_is_last(client)))

@@ -9,14 +9,12 @@
 
 #include <stdbool.h>
 
-#include "base/loop.h"
 #include "framing/resp_command.h"
 #include "keep/table.h"
 
 struct track {
 	struct table *table;      /* borrowed */
 	uint32_t client;          /* its record */
-	struct loop_timer linger; /* the owner's: it goes back then */
 };
 
 /* Notes that what the client of this record has said, and nobody has taken yet, is the first that goes over its own

@@ -236,3 +236,35 @@ def test_what_libraries_say_first_succeeds(cache, name, together):
             assert not isinstance(reply, ReplyError) or words[1] == "SETINFO"
         assert client.ask("SET", "key", name) == "OK"
         assert client.ask("GET", "key") == name.encode()
+
+
+def waiting(one):
+    return one.status("cache")["own_waiting"]
+
+
+def test_who_needs_it_no_more_makes_way_for_who_waits(daemon, redis):
+    """At once: both when it needs it no more before the other waits, and after."""
+    one = service(daemon, redis, "max_own = 1; own_linger = 3600; ")[0]
+    with Resp(one.socket("cache")) as client, Resp(one.socket("cache")) as other:
+        assert client.ask("SELECT", 1) == "OK"
+        assert client.ask("SELECT", 0) == "OK"
+        assert one.status("cache")["own"] == 1
+        assert other.ask("SELECT", 1) == "OK"
+        client.send(command("SELECT", 1))
+        until(lambda: waiting(one) == 1, "one that waits")
+        assert other.ask("SELECT", 0) == "OK"
+        assert client.reply() == "OK"
+        assert one.status("cache")["own"] == 1
+        assert other.ask("CLIENT", "ID") < client.ask("CLIENT", "ID")
+
+
+def test_who_leaves_while_it_waits_is_noticed(daemon, redis):
+    one = service(daemon, redis, "max_own = 1; hold_timeout = 0; ")[0]
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("MULTI") == "OK"
+        for words in [("BLPOP", "q", 0), ("SELECT", 1)]:
+            other = Resp(one.socket("cache"))
+            other.send(command(*words) + command("GET", "a"))
+            until(lambda: waiting(one) == 1, "one that waits")
+            other.close()
+            until(lambda: waiting(one) == 0, "none that waits")

@@ -36,6 +36,7 @@ on_event(void *arg, struct client *c, enum client_event event)
 	switch (event) {
 	case CLIENT_OWNS:
 	case CLIENT_FREE:
+	case CLIENT_BACK:
 	case CLIENT_ATTACHED:
 		attached++;
 		break;

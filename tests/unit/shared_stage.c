@@ -67,7 +67,7 @@ on_event(void *arg, struct client *client, enum client_event event)
 		TAILQ_REMOVE(&lingering, client, entry);
 		client_close(client);
 	}
-	if (event != CLIENT_ENDED)
+	if (event != CLIENT_ENDED && (event != CLIENT_LEFT || !client_has_left(client, world.aborts)))
 		return false;
 	world.ended++;
 	TAILQ_REMOVE(&all, client, entry);

@@ -434,6 +434,36 @@ what_needs_no_order_passes_by_one_that_is_stuck(void **state)
 	world_expect(upstream, "PING\r\n");
 }
 
+/* Whatever it has said; with unread words of ours, too, which is an error of the socket. */
+static void
+who_leaves_while_it_waits_for_a_connection_of_its_own_is_noticed(void **state)
+{
+	static const char *const requests[] = { "MULTI\r\n", "MULTI\r\nGET a\r\n",
+		"CLIENT SETNAME a\r\nMULTI\r\n" };
+	int client;
+
+	(void)state;
+	world.settings.framing = FRAMING_RESP;
+	world.settings.on_state = RESP_ON_STATE_OWN;
+	world.aborts = true;
+	world_begin();
+	world_bring();
+	for (unsigned i = 0; i < 3; i++) {
+		client = world_come();
+		world_say(client, requests[i]);
+		assert_int_equal(own_waiting(), 1);
+		if (i == 1)
+			world_say(client, "GET b\r\n");
+		shutdown(client, SHUT_WR);
+		world_settle();
+		assert_int_equal(world.ended, i); /* it may hear still */
+		world_leave(client);
+		world_settle();
+		assert_int_equal(own_waiting(), 0);
+		assert_int_equal(world.ended, i + 1);
+	}
+}
+
 static void
 set_heartbeat(void)
 {
@@ -536,6 +566,7 @@ main(void)
 		WORLD_ROW(who_owes_a_reply_for_too_long_is_lost),
 		WORLD_ROW(who_makes_others_wait_for_too_long_is_lost),
 		WORLD_ROW(what_needs_no_order_passes_by_one_that_is_stuck),
+		WORLD_ROW(who_leaves_while_it_waits_for_a_connection_of_its_own_is_noticed),
 		WORLD_ROW(an_idle_upstream_that_answers_the_heartbeat_stays),
 		WORLD_ROW(any_word_is_a_pulse_of_a_broadcast_if_nothing_is_expected),
 		WORLD_ROW(a_wrong_answer_to_the_heartbeat_is_a_loss),
