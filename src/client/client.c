@@ -336,6 +336,15 @@ client_bound_sockets(const struct client *client, int upstream_fd)
 }
 
 void
+client_cut(struct client *client, enum closing_cause cause)
+{
+	if (client->waiting.queue != NULL)
+		client_go_back(client);
+	else
+		relay_cut(client->relay, cause);
+}
+
+void
 client_watch(struct client *client, bool on)
 {
 	if (!on)

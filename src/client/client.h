@@ -127,6 +127,9 @@ void client_own(struct client *client, uint32_t conn, const struct resp_connecti
 /* One that is free, and rests: CLIENT_BACK, if it is free still. */
 void client_go_back(struct client *client);
 
+/* Its own connection is to be left: one that rests goes back, of another relay_cut(). */
+void client_cut(struct client *client, enum closing_cause cause);
+
 /* It is held from now on, and waits there.  Its place is its id, so that a new worker finds the same order.  It waits
  * since it came; one that had a connection since the loss of that, and as long as it takes: after a worker's death
  * that is known to the tick. */

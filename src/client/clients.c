@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "client/mux.h"
 #include "client/mux_client.h"
+#include "client/mux_own.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "upstream/upstream.h"
@@ -125,7 +126,7 @@ clients_remove(struct clients *clients, struct client *client)
 	TAILQ_REMOVE(&clients->all, client, entry);
 	clients->count--;
 	if (clients->mux != NULL && client->relay != NULL)
-		mux_note_own(clients->mux, -1);
+		mux_own_note(mux_get_own(clients->mux), -1);
 	mux_leave(clients->mux, client->mux_client);
 	client->mux_client = NULL;
 }
@@ -201,7 +202,7 @@ clients_put_back(struct clients *clients, struct client *client)
 		clients_wait(clients, client);
 		return;
 	}
-	mux_note_own(clients->mux, -1);
+	mux_own_note(mux_get_own(clients->mux), -1);
 	clients_share(clients, client);
 }
 
@@ -220,7 +221,7 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 		clients_look_soon(clients, client->opened);
 		break;
 	case CLIENT_FREE:
-		mux_rest(clients->mux, client);
+		mux_own_rest(mux_get_own(clients->mux), client);
 		break;
 	case CLIENT_BACK:
 		clients_put_back(clients, client);
@@ -404,7 +405,7 @@ clients_take_up(struct clients *clients, uint32_t index)
 		return;
 	}
 	if (clients->mux != NULL)
-		mux_note_own(clients->mux, 1);
+		mux_own_note(mux_get_own(clients->mux), 1);
 	if (client_is_held(client))
 		clients_wait(clients, client);
 	client_begin(client);
@@ -566,7 +567,7 @@ clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause
 		if (client->relay == NULL)
 			continue;
 		if (endpoint == 0 || conns[client_record(client)->conn].endpoint == endpoint)
-			relay_cut(client->relay, cause);
+			client_cut(client, cause);
 		CRASH_POINT(ENDPOINT_CUT);
 	}
 }

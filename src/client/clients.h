@@ -74,8 +74,8 @@ void clients_finish(struct clients *clients);
  * wait as well with on_upstream_end = "reconnect".  May be called again.  If not, hold_timeout restarts for all. */
 void clients_pause(struct clients *clients, bool kill);
 
-/* Ends all upstream connections to this endpoint (its number; 0: to all), and so their clients, as if the far end
- * were gone.  Session mode. */
+/* Ends all connections of clients' own to this endpoint (its number; 0: to all), and so their clients, as if the far
+ * end were gone; in shared mode who needs its own no more shares again. */
 void clients_cut(struct clients *clients, uint16_t endpoint, enum closing_cause cause);
 
 /* For status. */

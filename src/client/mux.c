@@ -10,9 +10,9 @@
 #include "base/peer_closed.h"
 #include "client/admission.h"
 #include "client/client.h"
-#include "client/label.h"
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
+#include "client/mux_own.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
@@ -30,11 +30,10 @@ struct mux {
 	bool aborts, refuses;         /* settings */
 	bool begun;
 	bool looks;                   /* the tick has come */
-	unsigned own;                 /* clients that have a connection of their own */
-	struct waiting_queue resting; /* those of them that need it no more */
+	struct mux_own own;
 	unsigned told_waiting;
 	int64_t queued_since;         /* while it is down: of the oldest request in the queue; 0 there is none */
-	struct loop_timer turn, tick, rested; /* rested: the first of resting goes back */
+	struct loop_timer turn, tick;
 };
 
 uint64_t
@@ -141,104 +140,6 @@ mux_work(struct mux *mux, int64_t now)
 	}
 }
 
-void
-mux_note_own(struct mux *mux, int change)
-{
-	mux->own += (unsigned)change;
-	mux_turn_soon(&mux->clients);
-}
-
-static bool
-mux_is_short_of_own(const struct mux *mux)
-{
-	return mux->own + mux->clients.wanting.count > mux->clients.rules.settings->max_own;
-}
-
-void
-mux_rest(struct mux *mux, struct client *client)
-{
-	int64_t now = clock_now();
-
-	client->waiting = (struct waiting_entry){ .since = now, .place = ++mux->clients.places };
-	waiting_enter(&mux->resting, &client->waiting);
-	if (mux_is_short_of_own(mux))
-		mux_turn_soon(&mux->clients);
-	else if (!loop_timer_is_set(&mux->rested))
-		loop_timer_at(&mux->rested, now + mux->clients.rules.settings->own_linger);
-}
-
-/* Those who need theirs no more share again. */
-static void
-mux_take_back(struct mux *mux, int64_t now)
-{
-	int64_t linger = mux->clients.rules.settings->own_linger;
-	struct waiting_entry *entry;
-
-	while ((entry = waiting_first(&mux->resting)) != NULL &&
-	    (entry->since + linger <= now || mux_is_short_of_own(mux)))
-		client_go_back(client_of(entry));
-	if (entry != NULL && !loop_timer_is_set(&mux->rested))
-		loop_timer_at(&mux->rested, entry->since + linger);
-}
-
-static void
-mux_on_rested(void *arg)
-{
-	struct mux *mux = arg;
-
-	mux_turn_soon(&mux->clients);
-}
-
-/* Its bytes are relayed there from now on. */
-static void
-mux_move_out(struct mux *mux, struct mux_client *client, uint32_t conn)
-{
-	struct client *owner = client->owner;
-	struct own *own = client->own;
-
-	client->own = NULL;
-	mux_leave(mux, client);
-	client_own(owner, conn, &mux->clients.rules.resp,
-	    client_record(owner)->flags & TABLE_CLIENT_RESP3 ? 3 : 2);
-	own_taken(own);
-	mux_note_own(mux, 1);
-}
-
-/* On it, what the client has said of itself is said again. */
-static struct own *
-mux_ask_own(struct mux *mux, const struct mux_client *client)
-{
-	char *requests[LABEL_REQUESTS + 1];
-	size_t count = label_requests(mux->queue->table, client->asker.index, requests);
-	struct own *own = upstream_own_start(mux->upstream, (const char *const *)requests, count, client->first);
-
-	while (count > 0)
-		mem_free(requests[--count]);
-	return own;
-}
-
-/* Those whose commands need a connection of their own, as many as may have one. */
-static void
-mux_serve_wanting(struct mux *mux)
-{
-	unsigned most = mux->clients.rules.settings->max_own;
-	struct waiting_entry *entry = waiting_first(&mux->clients.wanting), *next;
-
-	for (unsigned coming = 0; entry != NULL && mux->own + coming < most; entry = next) {
-		struct mux_client *client = waiting_of(entry, struct mux_client, waiting);
-		uint32_t conn;
-
-		next = waiting_next(entry);
-		if (client->own == NULL)
-			client->own = mux_ask_own(mux, client);
-		conn = client->own == NULL ? 0 : own_take(client->own);
-		if (conn != 0)
-			mux_move_out(mux, client, conn);
-		else
-			coming++;
-	}
-}
-
 static bool
 mux_refuses(const struct mux *mux)
 {
@@ -273,19 +174,6 @@ mux_turn_away(struct mux *mux, int64_t now)
 			return;
 		mux_client_fail_waiting(client, cause, now);
 	}
-}
-
-/* Likewise who has waited too long for a connection of its own. */
-static void
-mux_turn_away_own(struct mux *mux, int64_t now)
-{
-	struct waiting_queue *wanting = &mux->clients.wanting;
-	bool refused = mux_refuses(mux);
-	struct waiting_entry *entry;
-
-	while ((entry = refused ? waiting_first(wanting) : waiting_over(wanting, now)) != NULL)
-		mux_client_fail_own(waiting_of(entry, struct mux_client, waiting),
-		    refused ? CLOSING_REFUSED : CLOSING_HOLD_TIMEOUT, now);
 }
 
 static void
@@ -339,9 +227,8 @@ mux_on_turn(void *arg)
 	if (mux->conn.fd == -1)
 		mux_turn_away(mux, now);
 	mux_conn_give(&mux->conn, now);
-	mux_take_back(mux, now);
-	mux_serve_wanting(mux);
-	mux_turn_away_own(mux, now);
+	mux_own_serve(&mux->own, now);
+	mux_own_turn_away(&mux->own, mux_refuses(mux), now);
 	mux_close_over(mux);
 	mux_tell_waiting(mux, now);
 	if (mux->conn.fd != -1 && mux_conn_rests(&mux->conn) && mux_conn_in_flight(&mux->conn) == 0)
@@ -389,6 +276,7 @@ mux_lend(struct mux *mux)
 	if (conn == 0)
 		return;
 	mux_conn_open(&mux->conn, conn, clock_now());
+	mux_own_recall(&mux->own); /* theirs may lead elsewhere */
 	table_conn_share(mux->queue->table, conn);
 	CRASH_POINT(SHARED_LENT);
 	mux->queue->record->upstream = conn;
@@ -418,17 +306,10 @@ mux_serve(struct mux *mux)
 void
 mux_leave_upstream(struct mux *mux)
 {
-	struct waiting_entry *entry;
-
 	if (mux == NULL)
 		return;
 	mux->upstream = NULL;
-	for (entry = waiting_first(&mux->clients.wanting); entry != NULL; entry = waiting_next(entry)) {
-		struct mux_client *client = waiting_of(entry, struct mux_client, waiting);
-
-		own_cancel(client->own);
-		client->own = NULL;
-	}
+	mux_own_leave_upstream(&mux->own);
 	mux_serve(mux);
 }
 
@@ -436,6 +317,7 @@ void
 mux_pause(struct mux *mux)
 {
 	waiting_pause(&mux->clients.wanting, true, 0);
+	mux_own_recall(&mux->own); /* what they ask for next is new work */
 	if (!mux->begun)
 		return;
 	mux_conn_retire(&mux->conn);
@@ -451,6 +333,12 @@ mux_unpause(struct mux *mux)
 	else if (mux_conn_in_flight(&mux->conn) == 0)
 		mux->conn.policy.asked = 0; /* what is in the queue was not asked yet */
 	mux_turn_soon(&mux->clients);
+}
+
+struct mux_own *
+mux_get_own(struct mux *mux)
+{
+	return &mux->own;
 }
 
 struct mux_client *
@@ -587,16 +475,15 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	TAILQ_INIT(&clients->blocked);
 	waiting_init(&clients->waiting, 0);
 	waiting_init(&clients->wanting, 0);
-	waiting_init(&mux->resting, 0);
 	mux->upstream = upstream;
 	mux->queue = mux->conn.queue = &clients->rules.queue;
 	mux->conn.clients = clients;
 	mux->conn.rules = &clients->rules;
 	mux->conn.fd = -1;
+	mux_own_init(&mux->own, clients, &mux->conn, upstream);
 	mux->expiry.since = clients->waiting.from = clock_now();
 	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
-	loop_timer_init(&mux->rested, loop, mux_on_rested, mux);
 	return mux;
 }
 
@@ -634,7 +521,7 @@ mux_free(struct mux *mux)
 	mux_conn_close(&mux->conn, clock_now());
 	loop_timer_stop(&mux->turn);
 	loop_timer_stop(&mux->tick);
-	loop_timer_stop(&mux->rested);
+	loop_timer_stop(&mux->own.rested);
 	slab_clear(&mux->clients.slab);
 	mem_free(mux->clients.slot);
 	mem_free(mux->clients.rules.loss.bytes);
@@ -684,7 +571,7 @@ mux_get_status(struct mux *mux, struct mux_status *ret_status)
 	*ret_status = (struct mux_status){ .in_flight = sent,
 		.queued = mux_queue_count(mux->queue) - sent + mux->clients.waiting.count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
-		.retried = record->retried, .own = mux->own,
+		.retried = record->retried, .own = mux->own.count,
 		.own_waiting = mux->clients.wanting.count, .waiting = mux->told_waiting };
 	if (mux->told_waiting > 0)
 		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :

@@ -19,6 +19,7 @@
 struct client;
 struct mux;
 struct mux_client;
+struct mux_own;
 struct upstream;
 
 /* settings are borrowed, and so is upstream, NULL where no connection will come any more.  mux_set() must follow,
@@ -44,11 +45,8 @@ struct mux_client *mux_join(struct mux *mux, struct client *client);
 /* It leaves; what it asked is answered to nobody.  NULL is fine. */
 void mux_leave(struct mux *mux, struct mux_client *client);
 
-/* One client more has a connection of its own, or one fewer (-1); how many have. */
-void mux_note_own(struct mux *mux, int change);
-
-/* One needs its own no more, and rests: client_go_back() comes when own_linger is over, or others have none. */
-void mux_rest(struct mux *mux, struct client *client);
+/* Of those that have, or want, a connection of their own: borrowed. */
+struct mux_own *mux_get_own(struct mux *mux);
 
 /* The socket that datagrams come from has been replaced; -1 none. */
 void mux_set_datagrams(struct mux *mux, int fd);

@@ -140,7 +140,7 @@ service_on_lost(void *arg, uint16_t endpoint)
 {
 	struct service *service = arg;
 
-	if (service->mux != NULL)
+	if (service->mux != NULL && endpoint == 0)
 		mux_drop(service->mux);
 	else
 		clients_cut(service->clients, endpoint, CLOSING_WITHDRAWN);

@@ -32,8 +32,8 @@ int64_t listing_found_at(const struct listing *listing);
  * becomes no later than when it will be. */
 bool listing_drops(const struct listing *listing, uint16_t number, int64_t left_at, int64_t now, int64_t *next);
 
-/* In session mode: has clients leave what is to be left now, by the context's callback; *next as above.  Whether what
- * was told as connected is withdrawn, and another is to be had. */
+/* Has clients leave those of their own that are to be left now, by the context's callback; *next as above.  Of
+ * session mode: whether what was told as connected is withdrawn, and another is to be had. */
 bool listing_judge_clients(struct listing *listing, int64_t now, int64_t *next);
 
 /* To be asked, which puts what it gives in the table before who asks is told.  Borrowed, until listing_renew(). */

@@ -219,7 +219,8 @@ own_dial(struct own *own, const struct endpoint *endpoint)
 void
 owns_tend(struct owns *owns, uint16_t endpoint)
 {
-	const struct endpoint *there = endpoint == 0 ? NULL :
+	bool rests = upstream_context_is_paused(owns->context) || upstream_context_is_failing(owns->context);
+	const struct endpoint *there = endpoint == 0 || rests ? NULL :
 	    endpoints_find(&owns->context->record->endpoints, endpoint);
 	int64_t now = clock_now(), next = CLOCK_NEVER;
 	struct own *own;

@@ -23,8 +23,8 @@ void owns_free(struct owns *owns);
 /* These settings are about to take the place of the context's: what is not ready is dialled again. */
 void owns_set(struct owns *owns, const struct upstream_settings *next);
 
-/* Dials for all that have none, to this endpoint; 0: none may be dialled now, and those there are end.  For the
- * machine's turn. */
+/* Dials for all that have none, to this endpoint, unless the service is paused or made to fail; 0: none may be
+ * dialled now.  Those there are end then.  For the machine's turn. */
 void owns_tend(struct owns *owns, uint16_t endpoint);
 
 /* Asks for one, on which each of these requests (borrowed, count of them) is said, whatever the reply to it is; then

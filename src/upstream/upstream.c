@@ -297,7 +297,7 @@ upstream_tend(struct upstream *upstream)
 		pool_drop(upstream->pool, TABLE_ROLE_NEXT); /* dials in the background */
 	if (upstream->shared != 0)
 		upstream_judge_shared(upstream, now, &next);
-	else if (!shared && listing_judge_clients(upstream->listing, now, &next))
+	if (listing_judge_clients(upstream->listing, now, &next) && !shared)
 		upstream_withdraw(upstream);
 	machine_look_at(upstream->machine, next);
 	if (upstream_ready(upstream) >= before)
@@ -402,7 +402,7 @@ upstream_on_turn(void *arg)
 	if (upstream->context.settings->shared)
 		pool_stand_by(upstream->pool, machine_is_to_stay(machine) && upstream_ready(upstream) > 0 ?
 		    upstream->context.settings->standby : 0, endpoint);
-	owns_tend(upstream->owns, upstream->shared != 0 && machine_is_to_stay(machine) ? endpoint : 0);
+	owns_tend(upstream->owns, upstream->shared != 0 ? endpoint : 0);
 	machine_end_idleness(machine, listing_found_at(upstream->listing));
 }
 
