@@ -48,6 +48,7 @@ static const struct column {
 	{ "WORK/s", 78, 120, 6, 6, TOP_BY_WORK, COLUMN_RATE, NULL, SAMPLE_WORK, false },
 	{ "MSG/s", 120, 0, 5, 5, TOP_BY_WORK, COLUMN_RATE, NULL, SAMPLE_MESSAGES, true },
 	{ "FLIGHT", 160, 0, 6, 6, -1, COLUMN_SHORT, "in_flight", 0, true },
+	{ "OWN", 166, 0, 3, 5, -1, COLUMN_SHORT, "own", 0, true },
 	{ "WARM", 230, 0, 4, 4, -1, COLUMN_SHORT, "warm", 0, false },
 	{ "OUTAGES", 150, 0, 7, 7, -1, COLUMN_SHORT, "outages", 0, false },
 	{ "FAILURES", 230, 0, 8, 8, -1, COLUMN_SHORT, "failures", 0, false },
@@ -469,6 +470,7 @@ static const char *const help_lines[][2] = {
 	{ "NEW/s MSG/s", "new clients, messages, per second" },
 	{ "OLDEST", "how long the first of the held has waited" },
 	{ "FLIGHT", "requests that the upstream has been given" },
+	{ "OWN", "clients of shared mode with a connection of their own" },
 	{ "WARM", "connections that are ready" },
 	{ "OUTAGES", "how often it went down; FAILURES: attempts in a row" },
 };
@@ -520,6 +522,15 @@ explain_entry(struct screen *page, const json_t *entry)
 	}
 }
 
+/* How many clients of a shared connection have one of their own, if any has. */
+static const char *
+explain_own(const struct sample_service *service)
+{
+	long long own = service->shared ? show_number(service->json, "own") : 0;
+
+	return own == 0 ? "" : show_format(", %lld with a connection of their own", own);
+}
+
 /* What the service is now. */
 static void
 explain_head(const struct view *view)
@@ -541,8 +552,8 @@ explain_head(const struct view *view)
 	if (screen->height < 10)
 		return;
 	address = show_text(service->json, "address");
-	screen_line(screen, AS_DIM "%s mode  %lld clients  %lld held  %lld outages  address %s  socket %s",
-	    service->shared ? "shared" : "session", show_number(service->json, "clients"),
+	screen_line(screen, AS_DIM "%s mode  %lld clients%s  %lld held  %lld outages  address %s  socket %s",
+	    service->shared ? "shared" : "session", show_number(service->json, "clients"), explain_own(service),
 	    show_number(service->json, "held"), show_number(service->json, "outages"),
 	    address[0] == '\0' ? "none" : address, show_text(service->json, "socket"));
 }

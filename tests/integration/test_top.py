@@ -17,7 +17,8 @@ def fleet():
     """One service in each state, and enough others to fill a screen."""
     return [
         service("billing", clients=12, last_error="10.0.0.4:7001: Connection refused", last_error_at=ago(11000)),
-        service("cache", mode="shared", clients=345, messages_from_clients=0, messages_to_clients=0, in_flight=17),
+        service("cache", mode="shared", clients=345, messages_from_clients=0, messages_to_clients=0, in_flight=17,
+                own=3),
         service("database-primary-europe-west", "waiting", False, down_since=ago(123), held=7,
                 held_longest_seconds=61.2, last_error="10.1.2.3:5432: Connection timed out", last_error_at=ago(3),
                 next_attempt_in_seconds=4.2),
@@ -74,8 +75,9 @@ def test_200x60_has_more_columns_and_whole_errors(control, terminal):
     screen = terminal(control(*fleet()).path, columns=200, lines=60)
     screen.until("1-30 of 30")
     heads = screen.line("SERVICE").split()
-    assert heads == ("SERVICE MODE STATE▼ SINCE CLIENTS NEW/s HELD IN/s OUT/s MSG/s FLIGHT OUTAGES "
-                     "ADDRESS LAST ERROR").split()
+    assert heads == ("SERVICE MODE STATE▼ SINCE CLIENTS NEW/s HELD IN/s OUT/s MSG/s FLIGHT OWN "
+                     "OUTAGES ADDRESS LAST ERROR").split()
+    assert re.search(r" 17 +3 ", screen.line("cache"))
     row = screen.line("database-primary-europe-west session HOLD")
     assert row.endswith(" 10.1.2.3:5432: Connection timed out; next attempt in 4.2 s")
     screen.press("j")
