@@ -12,7 +12,7 @@
 enum resp_rule {
 	RESP_RULE_OWN,        /* needs a connection of its own */
 	RESP_RULE_HARMFUL,    /* the same, as it could end or block the connection of all */
-	RESP_RULE_AT_ONCE,    /* ends what keeps others waiting: goes by its own connection if it can have one */
+	RESP_RULE_PREFER_OWN, /* goes by its own connection if it can have one */
 	RESP_RULE_WAIT,       /* concerns what the connection wrote before: its own has to have written last */
 	RESP_RULE_FORWARD,
 	RESP_RULE_UNKNOWN,    /* an offer that clients do without where the server does not know it */
@@ -89,6 +89,8 @@ static const struct resp_command *const commands[] = {
 		    ROW("SETINFO", 4, SETINFO, LASTING, true),
 		    STATE("CACHING", 3, LASTING),
 		    STATE("CAPA", -3, LASTING),
+		    /* A number by which others may unblock or kill this client: not that of the connection of all. */
+		    ROW("ID", 2, PREFER_OWN, LASTING, false),
 		    STATE("IMPORT-SOURCE", 3, LASTING),
 		    ROW("KILL", -3, HARMFUL, NONE, true),
 		    ROW("MAINT_NOTIFICATIONS", -3, UNKNOWN, LASTING, true),
@@ -99,8 +101,9 @@ static const struct resp_command *const commands[] = {
 		    STATE("TRACKING", -3, LASTING),
 		    ROW("UNBLOCK", -3, HARMFUL, NONE, true),
 		    ROW("UNPAUSE", 2, HARMFUL, NONE, true)),
-		/* After it the next script is debugged: its connection speaks another protocol. */
-		CONTAINER("SCRIPT", false, STATE("DEBUG", 3, LOST), NO_ORDER("KILL", AT_ONCE)),
+		/* After DEBUG the next script is debugged: its connection speaks another protocol.  KILL ends what
+		 * keeps others waiting. */
+		CONTAINER("SCRIPT", false, STATE("DEBUG", 3, LOST), NO_ORDER("KILL", PREFER_OWN)),
 		ROW("SELECT", 2, SELECT, SELECT, false)),
 	[7] = ROWS(
 		OWN("BLMOVEM", -6),
@@ -118,7 +121,7 @@ static const struct resp_command *const commands[] = {
 		OWN("BZPOPMAX", -3),
 		OWN("BZPOPMIN", -3),
 		HARMFUL("FAILOVER", -1),
-		CONTAINER("FUNCTION", false, NO_ORDER("KILL", AT_ONCE), NO_ORDER("STATS", FORWARD)),
+		CONTAINER("FUNCTION", false, NO_ORDER("KILL", PREFER_OWN), NO_ORDER("STATS", FORWARD)),
 		STATE("READONLY", 1, LASTING),
 		STATE("REPLCONF", -1, LOST),
 		HARMFUL("SHUTDOWN", -1)),
@@ -421,7 +424,7 @@ resp_judge_command(struct resp_judged *judged, const struct resp_command *comman
 	case RESP_RULE_SETNAME: return judge_setname(judged);
 	case RESP_RULE_SETINFO: return judge_setinfo(judged);
 	case RESP_RULE_FORWARD: return RESP_FORWARD;
-	case RESP_RULE_AT_ONCE:
+	case RESP_RULE_PREFER_OWN:
 		return judged->on_state == RESP_ON_STATE_OWN ? judged_own(judged, command->effect) : RESP_FORWARD;
 	case RESP_RULE_QUIT: return judged_end(judged, RESP_QUIT, "+OK\r\n");
 	case RESP_RULE_HTTP: return judged_end(judged, RESP_QUIT, "-ERR holdfast: this is no HTTP "

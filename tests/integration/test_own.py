@@ -165,12 +165,26 @@ def test_what_a_client_said_of_itself_is_said_on_its_own_connection_too(cache):
 
 def test_hello_is_answered_by_the_server_itself(cache):
     with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
-        number = other.ask("CLIENT", "ID")
+        number = int(other.ask("CLIENT", "LIST").split()[0].partition(b"=")[2])
         client.send(command("HELLO", 2, "SETNAME", "me") + command("SET", "a", 1))
         said = client.reply()
         assert dict(zip(said[::2], said[1::2]))[b"id"] == number and client.reply() == "OK"
         assert client.ask("SELECT", 3) == "OK"
         assert client.ask("CLIENT", "GETNAME") == b"me"
+
+
+def test_the_number_of_a_client_is_its_own(cache):
+    """So that others can unblock it, and nobody ends the connection of all."""
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        number = client.ask("CLIENT", "ID")
+        client.send(command("BLPOP", "queue", 0))
+        until(lambda: b" flags=b " in other.ask("CLIENT", "LIST", "ID", number), "who waits")
+        assert other.ask("CLIENT", "UNBLOCK", number, "ERROR") == 1
+        assert client.reply().startswith("UNBLOCKED ")
+        assert other.ask("CLIENT", "KILL", "ID", number) == 1
+        assert client.at_end()
+        assert other.ask("PING") == "PONG"
+    assert cache.status("cache")["disconnects"] == 0
 
 
 def test_who_speaks_the_other_protocol_has_its_own_connection(cache):

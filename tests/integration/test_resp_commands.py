@@ -10,14 +10,14 @@ TRACK = os.path.join(holdfast.BUILD, "tests/integration/track")
 # What is not simply forwarded, and may have a connection of its own.
 OWN = set("""
 acl|deluser acl|load asking auth blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin client|caching
-client|capa client|import-source client|kill client|no-evict client|no-touch client|pause client|reply
+client|capa client|id client|import-source client|kill client|no-evict client|no-touch client|pause client|reply
 client|tracking client|unblock client|unpause cluster|failover cluster|replicate cluster|reset cluster|syncslots
 debug discard exec failover function|kill monitor multi psubscribe psync punsubscribe readonly readwrite replconf
 replicaof reset script|debug script|kill shutdown slaveof ssubscribe subscribe sunsubscribe sync unsubscribe unwatch
 wait waitaof watch""".split())
 
-# Without OWN, these go to the server; all others of OWN are refused.
-ENDS_A_SCRIPT = {"function|kill", "script|kill"}
+# Where none may have its own, these go to the server; all others of OWN are refused.
+PREFERS_OWN = {"client|id", "function|kill", "script|kill"}
 
 ANSWERED = {"client|setname", "client|setinfo", "quit", "select"}
 
@@ -75,7 +75,7 @@ def request(name, arity):
 
 
 def expected(name):
-    if name in ENDS_A_SCRIPT:
+    if name in PREFERS_OWN:
         return "own", "forward"
     if name in OWN:
         return "own", "refuse"

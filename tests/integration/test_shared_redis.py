@@ -267,7 +267,7 @@ def test_half_close_still_brings_every_answer(cache, ask):
 
 def test_the_server_sees_one_connection(cache):
     clients = [Resp(cache.socket("cache")) for _ in range(20)]
-    numbers = {client.ask("CLIENT", "ID") for client in clients}
+    numbers = {client.ask("HELLO")[7] for client in clients}
     listed = clients[0].ask("CLIENT", "LIST").decode().splitlines()
     for client in clients:
         client.close()

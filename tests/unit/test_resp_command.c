@@ -156,7 +156,7 @@ static const struct command_row forwarded[] = {
 	FORWARD("EVAL redis.call(KEYS[1]) 1 MULTI"), FORWARD("EVALSHA x 0"), FORWARD("FCALL f 0"),
 	FORWARD("FUNCTION LIST"),
 	FORWARD("PUBLISH a b"), FORWARD("SPUBLISH a b"), FORWARD("PUBSUB CHANNELS"), FORWARD("SCRIPT LOAD x"),
-	FORWARD("CONFIG GET maxmemory"), FORWARD("CLIENT"), FORWARD("CLIENT LIST"), FORWARD("CLIENT ID"),
+	FORWARD("CONFIG GET maxmemory"), FORWARD("CLIENT"), FORWARD("CLIENT LIST"),
 	FORWARD("CLIENT GETNAME"), FORWARD("CLIENT INFO"), FORWARD("CLIENT NONE"), FORWARD("CLIENT SET"),
 	FORWARD("MIGRATE h 1 k 0 9"), FORWARD("SAVE"), FORWARD("SWAPDB 0 1"), FORWARD("ACL WHOAMI"), FORWARD("ACL"),
 	FORWARD("CLUSTER INFO"), FORWARD("MULTIPLE"), FORWARD("MULT"), FORWARD("XMULTI"), FORWARD("EXE"),
@@ -439,6 +439,7 @@ static const struct own_row own[] = {
 	{ "CLIENT UNPAUSE", RESP_EFFECT_NONE }, { "CLIENT UNBLOCK 1", RESP_EFFECT_NONE },
 	{ "ACL DELUSER me", RESP_EFFECT_NONE }, { "ACL LOAD", RESP_EFFECT_NONE },
 	{ "SCRIPT KILL", RESP_EFFECT_NONE }, { "FUNCTION KILL", RESP_EFFECT_NONE },
+	{ "CLIENT ID", RESP_EFFECT_LASTING },
 };
 
 /* The first words of a line, as they are kept of a request that has passed. */
@@ -600,6 +601,7 @@ what_needs_no_order_is_known(void **state)
 	}
 	on_state = RESP_ON_STATE_REFUSE;
 	assert_int_equal(judge("SCRIPT KILL\n", 12, &plain, text), RESP_FORWARD);
+	assert_int_equal(judge("CLIENT ID\n", 10, &plain, text), RESP_FORWARD);
 	assert_int_equal(judge("FUNCTION KILL\n", 14, &plain, text), RESP_FORWARD);
 }
 
