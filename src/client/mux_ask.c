@@ -1,5 +1,6 @@
 #include "client/mux_ask.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -213,22 +214,32 @@ ask_answer_last(struct ask *ask, const char *text, size_t length, enum closing_c
 	return true;
 }
 
+/* The error reply to what is no message, in the server's words where it would not take it either. */
+static size_t
+ask_complain(const struct ask *ask, enum framing_result result, char *to, size_t size)
+{
+	const struct framing *framing = ask->rules->framing;
+	char room[FRAMING_COMPLAINT_SIZE], text[128];
+	const char *complaint = framing->complaint == NULL ? NULL :
+	    framing->complaint(ask_bytes(ask), ask_length(ask), room);
+
+	if (complaint == NULL)
+		complaint = result == FRAMING_TOO_LONG ? "holdfast: the request is longer than max_message" :
+		    "holdfast: this is no request";
+	snprintf(text, sizeof text, "Protocol error: %s", complaint);
+	return framing->error(text, to, size);
+}
+
 static bool
 ask_reject(struct ask *ask, enum framing_result result)
 {
-	const struct framing *framing = ask->rules->framing;
 	char error[128];
-	size_t length;
 
 	log_notice(ask->rules->name, "client %llu sent %s: closed", (unsigned long long)ask_record(ask)->id,
 	    result == FRAMING_TOO_LONG ? "a message of more than max_message" : "what is no message of the framing");
-	if (framing->error != NULL) {
-		length = framing->error(result == FRAMING_TOO_LONG ?
-		    "Protocol error: holdfast: the request is longer than max_message" :
-		    "Protocol error: holdfast: this is no request", error, sizeof error);
-		if (ask_answer_last(ask, error, length, CLOSING_PROTOCOL))
-			return false;
-	}
+	if (ask->rules->framing->error != NULL && ask_answer_last(ask, error,
+	    ask_complain(ask, result, error, sizeof error), CLOSING_PROTOCOL))
+		return false;
 	return ask_end(ask, CLOSING_PROTOCOL);
 }
 

@@ -42,6 +42,8 @@ typedef enum framing_result framing_parser(struct framing_progress *progress, co
 /* What framing adds to a packet's bytes, at most. */
 #define FRAMING_OVERHEAD 32
 
+#define FRAMING_COMPLAINT_SIZE 64
+
 struct framing {
 	const char *name;        /* as the setting has it; borrowed */
 	framing_parser *request; /* of a client's messages */
@@ -58,6 +60,9 @@ struct framing {
 	/* Writes the reply that says what went wrong to to, cut to size bytes (16 at least), without a NUL; control
 	 * characters become spaces.  Its bytes.  NULL where the framing has no such reply. */
 	size_t (*error)(const char *text, char *to, size_t size);
+	/* What a server says of a message, of which so many bytes are there, that request() has refused; NULL: it
+	 * would have taken it, as far as it is there.  The text is constant, or written to room. */
+	const char *(*complaint)(const unsigned char *message, size_t length, char room[FRAMING_COMPLAINT_SIZE]);
 };
 
 extern const struct framing framing_resp; /* framing/resp.c; the others' are in framing/framing.c */

@@ -2,6 +2,7 @@
  *
  * Stricter than Redis where it would not notice that it has lost its place: all connections' fate hangs on this one.
  * See https://redis.io/docs/latest/develop/reference/protocol-spec/. */
+#include <stdio.h>
 #include <string.h>
 
 #include "framing/framing.h"
@@ -337,6 +338,48 @@ resp_error(const char *text, char *to, size_t size)
 	return length + 7;
 }
 
+/* In Redis's words. */
+static const char *
+resp_array_complaint(const unsigned char *message, size_t length, char room[FRAMING_COMPLAINT_SIZE])
+{
+	struct resp_number number = { 0 };
+	enum framing_result result = resp_number(message, length, 1, &number);
+
+	if (result == FRAMING_MALFORMED || (result == FRAMING_WHOLE && number.value > INT32_MAX))
+		return "invalid multibulk length";
+	for (uint64_t words = number.negative ? 0 : number.value;
+	    result == FRAMING_WHOLE && words > 0 && number.end < length; words--) {
+		size_t at = number.end;
+
+		if (message[at] != '$') {
+			snprintf(room, FRAMING_COMPLAINT_SIZE, "expected '$', got '%c'", message[at]);
+			return room;
+		}
+		result = resp_number(message, length, at + 1, &number);
+		if (result == FRAMING_MALFORMED ||
+		    (result == FRAMING_WHOLE && (number.negative || number.value > RESP_BULK_MAX)))
+			return "invalid bulk length";
+		number.end += (size_t)number.value + 2;
+	}
+	return NULL;
+}
+
+static const char *
+resp_complaint(const unsigned char *message, size_t length, char room[FRAMING_COMPLAINT_SIZE])
+{
+	const unsigned char *end;
+
+	if (length == 0)
+		return NULL;
+	if (message[0] == '*')
+		return resp_array_complaint(message, length, room);
+	end = memchr(message, '\n', length);
+	if (end == NULL || end - message > RESP_LINE_MAX)
+		return length > RESP_LINE_MAX ? "too big inline request" : NULL;
+	return memchr(message, '\0', (size_t)(end - message)) == NULL &&
+	    !resp_line_makes_sense(message, (size_t)(end - message) + 1) ? "unbalanced quotes in request" : NULL;
+}
+
 const struct framing framing_resp = {
 	.name = "resp",
 	.request = resp_request,
@@ -345,4 +388,5 @@ const struct framing framing_resp = {
 	.unwrap = resp_unwrap,
 	.is_reply = resp_is_reply,
 	.error = resp_error,
+	.complaint = resp_complaint,
 };

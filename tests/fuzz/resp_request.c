@@ -46,6 +46,16 @@ check_judge(const uint8_t *request, size_t length, const struct resp_connection 
 	return verdict;
 }
 
+/* Whatever is refused, what is said about it is a text, and short. */
+static void
+check_complaint(const struct framing *framing, const uint8_t *message, size_t length)
+{
+	char room[FRAMING_COMPLAINT_SIZE];
+	const char *complaint = framing->complaint(message, length, room);
+
+	assert(complaint == NULL || strnlen(complaint, FRAMING_COMPLAINT_SIZE) < FRAMING_COMPLAINT_SIZE);
+}
+
 /* Both settings agree on what may not go over the shared connection, but for what ends another's script. */
 static void
 check_both(const uint8_t *request, size_t length, const struct resp_connection *connection, unsigned *protocol)
@@ -81,6 +91,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		stream += whole;
 		left -= whole;
 	}
+	check_complaint(framing, stream, left);
 	free(copy);
 	return 0;
 }

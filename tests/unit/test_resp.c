@@ -1,4 +1,5 @@
 /* resp: what Redis answers once is one request, and what a client reads as one answer is one reply. */
+#include "framing/resp_words.h"
 #include "parse_rows.h"
 
 #define COUNT(ROWS) (sizeof ROWS / sizeof ROWS[0])
@@ -215,6 +216,54 @@ an_error_reply_is_one_line_whatever_its_text(void **state)
 	assert_null(framing_of(FRAMING_LINE)->error);
 }
 
+/* Words of Redis, whose own tests look for them; its server would not notice what has none. */
+static void
+what_no_server_would_take_is_said_in_the_server_s_words(void **state)
+{
+	static const struct {
+		const char *message, *complaint;
+	} rows[] = {
+		{ "*x\r\n", "invalid multibulk length" },
+		{ "*3000000000\r\n", "invalid multibulk length" },
+		{ "*2000000000\r\n", NULL }, /* too long for us alone */
+		{ "*3\r\n$3\r\nSET\r\n$1\r\nx\r\nfooz\r\n", "expected '$', got 'f'" },
+		{ "*1\r\nfoo\r\n", "expected '$', got 'f'" },
+		{ "*2\r\n$1\r\nx\r\n$-10\r\n", "invalid bulk length" },
+		{ "*2\r\n$1\r\nx\r\n$2000000000\r\n", "invalid bulk length" },
+		{ "*1\r\n$blabla\r\n", "invalid bulk length" },
+		{ "*1\r\n$1\r\nx\r\nfoo", NULL }, /* what follows a message is not looked at */
+		{ "*1\r\n$9\r\nx", NULL },
+		{ "*1\r\n$1\r\nxyz", NULL },
+		{ "*-5\r\nfoo", NULL },
+		{ "*", NULL },
+		{ "", NULL },
+		{ "SET \"a\n", "unbalanced quotes in request" },
+		{ "SET 'a' b\nGET \"\n", NULL },
+		{ "SET a", NULL },
+	};
+	const struct framing *framing = framing_of(FRAMING_RESP);
+	char room[FRAMING_COMPLAINT_SIZE];
+	unsigned char *line = malloc(RESP_LINE_MAX + 2);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *complaint = framing->complaint((const unsigned char *)rows[i].message,
+		    strlen(rows[i].message), room);
+
+		if (rows[i].complaint == NULL)
+			assert_null(complaint);
+		else
+			assert_string_equal(complaint, rows[i].complaint);
+	}
+	memset(line, 'a', RESP_LINE_MAX + 2);
+	assert_null(framing->complaint(line, RESP_LINE_MAX, room));
+	assert_string_equal(framing->complaint(line, RESP_LINE_MAX + 1, room), "too big inline request");
+	line[RESP_LINE_MAX + 1] = '\n';
+	assert_string_equal(framing->complaint(line, RESP_LINE_MAX + 2, room), "too big inline request");
+	assert_null(framing->complaint((const unsigned char *)"a\0\"b\n", 5, room));
+	free(line);
+}
+
 int
 main(void)
 {
@@ -227,6 +276,7 @@ main(void)
 		cmocka_unit_test(a_push_is_no_reply),
 		cmocka_unit_test(a_packet_of_exactly_one_request_is_sent_as_it_is),
 		cmocka_unit_test(an_error_reply_is_one_line_whatever_its_text),
+		cmocka_unit_test(what_no_server_would_take_is_said_in_the_server_s_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

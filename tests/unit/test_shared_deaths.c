@@ -266,7 +266,7 @@ check_closed(void *arg, bool finished)
 	hear(other, second, sizeof second);
 	assert_string_equal(first, ":1\r\n-ERR MULTI needs a connection of its own; this service is shared: use "
 	    "a service with mode = \"session\"\r\nEOF");
-	assert_string_equal(second, "-ERR Protocol error: holdfast: this is no request\r\nEOF");
+	assert_string_equal(second, "-ERR Protocol error: invalid multibulk length\r\nEOF");
 	assert_string_equal(side_hear(upstream), "");
 	world_close(NULL);
 }
