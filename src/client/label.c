@@ -11,8 +11,9 @@ static const char *const label_formats[LABEL_REQUESTS] = {
 	"*4\r\n$6\r\nCLIENT\r\n$7\r\nSETINFO\r\n$7\r\nLIB-VER\r\n$%zu\r\n%s\r\n",
 };
 
-static const char *
-label_text(const struct table *table, uint32_t client)
+/* The name is the first of the texts. */
+const char *
+label_name(const struct table *table, uint32_t client)
 {
 	static const char nothing[LABEL_REQUESTS];
 
@@ -24,7 +25,7 @@ void
 label_redo(struct redo *redo, struct table *table, uint32_t client, const struct resp_label *label, uint16_t *flags)
 {
 	struct table_label *record = &table->labels[client];
-	const char *old = label_text(table, client);
+	const char *old = label_name(table, client);
 	uint64_t place = *flags & TABLE_CLIENT_LABELLED ? (record->place & 1) ^ 1 : 0;
 	char *new = record->text[place];
 	size_t at = 0;
@@ -46,7 +47,7 @@ label_redo(struct redo *redo, struct table *table, uint32_t client, const struct
 size_t
 label_requests(const struct table *table, uint32_t client, char *ret_requests[LABEL_REQUESTS])
 {
-	const char *text = label_text(table, client);
+	const char *text = label_name(table, client);
 	size_t count = 0;
 
 	for (int i = 0; i < LABEL_REQUESTS; i++, text += strlen(text) + 1)

@@ -15,6 +15,9 @@
 void label_redo(struct redo *redo, struct table *table, uint32_t client, const struct resp_label *label,
     uint16_t *flags);
 
+/* What it has named itself, "" if it has not: borrowed, until the next change. */
+const char *label_name(const struct table *table, uint32_t client);
+
 /* The requests that say it all again; each is owned, to be freed with mem_free().  How many there are. */
 size_t label_requests(const struct table *table, uint32_t client, char *ret_requests[LABEL_REQUESTS]);
 

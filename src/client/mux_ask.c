@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "client/label.h"
 
 /* Requests of one client moved in one go, so that others have their turn. */
 #define ASK_RUN 256
@@ -77,6 +78,21 @@ ask_protocol(const struct ask *ask)
 	return ask_record(ask)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
 }
 
+_Static_assert(TABLE_LABEL_TEXT + 16 < RESP_ANSWER_SIZE, "a name fits into an answer");
+
+/* Whom the connection knows by another name, or none, is told its own; one without is not known better here. */
+static enum resp_verdict
+ask_answer_name(const struct ask *ask, struct resp_judgement *judgement)
+{
+	const char *name = label_name(ask->rules->queue.table, ask->asker->index);
+
+	if (name[0] == '\0')
+		return RESP_FORWARD;
+	judgement->length = (size_t)snprintf(judgement->answer, sizeof judgement->answer, "$%zu\r\n%s\r\n",
+	    strlen(name), name);
+	return RESP_ANSWER;
+}
+
 /* The connection is stuck, and so would the request be behind others', in whose order it need not be. */
 static bool
 ask_overtakes(const struct ask *ask, const struct ask_run *run)
@@ -92,12 +108,14 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 	run->next = length;
 	run->judgement.length = 0;
 	run->judgement.instead = run->judgement.first = NULL;
-	run->judgement.no_order = false;
+	run->judgement.no_order = run->judgement.asks_name = false;
 	run->judgement.label.kind = RESP_LABEL_NONE;
 	run->judgement.protocol = ask_protocol(ask);
 	if (ask->rules->settings->framing == FRAMING_RESP)
 		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
 		    ask->rules->settings->on_state, &run->judgement);
+	if (run->verdict == RESP_FORWARD && run->judgement.asks_name)
+		run->verdict = ask_answer_name(ask, &run->judgement);
 	if (ask->rules->stuck && ask_overtakes(ask, run))
 		run->verdict = RESP_OWN;
 }

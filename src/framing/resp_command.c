@@ -17,6 +17,7 @@ enum resp_rule {
 	RESP_RULE_FORWARD,
 	RESP_RULE_UNKNOWN,    /* an offer that clients do without where the server does not know it */
 	RESP_RULE_SELECT, RESP_RULE_HELLO, RESP_RULE_XREAD,
+	RESP_RULE_GETNAME,
 	RESP_RULE_SETNAME, RESP_RULE_SETINFO, /* name the connection: what all share keeps its own name */
 	RESP_RULE_QUIT,
 	RESP_RULE_HTTP,       /* Redis takes it for a browser that was led astray, and closes */
@@ -85,6 +86,7 @@ static const struct resp_command *const commands[] = {
 		OWN("BZMOVE", 5),
 		OWN("BZMPOP", -5),
 		CONTAINER("CLIENT", true,
+		    ROW("GETNAME", 2, GETNAME, NONE, true),
 		    ROW("SETNAME", 3, SETNAME, LASTING, true),
 		    ROW("SETINFO", 4, SETINFO, LASTING, true),
 		    STATE("CACHING", 3, LASTING),
@@ -421,6 +423,9 @@ resp_judge_command(struct resp_judged *judged, const struct resp_command *comman
 	case RESP_RULE_HELLO: return judge_hello(judged, command);
 	case RESP_RULE_XREAD: return judge_xread(judged, command);
 	case RESP_RULE_WAIT: return judge_wait(judged, command);
+	case RESP_RULE_GETNAME:
+		judged->judgement->asks_name = true;
+		return RESP_FORWARD;
 	case RESP_RULE_SETNAME: return judge_setname(judged);
 	case RESP_RULE_SETINFO: return judge_setinfo(judged);
 	case RESP_RULE_FORWARD: return RESP_FORWARD;
@@ -477,7 +482,7 @@ resp_judge(const unsigned char *request, size_t length, const struct resp_connec
 	judgement->instead = judgement->first = NULL;
 	judgement->effect = RESP_EFFECT_NONE;
 	judgement->label.kind = RESP_LABEL_NONE;
-	judgement->no_order = false;
+	judgement->no_order = judgement->asks_name = false;
 	resp_words_begin(&judged.words, request, length);
 	if (!resp_words_next(&judged.words, &word))
 		return RESP_SKIP;

@@ -71,6 +71,7 @@ struct resp_judgement {
 	/* Does not depend on what the client asked before: where the shared connection is stuck, it may go by another
 	 * (RESP_FORWARD), or goes at once (RESP_OWN).  Replies keep their order. */
 	bool no_order;
+	bool asks_name; /* RESP_FORWARD: the answer is what the client has named itself, if it has */
 };
 
 /* Judges a whole request, as framing_of(FRAMING_RESP)->request found it.  judgement->protocol is read, and all of it

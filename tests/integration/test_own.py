@@ -1,4 +1,5 @@
 """A client of a shared service whose commands need a connection of their own gets one, and goes back."""
+import signal
 import threading
 
 import pytest
@@ -163,6 +164,21 @@ def test_what_a_client_said_of_itself_is_said_on_its_own_connection_too(cache):
         assert client.ask("CLIENT", "GETNAME") == b"worker-7"
 
 
+def test_each_client_is_told_its_own_name(cache):
+    with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
+        client.send(command("SET", "a", 1) + command("CLIENT", "SETNAME", "worker-7") + command("CLIENT", "GETNAME"))
+        assert [client.reply() for _ in range(3)] == ["OK", "OK", b"worker-7"]
+        assert other.ask("CLIENT", "GETNAME") is None
+        assert other.ask("HELLO", 2, "SETNAME", "worker-8")[5] == 2
+        assert other.ask("CLIENT", "GETNAME") == b"worker-8"
+        assert client.ask("CLIENT", "GETNAME") == b"worker-7"
+        assert isinstance(client.ask("CLIENT", "GETNAME", "x"), ReplyError)
+        assert client.ask("CLIENT", "SETNAME", "") == "OK"
+        assert client.ask("CLIENT", "GETNAME") is None
+        cache.kill_worker()
+        assert other.ask("CLIENT", "GETNAME") == b"worker-8"
+
+
 def test_hello_is_answered_by_the_server_itself(cache):
     with Resp(cache.socket("cache")) as client, Resp(cache.socket("cache")) as other:
         number = int(other.ask("CLIENT", "LIST").split()[0].partition(b"=")[2])
@@ -229,6 +245,20 @@ def test_a_state_that_lasts_is_kept(cache):
         cache.kill_worker()
         assert connections(other) == 2
         assert " flags=e " in client.ask("CLIENT", "LIST", "ID", client.ask("CLIENT", "ID")).decode()
+
+
+def test_wait_is_for_what_the_client_has_written_while_it_shared(daemon, redis):
+    one, server = service(daemon, redis)
+    replica = redis()
+    replica.cli("REPLICAOF", "127.0.0.1", server.port)
+    until(lambda: "master_link_status:up" in replica.cli("INFO", "replication"), "a replica")
+    with Resp(one.socket("cache")) as client:
+        assert client.ask("SET", "a", 1) == "OK"
+        assert client.ask("WAIT", 1, 10000) == 1
+        until(lambda: one.status("cache")["own"] == 0, "one that shares again")
+        replica.process.send_signal(signal.SIGSTOP)
+        assert client.ask("SET", "a", 2) == "OK"
+        assert client.ask("WAIT", 1, 100) == 0
 
 
 GREETINGS = {

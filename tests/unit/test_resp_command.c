@@ -212,7 +212,7 @@ what_changes_or_blocks_the_connection_is_refused(void **state)
 static const struct command_row wrong[] = {
 	ARITY("AUTH", "auth"), ARITY("MULTI a", "multi"), ARITY("EXEC 1", "exec"), ARITY("WATCH", "watch"),
 	ARITY("BLPOP", "blpop"), ARITY("BLPOP a", "blpop"), ARITY("BLMOVE a b LEFT LEFT", "blmove"),
-	ARITY("WAIT 1", "wait"),
+	ARITY("WAIT 1", "wait"), ARITY("CLIENT GETNAME x", "client|getname"),
 	ARITY("SELECT", "select"), ARITY("SELECT 0 0", "select"), ARITY("XREAD STREAMS a", "xread"),
 	ARITY("CLIENT SETNAME", "client|setname"), ARITY("CLIENT SETNAME a b", "client|setname"),
 	ARITY("CLIENT SETINFO a", "client|setinfo"), ARITY("CLIENT SETINFO a b c", "client|setinfo"),
@@ -581,7 +581,7 @@ hello_is_answered_by_the_server(void **state)
 }
 
 static void
-what_needs_no_order_is_known(void **state)
+what_needs_no_order_or_asks_for_the_name_is_known(void **state)
 {
 	static const char *const free_of_order[] = { "PING", "PING x", "ECHO x", "CLIENT LIST", "CLIENT KILL ID 1",
 		"CLIENT", "CLIENT UNBLOCK 1", "CLIENT UNPAUSE", "SCRIPT KILL", "FUNCTION KILL", "FUNCTION STATS" };
@@ -594,10 +594,14 @@ what_needs_no_order_is_known(void **state)
 	for (size_t i = 0; i < COUNT(free_of_order); i++) {
 		judge(request, make_array(free_of_order[i], false, request), &plain, text);
 		assert_true(judgement.no_order);
+		assert_false(judgement.asks_name);
 	}
+	assert_int_equal(judge("CLIENT GETNAME\n", 15, &plain, text), RESP_FORWARD);
+	assert_true(judgement.asks_name);
 	for (size_t i = 0; i < COUNT(ordered); i++) {
 		judge(request, make_array(ordered[i], false, request), &plain, text);
 		assert_false(judgement.no_order);
+		assert_false(judgement.asks_name);
 	}
 	on_state = RESP_ON_STATE_REFUSE;
 	assert_int_equal(judge("SCRIPT KILL\n", 12, &plain, text), RESP_FORWARD);
@@ -625,7 +629,7 @@ main(void)
 		cmocka_unit_test_setup(what_changes_nothing_needs_no_connection_of_its_own, before_own),
 		cmocka_unit_test_setup(a_client_says_who_it_is_before_it_has_a_connection, before_own),
 		cmocka_unit_test_setup(hello_is_answered_by_the_server, before_own),
-		cmocka_unit_test_setup(what_needs_no_order_is_known, before_own),
+		cmocka_unit_test_setup(what_needs_no_order_or_asks_for_the_name_is_known, before_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
