@@ -20,6 +20,7 @@ static const struct {
 	[CLOSING_STATE] = { 'T', "closed: it needs a connection of its own" },
 	[CLOSING_BEHIND] = { 'B', "closed: it does not take what it is given" },
 	[CLOSING_MEMORY] = { 'M', "closed: no memory was left for it" },
+	[CLOSING_CUT] = { 'X', "closed: its reply was cut off" },
 };
 
 void

@@ -24,6 +24,7 @@ enum closing_cause {
 	CLOSING_STATE,        /* it asked for what a shared connection cannot give */
 	CLOSING_BEHIND,       /* it does not take what it is given */
 	CLOSING_MEMORY,
+	CLOSING_CUT,          /* the connection was lost in the midst of a reply that it had in part */
 	CLOSING_CAUSES
 };
 

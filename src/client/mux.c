@@ -13,6 +13,7 @@
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
 #include "client/mux_own.h"
+#include "client/mux_stream.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
@@ -48,6 +49,16 @@ mux_is_connected(const struct mux *mux)
 	return mux->conn.fd != -1;
 }
 
+/* Who has a part of its reply can be told nothing more. */
+static void
+mux_cut(const struct mux *mux, struct mux_client *client)
+{
+	log_notice(mux->clients.rules.name,
+	    "client %llu had %llu bytes of a reply when the connection was lost: closed",
+	    (unsigned long long)mux_client_record(client)->id, (unsigned long long)mux->queue->record->streamed);
+	mux_client_finish(client, CLOSING_CUT);
+}
+
 /* The oldest request ends as lost: its client is told so, or closed.  Its end is marked first, so that no death
  * leaves a client that waits for what nobody owes it. */
 static void
@@ -57,6 +68,8 @@ mux_fail_oldest(struct mux *mux, enum closing_cause cause)
 	uint32_t index = mux_queue_client(&rules->queue, mux_queue_at(&rules->queue, 0)->who);
 	struct mux_client *client = mux_is_ordered(rules) ? mux_clients_at(&mux->clients, index) : NULL;
 
+	if (client != NULL && mux_stream_is_on(&rules->queue))
+		mux_cut(mux, client);
 	if (client == NULL || rules->loss.bytes == NULL || mux_clients_alive(&mux->clients, index) == NULL ||
 	    !mux_queue_fail(&rules->queue, index, rules->loss.bytes, rules->loss.length)) {
 		if (client != NULL)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "client/mux_stream.h"
 #include "keep/budget.h"
 #include "keep/io_journal.h"
 
@@ -29,6 +30,7 @@ struct conn_run {
 	uint64_t who;
 	uint32_t count;
 	size_t bytes;
+	bool streams; /* it is a part of one that passes as it comes, and has no count until the last */
 };
 
 /* How many bytes came from the upstream and were not handed out yet; the first of them. */
@@ -208,6 +210,7 @@ conn_press(struct mux_conn *conn, struct mux_client *client, int64_t now)
 		return false;
 	}
 	conn->pressed = client;
+	conn->taken = mux_client_record(client)->bytes[TABLE_DOWN];
 	conn->progress = (struct framing_progress){ 0 }; /* what is at the head was looked at already */
 	event_del(&conn->read);
 	return true;
@@ -250,6 +253,8 @@ static bool
 conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 {
 	struct mux_client *client = mux_clients_alive(conn->clients, mux_queue_client(conn->queue, run->who));
+	uint64_t passed = conn->queue->record->streamed; /* of the same reply before */
+	uint32_t index;
 
 	if (run->who == TABLE_PENDING_NOBODY) {
 		conn->policy.beaten = 0;
@@ -263,13 +268,17 @@ conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 			return false;
 		client = NULL;
 	}
-	if (!mux_queue_answer(conn->queue, client == NULL ? 0 : client->asker.index, run->count, run->bytes))
+	index = client == NULL ? 0 : client->asker.index;
+	if (!(run->streams ? mux_queue_pass(conn->queue, index, run->bytes, run->count > 0) :
+	    mux_queue_answer(conn->queue, index, run->count, run->bytes)))
 		return conn_want(conn, now);
 	conn->policy.starved = 0;
 	if (mux_queue_count(conn->queue) == 0)
 		conn->policy.asked = 0;
 	if (client != NULL) {
-		mux_client_answer(client, run->count, run->bytes);
+		client->asker.reader.streams = run->count == 0;
+		if (run->count > 0)
+			mux_client_answer(client, run->count, run->bytes + (size_t)passed);
 		mux_client_flush(client, now); /* at once: the same buffer then serves all in turn */
 	}
 	return true;
@@ -295,7 +304,24 @@ conn_is_reply(const struct mux_conn *conn, size_t offset, size_t length)
 	return framing->is_reply == NULL || framing->is_reply(conn_bytes(conn) + offset, length);
 }
 
-/* The replies at the start that go to one client; none in the run: there are none yet, or the connection is lost. */
+/* What comes first is no whole reply to the request of this entry (NULL: there is none). */
+static void
+conn_stop_at(struct mux_conn *conn, struct conn_run *run, const struct table_pending *entry,
+    enum framing_result result)
+{
+	if (result == FRAMING_TOO_LONG && conn_is_reply(conn, 0, conn_came(conn)) &&
+	    mux_stream_is_possible(conn->rules, entry)) {
+		conn->progress = (struct framing_progress){ 0 };
+		run->streams = mux_stream_is_due(conn->rules);
+	} else if (result == FRAMING_WHOLE) {
+		conn_lose(conn, "it sent a reply that nobody asked for");
+	} else if (result != FRAMING_MORE) {
+		conn_lose_nonsense(conn, result);
+	}
+}
+
+/* Adds the replies at the start that go to one client to an empty run; none: there are none that are whole yet, or
+ * the connection is lost. */
 static void
 conn_collect(struct mux_conn *conn, struct conn_run *run)
 {
@@ -303,7 +329,7 @@ conn_collect(struct mux_conn *conn, struct conn_run *run)
 	enum framing_result result;
 	size_t length;
 
-	for (*run = (struct conn_run){ 0 };; run->bytes += length, run->count++) {
+	for (;; run->bytes += length, run->count++) {
 		entry = conn_pending(conn, run->count);
 		if (run->count > 0 && (entry == NULL || entry->who != run->who))
 			return;
@@ -311,14 +337,27 @@ conn_collect(struct mux_conn *conn, struct conn_run *run)
 		if (result == FRAMING_WHOLE && !conn_is_reply(conn, run->bytes, length))
 			return;
 		if (result != FRAMING_WHOLE || entry == NULL) {
-			if (result != FRAMING_MORE && result != FRAMING_WHOLE && run->count == 0)
-				conn_lose_nonsense(conn, result);
-			else if (result == FRAMING_WHOLE)
-				conn_lose(conn, "it sent a reply that nobody asked for");
+			if (run->count == 0)
+				conn_stop_at(conn, run, entry, result);
 			return;
 		}
 		run->who = entry->who;
 	}
+}
+
+/* The next part of a reply that passes as it comes.  false: it is none, and the connection is lost. */
+static bool
+conn_follow(struct mux_conn *conn, struct conn_run *run)
+{
+	enum framing_result result = mux_stream_follow(conn->queue, &run->bytes);
+
+	if (result != FRAMING_MORE && result != FRAMING_WHOLE) {
+		conn_lose_nonsense(conn, FRAMING_MALFORMED);
+		return false;
+	}
+	run->who = mux_queue_at(conn->queue, 0)->who;
+	run->count = result == FRAMING_WHOLE;
+	return true;
 }
 
 static void
@@ -328,13 +367,18 @@ conn_take_replies(struct mux_conn *conn, int64_t now)
 	size_t length;
 
 	while (conn->policy.state == MUX_OPEN && conn_came(conn) > 0) {
+		run = (struct conn_run){ .streams = mux_stream_is_on(conn->queue) };
 		/* What is first and whole may be no reply to anybody: its first byte tells. */
-		if (!conn_is_reply(conn, 0, conn_came(conn)) && conn_parse(conn, 0, &length) == FRAMING_WHOLE) {
+		if (!run.streams && !conn_is_reply(conn, 0, conn_came(conn)) &&
+		    conn_parse(conn, 0, &length) == FRAMING_WHOLE) {
 			ring_take(conn->queue->table, conn->queue->record->in, length);
 			continue;
 		}
-		conn_collect(conn, &run);
-		if (run.count == 0 || !conn_deliver(conn, &run, now))
+		if (!run.streams)
+			conn_collect(conn, &run);
+		if (run.streams ? !conn_follow(conn, &run) : run.count == 0)
+			return;
+		if (!conn_deliver(conn, &run, now))
 			return;
 	}
 }
@@ -605,9 +649,14 @@ void
 mux_conn_release(struct mux_conn *conn, const struct mux_client *client, bool left, int64_t now)
 {
 	const struct mux_rules *rules = conn->rules;
+	uint64_t taken;
 
-	if (client == conn->pressed && conn->policy.state == MUX_PRESSED &&
-	    (left || mux_bytes_told(rules, client->asker.index) <= CONN_RELEASE * mux_most_bytes(rules)))
+	if (client != conn->pressed || conn->policy.state != MUX_PRESSED)
+		return;
+	taken = mux_client_record(client)->bytes[TABLE_DOWN];
+	mux_policy_take(&conn->policy, &client->asker.reader, taken - conn->taken, now);
+	conn->taken = taken;
+	if (left || mux_bytes_told(rules, client->asker.index) <= CONN_RELEASE * mux_most_bytes(rules))
 		conn_read_again(conn, now);
 }
 

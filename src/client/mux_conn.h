@@ -28,6 +28,7 @@ struct mux_conn {
 	int error;                  /* a positive errno that was told before the last bytes (B3) */
 	bool reads, hands_out;      /* inputs: more has come; what came may find its place */
 	struct mux_client *pressed; /* borrowed: for whom all wait; NULL nobody */
+	uint64_t taken;             /* bytes that it had been given when last looked at */
 	struct event read, write;
 	struct framing_progress progress; /* of the message that is coming */
 	struct budget_wait *wait;   /* owned: STARVED; NULL else */

@@ -11,6 +11,8 @@
  * of it. */
 #define PRESS_PATIENCE CLOCK_SECOND
 #define PRESS_FORGET   10
+/* So many bytes of a long reply, taken, excuse a microsecond: who takes 1 MB/s is waited for to its end. */
+#define PRESS_PACE     1
 /* Somebody of the service may have been short of memory for so long before who is furthest behind is closed, deaf or
  * not. */
 #define PRESS_SHORT    (2 * CLOCK_SECOND)
@@ -118,10 +120,12 @@ mux_policy_starve(struct mux_policy *policy, int64_t now)
 	return now - policy->starved < STARVE_MOST;
 }
 
+/* In the midst of a long reply much waits for anybody, and who stops for a moment is not deaf yet. */
 static bool
 reader_is_deaf(const struct mux_reader *reader, int64_t now)
 {
-	return !mux_reader_is_blocked(reader) || now - reader->deaf_since >= PRESS_DEAF;
+	return !mux_reader_is_blocked(reader) ||
+	    now - reader->deaf_since >= (reader->streams ? PRESS_PATIENCE : PRESS_DEAF);
 }
 
 bool
@@ -144,6 +148,18 @@ mux_policy_press(struct mux_policy *policy, const struct mux_reader *reader, int
 	policy->state = MUX_PRESSED;
 	policy->pressed = now;
 	return true;
+}
+
+void
+mux_policy_take(struct mux_policy *policy, const struct mux_reader *reader, uint64_t bytes, int64_t now)
+{
+	int64_t excused = (int64_t)(bytes / PRESS_PACE), waiting = now - policy->pressed;
+
+	if (!reader->streams)
+		return;
+	policy->pressed += excused < waiting ? excused : waiting;
+	if (excused > waiting) /* these excuse earlier waits */
+		policy->patience -= excused - waiting < policy->patience ? excused - waiting : policy->patience;
 }
 
 void
@@ -277,12 +293,14 @@ mux_expiry_look(struct mux_expiry *expiry, int64_t timeout, uint64_t tail, int64
 uint64_t
 mux_policy_failing(struct table_shared *record, bool retries, uint64_t sent, int64_t now)
 {
-	bool guilty = record->stuck == TABLE_STUCK_GUILTY;
+	bool guilty = record->stuck == TABLE_STUCK_GUILTY, torn = record->streamed > 0;
 
-	if (!retries || (sent == 0 && guilty))
+	if (!retries || torn || (sent == 0 && guilty))
 		record->stuck = 0;
 	if (!retries || sent == 0)
 		return sent;
+	if (torn)
+		return 1;
 	if (!guilty) {
 		if (record->stuck == 0 || record->stuck_at != record->pending_head) {
 			record->stuck = 0;

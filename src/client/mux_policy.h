@@ -22,6 +22,7 @@ struct mux_reader {
 	unsigned window;     /* how many there may be */
 	int queued;          /* while it does not take all: what its host has for it, when last looked at */
 	int64_t deaf_since;  /* the same: since when it has taken nothing; 0: it takes all */
+	bool streams;        /* a part of a reply has come for it, and more is to come */
 };
 
 /* It does not take all that is there for it. */
@@ -61,7 +62,7 @@ struct mux_policy {
 	int64_t asked;          /* when it was given something while it owed nothing; 0: it owes nothing */
 	int64_t crowded;        /* since when others wait behind who is owed the oldest reply; 0: nobody does */
 	int64_t beaten;         /* when the heartbeat that is not answered yet was sent; 0: none is out */
-	int64_t pressed;        /* PRESSED: since when */
+	int64_t pressed;        /* PRESSED: since when, without what is excused of it */
 	int64_t starved;        /* since when there was no memory for what came next; 0: there was */
 	int64_t patience;       /* how long all have waited for slow clients, lately; outlives connections */
 	int64_t patient;        /* when they last did */
@@ -86,6 +87,10 @@ bool mux_policy_starve(struct mux_policy *policy, int64_t now);
 
 /* Too much waits for this client.  true: PRESSED, all wait for it; false: it is to be closed. */
 bool mux_policy_press(struct mux_policy *policy, const struct mux_reader *reader, int64_t now);
+
+/* PRESSED for this client: it has taken so many bytes, which excuse some of the waiting if a reply passes to it as it
+ * comes. */
+void mux_policy_take(struct mux_policy *policy, const struct mux_reader *reader, uint64_t bytes, int64_t now);
 
 /* PRESSED for this client: whether it is to be closed now. */
 bool mux_policy_is_hopeless(const struct mux_policy *policy, const struct mux_reader *reader, int64_t now);
@@ -141,7 +146,8 @@ struct mux_expiry {
 uint64_t mux_expiry_look(struct mux_expiry *expiry, int64_t timeout, uint64_t tail, int64_t now);
 
 /* How many of the sent requests end with the connection: all, or, if they are to be sent again (retries), one that
- * may be the cause.  What is remembered of that from loss to loss lies in the record. */
+ * may be the cause, or whose reply has passed in part.  What is remembered of that from loss to loss lies in the
+ * record. */
 uint64_t mux_policy_failing(struct table_shared *record, bool retries, uint64_t sent, int64_t now);
 
 #endif

@@ -227,6 +227,19 @@ mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux
 	return true;
 }
 
+/* The bytes at the head of what came, which were written for the client, are its, and the oldest count requests are
+ * done with. */
+static void
+queue_redo_answer(struct redo *redo, struct mux_queue *queue, uint32_t client, uint32_t count, size_t bytes)
+{
+	ring_redo(redo, queue->table, queue->record->in, bytes, 0);
+	queue_redo_done(redo, queue, count);
+	if (client == 0)
+		return;
+	ring_redo(redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
+	queue_redo_add(redo, &queue->record->messages[TABLE_DOWN], count);
+}
+
 bool
 mux_queue_answer(struct mux_queue *queue, uint32_t client, uint32_t count, size_t bytes)
 {
@@ -236,15 +249,29 @@ mux_queue_answer(struct mux_queue *queue, uint32_t client, uint32_t count, size_
 		return false;
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, queue->table);
-	ring_redo(&redo, queue->table, queue->record->in, bytes, 0);
-	queue_redo_done(&redo, queue, count);
-	if (client != 0) {
-		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
-		queue_redo_add(&redo, &queue->record->messages[TABLE_DOWN], count);
-	}
+	queue_redo_answer(&redo, queue, client, count, bytes);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED);
 	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
+	return true;
+}
+
+bool
+mux_queue_pass(struct mux_queue *queue, uint32_t client, size_t bytes, bool whole)
+{
+	struct table_shared *record = queue->record;
+	struct redo redo;
+
+	if (client != 0 && !queue_write(queue, client, ring_bytes(queue->table, record->in), bytes))
+		return false;
+	CRASH_POINT(STREAM_COPIED);
+	redo_begin(&redo, queue->table);
+	queue_redo_answer(&redo, queue, client, whole, bytes);
+	queue_redo_add(&redo, &record->stream_place, 1);
+	redo_add(&redo, &record->streamed, whole ? 0 : record->streamed + bytes);
+	redo_commit(&redo);
+	CRASH_POINT(STREAM_PASSED);
+	ring_release(queue->table, mux_queue_payer(queue), &record->out);
 	return true;
 }
 
@@ -263,6 +290,7 @@ mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_
 		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, length);
 	queue_redo_done(&redo, queue, 1);
 	queue_redo_add(&redo, &record->lost, entry->who != TABLE_PENDING_NOBODY);
+	redo_add(&redo, &record->streamed, 0);
 	if (record->sent < entry->end) /* it is not to be sent any more */
 		queue_redo_sent(&redo, queue, entry->end);
 	redo_commit(&redo);

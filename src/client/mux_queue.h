@@ -105,7 +105,12 @@ bool mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struc
  * client 0: their replies are nobody's any more, and memory is not needed. */
 bool mux_queue_answer(struct mux_queue *queue, uint32_t client, uint32_t count, size_t bytes);
 
-/* The oldest request ends as lost.  client 0: nobody is told; else that client is told so by text. */
+/* The bytes at the head of what came from the upstream are a part of the reply to the oldest request, or, whole, the
+ * last one; what is known of the reply behind them (client/mux_stream) counts with it.  client as before. */
+bool mux_queue_pass(struct mux_queue *queue, uint32_t client, size_t bytes, bool whole);
+
+/* The oldest request ends as lost, whatever of its reply has passed.  client 0: nobody is told; else that client is
+ * told so by text. */
 bool mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_t length);
 
 /* Without replies: the upstream's host has acknowledged the stream up to here.  Whether a request is done by it. */

@@ -67,6 +67,7 @@
 #define TABLE_UPSTREAM_SIZE  65536       /* room for struct upstream_record of upstream/upstream.c */
 #define TABLE_LABEL_TEXT     248u        /* what a client says of itself: bytes that are kept */
 #define TABLE_TRACK_SIZE     1528u       /* room for struct resp_track of framing/resp_track.h */
+#define TABLE_STREAM_SIZE    192u        /* room for struct resp_stream of framing/resp_stream.h */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
 #define TABLE_BLAMED         8
@@ -209,6 +210,10 @@ struct table_shared {
 	uint32_t max_message;
 	uint64_t messages[2];         /* of clients, and to them */
 	uint64_t lost, retried;       /* requests */
+	/* of the reply to the oldest request so many bytes have passed to its asker, and more are to come; 0: none */
+	uint64_t streamed;
+	uint64_t stream_place;        /* of what is known of that reply (client/mux_stream), in one of two places */
+	_Alignas(8) unsigned char stream[2][TABLE_STREAM_SIZE];
 };
 
 /* A pooled pipe; it is there if read_fd is not -1, the commit. */

@@ -12,7 +12,7 @@
 static void
 the_first_letter_is_the_cause(void **state)
 {
-	static const char letters[CLOSING_CAUSES + 1] = "-CUHRLNIWODSPTBM";
+	static const char letters[CLOSING_CAUSES + 1] = "-CUHRLNIWODSPTBMX";
 	const struct closing_state open = { .open = true };
 	char code[CLOSING_CODE_SIZE];
 

@@ -426,6 +426,43 @@ the_oldest_request_is_the_suspect_after_five_losses_and_ten_seconds(void **state
 	assert_int_equal(record.stuck, 0);
 }
 
+static void
+whose_reply_has_passed_in_part_is_not_asked_again(void **state)
+{
+	struct table_shared record = { .pending_head = 7, .streamed = 1, .stuck = TABLE_STUCK_GUILTY };
+
+	(void)state;
+	assert_int_equal(mux_policy_failing(&record, true, 3, CLOCK_SECOND), 1);
+	assert_int_equal(record.stuck, 0); /* the one behind it is not guilty */
+	assert_int_equal(mux_policy_failing(&record, false, 3, CLOCK_SECOND), 3);
+}
+
+/* A byte of it is worth a microsecond. */
+static void
+who_takes_a_long_reply_is_waited_for_as_long_as_it_takes_it(void **state)
+{
+	struct mux_policy policy = { .state = MUX_OPEN, .patience = 100000, .patient = CLOCK_SECOND };
+	struct mux_reader reader = { .window = 1, .streams = true };
+	int64_t now = CLOCK_SECOND;
+
+	(void)state;
+	mux_reader_block(&reader, 1000, false, now);
+	assert_true(mux_policy_press(&policy, &reader, now));
+	for (int i = 0; i < 50; i++) {
+		now += (600 + i % 2 * 200) * CLOCK_MILLISECOND;
+		assert_false(mux_policy_is_hopeless(&policy, &reader, now));
+		mux_reader_block(&reader, 1000, true, now);
+		mux_policy_take(&policy, &reader, 700000, now);
+	}
+	assert_int_equal(policy.patience, 0); /* it has taken more than that, too */
+	assert_int_equal(now - policy.pressed, 100000);
+	assert_false(mux_policy_is_hopeless(&policy, &reader, now += 899999));
+	assert_true(mux_policy_is_hopeless(&policy, &reader, now + 1));
+	reader.streams = false;
+	mux_policy_take(&policy, &reader, 700000, now); /* other replies excuse nothing */
+	assert_true(mux_policy_is_hopeless(&policy, &reader, now + 1));
+}
+
 int
 main(void)
 {
@@ -444,6 +481,8 @@ main(void)
 		cmocka_unit_test(whatever_comes_nobody_is_waited_for_without_end),
 		cmocka_unit_test(requests_are_turned_away_when_their_time_is_over_and_not_before),
 		cmocka_unit_test(the_oldest_request_is_the_suspect_after_five_losses_and_ten_seconds),
+		cmocka_unit_test(whose_reply_has_passed_in_part_is_not_asked_again),
+		cmocka_unit_test(who_takes_a_long_reply_is_waited_for_as_long_as_it_takes_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

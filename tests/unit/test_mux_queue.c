@@ -286,6 +286,19 @@ describe_ring(char *text, size_t size, const char *name, uint32_t ring)
 	    (const char *)ring_bytes(&table, ring));
 }
 
+/* What has passed of a long reply, and the place that counts. */
+static const char *
+describe_stream(void)
+{
+	static char text[64];
+
+	text[0] = '\0';
+	if (shared()->stream_place != 0)
+		snprintf(text, sizeof text, " streamed=%u:%u", (unsigned)shared()->streamed,
+		    (unsigned)shared()->stream_place);
+	return text;
+}
+
 static void
 describe(char text[512])
 {
@@ -296,8 +309,9 @@ describe(char text[512])
 		n += (size_t)snprintf(text + n, 512 - n, "%u:%u ",
 		    mux_queue_client(&queue, mux_queue_at(&queue, i)->who),
 		    (unsigned)(mux_queue_end(&queue, i + 1) - mux_queue_end(&queue, i)));
-	n += (size_t)snprintf(text + n, 512 - n, "sent=%d slot=%u lost=%u retried=%u messages=%u,%u flags=%x",
-	    (int)(record->sent - mux_queue_end(&queue, 0)), (unsigned)record->broadcast_slot, (unsigned)record->lost,
+	n += (size_t)snprintf(text + n, 512 - n, "sent=%d slot=%u%s lost=%u retried=%u messages=%u,%u flags=%x",
+	    (int)(record->sent - mux_queue_end(&queue, 0)), (unsigned)record->broadcast_slot,
+	    describe_stream(), (unsigned)record->lost,
 	    (unsigned)record->retried, (unsigned)record->messages[0], (unsigned)record->messages[1],
 	    table.clients[first].flags);
 	n += (size_t)describe_ring(text + n, 512 - n, "out", record->out);
@@ -352,6 +366,15 @@ prepare_sent(void *arg)
 	describe(before);
 }
 
+/* Of the first one's reply a part has passed. */
+static void
+prepare_stream(void *arg)
+{
+	prepare_sent(arg);
+	assert_true(mux_queue_pass(&queue, first, 3, false));
+	describe(before);
+}
+
 static void
 prepare_broadcast(void *arg)
 {
@@ -380,6 +403,34 @@ act_answer(void *arg)
 {
 	(void)arg;
 	assert_true(mux_queue_answer(&queue, first, 1, 2));
+}
+
+static void
+act_pass(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_pass(&queue, first, 4, false));
+}
+
+static void
+act_pass_last(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_pass(&queue, first, 4, true));
+}
+
+static void
+act_pass_to_nobody(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_pass(&queue, 0, 4, true));
+}
+
+static void
+act_fail_untold(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_fail(&queue, 0, NULL, 0));
 }
 
 static void
@@ -434,6 +485,16 @@ static const struct {
 	    " out=one,buy,two, in=1,2,3,4,5, said= told=no! told=" },
 	{ prepare_sent, act_answer, "0:4 3:4 sent=6 slot=0 lost=0 retried=0 messages=3,1 flags=0"
 	    " out=buy,two, in=2,3,4,5, said=more, told=1, told=" },
+	{ prepare_sent, act_pass, "1:4 0:4 3:4 sent=10 slot=0 streamed=4:1 lost=0 retried=0 messages=3,0 flags=0"
+	    " out=one,buy,two, in=3,4,5, said=more, told=1,2, told=" },
+	{ prepare_stream, act_pass, "1:4 0:4 3:4 sent=10 slot=0 streamed=7:2 lost=0 retried=0 messages=3,0 flags=0"
+	    " out=one,buy,two, in=,5, said=more, told=1,2,3,4 told=" },
+	{ prepare_stream, act_pass_last, "0:4 3:4 sent=6 slot=0 streamed=0:2 lost=0 retried=0 messages=3,1 flags=0"
+	    " out=buy,two, in=,5, said=more, told=1,2,3,4 told=" },
+	{ prepare_stream, act_pass_to_nobody, "0:4 3:4 sent=6 slot=0 streamed=0:2 lost=0 retried=0 messages=3,0 "
+	    "flags=0 out=buy,two, in=,5, said=more, told=1,2 told=" },
+	{ prepare_stream, act_fail_untold, "0:4 3:4 sent=6 slot=0 streamed=0:1 lost=1 retried=0 messages=3,0 flags=0"
+	    " out=buy,two, in=,3,4,5, said=more, told=1,2 told=" },
 	{ prepare_sent, act_fail, "0:4 3:4 sent=6 slot=0 lost=1 retried=0 messages=3,0 flags=0"
 	    " out=buy,two, in=1,2,3,4,5, said=more, told=lost, told=" },
 	{ prepare_requests, act_fail, "0:4 3:4 sent=0 slot=0 lost=1 retried=0 messages=3,0 flags=0"

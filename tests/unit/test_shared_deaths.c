@@ -322,6 +322,122 @@ a_death_while_one_is_refused_leaves_its_error_whole_and_its_end(void **state)
 		skip();
 }
 
+#define LONG_HEAD "*2\r\n$20\r\nabcdefghijklmno"
+#define LONG_TAIL "pqrst\r\n:7\r\n"
+
+/* The one's reply is longer than max_message; its head has come. */
+static void
+prepare_to_pass(void *arg)
+{
+	(void)arg;
+	begin_world_of_resp();
+	world.settings.max_message = 20;
+	world.settings.on_loss = SHARED_RETRY;
+	mux_set(world.mux, &world.settings, 0, false, false, &world.resp);
+	side_say(client, "GET long\r\n");
+	world_say(other, "INCR a\r\n");
+	assert_string_equal(side_hear(upstream), "GET long\r\nINCR a\r\n");
+	side_say(upstream, LONG_HEAD);
+}
+
+static void
+check_passed(void *arg, bool finished)
+{
+	char first[64] = "", second[64] = "";
+
+	(void)arg;
+	(void)finished;
+	hear_over_a_death(first, second);
+	assert_string_equal(first, LONG_HEAD);
+	world_say(upstream, LONG_TAIL ":1\r\n");
+	hear(client, first, sizeof first);
+	hear(other, second, sizeof second);
+	assert_string_equal(first, LONG_HEAD LONG_TAIL);
+	assert_string_equal(second, ":1\r\n");
+	assert_int_equal(world_count_buffers(), 0);
+	world_close(NULL);
+}
+
+static void
+a_death_while_a_long_reply_begins_gives_each_byte_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_pass, act, check_passed, NULL))
+		skip();
+}
+
+/* And its end, with the reply behind it. */
+static void
+prepare_to_end_long(void *arg)
+{
+	prepare_to_pass(arg);
+	world_settle();
+	side_say(upstream, LONG_TAIL ":1\r\n");
+}
+
+static void
+check_ended_long(void *arg, bool finished)
+{
+	char first[64], second[64];
+
+	(void)arg;
+	(void)finished;
+	hear_over_a_death(first, second);
+	assert_string_equal(first, LONG_HEAD LONG_TAIL);
+	assert_string_equal(second, ":1\r\n");
+	assert_int_equal(world_record()->streamed, 0);
+	assert_int_equal(world_count_buffers(), 0);
+	world_close(NULL);
+}
+
+static void
+a_death_while_a_long_reply_ends_gives_each_byte_once(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_end_long, act, check_ended_long, NULL))
+		skip();
+}
+
+static void
+prepare_to_cut(void *arg)
+{
+	prepare_to_pass(arg);
+	world_settle();
+	world_leave(upstream);
+}
+
+static void
+check_cut(void *arg, bool finished)
+{
+	char first[64], second[64];
+
+	(void)arg;
+	(void)finished;
+	hear_over_a_death(first, second);
+	if (strcmp(first, LONG_HEAD) == 0)
+		hear(client, first, sizeof first);
+	assert_string_equal(first, LONG_HEAD "EOF");
+	assert_string_equal(second, "");
+	assert_int_equal(world_record()->lost, 1);
+	if (!mux_is_connected(world.mux))
+		upstream = world_bring();
+	world_settle();
+	assert_string_equal(side_hear(upstream), "INCR a\r\n");
+	world_say(upstream, ":1\r\n");
+	hear(other, second, sizeof second);
+	assert_string_equal(second, ":1\r\n");
+	assert_int_equal(world_count_buffers(), 0);
+	world_close(NULL);
+}
+
+static void
+a_death_while_a_long_reply_is_cut_off_ends_its_asker_alone(void **state)
+{
+	(void)state;
+	if (!side_every_step(prepare_to_cut, act, check_cut, NULL))
+		skip();
+}
+
 int
 main(void)
 {
@@ -332,6 +448,9 @@ main(void)
 		cmocka_unit_test(a_death_while_they_are_turned_away_answers_each_once),
 		cmocka_unit_test(a_death_before_they_are_closed_does_nothing_of_what_is_behind),
 		cmocka_unit_test(a_death_while_one_is_refused_leaves_its_error_whole_and_its_end),
+		cmocka_unit_test(a_death_while_a_long_reply_begins_gives_each_byte_once),
+		cmocka_unit_test(a_death_while_a_long_reply_ends_gives_each_byte_once),
+		cmocka_unit_test(a_death_while_a_long_reply_is_cut_off_ends_its_asker_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
