@@ -429,6 +429,8 @@ client_return(struct client *client)
 		record->since = client->returned; /* its time as a held one restarts */
 	record->active = clock_tick();
 	relay_buffer_drop(&client->relay->way[TABLE_DOWN].relay_buffer);
+	if (client->track != NULL)
+		track_note_protocol(client->track);
 	client_stop_relay(client);
 	client->waits = true;
 	table_conn_set(table, conn, TABLE_CLOSING);

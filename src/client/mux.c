@@ -512,6 +512,8 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 			if (mux->clients.slot[i] != NULL)
 				mux->clients.slot[i]->asker.progress = (struct framing_progress){ 0 };
 	}
+	if (rules->resp.protocol != resp->protocol)
+		mux_own_ask_again(&mux->own);
 	rules->settings = settings;
 	rules->resp = *resp;
 	shared_note(mux->queue->record, settings);

@@ -80,30 +80,39 @@ own_on_rested(void *arg)
 	mux_turn_soon(own->clients);
 }
 
+static unsigned
+own_protocol(const struct mux_client *client)
+{
+	return client_record(client->owner)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
+}
+
 /* Its bytes are relayed there from now on. */
 static void
 own_move_out(struct mux_own *own, struct mux_client *client, uint32_t conn, int64_t now)
 {
+	unsigned protocol = own_protocol(client);
 	struct client *owner = client->owner;
 	struct own *taken = client->own;
 
 	client->own = NULL;
 	mux_conn_release(own->conn, client, true, now);
 	mux_client_free(client);
-	client_own(owner, conn, &own->clients->rules.resp,
-	    client_record(owner)->flags & TABLE_CLIENT_RESP3 ? 3 : 2);
+	client_own(owner, conn, &own->clients->rules.resp, protocol);
 	own_taken(taken);
 	mux_own_note(own, 1);
 }
 
-/* On it, what the client has said of itself is said again. */
+/* On it, what the client has said of itself is said again, and the protocol that it speaks is asked for. */
 static struct own *
 own_ask(const struct mux_own *own, const struct mux_client *client)
 {
 	char *requests[LABEL_REQUESTS + 1];
 	size_t count = label_requests(own->clients->rules.queue.table, client->asker.index, requests);
-	struct own *asked = upstream_own_start(own->upstream, (const char *const *)requests, count, client->first);
+	struct own *asked;
 
+	if (own_protocol(client) != own->clients->rules.resp.protocol)
+		requests[count++] = mem_print("*2\r\n$5\r\nHELLO\r\n$1\r\n%u\r\n", own_protocol(client));
+	asked = upstream_own_start(own->upstream, (const char *const *)requests, count, client->first);
 	while (count > 0)
 		mem_free(requests[--count]);
 	return asked;
@@ -145,17 +154,23 @@ mux_own_turn_away(struct mux_own *own, bool refused, int64_t now)
 }
 
 void
-mux_own_leave_upstream(struct mux_own *own)
+mux_own_ask_again(struct mux_own *own)
 {
-	struct waiting_entry *entry;
+	struct waiting_entry *entry = waiting_first(&own->clients->wanting);
 
-	own->upstream = NULL;
-	for (entry = waiting_first(&own->clients->wanting); entry != NULL; entry = waiting_next(entry)) {
+	for (; entry != NULL; entry = waiting_next(entry)) {
 		struct mux_client *client = waiting_of(entry, struct mux_client, waiting);
 
 		own_cancel(client->own);
 		client->own = NULL;
 	}
+}
+
+void
+mux_own_leave_upstream(struct mux_own *own)
+{
+	own->upstream = NULL;
+	mux_own_ask_again(own);
 }
 
 void

@@ -120,3 +120,14 @@ track_is_free(const struct track *track)
 {
 	return resp_track_is_free(&track_state(track)->resp);
 }
+
+void
+track_note_protocol(const struct track *track)
+{
+	struct table_client *record = &track->table->clients[track->client];
+
+	if (track_state(track)->resp.protocol == 3)
+		record->flags |= TABLE_CLIENT_RESP3;
+	else
+		record->flags &= (uint16_t)~TABLE_CLIENT_RESP3;
+}

@@ -30,4 +30,7 @@ bool track_may_splice(const struct track *track, enum table_direction d);
 /* Whether the client could go back now. */
 bool track_is_free(const struct track *track);
 
+/* Notes what protocol the client speaks now, which matters when it has gone back. */
+void track_note_protocol(const struct track *track);
+
 #endif

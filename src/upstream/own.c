@@ -103,18 +103,22 @@ static const struct conn_callbacks own_callbacks = {
 	.ready = own_on_ready, .failed = own_on_failed, .ended = own_on_ended, .spoke = own_on_spoke
 };
 
+static bool
+own_is(const char *request, const char *name)
+{
+	struct resp_words words;
+	struct resp_word word;
+
+	resp_words_begin(&words, (const unsigned char *)request, strlen(request));
+	return resp_words_next(&words, &word) && resp_word_is(&word, name);
+}
+
 /* It leaves nothing, and who shares has had its answer; a server that carries out an endless script gives none but to
  * what ends that, which may be what the connection is for. */
 static bool
 own_is_ping(const struct hello_step *step)
 {
-	struct resp_words words;
-	struct resp_word word;
-
-	if (step->send == NULL)
-		return false;
-	resp_words_begin(&words, (const unsigned char *)step->send, strlen(step->send));
-	return resp_words_next(&words, &word) && resp_word_is(&word, "PING");
+	return step->send != NULL && own_is(step->send, "PING");
 }
 
 static struct hello_step
@@ -164,7 +168,8 @@ own_start(struct owns *owns, const char *const *requests, size_t count, const ch
 		.dial = &context->settings->dial, .hello = &own->hello, .callbacks = &own_callbacks, .arg = own };
 	own->hello.steps = mem_new(count + 1, sizeof *own->hello.steps);
 	for (size_t i = 0; i < count; i++)
-		own->hello.steps[own->hello.count++] = own_step(own, requests[i], NULL);
+		own->hello.steps[own->hello.count++] = own_step(own, requests[i],
+		    own_is(requests[i], "HELLO") ? "-" : NULL);
 	if (first != NULL)
 		own->hello.steps[own->hello.count++] = own_step(own, first, "-");
 	own->said = own->hello.count;

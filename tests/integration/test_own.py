@@ -212,6 +212,26 @@ def test_who_speaks_the_other_protocol_has_its_own_connection(cache):
         assert other.ask("HGETALL", "key") == [b"field", b"value"]
 
 
+def test_over_resp3_who_has_not_said_hello_3_gets_no_reply_in_it(daemon, redis):
+    one = service(daemon, redis, 'hello = ({ send = "HELLO 3\\r\\n"; expect = "%"; }); ')[0]
+    with Resp(one.socket("cache")) as old, Resp(one.socket("cache")) as new:
+        assert new.ask("HELLO", 3)[b"proto"] == 3
+        assert old.ask("HSET", "key", "field", "value") == 1
+        assert new.ask("HGETALL", "key") == {b"field": b"value"}
+        assert old.ask("HGETALL", "key") == [b"field", b"value"]
+        one.wait_status("cache", own=1)
+        assert old.ask("HELLO", 3)[b"proto"] == 3
+        one.wait_status("cache", own=0)
+        for client in old, new:  # on a connection of its own, too
+            assert client.ask("HGETALL", "key") == {b"field": b"value"}
+            assert client.ask("SELECT", 1) == "OK"
+            assert client.ask("HGETALL", "key") == {}
+            assert client.ask("SELECT", 0) == "OK"
+        one.wait_status("cache", own=0)
+        assert old.ask("HELLO", 2)[5] == 2
+        assert old.ask("HGETALL", "key") == [b"field", b"value"]
+
+
 STATES = {
     "a transaction": [("MULTI",), ("INCR", "a"), ("EXEC",)],
     "a transaction that is given up": [("MULTI",), ("INCR", "a"), ("DISCARD",)],
@@ -299,7 +319,7 @@ def test_who_needs_it_no_more_makes_way_for_who_waits(daemon, redis):
         assert other.ask("SELECT", 0) == "OK"
         assert client.reply() == "OK"
         assert one.status("cache")["own"] == 1
-        assert other.ask("CLIENT", "ID") < client.ask("CLIENT", "ID")
+        assert other.ask("HELLO")[7] < client.ask("HELLO")[7]  # their connections' numbers
 
 
 def test_who_leaves_while_it_waits_is_noticed(daemon, redis):
