@@ -57,23 +57,29 @@ class Restarts(storm.Again):
         self.place.wait_connected()
 
 
-def shared(name, server, database=0):
-    """Who comes while Redis loads what it had waits until it has."""
-    steps = [("PING", "+PONG")] + [(f"SELECT {database}", "+OK")] * (database > 0)
-    hello = ", ".join(f'{{ send = "{send}\\r\\n"; expect = "{expect}"; }}' for send, expect in steps)
+# What is said to Redis first.  Who comes while that loads what it had waits until it has.
+SERVICES = {
+    "cache": [("PING", "+PONG")],
+    "sessions": [("PING", "+PONG"), ("SELECT 1", "+OK")],
+    "resp3": [("PING", "+PONG"), ("HELLO 3", "%")],
+}
+
+
+def shared(name, server):
+    hello = ", ".join(f'{{ send = "{send}\\r\\n"; expect = "{expect}"; }}' for send, expect in SERVICES[name])
     return asking.shared(name, server.address, f"hello = ({hello}); ")
 
 
 class Place:
-    """A service that all share, "cache", another in database 1, "sessions", and a persistent Redis behind both."""
+    """Services that clients share, and a persistent Redis behind all of them."""
 
     def __init__(self, daemon, redis):
         self.server = redis(persistent=True)
-        self.one = daemon(shared("cache", self.server) + shared("sessions", self.server, 1))
+        self.one = daemon("".join(shared(name, self.server) for name in SERVICES))
         self.wait_connected()
 
     def wait_connected(self):
-        for name in ("cache", "sessions"):
+        for name in SERVICES:
             self.one.wait_connected(name)
 
     def blows(self, kind):
@@ -82,9 +88,9 @@ class Place:
             return storm.Deaths(self.one, 0.06), DEATHS
         return Restarts(self), RESTARTS
 
-    def work(self, program, kind, *words):
+    def work(self, program, kind, *words, service="cache"):
         """The program, while the worker dies or Redis restarts: what it says, checked."""
-        with contextlib.closing(Closing(program.launch(self.one.socket("cache"), kind, *map(str, words)))):
+        with contextlib.closing(Closing(program.launch(self.one.socket(service), kind, *map(str, words)))):
             program.wait_running()
             blows, often = self.blows(kind)
             with blows:
@@ -121,11 +127,11 @@ class Place:
         assert "db2" not in self.server.cli("INFO", "keyspace")
 
     def check_connections(self):
-        """Those of both services, and of who asks."""
+        """Those of the services, and of who asks."""
         def connections():
             return self.server.cli("CLIENT", "LIST").splitlines()
-        until(lambda: len(connections()) == 3, "no connection left over at Redis")
-        for name in ("cache", "sessions"):
+        until(lambda: len(connections()) == len(SERVICES) + 1, "no connection left over at Redis")
+        for name in SERVICES:
             self.one.wait_status(name, clients=0, own=0, in_flight=0)
 
 

@@ -1,5 +1,6 @@
 """Client libraries of Redis do their ordinary work over a shared service, whose worker dies or whose Redis restarts:
 no wrong answer, no key in another's database, transactions whole, counters exact, no connection left over."""
+import json
 import os
 import shutil
 import sys
@@ -24,12 +25,18 @@ def test_redis_py(place, folder, figure, kind):
     figure(place.work(Program(folder, sys.executable, f"{libraries.FOLDER}/library_redis_py.py"), kind, 8))
 
 
+def test_redis_py_where_the_service_speaks_protocol_3(place, folder, figure):
+    """And it does not."""
+    figure(place.work(Program(folder, sys.executable, f"{libraries.FOLDER}/library_redis_py.py"), "deaths", 8,
+                      service="resp3"))
+
+
 @pytest.mark.skipif(int(redis_py.__version__.partition(".")[0]) < 5, reason="redis-py before 5 has no protocol 3")
 def test_redis_py_with_protocol_3(place, folder, figure):
     figure(place.work(Program(folder, sys.executable, f"{libraries.FOLDER}/library_redis_py.py"), "deaths", 8, 3))
 
 
-PACKAGES = ["redis@5.12.1", "ioredis@5.11.1", "bullmq@5.81.5"]
+PACKAGES = ["redis@6.3.1", "ioredis@6.0.0", "bullmq@6.7.0"]
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +69,15 @@ def test_node(place, folder, modules, figure, library, kind):
     figure(place.work(node(folder, modules, "library_node.js", library), kind, library, 8))
 
 
-def test_node_redis_with_protocol_3(place, folder, modules, figure):
-    figure(place.work(node(folder, modules, "library_node.js", "redis"), "deaths", "redis", 8, 3))
+@pytest.mark.parametrize("service", ["cache", "resp3"])
+@pytest.mark.parametrize("library, since", [("redis", 5), ("ioredis", 6)])
+def test_node_with_protocol_3(place, folder, modules, figure, library, since, service):
+    program = node(folder, modules, "library_node.js", library)
+    with open(os.path.join(modules, library, "package.json")) as file:
+        version = json.load(file)["version"]
+    if int(version.partition(".")[0]) < since:
+        pytest.skip(f"{library} {version} has no protocol 3")
+    figure(place.work(program, "deaths", library, 8, 3, service=service))
 
 
 @pytest.fixture(scope="session")
