@@ -40,8 +40,8 @@ void mux_own_serve(struct mux_own *own, int64_t now);
 /* Turns away who has waited too long for one, or all, if clients are refused and there is nothing to share. */
 void mux_own_turn_away(struct mux_own *own, bool refused, int64_t now);
 
-/* Those for who waits are dialled anew: hello makes something else of them, and who speaks another protocol than that
- * is to be told there. */
+/* Those for who waits are dialled again: hello makes something else of them, and who speaks another protocol than
+ * that is to be told there. */
 void mux_own_ask_again(struct mux_own *own);
 
 /* No connection will come any more: the upstream is about to be freed. */

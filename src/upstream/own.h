@@ -27,9 +27,9 @@ void owns_set(struct owns *owns, const struct upstream_settings *next);
  * dialled now.  Those there are end then.  For the machine's turn. */
 void owns_tend(struct owns *owns, uint16_t endpoint);
 
-/* Asks for one, on which each of these requests (borrowed, count of them) is said, whatever the reply to it is, unless
- * it is HELLO, which must succeed; then first (constant; NULL none), which must, too.  It is dialled by owns_tend(),
- * again and again, until own_taken() or own_cancel(), which take it away; the latter takes NULL. */
+/* Asks for one, on which each of these requests (borrowed, count of them) is said, whatever the reply to it is; only
+ * HELLO must succeed.  Then first (constant; NULL none) is said, which must succeed, too.  It is dialled by
+ * owns_tend(), again and again, until own_taken() or own_cancel(), which take it away; the latter takes NULL. */
 struct own *own_start(struct owns *owns, const char *const *requests, size_t count, const char *first);
 void own_cancel(struct own *own);
 

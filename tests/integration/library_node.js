@@ -15,7 +15,8 @@ const nodeRedis = {
       options.RESP = Number(protocol);
     const client = createClient(options);
     client.on("error", () => {}); // it tries again by itself
-    return client.connect();
+    await client.connect();
+    return client;
   },
   incr: (client, key) => client.incr(key),
   transaction: (client, a, b) => client.multi().incr(a).incr(b).exec(),
@@ -203,8 +204,7 @@ function opened() {
 }
 
 process.stdin.on("end", () => { over = true; }).resume();
-const described = require(library === "redis" ? "@redis/client/package.json" : "ioredis/package.json");
-said.version = `${library} ${described.version}`;
+said.version = `${library} ${require(`${library}/package.json`).version}`;
 Promise.all(Array.from({ length: Number(visitors) }, (_, number) => visit(number))).then(() => {
   said.sums["zero:watched"] = Object.keys(said.counters).filter((key) => key.startsWith("zero:watched:"));
   console.log(JSON.stringify(said));
