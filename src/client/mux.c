@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
+#include "client/mux_drops.h"
 #include "client/mux_own.h"
 #include "client/mux_stream.h"
 #include "keep/crash.h"
@@ -26,6 +27,7 @@ struct mux {
 	struct mux_queue *queue;      /* borrowed: the clients' */
 	struct mux_conn conn;
 	struct mux_expiry expiry;
+	struct mux_drops drops;
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
 	struct mux_client *datagrams; /* owned: stands for who sends them; NULL none */
 	bool aborts, refuses;         /* settings */
@@ -234,7 +236,8 @@ mux_on_turn(void *arg)
 	mux->looks = false;
 	mux_check_lost(mux);
 	/* First come first served; who finds no place is first again. */
-	while (mux->conn.fd != -1 && (entry = waiting_first(&mux->clients.waiting)) != NULL)
+	while ((mux->conn.fd != -1 || mux_drops(&mux->clients.rules)) &&
+	    (entry = waiting_first(&mux->clients.waiting)) != NULL)
 		if (!mux_client_resume(waiting_of(entry, struct mux_client, waiting), now))
 			break;
 	if (mux->conn.fd == -1)
@@ -244,6 +247,7 @@ mux_on_turn(void *arg)
 	mux_own_turn_away(&mux->own, mux_refuses(mux), now);
 	mux_close_over(mux);
 	mux_tell_waiting(mux, now);
+	mux_drops_look(&mux->drops);
 	if (mux->conn.fd != -1 && mux_conn_rests(&mux->conn) && mux_conn_in_flight(&mux->conn) == 0)
 		upstream_let_go(mux->upstream, true);
 	period = mux_conn_period(&mux->conn);
@@ -497,6 +501,8 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	mux->expiry.since = clients->waiting.from = clock_now();
 	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
+	mux_drops_init(&mux->drops, loop, &clients->rules);
+	mux_queue_finish_drop(mux->queue);
 	return mux;
 }
 
@@ -536,6 +542,7 @@ mux_free(struct mux *mux)
 	mux_conn_close(&mux->conn, clock_now());
 	loop_timer_stop(&mux->turn);
 	loop_timer_stop(&mux->tick);
+	mux_drops_stop(&mux->drops);
 	loop_timer_stop(&mux->own.rested);
 	slab_clear(&mux->clients.slab);
 	mem_free(mux->clients.slot);
@@ -586,7 +593,7 @@ mux_get_status(struct mux *mux, struct mux_status *ret_status)
 	*ret_status = (struct mux_status){ .in_flight = sent,
 		.queued = mux_queue_count(mux->queue) - sent + mux->clients.waiting.count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
-		.retried = record->retried, .own = mux->own.count,
+		.retried = record->retried, .dropped = record->dropped, .own = mux->own.count,
 		.own_waiting = mux->clients.wanting.count, .waiting = mux->told_waiting };
 	if (mux->told_waiting > 0)
 		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :

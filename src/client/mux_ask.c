@@ -8,7 +8,8 @@
 
 /* Requests of one client moved in one go, so that others have their turn. */
 #define ASK_RUN 256
-/* Requests of a service that wait for replies, or to be given to the connection, at most. */
+/* Requests of a service that wait for replies, or to be given to the connection, at most.  Those without replies are
+ * bounded by queue_size alone. */
 #define ASK_QUEUE 65536
 
 /* A client's turn. */
@@ -23,6 +24,7 @@ struct ask {
 struct ask_run {
 	uint32_t count;
 	size_t bytes;
+	bool misfits;               /* they are those that have no place in the queue, each by itself */
 	size_t end[ASK_RUN];        /* of each */
 	enum framing_result result; /* of the one after them */
 	enum resp_verdict verdict;  /* on it, if it is whole; with judgement */
@@ -120,6 +122,20 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 		run->verdict = RESP_OWN;
 }
 
+/* What a message takes of the queue beside its bytes, where that is counted. */
+static size_t
+ask_cost(const struct ask *ask)
+{
+	return mux_is_one_way(ask->rules) ? MUX_QUEUE_ENTRY : 0;
+}
+
+static bool
+ask_goes_along(const struct ask *ask, const struct ask_run *run, size_t length, size_t room)
+{
+	return run->misfits ? length + ask_cost(ask) > room :
+	    run->bytes + length + (run->count + 1) * ask_cost(ask) <= room;
+}
+
 /* Collects what can go on together: most messages, room bytes; one at least is looked at. */
 static void
 ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
@@ -138,7 +154,7 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 			return;
 		ask_judge(ask, run, length);
 		if (run->verdict != RESP_FORWARD || run->judgement.instead != NULL ||
-		    (run->count > 0 && run->bytes + length > room))
+		    (run->count > 0 && !ask_goes_along(ask, run, length, room)))
 			return;
 		run->bytes += length;
 		run->end[run->count++] = run->bytes;
@@ -166,14 +182,35 @@ ask_places(const struct ask *ask)
 
 	if (!ask->vacant || ask->rules->closed)
 		return 0;
-	return places < ASK_RUN ? (uint32_t)places : ASK_RUN;
+	return places < ASK_RUN && !mux_is_one_way(ask->rules) ? (uint32_t)places : ASK_RUN;
+}
+
+/* How much the queue may take in all, and what it has taken of that. */
+static size_t
+ask_limit(const struct ask *ask)
+{
+	size_t limit = ask->rules->settings->queue_size, memory;
+
+	if (!mux_is_one_way(ask->rules))
+		return mux_most_bytes(ask->rules);
+	if (!mux_drops(ask->rules))
+		return limit;
+	memory = mux_queue_memory(&ask->rules->queue);
+	return memory < limit ? memory : limit;
+}
+
+static size_t
+ask_taken(const struct ask *ask)
+{
+	const struct mux_queue *queue = &ask->rules->queue;
+
+	return mux_is_one_way(ask->rules) ? mux_queue_taken(queue) : ring_length(queue->table, queue->record->out);
 }
 
 static size_t
 ask_room(const struct ask *ask)
 {
-	const struct mux_queue *queue = &ask->rules->queue;
-	size_t most = mux_most_bytes(ask->rules), there = ring_length(queue->table, queue->record->out);
+	size_t most = ask_limit(ask), there = ask_taken(ask);
 
 	return most > there ? most - there : 0;
 }
@@ -186,9 +223,37 @@ ask_place(const struct ask *ask, uint32_t count, size_t bytes, size_t more)
 	struct mux_queue *queue = &ask->rules->queue;
 
 	if (ask_places(ask) < count ||
-	    (bytes > ask_room(ask) && ring_length(queue->table, queue->record->out) > 0))
+	    (bytes + count * ask_cost(ask) > ask_room(ask) && ask_taken(ask) > 0))
 		return NULL;
 	return mux_queue_room(queue, count, bytes + more);
+}
+
+/* What has no place now is dropped, or others are for it. */
+static bool
+ask_drops(const struct ask *ask)
+{
+	return mux_drops(ask->rules) && ask_places(ask) > 0;
+}
+
+/* The most that may be free when the oldest messages are dropped. */
+static size_t
+ask_room_of_oldest(const struct ask *ask)
+{
+	size_t most = ask_limit(ask), stays = ask_taken(ask) - mux_queue_droppable(&ask->rules->queue);
+
+	return most > stays ? most - stays : 0;
+}
+
+/* As ask_place(), of which there was none: the oldest messages make room if they may, and if that is enough. */
+static unsigned char *
+ask_place_of_oldest(const struct ask *ask, uint32_t count, size_t bytes, size_t more)
+{
+	size_t wanted = bytes + count * ask_cost(ask), most = ask_limit(ask), taken = ask_taken(ask);
+
+	if (ask->rules->settings->on_full != SHARED_DROP_OLDEST || wanted > ask_room_of_oldest(ask) ||
+	    wanted + taken <= most || !mux_queue_drop_oldest(&ask->rules->queue, wanted + taken - most))
+		return NULL;
+	return ask_place(ask, count, bytes, more);
 }
 
 /* The messages become the upstream's, and the client is owed the replies.  end: where each ends, of those that were
@@ -322,6 +387,13 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 	return ask_answer(ask, &answer);
 }
 
+/* The messages are dropped. */
+static bool
+ask_drop(struct ask *ask, const struct ask_run *run)
+{
+	return ask_answer(ask, &(struct mux_queue_answer){ .taken = run->bytes, .dropped = run->count });
+}
+
 /* A packet's contents become one message.  Many programs end a line with its newline though it is all of a packet:
  * that does not count. */
 static bool
@@ -333,8 +405,11 @@ ask_packet(struct ask *ask)
 
 	if (ask_window(ask) == 0)
 		return ask_stop(ask, MUX_ASKED_STUCK);
-	if ((room = ask_place(ask, 1, length, FRAMING_OVERHEAD)) == NULL)
+	room = ask_place(ask, 1, length, FRAMING_OVERHEAD);
+	if (room == NULL && !ask_drops(ask))
 		return ask_stop(ask, MUX_ASKED_WAIT);
+	if (room == NULL && (room = ask_place_of_oldest(ask, 1, length, FRAMING_OVERHEAD)) == NULL)
+		return ask_drop(ask, &run);
 	if (ask->rules->settings->framing == FRAMING_LINE && ask_bytes(ask)[length - 1] == '\n')
 		length--;
 	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
@@ -350,22 +425,57 @@ ask_packet(struct ask *ask)
 }
 
 static bool
+ask_move(struct ask *ask, const struct ask_run *run, unsigned char *room)
+{
+	memcpy(room, ask_bytes(ask), run->bytes);
+	return ask_commit(ask, run, run->end);
+}
+
+/* Collects again; what is known of a message that is not whole was of the one behind those of the run. */
+static void
+ask_collect_again(struct ask *ask, struct ask_run *run, bool misfits, size_t room)
+{
+	ask->asker->progress = (struct framing_progress){ 0 };
+	run->misfits = misfits;
+	ask_collect(ask, run, ASK_RUN, room);
+}
+
+/* The first message has no place in the queue, and nobody waits for one. */
+static bool
+ask_messages_full(struct ask *ask)
+{
+	unsigned char *room = NULL;
+	struct ask_run run;
+
+	if (ask->rules->settings->on_full == SHARED_DROP_OLDEST) {
+		ask_collect_again(ask, &run, false, ask_room_of_oldest(ask));
+		room = ask_place_of_oldest(ask, run.count, run.bytes, 0);
+	}
+	if (room != NULL)
+		return ask_move(ask, &run, room);
+	ask_collect_again(ask, &run, true, ask_room(ask));
+	return ask_drop(ask, &run);
+}
+
+static bool
 ask_messages(struct ask *ask)
 {
 	uint32_t window = ask_window(ask), places = ask_places(ask), most = window < places ? window : places;
 	unsigned char *room;
 	struct ask_run run;
 
+	run.misfits = false;
 	ask_collect(ask, &run, most > 0 ? most : 1, ask_room(ask));
 	if (run.count == 0)
 		return run.result == FRAMING_MORE ? ask_stop(ask, MUX_ASKED_ALL) : ask_alone(ask, &run);
 	room = window == 0 ? NULL : ask_place(ask, run.count, run.bytes, 0);
+	if (room == NULL && ask_drops(ask))
+		return ask_messages_full(ask);
 	if (room == NULL) {
 		ask->asker->progress = (struct framing_progress){ 0 }; /* it was that of the message after them */
 		return ask_stop(ask, window == 0 ? MUX_ASKED_STUCK : MUX_ASKED_WAIT);
 	}
-	memcpy(room, ask_bytes(ask), run.bytes);
-	return ask_commit(ask, &run, run.end);
+	return ask_move(ask, &run, room);
 }
 
 struct mux_asked
@@ -385,6 +495,7 @@ mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_caus
 	struct ask ask = { .rules = rules, .asker = asker };
 	struct ask_run run;
 
+	run.misfits = false;
 	while (ask.result.why != MUX_ASKED_LAST && (answer.taken = ask_length(&ask)) > 0) {
 		if (!ask_is_packet(&ask)) {
 			ask_collect(&ask, &run, 1, SIZE_MAX);

@@ -56,6 +56,20 @@ mux_is_ordered(const struct mux_rules *rules)
 	return rules->settings->replies == SHARED_ORDERED;
 }
 
+/* There are no replies at all. */
+static inline bool
+mux_is_one_way(const struct mux_rules *rules)
+{
+	return rules->settings->replies == SHARED_NONE;
+}
+
+/* What has no place in the queue is dropped: nobody waits for one. */
+static inline bool
+mux_drops(const struct mux_rules *rules)
+{
+	return mux_is_one_way(rules) && rules->settings->on_full != SHARED_BLOCK;
+}
+
 static inline bool
 mux_has_packets(const struct mux_rules *rules)
 {

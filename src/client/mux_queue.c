@@ -121,11 +121,39 @@ queue_make_room(struct mux_queue *queue, uint32_t count)
 	return true;
 }
 
+/* Where so many bytes may be written.  A long queue gets a buffer with more room than that: it moves to another one
+ * each time that there is none behind it. */
+static unsigned char *
+queue_place(struct mux_queue *queue, size_t bytes)
+{
+	volatile uint32_t *name = &queue->record->out;
+	size_t length = ring_length(queue->table, *name), more = length > TABLE_BUFFER_SIZE ? length / 8 : 0;
+	unsigned char *place = NULL;
+
+	if (ring_spare(queue->table, *name) < bytes && length + bytes + more <= buffers_largest())
+		place = ring_room(queue->table, mux_queue_payer(queue), name, bytes + more);
+	return place != NULL ? place : ring_room(queue->table, mux_queue_payer(queue), name, bytes);
+}
+
 unsigned char *
 mux_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes)
 {
-	return queue_make_room(queue, count) ?
-	    ring_room(queue->table, mux_queue_payer(queue), &queue->record->out, bytes) : NULL;
+	return queue_make_room(queue, count) ? queue_place(queue, bytes) : NULL;
+}
+
+/* As much of a buffer as does not have it moved all the time. */
+size_t
+mux_queue_memory(const struct mux_queue *queue)
+{
+	const struct budget_payer payer = { .service = queue->service };
+	const struct budget *budget = queue->table->budget;
+	size_t size = queue->record->out == 0 ? TABLE_BUFFER_SIZE : buffers_size(queue->table, queue->record->out);
+
+	if (budget_most(budget) == 0)
+		return SIZE_MAX;
+	while (size < buffers_largest() && budget_permits(budget, payer, 4 * size))
+		size *= 4;
+	return size / 4 * 3;
 }
 
 static void
@@ -222,6 +250,7 @@ mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux
 		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, answer->length);
 	queue_redo_change(&redo, queue, client, &answer->change);
 	queue_redo_add(&redo, &queue->record->lost, answer->lost);
+	queue_redo_add(&redo, &queue->record->dropped, answer->dropped);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);
 	return true;
@@ -311,6 +340,128 @@ mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged)
 	queue_redo_done(&redo, queue, count);
 	redo_commit(&redo);
 	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
+	if (mux_queue_count(queue) == 0 && buffers_size(queue->table, queue->record->pending) > TABLE_BUFFER_SIZE)
+		ring_drop(queue->table, mux_queue_payer(queue), &queue->record->pending);
+	return true;
+}
+
+/* Requests that are dropped: count of them, behind so many that stay. */
+struct queue_drop {
+	size_t before, count;
+	size_t bytes, bytes_before;
+};
+
+size_t
+mux_queue_droppable(const struct mux_queue *queue)
+{
+	uint64_t end;
+	size_t begun = mux_queue_begun(queue, &end);
+
+	return (size_t)(queue->record->out_end - end) + (mux_queue_count(queue) - begun) * MUX_QUEUE_ENTRY;
+}
+
+static struct queue_drop
+queue_choose_drop(const struct mux_queue *queue, size_t need)
+{
+	struct queue_drop drop = { 0 };
+	uint64_t end;
+
+	drop.before = mux_queue_begun(queue, &end);
+	drop.bytes_before = (size_t)(end - mux_queue_end(queue, 0));
+	while (drop.before + drop.count < mux_queue_count(queue)) {
+		if (drop.bytes + drop.count * MUX_QUEUE_ENTRY >= need && drop.bytes >= drop.bytes_before &&
+		    drop.count >= drop.before)
+			break;
+		if (mux_queue_at(queue, drop.before + drop.count)->who == TABLE_PENDING_NOBODY)
+			break;
+		drop.count++;
+		drop.bytes = (size_t)(mux_queue_end(queue, drop.before + drop.count) - end);
+	}
+	return drop;
+}
+
+/* Nothing is before them, or nothing behind them. */
+static void
+queue_drop_at_end(struct mux_queue *queue, const struct queue_drop *drop)
+{
+	struct table_shared *record = queue->record;
+	struct redo redo;
+
+	redo_begin(&redo, queue->table);
+	queue_redo_add(&redo, &record->dropped, drop->count);
+	if (drop->before == 0) {
+		queue_redo_sent(&redo, queue, record->sent + drop->bytes);
+		queue_redo_done(&redo, queue, drop->count);
+	} else {
+		ring_redo(&redo, queue->table, record->out, 0, (size_t)0 - drop->bytes);
+		redo_add(&redo, &record->out_end, record->out_end - drop->bytes);
+		redo_add(&redo, &record->pending_tail, record->pending_tail - drop->count);
+	}
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_DROPPED);
+}
+
+/* They count as dropped first; what is before them moves up to where they were then. */
+static void
+queue_drop_within(struct mux_queue *queue, const struct queue_drop *drop)
+{
+	struct table_shared *record = queue->record;
+	struct redo redo;
+
+	redo_begin(&redo, queue->table);
+	queue_redo_add(&redo, &record->dropped, drop->count);
+	redo_add(&redo, &record->gap_before, drop->before);
+	redo_add(&redo, &record->gap_bytes, drop->bytes);
+	redo_add(&redo, &record->gap_count, drop->count);
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_GAP);
+	mux_queue_finish_drop(queue);
+}
+
+/* What is read here is not where it is written: the gap is at least as long.  So it can be done again. */
+void
+mux_queue_finish_drop(struct mux_queue *queue)
+{
+	struct table_shared *record = queue->record;
+	uint64_t count = record->gap_count, bytes = record->gap_bytes;
+	unsigned char *first = ring_bytes(queue->table, record->out);
+	struct table_pending entry;
+	struct redo redo;
+
+	if (count == 0)
+		return;
+	memcpy(first + bytes, first, (size_t)(mux_queue_end(queue, (size_t)record->gap_before) -
+	    mux_queue_end(queue, 0)));
+	for (uint64_t i = 0; i < record->gap_before; i++) {
+		entry = *mux_queue_at(queue, i);
+		entry.end += bytes;
+		*queue_entry(queue, record->pending_head + count + i) = entry;
+	}
+	CRASH_POINT(SHARED_MOVED_UP);
+	redo_begin(&redo, queue->table);
+	ring_redo(&redo, queue->table, record->out, (size_t)bytes, 0);
+	queue_redo_add(&redo, &record->pending_head, count);
+	queue_redo_sent(&redo, queue, record->sent + bytes);
+	queue_redo_add(&redo, &record->stuck_at, record->stuck_at == record->pending_head ? count : 0);
+	redo_add(&redo, &record->gap_count, 0);
+	redo_commit(&redo);
+	CRASH_POINT(SHARED_DROPPED);
+}
+
+bool
+mux_queue_drop_oldest(struct mux_queue *queue, size_t need)
+{
+	struct queue_drop drop = queue_choose_drop(queue, need);
+	bool last = drop.before + drop.count == mux_queue_count(queue);
+
+	if (drop.count == 0 || drop.bytes + drop.count * MUX_QUEUE_ENTRY < need)
+		return false;
+	if (drop.before == 0 || last)
+		queue_drop_at_end(queue, &drop);
+	else if (drop.bytes >= drop.bytes_before && drop.count >= drop.before)
+		queue_drop_within(queue, &drop);
+	else
+		return false;
 	return true;
 }
 
@@ -441,6 +592,7 @@ mux_queue_broadcast_end(struct mux_queue *queue)
 void
 mux_queue_drop(struct mux_queue *queue)
 {
+	queue->record->gap_count = 0;
 	queue->record->pending_head = queue->record->pending_tail;
 	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->out);
 	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->pending);

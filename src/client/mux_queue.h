@@ -58,6 +58,19 @@ size_t mux_queue_begun(const struct mux_queue *queue, uint64_t *ret_end);
 /* Where in the stream the first so many requests end. */
 uint64_t mux_queue_end(const struct mux_queue *queue, size_t count);
 
+/* What a message takes of the queue beside its bytes. */
+#define MUX_QUEUE_ENTRY sizeof(struct table_pending)
+
+/* Bytes that the requests take, their entries among them; and how many they may take together before max_memory
+ * refuses the queue a larger buffer. */
+static inline size_t
+mux_queue_taken(const struct mux_queue *queue)
+{
+	return ring_length(queue->table, queue->record->out) + mux_queue_count(queue) * MUX_QUEUE_ENTRY;
+}
+
+size_t mux_queue_memory(const struct mux_queue *queue);
+
 /* Whether there are bytes that the connection was not given. */
 static inline bool
 mux_queue_has_more(const struct mux_queue *queue)
@@ -97,6 +110,7 @@ struct mux_queue_answer {
 	size_t length;    /* 0: no answer is due */
 	size_t taken;     /* bytes of what it said are done with */
 	bool lost;        /* it counts as a request that was lost */
+	uint32_t dropped; /* it counts as so many messages that were dropped */
 	struct mux_queue_change change;
 };
 bool mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux_queue_answer *answer);
@@ -115,6 +129,18 @@ bool mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, 
 
 /* Without replies: the upstream's host has acknowledged the stream up to here.  Whether a request is done by it. */
 bool mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged);
+
+/* Without replies: how many bytes, with their entries, the requests take that may be dropped: those of which the
+ * connection was given nothing. */
+size_t mux_queue_droppable(const struct mux_queue *queue);
+
+/* The oldest of those are dropped, and counted, until need bytes are free.  The requests before them, of which the
+ * connection was given a part, move up: so at least as many bytes, and as many requests, are dropped as those have.
+ * A heartbeat is not dropped, nor what is behind it.  false: they are not enough, and nothing is. */
+bool mux_queue_drop_oldest(struct mux_queue *queue, size_t need);
+
+/* Finishes the drop that a dead worker did not; before all else. */
+void mux_queue_finish_drop(struct mux_queue *queue);
 
 /* Nothing of the queue was sent yet: requests of clients that have gone are taken out of it, where there is memory
  * for that. */

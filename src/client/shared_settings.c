@@ -14,7 +14,9 @@ shared_note(struct table_shared *record, const struct shared_settings *settings)
 	record->framing = (uint8_t)settings->framing;
 	record->replies = (uint8_t)settings->replies;
 	record->type = (uint8_t)settings->type;
+	record->on_full = (uint8_t)settings->on_full;
 	record->max_message = settings->max_message;
+	record->queue_size = settings->queue_size;
 }
 
 bool
@@ -24,7 +26,8 @@ shared_recall(const struct table_shared *record, struct shared_settings *ret_set
 		return false;
 	*ret_settings = (struct shared_settings){ .framing = (enum framing_kind)record->framing,
 		.replies = (enum shared_replies)record->replies, .type = (enum listener_type)record->type,
-		.max_message = record->max_message, .max_in_flight = 1 };
+		.max_message = record->max_message, .max_in_flight = 1,
+		.on_full = (enum shared_on_full)record->on_full, .queue_size = record->queue_size };
 	return true;
 }
 

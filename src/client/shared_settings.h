@@ -14,8 +14,10 @@
 
 enum shared_replies { SHARED_ORDERED, SHARED_NONE, SHARED_BROADCAST };
 enum shared_on_loss { SHARED_FAIL, SHARED_RETRY };
+enum shared_on_full { SHARED_BLOCK, SHARED_DROP_NEWEST, SHARED_DROP_OLDEST };
 
 #define SHARED_MESSAGE_MAX (16u << 20) /* max_message, at most */
+#define SHARED_QUEUE_MAX   (32u << 20) /* queue_size, at most */
 #define SHARED_SLACK       (1u << 20)  /* what a client may have waiting for it beyond max_message */
 
 #define SHARED_REPLY_AUTO  (-1)       /* reply_timeout: 30 s, while others wait, where one request can hold up all */
@@ -26,6 +28,8 @@ struct shared_settings {
 	enum listener_type type;     /* of the service's socket */
 	unsigned max_message;        /* bytes */
 	unsigned max_in_flight;
+	enum shared_on_full on_full; /* replies none: what becomes of a message that has no place in the queue */
+	unsigned queue_size;         /* bytes */
 	int64_t reply_timeout;       /* microseconds; 0: none; SHARED_REPLY_AUTO */
 	enum shared_on_loss on_loss;
 	char *loss_reply;            /* owned; NULL none */

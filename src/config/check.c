@@ -56,6 +56,9 @@ check_rules(struct reader *reader, const struct read_service *service)
 		    "use listen.mode and listen.group" },
 		{ framed && own->heartbeat_send == NULL && own->heartbeat_expect != NULL, "heartbeat.expect",
 		    "needs heartbeat.send" },
+		{ framed && own->replies != SHARED_NONE && own->on_full != SHARED_BLOCK, "on_full",
+		    "who waits for a reply cannot do without: \"drop_newest\" and \"drop_oldest\" are for "
+		    "replies = \"none\"" },
 		{ loss != NULL, "loss_reply", loss },
 		{ beat != NULL, "heartbeat.send", beat },
 	};
@@ -90,9 +93,9 @@ check_steps(struct reader *reader, const struct read_service *service)
 static void
 check_meaning(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
 {
-	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "reply_timeout",
-		"on_loss", "loss_reply", "on_state", "max_own", "own_linger", "heartbeat.send", "heartbeat.expect",
-		"heartbeat.interval", "heartbeat.timeout", "standby", NULL };
+	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "on_full",
+		"queue_size", "reply_timeout", "on_loss", "loss_reply", "on_state", "max_own", "own_linger",
+		"heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
 	bool shared = service->settings->mode == SERVICE_SHARED;
 

@@ -43,6 +43,8 @@ static const struct setting_choice probes[] = {
 static const struct setting_choice on_states[] = { { "own", RESP_ON_STATE_OWN },
 	{ "refuse", RESP_ON_STATE_REFUSE }, { NULL, 0 } };
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
+static const struct setting_choice on_fulls[] = { { "block", SHARED_BLOCK },
+	{ "drop_newest", SHARED_DROP_NEWEST }, { "drop_oldest", SHARED_DROP_OLDEST }, { NULL, 0 } };
 static const struct setting_choice on_withdrawns[] = {
 	{ "keep", ENDPOINTS_ON_KEEP }, { "drain", ENDPOINTS_ON_DRAIN }, { "drop", ENDPOINTS_ON_DROP }, { NULL, 0 }
 };
@@ -141,6 +143,8 @@ static const struct setting service_rows[] = {
 	{ "max_message", "1048576", SETTING_SIZE, 1, SHARED_MESSAGE_MAX, SETTING_IN_PLACE, SHARED(max_message),
 	    NULL },
 	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL },
+	{ "on_full", "\"block\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_full), on_fulls },
+	{ "queue_size", "8388608", SETTING_SIZE, 4096, SHARED_QUEUE_MAX, SETTING_IN_PLACE, SHARED(queue_size), NULL },
 	{ "reply_timeout", "\"auto\"", SETTING_TIME_OR_AUTO, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
 	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses },
 	{ "on_state", "\"own\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_state), on_states },

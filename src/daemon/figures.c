@@ -196,6 +196,8 @@ static const struct stats_row rows_of_services[] = {
 	    COUNTER("holdfast_requests_lost", "Requests that failed with their connection.") },
 	{ "retries", STATS_COUNT, OF_STATUS(shared.retried), .sorts = SHARED, .metric_sorts = SHARED,
 	    COUNTER("holdfast_requests_retried", "Requests that were sent again over another connection.") },
+	{ "dropped", STATS_COUNT, OF_STATUS(shared.dropped), .sorts = SHARED, .metric_sorts = SHARED,
+	    COUNTER("holdfast_messages_dropped", "Messages without replies that a full queue has dropped.") },
 	{ "own", STATS_COUNT, OF_STATUS(shared.own), .sorts = SHARED, .metric_sorts = SHARED,
 	    GAUGE("holdfast_own", "Clients that have a connection of their own.") },
 	{ "own_waiting", STATS_COUNT, OF_STATUS(shared.own_waiting), .sorts = SHARED, .metric_sorts = SHARED,

@@ -206,14 +206,19 @@ struct table_shared {
 	uint64_t broadcast_slot;
 	uint64_t broadcast_length;         /* bytes of it at the head of what came from the upstream */
 	uint64_t broadcast_messages;
-	uint8_t framing, replies, type; /* settings that a service which is being removed still goes by */
-	uint32_t max_message;
+	/* settings that a service which is being removed still goes by */
+	uint8_t framing, replies, type, on_full;
+	uint32_t max_message, queue_size;
 	uint64_t messages[2];         /* of clients, and to them */
 	uint64_t lost, retried;       /* requests */
 	/* of the reply to the oldest request so many bytes have passed to its asker, and more are to come; 0: none */
 	uint64_t streamed;
 	uint64_t stream_place;        /* of what is known of that reply (client/mux_stream), in one of two places */
 	_Alignas(8) unsigned char stream[2][TABLE_STREAM_SIZE];
+	uint64_t dropped;             /* messages that found the queue full; and those of them that the log told of */
+	uint64_t dropped_told;
+	/* a drop under way: behind so many requests so many are dropped, of so many bytes; no count: there is none */
+	uint64_t gap_before, gap_count, gap_bytes;
 };
 
 /* A pooled pipe; it is there if read_fd is not -1, the commit. */

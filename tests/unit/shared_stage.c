@@ -172,7 +172,7 @@ world_open(void **state)
 		world.table.services[i].word = TABLE_LIVE;
 	}
 	world.settings = (struct shared_settings){ .framing = FRAMING_LINE, .max_message = 4096,
-		.max_in_flight = 1000, .on_state = RESP_ON_STATE_REFUSE };
+		.max_in_flight = 1000, .queue_size = 8 << 20, .on_state = RESP_ON_STATE_REFUSE };
 	death = WORLD_NEVER;
 	dies_always = false;
 	turns = 0;

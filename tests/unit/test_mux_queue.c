@@ -314,6 +314,8 @@ describe(char text[512])
 	    describe_stream(), (unsigned)record->lost,
 	    (unsigned)record->retried, (unsigned)record->messages[0], (unsigned)record->messages[1],
 	    table.clients[first].flags);
+	if (record->dropped > 0)
+		n += (size_t)snprintf(text + n, 512 - n, " dropped=%u", (unsigned)record->dropped);
 	n += (size_t)describe_ring(text + n, 512 - n, "out", record->out);
 	n += (size_t)describe_ring(text + n, 512 - n, "in", record->in);
 	n += (size_t)describe_ring(text + n, 512 - n, "said", *mux_queue_said(&queue, first));
@@ -373,6 +375,29 @@ prepare_stream(void *arg)
 	prepare_sent(arg);
 	assert_true(mux_queue_pass(&queue, first, 3, false));
 	describe(before);
+}
+
+/* So many bytes of them were. */
+static void
+prepare_begun(uint64_t sent)
+{
+	prepare_requests(NULL);
+	shared()->sent = sent;
+	describe(before);
+}
+
+static void
+prepare_first_begun(void *arg)
+{
+	(void)arg;
+	prepare_begun(2);
+}
+
+static void
+prepare_second_begun(void *arg)
+{
+	(void)arg;
+	prepare_begun(6);
 }
 
 static void
@@ -448,6 +473,27 @@ act_retire(void *arg)
 }
 
 static void
+act_drop_newest(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_answer_here(&queue, first, &(struct mux_queue_answer){ .taken = 5, .dropped = 1 }));
+}
+
+static void
+act_drop_oldest(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_drop_oldest(&queue, 1));
+}
+
+static void
+act_drop_two(void *arg)
+{
+	(void)arg;
+	assert_true(mux_queue_drop_oldest(&queue, 4 + MUX_QUEUE_ENTRY + 1));
+}
+
+static void
 act_forget_gone(void *arg)
 {
 	(void)arg;
@@ -501,6 +547,16 @@ static const struct {
 	    " out=buy,two, in=1,2,3,4,5, said=more, told=lost, told=" },
 	{ prepare_sent, act_retire, "3:4 sent=2 slot=0 lost=0 retried=0 messages=3,0 flags=0"
 	    " out=two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_requests, act_drop_newest, "1:4 0:4 3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " dropped=1 out=one,buy,two, in=1,2,3,4,5, said= told= told=" },
+	{ prepare_requests, act_drop_oldest, "0:4 3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " dropped=1 out=buy,two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_requests, act_drop_two, "3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " dropped=2 out=two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_first_begun, act_drop_oldest, "1:4 3:4 sent=2 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " dropped=1 out=one,two, in=1,2,3,4,5, said=more, told= told=" },
+	{ prepare_second_begun, act_drop_oldest, "1:4 0:4 sent=6 slot=0 lost=0 retried=0 messages=3,0 flags=0"
+	    " dropped=1 out=one,buy, in=1,2,3,4,5, said=more, told= told=" },
 	{ prepare_requests, act_forget_gone, "1:4 3:4 sent=0 slot=0 lost=0 retried=0 messages=3,0 flags=0"
 	    " out=one,two, in=1,2,3,4,5, said=more, told= told=" },
 	{ prepare_sent, act_settle, "1:4 0:4 3:4 sent=0 slot=0 lost=0 retried=2 messages=3,0 flags=0"
@@ -517,10 +573,57 @@ check_whole(void *arg, bool finished)
 	const size_t *i = arg;
 
 	recover_run(&table);
+	mux_queue_finish_drop(&queue);
 	describe(after);
 	if (finished || strcmp(after, before) != 0)
 		assert_string_equal(after, changes[*i].after);
 	assert_string_not_equal(before, changes[*i].after);
+}
+
+/* Behind a request that was given in part, of 100 bytes, so many bytes are dropped that it has room to move up. */
+static void
+a_drop_makes_room_for_what_stays_before_it(void **state)
+{
+	uint64_t end;
+
+	(void)state;
+	begin();
+	push(1, 100);
+	for (uint64_t i = 2; i <= 20; i++)
+		push(i, 10);
+	shared()->sent = 1;
+	assert_true(mux_queue_drop_oldest(&queue, 1));
+	assert_int_equal(shared()->dropped, 10);
+	assert_int_equal(mux_queue_begun(&queue, &end), 1);
+	assert_int_equal(end - shared()->sent, 99);
+	assert_int_equal(pop(), 1);
+	for (uint64_t i = 12; i <= 20; i++)
+		assert_int_equal(pop(), i);
+	assert_int_equal(mux_queue_count(&queue), 0);
+}
+
+static void
+what_was_given_in_part_and_a_heartbeat_are_not_dropped(void **state)
+{
+	(void)state;
+	begin();
+	push(1, 10);
+	push(2, 10);
+	shared()->sent = 11;
+	assert_int_equal(mux_queue_droppable(&queue), 0);
+	assert_false(mux_queue_drop_oldest(&queue, 1));
+	push(TABLE_PENDING_NOBODY, 10);
+	push(4, 10);
+	assert_false(mux_queue_drop_oldest(&queue, 1));
+	assert_int_equal(shared()->dropped, 0);
+	assert_int_equal(mux_queue_count(&queue), 4);
+	shared()->sent = 0;
+	assert_true(mux_queue_drop_oldest(&queue, 1));
+	assert_int_equal(shared()->dropped, 1);
+	assert_false(mux_queue_drop_oldest(&queue, 10 + MUX_QUEUE_ENTRY + 1));
+	assert_int_equal(pop(), 2);
+	assert_int_equal(pop(), TABLE_PENDING_NOBODY);
+	assert_int_equal(pop(), 4);
 }
 
 static void
@@ -550,6 +653,8 @@ main(void)
 		ROW(the_word_of_a_client_leads_to_it_while_it_is_open),
 		ROW(who_has_the_slot_of_one_that_is_gone_is_not_that_one),
 		ROW(a_ring_that_no_record_names_is_free_again),
+		ROW(a_drop_makes_room_for_what_stays_before_it),
+		ROW(what_was_given_in_part_and_a_heartbeat_are_not_dropped),
 		ROW(a_death_before_any_instruction_leaves_each_change_whole_or_undone),
 	};
 

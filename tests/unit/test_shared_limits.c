@@ -103,7 +103,7 @@ a_request_that_was_begun_is_sent_to_its_end(void **state)
 
 #define QUEUE 65536
 
-/* As many as the queue holds, and ten.  None of them has a reply, so that one client may say so many. */
+/* As many as the queue holds, and ten.  None of them has a reply of its own, so that one client may say so many. */
 static void
 the_queue_has_65536_places_and_who_finds_none_waits(void **state)
 {
@@ -114,7 +114,7 @@ the_queue_has_65536_places_and_who_finds_none_waits(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof said - 1; i += 2)
 		memcpy(said + i, (const char[]){ (char)('a' + i / 2 % 26), '\n' }, 2);
-	world.settings.replies = SHARED_NONE;
+	world.settings.replies = SHARED_BROADCAST;
 	world_begin();
 	client = world_come();
 	for (size_t i = 0; i < sizeof said - 1; i += n > 0 ? (size_t)n : 0) {
