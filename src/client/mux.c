@@ -593,7 +593,8 @@ mux_get_status(struct mux *mux, struct mux_status *ret_status)
 	*ret_status = (struct mux_status){ .in_flight = sent,
 		.queued = mux_queue_count(mux->queue) - sent + mux->clients.waiting.count,
 		.messages = { record->messages[0], record->messages[1] }, .lost = record->lost,
-		.retried = record->retried, .dropped = record->dropped, .own = mux->own.count,
+		.retried = record->retried, .dropped = record->dropped,
+		.unfinished = record->unfinished, .own = mux->own.count,
 		.own_waiting = mux->clients.wanting.count, .waiting = mux->told_waiting };
 	if (mux->told_waiting > 0)
 		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :

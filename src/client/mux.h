@@ -85,7 +85,7 @@ struct mux_status {
 	uint64_t in_flight; /* requests that the connection was given */
 	uint64_t queued;    /* those that it was not, and clients who wait to get theirs in */
 	uint64_t messages[2];
-	uint64_t lost, retried, dropped;
+	uint64_t lost, retried, dropped, unfinished;
 	unsigned own;       /* clients that have a connection of their own */
 	unsigned own_waiting; /* those that wait for one */
 	unsigned waiting;   /* clients, while there is no connection */

@@ -478,6 +478,50 @@ ask_messages(struct ask *ask)
 	return ask_move(ask, &run, room);
 }
 
+/* What is there is all of the last message, whose end is missing: nothing more comes. */
+static bool
+ask_is_last_line(const struct ask *ask)
+{
+	return mux_is_one_way(ask->rules) && ask->rules->settings->framing == FRAMING_LINE && ask->asker->ended &&
+	    !ask->asker->torn;
+}
+
+/* A newline is added to it. */
+static void
+ask_last_line(struct ask *ask)
+{
+	size_t length = ask_length(ask);
+	unsigned char *room = ask_place(ask, 1, length + 1, 0);
+	struct ask_run run;
+
+	run.count = 1;
+	run.bytes = length;
+	if (room == NULL && !ask_drops(ask)) {
+		ask_stop(ask, MUX_ASKED_WAIT);
+		return;
+	}
+	if (room == NULL && (room = ask_place_of_oldest(ask, 1, length + 1, 0)) == NULL) {
+		ask_drop(ask, &run);
+		return;
+	}
+	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
+	ask_commit(ask, &run, &length);
+}
+
+/* The client has ended within a message. */
+static void
+ask_unfinished(struct ask *ask)
+{
+	ask->asker->progress = (struct framing_progress){ 0 };
+	if (ask_is_last_line(ask)) {
+		ask_last_line(ask);
+		return;
+	}
+	log_info(ask->rules->name, "client %llu ended within a message: %zu bytes of it are dropped",
+	    (unsigned long long)ask_record(ask)->id, ask_length(ask));
+	ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .unfinished = true });
+}
+
 struct mux_asked
 mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool vacant)
 {
@@ -485,6 +529,8 @@ mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool vacant)
 
 	while (ask_length(&ask) > 0 && (ask_is_packet(&ask) ? ask_packet(&ask) : ask_messages(&ask)))
 		;
+	if (asker->ended && ask.result.why == MUX_ASKED_ALL && ask_length(&ask) > 0)
+		ask_unfinished(&ask);
 	return ask.result;
 }
 
@@ -499,7 +545,8 @@ mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_caus
 	while (ask.result.why != MUX_ASKED_LAST && (answer.taken = ask_length(&ask)) > 0) {
 		if (!ask_is_packet(&ask)) {
 			ask_collect(&ask, &run, 1, SIZE_MAX);
-			answer.taken = run.bytes;
+			answer.taken = run.bytes == 0 && run.result == FRAMING_MORE && ask_is_last_line(&ask) ?
+			    answer.taken : run.bytes;
 		}
 		if (answer.taken == 0)
 			break;

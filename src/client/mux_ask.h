@@ -34,6 +34,8 @@ struct mux_asker {
 	bool datagrams;                   /* it stands for all who send such */
 	struct mux_reader reader;
 	struct framing_progress progress; /* of the message at the head of what it said */
+	bool ended;                       /* all that it says has come */
+	bool torn;                        /* and it did not end by itself: what it said last may lack something */
 };
 
 struct mux_asked {

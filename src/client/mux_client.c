@@ -435,6 +435,7 @@ mux_client_receive(struct mux_client *client, int fd, int64_t now)
 	bool packets = mux_has_packets(rules);
 	ssize_t n = packets ? mux_client_expect_packet(client, fd, now) : (ssize_t)mux_client_missing(client);
 	size_t want = (size_t)n, length = mux_bytes_said(rules, client->asker.index);
+	int error = 0;
 
 	if (packets && n <= 0)
 		return n;
@@ -446,7 +447,9 @@ mux_client_receive(struct mux_client *client, int fd, int64_t now)
 		return -ENOMEM;
 	if (!packets && n < READ_PAGE)
 		n = READ_PAGE;
-	return io_journal_receive(rules->queue.table, *mux_client_said(client), fd, (size_t)n, NULL);
+	n = io_journal_receive(rules->queue.table, *mux_client_said(client), fd, (size_t)n, &error);
+	client->asker.torn = client->asker.torn || error != 0;
+	return n;
 }
 
 static void mux_client_on_memory(void *arg);
@@ -471,6 +474,7 @@ mux_client_read(struct mux_client *client, int64_t now)
 		mux_client_record(client)->active = clock_tick();
 	} else if (client->owner != NULL) { /* whether it still hears is seen now, or once in a while */
 		client->end = peer_closed_has_come(fd) ? MUX_CLIENT_GONE : MUX_CLIENT_ENDED;
+		client->asker.ended = true;
 	}
 	return true;
 }
@@ -629,5 +633,8 @@ mux_client_is_asking(const struct mux_client *client)
 bool
 mux_client_is_gone(const struct mux_client *client)
 {
-	return !mux_client_is_asking(client) && peer_closed_is_final(mux_client_record(client)->fd);
+	bool hears = mux_client_is_read(client) ||
+	    (client->wait != NULL && *mux_client_said(client) != 0); /* it is to be, for the rest of its message */
+
+	return !hears && !mux_client_is_asking(client) && peer_closed_is_final(mux_client_record(client)->fd);
 }

@@ -251,6 +251,7 @@ mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux
 	queue_redo_change(&redo, queue, client, &answer->change);
 	queue_redo_add(&redo, &queue->record->lost, answer->lost);
 	queue_redo_add(&redo, &queue->record->dropped, answer->dropped);
+	queue_redo_add(&redo, &queue->record->unfinished, answer->unfinished);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);
 	return true;

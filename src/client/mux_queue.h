@@ -111,6 +111,7 @@ struct mux_queue_answer {
 	size_t taken;     /* bytes of what it said are done with */
 	bool lost;        /* it counts as a request that was lost */
 	uint32_t dropped; /* it counts as so many messages that were dropped */
+	bool unfinished;  /* it counts as a message whose client ended within it */
 	struct mux_queue_change change;
 };
 bool mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux_queue_answer *answer);

@@ -198,6 +198,8 @@ static const struct stats_row rows_of_services[] = {
 	    COUNTER("holdfast_requests_retried", "Requests that were sent again over another connection.") },
 	{ "dropped", STATS_COUNT, OF_STATUS(shared.dropped), .sorts = SHARED, .metric_sorts = SHARED,
 	    COUNTER("holdfast_messages_dropped", "Messages without replies that a full queue has dropped.") },
+	{ "unfinished", STATS_COUNT, OF_STATUS(shared.unfinished), .sorts = SHARED, .metric_sorts = SHARED,
+	    COUNTER("holdfast_messages_unfinished", "Messages that were dropped: their clients ended within them.") },
 	{ "own", STATS_COUNT, OF_STATUS(shared.own), .sorts = SHARED, .metric_sorts = SHARED,
 	    GAUGE("holdfast_own", "Clients that have a connection of their own.") },
 	{ "own_waiting", STATS_COUNT, OF_STATUS(shared.own_waiting), .sorts = SHARED, .metric_sorts = SHARED,

@@ -217,6 +217,7 @@ struct table_shared {
 	_Alignas(8) unsigned char stream[2][TABLE_STREAM_SIZE];
 	uint64_t dropped;             /* messages that found the queue full; and those of them that the log told of */
 	uint64_t dropped_told;
+	uint64_t unfinished;          /* messages whose clients ended within them */
 	/* a drop under way: behind so many requests so many are dropped, of so many bytes; no count: there is none */
 	uint64_t gap_before, gap_count, gap_bytes;
 };

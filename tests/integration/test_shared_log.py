@@ -1,11 +1,13 @@
 """Log lines of many writers over one connection to a collector that is restarted: never torn, never interleaved."""
 import collections
+import queue
 import select
 import socket
 import threading
 
 import asking
 import holdfast
+import storm
 
 WRITERS = 20
 LINES = 100000 if holdfast.LONG else 10000
@@ -151,3 +153,32 @@ def test_lines_wait_out_an_outage(daemon):
     collector.stop()
     assert collector.received == [lines]
     assert one.status("log")["losses"] == 0
+
+
+def test_the_last_line_of_a_program_that_adds_no_newline_arrives(daemon, upstream):
+    """As printf without one in a shell, again and again while the worker dies."""
+    lines = queue.Queue()
+
+    def serve(connection):
+        with connection.makefile("rb") as file:
+            for line in file:
+                lines.put(line)
+    one = daemon(asking.shared("log", upstream(serve).address, 'replies = "none"; ', "line"))
+    one.wait_connected("log")
+    with storm.Deaths(one, 0.05) as killed:
+        count = 0
+        while killed.count < 10:
+            with one.client("log") as writer:
+                writer.send(b"first %d\nlast %d" % (count, count))
+            assert lines.get(timeout=holdfast.BOUND) == b"first %d\n" % count
+            assert lines.get(timeout=holdfast.BOUND) == b"last %d\n" % count
+            count += 1
+    one.wait_status("log", clients=0, unfinished=0, messages_from_clients=2 * count)
+
+
+def test_what_is_unfinished_in_another_framing_is_counted_and_told(daemon, upstream):
+    one = daemon(asking.shared("log", upstream().address, 'replies = "none"; ', "octet-counted"))
+    with one.client("log") as writer:
+        writer.send(b"2 ab12 half")
+    one.wait_status("log", clients=0, unfinished=1, messages_from_clients=1)
+    one.wait_log("ended within a message: 7 bytes of it are dropped")
