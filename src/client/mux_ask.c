@@ -58,7 +58,15 @@ ask_stop(struct ask *ask, enum mux_asked_why why)
 	return false;
 }
 
-/* The next message of a stream; a packet must be one. */
+/* The lines of a datagram are messages. */
+static bool
+ask_splits(const struct ask *ask)
+{
+	return ask->asker->datagrams && ask->rules->settings->framing == FRAMING_LINE &&
+	    ask->rules->settings->split_datagrams;
+}
+
+/* The next message of a stream, or of a datagram that is split; a packet must be one. */
 static enum framing_result
 ask_parse(struct ask *ask, size_t offset, size_t *ret_length)
 {
@@ -68,7 +76,7 @@ ask_parse(struct ask *ask, size_t offset, size_t *ret_length)
 
 	if (result != FRAMING_MORE)
 		ask->asker->progress = (struct framing_progress){ 0 };
-	if (mux_has_packets(ask->rules) && (result == FRAMING_MORE || (result == FRAMING_WHOLE &&
+	if (mux_has_packets(ask->rules) && !ask_splits(ask) && (result == FRAMING_MORE || (result == FRAMING_WHOLE &&
 	    *ret_length != length)))
 		return FRAMING_MALFORMED;
 	return result;
@@ -165,7 +173,7 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 static bool
 ask_is_packet(const struct ask *ask)
 {
-	return mux_has_packets(ask->rules) && ask->rules->settings->framing != FRAMING_RESP;
+	return mux_has_packets(ask->rules) && ask->rules->settings->framing != FRAMING_RESP && !ask_splits(ask);
 }
 
 /* How many requests more may be the client's; how many the queue has places for, and how many bytes. */
@@ -478,12 +486,12 @@ ask_messages(struct ask *ask)
 	return ask_move(ask, &run, room);
 }
 
-/* What is there is all of the last message, whose end is missing: nothing more comes. */
+/* What is there is all of the last message, whose end is missing: no more comes, of the client or the datagram. */
 static bool
 ask_is_last_line(const struct ask *ask)
 {
-	return mux_is_one_way(ask->rules) && ask->rules->settings->framing == FRAMING_LINE && ask->asker->ended &&
-	    !ask->asker->torn;
+	return ask_splits(ask) || (mux_is_one_way(ask->rules) && ask->rules->settings->framing == FRAMING_LINE &&
+	    ask->asker->ended && !ask->asker->torn);
 }
 
 /* A newline is added to it. */
@@ -529,7 +537,7 @@ mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool vacant)
 
 	while (ask_length(&ask) > 0 && (ask_is_packet(&ask) ? ask_packet(&ask) : ask_messages(&ask)))
 		;
-	if (asker->ended && ask.result.why == MUX_ASKED_ALL && ask_length(&ask) > 0)
+	if ((asker->ended || ask_splits(&ask)) && ask.result.why == MUX_ASKED_ALL && ask_length(&ask) > 0)
 		ask_unfinished(&ask);
 	return ask.result;
 }

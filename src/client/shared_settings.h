@@ -30,6 +30,7 @@ struct shared_settings {
 	unsigned max_in_flight;
 	enum shared_on_full on_full; /* replies none: what becomes of a message that has no place in the queue */
 	unsigned queue_size;         /* bytes */
+	bool split_datagrams;        /* framing line: each line of a datagram is a message */
 	int64_t reply_timeout;       /* microseconds; 0: none; SHARED_REPLY_AUTO */
 	enum shared_on_loss on_loss;
 	char *loss_reply;            /* owned; NULL none */

@@ -59,6 +59,8 @@ check_rules(struct reader *reader, const struct read_service *service)
 		{ framed && own->replies != SHARED_NONE && own->on_full != SHARED_BLOCK, "on_full",
 		    "who waits for a reply cannot do without: \"drop_newest\" and \"drop_oldest\" are for "
 		    "replies = \"none\"" },
+		{ framed && own->split_datagrams && (!dgram || own->framing != FRAMING_LINE), "split_datagrams",
+		    "is for listen.type = \"dgram\" with framing \"line\"" },
 		{ loss != NULL, "loss_reply", loss },
 		{ beat != NULL, "heartbeat.send", beat },
 	};
@@ -94,8 +96,9 @@ static void
 check_meaning(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
 {
 	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "on_full",
-		"queue_size", "reply_timeout", "on_loss", "loss_reply", "on_state", "max_own", "own_linger",
-		"heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout", "standby", NULL };
+		"queue_size", "split_datagrams", "reply_timeout", "on_loss", "loss_reply", "on_state", "max_own",
+		"own_linger", "heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout",
+		"standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
 	bool shared = service->settings->mode == SERVICE_SHARED;
 

@@ -145,6 +145,7 @@ static const struct setting service_rows[] = {
 	{ "max_in_flight", "1024", SETTING_COUNT, 1, 65536, SETTING_IN_PLACE, SHARED(max_in_flight), NULL },
 	{ "on_full", "\"block\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_full), on_fulls },
 	{ "queue_size", "8388608", SETTING_SIZE, 4096, SHARED_QUEUE_MAX, SETTING_IN_PLACE, SHARED(queue_size), NULL },
+	{ "split_datagrams", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, SHARED(split_datagrams), NULL },
 	{ "reply_timeout", "\"auto\"", SETTING_TIME_OR_AUTO, 0, YEAR, SETTING_IN_PLACE, SHARED(reply_timeout), NULL },
 	{ "on_loss", "\"fail\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_loss), on_losses },
 	{ "on_state", "\"own\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, SHARED(on_state), on_states },

@@ -28,6 +28,7 @@
 #define SESSION "address = \"unix:FOLDER/1\"; "
 #define SHARED  "mode = \"shared\"; framing = \"line\"; address = \"unix:FOLDER/1\"; "
 #define ONE_WAY SHARED "replies = \"none\"; "
+#define DATAGRAMS ONE_WAY "listen: { type = \"dgram\"; }; "
 #define BEATING SHARED "heartbeat: { send = \"a\"; "
 #define SCRIPT  "lookup: { script = \"FOLDER/script\"; "
 #define CATALOG "lookup: { catalog = \"FOLDER/catalog\"; "
@@ -99,6 +100,7 @@ static const struct change {
 	{ "max_in_flight", SHARED, SHARED "max_in_flight = 7;" },
 	{ "on_full", ONE_WAY, ONE_WAY "on_full = \"drop_oldest\";" },
 	{ "queue_size", ONE_WAY, ONE_WAY "queue_size = 70000;" },
+	{ "split_datagrams", DATAGRAMS, DATAGRAMS "split_datagrams = true;" },
 	{ "reply_timeout", SHARED, SHARED "reply_timeout = 7;" },
 	{ "on_loss", SHARED, SHARED "on_loss = \"retry\";" },
 	{ "on_state", SHARED, SHARED "on_state = \"refuse\";" },

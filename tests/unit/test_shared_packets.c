@@ -140,6 +140,50 @@ story_each_datagram_is_a_message_and_what_is_none_is_counted(void)
 WORLD_STORY(each_datagram_is_a_message_and_what_is_none_is_counted)
 
 static void
+story_the_lines_of_a_datagram_are_messages_where_it_is_split(void)
+{
+	char text[101];
+	int sender, upstream;
+
+	world.settings.split_datagrams = true;
+	sender = begin_datagrams();
+	upstream = world_bring();
+	side_say(sender, "a\nb");
+	side_say(sender, "c\n");
+	world_say(sender, "d\n\ne\n");
+	side_say(sender, "");
+	world_say(sender, "\n");
+	world_expect(upstream, "a\nb\nc\nd\n\ne\n\n");
+	assert_int_equal(world_record()->messages[TABLE_UP], 7);
+	memset(text, 'x', sizeof text - 1); /* max_message, without a newline */
+	text[sizeof text - 1] = '\0';
+	world_say(sender, text);
+	world_hear_long(upstream, sizeof text);
+	assert_int_equal(world_record()->lost, 0);
+	assert_int_equal(world_record()->unfinished, 0);
+}
+WORLD_STORY(the_lines_of_a_datagram_are_messages_where_it_is_split)
+
+/* Each line by itself, and what is left of the datagram waits for its place. */
+static void
+story_the_lines_of_a_datagram_find_their_places_one_by_one(void)
+{
+	int sender, upstream;
+
+	world.settings.split_datagrams = true;
+	world.settings.queue_size = 2 * (2 + sizeof(struct table_pending));
+	sender = begin_datagrams();
+	world_say(sender, "a\nb\nc\nd");
+	world_say(sender, "e");
+	assert_int_equal(world_record()->messages[TABLE_UP], 2);
+	upstream = world_bring();
+	world_wait(CLOCK_SECOND);
+	world_expect(upstream, "a\nb\nc\nd\ne\n");
+	assert_int_equal(world_record()->lost, 0);
+}
+WORLD_STORY(the_lines_of_a_datagram_find_their_places_one_by_one)
+
+static void
 story_what_was_acknowledged_is_sent_no_more(void)
 {
 	int client, upstream;
@@ -226,6 +270,8 @@ main(void)
 		WORLD_ROW(an_empty_packet_is_passed_over_and_the_next_is_not_lost),
 		WORLD_ROW(who_has_said_the_last_packet_is_read_no_more),
 		WORLD_ROW(each_datagram_is_a_message_and_what_is_none_is_counted),
+		WORLD_ROW(the_lines_of_a_datagram_are_messages_where_it_is_split),
+		WORLD_ROW(the_lines_of_a_datagram_find_their_places_one_by_one),
 		WORLD_ROW(what_was_acknowledged_is_sent_no_more),
 		WORLD_ROW(a_broadcast_goes_to_all),
 		WORLD_ROW(who_does_not_keep_up_with_broadcasts_is_closed_and_not_before),
