@@ -1,4 +1,4 @@
-"""real_servers - Redis, PostgreSQL, MariaDB and gunicorn of the distribution, each in a temporary folder."""
+"""real_servers - Redis, PostgreSQL, MariaDB, gunicorn and rsyslog of the distribution, each in a temporary folder."""
 import os
 import pwd
 import select
@@ -193,3 +193,48 @@ class Gunicorn:
         if self.process:
             self.process.send_signal(signal.SIGINT)
             holdfast.wait_exit(self.process)
+
+
+class Rsyslog:
+    """Takes syslog over TCP and writes each message into a file, on a line with newlines as #012."""
+
+    def __init__(self, folder):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = os.path.join(folder, "rsyslog")
+        self.process = None
+        os.mkdir(self.folder)
+
+    def start(self):
+        with open(f"{self.folder}/conf", "w") as file:
+            file.write(f'''
+global(workDirectory="{self.folder}")
+module(load="imtcp")
+input(type="imtcp" address="127.0.0.1" port="{self.port}")
+template(name="message" type="string" string="%msg%\\n")
+action(type="omfile" file="{self.folder}/messages" template="message")
+''')
+        with open(f"{self.folder}/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [shutil.which("rsyslogd", path=os.environ["PATH"] + ":/usr/sbin"), "-n", "-i", f"{self.folder}/pid",
+                 "-f", f"{self.folder}/conf"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=holdfast.environment())
+        holdfast.until(self.listens, "rsyslogd listens")
+        return self
+
+    def listens(self):
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def messages(self):
+        """Without the space before each."""
+        if not os.path.exists(f"{self.folder}/messages"):
+            return []
+        with open(f"{self.folder}/messages") as file:
+            return [line.strip() for line in file if line.endswith("\n")]
+
+    def stop(self):
+        if self.process:
+            self.process.send_signal(signal.SIGTERM)
+            holdfast.wait_exit(self.process)
+            self.process = None

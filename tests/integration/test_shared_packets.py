@@ -152,3 +152,17 @@ def test_a_service_that_is_given_a_socket_of_another_type_is_down_and_says_why(f
                      **holdfast.given(listener, "s"))
         assert "ListenSequentialPacket=" in one.status("s")["socket_error"]
     assert "ListenSequentialPacket=" in one.log()
+
+
+def test_a_datagram_of_several_lines_is_several_messages_where_it_is_split(daemon, upstream):
+    lines = []
+    one = daemon(asking.shared("s", upstream(collecting(lines)).address, 'listen: { type = "dgram"; }; '
+                               'replies = "none"; split_datagrams = true; ', "line"))
+    one.wait_connected("s")
+    with connect(one, "s", socket.SOCK_DGRAM) as client:
+        for number in range(300):
+            client.send(b"first %d\nsecond\n\nlast" % number + b"\n" * (number % 2))
+    one.wait_status("s", messages_from_clients=1200, losses=0)
+    holdfast.until(lambda: len(lines) == 1200, "all arrive")
+    assert lines == [line for number in range(300)
+                     for line in (b"first %d\n" % number, b"second\n", b"\n", b"last\n")]
