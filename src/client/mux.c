@@ -15,6 +15,7 @@
 #include "client/mux_drops.h"
 #include "client/mux_own.h"
 #include "client/mux_stream.h"
+#include "client/spool.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
@@ -26,6 +27,7 @@ struct mux {
 	struct mux_clients clients;
 	struct mux_queue *queue;      /* borrowed: the clients' */
 	struct mux_conn conn;
+	struct spool *spool;          /* owned; NULL: there is none */
 	struct mux_expiry expiry;
 	struct mux_drops drops;
 	struct upstream *upstream;    /* borrowed; NULL once no connection will come */
@@ -89,7 +91,7 @@ static void
 mux_settle(struct mux *mux, int64_t now)
 {
 	struct mux_queue *queue = mux->queue;
-	uint64_t sent = mux_queue_sent(queue), failing = mux_policy_failing(queue->record,
+	uint64_t sent = mux_queue_sent(queue), failing = mux->spool != NULL ? 0 : mux_policy_failing(queue->record,
 	    mux->clients.rules.settings->on_loss == SHARED_RETRY, sent, now);
 
 	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->in); /* what was not handed out is nobody's */
@@ -174,7 +176,7 @@ mux_turn_away(struct mux *mux, int64_t now)
 	struct waiting_entry *entry;
 	struct mux_client *client;
 
-	if (!refused && table_is_paused(mux->queue->table, mux->queue->service))
+	if (mux->spool != NULL || (!refused && table_is_paused(mux->queue->table, mux->queue->service)))
 		return;
 	if (!refused)
 		end = mux_expiry_look(&mux->expiry, mux_is_ordered(&mux->clients.rules) ? waiting->timeout : 0,
@@ -219,6 +221,22 @@ mux_close_over(struct mux *mux)
 		client_is_over(client->owner, client->cause);
 }
 
+/* No connection is there, none is waited for, and nothing else takes what clients say. */
+static bool
+mux_is_closed(const struct mux *mux)
+{
+	return mux->conn.fd == -1 && mux->spool == NULL && mux_refuses(mux);
+}
+
+static void
+mux_spool_take(struct mux *mux, int64_t now)
+{
+	if (mux->spool == NULL)
+		return;
+	spool_take(mux->spool, mux->conn.fd != -1, now);
+	mux_clients_confirm(&mux->clients);
+}
+
 static void
 mux_on_turn(void *arg)
 {
@@ -226,22 +244,25 @@ mux_on_turn(void *arg)
 	struct waiting_entry *entry;
 	int64_t now = clock_now(), period;
 
-	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
+	mux->clients.rules.closed = mux_is_closed(mux);
 	mux_conn_take(&mux->conn, now);
 	mux_check_lost(mux);
 	mux->clients.rules.stuck = mux_policy_is_stuck(&mux->conn.policy, now);
+	mux_spool_take(mux, now);
 	mux_work(mux, now);
 	if (mux->looks)
 		mux_conn_look(&mux->conn, now);
 	mux->looks = false;
 	mux_check_lost(mux);
 	/* First come first served; who finds no place is first again. */
-	while ((mux->conn.fd != -1 || mux_drops(&mux->clients.rules)) &&
+	while ((mux->conn.fd != -1 || mux->clients.rules.spools || mux_drops(&mux->clients.rules)) &&
 	    (entry = waiting_first(&mux->clients.waiting)) != NULL)
 		if (!mux_client_resume(waiting_of(entry, struct mux_client, waiting), now))
 			break;
 	if (mux->conn.fd == -1)
 		mux_turn_away(mux, now);
+	if (mux->spool != NULL)
+		spool_move(mux->spool, mux->conn.fd != -1, now);
 	mux_conn_give(&mux->conn, now);
 	mux_own_serve(&mux->own, now);
 	mux_own_turn_away(&mux->own, mux_refuses(mux), now);
@@ -467,7 +488,7 @@ mux_begin(struct mux *mux, int datagrams)
 	for (uint32_t i = 1; i < mux->clients.slots; i++)
 		if (mux->clients.slot[i] != NULL)
 			mux_client_input(mux->clients.slot[i], MUX_INPUT_FLUSH | MUX_INPUT_ASK);
-	mux->clients.rules.closed = mux->conn.fd == -1 && mux_refuses(mux);
+	mux->clients.rules.closed = mux_is_closed(mux);
 	mux_work(mux, now); /* who is blocked is known then */
 	mux->conn.hands_out = mux->conn.fd != -1;
 	mux_forget_gone(mux);
@@ -490,6 +511,7 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	TAILQ_INIT(&clients->work);
 	TAILQ_INIT(&clients->over);
 	TAILQ_INIT(&clients->blocked);
+	TAILQ_INIT(&clients->unconfirmed);
 	waiting_init(&clients->waiting, 0);
 	waiting_init(&clients->wanting, 0);
 	mux->upstream = upstream;
@@ -503,6 +525,7 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
 	mux_drops_init(&mux->drops, loop, &clients->rules);
 	mux_queue_finish_drop(mux->queue);
+	mux->spool = spool_new(loop, &clients->rules, &mux->turn);
 	return mux;
 }
 
@@ -525,6 +548,7 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 	shared_note(mux->queue->record, settings);
 	shared_make_loss_reply(settings, &rules->loss);
 	shared_make_heartbeat(settings, &mux->conn.beat);
+	shared_make_confirmation(settings, &rules->confirmation);
 	mux->clients.waiting.timeout = mux->clients.wanting.timeout = hold_timeout;
 	mux->refuses = refuses;
 	mux->aborts = aborts;
@@ -540,6 +564,7 @@ mux_free(struct mux *mux)
 		return;
 	mux_set_datagrams(mux, -1);
 	mux_conn_close(&mux->conn, clock_now());
+	spool_free(mux->spool, false);
 	loop_timer_stop(&mux->turn);
 	loop_timer_stop(&mux->tick);
 	mux_drops_stop(&mux->drops);
@@ -547,6 +572,7 @@ mux_free(struct mux *mux)
 	slab_clear(&mux->clients.slab);
 	mem_free(mux->clients.slot);
 	mem_free(mux->clients.rules.loss.bytes);
+	mem_free(mux->clients.rules.confirmation.bytes);
 	mem_free(mux->conn.beat.bytes);
 	mem_free(mux);
 }
@@ -560,6 +586,8 @@ mux_end(struct mux *mux)
 	if (datagrams != 0)
 		table_client_close(mux->queue->table, datagrams);
 	mux_drop(mux);
+	spool_free(mux->spool, true);
+	mux->spool = NULL;
 	mux_queue_drop(mux->queue);
 }
 
@@ -596,6 +624,7 @@ mux_get_status(struct mux *mux, struct mux_status *ret_status)
 		.retried = record->retried, .dropped = record->dropped,
 		.unfinished = record->unfinished, .own = mux->own.count,
 		.own_waiting = mux->clients.wanting.count, .waiting = mux->told_waiting };
+	spool_get_status(mux->spool, &ret_status->spool);
 	if (mux->told_waiting > 0)
 		ret_status->waiting_longest = clock_now() - (mux->queued_since != 0 ? mux->queued_since :
 		    first != NULL ? first->since : mux->expiry.since);

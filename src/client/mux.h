@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "client/shared_settings.h"
+#include "client/spool.h"
 #include "framing/resp_command.h"
 #include "keep/table.h"
 
@@ -90,6 +91,7 @@ struct mux_status {
 	unsigned own_waiting; /* those that wait for one */
 	unsigned waiting;   /* clients, while there is no connection */
 	int64_t waiting_longest; /* microseconds */
+	struct spool_status spool;
 };
 void mux_get_status(struct mux *mux, struct mux_status *ret_status);
 

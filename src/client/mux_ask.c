@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "client/label.h"
+#include "client/spool_queue.h"
+#include "client/spool_segment.h"
 
 /* Requests of one client moved in one go, so that others have their turn. */
 #define ASK_RUN 256
@@ -395,11 +397,88 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 	return ask_answer(ask, &answer);
 }
 
+/* Not all that the client says gets to the disk: where that is confirmed it is not told so. */
+static uint16_t
+ask_note_dropped(const struct ask *ask)
+{
+	bool noted = ask->rules->confirmation.bytes == NULL || (ask_record(ask)->flags & TABLE_CLIENT_DROPPED);
+
+	return noted ? 0 : TABLE_CLIENT_DROPPED;
+}
+
 /* The messages are dropped. */
 static bool
 ask_drop(struct ask *ask, const struct ask_run *run)
 {
-	return ask_answer(ask, &(struct mux_queue_answer){ .taken = run->bytes, .dropped = run->count });
+	return ask_answer(ask, &(struct mux_queue_answer){ .taken = run->bytes, .dropped = run->count,
+		.change.flip = ask_note_dropped(ask) });
+}
+
+/* Where count messages of so many bytes may be written for the disk. */
+static unsigned char *
+ask_spool_place(const struct ask *ask, uint32_t count, size_t bytes)
+{
+	struct mux_queue *queue = &ask->rules->queue;
+	size_t there = spool_queue_waiting(queue);
+
+	if (!ask->vacant || (there > 0 && there + bytes + count * SPOOL_RECORD > ask->rules->settings->queue_size))
+		return NULL;
+	return spool_queue_room(queue, count, bytes);
+}
+
+/* There is no place for the run's messages: the disk takes none, or is slow, or memory is short.  What was not to go
+ * there finds its place there in the next turn. */
+static bool
+ask_spool_full(struct ask *ask, const struct ask_run *run)
+{
+	const struct mux_rules *rules = ask->rules;
+
+	ask->asker->progress = (struct framing_progress){ 0 }; /* it was that of the message after them */
+	ask->rules->was_full = !rules->spools;
+	if (!rules->spools || !rules->spool_fails || !ask->vacant || rules->settings->on_full == SHARED_BLOCK)
+		return ask_stop(ask, MUX_ASKED_WAIT);
+	if (rules->settings->on_full == SHARED_DROP_NEWEST)
+		return ask_drop(ask, run);
+	spool_queue_drop(&ask->rules->queue, run->bytes + run->count * SPOOL_RECORD);
+	return true;
+}
+
+/* The run's messages are written for the disk. */
+static bool
+ask_spool(struct ask *ask, const struct ask_run *run)
+{
+	unsigned char *room = ask_spool_place(ask, run->count, run->bytes);
+	size_t begin = 0;
+
+	if (room == NULL)
+		return ask_spool_full(ask, run);
+	for (uint32_t i = 0; i < run->count; begin = run->end[i++]) {
+		memcpy(room + SPOOL_RECORD, ask_bytes(ask) + begin, run->end[i] - begin);
+		room += SPOOL_RECORD + run->end[i] - begin;
+	}
+	spool_queue_put(&ask->rules->queue, ask->asker->index, run->bytes, run->end, run->count);
+	return true;
+}
+
+static unsigned char *
+ask_packet_place(const struct ask *ask, size_t length)
+{
+	unsigned char *room;
+
+	if (!ask->rules->spools)
+		return ask_place(ask, 1, length, FRAMING_OVERHEAD);
+	room = ask_spool_place(ask, 1, length + FRAMING_OVERHEAD);
+	return room == NULL ? NULL : room + SPOOL_RECORD;
+}
+
+/* The message that was written there, of this length, becomes the upstream's. */
+static bool
+ask_commit_one(struct ask *ask, const struct ask_run *run, const size_t *length)
+{
+	if (!ask->rules->spools)
+		return ask_commit(ask, run, length);
+	spool_queue_put(&ask->rules->queue, ask->asker->index, run->bytes, length, 1);
+	return true;
 }
 
 /* A packet's contents become one message.  Many programs end a line with its newline though it is all of a packet:
@@ -413,7 +492,9 @@ ask_packet(struct ask *ask)
 
 	if (ask_window(ask) == 0)
 		return ask_stop(ask, MUX_ASKED_STUCK);
-	room = ask_place(ask, 1, length, FRAMING_OVERHEAD);
+	room = ask_packet_place(ask, length);
+	if (room == NULL && ask->rules->has_spool)
+		return ask_spool_full(ask, &run);
 	if (room == NULL && !ask_drops(ask))
 		return ask_stop(ask, MUX_ASKED_WAIT);
 	if (room == NULL && (room = ask_place_of_oldest(ask, 1, length, FRAMING_OVERHEAD)) == NULL)
@@ -422,7 +503,7 @@ ask_packet(struct ask *ask)
 		length--;
 	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
 	if (length > 0)
-		return ask_commit(ask, &run, &length);
+		return ask_commit_one(ask, &run, &length);
 	if (ask->asker->reader.in_flight > 0) /* it cannot be a message: the replies before it come first */
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (!ask->asker->datagrams)
@@ -476,7 +557,11 @@ ask_messages(struct ask *ask)
 	ask_collect(ask, &run, most > 0 ? most : 1, ask_room(ask));
 	if (run.count == 0)
 		return run.result == FRAMING_MORE ? ask_stop(ask, MUX_ASKED_ALL) : ask_alone(ask, &run);
+	if (ask->rules->spools)
+		return ask_spool(ask, &run);
 	room = window == 0 ? NULL : ask_place(ask, run.count, run.bytes, 0);
+	if (room == NULL && ask->rules->has_spool)
+		return ask_spool_full(ask, &run);
 	if (room == NULL && ask_drops(ask))
 		return ask_messages_full(ask);
 	if (room == NULL) {
@@ -499,11 +584,16 @@ static void
 ask_last_line(struct ask *ask)
 {
 	size_t length = ask_length(ask);
-	unsigned char *room = ask_place(ask, 1, length + 1, 0);
+	unsigned char *room = ask_packet_place(ask, length);
 	struct ask_run run;
 
 	run.count = 1;
 	run.bytes = length;
+	if (room == NULL && ask->rules->has_spool) {
+		if (ask_spool_full(ask, &run) && ask_length(ask) > 0) /* others were dropped for it */
+			ask_last_line(ask);
+		return;
+	}
 	if (room == NULL && !ask_drops(ask)) {
 		ask_stop(ask, MUX_ASKED_WAIT);
 		return;
@@ -513,7 +603,7 @@ ask_last_line(struct ask *ask)
 		return;
 	}
 	length = ask->rules->framing->wrap(ask_bytes(ask), length, room);
-	ask_commit(ask, &run, &length);
+	ask_commit_one(ask, &run, &length);
 }
 
 /* The client has ended within a message. */
@@ -527,7 +617,8 @@ ask_unfinished(struct ask *ask)
 	}
 	log_info(ask->rules->name, "client %llu ended within a message: %zu bytes of it are dropped",
 	    (unsigned long long)ask_record(ask)->id, ask_length(ask));
-	ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .unfinished = true });
+	ask_answer(ask, &(struct mux_queue_answer){ .taken = ask_length(ask), .unfinished = true,
+		.change.flip = ask_note_dropped(ask) });
 }
 
 struct mux_asked

@@ -25,6 +25,13 @@ struct mux_rules {
 	struct resp_connection resp;   /* what the connection has been made by hello */
 	struct shared_text loss;       /* owned: a failed request's reply */
 	bool closed;                   /* there is no connection, and none is waited for */
+	/* client/spool: */
+	bool has_spool;                /* there is one */
+	bool spools;                   /* messages go there now */
+	bool spool_fails;              /* it takes none: the disk has failed, or is full */
+	bool was_full;                 /* a message found no place in the queue */
+	uint64_t spooled;              /* how many messages have come to the disk, since the worker's start */
+	struct shared_text confirmation; /* owned: what who ends is told when all that it said has; "" nothing */
 	bool stuck;                    /* it owes a reply for long: what needs no order goes by another */
 };
 
@@ -69,7 +76,7 @@ mux_is_one_way(const struct mux_rules *rules)
 static inline bool
 mux_drops(const struct mux_rules *rules)
 {
-	return mux_is_one_way(rules) && rules->settings->on_full != SHARED_BLOCK;
+	return mux_is_one_way(rules) && rules->settings->on_full != SHARED_BLOCK && !rules->has_spool;
 }
 
 static inline bool

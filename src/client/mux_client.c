@@ -173,6 +173,14 @@ mux_client_unblock(struct mux_client *client)
 	event_del(&client->write);
 }
 
+static void
+mux_client_unconfirm(struct mux_client *client)
+{
+	if (client->spooled != 0)
+		TAILQ_REMOVE(&client->clients->unconfirmed, client, unconfirmed);
+	client->spooled = 0;
+}
+
 void
 mux_client_finish(struct mux_client *client, enum closing_cause cause)
 {
@@ -186,6 +194,7 @@ mux_client_finish(struct mux_client *client, enum closing_cause cause)
 	mux_client_record(client)->flags |= TABLE_CLIENT_LAST;
 	table_barrier();
 	mux_client_wait_no_more(client);
+	mux_client_unconfirm(client);
 	client->state = MUX_CLIENT_ASKS;
 	ring_drop(client->clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
 	mux_client_input(client, MUX_INPUT_FLUSH);
@@ -206,6 +215,7 @@ mux_client_close(struct mux_client *client, enum closing_cause cause)
 	client->asked = mux_client_is_asking(client);
 	client->cause = cause;
 	mux_client_wait_no_more(client);
+	mux_client_unconfirm(client);
 	mux_client_take_inputs(client);
 	client->state = MUX_CLIENT_OVER;
 	TAILQ_INSERT_TAIL(&clients->over, client, entry);
@@ -214,6 +224,46 @@ mux_client_close(struct mux_client *client, enum closing_cause cause)
 	ring_drop(table, mux_queue_payer(&clients->rules.queue),
 	    mux_queue_told(&clients->rules.queue, client->asker.index));
 	mux_turn_soon(clients);
+}
+
+/* It has said its last, and all of that was taken: once it is on the disk it is told so.  What others have said
+ * before comes there before. */
+static void
+mux_client_await_disk(struct mux_client *client)
+{
+	const struct mux_rules *rules = &client->clients->rules;
+	const struct table_shared *record = rules->queue.record;
+
+	if (client->spooled != 0)
+		return;
+	client->spooled = rules->spooled + (record->spool_next - record->spool_written) + 1;
+	TAILQ_INSERT_TAIL(&client->clients->unconfirmed, client, unconfirmed);
+	mux_turn_soon(client->clients);
+}
+
+void
+mux_clients_confirm(struct mux_clients *clients)
+{
+	struct mux_rules *rules = &clients->rules;
+	struct mux_client *client;
+
+	while ((client = TAILQ_FIRST(&clients->unconfirmed)) != NULL && client->spooled <= rules->spooled + 1) {
+		if (!mux_queue_answer_here(&rules->queue, client->asker.index, &(struct mux_queue_answer){
+			.text = rules->confirmation.bytes, .length = rules->confirmation.length,
+			.change.flip = TABLE_CLIENT_LAST }))
+			return; /* there is no memory for it now */
+		mux_client_unconfirm(client);
+		mux_client_input(client, MUX_INPUT_FLUSH);
+	}
+}
+
+/* Whether it is told when all that it said is on the disk. */
+static bool
+mux_client_is_confirmed(const struct mux_client *client)
+{
+	return client->clients->rules.confirmation.bytes != NULL && client->owner != NULL &&
+	    mux_bytes_said(&client->clients->rules, client->asker.index) == 0 &&
+	    !(mux_client_record(client)->flags & TABLE_CLIENT_DROPPED);
 }
 
 /* Closes it when all that it asked has been moved on and answered, and it has been given all that is there; of who is
@@ -227,7 +277,9 @@ mux_client_end_if_through(struct mux_client *client)
 	bool through = mux_bytes_told(rules, client->asker.index) == 0 &&
 	    (last || (silent && !hears && client->asker.reader.in_flight == 0));
 
-	if (through || (silent && client->end == MUX_CLIENT_GONE))
+	if (silent && !last && client->end == MUX_CLIENT_ENDED && mux_client_is_confirmed(client))
+		mux_client_await_disk(client);
+	else if (through || (silent && client->end == MUX_CLIENT_GONE))
 		mux_client_close(client, last ? CLOSING_UNKNOWN : CLOSING_CLIENT);
 }
 
@@ -610,6 +662,7 @@ mux_client_free(struct mux_client *client)
 	clients = client->clients;
 	mux_client_answer(client, client->asker.reader.in_flight, 0);
 	mux_client_wait_no_more(client);
+	mux_client_unconfirm(client);
 	mux_client_take_inputs(client);
 	if (client->state == MUX_CLIENT_OVER)
 		TAILQ_REMOVE(&clients->over, client, entry);

@@ -37,6 +37,7 @@ struct mux_clients {
 	struct mux_client_list work; /* who has inputs */
 	struct mux_client_list over; /* who is to be closed */
 	TAILQ_HEAD(, mux_client) blocked; /* who does not take what is there for it */
+	struct mux_client_list unconfirmed; /* who waits for its messages to be on the disk */
 	struct waiting_queue waiting; /* whose next message has no place in the queue */
 	struct waiting_queue wanting; /* whose next message needs a connection of their own */
 	uint64_t places;           /* that were given to those */
@@ -67,6 +68,7 @@ enum mux_client_end {
 struct mux_client {
 	TAILQ_ENTRY(mux_client) entry; /* in work, while it has inputs, or over */
 	TAILQ_ENTRY(mux_client) blocked;
+	TAILQ_ENTRY(mux_client) unconfirmed;
 	struct waiting_entry waiting;  /* since is kept until its message has gone on; 0: it does not wait */
 	struct mux_clients *clients;   /* borrowed */
 	struct client *owner;          /* borrowed; NULL: it stands for who sends datagrams */
@@ -74,6 +76,7 @@ struct mux_client {
 	unsigned inputs;
 	enum mux_client_state state;
 	enum mux_client_end end;
+	uint64_t spooled;              /* rules.spooled when all that it said is on the disk; 0: nobody asks */
 	bool asked;                    /* OVER: a request had no reply when that was decided */
 	enum closing_cause cause;      /* OVER */
 	struct event read, write;
@@ -125,6 +128,9 @@ void mux_client_answer(struct mux_client *client, uint32_t count, size_t bytes);
 
 /* Sends it what is there. */
 void mux_client_flush(struct mux_client *client, int64_t now);
+
+/* Messages have come to the disk: those all of whose are there are told so. */
+void mux_clients_confirm(struct mux_clients *clients);
 
 /* The first of those that wait for a place: its message continues now; false: it finds no place again. */
 bool mux_client_resume(struct mux_client *client, int64_t now);

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "base/peer_closed.h"
 #include "client/mux_stream.h"
 #include "keep/budget.h"
 #include "keep/io_journal.h"
@@ -97,12 +99,15 @@ mux_conn_retire(struct mux_conn *conn)
 
 	if (mux_is_ordered(conn->rules) || conn->fd == -1 || mux_queue_count(conn->queue) == 0)
 		return;
+	/* A Unix socket whose other end is gone has nothing left of what was not read there. */
 	if (ioctl(conn->fd, SIOCOUTQ, &left) == -1 || left < 0 || (uint64_t)left > sent ||
+	    (conn->is_local && peer_closed_has_come(conn->fd)) ||
 	    !mux_queue_retire(conn->queue, sent - (uint64_t)left))
 		return;
 	if (mux_queue_count(conn->queue) == 0)
 		conn->policy.asked = 0;
-	if (mux_queue_has_more(conn->queue) || conn->clients->waiting.count > 0)
+	if (mux_queue_has_more(conn->queue) || conn->clients->waiting.count > 0 ||
+	    conn->rules->spools)
 		mux_turn_soon(conn->clients); /* there is room for it now */
 }
 
@@ -622,7 +627,11 @@ conn_on_ready(evutil_socket_t fd, short what, void *arg)
 void
 mux_conn_open(struct mux_conn *conn, uint32_t index, int64_t now)
 {
+	socklen_t length = sizeof(int);
+	int domain = AF_UNSPEC;
+
 	conn->fd = conn->queue->table->conns[index].fd;
+	conn->is_local = getsockopt(conn->fd, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX;
 	conn->error = 0;
 	conn->progress = (struct framing_progress){ 0 };
 	conn->lost[0] = '\0';
@@ -680,6 +689,6 @@ mux_conn_period(const struct mux_conn *conn)
 		.queued = mux_queue_count(queue) > 0, .acknowledges = !mux_is_ordered(&clients->rules),
 		.hold_timeout = clients->waiting.timeout };
 
-	waits.is_due = waits.waiting || mux_queue_has_more(queue) || mux_conn_rests(conn);
+	waits.is_due = waits.waiting || conn->rules->spools || mux_queue_has_more(queue) || mux_conn_rests(conn);
 	return mux_policy_period(&conn->policy, &limits, &waits);
 }

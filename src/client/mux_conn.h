@@ -25,6 +25,7 @@ struct mux_conn {
 	struct mux_policy policy;
 	struct shared_text beat;    /* owned: a heartbeat */
 	int fd;                     /* -1 none */
+	bool is_local;              /* to a Unix socket */
 	int error;                  /* a positive errno that was told before the last bytes (B3) */
 	bool reads, hands_out;      /* inputs: more has come; what came may find its place */
 	struct mux_client *pressed; /* borrowed: for whom all wait; NULL nobody */

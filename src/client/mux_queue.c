@@ -24,6 +24,12 @@ queue_entry(const struct mux_queue *queue, uint64_t i)
 	return queue_entry_in(queue->table, queue->record->pending, i);
 }
 
+struct table_pending *
+mux_queue_place(const struct mux_queue *queue, uint64_t number)
+{
+	return queue_entry(queue, number);
+}
+
 const struct table_pending *
 mux_queue_at(const struct mux_queue *queue, uint64_t i)
 {
@@ -41,7 +47,8 @@ mux_queue_client(const struct mux_queue *queue, uint64_t who)
 {
 	uint32_t client = (uint32_t)who;
 
-	if (who == TABLE_PENDING_NOBODY || table_client_state(queue->table, client) != TABLE_LIVE ||
+	if (who == TABLE_PENDING_NOBODY || who >= TABLE_PENDING_KEPT ||
+	    table_client_state(queue->table, client) != TABLE_LIVE ||
 	    mux_queue_word(queue->table, client) != who)
 		return 0;
 	return client;
@@ -327,6 +334,27 @@ mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_
 	return true;
 }
 
+/* The last of the oldest count requests that came from the spool is acknowledged, and all before it; with the last of
+ * all, all that were read. */
+static void
+queue_redo_acknowledged(struct redo *redo, struct mux_queue *queue, size_t count)
+{
+	if (queue->record->spool_identity == 0)
+		return;
+	if (count == mux_queue_count(queue)) {
+		redo_add(redo, &queue->record->spool_acknowledged, queue->record->spool_read);
+		return;
+	}
+	while (count-- > 0) {
+		uint64_t who = mux_queue_at(queue, count)->who;
+
+		if (!(who & TABLE_PENDING_SPOOLED))
+			continue;
+		redo_add(redo, &queue->record->spool_acknowledged, (who & ~TABLE_PENDING_SPOOLED) + 1);
+		return;
+	}
+}
+
 bool
 mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged)
 {
@@ -338,6 +366,7 @@ mux_queue_retire(struct mux_queue *queue, uint64_t acknowledged)
 	if (count == 0)
 		return false;
 	redo_begin(&redo, queue->table);
+	queue_redo_acknowledged(&redo, queue, count);
 	queue_redo_done(&redo, queue, count);
 	redo_commit(&redo);
 	ring_release(queue->table, mux_queue_payer(queue), &queue->record->out);
@@ -597,4 +626,5 @@ mux_queue_drop(struct mux_queue *queue)
 	queue->record->pending_head = queue->record->pending_tail;
 	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->out);
 	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->pending);
+	ring_drop(queue->table, mux_queue_payer(queue), &queue->record->spool);
 }

@@ -84,6 +84,10 @@ const struct table_pending *mux_queue_at(const struct mux_queue *queue, uint64_t
 /* Whether an open client other than the oldest request's, or than a heartbeat, has one behind it. */
 bool mux_queue_has_others(const struct mux_queue *queue);
 
+/* The place of the entry with this number, counted from the first that there ever was: one that there is, or the next
+ * behind the last, for which mux_queue_room() has seen to room. */
+struct table_pending *mux_queue_place(const struct mux_queue *queue, uint64_t number);
+
 /* The word for a client as it is now; and the index of the client that a word is for, if it is open and still the one
  * that asked, else 0. */
 uint64_t mux_queue_word(const struct table *table, uint32_t client);

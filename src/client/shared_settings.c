@@ -107,6 +107,16 @@ shared_make_heartbeat(const struct shared_settings *settings, struct shared_text
 	*text = shared_frame(settings, settings->heartbeat_send, true);
 }
 
+void
+shared_make_confirmation(const struct shared_settings *settings, struct shared_text *text)
+{
+	bool confirms = settings->replies == SHARED_NONE && settings->spool_path != NULL &&
+	    settings->spool_fsync == SHARED_FSYNC_ALWAYS && settings->on_full != SHARED_DROP_OLDEST;
+
+	mem_free(text->bytes);
+	*text = shared_frame(settings, confirms ? "accepted" : NULL, true);
+}
+
 bool
 shared_is_pulse(const struct shared_settings *settings, const unsigned char *message, size_t length)
 {

@@ -13,6 +13,7 @@
 #include "keep/table.h"
 
 enum shared_replies { SHARED_ORDERED, SHARED_NONE, SHARED_BROADCAST };
+enum shared_fsync { SHARED_FSYNC_NO, SHARED_FSYNC_ALWAYS };
 enum shared_on_loss { SHARED_FAIL, SHARED_RETRY };
 enum shared_on_full { SHARED_BLOCK, SHARED_DROP_NEWEST, SHARED_DROP_OLDEST };
 
@@ -39,6 +40,9 @@ struct shared_settings {
 	enum resp_on_state on_state; /* framing resp: what becomes of who needs a connection of its own */
 	unsigned max_own;            /* clients that have one, at most */
 	int64_t own_linger;          /* microseconds that one keeps it after it needs it no more */
+	char *spool_path;            /* owned: the directory of the spool; NULL none */
+	int64_t spool_max_size;      /* bytes */
+	enum shared_fsync spool_fsync;
 };
 
 /* What a worker must know of a service that is in no configuration any more is written to the table, and read from
@@ -64,6 +68,9 @@ struct shared_text {
  * client is closed. */
 void shared_make_loss_reply(const struct shared_settings *settings, struct shared_text *text);
 void shared_make_heartbeat(const struct shared_settings *settings, struct shared_text *text);
+
+/* What a client is told whose messages are all on the disk; "" where no client is. */
+void shared_make_confirmation(const struct shared_settings *settings, struct shared_text *text);
 
 /* Whether the upstream's message answers a heartbeat: anything will do if nothing is expected. */
 bool shared_is_pulse(const struct shared_settings *settings, const unsigned char *message, size_t length);

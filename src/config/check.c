@@ -21,6 +21,7 @@
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define MYSQL_PORT      3306
 #define OWN_FILES       64 /* of the daemon besides the services' */
+#define SPOOL_FILES     6
 #define UNBOUNDED_CLIENTS 4096u /* that are reckoned with where max_clients = 0 */
 
 /* What a service says of its mode that does not go together, or means nothing there. */
@@ -61,6 +62,12 @@ check_rules(struct reader *reader, const struct read_service *service)
 		    "replies = \"none\"" },
 		{ framed && own->split_datagrams && (!dgram || own->framing != FRAMING_LINE), "split_datagrams",
 		    "is for listen.type = \"dgram\" with framing \"line\"" },
+		{ framed && own->spool_path != NULL && own->replies != SHARED_NONE, "spool.path",
+		    "is for replies = \"none\": nobody waits for the reply to what is sent after an hour" },
+		{ framed && own->spool_path != NULL && own->spool_max_size < 4 * (int64_t)own->max_message,
+		    "spool.max_size", "must be at least 4 times max_message" },
+		{ framed && own->spool_path != NULL && settings->clients.on_down == CLIENTS_REFUSE, "on_down",
+		    "\"refuse\" turns clients away whose messages the spool is there to take: say \"hold\"" },
 		{ loss != NULL, "loss_reply", loss },
 		{ beat != NULL, "heartbeat.send", beat },
 	};
@@ -98,7 +105,7 @@ check_meaning(struct reader *reader, const struct read_service *service, const s
 	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "on_full",
 		"queue_size", "split_datagrams", "reply_timeout", "on_loss", "loss_reply", "on_state", "max_own",
 		"own_linger", "heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout",
-		"standby", NULL };
+		"spool.path", "spool.max_size", "spool.fsync", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
 	bool shared = service->settings->mode == SERVICE_SHARED;
 
@@ -405,7 +412,7 @@ check_files_of(const struct service_settings *settings)
 	unsigned clients = settings->clients.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->clients.max_clients;
 
 	if (settings->mode == SERVICE_SHARED)
-		return clients + 1 + upstream->standby + 1;
+		return clients + 1 + upstream->standby + 1 + (settings->shared.spool_path != NULL ? SPOOL_FILES : 0);
 	return 2 * clients + settings->clients.max_held + warm + 1;
 }
 

@@ -42,6 +42,8 @@ static const struct setting_choice probes[] = {
 };
 static const struct setting_choice on_states[] = { { "own", RESP_ON_STATE_OWN },
 	{ "refuse", RESP_ON_STATE_REFUSE }, { NULL, 0 } };
+static const struct setting_choice fsyncs[] = { { "no", SHARED_FSYNC_NO }, { "always", SHARED_FSYNC_ALWAYS },
+	{ NULL, 0 } };
 static const struct setting_choice on_losses[] = { { "fail", SHARED_FAIL }, { "retry", SHARED_RETRY }, { NULL, 0 } };
 static const struct setting_choice on_fulls[] = { { "block", SHARED_BLOCK },
 	{ "drop_newest", SHARED_DROP_NEWEST }, { "drop_oldest", SHARED_DROP_OLDEST }, { NULL, 0 } };
@@ -156,6 +158,10 @@ static const struct setting service_rows[] = {
 	{ "heartbeat.expect", "\"\"", SETTING_TEXT, 0, 65536, SETTING_IN_PLACE, SHARED(heartbeat_expect), NULL },
 	{ "heartbeat.interval", "10", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_interval), NULL },
 	{ "heartbeat.timeout", "5", SETTING_TIME, 0.01, 86400, SETTING_IN_PLACE, SHARED(heartbeat_timeout), NULL },
+	{ "spool.path", "\"\"", SETTING_PATH, 0, 4000, SETTING_RESTART, SHARED(spool_path), NULL },
+	{ "spool.max_size", "1073741824", SETTING_MEMORY, 1 << 20, 1e15, SETTING_IN_PLACE, SHARED(spool_max_size),
+	    NULL },
+	{ "spool.fsync", "\"no\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SHARED(spool_fsync), fsyncs },
 	{ "standby", "0", SETTING_COUNT, 0, 16, SETTING_RENEW, UPSTREAM(standby), NULL },
 };
 

@@ -130,6 +130,9 @@ struct table_client {
 #define TABLE_CLIENT_LABELLED 32u
 #define TABLE_CLIENT_TRACKED 64u
 
+/* With a spool: a message of it was dropped, so that it is not told that all are on the disk. */
+#define TABLE_CLIENT_DROPPED 128u
+
 /* What a client of shared mode has said of itself (client/label), in one of two places; of those that have. */
 struct table_label {
 	uint64_t place;
@@ -188,6 +191,8 @@ struct table_pending {
 };
 
 #define TABLE_PENDING_NOBODY UINT64_C(0) /* a heartbeat's */
+#define TABLE_PENDING_KEPT (UINT64_C(1) << 62) /* a message whose client is not known any more */
+#define TABLE_PENDING_SPOOLED (UINT64_C(1) << 63) /* and one from the spool: its number is in the bits below */
 #define TABLE_STUCK_GUILTY UINT32_MAX /* the oldest request is why the connection is given up: it ends as lost */
 
 /* What the clients of a service share (shared mode).  What is beyond the tails does not count (X2). */
@@ -220,6 +225,12 @@ struct table_shared {
 	uint64_t unfinished;          /* messages whose clients ended within them */
 	/* a drop under way: behind so many requests so many are dropped, of so many bytes; no count: there is none */
 	uint64_t gap_before, gap_count, gap_bytes;
+	/* messages that go through the spool (client/spool): the buffer of those on their way to the disk; numbers,
+	 * each of the first that is not yet: acknowledged by the upstream's host, in out, on the disk, said */
+	volatile uint32_t spool, reserved;
+	uint64_t spool_identity;      /* the directory's; 0: it was not read yet */
+	uint64_t spool_acknowledged, spool_read, spool_written, spool_next;
+	uint64_t spool_damaged;       /* messages */
 };
 
 /* A pooled pipe; it is there if read_fd is not -1, the commit. */

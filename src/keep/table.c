@@ -210,7 +210,7 @@ table_each_held(const struct table *table, void (*visit)(void *arg, const struct
 	}
 	for (uint32_t i = 0; i < services; i++) {
 		const struct table_shared *shared = &table->services[i].shared;
-		const uint32_t buffers[] = { shared->in, shared->out, shared->pending };
+		const uint32_t buffers[] = { shared->in, shared->out, shared->pending, shared->spool };
 
 		for (size_t k = 0; k < sizeof buffers / sizeof buffers[0]; k++)
 			visit(arg, &(struct table_held){ .payer = { .service = (uint16_t)i, .moves_on = true },

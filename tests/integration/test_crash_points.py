@@ -30,7 +30,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
              "linger.said", "endpoint.listed", "endpoint.beside", "endpoint.told", "endpoint.health", "endpoint.cut"}
 # Shared mode's, which have a file of their own.
-SHARED = ("shared.", "own.", "ring.", "stream.", "journal.packet", "journal.give", "journal.given")
+SHARED = ("shared.", "own.", "ring.", "spool.", "stream.", "journal.packet", "journal.give", "journal.given")
 
 
 # What a server says that speaks without end: no two pages alike.

@@ -106,6 +106,31 @@ def test_shared_mode(box, figure):
     figure(f"{result['right']} answers over a kill, {result['max_ms']:.0f} ms the slowest")
 
 
+def test_spool(box):
+    """The directory is made where the sandbox permits it; a restart, which hands the memory over, and a stop lose and
+    double nothing."""
+    box.configure(asking.shared("s", "127.0.0.1:9", 'replies = "none"; listen: { mode = "0666"; }; spool: { path = '
+                                '"/var/lib/holdfast/spool/s"; fsync = "always"; };', "line"))
+    box.start_anew()
+
+    def say(text):
+        with box.client("s") as client:
+            client.send(text)
+            client.shutdown()
+            assert client.read_all() == b"accepted\n"
+        return box.services()["s"]["spool"]["messages"]
+
+    assert say(b"one\ntwo\n") == 2
+    pid = box.main_pid()
+    box.do("systemctl", "restart", "holdfast")
+    box.wait_restart(pid)
+    assert say(b"three\n") == 3
+    box.do("systemctl", "stop", "holdfast")
+    box.do("systemctl", "start", "holdfast")
+    assert say(b"four\n") == 4
+    assert box.do("stat", "-c", "%a %U", "/var/lib/holdfast/spool/s").split() == ["700", "holdfast"]
+
+
 def test_host_name(network):
     address = network.echo()
     network.configure(holdfast.fixed("s", address.replace("127.0.0.1", "db.test")))

@@ -152,6 +152,17 @@ static const struct {
 	    "m.conf:5: services.a.heartbeat.send: is not one message of framing resp" },
 	{ SHARED("line", "heartbeat: { expect = \"PONG\"; };"),
 	    "m.conf:5: services.a.heartbeat.expect: needs heartbeat.send" },
+	{ SHARED("line", "spool: { path = \"/s\"; };"), "m.conf:5: services.a.spool.path: is for replies = \"none\": "
+	    "nobody waits for the reply to what is sent after an hour" },
+	{ SHARED("line", "replies = \"none\"; spool: { path = \"s\"; };"),
+	    "m.conf:5: services.a.spool.path: \"s\" must be an absolute path" },
+	{ SHARED("line", "replies = \"none\"; spool: { path = \"/s\"; max_size = \"2MiB\"; };"),
+	    "m.conf:5: services.a.spool.max_size: must be at least 4 times max_message" },
+	{ SHARED("line", "replies = \"none\"; spool: { path = \"/s\"; fsync = \"yes\"; };"),
+	    "m.conf:5: services.a.spool.fsync: \"yes\" is not one of \"no\", \"always\"" },
+	{ SHARED("line", "replies = \"none\"; on_down = \"refuse\"; spool: { path = \"/s\"; };"),
+	    "m.conf:5: services.a.on_down: \"refuse\" turns clients away whose messages the spool is there to take: "
+	    "say \"hold\"" },
 	{ SHARED("line", "max_message = \"17MiB\";"), "m.conf:5: services.a.max_message: 17825792 is out of range, "
 	    "which is 1 to 16777216 bytes" },
 	{ SHARED("line", "max_message = \"1MB\";"), "m.conf:5: services.a.max_message: \"1MB\": the unit "

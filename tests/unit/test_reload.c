@@ -111,6 +111,9 @@ static const struct change {
 	{ "heartbeat.expect", BEATING "};", BEATING "expect = \"b\"; };" },
 	{ "heartbeat.interval", BEATING "};", BEATING "interval = 7; };" },
 	{ "heartbeat.timeout", BEATING "};", BEATING "timeout = 7; };" },
+	{ "spool.path", ONE_WAY, ONE_WAY "spool: { path = \"/s\"; };" },
+	{ "spool.max_size", ONE_WAY, ONE_WAY "spool: { max_size = \"8MiB\"; };" },
+	{ "spool.fsync", ONE_WAY, ONE_WAY "spool: { fsync = \"always\"; };" },
 	{ "standby", SHARED, SHARED "standby = 1;" },
 };
 

@@ -167,7 +167,8 @@ static void
 only_where_sockets_are_and_what_clients_were_promised_stays(void **state)
 {
 	static const char *const names[] = { "runtime_directory", "control.path" };
-	static const char *const promised[] = { "name", "mode", "listen.type", "framing", "replies", NULL };
+	static const char *const promised[] = { "name", "mode", "listen.type", "framing", "replies",
+		"spool.path", "spool.fsync", NULL };
 	/* As holdfastd(8) and holdfast.conf(5) say; and all of lookup but how often. */
 	static const char *const renewing[] = { "address", "addresses", "hello", "probe",
 		"probe_path", "standby", NULL };

@@ -1,0 +1,486 @@
+/* The directory of a spool: what is written is read again, by the next who opens it too; what is damaged, missing,
+ * full or others' is told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "client/spool_disk.h"
+#include "client/spool_segment.h"
+
+static char above[64], path[128];
+static struct spool_disk *disk;
+static struct spool_job job;
+static unsigned char bytes[1 << 16], into[1 << 16];
+
+static void
+begin(void)
+{
+	snprintf(above, sizeof above, "/tmp/test_spool_disk.XXXXXX");
+	assert_non_null(mkdtemp(above));
+	snprintf(path, sizeof path, "%s/a/b", above);
+	job = (struct spool_job){ .max_size = 1 << 20, .syncs = true, .into = into, .size = sizeof into };
+	disk = spool_disk_new(path);
+}
+
+static void
+finish(void)
+{
+	char command[128];
+
+	spool_disk_free(disk);
+	disk = NULL;
+	snprintf(command, sizeof command, "rm -r %s", above);
+	assert_int_equal(system(command), 0);
+}
+
+/* As the next daemon does. */
+static void
+again(void)
+{
+	spool_disk_free(disk);
+	disk = spool_disk_new(path);
+	job.count = 0;
+	job.length = 0;
+	job.reads = false;
+	job.acknowledged = 0;
+	spool_disk_run(disk, &job);
+	assert_true(job.opened);
+}
+
+static void
+add(const char *message)
+{
+	const uint32_t length = (uint32_t)strlen(message);
+
+	memcpy(bytes + job.length, &length, sizeof length);
+	memcpy(bytes + job.length + SPOOL_RECORD, message, length);
+	job.bytes = bytes;
+	job.length += SPOOL_RECORD + length;
+	job.count++;
+}
+
+/* Writes the messages of this job as the next. */
+static int
+write_all(void)
+{
+	job.reads = false;
+	job.first = job.end;
+	spool_disk_run(disk, &job);
+	job.length = 0;
+	job.count = 0;
+	assert_int_equal(job.written, job.error == 0);
+	return job.error;
+}
+
+static int
+write_one(const char *message)
+{
+	add(message);
+	return write_all();
+}
+
+static int
+open_it(void)
+{
+	spool_disk_run(disk, &job);
+	return job.error;
+}
+
+/* The message with this number, and its successors if they are asked for at once. */
+static void
+read_from(uint64_t number)
+{
+	job.reads = true;
+	job.next = number;
+	spool_disk_run(disk, &job);
+}
+
+static void
+assert_reads(uint64_t number, const char *message)
+{
+	read_from(number);
+	assert_true(job.got >= SPOOL_RECORD + strlen(message));
+	assert_memory_equal(into + SPOOL_RECORD, message, strlen(message));
+}
+
+/* How many files there are with this end of the name. */
+static unsigned
+count_files(const char *end)
+{
+	DIR *listing = opendir(path);
+	struct dirent *entry;
+	unsigned count = 0;
+
+	assert_non_null(listing);
+	while ((entry = readdir(listing)) != NULL)
+		count += strlen(entry->d_name) > strlen(end) &&
+		    strcmp(entry->d_name + strlen(entry->d_name) - strlen(end), end) == 0;
+	closedir(listing);
+	return count;
+}
+
+static int
+open_file(const char *name, int flags)
+{
+	char file[256];
+	int fd;
+
+	snprintf(file, sizeof file, "%s/%s", path, name);
+	fd = open(file, flags | O_CREAT, 0600);
+	assert_int_not_equal(fd, -1);
+	return fd;
+}
+
+static void
+the_directory_is_made_and_ours_alone(void **state)
+{
+	struct stat status;
+
+	(void)state;
+	begin();
+	assert_int_equal(open_it(), 0);
+	assert_true(job.opened);
+	assert_int_equal(job.end, 0);
+	assert_int_not_equal(job.spool, 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0700);
+	finish();
+}
+
+static void
+a_directory_that_others_may_write_to_is_not_used(void **state)
+{
+	(void)state;
+	begin();
+	assert_int_equal(open_it(), 0);
+	spool_disk_free(disk);
+	assert_int_equal(chmod(path, 0770), 0);
+	disk = spool_disk_new(path);
+	assert_int_equal(open_it(), EPERM);
+	assert_int_equal(chmod(path, 0750), 0);
+	assert_int_equal(open_it(), 0);
+	finish();
+}
+
+static void
+a_directory_has_one_user_at_a_time(void **state)
+{
+	struct spool_disk *other;
+	struct spool_job second;
+
+	(void)state;
+	begin();
+	assert_int_equal(open_it(), 0);
+	other = spool_disk_new(path);
+	second = job;
+	spool_disk_run(other, &second);
+	assert_int_equal(second.error, EBUSY);
+	spool_disk_free(disk);
+	spool_disk_run(other, &second);
+	assert_int_equal(second.error, 0);
+	disk = other;
+	finish();
+}
+
+static void
+what_was_written_is_read_by_the_next_too(void **state)
+{
+	uint64_t spool;
+
+	(void)state;
+	begin();
+	open_it();
+	spool = job.spool;
+	add("one");
+	add("two");
+	assert_int_equal(write_all(), 0);
+	assert_int_equal(write_one("three"), 0);
+	assert_int_equal(job.end, 3);
+	assert_reads(0, "one");
+	assert_int_equal(job.got_count, 3);
+	assert_int_equal(job.next, 3);
+	again();
+	assert_int_equal(job.spool, spool);
+	assert_int_equal(job.end, 3);
+	assert_reads(1, "two");
+	assert_int_equal(write_one("four"), 0);
+	assert_reads(2, "three");
+	assert_int_equal(job.got_count, 1); /* the next is in another segment */
+	assert_reads(3, "four");
+	read_from(4);
+	assert_int_equal(job.got, 0);
+	assert_int_equal(job.next, 4);
+	finish();
+}
+
+static void
+a_message_that_is_larger_than_the_room_is_asked_for_again(void **state)
+{
+	(void)state;
+	begin();
+	open_it();
+	write_one("a message that is long");
+	job.size = 10;
+	read_from(0);
+	assert_int_equal(job.got, 0);
+	assert_int_equal(job.wants, SPOOL_RECORD + strlen("a message that is long"));
+	job.size = job.wants;
+	assert_reads(0, "a message that is long");
+	finish();
+}
+
+static void
+what_is_acknowledged_is_remembered_and_its_segments_go(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	begin();
+	open_it();
+	job.max_size = 80000; /* a segment: 10000 */
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (int i = 0; i < 12; i++)
+		assert_int_equal(write_one(text), 0);
+	assert_int_equal(count_files(".spool"), 3);
+	job.acknowledged = 5;
+	assert_int_equal(open_it(), 0);
+	assert_int_equal(count_files(".spool"), 2);
+	assert_int_equal(job.begin, 4);
+	again();
+	assert_int_equal(job.position, 5);
+	assert_int_equal(job.end, 12);
+	finish();
+}
+
+static void
+beyond_max_size_nothing_is_written_or_the_oldest_goes(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	begin();
+	open_it();
+	job.max_size = 24000;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(write_one(text), 0);
+	assert_int_equal(write_one(text), EDQUOT);
+	assert_int_equal(job.end, 7);
+	job.makes_room = true;
+	assert_int_equal(write_one(text), 0);
+	assert_int_equal(job.begin, 1);
+	assert_int_equal(job.end, 8);
+	assert_true(job.bytes_there <= job.max_size);
+	job.makes_room = false;
+	job.acknowledged = 8; /* nothing of it is worth anything */
+	assert_int_equal(write_one(text), 0);
+	finish();
+}
+
+static void
+a_full_spool_is_read_all_the_same(void **state)
+{
+	char text[3000];
+
+	(void)state;
+	begin();
+	open_it();
+	job.max_size = 4000;
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = '\0';
+	assert_int_equal(write_one(text), 0);
+	add(text);
+	job.first = 1;
+	read_from(0);
+	assert_int_equal(job.error, EDQUOT);
+	assert_int_equal(job.got_count, 1);
+	finish();
+}
+
+/* Four segments of a message each. */
+static void
+write_four(void)
+{
+	open_it();
+	for (int i = 0; i < 4; i++) {
+		write_one(i == 0 ? "zero" : i == 1 ? "one" : i == 2 ? "two" : "three");
+		again();
+	}
+	assert_int_equal(count_files(".spool"), 4);
+}
+
+static void
+a_damaged_segment_is_counted_kept_aside_and_the_next_is_read(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	write_four();
+	fd = open_file("0000000000000000001.spool", O_RDWR);
+	assert_int_equal(pwrite(fd, "!", 1, SPOOL_HEADER + SPOOL_RECORD), 1);
+	close(fd);
+	read_from(1);
+	assert_int_equal(job.damaged, 1);
+	assert_non_null(strstr(job.told, "0000000000000000001.spool is damaged"));
+	assert_memory_equal(into + SPOOL_RECORD, "two", 3);
+	assert_int_equal(job.next, 3);
+	job.acknowledged = 3;
+	job.reads = false;
+	assert_int_equal(open_it(), 0);
+	assert_int_equal(count_files(".spool.damaged"), 1);
+	assert_int_equal(count_files(".spool"), 1);
+	finish();
+}
+
+static void
+a_damaged_header_is_damage_too(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	write_four();
+	fd = open_file("0000000000000000002.spool", O_RDWR);
+	assert_int_equal(pwrite(fd, "!", 1, 3), 1);
+	close(fd);
+	read_from(2);
+	assert_int_equal(job.damaged, 1);
+	assert_memory_equal(into + SPOOL_RECORD, "three", 5);
+	finish();
+}
+
+static void
+a_torn_tail_is_none(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	open_it();
+	write_one("one");
+	fd = open_file("0000000000000000000.spool", O_RDWR | O_APPEND);
+	assert_int_equal(write(fd, "\3\0\0\0torn", 8), 8);
+	close(fd);
+	again();
+	assert_int_equal(job.end, 1);
+	write_one("two");
+	assert_reads(0, "one");
+	assert_reads(1, "two");
+	assert_int_equal(job.damaged, 0);
+	finish();
+}
+
+static void
+a_segment_that_has_just_been_begun_is_not_in_the_way(void **state)
+{
+	(void)state;
+	begin();
+	open_it();
+	write_one("one");
+	close(open_file("0000000000000000001.spool", O_RDWR));
+	again();
+	assert_int_equal(job.end, 1);
+	assert_int_equal(job.damaged, 0);
+	assert_int_equal(write_one("two"), 0);
+	assert_reads(1, "two");
+	finish();
+}
+
+static void
+without_its_position_the_spool_is_read_from_its_begin(void **state)
+{
+	uint64_t spool;
+	char file[256];
+
+	(void)state;
+	begin();
+	write_four();
+	spool = job.spool;
+	snprintf(file, sizeof file, "%s/position", path);
+	assert_int_equal(truncate(file, 0), 0);
+	again();
+	assert_int_equal(job.spool, spool);
+	assert_int_equal(job.position, 0);
+	assert_int_equal(job.end, 4);
+	finish();
+}
+
+static void
+other_files_are_left_alone(void **state)
+{
+	char file[256];
+
+	(void)state;
+	begin();
+	open_it();
+	close(open_file("notes", O_RDWR));
+	close(open_file("1.spool", O_RDWR));
+	write_one("one");
+	again();
+	assert_reads(0, "one");
+	snprintf(file, sizeof file, "%s/notes", path);
+	assert_int_equal(access(file, F_OK), 0);
+	snprintf(file, sizeof file, "%s/1.spool", path);
+	assert_int_equal(access(file, F_OK), 0);
+	finish();
+}
+
+static void
+a_directory_that_was_removed_is_found_and_made_again(void **state)
+{
+	uint64_t spool;
+	char command[160];
+
+	(void)state;
+	begin();
+	open_it();
+	spool = job.spool;
+	assert_int_equal(write_one("one"), 0);
+	snprintf(command, sizeof command, "rm -r %s", path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(write_one("two"), ENOENT);
+	assert_int_equal(open_it(), 0);
+	assert_true(job.opened);
+	assert_int_not_equal(job.spool, spool);
+	assert_int_equal(write_one("two"), 0);
+	assert_reads(0, "two");
+	finish();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_directory_is_made_and_ours_alone),
+		cmocka_unit_test(a_directory_that_others_may_write_to_is_not_used),
+		cmocka_unit_test(a_directory_has_one_user_at_a_time),
+		cmocka_unit_test(what_was_written_is_read_by_the_next_too),
+		cmocka_unit_test(a_message_that_is_larger_than_the_room_is_asked_for_again),
+		cmocka_unit_test(what_is_acknowledged_is_remembered_and_its_segments_go),
+		cmocka_unit_test(beyond_max_size_nothing_is_written_or_the_oldest_goes),
+		cmocka_unit_test(a_full_spool_is_read_all_the_same),
+		cmocka_unit_test(a_damaged_segment_is_counted_kept_aside_and_the_next_is_read),
+		cmocka_unit_test(a_damaged_header_is_damage_too),
+		cmocka_unit_test(a_torn_tail_is_none),
+		cmocka_unit_test(a_segment_that_has_just_been_begun_is_not_in_the_way),
+		cmocka_unit_test(without_its_position_the_spool_is_read_from_its_begin),
+		cmocka_unit_test(other_files_are_left_alone),
+		cmocka_unit_test(a_directory_that_was_removed_is_found_and_made_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
