@@ -24,6 +24,8 @@ struct ask {
 
 /* Messages at the head of what a client said, up to one that cannot be taken with them. */
 struct ask_run {
+	const unsigned char *said; /* borrowed: all that the client said */
+	size_t length;             /* of it */
 	uint32_t count;
 	size_t bytes;
 	bool misfits;               /* they are those that have no place in the queue, each by itself */
@@ -70,10 +72,10 @@ ask_splits(const struct ask *ask)
 
 /* The next message of a stream, or of a datagram that is split; a packet must be one. */
 static enum framing_result
-ask_parse(struct ask *ask, size_t offset, size_t *ret_length)
+ask_parse(struct ask *ask, const struct ask_run *run, size_t *ret_length)
 {
-	size_t length = ask_length(ask) - offset;
-	enum framing_result result = ask->rules->framing->request(&ask->asker->progress, ask_bytes(ask) + offset,
+	size_t length = run->length - run->bytes;
+	enum framing_result result = ask->rules->framing->request(&ask->asker->progress, run->said + run->bytes,
 	    length, ask->rules->settings->max_message, ret_length);
 
 	if (result != FRAMING_MORE)
@@ -116,18 +118,20 @@ ask_overtakes(const struct ask *ask, const struct ask_run *run)
 static void
 ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 {
-	run->verdict = RESP_FORWARD;
+	struct resp_judgement *judgement = &run->judgement;
+
 	run->next = length;
-	run->judgement.length = 0;
-	run->judgement.instead = run->judgement.first = NULL;
-	run->judgement.no_order = run->judgement.asks_name = false;
-	run->judgement.label.kind = RESP_LABEL_NONE;
-	run->judgement.protocol = ask_protocol(ask);
-	if (ask->rules->settings->framing == FRAMING_RESP)
-		run->verdict = resp_judge(ask_bytes(ask) + run->bytes, length, &ask->rules->resp,
-		    ask->rules->settings->on_state, &run->judgement);
-	if (run->verdict == RESP_FORWARD && run->judgement.asks_name)
-		run->verdict = ask_answer_name(ask, &run->judgement);
+	judgement->protocol = ask_protocol(ask);
+	if (ask->rules->settings->framing != FRAMING_RESP) {
+		run->verdict = RESP_FORWARD;
+		judgement->instead = NULL;
+		judgement->label.kind = RESP_LABEL_NONE;
+		return;
+	}
+	run->verdict = resp_judge(run->said + run->bytes, length, &ask->rules->resp,
+	    ask->rules->settings->on_state, judgement);
+	if (run->verdict == RESP_FORWARD && judgement->asks_name)
+		run->verdict = ask_answer_name(ask, judgement);
 	if (ask->rules->stuck && ask_overtakes(ask, run))
 		run->verdict = RESP_OWN;
 }
@@ -152,14 +156,16 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 {
 	size_t length;
 
+	run->said = ask_bytes(ask);
+	run->length = ask_length(ask);
 	run->count = 0;
 	run->bytes = 0;
 	do {
-		if (ask_length(ask) == run->bytes) {
+		if (run->length == run->bytes) {
 			run->result = FRAMING_MORE;
 			return;
 		}
-		run->result = ask_parse(ask, run->bytes, &length);
+		run->result = ask_parse(ask, run, &length);
 		if (run->result != FRAMING_WHOLE)
 			return;
 		ask_judge(ask, run, length);
