@@ -69,12 +69,15 @@ static void
 mux_fail_oldest(struct mux *mux, enum closing_cause cause)
 {
 	struct mux_rules *rules = &mux->clients.rules;
-	uint32_t index = mux_queue_client(&rules->queue, mux_queue_at(&rules->queue, 0)->who);
+	uint64_t who = mux_queue_at(&rules->queue, 0)->who;
+	uint32_t index = mux_queue_client(&rules->queue, who);
 	struct mux_client *client = mux_is_ordered(rules) ? mux_clients_at(&mux->clients, index) : NULL;
 
 	if (client != NULL && mux_stream_is_on(&rules->queue))
 		mux_cut(mux, client);
-	if (client == NULL || rules->loss.bytes == NULL || mux_clients_alive(&mux->clients, index) == NULL ||
+	if (mux_queue_silence(who) == FRAMING_SILENT_ALL) {
+		mux_queue_fail(&rules->queue, 0, NULL, 0);
+	} else if (client == NULL || rules->loss.bytes == NULL || mux_clients_alive(&mux->clients, index) == NULL ||
 	    !mux_queue_fail(&rules->queue, index, rules->loss.bytes, rules->loss.length)) {
 		if (client != NULL)
 			mux_client_finish(client, cause);

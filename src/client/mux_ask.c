@@ -1,10 +1,9 @@
 #include "client/mux_ask.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "client/label.h"
+#include "client/mux_judge.h"
 #include "client/spool_queue.h"
 #include "client/spool_segment.h"
 
@@ -31,9 +30,7 @@ struct ask_run {
 	bool misfits;               /* they are those that have no place in the queue, each by itself */
 	size_t end[ASK_RUN];        /* of each */
 	enum framing_result result; /* of the one after them */
-	enum resp_verdict verdict;  /* on it, if it is whole; with judgement */
-	size_t next;                /* its length, if it is answered here */
-	struct resp_judgement judgement;
+	struct mux_judged judged;   /* of that one, if it is whole */
 };
 
 static const unsigned char *
@@ -86,54 +83,23 @@ ask_parse(struct ask *ask, const struct ask_run *run, size_t *ret_length)
 	return result;
 }
 
-static unsigned
-ask_protocol(const struct ask *ask)
-{
-	return ask_record(ask)->flags & TABLE_CLIENT_RESP3 ? 3 : 2;
-}
-
-_Static_assert(TABLE_LABEL_TEXT + 16 < RESP_ANSWER_SIZE, "a name fits into an answer");
-
-/* Whom the connection knows by another name, or none, is told its own; one without is not known better here. */
-static enum resp_verdict
-ask_answer_name(const struct ask *ask, struct resp_judgement *judgement)
-{
-	const char *name = label_name(ask->rules->queue.table, ask->asker->index);
-
-	if (name[0] == '\0')
-		return RESP_FORWARD;
-	judgement->length = (size_t)snprintf(judgement->answer, sizeof judgement->answer, "$%zu\r\n%s\r\n",
-	    strlen(name), name);
-	return RESP_ANSWER;
-}
-
 /* The connection is stuck, and so would the request be behind others', in whose order it need not be. */
 static bool
 ask_overtakes(const struct ask *ask, const struct ask_run *run)
 {
-	return run->verdict == RESP_FORWARD && run->judgement.no_order && run->count == 0 &&
+	return run->judged.verdict == RESP_FORWARD && run->judged.resp.no_order && run->count == 0 &&
 	    ask->asker->reader.in_flight == 0 && ask->rules->settings->on_state == RESP_ON_STATE_OWN;
 }
 
 static void
 ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 {
-	struct resp_judgement *judgement = &run->judgement;
+	const struct mux_rules *rules = ask->rules;
 
-	run->next = length;
-	judgement->protocol = ask_protocol(ask);
-	if (ask->rules->settings->framing != FRAMING_RESP) {
-		run->verdict = RESP_FORWARD;
-		judgement->instead = NULL;
-		judgement->label.kind = RESP_LABEL_NONE;
-		return;
-	}
-	run->verdict = resp_judge(run->said + run->bytes, length, &ask->rules->resp,
-	    ask->rules->settings->on_state, judgement);
-	if (run->verdict == RESP_FORWARD && judgement->asks_name)
-		run->verdict = ask_answer_name(ask, judgement);
-	if (ask->rules->stuck && ask_overtakes(ask, run))
-		run->verdict = RESP_OWN;
+	mux_judge(&(struct mux_judge_of){ .table = rules->queue.table, .client = ask->asker->index,
+		.settings = rules->settings, .resp = &rules->resp }, run->said + run->bytes, length, &run->judged);
+	if (rules->stuck && ask_overtakes(ask, run))
+		run->judged.verdict = RESP_OWN;
 }
 
 /* What a message takes of the queue beside its bytes, where that is counted. */
@@ -169,7 +135,7 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 		if (run->result != FRAMING_WHOLE)
 			return;
 		ask_judge(ask, run, length);
-		if (run->verdict != RESP_FORWARD || run->judgement.instead != NULL ||
+		if (run->judged.verdict != RESP_FORWARD || mux_judged_is_changed(&run->judged) ||
 		    (run->count > 0 && !ask_goes_along(ask, run, length, room)))
 			return;
 		run->bytes += length;
@@ -181,7 +147,7 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 static bool
 ask_is_packet(const struct ask *ask)
 {
-	return mux_has_packets(ask->rules) && ask->rules->settings->framing != FRAMING_RESP && !ask_splits(ask);
+	return mux_has_packets(ask->rules) && !ask->rules->framing->protocol && !ask_splits(ask);
 }
 
 /* How many requests more may be the client's; how many the queue has places for, and how many bytes. */
@@ -313,93 +279,91 @@ ask_answer_last(struct ask *ask, const char *text, size_t length, enum closing_c
 	return true;
 }
 
-/* The error reply to what is no message, in the server's words where it would not take it either. */
-static size_t
-ask_complain(const struct ask *ask, enum framing_result result, char *to, size_t size)
+/* In the server's own words where it would have refused the message, too. */
+static const char *
+ask_complaint(const struct ask *ask, enum framing_result result, char room[FRAMING_COMPLAINT_SIZE])
 {
 	const struct framing *framing = ask->rules->framing;
-	char room[FRAMING_COMPLAINT_SIZE], text[128];
 	const char *complaint = framing->complaint == NULL ? NULL :
 	    framing->complaint(ask_bytes(ask), ask_length(ask), room);
 
-	if (complaint == NULL)
-		complaint = result == FRAMING_TOO_LONG ? "holdfast: the request is longer than max_message" :
-		    "holdfast: this is no request";
-	snprintf(text, sizeof text, "Protocol error: %s", complaint);
-	return framing->error(text, to, size);
+	if (complaint != NULL)
+		return complaint;
+	return result == FRAMING_TOO_LONG ? "holdfast: the request is longer than max_message" :
+	    "holdfast: this is no request";
 }
 
 static bool
 ask_reject(struct ask *ask, enum framing_result result)
 {
-	char error[128];
+	char room[FRAMING_COMPLAINT_SIZE], error[192];
+	const char *complaint = ask_complaint(ask, result, room);
 
-	log_notice(ask->rules->name, "client %llu sent %s: closed", (unsigned long long)ask_record(ask)->id,
-	    result == FRAMING_TOO_LONG ? "a message of more than max_message" : "what is no message of the framing");
+	log_notice(ask->rules->name, "client %llu sent %s: closed (%s)", (unsigned long long)ask_record(ask)->id,
+	    result == FRAMING_TOO_LONG ? "a message of more than max_message" : "what is no message of the framing",
+	    complaint);
 	if (ask->rules->framing->error != NULL && ask_answer_last(ask, error,
-	    ask_complain(ask, result, error, sizeof error), CLOSING_PROTOCOL))
+	    ask->rules->framing->error(FRAMING_FAULT_CLIENT, complaint, error, sizeof error), CLOSING_PROTOCOL))
 		return false;
 	return ask_end(ask, CLOSING_PROTOCOL);
-}
-
-/* What the client says of itself, and speaks from now on. */
-static struct mux_queue_change
-ask_change(const struct ask *ask, const struct ask_run *run)
-{
-	const struct resp_judgement *judgement = &run->judgement;
-
-	return (struct mux_queue_change){ .flip = judgement->protocol != ask_protocol(ask) ? TABLE_CLIENT_RESP3 : 0,
-		.label = judgement->label.kind != RESP_LABEL_NONE ? &judgement->label : NULL };
 }
 
 /* The first message is for the upstream, but in other words. */
 static bool
 ask_instead(struct ask *ask, const struct ask_run *run)
 {
-	struct mux_queue_change change = ask_change(ask, run);
-	size_t length = strlen(run->judgement.instead);
+	struct mux_queue_change change = mux_judged_change(&run->judged);
+	size_t length = mux_judged_length(&run->judged);
 	unsigned char *room;
 
 	if (ask_window(ask) == 0)
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if ((room = ask_place(ask, 1, length, 0)) == NULL)
 		return ask_stop(ask, MUX_ASKED_WAIT);
-	memcpy(room, run->judgement.instead, length);
-	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->next, &length, 1, &change);
+	mux_judged_write(&run->judged, ask_bytes(ask), room);
+	mux_queue_ask(&ask->rules->queue, ask->asker->index, run->judged.length, &length, 1, &change);
 	ask->asker->reader.in_flight++;
 	ask->result.owed++;
 	return true;
+}
+
+static void
+ask_log_refusal(const struct ask *ask, const struct ask_run *run)
+{
+	size_t begin = run->judged.answer[0] == '-' ? strlen("-ERR ") : 0;
+	size_t end = run->judged.answer_length - strlen("\r\n");
+
+	log_notice(ask->rules->name, "client %llu closed: %.*s", (unsigned long long)ask_record(ask)->id,
+	    (int)(end - begin), run->judged.answer + begin);
 }
 
 /* The first message is not for the upstream as it is. */
 static bool
 ask_alone(struct ask *ask, const struct ask_run *run)
 {
-	const struct resp_judgement *judgement = &run->judgement;
-	struct mux_queue_answer answer = { .text = judgement->answer, .taken = run->next };
-	bool refused = run->verdict == RESP_REFUSE;
+	const struct resp_judgement *judgement = &run->judged.resp;
+	struct mux_queue_answer answer = { .text = run->judged.answer, .taken = run->judged.length };
+	bool refused = run->judged.verdict == RESP_REFUSE;
 
-	if (run->result == FRAMING_WHOLE && run->verdict == RESP_FORWARD)
+	if (run->result == FRAMING_WHOLE && mux_judged_is_changed(&run->judged))
 		return ask_instead(ask, run);
 	if (ask->asker->reader.in_flight > 0) /* its replies come first */
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (run->result != FRAMING_WHOLE)
 		return ask_reject(ask, run->result);
-	if (run->verdict == RESP_OWN) {
+	if (run->judged.verdict == RESP_OWN) {
 		ask->result.first = judgement->first;
 		return ask_stop(ask, MUX_ASKED_OWN);
 	}
-	if (run->verdict == RESP_QUIT || refused) { /* it ends with the answer */
-		if (ask_answer_last(ask, judgement->answer, judgement->length,
+	if (run->judged.verdict == RESP_QUIT || refused) { /* it ends with the answer */
+		if (ask_answer_last(ask, run->judged.answer, run->judged.answer_length,
 		    refused ? CLOSING_STATE : CLOSING_CLIENT) && refused)
-			log_notice(ask->rules->name, "client %llu closed: %.*s",
-			    (unsigned long long)ask_record(ask)->id,
-			    (int)(judgement->length - strlen("-ERR \r\n")), judgement->answer + strlen("-ERR "));
+			ask_log_refusal(ask, run);
 		return false;
 	}
-	if (run->verdict != RESP_SKIP)
-		answer.length = judgement->length;
-	answer.change = ask_change(ask, run);
+	if (run->judged.verdict != RESP_SKIP)
+		answer.length = run->judged.answer_length;
+	answer.change = mux_judged_change(&run->judged);
 	return ask_answer(ask, &answer);
 }
 
@@ -639,20 +603,32 @@ mux_ask(struct mux_rules *rules, struct mux_asker *asker, bool vacant)
 	return ask.result;
 }
 
+/* The next message of a stream is taken, if it is for the upstream. */
+static void
+ask_take_lost(struct ask *ask, struct mux_queue_answer *answer)
+{
+	struct ask_run run = { .misfits = false };
+
+	ask_collect(ask, &run, 1, SIZE_MAX);
+	if (run.bytes > 0 || run.result != FRAMING_MORE || !ask_is_last_line(ask))
+		answer->taken = run.bytes;
+	if (run.count > 0 || run.result != FRAMING_WHOLE || !mux_judged_is_changed(&run.judged))
+		return;
+	answer->taken = run.judged.length;
+	if (run.judged.memcache.silence == FRAMING_SILENT_ALL)
+		answer->length = 0;
+}
+
 struct mux_asked
 mux_ask_fail(struct mux_rules *rules, struct mux_asker *asker, enum closing_cause cause)
 {
-	struct mux_queue_answer answer = { .text = rules->loss.bytes, .length = rules->loss.length, .lost = true };
+	struct mux_queue_answer answer = { .text = rules->loss.bytes, .lost = true };
 	struct ask ask = { .rules = rules, .asker = asker };
-	struct ask_run run;
 
-	run.misfits = false;
 	while (ask.result.why != MUX_ASKED_LAST && (answer.taken = ask_length(&ask)) > 0) {
-		if (!ask_is_packet(&ask)) {
-			ask_collect(&ask, &run, 1, SIZE_MAX);
-			answer.taken = run.bytes == 0 && run.result == FRAMING_MORE && ask_is_last_line(&ask) ?
-			    answer.taken : run.bytes;
-		}
+		answer.length = rules->loss.length;
+		if (!ask_is_packet(&ask))
+			ask_take_lost(&ask, &answer);
 		if (answer.taken == 0)
 			break;
 		if ((mux_is_ordered(rules) && answer.text == NULL) || !ask_answer(&ask, &answer)) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/peer_closed.h"
+#include "client/mux_judge.h"
 #include "client/mux_stream.h"
 #include "keep/budget.h"
 #include "keep/io_journal.h"
@@ -32,7 +33,7 @@ struct conn_run {
 	uint64_t who;
 	uint32_t count;
 	size_t bytes;
-	bool streams; /* it is a part of one that passes as it comes, and has no count until the last */
+	bool streams, silent; /* a part of one that passes as it comes, uncounted until the last; none is told */
 };
 
 /* How many bytes came from the upstream and were not handed out yet; the first of them. */
@@ -273,7 +274,7 @@ conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 			return false;
 		client = NULL;
 	}
-	index = client == NULL ? 0 : client->asker.index;
+	index = client == NULL || run->silent ? 0 : client->asker.index;
 	if (!(run->streams ? mux_queue_pass(conn->queue, index, run->bytes, run->count > 0) :
 	    mux_queue_answer(conn->queue, index, run->count, run->bytes)))
 		return conn_want(conn, now);
@@ -283,7 +284,7 @@ conn_deliver(struct mux_conn *conn, const struct conn_run *run, int64_t now)
 	if (client != NULL) {
 		client->asker.reader.streams = run->count == 0;
 		if (run->count > 0)
-			mux_client_answer(client, run->count, run->bytes + (size_t)passed);
+			mux_client_answer(client, run->count, run->silent ? 0 : run->bytes + (size_t)passed);
 		mux_client_flush(client, now); /* at once: the same buffer then serves all in turn */
 	}
 	return true;
@@ -325,14 +326,15 @@ conn_stop_at(struct mux_conn *conn, struct conn_run *run, const struct table_pen
 	}
 }
 
-/* Adds the replies at the start that go to one client to an empty run; none: there are none that are whole yet, or
- * the connection is lost. */
+/* Adds the replies at the start that go to one client, or that it does not get, to an empty run; none: there are none
+ * that are whole yet, or the connection is lost. */
 static void
 conn_collect(struct mux_conn *conn, struct conn_run *run)
 {
 	const struct table_pending *entry;
 	enum framing_result result;
 	size_t length;
+	bool silent;
 
 	for (;; run->bytes += length, run->count++) {
 		entry = conn_pending(conn, run->count);
@@ -346,7 +348,11 @@ conn_collect(struct mux_conn *conn, struct conn_run *run)
 				conn_stop_at(conn, run, entry, result);
 			return;
 		}
+		silent = mux_judge_is_silent(conn->rules->framing, entry->who, conn_bytes(conn) + run->bytes, length);
+		if (run->count > 0 && silent != run->silent)
+			return;
 		run->who = entry->who;
+		run->silent = silent;
 	}
 }
 

@@ -45,11 +45,12 @@ mux_queue_word(const struct table *table, uint32_t client)
 uint32_t
 mux_queue_client(const struct mux_queue *queue, uint64_t who)
 {
-	uint32_t client = (uint32_t)who;
+	uint64_t word = who & ~(UINT64_C(15) << TABLE_PENDING_SILENCE);
+	uint32_t client = (uint32_t)word;
 
 	if (who == TABLE_PENDING_NOBODY || who >= TABLE_PENDING_KEPT ||
 	    table_client_state(queue->table, client) != TABLE_LIVE ||
-	    mux_queue_word(queue->table, client) != who)
+	    mux_queue_word(queue->table, client) != word)
 		return 0;
 	return client;
 }
@@ -212,6 +213,8 @@ mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size
 	uint64_t who = client == 0 ? TABLE_PENDING_NOBODY : mux_queue_word(queue->table, client);
 	struct redo redo;
 
+	if (change != NULL)
+		who |= (uint64_t)change->silence << TABLE_PENDING_SILENCE;
 	for (uint32_t i = 0; i < count; i++)
 		*queue_entry(queue, record->pending_tail + i) =
 		    (struct table_pending){ .who = who, .end = record->out_end + end[i] };

@@ -88,10 +88,16 @@ bool mux_queue_has_others(const struct mux_queue *queue);
  * behind the last, for which mux_queue_room() has seen to room. */
 struct table_pending *mux_queue_place(const struct mux_queue *queue, uint64_t number);
 
-/* The word for a client as it is now; and the index of the client that a word is for, if it is open and still the one
- * that asked, else 0. */
+/* The word for a client as it is now; the index of the client that an entry is for, if it is open and still the one
+ * that asked, else 0; and which replies that client does not get (FRAMING_SILENT_*). */
 uint64_t mux_queue_word(const struct table *table, uint32_t client);
 uint32_t mux_queue_client(const struct mux_queue *queue, uint64_t who);
+
+static inline unsigned
+mux_queue_silence(uint64_t who)
+{
+	return who >= TABLE_PENDING_KEPT ? 0 : who >> TABLE_PENDING_SILENCE & 15;
+}
 
 /* Where so many bytes of at most so many (256) requests may be written, for mux_queue_ask(); NULL: there is no memory
  * for them. */
@@ -101,6 +107,7 @@ unsigned char *mux_queue_room(struct mux_queue *queue, uint32_t count, size_t by
 struct mux_queue_change {
 	uint16_t flip;                  /* flags that become the opposite */
 	const struct resp_label *label; /* borrowed: what it says of itself; NULL: nothing */
+	unsigned silence;               /* FRAMING_SILENT_*, of the one request; 0: it gets any reply */
 };
 
 /* The requests that were written there are the client's; the taken bytes at the head of what it said are done with.

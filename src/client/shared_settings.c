@@ -56,12 +56,12 @@ shared_frame(const struct shared_settings *settings, const char *text, bool requ
 		return framed;
 	length = strlen(text);
 	framed.bytes = mem_new(1, length + FRAMING_OVERHEAD);
-	if ((settings->framing == FRAMING_LINE || settings->framing == FRAMING_RESP) &&
+	if ((settings->framing == FRAMING_LINE || framing->protocol) &&
 	    parse(&progress, (const unsigned char *)text, length, length, &whole) == FRAMING_WHOLE &&
 	    whole == length) {
 		memcpy(framed.bytes, text, length);
 		framed.length = length;
-	} else if (settings->framing != FRAMING_RESP) {
+	} else if (!framing->protocol) {
 		framed.length = framing->wrap((const unsigned char *)text, length, (unsigned char *)framed.bytes);
 	}
 	if (framed.length == 0) {
@@ -95,7 +95,8 @@ shared_make_loss_reply(const struct shared_settings *settings, struct shared_tex
 	if (settings->loss_reply != NULL) {
 		*text = shared_frame(settings, settings->loss_reply, false);
 	} else if (framing->error != NULL) {
-		text->length = framing->error("holdfast: connection to the service was lost", error, sizeof error);
+		text->length = framing->error(FRAMING_FAULT_SERVER,
+		    "holdfast: connection to the service was lost", error, sizeof error);
 		text->bytes = mem_copy_bytes(error, text->length);
 	}
 }

@@ -31,7 +31,7 @@ static const struct setting_choice framings[] = {
 	{ "", FRAMING_NONE }, { "line", FRAMING_LINE }, { "netstring", FRAMING_NETSTRING },
 	{ "length8", FRAMING_LENGTH8 }, { "length16be", FRAMING_LENGTH16BE }, { "length16le", FRAMING_LENGTH16LE },
 	{ "length32be", FRAMING_LENGTH32BE }, { "length32le", FRAMING_LENGTH32LE }, { "resp", FRAMING_RESP },
-	{ "octet-counted", FRAMING_OCTETS }, { NULL, 0 }
+	{ "octet-counted", FRAMING_OCTETS }, { "memcache", FRAMING_MEMCACHE }, { NULL, 0 }
 };
 static const struct setting_choice replies[] = {
 	{ "ordered", SHARED_ORDERED }, { "none", SHARED_NONE }, { "broadcast", SHARED_BROADCAST }, { NULL, 0 }

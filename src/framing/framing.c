@@ -193,7 +193,40 @@ static const struct framing *const framings[FRAMING_KINDS] = {
 	[FRAMING_LENGTH32LE] = FRAMING(length32le, "length32le"),
 	[FRAMING_RESP] = &framing_resp,
 	[FRAMING_OCTETS] = FRAMING(octets, "octet-counted"),
+	[FRAMING_MEMCACHE] = &framing_memcache,
 };
+
+size_t
+framing_wrap_whole(framing_parser *parser, const unsigned char *contents, size_t length, unsigned char *to)
+{
+	struct framing_progress progress = { 0 };
+	size_t whole;
+
+	if (parser(&progress, contents, length, length, &whole) != FRAMING_WHOLE || whole != length)
+		return 0;
+	memcpy(to, contents, length);
+	return length;
+}
+
+size_t
+framing_unwrap_whole(const unsigned char *message, size_t length, size_t *ret_length)
+{
+	(void)message;
+	*ret_length = length;
+	return 0;
+}
+
+size_t
+framing_print_error(const char *begin, const char *text, char *to, size_t size)
+{
+	size_t at = strlen(begin);
+
+	memcpy(to, begin, at);
+	for (; *text != '\0' && at < size - 2; text++)
+		to[at++] = (unsigned char)*text < ' ' || *text == '\x7f' ? ' ' : *text;
+	memcpy(to + at, "\r\n", 2);
+	return at + 2;
+}
 
 const struct framing *
 framing_of(enum framing_kind kind)

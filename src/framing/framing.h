@@ -13,7 +13,7 @@
 enum framing_kind {
 	FRAMING_NONE, /* no message at all: session mode */
 	FRAMING_LINE, FRAMING_NETSTRING, FRAMING_LENGTH8, FRAMING_LENGTH16BE, FRAMING_LENGTH16LE, FRAMING_LENGTH32BE,
-	FRAMING_LENGTH32LE, FRAMING_RESP, FRAMING_OCTETS,
+	FRAMING_LENGTH32LE, FRAMING_RESP, FRAMING_OCTETS, FRAMING_MEMCACHE,
 	FRAMING_KINDS
 };
 
@@ -29,13 +29,13 @@ enum framing_result {
 struct framing_progress {
 	size_t at;        /* bytes that need not be looked at again */
 	size_t expected;  /* at least so many bytes are needed; 0: not known */
-	size_t element;   /* where the element that is not whole begins (replies of resp) */
-	uint64_t pending; /* elements that are still to come (resp) */
+	size_t element;   /* where the element that is not whole begins (replies of resp, memcache) */
+	uint64_t pending; /* elements that are still to come (resp); what it has begun with (replies of memcache) */
 };
 
 /* bytes are length bytes from the message's begin on, among them those of the calls before.  max counts the message
- * without its framing (resp: all of it), SIZE_MAX / 2 at most.  With max + FRAMING_OVERHEAD bytes there the result is
- * never FRAMING_MORE.  *ret_length is written for FRAMING_WHOLE alone. */
+ * without its framing (of a protocol: all of it), SIZE_MAX / 2 at most.  With max + FRAMING_OVERHEAD bytes there the
+ * result is never FRAMING_MORE.  *ret_length is written for FRAMING_WHOLE alone. */
 typedef enum framing_result framing_parser(struct framing_progress *progress, const unsigned char *bytes,
     size_t length, size_t max, size_t *ret_length);
 
@@ -44,8 +44,15 @@ typedef enum framing_result framing_parser(struct framing_progress *progress, co
 
 #define FRAMING_COMPLAINT_SIZE 64
 
+/* Whose mistake an error is. */
+enum framing_fault { FRAMING_FAULT_CLIENT, FRAMING_FAULT_SERVER };
+
+/* Which replies to a request its client does not get; 0: it gets all.  Other numbers, up to 15, are the framing's. */
+#define FRAMING_SILENT_ALL 1u
+
 struct framing {
 	const char *name;        /* as the setting has it; borrowed */
+	bool protocol;           /* a server's own: messages are whole as they are, and requests are judged */
 	framing_parser *request; /* of a client's messages */
 	framing_parser *reply;   /* of the upstream's */
 	/* Puts framing on: writes the message with these contents to to, which has room for length +
@@ -57,15 +64,23 @@ struct framing {
 	/* Whether a whole message of the upstream's answers a request; one that does not (RESP3's push) is nobody's.
 	 * NULL: all do. */
 	bool (*is_reply)(const unsigned char *message, size_t length);
-	/* Writes the reply that says what went wrong to to, cut to size bytes (16 at least), without a NUL; control
+	/* Whether the client does not get a whole reply to a request of such silence (not 0).  NULL: it gets all. */
+	bool (*is_silent)(unsigned silence, const unsigned char *reply, size_t length);
+	/* Writes the reply that says what went wrong to to, cut to size bytes (32 at least), without a NUL; control
 	 * characters become spaces.  Its bytes.  NULL where the framing has no such reply. */
-	size_t (*error)(const char *text, char *to, size_t size);
+	size_t (*error)(enum framing_fault fault, const char *text, char *to, size_t size);
 	/* What a server says of a message, of which so many bytes are there, that request() has refused; NULL: it
 	 * would have taken it, as far as it is there.  The text is constant, or written to room. */
 	const char *(*complaint)(const unsigned char *message, size_t length, char room[FRAMING_COMPLAINT_SIZE]);
 };
 
-extern const struct framing framing_resp; /* framing/resp.c; the others' are in framing/framing.c */
+/* Of framings that are a protocol: wrap, where parser is request; unwrap; and error, whose reply begins with this. */
+size_t framing_wrap_whole(framing_parser *parser, const unsigned char *contents, size_t length, unsigned char *to);
+size_t framing_unwrap_whole(const unsigned char *message, size_t length, size_t *ret_length);
+size_t framing_print_error(const char *begin, const char *text, char *to, size_t size);
+
+/* framing/resp.c, framing/memcache.c; the others' are in framing/framing.c */
+extern const struct framing framing_resp, framing_memcache;
 
 /* The framing of this kind, not FRAMING_NONE; borrowed, constant. */
 const struct framing *framing_of(enum framing_kind kind);

@@ -301,21 +301,7 @@ resp_reply(struct framing_progress *progress, const unsigned char *bytes, size_t
 static size_t
 resp_wrap(const unsigned char *contents, size_t length, unsigned char *to)
 {
-	struct framing_progress progress = { 0 };
-	size_t whole;
-
-	if (resp_request(&progress, contents, length, length, &whole) != FRAMING_WHOLE || whole != length)
-		return 0;
-	memcpy(to, contents, length);
-	return length;
-}
-
-static size_t
-resp_unwrap(const unsigned char *message, size_t length, size_t *ret_length)
-{
-	(void)message;
-	*ret_length = length;
-	return 0;
+	return framing_wrap_whole(resp_request, contents, length, to);
 }
 
 static bool
@@ -325,17 +311,9 @@ resp_is_reply(const unsigned char *message, size_t length)
 }
 
 static size_t
-resp_error(const char *text, char *to, size_t size)
+resp_error(enum framing_fault fault, const char *text, char *to, size_t size)
 {
-	size_t length = strlen(text), room = size - strlen("-ERR \r\n");
-
-	if (length > room)
-		length = room;
-	memcpy(to, "-ERR ", 5);
-	for (size_t i = 0; i < length; i++)
-		to[5 + i] = (unsigned char)text[i] < ' ' || text[i] == '\x7f' ? ' ' : text[i];
-	memcpy(to + 5 + length, "\r\n", 2);
-	return length + 7;
+	return framing_print_error(fault == FRAMING_FAULT_CLIENT ? "-ERR Protocol error: " : "-ERR ", text, to, size);
 }
 
 /* In Redis's words. */
@@ -382,10 +360,11 @@ resp_complaint(const unsigned char *message, size_t length, char room[FRAMING_CO
 
 const struct framing framing_resp = {
 	.name = "resp",
+	.protocol = true,
 	.request = resp_request,
 	.reply = resp_reply,
 	.wrap = resp_wrap,
-	.unwrap = resp_unwrap,
+	.unwrap = framing_unwrap_whole,
 	.is_reply = resp_is_reply,
 	.error = resp_error,
 	.complaint = resp_complaint,

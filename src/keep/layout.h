@@ -183,8 +183,9 @@ struct table_buffer {
 	volatile uint32_t tail;
 };
 
-/* Who is owed a reply: the client's generation and slot in one word (X3), or TABLE_PENDING_NOBODY; and where its
- * request ends in the stream of all of the service's requests. */
+/* Who is owed a reply: the client's generation and slot in one word (X3), with what it is not told of the reply in
+ * bits that no slot has (FRAMING_SILENT_* of framing/framing.h), or TABLE_PENDING_NOBODY; and where its request ends
+ * in the stream of all of the service's requests. */
 struct table_pending {
 	uint64_t who;
 	uint64_t end;
@@ -193,6 +194,7 @@ struct table_pending {
 #define TABLE_PENDING_NOBODY UINT64_C(0) /* a heartbeat's */
 #define TABLE_PENDING_KEPT (UINT64_C(1) << 62) /* a message whose client is not known any more */
 #define TABLE_PENDING_SPOOLED (UINT64_C(1) << 63) /* and one from the spool: its number is in the bits below */
+#define TABLE_PENDING_SILENCE 28 /* a client's: the lowest of the four bits of what it is not told */
 #define TABLE_STUCK_GUILTY UINT32_MAX /* the oldest request is why the connection is given up: it ends as lost */
 
 /* What the clients of a service share (shared mode).  What is beyond the tails does not count (X2). */

@@ -153,6 +153,13 @@ def redis(folder):
     yield from holdfast.each_ends(make, real_servers.Redis.kill)
 
 
+@pytest.fixture
+def memcached(folder):
+    """memcached(argument, ...) starts one."""
+    yield from holdfast.each_ends(lambda *arguments: real_servers.Memcached(folder, arguments).start(),
+                                  real_servers.Memcached.kill)
+
+
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory):
     """This build, installed in a folder."""

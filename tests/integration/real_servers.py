@@ -1,4 +1,4 @@
-"""real_servers - Redis, PostgreSQL, MariaDB, gunicorn and rsyslog of the distribution, each in a temporary folder."""
+"""real_servers - Redis, memcached, PostgreSQL, MariaDB, gunicorn, rsyslog, each in a temporary folder."""
 import os
 import pwd
 import select
@@ -51,6 +51,48 @@ class Redis:
     def cli(self, *words):
         """What redis-cli prints, asked directly."""
         return holdfast.run("redis-cli", "-p", self.port, *words).stdout.strip()
+
+
+class Memcached:
+    """What it holds is gone with it."""
+
+    def __init__(self, folder, arguments=()):
+        self.port = holdfast.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.folder = folder
+        self.arguments = arguments
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            ["memcached", "-l", "127.0.0.1", "-p", str(self.port), "-U", "0", "-u", "nobody", *self.arguments],
+            stdin=subprocess.DEVNULL, cwd=self.folder, env=holdfast.environment())
+        holdfast.until(self.listens, "memcached listens")
+        return self
+
+    def listens(self):
+        try:
+            self.connect().close()
+            return True
+        except ConnectionRefusedError:
+            return False
+
+    def connect(self):
+        client = socket.create_connection(("127.0.0.1", self.port))
+        client.settimeout(holdfast.BOUND)
+        return client
+
+    def end(self, number):
+        if self.process:
+            self.process.send_signal(number)
+            holdfast.wait_exit(self.process)
+            self.process = None
+
+    def stop(self):
+        self.end(signal.SIGTERM)
+
+    def kill(self):
+        self.end(signal.SIGKILL)
 
 
 def postgres_programs():

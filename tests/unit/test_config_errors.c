@@ -129,7 +129,7 @@ static const struct {
 	{ S("flavour = \"resp\";"), "m.conf:5: services.a.flavour: unknown setting" },
 	{ S("mode = \"common\";"), "m.conf:5: services.a.mode: \"common\" is not one of \"session\", \"shared\"" },
 	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, "
-	    "netstring, octet-counted, length8, length16be, length16le, length32be, length32le or resp" },
+	    "netstring, octet-counted, length8, length16be, length16le, length32be, length32le, resp or memcache" },
 	{ S("framing = \"line\";"), "m.conf:5: services.a.framing: is for mode = \"shared\" only; "
 	    "say mode = \"shared\" too, or leave it out" },
 	{ S("listen: { type = \"dgram\"; };"), "m.conf:5: services.a.listen.type: is for mode = \"shared\" only" },

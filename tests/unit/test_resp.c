@@ -207,11 +207,11 @@ an_error_reply_is_one_line_whatever_its_text(void **state)
 	char to[32];
 
 	(void)state;
-	assert_int_equal(framing->error("lost", to, sizeof to), 11);
+	assert_int_equal(framing->error(FRAMING_FAULT_SERVER, "lost", to, sizeof to), 11);
 	assert_memory_equal(to, "-ERR lost\r\n", 11);
-	assert_int_equal(framing->error("a\r\nb\x7f\t\xc3\xa9", to, sizeof to), 15);
+	assert_int_equal(framing->error(FRAMING_FAULT_SERVER, "a\r\nb\x7f\t\xc3\xa9", to, sizeof to), 15);
 	assert_memory_equal(to, "-ERR a  b  \xc3\xa9\r\n", 15);
-	assert_int_equal(framing->error("123456789012345678901234567890", to, 16), 16);
+	assert_int_equal(framing->error(FRAMING_FAULT_SERVER, "123456789012345678901234567890", to, 16), 16);
 	assert_memory_equal(to, "-ERR 123456789\r\n", 16);
 	assert_null(framing_of(FRAMING_LINE)->error);
 }
