@@ -1,9 +1,11 @@
-"""messages - Redis for many clients: Holdfast's shared mode and its peers, asked by redis-benchmark.
+"""messages - Redis and memcached for many clients: Holdfast's shared mode and its peers, asked by redis-benchmark and
+work memcache.
 
 As in use, clients and proxy are on one side, on CPU 0, and the server is on the other, on CPU 1.
 """
 import csv
 import io
+import json
 import os
 import subprocess
 
@@ -15,7 +17,7 @@ import real_servers
 NUTCRACKER = """
 s:
   listen: {path} 0666
-  redis: true
+  redis: {redis}
   hash: fnv1a_64
   distribution: ketama
   backlog: 1024
@@ -27,9 +29,10 @@ s:
 
 class Holdfast(peers.Holdfast):
     """All clients over one connection, whose loss would be noticed."""
+    framing = "resp"
 
     def launch(self):
-        services = (f's: {{ mode = "shared"; framing = "resp"; address = "127.0.0.1:{self.port}"; '
+        services = (f's: {{ mode = "shared"; framing = "{self.framing}"; address = "127.0.0.1:{self.port}"; '
                     "listen: { backlog = 1024; }; };\n")
         self.daemon = holdfast.Daemon(self.folder, services, top='log: { level = "error"; target = "stderr"; };')
         self.spawn(os.path.join(self.build, "holdfastd"), "-c", self.daemon.config)
@@ -42,10 +45,11 @@ class HoldfastBefore(peers.Before, Holdfast):
 class Nutcracker(peers.Peer):
     """The same: one connection to the server for all clients, which is its default."""
     name = "nutcracker"
+    framing = "resp"
     needs = {"nutcracker": "/usr/sbin/nutcracker"}
 
     def launch(self):
-        text = NUTCRACKER.format(path=self.path, port=self.port)
+        text = NUTCRACKER.format(path=self.path, port=self.port, redis=str(self.framing == "resp").lower())
         self.spawn("nutcracker", "-c", self.write(text), "-s", str(holdfast.free_port()), "-a", "127.0.0.1")
 
     @staticmethod
@@ -55,7 +59,7 @@ class Nutcracker(peers.Peer):
 
 
 class PlainMux(peers.Peer):
-    """The least that does the same, without any safety: work_mux.c."""
+    """The least that does the same, without any safety: work_mux.c.  For Redis alone."""
     name = "plain-mux"
 
     def launch(self):
@@ -76,18 +80,20 @@ ALL += [HoldfastBefore] * bool(peers.Before.build)
 
 
 class Server:
-    """Redis, alone in a cgroup, by which its CPU time is read."""
+    """Redis or memcached, alone in a cgroup, by which its CPU time is read."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, framing):
+        self.framing = framing
         self.path = os.path.join(folder, "redis.sock")
-        self.redis = real_servers.Redis(folder, arguments=["--unixsocket", self.path, "--tcp-backlog", "4096"])
-        self.cgroup = os.path.join(peers.CGROUPS, f"holdfast-bench-{os.getpid()}-redis")
+        self.one = (real_servers.Redis(folder, arguments=["--unixsocket", self.path, "--tcp-backlog", "4096"])
+                    if framing == "resp" else real_servers.Memcached(folder, arguments=["-t", "1"]))
+        self.cgroup = os.path.join(peers.CGROUPS, f"holdfast-bench-{os.getpid()}-{framing}")
         os.mkdir(self.cgroup)
         try:
-            self.redis.start()
+            self.one.start()
             with open(os.path.join(self.cgroup, "cgroup.procs"), "w") as file:
-                file.write(str(self.redis.process.pid))
-            for task in os.listdir(f"/proc/{self.redis.process.pid}/task"):
+                file.write(str(self.one.process.pid))
+            for task in os.listdir(f"/proc/{self.one.process.pid}/task"):
                 os.sched_setaffinity(int(task), {1})
         except BaseException:
             self.end()
@@ -96,8 +102,12 @@ class Server:
     def cpu(self):
         return peers.cgroup_cpu(self.cgroup)
 
+    def serves(self, kind):
+        """Whether it can stand behind such a peer, or be asked in its way."""
+        return self.framing == "resp" or kind not in (PlainMux, DirectUnix)
+
     def end(self):
-        self.redis.stop()
+        self.one.stop()
         os.rmdir(self.cgroup)
 
 
@@ -108,14 +118,24 @@ def words(peer, server):
     return ["-p", peer.address] if isinstance(peer, peers.Direct) else ["-s", peer.path]
 
 
+def run(*command):
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          preexec_fn=lambda: os.sched_setaffinity(0, {0}))
+    if done.returncode != 0:
+        raise measure.LoadEnded
+    return done.stdout
+
+
 def ask(peer, server, load, count):
-    """So many operations; gives what redis-benchmark says: operations a second, p50 and p99 in microseconds."""
-    done = subprocess.run(
-        ["redis-benchmark", *words(peer, server), "-n", str(count), "-c", str(load.clients), "-P", str(load.depth),
-         "-t", load.command, "--csv"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
-        preexec_fn=lambda: os.sched_setaffinity(0, {0}))
-    rows = [row for row in csv.reader(io.StringIO(done.stdout)) if row and row[0].upper().startswith(load.command)]
-    if done.returncode != 0 or not rows:
+    """So many operations: operations a second, p50 and p99 in microseconds."""
+    if load.framing == "memcache":
+        said = json.loads(run(os.path.join(holdfast.BUILD, "tests/bench/work"), "memcache", peer.address,
+                              load.command, str(load.clients), str(load.depth), str(count)))
+        return said["rate"], said["p50"], said["p99"]
+    text = run("redis-benchmark", *words(peer, server), "-n", str(count), "-c", str(load.clients), "-P",
+               str(load.depth), "-t", load.command, "--csv")
+    rows = [row for row in csv.reader(io.StringIO(text)) if row and row[0].upper().startswith(load.command)]
+    if not rows:
         raise measure.LoadEnded
     return float(rows[0][1]), float(rows[0][4]) * 1e3, float(rows[0][6]) * 1e3
 
@@ -169,15 +189,14 @@ def at_work(server, running, load, options):
     return seen
 
 
-def all_work(folder, loads, chosen, options, show):
-    """The results of all these loads; each is shown as it comes."""
-    folder = os.path.join(folder, "messages")
-    os.mkdir(folder)
-    server = Server(folder)
-    running = [kind(folder, server.redis.port) for kind in ALL if kind.name in chosen]
+def all_of_framing(folder, loads, framing, chosen, options, show):
+    os.makedirs(folder)
+    server = Server(folder, framing)
+    running = [kind(folder, server.one.port) for kind in ALL if kind.name in chosen and server.serves(kind)]
     results = {}
     try:
         for peer in running:
+            peer.framing = framing
             peer.start()
         for load in loads:
             results[load] = at_work(server, running, load, options)
@@ -186,4 +205,14 @@ def all_work(folder, loads, chosen, options, show):
         for peer in running:
             peer.end()
         server.end()
+    return results
+
+
+def all_work(folder, loads, chosen, options, show):
+    """The results of all these loads; each is shown as it comes."""
+    results = {}
+    for framing in ("resp", "memcache"):
+        some = [load for load in loads if load.framing == framing]
+        if some:
+            results.update(all_of_framing(f"{folder}/messages/{framing}", some, framing, chosen, options, show))
     return results

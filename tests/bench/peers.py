@@ -248,7 +248,7 @@ ALL = [Holdfast, Haproxy, HaproxySplice, Nginx, Proxyd, Socat, Direct] + [Holdfa
 def missing(kinds):
     """Packages that these, and the bench itself, need and this machine lacks."""
     needs = {"linux-perf": "/usr/bin/perf", "redis-server": "/usr/bin/redis-server",
-             "redis-tools": "/usr/bin/redis-benchmark"}
+             "redis-tools": "/usr/bin/redis-benchmark", "memcached": "/usr/bin/memcached"}
     for kind in kinds:
         needs.update(kind.needs)
     return [package for package, file in needs.items() if not os.path.exists(file)]

@@ -2,6 +2,8 @@
  *
  *   work serve LISTENING-FD       until the end of standard input
  *   work mux PATH PORT            the least that can stand between Redis and its clients (see work_mux.c)
+ *   work memcache ADDRESS get|set CLIENTS DEPTH COUNT   so many operations with memcached; says how it was, a line of
+ *                                 JSON: operations a second, and microseconds of DEPTH of them
  *   work ask                      commands on standard input, answers on standard output:
  *
  *     open KIND COUNT SIZE ADDRESS   makes the connections (KIND by number, see work.h; ADDRESS is the path of a
@@ -45,8 +47,12 @@ main(int argc, char **argv)
 		return work_serve(atoi(argv[2]));
 	if (argc == 4 && strcmp(argv[1], "mux") == 0)
 		return work_mux(argv[2], (uint16_t)atoi(argv[3]));
+	if (argc == 7 && strcmp(argv[1], "memcache") == 0)
+		return work_memcache(argv[2], argv[3], (unsigned)atoi(argv[4]), (unsigned)atoi(argv[5]),
+		    strtoull(argv[6], NULL, 10));
 	if (argc == 2 && strcmp(argv[1], "ask") == 0)
 		return work_command();
-	fputs("usage: work serve LISTENING-FD | work mux PATH PORT | work ask\n", stderr);
+	fputs("usage: work serve LISTENING-FD | work mux PATH PORT | work ask | "
+	    "work memcache ADDRESS get|set CLIENTS DEPTH COUNT\n", stderr);
 	return 2;
 }

@@ -27,6 +27,13 @@ int work_serve(int listener);
 /* Serves Redis clients at the Unix socket over one connection to the port on 127.0.0.1, until it is killed. */
 int work_mux(const char *path, uint16_t port);
 
+/* Asks memcached at the address, "get" or "set", so many operations in all, each client depth of them at a time, and
+ * prints how it was.  Gives the exit code. */
+int work_memcache(const char *address, const char *command, unsigned count, unsigned depth, uint64_t operations);
+
+/* A connection to an address, the path of a Unix socket or a port of 127.0.0.1; ends the program without. */
+int work_connect(const char *address);
+
 /* Does what standard input says, a command a line.  Gives the exit code. */
 int work_command(void);
 

@@ -53,7 +53,7 @@ work_is_bulk(void)
 }
 
 static int
-connection_connect_tcp(int port)
+connect_tcp(int port)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -65,16 +65,16 @@ connection_connect_tcp(int port)
 	return fd;
 }
 
-static int
-connection_connect(void)
+int
+work_connect(const char *address)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	int fd;
 
-	if (work.address[0] != '/')
-		return connection_connect_tcp(atoi(work.address));
+	if (address[0] != '/')
+		return connect_tcp(atoi(address));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	memcpy(to.sun_path, work.address, sizeof to.sun_path);
+	snprintf(to.sun_path, sizeof to.sun_path, "%s", address);
 	if (connect(fd, (struct sockaddr *)&to, sizeof to) == -1)
 		die("connect");
 	return fd;
@@ -109,7 +109,7 @@ connection_open(struct connection *connection)
 	struct work_hello hello = { (uint32_t)work.kind, work.size };
 
 	connection->since = work_now();
-	connection->fd = connection_connect();
+	connection->fd = work_connect(work.address);
 	connection->got = 0;
 	connection_watch(connection, EPOLL_CTL_ADD, EPOLLIN);
 	memcpy(bytes, &hello, sizeof hello);

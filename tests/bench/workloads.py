@@ -17,15 +17,17 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Messages:
-    """What redis-benchmark does."""
+    """What redis-benchmark does, or, with memcached, work memcache."""
     command: str
     clients: int
     depth: int
+    framing: str = "resp"
     unit: str = "operation"
 
     @property
     def name(self):
-        return f"{self.command} x {self.clients}, pipeline {self.depth}"
+        before = "" if self.framing == "resp" else f"{self.framing} "
+        return f"{before}{self.command} x {self.clients}, pipeline {self.depth}"
 
 
 def ping(count, size, **more):
@@ -46,3 +48,4 @@ ALL = [
 
 MESSAGES = [Messages(command, clients, depth) for clients in (1, 50, 500) for depth in (1, 16)
             for command in ("GET", "SET")]
+MESSAGES += [Messages(command, clients, 1, "memcache") for clients in (1, 50) for command in ("get", "set")]

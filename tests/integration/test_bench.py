@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(os.cpu_count() < 2, reason="needs two CPUs"),
     pytest.mark.skipif(not peers.CGROUPS, reason="needs cgroup2: mount -t cgroup2 none /sys/fs/cgroup"),
     pytest.mark.skipif(bool(peers.missing([])),
-                       reason="needs perf and Redis: apt-get install linux-perf redis-server redis-tools"),
+                       reason="needs packages: apt-get install linux-perf redis-server redis-tools memcached"),
 ]
 
 
@@ -50,3 +50,14 @@ def test_each_peer_is_asked_by_redis_benchmark():
             assert float(rows[name][5].split()[0].replace(",", "")) > 0, f"{load}, {name}: CPU"
             assert float(rows[name][6].replace(",", "")) > 0, f"{load}, {name}: system calls"
         assert float(rows["holdfast"][8]) > 0, f"{load}: CPU to a plain multiplexer's"
+
+
+def test_memcached_is_asked_too():
+    done = bench("--peers", "holdfast,direct", "--only", "memcache (get|set) x 50,")
+    assert done.returncode == 0, done.stderr
+    for load in ("memcache get x 50, pipeline 1", "memcache set x 50, pipeline 1"):
+        part = done.stdout.partition(f"### {load}\n")[2].partition("###")[0]
+        rows = {line.split(" ")[1]: line.split("|") for line in part.splitlines() if line.startswith("| ")}
+        assert float(rows["holdfast"][2].replace(",", "")) > 0, f"{load}: rate"
+        assert float(rows["holdfast"][5].split()[0].replace(",", "")) > 0, f"{load}: CPU"
+        assert float(rows["direct"][9].replace(",", "")) > 0, f"{load}: the server's CPU"
