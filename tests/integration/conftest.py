@@ -54,6 +54,15 @@ def folder(request):
         shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="module")
+def module_folder():
+    """The same for what all tests of a module share; not kept."""
+    path = tempfile.mkdtemp(prefix="hf-")
+    os.chmod(path, 0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture
 def daemon(folder, request):
     """daemon(services, ...) starts one; at the end each must still be running and end with 0."""

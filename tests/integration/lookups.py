@@ -41,7 +41,7 @@ def failed(*arguments, code=1, **options):
     """The cause of a program that must fail: its last line, which names it; nothing is printed."""
     answer = Answer(*arguments, **options)
     assert answer.code == code and not answer.lines, (answer.code, answer.lines, answer.errors)
-    assert answer.took < 5, answer.took
+    assert answer.took < holdfast.BOUND, answer.took
     assert answer.cause.startswith(arguments[0] + ": "), answer.errors
     return answer.cause[len(arguments[0]) + 2:]
 
