@@ -1,25 +1,25 @@
 #include "upstream/catalog.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/watch.h"
+#include "upstream/catalog_files.h"
 #include "upstream/entry.h"
 
 #define CATALOG_LOOK_EVERY (30 * CLOCK_SECOND)
-#define CATALOG_FILE_MAX   65536
 #define CATALOG_LOOK_LEAST (10 * CLOCK_MILLISECOND) /* between two looks: a storm of changes is one */
+#define CATALOG_LOOK_SHARE 10                       /* and no more than this part of the time is spent on them */
+#define CATALOG_FIRST_TURNS 64                      /* of the first look are taken at once, as nothing is known yet */
+#define CATALOG_LOOK_SOON  CLOCK_SECOND             /* again at what is unfinished */
+#define CATALOG_UNFINISHED (10 * CLOCK_SECOND)      /* as long as it changed no longer ago than this */
 
 /* What we know of a file: its last change, and how old that was when we saw it. */
 struct catalog_file {
@@ -38,7 +38,7 @@ struct catalog_reading {
 	bool folder;
 	struct endpoint_listed *entries; /* owned; the valid ones */
 	size_t count;
-	int64_t expiry;             /* the next one of a valid entry */
+	int64_t expiry;             /* the next one of a valid entry, or when what is unfinished is looked at */
 	char *problem;              /* owned: the first reason why something does not count; NULL if all does */
 	unsigned problems;
 	struct catalog_passed *passed; /* owned */
@@ -49,13 +49,16 @@ struct catalog {
 	char *path, *service;       /* owned */
 	char *folder;               /* owned: path/service */
 	int64_t max_age;
-	uid_t *owners;              /* owned: whose files count, besides root's and our own */
-	size_t owner_count;
+	struct catalog_owners owners;
 	catalog_callback *callback; /* NULL none */
 	void *arg;                  /* borrowed */
 	struct watch *watch;        /* owned */
 	struct loop_timer timer;    /* the next look */
 	int64_t next_look;
+	int64_t took;               /* the last look, or the one under way so far */
+	struct catalog_files *listing; /* owned: a look under way over several turns; NULL none */
+	bool changed;               /* since it began */
+	bool known;                 /* a look has ended */
 	dev_t device;               /* of what the known files are in; 0 nothing yet */
 	ino_t inode;
 	struct catalog_file *files; /* owned; sorted by name */
@@ -108,8 +111,11 @@ static void
 catalog_see(struct catalog_file *file, const struct catalog_file *before, const struct stat *st,
     const struct catalog_reading *reading)
 {
-	int64_t age = clock_wall() - (st->st_mtim.tv_sec * CLOCK_SECOND + st->st_mtim.tv_nsec / 1000);
+	/* A file may say any time; the year 1970 is old enough, and the future is now. */
+	int64_t wall = clock_wall(), changed = st->st_mtim.tv_sec < 0 ? 0 : st->st_mtim.tv_sec, age = 0;
 
+	if (changed <= wall / CLOCK_SECOND)
+		age = wall - changed * CLOCK_SECOND - st->st_mtim.tv_nsec / 1000;
 	file->changed = st->st_mtim;
 	file->inode = st->st_ino;
 	file->size = st->st_size;
@@ -132,34 +138,36 @@ catalog_forget(struct catalog *catalog)
 	catalog->file_count = 0;
 }
 
-/* Replaces what is known of the files by the present state of those of these names.  The array becomes ours. */
-static void
-catalog_see_all(struct catalog *catalog, int folder, struct catalog_file *files, size_t count,
-    struct catalog_reading *reading)
+/* Notes the present state of a file of this name, which goes into files; gives what is noted. */
+static const struct catalog_file *
+catalog_see_named(const struct catalog *catalog, struct catalog_file *files, size_t *count, const char *name,
+    const struct stat *st, const struct catalog_reading *reading)
 {
-	const struct catalog_file *before;
-	size_t n = 0;
-	struct stat st;
+	struct catalog_file *file = &files[(*count)++];
 
-	qsort(files, count, sizeof *files, catalog_compare_files);
-	for (size_t i = 0; i < count; i++) {
-		if (fstatat(folder, files[i].name, &st, 0) == -1) {
-			const char *cause = strerror(errno);
+	file->name = mem_copy_text(name);
+	catalog_see(file, reading->fresh || catalog->file_count == 0 ? NULL : bsearch(file, catalog->files,
+	    catalog->file_count, sizeof *file, catalog_compare_files), st, reading);
+	return file;
+}
 
-			/* It may be gone by now, which is no news. */
-			if (errno != ENOENT || fstatat(folder, files[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-				catalog_pass_over(reading, files[i].name, cause);
-			mem_free(files[i].name);
-			continue;
-		}
-		before = reading->fresh || catalog->file_count == 0 ? NULL :
-		    bsearch(&files[i], catalog->files, catalog->file_count, sizeof *files, catalog_compare_files);
-		catalog_see(&files[i], before, &st, reading);
-		files[n++] = files[i];
-	}
+/* Replaces what is known of the files by these, sorted by name.  The array becomes ours. */
+static void
+catalog_know(struct catalog *catalog, struct catalog_file *files, size_t count)
+{
 	catalog_forget(catalog);
-	catalog->files = mem_resize(files, n, sizeof *files);
-	catalog->file_count = n;
+	catalog->files = mem_resize(files, count, sizeof *files);
+	catalog->file_count = count;
+}
+
+/* What is only half there is looked at soon again, if nobody tells that it has changed. */
+static void
+catalog_wait_for(struct catalog_reading *reading, const struct catalog_file *file)
+{
+	int64_t again = reading->now + CATALOG_LOOK_SOON;
+
+	if (reading->now - file->seen + file->age < CATALOG_UNFINISHED && again < reading->expiry)
+		reading->expiry = again;
 }
 
 /* Whether a file of this age counts; notes when it no longer will. */
@@ -168,33 +176,18 @@ catalog_is_alive(const struct catalog *catalog, const struct catalog_file *file,
     struct catalog_reading *reading)
 {
 	int64_t limit = ttl < catalog->max_age ? ttl : catalog->max_age, expiry;
+	int64_t age = reading->now - file->seen + file->age; /* perhaps more than the monotonic clock has counted */
 
 	if (limit == CLOCK_NEVER)
 		return true;
-	expiry = clock_after(file->seen - file->age, limit);
-	if (expiry <= reading->now) {
+	if (age >= limit) {
 		catalog_pass_over(reading, file->name, "expired");
 		return false;
 	}
+	expiry = clock_after(reading->now, limit - age);
 	if (expiry < reading->expiry)
 		reading->expiry = expiry;
 	return true;
-}
-
-/* Names of instances' files, not hidden, not half-written, in no order; the array and the names are the caller's. */
-static struct catalog_file *
-catalog_list(DIR *dir, size_t *ret_count)
-{
-	struct catalog_file *files = mem_new(CATALOG_FILES, sizeof *files);
-	struct dirent *item;
-	size_t n = 0;
-
-	while (n < CATALOG_FILES && (item = readdir(dir)) != NULL)
-		if (fnmatch(".*", item->d_name, 0) != 0 && fnmatch("*~", item->d_name, 0) != 0 &&
-		    fnmatch("*.tmp", item->d_name, 0) != 0)
-			files[n++].name = mem_copy_text(item->d_name);
-	*ret_count = n;
-	return files;
 }
 
 /* Of this name, cut if need be. */
@@ -206,115 +199,65 @@ catalog_add(struct catalog_reading *reading, struct endpoint_listed listed, cons
 	reading->entries[reading->count++] = listed;
 }
 
-static bool
-catalog_owner_counts(const struct catalog *catalog, uid_t uid)
-{
-	for (size_t i = 0; i < catalog->owner_count; i++)
-		if (catalog->owners[i] == uid)
-			return true;
-	return uid == 0 || uid == geteuid();
-}
-
-/* Nothing but a regular file is ever opened: an open alone can block (a FIFO) or act (a device). */
-static int
-catalog_open_file(const struct catalog *catalog, int folder, const char *name, char cause[CATALOG_CAUSE_SIZE])
-{
-	struct stat st;
-	int fd = -1;
-
-	if (fstatat(folder, name, &st, 0) == -1 || (S_ISREG(st.st_mode) && ((fd = openat(folder, name,
-	    O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) == -1 || fstat(fd, &st) == -1)))
-		snprintf(cause, CATALOG_CAUSE_SIZE, "%s", strerror(errno));
-	else if (!S_ISREG(st.st_mode))
-		snprintf(cause, CATALOG_CAUSE_SIZE, "not a regular file");
-	else if (!catalog_owner_counts(catalog, st.st_uid))
-		snprintf(cause, CATALOG_CAUSE_SIZE, "owned by user %u, who is not in lookup.owners",
-		    (unsigned)st.st_uid);
-	else if (st.st_size > CATALOG_FILE_MAX)
-		snprintf(cause, CATALOG_CAUSE_SIZE, "larger than 64 KiB");
-	else
-		return fd;
-	if (fd != -1)
-		close(fd);
-	return -1;
-}
-
-/* Reads a regular file, at most 64 KiB, of an allowed owner, that ends in a newline.  Its bytes (owned by the caller,
- * NUL-terminated); or NULL and the cause. */
-static char *
-catalog_read_file(const struct catalog *catalog, int folder, const char *name, char cause[CATALOG_CAUSE_SIZE])
-{
-	int fd = catalog_open_file(catalog, folder, name, cause);
-	size_t length = 0;
-	char *bytes;
-	ssize_t n;
-
-	if (fd == -1)
-		return NULL;
-	bytes = mem_new(CATALOG_FILE_MAX + 1, 1);
-	while (length < CATALOG_FILE_MAX && (n = read(fd, bytes + length, CATALOG_FILE_MAX - length)) > 0)
-		length += (size_t)n;
-	close(fd);
-	if (length > 0 && bytes[length - 1] == '\n' && memchr(bytes, '\0', length) == NULL)
-		return bytes;
-	snprintf(cause, CATALOG_CAUSE_SIZE, length == 0 ? "empty" : bytes[length - 1] != '\n' ?
-	    "no newline at its end" : "a NUL byte in it");
-	mem_free(bytes);
-	return NULL;
-}
-
 static void
-catalog_read_copy(const struct catalog *catalog, int folder, const struct catalog_file *file,
+catalog_read_copy(const struct catalog *catalog, const struct catalog_file *file, char *bytes,
     struct catalog_reading *reading)
 {
-	char cause[CATALOG_CAUSE_SIZE], *bytes;
 	struct endpoint_listed listed;
 	const char *error;
 	int64_t ttl;
 
-	bytes = catalog_read_file(catalog, folder, file->name, cause);
-	if (bytes == NULL) {
-		catalog_pass_over(reading, file->name, cause);
-		return;
-	}
 	*strchr(bytes, '\n') = '\0';
 	error = entry_parse(bytes, &listed, &ttl);
 	if (error != NULL)
 		catalog_pass_over(reading, file->name, error);
 	else if (catalog_is_alive(catalog, file, ttl, reading))
 		catalog_add(reading, listed, file->name);
-	mem_free(bytes);
 }
 
 static void
-catalog_read_folder(struct catalog *catalog, struct catalog_reading *reading)
+catalog_read_one(const struct catalog *catalog, const struct catalog_files *found, size_t index,
+    struct catalog_file *files, size_t *count, struct catalog_reading *reading)
 {
-	DIR *dir = opendir(catalog->folder);
-	struct catalog_file *files;
-	struct stat st;
-	size_t count;
+	const char *name = catalog_files_name(found, index);
+	const struct catalog_file *file;
+	struct catalog_bytes read;
 
-	if (dir == NULL || fstat(dirfd(dir), &st) == -1) {
-		catalog_problem(reading, catalog->service, strerror(errno));
-		catalog->device = 0;
-		catalog->inode = 0;
-		if (dir != NULL)
-			closedir(dir);
+	if (reading->count == ENDPOINTS_MAX) {
+		catalog_pass_over(reading, name, "there are 64 addresses before it");
 		return;
 	}
+	catalog_files_read(found, index, &catalog->owners, &read);
+	if (read.bytes == NULL && read.cause[0] != '\0')
+		catalog_pass_over(reading, name, read.cause);
+	if (read.bytes == NULL && !read.unfinished)
+		return;
+	file = catalog_see_named(catalog, files, count, name, &read.st, reading);
+	if (read.bytes == NULL)
+		catalog_wait_for(reading, file);
+	else
+		catalog_read_copy(catalog, file, read.bytes, reading);
+	mem_free(read.bytes);
+}
+
+/* All names are there. */
+static void
+catalog_read_folder(struct catalog *catalog, const struct catalog_files *found, struct catalog_reading *reading)
+{
+	const struct stat *st = catalog_files_stat(found);
+	size_t left_out, count = catalog_files_count(found, &left_out), known = 0;
+	struct catalog_file *files = mem_new(count + 1, sizeof *files);
+
 	/* Whether what the known files are in is still the same; what is new to us is as old as it says. */
-	reading->fresh = catalog->device != st.st_dev || catalog->inode != st.st_ino;
-	catalog->device = st.st_dev;
-	catalog->inode = st.st_ino;
-	files = catalog_list(dir, &count);
-	catalog_see_all(catalog, dirfd(dir), files, count, reading);
-	for (size_t i = 0; i < catalog->file_count; i++) {
-		if (reading->count < ENDPOINTS_MAX)
-			catalog_read_copy(catalog, dirfd(dir), &catalog->files[i], reading);
-		else
-			catalog_pass_over(reading, catalog->files[i].name, "there are 64 addresses before it");
-	}
-	closedir(dir);
+	reading->fresh = catalog->device != st->st_dev || catalog->inode != st->st_ino;
+	catalog->device = st->st_dev;
+	catalog->inode = st->st_ino;
+	if (left_out > 0)
+		catalog_pass_over(reading, "(others)", "there are too many: the first 1024 by name are looked at");
+	for (size_t i = 0; i < count; i++)
+		catalog_read_one(catalog, found, i, files, &known, reading);
+	reading->passed_more += left_out;
+	catalog_know(catalog, files, known);
 }
 
 /* The addresses behind the service's name. */
@@ -346,20 +289,25 @@ catalog_read_lines(struct catalog *catalog, char *bytes, struct catalog_reading 
 static void
 catalog_read_single(struct catalog *catalog, struct catalog_reading *reading)
 {
-	char cause[CATALOG_CAUSE_SIZE], *bytes = catalog_read_file(catalog, AT_FDCWD, catalog->path, cause);
-	struct catalog_file *file;
+	struct catalog_file *file = mem_new(1, sizeof *file);
+	struct catalog_bytes read;
+	size_t known = 0;
 
-	if (bytes == NULL) {
-		catalog_problem(reading, NULL, cause);
-		return;
+	catalog_files_read_single(catalog->path, &catalog->owners, &read);
+	if (read.bytes == NULL)
+		catalog_problem(reading, NULL, read.cause);
+	if (read.bytes != NULL || read.unfinished) {
+		reading->fresh = catalog->device == 0 && catalog->file_count == 0;
+		catalog_see_named(catalog, file, &known, catalog->path, &read.st, reading);
+		catalog_know(catalog, file, known);
+	} else {
+		mem_free(file);
 	}
-	reading->fresh = catalog->device == 0 && catalog->file_count == 0;
-	file = mem_new(1, sizeof *file);
-	file->name = mem_copy_text(catalog->path);
-	catalog_see_all(catalog, AT_FDCWD, file, 1, reading);
-	if (catalog->file_count == 1)
-		catalog_read_lines(catalog, bytes, reading);
-	mem_free(bytes);
+	if (read.bytes != NULL)
+		catalog_read_lines(catalog, read.bytes, reading);
+	else if (read.unfinished)
+		catalog_wait_for(reading, &catalog->files[0]);
+	mem_free(read.bytes);
 }
 
 /* What differs. */
@@ -376,26 +324,83 @@ catalog_compare(const struct catalog_reading *a, const struct catalog_reading *b
 	return (changed ? CATALOG_CHANGED : 0) | (passes ? CATALOG_PASSES : 0);
 }
 
+/* How often it is looked at, if nothing tells of a change, as on NFS. */
+static int64_t
+catalog_look_every(const struct catalog *catalog)
+{
+	if (catalog->max_age / 2 >= CATALOG_LOOK_EVERY)
+		return CATALOG_LOOK_EVERY;
+	return catalog->max_age / 2 < CATALOG_LOOK_SOON ? CATALOG_LOOK_SOON : catalog->max_age / 2;
+}
+
+/* When it may be looked at next, whatever happens. */
+static int64_t
+catalog_look_least(const struct catalog *catalog)
+{
+	int64_t share = CATALOG_LOOK_SHARE * catalog->took;
+
+	return catalog->last.now + (share > CATALOG_LOOK_LEAST ? share : CATALOG_LOOK_LEAST);
+}
+
+/* Of a look that is over. */
+static void
+catalog_take(struct catalog *catalog, struct catalog_reading *reading)
+{
+	catalog->untold |= catalog_compare(&catalog->last, reading);
+	catalog_reading_clear(&catalog->last);
+	catalog->last = *reading;
+	catalog->known = true;
+	catalog->next_look = reading->now + catalog_look_every(catalog);
+	if (reading->expiry < catalog->next_look)
+		catalog->next_look = reading->expiry;
+}
+
+/* The directory, as far as one turn goes.  Whether the look is over. */
+static bool
+catalog_look_folder(struct catalog *catalog, struct catalog_reading *reading)
+{
+	char cause[CATALOG_CAUSE_SIZE];
+	struct catalog_files *found = catalog->listing;
+
+	reading->folder = true;
+	if (found == NULL)
+		found = catalog_files_open(catalog->path, catalog->service, &catalog->owners, cause);
+	catalog->listing = NULL;
+	if (found == NULL) {
+		catalog_problem(reading, NULL, cause);
+		catalog->device = 0;
+		catalog->inode = 0;
+	} else if (!catalog_files_list(found)) {
+		catalog->listing = found;
+		return false;
+	} else {
+		catalog_read_folder(catalog, found, reading);
+		catalog_files_close(found);
+	}
+	return true;
+}
+
+/* Looks, or looks on.  A change in the middle of a look has another one follow it. */
 static void
 catalog_look(struct catalog *catalog)
 {
 	struct catalog_reading reading = { .now = clock_now(), .expiry = CLOCK_NEVER };
+	bool over = true, on = catalog->listing != NULL;
 	struct stat st;
 
-	watch_path(catalog->watch, catalog->folder, true);
-	if (stat(catalog->path, &st) == -1)
-		catalog_problem(&reading, NULL, strerror(errno));
-	else if ((reading.folder = S_ISDIR(st.st_mode)))
-		catalog_read_folder(catalog, &reading);
+	if (!on)
+		watch_path(catalog->watch, catalog->folder, true);
+	if (on || (stat(catalog->path, &st) == 0 && S_ISDIR(st.st_mode)))
+		over = catalog_look_folder(catalog, &reading);
 	else
 		catalog_read_single(catalog, &reading);
-	catalog->untold |= catalog_compare(&catalog->last, &reading);
-	catalog_reading_clear(&catalog->last);
-	catalog->last = reading;
-	catalog->next_look = reading.now + CATALOG_LOOK_EVERY;
-	if (reading.expiry < catalog->next_look)
-		catalog->next_look = reading.expiry;
-	loop_timer_at(&catalog->timer, catalog->next_look);
+	if (over)
+		catalog_take(catalog, &reading);
+	catalog->took = clock_now() - reading.now + (on ? catalog->took : 0);
+	if (over && catalog->changed && catalog_look_least(catalog) < catalog->next_look)
+		catalog->next_look = catalog_look_least(catalog);
+	catalog->changed = catalog->changed && !over;
+	loop_timer_at(&catalog->timer, over ? catalog->next_look : reading.now);
 }
 
 char *
@@ -403,7 +408,11 @@ catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries
 {
 	const struct catalog_reading *last = &catalog->last;
 
-	catalog_look(catalog);
+	if (catalog->listing == NULL)
+		catalog_look(catalog);
+	if (!catalog->known)
+		return mem_print("catalog %s: %s: very many files, which are still being read", catalog->path,
+		    catalog->service);
 	if (catalog->untold != 0)
 		loop_timer_soon(&catalog->timer);
 	if (last->count == 0 && last->problems > 1)
@@ -436,9 +445,10 @@ static void
 catalog_on_change(void *arg)
 {
 	struct catalog *catalog = arg;
-	int64_t when = catalog->last.now + CATALOG_LOOK_LEAST;
+	int64_t when = catalog_look_least(catalog);
 
-	if (when >= catalog->next_look)
+	catalog->changed = catalog->listing != NULL;
+	if (catalog->changed || when >= catalog->next_look)
 		return;
 	catalog->next_look = when;
 	loop_timer_at(&catalog->timer, when);
@@ -457,15 +467,16 @@ catalog_new(struct event_base *loop, const char *path, const char *service, int6
 	catalog->service = mem_copy_text(service);
 	catalog->folder = mem_print("%s/%s", catalog->path, service);
 	catalog->max_age = max_age > 0 ? max_age : CLOCK_NEVER;
-	catalog->owners = mem_new(mem_list_length(owners), sizeof *catalog->owners);
+	catalog->owners.users = mem_new(mem_list_length(owners), sizeof *catalog->owners.users);
 	for (size_t i = 0; i < mem_list_length(owners); i++)
-		if (names_find(NAMES_USER, owners[i], &catalog->owners[catalog->owner_count]))
-			catalog->owner_count++;
+		if (names_find(NAMES_USER, owners[i], &catalog->owners.users[catalog->owners.count]))
+			catalog->owners.count++;
 	catalog->callback = callback;
 	catalog->arg = arg;
 	loop_timer_init(&catalog->timer, loop, catalog_on_timer, catalog);
 	catalog->watch = watch_new(loop, catalog_on_change, catalog);
-	catalog_look(catalog);
+	for (unsigned turn = 0; turn == 0 || (catalog->listing != NULL && turn < CATALOG_FIRST_TURNS); turn++)
+		catalog_look(catalog);
 	catalog->untold = 0;
 	return catalog;
 }
@@ -479,7 +490,8 @@ catalog_free(struct catalog *catalog)
 	loop_timer_stop(&catalog->timer);
 	catalog_forget(catalog);
 	catalog_reading_clear(&catalog->last);
-	mem_free(catalog->owners);
+	catalog_files_close(catalog->listing);
+	mem_free(catalog->owners.users);
 	mem_free(catalog->path);
 	mem_free(catalog->service);
 	mem_free(catalog->folder);

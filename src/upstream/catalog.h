@@ -1,7 +1,8 @@
 /* catalog.h - where instances of a service publish their addresses: a directory of files, or one file for all.
  *
  * The form is that of the specification (section Catalog); which of the two it is, is seen again each time.  Watched
- * by inotify, and looked at every 30 s for what inotify does not see.
+ * by inotify, and looked at every 30 s, or max_age / 2 if that is less, for what inotify does not see.  A directory
+ * with very many names is read over several turns of the loop; until then what was last seen counts.
  *
  * A file's age runs from when we saw it change, by the monotonic clock, so that clock steps and skew withdraw
  * nothing; only what was there when we came is as old as its time of change says.
@@ -14,11 +15,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "upstream/catalog_files.h"
 #include "upstream/endpoints.h"
 
-#define CATALOG_FILES      4096 /* in one directory; further ones are not looked at */
-#define CATALOG_PASSED     64   /* entries that are ignored; further ones are counted only */
-#define CATALOG_CAUSE_SIZE 96
+#define CATALOG_PASSED 64 /* entries that are ignored; further ones are counted only */
 
 struct catalog;
 
@@ -41,9 +41,9 @@ struct catalog *catalog_new(struct event_base *loop, const char *path, const cha
     char *const *owners, catalog_callback *callback, void *arg);
 void catalog_free(struct catalog *catalog);
 
-/* Reads it afresh.  NULL, the valid entries in the order of their names (1 to ENDPOINTS_MAX, none resolved; borrowed,
- * until the loop's next turn), and whether it is a directory; or an error (owned by the caller): "catalog /x/y: ...".
- * What differs from before is told as ever. */
+/* Reads it afresh, unless that takes several turns of the loop, which are under way.  NULL, the valid entries in the
+ * order of their names (1 to ENDPOINTS_MAX, none resolved; borrowed, until the loop's next turn), and whether it is a
+ * directory; or an error (owned by the caller): "catalog /x/y: ...".  What differs from before is told as ever. */
 char *catalog_read(struct catalog *catalog, const struct endpoint_listed **ret_entries, size_t *ret_count,
     bool *ret_folder);
 

@@ -9,7 +9,8 @@
 #include "keep/histogram.h"
 #include "upstream/upstream_log.h"
 
-#define LOOK_AGAIN CLOCK_SECOND /* at the earliest */
+#define LOOK_AGAIN   CLOCK_SECOND /* at the earliest */
+#define LISTING_LINE 1200         /* bytes of a line about several entries */
 
 struct listing {
 	struct upstream_context *context; /* borrowed */
@@ -119,6 +120,20 @@ listing_on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 	machine_push_event(context->machine, PCONN_WAKE);
 }
 
+/* One line for several, as of so many lines the log would suppress some. */
+static void
+listing_tell_line(const struct listing *listing, char text[LISTING_LINE], const char *further)
+{
+	size_t length = strlen(text);
+
+	if (length > 0 && (further == NULL || length + strlen(further) + 2 >= LISTING_LINE)) {
+		log_notice(listing->context->name, "catalog %s", text);
+		text[length = 0] = '\0';
+	}
+	if (further != NULL)
+		snprintf(text + length, LISTING_LINE - length, "%s%s", length > 0 ? "; " : "", further);
+}
+
 /* Logs what of the catalog is ignored and was not told yet, by a dead worker neither.  What is noted last: a
  * death before it has a line told twice, and none lost. */
 static void
@@ -128,19 +143,20 @@ listing_tell_passed_over(const struct listing *listing)
 	uint64_t hashes[CATALOG_PASSED] = { 0 }, *told = listing->record->passed_over;
 	const struct catalog_passed *passed;
 	size_t count, more, at;
-	char text[64 + sizeof passed->name + sizeof passed->cause];
+	char line[LISTING_LINE] = "", text[64 + sizeof passed->name + sizeof passed->cause];
 
 	if (catalog == NULL)
 		return;
 	passed = catalog_passed_over(catalog, &count, &more);
 	for (size_t i = 0; i < count; i++) {
-		snprintf(text, sizeof text, "catalog entry %s is ignored: %s", passed[i].name, passed[i].cause);
+		snprintf(text, sizeof text, "entry %s is ignored: %s", passed[i].name, passed[i].cause);
 		hashes[i] = repeats_hash(text);
 		for (at = 0; at < CATALOG_PASSED && told[at] != hashes[i];)
 			at++;
 		if (at == CATALOG_PASSED)
-			log_notice(listing->context->name, "%s", text);
+			listing_tell_line(listing, line, text);
 	}
+	listing_tell_line(listing, line, NULL);
 	memcpy(told, hashes, sizeof hashes);
 }
 

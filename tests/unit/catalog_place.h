@@ -102,7 +102,7 @@ open_catalog(int64_t max_age, struct listener *listener)
 	    listener != NULL ? on_catalog : NULL, listener);
 }
 
-static void
+static inline void
 set_age(const char *name, int64_t seconds)
 {
 	time_t then = (time_t)(clock_wall() / CLOCK_SECOND - seconds);
