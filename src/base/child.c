@@ -48,6 +48,7 @@ struct child_file {
 struct child {
 	struct event_base *loop;      /* borrowed */
 	child_callback *callback;
+	child_said *said;
 	void *arg;                    /* borrowed */
 	volatile pid_t *ret_group;    /* borrowed; may be NULL */
 	char *program;                /* owned */
@@ -305,7 +306,9 @@ child_reap(struct child *child, int milliseconds)
 static void
 child_look_again(struct child *child)
 {
-	loop_timer_at(&child->timer, clock_after(clock_now(), child->patient ? child->timeout / 4 : child->timeout));
+	if (child->timeout > 0)
+		loop_timer_at(&child->timer, clock_after(clock_now(), child->patient ? child->timeout / 4 :
+		    child->timeout));
 }
 
 bool
@@ -365,6 +368,7 @@ child_start(struct event_base *loop, const struct child_job *job, volatile pid_t
 
 	child->loop = loop;
 	child->callback = callback;
+	child->said = job->said;
 	child->arg = arg;
 	child->ret_group = ret_group;
 	child->program = mem_copy_text(job->program);
@@ -519,6 +523,18 @@ child_cancel(struct child *child)
 	child_free(child);
 }
 
+/* Of who stays no more is kept than who listens has taken. */
+static void
+child_pass_on(struct child *child)
+{
+	size_t length = evbuffer_get_length(child->out.said);
+	const char *bytes = (const char *)evbuffer_pullup(child->out.said, -1);
+
+	if (!child->said(child->arg, bytes, length) && child->error[0] == '\0')
+		snprintf(child->error, sizeof child->error, "more than %zu bytes of output", child->output_max);
+	evbuffer_drain(child->out.said, length);
+}
+
 /* One read: how much came, 0 if nothing is there now or ever again (then the file is closed).  Of standard error the
  * last 4 KiB are kept; of output, what is beyond the limit ends it. */
 static size_t
@@ -541,6 +557,8 @@ child_read(struct child *child, struct child_file *file)
 		snprintf(child->error, sizeof child->error, "more than %zu bytes of output", max);
 	if (n <= 0 || (length > max && file == &child->out))
 		child_close(file);
+	else if (file == &child->out && child->said != NULL)
+		child_pass_on(child);
 	return n > 0 ? (size_t)n : 0;
 }
 

@@ -19,6 +19,9 @@
 
 struct child;
 
+/* What a program that stays has written; must not cancel the child.  false: it was too much, and ends it. */
+typedef bool child_said(void *arg, const char *bytes, size_t length);
+
 struct child_job {
 	const char *program;            /* borrowed; absolute path; of a function, its name as a process */
 	void (*run)(void *arg);         /* NULL, or called in place of a program by a copy of this process, with its
@@ -27,11 +30,13 @@ struct child_job {
 	void *run_arg;                  /* borrowed */
 	char *const *arguments;         /* borrowed; after argv[0]; NULL-terminated */
 	char *const *environment;       /* borrowed; NAME=VALUE; NULL-terminated */
-	int64_t timeout;                /* microseconds */
+	int64_t timeout;                /* microseconds; 0: none */
 	bool patient;                   /* one that gets little of the processor has longer: it is ended when it has
 	                                 * used none for a fourth of timeout, or timeout of it, or after
 	                                 * CHILD_PATIENCE times timeout */
 	size_t output_max;              /* more on standard output ends it; 0: output is not read */
+	child_said *said;               /* is told what it writes, as it comes, in place of child_result.output;
+	                                 * with the callback's arg; NULL: nobody */
 };
 
 /* How it ended.  All pointers are borrowed: valid during the callback only. */

@@ -596,6 +596,8 @@ check_service(struct reader *reader, const struct read_service *service, const s
 	check_probe(reader, service);
 	check_hidden(reader, service, "lookup.args", lookup->arguments);
 	check_hidden(reader, service, "lookup.environment", lookup->environment);
+	if (lookup->watch && lookup->script == NULL)
+		reader_say(reader, READ_WARNING, service, "lookup.watch", "has no meaning without lookup.script");
 	if (!reader->text_only)
 		check_loop(reader, service);
 }

@@ -86,6 +86,7 @@ static const struct setting service_rows[] = {
 	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
 	    NULL },
 	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, UPSTREAM(lookup.script), NULL },
+	{ "lookup.watch", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, UPSTREAM(lookup.watch), NULL },
 	{ "lookup.args", "[]", SETTING_ARGUMENTS, 0, 256, SETTING_RENEW, UPSTREAM(lookup.arguments), NULL },
 	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, UPSTREAM(lookup.timeout), NULL },
 	{ "lookup.min_interval", "0.1", SETTING_TIME, 0, 3600, SETTING_IN_PLACE, UPSTREAM(lookup.min_interval),

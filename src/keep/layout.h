@@ -320,7 +320,7 @@ struct table_service {
 };
 
 enum table_admin { TABLE_ADMIN_NONE = 0, TABLE_ADMIN_CLOSED, TABLE_ADMIN_DRAINED };
-enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY };
+enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY, TABLE_GROUP_WATCH };
 
 /* The one system call under way whose result must not be lost (B1).  The worker has one thread, so one
  * record is enough.  Prepared, and done again after a death, by keep/io_journal. */

@@ -176,15 +176,48 @@ listing_on_catalog(void *arg, unsigned differs)
 }
 
 static void
+listing_on_news(void *arg)
+{
+	struct listing *listing = arg;
+
+	log_debug(listing->context->name, "the list of the script that watches has changed");
+	lookup_refresh_by(listing->lookup, clock_now());
+	machine_push_event(listing->context->machine, PCONN_WAKE);
+}
+
+static void
+listing_on_unwatched(void *arg, const char *error, int64_t again, bool same)
+{
+	const struct listing *listing = arg;
+	const struct upstream_context *context = listing->context;
+	int64_t left = again - clock_now();
+	double seconds = left > 0 ? (double)left / (double)CLOCK_SECOND : 0;
+	static const char format[] = "%.160s; it is run again in %.1f s; until then each lookup runs it by itself";
+
+	if (same)
+		log_debug(context->name, format, error, seconds);
+	else
+		upstream_note(context->table, context->service, LOG_LEVEL_WARNING, format, error, seconds);
+}
+
+static int64_t
+listing_watch_delay(void *arg, unsigned failures)
+{
+	const struct listing *listing = arg;
+
+	return delay_draw(&listing->context->settings->pconn.retry, failures, machine_roll(NULL));
+}
+
+static void
 listing_make_lookup(struct listing *listing)
 {
 	static const struct lookup_callbacks callbacks = { .catalog = listing_on_catalog, .roll = machine_roll,
+		.news = listing_on_news, .unwatched = listing_on_unwatched, .delay = listing_watch_delay,
 		.ended = listing_on_ended };
 	const struct upstream_context *context = listing->context;
 
 	listing->lookup = lookup_new(context->loop, context->name, &context->settings->lookup,
-	    &context->table->services[context->service].groups[TABLE_GROUP_LOOKUP], listing->record, &callbacks,
-	    listing);
+	    context->table->services[context->service].groups, listing->record, &callbacks, listing);
 	listing_tell_passed_over(listing);
 }
 
@@ -234,6 +267,15 @@ listing_resume(struct listing *listing)
 {
 	lookup_refresh_by(listing->lookup, lookup_catalog(listing->lookup) != NULL ? clock_now() :
 	    endpoints_doubtful_until(&listing->record->endpoints));
+}
+
+void
+listing_look(struct listing *listing, bool refresh)
+{
+	uint8_t state = record_pconn(listing->record)->state;
+
+	lookup_watch(listing->lookup, state != PCONN_NEW && state != PCONN_CLOSED);
+	lookup_refresh(listing->lookup, refresh);
 }
 
 int64_t

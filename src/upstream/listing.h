@@ -25,6 +25,9 @@ void listing_renew(struct listing *listing);
  * changed, is looked for. */
 void listing_resume(struct listing *listing);
 
+/* Whether lookups are repeated (P32); a script that watches is run unless the service is closed. */
+void listing_look(struct listing *listing, bool refresh);
+
 /* When a healthy endpoint was last known to be there: endpoints_found_at(). */
 int64_t listing_found_at(const struct listing *listing);
 

@@ -8,11 +8,13 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
-#include "base/secret.h"
+#include "keep/layout.h"
 #include "upstream/delay.h"
 #include "upstream/entry.h"
 #include "upstream/record.h"
 #include "upstream/resolver.h"
+#include "upstream/script.h"
+#include "upstream/script_watch.h"
 
 #define LOOKUP_REFRESH_JITTER 0.3
 
@@ -40,7 +42,9 @@ struct lookup_run {
 	bool refreshes;              /* it is a refresh, too */
 	bool telling;                /* who waits is just being told */
 	int64_t since;               /* 0: the script may not be run yet */
-	struct loop_timer timer;     /* until the script may be run (min_interval); then the end, through the loop */
+	bool expects;                /* the first list of a script that watches */
+	struct loop_timer timer;     /* until that must have come; until the script may be run (min_interval);
+	                              * then the end, through the loop */
 	struct child *script;        /* owned; NULL when it has ended */
 	struct lookup_lead leads[ENDPOINTS_MAX];
 	size_t lead_count, resolving;
@@ -56,8 +60,10 @@ struct lookup {
 	struct event_base *loop;     /* borrowed */
 	char *service, *description; /* owned */
 	const struct lookup_settings *settings; /* borrowed */
-	volatile pid_t *ret_group;   /* borrowed; may be NULL */
+	volatile pid_t *groups;      /* borrowed; may be NULL */
 	struct catalog *catalog;     /* owned; NULL for other sources */
+	struct script script;        /* of settings, where they name one */
+	struct script_watch *watch;  /* owned; NULL for other sources */
 	struct lookup_run *run;      /* owned; NULL when none is under way */
 	struct lookup_run *telling;  /* borrowed: the one whose waiters are just being told; NULL none */
 	struct upstream_record *record;  /* borrowed */
@@ -323,56 +329,45 @@ lookup_ask_fixed(struct lookup_run *run)
 	mem_free(listed);
 }
 
-/* A script may say what it was given.  Changes the text, which may be NULL. */
-static char *
-lookup_mask(const struct lookup_settings *settings, char *text)
+static void
+lookup_take_script(struct lookup_run *run, const struct child_result *result)
 {
-	secret_mask(text, settings->arguments, settings->secrets);
-	secret_mask(text, settings->environment, settings->secrets);
-	return text;
+	const struct script *script = &run->lookup->script;
+	struct endpoint_listed *listed = mem_new(ENDPOINTS_MAX, sizeof *listed);
+	size_t count = 0;
+
+	run->error = script_mask(script, entry_read_script(result, listed, &count, &run->abort_reason));
+	script_mask(script, run->abort_reason);
+	run->output = script_mask(script, mem_copy_text(result->output));
+	run->errors = script_mask(script, mem_copy_text(result->errors));
+	lookup_follow(run, listed, count);
+	mem_free(listed);
 }
 
 static void
 lookup_on_script(void *arg, const struct child_result *result)
 {
 	struct lookup_run *run = arg;
-	const struct lookup_settings *settings = run->lookup->settings;
-	struct endpoint_listed *listed = mem_new(ENDPOINTS_MAX, sizeof *listed);
-	size_t count = 0;
 
 	run->script = NULL;
-	run->error = lookup_mask(settings, entry_read_script(result, listed, &count, &run->abort_reason));
-	lookup_mask(settings, run->abort_reason);
-	run->output = lookup_mask(settings, mem_copy_text(result->output));
-	run->errors = lookup_mask(settings, mem_copy_text(result->errors));
-	lookup_follow(run, listed, count);
-	mem_free(listed);
+	lookup_take_script(run, result);
+}
+
+static volatile pid_t *
+lookup_group(const struct lookup *lookup, enum table_group group)
+{
+	return lookup->groups == NULL ? NULL : &lookup->groups[group];
 }
 
 static void
 lookup_start_script(struct lookup_run *run)
 {
 	struct lookup *lookup = run->lookup;
-	const struct lookup_settings *settings = lookup->settings;
-	struct upstream_record *record = lookup->record;
-	char *failures = mem_print("%u", record_current(record)->pconn.failures);
-	char **arguments = mem_list_copy(settings->arguments);
-	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", lookup->service,
-		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", record->address, NULL });
-	struct child_job job = { .program = settings->script, .timeout = settings->timeout,
-		.output_max = ENTRY_OUTPUT_MAX };
 
-	mem_list_add(&arguments, lookup->service);
-	for (char *const *setting = settings->environment; setting != NULL && *setting != NULL; setting++)
-		child_add_variable(&environment, *setting);
-	job.arguments = arguments;
-	job.environment = environment;
 	loop_timer_stop(&run->timer); /* it may have waited until later */
-	run->since = record->lookup.script_at = clock_now();
-	run->script = child_start(lookup->loop, &job, lookup->ret_group, lookup_on_script, run);
-	mem_list_free(arguments);
-	mem_list_free(environment);
-	mem_free(failures);
+	run->since = lookup->record->lookup.script_at = clock_now();
+	run->script = script_start(&lookup->script, NULL, lookup_group(lookup, TABLE_GROUP_LOOKUP), lookup_on_script,
+	    run);
 }
 
 /* At once, unless it was started just before; waits again if it does already. */
@@ -390,6 +385,25 @@ lookup_ask_script(struct lookup_run *run)
 	loop_timer_at(&run->timer, at);
 }
 
+/* The list of one that watches, if it counts; or its first list is waited for; else it is run for one answer. */
+static void
+lookup_ask_watched(struct lookup_run *run)
+{
+	struct script_watch *watch = run->lookup->watch;
+	struct child_result result = { .last_line = "", .errors = "" };
+
+	run->expects = false;
+	result.output = script_watch_list(watch, &result.output_length);
+	if (result.output != NULL) {
+		lookup_take_script(run, &result);
+	} else if (script_watch_expected(watch) > clock_now()) {
+		run->expects = true;
+		loop_timer_at(&run->timer, script_watch_expected(watch));
+	} else {
+		lookup_ask_script(run);
+	}
+}
+
 static void
 lookup_on_timer(void *arg)
 {
@@ -399,6 +413,8 @@ lookup_on_timer(void *arg)
 
 	if (run->lookup == NULL)
 		lookup_tell(run, &gone);
+	else if (run->expects)
+		lookup_ask_watched(run);
 	else if (run->since == 0)
 		lookup_start_script(run);
 	else
@@ -418,7 +434,9 @@ lookup_run_start(struct lookup *lookup)
 	run->good_for = CLOCK_NEVER;
 	loop_timer_init(&run->timer, lookup->loop, lookup_on_timer, run);
 	lookup->run = run;
-	if (lookup->settings->script != NULL) {
+	if (lookup->watch != NULL) {
+		lookup_ask_watched(run);
+	} else if (lookup->settings->script != NULL) {
 		lookup_ask_script(run);
 	} else if (lookup->catalog == NULL) {
 		lookup_ask_fixed(run);
@@ -428,11 +446,20 @@ lookup_run_start(struct lookup *lookup)
 	}
 }
 
+void
+lookup_watch(struct lookup *lookup, bool on)
+{
+	if (lookup->watch != NULL)
+		script_watch_run(lookup->watch, on);
+}
+
 struct lookup_waiter *
 lookup_ask(struct lookup *lookup, unsigned asker, lookup_callback *callback, void *arg)
 {
 	struct lookup_waiter *waiter = mem_new(1, sizeof *waiter);
 
+	if (asker != 0)
+		lookup_watch(lookup, true);
 	if (lookup->run == NULL)
 		lookup_run_start(lookup);
 	for (size_t i = 0; i < lookup->run->lead_count; i++)
@@ -509,24 +536,66 @@ lookup_refresh(struct lookup *lookup, bool on)
 void
 lookup_refresh_by(struct lookup *lookup, int64_t at)
 {
-	if (at >= lookup->wanted_at || (lookup->settings->refresh == 0 && lookup->catalog == NULL))
+	if (at >= lookup->wanted_at ||
+	    (lookup->settings->refresh == 0 && lookup->catalog == NULL && lookup->watch == NULL))
 		return;
 	lookup->wanted_at = at;
 	lookup_schedule(lookup);
 }
 
+/* A lookup that waits for its first list has it, or must do without. */
+static void
+lookup_on_watched(struct lookup *lookup)
+{
+	if (lookup->run != NULL && lookup->run->expects)
+		loop_timer_soon(&lookup->run->timer);
+}
+
+static void
+lookup_on_news(void *arg)
+{
+	struct lookup *lookup = arg;
+
+	lookup_on_watched(lookup);
+	lookup->callbacks->news(lookup->arg);
+}
+
+static void
+lookup_on_unwatched(void *arg, const char *error, int64_t again, bool same)
+{
+	struct lookup *lookup = arg;
+
+	lookup_on_watched(lookup);
+	lookup->callbacks->unwatched(lookup->arg, error, again, same);
+}
+
+static int64_t
+lookup_watch_delay(void *arg, unsigned failures)
+{
+	struct lookup *lookup = arg;
+
+	return lookup->callbacks->delay(lookup->arg, failures);
+}
+
 struct lookup *
 lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg)
+    volatile pid_t *groups, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg)
 {
+	static const struct script_watch_callbacks watched = { .news = lookup_on_news,
+		.ended = lookup_on_unwatched, .delay = lookup_watch_delay };
 	struct lookup *lookup = mem_new(1, sizeof *lookup);
 
 	*lookup = (struct lookup){ .loop = loop, .service = mem_copy_text(service), .settings = settings,
-		.ret_group = ret_group, .record = record, .callbacks = callbacks, .arg = arg,
+		.groups = groups, .record = record, .callbacks = callbacks, .arg = arg,
 		.wanted_at = CLOCK_NEVER };
 	loop_timer_init(&lookup->refresh, loop, lookup_on_due, lookup);
+	lookup->script = (struct script){ .loop = loop, .service = lookup->service, .settings = settings,
+		.record = record };
+	if (settings->script != NULL && settings->watch)
+		lookup->watch = script_watch_new(&lookup->script, lookup_group(lookup, TABLE_GROUP_WATCH), &watched,
+		    lookup);
 	if (settings->script != NULL)
-		lookup->description = mem_print("script %s", settings->script);
+		lookup->description = mem_print("script %s%s", settings->script, settings->watch ? " --watch" : "");
 	else if (settings->catalog != NULL)
 		lookup->description = mem_print("catalog %s", settings->catalog);
 	else
@@ -541,7 +610,7 @@ lookup_new(struct event_base *loop, const char *service, const struct lookup_set
 void
 lookup_set(struct lookup *lookup, const struct lookup_settings *settings)
 {
-	lookup->settings = settings;
+	lookup->settings = lookup->script.settings = settings;
 	if (lookup->run != NULL && lookup->run->since == 0)
 		lookup_ask_script(lookup->run);
 	lookup_schedule(lookup);
@@ -556,6 +625,7 @@ lookup_free(struct lookup *lookup)
 	lookup_abandon(lookup->run);
 	lookup_abandon(lookup->telling);
 	catalog_free(lookup->catalog);
+	script_watch_free(lookup->watch);
 	mem_free(lookup->service);
 	mem_free(lookup->description);
 	mem_free(lookup);

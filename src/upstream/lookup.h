@@ -3,6 +3,9 @@
  * One lookup gives endpoints, best first, host names resolved (upstream/resolver), in the source's
  * order.  Sources: fixed addresses, a script, a catalog (upstream/catalog).
  *
+ * A script that watches (upstream/script_watch) gives its last list; where that does not count, it is run for one
+ * answer like any other.
+ *
  * While its owner wants that it looks again by itself (P32): a script is run, and host names are resolved, every
  * lookup.refresh; host names, unless a script gave them, as soon as the shortest time to live among them is over.
  */
@@ -17,22 +20,7 @@
 
 #include "upstream/catalog.h"
 #include "upstream/endpoints.h"
-
-/* Exactly one of addresses, script, catalog is set.  All owned. */
-struct lookup_settings {
-	char **addresses;
-	char *script;
-	char **arguments;
-	char **environment;  /* NAME=VALUE */
-	char **secrets;      /* names, beside those that look secret, whose values nobody is shown: base/secret.h */
-	int64_t timeout;     /* of the script, and of resolving host names */
-	int64_t min_interval; /* between two starts of the script, at least */
-	int64_t refresh;     /* 0: not */
-	char *catalog;
-	int64_t max_age;     /* CLOCK_NEVER: no limit */
-	char **owners;       /* further users whose catalog files count */
-	bool keep_last;
-};
+#include "upstream/lookup_settings.h"
 
 /* The end of a lookup.  Valid during the callback only. */
 struct lookup_result {
@@ -59,6 +47,10 @@ typedef void lookup_callback(void *arg, const struct lookup_result *result);
 
 struct lookup_callbacks {
 	catalog_callback *catalog;        /* P24 */
+	void (*news)(void *arg);          /* the same, of a watched script's list */
+	/* A watched script has ended, for this cause, and is run again at the time; same: as it did before. */
+	void (*unwatched)(void *arg, const char *error, int64_t again, bool same);
+	int64_t (*delay)(void *arg, unsigned failures); /* P4: until it is run again */
 	uint32_t (*roll)(void *arg);      /* 32 random bits */
 	/* A lookup of these has ended, well or not; who waits for it is told after that. */
 	void (*ended)(void *arg, unsigned askers, const struct lookup_result *result);
@@ -69,15 +61,19 @@ struct lookup;
 struct lookup_record;
 
 /* A source, kept as long as the service: it watches its catalog.  Everything is borrowed.  Of the record it keeps
- * record->lookup; what is listed there is what lookup.keep_last gives.  ret_group: see base/child.h. */
+ * record->lookup; what is listed there is what lookup.keep_last gives.  groups: of the service's programs, by enum
+ * table_group, see base/child.h; NULL: nobody wants to know them. */
 struct lookup *lookup_new(struct event_base *loop, const char *service, const struct lookup_settings *settings,
-    volatile pid_t *ret_group, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg);
+    volatile pid_t *groups, struct upstream_record *record, const struct lookup_callbacks *callbacks, void *arg);
 
 /* Whether it looks again by itself from now on; false at first.  One under way is left where it is false. */
 void lookup_refresh(struct lookup *lookup, bool on);
 
-/* A refresh is wanted by then (monotonic), if it looks again by itself at all: of a catalog that it watches, or with
- * lookup.refresh. */
+/* Whether a script that watches is run from now on; false until then, or until somebody but an operator asks. */
+void lookup_watch(struct lookup *lookup, bool on);
+
+/* A refresh is wanted by then (monotonic), if it looks again by itself at all: of a catalog or a script that is
+ * watched, or with lookup.refresh. */
 void lookup_refresh_by(struct lookup *lookup, int64_t at);
 
 /* When the next refresh is due, CLOCK_NEVER if none is.  Pure. */

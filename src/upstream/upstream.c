@@ -392,7 +392,7 @@ upstream_on_turn(void *arg)
 		upstream_end_unused(upstream);
 	}
 	machine_rest(machine);
-	lookup_refresh(listing_lookup(upstream->listing), (pool_in_use(upstream->pool) > 0 &&
+	listing_look(upstream->listing, (pool_in_use(upstream->pool) > 0 &&
 	    !upstream_context_is_paused(&upstream->context)) || machine_is_to_stay(machine) ||
 	    machine_is_idle_down(machine));
 	upstream_log_note_state(upstream->log, upstream->shared != 0, upstream_refuses(upstream));

@@ -24,3 +24,51 @@ class Source:
 
     def service(self, lookup, more="warm = 1;"):
         return f's: {{ lookup: {{ script = "{self.path}"; {lookup} }}; {more} }};\n'
+
+
+class Watched(Source):
+    """One that watches the file: it says what it holds when that changes, and when one is told to say it again."""
+
+    def __init__(self, folder, *addresses):
+        super().__init__(folder, *addresses)
+        self.silent = os.path.join(folder, "silent")
+        with open(self.path, "w") as file:
+            file.write(f"""#!/bin/sh
+if test "$1" != --watch; then
+	echo . >>{self.path}.once
+	exec cat {self.answer}
+fi
+echo $$ >>{self.path}.watching
+last=
+n=0
+while :; do
+	now=$(stat -c %i {self.answer})
+	n=$((n + 1))
+	if test ! -e {self.silent} && test "$now" != "$last" -o $n -ge 20; then
+		cat {self.answer}
+		echo
+		last=$now
+		n=0
+	fi
+	sleep 0.01
+done
+""")
+
+    def once(self):
+        """How often it was run for one answer."""
+        return lines_of(self.path + ".once")
+
+    def watching(self):
+        """The processes that have watched, oldest first."""
+        return [int(line) for line in lines_of(self.path + ".watching")]
+
+    def service(self, lookup="", more="warm = 1;"):
+        return super().service("watch = true; " + lookup, more)
+
+
+def lines_of(path):
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []

@@ -102,8 +102,8 @@ static inline void
 look(const struct lookup_settings *settings, struct outcome *outcome)
 {
 	unsigned files = stage_count_files();
-	volatile pid_t group = 0;
-	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, &group, &record, &no_callbacks, NULL);
+	volatile pid_t groups[4] = { 0 };
+	struct lookup *lookup = lookup_new(stage_loop, "cache", settings, groups, &record, &no_callbacks, NULL);
 
 	memset(outcome, 0, sizeof *outcome);
 	lookup_ask(lookup, 0, on_lookup, outcome);
@@ -112,7 +112,7 @@ look(const struct lookup_settings *settings, struct outcome *outcome)
 	assert_true(stage_run(&outcome->done, 10 * CLOCK_SECOND));
 	assert_int_equal(lookup_running_since(lookup), 0);
 	lookup_free(lookup);
-	assert_int_equal(group, 0);
+	assert_int_equal(groups[TABLE_GROUP_LOOKUP], 0);
 	assert_int_equal(outcome->calls, 1);
 	assert_int_equal(stage_count_files(), files);
 	assert_true(stage_no_children());

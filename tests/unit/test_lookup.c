@@ -93,17 +93,17 @@ static void
 the_last_who_leaves_ends_it(void **state)
 {
 	struct lookup_settings settings = settings_of_script(stage_script("script", "sleep 60"));
-	volatile pid_t group = 0;
-	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, &group, &record, &no_callbacks, NULL);
+	volatile pid_t groups[4] = { 0 };
+	struct lookup *lookup = lookup_new(stage_loop, "cache", &settings, groups, &record, &no_callbacks, NULL);
 	struct lookup_waiter *waiter;
 
 	(void)state;
 	settings.timeout = CLOCK_NEVER;
 	memset(&outcome, 0, sizeof outcome);
 	waiter = lookup_ask(lookup, 0, on_lookup, &outcome);
-	assert_true(group > 0);
+	assert_true(groups[TABLE_GROUP_LOOKUP] > 0);
 	lookup_leave(waiter);
-	assert_int_equal(group, 0);
+	assert_int_equal(groups[TABLE_GROUP_LOOKUP], 0);
 	assert_int_equal(lookup_running_since(lookup), 0);
 	assert_true(stage_no_children());
 	lookup_free(lookup);
