@@ -34,6 +34,8 @@ static const struct complete_name {
 	const char *command, *list, *member;
 } complete_names[] = {
 	{ NULL, "SERVICE", COMPLETE_SERVICES, "status", "services", "service" },
+	{ NULL, "CATALOG", COMPLETE_FILES, NULL, NULL, NULL },
+	{ "--check", "COMMAND", COMPLETE_FILES, NULL, NULL, NULL },
 	{ NULL, "LEVEL", COMPLETE_LEVELS, NULL, NULL, NULL }, { NULL, "FILE", COMPLETE_FILES, NULL, NULL, NULL },
 	{ "--id", "N", COMPLETE_IDS, "clients", "clients", "id" },
 	{ "--user", "U", COMPLETE_USERS, "clients", "clients", "user" },
@@ -77,7 +79,7 @@ complete_add_item(struct complete_plan *plan, const struct syntax *syntax, const
 		complete_add(plan, item->text, "");
 		return;
 	}
-	if (strcmp(item->text, "COMMAND") == 0)
+	if (strcmp(item->text, "COMMAND") == 0 && option == NULL)
 		complete_add_commands(plan);
 	for (size_t i = 0; i < NAMES; i++)
 		if (strcmp(complete_names[i].name, item->text) == 0 && (complete_names[i].option == NULL ||
@@ -118,6 +120,10 @@ complete_decide_arguments(struct complete_plan *plan, const struct help_command 
 	for (int i = 1; i < argc - 1; i++) {
 		bool value = option != NULL;
 
+		if (strcmp(argv[i], "--") == 0) {
+			plan->kinds |= COMPLETE_FILES; /* another program's command */
+			return;
+		}
 		option = value ? NULL : syntax_option(&syntax, argv[i]);
 		if (option != NULL && !syntax_takes_value(&syntax, option))
 			option = NULL;

@@ -4,6 +4,8 @@
 
 #include "base/nearest.h"
 
+#define HELP_WIDTH 46 /* of the arguments, where they fit */
+
 #define COMMAND(name, run, arguments, least, most, changes, repeatable, patient, help) \
 	{ #name, arguments, help, least, most, repeatable, patient, false },
 
@@ -12,6 +14,9 @@ const struct help_command help_commands[] = {
 	{ "top", "", "all services live, on a terminal; ? shows the keys", 0, 0, true, true, true },
 	{ "check", "[-w SECONDS] [-c SECONDS] [SERVICE]", "for monitoring; has exit codes of its own", 0, 5, true,
 	    false, true },
+	{ "publish", "CATALOG SERVICE ADDRESS [--copy NAME] [--every SECONDS] [--check COMMAND] "
+	    "[--check-every SECONDS] [--priority N] [--weight N] [-- COMMAND...]",
+	    "keeps an instance's address in a catalog while it, or its command, runs", 3, 4096, false, true, true },
 	{ NULL, NULL, NULL, 0, 0, false, false, false },
 };
 
@@ -55,8 +60,15 @@ help_print(FILE *file)
 	    "      --json           print answers as they come\n"
 	    "  -V, --version        print the version\n"
 	    "  -h, --help           print this\n\n", file);
-	for (const struct help_command *command = help_commands; command->name != NULL; command++)
-		fprintf(file, "  %-9s %-46s %s\n", command->name, command->arguments, command->help);
+	for (const struct help_command *command = help_commands; command->name != NULL; command++) {
+		bool wide = strlen(command->arguments) > HELP_WIDTH;
+
+		fprintf(file, "  %-9s %-*s %s", command->name, HELP_WIDTH, command->arguments,
+		    wide ? "\n" : command->help);
+		if (wide)
+			fprintf(file, "  %-9s %-*s %s", "", HELP_WIDTH, "", command->help);
+		fputc('\n', file);
+	}
 	fputs("\nExit codes: 0 yes or done, 1 no or refused, 2 usage, 3 no daemon reached, 4 time ran out.\n"
 	    "Those of check: 0 ok, 1 warning, 2 critical, 3 unknown.\n", file);
 }

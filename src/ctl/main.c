@@ -14,6 +14,7 @@
 #include "ctl/help.h"
 #include "ctl/print.h"
 #include "ctl/progress.h"
+#include "ctl/publish.h"
 #include "ctl/show.h"
 #include "ctl/top.h"
 #include "version.h"
@@ -340,6 +341,8 @@ main_run(const char *socket, bool json, int argc, char **argv)
 
 	if (errand.command == NULL)
 		return main_unknown_command(argv[0]);
+	if (strcmp(argv[0], "publish") == 0) /* behind whose -- stands another program's command */
+		return publish_run(argc, argv);
 	if (main_take_word(&argc, argv, "--help") || main_take_word(&argc, argv, "-h"))
 		return main_help(errand.command->name);
 	if (strcmp(argv[0], "check") == 0) /* whose errors are plugins' */

@@ -95,13 +95,17 @@ the_socket_and_the_service_are_remembered(void **state)
 	assert_string_equal(plan.service, "cache");
 	decide("clients --by _");
 	assert_null(plan.service);
+	/* Behind -- stands another program's command, with options of its own. */
+	decide("publish /x cache 10.0.0.1:1 -- server --check _");
+	assert_int_equal(plan.kinds, COMPLETE_FILES);
+	assert_int_equal(plan.count, 0);
 }
 
 /* A new command is completed without a change: each one's places and values have a meaning here, or are numbers. */
 static void
 every_word_of_the_help_is_known(void **state)
 {
-	static const char *const free_words[] = { "SECONDS", "N" };
+	static const char *const free_words[] = { "SECONDS", "N", "NAME" };
 	struct syntax syntax;
 
 	(void)state;
