@@ -15,7 +15,7 @@ import time
 ENDPOINTS_MAX = 64     # holdfastd takes no more
 SECRET_MAX = 64 * 1024
 NUMBER_MAX = 65535     # of a priority, a weight, a port
-TIMEOUT = 4.0          # below lookup.timeout, so that the cause is told
+TIMEOUT = 3.0          # below lookup.timeout by what a busy machine needs to start us, so that the cause is told
 REFRESH = 10.0
 PAUSE = 0.1            # at least so long from one look to the next
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})?")

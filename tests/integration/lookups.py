@@ -78,7 +78,7 @@ class Watch:
             raise holdfast.TookTooLong(f"no list within {bound} s: {self.errors}") from None
         return self.now
 
-    def until(self, wanted, bound=holdfast.BOUND):
+    def until(self, wanted, bound=60):
         """Waits for this list, however often others come before; gives when it came."""
         deadline = time.monotonic() + bound
         while self.now != wanted:

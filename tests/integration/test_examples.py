@@ -67,7 +67,7 @@ def test_parts_of_a_service_s_settings_are_good_with_the_scripts_beside_them(fol
                     file.write(behind)
                 os.chmod(there, 0o755)
                 part = part.replace(script, there)
-            where = "" if "lookup:" in part else 'address = "h:1";'
+            where = "" if "lookup:" in part or part.startswith("address") else 'address = "h:1";'
             shared = 'mode = "shared"; framing = "resp";' if "shared" in name else ""
             done = judged(folder, f"services: {{ s: {{ {where} {shared} {part} }}; }};")
             assert done.returncode == 0, f"{name}: {part}{done.stdout}{done.stderr}"
