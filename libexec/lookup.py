@@ -47,6 +47,8 @@ def endpoint(host, port, priority=None, weight=None):
     """The line of an endpoint; what does not belong into one is a Failure.  No path of this host: others cannot
     mean one."""
     try:
+        if not isinstance(host, str):  # it takes a number, too
+            raise ValueError
         address = ipaddress.ip_address(host)
         host = f"[{address}]" if address.version == 6 else str(address)
     except ValueError:

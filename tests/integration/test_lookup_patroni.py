@@ -114,12 +114,13 @@ def test_a_watch_follows_a_switch_over_and_a_fail_over(patroni, watch, figure):
 
 
 @pytest.mark.long
-def test_writers_follow_the_primary(patroni, daemon, writers, figure):
+@pytest.mark.parametrize("way", ["refresh = 2;", "watch = true;"])
+def test_writers_follow_the_primary(patroni, daemon, writers, way, figure):
     """What the old primary is asked to write once it is one no more: nothing that it does; and nobody waits longer
     than two lookups."""
     script = lookups.program("lookup-patroni")
     one = daemon(f's: {{ listen: {{ path = ".s.PGSQL.5432"; }}; on_withdrawn = "drop"; retry: {{ delay = 1; }};'
-                 f'lookup: {{ script = "{script}"; args = ["--server", "{patroni.servers()}"]; refresh = 2; }}; }};')
+                 f'lookup: {{ script = "{script}"; args = ["--server", "{patroni.servers()}"]; {way} }}; }};')
     leader = patroni.wait_primary()
     assert leader.psql("create table if not exists written (port int, at timestamptz)").returncode == 0
     holdfast.until(lambda: patroni.others(leader)[0].ask("/sync")[0] == 200, "it follows", 60)
@@ -138,6 +139,6 @@ def test_writers_follow_the_primary(patroni, daemon, writers, figure):
         first = f"select extract(epoch from min(at)) {after} {new.port}"
         holdfast.until(lambda: told(new, first) > 0, "a transaction", 30)
         assert told(new, f"select count(*) {after} {old.port}") == 0
-        figure(f"{name}: first transaction {told(new, first) - promoted:.2f} s after Patroni's line; the old primary "
-               f"has refused {load.refused() - refused} writes")
+        figure(f"{name}, {way} first transaction {told(new, first) - promoted:.2f} s after Patroni's line; "
+               f"the old primary has refused {load.refused() - refused} writes")
         holdfast.until(lambda: old.ask("/sync")[0] == 200, "the old one follows", 60)

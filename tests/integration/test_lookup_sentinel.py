@@ -115,11 +115,12 @@ def left(one, address):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("way", ["refresh = 2;", "watch = true;"])
 @pytest.mark.parametrize("mode", ["session", 'shared"; framing = "resp'])
-def test_writers_follow_the_master(sentinel, daemon, writers, mode, figure):
+def test_writers_follow_the_master(sentinel, daemon, writers, mode, way, figure):
     script = lookups.program("lookup-sentinel")
     one = daemon(f's: {{ mode = "{mode}"; on_withdrawn = "drop"; retry: {{ delay = 1; }};'
-                 f'lookup: {{ script = "{script}"; refresh = 2;'
+                 f'lookup: {{ script = "{script}"; {way}'
                  f'args = ["--server", "{sentinel.servers()}", "{NAME}"]; }}; }};')
     load = writers(one.socket("s"))
     for name, move in (("switch-over", sentinel.switch_over), ("fail-over", sentinel.kill_master)):
@@ -129,8 +130,8 @@ def test_writers_follow_the_master(sentinel, daemon, writers, mode, figure):
         answered = holdfast.until(lambda since=when: load.answered(sentinel.master, since), "another one counts", 60)
         holdfast.until(lambda address=old.address: left(one, address), "the old one is left")
         assert not load.answered(old, answered[0]), "nothing is written to the old one any more"
-        figure(f"{name}: first write at the new master {answered[0] - when:.2f} s after +promoted-slave; until then "
-               f"the old one took {len(load.answered(old, when))} and refused {load.refused(when)}")
+        figure(f"{name}, {way} first write at the new master {answered[0] - when:.2f} s after +promoted-slave; "
+               f"until then the old one took {len(load.answered(old, when))} and refused {load.refused(when)}")
         if old.process is None:
             old.follow(sentinel.master)
     print(one.ctl("explain", "s").stdout)

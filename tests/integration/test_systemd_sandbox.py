@@ -93,6 +93,20 @@ def test_script_and_traffic(network, figure):
     figure(f"{result['bytes'] >> 20} MiB over 3 kills, longest stall {result['stall_worst_ms']:.0f} ms")
 
 
+def test_lookup_programs(network):
+    """One that comes with us, with a secret that is a file."""
+    box = network
+    box.write("/srv/address", "127.0.0.1:9\n")
+    box.write("/etc/holdfast/token", "sesame\n", 0o640)
+    box.do("chgrp", "holdfast", "/etc/holdfast/token")
+    page = f"http://catalog.test:{HTTP_PORT}/address"
+    box.configure('s: { lookup: { script = "/usr/libexec/holdfast/lookup-http";'
+                  f'args = ["--url", "{page}", "--token-file", "/etc/holdfast/token"]; }}; }};')
+    box.start_anew()
+    answer = box.control("lookup s")
+    assert answer["ok"] and "127.0.0.1:9" in str(answer), answer
+
+
 def test_shared_mode(box, figure):
     """The worker's death while messages pass."""
     ask = box.ask()

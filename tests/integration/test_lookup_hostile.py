@@ -1,0 +1,79 @@
+"""What a hostile sentinel or name server answers a lookup program: bounded in time and size, told in one line."""
+import socket
+import threading
+
+import pytest
+
+import holdfast
+import lookups
+from lookups import failed
+
+pytestmark = pytest.mark.plain
+
+NOT_REDIS = "its answer is not Redis's protocol"
+
+
+@pytest.fixture
+def sentinel(upstream):
+    """sentinel(answer) answers each request with these bytes, and then says nothing more."""
+    over = threading.Event()
+
+    def make(answer):
+        def serve(connection):
+            while connection.recv(65536):
+                connection.sendall(answer)
+                if not answer.endswith(b"\n"):
+                    over.wait(30)
+        return upstream(serve).address
+
+    yield make
+    over.set()
+
+
+@pytest.mark.parametrize("answer, cause", [
+    (b"HTTP/1.1 400 Bad Request\r\n", NOT_REDIS),
+    (b"*-1\r\n", "it watches no master m"),
+    (b"$-1\r\n", "it watches no master m"),
+    (b":7\r\n", "it watches no master m"),
+    (b"*0\r\n", "it watches no master m"),
+    (b"*3\r\n:1\r\n:2\r\n:3\r\n", "it watches no master m"),
+    (b"*2\r\n*0\r\n:2\r\n", "not a host"),
+    (b"*x\r\n", NOT_REDIS),
+    (b"$99999999999\r\n", "its answer is too long"),
+    (b"*99999999\r\n", "its answer is too long"),
+    (b"*2\r\n" * 50, NOT_REDIS),
+    (b"+" + b"a" * 70000 + b"\r\n", NOT_REDIS),
+    (b"$10\r\nabc", "no answer within 1"),
+    (b"*2\r\n$9\r\nlocal\nhst\r\n$2\r\n80\r\n", "not a host"),
+    (b"*2\r\n$9\r\n127.0.0.1\r\n$5\r\n99999\r\n", "port is not a whole number"),
+    (b"*2\r\n$9\r\n\xff27.0.0.1\r\n$2\r\n80\r\n", "not a host"),
+    (b"-ERR \x1b[2Jno\r\n", "ERR ?[2Jno"),
+    (b"-LOADING\r\n", "LOADING"),
+])
+def test_a_sentinel_that_says_anything(sentinel, answer, cause):
+    assert cause in failed("lookup-sentinel", "--timeout", "1", "--server", sentinel(answer), "m")
+
+
+@pytest.mark.parametrize("answer", [b"", b"\0" * 11, b"\xff" * 500, b"\x81\x80\0\1\0\1\0\0\0\0\xc0\x0c",
+                                    b"\x81\x80" * 200])
+def test_a_name_server_that_says_anything(answer):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(holdfast.BOUND)
+
+        def serve():
+            question, client = server.recvfrom(4096)
+            server.sendto(question[:2] + answer, client)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        assert address in failed("lookup-dns", "--timeout", "1", "--server", address, "_s._tcp.example.org")
+        thread.join()
+
+
+def test_what_is_no_option_or_no_value_of_one_is_told():
+    for words in (["--timeout", "0"], ["--timeout", "x"], ["--refresh", "-1"], ["--password", "p"], ["--serv", "h"]):
+        assert lookups.Answer("lookup-etcd", "--server", "h", *words).code == 2
+    for server in ("h:0", "h:99999", "ftp://h", "h/path", "me@h", "", "[::1", "a b"):
+        assert lookups.Answer("lookup-etcd", f"--server={server}").code in (1, 2), server
+    assert "16 are the most" in failed("lookup-etcd", "--server", ",".join(["h"] * 17))
