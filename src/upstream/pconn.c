@@ -147,7 +147,7 @@ attempt_set_deadline(struct pconn *p, const struct pconn_settings *s, const stru
 static unsigned
 attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn_input *in)
 {
-	int64_t wanted = delay_wanted(&s->retry, p->failures), trying;
+	int64_t wanted = delay_wanted(&s->retry, p->failures), trying, gap;
 
 	if (attempt_is_ending(p))
 		return attempt_finish(p, s, in);
@@ -157,7 +157,10 @@ attempt_wait(struct pconn *p, const struct pconn_settings *s, const struct pconn
 	if (in->now - p->early_last > 2 * wanted)
 		p->early_first = 0;
 	trying = p->early_first == 0 ? 0 : in->now - p->early_first;
-	p->early_at = p->attempt_at + delay_gap(trying, s->hold_retry, wanted, in->roll);
+	gap = delay_gap(trying, s->hold_retry, wanted, in->roll);
+	p->early_at = p->attempt_at + gap;
+	if (trying > 0 && p->early_at < in->now) /* a time-out brings many hosts here in the same moment */
+		p->early_at = in->now + delay_spread(gap < s->hold_retry ? gap : s->hold_retry, in->roll);
 	if (p->woken)
 		attempt_wake(p, s, in);
 	p->woken = 0;

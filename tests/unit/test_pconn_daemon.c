@@ -256,6 +256,21 @@ p24_gaps_are_jittered_and_hold_retry_0_keeps_to_the_delay(void **state)
 	PLAY(&p, &s, TO_WAIT, { 1, PCONN_HELD, 0, PCONN_WAIT, 10000, .held = 1 });
 }
 
+/* Else all hosts would dial a machine that is gone in step, each time that connect_timeout is over. */
+static void
+p24_after_a_time_out_the_next_attempt_comes_within_hold_retry(void **state)
+{
+	static const struct row failed = { 10000, PCONN_LOOKUP_FAILED, .held = 1, .same = true, .roll = 0x80000000u };
+	struct pconn p = { 0 };
+
+	(void)state;
+	PLAY(&p, &usual, TO_WAIT, { 5000, PCONN_HELD, 0, PCONN_WAIT, 10, .held = 1 },
+	    { 5000, PCONN_DEADLINE, LOOKUP, PCONN_LOOKUP, NO, .held = 1 });
+	step_row(&p, &usual, &failed);
+	assert_int_equal(p.state, PCONN_WAIT);
+	assert_int_equal(p.deadline, 10000 * MS + 250 * MS * 85 / 100 / 2);
+}
+
 static void
 p24_when_nobody_is_held_any_more_the_delay_holds(void **state)
 {
@@ -605,6 +620,7 @@ main(void)
 		cmocka_unit_test(p24_a_wake_is_at_once_when_somebody_is_held),
 		cmocka_unit_test(p24_gaps_grow_while_somebody_is_held),
 		cmocka_unit_test(p24_gaps_are_jittered_and_hold_retry_0_keeps_to_the_delay),
+		cmocka_unit_test(p24_after_a_time_out_the_next_attempt_comes_within_hold_retry),
 		cmocka_unit_test(p24_when_nobody_is_held_any_more_the_delay_holds),
 		cmocka_unit_test(p25_a_taken_connection_is_refilled_after_20_ms),
 		cmocka_unit_test(p25_or_at_the_first_relayed_byte),
