@@ -31,7 +31,7 @@ class Member:
                  "--listen-peer-urls", f"http://{self.host}:{self.peer}",
                  "--initial-advertise-peer-urls", f"http://{self.host}:{self.peer}",
                  "--initial-cluster", self.cluster.peers(), "--initial-cluster-token", "holdfast",
-                 "--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "error", *secure],
+                 "--heartbeat-interval", "50", "--election-timeout", "500", "--log-level", "warn", *secure],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=holdfast.environment())
         return self
 
@@ -90,12 +90,18 @@ class Cluster:
         return self.ctl("lease", "grant", str(seconds)).stdout.split()[1]
 
     def leader(self):
-        """The member that leads."""
+        """The member that leads, as all say that live; None while they do not."""
+        named, found = set(), None
         for member in self.members:
             if member.process:
                 done = self.ctl("-w", "json", "endpoint", "status", members=[member], check=False)
-                if done.returncode == 0:
-                    status = json.loads(done.stdout)[0]["Status"]
-                    if status["leader"] == status["header"]["member_id"]:
-                        return member
-        return None
+                if done.returncode != 0:
+                    return None
+                status = json.loads(done.stdout)[0]["Status"]
+                named.add(status.get("leader"))
+                if status.get("leader") == status["header"]["member_id"]:
+                    found = member
+        return found if len(named) == 1 else None
+
+    def wait_leader(self):
+        return holdfast.until(self.leader, "a leader", 60)

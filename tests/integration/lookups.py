@@ -122,13 +122,13 @@ class Authority:
         done = holdfast.run("openssl", *words)
         assert done.returncode == 0, done.stderr
 
-    def issue(self, name, names="IP:127.0.0.1,DNS:localhost"):
+    def issue(self, name, names="IP:127.0.0.1,DNS:localhost", subject=None):
         """A certificate and its key, for a server or a client."""
         cert, key, asked, more = (self.file(name + end) for end in (".pem", ".key", ".req", ".ext"))
         with open(more, "w") as file:
             file.write(f"subjectAltName={names}\nextendedKeyUsage=serverAuth,clientAuth\n")
         self.openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
-                     f"/CN={name}", "-keyout", key, "-out", asked)
+                     subject or f"/CN={name}", "-keyout", key, "-out", asked)
         self.openssl("x509", "-req", "-in", asked, "-CA", self.ca, "-CAkey", self.file("ca.key"), "-CAcreateserial",
                      "-days", "2", "-extfile", more, "-out", cert)
         os.chmod(key, 0o644)

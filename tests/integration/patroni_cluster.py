@@ -8,6 +8,7 @@ import json
 import os
 import pwd
 import signal
+import ssl
 import subprocess
 
 import etcd_cluster
@@ -75,14 +76,17 @@ class Member:
         with open(os.path.join(self.folder, "data", "postmaster.pid")) as file:
             return int(file.readline())
 
+    def connect(self, timeout=5):
+        """To its REST interface."""
+        if self.cluster.authority:
+            context = ssl.create_default_context(cafile=self.cluster.authority.ca)
+            return http.client.HTTPSConnection("127.0.0.1", self.api_port, timeout=timeout, context=context)
+        return http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=timeout)
+
     def ask(self, path):
         """(status, answer) of its REST interface; 0 for none."""
         try:
-            if self.cluster.authority:
-                connection = http.client.HTTPSConnection("127.0.0.1", self.api_port, timeout=5,
-                                                         context=self.cluster.context())
-            else:
-                connection = http.client.HTTPConnection("127.0.0.1", self.api_port, timeout=5)
+            connection = self.connect()
             connection.request("GET", path)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read() or b"null")
@@ -143,10 +147,6 @@ class Cluster:
         self.etcd = etcd_cluster.Cluster(folder)
         self.members = [Member(self, f"p{number}") for number in range(count)]
 
-    def context(self):
-        import ssl
-        return ssl.create_default_context(cafile=self.authority.ca)
-
     def start(self):
         """One is the primary, the others follow it."""
         self.etcd.start()
@@ -176,7 +176,7 @@ class Cluster:
         """The primary lives, and follows another one; asked of Patroni as patronictl does."""
         leader = self.primary()
         to = to or self.others(leader)[0]
-        connection = http.client.HTTPConnection("127.0.0.1", leader.api_port, timeout=60)
+        connection = leader.connect(60)
         connection.request("POST", "/switchover", json.dumps({"leader": leader.name, "candidate": to.name}))
         answer = connection.getresponse()
         text = answer.read().decode()

@@ -2,6 +2,7 @@
 killed, keys are put and leases end, while clients come and go and each is answered; needs root."""
 import contextlib
 import os
+import subprocess
 import time
 
 import pytest
@@ -43,7 +44,7 @@ class Place:
 
     def mend(self):
         self.near.run("ip", "link", "set", "line", "up")
-        holdfast.until(lambda: self.etcd.ctl("endpoint", "health", check=False).returncode == 0, "all are well", 60)
+        self.etcd.wait_leader()
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_lookups_go_on_through_the_other_members(place, daemon, figure):
         place.etcd.put(key, servers["a"].address)
         source = f'script = "{script}"; args = ["--server", "{place.servers}"]; refresh = 0.5;'
         one = daemon(f"s: {{ lookup: {{ {source} }}; retry: {{ delay = 0.5; }}; }};", wrapper=place.near.wrapper)
-        watch = lookups.Watch("lookup-etcd", "--server", place.servers, "--refresh", "2", wrapper=place.near.wrapper)
+        watch = lookups.Watch("lookup-etcd", "--server", place.servers, "--refresh", "30", wrapper=place.near.wrapper)
         stack.callback(watch.stop)
         visits = stack.enter_context(Visits(one.socket("s"), b"x\n", slots=2, pause=0.02))
 
@@ -82,14 +83,16 @@ def test_lookups_go_on_through_the_other_members(place, daemon, figure):
         moves("c", "put with a member cut off", lambda: holdfast.until(
             lambda: place.etcd.ctl(*put, members=place.close, check=False).returncode == 0, "put", 60))
         place.mend()
-        place.etcd.leader().kill()
+        place.etcd.wait_leader().kill()
         put[2] = servers["a"].address
         moves("a", "put with the leader killed", lambda: holdfast.until(
             lambda: place.etcd.ctl(*put, check=False).returncode == 0, "put", 60))
-        lease = place.etcd.lease(2)
-        place.etcd.put("/holdfast/s/ahead", servers["b"].address, "--lease", lease)
+        words = ["--server", place.servers, "--name", "ahead", "--ttl", "2", "s", servers["b"].address]
+        publisher = subprocess.Popen([*place.near.wrapper, lookups.program("publish-etcd"), *words],
+                                     stdin=subprocess.DEVNULL, env=lookups.clean())
+        stack.callback(lambda: (publisher.kill(), publisher.wait()))
         watch.until([servers["b"].address, servers["a"].address])
         one.wait_status("s", address=servers["b"].address, bound=60)
-        moves("a", "a lease of 2 s ends", lambda: None)
+        moves("a", "publisher with a lease of 2 s killed", publisher.kill)
         assert not visits.unanswered(), visits.unanswered()
     assert visits.servers().keys() == set("abc")

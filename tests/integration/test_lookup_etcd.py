@@ -141,7 +141,8 @@ def test_it_is_published_while_its_check_succeeds(etcd, publish, watch, folder):
 
 def test_with_credentials_from_files_over_tls(folder):
     authority, other = lookups.Authority(folder), lookups.Authority(folder, "other")
-    cert, key = authority.issue("client")
+    cert, key = authority.issue("client", subject="/O=holdfast")
+    named_cert, named_key = authority.issue("named")
     one = Cluster(folder, certificate=authority.issue("server"), client_ca=authority.ca, name="secure")
     one.ctl_options = ["--cacert", authority.ca, "--cert", cert, "--key", key]
     path = os.path.join(folder, "password")
@@ -158,9 +159,11 @@ def test_with_credentials_from_files_over_tls(folder):
         assert failed(*server, "--ca", path).startswith(f"{one.servers()}: --ca {path}: ")
         for words in (("user", "add", "root:secret"), ("user", "grant-role", "root", "root"), ("auth", "enable")):
             one.ctl(*words)
-        assert "CommonName" in failed(*server, *ours), "etcd takes no name from a certificate here"
+        assert "user name is empty" in failed(*server, *ours)
         logged_in = [*server, *ours, "--user", "root", "--password-file"]
         assert found(*logged_in, path) == ["10.0.0.1:80"]
+        named = [*server, "--ca", authority.ca, "--cert", named_cert, "--key", named_key, "--user", "root"]
+        assert "CommonName" in failed(*named, "--password-file", path), "etcd wants none with a login"
         assert found(*logged_in, "credential:password", CREDENTIALS_DIRECTORY=folder) == ["10.0.0.1:80"]
         assert "LoadCredential=password" in failed(*logged_in, "credential:password")
         assert failed(*logged_in, path + ".none").endswith("password.none: No such file or directory")
@@ -176,7 +179,7 @@ def test_it_goes_on_without_the_leader_and_says_when_nobody_is_left(etcd, watch,
     one = watch("--refresh", "1", service="led")
     one.until(["10.0.0.1:80"])
     begun = time.monotonic()
-    etcd.leader().kill()
+    etcd.wait_leader().kill()
     assert ask(etcd, "led") == ["10.0.0.1:80"]
     figure(f"an answer {time.monotonic() - begun:.2f} s after the leader was killed")
     etcd.put("/holdfast/led/a", "10.0.0.2:80")

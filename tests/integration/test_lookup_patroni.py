@@ -1,4 +1,5 @@
 """lookup-patroni, with real PostgreSQL servers under a real Patroni, with a real etcd."""
+import json
 import os
 import re
 import subprocess
@@ -18,17 +19,21 @@ pytestmark = pytest.mark.plain
 
 @pytest.fixture(scope="module")
 def patroni(module_folder):
-    one = Cluster(module_folder, synchronous=True)
+    one = Cluster(module_folder, synchronous=True, authority=lookups.Authority(module_folder))
     try:
         yield one.start()
     finally:
         one.stop()
 
 
+def asked(patroni):
+    return ["--server", patroni.servers(), "--ca", patroni.authority.ca]
+
+
 @pytest.fixture
 def watch(patroni):
     def make(*arguments):
-        return lookups.Watch("lookup-patroni", "--server", patroni.servers(), "--interval", "0.1", *arguments)
+        return lookups.Watch("lookup-patroni", *asked(patroni), "--interval", "0.1", *arguments)
 
     yield from holdfast.each_ends(make, lookups.Watch.stop)
 
@@ -82,13 +87,16 @@ def told(member, question):
 def test_servers_by_their_role(patroni):
     leader = patroni.wait_primary()
     follower = patroni.others(leader)[0]
-    ask = ["lookup-patroni", "--server", patroni.servers()]
+    ask = ["lookup-patroni", *asked(patroni)]
     holdfast.until(lambda: follower.ask("/sync")[0] == 200, "it follows in step")
     assert found(*ask) == [leader.address]
     assert found(*ask, "--role", "replica") == [follower.address]
     assert found(*ask, "--role", "sync,primary") == [f"{follower.address} priority=0", f"{leader.address} priority=1"]
     assert found(*ask, "--role", "replica", "--lag", "10MB") == [follower.address]
-    assert found("lookup-patroni", "--server", f"127.0.0.1:1,{follower.api}") == [leader.address]
+    first = f"127.0.0.1:1,{follower.api}"
+    assert found("lookup-patroni", "--server", first, "--ca", patroni.authority.ca) == [leader.address]
+    assert "its certificate is not accepted" in failed("lookup-patroni", "--server", leader.api, "--tls")
+    assert "it has closed the connection" in failed("lookup-patroni", "--server", leader.api)
     cause = failed(*ask, "--role", "async,standby-leader")
     assert cause.startswith("no member is async or standby-leader: ") and "master, running" in cause, cause
     assert "Connection refused" in failed("lookup-patroni", "--server", "127.0.0.1:1")
@@ -120,7 +128,7 @@ def test_writers_follow_the_primary(patroni, daemon, writers, way, figure):
     than two lookups."""
     script = lookups.program("lookup-patroni")
     one = daemon(f's: {{ listen: {{ path = ".s.PGSQL.5432"; }}; on_withdrawn = "drop"; retry: {{ delay = 1; }};'
-                 f'lookup: {{ script = "{script}"; args = ["--server", "{patroni.servers()}"]; {way} }}; }};')
+                 f'lookup: {{ script = "{script}"; args = {json.dumps(asked(patroni))}; {way} }}; }};')
     leader = patroni.wait_primary()
     assert leader.psql("create table if not exists written (port int, at timestamptz)").returncode == 0
     holdfast.until(lambda: patroni.others(leader)[0].ask("/sync")[0] == 200, "it follows", 60)
