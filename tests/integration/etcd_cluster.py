@@ -85,6 +85,10 @@ class Cluster:
     def remove(self, key):
         self.ctl("del", key)
 
+    def entry(self, key):
+        """All that is known of a key, or None."""
+        return json.loads(self.ctl("-w", "json", "get", key).stdout).get("kvs", [None])[0]
+
     def lease(self, seconds):
         """A lease's id."""
         return self.ctl("lease", "grant", str(seconds)).stdout.split()[1]

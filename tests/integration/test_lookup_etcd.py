@@ -116,15 +116,13 @@ def test_what_is_published_goes_with_the_publisher(etcd, publish, watch):
     lists.until([])
 
 
-def test_what_is_lost_is_published_again(etcd, publish, watch):
-    lists = watch(service="again")
+def test_what_is_lost_is_published_again(etcd, publish):
+    key = "/holdfast/again/10.0.0.1:80"
     publish("again", "10.0.0.1:80")
-    lists.until(["10.0.0.1:80"])
-    for lose in (lambda: etcd.remove("/holdfast/again/10.0.0.1:80"),
-                 lambda: etcd.ctl("lease", "revoke", etcd.ctl("lease", "list").stdout.split()[-1])):
-        lose()
-        lists.until([])
-        lists.until(["10.0.0.1:80"])
+    for lose in (lambda entry: etcd.remove(key), lambda entry: etcd.ctl("lease", "revoke", f"{entry['lease']:x}")):
+        entry = holdfast.until(lambda: etcd.entry(key), "it is published")
+        lose(entry)
+        holdfast.until(lambda: (etcd.entry(key) or entry)["create_revision"] > entry["create_revision"], "once more")
 
 
 def test_it_is_published_while_its_check_succeeds(etcd, publish, watch, folder):
