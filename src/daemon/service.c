@@ -63,14 +63,6 @@ service_set_state(struct table_service *record, enum table_state state)
 	record->word = generation << 8 | (uint32_t)state;
 }
 
-/* All but the word, which no death may find 0: it would end the records.  Without a socket. */
-static void
-service_clear_record(struct table_service *record)
-{
-	memset((unsigned char *)record + sizeof record->word, 0, sizeof *record - sizeof record->word);
-	record->socket.fd = -1;
-}
-
 /* What the step makes of the connection; a file as it is now. */
 static void
 service_note_step(const struct hello_step *step, struct resp_connection *resp)
@@ -156,7 +148,7 @@ service_end(struct service *service)
 {
 	if (service->mux != NULL)
 		mux_end(service->mux);
-	service_clear_record(service->record);
+	table_service_clear(service->record);
 	service_set_state(service->record, TABLE_FREE);
 }
 
@@ -205,7 +197,7 @@ service_create_record(struct service *service)
 {
 	struct table_service *record = service->record;
 
-	service_clear_record(record);
+	table_service_clear(record);
 	snprintf(record->name, sizeof record->name, "%s", service->settings->name);
 	record->since = clock_wall();
 	service_set_state(record, TABLE_LIVE);

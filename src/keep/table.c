@@ -186,6 +186,18 @@ table_derive(struct table *table)
 	pipes_find_free(table);
 }
 
+void
+table_service_clear(struct table_service *record)
+{
+	size_t large = offsetof(struct table_service, history), behind = offsetof(struct table_service, pauses);
+
+	memset((unsigned char *)record + sizeof record->word, 0, large - sizeof record->word);
+	if (record->word != 0)
+		memset((unsigned char *)record + large, 0, behind - large);
+	memset((unsigned char *)record + behind, 0, sizeof *record - behind);
+	record->socket.fd = -1;
+}
+
 uint32_t
 table_services_used(const struct table *table)
 {

@@ -26,6 +26,10 @@ table_is_failing(const struct table *table, uint16_t service)
  * one beyond would give it memory. */
 uint32_t table_services_used(const struct table *table);
 
+/* Zeroes a service's record, all but the word, which no death may find 0: it would end the records.  Without a
+ * socket.  What is large and never was used stays without memory. */
+void table_service_clear(struct table_service *record);
+
 static inline enum table_state
 table_client_state(const struct table *table, uint32_t client)
 {

@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "upstream/entry.h"
 
+/* Many may be started at once, after a worker's death; each start holds up the loop until the program runs. */
+#define WATCH_GAP (2 * CLOCK_MILLISECOND)
+
 struct script_watch {
 	const struct script *script;  /* borrowed */
 	volatile pid_t *ret_group;    /* borrowed; may be NULL */
@@ -18,6 +21,8 @@ struct script_watch {
 	struct loop_timer again;      /* until it is run */
 	struct loop_timer news;       /* there is some */
 	unsigned failures;            /* runs in a row that gave no list */
+	int64_t start_at;             /* of the next run; 0: it runs */
+	bool in_turn;                 /* that is when others have been started */
 	int64_t begun_at, heard_at;   /* this run, and its last list; 0 none */
 	struct evbuffer *coming;      /* owned: what of a list is there */
 	char *list;                   /* owned; NULL none */
@@ -78,6 +83,14 @@ watch_forget(struct script_watch *watch)
 }
 
 static void
+watch_start_at(struct script_watch *watch, int64_t at)
+{
+	watch->start_at = at;
+	watch->in_turn = false;
+	loop_timer_at(&watch->again, at);
+}
+
+static void
 watch_on_ended(void *arg, const struct child_result *result)
 {
 	struct script_watch *watch = arg;
@@ -90,7 +103,7 @@ watch_on_ended(void *arg, const struct child_result *result)
 	watch->failures += watch->heard_at == 0;
 	watch_forget(watch);
 	again = watch->begun_at + watch->callbacks->delay(watch->arg, watch->failures);
-	loop_timer_at(&watch->again, again);
+	watch_start_at(watch, again);
 	watch->callbacks->ended(watch->arg, script_mask(watch->script, error), again, same);
 	mem_free(error);
 }
@@ -98,10 +111,20 @@ watch_on_ended(void *arg, const struct child_result *result)
 static void
 watch_on_again(void *arg)
 {
+	static int64_t next; /* of all: one after the other */
 	struct script_watch *watch = arg;
+	int64_t now = clock_now();
 
-	watch->begun_at = clock_now();
-	watch->heard_at = 0;
+	if (!watch->in_turn && now < next) {
+		watch_start_at(watch, next);
+		watch->in_turn = true;
+		next += WATCH_GAP;
+		return;
+	}
+	if (!watch->in_turn)
+		next = now + WATCH_GAP;
+	watch->begun_at = now;
+	watch->start_at = watch->heard_at = 0;
 	watch->child = script_start(watch->script, watch_on_said, watch->ret_group, watch_on_ended, watch);
 }
 
@@ -154,10 +177,9 @@ script_watch_run(struct script_watch *watch, bool on)
 	watch->on = on;
 	if (!on)
 		watch_stop(watch);
-	else if (watch->begun_at == 0)
-		watch_on_again(watch);
 	else
-		loop_timer_at(&watch->again, watch->begun_at + watch->callbacks->delay(watch->arg, watch->failures));
+		watch_start_at(watch, watch->begun_at == 0 ? clock_now() :
+		    watch->begun_at + watch->callbacks->delay(watch->arg, watch->failures));
 }
 
 const char *
@@ -174,6 +196,8 @@ script_watch_list(const struct script_watch *watch, size_t *ret_length)
 int64_t
 script_watch_expected(const struct script_watch *watch)
 {
-	return watch->child != NULL && watch->heard_at == 0 ?
-	    watch->begun_at + watch->script->settings->timeout : 0;
+	int64_t from = watch->begun_at == 0 ? watch->start_at : watch->child != NULL && watch->heard_at == 0 ?
+	    watch->begun_at : 0;
+
+	return from == 0 ? 0 : clock_after(from, watch->script->settings->timeout);
 }
