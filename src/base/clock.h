@@ -22,7 +22,8 @@ uint32_t clock_tick(void);
 /* The wall clock, since 1970 UTC: for people only. */
 int64_t clock_wall(void);
 
-/* The processor's time that a process, not its children, has used so far; -1 if it cannot be told.  Opens no file. */
+/* The processor's time that a process (0: this one), not its children, has used so far; -1 if it cannot be told.
+ * Opens no file. */
 int64_t clock_used_by(pid_t pid);
 
 /* Writes a point of the wall clock as RFC 3339, UTC, with milliseconds: 2026-11-23T10:11:12.345Z. */

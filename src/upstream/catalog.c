@@ -16,7 +16,7 @@
 
 #define CATALOG_LOOK_EVERY (30 * CLOCK_SECOND)
 #define CATALOG_LOOK_LEAST (10 * CLOCK_MILLISECOND) /* between two looks: a storm of changes is one */
-#define CATALOG_LOOK_SHARE 10                       /* and no more than this part of the time is spent on them */
+#define CATALOG_LOOK_SHARE 10                       /* and no more than this part of the processor's time */
 #define CATALOG_FIRST_TURNS 64                      /* of the first look are taken at once, as nothing is known yet */
 #define CATALOG_LOOK_SOON  CLOCK_SECOND             /* again at what is unfinished */
 #define CATALOG_UNFINISHED (10 * CLOCK_SECOND)      /* as long as it changed no longer ago than this */
@@ -55,7 +55,7 @@ struct catalog {
 	struct watch *watch;        /* owned */
 	struct loop_timer timer;    /* the next look */
 	int64_t next_look;
-	int64_t took;               /* the last look, or the one under way so far */
+	int64_t took;               /* of the processor: the last look, or the one under way so far */
 	struct catalog_files *listing; /* owned: a look under way over several turns; NULL none */
 	bool changed;               /* since it began */
 	bool known;                 /* a look has ended */
@@ -386,6 +386,7 @@ catalog_look(struct catalog *catalog)
 {
 	struct catalog_reading reading = { .now = clock_now(), .expiry = CLOCK_NEVER };
 	bool over = true, on = catalog->listing != NULL;
+	int64_t used = clock_used_by(0);
 	struct stat st;
 
 	if (!on)
@@ -396,7 +397,7 @@ catalog_look(struct catalog *catalog)
 		catalog_read_single(catalog, &reading);
 	if (over)
 		catalog_take(catalog, &reading);
-	catalog->took = clock_now() - reading.now + (on ? catalog->took : 0);
+	catalog->took = clock_used_by(0) - used + (on ? catalog->took : 0);
 	if (over && catalog->changed && catalog_look_least(catalog) < catalog->next_look)
 		catalog->next_look = catalog_look_least(catalog);
 	catalog->changed = catalog->changed && !over;

@@ -148,7 +148,7 @@ catalog_files_replace_last(struct catalog_files *files, const char *name)
 			below++;
 		if (strcmp(names[below], name) <= 0)
 			break;
-		strcpy(names[at], names[below]);
+		memcpy(names[at], names[below], sizeof names[at]);
 		at = below;
 	}
 	strcpy(names[at], name);

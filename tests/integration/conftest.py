@@ -17,7 +17,9 @@ import upstream as upstream_module
 
 
 def pytest_configure(config):
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # "nohup ... &" ignores it, and what we start would too
+    # "nohup ... &" ignores these, and what we start would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.addinivalue_line("markers", "long: takes minutes; run by make check-long")
     config.addinivalue_line("markers", "plain: not under sanitizers (real programs at full speed, valgrind, ...)")
 

@@ -74,7 +74,8 @@ class Cluster:
     def ctl(self, *words, check=True, members=()):
         scheme = "https" if self.certificate else "http"
         endpoints = ",".join(f"{scheme}://{each.address}" for each in members or self.members if each.process)
-        done = holdfast.run(*self.wrapper, "etcdctl", "--endpoints", endpoints, *self.ctl_options, *words,
+        done = holdfast.run(*self.wrapper, "etcdctl", "--command-timeout=15s", "--endpoints", endpoints,
+                            *self.ctl_options, *words,
                             env=holdfast.environment(ETCDCTL_API="3"))
         assert not check or done.returncode == 0, done.stderr
         return done

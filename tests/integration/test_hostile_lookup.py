@@ -60,8 +60,10 @@ def spoil(folder):
     write_script(f"{folder}/bad-interpreter", "")
     with open(f"{folder}/bad-interpreter", "w") as file:
         file.write("#!/no/such/interpreter\n")
-    with open(f"{folder}/not-a-program", "wb") as file:
+    with open(f"{folder}/nonsense", "wb") as file:
         file.write(b"\x7fELF nonsense")
+    os.chmod(f"{folder}/nonsense", 0o755)
+    os.rename(f"{folder}/nonsense", f"{folder}/not-a-program")  # the one before may run just now
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ def look(one, services, began):
     return cpu
 
 
+@pytest.mark.plain
 def test_two_hundred_half_by_script_half_by_catalog(daemon, folder, upstream):
     address = upstream(named("a")).address
     path = catalog(folder, [f"c{i}" for i in range(100)], address)

@@ -1,4 +1,5 @@
 """Many clients of memcached over one connection: real programs, and answers as memcached itself gives them."""
+import os
 import random
 import re
 import signal
@@ -18,6 +19,18 @@ LOST = b"SERVER_ERROR holdfast: connection to the service was lost\r\n"
 ROUNDS = 3000 if holdfast.LONG else 300
 KILLS = 200 if holdfast.LONG else 20
 OPERATIONS = 200 if holdfast.SANITIZED else 2000
+
+
+def stop(server):
+    """All of its threads; they go on for a moment."""
+    server.process.send_signal(signal.SIGSTOP)
+    holdfast.until(lambda: set(states(server.process.pid)) == {"T"}, "it is stopped")
+
+
+def states(pid):
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat") as file:
+            yield file.read().rsplit(")", 1)[1].split()[0]
 
 
 @pytest.fixture
@@ -326,7 +339,7 @@ def test_a_multi_get_of_many_megabytes_in_all(daemon, memcached):
 
 def test_memcached_restarts(cache, server):
     with connect(cache) as client:
-        server.process.send_signal(signal.SIGSTOP)
+        stop(server)
         client.send(b"get a\r\nset a 0 0 1 noreply\r\nx\r\nms b 1 q\r\nx\r\nmg b q\r\nmd b\r\n")
         cache.wait_status("cache", in_flight=5)
         server.kill()
@@ -351,7 +364,7 @@ def test_who_waits_in_vain_is_told_unless_it_asked_not_to_be(daemon):
 
 def test_replies_of_who_has_gone_are_nobodys(cache, server):
     with connect(cache) as other:
-        server.process.send_signal(signal.SIGSTOP)
+        stop(server)
         for number in range(20):
             client = connect(cache)
             client.send(b"set a 0 0 1 noreply\r\n%d\r\nget a b\r\nmg none q\r\nms a 1 q\r\nx\r\n" % (number % 10) +
@@ -369,7 +382,7 @@ def test_a_heartbeat(daemon, server):
     one = daemon(asking.shared("cache", server.address, framing="memcache", more=(
         'heartbeat: { send = "version\\r\\n"; expect = "VERSION"; interval = 0.1; timeout = 0.3; }; ')))
     one.wait_connected("cache")
-    server.process.send_signal(signal.SIGSTOP)
+    stop(server)
     one.wait_log("no answer to the heartbeat")
     server.process.send_signal(signal.SIGCONT)
     with connect(one) as client:

@@ -195,7 +195,7 @@ def test_a_worker_that_dies_over_an_order_leaves_it_to_the_next(daemon, upstream
         assert one.ctl("resume", "s").returncode == 0
         assert client.line() == b"one\n"
     with holdfast.Client(one.control) as control:  # asked once: it would die each time
-        control.send(b"fail s 0.3\n")
+        control.send(b"fail s 3\n")
         assert control.at_end()
     assert one.status("s")["failing"]["by"] == ME
     one.wait_status("s", failing=None, up=True)

@@ -12,7 +12,7 @@ import holdfast
 import real_servers
 
 TRACK = os.path.join(holdfast.BUILD, "tests/integration/track")
-CONNECTIONS = 10000 if holdfast.LONG else 300
+CONNECTIONS = 10000 if holdfast.LONG else 150
 BURSTS = 40
 
 USER, LASTING = 0x20, 0x40
@@ -214,6 +214,7 @@ def path(folder):
     one.kill()
 
 
+@pytest.mark.plain
 def test_a_connection_that_is_said_to_be_free_has_no_state(path, figure):
     observer = redis_py.Redis(unix_socket_path=path, single_connection_client=True)
     observer.execute_command("ACL", "SETUSER", "bob", "on", ">pw", "~*", "&a", "+@all", "-exec", "-select")

@@ -13,6 +13,7 @@ import libraries
 from libraries import Place, Program
 
 BLOWS = ["deaths", "restarts"]
+pytestmark = pytest.mark.plain
 
 
 @pytest.fixture
