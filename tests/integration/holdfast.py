@@ -171,6 +171,7 @@ class Daemon:
         self.environment_more = environment_more or {}
         self.program = None  # in place of the build's: one that can be replaced
         self.process = None
+        self.killed = 0  # the worker that was killed last
         self.notify = None
         self.configure(services, top)
 
@@ -308,11 +309,12 @@ class Daemon:
         return 0
 
     def kill_worker(self, number=signal.SIGKILL):
-        """Signals the worker, waiting for there to be one; gives its pid."""
+        """Signals the worker, waiting for there to be one that was not killed yet; gives its pid."""
         while True:
-            pid = until(self.worker, "a worker")
+            pid = until(lambda: self.worker() not in (0, self.killed) and self.worker(), "a worker")
             try:
                 os.kill(pid, number)
+                self.killed = pid if number == signal.SIGKILL else 0
                 return pid
             except ProcessLookupError:
                 continue  # it has just died by itself

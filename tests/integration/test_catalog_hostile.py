@@ -224,6 +224,7 @@ def fill(place, count):
         subprocess.run(f"seq -f {form} {count // 2} | xargs touch", shell=True, cwd=place, check=True)
 
 
+@pytest.mark.plain
 def test_very_many_files_beside_a_good_one(daemon, place, upstream, catalog, figure):
     server, second = upstream(named("first")), upstream(named("second"))
     catalog.publish("s", "good-1", server.address)

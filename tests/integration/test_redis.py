@@ -4,7 +4,7 @@ import pytest
 import holdfast
 from real_servers import Redis
 
-MANY = 20000 if holdfast.SANITIZED else 200000
+MANY = 20000 if holdfast.SANITIZED else 100000
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from upstream import named
 from visits import Visits
 
 WEIGHTS = dict(a=1, b=1, c=2, d=4)
-CLIENTS = 10000 if holdfast.LONG else 800
+CLIENTS = 10000 if holdfast.LONG else 200 if holdfast.SANITIZED else 800
 DEVIATIONS = 4.5  # that chance may have: one run in 100,000 has more
 
 
