@@ -1,0 +1,29 @@
+/* listen.h - the socket that clients connect to: one's own, systemd's, or that of the instance before. */
+#ifndef HOLDFAST_TLS_LISTEN_H
+#define HOLDFAST_TLS_LISTEN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct listen_place {
+	int fd;             /* owned; -1: closed */
+	const char *path;   /* borrowed */
+	bool made;          /* the path is ours, to be removed at the end */
+	dev_t device;
+	ino_t inode;        /* of what is there; another instance may put its own in its place */
+};
+
+/* Listens.  0 or -errno; -ENOTSOCK if what was handed over is no listening Unix socket. */
+int listen_open(const char *path, struct listen_place *ret_place);
+
+/* Closes it, and removes the path if it is still ours. */
+void listen_close(struct listen_place *place);
+
+/* Starts argv again with the socket.  A file descriptor that is readable with a byte when the new instance listens,
+ * and at its end if it has failed; or -errno. */
+int listen_hand_over(const struct listen_place *place, char **argv);
+
+/* Says to systemd, and to the instance before, that we serve. */
+void listen_tell_ready(void);
+
+#endif

@@ -1,0 +1,378 @@
+#include "tls/opening.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/peer_closed.h"
+#include "tls/explain.h"
+
+enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_HANDSHAKE };
+
+struct opening {
+	struct event_base *loop;   /* borrowed */
+	struct contexts *contexts; /* borrowed */
+	enum opening_stage stage;
+	int local, remote;         /* owned; -1 none */
+	SSL *ssl;                  /* owned */
+	struct event local_event, remote_event;
+	struct loop_timer timer;
+	struct header header;      /* its texts stand in bytes */
+	size_t header_length, length; /* of the header, of all bytes so far */
+	uint8_t said[STARTTLS_ANSWER_MAX]; /* the server, in the clear */
+	size_t said_length;
+	opening_ended *ended;
+	void *arg;                 /* borrowed */
+	char bytes[HEADER_MAX];
+};
+
+static void opening_on_remote(evutil_socket_t fd, short what, void *arg);
+
+static void
+opening_free(struct opening *opening)
+{
+	loop_event_stop(&opening->local_event);
+	loop_event_stop(&opening->remote_event);
+	loop_timer_stop(&opening->timer);
+	contexts_close(opening->ssl);
+	if (opening->remote != -1)
+		close(opening->remote);
+	if (opening->local != -1)
+		close(opening->local);
+	mem_free(opening);
+}
+
+void
+opening_cancel(struct opening *opening)
+{
+	if (opening != NULL)
+		opening_free(opening);
+}
+
+void
+opening_refuse(int local, const struct failure *failure)
+{
+	char line[ANSWER_SIZE];
+	size_t length = answer_error(failure, line);
+
+	(void)send(local, line, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(local);
+}
+
+/* Ends it: sides is what it has become, else failure is told; neither: the client is gone. */
+static void
+opening_end(struct opening *opening, const struct tunnel_sides *sides, const struct failure *failure)
+{
+	opening_ended *ended = opening->ended;
+	void *arg = opening->arg;
+	const struct header *header = &opening->header;
+	char service[65], address[ADDRESS_TEXT_SIZE];
+	struct opening_result result = { .sides = sides, .failure = failure, .service = service, .address = address };
+
+	snprintf(service, sizeof service, "%s", header->service != NULL ? header->service : "");
+	snprintf(address, sizeof address, "%s", header->address_text != NULL ? header->address_text : "");
+	loop_event_stop(&opening->local_event);
+	loop_event_stop(&opening->remote_event);
+	loop_timer_stop(&opening->timer);
+	if (failure != NULL) {
+		opening_refuse(opening->local, failure);
+		opening->local = -1;
+	}
+	if (sides == NULL) {
+		opening_free(opening);
+		ended(arg, &result);
+		return;
+	}
+	ended(arg, &result); /* its sides point into the opening */
+	mem_free(opening);
+}
+
+static void
+opening_fail(struct opening *opening, const char *kind, const char *what, const char *advice)
+{
+	struct failure failure;
+
+	failure_set(&failure, kind, "%s%s", what, advice);
+	opening_end(opening, NULL, &failure);
+}
+
+static void
+opening_on_time(void *arg)
+{
+	static const char *const late[] = {
+		"the header did not come in time",
+		"the server does not answer the connect in time; is the host up, does a firewall drop packets?",
+		"the server does not answer the request for TLS in time; check the port",
+		"the handshake takes too long; check the port, or set starttls",
+	};
+	struct opening *opening = arg;
+
+	opening_fail(opening, "timeout", late[opening->stage], "");
+}
+
+/* The local side has ended: it may have given up, or have said all that it is going to. */
+static void
+opening_on_local_closed(evutil_socket_t fd, short what, void *arg)
+{
+	struct opening *opening = arg;
+
+	(void)what;
+	if (peer_closed_has_come(fd))
+		opening_end(opening, NULL, NULL);
+}
+
+static void
+opening_wait_remote(struct opening *opening, short what)
+{
+	event_assign(&opening->remote_event, opening->loop, opening->remote, what, opening_on_remote, opening);
+	event_add(&opening->remote_event, NULL);
+}
+
+/* TLS is up: what is to be answered. */
+static void
+opening_answer(struct opening *opening)
+{
+	const X509 *peer = SSL_get0_peer_certificate(opening->ssl);
+	const unsigned char *alpn;
+	unsigned alpn_length;
+	char subject[EXPLAIN_NAME_SIZE], protocol[256], line[ANSWER_SIZE];
+	struct answer answer = { .protocol = SSL_get_version(opening->ssl), .peer = subject, .alpn = protocol,
+		.cipher = SSL_get_cipher_name(opening->ssl), .resumed = SSL_session_reused(opening->ssl),
+		.expires = explain_end(peer), .own_expires = explain_end(SSL_get_certificate(opening->ssl)) };
+	struct tunnel_sides sides = { .local = opening->local, .remote = opening->remote, .ssl = opening->ssl,
+		.to_local = line, .to_remote = opening->bytes + opening->header_length,
+		.to_remote_length = opening->length - opening->header_length };
+
+	explain_subject(peer, subject);
+	SSL_get0_alpn_selected(opening->ssl, &alpn, &alpn_length);
+	snprintf(protocol, sizeof protocol, "%.*s", (int)alpn_length, alpn_length > 0 ? (const char *)alpn : "");
+	sides.to_local_length = answer_ok(&answer, line);
+	opening_end(opening, &sides, NULL);
+}
+
+static void
+opening_shake_hands(struct opening *opening)
+{
+	struct failure failure;
+	int result, error;
+
+	ERR_clear_error();
+	errno = 0;
+	result = SSL_connect(opening->ssl);
+	error = errno;
+	if (result == 1) {
+		opening_answer(opening);
+		return;
+	}
+	switch (SSL_get_error(opening->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		opening_wait_remote(opening, EV_READ);
+		return;
+	case SSL_ERROR_WANT_WRITE:
+		opening_wait_remote(opening, EV_WRITE);
+		return;
+	default:
+		explain_handshake(opening->ssl, &opening->header, error, &failure);
+		opening_end(opening, NULL, &failure);
+	}
+}
+
+static void
+opening_begin_handshake(struct opening *opening)
+{
+	struct failure failure = { .kind = "limit", .text = "OpenSSL has no memory; lower --max-sessions" };
+
+	opening->stage = OPENING_HANDSHAKE;
+	opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
+	if (opening->ssl == NULL || !SSL_set_fd(opening->ssl, opening->remote)) {
+		opening_end(opening, NULL, &failure);
+		return;
+	}
+	opening_shake_hands(opening);
+}
+
+/* What the server answers to starttls's request. */
+static void
+opening_hear(struct opening *opening)
+{
+	const char *error = "";
+	ssize_t length = recv(opening->remote, opening->said + opening->said_length,
+	    sizeof opening->said - opening->said_length, 0);
+
+	if (length == -1 && (errno == EAGAIN || errno == EINTR)) {
+		opening_wait_remote(opening, EV_READ);
+		return;
+	}
+	if (length <= 0) {
+		opening_fail(opening, "starttls", length == 0 ? "the server closed the connection" : strerror(errno),
+		    " when it was asked for TLS; its log says why");
+		return;
+	}
+	opening->said_length += (size_t)length;
+	switch (starttls_hear(opening->header.starttls, opening->said, opening->said_length, &error)) {
+	case STARTTLS_AGREED:
+		opening_begin_handshake(opening);
+		return;
+	case STARTTLS_MORE:
+		opening_wait_remote(opening, EV_READ);
+		return;
+	case STARTTLS_REFUSED:
+		opening_fail(opening, "starttls", error, "");
+	}
+}
+
+static void
+opening_connected(struct opening *opening)
+{
+	const void *request;
+	size_t length;
+
+	if (opening->header.starttls == STARTTLS_NONE) {
+		opening_begin_handshake(opening);
+		return;
+	}
+	opening->stage = OPENING_STARTTLS;
+	request = starttls_request(opening->header.starttls, &length);
+	if (send(opening->remote, request, length, MSG_NOSIGNAL) != (ssize_t)length) /* a new socket has room */
+		opening_fail(opening, "connect", "the connection ended at once", "; the server's log says why");
+	else
+		opening_wait_remote(opening, EV_READ);
+}
+
+static void
+opening_fail_connect(struct opening *opening, int error)
+{
+	opening_fail(opening, "connect", strerror(error),
+	    error == ECONNREFUSED ? "; is the server up, is the port right?" : "; check address and network");
+}
+
+static void
+opening_on_remote(evutil_socket_t fd, short what, void *arg)
+{
+	struct opening *opening = arg;
+	int error = 0;
+	socklen_t size = sizeof error;
+
+	(void)what;
+	switch (opening->stage) {
+	case OPENING_DIAL:
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
+			error = errno;
+		if (error != 0)
+			opening_fail_connect(opening, error);
+		else
+			opening_connected(opening);
+		return;
+	case OPENING_STARTTLS:
+		opening_hear(opening);
+		return;
+	default:
+		opening_shake_hands(opening);
+	}
+}
+
+/* As the daemon sets its own: a server that has vanished is noticed after 30 s. */
+static void
+opening_set_options(int fd)
+{
+	const int on = 1, idle = 15, interval = 5, count = 3, user_timeout = 30000;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+static void
+opening_dial(struct opening *opening)
+{
+	struct address *address = &opening->header.address;
+	int error = -address_find_interface(address);
+
+	opening->stage = OPENING_DIAL;
+	loop_timer_at(&opening->timer, clock_after(clock_now(), opening->header.timeout));
+	if (error == 0) {
+		opening->remote = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		error = opening->remote == -1 ? errno : 0;
+	}
+	if (error == 0 && address->socket.ss_family != AF_UNIX)
+		opening_set_options(opening->remote);
+	if (error == 0 && connect(opening->remote, (struct sockaddr *)&address->socket,
+	    address->socket_length) == -1 && errno != EINPROGRESS)
+		error = errno;
+	if (error != 0)
+		opening_fail_connect(opening, error);
+	else
+		opening_wait_remote(opening, EV_WRITE);
+}
+
+/* The header is whole.  What follows it waits until TLS is up. */
+static void
+opening_take_header(struct opening *opening)
+{
+	struct failure failure;
+	const char *name, *error;
+
+	error = header_parse(opening->bytes, opening->header_length, &opening->header, &name);
+	if (error != NULL) {
+		failure_set(&failure, "header", "%s%s%s; see holdfast-tls(8)", name, name[0] != '\0' ? ": " : "",
+		    error);
+		opening_end(opening, NULL, &failure);
+		return;
+	}
+	event_assign(&opening->local_event, opening->loop, opening->local, EV_CLOSED, opening_on_local_closed,
+	    opening);
+	event_add(&opening->local_event, NULL);
+	opening_dial(opening);
+}
+
+static void
+opening_on_local(evutil_socket_t fd, short what, void *arg)
+{
+	struct opening *opening = arg;
+	ssize_t length = recv(fd, opening->bytes + opening->length, sizeof opening->bytes - opening->length, 0);
+
+	(void)what;
+	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (length <= 0) {
+		opening_end(opening, NULL, NULL);
+		return;
+	}
+	opening->length += (size_t)length;
+	opening->header_length = header_length(opening->bytes, opening->length);
+	if (opening->header_length == 0 && opening->length < sizeof opening->bytes)
+		return;
+	loop_event_stop(&opening->local_event);
+	if (opening->header_length == 0)
+		opening_fail(opening, "header", "it is longer than 8 KiB", "");
+	else
+		opening_take_header(opening);
+}
+
+struct opening *
+opening_start(struct event_base *loop, struct contexts *contexts, int local, opening_ended *ended, void *arg)
+{
+	struct opening *opening = mem_new(1, sizeof *opening);
+
+	opening->loop = loop;
+	opening->contexts = contexts;
+	opening->local = local;
+	opening->remote = -1;
+	opening->ended = ended;
+	opening->arg = arg;
+	loop_timer_init(&opening->timer, loop, opening_on_time, opening);
+	loop_timer_at(&opening->timer, clock_after(clock_now(), OPENING_HEADER_TIMEOUT));
+	event_assign(&opening->local_event, loop, local, EV_READ | EV_PERSIST, opening_on_local, opening);
+	event_add(&opening->local_event, NULL);
+	return opening;
+}

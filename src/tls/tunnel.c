@@ -1,0 +1,365 @@
+#include "tls/tunnel.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "base/mem.h"
+#include "base/peer_closed.h"
+#include "tls/context.h"
+#include "tls/explain.h"
+
+#define TUNNEL_READS 256 /* records in a turn of the loop, however small they are */
+#define TUNNEL_LOOK (1 * CLOCK_SECOND)
+
+/* What the other side did not take. */
+struct tunnel_pending {
+	char *bytes; /* owned; NULL: nothing */
+	size_t at, length;
+};
+
+struct tunnel {
+	int local, remote;   /* owned */
+	SSL *ssl;            /* owned */
+	struct event local_read, local_write, remote_read, remote_write;
+	struct loop_timer timer;
+	struct tunnel_pending up, down;
+	bool local_ended;    /* it has said all */
+	bool local_gone;     /* it does not listen either */
+	bool local_shut;     /* we have said all to it */
+	bool notified;       /* close_notify is sent */
+	bool remote_ended;   /* its close_notify has come */
+	bool more;           /* TLS may have bytes that no event tells of */
+	bool wants_write;    /* TLS must send something before it reads or writes */
+	bool over;           /* nothing more comes from the server, which end and text tell of */
+	enum tunnel_end end;
+	char text[200];
+	tunnel_ended *ended;
+	void *arg;           /* borrowed */
+};
+
+static char tunnel_piece[TUNNEL_PIECE];
+
+static void
+tunnel_free(struct tunnel *tunnel)
+{
+	loop_event_stop(&tunnel->local_read);
+	loop_event_stop(&tunnel->local_write);
+	loop_event_stop(&tunnel->remote_read);
+	loop_event_stop(&tunnel->remote_write);
+	loop_timer_stop(&tunnel->timer);
+	contexts_close(tunnel->ssl);
+	close(tunnel->remote);
+	close(tunnel->local);
+	mem_free(tunnel->up.bytes);
+	mem_free(tunnel->down.bytes);
+	mem_free(tunnel);
+}
+
+void
+tunnel_cancel(struct tunnel *tunnel)
+{
+	if (tunnel != NULL)
+		tunnel_free(tunnel);
+}
+
+static void
+tunnel_keep(struct tunnel_pending *pending, const char *bytes, size_t length)
+{
+	if (length == 0)
+		return;
+	pending->bytes = mem_copy_bytes(bytes, length);
+	pending->at = 0;
+	pending->length = length;
+}
+
+/* So many of the pending bytes were taken. */
+static void
+tunnel_taken(struct tunnel_pending *pending, size_t count)
+{
+	pending->at += count;
+	pending->length -= count;
+	if (pending->length == 0) {
+		mem_free(pending->bytes);
+		pending->bytes = NULL;
+	}
+}
+
+static void
+tunnel_break(struct tunnel *tunnel, int error)
+{
+	if (tunnel->over)
+		return;
+	tunnel->over = true;
+	if (tunnel->remote_ended) {
+		ERR_clear_error(); /* it has closed its socket after all that it said */
+		tunnel->end = TUNNEL_CLOSED;
+		return;
+	}
+	if (explain_is_truncation()) {
+		ERR_clear_error();
+		tunnel->end = TUNNEL_TRUNCATED;
+		snprintf(tunnel->text, sizeof tunnel->text, "the server ended the connection without close_notify");
+		return;
+	}
+	tunnel->end = TUNNEL_BROKEN;
+	explain_session(error, tunnel->text, sizeof tunnel->text);
+}
+
+/* An operation of TLS gave no bytes. */
+static void
+tunnel_judge(struct tunnel *tunnel, int result)
+{
+	int error = errno;
+
+	switch (SSL_get_error(tunnel->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		return;
+	case SSL_ERROR_WANT_WRITE:
+		tunnel->wants_write = true;
+		return;
+	case SSL_ERROR_ZERO_RETURN:
+		tunnel->remote_ended = true;
+		return;
+	default:
+		tunnel_break(tunnel, error);
+	}
+}
+
+/* As many of the bytes as TLS takes now. */
+static size_t
+tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
+{
+	size_t sent = 0, count;
+
+	while (sent < length) {
+		ERR_clear_error();
+		errno = 0;
+		if (!SSL_write_ex(tunnel->ssl, bytes + sent, length - sent, &count)) {
+			tunnel_judge(tunnel, 0);
+			break;
+		}
+		sent += count;
+	}
+	return sent;
+}
+
+static void
+tunnel_notify(struct tunnel *tunnel)
+{
+	int result;
+
+	ERR_clear_error();
+	errno = 0;
+	result = SSL_shutdown(tunnel->ssl);
+	tunnel->notified = result >= 0;
+	if (result < 0)
+		tunnel_judge(tunnel, result);
+}
+
+/* From the local side to the server. */
+static void
+tunnel_move_up(struct tunnel *tunnel)
+{
+	ssize_t length;
+	size_t sent;
+
+	if (tunnel->up.length > 0)
+		tunnel_taken(&tunnel->up, tunnel_encrypt(tunnel, tunnel->up.bytes + tunnel->up.at,
+		    tunnel->up.length));
+	else if (!tunnel->local_ended) {
+		length = recv(tunnel->local, tunnel_piece, sizeof tunnel_piece, 0);
+		if (length > 0) {
+			sent = tunnel_encrypt(tunnel, tunnel_piece, (size_t)length);
+			tunnel_keep(&tunnel->up, tunnel_piece + sent, (size_t)length - sent);
+		} else if (length == 0 || (errno != EAGAIN && errno != EINTR)) {
+			tunnel->local_ended = true;
+			tunnel->local_gone = length == -1 || peer_closed_has_come(tunnel->local);
+		}
+	}
+	if (tunnel->local_ended && tunnel->up.length == 0 && !tunnel->notified && !tunnel->over)
+		tunnel_notify(tunnel);
+}
+
+/* As many of the bytes as the local side takes now. */
+static size_t
+tunnel_deliver(struct tunnel *tunnel, const char *bytes, size_t length)
+{
+	ssize_t sent = send(tunnel->local, bytes, length, MSG_NOSIGNAL);
+
+	if (sent == -1 && errno != EAGAIN && errno != EINTR) {
+		tunnel->local_gone = true;
+		return length; /* nobody is there: the server is heard to its end, for it may not listen before */
+	}
+	return sent == -1 ? 0 : (size_t)sent;
+}
+
+/* What TLS has for us, up to a piece. */
+static size_t
+tunnel_decrypt(struct tunnel *tunnel)
+{
+	size_t length = 0, count;
+
+	tunnel->more = true;
+	for (unsigned reads = 0; reads < TUNNEL_READS && length < sizeof tunnel_piece; reads++) {
+		ERR_clear_error();
+		errno = 0;
+		if (!SSL_read_ex(tunnel->ssl, tunnel_piece + length, sizeof tunnel_piece - length, &count)) {
+			tunnel->more = false;
+			tunnel_judge(tunnel, 0);
+			break;
+		}
+		length += count;
+		if (!SSL_has_pending(tunnel->ssl)) {
+			tunnel->more = false; /* if there is more, an event tells */
+			break;
+		}
+	}
+	return length;
+}
+
+/* From the server to the local side. */
+static void
+tunnel_move_down(struct tunnel *tunnel)
+{
+	size_t length, sent;
+
+	if (tunnel->down.length > 0)
+		tunnel_taken(&tunnel->down, tunnel_deliver(tunnel, tunnel->down.bytes + tunnel->down.at,
+		    tunnel->down.length));
+	if (tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over) {
+		length = tunnel_decrypt(tunnel);
+		sent = length == 0 ? 0 : tunnel_deliver(tunnel, tunnel_piece, length);
+		tunnel_keep(&tunnel->down, tunnel_piece + sent, length - sent);
+	}
+	if (tunnel->down.length == 0 && tunnel->remote_ended && !tunnel->local_shut) {
+		tunnel->local_shut = true;
+		shutdown(tunnel->local, SHUT_WR);
+	}
+}
+
+static bool
+tunnel_is_over(struct tunnel *tunnel)
+{
+	if (tunnel->over)
+		return tunnel->down.length == 0 || tunnel->local_gone;
+	if (tunnel->local_gone && tunnel->notified) {
+		tunnel->end = TUNNEL_GONE;
+		return true;
+	}
+	tunnel->end = TUNNEL_CLOSED;
+	return tunnel->notified && tunnel->local_shut;
+}
+
+/* A half-closed local side that closes altogether tells by no event that is armed. */
+static void
+tunnel_set_timer(struct tunnel *tunnel)
+{
+	if (tunnel->more && tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over)
+		loop_timer_at(&tunnel->timer, 0);
+	else if (tunnel->local_ended)
+		loop_timer_at(&tunnel->timer, clock_after(clock_now(), TUNNEL_LOOK));
+}
+
+static void
+tunnel_arm(struct event *event, bool wanted)
+{
+	bool armed = event_pending(event, EV_READ | EV_WRITE, NULL) != 0;
+
+	if (wanted && !armed)
+		event_add(event, NULL);
+	else if (!wanted && armed)
+		event_del(event);
+}
+
+/* Ends it, or waits for what can happen next. */
+static void
+tunnel_continue(struct tunnel *tunnel)
+{
+	tunnel_ended *ended = tunnel->ended;
+	void *arg = tunnel->arg;
+	enum tunnel_end end;
+	char text[sizeof tunnel->text];
+
+	if (tunnel_is_over(tunnel)) {
+		end = tunnel->end;
+		memcpy(text, tunnel->text, sizeof text);
+		tunnel_free(tunnel);
+		ended(arg, end, text);
+		return;
+	}
+	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0 && !tunnel->local_ended && !tunnel->over);
+	tunnel_arm(&tunnel->local_write, tunnel->down.length > 0);
+	tunnel_arm(&tunnel->remote_read, tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over);
+	tunnel_arm(&tunnel->remote_write, tunnel->wants_write && !tunnel->over);
+	tunnel_set_timer(tunnel);
+}
+
+static void
+tunnel_local_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	(void)fd;
+	if (what & EV_READ)
+		tunnel_move_up(tunnel);
+	if (what & EV_WRITE)
+		tunnel_move_down(tunnel);
+	tunnel_continue(tunnel);
+}
+
+static void
+tunnel_remote_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	(void)fd;
+	if (what & EV_WRITE) {
+		tunnel->wants_write = false;
+		tunnel_move_up(tunnel);
+	}
+	tunnel_move_down(tunnel);
+	tunnel_continue(tunnel);
+}
+
+static void
+tunnel_on_timer(void *arg)
+{
+	struct tunnel *tunnel = arg;
+
+	if (tunnel->local_ended)
+		tunnel->local_gone = peer_closed_has_come(tunnel->local);
+	tunnel_move_down(tunnel);
+	tunnel_continue(tunnel);
+}
+
+struct tunnel *
+tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_ended *ended, void *arg)
+{
+	struct tunnel *tunnel = mem_new(1, sizeof *tunnel);
+
+	tunnel->local = sides->local;
+	tunnel->remote = sides->remote;
+	tunnel->ssl = sides->ssl;
+	tunnel->ended = ended;
+	tunnel->arg = arg;
+	event_assign(&tunnel->local_read, loop, tunnel->local, EV_READ | EV_PERSIST, tunnel_local_event, tunnel);
+	event_assign(&tunnel->local_write, loop, tunnel->local, EV_WRITE | EV_PERSIST, tunnel_local_event, tunnel);
+	event_assign(&tunnel->remote_read, loop, tunnel->remote, EV_READ | EV_PERSIST, tunnel_remote_event, tunnel);
+	event_assign(&tunnel->remote_write, loop, tunnel->remote, EV_WRITE | EV_PERSIST, tunnel_remote_event, tunnel);
+	loop_timer_init(&tunnel->timer, loop, tunnel_on_timer, tunnel);
+	tunnel_keep(&tunnel->down, sides->to_local, sides->to_local_length);
+	tunnel_keep(&tunnel->up, sides->to_remote, sides->to_remote_length);
+	tunnel->wants_write = tunnel->up.length > 0;
+	tunnel->more = SSL_has_pending(tunnel->ssl); /* bytes that came with the handshake's end */
+	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0);
+	tunnel_arm(&tunnel->local_write, true);
+	tunnel_arm(&tunnel->remote_write, tunnel->wants_write);
+	return tunnel;
+}

@@ -1,0 +1,74 @@
+"""holdfast-tls as a unit: started by its socket, in its sandbox; a reload upgrades it and loses no session."""
+import os
+import shutil
+
+import pytest
+
+import box as box_module
+import holdfast
+import tls_program
+
+pytestmark = [*box_module.MARKS, pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM),
+                                                    reason="built without OpenSSL")]
+UNIT, SOCKET, PORT = "holdfast-tls.service", "holdfast-tls.socket", 7777
+
+# Echoes lines over TLS.
+SERVER = f"""
+import socketserver, ssl
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/srv/server.pem", "/srv/server.key")
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        with context.wrap_socket(self.request, server_side=True) as connection, connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(line)
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+socketserver.ThreadingTCPServer(("127.0.0.1", {PORT}), Handler).serve_forever()
+"""
+
+
+@pytest.fixture(scope="module")
+def tls(box, module_folder):
+    authority = tls_program.Authority(module_folder)
+    os.makedirs(box.path("/srv"), exist_ok=True)
+    for path, name in zip((authority.ca, *authority.issue("server")), ("ca.pem", "server.pem", "server.key")):
+        os.chmod(shutil.copy(path, box.path(f"/srv/{name}")), 0o644)
+    box.begin("server", "/usr/bin/python3", "-c", SERVER)
+    box.do("systemctl", "enable", "--now", SOCKET)
+    return box
+
+
+def open_session(box):
+    """A session, tried until the server listens."""
+    def attempt():
+        session = tls_program.Session(box.path("/run/holdfast/tls.sock"),
+                                      {"address": f"127.0.0.1:{PORT}", "ca": "/srv/ca.pem"})
+        return session if session.answer.startswith("ok ") else session.close()
+    return holdfast.until(attempt, "a session")
+
+
+def test_socket_is_holdfasts_alone(tls):
+    assert tls.do("stat", "-c", "%U %a", "/run/holdfast/tls.sock") == "holdfast 600"
+
+
+def test_reload_keeps_sessions(tls):
+    before = open_session(tls)
+    pid = tls.main_pid(UNIT)
+    assert tls.do("ps", "-o", "user:20=", "-p", str(pid)) == "holdfast-tls"
+    tls.do("systemctl", "reload", UNIT)
+    tls.wait_restart(pid, UNIT)
+    after = open_session(tls)
+    assert before.ask(b"old\n") == b"old\n" and after.ask(b"new\n") == b"new\n"
+    tls.configure(holdfast.fixed("first", "127.0.0.1:9"))
+    tls.start_anew()
+    assert before.ask(b"old\n") == b"old\n" and after.ask(b"new\n") == b"new\n"
+    before.close()
+    after.close()
+
+
+def test_a_killed_one_is_replaced_at_the_next_client(tls):
+    session = open_session(tls)
+    tls.do("systemctl", "kill", "-s", "KILL", UNIT)
+    assert session.file.read() == b""
+    session.close()
+    assert open_session(tls).ask(b"again\n") == b"again\n"
