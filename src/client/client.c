@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/peer_closed.h"
+#include "client/introduction.h"
 #include "keep/budget.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
@@ -280,6 +281,7 @@ client_start_relay(struct client *client)
 {
 	static const event_callback_fn on_event[2] = { client_on_up, client_on_down };
 
+	introduction_say(client->owner->table, client->index);
 	client->relay = slab_take(&client->owner->relays);
 	relay_init(client->relay, client->owner->loop, client->owner->table, client->index, on_event, client);
 	client->relay->attached = !client_is_unused(client);
@@ -395,6 +397,7 @@ client_open(struct client *client, uint32_t conn)
 	client->opened = clock_now();
 	client->before = record->bytes[TABLE_UP] + record->bytes[TABLE_DOWN];
 	record->active = clock_tick();
+	introduction_owe(table, conn, client->owner->proxy);
 	CRASH_POINT(OPEN_BEFORE);
 	table_client_take(table, client->index, conn);
 	CRASH_POINT(OPEN_COMMITTED);
@@ -422,7 +425,8 @@ client_return(struct client *client)
 	uint32_t conn = record->conn;
 	int unacknowledged = 0;
 
-	if (ioctl(table->conns[conn].fd, SIOCOUTQ, &unacknowledged) == -1)
+	/* What is not its own (client/introduction) is no loss. */
+	if (client_is_unused(client) || ioctl(table->conns[conn].fd, SIOCOUTQ, &unacknowledged) == -1)
 		unacknowledged = 0;
 	client->returned = clock_now();
 	if (!client_was_attached(client) && client->returned - client->opened >= CLIENT_SERVED)

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/log.h"
+#include "base/proxy_header.h"
 #include "base/slab.h"
 #include "client/closing.h"
 #include "client/lingering.h"
@@ -49,6 +50,7 @@ struct client_owner {
 	struct event_base *loop; /* borrowed */
 	struct table *table;     /* borrowed */
 	struct slab clients, tracks, relays, lingering;
+	enum proxy_version proxy; /* of the header that each connection of a client's own begins with */
 	unsigned drops;          /* bytes of one that is turned away, at most: LINGERING_* */
 	bool (*on_event)(void *arg, struct client *client, enum client_event event);
 	void *arg;               /* borrowed */
@@ -76,8 +78,8 @@ struct client {
 	struct lingering *lingering; /* owned: it was turned away */
 };
 
-/* With no client; on_event, arg and drops are the caller's to set.  Or frees what is kept, once all clients are
- * gone. */
+/* With no client; on_event, arg, drops and proxy are the caller's to set.  Or frees what is kept, once all clients
+ * are gone. */
 void client_owner_init(struct client_owner *owner, struct event_base *loop, struct table *table);
 void client_owner_clear(struct client_owner *owner);
 

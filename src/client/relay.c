@@ -202,7 +202,9 @@ relay_init(struct relay *relay, struct event_base *loop, struct table *table, ui
 void
 relay_start(struct relay *relay)
 {
-	relay->spoke = relay->attached;
+	uint32_t conn = relay->table->clients[relay->index].conn;
+
+	relay->spoke = relay->attached || (relay->table->conns[conn].flags & TABLE_CONN_HEADED) != 0;
 	for (int d = 0; d < 2; d++)
 		event_add(relay_buffer_is_empty(&relay->way[d].relay_buffer) ? &relay->way[d].read
 		    : &relay->way[d].write, NULL);

@@ -40,7 +40,8 @@ struct relay {
 	struct table *table;     /* borrowed */
 	uint32_t index;          /* of the client's record */
 	bool attached;           /* a byte has been delivered, either way; may be set before relay_start() */
-	bool spoke;              /* the upstream was sent something, or under an earlier worker either side */
+	bool spoke;              /* the upstream was sent something, a header too, or under an earlier worker either
+	                          * side */
 	bool nodelay;            /* it was asked for */
 	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
 	struct track *track;     /* borrowed: follows what passes; NULL: nobody does.  Set before relay_start() */

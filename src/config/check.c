@@ -132,6 +132,27 @@ check_probe(struct reader *reader, const struct read_service *service)
 		    "\"%s\": must begin with / and be without spaces, in ASCII (others as %%XX)", path);
 }
 
+/* The header is the first that a connection hears, and it names a client: nothing can be said before there is one. */
+static void
+check_proxy(struct reader *reader, const struct read_service *service)
+{
+	const struct upstream_settings *upstream = &service->settings->upstream;
+	enum probe_kind probe = upstream->dial.probe.kind;
+
+	if (upstream->dial.proxy == PROXY_NONE)
+		return;
+	if (service->settings->mode == SERVICE_SHARED)
+		reader_say(reader, READ_ERROR, service, "proxy_protocol", "is for mode = \"session\" only: it says "
+		    "whose a connection is, and in shared mode it is everybody's");
+	if (upstream->hello.count > 0)
+		reader_say(reader, READ_ERROR, service, "hello", "is spoken before there is a client, and with "
+		    "proxy_protocol a connection begins with who the client is: use one of them");
+	if (probe != PROBE_NONE && !probe_is_aside(probe))
+		reader_say(reader, READ_ERROR, service, "probe", "\"redis\" and \"mysql\" speak before there is a "
+		    "client, and with proxy_protocol a connection begins with who the client is: leave one of them "
+		    "out");
+}
+
 /* What -T has shown in a secret's place is given back. */
 static void
 check_hidden(struct reader *reader, const struct read_service *service, const char *setting, char *const *list)
@@ -594,6 +615,7 @@ check_service(struct reader *reader, const struct read_service *service, const s
 	check_rules(reader, service);
 	check_steps(reader, service);
 	check_probe(reader, service);
+	check_proxy(reader, service);
 	check_hidden(reader, service, "lookup.args", lookup->arguments);
 	check_hidden(reader, service, "lookup.environment", lookup->environment);
 	if (lookup->watch && lookup->script == NULL)

@@ -40,6 +40,8 @@ static const struct setting_choice probes[] = {
 	{ "", PROBE_NONE }, { "postgresql", PROBE_POSTGRESQL }, { "redis", PROBE_REDIS }, { "mysql", PROBE_MYSQL },
 	{ "http", PROBE_HTTP }, { NULL, 0 }
 };
+static const struct setting_choice proxy_versions[] = { { "", PROXY_NONE }, { "v1", PROXY_V1 },
+	{ "v2", PROXY_V2 }, { NULL, 0 } };
 static const struct setting_choice on_states[] = { { "own", RESP_ON_STATE_OWN },
 	{ "refuse", RESP_ON_STATE_REFUSE }, { NULL, 0 } };
 static const struct setting_choice fsyncs[] = { { "no", SHARED_FSYNC_NO }, { "always", SHARED_FSYNC_ALWAYS },
@@ -117,6 +119,7 @@ static const struct setting service_rows[] = {
 	{ "hello", "()", SETTING_HELLO, 0, HELLO_STEPS, SETTING_RENEW, UPSTREAM(hello), NULL },
 	{ "probe", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, UPSTREAM(dial.probe.kind), probes },
 	{ "probe_path", "\"/\"", SETTING_TEXT, 1, PROBE_PATH_MAX, SETTING_RENEW, UPSTREAM(dial.probe.path), NULL },
+	{ "proxy_protocol", "\"\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, UPSTREAM(dial.proxy), proxy_versions },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_idle), NULL },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_interval),
 	    NULL },

@@ -8,8 +8,19 @@
 #include "keep/crash.h"
 #include "keep/pipes.h"
 
-/* Writes the call's record but for its phase.  The rest of the message's header stays zero; the kernel may write
+/* Where the call's bytes are in this process.  The rest of the message's header stays zero; the kernel may write
  * msg_flags, but does not read it back. */
+static void
+io_journal_point(struct table_io_journal *io_journal, unsigned char *bytes, size_t length)
+{
+	io_journal->vector.iov_base = bytes;
+	io_journal->vector.iov_len = length;
+	io_journal->message.msg_hdr.msg_iov = &io_journal->vector;
+	io_journal->message.msg_hdr.msg_iovlen = 1;
+	io_journal->message.msg_len = 0;
+}
+
+/* Writes the call's record but for its phase. */
 static struct table_io_journal *
 io_journal_prepare(struct table *table, uint32_t client, enum table_direction direction, uint32_t buffer,
     uint32_t begin, uint32_t end)
@@ -20,11 +31,7 @@ io_journal_prepare(struct table *table, uint32_t client, enum table_direction di
 	io_journal->direction = (uint32_t)direction;
 	io_journal->buffer = buffer;
 	io_journal->base = begin;
-	io_journal->vector.iov_base = buffers_bytes(table, buffer) + begin;
-	io_journal->vector.iov_len = end - begin;
-	io_journal->message.msg_hdr.msg_iov = &io_journal->vector; /* where this process has it */
-	io_journal->message.msg_hdr.msg_iovlen = 1;
-	io_journal->message.msg_len = 0;
+	io_journal_point(io_journal, buffers_bytes(table, buffer) + begin, end - begin);
 	return io_journal;
 }
 
@@ -64,6 +71,11 @@ io_journal_store(struct table *table)
 		break;
 	case TABLE_IO_JOURNAL_GIVE:
 		table->services[io_journal->index].shared.sent = io_journal->base_bytes + moved;
+		break;
+	case TABLE_IO_JOURNAL_HEADER:
+		if (moved > 0)
+			table->conns[io_journal->index].flags |= moved == io_journal->base ? TABLE_CONN_HEADED :
+			    TABLE_CONN_HEADER_CUT;
 		break;
 	case TABLE_IO_JOURNAL_NONE:
 		break;
@@ -183,6 +195,23 @@ io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until)
 	CRASH_POINT(JOURNAL_GIVE_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : (ssize_t)io_journal->message.msg_len;
+}
+
+void
+io_journal_introduce(struct table *table, uint32_t conn, unsigned char *bytes, uint32_t length)
+{
+	struct table_io_journal *io_journal = &table->header->io_journal;
+
+	io_journal->index = conn;
+	io_journal->base = length;
+	io_journal_point(io_journal, bytes, length);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_HEADER);
+	CRASH_POINT(JOURNAL_HEADER_MARKED);
+	sendmmsg(table->conns[conn].fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(JOURNAL_HEADER_SENT);
+	io_journal_store(table);
+	CRASH_POINT(JOURNAL_HEADER_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 }
 
 ssize_t

@@ -35,6 +35,10 @@ ssize_t io_journal_send_packet(struct table *table, uint32_t client, enum table_
  * Bytes or -errno. */
 ssize_t io_journal_give(struct table *table, uint16_t service, int fd, uint64_t until);
 
+/* Sends what a connection begins with, which is none of its client's bytes, and stores in the connection's record
+ * whether it took all of it, a part, or nothing. */
+void io_journal_introduce(struct table *table, uint32_t conn, unsigned char *bytes, uint32_t length);
+
 /* Fills the pipe, which must be empty, from fd.  Bytes, 0 at the end of the file, or -errno. */
 ssize_t io_journal_fill(struct table *table, uint32_t client, enum table_direction direction, int fd);
 

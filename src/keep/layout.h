@@ -176,6 +176,12 @@ struct table_conn {
 #define TABLE_TUNE_AGE INT64_C(1000000)
 /* The server has closed its window and lives: the user time-out is off. */
 #define TABLE_CONN_PATIENT 2u
+/* It begins with a header of the PROXY protocol, of this version, which says who has it (client/introduction):
+ * nothing of that was said yet, all of it (HEADED), or a part, with which it is of no use (CUT). */
+#define TABLE_CONN_HEADER_V1 4u
+#define TABLE_CONN_HEADER_V2 8u
+#define TABLE_CONN_HEADED 16u
+#define TABLE_CONN_HEADER_CUT 32u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {
@@ -326,10 +332,10 @@ enum table_group { TABLE_GROUP_LOOKUP, TABLE_GROUP_HANDLER, TABLE_GROUP_NOTIFY, 
  * record is enough.  Prepared, and done again after a death, by keep/io_journal. */
 struct table_io_journal {
 	volatile uint32_t phase;     /* TABLE_IO_JOURNAL_* */
-	uint32_t index;              /* the client's; GIVE: the service's */
+	uint32_t index;              /* the client's; GIVE: the service's; HEADER: the connection's */
 	uint32_t buffer;
 	uint32_t direction;
-	uint32_t base;               /* head, tail, or what the pipe held before the call */
+	uint32_t base;               /* head, tail, or what the pipe held before the call; HEADER: its length */
 	uint32_t whole;              /* PACKET: bytes of the message with its framing */
 	uint64_t base_bytes;         /* client.bytes[direction] before a send or drain; GIVE: shared.sent */
 	struct mmsghdr message;
@@ -339,7 +345,8 @@ struct table_io_journal {
 enum table_io_journal_phase {
 	TABLE_IO_JOURNAL_NONE = 0, TABLE_IO_JOURNAL_RECEIVE, TABLE_IO_JOURNAL_SEND, TABLE_IO_JOURNAL_DRAIN,
 	TABLE_IO_JOURNAL_PACKET, /* one message to a client of packets */
-	TABLE_IO_JOURNAL_GIVE    /* requests to the connection that all share */
+	TABLE_IO_JOURNAL_GIVE,   /* requests to the connection that all share */
+	TABLE_IO_JOURNAL_HEADER  /* who the client is, to a connection that it has just been given */
 };
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */

@@ -326,7 +326,7 @@ conn_dialled(struct conn *conn, int error)
 	const struct hello_settings *hello = conn->aside ? &nothing : maker->hello;
 	bool asks = maker->dial->probe.kind != PROBE_NONE && conn->aside == probe_is_aside(maker->dial->probe.kind);
 	struct hello_probe probe = { .settings = &maker->dial->probe, .address = &conn->address,
-		.timeout = maker->dial->connect_timeout, .aside = conn->aside };
+		.timeout = maker->dial->connect_timeout, .aside = conn->aside, .proxy = maker->dial->proxy };
 
 	if (error == 0 && conn_met_itself(conn))
 		error = ECONNREFUSED;

@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "base/loop.h"
+#include "base/proxy_header.h"
 #include "keep/table.h"
 #include "upstream/hello.h"
 
@@ -25,6 +26,7 @@ struct conn_settings {
 	int keepalive_idle, keepalive_interval, keepalive_count; /* seconds, seconds, probes; idle 0: off */
 	int user_timeout;                                        /* milliseconds; 0: the kernel's */
 	struct probe_settings probe;                             /* asked before a connection is used */
+	enum proxy_version proxy;                                /* of what is said first on each connection */
 };
 
 struct conn;

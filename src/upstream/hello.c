@@ -96,8 +96,9 @@ hello_prepare_text(struct hello *hello)
 
 	if (hello->talk.probing) {
 		address_format(hello->probe.address, address);
-		text = mem_new(PROBE_TEXT_SIZE, 1);
-		length = probe_request(hello->probe.settings, address, text);
+		text = mem_new(PROXY_HEADER_MAX + PROBE_TEXT_SIZE, 1);
+		length = proxy_header_local(hello->probe.proxy, (unsigned char *)text);
+		length += probe_request(hello->probe.settings, address, text + length);
 	} else if ((step = &hello->settings->steps[hello->talk.step])->send != NULL) {
 		text = mem_copy_text(step->send);
 		length = strlen(step->send);

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "base/address.h"
+#include "base/proxy_header.h"
 #include "upstream/hello_talk.h"
 
 struct hello;
@@ -14,6 +15,7 @@ struct hello_probe {
 	const struct probe_settings *settings;
 	const struct address *address; /* of the server */
 	int64_t timeout;
+	enum proxy_version proxy; /* of the header before it, which says that it is no client's; with aside only */
 	bool aside; /* in place of hello, and the connection is for that alone: it is parted with in a way that its
 		     * end is no error for the server */
 };

@@ -1,6 +1,9 @@
 /* One client: opened, given back with its bytes, closed. */
 #include "client_stage.h"
 
+#include "client/introduction.h"
+#include "keep/io_journal.h"
+
 static void
 a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
 {
@@ -231,6 +234,138 @@ a_client_found_gone_behind_its_upstreams_end_is_over_at_once(void **state)
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void
+the_upstream_hears_who_the_client_is_before_its_first_byte(void **state)
+{
+	int upstream;
+
+	(void)state;
+	owner.proxy = PROXY_V1;
+	side_say(far, "one");
+	upstream = open_with(false);
+	settle();
+	assert_string_equal(side_hear(upstream), "PROXY UNKNOWN\r\none");
+	assert_int_equal(record->bytes[TABLE_UP], 3);
+	assert_int_equal(attached, 1);
+	close(upstream);
+}
+
+/* And its connection is not used by that: it can still be given another, which hears the same. */
+static void
+who_the_client_is_counts_as_none_of_its_bytes(void **state)
+{
+	int upstream;
+
+	(void)state;
+	owner.proxy = PROXY_V1;
+	gives_back = true;
+	upstream = open_with(true);
+	settle();
+	assert_string_equal(side_hear(upstream), "PROXY UNKNOWN\r\n");
+	assert_true(client_is_unused(client));
+	close(upstream);
+	settle();
+	assert_true(client_is_held(client));
+	assert_int_equal(lost, 0);
+	upstream = open_with(true);
+	settle();
+	assert_string_equal(side_hear(upstream), "PROXY UNKNOWN\r\n");
+	close(upstream);
+}
+
+/* The worker died as soon as the client had it, and a reload has come between. */
+static void
+a_new_worker_says_what_a_connection_still_owes(void **state)
+{
+	uint32_t index = client->index, conn;
+	int pair[2];
+
+	(void)state;
+	side_pair(pair);
+	conn = side_conn(&table, TABLE_READY, pair[0]);
+	introduction_owe(&table, conn, PROXY_V1);
+	table_client_take(&table, index, conn);
+	for (int worker = 0; worker < 3; worker++) {
+		client_free(client);
+		client = client_new(&owner, index);
+		client_begin(client);
+		settle();
+		assert_string_equal(side_hear(pair[1]), worker == 0 ? "PROXY UNKNOWN\r\n" : "");
+	}
+	close(pair[1]);
+}
+
+/* Nor does one in whose midst a reload has begun to ask for it. */
+static void
+a_connection_that_owes_nothing_hears_nothing(void **state)
+{
+	int upstream = open_with(false);
+	uint32_t index = client->index;
+
+	(void)state;
+	owner.proxy = PROXY_V2;
+	client_free(client);
+	client = client_new(&owner, index);
+	client_begin(client);
+	settle();
+	assert_string_equal(side_hear(upstream), "");
+	close(upstream);
+}
+
+/* What the call has sent, as its record has it when a worker dies in it. */
+static void
+a_connection_that_heard_a_part_is_left_for_another(void **state)
+{
+	struct table_io_journal *io_journal = &table.header->io_journal;
+	uint32_t index = client->index, conn;
+	int pair[2], upstream;
+
+	(void)state;
+	gives_back = true;
+	owner.proxy = PROXY_V1;
+	side_tcp_pair(pair);
+	conn = side_conn(&table, TABLE_READY, pair[0]);
+	introduction_owe(&table, conn, PROXY_V1);
+	table_client_take(&table, index, conn);
+	io_journal->index = conn;
+	io_journal->base = 15;
+	io_journal->message.msg_len = 7;
+	io_journal->phase = TABLE_IO_JOURNAL_HEADER;
+	io_journal_replay(&table);
+	client_free(client);
+	client = client_new(&owner, index);
+	client_begin(client);
+	settle();
+	assert_int_equal(upstream_ended, 1);
+	assert_true(client_is_held(client));
+	assert_string_equal(side_hear(pair[1]), "EOF");
+	close(pair[1]);
+	side_say(far, "one");
+	upstream = open_with(false);
+	settle();
+	assert_string_equal(side_hear(upstream), "PROXY UNKNOWN\r\none");
+	close(upstream);
+}
+
+static void
+a_connection_that_takes_nothing_is_left_for_another(void **state)
+{
+	char bytes[4096] = { 0 };
+	int pair[2];
+
+	(void)state;
+	gives_back = true;
+	owner.proxy = PROXY_V2;
+	side_pair(pair);
+	while (send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+		;
+	client_open(client, side_conn(&table, TABLE_READY, pair[0]));
+	settle();
+	assert_int_equal(upstream_ended, 1);
+	assert_true(client_is_held(client));
+	close(pair[1]);
+}
+
 int
 main(void)
 {
@@ -246,6 +381,12 @@ main(void)
 		ROW(a_client_that_comes_back_at_once_has_waited_all_the_time),
 		ROW(a_client_gone_after_its_end_is_found_by_a_look),
 		ROW(a_client_found_gone_behind_its_upstreams_end_is_over_at_once),
+		ROW(the_upstream_hears_who_the_client_is_before_its_first_byte),
+		ROW(who_the_client_is_counts_as_none_of_its_bytes),
+		ROW(a_new_worker_says_what_a_connection_still_owes),
+		ROW(a_connection_that_owes_nothing_hears_nothing),
+		ROW(a_connection_that_heard_a_part_is_left_for_another),
+		ROW(a_connection_that_takes_nothing_is_left_for_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,16 @@ static const struct {
 	{ D("hold_timout = 1;"), "m.conf:3: defaults.hold_timout: unknown setting; did you mean \"hold_timeout\"?" },
 	/* of parts that are not built */
 	{ S("flavour = \"resp\";"), "m.conf:5: services.a.flavour: unknown setting" },
+	{ S("proxy_protocol = \"v2\"; hello = ( { send = \"x\"; } );"), "m.conf:5: services.a.hello: is spoken "
+	    "before there is a client, and with proxy_protocol a connection begins with who the client is: use one "
+	    "of them" },
+	{ S("proxy_protocol = \"v1\"; probe = \"redis\";"), "m.conf:5: services.a.probe: \"redis\" and \"mysql\" "
+	    "speak before there is a client, and with proxy_protocol a connection begins with who the client is: "
+	    "leave one of them out" },
+	{ S("proxy_protocol = \"v3\";"),
+	    "m.conf:5: services.a.proxy_protocol: \"v3\" is not one of \"v1\", \"v2\"" },
+	{ SHARED("line", "proxy_protocol = \"v2\";"), "m.conf:5: services.a.proxy_protocol: is for "
+	    "mode = \"session\" only: it says whose a connection is, and in shared mode it is everybody's" },
 	{ S("mode = \"common\";"), "m.conf:5: services.a.mode: \"common\" is not one of \"session\", \"shared\"" },
 	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, "
 	    "netstring, octet-counted, length8, length16be, length16le, length32be, length32le, resp or memcache" },
