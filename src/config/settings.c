@@ -120,6 +120,7 @@ static const struct setting service_rows[] = {
 	{ "probe", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, UPSTREAM(dial.probe.kind), probes },
 	{ "probe_path", "\"/\"", SETTING_TEXT, 1, PROBE_PATH_MAX, SETTING_RENEW, UPSTREAM(dial.probe.path), NULL },
 	{ "proxy_protocol", "\"\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, UPSTREAM(dial.proxy), proxy_versions },
+	{ "mptcp", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, UPSTREAM(dial.mptcp), NULL },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_idle), NULL },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_interval),
 	    NULL },

@@ -196,6 +196,13 @@ client_pid(const json_t *client)
 }
 
 static const char *
+client_address(const json_t *client)
+{
+	return show_is_true(client, "mptcp") ? show_format("%s (MPTCP)", show_text(client, "address")) :
+	    show_text(client, "address");
+}
+
+static const char *
 client_since(const json_t *client)
 {
 	return show_ago(client, "since");
@@ -227,7 +234,7 @@ print_clients(const struct answer *answer)
 		{ "PID", NUMBER, NULL, client_pid }, { "USER", TEXT, "user", NULL }, { "UNIT", CUT, "unit", NULL },
 		{ "STATE", TEXT, "state", NULL }, { "SINCE", TEXT, NULL, client_since },
 		{ "FROM", NUMBER, "bytes_from_client", NULL }, { "TO", NUMBER, "bytes_to_client", NULL },
-		{ "ADDRESS", CUT, "address", NULL }, { NULL, 0, NULL, NULL },
+		{ "ADDRESS", CUT, NULL, client_address }, { NULL, 0, NULL, NULL },
 	};
 	const struct column count_columns[] = {
 		{ "CLIENTS", NUMBER, "clients", NULL }, { "HELD", NUMBER, "held", NULL },

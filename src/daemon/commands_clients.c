@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "client/peer.h"
 #include "daemon/command.h"
+#include "upstream/conn.h"
 
 #define PROCESSES 256 /* whose unit is remembered while one command runs */
 
@@ -91,11 +92,12 @@ client_json(struct listing *listing, const struct service_client *client)
 	peer_user(peer.uid, user, sizeof user);
 	process = listing_process(listing, peer.pid);
 	client_upstream(client, address);
-	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:I, s:I, s:I}",
 	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
 	    "container", stats_text_or_null(process->container), "state", client_state(client),
 	    "since", stats_time(client->since + clock_wall() - clock_now()), "address", stats_text_or_null(address),
+	    "mptcp", client->upstream_fd != -1 && conn_is_mptcp(client->upstream_fd),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
 	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]);

@@ -1,6 +1,7 @@
 #include "upstream/conn.h"
 
 #include <errno.h>
+#include <linux/mptcp.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -145,6 +146,7 @@ void
 conn_tune(int fd, const struct conn_settings *settings)
 {
 	int domain, on = 1;
+	/* Not one of MPTCP's options: the kernel refuses it, and a path that keepalive finds dead is given up. */
 	unsigned user_timeout = (unsigned)settings->user_timeout;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &(socklen_t){ sizeof domain }) == -1 || domain == AF_UNIX)
@@ -196,15 +198,24 @@ conn_connected(struct conn *conn)
 	maker->callbacks->ready(maker->arg, conn, began);
 }
 
-/* No option is set: whoever keeps it sets them.  The fd, or -errno. */
+/* No option is set: whoever keeps it sets them.  A kernel without MPTCP says EPROTONOSUPPORT or, before it was known,
+ * EINVAL; one in which it is turned off ENOPROTOOPT.  The fd, or -errno. */
 static int
-conn_socket(const struct address *address)
+conn_socket(struct conn *conn)
 {
-	int fd;
+	int family = conn->address.socket.ss_family, type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, fd;
 
-	if (address->kind != ADDRESS_SOCKET)
+	if (conn->address.kind != ADDRESS_SOCKET)
 		return -EINVAL;
-	fd = socket(address->socket.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (conn->maker->dial->mptcp && family != AF_UNIX) {
+		fd = socket(family, type, IPPROTO_MPTCP);
+		if (fd != -1)
+			return fd;
+		if (errno != EPROTONOSUPPORT && errno != EINVAL && errno != ENOPROTOOPT)
+			return -errno;
+		conn->plain = true;
+	}
+	fd = socket(family, type, 0);
 	return fd == -1 ? -errno : fd;
 }
 
@@ -381,7 +392,7 @@ conn_name_file(struct conn *conn)
 
 	if (conn_leads_home(table, &conn->address))
 		return CONN_LOOP;
-	if ((fd = conn_socket(&conn->address)) < 0)
+	if ((fd = conn_socket(conn)) < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
 	if ((uint32_t)fd + TABLE_LAST_FILES >= table->header->shape.files) {
@@ -428,7 +439,7 @@ conn_dial(const struct conn_maker *maker, enum table_role role, uint16_t number,
 	error = conn_name_file(conn);
 	if (error == 0 && probe_is_aside(maker->dial->probe.kind)) {
 		conn->aside = true;
-		conn->fd = conn_socket(&conn->address);
+		conn->fd = conn_socket(conn);
 		error = conn->fd < 0 ? -conn->fd : 0;
 	}
 	if (error != 0)
@@ -504,6 +515,16 @@ conn_tune_shared(const struct conn_maker *maker, uint32_t index)
 
 	conn_tune_aged(maker, index);
 	setsockopt(maker->table->conns[index].fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+bool
+conn_is_mptcp(int fd)
+{
+	struct mptcp_info info;
+	socklen_t length = sizeof info;
+
+	return getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &length) == 0 &&
+	    (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) == 0;
 }
 
 /* The kernel asks a closed window about itself at growing distances, at last every two minutes, and counts the

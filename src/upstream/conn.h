@@ -27,6 +27,7 @@ struct conn_settings {
 	int user_timeout;                                        /* milliseconds; 0: the kernel's */
 	struct probe_settings probe;                             /* asked before a connection is used */
 	enum proxy_version proxy;                                /* of what is said first on each connection */
+	bool mptcp;                                              /* asked for, where the kernel has it */
 };
 
 struct conn;
@@ -70,6 +71,7 @@ struct conn {
 	struct hello *hello;             /* owned; NULL none */
 	bool over;                       /* by the call that opened it or began to connect: the timer tells it */
 	int error;                       /* with that: 0, a positive errno, or CONN_LOOP */
+	bool plain;                      /* TCP was dialled where MPTCP was asked for: the kernel has none */
 	bool spoke;                      /* the server has: the event is edge-triggered, so that it comes once */
 	char end[CONN_TEXT_SIZE];        /* why it ended, as it was first seen: a socket tells its error once */
 	struct event event;              /* of a dial */
@@ -102,6 +104,9 @@ void conn_make_room(struct conn *conn);
  * what one of them writes shall wait for the answers to what was written before. */
 void conn_tune(int fd, const struct conn_settings *settings);
 void conn_tune_shared(const struct conn_maker *maker, uint32_t index);
+
+/* Whether it is an MPTCP connection now: it was asked for, and the server has it too. */
+bool conn_is_mptcp(int fd);
 
 /* Turns the user time-out of a connection off while its peer has closed its window and answers TCP's questions about
  * it: TCP would end it all the same.  To be called more often than that; patient says how it was left last.  Whether

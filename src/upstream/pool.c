@@ -44,6 +44,7 @@ struct pool {
 	struct lookup_waiter *asking;           /* owned: for a standby; NULL: none */
 	unsigned standbys;                      /* so many are wanted */
 	struct loop_timer looking;              /* plan.deadline */
+	bool plain;                             /* it was told that there is no MPTCP */
 };
 
 static enum table_role
@@ -114,6 +115,10 @@ pool_dial(struct pool *pool, uint16_t number, enum table_role role, struct pool_
 	endpoint_address(endpoint, &address);
 	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_BEGAN, .number = number });
 	conn = conn_dial(&pool->maker, role, number, &address);
+	if (conn->plain && !pool->plain)
+		log_warning(pool->context->name, "mptcp: this kernel has no MPTCP, or it is off (net.mptcp.enabled); "
+		    "TCP is used");
+	pool->plain |= conn->plain;
 	conn->owner = race;
 	TAILQ_INSERT_TAIL(&pool->conns, conn, entry);
 }

@@ -76,6 +76,7 @@ static const struct change {
 	{ "probe", SESSION, SESSION "probe = \"redis\";" },
 	{ "probe_path", SESSION, SESSION "probe_path = \"/health\";" },
 	{ "proxy_protocol", SESSION, SESSION "proxy_protocol = \"v2\";" },
+	{ "mptcp", SESSION, SESSION "mptcp = true;" },
 	{ "keepalive.idle", SESSION, SESSION "keepalive: { idle = 7; };" },
 	{ "keepalive.interval", SESSION, SESSION "keepalive: { interval = 7; };" },
 	{ "keepalive.count", SESSION, SESSION "keepalive: { count = 7; };" },
