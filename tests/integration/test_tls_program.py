@@ -233,6 +233,43 @@ def test_much_both_ways(program, serve, authority, good, version, megabytes):
     assert transfer(program().open(address=address, ca=authority.ca), megabytes)
 
 
+def resident(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+def test_a_client_that_does_not_read_slows_its_server_alone(program, serve, authority, good):
+    piece, count = os.urandom(1 << 20), 20
+
+    def flood(peer):
+        for _ in range(count):
+            peer.write(piece)
+        peer.notify()
+
+    one = program()
+    slow = one.open(address=serve(tls_program.context(*good), flood).address, ca=authority.ca)
+    other = one.open(address=serve(tls_program.context(*good)).address, ca=authority.ca)
+    before = resident(one.process.pid)
+    for _ in range(1000):
+        assert other.ask(b"hello\n") == b"hello\n"
+    if not holdfast.SANITIZED:
+        assert resident(one.process.pid) - before < 1024  # KiB
+    assert slow.file.read() == piece * count
+
+
+def test_a_client_that_goes_away_ends_its_session(program, serve, authority, good):
+    done = threading.Event()
+
+    def wait_for_the_end(peer):
+        assert peer.read() == b"last words" and peer.read() == b""
+        done.set()
+
+    session = program().open(address=serve(tls_program.context(*good), wait_for_the_end).address, ca=authority.ca)
+    session.socket.sendall(b"last words")
+    session.close()
+    assert done.wait(holdfast.BOUND)
+
+
 def test_key_update_and_renegotiation(program, openssl, authority):
     one = program()
     new = openssl("-tls1_3")
