@@ -172,7 +172,7 @@ spool_queue_load(struct mux_queue *queue, const unsigned char *records, size_t l
 }
 
 /* What of the queue is to go to the disk, with what stands before each message; and the number of the first that is
- * there; 0 if none is. */
+ * there; 0 if none is.  Nothing goes there that is before one from the disk: it would come behind that. */
 static size_t
 queue_count_reclaim(const struct mux_queue *queue, uint32_t *ret_count, uint64_t *ret_first)
 {
@@ -183,7 +183,10 @@ queue_count_reclaim(const struct mux_queue *queue, uint32_t *ret_count, uint64_t
 	for (size_t i = 0; i < mux_queue_count(queue); i++) {
 		uint64_t who = mux_queue_at(queue, i)->who;
 
-		if (who & TABLE_PENDING_SPOOLED) {
+		if ((who & TABLE_PENDING_SPOOLED) && *ret_count > 0) {
+			*ret_count = 0;
+			return 0;
+		} else if (who & TABLE_PENDING_SPOOLED) {
 			if (*ret_first == 0)
 				*ret_first = who;
 		} else if (who != TABLE_PENDING_NOBODY) {

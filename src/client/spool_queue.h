@@ -52,7 +52,7 @@ uint32_t spool_queue_load(struct mux_queue *queue, const unsigned char *records,
 
 /* The messages of the queue that are not from the disk are to go there, while all that is there was read: the queue
  * is empty then, and what came from the disk is to be read again.  Nothing happens where there is no memory for
- * it. */
+ * it, nor where one of them is before one from the disk: all stay in the queue, in their order. */
 void spool_queue_reclaim(struct mux_queue *queue);
 
 /* There are no messages on the disk before this number. */

@@ -207,6 +207,36 @@ def test_an_outage_is_survived_in_order(daemon, collector, folder, fsync):
     wait_spool(one, lambda spool: spool["messages"] == 0, "the spool is empty")
 
 
+def test_what_waits_in_memory_stays_before_what_was_on_the_disk(daemon, collector, folder):
+    """A collector that stops reading has messages wait in memory, and those behind them on the disk.  All of these
+    are back in memory, behind the others, when it dies."""
+    server = collector()
+    one = daemon(spooled(server, f"{folder}/spool", "no", "max_message = 65536; "))
+    lines = [b"%d %s" % (number, b"o" * 10000) for number in range(1050)]
+
+    def all_wait_in_memory():
+        status = one.status("log")
+        return status["in_flight"] + status["queued"] > status["spool"]["messages"] > 0
+
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        listener.bind(("127.0.0.1", server.port))
+        listener.listen(1)
+        connection, _ = listener.accept()
+        with connection:
+            say(one, lines)
+            wait_spool(one, lambda spool: spool["bytes"] > 0, "some are on the disk")
+            left = 7 << 20
+            while left > 0:
+                left -= len(connection.recv(min(left, 65536)))
+            holdfast.until(all_wait_in_memory, "all that is left waits in memory")
+    one.wait_status("log", up=False)
+    server.up()
+    server.wait_line(lines[-1])
+    assert server.lines == lines[-len(server.lines):]
+
+
 @pytest.mark.parametrize("fsync", ["no", "always"])
 def test_both_processes_and_the_runtime_directory_are_lost(daemon, collector, folder, fsync):
     """What was in the spool is sent by the next daemon, before what comes new."""

@@ -255,6 +255,27 @@ what_went_past_the_disk_goes_there_when_the_connection_is_lost(void **state)
 	    "dropped=0 said= waiting=[d,][e,]");
 }
 
+/* Messages that went there would come behind those that were said after them. */
+static void
+what_is_before_a_message_from_the_disk_stays_there(void **state)
+{
+	unsigned char copy[SPOOL_RECORD + 2];
+	size_t end = 2, taken;
+
+	(void)state;
+	begin();
+	memcpy(mux_queue_room(&queue, 1, 2), "a,", 2);
+	mux_queue_ask(&queue, client, 2, &end, 1, NULL);
+	put("b,");
+	memcpy(copy, ring_bytes(&table, shared()->spool), sizeof copy);
+	spool_queue_written(&queue, 1, sizeof copy);
+	assert_int_equal(spool_queue_load(&queue, copy, sizeof copy, 10, false, &taken), 1);
+	describe(before);
+	spool_queue_reclaim(&queue);
+	describe(after);
+	assert_string_equal(after, before);
+}
+
 static void
 another_spool_has_other_numbers(void **state)
 {
@@ -306,6 +327,7 @@ main(void)
 		cmocka_unit_test(what_the_disk_had_goes_to_the_queue_in_one_step),
 		cmocka_unit_test(what_is_acknowledged_is_known_by_its_number),
 		cmocka_unit_test(what_went_past_the_disk_goes_there_when_the_connection_is_lost),
+		cmocka_unit_test(what_is_before_a_message_from_the_disk_stays_there),
 		cmocka_unit_test(another_spool_has_other_numbers),
 		cmocka_unit_test(what_a_dead_worker_has_written_is_not_written_again),
 		cmocka_unit_test(what_is_skipped_is_not_read),
