@@ -318,23 +318,38 @@ disk_clear_last(struct spool_disk *disk, struct spool_job *job, int fd, const ch
 	disk->count--;
 }
 
+/* Whether what stands there is damaged: half a record, and zeros, are what a lost machine leaves. */
+static bool
+disk_is_damaged(const struct spool_disk *disk, int fd, uint64_t at, uint64_t number)
+{
+	static const unsigned char nothing[SPOOL_RECORD];
+	enum spool_result result;
+	uint32_t count;
+	size_t wanted;
+
+	disk_load(fd, disk->position.spool, at, number, disk->buffer, disk->buffer_size, &count, &result, &wanted);
+	return result == SPOOL_DAMAGED && memcmp(disk->buffer, nothing, SPOOL_RECORD) != 0;
+}
+
 /* What the last segment holds ends the spool; one that holds nothing is in the way of the next. */
 static bool
 disk_find_end(struct spool_disk *disk, struct spool_job *job)
 {
-	uint64_t spool, at, first, end;
+	uint64_t spool, at = SPOOL_HEADER, first, end;
 	const char *wrong;
 	int fd;
 
 	disk->end = disk->position.acknowledged;
 	while (disk->count > 0) {
-		const struct disk_segment *last = &disk->segments[disk->count - 1];
+		struct disk_segment *last = &disk->segments[disk->count - 1];
 
 		if ((fd = disk_open_segment(disk, last->first, O_RDWR)) == -1)
 			return disk_fail(job, errno, "open a segment");
 		first = last->first;
 		wrong = disk_check_segment(disk, fd, first, &spool);
 		end = wrong != NULL ? first : disk_skip(disk, fd, first, UINT64_MAX, &at);
+		if (end > first && (last->damaged = disk_is_damaged(disk, fd, at, end)))
+			disk_tell(job, first, "a record of it is damaged", 1);
 		if (end == first)
 			disk_clear_last(disk, job, fd, wrong);
 		else if (job->syncs && fdatasync(fd) == -1)

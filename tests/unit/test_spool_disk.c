@@ -364,6 +364,54 @@ a_damaged_header_is_damage_too(void **state)
 }
 
 static void
+damage_within_the_last_segment_is_told_by_who_opens_it(void **state)
+{
+	int fd;
+
+	(void)state;
+	begin();
+	open_it();
+	write_one("one");
+	write_one("two");
+	write_one("three");
+	fd = open_file("0000000000000000000.spool", O_RDWR);
+	assert_int_equal(pwrite(fd, "!", 1, SPOOL_HEADER + 2 * SPOOL_RECORD + 3), 1);
+	close(fd);
+	again();
+	assert_int_equal(job.end, 1);
+	assert_int_equal(job.damaged, 1);
+	assert_non_null(strstr(job.told, "0000000000000000000.spool is damaged"));
+	assert_int_equal(write_one("four"), 0);
+	assert_reads(0, "one");
+	assert_reads(1, "four");
+	assert_int_equal(job.damaged, 0);
+	job.acknowledged = 2;
+	job.reads = false;
+	assert_int_equal(open_it(), 0);
+	assert_int_equal(count_files(".spool.damaged"), 1);
+	finish();
+}
+
+static void
+zeros_behind_the_last_message_are_no_damage(void **state)
+{
+	static const char nothing[100];
+	int fd;
+
+	(void)state;
+	begin();
+	open_it();
+	write_one("one");
+	fd = open_file("0000000000000000000.spool", O_RDWR | O_APPEND);
+	assert_int_equal(write(fd, nothing, sizeof nothing), sizeof nothing);
+	close(fd);
+	again();
+	assert_int_equal(job.end, 1);
+	assert_int_equal(job.damaged, 0);
+	finish();
+}
+
+static void
 a_torn_tail_is_none(void **state)
 {
 	int fd;
@@ -475,6 +523,8 @@ main(void)
 		cmocka_unit_test(a_full_spool_is_read_all_the_same),
 		cmocka_unit_test(a_damaged_segment_is_counted_kept_aside_and_the_next_is_read),
 		cmocka_unit_test(a_damaged_header_is_damage_too),
+		cmocka_unit_test(damage_within_the_last_segment_is_told_by_who_opens_it),
+		cmocka_unit_test(zeros_behind_the_last_message_are_no_damage),
 		cmocka_unit_test(a_torn_tail_is_none),
 		cmocka_unit_test(a_segment_that_has_just_been_begun_is_not_in_the_way),
 		cmocka_unit_test(without_its_position_the_spool_is_read_from_its_begin),
