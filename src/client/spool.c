@@ -293,19 +293,28 @@ spool_load(struct spool *spool)
 			return;
 }
 
+/* What one job takes: it finds room whatever max_size is. */
+static size_t
+spool_chunk(const struct spool *spool)
+{
+	int64_t part = spool->rules->settings->spool_max_size / 4;
+
+	return part < SPOOL_CHUNK ? (size_t)part : SPOOL_CHUNK;
+}
+
 /* What waits for the disk, as much as one job takes. */
 static void
 spool_fill_job(struct spool *spool)
 {
 	const unsigned char *records = ring_bytes(spool->queue->table, spool_record(spool)->spool);
-	size_t waiting = spool_queue_waiting(spool->queue), length = 0, next;
+	size_t waiting = spool_queue_waiting(spool->queue), most = spool_chunk(spool), length = 0, next;
 	struct spool_job *job = spool->job;
 
 	job->count = 0;
 	job->first = spool_record(spool)->spool_written;
 	while (length < waiting) {
 		next = SPOOL_RECORD + spool_queue_length(records + length);
-		if (length > 0 && length + next > SPOOL_CHUNK)
+		if (length > 0 && length + next > most)
 			break;
 		length += next;
 		job->count++;

@@ -395,6 +395,23 @@ def test_a_full_spool_makes_clients_wait(daemon, collector, folder):
     assert server.lines == lines
 
 
+def test_the_smallest_spool_is_never_too_small_for_what_waits(daemon, collector, folder):
+    """What waits in memory is more than max_size, and records fill that to the last byte."""
+    server = collector()
+    one = daemon(spooled(server, f"{folder}/spool", "always", "max_message = 65536; ", 1 << 20))
+    lines = [b"%07d" % number for number in range(200000)]
+    with one.client("log") as client:
+        sender = threading.Thread(target=client.send, args=[b"".join(line + b"\n" for line in lines)], daemon=True)
+        sender.start()
+        one.wait_log("it is full")
+        server.up()
+        sender.join(holdfast.BOUND)
+        client.shutdown()
+        assert client.read_all() == b"accepted\n"
+    server.wait_line(lines[-1])
+    assert server.lines == lines
+
+
 def test_a_full_spool_drops_the_newest(daemon, collector, folder):
     server = collector()
     one = daemon(spooled(server, f"{folder}/spool", "no", 'max_message = 65536; queue_size = 65536; '
