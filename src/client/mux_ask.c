@@ -409,8 +409,8 @@ ask_spool_full(struct ask *ask, const struct ask_run *run)
 		return ask_stop(ask, MUX_ASKED_WAIT);
 	if (rules->settings->on_full == SHARED_DROP_NEWEST)
 		return ask_drop(ask, run);
-	spool_queue_drop(&ask->rules->queue, run->bytes + run->count * SPOOL_RECORD);
-	return true;
+	return spool_queue_drop(&ask->rules->queue, run->bytes + run->count * SPOOL_RECORD) ||
+	    ask_stop(ask, MUX_ASKED_WAIT);
 }
 
 /* The run's messages are written for the disk. */
@@ -559,10 +559,10 @@ ask_last_line(struct ask *ask)
 
 	run.count = 1;
 	run.bytes = length;
-	if (room == NULL && ask->rules->has_spool) {
-		if (ask_spool_full(ask, &run) && ask_length(ask) > 0) /* others were dropped for it */
-			ask_last_line(ask);
-		return;
+	while (room == NULL && ask->rules->has_spool) {
+		if (!ask_spool_full(ask, &run) || ask_length(ask) == 0)
+			return;
+		room = ask_packet_place(ask, length); /* others were dropped for it */
 	}
 	if (room == NULL && !ask_drops(ask)) {
 		ask_stop(ask, MUX_ASKED_WAIT);

@@ -85,7 +85,7 @@ spool_queue_written(struct mux_queue *queue, uint32_t count, size_t bytes)
 	queue_leave(queue, count, bytes, false);
 }
 
-void
+bool
 spool_queue_drop(struct mux_queue *queue, size_t need)
 {
 	const unsigned char *records = ring_bytes(queue->table, queue->record->spool);
@@ -96,6 +96,7 @@ spool_queue_drop(struct mux_queue *queue, size_t need)
 		bytes += SPOOL_RECORD + spool_queue_length(records + bytes);
 	if (count > 0)
 		queue_leave(queue, count, bytes, true);
+	return count > 0;
 }
 
 /* How many of the records the queue takes in one change; the bytes of their messages. */

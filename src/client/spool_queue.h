@@ -42,8 +42,9 @@ void spool_queue_put(struct mux_queue *queue, uint32_t client, size_t taken, con
 /* The oldest count of them, which take so many bytes there, are on the disk. */
 void spool_queue_written(struct mux_queue *queue, uint32_t count, size_t bytes);
 
-/* The oldest of them are dropped, and counted, until there are need bytes less; the disk is at work on none. */
-void spool_queue_drop(struct mux_queue *queue, size_t need);
+/* The oldest of them are dropped, and counted, until there are need bytes less; the disk is at work on none.  false:
+ * there was none. */
+bool spool_queue_drop(struct mux_queue *queue, size_t need);
 
 /* Records of messages with numbers in a row, from this one on, go to the queue, as many as it takes.  waiting: they
  * are the oldest of those that wait for the disk, and do not come there.  How many; *ret_bytes: of the records. */

@@ -137,7 +137,7 @@ static void
 act_drop(void *arg)
 {
 	(void)arg;
-	spool_queue_drop(&queue, 1);
+	assert_true(spool_queue_drop(&queue, 1));
 }
 
 /* b and c, as the disk had them. */
@@ -229,6 +229,15 @@ what_is_dropped_is_counted(void **state)
 	(void)state;
 	every_step(prepare, act_drop, "#10 out=a, unsent=2 acknowledged=10 read=11 written=14 next=14 "
 	    "dropped=1 said=e, waiting=");
+}
+
+static void
+where_nothing_waits_nothing_is_dropped(void **state)
+{
+	(void)state;
+	begin();
+	assert_false(spool_queue_drop(&queue, 1));
+	assert_int_equal(shared()->dropped, 0);
 }
 
 static void
@@ -324,6 +333,7 @@ main(void)
 		cmocka_unit_test(what_is_said_waits_for_the_disk_in_one_step),
 		cmocka_unit_test(what_is_written_waits_no_more),
 		cmocka_unit_test(what_is_dropped_is_counted),
+		cmocka_unit_test(where_nothing_waits_nothing_is_dropped),
 		cmocka_unit_test(what_the_disk_had_goes_to_the_queue_in_one_step),
 		cmocka_unit_test(what_is_acknowledged_is_known_by_its_number),
 		cmocka_unit_test(what_went_past_the_disk_goes_there_when_the_connection_is_lost),
