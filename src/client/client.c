@@ -104,7 +104,9 @@ client_has_words(const struct client *client)
 bool
 client_is_gone(const struct client *client)
 {
-	return peer_closed_has_come(client_record(client)->fd);
+	int fd = client_record(client)->fd;
+
+	return client_has_words(client) ? peer_closed_has_come(fd) : peer_closed_has_left(fd);
 }
 
 bool

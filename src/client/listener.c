@@ -10,11 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "base/tcp_listen.h"
+#include "base/tcp_owner.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 
@@ -59,9 +60,9 @@ listener_is_abstract(const struct listener_settings *settings)
 }
 
 static bool
-listener_is_tcp(const struct listener_settings *settings)
+listener_is_tcp(const char *path)
 {
-	return settings->path[0] != '/' && settings->path[0] != '@';
+	return path[0] != '/' && path[0] != '@';
 }
 
 char *
@@ -70,7 +71,7 @@ listener_name(const char *path, struct sockaddr_un *ret_name, socklen_t *ret_len
 	size_t length = strlen(path), room = sizeof ret_name->sun_path;
 
 	memset(ret_name, 0, sizeof *ret_name);
-	ret_name->sun_family = path[0] == '/' || path[0] == '@' ? AF_UNIX : AF_UNSPEC;
+	ret_name->sun_family = listener_is_tcp(path) ? AF_UNSPEC : AF_UNIX;
 	if (length >= room)
 		return mem_print("socket path %s has %zu bytes, at most %zu are possible", path, length, room - 1);
 	memcpy(ret_name->sun_path, path, length);
@@ -99,6 +100,17 @@ listener_probe(const struct sockaddr_un *name, socklen_t length)
 	return error == EPROTOTYPE ? 1 : -error;
 }
 
+/* Of TCP it is not asked: only who cannot listen there is told so. */
+static bool
+listener_is_taken(const char *path)
+{
+	int fd, error = tcp_listen_open(path, 0, &fd);
+
+	if (error == 0)
+		close(fd);
+	return error == -EADDRINUSE;
+}
+
 bool
 listener_is_live(const char *path)
 {
@@ -108,6 +120,8 @@ listener_is_live(const char *path)
 	char *wrong = listener_name(path, &name, &length);
 
 	mem_free(wrong);
+	if (listener_is_tcp(path))
+		return listener_is_taken(path);
 	return wrong == NULL && (path[0] == '@' || (lstat(path, &status) == 0 && S_ISSOCK(status.st_mode))) &&
 	    listener_probe(&name, length) == 1;
 }
@@ -212,25 +226,45 @@ listener_bind(const struct listener_settings *settings, int fd, const struct soc
 	return wrong;
 }
 
+/* Why nobody can listen at an address that somebody has. */
 static char *
-listener_open_tcp(const struct listener_settings *settings, int *ret_fd)
+listener_describe_taken(const char *path)
 {
-	struct address address;
-	const struct sockaddr *name = (const struct sockaddr *)(const void *)&address.socket;
-	const char *wrong = address_parse(settings->path, &address);
-	int fd, yes = 1, error;
+	struct tcp_owners *owners = tcp_owners_new();
+	char where[ADDRESS_TEXT_SIZE], user[NAMES_SIZE] = "";
+	uid_t uid;
+	bool found = tcp_owners_find_listener(owners, path, where, &uid);
 
-	if (wrong != NULL)
-		return mem_print("%s: %s", settings->path, wrong);
-	fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	*ret_fd = fd;
-	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
-	    bind(fd, name, address.socket_length) == 0 && listen(fd, settings->backlog) == 0)
+	tcp_owners_free(owners);
+	if (!found)
+		return mem_print("%s: %s: stop what has it, or take another port", path, strerror(EADDRINUSE));
+	if (!names_of(NAMES_USER, uid, user, sizeof user))
+		snprintf(user, sizeof user, "%u", (unsigned)uid);
+	return mem_print("%s: %s: a process of user %s listens on %s; stop it, or take another port", path,
+	    strerror(EADDRINUSE), user, where);
+}
+
+/* What to do about it, or "". */
+static const char *
+listener_advise(const char *path, int error)
+{
+	if (error == -EACCES)
+		return "; a port below 1024 needs a socket unit, or CAP_NET_BIND_SERVICE in the daemon's unit";
+	if (error == -EPERM && strncmp(path, "localhost:", 10) == 0)
+		return "; localhost needs Linux 5.7, use 127.0.0.1 before";
+	return "";
+}
+
+/* With a backlog of 0 only to try. */
+static char *
+listener_open_tcp(const char *path, int backlog, int *ret_fd)
+{
+	int error = tcp_listen_open(path, backlog, ret_fd);
+
+	if (error == 0)
 		return NULL;
-	error = errno;
-	if (fd != -1)
-		close(fd);
-	return mem_print("%s: %s", settings->path, strerror(error));
+	return error == -EADDRINUSE ? listener_describe_taken(path) :
+	    mem_print("%s: %s%s", path, strerror(-error), listener_advise(path, error));
 }
 
 char *
@@ -245,8 +279,8 @@ listener_open(const struct listener_settings *settings, const char *runtime_dire
 		wrong = listener_examine(settings->path, ret_bound, *ret_length, &stale);
 	if (wrong != NULL)
 		return wrong;
-	if (listener_is_tcp(settings))
-		return listener_open_tcp(settings, ret_fd);
+	if (listener_is_tcp(settings->path))
+		return listener_open_tcp(settings->path, settings->backlog, ret_fd);
 	fd = listener_socket(settings->type);
 	if (fd == -1)
 		return mem_print("socket %s: %s", settings->path, strerror(errno));
@@ -316,9 +350,9 @@ listener_rehearse(const struct listener_settings *settings, const char *runtime_
 	char *wrong = listener_name(settings->path, &name, &length);
 	int directory, fd;
 
-	if (listener_is_tcp(settings)) {
-		wrong = listener_open_tcp(settings, &fd);
-		if (wrong == NULL)
+	if (listener_is_tcp(settings->path)) {
+		wrong = open ? NULL : listener_open_tcp(settings->path, 0, &fd);
+		if (wrong == NULL && !open)
 			close(fd);
 		return wrong;
 	}
@@ -467,7 +501,8 @@ listener_keep_reserve(struct listener *listener)
 void
 listener_shut(int fd)
 {
-	shutdown(fd, SHUT_RD);
+	if (!tcp_listen_shut(fd))
+		shutdown(fd, SHUT_RD);
 }
 
 void

@@ -16,7 +16,8 @@ enum listener_type {
 
 struct listener_settings {
 	enum listener_type type;
-	char *path;          /* owned by who fills it; absolute, "@name", or for TCP "HOST:PORT" in numbers */
+	char *path;          /* owned by who fills it; absolute, "@name", or of TCP a name (base/tcp_listen.h) */
+	bool public;         /* of TCP: other hosts may reach it */
 	mode_t mode;
 	/* Owned likewise: names or numbers, which are asked for when the socket is guarded.  NULL: the daemon's. */
 	char *owner, *group;
@@ -43,7 +44,8 @@ char *listener_open(const struct listener_settings *settings, const char *runtim
  * list is read.  Paths are compared as texts. */
 bool listener_is_listening(const char *path);
 
-/* Whether a server accepts connections at the path, or "@name": asked by connecting, which it sees. */
+/* Whether a server accepts connections at the path, or "@name": asked by connecting, which it sees.  Of TCP: whether
+ * its port is in use. */
 bool listener_is_live(const char *path);
 
 /* Gives an open listener file mode, owner and group of the settings (a reload, or a socket from systemd). */
@@ -69,7 +71,8 @@ void listener_keep_reserve(struct listener *listener);
 /* Whether no file descriptor is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
 bool listener_is_exhausted(const struct listener *listener);
 
-/* Nobody can connect any more (ECONNREFUSED); who has connected is still to be accepted. */
+/* Nobody can connect any more (ECONNREFUSED; of TCP: until it is closed nobody is answered); who has connected is
+ * still to be accepted. */
 void listener_shut(int fd);
 
 /* Accepts all who have connected to a socket that was shut, whatever the limits: it goes. */

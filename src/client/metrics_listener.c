@@ -1,24 +1,13 @@
 #include "client/metrics_listener.h"
 
 #include <assert.h>
-#include <netinet/in.h>
 #include <sys/un.h>
 
 #include "base/address.h"
 #include "base/mem.h"
+#include "base/tcp_listen.h"
 
 #define METRICS_LISTENER_BACKLOG 64
-
-static bool
-metrics_listener_is_loopback(const struct address *address)
-{
-	const struct sockaddr_in *ip4 = (const void *)&address->socket;
-	const struct sockaddr_in6 *ip6 = (const void *)&address->socket;
-
-	if (address->socket.ss_family == AF_INET)
-		return ntohl(ip4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
-	return address->socket.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&ip6->sin6_addr);
-}
 
 const char *
 metrics_listener_check(const char *text)
@@ -30,7 +19,7 @@ metrics_listener_check(const char *text)
 		return wrong;
 	if (address.kind == ADDRESS_HOST)
 		return "a host name may mean any host; write 127.0.0.1:PORT, [::1]:PORT or unix:/PATH";
-	if (address.socket.ss_family != AF_UNIX && !metrics_listener_is_loopback(&address))
+	if (address.socket.ss_family != AF_UNIX && tcp_listen_is_public(text))
 		return "other hosts could reach it, and there is no password; "
 		    "write 127.0.0.1:PORT, [::1]:PORT or unix:/PATH";
 	return NULL;

@@ -8,17 +8,17 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/names.h"
 #include "base/secret.h"
+#include "base/tcp_listen.h"
 #include "client/metrics_listener.h"
 #include "client/peer.h"
+#include "config/check_sockets.h"
 
-#define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)0)->sun_path) - 1)
 #define MYSQL_PORT      3306
 #define OWN_FILES       64 /* of the daemon besides the services' */
 #define SPOOL_FILES     6
@@ -100,22 +100,35 @@ check_steps(struct reader *reader, const struct read_service *service)
 			    "reply to a client", i + 1);
 }
 
-/* Settings that have no meaning in the service's mode are mistakes, or left over. */
+static void
+check_unused(struct reader *reader, const struct read_service *service, const struct service_settings *usual,
+    const char *const *names, const char *why)
+{
+	for (; *names != NULL; names++)
+		if (reader_is_own(reader, service, *names) &&
+		    !setting_is_same(settings_find(&settings_service, *names), service->settings, usual))
+			reader_say(reader, READ_WARNING, service, *names, "has no meaning with %s", why);
+}
+
+/* Settings that have no meaning with the service's mode or address are mistakes, or left over. */
 static void
 check_meaning(struct reader *reader, const struct read_service *service, const struct service_settings *usual)
 {
+	static const char *const of_file[] = { "listen.mode", "listen.owner", "listen.group", NULL };
+	static const char *const of_tcp[] = { "listen.public", NULL };
 	static const char *const of_shared[] = { "replies", "max_message", "max_in_flight", "on_full",
 		"queue_size", "split_datagrams", "reply_timeout", "on_loss", "loss_reply", "on_state", "max_own",
 		"own_linger", "heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout",
 		"spool.path", "spool.max_size", "spool.fsync", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
-	bool shared = service->settings->mode == SERVICE_SHARED;
+	bool tcp = tcp_listen_is_meant(service->settings->listener.path);
 
-	for (const char *const *name = shared ? of_session : of_shared; *name != NULL; name++)
-		if (reader_is_own(reader, service, *name) &&
-		    !setting_is_same(settings_find(&settings_service, *name), service->settings, usual))
-			reader_say(reader, READ_WARNING, service, *name, "has no meaning with mode = \"%s\"",
-			    shared ? "shared" : "session");
+	if (service->settings->mode == SERVICE_SHARED)
+		check_unused(reader, service, usual, of_session, "mode = \"shared\"");
+	else
+		check_unused(reader, service, usual, of_shared, "mode = \"session\"");
+	check_unused(reader, service, usual, tcp ? of_file : of_tcp, tcp ? "an address in listen.path" :
+	    "a Unix socket in listen.path");
 }
 
 /* The path stands in a request as it is. */
@@ -166,98 +179,6 @@ check_hidden(struct reader *reader, const struct read_service *service, const ch
 			    "shown in a secret's place: write the secret itself", list[i]);
 }
 
-/* Sockets. */
-
-static bool
-check_has_dots(const char *path)
-{
-	for (const char *part = path; part != NULL; part = strchr(part, '/')) {
-		part += *part == '/';
-		if (strncmp(part, "..", 2) == 0 && (part[2] == '/' || part[2] == '\0'))
-			return true;
-	}
-	return false;
-}
-
-static void
-check_socket_path(struct reader *reader, const struct read_service *service, const char *setting, const char *path)
-{
-	size_t length = strlen(path);
-
-	if (strcmp(path, "@") == 0)
-		reader_say(reader, READ_ERROR, service, setting, "an abstract socket needs a name behind the @");
-	else if (length > SOCKET_PATH_MAX)
-		reader_say(reader, READ_ERROR, service, setting, "the socket's path is %zu bytes long, %zu is the "
-		    "most: %s", length, SOCKET_PATH_MAX, path);
-	else if (*path == '/' && check_has_dots(path))
-		reader_say(reader, READ_ERROR, service, setting, "the socket's path must not hold \"..\": %s", path);
-	else if (*path == '/' && path[length - 1] == '/')
-		reader_say(reader, READ_ERROR, service, setting, "the socket's path names a directory: %s", path);
-}
-
-static bool
-check_is_control(const struct reader *reader, const char *path)
-{
-	return strcmp(path, reader->config->control.listener.path) == 0;
-}
-
-/* The first of so many services that has the socket at this path; NULL if none. */
-static const struct read_service *
-check_find_socket(const struct reader *reader, const char *path, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(path, reader->services[i]->settings->listener.path) == 0)
-			return reader->services[i];
-	return NULL;
-}
-
-/* Whether the control socket, or one of so many services, is at this path.  shown is how the setting has it. */
-static void
-check_socket_twice(struct reader *reader, const struct read_service *service, const char *setting, const char *path,
-    const char *shown, size_t count)
-{
-	const struct read_service *other = check_find_socket(reader, path, count);
-
-	if (check_is_control(reader, path))
-		reader_say(reader, READ_ERROR, service, setting, "%s is the control socket", shown);
-	if (other != NULL)
-		reader_say(reader, READ_ERROR, service, setting, "%s is the socket of service %s (%s:%u)", shown,
-		    other->settings->name, other->place.file, other->place.line);
-}
-
-static void
-check_sockets(struct reader *reader)
-{
-	const char *listen = reader->config->metrics_listen, *path, *wrong;
-
-	check_socket_path(reader, NULL, "control.path", reader->config->control.listener.path);
-	for (size_t i = 0; i < reader->service_count; i++) {
-		path = reader->services[i]->settings->listener.path;
-		check_socket_path(reader, reader->services[i], "listen.path", path);
-		check_socket_twice(reader, reader->services[i], "listen.path", path, path, i);
-	}
-	if (listen == NULL)
-		return;
-	if ((wrong = metrics_listener_check(listen)) != NULL)
-		reader_say(reader, READ_ERROR, NULL, "metrics.listen", "\"%s\": %s", listen, wrong);
-	else if (strncmp(listen, "unix:", 5) == 0)
-		check_socket_twice(reader, NULL, "metrics.listen", listen + 5, listen, reader->service_count);
-}
-
-/* Seen here as far as the files tell; a script's and a catalog's addresses are looked at when they are dialled. */
-static void
-check_loop(struct reader *reader, const struct read_service *service)
-{
-	char *const *addresses = service->settings->upstream.lookup.addresses;
-	const char *name = mem_list_length(addresses) > 1 ? "addresses" : "address";
-
-	for (; addresses != NULL && *addresses != NULL; addresses++)
-		if (strncmp(*addresses, "unix:", 5) == 0 && (check_is_control(reader, *addresses + 5) ||
-		    check_find_socket(reader, *addresses + 5, reader->service_count) != NULL))
-			reader_say(reader, READ_ERROR, service, name, "%s is one of this daemon's own sockets: a "
-			    "loop", *addresses);
-}
-
 /* Files, users and groups that the settings name. */
 
 static void
@@ -273,28 +194,6 @@ check_program(struct reader *reader, const struct read_service *service, const c
 		reader_say(reader, READ_ERROR, service, setting, "%s: is not a regular file", path);
 	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1)
 		reader_say(reader, READ_ERROR, service, setting, "%s: is not executable", path);
-}
-
-/* Directories below the runtime directory are made; another one must be there.  An abstract socket has no
- * permissions. */
-static void
-check_socket_place(struct reader *reader, const struct read_service *service)
-{
-	const struct service_settings *settings = service->settings;
-	const char *path = settings->listener.path, *runtime = reader->config->runtime_directory;
-	size_t length = strlen(runtime);
-	char *directory;
-
-	if (path[0] == '@' && settings->clients.allow_users == NULL && settings->clients.allow_groups == NULL)
-		reader_say(reader, READ_WARNING, service, "listen.path", "%s: an abstract socket has no mode and no "
-		    "owner: everybody may connect unless allow_users or allow_groups say who", path);
-	if (path[0] == '@' || (strncmp(path, runtime, length) == 0 && path[length] == '/'))
-		return;
-	directory = mem_copy_bytes(path, (size_t)(strrchr(path, '/') - path));
-	if (access(directory[0] == '\0' ? "/" : directory, F_OK) == -1)
-		reader_say(reader, READ_MOMENTARY, service, "listen.path", "%s: directory %s: %s", path, directory,
-		    strerror(errno));
-	mem_free(directory);
 }
 
 static void
@@ -356,7 +255,7 @@ check_service_files(struct reader *reader, const struct read_service *service)
 {
 	const struct service_settings *settings = service->settings;
 
-	check_socket_place(reader, service);
+	check_sockets_place(reader, service);
 	check_program(reader, service, "lookup.script", settings->upstream.lookup.script);
 	check_program(reader, service, "on_event", settings->upstream.on_event);
 	check_program(reader, service, "notify", settings->upstream.notify);
@@ -415,14 +314,15 @@ check_peer(struct reader *reader, const struct read_service *service)
 	char *const *address = settings->upstream.lookup.addresses;
 
 	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL ||
-	    (settings->listener.path[0] != '@' && (settings->listener.mode & S_IWOTH) == 0))
+	    (settings->listener.path[0] == '/' && (settings->listener.mode & S_IWOTH) == 0))
 		return;
 	while (address != NULL && *address != NULL && strncmp(*address, "unix:", 5) != 0)
 		address++;
 	if (address != NULL && *address != NULL)
 		reader_say(reader, READ_WARNING, service, "address", "%s: the server sees each client as the "
-		    "daemon's user, and every local user may connect: listen.allow_users, allow_groups or a narrower "
-		    "mode say who", *address);
+		    "daemon's user, and every local user may connect: %s", *address,
+		    tcp_listen_is_meant(settings->listener.path) ? "a Unix socket with listen.allow_users says who" :
+		    "listen.allow_users, allow_groups or a narrower mode say who");
 }
 
 /* How many files a service may need: one for its listener; for a session two, a held one one; in shared mode one for
@@ -556,11 +456,15 @@ try_socket(struct reader *reader, const struct read_service *service, bool runni
 	const char *setting = "listen.path";
 	enum read_severity severity = READ_FAILURE;
 	struct stat status;
-	char *wrong = NULL;
+	char *wrong = NULL, name[ADDRESS_TEXT_SIZE];
 
-	if (*listener->path != '@' && lstat(listener->path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
+	if (*listener->path == '/' && lstat(listener->path, &status) == 0 && !S_ISSOCK(status.st_mode)) {
 		wrong = mem_print("socket %s: there is a file that is not a socket; it is left alone",
 		    listener->path);
+	} else if (tcp_listen_is_meant(listener->path)) {
+		severity = READ_WARNING;
+		if (!running && tcp_listen_parse(listener->path, name) == NULL)
+			wrong = listener_rehearse(listener, reader->config->runtime_directory, false);
 	} else if (!running && listener_is_listening(listener->path)) {
 		severity = service == NULL ? READ_FAILURE : READ_WARNING;
 		wrong = mem_print("socket %s: somebody listens there now; the daemon cannot, unless systemd listens "
@@ -602,7 +506,7 @@ try_start(struct reader *reader)
 	if (!running)
 		try_metrics(reader);
 	for (size_t i = 0; i < reader->service_count; i++)
-		if (strlen(reader->services[i]->settings->listener.path) <= SOCKET_PATH_MAX)
+		if (strlen(reader->services[i]->settings->listener.path) <= CHECK_SOCKETS_PATH_MAX)
 			try_socket(reader, reader->services[i], running);
 }
 
@@ -621,7 +525,7 @@ check_service(struct reader *reader, const struct read_service *service, const s
 	if (lookup->watch && lookup->script == NULL)
 		reader_say(reader, READ_WARNING, service, "lookup.watch", "has no meaning without lookup.script");
 	if (!reader->text_only)
-		check_loop(reader, service);
+		check_sockets_loop(reader, service);
 }
 
 static void

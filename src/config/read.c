@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/tcp_listen.h"
 #include "config/syntax.h"
 #include "config/write.h"
 
@@ -464,6 +465,13 @@ config_clean_path(char *path)
 	*to = '\0';
 }
 
+static void
+reader_set_path(char **path, char *new)
+{
+	mem_free(*path);
+	*path = new;
+}
+
 /* Makes the path of a socket absolute and clean; a name stands for the service's own. */
 static void
 reader_complete_path(const struct config *config, char **path, const char *name)
@@ -479,8 +487,7 @@ reader_complete_path(const struct config *config, char **path, const char *name)
 	else
 		complete = mem_print("%s/%s", config->runtime_directory, *path);
 	config_clean_path(complete);
-	mem_free(*path);
-	*path = complete;
+	reader_set_path(path, complete);
 }
 
 static bool
@@ -498,6 +505,20 @@ reader_is_own(const struct reader *reader, const struct read_service *service, c
 	return own->line > 0 && (own->line != common->line || own->file != common->file);
 }
 
+/* An address is no path; one that is wrong stays as it is. */
+static void
+reader_complete_listen_path(const struct config *config, const struct read_service *service)
+{
+	char **path = &service->settings->listener.path, name[ADDRESS_TEXT_SIZE];
+
+	if (!reader_is_named(service, "listen.path"))
+		reader_complete_path(config, path, service->settings->name);
+	else if (*path == NULL || !tcp_listen_is_meant(*path))
+		reader_complete_path(config, path, NULL);
+	else if (tcp_listen_parse(*path, name) == NULL)
+		reader_set_path(path, mem_copy_text(name));
+}
+
 /* What depends on more than one setting: the socket's name, defaults that follow the kind of source and the mode. */
 static void
 reader_complete_service(struct reader *reader, struct read_service *service)
@@ -505,8 +526,7 @@ reader_complete_service(struct reader *reader, struct read_service *service)
 	struct service_settings *settings = service->settings;
 	struct upstream_settings *upstream = &settings->upstream;
 
-	reader_complete_path(reader->config, &settings->listener.path,
-	    reader_is_named(service, "listen.path") ? NULL : settings->name);
+	reader_complete_listen_path(reader->config, service);
 	if (!reader_is_named(service, "pick"))
 		upstream->endpoints.pick = upstream->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
 	if (!reader_is_named(service, "hold_retry") && upstream->lookup.script != NULL)

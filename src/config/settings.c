@@ -76,6 +76,7 @@ static const struct setting service_rows[] = {
 	{ "name", "\"\"", SETTING_TEXT, 0, TABLE_NAME_SIZE - 1, SETTING_RESTART, SERVICE(name), NULL },
 	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(mode), modes },
 	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL },
+	{ "listen.public", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, SERVICE(listener.public), NULL },
 	{ "listen.type", "\"stream\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(listener.type),
 	    listener_types },
 	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL },

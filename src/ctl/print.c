@@ -195,6 +195,13 @@ client_pid(const json_t *client)
 	return show_has(client, "pid") ? show_format("%lld", show_number(client, "pid")) : "-";
 }
 
+/* Of a TCP client no unit is known, but its address. */
+static const char *
+client_unit(const json_t *client)
+{
+	return show_text(client, show_has(client, "unit") || !show_has(client, "peer") ? "unit" : "peer");
+}
+
 static const char *
 client_address(const json_t *client)
 {
@@ -231,7 +238,8 @@ print_clients(const struct answer *answer)
 {
 	static const struct column columns[] = {
 		{ "SERVICE", TEXT, "service", NULL }, { "ID", NUMBER, "id", NULL },
-		{ "PID", NUMBER, NULL, client_pid }, { "USER", TEXT, "user", NULL }, { "UNIT", CUT, "unit", NULL },
+		{ "PID", NUMBER, NULL, client_pid }, { "USER", TEXT, "user", NULL },
+		{ "UNIT", CUT, NULL, client_unit },
 		{ "STATE", TEXT, "state", NULL }, { "SINCE", TEXT, NULL, client_since },
 		{ "FROM", NUMBER, "bytes_from_client", NULL }, { "TO", NUMBER, "bytes_to_client", NULL },
 		{ "ADDRESS", CUT, NULL, client_address }, { NULL, 0, NULL, NULL },

@@ -168,7 +168,8 @@ begin_finds_server(const struct table *table, const struct config *config)
 	if (listener_is_live(config->control.listener.path))
 		return true;
 	for (size_t i = 0; i < config->service_count; i++)
-		if (!listen_socket_is_activated(table, config->services[i]->name) &&
+		if (!listen_socket_is_activated(table, config->services[i]->name,
+		    config->services[i]->listener.path) &&
 		    listener_is_live(config->services[i]->listener.path))
 			return true;
 	return false;

@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/tcp_owner.h"
 #include "client/peer.h"
 #include "daemon/command.h"
 #include "upstream/conn.h"
@@ -32,6 +33,7 @@ static const char *const properties[] = { "user", "unit", "address", "pid", "id"
 struct listing {
 	struct command_bits bits;
 	struct process *processes;      /* owned; PROCESSES of them, once the first is asked for */
+	struct tcp_owners *owners;      /* owned; once the first client of TCP is asked for */
 	const char *by;                 /* borrowed; of properties; NULL: each is told */
 	char *whom;                     /* owned; the property of those that are killed; NULL: they are counted */
 	int killed;
@@ -59,6 +61,20 @@ listing_process(struct listing *listing, pid_t pid)
 	return process;
 }
 
+/* Who the client is.  Of TCP the kernel tells the user alone, and of this host only. */
+static struct peer
+listing_peer(struct listing *listing, int fd)
+{
+	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
+
+	if (peer_get(fd, &peer) == 0 && peer.uid != (uid_t)-1)
+		return peer;
+	if (listing->owners == NULL)
+		listing->owners = tcp_owners_new();
+	tcp_owners_find_peer(listing->owners, fd, &peer.uid);
+	return peer;
+}
+
 /* Where the client's upstream is, or "". */
 static void
 client_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
@@ -68,6 +84,18 @@ client_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_
 
 	ret_text[0] = '\0';
 	if (client->upstream_fd != -1 && getpeername(client->upstream_fd, (struct sockaddr *)&socket, &length) == 0)
+		address_format_socket((struct sockaddr *)&socket, length, ret_text);
+}
+
+/* Where a client of TCP is, or "". */
+static void
+client_peer(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
+{
+	struct sockaddr_storage socket;
+	socklen_t length = sizeof socket;
+
+	ret_text[0] = '\0';
+	if (getpeername(client->fd, (struct sockaddr *)&socket, &length) == 0 && socket.ss_family != AF_UNIX)
 		address_format_socket((struct sockaddr *)&socket, length, ret_text);
 }
 
@@ -85,17 +113,18 @@ static json_t *
 client_json(struct listing *listing, const struct service_client *client)
 {
 	const struct process *process;
-	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
-	char user[PROPERTY_SIZE], address[ADDRESS_TEXT_SIZE];
+	struct peer peer = listing_peer(listing, client->fd);
+	char user[PROPERTY_SIZE], address[ADDRESS_TEXT_SIZE], where[ADDRESS_TEXT_SIZE];
 
-	peer_get(client->fd, &peer);
 	peer_user(peer.uid, user, sizeof user);
 	process = listing_process(listing, peer.pid);
 	client_upstream(client, address);
-	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:I, s:I, s:I}",
+	client_peer(client, where);
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:I, s:I, s:I}",
 	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
-	    "container", stats_text_or_null(process->container), "state", client_state(client),
+	    "container", stats_text_or_null(process->container), "peer", stats_text_or_null(where),
+	    "state", client_state(client),
 	    "since", stats_time(client->since + clock_wall() - clock_now()), "address", stats_text_or_null(address),
 	    "mptcp", client->upstream_fd != -1 && conn_is_mptcp(client->upstream_fd),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
@@ -267,6 +296,7 @@ listing_end(struct pending *pending)
 
 	command_bits_end(pending);
 	mem_free(listing->processes);
+	tcp_owners_free(listing->owners);
 	mem_free(listing->clients);
 	mem_free(listing->sorted);
 	mem_free(listing->whom);

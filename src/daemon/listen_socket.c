@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/tcp_listen.h"
 #include "base/watch.h"
 #include "keep/crash.h"
 #include "keep/recover.h"
@@ -74,31 +75,62 @@ place_unlink(const struct place *place, const char *path)
 		unlink(path);
 }
 
-/* The socket that systemd has handed over under this name, or -1. */
+bool
+listen_socket_is_passed(const char *name, const char *path, const struct table_activated *activated)
+{
+	char words[ADDRESS_TEXT_SIZE];
+
+	return strcmp(activated->name, name) == 0 || (tcp_listen_is_meant(path) && activated->fd != -1 &&
+	    tcp_listen_name_of(activated->fd, words) && strcmp(words, path) == 0);
+}
+
+/* The socket that systemd has handed over for this service, or -1. */
 static int
-listen_socket_activated(const struct table *table, const char *name)
+listen_socket_activated(const struct table *table, const char *name, const char *path)
 {
 	const struct table_header *header = table->header;
 
-	for (uint32_t i = 0; i < header->activated_count; i++)
-		if (name != NULL && strcmp(header->activated[i].name, name) == 0)
+	for (uint32_t i = 0; name != NULL && i < header->activated_count; i++)
+		if (listen_socket_is_passed(name, path, &header->activated[i]))
 			return header->activated[i].fd;
 	return -1;
 }
 
+/* As the next, of TCP: everything that is allowed there depends on the address, so the settings must name it. */
+static char *
+listen_socket_examine_tcp(const char *name, int fd, const char *path, struct table_socket *ret_socket)
+{
+	struct table_socket found = { .fd = fd };
+	char words[ADDRESS_TEXT_SIZE];
+
+	if (!tcp_listen_name_of(fd, words))
+		return mem_print("the socket handed over under the name \"%s\" is not a listening TCP socket, which "
+		    "listen.path = \"%s\" asks for", name, path);
+	if (strcmp(words, path) != 0)
+		return mem_print("the socket handed over under the name \"%s\" listens on %s, not on listen.path = "
+		    "\"%s\"", name, words, path);
+	mem_free(listener_name(path, &found.bound, &found.length));
+	*ret_socket = found;
+	return NULL;
+}
+
 /* Whether an open socket, which somebody else has made, is what the settings want; NULL or what is wrong. */
 static char *
-listen_socket_examine(const char *name, int fd, enum listener_type wanted, struct table_socket *ret_socket)
+listen_socket_examine(const char *name, int fd, const struct listener_settings *settings,
+    struct table_socket *ret_socket)
 {
 	struct table_socket found = { .fd = fd };
 	socklen_t length = sizeof found.bound, int_length = sizeof(int);
 	int listening = 0, type = 0;
 
+	if (tcp_listen_is_meant(settings->path))
+		return listen_socket_examine_tcp(name, fd, settings->path, ret_socket);
 	if (getsockname(fd, (struct sockaddr *)&found.bound, &length) == -1 || found.bound.sun_family != AF_UNIX ||
 	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 ||
-	    (!listening && wanted != LISTENER_DGRAM))
+	    (!listening && settings->type != LISTENER_DGRAM))
 		return mem_print("the socket handed over under the name \"%s\" is not a listening Unix socket", name);
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 || type != listener_socket_type(wanted))
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 ||
+	    type != listener_socket_type(settings->type))
 		return mem_print("the socket handed over under the name \"%s\" is not of listen.type: ListenStream=, "
 		    "ListenSequentialPacket= and ListenDatagram= are for stream, seqpacket and dgram", name);
 	found.length = length;
@@ -106,14 +138,24 @@ listen_socket_examine(const char *name, int fd, enum listener_type wanted, struc
 	return NULL;
 }
 
-static char *
-listen_socket_adopt(const char *name, int fd, enum listener_type wanted, struct table_socket *ret_socket)
+/* Whether the record's socket is one of TCP, which has no file. */
+static bool
+listen_socket_is_tcp(const struct table_socket *record)
 {
-	char *wrong = listen_socket_examine(name, fd, wanted, ret_socket);
+	return record->bound.sun_family == AF_UNSPEC && record->length > 0;
+}
+
+static char *
+listen_socket_adopt(const char *name, int fd, const struct listener_settings *settings,
+    struct table_socket *ret_socket)
+{
+	char *wrong = listen_socket_examine(name, fd, settings, ret_socket);
 
 	if (wrong != NULL)
 		return wrong;
 	ret_socket->activated = true;
+	if (listen_socket_is_tcp(ret_socket))
+		tcp_listen_set(fd);
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	place_of(ret_socket->bound.sun_path, &ret_socket->place);
@@ -121,9 +163,9 @@ listen_socket_adopt(const char *name, int fd, enum listener_type wanted, struct 
 }
 
 bool
-listen_socket_is_activated(const struct table *table, const char *name)
+listen_socket_is_activated(const struct table *table, const char *name, const char *path)
 {
-	return listen_socket_activated(table, name) != -1;
+	return listen_socket_activated(table, name, path) != -1;
 }
 
 /* Owner, mode and backlog of a socket that is open already.  NULL or what is wrong. */
@@ -132,6 +174,8 @@ listen_socket_set(const struct table_socket *socket, const struct listener_setti
 {
 	if (settings->type != LISTENER_DGRAM)
 		listen(socket->fd, settings->backlog);
+	if (listen_socket_is_tcp(socket)) /* a worker may have died when it had shut it */
+		tcp_listen_set(socket->fd);
 	return listener_guard(settings);
 }
 
@@ -153,11 +197,11 @@ listen_socket_find(struct table *table, const struct listener_settings *settings
 	socket->fd = recover_take_stray(table, &socket->bound, socket->length);
 	if (socket->fd == -1)
 		return false;
-	wrong = listen_socket_examine(settings->path, socket->fd, settings->type, &found);
+	wrong = listen_socket_examine(settings->path, socket->fd, settings, &found);
 	if (wrong == NULL)
 		wrong = listen_socket_set(socket, settings);
 	place_of(settings->path, &socket->place);
-	if (wrong == NULL && (settings->path[0] == '@' || socket->place.inode != 0))
+	if (wrong == NULL && (settings->path[0] != '/' || socket->place.inode != 0))
 		return true;
 	mem_free(wrong);
 	close(socket->fd);
@@ -168,12 +212,12 @@ char *
 listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
     const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared)
 {
-	int activated = listen_socket_activated(table, name), fd;
+	int activated = listen_socket_activated(table, name, settings->path), fd;
 	struct table_socket socket = { .fd = -1 };
 	char *wrong;
 
 	if (activated != -1) {
-		wrong = listen_socket_adopt(name, activated, settings->type, &socket);
+		wrong = listen_socket_adopt(name, activated, settings, &socket);
 	} else {
 		wrong = listener_name(settings->path, &socket.bound, &socket.length);
 		if (wrong == NULL && !listen_socket_find(table, settings, &socket)) {
@@ -195,11 +239,11 @@ char *
 listen_socket_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
     const char *runtime_directory)
 {
-	int activated = listen_socket_activated(table, name);
+	int activated = listen_socket_activated(table, name, settings->path);
 	struct table_socket socket;
 
 	return activated == -1 ? listener_rehearse(settings, runtime_directory, false) :
-	    listen_socket_examine(name, activated, settings->type, &socket);
+	    listen_socket_examine(name, activated, settings, &socket);
 }
 
 /* The record names the socket from now on: name and number change together, or the number is nobody's. */
@@ -479,6 +523,8 @@ listen_socket_new(struct event_base *loop, struct table *table, const char *runt
 	*self = (struct listen_socket){ .loop = loop, .table = table, .user = *user,
 		.runtime_directory = mem_copy_text(runtime_directory) };
 	loop_timer_init(&self->retry, loop, listen_socket_on_retry, self);
+	if (user->record->fd != -1 && listen_socket_is_tcp(user->record)) /* as above */
+		tcp_listen_set(user->record->fd);
 	if (user->record->fd != -1)
 		user->listen(user->arg, user->record->fd);
 	return self;

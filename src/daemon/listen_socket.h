@@ -26,13 +26,17 @@ struct prepared_socket {
 	struct table_socket socket;
 };
 
-/* Takes the socket that systemd has handed over under this name (NULL: none), or what a dead worker had opened, or
+/* Takes the socket that systemd has handed over for this name (NULL: none), or what a dead worker had opened, or
  * opens the one of the settings.  NULL, or what is wrong, to be freed with mem_free(). */
 char *listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
     const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared);
 
-/* Whether this service's socket is systemd's, wherever its path leads. */
-bool listen_socket_is_activated(const struct table *table, const char *name);
+/* Whether the socket of this service with this path is systemd's: one was handed over under the service's name,
+ * wherever its path leads, or one of TCP at this address. */
+bool listen_socket_is_activated(const struct table *table, const char *name, const char *path);
+
+/* Whether this file that systemd has handed over is that socket. */
+bool listen_socket_is_passed(const char *name, const char *path, const struct table_activated *activated);
 
 /* The socket of another service's record, which is to be this one's with these settings; sets its owner, mode and
  * backlog.  NULL, or what is wrong; likewise. */

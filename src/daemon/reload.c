@@ -215,7 +215,7 @@ reload_prepare_socket(const struct reload_plan *plan, struct table *table, const
 		return NULL; /* its file was removed */
 	if (owner != NULL && owner == self)
 		return plan->dry ? listener_rehearse(listener, directory, true) : listener_guard(listener);
-	if (owner == NULL || listen_socket_is_activated(table, settings->name))
+	if (owner == NULL || listen_socket_is_activated(table, settings->name, listener->path))
 		return plan->dry ? listen_socket_rehearse(table, settings->name, listener, directory) :
 		    listen_socket_prepare(table, LISTEN_SOCKET_SERVICE, settings->name, listener, directory,
 		    &step->socket);

@@ -96,7 +96,8 @@ services_must_give(const struct services *services, const struct table_service *
 		const struct service_settings *settings = config->services[i];
 
 		if (listen_socket_is_named(&record->socket, settings->listener.path))
-			return !listen_socket_is_activated(services->table, settings->name) &&
+			return !listen_socket_is_activated(services->table, settings->name,
+			    settings->listener.path) &&
 			    (TABLE_STATE(record->word) != TABLE_LIVE || strcmp(settings->name, record->name) != 0);
 	}
 	return false;
@@ -368,13 +369,29 @@ services_find(const struct services *services, const char *name)
 	return NULL;
 }
 
-/* Whether an earlier socket was handed over under this name. */
-static bool
-services_is_second(const struct table_header *header, uint32_t i)
+/* The service that takes this socket of systemd's, or NULL. */
+static struct service *
+services_find_taker(const struct services *services, const struct table_activated *activated)
 {
+	for (size_t i = 0; i < services->count; i++) {
+		struct service *service = services->services[i];
+
+		if (listen_socket_is_passed(service_name(service), service_get_settings(service)->listener.path,
+		    activated))
+			return service;
+	}
+	return NULL;
+}
+
+/* Whether an earlier socket was handed over for this service. */
+static bool
+services_is_second(const struct services *services, const struct service *taker, uint32_t i)
+{
+	const struct table_header *header = services->table->header;
+
 	for (uint32_t k = 0; k < i; k++)
 		if (header->activated[k].fd != -1 &&
-		    strcmp(header->activated[k].name, header->activated[i].name) == 0)
+		    services_find_taker(services, &header->activated[k]) == taker)
 			return true;
 	return false;
 }
@@ -386,12 +403,12 @@ services_refuse_passed_fds(struct services *services)
 
 	for (uint32_t i = 0; i < header->activated_count; i++) {
 		const char *name = header->activated[i].name;
-		bool known = services_find(services, name) != NULL;
+		const struct service *taker = services_find_taker(services, &header->activated[i]);
 		int fd = header->activated[i].fd;
 
-		if (fd == -1 || (known && !services_is_second(header, i)))
+		if (fd == -1 || (taker != NULL && !services_is_second(services, taker, i)))
 			continue;
-		snprintf(header->passed_fds_error, sizeof header->passed_fds_error, known ?
+		snprintf(header->passed_fds_error, sizeof header->passed_fds_error, taker != NULL ?
 		    "a second socket handed over under the name \"%.64s\" is closed" :
 		    "a socket handed over under the name \"%.64s\" (FileDescriptorName=), which no service has, "
 		    "is closed", name);

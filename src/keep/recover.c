@@ -9,12 +9,19 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/peer_closed.h"
+#include "base/tcp_listen.h"
 #include "keep/crash.h"
 #include "keep/io_journal.h"
 #include "keep/redo.h"
 #include "keep/table.h"
 
 #define RECOVER_STATUS 4096 /* bytes of /proc/self/status */
+
+/* A socket's own name, large enough for both kinds. */
+union recover_name {
+	struct sockaddr_un local;
+	struct sockaddr any;
+};
 
 /* The file descriptors that some record names, one bit each. */
 struct recover_named {
@@ -62,17 +69,25 @@ recover_count_files(const struct table *table)
 	return size > (long)count ? (uint32_t)size : count;
 }
 
-/* Which service's listener a socket of this name was accepted from, or -1: it bears the listener's name. */
+/* Whether a socket of this name of its own was accepted from that one: of Unix it bears the listener's name. */
+static bool
+recover_is_of(const struct table_socket *listener, const union recover_name *name, socklen_t length)
+{
+	if (listener->bound.sun_family == AF_UNSPEC && listener->length > 0)
+		return tcp_listen_has_taken(&name->any, listener->bound.sun_path);
+	return listener->length == length && memcmp(&listener->bound, &name->local, length) == 0;
+}
+
+/* Which service's listener a socket of this name was accepted from, or -1. */
 static int
-recover_service_of(const struct table *table, const struct sockaddr_un *name, socklen_t length)
+recover_service_of(const struct table *table, const union recover_name *name, socklen_t length)
 {
 	uint32_t used = table_services_used(table);
 
 	for (uint32_t i = 0; i < used; i++) {
 		const struct table_service *service = &table->services[i];
 
-		if (TABLE_STATE(service->word) == TABLE_LIVE && service->socket.length == length &&
-		    memcmp(&service->socket.bound, name, length) == 0)
+		if (TABLE_STATE(service->word) == TABLE_LIVE && recover_is_of(&service->socket, name, length))
 			return (int)i;
 	}
 	return -1;
@@ -107,18 +122,27 @@ recover_keep_stray(struct table *table, int fd)
 	return true;
 }
 
-/* Whether a file that no record names stays open: it may be a Unix socket with a name that was ours. */
+/* Whether clients come with sockets of this kind: a Unix socket with a name, or one of TCP. */
+static bool
+recover_may_be_ours(const union recover_name *name, socklen_t length, int type)
+{
+	if (name->any.sa_family == AF_UNIX)
+		return length > offsetof(struct sockaddr_un, sun_path);
+	return (name->any.sa_family == AF_INET || name->any.sa_family == AF_INET6) && type == SOCK_STREAM;
+}
+
+/* Whether a file that no record names stays open: it may be a socket with a name that was ours. */
 static bool
 recover_keep(struct table *table, int fd)
 {
-	struct sockaddr_un name = { 0 };
+	union recover_name name = { .local = { 0 } };
 	socklen_t length = sizeof name, int_length = sizeof(int);
 	int type = 0, listening = 0;
 
-	if (getsockname(fd, (struct sockaddr *)&name, &length) == -1 || name.sun_family != AF_UNIX ||
-	    length <= offsetof(struct sockaddr_un, sun_path) ||
+	if (getsockname(fd, &name.any, &length) == -1 ||
 	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &int_length) == -1 ||
-	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1)
+	    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &int_length) == -1 ||
+	    !recover_may_be_ours(&name, length, type))
 		return false;
 	return listening || type == SOCK_DGRAM ? recover_keep_stray(table, fd)
 	    : recover_adopt(table, fd, recover_service_of(table, &name, length));
@@ -131,18 +155,28 @@ recover_add_stray(struct table *table, int fd)
 	table->stray[table->stray_count++] = fd;
 }
 
+/* Whether a listener has the name that a record would give it. */
+static bool
+recover_is_named(int fd, const struct sockaddr_un *name, socklen_t length)
+{
+	struct sockaddr_un bound;
+	socklen_t bound_length = sizeof bound;
+	char words[ADDRESS_TEXT_SIZE];
+
+	if (name->sun_family == AF_UNSPEC)
+		return tcp_listen_name_of(fd, words) && strcmp(words, name->sun_path) == 0;
+	return getsockname(fd, (struct sockaddr *)&bound, &bound_length) == 0 && bound_length == length &&
+	    memcmp(&bound, name, length) == 0;
+}
+
 int
 recover_take_stray(struct table *table, const struct sockaddr_un *name, socklen_t length)
 {
-	struct sockaddr_un bound;
-	socklen_t bound_length;
 	int fd;
 
 	for (size_t i = 0; i < table->stray_count; i++) {
 		fd = table->stray[i];
-		bound_length = sizeof bound;
-		if (getsockname(fd, (struct sockaddr *)&bound, &bound_length) == -1 || bound_length != length ||
-		    memcmp(&bound, name, length) != 0)
+		if (!recover_is_named(fd, name, length))
 			continue;
 		table->stray[i] = table->stray[--table->stray_count];
 		return fd;

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/escape.h"
 #include "base/mem.h"
+#include "base/tcp_listen.h"
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "keep/table.h"
@@ -359,6 +360,26 @@ conn_is_place(const struct place *place, const struct stat *found)
 	return place->inode != 0 && place->inode == found->st_ino && place->device == found->st_dev;
 }
 
+/* Whether it is a port of ours.  Addresses of other hosts are not looked for. */
+static bool
+conn_is_own_port(const struct table *table, const struct address *address)
+{
+	const struct table_header *header = table->header;
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_format(address, text);
+	if (tcp_listen_is_public(text))
+		return false;
+	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++) {
+		const struct table_socket *socket = &table->services[i].socket;
+
+		if (socket->fd != -1 && socket->bound.sun_family == AF_UNSPEC &&
+		    tcp_listen_leads_to(text, socket->bound.sun_path))
+			return true;
+	}
+	return false;
+}
+
 /* To one of our own sockets, by whatever path: a connection there would come back to us.  Records lie 50 KiB apart:
  * each is looked at once, and none beyond the first that was never used. */
 static bool
@@ -368,7 +389,9 @@ conn_leads_home(const struct table *table, const struct address *address)
 	const struct table_header *header = table->header;
 	struct stat found;
 
-	if (address->kind != ADDRESS_SOCKET || socket->sun_family != AF_UNIX || stat(socket->sun_path, &found) == -1)
+	if (address->kind == ADDRESS_SOCKET && socket->sun_family != AF_UNIX)
+		return conn_is_own_port(table, address);
+	if (address->kind != ADDRESS_SOCKET || stat(socket->sun_path, &found) == -1)
 		return false;
 	if (conn_is_place(&header->control.place, &found) ||
 	    conn_is_place(&header->metrics.place, &found))

@@ -8,6 +8,13 @@ import holdfast
 
 pytestmark = box_module.MARKS
 SOCKET = "holdfast-cache.socket"
+PORT_SOCKET = "holdfast-port.socket"
+PORT_UNIT = """[Socket]
+ListenStream=127.0.0.1:{port}
+Service=holdfast.service
+[Install]
+WantedBy=sockets.target holdfast.service
+"""
 EXAMPLE = f"/usr/share/doc/holdfast/{SOCKET}"
 STARTS = 25  # more than the 20 in 2 s for which systemd would close the socket
 
@@ -85,3 +92,21 @@ def test_removed_socket_of_a_unit(cache):
     cache.do("systemctl", "restart", SOCKET)
     with cache.client("cache"):
         holdfast.until(lambda: cache.services()["cache"]["held"] == 1, "the client, held")
+
+
+def test_a_port_of_systemds_is_found_by_its_address(box):
+    """The unit names no service; the first client starts the daemon, and a restart keeps who is connected."""
+    port = next(box.ports)
+    box.write(f"/etc/systemd/system/{PORT_SOCKET}", PORT_UNIT.format(port=port))
+    box.configure(holdfast.fixed("cache", box.echo(), f'listen: {{ path = "127.0.0.1:{port}"; }};'))
+    box.do("systemctl", "stop", box_module.UNIT)
+    box.do("systemctl", "enable", "--now", PORT_SOCKET)
+    ask = ["bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}; echo hello >&3; read -r line <&3; echo $line"]
+    assert box.do(*ask) == "hello"
+    assert box.show("ActiveState") == "active"
+    assert box.services()["cache"]["socket"] == f"127.0.0.1:{port}"
+    box.do("systemctl", "restart", box_module.UNIT)
+    assert box.do(*ask, user=box_module.CLIENT) == "hello"
+    assert box.show("ActiveState", PORT_SOCKET) == "active"
+    box.do("systemctl", "disable", "--now", PORT_SOCKET)
+    box.do("systemctl", "stop", box_module.UNIT)

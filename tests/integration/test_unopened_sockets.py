@@ -1,5 +1,6 @@
 """A service whose socket cannot be opened is down with the reason, and tried again; the others run."""
 import os
+import pwd
 import signal
 import socket
 
@@ -109,9 +110,11 @@ def test_an_address_of_the_metrics_in_use(daemon, upstream):
     one = daemon(services, top=scrape.listening(address))
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
-    one.wait_log(f"metrics.listen: {address}: Address already in use; it is tried again")
-    [warning] = one.command("reload")["warnings"]
-    assert warning == f"metrics.listen: {address}: Address already in use; it is tried again"
+    user = pwd.getpwuid(os.getuid()).pw_name
+    why = (f"metrics.listen: {address}: Address already in use: a process of user {user} listens on {address}; "
+           "stop it, or take another port; it is tried again")
+    one.wait_log(why)
+    assert one.command("reload")["warnings"] == [why]
     one.wait_told(f"STATUS=1 of 1 services up, 0 clients, 0 held; metrics.listen: {address}")
     taken.close()
     one.command("reload")

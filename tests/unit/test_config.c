@@ -201,7 +201,8 @@ the_dump_gives_the_same_dump_again(void **state)
 	    "down_reply = \"HTTP/1.1 503 \\\"x\\\"\\r\\n\\\\\\x01\\xff\"; listen: { allow_users = [\"root\", \"7\"];"
 	    "owner = \"root\"; mode = \"0666\"; }; }; b: { lookup: { script = \"/bin/true\"; args = [\"x y\", \"\"];"
 	    "environment = \"A=b\"; keep_last = true; }; on_down = \"refuse\"; max_clients = 0; };"
-	    "c: { addresses = (\"h:1\", \"[::1]:2\", \"unix:/x\"); keepalive: { user_timeout = 0.25; }; }; };");
+	    "c: { addresses = (\"h:1\", \"[::1]:2\", \"unix:/x\"); keepalive: { user_timeout = 0.25; }; };"
+	    "d: { listen: { path = \"LOCALHOST:5\"; }; }; e: { listen: { path = \"[0::1]:5432\"; }; }; };");
 	struct config_errors errors = { 0 };
 	char *first = config_text(config, setting_print), *second;
 

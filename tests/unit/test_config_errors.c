@@ -289,6 +289,27 @@ static const struct {
 	{ S("listen: { path = \"@\"; };"),
 	    "m.conf:5: services.a.listen.path: an abstract socket needs a name behind the @" },
 	{ S("listen: { path = \"../x.sock\"; };"), NULL },
+	{ S("listen: { path = \"127.0.0.1:99999\"; };"), "m.conf:5: services.a.listen.path: \"127.0.0.1:99999\": the "
+	    "port is above 65535 (of a file with a colon: \"./127.0.0.1:99999\")" },
+	{ S("listen: { path = \"db:5432\"; };"), "m.conf:5: services.a.listen.path: \"db:5432\": a host name may "
+	    "mean any host; write an address of this host, or localhost (of a file with a colon: \"./db:5432\")" },
+	{ S("listen: { path = \"0.0.0.0:5432\"; };"), "m.conf:5: services.a.listen.path: 0.0.0.0:5432: other hosts "
+	    "could reach it; write 127.0.0.1:PORT, [::1]:PORT or localhost:PORT, or say listen.public = true" },
+	{ S("listen: { path = \"[::]:5432\"; public = false; };"), NULL },
+	{ S("listen: { path = \"127.0.0.1:1\"; allow_users = [\"root\"]; };"),
+	    "m.conf:5: services.a.listen.allow_users: cannot be kept with listen.path = \"127.0.0.1:1\": the kernel "
+	    "does not tell who a TCP client is; use a Unix socket, or leave it out" },
+	{ S("listen: { path = \"localhost:1\"; allow_groups = [\"root\"]; };"), NULL },
+	{ S("listen: { path = \"[::1]:1\"; }; max_clients_per_user = 3;"), NULL },
+	{ SHARED("line", "listen: { path = \"[::1]:1\"; type = \"seqpacket\"; };"),
+	    "m.conf:5: services.a.listen.type: TCP (listen.path = \"[::1]:1\") has no packets: say \"stream\"" },
+	{ SHARED("line", "replies = \"none\"; listen: { path = \"[::1]:1\"; type = \"dgram\"; };"), NULL },
+	{ "services: { a: { listen: { path = \"[::1]:1\"; }; };\n b: { listen: { path = \"localhost:1\"; }; }; };",
+	    NULL },
+	{ "metrics: { listen = \"127.0.0.1:1\"; }; services: { a: { listen: { path = \"localhost:1\"; }; }; };",
+	    NULL },
+	{ S("address = \"127.0.0.1:5\"; listen: { path = \"localhost:5\"; };"),
+	    "m.conf:5: services.a.address: 127.0.0.1:5 is one of this daemon's own sockets: a loop" },
 	{ "services: { a: { listen: { path = \"/x\"; }; };\n b: { listen: { path = \"/x\"; }; }; };", NULL },
 	{ "services: { a: { listen: { path = \"/etc/y\"; }; };\n b: { listen: { path = \"/etc//./y\"; }; }; };",
 	    NULL },

@@ -39,6 +39,7 @@ static const struct change {
 } changes[] = {
 	{ "mode", SESSION, SHARED },
 	{ "listen.path", SESSION, SESSION "listen: { path = \"other.sock\"; };" },
+	{ "listen.public", SESSION, SESSION "listen: { public = true; };" },
 	{ "listen.type", SHARED, SHARED "listen: { type = \"seqpacket\"; };" },
 	{ "listen.mode", SESSION, SESSION "listen: { mode = \"0600\"; };" },
 	{ "listen.owner", SESSION, SESSION "listen: { owner = \"UID\"; };" },

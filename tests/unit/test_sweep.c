@@ -1,6 +1,10 @@
 /* A new worker's sweep: what is closed, what stays, and which clients are adopted. */
 #include "recover_stage.h"
 
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/tcp_listen.h"
 #include "keep/table.h"
 
 static void
@@ -206,6 +210,72 @@ with_no_record_free_a_client_is_not_adopted(void **state)
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* A listener of TCP at some port of the host, as a service's record names it. */
+static int
+tcp_listener(void)
+{
+	struct table_socket *socket = &table.services[0].socket;
+	int fd = -1;
+
+	for (unsigned port = 20400; fd == -1 && port < 20600; port++) {
+		snprintf(socket->bound.sun_path, sizeof socket->bound.sun_path, "localhost:%u", port);
+		if (tcp_listen_open(socket->bound.sun_path, 8, &fd) != 0)
+			fd = -1;
+	}
+	assert_int_not_equal(fd, -1);
+	socket->bound.sun_family = AF_UNSPEC;
+	socket->length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + strlen(socket->bound.sun_path) + 1);
+	socket->fd = fd;
+	table.services[0].word = TABLE_LIVE;
+	return fd;
+}
+
+static int
+tcp_connect(int listener)
+{
+	struct sockaddr_in6 name;
+	socklen_t length = sizeof name;
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&name, &length), 0);
+	name.sin6_addr = in6addr_loopback;
+	assert_int_equal(connect(fd, (struct sockaddr *)&name, length), 0);
+	return fd;
+}
+
+static void
+a_client_of_tcp_is_adopted_and_an_outgoing_connection_is_not(void **state)
+{
+	int listener = tcp_listener(), outgoing, client = tcp_connect(listener);
+	int accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)state;
+	side_conn(&table, TABLE_READY, client);
+	outgoing = tcp_connect(listener);
+	recover_twice();
+	assert_int_not_equal(find_client(accepted), 0);
+	assert_int_equal(table.clients[find_client(accepted)].flags, TABLE_CLIENT_ADOPTED);
+	assert_false(side_is_open(outgoing));
+	assert_int_equal(count_clients(TABLE_LIVE), 1);
+}
+
+static void
+a_listener_of_tcp_that_no_record_names_is_taken_by_its_address(void **state)
+{
+	int listener = tcp_listener();
+	struct table_socket *gone = &table.services[0].socket;
+	struct sockaddr_un other = gone->bound;
+
+	(void)state;
+	gone->fd = -1;
+	recover_twice();
+	assert_int_equal(table.stray_count, 1);
+	other.sun_path[strlen(other.sun_path) - 1] ^= 1;
+	assert_int_equal(recover_take_stray(&table, &other, gone->length), -1);
+	assert_int_equal(recover_take_stray(&table, &gone->bound, gone->length), listener);
+	close(listener);
+}
+
 int
 main(void)
 {
@@ -220,6 +290,8 @@ main(void)
 		ROW(nobody_is_adopted_for_a_service_that_is_going),
 		ROW(a_connection_to_somebody_else_is_not_adopted),
 		ROW(with_no_record_free_a_client_is_not_adopted),
+		ROW(a_client_of_tcp_is_adopted_and_an_outgoing_connection_is_not),
+		ROW(a_listener_of_tcp_that_no_record_names_is_taken_by_its_address),
 		ROW(the_sweep_closes_what_no_record_names), /* last: it makes the table of files larger for good */
 	};
 
