@@ -1,5 +1,6 @@
 """A server that expects the PROXY protocol hears who each client is: once, whole, first; whenever the worker dies."""
 import concurrent.futures
+import io
 import os
 import shutil
 import socket
@@ -75,6 +76,27 @@ def test_version_2_says_user_group_process_and_id(daemon, upstream, warm):
             assert values[0x05].decode() == f"s/{shown['id']}"
             assert shown["bytes_from_client"] == 2, "the header is none of the client's bytes"
     assert len(told) == 3
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_tcp_client_is_named_by_both_its_addresses(daemon, upstream, version):
+    heads, port = [], holdfast.free_port()
+
+    def note(connection):
+        heads.append(connection.recv(4096))
+        connection.sendall(b"heard\n")
+
+    one = daemon(service(upstream(note).address, version, f'warm = 1; listen: {{ path = "127.0.0.1:{port}"; }};'))
+    one.wait_connected("s")
+    with socket.create_connection(("127.0.0.1", port), holdfast.BOUND) as client:
+        assert client.recv(100) == b"heard\n"
+        own = client.getsockname()[1]
+    if version == "v1":
+        assert heads == [f"PROXY TCP4 127.0.0.1 127.0.0.1 {own} {port}\r\n".encode()]
+        return
+    command, family, addresses, values = read_v2(io.BytesIO(heads[0]))
+    assert (command, family, list(values)) == (0x21, 0x11, [0x05])
+    assert addresses == bytes([127, 0, 0, 1]) * 2 + struct.pack("!HH", own, port)
 
 
 def test_the_header_comes_before_a_client_has_said_anything(daemon, upstream):
