@@ -2,7 +2,7 @@
 
 The builds come from the environment: HOLDFAST_BUILD (folder with holdfastd, holdfastctl and the load
 generator), HOLDFAST_CRASH_BUILD (the same with --enable-crash-points), HOLDFAST_NEXT_BUILD (holdfastd with
---enable-next-layout), HOLDFAST_SOURCE.
+--enable-next-layout), HOLDFAST_OTHER_BUILD (to be upgraded to, another compiler's), HOLDFAST_SOURCE.
 """
 import json
 import os
@@ -18,6 +18,7 @@ import time
 SOURCE = os.environ.get("HOLDFAST_SOURCE") or os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 BUILD = os.environ.get("HOLDFAST_BUILD") or SOURCE
 CRASH_BUILD = os.environ.get("HOLDFAST_CRASH_BUILD")
+OTHER_BUILD = os.environ.get("HOLDFAST_OTHER_BUILD") or CRASH_BUILD or BUILD
 NEXT_BUILD = os.environ.get("HOLDFAST_NEXT_BUILD")
 SANITIZED = bool(os.environ.get("HOLDFAST_SANITIZED"))
 LONG = bool(os.environ.get("HOLDFAST_LONG"))

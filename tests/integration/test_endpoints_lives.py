@@ -19,7 +19,7 @@ SECONDS = 60 if holdfast.LONG else 6
 MOVE = 3.0  # seconds from one list to the next: time enough to be withdrawn
 STAY = 12   # clients that are attached from begin to end
 PROGRAM = os.path.join(holdfast.BUILD, "holdfastd")
-OTHER = os.path.join(holdfast.CRASH_BUILD or holdfast.BUILD, "holdfastd")
+OTHER = os.path.join(holdfast.OTHER_BUILD, "holdfastd")
 HELLO = r'hello = ( { send = "PING\n"; expect = "PONG"; timeout = 1; } ); '
 # The first of the list hangs, the second refuses, the third is well.
 MORE = HELLO + "connect_timeout = 1; connect_stagger = 0.1; health: { interval = 0.5; }; retry: { delay = 0.3; };"

@@ -10,7 +10,7 @@ import holdfast
 import storm
 
 PROGRAM = os.path.join(holdfast.BUILD, "holdfastd")
-OTHER = os.path.join(holdfast.CRASH_BUILD or holdfast.BUILD, "holdfastd")  # another compiler's, where there is one
+OTHER = os.path.join(holdfast.OTHER_BUILD, "holdfastd")  # another compiler's, where there is one
 
 
 def installed(daemon, server, **options):
