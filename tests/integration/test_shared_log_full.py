@@ -142,7 +142,8 @@ def test_all_is_accounted_for(daemon, figure, on_full):
         with storm.Deaths(one, 0.05) as killed:
             for number in range(RESTARTS):
                 connections = len(collector.connections)
-                holdfast.until(lambda: len(collector.connections[-1]) > 100, "lines arrive")
+                holdfast.until(lambda: collector.connections and len(collector.connections[-1]) > 100,
+                               "lines arrive")
                 collector.restarts += 1
                 holdfast.until(lambda: len(collector.connections) > connections, "it is connected again")
             holdfast.until(lambda: killed.count >= 10 * WANTED, "the worker has died often enough")

@@ -345,7 +345,9 @@ def test_the_death_of_the_server_ends_its_asker_alone(daemon, redis, on_loss):
         assert other.ask("INCR", "count") == (1 if on_loss == "fail" else 2)
         assert "cmdstat_get" not in server.cli("INFO", "commandstats")
     status = one.status("cache")
-    assert (status["losses"], status["retries"]) == ((2, 0) if on_loss == "fail" else (1, 1))
+    assert status["losses"] == (2 if on_loss == "fail" else 1)
+    # Sent again more than once, where a connection of the dying server's backlog is lost, too.
+    assert status["retries"] == 0 if on_loss == "fail" else status["retries"] >= 1
     one.wait_log("code=XQ")
     assert "bytes of a reply when the connection was lost: closed" in one.log()
 
