@@ -15,8 +15,9 @@ drops_tell(struct mux_drops *drops)
 
 	if (count == 0)
 		return false;
-	log_warning(rules->name, "%llu messages dropped in the last minute: the queue was full (queue_size %u bytes)",
-	    (unsigned long long)count, rules->settings->queue_size);
+	log_warning(rules->name, "%llu messages dropped in the last minute: %s (queue_size %u bytes)",
+	    (unsigned long long)count, rules->has_spool ? "the spool takes none, and the queue was full" :
+	    "the queue was full", rules->settings->queue_size);
 	record->dropped_told += count;
 	return true;
 }

@@ -17,23 +17,16 @@ queue_entry_in(const struct table *table, uint32_t ring, uint64_t i)
 	return &entries[i & (buffers_size(table, ring) / sizeof *entries - 1)];
 }
 
-/* Beyond pending_tail it is there to be written. */
-static struct table_pending *
-queue_entry(const struct mux_queue *queue, uint64_t i)
-{
-	return queue_entry_in(queue->table, queue->record->pending, i);
-}
-
 struct table_pending *
 mux_queue_place(const struct mux_queue *queue, uint64_t number)
 {
-	return queue_entry(queue, number);
+	return queue_entry_in(queue->table, queue->record->pending, number);
 }
 
 const struct table_pending *
 mux_queue_at(const struct mux_queue *queue, uint64_t i)
 {
-	return queue_entry(queue, queue->record->pending_head + i);
+	return mux_queue_place(queue, queue->record->pending_head + i);
 }
 
 uint64_t
@@ -164,12 +157,6 @@ mux_queue_memory(const struct mux_queue *queue)
 	return size / 4 * 3;
 }
 
-static void
-queue_redo_add(struct redo *redo, uint64_t *word, uint64_t more)
-{
-	redo_add(redo, word, *word + more);
-}
-
 /* The oldest count requests are done with; out begins with their bytes. */
 static void
 queue_redo_done(struct redo *redo, struct mux_queue *queue, size_t count)
@@ -177,7 +164,7 @@ queue_redo_done(struct redo *redo, struct mux_queue *queue, size_t count)
 	size_t bytes = (size_t)(mux_queue_end(queue, count) - mux_queue_end(queue, 0));
 
 	ring_redo(redo, queue->table, queue->record->out, bytes, 0);
-	queue_redo_add(redo, &queue->record->pending_head, count);
+	redo_more(redo, &queue->record->pending_head, count);
 }
 
 static void
@@ -216,17 +203,17 @@ mux_queue_ask(struct mux_queue *queue, uint32_t client, size_t taken, const size
 	if (change != NULL)
 		who |= (uint64_t)change->silence << TABLE_PENDING_SILENCE;
 	for (uint32_t i = 0; i < count; i++)
-		*queue_entry(queue, record->pending_tail + i) =
+		*mux_queue_place(queue, record->pending_tail + i) =
 		    (struct table_pending){ .who = who, .end = record->out_end + end[i] };
 	CRASH_POINT(SHARED_COPIED);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->out, 0, end[count - 1]);
-	queue_redo_add(&redo, &record->out_end, end[count - 1]);
-	queue_redo_add(&redo, &record->pending_tail, count);
+	redo_more(&redo, &record->out_end, end[count - 1]);
+	redo_more(&redo, &record->pending_tail, count);
 	if (client != 0) {
 		ring_redo(&redo, queue->table, *mux_queue_said(queue, client), taken, 0);
-		queue_redo_add(&redo, &record->messages[TABLE_UP], count);
-		queue_redo_add(&redo, &queue->table->clients[client].bytes[TABLE_UP], taken);
+		redo_more(&redo, &record->messages[TABLE_UP], count);
+		redo_more(&redo, &queue->table->clients[client].bytes[TABLE_UP], taken);
 	}
 	if (change != NULL)
 		queue_redo_change(&redo, queue, client, change);
@@ -259,9 +246,9 @@ mux_queue_answer_here(struct mux_queue *queue, uint32_t client, const struct mux
 	if (answer->length > 0)
 		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, answer->length);
 	queue_redo_change(&redo, queue, client, &answer->change);
-	queue_redo_add(&redo, &queue->record->lost, answer->lost);
-	queue_redo_add(&redo, &queue->record->dropped, answer->dropped);
-	queue_redo_add(&redo, &queue->record->unfinished, answer->unfinished);
+	redo_more(&redo, &queue->record->lost, answer->lost);
+	redo_more(&redo, &queue->record->dropped, answer->dropped);
+	redo_more(&redo, &queue->record->unfinished, answer->unfinished);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_ANSWERED_HERE);
 	return true;
@@ -277,7 +264,7 @@ queue_redo_answer(struct redo *redo, struct mux_queue *queue, uint32_t client, u
 	if (client == 0)
 		return;
 	ring_redo(redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
-	queue_redo_add(redo, &queue->record->messages[TABLE_DOWN], count);
+	redo_more(redo, &queue->record->messages[TABLE_DOWN], count);
 }
 
 bool
@@ -307,7 +294,7 @@ mux_queue_pass(struct mux_queue *queue, uint32_t client, size_t bytes, bool whol
 	CRASH_POINT(STREAM_COPIED);
 	redo_begin(&redo, queue->table);
 	queue_redo_answer(&redo, queue, client, whole, bytes);
-	queue_redo_add(&redo, &record->stream_place, 1);
+	redo_more(&redo, &record->stream_place, 1);
 	redo_add(&redo, &record->streamed, whole ? 0 : record->streamed + bytes);
 	redo_commit(&redo);
 	CRASH_POINT(STREAM_PASSED);
@@ -329,7 +316,7 @@ mux_queue_fail(struct mux_queue *queue, uint32_t client, const char *text, size_
 	if (client != 0)
 		ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, length);
 	queue_redo_done(&redo, queue, 1);
-	queue_redo_add(&redo, &record->lost, entry->who != TABLE_PENDING_NOBODY);
+	redo_more(&redo, &record->lost, entry->who != TABLE_PENDING_NOBODY);
 	redo_add(&redo, &record->streamed, 0);
 	if (record->sent < entry->end) /* it is not to be sent any more */
 		queue_redo_sent(&redo, queue, entry->end);
@@ -421,7 +408,7 @@ queue_drop_at_end(struct mux_queue *queue, const struct queue_drop *drop)
 	struct redo redo;
 
 	redo_begin(&redo, queue->table);
-	queue_redo_add(&redo, &record->dropped, drop->count);
+	redo_more(&redo, &record->dropped, drop->count);
 	if (drop->before == 0) {
 		queue_redo_sent(&redo, queue, record->sent + drop->bytes);
 		queue_redo_done(&redo, queue, drop->count);
@@ -442,7 +429,7 @@ queue_drop_within(struct mux_queue *queue, const struct queue_drop *drop)
 	struct redo redo;
 
 	redo_begin(&redo, queue->table);
-	queue_redo_add(&redo, &record->dropped, drop->count);
+	redo_more(&redo, &record->dropped, drop->count);
 	redo_add(&redo, &record->gap_before, drop->before);
 	redo_add(&redo, &record->gap_bytes, drop->bytes);
 	redo_add(&redo, &record->gap_count, drop->count);
@@ -468,14 +455,14 @@ mux_queue_finish_drop(struct mux_queue *queue)
 	for (uint64_t i = 0; i < record->gap_before; i++) {
 		entry = *mux_queue_at(queue, i);
 		entry.end += bytes;
-		*queue_entry(queue, record->pending_head + count + i) = entry;
+		*mux_queue_place(queue, record->pending_head + count + i) = entry;
 	}
 	CRASH_POINT(SHARED_MOVED_UP);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->out, (size_t)bytes, 0);
-	queue_redo_add(&redo, &record->pending_head, count);
+	redo_more(&redo, &record->pending_head, count);
 	queue_redo_sent(&redo, queue, record->sent + bytes);
-	queue_redo_add(&redo, &record->stuck_at, record->stuck_at == record->pending_head ? count : 0);
+	redo_more(&redo, &record->stuck_at, record->stuck_at == record->pending_head ? count : 0);
 	redo_add(&redo, &record->gap_count, 0);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_DROPPED);
@@ -538,7 +525,7 @@ queue_copy_kept(struct mux_queue *queue, unsigned char *room)
 		memcpy(room, bytes, length);
 		room += length;
 		end += length;
-		*queue_entry(queue, next++) =
+		*mux_queue_place(queue, next++) =
 		    (struct table_pending){ .who = mux_queue_at(queue, i)->who, .end = end };
 	}
 }
@@ -558,9 +545,9 @@ mux_queue_forget_gone(struct mux_queue *queue)
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->out, ring_length(queue->table, record->out), bytes);
 	queue_redo_sent(&redo, queue, record->out_end);
-	queue_redo_add(&redo, &record->out_end, bytes);
-	queue_redo_add(&redo, &record->pending_head, count);
-	queue_redo_add(&redo, &record->pending_tail, kept);
+	redo_more(&redo, &record->out_end, bytes);
+	redo_more(&redo, &record->pending_head, count);
+	redo_more(&redo, &record->pending_tail, kept);
 	redo_commit(&redo);
 	ring_release(queue->table, mux_queue_payer(queue), &record->out);
 }
@@ -573,7 +560,7 @@ mux_queue_settle(struct mux_queue *queue)
 
 	CRASH_POINT(SHARED_SETTLED);
 	redo_begin(&redo, queue->table);
-	queue_redo_add(&redo, &record->retried, mux_queue_sent(queue));
+	redo_more(&redo, &record->retried, mux_queue_sent(queue));
 	queue_redo_sent(&redo, queue, mux_queue_end(queue, 0));
 	redo_add(&redo, &record->broadcast_slot, 0);
 	redo_commit(&redo);
@@ -605,7 +592,7 @@ mux_queue_broadcast_to(struct mux_queue *queue, uint32_t client)
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, *mux_queue_told(queue, client), 0, bytes);
 	redo_add(&redo, &record->broadcast_slot, client + UINT64_C(1));
-	queue_redo_add(&redo, &record->messages[TABLE_DOWN], record->broadcast_messages);
+	redo_more(&redo, &record->messages[TABLE_DOWN], record->broadcast_messages);
 	redo_commit(&redo);
 	CRASH_POINT(SHARED_BROADCAST);
 	return true;

@@ -84,13 +84,6 @@ spool_on_done(void *arg)
 	spool_turn_soon(spool);
 }
 
-static void
-spool_start_thread(struct spool *spool)
-{
-	spool->thread = spool_thread_new(spool->loop, spool->rules->settings->spool_path, spool_on_done, spool);
-	spool->job = spool->thread == NULL ? NULL : spool_thread_job(spool->thread);
-}
-
 struct spool *
 spool_new(struct event_base *loop, struct mux_rules *rules, struct loop_timer *turn)
 {
@@ -131,6 +124,15 @@ spool_tell_error(struct spool *spool, int error, const char *what, int64_t now)
 		spool->told_at = now;
 	}
 	spool->error = error;
+}
+
+static void
+spool_start_thread(struct spool *spool, int64_t now)
+{
+	spool->thread = spool_thread_new(spool->loop, spool->rules->settings->spool_path, spool_on_done, spool);
+	spool->job = spool->thread == NULL ? NULL : spool_thread_job(spool->thread);
+	if (spool->thread == NULL)
+		spool_tell_error(spool, errno, "be worked on", now);
 }
 
 /* Messages that were on the disk, and not read, are there no more: files were removed, or the machine went down. */
@@ -375,7 +377,7 @@ spool_move(struct spool *spool, bool connected, int64_t now)
 	if (spool->works)
 		return;
 	if (spool->thread == NULL)
-		spool_start_thread(spool);
+		spool_start_thread(spool, now);
 	if (spool->thread != NULL && spool_prepare(spool, connected, now)) {
 		spool->works = true;
 		spool->noted_at = now;

@@ -1,6 +1,7 @@
 #include "client/spool_disk.h"
 
 #include <dirent.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -474,6 +475,7 @@ disk_encode(const struct spool_disk *disk, const struct spool_job *job)
 
 	for (uint32_t i = 0; i < job->count; i++, at += SPOOL_RECORD + length) {
 		memcpy(&length, at, sizeof length);
+		length = le32toh(length);
 		spool_record_write(disk->position.spool, job->first + i, at + SPOOL_RECORD, length, at);
 	}
 }

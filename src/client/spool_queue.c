@@ -1,5 +1,6 @@
 #include "client/spool_queue.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "client/spool_segment.h"
@@ -16,19 +17,13 @@ spool_queue_length(const unsigned char *record)
 	uint32_t length;
 
 	memcpy(&length, record, sizeof length);
-	return length;
+	return le32toh(length);
 }
 
 unsigned char *
 spool_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes)
 {
 	return ring_room(queue->table, mux_queue_payer(queue), &queue->record->spool, bytes + count * SPOOL_RECORD);
-}
-
-static void
-queue_redo_add(struct redo *redo, uint64_t *word, uint64_t more)
-{
-	redo_add(redo, word, *word + more);
 }
 
 void
@@ -41,20 +36,20 @@ spool_queue_put(struct mux_queue *queue, uint32_t client, size_t taken, const si
 	size_t begin = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const uint32_t length = (uint32_t)(end[i] - begin);
+		const uint32_t length = htole32((uint32_t)(end[i] - begin));
 
 		memset(at, 0, SPOOL_RECORD);
 		memcpy(at, &length, sizeof length);
-		at += SPOOL_RECORD + length;
+		at += SPOOL_RECORD + end[i] - begin;
 		begin = end[i];
 	}
 	CRASH_POINT(SPOOL_COPIED);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->spool, 0, begin + count * SPOOL_RECORD);
-	queue_redo_add(&redo, &record->spool_next, count);
+	redo_more(&redo, &record->spool_next, count);
 	ring_redo(&redo, queue->table, *mux_queue_said(queue, client), taken, 0);
-	queue_redo_add(&redo, &record->messages[TABLE_UP], count);
-	queue_redo_add(&redo, &from->bytes[TABLE_UP], taken);
+	redo_more(&redo, &record->messages[TABLE_UP], count);
+	redo_more(&redo, &from->bytes[TABLE_UP], taken);
 	redo_commit(&redo);
 	CRASH_POINT(SPOOL_ASKED);
 }
@@ -69,11 +64,11 @@ queue_leave(struct mux_queue *queue, uint32_t count, size_t bytes, bool dropped)
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->spool, bytes, 0);
 	if (dropped && record->spool_acknowledged == record->spool_written)
-		queue_redo_add(&redo, &record->spool_acknowledged, count);
+		redo_more(&redo, &record->spool_acknowledged, count);
 	if (dropped && record->spool_read == record->spool_written)
-		queue_redo_add(&redo, &record->spool_read, count);
-	queue_redo_add(&redo, &record->spool_written, count);
-	queue_redo_add(&redo, &record->dropped, dropped ? count : 0);
+		redo_more(&redo, &record->spool_read, count);
+	redo_more(&redo, &record->spool_written, count);
+	redo_more(&redo, &record->dropped, dropped ? count : 0);
 	redo_commit(&redo);
 	CRASH_POINT(SPOOL_NOTED);
 	ring_release(queue->table, mux_queue_payer(queue), &record->spool);
@@ -156,12 +151,12 @@ spool_queue_load(struct mux_queue *queue, const unsigned char *records, size_t l
 	CRASH_POINT(SPOOL_READ);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->out, 0, bytes);
-	queue_redo_add(&redo, &record->out_end, bytes);
-	queue_redo_add(&redo, &record->pending_tail, count);
+	redo_more(&redo, &record->out_end, bytes);
+	redo_more(&redo, &record->pending_tail, count);
 	redo_add(&redo, &record->spool_read, number + count);
 	if (waiting) {
 		ring_redo(&redo, queue->table, record->spool, *ret_bytes, 0);
-		queue_redo_add(&redo, &record->spool_written, count);
+		redo_more(&redo, &record->spool_written, count);
 		if (record->spool_acknowledged == record->spool_read)
 			redo_add(&redo, &record->spool_acknowledged, number + count);
 	}
@@ -233,7 +228,7 @@ spool_queue_reclaim(struct mux_queue *queue)
 	CRASH_POINT(SPOOL_COPIED);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->spool, 0, bytes);
-	queue_redo_add(&redo, &record->spool_next, count);
+	redo_more(&redo, &record->spool_next, count);
 	if (first != 0)
 		redo_add(&redo, &record->spool_read, first & ~TABLE_PENDING_SPOOLED);
 	ring_redo(&redo, queue->table, record->out, ring_length(queue->table, record->out), 0);

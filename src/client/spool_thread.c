@@ -83,6 +83,7 @@ thread_start(struct spool_thread *thread)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	error = pthread_create(&thread->id, NULL, thread_run, thread);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
 	return error == 0;
 }
 
@@ -102,7 +103,10 @@ spool_thread_new(struct event_base *loop, const char *path, void (*done)(void *a
 	thread->arg = arg;
 	sem_init(&thread->go, 0, 0);
 	if (!thread_start(thread)) {
+		int error = errno;
+
 		thread_free(thread);
+		errno = error;
 		return NULL;
 	}
 	event_assign(&thread->event, loop, told, EV_READ | EV_PERSIST, thread_on_told, thread);

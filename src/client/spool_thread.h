@@ -13,7 +13,7 @@
 struct spool_thread;
 
 /* For the directory at path, which is copied.  done(arg) is called in the loop when a job is done.
- * NULL: there is no file descriptor, or no memory, for it. */
+ * NULL and errno: there is no file descriptor, or no memory, for it. */
 struct spool_thread *spool_thread_new(struct event_base *loop, const char *path, void (*done)(void *arg), void *arg);
 
 /* Its job, with bytes and into, which it frees; the caller's while none is under way. */

@@ -22,6 +22,13 @@ void redo_begin(struct redo *redo, struct table *table);
 /* The word, which must lie in the table, will become value. */
 void redo_add(struct redo *redo, uint64_t *word, uint64_t value);
 
+/* The same, by so much more than it is. */
+static inline void
+redo_more(struct redo *redo, uint64_t *word, uint64_t more)
+{
+	redo_add(redo, word, *word + more);
+}
+
 /* All words are changed when it returns, and, after a death from the commit on, by the next worker.  The redo is
  * used up: redo_begin() before the next. */
 void redo_commit(struct redo *redo);
