@@ -4,6 +4,7 @@ The builds come from the environment: HOLDFAST_BUILD (folder with holdfastd, hol
 generator), HOLDFAST_CRASH_BUILD (the same with --enable-crash-points), HOLDFAST_NEXT_BUILD (holdfastd with
 --enable-next-layout), HOLDFAST_OTHER_BUILD (to be upgraded to, another compiler's), HOLDFAST_SOURCE.
 """
+import contextlib
 import json
 import os
 import random
@@ -462,17 +463,20 @@ class Load(Generator):
             self.listener.close()
 
 
-def come_and_go(one, seconds=0, enough=lambda: True):
-    """Clients of the service "s" come and go for so long, and until enough(): how many, and the longest that one
-    took, in seconds."""
+def come_and_go(one, seconds=0, enough=lambda: True, together=1):
+    """Clients of the service "s" come and go, so many together, for so long, and until enough(): how many, and the
+    longest that they took, in seconds."""
     count, worst, begin = 0, 0.0, time.monotonic()
     while time.monotonic() - begin < seconds or not enough():
         now = time.monotonic()
         assert now - begin < seconds + BOUND, f"{count} clients were not enough"
-        with one.client("s") as client:
-            assert client.ask("x") == b"x\n"
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(one.client("s")) for _ in range(together)]
+            for client in clients:
+                client.send(b"x\n")
+            assert all(client.line() == b"x\n" for client in clients)
         worst = max(worst, time.monotonic() - now)
-        count += 1
+        count += together
     return count, worst
 
 

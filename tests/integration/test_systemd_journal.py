@@ -51,7 +51,7 @@ def test_stopped_journal_and_a_dead_worker(talking):
     journal = talking.main_pid(JOURNAL)
     talking.kill(journal, "STOP")
     try:
-        holdfast.come_and_go(talking, 0, lambda: lost(talking) > 0)
+        holdfast.come_and_go(talking, 0, lambda: lost(talking) > 0, together=4)
         talking.kill(talking.status()["worker_pid"])
         holdfast.until(lambda: talking.status()["worker_restarts"] == 1, "another worker")
         holdfast.come_and_go(talking, 0.5)
