@@ -340,8 +340,8 @@ entry_file_withdraw(const struct entry_file *file, char ret_said[ENTRY_FILE_SAID
 	if (folder < 0) {
 		error = folder == -ENOENT ? 0 : -folder;
 	} else {
-		entry_file_look(file, folder, &there, &ours, ret_said);
-		if (ours && unlinkat(folder, file->name, 0) == -1 && errno != ENOENT)
+		if (entry_file_look(file, folder, &there, &ours, ret_said) == ENTRY_FILE_DONE && there &&
+		    unlinkat(folder, file->name, 0) == -1 && errno != ENOENT)
 			error = errno;
 		close(folder);
 	}

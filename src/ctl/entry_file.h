@@ -40,7 +40,7 @@ enum entry_file_result entry_file_judge(const struct entry_file *file, char ret_
 enum entry_file_result entry_file_put(const struct entry_file *file, bool *ret_written,
     char ret_said[ENTRY_FILE_SAID]);
 
-/* Takes it out, if it is ours.  Whether it is not there now. */
+/* Takes it out, if it is ours or a dead process's.  Whether it is not there now, or is another's. */
 bool entry_file_withdraw(const struct entry_file *file, char ret_said[ENTRY_FILE_SAID]);
 
 #endif

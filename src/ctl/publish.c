@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -281,6 +282,8 @@ publish_begin(struct publish *publish)
 		return PUBLISH_NOT_RUN;
 	}
 	publish_step(publish, PUBLISHER_BEGIN);
+	if (publish->command == NULL) /* else it is the command's to say */
+		sd_notify(1, "READY=1");
 	publish_loop(publish);
 	return publish->code;
 }

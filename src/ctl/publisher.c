@@ -70,18 +70,18 @@ publisher_checked(struct publisher *p, bool passed)
 	bool wanted = publisher_wants(p);
 
 	p->checking = false;
-	if (p->state == PUBLISHER_ENDED || wanted == passed)
+	if (p->state == PUBLISHER_ENDED || (wanted == passed && p->state != PUBLISHER_UNCHECKED))
 		return 0;
 	p->state = passed ? PUBLISHER_TRYING : PUBLISHER_ABSENT;
 	p->next_put = CLOCK_NEVER;
 	return passed ? PUBLISHER_DO_PUT : PUBLISHER_DO_WITHDRAW;
 }
 
-/* What a failed beat has left may still be there. */
+/* What a failed beat or a killed publisher has left may still be there. */
 static unsigned
 publisher_stop(struct publisher *p)
 {
-	unsigned todo = publisher_wants(p) ? PUBLISHER_DO_WITHDRAW : 0;
+	unsigned todo = publisher_wants(p) || p->state == PUBLISHER_UNCHECKED ? PUBLISHER_DO_WITHDRAW : 0;
 
 	if (p->checking)
 		todo |= PUBLISHER_DO_KILL_CHECK;

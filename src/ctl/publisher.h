@@ -30,8 +30,11 @@ enum publisher_event {
 #define PUBLISHER_DO_CHECK      4u
 #define PUBLISHER_DO_KILL_CHECK 8u
 
-/* ABSENT: the check has not passed.  TRYING: it is to be there, and is not as far as we know. */
-enum publisher_state { PUBLISHER_ABSENT, PUBLISHER_TRYING, PUBLISHER_LISTED, PUBLISHER_ENDED };
+/* UNCHECKED: no check has ended, and what a killed publisher has left may be there.  ABSENT: the check has failed.
+ * TRYING: it is to be there, and is not as far as we know. */
+enum publisher_state {
+	PUBLISHER_UNCHECKED, PUBLISHER_ABSENT, PUBLISHER_TRYING, PUBLISHER_LISTED, PUBLISHER_ENDED
+};
 
 struct publisher {
 	int64_t every;       /* microseconds between two heartbeats */

@@ -121,6 +121,22 @@ def test_a_killed_publishers_entry_ages_out_and_the_next_takes_its_place_at_once
     holdfast.until(lambda: listed(one) == [second.address], "the next one's")
 
 
+def test_a_killed_publishers_entry_is_withdrawn_by_the_next_whose_check_fails(publish):
+    publish("127.0.0.1:1").wait().end(signal.SIGKILL)
+    publisher = publish("127.0.0.1:1", "--check", "false").wait(there=False)
+    assert publisher.end() == 0
+
+
+def test_a_killed_publishers_entry_is_withdrawn_by_the_next_that_ends_in_its_first_check(catalog, publish):
+    publish("127.0.0.1:1").wait().end(signal.SIGKILL)
+    begun = catalog.folder + ".begun"
+    publisher = publish("127.0.0.1:1", "--check", f"touch {begun}; sleep 60")
+    holdfast.until(lambda: os.path.exists(begun), "a check that runs")
+    assert publisher.is_there()
+    assert publisher.end() == 0
+    assert not publisher.is_there()
+
+
 def test_a_name_that_a_living_process_has_is_refused(catalog, upstream, publish):
     publisher = publish("127.0.0.1:1").wait()
     second = publish("127.0.0.1:2", "--", "touch", catalog.folder + "/ran")

@@ -35,7 +35,7 @@ def test_stopped_journal(talking, figure):
     journal = talking.main_pid(JOURNAL)
     talking.kill(journal, "STOP")
     try:
-        count, worst = holdfast.come_and_go(talking, STOPPED, lambda: lost(talking) > 100)
+        count, worst = holdfast.come_and_go(talking, STOPPED, lambda: lost(talking) > 100, together=4)
         during = talking.status()
     finally:
         talking.kill(journal, "CONT")

@@ -72,8 +72,8 @@ with_a_check_nothing_is_put_before_it_has_passed(void **state)
 {
 	(void)state;
 	PLAY(2 * S,
-	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_ABSENT, 2 * S },
-	    { 1 * S, PUBLISHER_CHECK_FAILED, 0, PUBLISHER_ABSENT, 2 * S },
+	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_UNCHECKED, 2 * S },
+	    { 1 * S, PUBLISHER_CHECK_FAILED, PUBLISHER_DO_WITHDRAW, PUBLISHER_ABSENT, 2 * S },
 	    { 2 * S, PUBLISHER_DEADLINE, PUBLISHER_DO_CHECK, PUBLISHER_ABSENT, 4 * S },
 	    { 3 * S, PUBLISHER_CHECK_PASSED, PUBLISHER_DO_PUT, PUBLISHER_TRYING, 4 * S },
 	    { 3 * S, PUBLISHER_PUT, 0, PUBLISHER_LISTED, 4 * S },
@@ -89,7 +89,7 @@ a_check_that_takes_until_the_next_is_killed_and_has_failed(void **state)
 {
 	(void)state;
 	PLAY(2 * S,
-	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_ABSENT, 2 * S },
+	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_UNCHECKED, 2 * S },
 	    { 1, PUBLISHER_CHECK_PASSED, PUBLISHER_DO_PUT, PUBLISHER_TRYING, 2 * S },
 	    { 1, PUBLISHER_PUT, 0, PUBLISHER_LISTED, 2 * S },
 	    { 2 * S, PUBLISHER_DEADLINE, PUBLISHER_DO_CHECK, PUBLISHER_LISTED, 4 * S },
@@ -98,6 +98,20 @@ a_check_that_takes_until_the_next_is_killed_and_has_failed(void **state)
 	    { 6 * S, PUBLISHER_DEADLINE, PUBLISHER_DO_CHECK, PUBLISHER_ABSENT, 8 * S },
 	    { 7 * S, PUBLISHER_STOP, PUBLISHER_DO_KILL_CHECK, PUBLISHER_ENDED, CLOCK_NEVER },
 	    { 7 * S, PUBLISHER_CHECK_FAILED, 0, PUBLISHER_ENDED, CLOCK_NEVER });
+}
+
+static void
+what_a_killed_publisher_has_left_goes_with_the_first_check_that_fails_or_at_the_end(void **state)
+{
+	(void)state;
+	PLAY(2 * S,
+	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_UNCHECKED, 2 * S },
+	    { 1 * S, PUBLISHER_STOP, PUBLISHER_DO_WITHDRAW | PUBLISHER_DO_KILL_CHECK, PUBLISHER_ENDED, CLOCK_NEVER });
+	PLAY(2 * S,
+	    { 0, PUBLISHER_BEGIN, PUBLISHER_DO_CHECK, PUBLISHER_UNCHECKED, 2 * S },
+	    { 1 * S, PUBLISHER_CHECK_FAILED, PUBLISHER_DO_WITHDRAW, PUBLISHER_ABSENT, 2 * S },
+	    { 2 * S, PUBLISHER_DEADLINE, PUBLISHER_DO_CHECK, PUBLISHER_ABSENT, 4 * S },
+	    { 3 * S, PUBLISHER_CHECK_FAILED, 0, PUBLISHER_ABSENT, 4 * S });
 }
 
 /* All sequences of events of this length from here on: a deadline while there is something to wait for, no second
@@ -148,7 +162,7 @@ whatever_happens_no_entry_stays_behind(void **state)
 	(void)state;
 	publisher_init(&p, 10 * S, 7 * S);
 	assert_int_equal(publisher_step(&p, PUBLISHER_BEGIN, 0), PUBLISHER_DO_CHECK);
-	explore(p, false, true, 0, 9);
+	explore(p, true, true, 0, 9); /* a killed publisher's */
 }
 
 int
@@ -159,6 +173,7 @@ main(void)
 		cmocka_unit_test(what_fails_is_tried_each_second),
 		cmocka_unit_test(with_a_check_nothing_is_put_before_it_has_passed),
 		cmocka_unit_test(a_check_that_takes_until_the_next_is_killed_and_has_failed),
+		cmocka_unit_test(what_a_killed_publisher_has_left_goes_with_the_first_check_that_fails_or_at_the_end),
 		cmocka_unit_test(whatever_happens_no_entry_stays_behind),
 	};
 
