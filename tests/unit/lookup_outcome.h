@@ -1,4 +1,4 @@
-/* lookup_outcome.h - what a lookup gave, for test_lookup.c and test_lookup_script.c. */
+/* lookup_outcome.h - what a lookup gave, for the tests of lookups. */
 #ifndef TESTS_UNIT_LOOKUP_OUTCOME_H
 #define TESTS_UNIT_LOOKUP_OUTCOME_H
 
@@ -116,6 +116,30 @@ look(const struct lookup_settings *settings, struct outcome *outcome)
 	assert_int_equal(outcome->calls, 1);
 	assert_int_equal(stage_count_files(), files);
 	assert_true(stage_no_children());
+}
+
+/* Waits until something has been told of so often; each time it leaves done. */
+static inline void
+await(const unsigned *count, bool *done, unsigned wanted)
+{
+	while (*count < wanted) {
+		*done = false;
+		assert_true(stage_run(done, 5 * CLOCK_SECOND));
+	}
+}
+
+/* How often a script was run that counts it in script.runs. */
+static inline unsigned
+runs(void)
+{
+	FILE *file = fopen(stage_path("script.runs"), "r");
+	unsigned count = 0;
+
+	for (int c; file != NULL && (c = getc(file)) != EOF;)
+		count += c == '\n';
+	if (file != NULL)
+		fclose(file);
+	return count;
 }
 
 static struct outcome outcome;

@@ -17,29 +17,6 @@ on_ended(void *arg, unsigned askers, const struct lookup_result *result)
 static const struct lookup_callbacks callbacks = { .catalog = ignore,
 	.roll = always_zero, .ended = on_ended };
 
-/* Waits for so many refreshes. */
-static void
-await(unsigned calls)
-{
-	while (refreshed.calls < calls) {
-		refreshed.done = false;
-		assert_true(stage_run(&refreshed.done, 5 * S));
-	}
-}
-
-static unsigned
-runs(void)
-{
-	FILE *file = fopen(stage_path("script.runs"), "r");
-	unsigned count = 0;
-
-	for (int c; file != NULL && (c = getc(file)) != EOF;)
-		count += c == '\n';
-	if (file != NULL)
-		fclose(file);
-	return count;
-}
-
 static struct lookup_settings
 begin(const char *body, int64_t refresh)
 {
@@ -114,7 +91,7 @@ p32_it_looks_again_while_that_is_wanted(void **state)
 	stage_idle(60 * MS);
 	assert_int_equal(runs(), 0); /* nothing was looked up yet */
 	ask(lookup, true);
-	await(3);
+	await(&refreshed.calls, &refreshed.done, 3);
 	assert_string_equal(refreshed.list, "10.0.0.1:1");
 	assert_int_equal(outcome.calls, 1);
 	lookup_refresh(lookup, false);
@@ -123,7 +100,7 @@ p32_it_looks_again_while_that_is_wanted(void **state)
 	stage_idle(100 * MS);
 	assert_int_equal(refreshed.calls, 0);
 	lookup_refresh(lookup, true); /* overdue */
-	await(1);
+	await(&refreshed.calls, &refreshed.done, 1);
 	lookup_free(lookup);
 	assert_true(stage_no_children());
 }
@@ -139,7 +116,7 @@ p32_a_failure_is_told_and_tried_again(void **state)
 	ask(lookup, true);
 	assert_string_equal(outcome.error, "");
 	lookup_refresh(lookup, true);
-	await(3);
+	await(&refreshed.calls, &refreshed.done, 3);
 	assert_string_equal(refreshed.error, "lookup script: exit 1");
 	lookup_free(lookup);
 }
@@ -191,7 +168,7 @@ a_shorter_time_counts_at_once(void **state)
 	lookup_refresh(lookup, true);
 	shorter.refresh = 10 * MS;
 	lookup_set(lookup, &shorter);
-	await(2);
+	await(&refreshed.calls, &refreshed.done, 2);
 	lookup_free(lookup);
 }
 
@@ -283,7 +260,7 @@ the_end_may_free_it(void **state)
 	ask(lookup, true);
 	lookup_refresh(lookup, true);
 	refreshed.free_this = lookup;
-	await(1);
+	await(&refreshed.calls, &refreshed.done, 1);
 	stage_idle(50 * MS);
 	assert_int_equal(refreshed.calls, 1);
 	assert_true(stage_no_children());

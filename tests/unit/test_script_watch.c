@@ -57,8 +57,8 @@ begin(struct lookup_settings *settings, const char *body)
 	struct lookup *lookup;
 
 	snprintf(script, sizeof script, "n=\n\nif test \"$1\" = --watch; then cd '%s'\n%s\nfi\n"
-	    "echo . >>'%s/once.runs'; echo 10.0.0.9:9", stage_folder, body, stage_folder);
-	remove(stage_path("once.runs"));
+	    "echo . >>'%s/script.runs'; echo 10.0.0.9:9", stage_folder, body, stage_folder);
+	remove(stage_path("script.runs"));
 	memset(&told, 0, sizeof told);
 	memset(&record.lookup, 0, sizeof record.lookup);
 	told.delay = 60 * S;
@@ -96,28 +96,6 @@ ask(struct lookup *lookup)
 }
 
 static void
-await(unsigned *count, unsigned wanted)
-{
-	while (*count < wanted) {
-		told.done = false;
-		assert_true(stage_run(&told.done, 5 * S));
-	}
-}
-
-static unsigned
-runs(void)
-{
-	FILE *file = fopen(stage_path("once.runs"), "r");
-	unsigned count = 0;
-
-	for (int c; file != NULL && (c = getc(file)) != EOF;)
-		count += c == '\n';
-	if (file != NULL)
-		fclose(file);
-	return count;
-}
-
-static void
 its_last_list_is_the_answer_and_no_other_run_is_needed(void **state)
 {
 	struct lookup_settings settings;
@@ -127,10 +105,10 @@ its_last_list_is_the_answer_and_no_other_run_is_needed(void **state)
 	(void)state;
 	assert_string_equal(ask(lookup), "10.0.0.1:1 10.0.0.2:2");
 	assert_string_equal(outcome.whole, "10.0.0.1:1 0/7 0 \"\", 10.0.0.2:2 0/1 1 \"\"");
-	await(&told.news, 1);
+	await(&told.news, &told.done, 1);
 	assert_int_equal(groups[TABLE_GROUP_LOOKUP], 0);
 	stage_write("go", "", 0600);
-	await(&told.news, 2);
+	await(&told.news, &told.done, 2);
 	assert_string_equal(ask(lookup), "10.0.0.2:2");
 	assert_int_equal(runs(), 0);
 	end(lookup);
@@ -213,13 +191,13 @@ one_that_ends_is_told_and_run_again_and_its_list_counts_no_more(void **state)
 	told.delay = 500 * MS;
 	assert_string_equal(ask(lookup), "10.0.0.1:1");
 	stage_write("go", "", 0600);
-	await(&told.ended, 1);
+	await(&told.ended, &told.done, 1);
 	now = clock_now();
 	assert_string_equal(told.error, "lookup script --watch: exit 3: no more");
 	assert_in_range(told.again, now - 5 * S, now + 5 * S);
 	assert_int_equal(told.failures, 0);
 	assert_string_equal(ask(lookup), "10.0.0.9:9");
-	await(&told.news, 2);
+	await(&told.news, &told.done, 2);
 	assert_string_equal(ask(lookup), "10.0.0.1:1");
 	end(lookup);
 }
@@ -233,7 +211,7 @@ one_that_knows_no_watch_fails_again_and_again_with_growing_delay(void **state)
 	(void)state;
 	told.delay = 10 * MS;
 	assert_string_equal(ask(lookup), "10.0.0.9:9"); /* without a wait for the time-out */
-	await(&told.ended, 3);
+	await(&told.ended, &told.done, 3);
 	assert_int_equal(told.failures, 3);
 	assert_int_equal(told.repeated, 2);
 	end(lookup);
@@ -246,7 +224,7 @@ too_much_without_an_end_is_its_end(void **state)
 	struct lookup *lookup = begin(&settings, "yes 10.0.0.1:1");
 
 	(void)state;
-	await(&told.ended, 1);
+	await(&told.ended, &told.done, 1);
 	assert_string_equal(told.error, "lookup script --watch: more than 65536 bytes of output");
 	assert_int_equal(told.news, 0);
 	end(lookup);
@@ -264,11 +242,11 @@ what_is_wrong_in_a_list_fails_lookups_until_the_next(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		await(&told.news, i + 1);
+		await(&told.news, &told.done, i + 1);
 		assert_string_equal(ask(lookup), errors[i]);
 		stage_write("go", "", 0600);
 	}
-	await(&told.news, 4);
+	await(&told.news, &told.done, 4);
 	assert_string_equal(ask(lookup), "10.0.0.1:1");
 	assert_int_equal(runs(), 0);
 	end(lookup);
@@ -293,7 +271,7 @@ it_is_ended_with_all_that_it_has_started_when_nobody_wants_it(void **state)
 	told.delay = 0;
 	told.news = 0;
 	lookup_watch(lookup, true);
-	await(&told.news, 1);
+	await(&told.news, &told.done, 1);
 	assert_string_equal(ask(lookup), "10.0.0.1:1");
 	end(lookup);
 }
