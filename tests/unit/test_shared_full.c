@@ -39,20 +39,27 @@ with_block_who_finds_the_queue_full_waits_and_all_arrive(void **state)
 	assert_int_equal(world_record()->dropped, 0);
 }
 
+/* Two clients say eight messages, for five of which there is a place; these are what the upstream gets. */
 static void
-story_drop_newest_drops_what_finds_the_queue_full(void)
+drop_three(enum shared_on_full on_full, const char *rest)
 {
 	int client, other, upstream;
 
-	begin(SHARED_DROP_NEWEST);
+	begin(on_full);
 	client = world_come();
 	other = world_come();
 	world_say(client, "a\nb\nc\nd\ne\nf\ng\n");
 	world_say(other, "h\n");
 	assert_int_equal(world_record()->dropped, 3);
 	upstream = world_bring();
-	world_expect(upstream, "a\nb\nc\nd\ne\n");
+	world_expect(upstream, rest);
 	assert_int_equal(world_record()->dropped, 3);
+}
+
+static void
+story_drop_newest_drops_what_finds_the_queue_full(void)
+{
+	drop_three(SHARED_DROP_NEWEST, "a\nb\nc\nd\ne\n");
 	assert_int_equal(world_record()->lost, 0);
 }
 WORLD_STORY(drop_newest_drops_what_finds_the_queue_full)
@@ -60,17 +67,7 @@ WORLD_STORY(drop_newest_drops_what_finds_the_queue_full)
 static void
 story_drop_oldest_drops_what_came_first(void)
 {
-	int client, other, upstream;
-
-	begin(SHARED_DROP_OLDEST);
-	client = world_come();
-	other = world_come();
-	world_say(client, "a\nb\nc\nd\ne\nf\ng\n");
-	world_say(other, "h\n");
-	assert_int_equal(world_record()->dropped, 3);
-	upstream = world_bring();
-	world_expect(upstream, "d\ne\nf\ng\nh\n");
-	assert_int_equal(world_record()->dropped, 3);
+	drop_three(SHARED_DROP_OLDEST, "d\ne\nf\ng\nh\n");
 	assert_int_equal(world_record()->messages[TABLE_UP], 8);
 }
 WORLD_STORY(drop_oldest_drops_what_came_first)

@@ -22,6 +22,7 @@ static char above[64], path[128];
 static struct spool_disk *disk;
 static struct spool_job job;
 static unsigned char bytes[1 << 16], into[1 << 16];
+static char large[3000]; /* a message */
 
 static void
 begin(void)
@@ -30,6 +31,7 @@ begin(void)
 	assert_non_null(mkdtemp(above));
 	snprintf(path, sizeof path, "%s/a/b", above);
 	job = (struct spool_job){ .max_size = 1 << 20, .syncs = true, .into = into, .size = sizeof into };
+	memset(large, 'x', sizeof large - 1);
 	disk = spool_disk_new(path);
 }
 
@@ -130,16 +132,25 @@ count_files(const char *end)
 	return count;
 }
 
-static int
-open_file(const char *name, int flags)
+/* Valid until the next call. */
+static const char *
+file(const char *name)
 {
-	char file[256];
-	int fd;
+	static char text[256];
 
-	snprintf(file, sizeof file, "%s/%s", path, name);
-	fd = open(file, flags | O_CREAT, 0600);
+	snprintf(text, sizeof text, "%s/%s", path, name);
+	return text;
+}
+
+/* As others do: writes so many bytes there into a file, or to its end (-1); the file is made if it is not there. */
+static void
+write_there(const char *name, off_t at, const char *text, size_t length)
+{
+	int fd = open(file(name), O_WRONLY | O_CREAT, 0600);
+
 	assert_int_not_equal(fd, -1);
-	return fd;
+	assert_int_equal(pwrite(fd, text, length, at >= 0 ? at : lseek(fd, 0, SEEK_END)), length);
+	close(fd);
 }
 
 static void
@@ -243,16 +254,12 @@ a_message_that_is_larger_than_the_room_is_asked_for_again(void **state)
 static void
 what_is_acknowledged_is_remembered_and_its_segments_go(void **state)
 {
-	char text[3000];
-
 	(void)state;
 	begin();
 	open_it();
 	job.max_size = 80000; /* a segment: 10000 */
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
 	for (int i = 0; i < 12; i++)
-		assert_int_equal(write_one(text), 0);
+		assert_int_equal(write_one(large), 0);
 	assert_int_equal(count_files(".spool"), 3);
 	job.acknowledged = 5;
 	assert_int_equal(open_it(), 0);
@@ -267,42 +274,34 @@ what_is_acknowledged_is_remembered_and_its_segments_go(void **state)
 static void
 beyond_max_size_nothing_is_written_or_the_oldest_goes(void **state)
 {
-	char text[3000];
-
 	(void)state;
 	begin();
 	open_it();
 	job.max_size = 24000;
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
 	for (int i = 0; i < 7; i++)
-		assert_int_equal(write_one(text), 0);
-	assert_int_equal(write_one(text), EDQUOT);
+		assert_int_equal(write_one(large), 0);
+	assert_int_equal(write_one(large), EDQUOT);
 	assert_int_equal(job.end, 7);
 	job.makes_room = true;
-	assert_int_equal(write_one(text), 0);
+	assert_int_equal(write_one(large), 0);
 	assert_int_equal(job.begin, 1);
 	assert_int_equal(job.end, 8);
 	assert_true(job.bytes_there <= job.max_size);
 	job.makes_room = false;
 	job.acknowledged = 8; /* nothing of it is worth anything */
-	assert_int_equal(write_one(text), 0);
+	assert_int_equal(write_one(large), 0);
 	finish();
 }
 
 static void
 a_full_spool_is_read_all_the_same(void **state)
 {
-	char text[3000];
-
 	(void)state;
 	begin();
 	open_it();
 	job.max_size = 4000;
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = '\0';
-	assert_int_equal(write_one(text), 0);
-	add(text);
+	assert_int_equal(write_one(large), 0);
+	add(large);
 	job.first = 1;
 	read_from(0);
 	assert_int_equal(job.error, EDQUOT);
@@ -325,14 +324,10 @@ write_four(void)
 static void
 a_damaged_segment_is_counted_kept_aside_and_the_next_is_read(void **state)
 {
-	int fd;
-
 	(void)state;
 	begin();
 	write_four();
-	fd = open_file("0000000000000000001.spool", O_RDWR);
-	assert_int_equal(pwrite(fd, "!", 1, SPOOL_HEADER + SPOOL_RECORD), 1);
-	close(fd);
+	write_there("0000000000000000001.spool", SPOOL_HEADER + SPOOL_RECORD, "!", 1);
 	read_from(1);
 	assert_int_equal(job.damaged, 1);
 	assert_non_null(strstr(job.told, "0000000000000000001.spool is damaged"));
@@ -349,14 +344,10 @@ a_damaged_segment_is_counted_kept_aside_and_the_next_is_read(void **state)
 static void
 a_damaged_header_is_damage_too(void **state)
 {
-	int fd;
-
 	(void)state;
 	begin();
 	write_four();
-	fd = open_file("0000000000000000002.spool", O_RDWR);
-	assert_int_equal(pwrite(fd, "!", 1, 3), 1);
-	close(fd);
+	write_there("0000000000000000002.spool", 3, "!", 1);
 	read_from(2);
 	assert_int_equal(job.damaged, 1);
 	assert_memory_equal(into + SPOOL_RECORD, "three", 5);
@@ -366,17 +357,13 @@ a_damaged_header_is_damage_too(void **state)
 static void
 damage_within_the_last_segment_is_told_by_who_opens_it(void **state)
 {
-	int fd;
-
 	(void)state;
 	begin();
 	open_it();
 	write_one("one");
 	write_one("two");
 	write_one("three");
-	fd = open_file("0000000000000000000.spool", O_RDWR);
-	assert_int_equal(pwrite(fd, "!", 1, SPOOL_HEADER + 2 * SPOOL_RECORD + 3), 1);
-	close(fd);
+	write_there("0000000000000000000.spool", SPOOL_HEADER + 2 * SPOOL_RECORD + 3, "!", 1);
 	again();
 	assert_int_equal(job.end, 1);
 	assert_int_equal(job.damaged, 1);
@@ -396,15 +383,12 @@ static void
 zeros_behind_the_last_message_are_no_damage(void **state)
 {
 	static const char nothing[100];
-	int fd;
 
 	(void)state;
 	begin();
 	open_it();
 	write_one("one");
-	fd = open_file("0000000000000000000.spool", O_RDWR | O_APPEND);
-	assert_int_equal(write(fd, nothing, sizeof nothing), sizeof nothing);
-	close(fd);
+	write_there("0000000000000000000.spool", -1, nothing, sizeof nothing);
 	again();
 	assert_int_equal(job.end, 1);
 	assert_int_equal(job.damaged, 0);
@@ -414,15 +398,11 @@ zeros_behind_the_last_message_are_no_damage(void **state)
 static void
 a_torn_tail_is_none(void **state)
 {
-	int fd;
-
 	(void)state;
 	begin();
 	open_it();
 	write_one("one");
-	fd = open_file("0000000000000000000.spool", O_RDWR | O_APPEND);
-	assert_int_equal(write(fd, "\3\0\0\0torn", 8), 8);
-	close(fd);
+	write_there("0000000000000000000.spool", -1, "\3\0\0\0torn", 8);
 	again();
 	assert_int_equal(job.end, 1);
 	write_one("two");
@@ -439,7 +419,7 @@ a_segment_that_has_just_been_begun_is_not_in_the_way(void **state)
 	begin();
 	open_it();
 	write_one("one");
-	close(open_file("0000000000000000001.spool", O_RDWR));
+	write_there("0000000000000000001.spool", 0, "", 0);
 	again();
 	assert_int_equal(job.end, 1);
 	assert_int_equal(job.damaged, 0);
@@ -452,14 +432,12 @@ static void
 without_its_position_the_spool_is_read_from_its_begin(void **state)
 {
 	uint64_t spool;
-	char file[256];
 
 	(void)state;
 	begin();
 	write_four();
 	spool = job.spool;
-	snprintf(file, sizeof file, "%s/position", path);
-	assert_int_equal(truncate(file, 0), 0);
+	assert_int_equal(truncate(file("position"), 0), 0);
 	again();
 	assert_int_equal(job.spool, spool);
 	assert_int_equal(job.position, 0);
@@ -470,20 +448,16 @@ without_its_position_the_spool_is_read_from_its_begin(void **state)
 static void
 other_files_are_left_alone(void **state)
 {
-	char file[256];
-
 	(void)state;
 	begin();
 	open_it();
-	close(open_file("notes", O_RDWR));
-	close(open_file("1.spool", O_RDWR));
+	write_there("notes", 0, "", 0);
+	write_there("1.spool", 0, "", 0);
 	write_one("one");
 	again();
 	assert_reads(0, "one");
-	snprintf(file, sizeof file, "%s/notes", path);
-	assert_int_equal(access(file, F_OK), 0);
-	snprintf(file, sizeof file, "%s/1.spool", path);
-	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(access(file("notes"), F_OK), 0);
+	assert_int_equal(access(file("1.spool"), F_OK), 0);
 	finish();
 }
 
