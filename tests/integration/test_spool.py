@@ -1,4 +1,5 @@
 """The spool: messages without replies that outlive an outage, both processes and the runtime directory."""
+import contextlib
 import os
 import re
 import select
@@ -137,6 +138,22 @@ def say(one, lines):
 
 def say_accepted(one, lines):
     assert say(one, lines) == b"accepted\n"
+
+
+@contextlib.contextmanager
+def stuck(one, server, lines, trouble):
+    """A client says the lines, and waits once this trouble is told.  Then the collector comes, and all arrive."""
+    with one.client("log") as client:
+        sender = threading.Thread(target=client.send, args=[b"".join(line + b"\n" for line in lines)], daemon=True)
+        sender.start()
+        one.wait_log(trouble)
+        yield
+        server.up()
+        sender.join(holdfast.BOUND)
+        client.shutdown()
+        assert client.read_all() == b"accepted\n"
+    server.wait_line(lines[-1])
+    assert server.lines == lines
 
 
 def kill_both(one):
@@ -382,17 +399,8 @@ def test_a_full_spool_makes_clients_wait(daemon, collector, folder):
     server = collector()
     one = daemon(spooled(server, f"{folder}/spool", "always", 'max_message = 65536; queue_size = 65536; ', 1 << 20))
     lines = [b"%d %s" % (number, b"y" * 1000) for number in range(3000)]
-    with one.client("log") as client:
-        sender = threading.Thread(target=client.send, args=[b"".join(line + b"\n" for line in lines)], daemon=True)
-        sender.start()
-        one.wait_log("it is full")
+    with stuck(one, server, lines, "it is full"):
         assert spool_of(one)["bytes"] <= 1 << 20
-        server.up()
-        sender.join(holdfast.BOUND)
-        client.shutdown()
-        assert client.read_all() == b"accepted\n"
-    server.wait_line(lines[-1])
-    assert server.lines == lines
 
 
 def test_the_smallest_spool_is_never_too_small_for_what_waits(daemon, collector, folder):
@@ -400,16 +408,8 @@ def test_the_smallest_spool_is_never_too_small_for_what_waits(daemon, collector,
     server = collector()
     one = daemon(spooled(server, f"{folder}/spool", "always", "max_message = 65536; ", 1 << 20))
     lines = [b"%07d" % number for number in range(200000)]
-    with one.client("log") as client:
-        sender = threading.Thread(target=client.send, args=[b"".join(line + b"\n" for line in lines)], daemon=True)
-        sender.start()
-        one.wait_log("it is full")
-        server.up()
-        sender.join(holdfast.BOUND)
-        client.shutdown()
-        assert client.read_all() == b"accepted\n"
-    server.wait_line(lines[-1])
-    assert server.lines == lines
+    with stuck(one, server, lines, "it is full"):
+        pass
 
 
 def test_a_full_spool_drops_the_newest(daemon, collector, folder):
@@ -525,18 +525,8 @@ def test_a_disk_that_is_full_is_told_and_tried_again(daemon, collector, folder):
     try:
         one = daemon(spooled(server, f"{path}/spool", "always", "max_message = 65536; queue_size = 65536; "))
         lines = [b"%d %s" % (number, b"y" * 1000) for number in range(2000)]
-        with one.client("log") as client:
-            text = b"".join(line + b"\n" for line in lines)
-            sender = threading.Thread(target=client.send, args=[text], daemon=True)
-            sender.start()
-            one.wait_log("No space left on device; clients wait")
+        with stuck(one, server, lines, "No space left on device; clients wait"):
             assert one.status("log")["spool"]["error"].endswith("No space left on device")
-            server.up()
-            sender.join(holdfast.BOUND)
-            client.shutdown()
-            assert client.read_all() == b"accepted\n"
-        server.wait_line(lines[-1])
-        assert server.lines == lines
         one.stop()
     finally:
         subprocess.run(["umount", "-l", path], check=True)
