@@ -37,24 +37,23 @@ class Writers:
     COUNT = "redis.call('incr', 'n') return string.match(redis.call('info', 'server'), 'tcp_port:(%d+)')"
 
     def __init__(self, path):
-        self.path, self.over, self.answers = path, False, []
+        self.path, self.over, self.answers = path, threading.Event(), []
         self.thread = threading.Thread(target=self.work)
         self.thread.start()
 
     def work(self):
         command = b"*3\r\n$4\r\nEVAL\r\n$%d\r\n%s\r\n$1\r\n0\r\n" % (len(self.COUNT), self.COUNT.encode())
-        while not self.over:
+        while not self.over.is_set():
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(holdfast.BOUND)
                 try:
                     client.connect(self.path)
-                    while not self.over:
+                    while not self.over.wait(0.005):  # its pace
                         client.sendall(command)
                         answer = client.recv(500)
                         if not answer:
                             break
                         self.answers.append((time.time(), answer.split(b"\r\n")[-2].decode()))
-                        time.sleep(0.005)
                 except OSError:
                     pass
 
@@ -66,7 +65,7 @@ class Writers:
         return sum(at > since and "READONLY" in text for at, text in list(self.answers))
 
     def stop(self):
-        self.over = True
+        self.over.set()
         self.thread.join()
 
 

@@ -4,7 +4,6 @@ import collections
 import select
 import socket
 import threading
-import time
 
 import pytest
 
@@ -31,8 +30,7 @@ class Collector(threading.Thread):
         self.connections = []  # the lines of each
         self.restarts = 0      # that are wanted
         self.over = threading.Event()
-        self.slow = threading.Event()
-        self.slow.set()
+        self.fast = threading.Event()
 
     def run(self):
         while not self.over.is_set():
@@ -58,11 +56,9 @@ class Collector(threading.Thread):
                 ended = True
             if not select.select([connection], [], [], 0.05)[0]:
                 continue
-            data = connection.recv(2048 if self.slow.is_set() else 65536)
+            data = connection.recv(65536 if self.fast.wait(0.001) else 2048)
             if not data:
                 return
-            if self.slow.is_set():
-                time.sleep(0.001)  # its pace
             *whole, rest = (rest + data).split(b"\n")
             lines += whole
 
@@ -106,11 +102,10 @@ class Writers:
             thread.start()
 
     def write(self, writer):
-        while not self.over.is_set():
+        while not self.over.wait(0.002):  # its pace
             first = self.next[writer]
             self.next[writer] += 50
             self.clients[writer].send(b"".join(line(writer, number) for number in range(first, first + 50)))
-            time.sleep(0.002)  # its pace
 
     def finish(self):
         """How many lines they wrote in all."""
@@ -123,7 +118,7 @@ class Writers:
 
 def accounted(one, collector, sent):
     """All that was sent and not dropped has arrived, once all is taken from the clients and the queue is empty."""
-    collector.slow.clear()
+    collector.fast.set()
     one.wait_status("log", bound=60, clients=0, queued=0, in_flight=0)
     status = one.status("log")
     collector.over.set()
