@@ -87,7 +87,7 @@ ask_parse(struct ask *ask, const struct ask_run *run, size_t *ret_length)
 static bool
 ask_overtakes(const struct ask *ask, const struct ask_run *run)
 {
-	return run->judged.verdict == RESP_FORWARD && run->judged.resp.no_order && run->count == 0 &&
+	return run->judged.verdict == FRAMING_FORWARD && run->judged.resp.no_order && run->count == 0 &&
 	    ask->asker->reader.in_flight == 0 && ask->rules->settings->on_state == RESP_ON_STATE_OWN;
 }
 
@@ -99,7 +99,7 @@ ask_judge(struct ask *ask, struct ask_run *run, size_t length)
 	mux_judge(&(struct mux_judge_of){ .table = rules->queue.table, .client = ask->asker->index,
 		.settings = rules->settings, .resp = &rules->resp }, run->said + run->bytes, length, &run->judged);
 	if (rules->stuck && ask_overtakes(ask, run))
-		run->judged.verdict = RESP_OWN;
+		run->judged.verdict = FRAMING_OWN;
 }
 
 /* What a message takes of the queue beside its bytes, where that is counted. */
@@ -135,7 +135,7 @@ ask_collect(struct ask *ask, struct ask_run *run, uint32_t most, size_t room)
 		if (run->result != FRAMING_WHOLE)
 			return;
 		ask_judge(ask, run, length);
-		if (run->judged.verdict != RESP_FORWARD || mux_judged_is_changed(&run->judged) ||
+		if (run->judged.verdict != FRAMING_FORWARD || mux_judged_is_changed(&run->judged) ||
 		    (run->count > 0 && !ask_goes_along(ask, run, length, room)))
 			return;
 		run->bytes += length;
@@ -343,7 +343,7 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 {
 	const struct resp_judgement *judgement = &run->judged.resp;
 	struct mux_queue_answer answer = { .text = run->judged.answer, .taken = run->judged.length };
-	bool refused = run->judged.verdict == RESP_REFUSE;
+	bool refused = run->judged.verdict == FRAMING_REFUSE;
 
 	if (run->result == FRAMING_WHOLE && mux_judged_is_changed(&run->judged))
 		return ask_instead(ask, run);
@@ -351,17 +351,17 @@ ask_alone(struct ask *ask, const struct ask_run *run)
 		return ask_stop(ask, MUX_ASKED_STUCK);
 	if (run->result != FRAMING_WHOLE)
 		return ask_reject(ask, run->result);
-	if (run->judged.verdict == RESP_OWN) {
+	if (run->judged.verdict == FRAMING_OWN) {
 		ask->result.first = judgement->first;
 		return ask_stop(ask, MUX_ASKED_OWN);
 	}
-	if (run->judged.verdict == RESP_QUIT || refused) { /* it ends with the answer */
+	if (run->judged.verdict == FRAMING_QUIT || refused) { /* it ends with the answer */
 		if (ask_answer_last(ask, run->judged.answer, run->judged.answer_length,
 		    refused ? CLOSING_STATE : CLOSING_CLIENT) && refused)
 			ask_log_refusal(ask, run);
 		return false;
 	}
-	if (run->judged.verdict != RESP_SKIP)
+	if (run->judged.verdict != FRAMING_SKIP)
 		answer.length = run->judged.answer_length;
 	answer.change = mux_judged_change(&run->judged);
 	return ask_answer(ask, &answer);

@@ -8,16 +8,16 @@
 _Static_assert(TABLE_LABEL_TEXT + 16 < RESP_ANSWER_SIZE, "a name fits into an answer");
 
 /* Whom the connection knows by another name, or none, is told its own; one without is not known better here. */
-static enum resp_verdict
+static enum framing_verdict
 judge_name(const struct mux_judge_of *of, struct resp_judgement *judgement)
 {
 	const char *name = label_name(of->table, of->client);
 
 	if (name[0] == '\0')
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	judgement->length = (size_t)snprintf(judgement->answer, sizeof judgement->answer, "$%zu\r\n%s\r\n",
 	    strlen(name), name);
-	return RESP_ANSWER;
+	return FRAMING_ANSWER;
 }
 
 void
@@ -30,7 +30,7 @@ mux_judge(const struct mux_judge_of *of, const unsigned char *request, size_t le
 	resp->protocol = ret_judged->spoken = of->table->clients[of->client].flags & TABLE_CLIENT_RESP3 ? 3 : 2;
 	if (of->settings->framing == FRAMING_RESP) {
 		ret_judged->verdict = resp_judge(request, length, of->resp, of->settings->on_state, resp);
-		if (ret_judged->verdict == RESP_FORWARD && resp->asks_name)
+		if (ret_judged->verdict == FRAMING_FORWARD && resp->asks_name)
 			ret_judged->verdict = judge_name(of, resp);
 		ret_judged->answer = resp->answer;
 		ret_judged->answer_length = resp->length;
@@ -39,7 +39,7 @@ mux_judge(const struct mux_judge_of *of, const unsigned char *request, size_t le
 	resp->instead = NULL;
 	resp->no_order = false;
 	resp->label.kind = RESP_LABEL_NONE;
-	ret_judged->verdict = RESP_FORWARD;
+	ret_judged->verdict = FRAMING_FORWARD;
 	if (of->settings->framing != FRAMING_MEMCACHE)
 		return;
 	ret_judged->verdict = memcache_judge(request, length, &ret_judged->memcache);

@@ -18,7 +18,7 @@ struct mux_judge_of {
 };
 
 struct mux_judged {
-	enum resp_verdict verdict;
+	enum framing_verdict verdict;
 	size_t length;         /* the request's */
 	const char *answer;    /* as in the judgement of its framing; borrowed from there */
 	size_t answer_length;
@@ -35,7 +35,7 @@ void mux_judge(const struct mux_judge_of *of, const unsigned char *request, size
 static inline bool
 mux_judged_is_changed(const struct mux_judged *judged)
 {
-	return judged->verdict == RESP_FORWARD && (judged->resp.instead != NULL || judged->memcache.silence != 0);
+	return judged->verdict == FRAMING_FORWARD && (judged->resp.instead != NULL || judged->memcache.silence != 0);
 }
 
 /* How many bytes these words have; writes them to room. */

@@ -47,6 +47,16 @@ typedef enum framing_result framing_parser(struct framing_progress *progress, co
 /* Whose mistake an error is. */
 enum framing_fault { FRAMING_FAULT_CLIENT, FRAMING_FAULT_SERVER };
 
+/* What becomes of one request over a connection that others share. */
+enum framing_verdict {
+	FRAMING_FORWARD, /* goes to the server, which gives one reply */
+	FRAMING_ANSWER,  /* the answer is the reply; the server sees nothing */
+	FRAMING_QUIT,    /* the same, and the client is closed after it, as it asked */
+	FRAMING_REFUSE,  /* the same, as the command is refused: nothing behind it is carried out */
+	FRAMING_SKIP,    /* has no reply and need not be sent (an empty line, an empty array) */
+	FRAMING_OWN,     /* goes to the server over a connection of the client's own, with all that follows */
+};
+
 /* Which replies to a request its client does not get; 0: it gets all.  Other numbers, up to 15, are the framing's. */
 #define FRAMING_SILENT_ALL 1u
 

@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "framing/framing.h"
-
 #define MEMCACHE_BINARY 0x80 /* begins a request of the binary protocol */
 
 /* What the client is not told; FRAMING_SILENT_ALL is the first. */
@@ -364,8 +362,8 @@ memcache_is_silent(unsigned silence, const unsigned char *reply, size_t length)
 }
 
 /* Judging. */
-static enum resp_verdict
-judge_answer(struct memcache_judgement *judgement, enum resp_verdict verdict, const char *text)
+static enum framing_verdict
+judge_answer(struct memcache_judgement *judgement, enum framing_verdict verdict, const char *text)
 {
 	judgement->length = (size_t)snprintf(judgement->answer, sizeof judgement->answer, "%s\r\n", text);
 	return verdict;
@@ -407,29 +405,29 @@ judge_store(const struct memcache_line *line, bool cas)
 }
 
 /* Two of q are an error, as memcached has it for any flag: one that were left would silence the server. */
-static enum resp_verdict
+static enum framing_verdict
 judge_meta(struct memcache_judgement *judgement, const unsigned char *request, const struct memcache_line *line,
     size_t flags, unsigned silence)
 {
 	const struct memcache_word *quiet = NULL;
 
 	if (line->count < 2)
-		return judge_answer(judgement, RESP_ANSWER, "ERROR");
+		return judge_answer(judgement, FRAMING_ANSWER, "ERROR");
 	if (line->count > MEMCACHE_WORDS_MAX || line->word[1].length > MEMCACHE_KEY_MAX)
-		return judge_answer(judgement, RESP_ANSWER, "CLIENT_ERROR bad command line format");
+		return judge_answer(judgement, FRAMING_ANSWER, "CLIENT_ERROR bad command line format");
 	for (size_t i = flags; i < line->count; i++) {
 		if (line->word[i].bytes[0] != 'q')
 			continue;
 		if (quiet != NULL)
-			return judge_answer(judgement, RESP_ANSWER, "CLIENT_ERROR duplicate flag");
+			return judge_answer(judgement, FRAMING_ANSWER, "CLIENT_ERROR duplicate flag");
 		quiet = &line->word[i];
 	}
 	if (quiet != NULL)
 		judge_cut(judgement, request, quiet, silence);
-	return RESP_FORWARD;
+	return FRAMING_FORWARD;
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_unknown(struct memcache_judgement *judgement, const struct memcache_word *name, bool known)
 {
 	char text[MEMCACHE_ANSWER_SIZE - 2], command[24];
@@ -444,27 +442,27 @@ judge_unknown(struct memcache_judgement *judgement, const struct memcache_word *
 		    command);
 	else
 		snprintf(text, sizeof text, "ERROR holdfast: unknown command %s", command);
-	return judge_answer(judgement, known ? RESP_ANSWER : RESP_REFUSE, text);
+	return judge_answer(judgement, known ? FRAMING_ANSWER : FRAMING_REFUSE, text);
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_words(struct memcache_judgement *judgement, const struct memcache_command *command,
     const unsigned char *request, const struct memcache_line *line)
 {
 	switch (command->kind) {
 	case MEMCACHE_NOREPLY:
 		if (line->count < command->least || line->count > command->most)
-			return judge_answer(judgement, RESP_ANSWER, "ERROR");
+			return judge_answer(judgement, FRAMING_ANSWER, "ERROR");
 		judge_noreply(judgement, request, line, command->more);
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	case MEMCACHE_STORE:
 		judge_noreply(judgement, request, line, command->least + 1u);
 		if (judge_store(line, command->least == 6))
-			return RESP_FORWARD;
+			return FRAMING_FORWARD;
 		if (judgement->silence == 0)
-			return judge_answer(judgement, RESP_ANSWER, "CLIENT_ERROR bad command line format");
+			return judge_answer(judgement, FRAMING_ANSWER, "CLIENT_ERROR bad command line format");
 		judgement->silence = 0;
-		return RESP_ANSWER;
+		return FRAMING_ANSWER;
 	case MEMCACHE_META:
 	case MEMCACHE_META_SET:
 		return judge_meta(judgement, request, line, command->kind == MEMCACHE_META ? 2 : 3, command->more);
@@ -473,7 +471,7 @@ judge_words(struct memcache_judgement *judgement, const struct memcache_command 
 	}
 }
 
-enum resp_verdict
+enum framing_verdict
 memcache_judge(const unsigned char *request, size_t length, struct memcache_judgement *judgement)
 {
 	const unsigned char *end = memchr(request, '\n', length);
@@ -484,12 +482,12 @@ memcache_judge(const unsigned char *request, size_t length, struct memcache_judg
 	judgement->length = 0;
 	judgement->silence = 0;
 	if (command->kind == MEMCACHE_PLAIN)
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	if (command->kind == MEMCACHE_QUIT)
-		return RESP_QUIT;
+		return FRAMING_QUIT;
 	line_split(&line, request, text);
 	if (line.count == 0)
-		return judge_answer(judgement, RESP_ANSWER, "ERROR");
+		return judge_answer(judgement, FRAMING_ANSWER, "ERROR");
 	return judge_words(judgement, command, request, &line);
 }
 

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#include "framing/resp_command.h"
+#include "framing/framing.h"
 
 #define MEMCACHE_KEY_MAX     250  /* bytes, memcached's own */
 #define MEMCACHE_LINE_MAX    2048 /* the same, with the newline; get and gets may have more */
@@ -18,17 +18,19 @@
 #define MEMCACHE_ANSWER_SIZE 128
 
 struct memcache_judgement {
-	/* Without RESP_FORWARD: the reply, for which nothing is sent; length 0: none is due. */
+	/* Without FRAMING_FORWARD: the reply, for which nothing is sent; length 0: none is due. */
 	char answer[MEMCACHE_ANSWER_SIZE];
 	size_t length;
-	/* RESP_FORWARD: the replies that the client does not get, for framing->is_silent(); 0: it gets all.  If it is
-	 * not 0, cut_length bytes from cut on are left out of the request. */
+	/* FRAMING_FORWARD: the replies that the client does not get, for framing->is_silent(); 0: it gets all.  If it
+	 * is not 0, cut_length bytes from cut on are left out of the request. */
 	unsigned silence;
 	size_t cut, cut_length;
 };
 
-/* Judges a whole request, as framing_of(FRAMING_MEMCACHE)->request found it.  Verdicts are RESP_FORWARD, RESP_ANSWER,
- * RESP_QUIT, and RESP_REFUSE for a command that is not known: what follows may be no request. */
-enum resp_verdict memcache_judge(const unsigned char *request, size_t length, struct memcache_judgement *judgement);
+/* Judges a whole request, as framing_of(FRAMING_MEMCACHE)->request found it.  Verdicts are FRAMING_FORWARD,
+ * FRAMING_ANSWER, FRAMING_QUIT, and FRAMING_REFUSE for a command that is not known: what follows may be no
+ * request. */
+enum framing_verdict memcache_judge(const unsigned char *request, size_t length,
+    struct memcache_judgement *judgement);
 
 #endif

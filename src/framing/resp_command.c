@@ -172,8 +172,8 @@ struct resp_judged {
 	struct resp_judgement *judgement;         /* borrowed */
 };
 
-static enum resp_verdict __attribute__((format(printf, 3, 4)))
-judged_end(struct resp_judged *judged, enum resp_verdict verdict, const char *format, ...)
+static enum framing_verdict __attribute__((format(printf, 3, 4)))
+judged_end(struct resp_judged *judged, enum framing_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
@@ -196,29 +196,29 @@ judged_name(const struct resp_judged *judged, const struct resp_command *command
 	return ret_name;
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judged_own(struct resp_judged *judged, enum resp_effect effect)
 {
 	judged->judgement->effect = effect;
-	return RESP_OWN;
+	return FRAMING_OWN;
 }
 
 /* The command cannot go over the shared connection.  what: of the command, or "". */
-static enum resp_verdict
+static enum framing_verdict
 judged_keep_off(struct resp_judged *judged, const struct resp_command *command, const char *what)
 {
 	char name[RESP_NAME_SIZE];
 
 	if (judged->on_state == RESP_ON_STATE_OWN)
 		return judged_own(judged, command->effect);
-	return judged_end(judged, RESP_REFUSE, "-ERR %s%s%s; this service is shared: use a service with "
+	return judged_end(judged, FRAMING_REFUSE, "-ERR %s%s%s; this service is shared: use a service with "
 	    "mode = \"session\"\r\n", judged_name(judged, command, ' ', name), what,
 	    command->rule == RESP_RULE_HARMFUL ? " could end or block the connection of all clients" :
 	    " needs a connection of its own");
 }
 
 /* In Redis's words. */
-static enum resp_verdict
+static enum framing_verdict
 judged_answer_arity(struct resp_judged *judged, const struct resp_command *command)
 {
 	char name[RESP_NAME_SIZE];
@@ -227,22 +227,22 @@ judged_answer_arity(struct resp_judged *judged, const struct resp_command *comma
 	for (char *letter = name; *letter != '\0'; letter++)
 		if (*letter >= 'A' && *letter <= 'Z')
 			*letter = (char)(*letter - 'A' + 'a');
-	return judged_end(judged, RESP_ANSWER, "-ERR wrong number of arguments for '%s' command\r\n", name);
+	return judged_end(judged, FRAMING_ANSWER, "-ERR wrong number of arguments for '%s' command\r\n", name);
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_select(struct resp_judged *judged)
 {
 	struct resp_word word;
 	unsigned database;
 
 	if (!resp_words_next(&judged->words, &word) || !resp_word_number(&word, &database))
-		return judged_end(judged, RESP_ANSWER, "-ERR value is not an integer or out of range\r\n");
+		return judged_end(judged, FRAMING_ANSWER, "-ERR value is not an integer or out of range\r\n");
 	if (database == judged->connection->database)
-		return judged_end(judged, RESP_ANSWER, "+OK\r\n");
+		return judged_end(judged, FRAMING_ANSWER, "+OK\r\n");
 	if (judged->on_state == RESP_ON_STATE_OWN)
 		return judged_own(judged, RESP_EFFECT_SELECT);
-	return judged_end(judged, RESP_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its "
+	return judged_end(judged, FRAMING_REFUSE, "-ERR SELECT of a database other than %u needs a connection of its "
 	    "own; this service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n",
 	    judged->connection->database);
 }
@@ -255,15 +255,15 @@ judge_select(struct resp_judged *judged)
 
 /* The answer to HELLO is made here where no client has a connection of its own, and the server's own where they can:
  * they look at it for what the server is. */
-static enum resp_verdict
+static enum framing_verdict
 judge_hello_answer(struct resp_judged *judged, unsigned protocol)
 {
 	judged->judgement->protocol = protocol;
 	if (judged->on_state == RESP_ON_STATE_OWN) {
 		judged->judgement->instead = "*1\r\n$5\r\nHELLO\r\n";
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	}
-	return judged_end(judged, RESP_ANSWER, "%s", protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
+	return judged_end(judged, FRAMING_ANSWER, "%s", protocol == 3 ? "%7\r\n" HELLO_PAIRS("3") :
 	    "*14\r\n" HELLO_PAIRS("2"));
 }
 
@@ -277,7 +277,7 @@ judged_label(struct resp_judged *judged, enum resp_label_kind kind, const struct
 
 	for (size_t i = 0; i < word->length && !cut; i++)
 		if (word->bytes[i] < '!' || word->bytes[i] > '~') {
-			(void)judged_end(judged, RESP_ANSWER, "-ERR %s cannot contain spaces, newlines or special "
+			(void)judged_end(judged, FRAMING_ANSWER, "-ERR %s cannot contain spaces, newlines or special "
 			    "characters.\r\n", what[kind]);
 			return false;
 		}
@@ -292,7 +292,7 @@ judged_label(struct resp_judged *judged, enum resp_label_kind kind, const struct
 }
 
 /* What stands behind HELLO's protocol. */
-static enum resp_verdict
+static enum framing_verdict
 judge_hello_options(struct resp_judged *judged, const struct resp_command *command, unsigned protocol)
 {
 	struct resp_word word, name;
@@ -302,15 +302,15 @@ judge_hello_options(struct resp_judged *judged, const struct resp_command *comma
 		if (resp_word_is(&word, "AUTH"))
 			return judged_keep_off(judged, command, " with AUTH");
 		if (!resp_word_is(&word, "SETNAME") || !resp_words_next(&judged->words, &name))
-			return judged_end(judged, RESP_ANSWER, "-ERR Syntax error in HELLO option\r\n");
+			return judged_end(judged, FRAMING_ANSWER, "-ERR Syntax error in HELLO option\r\n");
 		named = true;
 	}
 	if (named && judged->on_state == RESP_ON_STATE_OWN && !judged_label(judged, RESP_LABEL_NAME, &name))
-		return RESP_ANSWER;
+		return FRAMING_ANSWER;
 	return judge_hello_answer(judged, protocol);
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_hello(struct resp_judged *judged, const struct resp_command *command)
 {
 	unsigned protocol = judged->judgement->protocol, shared = judged->connection->protocol;
@@ -323,25 +323,26 @@ judge_hello(struct resp_judged *judged, const struct resp_command *command)
 		    judge_hello_answer(judged, protocol);
 	}
 	if (!resp_word_number(&word, &protocol))
-		return judged_end(judged, RESP_ANSWER, "-ERR Protocol version is not an integer or out of range\r\n");
+		return judged_end(judged, FRAMING_ANSWER,
+		    "-ERR Protocol version is not an integer or out of range\r\n");
 	if (protocol != shared)
 		return own && (protocol == 2 || protocol == 3) ? judged_own(judged, RESP_EFFECT_HELLO) :
-		    judged_end(judged, RESP_ANSWER, "-NOPROTO unsupported protocol version\r\n");
+		    judged_end(judged, FRAMING_ANSWER, "-NOPROTO unsupported protocol version\r\n");
 	return judge_hello_options(judged, command, protocol);
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_setname(struct resp_judged *judged)
 {
 	struct resp_word word;
 
 	(void)resp_words_next(&judged->words, &word);
 	if (judged->on_state == RESP_ON_STATE_OWN && !judged_label(judged, RESP_LABEL_NAME, &word))
-		return RESP_ANSWER;
-	return judged_end(judged, RESP_ANSWER, "+OK\r\n");
+		return FRAMING_ANSWER;
+	return judged_end(judged, FRAMING_ANSWER, "+OK\r\n");
 }
 
-static enum resp_verdict
+static enum framing_verdict
 judge_setinfo(struct resp_judged *judged)
 {
 	enum resp_label_kind kind = RESP_LABEL_NONE;
@@ -354,24 +355,24 @@ judge_setinfo(struct resp_judged *judged)
 	else if (resp_word_is(&what, "LIB-VER"))
 		kind = RESP_LABEL_VERSION;
 	if (judged->on_state == RESP_ON_STATE_OWN && kind != RESP_LABEL_NONE && !judged_label(judged, kind, &word))
-		return RESP_ANSWER;
-	return judged_end(judged, RESP_ANSWER, "+OK\r\n");
+		return FRAMING_ANSWER;
+	return judged_end(judged, FRAMING_ANSWER, "+OK\r\n");
 }
 
 /* Redis waits for what this connection wrote last.  What the client wrote over the shared one is behind that if its
  * own connection writes something now: all servers send a message on, even if nobody hears it. */
-static enum resp_verdict
+static enum framing_verdict
 judge_wait(struct resp_judged *judged, const struct resp_command *command)
 {
-	enum resp_verdict verdict = judged_keep_off(judged, command, "");
+	enum framing_verdict verdict = judged_keep_off(judged, command, "");
 
-	if (verdict == RESP_OWN)
+	if (verdict == FRAMING_OWN)
 		judged->judgement->first = "*3\r\n$7\r\nPUBLISH\r\n$13\r\nholdfast-wait\r\n$0\r\n\r\n";
 	return verdict;
 }
 
 /* The names of group and consumer could be "STREAMS"; whatever else stands before it is an option or its number. */
-static enum resp_verdict
+static enum framing_verdict
 judge_xread(struct resp_judged *judged, const struct resp_command *command)
 {
 	struct resp_word word;
@@ -384,16 +385,16 @@ judge_xread(struct resp_judged *judged, const struct resp_command *command)
 			(void)resp_words_next(&judged->words, &word);
 		}
 	}
-	return RESP_FORWARD;
+	return FRAMING_FORWARD;
 }
 
 /* A server that does not know it answers likewise. */
-static enum resp_verdict
+static enum framing_verdict
 judge_unknown(struct resp_judged *judged, const struct resp_command *command)
 {
 	char name[RESP_NAME_SIZE];
 
-	return judged_end(judged, RESP_ANSWER, "-ERR unknown subcommand '%s'\r\n",
+	return judged_end(judged, FRAMING_ANSWER, "-ERR unknown subcommand '%s'\r\n",
 	    judged_name(judged, command, ' ', name));
 }
 
@@ -410,9 +411,9 @@ resp_arity_fits(const struct resp_judged *judged, int arity)
 	return arity < 0 ? count >= most : count == arity;
 }
 
-static enum resp_verdict resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *command);
+static enum framing_verdict resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *command);
 
-static enum resp_verdict
+static enum framing_verdict
 resp_judge_command(struct resp_judged *judged, const struct resp_command *command)
 {
 	if (!resp_arity_fits(judged, command->arity))
@@ -425,14 +426,14 @@ resp_judge_command(struct resp_judged *judged, const struct resp_command *comman
 	case RESP_RULE_WAIT: return judge_wait(judged, command);
 	case RESP_RULE_GETNAME:
 		judged->judgement->asks_name = true;
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	case RESP_RULE_SETNAME: return judge_setname(judged);
 	case RESP_RULE_SETINFO: return judge_setinfo(judged);
-	case RESP_RULE_FORWARD: return RESP_FORWARD;
+	case RESP_RULE_FORWARD: return FRAMING_FORWARD;
 	case RESP_RULE_PREFER_OWN:
-		return judged->on_state == RESP_ON_STATE_OWN ? judged_own(judged, command->effect) : RESP_FORWARD;
-	case RESP_RULE_QUIT: return judged_end(judged, RESP_QUIT, "+OK\r\n");
-	case RESP_RULE_HTTP: return judged_end(judged, RESP_QUIT, "-ERR holdfast: this is no HTTP "
+		return judged->on_state == RESP_ON_STATE_OWN ? judged_own(judged, command->effect) : FRAMING_FORWARD;
+	case RESP_RULE_QUIT: return judged_end(judged, FRAMING_QUIT, "+OK\r\n");
+	case RESP_RULE_HTTP: return judged_end(judged, FRAMING_QUIT, "-ERR holdfast: this is no HTTP "
 	    "server\r\n");
 	case RESP_RULE_SUBCOMMAND: return resp_judge_subcommand(judged, command);
 	case RESP_RULE_UNKNOWN: return judge_unknown(judged, command);
@@ -442,7 +443,7 @@ resp_judge_command(struct resp_judged *judged, const struct resp_command *comman
 	return judged_keep_off(judged, command, "");
 }
 
-static enum resp_verdict
+static enum framing_verdict
 resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *command)
 {
 	const struct resp_command *subcommand = NULL;
@@ -451,31 +452,31 @@ resp_judge_subcommand(struct resp_judged *judged, const struct resp_command *com
 	if (resp_words_next(&judged->words, &word))
 		subcommand = resp_find_row(command->subcommands, &word);
 	if (subcommand == NULL)
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	judged->container = command;
 	return resp_judge_command(judged, subcommand);
 }
 
 /* Replies of the server are in the connection's protocol, whoever asks. */
-static enum resp_verdict
+static enum framing_verdict
 resp_judge_protocol(struct resp_judged *judged)
 {
 	if (judged->judgement->protocol == judged->connection->protocol)
-		return RESP_FORWARD;
+		return FRAMING_FORWARD;
 	if (judged->on_state == RESP_ON_STATE_OWN)
 		return judged_own(judged, RESP_EFFECT_NONE);
-	return judged_end(judged, RESP_REFUSE, "%s", judged->connection->protocol == 3 ?
+	return judged_end(judged, FRAMING_REFUSE, "%s", judged->connection->protocol == 3 ?
 	    "-ERR this service is shared and speaks RESP3: say HELLO 3 first, or take HELLO 3 out of its hello\r\n" :
 	    "-ERR this service is shared and speaks RESP2 now: connect again\r\n");
 }
 
-enum resp_verdict
+enum framing_verdict
 resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection,
     enum resp_on_state on_state, struct resp_judgement *judgement)
 {
 	struct resp_judged judged = { .connection = connection, .on_state = on_state, .judgement = judgement };
 	const struct resp_command *command;
-	enum resp_verdict verdict;
+	enum framing_verdict verdict;
 	struct resp_word word;
 
 	judgement->length = 0;
@@ -485,10 +486,10 @@ resp_judge(const unsigned char *request, size_t length, const struct resp_connec
 	judgement->no_order = judgement->asks_name = false;
 	resp_words_begin(&judged.words, request, length);
 	if (!resp_words_next(&judged.words, &word))
-		return RESP_SKIP;
+		return FRAMING_SKIP;
 	command = resp_find(&word);
-	verdict = command == NULL ? RESP_FORWARD : resp_judge_command(&judged, command);
-	return verdict == RESP_FORWARD ? resp_judge_protocol(&judged) : verdict;
+	verdict = command == NULL ? FRAMING_FORWARD : resp_judge_command(&judged, command);
+	return verdict == FRAMING_FORWARD ? resp_judge_protocol(&judged) : verdict;
 }
 
 enum resp_effect

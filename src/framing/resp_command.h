@@ -11,18 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "framing/framing.h"
 #include "framing/resp_words.h"
 
 #define RESP_ANSWER_SIZE 512
-
-enum resp_verdict {
-	RESP_FORWARD, /* goes to the server, which gives one reply */
-	RESP_ANSWER,  /* the answer is the reply; the server sees nothing */
-	RESP_QUIT,    /* the same, and the client is closed after it, as it asked */
-	RESP_REFUSE,  /* the same, as the command is refused: nothing behind it is carried out */
-	RESP_SKIP,    /* has no reply and need not be sent (an empty line, an empty array) */
-	RESP_OWN,     /* goes to the server over a connection of the client's own, with all that follows */
-};
 
 /* What becomes of who needs a state of its own. */
 enum resp_on_state { RESP_ON_STATE_OWN, RESP_ON_STATE_REFUSE };
@@ -58,25 +50,25 @@ struct resp_label {
 
 struct resp_judgement {
 	unsigned protocol; /* what the client speaks, 2 or 3; then what it speaks after the reply */
-	/* The reply, without RESP_FORWARD, RESP_OWN and RESP_SKIP. */
+	/* The reply, without FRAMING_FORWARD, FRAMING_OWN and FRAMING_SKIP. */
 	char answer[RESP_ANSWER_SIZE];
 	size_t length;
-	/* RESP_FORWARD: the request that is sent in this one's place; constant; NULL: it is sent as it is. */
+	/* FRAMING_FORWARD: the request that is sent in this one's place; constant; NULL: it is sent as it is. */
 	const char *instead;
-	/* RESP_OWN: a request that is sent over the client's own connection before this one, whose reply is nobody's;
-	 * constant; NULL: none.  Without its success this one must not be sent. */
+	/* FRAMING_OWN: a request that is sent over the client's own connection before this one, whose reply is
+	 * nobody's; constant; NULL: none.  Without its success this one must not be sent. */
 	const char *first;
-	enum resp_effect effect; /* RESP_OWN: what the request leaves */
+	enum resp_effect effect; /* FRAMING_OWN: what the request leaves */
 	struct resp_label label; /* to be said on the client's own connection before anything else; none: no news */
 	/* Does not depend on what the client asked before: where the shared connection is stuck, it may go by another
-	 * (RESP_FORWARD), or goes at once (RESP_OWN).  Replies keep their order. */
+	 * (FRAMING_FORWARD), or goes at once (FRAMING_OWN).  Replies keep their order. */
 	bool no_order;
-	bool asks_name; /* RESP_FORWARD: the answer is what the client has named itself, if it has */
+	bool asks_name; /* FRAMING_FORWARD: the answer is what the client has named itself, if it has */
 };
 
 /* Judges a whole request, as framing_of(FRAMING_RESP)->request found it.  judgement->protocol is read, and all of it
  * is written. */
-enum resp_verdict resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection,
+enum framing_verdict resp_judge(const unsigned char *request, size_t length, const struct resp_connection *connection,
     enum resp_on_state on_state, struct resp_judgement *judgement);
 
 /* What a command leaves whose first words, count of them, are these; further ones are not needed. */

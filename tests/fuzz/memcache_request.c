@@ -30,7 +30,7 @@ check_cut(const uint8_t *request, size_t length, const struct memcache_judgement
 	memcpy(rest + judgement->cut, request + judgement->cut + judgement->cut_length, left - judgement->cut);
 	assert(framing_of(FRAMING_MEMCACHE)->request(&progress, rest, left, left, &whole) == FRAMING_WHOLE);
 	assert(whole == left);
-	if (memcache_judge(rest, left, &again) == RESP_FORWARD && judgement->silence != FRAMING_SILENT_ALL)
+	if (memcache_judge(rest, left, &again) == FRAMING_FORWARD && judgement->silence != FRAMING_SILENT_ALL)
 		assert(again.silence == 0);
 	free(rest);
 }
@@ -39,10 +39,11 @@ static void
 check_judge(const uint8_t *request, size_t length)
 {
 	struct memcache_judgement judgement;
-	enum resp_verdict verdict = memcache_judge(request, length, &judgement);
+	enum framing_verdict verdict = memcache_judge(request, length, &judgement);
 
-	assert(verdict == RESP_FORWARD || verdict == RESP_ANSWER || verdict == RESP_QUIT || verdict == RESP_REFUSE);
-	if (verdict != RESP_FORWARD)
+	assert(verdict == FRAMING_FORWARD || verdict == FRAMING_ANSWER || verdict == FRAMING_QUIT ||
+	    verdict == FRAMING_REFUSE);
+	if (verdict != FRAMING_FORWARD)
 		check_answer(&judgement);
 	else if (judgement.silence != 0)
 		check_cut(request, length, &judgement);

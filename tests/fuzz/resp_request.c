@@ -4,7 +4,7 @@
 #include "pieces.h"
 
 static void
-check_reply(enum resp_verdict verdict, const struct resp_judgement *judgement)
+check_reply(enum framing_verdict verdict, const struct resp_judgement *judgement)
 {
 	struct framing_progress progress = { 0 };
 	size_t whole = 0;
@@ -13,7 +13,7 @@ check_reply(enum resp_verdict verdict, const struct resp_judgement *judgement)
 	assert(framing_of(FRAMING_RESP)->reply(&progress, (const unsigned char *)judgement->answer, judgement->length,
 	    RESP_ANSWER_SIZE, &whole) == FRAMING_WHOLE);
 	assert(whole == judgement->length);
-	assert(verdict != RESP_REFUSE || judgement->answer[0] == '-');
+	assert(verdict != FRAMING_REFUSE || judgement->answer[0] == '-');
 }
 
 static void
@@ -25,23 +25,23 @@ check_label(const uint8_t *request, size_t length, const struct resp_label *labe
 		assert(label->bytes[i] > ' ' && label->bytes[i] <= '~');
 }
 
-static enum resp_verdict
+static enum framing_verdict
 check_judge(const uint8_t *request, size_t length, const struct resp_connection *connection,
     enum resp_on_state on_state, unsigned *protocol)
 {
 	struct resp_judgement judgement = { .protocol = *protocol };
-	enum resp_verdict verdict = resp_judge(request, length, connection, on_state, &judgement);
+	enum framing_verdict verdict = resp_judge(request, length, connection, on_state, &judgement);
 
 	assert(judgement.protocol == *protocol || judgement.protocol == connection->protocol);
-	assert(judgement.protocol == *protocol || verdict == RESP_ANSWER || judgement.instead != NULL);
-	assert(verdict != RESP_FORWARD || judgement.protocol == connection->protocol);
-	assert(judgement.instead == NULL || verdict == RESP_FORWARD);
-	assert(judgement.first == NULL || verdict == RESP_OWN);
-	assert(judgement.effect == RESP_EFFECT_NONE || verdict == RESP_OWN);
-	assert(verdict != (on_state == RESP_ON_STATE_OWN ? RESP_REFUSE : RESP_OWN));
+	assert(judgement.protocol == *protocol || verdict == FRAMING_ANSWER || judgement.instead != NULL);
+	assert(verdict != FRAMING_FORWARD || judgement.protocol == connection->protocol);
+	assert(judgement.instead == NULL || verdict == FRAMING_FORWARD);
+	assert(judgement.first == NULL || verdict == FRAMING_OWN);
+	assert(judgement.effect == RESP_EFFECT_NONE || verdict == FRAMING_OWN);
+	assert(verdict != (on_state == RESP_ON_STATE_OWN ? FRAMING_REFUSE : FRAMING_OWN));
 	check_label(request, length, &judgement.label);
 	*protocol = judgement.protocol;
-	if (verdict != RESP_FORWARD && verdict != RESP_SKIP && verdict != RESP_OWN)
+	if (verdict != FRAMING_FORWARD && verdict != FRAMING_SKIP && verdict != FRAMING_OWN)
 		check_reply(verdict, &judgement);
 	return verdict;
 }
@@ -61,12 +61,13 @@ static void
 check_both(const uint8_t *request, size_t length, const struct resp_connection *connection, unsigned *protocol)
 {
 	unsigned other = *protocol;
-	enum resp_verdict own = check_judge(request, length, connection, RESP_ON_STATE_OWN, &other);
-	enum resp_verdict refuse = check_judge(request, length, connection, RESP_ON_STATE_REFUSE, protocol);
+	enum framing_verdict own = check_judge(request, length, connection, RESP_ON_STATE_OWN, &other);
+	enum framing_verdict refuse = check_judge(request, length, connection, RESP_ON_STATE_REFUSE, protocol);
 
-	assert(refuse != RESP_REFUSE || own == RESP_OWN);
-	assert((refuse == RESP_QUIT) == (own == RESP_QUIT) && (refuse == RESP_SKIP) == (own == RESP_SKIP));
-	assert(own != RESP_FORWARD || refuse == RESP_FORWARD || refuse == RESP_ANSWER);
+	assert(refuse != FRAMING_REFUSE || own == FRAMING_OWN);
+	assert((refuse == FRAMING_QUIT) == (own == FRAMING_QUIT));
+	assert((refuse == FRAMING_SKIP) == (own == FRAMING_SKIP));
+	assert(own != FRAMING_FORWARD || refuse == FRAMING_FORWARD || refuse == FRAMING_ANSWER);
 }
 
 int

@@ -14,11 +14,12 @@
 static void
 print_judgement(const char *request, size_t length)
 {
-	static const char *const verdicts[] = { [RESP_FORWARD] = "forward", [RESP_ANSWER] = "answer",
-		[RESP_QUIT] = "quit", [RESP_REFUSE] = "refuse", [RESP_SKIP] = "skip", [RESP_OWN] = "own" };
+	static const char *const verdicts[] = { [FRAMING_FORWARD] = "forward", [FRAMING_ANSWER] = "answer",
+		[FRAMING_QUIT] = "quit", [FRAMING_REFUSE] = "refuse", [FRAMING_SKIP] = "skip",
+		[FRAMING_OWN] = "own" };
 	static const struct resp_connection shared = { .protocol = 2 };
 	struct resp_judgement refused = { .protocol = 2 }, judgement = { .protocol = 2 };
-	enum resp_verdict on_refuse, on_own;
+	enum framing_verdict on_refuse, on_own;
 
 	on_refuse = resp_judge((const unsigned char *)request, length, &shared, RESP_ON_STATE_REFUSE, &refused);
 	on_own = resp_judge((const unsigned char *)request, length, &shared, RESP_ON_STATE_OWN, &judgement);

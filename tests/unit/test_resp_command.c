@@ -20,7 +20,7 @@ static const struct resp_connection plain = { .protocol = 2 };
 
 struct command_row {
 	const char *line; /* words that are parted by one space, without quotes */
-	enum resp_verdict verdict;
+	enum framing_verdict verdict;
 	const char *answer; /* how it begins; NULL: there is none */
 };
 
@@ -50,13 +50,13 @@ before_own(void **state)
 }
 
 /* The verdict on a whole request.  The answer becomes a text, and must be a whole reply. */
-static enum resp_verdict
+static enum framing_verdict
 judge(const char *request, size_t length, const struct resp_connection *connection, char text[RESP_ANSWER_SIZE + 1])
 {
 	const struct framing *framing = framing_of(FRAMING_RESP);
 	struct framing_progress of_request = { 0 }, of_reply = { 0 };
 	unsigned char *bytes = malloc(length);
-	enum resp_verdict verdict;
+	enum framing_verdict verdict;
 	size_t whole;
 
 	memcpy(bytes, request, length);
@@ -73,7 +73,7 @@ judge(const char *request, size_t length, const struct resp_connection *connecti
 	free(bytes);
 	memcpy(text, judgement.answer, judgement.length);
 	text[judgement.length] = '\0';
-	if (verdict == RESP_FORWARD || verdict == RESP_SKIP || verdict == RESP_OWN)
+	if (verdict == FRAMING_FORWARD || verdict == FRAMING_SKIP || verdict == FRAMING_OWN)
 		return verdict;
 	assert_int_equal(framing->reply(&of_reply, (unsigned char *)text, judgement.length, RESP_ANSWER_SIZE, &whole),
 	    FRAMING_WHOLE);
@@ -118,7 +118,7 @@ check_one(const struct command_row *row, const char *request, size_t length,
     const struct resp_connection *connection)
 {
 	char text[RESP_ANSWER_SIZE + 1];
-	enum resp_verdict verdict = judge(request, length, connection, text);
+	enum framing_verdict verdict = judge(request, length, connection, text);
 
 	if (verdict != row->verdict)
 		fail_msg("%s (%.100s): %d instead of %d", row->line, request, verdict, row->verdict);
@@ -141,15 +141,15 @@ check_rows(const struct command_row *rows, size_t count, const struct resp_conne
 	}
 }
 
-#define FORWARD(LINE)         { LINE, RESP_FORWARD, NULL }
+#define FORWARD(LINE)         { LINE, FRAMING_FORWARD, NULL }
 #define HOW "; this service is shared: use a service with mode = \"session\""
-#define REFUSED(LINE, NAME)   { LINE, RESP_REFUSE, "-ERR " NAME " needs a connection of its own" HOW "\r\n" }
+#define REFUSED(LINE, NAME)   { LINE, FRAMING_REFUSE, "-ERR " NAME " needs a connection of its own" HOW "\r\n" }
 #define HARMFUL(LINE, NAME) \
-	{ LINE, RESP_REFUSE, "-ERR " NAME " could end or block the connection of all clients" HOW "\r\n" }
+	{ LINE, FRAMING_REFUSE, "-ERR " NAME " could end or block the connection of all clients" HOW "\r\n" }
 #define OTHER(LINE, NUMBER) \
-	{ LINE, RESP_REFUSE, "-ERR SELECT of a database other than " NUMBER " needs a connection of its own" HOW }
-#define ARITY(LINE, NAME)     { LINE, RESP_ANSWER, "-ERR wrong number of arguments for '" NAME "' command\r\n" }
-#define ANSWER(LINE, TEXT)    { LINE, RESP_ANSWER, TEXT }
+	{ LINE, FRAMING_REFUSE, "-ERR SELECT of a database other than " NUMBER " needs a connection of its own" HOW }
+#define ARITY(LINE, NAME)     { LINE, FRAMING_ANSWER, "-ERR wrong number of arguments for '" NAME "' command\r\n" }
+#define ANSWER(LINE, TEXT)    { LINE, FRAMING_ANSWER, TEXT }
 
 static const struct command_row forwarded[] = {
 	FORWARD("GET a"), FORWARD("SET MULTI EXEC"), FORWARD("PING"), FORWARD("ECHO QUIT"), FORWARD("COMMAND DOCS"),
@@ -244,9 +244,9 @@ static const struct command_row answered[] = {
 	REFUSED("HELLO 2 AUTH a b", "HELLO with AUTH"), REFUSED("HELLO 2 SETNAME x AUTH a b", "HELLO with AUTH"),
 	REFUSED("HELLO 2 AUTH", "HELLO with AUTH"), ANSWER("HELLO 2 SETNAME", "-ERR Syntax error in HELLO option"),
 	ANSWER("HELLO 2 OTHER x", "-ERR Syntax error in HELLO option"),
-	{ "QUIT", RESP_QUIT, "+OK\r\n" }, { "QUIT now", RESP_QUIT, "+OK\r\n" },
-	{ "POST / HTTP/1.1", RESP_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
-	{ "HOST: localhost", RESP_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
+	{ "QUIT", FRAMING_QUIT, "+OK\r\n" }, { "QUIT now", FRAMING_QUIT, "+OK\r\n" },
+	{ "POST / HTTP/1.1", FRAMING_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
+	{ "HOST: localhost", FRAMING_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
 };
 
 static void
@@ -269,7 +269,7 @@ hello_made_the_connection_what_it_is(void **state)
 
 	(void)state;
 	check_rows(rows, COUNT(rows), &three);
-	assert_int_equal(judge("SELECT 0\n", 9, &three, text), RESP_REFUSE);
+	assert_int_equal(judge("SELECT 0\n", 9, &three, text), FRAMING_REFUSE);
 	assert_string_equal(text, "-ERR SELECT of a database other than 7 needs a connection of its own; this "
 	    "service is shared: use a service with mode = \"session\", or one whose hello selects it\r\n");
 }
@@ -294,8 +294,8 @@ who_has_not_said_hello_3_gets_no_reply_of_resp3(void **state)
 	static const struct command_row before[] = {
 		ANSWER("HELLO", "*14\r\n"), ANSWER("HELLO 2", "-NOPROTO"), ANSWER("CLIENT SETNAME x", "+OK\r\n"),
 		ANSWER("HELLO 3 OTHER", "-ERR Syntax error"), ANSWER("SELECT 0", "+OK\r\n"),
-		{ "GET a", RESP_REFUSE, "-ERR this service is shared and speaks RESP3: say HELLO 3 first" },
-		{ "XREAD STREAMS a 0", RESP_REFUSE, "-ERR this service is shared and speaks RESP3" },
+		{ "GET a", FRAMING_REFUSE, "-ERR this service is shared and speaks RESP3: say HELLO 3 first" },
+		{ "XREAD STREAMS a 0", FRAMING_REFUSE, "-ERR this service is shared and speaks RESP3" },
 		REFUSED("MULTI", "MULTI"),
 	};
 	static const struct command_row after[] = {
@@ -312,7 +312,7 @@ static void
 who_speaks_resp3_over_what_has_become_resp2_is_refused(void **state)
 {
 	static const struct command_row rows[] = {
-		{ "GET a", RESP_REFUSE, "-ERR this service is shared and speaks RESP2 now" },
+		{ "GET a", FRAMING_REFUSE, "-ERR this service is shared and speaks RESP2 now" },
 		ANSWER("HELLO 3", "-NOPROTO"), ANSWER("HELLO 2", "*14\r\n"), FORWARD("GET a"),
 	};
 
@@ -346,10 +346,10 @@ what_redis_does_not_answer_is_skipped(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(requests); i++)
-		assert_int_equal(judge(requests[i], strlen(requests[i]), &plain, text), RESP_SKIP);
-	assert_int_equal(judge("*1\r\n$0\r\n\r\n", 10, &plain, text), RESP_FORWARD);
-	assert_int_equal(judge("\"\"\r\n", 4, &plain, text), RESP_FORWARD);
-	assert_int_equal(judge("*2\r\n$6\r\nCLIENT\r\n$0\r\n\r\n", 22, &plain, text), RESP_FORWARD);
+		assert_int_equal(judge(requests[i], strlen(requests[i]), &plain, text), FRAMING_SKIP);
+	assert_int_equal(judge("*1\r\n$0\r\n\r\n", 10, &plain, text), FRAMING_FORWARD);
+	assert_int_equal(judge("\"\"\r\n", 4, &plain, text), FRAMING_FORWARD);
+	assert_int_equal(judge("*2\r\n$6\r\nCLIENT\r\n$0\r\n\r\n", 22, &plain, text), FRAMING_FORWARD);
 }
 
 static void
@@ -363,14 +363,14 @@ quotes_hide_no_command(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(requests); i++)
-		if (judge(requests[i], strlen(requests[i]), &plain, text) != RESP_REFUSE)
+		if (judge(requests[i], strlen(requests[i]), &plain, text) != FRAMING_REFUSE)
 			fail_msg("%s was not refused", requests[i]);
 	for (size_t i = 0; i < COUNT(others); i++)
-		assert_int_equal(judge(others[i], strlen(others[i]), &plain, text), RESP_FORWARD);
+		assert_int_equal(judge(others[i], strlen(others[i]), &plain, text), FRAMING_FORWARD);
 	/* Redis compares as C does, and would hear POST and BLOCK. */
-	assert_int_equal(judge("*1\r\n$6\r\nPOST\0x\r\n", 16, &plain, text), RESP_QUIT);
+	assert_int_equal(judge("*1\r\n$6\r\nPOST\0x\r\n", 16, &plain, text), FRAMING_QUIT);
 	assert_int_equal(judge("*6\r\n$5\r\nXREAD\r\n$6\r\nBLOCK\0\r\n$1\r\n0\r\n$7\r\nSTREAMS\r\n"
-	    "$1\r\ns\r\n$1\r\n$\r\n", 61, &plain, text), RESP_REFUSE);
+	    "$1\r\ns\r\n$1\r\n$\r\n", 61, &plain, text), FRAMING_REFUSE);
 }
 
 static void
@@ -466,7 +466,7 @@ who_needs_a_state_gets_a_connection_of_its_own(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(own); i++) {
-		struct command_row row = { own[i].line, RESP_OWN, NULL };
+		struct command_row row = { own[i].line, FRAMING_OWN, NULL };
 
 		check_rows(&row, 1, &plain);
 		assert_int_equal(judgement.effect, own[i].effect);
@@ -505,8 +505,8 @@ static const struct command_row own_answered[] = {
 	    "-ERR Client names cannot contain spaces, newlines or special characters.\r\n"),
 	ANSWER("CLIENT SETINFO LIB-VER \xc3\xa9", "-ERR lib-ver cannot contain spaces, newlines or special"),
 	ANSWER("HELLO 2 SETNAME \xc3\xa9", "-ERR Client names cannot contain"),
-	{ "QUIT", RESP_QUIT, "+OK\r\n" },
-	{ "POST / HTTP/1.1", RESP_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
+	{ "QUIT", FRAMING_QUIT, "+OK\r\n" },
+	{ "POST / HTTP/1.1", FRAMING_QUIT, "-ERR holdfast: this is no HTTP server\r\n" },
 };
 
 static void
@@ -521,18 +521,19 @@ a_client_says_who_it_is_before_it_has_a_connection(void **state)
 {
 	static const struct {
 		const char *line;
-		enum resp_verdict verdict;
+		enum framing_verdict verdict;
 		enum resp_label_kind kind;
 		const char *label;
 	} rows[] = {
-		{ "CLIENT SETNAME worker", RESP_ANSWER, RESP_LABEL_NAME, "worker" },
-		{ "CLIENT SETINFO LIB-NAME redis-py", RESP_ANSWER, RESP_LABEL_LIBRARY, "redis-py" },
-		{ "CLIENT SETINFO LIB-VER 5.0.1", RESP_ANSWER, RESP_LABEL_VERSION, "5.0.1" },
-		{ "HELLO 2 SETNAME worker", RESP_FORWARD, RESP_LABEL_NAME, "worker" },
-		{ "CLIENT SETNAME 1234567890123456789012345", RESP_ANSWER, RESP_LABEL_NAME,
+		{ "CLIENT SETNAME worker", FRAMING_ANSWER, RESP_LABEL_NAME, "worker" },
+		{ "CLIENT SETINFO LIB-NAME redis-py", FRAMING_ANSWER, RESP_LABEL_LIBRARY, "redis-py" },
+		{ "CLIENT SETINFO LIB-VER 5.0.1", FRAMING_ANSWER, RESP_LABEL_VERSION, "5.0.1" },
+		{ "HELLO 2 SETNAME worker", FRAMING_FORWARD, RESP_LABEL_NAME, "worker" },
+		{ "CLIENT SETNAME 1234567890123456789012345", FRAMING_ANSWER, RESP_LABEL_NAME,
 		    "1234567890123456789012345" },
-		{ "CLIENT SETINFO OTHER x", RESP_ANSWER, RESP_LABEL_NONE, NULL },
-		{ "HELLO 2", RESP_FORWARD, RESP_LABEL_NONE, NULL }, { "PING", RESP_FORWARD, RESP_LABEL_NONE, NULL },
+		{ "CLIENT SETINFO OTHER x", FRAMING_ANSWER, RESP_LABEL_NONE, NULL },
+		{ "HELLO 2", FRAMING_FORWARD, RESP_LABEL_NONE, NULL },
+		{ "PING", FRAMING_FORWARD, RESP_LABEL_NONE, NULL },
 	};
 	char text[RESP_ANSWER_SIZE + 1], request[200];
 
@@ -546,12 +547,12 @@ a_client_says_who_it_is_before_it_has_a_connection(void **state)
 			assert_int_equal(strcasecmp(label, rows[i].label), 0);
 	}
 	/* An empty one takes it away; in a line, so long a one is not remembered. */
-	assert_int_equal(judge("CLIENT SETNAME \"\"\n", 18, &plain, text), RESP_ANSWER);
+	assert_int_equal(judge("CLIENT SETNAME \"\"\n", 18, &plain, text), FRAMING_ANSWER);
 	assert_int_equal(judgement.label.kind, RESP_LABEL_NAME);
 	assert_int_equal(judgement.label.length, 0);
-	assert_int_equal(judge("CLIENT SETNAME worker\n", 22, &plain, text), RESP_ANSWER);
+	assert_int_equal(judge("CLIENT SETNAME worker\n", 22, &plain, text), FRAMING_ANSWER);
 	assert_string_equal(label, "worker");
-	assert_int_equal(judge("CLIENT SETNAME 1234567890123456789012345\n", 41, &plain, text), RESP_ANSWER);
+	assert_int_equal(judge("CLIENT SETNAME 1234567890123456789012345\n", 41, &plain, text), FRAMING_ANSWER);
 	assert_int_equal(judgement.label.kind, RESP_LABEL_NONE);
 }
 
@@ -565,8 +566,8 @@ hello_is_answered_by_the_server(void **state)
 	static const struct command_row resp3[] = { FORWARD("HELLO 3"), FORWARD("HELLO"), FORWARD("GET a") };
 	/* Who does not speak the shared connection's protocol is never given a reply in it. */
 	static const struct command_row before[] = {
-		{ "HELLO", RESP_OWN, NULL }, { "GET a", RESP_OWN, NULL }, { "HELLO 2", RESP_OWN, NULL },
-		{ "MULTI", RESP_OWN, NULL }, ANSWER("CLIENT SETNAME x", "+OK\r\n"), ANSWER("SELECT 0", "+OK\r\n"),
+		{ "HELLO", FRAMING_OWN, NULL }, { "GET a", FRAMING_OWN, NULL }, { "HELLO 2", FRAMING_OWN, NULL },
+		{ "MULTI", FRAMING_OWN, NULL }, ANSWER("CLIENT SETNAME x", "+OK\r\n"), ANSWER("SELECT 0", "+OK\r\n"),
 	};
 
 	(void)state;
@@ -596,7 +597,7 @@ what_needs_no_order_or_asks_for_the_name_is_known(void **state)
 		assert_true(judgement.no_order);
 		assert_false(judgement.asks_name);
 	}
-	assert_int_equal(judge("CLIENT GETNAME\n", 15, &plain, text), RESP_FORWARD);
+	assert_int_equal(judge("CLIENT GETNAME\n", 15, &plain, text), FRAMING_FORWARD);
 	assert_true(judgement.asks_name);
 	for (size_t i = 0; i < COUNT(ordered); i++) {
 		judge(request, make_array(ordered[i], false, request), &plain, text);
@@ -604,9 +605,9 @@ what_needs_no_order_or_asks_for_the_name_is_known(void **state)
 		assert_false(judgement.asks_name);
 	}
 	on_state = RESP_ON_STATE_REFUSE;
-	assert_int_equal(judge("SCRIPT KILL\n", 12, &plain, text), RESP_FORWARD);
-	assert_int_equal(judge("CLIENT ID\n", 10, &plain, text), RESP_FORWARD);
-	assert_int_equal(judge("FUNCTION KILL\n", 14, &plain, text), RESP_FORWARD);
+	assert_int_equal(judge("SCRIPT KILL\n", 12, &plain, text), FRAMING_FORWARD);
+	assert_int_equal(judge("CLIENT ID\n", 10, &plain, text), FRAMING_FORWARD);
+	assert_int_equal(judge("FUNCTION KILL\n", 14, &plain, text), FRAMING_FORWARD);
 }
 
 int
