@@ -315,7 +315,7 @@ spool_fill_job(struct spool *spool)
 	job->count = 0;
 	job->first = spool_record(spool)->spool_written;
 	while (length < waiting) {
-		next = SPOOL_RECORD + spool_queue_length(records + length);
+		next = SPOOL_RECORD + spool_record_length(records + length);
 		if (length > 0 && length + next > most)
 			break;
 		length += next;

@@ -1,7 +1,6 @@
 #include "client/spool_disk.h"
 
 #include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -277,21 +276,27 @@ disk_skip(struct spool_disk *disk, int fd, uint64_t first, uint64_t until, uint6
 	return number;
 }
 
-static void
-disk_remove_first(struct spool_disk *disk)
+/* The segment's file goes; one that is damaged is kept aside. */
+static bool
+disk_remove(const struct spool_disk *disk, uint64_t first, bool damaged)
 {
 	char name[SPOOL_NAME], kept[SPOOL_NAME + 8];
 
+	spool_segment_name(first, name);
+	if (!damaged)
+		return unlinkat(disk->directory, name, 0) == 0;
+	snprintf(kept, sizeof kept, "%s.damaged", name);
+	return renameat(disk->directory, name, disk->directory, kept) == 0;
+}
+
+static void
+disk_remove_first(struct spool_disk *disk)
+{
 	if (disk->count == 1)
 		disk_close_file(&disk->writing);
 	if (disk->reading_first == disk->segments[0].first)
 		disk_close_file(&disk->reading);
-	spool_segment_name(disk->segments[0].first, name);
-	snprintf(kept, sizeof kept, "%s.damaged", name);
-	if (disk->segments[0].damaged)
-		renameat(disk->directory, name, disk->directory, kept);
-	else
-		unlinkat(disk->directory, name, 0);
+	disk_remove(disk, disk->segments[0].first, disk->segments[0].damaged);
 	CRASH_POINT(SPOOL_REMOVED);
 	disk->count--;
 	memmove(disk->segments, disk->segments + 1, disk->count * sizeof *disk->segments);
@@ -303,18 +308,15 @@ disk_clear_last(struct spool_disk *disk, struct spool_job *job, int fd, const ch
 {
 	const struct disk_segment *last = &disk->segments[disk->count - 1];
 	enum spool_result result = SPOOL_MORE;
-	char name[SPOOL_NAME], kept[SPOOL_NAME + 8];
 	uint32_t count;
 	size_t wanted;
+	bool damaged;
 
 	if (wrong == NULL)
 		disk_load(fd, disk->position.spool, SPOOL_HEADER, last->first, disk->buffer, disk->buffer_size,
 		    &count, &result, &wanted);
-	spool_segment_name(last->first, name);
-	snprintf(kept, sizeof kept, "%s.damaged", name);
-	if (last->size <= SPOOL_HEADER || (wrong == NULL && result == SPOOL_MORE))
-		unlinkat(disk->directory, name, 0);
-	else if (renameat(disk->directory, name, disk->directory, kept) == 0)
+	damaged = last->size > SPOOL_HEADER && (wrong != NULL || result != SPOOL_MORE);
+	if (disk_remove(disk, last->first, damaged) && damaged)
 		disk_tell(job, last->first, wrong != NULL ? wrong : "its first record is damaged", 1);
 	disk->count--;
 }
@@ -474,8 +476,7 @@ disk_encode(const struct spool_disk *disk, const struct spool_job *job)
 	uint32_t length;
 
 	for (uint32_t i = 0; i < job->count; i++, at += SPOOL_RECORD + length) {
-		memcpy(&length, at, sizeof length);
-		length = le32toh(length);
+		length = spool_record_length(at);
 		spool_record_write(disk->position.spool, job->first + i, at + SPOOL_RECORD, length, at);
 	}
 }
@@ -501,11 +502,9 @@ disk_give_up(struct spool_disk *disk, struct spool_job *job, int error, const ch
 {
 	struct disk_segment *last = &disk->segments[disk->count - 1];
 	bool empty = last->size <= SPOOL_HEADER;
-	char name[SPOOL_NAME];
 
-	spool_segment_name(last->first, name);
 	if (empty)
-		unlinkat(disk->directory, name, 0);
+		disk_remove(disk, last->first, false);
 	else if (ftruncate(disk->writing, (off_t)last->size) == -1)
 		last->damaged = true;
 	disk_close_file(&disk->writing);
@@ -645,26 +644,24 @@ disk_note(const struct spool_disk *disk, struct spool_job *job)
 	job->oldest = disk->count > 0 ? disk->segments[0].born : 0;
 }
 
-static bool
+static void
 disk_work(struct spool_disk *disk, struct spool_job *job)
 {
-	bool written;
-
 	if (disk->directory == -1 && !disk_open(disk, job)) {
 		disk_close(disk);
-		return false;
+		return;
 	}
 	if (job->opened) /* what is to be done depends on what the disk has */
-		return true;
+		return;
 	if (job->acknowledged > disk->position.acknowledged && !disk_write_position(disk, job, job->acknowledged))
-		return false;
+		return;
 	disk_remove_done(disk, job->acknowledged);
-	written = job->length == 0 || disk_append(disk, job);
+	if (job->length > 0)
+		disk_append(disk, job);
 	if ((job->error == ENOSPC || job->error == EDQUOT) && job->makes_room && disk->count > 0)
 		disk_remove_first(disk); /* it is tried again */
 	if (job->reads && disk->directory != -1) /* be there no room: what is read makes some */
 		disk_read(disk, job);
-	return written;
 }
 
 void

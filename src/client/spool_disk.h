@@ -24,8 +24,8 @@ struct spool_job {
 	bool makes_room;        /* the oldest messages go where there is no room for the newest */
 	/* messages before this number are done with */
 	uint64_t acknowledged;
-	/* messages to be written, each behind SPOOL_RECORD bytes that begin with its length, a uint32_t; they are
-	 * made records in place.  length 0: none */
+	/* messages to be written, each behind what spool_record_begin() has written; they are made records in place.
+	 * length 0: none */
 	unsigned char *bytes;
 	size_t length;
 	uint64_t first;

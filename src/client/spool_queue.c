@@ -1,6 +1,5 @@
 #include "client/spool_queue.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "client/spool_segment.h"
@@ -10,15 +9,6 @@
 #define LOAD_RUN   256
 #define LOAD_BYTES (4u << 20)
 #define LOAD_COUNT 32768u
-
-uint32_t
-spool_queue_length(const unsigned char *record)
-{
-	uint32_t length;
-
-	memcpy(&length, record, sizeof length);
-	return le32toh(length);
-}
 
 unsigned char *
 spool_queue_room(struct mux_queue *queue, uint32_t count, size_t bytes)
@@ -36,10 +26,7 @@ spool_queue_put(struct mux_queue *queue, uint32_t client, size_t taken, const si
 	size_t begin = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const uint32_t length = htole32((uint32_t)(end[i] - begin));
-
-		memset(at, 0, SPOOL_RECORD);
-		memcpy(at, &length, sizeof length);
+		spool_record_begin(at, end[i] - begin);
 		at += SPOOL_RECORD + end[i] - begin;
 		begin = end[i];
 	}
@@ -88,7 +75,7 @@ spool_queue_drop(struct mux_queue *queue, size_t need)
 	uint32_t count = 0;
 
 	for (; bytes < need && bytes < spool_queue_waiting(queue); count++)
-		bytes += SPOOL_RECORD + spool_queue_length(records + bytes);
+		bytes += SPOOL_RECORD + spool_record_length(records + bytes);
 	if (count > 0)
 		queue_leave(queue, count, bytes, true);
 	return count > 0;
@@ -102,7 +89,7 @@ queue_count_run(const struct mux_queue *queue, const unsigned char *records, siz
 	uint32_t count = 0, next;
 
 	while (at < length && count < LOAD_RUN && mux_queue_count(queue) + count < LOAD_COUNT) {
-		next = spool_queue_length(records + at);
+		next = spool_record_length(records + at);
 		if (there + bytes > 0 && there + bytes + next > LOAD_BYTES)
 			break;
 		bytes += next;
@@ -121,7 +108,7 @@ queue_copy_run(struct mux_queue *queue, unsigned char *room, const unsigned char
 	uint64_t end = queue->record->out_end;
 
 	for (uint32_t i = 0; i < count; i++) {
-		uint32_t length = spool_queue_length(records);
+		uint32_t length = spool_record_length(records);
 
 		memcpy(room, records + SPOOL_RECORD, length);
 		room += length;
@@ -200,11 +187,10 @@ queue_copy_reclaim(const struct mux_queue *queue, unsigned char *room)
 
 	for (size_t i = 0; i < mux_queue_count(queue); i++) {
 		uint64_t who = mux_queue_at(queue, i)->who;
-		uint32_t length = (uint32_t)(mux_queue_end(queue, i + 1) - mux_queue_end(queue, i));
+		size_t length = (size_t)(mux_queue_end(queue, i + 1) - mux_queue_end(queue, i));
 
 		if (!(who & TABLE_PENDING_SPOOLED) && who != TABLE_PENDING_NOBODY) {
-			memset(room, 0, SPOOL_RECORD);
-			memcpy(room, &length, sizeof length);
+			spool_record_begin(room, length);
 			memcpy(room + SPOOL_RECORD, bytes, length);
 			room += SPOOL_RECORD + length;
 		}
@@ -265,7 +251,7 @@ queue_leave_written(struct mux_queue *queue, uint64_t end)
 	struct redo redo;
 
 	while (bytes < spool_queue_waiting(queue) && record->spool_written + count < end) {
-		bytes += SPOOL_RECORD + spool_queue_length(records + bytes);
+		bytes += SPOOL_RECORD + spool_record_length(records + bytes);
 		count++;
 	}
 	if (count > 0)

@@ -1,9 +1,8 @@
 /* spool_queue.h - messages that go through the spool, in the table: those that clients said wait in a buffer until
  * they are on the disk, and those that come from the disk go to the end of mux_queue.
  *
- * In the buffer each message stands behind SPOOL_RECORD bytes, of which the first four are its length, as in what
- * client/spool_disk writes.  A function that changes something is one change: it happens as a whole, or, where there
- * is no memory, not at all.
+ * In the buffer each message stands behind SPOOL_RECORD bytes, which spool_record_begin() has written.  A function
+ * that changes something is one change: it happens as a whole, or, where there is no memory, not at all.
  */
 #ifndef HOLDFAST_CLIENT_SPOOL_QUEUE_H
 #define HOLDFAST_CLIENT_SPOOL_QUEUE_H
@@ -13,9 +12,6 @@
 #include <stdint.h>
 
 #include "client/mux_queue.h"
-
-/* The length of the message of this record. */
-uint32_t spool_queue_length(const unsigned char *record);
 
 /* Bytes that wait for the disk, with what stands before each message. */
 static inline size_t

@@ -130,6 +130,19 @@ record_crc(uint64_t spool, uint64_t number, const unsigned char *message, size_t
 	return spool_crc(spool_crc(0, head, sizeof head), message, length);
 }
 
+uint32_t
+spool_record_length(const unsigned char *record)
+{
+	return get_32(record);
+}
+
+void
+spool_record_begin(unsigned char *ret_record, size_t length)
+{
+	put_32(ret_record, (uint32_t)length);
+	put_32(ret_record + 4, 0);
+}
+
 void
 spool_record_write(uint64_t spool, uint64_t number, const unsigned char *message, size_t length,
     unsigned char *ret_record)

@@ -36,6 +36,10 @@ void spool_segment_write(const struct spool_segment *segment, unsigned char *ret
 /* NULL, or what is wrong with it, for people. */
 const char *spool_segment_read(const unsigned char *header, size_t length, struct spool_segment *ret_segment);
 
+/* The length of a record's message, with which the record begins; and writes that alone, with nothing behind it. */
+uint32_t spool_record_length(const unsigned char *record);
+void spool_record_begin(unsigned char *ret_record, size_t length);
+
 /* Writes what comes before this message's bytes, whose length is not 0. */
 void spool_record_write(uint64_t spool, uint64_t number, const unsigned char *message, size_t length,
     unsigned char *ret_record);

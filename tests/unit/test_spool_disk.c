@@ -63,9 +63,9 @@ again(void)
 static void
 add(const char *message)
 {
-	const uint32_t length = (uint32_t)strlen(message);
+	const size_t length = strlen(message);
 
-	memcpy(bytes + job.length, &length, sizeof length);
+	spool_record_begin(bytes + job.length, length);
 	memcpy(bytes + job.length + SPOOL_RECORD, message, length);
 	job.bytes = bytes;
 	job.length += SPOOL_RECORD + length;

@@ -25,7 +25,7 @@ describe_records(char *text, size_t size)
 	size_t n = 0, length;
 
 	for (size_t at = 0; at < spool_queue_waiting(&queue); at += SPOOL_RECORD + length) {
-		length = spool_queue_length(records + at);
+		length = spool_record_length(records + at);
 		n += (size_t)snprintf(text + n, size - n, "[%.*s]", (int)length,
 		    (const char *)records + at + SPOOL_RECORD);
 	}
