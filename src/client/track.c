@@ -2,13 +2,10 @@
 
 #include <string.h>
 
+#include "client/ring.h"
 #include "framing/resp_track.h"
-#include "keep/buffers.h"
 #include "keep/crash.h"
 #include "keep/pipes.h"
-
-/* What a pipe takes at most (keep/pipes). */
-#define TRACK_PIPE (256u << 10)
 
 /* As it lies in the table. */
 struct track_state {
@@ -30,22 +27,13 @@ track_state(const struct track *track)
 	return track_place(track->table, track->client, track->table->tracks[track->client].place);
 }
 
-/* Bytes of a direction that are in the buffer. */
-static size_t
-track_buffered(const struct table *table, uint32_t client, enum table_direction d)
-{
-	uint32_t buffer = table->clients[client].buffer[d];
-
-	return buffer == 0 ? 0 : table->buffers[buffer].tail - table->buffers[buffer].head;
-}
-
 /* All bytes of a direction that were received, and how many of them are not followed. */
 static uint64_t
 track_received(const struct table *table, uint32_t client, enum table_direction d)
 {
 	uint16_t pipe = table->clients[client].pipe[d];
 
-	return table->clients[client].bytes[d] + track_buffered(table, client, d) +
+	return table->clients[client].bytes[d] + ring_length(table, table->clients[client].buffer[d]) +
 	    (pipe == 0 ? 0 : pipes_level(table, pipe));
 }
 
@@ -73,16 +61,14 @@ static void
 track_follow_way(const struct track *track, struct track_state *state, enum table_direction d)
 {
 	const struct table *table = track->table;
+	uint32_t buffer = table->clients[track->client].buffer[d];
+	size_t buffered = ring_length(table, buffer);
 	uint64_t behind = track_behind(track, d);
-	size_t buffered = track_buffered(table, track->client, d);
-	const unsigned char *end;
 
 	if (behind <= buffered) {
-		end = buffers_bytes(table, table->clients[track->client].buffer[d]) +
-		    table->buffers[table->clients[track->client].buffer[d]].tail;
 		if (behind > 0)
-			(d == TABLE_UP ? resp_track_request : resp_track_reply)(&state->resp, end - behind,
-			    (size_t)behind);
+			(d == TABLE_UP ? resp_track_request : resp_track_reply)(&state->resp,
+			    ring_bytes(table, buffer) + (buffered - behind), (size_t)behind);
 	} else {
 		(d == TABLE_UP ? resp_track_pass_request : resp_track_pass_reply)(&state->resp, behind);
 	}
@@ -112,7 +98,7 @@ track_may_splice(const struct track *track, enum table_direction d)
 {
 	const struct resp_track *resp = &track_state(track)->resp;
 
-	return (d == TABLE_UP ? resp_track_ahead_request(resp) : resp_track_ahead_reply(resp)) >= TRACK_PIPE;
+	return (d == TABLE_UP ? resp_track_ahead_request(resp) : resp_track_ahead_reply(resp)) >= PIPES_SIZE;
 }
 
 bool
