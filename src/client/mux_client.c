@@ -425,37 +425,35 @@ mux_client_make_room(struct mux_client *client, size_t want, int64_t now)
 
 /* Does what is to be done after what it asked. */
 static void
-mux_client_obey(struct mux_client *client, const struct mux_asked *asked, int64_t now)
+mux_client_obey(struct mux_client *client, struct mux_asked asked, int64_t now)
 {
 	struct mux_clients *clients = client->clients;
 
-	clients->owed += asked->owed > 0 && client->asker.reader.in_flight == asked->owed;
-	if (asked->told)
+	clients->owed += asked.owed > 0 && client->asker.reader.in_flight == asked.owed;
+	if (asked.told)
 		mux_client_input(client, MUX_INPUT_FLUSH);
-	client->state = asked->why == MUX_ASKED_STUCK ? MUX_CLIENT_STUCK : MUX_CLIENT_ASKS;
-	client->first = asked->first;
-	if (asked->why == MUX_ASKED_WAIT || asked->why == MUX_ASKED_OWN)
-		mux_client_wait(client, asked->why == MUX_ASKED_WAIT ? &clients->waiting : &clients->wanting, now);
+	client->state = asked.why == MUX_ASKED_STUCK ? MUX_CLIENT_STUCK : MUX_CLIENT_ASKS;
+	client->first = asked.first;
+	if (asked.why == MUX_ASKED_WAIT || asked.why == MUX_ASKED_OWN)
+		mux_client_wait(client, asked.why == MUX_ASKED_WAIT ? &clients->waiting : &clients->wanting, now);
 	else
 		client->waiting.since = 0;
-	if (asked->why == MUX_ASKED_LAST)
-		mux_client_finish(client, asked->cause);
+	if (asked.why == MUX_ASKED_LAST)
+		mux_client_finish(client, asked.cause);
 }
 
 /* The next packet is too long for a message.  A client's is left where it is until its replies have come. */
 static void
 mux_client_refuse_packet(struct mux_client *client, int fd, int64_t now)
 {
-	struct mux_asked rejected;
-
 	if (client->owner == NULL) {
 		client->clients->rules.queue.record->lost++;
 		recv(fd, NULL, 0, MSG_DONTWAIT | MSG_TRUNC);
 	} else if (client->asker.reader.in_flight > 0) {
 		client->state = MUX_CLIENT_STUCK;
 	} else {
-		rejected = mux_ask_reject(&client->clients->rules, &client->asker, FRAMING_TOO_LONG);
-		mux_client_obey(client, &rejected, now);
+		mux_client_obey(client, mux_ask_reject(&client->clients->rules, &client->asker, FRAMING_TOO_LONG),
+		    now);
 	}
 }
 
@@ -572,7 +570,7 @@ mux_client_ask(struct mux_client *client, bool first, int64_t now)
 	if (!mux_reader_is_blocked(&client->asker.reader) && !mux_client_is_last(client))
 		asked = mux_ask(&clients->rules, &client->asker, first || clients->waiting.count == 0);
 	ring_release(clients->rules.queue.table, mux_client_payer(client), mux_client_said(client));
-	mux_client_obey(client, &asked, now);
+	mux_client_obey(client, asked, now);
 	mux_client_watch(client);
 	mux_client_end_if_through(client);
 }
@@ -588,22 +586,16 @@ mux_client_resume(struct mux_client *client, int64_t now)
 void
 mux_client_fail_waiting(struct mux_client *client, enum closing_cause cause, int64_t now)
 {
-	struct mux_asked asked;
-
 	mux_client_wait_no_more(client);
-	asked = mux_ask_fail(&client->clients->rules, &client->asker, cause);
-	mux_client_obey(client, &asked, now);
+	mux_client_obey(client, mux_ask_fail(&client->clients->rules, &client->asker, cause), now);
 	mux_client_ask(client, false, now);
 }
 
 void
 mux_client_fail_own(struct mux_client *client, enum closing_cause cause, int64_t now)
 {
-	struct mux_asked asked;
-
 	mux_client_wait_no_more(client);
-	asked = mux_ask_fail_own(&client->clients->rules, &client->asker, cause);
-	mux_client_obey(client, &asked, now);
+	mux_client_obey(client, mux_ask_fail_own(&client->clients->rules, &client->asker, cause), now);
 }
 
 void
