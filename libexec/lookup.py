@@ -140,6 +140,16 @@ def seconds(text):
     return value
 
 
+def some_of(*choices):
+    """The type of an option: words with commas between them."""
+    def parse(text):
+        words = text.split(",")
+        if any(word not in choices for word in words):
+            raise argparse.ArgumentTypeError(f"not of {', '.join(choices)}: {text}")
+        return words
+    return parse
+
+
 class Options(argparse.ArgumentParser):
     """With --help, --timeout, --watch and --refresh, and the service's name as the last argument."""
 
@@ -203,8 +213,7 @@ def watch(program):
     """Each list when it is another one, and at least every options.refresh seconds.  An empty list says that there is
     no endpoint now; the reason is on standard error.  Ends when nobody has answered for that long."""
     refresh = program.options.refresh
-    shown, told = None, time.monotonic() - refresh
-    first = True
+    shown, told = None, time.monotonic() - refresh  # shown: None before the first answer
     while True:
         begun = time.monotonic()
         try:
@@ -214,12 +223,11 @@ def watch(program):
             if shown != []:
                 note(nothing)
         except Failure as failure:
-            if first or time.monotonic() - told >= refresh:
+            if shown is None or time.monotonic() - told >= refresh:
                 raise
             note(f"{failure}; asked again in 0.5 s")
             time.sleep(0.5)
             continue
-        first = False
         if lines != shown or time.monotonic() - told >= refresh:
             show(lines, end="\n")
             shown, told = lines, time.monotonic()

@@ -45,6 +45,11 @@ def password_of(options):
     return lookup.read_secret(options.password_file) if options.password_file else None
 
 
+def bearer(options):
+    """The header of --token-file, if that is given."""
+    return {"Authorization": "Bearer " + lookup.read_secret(options.token_file)} if options.token_file else {}
+
+
 class Server:
     """[http[s]://]HOST[:PORT]; without a scheme TLS is used if an option says so."""
 
@@ -164,8 +169,6 @@ def begin(server, ask, call, answers):
     def work():
         try:
             answers.put((server, ask(server, call), None))
-        except lookup.Nothing as nothing:
-            answers.put((server, None, nothing))
         except Failure as failure:
             answers.put((server, None, failure))
         except TimeoutError:
