@@ -12,7 +12,6 @@
 #include "tls/explain.h"
 
 #define CONTEXT_FILE_MAX (16 * 1024 * 1024)
-#define CONTEXT_READ_SIZE 65536 /* several records with one system call */
 #define CONTEXT_FILES 4         /* ca, crl, cert, key */
 
 /* Which contents of a file were read. */
@@ -272,8 +271,8 @@ context_set_up(SSL_CTX *ctx, const struct header *header)
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY); /* a read ends behind a buffer without data, too */
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_default_read_buffer_len(ctx, CONTEXT_READ_SIZE);
 	SSL_CTX_set_verify(ctx, header->verify == HEADER_VERIFY_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
 	    explain_verify);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);

@@ -16,6 +16,8 @@
 #include "tls/explain.h"
 
 #define TUNNEL_READS 256 /* records in a turn of the loop, however small they are */
+#define TUNNEL_BARREN_READS 32 /* of these without data, which take longer */
+#define TUNNEL_BARREN 4096 /* reads without data, one after the other, that end a session */
 #define TUNNEL_LOOK (1 * CLOCK_SECOND)
 
 /* What the other side did not take. */
@@ -37,6 +39,7 @@ struct tunnel {
 	bool remote_ended;   /* its close_notify has come */
 	bool more;           /* TLS may have bytes that no event tells of */
 	bool wants_write;    /* TLS must send something before it reads or writes */
+	unsigned barren;     /* reads without data since the last with some */
 	bool over;           /* nothing more comes from the server, which end and text tell of */
 	enum tunnel_end end;
 	char text[200];
@@ -163,6 +166,15 @@ tunnel_notify(struct tunnel *tunnel)
 		tunnel_judge(tunnel, result);
 }
 
+/* Once all is sent. */
+static void
+tunnel_end_up(struct tunnel *tunnel)
+{
+	if (tunnel->local_ended && tunnel->up.length == 0 && !tunnel->notified && !tunnel->over &&
+	    !SSL_in_init(tunnel->ssl)) /* an update of the keys is to be finished first */
+		tunnel_notify(tunnel);
+}
+
 /* From the local side to the server. */
 static void
 tunnel_move_up(struct tunnel *tunnel)
@@ -183,8 +195,7 @@ tunnel_move_up(struct tunnel *tunnel)
 			tunnel->local_gone = length == -1 || peer_closed_has_come(tunnel->local);
 		}
 	}
-	if (tunnel->local_ended && tunnel->up.length == 0 && !tunnel->notified && !tunnel->over)
-		tunnel_notify(tunnel);
+	tunnel_end_up(tunnel);
 }
 
 /* As many of the bytes as the local side takes now. */
@@ -200,27 +211,55 @@ tunnel_deliver(struct tunnel *tunnel, const char *bytes, size_t length)
 	return sent == -1 ? 0 : (size_t)sent;
 }
 
+/* A record of any kind, other than data, has been read.  Without reading ahead OpenSSL returns behind each of them;
+ * else only behind a buffer full of them, which is long enough for the others to notice. */
+static void
+tunnel_count_barren(struct tunnel *tunnel)
+{
+	if (tunnel->barren++ == 0)
+		SSL_set_read_ahead(tunnel->ssl, 0);
+	if (tunnel->barren < TUNNEL_BARREN)
+		return;
+	tunnel->over = true;
+	tunnel->end = TUNNEL_BROKEN;
+	snprintf(tunnel->text, sizeof tunnel->text, "the server sends key updates or tickets without end, no data");
+}
+
+/* Reads what there is.  False: nothing more can be read now. */
+static bool
+tunnel_read(struct tunnel *tunnel, char *ret_bytes, size_t size, size_t *ret_count)
+{
+	bool waits;
+
+	*ret_count = 0;
+	ERR_clear_error();
+	errno = 0;
+	if (SSL_read_ex(tunnel->ssl, ret_bytes, size, ret_count)) {
+		if (tunnel->barren > 0)
+			SSL_set_read_ahead(tunnel->ssl, 1);
+		tunnel->barren = 0;
+		return SSL_has_pending(tunnel->ssl); /* if there is more, an event tells */
+	}
+	waits = errno == EAGAIN;
+	tunnel_judge(tunnel, 0);
+	if (waits || tunnel->remote_ended || tunnel->over || tunnel->wants_write)
+		return false;
+	tunnel_count_barren(tunnel);
+	return !tunnel->over;
+}
+
 /* What TLS has for us, up to a piece. */
 static size_t
 tunnel_decrypt(struct tunnel *tunnel)
 {
 	size_t length = 0, count;
+	unsigned work = 0;
 
-	tunnel->more = true;
-	for (unsigned reads = 0; reads < TUNNEL_READS && length < sizeof tunnel_piece; reads++) {
-		ERR_clear_error();
-		errno = 0;
-		if (!SSL_read_ex(tunnel->ssl, tunnel_piece + length, sizeof tunnel_piece - length, &count)) {
-			tunnel->more = false;
-			tunnel_judge(tunnel, 0);
-			break;
-		}
+	do {
+		tunnel->more = tunnel_read(tunnel, tunnel_piece + length, sizeof tunnel_piece - length, &count);
 		length += count;
-		if (!SSL_has_pending(tunnel->ssl)) {
-			tunnel->more = false; /* if there is more, an event tells */
-			break;
-		}
-	}
+		work += count > 0 ? 1 : TUNNEL_READS / TUNNEL_BARREN_READS;
+	} while (tunnel->more && work < TUNNEL_READS && length < sizeof tunnel_piece);
 	return length;
 }
 
@@ -325,6 +364,7 @@ tunnel_remote_event(evutil_socket_t fd, short what, void *arg)
 		tunnel_move_up(tunnel);
 	}
 	tunnel_move_down(tunnel);
+	tunnel_end_up(tunnel);
 	tunnel_continue(tunnel);
 }
 

@@ -1,0 +1,107 @@
+"""A TLS server that keeps holdfast-tls busy without a byte of data: bounded, told, and others do not notice."""
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+import holdfast
+import tls_hostile
+import tls_program
+import upstream as upstream_module
+
+pytestmark = [pytest.mark.plain,
+              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+FLOODS = {
+    "key updates": [("SSL_key_update", 0), ("SSL_do_handshake",)],
+    "key updates that ask for ours": [("SSL_key_update", 1), ("SSL_do_handshake",)],
+    "tickets": [("SSL_new_session_ticket",), ("SSL_do_handshake",)],
+}
+
+
+@pytest.fixture(scope="module")
+def authority(module_folder):
+    return tls_program.Authority(module_folder)
+
+
+@pytest.fixture(scope="module")
+def good(authority):
+    return authority.issue("good")
+
+
+@pytest.fixture
+def program(folder):
+    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
+
+
+@pytest.fixture
+def flood(good):
+    yield from holdfast.each_ends(lambda: tls_hostile.Flood(*good))
+
+
+@pytest.fixture
+def other(program, authority, good):
+    """A session with an echo."""
+    one = program()
+    server = tls_program.server(tls_program.context(*good))
+    session = one.open(address=server.address, ca=authority.ca)
+    session.ask(b"first\n")
+    session.program = one
+    yield session
+    session.close()
+    server.stop()
+
+
+def cpu(pid):
+    """Seconds; other than a clock, it does not count what other processes do."""
+    with open(f"/proc/{pid}/schedstat") as file:
+        return int(file.read().split()[0]) / 1e9
+
+
+@pytest.mark.parametrize("kind", FLOODS)
+def test_flood_without_data(other, flood, authority, kind):
+    one, hostile = other.program, flood()
+    accepting = threading.Thread(target=hostile.accept)
+    accepting.start()
+    session = one.open(address=hostile.address, ca=authority.ca)
+    accepting.join()
+    os.kill(one.process.pid, signal.SIGSTOP)  # all of it is there at once
+    count = hostile.send(30000, *FLOODS[kind])
+    other.socket.sendall(b"hello\n")
+    before = cpu(one.process.pid)
+    os.kill(one.process.pid, signal.SIGCONT)
+    assert other.file.readline() == b"hello\n"
+    took = cpu(one.process.pid) - before
+    assert took < 0.15, f"{took} s of CPU for the other session's line, with {count} {kind} there"
+    with pytest.raises(ConnectionError):
+        assert session.file.read() == b""
+        session.socket.sendall(b"nobody is there")
+    one.wait_log("without end, no data")
+
+
+def test_endless_handshake(other, upstream, authority):
+    ended = threading.Event()
+
+    def drip(connection):
+        connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # a ServerHello of 16 KiB
+        while not ended.wait(0.01):
+            connection.sendall(b"\0")
+
+    try:
+        kind, text = other.program.refused(address=upstream(drip).address, ca=authority.ca, timeout="0.3")
+    finally:
+        ended.set()
+    assert kind == "timeout", text
+    assert other.ask(b"still here\n") == b"still here\n"
+
+
+def test_early_close_and_garbage(other, upstream, authority):
+    def garbage(connection):
+        connection.recv(65536)
+        connection.sendall(os.urandom(4096))
+
+    for talk in (lambda connection: None, upstream_module.reset, garbage):
+        kind, text = other.program.refused(address=upstream(talk).address, ca=authority.ca)
+        assert kind in ("handshake", "connect"), text
+    assert other.ask(b"still here\n") == b"still here\n"
