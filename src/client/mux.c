@@ -548,6 +548,7 @@ mux_set(struct mux *mux, const struct shared_settings *settings, int64_t hold_ti
 		mux_own_ask_again(&mux->own);
 	rules->settings = settings;
 	rules->resp = *resp;
+	mux_own_judge_again(&mux->own);
 	shared_note(mux->queue->record, settings);
 	shared_make_loss_reply(settings, &rules->loss);
 	shared_make_heartbeat(settings, &mux->conn.beat);

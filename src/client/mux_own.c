@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/label.h"
+#include "client/track.h"
 #include "upstream/own.h"
 #include "upstream/upstream.h"
 
@@ -37,12 +38,21 @@ own_is_elsewhere(const struct mux_own *own, const struct client *client)
 	    conns[own->clients->rules.queue.record->upstream].endpoint;
 }
 
+/* A reload can have moved those who share to another database than the one that this client has chosen. */
+static bool
+own_fits(const struct mux_own *own, const struct client *client)
+{
+	return track_fits(client->track, &own->clients->rules.resp);
+}
+
 void
 mux_own_rest(struct mux_own *own, struct client *client)
 {
 	int64_t now = clock_now();
 	bool elsewhere = own_is_elsewhere(own, client);
 
+	if (!own_fits(own, client))
+		return;
 	client->waiting = (struct waiting_entry){ .since = elsewhere ? 0 : now,
 		.place = elsewhere ? 0 : ++own->clients->places };
 	waiting_enter(&own->resting, &client->waiting);
@@ -163,6 +173,18 @@ mux_own_ask_again(struct mux_own *own)
 
 		own_cancel(client->own);
 		client->own = NULL;
+	}
+}
+
+void
+mux_own_judge_again(struct mux_own *own)
+{
+	struct waiting_entry *entry = waiting_first(&own->resting), *next;
+
+	for (; entry != NULL; entry = next) {
+		next = waiting_next(entry);
+		if (!own_fits(own, client_of(entry)))
+			waiting_leave(entry);
 	}
 }
 

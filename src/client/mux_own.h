@@ -28,7 +28,8 @@ void mux_own_init(struct mux_own *own, struct mux_clients *clients, struct mux_c
 void mux_own_note(struct mux_own *own, int change);
 
 /* One needs its own no more, and rests: client_go_back() comes when own_linger is over, or at once where another
- * waits for one, or it leads to another endpoint than the shared one. */
+ * waits for one, or it leads to another endpoint than the shared one.  Not where it has chosen another database than
+ * the shared connection's: it keeps its own. */
 void mux_own_rest(struct mux_own *own, struct client *client);
 
 /* All who rest now share again at once. */
@@ -43,6 +44,10 @@ void mux_own_turn_away(struct mux_own *own, bool refused, int64_t now);
 /* Those for who waits are dialled again: hello makes something else of them, and who speaks another protocol than
  * that is to be told there. */
 void mux_own_ask_again(struct mux_own *own);
+
+/* hello makes something else of the shared connection: of those who rest, who has chosen another database rests no
+ * more. */
+void mux_own_judge_again(struct mux_own *own);
 
 /* No connection will come any more: the upstream is about to be freed. */
 void mux_own_leave_upstream(struct mux_own *own);

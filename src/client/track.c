@@ -107,6 +107,12 @@ track_is_free(const struct track *track)
 	return resp_track_is_free(&track_state(track)->resp);
 }
 
+bool
+track_fits(const struct track *track, const struct resp_connection *shared)
+{
+	return resp_track_fits(&track_state(track)->resp, shared);
+}
+
 void
 track_note_protocol(const struct track *track)
 {

@@ -30,6 +30,9 @@ bool track_may_splice(const struct track *track, enum table_direction d);
 /* Whether the client could go back now. */
 bool track_is_free(const struct track *track);
 
+/* Whether it would be in the database that it has chosen then. */
+bool track_fits(const struct track *track, const struct resp_connection *shared);
+
 /* Notes what protocol the client speaks now, which matters when it has gone back. */
 void track_note_protocol(const struct track *track);
 

@@ -214,6 +214,7 @@ track_reset(struct resp_track *track)
 		track->states |= RESP_TRACK_USER;
 	track->channels = track->patterns = 0;
 	track->database = 0;
+	track->chosen = true;
 	track->protocol = 2;
 }
 
@@ -240,7 +241,10 @@ track_granted(struct resp_track *track, const struct resp_track_entry *head)
 	case RESP_EFFECT_EXEC: case RESP_EFFECT_DISCARD:
 		track->states &= ~(RESP_TRACK_MULTI | RESP_TRACK_WATCH);
 		break;
-	case RESP_EFFECT_SELECT: track->database = head->number; break;
+	case RESP_EFFECT_SELECT:
+		track->database = head->number;
+		track->chosen = true;
+		break;
 	case RESP_EFFECT_HELLO: track_hello(track, head->number); break;
 	case RESP_EFFECT_AUTH: track->states |= RESP_TRACK_USER; break;
 	case RESP_EFFECT_RESET: track_reset(track); break;
@@ -394,4 +398,10 @@ bool
 resp_track_is_free(const struct resp_track *track)
 {
 	return !resp_track_is_busy(track) && resp_track_states(track) == 0;
+}
+
+bool
+resp_track_fits(const struct resp_track *track, const struct resp_connection *shared)
+{
+	return !track->chosen || track->database == shared->database;
 }

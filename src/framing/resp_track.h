@@ -38,6 +38,7 @@ struct resp_track {
 	uint32_t states;             /* without those that follow from the fields above */
 	uint32_t first, count;       /* of queue */
 	bool shared_authenticated;
+	bool chosen;                 /* the database, by the client */
 	struct resp_track_entry queue[RESP_TRACK_QUEUE];
 };
 
@@ -63,5 +64,9 @@ bool resp_track_is_busy(const struct resp_track *track);
 
 /* Neither state nor debt: the client could go back now. */
 bool resp_track_is_free(const struct resp_track *track);
+
+/* Of one that is free: whether it would go back to the database that it has chosen, or has chosen none.  The shared
+ * connection may be another one than when it left. */
+bool resp_track_fits(const struct resp_track *track, const struct resp_connection *shared);
 
 #endif

@@ -66,6 +66,11 @@ check(const struct resp_track *one, const struct resp_track *other)
 	if (!(one->states & RESP_TRACK_LASTING))
 		assert(resp_track_is_busy(one) == resp_track_is_busy(other));
 	assert(!resp_track_is_free(one) || (!resp_track_is_busy(one) && resp_track_states(one) == 0));
+	for (unsigned database = 0; database < 3; database++) {
+		const struct resp_connection shared = { .database = database };
+
+		assert(resp_track_fits(one, &shared) == resp_track_fits(other, &shared));
+	}
 	assert(one->count <= RESP_TRACK_QUEUE && one->first < RESP_TRACK_QUEUE);
 }
 

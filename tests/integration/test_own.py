@@ -332,3 +332,26 @@ def test_who_leaves_while_it_waits_is_noticed(daemon, redis):
             until(lambda: waiting(one) == 1, "one that waits")
             other.close()
             until(lambda: waiting(one) == 0, "none that waits")
+
+
+def test_a_reload_to_another_database_moves_nobody_who_has_chosen_one(daemon, redis):
+    """Neither who comes to it later, nor who rests there already."""
+    one, server = service(daemon, redis, "own_linger = 1; ")
+    with Resp(one.socket("cache")) as late, Resp(one.socket("cache")) as resting, Resp(one.socket("cache")) as other:
+        assert late.ask("SELECT", 1) == "OK"
+        assert resting.ask("SELECT", 1) == "OK"
+        assert resting.ask("SELECT", 0) == "OK"
+        assert other.ask("WATCH", "key") == "OK"
+        one.configure(asking.shared("cache", server.address, 'own_linger = 0; hello = ({ send = "SELECT 2\\r\\n"; '
+                                    'expect = "+OK"; }); '))
+        one.command("reload")
+        one.wait_connected("cache")
+        assert late.ask("SELECT", 0) == "OK"
+        assert other.ask("UNWATCH") == "OK"
+        one.wait_status("cache", own=2)
+        for client, database in (late, 0), (resting, 0), (other, 2):
+            assert f" db={database} " in client.ask("CLIENT", "LIST", "ID", client.ask("CLIENT", "ID")).decode()
+        assert late.ask("SELECT", 1) == "OK"
+        one.kill_worker()
+        assert late.ask("SELECT", 0) == "OK"
+        assert " db=0 " in late.ask("CLIENT", "LIST", "ID", late.ask("CLIENT", "ID")).decode()

@@ -254,6 +254,34 @@ more_in_flight_than_can_be_noted_is_never_free_again(void **state)
 }
 
 static void
+who_has_chosen_a_database_goes_back_to_no_other(void **state)
+{
+	const struct resp_connection same = { .database = 0 }, other = { .database = 2 };
+	const char *const chosen[] = { ">SELECT 0;<+OK", ">SELECT 2;<+OK;>SELECT 0;<+OK", ">RESET;<+RESET" };
+	struct resp_track track;
+
+	(void)state;
+	resp_track_begin(&track, &plain, 2);
+	pass(&track, ">MULTI", 400);
+	pass(&track, "<+OK", 400);
+	pass(&track, ">EXEC", 400);
+	pass(&track, "<*0", 400);
+	assert_true(resp_track_is_free(&track));
+	assert_true(resp_track_fits(&track, &same) && resp_track_fits(&track, &other));
+	for (size_t i = 0; i < COUNT(chosen); i++) {
+		char lines[80], *line, *rest = lines;
+
+		strcpy(lines, chosen[i]);
+		resp_track_begin(&track, &plain, 2);
+		while ((line = strsep(&rest, ";")) != NULL)
+			pass(&track, line, 400);
+		assert_true(resp_track_is_free(&track));
+		assert_true(resp_track_fits(&track, &same));
+		assert_false(resp_track_fits(&track, &other));
+	}
+}
+
+static void
 long_contents_pass_without_a_look(void **state)
 {
 	struct resp_track track;
@@ -298,6 +326,7 @@ main(void)
 		cmocka_unit_test(what_is_no_message_is_trusted_in_nothing),
 		cmocka_unit_test(an_odd_reply_is_trusted_in_nothing),
 		cmocka_unit_test(more_in_flight_than_can_be_noted_is_never_free_again),
+		cmocka_unit_test(who_has_chosen_a_database_goes_back_to_no_other),
 		cmocka_unit_test(long_contents_pass_without_a_look),
 	};
 
