@@ -49,14 +49,14 @@ class Client:
     def begin(self, server, call, path, body):
         return servers.Http(call, server, "/v3/" + path, self.headers(server, call), body)
 
-    def ask(self, path, body):
-        """(server, answer) of the first member that answers."""
+    def ask(self, path, body, read=lambda answer: answer):
+        """(server, what read() makes of the answer) of the first member that answers."""
         def ask(server, call):
-            return self.begin(server, call, path, body).json()
+            return read(self.begin(server, call, path, body).json())
         return servers.in_turn(self.servers, ask, self.options)
 
-    def ask_stream(self, path, body):
-        """The first of the answers of which there could be several."""
+    def ask_stream(self, path, body, read):
+        """The first of the answers of which there could be several; likewise."""
         def ask(server, call):
-            return next(self.begin(server, call, path, body).lines())
+            return read(next(self.begin(server, call, path, body).lines()))
         return servers.in_turn(self.servers, ask, self.options)

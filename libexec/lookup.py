@@ -18,6 +18,8 @@ NUMBER_MAX = 65535     # of a priority, a weight, a port
 TIMEOUT = 3.0          # below lookup.timeout by what a busy machine needs to start us, so that the cause is told
 REFRESH = 10.0
 PAUSE = 0.1            # at least so long from one look to the next
+# What interpreting an answer of another form than the system's own raises.
+ODD = (AttributeError, LookupError, TypeError, ValueError)
 HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]{0,252})?")
 
 
@@ -27,6 +29,12 @@ class Failure(Exception):
 
 class Nothing(Failure):
     """The system was asked and has answered: there is no endpoint.  Another server would say the same."""
+
+
+def odd(error, said):
+    """The Failure of such an answer, with how it begins."""
+    return Failure(f"its answer has another form than expected ({type(error).__name__}: {str(error)[:80]})"
+                   + (f": {str(said)[:80]}" if said else ""))
 
 
 def note(text):
@@ -87,6 +95,9 @@ def good_ones(candidates, make):
         except Failure as failure:
             cause = failure
             note(f"one entry is ignored: {failure}")
+        except ODD as error:
+            cause = odd(error, each)
+            note(f"one entry is ignored: {cause}")
     if cause and not made:
         raise Failure(f"no entry is well-formed: {cause}")
     return made
@@ -164,9 +175,9 @@ class Options(argparse.ArgumentParser):
             self.add_argument("--refresh", type=seconds, default=REFRESH, metavar="SECONDS",
                               help=f"with --watch: ask and print at least so often ({REFRESH:g})")
 
-    def several(self, name, **options):
+    def several(self, name, between=",", **options):
         """An option that may be given more than once, or as a list with commas; a list in any case."""
-        self.add_argument(name, action="extend", type=lambda text: [word for word in text.split(",") if word],
+        self.add_argument(name, action="extend", type=lambda text: [word for word in re.split(between, text) if word],
                           default=[], **options)
 
     def parse(self):

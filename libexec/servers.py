@@ -119,6 +119,7 @@ class Call:
         self.deadline = time.monotonic() + seconds
         self.made = []
         self.over = False
+        self.said = ""  # the beginning of an answer, for a message about it
 
     def left(self):
         left = self.deadline - time.monotonic()
@@ -173,10 +174,10 @@ def begin(server, ask, call, answers):
             answers.put((server, None, failure))
         except TimeoutError:
             answers.put((server, None, Failure(f"no answer within {call.seconds:.1f} s")))
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, http.client.HTTPException, UnicodeError) as error:
             answers.put((server, None, Failure(told(error))))
         except Exception as error:
-            answers.put((server, None, Failure(f"{type(error).__name__}: {error}")))
+            answers.put((server, None, lookup.odd(error, call.said)))
     threading.Thread(target=work, daemon=True).start()
 
 
@@ -284,6 +285,7 @@ class Http:
         text = self.read()
         if self.status not in accept:
             raise Failure(refused(self.status, text))
+        self.call.said = text[:120].decode("utf-8", "replace")
         return parse_json(text)
 
     def lines(self):
@@ -297,6 +299,7 @@ class Http:
                 raise Failure("it has ended the watch")
             if not line.endswith(b"\n"):
                 raise Failure(f"a line of its watch is cut short, or longer than {LINE_MAX // 1024} KiB")
+            self.call.said = line[:120].decode("utf-8", "replace")
             yield parse_json(line)
 
 
@@ -321,22 +324,15 @@ def refused(status, text):
 
 
 def wait_on(server, options, most, until):
-    """until(call) returns when there is something new on a connection that stays open.  What goes wrong meanwhile is
-    told, and left to the next look; it comes no sooner than in half a second."""
-    call = Call(options, most)
+    """until(call) returns when there is something new on a connection that stays open; a server that sends a byte now
+    and then ends no later.  What goes wrong meanwhile is told, and left to the next look; it comes no sooner than in
+    half a second."""
+    answers, call = queue.SimpleQueue(), Call(options, most)
     begun = time.monotonic()
-    try:
-        until(call)
+    begin(server, lambda _, call: until(call), call, answers)
+    answer = next_of(answers, call.deadline)
+    call.end()
+    if answer is None or answer[2] is None or time.monotonic() >= call.deadline:
         return
-    except TimeoutError:
-        return
-    except Failure as failure:
-        cause = str(failure)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        cause = told(error)
-    finally:
-        call.end()
-    lookup.note(f"{server}: the watch has ended: {cause}; servers are asked again")
+    lookup.note(f"{server}: the watch has ended: {answer[2]}; servers are asked again")
     time.sleep(max(0, min(begun + 0.5 - time.monotonic(), most)))
-
-

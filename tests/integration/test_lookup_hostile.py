@@ -7,6 +7,7 @@ import pytest
 import holdfast
 import lookups
 from lookups import failed
+from web import Web
 
 pytestmark = pytest.mark.plain
 
@@ -77,3 +78,83 @@ def test_what_is_no_option_or_no_value_of_one_is_told():
     for server in ("h:0", "h:99999", "ftp://h", "h/path", "me@h", "", "[::1", "a b"):
         assert lookups.Answer("lookup-etcd", f"--server={server}").code in (1, 2), server
     assert "16 are the most" in failed("lookup-etcd", "--server", ",".join(["h"] * 17))
+
+
+def said(program, address, *more):
+    """The line of a failure, which names the server."""
+    cause = failed(program, "--timeout", "1", "--server", address, *more)
+    assert "a fault of this program" not in cause, cause
+    return cause
+
+
+@pytest.fixture
+def web_server():
+    yield from holdfast.each_ends(lambda body: Web(lambda request: (200, {}, body)), Web.stop)
+
+
+ODD = [b"[1]", b"7", b'"text"', b"null", b'{"header": 1}', b'{"header": {"revision": "x"}}',
+       b'{"header": {"revision": 1}, "kvs": 7}', b'{"header": {"revision": []}}', b'{"items": 7}',
+       b'{"items": [], "metadata": 7}', b'{"members": {}}', b'{"members": 7}',
+       b'[{"Service": {}, "Node": {}, "Checks": [7]}]', b'[{"Service": {}, "Node": {}, "Checks": 7}]']
+
+
+@pytest.mark.parametrize("body", ODD)
+def test_an_answer_of_another_form_is_told_with_its_server(web_server, body):
+    address = web_server(body).address
+    for program in "lookup-etcd", "lookup-consul", "lookup-patroni":
+        assert address in said(program, address), program
+
+
+ENTRIES = {
+    "lookup-etcd": [b'{"header": {"revision": 1}, "kvs": [7]}', b'{"header": {"revision": 1}, "kvs": [{"value": 7}]}',
+                    b'{"header": {"revision": 1}, "kvs": [{"value": ["a"]}]}'],
+    "lookup-consul": [b'[{"Service": {"Address": "10.0.0.1", "Port": 1, "Weights": {"Passing": "x"}}, "Node": {}}]',
+                      b'[{"Service": {"Address": "10.0.0.1", "Port": 1, "Weights": [1]}, "Node": {}}]',
+                      b'[{"Service": {"Address": {}, "Port": []}, "Node": {}}]'],
+    "lookup-patroni": [b'{"members": [{"host": 7, "port": [], "api_url": "http://[/"}]}'],
+}
+
+
+@pytest.mark.parametrize("program, body", [(program, body) for program, bodies in ENTRIES.items() for body in bodies])
+def test_an_entry_of_another_form_is_malformed(web_server, program, body):
+    assert "no entry is well-formed: " in said(program, web_server(body).address)
+
+
+def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_up_a_watch(upstream):
+    """It is asked again within --refresh, whatever it does."""
+    over, answer = threading.Event(), b'{"header":{"revision":"1"},"kvs":[{"value":"MTAuMC4wLjE6ODA="}]}'
+
+    def serve(connection):
+        request = connection.recv(65536)
+        if b"/v3/kv/range" in request:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(answer), answer))
+            return
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while not over.wait(0.05):
+            connection.sendall(b" ")
+
+    watch = lookups.Watch("lookup-etcd", "--refresh", "1", "--server", upstream(serve).address)
+    try:
+        for _ in range(3):
+            assert watch.next() == ["10.0.0.1:80"]
+    finally:
+        over.set()
+        watch.stop()
+
+
+def test_an_event_of_another_form_is_told_and_the_watch_goes_on(upstream):
+    answer = b'{"header":{"revision":"1"},"kvs":[{"value":"MTAuMC4wLjE6ODA="}]}'
+
+    def serve(connection):
+        body = answer if b"/v3/kv/range" in connection.recv(65536) else b'{"result": [7]}\n'
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    server = upstream(serve)
+    watch = lookups.Watch("lookup-etcd", "--refresh", "1", "--server", server.address)
+    try:
+        for _ in range(2):
+            assert watch.next() == ["10.0.0.1:80"]
+        assert any(f"{server.address}: the watch has ended: its answer has another form" in line
+                   for line in watch.errors), watch.errors
+    finally:
+        watch.stop()

@@ -123,6 +123,12 @@ def test_what_is_wrong_with_a_server_is_told_and_the_next_one_is_asked(web, serv
             assert failed(*ask(address), "--timeout", "0.5") == f"{address}: no answer within 0.5 s"
 
 
+def test_a_comma_in_a_url_ends_it_only_before_another(web):
+    one, other = web(text(b"10.0.0.1:80\n")), web(text(b"10.0.0.2:80\n"))
+    assert found("lookup-http", "--url", f"{one.url}/a,b?c=d,e,{other.url}") == ["10.0.0.1:80"]
+    assert one.requests[0].path == "/a,b" and one.requests[0].asked("c") == "d,e"
+
+
 def test_over_tls(web, folder):
     authority, other = lookups.Authority(folder), lookups.Authority(folder, "other")
     one = web(text(b"10.0.0.1:80\n"), certificate=authority.issue("server", "DNS:web.example.org"))

@@ -37,6 +37,10 @@ class Web:
                 except OSError:
                     self.close_connection = True
 
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
+
             def reply(self, status, headers, body):
                 streamed = hasattr(body, "__next__")
                 if not streamed and not isinstance(body, bytes):
