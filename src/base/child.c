@@ -276,7 +276,7 @@ child_watch(struct child *child, struct child_file *file, event_callback_fn call
 	if (file->fd == -1)
 		return;
 	event_assign(&file->event, child->loop, file->fd, EV_READ | EV_PERSIST, callback, child);
-	event_add(&file->event, NULL);
+	loop_event_add(&file->event);
 }
 
 /* valgrind before 3.21 knows no pidfd; then we look every 10 ms. */

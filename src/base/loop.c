@@ -1,8 +1,10 @@
 #include "base/loop.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -164,7 +166,7 @@ loop_timers_new(struct event_base *loop)
 	timers->armed = CLOCK_NEVER;
 	TAILQ_INIT(&timers->soon);
 	event_assign(&timers->event, loop, fd, EV_READ | EV_PERSIST, loop_timers_on_event, timers);
-	event_add(&timers->event, NULL);
+	loop_event_add(&timers->event);
 	LIST_INSERT_HEAD(&loop_all, timers, entry);
 	return timers;
 }
@@ -304,6 +306,16 @@ loop_free(struct event_base *loop)
 		return;
 	loop_timers_free(loop_timers_of(loop));
 	event_base_free(loop);
+}
+
+void
+loop_event_add(struct event *event)
+{
+	if (event_add(event, NULL) == 0)
+		return;
+	log_error(NULL, "file descriptor %d cannot be waited for: %s; this process ends", (int)event_get_fd(event),
+	    strerror(errno));
+	abort();
 }
 
 void

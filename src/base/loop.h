@@ -70,6 +70,10 @@ void loop_work_start(struct loop_work *work, bool (*bit)(void *arg), void (*done
 /* Leaves it undone: done is not called.  Harmless when there is none, or it was never initialised. */
 void loop_work_stop(struct loop_work *work);
 
+/* Waits for an event of a file descriptor.  If the kernel has no memory for that, the process is aborted: a worker is
+ * replaced and nothing is lost, while one that continues would never hear of the descriptor again. */
+void loop_event_add(struct event *event);
+
 /* Removes an event of any kind; harmless when it was never initialised (all zero). */
 void loop_event_stop(struct event *event);
 

@@ -86,7 +86,7 @@ watch_open(struct event_base *loop)
 	if (watch_shared.fd == -1)
 		return;
 	event_assign(&watch_shared.event, loop, watch_shared.fd, EV_READ | EV_PERSIST, watch_on_change, NULL);
-	event_add(&watch_shared.event, NULL);
+	loop_event_add(&watch_shared.event);
 }
 
 struct watch *

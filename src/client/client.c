@@ -354,7 +354,7 @@ client_watch(struct client *client, bool on)
 	if (!on)
 		loop_event_stop(&client->watch);
 	else if (!client->watched)
-		event_add(&client->watch, NULL);
+		loop_event_add(&client->watch);
 	client->watched = on;
 }
 

@@ -23,7 +23,7 @@ lingering_say(struct lingering *lingering)
 	while (n > 0 && ring_length(table, record->buffer[TABLE_DOWN]) > 0)
 		n = io_journal_send(table, lingering->index, TABLE_DOWN, record->fd);
 	if (n == -EAGAIN) {
-		event_add(&lingering->write, NULL);
+		loop_event_add(&lingering->write);
 		return;
 	}
 	ring_drop(table, buffers_payer(table, lingering->index, TABLE_DOWN), &record->buffer[TABLE_DOWN]);
@@ -55,7 +55,7 @@ lingering_hear(struct lingering *lingering)
 		event_del(read);
 		event_assign(read, lingering->loop, fd, EV_CLOSED | EV_ET | EV_PERSIST, event_get_callback(read),
 		    event_get_callback_arg(read));
-		event_add(read, NULL);
+		loop_event_add(read);
 	}
 	lingering->silent = lingering->silent || peer_closed_has_come(fd);
 	if (lingering->silent)
@@ -133,7 +133,7 @@ lingering_begin(struct lingering *lingering, struct event_base *loop, struct tab
 	*lingering = (struct lingering){ .loop = loop, .table = table, .index = index, .most = most };
 	event_assign(&lingering->read, loop, fd, EV_READ | EV_PERSIST, on_event, arg);
 	event_assign(&lingering->write, loop, fd, EV_WRITE, on_event, arg);
-	event_add(&lingering->read, NULL);
+	loop_event_add(&lingering->read);
 	lingering_prepare(table, index, text);
 }
 

@@ -397,7 +397,7 @@ listener_watch(void *arg)
 	if (listener->paused)
 		event_del(&listener->event);
 	else
-		event_add(&listener->event, NULL);
+		loop_event_add(&listener->event);
 }
 
 /* No file descriptor or memory is left: nothing is accepted for a moment. */

@@ -105,7 +105,7 @@ static void
 mux_client_watch(struct mux_client *client)
 {
 	if (mux_client_is_read(client) && !event_pending(&client->read, EV_READ, NULL))
-		event_add(&client->read, NULL);
+		loop_event_add(&client->read);
 }
 
 /* Of who waits for a connection of its own, which may take long.  Beside that libevent takes no event of the same
@@ -355,7 +355,7 @@ mux_client_flush(struct mux_client *client, int64_t now)
 			if (client->state == MUX_CLIENT_WANTS)
 				client_watch(client->owner, false);
 			TAILQ_INSERT_TAIL(&client->clients->blocked, client, blocked);
-			event_add(&client->write, NULL);
+			loop_event_add(&client->write);
 		}
 		mux_reader_block(reader, mux_client_queued(client), took, now);
 		return;

@@ -132,7 +132,7 @@ mux_conn_give(struct mux_conn *conn, int64_t now)
 	conn->policy.broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
 	writing = record->sent != limit && !conn->policy.broken;
 	if (writing && !event_pending(&conn->write, EV_WRITE, NULL))
-		event_add(&conn->write, NULL);
+		loop_event_add(&conn->write);
 	else if (!writing && event_pending(&conn->write, EV_WRITE, NULL))
 		event_del(&conn->write);
 	if (mux_queue_count(queue) > CONN_KEPT || mux_queue_has_more(queue) ||
@@ -181,7 +181,7 @@ conn_read_again(struct mux_conn *conn, int64_t now)
 {
 	conn->pressed = NULL;
 	mux_policy_resume(&conn->policy, now);
-	event_add(&conn->read, NULL);
+	loop_event_add(&conn->read);
 	conn->hands_out = true;
 	mux_turn_soon(conn->clients);
 }
@@ -644,7 +644,7 @@ mux_conn_open(struct mux_conn *conn, uint32_t index, int64_t now)
 	mux_policy_open(&conn->policy, now);
 	event_assign(&conn->read, conn->clients->loop, conn->fd, EV_READ | EV_PERSIST, conn_on_ready, conn);
 	event_assign(&conn->write, conn->clients->loop, conn->fd, EV_WRITE | EV_PERSIST, conn_on_ready, conn);
-	event_add(&conn->read, NULL);
+	loop_event_add(&conn->read);
 }
 
 void

@@ -65,7 +65,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 		return true;
 	error = way->broken ? -EPIPE : relay_send(relay, d);
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
-		event_add(&way->write, NULL);
+		loop_event_add(&way->write);
 		event_del(&way->read);
 		return false;
 	}
@@ -175,7 +175,7 @@ relay_work(struct relay *relay, enum table_direction d, short what)
 	if (writable && relay_buffer_is_empty(&way->relay_buffer)) {
 		event_del(&way->write);
 		if (!way->ended)
-			event_add(&way->read, NULL);
+			loop_event_add(&way->read);
 	}
 	return relay_settle(relay, true);
 }
@@ -206,8 +206,8 @@ relay_start(struct relay *relay)
 
 	relay->spoke = relay->attached || (relay->table->conns[conn].flags & TABLE_CONN_HEADED) != 0;
 	for (int d = 0; d < 2; d++)
-		event_add(relay_buffer_is_empty(&relay->way[d].relay_buffer) ? &relay->way[d].read
-		    : &relay->way[d].write, NULL);
+		loop_event_add(relay_buffer_is_empty(&relay->way[d].relay_buffer) ? &relay->way[d].read
+		    : &relay->way[d].write);
 }
 
 bool
@@ -262,6 +262,6 @@ relay_look(struct relay *relay)
 	event_del(&down->write);
 	relay_buffer_drop(&down->relay_buffer);
 	if (!down->ended)
-		event_add(&down->read, NULL);
+		loop_event_add(&down->read);
 	return relay_settle(relay, true);
 }

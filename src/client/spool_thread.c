@@ -110,7 +110,7 @@ spool_thread_new(struct event_base *loop, const char *path, void (*done)(void *a
 		return NULL;
 	}
 	event_assign(&thread->event, loop, told, EV_READ | EV_PERSIST, thread_on_told, thread);
-	event_add(&thread->event, NULL);
+	loop_event_add(&thread->event);
 	return thread;
 }
 

@@ -569,7 +569,7 @@ operator_new(struct control *control, int fd, const struct peer *peer)
 	control->count++;
 	event_assign(&operator->event, control->loop, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST, operator_on_event,
 	    operator);
-	event_add(&operator->event, NULL);
+	loop_event_add(&operator->event);
 	loop_timer_init(&operator->again, control->loop, operator_look, operator);
 }
 

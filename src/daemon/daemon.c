@@ -495,7 +495,7 @@ daemon_on_started(void *arg)
 	if (!reloads) /* else the reload may want them */
 		recover_close_strays(daemon->table);
 	CRASH_POINT(RECOVER_EVENTS);
-	event_add(&daemon->requests, NULL);
+	loop_event_add(&daemon->requests);
 	event_active(&daemon->requests, EV_READ, 0); /* what a dead worker did not come to do */
 	log_set_starting(false);
 	if (!reloads) /* else it does, which comes when clients are served again */

@@ -114,7 +114,7 @@ conn_set_watch(struct conn *conn, short what)
 {
 	event_assign(&conn->watch, conn->maker->loop, conn->fd, what | EV_READ | EV_PERSIST,
 	    conn_on_readable, conn);
-	event_add(&conn->watch, NULL);
+	loop_event_add(&conn->watch);
 }
 
 /* Something has come, or an end.  What the server says first is the client's and stays unread: from now on only news
@@ -259,7 +259,7 @@ conn_try(struct conn *conn)
 	if (connect(conn->fd, (const struct sockaddr *)&conn->address.socket, conn->address.socket_length) == 0) {
 		conn_tell_over(conn, 0);
 	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
-		event_add(&conn->event, NULL);
+		loop_event_add(&conn->event);
 		loop_timer_at(&conn->timer, conn->deadline);
 	} else if (errno == EAGAIN && conn->address.socket.ss_family == AF_UNIX) {
 		retry = clock_after(clock_now(), CONN_RETRY);

@@ -241,7 +241,7 @@ hello_run(struct hello *hello)
 	if (!event_initialized(&hello->event)) {
 		event_assign(&hello->event, hello->loop, hello->fd, EV_READ | EV_WRITE | EV_PERSIST | EV_ET,
 		    hello_on_event, hello);
-		event_add(&hello->event, NULL);
+		loop_event_add(&hello->event);
 	}
 	if (!hello->parting)
 		loop_timer_at(&hello->timer, hello->talk.deadline);

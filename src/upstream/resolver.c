@@ -134,7 +134,7 @@ resolver_on_state(void *arg, ares_socket_t fd, int readable, int writable)
 	}
 	loop_event_stop(&socket->event);
 	event_assign(&socket->event, resolver->loop, fd, (short)(what | EV_PERSIST), resolver_on_socket, socket);
-	event_add(&socket->event, NULL);
+	loop_event_add(&socket->event);
 }
 
 unsigned

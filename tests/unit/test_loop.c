@@ -5,11 +5,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "keep_side.h"
 
@@ -276,6 +281,40 @@ a_loop_with_far_timers_is_at_rest(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* A regular file is what epoll never takes. */
+static void
+what_cannot_be_waited_for_ends_the_process_with_its_cause(void **state)
+{
+	char said[512];
+	struct event event = { 0 };
+	int out[2], file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), status;
+	ssize_t length;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		struct rlimit none = { 0, 0 };
+
+		setrlimit(RLIMIT_CORE, &none);
+		dup2(out[1], STDERR_FILENO);
+		log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
+		event_assign(&event, loop, file, EV_READ, NULL, NULL);
+		loop_event_add(&event);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	length = read(out[0], said, sizeof said - 1);
+	assert_true(length > 0);
+	said[length] = '\0';
+	assert_non_null(strstr(said, "cannot be waited for: Operation not permitted; this process ends"));
+	close(out[0]);
+	close(out[1]);
+	close(file);
+}
+
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -291,6 +330,7 @@ main(void)
 		ROW(a_timer_that_is_always_due_starves_nobody),
 		ROW(long_work_leaves_the_loop_to_others_between_its_turns),
 		ROW(a_loop_with_far_timers_is_at_rest),
+		ROW(what_cannot_be_waited_for_ends_the_process_with_its_cause),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
