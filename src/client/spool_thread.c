@@ -26,6 +26,33 @@ struct spool_thread {
 	void *arg;               /* borrowed */
 };
 
+/* AddressSanitizer's allocator, unlike that of the C library, may be locked for ever in the child of a fork(), such as
+ * the one that reads the configuration: no thread allocates meanwhile. */
+#ifdef __SANITIZE_ADDRESS__
+static pthread_mutex_t thread_forks = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+thread_before_fork(void)
+{
+	pthread_mutex_lock(&thread_forks);
+}
+
+static void
+thread_after_fork(void)
+{
+	pthread_mutex_unlock(&thread_forks);
+}
+
+static void __attribute__((constructor))
+thread_hold_forks(void)
+{
+	pthread_atfork(thread_before_fork, thread_after_fork, thread_after_fork);
+}
+#else
+#define thread_before_fork() ((void)0)
+#define thread_after_fork()  ((void)0)
+#endif
+
 static void
 thread_free(struct spool_thread *thread)
 {
@@ -48,7 +75,9 @@ thread_run(void *arg)
 		while (sem_wait(&thread->go) == -1 && errno == EINTR)
 			;
 		if (thread->has_job) {
+			thread_before_fork();
 			spool_disk_run(thread->disk, &thread->job);
+			thread_after_fork();
 			thread->has_job = false;
 			if (write(thread->told, &one, sizeof one) == -1)
 				abort(); /* it has room for 2^64 */

@@ -106,6 +106,12 @@ def proc_state(pid):
         return ""
 
 
+def kept_waiting(pid):
+    """For how many milliseconds a process has wanted a processor and had none."""
+    with open(f"/proc/{pid}/schedstat") as stat:
+        return int(stat.read().split()[1]) / 1e6
+
+
 def given(listener, service):
     """How a daemon is started to find the socket as systemd hands it over, for the service's name."""
     give = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={service} exec "$@"'

@@ -16,7 +16,8 @@ WRITERS = 4
 RESTARTS = 10 if holdfast.LONG else 3
 WANTED = 20 if holdfast.LONG else 3
 QUEUE = 32768
-FULL = f'replies = "none"; on_loss = "retry"; max_in_flight = 16; queue_size = {QUEUE}; hold_retry = 0.01; '
+IN_FLIGHT = 16
+FULL = f'replies = "none"; on_loss = "retry"; max_in_flight = {IN_FLIGHT}; queue_size = {QUEUE}; hold_retry = 0.01; '
 
 
 class Collector(threading.Thread):
@@ -116,14 +117,15 @@ class Writers:
         return sum(number - 1 for number in self.next)
 
 
-def accounted(one, collector, sent):
-    """All that was sent and not dropped has arrived, once all is taken from the clients and the queue is empty."""
+def accounted(one, collector, sent, doubtful=0):
+    """All that was sent and not dropped has arrived, once all is taken from the clients and the queue is empty; so many
+    at most that were dropped as well."""
     collector.fast.set()
     one.wait_status("log", bound=60, clients=0, queued=0, in_flight=0)
     status = one.status("log")
     collector.over.set()
     collector.join()
-    assert len(collector.lines()) + status["dropped"] == sent
+    assert 0 <= len(collector.lines()) + status["dropped"] - sent <= doubtful
     assert status["losses"] == 0
     return status
 
@@ -143,7 +145,8 @@ def test_all_is_accounted_for(daemon, figure, on_full):
                 holdfast.until(lambda: len(collector.connections) > connections, "it is connected again")
             holdfast.until(lambda: killed.count >= 10 * WANTED, "the worker has died often enough")
         sent = writers.finish()
-        status = accounted(one, collector, sent)
+        # What was in flight at a restart may have arrived; it waits to be sent again, and is the oldest then.
+        status = accounted(one, collector, sent, RESTARTS * IN_FLIGHT if on_full == "drop_oldest" else 0)
     figure(f"{on_full}: {sent} lines, {killed.count} deaths, {RESTARTS} restarts of the collector: "
            f"{status['dropped']} dropped, {status['retries']} sent again")
     assert (status["dropped"] > 0) == (on_full != "block")
