@@ -24,16 +24,11 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "plain: not under sanitizers (real programs at full speed, valgrind, ...)")
 
 
-# What these try is the units and the box, at what any build does alike.
-UNITS = ("instances", "journal", "publish", "removed", "sandbox", "tls", "user", "watchdog")
-
-
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("long") and not holdfast.LONG:
             item.add_marker(pytest.mark.skip(reason="long: make check-long"))
-        of_units = item.path.name in [f"test_systemd_{name}.py" for name in UNITS]
-        if (of_units or item.get_closest_marker("plain")) and holdfast.SANITIZED:
+        if item.get_closest_marker("plain") and holdfast.SANITIZED:
             item.add_marker(pytest.mark.skip(reason="not with sanitizers"))
 
 
