@@ -26,8 +26,8 @@ struct spool_thread {
 	void *arg;               /* borrowed */
 };
 
-/* AddressSanitizer's allocator, unlike that of the C library, may be locked for ever in the child of a fork(), such as
- * the one that reads the configuration: no thread allocates meanwhile. */
+/* AddressSanitizer's allocator, unlike that of the C library, may be locked for ever in the child of a fork(), such
+ * as the one that reads the configuration: no thread allocates meanwhile. */
 #ifdef __SANITIZE_ADDRESS__
 static pthread_mutex_t thread_forks = PTHREAD_MUTEX_INITIALIZER;
 

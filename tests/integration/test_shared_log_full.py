@@ -118,8 +118,8 @@ class Writers:
 
 
 def accounted(one, collector, sent, doubtful=0):
-    """All that was sent and not dropped has arrived, once all is taken from the clients and the queue is empty; so many
-    at most that were dropped as well."""
+    """All that was sent and not dropped has arrived, once all is taken from the clients and the queue is empty; so
+    many at most that were dropped as well."""
     collector.fast.set()
     one.wait_status("log", bound=60, clients=0, queued=0, in_flight=0)
     status = one.status("log")
