@@ -130,7 +130,7 @@ static const char *
 header_take_starttls(const char *value, struct header *header)
 {
 	header->starttls = starttls_find(value);
-	return header->starttls == STARTTLS_NONE ? "is neither postgresql nor ldap" : NULL;
+	return header->starttls == STARTTLS_NONE ? "is none of postgresql, mysql, smtp, imap, ldap" : NULL;
 }
 
 static const char *

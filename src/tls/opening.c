@@ -13,8 +13,9 @@
 #include "base/mem.h"
 #include "base/peer_closed.h"
 #include "tls/explain.h"
+#include "tls/mysql.h"
 
-enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_HANDSHAKE };
+enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_LOGIN, OPENING_HANDSHAKE };
 
 struct opening {
 	struct event_base *loop;   /* borrowed */
@@ -26,8 +27,11 @@ struct opening {
 	struct loop_timer timer;
 	struct header header;      /* its texts stand in bytes */
 	size_t header_length, length; /* of the header, of all bytes so far */
-	uint8_t said[STARTTLS_ANSWER_MAX]; /* the server, in the clear */
+	unsigned step;             /* of starttls */
+	uint8_t said[STARTTLS_ANSWER_MAX]; /* by the server in the clear; then MySQL's login packet, by the client */
 	size_t said_length;
+	bool answered;             /* MySQL: the client has the answer, and the server's greeting */
+	struct mysql_login login;
 	opening_ended *ended;
 	void *arg;                 /* borrowed */
 	char bytes[HEADER_MAX];
@@ -66,6 +70,22 @@ opening_refuse(int local, const struct failure *failure)
 	close(local);
 }
 
+/* Tells a client why it gets no session: as a line, or in MySQL's words if it is beyond that. */
+static void
+opening_tell(struct opening *opening, const struct failure *failure)
+{
+	uint8_t packet[MYSQL_ERROR_SIZE];
+	char text[sizeof failure->text + 32];
+
+	if (opening->answered) {
+		snprintf(text, sizeof text, "holdfast-tls: %s: %s", failure->kind, failure->text);
+		(void)send(opening->local, packet, mysql_put_error(text, packet), MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(opening->local);
+	} else
+		opening_refuse(opening->local, failure);
+	opening->local = -1;
+}
+
 /* Ends it: sides is what it has become, else failure is told; neither: the client is gone. */
 static void
 opening_end(struct opening *opening, const struct tunnel_sides *sides, const struct failure *failure)
@@ -81,10 +101,8 @@ opening_end(struct opening *opening, const struct tunnel_sides *sides, const str
 	loop_event_stop(&opening->local_event);
 	loop_event_stop(&opening->remote_event);
 	loop_timer_stop(&opening->timer);
-	if (failure != NULL) {
-		opening_refuse(opening->local, failure);
-		opening->local = -1;
-	}
+	if (failure != NULL)
+		opening_tell(opening, failure);
 	if (sides == NULL) {
 		opening_free(opening);
 		ended(arg, &result);
@@ -110,6 +128,7 @@ opening_on_time(void *arg)
 		"the header did not come in time",
 		"the server does not answer the connect in time; is the host up, does a firewall drop packets?",
 		"the server does not answer the request for TLS in time; check the port",
+		"", /* it has no time of ours */
 		"the handshake takes too long; check the port, or set starttls",
 	};
 	struct opening *opening = arg;
@@ -129,31 +148,57 @@ opening_on_local_closed(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+opening_watch_local(struct opening *opening)
+{
+	event_assign(&opening->local_event, opening->loop, opening->local, EV_CLOSED, opening_on_local_closed,
+	    opening);
+	event_add(&opening->local_event, NULL);
+}
+
+static void
 opening_wait_remote(struct opening *opening, short what)
 {
 	event_assign(&opening->remote_event, opening->loop, opening->remote, what, opening_on_remote, opening);
 	event_add(&opening->remote_event, NULL);
 }
 
-/* TLS is up: what is to be answered. */
-static void
-opening_answer(struct opening *opening)
+/* TLS is up: what is to be answered.  The line's length. */
+static size_t
+opening_answer(const struct opening *opening, char ret_line[ANSWER_SIZE])
 {
 	const X509 *peer = SSL_get0_peer_certificate(opening->ssl);
 	const unsigned char *alpn;
 	unsigned alpn_length;
-	char subject[EXPLAIN_NAME_SIZE], protocol[256], line[ANSWER_SIZE];
+	char subject[EXPLAIN_NAME_SIZE], protocol[256];
 	struct answer answer = { .protocol = SSL_get_version(opening->ssl), .peer = subject, .alpn = protocol,
 		.cipher = SSL_get_cipher_name(opening->ssl), .resumed = SSL_session_reused(opening->ssl),
 		.expires = explain_end(peer), .own_expires = explain_end(SSL_get_certificate(opening->ssl)) };
-	struct tunnel_sides sides = { .local = opening->local, .remote = opening->remote, .ssl = opening->ssl,
-		.to_local = line, .to_remote = opening->bytes + opening->header_length,
-		.to_remote_length = opening->length - opening->header_length };
 
 	explain_subject(peer, subject);
 	SSL_get0_alpn_selected(opening->ssl, &alpn, &alpn_length);
 	snprintf(protocol, sizeof protocol, "%.*s", (int)alpn_length, alpn_length > 0 ? (const char *)alpn : "");
-	sides.to_local_length = answer_ok(&answer, line);
+	return answer_ok(&answer, ret_line);
+}
+
+/* TLS is up. */
+static void
+opening_succeed(struct opening *opening)
+{
+	const char *greeting = starttls_greeting(opening->header.starttls);
+	char line[ANSWER_SIZE + STARTTLS_GREETING_SIZE];
+	struct tunnel_sides sides = { .local = opening->local, .remote = opening->remote, .ssl = opening->ssl,
+		.to_local = line, .to_remote = opening->bytes + opening->header_length,
+		.to_remote_length = opening->length - opening->header_length };
+
+	if (opening->answered) {
+		sides.login = &opening->login;
+		sides.to_remote = (const char *)opening->said;
+		sides.to_remote_length = opening->said_length;
+	} else {
+		sides.to_local_length = opening_answer(opening, line);
+		memcpy(line + sides.to_local_length, greeting, strlen(greeting));
+		sides.to_local_length += strlen(greeting);
+	}
 	opening_end(opening, &sides, NULL);
 }
 
@@ -168,7 +213,7 @@ opening_shake_hands(struct opening *opening)
 	result = SSL_connect(opening->ssl);
 	error = errno;
 	if (result == 1) {
-		opening_answer(opening);
+		opening_succeed(opening);
 		return;
 	}
 	switch (SSL_get_error(opening->ssl, result)) {
@@ -198,11 +243,127 @@ opening_begin_handshake(struct opening *opening)
 	opening_shake_hands(opening);
 }
 
-/* What the server answers to starttls's request. */
+static bool
+opening_say(struct opening *opening, const void *bytes, size_t length)
+{
+	if (length == 0 || send(opening->remote, bytes, length, MSG_NOSIGNAL) == (ssize_t)length)
+		return true; /* a new socket has room */
+	opening_fail(opening, "connect", "the connection ended at once", "; the server's log says why");
+	return false;
+}
+
+/* A step of starttls. */
+static void
+opening_talk(struct opening *opening)
+{
+	size_t length;
+	const void *request = starttls_request(opening->header.starttls, opening->step, &length);
+
+	opening->stage = OPENING_STARTTLS;
+	opening->said_length = 0;
+	if (opening_say(opening, request, length))
+		opening_wait_remote(opening, EV_READ);
+}
+
+/* The client's login packet, if it has come: TLS begins. */
+static void
+opening_take_login(struct opening *opening)
+{
+	uint8_t request[MYSQL_REQUEST_SIZE];
+	const char *error;
+
+	switch (mysql_hear_login(opening->said, opening->said_length, &error)) {
+	case STARTTLS_AGREED:
+		loop_event_stop(&opening->local_event);
+		loop_event_stop(&opening->remote_event);
+		mysql_make_request(opening->said, request);
+		mysql_pass_up(&opening->login, opening->said, opening->said_length);
+		loop_timer_at(&opening->timer, clock_after(clock_now(), opening->header.timeout));
+		opening_watch_local(opening);
+		if (opening_say(opening, request, sizeof request))
+			opening_begin_handshake(opening);
+		return;
+	case STARTTLS_REFUSED:
+		opening_fail(opening, "starttls", error, "");
+		return;
+	default:
+		return;
+	}
+}
+
+static void
+opening_on_login(evutil_socket_t fd, short what, void *arg)
+{
+	struct opening *opening = arg;
+	ssize_t length = recv(fd, opening->said + opening->said_length, sizeof opening->said - opening->said_length,
+	    0);
+
+	(void)what;
+	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (length <= 0) {
+		opening_end(opening, NULL, NULL);
+		return;
+	}
+	opening->said_length += (size_t)length;
+	opening_take_login(opening);
+}
+
+/* MySQL's greeting is the client's, whose login packet TLS waits for: as long as the server does. */
+static void
+opening_greet(struct opening *opening)
+{
+	const struct answer answer = { .protocol = "none", .cipher = "none", .peer = "", .alpn = "",
+		.expires = ANSWER_NO_END, .own_expires = ANSWER_NO_END };
+	char line[ANSWER_SIZE];
+	size_t length = answer_ok(&answer, line);
+
+	opening->stage = OPENING_LOGIN;
+	loop_timer_stop(&opening->timer);
+	loop_event_stop(&opening->local_event);
+	mysql_hide_tls(opening->said, opening->said_length);
+	if (send(opening->local, line, length, MSG_NOSIGNAL) != (ssize_t)length ||
+	    send(opening->local, opening->said, opening->said_length, MSG_NOSIGNAL) == -1) {
+		opening_end(opening, NULL, NULL); /* a socket that nothing was said on has room */
+		return;
+	}
+	opening->answered = true;
+	opening->said_length = 0;
+	event_assign(&opening->local_event, opening->loop, opening->local, EV_READ | EV_PERSIST, opening_on_login,
+	    opening);
+	event_add(&opening->local_event, NULL);
+	opening_wait_remote(opening, EV_READ);
+}
+
+static void
+opening_judge(struct opening *opening, enum starttls_verdict verdict, const char *error)
+{
+	switch (verdict) {
+	case STARTTLS_MORE:
+		opening_wait_remote(opening, EV_READ);
+		return;
+	case STARTTLS_NEXT:
+		opening->step++;
+		opening_talk(opening);
+		return;
+	case STARTTLS_REFUSED:
+		opening_fail(opening, "starttls", error, "");
+		return;
+	case STARTTLS_AGREED:
+		if (opening->header.starttls == STARTTLS_MYSQL)
+			opening_greet(opening);
+		else
+			opening_begin_handshake(opening);
+	}
+}
+
+/* What the server answers in the clear. */
 static void
 opening_hear(struct opening *opening)
 {
+	const struct header *header = &opening->header;
 	const char *error = "";
+	enum starttls_verdict verdict;
 	ssize_t length = recv(opening->remote, opening->said + opening->said_length,
 	    sizeof opening->said - opening->said_length, 0);
 
@@ -212,38 +373,24 @@ opening_hear(struct opening *opening)
 	}
 	if (length <= 0) {
 		opening_fail(opening, "starttls", length == 0 ? "the server closed the connection" : strerror(errno),
-		    " when it was asked for TLS; its log says why");
+		    " before TLS was agreed on; its log says why");
 		return;
 	}
 	opening->said_length += (size_t)length;
-	switch (starttls_hear(opening->header.starttls, opening->said, opening->said_length, &error)) {
-	case STARTTLS_AGREED:
-		opening_begin_handshake(opening);
-		return;
-	case STARTTLS_MORE:
-		opening_wait_remote(opening, EV_READ);
-		return;
-	case STARTTLS_REFUSED:
-		opening_fail(opening, "starttls", error, "");
-	}
+	if (header->starttls == STARTTLS_MYSQL)
+		verdict = mysql_hear_greeting(opening->said, opening->said_length, &error);
+	else
+		verdict = starttls_hear(header->starttls, opening->step, opening->said, opening->said_length, &error);
+	opening_judge(opening, verdict, error);
 }
 
 static void
 opening_connected(struct opening *opening)
 {
-	const void *request;
-	size_t length;
-
-	if (opening->header.starttls == STARTTLS_NONE) {
+	if (opening->header.starttls == STARTTLS_NONE)
 		opening_begin_handshake(opening);
-		return;
-	}
-	opening->stage = OPENING_STARTTLS;
-	request = starttls_request(opening->header.starttls, &length);
-	if (send(opening->remote, request, length, MSG_NOSIGNAL) != (ssize_t)length) /* a new socket has room */
-		opening_fail(opening, "connect", "the connection ended at once", "; the server's log says why");
 	else
-		opening_wait_remote(opening, EV_READ);
+		opening_talk(opening);
 }
 
 static void
@@ -272,6 +419,9 @@ opening_on_remote(evutil_socket_t fd, short what, void *arg)
 		return;
 	case OPENING_STARTTLS:
 		opening_hear(opening);
+		return;
+	case OPENING_LOGIN:
+		opening_end(opening, NULL, NULL); /* it waits no longer, and has nothing to say that can be trusted */
 		return;
 	default:
 		opening_shake_hands(opening);
@@ -329,9 +479,7 @@ opening_take_header(struct opening *opening)
 		opening_end(opening, NULL, &failure);
 		return;
 	}
-	event_assign(&opening->local_event, opening->loop, opening->local, EV_CLOSED, opening_on_local_closed,
-	    opening);
-	event_add(&opening->local_event, NULL);
+	opening_watch_local(opening);
 	opening_dial(opening);
 }
 

@@ -1,6 +1,7 @@
 /* opening.h - a session until TLS is up: reads the header, dials, speaks starttls, shakes hands.
  *
  * A failure is answered here.  Where TLS is up the answer is given, and not yet sent: the tunnel sends it.
+ * With MySQL the answer, which says nothing of TLS, and the greeting are sent once the server has greeted.
  */
 #ifndef HOLDFAST_TLS_OPENING_H
 #define HOLDFAST_TLS_OPENING_H

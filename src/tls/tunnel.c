@@ -39,6 +39,7 @@ struct tunnel {
 	bool remote_ended;   /* its close_notify has come */
 	bool more;           /* TLS may have bytes that no event tells of */
 	bool wants_write;    /* TLS must send something before it reads or writes */
+	struct mysql_login login; /* over where there is none */
 	unsigned barren;     /* reads without data since the last with some */
 	bool over;           /* nothing more comes from the server, which end and text tell of */
 	enum tunnel_end end;
@@ -103,6 +104,11 @@ tunnel_break(struct tunnel *tunnel, int error)
 	if (tunnel->remote_ended) {
 		ERR_clear_error(); /* it has closed its socket after all that it said */
 		tunnel->end = TUNNEL_CLOSED;
+		return;
+	}
+	if (tunnel->local_gone || peer_closed_has_come(tunnel->local)) {
+		ERR_clear_error(); /* nobody is there to miss something */
+		tunnel->end = TUNNEL_GONE;
 		return;
 	}
 	if (explain_is_truncation()) {
@@ -188,6 +194,7 @@ tunnel_move_up(struct tunnel *tunnel)
 	else if (!tunnel->local_ended) {
 		length = recv(tunnel->local, tunnel_piece, sizeof tunnel_piece, 0);
 		if (length > 0) {
+			mysql_pass_up(&tunnel->login, (uint8_t *)tunnel_piece, (size_t)length);
 			sent = tunnel_encrypt(tunnel, tunnel_piece, (size_t)length);
 			tunnel_keep(&tunnel->up, tunnel_piece + sent, (size_t)length - sent);
 		} else if (length == 0 || (errno != EAGAIN && errno != EINTR)) {
@@ -274,6 +281,7 @@ tunnel_move_down(struct tunnel *tunnel)
 		    tunnel->down.length));
 	if (tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over) {
 		length = tunnel_decrypt(tunnel);
+		mysql_pass_down(&tunnel->login, (uint8_t *)tunnel_piece, length);
 		sent = length == 0 ? 0 : tunnel_deliver(tunnel, tunnel_piece, length);
 		tunnel_keep(&tunnel->down, tunnel_piece + sent, length - sent);
 	}
@@ -389,6 +397,9 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	tunnel->ssl = sides->ssl;
 	tunnel->ended = ended;
 	tunnel->arg = arg;
+	tunnel->login.over = true;
+	if (sides->login != NULL)
+		tunnel->login = *sides->login;
 	event_assign(&tunnel->local_read, loop, tunnel->local, EV_READ | EV_PERSIST, tunnel_local_event, tunnel);
 	event_assign(&tunnel->local_write, loop, tunnel->local, EV_WRITE | EV_PERSIST, tunnel_local_event, tunnel);
 	event_assign(&tunnel->remote_read, loop, tunnel->remote, EV_READ | EV_PERSIST, tunnel_remote_event, tunnel);

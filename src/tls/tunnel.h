@@ -10,6 +10,8 @@
 #include <event2/event.h>
 #include <openssl/ssl.h>
 
+#include "tls/mysql.h"
+
 #define TUNNEL_PIECE 65536
 
 enum tunnel_end {
@@ -27,6 +29,7 @@ struct tunnel_sides {
 	SSL *ssl;           /* becomes the tunnel's; the handshake is over */
 	const char *to_local, *to_remote;               /* borrowed during the call */
 	size_t to_local_length, to_remote_length;
+	const struct mysql_login *login; /* borrowed during the call; NULL: packets are not numbered */
 };
 
 /* Both sockets are closed and the tunnel is freed when this is called; text is why, "" if it is no error. */

@@ -4,7 +4,7 @@
 #include "tls/starttls.h"
 
 static void
-check_kind(enum starttls_kind kind, const uint8_t *data, size_t size)
+check_step(enum starttls_kind kind, unsigned step, const uint8_t *data, size_t size)
 {
 	enum starttls_verdict verdict, before = STARTTLS_MORE;
 	const char *error;
@@ -14,7 +14,7 @@ check_kind(enum starttls_kind kind, const uint8_t *data, size_t size)
 		bytes = malloc(part > 0 ? part : 1); /* of its own size, so that a look beyond it is seen */
 		memcpy(bytes, data, part);
 		error = NULL;
-		verdict = starttls_hear(kind, bytes, part, &error);
+		verdict = starttls_hear(kind, step, bytes, part, &error);
 		free(bytes);
 		assert((verdict == STARTTLS_REFUSED) == (error != NULL));
 		if (before != STARTTLS_MORE)
@@ -28,7 +28,11 @@ check_kind(enum starttls_kind kind, const uint8_t *data, size_t size)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	check_kind(STARTTLS_POSTGRESQL, data, size);
-	check_kind(STARTTLS_LDAP, data, size);
+	check_step(STARTTLS_POSTGRESQL, 0, data, size);
+	check_step(STARTTLS_LDAP, 0, data, size);
+	for (unsigned step = 0; step < 3; step++)
+		check_step(STARTTLS_SMTP, step, data, size);
+	for (unsigned step = 0; step < 2; step++)
+		check_step(STARTTLS_IMAP, step, data, size);
 	return 0;
 }

@@ -337,8 +337,8 @@ def test_upgrade_loses_nobody(program, serve, authority, good):
 def test_new_instance_takes_the_path(program, serve, authority, good, folder):
     one = program()
     os.mkdir(f"{folder}/second")
-    second = subprocess.Popen([tls_program.PROGRAM, "-s", one.path], stdin=subprocess.DEVNULL)
     first = os.stat(one.path).st_ino
+    second = subprocess.Popen([tls_program.PROGRAM, "-s", one.path], stdin=subprocess.DEVNULL)
     holdfast.until(lambda: os.stat(one.path).st_ino != first, "the new instance's socket")
     one.process.send_signal(signal.SIGTERM)
     assert holdfast.wait_exit(one.process) == 0 and os.path.exists(one.path)

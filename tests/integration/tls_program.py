@@ -5,6 +5,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
 
 import holdfast
 import lookups
@@ -181,6 +182,51 @@ class Peer:
         except ssl.SSLError:
             pass
         self.flush()
+
+
+class Bridge:
+    """A Unix socket for clients that know nothing of holdfast-tls: says the header for each, as holdfastd does."""
+
+    def __init__(self, program, path, lines):
+        self.program, self.path, self.lines = program, path, lines
+        self.answers, self.sockets, self.threads = [], [], []
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(100)
+        self.start(self.accept)
+
+    def start(self, work, *arguments):
+        self.threads.append(threading.Thread(target=work, args=arguments))
+        self.threads[-1].start()
+
+    def accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client = self.listener.accept()[0]
+                session = Session(self.program.path, self.lines)
+                self.answers.append(session.answer)
+                self.sockets += [client, session.socket]
+                self.start(self.copy, session.file.read1, client)
+                self.start(self.copy, client.recv, session.socket)
+
+    @staticmethod
+    def copy(read, there):
+        with contextlib.suppress(OSError):
+            while data := read(65536):
+                there.sendall(data)
+        with contextlib.suppress(OSError):
+            there.shutdown(socket.SHUT_WR)
+
+    def end(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.threads[0].join()
+        for one in self.sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
+        for one in [*self.sockets, self.listener]:
+            one.close()
 
 
 def echo(peer):

@@ -89,7 +89,7 @@ what_is_wrong_is_told_with_its_name(void **state)
 		{ BEGIN "ca ca.pem\n\n", "ca", "is not an absolute path" },
 		{ BEGIN "verify some\n\n", "verify", "is neither full, ca nor none" },
 		{ BEGIN "min_version 1.1\n\n", "min_version", "is neither 1.2 nor 1.3" },
-		{ BEGIN "starttls mysql\n\n", "starttls", "is neither postgresql nor ldap" },
+		{ BEGIN "starttls ftp\n\n", "starttls", "is none of postgresql, mysql, smtp, imap, ldap" },
 		{ BEGIN "timeout 301\n\n", "timeout", "is not a time of up to 300 s" },
 		{ BEGIN "timeout 0\n\n", "timeout", "is not a time of up to 300 s" },
 		{ BEGIN "alpn a,,b\n\n", "alpn", "has a protocol without a name" },

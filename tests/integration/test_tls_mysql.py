@@ -1,0 +1,134 @@
+"""MySQL clients that know nothing of TLS, and a MariaDB that takes TLS alone."""
+import json
+import os
+import shutil
+
+import pytest
+
+import holdfast
+import real_servers
+import tls_program
+
+pytestmark = [pytest.mark.plain,
+              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+VERSION = "show status like 'Ssl_version'"
+
+
+class Place:
+    """A MariaDB with TLS, holdfast-tls, and Unix sockets for clients."""
+
+    def __init__(self, folder):
+        self.folder, self.authority = folder, tls_program.Authority(folder)
+        pair = self.authority.issue("db")
+        for path in pair:
+            os.chmod(path, 0o644)
+        self.database = real_servers.MariaDB(folder, f"--ssl-cert={pair[0]}", f"--ssl-key={pair[1]}",
+                                             "--require-secure-transport=on").start()
+        assert self.database.process.poll() is None
+        self.database.ask("create database shop; create user shop@'%' identified by 'secret';"
+                          "grant all on shop.* to shop@'%'")
+        self.program = tls_program.Program(folder)
+        self.bridges = []
+        self.path = self.bridge().path
+
+    def bridge(self, **more):
+        lines = {"service": "shop", "address": self.database.address, "ca": self.authority.ca, "name": "localhost",
+                 "starttls": "mysql", **more}
+        self.bridges.append(tls_program.Bridge(self.program, f"{self.folder}/{len(self.bridges)}.sock", lines))
+        return self.bridges[-1]
+
+    def end(self):
+        for one in self.bridges:
+            one.end()
+        self.program.end()
+        self.database.stop()
+
+
+@pytest.fixture(scope="module")
+def place(module_folder):
+    one = Place(module_folder)
+    yield one
+    one.end()
+
+
+def ask(path, statement, *options, user="shop", password="secret"):
+    return holdfast.run("mariadb", "--no-defaults", *options, "-u", user, f"-p{password}", "-S", path, "-Ne",
+                        statement)
+
+
+def test_mariadbs_client(place):
+    for options in ((), ("--compress",), ("--ssl",)):
+        done = ask(place.path, f"{VERSION}; select repeat('x', 100000)", *options)
+        assert done.stdout.split() == ["Ssl_version", "TLSv1.3", "x" * 100000], done.stderr
+    assert "Access denied" in ask(place.path, "select 1", password="wrong").stderr
+    assert place.bridges[0].answers[0] == 'ok protocol=none cipher=none peer="" resumed=0 alpn=""\n'
+
+
+def test_another_method_than_the_greetings(place):
+    """The server asks for it, which takes two packets more."""
+    done = place.database.ask("install soname 'auth_ed25519'; create user ed@'%' identified via ed25519 using "
+                              "password('other')")
+    if done.returncode != 0:
+        pytest.skip(done.stderr)
+    done = ask(place.path, VERSION, user="ed", password="other")
+    assert done.stdout.split() == ["Ssl_version", "TLSv1.3"], done.stderr
+    assert "Access denied" in ask(place.path, "select 1", user="ed", password="wrong").stderr
+
+
+def test_pymysql(place):
+    pymysql = pytest.importorskip("pymysql", reason="needs it: apt-get install python3-pymysql")
+    connection = pymysql.connect(unix_socket=place.path, user="shop", password="secret", database="shop")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(VERSION)
+        assert cursor.fetchall() == (("Ssl_version", "TLSv1.3"),)
+        connection.ping()
+
+
+def test_mysql2(place):
+    folder = os.environ.get("HOLDFAST_NPM", "/usr/share/nodejs")
+    if not shutil.which("node") or not os.path.isdir(f"{folder}/mysql2"):
+        pytest.skip("needs node, and mysql2 of npm in HOLDFAST_NPM")
+    script = """
+        const mysql = require('mysql2');
+        const one = mysql.createConnection({socketPath: process.argv[1], user: 'shop', password: 'secret'});
+        one.query("show status like 'Ssl_version'", (error, rows) => {
+            console.log(error || rows[0].Value);
+            one.end();
+        });
+        """
+    done = holdfast.run("node", "-e", script, place.path, env=holdfast.environment(NODE_PATH=folder))
+    assert done.stdout == "TLSv1.3\n", done.stderr
+
+
+def test_errors_are_told_to_the_client(place, module_folder):
+    other = tls_program.Authority(module_folder, "other")
+    done = ask(place.bridge(ca=other.ca).path, "select 1")
+    assert "ERROR 1043 (08S01)" in done.stderr and "holdfast-tls: verify" in done.stderr and "set ca" in done.stderr
+    done = ask(place.bridge(name="db.example").path, "select 1")
+    assert "holdfast-tls: name" in done.stderr and "DNS:localhost" in done.stderr
+
+
+def test_client_that_says_nothing(place):
+    """It goes; and the server's own time is over before it has said something."""
+    place.database.ask("set global connect_timeout = 2")
+    lines = place.bridges[0].lines
+    session = place.program.open(**lines)
+    assert b"MariaDB" in session.file.peek()
+    session.close()
+    session = place.program.open(**lines)
+    assert session.file.read().endswith(b"mysql_native_password\0")
+
+
+def test_servers_that_are_none_or_have_no_tls(place, upstream):
+    greeting = b"\x15\0\0\0\x0a8.0\0\7\0\0\0saltsalt\0\xfe\xf7\x21"
+
+    def refused(said):
+        one = upstream(lambda connection: connection.sendall(said) or connection.recv(1000))
+        kind, text = place.program.refused(address=one.address, starttls="mysql")
+        assert kind == "starttls"
+        return text
+
+    assert "ssl_cert" in refused(greeting)
+    assert "many connections" in refused(b"\x17\0\0\0\xff\x10\x04Too many connections")
+    assert "no MySQL" in refused(b"220 mail.example ESMTP\r\n")
+    assert "in between" in refused(greeting.replace(b"\xf7", b"\xff") + b"\0")
