@@ -13,7 +13,7 @@ from screen import Control, Terminal, service
 FOLDER = os.path.join(holdfast.SOURCE, "packaging/completion")
 BASH_COMPLETION = "/usr/share/bash-completion/bash_completion"
 
-pytestmark = pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh: apt-get install zsh")
+pytestmark = [pytest.mark.plain, pytest.mark.skipif(not shutil.which("zsh"), reason="needs zsh: apt-get install zsh")]
 
 # Completes $LINE as readline would call it, and prints the reply.
 BASH = f"""

@@ -92,7 +92,7 @@ def test_one_that_is_silent_is_not_trusted(daemon, folder, two):
 
 def test_it_is_ended_with_the_service(daemon, folder, two):
     source = Watched(folder, two[0].address)
-    one = daemon(source.service())
+    one = daemon(source.service(more="warm = 1; retry: { delay = 0.2; };"))
     one.wait_connected("s")
     holdfast.until(lambda: len(source.watching()) == 1, "it watches")
     one.ctl("close", "s")

@@ -8,8 +8,9 @@ import pytest
 
 import holdfast
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"),
-                                reason="needs root and /dev/fuse")
+pytestmark = [pytest.mark.plain,
+              pytest.mark.skipif(os.geteuid() != 0 or not os.path.exists("/dev/fuse"),
+                                 reason="needs root and /dev/fuse")]
 
 # A file system whose server has stopped answering, until this program ends.
 DEAD = """

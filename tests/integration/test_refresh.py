@@ -10,6 +10,8 @@ from lookup_script import Source
 from name_server import A, AAAA
 from upstream import named
 
+pytestmark = pytest.mark.plain
+
 
 def server_of(one):
     with one.client("s") as client:
@@ -57,7 +59,7 @@ def test_another_order_is_a_change_too(daemon, folder, two):
 def test_a_shared_service_keeps_its_connection_and_notices(daemon, folder, two):
     a, b = two
     source = Source(folder, a.address)
-    one = daemon(source.service("refresh = 0.3;", 'mode = "shared"; framing = "line";'))
+    one = daemon(source.service("refresh = 0.3;", 'mode = "shared"; framing = "line"; retry: { delay = 0.2; };'))
     with one.client("s") as client:
         assert client.ask("x") == b"a x\n"
         source.say(b.address)
@@ -199,7 +201,8 @@ def test_what_is_listed_again_is_not_withdrawn_any_more(daemon, folder, two):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
-@pytest.mark.parametrize("mode", ["", 'mode = "shared"; framing = "line";'], ids=["session", "shared"])
+@pytest.mark.parametrize("mode", ["", 'mode = "shared"; framing = "line"; retry: { delay = 0.2; };'],
+                         ids=["session", "shared"])
 def test_new_connections_follow_a_zone_when_its_time_to_live_is_over(daemon, folder, upstream, name_server, figure,
                                                                      mode):
     b = upstream(named("b"))

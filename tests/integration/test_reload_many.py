@@ -1,5 +1,9 @@
 """As many services as there may be, all replaced in one reload."""
+import pytest
+
 import holdfast
+
+pytestmark = pytest.mark.plain
 
 MOST = 1024
 

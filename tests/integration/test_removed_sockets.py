@@ -150,6 +150,7 @@ def test_what_others_have_put_there_stays_at_the_end(daemon, upstream):
     other.close()
 
 
+@pytest.mark.plain
 def test_second_daemon_does_not_start_without_the_lock_file(daemon, upstream):
     one = daemon(holdfast.fixed("s", upstream().address))
     lock = one.path("holdfastd.lock")

@@ -7,6 +7,8 @@ import pytest
 
 import holdfast
 
+pytestmark = pytest.mark.plain
+
 FILES = 250  # so many of so many bytes are read for long enough to come in between
 COMMENT = "#" + "x" * 100_000 + "\n"
 

@@ -226,6 +226,7 @@ def run_storm(daemon, load, figure, seconds, upgrades, sessions):
            f"worst {max(result['marks_ms']):.1f} ms")
 
 
+@pytest.mark.plain
 def test_upgrades_under_load_lose_nothing(daemon, load, figure):
     run_storm(daemon, load, figure, 3, 20, holdfast.ALL_KINDS)
 

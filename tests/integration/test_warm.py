@@ -49,6 +49,7 @@ def test_gunicorn_with_one_worker_answers_everybody(daemon, folder, more):
         server.stop()
 
 
+@pytest.mark.plain
 @pytest.mark.parametrize("more", ["", 'probe = "postgresql";'])
 def test_postgresql_shuts_down_at_once(daemon, folder, figure, more):
     """A smart shutdown waits for whoever is there: a minute for one who has said nothing."""
