@@ -199,7 +199,8 @@ mux_turn_away(struct mux *mux, int64_t now)
 static void
 mux_tell_waiting(struct mux *mux, int64_t now)
 {
-	bool queued = mux->conn.fd == -1 && mux_queue_count(mux->queue) > 0;
+	bool queued = mux->conn.fd == -1 && (mux_queue_count(mux->queue) > 0 ||
+	    (mux->spool != NULL && spool_has_some(mux->spool)));
 	unsigned count = mux->conn.fd == -1 ? mux->clients.owed + mux->clients.waiting.count : 0;
 
 	if (!queued)
@@ -568,7 +569,7 @@ mux_free(struct mux *mux)
 		return;
 	mux_set_datagrams(mux, -1);
 	mux_conn_close(&mux->conn, clock_now());
-	spool_free(mux->spool, false);
+	spool_free(mux->spool);
 	loop_timer_stop(&mux->turn);
 	loop_timer_stop(&mux->tick);
 	mux_drops_stop(&mux->drops);
@@ -590,7 +591,7 @@ mux_end(struct mux *mux)
 	if (datagrams != 0)
 		table_client_close(mux->queue->table, datagrams);
 	mux_drop(mux);
-	spool_free(mux->spool, true);
+	spool_leave(mux->spool);
 	mux->spool = NULL;
 	mux_queue_drop(mux->queue);
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/spool_queue.h"
+#include "client/spool_rest.h"
 #include "client/spool_segment.h"
 #include "client/spool_thread.h"
 
@@ -24,7 +25,7 @@ struct spool_chunk {
 	unsigned char *bytes; /* owned; NULL: none ever was */
 	size_t size;          /* that there is room for */
 	size_t at, length;
-	uint64_t number;      /* of the first */
+	uint64_t number, end; /* of the first; behind the last */
 };
 
 struct spool {
@@ -113,9 +114,7 @@ spool_tell_error(struct spool *spool, int error, const char *what, int64_t now)
 	if (error == 0 && spool->text[0] != '\0')
 		log_notice(spool->rules->name, "spool %s: the disk takes messages again", settings->spool_path);
 	if (error != 0)
-		snprintf(spool->text, sizeof spool->text, "cannot %s: %s", what,
-		    error == EDQUOT ? "it is full" : error == EBUSY ? "another daemon or service has it"
-		    : strerrordesc_np(error));
+		snprintf(spool->text, sizeof spool->text, "cannot %s: %s", what, spool_error_text(error));
 	else
 		spool->text[0] = '\0';
 	if (error != 0 && (error != spool->error || now - spool->told_at >= SPOOL_REPEAT)) {
@@ -180,7 +179,7 @@ spool_note_written(struct spool *spool, bool connected)
 
 	if (connected && chunk->at == chunk->length && spool_record(spool)->spool_read == job->first) {
 		*chunk = (struct spool_chunk){ .bytes = job->bytes, .size = spool->room, .length = job->length,
-			.number = job->first };
+			.number = job->first, .end = job->first + job->count };
 		job->bytes = was.bytes;
 		spool->room = was.size;
 	}
@@ -199,28 +198,29 @@ spool_note_read(struct spool *spool)
 		job->size = job->wants;
 	} else if (job->got == 0) { /* the disk has no more */
 		spool_queue_skip(spool->queue, job->next > spool_record(spool)->spool_written ? job->next
-		    : spool_record(spool)->spool_written);
+		    : spool_record(spool)->spool_written, 0);
 	} else {
 		*chunk = (struct spool_chunk){ .bytes = job->into, .size = job->size, .length = job->got,
-			.number = job->next - job->got_count };
+			.number = job->next - job->got_count, .end = job->next };
 		job->into = was.bytes;
 		job->size = was.size;
-		spool_queue_skip(spool->queue, chunk->number);
+		spool_queue_skip(spool->queue, chunk->number, 0);
 	}
 }
 
-/* Messages were dropped from the disk to make room for newer ones. */
+/* Messages were dropped from the disk to make room for newer ones.  By a dead worker, too, when it is opened: nobody
+ * knows then which of their numbers were written, and all count. */
 static void
 spool_note_begin(struct spool *spool)
 {
 	struct table_shared *record = spool_record(spool);
 	const struct spool_job *job = spool->job;
+	uint64_t begin = job->begin;
 
-	if (spool->chunk.at < spool->chunk.length || job->begin <= record->spool_read ||
-	    job->begin > record->spool_written)
-		return;
-	record->dropped += job->begin - record->spool_read;
-	spool_queue_skip(spool->queue, job->begin);
+	if (begin > record->spool_written || spool->chunk.at < spool->chunk.length)
+		begin = 0;
+	spool_queue_skip(spool->queue, begin, !job->opened ? job->dropped :
+	    begin > record->spool_read ? begin - record->spool_read : 0);
 }
 
 static void
@@ -242,9 +242,10 @@ spool_finish_job(struct spool *spool, bool connected, int64_t now)
 	spool_tell_error(spool, job->error, job->what, now);
 	spool->retry_at = job->error != 0 ? now + SPOOL_RETRY : 0;
 	spool->rules->spool_fails = job->error != 0;
+	if (spool->opened)
+		spool_note_begin(spool);
 	if (!spool->opened || job->opened)
 		return;
-	spool_note_begin(spool);
 	if (job->written)
 		spool_note_written(spool, connected);
 	if (spool->asked)
@@ -339,7 +340,21 @@ spool_ask_to_read(struct spool *spool)
 		job->into = mem_resize(job->into, SPOOL_CHUNK, 1);
 		job->size = SPOOL_CHUNK;
 	}
-	job->next = spool_record(spool)->spool_read;
+}
+
+/* Nothing is to be done yet. */
+static void
+spool_begin_job(struct spool *spool)
+{
+	const struct table_shared *record = spool_record(spool);
+	const struct spool_chunk *chunk = &spool->chunk;
+	struct spool_job *job = spool->job;
+
+	*job = (struct spool_job){ .bytes = job->bytes, .into = job->into, .size = job->size, .end = job->end,
+		.max_size = (uint64_t)spool->rules->settings->spool_max_size, .syncs = spool_is_synced(spool),
+		.makes_room = spool->rules->settings->on_full == SHARED_DROP_OLDEST,
+		.acknowledged = record->spool_acknowledged,
+		.next = chunk->at < chunk->length ? chunk->end : record->spool_read };
 }
 
 /* Fills the job, if there is anything to do. */
@@ -347,7 +362,6 @@ static bool
 spool_prepare(struct spool *spool, bool connected, int64_t now)
 {
 	const struct table_shared *record = spool_record(spool);
-	struct spool_job *job = spool->job;
 	bool writes = spool->opened && now >= spool->retry_at && spool_queue_waiting(spool->queue) > 0;
 	bool opens = !spool->opened && now >= spool->retry_at;
 	bool notes = spool->opened && record->spool_acknowledged > spool->noted &&
@@ -357,13 +371,10 @@ spool_prepare(struct spool *spool, bool connected, int64_t now)
 	    record->spool_read < record->spool_written;
 	if (!writes && !opens && !spool->asked && !notes)
 		return false;
-	*job = (struct spool_job){ .bytes = job->bytes, .into = job->into, .size = job->size,
-		.max_size = (uint64_t)spool->rules->settings->spool_max_size, .syncs = spool_is_synced(spool),
-		.makes_room = spool->rules->settings->on_full == SHARED_DROP_OLDEST,
-		.acknowledged = record->spool_acknowledged };
+	spool_begin_job(spool);
 	if (writes)
 		spool_fill_job(spool);
-	job->reads = spool->asked;
+	spool->job->reads = spool->asked;
 	if (spool->asked)
 		spool_ask_to_read(spool);
 	return true;
@@ -390,7 +401,7 @@ spool_move(struct spool *spool, bool connected, int64_t now)
 }
 
 void
-spool_free(struct spool *spool, bool removed)
+spool_free(struct spool *spool)
 {
 	if (spool == NULL)
 		return;
@@ -400,13 +411,43 @@ spool_free(struct spool *spool, bool removed)
 		if (spool_prepare(spool, false, clock_now()))
 			spool_thread_do(spool->thread);
 	}
-	if (removed && spool_record(spool)->spool_acknowledged < spool_record(spool)->spool_next)
-		log_notice(spool->rules->name, "spool %s: %llu messages stay there; they are sent when a service has "
-		    "it again", spool->rules->settings->spool_path, (unsigned long long)
-		    (spool_record(spool)->spool_next - spool_record(spool)->spool_acknowledged));
-	spool_thread_end(spool->thread, !removed);
+	spool_thread_end(spool->thread, true);
 	mem_free(spool->chunk.bytes);
 	mem_free(spool);
+}
+
+void
+spool_leave(struct spool *spool)
+{
+	const struct table_shared *record;
+	struct spool_rest rest;
+	uint32_t written = 0; /* by the job under way */
+
+	if (spool == NULL)
+		return;
+	if (spool->done)
+		spool_finish_job(spool, false, clock_now());
+	if (spool->thread == NULL)
+		spool_start_thread(spool, clock_now());
+	if (spool->works)
+		written = spool->job->length > 0 ? spool->job->count : 0;
+	else if (spool->thread != NULL)
+		spool_begin_job(spool);
+	record = spool_record(spool);
+	rest = (struct spool_rest){ .thread = spool->thread, .error = spool->error, .works = spool->works,
+		.name = spool->rules->name, .path = spool->rules->settings->spool_path };
+	rest.bytes = spool_queue_copy(spool->queue, written > 0 ? spool->job->length : 0, &rest.length, &rest.count);
+	rest.messages = record->spool_written + written + rest.count - record->spool_acknowledged;
+	spool_rest_start(&rest);
+	loop_timer_stop(&spool->timer);
+	mem_free(spool->chunk.bytes);
+	mem_free(spool);
+}
+
+bool
+spool_has_some(const struct spool *spool)
+{
+	return spool_record(spool)->spool_acknowledged < spool_record(spool)->spool_next;
 }
 
 void

@@ -22,15 +22,21 @@ struct spool;
 /* rules are borrowed, and so is turn, the mux's.  NULL: the settings have none. */
 struct spool *spool_new(struct event_base *loop, struct mux_rules *rules, struct loop_timer *turn);
 
-/* Its thread ends; removed: the service does.  What waits for the disk is written first, as far as it can be.  NULL
- * is fine. */
-void spool_free(struct spool *spool, bool removed);
+/* Its thread ends.  What waits for the disk is written first, as far as it can be.  NULL is fine. */
+void spool_free(struct spool *spool);
+
+/* The same, of a service that is removed: all of its messages that are not on the disk go there, the queue's too,
+ * which the caller drops.  The loop does not wait for that.  NULL is fine. */
+void spool_leave(struct spool *spool);
 
 /* The turn begins: sees to what the disk has done, and decides where messages go (rules->spools). */
 void spool_take(struct spool *spool, bool connected, int64_t now);
 
 /* Clients have said what they had to say: messages go on, to the disk and from there to the queue. */
 void spool_move(struct spool *spool, bool connected, int64_t now);
+
+/* Whether messages wait in it. */
+bool spool_has_some(const struct spool *spool);
 
 /* For status. */
 struct spool_status {

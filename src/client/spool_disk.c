@@ -1,18 +1,17 @@
 #include "client/spool_disk.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 #include "client/shared_settings.h"
+#include "client/spool_directory.h"
 #include "client/spool_segment.h"
 #include "keep/crash.h"
 
@@ -25,7 +24,7 @@
 
 /* A segment that is there, the oldest first. */
 struct disk_segment {
-	uint64_t first;
+	uint64_t first, end; /* numbers; end 0: it was there before, and is not the last */
 	uint64_t size;
 	int64_t born;    /* wall clock, seconds */
 	bool damaged;
@@ -37,6 +36,7 @@ struct spool_disk {
 	struct spool_position position;
 	struct disk_segment *segments; /* owned */
 	size_t count;
+	uint64_t aside;     /* bytes of files that were put aside */
 	uint64_t end;       /* number of the next message to be written */
 	int writing;        /* the last segment; -1: the next message begins a new one */
 	int reading;        /* -1 none */
@@ -105,59 +105,22 @@ disk_open_segment(const struct spool_disk *disk, uint64_t first, int flags)
 	return openat(disk->directory, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
-/* With all directories above it that are missing. */
-static int
-disk_make_directory(const char *path)
-{
-	char *above = mem_copy_text(path);
-	int result = 0;
-
-	for (char *slash = strchr(above + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		if (mkdir(above, 0700) == -1 && errno != EEXIST && errno != EROFS)
-			result = -1;
-		*slash = '/';
-	}
-	mem_free(above);
-	return mkdir(path, 0700) == -1 && errno != EEXIST ? -1 : result;
-}
-
-/* The directory is there, ours, and locked. */
-static bool
-disk_open_directory(struct spool_disk *disk, struct spool_job *job)
-{
-	struct stat status;
-
-	if ((disk->directory = open(disk->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 && errno == ENOENT &&
-	    disk_make_directory(disk->path) == -1)
-		return disk_fail(job, errno, "make the directory");
-	if (disk->directory == -1 &&
-	    (disk->directory = open(disk->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		return disk_fail(job, errno, "open the directory");
-	if (fstat(disk->directory, &status) == -1)
-		return disk_fail(job, errno, "look at the directory");
-	if (status.st_uid != geteuid() || (status.st_mode & 022) != 0)
-		return disk_fail(job, EPERM, "use a directory that others own or may write to");
-	if (flock(disk->directory, LOCK_EX | LOCK_NB) == -1)
-		return disk_fail(job, errno == EWOULDBLOCK ? EBUSY : errno, "lock the directory");
-	return true;
-}
-
-static int64_t
-disk_born(const struct spool_disk *disk, const char *name)
-{
-	struct statx status;
-
-	if (statx(disk->directory, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME | STATX_MTIME, &status) == -1)
-		return 0;
-	return status.stx_mask & STATX_BTIME ? status.stx_btime.tv_sec : status.stx_mtime.tv_sec;
-}
-
 static void
 disk_add_segment(struct spool_disk *disk, uint64_t first, uint64_t size, int64_t born)
 {
 	disk->segments = mem_resize(disk->segments, disk->count + 1, sizeof *disk->segments);
 	disk->segments[disk->count++] = (struct disk_segment){ .first = first, .size = size, .born = born };
+}
+
+static void
+disk_find_file(void *arg, const struct spool_file *file)
+{
+	struct spool_disk *disk = arg;
+
+	if (file->aside)
+		disk->aside += file->size;
+	else
+		disk_add_segment(disk, file->first, file->size, file->born);
 }
 
 static int
@@ -168,23 +131,19 @@ disk_compare(const void *a, const void *b)
 	return x->first < y->first ? -1 : x->first > y->first;
 }
 
+/* The directory is there, ours, and locked; and so are its segments. */
 static bool
-disk_list(struct spool_disk *disk, struct spool_job *job)
+disk_open_directory(struct spool_disk *disk, struct spool_job *job)
 {
-	int copy = openat(disk->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *listing = copy == -1 ? NULL : fdopendir(copy);
-	struct dirent *entry;
-	struct stat status;
-	uint64_t first;
+	const char *what;
+	int directory = spool_directory_open(disk->path, &what), error;
 
-	if (listing == NULL)
-		return disk_fail(job, errno, "read the directory");
-	while ((entry = readdir(listing)) != NULL)
-		if (spool_segment_is(entry->d_name, &first) &&
-		    fstatat(disk->directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(status.st_mode))
-			disk_add_segment(disk, first, (uint64_t)status.st_size, disk_born(disk, entry->d_name));
-	closedir(listing);
+	if (directory < 0)
+		return disk_fail(job, -directory, what);
+	disk->directory = directory;
+	disk->aside = 0;
+	if ((error = spool_directory_each(directory, disk_find_file, disk)) != 0)
+		return disk_fail(job, -error, "read the directory");
 	if (disk->count > 0)
 		qsort(disk->segments, disk->count, sizeof *disk->segments, disk_compare);
 	return true;
@@ -278,15 +237,12 @@ disk_skip(struct spool_disk *disk, int fd, uint64_t first, uint64_t until, uint6
 
 /* The segment's file goes; one that is damaged is kept aside. */
 static bool
-disk_remove(const struct spool_disk *disk, uint64_t first, bool damaged)
+disk_remove(struct spool_disk *disk, const struct disk_segment *segment)
 {
-	char name[SPOOL_NAME], kept[SPOOL_NAME + 8];
-
-	spool_segment_name(first, name);
-	if (!damaged)
-		return unlinkat(disk->directory, name, 0) == 0;
-	snprintf(kept, sizeof kept, "%s.damaged", name);
-	return renameat(disk->directory, name, disk->directory, kept) == 0;
+	if (!segment->damaged)
+		return spool_directory_remove(disk->directory, segment->first);
+	disk->aside += segment->size;
+	return spool_directory_put_aside(disk->directory, segment->first);
 }
 
 static void
@@ -296,27 +252,40 @@ disk_remove_first(struct spool_disk *disk)
 		disk_close_file(&disk->writing);
 	if (disk->reading_first == disk->segments[0].first)
 		disk_close_file(&disk->reading);
-	disk_remove(disk, disk->segments[0].first, disk->segments[0].damaged);
+	disk_remove(disk, &disk->segments[0]);
 	CRASH_POINT(SPOOL_REMOVED);
 	disk->count--;
 	memmove(disk->segments, disk->segments + 1, disk->count * sizeof *disk->segments);
+}
+
+/* To make room: those of its messages that were not read are dropped.  What is between its end and the next segment
+ * has a number, but was never written. */
+static void
+disk_drop_first(struct spool_disk *disk, struct spool_job *job)
+{
+	const struct disk_segment *first = &disk->segments[0];
+	uint64_t end = first->end != 0 ? first->end : disk->count > 1 ? disk->segments[1].first : disk->end;
+	uint64_t unread = job->next > first->first ? job->next : first->first;
+
+	if (end > unread)
+		job->dropped += end - unread;
+	disk_remove_first(disk);
 }
 
 /* The last segment holds no whole message.  It has just been begun when all ended, or is damaged. */
 static void
 disk_clear_last(struct spool_disk *disk, struct spool_job *job, int fd, const char *wrong)
 {
-	const struct disk_segment *last = &disk->segments[disk->count - 1];
+	struct disk_segment *last = &disk->segments[disk->count - 1];
 	enum spool_result result = SPOOL_MORE;
 	uint32_t count;
 	size_t wanted;
-	bool damaged;
 
 	if (wrong == NULL)
 		disk_load(fd, disk->position.spool, SPOOL_HEADER, last->first, disk->buffer, disk->buffer_size,
 		    &count, &result, &wanted);
-	damaged = last->size > SPOOL_HEADER && (wrong != NULL || result != SPOOL_MORE);
-	if (disk_remove(disk, last->first, damaged) && damaged)
+	last->damaged = last->size > SPOOL_HEADER && (wrong != NULL || result != SPOOL_MORE);
+	if (disk_remove(disk, last) && last->damaged)
 		disk_tell(job, last->first, wrong != NULL ? wrong : "its first record is damaged", 1);
 	disk->count--;
 }
@@ -358,6 +327,8 @@ disk_find_end(struct spool_disk *disk, struct spool_job *job)
 		else if (job->syncs && fdatasync(fd) == -1)
 			disk_fail(job, errno, "synchronize a segment");
 		close(fd);
+		if (end > first)
+			last->end = end;
 		if (end > disk->end)
 			disk->end = end;
 		if (job->error != 0 || end > first)
@@ -414,8 +385,7 @@ disk_write_position(struct spool_disk *disk, struct spool_job *job, uint64_t ack
 static bool
 disk_open(struct spool_disk *disk, struct spool_job *job)
 {
-	if (!disk_open_directory(disk, job) || !disk_list(disk, job) || !disk_open_position(disk, job) ||
-	    !disk_find_end(disk, job))
+	if (!disk_open_directory(disk, job) || !disk_open_position(disk, job) || !disk_find_end(disk, job))
 		return false;
 	for (int i = 0; i < 2; i++) /* both places are there, and on the disk */
 		if (!disk_write_position(disk, job, disk->position.acknowledged))
@@ -429,21 +399,37 @@ disk_open(struct spool_disk *disk, struct spool_job *job)
 static uint64_t
 disk_bytes(const struct spool_disk *disk)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = disk->aside;
 
 	for (size_t i = 0; i < disk->count; i++)
 		bytes += disk->segments[i].size;
 	return bytes;
 }
 
-/* Sees to room for so much more.  The oldest segment is worth nothing once all is acknowledged. */
+/* Sees to room for so much more.  What was put aside goes first; the oldest segment is worth nothing once all is
+ * acknowledged. */
 static bool
 disk_make_room(struct spool_disk *disk, struct spool_job *job, uint64_t more)
 {
+	if (disk->aside > 0 && disk_bytes(disk) + more > job->max_size) {
+		spool_directory_clear_aside(disk->directory);
+		disk->aside = 0;
+	}
 	while (disk->count > 0 && disk_bytes(disk) + more > job->max_size &&
 	    (job->makes_room || job->acknowledged >= disk->end))
-		disk_remove_first(disk);
+		disk_drop_first(disk, job);
 	return disk_bytes(disk) + more <= job->max_size || disk_fail(job, EDQUOT, "write beyond max_size");
+}
+
+/* One of that name that is there could not be begun as it should, nor removed: it is none of those that are known. */
+static int
+disk_create_segment(const struct spool_disk *disk, uint64_t first)
+{
+	int fd = disk_open_segment(disk, first, O_RDWR | O_CREAT | O_EXCL);
+
+	if (fd == -1 && errno == EEXIST && spool_directory_remove(disk->directory, first))
+		fd = disk_open_segment(disk, first, O_RDWR | O_CREAT | O_EXCL);
+	return fd;
 }
 
 static bool
@@ -451,10 +437,8 @@ disk_begin_segment(struct spool_disk *disk, struct spool_job *job)
 {
 	const struct spool_segment segment = { .spool = disk->position.spool, .first = job->first };
 	unsigned char header[SPOOL_HEADER];
-	char name[SPOOL_NAME];
 
-	spool_segment_name(job->first, name);
-	if ((disk->writing = disk_open_segment(disk, job->first, O_RDWR | O_CREAT | O_EXCL)) == -1)
+	if ((disk->writing = disk_create_segment(disk, job->first)) == -1)
 		return disk_fail(job, errno, "create a segment");
 	CRASH_POINT(SPOOL_CREATED);
 	spool_segment_write(&segment, header);
@@ -462,10 +446,11 @@ disk_begin_segment(struct spool_disk *disk, struct spool_job *job)
 	    (job->syncs && fsync(disk->directory) == -1)) {
 		disk_fail(job, errno == 0 ? ENOSPC : errno, "write a segment");
 		disk_close_file(&disk->writing);
-		unlinkat(disk->directory, name, 0);
+		spool_directory_remove(disk->directory, job->first);
 		return false;
 	}
-	disk_add_segment(disk, job->first, SPOOL_HEADER, disk_born(disk, name));
+	disk_add_segment(disk, job->first, SPOOL_HEADER,
+	    spool_directory_born(disk->directory, job->first));
 	return true;
 }
 
@@ -504,7 +489,7 @@ disk_give_up(struct spool_disk *disk, struct spool_job *job, int error, const ch
 	bool empty = last->size <= SPOOL_HEADER;
 
 	if (empty)
-		disk_remove(disk, last->first, false);
+		spool_directory_remove(disk->directory, last->first);
 	else if (ftruncate(disk->writing, (off_t)last->size) == -1)
 		last->damaged = true;
 	disk_close_file(&disk->writing);
@@ -541,7 +526,7 @@ disk_append(struct spool_disk *disk, struct spool_job *job)
 	}
 	CRASH_POINT(SPOOL_SYNCED);
 	last->size += job->length;
-	disk->end = job->first + job->count;
+	disk->end = last->end = job->first + job->count;
 	job->written = true;
 	return true;
 }
@@ -659,9 +644,16 @@ disk_work(struct spool_disk *disk, struct spool_job *job)
 	if (job->length > 0)
 		disk_append(disk, job);
 	if ((job->error == ENOSPC || job->error == EDQUOT) && job->makes_room && disk->count > 0)
-		disk_remove_first(disk); /* it is tried again */
+		disk_drop_first(disk, job); /* it is tried again */
 	if (job->reads && disk->directory != -1) /* be there no room: what is read makes some */
 		disk_read(disk, job);
+}
+
+const char *
+spool_error_text(int error)
+{
+	return error == EDQUOT ? "it is full" : error == EBUSY ? "another daemon or service has it" :
+	    strerrordesc_np(error);
 }
 
 void
@@ -672,7 +664,7 @@ spool_disk_run(struct spool_disk *disk, struct spool_job *job)
 	job->written = job->opened = false;
 	job->got = job->wants = 0;
 	job->got_count = 0;
-	job->damaged = 0;
+	job->dropped = job->damaged = 0;
 	job->told[0] = '\0';
 	disk_work(disk, job);
 	disk_note(disk, job);

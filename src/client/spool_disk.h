@@ -1,9 +1,7 @@
 /* spool_disk.h - the directory of a spool: messages are written to its segments, read from them, and segments that
  * are done with are removed.
  *
- * A call takes as long as the disk takes, so that the thread of client/spool makes it, one at a time.  The directory
- * is locked while it is open, belongs to the daemon's user, and is made where it is missing.  Files of other names
- * are left alone.
+ * A call takes as long as the disk takes, so that the thread of client/spool makes it, one at a time.
  */
 #ifndef HOLDFAST_CLIENT_SPOOL_DISK_H
 #define HOLDFAST_CLIENT_SPOOL_DISK_H
@@ -19,7 +17,7 @@ struct spool_disk;
 /* What is to be done in one go, and then what was. */
 struct spool_job {
 	/* settings, as they are now */
-	uint64_t max_size;      /* bytes of all segments */
+	uint64_t max_size;      /* bytes of all segments, with the damaged ones that are kept aside */
 	bool syncs;             /* what is written counts when it is on the disk */
 	bool makes_room;        /* the oldest messages go where there is no room for the newest */
 	/* messages before this number are done with */
@@ -30,9 +28,9 @@ struct spool_job {
 	size_t length;
 	uint64_t first;
 	uint32_t count;
-	/* messages are to be read, from this number on */
-	bool reads;
+	/* messages from this number on were not read; whether they are to be */
 	uint64_t next;
+	bool reads;
 	unsigned char *into;
 	size_t size;
 
@@ -49,8 +47,9 @@ struct spool_job {
 	uint64_t spool;         /* its identity */
 	uint64_t begin, end;    /* numbers of the first message that is there, and of the next to be written */
 	uint64_t position;      /* what was acknowledged, as far as the disk knows */
-	uint64_t bytes_there;   /* of all segments */
+	uint64_t bytes_there;   /* as max_size counts them */
 	int64_t oldest;         /* wall clock, seconds: when the first segment was begun; 0: there is none */
+	uint64_t dropped;       /* messages that were not read, and went to make room */
 	uint64_t damaged;       /* messages that were found to be, at least, in this job */
 	char told[SPOOL_TOLD];  /* what operators are to be told of damage; "": nothing */
 };
@@ -63,5 +62,8 @@ void spool_disk_free(struct spool_disk *disk);
 
 /* Does the job, and opens the directory first if that was not done, or it was lost. */
 void spool_disk_run(struct spool_disk *disk, struct spool_job *job);
+
+/* What a job's error means. */
+const char *spool_error_text(int error);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/mem.h"
 #include "client/spool_segment.h"
 #include "keep/crash.h"
 
@@ -180,8 +181,9 @@ queue_count_reclaim(const struct mux_queue *queue, uint32_t *ret_count, uint64_t
 	return bytes;
 }
 
-static void
-queue_copy_reclaim(const struct mux_queue *queue, unsigned char *room)
+/* All of the queue that did not come from the disk, to the end of room. */
+static unsigned char *
+queue_copy_kept(const struct mux_queue *queue, unsigned char *room)
 {
 	const unsigned char *bytes = ring_bytes(queue->table, queue->record->out);
 
@@ -196,6 +198,24 @@ queue_copy_reclaim(const struct mux_queue *queue, unsigned char *room)
 		}
 		bytes += length;
 	}
+	return room;
+}
+
+unsigned char *
+spool_queue_copy(const struct mux_queue *queue, size_t written, size_t *ret_length, uint32_t *ret_count)
+{
+	const unsigned char *waiting = ring_bytes(queue->table, queue->record->spool) + written;
+	size_t length = spool_queue_waiting(queue) - written;
+	unsigned char *copy = mem_new(ring_length(queue->table, queue->record->out) +
+	    mux_queue_count(queue) * SPOOL_RECORD + length + 1, 1), *end = queue_copy_kept(queue, copy);
+
+	if (length > 0)
+		memcpy(end, waiting, length);
+	*ret_length = (size_t)(end - copy) + length;
+	*ret_count = 0;
+	for (size_t at = 0; at < *ret_length; ++*ret_count)
+		at += SPOOL_RECORD + spool_record_length(copy + at);
+	return copy;
 }
 
 void
@@ -210,7 +230,7 @@ spool_queue_reclaim(struct mux_queue *queue)
 
 	if (room == NULL)
 		return;
-	queue_copy_reclaim(queue, room);
+	queue_copy_kept(queue, room);
 	CRASH_POINT(SPOOL_COPIED);
 	redo_begin(&redo, queue->table);
 	ring_redo(&redo, queue->table, record->spool, 0, bytes);
@@ -226,17 +246,20 @@ spool_queue_reclaim(struct mux_queue *queue)
 }
 
 void
-spool_queue_skip(struct mux_queue *queue, uint64_t number)
+spool_queue_skip(struct mux_queue *queue, uint64_t number, uint64_t dropped)
 {
 	struct table_shared *record = queue->record;
 	struct redo redo;
 
-	if (number <= record->spool_read)
+	if (number < record->spool_read)
+		number = record->spool_read;
+	if (number == record->spool_read && dropped == 0)
 		return;
 	redo_begin(&redo, queue->table);
 	if (record->spool_acknowledged == record->spool_read)
 		redo_add(&redo, &record->spool_acknowledged, number);
 	redo_add(&redo, &record->spool_read, number);
+	redo_more(&redo, &record->dropped, dropped);
 	redo_commit(&redo);
 }
 

@@ -52,8 +52,13 @@ uint32_t spool_queue_load(struct mux_queue *queue, const unsigned char *records,
  * it, nor where one of them is before one from the disk: all stay in the queue, in their order. */
 void spool_queue_reclaim(struct mux_queue *queue);
 
-/* There are no messages on the disk before this number. */
-void spool_queue_skip(struct mux_queue *queue, uint64_t number);
+/* A copy of all messages that are not on the disk, as records: the queue's, then those that wait but for the first so
+ * many bytes, which are written.  The caller frees it. */
+unsigned char *spool_queue_copy(const struct mux_queue *queue, size_t written, size_t *ret_length,
+    uint32_t *ret_count);
+
+/* There are no messages on the disk before this number; so many of those that were not read are dropped. */
+void spool_queue_skip(struct mux_queue *queue, uint64_t number, uint64_t dropped);
 
 /* The spool of this identity was opened, which has messages up to end, of which those before position were
  * acknowledged.  What the table knows holds if it is of the same; else messages that wait come behind those. */

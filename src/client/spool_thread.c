@@ -143,6 +143,13 @@ spool_thread_new(struct event_base *loop, const char *path, void (*done)(void *a
 	return thread;
 }
 
+void
+spool_thread_tell(struct spool_thread *thread, void (*done)(void *arg), void *arg)
+{
+	thread->done = done;
+	thread->arg = arg;
+}
+
 struct spool_job *
 spool_thread_job(struct spool_thread *thread)
 {

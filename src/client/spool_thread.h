@@ -16,6 +16,9 @@ struct spool_thread;
  * NULL and errno: there is no file descriptor, or no memory, for it. */
 struct spool_thread *spool_thread_new(struct event_base *loop, const char *path, void (*done)(void *arg), void *arg);
 
+/* That a job is done is told to another one from now on. */
+void spool_thread_tell(struct spool_thread *thread, void (*done)(void *arg), void *arg);
+
 /* Its job, with bytes and into, which it frees; the caller's while none is under way. */
 struct spool_job *spool_thread_job(struct spool_thread *thread);
 

@@ -546,6 +546,50 @@ def test_a_service_that_is_removed_keeps_its_spool(daemon, collector, folder):
     assert server.lines == texts(range(10))
 
 
+def test_what_a_removed_service_has_in_memory_goes_to_its_spool(daemon, collector, folder):
+    """Its server is connected, and reads nothing."""
+    server = collector(f"{folder}/collector.sock")
+    server.deaf = True
+    server.up()
+    settings = spooled(server, f"{folder}/spool", "no", "queue_size = 4000000; ")
+    one = daemon(settings)
+    one.wait_connected("log")
+    lines = [b"%d %s" % (number, b"y" * 1000) for number in range(2000)]
+    say(one, lines)
+    one.wait_status("log", messages_from_clients=len(lines))
+    assert one.status("log")["spool"]["messages"] == 0
+    one.configure("")
+    one.command("reload --force")
+    one.wait_log("messages stay there")
+    server.down()
+    server.deaf = False
+    one.configure(settings)
+    one.command("reload --force")
+    server.up()
+    server.wait_line(lines[-1])
+    assert set(server.lines) == set(lines)
+
+
+def test_what_a_removed_service_cannot_write_is_counted(daemon, collector, folder):
+    server = collector()
+    with open(f"{folder}/file", "wb"):
+        one = daemon(spooled(server, f"{folder}/file", "no"))
+    say(one, texts(range(10)))
+    one.wait_status("log", messages_from_clients=10)
+    one.configure("")
+    one.command("reload --force")
+    one.wait_log("cannot open the directory: Not a directory; 10 messages that are not there are lost")
+
+
+def test_messages_that_wait_have_the_server_dialled_sooner(daemon, collector, folder):
+    server = collector()
+    one = daemon(spooled(server, f"{folder}/spool", "no", "hold_retry = 0.05; ").replace("delay = 0.1", "delay = 60"))
+    one.wait_log("next attempt in")
+    say(one, texts(range(10)))
+    server.up()
+    server.wait_line(texts([9])[0])
+
+
 def test_datagrams_go_through_the_spool(daemon, collector, folder):
     server = collector()
     one = daemon(spooled(server, f"{folder}/spool", "no", 'listen: { type = "dgram"; };'))

@@ -293,6 +293,31 @@ beyond_max_size_nothing_is_written_or_the_oldest_goes(void **state)
 	finish();
 }
 
+/* Numbers between two segments may have been nobody's. */
+static void
+only_messages_that_were_written_and_not_read_count_as_dropped(void **state)
+{
+	(void)state;
+	begin();
+	open_it();
+	job.max_size = 24000; /* a segment has one */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(write_one(large), 0);
+	job.end = 10;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(write_one(large), 0);
+	assert_int_equal(job.end, 15);
+	job.makes_room = true;
+	job.next = 1;
+	assert_int_equal(write_one(large), 0);
+	assert_int_equal(job.begin, 1);
+	assert_int_equal(job.dropped, 0);
+	assert_int_equal(write_one(large), 0);
+	assert_int_equal(job.begin, 10);
+	assert_int_equal(job.dropped, 1);
+	finish();
+}
+
 static void
 a_full_spool_is_read_all_the_same(void **state)
 {
@@ -338,6 +363,33 @@ a_damaged_segment_is_counted_kept_aside_and_the_next_is_read(void **state)
 	assert_int_equal(open_it(), 0);
 	assert_int_equal(count_files(".spool.damaged"), 1);
 	assert_int_equal(count_files(".spool"), 1);
+	finish();
+}
+
+static void
+what_is_kept_aside_counts_and_goes_before_anything_else(void **state)
+{
+	uint64_t all;
+
+	(void)state;
+	begin();
+	write_four();
+	all = job.bytes_there;
+	write_there("0000000000000000001.spool", SPOOL_HEADER + SPOOL_RECORD, "!", 1);
+	read_from(1);
+	job.acknowledged = 2;
+	job.reads = false;
+	assert_int_equal(open_it(), 0);
+	assert_int_equal(count_files(".spool.damaged"), 1);
+	assert_true(job.bytes_there > all / 2);
+	again();
+	assert_true(job.bytes_there > all / 2);
+	all = job.bytes_there;
+	job.max_size = all + 10;
+	assert_int_equal(write_one("four"), 0);
+	assert_int_equal(count_files(".spool.damaged"), 0);
+	assert_true(job.bytes_there < job.max_size);
+	assert_reads(2, "two");
 	finish();
 }
 
@@ -428,6 +480,25 @@ a_segment_that_has_just_been_begun_is_not_in_the_way(void **state)
 	finish();
 }
 
+/* As a file system leaves it that could not be written to for a while. */
+static void
+a_segment_that_could_not_be_removed_is_not_in_the_way(void **state)
+{
+	(void)state;
+	begin();
+	open_it();
+	assert_int_equal(write_one("one"), 0);
+	again();
+	write_there("0000000000000000001.spool", 0, "begun", 5);
+	assert_int_equal(write_one("two"), 0);
+	assert_reads(0, "one");
+	assert_reads(1, "two");
+	again();
+	assert_int_equal(job.end, 2);
+	assert_int_equal(job.damaged, 0);
+	finish();
+}
+
 static void
 without_its_position_the_spool_is_read_from_its_begin(void **state)
 {
@@ -494,13 +565,16 @@ main(void)
 		cmocka_unit_test(a_message_that_is_larger_than_the_room_is_asked_for_again),
 		cmocka_unit_test(what_is_acknowledged_is_remembered_and_its_segments_go),
 		cmocka_unit_test(beyond_max_size_nothing_is_written_or_the_oldest_goes),
+		cmocka_unit_test(only_messages_that_were_written_and_not_read_count_as_dropped),
 		cmocka_unit_test(a_full_spool_is_read_all_the_same),
 		cmocka_unit_test(a_damaged_segment_is_counted_kept_aside_and_the_next_is_read),
+		cmocka_unit_test(what_is_kept_aside_counts_and_goes_before_anything_else),
 		cmocka_unit_test(a_damaged_header_is_damage_too),
 		cmocka_unit_test(damage_within_the_last_segment_is_told_by_who_opens_it),
 		cmocka_unit_test(zeros_behind_the_last_message_are_no_damage),
 		cmocka_unit_test(a_torn_tail_is_none),
 		cmocka_unit_test(a_segment_that_has_just_been_begun_is_not_in_the_way),
+		cmocka_unit_test(a_segment_that_could_not_be_removed_is_not_in_the_way),
 		cmocka_unit_test(without_its_position_the_spool_is_read_from_its_begin),
 		cmocka_unit_test(other_files_are_left_alone),
 		cmocka_unit_test(a_directory_that_was_removed_is_found_and_made_again),

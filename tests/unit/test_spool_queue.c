@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "client/spool_segment.h"
 #include "recover_stage.h"
 
@@ -309,11 +310,52 @@ what_is_skipped_is_not_read(void **state)
 {
 	(void)state;
 	prepare(NULL);
-	spool_queue_skip(&queue, 12);
+	spool_queue_skip(&queue, 12, 0);
 	assert_int_equal(shared()->spool_read, 12);
 	assert_int_equal(shared()->spool_acknowledged, 10);
-	spool_queue_skip(&queue, 11);
+	spool_queue_skip(&queue, 11, 0);
 	assert_int_equal(shared()->spool_read, 12);
+	assert_int_equal(shared()->dropped, 0);
+}
+
+static void
+act_skip_dropped(void *arg)
+{
+	(void)arg;
+	spool_queue_skip(&queue, 13, 1);
+}
+
+static void
+what_is_dropped_from_the_disk_is_counted_as_it_is_skipped(void **state)
+{
+	(void)state;
+	every_step(prepare, act_skip_dropped, "#10 out=a, unsent=2 acknowledged=10 read=13 written=13 next=14 "
+	    "dropped=1 said=e, waiting=[d,]");
+}
+
+/* In their order; one from the disk is there. */
+static void
+all_that_is_not_on_the_disk_can_be_copied(void **state)
+{
+	unsigned char *copy;
+	size_t length;
+	uint32_t count;
+
+	(void)state;
+	prepare_direct(NULL);
+	put("f,g,");
+	copy = spool_queue_copy(&queue, 0, &length, &count);
+	assert_int_equal(count, 4);
+	assert_int_equal(length, 4 * (SPOOL_RECORD + 2));
+	for (uint32_t i = 0; i < count; i++) {
+		assert_int_equal(spool_record_length(copy + i * (SPOOL_RECORD + 2)), 2);
+		assert_memory_equal(copy + i * (SPOOL_RECORD + 2) + SPOOL_RECORD, &"d,e,f,g,"[2 * i], 2);
+	}
+	mem_free(copy);
+	copy = spool_queue_copy(&queue, SPOOL_RECORD + 2, &length, &count);
+	assert_int_equal(count, 3);
+	assert_memory_equal(copy + 2 * (SPOOL_RECORD + 2) + SPOOL_RECORD, "g,", 2);
+	mem_free(copy);
 }
 
 static void
@@ -341,6 +383,8 @@ main(void)
 		cmocka_unit_test(another_spool_has_other_numbers),
 		cmocka_unit_test(what_a_dead_worker_has_written_is_not_written_again),
 		cmocka_unit_test(what_is_skipped_is_not_read),
+		cmocka_unit_test(what_is_dropped_from_the_disk_is_counted_as_it_is_skipped),
+		cmocka_unit_test(all_that_is_not_on_the_disk_can_be_copied),
 		cmocka_unit_test(a_message_from_the_spool_is_no_clients),
 	};
 
