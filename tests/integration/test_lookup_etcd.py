@@ -116,6 +116,27 @@ def test_what_is_published_goes_with_the_publisher(etcd, publish, watch):
     lists.until([])
 
 
+def test_signals_are_passed_on_and_the_withdrawal_is_not_cut_short(etcd, publish, watch, folder):
+    lists, flag = watch(service="told"), os.path.join(folder, "flag")
+    lists.until([])
+    one = publish("told", "10.0.0.1:80")
+    lists.until(["10.0.0.1:80"])
+    for number in signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
+        one.send_signal(number)
+    assert holdfast.wait_exit(one) == 0
+    lists.until([])
+    one = publish("told", "10.0.0.1:80", "--", "sh", "-c",
+                  f"trap '' TERM; trap : HUP; trap 'exit 5' USR1; touch {flag}; while :; do sleep 0.05; done")
+    lists.until(["10.0.0.1:80"])
+    holdfast.until(lambda: os.path.exists(flag), "it listens for signals")
+    one.send_signal(signal.SIGHUP)
+    one.send_signal(signal.SIGTERM)
+    lists.until([])
+    assert one.poll() is None
+    one.send_signal(signal.SIGUSR1)
+    assert holdfast.wait_exit(one) == 5
+
+
 def test_what_is_lost_is_published_again(etcd, publish):
     key = "/holdfast/again/10.0.0.1:80"
     publish("again", "10.0.0.1:80")
