@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "framing/memcache.h"
 
 /* With framing resp: what a server's slowest command, but no endless script, comes to. */
 #define SHARED_REPLY_PATIENCE (30 * CLOCK_SECOND)
@@ -71,15 +72,29 @@ shared_frame(const struct shared_settings *settings, const char *text, bool requ
 	return framed;
 }
 
+/* What is sent as it is would have no reply: memcached's noreply, and q. */
+static bool
+shared_is_silent(const struct shared_settings *settings, const struct shared_text *request)
+{
+	struct memcache_judgement judgement;
+
+	return settings->framing == FRAMING_MEMCACHE && request->bytes != NULL &&
+	    memcache_judge((const unsigned char *)request->bytes, request->length, &judgement) == FRAMING_FORWARD &&
+	    judgement.silence != 0;
+}
+
 char *
 shared_check(const struct shared_settings *settings, const char *text, bool request)
 {
 	struct shared_text framed = shared_frame(settings, text, request);
+	char *wrong = NULL;
 
 	if (text != NULL && framed.bytes == NULL)
-		return mem_print("is not one message of framing %s", framing_of(settings->framing)->name);
+		wrong = mem_print("is not one message of framing %s", framing_of(settings->framing)->name);
+	else if (request && shared_is_silent(settings, &framed))
+		wrong = mem_copy_text("has no reply: leave out noreply, or the flag q");
 	mem_free(framed.bytes);
-	return NULL;
+	return wrong;
 }
 
 void

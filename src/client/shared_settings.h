@@ -54,8 +54,8 @@ bool shared_recall(const struct table_shared *record, struct shared_settings *re
  * may be so for ever too. */
 int64_t shared_reply_timeout(const struct shared_settings *settings, bool *ret_spares);
 
-/* Whether a text, that of a request (heartbeat.send) or of a reply (loss_reply), is or can be made one message: NULL,
- * or what is wrong, to be freed with mem_free(). */
+/* Whether a text, that of a request (heartbeat.send) or of a reply (loss_reply), is or can be made one message, which
+ * has a reply: NULL, or what is wrong, to be freed with mem_free(). */
 char *shared_check(const struct shared_settings *settings, const char *text, bool request);
 
 /* A message, framed. */

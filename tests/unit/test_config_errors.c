@@ -160,6 +160,10 @@ static const struct {
 	    "m.conf:5: services.a.loss_reply: is not one message of framing line" },
 	{ SHARED("resp", "heartbeat: { send = \"PING\"; };"),
 	    "m.conf:5: services.a.heartbeat.send: is not one message of framing resp" },
+	{ SHARED("memcache", "heartbeat: { send = \"set a 0 0 1 noreply\\r\\nb\\r\\n\"; };"),
+	    "m.conf:5: services.a.heartbeat.send: has no reply: leave out noreply, or the flag q" },
+	{ SHARED("memcache", "heartbeat: { send = \"mg a v q\\r\\n\"; };"),
+	    "m.conf:5: services.a.heartbeat.send: has no reply: leave out noreply, or the flag q" },
 	{ SHARED("line", "heartbeat: { expect = \"PONG\"; };"),
 	    "m.conf:5: services.a.heartbeat.expect: needs heartbeat.send" },
 	{ SHARED("line", "spool: { path = \"/s\"; };"), "m.conf:5: services.a.spool.path: is for replies = \"none\": "
