@@ -14,6 +14,7 @@
 #include "base/peer_closed.h"
 #include "tls/explain.h"
 #include "tls/mysql.h"
+#include "tls/wire.h"
 
 enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_LOGIN, OPENING_HANDSHAKE };
 
@@ -158,8 +159,13 @@ opening_watch_local(struct opening *opening)
 static void
 opening_wait_remote(struct opening *opening, short what)
 {
-	event_assign(&opening->remote_event, opening->loop, opening->remote, what, opening_on_remote, opening);
-	event_add(&opening->remote_event, NULL);
+	struct event *event = &opening->remote_event;
+
+	if (event_initialized(event) && event_pending(event, what, NULL))
+		return;
+	loop_event_stop(event);
+	event_assign(event, opening->loop, opening->remote, what | EV_PERSIST, opening_on_remote, opening);
+	event_add(event, NULL);
 }
 
 /* TLS is up: what is to be answered.  The line's length. */
@@ -236,7 +242,7 @@ opening_begin_handshake(struct opening *opening)
 
 	opening->stage = OPENING_HANDSHAKE;
 	opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
-	if (opening->ssl == NULL || !SSL_set_fd(opening->ssl, opening->remote)) {
+	if (opening->ssl == NULL || !wire_attach(opening->ssl, opening->remote)) {
 		opening_end(opening, NULL, &failure);
 		return;
 	}

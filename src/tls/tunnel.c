@@ -14,6 +14,7 @@
 #include "base/peer_closed.h"
 #include "tls/context.h"
 #include "tls/explain.h"
+#include "tls/wire.h"
 
 #define TUNNEL_READS 256 /* records in a turn of the loop, however small they are */
 #define TUNNEL_BARREN_READS 32 /* of these without data, which take longer */
@@ -150,6 +151,7 @@ tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
 	while (sent < length) {
 		ERR_clear_error();
 		errno = 0;
+		wire_set_more(tunnel->ssl, length - sent > SSL3_RT_MAX_PLAIN_LENGTH);
 		if (!SSL_write_ex(tunnel->ssl, bytes + sent, length - sent, &count)) {
 			tunnel_judge(tunnel, 0);
 			break;
@@ -218,12 +220,12 @@ tunnel_deliver(struct tunnel *tunnel, const char *bytes, size_t length)
 	return sent == -1 ? 0 : (size_t)sent;
 }
 
-/* A record of any kind, other than data, has been read.  Without reading ahead OpenSSL returns behind each of them;
- * else only behind a buffer full of them, which is long enough for the others to notice. */
+/* Records without data have been read: tickets, with which a session begins, or more.  Without reading ahead OpenSSL
+ * returns behind each of them; else only behind a buffer full of them, which is long enough for others to notice. */
 static void
 tunnel_count_barren(struct tunnel *tunnel)
 {
-	if (tunnel->barren++ == 0)
+	if (++tunnel->barren == 2)
 		SSL_set_read_ahead(tunnel->ssl, 0);
 	if (tunnel->barren < TUNNEL_BARREN)
 		return;
@@ -242,17 +244,17 @@ tunnel_read(struct tunnel *tunnel, char *ret_bytes, size_t size, size_t *ret_cou
 	ERR_clear_error();
 	errno = 0;
 	if (SSL_read_ex(tunnel->ssl, ret_bytes, size, ret_count)) {
-		if (tunnel->barren > 0)
+		if (tunnel->barren > 1)
 			SSL_set_read_ahead(tunnel->ssl, 1);
 		tunnel->barren = 0;
-		return SSL_has_pending(tunnel->ssl); /* if there is more, an event tells */
+		return SSL_has_pending(tunnel->ssl); /* if the socket has more, an event tells */
 	}
 	waits = errno == EAGAIN;
 	tunnel_judge(tunnel, 0);
 	if (waits || tunnel->remote_ended || tunnel->over || tunnel->wants_write)
 		return false;
 	tunnel_count_barren(tunnel);
-	return !tunnel->over;
+	return !tunnel->over && SSL_has_pending(tunnel->ssl);
 }
 
 /* What TLS has for us, up to a piece. */
@@ -325,6 +327,16 @@ tunnel_arm(struct event *event, bool wanted)
 		event_del(event);
 }
 
+static void
+tunnel_wait(struct tunnel *tunnel)
+{
+	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0 && !tunnel->local_ended && !tunnel->over);
+	tunnel_arm(&tunnel->local_write, tunnel->down.length > 0);
+	tunnel_arm(&tunnel->remote_read, tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over);
+	tunnel_arm(&tunnel->remote_write, tunnel->wants_write && !tunnel->over);
+	tunnel_set_timer(tunnel);
+}
+
 /* Ends it, or waits for what can happen next. */
 static void
 tunnel_continue(struct tunnel *tunnel)
@@ -341,11 +353,7 @@ tunnel_continue(struct tunnel *tunnel)
 		ended(arg, end, text);
 		return;
 	}
-	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0 && !tunnel->local_ended && !tunnel->over);
-	tunnel_arm(&tunnel->local_write, tunnel->down.length > 0);
-	tunnel_arm(&tunnel->remote_read, tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over);
-	tunnel_arm(&tunnel->remote_write, tunnel->wants_write && !tunnel->over);
-	tunnel_set_timer(tunnel);
+	tunnel_wait(tunnel);
 }
 
 static void
@@ -391,6 +399,7 @@ struct tunnel *
 tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_ended *ended, void *arg)
 {
 	struct tunnel *tunnel = mem_new(1, sizeof *tunnel);
+	size_t sent;
 
 	tunnel->local = sides->local;
 	tunnel->remote = sides->remote;
@@ -405,12 +414,11 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	event_assign(&tunnel->remote_read, loop, tunnel->remote, EV_READ | EV_PERSIST, tunnel_remote_event, tunnel);
 	event_assign(&tunnel->remote_write, loop, tunnel->remote, EV_WRITE | EV_PERSIST, tunnel_remote_event, tunnel);
 	loop_timer_init(&tunnel->timer, loop, tunnel_on_timer, tunnel);
-	tunnel_keep(&tunnel->down, sides->to_local, sides->to_local_length);
+	sent = tunnel_deliver(tunnel, sides->to_local, sides->to_local_length);
+	tunnel_keep(&tunnel->down, sides->to_local + sent, sides->to_local_length - sent);
 	tunnel_keep(&tunnel->up, sides->to_remote, sides->to_remote_length);
 	tunnel->wants_write = tunnel->up.length > 0;
 	tunnel->more = SSL_has_pending(tunnel->ssl); /* bytes that came with the handshake's end */
-	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0);
-	tunnel_arm(&tunnel->local_write, true);
-	tunnel_arm(&tunnel->remote_write, tunnel->wants_write);
+	tunnel_wait(tunnel);
 	return tunnel;
 }

@@ -19,6 +19,7 @@ import messages
 import outage
 import peers
 import report
+import tls
 import workloads
 
 PROGRAM = os.path.join(peers.holdfast.BUILD, "tests/bench/work")
@@ -32,12 +33,12 @@ def arguments():
     parser.add_argument("--peers", default="", help="their names, with commas; no RESULTS.md then")
     parser.add_argument("--output", help="the file to write instead of RESULTS.md")
     options = parser.parse_args()
-    names = sorted({kind.name for kind in peers.ALL + messages.ALL})
+    names = sorted({kind.name for kind in peers.ALL + messages.ALL + tls.ALL})
     options.peers = options.peers.split(",") if options.peers else names
     for name in options.peers:
         if name not in names:
             parser.error(f"no proxy {name!r}; there are {', '.join(names)}")
-    loads = workloads.ALL + workloads.MESSAGES
+    loads = workloads.ALL + workloads.MESSAGES + tls.LOADS
     if not any(re.search(options.only, load.name) for load in loads):
         parser.error(f"no workload matches {options.only!r}; there are {', '.join(load.name for load in loads)}")
     options.part = bool(options.only) or options.peers != names
@@ -167,11 +168,23 @@ def all_messages(folder, options):
                              lambda load, seen: print(report.messages(load, seen), flush=True))
 
 
+def all_tls(work, folder, options):
+    """None: nothing of it is wanted."""
+    loads = wanted(tls.LOADS, options)
+    if not loads or not any(kind.name in options.peers for kind in tls.ALL):
+        return None
+    os.makedirs(f"{folder}/tls", mode=0o755)
+    return tls.all_work(work, loads, f"{folder}/tls", options)
+
+
 def main():
     options = arguments()
     if os.geteuid() != 0 or os.cpu_count() < 2 or not peers.CGROUPS:
         sys.exit("bench: needs root, two CPUs and cgroup v2")
-    install([kind for kind in peers.ALL + messages.ALL if kind.name in options.peers])
+    chosen = [kind for kind in peers.ALL + messages.ALL if kind.name in options.peers]
+    if wanted(tls.LOADS, options):
+        chosen += [kind for kind in tls.ALL if kind.name in options.peers] + [peers.Haproxy]
+    install(chosen)
     enter_namespace()
     with tempfile.TemporaryDirectory(prefix="hf-bench-") as folder:
         os.chmod(folder, 0o755)
@@ -179,13 +192,14 @@ def main():
         try:
             results = all_work(work, wanted(workloads.ALL, options), folder, options)
             asked = all_messages(folder, options)
+            secured = all_tls(work, folder, options)
             if options.part:
                 return
             idle = all_idle(work, folder)
             waits, crowd = all_outages(work, folder)
         finally:
             work.end()
-    text = report.whole(results, asked, idle, waits, crowd, options)
+    text = report.whole(results, asked, idle, waits, crowd, options, [tls.Stunnel]) + "\n" + tls.section(*secured)
     with open(options.output or os.path.join(os.path.dirname(os.path.realpath(__file__)), "RESULTS.md"), "w") as file:
         file.write(text)
     print(text)

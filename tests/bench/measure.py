@@ -135,7 +135,8 @@ def calls(work, peer, load, milliseconds):
     with SystemCalls(peer.pids()) as counted:
         done = work.run(milliseconds)
     work.close()
-    return counted.count and counted.count / load.units(done)
+    units = load.units(done)
+    return counted.count and units and counted.count / units
 
 
 def idle(work, peer, count):

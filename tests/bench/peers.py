@@ -55,7 +55,7 @@ class Peer:
         self.path = os.path.join(self.folder, "s.sock")
         self.port = port
         self.process = None
-        self.cgroup = os.path.join(CGROUPS, f"holdfast-bench-{os.getpid()}-{self.name}")
+        self.cgroup = os.path.join(CGROUPS, f"holdfast-bench-{os.getpid()}-{port}-{self.name}")
         os.makedirs(self.folder)
         os.mkdir(self.cgroup)
 

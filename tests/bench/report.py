@@ -168,11 +168,11 @@ def machine():
     return f"{os.cpu_count()} CPUs ({model}), Linux {platform.release().split('-')[0]}"
 
 
-def whole(results, asked, idle, waits, crowd, options):
+def whole(results, asked, idle, waits, crowd, options, more=()):
     here = os.path.dirname(os.path.realpath(__file__))
     with open(os.path.join(here, "NOTES.md")) as file:
         notes = file.read()
-    kinds = [*peers.ALL, message_peers.Nutcracker]
+    kinds = [*peers.ALL, message_peers.Nutcracker, *more]
     versions = ", ".join(f"{kind.name} {kind.version()}" for kind in kinds
                          if kind not in (peers.Direct, peers.HaproxySplice))
     return "\n".join([

@@ -8,7 +8,8 @@
  *
  *     open KIND COUNT SIZE ADDRESS   makes the connections (KIND by number, see work.h; ADDRESS is the path of a
  *                                    Unix socket or a port of 127.0.0.1); says "ready"
- *     run MILLISECONDS               works; says what was done, a line of JSON
+ *     run MILLISECONDS [PAUSE]       works; says what was done, a line of JSON.  PAUSE: microseconds between
+ *                                    connections, where there is but one at a time
  *     close                          says "closed"
  */
 #include "work.h"

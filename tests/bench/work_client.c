@@ -31,6 +31,7 @@ static struct {
 	unsigned count, busy;
 	int polled;
 	int64_t stop;
+	unsigned pause; /* microseconds before a connection after the first */
 	uint64_t units, bytes;
 	uint32_t *samples; /* nanoseconds */
 	size_t sampled;
@@ -140,6 +141,8 @@ connection_answered(struct connection *connection)
 	if (now >= work.stop)
 		return;
 	if (work.kind == WORK_ASK) {
+		if (work.pause > 0)
+			usleep(work.pause);
 		connection_open(connection);
 		return;
 	}
@@ -225,14 +228,18 @@ work_report(int64_t begin)
 	    (unsigned long long)work.units, (unsigned long long)work.bytes, p50);
 }
 
-/* run MILLISECONDS: works, and says what was done. */
+/* run MILLISECONDS [PAUSE]: works, and says what was done. */
 static void
 work_run(const char *words)
 {
 	int64_t begin = work_now();
+	int milliseconds;
 
 	work.units = work.bytes = work.sampled = 0;
-	work.stop = begin + atoi(words) * INT64_C(1000000);
+	work.pause = 0;
+	if (sscanf(words, "%d %u", &milliseconds, &work.pause) < 1)
+		die("bad command");
+	work.stop = begin + milliseconds * INT64_C(1000000);
 	for (unsigned i = 0; i < work.count; i++) {
 		struct connection *connection = &work.connections[i];
 

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 import holdfast
+import tls_program
 
 FOLDER = os.path.join(holdfast.SOURCE, "tests/bench")
 BENCH = os.path.join(FOLDER, "bench.py")
@@ -50,6 +51,19 @@ def test_each_peer_is_asked_by_redis_benchmark():
             assert float(rows[name][5].split()[0].replace(",", "")) > 0, f"{load}, {name}: CPU"
             assert float(rows[name][6].replace(",", "")) > 0, f"{load}, {name}: system calls"
         assert float(rows["holdfast"][8]) > 0, f"{load}: CPU to a plain multiplexer's"
+
+
+@pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
+@pytest.mark.skipif(not os.path.exists("/usr/sbin/haproxy"), reason="needs it: apt-get install haproxy")
+def test_tls_to_the_server_is_done_and_counted():
+    done = bench("--peers", "holdfast", "--only", "^TLS (ping-pong 64 B, 16|upload, 8|connect)")
+    assert done.returncode == 0, done.stderr
+    for kind in ("ping-pong 64 B, 16 clients", "upload, 8 clients", "connect-ask-close, resumed",
+                 "connect-ask-close, full handshake"):
+        part = done.stdout.partition(f"### TLS {kind}\n")[2]
+        cells = next(line for line in part.splitlines() if line.startswith("| holdfast ")).split("|")
+        assert float(cells[2].replace(",", "")) > 0, f"{kind}: rate"
+        assert float(cells[4].split()[0].replace(",", "")) > 0, f"{kind}: CPU"
 
 
 def test_memcached_is_asked_too():
