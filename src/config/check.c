@@ -18,6 +18,7 @@
 #include "client/metrics_listener.h"
 #include "client/peer.h"
 #include "config/check_sockets.h"
+#include "config/check_tls.h"
 
 #define MYSQL_PORT      3306
 #define OWN_FILES       64 /* of the daemon besides the services' */
@@ -520,6 +521,7 @@ check_service(struct reader *reader, const struct read_service *service, const s
 	check_steps(reader, service);
 	check_probe(reader, service);
 	check_proxy(reader, service);
+	check_tls(reader, service);
 	check_hidden(reader, service, "lookup.args", lookup->arguments);
 	check_hidden(reader, service, "lookup.environment", lookup->environment);
 	if (lookup->watch && lookup->script == NULL)
@@ -536,6 +538,7 @@ check_hints(struct reader *reader)
 		check_backlog(reader, reader->services[i]);
 		check_peer(reader, reader->services[i]);
 	}
+	check_tls_files(reader);
 	check_open_files(reader);
 	try_start(reader);
 }

@@ -188,6 +188,9 @@ reader_take_service_group(const struct taking *taking, const config_setting_t *g
 	lookup->catalog = NULL;
 	inner.named = own;
 	reader_take_group(&inner, group, "");
+	if (config_setting_get_member(group, "tls") != NULL &&
+	    own[settings_index(&settings_service, "tls.enabled")].line == 0)
+		settings->upstream.dial.tls.enabled = true;
 	sources = reader_count_sources(lookup, own, &last);
 	if (sources > 1)
 		reader_error(taking->reader, &own[last], settings_service.rows[last].name,
@@ -519,6 +522,25 @@ reader_complete_listen_path(const struct config *config, const struct read_servi
 		reader_set_path(path, mem_copy_text(name));
 }
 
+/* The server's name is its host's, where the settings name one alone. */
+static void
+reader_complete_tls(const struct config *config, struct upstream_settings *upstream)
+{
+	struct tls_settings *tls = &upstream->dial.tls;
+	char *const *texts = upstream->lookup.addresses;
+	struct address first, other;
+
+	reader_complete_path(config, &tls->socket, NULL);
+	if (!tls->enabled || tls->name != NULL || texts == NULL || *texts == NULL ||
+	    address_parse(*texts, &first) != NULL || first.kind != ADDRESS_HOST)
+		return;
+	while (*++texts != NULL)
+		if (address_parse(*texts, &other) != NULL || other.kind != ADDRESS_HOST ||
+		    strcmp(other.host, first.host) != 0)
+			return;
+	tls->name = mem_copy_text(first.host);
+}
+
 /* What depends on more than one setting: the socket's name, defaults that follow the kind of source and the mode. */
 static void
 reader_complete_service(struct reader *reader, struct read_service *service)
@@ -527,6 +549,7 @@ reader_complete_service(struct reader *reader, struct read_service *service)
 	struct upstream_settings *upstream = &settings->upstream;
 
 	reader_complete_listen_path(reader->config, service);
+	reader_complete_tls(reader->config, upstream);
 	if (!reader_is_named(service, "pick"))
 		upstream->endpoints.pick = upstream->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
 	if (!reader_is_named(service, "hold_retry") && upstream->lookup.script != NULL)

@@ -19,6 +19,7 @@
 #define CLIENTS(field)   offsetof(struct service_settings, clients.field)
 #define SHARED(field)  offsetof(struct service_settings, shared.field)
 #define UPSTREAM(field)    offsetof(struct service_settings, upstream.field)
+#define TLS(field)     UPSTREAM(dial.tls.field)
 #define TOP(field)     offsetof(struct config, field)
 
 static const struct setting_choice modes[] = {
@@ -42,6 +43,12 @@ static const struct setting_choice probes[] = {
 };
 static const struct setting_choice proxy_versions[] = { { "", PROXY_NONE }, { "v1", PROXY_V1 },
 	{ "v2", PROXY_V2 }, { NULL, 0 } };
+static const struct setting_choice tls_versions[] = { { "1.2", TLS_1_2 }, { "1.3", TLS_1_3 }, { NULL, 0 } };
+static const struct setting_choice tls_verifies[] = { { "full", TLS_VERIFY_FULL }, { "ca", TLS_VERIFY_CA },
+	{ "none", TLS_VERIFY_NONE }, { NULL, 0 } };
+static const struct setting_choice starttlses[] = { { "", TLS_STARTTLS_NONE },
+	{ "postgresql", TLS_STARTTLS_POSTGRESQL }, { "mysql", TLS_STARTTLS_MYSQL }, { "smtp", TLS_STARTTLS_SMTP },
+	{ "imap", TLS_STARTTLS_IMAP }, { "ldap", TLS_STARTTLS_LDAP }, { NULL, 0 } };
 static const struct setting_choice on_states[] = { { "own", RESP_ON_STATE_OWN },
 	{ "refuse", RESP_ON_STATE_REFUSE }, { NULL, 0 } };
 static const struct setting_choice fsyncs[] = { { "no", SHARED_FSYNC_NO }, { "always", SHARED_FSYNC_ALWAYS },
@@ -122,6 +129,18 @@ static const struct setting service_rows[] = {
 	{ "probe_path", "\"/\"", SETTING_TEXT, 1, PROBE_PATH_MAX, SETTING_RENEW, UPSTREAM(dial.probe.path), NULL },
 	{ "proxy_protocol", "\"\"", SETTING_CHOICE, 0, 0, SETTING_IN_PLACE, UPSTREAM(dial.proxy), proxy_versions },
 	{ "mptcp", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, UPSTREAM(dial.mptcp), NULL },
+	{ "tls.enabled", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, TLS(enabled), NULL },
+	{ "tls.name", "\"\"", SETTING_TEXT, 0, TLS_NAME_MAX, SETTING_RENEW, TLS(name), NULL },
+	{ "tls.ca", "\"\"", SETTING_PATH, 0, 4095, SETTING_RENEW, TLS(ca), NULL },
+	{ "tls.crl", "\"\"", SETTING_PATH, 0, 4095, SETTING_RENEW, TLS(crl), NULL },
+	{ "tls.cert", "\"\"", SETTING_PATH, 0, 4095, SETTING_RENEW, TLS(cert), NULL },
+	{ "tls.key", "\"\"", SETTING_PATH, 0, 4095, SETTING_RENEW, TLS(key), NULL },
+	{ "tls.verify", "\"full\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, TLS(verify), tls_verifies },
+	{ "tls.starttls", "\"\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, TLS(starttls), starttlses },
+	{ "tls.min_version", "\"1.2\"", SETTING_CHOICE, 0, 0, SETTING_RENEW, TLS(min_version), tls_versions },
+	{ "tls.ciphers", "\"\"", SETTING_TEXT, 0, TLS_CIPHERS_MAX, SETTING_RENEW, TLS(ciphers), NULL },
+	{ "tls.alpn", "\"\"", SETTING_TEXT, 0, TLS_ALPN_MAX, SETTING_RENEW, TLS(alpn), NULL },
+	{ "tls.socket", "\"tls.sock\"", SETTING_TEXT, 1, TLS_SOCKET_MAX, SETTING_IN_PLACE, TLS(socket), NULL },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_idle), NULL },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_interval),
 	    NULL },

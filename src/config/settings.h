@@ -56,7 +56,7 @@ struct config {
 	size_t service_count;
 };
 
-#define SETTINGS_MAX 96 /* rows of a table, at most */
+#define SETTINGS_MAX 128 /* rows of a table, at most */
 #define SETTINGS_NAME_SIZE 40
 
 /* A table: rows of service settings, or those of the top level. */

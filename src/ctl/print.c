@@ -205,8 +205,11 @@ client_unit(const json_t *client)
 static const char *
 client_address(const json_t *client)
 {
-	return show_is_true(client, "mptcp") ? show_format("%s (MPTCP)", show_text(client, "address")) :
-	    show_text(client, "address");
+	const char *address = show_text(client, "address");
+
+	if (show_has(client, "tls"))
+		return show_format("%s (%s)", address, show_text(client, "tls"));
+	return show_is_true(client, "mptcp") ? show_format("%s (MPTCP)", address) : address;
 }
 
 static const char *
@@ -294,6 +297,21 @@ endpoint_error(const json_t *endpoint)
 	return error[0] == '\0' ? "" : show_format("%s (%s ago)", error, show_ago(endpoint, "last_error_at"));
 }
 
+/* "TLSv1.3, db, 89 d" with whose certificate it is and how long that lasts; "-" without TLS. */
+static const char *
+endpoint_tls(const json_t *endpoint)
+{
+	const json_t *tls = json_object_get(endpoint, "tls");
+	double left;
+
+	if (!show_has(tls, "protocol"))
+		return "-";
+	if (!show_until(tls, "expires", clock_wall(), &left))
+		return show_text(tls, "protocol");
+	return show_format("%s, %s, %s%s", show_text(tls, "protocol"), show_text(tls, "peer"),
+	    left < 0 ? "expired for " : "", show_span(left < 0 ? -left : left));
+}
+
 static void
 print_endpoints(const struct answer *answer)
 {
@@ -302,7 +320,8 @@ print_endpoints(const struct answer *answer)
 		{ "STATE", TEXT, NULL, endpoint_state }, { "CONNS", NUMBER, "connections", NULL },
 		{ "CONNECT", NUMBER, NULL, endpoint_connect }, { "FAILURES", NUMBER, "failures", NULL },
 		{ "PRIO", NUMBER, "priority", NULL }, { "WEIGHT", NUMBER, "weight", NULL },
-		{ "FROM", CUT, "from", NULL }, { "LAST ERROR", WRAP, NULL, endpoint_error }, { NULL, 0, NULL, NULL },
+		{ "FROM", CUT, "from", NULL }, { "TLS", CUT, NULL, endpoint_tls },
+		{ "LAST ERROR", WRAP, NULL, endpoint_error }, { NULL, 0, NULL, NULL },
 	};
 	json_t *passed_over;
 	size_t i;

@@ -104,6 +104,17 @@ show_age(const char *time, int64_t wall)
 	return age < 0 ? 0 : age;
 }
 
+bool
+show_until(const json_t *object, const char *key, int64_t wall, double *ret_seconds)
+{
+	double age;
+	bool known = show_since(show_text(object, key), wall, &age);
+
+	if (known)
+		*ret_seconds = -age;
+	return known;
+}
+
 const char *
 show_ago(const json_t *object, const char *key)
 {

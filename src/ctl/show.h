@@ -31,6 +31,9 @@ char *show_format(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* A span of seconds, "5min 3s". */
 char *show_span(double seconds);
 
+/* Seconds until a point in time of a member, below 0 if it is past; false: there is none. */
+bool show_until(const json_t *object, const char *key, int64_t wall, double *ret_seconds);
+
 /* How long ago, in the same form, a point in time of a member was, or "" without one. */
 const char *show_ago(const json_t *object, const char *key);
 

@@ -116,6 +116,19 @@ verdict_service_perfdata(struct verdict *verdict, const char *name, const json_t
 }
 
 static void
+verdict_tls(struct verdict *verdict, const char *name, const json_t *service)
+{
+	double left;
+
+	if (!show_until(service, "tls_expires", verdict->wall, &left) || left >= VERDICT_EXPIRY)
+		return;
+	if (left < 0)
+		verdict_complain(verdict, VERDICT_WARNING, "%s certificate expired %s ago", name, show_span(-left));
+	else
+		verdict_complain(verdict, VERDICT_WARNING, "%s certificate expires in %s", name, show_span(left));
+}
+
+static void
 verdict_service(struct verdict *verdict, const json_t *service)
 {
 	const char *name = show_text(service, "service"), *state = show_state(service);
@@ -130,6 +143,7 @@ verdict_service(struct verdict *verdict, const json_t *service)
 	else if (show_is_true(service, "accepting_paused") &&
 	    strcmp(show_text(service, "accepting_paused_by"), "max_held") != 0)
 		verdict_complain(verdict, VERDICT_WARNING, "%s accepting pauses: %s", name, show_pause(service));
+	verdict_tls(verdict, name, service);
 	verdict->services++;
 	verdict->up += show_is_true(service, "up");
 	verdict->clients += show_number(service, "clients");

@@ -15,6 +15,7 @@ enum verdict_level { VERDICT_OK, VERDICT_WARNING, VERDICT_CRITICAL, VERDICT_UNKN
 #define VERDICT_LINES    20   /* about services that are not well; of more it is told how many */
 #define VERDICT_PERFDATA 4096 /* bytes; services that do not fit are in the sums only */
 #define VERDICT_PAUSE    600  /* seconds that a service may be paused before somebody is told */
+#define VERDICT_EXPIRY   (21 * 86400) /* before the end of a certificate */
 
 /* Seconds that a service may be down; longer is a warning, or critical. */
 struct verdict_limits { double warning, critical; };

@@ -11,6 +11,7 @@
 #include "client/peer.h"
 #include "daemon/command.h"
 #include "upstream/conn.h"
+#include "upstream/record.h"
 
 #define PROCESSES 256 /* whose unit is remembered while one command runs */
 
@@ -75,16 +76,31 @@ listing_peer(struct listing *listing, int fd)
 	return peer;
 }
 
-/* Where the client's upstream is, or "". */
+/* Where the client's upstream is, or "".  With TLS the socket leads to holdfast-tls alone. */
 static void
-client_upstream(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
+client_upstream(const struct table *table, const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE])
 {
+	const struct table_conn *upstream = client->upstream;
 	struct sockaddr_storage socket;
 	socklen_t length = sizeof socket;
 
 	ret_text[0] = '\0';
-	if (client->upstream_fd != -1 && getpeername(client->upstream_fd, (struct sockaddr *)&socket, &length) == 0)
+	if (upstream != NULL && (upstream->flags & TABLE_CONN_TLS) != 0)
+		record_address(record_of(table, upstream->service), upstream->endpoint, ret_text);
+	else if (upstream != NULL && getpeername(upstream->fd, (struct sockaddr *)&socket, &length) == 0)
 		address_format_socket((struct sockaddr *)&socket, length, ret_text);
+}
+
+/* "TLSv1.3", with ", resumed" behind it if it is; null without TLS. */
+static json_t *
+client_tls(const struct service_client *client)
+{
+	unsigned flags = client->upstream == NULL ? 0 : client->upstream->flags;
+
+	if ((flags & TABLE_CONN_TLS) == 0)
+		return json_null();
+	return json_sprintf("%s%s", (flags & TABLE_CONN_TLS_1_3) != 0 ? "TLSv1.3" : "TLSv1.2",
+	    (flags & TABLE_CONN_TLS_RESUMED) != 0 ? ", resumed" : "");
 }
 
 /* Where a client of TCP is, or "". */
@@ -118,15 +134,15 @@ client_json(struct listing *listing, const struct service_client *client)
 
 	peer_user(peer.uid, user, sizeof user);
 	process = listing_process(listing, peer.pid);
-	client_upstream(client, address);
+	client_upstream(listing->bits.walk.context->table, client, address);
 	client_peer(client, where);
-	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:I, s:I, s:I}",
 	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
 	    "container", stats_text_or_null(process->container), "peer", stats_text_or_null(where),
 	    "state", client_state(client),
 	    "since", stats_time(client->since + clock_wall() - clock_now()), "address", stats_text_or_null(address),
-	    "mptcp", client->upstream_fd != -1 && conn_is_mptcp(client->upstream_fd),
+	    "mptcp", client->upstream != NULL && conn_is_mptcp(client->upstream->fd), "tls", client_tls(client),
 	    "bytes", (json_int_t)(client->bytes[TABLE_UP] + client->bytes[TABLE_DOWN]),
 	    "bytes_from_client", (json_int_t)client->bytes[TABLE_UP],
 	    "bytes_to_client", (json_int_t)client->bytes[TABLE_DOWN]);

@@ -10,6 +10,10 @@
 #define SESSIONS 1u
 #define SHARED   2u
 
+/* Sorts of endpoints. */
+#define PLAIN 1u
+#define TLS   2u
+
 /* Where a figure lies: in which part, at which member. */
 #define AT(number, type, member) \
 	.part = (number), .offset = offsetof(type, member), .size = sizeof ((type *)0)->member
@@ -226,6 +230,7 @@ static const struct stats_row rows_of_services[] = {
 	    REASON("holdfast_refused", "permission") },
 	{ "refused.max_clients_per_user", STATS_COUNT, OF_RECORD(counters.refused_per_user),
 	    REASON("holdfast_refused", "max_clients_per_user") },
+	{ "tls_expires", STATS_TIME, OF_SERVICE(tls_expires) },
 	{ "administered", STATS_MADE, MADE_BY(figures_administered) },
 	{ "paused_by", STATS_MADE, MADE_BY(figures_paused_by) },
 	{ "paused_since", STATS_TIME, OF_SERVICE(paused_since) },
@@ -266,6 +271,19 @@ static const struct stats_row rows_of_endpoints[] = {
 	{ "last_error", STATS_CHARS, OF_ENDPOINT(error) },
 	{ "last_error_at", STATS_POINT, OF_ENDPOINT(failed_at) },
 	{ "from", STATS_CHARS, OF_ENDPOINT(from) },
+	{ "tls.protocol", STATS_CHARS, OF_ENDPOINT(tls.protocol), .sorts = TLS },
+	{ "tls.cipher", STATS_CHARS, OF_ENDPOINT(tls.cipher), .sorts = TLS },
+	{ "tls.peer", STATS_CHARS, OF_ENDPOINT(tls.peer), .sorts = TLS },
+	{ "tls.resumed", STATS_FLAG, OF_ENDPOINT(tls.resumed), .sorts = TLS },
+	{ "tls.expires", STATS_TIME, OF_ENDPOINT(tls.expires), .sorts = TLS, .metric_sorts = TLS, .unit = "seconds",
+	    GAUGE("holdfast_endpoint_tls_expiry_seconds",
+	    "When the certificate ends, in Unix time, 0 without one."), .label = "certificate=\"server\"" },
+	{ "tls.own_expires", STATS_TIME, OF_ENDPOINT(tls.own_expires), .sorts = TLS, .metric_sorts = TLS,
+	    .metric = "holdfast_endpoint_tls_expiry_seconds", .type = STATS_GAUGE, .label = "certificate=\"own\"" },
+	{ "tls.sessions", STATS_COUNT, OF_ENDPOINT(tls_opened), .sorts = TLS, .metric_sorts = TLS,
+	    COUNTER("holdfast_endpoint_tls_sessions", "TLS sessions that were opened.") },
+	{ "tls.sessions_resumed", STATS_COUNT, OF_ENDPOINT(tls_resumed), .sorts = TLS, .metric_sorts = TLS,
+	    COUNTER("holdfast_endpoint_tls_sessions_resumed", "Those of them that resumed an earlier one.") },
 	{ .key = NULL },
 };
 
@@ -286,6 +304,24 @@ figures_of_daemon(struct figures_daemon *figures, const struct table *table, con
 		.short_of_memory = budget_short_all(table->budget) };
 }
 
+/* Of those that the lookup lists. */
+static int64_t
+figures_tls_expires(const struct upstream_record *record)
+{
+	const struct endpoints *e = &record->endpoints;
+	int64_t first = 0;
+
+	for (uint32_t i = 0; i < e->high; i++) {
+		const struct endpoint *endpoint = &e->list[i];
+		int64_t ends[] = { endpoint->tls.expires, endpoint->tls.own_expires };
+
+		for (size_t j = 0; j < 2 && endpoint->number != 0; j++)
+			if (ends[j] != 0 && (first == 0 || ends[j] < first) && endpoints_is_listed(e, endpoint))
+				first = ends[j];
+	}
+	return first;
+}
+
 void
 figures_of_service(struct figures_service *figures, const struct service *service)
 {
@@ -301,6 +337,7 @@ figures_of_service(struct figures_service *figures, const struct service *servic
 	figures->state = upstream_state_name(status->upstream.state);
 	figures->accepting_paused_by = pauses[status->accepting_paused];
 	figures->held_longest = status->held == 0 ? -1 : status->held_longest;
+	figures->tls_expires = figures_tls_expires((const void *)status->record->upstream);
 	figures->paused_since = status->record->pause.value != 0 ? status->record->pause.since : 0;
 }
 
@@ -315,7 +352,8 @@ figures_of_endpoint(struct figures_endpoint *figures, const struct table *table,
 	enum endpoint_state state = endpoints_state(e, endpoint);
 	struct address address;
 
-	*figures = (struct figures_endpoint){ .object = { .part = { figures, endpoint } },
+	*figures = (struct figures_endpoint){ .object = { .part = { figures, endpoint },
+		.sort = endpoint->tls.protocol[0] != '\0' ? TLS : PLAIN },
 		.service = service_name(service), .state = states[state], .up = state == ENDPOINT_OK,
 		.priority = listing->priority, .weight = listing->weight,
 		.connections = table_conns_open(table, service_index(service), endpoint->number),

@@ -24,6 +24,7 @@ struct figures_service {
 	struct service_status status;
 	const char *name, *mode, *state, *accepting_paused_by; /* borrowed */
 	int64_t held_longest, paused_since;
+	int64_t tls_expires;         /* wall clock: the first end of a certificate; 0 none */
 };
 
 struct figures_endpoint {

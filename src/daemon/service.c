@@ -607,7 +607,7 @@ service_open(struct service *service, uid_t uid)
 }
 
 /* The connection that the client's bytes go over: its own, or in shared mode that of all. */
-static int
+static const struct table_conn *
 service_upstream_of(const struct table *table, uint32_t index)
 {
 	const struct table_client *record = &table->clients[index];
@@ -615,7 +615,7 @@ service_upstream_of(const struct table *table, uint32_t index)
 
 	if (conn == TABLE_CONN_SHARED)
 		conn = table->services[record->service].shared.upstream;
-	return conn == 0 ? -1 : table->conns[conn].fd;
+	return conn == 0 ? NULL : &table->conns[conn];
 }
 
 static struct service_client
@@ -624,7 +624,7 @@ service_client_of(const struct table *table, uint32_t index)
 	const struct table_client *record = &table->clients[index];
 
 	return (struct service_client){ .id = record->id, .index = index, .fd = record->fd, .since = record->since,
-		.upstream_fd = service_upstream_of(table, index), .held = table_client_is_held(table, index),
+		.upstream = service_upstream_of(table, index), .held = table_client_is_held(table, index),
 		.own = table_client_is_apart(table, index), .bytes = { record->bytes[0], record->bytes[1] } };
 }
 

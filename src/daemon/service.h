@@ -100,7 +100,7 @@ struct service_client {
 	uint64_t id;
 	uint32_t index;    /* of its record */
 	int fd;            /* borrowed: peer_get() */
-	int upstream_fd;   /* borrowed, in shared mode that of all; -1 while held or down */
+	const struct table_conn *upstream; /* borrowed, in shared mode that of all; NULL while held or down */
 	bool held;
 	bool own;          /* it has a connection of its own, though others of its service share one */
 	int64_t since;     /* monotonic */

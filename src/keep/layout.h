@@ -182,6 +182,10 @@ struct table_conn {
 #define TABLE_CONN_HEADER_V2 8u
 #define TABLE_CONN_HEADED 16u
 #define TABLE_CONN_HEADER_CUT 32u
+/* It goes by holdfast-tls: of TLS 1.3, and resumed, or not. */
+#define TABLE_CONN_TLS 64u
+#define TABLE_CONN_TLS_1_3 128u
+#define TABLE_CONN_TLS_RESUMED 256u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {

@@ -38,6 +38,14 @@ answer_ok(const struct answer *answer, char ret_line[ANSWER_SIZE])
 }
 
 size_t
+answer_checked(int64_t own_expires, char ret_line[ANSWER_SIZE])
+{
+	strcpy(ret_line, "ok");
+	answer_put_end(ret_line, "own_expires", own_expires);
+	return strlen(strcat(ret_line, "\n"));
+}
+
+size_t
 answer_error(const struct failure *failure, char ret_line[ANSWER_SIZE])
 {
 	char text[ANSWER_SIZE - 32];

@@ -25,8 +25,9 @@ struct failure {
 	char text[600];   /* what is wrong; what to do */
 };
 
-/* The lines' lengths; they fit whatever a server said. */
+/* The lines' lengths; they fit whatever a server said.  The second is that to a check: our certificate's end. */
 size_t answer_ok(const struct answer *answer, char ret_line[ANSWER_SIZE]);
+size_t answer_checked(int64_t own_expires, char ret_line[ANSWER_SIZE]);
 size_t answer_error(const struct failure *failure, char ret_line[ANSWER_SIZE]);
 
 /* Sets it; always false, for return. */

@@ -142,12 +142,20 @@ header_take_timeout(const char *value, struct header *header)
 	return NULL;
 }
 
+static const char *
+header_take_check(const char *value, struct header *header)
+{
+	header->check = true;
+	return strcmp(value, "files") == 0 ? NULL : "is not files";
+}
+
 static const struct header_row {
 	const char *name;
 	const char *(*take)(const char *value, struct header *header);
 } header_rows[] = {
 	{ "address", header_take_address },
 	{ "service", header_take_service },
+	{ "check", header_take_check },
 	{ "name", header_take_name },
 	{ "ca", header_take_ca },
 	{ "crl", header_take_crl },
@@ -185,17 +193,19 @@ header_take_line(char *line, struct header *header, unsigned *seen, const char *
 
 /* What does not go together. */
 static const char *
-header_check(const struct header *header, const char **ret_name)
+header_check(struct header *header, const char **ret_name)
 {
 	*ret_name = "address";
-	if (header->address_text == NULL)
+	if (header->address_text == NULL && !header->check)
 		return "is missing";
+	if (header->address_text == NULL)
+		header->address_text = "";
 	*ret_name = header->cert == NULL ? "key" : "cert";
 	if ((header->cert == NULL) != (header->key == NULL))
 		return "needs the other one of cert and key";
 	*ret_name = "name";
 	if (header->name == NULL && header->verify == HEADER_VERIFY_FULL &&
-	    header->address.socket.ss_family == AF_UNIX)
+	    header->address.socket.ss_family == AF_UNIX && !header->check)
 		return "is missing: the server's name cannot be verified without it; or set verify to ca";
 	*ret_name = "crl";
 	if (header->crl != NULL && header->verify == HEADER_VERIFY_NONE)

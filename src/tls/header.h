@@ -26,6 +26,7 @@ struct header {
 	enum header_verify verify;
 	enum starttls_kind starttls;
 	bool only_1_3;        /* else TLS 1.2 and later */
+	bool check;           /* nothing is dialled: files and settings are looked at */
 	int64_t timeout;      /* microseconds, for all until TLS is up */
 };
 

@@ -471,6 +471,24 @@ opening_dial(struct opening *opening)
 		opening_wait_remote(opening, EV_WRITE);
 }
 
+/* Nothing is dialled: can the files be used? */
+static void
+opening_check(struct opening *opening)
+{
+	struct failure failure;
+	char line[ANSWER_SIZE];
+	size_t length;
+
+	opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
+	if (opening->ssl == NULL) {
+		opening_end(opening, NULL, &failure);
+		return;
+	}
+	length = answer_checked(explain_end(SSL_get_certificate(opening->ssl)), line);
+	(void)send(opening->local, line, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	opening_end(opening, NULL, NULL);
+}
+
 /* The header is whole.  What follows it waits until TLS is up. */
 static void
 opening_take_header(struct opening *opening)
@@ -483,6 +501,10 @@ opening_take_header(struct opening *opening)
 		failure_set(&failure, "header", "%s%s%s; see holdfast-tls(8)", name, name[0] != '\0' ? ": " : "",
 		    error);
 		opening_end(opening, NULL, &failure);
+		return;
+	}
+	if (opening->header.check) {
+		opening_check(opening);
 		return;
 	}
 	opening_watch_local(opening);

@@ -124,7 +124,7 @@ tunnel_break(struct tunnel *tunnel, int error)
 
 /* An operation of TLS gave no bytes. */
 static void
-tunnel_judge(struct tunnel *tunnel, int result)
+tunnel_judge(struct tunnel *tunnel, int result, bool writes)
 {
 	int error = errno;
 
@@ -136,6 +136,8 @@ tunnel_judge(struct tunnel *tunnel, int result)
 		return;
 	case SSL_ERROR_ZERO_RETURN:
 		tunnel->remote_ended = true;
+		if (writes) /* it has closed its socket, too: OpenSSL tells of its end first */
+			tunnel_break(tunnel, error);
 		return;
 	default:
 		tunnel_break(tunnel, error);
@@ -153,7 +155,7 @@ tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
 		errno = 0;
 		wire_set_more(tunnel->ssl, length - sent > SSL3_RT_MAX_PLAIN_LENGTH);
 		if (!SSL_write_ex(tunnel->ssl, bytes + sent, length - sent, &count)) {
-			tunnel_judge(tunnel, 0);
+			tunnel_judge(tunnel, 0, true);
 			break;
 		}
 		sent += count;
@@ -171,7 +173,7 @@ tunnel_notify(struct tunnel *tunnel)
 	result = SSL_shutdown(tunnel->ssl);
 	tunnel->notified = result >= 0;
 	if (result < 0)
-		tunnel_judge(tunnel, result);
+		tunnel_judge(tunnel, result, true);
 }
 
 /* Once all is sent. */
@@ -250,7 +252,7 @@ tunnel_read(struct tunnel *tunnel, char *ret_bytes, size_t size, size_t *ret_cou
 		return SSL_has_pending(tunnel->ssl); /* if the socket has more, an event tells */
 	}
 	waits = errno == EAGAIN;
-	tunnel_judge(tunnel, 0);
+	tunnel_judge(tunnel, 0, false);
 	if (waits || tunnel->remote_ended || tunnel->over || tunnel->wants_write)
 		return false;
 	tunnel_count_barren(tunnel);

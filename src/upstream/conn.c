@@ -47,6 +47,8 @@ conn_leave_aside(struct conn *conn)
 static void
 conn_stop(struct conn *conn)
 {
+	tls_hello_cancel(conn->tls);
+	conn->tls = NULL;
 	hello_cancel(conn->hello);
 	conn->hello = NULL;
 	conn_leave_aside(conn);
@@ -183,6 +185,15 @@ conn_begin_ready(struct conn *conn)
 	loop_timer_at(&conn->timer, conn->began + TABLE_TUNE_AGE);
 }
 
+static uint16_t
+conn_tls_flags(const struct conn *conn)
+{
+	if (!conn->maker->dial->tls.enabled)
+		return 0;
+	return (uint16_t)(TABLE_CONN_TLS | (strcmp(conn->session.protocol, "TLSv1.3") == 0 ? TABLE_CONN_TLS_1_3 : 0) |
+	    (conn->session.resumed ? TABLE_CONN_TLS_RESUMED : 0));
+}
+
 static void
 conn_connected(struct conn *conn)
 {
@@ -191,6 +202,7 @@ conn_connected(struct conn *conn)
 	int64_t began = conn->began;
 
 	record->since = clock_now();
+	record->flags |= conn_tls_flags(conn);
 	table_conn_set(maker->table, conn->index, TABLE_READY);
 	CRASH_POINT(DIAL_CONNECTED);
 	histogram_count(maker->table, maker->service, TABLE_HISTOGRAM_CONNECT, record->since - began);
@@ -199,12 +211,25 @@ conn_connected(struct conn *conn)
 	maker->callbacks->ready(maker->arg, conn, began);
 }
 
+static bool
+conn_is_tls(const struct conn *conn)
+{
+	return conn->maker->dial->tls.enabled;
+}
+
+/* Of what is dialled: the endpoint, or holdfast-tls. */
+static int
+conn_family(const struct conn *conn)
+{
+	return conn_is_tls(conn) ? AF_UNIX : conn->address.socket.ss_family;
+}
+
 /* No option is set: whoever keeps it sets them.  A kernel without MPTCP says EPROTONOSUPPORT or, before it was known,
  * EINVAL; one in which it is turned off ENOPROTOOPT.  The fd, or -errno. */
 static int
 conn_socket(struct conn *conn)
 {
-	int family = conn->address.socket.ss_family, type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, fd;
+	int family = conn_family(conn), type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, fd;
 
 	if (conn->address.kind != ADDRESS_SOCKET)
 		return -EINVAL;
@@ -230,7 +255,7 @@ conn_met_itself(const struct conn *conn)
 
 	/* IPv6 has the port at the same place.  What was dialled may have been the address of any host (0.0.0.0). */
 	own.socket_length = other.socket_length = sizeof own.socket;
-	return own.socket.ss_family != AF_UNIX &&
+	return conn_family(conn) != AF_UNIX &&
 	    getsockname(conn->fd, (struct sockaddr *)&own.socket, &own.socket_length) == 0 &&
 	    mine->sin_port == dialled->sin_port &&
 	    getpeername(conn->fd, (struct sockaddr *)&other.socket, &other.socket_length) == 0 &&
@@ -246,26 +271,40 @@ conn_tell_over(struct conn *conn, int error)
 	loop_timer_soon(&conn->timer);
 }
 
+/* 0, or a positive errno. */
+static int
+conn_begin_connect(struct conn *conn)
+{
+	struct sockaddr_un socket = { .sun_family = AF_UNIX };
+	int error;
+
+	if (conn_is_tls(conn)) {
+		memcpy(socket.sun_path, conn->maker->dial->tls.socket, strlen(conn->maker->dial->tls.socket) + 1);
+		return connect(conn->fd, (const struct sockaddr *)&socket, sizeof socket) == 0 ? 0 : errno;
+	}
+	error = address_find_interface(&conn->address);
+	if (error < 0)
+		return -error;
+	return connect(conn->fd, (const struct sockaddr *)&conn->address.socket, conn->address.socket_length) == 0
+	    ? 0 : errno;
+}
+
 static void
 conn_try(struct conn *conn)
 {
-	int error = address_find_interface(&conn->address);
+	int error = conn_begin_connect(conn);
 	int64_t retry;
 
-	if (error < 0) {
-		conn_tell_over(conn, -error);
-		return;
-	}
-	if (connect(conn->fd, (const struct sockaddr *)&conn->address.socket, conn->address.socket_length) == 0) {
+	if (error == 0) {
 		conn_tell_over(conn, 0);
-	} else if (errno == EINPROGRESS || errno == EALREADY || errno == EINTR) {
+	} else if (error == EINPROGRESS || error == EALREADY || error == EINTR) {
 		loop_event_add(&conn->event);
 		loop_timer_at(&conn->timer, conn->deadline);
-	} else if (errno == EAGAIN && conn->address.socket.ss_family == AF_UNIX) {
+	} else if (error == EAGAIN && conn_family(conn) == AF_UNIX) {
 		retry = clock_after(clock_now(), CONN_RETRY);
 		loop_timer_at(&conn->timer, retry < conn->deadline ? retry : conn->deadline);
 	} else {
-		conn_tell_over(conn, errno);
+		conn_tell_over(conn, error);
 	}
 }
 
@@ -327,12 +366,10 @@ conn_on_hello(void *arg, enum hello_end end, const char *error)
 	}
 }
 
-/* local is what this host lacks for any dial.  Not of that kind is what it lacks for this address: its family, a way
- * to it, an address or a port of its own to go from (EADDRNOTAVAIL); another endpoint may well be within reach. */
+/* The way to the server is there: what is said first on it. */
 static void
-conn_dialled(struct conn *conn, int error)
+conn_greet(struct conn *conn)
 {
-	bool local = error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
 	static const struct hello_settings nothing;
 	const struct conn_maker *maker = conn->maker;
 	const struct hello_settings *hello = conn->aside ? &nothing : maker->hello;
@@ -340,18 +377,70 @@ conn_dialled(struct conn *conn, int error)
 	struct hello_probe probe = { .settings = &maker->dial->probe, .address = &conn->address,
 		.timeout = maker->dial->connect_timeout, .aside = conn->aside, .proxy = maker->dial->proxy };
 
+	if (hello->count == 0 && !asks) {
+		conn_connected(conn);
+		return;
+	}
+	conn->hello = hello_start(maker->loop, conn->fd, hello, asks ? &probe : NULL, conn_on_hello, conn);
+	loop_event_stop(&conn->event);
+	loop_timer_stop(&conn->timer);
+}
+
+static void
+conn_on_tls(void *arg, enum tls_verdict verdict, const struct tls_session *session, const char *error)
+{
+	struct conn *conn = arg;
+
+	conn->tls = NULL;
+	conn->session = *session;
+	if (verdict == TLS_OPEN)
+		conn_greet(conn);
+	else
+		conn_fail(conn, error, false, verdict == TLS_LOCAL);
+}
+
+/* The connection to holdfast-tls is there; its own to the server has the same time as without it. */
+static void
+conn_begin_tls(struct conn *conn)
+{
+	const struct conn_maker *maker = conn->maker;
+
+	conn->tls = tls_hello_start(maker->loop, conn->fd, &maker->dial->tls,
+	    maker->table->services[maker->service].name, &conn->address, maker->dial->connect_timeout, conn_on_tls,
+	    conn);
+	loop_event_stop(&conn->event);
+	loop_timer_stop(&conn->timer);
+}
+
+/* local is what this host lacks for any dial.  Not of that kind is what it lacks for this address: its family, a way
+ * to it, an address or a port of its own to go from (EADDRNOTAVAIL); another endpoint may well be within reach. */
+static void
+conn_fail_dial(struct conn *conn, int error)
+{
+	bool local = error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+	char text[TLS_ERROR_SIZE];
+
+	if (error == CONN_LOOP) {
+		conn_fail(conn, "it is one of this daemon's own sockets: a loop", false, false);
+	} else if (conn_is_tls(conn) && !local) {
+		tls_talk_unreached(&conn->maker->dial->tls, error, text);
+		conn_fail(conn, text, false, true);
+	} else {
+		conn_fail(conn, strerror(error), false, local);
+	}
+}
+
+static void
+conn_dialled(struct conn *conn, int error)
+{
 	if (error == 0 && conn_met_itself(conn))
 		error = ECONNREFUSED;
-	if (error != 0) {
-		conn_fail(conn, error == CONN_LOOP ? "it is one of this daemon's own sockets: a loop" :
-		    strerror(error), false, local);
-	} else if (hello->count == 0 && !asks) {
-		conn_connected(conn);
-	} else {
-		conn->hello = hello_start(maker->loop, conn->fd, hello, asks ? &probe : NULL, conn_on_hello, conn);
-		loop_event_stop(&conn->event);
-		loop_timer_stop(&conn->timer);
-	}
+	if (error != 0)
+		conn_fail_dial(conn, error);
+	else if (conn_is_tls(conn))
+		conn_begin_tls(conn);
+	else
+		conn_greet(conn);
 }
 
 static bool
@@ -502,7 +591,7 @@ conn_adopt(const struct conn_maker *maker, uint32_t index, bool keep)
 
 	if (keep && table_conn_state(maker->table, index) == TABLE_DIALLING) {
 		keep = maker->hello->count == 0 && maker->dial->probe.kind == PROBE_NONE &&
-		    conn_is_connected(record->fd);
+		    !maker->dial->tls.enabled && conn_is_connected(record->fd);
 		record->since = clock_now();
 	}
 	if (!keep) {

@@ -1,5 +1,5 @@
-/* conn.h - one connection to an endpoint that no client has: dialled, spoken on (hello, probe), and then ready; and
- * the socket options of one that is used.
+/* conn.h - one connection to an endpoint that no client has: dialled, spoken on (TLS, hello, probe), and then ready;
+ * and the socket options of one that is used.
  *
  * It has its record in the table, DIALLING or READY, before the connect, so that a new worker finds it.  What the
  * endpoint's state is told of it, and what becomes of it, is the owner's affair: upstream/pool.
@@ -18,8 +18,9 @@
 #include "base/proxy_header.h"
 #include "keep/table.h"
 #include "upstream/hello.h"
+#include "upstream/tls_hello.h"
 
-#define CONN_TEXT_SIZE 400 /* why one has ended; the longest is 80 escaped bytes that it said */
+#define CONN_TEXT_SIZE 400 /* why a ready one has ended; the longest is 80 escaped bytes that it said */
 
 struct conn_settings {
 	int64_t connect_timeout;
@@ -28,6 +29,7 @@ struct conn_settings {
 	struct probe_settings probe;                             /* asked before a connection is used */
 	enum proxy_version proxy;                                /* of what is said first on each connection */
 	bool mptcp;                                              /* asked for, where the kernel has it */
+	struct tls_settings tls;                                 /* of the way by holdfast-tls, in place of TCP */
 };
 
 struct conn;
@@ -68,6 +70,8 @@ struct conn {
 	int64_t began;                   /* the dial; once ready, since when it is that */
 	int64_t deadline;                /* of the connect */
 	struct address address;          /* of a dial */
+	struct tls_hello *tls;           /* owned; NULL none */
+	struct tls_session session;      /* with TLS, once that is open */
 	struct hello *hello;             /* owned; NULL none */
 	bool over;                       /* by the call that opened it or began to connect: the timer tells it */
 	int error;                       /* with that: 0, a positive errno, or CONN_LOOP */

@@ -355,6 +355,16 @@ answer(struct endpoint *endpoint, const struct endpoints_settings *s, const stru
 		endpoint->slow_until = in->now + delay_jitter(rest, s->retry.jitter, in->roll);
 }
 
+static void
+note_tls(struct endpoint *endpoint, const struct tls_session *session)
+{
+	static const struct tls_session none;
+
+	endpoint->tls = session != NULL ? *session : none;
+	endpoint->tls_opened += session != NULL;
+	endpoint->tls_resumed += session != NULL && session->resumed;
+}
+
 /* P31: only a dial that was begun after the failure makes it good, or any when nothing else is. */
 static unsigned
 succeed(struct endpoints *e, struct endpoint *endpoint, const struct endpoints_settings *s,
@@ -363,6 +373,7 @@ succeed(struct endpoints *e, struct endpoint *endpoint, const struct endpoints_s
 	endpoint->connects++;
 	endpoint->connected_at = endpoint->result_at = in->now;
 	endpoint->took = in->now - in->began;
+	note_tls(endpoint, in->tls);
 	answer(endpoint, s, in);
 	if (endpoint->failed_until == 0) {
 		endpoint->failures = 0;

@@ -41,6 +41,7 @@
 
 #include "base/address.h"
 #include "upstream/delay.h"
+#include "upstream/tls_talk.h"
 
 #define ENDPOINTS_MAX        64
 #define ENDPOINT_ERROR_SIZE  128 /* longer texts are cut */
@@ -109,6 +110,9 @@ struct endpoint {
 	char error[ENDPOINT_ERROR_SIZE]; /* of the last failure, kept after it */
 	char from[ENDPOINT_FROM_SIZE];
 	struct endpoint_key key;
+	struct tls_session tls;        /* the last one; protocol "": none yet, or without TLS */
+	uint64_t tls_opened, tls_resumed; /* sessions so far, and those of them that resumed another */
+	int64_t tls_told;              /* wall clock: when people were told that a certificate is about to end */
 };
 
 struct endpoints {
@@ -151,6 +155,7 @@ struct endpoints_input {
 	int64_t began;       /* begin of the dial; of a connection: when it was connected */
 	const char *error;   /* borrowed */
 	uint32_t roll;       /* FAILED, ENDED, CONNECTED, PUT_OFF: 32 random bits, or DELAY_EXACT */
+	const struct tls_session *tls; /* borrowed; CONNECTED: with TLS; NULL: without */
 };
 
 /* What it has changed. */

@@ -387,6 +387,24 @@ pool_stand_by(struct pool *pool, unsigned wanted, uint16_t current)
 	pool_tell_standby(pool, STANDBY_LOOK);
 }
 
+/* Once a day. */
+static void
+pool_warn_of_expiry(struct pool *pool, uint16_t number, const struct tls_session *session)
+{
+	struct endpoint *endpoint = (struct endpoint *)(uintptr_t)endpoints_find(pool->endpoints, number);
+	int64_t wall = clock_wall(), days;
+	char address[ADDRESS_TEXT_SIZE];
+	bool own;
+
+	if (endpoint == NULL || !tls_session_days(session, wall, &days, &own) || days >= TLS_DAYS_FEW ||
+	    wall - endpoint->tls_told < 86400 * CLOCK_SECOND)
+		return;
+	endpoint->tls_told = wall;
+	record_address(pool->context->record, number, address);
+	log_warning(pool->context->name, "tls: the certificate %s%s ends in %lld days; renew it%s",
+	    own ? "that is shown to " : "of ", address, (long long)days, own ? " (tls.cert)" : " on the server");
+}
+
 static void
 pool_on_ready(void *arg, struct conn *conn, int64_t began)
 {
@@ -394,9 +412,13 @@ pool_on_ready(void *arg, struct conn *conn, int64_t began)
 	struct pool_race *race = conn->owner;
 	enum pool_purpose purpose = race == NULL ? POOL_HEALTH : race->purpose;
 	char address[ADDRESS_TEXT_SIZE];
+	bool tls = pool->maker.dial->tls.enabled;
 	uint16_t number = conn->number;
 
-	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CONNECTED, .number = number, .began = began });
+	pool_tell(pool, (struct endpoints_input){ .event = ENDPOINTS_CONNECTED, .number = number, .began = began,
+	    .tls = tls ? &conn->session : NULL });
+	if (tls)
+		pool_warn_of_expiry(pool, number, &conn->session);
 	TAILQ_REMOVE(&pool->conns, conn, entry);
 	if (race == NULL) {
 		conn_close(conn);
@@ -497,7 +519,8 @@ pool_set(struct pool *pool, const struct upstream_settings *next)
 	struct conn *conn;
 
 	if (!hello_settings_are_same(pool->maker.hello, &next->hello) ||
-	    pool->maker.dial->probe.kind != next->dial.probe.kind) {
+	    pool->maker.dial->probe.kind != next->dial.probe.kind ||
+	    !tls_settings_are_same(&pool->maker.dial->tls, &next->dial.tls)) {
 		pool_stop_dials(pool, TABLE_ROLE_NEXT);
 		pool_stop_dials(pool, TABLE_ROLE_STANDBY);
 	}

@@ -24,8 +24,8 @@ typedef void pool_ended(void *arg, enum table_role role, uint16_t number, int64_
  * ABORT before it, SPOKE; of others it is told to look.  What becomes of an endpoint's health is logged. */
 struct pool *pool_new(const struct upstream_context *context, struct listing *listing, pool_ended *ended, void *arg);
 
-/* These settings are about to take the place of the context's.  Where hello says something else, dials are ended: the
- * owner is about to restart. */
+/* These settings are about to take the place of the context's.  Where hello or TLS say something else, dials are
+ * ended: the owner is about to restart. */
 void pool_set(struct pool *pool, const struct upstream_settings *next);
 
 /* Closes all that is idle or on its way, and frees it. */

@@ -18,12 +18,14 @@ check_text(const char *text, const char *bytes, size_t length)
 static void
 check_taken(const struct header *header, const char *bytes, size_t length)
 {
-	const char *texts[] = { header->address_text, header->service, header->name, header->ca, header->crl,
+	const char *address = header->address_text[0] != '\0' ? header->address_text : NULL;
+	const char *texts[] = { address, header->service, header->name, header->ca, header->crl,
 		header->cert, header->key, header->alpn, header->ciphers };
 
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		check_text(texts[i], bytes, length);
 	assert(header->address_text != NULL && header->address.kind == ADDRESS_SOCKET);
+	assert(header->check || header->address_text[0] != '\0');
 	assert((header->cert == NULL) == (header->key == NULL));
 	assert(header->timeout > 0 && header->timeout <= 300 * CLOCK_SECOND);
 	assert(header->verify <= HEADER_VERIFY_NONE && header->starttls <= STARTTLS_LDAP);

@@ -210,7 +210,7 @@ bool
 service_get_client(const struct service *service, uint32_t session, uint64_t id, struct service_client *ret_client)
 {
 	fake_services_asked++;
-	*ret_client = (struct service_client){ .fd = service->pair[0], .upstream_fd = -1, .id = id,
+	*ret_client = (struct service_client){ .fd = service->pair[0], .id = id,
 		.index = session, .held = session == 3, .bytes = { session == 1 ? 10 : 0 } };
 	return session != service->gone;
 }
