@@ -42,6 +42,13 @@ client_owner_init(struct client_owner *owner, struct event_base *loop, struct ta
 }
 
 void
+client_owner_set(struct client_owner *owner, const struct conn_settings *dial)
+{
+	owner->proxy = dial->proxy;
+	owner->declines = dial->tls.enabled && dial->tls.starttls == TLS_STARTTLS_POSTGRESQL;
+}
+
+void
 client_owner_clear(struct client_owner *owner)
 {
 	slab_clear(&owner->clients);
@@ -287,6 +294,7 @@ client_start_relay(struct client *client)
 	client->relay = slab_take(&client->owner->relays);
 	relay_init(client->relay, client->owner->loop, client->owner->table, client->index, on_event, client);
 	client->relay->attached = !client_is_unused(client);
+	client->relay->declines = client->owner->declines && client_record(client)->bytes[TABLE_UP] == 0;
 	if (client_record(client)->flags & TABLE_CLIENT_TRACKED)
 		client_start_track(client);
 	relay_start(client->relay);

@@ -21,6 +21,7 @@
 #include "client/relay.h"
 #include "client/waiting.h"
 #include "keep/table.h"
+#include "upstream/conn.h"
 
 struct client;
 struct conn_settings;
@@ -51,6 +52,7 @@ struct client_owner {
 	struct table *table;     /* borrowed */
 	struct slab clients, tracks, relays, lingering;
 	enum proxy_version proxy; /* of the header that each connection of a client's own begins with */
+	bool declines;           /* clients that ask for PostgreSQL's encryption are answered here */
 	unsigned drops;          /* bytes of one that is turned away, at most: LINGERING_* */
 	bool (*on_event)(void *arg, struct client *client, enum client_event event);
 	void *arg;               /* borrowed */
@@ -78,9 +80,12 @@ struct client {
 	struct lingering *lingering; /* owned: it was turned away */
 };
 
-/* With no client; on_event, arg, drops and proxy are the caller's to set.  Or frees what is kept, once all clients
- * are gone. */
+/* With no client; on_event, arg and drops are the caller's to set.  Or frees what is kept, once all clients are
+ * gone. */
 void client_owner_init(struct client_owner *owner, struct event_base *loop, struct table *table);
+
+/* How their connections begin from now on. */
+void client_owner_set(struct client_owner *owner, const struct conn_settings *dial);
 void client_owner_clear(struct client_owner *owner);
 
 /* The process's side of the record index; the caller's, to be given to client_close() or client_free().

@@ -495,7 +495,7 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	struct client *client;
 
 	clients->settings = settings;
-	clients->owner.proxy = settings->dial->proxy;
+	client_owner_set(&clients->owner, settings->dial);
 	clients->log_level = log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
 	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
 	    settings->max_clients_per_user);

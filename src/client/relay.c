@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/peer_closed.h"
+#include "client/decline.h"
 #include "keep/crash.h"
 
 /* Reads in one turn of the loop after which others have theirs. */
@@ -63,6 +64,8 @@ relay_deliver(struct relay *relay, enum table_direction d)
 
 	if (relay_buffer_is_empty(&way->relay_buffer))
 		return true;
+	if (relay->declines && d == TABLE_UP && !relay->attached)
+		decline_requests(relay->table, relay->index);
 	error = way->broken ? -EPIPE : relay_send(relay, d);
 	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
 		loop_event_add(&way->write);

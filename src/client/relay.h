@@ -43,6 +43,8 @@ struct relay {
 	bool spoke;              /* the upstream was sent something, a header too, or under an earlier worker either
 	                          * side */
 	bool nodelay;            /* it was asked for */
+	bool declines;           /* until a byte has been delivered, a client that asks for encryption is answered
+	                          * (client/decline).  Set before relay_start() */
 	enum closing_cause first; /* whose end came first, as far as this worker has seen; UNKNOWN: neither's */
 	struct track *track;     /* borrowed: follows what passes; NULL: nobody does.  Set before relay_start() */
 	struct relay_way way[2]; /* by enum table_direction */

@@ -77,6 +77,10 @@ io_journal_store(struct table *table)
 			table->conns[io_journal->index].flags |= moved == io_journal->base ? TABLE_CONN_HEADED :
 			    TABLE_CONN_HEADER_CUT;
 		break;
+	case TABLE_IO_JOURNAL_DECLINE:
+		if (moved > 0)
+			buffer->head = io_journal->base + io_journal->whole;
+		break;
 	case TABLE_IO_JOURNAL_NONE:
 		break;
 	}
@@ -212,6 +216,29 @@ io_journal_introduce(struct table *table, uint32_t conn, unsigned char *bytes, u
 	io_journal_store(table);
 	CRASH_POINT(JOURNAL_HEADER_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+}
+
+bool
+io_journal_decline(struct table *table, uint32_t client, uint32_t request)
+{
+	struct table_io_journal *io_journal = &table->header->io_journal;
+	uint32_t index = table->clients[client].buffer[TABLE_UP];
+	unsigned char no = 'N';
+
+	io_journal->index = client;
+	io_journal->direction = TABLE_UP;
+	io_journal->buffer = index;
+	io_journal->base = table->buffers[index].head;
+	io_journal->whole = request;
+	io_journal_point(io_journal, &no, sizeof no);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_DECLINE);
+	CRASH_POINT(JOURNAL_DECLINE_MARKED);
+	sendmmsg(table->clients[client].fd, &io_journal->message, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	CRASH_POINT(JOURNAL_DECLINE_SENT);
+	io_journal_store(table);
+	CRASH_POINT(JOURNAL_DECLINE_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return io_journal->message.msg_len > 0;
 }
 
 ssize_t

@@ -39,6 +39,10 @@ ssize_t io_journal_give(struct table *table, uint16_t service, int fd, uint64_t 
  * whether it took all of it, a part, or nothing. */
 void io_journal_introduce(struct table *table, uint32_t conn, unsigned char *bytes, uint32_t length);
 
+/* Answers the client no, by one byte, and takes so many bytes, which ask for that, from what it has for the upstream;
+ * or, if it does not take the answer, neither: false. */
+bool io_journal_decline(struct table *table, uint32_t client, uint32_t request);
+
 /* Fills the pipe, which must be empty, from fd.  Bytes, 0 at the end of the file, or -errno. */
 ssize_t io_journal_fill(struct table *table, uint32_t client, enum table_direction direction, int fd);
 

@@ -340,7 +340,7 @@ struct table_io_journal {
 	uint32_t buffer;
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call; HEADER: its length */
-	uint32_t whole;              /* PACKET: bytes of the message with its framing */
+	uint32_t whole;              /* PACKET: bytes of the message with its framing; DECLINE: of the request */
 	uint64_t base_bytes;         /* client.bytes[direction] before a send or drain; GIVE: shared.sent */
 	struct mmsghdr message;
 	struct iovec vector;
@@ -350,7 +350,8 @@ enum table_io_journal_phase {
 	TABLE_IO_JOURNAL_NONE = 0, TABLE_IO_JOURNAL_RECEIVE, TABLE_IO_JOURNAL_SEND, TABLE_IO_JOURNAL_DRAIN,
 	TABLE_IO_JOURNAL_PACKET, /* one message to a client of packets */
 	TABLE_IO_JOURNAL_GIVE,   /* requests to the connection that all share */
-	TABLE_IO_JOURNAL_HEADER  /* who the client is, to a connection that it has just been given */
+	TABLE_IO_JOURNAL_HEADER, /* who the client is, to a connection that it has just been given */
+	TABLE_IO_JOURNAL_DECLINE /* an answer of ours to what the client asks, which nobody else is to hear */
 };
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */

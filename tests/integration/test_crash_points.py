@@ -27,7 +27,8 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "metrics.opened",
              "metrics.unnamed", "metrics.placed", "metrics.named", "switch.ordered", "pipe.opened",
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
-             "journal.header-marked", "journal.header-sent", "journal.header-stored",
+             "journal.header-marked", "journal.header-sent", "journal.header-stored", "tls.said", "tls.heard",
+             "journal.decline-marked", "journal.decline-sent", "journal.decline-stored",
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
              "linger.said", "endpoint.listed", "endpoint.beside", "endpoint.told", "endpoint.health", "endpoint.cut"}
 # Shared mode's, which have a file of their own.

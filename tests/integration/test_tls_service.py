@@ -166,3 +166,15 @@ def test_a_reload_turns_tls_on_and_off(daemon, folder, program, upstream, serve,
             one.command("reload")
             one.wait_status("s", warm=1)
             assert (before.ask("x"), after.ask("y")) == (b"x\n", b"y\n")
+
+
+@pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
+@pytest.mark.parametrize("point", ["tls.said", "tls.heard"])
+def test_a_death_while_a_session_is_opened_is_not_noticed(daemon, folder, program, serve, authority, good, point):
+    program()
+    server = serve(good)
+    one = daemon(service(folder, server.address, authority), build=holdfast.CRASH_BUILD,
+                 environment_more={"HOLDFAST_CRASH": f"{point}:3"})
+    while one.log().count(f"crash point {point}\n") < 8:
+        with one.client("s") as client:
+            assert client.ask("x") == b"x\n"

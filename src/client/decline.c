@@ -1,0 +1,30 @@
+#include "client/decline.h"
+
+#include <string.h>
+
+#include "keep/buffers.h"
+#include "keep/io_journal.h"
+
+/* "PostgreSQL: Frontend/Backend Protocol", 55.7: a length, and a number in place of a version. */
+static const unsigned char decline_ssl[DECLINE_REQUEST] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f };
+static const unsigned char decline_gss[DECLINE_REQUEST] = { 0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30 };
+
+bool
+decline_is_meant(const unsigned char *bytes, size_t length)
+{
+	return length >= DECLINE_REQUEST && (memcmp(bytes, decline_ssl, DECLINE_REQUEST) == 0 ||
+	    memcmp(bytes, decline_gss, DECLINE_REQUEST) == 0);
+}
+
+/* B8.  What cannot be answered, as its client does not read or is gone, goes the way of all else. */
+void
+decline_requests(struct table *table, uint32_t client)
+{
+	uint32_t index = table->clients[client].buffer[TABLE_UP];
+	const struct table_buffer *buffer = &table->buffers[index];
+
+	while (index != 0 &&
+	    decline_is_meant(buffers_bytes(table, index) + buffer->head, buffer->tail - buffer->head))
+		if (!io_journal_decline(table, client, DECLINE_REQUEST))
+			return;
+}
