@@ -67,3 +67,14 @@ class Deaths(Again):
 
     def once(self):
         self.one.kill_worker()
+
+
+class Kills(Again):
+    """Of the worker."""
+
+    def __init__(self, one, mean):
+        super().__init__(mean)
+        self.one = one
+
+    def once(self):
+        self.one.kill_worker()

@@ -83,3 +83,18 @@ def test_a_killed_one_is_replaced_at_once(tls):
         session.close()
     print("ms until a new session answers:", [round(wait * 1000) for wait in waits])
     assert min(waits) < 0.2  # the least, since other tests run beside
+
+
+def test_clients_of_a_service_outlive_restarts_of_the_daemon_and_kills_of_its_worker(tls):
+    tls.configure(f'first: {{ address = "127.0.0.1:{PORT}"; tls: {{ ca = "/srv/ca.pem"; }}; }};')
+    tls.start_anew()
+    with tls.client("first") as client:
+        for _ in range(3):
+            assert client.ask("x") == b"x\n"
+            shown = tls.control("clients first")["clients"][0]
+            assert (shown["address"], shown["tls"][:7]) == (f"127.0.0.1:{PORT}", "TLSv1.3")
+            tls.kill(tls.status()["worker_pid"])
+            assert client.ask("y") == b"y\n"
+            tls.do("systemctl", "restart", box_module.UNIT)
+            assert client.ask("z") == b"z\n"
+        assert tls.status()["restarts"] >= 3

@@ -7,6 +7,7 @@ import pytest
 
 import holdfast
 import real_servers
+import storm
 import tls_program
 
 pytestmark = [pytest.mark.plain,
@@ -132,3 +133,20 @@ def test_servers_that_are_none_or_have_no_tls(place, upstream):
     assert "many connections" in refused(b"\x17\0\0\0\xff\x10\x04Too many connections")
     assert "no MySQL" in refused(b"220 mail.example ESMTP\r\n")
     assert "in between" in refused(greeting.replace(b"\xf7", b"\xff") + b"\0")
+
+
+def test_sessions_of_a_service_while_the_worker_is_killed(daemon, place, figure):
+    """By a Unix socket and by TCP; each statement is answered, and none twice."""
+    port = holdfast.free_port()
+    more = (f'address = "{place.database.address}"; tls: {{ ca = "{place.authority.ca}"; name = "localhost"; '
+            f'starttls = "mysql"; socket = "{place.program.path}"; }};')
+    one = daemon(f's: {{ {more} }};\nt: {{ listen: {{ path = "127.0.0.1:{port}"; }}; {more} }};')
+    statements = "".join(f"select {number}, sleep(0.01);\n" for number in range(60))
+    with storm.Kills(one, 0.05) as kills:
+        for where in (["-S", one.socket("s")], ["-h", "127.0.0.1", "-P", str(port)]):
+            done = holdfast.run("mariadb", "--no-defaults", "--skip-ssl", "-u", "shop", "-psecret", *where, "-Ne",
+                                statements + VERSION)
+            assert done.returncode == 0, done.stderr
+            assert done.stdout == "".join(f"{number}\t0\n" for number in range(60)) + "Ssl_version\tTLSv1.3\n"
+    figure(f"{kills.count} kills, {2 * 61} statements")
+    assert kills.count > 3

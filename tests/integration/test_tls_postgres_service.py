@@ -82,8 +82,8 @@ def test_pgbench_while_the_worker_is_killed(daemon, place, service):
     where = ["127.0.0.1", "-p", str(place.port)] if service == "t" else [os.path.dirname(one.socket("s"))]
     with open(f"{place.folder}/script", "w") as file:
         file.write("SELECT 1;\n")
-    bench = subprocess.Popen([os.path.join(real_servers.postgres_programs(), "pgbench"), "-n", "-h", *where, "-U", "postgres",
-                              "-c", "4", "-T", "2", "-f", f"{place.folder}/script", "postgres"],
+    bench = subprocess.Popen([os.path.join(real_servers.postgres_programs(), "pgbench"), "-n", "-h", *where, "-U",
+                              "postgres", "-c", "4", "-T", "2", "-f", f"{place.folder}/script", "postgres"],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              env=holdfast.environment())
     one.wait_status(service, clients=4)
