@@ -84,6 +84,7 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
   [ "${SDBOX_HOSTNET:-}" ] || ip link set lo up 2>/dev/null || true
   cd "$r"; mkdir -p "$r/var/lib/sdbox-old"
   pivot_root . var/lib/sdbox-old; umount -l /var/lib/sdbox-old
+  mount --make-rshared /   # as a host has it, and container managers make it: credentials are mounted by a child
   exec env -i container=sdbox NOTIFY_SOCKET=/run/host/notify LANG=C.UTF-8 \
      PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
      /lib/systemd/systemd --system --log-target=journal --log-level=info --unit="$SDBOX_TARGET" </dev/null
