@@ -360,7 +360,7 @@ conn_collect(struct mux_conn *conn, struct conn_run *run)
 static bool
 conn_follow(struct mux_conn *conn, struct conn_run *run)
 {
-	enum framing_result result = mux_stream_follow(conn->queue, &run->bytes);
+	enum framing_result result = mux_stream_follow(conn->rules, &run->bytes, &run->silent);
 
 	if (result != FRAMING_MORE && result != FRAMING_WHOLE) {
 		conn_lose_nonsense(conn, FRAMING_MALFORMED);

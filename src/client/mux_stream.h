@@ -1,5 +1,5 @@
-/* mux_stream.h - a reply of resp that is longer than max_message: it passes to its asker as it comes, whatever its
- * length, and is never there as a whole (X4).
+/* mux_stream.h - a reply of resp or memcache that is longer than max_message: it passes to its asker as it comes,
+ * whatever its length, and is never there as a whole (X4).
  *
  * The oldest request's alone can be one.  What is known of it lies in the table, in one of two places: it is followed
  * in the other one, which counts as soon as mux_queue_pass() has passed what was followed.
@@ -24,7 +24,7 @@ bool mux_stream_is_possible(const struct mux_rules *rules, const struct table_pe
 bool mux_stream_is_due(const struct mux_rules *rules);
 
 /* Follows the next part of it at the head of what came, which may be its first.  WHOLE: the reply ends with these
- * bytes; MORE: all of these belong to it; else it is no reply. */
-enum framing_result mux_stream_follow(const struct mux_queue *queue, size_t *ret_bytes);
+ * bytes; MORE: all of these belong to it; else it is no reply.  silent: its asker does not get it. */
+enum framing_result mux_stream_follow(const struct mux_rules *rules, size_t *ret_bytes, bool *ret_silent);
 
 #endif

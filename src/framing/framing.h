@@ -76,6 +76,11 @@ struct framing {
 	bool (*is_reply)(const unsigned char *message, size_t length);
 	/* Whether the client does not get a whole reply to a request of such silence (not 0).  NULL: it gets all. */
 	bool (*is_silent)(unsigned silence, const unsigned char *reply, size_t length);
+	/* A reply whose bytes are seen only once: what is known of it is in *stream, which has no pointers.  At its
+	 * start; the next bytes, of which *ret_used, all for MORE, are the reply's.  NULL: each must be whole. */
+	void (*stream_begin)(void *stream);
+	enum framing_result (*stream_feed)(void *stream, const unsigned char *bytes, size_t length,
+	    size_t *ret_used);
 	/* Writes the reply that says what went wrong to to, cut to size bytes (32 at least), without a NUL; control
 	 * characters become spaces.  Its bytes.  NULL where the framing has no such reply. */
 	size_t (*error)(enum framing_fault fault, const char *text, char *to, size_t size);

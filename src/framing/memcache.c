@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "framing/memcache_stream.h"
+#include "framing/memcache_words.h"
+
 #define MEMCACHE_BINARY 0x80 /* begins a request of the binary protocol */
 
 /* What the client is not told; FRAMING_SILENT_ALL is the first. */
@@ -50,54 +53,11 @@ static const struct memcache_command commands[] = {
 	COMMAND("misbehave", REFUSED, 0, 0, 0), COMMAND("debugtime", REFUSED, 0, 0, 0),
 };
 
-struct memcache_word {
-	const unsigned char *bytes;
-	size_t length;
-};
-
 /* A line in words; of more than there is room for only their number is known to be more. */
 struct memcache_line {
 	size_t count;
 	struct memcache_word word[MEMCACHE_WORDS_MAX + 1];
 };
-
-static bool
-word_is(const struct memcache_word *word, const char *text)
-{
-	return word->length == strlen(text) && memcmp(word->bytes, text, word->length) == 0;
-}
-
-/* A number of digits alone, at most most; *ret_value is not more than UINT64_MAX. */
-static bool
-word_number(const struct memcache_word *word, uint64_t most, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-	unsigned digit;
-
-	for (size_t i = 0; i < word->length; i++) {
-		digit = word->bytes[i] - (unsigned)'0';
-		if (digit > 9 || value > most / 10 || digit > most - value * 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*ret_value = value;
-	return word->length > 0;
-}
-
-/* The next word from *at on, which moves behind it.  false: there is none. */
-static inline bool
-word_next(const unsigned char *line, size_t length, size_t *at, struct memcache_word *word)
-{
-	size_t begin = *at, end;
-
-	while (begin < length && line[begin] == ' ')
-		begin++;
-	for (end = begin; end < length && line[end] != ' '; end++)
-		continue;
-	*word = (struct memcache_word){ line + begin, end - begin };
-	*at = end;
-	return end > begin;
-}
 
 /* length is without the newline and a return before it. */
 static void
@@ -227,22 +187,12 @@ memcache_request(struct framing_progress *progress, const unsigned char *bytes, 
 	return result == FRAMING_MORE && length >= max ? FRAMING_TOO_LONG : result;
 }
 
-/* Replies.  What one has begun with, in progress->pending. */
-enum { REPLY_BEGINS, REPLY_VALUES, REPLY_LINES, REPLY_VALUE };
-
-static bool
-reply_begins(const struct memcache_word *line, const char *text)
-{
-	size_t length = strlen(text);
-
-	return line->length >= length && memcmp(line->bytes, text, length) == 0;
-}
-
-/* Data follows this line, which ends at end in the reply; its length is the word of this number. */
+/* Replies. */
+/* Data follows this line, which ends at end in the reply. */
 static enum framing_result
-reply_data(struct framing_progress *progress, const struct memcache_word *line, unsigned number, size_t end,
-    size_t max)
+reply_data(struct framing_progress *progress, const struct memcache_word *line, size_t end, size_t max)
 {
+	unsigned number = memcache_reply_word((uint8_t)progress->pending);
 	struct memcache_word word = { 0 };
 	size_t at = 0;
 	uint64_t data;
@@ -257,39 +207,13 @@ reply_data(struct framing_progress *progress, const struct memcache_word *line, 
 	return FRAMING_WHOLE;
 }
 
-/* A whole line, which begins at progress->element.  *ret_last: it is the reply's last.  An error may take the place
- * of what is left. */
-static enum framing_result
-reply_judge(struct framing_progress *progress, const struct memcache_word *line, size_t end, size_t max,
-    bool *ret_last)
-{
-	bool begins = progress->pending == REPLY_BEGINS;
-
-	if (progress->pending <= REPLY_VALUES && reply_begins(line, "VALUE ")) {
-		progress->pending = REPLY_VALUES;
-		return reply_data(progress, line, 3, end, max);
-	}
-	if (begins && reply_begins(line, "VA ")) {
-		progress->pending = REPLY_VALUE;
-		return reply_data(progress, line, 1, end, max);
-	}
-	if (progress->pending != REPLY_VALUES && (reply_begins(line, "STAT ") || reply_begins(line, "ITEM ") ||
-	    reply_begins(line, "PREFIX "))) {
-		progress->pending = REPLY_LINES;
-		return FRAMING_WHOLE;
-	}
-	*ret_last = word_is(line, "END") || reply_begins(line, "ERROR") || reply_begins(line, "SERVER_ERROR") ||
-	    reply_begins(line, "CLIENT_ERROR") || (begins && line->length > 0 &&
-	    ((line->bytes[0] >= 'A' && line->bytes[0] <= 'Z') || (line->bytes[0] >= '0' && line->bytes[0] <= '9')));
-	return *ret_last ? FRAMING_WHOLE : FRAMING_MALFORMED;
-}
-
 static enum framing_result
 reply_line(struct framing_progress *progress, const unsigned char *bytes, size_t view, size_t max, bool *ret_last)
 {
 	const unsigned char *end = memchr(bytes + progress->at, '\n', view - progress->at);
 	struct memcache_word line = { .bytes = bytes + progress->element };
-	enum framing_result result;
+	uint8_t kind = (uint8_t)progress->pending;
+	enum memcache_reply_line judged;
 
 	if (end == NULL) {
 		progress->at = view;
@@ -298,10 +222,13 @@ reply_line(struct framing_progress *progress, const unsigned char *bytes, size_t
 	if (end == line.bytes || end[-1] != '\r')
 		return FRAMING_MALFORMED;
 	line.length = (size_t)(end - line.bytes) - 1;
-	progress->at = (size_t)(end - bytes) + 1;
-	result = reply_judge(progress, &line, progress->at, max, ret_last);
-	progress->element = progress->at;
-	return result;
+	progress->at = progress->element = (size_t)(end - bytes) + 1;
+	judged = memcache_reply_line(&kind, &line);
+	progress->pending = kind;
+	*ret_last = judged == MEMCACHE_LINE_LAST;
+	if (judged == MEMCACHE_LINE_DATA)
+		return reply_data(progress, &line, progress->at, max);
+	return judged == MEMCACHE_LINE_WRONG ? FRAMING_MALFORMED : FRAMING_WHOLE;
 }
 
 static enum framing_result
@@ -313,7 +240,7 @@ reply_value(struct framing_progress *progress, const unsigned char *bytes, size_
 		return FRAMING_MALFORMED;
 	progress->at = progress->element = progress->expected;
 	progress->expected = 0;
-	*ret_last = progress->pending == REPLY_VALUE;
+	*ret_last = progress->pending == MEMCACHE_REPLY_VALUE;
 	return FRAMING_WHOLE;
 }
 
@@ -535,6 +462,8 @@ const struct framing framing_memcache = {
 	.wrap = memcache_wrap,
 	.unwrap = framing_unwrap_whole,
 	.is_silent = memcache_is_silent,
+	.stream_begin = memcache_stream_begin,
+	.stream_feed = memcache_stream_feed,
 	.error = memcache_error,
 	.complaint = memcache_complaint,
 };

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "framing/framing.h"
+#include "framing/resp_stream.h"
 #include "framing/resp_words.h"
 
 /* The least that one takes: "$0\r\n\r\n", "+\r\n". */
@@ -310,6 +311,18 @@ resp_is_reply(const unsigned char *message, size_t length)
 	return length > 0 && message[0] != '>';
 }
 
+static void
+resp_begin_reply(void *stream)
+{
+	resp_stream_begin(stream, RESP_STREAM_REPLY);
+}
+
+static enum framing_result
+resp_feed_reply(void *stream, const unsigned char *bytes, size_t length, size_t *ret_used)
+{
+	return resp_stream_feed(stream, bytes, length, ret_used);
+}
+
 static size_t
 resp_error(enum framing_fault fault, const char *text, char *to, size_t size)
 {
@@ -366,6 +379,8 @@ const struct framing framing_resp = {
 	.wrap = resp_wrap,
 	.unwrap = framing_unwrap_whole,
 	.is_reply = resp_is_reply,
+	.stream_begin = resp_begin_reply,
+	.stream_feed = resp_feed_reply,
 	.error = resp_error,
 	.complaint = resp_complaint,
 };

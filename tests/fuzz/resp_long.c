@@ -101,12 +101,14 @@ pass(void)
 	uint32_t to = draw(4) == 0 ? 0 : client;
 	enum framing_result result;
 	size_t bytes, count = mux_queue_count(&rules.queue);
+	bool silent;
 
-	result = mux_stream_follow(&rules.queue, &bytes);
+	result = mux_stream_follow(&rules, &bytes, &silent);
+	assert(!silent);
 	if (draw(4) == 0) { /* the worker has died: nothing of that counts */
 		redo_replay(&table);
 		memset(record->stream[(record->stream_place + 1) & 1], 0xAA, TABLE_STREAM_SIZE);
-		assert(mux_stream_follow(&rules.queue, &bytes) == result);
+		assert(mux_stream_follow(&rules, &bytes, &silent) == result);
 	}
 	if (result != FRAMING_MORE && result != FRAMING_WHOLE) {
 		assert(stream.result != FRAMING_WHOLE);

@@ -337,6 +337,32 @@ def test_a_multi_get_of_many_megabytes_in_all(daemon, memcached):
     assert client.get_many(list(values)) == values
 
 
+def test_a_reply_of_more_than_max_message_passes_as_it_comes(daemon, memcached, figure):
+    """Whatever dies meanwhile; others get theirs behind it."""
+    server = memcached("-m", "200")
+    one = daemon(asking.shared("cache", server.address, "max_message = 4096; ", framing="memcache"))
+    values = {f"big{i}": bytes([65 + i]) * 1000000 for i in range(14)}
+    pymemcache.Client(server.address).set_many(values, noreply=False)
+    got, kills = [], 0
+
+    def fetch():
+        client = pymemcache.Client(one.socket("cache"))
+        for _ in range(5):
+            got.append(client.get_many(list(values)) == values)
+            got.append(client.incr("n", 1) is None)
+    fetching = [threading.Thread(target=fetch) for _ in range(2)]
+    for thread in fetching:
+        thread.start()
+    while any(thread.is_alive() for thread in fetching) and kills < KILLS:
+        one.kill_worker()
+        kills += 1
+    for thread in fetching:
+        thread.join()
+    figure(f"{kills} kills")
+    assert got == [True] * 20
+    one.wait_status("cache", in_flight=0, disconnects=0, losses=0)
+
+
 def test_memcached_restarts(cache, server):
     with connect(cache) as client:
         stop(server)

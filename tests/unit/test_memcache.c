@@ -1,5 +1,7 @@
 /* memcache: what memcached answers once is one request, and what a client reads as one answer is one reply. */
 #include "framing/memcache.h"
+
+#include "framing/memcache_stream.h"
 #include "parse_rows.h"
 
 #define COUNT(ROWS) (sizeof ROWS / sizeof ROWS[0])
@@ -139,6 +141,66 @@ lines_values_and_lists_are_replies(void **state)
 {
 	(void)state;
 	check_rows(framing_of(FRAMING_MEMCACHE)->reply, replies, COUNT(replies));
+}
+
+static enum framing_result
+feed_in_steps(const struct parse_row *row, size_t step, size_t *ret_length)
+{
+	const struct framing *framing = framing_of(FRAMING_MEMCACHE);
+	enum framing_result result = FRAMING_MORE;
+	struct memcache_stream stream;
+	size_t used;
+
+	framing->stream_begin(&stream);
+	for (*ret_length = 0; *ret_length < row->length && result == FRAMING_MORE; *ret_length += used) {
+		size_t left = row->length - *ret_length, next = step < left ? step : left;
+
+		result = framing->stream_feed(&stream, (const unsigned char *)row->bytes + *ret_length, next, &used);
+	}
+	return result;
+}
+
+static void
+a_reply_that_is_seen_only_once_ends_at_the_same_place(void **state)
+{
+	(void)state;
+	for (const struct parse_row *row = replies; row < replies + COUNT(replies); row++)
+		for (size_t step = 1; step < 100 && row->result != FRAMING_TOO_LONG; step = step * 2 + 1) {
+			size_t length;
+
+			if (feed_in_steps(row, step, &length) != row->result)
+				fail_msg("\"%.60s\", %zu at a time", row->bytes, step);
+			if (row->result == FRAMING_WHOLE)
+				assert_int_equal(length, row->whole);
+		}
+}
+
+static void
+a_reply_that_is_seen_only_once_may_have_any_length_but_its_lines(void **state)
+{
+	static const struct parse_row value = ALL("VALUE a 0 4294967295\r\n", M), end = ALL("\r\nEND\r\n", M);
+	struct memcache_stream stream;
+	unsigned char bytes[1000];
+	enum framing_result result = FRAMING_MORE;
+	size_t used;
+
+	(void)state;
+	memset(bytes, 'x', sizeof bytes);
+	memcache_stream_begin(&stream);
+	assert_int_equal(memcache_stream_feed(&stream, (const unsigned char *)value.bytes, value.length, &used),
+	    FRAMING_MORE);
+	for (uint64_t left = 4294967295; left > 0; left -= used)
+		assert_int_equal(memcache_stream_feed(&stream, bytes,
+		    left < sizeof bytes ? (size_t)left : sizeof bytes, &used), FRAMING_MORE);
+	assert_int_equal(memcache_stream_feed(&stream, (const unsigned char *)end.bytes, end.length, &used),
+	    FRAMING_WHOLE);
+	assert_int_equal(used, end.length);
+	memcache_stream_begin(&stream);
+	for (size_t length = 0; result == FRAMING_MORE; length += used) {
+		assert_true(length < 70000);
+		result = memcache_stream_feed(&stream, bytes, sizeof bytes, &used);
+	}
+	assert_int_equal(result, FRAMING_TOO_LONG);
 }
 
 /* What is said of a request; sent: what the server gets of it, or the answer. */
@@ -298,6 +360,8 @@ main(void)
 		cmocka_unit_test(a_line_with_its_data_is_a_request),
 		cmocka_unit_test(only_get_and_gets_have_a_line_of_more_than_2048_bytes),
 		cmocka_unit_test(lines_values_and_lists_are_replies),
+		cmocka_unit_test(a_reply_that_is_seen_only_once_ends_at_the_same_place),
+		cmocka_unit_test(a_reply_that_is_seen_only_once_may_have_any_length_but_its_lines),
 		cmocka_unit_test(each_request_goes_to_the_server_so_that_it_has_one_reply),
 		cmocka_unit_test(what_is_no_request_is_refused_in_memcacheds_own_words),
 		cmocka_unit_test(an_error_says_whose_mistake_it_is),

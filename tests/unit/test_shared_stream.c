@@ -1,4 +1,4 @@
-/* A reply of resp that is longer than max_message passes to its asker as it comes: nobody else gets a byte of it, and
+/* A reply that is longer than max_message passes to its asker as it comes: nobody else gets a byte of it, and
  * nothing but a loss tears it, for its asker alone. */
 #include "shared_stage.h"
 
@@ -262,6 +262,54 @@ who_stops_in_its_midst_is_lost_after_reply_timeout(void **state)
 	world_expect(upstream, "INCR a\r\n");
 }
 
+static void
+begin_memcache(void)
+{
+	world.settings.framing = FRAMING_MEMCACHE;
+	world.settings.max_message = LIMIT;
+	world_begin();
+	upstream = world_bring();
+	client = world_come();
+	other = world_come();
+}
+
+static void
+story_values_of_memcached_pass_as_they_come(void)
+{
+	begin_memcache();
+	world_say(client, "get a b\r\n");
+	world_say(other, "incr n 1\r\n");
+	world_expect(upstream, "get a b\r\nincr n 1\r\n");
+	side_say(upstream, "VALUE a 0 200\r\n");
+	world_say(upstream, text(200));
+	world_expect(client, strcat(strcpy((char[300]){ 0 }, "VALUE a 0 200\r\n"), text(200)));
+	world_expect(other, "");
+	world_say(upstream, "\r\nVALUE b 0 4\r\nEND\r");
+	world_say(upstream, "\r\nEND\r\n5\r\n");
+	world_expect(client, "\r\nVALUE b 0 4\r\nEND\r\r\nEND\r\n");
+	world_expect(other, "5\r\n");
+	assert_int_equal(world_record()->streamed, 0);
+	assert_int_equal(remote.lost + world_record()->lost, 0);
+	assert_int_equal(world_count_buffers(), 0);
+}
+WORLD_STORY(values_of_memcached_pass_as_they_come)
+
+/* As q asks for it: what was found of the one, what was missed of the other. */
+static void
+story_a_long_reply_that_its_asker_does_not_want_is_nobodys(void)
+{
+	begin_memcache();
+	world_say(client, "ma n v q\r\nmg a v q\r\nmn\r\n");
+	side_say(upstream, "VA 200\r\n");
+	world_say(upstream, text(200));
+	world_say(upstream, "\r\nVA 150\r\n");
+	side_say(upstream, text(150));
+	world_say(upstream, "\r\nMN\r\n");
+	world_expect(client, strcat(strcat(strcpy((char[300]){ 0 }, "VA 150\r\n"), text(150)), "\r\nMN\r\n"));
+	assert_int_equal(remote.lost + world_record()->lost, 0);
+}
+WORLD_STORY(a_long_reply_that_its_asker_does_not_want_is_nobodys)
+
 /* Lost with this reason over what it says, and nobody is closed. */
 static void
 expect_too_long(const char *message)
@@ -446,6 +494,8 @@ main(void)
 		WORLD_ROW(who_has_said_its_last_gets_the_rest),
 		WORLD_ROW(an_upstream_that_only_announces_much_costs_its_asker_nothing),
 		WORLD_ROW(who_stops_in_its_midst_is_lost_after_reply_timeout),
+		WORLD_ROW(values_of_memcached_pass_as_they_come),
+		WORLD_ROW(a_long_reply_that_its_asker_does_not_want_is_nobodys),
 		WORLD_ROW(a_long_push_or_one_that_nobody_asked_for_is_too_long),
 		WORLD_ROW(a_long_answer_to_the_heartbeat_is_too_long),
 		WORLD_ROW(a_long_broadcast_is_too_long),
