@@ -557,7 +557,7 @@ def test_what_a_removed_service_has_in_memory_goes_to_its_spool(daemon, collecto
     lines = [b"%d %s" % (number, b"y" * 1000) for number in range(2000)]
     say(one, lines)
     one.wait_status("log", messages_from_clients=len(lines))
-    assert one.status("log")["spool"]["messages"] == 0
+    holdfast.until(lambda: one.status("log")["spool"]["messages"] == 0, "no message on the disk")
     one.configure("")
     one.command("reload --force")
     one.wait_log("messages stay there")
