@@ -41,6 +41,7 @@ struct tunnel {
 	bool more;           /* TLS may have bytes that no event tells of */
 	bool wants_write;    /* TLS must send something before it reads or writes */
 	struct mysql_login login; /* over where there is none */
+	bool abrupt;         /* MySQL: what it says has lengths, and servers end without close_notify */
 	unsigned barren;     /* reads without data since the last with some */
 	bool over;           /* nothing more comes from the server, which end and text tell of */
 	enum tunnel_end end;
@@ -104,6 +105,11 @@ tunnel_break(struct tunnel *tunnel, int error)
 	tunnel->over = true;
 	if (tunnel->remote_ended) {
 		ERR_clear_error(); /* it has closed its socket after all that it said */
+		tunnel->end = TUNNEL_CLOSED;
+		return;
+	}
+	if (tunnel->abrupt && (explain_is_truncation() || error == ECONNRESET || error == EPIPE)) {
+		ERR_clear_error();
 		tunnel->end = TUNNEL_CLOSED;
 		return;
 	}
@@ -409,7 +415,8 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	tunnel->ended = ended;
 	tunnel->arg = arg;
 	tunnel->login.over = true;
-	if (sides->login != NULL)
+	tunnel->abrupt = sides->login != NULL;
+	if (tunnel->abrupt)
 		tunnel->login = *sides->login;
 	event_assign(&tunnel->local_read, loop, tunnel->local, EV_READ | EV_PERSIST, tunnel_local_event, tunnel);
 	event_assign(&tunnel->local_write, loop, tunnel->local, EV_WRITE | EV_PERSIST, tunnel_local_event, tunnel);

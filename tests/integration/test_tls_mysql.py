@@ -62,6 +62,7 @@ def test_mariadbs_client(place):
         done = ask(place.path, f"{VERSION}; select repeat('x', 100000)", *options)
         assert done.stdout.split() == ["Ssl_version", "TLSv1.3", "x" * 100000], done.stderr
     assert "Access denied" in ask(place.path, "select 1", password="wrong").stderr
+    assert "close_notify" not in place.program.log() and "reset" not in place.program.log()
     assert place.bridges[0].answers[0] == 'ok protocol=none cipher=none peer="" resumed=0 alpn=""\n'
 
 
