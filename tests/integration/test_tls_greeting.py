@@ -98,6 +98,20 @@ def test_imap(upstream, context, bridge):
     assert one.answers[0].startswith("ok protocol=TLSv1.3")
 
 
+@pytest.mark.parametrize("warm", (0, 1))
+def test_through_the_daemon(upstream, context, program, daemon, authority, warm):
+    """The greeting comes with holdfast-tls's answer, for a client that may not have come yet."""
+    one = daemon("".join(
+        f's{kind}: {{ address = "{upstream(serve(context)).address}"; warm = {warm}; tls: {{ ca = "{authority.ca}"; '
+        f'name = "localhost"; starttls = "{kind}"; socket = "{tls.path}"; }}; }};\n'
+        for tls in [program()] for kind, serve in (("smtp", smtp_server), ("imap", imap_server))))
+    for _ in range(3):
+        with Smtp(one.socket("ssmtp"), timeout=holdfast.BOUND) as client:
+            assert client.mail("me@example.org")[0] == 250
+        with Imap(one.socket("simap")) as client:
+            assert client.login("me", "secret")[0] == "OK"
+
+
 def test_refusals(upstream, context, program, authority):
     one = program()
 

@@ -102,6 +102,24 @@ def test_mysql2(place):
     assert done.stdout == "TLSv1.3\n", done.stderr
 
 
+def test_through_the_daemon(place, daemon):
+    """By Unix socket and by TCP; nothing of the server's greetings is lost, nor when the worker dies in between."""
+    port = holdfast.free_port()
+    tls = (f'tls: {{ ca = "{place.authority.ca}"; name = "localhost"; starttls = "mysql"; '
+           f'socket = "{place.program.path}"; }};')
+    one = daemon(f's: {{ address = "{place.database.address}"; warm = 0; {tls} }};\n'
+                 f't: {{ address = "{place.database.address}"; warm = 0; {tls} '
+                 f'listen: {{ path = "127.0.0.1:{port}"; }}; }};\n')
+    for options in ((), ("-h", "127.0.0.1", "-P", str(port))):
+        done = ask(one.socket("s"), f"{VERSION}; select repeat('x', 1000000)", *options)
+        assert done.stdout.split() == ["Ssl_version", "TLSv1.3", "x" * 1000000], done.stderr
+        one.kill_worker()
+    with one.client("s") as client:
+        assert client.file.read(5)[4:] == b"\x0a"
+        one.kill_worker()
+        assert b"MariaDB" in client.file.read(30)
+
+
 def test_errors_are_told_to_the_client(place, module_folder):
     other = tls_program.Authority(module_folder, "other")
     done = ask(place.bridge(ca=other.ca).path, "select 1")
