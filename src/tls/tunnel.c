@@ -239,7 +239,8 @@ tunnel_count_barren(struct tunnel *tunnel)
 		return;
 	tunnel->over = true;
 	tunnel->end = TUNNEL_BROKEN;
-	snprintf(tunnel->text, sizeof tunnel->text, "the server sends key updates or tickets without end, no data");
+	snprintf(tunnel->text, sizeof tunnel->text,
+	    "the server sends key updates, tickets or the like without end, and no data");
 }
 
 /* Reads what there is.  False: nothing more can be read now. */

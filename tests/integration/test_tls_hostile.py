@@ -17,6 +17,7 @@ FLOODS = {
     "key updates": [("SSL_key_update", 0), ("SSL_do_handshake",)],
     "key updates that ask for ours": [("SSL_key_update", 1), ("SSL_do_handshake",)],
     "tickets": [("SSL_new_session_ticket",), ("SSL_do_handshake",)],
+    "requests to renegotiate": [("SSL_renegotiate",), ("SSL_do_handshake",)],  # of TLS 1.2
 }
 
 
@@ -37,7 +38,7 @@ def program(folder):
 
 @pytest.fixture
 def flood(good):
-    yield from holdfast.each_ends(lambda: tls_hostile.Flood(*good))
+    yield from holdfast.each_ends(lambda old: tls_hostile.Flood(*good, old))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def cpu(pid):
 
 @pytest.mark.parametrize("kind", FLOODS)
 def test_flood_without_data(other, flood, authority, kind):
-    one, hostile = other.program, flood()
+    one, hostile = other.program, flood(kind == "requests to renegotiate")
     accepting = threading.Thread(target=hostile.accept)
     accepting.start()
     session = one.open(address=hostile.address, ca=authority.ca)
@@ -77,7 +78,7 @@ def test_flood_without_data(other, flood, authority, kind):
     with pytest.raises(ConnectionError):
         assert session.file.read() == b""
         session.socket.sendall(b"nobody is there")
-    one.wait_log("without end, no data")
+    one.wait_log("without end, and no data")
 
 
 def test_endless_handshake(other, upstream, authority):

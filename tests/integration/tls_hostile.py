@@ -6,6 +6,7 @@ import holdfast
 
 WANT_WRITE = 3
 PEM = 1
+SET_NEWEST, TLS_1_2 = 124, 0x0303
 
 
 def library():
@@ -18,11 +19,13 @@ def library():
 class Flood:
     """Serves one session: shakes hands, answers nothing, and sends as much as its client's kernel takes."""
 
-    def __init__(self, cert, key):
+    def __init__(self, cert, key, old=False):
         self.library = library()
         self.context = self.call("SSL_CTX_new", self.call("TLS_server_method"))
         for name, path in (("SSL_CTX_use_certificate_file", cert), ("SSL_CTX_use_PrivateKey_file", key)):
             assert self.call(name, self.context, path.encode(), PEM) == 1
+        if old:
+            self.call("SSL_CTX_ctrl", self.context, SET_NEWEST, ctypes.c_long(TLS_1_2), None)
         self.listener = socket.create_server(("127.0.0.1", holdfast.free_port()))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         self.connection = self.ssl = None
