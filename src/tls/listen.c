@@ -107,12 +107,15 @@ listen_set(const char *name, int number)
 	setenv(name, text, 1);
 }
 
-/* In the child: becomes the new instance, or ends. */
+/* In a child of a child of ours: becomes the new instance, or ends.  Its parent has ended before: systemd supervises
+ * its own children alone, which it then becomes, and would not notice the death of ours. */
 static void
-listen_execute(const struct listen_place *place, int ready, char **argv)
+listen_execute(const struct listen_place *place, pid_t parent, int ready, char **argv)
 {
 	int tell = fcntl(ready, F_DUPFD, SD_LISTEN_FDS_START + 1);
 
+	while (getppid() == parent)
+		usleep(1000);
 	if (place->fd == SD_LISTEN_FDS_START)
 		fcntl(place->fd, F_SETFD, 0);
 	else
@@ -130,13 +133,17 @@ int
 listen_hand_over(const struct listen_place *place, char **argv)
 {
 	int ends[2], error;
-	pid_t child;
+	pid_t child, parent;
 
 	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1)
 		return -errno;
 	child = fork();
-	if (child == 0)
-		listen_execute(place, ends[1], argv);
+	if (child == 0) {
+		parent = getpid();
+		if (fork() == 0)
+			listen_execute(place, parent, ends[1], argv);
+		_exit(0);
+	}
 	error = errno;
 	close(ends[1]);
 	if (child != -1)

@@ -67,6 +67,19 @@ def test_reload_keeps_sessions(tls):
     after.close()
 
 
+def test_a_killed_one_is_replaced_beside_an_older_one(tls):
+    """Which an upgrade has left, and whose child systemd would not supervise."""
+    old, pid = open_session(tls), tls.main_pid(UNIT)
+    tls.do("systemctl", "reload", UNIT)
+    tls.wait_restart(pid, UNIT)
+    new = open_session(tls)
+    tls.do("kill", "-KILL", str(tls.main_pid(UNIT)))
+    assert new.file.read() == b""
+    new.close()
+    assert open_session(tls).ask(b"again\n") == b"again\n"
+    old.close()
+
+
 def test_a_killed_one_is_replaced_at_once(tls):
     """Its sessions end, as those of a server that dies; whoever comes then waits in the socket."""
     waits = []
