@@ -87,24 +87,24 @@ def test_a_server_that_does_not_shake_hands_is_given_up_in_time(daemon, folder, 
 
 
 def test_hello_probe_and_health_are_spoken_within_tls(daemon, folder, program, serve, authority, good):
+    """The second endpoint is dialled in the background alone."""
     program()
-    probes = []
+    probes = [[], []]
 
-    def talk(peer):
+    def talk(peer, own):
         while data := peer.read():
             if data.startswith(b"GET"):
-                probes.append(data)
+                own.append(data)
                 data = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
             peer.write(b"yes\n" if data == b"ready?\n" else data)
 
-    server = serve(good, talk)
-    one = daemon(service(folder, server.address, authority, 'hello = ( { send = "ready?\\n"; expect = "yes"; } ); '
-                         'probe = "http"; health: { interval = 0.1; };'))
+    first, second = (serve(good, lambda peer, own=own: talk(peer, own)).address for own in probes)
+    more = 'hello = ( { send = "ready?\\n"; expect = "yes"; } ); probe = "http"; health: { interval = 0.1; };'
+    text = service(folder, first, authority, more + f'addresses = ["{first}", "{second}"];')
+    one = daemon(text.replace(f'address = "{first}"; ', ""))
     with one.client("s") as client:
-        assert client.ask("x") == b"x\n"
-        before = len(probes)
-        holdfast.until(lambda: len(probes) > before, "a probe of a health dial")
-        assert client.ask("y") == b"y\n"
+        assert client.ask("x") == b"x\n" and probes[0]
+        holdfast.until(lambda: len(probes[1]) > 1, "probes of health dials")
 
 
 def test_shared_mode_with_a_standby(daemon, folder, program, serve, authority, good):
