@@ -141,6 +141,7 @@ static const struct setting service_rows[] = {
 	{ "tls.ciphers", "\"\"", SETTING_TEXT, 0, TLS_CIPHERS_MAX, SETTING_RENEW, TLS(ciphers), NULL },
 	{ "tls.alpn", "\"\"", SETTING_TEXT, 0, TLS_ALPN_MAX, SETTING_RENEW, TLS(alpn), NULL },
 	{ "tls.socket", "\"tls.sock\"", SETTING_TEXT, 1, TLS_SOCKET_MAX, SETTING_IN_PLACE, TLS(socket), NULL },
+	{ "tls.start", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, TLS(start), NULL },
 	{ "keepalive.idle", "15", SETTING_SECONDS, 0, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_idle), NULL },
 	{ "keepalive.interval", "5", SETTING_SECONDS, 1, 32767, SETTING_IN_PLACE, UPSTREAM(dial.keepalive_interval),
 	    NULL },

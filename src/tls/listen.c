@@ -152,6 +152,12 @@ listen_hand_over(const struct listen_place *place, char **argv)
 	return -error;
 }
 
+bool
+listen_is_handed_over(void)
+{
+	return getenv(LISTEN_READY) != NULL;
+}
+
 void
 listen_tell_ready(void)
 {

@@ -23,6 +23,9 @@ void listen_close(struct listen_place *place);
  * and at its end if it has failed; or -errno. */
 int listen_hand_over(const struct listen_place *place, char **argv);
 
+/* Whether an instance before has handed its socket over. */
+bool listen_is_handed_over(void);
+
 /* Says to systemd, and to the instance before, that we serve. */
 void listen_tell_ready(void);
 

@@ -18,6 +18,7 @@
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "keep/table.h"
+#include "upstream/tls_start.h"
 
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
 #define CONN_RETRY (10 * CLOCK_MILLISECOND)
@@ -289,6 +290,18 @@ conn_begin_connect(struct conn *conn)
 	    ? 0 : errno;
 }
 
+/* Whether holdfast-tls is not there, and may be in a moment. */
+static bool
+conn_starts_tls(const struct conn *conn, int error)
+{
+	const struct tls_settings *tls = &conn->maker->dial->tls;
+
+	if (!conn_is_tls(conn) || !tls->start || (error != ENOENT && error != ECONNREFUSED))
+		return false;
+	tls_start(conn->maker->loop, conn->maker->table, tls->socket);
+	return true;
+}
+
 static void
 conn_try(struct conn *conn)
 {
@@ -300,7 +313,7 @@ conn_try(struct conn *conn)
 	} else if (error == EINPROGRESS || error == EALREADY || error == EINTR) {
 		loop_event_add(&conn->event);
 		loop_timer_at(&conn->timer, conn->deadline);
-	} else if (error == EAGAIN && conn_family(conn) == AF_UNIX) {
+	} else if ((error == EAGAIN && conn_family(conn) == AF_UNIX) || conn_starts_tls(conn, error)) {
 		retry = clock_after(clock_now(), CONN_RETRY);
 		loop_timer_at(&conn->timer, retry < conn->deadline ? retry : conn->deadline);
 	} else {

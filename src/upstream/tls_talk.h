@@ -31,6 +31,7 @@ enum tls_starttls {
 /* Texts are owned by the settings; NULL: not given. */
 struct tls_settings {
 	bool enabled;
+	bool start;   /* holdfast-tls is, where nobody listens */
 	char *socket; /* holdfast-tls's */
 	char *ca, *crl, *cert, *key, *name, *alpn, *ciphers;
 	enum tls_version min_version;

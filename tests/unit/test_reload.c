@@ -91,6 +91,7 @@ static const struct change {
 	{ "tls.ciphers", SESSION, SESSION "tls: { enabled = false; ciphers = \"x\"; };" },
 	{ "tls.alpn", SESSION, SESSION "tls: { enabled = false; alpn = \"h2\"; };" },
 	{ "tls.socket", SESSION, SESSION "tls: { enabled = false; socket = \"x\"; };" },
+	{ "tls.start", SESSION, SESSION "tls: { enabled = false; start = true; };" },
 	{ "keepalive.idle", SESSION, SESSION "keepalive: { idle = 7; };" },
 	{ "keepalive.interval", SESSION, SESSION "keepalive: { interval = 7; };" },
 	{ "keepalive.count", SESSION, SESSION "keepalive: { count = 7; };" },
