@@ -1,5 +1,6 @@
 """Redis that takes TLS alone, with a certificate of the client's, for clients that speak plainly."""
 import os
+import subprocess
 
 import pytest
 
@@ -44,6 +45,9 @@ def test_redis_with_a_client_certificate_in_both_modes(daemon, ask, folder, prog
         for service in ("cache", "own"):
             said = holdfast.run("redis-cli", "-s", one.socket(service), "SET", service, "two words").stdout.strip()
             assert said == "OK"
+        said = subprocess.run(["redis-cli", "-s", one.socket("cache")], input="MULTI\nGET own\nEXEC\n", text=True,
+                              capture_output=True, timeout=holdfast.BOUND, env=holdfast.environment()).stdout
+        assert said.split("\n")[:3] == ["OK", "QUEUED", "two words"], "it has a connection of its own meanwhile"
         generator = ask().start(one.socket("cache"), "redis-own", clients=20)
         hit, _ = storm.strike(one, generator, 20, 0.05)
         assert not generator.ended_within(0), generator.complaints()

@@ -137,6 +137,20 @@ static const struct {
 	    "m.conf:5: services.a.proxy_protocol: \"v3\" is not one of \"v1\", \"v2\"" },
 	{ SHARED("line", "proxy_protocol = \"v2\";"), "m.conf:5: services.a.proxy_protocol: is for "
 	    "mode = \"session\" only: it says whose a connection is, and in shared mode it is everybody's" },
+	{ S("proxy_protocol = \"v2\"; tls: { };"), "m.conf:5: services.a.proxy_protocol: does not go with tls: its "
+	    "header comes before TLS, and connections are made before there is a client; use one of them" },
+	{ S("tls: { cert = \"/c\"; };"), "m.conf:5: services.a.tls.cert: needs tls.key too" },
+	{ S("tls: { key = \"/k\"; };"), "m.conf:5: services.a.tls.key: needs tls.cert too" },
+	{ S("tls: { crl = \"/c\"; verify = \"none\"; };"),
+	    "m.conf:5: services.a.tls.crl: is not looked at with verify = \"none\"" },
+	{ S("tls: { name = \"a b\"; };"), "m.conf:5: services.a.tls.name: has a space" },
+	{ S("tls: { ca = \"/a\\nkey /b\"; };"), "m.conf:5: services.a.tls.ca: has a control character" },
+	{ S("tls: { alpn = \"h2,\"; };"), "m.conf:5: services.a.tls.alpn: has a protocol without a name" },
+	{ S("tls: { ca = \"ca.pem\"; };"), "m.conf:5: services.a.tls.ca: \"ca.pem\" must be an absolute path" },
+	{ S("tls: { socket = \"@tls\"; };"),
+	    "m.conf:5: services.a.tls.socket: holdfast-tls has no abstract socket: give a path" },
+	{ S("tls: { verify = \"off\"; };"),
+	    "m.conf:5: services.a.tls.verify: \"off\" is not one of \"full\", \"ca\", \"none\"" },
 	{ S("mode = \"common\";"), "m.conf:5: services.a.mode: \"common\" is not one of \"session\", \"shared\"" },
 	{ S("mode = \"shared\";"), "m.conf:3: services.a.framing: is required with mode = \"shared\": line, "
 	    "netstring, octet-counted, length8, length16be, length16le, length32be, length32le, resp or memcache" },
