@@ -212,8 +212,9 @@ check_by_asking(struct reader *reader, const struct read_service *service)
 
 	if (length == -1) {
 		tls_talk_unreached(tls, errno == EAGAIN ? ETIMEDOUT : errno, error);
-		reader_say(reader, READ_WARNING, service, "tls.enabled", "%s; the files were not looked into",
-		    error + strlen("tls: "));
+		if (!tls->start)
+			reader_say(reader, READ_WARNING, service, "tls.enabled", "%s; the files were not looked into",
+			    error + strlen("tls: "));
 		return false;
 	}
 	if (tls_talk_answer(line, (size_t)length, clock_wall(), &session, error) == TLS_OPEN)

@@ -1,4 +1,4 @@
-"""The worker is killed while clients are served over TLS: nothing lost, nothing wrong."""
+"""The worker is killed, the daemon upgraded, while clients are served over TLS: nothing lost, nothing wrong."""
 import os
 import socket
 import subprocess
@@ -12,7 +12,7 @@ import tls_program
 pytestmark = [pytest.mark.plain,
               pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
 KINDS = dict(bulk=2, ping=8, ask=8, half=1, slow=1, bulk_bytes=1 << 20)
-KILLS = 300 if holdfast.LONG else 20
+KILLS, UPGRADES = (300, 50) if holdfast.LONG else (20, 3)
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,17 @@ def test_kills_under_load(daemon, load, folder, program, terminate, authority, f
     figure(f"{hit} kills, {with_pipes} of them with pipes, {result['bytes'] >> 20} MiB, "
            f"{result['round_trips']} round trips, {result['ask']} connections")
     assert hit == KILLS
+
+
+def test_upgrades_under_load(daemon, load, folder, program, terminate, authority, figure):
+    program()
+    generator = load()
+    one = daemon(holdfast.fixed("s", terminate(generator.port).address, "warm = 1; " + settings(folder, authority)))
+    generator.start(one.socket("s"), 120, **KINDS)
+    generator.wait_running()
+    for _ in range(UPGRADES):
+        assert "upgraded: version" in one.ctl("upgrade", bound=60).stdout
+    generator.finish()
+    result = generator.result()
+    figure(f"{UPGRADES} upgrades, {result['bytes'] >> 20} MiB, {result['round_trips']} round trips, "
+           f"{result['ask']} connections")
