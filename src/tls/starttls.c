@@ -311,7 +311,7 @@ enum starttls_verdict
 starttls_hear(enum starttls_kind kind, unsigned step, const uint8_t *bytes, size_t length, const char **ret_error)
 {
 	enum starttls_verdict verdict;
-	size_t end;
+	size_t end = 0;
 
 	if (length == 0)
 		return STARTTLS_MORE;
