@@ -21,6 +21,8 @@ enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_LOG
 struct opening {
 	struct event_base *loop;   /* borrowed */
 	struct contexts *contexts; /* borrowed */
+	struct turns *turns;       /* borrowed */
+	struct turn turn;
 	enum opening_stage stage;
 	int local, remote;         /* owned; -1 none */
 	SSL *ssl;                  /* owned */
@@ -43,6 +45,7 @@ static void opening_on_remote(evutil_socket_t fd, short what, void *arg);
 static void
 opening_free(struct opening *opening)
 {
+	turns_leave(&opening->turn);
 	loop_event_stop(&opening->local_event);
 	loop_event_stop(&opening->remote_event);
 	loop_timer_stop(&opening->timer);
@@ -99,6 +102,7 @@ opening_end(struct opening *opening, const struct tunnel_sides *sides, const str
 
 	snprintf(service, sizeof service, "%s", header->service != NULL ? header->service : "");
 	snprintf(address, sizeof address, "%s", header->address_text != NULL ? header->address_text : "");
+	turns_leave(&opening->turn);
 	loop_event_stop(&opening->local_event);
 	loop_event_stop(&opening->remote_event);
 	loop_timer_stop(&opening->timer);
@@ -407,16 +411,15 @@ opening_fail_connect(struct opening *opening, int error)
 }
 
 static void
-opening_on_remote(evutil_socket_t fd, short what, void *arg)
+opening_step(void *arg)
 {
 	struct opening *opening = arg;
 	int error = 0;
 	socklen_t size = sizeof error;
 
-	(void)what;
 	switch (opening->stage) {
 	case OPENING_DIAL:
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
+		if (getsockopt(opening->remote, SOL_SOCKET, SO_ERROR, &error, &size) == -1)
 			error = errno;
 		if (error != 0)
 			opening_fail_connect(opening, error);
@@ -432,6 +435,15 @@ opening_on_remote(evutil_socket_t fd, short what, void *arg)
 	default:
 		opening_shake_hands(opening);
 	}
+}
+
+static void
+opening_on_remote(evutil_socket_t fd, short what, void *arg)
+{
+	struct opening *opening = arg;
+
+	(void)fd, (void)what;
+	turns_wait(opening->turns, &opening->turn, opening_step, opening);
 }
 
 /* As the daemon sets its own: a server that has vanished is noticed after 30 s. */
@@ -536,12 +548,14 @@ opening_on_local(evutil_socket_t fd, short what, void *arg)
 }
 
 struct opening *
-opening_start(struct event_base *loop, struct contexts *contexts, int local, opening_ended *ended, void *arg)
+opening_start(struct event_base *loop, struct contexts *contexts, struct turns *turns, int local,
+    opening_ended *ended, void *arg)
 {
 	struct opening *opening = mem_new(1, sizeof *opening);
 
 	opening->loop = loop;
 	opening->contexts = contexts;
+	opening->turns = turns;
 	opening->local = local;
 	opening->remote = -1;
 	opening->ended = ended;

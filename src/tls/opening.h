@@ -12,6 +12,7 @@
 #include "tls/context.h"
 #include "tls/header.h"
 #include "tls/tunnel.h"
+#include "tls/turns.h"
 
 #define OPENING_HEADER_TIMEOUT (5 * CLOCK_SECOND)
 
@@ -29,8 +30,8 @@ struct opening_result {
 typedef void opening_ended(void *arg, const struct opening_result *result);
 
 /* Takes local, a client's socket. */
-struct opening *opening_start(struct event_base *loop, struct contexts *contexts, int local, opening_ended *ended,
-    void *arg);
+struct opening *opening_start(struct event_base *loop, struct contexts *contexts, struct turns *turns, int local,
+    opening_ended *ended, void *arg);
 
 /* Ends it at once, without an answer; no callback.  NULL is fine. */
 void opening_cancel(struct opening *opening);

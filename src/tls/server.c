@@ -30,6 +30,7 @@ struct server {
 	struct event_base *loop; /* borrowed */
 	const struct server_options *options; /* borrowed */
 	struct contexts *contexts; /* owned */
+	struct turns turns;      /* of all openings */
 	struct listen_place place;
 	struct event accept_event, ready_event;
 	struct loop_timer pause_timer, stop_timer, log_timer;
@@ -106,7 +107,8 @@ server_take(struct server *server, int fd)
 	session->server = server;
 	LIST_INSERT_HEAD(&server->sessions, session, entry);
 	server->count++;
-	session->opening = opening_start(server->loop, server->contexts, fd, session_on_opening, session);
+	session->opening = opening_start(server->loop, server->contexts, &server->turns, fd,
+	    session_on_opening, session);
 }
 
 static void
@@ -242,6 +244,7 @@ server_new(struct event_base *loop, const struct server_options *options)
 	server->loop = loop;
 	server->options = options;
 	server->contexts = contexts_new();
+	turns_init(&server->turns, loop);
 	server->place = place;
 	server->ready = -1;
 	LIST_INIT(&server->sessions);
@@ -269,6 +272,7 @@ server_free(struct server *server)
 	listen_close(&server->place);
 	if (server->ready != -1)
 		close(server->ready);
+	turns_end(&server->turns);
 	contexts_free(server->contexts);
 	mem_free(server);
 }

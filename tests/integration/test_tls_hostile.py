@@ -1,7 +1,8 @@
 """A TLS server that keeps holdfast-tls busy without a byte of data: bounded, told, and others do not notice."""
+import contextlib
 import os
 import signal
-import socket
+import ssl
 import threading
 
 import pytest
@@ -52,6 +53,57 @@ def other(program, authority, good):
     yield session
     session.close()
     server.stop()
+
+
+class Late:
+    """A TLS server that shakes hands with nobody before it has heard all; then the first answer of each is out."""
+
+    def __init__(self, made):
+        self.made, self.heard, self.answered, self.changed = made, 0, 0, threading.Condition()
+        self.begin = threading.Event()
+        self.upstream = upstream_module.Upstream(self.talk).start()
+        self.address = self.upstream.address
+
+    def talk(self, connection):
+        hello = connection.recv(65536)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = self.made.wrap_bio(incoming, outgoing, server_side=True)
+        incoming.write(hello)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            tls.do_handshake()
+        with self.changed:
+            self.heard += 1
+            self.changed.notify_all()
+        self.begin.wait(holdfast.BOUND)
+        connection.sendall(outgoing.read())
+        with self.changed:
+            self.answered += 1
+            self.changed.notify_all()
+        while data := connection.recv(65536):
+            incoming.write(data)
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                connection.sendall(outgoing.read())
+
+    def wait_heard(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.heard == count, holdfast.BOUND)
+
+    def answer(self):
+        self.begin.set()
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.answered == self.heard, holdfast.BOUND)
+
+    def end(self):
+        self.begin.set()
+        self.upstream.stop()
+
+
+@pytest.fixture
+def late(good):
+    one = Late(tls_program.context(*good))
+    yield one
+    one.end()
 
 
 def cpu(pid):
@@ -106,3 +158,22 @@ def test_early_close_and_garbage(other, upstream, authority):
         kind, text = other.program.refused(address=upstream(talk).address, ca=authority.ca)
         assert kind in ("handshake", "connect"), text
     assert other.ask(b"still here\n") == b"still here\n"
+
+
+def test_many_handshakes_at_once(other, late, authority):
+    """As those of all clients of a server that has come back: a session that is up does not wait for them."""
+    one, count = other.program, 200
+    lines = {"service": "late", "address": late.address, "ca": authority.ca}
+    clients = [tls_program.connect(one.path, lines) for _ in range(count)]
+    late.wait_heard(count)
+    os.kill(one.process.pid, signal.SIGSTOP)
+    late.answer()
+    other.socket.sendall(b"hello\n")
+    before = cpu(one.process.pid)
+    os.kill(one.process.pid, signal.SIGCONT)
+    assert other.file.readline() == b"hello\n"
+    took = cpu(one.process.pid) - before
+    for client in clients:
+        with client, client.makefile() as file:
+            assert file.readline().startswith("ok ")
+    assert took < 0.03, f"{took} s of CPU for the other session's line, with {count} handshakes to do"

@@ -14,6 +14,15 @@ import upstream
 PROGRAM = os.path.join(holdfast.BUILD, "holdfast-tls")
 
 
+def connect(path, lines):
+    """A client that has said its header."""
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(holdfast.BOUND)
+    one.connect(path)
+    one.sendall(header(lines))
+    return one
+
+
 class Session:
     """One connection to holdfast-tls, its header sent and its answer read."""
 
