@@ -55,8 +55,8 @@ name_lacks(const struct service_settings *settings)
 	for (; texts != NULL && *texts != NULL; texts++) {
 		if (address_parse(*texts, &address) != NULL)
 			continue;
-		if (address.kind == ADDRESS_HOST)
-			return "is needed: the addresses name several hosts; or set verify = \"ca\"";
+		if (address.kind == ADDRESS_HOST && strlen(address.host) >= ENDPOINT_FROM_SIZE - 1)
+			return "is needed where there are several hosts, one of them with more than 62 letters";
 		if (address.socket.ss_family == AF_UNIX)
 			return "is needed: a Unix socket has no name to be verified; or set verify = \"ca\"";
 	}

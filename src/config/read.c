@@ -531,6 +531,7 @@ reader_complete_tls(const struct config *config, struct upstream_settings *upstr
 	struct address first, other;
 
 	reader_complete_path(config, &tls->socket, NULL);
+	tls->by_host = upstream->lookup.catalog == NULL; /* whose files have names of their own */
 	if (!tls->enabled || tls->name != NULL || texts == NULL || *texts == NULL ||
 	    address_parse(*texts, &first) != NULL || first.kind != ADDRESS_HOST)
 		return;

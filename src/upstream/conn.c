@@ -18,6 +18,7 @@
 #include "keep/crash.h"
 #include "keep/histogram.h"
 #include "keep/table.h"
+#include "upstream/record.h"
 #include "upstream/tls_start.h"
 
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
@@ -417,10 +418,14 @@ static void
 conn_begin_tls(struct conn *conn)
 {
 	const struct conn_maker *maker = conn->maker;
+	const struct endpoint *endpoint = endpoints_find(&record_of(maker->table, maker->service)->endpoints,
+	    conn->number);
+	struct tls_server server = { .address = &conn->address };
 
+	if (endpoint != NULL && strlen(endpoint->from) < ENDPOINT_FROM_SIZE - 1) /* else it may have been cut */
+		server.host = endpoint->from;
 	conn->tls = tls_hello_start(maker->loop, conn->fd, &maker->dial->tls,
-	    maker->table->services[maker->service].name, &conn->address, maker->dial->connect_timeout, conn_on_tls,
-	    conn);
+	    maker->table->services[maker->service].name, &server, maker->dial->connect_timeout, conn_on_tls, conn);
 	loop_event_stop(&conn->event);
 	loop_timer_stop(&conn->timer);
 }

@@ -145,7 +145,7 @@ tls_hello_on_timer(void *arg)
 
 struct tls_hello *
 tls_hello_start(struct event_base *loop, int fd, const struct tls_settings *settings, const char *service,
-    const struct address *address, int64_t timeout, tls_hello_callback *callback, void *arg)
+    const struct tls_server *server, int64_t timeout, tls_hello_callback *callback, void *arg)
 {
 	struct tls_hello *hello = mem_new(1, sizeof *hello);
 
@@ -154,7 +154,7 @@ tls_hello_start(struct event_base *loop, int fd, const struct tls_settings *sett
 	hello->callback = callback;
 	hello->arg = arg;
 	hello->deadline = clock_after(clock_now(), clock_after(timeout, GRACE));
-	hello->length = tls_talk_header(settings, service, address, timeout, hello->header);
+	hello->length = tls_talk_header(settings, service, server, timeout, hello->header);
 	loop_timer_init(&hello->timer, loop, tls_hello_on_timer, hello);
 	loop_timer_soon(&hello->timer);
 	return hello;

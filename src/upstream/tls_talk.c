@@ -23,10 +23,10 @@ text_is_same(const char *a, const char *b)
 bool
 tls_settings_are_same(const struct tls_settings *a, const struct tls_settings *b)
 {
-	return a->enabled == b->enabled && a->min_version == b->min_version && a->verify == b->verify &&
-	    a->starttls == b->starttls && text_is_same(a->ca, b->ca) && text_is_same(a->crl, b->crl) &&
-	    text_is_same(a->cert, b->cert) && text_is_same(a->key, b->key) && text_is_same(a->name, b->name) &&
-	    text_is_same(a->alpn, b->alpn) && text_is_same(a->ciphers, b->ciphers);
+	return a->enabled == b->enabled && a->by_host == b->by_host && a->min_version == b->min_version &&
+	    a->verify == b->verify && a->starttls == b->starttls && text_is_same(a->ca, b->ca) &&
+	    text_is_same(a->crl, b->crl) && text_is_same(a->cert, b->cert) && text_is_same(a->key, b->key) &&
+	    text_is_same(a->name, b->name) && text_is_same(a->alpn, b->alpn) && text_is_same(a->ciphers, b->ciphers);
 }
 
 /* A header being written; length is 0 once it has no room. */
@@ -63,7 +63,6 @@ writer_put_settings(struct writer *writer, const struct tls_settings *settings)
 	static const char *const verify[] = { "full", "ca", "none" };
 	static const char *const starttls[] = { NULL, "postgresql", "mysql", "smtp", "imap", "ldap" };
 
-	writer_put_text(writer, "name", settings->name);
 	writer_put_text(writer, "ca", settings->ca);
 	writer_put_text(writer, "crl", settings->crl);
 	writer_put_text(writer, "cert", settings->cert);
@@ -86,17 +85,19 @@ writer_begin(char *bytes, const char *service)
 }
 
 size_t
-tls_talk_header(const struct tls_settings *settings, const char *service, const struct address *address,
+tls_talk_header(const struct tls_settings *settings, const char *service, const struct tls_server *server,
     int64_t timeout, char ret_bytes[TLS_HEADER_MAX])
 {
+	bool by_host = settings->by_host && settings->name == NULL && server->host != NULL && *server->host != '\0';
 	struct writer writer = writer_begin(ret_bytes, service);
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (timeout > TLS_TIMEOUT_MAX)
 		timeout = TLS_TIMEOUT_MAX;
-	address_format(address, text);
+	address_format(server->address, text);
 	writer_put_text(&writer, "address", text);
 	writer_put(&writer, "timeout %" PRId64 ".%06" PRId64 "\n", timeout / CLOCK_SECOND, timeout % CLOCK_SECOND);
+	writer_put_text(&writer, "name", by_host ? server->host : settings->name);
 	writer_put_settings(&writer, settings);
 	writer_put(&writer, "\n");
 	return writer.length;
@@ -108,6 +109,7 @@ tls_talk_check(const struct tls_settings *settings, const char *service, char re
 	struct writer writer = writer_begin(ret_bytes, service);
 
 	writer_put(&writer, "check files\n");
+	writer_put_text(&writer, "name", settings->name);
 	writer_put_settings(&writer, settings);
 	writer_put(&writer, "\n");
 	return writer.length;

@@ -37,6 +37,7 @@ struct tls_settings {
 	enum tls_version min_version;
 	enum tls_verify verify;
 	enum tls_starttls starttls;
+	bool by_host; /* no setting: without a name, that of the endpoint's host, if it has one, is the server's */
 };
 
 /* Whether both lead to sessions of the same kind, by whatever socket. */
@@ -56,9 +57,15 @@ enum tls_verdict {
 	TLS_LOCAL   /* likewise, for a cause on this host: the settings, their files, holdfast-tls itself */
 };
 
-/* What is to be sent for a session with the server at this address; its length, or 0: it is longer than
- * TLS_HEADER_MAX.  timeout is cut to what holdfast-tls takes. */
-size_t tls_talk_header(const struct tls_settings *settings, const char *service, const struct address *address,
+/* A server: its address, and the name of its host; NULL or "": none is known. */
+struct tls_server {
+	const struct address *address; /* borrowed */
+	const char *host;              /* borrowed */
+};
+
+/* What is to be sent for a session with this server; its length, or 0: it is longer than TLS_HEADER_MAX.  timeout is
+ * cut to what holdfast-tls takes. */
+size_t tls_talk_header(const struct tls_settings *settings, const char *service, const struct tls_server *server,
     int64_t timeout, char ret_bytes[TLS_HEADER_MAX]);
 
 /* The same that has the settings' files looked at, and nothing dialled. */

@@ -7,6 +7,7 @@ import pytest
 import holdfast
 import tls_program
 import upstream as upstream_module
+from name_server import A
 
 pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
 
@@ -166,6 +167,25 @@ def test_a_reload_turns_tls_on_and_off(daemon, folder, program, upstream, serve,
             one.command("reload")
             one.wait_status("s", warm=1)
             assert (before.ask("x"), after.ask("y")) == (b"x\n", b"y\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: a mount, and port 53")
+def test_each_host_has_a_certificate_of_its_own_name(daemon, folder, program, serve, authority, name_server):
+    """Of the second the host is another than its certificate is for."""
+    program()
+    names = name_server({A: [(b"\x7f\0\0\1", 60)]})
+    first, second = (serve(tls_program.context(*authority.issue(f"of-{name}", f"DNS:{name}"))).port
+                     for name in ("one.test", "other.test"))
+    more = f'addresses = ["one.test:{first}", "two.test:{second}"]; health: {{ interval = 0.1; }};'
+    text = service(folder, "x", authority, more).replace('address = "x"; ', "")
+    one = daemon(text, wrapper=names.wrapper(folder))
+    with one.client("s") as client:
+        assert client.ask("x") == b"x\n"
+    holdfast.until(lambda: [each["state"] for each in one.command("endpoints s")["endpoints"]] == ["failed", "ok"],
+                   "both were dialled")
+    failed, = (each for each in one.command("endpoints s")["endpoints"] if each["state"] == "failed")
+    assert failed["address"].endswith(f":{second}")
+    assert 'certificate is for DNS:other.test, not for "two.test"' in failed["last_error"]
 
 
 @pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")

@@ -41,7 +41,8 @@ begin(int64_t timeout)
 	assert_null(address_parse("10.0.0.1:5432", &address));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	done = false;
-	hello = tls_hello_start(stage_loop, pair[0], &settings, "s", &address, timeout, on_end, NULL);
+	hello = tls_hello_start(stage_loop, pair[0], &settings, "s",
+	    &(struct tls_server){ .address = &address }, timeout, on_end, NULL);
 	assert_false(done);
 	return hello;
 }

@@ -38,6 +38,12 @@ read_back(char *bytes, size_t length)
 	return header;
 }
 
+static size_t
+header_for(const struct tls_settings *settings, const struct address *address, int64_t timeout, char *bytes)
+{
+	return tls_talk_header(settings, "s", &(struct tls_server){ .address = address }, timeout, bytes);
+}
+
 static void
 holdfast_tls_reads_all_that_is_set(void **state)
 {
@@ -47,7 +53,7 @@ holdfast_tls_reads_all_that_is_set(void **state)
 		.ciphers = ciphers, .min_version = TLS_1_3, .verify = TLS_VERIFY_CA,
 		.starttls = TLS_STARTTLS_POSTGRESQL };
 	struct address address = parse("[::1]:5432");
-	struct header header = read_back(bytes, tls_talk_header(&settings, "s", &address, 1500000, bytes));
+	struct header header = read_back(bytes, header_for(&settings, &address, 1500000, bytes));
 
 	(void)state;
 	assert_string_equal(header.service, "s");
@@ -79,12 +85,12 @@ holdfast_tls_knows_each_kind_of_starttls_and_of_verification(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		settings.starttls = (enum tls_starttls)i;
-		header = read_back(bytes, tls_talk_header(&settings, "s", &address, CLOCK_SECOND, bytes));
+		header = read_back(bytes, header_for(&settings, &address, CLOCK_SECOND, bytes));
 		assert_int_equal(header.starttls, kinds[i]);
 	}
 	for (size_t i = 0; i < sizeof verify / sizeof verify[0]; i++) {
 		settings.verify = (enum tls_verify)i;
-		header = read_back(bytes, tls_talk_header(&settings, "s", &address, CLOCK_SECOND, bytes));
+		header = read_back(bytes, header_for(&settings, &address, CLOCK_SECOND, bytes));
 		assert_int_equal(header.verify, verify[i]);
 	}
 }
@@ -97,16 +103,16 @@ a_long_timeout_is_cut_and_long_paths_are_refused(void **state)
 	struct tls_settings settings = { 0 };
 
 	(void)state;
-	assert_int_equal(read_back(bytes, tls_talk_header(&settings, "s", &address, 3600 * CLOCK_SECOND,
+	assert_int_equal(read_back(bytes, header_for(&settings, &address, 3600 * CLOCK_SECOND,
 	    bytes)).timeout, 300 * CLOCK_SECOND);
 	memset(ca, 'a', sizeof ca);
 	ca[0] = '/';
 	ca[sizeof ca - 1] = '\0';
 	memcpy(key, ca, sizeof key);
 	settings.ca = ca;
-	assert_true(tls_talk_header(&settings, "s", &address, 1, bytes) > 4096);
+	assert_true(header_for(&settings, &address, 1, bytes) > 4096);
 	settings.cert = key;
-	assert_int_equal(tls_talk_header(&settings, "s", &address, 1, bytes), 0);
+	assert_int_equal(header_for(&settings, &address, 1, bytes), 0);
 	assert_int_equal(tls_talk_check(&settings, "s", bytes), 0);
 }
 
@@ -120,6 +126,25 @@ a_check_needs_no_address(void **state)
 	(void)state;
 	assert_true(header.check);
 	assert_string_equal(header.address_text, "");
+}
+
+static void
+without_a_name_the_hosts_is_the_servers_where_it_counts(void **state)
+{
+	struct address address = parse("10.0.0.1:1");
+	struct tls_server server = { .address = &address, .host = "db1" };
+	struct tls_settings settings = { 0 };
+	char bytes[TLS_HEADER_MAX], name[] = "db";
+
+	(void)state;
+	assert_null(read_back(bytes, tls_talk_header(&settings, "s", &server, 1, bytes)).name);
+	settings.by_host = true;
+	assert_string_equal(read_back(bytes, tls_talk_header(&settings, "s", &server, 1, bytes)).name, "db1");
+	settings.name = name;
+	assert_string_equal(read_back(bytes, tls_talk_header(&settings, "s", &server, 1, bytes)).name, "db");
+	settings.name = NULL;
+	server.host = "";
+	assert_null(read_back(bytes, tls_talk_header(&settings, "s", &server, 1, bytes)).name);
 }
 
 static enum tls_verdict
@@ -271,6 +296,7 @@ main(void)
 		cmocka_unit_test(holdfast_tls_knows_each_kind_of_starttls_and_of_verification),
 		cmocka_unit_test(a_long_timeout_is_cut_and_long_paths_are_refused),
 		cmocka_unit_test(a_check_needs_no_address),
+		cmocka_unit_test(without_a_name_the_hosts_is_the_servers_where_it_counts),
 		cmocka_unit_test(ok_tells_of_the_session_and_what_is_not_known_is_passed_over),
 		cmocka_unit_test(an_error_is_the_servers_or_of_this_host),
 		cmocka_unit_test(another_program_at_the_socket_is_told),
