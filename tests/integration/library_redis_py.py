@@ -81,14 +81,21 @@ class Visitor(threading.Thread):
         self.counting(a, lambda: self.both(*self.zero.pipeline().incr(a).incr(b).execute()))
 
     def watched(self):
-        """All threads add to the same key; who was overtaken tries again."""
-        def add(pipe):
-            value = int(pipe.get("zero:watched") or 0)
-            pipe.multi()
-            pipe.set("zero:watched", value + 1)
-            pipe.incr(mine)
+        """All threads add to the same key; who was overtaken tries again.  Not with redis-py's transaction(): that tries
+        again after a loss, too, in which the first one may have been carried out."""
+        def add():
+            while True:
+                with self.zero.pipeline() as pipe:
+                    try:
+                        pipe.watch("zero:watched")
+                        value = int(pipe.get("zero:watched") or 0)
+                        pipe.multi()
+                        return pipe.set("zero:watched", value + 1).incr(mine).execute()[1]
+                    except redis.WatchError as error:
+                        if "ConnectionError" in str(error):
+                            raise redis.ConnectionError(str(error)) from error
         mine = f"zero:watched:{self.number}"
-        self.counting(mine, lambda: self.zero.transaction(add, "zero:watched")[1])
+        self.counting(mine, add)
 
     def pipeline(self):
         pipe = self.zero.pipeline(transaction=False)
