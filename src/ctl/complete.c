@@ -36,6 +36,7 @@ static const struct complete_name {
 	{ NULL, "SERVICE", COMPLETE_SERVICES, "status", "services", "service" },
 	{ NULL, "CATALOG", COMPLETE_FILES, NULL, NULL, NULL },
 	{ "--check", "COMMAND", COMPLETE_FILES, NULL, NULL, NULL },
+	{ "--directory", "DIRECTORY", COMPLETE_FILES, NULL, NULL, NULL },
 	{ NULL, "LEVEL", COMPLETE_LEVELS, NULL, NULL, NULL }, { NULL, "FILE", COMPLETE_FILES, NULL, NULL, NULL },
 	{ "--id", "N", COMPLETE_IDS, "clients", "clients", "id" },
 	{ "--user", "U", COMPLETE_USERS, "clients", "clients", "user" },

@@ -14,6 +14,10 @@ const struct help_command help_commands[] = {
 	{ "top", "", "all services live, on a terminal; ? shows the keys", 0, 0, true, true, true },
 	{ "check", "[-w SECONDS] [-c SECONDS] [SERVICE]", "for monitoring; has exit codes of its own", 0, 5, true,
 	    false, true },
+	{ "add", "NAME ADDRESS [--directory DIRECTORY]", "writes a service's file and reloads", 2, 4, false, true,
+	    true },
+	{ "remove", "SERVICE [--directory DIRECTORY]", "removes a file that add wrote and reloads", 1, 3, false, true,
+	    true },
 	{ "publish", "CATALOG SERVICE ADDRESS [--copy NAME] [--every SECONDS] [--check COMMAND] "
 	    "[--check-every SECONDS] [--priority N] [--weight N] [-- COMMAND...]",
 	    "keeps an instance's address in a catalog while it, or its command, runs", 3, 4096, false, true, true },

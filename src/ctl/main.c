@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/file.h"
+#include "ctl/add.h"
 #include "ctl/ask.h"
 #include "ctl/check.h"
 #include "ctl/complete.h"
@@ -353,6 +354,8 @@ main_run(const char *socket, bool json, int argc, char **argv)
 		return ASK_USAGE;
 	if (strcmp(argv[0], "top") == 0)
 		return top_run(socket);
+	if (strcmp(argv[0], "add") == 0 || strcmp(argv[0], "remove") == 0)
+		return add_run(socket, argc, argv);
 	if (strcmp(argv[0], "help") == 0 && !errand.json)
 		return main_help(argv[1]);
 	return main_ask(socket, &errand);

@@ -193,7 +193,9 @@ class Daemon:
         """Writes the configuration file; a running daemon is not told."""
         if "log:" not in top:
             top += '\nlog: { level = "debug"; target = "stderr"; };'
-        text = f'runtime_directory = "{self.folder}";\ninclude_directory = "";\n{top}\n'
+        if "include_directory" not in top:
+            top += '\ninclude_directory = "";'
+        text = f'runtime_directory = "{self.folder}";\n{top}\n'
         text += f"services:\n{{\n{services}\n}};\n"
         aside = self.config + ".tmp"
         with open(aside, "w") as file:

@@ -81,8 +81,8 @@ class Visitor(threading.Thread):
         self.counting(a, lambda: self.both(*self.zero.pipeline().incr(a).incr(b).execute()))
 
     def watched(self):
-        """All threads add to the same key; who was overtaken tries again.  Not with redis-py's transaction(): that tries
-        again after a loss, too, in which the first one may have been carried out."""
+        """All threads add to the same key; who was overtaken tries again.  Not with redis-py's transaction(): that
+        tries again after a loss, too, in which the first one may have been carried out."""
         def add():
             while True:
                 with self.zero.pipeline() as pipe:
