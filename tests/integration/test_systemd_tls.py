@@ -98,6 +98,23 @@ def test_a_killed_one_is_replaced_at_once(tls):
     assert min(waits) < 0.2  # the least, since other tests run beside
 
 
+def test_its_death_ends_clients_of_a_service_and_the_next_are_served_at_once(tls):
+    tls.configure(f'first: {{ address = "127.0.0.1:{PORT}"; tls: {{ ca = "/srv/ca.pem"; }}; }};')
+    tls.start_anew()
+    waits = []
+    for _ in range(5):
+        with tls.client("first") as client:
+            assert client.ask("x") == b"x\n"
+            tls.do("systemctl", "kill", "-s", "KILL", UNIT)
+            assert client.at_end()
+        begun = time.monotonic()
+        with tls.client("first") as client:
+            assert client.ask("y") == b"y\n"
+        waits.append(time.monotonic() - begun)
+    print("ms until a new client is answered:", [round(wait * 1000) for wait in waits])
+    assert min(waits) < 0.3  # the least, since other tests run beside
+
+
 def test_clients_of_a_service_outlive_restarts_of_the_daemon_and_kills_of_its_worker(tls):
     tls.configure(f'first: {{ address = "127.0.0.1:{PORT}"; tls: {{ ca = "/srv/ca.pem"; }}; }};')
     tls.start_anew()
