@@ -83,7 +83,7 @@ def test_pgbench_while_the_worker_is_killed(daemon, place, service):
     with open(f"{place.folder}/script", "w") as file:
         file.write("SELECT 1;\n")
     bench = subprocess.Popen([os.path.join(real_servers.postgres_programs(), "pgbench"), "-n", "-h", *where, "-U",
-                              "postgres", "-c", "4", "-T", "2", "-f", f"{place.folder}/script", "postgres"],
+                              "postgres", "-c", "4", "-T", "1", "-f", f"{place.folder}/script", "postgres"],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              env=holdfast.environment())
     one.wait_status(service, clients=4)
@@ -92,7 +92,7 @@ def test_pgbench_while_the_worker_is_killed(daemon, place, service):
         one.kill_worker()
         kills += 1
         with contextlib.suppress(subprocess.TimeoutExpired):
-            bench.wait(random.uniform(0, 0.2))
+            bench.wait(random.uniform(0, 0.1))
     said = bench.communicate(timeout=holdfast.BOUND)[0]
     assert bench.returncode == 0 and "number of failed transactions: 0 (0.000%)" in said, said
     assert kills > 3
