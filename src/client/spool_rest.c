@@ -24,12 +24,20 @@ rest_end(struct rest *rest, int error, const char *what, uint64_t lost)
 	mem_free(rest);
 }
 
+/* How many messages of the job are not written.  One that has opened the directory has written nothing yet. */
+static uint32_t
+rest_left(const struct spool_job *job)
+{
+	return job->length > 0 && !job->written ? job->count : 0;
+}
+
+/* What the job has left comes first. */
 static void
 rest_write(struct rest *rest)
 {
 	struct spool_job *job = spool_thread_job(rest->of.thread);
 
-	if (rest->of.count > 0) {
+	if (rest_left(job) == 0 && rest->of.count > 0) {
 		mem_free(job->bytes);
 		job->bytes = rest->of.bytes;
 		job->length = rest->of.length;
@@ -42,13 +50,12 @@ rest_write(struct rest *rest)
 	spool_thread_do(rest->of.thread);
 }
 
-/* A job that has opened the directory has written nothing yet. */
 static void
 rest_on_done(void *arg)
 {
 	struct rest *rest = arg;
 	const struct spool_job *job = spool_thread_job(rest->of.thread);
-	uint32_t left = job->length > 0 && !job->written ? job->count : 0;
+	uint32_t left = rest_left(job);
 
 	if (job->told[0] != '\0')
 		log_error(rest->name, "spool %s: %s", rest->path, job->told);
