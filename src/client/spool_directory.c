@@ -106,6 +106,20 @@ directory_is_file(const char *name, struct spool_file *ret_file)
 	return spool_segment_is(segment, &ret_file->first);
 }
 
+/* Whether it is a file of ours, and what is to be known of it. */
+static bool
+directory_look(int directory, const char *name, struct spool_file *ret_file)
+{
+	struct stat status;
+
+	if (!directory_is_file(name, ret_file) || fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    !S_ISREG(status.st_mode))
+		return false;
+	ret_file->size = (uint64_t)status.st_size;
+	ret_file->born = directory_born(directory, name);
+	return true;
+}
+
 int
 spool_directory_each(int directory, void (*visit)(void *arg, const struct spool_file *file), void *arg)
 {
@@ -113,20 +127,19 @@ spool_directory_each(int directory, void (*visit)(void *arg, const struct spool_
 	DIR *listing = copy == -1 ? NULL : fdopendir(copy);
 	struct spool_file file;
 	struct dirent *entry;
-	struct stat status;
+	int error = errno;
 
-	if (listing == NULL)
-		return -errno;
-	while ((entry = readdir(listing)) != NULL)
-		if (directory_is_file(entry->d_name, &file) &&
-		    fstatat(directory, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(status.st_mode)) {
-			file.size = (uint64_t)status.st_size;
-			file.born = directory_born(directory, entry->d_name);
+	if (listing == NULL) {
+		if (copy != -1)
+			close(copy);
+		return -error;
+	}
+	while ((errno = 0, entry = readdir(listing)) != NULL)
+		if (directory_look(directory, entry->d_name, &file))
 			visit(arg, &file);
-		}
+	error = errno; /* half a list would have numbers used again */
 	closedir(listing);
-	return 0;
+	return -error;
 }
 
 bool
