@@ -165,10 +165,11 @@ main_detach(struct main_options *options)
 static void
 main_tell_detached(struct main_options *options)
 {
-	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int nothing;
 
 	if (options->told == -1)
 		return;
+	nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && nothing != -1; fd++)
 		dup2(nothing, fd);
 	close(nothing);
@@ -176,7 +177,7 @@ main_tell_detached(struct main_options *options)
 	close(options->told);
 }
 
-/* NULL: there is none to wait for. */
+/* NULL: there is none to wait for.  If it has ended already, the loop, which does not run yet, hears by a signal. */
 static struct event *
 main_watch(struct event_base *loop, unsigned pid, struct server *server)
 {
@@ -184,7 +185,7 @@ main_watch(struct event_base *loop, unsigned pid, struct server *server)
 	int fd = pid == 0 ? -1 : (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 
 	if (pid != 0 && fd == -1)
-		server_stop(server);
+		raise(SIGTERM);
 	if (fd == -1)
 		return NULL;
 	event = event_new(loop, fd, EV_READ, main_on_stop, server);

@@ -316,6 +316,14 @@ def test_stop_waits_for_sessions(program, serve, authority, good):
     assert holdfast.wait_exit(one.process) == 0
 
 
+def test_with_a_process_that_has_ended(folder):
+    """It was killed while it started the program."""
+    ended = subprocess.Popen(["/bin/true"])
+    ended.wait()
+    one = subprocess.Popen([tls_program.PROGRAM, "-s", f"{folder}/tls.sock", "--with", str(ended.pid)])
+    assert holdfast.wait_exit(one) == 0 and not os.path.exists(f"{folder}/tls.sock")
+
+
 def test_stop_timeout(program, serve, authority, good):
     one = program("--stop-timeout", "0.1")
     session = one.open(address=serve(tls_program.context(*good)).address, ca=authority.ca)
