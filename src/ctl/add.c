@@ -83,15 +83,17 @@ add_fail(const char *what, const char *path)
 	return ASK_NO;
 }
 
-/* Renames within the directory, over nothing, for good. */
+/* Renames within the directory, over nothing, for good; or not at all. */
 static bool
 add_rename(const struct add *add, const char *from, const char *to)
 {
 	int folder, error = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == -1 ? errno : 0;
 
 	folder = error != 0 ? -1 : open(add->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (folder != -1 && fsync(folder) == -1 && errno != EINVAL && errno != EROFS)
+	if (folder != -1 && fsync(folder) == -1 && errno != EINVAL && errno != EROFS) {
 		error = errno;
+		(void)rename(to, from);
+	}
 	if (folder != -1)
 		close(folder);
 	errno = error;
@@ -152,24 +154,40 @@ add_find(const json_t *list, const char *name)
 	return NULL;
 }
 
-static int
-add_service(const struct add *add)
+/* Where clients connect to the service of this name, for mem_free(); NULL: the daemon has none, or is silent. */
+static char *
+add_socket(const struct add *add)
 {
-	const json_t *added;
+	int error;
+	json_t *answer = ask_once(add->control, "status", NULL, clock_now() + ADD_TIME, &error);
+	const json_t *service = add_find(json_object_get(answer, "services"), add->name);
+	char *socket = service == NULL ? NULL : mem_copy_text(show_text(service, "socket"));
+
+	json_decref(answer);
+	return socket;
+}
+
+/* Whether the reload has read the file.  Where there was no service of this name it may have been another reload. */
+static bool
+add_is_read(const struct add *add, const json_t *answer, const char *before)
+{
+	return before == NULL || add_find(json_object_get(answer, "added"), add->name) != NULL ||
+	    add_find(json_object_get(answer, "changed"), add->name) != NULL;
+}
+
+/* The file is there. */
+static int
+add_serve(const struct add *add, const char *before)
+{
+	char *socket = NULL;
 	json_t *answer;
 	int code;
 
-	if (!add_write(add))
-		return add_fail("cannot write", add->aside);
-	if (!add_rename(add, add->aside, add->path)) {
-		code = add_fail("not added:", add->path);
-		unlink(add->aside);
-		return code;
-	}
 	answer = add_reload(add, NULL, &code);
-	added = add_find(json_object_get(answer, "added"), add->name);
-	if (added != NULL) {
-		show_printf(stdout, "added %s: clients connect to %s\n", add->name, show_text(added, "socket"));
+	if (code == ASK_YES && add_is_read(add, answer, before))
+		socket = add_socket(add);
+	if (socket != NULL) {
+		show_printf(stdout, "added %s: clients connect to %s\n", add->name, socket);
 	} else if (code == ASK_UNREACHED || code == ASK_TIME) {
 		show_printf(stderr, "holdfastctl: %s is written: the daemon reads it when it starts or reloads\n",
 		    add->path);
@@ -180,7 +198,27 @@ add_service(const struct add *add)
 		unlink(add->path);
 		code = ASK_NO;
 	}
+	mem_free(socket);
 	json_decref(answer);
+	return code;
+}
+
+static int
+add_service(const struct add *add)
+{
+	char *before;
+	int code;
+
+	if (!add_write(add))
+		return add_fail("cannot write", add->aside);
+	before = add_socket(add);
+	if (!add_rename(add, add->aside, add->path)) {
+		code = add_fail("not added:", add->path);
+		unlink(add->aside);
+	} else {
+		code = add_serve(add, before);
+	}
+	mem_free(before);
 	return code;
 }
 
@@ -230,6 +268,9 @@ add_remove_service(const struct add *add)
 		unlink(add->aside);
 		if (code == ASK_YES)
 			show_printf(stdout, "removed %s\n", add->name);
+		else
+			show_printf(stderr, "holdfastctl: %s is removed: the daemon notices when it starts or "
+			    "reloads\n", add->path);
 	}
 	json_decref(answer);
 	return code;

@@ -1,5 +1,7 @@
 """holdfastctl add and remove: a service is a file that comes with a command and goes with another."""
 import os
+import socket
+import threading
 
 import pytest
 
@@ -69,6 +71,38 @@ def test_a_removal_that_the_daemon_refuses_is_undone(one):
         file.write("nonsense\n")
     assert remove(one, "s").returncode == 1
     assert sorted(os.listdir(one.directory)) == ["bad.conf", "s.conf"] and names(one) == ["s"]
+
+
+def test_a_file_that_was_removed_by_hand_is_added_anew(one, upstream):
+    server = upstream()
+    assert add(one, "s", "127.0.0.1:1").returncode == 0
+    os.remove(f"{one.directory}/s.conf")
+    done = add(one, "s", server.address)
+    assert done.stdout == f"added s: clients connect to {one.socket('s')}\n" and done.returncode == 0, done.stderr
+    assert os.listdir(one.directory) == ["s.conf"]
+
+
+def test_a_file_that_another_reload_has_read_stays(folder):
+    path, answers = f"{folder}/control", ['{"services": []}', '{"ok": true, "added": [], "changed": []}',
+                                          '{"services": [{"service": "s", "socket": "/there"}]}']
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        listener.settimeout(holdfast.BOUND)
+
+        def serve():
+            for answer in answers:
+                connection = listener.accept()[0]
+                with connection, connection.makefile("r") as lines:
+                    lines.readline()
+                    connection.sendall(answer.encode() + b"\n")
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        done = holdfast.run(f"{holdfast.BUILD}/holdfastctl", "-s", path, "add", "s", "127.0.0.1:1", "--directory",
+                            folder)
+        server.join(holdfast.BOUND)
+    assert (done.stdout, done.returncode) == ("added s: clients connect to /there\n", 0), done.stderr
+    assert os.path.exists(f"{folder}/s.conf")
 
 
 def test_without_a_daemon_the_file_is_for_later(one):
