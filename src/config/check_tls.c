@@ -70,6 +70,7 @@ check_rules(struct reader *reader, const struct read_service *service)
 	const struct conn_settings *dial = &service->settings->upstream.dial;
 	const char *lacks = name_lacks(service->settings);
 	char header[TLS_HEADER_MAX];
+	size_t length = tls_talk_check(tls, service->settings->name, header);
 	const struct {
 		bool wrong;
 		const char *setting, *what;
@@ -83,8 +84,8 @@ check_rules(struct reader *reader, const struct read_service *service)
 		{ lacks != NULL, "tls.name", lacks },
 		{ strlen(tls->socket) > TLS_SOCKET_MAX, "tls.socket", "the socket's path is longer than 107 bytes" },
 		{ *tls->socket == '@', "tls.socket", "holdfast-tls has no abstract socket: give a path" },
-		{ tls_talk_check(tls, service->settings->name, header) == 0, "tls.enabled",
-		    "the paths are too long together: 8 KiB is the most" },
+		{ length == 0 || length > TLS_HEADER_MAX - TLS_SERVER_MAX, "tls.enabled",
+		    "the paths are too long together: 7.5 KiB is the most" },
 		{ dial->proxy != PROXY_NONE, "proxy_protocol", "does not go with tls: its header comes before TLS, "
 		    "and connections are made before there is a client; use one of them" },
 	};
@@ -166,7 +167,7 @@ ask(const struct tls_settings *tls, const char *service, char ret_line[TLS_LINE_
 	    connect(fd, (const struct sockaddr *)&place, sizeof place) == 0 &&
 	    (send(fd, header, size, MSG_NOSIGNAL) == (ssize_t)size || errno == EPIPE))
 		length = recv(fd, ret_line, TLS_LINE_MAX, MSG_WAITALL);
-	error = length == 0 ? ECONNRESET : errno;
+	error = length == 0 ? ECONNRESET : length > 0 ? EPROTO : errno; /* if it is no line */
 	close(fd);
 	errno = error;
 	return length > 0 && ret_line[length - 1] == '\n' ? length - 1 : -1;

@@ -132,6 +132,10 @@ tls_hello_on_timer(void *arg)
 	struct tls_hello *hello = arg;
 	short what = EV_READ | EV_PERSIST;
 
+	if (hello->length == 0) {
+		tls_hello_fail(hello, "the settings are longer than holdfast-tls takes, 8 KiB; use shorter paths");
+		return;
+	}
 	if (event_initialized(&hello->event)) {
 		tls_hello_fail(hello, "holdfast-tls does not answer; its log says why");
 		return;

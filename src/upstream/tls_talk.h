@@ -13,6 +13,7 @@
 #include "base/address.h"
 
 #define TLS_HEADER_MAX  8192u /* bytes, the empty line too */
+#define TLS_SERVER_MAX  512u  /* of it: at most so many are not the settings': address, name, time */
 #define TLS_LINE_MAX    1024u /* of an answer, with its end */
 #define TLS_ERROR_SIZE  900
 #define TLS_NAME_MAX    253
@@ -48,7 +49,7 @@ struct tls_session {
 	int64_t expires;     /* wall clock, in microseconds: the end of the server's certificate; 0 none */
 	int64_t own_expires; /* the same of ours */
 	bool resumed;
-	char protocol[12], cipher[40], peer[88]; /* longer ones are cut */
+	char protocol[12], cipher[40], peer[88]; /* longer ones are cut; "TLS" and "" where TLS begins later */
 };
 
 enum tls_verdict {

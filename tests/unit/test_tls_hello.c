@@ -14,7 +14,7 @@
 #include "stage.h"
 #include "upstream/tls_hello.h"
 
-static const struct tls_settings settings = { .verify = TLS_VERIFY_CA };
+static struct tls_settings settings = { .verify = TLS_VERIFY_CA };
 static int pair[2];
 static bool done;
 static enum tls_verdict verdict;
@@ -174,6 +174,23 @@ one_that_is_cancelled_calls_nobody(void **state)
 	end();
 }
 
+static void
+settings_that_are_too_long_are_told_at_once(void **state)
+{
+	char path[TLS_HEADER_MAX];
+
+	(void)state;
+	memset(path, '/', sizeof path);
+	path[sizeof path - 1] = '\0';
+	settings.ca = path;
+	begin(60 * CLOCK_SECOND);
+	settings.ca = NULL;
+	assert_true(stage_run(&done, CLOCK_SECOND));
+	assert_int_equal(verdict, TLS_LOCAL);
+	assert_string_equal(error, "tls: the settings are longer than holdfast-tls takes, 8 KiB; use shorter paths");
+	end();
+}
+
 int
 main(void)
 {
@@ -184,6 +201,7 @@ main(void)
 		cmocka_unit_test(a_line_without_an_end_is_no_answer),
 		cmocka_unit_test(silence_is_given_up_a_second_after_the_time_out),
 		cmocka_unit_test(one_that_is_cancelled_calls_nobody),
+		cmocka_unit_test(settings_that_are_too_long_are_told_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, stage_open, stage_close);
