@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "keep/buffers.h"
+#include "client/ring.h"
 #include "keep/io_journal.h"
 
 /* "PostgreSQL: Frontend/Backend Protocol", 55.7: a length, and a number in place of a version. */
@@ -21,10 +21,8 @@ void
 decline_requests(struct table *table, uint32_t client)
 {
 	uint32_t index = table->clients[client].buffer[TABLE_UP];
-	const struct table_buffer *buffer = &table->buffers[index];
 
-	while (index != 0 &&
-	    decline_is_meant(buffers_bytes(table, index) + buffer->head, buffer->tail - buffer->head))
+	while (decline_is_meant(ring_bytes(table, index), ring_length(table, index)))
 		if (!io_journal_decline(table, client, DECLINE_REQUEST))
 			return;
 }

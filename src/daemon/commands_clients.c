@@ -91,7 +91,7 @@ client_upstream(const struct table *table, const struct service_client *client, 
 		address_format_socket((struct sockaddr *)&socket, length, ret_text);
 }
 
-/* "TLSv1.3", with ", resumed" behind it if it is; null without TLS. */
+/* "TLSv1.3", with ", resumed" behind it if it is; "TLS" where its version is not known; null without TLS. */
 static json_t *
 client_tls(const struct service_client *client)
 {
@@ -99,7 +99,8 @@ client_tls(const struct service_client *client)
 
 	if ((flags & TABLE_CONN_TLS) == 0)
 		return json_null();
-	return json_sprintf("%s%s", (flags & TABLE_CONN_TLS_1_3) != 0 ? "TLSv1.3" : "TLSv1.2",
+	return json_sprintf("%s%s", (flags & TABLE_CONN_TLS_1_3) != 0 ? "TLSv1.3" :
+	    (flags & TABLE_CONN_TLS_1_2) != 0 ? "TLSv1.2" : "TLS",
 	    (flags & TABLE_CONN_TLS_RESUMED) != 0 ? ", resumed" : "");
 }
 

@@ -187,8 +187,7 @@ memcache_request(struct framing_progress *progress, const unsigned char *bytes, 
 	return result == FRAMING_MORE && length >= max ? FRAMING_TOO_LONG : result;
 }
 
-/* Replies. */
-/* Data follows this line, which ends at end in the reply. */
+/* Replies.  Data follows this line, which ends at end in the reply. */
 static enum framing_result
 reply_data(struct framing_progress *progress, const struct memcache_word *line, size_t end, size_t max)
 {

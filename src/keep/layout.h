@@ -182,10 +182,11 @@ struct table_conn {
 #define TABLE_CONN_HEADER_V2 8u
 #define TABLE_CONN_HEADED 16u
 #define TABLE_CONN_HEADER_CUT 32u
-/* It goes by holdfast-tls: of TLS 1.3, and resumed, or not. */
+/* It goes by holdfast-tls: of TLS 1.3 or 1.2 (neither: TLS begins later, as MySQL's does), and resumed, or not. */
 #define TABLE_CONN_TLS 64u
 #define TABLE_CONN_TLS_1_3 128u
 #define TABLE_CONN_TLS_RESUMED 256u
+#define TABLE_CONN_TLS_1_2 512u
 
 /* Where the bytes of a buffer begin and end; both together can be changed as one word (X1). */
 struct table_buffer {

@@ -187,12 +187,21 @@ conn_begin_ready(struct conn *conn)
 	loop_timer_at(&conn->timer, conn->began + TABLE_TUNE_AGE);
 }
 
+static bool
+conn_is_tls(const struct conn *conn)
+{
+	return conn->maker->dial->tls.enabled;
+}
+
 static uint16_t
 conn_tls_flags(const struct conn *conn)
 {
-	if (!conn->maker->dial->tls.enabled)
+	const char *protocol = conn->session.protocol;
+
+	if (!conn_is_tls(conn))
 		return 0;
-	return (uint16_t)(TABLE_CONN_TLS | (strcmp(conn->session.protocol, "TLSv1.3") == 0 ? TABLE_CONN_TLS_1_3 : 0) |
+	return (uint16_t)(TABLE_CONN_TLS | (strcmp(protocol, "TLSv1.3") == 0 ? TABLE_CONN_TLS_1_3 : 0) |
+	    (strcmp(protocol, "TLSv1.2") == 0 ? TABLE_CONN_TLS_1_2 : 0) |
 	    (conn->session.resumed ? TABLE_CONN_TLS_RESUMED : 0));
 }
 
@@ -211,12 +220,6 @@ conn_connected(struct conn *conn)
 	conn_begin_ready(conn);
 	loop_event_stop(&conn->event); /* after the other is there, which saves a system call */
 	maker->callbacks->ready(maker->arg, conn, began);
-}
-
-static bool
-conn_is_tls(const struct conn *conn)
-{
-	return conn->maker->dial->tls.enabled;
 }
 
 /* Of what is dialled: the endpoint, or holdfast-tls. */

@@ -1,5 +1,6 @@
 #include "upstream/pool.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -393,7 +394,7 @@ pool_warn_of_expiry(struct pool *pool, uint16_t number, const struct tls_session
 {
 	struct endpoint *endpoint = (struct endpoint *)(uintptr_t)endpoints_find(pool->endpoints, number);
 	int64_t wall = clock_wall(), days;
-	char address[ADDRESS_TEXT_SIZE];
+	char address[ADDRESS_TEXT_SIZE], when[48];
 	bool own;
 
 	if (endpoint == NULL || !tls_session_days(session, wall, &days, &own) || days >= TLS_DAYS_FEW ||
@@ -401,8 +402,12 @@ pool_warn_of_expiry(struct pool *pool, uint16_t number, const struct tls_session
 		return;
 	endpoint->tls_told = wall;
 	record_address(pool->context->record, number, address);
-	log_warning(pool->context->name, "tls: the certificate %s%s ends in %lld days; renew it%s",
-	    own ? "that is shown to " : "of ", address, (long long)days, own ? " (tls.cert)" : " on the server");
+	if (days < 0)
+		snprintf(when, sizeof when, "has expired");
+	else
+		snprintf(when, sizeof when, "ends in %lld days", (long long)days);
+	log_warning(pool->context->name, "tls: the certificate %s%s %s; renew it%s",
+	    own ? "that is shown to " : "of ", address, when, own ? " (tls.cert)" : " on the server");
 }
 
 static void

@@ -41,6 +41,7 @@ void
 tls_start(struct event_base *loop, const struct table *table, const char *socket)
 {
 	const struct table_header *header = table->header;
+	const char *slash = strrchr(header->program, '/');
 	int64_t now = clock_now();
 	char *program, *with, **environment;
 	struct child_job job = { .timeout = TIMEOUT };
@@ -48,8 +49,7 @@ tls_start(struct event_base *loop, const struct table *table, const char *socket
 	if (starting.child != NULL || now < starting.next)
 		return;
 	starting.next = now + PAUSE;
-	program = mem_print("%.*s/holdfast-tls", (int)(strrchr(header->program, '/') - header->program),
-	    header->program);
+	program = mem_print("%.*s/holdfast-tls", slash == NULL ? 0 : (int)(slash - header->program), header->program);
 	with = mem_print("%d", header->keeper_pid != 0 ? (int)header->keeper_pid : (int)getpid());
 	environment = child_environment((const char *[]){ NULL });
 	job.program = program;

@@ -183,9 +183,11 @@ piece_point(struct piece piece, int64_t wall)
 static void
 answer_take(struct piece name, struct piece value, int64_t wall, struct tls_session *session)
 {
+	bool later = piece_is(value, "none"); /* TLS begins later, as MySQL's does */
+
 	if (piece_is(name, "protocol"))
-		piece_copy(value, session->protocol, sizeof session->protocol);
-	else if (piece_is(name, "cipher"))
+		piece_copy(later ? (struct piece){ "TLS", 3 } : value, session->protocol, sizeof session->protocol);
+	else if (piece_is(name, "cipher") && !later)
 		piece_copy(value, session->cipher, sizeof session->cipher);
 	else if (piece_is(name, "peer"))
 		piece_copy(value, session->peer, sizeof session->peer);

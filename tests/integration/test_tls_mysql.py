@@ -167,5 +167,6 @@ def test_sessions_of_a_service_while_the_worker_is_killed(daemon, place, figure)
                                 statements + VERSION)
             assert done.returncode == 0, done.stderr
             assert done.stdout == "".join(f"{number}\t0\n" for number in range(60)) + "Ssl_version\tTLSv1.3\n"
+    assert one.command("endpoints s")["endpoints"][0]["tls"]["protocol"] == "TLS"
     figure(f"{kills.count} kills, {2 * 61} statements")
     assert kills.count > 3

@@ -171,6 +171,9 @@ ok_tells_of_the_session_and_what_is_not_known_is_passed_over(void **state)
 	assert_int_equal(session.own_expires, WALL - 5 * CLOCK_SECOND);
 	assert_int_equal(answer("ok", &session, error), TLS_OPEN);
 	assert_string_equal(session.protocol, "");
+	assert_int_equal(answer("ok protocol=none cipher=none peer=\"\"", &session, error), TLS_OPEN);
+	assert_string_equal(session.protocol, "TLS"); /* MySQL: it begins later */
+	assert_string_equal(session.cipher, "");
 	assert_int_equal(session.expires, 0);
 	assert_int_equal(answer("ok expires=99999999999999999999 own_expires=x resumed=2", &session, error),
 	    TLS_OPEN);
