@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/loop.h"
 #include "base/peer_closed.h"
+#include "base/tcp_patience.h"
 #include "client/introduction.h"
 #include "keep/budget.h"
 #include "keep/crash.h"
@@ -552,7 +553,8 @@ client_heed(struct table *table, uint32_t conn, const struct conn_settings *dial
 	struct table_conn *record = &table->conns[conn];
 	bool patient = record->flags & TABLE_CONN_PATIENT;
 
-	if (conn != 0 && dial->user_timeout != 0 && conn_heed(record->fd, dial, patient) != patient)
+	if (conn != 0 && dial->user_timeout != 0 && tcp_patience_heed(record->fd, dial->user_timeout,
+	    patient) != patient)
 		record->flags ^= TABLE_CONN_PATIENT;
 }
 

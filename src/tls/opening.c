@@ -450,7 +450,7 @@ opening_on_remote(evutil_socket_t fd, short what, void *arg)
 static void
 opening_set_options(int fd)
 {
-	const int on = 1, idle = 15, interval = 5, count = 3, user_timeout = 30000;
+	const int on = 1, idle = 15, interval = 5, count = 3, user_timeout = TUNNEL_USER_TIMEOUT;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);

@@ -1,10 +1,12 @@
 #include "tls/tunnel.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <openssl/err.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,6 +14,7 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/peer_closed.h"
+#include "base/tcp_patience.h"
 #include "tls/context.h"
 #include "tls/explain.h"
 #include "tls/wire.h"
@@ -20,6 +23,7 @@
 #define TUNNEL_BARREN_READS 32 /* of these without data, which take longer */
 #define TUNNEL_BARREN 4096 /* reads without data, one after the other, that end a session */
 #define TUNNEL_LOOK (1 * CLOCK_SECOND)
+#define TUNNEL_HEED (5 * CLOCK_SECOND)
 
 /* What the other side did not take. */
 struct tunnel_pending {
@@ -32,6 +36,7 @@ struct tunnel {
 	SSL *ssl;            /* owned */
 	struct event local_read, local_write, remote_read, remote_write;
 	struct loop_timer timer;
+	struct loop_timer heed_timer; /* while the server has not taken all: does it live? */
 	struct tunnel_pending up, down;
 	bool local_ended;    /* it has said all */
 	bool local_gone;     /* it does not listen either */
@@ -42,6 +47,7 @@ struct tunnel {
 	bool wants_write;    /* TLS must send something before it reads or writes */
 	struct mysql_login login; /* over where there is none */
 	bool abrupt;         /* MySQL: what it says has lengths, and servers end without close_notify */
+	bool patient;        /* the server has closed its window and lives: the user time-out is off */
 	unsigned barren;     /* reads without data since the last with some */
 	bool over;           /* nothing more comes from the server, which end and text tell of */
 	enum tunnel_end end;
@@ -60,6 +66,7 @@ tunnel_free(struct tunnel *tunnel)
 	loop_event_stop(&tunnel->remote_read);
 	loop_event_stop(&tunnel->remote_write);
 	loop_timer_stop(&tunnel->timer);
+	loop_timer_stop(&tunnel->heed_timer);
 	contexts_close(tunnel->ssl);
 	close(tunnel->remote);
 	close(tunnel->local);
@@ -166,6 +173,8 @@ tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
 		}
 		sent += count;
 	}
+	if (sent > 0 && !loop_timer_is_set(&tunnel->heed_timer))
+		loop_timer_at(&tunnel->heed_timer, clock_after(clock_now(), TUNNEL_HEED));
 	return sent;
 }
 
@@ -404,6 +413,18 @@ tunnel_on_timer(void *arg)
 	tunnel_continue(tunnel);
 }
 
+/* As long as the server's host has not acknowledged all. */
+static void
+tunnel_on_heed(void *arg)
+{
+	struct tunnel *tunnel = arg;
+	int queued = 0;
+
+	tunnel->patient = tcp_patience_heed(tunnel->remote, TUNNEL_USER_TIMEOUT, tunnel->patient);
+	if (tunnel->patient || (ioctl(tunnel->remote, SIOCOUTQ, &queued) == 0 && queued > 0))
+		loop_timer_at(&tunnel->heed_timer, clock_after(clock_now(), TUNNEL_HEED));
+}
+
 struct tunnel *
 tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_ended *ended, void *arg)
 {
@@ -424,6 +445,7 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	event_assign(&tunnel->remote_read, loop, tunnel->remote, EV_READ | EV_PERSIST, tunnel_remote_event, tunnel);
 	event_assign(&tunnel->remote_write, loop, tunnel->remote, EV_WRITE | EV_PERSIST, tunnel_remote_event, tunnel);
 	loop_timer_init(&tunnel->timer, loop, tunnel_on_timer, tunnel);
+	loop_timer_init(&tunnel->heed_timer, loop, tunnel_on_heed, tunnel);
 	sent = tunnel_deliver(tunnel, sides->to_local, sides->to_local_length);
 	tunnel_keep(&tunnel->down, sides->to_local + sent, sides->to_local_length - sent);
 	tunnel_keep(&tunnel->up, sides->to_remote, sides->to_remote_length);

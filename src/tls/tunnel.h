@@ -13,6 +13,7 @@
 #include "tls/mysql.h"
 
 #define TUNNEL_PIECE 65536
+#define TUNNEL_USER_TIMEOUT 30000 /* milliseconds; the remote socket's, from its dial on */
 
 enum tunnel_end {
 	TUNNEL_CLOSED,    /* both have ended */

@@ -24,8 +24,7 @@
 /* A Unix socket whose backlog is full has nothing to wait for: it is asked again so often (B6). */
 #define CONN_RETRY (10 * CLOCK_MILLISECOND)
 
-#define CONN_DOUBT 2    /* questions about a closed window without an answer */
-#define CONN_LOOP  (-1) /* in place of an errno: the address leads to us */
+#define CONN_LOOP (-1) /* in place of an errno: the address leads to us */
 
 /* RFC 793's states by the kernel's numbers; <netinet/tcp.h>, which has them, lacks half of struct tcp_info and
  * cannot be had together with <linux/tcp.h>. */
@@ -658,25 +657,4 @@ conn_is_mptcp(int fd)
 
 	return getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &length) == 0 &&
 	    (info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK) == 0;
-}
-
-/* The kernel asks a closed window about itself at growing distances, at last every two minutes, and counts the
- * questions that have no answer yet: two of them are no mere delay. */
-bool
-conn_heed(int fd, const struct conn_settings *settings, bool patient)
-{
-	struct tcp_info info;
-	socklen_t length = sizeof info;
-	unsigned user_timeout;
-	bool closed;
-
-	memset(&info, 0, sizeof info);
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == -1)
-		return false;
-	closed = info.tcpi_unacked == 0 && info.tcpi_notsent_bytes > 0 && info.tcpi_probes < CONN_DOUBT;
-	if (closed == patient)
-		return patient;
-	user_timeout = closed ? 0 : (unsigned)settings->user_timeout;
-	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
-	return closed;
 }

@@ -112,9 +112,4 @@ void conn_tune_shared(const struct conn_maker *maker, uint32_t index);
 /* Whether it is an MPTCP connection now: it was asked for, and the server has it too. */
 bool conn_is_mptcp(int fd);
 
-/* Turns the user time-out of a connection off while its peer has closed its window and answers TCP's questions about
- * it: TCP would end it all the same.  To be called more often than that; patient says how it was left last.  Whether
- * it is off now. */
-bool conn_heed(int fd, const struct conn_settings *settings, bool patient);
-
 #endif

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/tcp_patience.h"
 #include "stage.h"
 #include "upstream/conn.h"
 
@@ -383,17 +384,17 @@ a_peer_that_has_closed_its_window_is_not_given_up(void **state)
 	(void)state;
 	peer = accept(server, NULL, NULL);
 	conn_tune(fd, &settings);
-	assert_false(conn_heed(fd, &settings, false));
+	assert_false(tcp_patience_heed(fd, settings.user_timeout, false));
 	while (send(fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
 		;
 	while (queued(fd, SIOCOUTQ) > queued(fd, SIOCOUTQNSD))
 		;
-	assert_true(conn_heed(fd, &settings, false));
+	assert_true(tcp_patience_heed(fd, settings.user_timeout, false));
 	assert_int_equal(user_timeout(fd), 0);
-	assert_true(conn_heed(fd, &settings, true));
+	assert_true(tcp_patience_heed(fd, settings.user_timeout, true));
 	while (queued(fd, SIOCOUTQNSD) > 0)
 		assert_true(recv(peer, bytes, sizeof bytes, 0) > 0);
-	assert_false(conn_heed(fd, &settings, true));
+	assert_false(tcp_patience_heed(fd, settings.user_timeout, true));
 	assert_int_equal(user_timeout(fd), 30000);
 	close(fd);
 	close(peer);
