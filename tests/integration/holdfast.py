@@ -193,9 +193,8 @@ class Daemon:
         """Writes the configuration file; a running daemon is not told."""
         if "log:" not in top:
             top += '\nlog: { level = "debug"; target = "stderr"; };'
-        if "include_directory" not in top:
-            top += '\ninclude_directory = "";'
-        text = f'runtime_directory = "{self.folder}";\n{top}\n'
+        directory = "" if "include_directory" in top else 'include_directory = "";\n'
+        text = f'runtime_directory = "{self.folder}";\n{directory}{top}\n'
         text += f"services:\n{{\n{services}\n}};\n"
         aside = self.config + ".tmp"
         with open(aside, "w") as file:
