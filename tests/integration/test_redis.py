@@ -4,7 +4,7 @@ import pytest
 import holdfast
 from real_servers import Redis
 
-MANY = 20000 if holdfast.SANITIZED else 100000
+MANY = 100000 if holdfast.LONG else 20000
 
 
 @pytest.fixture

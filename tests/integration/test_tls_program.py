@@ -19,7 +19,7 @@ import tls_program
 import upstream as upstream_module
 
 pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
-MEGABYTES = 20 if holdfast.SANITIZED else 100
+MEGABYTES = 100 if holdfast.LONG else 20
 
 
 @pytest.fixture(scope="module")
