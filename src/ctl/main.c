@@ -38,6 +38,7 @@ struct errand {
 	int64_t deadline;      /* monotonic; when we give up */
 	json_t *seen;          /* owned; events: the last of each service */
 	json_t *repeated;      /* owned; the same as it was when the connection ended */
+	json_t *before;        /* owned; upgrade: the status when it was asked for; NULL unknown, or of no use */
 };
 
 /* Whether this event was seen before the connection ended: a new connection begins with the last event. */
@@ -162,9 +163,29 @@ errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 	return ASK_TIME;
 }
 
-static int
-errand_connection_lost(const struct errand *errand)
+/* The state before an upgrade, by which is seen that it has ended.  A failure that is told there already cannot be told
+ * from the next one. */
+static json_t *
+errand_status_before(const struct errand *errand)
 {
+	json_t *status;
+	int error;
+
+	if (strcmp(errand->command->name, "upgrade") != 0)
+		return NULL;
+	status = ask_once(errand->path, "status", NULL, clock_now() + ANSWER_TIME, &error);
+	if (show_is_true(status, "ok") && show_text(status, "upgrade_error")[0] == '\0')
+		return status;
+	json_decref(status);
+	return NULL;
+}
+
+/* What a dead worker was asked for the next one does, if it is an upgrade (U2). */
+static int
+errand_connection_lost(struct errand *errand)
+{
+	if (errand->before != NULL)
+		return progress_follow_upgrade(&errand->progress, errand->before, errand->json);
 	fputs(errand->command->repeatable
 	    ? "holdfastctl: the daemon ended the connection and has not come back: it has ended, see its log\n"
 	    : "holdfastctl: the daemon ended the connection before it answered: whether the command was carried out "
@@ -326,8 +347,10 @@ main_ask(const char *socket, struct errand *errand)
 	errand->seen = json_object();
 	errand->repeated = json_object();
 	errand_set_time(errand);
+	errand->before = errand_status_before(errand);
 	progress_begin(&errand->progress, path, errand->argc, errand->argv, !errand->json);
 	code = errand_run(errand);
+	json_decref(errand->before);
 	json_decref(errand->seen);
 	json_decref(errand->repeated);
 	mem_free(path);

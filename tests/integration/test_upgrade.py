@@ -3,6 +3,7 @@ import os
 import shutil
 import signal
 import statistics
+import subprocess
 
 import pytest
 
@@ -96,6 +97,19 @@ def test_a_program_that_comes_while_another_is_tried_is_tried_too(daemon, upstre
     open(one.path("go"), "w").close()
     holdfast.until(lambda: one.status()["upgrades"] == 1, "an upgrade to the second")
     assert one.status()["upgrade_error"] is None
+
+
+def test_the_command_follows_it_over_the_worker_that_was_asked(daemon, upstream):
+    one = installed(daemon, upstream())
+    write_program(one, f"#!/bin/sh\n: >{one.path('trying')}\nexec sleep 60\n")
+    command = subprocess.Popen([os.path.join(holdfast.BUILD, "holdfastctl"), "-s", one.control, "upgrade"],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    holdfast.until(lambda: os.path.exists(one.path("trying")), "the trial")
+    one.install(PROGRAM)
+    one.kill_worker()
+    said, complaints = command.communicate(timeout=holdfast.BOUND)
+    assert command.returncode == 0 and said.startswith("upgraded: version"), complaints + one.log()
+    assert one.status()["upgrades"] == 1
 
 
 def test_a_program_that_cannot_go_on_is_refused(daemon, upstream):
