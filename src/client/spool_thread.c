@@ -18,8 +18,8 @@ struct spool_thread {
 	struct spool_disk *disk; /* owned; the thread's while a job is under way, as is: */
 	struct spool_job job;
 	pthread_t id;
-	sem_t go;                /* there is a job, or the end */
-	volatile bool has_job, ends, frees; /* set before go; frees: itself */
+	sem_t go;                /* there is a job; without one: the end */
+	volatile bool has_job, frees; /* set before go; frees: itself */
 	int told;                /* eventfd: a job is done */
 	struct event event;
 	void (*done)(void *arg);
@@ -74,16 +74,14 @@ thread_run(void *arg)
 	for (;;) {
 		while (sem_wait(&thread->go) == -1 && errno == EINTR)
 			;
-		if (thread->has_job) {
-			thread_before_fork();
-			spool_disk_run(thread->disk, &thread->job);
-			thread_after_fork();
-			thread->has_job = false;
-			if (write(thread->told, &one, sizeof one) == -1)
-				abort(); /* it has room for 2^64 */
-		}
-		if (thread->ends)
+		if (!thread->has_job) /* the end has a go of its own: whoever gave it is done with the thread then */
 			break;
+		thread_before_fork();
+		spool_disk_run(thread->disk, &thread->job);
+		thread_after_fork();
+		thread->has_job = false;
+		if (write(thread->told, &one, sizeof one) == -1)
+			abort(); /* it has room for 2^64 */
 	}
 	if (thread->frees)
 		thread_free(thread);
@@ -173,7 +171,6 @@ spool_thread_end(struct spool_thread *thread, bool waits)
 	id = thread->id;
 	loop_event_stop(&thread->event);
 	thread->frees = !waits;
-	thread->ends = true;
 	sem_post(&thread->go);
 	if (!waits) {
 		pthread_detach(id);
