@@ -176,4 +176,4 @@ def test_many_handshakes_at_once(other, late, authority):
     for client in clients:
         with client, client.makefile() as file:
             assert file.readline().startswith("ok ")
-    assert took < 0.03, f"{took} s of CPU for the other session's line, with {count} handshakes to do"
+    assert took < 0.08, f"{took} s of CPU for the other session's line, with {count} handshakes to do"
