@@ -434,8 +434,12 @@ spool_leave(struct spool *spool)
 	else if (spool->thread != NULL)
 		spool_begin_job(spool);
 	record = spool_record(spool);
+	if (spool->opened && !spool->works && spool->thread != NULL)
+		spool->job->spool = record->spool_identity;
 	rest = (struct spool_rest){ .thread = spool->thread, .error = spool->error, .works = spool->works,
-		.name = spool->rules->name, .path = spool->rules->settings->spool_path };
+		.name = spool->rules->name, .path = spool->rules->settings->spool_path,
+		.identity = record->spool_identity, .number = record->spool_written,
+		.acknowledged = record->spool_acknowledged };
 	rest.bytes = spool_queue_copy(spool->queue, written > 0 ? spool->job->length : 0, &rest.length, &rest.count);
 	rest.messages = record->spool_written + written + rest.count - record->spool_acknowledged;
 	spool_rest_start(&rest);

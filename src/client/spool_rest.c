@@ -31,6 +31,16 @@ rest_left(const struct spool_job *job)
 	return job->length > 0 && !job->written ? job->count : 0;
 }
 
+/* Messages that went past the disk have had numbers, too: what is written under these would count as acknowledged. */
+static void
+rest_number(const struct rest *rest, struct spool_job *job)
+{
+	bool known = job->spool != 0 && job->spool == rest->of.identity;
+
+	job->acknowledged = known ? rest->of.acknowledged : 0;
+	job->first = known && rest->of.number > job->end ? rest->of.number : job->end;
+}
+
 /* What the job has left comes first. */
 static void
 rest_write(struct rest *rest)
@@ -46,7 +56,7 @@ rest_write(struct rest *rest)
 		rest->of.count = 0;
 	}
 	job->reads = false;
-	job->first = job->end;
+	rest_number(rest, job);
 	spool_thread_do(rest->of.thread);
 }
 

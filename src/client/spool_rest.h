@@ -17,6 +17,9 @@ struct spool_rest {
 	size_t length;
 	uint32_t count;
 	uint64_t messages;           /* that are not acknowledged: there, in the job and here */
+	uint64_t identity;           /* of the spool whose numbers these are; 0 none: */
+	uint64_t number;             /* of the first message that is not known to be written */
+	uint64_t acknowledged;       /* all before it */
 };
 
 /* It ends by itself. */
