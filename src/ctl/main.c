@@ -163,8 +163,8 @@ errand_converse(struct errand *errand, struct ask *ask, bool *ret_heard)
 	return ASK_TIME;
 }
 
-/* The state before an upgrade, by which is seen that it has ended.  A failure that is told there already cannot be told
- * from the next one. */
+/* The state before an upgrade, by which is seen that it has ended.  A failure that is told there already cannot be
+ * told from the next one. */
 static json_t *
 errand_status_before(const struct errand *errand)
 {
