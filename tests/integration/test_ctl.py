@@ -79,13 +79,14 @@ def test_events_go_on_without_the_last_one_twice(path):
     ([{"upgrades": 3, "ready": False, "upgrade_error": "its workers died"}], 1, "taken back"),
     ([{"upgrades": 3}], 0, "upgraded")])
 def test_an_upgrade_is_one_when_the_new_program_is_ready(path, ends, code, said):
-    """Until then it may be taken back."""
+    """Until then it may be taken back.  The state is asked for before, in case the answer does not come."""
+    before = [{"ok": True, "version": "1", "upgrades": 2}]
     begins = [[], [{"ok": True, "version": "1", "upgrades": 2}], [{"ok": True, "upgrades": 3, "ready": False}], []]
-    script = Script(path, [{"ok": True, "version": "1", "upgrades": 2}], *begins,
+    script = Script(path, before, [{"ok": True, "version": "1", "upgrades": 2}], *begins,
                     [{"ok": True, "version": "2", **end} for end in ends])
     done = ctl(path, "upgrade")
     assert done.returncode == code and said in done.stdout + done.stderr
-    assert script.commands == ["upgrade"] + ["status"] * 5
+    assert script.commands == ["status", "upgrade"] + ["status"] * 5
 
 
 def test_words_arrive_as_they_were_given(path):
