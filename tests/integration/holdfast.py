@@ -106,6 +106,11 @@ def proc_state(pid):
         return ""
 
 
+def slower():
+    """How many times what would take on an idle machine takes now, about: others want its processors, too."""
+    return max(1.0, os.getloadavg()[0] / os.cpu_count()) * (5 if SANITIZED else 1)
+
+
 def kept_waiting(pid):
     """For how many milliseconds a process has wanted a processor and had none."""
     with open(f"/proc/{pid}/schedstat") as stat:

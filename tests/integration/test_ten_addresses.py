@@ -58,8 +58,8 @@ def test_the_tenth_is_found_and_the_zone_followed(daemon, folder, network, names
     figure(f"the first client was answered after {first:.2f} s, {len(visits.done)} later ones after "
            f"{worst * 1000:.0f} ms at most")
     assert not visits.unanswered() and visits.servers().keys() == {"old"}
-    assert first < 10 * STAGGER + SLACK
-    assert worst < SLACK
+    assert first < 10 * STAGGER + SLACK * holdfast.slower()
+    assert worst < SLACK * holdfast.slower()
     host(201, "new")
     with Visits(one.socket("s"), b"x\n", slots=2, pause=0.02) as visits:
         changed = time.monotonic()
