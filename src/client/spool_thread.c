@@ -27,25 +27,27 @@ struct spool_thread {
 };
 
 /* AddressSanitizer's allocator, unlike that of the C library, may be locked for ever in the child of a fork(), such
- * as the one that reads the configuration: no thread allocates meanwhile. */
+ * as the one that reads the configuration: no thread begins or works meanwhile. */
 #ifdef __SANITIZE_ADDRESS__
-static pthread_mutex_t thread_forks = PTHREAD_MUTEX_INITIALIZER;
+static sem_t thread_forks; /* whoever begins a thread takes it, and the thread gives it back */
 
 static void
 thread_before_fork(void)
 {
-	pthread_mutex_lock(&thread_forks);
+	while (sem_wait(&thread_forks) == -1 && errno == EINTR)
+		;
 }
 
 static void
 thread_after_fork(void)
 {
-	pthread_mutex_unlock(&thread_forks);
+	sem_post(&thread_forks);
 }
 
 static void __attribute__((constructor))
 thread_hold_forks(void)
 {
+	sem_init(&thread_forks, 0, 1);
 	pthread_atfork(thread_before_fork, thread_after_fork, thread_after_fork);
 }
 #else
@@ -71,6 +73,7 @@ thread_run(void *arg)
 	struct spool_thread *thread = arg;
 	const uint64_t one = 1;
 
+	thread_after_fork();
 	for (;;) {
 		while (sem_wait(&thread->go) == -1 && errno == EINTR)
 			;
@@ -108,7 +111,10 @@ thread_start(struct spool_thread *thread)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	thread_before_fork();
 	error = pthread_create(&thread->id, NULL, thread_run, thread);
+	if (error != 0)
+		thread_after_fork();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	errno = error;
 	return error == 0;

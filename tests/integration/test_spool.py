@@ -295,7 +295,6 @@ def test_worker_deaths_alone_double_nothing(daemon, collector, folder):
     assert one.restarts() == 20
 
 
-@pytest.mark.plain  # a thread that begins under AddressSanitizer may lock the child that reads the configuration
 @pytest.mark.parametrize("program", [PROGRAM, pytest.param(NEXT, marks=pytest.mark.skipif(
     not holdfast.NEXT_BUILD, reason="no build with --enable-next-layout"))], ids=["same", "next"])
 def test_an_upgrade_doubles_nothing(daemon, collector, folder, program):

@@ -28,13 +28,6 @@
 /* Instructions of all processes of one side_every_step(), about: single steps are slow. */
 #define SIDE_STEPS  40000u
 
-/* Sanitizers multiply the instructions and what a process costs; without them each death is tried anyway. */
-#ifdef __SANITIZE_ADDRESS__
-#define SIDE_STRIDE 8
-#else
-#define SIDE_STRIDE 1
-#endif
-
 void
 side_pair(int ret_fd[2])
 {

@@ -67,6 +67,13 @@ unsigned side_turns(struct event_base *loop, int64_t span);
 /* Waits until the word is value (or, with less, at least value) for at most limit microseconds. */
 bool side_await(const volatile uint32_t *word, uint32_t value, int64_t limit);
 
+/* Sanitizers multiply the instructions and what a process costs; without them each death is tried anyway. */
+#ifdef __SANITIZE_ADDRESS__
+#define SIDE_STRIDE 8
+#else
+#define SIDE_STRIDE 1
+#endif
+
 /* For each system call (its begin and its end) and for each instruction of act(): prepare; act in a process that
  * shares our files and dies there; check.  finished says that act came to its end.  With thousands of instructions
  * only some of them.  false if there is no ptrace here. */
