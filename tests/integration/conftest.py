@@ -13,6 +13,7 @@ import holdfast
 import name_server as name_server_module
 import network as network_module
 import real_servers
+import tls_program
 import upstream as upstream_module
 
 
@@ -121,6 +122,17 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("figures")
         for line in figures:
             terminalreporter.line(line)
+
+
+@pytest.fixture(scope="module")
+def authority(module_folder):
+    return tls_program.Authority(module_folder)
+
+
+@pytest.fixture
+def program(folder):
+    """program(argument...) starts holdfast-tls."""
+    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ def test_each_peer_is_asked_by_redis_benchmark():
         assert float(rows["holdfast"][8]) > 0, f"{load}: CPU to a plain multiplexer's"
 
 
-@pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
+@tls_program.MARK
 @pytest.mark.skipif(not os.path.exists("/usr/sbin/haproxy"), reason="needs it: apt-get install haproxy")
 def test_tls_to_the_server_is_done_and_counted():
     done = bench("--peers", "holdfast", "--only", "^TLS (ping-pong 64 B, 16|upload, 8|connect)")

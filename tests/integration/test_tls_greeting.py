@@ -1,6 +1,5 @@
 """holdfast-tls to servers that greet first, SMTP and IMAP: their clients need not know of TLS."""
 import imaplib
-import os
 import smtplib
 import socket
 
@@ -9,22 +8,12 @@ import pytest
 import holdfast
 import tls_program
 
-pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
-
-
-@pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
+pytestmark = tls_program.MARK
 
 
 @pytest.fixture(scope="module")
 def context(authority):
     return tls_program.context(*authority.issue("mail"))
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import tls_hostile
 import tls_program
 import upstream as upstream_module
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 FLOODS = {
     "key updates": [("SSL_key_update", 0), ("SSL_do_handshake",)],
     "key updates that ask for ours": [("SSL_key_update", 1), ("SSL_do_handshake",)],
@@ -23,18 +22,8 @@ FLOODS = {
 
 
 @pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
-
-
-@pytest.fixture(scope="module")
 def good(authority):
     return authority.issue("good")
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 """MySQL clients that know nothing of TLS, and a MariaDB that takes TLS alone."""
-import json
 import os
 import shutil
 
@@ -10,8 +9,7 @@ import real_servers
 import storm
 import tls_program
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 VERSION = "show status like 'Ssl_version'"
 
 

@@ -1,6 +1,5 @@
 """A TLS server that does not read for long, but answers TCP's questions, keeps its session."""
 import contextlib
-import os
 import socket
 import threading
 import time
@@ -10,15 +9,9 @@ import pytest
 import holdfast
 import tls_program
 
-pytestmark = [pytest.mark.long, pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.long, pytest.mark.plain, tls_program.MARK]
 USER_TIMEOUT = 30  # seconds; holdfast-tls's own
 PIECE = b"x" * 65536
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 def accept(listener, context, sides):

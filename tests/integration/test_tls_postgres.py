@@ -8,8 +8,7 @@ import pytest
 import real_servers
 import tls_program
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 
 
 def demand_tls(postgres, pair):

@@ -17,8 +17,7 @@ from test_tls_postgres import demand_tls, read_until_ready
 SSL_REQUEST, GSS_REQUEST = struct.pack("!II", 8, 80877103), struct.pack("!II", 8, 80877104)
 WANTED = 30 if holdfast.LONG else 6
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 
 
 class Place:

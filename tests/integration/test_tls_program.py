@@ -18,23 +18,13 @@ import holdfast
 import tls_program
 import upstream as upstream_module
 
-pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
+pytestmark = tls_program.MARK
 MEGABYTES = 100 if holdfast.LONG else 20
-
-
-@pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
 
 
 @pytest.fixture(scope="module")
 def good(authority):
     return authority.issue("good")
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 @pytest.fixture

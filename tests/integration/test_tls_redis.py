@@ -1,5 +1,4 @@
 """Redis that takes TLS alone, with a certificate of the client's, for clients that speak plainly."""
-import os
 import subprocess
 
 import pytest
@@ -10,18 +9,7 @@ import real_servers
 import storm
 import tls_program
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
-
-
-@pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 
 
 def tls(folder, authority, more=""):

@@ -9,22 +9,12 @@ import tls_program
 import upstream as upstream_module
 from name_server import A
 
-pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
-
-
-@pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
+pytestmark = tls_program.MARK
 
 
 @pytest.fixture(scope="module")
 def good(authority):
     return tls_program.context(*authority.issue("good"))
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import holdfast
 import tls_program
 import upstream as upstream_module
 
-pytestmark = pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")
+pytestmark = tls_program.MARK
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 """The worker is killed, the daemon upgraded, while clients are served over TLS: nothing lost, nothing wrong."""
-import os
 import socket
 import subprocess
 
@@ -9,20 +8,9 @@ import holdfast
 import storm
 import tls_program
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 KINDS = dict(bulk=2, ping=8, ask=8, half=1, slow=1, bulk_bytes=1 << 20)
 KILLS, UPGRADES = (300, 50) if holdfast.LONG else (20, 3)
-
-
-@pytest.fixture(scope="module")
-def authority(module_folder):
-    return tls_program.Authority(module_folder)
-
-
-@pytest.fixture
-def program(folder):
-    yield from holdfast.each_ends(lambda *arguments: tls_program.Program(folder, *arguments))
 
 
 def settings(folder, authority):

@@ -1,5 +1,4 @@
 """holdfast-tls is upgraded again and again under load: no session is lost, none is refused, no byte is wrong."""
-import os
 import random
 import threading
 
@@ -8,8 +7,7 @@ import pytest
 import holdfast
 import tls_program
 
-pytestmark = [pytest.mark.plain,
-              pytest.mark.skipif(not os.path.exists(tls_program.PROGRAM), reason="built without OpenSSL")]
+pytestmark = [pytest.mark.plain, tls_program.MARK]
 UPGRADES = 50 if holdfast.LONG else 8
 
 

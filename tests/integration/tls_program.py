@@ -7,11 +7,14 @@ import ssl
 import subprocess
 import threading
 
+import pytest
+
 import holdfast
 import lookups
 import upstream
 
 PROGRAM = os.path.join(holdfast.BUILD, "holdfast-tls")
+MARK = pytest.mark.skipif(not os.path.exists(PROGRAM), reason="built without OpenSSL")
 
 
 def connect(path, lines):
