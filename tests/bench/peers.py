@@ -82,11 +82,11 @@ class Peer:
         assert self.process.poll() is None, open(os.path.join(self.folder, "log")).read()
         return os.path.exists(self.path)
 
-    def write(self, text):
+    def write(self, text, **named):
         name = os.path.join(self.folder, "conf")
         with open(name, "w") as file:
             file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=NGINX_STREAM,
-                                   more=self.more))
+                                   more=self.more, **named))
         return name
 
     def pids(self):

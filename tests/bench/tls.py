@@ -27,23 +27,12 @@ checkHost = localhost
 sslVersionMin = TLSv1.2
 """
 NGINX = """
-daemon off;
-worker_processes 1;
-worker_rlimit_nofile 20000;
-load_module {module};
-pid {folder}/pid;
-error_log {folder}/log;
-events {{ worker_connections 9000; }}
-stream {{ server {{
-    listen unix:{path} backlog=4096;
-    proxy_pass 127.0.0.1:{port};
     proxy_ssl on;
     proxy_ssl_protocols TLSv1.2 TLSv1.3;
     proxy_ssl_trusted_certificate {ca};
     proxy_ssl_verify on;
     proxy_ssl_name localhost;
     proxy_ssl_session_reuse on;
-}} }}
 """
 TERMINATOR = """
 global
@@ -115,12 +104,8 @@ class Tls:
     """What a proxy of this table has in common: it verifies chain and name."""
     ca = None  # the same for all
 
-    def write(self, text):
-        name = os.path.join(self.folder, "conf")
-        with open(name, "w") as file:
-            file.write(text.format(path=self.path, port=self.port, folder=self.folder, module=peers.NGINX_STREAM,
-                                   ca=self.ca, more=""))
-        return name
+    def write(self, text, **named):
+        return super().write(text, ca=self.ca, **named)
 
 
 class Holdfast(Tls, peers.Holdfast):
@@ -156,7 +141,8 @@ class Haproxy(Tls, peers.Haproxy):
 
 class Nginx(Tls, peers.Nginx):
     def launch(self):
-        self.spawn("nginx", "-c", self.write(NGINX), "-p", self.folder)
+        text = peers.NGINX.replace("{port};", "{port};" + NGINX)
+        self.spawn("nginx", "-c", self.write(text), "-p", self.folder)
 
 
 class Stunnel(Tls, peers.Peer):
