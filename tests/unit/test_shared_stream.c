@@ -12,14 +12,20 @@
 static int client, other, upstream;
 
 static void
-begin(void)
+begin_with(enum framing_kind framing)
 {
-	world.settings.framing = FRAMING_RESP;
+	world.settings.framing = framing;
 	world.settings.max_message = LIMIT;
 	world_begin();
 	upstream = world_bring();
 	client = world_come();
 	other = world_come();
+}
+
+static void
+begin(void)
+{
+	begin_with(FRAMING_RESP);
 }
 
 /* The one asks for what has a long reply, the other for a number behind it. */
@@ -263,20 +269,9 @@ who_stops_in_its_midst_is_lost_after_reply_timeout(void **state)
 }
 
 static void
-begin_memcache(void)
-{
-	world.settings.framing = FRAMING_MEMCACHE;
-	world.settings.max_message = LIMIT;
-	world_begin();
-	upstream = world_bring();
-	client = world_come();
-	other = world_come();
-}
-
-static void
 story_values_of_memcached_pass_as_they_come(void)
 {
-	begin_memcache();
+	begin_with(FRAMING_MEMCACHE);
 	world_say(client, "get a b\r\n");
 	world_say(other, "incr n 1\r\n");
 	world_expect(upstream, "get a b\r\nincr n 1\r\n");
@@ -298,7 +293,7 @@ WORLD_STORY(values_of_memcached_pass_as_they_come)
 static void
 story_a_long_reply_that_its_asker_does_not_want_is_nobodys(void)
 {
-	begin_memcache();
+	begin_with(FRAMING_MEMCACHE);
 	world_say(client, "ma n v q\r\nmg a v q\r\nmn\r\n");
 	side_say(upstream, "VA 200\r\n");
 	world_say(upstream, text(200));
