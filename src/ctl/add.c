@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -108,7 +109,8 @@ add_write(const struct add *add)
 
 	if (fd != -1)
 		errno = 0; /* a short write sets none */
-	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd) == -1)
+	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) ||
+	    fchmod(fd, 0644) == -1 || fsync(fd) == -1) /* the daemon must read it, whatever the umask */
 		error = errno != 0 ? errno : ENOSPC;
 	if (fd != -1)
 		close(fd);

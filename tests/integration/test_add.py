@@ -105,6 +105,29 @@ def test_a_file_that_another_reload_has_read_stays(folder):
     assert os.path.exists(f"{folder}/s.conf")
 
 
+def test_a_strict_umask_does_not_keep_it_from_the_daemon(one, upstream):
+    before = os.umask(0o077)
+    try:
+        assert add(one, "s", upstream().address).returncode == 0
+    finally:
+        os.umask(before)
+    assert os.stat(f"{one.directory}/s.conf").st_mode & 0o777 == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
+def test_a_full_disk_is_told_and_nothing_is_left(one):
+    if holdfast.run("mount", "-t", "tmpfs", "-o", "size=4k,mode=755", "none", one.directory).returncode != 0:
+        pytest.skip("no mounts here")
+    try:
+        with open(f"{one.directory}/full", "wb") as file:
+            file.write(bytes(4096))
+        done = add(one, "s", "127.0.0.1:1")
+        assert done.returncode == 1 and "No space left on device" in done.stderr
+        assert os.listdir(one.directory) == ["full"] and names(one) == []
+    finally:
+        holdfast.run("umount", "-l", one.directory)
+
+
 def test_without_a_daemon_the_file_is_for_later(one):
     one.stop()
     done = add(one, "s", "127.0.0.1:1")
