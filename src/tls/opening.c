@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/peer_closed.h"
@@ -79,14 +80,16 @@ static void
 opening_tell(struct opening *opening, const struct failure *failure)
 {
 	uint8_t packet[MYSQL_ERROR_SIZE];
-	char text[sizeof failure->text + 32];
+	char cause[ANSWER_SIZE], text[ANSWER_SIZE + 32];
 
 	if (opening->answered) {
-		snprintf(text, sizeof text, "holdfast-tls: %s: %s", failure->kind, failure->text);
+		escape(failure->text, strlen(failure->text), ESCAPE_ASCII, cause, sizeof cause);
+		snprintf(text, sizeof text, "holdfast-tls: %.16s: %s", failure->kind, cause);
 		(void)send(opening->local, packet, mysql_put_error(text, packet), MSG_NOSIGNAL | MSG_DONTWAIT);
 		close(opening->local);
-	} else
+	} else {
 		opening_refuse(opening->local, failure);
+	}
 	opening->local = -1;
 }
 
