@@ -279,15 +279,20 @@ class Daemon:
         assert answer and answer["ok"], f"{line}: {answer}"
         return answer
 
-    def status(self, service=None):
-        """The whole status, or one service's part; asked again if the worker dies over the answer."""
+    def question(self, line, bound=BOUND):
+        """A command that changes nothing; it is asked again if the worker dies over the answer."""
         def ask():
             try:
-                return self.command_raw(f"status {service}" if service else "status")
+                return self.command_raw(line, bound)
             except ConnectionError:
                 return None
-        answer = until(ask, "an answer to status")
-        assert answer["ok"], answer
+        answer = until(ask, f"an answer to {line}", bound)
+        assert answer["ok"], f"{line}: {answer}"
+        return answer
+
+    def status(self, service=None):
+        """The whole status, or one service's part."""
+        answer = self.question(f"status {service}" if service else "status")
         return answer["services"][0] if service else answer
 
     def wait_status(self, service, bound=BOUND, **fields):
@@ -298,7 +303,7 @@ class Daemon:
         return until(matches, f"{service} {fields}", bound)
 
     def wait_connected(self, service, bound=BOUND):
-        return self.command(f"wait {service} {int(bound)}", bound + 5)
+        return self.question(f"wait {service} {int(bound)}", bound + 5)
 
     def ctl(self, *arguments, bound=BOUND):
         return run(os.path.join(self.build, "holdfastctl"), "-s", self.control, *arguments, bound=bound)
