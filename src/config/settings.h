@@ -41,7 +41,7 @@ struct config_log {
 
 struct config_control {
 	struct listener_settings listener; /* path is absolute, or "@name" */
-	char **admin_users, **admin_groups; /* owned; both empty: everybody who can open the socket */
+	char **admin_users, **admin_groups; /* owned; who may change something */
 };
 
 struct config {

@@ -18,6 +18,7 @@
 #include "base/nearest.h"
 #include "client/listener.h"
 #include "client/peer.h"
+#include "control/permission.h"
 #include "control/stats.h"
 #include "control/words.h"
 
@@ -332,27 +333,21 @@ operator_say_unknown(struct operator *operator, const char *name)
 	mem_free(text);
 }
 
-static bool
-operator_may_change(const struct operator *operator)
-{
-	const struct control *control = operator->control;
-
-	return operator->peer.uid == 0 ||
-	    (operator->peer.uid == geteuid() && !peer_is_unknown_user(geteuid())) ||
-	    peer_allowed(operator->fd, &operator->peer, control->admin_users, control->admin_groups);
-}
-
 static void
 operator_run(struct operator *operator, const struct control_command *command, int argc, char **argv)
 {
+	const struct control *control = operator->control;
 	struct control_request *request = mem_new(1, sizeof *request);
+	char *refused = NULL;
 
 	request->operator = operator;
 	request->command = command;
 	operator->request = request;
-	if (command->changes && !operator_may_change(operator))
-		control_fail(request, NULL, "permission denied: user %u is not one of control.admin_users or in "
-		    "one of control.admin_groups", (unsigned)operator->peer.uid);
+	if (permission_is_needed(command->changes, argc, argv))
+		refused = permission_refuse(operator->fd, &operator->peer, control->admin_users,
+		    control->admin_groups, command->name);
+	if (refused != NULL)
+		control_fail_with(request, json_pack("{s:b}", "denied", 1), refused);
 	else if (argc - 1 < command->least || argc - 1 > command->most)
 		control_usage(request);
 	else

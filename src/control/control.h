@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base/mem.h"
+#include "control/permission.h"
 
 #define CONTROL_WAITING     1024 /* connections at once whose command waits for something to happen */
 #define CONTROL_SPARE       8    /* beyond them, for commands that do not wait; further ones get an error line */
@@ -32,14 +33,14 @@ struct control_command {
 	const char *arguments; /* borrowed; as the usage message shows them; "" none */
 	const char *help;      /* borrowed; one line */
 	int least, most;       /* number of words after the name */
-	bool changes;          /* changes something: for administrators only, if there are any */
+	enum permission_changes changes;
 	/* Runs it: argv[0] is the name, argv[argc] is NULL; the words are valid until this returns.  Answers
 	 * the request now or later, by control_answer() or control_fail(), exactly once. */
 	void (*run)(void *arg, struct control_request *request, int argc, char **argv);
 };
 
-/* Serves the listening socket fd (borrowed, as are the lists and the register).  Both lists empty or NULL:
- * whoever can open the socket may run everything.  arg is handed to the commands. */
+/* Serves the listening socket fd (borrowed, as are the lists and the register).  Both lists may be
+ * NULL: control/permission.h says who may what.  arg is handed to the commands. */
 struct control *control_new(struct event_base *loop, int fd, char *const *admin_users, char *const *admin_groups,
     const struct control_command *commands, void *arg);
 

@@ -175,9 +175,9 @@ commands_fail(void *arg, struct control_request *request, int argc, char **argv)
 }
 
 #define COMMAND(name, run, arguments, least, most, changes, repeatable, patient, help) \
-	{ #name, arguments, help, least, most, changes, commands_##run },
+	{ #name, arguments, help, least, most, PERMISSION_##changes, commands_##run },
 
 const struct control_command commands_register[] = {
 #include "base/commands.def"
-	{ NULL, NULL, NULL, 0, 0, false, NULL },
+	{ NULL, NULL, NULL, 0, 0, PERMISSION_reads, NULL },
 };

@@ -90,14 +90,14 @@ run_last(void *arg, struct control_request *request, int argc, char **argv)
 }
 
 static const struct control_command commands[] = {
-	{ "echo", "[WORD...]", "", 0, 60, false, run_echo },
-	{ "later", "", "", 0, 0, false, run_later },
-	{ "size", "BYTES", "", 1, 1, false, run_size },
-	{ "events", "[SERVICE]", "", 0, 1, false, run_events },
-	{ "patient", "", "", 0, 0, false, run_patient },
-	{ "last", "SERVICE", "", 1, 1, false, run_last },
-	{ "change", "", "", 0, 0, true, run_echo },
-	{ NULL, NULL, NULL, 0, 0, false, NULL },
+	{ "echo", "[WORD...]", "", 0, 60, PERMISSION_reads, run_echo },
+	{ "later", "", "", 0, 0, PERMISSION_reads, run_later },
+	{ "size", "BYTES", "", 1, 1, PERMISSION_reads, run_size },
+	{ "events", "[SERVICE]", "", 0, 1, PERMISSION_reads, run_events },
+	{ "patient", "", "", 0, 0, PERMISSION_reads, run_patient },
+	{ "last", "SERVICE", "", 1, 1, PERMISSION_reads, run_last },
+	{ "change", "", "", 0, 0, PERMISSION_changes, run_echo },
+	{ NULL, NULL, NULL, 0, 0, PERMISSION_reads, NULL },
 };
 
 int

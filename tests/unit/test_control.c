@@ -1,6 +1,7 @@
 /* The control socket: what comes in, in whatever way, and what goes out. */
 #include "control_side.h"
 
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -367,56 +368,139 @@ a_reader_that_does_not_read_gets_no_further_command_run(void **state)
 
 /* Who may what. */
 
-static void
-only_administrators_may_change_something_if_there_are_any(void **state)
-{
-	char *nobody_at_all[] = { "no-such-user", NULL };
-	int fd = side_client();
+enum { ROOT = 0, DAEMON = 1, ALICE = 2, BOB = 3, STAFF = 50, OTHERS = 60, NOBODY = 65534 };
 
-	(void)state;
-	side_put(fd, "change\n");
-	side_expect_ok(fd, NULL, NULL);
-	control_set_admins(side.control, nobody_at_all, NULL);
-	side_put(fd, "change\n");
-	side_expect_ok(fd, NULL, NULL); /* the daemon's own user may */
-	close(fd);
-}
+struct who {
+	uid_t daemon, uid; /* whose the daemon is, and who asks */
+	gid_t gid, more;   /* its group, and one that it is in besides */
+	bool lists;        /* 3 and group 50 are administrators; else nobody is */
+	bool may;
+};
 
-/* Another user's side: asks and leaves with 0 if it was refused.  Runs in a process of its own. */
+static const struct who whos[] = {
+	{ ROOT, ROOT, ROOT, ROOT, false, true },
+	{ ROOT, ALICE, ALICE, ALICE, false, false },
+	{ ROOT, DAEMON, DAEMON, DAEMON, false, false },
+	{ DAEMON, ROOT, ROOT, ROOT, false, true },
+	{ DAEMON, DAEMON, DAEMON, DAEMON, false, true },
+	{ DAEMON, ALICE, DAEMON, DAEMON, false, false }, /* in the daemon's group, which is the socket's */
+	{ DAEMON, ALICE, ROOT, ROOT, false, false },     /* and in root's */
+	{ DAEMON, NOBODY, NOBODY, NOBODY, false, false },
+	{ DAEMON, ROOT, ROOT, ROOT, true, true },
+	{ DAEMON, DAEMON, DAEMON, DAEMON, true, true },
+	{ DAEMON, BOB, OTHERS, OTHERS, true, true },
+	{ DAEMON, ALICE, STAFF, STAFF, true, true },
+	{ DAEMON, ALICE, OTHERS, STAFF, true, true },
+	{ DAEMON, ALICE, DAEMON, OTHERS, true, false },
+	{ DAEMON, NOBODY, NOBODY, NOBODY, true, false },
+	{ NOBODY, NOBODY, NOBODY, NOBODY, false, false }, /* every user of other namespaces is shown as nobody */
+};
+
+/* Another user's side, in a process of its own: asks and leaves with 0 if that was granted, 1 if it was refused. */
 static void
-ask_as_nobody(void)
+ask_as(const struct who *who, const char *command)
 {
-	char answer[256] = "";
+	char answer[512] = "";
 	int fd;
 
 	alarm(10);
-	if (setgid(65534) == -1 || setuid(65534) == -1)
+	if (setgroups(1, &who->more) == -1 || setgid(who->gid) == -1 || setuid(who->uid) == -1)
 		_exit(2);
 	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	if (connect(fd, (struct sockaddr *)&side.name, side.name_length) == -1 || write(fd, "change\n", 7) != 7 ||
-	    read(fd, answer, sizeof answer - 1) <= 0)
+	if (connect(fd, (struct sockaddr *)&side.name, side.name_length) == -1 ||
+	    write(fd, command, strlen(command)) == -1 || read(fd, answer, sizeof answer - 1) <= 0)
 		_exit(3);
-	_exit(strstr(answer, "permission denied") == NULL);
+	_exit(strstr(answer, "\"ok\":true") == NULL);
 }
 
 static void
-another_user_may_not(void **state)
+expect_who(const struct who *who, const char *command, bool may)
 {
-	char *nobody_at_all[] = { "no-such-user", NULL };
 	int status = -1;
-	pid_t child;
+	pid_t child = fork();
+
+	if (child == 0)
+		ask_as(who, command);
+	assert_int_equal(seteuid(who->daemon), 0);
+	while (waitpid(child, &status, WNOHANG) == 0)
+		side_turn();
+	assert_int_equal(seteuid(0), 0);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != !may)
+		fail_msg("%s by user %u, group %u: status %x", command, who->uid, who->gid, (unsigned)status);
+}
+
+static void
+root_the_daemon_s_user_and_administrators_may_change_something_others_may_read(void **state)
+{
+	char *users[] = { "3", NULL }, *groups[] = { "50", NULL };
 
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	control_set_admins(side.control, nobody_at_all, NULL);
-	child = fork();
-	if (child == 0)
-		ask_as_nobody();
-	while (waitpid(child, &status, WNOHANG) == 0)
-		side_turn();
-	assert_int_equal(status, 0);
-	assert_int_equal(side.runs, 0);
+	for (size_t i = 0; i < sizeof whos / sizeof whos[0]; i++) {
+		control_set_admins(side.control, whos[i].lists ? users : NULL, whos[i].lists ? groups : NULL);
+		expect_who(&whos[i], "echo\n", true);
+		side.runs = 0;
+		expect_who(&whos[i], "change\n", whos[i].may);
+		assert_int_equal(side.runs, whos[i].may);
+	}
+}
+
+/* The refusal by a daemon of this user. */
+static void
+expect_refusal(uid_t own, char *const *users, const char *text)
+{
+	struct peer peer = { .uid = 4000000001, .gid = 4000000001 };
+	char *refusal;
+
+	assert_int_equal(seteuid(own), 0);
+	refusal = permission_refuse(-1, &peer, users, NULL, "pause");
+	assert_int_equal(seteuid(0), 0);
+	assert_string_equal(refusal, text);
+	mem_free(refusal);
+}
+
+static void
+a_refusal_says_who_asked_and_who_may(void **state)
+{
+	char *users[] = { "3", NULL };
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	expect_refusal(0, NULL, "permission denied: user 4000000001 may read, but \"pause\" changes something; that "
+	    "is for root, control.admin_users and control.admin_groups (both empty)");
+	expect_refusal(4000000002, users, "permission denied: user 4000000001 may read, but \"pause\" changes "
+	    "something; that is for root, user 4000000002, control.admin_users and control.admin_groups");
+}
+
+static void
+what_only_shows_is_for_everybody(void **state)
+{
+	char *alone[] = { "x", NULL }, *dry[] = { "x", "--force", "--dry-run", NULL }, *word[] = { "x", "y", NULL };
+
+	(void)state;
+	assert_false(permission_is_needed(PERMISSION_reads, 2, word));
+	assert_true(permission_is_needed(PERMISSION_changes, 1, alone));
+	assert_false(permission_is_needed(PERMISSION_changes_with_words, 1, alone));
+	assert_true(permission_is_needed(PERMISSION_changes_with_words, 2, word));
+	assert_false(permission_is_needed(PERMISSION_changes_unless_dry, 3, dry));
+	assert_true(permission_is_needed(PERMISSION_changes_unless_dry, 2, word));
+}
+
+static void
+who_is_no_administrator_any_more_is_refused_on_an_open_connection(void **state)
+{
+	char *lists[] = { "4000000001", NULL };
+	struct peer peer = { .uid = 4000000001, .gid = 4000000001 };
+	char *refusal = permission_refuse(-1, &peer, lists, NULL, "pause");
+
+	(void)state;
+	assert_null(refusal);
+	lists[0] = NULL;
+	refusal = permission_refuse(-1, &peer, lists, NULL, "pause");
+	assert_non_null(refusal);
+	mem_free(refusal);
 }
 
 int
@@ -438,8 +522,10 @@ main(void)
 		SIDE_TEST(all_that_is_not_read_has_a_bound),
 		SIDE_TEST(an_answer_beyond_12_mib_is_an_error),
 		SIDE_TEST(a_reader_that_does_not_read_gets_no_further_command_run),
-		SIDE_TEST(only_administrators_may_change_something_if_there_are_any),
-		SIDE_TEST(another_user_may_not),
+		SIDE_TEST(root_the_daemon_s_user_and_administrators_may_change_something_others_may_read),
+		SIDE_TEST(a_refusal_says_who_asked_and_who_may),
+		SIDE_TEST(what_only_shows_is_for_everybody),
+		SIDE_TEST(who_is_no_administrator_any_more_is_refused_on_an_open_connection),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
