@@ -200,10 +200,10 @@ client_was_attached(const struct client *client)
 
 /* Does what follows from the relay's work; whether the client is gone. */
 static bool
-client_follow(struct client *client, bool was_attached, enum relay_result result)
+client_follow(struct client *client, bool was_answered, enum relay_result result)
 {
-	if (client->relay->attached && !was_attached)
-		client_tell(client, CLIENT_ATTACHED);
+	if (client->relay->answered && !was_answered)
+		client_tell(client, CLIENT_ANSWERED);
 	if (result == RELAY_UPSTREAM_ENDED) {
 		if (client_tell(client, CLIENT_UPSTREAM_ENDED))
 			return false;
@@ -247,10 +247,10 @@ static void
 client_carry(struct client *client, enum table_direction d, short what)
 {
 	struct table_header *header = client->owner->table->header;
-	bool attached = client->relay->attached;
+	bool answered = client->relay->answered;
 
 	header->handling = client->index;
-	if (!client_follow(client, attached, relay_work(client->relay, d, what)) && client->track != NULL)
+	if (!client_follow(client, answered, relay_work(client->relay, d, what)) && client->track != NULL)
 		client_look_free(client);
 	header->handling = 0;
 }
@@ -272,7 +272,7 @@ client_on_down(evutil_socket_t fd, short what, void *arg)
 bool
 client_look(struct client *client)
 {
-	return client_follow(client, client->relay->attached, relay_look(client->relay));
+	return client_follow(client, client->relay->answered, relay_look(client->relay));
 }
 
 static void
@@ -294,7 +294,7 @@ client_start_relay(struct client *client)
 	introduction_say(client->owner->table, client->index);
 	client->relay = slab_take(&client->owner->relays);
 	relay_init(client->relay, client->owner->loop, client->owner->table, client->index, on_event, client);
-	client->relay->attached = !client_is_unused(client);
+	client->relay->attached = client->relay->answered = !client_is_unused(client);
 	client->relay->declines = client->owner->declines && client_record(client)->bytes[TABLE_UP] == 0;
 	if (client_record(client)->flags & TABLE_CLIENT_TRACKED)
 		client_start_track(client);

@@ -33,7 +33,7 @@ TAILQ_HEAD(client_list, client);
 #define CLIENT_LINGERING_MOST 1024u
 
 enum client_event {
-	CLIENT_ATTACHED,       /* the first byte has passed over this upstream connection */
+	CLIENT_ANSWERED,       /* the first byte of this upstream connection has reached it */
 	CLIENT_UPSTREAM_ENDED, /* all that it said is delivered, the client is still there and open for more; true: it
 	                        * has been put back among the held by client_return(); false: the end is passed on */
 	CLIENT_OWNS,           /* of shared mode: it has a connection of its own now */

@@ -212,9 +212,9 @@ clients_on_event(void *arg, struct client *client, enum client_event event)
 	struct clients *clients = arg;
 
 	switch (event) {
-	case CLIENT_ATTACHED:
+	case CLIENT_ANSWERED:
 		if (clients->mux == NULL)
-			upstream_tell(clients->upstream, PCONN_RELAYED);
+			upstream_tell(clients->upstream, PCONN_ANSWERED);
 		break;
 	case CLIENT_OWNS:
 		clients->fresh = true;

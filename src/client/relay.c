@@ -51,6 +51,7 @@ relay_send(struct relay *relay, enum table_direction d)
 		return error;
 	relay->table->clients[relay->index].active = clock_tick();
 	relay->spoke |= d == TABLE_UP;
+	relay->answered |= d == TABLE_DOWN;
 	relay->attached = true;
 	return error;
 }

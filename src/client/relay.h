@@ -40,6 +40,7 @@ struct relay {
 	struct table *table;     /* borrowed */
 	uint32_t index;          /* of the client's record */
 	bool attached;           /* a byte has been delivered, either way; may be set before relay_start() */
+	bool answered;           /* one of the upstream's; likewise */
 	bool spoke;              /* the upstream was sent something, a header too, or under an earlier worker either
 	                          * side */
 	bool nodelay;            /* it was asked for */

@@ -90,7 +90,7 @@ void
 machine_push(struct machine *machine, struct pconn_input input)
 {
 	enum pconn_event event = input.event;
-	bool idempotent = event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_RELAYED ||
+	bool idempotent = event == PCONN_HELD || event == PCONN_TAKEN || event == PCONN_ANSWERED ||
 	    event == PCONN_DEADLINE || event == PCONN_RECONNECT;
 
 	for (size_t i = machine->early; i < machine->count && idempotent; i++)

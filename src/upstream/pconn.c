@@ -555,7 +555,7 @@ in_connected(struct pconn *p, const struct pconn_settings *s, const struct pconn
 		if (p->deadline == CLOCK_NEVER && !p->slow)
 			p->fill_at = in->now + REFILL_DELAY;
 		break;
-	case PCONN_RELAYED:
+	case PCONN_ANSWERED:
 		p->early_first = 0;
 		if (!p->slow)
 			p->fill_at = in->now;

@@ -53,7 +53,7 @@ enum pconn_event {
 	PCONN_DIAL_FAILED,   /* with same and further; while connected: a further dial, on all endpoints */
 	PCONN_HELD,          /* the number of held clients, or an order, has changed, or just: look again */
 	PCONN_TAKEN,         /* P25: a client has a ready connection now */
-	PCONN_RELAYED,       /* the first byte has passed over a taken one */
+	PCONN_ANSWERED,      /* over a taken one the first byte has come from the upstream */
 	PCONN_SPOKE,         /* P28: the server has spoken on one that nobody has taken */
 	PCONN_ENDED,         /* P27: the server has ended an unused one; with age and elsewhere */
 	PCONN_LOST,          /* the current connection is gone, none is ready; with age */

@@ -94,8 +94,8 @@ bool upstream_refuses(const struct upstream *upstream);
 /* Whether a connection is there or on its way without a retry delay, for on_down = "refuse". */
 bool upstream_is_up(const struct upstream *upstream);
 
-/* What has happened outside: the first byte has passed over a connection that was taken, whose replacement may be
- * dialled now (PCONN_RELAYED, P25); or an operator's: drop what is ready and connect again, at once, or when it
+/* What has happened outside: a client has its first answer over a connection that was taken, whose replacement may be
+ * dialled now (PCONN_ANSWERED, P25); or an operator's: drop what is ready and connect again, at once, or when it
  * is paused no more (PCONN_RECONNECT); PCONN_CLOSE (P16), PCONN_DRAIN (P20), PCONN_OPEN after either or an abort. */
 void upstream_tell(struct upstream *upstream, enum pconn_event event);
 

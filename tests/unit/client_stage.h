@@ -25,7 +25,7 @@ static struct client_owner owner;
 static struct client *client;
 static struct table_client *record;
 static int far; /* the far end */
-static unsigned attached, upstream_ended, ended, left;
+static unsigned answered, upstream_ended, ended, left;
 static bool gives_back;
 static uint64_t lost;
 
@@ -37,8 +37,8 @@ on_event(void *arg, struct client *c, enum client_event event)
 	case CLIENT_OWNS:
 	case CLIENT_FREE:
 	case CLIENT_BACK:
-	case CLIENT_ATTACHED:
-		attached++;
+	case CLIENT_ANSWERED:
+		answered++;
 		break;
 	case CLIENT_UPSTREAM_ENDED:
 		upstream_ended++;
@@ -71,7 +71,7 @@ set_up(void **state)
 	loop = loop_new();
 	client_owner_init(&owner, loop, &table);
 	owner.on_event = on_event;
-	attached = upstream_ended = ended = left = 0;
+	answered = upstream_ended = ended = left = 0;
 	gives_back = false;
 	side_pair(pair);
 	far = pair[1];

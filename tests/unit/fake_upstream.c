@@ -38,8 +38,8 @@ void
 upstream_tell(struct upstream *upstream, enum pconn_event event)
 {
 	(void)upstream;
-	assert_int_equal(event, PCONN_RELAYED);
-	remote.attached++;
+	assert_int_equal(event, PCONN_ANSWERED);
+	remote.answered++;
 }
 
 void

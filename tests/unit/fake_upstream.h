@@ -12,7 +12,7 @@
 struct remote {
 	const struct table *table;
 	uint32_t (*take)(void); /* the next connection, or 0 */
-	unsigned taken, attached, unused, held, lost, let_go;
+	unsigned taken, answered, unused, held, lost, let_go;
 	int64_t unused_age;
 	char reason[128];       /* of the last loss */
 	bool refuses, up;

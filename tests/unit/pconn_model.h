@@ -76,7 +76,7 @@ static const struct choice choices[] = {
 	{ PCONN_DIAL_FAILED, .fresh = true, .same = true, .held = -1 },
 	{ PCONN_DIAL_FAILED, .same = true, .held = -1 },
 	{ PCONN_HELD, .held = 0 }, { PCONN_HELD, .held = 2 },
-	{ PCONN_TAKEN, .held = -1 }, { PCONN_RELAYED, .held = -1 },
+	{ PCONN_TAKEN, .held = -1 }, { PCONN_ANSWERED, .held = -1 },
 	{ PCONN_ENDED, .age = 1000, .held = -1 }, { PCONN_ENDED, .age = 1000, .elsewhere = true, .held = -1 },
 	{ PCONN_ENDED, .age = 2 * CLOCK_SECOND, .elsewhere = true, .held = -1 },
 	{ PCONN_LOST, .held = -1 }, { PCONN_TAKEN_OVER, .held = -1 }, { PCONN_WAKE, .held = -1 },
@@ -155,7 +155,7 @@ possible(const struct model *m, const struct choice *c)
 		return can_change(m, c->change);
 	case PCONN_TAKEN: case PCONN_ENDED:
 		return m->ready > 0 && !m->in_use;
-	case PCONN_RELAYED:
+	case PCONN_ANSWERED:
 		return m->taken > 0;
 	case PCONN_LOST:
 		return m->p.state == PCONN_CONNECTED;
@@ -303,7 +303,7 @@ happen(struct model *m, const struct choice *c)
 		m->ready--;
 	if (c->event == PCONN_TAKEN)
 		m->taken = 1;
-	if (c->event == PCONN_RELAYED)
+	if (c->event == PCONN_ANSWERED)
 		m->taken = 0;
 	if (c->event == PCONN_LOST)
 		m->ready = 0;

@@ -5,19 +5,21 @@
 #include "keep/io_journal.h"
 
 static void
-a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
+a_client_is_attached_by_its_first_byte_and_answered_by_the_upstreams(void **state)
 {
 	int upstream = open_with(false);
 
 	(void)state;
 	gives_back = true;
 	settle();
-	assert_int_equal(attached, 0);
 	assert_true(client_is_unused(client));
 	side_say(far, "one");
 	settle();
-	assert_int_equal(attached, 1);
+	assert_int_equal(answered, 0);
 	assert_false(client_is_unused(client));
+	side_say(upstream, "answer");
+	settle();
+	assert_int_equal(answered, 1);
 	close(upstream);
 	settle();
 	assert_true(client_is_held(client));
@@ -26,7 +28,7 @@ a_client_is_attached_by_the_first_byte_of_each_connection(void **state)
 	assert_true(client_was_attached(client));
 	side_say(upstream, "two");
 	settle();
-	assert_int_equal(attached, 2);
+	assert_int_equal(answered, 2);
 	close(upstream);
 }
 
@@ -38,15 +40,17 @@ a_new_worker_takes_up_an_open_session(void **state)
 
 	(void)state;
 	side_say(far, "before");
+	side_say(upstream, "with it");
 	settle();
 	client_free(client);
 	assert_string_equal(side_hear(upstream), "before");
+	assert_string_equal(side_hear(far), "with it");
 	client = client_new(&owner, index);
 	client_begin(client);
 	side_say(upstream, "after");
 	settle();
 	assert_string_equal(side_hear(far), "after");
-	assert_int_equal(attached, 1); /* by the dead one */
+	assert_int_equal(answered, 1); /* by the dead one */
 	close(upstream);
 }
 
@@ -246,7 +250,7 @@ the_upstream_hears_who_the_client_is_before_its_first_byte(void **state)
 	settle();
 	assert_string_equal(side_hear(upstream), "PROXY UNKNOWN\r\none");
 	assert_int_equal(record->bytes[TABLE_UP], 3);
-	assert_int_equal(attached, 1);
+	assert_int_equal(answered, 0);
 	close(upstream);
 }
 
@@ -370,7 +374,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		ROW(a_client_is_attached_by_the_first_byte_of_each_connection),
+		ROW(a_client_is_attached_by_its_first_byte_and_answered_by_the_upstreams),
 		ROW(a_new_worker_takes_up_an_open_session),
 		ROW(what_the_dead_upstream_did_not_take_goes_to_the_next),
 		ROW(much_that_is_on_its_way_is_kept_in_order),

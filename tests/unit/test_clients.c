@@ -20,7 +20,10 @@ a_client_gets_the_connection_that_is_ready(void **state)
 	side_say(client, "question");
 	settle();
 	assert_string_equal(side_hear(upstream), "question");
-	assert_int_equal(remote.attached, 1);
+	assert_int_equal(remote.answered, 0);
+	side_say(upstream, "answer");
+	settle();
+	assert_int_equal(remote.answered, 1);
 	assert_int_equal(counters()->clients, 1);
 	close(client);
 }

@@ -53,13 +53,15 @@ with_reconnect_a_client_stays(void **state)
 		side_say(client, "line");
 		settle();
 		assert_string_equal(side_hear(upstream), "line");
+		side_say(upstream, "answer");
+		settle();
 		hang_up(upstream);
 		assert_int_equal(status().held, 1);
 		upstream = bring();
 		clients_serve(clients);
 	}
 	assert_int_equal(remote.unused, 0);
-	assert_int_equal(remote.attached, 5);
+	assert_int_equal(remote.answered, 5);
 	close(client);
 }
 

@@ -299,7 +299,7 @@ p25_or_at_the_first_relayed_byte(void **state)
 
 	(void)state;
 	PLAY(&p, &usual, TO_CONNECTED, { 100, PCONN_TAKEN, 0, PCONN_CONNECTED, 120 },
-	    { 101, PCONN_RELAYED, FILL, PCONN_CONNECTED, NO },
+	    { 101, PCONN_ANSWERED, FILL, PCONN_CONNECTED, NO },
 	    { 120, PCONN_DEADLINE, 0, PCONN_CONNECTED, NO, .dialling = 1 });
 }
 
