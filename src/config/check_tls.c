@@ -218,7 +218,7 @@ check_by_asking(struct reader *reader, const struct read_service *service)
 			    error + strlen("tls: "));
 		return false;
 	}
-	if (tls_talk_answer(line, (size_t)length, clock_wall(), &session, error) == TLS_OPEN)
+	if (tls_talk_answer(line, (size_t)length, &session, error) == TLS_OPEN)
 		check_expiry(reader, service, &session);
 	else
 		reader_say(reader, READ_MOMENTARY, service, setting_in(tls, error), "%s", error + strlen("tls: "));

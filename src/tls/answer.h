@@ -14,7 +14,7 @@ struct answer {
 	const char *protocol, *cipher;
 	const char *peer;    /* the subject of the server's certificate */
 	const char *alpn;    /* "": none */
-	int64_t expires;     /* seconds until the server's certificate ends; ANSWER_NO_END: it has none */
+	int64_t expires;     /* Unix time in seconds: the server's certificate's end; ANSWER_NO_END: it has none */
 	int64_t own_expires; /* the same of ours */
 	bool resumed;
 };

@@ -235,22 +235,53 @@ context_load_certificate(SSL_CTX *ctx, const struct header *header, struct failu
 	return true;
 }
 
+/* list is freed, a name stands behind it in what is returned.  list may be NULL. */
+static char *
+context_append_cipher(char *list, const char *name)
+{
+	char *longer = list == NULL ? mem_copy_text(name) : mem_print("%s:%s", list, name);
+
+	mem_free(list);
+	return longer;
+}
+
+/* Of the ciphers of TLS 1.3 that OpenSSL's configuration allows, AES with 128 bits comes first, as in browsers:
+ * encrypting takes a quarter less time, and every server has it (RFC 8446, 9.1). */
+static bool
+context_prefer_fast(SSL_CTX *ctx)
+{
+	static const char fast[] = "TLS_AES_128_GCM_SHA256";
+	STACK_OF(SSL_CIPHER) *allowed = SSL_CTX_get_ciphers(ctx);
+	char *list = mem_copy_text(fast);
+	bool has_fast = false, good;
+
+	for (int i = 0; i < sk_SSL_CIPHER_num(allowed); i++) {
+		const char *name = SSL_CIPHER_get_name(sk_SSL_CIPHER_value(allowed, i));
+
+		if (strcmp(name, fast) == 0)
+			has_fast = true;
+		else if (strncmp(name, "TLS_", 4) == 0)
+			list = context_append_cipher(list, name);
+	}
+	good = !has_fast || SSL_CTX_set_ciphersuites(ctx, list);
+	mem_free(list);
+	return good;
+}
+
 /* Names of TLS 1.3 begin with TLS_; each version has a list of its own. */
 static bool
 context_set_ciphers(SSL_CTX *ctx, const struct header *header, struct failure *ret_failure)
 {
-	char *names, *name, *rest = NULL, *old = NULL, *new = NULL, *more;
+	char *names, *name, *rest = NULL, *old = NULL, *new = NULL;
 	bool good;
 
 	if (header->ciphers == NULL)
-		return true;
+		return context_prefer_fast(ctx);
 	names = mem_copy_text(header->ciphers);
 	for (name = strtok_r(names, ":", &rest); name != NULL; name = strtok_r(NULL, ":", &rest)) {
 		char **list = strncmp(name, "TLS_", 4) == 0 ? &new : &old;
 
-		more = *list == NULL ? mem_copy_text(name) : mem_print("%s:%s", *list, name);
-		mem_free(*list);
-		*list = more;
+		*list = context_append_cipher(*list, name);
 	}
 	good = (old == NULL || SSL_CTX_set_cipher_list(ctx, old)) &&
 	    (new == NULL || SSL_CTX_set_ciphersuites(ctx, new));

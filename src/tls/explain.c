@@ -4,8 +4,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-
-#define EXPLAIN_DAY 86400
+#include <time.h>
 
 static int explain_index = -1; /* of a SSL: the certificate that failed, owned */
 
@@ -61,11 +60,11 @@ explain_subject(const X509 *certificate, char ret_text[EXPLAIN_NAME_SIZE])
 int64_t
 explain_end(const X509 *certificate)
 {
-	int days, seconds;
+	struct tm end;
 
-	if (certificate == NULL || !ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)))
+	if (certificate == NULL || !ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end))
 		return ANSWER_NO_END;
-	return (int64_t)days * EXPLAIN_DAY + seconds;
+	return timegm(&end);
 }
 
 static void

@@ -28,7 +28,7 @@ const char *explain_last(char *ret_text, size_t size);
 /* The certificate's subject, "CN=x,O=y"; "" for NULL. */
 void explain_subject(const X509 *certificate, char ret_text[EXPLAIN_NAME_SIZE]);
 
-/* Seconds until it ends; ANSWER_NO_END for NULL. */
+/* When it ends, in seconds of Unix time; ANSWER_NO_END for NULL. */
 int64_t explain_end(const X509 *certificate);
 
 #endif

@@ -36,7 +36,7 @@ struct tunnel {
 	SSL *ssl;            /* owned */
 	struct event local_read, local_write, remote_read, remote_write;
 	struct loop_timer timer;
-	struct loop_timer heed_timer; /* while the server has not taken all: does it live? */
+	struct loop_timer heed_timer; /* while bytes pass: does a server that has not taken all live? */
 	struct tunnel_pending up, down;
 	bool local_ended;    /* it has said all */
 	bool local_gone;     /* it does not listen either */
@@ -47,6 +47,7 @@ struct tunnel {
 	bool wants_write;    /* TLS must send something before it reads or writes */
 	struct mysql_login login; /* over where there is none */
 	bool abrupt;         /* MySQL: what it says has lengths, and servers end without close_notify */
+	bool moved;          /* bytes have passed since the heed timer was set */
 	bool patient;        /* the server has closed its window and lives: the user time-out is off */
 	unsigned barren;     /* reads without data since the last with some */
 	bool over;           /* nothing more comes from the server, which end and text tell of */
@@ -157,6 +158,23 @@ tunnel_judge(struct tunnel *tunnel, int result, bool writes)
 	}
 }
 
+/* Looking is cheaper than clearing what is nearly always clear. */
+static void
+tunnel_clear_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
+	errno = 0;
+}
+
+static void
+tunnel_note_move(struct tunnel *tunnel)
+{
+	tunnel->moved = true;
+	if (!loop_timer_is_set(&tunnel->heed_timer))
+		loop_timer_at(&tunnel->heed_timer, clock_after(clock_now(), TUNNEL_HEED));
+}
+
 /* As many of the bytes as TLS takes now. */
 static size_t
 tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
@@ -164,8 +182,7 @@ tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
 	size_t sent = 0, count;
 
 	while (sent < length) {
-		ERR_clear_error();
-		errno = 0;
+		tunnel_clear_errors();
 		wire_set_more(tunnel->ssl, length - sent > SSL3_RT_MAX_PLAIN_LENGTH);
 		if (!SSL_write_ex(tunnel->ssl, bytes + sent, length - sent, &count)) {
 			tunnel_judge(tunnel, 0, true);
@@ -173,8 +190,8 @@ tunnel_encrypt(struct tunnel *tunnel, const char *bytes, size_t length)
 		}
 		sent += count;
 	}
-	if (sent > 0 && !loop_timer_is_set(&tunnel->heed_timer))
-		loop_timer_at(&tunnel->heed_timer, clock_after(clock_now(), TUNNEL_HEED));
+	if (sent > 0)
+		tunnel_note_move(tunnel);
 	return sent;
 }
 
@@ -183,8 +200,7 @@ tunnel_notify(struct tunnel *tunnel)
 {
 	int result;
 
-	ERR_clear_error();
-	errno = 0;
+	tunnel_clear_errors();
 	result = SSL_shutdown(tunnel->ssl);
 	tunnel->notified = result >= 0;
 	if (result < 0)
@@ -259,9 +275,9 @@ tunnel_read(struct tunnel *tunnel, char *ret_bytes, size_t size, size_t *ret_cou
 	bool waits;
 
 	*ret_count = 0;
-	ERR_clear_error();
-	errno = 0;
+	tunnel_clear_errors();
 	if (SSL_read_ex(tunnel->ssl, ret_bytes, size, ret_count)) {
+		tunnel_note_move(tunnel);
 		if (tunnel->barren > 1)
 			SSL_set_read_ahead(tunnel->ssl, 1);
 		tunnel->barren = 0;
@@ -413,7 +429,7 @@ tunnel_on_timer(void *arg)
 	tunnel_continue(tunnel);
 }
 
-/* As long as the server's host has not acknowledged all. */
+/* As long as bytes pass, or the server's host has not acknowledged all.  Then OpenSSL's buffers are freed. */
 static void
 tunnel_on_heed(void *arg)
 {
@@ -421,8 +437,11 @@ tunnel_on_heed(void *arg)
 	int queued = 0;
 
 	tunnel->patient = tcp_patience_heed(tunnel->remote, TUNNEL_USER_TIMEOUT, tunnel->patient);
-	if (tunnel->patient || (ioctl(tunnel->remote, SIOCOUTQ, &queued) == 0 && queued > 0))
+	if (tunnel->moved || tunnel->patient || (ioctl(tunnel->remote, SIOCOUTQ, &queued) == 0 && queued > 0))
 		loop_timer_at(&tunnel->heed_timer, clock_after(clock_now(), TUNNEL_HEED));
+	else
+		SSL_free_buffers(tunnel->ssl);
+	tunnel->moved = false;
 }
 
 struct tunnel *
@@ -451,6 +470,7 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	tunnel_keep(&tunnel->up, sides->to_remote, sides->to_remote_length);
 	tunnel->wants_write = tunnel->up.length > 0;
 	tunnel->more = SSL_has_pending(tunnel->ssl); /* bytes that came with the handshake's end */
+	SSL_clear_mode(tunnel->ssl, SSL_MODE_RELEASE_BUFFERS); /* one that works keeps them */
 	tunnel_wait(tunnel);
 	return tunnel;
 }

@@ -77,7 +77,7 @@ tls_hello_judge(struct tls_hello *hello)
 {
 	struct tls_session session;
 	char error[TLS_ERROR_SIZE] = "";
-	enum tls_verdict verdict = tls_talk_answer(hello->line, hello->heard - 1, clock_wall(), &session, error);
+	enum tls_verdict verdict = tls_talk_answer(hello->line, hello->heard - 1, &session, error);
 
 	CRASH_POINT(TLS_HEARD);
 	tls_hello_end(hello, verdict, &session, error);

@@ -164,9 +164,9 @@ piece_copy(struct piece piece, char *ret_text, size_t size)
 	escape(piece.text, piece.length, ESCAPE_ASCII, ret_text, size);
 }
 
-/* When seconds from now are over; 0: it is no number of them. */
+/* A Unix time; 0: it is no number of seconds. */
 static int64_t
-piece_point(struct piece piece, int64_t wall)
+piece_point(struct piece piece)
 {
 	char text[24] = "", *end;
 	long long seconds;
@@ -177,11 +177,11 @@ piece_point(struct piece piece, int64_t wall)
 	seconds = strtoll(text, &end, 10);
 	if (*end != '\0' || seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
 		return 0;
-	return wall + seconds * CLOCK_SECOND;
+	return seconds * CLOCK_SECOND;
 }
 
 static void
-answer_take(struct piece name, struct piece value, int64_t wall, struct tls_session *session)
+answer_take(struct piece name, struct piece value, struct tls_session *session)
 {
 	bool later = piece_is(value, "none"); /* TLS begins later, as MySQL's does */
 
@@ -194,9 +194,9 @@ answer_take(struct piece name, struct piece value, int64_t wall, struct tls_sess
 	else if (piece_is(name, "resumed"))
 		session->resumed = piece_is(value, "1");
 	else if (piece_is(name, "expires"))
-		session->expires = piece_point(value, wall);
+		session->expires = piece_point(value);
 	else if (piece_is(name, "own_expires"))
-		session->own_expires = piece_point(value, wall);
+		session->own_expires = piece_point(value);
 }
 
 /* Of these kinds no server is the cause. */
@@ -224,7 +224,7 @@ answer_take_error(struct piece rest, char ret_error[TLS_ERROR_SIZE])
 }
 
 enum tls_verdict
-tls_talk_answer(const char *line, size_t length, int64_t wall, struct tls_session *ret_session,
+tls_talk_answer(const char *line, size_t length, struct tls_session *ret_session,
     char ret_error[TLS_ERROR_SIZE])
 {
 	struct piece rest = { line, length }, name, value;
@@ -241,7 +241,7 @@ tls_talk_answer(const char *line, size_t length, int64_t wall, struct tls_sessio
 	}
 	rest = (struct piece){ line + 2, length - 2 };
 	while (answer_next(&rest, &name, &value))
-		answer_take(name, value, wall, ret_session);
+		answer_take(name, value, ret_session);
 	return TLS_OPEN;
 }
 

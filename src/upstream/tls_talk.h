@@ -72,9 +72,8 @@ size_t tls_talk_header(const struct tls_settings *settings, const char *service,
 /* The same that has the settings' files looked at, and nothing dialled. */
 size_t tls_talk_check(const struct tls_settings *settings, const char *service, char ret_bytes[TLS_HEADER_MAX]);
 
-/* What the answer, a line without its end, says: *ret_session, or in ret_error what is wrong and what to do.  wall is
- * the wall clock. */
-enum tls_verdict tls_talk_answer(const char *line, size_t length, int64_t wall, struct tls_session *ret_session,
+/* What the answer, a line without its end, says: *ret_session, or in ret_error what is wrong and what to do. */
+enum tls_verdict tls_talk_answer(const char *line, size_t length, struct tls_session *ret_session,
     char ret_error[TLS_ERROR_SIZE]);
 
 /* Why holdfast-tls cannot be reached: a positive errno of the connect. */

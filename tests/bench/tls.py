@@ -45,7 +45,7 @@ defaults
     timeout client 1h
     timeout server 1h
 listen s
-    bind 127.0.0.1:{own} ssl crt {pem} {tickets} backlog 4096
+    bind 127.0.0.1:{own} ssl crt {pem} {tickets} prefer-client-ciphers backlog 4096
     bind 127.0.0.1:{plain} backlog 4096
     server one 127.0.0.1:{port}
 """

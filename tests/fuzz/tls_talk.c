@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	line = malloc(size > 0 ? size : 1); /* of its own size, so that a look beyond it is seen */
 	memcpy(line, data, size);
-	verdict = tls_talk_answer(line, size, WALL, &session, error);
+	verdict = tls_talk_answer(line, size, &session, error);
 	free(line);
 	check_text(error, sizeof error);
 	check_text(session.protocol, sizeof session.protocol);
