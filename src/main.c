@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/escape.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "config/load.h"
@@ -105,12 +106,21 @@ main_parse(int argc, char **argv, struct main_options *ret_options)
 }
 
 static void
+main_print_lines(char *const *lines, size_t count, const char *kind)
+{
+	for (size_t i = 0; i < count; i++) {
+		char *line = escape_text(lines[i], 0);
+
+		fprintf(stderr, "%s%s\n", kind, line);
+		mem_free(line);
+	}
+}
+
+static void
 main_print_errors(const struct config_errors *errors)
 {
-	for (size_t i = 0; i < errors->warning_count; i++)
-		fprintf(stderr, "warning: %s\n", errors->warnings[i]);
-	for (size_t i = 0; i < errors->count; i++)
-		fprintf(stderr, "%s\n", errors->errors[i]);
+	main_print_lines(errors->warnings, errors->warning_count, "warning: ");
+	main_print_lines(errors->errors, errors->count, "");
 	if (errors->further > 0)
 		fprintf(stderr, "%zu further errors\n", errors->further);
 }

@@ -7,6 +7,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "upstream/hello_talk.h"
@@ -248,17 +249,19 @@ static void
 type_write_text(FILE *out, const char *text)
 {
 	static const char letters[] = "\n\r\t\"\\", escapes[] = "nrt\"\\";
+	size_t length;
 
 	fputc('"', out);
-	for (const char *c = text == NULL ? "" : text; *c != '\0'; c++) {
+	for (const char *c = text == NULL ? "" : text; *c != '\0'; c += length) {
 		const char *letter = strchr(letters, *c);
+		bool harmless = escape_is_harmless(c, strlen(c), &length);
 
 		if (letter != NULL)
 			fprintf(out, "\\%c", escapes[letter - letters]);
-		else if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			fprintf(out, "\\x%02x", (unsigned)(unsigned char)*c);
-		else
-			fputc(*c, out);
+		else if (harmless)
+			fwrite(c, 1, length, out);
+		for (size_t i = 0; i < length && letter == NULL && !harmless; i++)
+			fprintf(out, "\\x%02x", (unsigned)(unsigned char)c[i]);
 	}
 	fputc('"', out);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
 #include "keep/histogram.h"
 
@@ -43,17 +44,17 @@ row_width(const struct stats_row *row)
 	return row->kind == STATS_HISTOGRAM ? row->size / sizeof(uint64_t) : 1;
 }
 
-/* Adds a label and its value, escaped. */
+/* Adds a label and its value, first escaped for people, then as the format wants it. */
 static void
 label_add(struct evbuffer *text, const char *label, const char *value)
 {
+	char *shown = escape_text(value, ESCAPE_LINES);
+
 	evbuffer_add_printf(text, "%s=\"", label);
-	for (; *value != '\0'; value++) {
-		if (*value == '\\' || *value == '"')
-			evbuffer_add(text, "\\", 1);
-		evbuffer_add(text, *value == '\n' ? "\\n" : value, *value == '\n' ? 2 : 1);
-	}
+	for (const char *at = shown; *at != '\0'; at++)
+		evbuffer_add_printf(text, "%s%c", strchr("\\\"\n", *at) != NULL ? "\\" : "", *at == '\n' ? 'n' : *at);
 	evbuffer_add(text, "\"", 1);
+	mem_free(shown);
 }
 
 /* The labels with these values (NULL: none) as a text of the caller's. */

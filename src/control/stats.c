@@ -3,26 +3,34 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
+
+/* Nothing of that stays which JSON lets through and a terminal obeys. */
+static json_t *
+stats_escaped(const char *text, unsigned how)
+{
+	json_t *result;
+	char *escaped;
+
+	if (text == NULL)
+		return json_null();
+	escaped = escape_text(text, how);
+	result = json_string(escaped);
+	mem_free(escaped);
+	return result;
+}
 
 json_t *
 stats_text(const char *text)
 {
-	json_t *result;
-	char *copy;
+	return stats_escaped(text, 0);
+}
 
-	if (text == NULL)
-		return json_null();
-	result = json_string(text);
-	if (result != NULL)
-		return result;
-	copy = mem_copy_text(text);
-	for (char *at = copy; *at != '\0'; at++)
-		if ((unsigned char)*at >= 0x80)
-			*at = '?';
-	result = json_string(copy);
-	mem_free(copy);
-	return result;
+json_t *
+stats_lines(const char *text)
+{
+	return stats_escaped(text, ESCAPE_LINES);
 }
 
 json_t *

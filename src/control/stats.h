@@ -68,8 +68,9 @@ bool stats_is_time(const struct stats_row *row);
 /* Where the row's figure lies. */
 const void *stats_place(const struct stats_row *row, const struct stats_object *object);
 
-/* JSON: a text, NULL is null, what is not UTF-8 becomes question marks; the same, and "" is null too. */
+/* JSON: a text, NULL is null, escaped as base/escape.h says; one of many lines; a text, and "" is null too. */
 json_t *stats_text(const char *text);
+json_t *stats_lines(const char *text);
 json_t *stats_text_or_null(const char *text);
 
 /* JSON: microseconds as seconds; from one point of the monotonic clock to another, null if one is 0 (none) or

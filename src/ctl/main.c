@@ -271,9 +271,9 @@ main_unknown_command(const char *name)
 	const char *meant = help_nearest(name);
 
 	if (meant != NULL)
-		fprintf(stderr, "holdfastctl: no command \"%s\"; did you mean \"%s\"?\n", name, meant);
+		show_printf(stderr, "holdfastctl: no command \"%s\"; did you mean \"%s\"?\n", name, meant);
 	else
-		fprintf(stderr, "holdfastctl: no command \"%s\"; holdfastctl --help lists them\n", name);
+		show_printf(stderr, "holdfastctl: no command \"%s\"; holdfastctl --help lists them\n", name);
 	return ASK_USAGE;
 }
 
@@ -307,12 +307,12 @@ errand_has_good_options(const struct errand *errand)
 	if (bad == NULL)
 		return true;
 	if (strcmp(bad, "-s") == 0 || strcmp(bad, "--socket") == 0) {
-		fprintf(stderr, "holdfastctl: %s stands before the command: holdfastctl %s SOCKET %s\n", bad, bad,
+		show_printf(stderr, "holdfastctl: %s stands before the command: holdfastctl %s SOCKET %s\n", bad, bad,
 		    command->name);
 		return false;
 	}
 	meant = !command->own ? syntax_nearest(&syntax, bad) : NULL;
-	fprintf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
+	show_printf(stderr, "holdfastctl: \"%s\" has no option %s%s%s%s\n", command->name, bad,
 	    meant == NULL ? "" : "; did you mean ", meant == NULL ? "" : meant, meant == NULL ? "" : "?");
 	return false;
 }
@@ -407,11 +407,11 @@ main(int argc, char **argv)
 		case 'h': help_print(stdout); return ASK_YES;
 		case 'V': puts("holdfastctl " HOLDFAST_VERSION); return ASK_YES;
 		case ':':
-			fprintf(stderr, "holdfastctl: %s needs the name of a socket\n", argv[optind - 1]);
+			show_printf(stderr, "holdfastctl: %s needs the name of a socket\n", argv[optind - 1]);
 			return ASK_USAGE;
 		default:
 			/* of several letters in one word it is this one */
-			fprintf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n",
+			show_printf(stderr, "holdfastctl: bad option %s; holdfastctl --help shows them\n",
 			    strchr("sjhV", optopt) != NULL ? argv[optind - 1] : (char[]){ '-', (char)optopt, '\0' });
 			return ASK_USAGE;
 		}

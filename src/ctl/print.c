@@ -150,13 +150,13 @@ print_daemon(const json_t *json)
 	    show_number(json, "pid"), show_ago(json, "started"), restarts == 0 ? ""
 	    : show_format(", worker restarted %lld time%s", restarts, show_plural(restarts)));
 	if (show_is_true(json, "stopping"))
-		printf("It is stopping: the clients left are closed in %s.\n",
+		show_printf(stdout, "It is stopping: the clients left are closed in %s.\n",
 		    show_span(show_real(json, "stop_in_seconds")));
 	if (show_has(json, "config_error"))
 		show_printf(stdout, "The configuration files are bad; the one before is in force: %s\n",
 		    show_text(json, "config_error"));
 	if (show_number(json, "short_of_memory") > 0)
-		printf("Buffers use %.1f of %.1f MiB (max_memory): %lld connections are slowed down.\n",
+		show_printf(stdout, "Buffers use %.1f of %.1f MiB (max_memory): %lld connections are slowed down.\n",
 		    (double)show_number(json, "memory_used") / (1 << 20),
 		    (double)show_number(json, "max_memory") / (1 << 20), show_number(json, "short_of_memory"));
 	print_removed(json_object_get(json, "removed"));
@@ -333,7 +333,7 @@ print_endpoints(const struct answer *answer)
 		show_printf(stdout, "%s: catalog entry %s is ignored: %s\n", show_text(passed_over, "service"),
 		    show_text(passed_over, "name"), show_text(passed_over, "reason"));
 	if (show_number(answer->json, "passed_over_left_out") > 0)
-		printf("%lld more entries of catalogs are ignored\n",
+		show_printf(stdout, "%lld more entries of catalogs are ignored\n",
 		    show_number(answer->json, "passed_over_left_out"));
 }
 
@@ -346,7 +346,8 @@ print_event(const struct answer *answer)
 	const json_t *event = answer->json;
 
 	if (strcmp(show_text(event, "event"), "missed") == 0)
-		printf("%s  %lld events were left out", show_text(event, "time"), show_number(event, "missed"));
+		show_printf(stdout, "%s  %lld events were left out", show_text(event, "time"),
+		    show_number(event, "missed"));
 	else
 		show_printf(stdout, "%s  %s  %s", show_text(event, "time"), show_text(event, "service"),
 		    show_text(event, "event"));
@@ -370,7 +371,7 @@ print_history(const struct answer *answer)
 	print_table(columns, json_object_get(answer->json, "entries"));
 	json_array_foreach(json_object_get(answer->json, "endpoints"), i, endpoint)
 		show_printf(stdout, "endpoint %s\n", show_endpoint(endpoint, clock_wall()));
-	printf("now: %s is %s, since %s\n", answer->argv[1], show_text(answer->json, "state"),
+	show_printf(stdout, "now: %s is %s, since %s\n", answer->argv[1], show_text(answer->json, "state"),
 	    show_text(answer->json, "since"));
 }
 
@@ -387,11 +388,11 @@ print_lookup(const struct answer *answer)
 	json_t *address;
 	size_t i;
 
-	printf("%s: %s\n", answer->argv[1], show_text(answer->json, "lookup"));
+	show_printf(stdout, "%s: %s\n", answer->argv[1], show_text(answer->json, "lookup"));
 	if (json_is_string(json_object_get(answer->json, "abort")))
 		show_printf(stdout, "abort: %s\n", show_text(answer->json, "abort"));
 	json_array_foreach(json_object_get(answer->json, "addresses"), i, address)
-		printf("  %s\n", json_string_value(address));
+		show_printf(stdout, "  %s\n", json_string_value(address));
 	if (answer->argc > 2)
 		print_script_output(answer->json);
 }
@@ -426,18 +427,19 @@ print_reload(const struct answer *answer)
 	json_array_foreach(json_object_get(json, "warnings"), i, one)
 		show_printf(stderr, "%s\n", json_string_value(one));
 	json_array_foreach(json_object_get(json, "added"), i, one)
-		printf("added %s: %s, mode %s, owner %s:%s\n", show_text(one, "service"), show_text(one, "socket"),
-		    show_text(one, "mode"), show_text(one, "owner"), show_text(one, "group"));
+		show_printf(stdout, "added %s: %s, mode %s, owner %s:%s\n", show_text(one, "service"),
+		    show_text(one, "socket"), show_text(one, "mode"), show_text(one, "owner"),
+		    show_text(one, "group"));
 	json_array_foreach(json_object_get(json, "changes"), i, one) {
 		const char *effect = show_text(one, "effect");
 
-		printf("changed %s, %s%s%s\n", show_text(one, "service"), show_text(one, "how"),
+		show_printf(stdout, "changed %s, %s%s%s\n", show_text(one, "service"), show_text(one, "how"),
 		    effect[0] == '\0' ? "" : ": ", effect);
 		print_differences(json_object_get(one, "settings"));
 	}
 	json_array_foreach(json_object_get(json, "removed"), i, one)
-		printf("removed %s: attached clients stay until they end, or its drain_timeout, if it has one, is "
-		    "over\n", json_string_value(one));
+		show_printf(stdout, "removed %s: attached clients stay until they end, or its drain_timeout, if it "
+		    "has one, is over\n", json_string_value(one));
 	if (json_array_size(daemon) > 0)
 		puts("changed for the whole daemon");
 	print_differences(daemon);
@@ -472,7 +474,7 @@ print_drained(const struct answer *answer)
 	if (clients == 0)
 		puts("drained: no clients are left");
 	else
-		printf("draining: %lld client%s left\n", clients, clients == 1 ? " is" : "s are");
+		show_printf(stdout, "draining: %lld client%s left\n", clients, clients == 1 ? " is" : "s are");
 }
 
 static void
@@ -481,11 +483,12 @@ print_open(const struct answer *answer)
 	const char *service = answer->argv[1];
 
 	if (show_has(answer->json, "opened"))
-		printf("opened: %lld of all services\n", show_number(answer->json, "opened"));
+		show_printf(stdout, "opened: %lld of all services\n", show_number(answer->json, "opened"));
 	else if (show_is_true(answer->json, "paused"))
-		printf("%s: open, but still paused: see \"holdfastctl resume %s\"\n", service, service);
+		show_printf(stdout, "%s: open, but still paused: see \"holdfastctl resume %s\"\n", service, service);
 	else
-		printf("%s: %s\n", service, strcmp(answer->argv[0], "reconnect") == 0 ? "connecting again" : "open");
+		show_printf(stdout, "%s: %s\n", service, strcmp(answer->argv[0], "reconnect") == 0
+		    ? "connecting again" : "open");
 }
 
 static void
@@ -501,8 +504,8 @@ print_paused(const struct answer *answer)
 static void
 print_resumed(const struct answer *answer)
 {
-	printf("%s: %s\n", answer->argv[1], show_is_true(answer->json, "was_paused") ? "resumed; connecting again"
-	    : "was not paused");
+	show_printf(stdout, "%s: %s\n", answer->argv[1], show_is_true(answer->json, "was_paused")
+	    ? "resumed; connecting again" : "was not paused");
 }
 
 static void
@@ -511,10 +514,10 @@ print_failing(const struct answer *answer)
 	const char *service = answer->argv[1];
 
 	if (show_is_true(answer->json, "failing"))
-		printf("%s: treated as down for %.1f s; \"holdfastctl fail %s 0\" ends that early\n", service,
-		    show_real(answer->json, "left_seconds"), service);
+		show_printf(stdout, "%s: treated as down for %.1f s; \"holdfastctl fail %s 0\" ends that early\n",
+		    service, show_real(answer->json, "left_seconds"), service);
 	else
-		printf("%s: not made to fail any more\n", service);
+		show_printf(stdout, "%s: not made to fail any more\n", service);
 }
 
 static void
@@ -522,13 +525,13 @@ print_killed(const struct answer *answer)
 {
 	long long killed = show_number(answer->json, "killed");
 
-	printf("%lld client%s ended\n", killed, show_plural(killed));
+	show_printf(stdout, "%lld client%s ended\n", killed, show_plural(killed));
 }
 
 static void
 print_log(const struct answer *answer)
 {
-	printf("log level: %s%s\n", show_text(answer->json, "level"), answer->argc == 1 ? ""
+	show_printf(stdout, "log level: %s%s\n", show_text(answer->json, "level"), answer->argc == 1 ? ""
 	    : show_format(" (was %s)", show_text(answer->json, "previous")));
 }
 
@@ -536,7 +539,7 @@ print_log(const struct answer *answer)
 static void
 print_raw(const struct answer *answer)
 {
-	fputs(show_text(answer->json, answer->argv[0]), stdout);
+	show_printf(stdout, "%s", show_text(answer->json, answer->argv[0]));
 }
 
 static void

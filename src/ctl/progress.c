@@ -167,15 +167,15 @@ follow_tell(const json_t *answer, const json_t *status, bool quiet)
 	const char *error = show_text(status, "upgrade_error");
 
 	if (error[0] != '\0') {
-		fprintf(stderr, "holdfastctl: the upgrade was taken back, version %s continues: %s\n",
+		show_printf(stderr, "holdfastctl: the upgrade was taken back, version %s continues: %s\n",
 		    show_text(status, "version"), error);
 		return ASK_NO;
 	}
 	if (show_text(status, "config_error")[0] != '\0')
-		fprintf(stderr, "holdfastctl: warning: the configuration files are bad, what was in force stays: "
+		show_printf(stderr, "holdfastctl: warning: the configuration files are bad, what was in force stays: "
 		    "%s\n", show_text(status, "config_error"));
 	if (!quiet)
-		printf("upgraded: version %s has taken over (was %s)\n", show_text(status, "version"),
+		show_printf(stdout, "upgraded: version %s has taken over (was %s)\n", show_text(status, "version"),
 		    show_text(answer, "version"));
 	return ASK_YES;
 }

@@ -22,6 +22,7 @@
 #include "ctl/entry_file.h"
 #include "ctl/help.h"
 #include "ctl/publisher.h"
+#include "ctl/show.h"
 
 #define PUBLISH_EVERY      (10 * CLOCK_SECOND)
 #define PUBLISH_EVERY_MIN  (100 * CLOCK_MILLISECOND)
@@ -54,12 +55,13 @@ static void __attribute__((format(printf, 2, 3)))
 publish_say(const struct publish *publish, const char *format, ...)
 {
 	va_list args;
+	char *text;
 
-	fprintf(stderr, "holdfastctl: %s: ", publish->service != NULL ? publish->service : "publish");
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	text = mem_vprint(format, args);
 	va_end(args);
-	fputc('\n', stderr);
+	show_printf(stderr, "holdfastctl: %s: %s\n", publish->service != NULL ? publish->service : "publish", text);
+	mem_free(text);
 }
 
 /* Says once that it fails; how long something takes is no other failure. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "base/escape.h"
 #include "base/mem.h"
 
 /* One character: where it is, how it is shown. */
@@ -66,10 +67,10 @@ screen_glyph(const struct screen *screen, const char *text)
 
 	if ((unsigned char)*text >= SCREEN_MARK(SCREEN_PLAIN))
 		return (struct glyph){ text, 1, 1, 0 };
-	if (length <= MB_LEN_MAX)
-		glyph.width = wcwidth(wide);
-	else
+	if (length > MB_LEN_MAX)
 		glyph.taken = 1;
+	else if (escape_is_harmless(text, length, &length))
+		glyph.width = wcwidth(wide);
 	while (foreign && ((unsigned char)text[glyph.taken] & 0xc0) == 0x80)
 		glyph.taken++;
 	if (glyph.width < 0)

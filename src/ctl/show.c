@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/mem.h"
 
 #define SHOW_TEXTS 32
@@ -242,14 +243,13 @@ void
 show_printf(FILE *file, const char *format, ...)
 {
 	va_list args;
-	char *text;
+	char *text, *escaped;
 
 	va_start(args, format);
 	text = mem_vprint(format, args);
 	va_end(args);
-	for (char *at = text; *at != '\0'; at++)
-		if (((unsigned char)*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f)
-			*at = '?';
-	fputs(text, file);
+	escaped = escape_text(text, ESCAPE_LINES);
+	fputs(escaped, file);
+	mem_free(escaped);
 	mem_free(text);
 }

@@ -53,7 +53,7 @@ const char *show_endpoint(const json_t *endpoint, int64_t wall);
 /* When it is tried again: "tried again in 8.2 s". */
 const char *show_again(const json_t *endpoint, int64_t wall);
 
-/* Prints as fprintf() does, control characters but newline and tab replaced. */
+/* Prints as fprintf() does, escaped as base/escape.h says but for newlines and tabs. */
 void show_printf(FILE *file, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

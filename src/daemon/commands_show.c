@@ -229,7 +229,7 @@ config_put_service(struct control_request *request, char *text)
 
 	while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
 		control_put(request, "\\t");
-		control_put_inside(request, stats_text(line));
+		control_put_inside(request, stats_lines(line));
 		control_put(request, "\\n");
 	}
 	mem_free(text);
@@ -266,12 +266,12 @@ commands_config(void *arg, struct control_request *request, int argc, char **arg
 		return;
 	text = context->config(context->daemon, argv[1]);
 	if (argc > 1) {
-		control_answer(request, json_pack("{s:o}", "config", stats_text(text)));
+		control_answer(request, json_pack("{s:o}", "config", stats_lines(text)));
 	} else {
 		text[strlen(text) - strlen(CONFIG_END)] = '\0';
 		bits = command_bits_new(arg, &config_kind, request, NULL, false);
 		control_put(request, "\"config\":\"");
-		control_put_inside(request, stats_text(text));
+		control_put_inside(request, stats_lines(text));
 		pending_work(&bits->pending);
 	}
 	mem_free(text);

@@ -222,8 +222,8 @@ question_object(const struct question *question, const struct lookup_result *res
 	    "ttl_seconds", result->good_for == CLOCK_NEVER ? json_null() :
 	    json_real((double)result->good_for / CLOCK_SECOND), "abort", stats_text(result->abort_reason));
 	if (question->verbose || result->error != NULL) {
-		json_object_set_new(object, "output", stats_text(result->output));
-		json_object_set_new(object, "errors", stats_text(result->errors));
+		json_object_set_new(object, "output", stats_lines(result->output));
+		json_object_set_new(object, "errors", stats_lines(result->errors));
 	}
 	return object;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
@@ -181,9 +182,10 @@ daemon_describe(const struct daemon *daemon, char ret_text[TABLE_STATUS_SIZE])
 static void
 daemon_update_status(struct daemon *daemon)
 {
-	char text[TABLE_STATUS_SIZE];
+	char made[TABLE_STATUS_SIZE], text[TABLE_STATUS_SIZE];
 
-	daemon_describe(daemon, text);
+	daemon_describe(daemon, made);
+	escape(made, strlen(made), 0, text, sizeof text); /* a newline would end what systemd takes for the status */
 	if (strcmp(text, daemon->table->header->status) != 0) {
 		table_status_set(daemon->table, text);
 		keeper_nudge(daemon->table);

@@ -121,7 +121,7 @@ def test_what_a_catalog_passes_over(daemon, catalog, upstream):
     assert one.log().count(line) == 1 and one.log().count("port 0 is not a port") == 1, "each once"
     catalog.publish("s", "nonsense", server.address)
     holdfast.until(lambda: [entry["name"] for entry in one.command("endpoints s")["passed_over"]] ==
-                   ["late", "odd\x1bname"], "mended")
+                   ["late", "odd\\x1bname"], "mended")
 
 
 def test_metrics(daemon, catalog, upstream):
