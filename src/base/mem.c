@@ -108,6 +108,22 @@ mem_list_length(char *const *list)
 	return n;
 }
 
+bool
+mem_text_is_same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool
+mem_list_is_same(char *const *a, char *const *b)
+{
+	size_t length = mem_list_length(a), i = 0;
+
+	while (i < length && mem_list_length(b) == length && strcmp(a[i], b[i]) == 0)
+		i++;
+	return i == length && mem_list_length(b) == length;
+}
+
 char **
 mem_list_copy(char *const *list)
 {

@@ -8,6 +8,7 @@
 #define HOLDFAST_BASE_MEM_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -36,9 +37,13 @@ void mem_trim(void);
 /* Frees; NULL is fine. */
 void mem_free(void *memory);
 
+/* Whether both texts are the same, or both are NULL. */
+bool mem_text_is_same(const char *a, const char *b);
+
 /* Texts in a NULL-terminated list.  NULL is the empty list. */
 size_t mem_list_length(char *const *list);
 char **mem_list_copy(char *const *list);
+bool mem_list_is_same(char *const *a, char *const *b);
 void mem_list_add(char ***list, const char *text);
 void mem_list_free(char **list);
 

@@ -10,6 +10,7 @@
 #include "client/listener.h"
 #include "client/peer.h"
 #include "keep/crash.h"
+#include "keep/recover.h"
 #include "keep/table.h"
 #include "upstream/upstream.h"
 
@@ -34,16 +35,24 @@ struct admission_refusals {
 	int64_t told;   /* when; 0 never */
 };
 
+/* One of the service's sockets, and who may come in there. */
+struct door {
+	struct admission *admission; /* borrowed */
+	struct listener *listener;   /* owned; NULL while not listening */
+	struct peer_rules *rules;    /* owned; NULL: everybody */
+};
+
 struct admission {
 	struct event_base *loop;  /* borrowed */
 	struct table *table;      /* borrowed */
 	uint16_t service;
 	const char *name;         /* borrowed: in the table */
-	struct listener *listener; /* owned; NULL while not listening */
+	struct door doors[TABLE_LISTENERS];
+	struct door *entered;     /* through which a client comes just now; NULL: it came earlier */
 	enum table_pause paused;  /* file descriptors that have run out are the listener's to know */
 	int64_t told[TABLE_PAUSES]; /* when a pause for this reason was last told of; 0 never */
 	struct admission_refusals refusals[ADMISSION_LIMITS];
-	struct peer_rules *rules; /* owned; NULL: everybody */
+	bool ruled;               /* some door is not for everybody */
 	unsigned per_user;
 	struct admission_user *counts; /* owned; one for each user who is here */
 	size_t count;
@@ -62,6 +71,8 @@ admission_new(struct event_base *loop, struct table *table, uint16_t service,
 
 	*admission = (struct admission){ .loop = loop, .table = table, .service = service,
 		.name = table->services[service].name, .came = came, .exhausted = exhausted, .arg = arg };
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		admission->doors[i].admission = admission;
 	return admission;
 }
 
@@ -70,17 +81,25 @@ admission_free(struct admission *admission)
 {
 	if (admission == NULL)
 		return;
-	listener_free(admission->listener);
-	peer_rules_free(admission->rules);
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++) {
+		listener_free(admission->doors[i].listener);
+		peer_rules_free(admission->doors[i].rules);
+	}
 	mem_free(admission->counts);
 	mem_free(admission);
 }
 
 void
-admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user)
+admission_set(struct admission *admission, const struct listeners_settings *listeners, unsigned per_user)
 {
-	peer_rules_free(admission->rules);
-	admission->rules = peer_rules_new(users, groups);
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++) {
+		peer_rules_free(admission->doors[i].rules);
+		admission->doors[i].rules = i < listeners->count ?
+		    peer_rules_new(listeners->at[i].allow_users, listeners->at[i].allow_groups) : NULL;
+	}
+	admission->ruled = false;
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		admission->ruled |= admission->doors[i].rules != NULL;
 	admission->per_user = per_user;
 }
 
@@ -141,6 +160,24 @@ admission_find_or_add(struct admission *admission, uid_t uid)
 	return user;
 }
 
+/* Whether the client at the other end may come in where it came.  One that a dead worker had accepted bears the
+ * socket's name; if that is gone since, it must be allowed everywhere. */
+static bool
+admission_allows(const struct admission *admission, int fd, const struct peer *peer)
+{
+	const struct door *door = admission->entered;
+	int found = door != NULL ? 0 : recover_listener_of(&admission->table->services[admission->service], fd);
+	bool allowed = true;
+
+	if (door == NULL && found != -1)
+		door = &admission->doors[found];
+	if (door != NULL)
+		return peer_rules_allow(door->rules, fd, peer);
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		allowed = allowed && peer_rules_allow(admission->doors[i].rules, fd, peer);
+	return allowed;
+}
+
 enum closing_cause
 admission_ask(struct admission *admission, int fd, uid_t *ret_uid)
 {
@@ -150,10 +187,10 @@ admission_ask(struct admission *admission, int fd, uid_t *ret_uid)
 	bool known;
 
 	*ret_uid = (uid_t)-1;
-	if (admission->rules == NULL && admission->per_user == 0)
+	if (!admission->ruled && admission->per_user == 0)
 		return CLOSING_UNKNOWN;
 	known = peer_get(fd, &peer) == 0;
-	if (!known || !peer_rules_allow(admission->rules, fd, &peer)) {
+	if (!known || !admission_allows(admission, fd, &peer)) {
 		counters->refused_permission++;
 		if (known)
 			admission_log(admission, &peer, "not in allow_users or allow_groups");
@@ -204,7 +241,8 @@ admission_leave(struct admission *admission, uid_t uid)
 static void
 admission_on_accepted(void *arg, int fd)
 {
-	struct admission *admission = arg;
+	struct door *door = arg;
+	struct admission *admission = door->admission;
 	struct table *table = admission->table;
 	uint32_t index = table_client_claim(table);
 	struct table_client *record = &table->clients[index];
@@ -218,7 +256,9 @@ admission_on_accepted(void *arg, int fd)
 	record->flags = TABLE_CLIENT_ADOPTED;
 	table_client_set(table, index, TABLE_LIVE);
 	CRASH_POINT(ACCEPT_RECORDED);
+	admission->entered = door;
 	admission->came(admission->arg, index);
+	admission->entered = NULL;
 }
 
 /* A pause is counted, and whether it is to be told of now. */
@@ -237,35 +277,56 @@ admission_note_pause(struct admission *admission, enum table_pause why)
 static void
 admission_on_exhausted(void *arg, int error)
 {
-	struct admission *admission = arg;
+	struct admission *admission = ((struct door *)arg)->admission;
 
 	log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible", strerror(error));
 	admission_note_pause(admission, TABLE_PAUSE_FILES);
 	admission->exhausted(admission->arg);
 }
 
-void
-admission_listen(struct admission *admission, int fd)
+/* Accepts nowhere for this reason, or everywhere. */
+static void
+admission_rest(struct admission *admission, enum table_pause why)
 {
-	if (fd != -1 && admission->listener != NULL)
-		listener_finish(admission->listener);
-	listener_free(admission->listener);
-	admission->listener = NULL;
-	admission->paused = TABLE_PAUSE_NONE;
-	if (fd == -1)
-		return;
-	admission->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
-	    admission);
-	listener_keep_reserve(admission->listener);
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		if (admission->doors[i].listener != NULL)
+			listener_pause(admission->doors[i].listener, why != TABLE_PAUSE_NONE);
+	admission->paused = why;
+}
+
+void
+admission_listen(struct admission *admission, unsigned i, int fd, bool last)
+{
+	struct door *door = &admission->doors[i];
+
+	if (last && door->listener != NULL)
+		listener_finish(door->listener);
+	listener_free(door->listener);
+	door->listener = NULL;
+	if (fd != -1) {
+		door->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
+		    door);
+		listener_keep_reserve(door->listener);
+	}
+	admission_rest(admission, TABLE_PAUSE_NONE);
+}
+
+/* Whether it listens anywhere. */
+static bool
+admission_listens(const struct admission *admission)
+{
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		if (admission->doors[i].listener != NULL)
+			return true;
+	return false;
 }
 
 void
 admission_pause(struct admission *admission, enum table_pause why, unsigned most)
 {
-	if (admission->listener == NULL || why == admission->paused)
+	if (why == admission->paused || !admission_listens(admission))
 		return;
-	listener_pause(admission->listener, why != TABLE_PAUSE_NONE);
-	admission->paused = why;
+	admission_rest(admission, why);
 	if (why == TABLE_PAUSE_NONE || !admission_note_pause(admission, why))
 		return;
 	if (why == TABLE_PAUSE_MAX_CLIENTS)
@@ -308,8 +369,8 @@ admission_note_refused(struct admission *admission, enum admission_limit limit, 
 enum table_pause
 admission_why_paused(const struct admission *admission)
 {
-	if (admission->paused == TABLE_PAUSE_NONE && admission->listener != NULL &&
-	    listener_is_exhausted(admission->listener))
-		return TABLE_PAUSE_FILES;
+	for (unsigned i = 0; admission->paused == TABLE_PAUSE_NONE && i < TABLE_LISTENERS; i++)
+		if (admission->doors[i].listener != NULL && listener_is_exhausted(admission->doors[i].listener))
+			return TABLE_PAUSE_FILES;
 	return admission->paused;
 }

@@ -11,6 +11,7 @@
 #include "client/closing.h"
 #include "keep/table.h"
 
+struct listeners_settings;
 struct upstream;
 struct admission;
 
@@ -26,12 +27,12 @@ struct admission *admission_new(struct event_base *loop, struct table *table, ui
 /* NULL is fine.  Whoever is counted is forgotten. */
 void admission_free(struct admission *admission);
 
-/* Lists as in peer_rules_new(): names are looked up now, and not again; per_user 0: no limit. */
-void admission_set(struct admission *admission, char *const *users, char *const *groups, unsigned per_user);
+/* Who may come in at which listener: names are looked up now, and not again; per_user 0: no limit. */
+void admission_set(struct admission *admission, const struct listeners_settings *listeners, unsigned per_user);
 
-/* Accepts from fd (borrowed) from now on, whatever has paused it, and all who have connected to the socket before it,
- * which was shut and is to go; -1 for no more. */
-void admission_listen(struct admission *admission, int fd);
+/* Listener number i accepts from fd (borrowed) from now on, whatever has paused it; -1 for no more.  With last set it
+ * takes in all who have connected to the socket before it, which was shut and is to go. */
+void admission_listen(struct admission *admission, unsigned i, int fd, bool last);
 
 /* Accepting pauses for this reason, the limit of which is most, or resumes.  Counted, and said once a minute at most,
  * since clients that come and go at the limit pause it again and again. */

@@ -497,8 +497,7 @@ clients_set(struct clients *clients, const struct clients_settings *settings, bo
 	clients->settings = settings;
 	client_owner_set(&clients->owner, settings->dial);
 	clients->log_level = log_clients ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
-	admission_set(clients->admission, settings->allow_users, settings->allow_groups,
-	    settings->max_clients_per_user);
+	admission_set(clients->admission, settings->listeners, settings->max_clients_per_user);
 	TAILQ_FOREACH(client, &clients->all, entry) /* who came before there was a limit per user */
 		admission_rejoin(clients->admission, client_record(client)->fd, &client->uid);
 	clients->held.timeout = settings->hold_timeout;
@@ -514,9 +513,9 @@ clients_leave_upstream(struct clients *clients)
 }
 
 void
-clients_listen(struct clients *clients, int fd)
+clients_listen(struct clients *clients, unsigned listener, int fd, bool last)
 {
-	admission_listen(clients->admission, fd);
+	admission_listen(clients->admission, listener, fd, last);
 	clients_limit(clients);
 }
 

@@ -14,6 +14,7 @@
 #include "keep/table.h"
 
 struct conn_settings;
+struct listeners_settings;
 struct mux;
 struct upstream;
 
@@ -21,7 +22,7 @@ enum clients_on_down { CLIENTS_HOLD, CLIENTS_REFUSE };
 enum clients_on_upstream_end { CLIENTS_CLOSE, CLIENTS_RECONNECT };
 
 struct clients_settings {
-	char **allow_users, **allow_groups; /* owned lists; both NULL: everybody */
+	const struct listeners_settings *listeners; /* borrowed: who may come in where */
 	enum clients_on_down on_down;
 	int64_t hold_timeout;        /* microseconds, 0: no limit */
 	unsigned max_held;           /* beyond: refused while the service is down, in the backlog while it is up */
@@ -52,9 +53,8 @@ void clients_set(struct clients *clients, const struct clients_settings *setting
 /* No connection will come any more: the upstream was freed. */
 void clients_leave_upstream(struct clients *clients);
 
-/* Accepts from fd (borrowed) from now on, and all who have connected to the socket before it, which was shut and is
- * to go; -1 for no more. */
-void clients_listen(struct clients *clients, int fd);
+/* As admission_listen(). */
+void clients_listen(struct clients *clients, unsigned listener, int fd, bool last);
 
 /* Gives ready connections to those who wait, and refuses them if none will come. */
 void clients_serve(struct clients *clients);

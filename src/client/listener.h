@@ -8,21 +8,7 @@
 #include <sys/types.h>
 #include <sys/un.h>
 
-enum listener_type {
-	LISTENER_STREAM,
-	LISTENER_SEQPACKET, /* a packet is a message */
-	LISTENER_DGRAM,     /* the same, one way; nobody connects */
-};
-
-struct listener_settings {
-	enum listener_type type;
-	char *path;          /* owned by who fills it; absolute, "@name", or of TCP a name (base/tcp_listen.h) */
-	bool public;         /* of TCP: other hosts may reach it */
-	mode_t mode;
-	/* Owned likewise: names or numbers, which are asked for when the socket is guarded.  NULL: the daemon's. */
-	char *owner, *group;
-	int backlog;
-};
+#include "client/listener_settings.h"
 
 /* As the kernel numbers it: SOCK_STREAM ... */
 int listener_socket_type(enum listener_type type);

@@ -33,15 +33,16 @@ check_rules(struct reader *reader, const struct read_service *service)
 {
 	const struct service_settings *settings = service->settings;
 	const struct shared_settings *own = &settings->shared;
+	const struct listener_settings *listener = &settings->listeners.at[0];
 	bool shared = settings->mode == SERVICE_SHARED, framed = shared && own->framing != FRAMING_NONE;
-	bool dgram = framed && settings->listener.type == LISTENER_DGRAM;
+	bool dgram = framed && listener->type == LISTENER_DGRAM;
 	char *loss = framed ? shared_check(own, own->loss_reply, false) : NULL;
 	char *beat = framed ? shared_check(own, own->heartbeat_send, true) : NULL;
 	const struct {
 		bool wrong;
 		const char *setting, *what;
 	} rules[] = {
-		{ !shared && settings->listener.type != LISTENER_STREAM, "listen.type",
+		{ !shared && listener->type != LISTENER_STREAM, "listen.type",
 		    "is for mode = \"shared\" only" },
 		{ !shared && own->framing != FRAMING_NONE && reader_is_own(reader, service, "framing"), "framing",
 		    "is for mode = \"shared\" only; say mode = \"shared\" too, or leave it out" },
@@ -55,7 +56,7 @@ check_rules(struct reader *reader, const struct read_service *service)
 		    "framing \"memcache\" has ordered replies" },
 		{ dgram && own->replies != SHARED_NONE, "replies",
 		    "nobody can be answered over listen.type = \"dgram\": say \"none\"" },
-		{ dgram && (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL),
+		{ dgram && (listener->allow_users != NULL || listener->allow_groups != NULL),
 		    "listen.type", "who sends a datagram is not known: allow_users and allow_groups cannot be kept; "
 		    "use listen.mode and listen.group" },
 		{ framed && own->heartbeat_send == NULL && own->heartbeat_expect != NULL, "heartbeat.expect",
@@ -122,14 +123,16 @@ check_meaning(struct reader *reader, const struct read_service *service, const s
 		"own_linger", "heartbeat.send", "heartbeat.expect", "heartbeat.interval", "heartbeat.timeout",
 		"spool.path", "spool.max_size", "spool.fsync", "standby", NULL };
 	static const char *const of_session[] = { "on_upstream_end", "warm", "warm_max_age", "max_held", NULL };
-	bool tcp = tcp_listen_is_meant(service->settings->listener.path);
+	const struct listener_settings *listener = &service->settings->listeners.at[0];
+	bool tcp = tcp_listen_is_meant(listener->path);
 
 	if (service->settings->mode == SERVICE_SHARED)
 		check_unused(reader, service, usual, of_session, "mode = \"shared\"");
 	else
 		check_unused(reader, service, usual, of_shared, "mode = \"session\"");
-	check_unused(reader, service, usual, tcp ? of_file : of_tcp, tcp ? "an address in listen.path" :
-	    "a Unix socket in listen.path");
+	if (!listener->beside)
+		check_unused(reader, service, usual, tcp ? of_file : of_tcp, tcp ? "an address in listen.path" :
+		    "a Unix socket in listen.path");
 }
 
 /* The path stands in a request as it is. */
@@ -262,8 +265,10 @@ check_service_files(struct reader *reader, const struct read_service *service)
 	check_program(reader, service, "notify", settings->upstream.notify);
 	check_catalog(reader, service, settings->upstream.lookup.catalog);
 	check_hello_files(reader, service);
-	check_names(reader, service, "listen.allow_users", settings->clients.allow_users);
-	check_names(reader, service, "listen.allow_groups", settings->clients.allow_groups);
+	for (unsigned k = 0; k < settings->listeners.count; k++) {
+		check_names(reader, service, "listen.allow_users", settings->listeners.at[k].allow_users);
+		check_names(reader, service, "listen.allow_groups", settings->listeners.at[k].allow_groups);
+	}
 	check_names(reader, service, "lookup.owners", settings->upstream.lookup.owners);
 }
 
@@ -297,36 +302,52 @@ static void
 check_backlog(struct reader *reader, const struct read_service *service)
 {
 	FILE *file = fopen("/proc/sys/net/core/somaxconn", "re");
-	int most, backlog = service->settings->listener.backlog;
+	int most, backlog = 0;
 
 	if (file == NULL)
 		return;
+	for (unsigned k = 0; k < service->settings->listeners.count; k++)
+		if (service->settings->listeners.at[k].backlog > backlog)
+			backlog = service->settings->listeners.at[k].backlog;
 	if (fscanf(file, "%d", &most) == 1 && backlog > most)
 		reader_say(reader, READ_WARNING, service, "listen.backlog", "the kernel keeps at most %d clients "
 		    "(net.core.somaxconn), not %d", most, backlog);
 	fclose(file);
 }
 
+/* The first at which every local user may connect; NULL: none. */
+static const struct listener_settings *
+check_find_open(const struct listeners_settings *listeners)
+{
+	for (unsigned k = 0; k < listeners->count; k++) {
+		const struct listener_settings *at = &listeners->at[k];
+
+		if (at->allow_users == NULL && at->allow_groups == NULL &&
+		    (at->path[0] != '/' || (at->mode & S_IWOTH) != 0))
+			return at;
+	}
+	return NULL;
+}
+
 /* Many servers behind a Unix socket go by the user at its other end. */
 static void
 check_peer(struct reader *reader, const struct read_service *service)
 {
-	const struct service_settings *settings = service->settings;
-	char *const *address = settings->upstream.lookup.addresses;
+	const struct listener_settings *open = check_find_open(&service->settings->listeners);
+	char *const *address = service->settings->upstream.lookup.addresses;
 
-	if (settings->clients.allow_users != NULL || settings->clients.allow_groups != NULL ||
-	    (settings->listener.path[0] == '/' && (settings->listener.mode & S_IWOTH) == 0))
+	if (open == NULL)
 		return;
 	while (address != NULL && *address != NULL && strncmp(*address, "unix:", 5) != 0)
 		address++;
 	if (address != NULL && *address != NULL)
 		reader_say(reader, READ_WARNING, service, "address", "%s: the server sees each client as the "
 		    "daemon's user, and every local user may connect: %s", *address,
-		    tcp_listen_is_meant(settings->listener.path) ? "a Unix socket with listen.allow_users says who" :
+		    tcp_listen_is_meant(open->path) ? "a Unix socket with listen.allow_users says who" :
 		    "listen.allow_users, allow_groups or a narrower mode say who");
 }
 
-/* How many files a service may need: one for its listener; for a session two, a held one one; in shared mode one for
+/* How many files a service may need: one for each listener; for a session two, a held one one; in shared mode one for
  * a client, one for the connection, one for each standby. */
 static unsigned
 check_files_of(const struct service_settings *settings)
@@ -334,10 +355,12 @@ check_files_of(const struct service_settings *settings)
 	const struct upstream_settings *upstream = &settings->upstream;
 	unsigned warm = upstream->pconn.warm == UPSTREAM_WARM_AUTO ? 1 : upstream->pconn.warm;
 	unsigned clients = settings->clients.max_clients == 0 ? UNBOUNDED_CLIENTS : settings->clients.max_clients;
+	unsigned own = settings->listeners.count;
 
 	if (settings->mode == SERVICE_SHARED)
-		return clients + 1 + upstream->standby + 1 + (settings->shared.spool_path != NULL ? SPOOL_FILES : 0);
-	return 2 * clients + settings->clients.max_held + warm + 1;
+		return clients + own + upstream->standby + 1 +
+		    (settings->shared.spool_path != NULL ? SPOOL_FILES : 0);
+	return 2 * clients + settings->clients.max_held + warm + own;
 }
 
 static void
@@ -448,12 +471,11 @@ try_rehearse(const struct listener_settings *listener, const char *runtime_direc
 	return listener_rehearse(listener, runtime_directory, true);
 }
 
-/* The socket of a service, or (NULL) for control.  running: a daemon is, and the sockets that are there are its. */
+/* A socket of a service, or (NULL) for control.  running: a daemon is, and the sockets that are there are its. */
 static void
-try_socket(struct reader *reader, const struct read_service *service, bool running)
+try_socket(struct reader *reader, const struct read_service *service, const struct listener_settings *listener,
+    bool running)
 {
-	const struct listener_settings *listener = service == NULL ? &reader->config->control.listener
-	    : &service->settings->listener;
 	const char *setting = "listen.path";
 	enum read_severity severity = READ_FAILURE;
 	struct stat status;
@@ -474,8 +496,19 @@ try_socket(struct reader *reader, const struct read_service *service, bool runni
 		wrong = try_rehearse(listener, reader->config->runtime_directory, &setting);
 	}
 	if (wrong != NULL)
-		reader_say(reader, severity, service, service == NULL ? "control.path" : setting, "%s", wrong);
+		reader_say(reader, severity, service, service == NULL ? "control.path" :
+		    check_sockets_setting(listener, setting), "%s", wrong);
 	mem_free(wrong);
+}
+
+static void
+try_sockets(struct reader *reader, const struct read_service *service, bool running)
+{
+	const struct listeners_settings *listeners = &service->settings->listeners;
+
+	for (unsigned k = 0; k < listeners->count; k++)
+		if (strlen(listeners->at[k].path) <= CHECK_SOCKETS_PATH_MAX)
+			try_socket(reader, service, &listeners->at[k], running);
 }
 
 /* The daemon begins without it, too. */
@@ -503,12 +536,11 @@ try_start(struct reader *reader)
 
 	if (!try_runtime_directory(reader))
 		return;
-	try_socket(reader, NULL, running);
+	try_socket(reader, NULL, &reader->config->control.listener, running);
 	if (!running)
 		try_metrics(reader);
 	for (size_t i = 0; i < reader->service_count; i++)
-		if (strlen(reader->services[i]->settings->listener.path) <= CHECK_SOCKETS_PATH_MAX)
-			try_socket(reader, reader->services[i], running);
+		try_sockets(reader, reader->services[i], running);
 }
 
 static void

@@ -15,7 +15,10 @@ void check_sockets(struct reader *reader);
  * and a catalog's addresses are looked at when they are dialled. */
 void check_sockets_loop(struct reader *reader, const struct read_service *service);
 
-/* Whether the directory of the service's socket is there. */
+/* Whether the directories of the service's sockets are there. */
 void check_sockets_place(struct reader *reader, const struct read_service *service);
+
+/* The setting at which what is wrong with a listener is told, where "listen.path", say, means one alone. */
+const char *check_sockets_setting(const struct listener_settings *listener, const char *name);
 
 #endif

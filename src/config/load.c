@@ -114,20 +114,26 @@ config_number_list(char **names, enum names_kind kind)
 		config_number(names, kind);
 }
 
+static void
+config_number_listener(struct listener_settings *listener)
+{
+	config_number(&listener->owner, NAMES_USER);
+	config_number(&listener->group, NAMES_GROUP);
+	config_number_list(listener->allow_users, NAMES_USER);
+	config_number_list(listener->allow_groups, NAMES_GROUP);
+}
+
 void
 config_number_names(struct config *config)
 {
-	config_number(&config->control.listener.owner, NAMES_USER);
-	config_number(&config->control.listener.group, NAMES_GROUP);
+	config_number_listener(&config->control.listener);
 	config_number_list(config->control.admin_users, NAMES_USER);
 	config_number_list(config->control.admin_groups, NAMES_GROUP);
 	for (size_t i = 0; i < config->service_count; i++) {
 		struct service_settings *settings = config->services[i];
 
-		config_number(&settings->listener.owner, NAMES_USER);
-		config_number(&settings->listener.group, NAMES_GROUP);
-		config_number_list(settings->clients.allow_users, NAMES_USER);
-		config_number_list(settings->clients.allow_groups, NAMES_GROUP);
+		for (unsigned k = 0; k < settings->listeners.count; k++)
+			config_number_listener(&settings->listeners.at[k]);
 		config_number_list(settings->upstream.lookup.owners, NAMES_USER);
 	}
 }

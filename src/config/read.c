@@ -107,6 +107,23 @@ reader_unknown(const struct taking *taking, const config_setting_t *value, const
 		reader_error(taking->reader, &place, full, "unknown setting");
 }
 
+/* Where the first listener that names a setting does so. */
+static void
+reader_note_listeners(const struct taking *taking, const config_setting_t *list)
+{
+	for (int n = config_setting_length(list); n-- > 0;) {
+		const config_setting_t *group = config_setting_get_elem(list, (unsigned)n);
+
+		for (int i = 0; config_setting_is_group(group) && i < config_setting_length(group); i++) {
+			const config_setting_t *value = config_setting_get_elem(group, (unsigned)i);
+			char *full = mem_print("listen.%s", config_setting_name(value));
+
+			taking->named[settings_index(taking->settings, full)] = reader_place_of(taking, value);
+			mem_free(full);
+		}
+	}
+}
+
 static void
 reader_take_row(const struct taking *taking, const struct setting *row, const config_setting_t *value)
 {
@@ -116,6 +133,8 @@ reader_take_row(const struct taking *taking, const struct setting *row, const co
 
 	if (error == NULL) {
 		taking->named[row - taking->settings->rows] = place;
+		if (row->type == SETTING_LISTENERS)
+			reader_note_listeners(taking, value);
 		return;
 	}
 	place.line = config_setting_source_line(where);
@@ -141,7 +160,7 @@ reader_take_group(const struct taking *taking, const config_setting_t *from, con
 		const struct setting *row = settings_find(taking->settings, full);
 		struct read_place place = reader_place_of(taking, value);
 
-		if (row != NULL)
+		if (row != NULL && (row->type != SETTING_LISTENERS || !config_setting_is_group(value)))
 			reader_take_row(taking, row, value);
 		else if (*group == '\0' && reader_is_section(taking->settings, name))
 			; /* taken elsewhere */
@@ -319,14 +338,17 @@ reader_take_main(struct reader *reader, const char *file, const config_setting_t
 	struct taking top = { reader, &settings_top, file, "", reader->config, reader->top };
 	struct taking defaults = { reader, &settings_service, file, "defaults", &reader->defaults,
 		reader->defaults_named };
+	static const char *const own[] = { "name", "listen" };
 	config_setting_t *group;
 
 	reader_take_group(&top, root, "");
 	if ((group = reader_find_group(reader, file, root, "defaults", "...")) != NULL)
 		reader_take_service_group(&defaults, group);
-	if (reader->defaults.name != NULL)
-		reader_error(reader, &reader->defaults_named[settings_index(&settings_service, "name")], "name",
-		    "is for one service, not for all");
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+		if (reader->defaults_named[settings_index(&settings_service, own[i])].line > 0)
+			reader_error(reader, &reader->defaults_named[settings_index(&settings_service, own[i])],
+			    own[i], i == 0 ? "is for one service, not for all" : "a list is for one service, not for "
+			    "all; a group with what all listeners have is");
 	reader_take_services(reader, file, root);
 }
 
@@ -508,18 +530,34 @@ reader_is_own(const struct reader *reader, const struct read_service *service, c
 	return own->line > 0 && (own->line != common->line || own->file != common->file);
 }
 
-/* An address is no path; one that is wrong stays as it is. */
+/* An address is no path; one that is wrong stays as it is.  In a list who names no path has none. */
 static void
-reader_complete_listen_path(const struct config *config, const struct read_service *service)
+reader_complete_listener(const struct config *config, const struct read_service *service, unsigned k)
 {
-	char **path = &service->settings->listener.path, name[ADDRESS_TEXT_SIZE];
+	struct listeners_settings *listeners = &service->settings->listeners;
+	char **path = &listeners->at[k].path, name[ADDRESS_TEXT_SIZE];
 
-	if (!reader_is_named(service, "listen.path"))
+	listeners->at[k].beside = listeners->count > 1;
+	if (*path == NULL || (!reader_is_named(service, "listen.path") && !reader_is_named(service, "listen")))
 		reader_complete_path(config, path, service->settings->name);
-	else if (*path == NULL || !tcp_listen_is_meant(*path))
+	else if (!tcp_listen_is_meant(*path))
 		reader_complete_path(config, path, NULL);
 	else if (tcp_listen_parse(*path, name) == NULL)
 		reader_set_path(path, mem_copy_text(name));
+}
+
+static void
+reader_complete_listeners(const struct reader *reader, const struct read_service *service)
+{
+	struct service_settings *settings = service->settings;
+	bool typed = settings->mode == SERVICE_SHARED || reader_is_own(reader, service, "listen.type");
+
+	for (unsigned k = 0; k < settings->listeners.count; k++) {
+		reader_complete_listener(reader->config, service, k);
+		if (!typed) /* defaults are for services of both modes */
+			settings->listeners.at[k].type = LISTENER_STREAM;
+	}
+	settings->shared.type = settings->listeners.at[0].type;
 }
 
 /* The server's name is its host's, where the settings name one alone. */
@@ -549,18 +587,15 @@ reader_complete_service(struct reader *reader, struct read_service *service)
 	struct service_settings *settings = service->settings;
 	struct upstream_settings *upstream = &settings->upstream;
 
-	reader_complete_listen_path(reader->config, service);
+	reader_complete_listeners(reader, service);
 	reader_complete_tls(reader->config, upstream);
 	if (!reader_is_named(service, "pick"))
 		upstream->endpoints.pick = upstream->lookup.catalog == NULL ? ENDPOINTS_ORDERED : ENDPOINTS_AUTO;
 	if (!reader_is_named(service, "hold_retry") && upstream->lookup.script != NULL)
 		upstream->pconn.hold_retry = CLOCK_SECOND;
 	upstream->shared = settings->mode == SERVICE_SHARED;
-	if (!upstream->shared && !reader_is_own(reader, service, "listen.type"))
-		settings->listener.type = LISTENER_STREAM; /* defaults are for services of both modes */
-	settings->shared.type = settings->listener.type;
 	upstream->hello.whole_replies = upstream->shared && settings->shared.framing == FRAMING_RESP;
-	if (settings->listener.type == LISTENER_DGRAM && !reader_is_named(service, "replies"))
+	if (settings->shared.type == LISTENER_DGRAM && !reader_is_named(service, "replies"))
 		settings->shared.replies = SHARED_NONE;
 	if (upstream->shared && settings->shared.replies == SHARED_NONE &&
 	    !reader_is_named(service, "abort_on_close"))

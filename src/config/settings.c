@@ -16,6 +16,7 @@
 #define YEAR (365.0 * 86400)
 
 #define SERVICE(field) offsetof(struct service_settings, field)
+#define LISTENER(field) SERVICE(listeners.at[0].field)
 #define CLIENTS(field)   offsetof(struct service_settings, clients.field)
 #define SHARED(field)  offsetof(struct service_settings, shared.field)
 #define UPSTREAM(field)    offsetof(struct service_settings, upstream.field)
@@ -82,16 +83,17 @@ static const struct setting_choice log_targets[] = {
 static const struct setting service_rows[] = {
 	{ "name", "\"\"", SETTING_TEXT, 0, TABLE_NAME_SIZE - 1, SETTING_RESTART, SERVICE(name), NULL },
 	{ "mode", "\"session\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(mode), modes },
-	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, SERVICE(listener.path), NULL },
-	{ "listen.public", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, SERVICE(listener.public), NULL },
-	{ "listen.type", "\"stream\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, SERVICE(listener.type),
+	{ "listen", "()", SETTING_LISTENERS, 0, TABLE_LISTENERS, SETTING_IN_PLACE, SERVICE(listeners), NULL },
+	{ "listen.path", "\"NAME.sock\"", SETTING_TEXT, 1, 4095, SETTING_IN_PLACE, LISTENER(path), NULL },
+	{ "listen.public", "false", SETTING_BOOL, 0, 0, SETTING_IN_PLACE, LISTENER(public), NULL },
+	{ "listen.type", "\"stream\"", SETTING_CHOICE, 0, 0, SETTING_RESTART, LISTENER(type),
 	    listener_types },
-	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, SERVICE(listener.mode), NULL },
-	{ "listen.owner", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.owner), NULL },
-	{ "listen.group", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, SERVICE(listener.group), NULL },
-	{ "listen.backlog", "4096", SETTING_INTEGER, 1, 65535, SETTING_IN_PLACE, SERVICE(listener.backlog), NULL },
-	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_users), NULL },
-	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, CLIENTS(allow_groups), NULL },
+	{ "listen.mode", "\"0660\"", SETTING_MODE, 0, 0777, SETTING_IN_PLACE, LISTENER(mode), NULL },
+	{ "listen.owner", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, LISTENER(owner), NULL },
+	{ "listen.group", "\"\"", SETTING_ID, 0, 0, SETTING_IN_PLACE, LISTENER(group), NULL },
+	{ "listen.backlog", "4096", SETTING_INTEGER, 1, 65535, SETTING_IN_PLACE, LISTENER(backlog), NULL },
+	{ "listen.allow_users", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, LISTENER(allow_users), NULL },
+	{ "listen.allow_groups", "[]", SETTING_NAMES, 0, 256, SETTING_IN_PLACE, LISTENER(allow_groups), NULL },
 	{ "address", "\"\"", SETTING_ADDRESS, 0, 0, SETTING_RENEW, UPSTREAM(lookup.addresses), NULL },
 	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
 	    NULL },
@@ -455,6 +457,103 @@ hello_print(const struct hello_settings *hello, bool hide, FILE *out)
 	fputc(')', out);
 }
 
+/* As an object whose rows of "listen." are those of listener number k. */
+static void *
+listeners_object(const struct service_settings *settings, unsigned k)
+{
+	return (char *)(uintptr_t)settings + k * sizeof settings->listeners.at[0];
+}
+
+static char *
+listeners_take_member(const config_setting_t *value, void *object)
+{
+	const char *name = config_setting_name(value);
+	char *full = mem_print("listen.%s", name), nearest[SETTINGS_NAME_SIZE], *wrong, *error = NULL;
+	const struct setting *row = settings_find(&settings_service, full);
+	const config_setting_t *part;
+
+	if (row == NULL && settings_nearest(&settings_service, "listen", name, nearest))
+		error = mem_print("unknown setting \"%s\" in a listener; did you mean \"%s\"?", name, nearest);
+	else if (row == NULL)
+		error = mem_print("unknown setting \"%s\" in a listener", name);
+	else if ((wrong = setting_take(row, value, object, &part)) != NULL) {
+		error = mem_print("%s: %s", name, wrong);
+		mem_free(wrong);
+	}
+	mem_free(full);
+	return error;
+}
+
+/* A group, or its path alone. */
+static char *
+listeners_take_one(const config_setting_t *value, void *object, const config_setting_t **ret_where)
+{
+	const struct setting *path = settings_find(&settings_service, "listen.path");
+	char *error = NULL;
+
+	*ret_where = value;
+	if (!config_setting_is_group(value))
+		return config_setting_get_string(value) != NULL ? setting_take(path, value, object, ret_where) :
+		    mem_copy_text("each listener must be a group, { path = ...; }, or its path");
+	for (int i = 0; i < config_setting_length(value) && error == NULL; i++) {
+		*ret_where = config_setting_get_elem(value, (unsigned)i);
+		error = listeners_take_member(*ret_where, object);
+	}
+	return error;
+}
+
+/* Each begins with what the first has, which are the defaults; but a path is its own, or none.  An empty list leaves
+ * one as it is. */
+static char *
+listeners_take(const struct setting *setting, const config_setting_t *value, struct service_settings *settings,
+    const config_setting_t **ret_where)
+{
+	bool many = config_setting_is_list(value) || config_setting_is_array(value);
+	unsigned count = many ? (unsigned)config_setting_length(value) : 0;
+	struct service_settings taken = { .listeners.count = count };
+	char *error = NULL;
+
+	if (!many)
+		return type_wrong(setting, value);
+	if (count > TABLE_LISTENERS)
+		return mem_print("has %u listeners, %u is the most", count, TABLE_LISTENERS);
+	for (unsigned k = 0; k < count; k++) {
+		listener_settings_copy(&taken.listeners.at[k], &settings->listeners.at[0]);
+		mem_free(taken.listeners.at[k].path);
+		taken.listeners.at[k].path = NULL;
+	}
+	for (unsigned k = 0; k < count && error == NULL; k++)
+		error = listeners_take_one(config_setting_get_elem(value, k), listeners_object(&taken, k), ret_where);
+	if (error != NULL || count == 0) {
+		settings->listeners.count += settings->listeners.count == 0;
+	} else {
+		struct listeners_settings before = settings->listeners;
+
+		settings->listeners = taken.listeners;
+		taken.listeners = before;
+	}
+	listeners_settings_clear(&taken.listeners);
+	listener_settings_clear(&taken.listeners.at[0]);
+	return error;
+}
+
+static void
+listeners_print(const struct service_settings *settings, FILE *out)
+{
+	for (unsigned k = 0; k < settings->listeners.count; k++) {
+		fputs(k == 0 ? "({ " : ", { ", out);
+		for (size_t i = 0; i < settings_service.count; i++) {
+			if (strncmp(service_rows[i].name, "listen.", strlen("listen.")) != 0)
+				continue;
+			fprintf(out, "%s = ", service_rows[i].name + strlen("listen."));
+			setting_print(&service_rows[i], listeners_object(settings, k), out);
+			fputs("; ", out);
+		}
+		fputc('}', out);
+	}
+	fputc(')', out);
+}
+
 char *
 setting_take(const struct setting *setting, const config_setting_t *value, void *object,
     const config_setting_t **ret_where)
@@ -462,6 +561,8 @@ setting_take(const struct setting *setting, const config_setting_t *value, void 
 	void *field = setting_field(setting, object);
 
 	*ret_where = value;
+	if (setting->type == SETTING_LISTENERS)
+		return listeners_take(setting, value, object, ret_where);
 	return setting->type == SETTING_HELLO ? hello_take(setting, value, field, ret_where)
 	    : type_take(setting, value, field);
 }
@@ -471,6 +572,8 @@ setting_print(const struct setting *setting, const void *object, FILE *out)
 {
 	if (setting->type == SETTING_HELLO)
 		hello_print(setting_field(setting, object), false, out);
+	else if (setting->type == SETTING_LISTENERS)
+		listeners_print(object, out);
 	else
 		type_print(setting, setting_field(setting, object), out);
 }

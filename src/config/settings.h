@@ -24,7 +24,7 @@ enum service_mode { SERVICE_SESSION, SERVICE_SHARED };
 struct service_settings {
 	char *name;                  /* owned */
 	enum service_mode mode;
-	struct listener_settings listener;
+	struct listeners_settings listeners;
 	struct clients_settings clients;
 	struct shared_settings shared;
 	struct upstream_settings upstream;

@@ -10,12 +10,13 @@
 #include "base/escape.h"
 #include "base/mem.h"
 #include "base/secret.h"
+#include "client/listener_settings.h"
 #include "upstream/hello_talk.h"
 
 #define NUMBER_SIZE 40
 
 /* What a field owns: nothing but itself, a text, a list of texts, or steps. */
-enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST, STORE_HELLO };
+enum storage { STORE_PLAIN, STORE_TEXT, STORE_LIST, STORE_HELLO, STORE_LISTENERS };
 
 /* take gives NULL, or what is wrong: a text to be freed. */
 struct type {
@@ -553,6 +554,7 @@ static const struct type types[SETTING_TYPES] = {
 	[SETTING_ID] = TEXT("a name or a number", id),
 	[SETTING_CHOICE] = PLAIN("a text", int, choice),
 	/* Taken and printed by settings.c. */
+	[SETTING_LISTENERS] = { "a group, or a list of groups and paths", STORE_LISTENERS, 0, NULL, NULL },
 	[SETTING_HELLO] = { "a list of groups", STORE_HELLO, sizeof(struct hello_settings), NULL, NULL },
 };
 
@@ -587,18 +589,10 @@ setting_copy(const struct setting *setting, void *to, const void *from)
 		*(char ***)target = mem_list_copy(*(char **const *)source);
 	else if (type->storage == STORE_HELLO)
 		hello_settings_copy(target, source);
+	else if (type->storage == STORE_LISTENERS)
+		listeners_settings_copy(target, source);
 	else
 		memcpy(target, source, type->size);
-}
-
-static bool
-type_lists_are_same(char *const *a, char *const *b)
-{
-	size_t length = mem_list_length(a), i = 0;
-
-	while (i < length && mem_list_length(b) == length && strcmp(a[i], b[i]) == 0)
-		i++;
-	return i == length && mem_list_length(b) == length;
 }
 
 bool
@@ -613,7 +607,9 @@ setting_is_same(const struct setting *setting, const void *a, const void *b)
 		return strcmp(one == NULL ? "" : one, other == NULL ? "" : other) == 0;
 	}
 	if (type->storage == STORE_LIST)
-		return type_lists_are_same(*(char **const *)left, *(char **const *)right);
+		return mem_list_is_same(*(char **const *)left, *(char **const *)right);
+	if (type->storage == STORE_LISTENERS)
+		return listeners_settings_are_same(left, right);
 	return type->storage == STORE_HELLO ? hello_settings_are_same(left, right)
 	    : memcmp(left, right, type->size) == 0;
 }
@@ -630,5 +626,7 @@ setting_clear(const struct setting *setting, void *object)
 		mem_list_free(*(char ***)field);
 	else if (type->storage == STORE_HELLO)
 		hello_settings_clear(field);
+	else if (type->storage == STORE_LISTENERS)
+		listeners_settings_clear(field);
 	memset(field, 0, type->size);
 }

@@ -33,6 +33,7 @@ enum setting_type {
 	SETTING_MODE,         /* mode_t: text of octal digits */
 	SETTING_ID,           /* char *: a user or group, name or number; whether there is one is not asked */
 	SETTING_CHOICE,       /* an enum, by name */
+	SETTING_LISTENERS,    /* struct listeners_settings: a list of groups or paths; the first is in rows too */
 	SETTING_HELLO,        /* struct hello_settings: a list of groups */
 	SETTING_TYPES
 };
@@ -61,7 +62,8 @@ struct setting {
 };
 
 /* Stores the value in the field, whose old value is freed; on an error the field stays.  NULL, or what is wrong: a
- * text to be freed with mem_free().  Not for SETTING_HELLO, as type_print(). */
+ * text to be freed with mem_free().  Not for SETTING_HELLO and
+ * SETTING_LISTENERS, as type_print(). */
 char *type_take(const struct setting *setting, const config_setting_t *value, void *field);
 
 /* "must be a time, not a list": a text to be freed with mem_free(). */

@@ -17,6 +17,8 @@ config_is_written(const struct setting *setting, const struct service_settings *
 		return true;
 	if (strcmp(setting->name, "name") == 0)
 		return strchr(service->name, '.') != NULL; /* else it is the group's */
+	if (setting->type == SETTING_LISTENERS || strncmp(setting->name, "listen.", strlen("listen.")) == 0)
+		return (setting->type == SETTING_LISTENERS) == (service->listeners.count > 1);
 	if (strcmp(setting->name, "address") == 0)
 		return lookup->addresses != NULL && !several;
 	if (strcmp(setting->name, "addresses") == 0)

@@ -140,6 +140,8 @@ verdict_service(struct verdict *verdict, const json_t *service)
 		verdict_paused(verdict, name, service);
 	else if (strcmp(state, "UP") != 0)
 		down = verdict_down(verdict, name, service);
+	else if (show_has(service, "socket_error")) /* it comes in elsewhere */
+		verdict_complain(verdict, VERDICT_WARNING, "%s: %s", name, show_text(service, "socket_error"));
 	else if (show_is_true(service, "accepting_paused") &&
 	    strcmp(show_text(service, "accepting_paused_by"), "max_held") != 0)
 		verdict_complain(verdict, VERDICT_WARNING, "%s accepting pauses: %s", name, show_pause(service));

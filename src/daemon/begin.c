@@ -161,6 +161,16 @@ begin_kept_config(void)
 	return config;
 }
 
+static bool
+begin_finds_server_of(const struct table *table, const struct service_settings *settings)
+{
+	for (unsigned k = 0; k < settings->listeners.count; k++)
+		if (!listen_socket_is_activated(table, settings->name, &settings->listeners.at[k]) &&
+		    listener_is_live(settings->listeners.at[k].path))
+			return true;
+	return false;
+}
+
 /* Whether a server listens at a path that will be ours, and that systemd does not hand over. */
 static bool
 begin_finds_server(const struct table *table, const struct config *config)
@@ -168,9 +178,7 @@ begin_finds_server(const struct table *table, const struct config *config)
 	if (listener_is_live(config->control.listener.path))
 		return true;
 	for (size_t i = 0; i < config->service_count; i++)
-		if (!listen_socket_is_activated(table, config->services[i]->name,
-		    config->services[i]->listener.path) &&
-		    listener_is_live(config->services[i]->listener.path))
+		if (begin_finds_server_of(table, config->services[i]))
 			return true;
 	return false;
 }

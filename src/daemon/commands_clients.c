@@ -24,11 +24,11 @@ struct process {
 	char container[PEER_UNIT_SIZE];
 };
 
-/* What clients are counted by, the first of them, or ended by: members of what is told of each. */
-static const char *const properties[] = { "user", "unit", "address", "pid", "id" };
+/* What clients are ended by, the first of them, or counted by, but for the id: members of what is told of each. */
+static const char *const properties[] = { "user", "unit", "address", "id", "pid", "socket" };
 
-#define PROPERTIES         (sizeof properties / sizeof properties[0])
-#define PROPERTIES_COUNTED (PROPERTIES - 1)
+#define PROPERTIES        (sizeof properties / sizeof properties[0])
+#define PROPERTIES_KILLED (PROPERTIES - 2)
 
 /* A request for clients, looked at one by one: those of one service after those of another. */
 struct listing {
@@ -116,6 +116,19 @@ client_peer(const struct service_client *client, char ret_text[ADDRESS_TEXT_SIZE
 		address_format_socket((struct sockaddr *)&socket, length, ret_text);
 }
 
+/* Where it came in, as a listener's path, or "".  It bears the name that its listener had then. */
+static json_t *
+client_socket(const struct service_client *client)
+{
+	struct sockaddr_storage socket;
+	socklen_t length = sizeof socket;
+	char text[ADDRESS_TEXT_SIZE] = "";
+
+	if (getsockname(client->fd, (struct sockaddr *)&socket, &length) == 0)
+		address_format_socket((struct sockaddr *)&socket, length, text);
+	return stats_text_or_null(strncmp(text, "unix:", 5) == 0 ? text + 5 : text);
+}
+
 static const char *
 client_state(const struct service_client *client)
 {
@@ -137,10 +150,11 @@ client_json(struct listing *listing, const struct service_client *client)
 	process = listing_process(listing, peer.pid);
 	client_upstream(listing->bits.walk.context->table, client, address);
 	client_peer(client, where);
-	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:I, s:I, s:I}",
+	return json_pack("{s:s, s:I, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:b, s:o, s:I, s:I, s:I}",
 	    "service", service_name(listing->service), "id", (json_int_t)client->id, "pid", command_pid(peer.pid),
 	    "uid", (json_int_t)peer.uid, "user", stats_text(user), "unit", stats_text_or_null(process->unit),
 	    "container", stats_text_or_null(process->container), "peer", stats_text_or_null(where),
+	    "socket", client_socket(client),
 	    "state", client_state(client),
 	    "since", stats_time(client->since + clock_wall() - clock_now()), "address", stats_text_or_null(address),
 	    "mptcp", client->upstream != NULL && conn_is_mptcp(client->upstream->fd), "tls", client_tls(client),
@@ -346,8 +360,8 @@ commands_clients(void *arg, struct control_request *request, int argc, char **ar
 	const char *word = NULL, *by = NULL;
 	bool counted = command_take_option(&argc, argv, "--by", &word);
 
-	for (size_t i = 0; word != NULL && i < PROPERTIES_COUNTED; i++)
-		if (strcmp(properties[i], word) == 0)
+	for (size_t i = 0; word != NULL && i < PROPERTIES; i++)
+		if (strcmp(properties[i], word) == 0 && strcmp(word, "id") != 0)
 			by = properties[i];
 	if (counted && by == NULL) {
 		control_usage(request);
@@ -380,9 +394,9 @@ commands_kill(void *arg, struct control_request *request, int argc, char **argv)
 	const char *by = NULL, *whom = NULL;
 	char option[16];
 
-	for (size_t i = 0; i < PROPERTIES && by == NULL; i++) {
+	for (size_t i = 0; i < PROPERTIES_KILLED && by == NULL; i++) {
 		snprintf(option, sizeof option, "--%s", properties[i]);
-		if (strcmp(properties[i], "pid") != 0 && command_take_option(&argc, argv, option, &whom))
+		if (command_take_option(&argc, argv, option, &whom))
 			by = properties[i];
 	}
 	if (whom == NULL || whom[0] == '\0') {

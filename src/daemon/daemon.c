@@ -18,6 +18,7 @@
 #include "daemon/lock.h"
 #include "daemon/metrics_socket.h"
 #include "daemon/reloads.h"
+#include "daemon/service_sockets.h"
 #include "daemon/trial.h"
 #include "keep/buffers.h"
 #include "keep/crash.h"
@@ -295,7 +296,7 @@ daemon_look_bit(void *arg)
 
 	if (service == NULL || reloads_is_at_work(daemon->reloads)) /* which looks itself */
 		return false;
-	listen_socket_look_after(service_listen_socket(service));
+	service_sockets_look_after(service_get_sockets(service));
 	return true;
 }
 
@@ -405,11 +406,12 @@ daemon_read_config(struct daemon *daemon)
 }
 
 static void
-daemon_listen(void *arg, int fd)
+daemon_listen(void *arg, int fd, bool last)
 {
 	struct daemon *daemon = arg;
 	const struct config_control *settings = &daemon->config->control;
 
+	(void)last; /* control_listen() does */
 	if (fd == -1) {
 		control_free(daemon->control);
 		daemon->control = NULL;

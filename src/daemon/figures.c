@@ -123,6 +123,18 @@ figures_failing(const struct stats_object *object)
 	    "left_seconds", stats_between(clock_now(), (int64_t)failing->value));
 }
 
+static json_t *
+figures_sockets(const struct stats_object *object)
+{
+	const struct service_status *status = object->part[OTHER];
+	json_t *sockets = json_array();
+
+	for (unsigned i = 0; i < status->socket_count; i++)
+		json_array_append_new(sockets, json_pack("{s:o, s:o}", "socket", stats_text(status->sockets[i].path),
+		    "error", stats_text_or_null(status->sockets[i].error)));
+	return sockets;
+}
+
 static const struct stats_row rows_of_services[] = {
 	{ "service", STATS_TEXT, OF_SERVICE(name) },
 	{ "mode", STATS_TEXT, OF_SERVICE(mode) },
@@ -166,6 +178,9 @@ static const struct stats_row rows_of_services[] = {
 	    MORE("holdfast_bytes", "direction=\"to_clients\"") },
 	{ "socket", STATS_TEXT, OF_STATUS(socket) },
 	{ "socket_error", STATS_TEXT, OF_STATUS(socket_error) },
+	{ "sockets", STATS_MADE, MADE_BY(figures_sockets) },
+	{ "sockets_missing", STATS_COUNT, OF_STATUS(sockets_missing),
+	    GAUGE("holdfast_sockets_missing", "Sockets of it that could not be opened.") },
 	{ "clients_total", STATS_COUNT, OF_RECORD(counters.clients),
 	    COUNTER("holdfast_clients_accepted", "Clients that connected and were let in.") },
 	{ "lost_bytes", STATS_COUNT, OF_RECORD(counters.lost_bytes), .metric_sorts = SESSIONS, .unit = "bytes",

@@ -75,23 +75,55 @@ place_unlink(const struct place *place, const char *path)
 		unlink(path);
 }
 
+/* Whether the record's socket, if it has one, is at this path, or "@name". */
+static bool
+listen_socket_bears(const struct table_socket *record, const char *path)
+{
+	size_t length = record->length - offsetof(struct sockaddr_un, sun_path);
+	const char *bound = record->bound.sun_path;
+
+	if (path[0] == '@')
+		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
+	return strcmp(bound, path) == 0;
+}
+
+/* Whether an open Unix socket is at this path, or "@name". */
+static bool
+listen_socket_leads_to(int fd, const char *path)
+{
+	struct table_socket found = { .fd = fd };
+	socklen_t length = sizeof found.bound;
+
+	if (getsockname(fd, (struct sockaddr *)&found.bound, &length) == -1 || found.bound.sun_family != AF_UNIX)
+		return false;
+	found.length = length;
+	return listen_socket_bears(&found, path);
+}
+
 bool
-listen_socket_is_passed(const char *name, const char *path, const struct table_activated *activated)
+listen_socket_is_passed(const char *name, const struct listener_settings *settings,
+    const struct table_activated *activated)
 {
 	char words[ADDRESS_TEXT_SIZE];
+	const char *path = settings->path;
 
-	return strcmp(activated->name, name) == 0 || (tcp_listen_is_meant(path) && activated->fd != -1 &&
-	    tcp_listen_name_of(activated->fd, words) && strcmp(words, path) == 0);
+	if (strcmp(activated->name, name) == 0 && !settings->beside)
+		return true;
+	if (activated->fd == -1)
+		return false;
+	if (tcp_listen_is_meant(path))
+		return tcp_listen_name_of(activated->fd, words) && strcmp(words, path) == 0;
+	return strcmp(activated->name, name) == 0 && listen_socket_leads_to(activated->fd, path);
 }
 
 /* The socket that systemd has handed over for this service, or -1. */
 static int
-listen_socket_activated(const struct table *table, const char *name, const char *path)
+listen_socket_activated(const struct table *table, const char *name, const struct listener_settings *settings)
 {
 	const struct table_header *header = table->header;
 
 	for (uint32_t i = 0; name != NULL && i < header->activated_count; i++)
-		if (listen_socket_is_passed(name, path, &header->activated[i]))
+		if (listen_socket_is_passed(name, settings, &header->activated[i]))
 			return header->activated[i].fd;
 	return -1;
 }
@@ -163,9 +195,9 @@ listen_socket_adopt(const char *name, int fd, const struct listener_settings *se
 }
 
 bool
-listen_socket_is_activated(const struct table *table, const char *name, const char *path)
+listen_socket_is_activated(const struct table *table, const char *name, const struct listener_settings *settings)
 {
-	return listen_socket_activated(table, name, path) != -1;
+	return listen_socket_activated(table, name, settings) != -1;
 }
 
 /* Owner, mode and backlog of a socket that is open already.  NULL or what is wrong. */
@@ -212,7 +244,7 @@ char *
 listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
     const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared)
 {
-	int activated = listen_socket_activated(table, name, settings->path), fd;
+	int activated = listen_socket_activated(table, name, settings), fd;
 	struct table_socket socket = { .fd = -1 };
 	char *wrong;
 
@@ -239,7 +271,7 @@ char *
 listen_socket_rehearse(const struct table *table, const char *name, const struct listener_settings *settings,
     const char *runtime_directory)
 {
-	int activated = listen_socket_activated(table, name, settings->path);
+	int activated = listen_socket_activated(table, name, settings);
 	struct table_socket socket;
 
 	return activated == -1 ? listener_rehearse(settings, runtime_directory, false) :
@@ -306,14 +338,7 @@ prepared_socket_close(struct prepared_socket *prepared)
 bool
 listen_socket_is_named(const struct table_socket *record, const char *path)
 {
-	size_t length = record->length - offsetof(struct sockaddr_un, sun_path);
-	const char *bound = record->bound.sun_path;
-
-	if (record->fd == -1 || record->activated)
-		return false;
-	if (path[0] == '@')
-		return bound[0] == '\0' && length == strlen(path) && memcmp(bound + 1, path + 1, length - 1) == 0;
-	return strcmp(bound, path) == 0;
+	return record->fd != -1 && !record->activated && listen_socket_bears(record, path);
 }
 
 /* Whether the path of the record's socket, if it has one, still leads to it: nobody has removed or replaced it. */
@@ -323,11 +348,11 @@ listen_socket_is_there(const struct table_socket *record)
 	return record->fd == -1 || place_is_at(&record->place, record->bound.sun_path);
 }
 
-/* Whether the record's socket is where the settings want it. */
-static bool
+bool
 listen_socket_is_at(const struct table_socket *record, const struct listener_settings *settings)
 {
-	return (record->fd != -1 && record->activated) || listen_socket_is_named(record, settings->path);
+	return record->fd != -1 &&
+	    ((record->activated && !settings->beside) || listen_socket_bears(record, settings->path));
 }
 
 /* To a socket that is open already.  Clients that connected to the old one are taken in before it goes; a worker that
@@ -338,7 +363,7 @@ listen_socket_move(struct listen_socket *self, struct prepared_socket *prepared)
 	struct table_socket *record = self->user.record, before = *record;
 
 	listen_socket_shut(self);
-	self->user.listen(self->user.arg, prepared->socket.fd);
+	self->user.listen(self->user.arg, prepared->socket.fd, before.fd != -1 && !before.activated);
 	listen_socket_commit(self->user.kind, record, prepared);
 	if (before.fd != -1 && !before.activated)
 		close(before.fd);
@@ -485,7 +510,7 @@ listen_socket_is_missing(const struct listen_socket *self)
 void
 listen_socket_give(struct listen_socket *self)
 {
-	self->user.listen(self->user.arg, -1);
+	self->user.listen(self->user.arg, -1, false);
 	loop_timer_stop(&self->retry); /* nothing takes its place before that */
 	watch_free(self->watch);
 	self->watch = NULL;
@@ -526,7 +551,7 @@ listen_socket_new(struct event_base *loop, struct table *table, const char *runt
 	if (user->record->fd != -1 && listen_socket_is_tcp(user->record)) /* as above */
 		tcp_listen_set(user->record->fd);
 	if (user->record->fd != -1)
-		user->listen(user->arg, user->record->fd);
+		user->listen(user->arg, user->record->fd, false);
 	return self;
 }
 
@@ -547,7 +572,19 @@ listen_socket_close(struct listen_socket *self)
 {
 	if (self == NULL)
 		return;
-	self->user.listen(self->user.arg, -1);
+	self->user.listen(self->user.arg, -1, false);
 	listen_socket_end(self->user.record);
+	listen_socket_free(self);
+}
+
+void
+listen_socket_drop(struct listen_socket *self)
+{
+	struct table_socket *record = self->user.record;
+
+	listen_socket_shut(self);
+	self->user.listen(self->user.arg, -1, record->fd != -1 && !record->activated);
+	listen_socket_end(record);
+	*record = (struct table_socket){ .fd = -1 };
 	listen_socket_free(self);
 }

@@ -31,12 +31,14 @@ struct prepared_socket {
 char *listen_socket_prepare(struct table *table, enum listen_socket_kind kind, const char *name,
     const struct listener_settings *settings, const char *runtime_directory, struct prepared_socket *ret_prepared);
 
-/* Whether the socket of this service with this path is systemd's: one was handed over under the service's name,
- * wherever its path leads, or one of TCP at this address. */
-bool listen_socket_is_activated(const struct table *table, const char *name, const char *path);
+/* Whether the socket of this service with these settings is systemd's: one was handed over under the service's name,
+ * wherever its path leads unless there are others beside it, or one of TCP at this address. */
+bool listen_socket_is_activated(const struct table *table, const char *name,
+    const struct listener_settings *settings);
 
 /* Whether this file that systemd has handed over is that socket. */
-bool listen_socket_is_passed(const char *name, const char *path, const struct table_activated *activated);
+bool listen_socket_is_passed(const char *name, const struct listener_settings *settings,
+    const struct table_activated *activated);
 
 /* The socket of another service's record, which is to be this one's with these settings; sets its owner, mode and
  * backlog.  NULL, or what is wrong; likewise. */
@@ -56,6 +58,9 @@ void listen_socket_end(struct table_socket *record);
 /* Whether the record's socket is a socket of our own at this path, or "@name". */
 bool listen_socket_is_named(const struct table_socket *record, const char *path);
 
+/* Whether the record's socket is where the settings want it. */
+bool listen_socket_is_at(const struct table_socket *record, const struct listener_settings *settings);
+
 /* What its user is told, with a text. */
 enum listen_socket_news {
 	LISTEN_SOCKET_FAILED,     /* it cannot be opened, and why: once for each reason */
@@ -68,9 +73,9 @@ struct listen_socket_user {
 	struct table_socket *record; /* borrowed: the table's */
 	const char *name;            /* borrowed: under which systemd may have handed it over; NULL none */
 	const char *wrong;           /* borrowed: what a text of what is wrong begins with */
-	/* Accepts from this socket from now on, -1: from none.  Whoever has connected to the one before, if another
-	 * comes in its place, is accepted at once: it goes. */
-	void (*listen)(void *arg, int fd);
+	/* Accepts from this socket from now on, -1: from none.  With last set all who have connected to the one
+	 * before are accepted at once: it goes. */
+	void (*listen)(void *arg, int fd, bool last);
 	void (*tell)(void *arg, enum listen_socket_news news, const char *text);
 	void *arg;                   /* borrowed */
 };
@@ -85,6 +90,9 @@ struct listen_socket *listen_socket_new(struct event_base *loop, struct table *t
  * settle and give: of a service that ends, whose socket is gone. */
 void listen_socket_free(struct listen_socket *self);
 void listen_socket_close(struct listen_socket *self);
+
+/* As close, of one of several: who has connected is let in, and the record says nothing of it any more. */
+void listen_socket_drop(struct listen_socket *self);
 
 /* To the socket that was prepared, unless none or NULL; else to where these settings (borrowed) want it, unless it is
  * there: one that begins has none, and a dead worker may have left one in the midst of a reload that moves it.

@@ -20,10 +20,11 @@ struct metrics_socket {
 };
 
 static void
-metrics_socket_listen(void *arg, int fd)
+metrics_socket_listen(void *arg, int fd, bool last)
 {
 	struct metrics_socket *metrics = arg;
 
+	(void)last; /* whoever has connected asks again */
 	metrics_http_free(metrics->http);
 	metrics->http = fd == -1 ? NULL : metrics_http_new(metrics->loop, fd,
 	    metrics->table->header->shape.files - TABLE_LAST_FILES, metrics->take, metrics->arg);

@@ -46,8 +46,9 @@ reload_compare_services(const struct service_settings *old, const struct service
 		const struct setting *row = &settings_service.rows[i];
 		bool before = config_is_written(row, old), after = config_is_written(row, new);
 
-		/* address and addresses are the same field: the one that is written tells. */
-		if ((before || after) && !setting_is_same(row, old, new))
+		/* address and addresses are the same field, as are listen.path and listen: the one that is written
+		 * tells. */
+		if ((before || after || row->reload == SETTING_RESTART) && !setting_is_same(row, old, new))
 			reload_add_difference(ret_change, row, before ? reload_text(row, old) : NULL,
 			    after ? reload_text(row, new) : NULL);
 	}
@@ -108,18 +109,18 @@ reload_check_change(const struct reload_change *change, struct config_errors *er
 			    "service, reload, and add it again", change->service, change->differences[i].setting);
 }
 
+/* A line for each of its sockets. */
 static void
 reload_add(struct reload_plan *plan, const struct service_settings *settings)
 {
-	struct reload_addition *addition;
+	for (unsigned k = 0; k < settings->listeners.count; k++) {
+		struct reload_addition *addition;
 
-	plan->added = mem_resize(plan->added, plan->added_count + 1, sizeof *addition);
-	addition = &plan->added[plan->added_count++];
-	addition->service = mem_copy_text(settings->name);
-	addition->listener = settings->listener;
-	addition->listener.path = mem_copy_text(settings->listener.path);
-	addition->listener.owner = settings->listener.owner == NULL ? NULL : mem_copy_text(settings->listener.owner);
-	addition->listener.group = settings->listener.group == NULL ? NULL : mem_copy_text(settings->listener.group);
+		plan->added = mem_resize(plan->added, plan->added_count + 1, sizeof *addition);
+		addition = &plan->added[plan->added_count++];
+		addition->service = mem_copy_text(settings->name);
+		listener_settings_copy(&addition->listener, &settings->listeners.at[k]);
+	}
 }
 
 /* Whether anything of it changes. */
@@ -190,62 +191,93 @@ reload_check_emptiness(const struct reload_plan *plan, const char *file)
 	    "holdfastctl reload --force", file, removed == 1 ? "" : "all ", removed, removed == 1 ? "" : "s");
 }
 
-/* The service that has this socket now, or NULL.  Its settings may want another: see listen_socket_is_missing(). */
-static struct service *
+/* Who has this socket now.  His settings may want another: see listen_socket_is_missing(). */
+static struct reload_giver
 reload_owner(const struct table *table, struct service *const *services, size_t count, const char *path)
 {
 	for (size_t i = 0; i < count; i++)
-		if (listen_socket_is_named(&table->services[service_index(services[i])].socket, path))
-			return services[i];
-	return NULL;
+		for (unsigned k = 0; k < service_get_settings(services[i])->listeners.count; k++)
+			if (listen_socket_is_named(&table->services[service_index(services[i])].sockets[k], path))
+				return (struct reload_giver){ .service = services[i], .listener = k };
+	return (struct reload_giver){ .service = NULL };
 }
 
-/* What is wrong with giving the step's service the socket of its new settings, or NULL.  A dry plan only tries. */
+struct table_socket *
+reload_given(const struct table *table, const struct reload_giver *giver)
+{
+	return &table->services[service_index(giver->service)].sockets[giver->listener];
+}
+
+/* What is wrong with the socket that is there already, of the listener itself. */
+static char *
+reload_prepare_own(const struct reload_plan *plan, const struct listen_socket *socket,
+    const struct listener_settings *listener)
+{
+	if (listen_socket_is_missing(socket))
+		return NULL; /* its file was removed */
+	return plan->dry ? listener_rehearse(listener, plan->new->runtime_directory, true) : listener_guard(listener);
+}
+
+/* What is wrong with giving listener number k of the step's service the socket of its new settings, or NULL.  A dry
+ * plan only tries. */
 static char *
 reload_prepare_socket(const struct reload_plan *plan, struct table *table, const struct service_settings *settings,
-    struct service *owner, struct reload_step *step)
+    struct reload_giver owner, struct reload_step *step, unsigned k)
 {
-	const struct listener_settings *listener = &settings->listener;
+	const struct listener_settings *listener = &settings->listeners.at[k];
 	const char *directory = plan->new->runtime_directory;
-	const struct service *self = step->service;
+	const struct table_socket *own = step->service == NULL ? NULL :
+	    &table->services[service_index(step->service)].sockets[k];
 
-	if (self != NULL && table->services[service_index(self)].socket.activated)
+	if (own != NULL && own->activated && listen_socket_is_at(own, listener))
 		return NULL;
-	if (owner != NULL && owner == self && listen_socket_is_missing(service_listen_socket(self)))
-		return NULL; /* its file was removed */
-	if (owner != NULL && owner == self)
-		return plan->dry ? listener_rehearse(listener, directory, true) : listener_guard(listener);
-	if (owner == NULL || listen_socket_is_activated(table, settings->name, listener->path))
+	if (owner.service != NULL && owner.service == step->service && owner.listener == k)
+		return reload_prepare_own(plan, service_sockets_at(service_get_sockets(step->service), k), listener);
+	if (owner.service == NULL || listen_socket_is_activated(table, settings->name, listener))
 		return plan->dry ? listen_socket_rehearse(table, settings->name, listener, directory) :
 		    listen_socket_prepare(table, LISTEN_SOCKET_SERVICE, settings->name, listener, directory,
-		    &step->socket);
-	/* No two services of a configuration have the same path: its owner gives it up. */
-	if (service_get_settings(owner)->listener.type != listener->type)
+		    &step->sockets[k]);
+	/* No two listeners of a configuration have the same path: its owner gives it up. */
+	if (service_get_settings(owner.service)->listeners.at[0].type != listener->type)
 		return mem_print("socket %s is service %s's, of another listen.type; give it away first, then reload "
-		    "again", listener->path, service_name(owner));
-	step->giver = owner;
+		    "again", listener->path, service_name(owner.service));
+	step->givers[k] = owner;
 	return plan->dry ? listener_rehearse(listener, directory, true) :
-	    listen_socket_prepare_passed(&table->services[service_index(owner)].socket, listener, &step->socket);
-}
-
-static bool
-reload_is_same(const char *a, const char *b)
-{
-	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+	    listen_socket_prepare_passed(reload_given(table, &owner), listener, &step->sockets[k]);
 }
 
 /* Whether the service has tried to open this very socket before, and could not: whatever else a reload changes of it
  * does not wait for that. */
 static bool
-reload_is_shut_already(const struct service *service, const struct service_settings *settings)
+reload_is_shut_already(const struct service *service, const struct listener_settings *new)
 {
-	const struct listener_settings *old, *new = &settings->listener;
+	const struct listeners_settings *listeners;
 
-	if (service == NULL || !listen_socket_is_missing(service_listen_socket(service)))
+	if (service == NULL)
 		return false;
-	old = &service_get_settings(service)->listener;
-	return strcmp(old->path, new->path) == 0 && old->mode == new->mode &&
-	    reload_is_same(old->owner, new->owner) && reload_is_same(old->group, new->group);
+	listeners = &service_get_settings(service)->listeners;
+	for (unsigned k = 0; k < listeners->count; k++) {
+		const struct listener_settings *old = &listeners->at[k];
+
+		if (listen_socket_is_missing(service_sockets_at(service_get_sockets(service), k)) &&
+		    mem_text_is_same(old->path, new->path) && old->mode == new->mode &&
+		    mem_text_is_same(old->owner, new->owner) && mem_text_is_same(old->group, new->group))
+			return true;
+	}
+	return false;
+}
+
+static void
+reload_prepare_listener(struct reload_plan *plan, struct table *table, const struct service_settings *settings,
+    struct reload_giver owner, struct reload_step *step, unsigned k)
+{
+	char *wrong = reload_prepare_socket(plan, table, settings, owner, step, k);
+
+	if (wrong != NULL && reload_is_shut_already(step->service, &settings->listeners.at[k]))
+		config_warning(plan->errors, "%s: %s; it is tried again", settings->name, wrong);
+	else if (wrong != NULL)
+		config_error(plan->errors, "%s: %s", settings->name, wrong);
+	mem_free(wrong);
 }
 
 void
@@ -254,17 +286,27 @@ reload_prepare_step(struct reload_plan *plan, struct table *table, struct servic
 {
 	const struct service_settings *settings = plan->new->services[i];
 	struct reload_step *step = &plan->steps[i];
-	char *wrong;
 
 	if (step->what == RELOAD_SAME)
 		return;
-	wrong = reload_prepare_socket(plan, table, settings,
-	    reload_owner(table, services, count, settings->listener.path), step);
-	if (wrong != NULL && reload_is_shut_already(step->service, settings))
-		config_warning(plan->errors, "%s: %s; it is tried again", settings->name, wrong);
-	else if (wrong != NULL)
-		config_error(plan->errors, "%s: %s", settings->name, wrong);
-	mem_free(wrong);
+	step->count = settings->listeners.count;
+	step->givers = mem_new(step->count, sizeof *step->givers);
+	step->sockets = mem_new(step->count, sizeof *step->sockets);
+	for (unsigned k = 0; k < step->count; k++)
+		reload_prepare_listener(plan, table, settings,
+		    reload_owner(table, services, count, settings->listeners.at[k].path), step, k);
+}
+
+void
+reload_step_close(struct reload_step *step)
+{
+	for (unsigned k = 0; k < step->count; k++)
+		prepared_socket_close(&step->sockets[k]);
+	mem_free(step->sockets);
+	mem_free(step->givers);
+	step->sockets = NULL;
+	step->givers = NULL;
+	step->count = 0;
 }
 
 void
@@ -272,14 +314,12 @@ reload_plan_clear(struct reload_plan *plan)
 {
 	for (size_t i = 0; i < plan->added_count; i++) {
 		mem_free(plan->added[i].service);
-		mem_free(plan->added[i].listener.path);
-		mem_free(plan->added[i].listener.owner);
-		mem_free(plan->added[i].listener.group);
+		listener_settings_clear(&plan->added[i].listener);
 	}
 	for (size_t i = 0; i < plan->changed_count; i++)
 		reload_change_clear(&plan->changed[i]);
 	for (size_t i = 0; i < plan->step_count; i++)
-		prepared_socket_close(&plan->steps[i].socket);
+		reload_step_close(&plan->steps[i]);
 	reload_change_clear(&plan->daemon);
 	mem_free(plan->added);
 	mem_free(plan->changed);

@@ -6,6 +6,7 @@
 #include "config/read.h"
 #include "daemon/listen_socket.h"
 #include "daemon/service.h"
+#include "daemon/service_sockets.h"
 
 /* Longer values are cut: an answer has its limit. */
 #define RELOAD_VALUE_MAX 120
@@ -25,18 +26,25 @@ struct reload_change {
 	size_t count;
 };
 
-/* A service to be added, for people: its socket, so that a typing error in it is seen. */
+/* A service to be added, for people: a socket of it, so that a typing error in it is seen. */
 struct reload_addition {
 	char *service;                     /* owned */
-	struct listener_settings listener; /* its texts are owned */
+	struct listener_settings listener; /* owned, all of it */
+};
+
+/* Whose socket becomes another's: that of a service's listener of this number. */
+struct reload_giver {
+	struct service *service; /* borrowed; NULL none */
+	unsigned listener;
 };
 
 /* What becomes of one service of the new configuration. */
 struct reload_step {
 	enum reload_what { RELOAD_SAME, RELOAD_ADD, RELOAD_CHANGE } what;
-	struct service *service;       /* borrowed: the one that runs; NULL: it is added */
-	struct service *giver;         /* borrowed: whose socket becomes its own; NULL none */
-	struct prepared_socket socket; /* owned: opened for it; mostly none */
+	struct service *service;         /* borrowed: the one that runs; NULL: it is added */
+	unsigned count;                  /* of its listeners, once sockets for them were looked for; 0 not yet */
+	struct reload_giver *givers;     /* owned: for each listener */
+	struct prepared_socket *sockets; /* owned: opened for each; mostly none */
 };
 
 /* What is to be done, with the sockets that were opened for it; and what is done of that so far.  All of it is owned
@@ -81,10 +89,16 @@ void reload_compare_removed(struct reload_plan *plan, struct service *service);
 /* An error if services run and none would be left: more often an accident than a wish.  file is named in it. */
 void reload_check_emptiness(const struct reload_plan *plan, const char *file);
 
-/* Opens the socket that step number i needs, or sets owner and mode of the one that stays, so that nothing can fail
+/* Opens the sockets that step number i needs, or sets owner and mode of those that stay, so that nothing can fail
  * later.  What does is added to errors. */
 void reload_prepare_step(struct reload_plan *plan, struct table *table, struct service *const *services, size_t count,
     size_t i);
+
+/* The socket of the giver's, as the table has it. */
+struct table_socket *reload_given(const struct table *table, const struct reload_giver *giver);
+
+/* Closes what nobody has taken of a step's sockets. */
+void reload_step_close(struct reload_step *step);
 
 /* What a renewal does to connections and clients, for people; NULL for a change in place. */
 static inline const char *

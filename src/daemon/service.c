@@ -11,7 +11,7 @@
 #include "client/peer.h"
 #include "config/settings.h"
 #include "config/write.h"
-#include "daemon/listen_socket.h"
+#include "daemon/service_sockets.h"
 #include "keep/crash.h"
 #include "upstream/hello.h"
 
@@ -24,7 +24,7 @@ struct service {
 	struct clients *clients;      /* owned */
 	struct mux *mux;          /* owned; NULL in session mode */
 	struct upstream *upstream; /* owned; NULL once removed */
-	struct listen_socket *listen_socket; /* owned; NULL once removed or stopped */
+	struct service_sockets *sockets; /* owned; NULL once removed or stopped */
 	bool removed;
 	struct loop_timer ending; /* of a removed service: its limit, or that its last client has gone */
 	void (*gone)(void *arg, struct service *service);
@@ -167,6 +167,14 @@ service_on_ending(void *arg)
 	service->gone(service->arg, service);
 }
 
+/* What one part sees of another. */
+static void
+service_join_settings(struct service_settings *settings)
+{
+	settings->clients.dial = &settings->upstream.dial;
+	settings->clients.listeners = &settings->listeners;
+}
+
 static struct service *
 service_make(struct event_base *loop, struct table *table, uint16_t index, struct service_settings *settings,
     void (*gone)(void *arg, struct service *service), void *arg)
@@ -175,7 +183,7 @@ service_make(struct event_base *loop, struct table *table, uint16_t index, struc
 
 	*service = (struct service){ .loop = loop, .table = table, .index = index, .record = &table->services[index],
 		.settings = settings, .gone = gone, .arg = arg };
-	settings->clients.dial = &settings->upstream.dial;
+	service_join_settings(settings);
 	loop_timer_init(&service->ending, loop, service_on_ending, service);
 	return service;
 }
@@ -250,37 +258,18 @@ service_make_clients(struct service *service, bool log_clients)
 	service->clients = clients_new(service->loop, service->table, service->index, &settings->clients, log_clients,
 	    service->upstream, service->mux, service_on_client_ended, service);
 	if (service->mux != NULL)
-		mux_begin(service->mux, service->removed ? -1 : service->record->socket.fd);
+		mux_begin(service->mux, service->removed ? -1 : service->record->sockets[0].fd);
 }
 
 static void
-service_listen(void *arg, int fd)
+service_listen(void *arg, unsigned listener, int fd, bool last)
 {
 	struct service *service = arg;
 
-	if (service->settings->listener.type == LISTENER_DGRAM)
+	if (service->settings->shared.type == LISTENER_DGRAM)
 		mux_set_datagrams(service->mux, fd);
 	else
-		clients_listen(service->clients, fd);
-}
-
-/* Of its socket. */
-static void
-service_tell(void *arg, enum listen_socket_news news, const char *text)
-{
-	struct service *service = arg;
-
-	if (news == LISTEN_SOCKET_OPEN) {
-		service_note(service, "its socket is open now");
-	} else if (news == LISTEN_SOCKET_MADE_AGAIN) {
-		service_note(service, "socket %s was removed; created again", text);
-	} else {
-		table_history_add(service->table, service->index, UPSTREAM_NOTE, text);
-		log_error(service_name(service), "%s; %s; it is tried again every %.1f s", text,
-		    listen_socket_is_shut(service->listen_socket) ? "nobody can connect"
-		    : "the socket stays where it was",
-		    (double)service->settings->upstream.pconn.retry.delay / CLOCK_SECOND);
-	}
+		clients_listen(service->clients, listener, fd, last);
 }
 
 /* What the record holds is resumed, so nothing here may fail. */
@@ -298,15 +287,14 @@ service_begin(struct service *service, const char *runtime_directory, struct pre
 		upstream_renew(service->upstream, &settings->upstream, true);
 	record->settings_hash = hash;
 	service_make_clients(service, log_clients);
-	service->listen_socket = listen_socket_new(service->loop, service->table, runtime_directory,
-	    &(struct listen_socket_user){ .kind = LISTEN_SOCKET_SERVICE, .record = &record->socket,
-		.name = record->name, .wrong = "", .listen = service_listen, .tell = service_tell, .arg = service });
+	service->sockets = service_sockets_new(service->loop, service->table, service->index, runtime_directory,
+	    service_listen, service);
 	if (record->pause.value != 0)
 		service_obey_pause(service, false);
 	if (record->failing.value != 0)
 		service_obey_failure(service);
 	clients_serve(service->clients);
-	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.retry.delay,
+	service_sockets_settle(service->sockets, &settings->listeners, settings->upstream.pconn.retry.delay,
 	    prepared);
 }
 
@@ -340,9 +328,10 @@ service_leave(struct service *service, int64_t deadline)
 	record->pause.value = record->failing.value = 0;
 	record->drain_deadline = deadline;
 	service_set_state(record, TABLE_CLOSING);
-	listen_socket_close(service->listen_socket);
-	service->listen_socket = NULL;
-	listen_socket_end(&record->socket);
+	service_sockets_close(service->sockets);
+	service->sockets = NULL;
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		listen_socket_end(&record->sockets[i]);
 	clients_leave_upstream(service->clients);
 	mux_leave_upstream(service->mux);
 	upstream_free(service->upstream);
@@ -378,7 +367,7 @@ service_free(struct service *service)
 	if (service == NULL)
 		return;
 	loop_timer_stop(&service->ending);
-	listen_socket_free(service->listen_socket);
+	service_sockets_free(service->sockets);
 	clients_free(service->clients);
 	mux_free(service->mux);
 	upstream_free(service->upstream);
@@ -409,11 +398,13 @@ service_renew(struct service *service, struct service_settings *settings, struct
 	bool anew = settings_compare(&settings_service, old, settings) >= SETTING_RENEW;
 
 	service->settings = settings;
-	settings->clients.dial = &settings->upstream.dial;
-	listen_socket_settle(service->listen_socket, &settings->listener, settings->upstream.pconn.retry.delay,
+	service_join_settings(settings);
+	service_sockets_settle(service->sockets, &settings->listeners, settings->upstream.pconn.retry.delay,
 	    prepared);
-	if (record->socket.fd != -1 && !record->socket.activated && settings->listener.type != LISTENER_DGRAM)
-		listen(record->socket.fd, settings->listener.backlog);
+	for (unsigned i = 0; i < settings->listeners.count; i++)
+		if (record->sockets[i].fd != -1 && !record->sockets[i].activated &&
+		    settings->shared.type != LISTENER_DGRAM)
+			listen(record->sockets[i].fd, settings->listeners.at[i].backlog);
 	service_share_set(service);
 	service_note(service, "a reload has changed its settings%s", anew ? "; its upstream side starts afresh"
 	    : " in place");
@@ -433,8 +424,8 @@ service_log_clients(struct service *service, bool log_clients)
 void
 service_stop(struct service *service, bool all)
 {
-	listen_socket_close(service->listen_socket);
-	service->listen_socket = NULL;
+	service_sockets_close(service->sockets);
+	service->sockets = NULL;
 	clients_close(service->clients, CLOSING_STOP, all);
 	if (all)
 		clients_finish(service->clients);
@@ -499,10 +490,10 @@ service_fail(struct service *service, uid_t uid, int64_t span)
 	service_obey_failure(service);
 }
 
-struct listen_socket *
-service_listen_socket(const struct service *service)
+struct service_sockets *
+service_get_sockets(const struct service *service)
 {
-	return service->listen_socket;
+	return service->sockets;
 }
 
 const char *
@@ -533,18 +524,32 @@ service_index(const struct service *service)
 static void
 service_show_shut(const struct service *service, struct upstream_status *upstream)
 {
-	const struct table_service *record = service->record;
+	int64_t since = service_sockets_shut_since(service->sockets);
 
 	upstream->up = false;
-	upstream->last_error = listen_socket_error(service->listen_socket);
-	upstream->last_error_at = record->socket.shut_since;
-	if (upstream->down_since == 0 || upstream->down_since > record->socket.shut_since)
-		upstream->down_since = record->socket.shut_since;
+	upstream->last_error = service_sockets_error(service->sockets);
+	upstream->last_error_at = since;
+	if (upstream->down_since == 0 || upstream->down_since > since)
+		upstream->down_since = since;
 	if (service->upstream == NULL || upstream_refuses(service->upstream))
 		return;
 	upstream->state = UPSTREAM_WAITING;
-	upstream->since = record->socket.shut_since;
-	upstream->next_attempt = listen_socket_next(service->listen_socket);
+	upstream->since = since;
+	upstream->next_attempt = service_sockets_next(service->sockets);
+}
+
+static void
+service_get_sockets_status(const struct service *service, struct service_status *status)
+{
+	status->socket = service_sockets_text(service->sockets);
+	status->socket_count = service_sockets_count(service->sockets);
+	for (unsigned i = 0; i < status->socket_count; i++) {
+		const char *error = listen_socket_error(service_sockets_at(service->sockets, i));
+
+		status->sockets[i].path = service_sockets_path(service->sockets, i);
+		status->sockets[i].error = error;
+		status->sockets_missing += error != NULL;
+	}
 }
 
 void
@@ -558,10 +563,11 @@ service_get_status(const struct service *service, struct service_status *ret_sta
 		.clients = clients.open, .lingering = clients.lingering, .held = clients.held,
 		.held_longest = clients.held_longest, .bytes = { clients.bytes[0], clients.bytes[1] },
 		.accepting_paused = clients.paused, .removed = service->removed,
-		.socket = record->socket.activated && record->socket.bound.sun_path[0] != '\0' ?
-		record->socket.bound.sun_path : service->settings->listener.path,
-		.socket_error = listen_socket_error(service->listen_socket),
-		.shut = listen_socket_is_shut(service->listen_socket) };
+		.socket = service->settings->listeners.at[0].path,
+		.socket_error = service_sockets_error(service->sockets),
+		.shut = service_sockets_are_shut(service->sockets) };
+	if (service->sockets != NULL)
+		service_get_sockets_status(service, ret_status);
 	if (service->upstream != NULL)
 		upstream_get_status(service->upstream, &ret_status->upstream);
 	if (service->mux != NULL) {

@@ -13,7 +13,7 @@
 #include "upstream/upstream.h"
 
 struct service;
-struct listen_socket;
+struct service_sockets;
 struct prepared_socket;
 
 /* For status. */
@@ -29,13 +29,18 @@ struct service_status {
 	enum service_mode mode;
 	enum table_pause accepting_paused; /* why nobody is accepted for now */
 	bool removed;                /* by a reload: its last clients end */
-	const char *socket;          /* path, or "@name" */
-	const char *socket_error;    /* borrowed: why it could not be opened; NULL: it is open */
+	const char *socket;          /* path, or "@name"; of several all, a comma between them */
+	struct service_socket_status { /* of each; none once removed or stopped */
+		const char *path, *error; /* borrowed; NULL: it is open */
+	} sockets[TABLE_LISTENERS];
+	unsigned socket_count;
+	const char *socket_error;    /* borrowed: why one could not be opened; NULL: all are open */
+	unsigned sockets_missing;    /* how many could not */
 	bool shut;                   /* for that reason nobody can connect: it is down, whatever its upstream is */
 };
 
 /* Begins or (a record in the table has this name and is LIVE) resumes a service.  settings become the service's;
- * prepared, unless none or NULL, is the listening socket that was opened for it.  A socket that cannot be opened is
+ * prepared, unless NULL, has the sockets that were opened for its listeners.  A socket that cannot be opened is
  * tried again: service_status.socket_error.  NULL and *ret_service, or what is wrong, to be freed with mem_free(). */
 char *service_new(struct event_base *loop, struct table *table, const char *runtime_directory,
     struct service_settings *settings, struct prepared_socket *prepared, bool log_clients,
@@ -54,7 +59,7 @@ void service_free(struct service *service);
  * clients may end by themselves (drain_timeout), then gone is called. */
 bool service_remove(struct service *service);
 
-/* Changed settings (same name), which become the service's; prepared, unless none, is its new listening socket.
+/* Changed settings (same name), which become the service's; prepared has its new listening sockets.
  * Clients stay; the upstream side restarts only if settings changed that it cannot take over in place. */
 void service_renew(struct service *service, struct service_settings *settings, struct prepared_socket *prepared,
     bool log_clients);
@@ -65,8 +70,8 @@ void service_log_clients(struct service *service, bool log_clients);
 /* Ends it with the daemon: all clients are closed, or only the held ones while the others may end by themselves. */
 void service_stop(struct service *service, bool all);
 
-/* Its socket; NULL once it is removed or stopped. */
-struct listen_socket *service_listen_socket(const struct service *service);
+/* NULL once it is removed or stopped. */
+struct service_sockets *service_get_sockets(const struct service *service);
 
 const char *service_name(const struct service *service);
 const struct service_settings *service_get_settings(const struct service *service);

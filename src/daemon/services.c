@@ -1,5 +1,5 @@
 #include "daemon/services.h"
-#include "daemon/listen_socket.h"
+#include "daemon/service_sockets.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -88,19 +88,45 @@ services_resume_removed(struct services *services, const struct config *config)
 	}
 }
 
-/* Whether the record's socket is another service's in this configuration. */
+/* Which of the listeners this socket is; TABLE_LISTENERS: none. */
+static unsigned
+services_find_listener(const struct listeners_settings *listeners, const struct table_socket *socket)
+{
+	for (unsigned k = 0; k < listeners->count; k++)
+		if (listen_socket_is_named(socket, listeners->at[k].path))
+			return k;
+	return TABLE_LISTENERS;
+}
+
+/* Whether socket number at of the record's is another listener's in this configuration. */
 static bool
-services_must_give(const struct services *services, const struct table_service *record, const struct config *config)
+services_must_give(const struct services *services, const struct table_service *record, unsigned at,
+    const struct config *config)
 {
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct service_settings *settings = config->services[i];
+		unsigned k = services_find_listener(&settings->listeners, &record->sockets[at]);
 
-		if (listen_socket_is_named(&record->socket, settings->listener.path))
+		if (k < TABLE_LISTENERS)
 			return !listen_socket_is_activated(services->table, settings->name,
-			    settings->listener.path) &&
-			    (TABLE_STATE(record->word) != TABLE_LIVE || strcmp(settings->name, record->name) != 0);
+			    &settings->listeners.at[k]) && (k != at || TABLE_STATE(record->word) != TABLE_LIVE ||
+			    strcmp(settings->name, record->name) != 0);
 	}
 	return false;
+}
+
+static void
+services_give_again_of(struct services *services, struct table_service *record, const struct config *config)
+{
+	for (unsigned k = 0; k < TABLE_LISTENERS; k++) {
+		int fd = record->sockets[k].fd;
+
+		if (fd == -1 || !services_must_give(services, record, k, config))
+			continue;
+		record->sockets[k].fd = -1;
+		CRASH_POINT(LISTENER_GIVEN);
+		recover_add_stray(services->table, fd);
+	}
 }
 
 /* A worker may have died with a new configuration in force whose sockets were not all given to their new services:
@@ -110,16 +136,9 @@ services_give_again(struct services *services, const struct config *config)
 {
 	uint32_t used = table_services_used(services->table);
 
-	for (uint32_t i = 0; i < used; i++) {
-		struct table_service *record = &services->table->services[i];
-		int fd = record->socket.fd;
-
-		if (TABLE_STATE(record->word) == TABLE_FREE || !services_must_give(services, record, config))
-			continue;
-		record->socket.fd = -1;
-		CRASH_POINT(LISTENER_GIVEN);
-		recover_add_stray(services->table, fd);
-	}
+	for (uint32_t i = 0; i < used; i++)
+		if (TABLE_STATE(services->table->services[i].word) != TABLE_FREE)
+			services_give_again_of(services, &services->table->services[i], config);
 }
 
 static void
@@ -189,7 +208,7 @@ services_compare(struct services *services, struct reload_plan *plan, size_t i)
 		return false;
 	reload_compare_step(plan, services->services, services->count, i);
 	if (!plan->dry && plan->steps[i].service != NULL) /* somebody may have removed it just before */
-		listen_socket_look_after(service_listen_socket(plan->steps[i].service));
+		service_sockets_look_after(service_get_sockets(plan->steps[i].service));
 	return true;
 }
 
@@ -244,11 +263,15 @@ services_give_socket(struct services *services, struct reload_plan *plan, size_t
 	if (i == plan->step_count)
 		return false;
 	step = &plan->steps[i];
-	if (!step->socket.passed)
-		return true;
-	mem_free(listen_socket_prepare_passed(&services->table->services[service_index(step->giver)].socket,
-	    &plan->new->services[i]->listener, &step->socket));
-	listen_socket_give(service_listen_socket(step->giver));
+	for (unsigned k = 0; k < step->count; k++) {
+		const struct reload_giver *giver = &step->givers[k];
+
+		if (!step->sockets[k].passed)
+			continue;
+		mem_free(listen_socket_prepare_passed(reload_given(services->table, giver),
+		    &plan->new->services[i]->listeners.at[k], &step->sockets[k]));
+		listen_socket_give(service_sockets_at(service_get_sockets(giver->service), giver->listener));
+	}
 	return true;
 }
 
@@ -283,13 +306,13 @@ services_apply(struct services *services, struct reload_plan *plan, size_t i)
 	step = &plan->steps[i];
 	table_beat(services->table);
 	if (step->what == RELOAD_CHANGE) {
-		service_renew(step->service, config_take_service(new, i), &step->socket, new->log.clients);
+		service_renew(step->service, config_take_service(new, i), step->sockets, new->log.clients);
 	} else if (step->what == RELOAD_ADD) {
-		services_start_service(services, new, i, &step->socket);
+		services_start_service(services, new, i, step->sockets);
 	} else {
 		services_drop_settings(config_take_service(new, i));
 		service_log_clients(step->service, new->log.clients);
-		listen_socket_retry(service_listen_socket(step->service));
+		service_sockets_retry(service_get_sockets(step->service));
 	}
 	return true;
 }
@@ -309,7 +332,7 @@ services_close_prepared(struct services *services, struct reload_plan *plan, siz
 	(void)services;
 	if (i == plan->step_count)
 		return false;
-	prepared_socket_close(&plan->steps[i].socket);
+	reload_step_close(&plan->steps[i]);
 	services_drop_settings(config_take_service(plan->new, i));
 	return true;
 }
@@ -322,9 +345,10 @@ services_guard(struct services *services, struct reload_plan *plan, size_t i)
 	if (plan->dry || i == services->count)
 		return false;
 	service = services->services[i];
-	if (!services->table->services[service_index(service)].socket.activated &&
-	    !listen_socket_is_missing(service_listen_socket(service)))
-		mem_free(listener_guard(&service_get_settings(service)->listener));
+	for (unsigned k = 0; k < service_get_settings(service)->listeners.count; k++)
+		if (!services->table->services[service_index(service)].sockets[k].activated &&
+		    !listen_socket_is_missing(service_sockets_at(service_get_sockets(service), k)))
+			mem_free(listener_guard(&service_get_settings(service)->listeners.at[k]));
 	return true;
 }
 
@@ -369,23 +393,23 @@ services_find(const struct services *services, const char *name)
 	return NULL;
 }
 
-/* The service that takes this socket of systemd's, or NULL. */
-static struct service *
+/* The listener that takes this socket of systemd's, or NULL. */
+static const struct listener_settings *
 services_find_taker(const struct services *services, const struct table_activated *activated)
 {
 	for (size_t i = 0; i < services->count; i++) {
-		struct service *service = services->services[i];
+		const struct service_settings *settings = service_get_settings(services->services[i]);
 
-		if (listen_socket_is_passed(service_name(service), service_get_settings(service)->listener.path,
-		    activated))
-			return service;
+		for (unsigned k = 0; k < settings->listeners.count; k++)
+			if (listen_socket_is_passed(settings->name, &settings->listeners.at[k], activated))
+				return &settings->listeners.at[k];
 	}
 	return NULL;
 }
 
-/* Whether an earlier socket was handed over for this service. */
+/* Whether an earlier socket was handed over for this listener. */
 static bool
-services_is_second(const struct services *services, const struct service *taker, uint32_t i)
+services_is_second(const struct services *services, const struct listener_settings *taker, uint32_t i)
 {
 	const struct table_header *header = services->table->header;
 
@@ -403,7 +427,7 @@ services_refuse_passed_fds(struct services *services)
 
 	for (uint32_t i = 0; i < header->activated_count; i++) {
 		const char *name = header->activated[i].name;
-		const struct service *taker = services_find_taker(services, &header->activated[i]);
+		const struct listener_settings *taker = services_find_taker(services, &header->activated[i]);
 		int fd = header->activated[i].fd;
 
 		if (fd == -1 || (taker != NULL && !services_is_second(services, taker, i)))

@@ -221,8 +221,9 @@ fdstore_put_all(struct fdstore_files *all)
 	while (all->count < all->room)
 		table_note_file(table, all->files[all->count++]);
 	for (uint32_t i = 0; i < used; i++)
-		if (table->services[i].socket.activated)
-			table->services[i].socket.fd = -1;
+		for (uint32_t k = 0; k < TABLE_LISTENERS; k++)
+			if (table->services[i].sockets[k].activated)
+				table->services[i].sockets[k].fd = -1;
 	table->header->activated_count = 0;
 }
 

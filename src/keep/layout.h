@@ -61,6 +61,7 @@
 #define TABLE_LEAN           TABLE_CLASSES /* one class more, of buffers for whom there is no memory */
 #define TABLE_NAME_SIZE      65          /* a service's name and its NUL */
 #define TABLE_CONFIG_MAX     (16u << 20) /* bytes of the configuration in force, as text */
+#define TABLE_LISTENERS      8u          /* of a service, at most */
 #define TABLE_ACTIVATED      64          /* sockets handed over by systemd */
 #define TABLE_STATUS_SIZE    512
 #define TABLE_ENDPOINTS      64          /* places for a service's endpoints (upstream/endpoints.h) */
@@ -308,7 +309,7 @@ struct table_socket {
 struct table_service {
 	volatile uint32_t word;      /* generation and state: the commit */
 	char name[TABLE_NAME_SIZE];
-	struct table_socket socket;  /* where its clients come in */
+	struct table_socket sockets[TABLE_LISTENERS]; /* where its clients come in, in the settings' order */
 	int64_t since;               /* wall clock of its making */
 	volatile uint32_t administered; /* TABLE_ADMIN_*: what an operator set, outlives all */
 	uint32_t administered_uid;

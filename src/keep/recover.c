@@ -78,6 +78,24 @@ recover_is_of(const struct table_socket *listener, const union recover_name *nam
 	return listener->length == length && memcmp(&listener->bound, &name->local, length) == 0;
 }
 
+static int
+recover_find(const struct table_service *service, const union recover_name *name, socklen_t length)
+{
+	for (uint32_t i = 0; i < TABLE_LISTENERS; i++)
+		if (recover_is_of(&service->sockets[i], name, length))
+			return (int)i;
+	return -1;
+}
+
+int
+recover_listener_of(const struct table_service *service, int fd)
+{
+	union recover_name name = { .local = { 0 } };
+	socklen_t length = sizeof name;
+
+	return getsockname(fd, &name.any, &length) == -1 ? -1 : recover_find(service, &name, length);
+}
+
 /* Which service's listener a socket of this name was accepted from, or -1. */
 static int
 recover_service_of(const struct table *table, const union recover_name *name, socklen_t length)
@@ -87,7 +105,7 @@ recover_service_of(const struct table *table, const union recover_name *name, so
 	for (uint32_t i = 0; i < used; i++) {
 		const struct table_service *service = &table->services[i];
 
-		if (TABLE_STATE(service->word) == TABLE_LIVE && recover_is_of(&service->socket, name, length))
+		if (TABLE_STATE(service->word) == TABLE_LIVE && recover_find(service, name, length) != -1)
 			return (int)i;
 	}
 	return -1;

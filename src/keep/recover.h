@@ -25,6 +25,9 @@ void recover_end_group(volatile int32_t *group);
  * connected to it is there. */
 int recover_take_stray(struct table *table, const struct sockaddr_un *name, socklen_t length);
 
+/* Which of the service's listeners this connection was accepted from, or -1. */
+int recover_listener_of(const struct table_service *service, int fd);
+
 /* Adds a listener that no record names any more, to be taken by its name.  Who dies first has lost nothing: the next
  * sweep finds it among the open files. */
 void recover_add_stray(struct table *table, int fd);

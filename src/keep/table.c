@@ -195,7 +195,8 @@ table_service_clear(struct table_service *record)
 	if (record->word != 0)
 		memset((unsigned char *)record + large, 0, behind - large);
 	memset((unsigned char *)record + behind, 0, sizeof *record - behind);
-	record->socket.fd = -1;
+	for (uint32_t i = 0; i < TABLE_LISTENERS; i++)
+		record->sockets[i].fd = -1;
 }
 
 uint32_t
@@ -252,8 +253,9 @@ table_each_file_but_records(const struct table *table,
 	table_one_file(&header->control.fd, TABLE_OF_LISTENERS, visit, arg);
 	table_one_file(&header->metrics.fd, TABLE_OF_LISTENERS, visit, arg);
 	for (uint32_t i = 0; i < used; i++)
-		if (TABLE_STATE(table->services[i].word) != TABLE_FREE && !table->services[i].socket.activated)
-			table_one_file(&table->services[i].socket.fd, TABLE_OF_LISTENERS, visit, arg);
+		for (uint32_t k = 0; TABLE_STATE(table->services[i].word) != TABLE_FREE && k < TABLE_LISTENERS; k++)
+			if (!table->services[i].sockets[k].activated)
+				table_one_file(&table->services[i].sockets[k].fd, TABLE_OF_LISTENERS, visit, arg);
 	for (uint32_t i = 1; i <= TABLE_PIPES; i++)
 		if (header->pipe[i].read_fd != -1) {
 			table_one_file(&header->pipe[i].read_fd, TABLE_OF_PIPES, visit, arg);

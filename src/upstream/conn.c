@@ -480,12 +480,23 @@ conn_is_own_port(const struct table *table, const struct address *address)
 	if (tcp_listen_is_public(text))
 		return false;
 	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++) {
-		const struct table_socket *socket = &table->services[i].socket;
+		const struct table_socket *sockets = table->services[i].sockets;
 
-		if (socket->fd != -1 && socket->bound.sun_family == AF_UNSPEC &&
-		    tcp_listen_leads_to(text, socket->bound.sun_path))
-			return true;
+		for (uint32_t k = 0; k < TABLE_LISTENERS; k++)
+			if (sockets[k].fd != -1 && sockets[k].bound.sun_family == AF_UNSPEC &&
+			    tcp_listen_leads_to(text, sockets[k].bound.sun_path))
+				return true;
 	}
+	return false;
+}
+
+static bool
+conn_is_socket_of(const struct table_service *service, const struct sockaddr_un *name, const struct stat *found)
+{
+	for (uint32_t i = 0; i < TABLE_LISTENERS; i++)
+		if (service->sockets[i].fd != -1 && (conn_is_place(&service->sockets[i].place, found) ||
+		    strcmp(service->sockets[i].bound.sun_path, name->sun_path) == 0))
+			return true;
 	return false;
 }
 
@@ -506,9 +517,7 @@ conn_leads_home(const struct table *table, const struct address *address)
 	    conn_is_place(&header->metrics.place, &found))
 		return true;
 	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++)
-		if (table->services[i].socket.fd != -1 &&
-		    (conn_is_place(&table->services[i].socket.place, &found) ||
-		    strcmp(table->services[i].socket.bound.sun_path, socket->sun_path) == 0))
+		if (conn_is_socket_of(&table->services[i], socket, &found))
 			return true;
 	return false;
 }

@@ -117,10 +117,13 @@ def kept_waiting(pid):
         return int(stat.read().split()[1]) / 1e6
 
 
-def given(listener, service):
-    """How a daemon is started to find the socket as systemd hands it over, for the service's name."""
-    give = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={service} exec "$@"'
-    return {"pass_fds": (listener.fileno(),), "wrapper": ["bash", "-c", give, "bash"]}
+def given(service, *listeners):
+    """How a daemon is started to find the sockets as systemd hands them over, for the service's name."""
+    files = [listener.fileno() for listener in listeners]
+    moves = " ".join(f"{i + 3}<&{fd}" for i, fd in enumerate(files))
+    give = (f'exec {moves}; LISTEN_PID=$$ LISTEN_FDS={len(files)} LISTEN_FDNAMES={":".join([service] * len(files))} '
+            'exec "$@"')
+    return {"pass_fds": files, "wrapper": ["bash", "-c", give, "bash"]}
 
 
 class Client:

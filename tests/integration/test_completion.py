@@ -98,7 +98,7 @@ def test_bash_completes_commands_options_and_names(two):
         assert bash("holdfastctl explain ca", two.control, library) == ["cache", "cards"]
     assert bash("holdfastctl --json status ", two.control) == ["cache", "cards", "mail"]
     assert bash(f"holdfastctl -s {two.control} close m") == ["mail"], "the socket on the line is asked"
-    assert bash("holdfastctl clients --by ") == ["user", "unit", "pid", "address"]
+    assert bash("holdfastctl clients --by ") == ["user", "unit", "pid", "address", "socket"]
     assert bash("holdfastctl drain --") == ["--all", "--wait", "--json", "--help"]
     assert bash("holdfastctl log deb") == ["debug"]
     assert bash(f"{holdfast.BUILD}/holdfastctl reco") == ["reconnect"]

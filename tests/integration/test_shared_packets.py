@@ -132,7 +132,7 @@ def test_sockets_that_systemd_hands_over(folder, daemon, upstream, name, kind, m
         if kind == socket.SOCK_SEQPACKET:
             listener.listen()
         one = daemon(asking.shared("s", server.address, f'{more}listen: {{ type = "{name}"; }}; ', "line"),
-                     **holdfast.given(listener, "s"))
+                     **holdfast.given("s", listener))
     with socket.socket(socket.AF_UNIX, kind) as client:
         client.settimeout(holdfast.BOUND)
         client.connect(f"{folder}/given")
@@ -149,7 +149,7 @@ def test_a_service_that_is_given_a_socket_of_another_type_is_down_and_says_why(f
         listener.bind(f"{folder}/given")
         listener.listen()
         one = daemon(asking.shared("s", upstream().address, 'listen: { type = "seqpacket"; }; ', "line"),
-                     **holdfast.given(listener, "s"))
+                     **holdfast.given("s", listener))
         assert "ListenSequentialPacket=" in one.status("s")["socket_error"]
     assert "ListenSequentialPacket=" in one.log()
 

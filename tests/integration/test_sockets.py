@@ -54,7 +54,7 @@ def test_socket_activation_by_name(folder, daemon, upstream):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
-    one = daemon(holdfast.fixed("s", upstream().address), **holdfast.given(listener, "s"))
+    one = daemon(holdfast.fixed("s", upstream().address), **holdfast.given("s", listener))
     assert one.status("s")["socket"] == path
     listener.close()
     for _ in range(3):

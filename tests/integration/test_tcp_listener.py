@@ -213,7 +213,7 @@ def test_it_goes_along_over_upgrade_and_restart(daemon, upstream, port):
 def test_systemd_hands_it_over_by_the_services_name_or_by_its_address(daemon, upstream, port, name):
     with socket.create_server(("127.0.0.1", port)) as listener, Client(port) as early:
         early.send(b"early\n")
-        one = daemon(tcp("s", upstream().address, port), **holdfast.given(listener, name))
+        one = daemon(tcp("s", upstream().address, port), **holdfast.given(name, listener))
         assert early.line() == b"early\n"
         one.kill_worker()
         with Client(port) as client:
@@ -223,7 +223,7 @@ def test_systemd_hands_it_over_by_the_services_name_or_by_its_address(daemon, up
 
 def test_a_socket_of_systemds_at_another_address_is_not_taken(daemon, upstream, port):
     with socket.create_server(("127.0.0.1", port)) as listener:
-        one = daemon(tcp("s", upstream().address, holdfast.free_port()), **holdfast.given(listener, "s"))
+        one = daemon(tcp("s", upstream().address, holdfast.free_port()), **holdfast.given("s", listener))
         assert f"listens on 127.0.0.1:{port}, not on listen.path" in one.status("s")["socket_error"]
 
 

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "client/clients.h"
+#include "client/listener.h"
 #include "keep/recover.h"
 #include "fake_upstream.h"
 #include "keep_side.h"
@@ -25,6 +26,7 @@
 static struct event_base *loop;
 static struct table table;
 static struct clients *clients;
+static struct listeners_settings listeners = { .count = 1 };
 static struct clients_settings settings;
 static const struct conn_settings dial = { .keepalive_idle = 0 };
 static int listener;
@@ -53,7 +55,7 @@ static inline void
 begin(void)
 {
 	clients = clients_new(loop, &table, 0, &settings, false, NULL, NULL, on_ended, NULL);
-	clients_listen(clients, listener);
+	clients_listen(clients, 0, listener, false);
 	clients_serve(clients);
 }
 
@@ -67,7 +69,8 @@ set_up(void **state)
 	loop = loop_new();
 	memset(&side, 0, sizeof side);
 	remote = (struct remote){ .table = &table, .take = take };
-	settings = (struct clients_settings){ .max_held = 10, .max_clients = 20, .dial = &dial };
+	settings = (struct clients_settings){ .max_held = 10, .max_clients = 20, .dial = &dial,
+		.listeners = &listeners };
 	listener = side_listener(&table);
 	begin();
 	return 0;

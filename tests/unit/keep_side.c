@@ -72,15 +72,18 @@ side_listener(struct table *table)
 {
 	static unsigned count;
 	struct table_service *service = &table->services[0];
+	struct table_socket *own = &service->sockets[0];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	service->socket.bound.sun_family = AF_UNIX;
-	service->socket.length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
-	    (size_t)snprintf(service->socket.bound.sun_path + 1, 64, "holdfast-test-%d-%u", (int)getpid(), count++));
-	assert_int_equal(bind(fd, (struct sockaddr *)&service->socket.bound, service->socket.length), 0);
+	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
+		service->sockets[i].fd = -1;
+	own->bound.sun_family = AF_UNIX;
+	own->length = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+	    (size_t)snprintf(own->bound.sun_path + 1, 64, "holdfast-test-%d-%u", (int)getpid(), count++));
+	assert_int_equal(bind(fd, (struct sockaddr *)&own->bound, own->length), 0);
 	assert_int_equal(listen(fd, 64), 0);
 	strcpy(service->name, "cache");
-	service->socket.fd = fd;
+	own->fd = fd;
 	service->word = TABLE_LIVE;
 	return fd;
 }
@@ -88,10 +91,10 @@ side_listener(struct table *table)
 int
 side_connect(const struct table *table)
 {
-	const struct table_service *service = &table->services[0];
+	const struct table_socket *own = &table->services[0].sockets[0];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	assert_int_equal(connect(fd, (const struct sockaddr *)&service->socket.bound, service->socket.length), 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&own->bound, own->length), 0);
 	return fd;
 }
 

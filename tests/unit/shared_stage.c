@@ -168,7 +168,8 @@ world_open(void **state)
 	world.table.header->shape.services = 2;
 	strcpy(world.table.services[0].name, "cache");
 	for (int i = 0; i < 2; i++) {
-		world.table.services[i].socket.fd = -1;
+		for (unsigned k = 0; k < TABLE_LISTENERS; k++)
+			world.table.services[i].sockets[k].fd = -1;
 		world.table.services[i].word = TABLE_LIVE;
 	}
 	world.settings = (struct shared_settings){ .framing = FRAMING_LINE, .max_message = 4096,

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "client/admission.h"
+#include "client/listener.h"
 #include "keep_side.h"
 
 #define NOBODY ((uid_t)-1)
@@ -44,6 +45,18 @@ tear_down(void **state)
 	return 0;
 }
 
+/* Of the listener of this number. */
+static void
+rule(unsigned i, char **users, char **groups, unsigned per_user)
+{
+	static struct listeners_settings listeners;
+
+	listeners.count = 2;
+	listeners.at[i].allow_users = users;
+	listeners.at[i].allow_groups = groups;
+	admission_set(admission, &listeners, per_user);
+}
+
 static void
 without_rules_everybody_comes_in_unasked(void **state)
 {
@@ -60,7 +73,7 @@ a_user_has_so_many_clients_and_no_more(void **state)
 	uid_t uid[3];
 
 	(void)state;
-	admission_set(admission, NULL, NULL, 2);
+	rule(0, NULL, NULL, 2);
 	assert_int_equal(admission_ask(admission, pair[0], &uid[0]), CLOSING_UNKNOWN);
 	assert_int_equal(admission_ask(admission, pair[0], &uid[1]), CLOSING_UNKNOWN);
 	assert_int_equal(uid[1], geteuid());
@@ -82,7 +95,7 @@ who_was_here_before_counts_too(void **state)
 	(void)state;
 	admission_rejoin(admission, pair[0], &old);
 	assert_int_equal(old, NOBODY); /* no limit, nothing to count */
-	admission_set(admission, NULL, NULL, 1);
+	rule(0, NULL, NULL, 1);
 	admission_rejoin(admission, pair[0], &old);
 	assert_int_equal(old, geteuid());
 	admission_rejoin(admission, pair[0], &old); /* once is enough */
@@ -101,7 +114,7 @@ strangers_are_turned_away_and_named_once_a_minute(void **state)
 	uid_t uid;
 
 	(void)state;
-	admission_set(admission, strangers, NULL, 0);
+	rule(0, strangers, NULL, 0);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_INFO);
 	fflush(stderr);
 	dup2(fileno(log), STDERR_FILENO);
@@ -152,7 +165,7 @@ names_are_looked_up_once_not_for_each_client(void **state)
 	(void)state;
 	asked = mmap(NULL, sizeof *asked, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(asked != MAP_FAILED);
-	admission_set(admission, users, groups, 0);
+	rule(0, users, groups, 0);
 	assert_int_equal(*asked, 3);
 	for (int i = 0; i < 5; i++)
 		assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_UNKNOWN);
@@ -166,10 +179,41 @@ unknown_names_let_nobody_in(void **state)
 	uid_t uid;
 
 	(void)state;
-	admission_set(admission, names, names, 0);
+	rule(0, names, names, 0);
 	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_NOT_ALLOWED);
-	admission_set(admission, NULL, NULL, 0);
+	rule(0, NULL, NULL, 0);
 	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_UNKNOWN);
+}
+
+/* As after a death: nobody tells at which socket the client came in, but its own name does. */
+static void
+who_came_by_one_listener_is_judged_by_its_rules(void **state)
+{
+	struct sockaddr_un name[2] = { { .sun_family = AF_UNIX }, { .sun_family = AF_UNIX } };
+	socklen_t length = sizeof name[0];
+	int client, came, fd;
+	uid_t uid;
+
+	(void)state;
+	rule(1, strangers, NULL, 0);
+	assert_int_equal(admission_ask(admission, pair[0], &uid), CLOSING_NOT_ALLOWED); /* it may not be everywhere */
+	for (unsigned i = 0; i < 2; i++) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(bind(fd, (struct sockaddr *)&name[i], sizeof name[i].sun_family), 0);
+		assert_int_equal(listen(fd, 1), 0);
+		length = sizeof name[i];
+		assert_int_equal(getsockname(fd, (struct sockaddr *)&name[i], &length), 0);
+		services[0].sockets[i] = (struct table_socket){ .fd = fd, .length = length, .bound = name[i] };
+		client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(client, (struct sockaddr *)&name[i], length), 0);
+		came = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		assert_int_equal(admission_ask(admission, came, &uid),
+		    i == 0 ? CLOSING_UNKNOWN : CLOSING_NOT_ALLOWED);
+		close(came);
+		close(client);
+		close(fd);
+	}
+	rule(1, NULL, NULL, 0);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -184,6 +228,7 @@ main(void)
 		ROW(strangers_are_turned_away_and_named_once_a_minute),
 		ROW(names_are_looked_up_once_not_for_each_client),
 		ROW(unknown_names_let_nobody_in),
+		ROW(who_came_by_one_listener_is_judged_by_its_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,7 +358,7 @@ a_stranger_is_closed_and_leaves_no_record(void **state)
 	int client;
 
 	(void)state;
-	settings.allow_users = strangers;
+	listeners.at[0].allow_users = strangers;
 	clients_set(clients, &settings, false);
 	client = come();
 	assert_string_equal(side_hear(client), "EOF");
@@ -366,7 +366,7 @@ a_stranger_is_closed_and_leaves_no_record(void **state)
 	assert_int_equal(counters()->clients, 0);
 	assert_int_equal(table.clients_used, 0);
 	close(client);
-	settings.allow_users = NULL;
+	listeners.at[0].allow_users = NULL;
 	clients_set(clients, &settings, false);
 }
 

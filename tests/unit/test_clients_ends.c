@@ -145,7 +145,7 @@ adopted_clients_are_counted_and_asked_who_they_are(void **state)
 		accepted[i] = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		table.clients[side_client(&table, accepted[i])].flags = TABLE_CLIENT_ADOPTED;
 		if (i == 1)
-			settings.allow_users = strangers;
+			listeners.at[0].allow_users = strangers;
 		begin();
 		assert_int_equal(status().held, 1);
 		assert_int_equal(counters()->clients, 1);
@@ -157,7 +157,7 @@ adopted_clients_are_counted_and_asked_who_they_are(void **state)
 	assert_int_equal(counters()->refused_permission, 1);
 	close(client[0]);
 	close(client[1]);
-	settings.allow_users = NULL;
+	listeners.at[0].allow_users = NULL;
 	clients_set(clients, &settings, false);
 }
 
@@ -404,7 +404,7 @@ without_a_listener_nobody_comes_and_all_stay(void **state)
 	int upstream = bring(), client = come(), late;
 
 	(void)state;
-	clients_listen(clients, -1);
+	clients_listen(clients, 0, -1, false);
 	late = come();
 	side_say(client, "x");
 	settle();

@@ -65,7 +65,7 @@ what_stands_where_comes_from_the_help(void **state)
 {
 	static const struct { const char *line; unsigned kinds; const char *words; } rows[] = {
 		{ "status _", COMPLETE_SERVICES, "" }, { "status s _", 0, "" }, { "status --", 0, "--json --help" },
-		{ "clients s _", 0, "--by" }, { "clients --by _", 0, "user unit pid address" },
+		{ "clients s _", 0, "--by" }, { "clients --by _", 0, "user unit pid address socket" },
 		{ "clients --by user _", COMPLETE_SERVICES, "" }, { "close s _", 0, "--kill" },
 		{ "drain _", COMPLETE_SERVICES, "" }, { "drain -", 0, "--all --wait --json --help" },
 		{ "drain s --wait _", 0, "" }, { "kill s --id _", COMPLETE_IDS, "" },

@@ -75,8 +75,8 @@ a_service_overrides_defaults_which_override_what_is_built_in(void **state)
 	assert_int_equal(service(config, "a")->upstream.pconn.warm, 4);
 	assert_int_equal(service(config, "a")->clients.max_held, 3);
 	assert_int_equal(service(config, "b")->upstream.pconn.warm, 2);
-	assert_int_equal(service(config, "b")->listener.mode, 0600);
-	assert_int_equal(service(config, "b")->listener.backlog, 5);
+	assert_int_equal(service(config, "b")->listeners.at[0].mode, 0600);
+	assert_int_equal(service(config, "b")->listeners.at[0].backlog, 5);
 	assert_int_equal(service(config, "b")->clients.hold_timeout, 60 * CLOCK_SECOND);
 	config_free(config);
 }
@@ -145,10 +145,10 @@ sockets_are_below_the_runtime_directory(void **state)
 	(void)state;
 	assert_string_equal(config->runtime_directory, "/r");
 	assert_string_equal(config->control.listener.path, "/r/control.sock");
-	assert_string_equal(service(config, "a")->listener.path, "/r/a.sock");
-	assert_string_equal(service(config, "b")->listener.path, "/r/x/y");
-	assert_string_equal(service(config, "c")->listener.path, "/z");
-	assert_string_equal(service(config, "d")->listener.path, "@w");
+	assert_string_equal(service(config, "a")->listeners.at[0].path, "/r/a.sock");
+	assert_string_equal(service(config, "b")->listeners.at[0].path, "/r/x/y");
+	assert_string_equal(service(config, "c")->listeners.at[0].path, "/z");
+	assert_string_equal(service(config, "d")->listeners.at[0].path, "@w");
 	config_free(config);
 }
 
@@ -202,6 +202,7 @@ the_dump_gives_the_same_dump_again(void **state)
 	    "owner = \"root\"; mode = \"0666\"; }; }; b: { lookup: { script = \"/bin/true\"; args = [\"x y\", \"\"];"
 	    "environment = \"A=b\"; keep_last = true; }; on_down = \"refuse\"; max_clients = 0; };"
 	    "c: { addresses = (\"h:1\", \"[::1]:2\", \"unix:/x\"); keepalive: { user_timeout = 0.25; }; };"
+	    "f: { listen = ( \"f\", { path = \"[0::1]:7\"; }, { mode = \"0600\"; allow_users = \"7\"; } ); };"
 	    "d: { listen: { path = \"LOCALHOST:5\"; }; }; e: { listen: { path = \"[0::1]:5432\"; }; }; };");
 	struct config_errors errors = { 0 };
 	char *first = config_text(config, setting_print), *second;

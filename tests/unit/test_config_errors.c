@@ -314,6 +314,27 @@ static const struct {
 	{ S("listen: { path = \"0.0.0.0:5432\"; };"), "m.conf:5: services.a.listen.path: 0.0.0.0:5432: other hosts "
 	    "could reach it; write 127.0.0.1:PORT, [::1]:PORT or localhost:PORT, or say listen.public = true" },
 	{ S("listen: { path = \"[::]:5432\"; public = false; };"), NULL },
+	{ S("listen = ( \"a\", { path = \"b\"; mod = \"0600\"; } );"),
+	    "m.conf:5: services.a.listen: unknown setting \"mod\" in a listener; did you mean \"mode\"?" },
+	{ S("listen = ( \"a\", { backlog = 0; } );"), "m.conf:5: services.a.listen: backlog: "
+	    "0 is out of range, which is 1 to 65535" },
+	{ S("listen = ( 5 );"),
+	    "m.conf:5: services.a.listen: each listener must be a group, { path = ...; }, or its path" },
+	{ S("listen = \"a\";"), "m.conf:5: services.a.listen: "
+	    "must be a group, or a list of groups and paths, not a text" },
+	{ S("listen = ( \"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\" );"),
+	    "m.conf:5: services.a.listen: has 9 listeners, 8 is the most" },
+	{ S("listen = ( \"/r/a\", { path = \"/r/./a\"; } );"),
+	    "m.conf:5: services.a.listen: /r/a is there twice: each listener needs a path of its own" },
+	{ S("listen = ( { mode = \"0600\"; }, { mode = \"0666\"; } );"), NULL },
+	{ S("listen = ( \"a\", { path = \"127.0.0.1:1\"; allow_users = [\"root\"]; } );"),
+	    "m.conf:5: services.a.listen.allow_users: cannot be kept with listen.path = \"127.0.0.1:1\": the kernel "
+	    "does not tell who a TCP client is; use a Unix socket, or leave it out" },
+	{ S("listen = ( \"a\", \"0.0.0.0:5432\" );"), NULL },
+	{ SHARED("line", "listen = ( \"a\", { path = \"/r/b\"; type = \"seqpacket\"; } );"),
+	    "m.conf:5: services.a.listen.type: /r/b: all listeners of a service have the same type" },
+	{ D("listen = ( \"a\" );") S("") "\n", NULL },
+	{ "services: { a: { listen = ( \"x\", \"y\" ); };\n b: { listen: { path = \"y\"; }; }; };", NULL },
 	{ S("listen: { path = \"127.0.0.1:1\"; allow_users = [\"root\"]; };"),
 	    "m.conf:5: services.a.listen.allow_users: cannot be kept with listen.path = \"127.0.0.1:1\": the kernel "
 	    "does not tell who a TCP client is; use a Unix socket, or leave it out" },

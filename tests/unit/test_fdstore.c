@@ -205,8 +205,9 @@ take(struct passed_fds *passed_fds)
 	table_each_file(&taken, compare, &comparison);
 	if (comparison.wrong || comparison.next != inode_count)
 		return 201;
-	if (getsockname(taken.services[0].socket.fd, (struct sockaddr *)&name, &length) == -1 ||
-	    length != taken.services[0].socket.length || memcmp(&name, &taken.services[0].socket.bound, length) != 0)
+	if (getsockname(taken.services[0].sockets[0].fd, (struct sockaddr *)&name, &length) == -1 ||
+	    length != taken.services[0].sockets[0].length ||
+	    memcmp(&name, &taken.services[0].sockets[0].bound, length) != 0)
 		return 202;
 	if (stray_length != 0 && !has_stray())
 		return 206;
@@ -295,8 +296,8 @@ u3_a_listener_that_a_reload_had_open_goes_along(void **state)
 	int stray = side_listener(&table);
 
 	(void)state;
-	stray_length = table.services[0].socket.length;
-	memcpy(&stray_name, &table.services[0].socket.bound, stray_length);
+	stray_length = table.services[0].sockets[0].length;
+	memcpy(&stray_name, &table.services[0].sockets[0].bound, stray_length);
 	memset(&table.services[0], 0, sizeof table.services[0]);
 	recover_add_stray(&table, stray);
 	fill_table(3);

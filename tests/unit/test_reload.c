@@ -38,6 +38,7 @@ static const struct change {
 	const char *setting, *before, *after;
 } changes[] = {
 	{ "mode", SESSION, SHARED },
+	{ "listen", SESSION, SESSION "listen = ( \"s.sock\", { path = \"two.sock\"; mode = \"0600\"; } );" },
 	{ "listen.path", SESSION, SESSION "listen: { path = \"other.sock\"; };" },
 	{ "listen.public", SESSION, SESSION "listen: { public = true; };" },
 	{ "listen.type", SHARED, SHARED "listen: { type = \"seqpacket\"; };" },

@@ -38,13 +38,25 @@ on_drained(void *arg)
 	(void)arg;
 }
 
+/* Frees the text. */
+static struct config *
+parse_text(char *text)
+{
+	struct config_errors errors = { 0 };
+	struct config *config = config_parse_text(text, "test", &errors);
+
+	if (config == NULL)
+		fail_msg("%s\n%s", errors.errors[0], text);
+	config_errors_clear(&errors);
+	mem_free(text);
+	return config;
+}
+
 /* Services named by the letters of names, at the sockets named by those of paths. */
 static struct config *
 parse(const char *names, const char *paths)
 {
-	struct config_errors errors = { 0 };
 	char *text = mem_print("runtime_directory = \"%s\"; services: {", stage_folder), *longer;
-	struct config *config;
 
 	for (size_t i = 0; names[i] != '\0'; i++) {
 		longer = mem_print("%s %c: { address = \"unix:/no\"; warm = 0; listen: { path = \"%c.sock\"; }; };",
@@ -53,27 +65,43 @@ parse(const char *names, const char *paths)
 		text = longer;
 	}
 	longer = mem_print("%s };", text);
-	config = config_parse_text(longer, "test", &errors);
-	if (config == NULL)
-		fail_msg("%s\n%s", errors.errors[0], longer);
-	config_errors_clear(&errors);
-	mem_free(longer);
 	mem_free(text);
-	return config;
+	return parse_text(longer);
+}
+
+/* One service, s, with a listener at each of the sockets named by the letters. */
+static struct config *
+parse_listeners(const char *paths)
+{
+	char *text = mem_copy_text(""), *longer;
+
+	for (size_t i = 0; paths[i] != '\0'; i++) {
+		longer = mem_print("%s%s\"%c.sock\"", text, i > 0 ? ", " : "", paths[i]);
+		mem_free(text);
+		text = longer;
+	}
+	longer = mem_print("runtime_directory = \"%s\"; services: { s: { address = \"unix:/no\"; warm = 0; "
+	    "listen = ( %s ); }; };", stage_folder, text);
+	mem_free(text);
+	return parse_text(longer);
 }
 
 /* As a new worker does, with this configuration in force. */
 static void
-start(const char *names, const char *paths)
+start_with(struct config *config)
 {
-	struct config *config = parse(names, paths);
-
 	services_free(services);
 	services = services_new(stage_loop, &table, &watcher, on_drained, NULL);
 	services_resume(services, config);
 	while (services_start_bit(services, config))
 		continue;
 	config_free(config);
+}
+
+static void
+start(const char *names, const char *paths)
+{
+	start_with(parse(names, paths));
 }
 
 static struct table_service *
@@ -89,9 +117,9 @@ record_named(char name)
 static void
 give_away(char name)
 {
-	int fd = record_named(name)->socket.fd;
+	int fd = record_named(name)->sockets[0].fd;
 
-	record_named(name)->socket.fd = -1;
+	record_named(name)->sockets[0].fd = -1;
 	recover_add_stray(&table, fd);
 }
 
@@ -116,8 +144,8 @@ assert_listening(const char *names, const char *paths, const int *files)
 
 	for (size_t i = 0; names[i] != '\0'; i++) {
 		path[0] = paths[i];
-		assert_int_equal(record_named(names[i])->socket.fd, files[paths[i] - 'a']);
-		assert_true(listen_socket_is_named(&record_named(names[i])->socket, stage_path(path)));
+		assert_int_equal(record_named(names[i])->sockets[0].fd, files[paths[i] - 'a']);
+		assert_true(listen_socket_is_named(&record_named(names[i])->sockets[0], stage_path(path)));
 		assert_true(can_connect(path));
 	}
 	assert_int_equal(table.stray_count, 0);
@@ -128,7 +156,7 @@ begin(const char *names, int *ret_files)
 {
 	start(names, names);
 	for (size_t i = 0; names[i] != '\0'; i++)
-		ret_files[i] = record_named(names[i])->socket.fd;
+		ret_files[i] = record_named(names[i])->sockets[0].fd;
 }
 
 static int
@@ -205,6 +233,43 @@ a_new_service_gets_the_socket_of_a_removed_one_with_its_backlog(void **state)
 	assert_listening("b", "a", files);
 }
 
+/* Whatever the order is, and whoever died on the way: the sockets that stay are the very same, others are gone. */
+static void
+listeners_of_a_service_change_places_come_and_go(void **state)
+{
+	static const char *const orders[] = { "ba", "abc", "cab", "b", "a", "bcdefgha", "hgfedcba", "da" };
+	int files[26], stays;
+	char path[] = "x.sock";
+
+	(void)state;
+	for (unsigned given = 0; given < 4; given++) {
+		const char *before = "ab";
+
+		start_with(parse_listeners(before));
+		for (size_t i = 0; i < sizeof orders / sizeof *orders; before = orders[i++]) {
+			struct table_socket *sockets = record_named('s')->sockets;
+
+			for (unsigned k = 0; before[k] != '\0'; k++)
+				files[before[k] - 'a'] = sockets[k].fd;
+			for (unsigned k = 0; before[k] != '\0' && k < given; k++) { /* a worker died then */
+				recover_add_stray(&table, sockets[k].fd);
+				sockets[k].fd = -1;
+			}
+			start_with(parse_listeners(orders[i]));
+			recover_close_strays(&table);
+			for (unsigned k = 0; k < TABLE_LISTENERS; k++) {
+				bool wanted = k < strlen(orders[i]);
+
+				assert_int_equal(sockets[k].fd != -1, wanted);
+				path[0] = wanted ? orders[i][k] : 'x';
+				stays = wanted && strchr(before, path[0]) != NULL ? files[path[0] - 'a'] : -1;
+				assert_true(!wanted || can_connect(path));
+				assert_true(stays == -1 || sockets[k].fd == stays);
+			}
+		}
+	}
+}
+
 static void
 a_socket_that_one_gives_while_it_moves_elsewhere_stays(void **state)
 {
@@ -213,7 +278,7 @@ a_socket_that_one_gives_while_it_moves_elsewhere_stays(void **state)
 	(void)state;
 	begin("ab", files);
 	start("ab", "ca");
-	assert_int_equal(record_named('b')->socket.fd, files[0]);
+	assert_int_equal(record_named('b')->sockets[0].fd, files[0]);
 	assert_true(can_connect("a.sock") && can_connect("c.sock"));
 	assert_false(can_connect("b.sock"));
 }
@@ -231,7 +296,7 @@ a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it(void **state
 	stage_write("b.sock", "not a socket", 0644);
 	log_open(LOG_TARGET_STDERR, LOG_LEVEL_ERROR);
 	start("a", "b");
-	assert_int_equal(record_named('a')->socket.fd, files[0]);
+	assert_int_equal(record_named('a')->sockets[0].fd, files[0]);
 	assert_true(can_connect("a.sock"));
 	unlink(stage_path("b.sock"));
 	old = parse("a", "b");
@@ -304,7 +369,7 @@ count_moved(int files[sizeof LETTERS])
 	for (size_t i = 0; LETTERS[i] != '\0'; i++) {
 		const char name[] = { LETTERS[i], '\0' };
 		const struct service *service = services_find(services, name);
-		int fd = service == NULL ? -1 : table.services[service_index(service)].socket.fd;
+		int fd = service == NULL ? -1 : table.services[service_index(service)].sockets[0].fd;
 
 		moved += fd != files[i];
 		files[i] = fd;
@@ -373,6 +438,7 @@ main(void)
 		ROW(an_exchange_is_done_of_which_one_half_was_given),
 		ROW(a_round_of_three_is_done_wherever_it_stood),
 		ROW(a_new_service_gets_the_socket_of_a_removed_one_with_its_backlog),
+		ROW(listeners_of_a_service_change_places_come_and_go),
 		ROW(a_socket_that_one_gives_while_it_moves_elsewhere_stays),
 		ROW(a_move_that_fails_keeps_service_and_socket_until_a_reload_can_do_it),
 		ROW(start_and_reload_do_a_few_services_in_a_turn),

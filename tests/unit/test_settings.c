@@ -71,7 +71,7 @@ what_is_cleared_owns_nothing(void **state)
 
 	(void)state;
 	settings_defaults(&settings_service, &service);
-	assert_string_equal(service.listener.path, "NAME.sock");
+	assert_string_equal(service.listeners.at[0].path, "NAME.sock");
 	settings_clear(&settings_service, &service);
 	assert_memory_equal(&service, &zero, sizeof zero);
 }
@@ -276,9 +276,9 @@ a_bare_mode_is_told_the_text_to_write(void **state)
 	assert_string_equal(error, "a mode is a text of octal digits, in quotation marks, such as \"0660\"");
 	mem_free(error);
 	assert_null(take(row, "0", &service));
-	assert_int_equal(service.listener.mode, 0);
+	assert_int_equal(service.listeners.at[0].mode, 0);
 	assert_null(take(row, "\"0640\"", &service));
-	assert_int_equal(service.listener.mode, 0640);
+	assert_int_equal(service.listeners.at[0].mode, 0640);
 }
 
 static void

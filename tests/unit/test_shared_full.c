@@ -156,8 +156,8 @@ story_datagrams_are_read_and_dropped(void)
 	world.settings.type = LISTENER_DGRAM;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	world.datagrams = pair[0];
-	world.table.services[0].socket.fd = pair[0];
-	world.table.services[1].socket.fd = pair[1];
+	world.table.services[0].sockets[0].fd = pair[0];
+	world.table.services[1].sockets[0].fd = pair[1];
 	begin(SHARED_DROP_OLDEST);
 	world.settings.queue_size *= 3; /* a packet is counted with all that its framing could add */
 	for (char text[2] = "a"; text[0] <= 'z'; text[0]++)

@@ -114,8 +114,8 @@ begin_datagrams(void)
 	world.tcp = true;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	world.datagrams = pair[0];
-	world.table.services[0].socket.fd = pair[0];
-	world.table.services[1].socket.fd = pair[1];
+	world.table.services[0].sockets[0].fd = pair[0];
+	world.table.services[1].sockets[0].fd = pair[1];
 	world_begin();
 	return pair[1];
 }

@@ -34,7 +34,7 @@ listeners_of_living_services_stay_and_others_go(void **state)
 	int listener = side_listener(&table), other = side_file();
 
 	(void)state;
-	table.services[1].socket.fd = other;
+	table.services[1].sockets[0].fd = other;
 	table.services[1].word = TABLE_FREE | 1 << 8;
 	recover_twice();
 	assert_true(side_is_open(listener));
@@ -54,7 +54,7 @@ static void
 a_listener_that_no_record_names_stays_open_and_goes_along_once(void **state)
 {
 	int stray = side_listener(&table), noted[] = { stray, 0 };
-	struct table_socket *gone = &table.services[0].socket;
+	struct table_socket *gone = &table.services[0].sockets[0];
 
 	(void)state;
 	gone->fd = -1;                      /* given away */
@@ -79,7 +79,7 @@ a_listener_that_was_shut_is_closed_when_no_record_names_it(void **state)
 	assert_int_equal(shutdown(shut, SHUT_RD), 0);
 	recover_twice();
 	assert_true(side_is_open(shut)); /* it is named: who has connected is accepted still */
-	table.services[0].socket.fd = -1;
+	table.services[0].sockets[0].fd = -1;
 	recover_twice();
 	assert_false(side_is_open(shut));
 	assert_int_equal(table.stray_count, 0);
@@ -89,7 +89,7 @@ a_listener_that_was_shut_is_closed_when_no_record_names_it(void **state)
 static int
 accept_unrecorded(int *ret_accepted)
 {
-	int listener = table.services[0].socket.fd, client = side_connect(&table);
+	int listener = table.services[0].sockets[0].fd, client = side_connect(&table);
 
 	*ret_accepted = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	assert_int_not_equal(*ret_accepted, -1);
@@ -214,7 +214,7 @@ with_no_record_free_a_client_is_not_adopted(void **state)
 static int
 tcp_listener(void)
 {
-	struct table_socket *socket = &table.services[0].socket;
+	struct table_socket *socket = &table.services[0].sockets[0];
 	int fd = -1;
 
 	for (unsigned port = 20400; fd == -1 && port < 20600; port++) {
@@ -263,7 +263,7 @@ static void
 a_listener_of_tcp_that_no_record_names_is_taken_by_its_address(void **state)
 {
 	int listener = tcp_listener();
-	struct table_socket *gone = &table.services[0].socket;
+	struct table_socket *gone = &table.services[0].sockets[0];
 	struct sockaddr_un other = gone->bound;
 
 	(void)state;
