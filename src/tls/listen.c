@@ -17,12 +17,13 @@
 #define LISTEN_READY "HOLDFAST_TLS_READY" /* the file descriptor to tell */
 #define LISTEN_MADE "HOLDFAST_TLS_MADE"   /* the path belongs to the program */
 
+/* What is at the path, which may be another's. */
 static void
-listen_remember(struct listen_place *place)
+listen_remember(struct listen_place *place, const char *path)
 {
 	struct stat st;
 
-	if (stat(place->path, &st) == -1)
+	if (stat(path, &st) == -1)
 		return;
 	place->device = st.st_dev;
 	place->inode = st.st_ino;
@@ -45,15 +46,17 @@ listen_bind(int fd, const char *path)
 	return result == 0 && listen(fd, LISTEN_BACKLOG) == -1 ? -errno : result;
 }
 
-/* Made beside and moved there, so that there is no moment without a socket where another instance listens. */
+/* Made beside and moved there, so that there is no moment without a socket where another instance listens.  Beside is
+ * no other's: two may be started at once, of which the last to move has the path. */
 static int
 listen_make(struct listen_place *place)
 {
-	char *beside = mem_print("%s.new", place->path);
+	char *beside = mem_print("%s.%d", place->path, (int)getpid());
 	int error;
 
 	place->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	error = place->fd == -1 ? -errno : listen_bind(place->fd, beside);
+	listen_remember(place, beside);
 	if (error == 0 && rename(beside, place->path) == -1) {
 		error = -errno;
 		(void)unlink(beside);
@@ -77,10 +80,21 @@ listen_open(const char *path, struct listen_place *ret_place)
 			return -ENOTSOCK;
 		ret_place->made = getenv(LISTEN_MADE) != NULL;
 		fcntl(ret_place->fd, F_SETFL, fcntl(ret_place->fd, F_GETFL) | O_NONBLOCK);
+		listen_remember(ret_place, path);
 	} else
 		error = listen_make(ret_place);
-	listen_remember(ret_place);
 	return error;
+}
+
+bool
+listen_is_taken(const struct listen_place *place)
+{
+	struct listen_place now = { .inode = 0 };
+
+	if (!place->made || place->fd == -1)
+		return false;
+	listen_remember(&now, place->path);
+	return now.inode != 0 && (now.inode != place->inode || now.device != place->device);
 }
 
 void
@@ -93,7 +107,7 @@ listen_close(struct listen_place *place)
 	close(place->fd);
 	place->fd = -1;
 	now.inode = 0;
-	listen_remember(&now);
+	listen_remember(&now, place->path);
 	if (place->made && now.inode == place->inode && now.device == place->device)
 		(void)unlink(place->path);
 }

@@ -16,6 +16,9 @@ struct listen_place {
 /* Listens.  0 or -errno; -ENOTSOCK if what was handed over is no listening Unix socket. */
 int listen_open(const char *path, struct listen_place *ret_place);
 
+/* Whether another has put its own socket at the path that was made here: nobody comes here any more. */
+bool listen_is_taken(const struct listen_place *place);
+
 /* Closes it, and removes the path if it is still ours. */
 void listen_close(struct listen_place *place);
 

@@ -189,7 +189,7 @@ main_watch(struct event_base *loop, unsigned pid, struct server *server)
 	if (fd == -1)
 		return NULL;
 	event = event_new(loop, fd, EV_READ, main_on_stop, server);
-	event_add(event, NULL);
+	loop_event_add(event);
 	return event;
 }
 
@@ -209,7 +209,7 @@ main_serve(struct main_options *options)
 	events[1] = evsignal_new(loop, SIGINT, main_on_stop, server);
 	events[2] = evsignal_new(loop, SIGUSR2, main_on_upgrade, server);
 	for (size_t i = 0; i < 3; i++)
-		event_add(events[i], NULL);
+		loop_event_add(events[i]);
 	with = main_watch(loop, options->with, server);
 	listen_tell_ready();
 	main_tell_detached(options);

@@ -34,6 +34,7 @@ struct opening {
 	unsigned step;             /* of starttls */
 	uint8_t said[STARTTLS_ANSWER_MAX]; /* by the server in the clear; then MySQL's login packet, by the client */
 	size_t said_length;
+	bool deaf;                 /* it ends: what it waits for would not be heard */
 	bool answered;             /* MySQL: the client has the answer, and the server's greeting */
 	struct mysql_login login;
 	opening_ended *ended;
@@ -129,6 +130,16 @@ opening_fail(struct opening *opening, const char *kind, const char *what, const 
 	opening_end(opening, NULL, &failure);
 }
 
+/* If the kernel has no memory to wait for the event, the opening ends. */
+static void
+opening_wait_for(struct opening *opening, struct event *event)
+{
+	if (event_add(event, NULL) == 0)
+		return;
+	opening->deaf = true;
+	loop_timer_at(&opening->timer, 0);
+}
+
 static void
 opening_on_time(void *arg)
 {
@@ -141,7 +152,10 @@ opening_on_time(void *arg)
 	};
 	struct opening *opening = arg;
 
-	opening_fail(opening, "timeout", late[opening->stage], "");
+	if (opening->deaf)
+		opening_fail(opening, "limit", "the kernel has no memory to wait for its sockets", "");
+	else
+		opening_fail(opening, "timeout", late[opening->stage], "");
 }
 
 /* The local side has ended: it may have given up, or have said all that it is going to. */
@@ -160,7 +174,7 @@ opening_watch_local(struct opening *opening)
 {
 	event_assign(&opening->local_event, opening->loop, opening->local, EV_CLOSED, opening_on_local_closed,
 	    opening);
-	event_add(&opening->local_event, NULL);
+	opening_wait_for(opening, &opening->local_event);
 }
 
 static void
@@ -172,7 +186,7 @@ opening_wait_remote(struct opening *opening, short what)
 		return;
 	loop_event_stop(event);
 	event_assign(event, opening->loop, opening->remote, what | EV_PERSIST, opening_on_remote, opening);
-	event_add(event, NULL);
+	opening_wait_for(opening, event);
 }
 
 /* TLS is up: what is to be answered.  The line's length. */
@@ -344,7 +358,7 @@ opening_greet(struct opening *opening)
 	opening->said_length = 0;
 	event_assign(&opening->local_event, opening->loop, opening->local, EV_READ | EV_PERSIST, opening_on_login,
 	    opening);
-	event_add(&opening->local_event, NULL);
+	opening_wait_for(opening, &opening->local_event);
 	opening_wait_remote(opening, EV_READ);
 }
 
@@ -566,6 +580,6 @@ opening_start(struct event_base *loop, struct contexts *contexts, struct turns *
 	loop_timer_init(&opening->timer, loop, opening_on_time, opening);
 	loop_timer_at(&opening->timer, clock_after(clock_now(), OPENING_HEADER_TIMEOUT));
 	event_assign(&opening->local_event, loop, local, EV_READ | EV_PERSIST, opening_on_local, opening);
-	event_add(&opening->local_event, NULL);
+	opening_wait_for(opening, &opening->local_event);
 	return opening;
 }

@@ -33,7 +33,7 @@ struct server {
 	struct turns turns;      /* of all openings */
 	struct listen_place place;
 	struct event accept_event, ready_event;
-	struct loop_timer pause_timer, stop_timer, log_timer;
+	struct loop_timer pause_timer, stop_timer, tick_timer;
 	LIST_HEAD(, session) sessions; /* owned */
 	unsigned count;
 	int ready;               /* owned: what a new instance tells by; -1 none */
@@ -131,23 +131,15 @@ server_on_accept(evutil_socket_t listener, short what, void *arg)
 	loop_timer_at(&server->pause_timer, clock_after(clock_now(), SERVER_PAUSE));
 }
 
+/* Tries again if the kernel has no memory for that now: one that hears of nobody would be of no use. */
 static void
-server_accept_again(void *arg)
+server_wait(void *arg)
 {
 	struct server *server = arg;
 
-	if (server->place.fd != -1)
-		event_add(&server->accept_event, NULL);
-}
-
-static void
-server_on_log_timer(void *arg)
-{
-	struct server *server = arg;
-	int64_t now = clock_now();
-
-	log_tell_suppressed(now);
-	loop_timer_at(&server->log_timer, clock_after(now, CLOCK_SECOND));
+	if ((server->place.fd != -1 && event_add(&server->accept_event, NULL) == -1) ||
+	    (server->ready != -1 && event_add(&server->ready_event, NULL) == -1))
+		loop_timer_at(&server->pause_timer, clock_after(clock_now(), SERVER_PAUSE));
 }
 
 static void
@@ -159,18 +151,37 @@ server_end(void *arg)
 	event_base_loopbreak(server->loop);
 }
 
-/* Listens no more. */
+/* Listens no more; who has connected to a socket that nobody else has is taken first. */
 static void
-server_leave(struct server *server)
+server_leave(struct server *server, bool taken)
 {
+	int fd;
+
 	loop_event_stop(&server->accept_event);
 	loop_timer_stop(&server->pause_timer);
+	while (taken && (fd = accept4(server->place.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) != -1)
+		server_take(server, fd);
 	listen_close(&server->place);
 	server->stopping = true;
 	if (server->count == 0)
 		event_base_loopbreak(server->loop);
 	else
 		log_notice(NULL, "no further clients are taken; %u sessions continue until they end", server->count);
+}
+
+/* Another instance may have been started with our path. */
+static void
+server_tick(void *arg)
+{
+	struct server *server = arg;
+	int64_t now = clock_now();
+
+	log_tell_suppressed(now);
+	loop_timer_at(&server->tick_timer, clock_after(now, CLOCK_SECOND));
+	if (server->stopping || !listen_is_taken(&server->place))
+		return;
+	log_notice(NULL, "%s: another instance has taken it", server->options->socket);
+	server_leave(server, true);
 }
 
 void
@@ -183,7 +194,7 @@ server_stop(struct server *server)
 		server_end(server);
 		return;
 	}
-	server_leave(server);
+	server_leave(server, false);
 	if (server->options->stop_timeout != CLOCK_NEVER)
 		loop_timer_at(&server->stop_timer, clock_after(clock_now(), server->options->stop_timeout));
 }
@@ -209,7 +220,7 @@ server_on_ready(evutil_socket_t fd, short what, void *arg)
 	if (server->stopping)
 		return;
 	server->place.made = false;
-	server_leave(server);
+	server_leave(server, false);
 }
 
 void
@@ -226,7 +237,7 @@ server_upgrade(struct server *server)
 	}
 	server->ready = ready;
 	event_assign(&server->ready_event, server->loop, ready, EV_READ | EV_PERSIST, server_on_ready, server);
-	event_add(&server->ready_event, NULL);
+	server_wait(server);
 }
 
 struct server *
@@ -248,12 +259,12 @@ server_new(struct event_base *loop, const struct server_options *options)
 	server->place = place;
 	server->ready = -1;
 	LIST_INIT(&server->sessions);
-	loop_timer_init(&server->pause_timer, loop, server_accept_again, server);
+	loop_timer_init(&server->pause_timer, loop, server_wait, server);
 	loop_timer_init(&server->stop_timer, loop, server_end, server);
-	loop_timer_init(&server->log_timer, loop, server_on_log_timer, server);
-	server_on_log_timer(server);
+	loop_timer_init(&server->tick_timer, loop, server_tick, server);
+	loop_timer_at(&server->tick_timer, 0);
 	event_assign(&server->accept_event, loop, place.fd, EV_READ | EV_PERSIST, server_on_accept, server);
-	event_add(&server->accept_event, NULL);
+	server_wait(server);
 	return server;
 }
 
@@ -268,7 +279,7 @@ server_free(struct server *server)
 	loop_event_stop(&server->ready_event);
 	loop_timer_stop(&server->pause_timer);
 	loop_timer_stop(&server->stop_timer);
-	loop_timer_stop(&server->log_timer);
+	loop_timer_stop(&server->tick_timer);
 	listen_close(&server->place);
 	if (server->ready != -1)
 		close(server->ready);

@@ -350,25 +350,30 @@ tunnel_set_timer(struct tunnel *tunnel)
 		loop_timer_at(&tunnel->timer, clock_after(clock_now(), TUNNEL_LOOK));
 }
 
-static void
+/* false: the kernel has no memory to wait for it. */
+static bool
 tunnel_arm(struct event *event, bool wanted)
 {
 	bool armed = event_pending(event, EV_READ | EV_WRITE, NULL) != 0;
 
 	if (wanted && !armed)
-		event_add(event, NULL);
-	else if (!wanted && armed)
+		return event_add(event, NULL) == 0;
+	if (!wanted && armed)
 		event_del(event);
+	return true;
 }
 
-static void
+/* false: something would never be heard. */
+static bool
 tunnel_wait(struct tunnel *tunnel)
 {
-	tunnel_arm(&tunnel->local_read, tunnel->up.length == 0 && !tunnel->local_ended && !tunnel->over);
-	tunnel_arm(&tunnel->local_write, tunnel->down.length > 0);
-	tunnel_arm(&tunnel->remote_read, tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over);
-	tunnel_arm(&tunnel->remote_write, tunnel->wants_write && !tunnel->over);
+	bool hears = tunnel_arm(&tunnel->local_read, tunnel->up.length == 0 && !tunnel->local_ended && !tunnel->over);
+
+	hears &= tunnel_arm(&tunnel->local_write, tunnel->down.length > 0);
+	hears &= tunnel_arm(&tunnel->remote_read, tunnel->down.length == 0 && !tunnel->remote_ended && !tunnel->over);
+	hears &= tunnel_arm(&tunnel->remote_write, tunnel->wants_write && !tunnel->over);
 	tunnel_set_timer(tunnel);
+	return hears;
 }
 
 /* Ends it, or waits for what can happen next. */
@@ -380,14 +385,16 @@ tunnel_continue(struct tunnel *tunnel)
 	enum tunnel_end end;
 	char text[sizeof tunnel->text];
 
-	if (tunnel_is_over(tunnel)) {
-		end = tunnel->end;
-		memcpy(text, tunnel->text, sizeof text);
-		tunnel_free(tunnel);
-		ended(arg, end, text);
-		return;
+	if (!tunnel_is_over(tunnel)) {
+		if (tunnel_wait(tunnel))
+			return;
+		tunnel->end = TUNNEL_BROKEN;
+		snprintf(tunnel->text, sizeof tunnel->text, "its sockets cannot be waited for: %s", strerror(errno));
 	}
-	tunnel_wait(tunnel);
+	end = tunnel->end;
+	memcpy(text, tunnel->text, sizeof text);
+	tunnel_free(tunnel);
+	ended(arg, end, text);
 }
 
 static void
@@ -471,6 +478,7 @@ tunnel_start(struct event_base *loop, const struct tunnel_sides *sides, tunnel_e
 	tunnel->wants_write = tunnel->up.length > 0;
 	tunnel->more = SSL_has_pending(tunnel->ssl); /* bytes that came with the handshake's end */
 	SSL_clear_mode(tunnel->ssl, SSL_MODE_RELEASE_BUFFERS); /* one that works keeps them */
-	tunnel_wait(tunnel);
+	if (!tunnel_wait(tunnel))
+		loop_timer_at(&tunnel->timer, 0); /* ends it, unless it can then */
 	return tunnel;
 }
