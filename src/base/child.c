@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,9 +21,10 @@
 #include "base/escape.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "base/program.h"
 
 #define CHILD_PATH          "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define CHILD_TEXT_SIZE     160
+#define CHILD_TEXT_SIZE     256
 #define CHILD_LINE_SIZE     201
 #define CHILD_NOT_EXECUTED  127 /* exit status */
 #define CHILD_ERRORS_MAX    4096
@@ -70,6 +72,7 @@ struct child {
 /* What a new process needs; all borrowed. */
 struct child_plan {
 	const struct child_job *job;
+	const char *place; /* what is executed */
 	int out, err;      /* write ends; out may be -1: /dev/null */
 	pid_t parent;      /* getpid() of the caller */
 	volatile pid_t *group; /* gets the process group as soon as there is one; NULL: nobody wants it */
@@ -169,7 +172,7 @@ child_become(const struct child_plan *plan, char *const *argv)
 		child_reset_signals();
 		if (plan->job->run != NULL)
 			child_run(plan->job);
-		execve(plan->job->program, argv, plan->job->environment);
+		execve(plan->place, argv, plan->job->environment);
 	}
 	*plan->exec_error = errno;
 	_exit(CHILD_NOT_EXECUTED);
@@ -331,20 +334,37 @@ child_is_overdue(struct child *child)
 	return child_is_late(clock_now() - child->began, before, child->used, child->timeout);
 }
 
+/* Whether the program may be run; where it is then.  Else child->error says why not. */
+static bool
+child_find(struct child *child, const struct child_job *job, char ret_place[PATH_MAX])
+{
+	char *fault = program_find(job->program, geteuid(), ret_place);
+
+	if (fault != NULL)
+		snprintf(child->error, sizeof child->error, "%s", fault);
+	mem_free(fault);
+	return fault == NULL;
+}
+
 static void
 child_begin(struct child *child, const struct child_job *job)
 {
-	struct child_plan plan = { .job = job, .out = -1, .err = -1, .parent = getpid() };
-	const char *what;
-	int result;
+	struct child_plan plan = { .job = job, .place = job->program, .out = -1, .err = -1, .parent = getpid() };
+	char place[PATH_MAX];
+	const char *what = "program";
+	int result = -EPERM;
 
-	result = child_launch(child, job, &plan, &what);
+	if (job->guarded)
+		plan.place = place;
+	if (!job->guarded || child_find(child, job, place))
+		result = child_launch(child, job, &plan, &what);
 	if (plan.out != -1)
 		close(plan.out);
 	if (plan.err != -1)
 		close(plan.err);
 	if (result != 0) {
-		snprintf(child->error, sizeof child->error, "%s: %s", what, strerror(-result));
+		if (child->error[0] == '\0')
+			snprintf(child->error, sizeof child->error, "%s: %s", what, strerror(-result));
 		child->pid = 0;
 		child->state = CHILD_FAILED;
 		if (child->ret_group != NULL)

@@ -24,6 +24,7 @@ typedef bool child_said(void *arg, const char *bytes, size_t length);
 
 struct child_job {
 	const char *program;            /* borrowed; absolute path; of a function, its name as a process */
+	bool guarded;                   /* a program that others can have changed (base/program) is not run */
 	void (*run)(void *arg);         /* NULL, or called in place of a program by a copy of this process, with its
 	                                 * environment and directory: writes to standard output and returns, then the
 	                                 * copy is killed, which result.error says */
@@ -43,7 +44,7 @@ struct child_job {
 struct child_result {
 	const char *error;   /* NULL if it exited 0 in time and within output_max, else the cause:
 	                      * "exit 1", "killed by SIGSEGV", "time-out after 5.0 s", "more than 65536 bytes of
-	                      * output", "not executable", "No such file or directory" ... */
+	                      * output", "not executable", "No such file or directory", "unsafe: ..." ... */
 	const char *output;  /* NUL-terminated; may hold NUL bytes before */
 	size_t output_length;
 	const char *last_line; /* of standard error, escaped, at most 200 bytes; "" if none */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/address.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "base/program.h"
 #include "base/secret.h"
 #include "base/tcp_listen.h"
 #include "client/metrics_listener.h"
@@ -185,6 +187,33 @@ check_hidden(struct reader *reader, const struct read_service *service, const ch
 
 /* Files, users and groups that the settings name. */
 
+/* Who is to run the programs: -t is run by others, too, and the daemon's runtime directory is of its user. */
+static uid_t
+check_user(const struct reader *reader)
+{
+	struct stat status;
+
+	return reader->test && stat(reader->config->runtime_directory, &status) == 0 ? status.st_uid : geteuid();
+}
+
+/* Nobody but root and the daemon's user may have changed it. */
+static void
+check_is_safe(struct reader *reader, const struct read_service *service, const char *setting, const char *path)
+{
+	char place[PATH_MAX], *fault;
+
+	if (service->settings->upstream.lookup.unsafe) {
+		reader_say(reader, READ_WARNING, service, setting, "%s: whoever can change it decides what the "
+		    "daemon runs: lookup.unsafe is for developers", path);
+		return;
+	}
+	fault = program_find(path, check_user(reader), place);
+	if (fault != NULL)
+		reader_say(reader, READ_ERROR, service, setting, "%s: %s; nobody but root and the daemon's user may "
+		    "change it", path, fault);
+	mem_free(fault);
+}
+
 static void
 check_program(struct reader *reader, const struct read_service *service, const char *setting, const char *path)
 {
@@ -198,6 +227,8 @@ check_program(struct reader *reader, const struct read_service *service, const c
 		reader_say(reader, READ_ERROR, service, setting, "%s: is not a regular file", path);
 	else if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) == -1)
 		reader_say(reader, READ_ERROR, service, setting, "%s: is not executable", path);
+	else
+		check_is_safe(reader, service, setting, path);
 }
 
 static void

@@ -98,6 +98,7 @@ static const struct setting service_rows[] = {
 	{ "addresses", "[]", SETTING_ADDRESSES, 0, ENDPOINTS_MAX, SETTING_RENEW, UPSTREAM(lookup.addresses),
 	    NULL },
 	{ "lookup.script", "\"\"", SETTING_PROGRAM, 0, 4095, SETTING_RENEW, UPSTREAM(lookup.script), NULL },
+	{ "lookup.unsafe", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, UPSTREAM(lookup.unsafe), NULL },
 	{ "lookup.watch", "false", SETTING_BOOL, 0, 0, SETTING_RENEW, UPSTREAM(lookup.watch), NULL },
 	{ "lookup.args", "[]", SETTING_ARGUMENTS, 0, 256, SETTING_RENEW, UPSTREAM(lookup.arguments), NULL },
 	{ "lookup.timeout", "5", SETTING_TIME, 0.01, 3600, SETTING_RENEW, UPSTREAM(lookup.timeout), NULL },

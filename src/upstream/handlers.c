@@ -23,8 +23,8 @@ handlers_start(struct handlers *handlers, const char *program, const struct upst
 	char **environment = child_environment((const char *[]){ "HOLDFAST_EVENT", name, "HOLDFAST_SERVICE", service,
 		"HOLDFAST_ADDRESS", event->address, "HOLDFAST_ERROR", event->error, "HOLDFAST_FAILURES", failures,
 		NULL });
-	struct child_job job = { .program = program, .arguments = arguments, .environment = environment,
-		.timeout = context->settings->on_event_timeout };
+	struct child_job job = { .program = program, .guarded = !context->settings->lookup.unsafe,
+		.arguments = arguments, .environment = environment, .timeout = context->settings->on_event_timeout };
 	struct child *child = child_start(context->loop, &job, &record->groups[group], callback, handlers);
 
 	mem_list_free(environment);

@@ -10,6 +10,7 @@
 struct lookup_settings {
 	char **addresses;
 	char *script;
+	bool unsafe;         /* it and the programs for events are run whoever can have changed them */
 	bool watch;          /* it stays, and says when the list changes */
 	char **arguments;
 	char **environment;  /* NAME=VALUE */

@@ -24,8 +24,8 @@ script_start(const struct script *script, child_said *said, volatile pid_t *ret_
 	char **arguments = mem_list_copy(settings->arguments);
 	char **environment = child_environment((const char *[]){ "HOLDFAST_SERVICE", script->service,
 		"HOLDFAST_FAILURES", failures, "HOLDFAST_LAST_ADDRESS", script->record->address, NULL });
-	struct child_job job = { .program = settings->script, .timeout = said == NULL ? settings->timeout : 0,
-		.output_max = ENTRY_OUTPUT_MAX, .said = said };
+	struct child_job job = { .program = settings->script, .guarded = !settings->unsafe,
+		.timeout = said == NULL ? settings->timeout : 0, .output_max = ENTRY_OUTPUT_MAX, .said = said };
 	struct child *child;
 
 	if (said != NULL)

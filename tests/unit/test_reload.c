@@ -52,6 +52,7 @@ static const struct change {
 	{ "addresses", "addresses = [ \"unix:FOLDER/1\", \"unix:FOLDER/2\" ];",
 	    "addresses = [ \"unix:FOLDER/2\", \"unix:FOLDER/1\" ];" },
 	{ "lookup.script", SCRIPT "};", "lookup: { script = \"FOLDER/script2\"; };" },
+	{ "lookup.unsafe", SCRIPT "};", SCRIPT "unsafe = true; };" },
 	{ "lookup.watch", SCRIPT "};", SCRIPT "watch = true; };" },
 	{ "lookup.args", SCRIPT "};", SCRIPT "args = [ \"x\" ]; };" },
 	{ "lookup.timeout", SCRIPT "};", SCRIPT "timeout = 4; };" },
