@@ -7,7 +7,7 @@ def test_all_kinds(daemon, load, figure):
     generator = load()
     one = daemon(holdfast.behind(generator))
     before = storm.warmed_up(one, generator)
-    generator.start(one.socket("s"), 20 if holdfast.LONG else 4, **holdfast.ALL_KINDS)
+    generator.start(one.socket("s"), 20 if holdfast.LONG else 2 if holdfast.SANITIZED else 4, **holdfast.ALL_KINDS)
     result = generator.result()
     figure(f"{result['bytes'] >> 20} MiB, {result['round_trips']} round trips, {result['ask']} connections")
     assert one.restarts() == 0

@@ -7,12 +7,14 @@ import asking
 import holdfast
 import storm
 
+pytestmark = pytest.mark.plain  # a sanitizer has its own handlers
+
 
 def run_crashes(daemon, load, count, figure):
     """Workers live for a second or so between, and sessions are many: what K7 delays and blames is another
     matter."""
     generator = load()
-    one = daemon(holdfast.behind(generator), environment_more={"ASAN_OPTIONS": "handle_segv=0"})
+    one = daemon(holdfast.behind(generator))
     generator.start(one.socket("s"), count * 3, ping=400, think=20)
     assert storm.strike(one, generator, count, 1.0, signal.SIGSEGV)[0] == count
     generator.finish()
@@ -30,7 +32,7 @@ def test_50_crashes(daemon, load, figure):
 
 def test_3_crashes_in_shared_mode(daemon, redis, ask):
     """Nobody is blamed for so few, and no reply is lost."""
-    one = daemon(asking.shared("cache", redis().address), environment_more={"ASAN_OPTIONS": "handle_segv=0"})
+    one = daemon(asking.shared("cache", redis().address))
     load = ask().start(one.socket("cache"), "redis-incr", clients=20, depth=4, rate=20000)
     assert storm.strike(one, load, 3, 1.0, signal.SIGSEGV)[0] == 3
     result = load.finish().result()

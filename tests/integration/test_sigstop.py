@@ -5,6 +5,8 @@ import pytest
 
 import holdfast
 
+pytestmark = pytest.mark.plain  # the keeper's watching, and many sessions
+
 
 def run_stops(daemon, load, count):
     """Many sessions, so that no single one is blamed three times within ten seconds (K7)."""
