@@ -568,7 +568,7 @@ child_read(struct child *child, struct child_file *file)
 		return 0;
 	n = evbuffer_read(file->said, file->fd, file == &child->out && max - length < CHILD_CHUNK
 	    ? (int)(max - length) + 1 : CHILD_CHUNK);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && loop_is_busy(errno))
 		return 0;
 	length = evbuffer_get_length(file->said);
 	if (length > max && file == &child->err)

@@ -318,6 +318,12 @@ loop_event_add(struct event *event)
 	abort();
 }
 
+bool
+loop_is_busy(int error)
+{
+	return error == EAGAIN || error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
 void
 loop_event_stop(struct event *event)
 {

@@ -74,6 +74,10 @@ void loop_work_stop(struct loop_work *work);
  * replaced and nothing is lost, while one that continues would never hear of the descriptor again. */
 void loop_event_add(struct event *event);
 
+/* Whether an error of a socket only says that the kernel cannot do it now, for lack of room or memory: it is asked
+ * again when the socket is ready, and waited for as long as it takes. */
+bool loop_is_busy(int error);
+
 /* Removes an event of any kind; harmless when it was never initialised (all zero). */
 void loop_event_stop(struct event *event);
 

@@ -22,7 +22,7 @@ lingering_say(struct lingering *lingering)
 
 	while (n > 0 && ring_length(table, record->buffer[TABLE_DOWN]) > 0)
 		n = io_journal_send(table, lingering->index, TABLE_DOWN, record->fd);
-	if (n == -EAGAIN) {
+	if (n < 0 && loop_is_busy((int)-n)) {
 		loop_event_add(&lingering->write);
 		return;
 	}
@@ -44,7 +44,7 @@ lingering_hear(struct lingering *lingering)
 
 	for (int reads = 0; !lingering->silent && lingering->dropped < lingering->most; reads++) {
 		n = reads == LINGERING_READS ? -1 : recv(fd, waste, sizeof waste, MSG_DONTWAIT);
-		if (n == -1 && (reads == LINGERING_READS || errno == EAGAIN))
+		if (n == -1 && (reads == LINGERING_READS || loop_is_busy(errno)))
 			return;
 		if (n > 0)
 			lingering->dropped += (unsigned)n;

@@ -346,7 +346,7 @@ mux_client_flush(struct mux_client *client, int64_t now)
 	if (error == -EMSGSIZE)
 		log_notice(client->clients->rules.name, "a reply to client %llu is longer than a packet may be "
 		    "(net.core.wmem_max): closed", (unsigned long long)mux_client_record(client)->id);
-	if (error != 0 && error != -EAGAIN && error != -ENOBUFS) {
+	if (error != 0 && !loop_is_busy(-error)) {
 		mux_client_close(client, error == -EMSGSIZE ? CLOSING_LIMIT : CLOSING_CLIENT);
 		return;
 	}
@@ -641,6 +641,8 @@ mux_client_new(struct mux_clients *clients, struct client *owner, uint32_t index
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) == -1)
 		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	mux_client_watch(client);
+	if (mux_client_said(client) != 0) /* to a connection of its own, which has ended before it took anything */
+		mux_client_input(client, MUX_INPUT_ASK);
 	return client;
 }
 

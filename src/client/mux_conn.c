@@ -129,7 +129,7 @@ mux_conn_give(struct mux_conn *conn, int64_t now)
 		conn->policy.asked = now;
 	while (record->sent != limit && n >= 0)
 		n = io_journal_give(queue->table, queue->service, conn->fd, limit);
-	conn->policy.broken = n < 0 && n != -EAGAIN && n != -ENOBUFS; /* what it said before its end is read first */
+	conn->policy.broken = n < 0 && !loop_is_busy((int)-n); /* what it said before its end is read first */
 	writing = record->sent != limit && !conn->policy.broken;
 	if (writing && !event_pending(&conn->write, EV_WRITE, NULL))
 		loop_event_add(&conn->write);

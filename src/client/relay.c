@@ -68,7 +68,7 @@ relay_deliver(struct relay *relay, enum table_direction d)
 	if (relay->declines && d == TABLE_UP && !relay->attached)
 		decline_requests(relay->table, relay->index);
 	error = way->broken ? -EPIPE : relay_send(relay, d);
-	if (error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM) {
+	if (loop_is_busy(-error)) {
 		loop_event_add(&way->write);
 		event_del(&way->read);
 		return false;
@@ -164,7 +164,7 @@ relay_receive(struct relay *relay, enum table_direction d, bool ready)
 	if (n > 0)
 		return relay_deliver(relay, d) && more;
 	relay_buffer_drop(&way->relay_buffer);
-	return n == -EAGAIN || n == -ENOMEM ? false : relay_end_way(relay, d);
+	return loop_is_busy((int)-n) ? false : relay_end_way(relay, d);
 }
 
 enum relay_result

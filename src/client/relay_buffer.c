@@ -100,16 +100,22 @@ relay_buffer_drop_pipe(struct relay_buffer *self)
 	self->level = 0;
 }
 
-void
-relay_buffer_drop(struct relay_buffer *self)
+static void
+relay_buffer_drop_buffer(struct relay_buffer *self)
 {
 	uint32_t buffer = *relay_buffer_buffer(self);
 
-	if (buffer != 0) {
-		*relay_buffer_buffer(self) = 0;
-		CRASH_POINT(BUFFER_UNNAMED);
-		buffers_free(self->table, relay_buffer_payer(self), buffer);
-	}
+	if (buffer == 0)
+		return;
+	*relay_buffer_buffer(self) = 0;
+	CRASH_POINT(BUFFER_UNNAMED);
+	buffers_free(self->table, relay_buffer_payer(self), buffer);
+}
+
+void
+relay_buffer_drop(struct relay_buffer *self)
+{
+	relay_buffer_drop_buffer(self);
 	relay_buffer_drop_pipe(self);
 }
 
@@ -172,27 +178,54 @@ relay_buffer_receive(struct relay_buffer *self, int fd, bool ready, bool *ret_mo
 	return relay_buffer_receive_by_buffer(self, fd, ret_more);
 }
 
-int
-relay_buffer_deliver(struct relay_buffer *self, int fd, size_t *ret_sent)
+/* Sends what the buffer holds.  0 when all is gone, or -errno. */
+static int
+relay_buffer_deliver_buffer(struct relay_buffer *self, int fd, size_t *sent)
 {
-	enum table_direction direction = (enum table_direction)self->direction;
 	uint32_t buffer = *relay_buffer_buffer(self);
 	ssize_t n;
 
-	*ret_sent = 0;
 	while (buffer != 0 && self->table->buffers[buffer].head != self->table->buffers[buffer].tail) {
-		n = io_journal_send(self->table, self->client, direction, fd);
+		n = io_journal_send(self->table, self->client, (enum table_direction)self->direction, fd);
 		if (n < 0)
 			return (int)n;
-		*ret_sent += (size_t)n;
+		*sent += (size_t)n;
 	}
-	while (self->level > 0) {
-		n = io_journal_drain(self->table, self->client, direction, fd, self->level);
+	return 0;
+}
+
+/* Moves what the pipe holds into a buffer, while none holds anything, as far as it has room.  Bytes or -errno. */
+static ssize_t
+relay_buffer_copy(struct relay_buffer *self)
+{
+	relay_buffer_drop_buffer(self); /* it may be full: a new one is as good as an old one that is empty */
+	relay_buffer_use_buffers(self);
+	if (!relay_buffer_take_buffer(self))
+		return -ENOMEM;
+	return io_journal_copy(self->table, self->client, (enum table_direction)self->direction, self->level);
+}
+
+int
+relay_buffer_deliver(struct relay_buffer *self, int fd, size_t *ret_sent)
+{
+	ssize_t n;
+	int error;
+
+	*ret_sent = 0;
+	error = relay_buffer_deliver_buffer(self, fd, ret_sent);
+	while (error == 0 && self->level > 0) {
+		n = io_journal_drain(self->table, self->client, (enum table_direction)self->direction, fd,
+		    self->level);
+		if (n > 0)
+			*ret_sent += (size_t)n;
+		else if (n == -EINVAL) /* no splice() into such a file */
+			n = relay_buffer_copy(self);
 		if (n <= 0)
 			return n == 0 ? -EAGAIN : (int)n;
 		self->level -= (uint32_t)n;
-		*ret_sent += (size_t)n;
+		error = relay_buffer_deliver_buffer(self, fd, ret_sent);
 	}
-	relay_buffer_drop(self);
-	return 0;
+	if (error == 0)
+		relay_buffer_drop(self);
+	return error;
 }

@@ -196,10 +196,10 @@ spool_note_read(struct spool *spool)
 	if (job->wants > 0) {
 		job->into = mem_resize(job->into, job->wants, 1);
 		job->size = job->wants;
-	} else if (job->got == 0) { /* the disk has no more */
+	} else if (job->got == 0 && job->next >= job->end) { /* the disk has no more */
 		spool_queue_skip(spool->queue, job->next > spool_record(spool)->spool_written ? job->next
 		    : spool_record(spool)->spool_written, 0);
-	} else {
+	} else if (job->got > 0) {
 		*chunk = (struct spool_chunk){ .bytes = job->into, .size = job->size, .length = job->got,
 			.number = job->next - job->got_count, .end = job->next };
 		job->into = was.bytes;

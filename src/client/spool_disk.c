@@ -354,6 +354,8 @@ disk_open_position(struct spool_disk *disk, struct spool_job *job)
 		int fd = disk_open_segment(disk, disk->segments[i].first, O_RDONLY);
 		uint64_t spool = 0;
 
+		if (fd == -1 && errno != ENOENT)
+			return disk_fail(job, errno, "open a segment");
 		if (fd != -1 && disk_check_segment(disk, fd, disk->segments[i].first, &spool) == NULL)
 			disk->position = (struct spool_position){ .spool = spool,
 				.acknowledged = disk->segments[i].first };
@@ -551,36 +553,41 @@ disk_find(const struct spool_disk *disk, uint64_t number)
 	return i;
 }
 
-/* The reader stands at job->next in this segment, which begins before that.  NULL, or what is wrong with it. */
-static const char *
-disk_seek(struct spool_disk *disk, const struct spool_job *job, uint64_t first)
+/* The reader stands at job->next in this segment, which begins before that; or *ret_wrong is wrong with it.  false:
+ * it cannot be opened now, which is no damage. */
+static bool
+disk_seek(struct spool_disk *disk, struct spool_job *job, uint64_t first, const char **ret_wrong)
 {
-	const char *wrong;
 	uint64_t spool;
 
+	*ret_wrong = NULL;
 	if (disk->reading != -1 && disk->reading_first == first && disk->at_number == job->next)
-		return NULL;
+		return true;
 	disk_close_file(&disk->reading);
 	disk->reading_first = first;
-	if ((disk->reading = disk_open_segment(disk, first, O_RDONLY)) == -1)
-		return strerrordesc_np(errno);
-	if ((wrong = disk_check_segment(disk, disk->reading, first, &spool)) != NULL)
-		return wrong;
-	disk->at_number = disk_skip(disk, disk->reading, first, job->next, &disk->at);
-	return NULL;
+	disk->reading = disk_open_segment(disk, first, O_RDONLY);
+	if (disk->reading == -1 && errno != ENOENT)
+		return disk_fail(job, errno, "open a segment");
+	*ret_wrong = disk->reading == -1 ? strerrordesc_np(errno)
+	    : disk_check_segment(disk, disk->reading, first, &spool);
+	if (*ret_wrong == NULL)
+		disk->at_number = disk_skip(disk, disk->reading, first, job->next, &disk->at);
+	return true;
 }
 
-/* Reads what it has from job->next on.  true: there was some, or there must be more room first; false: it has no
- * more. */
+/* Reads what it has from job->next on.  true: there was some, or there must be more room first, or it cannot be read
+ * now; false: it has no more. */
 static bool
 disk_read_segment(struct spool_disk *disk, struct spool_job *job, size_t i)
 {
 	uint64_t first = disk->segments[i].first;
 	uint64_t following = i + 1 < disk->count ? disk->segments[i + 1].first : disk->end;
-	const char *wrong = disk_seek(disk, job, first);
 	enum spool_result result = SPOOL_DAMAGED;
+	const char *wrong;
 	bool torn;
 
+	if (!disk_seek(disk, job, first, &wrong))
+		return true;
 	if (wrong == NULL && disk->at_number == job->next) {
 		job->got = disk_load(disk->reading, disk->position.spool, disk->at, job->next, job->into, job->size,
 		    &job->got_count, &result, &job->wants);

@@ -25,6 +25,7 @@
 #define IDLE_LONG     CLOCK_SECOND /* a connection that has asked nothing for so long gives up its place */
 #define WAITING_SHARE 4            /* of all file descriptors, one in so many at most is for who waits */
 #define TURN_LINES    16           /* of one connection before others have their turn */
+#define MEMORY_AGAIN  (10 * CLOCK_MILLISECOND) /* until the kernel is asked again that had no memory */
 
 /* Bytes. */
 #define OUTPUT_MAX  (12u << 20)    /* that one connection may have buffered: metrics of 1024 services, long names */
@@ -406,6 +407,16 @@ operator_next_line(struct operator *operator)
 	return false;
 }
 
+/* Whether the kernel has said no for a moment: then it is asked again, since an operator whose connection ended would
+ * not know what became of the command. */
+static bool
+operator_waits(struct operator *operator, int error)
+{
+	if (loop_is_busy(error) && error != EAGAIN)
+		loop_timer_at(&operator->again, clock_after(clock_now(), MEMORY_AGAIN));
+	return loop_is_busy(error);
+}
+
 /* Reads on.  False if there is nothing to be read now. */
 static bool
 operator_fill(struct operator *operator)
@@ -418,7 +429,7 @@ operator_fill(struct operator *operator)
 		count = evbuffer_read(operator->in, operator->fd,
 		    CONTROL_LINE_MAX + 1 - (int)evbuffer_get_length(operator->in));
 	while (count == -1 && errno == EINTR);
-	if (count > 0 || (count == -1 && errno == EAGAIN))
+	if (count > 0 || (count == -1 && operator_waits(operator, errno)))
 		return count > 0;
 	operator->eof = true;
 	if (evbuffer_get_length(operator->in) > 0 && !operator->skipping)
@@ -435,7 +446,7 @@ operator_flush(struct operator *operator)
 
 	while (!operator->broken && evbuffer_get_length(operator->out) > 0 && left > 0) {
 		count = evbuffer_write_atmost(operator->out, operator->fd, left);
-		if (count == -1 && errno == EAGAIN)
+		if (count == -1 && operator_waits(operator, errno))
 			break;
 		operator->broken = count == -1 && errno != EINTR;
 		left -= count > 0 ? count : 0;

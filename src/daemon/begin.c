@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -242,6 +243,23 @@ begin_read_kept(const struct table *table)
 	return config;
 }
 
+/* Whether this program understands the configuration in force.  A child reads it: the keeper of an upgrade has all
+ * connections, and must not die because there is no memory for that.  0 or -errno. */
+static int
+begin_try_kept(const struct table *table)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(begin_read_kept(table) != NULL ? BEGIN_OK : BEGIN_BAD_CONFIG);
+	if (pid == -1 || waitpid(pid, &status, 0) != pid)
+		return -errno;
+	if (!WIFEXITED(status))
+		return -ENOMEM;
+	return WEXITSTATUS(status) == BEGIN_OK ? 0 : -EINVAL;
+}
+
 /* What another keeper has left is this one's to do. */
 static void
 begin_reset(struct table_header *header)
@@ -279,23 +297,32 @@ begin_close_file(void *arg, enum table_kind kind, volatile int32_t *fd)
 		close(*fd);
 }
 
+/* What begin_prepare() does, with the directory of the configuration in force. */
+static int
+begin_prepare_kept(const struct begin_options *options, struct table *table)
+{
+	struct config *config = begin_read_kept(table);
+	int error = config == NULL ? -EINVAL : begin_prepare(options, table, config->runtime_directory);
+
+	config_free(config);
+	return error;
+}
+
 /* Opens what another program left, in the file of an upgrade's table or, -1, with systemd, and makes it ours.  0;
  * -errno: it cannot be taken over; an exit code, after printing why: nobody can start now. */
 static int
 begin_take_over(const struct begin_options *options, int fd, struct table *ret_table)
 {
-	struct config *config;
 	bool copied = false;
 	int error = fd == -1 ? fdstore_take(&begin_passed_fds, ret_table, &begin_kept)
 	    : migrate_open(fd, ret_table, &copied);
 
 	if (error < 0)
 		return error;
-	config = begin_read_kept(ret_table);
-	if (config == NULL)
-		return -EINVAL;
-	error = begin_prepare(options, ret_table, config->runtime_directory);
-	config_free(config);
+	if (fd == -1 || ret_table->header->file[TABLE_FILE_LOCK] == -1)
+		error = begin_prepare_kept(options, ret_table);
+	else if (upgrade_is_taken_back() || (error = begin_try_kept(ret_table)) == 0)
+		error = begin_prepare(options, ret_table, "");
 	if (error != 0)
 		return error;
 	begin_reset(ret_table->header);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,7 +28,7 @@ fdstore_is_kept(enum table_kind kind)
 /* Files in the table's order, gathered from it or to be named there. */
 struct fdstore_files {
 	struct table *table; /* borrowed */
-	int *files;          /* owned */
+	int *files;          /* owned; NULL: only counted */
 	uint32_t count, room;
 };
 
@@ -38,11 +39,9 @@ fdstore_gather(void *arg, enum table_kind kind, volatile int32_t *fd)
 
 	if (!fdstore_is_kept(kind))
 		return;
-	if (all->count == all->room) {
-		all->room = 2 * all->room + RIGHTS_MAX;
-		all->files = mem_resize(all->files, all->room, sizeof *all->files);
-	}
-	all->files[all->count++] = *fd;
+	if (all->files != NULL)
+		all->files[all->count] = *fd;
+	all->count++;
 }
 
 /* Socket pairs, as many as their buffers make necessary. */
@@ -149,6 +148,11 @@ fdstore_store(struct table *table)
 		return error;
 	if (!fdstore_forget(table)) /* of an earlier start that could not say so: names are there once */
 		return -EAGAIN;
+	table_each_file(table, fdstore_gather, &all);
+	all.files = calloc(all.count + 1, sizeof *all.files); /* a keeper must not end for lack of memory */
+	if (all.files == NULL)
+		return -ENOMEM;
+	all.count = 0;
 	table_each_file(table, fdstore_gather, &all);
 	table->header->fdstore = all.count + 1;
 	error = fdstore_fill(&pairs, &all);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "keep/buffers.h"
 #include "keep/crash.h"
@@ -80,6 +81,10 @@ io_journal_store(struct table *table)
 	case TABLE_IO_JOURNAL_DECLINE:
 		if (moved > 0)
 			buffer->head = io_journal->base + io_journal->whole;
+		break;
+	case TABLE_IO_JOURNAL_COPY:
+		buffer->tail = io_journal->base + (uint32_t)io_journal->base_bytes -
+		    pipes_level(table, client->pipe[io_journal->direction]);
 		break;
 	case TABLE_IO_JOURNAL_NONE:
 		break;
@@ -270,6 +275,31 @@ io_journal_drain(struct table *table, uint32_t client, enum table_direction dire
 	if (n > 0)
 		record->bytes[direction] = io_journal->base_bytes + (uint64_t)n;
 	CRASH_POINT(JOURNAL_DRAIN_STORED);
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
+	return n == -1 ? -errno : n;
+}
+
+ssize_t
+io_journal_copy(struct table *table, uint32_t client, enum table_direction direction, uint32_t level)
+{
+	const struct table_client *record = &table->clients[client];
+	uint32_t index = record->buffer[direction];
+	struct table_buffer *buffer = &table->buffers[index];
+	uint32_t begin = buffer->tail, end = buffers_open(table, index, begin, level);
+	struct table_io_journal *io_journal;
+	ssize_t n;
+
+	end = end - begin < level ? end : begin + level;
+	io_journal = io_journal_prepare(table, client, direction, index, begin, end);
+	io_journal->base_bytes = level;
+	io_journal_mark(io_journal, TABLE_IO_JOURNAL_COPY);
+	CRASH_POINT(JOURNAL_COPY_MARKED);
+	n = read(table->header->pipe[record->pipe[direction]].read_fd, io_journal->vector.iov_base,
+	    io_journal->vector.iov_len);
+	CRASH_POINT(JOURNAL_COPIED);
+	if (n > 0)
+		buffer->tail = begin + (uint32_t)n;
+	CRASH_POINT(JOURNAL_COPY_STORED);
 	io_journal_mark(io_journal, TABLE_IO_JOURNAL_NONE);
 	return n == -1 ? -errno : n;
 }

@@ -50,6 +50,10 @@ ssize_t io_journal_fill(struct table *table, uint32_t client, enum table_directi
 ssize_t io_journal_drain(struct table *table, uint32_t client, enum table_direction direction, int fd,
     uint32_t level);
 
+/* Moves what the pipe holds, level bytes, behind what the buffer holds that the record names, as far as there is
+ * room.  Bytes or -errno. */
+ssize_t io_journal_copy(struct table *table, uint32_t client, enum table_direction direction, uint32_t level);
+
 /* A new worker: does the rest of a call that was under way. */
 void io_journal_replay(struct table *table);
 

@@ -1,18 +1,17 @@
 #include "keep/keeper.h"
 
 #include <errno.h>
-#include <linux/sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "keep/clone.h"
 #include "keep/fdstore.h"
 #include "keep/notify.h"
 #include "keep/recover.h"
@@ -107,19 +106,6 @@ keeper_be_worker(struct keeper *keeper)
 	_exit(keeper->worker(keeper->table));
 }
 
-/* A child with the same open files and the right thread id of glibc's (K3). */
-static pid_t
-keeper_clone(void)
-{
-	unsigned long flags = CLONE_FILES | SIGCHLD;
-	int *tid = NULL;
-
-	if (prctl(PR_GET_TID_ADDRESS, &tid) == 0 && tid != NULL)
-		flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-	/* The child's tid address is the fourth or the fifth argument, by architecture; the other is ignored. */
-	return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
-}
-
 static void
 keeper_start_worker(struct keeper *keeper)
 {
@@ -132,7 +118,7 @@ keeper_start_worker(struct keeper *keeper)
 	watchdog_begin(&keeper->watchdog, header->heartbeat);
 	keeper->hung = false;
 	keeper->born = keeper->heard_at = clock_now();
-	pid = keeper_clone();
+	pid = clone_with_files();
 	if (pid == 0)
 		keeper_be_worker(keeper);
 	if (pid == -1) {
@@ -363,8 +349,26 @@ keeper_stop(struct keeper *keeper, bool by_worker)
 	}
 }
 
-/* What a dead worker left is finished by the keeper, before another program, or systemd, gets it. */
-static void
+/* What a dead worker left is finished before another program, or systemd, gets it: by a child with the same files,
+ * for it takes memory, and the keeper must not end for lack of it.  0 or -errno. */
+static int
+keeper_recover(struct keeper *keeper)
+{
+	int status = 0;
+	pid_t pid = clone_with_files();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		recover_run(keeper->table);
+		_exit(0);
+	}
+	if (pid == -1)
+		return -errno;
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? 0 : -ENOMEM;
+}
+
+/* 0, or -errno: then the next worker takes over, and nothing has happened. */
+static int
 keeper_end_worker(struct keeper *keeper)
 {
 	if (keeper->pid != 0) {
@@ -374,7 +378,7 @@ keeper_end_worker(struct keeper *keeper)
 	}
 	keeper->pid = 0;
 	keeper->table->header->worker_pid = 0;
-	recover_run(keeper->table);
+	return keeper_recover(keeper);
 }
 
 /* U1: ends the worker and executes the new program.  Comes back only if that cannot be. */
@@ -382,11 +386,11 @@ static void
 keeper_upgrade(struct keeper *keeper)
 {
 	struct table_header *header = keeper->table->header;
-	int error;
+	int error = keeper_end_worker(keeper);
 
-	keeper_end_worker(keeper);
 	__atomic_fetch_and(&header->requests, ~TABLE_REQUEST_EXECUTE, __ATOMIC_SEQ_CST);
-	error = upgrade_execute(keeper->table);
+	if (error == 0)
+		error = upgrade_execute(keeper->table);
 	header->origin = TABLE_REFUSED;
 	snprintf(header->upgrade_error, sizeof header->upgrade_error, "%.400s: %s", header->program,
 	    strerror(-error));
@@ -400,18 +404,20 @@ keeper_take_back(struct keeper *keeper)
 	if (keeper->unready < KEEPER_BACK || keeper->table->header->file[TABLE_FILE_FORMER] == -1)
 		return;
 	keeper->unready = 0;
-	keeper_end_worker(keeper);
-	upgrade_go_back(keeper->table, "its workers died before any was ready");
+	if (keeper_end_worker(keeper) == 0)
+		upgrade_go_back(keeper->table, "its workers died before any was ready");
 }
 
 /* U3: ends the worker and leaves all with systemd.  Whether systemd has everything; if not, all continues. */
 static bool
 keeper_hand_over(struct keeper *keeper)
 {
+	int error;
+
 	notify_stopping(keeper->table);
-	keeper_end_worker(keeper);
+	error = keeper_end_worker(keeper);
 	recover_end_programs(keeper->table);
-	if (fdstore_store(keeper->table) == 0)
+	if (error == 0 && fdstore_store(keeper->table) == 0)
 		return true;
 	keeper->start_at = clock_now();
 	return false;

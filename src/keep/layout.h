@@ -343,7 +343,8 @@ struct table_io_journal {
 	uint32_t direction;
 	uint32_t base;               /* head, tail, or what the pipe held before the call; HEADER: its length */
 	uint32_t whole;              /* PACKET: bytes of the message with its framing; DECLINE: of the request */
-	uint64_t base_bytes;         /* client.bytes[direction] before a send or drain; GIVE: shared.sent */
+	uint64_t base_bytes;         /* client.bytes[direction] before a send or drain; GIVE: shared.sent; COPY: what
+	                              * the pipe held before the call */
 	struct mmsghdr message;
 	struct iovec vector;
 };
@@ -353,7 +354,8 @@ enum table_io_journal_phase {
 	TABLE_IO_JOURNAL_PACKET, /* one message to a client of packets */
 	TABLE_IO_JOURNAL_GIVE,   /* requests to the connection that all share */
 	TABLE_IO_JOURNAL_HEADER, /* who the client is, to a connection that it has just been given */
-	TABLE_IO_JOURNAL_DECLINE /* an answer of ours to what the client asks, which nobody else is to hear */
+	TABLE_IO_JOURNAL_DECLINE, /* an answer of ours to what the client asks, which nobody else is to hear */
+	TABLE_IO_JOURNAL_COPY    /* from a pipe into a buffer */
 };
 
 /* Several words changed as one (X1): entries first, count last; to be applied while count is not 0. */

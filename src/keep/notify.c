@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/loop.h"
 #include "keep/rights.h"
 
 #define NOTIFY_PATIENCE_SYSTEMD 10000 /* milliseconds */
@@ -156,7 +157,7 @@ notify_hand_over(const struct table *table, const char *text, const int *files, 
 	for (;;) {
 		error = rights_send(fd, (struct sockaddr *)&notify_state.address, notify_state.length, text, files,
 		    count);
-		if (error != -EAGAIN || clock_now() >= until)
+		if (error == 0 || !loop_is_busy(-error) || clock_now() >= until)
 			return error;
 		poll(NULL, 0, 1); /* a datagram socket does not tell when the receiver has room */
 	}

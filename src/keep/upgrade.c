@@ -113,19 +113,29 @@ upgrade_forget(struct table *table, enum table_file file)
 	upgrade_close(&table->header->file[file]);
 }
 
+struct upgrade_flags {
+	int flags;
+	int error; /* the first */
+};
+
 static void
 upgrade_set_flags(void *arg, enum table_kind kind, volatile int32_t *fd)
 {
-	const int *flags = arg;
+	struct upgrade_flags *set = arg;
 
 	(void)kind;
-	fcntl(*fd, F_SETFD, *flags);
+	if (fcntl(*fd, F_SETFD, set->flags) == -1 && set->error == 0)
+		set->error = -errno;
 }
 
-static void
+/* Of all files.  0, or -errno of one that has kept its flags. */
+static int
 upgrade_set_all_flags(const struct table *table, int flags)
 {
-	table_each_file(table, upgrade_set_flags, &flags);
+	struct upgrade_flags set = { .flags = flags };
+
+	table_each_file(table, upgrade_set_flags, &set);
+	return set.error;
 }
 
 /* Executes the file with all that the table names.  Comes back with -errno. */
@@ -135,9 +145,11 @@ upgrade_exec(struct table *table, int file)
 	int error;
 
 	upgrade_set_number(UPGRADE_TABLE, table->header->file[TABLE_FILE_MEMORY]);
-	upgrade_set_all_flags(table, 0);
-	fexecve(file, upgrade_argv, environ);
-	error = -errno;
+	error = upgrade_set_all_flags(table, 0);
+	if (error == 0) { /* what closed in it would be lost */
+		fexecve(file, upgrade_argv, environ);
+		error = -errno;
+	}
 	upgrade_set_all_flags(table, FD_CLOEXEC);
 	unsetenv(UPGRADE_TABLE);
 	return error;
@@ -180,6 +192,12 @@ int
 upgrade_table_file(void)
 {
 	return upgrade_get_number(UPGRADE_TABLE);
+}
+
+bool
+upgrade_is_taken_back(void)
+{
+	return getenv(UPGRADE_REFUSED) != NULL;
 }
 
 /* The previous program continues: what followed it is nobody's. */

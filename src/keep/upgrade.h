@@ -30,6 +30,9 @@ int upgrade_go_back(struct table *table, const char *reason);
 /* In a program that was executed so: the number of the table's file, or -1. */
 int upgrade_table_file(void);
 
+/* Whether this program takes over from one that could not: before upgrade_accept(). */
+bool upgrade_is_taken_back(void);
+
 /* It has opened the table, whose records may have been copied for it: files are closed on exec again. */
 void upgrade_accept(struct table *table, bool copied);
 

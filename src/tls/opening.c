@@ -326,7 +326,7 @@ opening_on_login(evutil_socket_t fd, short what, void *arg)
 	    0);
 
 	(void)what;
-	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+	if (length == -1 && loop_is_busy(errno))
 		return;
 	if (length <= 0) {
 		opening_end(opening, NULL, NULL);
@@ -394,7 +394,7 @@ opening_hear(struct opening *opening)
 	ssize_t length = recv(opening->remote, opening->said + opening->said_length,
 	    sizeof opening->said - opening->said_length, 0);
 
-	if (length == -1 && (errno == EAGAIN || errno == EINTR)) {
+	if (length == -1 && loop_is_busy(errno)) {
 		opening_wait_remote(opening, EV_READ);
 		return;
 	}
@@ -547,7 +547,7 @@ opening_on_local(evutil_socket_t fd, short what, void *arg)
 	ssize_t length = recv(fd, opening->bytes + opening->length, sizeof opening->bytes - opening->length, 0);
 
 	(void)what;
-	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+	if (length == -1 && loop_is_busy(errno))
 		return;
 	if (length <= 0) {
 		opening_end(opening, NULL, NULL);

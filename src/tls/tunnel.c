@@ -232,7 +232,7 @@ tunnel_move_up(struct tunnel *tunnel)
 			mysql_pass_up(&tunnel->login, (uint8_t *)tunnel_piece, (size_t)length);
 			sent = tunnel_encrypt(tunnel, tunnel_piece, (size_t)length);
 			tunnel_keep(&tunnel->up, tunnel_piece + sent, (size_t)length - sent);
-		} else if (length == 0 || (errno != EAGAIN && errno != EINTR)) {
+		} else if (length == 0 || !loop_is_busy(errno)) {
 			tunnel->local_ended = true;
 			tunnel->local_gone = length == -1 || peer_closed_has_come(tunnel->local);
 		}
@@ -246,7 +246,7 @@ tunnel_deliver(struct tunnel *tunnel, const char *bytes, size_t length)
 {
 	ssize_t sent = send(tunnel->local, bytes, length, MSG_NOSIGNAL);
 
-	if (sent == -1 && errno != EAGAIN && errno != EINTR) {
+	if (sent == -1 && !loop_is_busy(errno)) {
 		tunnel->local_gone = true;
 		return length; /* nobody is there: the server is heard to its end, for it may not listen before */
 	}
@@ -283,7 +283,7 @@ tunnel_read(struct tunnel *tunnel, char *ret_bytes, size_t size, size_t *ret_cou
 		tunnel->barren = 0;
 		return SSL_has_pending(tunnel->ssl); /* if the socket has more, an event tells */
 	}
-	waits = errno == EAGAIN;
+	waits = loop_is_busy(errno);
 	tunnel_judge(tunnel, 0, false);
 	if (waits || tunnel->remote_ended || tunnel->over || tunnel->wants_write)
 		return false;

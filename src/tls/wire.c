@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/loop.h"
+
 static BIO_METHOD *wire_method; /* owned, to the end */
 
 /* What a BIO has of its own: the socket, and whether more follows. */
@@ -24,7 +26,7 @@ static int
 wire_result(BIO *bio, ssize_t length, int retry, size_t *ret_length)
 {
 	BIO_clear_retry_flags(bio);
-	if (length == -1 && (errno == EAGAIN || errno == EINTR))
+	if (length == -1 && loop_is_busy(errno))
 		BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
 	if (length <= 0)
 		return 0;

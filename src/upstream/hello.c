@@ -136,7 +136,7 @@ hello_say(struct hello *hello)
 	if (hello->sent < hello->length) /* a probe may only listen */
 		n = send(hello->fd, hello->text + hello->sent, hello->length - hello->sent,
 		    MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && loop_is_busy(errno))
 		return errno == EINTR;
 	if (n == -1 && errno == EPIPE)
 		hello_talk_closed(&hello->talk);
@@ -160,7 +160,7 @@ hello_drain(const struct hello *hello)
 
 	for (int i = 0; i < 16 && n > 0; i++)
 		n = recv(hello->fd, bytes, sizeof bytes, MSG_DONTWAIT);
-	return n != -1 || (errno != EAGAIN && errno != EINTR);
+	return n != -1 || !loop_is_busy(errno);
 }
 
 /* The bytes are looked at, and only those that are hello's, or the probe's, are taken.  Whether a probe's connection
@@ -174,7 +174,7 @@ hello_hear(struct hello *hello)
 	ssize_t n = recv(hello->fd, bytes, sizeof bytes, MSG_PEEK | MSG_DONTWAIT);
 	size_t taken, farewell;
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && loop_is_busy(errno))
 		return errno == EINTR;
 	if (n == -1) {
 		hello_talk_failed(&hello->talk, "%s", strerror(errno));

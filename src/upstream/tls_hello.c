@@ -65,7 +65,7 @@ tls_hello_say(struct tls_hello *hello)
 	ssize_t n = send(hello->fd, hello->header + hello->sent, hello->length - hello->sent,
 	    MSG_NOSIGNAL | MSG_DONTWAIT);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && loop_is_busy(errno))
 		return false;
 	hello->sent = n == -1 ? hello->length : hello->sent + (size_t)n;
 	CRASH_POINT(TLS_SAID);
@@ -90,7 +90,7 @@ tls_hello_hear(struct tls_hello *hello)
 	char *at = hello->line + hello->heard, *end;
 	ssize_t n = recv(hello->fd, at, sizeof hello->line - hello->heard, MSG_PEEK | MSG_DONTWAIT);
 
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
+	if (n == -1 && loop_is_busy(errno))
 		return errno == EINTR;
 	if (n < 1) {
 		tls_hello_fail(hello, "holdfast-tls ended before it answered; its log says why");

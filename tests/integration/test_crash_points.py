@@ -29,6 +29,7 @@ ELSEWHERE = {"return.closed", "return.held", "listener.opened", "listener.named"
              "pipe.named", "pipe.unnamed", "redo.committed", "recover.redone", "hello.said", "hello.heard",
              "journal.header-marked", "journal.header-sent", "journal.header-stored", "tls.said", "tls.heard",
              "journal.decline-marked", "journal.decline-sent", "journal.decline-stored",
+             "journal.copy-marked", "journal.copied", "journal.copy-stored",
              "takeover.given", "takeover.told", "lock.opened", "lock.replaced", "linger.marked", "linger.prepared",
              "linger.said", "endpoint.listed", "endpoint.beside", "endpoint.told", "endpoint.health", "endpoint.cut"}
 # Shared mode's, which have a file of their own.

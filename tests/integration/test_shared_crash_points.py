@@ -23,7 +23,8 @@ LED_TO_BY = {
 # Of large data in session mode, which has a test of its own.
 ELSEWHERE = {"journal.filled", "journal.drain-marked", "journal.drained", "journal.drain-stored",
              "journal.header-marked", "journal.header-sent", "journal.header-stored",
-             "journal.decline-marked", "journal.decline-sent", "journal.decline-stored"}
+             "journal.decline-marked", "journal.decline-sent", "journal.decline-stored",
+             "journal.copy-marked", "journal.copied", "journal.copy-stored"}
 # Passed when a connection is lost and the next one is lent; by broadcasts; by packets; by what is answered here.
 AT_A_TAKEOVER = ["takeover.given", "takeover.told"]
 AT_A_LOSS = ["shared.lent", "shared.named", "shared.lost", "shared.settled", "shared.unnamed"]

@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include "keep/buffers.h"
 #include "keep/pipes.h"
 
 static uint32_t session;
@@ -197,6 +198,28 @@ b2_what_was_delivered_of_a_pipe_is_counted_once(void **state)
 }
 
 static void
+b2_what_was_copied_of_a_pipe_is_in_the_buffer_once(void **state)
+{
+	struct table_io_journal *io_journal = &table.header->io_journal;
+	struct table_client *client = &table.clients[session];
+
+	(void)state;
+	client->pipe[TABLE_UP] = pipes_claim(&table, side_payer);
+	client->buffer[TABLE_UP] = buffers_claim(&table, side_payer, TABLE_BUFFER_SIZE);
+	put(client->pipe[TABLE_UP], "four");
+	io_journal->index = session;
+	io_journal->direction = TABLE_UP;
+	io_journal->buffer = client->buffer[TABLE_UP];
+	io_journal->base = 0;
+	io_journal->base_bytes = 10; /* so 6 are there */
+	io_journal->phase = TABLE_IO_JOURNAL_COPY;
+	recover_twice();
+	assert_int_equal(table.buffers[client->buffer[TABLE_UP]].tail, 6);
+	assert_int_equal(pipes_level(&table, client->pipe[TABLE_UP]), 4);
+	assert_int_equal(io_journal->phase, TABLE_IO_JOURNAL_NONE);
+}
+
+static void
 b2_the_end_of_a_session_frees_its_pipes(void **state)
 {
 	uint16_t up = pipes_claim(&table, side_payer), down = pipes_claim(&table, side_payer);
@@ -299,6 +322,7 @@ main(void)
 		ROW(where_no_file_is_left_there_is_no_pipe),
 		ROW(b2_a_new_worker_finds_the_bytes_where_they_were),
 		ROW(b2_what_was_delivered_of_a_pipe_is_counted_once),
+		ROW(b2_what_was_copied_of_a_pipe_is_in_the_buffer_once),
 		ROW(b2_the_end_of_a_session_frees_its_pipes),
 		ROW(b2_a_pipe_that_is_not_named_is_swept),
 		ROW(b2_no_byte_of_a_pipe_is_lost_or_doubled_by_a_death_before_any_instruction),

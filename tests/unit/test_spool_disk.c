@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -366,6 +367,39 @@ a_damaged_segment_is_counted_kept_aside_and_the_next_is_read(void **state)
 	finish();
 }
 
+/* No file can be opened; or again. */
+static void
+allow_files(bool some)
+{
+	static struct rlimit before;
+	struct rlimit none;
+
+	if (!some)
+		assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	if (!some)
+		none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+}
+
+static void
+a_segment_that_cannot_be_opened_now_is_not_damaged(void **state)
+{
+	(void)state;
+	begin();
+	write_four();
+	allow_files(false);
+	read_from(1);
+	allow_files(true);
+	assert_int_equal(job.error, EMFILE);
+	assert_string_equal(job.what, "open a segment");
+	assert_int_equal(job.got, 0);
+	assert_int_equal(job.damaged, 0);
+	assert_int_equal(job.next, 1);
+	assert_reads(1, "one");
+	finish();
+}
+
 static void
 what_is_kept_aside_counts_and_goes_before_anything_else(void **state)
 {
@@ -568,6 +602,7 @@ main(void)
 		cmocka_unit_test(only_messages_that_were_written_and_not_read_count_as_dropped),
 		cmocka_unit_test(a_full_spool_is_read_all_the_same),
 		cmocka_unit_test(a_damaged_segment_is_counted_kept_aside_and_the_next_is_read),
+		cmocka_unit_test(a_segment_that_cannot_be_opened_now_is_not_damaged),
 		cmocka_unit_test(what_is_kept_aside_counts_and_goes_before_anything_else),
 		cmocka_unit_test(a_damaged_header_is_damage_too),
 		cmocka_unit_test(damage_within_the_last_segment_is_told_by_who_opens_it),
