@@ -279,8 +279,9 @@ admission_on_exhausted(void *arg, int error)
 {
 	struct admission *admission = ((struct door *)arg)->admission;
 
-	log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible", strerror(error));
-	admission_note_pause(admission, TABLE_PAUSE_FILES);
+	if (admission_note_pause(admission, TABLE_PAUSE_FILES))
+		log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible",
+		    strerror(error));
 	admission->exhausted(admission->arg);
 }
 

@@ -14,13 +14,16 @@
 #include "base/loop.h"
 #include "base/mem.h"
 #include "base/names.h"
+#include "base/peer_closed.h"
 #include "base/tcp_listen.h"
 #include "base/tcp_owner.h"
 #include "keep/crash.h"
 #include "keep/table.h"
 
-/* Clients accepted in one turn of the loop at most, so that those who are already here have theirs. */
+/* Clients accepted in one turn of the loop at most, so that those who are already here have theirs: beside one who
+ * comes and goes as quickly as he can, each of their turns is as long as all of these take. */
 #define LISTENER_TURN  32
+#define LISTENER_STAY  8 /* of them, who have not left by then */
 #define LISTENER_AGAIN (100 * CLOCK_MILLISECOND)
 /* File descriptors that clients may not take, so that those who wait can be given upstream connections. */
 #define LISTENER_RESERVE 64
@@ -432,18 +435,29 @@ listener_is_exhausted(const struct listener *listener)
 	    (loop_timer_is_set(&listener->again) || listener_is_at_ceiling(listener));
 }
 
+/* Who has left without a word is let go, if others come besides: a flood of those is over sooner, for all who wait
+ * behind them.  Whether he was. */
+static bool
+listener_let_go(int client, int before)
+{
+	if (before == 0 || !peer_closed_is_final(client))
+		return false;
+	close(client);
+	return true;
+}
+
 static void
 listener_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *listener = arg;
-	int client;
+	int client, stay = 0;
 
 	(void)what;
 	if (listener->exhausted && listener_is_at_ceiling(listener)) {
 		listener_rest(listener, EMFILE);
 		return;
 	}
-	for (int n = 0; n < listener->turn && !listener->paused; n++) {
+	for (int n = 0; n < listener->turn && stay < LISTENER_STAY && !listener->paused; n++) {
 		client = accept4((int)fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (client == -1) {
 			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -452,6 +466,9 @@ listener_on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		CRASH_POINT(ACCEPT_ACCEPTED);
+		if (listener_let_go(client, n))
+			continue;
+		stay++;
 		listener->accepted(listener->arg, client);
 		if (client >= listener->ceiling) {
 			listener_rest(listener, EMFILE);

@@ -266,6 +266,47 @@ a_crowd_is_accepted_in_a_few_turns(void **state)
 	end(fd);
 }
 
+static void
+those_who_are_here_wait_for_eight_who_stay_in_a_turn(void **state)
+{
+	static const struct {
+		int come, turns;
+		unsigned accepted;
+	} steps[] = { { 7, 3, 7 }, { 9, 1, 15 }, { 8, 1, 23 }, { 0, 1, 24 } }; /* 1, 2, 4, then 8 and 8 of 9 */
+	int client[24], count = 0, fd = begin("stay.sock");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		for (int n = 0; n < steps[i].come; n++)
+			client[count++] = connect_to();
+		for (int turn = 0; turn < steps[i].turns; turn++)
+			event_base_loop(stage_loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		assert_int_equal(accepted, steps[i].accepted);
+	}
+	while (count > 0)
+		close(client[--count]);
+	end(fd);
+}
+
+static void
+who_has_left_without_a_word_is_let_go_beside_others(void **state)
+{
+	int client[9], fd = begin("left.sock");
+
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		client[i] = connect_to();
+	assert_int_equal(write(client[5], "x", 1), 1);
+	for (int i = 0; i < 8; i++)
+		close(client[i]);
+	for (int turn = 0; turn < 4; turn++)
+		event_base_loop(stage_loop, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	/* The first of each turn comes, with the one who has said something and the one who is here. */
+	assert_int_equal(accepted, 6);
+	close(client[8]);
+	end(fd);
+}
+
 static bool
 somebody_has_come(void *arg)
 {
@@ -311,6 +352,8 @@ main(void)
 		cmocka_unit_test(directories_elsewhere_are_not),
 		cmocka_unit_test(clients_come_until_it_is_paused_and_then_wait),
 		cmocka_unit_test(a_crowd_is_accepted_in_a_few_turns),
+		cmocka_unit_test(those_who_are_here_wait_for_eight_who_stay_in_a_turn),
+		cmocka_unit_test(who_has_left_without_a_word_is_let_go_beside_others),
 		cmocka_unit_test(without_files_it_rests_says_so_once_and_goes_on),
 	};
 
