@@ -13,7 +13,7 @@ import holdfast
 
 pytestmark = pytest.mark.plain
 
-WINDOW = 5 if holdfast.LONG else 0.2  # seconds of a measurement
+WINDOW = 2 if holdfast.LONG else 0.2  # seconds of a measurement
 WINDOWS = 5 if holdfast.LONG else 3
 MOST = 5  # times as long as alone a p99 may be beside others
 TICK = 4  # milliseconds that the scheduler may take at any time, alone or not
