@@ -31,7 +31,7 @@ inner() {   # runs as pid 1 of the new pid namespace, in new mount/uts/ipc/net/c
   mount --make-rprivate /
   mount -t tmpfs -o size="$SDBOX_SIZE",mode=755 sdbox "$d/mnt"
   mkdir "$d/mnt/up" "$d/mnt/wk" "$d/mnt/root"
-  mount -t overlay overlay -o lowerdir=/,upperdir="$d/mnt/up",workdir="$d/mnt/wk" "$d/mnt/root"
+  mount -t overlay overlay -o "lowerdir=/,upperdir=$d/mnt/up,workdir=$d/mnt/wk" "$d/mnt/root"
   local r=$d/mnt/root m
   mount -t proc -o nosuid,nodev,noexec proc "$r/proc"
   mount --bind "$r/proc/sys" "$r/proc/sys"; mount -o remount,bind,ro "$r/proc/sys"
