@@ -44,6 +44,23 @@ label_redo(struct redo *redo, struct table *table, uint32_t client, const struct
 	redo_add(redo, &record->place, place);
 }
 
+/* Each of its texts ends. */
+bool
+label_audit(struct table *table, uint32_t client)
+{
+	const char *text = table->labels[client].text[table->labels[client].place & 1];
+	size_t ends = 0;
+
+	if (!(table->clients[client].flags & TABLE_CLIENT_LABELLED))
+		return false;
+	for (size_t i = 0; i < TABLE_LABEL_TEXT; i++)
+		ends += text[i] == '\0';
+	if (ends >= LABEL_REQUESTS)
+		return false;
+	table->clients[client].flags &= (uint16_t)~TABLE_CLIENT_LABELLED;
+	return true;
+}
+
 size_t
 label_requests(const struct table *table, uint32_t client, char *ret_requests[LABEL_REQUESTS])
 {

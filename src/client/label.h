@@ -21,4 +21,7 @@ const char *label_name(const struct table *table, uint32_t client);
 /* The requests that say it all again; each is owned, to be freed with mem_free().  How many there are. */
 size_t label_requests(const struct table *table, uint32_t client, char *ret_requests[LABEL_REQUESTS]);
 
+/* Whether what the table has of the client is no label: then it has none. */
+bool label_audit(struct table *table, uint32_t client);
+
 #endif

@@ -10,6 +10,7 @@
 #include "base/peer_closed.h"
 #include "client/admission.h"
 #include "client/client.h"
+#include "client/mux_audit.h"
 #include "client/mux_client.h"
 #include "client/mux_conn.h"
 #include "client/mux_drops.h"
@@ -528,6 +529,9 @@ mux_new(struct event_base *loop, struct table *table, uint16_t service, const st
 	loop_timer_init(&mux->turn, loop, mux_on_turn, mux);
 	loop_timer_init(&mux->tick, loop, mux_on_tick, mux);
 	mux_drops_init(&mux->drops, loop, &clients->rules);
+	if (mux_audit(&clients->rules))
+		log_error(record->name, "what its clients share in memory is damaged: what cannot be followed of it "
+		    "is given up");
 	mux_queue_finish_drop(mux->queue);
 	mux->spool = spool_new(loop, &clients->rules, &mux->turn);
 	return mux;

@@ -41,7 +41,7 @@ mux_queue_client(const struct mux_queue *queue, uint64_t who)
 	uint64_t word = who & ~(UINT64_C(15) << TABLE_PENDING_SILENCE);
 	uint32_t client = (uint32_t)word;
 
-	if (who == TABLE_PENDING_NOBODY || who >= TABLE_PENDING_KEPT ||
+	if (who == TABLE_PENDING_NOBODY || who >= TABLE_PENDING_KEPT || client >= queue->table->shape.files ||
 	    table_client_state(queue->table, client) != TABLE_LIVE ||
 	    mux_queue_word(queue->table, client) != word)
 		return 0;

@@ -30,6 +30,18 @@ stream_place(const struct mux_queue *queue, uint64_t place)
 }
 
 bool
+mux_stream_is_sane(const struct mux_rules *rules)
+{
+	const struct mux_queue *queue = &rules->queue;
+	struct stream *now = stream_place(queue, queue->record->stream_place);
+	unsigned char silent;
+
+	memcpy(&silent, &now->silent, sizeof silent);
+	return silent <= 1 && mux_stream_is_possible(rules, mux_queue_count(queue) == 0 ? NULL
+	    : mux_queue_at(queue, 0)) && rules->framing->stream_is_sane(&now->of);
+}
+
+bool
 mux_stream_is_possible(const struct mux_rules *rules, const struct table_pending *entry)
 {
 	return entry != NULL && entry->who != TABLE_PENDING_NOBODY && rules->framing->stream_begin != NULL &&

@@ -16,6 +16,9 @@ mux_stream_is_on(const struct mux_queue *queue)
 	return queue->record->streamed > 0;
 }
 
+/* Of one that is on: whether what the table has of it can be. */
+bool mux_stream_is_sane(const struct mux_rules *rules);
+
 /* Whether the reply to this request (NULL: there is none) may be so long. */
 bool mux_stream_is_possible(const struct mux_rules *rules, const struct table_pending *entry);
 

@@ -23,8 +23,15 @@ shared_note(struct table_shared *record, const struct shared_settings *settings)
 bool
 shared_recall(const struct table_shared *record, struct shared_settings *ret_settings)
 {
+	bool sane = record->framing < FRAMING_KINDS && record->replies <= SHARED_BROADCAST &&
+	    record->type <= LISTENER_DGRAM && record->on_full <= SHARED_DROP_OLDEST;
+
 	if (record->framing == FRAMING_NONE)
 		return false;
+	if (!sane) { /* damaged: whatever they are, its clients end */
+		*ret_settings = (struct shared_settings){ .framing = FRAMING_LINE, .max_in_flight = 1 };
+		return true;
+	}
 	*ret_settings = (struct shared_settings){ .framing = (enum framing_kind)record->framing,
 		.replies = (enum shared_replies)record->replies, .type = (enum listener_type)record->type,
 		.max_message = record->max_message, .max_in_flight = 1,

@@ -56,6 +56,32 @@ track_begin(struct table *table, uint32_t client, const struct resp_connection *
 	table->clients[client].flags |= TABLE_CLIENT_TRACKED;
 }
 
+/* Bytes that were not followed are in the buffer, or within a message. */
+static bool
+track_is_behind(const struct track *track, const struct track_state *state, enum table_direction d)
+{
+	uint64_t behind = track_behind(track, d);
+
+	return behind <= ring_length(track->table, track->table->clients[track->client].buffer[d]) ||
+	    behind <= (d == TABLE_UP ? resp_track_ahead_request : resp_track_ahead_reply)(&state->resp);
+}
+
+bool
+track_audit(struct table *table, uint32_t client)
+{
+	const struct track track = { .table = table, .client = client };
+	struct track_state *state = track_place(table, client, table->tracks[client].place);
+
+	if (!table_client_is_apart(table, client) || (resp_track_is_sane(&state->resp) &&
+	    track_is_behind(&track, state, TABLE_UP) && track_is_behind(&track, state, TABLE_DOWN)))
+		return false;
+	resp_track_begin(&state->resp, &(struct resp_connection){ .protocol = 2 }, 2);
+	resp_track_give_up(&state->resp);
+	for (enum table_direction d = TABLE_UP; d <= TABLE_DOWN; d++)
+		state->followed[d] = track_received(table, client, d);
+	return true;
+}
+
 /* The last bytes of what was received in this direction; those in a pipe are within a message. */
 static void
 track_follow_way(const struct track *track, struct track_state *state, enum table_direction d)

@@ -21,6 +21,9 @@ struct track {
  * connection, which speaks this protocol: it counts as soon as the connection is the client's. */
 void track_begin(struct table *table, uint32_t client, const struct resp_connection *shared, unsigned protocol);
 
+/* Whether what the table has of the client is no track that can be: then its connection is never free again. */
+bool track_audit(struct table *table, uint32_t client);
+
 /* Follows what has been received: always, before it is delivered, and under a new worker at once. */
 void track_follow(struct track *track);
 

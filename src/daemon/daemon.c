@@ -260,6 +260,22 @@ daemon_log_death(struct table_header *header)
 	header->last_death_new = 0;
 }
 
+/* What of the table could not be followed, once. */
+static void
+daemon_log_damage(struct table_header *header)
+{
+	const struct table_damage found = header->damage;
+
+	if (found.all)
+		log_error(NULL, "worker after worker has died of what is in memory: all clients and "
+		    "connections are closed; the daemon starts afresh");
+	else if ((found.words | found.services | found.clients | found.conns) != 0)
+		log_error(NULL, "what is in memory is damaged: %u clients, %u connections and the queues of %u "
+		    "services are given up, %u numbers are put right; all else is taken over", found.clients,
+		    found.conns, found.services, found.words);
+	header->damage = (struct table_damage){ 0 };
+}
+
 /* How this program has come to the table, once. */
 static void
 daemon_log_origin(const struct daemon *daemon)
@@ -393,12 +409,34 @@ daemon_reload(void *arg, bool dry, bool force)
 	reloads_ask(daemon->reloads, dry, force);
 }
 
+/* The text in the table is damaged: its files are read again, and what they say is in force. */
+static struct config *
+daemon_read_files(struct daemon *daemon, struct config_errors *errors)
+{
+	const char *path = daemon->table->header->config_path;
+	struct config *config = config_load(path, false, errors);
+	char *text;
+
+	log_error(NULL, "the configuration in memory is damaged; %s %s", path,
+	    config != NULL ? "is read again" : "cannot be read again, either");
+	if (config == NULL)
+		return NULL;
+	config_number_names(config);
+	text = config_text(config, setting_print);
+	table_config_set(daemon->table, text, strlen(text));
+	mem_free(text);
+	return config;
+}
+
 static bool
 daemon_read_config(struct daemon *daemon)
 {
 	struct config_errors errors = { 0 };
 
-	daemon->config = config_in_force(daemon->table, false, &errors);
+	if (!table_config_is_whole(daemon->table))
+		daemon->config = daemon_read_files(daemon, &errors);
+	if (daemon->config == NULL)
+		daemon->config = config_in_force(daemon->table, false, &errors);
 	for (size_t i = 0; i < errors.count; i++)
 		log_error(NULL, "%s", errors.errors[i]);
 	config_errors_clear(&errors);
@@ -523,8 +561,8 @@ daemon_tell_limits(const struct daemon *daemon)
 
 	if (header->was_ready)
 		return;
-	log_info(NULL, "at most %u file descriptors can be open: enough for %u clients", header->shape.files - 1,
-	    (header->shape.files - 1) / 2);
+	log_info(NULL, "at most %u file descriptors can be open: enough for %u clients",
+	    daemon->table->shape.files - 1, (daemon->table->shape.files - 1) / 2);
 	log_info(NULL, "buffers use at most %.1f MiB (max_memory)",
 	    (double)budget_most(daemon->table->budget) / (1 << 20));
 }
@@ -552,6 +590,7 @@ daemon_start(struct daemon *daemon)
 	budget_run(daemon->table->budget, daemon->loop);
 	log_set_starting(!header->was_ready);
 	daemon_log_death(header);
+	daemon_log_damage(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
 	recover_end_group(&header->reading);

@@ -314,7 +314,7 @@ figures_of_daemon(struct figures_daemon *figures, const struct table *table, con
 
 	*figures = (struct figures_daemon){ .object = { .part = { figures, header } }, .version = version,
 		.pid = header->keeper_pid != 0 ? header->keeper_pid : getpid(), .worker_pid = getpid(),
-		.services = services, .max_files = header->shape.files - 1,
+		.services = services, .max_files = table->shape.files - 1,
 		.max_memory = budget_most(table->budget), .memory = budget_taken(table->budget),
 		.short_of_memory = budget_short_all(table->budget) };
 }

@@ -27,7 +27,7 @@ metrics_socket_listen(void *arg, int fd, bool last)
 	(void)last; /* whoever has connected asks again */
 	metrics_http_free(metrics->http);
 	metrics->http = fd == -1 ? NULL : metrics_http_new(metrics->loop, fd,
-	    metrics->table->header->shape.files - TABLE_LAST_FILES, metrics->take, metrics->arg);
+	    metrics->table->shape.files - TABLE_LAST_FILES, metrics->take, metrics->arg);
 }
 
 static void

@@ -40,7 +40,7 @@ static int
 service_find_record(const struct table *table, const char *name)
 {
 	uint32_t used = table_services_used(table);
-	int vacant = used < table->header->shape.services ? (int)used : -1;
+	int vacant = used < table->shape.services ? (int)used : -1;
 
 	for (uint32_t i = used; i-- > 0;) {
 		const struct table_service *record = &table->services[i];

@@ -218,9 +218,9 @@ services_check_room(const struct services *services, struct reload_plan *plan)
 {
 	size_t removed = services->removed_count + plan->lasting, count = plan->new->service_count;
 
-	if (count + removed > services->table->header->shape.services)
+	if (count + removed > services->table->shape.services)
 		config_error(plan->errors, "%zu services, and %zu removed ones whose clients have not ended, are "
-		    "more than %u", count, removed, services->table->header->shape.services);
+		    "more than %u", count, removed, services->table->shape.services);
 	plan->fits = plan->errors->count == 0;
 }
 

@@ -79,6 +79,7 @@ struct framing {
 	/* A reply whose bytes are seen only once: what is known of it is in *stream, which has no pointers.  At its
 	 * start; the next bytes, of which *ret_used, all for MORE, are the reply's.  NULL: each must be whole. */
 	void (*stream_begin)(void *stream);
+	bool (*stream_is_sane)(const void *stream); /* whatever bytes these are */
 	enum framing_result (*stream_feed)(void *stream, const unsigned char *bytes, size_t length,
 	    size_t *ret_used);
 	/* Writes the reply that says what went wrong to to, cut to size bytes (32 at least), without a NUL; control

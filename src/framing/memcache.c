@@ -462,6 +462,7 @@ const struct framing framing_memcache = {
 	.unwrap = framing_unwrap_whole,
 	.is_silent = memcache_is_silent,
 	.stream_begin = memcache_stream_begin,
+	.stream_is_sane = memcache_stream_is_sane,
 	.stream_feed = memcache_stream_feed,
 	.error = memcache_error,
 	.complaint = memcache_complaint,

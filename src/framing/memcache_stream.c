@@ -140,6 +140,19 @@ stream_data(struct memcache_stream *stream, const unsigned char *bytes, size_t l
 	return stream->data == 0 && stream->kind == MEMCACHE_REPLY_VALUE ? FRAMING_WHOLE : FRAMING_MORE;
 }
 
+bool
+memcache_stream_is_sane(const void *arg)
+{
+	const struct memcache_stream *stream = arg;
+	unsigned char flags[2];
+
+	memcpy(&flags[0], &stream->in_word, 1);
+	memcpy(&flags[1], &stream->bad, 1);
+	return flags[0] <= 1 && flags[1] <= 1 && stream->kind <= MEMCACHE_REPLY_VALUE &&
+	    stream->line <= MEMCACHE_STREAM_LINE && stream->word <= MEMCACHE_STREAM_WORDS &&
+	    stream->data <= (uint64_t)UINT32_MAX + 2 && stream->number <= UINT32_MAX;
+}
+
 enum framing_result
 memcache_stream_feed(void *arg, const unsigned char *bytes, size_t length, size_t *ret_used)
 {

@@ -39,6 +39,7 @@ struct memcache_stream {
 
 /* The framing's stream. */
 void memcache_stream_begin(void *stream);
+bool memcache_stream_is_sane(const void *stream);
 enum framing_result memcache_stream_feed(void *stream, const unsigned char *bytes, size_t length, size_t *ret_used);
 
 #endif

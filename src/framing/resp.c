@@ -311,6 +311,12 @@ resp_is_reply(const unsigned char *message, size_t length)
 	return length > 0 && message[0] != '>';
 }
 
+static bool
+resp_reply_is_sane(const void *stream)
+{
+	return resp_stream_is_sane(stream);
+}
+
 static void
 resp_begin_reply(void *stream)
 {
@@ -380,6 +386,7 @@ const struct framing framing_resp = {
 	.unwrap = framing_unwrap_whole,
 	.is_reply = resp_is_reply,
 	.stream_begin = resp_begin_reply,
+	.stream_is_sane = resp_reply_is_sane,
 	.stream_feed = resp_feed_reply,
 	.error = resp_error,
 	.complaint = resp_complaint,

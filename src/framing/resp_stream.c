@@ -28,6 +28,18 @@ resp_stream_begin(struct resp_stream *stream, enum resp_stream_kind kind)
 	stream->pending = 1;
 }
 
+bool
+resp_stream_is_sane(const struct resp_stream *stream)
+{
+	unsigned char negative;
+
+	memcpy(&negative, &stream->negative, sizeof negative);
+	return negative <= 1 && stream->kind <= RESP_STREAM_REPLY && stream->state < STREAM_END &&
+	    stream->pending > 0 && stream->pending <= STREAM_MOST && stream->number <= STREAM_MOST &&
+	    stream->digits <= RESP_DIGITS && resp_line_is_sane(&stream->line) &&
+	    (stream->state != STREAM_STRING || stream->number > 0);
+}
+
 static struct resp_kept *
 stream_word(struct resp_stream *stream)
 {

@@ -36,6 +36,9 @@ struct resp_stream {
 /* At the start of a message. */
 void resp_stream_begin(struct resp_stream *stream, enum resp_stream_kind kind);
 
+/* Whether these bytes, whatever they are, are one that is within a message or before it. */
+bool resp_stream_is_sane(const struct resp_stream *stream);
+
 /* The next bytes.  *ret_used of them, all for FRAMING_MORE, belong to the message that has begun; it is written
  * always.  FRAMING_WHOLE: the message has ended, and resp_stream_begin() comes before the next bytes.  After
  * FRAMING_MALFORMED, and FRAMING_TOO_LONG (beyond what Redis takes, or sends), it cannot be told what the bytes are.

@@ -32,6 +32,45 @@ track_lose(struct resp_track *track)
 	track->states |= RESP_TRACK_LASTING;
 }
 
+void
+resp_track_give_up(struct resp_track *track)
+{
+	track_lose(track);
+}
+
+static struct resp_track_entry *
+track_entry(struct resp_track *track, uint32_t place)
+{
+	return &track->queue[(track->first + place) % RESP_TRACK_QUEUE];
+}
+
+static bool
+track_is_queue(const struct resp_track *track)
+{
+	if (track->first >= RESP_TRACK_QUEUE || track->count > RESP_TRACK_QUEUE)
+		return false;
+	for (uint32_t i = 0; i < track->count; i++) {
+		const struct resp_track_entry *entry = &track->queue[(track->first + i) % RESP_TRACK_QUEUE];
+
+		if (entry->count == 0 || entry->effect > RESP_EFFECT_LOST)
+			return false;
+	}
+	return true;
+}
+
+bool
+resp_track_is_sane(const struct resp_track *track)
+{
+	unsigned char flags[2];
+
+	memcpy(&flags[0], &track->shared_authenticated, 1);
+	memcpy(&flags[1], &track->chosen, 1);
+	return flags[0] <= 1 && flags[1] <= 1 && track_is_queue(track) &&
+	    track->request.kind == RESP_STREAM_REQUEST && track->reply.kind == RESP_STREAM_REPLY &&
+	    (track_is_lost(track) ||
+	    (resp_stream_is_sane(&track->request) && resp_stream_is_sane(&track->reply)));
+}
+
 static bool
 track_is_subscribed(const struct resp_track *track)
 {
@@ -64,12 +103,6 @@ track_argument(const struct resp_stream *request, enum resp_effect effect)
 	default:
 		return 0;
 	}
-}
-
-static struct resp_track_entry *
-track_entry(struct resp_track *track, uint32_t place)
-{
-	return &track->queue[(track->first + place) % RESP_TRACK_QUEUE];
 }
 
 /* The request is owed a reply.  Those of (UN)SUBSCRIBE are owed several, and stand alone. */

@@ -45,6 +45,10 @@ struct resp_track {
 /* A connection on which all is said that hello and the client's labels need, and protocol; its replies have come. */
 void resp_track_begin(struct resp_track *track, const struct resp_connection *shared, unsigned protocol);
 
+/* Whether these bytes, whatever they are, are a track; and one that is never free again from now on. */
+bool resp_track_is_sane(const struct resp_track *track);
+void resp_track_give_up(struct resp_track *track);
+
 /* The next bytes that have passed to the server, or from it. */
 void resp_track_request(struct resp_track *track, const unsigned char *bytes, size_t length);
 void resp_track_reply(struct resp_track *track, const unsigned char *bytes, size_t length);

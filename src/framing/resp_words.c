@@ -64,6 +64,12 @@ enum line_state {
 	LINE_CLOSED, /* behind the closing quote, which ends the word: a blank has to follow */
 };
 
+bool
+resp_line_is_sane(const struct resp_line *line)
+{
+	return line->state <= LINE_CLOSED;
+}
+
 void
 resp_kept_add(struct resp_kept *kept, const unsigned char *bytes, size_t length)
 {

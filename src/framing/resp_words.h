@@ -46,6 +46,9 @@ enum resp_line_step resp_line_byte(struct resp_line *line, unsigned char byte, s
 /* The line ends here, before its "\n" or its "\r\n". */
 enum resp_line_step resp_line_end(const struct resp_line *line);
 
+/* Whether these bytes, whatever they are, are a place within a line. */
+bool resp_line_is_sane(const struct resp_line *line);
+
 struct resp_words {
 	const unsigned char *at, *end; /* what is still to be split; borrowed */
 	size_t left;                   /* words of an array that are still to come */

@@ -105,9 +105,10 @@ crash_list(void)
 void
 crash_here(const char *point)
 {
+	const struct table_header *header = crash_state.table == NULL ? NULL : crash_state.table->header;
 	char name[CRASH_NAME];
 
-	if (crash_state.count == 0 || crash_state.table->header->keeper_pid == getpid())
+	if (crash_state.count == 0 || (header->keeper_pid != 0 && header->worker_pid == 0))
 		return; /* the keeper finishes what a worker left: nobody would go on after its own death */
 	crash_name(point, name);
 	for (unsigned i = 0; i < crash_state.count; i++)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "keep/clone.h"
+#include "keep/deaths.h"
 #include "keep/fdstore.h"
 #include "keep/notify.h"
 #include "keep/recover.h"
@@ -19,28 +20,18 @@
 #include "keep/watchdog.h"
 
 #define KEEPER_TICK        (250 * CLOCK_MILLISECOND)
-#define KEEPER_YOUNG       CLOCK_SECOND
-#define KEEPER_STRIKES     3
 #define KEEPER_AGAIN       (50 * CLOCK_MILLISECOND)
-#define KEEPER_STRIKE_SPAN (10 * CLOCK_SECOND)
 #define KEEPER_ECHO        CLOCK_SECOND /* one TERM for both processes arrives twice within this */
 #define KEEPER_BACK        3            /* deaths before any worker was ready: an upgrade is taken back */
 #define KEEPER_HOPELESS    4            /* young deaths in a row after which no worker can end the daemon in order */
 
-/* Milliseconds before the next start, by the number of young deaths in a row. */
-static const int64_t keeper_delays[] = { 0, 0, 10, 50, 200, 1000, 5000 };
-
+#define KEEPER_TRIAL  30   /* seconds that the recovery may take in a child of the keeper's */
 #define KEEPER_STATUS 4096 /* bytes of /proc/PID/status */
 #define KEEPER_SCORE  200  /* a worker's oom_score_adj is so much higher */
 #define KEEPER_SCORE_MOST 1000
 
-#define KEEPER_COUNT(array) (sizeof(array) / sizeof(array)[0])
-
 /* Signals that mean something to the daemon; up to a 0. */
 static const int keeper_forwarded[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, 0 };
-
-/* Signals of deaths that a program brings upon itself (K7); up to a 0. */
-static const int keeper_own_making[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, 0 };
 
 struct keeper {
 	struct table *table; /* borrowed */
@@ -52,8 +43,9 @@ struct keeper {
 	struct watchdog watchdog;
 	int64_t heard_at;    /* when its heartbeat was last seen to change */
 	bool hung;           /* killed for lack of one */
-	unsigned failures;   /* young deaths of its own making in a row */
+	struct deaths deaths;
 	unsigned unready;    /* deaths of its own making before any worker of an upgrade's program was ready */
+	bool was_ready;      /* header.was_ready, in memory that no worker writes to */
 	int64_t start_at;    /* of the next worker, when there is none */
 	int64_t tick_at;     /* when to look at the heartbeat next */
 	int64_t stopped_at;  /* when the first TERM came; 0 none */
@@ -88,9 +80,11 @@ keeper_prepare(struct table *table, struct passed_fds *passed_fds)
 
 	if (fd == -1)
 		return -errno;
-	*request = table_note_file(table, fd);
+	*request = table->file[TABLE_FILE_REQUEST] = table_note_file(table, fd);
 	keeper_activate(table, passed_fds);
-	return notify_open(table);
+	fd = notify_open(table);
+	table->file[TABLE_FILE_NOTIFY] = table->header->file[TABLE_FILE_NOTIFY];
+	return fd;
 }
 
 /* In the clone: becomes a worker (K3). */
@@ -106,12 +100,29 @@ keeper_be_worker(struct keeper *keeper)
 	_exit(keeper->worker(keeper->table));
 }
 
+/* What the keeper knows by itself, and would end the daemon, or all workers, if it were damaged. */
+static void
+keeper_restore(struct keeper *keeper)
+{
+	struct table_header *header = keeper->table->header;
+
+	header->shape = keeper->table->shape;
+	for (int i = 0; i < TABLE_FILES; i++)
+		if (keeper->table->file[i] != TABLE_FILE_UNKNOWN)
+			header->file[i] = keeper->table->file[i];
+	header->keeper_pid = getpid();
+	header->stopping = keeper->stopped_at != 0;
+	keeper->was_ready = keeper->was_ready || header->was_ready;
+	header->was_ready = keeper->was_ready;
+}
+
 static void
 keeper_start_worker(struct keeper *keeper)
 {
 	struct table_header *header = keeper->table->header;
 	pid_t pid;
 
+	keeper_restore(keeper);
 	header->ready = 0;
 	header->handling = 0;
 	header->outside = 0;
@@ -127,53 +138,6 @@ keeper_start_worker(struct keeper *keeper)
 	}
 	keeper->pid = pid;
 	header->worker_pid = pid;
-}
-
-static bool
-keeper_is_own_making(const struct keeper *keeper, int status)
-{
-	if (keeper->table->header->outside)
-		return false;
-	if (keeper->hung || WIFEXITED(status))
-		return true;
-	for (size_t i = 0; keeper_own_making[i] != 0; i++)
-		if (WTERMSIG(status) == keeper_own_making[i])
-			return true;
-	return false;
-}
-
-/* The word of the record that was being handled; NULL: there is none. */
-static volatile uint32_t *
-keeper_find_handled(const struct table *table, uint32_t handled)
-{
-	uint32_t index = handled & ~TABLE_HANDLING_CONN;
-
-	if (index == 0 || index >= table->header->shape.files)
-		return NULL;
-	return handled & TABLE_HANDLING_CONN ? &table->conns[index].word : &table->clients[index].word;
-}
-
-/* Three strikes within 10 s: the client or connection that kills workers is closed by the next one (K7). */
-static void
-keeper_blame(struct keeper *keeper, struct table_death *death)
-{
-	struct table_header *header = keeper->table->header;
-	volatile uint32_t *word = keeper_find_handled(keeper->table, death->handled);
-	unsigned strikes = 0;
-
-	if (word == NULL)
-		return;
-	death->generation = TABLE_GENERATION(*word);
-	header->blamed[header->blamed_next++ % TABLE_BLAMED] = *death;
-	for (int i = 0; i < TABLE_BLAMED; i++)
-		if (header->blamed[i].handled == death->handled &&
-		    header->blamed[i].generation == death->generation &&
-		    death->at - header->blamed[i].at <= KEEPER_STRIKE_SPAN)
-			strikes++;
-	if (strikes < KEEPER_STRIKES || TABLE_STATE(*word) == TABLE_FREE)
-		return;
-	death->condemned = 1;
-	*word = (*word & ~0xffu) | TABLE_CLOSING;
 }
 
 /* Its next worker logs it too, but systemctl status says it also where none comes so far. */
@@ -209,14 +173,9 @@ keeper_worker_died(struct keeper *keeper, int status)
 
 	keeper->pid = 0;
 	header->worker_pid = 0;
-	if (keeper_is_own_making(keeper, status)) {
-		death.handled = header->handling;
-		keeper_blame(keeper, &death);
+	if (deaths_is_own_making(keeper->table, &death)) {
 		keeper->unready += keeper_count_unready(keeper);
-		keeper->failures = death.at - keeper->born < KEEPER_YOUNG ? keeper->failures + 1 : 0;
-		if (keeper->failures >= KEEPER_COUNT(keeper_delays))
-			keeper->failures = KEEPER_COUNT(keeper_delays) - 1;
-		delay = keeper_delays[keeper->failures] * CLOCK_MILLISECOND;
+		delay = deaths_note(&keeper->deaths, keeper->table, &death, keeper->born);
 	}
 	header->last_death = death;
 	header->last_death_new = 1;
@@ -235,6 +194,7 @@ keeper_reap(struct keeper *keeper, int *ret_code)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		if (pid != keeper->pid)
 			continue;
+		keeper_restore(keeper);
 		if (WIFEXITED(status) && (header->stopping || !header->was_ready)) {
 			*ret_code = header->stopping ? 0 : WEXITSTATUS(status);
 			return true;
@@ -244,7 +204,7 @@ keeper_reap(struct keeper *keeper, int *ret_code)
 			return true;
 		}
 		keeper_worker_died(keeper, status);
-		if (header->stopping && keeper->failures >= KEEPER_HOPELESS) {
+		if (header->stopping && keeper->deaths.failures >= KEEPER_HOPELESS) {
 			*ret_code = 1;
 			return true;
 		}
@@ -359,6 +319,7 @@ keeper_recover(struct keeper *keeper)
 
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		alarm(KEEPER_TRIAL);
 		recover_run(keeper->table);
 		_exit(0);
 	}
@@ -378,6 +339,7 @@ keeper_end_worker(struct keeper *keeper)
 	}
 	keeper->pid = 0;
 	keeper->table->header->worker_pid = 0;
+	keeper_restore(keeper);
 	return keeper_recover(keeper);
 }
 
@@ -671,8 +633,8 @@ keeper_watch_faults(void)
 	stack_t alternate = { .ss_sp = stack, .ss_size = sizeof stack };
 
 	sigaltstack(&alternate, NULL);
-	for (size_t i = 0; keeper_own_making[i] != 0; i++)
-		sigaction(keeper_own_making[i], &action, NULL);
+	for (size_t i = 0; deaths_own_making[i] != 0; i++)
+		sigaction(deaths_own_making[i], &action, NULL);
 }
 #else
 static void

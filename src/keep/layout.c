@@ -117,6 +117,9 @@ layout_map(int fd, int flags, const struct table_shape *shape, struct table *ret
 		return -errno;
 	madvise(memory, (size_t)shape->size, MADV_DONTDUMP);
 	table_lay_out(&table, memory, shape);
+	table.shape = *shape;
+	for (int i = 0; i < TABLE_FILES; i++)
+		table.file[i] = TABLE_FILE_UNKNOWN;
 	table.budget = budget_new(TABLE_SERVICES, TABLE_BUFFER_SIZE);
 	table.pages = mem_new(shape->buffers, sizeof *table.pages);
 	table.taken_by = mem_new(shape->files, sizeof *table.taken_by);
@@ -144,7 +147,7 @@ table_free_open(struct table *table)
 static void
 layout_unmap(struct table *table)
 {
-	munmap(table->header, (size_t)table->header->shape.size);
+	munmap(table->header, (size_t)table->shape.size);
 	mem_free(table->stray);
 	table_free_open(table);
 	mem_free(table->taken_by);
@@ -194,6 +197,8 @@ table_new(uint32_t files_max, struct table *ret_table)
 		close(fd);
 	else
 		layout_write_header(ret_table, &shape, fd);
+	if (error == 0)
+		ret_table->file[TABLE_FILE_MEMORY] = fd;
 	return error;
 }
 
@@ -233,7 +238,7 @@ table_open(int fd, bool copy, struct table *ret_table)
 		layout_unmap(ret_table);
 		return -EPROTO;
 	}
-	ret_table->header->file[TABLE_FILE_MEMORY] = fd;
+	ret_table->header->file[TABLE_FILE_MEMORY] = ret_table->file[TABLE_FILE_MEMORY] = fd;
 	return 0;
 }
 

@@ -380,6 +380,8 @@ enum table_file {
 	TABLE_FILES = 12    /* room for further ones */
 };
 
+#define TABLE_FILE_UNKNOWN (-2) /* in struct table */
+
 /* Bits of requests. */
 #define TABLE_REQUEST_STOP   1u
 #define TABLE_REQUEST_RELOAD 2u
@@ -423,6 +425,16 @@ struct table_shape {
 	uint32_t header_size, service_size, client_size, conn_size, buffer_size; /* bytes of each record */
 	uint32_t classes, smallest;           /* of buffers: how many, and the bytes of the smallest */
 	uint32_t client_more;                 /* bytes of a client's label and track together; 0: there are none */
+};
+
+/* What of a damaged table was given up by whoever has taken it over (keep/audit); to be logged by the next worker
+ * that gets so far. */
+struct table_damage {
+	volatile uint32_t all;       /* everything but the sockets that clients come in by */
+	volatile uint32_t words;     /* put right, with nothing lost */
+	uint32_t services;           /* whose clients' common queue was */
+	uint32_t clients, conns;
+	volatile uint32_t give_up;   /* the keeper's: worker after worker has died of it, so that all is to be */
 };
 
 struct table_header {
@@ -481,6 +493,8 @@ struct table_header {
 	char passed_fds_error[256];
 	char version[32];                     /* of the program that runs */
 	char program[4096];                   /* its file's absolute path */
+	struct table_damage damage;
+	uint64_t config_sum[2];               /* of each configuration's text: whether it is whole */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	char next[200];
 #endif
@@ -515,6 +529,8 @@ struct table_index {
  * process's alone, and derived by each worker (table_derive()). */
 struct table {
 	struct table_header *header;
+	struct table_shape shape;      /* the header's, as it was checked: nobody goes by what stands there since */
+	int32_t file[TABLE_FILES];     /* the same of header.file; TABLE_FILE_UNKNOWN: others may change it */
 	struct table_service *services;
 	struct table_client *clients;
 	struct table_conn *conns;

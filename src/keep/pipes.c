@@ -93,7 +93,7 @@ pipes_is_good(const struct table *table, const int fd[2])
 {
 	uint32_t highest = (uint32_t)(fd[0] > fd[1] ? fd[0] : fd[1]);
 
-	return highest + TABLE_LAST_FILES + PIPES_RESERVE < table->header->shape.files &&
+	return highest + TABLE_LAST_FILES + PIPES_RESERVE < table->shape.files &&
 	    fcntl(fd[1], F_SETPIPE_SZ, PIPES_SIZE) >= PIPES_LEAST;
 }
 

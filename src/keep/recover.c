@@ -4,12 +4,15 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/peer_closed.h"
 #include "base/tcp_listen.h"
+#include "keep/audit.h"
 #include "keep/crash.h"
 #include "keep/io_journal.h"
 #include "keep/redo.h"
@@ -60,13 +63,13 @@ recover_name(void *arg, enum table_kind kind, volatile int32_t *fd)
 static uint32_t
 recover_count_files(const struct table *table)
 {
-	uint32_t count = table->header->file_high + 1;
+	uint32_t count = table->header->file_high + 1; /* at least, where there is no /proc */
 	char text[RECOVER_STATUS];
 	long size;
 
 	file_read("/proc/self/status", text, sizeof text);
 	size = file_find_number(text, "FDSize");
-	return size > (long)count ? (uint32_t)size : count;
+	return size > 0 ? (uint32_t)size : count;
 }
 
 /* Whether a socket of this name of its own was accepted from that one: of Unix it bears the listener's name. */
@@ -111,11 +114,13 @@ recover_service_of(const struct table *table, const union recover_name *name, so
 	return -1;
 }
 
-/* A client that was accepted just before the death. */
+/* A client that was accepted just before the death.  Of a damaged table it may be one whose record was given up, in
+ * the midst of what it said. */
 static bool
 recover_adopt(struct table *table, int fd, int service)
 {
-	uint32_t index = service == -1 || peer_closed_is_final(fd) ? 0 : table_client_claim(table);
+	uint32_t index = service == -1 || audit_has_found(table) || peer_closed_is_final(fd) ? 0
+	    : table_client_claim(table);
 
 	if (index == 0)
 		return false;
@@ -225,25 +230,72 @@ recover_sweep(struct table *table)
 	mem_free(named.bits);
 }
 
-void
-recover_run(struct table *table)
+static enum audit_file
+recover_look(int fd)
 {
-	table->stray_count = 0; /* the sweep finds those that are still open */
-	redo_replay(table);
-	CRASH_POINT(RECOVER_REDONE);
-	io_journal_replay(table);
-	CRASH_POINT(RECOVER_JOURNAL);
-	table_derive(table);
-	recover_finish_closing(table);
-	CRASH_POINT(RECOVER_CLOSED);
-	recover_sweep(table);
-	CRASH_POINT(RECOVER_SWEPT);
+	int type = 0, listening = 0;
+	socklen_t length = sizeof(int);
+	struct stat status;
+
+	if (fstat(fd, &status) == -1)
+		return AUDIT_CLOSED;
+	if (!S_ISSOCK(status.st_mode))
+		return S_ISFIFO(status.st_mode) ? AUDIT_PIPE : AUDIT_OTHER;
+	getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length);
+	getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+	return listening || type == SOCK_DGRAM ? AUDIT_LISTENER : AUDIT_SOCKET;
+}
+
+/* A listener whose record bears another name than it has bears its own again; whose file is at its path is not
+ * known. */
+static void
+recover_name_listener(struct table *table, struct table_socket *listener)
+{
+	union recover_name name = { .local = { 0 } };
+	socklen_t length = sizeof name.local;
+	char words[ADDRESS_TEXT_SIZE];
+
+	if (listener->fd == -1 ||
+	    (audit_is_name(listener) && recover_is_named(listener->fd, &listener->bound, listener->length)))
+		return;
+	if (getsockname(listener->fd, &name.any, &length) == -1)
+		return;
+	memset(&listener->bound, 0, sizeof listener->bound);
+	if (name.any.sa_family == AF_UNIX && length <= sizeof listener->bound)
+		memcpy(&listener->bound, &name.local, length);
+	else if (tcp_listen_name_of(listener->fd, words))
+		memcpy(listener->bound.sun_path, words, strnlen(words, sizeof listener->bound.sun_path - 1));
+	listener->length = name.any.sa_family == AF_UNIX ? length : sizeof listener->bound;
+	listener->place = (struct place){ 0 };
+	table->header->damage.words++;
+}
+
+static void
+recover_name_listeners(struct table *table)
+{
+	uint32_t used = table_services_used(table);
+
+	for (uint32_t i = 0; i < used; i++)
+		for (uint32_t k = 0; TABLE_STATE(table->services[i].word) != TABLE_FREE && k < TABLE_LISTENERS; k++)
+			recover_name_listener(table, &table->services[i].sockets[k]);
+	recover_name_listener(table, &table->header->control);
+	recover_name_listener(table, &table->header->metrics);
+}
+
+/* Programs are of our session; where the leader has ended there is none to ask, and its number is no other's as long
+ * as one of the group lives. */
+static bool
+recover_may_end(pid_t group)
+{
+	pid_t session = group > 1 && group != getpgrp() ? getsid(group) : 0;
+
+	return session == -1 || (session > 0 && session == getsid(0));
 }
 
 void
 recover_end_group(volatile int32_t *group)
 {
-	if (*group > 1)
+	if (*group != 0 && recover_may_end(*group))
 		kill(-*group, SIGKILL);
 	*group = 0;
 }
@@ -264,4 +316,36 @@ recover_end_programs(struct table *table)
 		recover_end_programs_of(&table->services[i]);
 	recover_end_group(&table->header->trial);
 	recover_end_group(&table->header->reading);
+}
+
+/* What was under way is finished, and whatever cannot be followed is given up. */
+static void
+recover_judge(struct table *table)
+{
+	if (table->header->damage.give_up) {
+		recover_end_programs(table);
+		audit_give_up(table);
+	}
+	audit_redo(table);
+	redo_replay(table);
+	CRASH_POINT(RECOVER_REDONE);
+	audit_journal(table);
+	io_journal_replay(table);
+	CRASH_POINT(RECOVER_JOURNAL);
+	audit_records(table, recover_look, clock_now());
+	recover_name_listeners(table);
+	CRASH_POINT(RECOVER_JUDGED);
+}
+
+void
+recover_run(struct table *table)
+{
+	table->stray_count = 0; /* the sweep finds those that are still open */
+	recover_judge(table);
+	table_derive(table);
+	recover_finish_closing(table);
+	CRASH_POINT(RECOVER_CLOSED);
+	recover_sweep(table);
+	table->header->damage.give_up = 0;
+	CRASH_POINT(RECOVER_SWEPT);
 }

@@ -204,7 +204,7 @@ table_services_used(const struct table *table)
 {
 	uint32_t used = 0;
 
-	while (used < table->header->shape.services && table->services[used].word != 0)
+	while (used < table->shape.services && table->services[used].word != 0)
 		used++;
 	return used;
 }
@@ -287,7 +287,7 @@ table_client_claim(struct table *table)
 
 	if (index != 0)
 		table->free_client = (uint32_t)table->clients[index].fd;
-	else if (header->client_high < header->shape.files)
+	else if (header->client_high < table->shape.files)
 		index = header->client_high++;
 	else
 		return 0;
@@ -309,7 +309,7 @@ table_conn_claim(struct table *table)
 
 	if (index != 0)
 		table->free_conn = (uint32_t)table->conns[index].fd;
-	else if (header->conn_high < header->shape.files)
+	else if (header->conn_high < table->shape.files)
 		index = header->conn_high++;
 	else
 		return 0;
@@ -520,6 +520,26 @@ table_conn_share(struct table *table, uint32_t conn)
 	table_barrier();
 }
 
+/* FNV-1a. */
+static uint64_t
+table_config_sum(const char *text, size_t length)
+{
+	uint64_t sum = UINT64_C(14695981039346656037);
+
+	for (size_t i = 0; i < length; i++)
+		sum = (sum ^ (unsigned char)text[i]) * UINT64_C(1099511628211);
+	return sum;
+}
+
+bool
+table_config_is_whole(const struct table *table)
+{
+	uint32_t place = table->header->config_current & 1, length = table->header->config_length[place];
+
+	return length > 0 && length <= TABLE_CONFIG_MAX && table->header->config_sum[place] ==
+	    table_config_sum(table->config + place * (size_t)TABLE_CONFIG_MAX, length);
+}
+
 char *
 table_config_copy(const struct table *table, size_t *ret_length)
 {
@@ -550,6 +570,7 @@ table_config_set(struct table *table, const char *text, size_t length)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	memcpy(table->config + (next & 1) * (size_t)TABLE_CONFIG_MAX, text, length);
 	table->header->config_length[next & 1] = (uint32_t)length;
+	table->header->config_sum[next & 1] = table_config_sum(text, length);
 	__atomic_store_n(&table->header->config_current, next, __ATOMIC_RELEASE);
 	return 0;
 }

@@ -135,6 +135,9 @@ void table_each_file(const struct table *table, void (*visit)(void *arg, enum ta
  * caller's to free with mem_free(), and its length. */
 char *table_config_copy(const struct table *table, size_t *ret_length);
 
+/* Whether its text is still what was put in force. */
+bool table_config_is_whole(const struct table *table);
+
 /* Puts a new configuration in force at once, or says -E2BIG. */
 int table_config_set(struct table *table, const char *text, size_t length);
 

@@ -473,13 +473,12 @@ conn_is_place(const struct place *place, const struct stat *found)
 static bool
 conn_is_own_port(const struct table *table, const struct address *address)
 {
-	const struct table_header *header = table->header;
 	char text[ADDRESS_TEXT_SIZE];
 
 	address_format(address, text);
 	if (tcp_listen_is_public(text))
 		return false;
-	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++) {
+	for (uint32_t i = 0; i < table->shape.services && table->services[i].word != 0; i++) {
 		const struct table_socket *sockets = table->services[i].sockets;
 
 		for (uint32_t k = 0; k < TABLE_LISTENERS; k++)
@@ -516,7 +515,7 @@ conn_leads_home(const struct table *table, const struct address *address)
 	if (conn_is_place(&header->control.place, &found) ||
 	    conn_is_place(&header->metrics.place, &found))
 		return true;
-	for (uint32_t i = 0; i < header->shape.services && table->services[i].word != 0; i++)
+	for (uint32_t i = 0; i < table->shape.services && table->services[i].word != 0; i++)
 		if (conn_is_socket_of(&table->services[i], socket, &found))
 			return true;
 	return false;
@@ -536,7 +535,7 @@ conn_name_file(struct conn *conn)
 	if ((fd = conn_socket(conn)) < 0)
 		return -fd;
 	CRASH_POINT(DIAL_SOCKET);
-	if ((uint32_t)fd + TABLE_LAST_FILES >= table->header->shape.files) {
+	if ((uint32_t)fd + TABLE_LAST_FILES >= table->shape.files) {
 		close(fd);
 		return EMFILE;
 	}

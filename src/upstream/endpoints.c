@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "upstream/pconn.h"
@@ -288,6 +289,80 @@ endpoints_resume(struct endpoints *e, int64_t now)
 		else if (endpoint->missed_at == 0)
 			endpoint->missed_at = now;
 	}
+}
+
+/* What damage can have made of an endpoint, or what it tells people, is put right. */
+static void
+end_text(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+}
+
+static int64_t
+soon(int64_t moment, int64_t latest, int64_t now)
+{
+	return moment > latest || moment < 0 ? now : moment;
+}
+
+static bool
+is_key(const struct endpoint_key *key)
+{
+	const struct sockaddr_un *local = (const void *)&key->socket;
+
+	switch (key->socket.ss_family) {
+	case AF_INET:
+		return key->length == sizeof(struct sockaddr_in);
+	case AF_INET6:
+		return key->length == sizeof(struct sockaddr_in6);
+	case AF_UNIX:
+		return key->length > offsetof(struct sockaddr_un, sun_path) && key->length <= sizeof *local &&
+		    memchr(local->sun_path, '\0', sizeof local->sun_path) != NULL;
+	default:
+		return false;
+	}
+}
+
+static void
+audit_session(struct tls_session *session)
+{
+	unsigned char resumed;
+
+	memcpy(&resumed, &session->resumed, sizeof resumed);
+	session->resumed = resumed != 0;
+	end_text(session->protocol, sizeof session->protocol);
+	end_text(session->cipher, sizeof session->cipher);
+	end_text(session->peer, sizeof session->peer);
+}
+
+static void
+audit_endpoint(struct endpoint *endpoint, uint32_t place, int64_t latest, int64_t now)
+{
+	end_text(endpoint->error, sizeof endpoint->error);
+	end_text(endpoint->from, sizeof endpoint->from);
+	end_text(endpoint->key.interface, sizeof endpoint->key.interface);
+	audit_session(&endpoint->tls);
+	endpoint->failed_until = soon(endpoint->failed_until, latest, now);
+	endpoint->slow_until = soon(endpoint->slow_until, latest, now);
+	endpoint->listed_at = soon(endpoint->listed_at, now, now);
+	endpoint->result_at = soon(endpoint->result_at, now, now);
+	endpoint->connected_at = soon(endpoint->connected_at, now, now);
+	endpoint->good_since = soon(endpoint->good_since, now, now);
+	if (endpoint->number % ENDPOINTS_MAX != place || !is_key(&endpoint->key))
+		endpoint->number = 0;
+}
+
+bool
+endpoints_audit(struct endpoints *e, int64_t latest, int64_t now)
+{
+	bool good = e->high <= ENDPOINTS_MAX;
+
+	if (!good)
+		e->high = ENDPOINTS_MAX;
+	e->put_off_until = soon(e->put_off_until, latest, now);
+	for (uint32_t i = 0; i < e->high; i++)
+		if (e->list[i].number != 0)
+			audit_endpoint(&e->list[i], i, latest, now);
+	return good;
 }
 
 int64_t

@@ -204,6 +204,10 @@ int64_t endpoints_leaves_at(const struct endpoints *e, const struct endpoints_se
 /* A new worker's first call: no connection, no dial; what a death left half done is put right. */
 void endpoints_resume(struct endpoints *e, int64_t now);
 
+/* Whatever a damaged table has made of it: an endpoint that cannot be one is none, no wait ends after latest, nothing
+ * was after now.  false: nothing of it is to be believed, but it can be followed. */
+bool endpoints_audit(struct endpoints *e, int64_t latest, int64_t now);
+
 enum endpoint_state { ENDPOINT_OK, ENDPOINT_FAILED, ENDPOINT_WITHDRAWN };
 
 /* NULL if the number is stale.  Walk: each of list with a number. */

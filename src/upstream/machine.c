@@ -5,8 +5,12 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/mem.h"
+#include "upstream/record_audit.h"
+
+#define MACHINE_SPARE (120 * CLOCK_SECOND)
 
 struct upstream_waiter {
 	LIST_ENTRY(upstream_waiter) next;
@@ -469,6 +473,16 @@ machine_on_deadline(void *arg)
 	machine_push_event(arg, PCONN_DEADLINE);
 }
 
+/* Nothing is waited for longer than that, with some to spare. */
+static int64_t
+machine_longest(const struct pconn_settings *settings)
+{
+	const struct delay_settings *retry = &settings->retry;
+
+	return 2 * (retry->delay > retry->max ? retry->delay : retry->max) + settings->spread + settings->hold_retry +
+	    MACHINE_SPARE;
+}
+
 struct machine *
 machine_new(const struct upstream_context *context, void (*turn)(void *arg), void *arg)
 {
@@ -479,6 +493,11 @@ machine_new(const struct upstream_context *context, void (*turn)(void *arg), voi
 	machine->turn = turn;
 	machine->arg = arg;
 	LIST_INIT(&machine->waiters);
+	if (!record_audit(machine->record, machine_longest(&context->pconn), clock_now()) && machine->record->begun) {
+		log_error(context->name, "what was known of its connection is damaged in memory: it is looked up and "
+		    "dialled afresh");
+		machine->record->begun = 0;
+	}
 	if (!machine->record->begun)
 		record_clear(machine->record);
 	loop_timer_init(&machine->soon, context->loop, machine_on_soon, machine);

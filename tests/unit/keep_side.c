@@ -11,7 +11,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
@@ -55,7 +54,7 @@ side_tcp_pair(int ret_fd[2])
 int
 side_file(void)
 {
-	int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	assert_int_not_equal(fd, -1);
 	return fd;
@@ -98,11 +97,22 @@ side_connect(const struct table *table)
 	return fd;
 }
 
+/* A record is of a service that there is. */
+static void
+side_service(struct table *table)
+{
+	if (table->services[0].word != 0)
+		return;
+	table->services[0].sockets[0].fd = -1;
+	table->services[0].word = TABLE_LIVE;
+}
+
 uint32_t
 side_client(struct table *table, int fd)
 {
 	uint32_t index = table_client_claim(table);
 
+	side_service(table);
 	assert_int_not_equal(index, 0);
 	table->clients[index].fd = table_note_file(table, fd);
 	table->clients[index].since = clock_now();
@@ -115,6 +125,7 @@ side_conn(struct table *table, enum table_state state, int fd)
 {
 	uint32_t index = table_conn_claim(table);
 
+	side_service(table);
 	assert_int_not_equal(index, 0);
 	table->conns[index].fd = table_note_file(table, fd);
 	table->conns[index].since = clock_now();
@@ -127,6 +138,8 @@ side_session(struct table *table, int client_fd, int upstream_fd)
 {
 	uint32_t index = side_client(table, client_fd);
 
+	if (upstream_fd == -1 && table->services[0].shared.framing == 0)
+		table->services[0].shared.framing = 1; /* some framing */
 	table_client_take(table, index,
 	    upstream_fd == -1 ? TABLE_CONN_SHARED : side_conn(table, TABLE_READY, upstream_fd));
 	return index;

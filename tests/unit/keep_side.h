@@ -19,7 +19,7 @@ static const struct budget_payer side_payer = { .service = 0 };
 void side_pair(int ret_fd[2]);
 void side_tcp_pair(int ret_fd[2]);
 
-/* A file number that is open, whatever it is. */
+/* A socket of no use. */
 int side_file(void);
 bool side_is_open(int fd);
 

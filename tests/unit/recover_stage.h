@@ -26,7 +26,7 @@ set_up(void **state)
 	(void)state;
 	if (table_new(100, &table) < 0)
 		return -1;
-	table.header->shape.services = 2; /* fewer to be looked at, step by step */
+	table.shape.services = 2; /* fewer to be looked at, step by step */
 	return 0;
 }
 
@@ -36,7 +36,7 @@ tear_down(void **state)
 {
 	(void)state;
 	side_clear(&table);
-	table.services[0].word = 0;
+	table.services[0].word = table.services[1].word = 0;
 	recover_run(&table);
 	recover_close_strays(&table);
 	table_free(&table);

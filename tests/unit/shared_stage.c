@@ -165,12 +165,13 @@ world_open(void **state)
 	remote = (struct remote){ .table = &world.table, .take = take, .up = true };
 	if (table_new(200, &world.table) < 0)
 		return -1;
-	world.table.header->shape.services = 2;
+	world.table.shape.services = 2;
 	strcpy(world.table.services[0].name, "cache");
 	for (int i = 0; i < 2; i++) {
 		for (unsigned k = 0; k < TABLE_LISTENERS; k++)
 			world.table.services[i].sockets[k].fd = -1;
 		world.table.services[i].word = TABLE_LIVE;
+		world.table.services[i].shared.framing = FRAMING_LINE;
 	}
 	world.settings = (struct shared_settings){ .framing = FRAMING_LINE, .max_message = 4096,
 		.max_in_flight = 1000, .queue_size = 8 << 20, .on_state = RESP_ON_STATE_REFUSE };

@@ -88,7 +88,7 @@ open_table(void **state)
 {
 	if (stage_open(state) != 0 || table_new(100, &table) < 0)
 		return -1;
-	table.header->shape.services = 1;
+	table.shape.services = 1;
 	table_derive(&table);
 	maker.loop = stage_loop;
 	return 0;

@@ -18,7 +18,9 @@ begin_table(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	if (table_new(100, &table) < 0)
 		return -1;
-	table.header->shape.services = 2;
+	table.shape.services = 2;
+	table.services[1].sockets[0].fd = -1;
+	table.services[1].word = TABLE_LIVE;
 	return 0;
 }
 

@@ -65,7 +65,7 @@ k7_young_deaths_of_their_own_making_delay_the_next_start(void **state)
 static void
 k7_three_strikes_close_the_session(void **state)
 {
-	uint32_t session = side_session(&table, -1, -1);
+	uint32_t session = side_session(&table, side_file(), -1);
 
 	(void)state;
 	play->handling = session;
@@ -89,7 +89,7 @@ k7_three_strikes_close_the_session(void **state)
 static void
 k7_three_strikes_close_the_connection_that_all_share(void **state)
 {
-	uint32_t session = side_session(&table, -1, -1), conn = side_conn(&table, TABLE_READY, -1);
+	uint32_t session = side_session(&table, side_file(), -1), conn = side_conn(&table, TABLE_READY, side_file());
 
 	(void)state;
 	assert_int_equal(session, conn); /* each is known from the other */
@@ -108,7 +108,7 @@ k7_a_held_session_loses_no_connection_of_others(void **state)
 {
 	int upstream = side_file();
 	uint32_t spare = side_conn(&table, TABLE_READY, upstream);
-	uint32_t held = side_client(&table, -1);
+	uint32_t held = side_client(&table, side_file());
 
 	(void)state;
 	play->handling = held;
@@ -125,7 +125,7 @@ k7_a_held_session_loses_no_connection_of_others(void **state)
 static void
 k7_a_fault_that_was_sent_blames_nobody(void **state)
 {
-	uint32_t session = side_session(&table, -1, -1);
+	uint32_t session = side_session(&table, side_file(), -1);
 
 	(void)state;
 	play->handling = session;

@@ -286,7 +286,7 @@ over_deaths(const char *text)
 	loop_end();
 	close(client);
 	answer = text;
-	table.header->shape.services = 2; /* fewer to be looked at */
+	table.shape.services = 2; /* fewer to be looked at */
 	can_trace = side_every_step(before_a_death, turn_away, after_a_death, NULL);
 	loop_begin();
 	client = -1;

@@ -203,9 +203,9 @@ others_are_open_clients_behind_the_first(void **state)
 
 	(void)state;
 	begin();
-	first = mux_queue_word(&table, side_session(&table, -1, -1));
-	second = mux_queue_word(&table, side_session(&table, -1, -1));
-	gone = side_session(&table, -1, -1);
+	first = mux_queue_word(&table, side_session(&table, side_file(), -1));
+	second = mux_queue_word(&table, side_session(&table, side_file(), -1));
+	gone = side_session(&table, side_file(), -1);
 	assert_false(mux_queue_has_others(&queue));
 	push(first, 1);
 	assert_false(mux_queue_has_others(&queue));
@@ -228,7 +228,7 @@ others_are_open_clients_behind_the_first(void **state)
 static void
 the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 {
-	uint32_t session = side_session(&table, -1, -1);
+	uint32_t session = side_session(&table, side_file(), -1);
 	uint64_t who = mux_queue_word(&table, session);
 
 	(void)state;
@@ -244,12 +244,12 @@ the_word_of_a_client_leads_to_it_while_it_is_open(void **state)
 static void
 who_has_the_slot_of_one_that_is_gone_is_not_that_one(void **state)
 {
-	uint32_t session = side_session(&table, -1, -1), next;
+	uint32_t session = side_session(&table, side_file(), -1), next;
 	uint64_t who = mux_queue_word(&table, session);
 
 	(void)state;
 	table_client_free(&table, session);
-	next = side_session(&table, -1, -1);
+	next = side_session(&table, side_file(), -1);
 	assert_int_equal(next, session);
 	assert_int_equal(mux_queue_client(&queue, who), 0);
 	assert_int_equal(mux_queue_client(&queue, mux_queue_word(&table, next)), next);
@@ -342,9 +342,9 @@ prepare_requests(void *arg)
 	side_clear(&table);
 	begin();
 	recover_run(&table); /* all buffers are free */
-	first = side_session(&table, -1, -1);
-	gone = side_session(&table, -1, -1);
-	second = side_session(&table, -1, -1);
+	first = side_session(&table, side_file(), -1);
+	gone = side_session(&table, side_file(), -1);
+	second = side_session(&table, side_file(), -1);
 	side_put(&table, first, TABLE_UP, "one,more,");
 	side_put(&table, gone, TABLE_UP, "buy,");
 	side_put(&table, second, TABLE_UP, "two,");

@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "client/peer.h"
@@ -46,7 +47,7 @@ the_peer_of_a_pair_is_this_process(void **state)
 static void
 what_is_no_socket_has_no_peer(void **state)
 {
-	int fd = side_file();
+	int fd = eventfd(0, EFD_CLOEXEC);
 
 	(void)state;
 	assert_true(peer_get(fd, &peer) < 0);

@@ -15,8 +15,8 @@ set_up_pipes(void **state)
 	(void)state;
 	if (table_new(2000, &table) < 0)
 		return -1;
-	table.header->shape.services = 2;
-	session = side_session(&table, -1, -1);
+	table.shape.services = 2;
+	session = side_session(&table, side_file(), -1);
 	return 0;
 }
 
@@ -126,15 +126,15 @@ static void
 pipes_take_no_file_that_is_kept_for_others(void **state)
 {
 	int room = side_file();
-	uint32_t sessions = table.header->shape.files;
+	uint32_t sessions = table.shape.files;
 
 	(void)state;
 	close(room);
-	table.header->shape.files = (uint32_t)room + 20;
+	table.shape.files = (uint32_t)room + 20;
 	assert_int_equal(pipes_claim(&table, side_payer), 0);
 	assert_int_equal(side_file(), room); /* nothing is left open */
 	close(room);
-	table.header->shape.files = sessions;
+	table.shape.files = sessions;
 	assert_int_equal(pipes_claim(&table, side_payer), 0); /* it is not tried again and again */
 	pipes_trim(&table);
 	assert_int_equal(pipes_claim(&table, side_payer), 1);

@@ -15,7 +15,7 @@ static void
 begin(void)
 {
 	side_clear(&table);
-	session = side_session(&table, -1, -1);
+	session = side_session(&table, side_file(), -1);
 }
 
 /* Appends a text, as who uses a flow does. */

@@ -4,7 +4,7 @@
 static void
 pause_it(void)
 {
-	world.table.services[0].pause.value = 1;
+	world.table.services[0].pause = (struct table_order){ .value = 1, .since = 1 };
 	mux_pause(world.mux);
 	world_settle();
 }

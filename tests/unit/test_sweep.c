@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 
 #include "base/tcp_listen.h"
 #include "keep/table.h"
@@ -11,7 +12,7 @@ static void
 the_sweep_closes_what_no_record_names(void **state)
 {
 	int named = side_file(), unnamed = side_file(), far = fcntl(unnamed, F_DUPFD_CLOEXEC, 600);
-	int request = side_file(), activated = side_file();
+	int request = eventfd(0, EFD_CLOEXEC), activated = side_file();
 
 	(void)state;
 	table.header->file[TABLE_FILE_REQUEST] = request;
@@ -200,8 +201,8 @@ with_no_record_free_a_client_is_not_adopted(void **state)
 
 	(void)state;
 	side_listener(&table);
-	while (table.header->client_high < table.header->shape.files)
-		side_client(&table, 0);
+	while (table.header->client_high < table.shape.files)
+		side_client(&table, side_file());
 	client = accept_unrecorded(&accepted);
 	recover_twice();
 	assert_false(side_is_open(accepted));

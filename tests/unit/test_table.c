@@ -38,9 +38,9 @@ static void
 a_new_table_has_its_capacities(void **state)
 {
 	(void)state;
-	assert_memory_equal(table.header->shape.magic, TABLE_MAGIC, 8);
-	assert_int_equal(table.header->shape.layout, TABLE_LAYOUT);
-	assert_int_equal(table.header->shape.files, 101);
+	assert_memory_equal(table.shape.magic, TABLE_MAGIC, 8);
+	assert_int_equal(table.shape.layout, TABLE_LAYOUT);
+	assert_int_equal(table.shape.files, 101);
 	for (int i = 0; i < TABLE_FILES; i++)
 		assert_true(i == TABLE_FILE_MEMORY || table.header->file[i] == -1);
 }
@@ -110,7 +110,7 @@ connections_are_claimed_and_freed_as_clients_are(void **state)
 	assert_int_equal(table_conn_claim(&table), b);
 	while (table_conn_claim(&table) != 0)
 		;
-	assert_int_equal(table.header->conn_high, table.header->shape.files);
+	assert_int_equal(table.header->conn_high, table.shape.files);
 }
 
 static void
