@@ -1,10 +1,13 @@
 #include "base/tcp_owner.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/tcp_listen.h"
@@ -22,11 +25,23 @@ struct tcp_owner {
 	sa_family_t family;
 	unsigned state;
 	uid_t uid;
+	pid_t pid;           /* 0 none yet */
+	unsigned long inode;
 };
 
+/* Where the listing is. */
+enum tcp_owners_stage { TCP_OWNERS_IP4, TCP_OWNERS_IP6, TCP_OWNERS_PROCESSES, TCP_OWNERS_OVER };
+
 struct tcp_owners {
-	struct tcp_owner *owners; /* owned; sorted by pair */
+	struct tcp_owner *owners;    /* owned; sorted by pair, at last */
 	size_t count;
+	struct tcp_owner **by_inode; /* owned; NULL: processes are not looked for */
+	enum tcp_owners_stage stage;
+	bool seeks;                  /* processes */
+	FILE *list;                  /* owned; NULL: not open */
+	DIR *processes, *files;      /* owned, likewise: /proc, and of one process */
+	pid_t pid;                   /* of files */
+	unsigned looked;             /* at so many files */
 };
 
 static int
@@ -81,36 +96,141 @@ tcp_owner_parse(const char *line, sa_family_t family, struct tcp_owner *ret_owne
 	ret_owner->family = family;
 	ret_owner->state = state;
 	ret_owner->uid = uid;
+	ret_owner->inode = inode;
 	return true;
 }
 
 static void
+tcp_owners_add(struct tcp_owners *owners, const struct tcp_owner *owner)
+{
+	if ((owners->count & (owners->count + 1)) == 0) /* full: the places are a power of two, less 1 */
+		owners->owners = mem_resize(owners->owners, 2 * owners->count + 1, sizeof *owner);
+	owners->owners[owners->count++] = *owner;
+}
+
+/* The next lines of a list; whether there are more. */
+static bool
 tcp_owners_read(struct tcp_owners *owners, const char *path, sa_family_t family)
 {
-	FILE *list = fopen(path, "re");
 	struct tcp_owner owner;
 	char line[512];
+	bool more = true;
 
-	while (list != NULL && owners->count < TCP_OWNERS_MAX && fgets(line, sizeof line, list) != NULL) {
-		if (!tcp_owner_parse(line, family, &owner))
-			continue;
-		if ((owners->count & (owners->count + 1)) == 0) /* full: the places are a power of two, less 1 */
-			owners->owners = mem_resize(owners->owners, 2 * owners->count + 1, sizeof owner);
-		owners->owners[owners->count++] = owner;
+	if (owners->list == NULL && (owners->list = fopen(path, "re")) == NULL)
+		return false;
+	for (int n = 0; n < TCP_OWNERS_BIT && more; n++) {
+		more = owners->count < TCP_OWNERS_MAX && fgets(line, sizeof line, owners->list) != NULL;
+		if (more && tcp_owner_parse(line, family, &owner))
+			tcp_owners_add(owners, &owner);
 	}
-	if (list != NULL)
-		fclose(list);
+	if (more)
+		return true;
+	fclose(owners->list);
+	owners->list = NULL;
+	return false;
+}
+
+static int
+tcp_owner_compare_inode(const void *a, const void *b)
+{
+	unsigned long left = (*(struct tcp_owner *const *)a)->inode, right = (*(struct tcp_owner *const *)b)->inode;
+
+	return (left > right) - (left < right);
+}
+
+/* All sockets are listed. */
+static void
+tcp_owners_sort(struct tcp_owners *owners)
+{
+	if (owners->count == 0)
+		return;
+	qsort(owners->owners, owners->count, sizeof *owners->owners, tcp_owner_compare);
+	if (!owners->seeks)
+		return;
+	owners->by_inode = mem_new(owners->count, sizeof *owners->by_inode);
+	for (size_t i = 0; i < owners->count; i++)
+		owners->by_inode[i] = &owners->owners[i];
+	qsort(owners->by_inode, owners->count, sizeof *owners->by_inode, tcp_owner_compare_inode);
+}
+
+/* A file of the process, which may be one of the sockets. */
+static void
+tcp_owners_look(struct tcp_owners *owners, const char *name)
+{
+	struct tcp_owner key = { .inode = 0 }, *wanted = &key, **found;
+	char link[64];
+	ssize_t length = readlinkat(dirfd(owners->files), name, link, sizeof link - 1);
+
+	link[length < 0 ? 0 : length] = '\0';
+	if (sscanf(link, "socket:[%lu]", &key.inode) != 1)
+		return;
+	found = bsearch(&wanted, owners->by_inode, owners->count, sizeof *owners->by_inode, tcp_owner_compare_inode);
+	if (found != NULL && (*found)->pid == 0)
+		(*found)->pid = owners->pid;
+}
+
+/* Many processes do not show theirs to everybody. */
+static void
+tcp_owners_open_files(struct tcp_owners *owners, const char *name)
+{
+	char path[64];
+	int fd;
+
+	if (strspn(name, "0123456789") != strlen(name))
+		return;
+	snprintf(path, sizeof path, "%.16s/fd", name);
+	fd = openat(dirfd(owners->processes), path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	owners->pid = (pid_t)strtol(name, NULL, 10);
+	if (fd != -1 && (owners->files = fdopendir(fd)) == NULL)
+		close(fd);
+}
+
+/* The next process, or files of one; whether there are more. */
+static bool
+tcp_owners_read_processes(struct tcp_owners *owners)
+{
+	struct dirent *entry = NULL;
+
+	if (owners->by_inode == NULL || owners->looked >= TCP_OWNERS_FILES ||
+	    (owners->processes == NULL && (owners->processes = opendir("/proc")) == NULL))
+		return false;
+	for (int n = 0; n < TCP_OWNERS_BIT && owners->files != NULL; n++, owners->looked++)
+		if ((entry = readdir(owners->files)) != NULL) {
+			tcp_owners_look(owners, entry->d_name);
+		} else {
+			closedir(owners->files);
+			owners->files = NULL;
+		}
+	if (owners->files != NULL)
+		return true;
+	if ((entry = readdir(owners->processes)) != NULL)
+		tcp_owners_open_files(owners, entry->d_name);
+	return entry != NULL;
+}
+
+bool
+tcp_owners_list_bit(struct tcp_owners *owners)
+{
+	bool more = false;
+
+	switch (owners->stage) {
+	case TCP_OWNERS_IP4: more = tcp_owners_read(owners, "/proc/net/tcp", AF_INET); break;
+	case TCP_OWNERS_IP6: more = tcp_owners_read(owners, "/proc/net/tcp6", AF_INET6); break;
+	case TCP_OWNERS_PROCESSES: more = tcp_owners_read_processes(owners); break;
+	case TCP_OWNERS_OVER: return false;
+	}
+	if (!more && owners->stage == TCP_OWNERS_IP6)
+		tcp_owners_sort(owners);
+	owners->stage += !more;
+	return owners->stage != TCP_OWNERS_OVER;
 }
 
 struct tcp_owners *
-tcp_owners_new(void)
+tcp_owners_new(bool processes)
 {
 	struct tcp_owners *owners = mem_new(1, sizeof *owners);
 
-	tcp_owners_read(owners, "/proc/net/tcp", AF_INET);
-	tcp_owners_read(owners, "/proc/net/tcp6", AF_INET6);
-	if (owners->count > 0)
-		qsort(owners->owners, owners->count, sizeof *owners->owners, tcp_owner_compare);
+	owners->seeks = processes;
 	return owners;
 }
 
@@ -119,6 +239,13 @@ tcp_owners_free(struct tcp_owners *owners)
 {
 	if (owners == NULL)
 		return;
+	if (owners->list != NULL)
+		fclose(owners->list);
+	if (owners->files != NULL)
+		closedir(owners->files);
+	if (owners->processes != NULL)
+		closedir(owners->processes);
+	mem_free(owners->by_inode);
 	mem_free(owners->owners);
 	mem_free(owners);
 }
@@ -138,7 +265,7 @@ tcp_owner_end(const struct sockaddr_storage *socket, struct in6_addr *ret_addres
 }
 
 bool
-tcp_owners_find_peer(const struct tcp_owners *owners, int fd, uid_t *ret_uid)
+tcp_owners_find_peer(const struct tcp_owners *owners, int fd, uid_t *ret_uid, pid_t *ret_pid)
 {
 	struct sockaddr_storage own, other;
 	socklen_t own_length = sizeof own, other_length = sizeof other;
@@ -156,6 +283,7 @@ tcp_owners_find_peer(const struct tcp_owners *owners, int fd, uid_t *ret_uid)
 	if (found == NULL)
 		return false;
 	*ret_uid = found->uid;
+	*ret_pid = found->pid;
 	return true;
 }
 

@@ -233,11 +233,14 @@ listener_bind(const struct listener_settings *settings, int fd, const struct soc
 static char *
 listener_describe_taken(const char *path)
 {
-	struct tcp_owners *owners = tcp_owners_new();
+	struct tcp_owners *owners = tcp_owners_new(false);
 	char where[ADDRESS_TEXT_SIZE], user[NAMES_SIZE] = "";
 	uid_t uid;
-	bool found = tcp_owners_find_listener(owners, path, where, &uid);
+	bool found;
 
+	while (tcp_owners_list_bit(owners))
+		continue;
+	found = tcp_owners_find_listener(owners, path, where, &uid);
 	tcp_owners_free(owners);
 	if (!found)
 		return mem_print("%s: %s: stop what has it, or take another port", path, strerror(EADDRINUSE));

@@ -195,11 +195,13 @@ client_pid(const json_t *client)
 	return show_has(client, "pid") ? show_format("%lld", show_number(client, "pid")) : "-";
 }
 
-/* Of a TCP client no unit is known, but its address. */
+/* Of a TCP client with its address. */
 static const char *
 client_unit(const json_t *client)
 {
-	return show_text(client, show_has(client, "unit") || !show_has(client, "peer") ? "unit" : "peer");
+	if (show_has(client, "unit") && show_has(client, "peer"))
+		return show_format("%s (%s)", show_text(client, "unit"), show_text(client, "peer"));
+	return show_text(client, show_has(client, "peer") ? "peer" : "unit");
 }
 
 static const char *

@@ -34,7 +34,7 @@ static const char *const properties[] = { "user", "unit", "address", "id", "pid"
 struct listing {
 	struct command_bits bits;
 	struct process *processes;      /* owned; PROCESSES of them, once the first is asked for */
-	struct tcp_owners *owners;      /* owned; once the first client of TCP is asked for */
+	struct tcp_owners *owners;      /* owned; listed when the first client of TCP comes */
 	const char *by;                 /* borrowed; of properties; NULL: each is told */
 	char *whom;                     /* owned; the property of those that are killed; NULL: they are counted */
 	int killed;
@@ -62,18 +62,33 @@ listing_process(struct listing *listing, pid_t pid)
 	return process;
 }
 
-/* Who the client is.  Of TCP the kernel tells the user alone, and of this host only. */
+static bool
+listing_is_tcp(int fd)
+{
+	struct peer peer = { .uid = (uid_t)-1 };
+
+	return fd != -1 && (peer_get(fd, &peer) < 0 || peer.uid == (uid_t)-1);
+}
+
+/* Who the client is.  Of TCP the kernel tells it in lists alone, and of this host only. */
 static struct peer
-listing_peer(struct listing *listing, int fd)
+listing_peer(const struct listing *listing, int fd)
 {
 	struct peer peer = { .pid = 0, .uid = (uid_t)-1 };
 
-	if (peer_get(fd, &peer) == 0 && peer.uid != (uid_t)-1)
-		return peer;
-	if (listing->owners == NULL)
-		listing->owners = tcp_owners_new();
-	tcp_owners_find_peer(listing->owners, fd, &peer.uid);
+	if ((peer_get(fd, &peer) < 0 || peer.uid == (uid_t)-1) && listing->owners != NULL)
+		tcp_owners_find_peer(listing->owners, fd, &peer.uid, &peer.pid);
 	return peer;
+}
+
+/* Whether sockets are to be listed before this client is looked at: its process where that is asked for. */
+static bool
+listing_seeks(struct listing *listing, int fd)
+{
+	if (listing->owners == NULL && listing_is_tcp(fd))
+		listing->owners = tcp_owners_new(listing->by == NULL || strcmp(listing->by, "pid") == 0 ||
+		    strcmp(listing->by, "unit") == 0);
+	return listing->owners != NULL && tcp_owners_list_bit(listing->owners);
 }
 
 /* Where the client's upstream is, or "".  With TLS the socket leads to holdfast-tls alone. */
@@ -305,7 +320,8 @@ listing_work(struct pending *pending)
 	struct listing *listing = (struct listing *)pending;
 
 	if (listing->at < listing->count && command_has(pending->context, listing->service)) {
-		listing_client(listing, listing->clients[listing->at++]);
+		if (!listing_seeks(listing, listing->clients[listing->at].fd))
+			listing_client(listing, listing->clients[listing->at++]);
 	} else if (listing_next_service(listing)) {
 		return true;
 	} else if (listing->sorted == NULL) {

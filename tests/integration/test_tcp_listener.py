@@ -43,12 +43,12 @@ def test_both_families_of_localhost(daemon, upstream, port):
     assert one.status("s")["socket"] == f"localhost:{port}"
 
 
-def test_the_user_of_a_client_is_shown(daemon, upstream, port):
+def test_user_and_process_of_a_client_are_shown(daemon, upstream, port):
     one = daemon(tcp("s", upstream().address, port))
     with Client(port) as client:
         client.ask("x")
         shown = one.command("clients s")["clients"][0]
-        assert (shown["uid"], shown["pid"], shown["unit"]) == (os.getuid(), None, None)
+        assert (shown["uid"], shown["pid"], shown["unit"]) == (os.getuid(), os.getpid(), shown["unit"])
         assert shown["peer"] == "127.0.0.1:%d" % client.socket.getsockname()[1]
         assert shown["peer"] in one.ctl("clients", "s").stdout
         assert one.command("clients s --by user")["counts"][0]["clients"] == 1

@@ -9,12 +9,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/peer_closed.h"
 #include "base/tcp_listen.h"
 #include "base/tcp_owner.h"
+
+#define LONG_LIST 400 /* connections */
 
 static void
 an_address_has_one_name_however_it_is_written(void **state)
@@ -214,11 +217,21 @@ who_has_connected_is_accepted_when_it_was_shut_and_nobody_else(void **state)
 	assert_false(tcp_listen_shut(STDERR_FILENO));
 }
 
+static struct tcp_owners *
+list_owners(void)
+{
+	struct tcp_owners *owners = tcp_owners_new(true);
+
+	while (tcp_owners_list_bit(owners))
+		continue;
+	return owners;
+}
+
 static void
 a_port_that_is_taken_tells_who_has_it(void **state)
 {
 	int fd = open_at("127.0.0.1"), second;
-	struct tcp_owners *owners = tcp_owners_new();
+	struct tcp_owners *owners = list_owners();
 	char asked[ADDRESS_TEXT_SIZE], found[ADDRESS_TEXT_SIZE] = "";
 	uid_t uid = (uid_t)-1;
 
@@ -233,7 +246,7 @@ a_port_that_is_taken_tells_who_has_it(void **state)
 }
 
 static void
-the_user_of_a_peer_is_found_over_either_family(void **state)
+user_and_process_of_a_peer_are_found_over_either_family(void **state)
 {
 	static const int families[] = { AF_INET, AF_INET6 };
 	int fd = open_at("localhost");
@@ -241,20 +254,51 @@ the_user_of_a_peer_is_found_over_either_family(void **state)
 	(void)state;
 	for (size_t i = 0; i < 2; i++) {
 		int client = connect_to(families[i], 0), accepted = accept_from(fd);
-		struct tcp_owners *owners = tcp_owners_new();
+		struct tcp_owners *owners = list_owners();
 		uid_t uid = (uid_t)-1;
+		pid_t pid = 0;
 
-		assert_true(tcp_owners_find_peer(owners, accepted, &uid));
+		assert_true(tcp_owners_find_peer(owners, accepted, &uid, &pid));
 		assert_int_equal(uid, geteuid());
-		assert_false(tcp_owners_find_peer(owners, fd, &uid));
-		assert_false(tcp_owners_find_peer(owners, STDERR_FILENO, &uid));
+		assert_int_equal(pid, getpid());
+		assert_false(tcp_owners_find_peer(owners, fd, &uid, &pid));
+		assert_false(tcp_owners_find_peer(owners, STDERR_FILENO, &uid, &pid));
 		tcp_owners_free(owners);
 		close(client);
-		owners = tcp_owners_new();
-		assert_false(tcp_owners_find_peer(owners, accepted, &uid));
+		owners = list_owners();
+		assert_false(tcp_owners_find_peer(owners, accepted, &uid, &pid));
 		tcp_owners_free(owners);
 		close(accepted);
 	}
+	close(fd);
+}
+
+/* With many sockets and files the loop goes on in between. */
+static void
+long_lists_are_read_in_bits(void **state)
+{
+	int fd = open_at("127.0.0.1"), ends[2 * LONG_LIST], bits = 0;
+	struct tcp_owners *owners = tcp_owners_new(true);
+	uid_t uid;
+	pid_t pid = 0;
+
+	(void)state;
+	for (int i = 0; i < LONG_LIST; i++) {
+		ends[2 * i] = connect_to(AF_INET, 0);
+		ends[2 * i + 1] = accept_from(fd);
+	}
+	assert_false(tcp_owners_find_peer(owners, ends[1], &uid, &pid));
+	while (tcp_owners_list_bit(owners))
+		bits++;
+	assert_in_range(bits, 2 * (2 * LONG_LIST / TCP_OWNERS_BIT), INT_MAX);
+	for (int i = 0; i < LONG_LIST; i++) {
+		pid = 0;
+		assert_true(tcp_owners_find_peer(owners, ends[2 * i + 1], &uid, &pid));
+		assert_int_equal(pid, getpid());
+		close(ends[2 * i]);
+		close(ends[2 * i + 1]);
+	}
+	tcp_owners_free(owners);
 	close(fd);
 }
 
@@ -291,7 +335,8 @@ main(void)
 		cmocka_unit_test(localhost_is_both_families),
 		cmocka_unit_test(who_has_connected_is_accepted_when_it_was_shut_and_nobody_else),
 		cmocka_unit_test(a_port_that_is_taken_tells_who_has_it),
-		cmocka_unit_test(the_user_of_a_peer_is_found_over_either_family),
+		cmocka_unit_test(user_and_process_of_a_peer_are_found_over_either_family),
+		cmocka_unit_test(long_lists_are_read_in_bits),
 		cmocka_unit_test(a_peer_that_says_no_more_and_has_said_nothing_has_left),
 	};
 
