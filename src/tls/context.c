@@ -25,7 +25,7 @@ struct context_stamp {
 struct context_session {
 	TAILQ_ENTRY(context_session) entry;
 	char *tag;            /* owned: which server it is with, by which name */
-	SSL_SESSION *session; /* owned */
+	SSL_SESSION *session; /* owned; NULL: a handshake has succeeded, and no ticket has come yet */
 };
 
 struct context {
@@ -44,6 +44,7 @@ struct contexts {
 
 static int context_index = -1; /* of a SSL_CTX: its context, borrowed */
 static int context_tag = -1;   /* of a SSL: the tag, owned */
+static int context_asked = -1; /* likewise: not NULL if the server has asked for a certificate */
 
 static void
 context_free_tag(void *parent, void *tag, CRYPTO_EX_DATA *data, int index, long number, void *pointer)
@@ -60,6 +61,7 @@ contexts_new(void)
 	if (context_index == -1) {
 		context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 		context_tag = SSL_get_ex_new_index(0, NULL, NULL, NULL, context_free_tag);
+		context_asked = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 	}
 	TAILQ_INIT(&contexts->list);
 	return contexts;
@@ -116,17 +118,12 @@ context_find_session(struct context *context, const char *tag)
 	return NULL;
 }
 
-/* A ticket has come.  1: the session is ours now. */
-static int
-context_keep_session(SSL *ssl, SSL_SESSION *session)
+/* The session, which may be NULL, becomes ours. */
+static void
+context_keep(struct context *context, const char *tag, SSL_SESSION *session)
 {
-	struct context *context = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
-	const char *tag = SSL_get_ex_data(ssl, context_tag);
-	struct context_session *old, *kept;
+	struct context_session *old = context_find_session(context, tag), *kept;
 
-	if (context == NULL || tag == NULL)
-		return 0;
-	old = context_find_session(context, tag);
 	if (old != NULL)
 		context_forget(context, old);
 	else if (context->session_count == CONTEXT_SESSIONS_MAX)
@@ -136,6 +133,24 @@ context_keep_session(SSL *ssl, SSL_SESSION *session)
 	kept->session = session;
 	TAILQ_INSERT_HEAD(&context->sessions, kept, entry);
 	context->session_count++;
+}
+
+/* NULL: the session's context is no longer used. */
+static struct context *
+context_of(const SSL *ssl)
+{
+	return SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), context_index);
+}
+
+/* A ticket has come.  1: the session is ours now. */
+static int
+context_keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	const char *tag = SSL_get_ex_data(ssl, context_tag);
+
+	if (context_of(ssl) == NULL || tag == NULL)
+		return 0;
+	context_keep(context_of(ssl), tag, session);
 	return 1;
 }
 
@@ -293,6 +308,14 @@ context_set_ciphers(SSL_CTX *ctx, const struct header *header, struct failure *r
 	    header->ciphers);
 }
 
+static int
+context_on_asked(SSL *ssl, void *arg)
+{
+	(void)arg;
+	SSL_set_ex_data(ssl, context_asked, ssl);
+	return 1;
+}
+
 /* All but files and ciphers. */
 static void
 context_set_up(SSL_CTX *ctx, const struct header *header)
@@ -308,6 +331,7 @@ context_set_up(SSL_CTX *ctx, const struct header *header)
 	    explain_verify);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ctx, context_keep_session);
+	SSL_CTX_set_cert_cb(ctx, context_on_asked, NULL);
 }
 
 static SSL_CTX *
@@ -482,9 +506,37 @@ contexts_open(struct contexts *contexts, const struct header *header, struct fai
 	    header->alpn != NULL ? header->alpn : "");
 	SSL_set_ex_data(ssl, context_tag, tag);
 	session = context_find_session(context, tag);
-	if (session != NULL && context_may_resume(session->session))
+	if (session != NULL && session->session != NULL && context_may_resume(session->session))
 		SSL_set_session(ssl, session->session);
 	return ssl;
+}
+
+bool
+contexts_is_proven(const SSL *ssl)
+{
+	struct context *context = context_of(ssl);
+
+	return context != NULL && context_find_session(context, SSL_get_ex_data(ssl, context_tag)) != NULL;
+}
+
+bool
+contexts_is_judged(const SSL *ssl)
+{
+	return SSL_version(ssl) != TLS1_3_VERSION || SSL_get_ex_data(ssl, context_asked) == NULL ||
+	    contexts_is_proven(ssl);
+}
+
+void
+contexts_prove(SSL *ssl, bool good)
+{
+	struct context *context = context_of(ssl);
+	const char *tag = SSL_get_ex_data(ssl, context_tag);
+	struct context_session *found = context == NULL ? NULL : context_find_session(context, tag);
+
+	if (context != NULL && good && found == NULL)
+		context_keep(context, tag, NULL);
+	else if (found != NULL && !good)
+		context_forget(context, found);
 }
 
 void

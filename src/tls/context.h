@@ -7,6 +7,7 @@
 #define HOLDFAST_TLS_CONTEXT_H
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
 #include "tls/answer.h"
 #include "tls/header.h"
@@ -24,6 +25,15 @@ void contexts_free(struct contexts *contexts);
 /* A session that is to shake hands as the header says, without a socket; the caller's.  NULL: *ret_failure says
  * why. */
 SSL *contexts_open(struct contexts *contexts, const struct header *header, struct failure *ret_failure);
+
+/* Whether a handshake with this session's server and name has succeeded with the same settings, as far as is
+ * remembered; and that one has, or has failed. */
+bool contexts_is_proven(const SSL *ssl);
+void contexts_prove(SSL *ssl, bool good);
+
+/* Whether nothing is to be expected behind the handshake: with TLS 1.3 a server that asks for a certificate judges it
+ * there, unless it has already. */
+bool contexts_is_judged(const SSL *ssl);
 
 /* Frees it.  It can be resumed however it ended.  NULL is fine. */
 void contexts_close(SSL *ssl);

@@ -114,6 +114,16 @@ mysql_make_request(uint8_t *login, uint8_t ret_request[MYSQL_REQUEST_SIZE])
 	ret_request[1] = ret_request[2] = 0;
 }
 
+const uint8_t *
+mysql_probe_request(void)
+{
+	enum { SAFE_PASSWORDS = 0x80, METHODS = 0x08, UTF8 = 33 };
+	static const uint8_t request[MYSQL_REQUEST_SIZE] = { MYSQL_LOGIN_MIN, 0, 0, 1,
+		0, SAFE_PASSWORDS | (MYSQL_CAN_4_1 | MYSQL_CAN_TLS) >> 8, METHODS, 0, 0, 0, 0, 1, UTF8 };
+
+	return request;
+}
+
 /* One byte of a packet's header, which step is added to if it is the number. */
 static void
 mysql_pass_header(struct mysql_way *way, uint8_t *byte, int step)

@@ -44,6 +44,9 @@ enum starttls_verdict mysql_hear_login(const uint8_t *bytes, size_t length, cons
 /* Makes the request for TLS of a login packet, which is then for TLS itself. */
 void mysql_make_request(uint8_t *login, uint8_t ret_request[MYSQL_REQUEST_SIZE]);
 
+/* A request for TLS of a client that is going to say nothing else: MYSQL_REQUEST_SIZE bytes. */
+const uint8_t *mysql_probe_request(void);
+
 /* Numbers packets on their way to the server and back, in any pieces, until the login is over. */
 void mysql_pass_up(struct mysql_login *login, uint8_t *bytes, size_t length);
 void mysql_pass_down(struct mysql_login *login, uint8_t *bytes, size_t length);

@@ -17,7 +17,12 @@
 #include "tls/mysql.h"
 #include "tls/wire.h"
 
-enum opening_stage { OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_LOGIN, OPENING_HANDSHAKE };
+enum opening_stage {
+	OPENING_HEADER, OPENING_DIAL, OPENING_STARTTLS, OPENING_LOGIN, OPENING_HANDSHAKE, OPENING_VERDICT
+};
+
+/* How long a server that has asked for a certificate, and says nothing of it, may take. */
+#define OPENING_VERDICT_TIME (CLOCK_SECOND / 4)
 
 struct opening {
 	struct event_base *loop;   /* borrowed */
@@ -34,6 +39,7 @@ struct opening {
 	unsigned step;             /* of starttls */
 	uint8_t said[STARTTLS_ANSWER_MAX]; /* by the server in the clear; then MySQL's login packet, by the client */
 	size_t said_length;
+	bool probing;              /* MySQL: this connection is only to see whether TLS can be had */
 	bool deaf;                 /* it ends: what it waits for would not be heard */
 	bool answered;             /* MySQL: the client has the answer, and the server's greeting */
 	struct mysql_login login;
@@ -43,6 +49,7 @@ struct opening {
 };
 
 static void opening_on_remote(evutil_socket_t fd, short what, void *arg);
+static void opening_is_good(struct opening *opening);
 
 static void
 opening_free(struct opening *opening)
@@ -140,6 +147,15 @@ opening_wait_for(struct opening *opening, struct event *event)
 	loop_timer_at(&opening->timer, 0);
 }
 
+/* It has nothing against our certificate. */
+static void
+opening_is_silent(struct opening *opening)
+{
+	turns_leave(&opening->turn);
+	contexts_prove(opening->ssl, true);
+	opening_is_good(opening);
+}
+
 static void
 opening_on_time(void *arg)
 {
@@ -154,6 +170,8 @@ opening_on_time(void *arg)
 
 	if (opening->deaf)
 		opening_fail(opening, "limit", "the kernel has no memory to wait for its sockets", "");
+	else if (opening->stage == OPENING_VERDICT)
+		opening_is_silent(opening);
 	else
 		opening_fail(opening, "timeout", late[opening->stage], "");
 }
@@ -229,18 +247,86 @@ opening_succeed(struct opening *opening)
 	opening_end(opening, &sides, NULL);
 }
 
+static void opening_dial(struct opening *opening);
+
+/* The server is what it should be; its client's connection is another one. */
+static void
+opening_end_probe(struct opening *opening)
+{
+	contexts_prove(opening->ssl, true);
+	loop_event_stop(&opening->remote_event);
+	contexts_close(opening->ssl);
+	opening->ssl = NULL;
+	close(opening->remote);
+	opening->remote = -1;
+	opening->probing = false;
+	opening->said_length = 0;
+	opening->step = 0;
+	opening_dial(opening);
+}
+
+static void
+opening_is_good(struct opening *opening)
+{
+	if (opening->probing)
+		opening_end_probe(opening);
+	else
+		opening_succeed(opening);
+}
+
+static void
+opening_is_bad(struct opening *opening, int error)
+{
+	struct failure failure;
+
+	explain_handshake(opening->ssl, &opening->header, error, &failure);
+	contexts_prove(opening->ssl, false);
+	opening_end(opening, NULL, &failure);
+}
+
+/* The handshake is over, and the server has still to say what it thinks of our certificate: an alert, or anything
+ * else. */
+static void
+opening_await_verdict(struct opening *opening)
+{
+	int result, error;
+	char byte;
+
+	opening->stage = OPENING_VERDICT;
+	do {
+		ERR_clear_error();
+		errno = 0;
+		result = SSL_peek(opening->ssl, &byte, 1);
+		error = errno;
+	} while (result != 1 && SSL_get_error(opening->ssl, result) == SSL_ERROR_WANT_READ &&
+	    !contexts_is_proven(opening->ssl) && SSL_has_pending(opening->ssl));
+	if (result == 1 || contexts_is_proven(opening->ssl) ||
+	    SSL_get_error(opening->ssl, result) == SSL_ERROR_ZERO_RETURN) {
+		contexts_prove(opening->ssl, true);
+		opening_is_good(opening);
+	} else if (SSL_get_error(opening->ssl, result) == SSL_ERROR_WANT_READ) {
+		opening_wait_remote(opening, EV_READ);
+	} else {
+		opening_is_bad(opening, error);
+	}
+}
+
 static void
 opening_shake_hands(struct opening *opening)
 {
-	struct failure failure;
 	int result, error;
 
 	ERR_clear_error();
 	errno = 0;
 	result = SSL_connect(opening->ssl);
 	error = errno;
+	if (result == 1 && contexts_is_judged(opening->ssl)) {
+		opening_is_good(opening);
+		return;
+	}
 	if (result == 1) {
-		opening_succeed(opening);
+		loop_timer_at(&opening->timer, clock_after(clock_now(), OPENING_VERDICT_TIME));
+		opening_await_verdict(opening);
 		return;
 	}
 	switch (SSL_get_error(opening->ssl, result)) {
@@ -251,8 +337,7 @@ opening_shake_hands(struct opening *opening)
 		opening_wait_remote(opening, EV_WRITE);
 		return;
 	default:
-		explain_handshake(opening->ssl, &opening->header, error, &failure);
-		opening_end(opening, NULL, &failure);
+		opening_is_bad(opening, error);
 	}
 }
 
@@ -262,7 +347,8 @@ opening_begin_handshake(struct opening *opening)
 	struct failure failure = { .kind = "limit", .text = "OpenSSL has no memory; lower --max-sessions" };
 
 	opening->stage = OPENING_HANDSHAKE;
-	opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
+	if (opening->ssl == NULL)
+		opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
 	if (opening->ssl == NULL || !wire_attach(opening->ssl, opening->remote)) {
 		opening_end(opening, NULL, &failure);
 		return;
@@ -362,6 +448,24 @@ opening_greet(struct opening *opening)
 	opening_wait_remote(opening, EV_READ);
 }
 
+/* The client would get the server's greeting before TLS is known to be good: unless it was so the last time, that is
+ * seen first, on a connection for nothing else. */
+static void
+opening_meet(struct opening *opening)
+{
+	struct failure failure;
+
+	opening->ssl = contexts_open(opening->contexts, &opening->header, &failure);
+	if (opening->ssl == NULL) {
+		opening_end(opening, NULL, &failure);
+	} else if (contexts_is_proven(opening->ssl)) {
+		opening_greet(opening);
+	} else if (opening_say(opening, mysql_probe_request(), MYSQL_REQUEST_SIZE)) {
+		opening->probing = true;
+		opening_begin_handshake(opening);
+	}
+}
+
 static void
 opening_judge(struct opening *opening, enum starttls_verdict verdict, const char *error)
 {
@@ -378,7 +482,7 @@ opening_judge(struct opening *opening, enum starttls_verdict verdict, const char
 		return;
 	case STARTTLS_AGREED:
 		if (opening->header.starttls == STARTTLS_MYSQL)
-			opening_greet(opening);
+			opening_meet(opening);
 		else
 			opening_begin_handshake(opening);
 	}
@@ -448,6 +552,9 @@ opening_step(void *arg)
 		return;
 	case OPENING_LOGIN:
 		opening_end(opening, NULL, NULL); /* it waits no longer, and has nothing to say that can be trusted */
+		return;
+	case OPENING_VERDICT:
+		opening_await_verdict(opening);
 		return;
 	default:
 		opening_shake_hands(opening);

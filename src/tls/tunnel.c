@@ -133,6 +133,7 @@ tunnel_break(struct tunnel *tunnel, int error)
 		return;
 	}
 	tunnel->end = TUNNEL_BROKEN;
+	contexts_prove(tunnel->ssl, false); /* an alert may be about our certificate */
 	explain_session(error, tunnel->text, sizeof tunnel->text);
 }
 

@@ -7,7 +7,17 @@ import signal
 import socket
 import subprocess
 
+import pytest
+
 import holdfast
+
+
+def node_environment(package):
+    """Where node finds a package: what npm has put into HOLDFAST_NPM, a node_modules, or the distribution's."""
+    folder = os.environ.get("HOLDFAST_NPM", "/usr/share/nodejs")
+    if not shutil.which("node") or not os.path.isdir(f"{folder}/{package}"):
+        pytest.skip(f"needs node, and {package}: from the distribution, or of npm in HOLDFAST_NPM")
+    return holdfast.environment(NODE_PATH=folder)
 
 
 class Redis:

@@ -1,4 +1,5 @@
 """MySQL clients that know nothing of TLS, and a MariaDB that takes TLS alone."""
+import json
 import os
 import shutil
 
@@ -84,20 +85,31 @@ def test_pymysql(place):
         connection.ping()
 
 
-def test_mysql2(place):
-    folder = os.environ.get("HOLDFAST_NPM", "/usr/share/nodejs")
-    if not shutil.which("node") or not os.path.isdir(f"{folder}/mysql2"):
-        pytest.skip("needs node, and mysql2 of npm in HOLDFAST_NPM")
+def ask_by_mysql2(where):
+    """where: {socketPath} or {host, port}."""
     script = """
         const mysql = require('mysql2');
-        const one = mysql.createConnection({socketPath: process.argv[1], user: 'shop', password: 'secret'});
+        const where = JSON.parse(process.argv[1]);
+        const one = mysql.createConnection({...where, user: 'shop', password: 'secret'});
         one.query("show status like 'Ssl_version'", (error, rows) => {
             console.log(error || rows[0].Value);
             one.end();
         });
         """
-    done = holdfast.run("node", "-e", script, place.path, env=holdfast.environment(NODE_PATH=folder))
+    done = holdfast.run("node", "-e", script, json.dumps(where), env=real_servers.node_environment("mysql2"))
     assert done.stdout == "TLSv1.3\n", done.stderr
+
+
+def test_mysql2(place):
+    ask_by_mysql2({"socketPath": place.path})
+
+
+def test_mysql2_by_host_and_port(place, daemon):
+    port = holdfast.free_port()
+    daemon(f's: {{ address = "{place.database.address}"; warm = 0; listen = ( "s.sock", "127.0.0.1:{port}" ); '
+           f'tls: {{ ca = "{place.authority.ca}"; name = "localhost"; starttls = "mysql"; '
+           f'socket = "{place.program.path}"; }}; }};\n')
+    ask_by_mysql2({"host": "127.0.0.1", "port": port})
 
 
 def test_through_the_daemon(place, daemon):
@@ -118,12 +130,50 @@ def test_through_the_daemon(place, daemon):
         assert b"MariaDB" in client.file.read(30)
 
 
-def test_errors_are_told_to_the_client(place, module_folder):
-    other = tls_program.Authority(module_folder, "other")
-    done = ask(place.bridge(ca=other.ca).path, "select 1")
-    assert "ERROR 1043 (08S01)" in done.stderr and "holdfast-tls: verify" in done.stderr and "set ca" in done.stderr
-    done = ask(place.bridge(name="db.example").path, "select 1")
-    assert "holdfast-tls: name" in done.stderr and "DNS:localhost" in done.stderr
+@pytest.fixture(scope="module")
+def other(module_folder):
+    return tls_program.Authority(module_folder, "other")
+
+
+@pytest.mark.parametrize("wrong, says", (("ca", "set ca"), ("name", "DNS:localhost")))
+def test_a_bad_certificate_is_a_failed_attempt(place, daemon, other, wrong, says):
+    """Before a client has the server's greeting: it is held until the settings are right."""
+    def services(ca=place.authority.ca, name="localhost"):
+        return (f's: {{ address = "{place.database.address}"; warm = 0; retry: {{ delay = 0.05; }}; '
+                f'hold_retry = 0.05; tls: {{ ca = "{ca}"; name = "{name}"; starttls = "mysql"; '
+                f'socket = "{place.program.path}"; }}; }};\n')
+
+    one = daemon(services(**{"ca": {"ca": other.ca}, "name": {"name": "db.example"}}[wrong]))
+    with one.client("s") as client:
+        holdfast.until(lambda: says in (one.status("s")["last_error"] or ""), "the cause")
+        assert not one.status("s")["up"] and one.command("endpoints s")["endpoints"][0]["state"] == "failed"
+        assert one.status("s")["held"] == 1
+        one.configure(services())
+        one.command("reload")
+        assert b"MariaDB" in client.file.read(30)
+
+
+def test_one_that_has_become_bad_is_told_to_a_client_and_is_a_failed_attempt_then(place, other):
+    """The server takes another certificate while it runs."""
+    lines = {"service": "shop", "address": place.database.address, "ca": place.authority.ca, "name": "localhost",
+             "starttls": "mysql"}
+    pair = [place.authority.file("db" + end) for end in (".pem", ".key")]
+    kept = [open(path).read() for path in pair]
+    assert ask(place.path, "select 1").stdout == "1\n"
+    try:
+        for path, new in zip(pair, other.issue("db")):
+            shutil.copyfile(new, path)
+        assert place.database.ask("flush ssl").returncode == 0
+        done = ask(place.path, "select 1")
+        assert "ERROR 1043 (08S01)" in done.stderr and "holdfast-tls: verify" in done.stderr
+        kind, text = place.program.refused(**lines)
+        assert kind == "verify" and "set ca" in text
+    finally:
+        for path, text in zip(pair, kept):
+            with open(path, "w") as file:
+                file.write(text)
+        place.database.ask("flush ssl")
+    assert ask(place.path, "select 1").stdout == "1\n"
 
 
 def test_client_that_says_nothing(place):

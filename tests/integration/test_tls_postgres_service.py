@@ -1,6 +1,7 @@
 """PostgreSQL that takes TLS alone, for clients that speak plainly: by a Unix socket, and by TCP, where libpq asks for
 encryption first and is declined."""
 import contextlib
+import json
 import os
 import random
 import socket
@@ -72,6 +73,20 @@ def test_psql_by_a_unix_socket_and_by_tcp(daemon, place):
     done = holdfast.run(os.path.join(real_servers.postgres_programs(), "psql"), "-h", "127.0.0.1", "-p", place.port,
                         "-U", "postgres", *ASK, env=holdfast.environment(PGSSLMODE="require"))
     assert "server does not support SSL, but SSL was required" in done.stderr
+
+
+@pytest.mark.parametrize("service", "st")
+def test_node_pg_by_socket_and_by_host_and_port(daemon, place, service):
+    one = daemon(place.services())
+    where = {"s": {"host": os.path.dirname(one.socket("s"))}, "t": {"host": "127.0.0.1", "port": place.port}}[service]
+    script = """
+        const { Client } = require('pg');
+        const one = new Client({...JSON.parse(process.argv[1]), user: 'postgres', database: 'postgres'});
+        one.connect().then(() => one.query('SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid()'))
+            .then(result => console.log(result.rows[0].version), console.log).then(() => one.end());
+        """
+    done = holdfast.run("node", "-e", script, json.dumps(where), env=real_servers.node_environment("pg"))
+    assert done.stdout == "TLSv1.3\n", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("service", "st")

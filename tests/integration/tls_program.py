@@ -124,6 +124,18 @@ class Authority(lookups.Authority):
                      "-days", "0", "-extfile", self.file(name + ".ext"), "-out", cert)
         return cert, key
 
+    def future(self, name):
+        cert, key = self.issue(name)
+        config = self.file("future.cnf")
+        open(self.file("future.txt"), "w").close()
+        with open(config, "w") as file:
+            file.write(f"[ca]\ndefault_ca=it\n[it]\ndatabase={self.file('future.txt')}\ndefault_md=sha256\n"
+                       f"new_certs_dir={self.folder}\nrand_serial=yes\npolicy=any\n[any]\ncommonName=supplied\n")
+        self.openssl("ca", "-batch", "-notext", "-config", config, "-cert", self.ca, "-keyfile", self.file("ca.key"),
+                     "-in", self.file(name + ".req"), "-extfile", self.file(name + ".ext"),
+                     "-startdate", "20990101000000Z", "-enddate", "20991231000000Z", "-out", cert)
+        return cert, key
+
     def self_signed(self, name):
         cert, key = self.file(name + ".pem"), self.file(name + ".key")
         self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
