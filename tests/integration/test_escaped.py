@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+import asking
 import holdfast
 import screen as screen_module
 
@@ -179,6 +180,34 @@ def test_errors_of_the_configuration_are_escaped(one):
     assert not any(line.startswith("INJECTED") for line in notice.splitlines()), notice
     with open(one.log_path, "rb") as file:
         expect_harmless("log", file.read())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount: run tests/run as root")
+def test_names_of_users_processes_and_clients_are_escaped(daemon, redis, folder):
+    """An account's name is what a directory service says; a process and a client of Redis name themselves."""
+    with open(f"{folder}/passwd", "wb") as file:
+        file.write(said("W-user", ONE_LINE.replace(b"]0;", b"]0")) + b":x:0:0::/:/bin/sh\n")
+    mount = f'mount --bind {folder}/passwd /etc/passwd && exec "$@"'
+    one = daemon(asking.shared("s", redis().address), wrapper=["unshare", "--mount", "sh", "-c", mount, "sh"])
+    one.wait_connected("s")
+    with open("/proc/self/comm", "rb+", buffering=0) as comm:
+        before = comm.read()
+        comm.write(b"W-comm \x1b]\x9b\xff\x07")
+        with asking.Resp(one.client("s")) as client:
+            client.ask("CLIENT", "SETNAME", b"W-label-" + HARM.replace(b" ", b"").replace(b"\n", b""))
+            assert client.ask("PING") == "PONG"
+            outputs = [ctl(one, *more, *words) for more in ([], ["--json"]) for words in (
+                ["clients"], ["clients", "s", "--by", "user"], ["status", "s"], ["close", "s"], ["explain", "s"],
+                ["status", "s"], ["open", "s"])]
+        comm.write(before)
+    for done in outputs:
+        expect_harmless("names", done.stdout)
+        expect_harmless("names", done.stderr)
+    assert sum(b"W-user" in done.stdout for done in outputs) >= 4
+    with open(one.log_path, "rb") as file:
+        log = file.read()
+    assert b"closed by W-user" in log
+    expect_harmless("log", log)
 
 
 def test_the_configuration_is_printed_so_that_it_is_read_the_same(one, folder):
