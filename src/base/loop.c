@@ -283,9 +283,11 @@ loop_log(int severity, const char *text)
 struct event_base *
 loop_new(void)
 {
-	struct event_config *config = event_config_new();
+	struct event_config *config;
 	struct event_base *loop = NULL;
 
+	event_set_mem_functions(mem_malloc, mem_realloc, mem_free);
+	config = event_config_new();
 	event_set_log_callback(loop_log);
 	if (config != NULL) {
 		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);

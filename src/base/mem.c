@@ -8,10 +8,23 @@
 /* Free bytes that are not worth looking for whole pages. */
 #define MEM_SPARE (256u << 10)
 
+static void (*mem_act)(void);
+
+void
+mem_on_failure(void (*act)(void))
+{
+	mem_act = act;
+}
+
 static void *
 mem_checked(void *memory)
 {
+	void (*act)(void) = mem_act;
+
 	if (memory == NULL) {
+		mem_act = NULL;
+		if (act != NULL)
+			act();
 		fputs("holdfast: out of memory\n", stderr);
 		abort();
 	}
@@ -32,6 +45,18 @@ mem_resize(void *old, size_t count, size_t size)
 		return NULL;
 	}
 	return mem_checked(reallocarray(old, count, size));
+}
+
+void *
+mem_realloc(void *old, size_t size)
+{
+	return mem_checked(realloc(old, size > 0 ? size : 1));
+}
+
+void *
+mem_malloc(size_t size)
+{
+	return mem_realloc(NULL, size);
 }
 
 char *

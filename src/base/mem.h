@@ -12,11 +12,18 @@
 #include <stddef.h>
 #include <stdio.h>
 
+/* Calls this once when there is none, before the program ends; NULL: nothing. */
+void mem_on_failure(void (*act)(void));
+
 /* Zeroed memory for count items of size bytes. */
 void *mem_new(size_t count, size_t size);
 
 /* Grows or shrinks; what is new is not zeroed.  count of 0 frees and gives NULL. */
 void *mem_resize(void *old, size_t count, size_t size);
+
+/* As malloc() and realloc(), for libraries, which may not notice everywhere that there is none. */
+void *mem_malloc(size_t size);
+void *mem_realloc(void *old, size_t size);
 
 /* A copy of a text, or NULL for NULL. */
 char *mem_copy_text(const char *text);

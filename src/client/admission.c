@@ -307,7 +307,7 @@ admission_listen(struct admission *admission, unsigned i, int fd, bool last)
 	if (fd != -1) {
 		door->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
 		    door);
-		listener_keep_reserve(door->listener);
+		listener_keep_reserve(door->listener, &admission->table->clients_used);
 	}
 	admission_rest(admission, TABLE_PAUSE_NONE);
 }

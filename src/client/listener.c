@@ -36,6 +36,7 @@ struct listener {
 	bool paused;
 	bool exhausted;     /* told, until accepting works again */
 	int ceiling;        /* file descriptors from here on are not for clients */
+	const uint32_t *clients; /* borrowed: how many there are; NULL: it has no ceiling */
 	listener_callback *accepted;
 	void (*on_exhausted)(void *arg, int error);
 	void *arg;          /* borrowed */
@@ -427,7 +428,7 @@ listener_is_at_ceiling(const struct listener *listener)
 	if (lowest == -1)
 		return true;
 	close(lowest);
-	return lowest >= listener->ceiling;
+	return lowest >= listener->ceiling && listener->clients != NULL && *listener->clients > 0;
 }
 
 bool
@@ -507,7 +508,7 @@ listener_free(struct listener *listener)
 }
 
 void
-listener_keep_reserve(struct listener *listener)
+listener_keep_reserve(struct listener *listener, const uint32_t *clients)
 {
 	struct rlimit limit;
 	rlim_t reserve;
@@ -515,6 +516,7 @@ listener_keep_reserve(struct listener *listener)
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur > INT_MAX)
 		return;
 	reserve = limit.rlim_cur / 4 < LISTENER_RESERVE ? limit.rlim_cur / 4 : LISTENER_RESERVE;
+	listener->clients = clients;
 	listener->ceiling = (int)(limit.rlim_cur - reserve - TABLE_LAST_FILES);
 }
 

@@ -4,6 +4,7 @@
 
 #include <event2/event.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -51,8 +52,9 @@ struct listener *listener_new(struct event_base *loop, int fd, listener_callback
     void (*exhausted)(void *arg, int error), void *arg);
 void listener_free(struct listener *listener);
 
-/* The last file descriptors are not for clients: accepting rests there as if none were left. */
-void listener_keep_reserve(struct listener *listener);
+/* The last file descriptors are not for clients: accepting rests there as if none were left, as long as there are
+ * clients (*clients, borrowed), whose end makes some free. */
+void listener_keep_reserve(struct listener *listener, const uint32_t *clients);
 
 /* Whether no file descriptor is left, so that clients wait in the backlog.  Asks the kernel, in that case only. */
 bool listener_is_exhausted(const struct listener *listener);

@@ -251,8 +251,10 @@ begin_try_kept(const struct table *table)
 	int status = 0;
 	pid_t pid = fork();
 
-	if (pid == 0)
+	if (pid == 0) {
+		mem_on_failure(NULL);
 		_exit(begin_read_kept(table) != NULL ? BEGIN_OK : BEGIN_BAD_CONFIG);
+	}
 	if (pid == -1 || waitpid(pid, &status, 0) != pid)
 		return -errno;
 	if (!WIFEXITED(status))
@@ -331,6 +333,7 @@ begin_take_over(const struct begin_options *options, int fd, struct table *ret_t
 		ret_table->header->restarts++;
 		fdstore_forget(ret_table);
 	} else {
+		mem_on_failure(NULL);
 		upgrade_accept(ret_table, copied);
 	}
 	if (copied)
@@ -348,6 +351,18 @@ begin_refuse_upgrade(const struct begin_options *options, int fd, int error)
 	upgrade_refuse(fd, options->argv, reason);
 	fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s\n", begin_reason(error));
 	return BEGIN_FAILURE;
+}
+
+/* What an upgrade's program needs to give way, when there is no memory for more. */
+static struct {
+	const struct begin_options *options;
+	int fd;
+} begin_upgrade;
+
+static void
+begin_on_no_memory(void)
+{
+	begin_refuse_upgrade(begin_upgrade.options, begin_upgrade.fd, -ENOMEM);
 }
 
 /* What was kept is of no use: its files, the lock too, are not there when the daemon starts afresh. */
@@ -380,6 +395,10 @@ begin_again(const struct begin_options *options, int *ret_code)
 		return false;
 	}
 	begin_raise_files();
+	begin_upgrade.options = options;
+	begin_upgrade.fd = fd;
+	if (fd != -1 && !upgrade_is_taken_back())
+		mem_on_failure(begin_on_no_memory);
 	error = begin_take_over(options, fd, &table);
 	if (error < 0 && fd == -1) {
 		fprintf(stderr, "holdfastd: cannot take over what was kept over the restart: %s; its clients are "

@@ -1,5 +1,6 @@
 #include "daemon/daemon.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -636,6 +637,7 @@ daemon_run(struct table *table)
 {
 	struct daemon daemon = { .table = table, .version = table->header->version };
 
+	json_set_alloc_funcs(mem_malloc, mem_free);
 	recover_run(table);
 	keeper_volunteer(table);
 	daemon.loop = loop_new();

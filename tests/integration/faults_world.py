@@ -177,7 +177,9 @@ class World:
             client.close()
         self.lasting = {}
         if self.one:
-            workers = [os.pidfd_open(pid) for pid in self.one.children()] if self.one.process else []
+            workers = []
+            with contextlib.suppress(OSError):  # a keeper that has ended
+                workers = [os.pidfd_open(pid) for pid in self.one.children()]
             self.one.end()
             for worker in workers:  # its sockets are open until then
                 select.select([worker], [], [], PATIENCE)

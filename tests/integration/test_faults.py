@@ -117,6 +117,8 @@ def upgraded(start, upstream):
     ("clone", 1, "keeper"),
     ("fork", 1, "keeper"),    # the new program's, which looks at the configuration
     ("fexecve", 1, "keeper"),
+    ("calloc", 1, "keeper"),  # the new program's
+    ("malloc", 1, "child"),
 ])
 def test_an_upgrade_without_memory_is_taken_back(start, upstream, fails, function, first, process):
     one = upgraded(start, upstream)
@@ -143,6 +145,18 @@ def test_a_new_program_without_memory_for_the_configuration_is_taken_back(start,
         done = one.ctl("upgrade")
         assert fails.disarm() > 0 and done.returncode == 1 and "continues" in done.stderr, done.stderr
         assert client.ask("y") == b"y\n"
+
+
+def test_few_descriptors_are_no_end_of_accepting(daemon, upstream):
+    """As many as the daemon needs itself, and hardly more: who comes waits for those who are there."""
+    one = daemon(holdfast.fixed("s", upstream().address), wrapper=["prlimit", "--nofile=30"])
+    one.wait_connected("s")
+    for number in range(2):
+        clients = [one.client("s") for _ in range(8)]
+        one.kill_worker()
+        for client in clients:
+            assert client.ask(str(number)) == f"{number}\n".encode()
+            client.close()
 
 
 @tls_program.MARK
