@@ -19,13 +19,14 @@
 
 static char **upgrade_argv;
 
-static void
+/* 0 or -errno: without it the next program would begin afresh, or know no way back. */
+static int
 upgrade_set_number(const char *name, int number)
 {
 	char text[16];
 
 	snprintf(text, sizeof text, "%d", number);
-	setenv(name, text, 1);
+	return setenv(name, text, 1) == 0 ? 0 : -errno;
 }
 
 static int
@@ -142,10 +143,10 @@ upgrade_set_all_flags(const struct table *table, int flags)
 static int
 upgrade_exec(struct table *table, int file)
 {
-	int error;
+	int error = upgrade_set_number(UPGRADE_TABLE, table->header->file[TABLE_FILE_MEMORY]);
 
-	upgrade_set_number(UPGRADE_TABLE, table->header->file[TABLE_FILE_MEMORY]);
-	error = upgrade_set_all_flags(table, 0);
+	if (error == 0)
+		error = upgrade_set_all_flags(table, 0);
 	if (error == 0) { /* what closed in it would be lost */
 		fexecve(file, upgrade_argv, environ);
 		error = -errno;
@@ -165,8 +166,9 @@ upgrade_execute(struct table *table)
 	file[TABLE_FILE_FORMER] = file[TABLE_FILE_PROGRAM];
 	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_NEXT];
 	file[TABLE_FILE_NEXT] = -1;
-	upgrade_set_number(UPGRADE_FORMER, file[TABLE_FILE_FORMER]);
-	error = upgrade_exec(table, file[TABLE_FILE_PROGRAM]);
+	error = upgrade_set_number(UPGRADE_FORMER, file[TABLE_FILE_FORMER]);
+	if (error == 0)
+		error = upgrade_exec(table, file[TABLE_FILE_PROGRAM]);
 	unsetenv(UPGRADE_FORMER);
 	upgrade_close(&file[TABLE_FILE_PROGRAM]);
 	file[TABLE_FILE_PROGRAM] = file[TABLE_FILE_FORMER];
@@ -181,8 +183,8 @@ upgrade_go_back(struct table *table, const char *reason)
 
 	if (table->header->file[TABLE_FILE_FORMER] == -1)
 		return -ENOENT;
-	setenv(UPGRADE_REFUSED, reason, 1);
-	error = upgrade_exec(table, table->header->file[TABLE_FILE_FORMER]);
+	error = setenv(UPGRADE_REFUSED, reason, 1) == 0
+	    ? upgrade_exec(table, table->header->file[TABLE_FILE_FORMER]) : -errno;
 	unsetenv(UPGRADE_REFUSED);
 	upgrade_close(&table->header->file[TABLE_FILE_FORMER]);
 	return error;

@@ -119,6 +119,9 @@ def upgraded(start, upstream):
     ("fexecve", 1, "keeper"),
     ("calloc", 1, "keeper"),  # the new program's
     ("malloc", 1, "child"),
+    ("malloc", 1, "keeper"),  # of what the new program is told
+    ("malloc", 3, "keeper"),
+    ("realloc", 2, "keeper"),
 ])
 def test_an_upgrade_without_memory_is_taken_back(start, upstream, fails, function, first, process):
     one = upgraded(start, upstream)
