@@ -45,7 +45,7 @@ def pass_large(one):
 def test_what_cannot_be_spliced_is_copied(start, upstream, fails):
     one = start(holdfast.fixed("s", upstream(echo).address))
     one.wait_connected("s")
-    fails.arm("splice", "EINVAL", 2, 10000)
+    fails.arm("splice", "EINVAL", 2, 10000)  # one that empties the pipe, then all that fill it
     pass_large(one)
     assert fails.disarm() > 10
     pass_large(one)
@@ -55,17 +55,14 @@ def test_what_cannot_be_spliced_is_copied(start, upstream, fails):
 
 @pytest.mark.parametrize("point", [point for point in points() if point.startswith("journal.cop")])
 def test_deaths_in_the_midst_of_copying(start, upstream, fails, point):
-    options = crash(f"{point}:3")
-    one = start(holdfast.fixed("s", upstream(echo).address), **options)
+    one = start(holdfast.fixed("s", upstream(echo).address), **crash(f"{point}:1"))
     one.wait_connected("s")
-    fails.arm("splice", "EINVAL", 2, 1000000)
-    for _ in range(100):
+    for _ in range(50):
+        fails.arm("splice", "EINVAL", 2)  # mostly of what is in the pipe, after it was filled
         pass_large(one)
         if deaths(one, point) >= 5:
-            break
-    else:
-        pytest.fail("it is not passed")
-    fails.disarm()
+            return
+    pytest.fail("it is seldom passed")
 
 
 def test_a_connection_of_its_own_that_ends_before_it_took_anything(start, redis, fails):
