@@ -37,7 +37,9 @@ begin_table(void)
 	if (table_new(100, &table) < 0)
 		abort();
 	table.services[0].word = TABLE_LIVE;
+	table.services[0].sockets[0].fd = -1;
 	client = table_client_claim(&table);
+	table.clients[client].flags = TABLE_CLIENT_DATAGRAMS; /* it has no file */
 	table_client_set(&table, client, TABLE_LIVE);
 	rules.queue.record = &table.services[0].shared;
 	rules.framing = framing_of(FRAMING_RESP);
