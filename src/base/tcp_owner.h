@@ -12,7 +12,7 @@
 
 #define TCP_OWNERS_MAX 65536         /* sockets that are looked at */
 #define TCP_OWNERS_FILES (1u << 20)  /* files of processes */
-#define TCP_OWNERS_BIT 128           /* of either in one bit */
+#define TCP_OWNERS_BIT 32            /* of either in one bit */
 
 /* The sockets as they are when they are listed.  With processes set their processes are looked for too. */
 struct tcp_owners;
