@@ -120,6 +120,11 @@ typedef void commands_run(void *arg, struct control_request *request, int argc, 
 /* commands_show.c: answered in pieces. */
 commands_run commands_status, commands_endpoints, commands_metrics, commands_config;
 
+/* New objects: what "status" tells of the daemon, and of a service; and what "explain" answers. */
+json_t *commands_status_of_daemon(const struct command_context *context);
+json_t *commands_status_of(const struct service *service);
+json_t *commands_explanation(const struct command_context *context, const struct service *service);
+
 /* A new list of the service's endpoints as "endpoints" tells them, those that have failed first. */
 json_t *commands_endpoints_of(const struct command_context *context, const struct service *service);
 

@@ -61,22 +61,28 @@ commands_log(void *arg, struct control_request *request, int argc, char **argv)
 	    "previous", log_level_name(before)));
 }
 
+json_t *
+commands_explanation(const struct command_context *context, const struct service *service)
+{
+	struct service_status status;
+
+	service_get_status(service, &status);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "service", service_name(service),
+	    "state", upstream_state_name(status.upstream.state), "since", stats_time(status.upstream.since),
+	    "down_since", stats_time(status.upstream.down_since),
+	    "endpoints", commands_endpoints_of(context, service),
+	    "entries", events_history(&context->table->services[service_index(service)]));
+}
+
 static void
 commands_explain(void *arg, struct control_request *request, int argc, char **argv)
 {
 	const struct command_context *context = arg;
-	struct service *service = command_need(context, request, argv[1]);
-	struct service_status status;
+	const struct service *service = command_need(context, request, argv[1]);
 
 	(void)argc;
-	if (service == NULL)
-		return;
-	service_get_status(service, &status);
-	control_answer(request, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "service", service_name(service),
-	    "state", upstream_state_name(status.upstream.state), "since", stats_time(status.upstream.since),
-	    "down_since", stats_time(status.upstream.down_since),
-	    "endpoints", commands_endpoints_of(context, service),
-	    "entries", events_history(&context->table->services[service_index(service)])));
+	if (service != NULL)
+		control_answer(request, commands_explanation(context, service));
 }
 
 static void

@@ -37,8 +37,8 @@ status_removed(const struct command_context *context)
 	return list;
 }
 
-static void
-status_put_daemon(struct control_request *request, const struct command_context *context)
+json_t *
+commands_status_of_daemon(const struct command_context *context)
 {
 	struct figures_daemon figures;
 	json_t *object;
@@ -46,24 +46,30 @@ status_put_daemon(struct control_request *request, const struct command_context 
 	figures_of_daemon(&figures, context->table, context->version, 0);
 	object = stats_json(figures_rows[METRICS_OF_DAEMON], &figures.object);
 	json_object_set_new(object, "removed", status_removed(context));
-	control_put_inside(request, object);
-	control_put(request, ",\"services\":[");
+	return object;
+}
+
+json_t *
+commands_status_of(const struct service *service)
+{
+	struct figures_service figures;
+
+	figures_of_service(&figures, service);
+	return stats_json(figures_rows[METRICS_OF_SERVICES], &figures.object);
 }
 
 static bool
 status_work(struct pending *pending)
 {
 	struct command_bits *bits = (struct command_bits *)pending;
-	struct service *service = command_walk_next(&bits->walk);
-	struct figures_service figures;
+	const struct service *service = command_walk_next(&bits->walk);
 
 	if (service == NULL) {
 		control_put(pending->request, "]");
 		control_finish(pending->request);
 		return false;
 	}
-	figures_of_service(&figures, service);
-	command_bits_put(bits, stats_json(figures_rows[METRICS_OF_SERVICES], &figures.object));
+	command_bits_put(bits, commands_status_of(service));
 	return true;
 }
 
@@ -78,7 +84,8 @@ commands_status(void *arg, struct control_request *request, int argc, char **arg
 
 	if (argc > 1 && command_need(arg, request, argv[1]) == NULL)
 		return;
-	status_put_daemon(request, arg);
+	control_put_inside(request, commands_status_of_daemon(arg));
+	control_put(request, ",\"services\":[");
 	bits = command_bits_new(arg, &status_kind, request, argv[1], false);
 	pending_work(&bits->pending);
 }

@@ -18,6 +18,7 @@
 #include "daemon/listen_socket.h"
 #include "daemon/lock.h"
 #include "daemon/metrics_socket.h"
+#include "daemon/pages.h"
 #include "daemon/reloads.h"
 #include "daemon/service_sockets.h"
 #include "daemon/trial.h"
@@ -46,6 +47,7 @@ struct daemon {
 	struct listen_socket *control_socket; /* owned */
 	struct prepared_socket control_prepared; /* owned: for it */
 	struct metrics_socket *metrics; /* owned */
+	struct pages *pages;          /* owned: what is seen there */
 	struct trial *trial;          /* owned */
 	struct command_context commands;
 	struct reloads *reloads;      /* owned */
@@ -90,14 +92,6 @@ daemon_config(void *arg, const char *name)
 		return config_text(daemon->config, setting_show); /* its services are taken */
 	service = services_find(daemon->services, name);
 	return service == NULL ? NULL : config_service_text(service_get_settings(service), setting_show);
-}
-
-static struct metrics *
-daemon_take_metrics(void *arg, enum metrics_format format)
-{
-	const struct daemon *daemon = arg;
-
-	return commands_take_metrics(&daemon->commands, format);
 }
 
 static enum log_level
@@ -531,7 +525,8 @@ daemon_on_started(void *arg)
 	bool reloads = header->requests & TABLE_REQUEST_RELOADING;
 
 	daemon_start_control(daemon);
-	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, daemon_take_metrics, daemon);
+	daemon->pages = pages_new(daemon->loop, &daemon->commands);
+	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, pages_answer, daemon->pages);
 	metrics_socket_set(daemon->metrics, daemon->config, NULL);
 	daemon_start_reloads(daemon);
 	daemon_look(daemon);
@@ -617,6 +612,7 @@ daemon_end(struct daemon *daemon)
 	reloads_free(daemon->reloads);
 	pendings_end(&daemon->commands.pendings);
 	metrics_socket_free(daemon->metrics);
+	pages_free(daemon->pages);
 	loop_timer_stop(&daemon->looking);
 	lock_keeper_free(daemon->lock);
 	services_free(daemon->services);

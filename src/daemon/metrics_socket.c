@@ -12,11 +12,11 @@
 struct metrics_socket {
 	struct event_base *loop;     /* borrowed */
 	struct table *table;         /* borrowed */
-	struct metrics *(*take)(void *arg, enum metrics_format format);
+	void (*answer)(void *arg, const struct http_asked *asked, struct http_answer *ret_answer);
 	void *arg;                   /* borrowed */
 	struct listener_settings settings; /* its path is owned */
 	struct listen_socket *socket; /* owned; NULL: none is wanted */
-	struct metrics_http *http;   /* owned; NULL none */
+	struct http *http;           /* owned; NULL none */
 };
 
 static void
@@ -25,9 +25,9 @@ metrics_socket_listen(void *arg, int fd, bool last)
 	struct metrics_socket *metrics = arg;
 
 	(void)last; /* whoever has connected asks again */
-	metrics_http_free(metrics->http);
-	metrics->http = fd == -1 ? NULL : metrics_http_new(metrics->loop, fd,
-	    metrics->table->shape.files - TABLE_LAST_FILES, metrics->take, metrics->arg);
+	http_free(metrics->http);
+	metrics->http = fd == -1 ? NULL : http_new(metrics->loop, fd,
+	    metrics->table->shape.files - TABLE_LAST_FILES, metrics->answer, metrics->arg);
 }
 
 static void
@@ -99,11 +99,11 @@ metrics_socket_listen_socket(const struct metrics_socket *metrics)
 
 struct metrics_socket *
 metrics_socket_new(struct event_base *loop, struct table *table,
-    struct metrics *(*take)(void *arg, enum metrics_format format), void *arg)
+    void (*answer)(void *arg, const struct http_asked *asked, struct http_answer *ret_answer), void *arg)
 {
 	struct metrics_socket *metrics = mem_new(1, sizeof *metrics);
 
-	*metrics = (struct metrics_socket){ .loop = loop, .table = table, .take = take, .arg = arg };
+	*metrics = (struct metrics_socket){ .loop = loop, .table = table, .answer = answer, .arg = arg };
 	return metrics;
 }
 

@@ -1,19 +1,19 @@
-/* metrics_socket.h - where the metrics are served; no service waits for it. */
+/* metrics_socket.h - where the metrics and the status page are served; no service waits for it. */
 #ifndef HOLDFAST_DAEMON_METRICS_SOCKET_H
 #define HOLDFAST_DAEMON_METRICS_SOCKET_H
 
 #include <event2/event.h>
 
 #include "config/settings.h"
-#include "control/metrics_http.h"
+#include "control/http.h"
 #include "daemon/listen_socket.h"
 #include "keep/table.h"
 
 struct metrics_socket;
 
-/* take(arg) makes the snapshot of an answer.  Serves nothing before metrics_socket_set(). */
+/* answer(arg) is http_new()'s.  Serves nothing before metrics_socket_set(). */
 struct metrics_socket *metrics_socket_new(struct event_base *loop, struct table *table,
-    struct metrics *(*take)(void *arg, enum metrics_format format), void *arg);
+    void (*answer)(void *arg, const struct http_asked *asked, struct http_answer *ret_answer), void *arg);
 
 /* The socket is closed, and its path is gone.  NULL is fine. */
 void metrics_socket_free(struct metrics_socket *metrics);

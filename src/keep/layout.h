@@ -71,6 +71,7 @@
 #define TABLE_STREAM_SIZE    192u        /* room for struct resp_stream of framing/resp_stream.h */
 #define TABLE_HISTORY        64
 #define TABLE_HISTORY_TEXT   232
+#define TABLE_OUTAGES        32
 #define TABLE_BLAMED         8
 #define TABLE_REDO           16
 #define TABLE_LAST_FILES     8           /* numbers left to lookups and the control socket: operators must see */
@@ -259,6 +260,12 @@ struct table_event {
 	char text[TABLE_HISTORY_TEXT + 8];
 };
 
+/* When a service was down, by the wall clock; to is 0 while it is.  Changed by redo records, with what else an outage
+ * changes. */
+struct table_outage {
+	int64_t from, to;
+};
+
 /* Counters of a service.  Only added to. */
 struct table_counters {
 	uint64_t clients;           /* accepted */
@@ -326,6 +333,8 @@ struct table_service {
 	struct table_event history[TABLE_HISTORY];
 	_Alignas(64) unsigned char upstream[TABLE_UPSTREAM_SIZE]; /* upstream/upstream.c's */
 	uint64_t pauses[TABLE_PAUSES]; /* how often accepting paused, by reason */
+	uint64_t outages_next;         /* counts up; the newest is at (outages_next - 1) % TABLE_OUTAGES */
+	struct table_outage outages[TABLE_OUTAGES];
 #ifdef HOLDFAST_NEXT_LAYOUT
 	uint64_t next[9];
 #endif

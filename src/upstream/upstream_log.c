@@ -259,24 +259,54 @@ log_tell_event(const struct upstream_log *log, const struct upstream_event *even
 		log_event(LOG_LEVEL_WARNING, service, name, address, "lost %s: %s; %s", address, event->error, next);
 }
 
-/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none.  Its length is
- * counted and it is over, both at once. */
+/* Its length is counted, the timeline tells its end, and it is over: all at once. */
+static void
+log_end_outage(const struct upstream_log *log)
+{
+	const struct upstream_context *context = log->context;
+	struct table_service *service = &context->table->services[context->service];
+	struct table_outage *last = &service->outages[(service->outages_next - 1) % TABLE_OUTAGES];
+	struct redo redo;
+
+	redo_begin(&redo, context->table);
+	histogram_add(&redo, context->service, TABLE_HISTOGRAM_OUTAGE,
+	    clock_now() - (int64_t)log->record->outage_at);
+	redo_add(&redo, &log->record->outage_at, 0);
+	if (service->outages_next > 0 && last->to == 0)
+		redo_add(&redo, (uint64_t *)&last->to, (uint64_t)clock_wall());
+	redo_commit(&redo);
+}
+
+/* It is counted, and the timeline has it, at once: the same outage is not begun twice. */
+static void
+log_begin_outage(const struct upstream_log *log)
+{
+	const struct upstream_context *context = log->context;
+	struct table_service *service = &context->table->services[context->service];
+	struct table_outage *next = &service->outages[service->outages_next % TABLE_OUTAGES];
+	struct redo redo;
+
+	redo_begin(&redo, context->table);
+	redo_add(&redo, &log->record->outage_at, (uint64_t)clock_now());
+	redo_more(&redo, &log->record->counters.outages, 1);
+	redo_add(&redo, (uint64_t *)&next->from, (uint64_t)clock_wall());
+	redo_add(&redo, (uint64_t *)&next->to, 0);
+	redo_more(&redo, &service->outages_next, 1);
+	redo_commit(&redo);
+	log->record->outage = 1;
+}
+
+/* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
 static void
 log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 {
 	struct upstream_record *record = log->record;
 	bool down = false, ordered = upstream_context_is_failing(log->context); /* none of the service's */
-	struct redo redo;
 
 	if (kind == UPSTREAM_CONNECTED) {
 		record->counters.connects++;
-		if (record->outage_at != 0) {
-			redo_begin(&redo, log->context->table);
-			histogram_add(&redo, log->context->service, TABLE_HISTOGRAM_OUTAGE,
-			    clock_now() - (int64_t)record->outage_at);
-			redo_add(&redo, &record->outage_at, 0);
-			redo_commit(&redo);
-		}
+		if (record->outage_at != 0)
+			log_end_outage(log);
 		record->outage = record->purposely = 0;
 	} else if (kind == UPSTREAM_DISCONNECTED) {
 		record->counters.disconnects++;
@@ -284,11 +314,8 @@ log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 	} else if (kind == UPSTREAM_FAILED) {
 		down = record_pconn(record)->last;
 	}
-	if (!down || record->outage || ordered)
-		return;
-	record->outage_at = (uint64_t)clock_now();
-	record->outage = 1;
-	record->counters.outages++;
+	if (down && record->outage == 0 && record->outage_at == 0 && !ordered)
+		log_begin_outage(log);
 }
 
 struct upstream_event

@@ -67,7 +67,7 @@ def test_two_formats_over_tcp_and_unix_sockets_and_the_control_socket(daemon, up
 
 def test_other_paths_and_methods_are_turned_away(daemon, port):
     daemon("", top=scrape.listening(port))
-    assert scrape.curl(port, path="/")[1] == scrape.curl(port, path="/metrics/")[1] == 404
+    assert scrape.curl(port, path="/metrics/")[1] == scrape.curl(port, path="/none")[1] == 404
     for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
         assert scrape.curl(port, "-X", method)[1] == 405
     assert scrape.curl(port, "-d", "x=y")[1] == 405

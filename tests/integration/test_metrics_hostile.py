@@ -20,6 +20,7 @@ def served(daemon, upstream):
     one = daemon(holdfast.fixed("s", server.address), top=scrape.listening(address))
     with one.client("s") as client:
         assert client.ask("before") == b"before\n"
+        one.wait_status("s", warm=1)
         files = one.files()
         yield one, address
         assert client.ask("after") == b"after\n"

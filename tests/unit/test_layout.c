@@ -26,7 +26,7 @@ u4_layout_8(void **state)
 	assert_int_equal(sizeof(struct table_client), 64);
 	assert_int_equal(sizeof(struct table_conn), 32);
 	assert_int_equal(sizeof(struct table_buffer), 8);
-	assert_int_equal(sizeof(struct table_service), 84672);
+	assert_int_equal(sizeof(struct table_service), 85184);
 	assert_int_equal(offsetof(struct table_service, shared), 2008);
 	assert_int_equal(offsetof(struct table_service, upstream), 19072);
 	assert_int_equal(sizeof(struct upstream_record), 64752);

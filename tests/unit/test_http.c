@@ -1,4 +1,4 @@
-/* The listener of the metrics: files that run out, answers that are cut short. */
+/* The listener for HTTP: files that run out, answers that are cut short. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,8 @@
 
 #include "base/loop.h"
 #include "base/mem.h"
-#include "control/metrics_http.h"
+#include "control/http.h"
+#include "control/metrics.h"
 #include "daemon/figures.h"
 #include "keep_side.h"
 
@@ -53,15 +54,30 @@ take_one(void *arg, struct metrics *metrics)
 	return --*left > 0;
 }
 
-static struct metrics *
-take(void *arg, enum metrics_format format)
+static bool
+write_metrics(void *arg, struct evbuffer *out, size_t size)
+{
+	return metrics_write(arg, out, size);
+}
+
+static void
+end_metrics(void *arg)
+{
+	metrics_free(arg);
+}
+
+static void
+answer(void *arg, const struct http_asked *asked, struct http_answer *ret_answer)
 {
 	size_t *left = mem_new(1, sizeof *left);
 
 	(void)arg;
+	assert_string_equal(asked->path, "/metrics");
 	taken++;
 	*left = services;
-	return metrics_new(format, figures_rows, "1.0", &(struct metrics_taker){ take_one, mem_free, left });
+	*ret_answer = (struct http_answer){ .code = 200, .type = HTTP_TEXT, .write = write_metrics,
+		.end = end_metrics, .arg = metrics_new(METRICS_PROMETHEUS, figures_rows, "1.0",
+		    &(struct metrics_taker){ take_one, mem_free, left }) };
 }
 
 static int
@@ -105,7 +121,7 @@ lowest_file(void)
 static void
 a_long_answer_comes_whole_over_many_turns(void **state)
 {
-	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
+	struct http *http = http_new(loop, listening, FILES, answer, NULL);
 	int fd = io_journal();
 	size_t heard;
 
@@ -115,13 +131,13 @@ a_long_answer_comes_whole_over_many_turns(void **state)
 	assert_true(hear_end(fd, &heard));
 	assert_in_range(heard, 1000000, 100000000);
 	close(fd);
-	metrics_http_free(http);
+	http_free(http);
 }
 
 static void
 no_turn_takes_many_services(void **state)
 {
-	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
+	struct http *http = http_new(loop, listening, FILES, answer, NULL);
 	int fd = io_journal();
 	size_t heard, before;
 
@@ -132,17 +148,17 @@ no_turn_takes_many_services(void **state)
 	while (bits < services) {
 		before = bits;
 		event_base_loop(loop, EVLOOP_ONCE);
-		assert_in_range(bits - before, 0, METRICS_HTTP_BITS);
+		assert_in_range(bits - before, 0, HTTP_BITS);
 	}
 	assert_true(hear_end(fd, &heard));
 	close(fd);
-	metrics_http_free(http);
+	http_free(http);
 }
 
 static void
 without_files_it_rests_and_then_goes_on(void **state)
 {
-	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
+	struct http *http = http_new(loop, listening, FILES, answer, NULL);
 	struct rlimit limit, none;
 	int fd = io_journal();
 	size_t heard;
@@ -159,13 +175,13 @@ without_files_it_rests_and_then_goes_on(void **state)
 	assert_true(hear_end(fd, &heard));
 	assert_in_range(heard, 1000, 100000);
 	close(fd);
-	metrics_http_free(http);
+	http_free(http);
 }
 
 static void
 the_last_numbers_are_not_for_it(void **state)
 {
-	struct metrics_http *http = metrics_http_new(loop, listening, 3, take, NULL);
+	struct http *http = http_new(loop, listening, 3, answer, NULL);
 	int fd = io_journal();
 	size_t heard;
 
@@ -173,13 +189,13 @@ the_last_numbers_are_not_for_it(void **state)
 	assert_true(hear_end(fd, &heard));
 	assert_int_equal(heard, 0);
 	close(fd);
-	metrics_http_free(http);
+	http_free(http);
 }
 
 static void
 answers_that_are_cut_short_by_either_side_leave_nothing(void **state)
 {
-	struct metrics_http *http = metrics_http_new(loop, listening, FILES, take, NULL);
+	struct http *http = http_new(loop, listening, FILES, answer, NULL);
 	ssize_t length;
 	int before, fd[6];
 
@@ -197,7 +213,7 @@ answers_that_are_cut_short_by_either_side_leave_nothing(void **state)
 	close(fd[0]);
 	shutdown(fd[1], SHUT_RDWR);
 	side_turns(loop, 20 * CLOCK_MILLISECOND);
-	metrics_http_free(http);
+	http_free(http);
 	for (int i = 1; i < 6; i++)
 		close(fd[i]);
 	event_base_loop(loop, EVLOOP_NONBLOCK);
