@@ -456,11 +456,12 @@ log_put(struct log_message message, const char *text)
 static void
 log_end_window(struct log_rate *rate)
 {
-	char text[64];
+	char text[96];
 
 	if (rate->suppressed == 0)
 		return;
-	snprintf(text, sizeof text, "suppressed %u", rate->suppressed);
+	snprintf(text, sizeof text, "suppressed %u further line%s: at most %d in %d s are written", rate->suppressed,
+	    rate->suppressed == 1 ? "" : "s", LOG_WINDOW_LINES, (int)(LOG_WINDOW / CLOCK_SECOND));
 	rate->suppressed = 0;
 	log_put((struct log_message){ .level = LOG_LEVEL_WARNING, .service = rate->service }, text);
 }

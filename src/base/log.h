@@ -1,7 +1,7 @@
 /* log.h - one line a message, to the journal (with fields) or to standard error (with a UTC time).
  *
  * Only code that knows which service it works for logs; lower layers return errors.  A service may
- * log 20 lines in 10 s, the rest is counted and told as "suppressed N".  Control characters in the
+ * log 20 lines in 10 s, the rest is counted and told as "suppressed N further lines".  Control characters in the
  * text are escaped.
  *
  * No caller ever waits.  What is not taken at once (a pipe that is full, a terminal that is stopped, a journal that

@@ -295,7 +295,7 @@ loop_new(void)
 		event_config_free(config);
 	}
 	if (loop == NULL || loop_timers_new(loop) == NULL) {
-		fputs("holdfast: no event loop\n", stderr);
+		fputs("holdfast: no event loop can be made; this process ends\n", stderr);
 		abort();
 	}
 	return loop;

@@ -25,7 +25,7 @@ mem_checked(void *memory)
 		mem_act = NULL;
 		if (act != NULL)
 			act();
-		fputs("holdfast: out of memory\n", stderr);
+		fputs("holdfast: out of memory; this process ends\n", stderr);
 		abort();
 	}
 	return memory;

@@ -144,7 +144,7 @@ spool_miss(struct spool *spool, uint64_t from)
 		from = record->spool_read;
 	if (from >= record->spool_written)
 		return;
-	log_error(spool->rules->name, "spool %s: %llu messages that were there are gone",
+	log_error(spool->rules->name, "spool %s: %llu messages that were there are gone; the others are sent",
 	    spool->rules->settings->spool_path, (unsigned long long)(record->spool_written - from));
 	record->spool_damaged += record->spool_written - from;
 }

@@ -275,7 +275,7 @@ publish_begin(struct publish *publish)
 		return ASK_NO;
 	}
 	if (!publish_take_signals(publish)) {
-		publish_say(publish, "signalfd: %s", strerror(errno));
+		publish_say(publish, "signals cannot be taken: %s; nothing is published", strerror(errno));
 		return ASK_NO;
 	}
 	if (publish->command != NULL &&

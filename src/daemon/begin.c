@@ -349,7 +349,8 @@ begin_refuse_upgrade(const struct begin_options *options, int fd, int error)
 
 	snprintf(reason, sizeof reason, "version %s cannot take over: %s", options->version, begin_reason(error));
 	upgrade_refuse(fd, options->argv, reason);
-	fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s\n", begin_reason(error));
+	fprintf(stderr, "holdfastd: cannot take over after the upgrade: %s; the program before this one cannot be "
+	    "executed again, all connections are lost\n", begin_reason(error));
 	return BEGIN_FAILURE;
 }
 

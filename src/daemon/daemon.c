@@ -462,7 +462,7 @@ daemon_tell(void *arg, enum listen_socket_news news, const char *text)
 {
 	(void)arg;
 	if (news == LISTEN_SOCKET_FAILED)
-		log_error(NULL, "%s; it is tried again", text);
+		log_error(NULL, "%s; it is tried again every second", text);
 	else if (news == LISTEN_SOCKET_MADE_AGAIN)
 		log_warning(NULL, "control socket %s was removed; created again", text);
 }

@@ -185,7 +185,7 @@ lock_keeper_look(struct lock_keeper *keeper)
 
 	keeper->error = lock_restore(keeper->directory, &keeper->lock);
 	if (keeper->error != NULL && (before == NULL || strcmp(before, keeper->error) != 0))
-		log_error(NULL, "%s; it is tried again", keeper->error);
+		log_error(NULL, "%s; it is tried again every second", keeper->error);
 	loop_timer_at(&keeper->again, keeper->error == NULL ? CLOCK_NEVER : clock_now() + LOCK_AGAIN);
 	watch_path(keeper->watch, path, false);
 	mem_free(before);

@@ -248,7 +248,7 @@ server_new(struct event_base *loop, const struct server_options *options)
 	int error = listen_open(options->socket, &place);
 
 	if (error != 0) {
-		log_error(NULL, "%s: cannot listen: %s", options->socket, strerror(-error));
+		log_error(NULL, "%s: cannot listen: %s; holdfast-tls ends", options->socket, strerror(-error));
 		return NULL;
 	}
 	server = mem_new(1, sizeof *server);

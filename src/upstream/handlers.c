@@ -42,8 +42,8 @@ handlers_report(struct handlers *handlers, const char *setting, enum upstream_ev
 	if (result->error == NULL)
 		return;
 	handlers->context->record->counters.handler_failures++;
-	log_warning(handlers->context->name, "%s %s: %s%s%s", setting, upstream_event_name(kind), result->error,
-	    *line == '\0' ? "" : ": ", line);
+	log_warning(handlers->context->name, "%s %s: %s%s%s; it is not run again for this event", setting,
+	    upstream_event_name(kind), result->error, *line == '\0' ? "" : ": ", line);
 }
 
 static void

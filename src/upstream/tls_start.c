@@ -32,8 +32,8 @@ tls_start_on_end(void *arg, const struct child_result *result)
 		log_notice(NULL, "tls: holdfast-tls is started");
 	} else if (starting.told == 0 || now - starting.told >= TELL_AGAIN) {
 		starting.told = now;
-		log_error(NULL, "tls: holdfast-tls cannot be started: %s%s%s", result->error,
-		    result->last_line[0] != '\0' ? ": " : "", result->last_line);
+		log_error(NULL, "tls: holdfast-tls cannot be started: %s%s%s; it is tried again with the next "
+		    "attempt", result->error, result->last_line[0] != '\0' ? ": " : "", result->last_line);
 	}
 }
 
