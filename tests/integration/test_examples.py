@@ -29,6 +29,7 @@ def blocks(name):
 def judged(folder, text):
     """What -t says of the text as the file of a host that has nothing of it."""
     path = os.path.join(folder, "holdfast.conf")
+    text = text.replace('"/usr/libexec/holdfast/', f'"{os.path.join(holdfast.SOURCE, "libexec")}/')
     with open(path, "w") as file:
         file.write(f'runtime_directory = "{folder}"; include_directory = "";\n{text}')
     return holdfast.run(os.path.join(holdfast.BUILD, "holdfastd"), "-t", "-c", path)
@@ -38,6 +39,9 @@ def test_configurations_are_good_as_they_stand(folder):
     found = [(name, block) for name in PAPERS for block in blocks(name) if CONFIGURATION.match(block)]
     assert {name for name, _ in found} >= {"README.md", "man/holdfast.conf.5", "man/holdfast-shared.7"}
     found += [(name, read(name)) for name in ("etc/holdfast.conf", "etc/demo.conf")]
+    manual = [block for name, block in found if name == "man/holdfast.conf.5"]
+    for said in ('"postgresql"', '"mysql"', "lookup-sentinel", "spool:", 'probe = "http"'):
+        assert any(said in block for block in manual), f"no example has {said}"
     for name, block in found:
         done = judged(folder, block)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
@@ -58,8 +62,6 @@ def test_parts_of_a_service_s_settings_are_good_with_the_scripts_beside_them(fol
             parts += 1
             for script in re.findall(r'script = "([^"]*)"', part):
                 if script.startswith("/usr/libexec/holdfast/"):
-                    own = os.path.join(holdfast.SOURCE, "libexec", os.path.basename(script))
-                    part = part.replace(script, own)
                     continue
                 assert os.path.basename(script) in behind, f"{name}: {script} is not shown behind {part}"
                 there = os.path.join(folder, os.path.basename(script))
