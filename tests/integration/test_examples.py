@@ -21,7 +21,7 @@ def read(name):
 def blocks(name):
     """Displayed texts of a manual, or of a paper in Markdown."""
     if name.endswith(".md"):
-        return re.findall(r"^```\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL)
+        return re.findall(r"^```\w*\n(.*?)^```$", read(name), re.MULTILINE | re.DOTALL)
     found = re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed$", read(name), re.MULTILINE | re.DOTALL)
     return [block.replace("\\e", "\\") for block in found]
 
