@@ -88,7 +88,7 @@ try_each_bit(const struct part *part, const struct part *all, size_t count)
 			for (unsigned bit = 0; bit < 9; bit++) {
 				unsigned char *byte = part->begin + record * part->record + at;
 
-				*byte = bit < 8 ? (unsigned char)(*byte ^ 1u << bit) : 0xff;
+				*byte = (unsigned char)(bit < 8 ? *byte ^ 1u << bit : 0xffu);
 				audit_world_judge();
 				audit_world_walk();
 				put_back(all, count);
