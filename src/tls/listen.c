@@ -177,12 +177,29 @@ listen_tell_ready(void)
 {
 	const char *text = getenv(LISTEN_READY);
 	int fd = text == NULL ? -1 : atoi(text);
+	pid_t self = getpid();
 
-	sd_notifyf(0, "MAINPID=%d\nREADY=1", (int)getpid());
 	unsetenv(LISTEN_READY);
 	unsetenv(LISTEN_MADE);
-	if (fd <= SD_LISTEN_FDS_START)
+	if (fd <= SD_LISTEN_FDS_START) {
+		sd_notifyf(0, "MAINPID=%d\nREADY=1", (int)self);
 		return;
-	(void)!write(fd, "", 1);
+	}
+	(void)!write(fd, &self, sizeof self);
 	close(fd);
+}
+
+int
+listen_hear_ready(int fd)
+{
+	pid_t successor = 0;
+	ssize_t length = read(fd, &successor, sizeof successor);
+
+	if (length == -1)
+		return -errno;
+	if (length == 0)
+		return -ECHILD;
+	if (length == sizeof successor)
+		sd_notifyf(0, "MAINPID=%d", (int)successor);
+	return 0;
 }

@@ -22,14 +22,18 @@ bool listen_is_taken(const struct listen_place *place);
 /* Closes it, and removes the path if it is still ours. */
 void listen_close(struct listen_place *place);
 
-/* Starts argv again with the socket.  A file descriptor that is readable with a byte when the new instance listens,
- * and at its end if it has failed; or -errno. */
+/* Starts argv again with the socket.  A file descriptor that is readable when the new instance listens or has failed;
+ * or -errno. */
 int listen_hand_over(const struct listen_place *place, char **argv);
+
+/* What is to be read there.  0: the new instance listens, and systemd is told that it is the main process: it listens
+ * to the main process alone, so the new one cannot say that itself.  -ECHILD: it has ended.  Or -errno. */
+int listen_hear_ready(int fd);
 
 /* Whether an instance before has handed its socket over. */
 bool listen_is_handed_over(void);
 
-/* Says to systemd, and to the instance before, that we serve. */
+/* Says that we serve: to the instance before, or where there is none to systemd. */
 void listen_tell_ready(void);
 
 #endif

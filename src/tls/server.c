@@ -204,16 +204,15 @@ static void
 server_on_ready(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *server = arg;
-	char byte;
-	ssize_t length = read(fd, &byte, 1);
+	int error = listen_hear_ready(fd);
 
 	(void)what;
-	if (length == -1)
+	if (error == -EAGAIN || error == -EINTR)
 		return;
 	loop_event_stop(&server->ready_event);
 	close(server->ready);
 	server->ready = -1;
-	if (length == 0) {
+	if (error != 0) {
 		log_error(NULL, "upgrade: the new program did not start; this one continues");
 		return;
 	}

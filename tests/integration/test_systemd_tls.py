@@ -1,5 +1,6 @@
 """holdfast-tls as a unit: started by its socket, in its sandbox; a reload upgrades it and loses no session."""
 import os
+import re
 import shutil
 import time
 
@@ -127,3 +128,27 @@ def test_clients_of_a_service_outlive_restarts_of_the_daemon_and_kills_of_its_wo
             tls.do("systemctl", "restart", box_module.UNIT)
             assert client.ask("z") == b"z\n"
         assert tls.status()["restarts"] >= 3
+
+
+def test_score(tls, figure):
+    out = tls.do("systemd-analyze", "security", "--no-pager", "--threshold=10", UNIT)
+    figure(f"{UNIT} {re.search('level for .*: ([0-9.]+)', out).group(1)}")
+
+
+def test_a_file_that_another_group_may_read_is_read(tls):
+    """Within PrivateUsers= the group itself has no name."""
+    shutil.copy(tls.path("/srv/ca.pem"), tls.path("/srv/shared.pem"))
+    tls.do("chown", "root:www-data", "/srv/shared.pem")
+    tls.do("chmod", "640", "/srv/shared.pem")
+    tls.write(f"/etc/systemd/system/{UNIT}.d/groups.conf", "[Service]\nSupplementaryGroups=www-data\n")
+    tls.do("systemctl", "daemon-reload")
+    try:
+        tls.do("systemctl", "restart", UNIT)
+        session = tls_program.Session(tls.path("/run/holdfast/tls.sock"),
+                                      {"address": f"127.0.0.1:{PORT}", "ca": "/srv/shared.pem"})
+        assert session.answer.startswith("ok "), session.answer
+        session.close()
+    finally:
+        tls.do("rm", f"/etc/systemd/system/{UNIT}.d/groups.conf")
+        tls.do("systemctl", "daemon-reload")
+        tls.do("systemctl", "restart", UNIT)
