@@ -1,6 +1,7 @@
 """tls_program - starts holdfast-tls and speaks its header; TLS servers in odd moods; certificates for them."""
 import contextlib
 import os
+import re
 import signal
 import socket
 import ssl
@@ -67,16 +68,18 @@ class Program:
                                         stderr=self.log_file, stdout=self.log_file,
                                         env=holdfast.environment(NOTIFY_SOCKET=f"{folder}/notify"))
         self.sessions = []
-        self.pids = [self.wait_ready()]
+        self.pids = [self.hear_main(r"MAINPID=(\d+)\nREADY=1")]
 
-    def wait_ready(self):
+    def hear_main(self, pattern):
         text = self.notify.recv(4096).decode()
-        assert "READY=1" in text
-        return int(text.split("MAINPID=")[1].split()[0])
+        match = re.fullmatch(pattern, text)
+        assert match, text
+        return int(match[1])
 
     def upgrade(self):
+        """Who serves names its successor once that is ready."""
         os.kill(self.pids[-1], signal.SIGUSR2)
-        self.pids.append(self.wait_ready())
+        self.pids.append(self.hear_main(r"MAINPID=(\d+)"))
 
     def open(self, more=b"", **lines):
         session = Session(self.path, {"service": "db", **lines}, more)
