@@ -11,16 +11,14 @@
 #include "base/loop.h"
 #include "base/mem.h"
 
-#define HTTP_TICK   (100 * CLOCK_MILLISECOND)
-#define HTTP_PIECE  65536 /* bytes of a text that are written at a time */
-#define HTTP_PLACES (HTTP_CONNECTIONS + 2 * HTTP_STREAMS) /* some of streams that have just ended */
+#define HTTP_TICK  (100 * CLOCK_MILLISECOND)
+#define HTTP_PIECE 65536 /* bytes of a text that are written at a time */
 
 /* A connection.  evhttp does not say when one ends, so its bufferevent is held for as long as it is not known. */
 struct http_connection {
 	struct bufferevent *stream; /* a reference, owned; NULL: the place is free */
 	int64_t since;
 	bool answering;             /* its request was read */
-	bool stays;                 /* it is a stream's */
 	bool closed;                /* shut down by us; evhttp is about to see it */
 };
 
@@ -32,8 +30,8 @@ struct http {
 	unsigned file_max;
 	void (*answer)(void *arg, const struct http_asked *asked, struct http_answer *ret_answer);
 	void *arg;                        /* borrowed */
-	struct http_connection connection[HTTP_PLACES];
-	unsigned count;                   /* of places that are taken, but those of streams */
+	struct http_connection connection[HTTP_CONNECTIONS];
+	unsigned count;                   /* of places that are taken */
 	struct loop_timer tick;
 };
 
@@ -41,19 +39,17 @@ struct http {
 static LIST_HEAD(, http) https = LIST_HEAD_INITIALIZER(https);
 
 /* An answer that is being written. */
-struct http_stream {
+struct http_reply {
 	struct http *http;              /* borrowed */
 	struct evhttp_request *request; /* evhttp's, until its connection ends before it */
 	struct http_answer answer;      /* owned */
 	struct loop_timer next;
-	struct evbuffer *unsaid;        /* owned; of one that stays; NULL: it does not */
-	bool writing;                   /* a piece of it is on its way */
 };
 
 static struct http_connection *
 http_find(struct http *http, const struct bufferevent *stream)
 {
-	for (size_t i = 0; i < HTTP_PLACES; i++)
+	for (size_t i = 0; i < HTTP_CONNECTIONS; i++)
 		if (http->connection[i].stream == stream)
 			return &http->connection[i];
 	return NULL;
@@ -98,8 +94,6 @@ http_connection_must_go(const struct http *http, const struct http_connection *p
 
 	if ((unsigned)bufferevent_getfd(place->stream) >= http->file_max)
 		return true;
-	if (place->stays)
-		return false;
 	if (http->count == HTTP_CONNECTIONS)
 		return age >= (place->answering ? HTTP_SLOW : HTTP_SILENT);
 	return age >= HTTP_TIME;
@@ -110,8 +104,8 @@ http_connection_look(struct http *http, struct http_connection *place, int64_t n
 {
 	if (http_connection_is_over(place)) {
 		bufferevent_decref(place->stream);
-		http->count -= !place->stays;
 		*place = (struct http_connection){ 0 };
+		http->count--;
 	} else if (!place->closed && http_connection_must_go(http, place, now)) {
 		place->closed = true;
 		shutdown(bufferevent_getfd(place->stream), SHUT_RDWR); /* evhttp sees that, and closes */
@@ -124,7 +118,7 @@ http_on_tick(void *arg)
 	struct http *http = arg;
 	int64_t now = clock_now();
 
-	for (size_t i = 0; i < HTTP_PLACES; i++)
+	for (size_t i = 0; i < HTTP_CONNECTIONS; i++)
 		if (http->connection[i].stream != NULL)
 			http_connection_look(http, &http->connection[i], now);
 	if (http->count < HTTP_CONNECTIONS)
@@ -146,17 +140,15 @@ http_on_exhausted(struct evconnlistener *listener, void *arg)
 			loop_timer_at(&http->tick, clock_now() + HTTP_TICK);
 }
 
-static void http_stream_on_written(struct evhttp_connection *connection, void *arg);
+static void http_reply_on_written(struct evhttp_connection *connection, void *arg);
 
 static void
-http_stream_free(struct http_stream *stream)
+http_reply_free(struct http_reply *reply)
 {
-	loop_timer_stop(&stream->next);
-	if (stream->answer.end != NULL)
-		stream->answer.end(stream->answer.arg);
-	if (stream->unsaid != NULL)
-		evbuffer_free(stream->unsaid);
-	mem_free(stream);
+	loop_timer_stop(&reply->next);
+	if (reply->answer.end != NULL)
+		reply->answer.end(reply->answer.arg);
+	mem_free(reply);
 }
 
 static void
@@ -171,103 +163,48 @@ http_on_closed(struct evhttp_connection *connection, void *arg)
 /* The client has gone before its answer's end.  evhttp lets go of a request that is being answered, but not when it
  * is freed itself. */
 static void
-http_stream_on_closed(struct evhttp_connection *connection, void *arg)
+http_reply_on_closed(struct evhttp_connection *connection, void *arg)
 {
-	struct http_stream *stream = arg;
+	struct http_reply *reply = arg;
 
-	http_on_closed(connection, stream->http);
-	if (evhttp_request_get_connection(stream->request) == NULL)
-		evhttp_request_free(stream->request);
-	http_stream_free(stream);
+	http_on_closed(connection, reply->http);
+	if (evhttp_request_get_connection(reply->request) == NULL)
+		evhttp_request_free(reply->request);
+	http_reply_free(reply);
 }
 
 static void
-http_stream_finish(struct http_stream *stream)
+http_reply_finish(struct http_reply *reply)
 {
-	evhttp_connection_set_closecb(evhttp_request_get_connection(stream->request), http_on_closed, stream->http);
-	evhttp_send_reply_end(stream->request);
-	http_stream_free(stream);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(reply->request), http_on_closed, reply->http);
+	evhttp_send_reply_end(reply->request);
+	http_reply_free(reply);
 }
 
 /* Makes some more, or writes the next piece, when the one before is on its way. */
 static void
-http_stream_go_on(void *arg)
+http_reply_go_on(void *arg)
 {
-	struct http_stream *stream = arg;
+	struct http_reply *reply = arg;
 	struct evbuffer *piece = evbuffer_new();
 	bool more = true;
 
 	for (int i = 0; i < HTTP_BITS && more && evbuffer_get_length(piece) < HTTP_PIECE; i++)
-		more = stream->answer.write(stream->answer.arg, piece, HTTP_PIECE);
+		more = reply->answer.write(reply->answer.arg, piece, HTTP_PIECE);
 	if (evbuffer_get_length(piece) > 0)
-		evhttp_send_reply_chunk_with_cb(stream->request, piece, http_stream_on_written, stream);
+		evhttp_send_reply_chunk_with_cb(reply->request, piece, http_reply_on_written, reply);
 	else
-		loop_timer_at(&stream->next, clock_now());
+		loop_timer_at(&reply->next, clock_now());
 	evbuffer_free(piece);
 	if (!more)
-		http_stream_finish(stream);
-}
-
-/* Of one that stays: what was said meanwhile. */
-static void
-http_stream_flush(struct http_stream *stream)
-{
-	stream->writing = evbuffer_get_length(stream->unsaid) > 0;
-	if (stream->writing)
-		evhttp_send_reply_chunk_with_cb(stream->request, stream->unsaid, http_stream_on_written, stream);
+		http_reply_finish(reply);
 }
 
 static void
-http_stream_on_written(struct evhttp_connection *connection, void *arg)
+http_reply_on_written(struct evhttp_connection *connection, void *arg)
 {
-	struct http_stream *stream = arg;
-
 	(void)connection;
-	if (stream->unsaid != NULL)
-		http_stream_flush(stream);
-	else
-		http_stream_go_on(stream);
-}
-
-static struct http_connection *
-http_stream_place(const struct http_stream *stream)
-{
-	struct evhttp_connection *connection = evhttp_request_get_connection(stream->request);
-
-	return http_find(stream->http, evhttp_connection_get_bufferevent(connection));
-}
-
-void
-http_stream_say(struct http_stream *stream, const void *bytes, size_t length)
-{
-	struct http_connection *place = http_stream_place(stream);
-
-	if (place == NULL || place->closed)
-		return;
-	if (evbuffer_get_length(stream->unsaid) + length > HTTP_LAG_MAX) {
-		place->closed = true;
-		shutdown(bufferevent_getfd(place->stream), SHUT_RDWR); /* evhttp sees that, and closes */
-		return;
-	}
-	evbuffer_add(stream->unsaid, bytes, length);
-	if (!stream->writing)
-		http_stream_flush(stream);
-}
-
-/* It stays: its connection has a place beside those that ask, for as long as it likes. */
-static void
-http_stream_stay(struct http_stream *stream)
-{
-	struct http_connection *place = http_stream_place(stream);
-
-	stream->unsaid = evbuffer_new();
-	if (place != NULL) {
-		bufferevent_set_timeouts(place->stream, NULL, NULL);
-		place->stays = true;
-		stream->http->count--;
-	}
-	loop_timer_soon(&stream->http->tick);
-	stream->answer.open(stream->answer.arg, stream);
+	http_reply_go_on(arg);
 }
 
 /* Nothing that is answered may be taken for something else than it is, be kept, or be shown in others' pages. */
@@ -277,8 +214,7 @@ http_add_headers(struct evhttp_request *request, const struct http_answer *answe
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
 
 	evhttp_add_header(headers, "Content-Type", answer->type);
-	evhttp_add_header(headers, "Content-Security-Policy", answer->policy != NULL ? answer->policy
-	    : "default-src 'none'; frame-ancestors 'none'");
+	evhttp_add_header(headers, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
 	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
 	evhttp_add_header(headers, "Referrer-Policy", "no-referrer");
 	evhttp_add_header(headers, "Cache-Control", "no-store");
@@ -320,24 +256,22 @@ http_answer_text(struct evhttp_request *request, struct http_answer *answer)
 static void
 http_answer(struct http *http, struct evhttp_request *request, struct http_answer *answer)
 {
-	struct http_stream *stream;
+	struct http_reply *reply;
 
 	http_add_headers(request, answer);
 	if (answer->text != NULL) {
 		http_answer_text(request, answer);
 		return;
 	}
-	stream = mem_new(1, sizeof *stream);
-	*stream = (struct http_stream){ .http = http, .request = request, .answer = *answer };
-	loop_timer_init(&stream->next, http->loop, http_stream_go_on, stream);
-	evhttp_connection_set_closecb(evhttp_request_get_connection(request), http_stream_on_closed, stream);
+	reply = mem_new(1, sizeof *reply);
+	*reply = (struct http_reply){ .http = http, .request = request, .answer = *answer };
+	loop_timer_init(&reply->next, http->loop, http_reply_go_on, reply);
+	evhttp_connection_set_closecb(evhttp_request_get_connection(request), http_reply_on_closed, reply);
 	evhttp_send_reply_start(request, answer->code, http_reason(answer->code));
 	if (evhttp_request_get_command(request) == EVHTTP_REQ_HEAD)
-		http_stream_finish(stream);
-	else if (answer->open != NULL)
-		http_stream_stay(stream);
+		http_reply_finish(reply);
 	else
-		http_stream_go_on(stream);
+		http_reply_go_on(reply);
 }
 
 static void
@@ -397,7 +331,7 @@ http_free(struct http *http)
 		return;
 	LIST_REMOVE(http, entry);
 	evhttp_free(http->http);
-	for (size_t i = 0; i < HTTP_PLACES; i++)
+	for (size_t i = 0; i < HTTP_CONNECTIONS; i++)
 		if (http->connection[i].stream != NULL)
 			bufferevent_decref(http->connection[i].stream);
 	loop_timer_stop(&http->tick);

@@ -133,13 +133,6 @@ metrics_add(struct metrics *metrics, enum metrics_of of, const struct stats_obje
 	}
 }
 
-const char *
-metrics_content_type(enum metrics_format format)
-{
-	return format == METRICS_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-	    : "text/plain; version=0.0.4; charset=utf-8";
-}
-
 static void
 value_print(uint64_t number, char ret_text[VALUE_SIZE])
 {
@@ -294,4 +287,26 @@ metrics_write(struct metrics *metrics, struct evbuffer *out, size_t size)
 			metrics->ended = true;
 		}
 	return !metrics->ended;
+}
+
+static bool
+metrics_on_write(void *arg, struct evbuffer *out, size_t size)
+{
+	return metrics_write(arg, out, size);
+}
+
+static void
+metrics_on_end(void *arg)
+{
+	metrics_free(arg);
+}
+
+void
+metrics_answer(struct metrics *metrics, struct http_answer *ret_answer)
+{
+	bool open = metrics->format == METRICS_OPENMETRICS;
+
+	*ret_answer = (struct http_answer){ .code = 200, .write = metrics_on_write, .end = metrics_on_end,
+		.arg = metrics, .type = open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+		    : "text/plain; version=0.0.4; charset=utf-8" };
 }

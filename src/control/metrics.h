@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "control/http.h"
 #include "control/stats.h"
 
 enum metrics_format {
@@ -44,7 +45,7 @@ void metrics_add(struct metrics *metrics, enum metrics_of of, const struct stats
  * and not many more.  false: that was the last one. */
 bool metrics_write(struct metrics *metrics, struct evbuffer *out, size_t size);
 
-/* What HTTP calls the format. */
-const char *metrics_content_type(enum metrics_format format);
+/* By HTTP: the text is the answer, which frees the snapshot at its end. */
+void metrics_answer(struct metrics *metrics, struct http_answer *ret_answer);
 
 #endif

@@ -47,7 +47,6 @@ struct daemon {
 	struct listen_socket *control_socket; /* owned */
 	struct prepared_socket control_prepared; /* owned: for it */
 	struct metrics_socket *metrics; /* owned */
-	struct pages *pages;          /* owned: what is seen there */
 	struct trial *trial;          /* owned */
 	struct command_context commands;
 	struct reloads *reloads;      /* owned */
@@ -525,8 +524,7 @@ daemon_on_started(void *arg)
 	bool reloads = header->requests & TABLE_REQUEST_RELOADING;
 
 	daemon_start_control(daemon);
-	daemon->pages = pages_new(daemon->loop, &daemon->commands);
-	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, pages_answer, daemon->pages);
+	daemon->metrics = metrics_socket_new(daemon->loop, daemon->table, pages_answer, &daemon->commands);
 	metrics_socket_set(daemon->metrics, daemon->config, NULL);
 	daemon_start_reloads(daemon);
 	daemon_look(daemon);
@@ -612,7 +610,6 @@ daemon_end(struct daemon *daemon)
 	reloads_free(daemon->reloads);
 	pendings_end(&daemon->commands.pendings);
 	metrics_socket_free(daemon->metrics);
-	pages_free(daemon->pages);
 	loop_timer_stop(&daemon->looking);
 	lock_keeper_free(daemon->lock);
 	services_free(daemon->services);

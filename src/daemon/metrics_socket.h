@@ -1,4 +1,4 @@
-/* metrics_socket.h - where the metrics and the status page are served; no service waits for it. */
+/* metrics_socket.h - where metrics and status are served by HTTP; no service waits for it. */
 #ifndef HOLDFAST_DAEMON_METRICS_SOCKET_H
 #define HOLDFAST_DAEMON_METRICS_SOCKET_H
 

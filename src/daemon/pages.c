@@ -14,11 +14,6 @@
 #define PAGES_JSON  "application/json; charset=utf-8"
 #define PAGES_NAMED 3 /* services that /readyz names */
 
-struct pages {
-	struct event_base *loop;                /* borrowed */
-	const struct command_context *context;  /* borrowed */
-};
-
 /* All of a short answer; the text becomes its own. */
 static void
 pages_say(struct http_answer *answer, int code, char *text)
@@ -28,28 +23,13 @@ pages_say(struct http_answer *answer, int code, char *text)
 	answer->text = text;
 }
 
-static bool
-pages_write_metrics(void *arg, struct evbuffer *out, size_t size)
-{
-	return metrics_write(arg, out, size);
-}
-
-static void
-pages_end_metrics(void *arg)
-{
-	metrics_free(arg);
-}
-
 /* OpenMetrics for whoever names it; the text format is what everybody reads. */
 static void
-pages_metrics(const struct pages *pages, const struct http_asked *asked, struct http_answer *answer)
+pages_metrics(const struct command_context *context, const struct http_asked *asked, struct http_answer *answer)
 {
 	bool open = asked->accept != NULL && strcasestr(asked->accept, "application/openmetrics-text") != NULL;
-	enum metrics_format format = open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS;
 
-	*answer = (struct http_answer){ .code = 200, .type = metrics_content_type(format),
-		.write = pages_write_metrics, .end = pages_end_metrics,
-		.arg = commands_take_metrics(pages->context, format) };
+	metrics_answer(commands_take_metrics(context, open ? METRICS_OPENMETRICS : METRICS_PROMETHEUS), answer);
 }
 
 /* The status, as it is being told. */
@@ -103,11 +83,11 @@ pages_end_status(void *arg)
 }
 
 static void
-pages_status(const struct pages *pages, struct http_answer *answer)
+pages_status(const struct command_context *context, struct http_answer *answer)
 {
 	struct pages_status *status = mem_new(1, sizeof *status);
 
-	command_walk_begin(&status->walk, pages->context, NULL, false);
+	command_walk_begin(&status->walk, context, NULL, false);
 	*answer = (struct http_answer){ .code = 200, .type = PAGES_JSON, .write = pages_write_status,
 		.end = pages_end_status, .arg = status };
 }
@@ -123,9 +103,9 @@ pages_unknown_service(struct http_answer *answer, const char *name)
 
 /* What "explain" answers, as JSON. */
 static void
-pages_explain(const struct pages *pages, const char *name, struct http_answer *answer)
+pages_explain(const struct command_context *context, const char *name, struct http_answer *answer)
 {
-	const struct service *service = services_find(pages->context->services, name);
+	const struct service *service = services_find(context->services, name);
 	json_t *object, *told;
 	char *text;
 
@@ -134,7 +114,7 @@ pages_explain(const struct pages *pages, const char *name, struct http_answer *a
 		return;
 	}
 	object = json_pack("{s:b}", "ok", 1);
-	told = commands_explanation(pages->context, service);
+	told = commands_explanation(context, service);
 	json_object_update(object, told);
 	json_decref(told);
 	text = json_dumps(object, JSON_COMPACT);
@@ -145,16 +125,16 @@ pages_explain(const struct pages *pages, const char *name, struct http_answer *a
 }
 
 static bool
-pages_is_stopping(const struct pages *pages)
+pages_is_stopping(const struct command_context *context)
 {
-	return pages->context->table->header->stopping != 0;
+	return context->table->header->stopping != 0;
 }
 
 /* Whether one service is up, and why it is not. */
 static void
-pages_ready_one(const struct pages *pages, const char *name, struct http_answer *answer)
+pages_ready_one(const struct command_context *context, const char *name, struct http_answer *answer)
 {
-	const struct service *service = services_find(pages->context->services, name);
+	const struct service *service = services_find(context->services, name);
 	struct service_status status;
 	const char *error;
 	char *escaped;
@@ -177,14 +157,14 @@ pages_ready_one(const struct pages *pages, const char *name, struct http_answer 
 
 /* Whether all are: of 1,024 at most. */
 static void
-pages_ready_all(const struct pages *pages, struct http_answer *answer)
+pages_ready_all(const struct command_context *context, struct http_answer *answer)
 {
 	const struct service *service;
 	struct service_status status;
 	char names[PAGES_NAMED * (TABLE_NAME_SIZE + 2) + 8] = "";
 	size_t down = 0, count = 0;
 
-	while ((service = services_at(pages->context->services, count)) != NULL) {
+	while ((service = services_at(context->services, count)) != NULL) {
 		count++;
 		service_get_status(service, &status);
 		if (status.upstream.up)
@@ -201,19 +181,19 @@ pages_ready_all(const struct pages *pages, struct http_answer *answer)
 }
 
 static void
-pages_ready(const struct pages *pages, const struct http_asked *asked, struct http_answer *answer)
+pages_ready(const struct command_context *context, const struct http_asked *asked, struct http_answer *answer)
 {
 	struct evkeyvalq query = { 0 };
 	const char *name = NULL;
 
 	if (asked->query != NULL && evhttp_parse_query_str(asked->query, &query) == 0)
 		name = evhttp_find_header(&query, "service");
-	if (pages_is_stopping(pages))
+	if (pages_is_stopping(context))
 		pages_say(answer, 503, mem_copy_text("stopping"));
 	else if (name != NULL)
-		pages_ready_one(pages, name, answer);
+		pages_ready_one(context, name, answer);
 	else
-		pages_ready_all(pages, answer);
+		pages_ready_all(context, answer);
 	if (asked->query != NULL)
 		evhttp_clear_headers(&query);
 }
@@ -248,39 +228,23 @@ pages_name_of(const char *path, char ret_name[TABLE_NAME_SIZE])
 void
 pages_answer(void *arg, const struct http_asked *asked, struct http_answer *ret_answer)
 {
-	const struct pages *pages = arg;
+	const struct command_context *context = arg;
 	char name[TABLE_NAME_SIZE];
 
 	if (strcmp(asked->path, "/metrics") == 0)
-		pages_metrics(pages, asked, ret_answer);
+		pages_metrics(context, asked, ret_answer);
 	else if (!pages_host_is_ours(asked->host))
 		pages_say(ret_answer, 403, mem_copy_text("ask for this page by an address, or as localhost"));
 	else if (strcmp(asked->path, "/status.json") == 0)
-		pages_status(pages, ret_answer);
+		pages_status(context, ret_answer);
 	else if (strcmp(asked->path, "/healthz") == 0)
-		pages_say(ret_answer, pages_is_stopping(pages) ? 503 : 200,
-		    mem_copy_text(pages_is_stopping(pages) ? "stopping" : "ok"));
+		pages_say(ret_answer, pages_is_stopping(context) ? 503 : 200,
+		    mem_copy_text(pages_is_stopping(context) ? "stopping" : "ok"));
 	else if (strcmp(asked->path, "/readyz") == 0)
-		pages_ready(pages, asked, ret_answer);
+		pages_ready(context, asked, ret_answer);
 	else if (pages_name_of(asked->path, name))
-		pages_explain(pages, name, ret_answer);
+		pages_explain(context, name, ret_answer);
 	else
 		pages_say(ret_answer, 404, mem_copy_text("there are /metrics, /status.json, /service/NAME.json, "
 		    "/healthz and /readyz here"));
-}
-
-struct pages *
-pages_new(struct event_base *loop, const struct command_context *context)
-{
-	struct pages *pages = mem_new(1, sizeof *pages);
-
-	pages->loop = loop;
-	pages->context = context;
-	return pages;
-}
-
-void
-pages_free(struct pages *pages)
-{
-	mem_free(pages);
 }

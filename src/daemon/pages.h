@@ -14,14 +14,7 @@
 #include "control/http.h"
 #include "daemon/command.h"
 
-struct pages;
-
-struct pages *pages_new(struct event_base *loop, const struct command_context *context);
-
-/* Nobody is answered any more.  NULL is fine. */
-void pages_free(struct pages *pages);
-
-/* For http_new(), whose arg is the struct pages. */
+/* For http_new(); arg is the struct command_context. */
 void pages_answer(void *arg, const struct http_asked *asked, struct http_answer *ret_answer);
 
 #endif

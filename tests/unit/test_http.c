@@ -54,18 +54,6 @@ take_one(void *arg, struct metrics *metrics)
 	return --*left > 0;
 }
 
-static bool
-write_metrics(void *arg, struct evbuffer *out, size_t size)
-{
-	return metrics_write(arg, out, size);
-}
-
-static void
-end_metrics(void *arg)
-{
-	metrics_free(arg);
-}
-
 static void
 answer(void *arg, const struct http_asked *asked, struct http_answer *ret_answer)
 {
@@ -75,9 +63,8 @@ answer(void *arg, const struct http_asked *asked, struct http_answer *ret_answer
 	assert_string_equal(asked->path, "/metrics");
 	taken++;
 	*left = services;
-	*ret_answer = (struct http_answer){ .code = 200, .type = HTTP_TEXT, .write = write_metrics,
-		.end = end_metrics, .arg = metrics_new(METRICS_PROMETHEUS, figures_rows, "1.0",
-		    &(struct metrics_taker){ take_one, mem_free, left }) };
+	metrics_answer(metrics_new(METRICS_PROMETHEUS, figures_rows, "1.0",
+	    &(struct metrics_taker){ take_one, mem_free, left }), ret_answer);
 }
 
 static int
