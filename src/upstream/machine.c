@@ -329,7 +329,8 @@ machine_is_idle_down(const struct machine *machine)
 	const struct pconn *p = record_pconn(machine->record);
 
 	/* The failures are the machine's own, and so known after a death that lost the outage. */
-	return p->state == PCONN_IDLE && (p->failures > 0 || machine->record->outage != 0) && machine_gives(machine);
+	return p->state == PCONN_IDLE && (p->failures > 0 || machine->record->outage_at != 0) &&
+	    machine_gives(machine);
 }
 
 void

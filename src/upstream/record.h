@@ -70,8 +70,7 @@ struct upstream_record {
 	int64_t still_down_at;         /* monotonic: when the next line about it is due, 0 while up */
 	uint32_t shown;                /* enum upstream_state */
 	uint32_t purposely;            /* the connection was given up, not lost */
-	uint32_t outage;               /* since the last connection one was counted */
-	uint64_t outage_at;            /* monotonic: when, 0 none */
+	uint64_t outage_at;            /* monotonic: since when it is down; 0: it is not */
 	volatile uint32_t renewed;     /* by a reload, and the machine was not told yet */
 	volatile uint32_t notice_first, notice_next; /* count up */
 	struct record_notice notice[RECORD_NOTICES];

@@ -293,7 +293,6 @@ log_begin_outage(const struct upstream_log *log)
 	redo_add(&redo, (uint64_t *)&next->to, 0);
 	redo_more(&redo, &service->outages_next, 1);
 	redo_commit(&redo);
-	log->record->outage = 1;
 }
 
 /* A loss is an outage, or else the first attempt that fails; what is given up on purpose is none. */
@@ -307,14 +306,14 @@ log_count(const struct upstream_log *log, enum upstream_event_kind kind)
 		record->counters.connects++;
 		if (record->outage_at != 0)
 			log_end_outage(log);
-		record->outage = record->purposely = 0;
+		record->purposely = 0;
 	} else if (kind == UPSTREAM_DISCONNECTED) {
 		record->counters.disconnects++;
 		down = !record->purposely;
 	} else if (kind == UPSTREAM_FAILED) {
 		down = record_pconn(record)->last;
 	}
-	if (down && record->outage == 0 && record->outage_at == 0 && !ordered)
+	if (down && record->outage_at == 0 && !ordered)
 		log_begin_outage(log);
 }
 
@@ -388,7 +387,7 @@ upstream_log_is_well(const struct upstream_log *log, bool refuses)
 	const struct upstream_record *record = log->record;
 	const struct pconn *p = record_pconn(record);
 
-	return !refuses && !upstream_context_is_failing(log->context) && !record->outage &&
+	return !refuses && !upstream_context_is_failing(log->context) && record->outage_at == 0 &&
 	    (p->state != PCONN_CONNECTED || !p->lost || record->purposely);
 }
 
@@ -428,6 +427,14 @@ log_on_still(void *arg)
 	loop_timer_at(&log->still, record->still_down_at);
 }
 
+static bool
+log_has_told_connected(const struct upstream_log *log)
+{
+	const struct pconn *p = record_pconn(log->record);
+
+	return p->state == PCONN_CONNECTED && p->event == PCONN_REPORT_CONNECTED;
+}
+
 struct upstream_log *
 upstream_log_new(const struct upstream_context *context)
 {
@@ -436,6 +443,8 @@ upstream_log_new(const struct upstream_context *context)
 	log->context = context;
 	log->record = context->record;
 	upstream_log_set_order(log, "an operator");
+	if (log->record->outage_at != 0 && log_has_told_connected(log)) /* a death came before the outage's end */
+		log_end_outage(log);
 	loop_timer_init(&log->still, context->loop, log_on_still, log);
 	return log;
 }
