@@ -75,6 +75,21 @@ def table(head, rows):
             *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
 
 
+def stayed(world):
+    if world.replaced == 0:
+        return "One session stayed from the start to the end"
+    return f"The session that stays was replaced {world.replaced} times"
+
+
+def standstills(soak):
+    lengths = [length for _, length in soak.standstills.found]
+    if not lengths:
+        return ""
+    beside = sum("the machine stood still" in line for line in soak.wrong)
+    return (f" The machine itself stood still {len(lengths)} times for more than 2 s, {max(lengths):.1f} s at most, "
+            f"and ran not even this program then; {beside} of what is wrong came beside that.")
+
+
 def text(options, soak, status, judged):
     minutes = (time.monotonic() - soak.begun) / 60
     counts = soak.blows.counts
@@ -86,10 +101,10 @@ def text(options, soak, status, judged):
              f"{minutes * 60 / max(1, blown):.1f} s.", "",
              f"**Lost or wrong: {len(soak.wrong)}.** The daemon was restarted {status.get('restarts', '?')} and "
              f"upgraded {status.get('upgrades', '?')} times; its worker was replaced after "
-             f"{status.get('worker_restarts', '?')} deaths. One session stayed from the start to the end and was "
-             f"answered {soak.world.said} times.", ""]
+             f"{status.get('worker_restarts', '?')} deaths. {stayed(soak.world)} and was answered "
+             f"{soak.world.answered} times.{standstills(soak)}", ""]
     if soak.wrong:
-        lines += ["What was wrong:", "", *(f"* {line}" for line in " ".join(soak.wrong).splitlines()), ""]
+        lines += ["What was wrong:", "", *("* " + " ".join(text.splitlines()) for text in soak.wrong), ""]
     lines += ["## Blows", "", *table(("blow", "count"), [(blows.WHAT[kind], counts[kind]) for kind in blows.WHAT])]
     lines += ["## What was served and found right", "",
               *table(("service", "count"), [(name, f"{count:,}") for name, count in sorted(soak.done.items())]),

@@ -30,6 +30,7 @@ import world as world_module  # noqa: E402
 
 ROUND = 20  # seconds of blows
 WRITERS = 4
+STILL = 2   # seconds without a turn of a loop that needs nothing: the machine stood still, not the daemon
 
 
 def arguments():
@@ -38,6 +39,37 @@ def arguments():
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--report", default=HERE)
     return parser.parse_args()
+
+
+def now():
+    """That of the machine, suspended or not."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Standstills(threading.Thread):
+    """When the machine ran nothing, not even this."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.found = []  # (when it was over, how long it was)
+        self.last = now()
+
+    def run(self):
+        pause = threading.Event()
+        while True:
+            pause.wait(0.1)
+            self.look()
+
+    def look(self):
+        last, self.last = self.last, now()
+        if self.last - last > STILL:
+            self.found.append((self.last, self.last - last))
+
+    def note(self, since):
+        """What is to be said of a failure that was waited for since then."""
+        self.look()  # whoever finds the failure may run first
+        lengths = [length for when, length in self.found if when >= since]
+        return f" (the machine stood still for {sum(lengths):.1f} s meanwhile)" if lengths else ""
 
 
 class Soak:
@@ -49,9 +81,13 @@ class Soak:
         self.samples = []  # report.Sample, at rest
         self.number = 0
         self.begun = time.monotonic()
+        self.round_begun = now()
+        self.standstills = Standstills()
+        self.standstills.start()
 
     def round(self):
         self.number += 1
+        self.round_begun = now()
         self.begin_load()
         kinds = self.blows.round(ROUND)
         before = len(self.wrong)
@@ -87,18 +123,25 @@ class Soak:
             self.world.one.socket(service), mode, clients=WRITERS, rate=100, patience=60, **options)
 
     def ask_stay(self):
+        """A failure is counted once: another session takes the failed one's place."""
         while not self.over.wait(0.2):
-            self.check(self.world.ask_stay, "the session that stays")
+            if not self.check(self.world.ask_stay, "the session that stays", now()):
+                while not self.world.replace_stay() and not self.over.wait(0.2):
+                    pass
 
-    def check(self, work, what):
-        """What work() gives; its failure is counted."""
+    def add_wrong(self, what, failure, since=None):
+        note = self.standstills.note(self.round_begun if since is None else since)
+        self.wrong.append(f"round {self.number}, {what}: {str(failure)[:1500]}{note}")
+
+    def check(self, work, what, since=None):
+        """What work() gives; its failure is counted.  since: when what it looks at began, if not with the round."""
         try:
             value = work()
             if value is False:
                 raise AssertionError("not what was expected")
             return value
         except Exception as failure:  # all that a soak meets is told at its end
-            self.wrong.append(f"round {self.number}, {what}: {failure}"[:1500])
+            self.add_wrong(what, failure, since)
             return None
 
     def end_load(self):
@@ -124,7 +167,8 @@ class Soak:
         for user in self.cache:
             right, failures = user.finish()
             self.done["cache, answers"] += 2 * right
-            self.wrong += [f"round {self.number}, cache: {text}" for text in failures]
+            for text in failures:
+                self.add_wrong("cache", text)
 
     def counted(self, service, letter):
         with asking.Resp(self.world.one.socket(service)) as client:
@@ -200,7 +244,7 @@ def main():
         while time.monotonic() - soak.begun < options.minutes * 60:
             soak.round()
     except (Exception, KeyboardInterrupt) as failure:
-        soak.wrong.append(f"round {soak.number}: the soak ended: {failure!r}"[:1500])
+        soak.add_wrong("the soak ended", repr(failure))
         print(f"  WRONG: {soak.wrong[-1]}", flush=True)
     restarts = soak.check(world.one.status, "status at the end") or {}
     soak.check(world.end, "the end")

@@ -125,8 +125,8 @@ class World:
         for name in ("s", "tls", "stay", "redis", "counters", "log", "cache"):
             self.one.wait_connected(name)
         self.stay = self.one.client("stay")
-        self.stack.callback(self.stay.close)
-        self.said = 0
+        self.stack.callback(lambda: self.stay.close())
+        self.answered, self.replaced = 0, 0
 
     def join(self):
         self.near.run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far", "netns",
@@ -198,10 +198,21 @@ class World:
 
     def ask_stay(self):
         """The session that has been there since the start."""
-        self.said += 1
-        line = b"%d\n" % self.said
+        line = b"%d\n" % (self.answered + 1)
         self.stay.send(line)
-        return self.stay.line() == line
+        right = self.stay.line() == line
+        self.answered += right
+        return right
+
+    def replace_stay(self):
+        """Of one that has failed nothing more is to be learned.  Whether there is another now."""
+        self.stay.close()
+        try:
+            self.stay = self.one.client("stay")
+        except OSError:
+            return False
+        self.replaced += 1
+        return True
 
     def end(self):
         self.stack.close()
