@@ -285,6 +285,10 @@ daemon_log_origin(const struct daemon *daemon)
 		log_error(NULL, "the upgrade is taken back, version %s continues: %s", daemon->version,
 		    header->upgrade_error);
 	header->origin = TABLE_NEW;
+	if (header->restart_error != 0)
+		log_error(NULL, "systemd cannot keep the connections over this restart: %s; all are closed",
+		    strerror(header->restart_error));
+	header->restart_error = 0;
 }
 
 /* Log and memory.  The level that an operator has set goes before the configured one. */

@@ -379,8 +379,12 @@ keeper_hand_over(struct keeper *keeper)
 	notify_stopping(keeper->table);
 	error = keeper_end_worker(keeper);
 	recover_end_programs(keeper->table);
-	if (error == 0 && fdstore_store(keeper->table) == 0)
+	if (error == 0)
+		error = fdstore_store(keeper->table);
+	if (error == 0)
 		return true;
+	if (notify_is_systemd()) /* of others nobody expects it */
+		keeper->table->header->restart_error = -error;
 	keeper->start_at = clock_now();
 	return false;
 }

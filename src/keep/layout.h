@@ -504,6 +504,7 @@ struct table_header {
 	char program[4096];                   /* its file's absolute path */
 	struct table_damage damage;
 	uint64_t config_sum[2];               /* of each configuration's text: whether it is whole */
+	volatile int32_t restart_error;       /* the errno that kept systemd from getting all (U3), to be logged */
 #ifdef HOLDFAST_NEXT_LAYOUT
 	char next[200];
 #endif

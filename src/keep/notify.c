@@ -137,13 +137,18 @@ notify_watchdog(struct table *table)
 	notify_send(table, notify_state.ready ? "WATCHDOG=1" : "WATCHDOG=1\n" NOTIFY_LONGER);
 }
 
-/* How long systemd may take; anybody else who has given us a socket perhaps never reads it. */
-static int
-notify_patience(void)
+bool
+notify_is_systemd(void)
 {
 	const char *pid = getenv("SYSTEMD_EXEC_PID");
 
-	return pid != NULL && atoi(pid) == getpid() ? NOTIFY_PATIENCE_SYSTEMD : NOTIFY_PATIENCE_OTHER;
+	return pid != NULL && atoi(pid) == getpid();
+}
+
+static int
+notify_patience(void)
+{
+	return notify_is_systemd() ? NOTIFY_PATIENCE_SYSTEMD : NOTIFY_PATIENCE_OTHER;
 }
 
 int

@@ -15,6 +15,9 @@ int notify_open(struct table *table);
 /* Whether there is somebody to tell. */
 bool notify_is_open(const struct table *table);
 
+/* Whether that is systemd, which says so since version 248: others may read nothing, and keep no files. */
+bool notify_is_systemd(void);
+
 /* Sends READY=1 once a worker is ready, RELOADING=1 for each reload since and READY=1 after it, and STATUS= whenever
  * the text has changed.  What systemd does not take now is sent by the next call. */
 void notify_update(struct table *table);

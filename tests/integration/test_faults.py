@@ -6,6 +6,7 @@ import pytest
 import asking
 import faults
 import holdfast
+import manager
 import tls_program
 from test_crash_points import crash, deaths, points
 
@@ -184,3 +185,17 @@ def test_tls_waits_for_memory(start, folder, authority, fails, process, function
         if program:
             program.end()
         server.stop()
+
+
+def test_what_systemd_is_not_left_with_is_told(daemon, upstream, fails):
+    one = daemon(holdfast.fixed("s", upstream(echo).address), kind=manager.Managed,
+                 top="stop_timeout = 0.2;", environment_more=fails.environment())
+    one.wait_connected("s")
+    with one.client("s") as client:
+        assert client.ask("one") == b"one\n"
+        fails.arm("socketpair", "EMFILE", 1, 100, process="keeper")
+        assert one.term() == 0
+        assert fails.disarm() > 0
+        assert client.at_end()
+    one.wait_log("systemd cannot keep the connections over this restart: Too many open files; all are closed")
+    one.start()

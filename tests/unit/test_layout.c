@@ -22,7 +22,7 @@ u4_layout_8(void **state)
 #endif
 	assert_int_equal(TABLE_LAYOUT, 8);
 	assert_int_equal(sizeof(struct table_shape), 64);
-	assert_int_equal(sizeof(struct table_header), 28672);
+	assert_int_equal(sizeof(struct table_header), 28680);
 	assert_int_equal(sizeof(struct table_client), 64);
 	assert_int_equal(sizeof(struct table_conn), 32);
 	assert_int_equal(sizeof(struct table_buffer), 8);
