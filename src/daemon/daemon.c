@@ -591,6 +591,7 @@ daemon_start(struct daemon *daemon)
 	daemon_log_damage(header);
 	daemon_log_origin(daemon);
 	recover_end_group(&header->trial);
+	upgrade_forget(daemon->table, TABLE_FILE_NEXT); /* what was tried is tried again, from its path */
 	recover_end_group(&header->reading);
 	daemon->lock = lock_keeper_new(daemon->loop, daemon->config->runtime_directory, &(struct lock){
 		.file = header->file[TABLE_FILE_LOCK], .directory = header->file[TABLE_FILE_DIRECTORY] },

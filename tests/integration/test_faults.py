@@ -1,4 +1,5 @@
 """What the kernel refuses once: the call is tried again, or copying does in its place, or one client notices."""
+import contextlib
 import os
 
 import pytest
@@ -109,6 +110,14 @@ def upgraded(start, upstream):
     return one
 
 
+def count_open(one, path):
+    folder, count = f"/proc/{one.keeper}/fd", 0
+    for name in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # it has just been closed
+            count += os.readlink(f"{folder}/{name}") == path
+    return count
+
+
 @pytest.mark.parametrize("function, first, process", [
     ("fcntl", 3, "keeper"),   # a file would not be there in the new program
     ("mmap", 1, "worker"),    # what finishes the worker's work for the keeper
@@ -132,6 +141,7 @@ def test_an_upgrade_without_memory_is_taken_back(start, upstream, fails, functio
         assert client.ask("y") == b"y\n"
         assert one.process.poll() is None and one.keeper == keeper
         assert one.client("s").ask("z") == b"z\n"
+        assert count_open(one, one.program) == 1, "the new program's file is still open"
         done = one.ctl("upgrade")
         assert done.returncode == 0, done.stderr
         assert client.ask("x") == b"x\n"
