@@ -1,6 +1,7 @@
 """What the kernel refuses once: the call is tried again, or copying does in its place, or one client notices."""
 import contextlib
 import os
+import signal
 
 import pytest
 
@@ -209,3 +210,25 @@ def test_what_systemd_is_not_left_with_is_told(daemon, upstream, fails):
         assert client.at_end()
     one.wait_log("systemd cannot keep the connections over this restart: Too many open files; all are closed")
     one.start()
+
+
+def test_what_worker_after_worker_dies_of_is_given_up(start, upstream, fails):
+    """All clients and connections are closed; the sockets, and what an operator has set, stay."""
+    server = upstream()
+    one = start(holdfast.fixed("s", server.address) + holdfast.fixed("t", server.address))
+    one.wait_connected("s")
+    one.command("close t")
+    keeper = one.keeper
+    with one.client("s") as client:
+        assert client.ask("x") == b"x\n"
+        worker = one.worker()
+        os.kill(worker, signal.SIGSTOP)  # none of the five calls is to be its own
+        fails.arm("calloc", "ENOMEM", 1, 5)
+        os.kill(worker, signal.SIGKILL)
+        assert client.at_end()
+    one.wait_log("worker after worker has died of what is in memory: all clients and connections are closed")
+    assert fails.disarm() == 5
+    with one.client("s") as client:
+        assert client.ask("y") == b"y\n"
+    assert one.keeper == keeper and one.status("t")["administered"]["what"] == "closed"
+    assert one.restarts() == 6
