@@ -3,12 +3,13 @@
 By hand, for as many tries as wanted: HOLDFAST_BUILD=DIR python3 hostile_table.py TRIES [SEED]
 """
 import collections
+import contextlib
 import json
 import mmap
 import os
 import random
+import select
 import signal
-import socket
 import struct
 import sys
 import time
@@ -18,6 +19,7 @@ import upstream as upstream_module
 
 PAGE = 4096
 BOUND = 10.0  # seconds until every service answers
+UPGRADE = 1.0  # seconds that one is given
 CONFIG_PLACE = 16 << 20  # bytes of each of the two places of the configuration
 ROUNDS = 25   # flips that one daemon is given
 LABEL, SHAPE = 504, "=8sIIIIQIIIIIIII"
@@ -184,25 +186,31 @@ class Subject:
             self.tell(client, *ASKED[name])
         return client
 
+    def ended(self):
+        return self.daemon.process.poll() is not None
+
+    def serves(self, name):
+        """Whether a new client is answered."""
+        try:
+            with self.daemon.client(name, 1) as client:
+                if name in ASKED:
+                    self.tell(client, *ASKED[name])
+                else:
+                    client.send(b"x\n")
+            return True
+        except OSError:
+            return False
+
     def deaf(self):
         """The services that give a new client no answer within the bound."""
         deaf, deadline = [], time.monotonic() + BOUND
         for name in (*ASKED, "g", "o"):
-            while True:
-                if self.daemon.process.poll() is not None:
-                    return ["all: the daemon has ended"]
-                try:
-                    with self.daemon.client(name, 1) as client:
-                        if name in ASKED:
-                            self.tell(client, *ASKED[name])
-                        else:
-                            client.send(b"x\n")
-                    break
-                except OSError:
-                    if time.monotonic() > deadline:
-                        deaf.append(name)
-                        break
-                    time.sleep(0.02)
+            try:
+                holdfast.until(lambda name=name: self.ended() or self.serves(name), name, deadline - time.monotonic())
+            except holdfast.TookTooLong:
+                deaf.append(name)
+            if self.ended():
+                return ["all: the daemon has ended"]
         return deaf
 
     def strike(self, rng, number, upgrade):
@@ -210,14 +218,14 @@ class Subject:
         worker = self.daemon.worker()
         os.kill(worker, signal.SIGSTOP)
         told = self.table.flip(rng, self.counts(), number)
-        if upgrade:
+        ending = os.pidfd_open(worker)
+        if upgrade:  # which ends the worker, if that can still ask for it
             os.kill(worker, signal.SIGCONT)
             self.daemon.process.send_signal(signal.SIGUSR2)
-            time.sleep(0.05)
-        try:
-            os.kill(worker, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+            select.select([ending], [], [], UPGRADE)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(ending, signal.SIGKILL)
+        os.close(ending)
         self.rounds += 1
         return told
 

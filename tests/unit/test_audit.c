@@ -196,15 +196,21 @@ a_client_whose_file_is_none_ends_alone(void **state)
 }
 
 static void
+both_end(void)
+{
+	audit_world_judge();
+	assert_int_equal(table_client_state(&audited, 1), TABLE_CLOSING);
+	assert_int_equal(table_client_state(&audited, 2), TABLE_CLOSING);
+	audit_world_walk();
+}
+
+static void
 whose_a_file_is_that_two_records_name_nobody_knows(void **state)
 {
 	(void)state;
 	audited.clients[1].fd = audited.clients[2].fd;
-	audit_world_judge();
-	assert_int_equal(table_client_state(&audited, 1), TABLE_CLOSING);
-	assert_int_equal(table_client_state(&audited, 2), TABLE_CLOSING);
+	both_end();
 	assert_int_equal(audited.clients[2].fd, -1);
-	audit_world_walk();
 }
 
 static void
@@ -225,11 +231,8 @@ two_clients_of_one_connection_both_end_with_it(void **state)
 {
 	(void)state;
 	audited.clients[2].conn = audited.clients[1].conn;
-	audit_world_judge();
-	assert_int_equal(table_client_state(&audited, 1), TABLE_CLOSING);
-	assert_int_equal(table_client_state(&audited, 2), TABLE_CLOSING);
+	both_end();
 	assert_int_equal(table_conn_state(&audited, 1), TABLE_CLOSING);
-	audit_world_walk();
 }
 
 static void
