@@ -138,7 +138,7 @@ def test_no_daemon_is_no_noise(folder):
 
 def test_zsh_completes_with_descriptions(two, zsh):
     shell = zsh(two.control)
-    text = shell.complete("holdfastctl re", "reconnect")
+    text = shell.complete("holdfastctl re", "reload ")  # the last of them
     assert re.search(r"reconnect +-- drops the upstream connection and connects again at once", text)
     assert re.search(r"reload +-- ", text)
     text = shell.complete("holdfastctl explain ca", "cards")

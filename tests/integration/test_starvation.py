@@ -255,12 +255,16 @@ def test_endpoints_that_accept_and_never_answer(daemon, upstream, redis, figure)
     one = daemon(f's: {{ addresses = [{listed}]; hello = ( {{ send = "PING\\r\\n"; expect = "+PONG"; '
                  f'timeout = 0.3; }} ); retry: {{ delay = 0.1; jitter = 0; }}; }};')
     begin = time.monotonic()
-    with restored(one):
+
+    def ask():
         with one.client("s") as client:
             client.send(b"PING\r\n")
             assert client.line() == b"+PONG\r\n"
-        figure(f"served behind three that are mute after {time.monotonic() - begin:.2f} s")
-        one.wait_connected("s")
+        one.wait_status("s", state="connected", clients=0, warm=1)
+    ask()
+    figure(f"served behind three that are mute after {time.monotonic() - begin:.2f} s")
+    with restored(one):
+        ask()
     assert one.status("s")["address"] == server.address
     expect_idle(one, figure, "with three mute endpoints")
 
