@@ -2,8 +2,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -11,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mem.h"
 #include "keep/clone.h"
 #include "keep/deaths.h"
 #include "keep/fdstore.h"
@@ -309,23 +312,46 @@ keeper_stop(struct keeper *keeper, bool by_worker)
 	}
 }
 
-/* What a dead worker left is finished before another program, or systemd, gets it: by a child with the same files,
- * for it takes memory, and the keeper must not end for lack of it.  0 or -errno. */
-static int
-keeper_recover(struct keeper *keeper)
+/* In a child with the same files.  The listeners that no record names are part of what goes to the next program: how
+ * many, and they. */
+static void
+keeper_recover_apart(struct table *table, int32_t *ret_strays)
 {
-	int status = 0;
-	pid_t pid = clone_with_files();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(KEEPER_TRIAL);
+	recover_run(table);
+	if (table->stray_count > table->shape.files)
+		_exit(1);
+	ret_strays[0] = (int32_t)table->stray_count;
+	for (size_t i = 0; i < table->stray_count; i++)
+		ret_strays[1 + i] = table->stray[i];
+	_exit(0);
+}
 
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		alarm(KEEPER_TRIAL);
-		recover_run(keeper->table);
-		_exit(0);
+/* What a dead worker left is finished before another program, or systemd, gets it: by a child, for it takes memory,
+ * and the keeper must not end for lack of it.  0 or -errno. */
+static int
+keeper_recover(struct table *table)
+{
+	int32_t *strays = calloc(table->shape.files, sizeof *strays);
+	size_t size = (table->shape.files + 1) * sizeof *strays;
+	int32_t *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status = 0, error = -ENOMEM;
+	pid_t pid = strays == NULL || shared == MAP_FAILED ? -1 : clone_with_files();
+
+	if (pid == 0)
+		keeper_recover_apart(table, shared);
+	if (pid > 0 && waitpid(pid, &status, 0) == pid && status == 0) {
+		mem_free(table->stray);
+		table->stray_count = (size_t)shared[0];
+		table->stray = memcpy(strays, shared + 1, table->stray_count * sizeof *strays);
+		strays = NULL;
+		error = 0;
 	}
-	if (pid == -1)
-		return -errno;
-	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? 0 : -ENOMEM;
+	mem_free(strays);
+	if (shared != MAP_FAILED)
+		munmap(shared, size);
+	return error;
 }
 
 /* 0, or -errno: then the next worker takes over, and nothing has happened. */
@@ -340,7 +366,7 @@ keeper_end_worker(struct keeper *keeper)
 	keeper->pid = 0;
 	keeper->table->header->worker_pid = 0;
 	keeper_restore(keeper);
-	return keeper_recover(keeper);
+	return keeper_recover(keeper->table);
 }
 
 /* U1: ends the worker and executes the new program.  Comes back only if that cannot be. */
