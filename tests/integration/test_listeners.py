@@ -1,7 +1,6 @@
 """A service with several listeners: each is as lasting as the only one of another service, and minds no other."""
 import contextlib
 import os
-import signal
 import socket
 import stat
 
@@ -10,7 +9,7 @@ import pytest
 import holdfast
 import manager
 from upstream import named
-from visitor import Visitor, reloaded
+from visitor import TcpClient, Visitor, expect_backlog_served, reloaded
 
 PROGRAM = os.path.join(holdfast.BUILD, "holdfastd")
 MOST = 8
@@ -29,12 +28,8 @@ def group(path, more):
 
 
 def connect(one, path):
-    if ":" not in path:
-        return holdfast.Client(one.path(path))
-    client = holdfast.Client.__new__(holdfast.Client)
-    client.socket = socket.create_connection(path.rsplit(":", 1), holdfast.BOUND)
-    client.file = client.socket.makefile("rb")
-    return client
+    host, _, port = path.rpartition(":")
+    return TcpClient(port, host) if host else holdfast.Client(one.path(path))
 
 
 def assert_served(one, *paths):
@@ -105,15 +100,8 @@ def test_the_backlogs_of_those_that_stay_and_of_one_that_goes_are_served(daemon,
     server = upstream()
     one = daemon(service("s", server.address, text("a.sock"), text("b.sock"), text("c.sock")))
     one.wait_connected("s")
-    os.kill(one.worker(), signal.SIGSTOP)
-    clients = [connect(one, path) for path in ("a.sock", "b.sock", "c.sock") for _ in range(5)]
-    one.configure(service("s", server.address, text("c.sock"), text("a.sock")))
-    one.process.send_signal(signal.SIGHUP)
-    os.kill(one.worker(), signal.SIGCONT)
-    one.wait_log("reloaded")
-    for number, client in enumerate(clients):
-        assert client.ask(str(number)) == f"{number}\n".encode()
-        client.close()
+    expect_backlog_served(one, lambda path: connect(one, path), ["a.sock", "b.sock", "c.sock"] * 5,
+                          service("s", server.address, text("c.sock"), text("a.sock")))
 
 
 def test_one_that_cannot_be_opened_leaves_the_others_serving(daemon, upstream):

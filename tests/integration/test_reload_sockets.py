@@ -1,11 +1,10 @@
 """Reload and the sockets: all that can fail does so before anything changes."""
 import os
-import signal
 import stat
 
 import holdfast
 from upstream import named
-from visitor import Visitor, at
+from visitor import Visitor, at, expect_backlog_served
 
 
 def test_a_path_changes_twice_and_clients_stay(daemon, upstream):
@@ -70,15 +69,7 @@ def test_who_is_in_the_backlog_of_the_old_path_is_served(daemon, upstream):
     server = upstream()
     one = daemon(at("s", server.address, "a.sock", "backlog = 64;"))
     one.wait_connected("s")
-    os.kill(one.worker(), signal.SIGSTOP)
-    clients = [one.client("a") for _ in range(20)]  # nobody accepts them, and a reload is already asked for
-    one.configure(at("s", server.address, "b.sock"))
-    one.process.send_signal(signal.SIGHUP)
-    os.kill(one.worker(), signal.SIGCONT)
-    one.wait_log("reloaded")
-    for number, client in enumerate(clients):
-        assert client.ask(str(number)) == f"{number}\n".encode()
-        client.close()
+    expect_backlog_served(one, one.client, ["a"] * 20, at("s", server.address, "b.sock"))
 
 
 def test_services_swap_their_sockets_and_clients_never_miss_one(daemon, upstream, figure):

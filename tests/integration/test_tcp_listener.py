@@ -12,18 +12,10 @@ import holdfast
 import manager
 from real_servers import Postgres, Redis
 from upstream import named
-from visitor import at
+from visitor import TcpClient, at, expect_backlog_served
 
 PROGRAM = os.path.join(holdfast.BUILD, "holdfastd")
 KILLS = 20
-
-
-class Client(holdfast.Client):
-    """A connection to a service's port."""
-
-    def __init__(self, port, host="127.0.0.1"):
-        self.socket = socket.create_connection((host, port), holdfast.BOUND)
-        self.file = self.socket.makefile("rb")
 
 
 @pytest.fixture
@@ -38,14 +30,14 @@ def tcp(name, address, port, more="", host="127.0.0.1"):
 def test_both_families_of_localhost(daemon, upstream, port):
     one = daemon(tcp("s", upstream().address, port, host="localhost"))
     for host in ("127.0.0.1", "::1"):
-        with Client(port, host) as client:
+        with TcpClient(port, host) as client:
             assert client.ask(host) == host.encode() + b"\n"
     assert one.status("s")["socket"] == f"localhost:{port}"
 
 
 def test_user_and_process_of_a_client_are_shown(daemon, upstream, port):
     one = daemon(tcp("s", upstream().address, port))
-    with Client(port) as client:
+    with TcpClient(port) as client:
         client.ask("x")
         shown = one.command("clients s")["clients"][0]
         assert (shown["uid"], shown["pid"], shown["unit"]) == (os.getuid(), os.getpid(), shown["unit"])
@@ -60,13 +52,13 @@ def test_dead_workers_lose_nobody(daemon, upstream, port, figure):
     over, served, wrong = threading.Event(), [], []
 
     def stay():
-        with Client(port) as client:
+        with TcpClient(port) as client:
             while not over.is_set():
                 ask(client)
 
     def come():
         while not over.is_set():
-            with Client(port, "::1") as client:
+            with TcpClient(port, "::1") as client:
                 ask(client)
 
     def ask(client):
@@ -97,7 +89,7 @@ def test_a_client_that_was_just_accepted_is_kept(daemon, upstream, port, place):
     one = daemon(tcp("s", upstream().address, port, host="localhost"), build=holdfast.CRASH_BUILD,
                  environment_more={"HOLDFAST_CRASH": place})
     for number in range(12):
-        with Client(port) as client:
+        with TcpClient(port) as client:
             assert client.ask(str(number)) == f"{number}\n".encode()
     assert one.log().count("crash point " + place.partition(":")[0]) >= 1
 
@@ -110,13 +102,13 @@ def test_a_reload_moves_it_from_a_file_to_a_port_and_back(daemon, upstream, port
         one.configure(tcp("s", server.address, port))
         one.command("reload")
         assert not os.path.exists(one.path("a.sock"))
-        with Client(port) as second:
+        with TcpClient(port) as second:
             assert second.ask("2") == b"2\n"
             one.configure(tcp("s", server.address, other, host="localhost"))
             one.command("reload")
             with pytest.raises(ConnectionRefusedError):
-                Client(port)
-            with Client(other, "::1") as third:
+                TcpClient(port)
+            with TcpClient(other, "::1") as third:
                 assert third.ask("3") == b"3\n"
                 one.configure(at("s", server.address, "a.sock"))
                 one.command("reload")
@@ -131,15 +123,7 @@ def test_who_is_in_the_backlog_of_the_old_port_is_served(daemon, upstream, port)
     server = upstream()
     one = daemon(tcp("s", server.address, port))
     one.wait_connected("s")
-    os.kill(one.worker(), signal.SIGSTOP)
-    clients = [Client(port) for _ in range(20)]
-    one.configure(at("s", server.address, "b.sock"))
-    one.process.send_signal(signal.SIGHUP)
-    os.kill(one.worker(), signal.SIGCONT)
-    one.wait_log("reloaded")
-    for number, client in enumerate(clients):
-        assert client.ask(str(number)) == f"{number}\n".encode()
-        client.close()
+    expect_backlog_served(one, TcpClient, [port] * 20, at("s", server.address, "b.sock"))
 
 
 @pytest.mark.skipif(not holdfast.CRASH_BUILD, reason="no build with --enable-crash-points")
@@ -148,28 +132,28 @@ def test_deaths_on_the_way_to_another_port(daemon, upstream, port, place):
     server, places = upstream(), [holdfast.free_port(), holdfast.free_port()]
     one = daemon(tcp("s", server.address, port), build=holdfast.CRASH_BUILD,
                  environment_more={"HOLDFAST_CRASH": f"listener.{place}:2"})
-    with Client(port) as client:
+    with TcpClient(port) as client:
         for new in places:
             one.configure(tcp("s", server.address, new))
             one.process.send_signal(signal.SIGHUP)
             holdfast.until(lambda: one.status("s")["socket"].endswith(f":{new}"), "the move")
             assert client.ask("x") == b"x\n"
-            with Client(new) as other:
+            with TcpClient(new) as other:
                 assert other.ask("y") == b"y\n"
     assert f"crash point listener.{place}\n" in one.log()
     for old in (port, places[0]):
         with pytest.raises(ConnectionRefusedError):
-            Client(old)
+            TcpClient(old)
 
 
 def test_services_exchange_their_ports(daemon, upstream, port):
     servers, other = {name: upstream(named(name)) for name in "st"}, holdfast.free_port()
     one = daemon(tcp("s", servers["s"].address, port) + tcp("t", servers["t"].address, other))
-    with Client(port) as stays:
+    with TcpClient(port) as stays:
         assert stays.ask("1") == b"s 1\n"
         one.configure(tcp("s", servers["s"].address, other) + tcp("t", servers["t"].address, port))
         one.command("reload")
-        with Client(port) as client:
+        with TcpClient(port) as client:
             assert client.ask("2") == b"t 2\n"
         assert stays.ask("3") == b"s 3\n"
 
@@ -187,7 +171,7 @@ def test_a_port_in_use_is_told_and_taken_when_it_is_free(daemon, upstream, port)
         answer = one.command_raw("reload")
         assert answer["ok"] is False and "already in use" in str(answer)
     holdfast.until(lambda: one.status("s")["socket_error"] is None, "its port")
-    with Client(port) as client:
+    with TcpClient(port) as client:
         assert client.ask("x") == b"x\n"
 
 
@@ -195,13 +179,13 @@ def test_it_goes_along_over_upgrade_and_restart(daemon, upstream, port):
     one = daemon(tcp("s", upstream().address, port), start=False, kind=manager.Managed)
     one.install(PROGRAM)
     one.start()
-    with Client(port) as client:
+    with TcpClient(port) as client:
         assert client.ask("1") == b"1\n"
         one.install(PROGRAM)
         assert one.ctl("upgrade").returncode == 0, one.log()
         assert client.ask("2") == b"2\n"
         assert one.term() == 0
-        with Client(port) as between:  # nobody is there now
+        with TcpClient(port) as between:  # nobody is there now
             between.send(b"3\n")
             one.start()
             assert between.line() == b"3\n"
@@ -211,12 +195,12 @@ def test_it_goes_along_over_upgrade_and_restart(daemon, upstream, port):
 
 @pytest.mark.parametrize("name", ["s", "whatever.socket"])
 def test_systemd_hands_it_over_by_the_services_name_or_by_its_address(daemon, upstream, port, name):
-    with socket.create_server(("127.0.0.1", port)) as listener, Client(port) as early:
+    with socket.create_server(("127.0.0.1", port)) as listener, TcpClient(port) as early:
         early.send(b"early\n")
         one = daemon(tcp("s", upstream().address, port), **holdfast.given(name, listener))
         assert early.line() == b"early\n"
         one.kill_worker()
-        with Client(port) as client:
+        with TcpClient(port) as client:
             assert client.ask("x") == b"x\n"
         assert "is closed" not in one.log()
 
@@ -238,11 +222,11 @@ def test_half_close_and_reset(daemon, upstream, port):
             ends.append(1)
     server = upstream(serve)
     one = daemon(tcp("s", server.address, port, "backlog = 5;"))
-    with Client(port) as client:
+    with TcpClient(port) as client:
         client.send(b"x" * 1000000)
         client.shutdown()
         assert client.read_all() == b"all of it\n"
-    with Client(port) as client:
+    with TcpClient(port) as client:
         client.send(b"y")
         server.wait(lambda server: server.connections, "a connection")
         holdfast.until(lambda: one.command("clients s")["clients"][0]["bytes_from_client"] == 1, "its byte")
@@ -267,10 +251,10 @@ def test_an_endpoint_that_is_our_own_port_is_a_loop(daemon, port):
 
 def test_who_gives_up_while_it_waits_loses_its_place(daemon, port):
     one = daemon(tcp("s", f"127.0.0.1:{holdfast.free_port()}", port))
-    with Client(port):
+    with TcpClient(port):
         one.wait_status("s", held=1)
     one.wait_status("s", held=0)
-    with Client(port) as client:  # it may still read
+    with TcpClient(port) as client:  # it may still read
         client.send(b"words\n")
         client.shutdown()
         one.wait_status("s", held=1)
@@ -280,7 +264,7 @@ def test_down_reply(daemon, port):
     one = daemon(tcp("s", f"127.0.0.1:{holdfast.free_port()}", port)
                  .replace("s: {", 's: { on_down = "refuse"; down_reply = "down\\n"; '))
     one.wait_status("s", up=False)
-    with Client(port) as client:
+    with TcpClient(port) as client:
         client.send(b"x" * 1000)
         assert client.read_all() == b"down\n"
 

@@ -1,10 +1,22 @@
 """visitor - clients that come and go while a daemon is given new configurations."""
+import os
+import signal
+import socket
+
 import holdfast
 import storm
 
 
 def at(name, address, path, more=""):
     return holdfast.fixed(name, address, f'listen: {{ path = "{path}"; {more} }};')
+
+
+class TcpClient(holdfast.Client):
+    """A connection to a service's port."""
+
+    def __init__(self, port, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), holdfast.BOUND)
+        self.file = self.socket.makefile("rb")
 
 
 class Visitor(storm.Again):
@@ -36,6 +48,19 @@ class Visitor(storm.Again):
                 self.fail(f"{path}: {error}")
                 return
         self.fail("; ".join(errors))
+
+
+def expect_backlog_served(one, connect, places, services):
+    """Who connects to these while nobody accepts, and the reload that moves them is already asked for, is served."""
+    os.kill(one.worker(), signal.SIGSTOP)
+    clients = [connect(place) for place in places]
+    one.configure(services)
+    one.process.send_signal(signal.SIGHUP)
+    os.kill(one.worker(), signal.SIGCONT)
+    one.wait_log("reloaded")
+    for number, client in enumerate(clients):
+        assert client.ask(str(number)) == f"{number}\n".encode()
+        client.close()
 
 
 def reloaded(one):
