@@ -36,7 +36,7 @@ struct admission_refusals {
 };
 
 /* One of the service's sockets, and who may come in there. */
-struct door {
+struct admission_socket {
 	struct admission *admission; /* borrowed */
 	struct listener *listener;   /* owned; NULL while not listening */
 	struct peer_rules *rules;    /* owned; NULL: everybody */
@@ -47,12 +47,12 @@ struct admission {
 	struct table *table;      /* borrowed */
 	uint16_t service;
 	const char *name;         /* borrowed: in the table */
-	struct door doors[TABLE_LISTENERS];
-	struct door *entered;     /* through which a client comes just now; NULL: it came earlier */
+	struct admission_socket sockets[TABLE_LISTENERS];
+	const struct admission_socket *entered; /* where a client comes in just now; NULL: it came earlier */
 	enum table_pause paused;  /* file descriptors that have run out are the listener's to know */
 	int64_t told[TABLE_PAUSES]; /* when a pause for this reason was last told of; 0 never */
 	struct admission_refusals refusals[ADMISSION_LIMITS];
-	bool ruled;               /* some door is not for everybody */
+	bool ruled;               /* some socket is not for everybody */
 	unsigned per_user;
 	struct admission_user *counts; /* owned; one for each user who is here */
 	size_t count;
@@ -72,7 +72,7 @@ admission_new(struct event_base *loop, struct table *table, uint16_t service,
 	*admission = (struct admission){ .loop = loop, .table = table, .service = service,
 		.name = table->services[service].name, .came = came, .exhausted = exhausted, .arg = arg };
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
-		admission->doors[i].admission = admission;
+		admission->sockets[i].admission = admission;
 	return admission;
 }
 
@@ -82,8 +82,8 @@ admission_free(struct admission *admission)
 	if (admission == NULL)
 		return;
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++) {
-		listener_free(admission->doors[i].listener);
-		peer_rules_free(admission->doors[i].rules);
+		listener_free(admission->sockets[i].listener);
+		peer_rules_free(admission->sockets[i].rules);
 	}
 	mem_free(admission->counts);
 	mem_free(admission);
@@ -93,13 +93,13 @@ void
 admission_set(struct admission *admission, const struct listeners_settings *listeners, unsigned per_user)
 {
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++) {
-		peer_rules_free(admission->doors[i].rules);
-		admission->doors[i].rules = i < listeners->count ?
+		peer_rules_free(admission->sockets[i].rules);
+		admission->sockets[i].rules = i < listeners->count ?
 		    peer_rules_new(listeners->at[i].allow_users, listeners->at[i].allow_groups) : NULL;
 	}
 	admission->ruled = false;
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
-		admission->ruled |= admission->doors[i].rules != NULL;
+		admission->ruled |= admission->sockets[i].rules != NULL;
 	admission->per_user = per_user;
 }
 
@@ -165,16 +165,16 @@ admission_find_or_add(struct admission *admission, uid_t uid)
 static bool
 admission_allows(const struct admission *admission, int fd, const struct peer *peer)
 {
-	const struct door *door = admission->entered;
-	int found = door != NULL ? 0 : recover_listener_of(&admission->table->services[admission->service], fd);
+	const struct admission_socket *socket = admission->entered;
+	int found = socket == NULL ? recover_listener_of(&admission->table->services[admission->service], fd) : -1;
 	bool allowed = true;
 
-	if (door == NULL && found != -1)
-		door = &admission->doors[found];
-	if (door != NULL)
-		return peer_rules_allow(door->rules, fd, peer);
+	if (found != -1)
+		socket = &admission->sockets[found];
+	if (socket != NULL)
+		return peer_rules_allow(socket->rules, fd, peer);
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
-		allowed = allowed && peer_rules_allow(admission->doors[i].rules, fd, peer);
+		allowed = allowed && peer_rules_allow(admission->sockets[i].rules, fd, peer);
 	return allowed;
 }
 
@@ -241,8 +241,8 @@ admission_leave(struct admission *admission, uid_t uid)
 static void
 admission_on_accepted(void *arg, int fd)
 {
-	struct door *door = arg;
-	struct admission *admission = door->admission;
+	const struct admission_socket *socket = arg;
+	struct admission *admission = socket->admission;
 	struct table *table = admission->table;
 	uint32_t index = table_client_claim(table);
 	struct table_client *record = &table->clients[index];
@@ -256,7 +256,7 @@ admission_on_accepted(void *arg, int fd)
 	record->flags = TABLE_CLIENT_ADOPTED;
 	table_client_set(table, index, TABLE_LIVE);
 	CRASH_POINT(ACCEPT_RECORDED);
-	admission->entered = door;
+	admission->entered = socket;
 	admission->came(admission->arg, index);
 	admission->entered = NULL;
 }
@@ -277,7 +277,7 @@ admission_note_pause(struct admission *admission, enum table_pause why)
 static void
 admission_on_exhausted(void *arg, int error)
 {
-	struct admission *admission = ((struct door *)arg)->admission;
+	struct admission *admission = ((const struct admission_socket *)arg)->admission;
 
 	if (admission_note_pause(admission, TABLE_PAUSE_FILES))
 		log_error(admission->name, "cannot accept: %s; accepting resumes as soon as possible",
@@ -290,24 +290,24 @@ static void
 admission_rest(struct admission *admission, enum table_pause why)
 {
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
-		if (admission->doors[i].listener != NULL)
-			listener_pause(admission->doors[i].listener, why != TABLE_PAUSE_NONE);
+		if (admission->sockets[i].listener != NULL)
+			listener_pause(admission->sockets[i].listener, why != TABLE_PAUSE_NONE);
 	admission->paused = why;
 }
 
 void
 admission_listen(struct admission *admission, unsigned i, int fd, bool last)
 {
-	struct door *door = &admission->doors[i];
+	struct admission_socket *socket = &admission->sockets[i];
 
-	if (last && door->listener != NULL)
-		listener_finish(door->listener);
-	listener_free(door->listener);
-	door->listener = NULL;
+	if (last && socket->listener != NULL)
+		listener_finish(socket->listener);
+	listener_free(socket->listener);
+	socket->listener = NULL;
 	if (fd != -1) {
-		door->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
-		    door);
-		listener_keep_reserve(door->listener, &admission->table->clients_used);
+		socket->listener = listener_new(admission->loop, fd, admission_on_accepted, admission_on_exhausted,
+		    socket);
+		listener_keep_reserve(socket->listener, &admission->table->clients_used);
 	}
 	admission_rest(admission, TABLE_PAUSE_NONE);
 }
@@ -317,7 +317,7 @@ static bool
 admission_listens(const struct admission *admission)
 {
 	for (unsigned i = 0; i < TABLE_LISTENERS; i++)
-		if (admission->doors[i].listener != NULL)
+		if (admission->sockets[i].listener != NULL)
 			return true;
 	return false;
 }
@@ -371,7 +371,7 @@ enum table_pause
 admission_why_paused(const struct admission *admission)
 {
 	for (unsigned i = 0; admission->paused == TABLE_PAUSE_NONE && i < TABLE_LISTENERS; i++)
-		if (admission->doors[i].listener != NULL && listener_is_exhausted(admission->doors[i].listener))
+		if (admission->sockets[i].listener != NULL && listener_is_exhausted(admission->sockets[i].listener))
 			return TABLE_PAUSE_FILES;
 	return admission->paused;
 }

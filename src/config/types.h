@@ -62,8 +62,8 @@ struct setting {
 };
 
 /* Stores the value in the field, whose old value is freed; on an error the field stays.  NULL, or what is wrong: a
- * text to be freed with mem_free().  Not for SETTING_HELLO and
- * SETTING_LISTENERS, as type_print(). */
+ * text to be freed with mem_free().  Not for SETTING_HELLO and SETTING_LISTENERS, as
+ * type_print(). */
 char *type_take(const struct setting *setting, const config_setting_t *value, void *field);
 
 /* "must be a time, not a list": a text to be freed with mem_free(). */

@@ -448,7 +448,7 @@ operator_flush(struct operator *operator)
 		count = evbuffer_write_atmost(operator->out, operator->fd, left);
 		if (count == -1 && operator_waits(operator, errno))
 			break;
-		operator->broken = count == -1 && errno != EINTR;
+		operator->broken = count == -1;
 		left -= count > 0 ? count : 0;
 	}
 	if (left <= 0)
