@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,14 +47,33 @@ listen_bind(int fd, const char *path)
 	return result == 0 && listen(fd, LISTEN_BACKLOG) == -1 ? -errno : result;
 }
 
+/* The directory of a path to which clients can connect; or -errno. */
+static int
+listen_open_directory(const char *path)
+{
+	char *copy;
+	int fd;
+
+	if (strlen(path) >= sizeof ((struct sockaddr_un *)0)->sun_path)
+		return -ENAMETOOLONG;
+	copy = mem_copy_text(path);
+	fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
+	mem_free(copy);
+	return fd == -1 ? -errno : fd;
+}
+
 /* Made beside and moved there, so that there is no moment without a socket where another instance listens.  Beside is
- * no other's: two may be started at once, of which the last to move has the path. */
+ * no other's: two may be started at once, of which the last to move has the path.  Its own path leads through the
+ * directory's file, since it could be too long otherwise. */
 static int
 listen_make(struct listen_place *place)
 {
-	char *beside = mem_print("%s.%d", place->path, (int)getpid());
-	int error;
+	int directory = listen_open_directory(place->path), error;
+	char beside[64];
 
+	if (directory < 0)
+		return directory;
+	snprintf(beside, sizeof beside, "/proc/self/fd/%d/.holdfast-tls-%d", directory, (int)getpid());
 	place->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	error = place->fd == -1 ? -errno : listen_bind(place->fd, beside);
 	listen_remember(place, beside);
@@ -64,7 +84,7 @@ listen_make(struct listen_place *place)
 	place->made = error == 0;
 	if (error != 0 && place->fd != -1)
 		close(place->fd);
-	mem_free(beside);
+	close(directory);
 	return error;
 }
 

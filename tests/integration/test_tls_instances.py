@@ -49,8 +49,7 @@ def test_of_several_that_are_started_at_once_one_stays_and_it_has_the_path(folde
             session = tls_program.Session(path, {"address": address, "ca": authority.ca})
             assert session.ask(b"x\n") == b"x\n"
             session.close()
-            assert os.listdir(folder).count("tls.sock") == sum(name.startswith("tls.sock")
-                                                               for name in os.listdir(folder))
+            assert os.listdir(folder) == ["tls.sock"]
         finally:
             for one in programs:
                 one.send_signal(signal.SIGTERM)
@@ -65,15 +64,31 @@ def test_who_has_connected_to_the_instance_before_is_served(program, serve, auth
     early.settimeout(holdfast.BOUND)
     early.connect(one.path)
     second = subprocess.Popen([tls_program.PROGRAM, "-s", one.path], stdin=subprocess.DEVNULL)
-    holdfast.until(lambda: os.stat(one.path).st_ino != first, "the new instance's socket")
-    os.kill(one.process.pid, signal.SIGCONT)
-    one.wait_log("another instance has taken it")
-    early.sendall(tls_program.header({"address": address, "ca": authority.ca}))
-    assert early.makefile("rb").readline().startswith(b"ok ")
-    early.close()
-    assert holdfast.wait_exit(one.process) == 0
-    second.send_signal(signal.SIGTERM)
-    assert holdfast.wait_exit(second) == 0
+    try:
+        holdfast.until(lambda: os.stat(one.path).st_ino != first, "the new instance's socket")
+        one.process.send_signal(signal.SIGCONT)
+        one.wait_log("another instance has taken it")
+        early.sendall(tls_program.header({"address": address, "ca": authority.ca}))
+        assert early.makefile("rb").readline().startswith(b"ok ")
+        early.close()
+        assert holdfast.wait_exit(one.process) == 0
+    finally:
+        one.process.send_signal(signal.SIGCONT)
+        second.send_signal(signal.SIGTERM)
+        assert holdfast.wait_exit(second) == 0
+
+
+def test_its_path_may_be_as_long_as_clients_can_connect_to(folder):
+    place = f"{folder}/" + "x" * (107 - len(f"{folder}//tls.sock"))
+    os.mkdir(place)
+    one = tls_program.Program(place)
+    try:
+        assert len(one.path) == 107
+        tls_program.connect(one.path, {}).close()
+    finally:
+        one.end()
+    done = holdfast.run(tls_program.PROGRAM, "-s", one.path + "x")
+    assert done.returncode != 0 and "File name too long; holdfast-tls ends" in done.stderr
 
 
 @pytest.fixture
