@@ -32,30 +32,65 @@ path_of(const char *name)
 	return path;
 }
 
-static void
-make_folder(const char *name, uid_t owner, mode_t mode)
-{
-	assert_int_equal(mkdir(path_of(name), 0700), 0);
-	assert_int_equal(chown(path_of(name), owner, 0), 0);
-	assert_int_equal(chmod(path_of(name), mode), 0);
-}
+/* What there is: programs, directories, and links with what they say. */
+static const struct thing {
+	const char *name;
+	uid_t owner;
+	mode_t mode;
+	const char *target;
+} things[] = {
+	{ "good", 0, 0755, NULL },
+	{ "own", OWN, 0700, NULL },
+	{ "set-uid", 0, 07755, NULL },
+	{ "other", OTHER, 0755, NULL },
+	{ "group", 0, 0775, NULL },
+	{ "all", 0, 0777, NULL },
+	{ "others-alone", 0, 0702, NULL },
+	{ "sticky-program", 0, 01777, NULL },
+	{ "safe", 0, S_IFDIR | 0755, NULL },
+	{ "safe/good", 0, 0755, NULL },
+	{ "own-folder", OWN, S_IFDIR | 0700, NULL },
+	{ "own-folder/own", OWN, 0700, NULL },
+	{ "group-folder", 0, S_IFDIR | 02775, NULL },
+	{ "group-folder/good", 0, 0755, NULL },
+	{ "all-folder", 0, S_IFDIR | 0777, NULL },
+	{ "all-folder/safe", 0, S_IFDIR | 0755, NULL },
+	{ "all-folder/safe/good", 0, 0755, NULL },
+	{ "all-folder/link", 0, S_IFLNK, "../good" },
+	{ "other-folder", OTHER, S_IFDIR | 0755, NULL },
+	{ "other-folder/good", 0, 0755, NULL },
+	{ "sticky", 0, S_IFDIR | 01777, NULL },
+	{ "sticky/good", 0, 0755, NULL },
+	{ "sticky/other", OTHER, 0755, NULL },
+	{ "sticky/link-of-other", OTHER, S_IFLNK, "../good" },
+	{ "sticky/link-of-ours", OWN, S_IFLNK, "../good" },
+	{ "link", 0, S_IFLNK, "good" },
+	{ "through", 0, S_IFLNK, "safe" },
+	{ "chain", 0, S_IFLNK, "safe/../link" },
+	{ "to-all", 0, S_IFLNK, "all-folder/link" },
+	{ "to-other", 0, S_IFLNK, "other" },
+	{ "circle", 0, S_IFLNK, "circle" },
+	{ "nowhere", 0, S_IFLNK, "missing" },
+};
 
 static void
-make_program(const char *name, uid_t owner, mode_t mode)
+make(const struct thing *thing)
 {
-	int fd = open(path_of(name), O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
+	const char *path = path_of(thing->name);
+	int fd;
 
-	assert_true(fd != -1);
-	assert_int_equal(fchown(fd, owner, 0), 0);
-	assert_int_equal(fchmod(fd, mode), 0);
-	close(fd);
-}
-
-static void
-make_link(const char *target, const char *name, uid_t owner)
-{
-	assert_int_equal(symlink(target, path_of(name)), 0);
-	assert_int_equal(lchown(path_of(name), owner, 0), 0);
+	if (S_ISLNK(thing->mode)) {
+		assert_int_equal(symlink(thing->target, path), 0);
+	} else if (S_ISDIR(thing->mode)) {
+		assert_int_equal(mkdir(path, 0700), 0);
+	} else {
+		fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0700);
+		assert_true(fd != -1);
+		close(fd);
+	}
+	assert_int_equal(lchown(path, thing->owner, 0), 0);
+	if (!S_ISLNK(thing->mode))
+		assert_int_equal(chmod(path, thing->mode & 07777), 0);
 }
 
 /* How the program of this name is judged: found at a name, or with a fault, and where that lies; NULL nowhere. */
@@ -98,40 +133,10 @@ make_all(void)
 {
 	char absolute[2 * TEMPORARY_SIZE];
 
-	make_program("good", 0, 0755);
-	make_program("own", OWN, 0700);
-	make_program("set-uid", 0, 07755);
-	make_program("other", OTHER, 0755);
-	make_program("group", 0, 0775);
-	make_program("all", 0, 0777);
-	make_program("others-alone", 0, 0702);
-	make_program("sticky-program", 0, 01777);
-	make_folder("safe", 0, 0755);
-	make_program("safe/good", 0, 0755);
-	make_folder("own-folder", OWN, 0700);
-	make_program("own-folder/own", OWN, 0700);
-	make_folder("group-folder", 0, 02775);
-	make_program("group-folder/good", 0, 0755);
-	make_folder("all-folder", 0, 0777);
-	make_folder("all-folder/safe", 0, 0755);
-	make_program("all-folder/safe/good", 0, 0755);
-	make_link("../good", "all-folder/link", 0);
-	make_folder("other-folder", OTHER, 0755);
-	make_program("other-folder/good", 0, 0755);
-	make_folder("sticky", 0, 01777);
-	make_program("sticky/good", 0, 0755);
-	make_program("sticky/other", OTHER, 0755);
-	make_link("../good", "sticky/link-of-other", OTHER);
-	make_link("../good", "sticky/link-of-ours", OWN);
-	make_link("good", "link", 0);
+	for (const struct thing *thing = things; thing < things + sizeof things / sizeof things[0]; thing++)
+		make(thing);
 	snprintf(absolute, sizeof absolute, "%s/safe/good", folder);
-	make_link(absolute, "absolute", 0);
-	make_link("safe", "through", 0);
-	make_link("safe/../link", "chain", 0);
-	make_link("all-folder/link", "to-all", 0);
-	make_link("other", "to-other", 0);
-	make_link("circle", "circle", 0);
-	make_link("missing", "nowhere", 0);
+	make(&(struct thing){ "absolute", 0, S_IFLNK, absolute });
 }
 
 static void
