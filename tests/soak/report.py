@@ -78,7 +78,7 @@ def table(head, rows):
 def stayed(world):
     if world.replaced == 0:
         return "One session stayed from the start to the end"
-    return f"The session that stays was replaced {world.replaced} times"
+    return f"The session that stays had to be replaced (times: {world.replaced})"
 
 
 def standstills(soak):
@@ -86,8 +86,8 @@ def standstills(soak):
     if not lengths:
         return ""
     beside = sum("the machine stood still" in line for line in soak.wrong)
-    return (f" The machine itself stood still {len(lengths)} times for more than 2 s, {max(lengths):.1f} s at most, "
-            f"and ran not even this program then; {beside} of what is wrong came beside that.")
+    return (f" The machine itself stood still for more than 2 s (times: {len(lengths)}, at most {max(lengths):.1f} s)"
+            f" and did not even run this program then; of what is wrong, {beside} came beside that.")
 
 
 def text(options, soak, status, judged):
