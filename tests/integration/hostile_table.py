@@ -44,11 +44,7 @@ class Table:
     """The memory of a running daemon, and what lies where in it (src/keep/layout.h)."""
 
     def __init__(self, keeper):
-        self.file = None
-        folder = f"/proc/{keeper}/fd"
-        for name in os.listdir(folder):
-            if os.readlink(f"{folder}/{name}").startswith("/memfd:holdfast"):
-                self.file = os.open(f"{folder}/{name}", os.O_RDWR)
+        self.file = self.open_of(f"/proc/{keeper}/fd")
         self.map = mmap.mmap(self.file, os.fstat(self.file).st_size)
         (_, _, self.services, self.files, self.buffers, self.size, header, service, client, conn, buffer, _, _,
          more) = struct.unpack_from(SHAPE, self.map)
@@ -60,6 +56,16 @@ class Table:
                                   ("labels", LABEL, self.files), ("tracks", more - LABEL, self.files)):
             self.parts[name] = (at, one)
             at += (one * number + PAGE - 1) // PAGE * PAGE
+
+    @staticmethod
+    def open_of(folder):
+        for name in os.listdir(folder):
+            try:
+                if os.readlink(f"{folder}/{name}").startswith("/memfd:holdfast"):
+                    return os.open(f"{folder}/{name}", os.O_RDWR)
+            except FileNotFoundError:
+                continue  # others are closed meanwhile
+        raise AssertionError(f"no table in {folder}")
 
     def close(self):
         self.map.close()
