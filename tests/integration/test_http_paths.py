@@ -10,8 +10,6 @@ pytest.importorskip("prometheus_client", reason="needs it: apt-get install pytho
 import holdfast  # noqa: E402
 import scrape  # noqa: E402
 
-pytestmark = pytest.mark.plain
-
 
 @pytest.fixture
 def port():
