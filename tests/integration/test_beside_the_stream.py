@@ -39,6 +39,7 @@ def test_a_passed_file_descriptor_is_closed_and_the_bytes_go_on(daemon, upstream
     one.wait_connected("s")
     with one.client("s") as client:
         assert client.ask("first") == b"first\n"
+        one.wait_status("s", warm=1)  # the next client's connection, which is dialled now
         files = one.files()
         heard = []
         listens = threading.Thread(target=lambda: heard.append(client.line()))
