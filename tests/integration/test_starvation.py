@@ -379,6 +379,7 @@ def test_a_full_disk_for_the_runtime_directory(daemon, upstream, folder, disk):
         with nothing_left(one.folder):
             assert client.ask("a") == b"a\n"
             one.kill_worker()
+            one.wait_status("s", clients=1, warm=1)  # the next worker has opened what it needs
             with restored(one):
                 for _ in range(5):
                     done = one.ctl("reload")
