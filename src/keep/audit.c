@@ -599,7 +599,6 @@ audit_give_up_service(struct table_service *service)
 	memset(service->upstream, 0, sizeof service->upstream);
 	service->settings_hash = 0;
 	service->drain_deadline = 0;
-	service->pause = service->failing = (struct table_order){ 0 };
 	for (size_t i = 0; i < sizeof service->groups / sizeof *service->groups; i++)
 		service->groups[i] = 0;
 }

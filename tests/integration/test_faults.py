@@ -215,9 +215,11 @@ def test_what_systemd_is_not_left_with_is_told(daemon, upstream, fails):
 def test_what_worker_after_worker_dies_of_is_given_up(start, upstream, fails):
     """All clients and connections are closed; the sockets, and what an operator has set, stay."""
     server = upstream()
-    one = start(holdfast.fixed("s", server.address) + holdfast.fixed("t", server.address))
-    one.wait_connected("s")
-    one.command("close t")
+    one = start("".join(holdfast.fixed(name, server.address) for name in "stuv"))
+    for name in "stuv":
+        one.wait_connected(name)
+    for line in ("close t", "pause u 1", "fail v 60"):
+        one.command(line)
     keeper = one.keeper
     with one.client("s") as client:
         assert client.ask("x") == b"x\n"
@@ -230,5 +232,11 @@ def test_what_worker_after_worker_dies_of_is_given_up(start, upstream, fails):
     assert fails.disarm() == 5
     with one.client("s") as client:
         assert client.ask("y") == b"y\n"
-    assert one.keeper == keeper and one.status("t")["administered"]["what"] == "closed"
-    assert one.restarts() == 6
+    assert one.keeper == keeper and one.restarts() == 6
+    assert one.status("t")["administered"]["what"] == "closed"
+    assert one.status("u")["paused"] and one.status("v")["failing"]
+    for name, line in (("u", "resume u"), ("v", "fail v 0")):
+        with one.client(name) as client:
+            client.send(b"z\n")
+            one.command(line)
+            assert client.file.read(2) == b"z\n"
