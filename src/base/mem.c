@@ -144,9 +144,11 @@ mem_list_is_same(char *const *a, char *const *b)
 {
 	size_t length = mem_list_length(a), i = 0;
 
-	while (i < length && mem_list_length(b) == length && strcmp(a[i], b[i]) == 0)
+	if (mem_list_length(b) != length)
+		return false;
+	while (i < length && strcmp(a[i], b[i]) == 0)
 		i++;
-	return i == length && mem_list_length(b) == length;
+	return i == length;
 }
 
 char **
