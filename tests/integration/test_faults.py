@@ -121,8 +121,8 @@ def count_open(one, path):
 
 @pytest.mark.parametrize("function, first, process", [
     ("fcntl", 3, "keeper"),   # a file would not be there in the new program
-    ("mmap", 1, "worker"),    # what finishes the worker's work for the keeper
-    ("clone", 1, "keeper"),
+    ("mmap", 1, "worker"),    # for the trial of the new program
+    ("clone", 1, "keeper"),   # of what finishes the worker's work for the keeper
     ("fork", 1, "keeper"),    # the new program's, which looks at the configuration
     ("fexecve", 1, "keeper"),
     ("calloc", 1, "keeper"),  # the new program's
